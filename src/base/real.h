@@ -1,0 +1,16 @@
+/* real.h: the floating type, as Lua's luaconf does it: float, or double with
+ * `make REAL=double` (gradient checks run there). */
+#ifndef BASE_REAL_H
+#define BASE_REAL_H
+
+#ifdef REAL_DOUBLE
+typedef double real;
+#define REAL_NAME "double"
+#define REAL_EPS 2.220446049250313e-16
+#else
+typedef float real;
+#define REAL_NAME "float"
+#define REAL_EPS 1.1920929e-7
+#endif
+
+#endif

@@ -1,0 +1,180 @@
+/* record.h: one record per layer, initializer, loss, optimizer, callback, data set ...
+ *
+ * A Kind is a constant record: its names, its options with types, ranges and defaults, its
+ * documentation. An Object is an instance: a struct that begins with an Object header and
+ * whose further fields are filled from options by offset. The Lua constructors, argument
+ * checks, `help`, the manual and the completion all come from these records, so nothing
+ * about an option is written twice.
+ *
+ *   typedef struct Dense { Layer layer; int64_t units; bool bias; Init *init; } Dense;
+ *   static const Option dense_options[] = {
+ *     {.name = "units", .kind = OPT_INT, .offset = offsetof(Dense, units), .position = 1,
+ *      .lo = 1, .hi = 1e9, .doc = "number of outputs"},
+ *     {.name = "bias", .kind = OPT_BOOL, .offset = offsetof(Dense, bias),
+ *      .value = "true", .alias = "use_bias", .doc = "add a bias"},
+ *     {.name = "init", .kind = OPT_OBJECT, .offset = offsetof(Dense, init),
+ *      .family = &init_family, .value = "glorot_uniform",
+ *      .alias = "kernel_initializer", .doc = "initializer of the weight"},
+ *     {0}};
+ */
+#ifndef BASE_RECORD_H
+#define BASE_RECORD_H
+
+#include "base/fault.h"
+#include <stdint.h>
+
+typedef struct Object Object;
+typedef struct Kind Kind;
+typedef struct Family Family;
+typedef struct Callable Callable;
+
+typedef enum OptionKind {
+  OPT_NONE,
+  OPT_BOOL,     /* bool */
+  OPT_INT,      /* int64_t; 3.0 is accepted, 3.5 is not */
+  OPT_REAL,     /* double; never NaN from a user; the default "none" stores NaN: absent */
+  OPT_TEXT,     /* char *, owned; default NULL when absent */
+  OPT_CHOICE,   /* int: index into `choices` */
+  OPT_INTS,     /* IntList */
+  OPT_OBJECT,   /* Object *, retained: one of `family`; a name gives one with defaults */
+  OPT_OBJECTS,  /* ObjectList: a list of the above */
+  OPT_CALL,     /* Callable *, retained: a function of the user */
+  OPT_REF       /* void *: something of an upper floor (a tensor, a net ...), set by that
+                   floor's binding through `ref_type`; retained by its own rules */
+} OptionKind;
+
+typedef struct IntList { int n; int64_t v[8]; } IntList;
+typedef struct ObjectList { int n; Object **v; } ObjectList;
+
+typedef struct Option {
+  const char *name;            /* NULL ends a list of options */
+  OptionKind kind;
+  size_t offset;               /* of the field in the object's struct */
+  const char *value;           /* default as text; NULL: required if positional, else zero */
+  const char *alias;           /* other names, blank-separated */
+  int position;                /* 1, 2, ... : may be given as that argument */
+  double lo, hi;               /* allowed range for INT and REAL; both 0: any finite */
+  bool open;                   /* the lower end itself is not allowed */
+  const char *const *choices;  /* OPT_CHOICE: names, NULL-terminated */
+  const Family *family;        /* OPT_OBJECT(S) */
+  const char *ref_type;        /* OPT_REF: name of the type: "tensor", "dataset" ... */
+  const char *hint;            /* said after a range error, e.g. on Keras's convention */
+  const char *doc;             /* one line: meaning, unit */
+} Option;
+
+struct Kind {
+  const char *name;            /* as written by users: "Dense", "he_normal" */
+  const char *alias;           /* other names, blank-separated: "kaiming_normal" */
+  const Family *family;
+  size_t size;                 /* of the instance's struct; 0: just an Object */
+  const Option *options;       /* NULL: none */
+  const char *doc;             /* one line, then details if need be */
+  const char *equation;        /* plain text; NULL: none */
+  const char *source;          /* paper and section; NULL: none */
+  /* After the options are filled: relations between them, derived fields. May be NULL. */
+  Err (*check)(Object *object, Fault *fault);
+  /* Before the options are released: what the kind itself owns. May be NULL. */
+  void (*deinit)(Object *object);
+};
+
+/* All kinds of one sort. `name` is for messages ("initializer"), `module` the Lua table
+ * in which its constructors stand ("init"). */
+struct Family {
+  const char *name;
+  const char *module;
+  const Kind *const *kinds;    /* NULL-terminated */
+  const Kind *from_function;   /* made of a user's function (first OPT_CALL); or NULL */
+};
+
+struct Object {
+  const Kind *kind;
+  int refs;
+  uint64_t version;            /* grows whenever a field is set */
+};
+
+/* Returns new: an object with all defaults filled; the caller then sets options and calls
+ * object_ready. NULL and a fault on lack of memory. */
+Object *object_new(const Kind *kind, Fault *fault);
+
+/* Required options there? Then the kind's own check. */
+Err object_ready(Object *object, const bool *given, Fault *fault) WARN_UNUSED;
+
+void *object_retain(void *object);     /* NULL is a no-op */
+void object_release(void *object);     /* NULL is a no-op */
+
+/* The kind of that name or alias, NULL if none; with a fault: a message with the nearest. */
+const Kind *family_find(const Family *family, const char *name, Fault *fault);
+
+/* New object by name with defaults: family_find + object_new + object_ready. */
+Object *family_make(const Family *family, const char *name, Fault *fault);
+
+int option_count(const Kind *kind);
+/* The option of that name or alias; NULL and a fault that names the nearest. */
+const Option *option_find(const Kind *kind, const char *name, Fault *fault);
+/* The option at argument `position` (from 1), or NULL. */
+const Option *option_at(const Kind *kind, int position);
+
+/* Setting checks type and range; the fault reads like
+ * `nn.Dense: option "units": got -3, allowed: an integer from 1 to 1000000000`. */
+Err option_set_bool(Object *o, const Option *opt, bool value, Fault *fault) WARN_UNUSED;
+Err option_set_number(Object *o, const Option *opt, double value, Fault *fault) WARN_UNUSED;
+Err option_set_text(Object *o, const Option *opt, const char *value, Fault *f) WARN_UNUSED;
+Err option_set_ints(Object *o, const Option *opt, const int64_t *v, int n, Fault *f)
+    WARN_UNUSED;
+Err option_set_object(Object *o, const Option *opt, Object *value, Fault *f) WARN_UNUSED;
+Err option_set_objects(Object *o, const Option *opt, Object *const *v, int n, Fault *f)
+    WARN_UNUSED;
+Err option_set_call(Object *o, const Option *opt, Callable *value, Fault *f) WARN_UNUSED;
+
+/* `got` of the wrong type: records the fault "…: got a string, allowed: true or false". */
+Err option_wrong_type(const Object *o, const Option *opt, const char *got, Fault *fault);
+
+/* What is allowed, in words, into `buffer`: "an integer from 1 to 10". */
+char *option_allowed(const Option *opt, char *buffer, size_t n_bytes);
+
+static inline void *option_field(const Object *o, const Option *opt) {
+  return (char *)o + opt->offset;
+}
+
+/* "nn.Dense": module and name, for messages. Writes to and returns `buffer`. */
+char *kind_label(const Kind *kind, char *buffer, size_t n_bytes);
+
+/* -- values and user functions ------------------------------------------------------- */
+
+typedef enum ValueKind {
+  VALUE_NIL, VALUE_BOOL, VALUE_INT, VALUE_REAL, VALUE_TEXT,
+  VALUE_INTS,    /* list of integers (a shape) */
+  VALUE_NODE,    /* a tensor: Node *, known to the floors above */
+  VALUE_OBJECT,  /* Object * */
+  VALUE_FIELDS   /* a table of named values */
+} ValueKind;
+
+typedef struct Value Value;
+struct Value {
+  ValueKind kind;
+  const char *name;            /* in VALUE_FIELDS: the key */
+  union {
+    bool boolean;
+    int64_t integer;
+    double real;
+    const char *text;          /* borrowed, valid until the call returns */
+    void *ref;                 /* VALUE_NODE, VALUE_OBJECT: borrowed */
+    IntList ints;
+    struct { const Value *v; int n; } fields;
+  } as;
+};
+
+/* A function of the user, called from below without knowing Lua. Nodes it returns belong
+ * to the session's current scope. An error of the function comes back as ERR_SCRIPT with
+ * its text and traceback. */
+struct Callable {
+  int refs;
+  Err (*call)(Callable *self, const Value *in, int n_in, Value *out, int n_out,
+              Fault *fault);
+  void (*free)(Callable *self);
+};
+
+Callable *callable_retain(Callable *callable);
+void callable_release(Callable *callable);
+
+#endif

@@ -1,0 +1,32 @@
+/* sys.h: clock, interrupt flag, terminal, processor. */
+#ifndef BASE_SYS_H
+#define BASE_SYS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* Seconds of a clock that only goes forward. */
+double clock_s(void);
+
+/* UTC now, "2025-03-01T09:30:00Z" in `buffer` (at least 32 bytes). */
+char *clock_utc(char *buffer);
+
+/* Set by the handlers of SIGINT and SIGTERM; polled between ops and between batches. */
+void interrupt_install(void);
+bool interrupt_pending(void);
+void interrupt_raise(void);   /* as the handler does; tests use it */
+void interrupt_clear(void);
+
+/* Columns of the terminal behind `file`, or 0 where it is none. */
+int terminal_columns(FILE *file);
+
+/* Instruction-set levels that the kernels are built for, best last. */
+typedef enum SimdLevel { SIMD_PLAIN, SIMD_AVX2, SIMD_AVX512, SIMD_LEVELS } SimdLevel;
+
+/* The best level of this processor, or the lower one that RUNNER_SIMD names
+ * ("plain", "avx2", "avx512"). */
+SimdLevel simd_level(void);
+const char *simd_name(SimdLevel level);
+
+#endif

@@ -1,0 +1,39 @@
+/* text.h: growing strings, nearest names, number formats. */
+#ifndef BASE_TEXT_H
+#define BASE_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A growing string. All zero is an empty one; text_deinit frees it. `data` is always
+ * terminated once something was added. On lack of memory `failed` is set, and what
+ * follows is dropped: check once at the end. */
+typedef struct Text {
+  char *data;
+  size_t n_bytes;
+  size_t capacity;
+  bool failed;
+} Text;
+
+void text_deinit(Text *text);
+void text_add(Text *text, const char *string);
+void text_add_bytes(Text *text, const void *data, size_t n_bytes);
+void text_addf(Text *text, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* The one of `names` (n of them) that a person most likely meant by `name`, or NULL when
+ * none is near: Damerau-Levenshtein distance at most 1 + length / 4, case ignored. */
+const char *text_nearest(const char *name, const char *const *names, int n);
+
+/* Is `word` one of the blank-separated words of `list`? NULL list: no. */
+bool text_has_word(const char *list, const char *word);
+
+/* The shortest decimal that reads back as the same double; integers without a point.
+ * Writes to and returns `buffer` (at least 32 bytes). */
+char *text_number(char *buffer, double value);
+
+/* A copy that the caller frees; NULL on lack of memory. */
+char *text_copy(const char *string);
+
+#endif

@@ -1,0 +1,199 @@
+/* graph.h: expressions. A Node is an immutable value that may not have been computed yet.
+ *
+ * Invariants
+ *   - A node's shape and dtype are known when it is made; a wrong shape is an error there.
+ *   - What a node's value is never changes: a Variable changes by pointing at another node.
+ *   - A node holds its inputs until it is evaluated and not tracked; then it forgets them.
+ *     Tracked nodes (those that depend on a variable) keep their history for graph_grad.
+ *   - Draws fix their stream position when made, as an attribute.
+ *
+ * Ownership. A Graph is a session: all nodes, streams and counters of one script. Functions
+ * that make nodes return them *borrowed*, valid until the innermost graph_scope ends;
+ * whoever keeps one longer retains it. Constructors accept NULL inputs and then return
+ * NULL, and the first failure stays in graph->fault: so a chain of calls is checked once,
+ * at its end. */
+#ifndef GRAPH_GRAPH_H
+#define GRAPH_GRAPH_H
+
+#include "base/par.h"
+#include "base/philox.h"
+#include "tensor/tensor.h"
+
+typedef struct Graph Graph;
+typedef struct Node Node;
+typedef struct Op Op;
+typedef struct Variable Variable;
+
+enum { MAX_OUT = 4, MAX_IN = 64 };
+
+typedef union Attr { int64_t i; double f; } Attr;
+
+struct Node {
+  /* read-only */
+  const Op *op;
+  Shape shape;                /* of output 0 */
+  DType dtype;
+  int n_in, n_attr, n_out;
+  Node **in;                  /* retained; NULL once forgotten */
+  Attr *attr;
+  const Shape *out_shape;     /* n_out of them */
+  const DType *out_dtype;
+  Variable *var;              /* of a read: the variable, retained */
+  bool tracked;               /* depends on a variable, or was marked by graph_track */
+  bool forgotten;             /* had inputs, has none any more */
+  const char *layer;          /* interned path of the layer that made it, or NULL */
+  const char *file;           /* interned script name, or NULL */
+  int line;
+  uint64_t serial;            /* order of making: inputs have smaller ones */
+  /* private to graph/ */
+  int refs;
+  int handles;                /* holders outside the graph: its value is worth keeping */
+  int depth;                  /* longest path of unevaluated nodes below it */
+  Tensor *value[MAX_OUT];     /* all or none */
+  uint64_t mark;              /* of the walk that visited it last */
+  int64_t index;              /* its place in that walk */
+};
+
+/* -- session ------------------------------------------------------------------------- */
+
+typedef struct Counter { uint64_t key; uint64_t count; } Counter;
+
+struct Graph {
+  /* public: set by whoever drives the session */
+  Par par;
+  uint64_t seed;
+  bool training;              /* mode of layers: see train/step */
+  const char *layer;          /* label for nodes being made */
+  const char *file;           /* script line for nodes being made */
+  int line;
+  Fault fault;                /* the first failure since graph_ok */
+  MemoryCount memory;
+  int net_count, fit_count;   /* numbers of nets (by build) and fits in this run */
+  /* private */
+  uint64_t next_serial, walk;
+  Node **pool;                /* borrowed nodes of the open scopes */
+  int n_pool, pool_capacity;
+  Counter *counters;          /* draws made from each stream so far */
+  int n_counters, counter_capacity;
+  struct Undo *undo;          /* of the open transaction */
+  int n_undo, undo_capacity;
+  bool in_transaction;
+  int n_counters_at_begin, fit_count_at_begin, net_count_at_begin;
+  Counter *counters_at_begin;
+  char **interned;
+  int n_interned, interned_capacity;
+};
+
+/* threads as in par_init. */
+Err graph_open(Graph *graph, int threads, uint64_t seed, Fault *fault) WARN_UNUSED;
+void graph_close(Graph *graph);
+
+/* Has nothing failed? Else moves the fault out (to `fault`, unless NULL) and clears it. */
+Err graph_ok(Graph *graph, Fault *fault) WARN_UNUSED;
+
+/* Nodes made between begin and end are released at the end, unless retained. */
+int graph_scope_begin(Graph *graph);
+void graph_scope_end(Graph *graph, int scope);
+
+/* One copy of the string for the session's life. */
+const char *graph_intern(Graph *graph, const char *string);
+
+/* The next draw of the stream (graph seed, purpose, name): fixes its position. */
+Stream graph_draw(Graph *graph, const char *purpose, const char *name);
+/* Sets the seed and starts all streams anew. */
+void graph_seed(Graph *graph, uint64_t seed);
+
+/* -- nodes --------------------------------------------------------------------------- */
+
+Node *node_retain(Node *node);
+void node_release(Node *node);                     /* NULL is a no-op */
+/* A handle is a retained reference from outside (Lua, a variable): values of such nodes
+ * are kept once computed. */
+Node *node_hold(Node *node);
+void node_drop(Node *node);                        /* NULL is a no-op */
+
+/* A node with a given value; takes no reference of its caller's (retains the tensor). */
+Node *graph_const(Graph *graph, Tensor *value);
+/* A 0-axis real constant. */
+Node *graph_scalar(Graph *graph, double value);
+/* As graph_const, from plain numbers; used by tests and readers. */
+Node *graph_from_doubles(Graph *graph, DType dtype, const Shape *shape, const double *v);
+
+/* The same value as `x`, cut from its history; NULL-safe. Evaluates nothing. */
+Node *graph_detach(Graph *graph, Node *x);
+/* The same value as `x` as a fresh leaf for differentiation: tracked, history cut. */
+Node *graph_track(Graph *graph, Node *x);
+
+/* The general constructor; the named ones in ops.h call it. */
+Node *graph_apply(Graph *graph, const Op *op, Node *const *in, int n_in,
+                  const Attr *attr, int n_attr);
+/* Output `i` of a node with several. */
+Node *graph_pick(Graph *graph, Node *node, int i);
+
+/* -- variables ----------------------------------------------------------------------- */
+
+struct Variable {
+  /* read-only */
+  int refs;
+  char *name;                 /* "dense_1.weight"; NULL while it has none */
+  bool has_value;             /* false until first assigned */
+  Node *current;              /* held: what it stands for now, perhaps not computed yet */
+  uint64_t version;           /* grows with every assignment */
+  /* public */
+  bool trainable;             /* optimizers may change it */
+  bool frozen;                /* by net:freeze */
+  /* private */
+  Node *leaf;                 /* the read of `version`, made once */
+};
+
+Variable *variable_new(const char *name, Fault *fault);      /* name may be NULL */
+Variable *variable_retain(Variable *v);
+void variable_release(Variable *v);
+Err variable_rename(Variable *v, const char *name, Fault *fault) WARN_UNUSED;
+
+/* What it stands for at this moment, as a leaf of the graph: later assignments do not
+ * change it. A fault when it has no value yet ("build the net first"). */
+Node *variable_read(Graph *graph, Variable *v);
+/* From now on it stands for `value` (detached, evaluated when somebody looks or when the
+ * chain gets long). The first assignment fixes shape and dtype. Inside a transaction it is
+ * undone by graph_rollback. */
+Err variable_assign(Graph *graph, Variable *v, Node *value) WARN_UNUSED;
+
+/* -- transactions: compute, check, commit -------------------------------------------- */
+
+/* Between begin and commit every assignment, draw and count can be undone. They do not
+ * nest: begin inside one is a caller's bug. */
+void graph_begin(Graph *graph);
+void graph_commit(Graph *graph);
+void graph_rollback(Graph *graph);
+
+/* -- gradient ------------------------------------------------------------------------ */
+
+/* out[i] = d(y . gy) / d wrt[i] as new nodes. gy NULL: y must have one element. Each wrt is
+ * a node below y; of a read, all reads of the same variable count. One that y does not
+ * depend on gives zeros. Faults: an op without gradient on the way; history that was
+ * forgotten. */
+Err graph_grad(Graph *graph, Node *y, Node *gy, Node *const *wrt, int n, Node **out)
+    WARN_UNUSED;
+
+/* -- execution: the naive executor, op by op ----------------------------------------- */
+
+/* Computes the values of the nodes. Afterwards graph_value is not NULL for each. On a
+ * fault (data that an op refuses, memory, interrupt) values computed so far are dropped. */
+Err graph_eval(Graph *graph, Node *const *nodes, int n) WARN_UNUSED;
+
+/* The value of an evaluated node (output 0), borrowed; NULL when not evaluated. */
+Tensor *node_value(const Node *node);
+/* Evaluates, then the value; NULL and graph->fault on failure. */
+Tensor *graph_value(Graph *graph, Node *node);
+/* Evaluates a node with one element. */
+double graph_item(Graph *graph, Node *node);
+
+/* Recomputes what lies below `node` in order and describes the first value that is not
+ * finite: layer, op, index. Adds to `out`; nothing when all is finite. */
+void graph_explain_nonfinite(Graph *graph, Node *node, Text *out);
+
+/* The nodes below `roots` in order, one line each: for people. */
+void graph_dump(Graph *graph, Node *const *roots, int n, Text *out);
+
+#endif

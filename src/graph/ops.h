@@ -1,0 +1,100 @@
+/* ops.h: one C constructor per op: checks shapes, makes a node, computes nothing.
+ * Nodes are borrowed until the scope ends; NULL in gives NULL out (see graph.h).
+ * The equations stand in the records (ops_<family>.c). Axes count from 0 here. */
+#ifndef GRAPH_OPS_H
+#define GRAPH_OPS_H
+
+#include "graph/op.h"
+
+/* Elementwise, one input without attributes. */
+#define OPS_UNARY(X)                                                                    \
+  X(neg) X(abs) X(sign) X(square) X(sqrt) X(reciprocal) X(exp) X(expm1) X(log) X(log1p)  \
+  X(sin) X(cos) X(tanh) X(erf) X(floor) X(ceil) X(round) X(sigmoid) X(softplus) X(relu)  \
+  X(selu)
+/* Elementwise, two inputs, NumPy broadcasting; integers become real. Comparisons give
+ * reals 0 and 1. */
+#define OPS_BINARY(X)                                                                   \
+  X(add) X(sub) X(mul) X(div) X(pow) X(maximum) X(minimum)                              \
+  X(eq) X(ne) X(lt) X(le) X(gt) X(ge)
+
+#define X(name)                                                                         \
+  static inline Node *op_##name(Graph *g, Node *x) {                                    \
+    return graph_apply(g, &op_record_##name, (Node *[]){x}, 1, NULL, 0);                \
+  }
+OPS_UNARY(X)
+#undef X
+#define X(name)                                                                         \
+  static inline Node *op_##name(Graph *g, Node *x, Node *y) {                           \
+    return graph_apply(g, &op_record_##name, (Node *[]){x, y}, 2, NULL, 0);             \
+  }
+OPS_BINARY(X)
+#undef X
+
+Node *op_leaky_relu(Graph *g, Node *x, double negative_slope);
+Node *op_elu(Graph *g, Node *x, double alpha);
+Node *op_clip(Graph *g, Node *x, double lo, double hi);
+Node *op_where(Graph *g, Node *condition, Node *x, Node *y);
+Node *op_cast(Graph *g, Node *x, DType dtype);     /* x itself when it has that dtype */
+/* x scaled by a constant. */
+Node *op_scale(Graph *g, Node *x, double factor);
+
+/* Reductions. `axes`: bit set; ALL_AXES: all. */
+#define ALL_AXES (~0u)
+Node *op_sum(Graph *g, Node *x, unsigned axes, bool keepdims);
+Node *op_mean(Graph *g, Node *x, unsigned axes, bool keepdims);
+Node *op_var(Graph *g, Node *x, unsigned axes, bool keepdims);      /* biased: /n */
+Node *op_max(Graph *g, Node *x, unsigned axes, bool keepdims);
+Node *op_min(Graph *g, Node *x, unsigned axes, bool keepdims);
+Node *op_argmax(Graph *g, Node *x, int axis);      /* int32, from 1 */
+/* x summed over the axes along which `shape` was broadcast to x's shape. */
+Node *op_sum_to(Graph *g, Node *x, const Shape *shape);
+
+/* Shapes. */
+Node *op_reshape(Graph *g, Node *x, const Shape *shape);            /* a dim may be -1 */
+Node *op_broadcast_to(Graph *g, Node *x, const Shape *shape);
+Node *op_transpose(Graph *g, Node *x, const int *perm);             /* NULL: reversed */
+Node *op_slice(Graph *g, Node *x, const int64_t *start, const int64_t *count,
+               const int64_t *step);               /* per axis; step may be negative */
+Node *op_concat(Graph *g, Node *const *x, int n, int axis);
+Node *op_pad(Graph *g, Node *x, const int64_t *before, const int64_t *after);
+Node *op_full(Graph *g, double value, const Shape *shape);          /* real */
+
+/* Indices count from 1, in Lua and here: they are data. */
+Node *op_gather(Graph *g, Node *x, Node *index);   /* rows of axis 0: [n,...],[k] -> [k,...] */
+Node *op_one_hot(Graph *g, Node *index, int64_t classes);
+
+/* Creation and draws; the stream position is fixed here, by the caller's graph_draw. */
+Node *op_arange(Graph *g, double first, double step, int64_t n);
+Node *op_eye(Graph *g, int64_t n);
+Node *op_random_uniform(Graph *g, const Shape *shape, double lo, double hi, Stream s);
+Node *op_random_normal(Graph *g, const Shape *shape, double mean, double std, Stream s);
+Node *op_random_int(Graph *g, const Shape *shape, int64_t lo, int64_t hi, Stream s);
+/* 0 with probability `rate`, else 1 / (1 - rate). */
+Node *op_dropout_mask(Graph *g, const Shape *shape, double rate, Stream s);
+
+/* [.., M, K] x [K, N] or [B.., K, N]; a transposed operand is folded into the product. */
+Node *op_matmul(Graph *g, Node *x, Node *y);
+
+Node *op_softmax(Graph *g, Node *x, int axis);
+Node *op_log_softmax(Graph *g, Node *x, int axis);
+/* logits [N, C], labels [N] from 1 -> loss per row [N]; pick 1 of it: probabilities. */
+Node *op_softmax_cross_entropy(Graph *g, Node *logits, Node *labels);
+
+/* Training-mode normalization. x [N, C, ...], weight and bias [C] (NULL: 1 and 0).
+ * Picks: 0 y; 1 batch mean [C]; 2 batch variance (biased) [C]. */
+Node *op_batch_norm(Graph *g, Node *x, Node *weight, Node *bias, double eps);
+/* Over the last axis. weight and bias [D] (NULL: 1 and 0). */
+Node *op_layer_norm(Graph *g, Node *x, Node *weight, Node *bias, double eps);
+
+/* Optimizer updates: whole tensors in, new values out; not differentiable. Rates and
+ * factors are 0-axis nodes, so that they are inputs and no structure. `scale` multiplies
+ * the gradient first (clipping). Picks: 0 new w; 1 .. new slots. */
+Node *op_sgd_update(Graph *g, Node *w, Node *gw, Node *velocity /* NULL: none */,
+                    Node *lr, Node *momentum, Node *weight_decay, Node *scale,
+                    bool nesterov);
+/* rate1 = lr / (1 - beta1^t), rate2 = 1 / (1 - beta2^t); decoupled: AdamW's decay. */
+Node *op_adam_update(Graph *g, Node *w, Node *gw, Node *m, Node *v, Node *lr,
+                     Node *correction1, Node *correction2, Node *weight_decay,
+                     Node *scale, double beta1, double beta2, double eps, bool decoupled);
+
+#endif

@@ -1,0 +1,28 @@
+/* gemm.h: the only door to BLIS. C = op(A) op(B), row-major, beta = 0: C is never read.
+ *
+ * BLIS is called with one thread on blocks of the product that depend on M, N, K and the
+ * kernel set alone; the caller hands blocks to its threads. */
+#ifndef KERNEL_GEMM_H
+#define KERNEL_GEMM_H
+
+#include "base/real.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct Gemm {
+  int64_t M, N, K;
+  bool transpose_a;     /* A is stored [K, M] */
+  bool transpose_b;     /* B is stored [N, K] */
+  const real *a, *b;
+  real *c;              /* [M, N] */
+} Gemm;
+
+/* Selects BLIS's kernel set before BLIS initialises; call once, before any other thread. */
+void gemm_init(void);
+int64_t gemm_blocks(const Gemm *gemm);
+void gemm_run_block(const Gemm *gemm, int64_t block);
+/* "0.9.0" and "skx", for --version. */
+const char *gemm_version(void);
+const char *gemm_kernel_set(void);
+
+#endif

@@ -1,0 +1,41 @@
+/* kernel.h: loops on raw pointers. Knows no tensor.
+ *
+ * Files in kernel/vector/ are compiled once per SIMD level (plain, avx2, avx512) from one
+ * source, with FMA contraction off; each level gives one table of functions. The level is
+ * chosen once per process. A kernel is one line in <family>.def and one function
+ * `void KN(name)(...)` in vector/<family>.c.
+ *
+ * Letters: N rows or batch, C channels or columns, M x K times K x N in a product, n
+ * elements. Outputs first, then inputs, then sizes. Strides of inputs, where there are
+ * any, are 0 (one element, broadcast) or 1.
+ *
+ * Bits: a kernel's result depends on its arguments alone; sums use a fixed number of lanes
+ * and accumulate in double across tiles. */
+#ifndef KERNEL_KERNEL_H
+#define KERNEL_KERNEL_H
+
+#include "base/philox.h"
+#include "base/real.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct Kernels {
+#define KERNEL(type, name, args) type(*name) args;
+#include "kernel/kernel.def"
+#undef KERNEL
+} Kernels;
+
+/* The table of the level in use. */
+const Kernels *kernels(void);
+
+#ifdef SIMD_LEVEL /* inside kernel/vector: avx512, avx2 or plain */
+#define KN_PASTE(name, level) kernel_##name##_##level
+#define KN_EXPAND(name, level) KN_PASTE(name, level)
+#define KN(name) KN_EXPAND(name, SIMD_LEVEL)
+#define KERNEL(type, name, args) type KN(name) args;
+#include "kernel/kernel.def"
+#undef KERNEL
+#endif
+
+#endif
