@@ -1,17 +1,33 @@
-# runner: `make help` lists the targets. Everything is built in build/, nothing in the tree.
+# runner. `make help` lists the targets. Everything is built in build/, nothing in the tree.
+#
+#   REAL=float|double   the floating type of the build; each has its own directory
+#   CC, CFLAGS, OPT     compiler, further flags, optimisation; a change rebuilds what it must
+#   BUILD=dir           another place to build in
+#   V=1                 show whole commands
+#   ARGS="epochs=2"     arguments of the script that `make run` runs
 
-BUILD  ?= build
-REAL   ?= float
-CC     ?= gcc
-OPT    ?= -O3
-out    := $(BUILD)/$(REAL)
+BUILD ?= build
+REAL  ?= float
+OPT   ?= -O3
+ARGS  ?=
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+MAKEFLAGS += -r
+out := $(BUILD)/$(REAL)
 
-CPPFLAGS += -Isrc -I$(out)/gen -D_GNU_SOURCE $(if $(filter double,$(REAL)),-DREAL_DOUBLE) \
-            -I/usr/include/lua5.4 -isystem /usr/include/$(shell $(CC) -dumpmachine)/blis-serial
-CFLAGS   += -std=c11 $(OPT) -g -ffp-contract=off -fno-math-errno -fopenmp \
-            -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
-LDLIBS   += -l:liblua5.4.a -L/usr/lib/$(shell $(CC) -dumpmachine)/blis-serial -l:libblis.a \
-            -l:libjansson.a -lz -lm -ldl -lpthread
+ifeq ($(filter $(REAL),float double),)
+$(error REAL=$(REAL): allowed are float and double)
+endif
+
+# Debian keeps headers and libraries of several BLIS builds apart; the serial one is used.
+multiarch = $(eval multiarch := $(shell $(CC) -print-multiarch 2>/dev/null))$(multiarch)
+cppflags  = -Isrc -I$(out)/gen -D_GNU_SOURCE $(if $(filter double,$(REAL)),-DREAL_DOUBLE) \
+            -isystem /usr/include/lua5.4 -isystem /usr/include/$(multiarch)/blis-serial $(CPPFLAGS)
+warnings := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
+cflags   := -std=c11 $(OPT) -g -ffp-contract=off -fno-math-errno -fno-trapping-math -fopenmp $(warnings) $(CFLAGS)
+libs      = -l:liblua5.4.a -L/usr/lib/$(multiarch)/blis-serial -l:libblis.a \
+            -l:libjansson.a -lz -lm -ldl -lpthread $(LDLIBS)
 
 # Files in kernel/vector/ are compiled once per SIMD level.
 levels       := plain avx2 avx512
@@ -22,26 +38,118 @@ flags_avx512 := -mavx512f -mavx512vl -mavx512bw -mavx512dq -mfma -mprefer-vector
 vector  := $(wildcard src/kernel/vector/*.c)
 sources := $(filter-out src/cli/main.c,$(wildcard src/*/*.c))
 objects := $(sources:src/%.c=$(out)/obj/%.o) \
-           $(foreach l,$(levels),$(vector:src/%.c=$(out)/obj/$(l)/%.o))
+           $(foreach l,$(levels),$(vector:src/%.c=$(out)/obj/$(l)/%.o)) \
+           $(out)/obj/gen/lua_lib.o
+tests   := $(patsubst tests/%.c,$(out)/tests/%,$(wildcard tests/*/test_*.c))
+lua_lib := $(wildcard src/lua/lib/*.lua)
 
-$(out)/runner: $(out)/obj/cli/main.o $(objects)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+# All cores, unless the caller of make chose.
+jobs   = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc 2>/dev/null || echo 2))
+# The short name of a step, unless V=1 or -s; in front of its command.
+silent = $(findstring s,$(firstword -$(MAKEFLAGS)))
+say    = $(if $(V),,$(if $(silent),@,@echo '  $(1)' && ))
+deps   = CC='$(CC)' CPPFLAGS='$(cppflags)' scripts/install-deps
 
-$(out)/obj/%.o: src/%.c
+build_tests = $(deps) test && for real in double float; do \
+    $(MAKE) --no-print-directory $(jobs) REAL=$$real binary test-programs || exit 1; done
+
+.DEFAULT_GOAL := build
+.PHONY: build all run test test-long check clean help binary objects test-programs force
+.DELETE_ON_ERROR:
+
+# -- what people call ------------------------------------------------------------------
+
+build: ## build build/runner (the default target)
+	@$(MAKE) --no-print-directory $(jobs) binary
+all: build
+
+run: ## install what is missing, build, and train on Fashion-MNIST; ARGS="epochs=2"
+	@$(deps) run
+	@$(MAKE) --no-print-directory build
+	@$(BUILD)/runner experiments/fashion_mnist.lua $(ARGS)
+
+test: ## build float and double, run all tests of both
+	+@$(build_tests)
+	@tests/run $(BUILD)/float $(BUILD)/double
+
+test-long: ## the same with exhaustive checks (all floats through the vector mathematics)
+	+@$(build_tests)
+	@LONG=1 LIMIT=7200 tests/run $(BUILD)/float $(BUILD)/double
+
+check: ## floors, doors, lengths, words; warnings as errors with gcc and clang
+	@$(deps) check
+	@failed=0; scripts/check-tree || failed=1; \
+	for cc in gcc clang; do for real in float double; do \
+	  if $(MAKE) --no-print-directory -k -s $(jobs) CC=$$cc REAL=$$real OPT=-O1 CFLAGS=-Werror \
+	    BUILD='$(BUILD)/check/'$$cc objects; \
+	  then echo "check: warnings of $$cc, real = $$real: none"; else failed=1; fi; \
+	done; done; exit $$failed
+
+clean: ## remove what was built
+	rm -rf $(BUILD)
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+# -- the program -----------------------------------------------------------------------
+
+binary: $(out)/runner
+	@if [ '$(REAL)' = float ]; then ln -sfn float/runner $(BUILD)/runner; fi
+
+$(out)/runner: $(out)/obj/cli/main.o $(out)/librunner.a
+	$(call say,link $@)$(CC) $(cflags) $(LDFLAGS) -o $@ $^ $(libs)
+
+$(out)/librunner.a: $(objects) $(out)/objects.list
+	@rm -f $@
+	@$(AR) rcs $@ $(objects)
+
+$(out)/obj/%.o: src/%.c $(out)/flags.list | $(out)/headers.ok
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,cc $<)$(CC) $(cppflags) $(cflags) -MMD -MP -c -o $@ $<
 
 define level_rule
-$(out)/obj/$(1)/%.o: src/%.c
+$(out)/obj/$(1)/%.o: src/%.c $(out)/flags.list | $(out)/headers.ok
 	@mkdir -p $$(@D)
-	$$(CC) $$(CPPFLAGS) $$(CFLAGS) $$(flags_$(1)) -DSIMD_LEVEL=$(1) -DSIMD_$(1) -MMD -MP -c -o $$@ $$<
+	$$(call say,cc $$< ($(1)))$$(CC) $$(cppflags) $$(cflags) $$(flags_$(1)) -DSIMD_LEVEL=$(1) -DSIMD_$(1) -MMD -MP -c -o $$@ $$<
 endef
 $(foreach l,$(levels),$(eval $(call level_rule,$(l))))
 
-# C tests: tests/<floor>/test_*.c, each a program of its own.
-tests := $(patsubst tests/%.c,$(out)/tests/%,$(wildcard tests/*/test_*.c))
-$(out)/tests/%: tests/%.c $(wildcard tests/*.h) $(objects)
+# The Lua part of the library, embedded.
+$(out)/gen/lua_lib.c: $(lua_lib) scripts/embed-lua $(out)/lua_lib.list
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -Itests $(CFLAGS) $(LDFLAGS) -MMD -MP -o $@ $< $(objects) $(LDLIBS)
+	@scripts/embed-lua $(lua_lib) > $@
+$(out)/obj/gen/lua_lib.o: $(out)/gen/lua_lib.c $(out)/flags.list | $(out)/headers.ok
+	@mkdir -p $(@D)
+	$(call say,cc $<)$(CC) $(cppflags) $(cflags) -MMD -MP -c -o $@ $<
+
+# Are the libraries' headers there? A sentence with the package's name, if not.
+$(out)/headers.ok: $(out)/flags.list
+	@$(deps) --probe
+	@touch $@
+
+# Files that hold a line of text and change only when it does: other flags rebuild all,
+# a file that came or went rebuilds what lists it.
+flags_text   = $(CC) $(cppflags) $(cflags)
+objects_text = $(objects)
+lua_lib_text = $(lua_lib)
+$(out)/%.list: force
+	@mkdir -p $(@D)
+	@printf '%s\n' '$($*_text)' | cmp -s - $@ || printf '%s\n' '$($*_text)' > $@
+
+# -- C tests: tests/<floor>/test_*.c, each a program of its own --------------------------
+
+test-programs: $(tests)
+
+$(out)/tests/%: $(out)/tests/%.o $(out)/librunner.a
+	$(call say,link $@)$(CC) $(cflags) $(LDFLAGS) -o $@ $< $(out)/librunner.a -lcmocka $(libs)
+
+$(out)/tests/%.o: tests/%.c $(out)/flags.list | $(out)/headers.ok
+	@mkdir -p $(@D)
+	$(call say,cc $<)$(CC) $(cppflags) -Itests $(cflags) -O1 -MMD -MP -c -o $@ $<
+
+.PRECIOUS: $(out)/tests/%.o
+
+# All objects, tests included, without linking.
+objects: $(out)/obj/cli/main.o $(objects) $(tests:=.o)
 
 -include $(shell find $(out) -name '*.d' 2>/dev/null)

@@ -41,6 +41,7 @@ struct Node {
   Variable *var;              /* of a read: the variable, retained */
   bool tracked;               /* depends on a variable, or was marked by graph_track */
   bool forgotten;             /* had inputs, has none any more */
+  bool net_output;            /* returned by a net: a cross-entropy takes it for logits */
   const char *layer;          /* interned path of the layer that made it, or NULL */
   const char *file;           /* interned script name, or NULL */
   int line;
@@ -52,6 +53,7 @@ struct Node {
   Tensor *value[MAX_OUT];     /* all or none */
   uint64_t mark;              /* of the walk that visited it last */
   int64_t index;              /* its place in that walk */
+  Node *link;                 /* next of those about to be freed */
 };
 
 /* -- session ------------------------------------------------------------------------- */
@@ -71,6 +73,8 @@ struct Graph {
   int net_count, fit_count;   /* numbers of nets (by build) and fits in this run */
   /* private */
   uint64_t next_serial, walk;
+  int n_gradients;            /* under way: nothing is evaluated meanwhile, for evaluation
+                                 renumbers nodes and lets them forget their inputs */
   Node **pool;                /* borrowed nodes of the open scopes */
   int n_pool, pool_capacity;
   Counter *counters;          /* draws made from each stream so far */
@@ -94,6 +98,9 @@ Err graph_ok(Graph *graph, Fault *fault) WARN_UNUSED;
 /* Nodes made between begin and end are released at the end, unless retained. */
 int graph_scope_begin(Graph *graph);
 void graph_scope_end(Graph *graph, int scope);
+
+/* Keeps a node that the caller may not own until the current scope ends; NULL-safe. */
+Node *graph_borrow(Graph *graph, Node *node);
 
 /* One copy of the string for the session's life. */
 const char *graph_intern(Graph *graph, const char *string);
@@ -166,6 +173,8 @@ Err variable_assign(Graph *graph, Variable *v, Node *value) WARN_UNUSED;
 void graph_begin(Graph *graph);
 void graph_commit(Graph *graph);
 void graph_rollback(Graph *graph);
+/* Variable of assignment number i (from 0) since graph_begin; NULL behind the last. */
+Variable *graph_assigned(const Graph *graph, int i);
 
 /* -- gradient ------------------------------------------------------------------------ */
 

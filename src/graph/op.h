@@ -82,7 +82,7 @@ typedef struct SampleIn {
   double lo, hi;               /* both 0: [-2, 2], and away from 0 by at least 0.05 */
 } SampleIn;
 
-enum { MAX_SAMPLE_IN = 8 };
+enum { MAX_SAMPLE_IN = 10 };
 typedef struct Sample {
   int n_in;
   SampleIn in[MAX_SAMPLE_IN];
@@ -117,6 +117,9 @@ struct Op {
   const char *equation;        /* "y = exp(x)" */
   const char *source;          /* paper and section, where there is one */
 
+  /* What users may give beyond what infer takes: casts of integers, promotion of ranks,
+   * foldings. Emits other nodes as needed; inputs are not NULL. NULL: graph_apply. */
+  Node *(*make)(Graph *graph, Node *const *in, int n_in, const Attr *attr, int n_attr);
   /* Shapes and types of the outputs; a fault where inputs do not fit. */
   Err (*infer)(OpInfer *io);
   /* Data that cannot be used (a label out of range); before run, serial. May be NULL. */
@@ -160,6 +163,13 @@ typedef enum OpId {
 
 extern const Op *const op_table[N_OPS];
 const Op *op_find(const char *name);     /* by name or alias; NULL: none */
+
+/* As a user means it: through the record's `make`, where there is one. */
+static inline Node *op_make(Graph *graph, const Op *op, Node *const *in, int n_in,
+                            const Attr *attr, int n_attr) {
+  return op->make ? op->make(graph, in, n_in, attr, n_attr)
+                  : graph_apply(graph, op, in, n_in, attr, n_attr);
+}
 
 /* The explicit statement that nothing flows back. */
 void vjp_none(Graph *graph, Node *y, Node *const *gy, const bool *want, Node **gx);

@@ -92,7 +92,8 @@ Node *op_layer_norm(Graph *g, Node *x, Node *weight, Node *bias, double eps);
 Node *op_sgd_update(Graph *g, Node *w, Node *gw, Node *velocity /* NULL: none */,
                     Node *lr, Node *momentum, Node *weight_decay, Node *scale,
                     bool nesterov);
-/* rate1 = lr / (1 - beta1^t), rate2 = 1 / (1 - beta2^t); decoupled: AdamW's decay. */
+/* correction1 = 1 / (1 - beta1^t), correction2 = 1 / (1 - beta2^t); decoupled: AdamW's
+ * decay. Picks: 0 w, 1 m, 2 v. */
 Node *op_adam_update(Graph *g, Node *w, Node *gw, Node *m, Node *v, Node *lr,
                      Node *correction1, Node *correction2, Node *weight_decay,
                      Node *scale, double beta1, double beta2, double eps, bool decoupled);

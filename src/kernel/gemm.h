@@ -5,6 +5,7 @@
 #ifndef KERNEL_GEMM_H
 #define KERNEL_GEMM_H
 
+#include "base/fault.h"
 #include "base/real.h"
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,8 +18,10 @@ typedef struct Gemm {
   real *c;              /* [M, N] */
 } Gemm;
 
-/* Selects BLIS's kernel set before BLIS initialises; call once, before any other thread. */
-void gemm_init(void);
+/* Selects BLIS's kernel set and initialises BLIS; call once, before any other thread and
+ * before anything below. The environment variable BLIS_ARCH_TYPE, when set, is the choice;
+ * a fault (ERR_USAGE) when it names no kernel set that this build and processor have. */
+Err gemm_init(Fault *fault) WARN_UNUSED;
 int64_t gemm_blocks(const Gemm *gemm);
 void gemm_run_block(const Gemm *gemm, int64_t block);
 /* "0.9.0" and "skx", for --version. */

@@ -20,6 +20,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Factors of one Adam step. */
+typedef struct AdamRates {
+  real lr, scale;                /* scale: of the gradient */
+  real beta1, rest1;             /* rest1 = 1 - beta1, rounded once */
+  real beta2, rest2;
+  real correction1, correction2; /* 1 / (1 - beta^t) */
+  real eps;
+  real coupled;                  /* weight decay added to the gradient */
+  real shrink;                   /* lr * weight decay, taken from the weight itself */
+} AdamRates;
+
 typedef struct Kernels {
 #define KERNEL(type, name, args) type(*name) args;
 #include "kernel/kernel.def"

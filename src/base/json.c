@@ -1,0 +1,406 @@
+/* json.c: a small ordered tree of values; jansson parses, this file writes.
+ *
+ * A map is a list with a key per item, searched from the front: maps here are short or
+ * are walked in order. `failed` marks a container that lost something to lack of memory;
+ * it spreads to the containers it is put into, so json_write sees it at the root. */
+#include "base/json.h"
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct Json {
+  JsonKind kind;
+  int refs;
+  bool failed;
+  union {
+    bool boolean;
+    int64_t integer;
+    double number;
+    char *text;
+    struct Items { struct Item *v; int64_t n, capacity; } items;
+  } as;
+};
+
+typedef struct Item {
+  char *key;               /* NULL in a list */
+  Json *value;
+} Item;
+
+static bool is_container(const Json *json) {
+  return json->kind == JSON_KIND_MAP || json->kind == JSON_KIND_LIST;
+}
+
+static Json *value_new(JsonKind kind) {
+  Json *json = calloc(1, sizeof *json);
+  if (!json) return NULL;
+  json->kind = kind;
+  json->refs = 1;
+  return json;
+}
+
+Json *json_map(void) { return value_new(JSON_KIND_MAP); }
+Json *json_list(void) { return value_new(JSON_KIND_LIST); }
+
+Json *json_share(Json *json) {
+  if (json) json->refs++;
+  return json;
+}
+
+/* Recursion is bounded: parsed values nest at most JSON_DEPTH deep, built ones as deep as
+ * the code that builds them. */
+void json_free(Json *json) {
+  if (!json || --json->refs > 0) return;
+  if (json->kind == JSON_KIND_TEXT) free(json->as.text);
+  if (is_container(json)) {
+    for (int64_t i = 0; i < json->as.items.n; i++) {
+      free(json->as.items.v[i].key);
+      json_free(json->as.items.v[i].value);
+    }
+    free(json->as.items.v);
+  }
+  free(json);
+}
+
+static Json *new_text(const char *bytes, size_t n_bytes) {
+  Json *json = value_new(JSON_KIND_TEXT);
+  if (!json) return NULL;
+  json->as.text = malloc(n_bytes + 1);
+  if (!json->as.text) {
+    free(json);
+    return NULL;
+  }
+  memcpy(json->as.text, bytes, n_bytes);
+  json->as.text[n_bytes] = 0;
+  return json;
+}
+
+static Json *new_int(int64_t value) {
+  Json *json = value_new(JSON_KIND_INT);
+  if (json) json->as.integer = value;
+  return json;
+}
+
+static Json *new_number(double value) {
+  if (!isfinite(value)) {
+    const char *text = isnan(value) ? "nan" : value > 0 ? "inf" : "-inf";
+    return new_text(text, strlen(text));
+  }
+  Json *json = value_new(JSON_KIND_NUMBER);
+  if (json) json->as.number = value;
+  return json;
+}
+
+static Json *new_bool(bool value) {
+  Json *json = value_new(JSON_KIND_BOOL);
+  if (json) json->as.boolean = value;
+  return json;
+}
+
+/* -- building ------------------------------------------------------------------------ */
+
+static Item *find_item(const Json *map, const char *key) {
+  for (int64_t i = 0; i < map->as.items.n; i++)
+    if (strcmp(map->as.items.v[i].key, key) == 0) return &map->as.items.v[i];
+  return NULL;
+}
+
+/* Takes key and value; false on lack of memory, when both are freed. */
+static bool append(Json *container, char *key, Json *value) {
+  struct Items *items = &container->as.items;
+  if (items->n == items->capacity) {
+    int64_t capacity = items->capacity ? 2 * items->capacity : 8;
+    Item *v = realloc(items->v, (size_t)capacity * sizeof *v);
+    if (!v) {
+      free(key);
+      json_free(value);
+      return false;
+    }
+    items->v = v;
+    items->capacity = capacity;
+  }
+  items->v[items->n++] = (Item){key, value};
+  return true;
+}
+
+void json_put(Json *map, const char *key, Json *value) {
+  if (!map || !value) {
+    json_free(value);
+    if (map) map->failed = true;
+    return;
+  }
+  must(map->kind == JSON_KIND_MAP);
+  if (value->failed) map->failed = true;
+  Item *item = find_item(map, key);
+  if (item) {
+    json_free(item->value);
+    item->value = value;
+    return;
+  }
+  char *copy = text_copy(key);
+  if (!copy) json_free(value);
+  if (!copy || !append(map, copy, value)) map->failed = true;
+}
+
+void json_push(Json *list, Json *value) {
+  if (!list || !value) {
+    json_free(value);
+    if (list) list->failed = true;
+    return;
+  }
+  must(list->kind == JSON_KIND_LIST);
+  if (value->failed) list->failed = true;
+  if (!append(list, NULL, value)) list->failed = true;
+}
+
+void json_put_text(Json *map, const char *key, const char *value) {
+  json_put(map, key, value ? new_text(value, strlen(value)) : value_new(JSON_KIND_NULL));
+}
+void json_put_int(Json *map, const char *key, int64_t value) {
+  json_put(map, key, new_int(value));
+}
+void json_put_number(Json *map, const char *key, double value) {
+  json_put(map, key, new_number(value));
+}
+void json_put_bool(Json *map, const char *key, bool value) {
+  json_put(map, key, new_bool(value));
+}
+void json_push_text(Json *list, const char *value) {
+  json_push(list, value ? new_text(value, strlen(value)) : value_new(JSON_KIND_NULL));
+}
+void json_push_int(Json *list, int64_t value) { json_push(list, new_int(value)); }
+void json_push_number(Json *list, double value) { json_push(list, new_number(value)); }
+void json_push_bool(Json *list, bool value) { json_push(list, new_bool(value)); }
+
+/* -- writing ------------------------------------------------------------------------- */
+
+/* Bytes from 0x80 on pass as they are; what is not UTF-8 among them becomes U+FFFD, so
+ * that the file can always be read back. */
+static int utf8_length(const unsigned char *s) {
+  int n = s[0] < 0x80 ? 1 : s[0] >= 0xC2 && s[0] < 0xE0 ? 2
+        : s[0] >= 0xE0 && s[0] < 0xF0 ? 3 : s[0] >= 0xF0 && s[0] < 0xF5 ? 4 : 0;
+  for (int i = 1; i < n; i++)
+    if ((s[i] & 0xC0) != 0x80) return 0;
+  if (n == 3 && ((s[0] == 0xE0 && s[1] < 0xA0) || (s[0] == 0xED && s[1] >= 0xA0)))
+    return 0;
+  if (n == 4 && ((s[0] == 0xF0 && s[1] < 0x90) || (s[0] == 0xF4 && s[1] >= 0x90)))
+    return 0;
+  return n;
+}
+
+static void write_text(const char *text, Text *out) {
+  text_add(out, "\"");
+  for (const unsigned char *s = (const unsigned char *)text; *s;) {
+    int n = utf8_length(s);
+    if (n == 0) {
+      text_add(out, "\xEF\xBF\xBD");
+      n = 1;
+    } else if (*s == '"' || *s == '\\') {
+      text_addf(out, "\\%c", *s);
+    } else if (*s == '\n') {
+      text_add(out, "\\n");
+    } else if (*s < 0x20 || *s == 0x7F) {
+      text_addf(out, "\\u%04x", (unsigned)*s);
+    } else {
+      text_add_bytes(out, s, (size_t)n);
+    }
+    s += n;
+  }
+  text_add(out, "\"");
+}
+
+static void new_line(int indent, int level, Text *out) {
+  if (indent > 0) text_addf(out, "\n%*s", indent * level, "");
+}
+
+/* -0 keeps its sign and a whole number its kind: 3 as a double is written 3.0. */
+static void write_number(double value, Text *out) {
+  char buffer[40];
+  text_number(buffer, value);
+  text_add(out, buffer);
+  if (!strpbrk(buffer, ".eE")) text_add(out, ".0");
+}
+
+static void write_value(const Json *json, int indent, int level, Text *out) {
+  switch (json->kind) {
+    case JSON_KIND_NULL: text_add(out, "null"); return;
+    case JSON_KIND_BOOL: text_add(out, json->as.boolean ? "true" : "false"); return;
+    case JSON_KIND_INT: text_addf(out, "%lld", (long long)json->as.integer); return;
+    case JSON_KIND_NUMBER: write_number(json->as.number, out); return;
+    case JSON_KIND_TEXT: write_text(json->as.text, out); return;
+    case JSON_KIND_LIST:
+    case JSON_KIND_MAP: break;
+  }
+  bool map = json->kind == JSON_KIND_MAP;
+  text_add(out, map ? "{" : "[");
+  for (int64_t i = 0; i < json->as.items.n; i++) {
+    const Item *item = &json->as.items.v[i];
+    if (i > 0) text_add(out, ",");
+    if (map || is_container(item->value)) new_line(indent, level + 1, out);
+    else if (i > 0 && indent > 0) text_add(out, " ");
+    if (map) {
+      write_text(item->key, out);
+      text_add(out, indent > 0 ? ": " : ":");
+    }
+    write_value(item->value, indent, level + 1, out);
+  }
+  if (map && json->as.items.n > 0) new_line(indent, level, out);
+  text_add(out, map ? "}" : "]");
+}
+
+static bool any_failed(const Json *json) {
+  if (json->failed) return true;
+  if (!is_container(json)) return false;
+  for (int64_t i = 0; i < json->as.items.n; i++)
+    if (any_failed(json->as.items.v[i].value)) return true;
+  return false;
+}
+
+Err json_write(const Json *json, int indent, Text *out, Fault *fault) {
+  if (!json || any_failed(json)) return fault_memory(fault, sizeof *json);
+  write_value(json, indent, 0, out);
+  return out->failed ? fault_memory(fault, out->n_bytes) : ERR_OK;
+}
+
+/* -- parsing ------------------------------------------------------------------------- */
+
+static Json *from_jansson(const json_t *value);
+
+static Json *map_from_jansson(const json_t *value) {
+  Json *map = json_map();
+  json_t *object = (json_t *)value;   /* iteration changes nothing */
+  for (void *it = json_object_iter(object); map && it;
+       it = json_object_iter_next(object, it)) {
+    char *key = text_copy(json_object_iter_key(it));
+    Json *item = key ? from_jansson(json_object_iter_value(it)) : NULL;
+    if (item && append(map, key, item)) continue;
+    if (!item) free(key);
+    json_free(map);
+    map = NULL;
+  }
+  return map;
+}
+
+static Json *list_from_jansson(const json_t *value) {
+  Json *list = json_list();
+  for (size_t i = 0; list && i < json_array_size(value); i++) {
+    Json *item = from_jansson(json_array_get(value, i));
+    if (item && append(list, NULL, item)) continue;
+    json_free(list);
+    list = NULL;
+  }
+  return list;
+}
+
+/* Returns new; NULL on lack of memory. */
+static Json *from_jansson(const json_t *value) {
+  switch (json_typeof(value)) {
+    case JSON_OBJECT: return map_from_jansson(value);
+    case JSON_ARRAY: return list_from_jansson(value);
+    case JSON_STRING:
+      return new_text(json_string_value(value), json_string_length(value));
+    case JSON_INTEGER: return new_int(json_integer_value(value));
+    case JSON_REAL: return new_number(json_real_value(value));
+    case JSON_TRUE: return new_bool(true);
+    case JSON_FALSE: return new_bool(false);
+    case JSON_NULL: break;
+  }
+  return value_new(JSON_KIND_NULL);
+}
+
+/* Deepest nesting of brackets outside of strings, whether or not the text is valid. */
+static int64_t nesting(const char *bytes, size_t n_bytes) {
+  int64_t depth = 0, deepest = 0;
+  bool quoted = false;
+  for (size_t i = 0; i < n_bytes; i++) {
+    char c = bytes[i];
+    if (quoted && c == '\\') i++;
+    else if (c == '"') quoted = !quoted;
+    else if (!quoted && (c == '{' || c == '[')) depth++;
+    else if (!quoted && (c == '}' || c == ']')) depth--;
+    if (depth > deepest) deepest = depth;
+  }
+  return deepest;
+}
+
+Json *json_parse(const char *bytes, size_t n_bytes, Fault *fault) {
+  if (nesting(bytes, n_bytes) > JSON_DEPTH) {
+    fault_set(fault, ERR_DATA, "JSON nested deeper than %d", JSON_DEPTH);
+    return NULL;
+  }
+  json_error_t error;
+  json_t *root =
+      json_loadb(bytes, n_bytes, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+  if (!root) {
+    fault_set(fault, ERR_DATA, "not valid JSON: line %d, column %d: %s", error.line,
+              error.column, error.text);
+    return NULL;
+  }
+  Json *json = from_jansson(root);
+  json_decref(root);
+  if (!json) fault_memory(fault, n_bytes);
+  return json;
+}
+
+/* -- reading ------------------------------------------------------------------------- */
+
+JsonKind json_kind(const Json *json) { return json->kind; }
+
+int64_t json_count(const Json *json) {
+  must(is_container(json));
+  return json->as.items.n;
+}
+
+Json *json_find(const Json *map, const char *key) {
+  if (!map || map->kind != JSON_KIND_MAP) return NULL;
+  Item *item = find_item(map, key);
+  return item ? item->value : NULL;
+}
+
+Json *json_item(const Json *list, int64_t i) {
+  must(is_container(list) && i >= 0 && i < list->as.items.n);
+  return list->as.items.v[i].value;
+}
+
+void *json_first(const Json *map) {
+  must(map->kind == JSON_KIND_MAP);
+  return map->as.items.n > 0 ? map->as.items.v : NULL;
+}
+
+void *json_next(const Json *map, void *it) {
+  Item *next = (Item *)it + 1;
+  return next < map->as.items.v + map->as.items.n ? next : NULL;
+}
+
+const char *json_key(void *it) { return ((Item *)it)->key; }
+Json *json_value(void *it) { return ((Item *)it)->value; }
+
+bool json_get_bool(const Json *json, bool *out) {
+  if (!json || json->kind != JSON_KIND_BOOL) return false;
+  *out = json->as.boolean;
+  return true;
+}
+
+bool json_get_int(const Json *json, int64_t *out) {
+  if (!json || json->kind != JSON_KIND_INT) return false;
+  *out = json->as.integer;
+  return true;
+}
+
+bool json_get_number(const Json *json, double *out) {
+  if (!json) return false;
+  if (json->kind == JSON_KIND_NUMBER) *out = json->as.number;
+  else if (json->kind == JSON_KIND_INT) *out = (double)json->as.integer;
+  else if (json->kind != JSON_KIND_TEXT) return false;
+  else if (strcmp(json->as.text, "nan") == 0) *out = NAN;
+  else if (strcmp(json->as.text, "inf") == 0) *out = INFINITY;
+  else if (strcmp(json->as.text, "-inf") == 0) *out = -INFINITY;
+  else return false;
+  return true;
+}
+
+bool json_get_text(const Json *json, const char **out) {
+  if (!json || json->kind != JSON_KIND_TEXT) return false;
+  *out = json->as.text;
+  return true;
+}

@@ -1,0 +1,179 @@
+/* out.c: stdout, its copy in stdout.log, stderr, the progress line.
+ *
+ * Until a log is open what is printed is kept in `kept`; from its opening on every write
+ * goes to both. The first error of either is remembered: it is not a reason to stop in the
+ * middle of a print, but out_flush reports it. */
+#include "base/out.h"
+#include "base/sys.h"
+#include "base/text.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct Out {
+  Text kept;               /* printed before there was a log */
+  size_t dropped_bytes;    /* of it, what did not fit */
+  FILE *log;
+  char *log_path;
+  int stdout_errno, log_errno;   /* of the first write that failed */
+  bool progress;           /* the progress line stands on the terminal */
+} out;
+
+static void wipe_progress(void) {
+  if (!out.progress) return;
+  fputs("\r\033[K", stderr);
+  fflush(stderr);
+  out.progress = false;
+}
+
+static void keep(const char *bytes, size_t n_bytes) {
+  size_t room = OUT_KEPT_BYTES - out.kept.n_bytes;
+  size_t n = out.dropped_bytes > 0 || out.kept.failed ? 0 : n_bytes < room ? n_bytes : room;
+  text_add_bytes(&out.kept, bytes, n);
+  out.dropped_bytes += n_bytes - n;
+}
+
+static void log_write(const void *bytes, size_t n_bytes) {
+  bool whole = fwrite(bytes, 1, n_bytes, out.log) == n_bytes && fflush(out.log) == 0;
+  if (!whole && !out.log_errno) out.log_errno = errno ? errno : EIO;
+}
+
+void out_write(const void *bytes, size_t n_bytes) {
+  if (n_bytes == 0) return;
+  wipe_progress();
+  errno = 0;
+  if (fwrite(bytes, 1, n_bytes, stdout) != n_bytes && !out.stdout_errno)
+    out.stdout_errno = errno ? errno : EIO;
+  if (out.log) log_write(bytes, n_bytes);
+  else keep(bytes, n_bytes);
+}
+
+void out_print(const char *format, ...) {
+  char buffer[1024];
+  va_list args;
+  va_start(args, format);
+  int n = vsnprintf(buffer, sizeof buffer, format, args);
+  va_end(args);
+  must(n >= 0);
+  if ((size_t)n < sizeof buffer) {
+    out_write(buffer, (size_t)n);
+    return;
+  }
+  char *large = malloc((size_t)n + 1);
+  if (!large) {
+    if (!out.stdout_errno) out.stdout_errno = ENOMEM;
+    return;
+  }
+  va_start(args, format);
+  vsnprintf(large, (size_t)n + 1, format, args);
+  va_end(args);
+  out_write(large, (size_t)n);
+  free(large);
+}
+
+void err_print(const char *format, ...) {
+  wipe_progress();
+  if (!out.stdout_errno) fflush(stdout);   /* keeps the order on a shared terminal */
+  va_list args;
+  va_start(args, format);
+  vfprintf(stderr, format, args);
+  va_end(args);
+  fflush(stderr);
+}
+
+/* -- progress ------------------------------------------------------------------------ */
+
+bool out_progress_on(void) { return terminal_columns(stderr) > 0; }
+
+int out_columns(void) {
+  int columns = terminal_columns(stdout);
+  return columns > 0 ? columns : 80;
+}
+
+/* Bytes of the first `columns` characters of UTF-8 text. */
+static size_t cut_at(const char *text, int columns) {
+  size_t i = 0;
+  for (; text[i]; i++)
+    if (((unsigned char)text[i] & 0xC0) != 0x80 && columns-- == 0) break;
+  return i;
+}
+
+void out_progress(const char *format, ...) {
+  int columns = terminal_columns(stderr);
+  if (columns <= 0) return;
+  char line[1024];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(line, sizeof line, format, args);
+  va_end(args);
+  if (!out.progress && !out.stdout_errno) fflush(stdout);
+  fprintf(stderr, "\r%.*s\033[K", (int)cut_at(line, columns - 1), line);
+  fflush(stderr);
+  out.progress = true;
+}
+
+void out_progress_end(bool leave) {
+  if (!leave) wipe_progress();
+  else if (out.progress) fputs("\n", stderr);
+  out.progress = false;
+}
+
+/* -- the log ------------------------------------------------------------------------- */
+
+static void log_kept(void) {
+  if (out.kept.n_bytes > 0) log_write(out.kept.data, out.kept.n_bytes);
+  if (out.dropped_bytes > 0) {
+    char note[96];
+    int n = snprintf(note, sizeof note, "\n[%zu bytes printed here were not kept]\n",
+                     out.dropped_bytes);
+    log_write(note, (size_t)n);
+  }
+  text_deinit(&out.kept);
+  out.kept = (Text){0};
+  out.dropped_bytes = 0;
+}
+
+Err out_tee_begin(const char *path, Fault *fault) {
+  must(!out.log);
+  char *copy = text_copy(path);
+  if (!copy) return fault_memory(fault, strlen(path));
+  out.log = fopen(path, "wbe");
+  if (!out.log) {
+    free(copy);
+    return fault_set(fault, ERR_STORAGE, "%s: cannot be created: %s", path,
+                     strerror(errno));
+  }
+  out.log_path = copy;
+  out.log_errno = 0;
+  log_kept();
+  return ERR_OK;
+}
+
+bool out_tee_on(void) { return out.log != NULL; }
+
+static Err log_fault(Fault *fault) {
+  if (!out.log_errno) return ERR_OK;
+  return fault_set(fault, ERR_STORAGE, "%s: cannot be written: %s", out.log_path,
+                   strerror(out.log_errno));
+}
+
+Err out_tee_end(Fault *fault) {
+  if (!out.log) return ERR_OK;
+  if (fclose(out.log) != 0 && !out.log_errno) out.log_errno = errno;
+  Err err = log_fault(fault);
+  free(out.log_path);
+  out.log = NULL;
+  out.log_path = NULL;
+  out.log_errno = 0;
+  return err;
+}
+
+Err out_flush(Fault *fault) {
+  if (fflush(stdout) != 0 && !out.stdout_errno) out.stdout_errno = errno;
+  if (out.stdout_errno)
+    return fault_set(fault, ERR_STORAGE, "standard output: cannot be written: %s",
+                     strerror(out.stdout_errno));
+  return out.log ? log_fault(fault) : ERR_OK;
+}

@@ -1,0 +1,42 @@
+/* out.h: all output of the program.
+ *
+ * stdout carries results, stderr progress and errors. Whatever goes to stdout also lands
+ * in stdout.log of the run's record: until there is one it is kept in memory (the first
+ * OUT_KEPT_BYTES of it), then written to the file, which follows from there on.
+ *
+ * There is one stdout per process, so the state is one per process; it is used by the
+ * main thread alone. */
+#ifndef BASE_OUT_H
+#define BASE_OUT_H
+
+#include "base/fault.h"
+
+enum { OUT_KEPT_BYTES = 1 << 20 };
+
+/* To stdout. Wipes a progress line that is in the way. */
+void out_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void out_write(const void *bytes, size_t n_bytes);
+
+/* To stderr, never to the log. */
+void err_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Are progress bars wanted: is stderr a terminal? */
+bool out_progress_on(void);
+/* Columns for results on stdout: the terminal's, else 80. */
+int out_columns(void);
+/* Redraws the one progress line, cut to the terminal's width; nothing elsewhere. */
+void out_progress(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Wipes the progress line, or leaves it standing and goes to the next. */
+void out_progress_end(bool leave);
+
+/* From now on stdout is written to the file as well, beginning with what was kept. A
+ * write that fails later is reported by out_flush. */
+Err out_tee_begin(const char *path, Fault *fault) WARN_UNUSED;
+bool out_tee_on(void);
+/* Closes the file; keeping starts again, from nothing. */
+Err out_tee_end(Fault *fault) WARN_UNUSED;
+
+/* ERR_STORAGE when anything written to stdout or to the log since the start was lost. */
+Err out_flush(Fault *fault) WARN_UNUSED;
+
+#endif

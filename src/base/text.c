@@ -1,0 +1,119 @@
+#include "base/text.h"
+#include <ctype.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void text_deinit(Text *text) {
+  free(text->data);
+  *text = (Text){0};
+}
+
+/* Room for n_bytes more and the terminator. */
+static bool text_reserve(Text *text, size_t n_bytes) {
+  if (text->failed) return false;
+  size_t wanted = text->n_bytes + n_bytes + 1;
+  if (wanted <= text->capacity) return true;
+  size_t capacity = text->capacity ? text->capacity : 128;
+  while (capacity < wanted) capacity *= 2;
+  char *data = realloc(text->data, capacity);
+  if (!data) {
+    text->failed = true;
+    return false;
+  }
+  text->data = data;
+  text->capacity = capacity;
+  return true;
+}
+
+void text_add_bytes(Text *text, const void *data, size_t n_bytes) {
+  if (!text_reserve(text, n_bytes)) return;
+  if (n_bytes) memcpy(text->data + text->n_bytes, data, n_bytes);
+  text->n_bytes += n_bytes;
+  text->data[text->n_bytes] = 0;
+}
+
+void text_add(Text *text, const char *string) {
+  text_add_bytes(text, string, strlen(string));
+}
+
+void text_addf(Text *text, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  int n = vsnprintf(NULL, 0, format, args);
+  va_end(args);
+  if (n < 0 || !text_reserve(text, (size_t)n)) return;
+  va_start(args, format);
+  vsnprintf(text->data + text->n_bytes, (size_t)n + 1, format, args);
+  va_end(args);
+  text->n_bytes += (size_t)n;
+}
+
+enum { NEAREST_MAX = 63 };
+
+/* Damerau-Levenshtein distance (adjacent transpositions count once), case ignored. */
+static int edit_distance(const char *a, const char *b) {
+  int n = (int)strlen(a), m = (int)strlen(b);
+  if (n > NEAREST_MAX || m > NEAREST_MAX) return NEAREST_MAX;
+  int row[3][NEAREST_MAX + 1];
+  int *before = row[0], *last = row[1], *now = row[2];
+  for (int j = 0; j <= m; j++) last[j] = j;
+  for (int i = 1; i <= n; i++) {
+    now[0] = i;
+    for (int j = 1; j <= m; j++) {
+      int ca = tolower((unsigned char)a[i - 1]), cb = tolower((unsigned char)b[j - 1]);
+      int best = last[j - 1] + (ca != cb);
+      if (last[j] + 1 < best) best = last[j] + 1;
+      if (now[j - 1] + 1 < best) best = now[j - 1] + 1;
+      if (i > 1 && j > 1 && ca == tolower((unsigned char)b[j - 2]) &&
+          tolower((unsigned char)a[i - 2]) == cb && before[j - 2] + 1 < best)
+        best = before[j - 2] + 1;
+      now[j] = best;
+    }
+    int *spare = before;
+    before = last, last = now, now = spare;
+  }
+  return last[m];
+}
+
+const char *text_nearest(const char *name, const char *const *names, int n) {
+  const char *nearest = NULL;
+  int best = 2 + (int)strlen(name) / 4;
+  for (int i = 0; i < n; i++) {
+    int distance = edit_distance(name, names[i]);
+    if (distance < best) best = distance, nearest = names[i];
+  }
+  return nearest;
+}
+
+bool text_has_word(const char *list, const char *word) {
+  if (!list) return false;
+  size_t n = strlen(word);
+  for (const char *p = list; *p;) {
+    size_t length = strcspn(p, " ");
+    if (length == n && memcmp(p, word, n) == 0) return true;
+    p += length;
+    p += strspn(p, " ");
+  }
+  return false;
+}
+
+char *text_number(char *buffer, double value) {
+  if (isnan(value)) return strcpy(buffer, "nan");
+  if (isinf(value)) return strcpy(buffer, value > 0 ? "inf" : "-inf");
+  for (int digits = 1; digits <= 17; digits++) {
+    snprintf(buffer, 32, "%.*g", digits, value);
+    if (strtod(buffer, NULL) == value) break;
+  }
+  /* 1e+05 and the like: plain digits read better where they are as short. */
+  if (value == floor(value) && fabs(value) < 1e9) snprintf(buffer, 32, "%.0f", value);
+  return buffer;
+}
+
+char *text_copy(const char *string) {
+  size_t n = strlen(string) + 1;
+  char *copy = malloc(n);
+  return copy ? memcpy(copy, string, n) : NULL;
+}

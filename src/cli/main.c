@@ -1,0 +1,233 @@
+/* main.c: the command line: options, the script, how the program ends. The only place that
+ * exits. */
+#include "base/out.h"
+#include "base/sys.h"
+#include "base/version.h"
+#include "kernel/gemm.h"
+#include "lua/core.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+typedef struct CommandLine {
+  int threads;               /* 0: as the environment says */
+  const char *runs;
+  const char *code;          /* of -e */
+  const char *script;        /* path, or "-" */
+  bool help, version;        /* of the program */
+  bool script_help;
+  int n_args;
+  char **args;               /* key=value words */
+} CommandLine;
+
+/* -- options: one table --------------------------------------------------------------- */
+
+typedef struct Flag {
+  const char *name, *value;  /* value: what follows, in words; NULL: nothing */
+  const char *doc;
+  Err (*set)(CommandLine *line, const char *value, Fault *fault);
+} Flag;
+
+static Err set_code(CommandLine *line, const char *value, Fault *fault) {
+  (void)fault;
+  line->code = value;
+  return ERR_OK;
+}
+
+static Err set_threads(CommandLine *line, const char *value, Fault *fault) {
+  char *end;
+  long n = strtol(value, &end, 10);
+  if (*end || end == value || n < 1 || n > 1024)
+    return fault_set(fault, ERR_USAGE, "--threads %s: allowed: an integer from 1 to 1024",
+                     value);
+  line->threads = (int)n;
+  return ERR_OK;
+}
+
+static Err set_runs(CommandLine *line, const char *value, Fault *fault) {
+  if (!*value) return fault_set(fault, ERR_USAGE, "--runs: allowed: a directory");
+  line->runs = value;
+  return ERR_OK;
+}
+
+static Err set_help(CommandLine *line, const char *value, Fault *fault) {
+  (void)value, (void)fault;
+  if (line->script) line->script_help = true;
+  else line->help = true;
+  return ERR_OK;
+}
+
+static Err set_version(CommandLine *line, const char *value, Fault *fault) {
+  (void)value, (void)fault;
+  line->version = true;
+  return ERR_OK;
+}
+
+static const Flag flags[] = {
+    {"-e", "CODE", "run CODE instead of a script", set_code},
+    {"--threads", "N", "threads to use (default: OMP_NUM_THREADS, else the cores)",
+     set_threads},
+    {"--runs", "DIR", "where runs are recorded (default: runs)", set_runs},
+    {"--version", NULL, "versions, kernel set, SIMD level and threads", set_version},
+    {"--help", NULL, "this text; after a script: the script's arguments", set_help},
+    {NULL, NULL, NULL, NULL}};
+
+static void print_usage(void) {
+  out_print("usage: runner [options] script.lua [key=value ...]\n"
+            "       runner [options] -e CODE [key=value ...]\n"
+            "       runner [options] -            (the script comes from stdin)\n\n"
+            "Trains deep networks as a Lua script says.\n\n");
+  for (const Flag *f = flags; f->name; f++) {
+    char left[32];
+    snprintf(left, sizeof left, "%s%s%s", f->name, f->value ? " " : "",
+             f->value ? f->value : "");
+    out_print("  %-16s %s\n", left, f->doc);
+  }
+  out_print("\nkey=value sets an argument that the script declares; seed=N always works.\n"
+            "exit status: 0 all well, 1 the script failed, 2 usage, 3 interrupted, "
+            "4 storage\n");
+}
+
+static Err take_flag(CommandLine *line, char **words, int n, int *at, Fault *fault) {
+  char *word = words[*at], *equals = strchr(word, '=');
+  size_t length = equals ? (size_t)(equals - word) : strlen(word);
+  const char *names[16];
+  int n_names = 0;
+  for (const Flag *f = flags; f->name; f++) {
+    names[n_names++] = f->name;
+    if (strlen(f->name) != length || memcmp(f->name, word, length) != 0) continue;
+    const char *value = equals ? equals + 1 : NULL;
+    if (f->value && !value && ++*at < n) value = words[*at];
+    if (f->value && !value)
+      return fault_set(fault, ERR_USAGE, "%s: %s is missing", f->name, f->value);
+    if (!f->value && value)
+      return fault_set(fault, ERR_USAGE, "%s takes no value", f->name);
+    return f->set(line, value, fault);
+  }
+  const char *nearest = text_nearest(word, names, n_names);
+  return fault_set(fault, ERR_USAGE, nearest ? "unknown option %s; did you mean %s?"
+                                             : "unknown option %s; see runner --help",
+                   word, nearest);
+}
+
+static Err parse(CommandLine *line, char **words, int n, Fault *fault) {
+  bool flags_end = false;
+  for (int i = 0; i < n; i++) {
+    bool flag = !flags_end && words[i][0] == '-' && words[i][1];
+    if (flag && strcmp(words[i], "--") == 0) flags_end = true;
+    else if (flag) {
+      if (take_flag(line, words, n, &i, fault)) return fault->code;
+    } else if (!line->script && !line->code) line->script = words[i];
+    else line->args[line->n_args++] = words[i];
+  }
+  return ERR_OK;
+}
+
+static void print_version(int threads) {
+  Par par;
+  par_init(&par, threads);
+  out_print("runner %s (%s)\n%s\nBLIS %s, %s kernels\nSIMD %s\nthreads %d\n",
+            RUNNER_VERSION, REAL_NAME, LUA_RELEASE, gemm_version(), gemm_kernel_set(),
+            simd_name(simd_level()), par.threads);
+}
+
+/* -- running -------------------------------------------------------------------------- */
+
+/* Leaves the compiled script on the stack. */
+static Err load_script(lua_State *L, const CommandLine *line, Fault *fault) {
+  struct stat status;
+  int failed;
+  if (line->code) failed = luaL_loadbuffer(L, line->code, strlen(line->code), "=-e");
+  else if (strcmp(line->script, "-") == 0) failed = luaL_loadfile(L, NULL);
+  else if (stat(line->script, &status))
+    return fault_set(fault, ERR_USAGE, "%s: %s", line->script, strerror(errno));
+  else if (S_ISDIR(status.st_mode))
+    return fault_set(fault, ERR_USAGE, "%s is a directory; allowed: a Lua script",
+                     line->script);
+  else failed = luaL_loadfile(L, line->script);
+  return failed ? fault_from_lua(L, fault) : ERR_OK;
+}
+
+static int run_script(lua_State *L) {
+  lua_call(L, 0, 0);
+  check_arguments(L);
+  return 0;
+}
+
+static TrialState state_of(Err err) {
+  switch (err) {
+  case ERR_OK: return TRIAL_COMPLETE;
+  case ERR_NONFINITE: return TRIAL_DIVERGED;
+  case ERR_INTERRUPT: return TRIAL_INTERRUPTED;
+  default: return TRIAL_FAILED;
+  }
+}
+
+/* The record is closed also after a failure; a failure to do so counts if none did before. */
+static Err close_record(Session *s, const Fault *fault) {
+  if (!s->has_trial || !s->trial.directory) return ERR_OK;
+  Fault storage = {0};
+  TrialEnd end = {.state = state_of(fault->code), .step = -1, .values = s->results,
+                  .message = fault->code ? fault->text : NULL};
+  if (trial_finish(&s->trial, &end, &storage)) err_print("runner: %s\n", storage.text);
+  else err_print("record: %s\n", s->trial.directory);
+  return storage.code;
+}
+
+static Err run(Session *s, const CommandLine *line) {
+  Fault fault = {0};
+  lua_State *L = session_open(s, &fault);
+  if (L) {
+    lua_pushcfunction(L, run_script);
+    if (load_script(L, line, &fault) == ERR_OK) call_protected(L, 1, 0, &fault);
+    if (s->stopped) fault_clear(&fault);
+  }
+  if (fault.code) {
+    out_progress_end(true);
+    err_print("runner: %s\n", fault.text);
+  }
+  Err storage = L ? close_record(s, &fault) : ERR_OK;
+  if (L) session_close(s, L);
+  return fault.code ? fault.code : storage;
+}
+
+static Err run_program(CommandLine *line, int argc, char **argv, Fault *fault) {
+  if (parse(line, argv + 1, argc - 1, fault)) return fault->code;
+  if (line->help) {
+    print_usage();
+    return ERR_OK;
+  }
+  if (gemm_init(fault)) return fault->code;
+  if (line->version) {
+    print_version(line->threads);
+    return ERR_OK;
+  }
+  if (!line->script && !line->code) {
+    print_usage();
+    return ERR_USAGE;
+  }
+  Session s = {.runs = line->runs, .n_args = line->n_args, .args = line->args,
+               .want_help = line->script_help,
+               .script = line->script && strcmp(line->script, "-") != 0 ? line->script : NULL};
+  if (graph_open(&s.graph, line->threads, 1, fault)) return fault->code;
+  interrupt_install();
+  Err err = run(&s, line);
+  graph_close(&s.graph);
+  return err;
+}
+
+int main(int argc, char **argv) {
+  Fault fault = {0};
+  CommandLine line = {.runs = "runs", .args = calloc((size_t)argc + 1, sizeof(char *))};
+  Err err = line.args ? run_program(&line, argc, argv, &fault) : fault_memory(&fault, 0);
+  if (fault.code) err_print("runner: %s\n", fault.text);
+  free(line.args);
+  fault_clear(&fault);
+  if (out_flush(&fault) && !err) {
+    err_print("runner: %s\n", fault.text);
+    err = fault.code;
+  }
+  return err_exit_status(err);
+}

@@ -1,0 +1,179 @@
+/* batch.c: rows into batches.
+ *
+ * A batch is computed as (x - shift) * scale in real, elementwise, so its bits depend on
+ * the row alone. Filling allocates nothing; batches_next allocates only when it cannot
+ * reuse what the caller holds. */
+#include "data/dataset.h"
+#include <stdlib.h>
+#include <string.h>
+
+const char *const shuffle_names[] = {"epoch", "once", "none", NULL};
+
+/* -- one row ------------------------------------------------------------------------- */
+
+/* n features that share one pair. */
+static void uniform_u8(real *out, const uint8_t *x, int64_t n, real shift, real scale) {
+  for (int64_t j = 0; j < n; j++) out[j] = ((real)x[j] - shift) * scale;
+}
+static void uniform_i32(real *out, const int32_t *x, int64_t n, real shift, real scale) {
+  for (int64_t j = 0; j < n; j++) out[j] = ((real)x[j] - shift) * scale;
+}
+static void uniform_real(real *out, const real *x, int64_t n, real shift, real scale) {
+  for (int64_t j = 0; j < n; j++) out[j] = (x[j] - shift) * scale;
+}
+
+/* n features with a pair each. */
+static void each_u8(real *out, const uint8_t *x, int64_t n, const real *shift,
+                    const real *scale) {
+  for (int64_t j = 0; j < n; j++) out[j] = ((real)x[j] - shift[j]) * scale[j];
+}
+static void each_i32(real *out, const int32_t *x, int64_t n, const real *shift,
+                     const real *scale) {
+  for (int64_t j = 0; j < n; j++) out[j] = ((real)x[j] - shift[j]) * scale[j];
+}
+static void each_real(real *out, const real *x, int64_t n, const real *shift,
+                      const real *scale) {
+  for (int64_t j = 0; j < n; j++) out[j] = (x[j] - shift[j]) * scale[j];
+}
+
+static void fill_uniform(real *out, const Array *x, int64_t at, int64_t n, real shift,
+                         real scale) {
+  switch (x->dtype) {
+    case DT_UINT8: uniform_u8(out, (const uint8_t *)x->data + at, n, shift, scale); return;
+    case DT_INT32: uniform_i32(out, (const int32_t *)x->data + at, n, shift, scale); return;
+    default: break;
+  }
+  const real *from = (const real *)x->data + at;
+  if (shift == 0 && scale == 1) memcpy(out, from, (size_t)n * sizeof *out);
+  else uniform_real(out, from, n, shift, scale);
+}
+
+static void fill_each(real *out, const Array *x, int64_t at, int64_t n, const real *shift,
+                      const real *scale) {
+  switch (x->dtype) {
+    case DT_UINT8: each_u8(out, (const uint8_t *)x->data + at, n, shift, scale); return;
+    case DT_INT32: each_i32(out, (const int32_t *)x->data + at, n, shift, scale); return;
+    default: each_real(out, (const real *)x->data + at, n, shift, scale); return;
+  }
+}
+
+static void fill_row(const Dataset *set, int64_t row, real *out) {
+  const Array *x = &set->rows->x->a;
+  int64_t n = set->n_features, at = row * n;
+  if (set->affine.n == n && n > 1) {
+    fill_each(out, x, at, n, set->shift, set->scale);
+    return;
+  }
+  int64_t run = n / set->affine.n;
+  for (int64_t k = 0; k < set->affine.n; k++)
+    fill_uniform(out + k * run, x, at + k * run, run, set->shift[k], set->scale[k]);
+}
+
+static void fill_targets(const Dataset *set, const int64_t *rows, int64_t n,
+                         const Array *y) {
+  const Array *from = &set->rows->y->a;
+  must(y->dtype == from->dtype);
+  size_t n_bytes = (size_t)shape_stride(&from->shape, 0) * dtype_bytes(from->dtype);
+  for (int64_t i = 0; i < n; i++)
+    memcpy((char *)y->data + (size_t)i * n_bytes,
+           (const char *)from->data + (size_t)dataset_row(set, rows[i]) * n_bytes, n_bytes);
+}
+
+void dataset_fill(const Dataset *set, const int64_t *rows, int64_t n, const Array *x,
+                  const Array *y) {
+  must(set->rows);
+  if (x->data) {
+    must(x->dtype == DT_REAL && shape_count(&x->shape) == n * set->n_features);
+    for (int64_t i = 0; i < n; i++)
+      fill_row(set, dataset_row(set, rows[i]), (real *)x->data + i * set->n_features);
+  }
+  if (y && y->data && set->rows->y) fill_targets(set, rows, n, y);
+}
+
+/* -- batches ------------------------------------------------------------------------- */
+
+Err batches_open(Batches *out, Dataset *set, const BatchOptions *options, Fault *fault) {
+  *out = (Batches){0};
+  if (options->batch_size < 1)
+    return fault_set(fault, ERR_VALUE, "batch_size: got %lld, allowed: 1 or more",
+                     (long long)options->batch_size);
+  Err err = dataset_need_rows(set, "batches", fault);
+  if (err) return err;
+  int64_t n = set->n, size = options->batch_size;
+  if (options->drop_last && n < size)
+    return fault_set(fault, ERR_DATA, "data set is empty: %s has %lld rows, less than one "
+                     "batch of %lld, and drop_last leaves out what is not full", set->name,
+                     (long long)n, (long long)size);
+  int64_t *order = malloc((size_t)n * sizeof *order);
+  if (!order) return fault_memory(fault, (size_t)n * sizeof *order);
+  *out = (Batches){.set = dataset_retain(set),
+                   .options = *options,
+                   .n_rows = n,
+                   .n_batches = n / size + (n % size != 0 && !options->drop_last),
+                   .order = order};
+  for (int64_t i = 0; i < n; i++) order[i] = i;
+  batches_epoch(out, 0);
+  return ERR_OK;
+}
+
+void batches_close(Batches *batches) {
+  dataset_release(batches->set);
+  free(batches->order);
+  *batches = (Batches){0};
+}
+
+void batches_epoch(Batches *b, int64_t epoch) {
+  b->at = 0;
+  if (b->options.shuffle == SHUFFLE_NONE) return;
+  Stream stream = b->options.order;
+  if (b->options.shuffle == SHUFFLE_EPOCH) stream.draw += (uint64_t)epoch;
+  philox_shuffle(b->order, b->n_rows, stream);
+}
+
+int64_t batches_rows(Batches *b, const int64_t **rows) {
+  *rows = NULL;
+  if (b->at >= b->n_batches) return 0;
+  int64_t first = b->at * b->options.batch_size, left = b->n_rows - first;
+  b->at++;
+  *rows = b->order + first;
+  return left < b->options.batch_size ? left : b->options.batch_size;
+}
+
+/* `*t` is made a tensor of that shape which nobody else sees. */
+static Err own_tensor(Tensor **t, MemoryCount *memory, DType dtype, const Shape *shape,
+                      Fault *fault) {
+  if (*t && (*t)->refs == 1 && (*t)->storage->refs == 1 && (*t)->a.dtype == dtype &&
+      shape_equal(&(*t)->a.shape, shape))
+    return ERR_OK;
+  tensor_release(*t);
+  *t = tensor_new(memory, dtype, shape, fault);
+  return *t ? ERR_OK : ERR_MEMORY;
+}
+
+Err batches_next(Batches *b, Tensor **x, Tensor **y, bool *more, Fault *fault) {
+  const int64_t *rows;
+  int64_t n = batches_rows(b, &rows);
+  *more = n > 0;
+  if (n == 0) return ERR_OK;
+  const Dataset *set = b->set;
+  MemoryCount *memory = set->source->memory;
+  Shape shape = set->rows->x->a.shape;
+  shape.dim[0] = n;
+  Err err = own_tensor(x, memory, DT_REAL, &shape, fault);
+  Array none = {0};
+  if (!err && set->rows->y) {
+    shape = set->rows->y->a.shape;
+    shape.dim[0] = n;
+    err = own_tensor(y, memory, set->rows->y->a.dtype, &shape, fault);
+  } else if (!err) {
+    tensor_release(*y);
+    *y = NULL;
+  }
+  if (err) {
+    *more = false;
+    b->at--;
+    return err;
+  }
+  dataset_fill(set, rows, n, &(*x)->a, *y ? &(*y)->a : &none);
+  return ERR_OK;
+}

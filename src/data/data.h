@@ -1,0 +1,172 @@
+/* data.h: data sets, views of them, batches.
+ *
+ *   Source    where rows come from: an Object of family "dataset" (a record with options).
+ *             Loaded on first use, then kept: x as it is in the file (images stay uint8),
+ *             y as int32 labels that count from 1, or real targets.
+ *   Dataset   a view of one part of a source: a list of rows (splits, subsets, shuffles)
+ *             and a chain of transforms, applied when a batch is assembled. Immutable.
+ *   Batches   walks a Dataset in an order.
+ *
+ * Randomness comes from Streams that the caller names; row numbers inside this floor
+ * count from 0, labels from 1. Every pointer returned is new unless it says borrowed. */
+#ifndef DATA_DATA_H
+#define DATA_DATA_H
+
+#include "base/philox.h"
+#include "base/record.h"
+#include "tensor/tensor.h"
+
+/* -- sources ------------------------------------------------------------------------- */
+
+typedef struct Rows {
+  Tensor *x;                        /* [n, ...features] */
+  Tensor *y;                        /* [n] int32 labels, or [n, ...] real; NULL: none */
+  int64_t n_classes;                /* 0: y are not labels */
+  const char *const *class_names;   /* n_classes of them, static; or NULL */
+  double scale;                     /* unit of x: batches hold x * scale; 1: as it is */
+} Rows;
+
+enum { MAX_PARTS = 2 };
+
+typedef struct Source {
+  Object object;
+  /* set by whoever makes it, before first use */
+  MemoryCount *memory;              /* for its tensors; may be NULL */
+  uint64_t run_seed;                /* of sources that draw, unless they name their own */
+  /* private */
+  bool loaded[MAX_PARTS];
+  Rows rows[MAX_PARTS];
+} Source;
+
+typedef struct SourceKind {
+  Kind kind;
+  const char *const *parts;         /* "train", "test"; NULL-terminated; NULL: one, "" */
+  /* Fills `out`; what it has set on failure is released by the caller. */
+  Err (*load)(Source *source, int part, Rows *out, Fault *fault);
+} SourceKind;
+
+/* fashion_mnist, idx, spirals, moons, circles, xor; the constructors of module "data". */
+extern const Family dataset_family;
+
+/* Number of parts: 1 or more. */
+int source_parts(const Source *source);
+/* Loads the part unless that is done; the rows are borrowed. NULL and a fault else. */
+const Rows *source_rows(Source *source, int part, Fault *fault);
+
+/* A source of given tensors (retained). y may be NULL. Labels: `y` int32 or uint8 of one
+ * axis, or any y when n_classes > 0; then they are checked to be whole numbers from
+ * label_base to label_base + n_classes - 1 (n_classes 0: the largest is the number of
+ * classes) and converted to int32 from 1. */
+Source *source_from_tensors(Tensor *x, Tensor *y, int64_t n_classes, int64_t label_base,
+                            MemoryCount *memory, Fault *fault);
+
+/* -- data sets ----------------------------------------------------------------------- */
+
+typedef struct Transform Transform;
+typedef struct Dataset Dataset;
+
+/* All rows of a part of the source (retained); nothing is read. */
+Dataset *dataset_open(Source *source, int part, Fault *fault);
+Dataset *dataset_retain(Dataset *set);
+void dataset_release(Dataset *set);                       /* NULL is a no-op */
+
+/* "fashion_mnist.train", "spirals", "set": for messages and summaries; borrowed. */
+const char *dataset_name(const Dataset *set);
+
+/* These load the source if need be. */
+Err dataset_load(Dataset *set, Fault *fault) WARN_UNUSED;
+Err dataset_count(Dataset *set, int64_t *n, Fault *fault) WARN_UNUSED;
+/* Of a loaded set (else a caller's bug). */
+int64_t dataset_n(const Dataset *set);
+Shape dataset_features(const Dataset *set);               /* of one row of x */
+bool dataset_has_y(const Dataset *set);
+bool dataset_has_labels(const Dataset *set);
+int64_t dataset_classes(const Dataset *set);              /* 0: no labels */
+const char *dataset_class_name(const Dataset *set, int64_t label);  /* or NULL */
+
+/* A set without rows where rows are needed: ERR_DATA, "data set is empty: <name> (what)".
+ * train.fit and net:evaluate call it too. */
+Err dataset_need_rows(Dataset *set, const char *what, Fault *fault) WARN_UNUSED;
+
+/* The set cut in two: the first gets `n_first` rows, or the share `fraction` of them when
+ * n_first is 0 (rounded; both parts get at least one row). Rows are drawn from `stream`
+ * (shuffle false: the first ones are the first part) and keep their order within a part.
+ * stratify: each class is shared out in proportion. */
+typedef struct SplitOptions {
+  double fraction;
+  int64_t n_first;
+  bool shuffle, stratify;
+  Stream stream;
+} SplitOptions;
+Err dataset_split(Dataset *set, const SplitOptions *options, Dataset **first,
+                  Dataset **second, Fault *fault) WARN_UNUSED;
+
+Dataset *dataset_shuffle(Dataset *set, Stream stream, Fault *fault);
+/* The first n rows; n from 1 to the count. */
+Dataset *dataset_take(Dataset *set, int64_t n, Fault *fault);
+/* The rows of the view with these numbers (from 0), in that order. */
+Dataset *dataset_subset(Dataset *set, const int64_t *rows, int64_t n, Fault *fault);
+
+/* -- transforms: x -> (x - shift) * scale -------------------------------------------- */
+
+/* One shift and scale for all, per channel (first feature axis), or per feature. */
+typedef enum Per { PER_ALL, PER_CHANNEL, PER_FEATURE } Per;
+
+/* Mean 0 and standard deviation 1 on the rows of `set` (after its transforms); where the
+ * deviation is 0, only the mean is taken away. Returns new. */
+Transform *transform_normalize(Dataset *set, Per per, Fault *fault);
+Transform *transform_scale(double shift, double scale, Fault *fault);
+Transform *transform_retain(Transform *transform);
+void transform_release(Transform *transform);             /* NULL is a no-op */
+int64_t transform_n(const Transform *transform);          /* numbers held: 1, C or all */
+double transform_shift(const Transform *transform, int64_t i);
+double transform_scaling(const Transform *transform, int64_t i);
+
+/* The set with the transform after those it has; the feature shapes must fit. */
+Dataset *dataset_apply(Dataset *set, Transform *transform, Fault *fault);
+
+/* -- batches ------------------------------------------------------------------------- */
+
+typedef enum ShuffleMode { SHUFFLE_EPOCH, SHUFFLE_ONCE, SHUFFLE_NONE } ShuffleMode;
+extern const char *const shuffle_names[];                 /* "epoch" "once" "none" NULL */
+
+/* Rows given by number into memory of the right shape: x [n, ...features] real, y [n]
+ * int32 or [n, ...] real (data NULL: not wanted). Allocates nothing. The set is loaded. */
+void dataset_fill(const Dataset *set, const int64_t *rows, int64_t n, const Array *x,
+                  const Array *y);
+
+typedef struct BatchOptions {
+  int64_t batch_size;               /* at least 1 */
+  ShuffleMode shuffle;
+  bool drop_last;                   /* leave out a last batch that is not full */
+  Stream order;                     /* epoch e (from 0) is shuffled by draw order.draw + e;
+                                       SHUFFLE_ONCE: always by order.draw */
+} BatchOptions;
+
+typedef struct Batches {
+  /* read-only */
+  Dataset *set;                     /* retained */
+  BatchOptions options;
+  int64_t n_rows, n_batches;        /* rows of the set; batches per epoch */
+  int64_t at;                       /* batches given in this epoch */
+  int64_t *order;                   /* row numbers, of this epoch */
+} Batches;
+
+/* Loads the set; an empty one, or one with less than a batch under drop_last, is an
+ * error. Begins epoch 0. */
+Err batches_open(Batches *out, Dataset *set, const BatchOptions *options, Fault *fault)
+    WARN_UNUSED;
+void batches_close(Batches *batches);                     /* of all zero: a no-op */
+void batches_epoch(Batches *batches, int64_t epoch);      /* from 0 */
+
+/* Row numbers of the next batch (borrowed, valid until the next epoch), 0 at the end. */
+int64_t batches_rows(Batches *batches, const int64_t **rows);
+
+/* The next batch as tensors. `*x` and `*y` hold NULL or tensors of the caller: those that
+ * nobody else refers to and whose shape fits are filled again, others are released and
+ * replaced. `*more` is false at the end of the epoch (the tensors stay). *y is NULL for a
+ * set without y. */
+Err batches_next(Batches *batches, Tensor **x, Tensor **y, bool *more, Fault *fault)
+    WARN_UNUSED;
+
+#endif

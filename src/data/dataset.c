@@ -1,0 +1,300 @@
+/* dataset.c: views of a source: rows chosen, split, shuffled. See dataset.h for the
+ * layout. Row numbers of a view are looked up once, when a view of it is made: index holds
+ * rows of the source, never rows of another view. */
+#include "data/dataset.h"
+#include "base/text.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* -- life ---------------------------------------------------------------------------- */
+
+Dataset *dataset_open(Source *source, int part, Fault *fault) {
+  must(part >= 0 && part < source_parts(source));
+  const SourceKind *kind = (const SourceKind *)source->object.kind;
+  const char *part_name = kind->parts ? kind->parts[part] : "";
+  Dataset *set = calloc(1, sizeof *set);
+  Text name = {0};
+  text_addf(&name, "%s%s%s", kind->kind.name, *part_name ? "." : "", part_name);
+  if (!set || name.failed) {
+    free(set);
+    text_deinit(&name);
+    fault_memory(fault, sizeof *set);
+    return NULL;
+  }
+  set->refs = 1;
+  set->source = object_retain(source);
+  set->part = part;
+  set->name = name.data;
+  return set;
+}
+
+Dataset *dataset_retain(Dataset *set) {
+  set->refs++;
+  return set;
+}
+
+void dataset_release(Dataset *set) {
+  if (!set || --set->refs > 0) return;
+  object_release(set->source);
+  affine_deinit(&set->affine);
+  free(set->shift);
+  free(set->index);
+  free(set->name);
+  free(set);
+}
+
+const char *dataset_name(const Dataset *set) { return set->name; }
+
+/* Derives the pairs that batches use from the affine. */
+static Err set_affine(Dataset *set, const Affine *affine, Fault *fault) {
+  Err err = affine_init(&set->affine, affine->per, affine->n, fault);
+  if (err) return err;
+  size_t n = (size_t)affine->n;
+  memcpy(set->affine.shift, affine->shift, n * sizeof *affine->shift);
+  memcpy(set->affine.scale, affine->scale, n * sizeof *affine->scale);
+  set->shift = malloc(2 * n * sizeof *set->shift);
+  if (!set->shift) return fault_memory(fault, 2 * n * sizeof *set->shift);
+  set->scale = set->shift + n;
+  for (size_t i = 0; i < n; i++) {
+    set->shift[i] = (real)affine->shift[i];
+    set->scale[i] = (real)affine->scale[i];
+  }
+  return ERR_OK;
+}
+
+Err dataset_load(Dataset *set, Fault *fault) {
+  if (set->rows) return ERR_OK;
+  const Rows *rows = source_rows(set->source, set->part, fault);
+  if (!rows) return fault->code;
+  double shift = 0, scale = rows->scale;
+  Err err = set_affine(set, &(Affine){PER_ALL, 1, &shift, &scale}, fault);
+  if (err) {
+    affine_deinit(&set->affine);
+    return err;
+  }
+  const Shape *x = &rows->x->a.shape;
+  set->features.rank = x->rank - 1;
+  for (int i = 1; i < x->rank; i++) set->features.dim[i - 1] = x->dim[i];
+  set->n_features = shape_count(&set->features);
+  set->n = x->dim[0];
+  set->rows = rows;
+  return ERR_OK;
+}
+
+Dataset *dataset_view(const Dataset *set, int64_t *index, int64_t n, const Affine *affine,
+                      Fault *fault) {
+  Dataset *view = calloc(1, sizeof *view);
+  char *name = text_copy(set->name);
+  if (!view || !name) {
+    free(view);
+    free(name);
+    free(index);
+    fault_memory(fault, sizeof *view);
+    return NULL;
+  }
+  *view = *set;
+  view->refs = 1;
+  view->source = object_retain(set->source);
+  view->name = name;
+  view->index = index;
+  view->n = n;
+  view->affine = (Affine){0};
+  view->shift = view->scale = NULL;
+  if (!set_affine(view, affine ? affine : &set->affine, fault)) return view;
+  dataset_release(view);
+  return NULL;
+}
+
+/* -- facts --------------------------------------------------------------------------- */
+
+Err dataset_count(Dataset *set, int64_t *n, Fault *fault) {
+  Err err = dataset_load(set, fault);
+  *n = err ? 0 : set->n;
+  return err;
+}
+
+int64_t dataset_n(const Dataset *set) {
+  must(set->rows);
+  return set->n;
+}
+
+Shape dataset_features(const Dataset *set) {
+  must(set->rows);
+  return set->features;
+}
+
+bool dataset_has_y(const Dataset *set) {
+  must(set->rows);
+  return set->rows->y != NULL;
+}
+
+bool dataset_has_labels(const Dataset *set) {
+  return dataset_has_y(set) && set->rows->y->a.dtype == DT_INT32;
+}
+
+int64_t dataset_classes(const Dataset *set) {
+  return dataset_has_labels(set) ? set->rows->n_classes : 0;
+}
+
+const char *dataset_class_name(const Dataset *set, int64_t label) {
+  if (label < 1 || label > dataset_classes(set) || !set->rows->class_names) return NULL;
+  return set->rows->class_names[label - 1];
+}
+
+Err dataset_need_rows(Dataset *set, const char *what, Fault *fault) {
+  Err err = dataset_load(set, fault);
+  if (err || set->n > 0) return err;
+  return fault_set(fault, ERR_DATA, "data set is empty: %s (%s)", set->name, what);
+}
+
+/* -- rows chosen --------------------------------------------------------------------- */
+
+static int64_t *new_index(int64_t n, Fault *fault) {
+  int64_t *index = malloc((size_t)(n > 0 ? n : 1) * sizeof *index);
+  if (!index) fault_memory(fault, (size_t)n * sizeof *index);
+  return index;
+}
+
+Dataset *dataset_subset(Dataset *set, const int64_t *rows, int64_t n, Fault *fault) {
+  if (dataset_load(set, fault)) return NULL;
+  for (int64_t i = 0; i < n; i++)
+    if (rows[i] < 0 || rows[i] >= set->n) {
+      fault_set(fault, ERR_VALUE, "row %lld of %s, allowed: 1 to %lld",
+                (long long)(rows[i] + 1), set->name, (long long)set->n);
+      return NULL;
+    }
+  int64_t *index = new_index(n, fault);
+  if (!index) return NULL;
+  for (int64_t i = 0; i < n; i++) index[i] = dataset_row(set, rows[i]);
+  return dataset_view(set, index, n, NULL, fault);
+}
+
+Dataset *dataset_take(Dataset *set, int64_t n, Fault *fault) {
+  if (dataset_need_rows(set, "take", fault)) return NULL;
+  if (n < 1 || n > set->n) {
+    fault_set(fault, ERR_VALUE, "take: got %lld rows, allowed: 1 to %lld (%s)",
+              (long long)n, (long long)set->n, set->name);
+    return NULL;
+  }
+  int64_t *index = new_index(n, fault);
+  if (!index) return NULL;
+  for (int64_t i = 0; i < n; i++) index[i] = dataset_row(set, i);
+  return dataset_view(set, index, n, NULL, fault);
+}
+
+Dataset *dataset_shuffle(Dataset *set, Stream stream, Fault *fault) {
+  if (dataset_need_rows(set, "shuffle", fault)) return NULL;
+  int64_t *index = new_index(set->n, fault);
+  if (!index) return NULL;
+  philox_shuffle(index, set->n, stream);
+  for (int64_t i = 0; i < set->n; i++) index[i] = dataset_row(set, index[i]);
+  return dataset_view(set, index, set->n, NULL, fault);
+}
+
+/* -- split --------------------------------------------------------------------------- */
+
+static Err split_size(const Dataset *set, const SplitOptions *o, int64_t *n_first,
+                      Fault *fault) {
+  if (set->n < 2)
+    return fault_set(fault, ERR_DATA, "split: %s has one row", set->name);
+  if (o->n_first != 0) {
+    *n_first = o->n_first;
+    if (*n_first > 0 && *n_first < set->n) return ERR_OK;
+    return fault_set(fault, ERR_VALUE, "split: got %lld rows, allowed: 1 to %lld (%s)",
+                     (long long)*n_first, (long long)set->n - 1, set->name);
+  }
+  if (!(o->fraction > 0 && o->fraction < 1))
+    return fault_set(fault, ERR_VALUE,
+                     "split: got %g, allowed: a fraction between 0 and 1, or a number of "
+                     "rows", o->fraction);
+  int64_t n = (int64_t)floor(o->fraction * (double)set->n + 0.5);
+  *n_first = n < 1 ? 1 : n > set->n - 1 ? set->n - 1 : n;
+  return ERR_OK;
+}
+
+static int64_t row_class(const Dataset *set, int64_t i) {
+  return ((const int32_t *)set->rows->y->a.data)[dataset_row(set, i)] - 1;
+}
+
+/* Rows of each class for the first part: n_first * n_c / n, rounded so that they sum to
+ * n_first: the largest remainders are rounded up, the first class of equals first.
+ * `quota` holds n_c on entry. */
+static Err share_out(int64_t *quota, int64_t n_classes, int64_t n_first, int64_t n,
+                     Fault *fault) {
+  double *remainder = malloc((size_t)n_classes * sizeof *remainder);
+  if (!remainder) return fault_memory(fault, (size_t)n_classes * sizeof *remainder);
+  int64_t left = n_first;
+  for (int64_t c = 0; c < n_classes; c++) {
+    double exact = (double)n_first * (double)quota[c] / (double)n;
+    quota[c] = (int64_t)exact;
+    remainder[c] = exact - (double)quota[c];
+    left -= quota[c];
+  }
+  for (; left > 0; left--) {
+    int64_t best = 0;
+    for (int64_t c = 1; c < n_classes; c++)
+      if (remainder[c] > remainder[best]) best = c;
+    quota[best]++;
+    remainder[best] = -1;
+  }
+  free(remainder);
+  return ERR_OK;
+}
+
+/* Marks the rows of the first part: in the order given, up to each class's quota. */
+static Err mark_stratified(const Dataset *set, const int64_t *order, int64_t n_first,
+                           bool *in_first, Fault *fault) {
+  if (!dataset_has_labels(set))
+    return fault_set(fault, ERR_VALUE, "split: stratify needs labels; %s has none",
+                     set->name);
+  int64_t n_classes = set->rows->n_classes;
+  int64_t *quota = calloc((size_t)n_classes, sizeof *quota);
+  if (!quota) return fault_memory(fault, (size_t)n_classes * sizeof *quota);
+  for (int64_t i = 0; i < set->n; i++) quota[row_class(set, i)]++;
+  Err err = share_out(quota, n_classes, n_first, set->n, fault);
+  for (int64_t i = 0; i < set->n && !err; i++)
+    if (quota[row_class(set, order[i])]-- > 0) in_first[order[i]] = true;
+  free(quota);
+  return err;
+}
+
+/* The view of those rows that are (not) marked, in order. */
+static Dataset *marked_rows(const Dataset *set, const bool *in_first, bool wanted,
+                            int64_t n, Fault *fault) {
+  int64_t *index = new_index(n, fault);
+  if (!index) return NULL;
+  int64_t at = 0;
+  for (int64_t i = 0; i < set->n; i++)
+    if (in_first[i] == wanted) index[at++] = dataset_row(set, i);
+  must(at == n);
+  return dataset_view(set, index, n, NULL, fault);
+}
+
+Err dataset_split(Dataset *set, const SplitOptions *options, Dataset **first,
+                  Dataset **second, Fault *fault) {
+  *first = *second = NULL;
+  int64_t n_first = 0;
+  Err err = dataset_need_rows(set, "split", fault);
+  if (!err) err = split_size(set, options, &n_first, fault);
+  if (err) return err;
+  bool *in_first = calloc((size_t)set->n, sizeof *in_first);
+  int64_t *order = new_index(set->n, fault);
+  if (!in_first || !order) err = fault_memory(fault, (size_t)set->n * sizeof *order);
+  if (!err) {
+    for (int64_t i = 0; i < set->n; i++) order[i] = i;
+    if (options->shuffle) philox_shuffle(order, set->n, options->stream);
+    if (options->stratify) err = mark_stratified(set, order, n_first, in_first, fault);
+    else for (int64_t i = 0; i < n_first; i++) in_first[order[i]] = true;
+  }
+  if (!err) *first = marked_rows(set, in_first, true, n_first, fault);
+  if (*first) *second = marked_rows(set, in_first, false, set->n - n_first, fault);
+  if (!err && !*second) {
+    dataset_release(*first);
+    *first = NULL;
+    err = ERR_MEMORY;
+  }
+  free(in_first);
+  free(order);
+  return err;
+}

@@ -1,0 +1,282 @@
+/* idx.c: the IDX format of MNIST and its relatives, and Fashion-MNIST.
+ *
+ * Layout, big-endian: two zero bytes, a byte for the type of the elements, a byte for the
+ * number of axes; a 32-bit size per axis; the elements, row-major. Nothing may follow.
+ * Files may be gzipped. Sizes are held against the size of the file before memory is
+ * asked for. */
+#include "data/gzip.h"
+#include "data/sources.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* -- one file ------------------------------------------------------------------------ */
+
+typedef struct IdxType {
+  int code, n_bytes;
+  DType dtype;
+  double (*get)(const unsigned char *bytes);   /* NULL: bytes are the tensor's */
+} IdxType;
+
+static uint32_t big_endian_32(const unsigned char *b) {
+  return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+}
+
+static double get_int8(const unsigned char *b) { return (int8_t)b[0]; }
+static double get_int16(const unsigned char *b) { return (int16_t)(b[0] << 8 | b[1]); }
+static double get_int32(const unsigned char *b) { return (int32_t)big_endian_32(b); }
+static double get_float(const unsigned char *b) {
+  uint32_t bits = big_endian_32(b);
+  float v;
+  memcpy(&v, &bits, sizeof v);
+  return v;
+}
+static double get_double(const unsigned char *b) {
+  uint64_t bits = (uint64_t)big_endian_32(b) << 32 | big_endian_32(b + 4);
+  double v;
+  memcpy(&v, &bits, sizeof v);
+  return v;
+}
+
+static const IdxType idx_types[] = {
+    {0x08, 1, DT_UINT8, NULL},      {0x09, 1, DT_INT32, get_int8},
+    {0x0B, 2, DT_INT32, get_int16}, {0x0C, 4, DT_INT32, get_int32},
+    {0x0D, 4, DT_REAL, get_float},  {0x0E, 8, DT_REAL, get_double},
+};
+
+static const IdxType *idx_type(int code) {
+  for (size_t i = 0; i < sizeof idx_types / sizeof *idx_types; i++)
+    if (idx_types[i].code == code) return &idx_types[i];
+  return NULL;
+}
+
+static Err read_header(GzipFile *file, const IdxType **type, Shape *shape, Fault *fault) {
+  unsigned char b[4];
+  Err err = gzip_read(file, b, 4, fault);
+  if (err) return err;
+  *type = idx_type(b[2]);
+  if (b[0] || b[1] || !*type || b[3] < 1 || b[3] > MAX_RANK)
+    return fault_set(fault, ERR_DATA, "is not an IDX file (magic %02x%02x%02x%02x, "
+                     "expected 0000, a type 08 09 0b 0c 0d 0e, 1 to %d axes)", b[0], b[1],
+                     b[2], b[3], MAX_RANK);
+  shape->rank = b[3];
+  int64_t n_bytes = (*type)->n_bytes;
+  for (int i = 0; i < shape->rank; i++) {
+    unsigned char size[4];
+    err = gzip_read(file, size, 4, fault);
+    if (err) return err;
+    shape->dim[i] = big_endian_32(size);
+    /* Zeros do not hide an overflow of the other sizes. */
+    if (__builtin_mul_overflow(n_bytes, shape->dim[i] ? shape->dim[i] : 1, &n_bytes))
+      n_bytes = INT64_MAX;
+  }
+  char text[SHAPE_TEXT];
+  if (n_bytes == INT64_MAX || (n_bytes > gzip_bound(file) && shape_count(shape) > 0))
+    return fault_set(fault, ERR_DATA, "truncated: a file of this size cannot hold %s",
+                     shape_text(text, shape));
+  return ERR_OK;
+}
+
+static Err read_elements(GzipFile *file, const IdxType *type, Array *a, Fault *fault) {
+  int64_t n = shape_count(&a->shape);
+  if (!type->get) return gzip_read(file, a->data, n, fault);
+  unsigned char buffer[1 << 12];
+  int64_t per_chunk = (int64_t)sizeof buffer / type->n_bytes;
+  for (int64_t first = 0; first < n; first += per_chunk) {
+    int64_t n_now = n - first < per_chunk ? n - first : per_chunk;
+    Err err = gzip_read(file, buffer, n_now * type->n_bytes, fault);
+    if (err) return err;
+    for (int64_t i = 0; i < n_now; i++)
+      array_set(a, first + i, type->get(buffer + i * type->n_bytes));
+  }
+  return ERR_OK;
+}
+
+Tensor *idx_read(const char *path, MemoryCount *memory, Fault *fault) {
+  Tensor *t = NULL;
+  const IdxType *type = NULL;
+  Shape shape = {0};
+  GzipFile *file = gzip_open(path, fault);
+  Err err = file ? read_header(file, &type, &shape, fault) : ERR_DATA;
+  if (!err) {
+    t = tensor_new(memory, type->dtype, &shape, fault);
+    err = t ? read_elements(file, type, &t->a, fault) : ERR_MEMORY;
+  }
+  if (!err) err = gzip_end(file, fault);
+  gzip_close(file);
+  if (!err) return t;
+  fault_prefix(fault, "%s", path);
+  tensor_release(t);
+  return NULL;
+}
+
+/* -- images and labels --------------------------------------------------------------- */
+
+/* Images are NCHW: [n, h, w] has one channel. */
+static Tensor *with_channel(Tensor *x, Fault *fault) {
+  if (x->a.shape.rank != 3) return tensor_retain(x);
+  const int64_t *d = x->a.shape.dim;
+  return tensor_view(x, 0, &SHAPE_OF(d[0], 1, d[1], d[2]), fault);
+}
+
+static Err read_labels(const char *path, const Rows *images, const char *images_path,
+                       int64_t n_classes, int64_t label_base, MemoryCount *memory,
+                       Rows *out, Fault *fault) {
+  Tensor *y = idx_read(path, memory, fault);
+  if (!y) return fault->code;
+  Err err = ERR_OK;
+  if (y->a.shape.rank == 1 && y->a.shape.dim[0] != images->x->a.shape.dim[0])
+    err = fault_set(fault, ERR_DATA, "%s has %lld labels, %s has %lld images", path,
+                    (long long)y->a.shape.dim[0], images_path,
+                    (long long)images->x->a.shape.dim[0]);
+  if (!err) {
+    err = labels_convert(y, n_classes, label_base, memory, out, fault);
+    if (err) fault_prefix(fault, "%s", path);
+  }
+  tensor_release(y);
+  return err;
+}
+
+Err idx_load(const char *images, const char *labels, int64_t n_classes,
+             int64_t label_base, bool scale, MemoryCount *memory, Rows *out,
+             Fault *fault) {
+  Tensor *x = idx_read(images, memory, fault);
+  if (!x) return fault->code;
+  out->x = with_channel(x, fault);
+  tensor_release(x);
+  if (!out->x) return fault->code;
+  if (out->x->a.shape.rank < 2)
+    return fault_set(fault, ERR_DATA, "%s: has one axis; are these labels?", images);
+  if (scale && out->x->a.dtype == DT_UINT8) out->scale = 1.0 / 255;
+  if (!labels) return ERR_OK;
+  return read_labels(labels, out, images, n_classes, label_base, memory, out, fault);
+}
+
+/* -- kind idx ------------------------------------------------------------------------ */
+
+typedef struct Idx {
+  Source source;
+  char *images, *labels;
+  int64_t label_base, n_classes;
+  bool scale;
+} Idx;
+
+static Err idx_source_load(Source *source, int part, Rows *out, Fault *fault) {
+  (void)part;
+  Idx *idx = (Idx *)source;
+  return idx_load(idx->images, idx->labels, idx->n_classes, idx->label_base, idx->scale,
+                  source->memory, out, fault);
+}
+
+static const Option idx_options[] = {
+    {.name = "images", .kind = OPT_TEXT, .offset = offsetof(Idx, images), .position = 1,
+     .doc = "file of [n, h, w] images or [n, ...features] rows, plain or gzipped"},
+    {.name = "labels", .kind = OPT_TEXT, .offset = offsetof(Idx, labels), .position = 2,
+     .value = "none", .doc = "file of [n] labels, plain or gzipped; none: rows only"},
+    {.name = "label_base", .kind = OPT_INT, .offset = offsetof(Idx, label_base),
+     .value = "0", .lo = -1e9, .hi = 1e9,
+     .doc = "label of the first class in the file (labels seen from Lua count from 1)"},
+    {.name = "classes", .kind = OPT_INT, .offset = offsetof(Idx, n_classes), .value = "0",
+     .lo = 0, .hi = 1e9, .doc = "number of classes; 0: the largest label of the file"},
+    {.name = "scale", .kind = OPT_BOOL, .offset = offsetof(Idx, scale), .value = "true",
+     .doc = "batches of unsigned bytes hold x / 255"},
+    {0}};
+
+const SourceKind idx_kind = {
+    .kind = {.name = "idx",
+             .family = &dataset_family,
+             .size = sizeof(Idx),
+             .options = idx_options,
+             .deinit = source_deinit,
+             .doc = "files in IDX format (MNIST and relatives); images become [1, h, w] "
+                    "and stay uint8 in memory"},
+    .load = idx_source_load};
+
+/* -- kind fashion_mnist -------------------------------------------------------------- */
+
+static const char fashion_directory[] = "/usr/share/datasets/fashion-mnist";
+static const char *const fashion_parts[] = {"train", "test", NULL};
+static const char *const fashion_files[][2] = {
+    {"train-images-idx3-ubyte", "train-labels-idx1-ubyte"},
+    {"t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"}};
+enum { FASHION_CLASSES = 10 };
+static const char *const fashion_classes[FASHION_CLASSES] = {
+    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
+    "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"};
+
+typedef struct Fashion {
+  Source source;
+  char *dir;
+  bool scale;
+} Fashion;
+
+/* The file in one of the forms and places it may have; false when there is none. */
+static bool fashion_find(const char *dir, const char *file, Text *out) {
+  static const char *const forms[] = {"%s/%s.gz", "%s/%s", "%s/fashion-mnist/%s.gz",
+                                      "%s/fashion-mnist/%s"};
+  for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+    char path[4096];
+    int n = snprintf(path, sizeof path, forms[i], dir, file);
+    if (n < (int)sizeof path && access(path, F_OK) == 0) {
+      text_add(out, path);
+      return !out->failed;
+    }
+  }
+  return false;
+}
+
+static Err fashion_missing(const char *dir, const char *file, Fault *fault) {
+  return fault_set(fault, ERR_DATA,
+                   "%s is not in %s\n"
+                   "Install the Debian package dataset-fashion-mnist, or set RUNNER_DATA "
+                   "to a directory that holds\n"
+                   "  %s\n  %s\n  %s\n  %s\n"
+                   "(plain, or gzipped with .gz at the end)",
+                   file, dir, fashion_files[0][0], fashion_files[0][1],
+                   fashion_files[1][0], fashion_files[1][1]);
+}
+
+static Err fashion_load(Source *source, int part, Rows *out, Fault *fault) {
+  Fashion *fashion = (Fashion *)source;
+  const char *dir = fashion->dir ? fashion->dir : getenv("RUNNER_DATA");
+  if (!dir || !*dir) dir = fashion_directory;
+  Text paths[2] = {{0}, {0}};
+  Err err = ERR_OK;
+  for (int i = 0; i < 2 && !err; i++)
+    if (!fashion_find(dir, fashion_files[part][i], &paths[i]))
+      err = fashion_missing(dir, fashion_files[part][i], fault);
+  if (!err)
+    err = idx_load(paths[0].data, paths[1].data, FASHION_CLASSES, 0, fashion->scale,
+                   source->memory, out, fault);
+  char text[SHAPE_TEXT];
+  const Shape *x = out->x ? &out->x->a.shape : NULL;
+  if (!err && (x->rank != 4 || x->dim[1] != 1 || x->dim[2] != 28 || x->dim[3] != 28 ||
+               out->x->a.dtype != DT_UINT8))
+    err = fault_set(fault, ERR_DATA, "%s: images of shape %s, expected n x 1 x 28 x 28 "
+                    "unsigned bytes", paths[0].data, shape_text(text, x));
+  out->class_names = fashion_classes;
+  text_deinit(&paths[0]);
+  text_deinit(&paths[1]);
+  return err;
+}
+
+static const Option fashion_options[] = {
+    {.name = "dir", .kind = OPT_TEXT, .offset = offsetof(Fashion, dir), .value = "none",
+     .doc = "directory of the four files; none: RUNNER_DATA, else "
+            "/usr/share/datasets/fashion-mnist"},
+    {.name = "scale", .kind = OPT_BOOL, .offset = offsetof(Fashion, scale),
+     .value = "true", .doc = "batches hold x / 255, from 0 to 1"},
+    {0}};
+
+const SourceKind fashion_mnist_kind = {
+    .kind = {.name = "fashion_mnist",
+             .family = &dataset_family,
+             .size = sizeof(Fashion),
+             .options = fashion_options,
+             .deinit = source_deinit,
+             .doc = "70,000 grey images [1, 28, 28] of clothing in 10 classes: .train has "
+                    "60,000 of them, .test 10,000; read on first use",
+             .source = "Xiao, Rasul, Vollgraf, \"Fashion-MNIST\", arXiv:1708.07747"},
+    .parts = fashion_parts,
+    .load = fashion_load};

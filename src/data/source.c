@@ -1,0 +1,187 @@
+/* source.c: the family of data sources, loading on first use, tensors as a source. */
+#include "data/sources.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const Kind *const dataset_kinds[] = {
+    &fashion_mnist_kind.kind, &idx_kind.kind,     &set_kind.kind, &spirals_kind.kind,
+    &moons_kind.kind,         &circles_kind.kind, &xor_kind.kind, NULL};
+
+const Family dataset_family = {
+    .name = "dataset", .module = "data", .kinds = dataset_kinds};
+
+static const SourceKind *source_kind(const Source *source) {
+  return (const SourceKind *)source->object.kind;   /* its first field */
+}
+
+int source_parts(const Source *source) {
+  const char *const *parts = source_kind(source)->parts;
+  int n = 0;
+  while (parts && parts[n]) n++;
+  must(n <= MAX_PARTS);
+  return n ? n : 1;
+}
+
+static void rows_deinit(Rows *rows) {
+  tensor_release(rows->x);
+  tensor_release(rows->y);
+  *rows = (Rows){0};
+}
+
+void source_deinit(Object *object) {
+  Source *source = (Source *)object;
+  for (int i = 0; i < MAX_PARTS; i++) rows_deinit(&source->rows[i]);
+}
+
+/* What every loader must deliver, whatever file it came from. */
+static Err rows_check(const Rows *rows, Fault *fault) {
+  const Shape *x = &rows->x->a.shape;
+  if (x->rank < 1)
+    return fault_set(fault, ERR_SHAPE, "x is a scalar, expected [rows, ...features]");
+  if (x->dim[0] > 0 && shape_count(x) == 0) {
+    char text[SHAPE_TEXT];
+    return fault_set(fault, ERR_SHAPE, "x of shape %s has no features",
+                     shape_text(text, x));
+  }
+  if (!rows->y) return ERR_OK;
+  const Shape *y = &rows->y->a.shape;
+  if (y->rank < 1 || y->dim[0] != x->dim[0])
+    return fault_set(fault, ERR_DATA, "x has %lld rows, y has %lld",
+                     (long long)x->dim[0], (long long)(y->rank < 1 ? 1 : y->dim[0]));
+  return ERR_OK;
+}
+
+const Rows *source_rows(Source *source, int part, Fault *fault) {
+  must(part >= 0 && part < source_parts(source));
+  Rows *rows = &source->rows[part];
+  if (source->loaded[part]) return rows;
+  *rows = (Rows){.scale = 1};
+  Err err = source_kind(source)->load(source, part, rows, fault);
+  if (!err) err = rows_check(rows, fault);
+  if (err) {
+    rows_deinit(rows);
+    char label[64];
+    fault_prefix(fault, "%s", kind_label(source->object.kind, label, sizeof label));
+    return NULL;
+  }
+  source->loaded[part] = true;
+  return rows;
+}
+
+/* -- labels -------------------------------------------------------------------------- */
+
+static Err label_fault(double got, int64_t row, int64_t base, int64_t n_classes,
+                       Fault *fault) {
+  char number[40], range[64];
+  if (n_classes > 0)
+    snprintf(range, sizeof range, "whole numbers from %lld to %lld", (long long)base,
+             (long long)(base + n_classes - 1));
+  else snprintf(range, sizeof range, "whole numbers from %lld on", (long long)base);
+  const char *hint = got == 0 && base == 1 ? " (labels count from 1; label_base = 0 "
+                                             "converts labels that count from 0)" : "";
+  return fault_set(fault, ERR_DATA, "label %s in row %lld, allowed: %s%s",
+                   text_number(number, got), (long long)(row + 1), range, hint);
+}
+
+Err labels_convert(const Tensor *y, int64_t n_classes, int64_t label_base,
+                   MemoryCount *memory, Rows *out, Fault *fault) {
+  char text[SHAPE_TEXT];
+  if (y->a.shape.rank != 1)
+    return fault_set(fault, ERR_SHAPE, "labels of shape %s, expected one axis",
+                     shape_text(text, &y->a.shape));
+  int64_t n = tensor_count(y), largest = 0;
+  double last = n_classes > 0 ? (double)(label_base + n_classes - 1) : INT32_MAX;
+  Tensor *labels = tensor_new(memory, DT_INT32, &y->a.shape, fault);
+  if (!labels) return ERR_MEMORY;
+  for (int64_t i = 0; i < n; i++) {
+    double v = array_get(&y->a, i);
+    if (!(v >= (double)label_base && v <= last) || v != floor(v)) {
+      tensor_release(labels);
+      return label_fault(v, i, label_base, n_classes, fault);
+    }
+    int64_t label = (int64_t)v - label_base + 1;
+    ((int32_t *)labels->a.data)[i] = (int32_t)label;
+    if (label > largest) largest = label;
+  }
+  out->y = labels;
+  out->n_classes = n_classes > 0 ? n_classes : largest;
+  return ERR_OK;
+}
+
+/* -- tensors as a source ------------------------------------------------------------- */
+
+typedef struct SetSource {
+  Source source;
+  Tensor *x, *y;             /* retained */
+  int64_t n_classes, label_base;
+} SetSource;
+
+static void set_deinit(Object *object) {
+  SetSource *set = (SetSource *)object;
+  tensor_release(set->x);
+  tensor_release(set->y);
+  source_deinit(object);
+}
+
+static Err targets_convert(Tensor *y, MemoryCount *memory, Rows *out, Fault *fault) {
+  if (y->a.dtype == DT_REAL) {
+    out->y = tensor_retain(y);
+    return ERR_OK;
+  }
+  out->y = tensor_new(memory, DT_REAL, &y->a.shape, fault);
+  if (!out->y) return ERR_MEMORY;
+  for (int64_t i = 0; i < tensor_count(y); i++)
+    array_set(&out->y->a, i, array_get(&y->a, i));
+  return ERR_OK;
+}
+
+static Err set_load(Source *source, int part, Rows *out, Fault *fault) {
+  (void)part;
+  SetSource *set = (SetSource *)source;
+  out->x = tensor_retain(set->x);
+  if (!set->y) return ERR_OK;
+  bool labels = set->n_classes > 0 ||
+                (set->y->a.dtype != DT_REAL && set->y->a.shape.rank == 1);
+  if (!labels) return targets_convert(set->y, source->memory, out, fault);
+  return labels_convert(set->y, set->n_classes, set->label_base, source->memory, out,
+                        fault);
+}
+
+static const Option set_options[] = {
+    {.name = "x", .kind = OPT_REF, .offset = offsetof(SetSource, x), .position = 1,
+     .ref_type = "tensor", .doc = "rows of features, [n, ...features]"},
+    {.name = "y", .kind = OPT_REF, .offset = offsetof(SetSource, y), .position = 2,
+     .ref_type = "tensor", .value = "none",
+     .doc = "labels [n] (int32 or uint8, or any when classes is given) or targets "
+            "[n, ...]"},
+    {.name = "classes", .kind = OPT_INT, .offset = offsetof(SetSource, n_classes),
+     .value = "0", .lo = 0, .hi = 1e9,
+     .doc = "number of classes; 0: the largest label, where y are labels"},
+    {.name = "label_base", .kind = OPT_INT, .offset = offsetof(SetSource, label_base),
+     .value = "1", .lo = -1e9, .hi = 1e9, .doc = "label of the first class in y"},
+    {0}};
+
+const SourceKind set_kind = {
+    .kind = {.name = "set",
+             .family = &dataset_family,
+             .size = sizeof(SetSource),
+             .options = set_options,
+             .deinit = set_deinit,
+             .doc = "data set of given tensors; x may be uint8 and stays so in memory"},
+    .load = set_load};
+
+Source *source_from_tensors(Tensor *x, Tensor *y, int64_t n_classes, int64_t label_base,
+                            MemoryCount *memory, Fault *fault) {
+  SetSource *set = (SetSource *)object_new(&set_kind.kind, fault);
+  if (!set) return NULL;
+  set->x = tensor_retain(x);
+  set->y = y ? tensor_retain(y) : NULL;
+  set->n_classes = n_classes;
+  set->label_base = label_base;
+  set->source.memory = memory;
+  if (source_rows(&set->source, 0, fault)) return &set->source;
+  object_release(set);
+  return NULL;
+}

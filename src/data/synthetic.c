@@ -1,0 +1,192 @@
+/* synthetic.c: classes of points in the plane, drawn from the stream "data".
+ *
+ * Row i belongs to class i mod classes, so that every prefix is balanced (in xor the class
+ * follows from the place). Row i takes block i of the stream, two words for its place and
+ * two for its noise; so a row does not depend on how many there are. */
+#include "data/sources.h"
+#include <math.h>
+#include <stdlib.h>
+
+static const double pi = 3.14159265358979323846;
+
+typedef struct Synthetic {
+  Source source;
+  int64_t n, n_classes, seed;
+  double noise, turns, factor;
+} Synthetic;
+
+/* Place of a row without noise: u[0], u[1] in [0, 1) are its draws, `label` counts from 0
+ * (xor chooses its own). */
+typedef void Place(const Synthetic *s, const double u[2], int64_t *label, double p[2]);
+
+/* Two independent N(0, 1) of two words (Box and Muller 1958): the first word in (0, 1]. */
+static void normals(double out[2], uint32_t a, uint32_t b) {
+  double radius = sqrt(-2 * log(1 - philox_unit(a))), angle = 2 * pi * philox_unit(b);
+  out[0] = radius * cos(angle);
+  out[1] = radius * sin(angle);
+}
+
+static Err draw(Source *source, Place *place, int64_t n_classes, Rows *out,
+                Fault *fault) {
+  Synthetic *s = (Synthetic *)source;
+  uint64_t seed = s->seed > 0 ? (uint64_t)s->seed : source->run_seed;
+  Stream stream = {philox_key(seed, "data", source->object.kind->name), 0};
+  out->x = tensor_new(source->memory, DT_REAL, &SHAPE_OF(s->n, 2), fault);
+  out->y = out->x ? tensor_new(source->memory, DT_INT32, &SHAPE_OF(s->n), fault) : NULL;
+  if (!out->y) return ERR_MEMORY;
+  out->n_classes = n_classes;
+  for (int64_t i = 0; i < s->n; i++) {
+    uint32_t words[4];
+    philox_block(words, stream, (uint64_t)i);
+    double u[2] = {philox_unit(words[0]), philox_unit(words[1])}, p[2], noise[2];
+    int64_t label = i % n_classes;
+    place(s, u, &label, p);
+    normals(noise, words[2], words[3]);
+    for (int k = 0; k < 2; k++)
+      tensor_reals(out->x)[2 * i + k] = (real)(p[k] + s->noise * noise[k]);
+    ((int32_t *)out->y->a.data)[i] = (int32_t)label + 1;
+  }
+  return ERR_OK;
+}
+
+/* Texts of options that several kinds have. */
+static const char doc_n[] = "number of points, all classes together";
+static const char doc_noise[] = "standard deviation of the normal noise on each axis";
+static const char doc_seed[] = "0: the seed of the run";
+
+/* -- spirals ------------------------------------------------------------------------- */
+
+static void spiral(const Synthetic *s, const double u[2], int64_t *label, double p[2]) {
+  double angle = 2 * pi * (s->turns * u[0] + (double)*label / (double)s->n_classes);
+  p[0] = u[0] * cos(angle);
+  p[1] = u[0] * sin(angle);
+}
+
+static Err spirals_load(Source *source, int part, Rows *out, Fault *fault) {
+  (void)part;
+  return draw(source, spiral, ((Synthetic *)source)->n_classes, out, fault);
+}
+
+static const Option spirals_options[] = {
+    {.name = "n", .kind = OPT_INT, .offset = offsetof(Synthetic, n), .position = 1,
+     .value = "1000", .lo = 1, .hi = 1e9, .doc = doc_n},
+    {.name = "classes", .kind = OPT_INT, .offset = offsetof(Synthetic, n_classes),
+     .value = "2", .lo = 1, .hi = 1000, .doc = "number of arms, each a class"},
+    {.name = "turns", .kind = OPT_REAL, .offset = offsetof(Synthetic, turns),
+     .value = "1", .lo = 0, .hi = 1000, .doc = "turns of an arm from the centre out"},
+    {.name = "noise", .kind = OPT_REAL, .offset = offsetof(Synthetic, noise),
+     .value = "0.02", .lo = 0, .hi = 1e6, .doc = doc_noise},
+    {.name = "seed", .kind = OPT_INT, .offset = offsetof(Synthetic, seed), .value = "0",
+     .lo = 0, .hi = 9007199254740992.0, .doc = doc_seed},
+    {0}};
+
+const SourceKind spirals_kind = {
+    .kind = {.name = "spirals",
+             .family = &dataset_family,
+             .size = sizeof(Synthetic),
+             .options = spirals_options,
+             .deinit = source_deinit,
+             .doc = "interleaved spiral arms in the unit disc",
+             .equation = "r = u, angle = 2 pi (turns u + (class - 1) / classes), u uniform in [0, 1)"},
+    .load = spirals_load};
+
+/* -- moons --------------------------------------------------------------------------- */
+
+static void moon(const Synthetic *s, const double u[2], int64_t *label, double p[2]) {
+  (void)s;
+  double angle = pi * u[0];
+  p[0] = *label == 0 ? cos(angle) : 1 - cos(angle);
+  p[1] = *label == 0 ? sin(angle) : 0.5 - sin(angle);
+}
+
+static Err moons_load(Source *source, int part, Rows *out, Fault *fault) {
+  (void)part;
+  return draw(source, moon, 2, out, fault);
+}
+
+static const Option moons_options[] = {
+    {.name = "n", .kind = OPT_INT, .offset = offsetof(Synthetic, n), .position = 1,
+     .value = "1000", .lo = 1, .hi = 1e9, .doc = doc_n},
+    {.name = "noise", .kind = OPT_REAL, .offset = offsetof(Synthetic, noise),
+     .value = "0.1", .lo = 0, .hi = 1e6, .doc = doc_noise},
+    {.name = "seed", .kind = OPT_INT, .offset = offsetof(Synthetic, seed), .value = "0",
+     .lo = 0, .hi = 9007199254740992.0, .doc = doc_seed},
+    {0}};
+
+const SourceKind moons_kind = {
+    .kind = {.name = "moons",
+             .family = &dataset_family,
+             .size = sizeof(Synthetic),
+             .options = moons_options,
+             .deinit = source_deinit,
+             .doc = "two interleaved half circles",
+             .equation = "class 1: (cos a, sin a); class 2: (1 - cos a, 1/2 - sin a); a uniform in [0, pi)"},
+    .load = moons_load};
+
+/* -- circles ------------------------------------------------------------------------- */
+
+static void circle(const Synthetic *s, const double u[2], int64_t *label, double p[2]) {
+  double radius = *label == 0 ? 1 : s->factor, angle = 2 * pi * u[0];
+  p[0] = radius * cos(angle);
+  p[1] = radius * sin(angle);
+}
+
+static Err circles_load(Source *source, int part, Rows *out, Fault *fault) {
+  (void)part;
+  return draw(source, circle, 2, out, fault);
+}
+
+static const Option circles_options[] = {
+    {.name = "n", .kind = OPT_INT, .offset = offsetof(Synthetic, n), .position = 1,
+     .value = "1000", .lo = 1, .hi = 1e9, .doc = doc_n},
+    {.name = "noise", .kind = OPT_REAL, .offset = offsetof(Synthetic, noise),
+     .value = "0.05", .lo = 0, .hi = 1e6, .doc = doc_noise},
+    {.name = "factor", .kind = OPT_REAL, .offset = offsetof(Synthetic, factor),
+     .value = "0.5", .lo = 0, .hi = 1, .doc = "radius of the inner circle"},
+    {.name = "seed", .kind = OPT_INT, .offset = offsetof(Synthetic, seed), .value = "0",
+     .lo = 0, .hi = 9007199254740992.0, .doc = doc_seed},
+    {0}};
+
+const SourceKind circles_kind = {
+    .kind = {.name = "circles",
+             .family = &dataset_family,
+             .size = sizeof(Synthetic),
+             .options = circles_options,
+             .deinit = source_deinit,
+             .doc = "a circle (class 1) around another (class 2)",
+             .equation = "radius 1 or factor, angle uniform"},
+    .load = circles_load};
+
+/* -- xor ----------------------------------------------------------------------------- */
+
+/* The class follows from the place, before noise. */
+static void quadrant(const Synthetic *s, const double u[2], int64_t *label, double p[2]) {
+  (void)s;
+  p[0] = 2 * u[0] - 1;
+  p[1] = 2 * u[1] - 1;
+  *label = (p[0] < 0) != (p[1] < 0);
+}
+
+static Err xor_load(Source *source, int part, Rows *out, Fault *fault) {
+  (void)part;
+  return draw(source, quadrant, 2, out, fault);
+}
+
+static const Option xor_options[] = {
+    {.name = "n", .kind = OPT_INT, .offset = offsetof(Synthetic, n), .position = 1,
+     .value = "1000", .lo = 1, .hi = 1e9, .doc = doc_n},
+    {.name = "noise", .kind = OPT_REAL, .offset = offsetof(Synthetic, noise),
+     .value = "0", .lo = 0, .hi = 1e6, .doc = doc_noise},
+    {.name = "seed", .kind = OPT_INT, .offset = offsetof(Synthetic, seed), .value = "0",
+     .lo = 0, .hi = 9007199254740992.0, .doc = doc_seed},
+    {0}};
+
+const SourceKind xor_kind = {
+    .kind = {.name = "xor",
+             .family = &dataset_family,
+             .size = sizeof(Synthetic),
+             .options = xor_options,
+             .deinit = source_deinit,
+             .doc = "points of a square: class 2 where exactly one coordinate is negative, else class 1",
+             .equation = "x uniform in [-1, 1)^2"},
+    .load = xor_load};

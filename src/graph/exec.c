@@ -1,0 +1,238 @@
+/* exec.c: the naive executor. Every node is computed by its op's own kernel, one after the
+ * other, each into memory of its own. It decides nothing and is the oracle for everything
+ * faster.
+ *
+ * A value is kept while somebody may look: for roots, for nodes held from outside, and
+ * until the last user below the roots has been computed. Nodes that depend on no variable
+ * then forget their inputs. */
+#include "graph/graph_private.h"
+#include "base/sys.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* -- one node ------------------------------------------------------------------------ */
+
+typedef struct Job {
+  const OpCall *call;
+  int phase;
+} Job;
+
+static void job_block(void *ctx, int64_t block) {
+  const Job *job = ctx;
+  job->call->op->run(job->call, job->phase, block);
+}
+
+static OpSplit split_of(const OpCall *call) {
+  OpSplit split = {.n_phases = 1, .n_blocks = {1, 1, 1}};
+  for (int i = 0; i < call->n_in; i++) split.work += shape_count(&call->in[i].shape);
+  for (int o = 0; o < call->n_out; o++) split.work += shape_count(&call->out[o].shape);
+  if (call->op->split) call->op->split(call, &split);
+  must(split.n_phases >= 1 && split.n_phases <= MAX_PHASES);
+  return split;
+}
+
+static Err run_op(Graph *graph, const OpCall *call_without_scratch) {
+  OpCall call = *call_without_scratch;
+  OpSplit split = split_of(&call);
+  if (split.scratch_bytes) {
+    size_t room = (split.scratch_bytes + 63) / 64 * 64;
+    call.scratch = aligned_alloc(64, room);
+    if (!call.scratch) return fault_memory(&graph->fault, room);
+  }
+  for (int phase = 0; phase < split.n_phases; phase++) {
+    Job job = {&call, phase};
+    par_for(&graph->par, split.n_blocks[phase], split.work / split.n_phases, job_block,
+            &job);
+  }
+  free(call.scratch);
+  return ERR_OK;
+}
+
+/* Shares storage where the op only renames it: read, pick, reshape, leading slice. */
+static Err alias(Graph *graph, Node *node, int output, int64_t offset) {
+  Tensor *source = node->in[0]->value[output];
+  node->value[0] = tensor_view(source, offset, &node->shape, &graph->fault);
+  return graph->fault.code;
+}
+
+Err node_compute(Graph *graph, Node *node) {
+  const Op *op = node->op;
+  if (op == &op_record_pick) return alias(graph, node, (int)node->attr[0].i, 0);
+  if (op == &op_record_read) return alias(graph, node, 0, 0);
+  int64_t offset = op->view ? op->view(node) : -1;
+  if (offset >= 0) return alias(graph, node, 0, offset);
+
+  Array in[MAX_IN], out[MAX_OUT];
+  for (int i = 0; i < node->n_in; i++) in[i] = node->in[i]->value[0]->a;
+  for (int o = 0; o < node->n_out; o++) {
+    node->value[o] = tensor_new(&graph->memory, node->out_dtype[o], &node->out_shape[o],
+                                &graph->fault);
+    if (!node->value[o]) break;
+    out[o] = node->value[o]->a;
+  }
+  OpCall call = {.op = op, .n_in = node->n_in, .n_out = node->n_out,
+                 .n_attr = node->n_attr, .in = in, .out = out, .attr = node->attr};
+  if (!graph->fault.code && op->check) op->check(&call, &graph->fault);
+  if (!graph->fault.code) run_op(graph, &call);
+  if (graph->fault.code) {
+    char label[256];
+    node_drop_values(node);
+    fault_prefix(&graph->fault, "%s", node_label(label, sizeof label, node));
+  }
+  return graph->fault.code;
+}
+
+/* -- all nodes below some roots ------------------------------------------------------ */
+
+typedef struct Run {
+  Graph *graph;
+  Walk walk;
+  int64_t *n_users;      /* still to be computed */
+  bool *fresh;           /* computed by this run */
+} Run;
+
+static bool has_value(const Node *node) { return node->value[0] != NULL; }
+
+static Err run_init(Run *run, Graph *graph, Node *const *roots, int n) {
+  *run = (Run){.graph = graph};
+  if (walk_collect(graph, &run->walk, roots, n, has_value)) return graph->fault.code;
+  size_t count = (size_t)run->walk.n;
+  run->n_users = calloc(count + 1, sizeof *run->n_users);
+  run->fresh = calloc(count + 1, sizeof *run->fresh);
+  if (!run->n_users || !run->fresh)
+    return fault_memory(&graph->fault, count * sizeof *run->n_users);
+  for (int64_t i = 0; i < run->walk.n; i++) {
+    Node *node = run->walk.v[i];
+    if (has_value(node)) continue;
+    for (int k = 0; k < node->n_in; k++) run->n_users[node->in[k]->index]++;
+  }
+  for (int i = 0; i < n; i++) run->n_users[roots[i]->index]++;   /* roots stay */
+  return ERR_OK;
+}
+
+static void run_deinit(Run *run) {
+  walk_deinit(&run->walk);
+  free(run->n_users);
+  free(run->fresh);
+}
+
+/* One user of `node` is done: drops its value when nobody else will look. */
+static void used(Run *run, Node *node) {
+  if (--run->n_users[node->index] == 0 && run->fresh[node->index] && !node->handles)
+    node_drop_values(node);
+}
+
+static Err run_all(Run *run) {
+  for (int64_t i = 0; i < run->walk.n; i++) {
+    Node *node = run->walk.v[i];
+    if (has_value(node)) continue;
+    if (interrupt_pending())
+      return fault_set(&run->graph->fault, ERR_INTERRUPT, "interrupted");
+    if (node_compute(run->graph, node)) return run->graph->fault.code;
+    run->fresh[i] = true;
+    for (int k = 0; k < node->n_in; k++) used(run, node->in[k]);
+  }
+  return ERR_OK;
+}
+
+static void forget_inputs(Node *node) {
+  Node **in = node->in;
+  node->in = NULL;
+  node->forgotten = node->n_in > 0 && !(node->op->flags & OP_LEAF);
+  for (int i = 0; i < node->n_in; i++) node_release(in[i]);
+}
+
+/* In order of making: a node freed by a later one's forgetting was looked at before. */
+static void run_forget(Run *run) {
+  for (int64_t i = 0; i < run->walk.n; i++) {
+    Node *node = run->walk.v[i];
+    if (run->fresh[i] && has_value(node) && !node->tracked && node->in)
+      forget_inputs(node);
+  }
+}
+
+static void run_undo(Run *run) {
+  for (int64_t i = 0; i < run->walk.n; i++)
+    if (run->fresh[i]) node_drop_values(run->walk.v[i]);
+}
+
+Err graph_eval(Graph *graph, Node *const *nodes, int n) {
+  if (graph->fault.code) return graph->fault.code;
+  Run run;
+  Err err = run_init(&run, graph, nodes, n);
+  if (!err) {
+    unsigned control = par_denormals_off();
+    err = run_all(&run);
+    par_denormals_restore(control);
+    if (err) run_undo(&run);
+    else run_forget(&run);
+  }
+  run_deinit(&run);
+  return err;
+}
+
+Tensor *graph_value(Graph *graph, Node *node) {
+  if (!node || (!has_value(node) && graph_eval(graph, &node, 1))) return NULL;
+  return node->value[0];
+}
+
+double graph_item(Graph *graph, Node *node) {
+  Tensor *t = graph_value(graph, node);
+  must(!t || tensor_count(t) == 1);
+  return t ? array_get(&t->a, 0) : NAN;
+}
+
+/* -- finding the first value that is not finite -------------------------------------- */
+
+/* Index from 1 of the first element that is not finite; 0: none. */
+static int64_t first_bad(const Array *a) {
+  if (a->dtype != DT_REAL) return 0;
+  for (int64_t i = 0; i < shape_count(&a->shape); i++)
+    if (!isfinite((double)((const real *)a->data)[i])) return i + 1;
+  return 0;
+}
+
+/* "[3, 7]": a flat index (from 1) as one index per axis. */
+static void add_index(Text *out, const Shape *shape, int64_t flat) {
+  text_add(out, "[");
+  for (int axis = 0; axis < shape->rank; axis++) {
+    int64_t i = (flat - 1) / shape_stride(shape, axis) % shape->dim[axis];
+    text_addf(out, "%s%lld", axis ? ", " : "", (long long)i + 1);
+  }
+  text_add(out, "]");
+}
+
+static bool explain_node(Node *node, Text *out) {
+  for (int o = 0; o < node->n_out; o++) {
+    const Array *a = &node->value[o]->a;
+    int64_t bad = first_bad(a);
+    if (!bad) continue;
+    char label[256];
+    if (node->var && node->var->name) text_addf(out, "%s already was", node->var->name);
+    else text_addf(out, "first in %s", node_label(label, sizeof label, node));
+    text_addf(out, " %g at ", array_get(a, bad - 1));
+    add_index(out, &a->shape, bad);
+    return true;
+  }
+  return false;
+}
+
+void graph_explain_nonfinite(Graph *graph, Node *node, Text *out) {
+  Run run;
+  if (!run_init(&run, graph, &node, 1)) {
+    unsigned control = par_denormals_off();
+    bool found = false;
+    for (int64_t i = 0; !found && i < run.walk.n; i++) {
+      Node *at = run.walk.v[i];
+      if (!has_value(at)) {
+        if (node_compute(graph, at)) break;
+        run.fresh[i] = true;
+      }
+      found = explain_node(at, out);
+    }
+    par_denormals_restore(control);
+    run_undo(&run);
+  }
+  run_deinit(&run);
+}

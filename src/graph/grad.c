@@ -1,0 +1,190 @@
+/* grad.c: the gradient of a graph is a graph.
+ *
+ * Reverse accumulation: nodes below the outputs are visited from the last made to the
+ * first; each hands the gradients of its outputs to its op's vjp, which emits nodes for
+ * the gradients of its inputs; several contributions to one node are added in the order
+ * in which they come, so the result does not depend on anything but the graph.
+ *
+ * The walk stops at reads: what a variable stood for before its last assignment is cut. */
+#include "graph/graph_private.h"
+#include "graph/ops.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+/* State of one call. Per node of the walk: does it depend on a wrt; gradients of outputs. */
+typedef struct Adjoints {
+  Graph *graph;
+  Walk walk;
+  bool *needed;
+  Node **gy;             /* MAX_OUT per node; NULL: nothing flows */
+} Adjoints;
+
+static bool is_leaf(const Node *node) { return (node->op->flags & OP_LEAF) != 0; }
+
+/* A read of a variable stands for all reads of it; anything else for itself. */
+static bool same_wrt(const Node *node, const Node *wrt) {
+  return node == wrt || (wrt->var && node->var == wrt->var);
+}
+
+static bool is_wrt(const Node *node, Node *const *wrt, int n) {
+  for (int i = 0; i < n; i++)
+    if (same_wrt(node, wrt[i])) return true;
+  return false;
+}
+
+static Err adjoints_init(Adjoints *a, Graph *graph, Node *const *ys, int n_ys,
+                         Node *const *wrt, int n) {
+  *a = (Adjoints){.graph = graph};
+  if (walk_collect(graph, &a->walk, ys, n_ys, is_leaf)) return graph->fault.code;
+  size_t count = (size_t)a->walk.n;
+  a->needed = calloc(count + 1, sizeof *a->needed);
+  a->gy = calloc(count * MAX_OUT + 1, sizeof *a->gy);
+  if (!a->needed || !a->gy) return fault_memory(&graph->fault, count * sizeof *a->gy);
+  for (int64_t i = 0; i < a->walk.n; i++) {
+    Node *node = a->walk.v[i];
+    bool needed = is_wrt(node, wrt, n);
+    for (int k = 0; !needed && !is_leaf(node) && node->in && k < node->n_in; k++)
+      needed = a->needed[node->in[k]->index];
+    a->needed[i] = needed;
+  }
+  return ERR_OK;
+}
+
+static void adjoints_deinit(Adjoints *a) {
+  walk_deinit(&a->walk);
+  free(a->needed);
+  free(a->gy);
+}
+
+static void flow(Adjoints *a, Node *node, int output, Node *g) {
+  if (!g) return;
+  must(shape_equal(&g->shape, &node->out_shape[output]));
+  Node **slot = &a->gy[node->index * MAX_OUT + output];
+  *slot = *slot ? op_add(a->graph, *slot, g) : g;
+}
+
+/* The same value as `x`, at which a walk stops as long as it is a read. */
+static Node *closed_copy(Graph *graph, Node *x) {
+  Attr output = {.i = 0};
+  return node_new(graph, &op_record_read, &x, 1, &output, 1, &x->shape, &x->dtype, 1);
+}
+
+/* vjp of an op that has none of its own: differentiates its expansion. The inputs are
+ * replaced by copies that are leaves meanwhile, so that only this op's own dependence
+ * counts, and nothing below it is walked (it belongs to a walk that is under way).
+ * Afterwards the copies are picks of their inputs: gradients of this gradient pass. */
+static void vjp_by_expansion(Graph *graph, Node *y, Node *const *gy, const bool *want,
+                             Node **gx) {
+  Node *copies[MAX_IN], *wrt[MAX_IN], *grads[MAX_IN], *outs[MAX_OUT] = {0};
+  Node *ys[MAX_OUT], *seeds[MAX_OUT];
+  int n_wrt = 0, n_ys = 0;
+  for (int i = 0; i < y->n_in; i++) {
+    copies[i] = closed_copy(graph, y->in[i]);
+    if (want[i]) wrt[n_wrt++] = copies[i];
+  }
+  Node *copy = graph_apply(graph, y->op, copies, y->n_in, y->attr, y->n_attr);
+  if (!copy) return;
+  y->op->expand(graph, copy, outs);
+  for (int o = 0; o < y->n_out; o++) {
+    if (!gy[o] || !outs[o]) continue;
+    ys[n_ys] = outs[o];
+    seeds[n_ys++] = gy[o];
+  }
+  Err err = grad_many(graph, ys, seeds, n_ys, wrt, n_wrt, grads);
+  for (int i = 0; i < y->n_in; i++) copies[i]->op = &op_record_pick;
+  for (int i = 0, k = 0; !err && i < y->n_in; i++)
+    if (want[i]) gx[i] = grads[k++];
+}
+
+static bool differentiable(const Node *node) { return node->dtype == DT_REAL; }
+
+/* Hands the gradients that have arrived at `y` to its inputs. */
+static Err propagate(Adjoints *a, Node *y) {
+  Node **gy = &a->gy[y->index * MAX_OUT];
+  bool any = false;
+  for (int o = 0; o < y->n_out; o++) any = any || gy[o];
+  if (!any || is_leaf(y) || !a->needed[y->index]) return ERR_OK;
+  if (y->op == &op_record_pick) {
+    flow(a, y->in[0], (int)y->attr[0].i, gy[0]);
+    return a->graph->fault.code;
+  }
+  bool want[MAX_IN];
+  Node *gx[MAX_IN] = {0};
+  bool any_wanted = false;
+  for (int i = 0; i < y->n_in; i++) {
+    want[i] = a->needed[y->in[i]->index] && differentiable(y->in[i]);
+    any_wanted = any_wanted || want[i];
+  }
+  if (!any_wanted || (y->op->flags & OP_NO_GRAD)) return ERR_OK;
+  const char *layer = a->graph->layer;
+  a->graph->layer = y->layer;
+  if (y->op->vjp) y->op->vjp(a->graph, y, gy, want, gx);
+  else vjp_by_expansion(a->graph, y, gy, want, gx);
+  for (int i = 0; i < y->n_in; i++)
+    if (want[i]) flow(a, y->in[i], 0, gx[i]);
+  a->graph->layer = layer;
+  return a->graph->fault.code;
+}
+
+/* Sum over all nodes of the walk that stand for `wrt`; NULL when y does not reach it. */
+static Node *collect(Adjoints *a, const Node *wrt, bool *found) {
+  Node *sum = NULL;
+  for (int64_t i = 0; i < a->walk.n; i++) {
+    if (!same_wrt(a->walk.v[i], wrt)) continue;
+    *found = true;
+    Node *g = a->gy[i * MAX_OUT];
+    if (g) sum = sum ? op_add(a->graph, sum, g) : g;
+  }
+  return sum;
+}
+
+static Err history_lost(Adjoints *a) {
+  for (int64_t i = 0; i < a->walk.n; i++) {
+    Node *node = a->walk.v[i];
+    if (!node->forgotten) continue;
+    char label[256];
+    return fault_set(&a->graph->fault, ERR_VALUE,
+                     "grad: y no longer knows how it was computed: %s was evaluated and "
+                     "forgot its inputs; make the tensor to differentiate by a "
+                     "tensor.variable, or use grad(f)",
+                     node_label(label, sizeof label, node));
+  }
+  return ERR_OK;
+}
+
+Err grad_many(Graph *graph, Node *const *ys, Node *const *seeds, int n_ys,
+              Node *const *wrt, int n, Node **out) {
+  Adjoints a;
+  graph->n_gradients++;
+  Err err = adjoints_init(&a, graph, ys, n_ys, wrt, n);
+  for (int k = 0; !err && k < n_ys; k++) flow(&a, ys[k], 0, seeds[k]);
+  for (int64_t i = a.walk.n - 1; !err && i >= 0; i--) err = propagate(&a, a.walk.v[i]);
+  for (int k = 0; !err && k < n; k++) {
+    bool found = false;
+    out[k] = collect(&a, wrt[k], &found);
+    if (!found && !wrt[k]->tracked) err = history_lost(&a);
+    if (!err && !out[k]) out[k] = op_full(graph, 0, &wrt[k]->shape);
+    if (!err && !out[k]) err = graph->fault.code;
+  }
+  adjoints_deinit(&a);
+  graph->n_gradients--;
+  return err;
+}
+
+Err graph_grad(Graph *graph, Node *y, Node *gy, Node *const *wrt, int n, Node **out) {
+  if (graph->fault.code) return graph->fault.code;
+  char got[SHAPE_TEXT], want[SHAPE_TEXT];
+  if (!gy && shape_count(&y->shape) != 1)
+    return fault_set(&graph->fault, ERR_SHAPE,
+                     "grad: y has shape %s; allowed: one element, or give gy of y's shape",
+                     shape_text(got, &y->shape));
+  if (gy && !shape_equal(&gy->shape, &y->shape))
+    return fault_set(&graph->fault, ERR_SHAPE, "grad: gy has shape %s, y has shape %s",
+                     shape_text(got, &gy->shape), shape_text(want, &y->shape));
+  if (y->dtype != DT_REAL)
+    return fault_set(&graph->fault, ERR_VALUE, "grad: y is %s; allowed: real",
+                     dtype_name(y->dtype));
+  if (!gy) gy = op_full(graph, 1, &y->shape);
+  if (!gy) return graph->fault.code;
+  return grad_many(graph, &y, &gy, 1, wrt, n, out);
+}

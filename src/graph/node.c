@@ -1,0 +1,322 @@
+/* node.c: making, keeping and freeing nodes; scopes; the session. */
+#include "graph/graph_private.h"
+#include "base/sys.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Pending expressions without variables are evaluated when a chain gets this long, so that
+ * a loop `s = s + 1` stays small. */
+enum { MAX_PENDING_DEPTH = 1000 };
+
+/* Grows an array to hold one more; false on lack of memory. */
+static bool grow(void **v, int n, int *capacity, size_t item_bytes) {
+  if (n < *capacity) return true;
+  int wanted = *capacity ? 2 * *capacity : 64;
+  void *larger = realloc(*v, (size_t)wanted * item_bytes);
+  if (!larger) return false;
+  *v = larger;
+  *capacity = wanted;
+  return true;
+}
+
+/* -- session ------------------------------------------------------------------------- */
+
+Err graph_open(Graph *graph, int threads, uint64_t seed, Fault *fault) {
+  (void)fault;
+  *graph = (Graph){.seed = seed};
+  par_init(&graph->par, threads);
+  return ERR_OK;
+}
+
+void graph_close(Graph *graph) {
+  if (graph->in_transaction) graph_rollback(graph);
+  graph_scope_end(graph, 0);
+  for (int i = 0; i < graph->n_interned; i++) free(graph->interned[i]);
+  free(graph->interned);
+  free(graph->pool);
+  free(graph->counters);
+  free(graph->counters_at_begin);
+  free(graph->undo);
+  *graph = (Graph){0};
+}
+
+Err graph_ok(Graph *graph, Fault *fault) {
+  Err code = graph->fault.code;
+  if (code && fault) fault_set(fault, code, "%s", graph->fault.text);
+  fault_clear(&graph->fault);
+  return code;
+}
+
+const char *graph_intern(Graph *graph, const char *string) {
+  if (!string) return NULL;
+  for (int i = graph->n_interned - 1; i >= 0; i--)
+    if (strcmp(graph->interned[i], string) == 0) return graph->interned[i];
+  char *copy = text_copy(string);
+  if (!copy || !grow((void **)&graph->interned, graph->n_interned,
+                     &graph->interned_capacity, sizeof(char *))) {
+    free(copy);
+    return NULL; /* a label is missing: no reason to stop */
+  }
+  return graph->interned[graph->n_interned++] = copy;
+}
+
+int graph_scope_begin(Graph *graph) { return graph->n_pool; }
+
+void graph_scope_end(Graph *graph, int scope) {
+  while (graph->n_pool > scope) node_release(graph->pool[--graph->n_pool]);
+}
+
+/* Hands a new node over to the current scope; NULL when there is no room. */
+static Node *scope_add(Graph *graph, Node *node) {
+  if (!grow((void **)&graph->pool, graph->n_pool, &graph->pool_capacity, sizeof(Node *))) {
+    node_release(node);
+    fault_memory(&graph->fault, sizeof(Node *));
+    return NULL;
+  }
+  return graph->pool[graph->n_pool++] = node;
+}
+
+Node *graph_borrow(Graph *graph, Node *node) {
+  return node ? scope_add(graph, node_retain(node)) : NULL;
+}
+
+/* -- streams ------------------------------------------------------------------------- */
+
+Stream graph_draw(Graph *graph, const char *purpose, const char *name) {
+  uint64_t key = philox_key(graph->seed, purpose, name);
+  for (int i = 0; i < graph->n_counters; i++)
+    if (graph->counters[i].key == key) return (Stream){key, graph->counters[i].count++};
+  if (!grow((void **)&graph->counters, graph->n_counters, &graph->counter_capacity,
+            sizeof(Counter))) {
+    fault_memory(&graph->fault, sizeof(Counter));
+    return (Stream){key, 0};
+  }
+  graph->counters[graph->n_counters++] = (Counter){key, 1};
+  return (Stream){key, 0};
+}
+
+void graph_seed(Graph *graph, uint64_t seed) {
+  graph->seed = seed;
+  graph->n_counters = 0;
+}
+
+/* -- life ---------------------------------------------------------------------------- */
+
+static size_t align8(size_t n) { return (n + 7) & ~(size_t)7; }
+
+Node *node_new(Graph *graph, const Op *op, Node *const *in, int n_in, const Attr *attr,
+               int n_attr, const Shape *out_shape, const DType *out_dtype, int n_out) {
+  size_t in_at = align8(sizeof(Node)), attr_at = in_at + (size_t)n_in * sizeof(Node *);
+  size_t shape_at = attr_at + (size_t)n_attr * sizeof(Attr);
+  size_t dtype_at = shape_at + (size_t)n_out * sizeof(Shape);
+  char *block = calloc(1, dtype_at + (size_t)n_out * sizeof(DType));
+  if (!block) {
+    fault_memory(&graph->fault, dtype_at);
+    return NULL;
+  }
+  Node *node = (Node *)block;
+  *node = (Node){.op = op, .shape = out_shape[0], .dtype = out_dtype[0], .n_in = n_in,
+                 .n_attr = n_attr, .n_out = n_out, .in = (Node **)(block + in_at),
+                 .attr = (Attr *)(block + attr_at),
+                 .out_shape = (Shape *)(block + shape_at),
+                 .out_dtype = (DType *)(block + dtype_at), .layer = graph->layer,
+                 .file = graph->file, .line = graph->line,
+                 .serial = ++graph->next_serial, .refs = 1};
+  memcpy(block + shape_at, out_shape, (size_t)n_out * sizeof(Shape));
+  memcpy(block + dtype_at, out_dtype, (size_t)n_out * sizeof(DType));
+  if (n_attr) memcpy(node->attr, attr, (size_t)n_attr * sizeof(Attr));
+  for (int i = 0; i < n_in; i++) {
+    node->in[i] = node_retain(in[i]);
+    if (in[i]->tracked) node->tracked = true;
+    int depth = in[i]->value[0] ? 0 : in[i]->depth + 1;
+    if (depth > node->depth) node->depth = depth;
+  }
+  return scope_add(graph, node);
+}
+
+Node *node_retain(Node *node) {
+  node->refs++;
+  return node;
+}
+
+Node *node_hold(Node *node) {
+  node->handles++;
+  return node_retain(node);
+}
+
+void node_drop(Node *node) {
+  if (!node) return;
+  node->handles--;
+  node_release(node);
+}
+
+void node_drop_values(Node *node) {
+  for (int o = 0; o < node->n_out; o++) {
+    tensor_release(node->value[o]);
+    node->value[o] = NULL;
+  }
+}
+
+/* Takes one reference away; puts the node before `list` when it was the last. */
+static Node *unref(Node *node, Node *list) {
+  if (--node->refs > 0) return list;
+  node->link = list;
+  return node;
+}
+
+/* Frees along a list, not by recursion: a chain may be a million nodes long. */
+void node_release(Node *node) {
+  if (!node) return;
+  Node *list = unref(node, NULL);
+  while (list) {
+    Node *n = list;
+    list = n->link;
+    for (int i = 0; n->in && i < n->n_in; i++) list = unref(n->in[i], list);
+    node_drop_values(n);
+    if (n->var) {
+      if (n->var->leaf == n) n->var->leaf = NULL;
+      variable_release(n->var);
+    }
+    free(n);
+  }
+}
+
+Tensor *node_value(const Node *node) { return node->value[0]; }
+
+char *node_label(char *buffer, size_t n_bytes, const Node *node) {
+  char place[160] = "";
+  if (node->file) snprintf(place, sizeof place, "%.128s:%d: ", node->file, node->line);
+  snprintf(buffer, n_bytes, "%s%s%s%s", place, node->layer ? node->layer : "",
+           node->layer ? ": " : "", node->op->name);
+  return buffer;
+}
+
+/* -- constructors -------------------------------------------------------------------- */
+
+Node *graph_const(Graph *graph, Tensor *value) {
+  if (!value || graph->fault.code) return NULL;
+  Node *node = node_new(graph, &op_record_constant, NULL, 0, NULL, 0, &value->a.shape,
+                        &value->a.dtype, 1);
+  if (node) node->value[0] = tensor_retain(value);
+  return node;
+}
+
+Node *graph_from_doubles(Graph *graph, DType dtype, const Shape *shape, const double *v) {
+  if (graph->fault.code) return NULL;
+  Tensor *t = tensor_new(&graph->memory, dtype, shape, &graph->fault);
+  if (!t) return NULL;
+  for (int64_t i = 0; i < shape_count(shape); i++) array_set(&t->a, i, v[i]);
+  Node *node = graph_const(graph, t);
+  tensor_release(t);
+  return node;
+}
+
+Node *graph_scalar(Graph *graph, double value) {
+  return graph_from_doubles(graph, DT_REAL, &SHAPE_SCALAR, &value);
+}
+
+static Node *identity(Graph *graph, Node *x) {
+  if (!x || graph->fault.code) return NULL;
+  return node_new(graph, &op_record_read, &x, 1, NULL, 0, &x->shape, &x->dtype, 1);
+}
+
+Node *graph_detach(Graph *graph, Node *x) {
+  if (x && !x->tracked) return x;
+  Node *node = identity(graph, x);
+  if (node) node->tracked = false;
+  return node;
+}
+
+Node *graph_track(Graph *graph, Node *x) {
+  Node *node = identity(graph, x);
+  if (node) node->tracked = true;
+  return node;
+}
+
+Node *graph_pick(Graph *graph, Node *node, int i) {
+  if (!node || graph->fault.code) return NULL;
+  must(i >= 0 && i < node->n_out);
+  Attr which = {.i = i};
+  return node_new(graph, &op_record_pick, &node, 1, &which, 1, &node->out_shape[i],
+                  &node->out_dtype[i], 1);
+}
+
+/* Puts op and layer before the text of infer's fault. */
+static void apply_failed(Graph *graph, const Op *op) {
+  if (graph->layer) fault_prefix(&graph->fault, "%s: %s", graph->layer, op->name);
+  else fault_prefix(&graph->fault, "%s", op->name);
+}
+
+Node *graph_apply(Graph *graph, const Op *op, Node *const *in, int n_in, const Attr *attr,
+                  int n_attr) {
+  if (graph->fault.code) return NULL;
+  for (int i = 0; i < n_in; i++)
+    if (!in[i]) return NULL;
+  must(op->n_in == ANY_NUMBER || (n_in <= op->n_in && n_in >= op->n_in - op->n_optional));
+  OpInfer io = {.op = op, .n_in = n_in, .in = in, .attr = attr, .n_attr = n_attr,
+                .n_out = op->n_out, .fault = &graph->fault};
+  if (op->infer(&io)) {
+    apply_failed(graph, op);
+    return NULL;
+  }
+  Node *node = node_new(graph, op, in, n_in, attr, n_attr, io.out_shape, io.out_dtype,
+                        io.n_out);
+  if (node && !node->tracked && node->depth > MAX_PENDING_DEPTH &&
+      !graph->n_gradients) {
+    if (graph_eval(graph, &node, 1)) return NULL;
+  }
+  return node;
+}
+
+/* -- walks --------------------------------------------------------------------------- */
+
+static bool walk_push(Walk *walk, Node *node) {
+  if (walk->n == walk->capacity) {
+    int64_t wanted = walk->capacity ? 2 * walk->capacity : 256;
+    Node **larger = realloc(walk->v, (size_t)wanted * sizeof *larger);
+    if (!larger) return false;
+    walk->v = larger;
+    walk->capacity = wanted;
+  }
+  walk->v[walk->n++] = node;
+  return true;
+}
+
+static int by_serial(const void *a, const void *b) {
+  uint64_t x = (*(Node *const *)a)->serial, y = (*(Node *const *)b)->serial;
+  return (x > y) - (x < y);
+}
+
+Err walk_collect(Graph *graph, Walk *walk, Node *const *roots, int n,
+                 bool (*stop)(const Node *node)) {
+  uint64_t mark = ++graph->walk;
+  bool room = true;
+  for (int i = 0; i < n; i++) {
+    if (roots[i]->mark == mark) continue;
+    roots[i]->mark = mark;
+    room = room && walk_push(walk, roots[i]);
+  }
+  /* The list is its own queue: those behind `at` are found, not yet looked into. */
+  for (int64_t at = 0; room && at < walk->n; at++) {
+    Node *node = walk->v[at];
+    if (!node->in || (stop && stop(node))) continue;
+    for (int i = 0; room && i < node->n_in; i++) {
+      if (node->in[i]->mark == mark) continue;
+      node->in[i]->mark = mark;
+      room = walk_push(walk, node->in[i]);
+    }
+  }
+  if (!room) {
+    walk_deinit(walk);
+    return fault_memory(&graph->fault, (size_t)walk->capacity * sizeof(Node *));
+  }
+  if (walk->n) qsort(walk->v, (size_t)walk->n, sizeof *walk->v, by_serial);
+  for (int64_t i = 0; i < walk->n; i++) walk->v[i]->index = i;
+  return ERR_OK;
+}
+
+void walk_deinit(Walk *walk) {
+  free(walk->v);
+  *walk = (Walk){0};
+}

@@ -1,0 +1,31 @@
+/* op.c: the table of all ops. */
+#include "graph/op.h"
+#include <string.h>
+
+const Op *const op_table[N_OPS] = {
+#define OP(name) [OP_##name] = &op_record_##name,
+#include "graph/ops.def"
+#undef OP
+};
+
+const Op *op_find(const char *name) {
+  for (int i = 0; i < N_OPS; i++)
+    if (strcmp(op_table[i]->name, name) == 0 || text_has_word(op_table[i]->alias, name))
+      return op_table[i];
+  return NULL;
+}
+
+int attr_slots(AttrKind kind) {
+  static const int slots[] = {
+      [ATTR_NONE] = 0,         [ATTR_INT] = 1,
+      [ATTR_REAL] = 1,         [ATTR_BOOL] = 1,
+      [ATTR_AXIS] = 1,         [ATTR_AXES] = 1,
+      [ATTR_PERM] = MAX_RANK,  [ATTR_SHAPE] = 1 + MAX_RANK,
+      [ATTR_RANGES] = 3 * MAX_RANK, [ATTR_PADS] = 2 * MAX_RANK,
+      [ATTR_STREAM] = 2,       [ATTR_DTYPE] = 1};
+  return slots[kind];
+}
+
+void vjp_none(Graph *graph, Node *y, Node *const *gy, const bool *want, Node **gx) {
+  (void)graph, (void)y, (void)gy, (void)want, (void)gx;
+}

@@ -1,0 +1,785 @@
+/* ops_elementwise.c: ops in which output element i depends on the elements i of the
+ * inputs alone, after NumPy broadcasting.
+ *
+ * Shapes and types. The output has the broadcast shape and type real; integer inputs
+ * are converted on the way. Only cast gives integers. How blocks run: ops_walk.h.
+ *
+ * Gradients. With g the gradient of y, that of input i is g * dy/dx_i, summed over the
+ * axes along which x_i was repeated (op_sum_to). The tables below give dy/dx as
+ * graph-building expressions, in terms of y instead of x where that is cheaper: y
+ * exists anyway. Masks are selections, not products, so that 0 is chosen where the
+ * other branch is infinite. Steps (sign, floor, comparisons) have gradient zero and say
+ * OP_NO_GRAD. */
+#include "graph/ops.h"
+#include "graph/ops_walk.h"
+#include "kernel/kernel.h"
+#include <math.h>
+#include <string.h>
+
+/* -- shapes ------------------------------------------------------------------------ */
+
+static Err infer_broadcast(OpInfer *io) {
+  Shape shape = io->in[0]->shape;
+  for (int i = 1; i < io->n_in; i++) {
+    const Shape so_far = shape;
+    const Shape *next = &io->in[i]->shape;
+    char a[SHAPE_TEXT], b[SHAPE_TEXT];
+    if (!shape_broadcast(&shape, &so_far, next)) {
+      return fault_set(io->fault, ERR_SHAPE,
+                       "shapes %s and %s do not fit: got different sizes of an axis, "
+                       "allowed: equal ones, or 1",
+                       shape_text(a, &so_far), shape_text(b, next));
+    }
+  }
+  io->out_shape[0] = shape;
+  return ERR_OK;
+}
+
+static Err infer_clip(OpInfer *io) {
+  if (!(io->attr[0].f <= io->attr[1].f)) {
+    return fault_set(io->fault, ERR_VALUE, "lo: got %g, allowed: at most hi, here %g",
+                     io->attr[0].f, io->attr[1].f);
+  }
+  return infer_broadcast(io);
+}
+
+static Err infer_cast(OpInfer *io) {
+  int64_t dtype = io->attr[0].i;
+  must(dtype >= 0 && dtype < N_DTYPES);
+  io->out_shape[0] = io->in[0]->shape;
+  io->out_dtype[0] = (DType)dtype;
+  return ERR_OK;
+}
+
+static void split_light(const OpCall *call, OpSplit *split) {
+  split->n_blocks[0] = count_blocks(call);
+}
+
+/* For functions that cost about 16 operations per element. */
+static void split_heavy(const OpCall *call, OpSplit *split) {
+  split->n_blocks[0] = count_blocks(call);
+  split->work = 16 * shape_count(&call->out[0].shape);
+}
+
+/* -- gradients: what the tables need ----------------------------------------------- */
+
+/* gx summed to the shape of x. */
+static Node *sum_to(Graph *g, Node *gx, const Node *x) {
+  return gx && !shape_equal(&gx->shape, &x->shape) ? op_sum_to(g, gx, &x->shape) : gx;
+}
+
+/* a where x > 0, else b. */
+static Node *above_zero(Graph *g, Node *x, Node *a, Node *b) {
+  return op_where(g, op_gt(g, x, graph_scalar(g, 0)), a, b);
+}
+
+static Node *plus(Graph *g, Node *x, double constant) {
+  return op_add(g, x, graph_scalar(g, constant));
+}
+
+static const double SELU_ALPHA = 1.6732632423543772;
+static const double SELU_SCALE = 1.0507009873554805;
+static const double TWO_OVER_SQRT_PI = 1.1283791670955126;
+
+static double sigmoid(double x) {
+  return x < 0 ? exp(x) / (1 + exp(x)) : 1 / (1 + exp(-x));
+}
+
+/* -- one input --------------------------------------------------------------------- */
+
+/* X(op, reference in double, gradient of x). In the reference x is the element; in the
+ * gradient g is the graph, x and y are the nodes, gy is the gradient of y. */
+#define UNARY(X)                                                                       \
+  X(neg, -x, op_neg(g, gy))                                                            \
+  X(abs, fabs(x), op_mul(g, gy, op_sign(g, x)))                                        \
+  X(square, x * x, op_mul(g, gy, op_scale(g, x, 2)))                                   \
+  X(sqrt, sqrt(x), op_div(g, op_scale(g, gy, 0.5), y))                                 \
+  X(reciprocal, 1 / x, op_neg(g, op_mul(g, gy, op_square(g, y))))                      \
+  X(exp, exp(x), op_mul(g, gy, y))                                                     \
+  X(expm1, expm1(x), op_mul(g, gy, plus(g, y, 1)))                                     \
+  X(log, log(x), op_div(g, gy, x))                                                     \
+  X(log1p, log1p(x), op_div(g, gy, plus(g, x, 1)))                                     \
+  X(sin, sin(x), op_mul(g, gy, op_cos(g, x)))                                          \
+  X(cos, cos(x), op_neg(g, op_mul(g, gy, op_sin(g, x))))                               \
+  X(tanh, tanh(x), op_mul(g, gy, op_sub(g, graph_scalar(g, 1), op_square(g, y))))      \
+  X(erf, erf(x), op_mul(g, gy, op_scale(g, op_exp(g, op_neg(g, op_square(g, x))),      \
+                                        TWO_OVER_SQRT_PI)))                            \
+  X(sigmoid, sigmoid(x),                                                               \
+    op_mul(g, gy, op_mul(g, y, op_sub(g, graph_scalar(g, 1), y))))                     \
+  X(softplus, fmax(x, 0) + log1p(exp(-fabs(x))), op_mul(g, gy, op_sigmoid(g, x)))      \
+  X(relu, x <= 0 ? 0 : x, above_zero(g, y, gy, graph_scalar(g, 0)))                    \
+  X(selu, SELU_SCALE * (x > 0 ? x : SELU_ALPHA * expm1(x)),                            \
+    above_zero(g, y, op_scale(g, gy, SELU_SCALE),                                      \
+               op_mul(g, gy, plus(g, y, SELU_SCALE * SELU_ALPHA))))
+
+/* X(op, reference): steps. */
+#define UNARY_STEP(X)                                                                  \
+  X(sign, x > 0 ? 1 : x < 0 ? -1 : x) X(floor, floor(x)) X(ceil, ceil(x))              \
+  X(round, rint(x))
+
+#define X(op, reference, gradient)                                                     \
+  static void vjp_##op(Graph *g, Node *y, Node *const *gys, const bool *want,          \
+                       Node **gx) {                                                    \
+    Node *gy = gys[0];                                                                 \
+    Node *x = y->in[0];                                                                \
+    (void)x;                                                                           \
+    if (want[0]) gx[0] = gradient;                                                     \
+  }
+UNARY(X)
+#undef X
+
+#define X(op, reference, ...)                                                          \
+  static double scalar_##op(const double *in, const Attr *attr) {                      \
+    double x = in[0];                                                                  \
+    (void)attr;                                                                        \
+    return reference;                                                                  \
+  }                                                                                    \
+  static void kernel_##op(const OpCall *call, real *y, const real *const *in,          \
+                          const int64_t *stride, int64_t n) {                          \
+    (void)call, (void)stride;                                                          \
+    kernels()->op(y, in[0], n);                                                        \
+  }                                                                                    \
+  static void run_##op(const OpCall *call, int phase, int64_t block) {                 \
+    (void)phase;                                                                       \
+    run_block(call, block, kernel_##op);                                               \
+  }
+UNARY(X)
+UNARY_STEP(X)
+#undef X
+
+/* -- one input, with parameters ---------------------------------------------------- */
+
+/* X(op, reference, gradient of x, kernel call): as above; p[] are the parameters. */
+#define UNARY_PARAMETERS(X)                                                            \
+  X(leaky_relu, x > 0 ? x : p[0].f * x,                                                \
+    above_zero(g, x, gy, op_scale(g, gy, p[0].f)), leaky_relu(y, x, n, (real)p[0].f))  \
+  X(elu, x > 0 ? x : p[0].f * expm1(x),                                                \
+    above_zero(g, x, gy, op_mul(g, gy, plus(g, y, p[0].f))),                           \
+    elu(y, x, n, (real)p[0].f))                                                        \
+  X(clip, x < p[0].f ? p[0].f : x > p[1].f ? p[1].f : x,                               \
+    op_where(g, op_mul(g, op_ge(g, x, graph_scalar(g, p[0].f)),                        \
+                       op_le(g, x, graph_scalar(g, p[1].f))),                          \
+             gy, graph_scalar(g, 0)),                                                  \
+    clip(y, x, n, (real)p[0].f, (real)p[1].f))
+
+#define X(op, reference, gradient, kernel)                                             \
+  static double scalar_##op(const double *in, const Attr *p) {                         \
+    double x = in[0];                                                                  \
+    return reference;                                                                  \
+  }                                                                                    \
+  static void vjp_##op(Graph *g, Node *y, Node *const *gys, const bool *want,          \
+                       Node **gx) {                                                    \
+    Node *gy = gys[0];                                                                 \
+    Node *x = y->in[0];                                                                \
+    const Attr *p = y->attr;                                                           \
+    if (want[0]) gx[0] = gradient;                                                     \
+  }                                                                                    \
+  static void kernel_##op(const OpCall *call, real *y, const real *const *in,          \
+                          const int64_t *stride, int64_t n) {                          \
+    const Attr *p = call->attr;                                                        \
+    const real *x = in[0];                                                             \
+    (void)stride;                                                                      \
+    kernels()->kernel;                                                                 \
+  }                                                                                    \
+  static void run_##op(const OpCall *call, int phase, int64_t block) {                 \
+    (void)phase;                                                                       \
+    run_block(call, block, kernel_##op);                                               \
+  }
+UNARY_PARAMETERS(X)
+#undef X
+
+/* -- two inputs -------------------------------------------------------------------- */
+
+/* x^y = exp(y log x):  d/dx = y x^(y-1),  d/dy = x^y log x.
+ * At y = 0 the first is 0, also for x = 0: the exponent is taken as 0 there. At x = 0,
+ * y >= 0 the second is 0: log x is taken as 0 there. */
+static Node *pow_by_base(Graph *g, Node *x, Node *y, Node *gy) {
+  Node *zero = graph_scalar(g, 0);
+  Node *exponent = op_where(g, op_eq(g, y, zero), zero, plus(g, y, -1));
+  return op_mul(g, gy, op_mul(g, y, op_pow(g, x, exponent)));
+}
+
+static Node *pow_by_exponent(Graph *g, Node *x, Node *y, Node *out, Node *gy) {
+  Node *zero = graph_scalar(g, 0);
+  Node *flat = op_mul(g, op_eq(g, x, zero), op_ge(g, y, zero));
+  Node *base = op_where(g, flat, graph_scalar(g, 1), x);
+  return op_mul(g, gy, op_mul(g, out, op_log(g, base)));
+}
+
+/* gy where `greater(a, b)`; at a tie each side takes half. */
+static Node *winner(Graph *g, Node *greater, Node *tie, Node *gy) {
+  Node *half = op_where(g, tie, op_scale(g, gy, 0.5), graph_scalar(g, 0));
+  return op_where(g, greater, gy, half);
+}
+
+/* X(op, reference, gradient of x, gradient of y): x and y are the inputs, z is the
+ * output, gz its gradient. */
+#define BINARY(X)                                                                      \
+  X(add, x + y, gz, gz)                                                                \
+  X(sub, x - y, gz, op_neg(g, gz))                                                     \
+  X(mul, x * y, op_mul(g, gz, y), op_mul(g, gz, x))                                    \
+  X(div, x / y, op_div(g, gz, y), op_neg(g, op_div(g, op_mul(g, gz, z), y)))           \
+  X(pow, pow(x, y), pow_by_base(g, x, y, gz), pow_by_exponent(g, x, y, z, gz))         \
+  X(maximum, isnan(x) || x > y ? x : y,                                                \
+    winner(g, op_gt(g, x, y), op_eq(g, x, y), gz),                                     \
+    winner(g, op_lt(g, x, y), op_eq(g, x, y), gz))                                     \
+  X(minimum, isnan(x) || x < y ? x : y,                                                \
+    winner(g, op_lt(g, x, y), op_eq(g, x, y), gz),                                     \
+    winner(g, op_gt(g, x, y), op_eq(g, x, y), gz))
+
+/* X(op, reference): steps. */
+#define BINARY_STEP(X)                                                                 \
+  X(eq, x == y) X(ne, x != y) X(lt, x < y) X(le, x <= y) X(gt, x > y) X(ge, x >= y)
+
+#define X(op, reference, gradient_x, gradient_y)                                       \
+  static void vjp_##op(Graph *g, Node *z, Node *const *gzs, const bool *want,          \
+                       Node **gx) {                                                    \
+    Node *gz = gzs[0];                                                                 \
+    Node *x = z->in[0];                                                                \
+    Node *y = z->in[1];                                                                \
+    if (want[0]) gx[0] = sum_to(g, gradient_x, x);                                     \
+    if (want[1]) gx[1] = sum_to(g, gradient_y, y);                                     \
+  }
+BINARY(X)
+#undef X
+
+#define X(op, reference, ...)                                                          \
+  static double scalar_##op(const double *in, const Attr *attr) {                      \
+    double x = in[0];                                                                  \
+    double y = in[1];                                                                  \
+    (void)attr;                                                                        \
+    return reference;                                                                  \
+  }                                                                                    \
+  static void kernel_##op(const OpCall *call, real *y, const real *const *in,          \
+                          const int64_t *stride, int64_t n) {                          \
+    (void)call;                                                                        \
+    kernels()->op(y, in[0], stride[0], in[1], stride[1], n);                           \
+  }                                                                                    \
+  static void run_##op(const OpCall *call, int phase, int64_t block) {                 \
+    (void)phase;                                                                       \
+    run_block(call, block, kernel_##op);                                               \
+  }
+BINARY(X)
+BINARY_STEP(X)
+#undef X
+
+/* -- where ------------------------------------------------------------------------- */
+
+static double scalar_where(const double *in, const Attr *attr) {
+  (void)attr;
+  return in[0] != 0 ? in[1] : in[2];
+}
+
+static void kernel_where(const OpCall *call, real *y, const real *const *in,
+                         const int64_t *stride, int64_t n) {
+  (void)call;
+  kernels()->where(y, in[0], stride[0], in[1], stride[1], in[2], stride[2], n);
+}
+
+static void run_where(const OpCall *call, int phase, int64_t block) {
+  (void)phase;
+  run_block(call, block, kernel_where);
+}
+
+static void vjp_where(Graph *g, Node *y, Node *const *gy, const bool *want, Node **gx) {
+  Node *condition = y->in[0];
+  Node *zero = graph_scalar(g, 0);
+  if (want[1]) gx[1] = sum_to(g, op_where(g, condition, gy[0], zero), y->in[1]);
+  if (want[2]) gx[2] = sum_to(g, op_where(g, condition, zero, gy[0]), y->in[2]);
+}
+
+/* -- cast -------------------------------------------------------------------------- */
+
+/* Integers out of reals or wider integers: each value must be one of the new type. */
+static Err check_cast(const OpCall *call, Fault *fault) {
+  DType to = call->out[0].dtype;
+  const Array *in = &call->in[0];
+  if (to == DT_REAL || in->dtype == to || in->dtype == DT_UINT8) return ERR_OK;
+  double lo = to == DT_UINT8 ? 0 : INT32_MIN;
+  double hi = to == DT_UINT8 ? UINT8_MAX : INT32_MAX;
+  int64_t n = shape_count(&in->shape);
+  for (int64_t i = 0; i < n; i++) {
+    double x = array_get(in, i);
+    if (!(x >= lo && x <= hi && floor(x) == x)) {
+      return fault_set(fault, ERR_DATA,
+                       "to %s: element %lld is %.9g, "
+                       "allowed: integers from %.0f to %.0f",
+                       dtype_name(to), (long long)(i + 1), x, lo, hi);
+    }
+  }
+  return ERR_OK;
+}
+
+/* n elements of `out` from `offset` on. The only narrow path through reals is int32 to
+ * uint8, whose values are small. */
+static void store_reals(Array *out, int64_t offset, const real *x, int64_t n) {
+  if (out->dtype == DT_INT32)
+    kernels()->int32_from_real((int32_t *)out->data + offset, x, n);
+  else
+    kernels()->uint8_from_real((uint8_t *)out->data + offset, x, n);
+}
+
+static void run_cast(const OpCall *call, int phase, int64_t block) {
+  const Array *in = &call->in[0];
+  Array *out = &call->out[0];
+  (void)phase;
+  int64_t end = shape_count(&out->shape);
+  if ((block + 1) * BLOCK < end) end = (block + 1) * BLOCK;
+  enum { TILE = 1024 };
+  for (int64_t at = block * BLOCK; at < end; at += TILE) {
+    int64_t n = at + TILE < end ? TILE : end - at;
+    if (in->dtype == out->dtype) {
+      size_t size = dtype_bytes(in->dtype);
+      size_t offset = (size_t)at * size;
+      memcpy((char *)out->data + offset, (char *)in->data + offset, (size_t)n * size);
+    } else if (out->dtype == DT_REAL) {
+      as_reals(in, at, n, (real *)out->data + at);
+    } else {
+      real buffer[TILE];
+      store_reals(out, at, as_reals(in, at, n, buffer), n);
+    }
+  }
+}
+
+static double scalar_cast(const double *in, const Attr *attr) {
+  (void)attr;
+  return in[0];
+}
+
+/* Real to real alone has a gradient: integers are not differentiable. */
+static void vjp_cast(Graph *g, Node *y, Node *const *gy, const bool *want, Node **gx) {
+  (void)g;
+  if (want[0] && y->dtype == DT_REAL) gx[0] = gy[0];
+}
+
+/* -- samples ----------------------------------------------------------------------- */
+
+/* One input: a scalar, one element, odd sizes, more than one block, integers. */
+#define ONE_INPUT(...)                                                                 \
+  {1, {{.shape = {0, {0}}, __VA_ARGS__}}, 0, {{0}}},                                   \
+  {1, {{.shape = {1, {1}}, __VA_ARGS__}}, 0, {{0}}},                                   \
+  {1, {{.shape = {3, {3, 1, 7}}, __VA_ARGS__}}, 0, {{0}}},                             \
+  {1, {{.shape = {2, {130, 129}}, __VA_ARGS__}}, 0, {{0}}}
+
+static const Sample samples_any[] = {
+    ONE_INPUT(.lo = 0),
+    {1, {{.shape = {2, {5, 3}}, .dtype = DT_INT32, .lo = 1, .hi = 9}}, 0, {{0}}},
+    {1, {{.shape = {1, {1030}}, .dtype = DT_UINT8, .lo = 1, .hi = 3}}, 0, {{0}}},
+    SAMPLES_END};
+static const Sample samples_positive[] = {
+    ONE_INPUT(.lo = 0.1, .hi = 3),
+    {1, {{.shape = {2, {5, 3}}, .dtype = DT_INT32, .lo = 1, .hi = 9}}, 0, {{0}}},
+    SAMPLES_END};
+static const Sample samples_above_minus_one[] = {
+    ONE_INPUT(.lo = -0.8, .hi = 3),
+    {1, {{.shape = {2, {5, 3}}, .dtype = DT_UINT8, .lo = 0, .hi = 9}}, 0, {{0}}},
+    SAMPLES_END};
+/* Steps: values well inside the treads. */
+static const Sample samples_treads[] = {
+    ONE_INPUT(.lo = -2.45, .hi = -2.05),
+    {1, {{.shape = {2, {5, 3}}, .lo = 0.6, .hi = 0.9}}, 0, {{0}}},
+    {1, {{.shape = {2, {5, 3}}, .dtype = DT_INT32, .lo = -9, .hi = 9}}, 0, {{0}}},
+    SAMPLES_END};
+
+/* One real input and parameters, away from the kinks that these make. */
+#define WITH_PARAMETERS(n_parameters, ...)                                             \
+  {1, {{.shape = {1, {1}}}}, n_parameters, {__VA_ARGS__}},                             \
+  {1, {{.shape = {3, {3, 1, 7}}}}, n_parameters, {__VA_ARGS__}},                       \
+  {1, {{.shape = {2, {130, 129}}}}, n_parameters, {__VA_ARGS__}},                      \
+  {1, {{.shape = {2, {5, 3}}, .dtype = DT_INT32, .lo = -3, .hi = 3}}, n_parameters,    \
+   {__VA_ARGS__}}
+
+static const Sample samples_slope[] = {
+    WITH_PARAMETERS(1, {.f = 0.01}), WITH_PARAMETERS(1, {.f = -0.5}), SAMPLES_END};
+static const Sample samples_alpha[] = {
+    WITH_PARAMETERS(1, {.f = 1}), WITH_PARAMETERS(1, {.f = 0.3}), SAMPLES_END};
+static const Sample samples_clip[] = {
+    WITH_PARAMETERS(2, {.f = -0.0371}, {.f = 0.0293}),
+    {1, {{.shape = {2, {7, 5}}, .lo = -1.9, .hi = -1.1}}, 2, {{.f = -1}, {.f = 1}}},
+    {1, {{.shape = {2, {7, 5}}, .lo = -0.9, .hi = 0.9}}, 2, {{.f = -1}, {.f = 1}}},
+    SAMPLES_END};
+
+/* Two inputs: the same shape, each broadcast along inner, outer and middle axes, a
+ * scalar on either side, more than one block with and without broadcasting, integers.
+ * The arguments are their ranges. */
+#define TWO_INPUTS(x_lo, x_hi, y_lo, y_hi)                                             \
+  {2, {{.shape = {1, {1}}, .lo = x_lo, .hi = x_hi},                                    \
+       {.shape = {1, {1}}, .lo = y_lo, .hi = y_hi}}, 0, {{0}}},                        \
+  {2, {{.shape = {2, {3, 5}}, .lo = x_lo, .hi = x_hi},                                 \
+       {.shape = {1, {5}}, .lo = y_lo, .hi = y_hi}}, 0, {{0}}},                        \
+  {2, {{.shape = {3, {7, 1, 33}}, .lo = x_lo, .hi = x_hi},                             \
+       {.shape = {2, {4, 33}}, .lo = y_lo, .hi = y_hi}}, 0, {{0}}},                    \
+  {2, {{.shape = {2, {4, 1}}, .lo = x_lo, .hi = x_hi},                                 \
+       {.shape = {2, {4, 9}}, .lo = y_lo, .hi = y_hi}}, 0, {{0}}},                     \
+  {2, {{.shape = {0, {0}}, .lo = x_lo, .hi = x_hi},                                    \
+       {.shape = {3, {3, 1, 7}}, .lo = y_lo, .hi = y_hi}}, 0, {{0}}},                  \
+  {2, {{.shape = {2, {6, 5}}, .lo = x_lo, .hi = x_hi},                                 \
+       {.shape = {0, {0}}, .lo = y_lo, .hi = y_hi}}, 0, {{0}}},                        \
+  {2, {{.shape = {2, {130, 129}}, .lo = x_lo, .hi = x_hi},                             \
+       {.shape = {2, {130, 129}}, .lo = y_lo, .hi = y_hi}}, 0, {{0}}},                 \
+  {2, {{.shape = {2, {130, 1}}, .lo = x_lo, .hi = x_hi},                               \
+       {.shape = {2, {1, 129}}, .lo = y_lo, .hi = y_hi}}, 0, {{0}}},                   \
+  {2, {{.shape = {2, {5, 3}}, .dtype = DT_INT32, .lo = 1, .hi = 3},                    \
+       {.shape = {1, {3}}, .lo = y_lo, .hi = y_hi}}, 0, {{0}}},                        \
+  {2, {{.shape = {1, {1030}}, .dtype = DT_UINT8, .lo = 1, .hi = 3},                    \
+       {.shape = {0, {0}}, .dtype = DT_INT32, .lo = 1, .hi = 3}}, 0, {{0}}}
+
+static const Sample samples_two[] = {TWO_INPUTS(0, 0, -1.9, 1.8), SAMPLES_END};
+static const Sample samples_divisor[] = {TWO_INPUTS(0, 0, 0.5, 3), SAMPLES_END};
+static const Sample samples_pow[] = {TWO_INPUTS(0.2, 2.5, -2, 2), SAMPLES_END};
+
+static const Sample samples_where[] = {
+    {3, {{.shape = {1, {1}}}, {.shape = {1, {1}}}, {.shape = {1, {1}}}}, 0, {{0}}},
+    {3, {{.shape = {2, {3, 5}}, .dtype = DT_UINT8, .lo = 0, .hi = 1},
+         {.shape = {1, {5}}}, {.shape = {2, {3, 1}}}}, 0, {{0}}},
+    {3, {{.shape = {2, {4, 1}}, .dtype = DT_INT32, .lo = 0, .hi = 1},
+         {.shape = {3, {7, 1, 33}}}, {.shape = {2, {4, 33}}}}, 0, {{0}}},
+    {3, {{.shape = {2, {6, 7}}, .dtype = DT_INT32, .lo = 0, .hi = 2},
+         {.shape = {0, {0}}}, {.shape = {0, {0}}}}, 0, {{0}}},
+    {3, {{.shape = {2, {130, 129}}, .dtype = DT_UINT8, .lo = 0, .hi = 1},
+         {.shape = {2, {130, 129}}}, {.shape = {0, {0}}}}, 0, {{0}}},
+    SAMPLES_END};
+
+static const Sample samples_cast[] = {
+    {1, {{.shape = {1, {1}}, .lo = 7, .hi = 7}}, 1, {{.i = DT_INT32}}},
+    {1, {{.shape = {2, {3, 5}}, .lo = 255, .hi = 255}}, 1, {{.i = DT_UINT8}}},
+    {1, {{.shape = {2, {3, 5}}}}, 1, {{.i = DT_REAL}}},
+    {1, {{.shape = {2, {130, 129}}, .dtype = DT_UINT8, .hi = 255}}, 1,
+     {{.i = DT_REAL}}},
+    {1, {{.shape = {1, {1030}}, .dtype = DT_INT32, .lo = -999, .hi = 999}}, 1,
+     {{.i = DT_REAL}}},
+    {1, {{.shape = {2, {31, 41}}, .dtype = DT_INT32, .hi = 255}}, 1, {{.i = DT_UINT8}}},
+    {1, {{.shape = {2, {31, 41}}, .dtype = DT_UINT8, .hi = 255}}, 1, {{.i = DT_INT32}}},
+    {1, {{.shape = {2, {3, 5}}, .dtype = DT_INT32, .lo = -9, .hi = 9}}, 1,
+     {{.i = DT_INT32}}},
+    SAMPLES_END};
+
+/* -- records ----------------------------------------------------------------------- */
+
+#define COMMON(op) \
+  .name = #op, .n_out = 1, .run = run_##op, .scalar = scalar_##op
+
+const Op op_record_neg = {
+    COMMON(neg), .n_in = 1, .flags = OP_ELEMENTWISE,
+    .doc = "Minus x.", .equation = "y = -x",
+    .infer = infer_broadcast, .split = split_light, .vjp = vjp_neg,
+    .samples = samples_any,
+};
+
+const Op op_record_abs = {
+    COMMON(abs), .n_in = 1, .flags = OP_ELEMENTWISE,
+    .doc = "Absolute value. Its gradient at 0 is 0.", .equation = "y = |x|",
+    .infer = infer_broadcast, .split = split_light, .vjp = vjp_abs,
+    .samples = samples_any,
+};
+
+const Op op_record_sign = {
+    COMMON(sign), .n_in = 1, .flags = OP_ELEMENTWISE | OP_NO_GRAD,
+    .doc = "1 for positive, -1 for negative elements; 0 and NaN stay.",
+    .equation = "y = x / |x|, 0 at 0",
+    .infer = infer_broadcast, .split = split_light, .vjp = vjp_none,
+    .samples = samples_any,
+};
+
+const Op op_record_square = {
+    COMMON(square), .n_in = 1, .flags = OP_ELEMENTWISE,
+    .doc = "Square.", .equation = "y = x^2",
+    .infer = infer_broadcast, .split = split_light, .vjp = vjp_square,
+    .samples = samples_any,
+};
+
+const Op op_record_sqrt = {
+    COMMON(sqrt), .n_in = 1, .flags = OP_ELEMENTWISE,
+    .doc = "Square root; NaN below 0.", .equation = "y = x^(1/2)",
+    .infer = infer_broadcast, .split = split_light, .vjp = vjp_sqrt,
+    .samples = samples_positive,
+};
+
+const Op op_record_reciprocal = {
+    COMMON(reciprocal), .n_in = 1, .flags = OP_ELEMENTWISE,
+    .doc = "One over x.", .equation = "y = 1 / x",
+    .infer = infer_broadcast, .split = split_light, .vjp = vjp_reciprocal,
+    .samples = samples_any,
+};
+
+const Op op_record_exp = {
+    COMMON(exp), .n_in = 1, .flags = OP_ELEMENTWISE,
+    .doc = "Exponential.", .equation = "y = e^x",
+    .infer = infer_broadcast, .split = split_heavy, .vjp = vjp_exp,
+    .samples = samples_any,
+};
+
+const Op op_record_expm1 = {
+    COMMON(expm1), .n_in = 1, .flags = OP_ELEMENTWISE,
+    .doc = "Exponential minus 1, exact near 0.", .equation = "y = e^x - 1",
+    .infer = infer_broadcast, .split = split_heavy, .vjp = vjp_expm1,
+    .samples = samples_any,
+};
+
+const Op op_record_log = {
+    COMMON(log), .n_in = 1, .flags = OP_ELEMENTWISE,
+    .doc = "Natural logarithm; -inf at 0, NaN below.", .equation = "y = ln x",
+    .infer = infer_broadcast, .split = split_heavy, .vjp = vjp_log,
+    .samples = samples_positive,
+};
+
+const Op op_record_log1p = {
+    COMMON(log1p), .n_in = 1, .flags = OP_ELEMENTWISE,
+    .doc = "Natural logarithm of 1 + x, exact near 0.", .equation = "y = ln(1 + x)",
+    .infer = infer_broadcast, .split = split_heavy, .vjp = vjp_log1p,
+    .samples = samples_above_minus_one,
+};
+
+const Op op_record_sin = {
+    COMMON(sin), .n_in = 1, .flags = OP_ELEMENTWISE,
+    .doc = "Sine of an angle in radians.", .equation = "y = sin x",
+    .infer = infer_broadcast, .split = split_heavy, .vjp = vjp_sin,
+    .samples = samples_any,
+};
+
+const Op op_record_cos = {
+    COMMON(cos), .n_in = 1, .flags = OP_ELEMENTWISE,
+    .doc = "Cosine of an angle in radians.", .equation = "y = cos x",
+    .infer = infer_broadcast, .split = split_heavy, .vjp = vjp_cos,
+    .samples = samples_any,
+};
+
+const Op op_record_tanh = {
+    COMMON(tanh), .n_in = 1, .flags = OP_ELEMENTWISE,
+    .doc = "Hyperbolic tangent.", .equation = "y = (e^x - e^-x) / (e^x + e^-x)",
+    .infer = infer_broadcast, .split = split_heavy, .vjp = vjp_tanh,
+    .samples = samples_any,
+};
+
+const Op op_record_erf = {
+    COMMON(erf), .n_in = 1, .flags = OP_ELEMENTWISE,
+    .doc = "Error function.",
+    .equation = "y = 2 / sqrt(pi) * integral from 0 to x of e^(-t^2) dt",
+    .infer = infer_broadcast, .split = split_heavy, .vjp = vjp_erf,
+    .samples = samples_any,
+};
+
+const Op op_record_floor = {
+    COMMON(floor), .n_in = 1, .flags = OP_ELEMENTWISE | OP_NO_GRAD,
+    .doc = "Largest integer not above x.", .equation = "y = floor(x)",
+    .infer = infer_broadcast, .split = split_light, .vjp = vjp_none,
+    .samples = samples_treads,
+};
+
+const Op op_record_ceil = {
+    COMMON(ceil), .n_in = 1, .flags = OP_ELEMENTWISE | OP_NO_GRAD,
+    .doc = "Smallest integer not below x.", .equation = "y = ceil(x)",
+    .infer = infer_broadcast, .split = split_light, .vjp = vjp_none,
+    .samples = samples_treads,
+};
+
+const Op op_record_round = {
+    COMMON(round), .n_in = 1, .flags = OP_ELEMENTWISE | OP_NO_GRAD,
+    .doc = "Nearest integer; halves go to the even one.", .equation = "y = round(x)",
+    .infer = infer_broadcast, .split = split_light, .vjp = vjp_none,
+    .samples = samples_treads,
+};
+
+const Op op_record_sigmoid = {
+    COMMON(sigmoid), .n_in = 1, .flags = OP_ELEMENTWISE,
+    .doc = "Logistic function, into (0, 1).", .equation = "y = 1 / (1 + e^-x)",
+    .infer = infer_broadcast, .split = split_heavy, .vjp = vjp_sigmoid,
+    .samples = samples_any,
+};
+
+const Op op_record_softplus = {
+    COMMON(softplus), .n_in = 1, .flags = OP_ELEMENTWISE,
+    .doc = "Smooth relu.", .equation = "y = ln(1 + e^x)",
+    .infer = infer_broadcast, .split = split_heavy, .vjp = vjp_softplus,
+    .samples = samples_any,
+};
+
+const Op op_record_relu = {
+    COMMON(relu), .n_in = 1, .flags = OP_ELEMENTWISE,
+    .doc = "Rectified linear unit. Its gradient at 0 is 0.",
+    .equation = "y = max(x, 0)",
+    .infer = infer_broadcast, .split = split_light, .vjp = vjp_relu,
+    .samples = samples_any,
+};
+
+const Op op_record_leaky_relu = {
+    COMMON(leaky_relu), .n_in = 1, .flags = OP_ELEMENTWISE,
+    .attrs = {{.name = "negative_slope", .kind = ATTR_REAL, .value = "0.01",
+               .doc = "slope below 0"}},
+    .doc = "Rectified linear unit with a slope below 0.",
+    .equation = "y = x if x > 0, else negative_slope * x",
+    .infer = infer_broadcast, .split = split_light, .vjp = vjp_leaky_relu,
+    .samples = samples_slope,
+};
+
+const Op op_record_elu = {
+    COMMON(elu), .n_in = 1, .flags = OP_ELEMENTWISE,
+    .attrs = {{.name = "alpha", .kind = ATTR_REAL, .value = "1",
+               .doc = "-alpha is the limit below"}},
+    .doc = "Exponential linear unit.",
+    .equation = "y = x if x > 0, else alpha * (e^x - 1)",
+    .source = "Clevert, Unterthiner, Hochreiter, ICLR 2016, section 3",
+    .infer = infer_broadcast, .split = split_heavy, .vjp = vjp_elu,
+    .samples = samples_alpha,
+};
+
+const Op op_record_selu = {
+    COMMON(selu), .n_in = 1, .flags = OP_ELEMENTWISE,
+    .doc = "Scaled exponential linear unit: keeps mean 0 and variance 1.",
+    .equation = "y = 1.0507009873554805 * elu(x, alpha = 1.6732632423543772)",
+    .source = "Klambauer, Unterthiner, Mayr, Hochreiter, NIPS 2017, section 2",
+    .infer = infer_broadcast, .split = split_heavy, .vjp = vjp_selu,
+    .samples = samples_any,
+};
+
+const Op op_record_clip = {
+    COMMON(clip), .n_in = 1, .flags = OP_ELEMENTWISE,
+    .attrs = {{.name = "lo", .kind = ATTR_REAL, .doc = "lower limit"},
+              {.name = "hi", .kind = ATTR_REAL, .doc = "upper limit"}},
+    .doc = "x limited to [lo, hi]; the gradient passes inside, limits included.",
+    .equation = "y = min(max(x, lo), hi)",
+    .infer = infer_clip, .split = split_light, .vjp = vjp_clip, .samples = samples_clip,
+};
+
+const Op op_record_add = {
+    COMMON(add), .n_in = 2, .flags = OP_ELEMENTWISE | OP_COMMUTATIVE,
+    .doc = "Sum.", .equation = "z = x + y",
+    .infer = infer_broadcast, .split = split_light, .vjp = vjp_add,
+    .samples = samples_two,
+};
+
+const Op op_record_sub = {
+    COMMON(sub), .n_in = 2, .flags = OP_ELEMENTWISE,
+    .doc = "Difference.", .equation = "z = x - y",
+    .infer = infer_broadcast, .split = split_light, .vjp = vjp_sub,
+    .samples = samples_two,
+};
+
+const Op op_record_mul = {
+    COMMON(mul), .n_in = 2, .flags = OP_ELEMENTWISE | OP_COMMUTATIVE,
+    .doc = "Product of elements.", .equation = "z = x y",
+    .infer = infer_broadcast, .split = split_light, .vjp = vjp_mul,
+    .samples = samples_two,
+};
+
+const Op op_record_div = {
+    COMMON(div), .n_in = 2, .flags = OP_ELEMENTWISE,
+    .doc = "Quotient.", .equation = "z = x / y",
+    .infer = infer_broadcast, .split = split_light, .vjp = vjp_div,
+    .samples = samples_divisor,
+};
+
+const Op op_record_pow = {
+    COMMON(pow), .n_in = 2, .flags = OP_ELEMENTWISE,
+    .doc = "x to the power y; NaN for x < 0 unless y is an integer.",
+    .equation = "z = x^y",
+    .infer = infer_broadcast, .split = split_heavy, .vjp = vjp_pow,
+    .samples = samples_pow,
+};
+
+const Op op_record_maximum = {
+    COMMON(maximum), .n_in = 2, .flags = OP_ELEMENTWISE | OP_COMMUTATIVE,
+    .doc = "The larger one; NaN wins. Equal ones share the gradient.",
+    .equation = "z = max(x, y)",
+    .infer = infer_broadcast, .split = split_light, .vjp = vjp_maximum,
+    .samples = samples_two,
+};
+
+const Op op_record_minimum = {
+    COMMON(minimum), .n_in = 2, .flags = OP_ELEMENTWISE | OP_COMMUTATIVE,
+    .doc = "The smaller one; NaN wins. Equal ones share the gradient.",
+    .equation = "z = min(x, y)",
+    .infer = infer_broadcast, .split = split_light, .vjp = vjp_minimum,
+    .samples = samples_two,
+};
+
+const Op op_record_eq = {
+    COMMON(eq), .n_in = 2,
+    .flags = OP_ELEMENTWISE | OP_NO_GRAD | OP_COMMUTATIVE,
+    .doc = "1 where x equals y, else 0.", .equation = "z = 1 if x == y, else 0",
+    .infer = infer_broadcast, .split = split_light, .vjp = vjp_none,
+    .samples = samples_two,
+};
+
+const Op op_record_ne = {
+    COMMON(ne), .n_in = 2,
+    .flags = OP_ELEMENTWISE | OP_NO_GRAD | OP_COMMUTATIVE,
+    .doc = "1 where x differs from y, else 0.", .equation = "z = 1 if x ~= y, else 0",
+    .infer = infer_broadcast, .split = split_light, .vjp = vjp_none,
+    .samples = samples_two,
+};
+
+const Op op_record_lt = {
+    COMMON(lt), .n_in = 2, .flags = OP_ELEMENTWISE | OP_NO_GRAD,
+    .doc = "1 where x is below y, else 0.", .equation = "z = 1 if x < y, else 0",
+    .infer = infer_broadcast, .split = split_light, .vjp = vjp_none,
+    .samples = samples_two,
+};
+
+const Op op_record_le = {
+    COMMON(le), .n_in = 2, .flags = OP_ELEMENTWISE | OP_NO_GRAD,
+    .doc = "1 where x is at most y, else 0.", .equation = "z = 1 if x <= y, else 0",
+    .infer = infer_broadcast, .split = split_light, .vjp = vjp_none,
+    .samples = samples_two,
+};
+
+const Op op_record_gt = {
+    COMMON(gt), .n_in = 2, .flags = OP_ELEMENTWISE | OP_NO_GRAD,
+    .doc = "1 where x is above y, else 0.", .equation = "z = 1 if x > y, else 0",
+    .infer = infer_broadcast, .split = split_light, .vjp = vjp_none,
+    .samples = samples_two,
+};
+
+const Op op_record_ge = {
+    COMMON(ge), .n_in = 2, .flags = OP_ELEMENTWISE | OP_NO_GRAD,
+    .doc = "1 where x is at least y, else 0.", .equation = "z = 1 if x >= y, else 0",
+    .infer = infer_broadcast, .split = split_light, .vjp = vjp_none,
+    .samples = samples_two,
+};
+
+static const char *const where_inputs[] = {"condition", "x", "y"};
+
+const Op op_record_where = {
+    COMMON(where), .n_in = 3, .flags = OP_ELEMENTWISE,
+    .inputs = where_inputs, .doc = "x where the condition is not 0, else y.",
+    .equation = "z = x if condition ~= 0, else y",
+    .infer = infer_broadcast, .split = split_light, .vjp = vjp_where,
+    .samples = samples_where,
+};
+
+const Op op_record_cast = {
+    COMMON(cast), .n_in = 1, .flags = OP_ELEMENTWISE,
+    .attrs = {{.name = "dtype", .kind = ATTR_DTYPE,
+               .doc = "\"real\", \"int32\" or \"uint8\""}},
+    .doc = "The same values as another type; to an integer type each must fit.",
+    .equation = "y = x",
+    .infer = infer_cast, .check = check_cast, .split = split_light, .vjp = vjp_cast,
+    .samples = samples_cast,
+};
+
+/* -- constructors ------------------------------------------------------------------ */
+
+Node *op_leaky_relu(Graph *g, Node *x, double negative_slope) {
+  return graph_apply(g, &op_record_leaky_relu, &x, 1, &(Attr){.f = negative_slope}, 1);
+}
+
+Node *op_elu(Graph *g, Node *x, double alpha) {
+  return graph_apply(g, &op_record_elu, &x, 1, &(Attr){.f = alpha}, 1);
+}
+
+Node *op_clip(Graph *g, Node *x, double lo, double hi) {
+  return graph_apply(g, &op_record_clip, &x, 1, (Attr[]){{.f = lo}, {.f = hi}}, 2);
+}
+
+Node *op_where(Graph *g, Node *condition, Node *x, Node *y) {
+  return graph_apply(g, &op_record_where, (Node *[]){condition, x, y}, 3, NULL, 0);
+}
+
+Node *op_cast(Graph *g, Node *x, DType dtype) {
+  if (!x || x->dtype == dtype) return x;
+  return graph_apply(g, &op_record_cast, &x, 1, &(Attr){.i = dtype}, 1);
+}
+
+Node *op_scale(Graph *g, Node *x, double factor) {
+  return op_mul(g, x, graph_scalar(g, factor));
+}

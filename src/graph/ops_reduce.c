@@ -1,0 +1,660 @@
+/* ops_reduce.c: reductions over any set of axes.
+ *
+ * Adjacent axes that are both kept or both reduced count as one group; axes of one element
+ * vanish. What remains alternates, and its innermost group decides:
+ *   reduced   an output is the sum (say) over rows of contiguous elements
+ *   kept      a tile of outputs is the sum over rows of as many columns
+ * The work is cut by shape alone into units (one output, or one tile of columns) and, where
+ * a unit is long, into pieces. One piece: phase 0 reduces and finishes. Several: phase 0
+ * leaves their states in scratch, phase 1 merges them in order. States are doubles.
+ *
+ * Gradients, with n elements per output and gy spread back over the reduced axes:
+ *   sum   gx = gy                     mean  gx = gy / n
+ *   var   gx = gy 2 (x - mean(x)) / (n - correction)
+ *         (the mean's own share vanishes: sum (x - mean) = 0)
+ *   max   gx = gy [x = y] / |{x = y}|, shared equally among equals; min likewise */
+#include "graph/ops_move.h"
+#include "kernel/kernel.h"
+#include <math.h>
+#include <stdlib.h>
+
+enum {
+  PIECE = 1 << 15,       /* elements reduced at one go */
+  BLOCK = 1 << 14,       /* elements that make a block worth handing out */
+  MAX_TILE = 256,        /* columns of a unit */
+  MAX_PLANES = 3,        /* doubles of one output's state */
+  BUFFER = 4096          /* integers converted at a time */
+};
+
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
+static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+/* -- axes ---------------------------------------------------------------------------- */
+
+static bool is_reduced(unsigned axes, int axis) { return axes >> axis & 1; }
+
+/* Elements per output. */
+static int64_t reduced_count(const Shape *x, unsigned axes) {
+  int64_t n = 1;
+  for (int a = 0; a < x->rank; a++)
+    if (is_reduced(axes, a)) n *= x->dim[a];
+  return n;
+}
+
+/* x's shape with the reduced axes of length 1, or without them. */
+static Shape shape_after(const Shape *x, unsigned axes, bool keepdims) {
+  Shape s = {0, {0}};
+  for (int a = 0; a < x->rank; a++) {
+    if (!is_reduced(axes, a)) s.dim[s.rank++] = x->dim[a];
+    else if (keepdims) s.dim[s.rank++] = 1;
+  }
+  return s;
+}
+
+/* -- plan ---------------------------------------------------------------------------- */
+
+/* Outer groups of axes, the innermost first. */
+typedef struct Groups {
+  int n;
+  int64_t count;
+  int64_t dim[MAX_RANK], stride[MAX_RANK];
+} Groups;
+
+static void groups_add(Groups *g, int64_t dim, int64_t stride) {
+  g->dim[g->n] = dim;
+  g->stride[g->n++] = stride;
+  g->count *= dim;
+}
+
+/* Where element `index` of the groups begins. */
+static int64_t groups_offset(const Groups *g, int64_t index) {
+  int64_t offset = 0;
+  for (int i = 0; i < g->n; i++) {
+    offset += index % g->dim[i] * g->stride[i];
+    index /= g->dim[i];
+  }
+  return offset;
+}
+
+typedef struct Plan {
+  bool rows;               /* the innermost group is reduced */
+  int64_t n_inner;         /* its elements */
+  Groups kept, reduced;    /* the others */
+  int64_t tile, n_tiles;   /* outputs of a unit; units per element of `kept` */
+  int64_t n_units;
+  int64_t segment;         /* rows: contiguous elements of a step */
+  int64_t n_segments;      /* ... of which a row has so many */
+  int64_t n_steps;         /* of a unit: segments, or rows of a tile */
+  int64_t piece_steps, n_pieces;
+  int64_t block_units;     /* where a unit is one piece */
+  int64_t merge_units;     /* of a block of phase 1 */
+} Plan;
+
+/* Fills n_inner, rows, kept, reduced. */
+static void plan_groups(Plan *p, const Shape *x, unsigned axes) {
+  bool any = false, last = false;
+  int64_t stride = 1, dim = 1;
+  p->n_inner = 1;
+  p->kept.count = p->reduced.count = 1;
+  for (int a = x->rank - 1; a >= -1; a--) {
+    if (a >= 0 && x->dim[a] == 1) continue;
+    bool this = a >= 0 && is_reduced(axes, a);
+    if (a >= 0 && dim > 1 && this == last) {
+      dim *= x->dim[a];
+      continue;
+    }
+    if (dim > 1 && !any) {
+      any = true;
+      p->rows = last;
+      p->n_inner = dim;
+    } else if (dim > 1) {
+      groups_add(last ? &p->reduced : &p->kept, dim, stride);
+    }
+    stride *= dim;
+    if (a >= 0) dim = x->dim[a];
+    last = this;
+  }
+}
+
+/* Of a tensor that is not empty. */
+static Plan plan_of(const Shape *x, unsigned axes) {
+  Plan p = {0};
+  plan_groups(&p, x, axes);
+  if (p.rows) {
+    p.tile = p.n_tiles = 1;
+    p.segment = least(p.n_inner, PIECE);
+    p.n_segments = ceil_div(p.n_inner, p.segment);
+    p.n_steps = p.reduced.count * p.n_segments;
+    p.piece_steps = PIECE / p.segment;
+  } else {
+    p.n_tiles = ceil_div(p.n_inner, MAX_TILE);
+    p.tile = least(p.n_inner, (ceil_div(p.n_inner, p.n_tiles) + 15) / 16 * 16);
+    p.n_tiles = ceil_div(p.n_inner, p.tile);
+    p.n_steps = p.reduced.count;
+    p.piece_steps = PIECE / p.tile;
+  }
+  p.n_units = p.kept.count * p.n_tiles;
+  p.n_pieces = ceil_div(p.n_steps, p.piece_steps);
+  p.block_units = most(1, BLOCK / (p.n_steps * (p.rows ? p.segment : p.tile)));
+  p.merge_units = most(1, BLOCK / (p.n_pieces * p.tile));
+  return p;
+}
+
+static Plan plan_call(const OpCall *call) {
+  return plan_of(&call->in[0].shape, (unsigned)call->attr[0].i);
+}
+
+static bool is_empty(const OpCall *call) { return shape_count(&call->in[0].shape) == 0; }
+
+static void reduce_split(const OpCall *call, OpSplit *split) {
+  if (is_empty(call)) return;
+  Plan p = plan_call(call);
+  split->n_blocks[0] = ceil_div(p.n_units, p.block_units);
+  if (p.n_pieces == 1) return;
+  split->n_phases = 2;
+  split->n_blocks[0] = p.n_units * p.n_pieces;
+  split->n_blocks[1] = ceil_div(p.n_units, p.merge_units);
+  split->scratch_bytes =
+      (size_t)(p.n_units * p.n_pieces * p.tile * MAX_PLANES) * sizeof(double);
+}
+
+/* -- run ----------------------------------------------------------------------------- */
+
+/* What is reduced how. A state has `n_planes` planes of N doubles, `start` at first. */
+typedef struct Reducer {
+  int n_planes;
+  double start;
+  void (*row)(double *state, const real *x, int64_t n);
+  void (*columns)(double *state, const real *x, int64_t M, int64_t stride, int64_t N);
+  void (*merge)(double *into, const double *from, int64_t N);
+  /* The value of output c; n elements went into it. */
+  double (*finish)(const double *state, int64_t N, int64_t c, int64_t n,
+                   const Attr *attr);
+} Reducer;
+
+/* n elements from `offset` on, as reals: in place, or converted into `buffer`. */
+static const real *reals_at(const Array *x, int64_t offset, int64_t n, real *buffer) {
+  if (x->dtype == DT_REAL) return (const real *)x->data + offset;
+  if (x->dtype == DT_INT32) {
+    const int32_t *v = (const int32_t *)x->data + offset;
+    for (int64_t i = 0; i < n; i++) buffer[i] = (real)v[i];
+  } else {
+    const uint8_t *v = (const uint8_t *)x->data + offset;
+    for (int64_t i = 0; i < n; i++) buffer[i] = (real)v[i];
+  }
+  return buffer;
+}
+
+static void add_row(const Reducer *r, double *state, const Array *x, int64_t offset,
+                    int64_t n) {
+  real buffer[BUFFER];
+  int64_t room = x->dtype == DT_REAL ? n : BUFFER;
+  for (int64_t i = 0; i < n; i += room) {
+    int64_t m = least(n - i, room);
+    r->row(state, reals_at(x, offset + i, m, buffer), m);
+  }
+}
+
+static void add_columns(const Reducer *r, double *state, const Array *x, int64_t offset,
+                        int64_t M, int64_t stride, int64_t N) {
+  if (x->dtype == DT_REAL) {
+    r->columns(state, (const real *)x->data + offset, M, stride, N);
+    return;
+  }
+  real buffer[BUFFER];
+  for (int64_t i = 0, m; i < M; i += m) {
+    m = least(M - i, BUFFER / N);
+    for (int64_t j = 0; j < m; j++)
+      reals_at(x, offset + (i + j) * stride, N, buffer + j * N);
+    r->columns(state, buffer, m, N, N);
+  }
+}
+
+/* One unit's place in the input and among the outputs. */
+typedef struct Unit {
+  int64_t offset, out, N;
+} Unit;
+
+static Unit unit_at(const Plan *p, int64_t unit) {
+  int64_t kept = unit / p->n_tiles, column = unit % p->n_tiles * p->tile;
+  if (p->rows) return (Unit){groups_offset(&p->kept, kept), kept, 1};
+  return (Unit){groups_offset(&p->kept, kept) + column, kept * p->n_inner + column,
+                least(p->tile, p->n_inner - column)};
+}
+
+/* Reduces steps [from, to) of a unit into its state. */
+static void reduce_steps(const Reducer *r, const Plan *p, const Array *x, const Unit *u,
+                         int64_t from, int64_t to, double *state) {
+  for (int64_t i = 0; i < r->n_planes * u->N; i++) state[i] = r->start;
+  if (p->rows) {
+    for (int64_t q = from; q < to; q++) {
+      int64_t at = q % p->n_segments * p->segment;
+      add_row(r, state, x, u->offset + groups_offset(&p->reduced, q / p->n_segments) + at,
+              least(p->segment, p->n_inner - at));
+    }
+    return;
+  }
+  int64_t run = p->reduced.n ? p->reduced.dim[0] : 1;
+  int64_t stride = p->reduced.n ? p->reduced.stride[0] : 0;
+  for (int64_t q = from, M; q < to; q += M) {
+    M = least(to - q, run - q % run);
+    add_columns(r, state, x, u->offset + groups_offset(&p->reduced, q), M, stride, u->N);
+  }
+}
+
+static void finish_unit(const Reducer *r, const Unit *u, const OpCall *call, int64_t n,
+                        const double *state) {
+  real *out = (real *)call->out[0].data + u->out;
+  for (int64_t c = 0; c < u->N; c++)
+    out[c] = (real)r->finish(state, u->N, c, n, call->attr);
+}
+
+static double *scratch_at(const Plan *p, const OpCall *call, int64_t unit, int64_t piece) {
+  return (double *)call->scratch + (unit * p->n_pieces + piece) * p->tile * MAX_PLANES;
+}
+
+/* Phase 1: the pieces of each unit, in order. */
+static void merge_units(const Reducer *r, const Plan *p, const OpCall *call, int64_t n,
+                        int64_t block) {
+  int64_t end = least(p->n_units, (block + 1) * p->merge_units);
+  for (int64_t unit = block * p->merge_units; unit < end; unit++) {
+    Unit u = unit_at(p, unit);
+    double *state = scratch_at(p, call, unit, 0);
+    for (int64_t i = 1; i < p->n_pieces; i++)
+      r->merge(state, scratch_at(p, call, unit, i), u.N);
+    finish_unit(r, &u, call, n, state);
+  }
+}
+
+static void reduce_run(const OpCall *call, int phase, int64_t block, const Reducer *r) {
+  const Array *x = &call->in[0];
+  if (is_empty(call)) {
+    real *out = call->out[0].data;
+    for (int64_t i = 0; i < shape_count(&call->out[0].shape); i++) out[i] = 0;
+    return;
+  }
+  Plan p = plan_call(call);
+  int64_t n = reduced_count(&x->shape, (unsigned)call->attr[0].i);
+  if (phase == 1) {
+    merge_units(r, &p, call, n, block);
+  } else if (p.n_pieces > 1) {
+    int64_t unit = block / p.n_pieces, from = block % p.n_pieces * p.piece_steps;
+    Unit u = unit_at(&p, unit);
+    reduce_steps(r, &p, x, &u, from, least(p.n_steps, from + p.piece_steps),
+                 scratch_at(&p, call, unit, block % p.n_pieces));
+  } else {
+    double state[MAX_TILE * MAX_PLANES];
+    int64_t end = least(p.n_units, (block + 1) * p.block_units);
+    for (int64_t unit = block * p.block_units; unit < end; unit++) {
+      Unit u = unit_at(&p, unit);
+      reduce_steps(r, &p, x, &u, 0, p.n_steps, state);
+      finish_unit(r, &u, call, n, state);
+    }
+  }
+}
+
+/* -- the reducers -------------------------------------------------------------------- */
+
+static void merge_sum(double *into, const double *from, int64_t N) {
+  for (int64_t c = 0; c < N; c++) into[c] += from[c];
+}
+
+/* NaN replaces any number and stays. */
+static void merge_max(double *into, const double *from, int64_t N) {
+  for (int64_t c = 0; c < N; c++)
+    if (from[c] > into[c] || isnan(from[c])) into[c] = from[c];
+}
+
+static void merge_min(double *into, const double *from, int64_t N) {
+  for (int64_t c = 0; c < N; c++)
+    if (from[c] < into[c] || isnan(from[c])) into[c] = from[c];
+}
+
+/* Planes: count, mean, squares about the mean (see kernel/vector/reduce.c). */
+static void merge_var(double *into, const double *from, int64_t N) {
+  for (int64_t c = 0; c < N; c++) {
+    double n_a = into[c], n_b = from[c], total = n_a + n_b;
+    double d = from[N + c] - into[N + c];
+    into[c] = total;
+    into[N + c] += d * (n_b / total);
+    into[2 * N + c] += from[2 * N + c] + d * d * (n_a * n_b / total);
+  }
+}
+
+static double finish_as_is(const double *state, int64_t N, int64_t c, int64_t n,
+                           const Attr *attr) {
+  (void)N, (void)n, (void)attr;
+  return state[c];
+}
+
+static double finish_mean(const double *state, int64_t N, int64_t c, int64_t n,
+                          const Attr *attr) {
+  (void)N, (void)attr;
+  return state[c] / (double)n;
+}
+
+static double finish_var(const double *state, int64_t N, int64_t c, int64_t n,
+                         const Attr *attr) {
+  return state[2 * N + c] / (double)(n - attr[2].i);
+}
+
+static void sum_run(const OpCall *call, int phase, int64_t block) {
+  const Kernels *k = kernels();
+  reduce_run(call, phase, block,
+             &(Reducer){1, 0, k->reduce_sum_row, k->reduce_sum_columns, merge_sum,
+                        finish_as_is});
+}
+
+static void mean_run(const OpCall *call, int phase, int64_t block) {
+  const Kernels *k = kernels();
+  reduce_run(call, phase, block,
+             &(Reducer){1, 0, k->reduce_sum_row, k->reduce_sum_columns, merge_sum,
+                        finish_mean});
+}
+
+static void var_run(const OpCall *call, int phase, int64_t block) {
+  const Kernels *k = kernels();
+  reduce_run(call, phase, block,
+             &(Reducer){3, 0, k->reduce_var_row, k->reduce_var_columns, merge_var,
+                        finish_var});
+}
+
+static void max_run(const OpCall *call, int phase, int64_t block) {
+  const Kernels *k = kernels();
+  reduce_run(call, phase, block,
+             &(Reducer){1, -INFINITY, k->reduce_max_row, k->reduce_max_columns, merge_max,
+                        finish_as_is});
+}
+
+static void min_run(const OpCall *call, int phase, int64_t block) {
+  const Kernels *k = kernels();
+  reduce_run(call, phase, block,
+             &(Reducer){1, INFINITY, k->reduce_min_row, k->reduce_min_columns, merge_min,
+                        finish_as_is});
+}
+
+/* -- shapes -------------------------------------------------------------------------- */
+
+static Err sum_infer(OpInfer *io) {
+  const Shape *x = &io->in[0]->shape;
+  unsigned axes = (unsigned)io->attr[0].i;
+  char text[SHAPE_TEXT];
+  for (int a = x->rank; axes != ALL_AXES && a < 32; a++)
+    if (is_reduced(axes, a))
+      return fault_set(io->fault, ERR_SHAPE, "axes: got axis %d, but x has %d (%s)", a + 1,
+                       x->rank, shape_text(text, x));
+  io->out_shape[0] = shape_after(x, axes, io->attr[1].i != 0);
+  return ERR_OK;
+}
+
+/* What has no value over no elements. */
+static Err nonempty_infer(OpInfer *io) {
+  const Shape *x = &io->in[0]->shape;
+  char text[SHAPE_TEXT];
+  if (sum_infer(io)) return io->fault->code;
+  if (reduced_count(x, (unsigned)io->attr[0].i) > 0) return ERR_OK;
+  return fault_set(io->fault, ERR_SHAPE,
+                   "x is %s: there are no elements along the axes to reduce",
+                   shape_text(text, x));
+}
+
+static Err var_infer(OpInfer *io) {
+  if (nonempty_infer(io)) return io->fault->code;
+  int64_t n = reduced_count(&io->in[0]->shape, (unsigned)io->attr[0].i);
+  int64_t correction = io->attr[2].i;
+  if (correction >= 0 && correction < n) return ERR_OK;
+  return fault_set(io->fault, ERR_VALUE,
+                   "correction: got %lld, allowed: 0 to %lld, less than the %lld elements "
+                   "reduced",
+                   (long long)correction, (long long)n - 1, (long long)n);
+}
+
+/* -- gradients ----------------------------------------------------------------------- */
+
+/* v, of y's shape, with the reduced axes back as axes of length 1. */
+static Node *with_axes(Graph *graph, Node *y, Node *v) {
+  Shape s = shape_after(&y->in[0]->shape, (unsigned)y->attr[0].i, true);
+  return op_reshape(graph, v, &s);
+}
+
+static int64_t per_output(const Node *y) {
+  return reduced_count(&y->in[0]->shape, (unsigned)y->attr[0].i);
+}
+
+static void sum_vjp(Graph *graph, Node *y, Node *const *gy, const bool *want, Node **gx) {
+  if (!want[0]) return;
+  gx[0] = op_broadcast_to(graph, with_axes(graph, y, gy[0]), &y->in[0]->shape);
+}
+
+static void mean_vjp(Graph *graph, Node *y, Node *const *gy, const bool *want, Node **gx) {
+  if (!want[0]) return;
+  Node *share = op_scale(graph, gy[0], 1.0 / (double)per_output(y));
+  gx[0] = op_broadcast_to(graph, with_axes(graph, y, share), &y->in[0]->shape);
+}
+
+static void var_vjp(Graph *graph, Node *y, Node *const *gy, const bool *want, Node **gx) {
+  if (!want[0]) return;
+  Node *x = y->in[0];
+  Node *mean = op_mean(graph, x, (unsigned)y->attr[0].i, true);
+  double factor = 2.0 / (double)(per_output(y) - y->attr[2].i);
+  Node *share = op_scale(graph, with_axes(graph, y, gy[0]), factor);
+  gx[0] = op_mul(graph, op_sub(graph, x, mean), share);
+}
+
+static void extreme_vjp(Graph *graph, Node *y, Node *const *gy, const bool *want,
+                        Node **gx) {
+  if (!want[0]) return;
+  Node *is_best = op_eq(graph, y->in[0], with_axes(graph, y, y));
+  Node *n_best = op_sum(graph, is_best, (unsigned)y->attr[0].i, true);
+  Node *share = op_div(graph, with_axes(graph, y, gy[0]), n_best);
+  gx[0] = op_mul(graph, is_best, share);
+}
+
+/* -- references ---------------------------------------------------------------------- */
+
+/* The output that input element i belongs to. */
+static int64_t output_of(const OpCall *call, int64_t i) {
+  const Shape *x = &call->in[0].shape;
+  int64_t at[MAX_RANK], o = 0;
+  shape_unravel(at, x, i);
+  for (int a = 0; a < x->rank; a++)
+    if (!is_reduced((unsigned)call->attr[0].i, a)) o = o * x->dim[a] + at[a];
+  return o;
+}
+
+/* In long double, so that the order of the terms does not show. */
+static long double *new_sums(const OpCall *call) {
+  long double *s = calloc((size_t)shape_count(&call->out[0].shape) + 1, sizeof *s);
+  must(s);
+  return s;
+}
+
+/* out = sum / n */
+static void sum_over(const OpCall *call, const double *in, double *out, double n) {
+  long double *s = new_sums(call);
+  for (int64_t i = 0; i < shape_count(&call->in[0].shape); i++)
+    s[output_of(call, i)] += in[i];
+  for (int64_t o = 0; o < shape_count(&call->out[0].shape); o++)
+    out[o] = (double)(s[o] / n);
+  free(s);
+}
+
+static void sum_reference(const OpCall *call, const double *const *in,
+                          double *const *out) {
+  sum_over(call, in[0], out[0], 1);
+}
+
+static void mean_reference(const OpCall *call, const double *const *in,
+                           double *const *out) {
+  int64_t n = reduced_count(&call->in[0].shape, (unsigned)call->attr[0].i);
+  sum_over(call, in[0], out[0], (double)n);
+}
+
+static void var_reference(const OpCall *call, const double *const *in,
+                          double *const *out) {
+  int64_t n = reduced_count(&call->in[0].shape, (unsigned)call->attr[0].i);
+  long double *s = new_sums(call);
+  mean_reference(call, in, out);
+  for (int64_t i = 0; i < shape_count(&call->in[0].shape); i++) {
+    long double d = (long double)in[0][i] - out[0][output_of(call, i)];
+    s[output_of(call, i)] += d * d;
+  }
+  for (int64_t o = 0; o < shape_count(&call->out[0].shape); o++)
+    out[0][o] = (double)(s[o] / (n - call->attr[2].i));
+  free(s);
+}
+
+static void extreme_reference(const OpCall *call, const double *const *in,
+                              double *const *out, double sign) {
+  for (int64_t o = 0; o < shape_count(&call->out[0].shape); o++)
+    out[0][o] = -sign * INFINITY;
+  for (int64_t i = 0; i < shape_count(&call->in[0].shape); i++) {
+    double *best = &out[0][output_of(call, i)], x = in[0][i];
+    if (isnan(x) || sign * x > sign * *best) *best = x;
+  }
+}
+
+static void max_reference(const OpCall *call, const double *const *in,
+                          double *const *out) {
+  extreme_reference(call, in, out, 1);
+}
+
+static void min_reference(const OpCall *call, const double *const *in,
+                          double *const *out) {
+  extreme_reference(call, in, out, -1);
+}
+
+/* -- samples ------------------------------------------------------------------------- */
+
+#define REDUCE_SAMPLE(axes, keepdims, ...)                                              \
+  {.n_in = 1, .in = {{.shape = __VA_ARGS__}}, .n_attr = 2,                              \
+   .attr = {{.i = (axes)}, {.i = (keepdims)}}}
+
+/* Rows and columns, one piece and several, groups on either side. */
+#define REDUCE_SAMPLES                                                                  \
+  REDUCE_SAMPLE(ALL_AXES, 0, {0, {0}}), REDUCE_SAMPLE(1, 0, {1, {1}}),                  \
+      REDUCE_SAMPLE(ALL_AXES, 1, {2, {3, 17}}), REDUCE_SAMPLE(2, 1, {2, {5, 33}}),      \
+      REDUCE_SAMPLE(1, 0, {2, {9, 5}}), REDUCE_SAMPLE(5, 0, {3, {4, 3, 7}}),            \
+      REDUCE_SAMPLE(10, 0, {4, {3, 5, 2, 7}}), REDUCE_SAMPLE(5, 1, {4, {3, 5, 2, 7}}),  \
+      REDUCE_SAMPLE(0, 0, {2, {3, 4}}), REDUCE_SAMPLE(1, 0, {2, {70, 300}}),            \
+      REDUCE_SAMPLE(1, 0, {2, {2100, 17}}), REDUCE_SAMPLE(ALL_AXES, 0, {1, {33001}}),   \
+      REDUCE_SAMPLE(5, 0, {3, {40, 3, 301}})
+
+/* Integers become reals. */
+#define INTEGER_SAMPLES                                                                 \
+  {.n_in = 1, .in = {{{2, {7, 21}}, DT_UINT8, 0, 255}}, .n_attr = 2,                    \
+   .attr = {{.i = 1}, {.i = 0}}},                                                       \
+  {.n_in = 1, .in = {{{2, {7, 21}}, DT_INT32, -99, 99}}, .n_attr = 2,                   \
+   .attr = {{.i = 2}, {.i = 0}}}
+
+static const Sample sum_samples[] = {REDUCE_SAMPLES, INTEGER_SAMPLES,
+                                     REDUCE_SAMPLE(1, 0, {2, {0, 3}}), SAMPLES_END};
+static const Sample reduce_samples[] = {REDUCE_SAMPLES, INTEGER_SAMPLES, SAMPLES_END};
+
+#define VAR_SAMPLE(axes, keepdims, correction, ...)                                     \
+  {.n_in = 1, .in = {{.shape = __VA_ARGS__}}, .n_attr = 3,                              \
+   .attr = {{.i = (axes)}, {.i = (keepdims)}, {.i = (correction)}}}
+
+static const Sample var_samples[] = {
+    VAR_SAMPLE(ALL_AXES, 0, 0, {0, {0}}),       VAR_SAMPLE(1, 0, 0, {1, {1}}),
+    VAR_SAMPLE(ALL_AXES, 1, 1, {2, {3, 17}}),   VAR_SAMPLE(2, 1, 0, {2, {5, 33}}),
+    VAR_SAMPLE(1, 0, 1, {2, {9, 5}}),           VAR_SAMPLE(5, 0, 0, {3, {4, 3, 7}}),
+    VAR_SAMPLE(10, 0, 0, {4, {3, 5, 2, 7}}),    VAR_SAMPLE(1, 0, 1, {2, {70, 300}}),
+    VAR_SAMPLE(1, 0, 0, {2, {2100, 17}}),       VAR_SAMPLE(ALL_AXES, 0, 1, {1, {33001}}),
+    VAR_SAMPLE(5, 0, 0, {3, {40, 3, 301}}),
+    {.n_in = 1, .in = {{{2, {5, 33}}, DT_REAL, 1000, 1001}}, .n_attr = 3,
+     .attr = {{.i = 2}, {.i = 0}, {.i = 0}}},
+    SAMPLES_END};
+
+/* -- records ------------------------------------------------------------------------- */
+
+#define REDUCE_ATTRS                                                                    \
+  {.name = "axes", .kind = ATTR_AXES, .doc = "the axes to reduce; default: all"},       \
+      {.name = "keepdims", .kind = ATTR_BOOL, .value = "false",                         \
+       .doc = "keep reduced axes, with length 1"}
+
+const Op op_record_sum = {
+    .name = "sum", .n_in = 1, .n_out = 1,
+    .attrs = {REDUCE_ATTRS},
+    .doc = "Sum over axes; 0 over no elements.",
+    .equation = "y = sum_i x_i",
+    .infer = sum_infer, .split = reduce_split, .run = sum_run, .vjp = sum_vjp,
+    .reference = sum_reference, .samples = sum_samples,
+};
+
+const Op op_record_mean = {
+    .name = "mean", .n_in = 1, .n_out = 1,
+    .attrs = {REDUCE_ATTRS},
+    .doc = "Mean over axes.",
+    .equation = "y = (1/n) sum_i x_i",
+    .infer = nonempty_infer, .split = reduce_split, .run = mean_run, .vjp = mean_vjp,
+    .reference = mean_reference, .samples = reduce_samples,
+};
+
+const Op op_record_var = {
+    .name = "var", .n_in = 1, .n_out = 1,
+    .attrs = {REDUCE_ATTRS,
+              {.name = "correction", .kind = ATTR_INT, .value = "0", .lo = 0, .hi = 1e9,
+               .doc = "taken from n: 0 gives the biased, 1 the unbiased variance"}},
+    .doc = "Variance over axes.",
+    .equation = "y = (1/(n - correction)) sum_i (x_i - mean(x))^2",
+    .infer = var_infer, .split = reduce_split, .run = var_run, .vjp = var_vjp,
+    .reference = var_reference, .samples = var_samples,
+};
+
+const Op op_record_max = {
+    .name = "max", .n_in = 1, .n_out = 1,
+    .attrs = {REDUCE_ATTRS},
+    .doc = "Largest element over axes; NaN wins. Equal ones share the gradient equally.",
+    .equation = "y = max_i x_i",
+    .infer = nonempty_infer, .split = reduce_split, .run = max_run, .vjp = extreme_vjp,
+    .reference = max_reference, .samples = reduce_samples,
+};
+
+const Op op_record_min = {
+    .name = "min", .n_in = 1, .n_out = 1,
+    .attrs = {REDUCE_ATTRS},
+    .doc = "Smallest element over axes; NaN wins. Equal ones share the gradient equally.",
+    .equation = "y = min_i x_i",
+    .infer = nonempty_infer, .split = reduce_split, .run = min_run, .vjp = extreme_vjp,
+    .reference = min_reference, .samples = reduce_samples,
+};
+
+/* -- constructors -------------------------------------------------------------------- */
+
+static Node *reduce(Graph *g, const Op *op, Node *x, unsigned axes, bool keepdims) {
+  Attr attr[2] = {{.i = axes}, {.i = keepdims}};
+  return graph_apply(g, op, &x, 1, attr, 2);
+}
+
+Node *op_sum(Graph *g, Node *x, unsigned axes, bool keepdims) {
+  return reduce(g, &op_record_sum, x, axes, keepdims);
+}
+
+Node *op_mean(Graph *g, Node *x, unsigned axes, bool keepdims) {
+  return reduce(g, &op_record_mean, x, axes, keepdims);
+}
+
+Node *op_var(Graph *g, Node *x, unsigned axes, bool keepdims) {
+  Attr attr[3] = {{.i = axes}, {.i = keepdims}, {.i = 0}};
+  return graph_apply(g, &op_record_var, &x, 1, attr, 3);
+}
+
+Node *op_max(Graph *g, Node *x, unsigned axes, bool keepdims) {
+  return reduce(g, &op_record_max, x, axes, keepdims);
+}
+
+Node *op_min(Graph *g, Node *x, unsigned axes, bool keepdims) {
+  return reduce(g, &op_record_min, x, axes, keepdims);
+}
+
+Node *op_sum_to(Graph *g, Node *x, const Shape *shape) {
+  if (!x || shape_equal(&x->shape, shape)) return x;
+  int extra = x->shape.rank - shape->rank;
+  must(extra >= 0);
+  unsigned axes = 0;
+  for (int a = 0; a < x->shape.rank; a++)
+    if (a < extra || (shape->dim[a - extra] == 1 && x->shape.dim[a] != 1)) axes |= 1u << a;
+  return op_reshape(g, op_sum(g, x, axes, false), shape);
+}

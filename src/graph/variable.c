@@ -1,0 +1,150 @@
+/* variable.c: the only things that change, and the transactions that let a failed step
+ * change nothing.
+ *
+ * A variable points at the node it stands for now. Assigning points it at another one; the
+ * old node stays as it was for whoever holds it. So a pending expression keeps the value
+ * that it had at its line, snapshots cost nothing, and an undo is a pointer put back. */
+#include "graph/graph_private.h"
+#include <stdlib.h>
+#include <string.h>
+
+Variable *variable_new(const char *name, Fault *fault) {
+  Variable *v = calloc(1, sizeof *v);
+  if (!v) {
+    fault_memory(fault, sizeof *v);
+    return NULL;
+  }
+  v->refs = 1;
+  v->trainable = true;
+  if (name && variable_rename(v, name, fault)) {
+    variable_release(v);
+    return NULL;
+  }
+  return v;
+}
+
+Variable *variable_retain(Variable *v) {
+  v->refs++;
+  return v;
+}
+
+void variable_release(Variable *v) {
+  if (!v || --v->refs > 0) return;
+  node_drop(v->current);
+  free(v->name);
+  free(v);
+}
+
+Err variable_rename(Variable *v, const char *name, Fault *fault) {
+  char *copy = text_copy(name);
+  if (!copy) return fault_memory(fault, strlen(name) + 1);
+  free(v->name);
+  v->name = copy;
+  return ERR_OK;
+}
+
+Node *variable_read(Graph *graph, Variable *v) {
+  if (graph->fault.code) return NULL;
+  if (!v->has_value) {
+    fault_set(&graph->fault, ERR_VALUE,
+              "%s has no value yet: its net is not built; call net:build(shape) or use the "
+              "net first", v->name ? v->name : "variable");
+    return NULL;
+  }
+  if (v->leaf) return v->leaf;
+  Node *leaf = node_new(graph, &op_record_read, &v->current, 1, NULL, 0,
+                        &v->current->shape, &v->current->dtype, 1);
+  if (!leaf) return NULL;
+  leaf->tracked = true;
+  leaf->var = variable_retain(v);
+  return v->leaf = leaf;
+}
+
+static Err remember(Graph *graph, Variable *v) {
+  if (graph->n_undo == graph->undo_capacity) {
+    int wanted = graph->undo_capacity ? 2 * graph->undo_capacity : 64;
+    Undo *larger = realloc(graph->undo, (size_t)wanted * sizeof *larger);
+    if (!larger) return fault_memory(&graph->fault, (size_t)wanted * sizeof *larger);
+    graph->undo = larger;
+    graph->undo_capacity = wanted;
+  }
+  Node *old = v->has_value ? node_hold(v->current) : NULL;
+  graph->undo[graph->n_undo++] = (Undo){variable_retain(v), old};
+  return ERR_OK;
+}
+
+/* Points v at `value` (NULL: at nothing), which it holds from now on. */
+static void point(Variable *v, Node *value) {
+  node_drop(v->current);
+  v->current = value;
+  v->has_value = value != NULL;
+  v->leaf = NULL;
+  v->version++;
+}
+
+Err variable_assign(Graph *graph, Variable *v, Node *value) {
+  value = graph_detach(graph, value);
+  if (!value) return graph->fault.code ? graph->fault.code : ERR_VALUE;
+  if (v->has_value && (!shape_equal(&value->shape, &v->current->shape) ||
+                       value->dtype != v->current->dtype)) {
+    char got[SHAPE_TEXT], want[SHAPE_TEXT];
+    return fault_set(&graph->fault, ERR_SHAPE, "%s: got %s %s, allowed: %s %s",
+                     v->name ? v->name : "variable", shape_text(got, &value->shape),
+                     dtype_name(value->dtype), shape_text(want, &v->current->shape),
+                     dtype_name(v->current->dtype));
+  }
+  if (graph->in_transaction && remember(graph, v)) return graph->fault.code;
+  point(v, node_hold(value));
+  return ERR_OK;
+}
+
+/* -- transactions -------------------------------------------------------------------- */
+
+void graph_begin(Graph *graph) {
+  must(!graph->in_transaction);
+  graph->in_transaction = true;
+  graph->n_counters_at_begin = graph->n_counters;
+  graph->fit_count_at_begin = graph->fit_count;
+  graph->net_count_at_begin = graph->net_count;
+  if (!graph->n_counters) return;
+  size_t n_bytes = (size_t)graph->n_counters * sizeof(Counter);
+  Counter *copy = realloc(graph->counters_at_begin, n_bytes);
+  if (!copy) {
+    fault_memory(&graph->fault, n_bytes);
+    return;
+  }
+  graph->counters_at_begin = memcpy(copy, graph->counters, n_bytes);
+}
+
+static void forget_undo(Graph *graph) {
+  for (int i = 0; i < graph->n_undo; i++) {
+    node_drop(graph->undo[i].old);
+    variable_release(graph->undo[i].var);
+  }
+  graph->n_undo = 0;
+  graph->in_transaction = false;
+}
+
+void graph_commit(Graph *graph) {
+  must(graph->in_transaction);
+  forget_undo(graph);
+}
+
+void graph_rollback(Graph *graph) {
+  must(graph->in_transaction);
+  for (int i = graph->n_undo - 1; i >= 0; i--) {
+    point(graph->undo[i].var, graph->undo[i].old);
+    graph->undo[i].old = NULL;
+  }
+  if (graph->n_counters_at_begin)
+    memcpy(graph->counters, graph->counters_at_begin,
+           (size_t)graph->n_counters_at_begin * sizeof(Counter));
+  graph->n_counters = graph->n_counters_at_begin;
+  graph->fit_count = graph->fit_count_at_begin;
+  graph->net_count = graph->net_count_at_begin;
+  forget_undo(graph);
+}
+
+Variable *graph_assigned(const Graph *graph, int i) {
+  return i < graph->n_undo ? graph->undo[i].var : NULL;
+}

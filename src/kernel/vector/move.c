@@ -1,0 +1,47 @@
+/* move.c: copies between strided planes, and sums of chosen rows.
+ *
+ * Nothing here depends on what an element means but sum_of_rows: copies are by size of
+ * element (1, 4 or 8 bytes), one variant each from move_plane.h. */
+#include "base/fault.h"
+#include "kernel/kernel.h"
+
+#define ELEMENT uint8_t
+#define PLANE(name) plane1_##name
+#include "kernel/vector/move_plane.h"
+#undef ELEMENT
+#undef PLANE
+#define ELEMENT uint32_t
+#define PLANE(name) plane4_##name
+#include "kernel/vector/move_plane.h"
+#undef ELEMENT
+#undef PLANE
+#define ELEMENT uint64_t
+#define PLANE(name) plane8_##name
+#include "kernel/vector/move_plane.h"
+#undef ELEMENT
+#undef PLANE
+
+void KN(move_plane)(void *out, const void *x, size_t elem_bytes, const int64_t size[2],
+                    const int64_t out_stride[2], const int64_t x_stride[2]) {
+  switch (elem_bytes) {
+    case 1: plane1_copy(out, x, size, out_stride, x_stride); break;
+    case 4: plane4_copy(out, x, size, out_stride, x_stride); break;
+    case 8: plane8_copy(out, x, size, out_stride, x_stride); break;
+    default: must(!"an element of 1, 4 or 8 bytes");
+  }
+}
+
+void KN(sum_of_rows)(real *out, const real *x, const int64_t *row, int64_t n_rows,
+                     int64_t stride, int64_t n) {
+  enum { TILE = 256 };
+  double sum[TILE];
+  for (int64_t j = 0; j < n; j += TILE) {
+    int64_t width = n - j < TILE ? n - j : TILE;
+    for (int64_t k = 0; k < width; k++) sum[k] = 0;
+    for (int64_t i = 0; i < n_rows; i++) {
+      const real *p = x + row[i] * stride + j;
+      for (int64_t k = 0; k < width; k++) sum[k] += (double)p[k];
+    }
+    for (int64_t k = 0; k < width; k++) out[j + k] = (real)sum[k];
+  }
+}

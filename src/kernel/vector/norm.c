@@ -1,0 +1,182 @@
+/* norm.c: normalization by given or by own statistics, and its gradients.
+ *
+ * Per element everything is one expression in real; sums run in double, in a fixed number
+ * of lanes or in the order of the rows, so a result depends on the arguments alone. The
+ * statistics of columns come from reduce.c; rows of a layer norm are short, so they are
+ * read twice from the cache: mean, then squares about it. */
+#include "kernel/kernel.h"
+#include <math.h>
+
+enum { LANES = 16, GROUP = 4 /* rows added up before they go to the sums in memory */ };
+
+static inline double fold(double s[LANES]) {
+  for (int width = LANES / 2; width > 0; width /= 2)
+    for (int l = 0; l < width; l++) s[l] += s[l + width];
+  return s[0];
+}
+
+/* -- given statistics ---------------------------------------------------------------- */
+
+void KN(norm_columns)(real *y, const real *x, const real *mean, const real *scale,
+                      const real *shift, int64_t M, int64_t stride, int64_t N) {
+  for (int64_t i = 0; i < M; i++) {
+    real *to = y + i * stride;
+    const real *from = x + i * stride;
+#pragma omp simd
+    for (int64_t c = 0; c < N; c++) to[c] = (from[c] - mean[c]) * scale[c] + shift[c];
+  }
+}
+
+void KN(norm_row)(real *y, const real *x, real mean, real scale, real shift, int64_t n) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++) y[i] = (x[i] - mean) * scale + shift;
+}
+
+/* One group of rows: GROUP partial products at a time, then into the sums. */
+static void sum_group(double *restrict sum, const real *restrict gy,
+                      const real *restrict x, const real *restrict mean, int64_t stride,
+                      int64_t N) {
+  double *restrict moment = sum + N;
+  const real *g0 = gy, *g1 = gy + stride, *g2 = g1 + stride, *g3 = g2 + stride;
+  const real *x0 = x, *x1 = x + stride, *x2 = x1 + stride, *x3 = x2 + stride;
+  for (int64_t c = 0; c < N; c++) {
+    sum[c] += ((double)g0[c] + (double)g1[c]) + ((double)g2[c] + (double)g3[c]);
+    moment[c] += ((double)(g0[c] * (x0[c] - mean[c])) +
+                  (double)(g1[c] * (x1[c] - mean[c]))) +
+                 ((double)(g2[c] * (x2[c] - mean[c])) +
+                  (double)(g3[c] * (x3[c] - mean[c])));
+  }
+}
+
+void KN(norm_grad_sum_columns)(double *sum, const real *gy, const real *x,
+                               const real *mean, int64_t M, int64_t stride, int64_t N) {
+  int64_t i = 0;
+  for (; i + GROUP <= M; i += GROUP)
+    sum_group(sum, gy + i * stride, x + i * stride, mean, stride, N);
+  for (; i < M; i++) {
+    const real *g = gy + i * stride, *from = x + i * stride;
+    for (int64_t c = 0; c < N; c++) {
+      sum[c] += (double)g[c];
+      sum[N + c] += (double)(g[c] * (from[c] - mean[c]));
+    }
+  }
+}
+
+void KN(norm_grad_sum_row)(double *sum, const real *gy, const real *x, real mean,
+                           int64_t n) {
+  double s[LANES] = {0}, moment[LANES] = {0};
+  int64_t i = 0;
+  for (; i + LANES <= n; i += LANES)
+    for (int l = 0; l < LANES; l++) {
+      s[l] += (double)gy[i + l];
+      moment[l] += (double)(gy[i + l] * (x[i + l] - mean));
+    }
+  for (int l = 0; i < n; i++, l++) {
+    s[l] += (double)gy[i];
+    moment[l] += (double)(gy[i] * (x[i] - mean));
+  }
+  sum[0] += fold(s);
+  sum[1] += fold(moment);
+}
+
+void KN(norm_grad_columns)(real *gx, const real *gy, const real *x, const real *mean,
+                           const real *scale, const real *offset, const real *slope,
+                           int64_t M, int64_t stride, int64_t N) {
+  for (int64_t i = 0; i < M; i++) {
+    real *to = gx + i * stride;
+    const real *g = gy + i * stride, *from = x + i * stride;
+#pragma omp simd
+    for (int64_t c = 0; c < N; c++)
+      to[c] = scale[c] * (g[c] - offset[c] - (from[c] - mean[c]) * slope[c]);
+  }
+}
+
+void KN(norm_grad_row)(real *gx, const real *gy, const real *x, real mean, real scale,
+                       real offset, real slope, int64_t n) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++)
+    gx[i] = scale * (gy[i] - offset - (x[i] - mean) * slope);
+}
+
+/* -- layer norm ---------------------------------------------------------------------- */
+
+static double row_sum(const real *x, int64_t n) {
+  double s[LANES] = {0};
+  int64_t i = 0;
+  for (; i + LANES <= n; i += LANES)
+    for (int l = 0; l < LANES; l++) s[l] += (double)x[i + l];
+  for (int l = 0; i < n; i++, l++) s[l] += (double)x[i];
+  return fold(s);
+}
+
+static double row_squares(const real *x, double mean, int64_t n) {
+  double s[LANES] = {0};
+  int64_t i = 0;
+  for (; i + LANES <= n; i += LANES)
+    for (int l = 0; l < LANES; l++) {
+      double d = (double)x[i + l] - mean;
+      s[l] += d * d;
+    }
+  for (int l = 0; i < n; i++, l++) {
+    double d = (double)x[i] - mean;
+    s[l] += d * d;
+  }
+  return fold(s);
+}
+
+void KN(layer_norm_rows)(real *y, real *mean, real *var, const real *x, const real *w,
+                         const real *b, int64_t N, int64_t C, double eps) {
+  for (int64_t i = 0; i < N; i++) {
+    const real *from = x + i * C;
+    real *to = y + i * C;
+    const double m = row_sum(from, C) / (double)C;
+    const double v = row_squares(from, m, C) / (double)C;
+    const real centre = (real)m, scale = (real)(1 / sqrt(v + eps));
+    mean[i] = centre;
+    var[i] = (real)v;
+#pragma omp simd
+    for (int64_t c = 0; c < C; c++) to[c] = (from[c] - centre) * scale;
+    if (w)
+#pragma omp simd
+      for (int64_t c = 0; c < C; c++) to[c] *= w[c];
+    if (b)
+#pragma omp simd
+      for (int64_t c = 0; c < C; c++) to[c] += b[c];
+  }
+}
+
+/* The weighted gradient h = gy w, and of it sum[0] = sum h, sum[1] = sum h (x - mean). */
+static void row_moments(double sum[2], real *h, const real *gy, const real *x,
+                        const real *w, real mean, int64_t C) {
+  if (w)
+#pragma omp simd
+    for (int64_t c = 0; c < C; c++) h[c] = gy[c] * w[c];
+  else
+#pragma omp simd
+    for (int64_t c = 0; c < C; c++) h[c] = gy[c];
+  sum[0] = sum[1] = 0;
+  KN(norm_grad_sum_row)(sum, h, x, mean, C);
+}
+
+static void row_weight_sums(double *restrict sum, const real *restrict gy,
+                            const real *restrict x, real mean, real scale, int64_t C) {
+  for (int64_t c = 0; c < C; c++) {
+    sum[c] += (double)gy[c];
+    sum[C + c] += (double)(gy[c] * ((x[c] - mean) * scale));
+  }
+}
+
+void KN(layer_norm_grad_rows)(real *gx, double *sum, const real *gy, const real *x,
+                              const real *mean, const real *var, const real *w,
+                              int64_t N, int64_t C, double eps) {
+  for (int64_t i = 0; i < N; i++) {
+    const real *g = gy + i * C, *from = x + i * C;
+    real *to = gx + i * C;
+    const double istd = 1 / sqrt((double)var[i] + eps);
+    double moments[2];
+    row_moments(moments, to, g, from, w, mean[i], C);
+    KN(norm_grad_row)(to, to, from, mean[i], (real)istd, (real)(moments[0] / (double)C),
+                      (real)(moments[1] * istd * istd / (double)C), C);
+    row_weight_sums(sum, g, from, mean[i], (real)istd, C);
+  }
+}

@@ -1,0 +1,231 @@
+/* reduce.c: sums, variances, extremes and their places, along rows and down columns.
+ *
+ * A row is n contiguous elements; columns are M rows of N elements, `stride` elements
+ * apart. A state is what is known so far and is added to:
+ *   sum       the sum
+ *   max, min  the extreme (-inf, +inf at first); NaN wins and stays
+ *   var       three planes: count n, mean m, sum of squares about the mean q
+ * For columns each plane is N doubles long. All sums run in double; the number of lanes
+ * and the sizes of tiles are constants, so a result depends on the arguments alone.
+ *
+ * Variance: per tile in two passes (mean, then squares about it), tiles merged by
+ *   d = m_b - m_a,  n = n_a + n_b,  m = m_a + d n_b / n,  q = q_a + q_b + d^2 n_a n_b / n
+ * (Chan, Golub, LeVeque, "Updating formulae and a pairwise algorithm for computing sample
+ * variances", 1979). */
+#include "kernel/kernel.h"
+#include <math.h>
+
+enum {
+  LANES = 16,       /* accumulators of a row */
+  TILE = 1024,      /* elements of a row that two passes find in the cache */
+  COLUMNS = 256,    /* columns worked on at a time */
+  ROWS = 32,        /* rows of a tile of columns that two passes find in the cache */
+  SCAN = 64         /* elements compared before asking whether one was equal */
+};
+
+static inline int64_t at_most(int64_t n, int64_t limit) {
+  return n < limit ? n : limit;
+}
+
+static inline double fold(double s[LANES]) {
+  for (int width = LANES / 2; width > 0; width /= 2)
+    for (int j = 0; j < width; j++) s[j] += s[j + width];
+  return s[0];
+}
+
+/* -- sum ----------------------------------------------------------------------------- */
+
+static inline double short_sum(const real *x, int64_t n) {
+  double s = 0;
+  for (int64_t i = 0; i < n; i++) s += (double)x[i];
+  return s;
+}
+
+static inline double row_sum(const real *x, int64_t n) {
+  if (n < LANES) return short_sum(x, n);
+  double s[LANES] = {0};
+  int64_t i = 0;
+  for (; i + LANES <= n; i += LANES)
+    for (int j = 0; j < LANES; j++) s[j] += (double)x[i + j];
+  for (int64_t j = 0; i + j < n; j++) s[j] += (double)x[i + j];
+  return fold(s);
+}
+
+void KN(reduce_sum_row)(double *sum, const real *x, int64_t n) {
+  *sum += row_sum(x, n);
+}
+
+/* Four rows at a time, so that the sums are loaded and stored a quarter as often. */
+static inline void column_sums(double *restrict sum, const real *restrict x, int64_t M,
+                               int64_t stride, int64_t N) {
+  int64_t r = 0;
+  for (; r + 4 <= M; r += 4) {
+    const real *x0 = x + r * stride, *x1 = x0 + stride, *x2 = x1 + stride,
+               *x3 = x2 + stride;
+    for (int64_t c = 0; c < N; c++)
+      sum[c] += ((double)x0[c] + (double)x1[c]) + ((double)x2[c] + (double)x3[c]);
+  }
+  for (; r < M; r++)
+    for (int64_t c = 0; c < N; c++) sum[c] += (double)x[r * stride + c];
+}
+
+void KN(reduce_sum_columns)(double *sum, const real *x, int64_t M, int64_t stride,
+                            int64_t N) {
+  for (int64_t c = 0; c < N; c += COLUMNS)
+    column_sums(sum + c, x + c, M, stride, at_most(N - c, COLUMNS));
+}
+
+/* -- variance ------------------------------------------------------------------------ */
+
+static inline double row_squares(const real *x, int64_t n, double mean) {
+  double s[LANES] = {0};
+  int64_t i = 0;
+  for (; i + LANES <= n; i += LANES)
+    for (int j = 0; j < LANES; j++) {
+      double d = (double)x[i + j] - mean;
+      s[j] += d * d;
+    }
+  for (int64_t j = 0; i + j < n; j++) {
+    double d = (double)x[i + j] - mean;
+    s[j] += d * d;
+  }
+  return fold(s);
+}
+
+void KN(reduce_var_row)(double *state, const real *x, int64_t n) {
+  for (int64_t i = 0; i < n; i += TILE) {
+    int64_t n_tile = at_most(n - i, TILE);
+    double n_b = (double)n_tile, n_a = state[0], total = n_a + n_b;
+    double mean = row_sum(x + i, n_tile) / n_b;
+    double squares = row_squares(x + i, n_tile, mean);
+    double d = mean - state[1];
+    state[0] = total;
+    state[1] += d * (n_b / total);
+    state[2] += squares + d * d * (n_a * n_b / total);
+  }
+}
+
+/* One tile of at most ROWS rows and COLUMNS columns. */
+static inline void column_tile_var(double *restrict count, double *restrict mean,
+                                   double *restrict squares, const real *restrict x,
+                                   int64_t M, int64_t stride, int64_t N) {
+  double m[COLUMNS] = {0}, q[COLUMNS] = {0};
+  column_sums(m, x, M, stride, N);
+  double n_b = (double)M, n_a = count[0], total = n_a + n_b;
+  for (int64_t c = 0; c < N; c++) m[c] /= n_b;
+  for (int64_t r = 0; r < M; r++)
+    for (int64_t c = 0; c < N; c++) {
+      double d = (double)x[r * stride + c] - m[c];
+      q[c] += d * d;
+    }
+  for (int64_t c = 0; c < N; c++) {
+    double d = m[c] - mean[c];
+    count[c] = total;
+    mean[c] += d * (n_b / total);
+    squares[c] += q[c] + d * d * (n_a * n_b / total);
+  }
+}
+
+void KN(reduce_var_columns)(double *state, const real *x, int64_t M, int64_t stride,
+                            int64_t N) {
+  for (int64_t r = 0; r < M; r += ROWS)
+    for (int64_t c = 0; c < N; c += COLUMNS)
+      column_tile_var(state + c, state + N + c, state + 2 * N + c, x + r * stride + c,
+                      at_most(M - r, ROWS), stride, at_most(N - c, COLUMNS));
+}
+
+/* -- extremes ------------------------------------------------------------------------ */
+
+/* NaN replaces any number, and no number replaces a NaN. */
+static inline real better(real best, real x, bool least) {
+  return ((least ? x < best : x > best) | (x != x)) ? x : best;
+}
+
+static inline real row_extreme(real best, const real *x, int64_t n, bool least) {
+  real s[2 * LANES];
+  for (int j = 0; j < 2 * LANES; j++) s[j] = best;
+  int64_t i = 0;
+  for (; i + 2 * LANES <= n; i += 2 * LANES)
+    for (int j = 0; j < 2 * LANES; j++) s[j] = better(s[j], x[i + j], least);
+  for (int64_t j = 0; i + j < n; j++) s[j] = better(s[j], x[i + j], least);
+  for (int width = LANES; width > 0; width /= 2)
+    for (int j = 0; j < width; j++) s[j] = better(s[j], s[j + width], least);
+  return s[0];
+}
+
+static inline void column_extremes(double *restrict best, const real *restrict x,
+                                   int64_t M, int64_t stride, int64_t N, bool least) {
+  real b[COLUMNS];
+  for (int64_t c = 0; c < N; c++) b[c] = (real)best[c];
+  for (int64_t r = 0; r < M; r++)
+    for (int64_t c = 0; c < N; c++) b[c] = better(b[c], x[r * stride + c], least);
+  for (int64_t c = 0; c < N; c++) best[c] = (double)b[c];
+}
+
+void KN(reduce_max_row)(double *best, const real *x, int64_t n) {
+  *best = (double)row_extreme((real)*best, x, n, false);
+}
+
+void KN(reduce_min_row)(double *best, const real *x, int64_t n) {
+  *best = (double)row_extreme((real)*best, x, n, true);
+}
+
+void KN(reduce_max_columns)(double *best, const real *x, int64_t M, int64_t stride,
+                            int64_t N) {
+  for (int64_t c = 0; c < N; c += COLUMNS)
+    column_extremes(best + c, x + c, M, stride, at_most(N - c, COLUMNS), false);
+}
+
+void KN(reduce_min_columns)(double *best, const real *x, int64_t M, int64_t stride,
+                            int64_t N) {
+  for (int64_t c = 0; c < N; c += COLUMNS)
+    column_extremes(best + c, x + c, M, stride, at_most(N - c, COLUMNS), true);
+}
+
+/* -- places of extremes -------------------------------------------------------------- */
+
+/* Is x the value sought: equal to it, or NaN where that is sought? */
+static inline bool is_value(real x, real value) {
+  return (x == value) | ((x != x) & (value != value));
+}
+
+/* Index, from 0, of the first NaN, else of the first extreme; n at least 1. */
+int64_t KN(arg_row)(const real *x, int64_t n, bool least) {
+  real value = least ? row_extreme(x[0], x, n, true) : row_extreme(x[0], x, n, false);
+  int64_t i = 0;
+  for (; i + SCAN <= n; i += SCAN) {
+    int found = 0;
+    for (int j = 0; j < SCAN; j++) found |= is_value(x[i + j], value);
+    if (found) break;
+  }
+  while (i < n - 1 && !is_value(x[i], value)) i++;
+  return i;
+}
+
+static inline void arg_column_tile(int32_t *restrict index, const real *restrict x,
+                                   int64_t M, int64_t stride, int64_t N, bool least) {
+  real best[COLUMNS];
+  int32_t place[COLUMNS];
+  for (int64_t c = 0; c < N; c++) best[c] = x[c];
+  for (int64_t c = 0; c < N; c++) place[c] = 0;
+  for (int64_t r = 1; r < M; r++)
+    for (int64_t c = 0; c < N; c++) {
+      real v = x[r * stride + c];
+      bool take = (least ? v < best[c] : v > best[c]) | ((v != v) & (best[c] == best[c]));
+      best[c] = take ? v : best[c];
+      place[c] = take ? (int32_t)r : place[c];
+    }
+  for (int64_t c = 0; c < N; c++) index[c] = place[c];
+}
+
+/* As arg_row, for each of N columns. */
+void KN(arg_columns)(int32_t *index, const real *x, int64_t M, int64_t stride, int64_t N,
+                     bool least) {
+  for (int64_t c = 0; c < N; c += COLUMNS) {
+    int64_t n = at_most(N - c, COLUMNS);
+    if (least)
+      arg_column_tile(index + c, x + c, M, stride, n, true);
+    else
+      arg_column_tile(index + c, x + c, M, stride, n, false);
+  }
+}

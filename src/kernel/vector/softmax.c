@@ -1,0 +1,200 @@
+/* softmax.c: softmax, log-softmax and cross-entropy along rows and down columns.
+ *
+ *   m = max x,   s = sum exp(x - m),   softmax = exp(x - m) / s,
+ *   log softmax = (x - m) - log s
+ *
+ * exp never overflows and s >= 1. A row with a NaN, or whose maximum is infinite, becomes
+ * NaN. Rows are worked on in tiles of about TILE elements that stay in the cache: exp runs
+ * over a whole tile, so that short rows (ten classes) fill the vectors too. Sums run in
+ * double. Each row's result depends on that row alone, not on its tile. */
+#include "kernel/kernel.h"
+#include "kernel/vector/vmath.h"
+#include <math.h>
+
+enum {
+  LANES = 16,     /* accumulators of a row */
+  TILE = 2048,    /* elements of a tile of rows; also its greatest number of rows */
+  COLUMNS = 64    /* columns worked on at a time */
+};
+
+static inline int64_t at_most(int64_t n, int64_t limit) {
+  return n < limit ? n : limit;
+}
+
+static inline real larger(real a, real b) { return a > b ? a : b; }
+
+/* NaNs are passed over here; they come back through exp. */
+static real row_max(const real *x, int64_t C) {
+  real m[LANES];
+  for (int l = 0; l < LANES; l++) m[l] = -(real)INFINITY;
+  int64_t c = 0;
+  for (; c + LANES <= C; c += LANES)
+    for (int l = 0; l < LANES; l++) m[l] = larger(x[c + l], m[l]);
+  for (int l = 0; c < C; c++, l++) m[l] = larger(x[c], m[l]);
+  for (int width = LANES / 2; width > 0; width /= 2)
+    for (int l = 0; l < width; l++) m[l] = larger(m[l], m[l + width]);
+  return m[0];
+}
+
+static double row_sum(const real *x, int64_t C) {
+  double s[LANES] = {0};
+  int64_t c = 0;
+  for (; c + LANES <= C; c += LANES)
+    for (int l = 0; l < LANES; l++) s[l] += (double)x[c + l];
+  for (int l = 0; c < C; c++, l++) s[l] += (double)x[c];
+  for (int width = LANES / 2; width > 0; width /= 2)
+    for (int l = 0; l < width; l++) s[l] += s[l + width];
+  return s[0];
+}
+
+static void exp_all(real *y, const real *x, int64_t n) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++) y[i] = f_exp(x[i]);
+}
+
+/* log s of a double, by the logarithm of `real` and one step for what it rounded away. */
+static double log_sum(double s) {
+  double rounded = (double)(real)s;
+  return (double)f_log((real)s) + (s - rounded) / rounded;
+}
+
+/* y = x - max of its row */
+static void shift_rows(real *y, const real *x, int64_t N, int64_t C) {
+  for (int64_t i = 0; i < N; i++) {
+    const real m = row_max(x + i * C, C);
+#pragma omp simd
+    for (int64_t c = 0; c < C; c++) y[i * C + c] = x[i * C + c] - m;
+  }
+}
+
+static int64_t tile_rows(int64_t C) { return C < TILE ? TILE / C : 1; }
+
+/* Rows of y, exps already, divided by their sums. */
+static void divide_rows(real *y, int64_t N, int64_t C) {
+  for (int64_t i = 0; i < N; i++) {
+    const real factor = (real)(1 / row_sum(y + i * C, C));
+#pragma omp simd
+    for (int64_t c = 0; c < C; c++) y[i * C + c] *= factor;
+  }
+}
+
+void KN(softmax_rows)(real *y, const real *x, int64_t N, int64_t C) {
+  const int64_t step = tile_rows(C);
+  for (int64_t i = 0; i < N; i += step) {
+    const int64_t n = at_most(N - i, step);
+    shift_rows(y + i * C, x + i * C, n, C);
+    exp_all(y + i * C, y + i * C, n * C);
+    divide_rows(y + i * C, n, C);
+  }
+}
+
+/* sums[i] = sum of exp over row i: N short rows in one go, or one long row in pieces. */
+static void exp_sums(double *sums, const real *x, int64_t N, int64_t C) {
+  real e[TILE];
+  if (C <= TILE) {
+    exp_all(e, x, N * C);
+    for (int64_t i = 0; i < N; i++) sums[i] = row_sum(e + i * C, C);
+    return;
+  }
+  sums[0] = 0;
+  for (int64_t c = 0; c < C; c += TILE) {
+    const int64_t n = at_most(C - c, TILE);
+    exp_all(e, x + c, n);
+    sums[0] += row_sum(e, n);
+  }
+}
+
+void KN(log_softmax_rows)(real *y, const real *x, int64_t N, int64_t C) {
+  const int64_t step = tile_rows(C);
+  for (int64_t i = 0; i < N; i += step) {
+    double sums[TILE];
+    const int64_t n = at_most(N - i, step);
+    shift_rows(y + i * C, x + i * C, n, C);
+    exp_sums(sums, y + i * C, n, C);
+    for (int64_t r = 0; r < n; r++) {
+      real *row = y + (i + r) * C;
+      const real log_s = (real)log_sum(sums[r]);
+#pragma omp simd
+      for (int64_t c = 0; c < C; c++) row[c] -= log_s;
+    }
+  }
+}
+
+/* -- columns ------------------------------------------------------------------------- */
+
+/* y = x - max of its column, and e[j] = sum of exp of column j of y. N <= COLUMNS. */
+static void shift_columns(double *sum, real *y, const real *x, int64_t n, int64_t stride,
+                          int64_t N) {
+  real m[COLUMNS];
+  for (int64_t j = 0; j < N; j++) {
+    m[j] = -(real)INFINITY;
+    sum[j] = 0;
+  }
+  for (int64_t k = 0; k < n; k++)
+    for (int64_t j = 0; j < N; j++) m[j] = larger(x[k * stride + j], m[j]);
+  for (int64_t k = 0; k < n; k++) {
+    real e[COLUMNS];
+    for (int64_t j = 0; j < N; j++) y[k * stride + j] = x[k * stride + j] - m[j];
+    exp_all(e, y + k * stride, N);
+    for (int64_t j = 0; j < N; j++) sum[j] += (double)e[j];
+  }
+}
+
+void KN(softmax_columns)(real *y, const real *x, int64_t n, int64_t stride, int64_t N) {
+  for (int64_t at = 0; at < N; at += COLUMNS) {
+    double sum[COLUMNS];
+    real factor[COLUMNS];
+    const int64_t width = at_most(N - at, COLUMNS);
+    shift_columns(sum, y + at, x + at, n, stride, width);
+    for (int64_t j = 0; j < width; j++) factor[j] = (real)(1 / sum[j]);
+    for (int64_t k = 0; k < n; k++) {
+      real *row = y + at + k * stride;
+      exp_all(row, row, width);
+      for (int64_t j = 0; j < width; j++) row[j] *= factor[j];
+    }
+  }
+}
+
+void KN(log_softmax_columns)(real *y, const real *x, int64_t n, int64_t stride,
+                             int64_t N) {
+  for (int64_t at = 0; at < N; at += COLUMNS) {
+    double sum[COLUMNS];
+    real log_s[COLUMNS];
+    const int64_t width = at_most(N - at, COLUMNS);
+    shift_columns(sum, y + at, x + at, n, stride, width);
+    for (int64_t j = 0; j < width; j++) log_s[j] = (real)log_sum(sum[j]);
+    for (int64_t k = 0; k < n; k++)
+      for (int64_t j = 0; j < width; j++) y[at + k * stride + j] -= log_s[j];
+  }
+}
+
+/* -- cross-entropy ------------------------------------------------------------------- */
+
+void KN(cross_entropy_rows)(real *loss, real *p, const real *x, const int64_t *label,
+                            int64_t N, int64_t C) {
+  const int64_t step = tile_rows(C);
+  for (int64_t i = 0; i < N; i += step) {
+    const int64_t n = at_most(N - i, step);
+    real *tile = p + i * C;
+    shift_rows(tile, x + i * C, n, C);
+    for (int64_t r = 0; r < n; r++) loss[i + r] = tile[r * C + label[i + r]];
+    exp_all(tile, tile, n * C);
+    for (int64_t r = 0; r < n; r++) {
+      const double sum = row_sum(tile + r * C, C);
+      const real factor = (real)(1 / sum);
+      loss[i + r] = (real)(log_sum(sum) - (double)loss[i + r]);
+#pragma omp simd
+      for (int64_t c = 0; c < C; c++) tile[r * C + c] *= factor;
+    }
+  }
+}
+
+void KN(cross_entropy_grad_rows)(real *gx, const real *gy, const real *p,
+                                 const int64_t *label, int64_t N, int64_t C) {
+  for (int64_t i = 0; i < N; i++) {
+    const real g = gy[i];
+#pragma omp simd
+    for (int64_t c = 0; c < C; c++) gx[i * C + c] = g * p[i * C + c];
+    gx[i * C + label[i]] = g * (p[i * C + label[i]] - 1);
+  }
+}

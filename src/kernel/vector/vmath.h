@@ -1,0 +1,300 @@
+/* vmath.h: elementary functions for the loops of kernel/vector.
+ *
+ * Each is a pure function of one element, free of branches, so that the compiler turns
+ * a loop over it into vector code; main loop and tail run the same operations and give
+ * the same bits. Errors are at most 2 ulp where argument and result are normal numbers;
+ * denormal arguments and results count as zero. Zeros, infinities and NaN come out as
+ * in C.
+ *
+ * exp, tanh, sigmoid and log, which networks call most, run in float. The others run in
+ * double inside and round once: that costs twice the time and needs no care about
+ * digits. Polynomials are minimax fits on the stated interval, lowest coefficient first
+ * in the comment's formula. FMA stands only where muladd is written, and only at levels
+ * with it.
+ *
+ * In the double build all of them are the C library's. */
+#ifndef KERNEL_VECTOR_VMATH_H
+#define KERNEL_VECTOR_VMATH_H
+
+#include "base/real.h"
+#include <math.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Before a loop whose iterations are independent although pointers may be equal. */
+#if defined __GNUC__ && !defined __clang__
+#define VECTOR_LOOP _Pragma("GCC ivdep")
+#else
+#define VECTOR_LOOP
+#endif
+
+#define VMATH static inline __attribute__((always_inline, unused))
+
+/* a * b + c: rounded once where the level has FMA, else twice. */
+#if defined SIMD_avx2 || defined SIMD_avx512
+VMATH float muladd_f(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+VMATH double muladd_d(double a, double b, double c) { return __builtin_fma(a, b, c); }
+#else
+VMATH float muladd_f(float a, float b, float c) { return a * b + c; }
+VMATH double muladd_d(double a, double b, double c) { return a * b + c; }
+#endif
+
+#ifdef REAL_DOUBLE
+VMATH real muladd(real a, real b, real c) { return muladd_d(a, b, c); }
+VMATH real f_exp(real x) { return exp(x); }
+VMATH real f_expm1(real x) { return expm1(x); }
+VMATH real f_log(real x) { return log(x); }
+VMATH real f_log1p(real x) { return log1p(x); }
+VMATH real f_sin(real x) { return sin(x); }
+VMATH real f_cos(real x) { return cos(x); }
+VMATH real f_tanh(real x) { return tanh(x); }
+VMATH real f_erf(real x) { return erf(x); }
+VMATH real f_pow(real x, real y) { return pow(x, y); }
+VMATH real f_sqrt(real x) { return sqrt(x); }
+VMATH real f_sigmoid(real x) {
+  real e = exp(-fabs(x));
+  return (x < 0 ? e : 1) / (1 + e);
+}
+VMATH real f_softplus(real x) { return (x <= 0 ? 0 : x) + log1p(exp(-fabs(x))); }
+#else
+
+VMATH real muladd(real a, real b, real c) { return muladd_f(a, b, c); }
+
+VMATH uint32_t bits_f(float x) { return (union {float f; uint32_t u;}){.f = x}.u; }
+VMATH float float_of(uint32_t u) { return (union {uint32_t u; float f;}){.u = u}.f; }
+VMATH uint64_t bits_d(double x) { return (union {double f; uint64_t u;}){.f = x}.u; }
+VMATH double double_of(uint64_t u) { return (union {uint64_t u; double f;}){.u = u}.f; }
+
+#define SIGN_F 0x80000000u
+VMATH float abs_f(float x) { return float_of(bits_f(x) & ~SIGN_F); }
+VMATH float copysign_f(float x, float sign) {
+  return float_of((bits_f(x) & ~SIGN_F) | (bits_f(sign) & SIGN_F));
+}
+
+/* -- in float ---------------------------------------------------------------------- */
+
+/* Adding and subtracting 1.5 * 2^23 rounds to an integer, which stands in the low
+ * bits. */
+#define ROUND_F 0x1.8p23f
+
+/* e^x for -87.33654 <= x <= 88.72283, where the result is normal.
+ * n = round(x / ln 2), r = x - n ln 2 with ln 2 in two parts, the first short enough
+ * that n times it is exact; e^r = 1 + r + r^2 q(r) on |r| <= ln 2 / 2, q off by 7e-8. n
+ * is added to the exponent's bits. */
+VMATH float exp_normal_f(float x) {
+  float t = muladd_f(x, 0x1.715476p0f, ROUND_F);
+  float n = t - ROUND_F;
+  float r = muladd_f(n, -0x1.62e4p-1f, x);
+  r = muladd_f(n, -0x1.7f7d1cp-20f, r);
+  float q = 1.3926250831497612e-3f;
+  q = muladd_f(q, r, 8.3632328836826182e-3f);
+  q = muladd_f(q, r, 4.1666554212984150e-2f);
+  q = muladd_f(q, r, 1.6666576666119928e-1f);
+  q = muladd_f(q, r, 0.5f);
+  float y = 1.0f + muladd_f(r * r, q, r);
+  return float_of(bits_f(y) + (bits_f(t) << 23));
+}
+
+VMATH real f_exp(real x) {
+  float y = exp_normal_f(x);
+  y = x < -87.33654f ? 0.0f : y;
+  y = x > 88.722835f ? INFINITY : y;
+  return x != x ? x : y;
+}
+
+/* |x| < 0.625: x + x z p(z), z = x^2, p off by 4e-8; else 1 - 2 / (e^(2|x|) + 1), which
+ * is 1 from 9.02 on. */
+VMATH real f_tanh(real x) {
+  float a = abs_f(x);
+  float z = a * a;
+  float p = -6.0967141659081976e-3f;
+  p = muladd_f(p, z, 2.0997178999074751e-2f);
+  p = muladd_f(p, z, -5.3850909578513581e-2f);
+  p = muladd_f(p, z, 1.3332769736976328e-1f);
+  p = muladd_f(p, z, -3.3333328944134255e-1f);
+  float small = muladd_f(p * z, a, a);
+  float b = a < 9.5f ? a : 9.5f;
+  float large = 1.0f - 2.0f / (exp_normal_f(2.0f * b) + 1.0f);
+  float y = a < 0.625f ? small : large;
+  return x != x ? x : copysign_f(y, x);
+}
+
+/* With e = e^-|x|: 1 / (1 + e), or e / (1 + e) for x < 0. 1 + e is rounded to s; what
+ * was lost, e - (s - 1) exactly, is put back to first order, with 1 / s on [1, 2]
+ * replaced by a line within 0.05 of it, for what was lost is at most half a unit. */
+VMATH real f_sigmoid(real x) {
+  float a = abs_f(x);
+  float e = exp_normal_f(a < 87.33654f ? -a : -87.33654f);
+  float s = 1.0f + e;
+  float lost = e - (s - 1.0f);
+  float y = (x < 0.0f ? e : 1.0f) / s;
+  y = y - y * (lost * muladd_f(-0.5f, s, 1.457f));
+  y = x < -87.33654f ? 0.0f : y;
+  return x != x ? x : y;
+}
+
+/* x = 2^n (1 + f), 1 + f in [sqrt 1/2, sqrt 2): log x = n ln 2 + f - f^2 / 2 + f^3
+ * p(f), p off by 3e-8, summed from the smallest term up. */
+VMATH real f_log(real x) {
+  const uint32_t half = 0x3f3504f3;   /* sqrt 1/2 */
+  uint32_t u = bits_f(x) - half;
+  float n = (float)((int32_t)u >> 23);
+  float f = float_of((u & 0x7fffff) + half) - 1.0f;
+  float p = 6.9716114714511778e-2f;
+  p = muladd_f(p, f, -1.1479733846637636e-1f);
+  p = muladd_f(p, f, 1.1685419923486739e-1f);
+  p = muladd_f(p, f, -1.2425687331451106e-1f);
+  p = muladd_f(p, f, 1.4249057645697480e-1f);
+  p = muladd_f(p, f, -1.6667802319501254e-1f);
+  p = muladd_f(p, f, 2.0000715748892102e-1f);
+  p = muladd_f(p, f, -2.4999996957950882e-1f);
+  p = muladd_f(p, f, 3.3333331180030048e-1f);
+  float z = f * f;
+  float y = muladd_f(n, 0x1.7f7d1cp-20f, f * z * p);
+  y = f + muladd_f(-0.5f, z, y);
+  y = muladd_f(n, 0x1.62e4p-1f, y);
+  float outside = x <= -0x1p-126f ? NAN : -INFINITY;
+  y = x < 0x1p-126f ? outside : y;
+  return x < INFINITY ? y : x;
+}
+
+/* -- in double --------------------------------------------------------------------- */
+
+#define ROUND_D 0x1.8p52
+
+/* e^x = scale (1 + p) for |x| <= 700; gives p and sets scale, a power of two. As in
+ * float, p = r + r^2 q(r), q off by 1.4e-9. */
+VMATH double exp_parts(double x, double *scale) {
+  double t = muladd_d(x, 0x1.71547652b82fep0, ROUND_D);
+  double n = t - ROUND_D;
+  double r = muladd_d(n, -0x1.62e42feep-1, x);
+  r = muladd_d(n, -0x1.a39ef35793c76p-33, r);
+  double q = 1.9891080463998842e-4;
+  q = muladd_d(q, r, 1.3933730715792083e-3);
+  q = muladd_d(q, r, 8.3333108446478626e-3);
+  q = muladd_d(q, r, 4.1666464197405692e-2);
+  q = muladd_d(q, r, 1.6666666681704215e-1);
+  q = muladd_d(q, r, 0.50000000135387299);
+  *scale = double_of((bits_d(t) + 1023) << 52);
+  return muladd_d(r * r, q, r);
+}
+
+/* log(1 + 2 s / (1 - s)) = 2 s + s z p(z), z = s^2, for |s| <= 1/3; p off by 2e-10. */
+VMATH double log_ratio(double s) {
+  double z = s * s;
+  double p = 0.20787616855746752;
+  p = muladd_d(p, z, 0.17464702465440774);
+  p = muladd_d(p, z, 0.22264711209001325);
+  p = muladd_d(p, z, 0.28570305721883662);
+  p = muladd_d(p, z, 0.40000010769949664);
+  p = muladd_d(p, z, 0.66666666650023614);
+  return muladd_d(s * z, p, 2.0 * s);
+}
+
+/* log u for normal u > 0: u = 2^n m, m in [sqrt 1/2, sqrt 2), s = (m - 1) / (m + 1). */
+VMATH double log_normal_d(double u) {
+  const uint64_t half = 0x3fe6a09e667f3bcd;   /* sqrt 1/2 */
+  uint64_t shifted = bits_d(u) - half + ((uint64_t)1023 << 52);
+  double n = double_of((shifted >> 52) | 0x4330000000000000) - (0x1p52 + 1023.0);
+  double m = double_of((shifted & 0xfffffffffffff) + half);
+  return muladd_d(n, 0x1.62e42fefa39efp-1, log_ratio((m - 1.0) / (m + 1.0)));
+}
+
+VMATH real f_expm1(real x) {
+  double a = x > 200.0f ? 200.0f : x;
+  a = a < -200.0 ? -200.0 : a;
+  double scale;
+  double p = exp_parts(a, &scale);
+  float y = (float)muladd_d(scale, p, scale - 1.0);
+  return x == 0.0f ? x : y;
+}
+
+/* log u + (x - (u - 1)) / u with u = 1 + x: the second term is what rounding u lost. */
+VMATH real f_log1p(real x) {
+  double d = x;
+  double u = 1.0 + d;
+  float y = (float)(log_normal_d(u) + (d - (u - 1.0)) / u);
+  float outside = x < -1.0f ? NAN : -INFINITY;
+  y = x <= -1.0f ? outside : y;
+  y = x == 0.0f ? x : y;
+  return x < INFINITY ? y : x;
+}
+
+/* max(x, 0) + log(1 + e), e = e^-|x|; 1 + e = (1 + s) / (1 - s) for s = e / (2 + e). */
+VMATH real f_softplus(real x) {
+  double a = abs_f(x);
+  double scale;
+  double p = exp_parts(a < 200.0 ? -a : -200.0, &scale);
+  double e = muladd_d(scale, p, scale);
+  double top = x <= 0.0f ? 0.0 : (double)x;
+  return (float)(top + log_ratio(e / (2.0 + e)));
+}
+
+/* |x| < 1: x p(x^2), p off by 3e-11; else 1 - e^-g(|x|), g = -log erfc on [1, 4] off by
+ * 2e-8 where erfc <= 0.16; at 4 the result rounds to 1. */
+VMATH real f_erf(real x) {
+  double a = abs_f(x);
+  double z = a * a;
+  double p = -9.6670445714869964e-6;
+  p = muladd_d(p, z, 1.1265958950625609e-4);
+  p = muladd_d(p, z, -8.4840804055351063e-4);
+  p = muladd_d(p, z, 5.2210318078580228e-3);
+  p = muladd_d(p, z, -2.6865430727670243e-2);
+  p = muladd_d(p, z, 1.1283782495236845e-1);
+  p = muladd_d(p, z, -3.7612638468028710e-1);
+  p = muladd_d(p, z, 1.1283791670615434);
+  double b = a < 4.0 ? a : 4.0;
+  double g = -1.6371514145936436e-6;
+  g = muladd_d(g, b, 4.6058042689189779e-5);
+  g = muladd_d(g, b, -5.9680562566077971e-4);
+  g = muladd_d(g, b, 4.7595962932662646e-3);
+  g = muladd_d(g, b, -2.6421136005663897e-2);
+  g = muladd_d(g, b, 1.1008008294882025e-1);
+  g = muladd_d(g, b, 6.3182605155916301e-1);
+  g = muladd_d(g, b, 1.1302334348419940);
+  g = muladd_d(g, b, -3.2013804769879882e-4);
+  double scale;
+  double e = exp_parts(-g, &scale);
+  double large = 1.0 - muladd_d(scale, e, scale);
+  float y = (float)(a < 1.0 ? a * p : large);
+  return x != x ? x : copysign_f(y, x);
+}
+
+/* Up to |x| = TRIG_MAX: n = round(x 2 / pi), r = x - n pi / 2 with pi / 2 in three
+ * parts of 33, 33 and 53 bits, so that n times the first two is exact; then, z = r^2,
+ *   sin r = r (1 + z s(z)), s off by 3e-11      cos r = 1 - z / 2 + z^2 c(z), off by
+ * 2e-12 and n + quarter mod 4 tells which of the two, and its sign. */
+#define TRIG_MAX 0x1p20f
+
+VMATH double trig_d(double x, uint64_t quarter) {
+  double t = muladd_d(x, 0x1.45f306dc9c883p-1, ROUND_D);
+  double n = t - ROUND_D;
+  double r = muladd_d(n, -0x1.921fb544p0, x);
+  r = muladd_d(n, -0x1.0b4611a6p-34, r);
+  r = muladd_d(n, -0x1.3198a2e037073p-69, r);
+  double z = r * r;
+  double s = 2.7249314054698805e-6;
+  s = muladd_d(s, z, -1.9840082012765537e-4);
+  s = muladd_d(s, z, 8.3333318659594140e-3);
+  s = muladd_d(s, z, -1.6666666663832764e-1);
+  s = r * muladd_d(z, s, 1.0);
+  double c = -2.7300448619488355e-7;
+  c = muladd_d(c, z, 2.4800596435621997e-5);
+  c = muladd_d(c, z, -1.3888887664713720e-3);
+  c = muladd_d(c, z, 4.1666666664302406e-2);
+  c = muladd_d(z * z, c, muladd_d(z, -0.5, 1.0));
+  uint64_t k = bits_d(t) + quarter;
+  uint64_t odd = 0 - (k & 1);
+  uint64_t y = (bits_d(c) & odd) | (bits_d(s) & ~odd);
+  return double_of(y ^ ((k & 2) << 62));
+}
+
+/* For |x| <= TRIG_MAX only; the kernels sin and cos take every x. */
+VMATH real f_sin(real x) { return (float)trig_d(x, 0); }
+VMATH real f_cos(real x) { return (float)trig_d(x, 1); }
+
+VMATH real f_pow(real x, real y) { return (float)pow((double)x, (double)y); }
+VMATH real f_sqrt(real x) { return sqrtf(x); }
+#endif
+
+#endif

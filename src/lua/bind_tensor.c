@@ -1,0 +1,432 @@
+/* bind_tensor.c: the globals `tensor` and `grad`: making tensors, files, gradients. */
+#include "lua/tensor_private.h"
+#include "base/out.h"
+#include "graph/ops.h"
+#include "tensor/safetensors.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* -- from tables --------------------------------------------------------------------- */
+
+/* The shape of nested lists at the stack's top, found along their first elements. */
+static void table_shape(lua_State *L, Shape *shape) {
+  int top = lua_gettop(L);
+  *shape = SHAPE_SCALAR;
+  lua_pushvalue(L, -1);
+  while (lua_type(L, -1) == LUA_TTABLE) {
+    if (shape->rank == MAX_RANK) luaL_error(L, "tensor: nested deeper than %d", MAX_RANK);
+    shape->dim[shape->rank++] = (int64_t)lua_rawlen(L, -1);
+    luaL_checkstack(L, 2, "nested too deep");
+    lua_rawgeti(L, -1, 1);
+  }
+  lua_settop(L, top);
+}
+
+/* Stores the lists at the stack's top from flat element *at on; ragged ones are an error. */
+static void fill_nested(lua_State *L, Array *a, int axis, int64_t *at) {
+  if (axis == a->shape.rank) {
+    int type = lua_type(L, -1);
+    if (type != LUA_TNUMBER)
+      luaL_error(L, "tensor: element %d is a %s; allowed: numbers in lists of equal length",
+                 (int)*at + 1, lua_typename(L, type));
+    double v = lua_tonumber(L, -1);
+    double lo = a->dtype == DT_UINT8 ? 0 : -0x1p31;
+    double hi = a->dtype == DT_UINT8 ? 255 : 0x1p31 - 1;
+    if (a->dtype != DT_REAL && !(v == floor(v) && v >= lo && v <= hi))
+      luaL_error(L, "tensor: element %d is %f, which is no %s", (int)*at + 1, v,
+                 dtype_name(a->dtype));
+    array_set(a, (*at)++, v);
+    return;
+  }
+  int64_t n = lua_type(L, -1) == LUA_TTABLE ? (int64_t)lua_rawlen(L, -1) : -1;
+  if (n != a->shape.dim[axis])
+    luaL_error(L, "tensor: the lists of axis %d differ in length (%d and %d)", axis + 1,
+               (int)a->shape.dim[axis], (int)n);
+  for (int64_t i = 1; i <= n; i++) {
+    lua_rawgeti(L, -1, i);
+    fill_nested(L, a, axis + 1, at);
+    lua_pop(L, 1);
+  }
+}
+
+static void only_dtype(lua_State *L, const char *function) {
+  luaL_error(L, "%s: the only option is dtype = \"real\", \"int32\" or \"uint8\"", function);
+}
+
+/* The dtype of a last table of options at `arg`, real where there is none. */
+static DType option_dtype(lua_State *L, int arg, const char *function) {
+  DType dtype = DT_REAL;
+  if (lua_isnoneornil(L, arg)) return dtype;
+  if (lua_type(L, arg) != LUA_TTABLE) only_dtype(L, function);
+  lua_pushnil(L);
+  while (lua_next(L, arg)) {
+    bool known = lua_type(L, -2) == LUA_TSTRING && strcmp(lua_tostring(L, -2), "dtype") == 0;
+    if (!known || lua_type(L, -1) != LUA_TSTRING || !dtype_parse(&dtype, lua_tostring(L, -1)))
+      only_dtype(L, function);
+    lua_pop(L, 1);
+  }
+  return dtype;
+}
+
+/* tensor{...}, tensor({...}, {dtype = }), tensor(3): upvalue-free __call of the module. */
+static int make_from_table(lua_State *L) {
+  Graph *graph = session_graph(L);
+  int scope = enter_call(L);
+  Shape shape;
+  DType dtype = option_dtype(L, 3, "tensor");
+  if (is_tensor(L, 2)) {
+    lua_settop(L, 2);
+    return 1;
+  }
+  if (lua_type(L, 2) != LUA_TTABLE && lua_type(L, 2) != LUA_TNUMBER)
+    luaL_typeerror(L, 2, "list of numbers");
+  lua_pushvalue(L, 2);
+  table_shape(L, &shape);
+  Fault fault = {0};
+  Tensor *t = tensor_new(&graph->memory, dtype, &shape, &fault);
+  if (!t) return raise_fault(L, &fault);
+  /* The handle owns the tensor while the elements are read, which may raise. */
+  Node *node = graph_const(graph, t);
+  tensor_release(t);
+  push_node(L, node);
+  lua_insert(L, -2);
+  int64_t at = 0;
+  fill_nested(L, &t->a, 0, &at);
+  lua_pop(L, 1);
+  graph_scope_end(graph, scope);
+  return 1;
+}
+
+/* -- by shape ------------------------------------------------------------------------ */
+
+static void no_negative(lua_State *L, const Shape *shape) {
+  for (int i = 0; i < shape->rank; i++)
+    if (shape->dim[i] < 0) luaL_error(L, "size %d is -1; allowed: at least 0", i + 1);
+}
+
+/* The shape from argument `first` on, then options; casts what `make` gives. */
+static Shape shape_and_dtype(lua_State *L, int first, DType *dtype, const char *function) {
+  Shape shape;
+  int next = check_shape(L, first, &shape);
+  no_negative(L, &shape);
+  *dtype = option_dtype(L, next, function);
+  return shape;
+}
+
+static int push_as(lua_State *L, Node *node, DType dtype, int scope) {
+  Graph *graph = session_graph(L);
+  push_node(L, op_cast(graph, node, dtype));
+  graph_scope_end(graph, scope);
+  return 1;
+}
+
+static int make_filled(lua_State *L, double value, int first, const char *function) {
+  Graph *graph = session_graph(L);
+  int scope = enter_call(L);
+  DType dtype;
+  Shape shape = shape_and_dtype(L, first, &dtype, function);
+  return push_as(L, op_full(graph, value, &shape), dtype, scope);
+}
+
+static int make_zeros(lua_State *L) { return make_filled(L, 0, 1, "zeros"); }
+static int make_ones(lua_State *L) { return make_filled(L, 1, 1, "ones"); }
+static int make_full(lua_State *L) {
+  return make_filled(L, luaL_checknumber(L, 1), 2, "full");
+}
+
+static int make_rand(lua_State *L) {
+  Graph *graph = session_graph(L);
+  int scope = enter_call(L);
+  DType dtype;
+  Shape shape = shape_and_dtype(L, 1, &dtype, "rand");
+  Stream s = graph_draw(graph, "user", NULL);
+  return push_as(L, op_random_uniform(graph, &shape, 0, 1, s), dtype, scope);
+}
+
+static int make_randn(lua_State *L) {
+  Graph *graph = session_graph(L);
+  int scope = enter_call(L);
+  DType dtype;
+  Shape shape = shape_and_dtype(L, 1, &dtype, "randn");
+  Stream s = graph_draw(graph, "user", NULL);
+  return push_as(L, op_random_normal(graph, &shape, 0, 1, s), dtype, scope);
+}
+
+static int make_randint(lua_State *L) {
+  Graph *graph = session_graph(L);
+  int scope = enter_call(L);
+  lua_Integer lo = luaL_checkinteger(L, 1), hi = luaL_checkinteger(L, 2);
+  luaL_argcheck(L, lo <= hi, 2, "the last value is below the first");
+  luaL_argcheck(L, lo >= INT32_MIN && hi <= INT32_MAX, 1, "values must fit into int32");
+  Shape shape;
+  int next = check_shape(L, 3, &shape);
+  no_negative(L, &shape);
+  DType dtype = lua_isnoneornil(L, next) ? DT_INT32 : option_dtype(L, next, "randint");
+  Stream s = graph_draw(graph, "user", NULL);
+  return push_as(L, op_random_int(graph, &shape, lo, hi, s), dtype, scope);
+}
+
+/* arange(first, last, step): both ends included; arange(n) is arange(1, n). */
+static int make_arange(lua_State *L) {
+  Graph *graph = session_graph(L);
+  int scope = enter_call(L);
+  bool one = lua_type(L, 2) != LUA_TNUMBER;
+  double first = one ? 1 : luaL_checknumber(L, 1);
+  double last = luaL_checknumber(L, one ? 1 : 2);
+  double step = one ? 1 : luaL_optnumber(L, 3, 1);
+  luaL_argcheck(L, step != 0 && isfinite(step), 3, "the step must be finite and not 0");
+  luaL_argcheck(L, isfinite(first) && isfinite(last), 1, "the ends must be finite");
+  /* A last value that rounding puts just beyond the end still counts. */
+  double n = floor((last - first) / step * (1 + 1e-12) + 1e-9) + 1;
+  luaL_argcheck(L, n < 0x1p40, 2, "too many values");
+  DType dtype = option_dtype(L, one ? 2 : lua_type(L, 3) == LUA_TNUMBER ? 4 : 3, "arange");
+  return push_as(L, op_arange(graph, first, step, n > 0 ? (int64_t)n : 0), dtype, scope);
+}
+
+static int make_linspace(lua_State *L) {
+  Graph *graph = session_graph(L);
+  int scope = enter_call(L);
+  double a = luaL_checknumber(L, 1), b = luaL_checknumber(L, 2);
+  lua_Integer n = luaL_checkinteger(L, 3);
+  luaL_argcheck(L, n >= 1 && n < ((lua_Integer)1 << 40), 3, "allowed: at least 1");
+  luaL_argcheck(L, isfinite(a) && isfinite(b), 1, "the ends must be finite");
+  double step = n > 1 ? (b - a) / (double)(n - 1) : 0;
+  push_node(L, op_arange(graph, a, step, n));
+  graph_scope_end(graph, scope);
+  return 1;
+}
+
+static int make_eye(lua_State *L) {
+  Graph *graph = session_graph(L);
+  int scope = enter_call(L);
+  lua_Integer n = luaL_checkinteger(L, 1);
+  luaL_argcheck(L, n >= 0, 1, "allowed: at least 0");
+  return push_as(L, op_eye(graph, n), option_dtype(L, 2, "eye"), scope);
+}
+
+/* -- variables, seed ----------------------------------------------------------------- */
+
+static int make_variable(lua_State *L) {
+  Graph *graph = session_graph(L);
+  int scope = enter_call(L);
+  Node *value = to_operand(L, 1);
+  if (!value) {
+    raise_graph_fault(L);
+    luaL_typeerror(L, 1, "tensor or number");
+  }
+  Fault fault = {0};
+  Variable *v = variable_new(luaL_optstring(L, 2, NULL), &fault);
+  if (!v) return raise_fault(L, &fault);
+  push_variable(L, v);
+  variable_release(v);
+  if (variable_assign(graph, v, value)) raise_graph_fault(L);
+  graph_scope_end(graph, scope);
+  return 1;
+}
+
+static int set_seed(lua_State *L) {
+  lua_Integer seed = luaL_checkinteger(L, 1);
+  luaL_argcheck(L, seed >= 0, 1, "allowed: a whole number of at least 0");
+  graph_seed(session_graph(L), (uint64_t)seed);
+  /* math.random belongs to the same seed. */
+  lua_getglobal(L, "math");
+  lua_getfield(L, -1, "randomseed");
+  lua_pushinteger(L, seed);
+  lua_call(L, 1, 0);
+  return 0;
+}
+
+/* -- files --------------------------------------------------------------------------- */
+
+static int has_suffix(const char *path, const char *suffix) {
+  size_t n = strlen(path), m = strlen(suffix);
+  return n >= m && strcmp(path + n - m, suffix) == 0;
+}
+
+static int refuse_format(lua_State *L, const char *function, const char *path) {
+  return luaL_error(L, "%s: \"%s\": unknown format; allowed: .safetensors", function, path);
+}
+
+static int load_file(lua_State *L) {
+  Graph *graph = session_graph(L);
+  const char *path = luaL_checkstring(L, 1);
+  int scope = enter_call(L);
+  if (!has_suffix(path, ".safetensors")) return refuse_format(L, "tensor.load", path);
+  Fault fault = {0};
+  TensorFile file;
+  if (safetensors_load(&file, path, &graph->memory, &fault)) {
+    fault_prefix(&fault, "tensor.load");
+    return raise_fault(L, &fault);
+  }
+  lua_createtable(L, 0, file.n_tensors);
+  for (int i = 0; i < file.n_tensors; i++) {
+    push_node(L, graph_const(graph, file.tensors[i].tensor));
+    lua_setfield(L, -2, file.tensors[i].name);
+  }
+  tensor_file_deinit(&file);
+  graph_scope_end(graph, scope);
+  return 1;
+}
+
+/* Collects the tensors of the table at `arg`, sorted by name by the writer's caller. */
+static int by_name(const void *a, const void *b) {
+  return strcmp(((const NamedTensor *)a)->name, ((const NamedTensor *)b)->name);
+}
+
+/* The table's entries as named tensors, in the order of their names, in a userdata that
+ * the collector frees. Values stay reachable through the table. */
+static NamedTensor *collect_tensors(lua_State *L, int arg, int *n) {
+  *n = 0;
+  lua_pushnil(L);
+  while (lua_next(L, arg)) {
+    if (lua_type(L, -2) != LUA_TSTRING || !is_tensor(L, -1))
+      luaL_error(L, "tensor.save: got %s = %s; allowed: names with tensors",
+                 luaL_tolstring(L, -2, NULL), luaL_typename(L, -3));
+    check_value(L, -1);
+    (*n)++;
+    lua_pop(L, 1);
+  }
+  NamedTensor *list = lua_newuserdatauv(L, sizeof *list * (size_t)(*n + 1), 0);
+  int i = 0;
+  lua_pushnil(L);
+  while (lua_next(L, arg)) {
+    list[i++] = (NamedTensor){(char *)lua_tostring(L, -2), check_value(L, -1)};
+    lua_pop(L, 1);
+  }
+  if (i) qsort(list, (size_t)i, sizeof *list, by_name);
+  return list;
+}
+
+/* tensor.save(path, t) or tensor.save(path, {name = t, ...}); one tensor is "tensor". */
+static int save_file(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  enter_call(L);
+  if (!has_suffix(path, ".safetensors")) return refuse_format(L, "tensor.save", path);
+  lua_settop(L, 2);
+  if (is_tensor(L, 2)) {
+    lua_newtable(L);
+    lua_pushvalue(L, 2);
+    lua_setfield(L, -2, "tensor");
+    lua_replace(L, 2);
+  }
+  luaL_checktype(L, 2, LUA_TTABLE);
+  int n;
+  NamedTensor *list = collect_tensors(L, 2, &n);
+  Fault fault = {0};
+  if (safetensors_save(path, list, n, NULL, 0, &fault)) {
+    fault_prefix(&fault, "tensor.save");
+    return raise_fault(L, &fault);
+  }
+  return 0;
+}
+
+/* -- gradients ----------------------------------------------------------------------- */
+
+/* Pushes the list of gradients of node y (times gy) by the tensors listed at `list`. */
+static void push_grads(lua_State *L, Node *y, Node *gy, Node *const *wrt, int n) {
+  Graph *graph = session_graph(L);
+  Node *out[MAX_IN] = {0};
+  if (graph_grad(graph, y, gy, wrt, n, out)) raise_graph_fault(L);
+  lua_createtable(L, n, 0);
+  for (int i = 0; i < n; i++) {
+    push_node(L, out[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+}
+
+/* grad(y, {x, w}, gy) */
+static int grad_of_tensor(lua_State *L) {
+  Graph *graph = session_graph(L);
+  int scope = enter_call(L);
+  Node *y = check_node(L, 1), *wrt[MAX_IN];
+  if (is_tensor(L, 2)) {
+    lua_createtable(L, 1, 0);
+    lua_pushvalue(L, 2);
+    lua_rawseti(L, -2, 1);
+    lua_replace(L, 2);
+  }
+  luaL_checktype(L, 2, LUA_TTABLE);
+  Node *gy = lua_isnoneornil(L, 3) ? NULL : check_node(L, 3);
+  lua_Integer n = luaL_len(L, 2);
+  if (n > MAX_IN) return luaL_error(L, "grad: at most %d tensors at once", MAX_IN);
+  for (int i = 0; i < n; i++) {
+    lua_geti(L, 2, i + 1);
+    if (!is_tensor(L, -1))
+      return luaL_error(L, "grad: element %d of the list is a %s; allowed: a tensor", i + 1,
+                        luaL_typename(L, -1));
+    wrt[i] = check_node(L, -1);
+    lua_pop(L, 1);
+  }
+  push_grads(L, y, gy, wrt, (int)n);
+  graph_scope_end(graph, scope);
+  return 1;
+}
+
+/* upvalue 1: f. Calls it on fresh leaves of the tensor arguments; returns their gradients. */
+static int call_grad_function(lua_State *L) {
+  Graph *graph = session_graph(L);
+  Session *s = session(L);
+  int scope = enter_call(L), n = lua_gettop(L), n_wrt = 0;
+  Node *wrt[MAX_IN];
+  if (n > MAX_IN) return luaL_error(L, "grad: at most %d arguments", MAX_IN);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  for (int i = 1; i <= n; i++) {
+    if (!is_tensor(L, i)) {
+      lua_pushvalue(L, i);
+      continue;
+    }
+    wrt[n_wrt] = graph_track(graph, check_node(L, i));
+    push_node(L, wrt[n_wrt++]);
+  }
+  int base = s->scope_base;
+  s->scope_base = graph_scope_begin(graph);
+  int status = lua_pcall(L, n, 1, 0);
+  s->scope_base = base;
+  if (status != LUA_OK) return lua_error(L);
+  Node *y = to_operand(L, -1);
+  if (!y) {
+    raise_graph_fault(L);
+    return luaL_error(L, "grad: the function returned a %s; allowed: a tensor",
+                      luaL_typename(L, -1));
+  }
+  push_grads(L, y, NULL, wrt, n_wrt);
+  graph_scope_end(graph, scope);
+  for (int i = 1; i <= n_wrt; i++) lua_rawgeti(L, n + 2, i);
+  return n_wrt;
+}
+
+static int grad_any(lua_State *L) {
+  if (lua_type(L, 1) != LUA_TFUNCTION) return grad_of_tensor(L);
+  lua_settop(L, 1);
+  lua_pushcclosure(L, call_grad_function, 1);
+  return 1;
+}
+
+int open_grad(lua_State *L) {
+  lua_pushcfunction(L, grad_any);
+  return 1;
+}
+
+/* -- module -------------------------------------------------------------------------- */
+
+static const luaL_Reg functions[] = {
+    {"zeros", make_zeros},     {"ones", make_ones},         {"full", make_full},
+    {"rand", make_rand},       {"randn", make_randn},       {"randint", make_randint},
+    {"arange", make_arange},   {"linspace", make_linspace}, {"eye", make_eye},
+    {"variable", make_variable}, {"seed", set_seed},        {"load", load_file},
+    {"save", save_file},       {NULL, NULL}};
+
+int open_tensor(lua_State *L) {
+  push_tensor_metatable(L);
+  add_op_functions(L, -1);
+  add_op_operators(L, -2);
+  lua_pop(L, 2);
+  luaL_newlib(L, functions);
+  add_op_functions(L, -1);
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, make_from_table);
+  lua_setfield(L, -2, "__call");
+  lua_setmetatable(L, -2);
+  return 1;
+}

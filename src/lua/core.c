@@ -1,0 +1,188 @@
+/* core.c: faults as Lua errors, user functions as Callables. */
+#include "lua/core.h"
+#include <stdlib.h>
+#include <string.h>
+
+/* -- faults -------------------------------------------------------------------------- */
+
+int raise_fault(lua_State *L, const Fault *fault) {
+  session(L)->raised = fault->code;
+  luaL_where(L, 1);
+  lua_pushstring(L, fault->text);
+  lua_concat(L, 2);
+  return lua_error(L);
+}
+
+void raise_graph_fault(lua_State *L) {
+  Fault fault = {0};
+  if (graph_ok(session_graph(L), &fault)) raise_fault(L, &fault);
+}
+
+void mark_line(lua_State *L) {
+  Session *s = session(L);
+  Graph *graph = &s->graph;
+  lua_Debug at;
+  graph->file = NULL;
+  for (int level = 0; lua_getstack(L, level, &at); level++) {
+    lua_getinfo(L, "Sl", &at);
+    if (at.currentline < 0 || at.source[0] == '=') continue;
+    if (at.source != s->last_source) {
+      s->last_source = at.source;
+      s->last_file = graph_intern(graph, at.short_src);
+    }
+    graph->file = s->last_file;
+    graph->line = at.currentline;
+    return;
+  }
+}
+
+int enter_call(lua_State *L) {
+  Session *s = session(L);
+  graph_scope_end(&s->graph, s->scope_base);
+  mark_line(L);
+  return graph_scope_begin(&s->graph);
+}
+
+Err fault_from_lua(lua_State *L, Fault *fault) {
+  Err raised = session(L)->raised;
+  size_t n;
+  const char *text = luaL_tolstring(L, -1, &n);
+  fault_set(fault, raised ? raised : ERR_SCRIPT, "%s", text);
+  session(L)->raised = ERR_OK;
+  lua_pop(L, 2);
+  return fault->code;
+}
+
+/* Message handler: the error's text with a traceback of the Lua part of the stack. */
+static int with_traceback(lua_State *L) {
+  const char *text = luaL_tolstring(L, 1, NULL);
+  luaL_traceback(L, L, text, 2);
+  return 1;
+}
+
+Err call_protected(lua_State *L, int n_args, int n_results, Fault *fault) {
+  int handler = lua_gettop(L) - n_args;
+  lua_pushcfunction(L, with_traceback);
+  lua_insert(L, handler);
+  int status = lua_pcall(L, n_args, n_results, handler);
+  lua_remove(L, handler);
+  return status == LUA_OK ? ERR_OK : fault_from_lua(L, fault);
+}
+
+/* -- values -------------------------------------------------------------------------- */
+
+static void push_ints(lua_State *L, const IntList *ints) {
+  lua_createtable(L, ints->n, 0);
+  for (int i = 0; i < ints->n; i++) {
+    lua_pushinteger(L, ints->v[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+}
+
+void push_value(lua_State *L, const Value *value) {
+  switch (value->kind) {
+  case VALUE_NIL: lua_pushnil(L); break;
+  case VALUE_BOOL: lua_pushboolean(L, value->as.boolean); break;
+  case VALUE_INT: lua_pushinteger(L, value->as.integer); break;
+  case VALUE_REAL: lua_pushnumber(L, value->as.real); break;
+  case VALUE_TEXT: lua_pushstring(L, value->as.text); break;
+  case VALUE_INTS: push_ints(L, &value->as.ints); break;
+  case VALUE_NODE: push_node(L, value->as.ref); break;
+  case VALUE_OBJECT: push_object(L, value->as.ref); break;
+  case VALUE_FIELDS:
+    lua_createtable(L, 0, value->as.fields.n);
+    for (int i = 0; i < value->as.fields.n; i++) {
+      push_value(L, &value->as.fields.v[i]);
+      lua_setfield(L, -2, value->as.fields.v[i].name);
+    }
+    break;
+  }
+}
+
+/* -- user functions ------------------------------------------------------------------ */
+
+typedef struct LuaFunction {
+  Callable callable;
+  lua_State *L;
+  int ref;               /* in the registry */
+} LuaFunction;
+
+/* The Lua value at the top as a Value; tensors are kept in the current scope. */
+static Err take_value(lua_State *L, Value *out, Fault *fault) {
+  Graph *graph = session_graph(L);
+  switch (lua_type(L, -1)) {
+  case LUA_TNIL:
+  case LUA_TNONE: *out = (Value){.kind = VALUE_NIL}; return ERR_OK;
+  case LUA_TBOOLEAN:
+    *out = (Value){.kind = VALUE_BOOL, .as.boolean = lua_toboolean(L, -1)};
+    return ERR_OK;
+  case LUA_TNUMBER:
+    *out = (Value){.kind = VALUE_REAL, .as.real = lua_tonumber(L, -1)};
+    return ERR_OK;
+  default: break;
+  }
+  Node *node = graph_borrow(graph, to_operand(L, -1));
+  if (!node)
+    return graph->fault.code ? graph_ok(graph, fault)
+           : fault_set(fault, ERR_SCRIPT,
+                       "a function returned a %s; allowed: tensors, numbers, booleans",
+                       luaL_typename(L, -1));
+  *out = (Value){.kind = VALUE_NODE, .as.ref = node};
+  return ERR_OK;
+}
+
+static int push_values(lua_State *L) {
+  const Value *in = lua_touserdata(L, 1);
+  int n = (int)lua_tointeger(L, 2);
+  lua_settop(L, 0);
+  luaL_checkstack(L, n + 4, "too many arguments");
+  for (int i = 0; i < n; i++) push_value(L, &in[i]);
+  return n;
+}
+
+static Err lua_function_call(Callable *self, const Value *in, int n_in, Value *out,
+                             int n_out, Fault *fault) {
+  LuaFunction *f = (LuaFunction *)self;
+  lua_State *L = f->L;
+  Session *s = session(L);
+  int top = lua_gettop(L), scope_base = s->scope_base;
+  s->scope_base = graph_scope_begin(&s->graph);
+  Err err = lua_checkstack(L, n_in + n_out + 8) ? ERR_OK : fault_memory(fault, 0);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, f->ref);
+  /* Pushing can raise (memory), so it is done in protected mode too. */
+  lua_pushcfunction(L, push_values);
+  lua_pushlightuserdata(L, (void *)in);
+  lua_pushinteger(L, n_in);
+  if (!err) err = call_protected(L, 2, n_in, fault);
+  if (!err) err = call_protected(L, n_in, n_out, fault);
+  for (int i = 0; !err && i < n_out; i++) {
+    lua_pushvalue(L, top + 1 + i);
+    err = take_value(L, &out[i], fault);
+    lua_pop(L, 1);
+  }
+  lua_settop(L, top);
+  s->scope_base = scope_base;
+  return err;
+}
+
+static void lua_function_free(Callable *self) {
+  LuaFunction *f = (LuaFunction *)self;
+  luaL_unref(f->L, LUA_REGISTRYINDEX, f->ref);
+  free(f);
+}
+
+Callable *callable_from_lua(lua_State *L, int arg, Fault *fault) {
+  LuaFunction *f = malloc(sizeof *f);
+  if (!f) {
+    fault_memory(fault, sizeof *f);
+    return NULL;
+  }
+  lua_pushvalue(L, arg);
+  int ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  /* Calls come at any time: they run on the main thread of the state. */
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  lua_State *main = lua_tothread(L, -1);
+  lua_pop(L, 1);
+  *f = (LuaFunction){{1, lua_function_call, lua_function_free}, main, ref};
+  return &f->callable;
+}

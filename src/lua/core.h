@@ -1,0 +1,158 @@
+/* core.h: what the bindings share: the session, faults as Lua errors, tensors and objects
+ * as userdata, options from tables, user functions as Callables.
+ *
+ * Rules of this floor
+ *   - Only functions here and in bind_*.c raise Lua errors, and only when no C resource is
+ *     held that nobody would release: check arguments first, work second, push last.
+ *   - Nodes made between scope_begin and scope_end are borrowed (graph.h); what Lua gets is
+ *     a handle that holds its node until collected. */
+#ifndef LUA_CORE_H
+#define LUA_CORE_H
+
+#include "base/record.h"
+#include "base/json.h"
+#include "graph/graph.h"
+#include "lab/trial.h"
+#include "train/train.h"
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+
+/* -- session ------------------------------------------------------------------------- */
+
+/* All state of one Lua state; reached from it by session(L). */
+typedef struct Session {
+  /* public: set before session_open */
+  Graph graph;
+  const char *script;        /* path; NULL: -e, stdin or the prompt, which record nothing */
+  const char *runs;          /* directory of the records */
+  int n_args;                /* `key=value` words of the command line ... */
+  char *const *args;         /* ... borrowed from main */
+  bool want_help;            /* --help was given after the script */
+  /* read-only */
+  bool stopped;              /* the script's help was printed: nothing went wrong */
+  Err raised;                /* code of the last fault that was raised as a Lua error */
+  Trial trial;               /* the record of the run, once something was recorded */
+  bool has_trial;
+  Json *config;              /* seed and arguments, for the record */
+  Json *results;             /* final metrics of the fits */
+  /* private */
+  bool arguments_checked;
+  double last_drawn_s;       /* of the progress bar */
+  size_t collected_bytes;    /* tensor bytes at the last full collection */
+  int scope_base;            /* pool level at the innermost entry into Lua */
+  const char *last_source;   /* of mark_line, with its interned name */
+  const char *last_file;
+} Session;
+
+static inline Session *session(lua_State *L) { return *(Session **)lua_getextraspace(L); }
+static inline Graph *session_graph(lua_State *L) { return &session(L)->graph; }
+
+/* Makes a Lua state with all libraries and globals of a script (strict, read-only names).
+ * The session is the caller's, graph open. NULL and a fault on lack of memory. */
+lua_State *session_open(Session *s, Fault *fault);
+void session_close(Session *s, lua_State *L);
+
+/* Every key=value of the command line declared? Raises ERR_USAGE for one that is not; asked
+ * at the first of: a fit or step, the end of the script. With --help and no args{} before,
+ * prints the script's help and stops. */
+void check_arguments(lua_State *L);
+
+/* The record of this run, made ready at first use; NULL where nothing is to be recorded.
+ * Raises nothing: a fault is returned. */
+Err session_trial(Session *s, Trial **out, Fault *fault);
+
+/* Draws progress and records epochs. */
+FitSink session_sink(Session *s);
+
+/* The Lua part of the library, embedded (generated from lua/lib/). Ends with a NULL name. */
+struct LuaLib {
+  const char *name;
+  const unsigned char *code;
+  size_t n_bytes;
+};
+extern const struct LuaLib lua_lib[];
+
+/* -- faults -------------------------------------------------------------------------- */
+
+/* Raises the fault as a Lua error with the script's position before it. Never returns. */
+int raise_fault(lua_State *L, const Fault *fault);
+/* Raises the graph's fault, if it has one. */
+void raise_graph_fault(lua_State *L);
+/* Marks the script line of the running Lua function on nodes made from now on. */
+void mark_line(lua_State *L);
+/* How every binding that makes nodes begins, before it looks at its arguments: releases
+ * what an error left in the pool, marks the line, opens a scope. The scope is ended by
+ * graph_scope_end when the results have been pushed. */
+int enter_call(lua_State *L);
+
+/* The Lua error on the stack's top (of a failed pcall) as a fault; pops it. */
+Err fault_from_lua(lua_State *L, Fault *fault);
+/* lua_pcall with traceback; the fault holds text and traceback. */
+Err call_protected(lua_State *L, int n_args, int n_results, Fault *fault);
+
+/* -- tensors ------------------------------------------------------------------------- */
+
+/* Pushes a handle of the node (held until the handle is collected) or variable. A NULL
+ * node raises the graph's fault. */
+void push_node(lua_State *L, Node *node);
+void push_variable(lua_State *L, Variable *variable);
+
+bool is_tensor(lua_State *L, int arg);
+/* The node of a tensor (a variable is read now); raises for anything else. */
+Node *check_node(lua_State *L, int arg);
+/* As check_node, or a number as a 0-axis constant; NULL for anything else. Borrowed. */
+Node *to_operand(lua_State *L, int arg);
+/* The variable of a handle made by push_variable, or NULL. */
+Variable *to_variable(lua_State *L, int arg);
+/* Evaluates: the value of the tensor at `arg`, borrowed while the handle lives. */
+Tensor *check_value(lua_State *L, int arg);
+
+/* Sizes from arguments `first` ... (2, 3) or from one list {2, 3}; stops at the first
+ * argument that is neither. Returns the index after the last one taken. */
+int check_shape(lua_State *L, int first, Shape *shape);
+
+/* -- objects of families ------------------------------------------------------------- */
+
+/* How a family appears in Lua. */
+typedef struct FamilyBinding {
+  const Family *family;
+  const luaL_Reg *methods;                 /* methods and metamethods; NULL: none */
+  /* A table where one of the family is expected (a Lua layer); NULL: not allowed. */
+  Object *(*from_table)(lua_State *L, int arg, Fault *fault);
+} FamilyBinding;
+
+/* Puts a constructor for every kind into the table at the stack's top (the family's
+ * module). `binding` must outlive the state. Aliases of kinds become constructors too. */
+void register_family(lua_State *L, const FamilyBinding *binding);
+
+void push_object(lua_State *L, Object *object);      /* retains it; NULL pushes nil */
+/* The object of that family at `arg`, borrowed; NULL if it is none. */
+void *to_object(lua_State *L, int arg, const Family *family);
+void *check_object(lua_State *L, int arg, const Family *family);
+/* Also accepts names, functions and tables as the family allows. Returns *new*; NULL and
+ * a fault otherwise. */
+Object *object_from_lua(lua_State *L, int arg, const Family *family, Fault *fault);
+
+/* Makes an object of `kind` from call arguments: positional ones from `first` on, then a
+ * table of options. Returns new; raises on wrong options. */
+Object *object_from_args(lua_State *L, int first, const Kind *kind);
+/* Sets the options in the table at `arg` (which must be one) on the object; integer keys
+ * are left to the caller when `list_allowed`. `given` (option_count of them) may be NULL. */
+Err set_options(lua_State *L, int arg, Object *object, bool list_allowed, bool *given,
+                Fault *fault);
+
+/* A user's function at `arg` as a Callable; returns new. NULL and a fault on no memory. */
+Callable *callable_from_lua(lua_State *L, int arg, Fault *fault);
+
+/* Pushes a Value as its Lua equivalent. */
+void push_value(lua_State *L, const Value *value);
+
+/* -- libraries: each pushes its module table, or registers into what is there --------- */
+
+/* One line per module: global name and opener; listed in bind.def. */
+#define MODULE(name) int open_##name(lua_State *L);
+#include "lua/modules.def"
+#undef MODULE
+
+#endif

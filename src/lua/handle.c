@@ -1,0 +1,316 @@
+/* handle.c: tensors as userdata. A handle holds either a node (an immutable value) or a
+ * variable (read anew at each use). */
+#include "lua/tensor_private.h"
+#include "base/out.h"
+#include "graph/ops.h"
+#include <string.h>
+
+#define TENSOR_META "runner.tensor"
+
+typedef struct Handle {
+  Node *node;            /* held; NULL: a variable */
+  Variable *variable;    /* retained */
+} Handle;
+
+/* Tensor memory is outside the collector's sight: it runs when that has doubled. */
+enum { COLLECT_FLOOR_BYTES = 64 << 20 };
+
+static void account_memory(lua_State *L) {
+  Session *s = session(L);
+  size_t now = s->graph.memory.now_bytes;
+  if (now < COLLECT_FLOOR_BYTES || now < 2 * s->collected_bytes) return;
+  lua_gc(L, LUA_GCCOLLECT);
+  s->collected_bytes = s->graph.memory.now_bytes;
+}
+
+static Handle *new_handle(lua_State *L) {
+  account_memory(L);
+  Handle *h = lua_newuserdatauv(L, sizeof *h, 0);
+  *h = (Handle){0};
+  luaL_setmetatable(L, TENSOR_META);
+  return h;
+}
+
+void push_node(lua_State *L, Node *node) {
+  if (!node) {
+    raise_graph_fault(L);
+    luaL_error(L, "internal error: a tensor is missing");
+    return;
+  }
+  new_handle(L)->node = node_hold(node);
+}
+
+void push_variable(lua_State *L, Variable *variable) {
+  new_handle(L)->variable = variable_retain(variable);
+}
+
+static Handle *to_handle(lua_State *L, int arg) {
+  return luaL_testudata(L, arg, TENSOR_META);
+}
+
+bool is_tensor(lua_State *L, int arg) { return to_handle(L, arg) != NULL; }
+
+static Node *handle_node(lua_State *L, const Handle *h) {
+  return h->variable ? variable_read(session_graph(L), h->variable) : h->node;
+}
+
+Node *check_node(lua_State *L, int arg) {
+  Handle *h = to_handle(L, arg);
+  if (!h) luaL_typeerror(L, arg, "tensor");
+  Node *node = handle_node(L, h);
+  if (!node) raise_graph_fault(L);
+  return node;
+}
+
+Node *to_operand(lua_State *L, int arg) {
+  Handle *h = to_handle(L, arg);
+  if (h) return handle_node(L, h);
+  if (lua_type(L, arg) == LUA_TNUMBER)
+    return graph_scalar(session_graph(L), lua_tonumber(L, arg));
+  return NULL;
+}
+
+Variable *to_variable(lua_State *L, int arg) {
+  Handle *h = to_handle(L, arg);
+  return h ? h->variable : NULL;
+}
+
+Tensor *check_value(lua_State *L, int arg) {
+  Graph *graph = session_graph(L);
+  Node *node = node_hold(check_node(L, arg));
+  Tensor *value = graph_value(graph, node);
+  node_drop(node);
+  if (!value) raise_graph_fault(L);
+  /* A variable's read may be gone with its last reference: its node keeps the value. */
+  Handle *h = to_handle(L, arg);
+  if (h->variable) value = graph_value(graph, h->variable->current);
+  if (!value) raise_graph_fault(L);
+  return value;
+}
+
+int check_shape(lua_State *L, int first, Shape *shape) {
+  *shape = SHAPE_SCALAR;
+  bool list = lua_type(L, first) == LUA_TTABLE && lua_rawlen(L, first) > 0;
+  for (int i = 0; ; i++) {
+    int type = list ? lua_rawgeti(L, first, i + 1) : (lua_pushvalue(L, first + i),
+                                                      lua_type(L, first + i));
+    if (type != LUA_TNUMBER) {
+      lua_pop(L, 1);
+      return list ? first + 1 : first + i;
+    }
+    int is_integer;
+    lua_Integer dim = lua_tointegerx(L, -1, &is_integer);
+    if (!is_integer || dim < -1)
+      luaL_error(L, "size %d is %s; allowed: a whole number of at least 0", i + 1,
+                 lua_tostring(L, -1));
+    if (i == MAX_RANK) luaL_error(L, "a tensor has at most %d axes", MAX_RANK);
+    shape->dim[shape->rank++] = dim;
+    lua_pop(L, 1);
+  }
+}
+
+/* -- methods that look at the value -------------------------------------------------- */
+
+static int tensor_gc(lua_State *L) {
+  Handle *h = lua_touserdata(L, 1);
+  node_drop(h->node);
+  variable_release(h->variable);
+  *h = (Handle){0};
+  return 0;
+}
+
+static int tensor_item(lua_State *L) {
+  Tensor *t = check_value(L, 1);
+  if (tensor_count(t) != 1) {
+    char shape[SHAPE_TEXT];
+    return luaL_error(L, "item: the tensor has shape %s; allowed: one element",
+                      shape_text(shape, &t->a.shape));
+  }
+  double v = array_get(&t->a, 0);
+  if (t->a.dtype == DT_REAL) lua_pushnumber(L, v);
+  else lua_pushinteger(L, (lua_Integer)v);
+  return 1;
+}
+
+/* Pushes axis `axis` of the array from flat element *at on as nested lists. */
+static void push_nested(lua_State *L, const Array *a, int axis, int64_t *at) {
+  if (axis == a->shape.rank) {
+    double v = array_get(a, (*at)++);
+    if (a->dtype == DT_REAL) lua_pushnumber(L, v);
+    else lua_pushinteger(L, (lua_Integer)v);
+    return;
+  }
+  luaL_checkstack(L, 4, "nested too deep");
+  lua_createtable(L, (int)a->shape.dim[axis], 0);
+  for (int64_t i = 1; i <= a->shape.dim[axis]; i++) {
+    push_nested(L, a, axis + 1, at);
+    lua_rawseti(L, -2, i);
+  }
+}
+
+static int tensor_totable(lua_State *L) {
+  Tensor *t = check_value(L, 1);
+  int64_t at = 0;
+  push_nested(L, &t->a, 0, &at);
+  return 1;
+}
+
+static int tensor_eval(lua_State *L) {
+  check_value(L, 1);
+  account_memory(L);
+  lua_settop(L, 1);
+  return 1;
+}
+
+static int tensor_tostring(lua_State *L) {
+  Tensor *t = check_value(L, 1);
+  Text text = {0};
+  tensor_print(&text, t, out_columns());
+  if (text.n_bytes && text.data[text.n_bytes - 1] == '\n') text.n_bytes--;
+  if (text.failed) lua_pushliteral(L, "tensor");
+  else lua_pushlstring(L, text.data, text.n_bytes);
+  text_deinit(&text);
+  return 1;
+}
+
+static int tensor_len(lua_State *L) {
+  Node *node = check_node(L, 1);
+  if (node->shape.rank == 0) return luaL_error(L, "a scalar tensor has no length");
+  lua_pushinteger(L, node->shape.dim[0]);
+  return 1;
+}
+
+static int tensor_detach(lua_State *L) {
+  Graph *graph = session_graph(L);
+  int scope = enter_call(L);
+  push_node(L, graph_detach(graph, check_node(L, 1)));
+  graph_scope_end(graph, scope);
+  return 1;
+}
+
+static int tensor_assign(lua_State *L) {
+  Graph *graph = session_graph(L);
+  Variable *v = to_variable(L, 1);
+  if (!v) return luaL_error(L, "assign: only a tensor.variable can change");
+  if (lua_isnumber(L, 2) && v->has_value && v->current->shape.rank > 0)
+    return luaL_error(L, "assign: got a number, allowed: a tensor of the variable's shape");
+  int scope = enter_call(L);
+  Node *value = to_operand(L, 2);
+  if (!value) {
+    raise_graph_fault(L);
+    luaL_typeerror(L, 2, "tensor or number");
+  }
+  if (variable_assign(graph, v, value)) raise_graph_fault(L);
+  graph_scope_end(graph, scope);
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* -- indexing ------------------------------------------------------------------------ */
+
+/* t[i]: the i-th along the first axis, which goes away; negative from the end. */
+static int index_leading(lua_State *L) {
+  Graph *graph = session_graph(L);
+  int scope = enter_call(L);
+  Node *node = check_node(L, 1);
+  Shape shape = node->shape;
+  lua_Integer i = lua_tointeger(L, 2);
+  if (shape.rank == 0) return luaL_error(L, "a scalar tensor cannot be indexed");
+  lua_Integer n = shape.dim[0];
+  if (i == 0 || i > n || i < -n)
+    return luaL_error(L, "index %I is out of range: allowed 1 to %I%s", i, n,
+                      i == 0 ? " (indices count from 1)" : "");
+  int64_t start[MAX_RANK] = {i > 0 ? i - 1 : n + i}, count[MAX_RANK], step[MAX_RANK];
+  for (int axis = 0; axis < shape.rank; axis++) {
+    count[axis] = axis ? shape.dim[axis] : 1;
+    step[axis] = 1;
+  }
+  Shape rest = {.rank = shape.rank - 1};
+  memcpy(rest.dim, shape.dim + 1, sizeof(int64_t) * (size_t)rest.rank);
+  push_node(L, op_reshape(graph, op_slice(graph, node, start, count, step), &rest));
+  graph_scope_end(graph, scope);
+  return 1;
+}
+
+static int push_shape(lua_State *L) {
+  Handle *h = to_handle(L, 1);
+  if (h->variable && !h->variable->has_value) {
+    lua_pushnil(L);
+    return 1;
+  }
+  Node *node = check_node(L, 1);
+  lua_createtable(L, node->shape.rank, 0);
+  for (int i = 0; i < node->shape.rank; i++) {
+    lua_pushinteger(L, node->shape.dim[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+  return 1;
+}
+
+static int push_dtype(lua_State *L) {
+  lua_pushstring(L, dtype_name(check_node(L, 1)->dtype));
+  return 1;
+}
+
+static int push_name(lua_State *L) {
+  Variable *v = to_variable(L, 1);
+  lua_pushstring(L, v ? v->name : NULL);
+  return 1;
+}
+
+static const luaL_Reg fields[] = {
+    {"shape", push_shape}, {"dtype", push_dtype}, {"name", push_name}, {NULL, NULL}};
+
+/* upvalue 1: methods. */
+static int tensor_index(lua_State *L) {
+  if (lua_isinteger(L, 2)) return index_leading(L);
+  if (lua_type(L, 2) == LUA_TNUMBER) {
+    int is_integer;
+    lua_Integer i = lua_tointegerx(L, 2, &is_integer);
+    if (!is_integer) return luaL_error(L, "index %s is no whole number", lua_tostring(L, 2));
+    lua_pushinteger(L, i);
+    lua_replace(L, 2);
+    return index_leading(L);
+  }
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;
+  const char *name = luaL_checkstring(L, 2);
+  for (const luaL_Reg *f = fields; f->name; f++)
+    if (strcmp(f->name, name) == 0) return f->func(L);
+  return luaL_error(L, "a tensor has no field or method \"%s\"", name);
+}
+
+static int tensor_newindex(lua_State *L) {
+  return luaL_error(L, "tensors do not change; use tensor.variable and v:assign(t)");
+}
+
+static int tensor_compare(lua_State *L) {
+  return luaL_error(L, "tensors are not compared by < and <=; use t:lt(u), t:le(u), t:gt(u), "
+                       "t:ge(u), which compare element by element");
+}
+
+static int tensor_concat_text(lua_State *L) {
+  luaL_tolstring(L, 1, NULL);
+  luaL_tolstring(L, 2, NULL);
+  lua_concat(L, 2);
+  return 1;
+}
+
+static const luaL_Reg metamethods[] = {
+    {"__gc", tensor_gc},           {"__tostring", tensor_tostring},
+    {"__len", tensor_len},         {"__newindex", tensor_newindex},
+    {"__lt", tensor_compare},      {"__le", tensor_compare},
+    {"__concat", tensor_concat_text}, {NULL, NULL}};
+
+static const luaL_Reg tensor_methods[] = {
+    {"item", tensor_item},     {"totable", tensor_totable}, {"eval", tensor_eval},
+    {"detach", tensor_detach}, {"assign", tensor_assign},   {NULL, NULL}};
+
+void push_tensor_metatable(lua_State *L) {
+  luaL_newmetatable(L, TENSOR_META);
+  luaL_setfuncs(L, metamethods, 0);
+  luaL_newlib(L, tensor_methods);
+  lua_pushvalue(L, -1);
+  lua_pushcclosure(L, tensor_index, 1);
+  lua_setfield(L, -3, "__index");
+}

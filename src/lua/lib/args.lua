@@ -1,0 +1,127 @@
+-- args.lua: the arguments of a script, `key=value` on the command line.
+--
+--   local args = args { depth = 10, lr = 0.01, name = { "run", "what to call it" } }
+--
+-- gives a table of the defaults, changed by the command line. A default's type is the
+-- argument's; a list of default and text also documents it. Reading a field that was not
+-- declared is an error, and so is a word that nobody declares.
+
+local internal = ...
+
+local given = {}        -- key -> text, from the command line
+local declared = { seed = { default = 1, doc = "seed of all random numbers" } }
+local asked = false     -- args{} was called
+
+for _, word in ipairs(internal.words) do
+  local key, value = word:match("^([%a_][%w_]*)=(.*)$")
+  if not key then
+    internal.usage_error(("argument %q: allowed: key=value"):format(word))
+  end
+  if given[key] then
+    internal.usage_error(("argument %q is given twice"):format(key))
+  end
+  given[key] = value
+end
+
+local function sorted_keys(t)
+  local keys = {}
+  for key in pairs(t) do keys[#keys + 1] = key end
+  table.sort(keys)
+  return keys
+end
+
+-- What a value of this default's type is called, and how a text becomes one.
+local types = {
+  integer = { "an integer", function(text) return math.tointeger(tonumber(text)) end },
+  float = { "a number", function(text)
+    local n = tonumber(text)
+    return n and n == n and math.abs(n) ~= math.huge and n + 0.0 or nil
+  end },
+  boolean = { "true or false", function(text)
+    if text == "true" then return true elseif text == "false" then return false end
+  end },
+  string = { "a string", function(text) return text end },
+}
+
+local function type_of(value) return math.type(value) or type(value) end
+
+local function parse(key, text, default)
+  local kind = types[type_of(default)]
+  local value = kind[2](text)
+  if value == nil then
+    internal.usage_error(("argument %s=%s: allowed: %s (default %s)")
+      :format(key, text, kind[1], default))
+  end
+  return value
+end
+
+local function declare(key, value)
+  local default, doc = value, nil
+  if type(value) == "table" then default, doc = value[1], value[2] end
+  if type(key) ~= "string" or not types[type_of(default)] then
+    error(("args: %s: got a %s, allowed: a number, string or boolean, or { default, text }")
+      :format(key, type(default)), 3)
+  end
+  declared[key] = { default = default, doc = doc or declared[key] and declared[key].doc }
+end
+
+local function print_help()
+  print(("usage: runner %s [key=value ...]"):format(internal.script or "script.lua"))
+  for _, key in ipairs(sorted_keys(declared)) do
+    local d = declared[key]
+    print(("  %-16s %-10s default %-10s %s")
+      :format(key, types[type_of(d.default)][1]:match("%S+$"), tostring(d.default), d.doc or ""))
+  end
+  internal.stop()
+end
+
+local function check_seed(seed)
+  if seed < 0 then
+    internal.usage_error(("argument seed=%d: allowed: an integer of at least 0"):format(seed))
+  end
+  return seed
+end
+
+local function args(defaults)
+  if type(defaults) ~= "table" then
+    error(("args: got a %s, allowed: a table of names and defaults"):format(type(defaults)), 2)
+  end
+  asked = true
+  for key, value in pairs(defaults) do declare(key, value) end
+  if internal.want_help then print_help() end
+  local result = {}
+  for _, key in ipairs(sorted_keys(declared)) do
+    local default = declared[key].default
+    local value = default
+    if given[key] then value = parse(key, given[key], default) end
+    if key == "seed" then internal.set_seed(check_seed(value))
+    else internal.record_argument(key, value) end
+    result[key] = value
+  end
+  return setmetatable(result, {
+    __index = function(_, key)
+      local nearest = internal.nearest(tostring(key), declared)
+      error(("args has no %q%s"):format(tostring(key),
+        nearest and ('; did you mean "%s"?'):format(nearest) or ""), 2)
+    end,
+  })
+end
+
+-- Called at the first of: a fit or step, the end of the script.
+local function check_arguments()
+  if internal.want_help and not asked then print_help() end
+  for _, key in ipairs(sorted_keys(given)) do
+    if not declared[key] then
+      local nearest = internal.nearest(key, declared)
+      internal.usage_error(("unknown argument %q%s; the script declares: %s")
+        :format(key, nearest and ('; did you mean "%s"?'):format(nearest) or "",
+          table.concat(sorted_keys(declared), ", ")))
+    end
+  end
+end
+
+if given.seed then
+  internal.set_seed(check_seed(parse("seed", given.seed, 1)))
+end
+
+return { args = args, check_arguments = check_arguments }

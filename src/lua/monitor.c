@@ -1,0 +1,106 @@
+/* monitor.c: what a person sees of a fit, and what the record keeps of it.
+ *
+ * On a terminal one line is redrawn with a bar, iterations, speed and the time left of the
+ * epoch; elsewhere only the line at the end of each epoch is printed. Both go to stderr. */
+#include "lua/core.h"
+#include "base/out.h"
+#include "base/sys.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { BAR_CELLS = 24 };
+static const double redraw_s = 0.1;
+
+static bool silent(const FitRun *run) { return run->fit->verbose == VERBOSE_SILENT; }
+
+static bool draws_bar(const FitRun *run) {
+  return run->fit->verbose == VERBOSE_AUTO && out_progress_on();
+}
+
+static Err monitor_begin(void *ctx, const FitRun *run, Fault *fault) {
+  Session *s = ctx;
+  Trial *trial;
+  s->last_drawn_s = 0;
+  if (!silent(run))
+    err_print("training on %lld, validating on %lld, %lld iterations per epoch of %lld\n",
+              (long long)run->n_train, (long long)run->n_validation,
+              (long long)run->n_batches, (long long)run->fit->batch_size);
+  if (session_trial(s, &trial, fault)) return fault->code;
+  return trial ? trial_open(trial, fault) : ERR_OK;
+}
+
+static void monitor_batch(void *ctx, const FitRun *run) {
+  Session *s = ctx;
+  double now = clock_s();
+  if (!draws_bar(run) || (now - s->last_drawn_s < redraw_s && run->batch < run->n_batches))
+    return;
+  s->last_drawn_s = now;
+  char bar[BAR_CELLS + 1];
+  int filled = (int)(BAR_CELLS * run->batch / run->n_batches);
+  for (int i = 0; i < BAR_CELLS; i++) bar[i] = i < filled ? '=' : i == filled ? '>' : ' ';
+  bar[BAR_CELLS] = 0;
+  double elapsed = now - run->epoch_start_s, rate = (double)run->batch / elapsed;
+  out_progress("epoch %lld/%lld [%s] %lld/%lld  loss %.4f  %.0f it/s  ETA %.0f s",
+               (long long)run->epoch, (long long)run->fit->epochs, bar,
+               (long long)run->batch, (long long)run->n_batches, run->loss, rate,
+               (double)(run->n_batches - run->batch) / rate);
+}
+
+/* Columns that the line shows under another form, or not at all. */
+static bool shown_apart(const char *name) {
+  return strcmp(name, "epoch") == 0 || strcmp(name, "time_s") == 0 || strcmp(name, "lr") == 0;
+}
+
+static void print_epoch(const FitRun *run) {
+  const History *h = run->history;
+  Text line = {0};
+  text_addf(&line, "epoch %lld/%lld", (long long)run->epoch, (long long)run->fit->epochs);
+  for (int c = 0; c < h->n_columns; c++) {
+    double v = h->column[c].v[h->n_rows - 1];
+    if (!shown_apart(h->column[c].name) && !isnan(v))
+      text_addf(&line, "  %s %.4f", h->column[c].name, v);
+  }
+  text_addf(&line, "  %.2f s", history_get(h, "time_s", h->n_rows - 1));
+  out_progress_end(false);
+  if (!line.failed) err_print("%s\n", line.data);
+  text_deinit(&line);
+}
+
+static Err monitor_epoch(void *ctx, const FitRun *run, Fault *fault) {
+  Session *s = ctx;
+  const History *h = run->history;
+  Trial *trial;
+  if (!silent(run)) print_epoch(run);
+  if (session_trial(s, &trial, fault) || !trial) return fault->code;
+  const char *names[HISTORY_COLUMNS];
+  double values[HISTORY_COLUMNS];
+  for (int c = 0; c < h->n_columns; c++) {
+    names[c] = h->column[c].name;
+    values[c] = h->column[c].v[h->n_rows - 1];
+  }
+  return trial_row(trial, (int)run->number, names, values, h->n_columns, fault);
+}
+
+/* "val_accuracy" of the first fit, "fit2.val_accuracy" of the second. */
+static void put_result(Session *s, const FitRun *run, const char *name, double value) {
+  char key[HISTORY_NAME + 32];
+  if (run->number > 1) snprintf(key, sizeof key, "fit%lld.%s", (long long)run->number, name);
+  else snprintf(key, sizeof key, "%s", name);
+  json_put_number(s->results, key, value);
+}
+
+static void monitor_end(void *ctx, const FitRun *run, Err err) {
+  Session *s = ctx;
+  const History *h = run->history;
+  out_progress_end(err != ERR_OK);
+  int64_t row = h->best_epoch ? h->best_epoch - 1 : h->n_rows - 1;
+  for (int c = 0; row >= 0 && c < h->n_columns; c++)
+    if (strcmp(h->column[c].name, "time_s") != 0)
+      put_result(s, run, h->column[c].name, h->column[c].v[row]);
+  for (int i = 0; i < h->n_test; i++) put_result(s, run, h->test[i].name, h->test[i].value);
+}
+
+FitSink session_sink(Session *s) {
+  return (FitSink){s, monitor_begin, monitor_batch, monitor_epoch, monitor_end};
+}

@@ -1,0 +1,415 @@
+/* object.c: families of records as Lua modules: constructors, options, fields.
+ *
+ * An object is a userdata that holds one reference. Its fields are its options: reading one
+ * gives its value, setting one is checked as in the constructor. */
+#include "lua/core.h"
+#include "base/text.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_OPTIONS = 64 };
+
+/* Key of the registry's table family name -> binding. */
+static const char bindings_key = 0;
+
+static const FamilyBinding *binding_of(lua_State *L, const Family *family) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &bindings_key);
+  lua_getfield(L, -1, family->name);
+  const FamilyBinding *binding = lua_touserdata(L, -1);
+  lua_pop(L, 2);
+  must(binding);
+  return binding;
+}
+
+static void meta_name(char *buffer, size_t n_bytes, const Family *family) {
+  snprintf(buffer, n_bytes, "runner.%s", family->name);
+}
+
+/* -- objects as userdata ------------------------------------------------------------- */
+
+void push_object(lua_State *L, Object *object) {
+  if (!object) {
+    lua_pushnil(L);
+    return;
+  }
+  char meta[64];
+  meta_name(meta, sizeof meta, object->kind->family);
+  Object **box = lua_newuserdatauv(L, sizeof *box, 0);
+  *box = object_retain(object);
+  luaL_setmetatable(L, meta);
+}
+
+void *to_object(lua_State *L, int arg, const Family *family) {
+  char meta[64];
+  meta_name(meta, sizeof meta, family);
+  Object **box = luaL_testudata(L, arg, meta);
+  return box ? *box : NULL;
+}
+
+void *check_object(lua_State *L, int arg, const Family *family) {
+  void *object = to_object(L, arg, family);
+  if (!object) luaL_typeerror(L, arg, family->name);
+  return object;
+}
+
+static int object_gc(lua_State *L) {
+  Object **box = lua_touserdata(L, 1);
+  object_release(*box);
+  *box = NULL;
+  return 0;
+}
+
+static Object *self_object(lua_State *L) { return *(Object **)lua_touserdata(L, 1); }
+
+/* -- fields -------------------------------------------------------------------------- */
+
+static void push_option(lua_State *L, const Object *o, const Option *opt) {
+  const void *field = option_field(o, opt);
+  switch (opt->kind) {
+  case OPT_BOOL: lua_pushboolean(L, *(const bool *)field); break;
+  case OPT_INT: lua_pushinteger(L, *(const int64_t *)field); break;
+  case OPT_REAL:
+    if (isnan(*(const double *)field)) lua_pushnil(L);
+    else lua_pushnumber(L, *(const double *)field);
+    break;
+  case OPT_TEXT: lua_pushstring(L, *(char *const *)field); break;
+  case OPT_CHOICE: lua_pushstring(L, opt->choices[*(const int *)field]); break;
+  case OPT_INTS: {
+    Value v = {.kind = VALUE_INTS, .as.ints = *(const IntList *)field};
+    push_value(L, &v);
+    break;
+  }
+  case OPT_OBJECT: push_object(L, *(Object *const *)field); break;
+  case OPT_OBJECTS: {
+    const ObjectList *list = field;
+    lua_createtable(L, list->n, 0);
+    for (int i = 0; i < list->n; i++) {
+      push_object(L, list->v[i]);
+      lua_rawseti(L, -2, i + 1);
+    }
+    break;
+  }
+  default: lua_pushnil(L);
+  }
+}
+
+/* upvalue 1: the table of methods. */
+static int object_index(lua_State *L) {
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;
+  Object *o = self_object(L);
+  const char *name = luaL_checkstring(L, 2);
+  Fault fault = {0};
+  const Option *opt = option_find(o->kind, name, &fault);
+  if (!opt) return raise_fault(L, &fault);
+  push_option(L, o, opt);
+  return 1;
+}
+
+static Err set_option(lua_State *L, int arg, Object *o, const Option *opt, Fault *fault);
+
+static int object_newindex(lua_State *L) {
+  Object *o = self_object(L);
+  Fault fault = {0};
+  const Option *opt = option_find(o->kind, luaL_checkstring(L, 2), &fault);
+  if (!opt || set_option(L, 3, o, opt, &fault) || object_ready(o, NULL, &fault))
+    return raise_fault(L, &fault);
+  return 0;
+}
+
+static void describe_option(lua_State *L, luaL_Buffer *b, Object *o, const Option *opt) {
+  (void)L;
+  const void *field = option_field(o, opt);
+  char number[32];
+  luaL_addstring(b, opt->name);
+  luaL_addstring(b, " = ");
+  switch (opt->kind) {
+  case OPT_BOOL: luaL_addstring(b, *(const bool *)field ? "true" : "false"); break;
+  case OPT_INT:
+    luaL_addstring(b, text_number(number, (double)*(const int64_t *)field));
+    break;
+  case OPT_REAL:
+    luaL_addstring(b, isnan(*(const double *)field)
+                          ? "none" : text_number(number, *(const double *)field));
+    break;
+  case OPT_TEXT:
+    luaL_addstring(b, *(char *const *)field ? *(char *const *)field : "none");
+    break;
+  case OPT_CHOICE: luaL_addstring(b, opt->choices[*(const int *)field]); break;
+  case OPT_OBJECT: {
+    const Object *object = *(Object *const *)field;
+    luaL_addstring(b, object ? object->kind->name : "none");
+    break;
+  }
+  default: luaL_addstring(b, "..."); break;
+  }
+}
+
+/* nn.Dense { units = 64, bias = true, ... }: all scalar options with their values. */
+static int object_tostring(lua_State *L) {
+  Object *o = self_object(L);
+  char label[96];
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  luaL_addstring(&b, kind_label(o->kind, label, sizeof label));
+  bool first = true;
+  for (const Option *opt = o->kind->options; opt && opt->name; opt++) {
+    if (opt->kind == OPT_OBJECTS || opt->kind == OPT_CALL || opt->kind == OPT_REF ||
+        opt->kind == OPT_INTS)
+      continue;
+    if (opt->kind == OPT_TEXT && !*(char **)option_field(o, opt)) continue;
+    luaL_addstring(&b, first ? " { " : ", ");
+    describe_option(L, &b, o, opt);
+    first = false;
+  }
+  if (!first) luaL_addstring(&b, " }");
+  luaL_pushresult(&b);
+  return 1;
+}
+
+/* -- options from Lua values --------------------------------------------------------- */
+
+static Err set_list(lua_State *L, int arg, Object *o, const Option *opt, Fault *fault) {
+  int n = (int)lua_rawlen(L, arg);
+  Object **v = calloc((size_t)n + 1, sizeof *v);
+  if (!v) return fault_memory(fault, (size_t)n * sizeof *v);
+  Err err = ERR_OK;
+  int made = 0;
+  for (; !err && made < n; made++) {
+    lua_rawgeti(L, arg, made + 1);
+    v[made] = object_from_lua(L, lua_gettop(L), opt->family, fault);
+    lua_pop(L, 1);
+    if (!v[made]) err = fault->code;
+  }
+  if (!err) err = option_set_objects(o, opt, v, n, fault);
+  for (int i = 0; i < made; i++) object_release(v[i]);
+  free(v);
+  return err;
+}
+
+static Err set_ints(lua_State *L, int arg, Object *o, const Option *opt, Fault *fault) {
+  int64_t v[16];
+  int n = (int)lua_rawlen(L, arg);
+  if (n > 16) n = 16;
+  for (int i = 0; i < n; i++) {
+    int is_integer;
+    lua_rawgeti(L, arg, i + 1);
+    v[i] = lua_tointegerx(L, -1, &is_integer);
+    lua_pop(L, 1);
+    if (!is_integer) return option_wrong_type(o, opt, "a list with something else", fault);
+  }
+  return option_set_ints(o, opt, v, n, fault);
+}
+
+static Err set_object_option(lua_State *L, int arg, Object *o, const Option *opt,
+                             Fault *fault) {
+  Fault inner = {0};
+  Object *value = object_from_lua(L, arg, opt->family, &inner);
+  if (!value) {
+    char label[96];
+    if (inner.code == ERR_SCRIPT) return option_wrong_type(o, opt, inner.text, fault);
+    fault_set(fault, inner.code, "%s", inner.text);
+    fault_prefix(fault, "%s: option \"%s\"", kind_label(o->kind, label, sizeof label),
+                 opt->name);
+    return inner.code;
+  }
+  Err err = option_set_object(o, opt, value, fault);
+  object_release(value);
+  return err;
+}
+
+static Err set_call(lua_State *L, int arg, Object *o, const Option *opt, Fault *fault) {
+  Callable *call = callable_from_lua(L, arg, fault);
+  if (!call) return ERR_MEMORY;
+  Err err = option_set_call(o, opt, call, fault);
+  callable_release(call);
+  return err;
+}
+
+static bool is_list(lua_State *L, int arg) {
+  return lua_type(L, arg) == LUA_TTABLE && lua_rawlen(L, arg) > 0;
+}
+
+static Err set_option(lua_State *L, int arg, Object *o, const Option *opt, Fault *fault) {
+  int type = lua_type(L, arg);
+  arg = lua_absindex(L, arg);
+  if (opt->kind == OPT_OBJECTS && type == LUA_TTABLE &&
+      (is_list(L, arg) || lua_rawlen(L, arg) == 0))
+    return set_list(L, arg, o, opt, fault);
+  if (opt->kind == OPT_OBJECT || opt->kind == OPT_OBJECTS)
+    return set_object_option(L, arg, o, opt, fault);
+  switch (type) {
+  case LUA_TBOOLEAN: return option_set_bool(o, opt, lua_toboolean(L, arg), fault);
+  case LUA_TNUMBER:
+    if (opt->kind == OPT_INTS) {
+      int64_t one = (int64_t)lua_tonumber(L, arg);
+      if ((double)one == lua_tonumber(L, arg)) return option_set_ints(o, opt, &one, 1, fault);
+    }
+    return option_set_number(o, opt, lua_tonumber(L, arg), fault);
+  case LUA_TSTRING: return option_set_text(o, opt, lua_tostring(L, arg), fault);
+  case LUA_TTABLE:
+    if (opt->kind == OPT_INTS) return set_ints(L, arg, o, opt, fault);
+    return option_wrong_type(o, opt, "a table", fault);
+  case LUA_TFUNCTION:
+    if (opt->kind == OPT_CALL) return set_call(L, arg, o, opt, fault);
+    return option_wrong_type(o, opt, "a function", fault);
+  default: return option_wrong_type(o, opt, luaL_typename(L, arg), fault);
+  }
+}
+
+Err set_options(lua_State *L, int arg, Object *object, bool list_allowed, bool *given,
+                Fault *fault) {
+  arg = lua_absindex(L, arg);
+  lua_pushnil(L);
+  while (lua_next(L, arg)) {
+    Err err = ERR_OK;
+    if (lua_type(L, -2) == LUA_TSTRING) {
+      const Option *opt = option_find(object->kind, lua_tostring(L, -2), fault);
+      err = opt ? set_option(L, -1, object, opt, fault) : fault->code;
+      if (opt && given) given[opt - object->kind->options] = true;
+    } else if (!list_allowed) {
+      char label[96];
+      err = fault_set(fault, ERR_VALUE, "%s: options are given by name, as in { name = value }",
+                      kind_label(object->kind, label, sizeof label));
+    }
+    lua_pop(L, 1);
+    if (err) {
+      lua_pop(L, 1);
+      return err;
+    }
+  }
+  return ERR_OK;
+}
+
+/* -- objects from Lua values --------------------------------------------------------- */
+
+/* An object of the family's from_function kind, with the function at `arg` as its first
+ * OPT_CALL option. */
+static Object *object_from_function(lua_State *L, int arg, const Kind *kind, Fault *fault) {
+  Object *o = object_new(kind, fault);
+  for (const Option *opt = kind->options; o && opt->name; opt++) {
+    if (opt->kind != OPT_CALL) continue;
+    if (set_call(L, arg, o, opt, fault) || object_ready(o, NULL, fault)) break;
+    return o;
+  }
+  object_release(o);
+  return NULL;
+}
+
+Object *object_from_lua(lua_State *L, int arg, const Family *family, Fault *fault) {
+  const FamilyBinding *binding = binding_of(L, family);
+  Object *object = to_object(L, arg, family);
+  if (object) return object_retain(object);
+  int type = lua_type(L, arg);
+  if (type == LUA_TSTRING) return family_make(family, lua_tostring(L, arg), fault);
+  if (type == LUA_TFUNCTION && family->from_function)
+    return object_from_function(L, arg, family->from_function, fault);
+  if (type == LUA_TTABLE && binding->from_table) return binding->from_table(L, arg, fault);
+  fault_set(fault, ERR_SCRIPT, "a %s", luaL_typename(L, arg));
+  return NULL;
+}
+
+/* Positional arguments from `first` on; returns the index after the last one taken. */
+static Err take_positional(lua_State *L, int first, Object *o, bool *given, int *next,
+                           Fault *fault) {
+  for (int position = 1; first <= lua_gettop(L); position++, first++) {
+    const Option *opt = option_at(o->kind, position);
+    bool last_table = first == lua_gettop(L) && lua_type(L, first) == LUA_TTABLE;
+    if (!opt || (last_table && opt->kind != OPT_INTS && !is_list(L, first))) break;
+    if (last_table && opt->kind == OPT_INTS && !is_list(L, first)) break;
+    if (set_option(L, first, o, opt, fault)) return fault->code;
+    given[opt - o->kind->options] = true;
+  }
+  *next = first;
+  return ERR_OK;
+}
+
+static Err take_arguments(lua_State *L, int first, Object *o, Fault *fault) {
+  bool given[MAX_OPTIONS] = {0};
+  char label[96];
+  int next = first;
+  must(option_count(o->kind) <= MAX_OPTIONS);
+  if (take_positional(L, first, o, given, &next, fault)) return fault->code;
+  if (next == lua_gettop(L) && lua_type(L, next) == LUA_TTABLE) {
+    if (set_options(L, next, o, false, given, fault)) return fault->code;
+    next++;
+  }
+  while (next <= lua_gettop(L) && lua_isnil(L, next)) next++;
+  if (next <= lua_gettop(L))
+    return fault_set(fault, ERR_VALUE, "%s: argument %d is a %s; allowed: a table of options",
+                     kind_label(o->kind, label, sizeof label), next - first + 1,
+                     luaL_typename(L, next));
+  return object_ready(o, given, fault);
+}
+
+Object *object_from_args(lua_State *L, int first, const Kind *kind) {
+  Fault fault = {0};
+  Object *o = object_new(kind, &fault);
+  if (o && take_arguments(L, first, o, &fault) == ERR_OK) return o;
+  object_release(o);
+  raise_fault(L, &fault);
+  return NULL;
+}
+
+/* -- modules ------------------------------------------------------------------------- */
+
+/* upvalue 1: the kind. */
+static int construct(lua_State *L) {
+  Object *o = object_from_args(L, 1, lua_touserdata(L, lua_upvalueindex(1)));
+  push_object(L, o);
+  object_release(o);
+  return 1;
+}
+
+static void add_constructors(lua_State *L, const Kind *kind) {
+  lua_pushlightuserdata(L, (void *)kind);
+  lua_pushcclosure(L, construct, 1);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -3, kind->name);
+  for (const char *p = kind->alias; p && *p;) {
+    size_t n = strcspn(p, " ");
+    lua_pushlstring(L, p, n);
+    lua_pushvalue(L, -2);
+    lua_rawset(L, -4);
+    p += n + strspn(p + n, " ");
+  }
+  lua_pop(L, 1);
+}
+
+/* Metatable of the family's objects: methods, then options as fields. */
+static void make_metatable(lua_State *L, const FamilyBinding *binding) {
+  static const luaL_Reg common[] = {{"__gc", object_gc},
+                                    {"__newindex", object_newindex},
+                                    {"__tostring", object_tostring},
+                                    {NULL, NULL}};
+  char meta[64];
+  meta_name(meta, sizeof meta, binding->family);
+  luaL_newmetatable(L, meta);
+  luaL_setfuncs(L, common, 0);
+  lua_newtable(L);
+  for (const luaL_Reg *m = binding->methods; m && m->name; m++) {
+    lua_pushcfunction(L, m->func);
+    bool metamethod = strncmp(m->name, "__", 2) == 0;
+    lua_setfield(L, metamethod ? -3 : -2, m->name);
+  }
+  lua_pushcclosure(L, object_index, 1);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+}
+
+void register_family(lua_State *L, const FamilyBinding *binding) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &bindings_key) == LUA_TNIL) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &bindings_key);
+  }
+  lua_pushlightuserdata(L, (void *)binding);
+  lua_setfield(L, -2, binding->family->name);
+  lua_pop(L, 1);
+  make_metatable(L, binding);
+  for (int i = 0; binding->family->kinds[i]; i++)
+    add_constructors(L, binding->family->kinds[i]);
+}

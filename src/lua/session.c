@@ -1,0 +1,298 @@
+/* session.c: a Lua state with the library in it.
+ *
+ * The library's names (modules.def and what lua/lib returns) live in a table behind _G, so
+ * that they can be read but not assigned. Scripts run with strict globals: reading or
+ * assigning a name that nobody declared is an error. */
+#include "lua/core.h"
+#include "base/out.h"
+#include "base/sys.h"
+#include "base/version.h"
+#include "graph/op.h"
+#include "kernel/gemm.h"
+#include <stdlib.h>
+#include <string.h>
+
+/* Registry: the table of the library's names; the function that checks arguments. */
+static const char names_key = 0, check_key = 0;
+
+/* -- strict globals ------------------------------------------------------------------ */
+
+/* The nearest name in the library or _G, or NULL. Leaves what it found on the stack. */
+static const char *nearest_name(lua_State *L, const char *name) {
+  const char *names[512];
+  int n = 0;
+  lua_pushglobaltable(L);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &names_key);
+  for (int table = -2; table <= -1; table++) {
+    int at = lua_absindex(L, table);
+    lua_pushnil(L);
+    while (lua_next(L, at)) {
+      lua_pop(L, 1);
+      if (lua_type(L, -1) == LUA_TSTRING && n < 512) names[n++] = lua_tostring(L, -1);
+    }
+  }
+  return text_nearest(name, names, n);
+}
+
+static int read_global(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &names_key);
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, -2) != LUA_TNIL) return 1;
+  const char *name = luaL_tolstring(L, 2, NULL);
+  const char *nearest = nearest_name(L, name);
+  return luaL_error(L, nearest ? "undeclared global \"%s\"; did you mean \"%s\"?"
+                               : "undeclared global \"%s\"", name, nearest);
+}
+
+static int write_global(lua_State *L) {
+  const char *name = luaL_tolstring(L, 2, NULL);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &names_key);
+  lua_pushvalue(L, 2);
+  bool library = lua_rawget(L, -2) != LUA_TNIL;
+  return luaL_error(L, library ? "\"%s\" is the library's and cannot be assigned; write "
+                                 "`local %s = ...`"
+                               : "assigning undeclared global \"%s\"; write `local %s = ...`",
+                    name, name);
+}
+
+static void make_globals_strict(lua_State *L) {
+  lua_pushglobaltable(L);
+  lua_createtable(L, 0, 3);
+  lua_pushcfunction(L, read_global);
+  lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, write_global);
+  lua_setfield(L, -2, "__newindex");
+  lua_pushliteral(L, "strict");
+  lua_setfield(L, -2, "__metatable");
+  lua_setmetatable(L, -2);
+  lua_pop(L, 1);
+}
+
+/* -- output through one door, so that it lands in the record ------------------------- */
+
+static int lua_print(lua_State *L) {
+  int n = lua_gettop(L);
+  for (int i = 1; i <= n; i++) {
+    size_t n_bytes;
+    const char *text = luaL_tolstring(L, i, &n_bytes);
+    if (i > 1) out_write("\t", 1);
+    out_write(text, n_bytes);
+    lua_pop(L, 1);
+  }
+  out_write("\n", 1);
+  return 0;
+}
+
+static int lua_write(lua_State *L) {
+  int n = lua_gettop(L);
+  for (int i = 1; i <= n; i++) {
+    size_t n_bytes;
+    const char *text = luaL_checklstring(L, i, &n_bytes);
+    out_write(text, n_bytes);
+  }
+  lua_getglobal(L, "io");
+  lua_getfield(L, -1, "stdout");
+  return 1;
+}
+
+static void replace_output(lua_State *L) {
+  lua_pushcfunction(L, lua_print);
+  lua_setglobal(L, "print");
+  lua_getglobal(L, "io");
+  lua_pushcfunction(L, lua_write);
+  lua_setfield(L, -2, "write");
+  lua_pop(L, 1);
+}
+
+/* -- what the Lua part of the library gets ------------------------------------------- */
+
+static int internal_nearest(lua_State *L) {
+  const char *names[256];
+  int n = 0;
+  lua_pushnil(L);
+  while (lua_next(L, 2)) {
+    lua_pop(L, 1);
+    if (lua_type(L, -1) == LUA_TSTRING && n < 256) names[n++] = lua_tostring(L, -1);
+  }
+  lua_pushstring(L, text_nearest(luaL_checkstring(L, 1), names, n));
+  return 1;
+}
+
+/* Raises a fault of the command line: exit status 2. */
+static int internal_usage_error(lua_State *L) {
+  Fault fault = {0};
+  fault_set(&fault, ERR_USAGE, "%s", luaL_checkstring(L, 1));
+  session(L)->raised = fault.code;
+  lua_pushstring(L, fault.text);
+  return lua_error(L);
+}
+
+/* Ends the script without a fault. */
+static int internal_stop(lua_State *L) {
+  session(L)->stopped = true;
+  lua_pushliteral(L, "stopped");
+  return lua_error(L);
+}
+
+/* (name, value): one resolved argument, for the record. */
+static int internal_record_argument(lua_State *L) {
+  Json *args = json_find(session(L)->config, "args");
+  const char *name = luaL_checkstring(L, 1);
+  switch (lua_type(L, 2)) {
+  case LUA_TBOOLEAN: json_put_bool(args, name, lua_toboolean(L, 2)); break;
+  case LUA_TNUMBER:
+    if (lua_isinteger(L, 2)) json_put_int(args, name, lua_tointeger(L, 2));
+    else json_put_number(args, name, lua_tonumber(L, 2));
+    break;
+  default: json_put_text(args, name, luaL_tolstring(L, 2, NULL)); break;
+  }
+  return 0;
+}
+
+static int internal_set_seed(lua_State *L) {
+  lua_Integer seed = luaL_checkinteger(L, 1);
+  graph_seed(session_graph(L), (uint64_t)seed);
+  json_put_int(session(L)->config, "seed", seed);
+  return 0;
+}
+
+static const luaL_Reg internal[] = {
+    {"nearest", internal_nearest},       {"usage_error", internal_usage_error},
+    {"stop", internal_stop},             {"record_argument", internal_record_argument},
+    {"set_seed", internal_set_seed},     {NULL, NULL}};
+
+static void push_internal(lua_State *L) {
+  Session *s = session(L);
+  luaL_newlib(L, internal);
+  lua_createtable(L, s->n_args, 0);
+  for (int i = 0; i < s->n_args; i++) {
+    lua_pushstring(L, s->args[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_setfield(L, -2, "words");
+  lua_pushboolean(L, s->want_help);
+  lua_setfield(L, -2, "want_help");
+  lua_pushstring(L, s->script);
+  lua_setfield(L, -2, "script");
+}
+
+/* Runs one embedded file with the internal table; what it returns joins the names. */
+static void open_lua_lib(lua_State *L, const struct LuaLib *lib) {
+  if (luaL_loadbufferx(L, (const char *)lib->code, lib->n_bytes, lib->name, "t")) lua_error(L);
+  push_internal(L);
+  lua_call(L, 1, 1);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &names_key);
+  lua_pushnil(L);
+  while (lua_next(L, -3)) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    if (strcmp(lua_tostring(L, -2), "check_arguments") == 0) {
+      lua_rawsetp(L, LUA_REGISTRYINDEX, &check_key);
+      lua_pop(L, 1);
+    } else {
+      lua_rawset(L, -4);
+    }
+  }
+  lua_pop(L, 2);
+}
+
+void check_arguments(lua_State *L) {
+  if (session(L)->arguments_checked) return;
+  session(L)->arguments_checked = true;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &check_key);
+  lua_call(L, 0, 0);
+}
+
+/* -- opening ------------------------------------------------------------------------- */
+
+static void open_modules(lua_State *L) {
+  lua_newtable(L);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &names_key);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+#define MODULE(name)                                                                    \
+  open_##name(L);                                                                       \
+  lua_pushvalue(L, -1);                                                                 \
+  lua_setfield(L, -4, #name);                                                           \
+  lua_setfield(L, -2, "runner." #name);
+#include "lua/modules.def"
+#undef MODULE
+  lua_pushvalue(L, -2);
+  lua_setfield(L, -2, "runner");
+  lua_pop(L, 2);
+}
+
+/* math.random belongs to the run's seed. */
+static void seed_math(lua_State *L) {
+  lua_getglobal(L, "math");
+  lua_getfield(L, -1, "randomseed");
+  lua_pushinteger(L, (lua_Integer)session(L)->graph.seed);
+  lua_call(L, 1, 0);
+  lua_pop(L, 1);
+}
+
+static int open_all(lua_State *L) {
+  luaL_openlibs(L);
+  replace_output(L);
+  seed_math(L);
+  open_modules(L);
+  for (const struct LuaLib *lib = lua_lib; lib->name; lib++) open_lua_lib(L, lib);
+  make_globals_strict(L);
+  return 0;
+}
+
+lua_State *session_open(Session *s, Fault *fault) {
+  lua_State *L = luaL_newstate();
+  if (!L) {
+    fault_memory(fault, 0);
+    return NULL;
+  }
+  *(Session **)lua_getextraspace(L) = s;
+  s->config = json_map();
+  s->results = json_map();
+  json_put_int(s->config, "seed", (int64_t)s->graph.seed);
+  json_put(s->config, "args", json_map());
+  lua_pushcfunction(L, open_all);
+  if (call_protected(L, 0, 0, fault)) {
+    session_close(s, L);
+    return NULL;
+  }
+  return L;
+}
+
+void session_close(Session *s, lua_State *L) {
+  lua_close(L);
+  if (s->has_trial) trial_deinit(&s->trial);
+  json_free(s->config);
+  json_free(s->results);
+  s->config = s->results = NULL;
+  s->has_trial = false;
+}
+
+/* -- the record ---------------------------------------------------------------------- */
+
+static Json *describe_machine(const Session *s) {
+  Json *meta = json_map();
+  json_put_text(meta, "runner", RUNNER_VERSION);
+  json_put_text(meta, "lua", LUA_RELEASE);
+  json_put_text(meta, "blis", gemm_version());
+  json_put_text(meta, "blis_kernels", gemm_kernel_set());
+  json_put_text(meta, "simd", simd_name(simd_level()));
+  json_put_text(meta, "real", REAL_NAME);
+  json_put_int(meta, "threads", s->graph.par.threads);
+  json_put_text(meta, "script", s->script);
+  return meta;
+}
+
+Err session_trial(Session *s, Trial **out, Fault *fault) {
+  *out = NULL;
+  if (!s->script) return ERR_OK;
+  if (!s->has_trial) {
+    Json *config = json_share(s->config);
+    if (trial_init(&s->trial, s->runs, s->script, config, describe_machine(s), fault))
+      return fault->code;
+    s->has_trial = true;
+  }
+  *out = &s->trial;
+  return ERR_OK;
+}

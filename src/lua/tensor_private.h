@@ -1,0 +1,14 @@
+/* tensor_private.h: what handle.c, bind_ops.c and bind_tensor.c share. */
+#ifndef LUA_TENSOR_PRIVATE_H
+#define LUA_TENSOR_PRIVATE_H
+
+#include "lua/core.h"
+
+/* Pushes the metatable of tensors and, above it, the table of their methods. */
+void push_tensor_metatable(lua_State *L);
+/* Every public op by name and alias into the table at that index. */
+void add_op_functions(lua_State *L, int table);
+/* Arithmetic operators into the metatable at that index. */
+void add_op_operators(lua_State *L, int metatable);
+
+#endif

@@ -1,0 +1,124 @@
+/* activation.c: the records of the activations. Adding one is one record and its line in
+ * activation_kinds. Each acts elementwise, softmax over the last axis; gradients come from
+ * the ops that they emit. */
+#include "nn/activation.h"
+#include "graph/ops.h"
+#include <stddef.h>
+#include <string.h>
+
+typedef Activation A;
+
+static Node *apply_linear(Graph *g, A *a, Node *x) { (void)g, (void)a; return x; }
+static Node *apply_relu(Graph *g, A *a, Node *x) { (void)a; return op_relu(g, x); }
+static Node *apply_selu(Graph *g, A *a, Node *x) { (void)a; return op_selu(g, x); }
+static Node *apply_sigmoid(Graph *g, A *a, Node *x) { (void)a; return op_sigmoid(g, x); }
+static Node *apply_tanh(Graph *g, A *a, Node *x) { (void)a; return op_tanh(g, x); }
+static Node *apply_softplus(Graph *g, A *a, Node *x) { (void)a; return op_softplus(g, x); }
+static Node *apply_elu(Graph *g, A *a, Node *x) { return op_elu(g, x, a->alpha); }
+
+static Node *apply_leaky_relu(Graph *g, A *a, Node *x) {
+  return op_leaky_relu(g, x, a->slope);
+}
+
+static Node *apply_softmax(Graph *g, A *a, Node *x) {
+  (void)a;
+  return x ? op_softmax(g, x, x->shape.rank - 1) : NULL;
+}
+
+static Node *apply_silu(Graph *g, A *a, Node *x) {
+  (void)a;
+  return op_mul(g, x, op_sigmoid(g, x));
+}
+
+/* x Phi(x) = x/2 + x/2 erf(x / sqrt 2) */
+static Node *apply_gelu(Graph *g, A *a, Node *x) {
+  (void)a;
+  Node *half = op_scale(g, x, 0.5);
+  return op_add(g, half, op_mul(g, half, op_erf(g, op_scale(g, x, 0.70710678118654752))));
+}
+
+Node *callable_node(Graph *graph, Callable *function, const Value *in, int n_in,
+                    const char *what) {
+  Value out = {0};
+  if (graph->fault.code) return NULL;
+  if (function->call(function, in, n_in, &out, 1, &graph->fault)) return NULL;
+  if (out.kind == VALUE_INT) return graph_scalar(graph, (double)out.as.integer);
+  if (out.kind == VALUE_REAL) return graph_scalar(graph, out.as.real);
+  if (out.kind == VALUE_NODE) return out.as.ref;
+  fault_set(&graph->fault, ERR_VALUE, "%s: the function must return a tensor", what);
+  return NULL;
+}
+
+static Node *apply_function(Graph *graph, A *a, Node *x) {
+  if (!x) return NULL;
+  Value in = {.kind = VALUE_NODE, .as.ref = x};
+  Node *y = callable_node(graph, a->function, &in, 1, "activation");
+  if (!y || shape_equal(&y->shape, &x->shape)) return y;
+  char want[SHAPE_TEXT], got[SHAPE_TEXT];
+  fault_set(&graph->fault, ERR_SHAPE,
+            "activation: the function must return the shape of its input, %s, got %s",
+            shape_text(want, &x->shape), shape_text(got, &y->shape));
+  return NULL;
+}
+
+/* -- records ------------------------------------------------------------------------- */
+
+static const Option leaky_relu_options[] = {
+    {.name = "negative_slope", .kind = OPT_REAL, .offset = offsetof(A, slope),
+     .value = "0.01", .alias = "alpha slope", .position = 1, .lo = 0, .hi = 1,
+     .doc = "slope for x < 0 (Keras: 0.3)"},
+    {0}};
+static const Option elu_options[] = {
+    {.name = "alpha", .kind = OPT_REAL, .offset = offsetof(A, alpha), .value = "1",
+     .position = 1, .lo = 0, .hi = 1e6, .doc = "minus the limit for x -> -inf"},
+    {0}};
+static const Option function_options[] = {
+    {.name = "function", .kind = OPT_CALL, .offset = offsetof(A, function), .position = 1,
+     .doc = "f(x) -> tensor of the same shape"},
+    {0}};
+
+/* name, other names, emits, options, doc, equation, source */
+#define ACTIVATION(id, other, options_, doc_, equation_, source_)                        \
+  static const ActivationKind activation_##id = {                                       \
+      {.name = #id, .alias = other, .family = &activation_family,                       \
+       .size = sizeof(Activation), .options = options_, .doc = doc_,                    \
+       .equation = equation_, .source = source_},                                       \
+      apply_##id};
+
+ACTIVATION(linear, "identity Identity none", NULL, "The input itself.", "y = x", NULL)
+ACTIVATION(relu, "ReLU", NULL, "Rectifier.", "y = max(x, 0)",
+           "Nair & Hinton, ICML 2010")
+ACTIVATION(leaky_relu, "LeakyReLU", leaky_relu_options, "Rectifier that leaks.",
+           "y = x if x > 0 else negative_slope x", "Maas et al., ICML 2013")
+ACTIVATION(elu, "ELU", elu_options, "Exponential linear unit.",
+           "y = x if x > 0 else alpha (exp(x) - 1)", "Clevert et al., ICLR 2016, eq. 15")
+ACTIVATION(selu, "SELU", NULL, "Scaled exponential linear unit: keeps mean 0, variance 1.",
+           "y = 1.0507 (x if x > 0 else 1.6733 (exp(x) - 1))",
+           "Klambauer et al., NIPS 2017, eq. 2")
+ACTIVATION(sigmoid, "Sigmoid logistic", NULL, "Logistic function.",
+           "y = 1 / (1 + exp(-x))", NULL)
+ACTIVATION(tanh, "Tanh", NULL, "Hyperbolic tangent.", "y = tanh(x)", NULL)
+ACTIVATION(softplus, "Softplus", NULL, "Smooth rectifier.", "y = log(1 + exp(x))",
+           "Dugas et al., NIPS 2000")
+ACTIVATION(softmax, "Softmax", NULL, "Positive numbers that sum to 1 over the last axis.",
+           "y_i = exp(x_i) / sum_j exp(x_j)", NULL)
+ACTIVATION(silu, "swish SiLU", NULL, "Input times its sigmoid.", "y = x / (1 + exp(-x))",
+           "Elfwing et al., Neural Networks 107, 2018")
+ACTIVATION(gelu, "GELU", NULL, "Input times the normal distribution function, exact.",
+           "y = x/2 (1 + erf(x / sqrt 2))", "Hendrycks & Gimpel, arXiv:1606.08415")
+ACTIVATION(function, NULL, function_options, "A function of the user.", "y = f(x)", NULL)
+
+static const Kind *const activation_kinds[] = {
+    &activation_linear.kind,  &activation_relu.kind,    &activation_leaky_relu.kind,
+    &activation_elu.kind,     &activation_selu.kind,    &activation_sigmoid.kind,
+    &activation_tanh.kind,    &activation_softmax.kind, &activation_softplus.kind,
+    &activation_silu.kind,    &activation_gelu.kind,    NULL};
+
+const Family activation_family = {"activation", "nn", activation_kinds,
+                                  &activation_function.kind};
+
+Node *activation_apply(Graph *graph, Activation *activation, Node *x) {
+  if (!x || graph->fault.code) return NULL;
+  const ActivationKind *kind = (const ActivationKind *)activation->object.kind;
+  return kind->apply(graph, activation, x);
+}

@@ -1,0 +1,29 @@
+/* activation.h: elementwise functions (and softmax) between layers, as records. */
+#ifndef NN_ACTIVATION_H
+#define NN_ACTIVATION_H
+
+#include "base/record.h"
+#include "graph/graph.h"
+
+typedef struct Activation {
+  Object object;
+  double slope;                /* leaky_relu */
+  double alpha;                /* elu */
+  Callable *function;          /* of the user: f(x) -> y of the same shape */
+} Activation;
+
+typedef struct ActivationKind {
+  Kind kind;
+  Node *(*apply)(Graph *graph, Activation *activation, Node *x);
+} ActivationKind;
+
+extern const Family activation_family;   /* module "nn" */
+
+/* NULL after a fault, which then stands in graph->fault. */
+Node *activation_apply(Graph *graph, Activation *activation, Node *x);
+
+/* f(in ...) -> one tensor, for functions of the user; `what` is for messages. Borrowed. */
+Node *callable_node(Graph *graph, Callable *function, const Value *in, int n_in,
+                    const char *what);
+
+#endif

@@ -1,0 +1,256 @@
+/* containers.c: layers that hold layers: Sequential, Residual, Concat, and the layers that
+ * a user writes. */
+#include "nn/nn.h"
+#include "graph/ops.h"
+#include <stdlib.h>
+#include <string.h>
+
+/* -- lists of layers ----------------------------------------------------------------- */
+
+typedef struct Container {
+  Layer layer;
+  ObjectList layers;           /* of Layer */
+  int64_t axis;                /* Concat */
+} Container;
+
+static int container_children(Layer *layer, Layer *const **out) {
+  ObjectList *layers = &((Container *)layer)->layers;
+  *out = (Layer *const *)layers->v;
+  return layers->n;
+}
+
+static Err container_check(Object *object, Fault *fault) {
+  (void)fault;
+  Container *c = (Container *)object;
+  for (int i = 0; i < c->layers.n; i++)
+    layer_adopt(&c->layer, (Layer *)c->layers.v[i]);
+  return ERR_OK;
+}
+
+static void container_deinit(Object *object) {
+  Container *c = (Container *)object;
+  for (int i = 0; i < c->layers.n; i++)
+    layer_disown(&c->layer, (Layer *)c->layers.v[i]);
+  layer_deinit(object);
+}
+
+#define AT(type, field) .offset = offsetof(type, field)
+
+/* -- Sequential ---------------------------------------------------------------------- */
+
+static Node *sequential_forward(Graph *graph, Layer *layer, Node *x) {
+  const ObjectList *layers = &((Container *)layer)->layers;
+  for (int i = 0; i < layers->n; i++) x = layer_forward(graph, (Layer *)layers->v[i], x);
+  return x;
+}
+
+static const Option sequential_options[] = {
+    {.name = "layers", .kind = OPT_OBJECTS, AT(Container, layers), .position = 1,
+     .value = "none", .family = &layer_family, .doc = "the layers, in order"},
+    LAYER_OPTIONS,
+    {0}};
+
+const LayerKind layer_sequential = {
+    .kind = {.name = "Sequential", .family = &layer_family, .size = sizeof(Container),
+             .options = sequential_options, .check = container_check,
+             .deinit = container_deinit,
+             .doc = "One layer after the other; net:add appends.",
+             .equation = "y = f_n(... f_2(f_1(x)))"},
+    .prefix = "sequential", .forward = sequential_forward, .children = container_children};
+
+Layer *layer_sequential_new(Fault *fault) {
+  return (Layer *)object_new(&layer_sequential.kind, fault);
+}
+
+/* Is `inner` the layer itself or somewhere inside it? */
+static bool holds(Layer *layer, const Layer *inner) {
+  if (layer == inner) return true;
+  Layer *const *child = NULL;
+  int n = layer_kind(layer)->children ? layer_kind(layer)->children(layer, &child) : 0;
+  for (int i = 0; i < n; i++)
+    if (holds(child[i], inner)) return true;
+  return false;
+}
+
+Err layer_add(Layer *sequential, Layer *layer, Fault *fault) {
+  if (layer_kind(sequential) != &layer_sequential)
+    return fault_set(fault, ERR_VALUE, "add: nn.%s holds no list of layers; allowed: "
+                     "nn.Sequential", sequential->object.kind->name);
+  if (holds(layer, sequential))
+    return fault_set(fault, ERR_VALUE, "add: a net cannot be a layer of itself");
+  ObjectList *list = &((Container *)sequential)->layers;
+  size_t n_bytes = ((size_t)list->n + 1) * sizeof *list->v;
+  Object **larger = realloc(list->v, n_bytes);
+  if (!larger) return fault_memory(fault, n_bytes);
+  list->v = larger;
+  list->v[list->n++] = object_retain(layer);
+  layer_adopt(sequential, layer);
+  sequential->object.version++;
+  return ERR_OK;
+}
+
+/* -- Concat -------------------------------------------------------------------------- */
+
+static Node *concat_forward(Graph *graph, Layer *layer, Node *x) {
+  Container *c = (Container *)layer;
+  Node *y[MAX_IN];
+  int64_t axis = c->axis < 0 ? x->shape.rank + c->axis : c->axis - 1;
+  if (axis < 0 || axis >= x->shape.rank)
+    return layer_refuse(graph, layer, "an input that has the axis", &x->shape);
+  for (int i = 0; i < c->layers.n; i++)
+    y[i] = layer_forward(graph, (Layer *)c->layers.v[i], x);
+  return op_concat(graph, y, c->layers.n, (int)axis);
+}
+
+static Err concat_check(Object *object, Fault *fault) {
+  Container *c = (Container *)object;
+  if (c->layers.n < 1 || c->layers.n > MAX_IN)
+    return fault_set(fault, ERR_VALUE, "nn.Concat: %d layers, allowed: 1 to %d",
+                     c->layers.n, MAX_IN);
+  if (c->axis == 0)
+    return fault_set(fault, ERR_VALUE, "nn.Concat: option \"axis\": got 0, allowed: axes "
+                     "count from 1, -1 is the last");
+  return container_check(object, fault);
+}
+
+static const Option concat_options[] = {
+    {.name = "layers", .kind = OPT_OBJECTS, AT(Container, layers), .position = 1,
+     .family = &layer_family, .doc = "each gets the same input"},
+    {.name = "axis", .kind = OPT_INT, AT(Container, axis), .value = "-1", .lo = -MAX_RANK,
+     .hi = MAX_RANK, .doc = "along which the outputs are joined; -1 is the last"},
+    LAYER_OPTIONS,
+    {0}};
+
+const LayerKind layer_concat = {
+    .kind = {.name = "Concat", .family = &layer_family, .size = sizeof(Container),
+             .options = concat_options, .check = concat_check, .deinit = container_deinit,
+             .doc = "Several layers on the same input, their outputs joined.",
+             .equation = "y = [f_1(x), f_2(x), ...]"},
+    .prefix = "concat", .forward = concat_forward, .children = container_children};
+
+/* -- Residual ------------------------------------------------------------------------ */
+
+typedef struct Residual {
+  Layer layer;
+  Layer *block, *shortcut;     /* neighbours: read as an array by residual_children */
+} Residual;
+
+static int residual_children(Layer *layer, Layer *const **out) {
+  Residual *r = (Residual *)layer;
+  *out = &r->block;
+  return r->shortcut ? 2 : 1;
+}
+
+static Err residual_check(Object *object, Fault *fault) {
+  Residual *r = (Residual *)object;
+  if (!r->block)
+    return fault_set(fault, ERR_VALUE, "nn.Residual: \"block\" is missing: a layer");
+  layer_adopt(&r->layer, r->block);
+  if (r->shortcut) layer_adopt(&r->layer, r->shortcut);
+  return ERR_OK;
+}
+
+static void residual_deinit(Object *object) {
+  Residual *r = (Residual *)object;
+  if (r->block) layer_disown(&r->layer, r->block);
+  if (r->shortcut) layer_disown(&r->layer, r->shortcut);
+  layer_deinit(object);
+}
+
+static Node *residual_forward(Graph *graph, Layer *layer, Node *x) {
+  Residual *r = (Residual *)layer;
+  Node *y = layer_forward(graph, r->block, x);
+  Node *s = r->shortcut ? layer_forward(graph, r->shortcut, x) : x;
+  if (!y || !s) return NULL;
+  if (!shape_equal(&y->shape, &s->shape)) {
+    char block[SHAPE_TEXT], shortcut[SHAPE_TEXT];
+    fault_set(&graph->fault, ERR_SHAPE,
+              "%s: the block gives %s, the shortcut %s; they must be the same",
+              layer->name, shape_text(block, &y->shape), shape_text(shortcut, &s->shape));
+    return NULL;
+  }
+  return op_add(graph, y, s);
+}
+
+static const Option residual_options[] = {
+    {.name = "block", .kind = OPT_OBJECT, AT(Residual, block), .position = 1,
+     .family = &layer_family, .doc = "what is added to the shortcut"},
+    {.name = "shortcut", .kind = OPT_OBJECT, AT(Residual, shortcut),
+     .family = &layer_family, .doc = "in place of the input itself"},
+    LAYER_OPTIONS,
+    {0}};
+
+const LayerKind layer_residual = {
+    .kind = {.name = "Residual", .family = &layer_family, .size = sizeof(Residual),
+             .options = residual_options, .check = residual_check,
+             .deinit = residual_deinit, .doc = "A block beside a shortcut.",
+             .equation = "y = block(x) + shortcut(x)",
+             .source = "He et al., CVPR 2016, eq. 1 and 2"},
+    .prefix = "residual", .forward = residual_forward, .children = residual_children};
+
+/* -- layers of the user -------------------------------------------------------------- */
+
+typedef struct Custom {
+  Layer layer;
+  Callable *function;
+  ObjectList layers;
+  char *names[LAYER_VARS];
+} Custom;
+
+static int custom_children(Layer *layer, Layer *const **out) {
+  ObjectList *layers = &((Custom *)layer)->layers;
+  *out = (Layer *const *)layers->v;
+  return layers->n;
+}
+
+static void custom_deinit(Object *object) {
+  Custom *c = (Custom *)object;
+  for (int i = 0; i < c->layers.n; i++)
+    layer_disown(&c->layer, (Layer *)c->layers.v[i]);
+  for (int i = 0; i < LAYER_VARS; i++) free(c->names[i]);
+  layer_deinit(object);
+}
+
+static Node *custom_forward(Graph *graph, Layer *layer, Node *x) {
+  Value in = {.kind = VALUE_NODE, .as.ref = x};
+  return callable_node(graph, ((Custom *)layer)->function, &in, 1, layer->name);
+}
+
+static const Option custom_options[] = {
+    {.name = "forward", .kind = OPT_CALL, AT(Custom, function), .position = 1,
+     .doc = "forward(self, x) -> tensor"},
+    {.name = "layers", .kind = OPT_OBJECTS, AT(Custom, layers), .value = "none",
+     .family = &layer_family, .doc = "the layers that it uses"},
+    LAYER_OPTIONS,
+    {0}};
+
+const LayerKind layer_custom = {
+    .kind = {.name = "Custom", .family = &layer_family, .size = sizeof(Custom),
+             .options = custom_options, .deinit = custom_deinit,
+             .doc = "A table with `forward`."},
+    .prefix = "custom", .forward = custom_forward, .children = custom_children};
+
+Layer *layer_custom_new(Callable *forward, Layer *const *layers, int n_layers,
+                        Variable *const *variables, const char *const *names,
+                        int n_variables, Fault *fault) {
+  if (n_variables > LAYER_VARS) {
+    fault_set(fault, ERR_VALUE, "a layer with %d variables, allowed: at most %d",
+              n_variables, LAYER_VARS);
+    return NULL;
+  }
+  Custom *c = (Custom *)object_new(&layer_custom.kind, fault);
+  if (!c) return NULL;
+  c->function = callable_retain(forward);
+  c->layer.var_name = (const char *const *)c->names;
+  Err err = option_set_objects(&c->layer.object, &custom_options[1],
+                               (Object *const *)layers, n_layers, fault);
+  for (int i = 0; !err && i < n_layers; i++) layer_adopt(&c->layer, layers[i]);
+  for (int i = 0; !err && i < n_variables; i++) {
+    c->layer.var[i] = variable_retain(variables[i]);
+    c->names[i] = text_copy(names[i]);
+    if (!c->names[i]) err = fault_memory(fault, strlen(names[i]) + 1);
+  }
+  if (!err) return &c->layer;
+  object_release(c);
+  return NULL;
+}

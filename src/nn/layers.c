@@ -1,0 +1,211 @@
+/* layers.c: leaf layers: Dense, Flatten, Activation, Dropout, Lambda, Identity; and the
+ * table of all kinds. Adding a layer: one LayerKind beside its code and one line in
+ * layer_kinds. */
+#include "nn/nn.h"
+#include "graph/ops.h"
+#include <stdio.h>
+
+/* -- Dense --------------------------------------------------------------------------- */
+
+typedef struct Dense {
+  Layer layer;
+  int64_t units;
+  bool bias;
+  Activation *activation;
+  Init *init, *bias_init;
+} Dense;
+
+enum { WEIGHT, BIAS };
+static const char *const dense_vars[] = {"weight", "bias", NULL};
+
+static Err dense_check(Object *object, Fault *fault) {
+  Dense *d = (Dense *)object;
+  Err err = layer_declare(&d->layer, WEIGHT, true, fault);
+  return err || !d->bias ? err : layer_declare(&d->layer, BIAS, true, fault);
+}
+
+static Err dense_build(Graph *graph, Layer *layer, const Shape *in, Fault *fault) {
+  Dense *d = (Dense *)layer;
+  if (in->rank < 2) {
+    char got[SHAPE_TEXT];
+    return fault_set(fault, ERR_SHAPE, "%s: expects [N, inputs], got %s", layer->name,
+                     shape_text(got, in));
+  }
+  int64_t n = in->dim[in->rank - 1];
+  Err err = layer_give(graph, layer, WEIGHT, d->init, &SHAPE_OF(n, d->units), (double)n,
+                       (double)d->units, fault);
+  if (err || !layer->var[BIAS]) return err;
+  return layer_give(graph, layer, BIAS, d->bias_init, &SHAPE_OF(d->units), (double)n,
+                    (double)d->units, fault);
+}
+
+/* Y = X W + b over the last axis. */
+static Node *dense_forward(Graph *graph, Layer *layer, Node *x) {
+  Dense *d = (Dense *)layer;
+  int64_t n_in = layer->var[WEIGHT]->current->shape.dim[0];
+  if (x->shape.rank < 2 || x->shape.dim[x->shape.rank - 1] != n_in) {
+    char expects[64];
+    snprintf(expects, sizeof expects, "[N, %lld]", (long long)n_in);
+    return layer_refuse(graph, layer, expects, &x->shape);
+  }
+  Node *w = variable_read(graph, layer->var[WEIGHT]);
+  Node *y = op_matmul(graph, op_cast(graph, x, DT_REAL), w);
+  if (layer->var[BIAS]) y = op_add(graph, y, variable_read(graph, layer->var[BIAS]));
+  return d->activation ? activation_apply(graph, d->activation, y) : y;
+}
+
+#define AT(type, field) .offset = offsetof(type, field)
+
+static const Option dense_options[] = {
+    {.name = "units", .kind = OPT_INT, AT(Dense, units), .position = 1, .lo = 1, .hi = 1e9,
+     .alias = "out_features", .doc = "number of outputs"},
+    {.name = "activation", .kind = OPT_OBJECT, AT(Dense, activation),
+     .family = &activation_family, .doc = "applied to the result"},
+    {.name = "bias", .kind = OPT_BOOL, AT(Dense, bias), .value = "true",
+     .alias = "use_bias", .doc = "add a bias"},
+    {.name = "init", .kind = OPT_OBJECT, AT(Dense, init), .family = &init_family,
+     .value = "glorot_uniform", .alias = "kernel_initializer",
+     .doc = "initial weight (PyTorch: uniform with deviation 1 / sqrt(3 inputs))"},
+    {.name = "bias_init", .kind = OPT_OBJECT, AT(Dense, bias_init), .family = &init_family,
+     .value = "zeros", .alias = "bias_initializer", .doc = "initial bias"},
+    LAYER_OPTIONS,
+    {0}};
+
+const LayerKind layer_dense = {
+    .kind = {.name = "Dense", .alias = "Linear", .family = &layer_family,
+             .size = sizeof(Dense), .options = dense_options,
+             .doc = "Fully connected: [N, in] -> [N, units]; acts on the last axis. "
+                    "weight [in, units], bias [units].",
+             .equation = "Y = X W + b", .check = dense_check, .deinit = layer_deinit},
+    .prefix = "dense", .vars = dense_vars, .build = dense_build, .forward = dense_forward};
+
+/* -- Flatten ------------------------------------------------------------------------- */
+
+static Node *flatten_forward(Graph *graph, Layer *layer, Node *x) {
+  if (x->shape.rank < 1) return layer_refuse(graph, layer, "[N, ...]", &x->shape);
+  if (x->shape.rank == 2) return x;
+  return op_reshape(graph, x, &SHAPE_OF(x->shape.dim[0], shape_stride(&x->shape, 0)));
+}
+
+static const Option plain_options[] = {LAYER_OPTIONS, {0}};
+
+const LayerKind layer_flatten = {
+    .kind = {.name = "Flatten", .family = &layer_family, .size = sizeof(Layer),
+             .options = plain_options, .deinit = layer_deinit,
+             .doc = "All axes but the first become one: [N, a, b] -> [N, a b]."},
+    .prefix = "flatten", .forward = flatten_forward};
+
+/* -- Identity ------------------------------------------------------------------------ */
+
+static Node *identity_forward(Graph *graph, Layer *layer, Node *x) {
+  (void)graph, (void)layer;
+  return x;
+}
+
+const LayerKind layer_identity = {
+    .kind = {.name = "Identity", .family = &layer_family, .size = sizeof(Layer),
+             .options = plain_options, .deinit = layer_deinit,
+             .doc = "Gives what it gets.", .equation = "y = x"},
+    .prefix = "identity", .forward = identity_forward};
+
+/* -- Activation ---------------------------------------------------------------------- */
+
+typedef struct ActivationLayer {
+  Layer layer;
+  Activation *activation;
+} ActivationLayer;
+
+static Node *activation_forward(Graph *graph, Layer *layer, Node *x) {
+  Activation *activation = ((ActivationLayer *)layer)->activation;
+  return activation_apply(graph, activation, op_cast(graph, x, DT_REAL));
+}
+
+static const Option activation_options[] = {
+    {.name = "activation", .kind = OPT_OBJECT, AT(ActivationLayer, activation),
+     .position = 1, .family = &activation_family, .doc = "the function"},
+    LAYER_OPTIONS,
+    {0}};
+
+const LayerKind layer_activation = {
+    .kind = {.name = "Activation", .family = &layer_family, .size = sizeof(ActivationLayer),
+             .options = activation_options, .deinit = layer_deinit,
+             .doc = "An activation as a layer of its own.", .equation = "y = f(x)"},
+    .prefix = "activation", .forward = activation_forward};
+
+Layer *layer_activation_new(Activation *activation, Fault *fault) {
+  ActivationLayer *layer = (ActivationLayer *)object_new(&layer_activation.kind, fault);
+  if (layer) layer->activation = object_retain(activation);
+  return (Layer *)layer;
+}
+
+/* -- Dropout ------------------------------------------------------------------------- */
+
+typedef struct Dropout {
+  Layer layer;
+  double rate;
+} Dropout;
+
+static Err dropout_check(Object *object, Fault *fault) {
+  double rate = ((Dropout *)object)->rate;
+  if (rate < 1) return ERR_OK;
+  return fault_set(fault, ERR_VALUE,
+                   "nn.Dropout: option \"rate\": got 1, allowed: a number from 0 to below "
+                   "1: the share that is dropped");
+}
+
+/* Inverted: what stays is divided by its probability, so that inference does nothing. */
+static Node *dropout_forward(Graph *graph, Layer *layer, Node *x) {
+  double rate = ((Dropout *)layer)->rate;
+  if (!graph->training || rate == 0) return x;
+  char name[STREAM_NAME];
+  Stream stream = graph_draw(graph, "dropout", layer_stream(graph, layer, name));
+  return op_mul(graph, x, op_dropout_mask(graph, &x->shape, rate, stream));
+}
+
+static const Option dropout_options[] = {
+    {.name = "rate", .kind = OPT_REAL, AT(Dropout, rate), .position = 1, .lo = 0, .hi = 1,
+     .alias = "p", .doc = "probability that an element is dropped"},
+    LAYER_OPTIONS,
+    {0}};
+
+const LayerKind layer_dropout = {
+    .kind = {.name = "Dropout", .family = &layer_family, .size = sizeof(Dropout),
+             .options = dropout_options, .check = dropout_check, .deinit = layer_deinit,
+             .doc = "In training, sets elements to 0 at random; in inference, nothing.",
+             .equation = "y = x m / (1 - rate), m ~ Bernoulli(1 - rate)",
+             .source = "Srivastava et al., JMLR 15, 2014"},
+    .prefix = "dropout", .forward = dropout_forward};
+
+/* -- Lambda -------------------------------------------------------------------------- */
+
+typedef struct Lambda {
+  Layer layer;
+  Callable *function;
+} Lambda;
+
+static Node *lambda_forward(Graph *graph, Layer *layer, Node *x) {
+  Value in = {.kind = VALUE_NODE, .as.ref = x};
+  return callable_node(graph, ((Lambda *)layer)->function, &in, 1, layer->name);
+}
+
+static const Option lambda_options[] = {
+    {.name = "function", .kind = OPT_CALL, AT(Lambda, function), .position = 1,
+     .doc = "f(x) -> tensor"},
+    LAYER_OPTIONS,
+    {0}};
+
+const LayerKind layer_lambda = {
+    .kind = {.name = "Lambda", .family = &layer_family, .size = sizeof(Lambda),
+             .options = lambda_options, .deinit = layer_deinit,
+             .doc = "A function of the user as a layer.", .equation = "y = f(x)"},
+    .prefix = "lambda", .forward = lambda_forward};
+
+/* -- all kinds ----------------------------------------------------------------------- */
+
+static const Kind *const layer_kinds[] = {
+    &layer_sequential.kind, &layer_residual.kind,   &layer_concat.kind,
+    &layer_dense.kind,      &layer_flatten.kind,    &layer_activation.kind,
+    &layer_batch_norm.kind, &layer_layer_norm.kind, &layer_dropout.kind,
+    &layer_lambda.kind,     &layer_identity.kind,   NULL};
+
+const Family layer_family = {"layer", "nn", layer_kinds, &layer_lambda.kind};

@@ -1,0 +1,172 @@
+/* nn.h: layers and nets. A net is a layer; there is no second type.
+ *
+ * Invariants
+ *   - A layer's variables exist from its construction on (so that they can be listed), and
+ *     get shape and initial value when it is built: at its first use, or by layer_build. A
+ *     layer is built when its variables have values; nothing else remembers it, so a step
+ *     that is rolled back also takes back the build.
+ *   - Names are those of the outermost net: per kind a count from 1 in the order of
+ *     traversal, nested containers included (dense_1, dense_2, batch_norm_1); a given name
+ *     replaces it. State names are <layer>.<variable>: dense_1.weight.
+ *   - A forward makes nodes and computes nothing. What it changes (running statistics)
+ *     changes through variable_assign, in program order.
+ *
+ * Ownership. A container retains its layers; `owner` points back without a reference. */
+#ifndef NN_NN_H
+#define NN_NN_H
+
+#include "base/record.h"
+#include "graph/graph.h"
+#include "nn/activation.h"
+#include "nn/init.h"
+#include "nn/loss.h"
+#include "nn/metric.h"
+#include "nn/optim.h"
+
+typedef struct Layer Layer;
+typedef struct LayerKind LayerKind;
+
+enum { LAYER_VARS = 8 };
+
+struct Layer {
+  Object object;
+  /* options of every layer: LAYER_OPTIONS */
+  char *given_name;            /* NULL: counted */
+  IntList input_shape;         /* of one example; n 0: inferred at first use */
+  /* read-only */
+  char *name;                  /* NULL until the net is named */
+  const char *label;           /* the name, interned in the session; NULL: not yet */
+  Layer *owner;                /* container it stands in, or NULL */
+  Variable *var[LAYER_VARS];   /* NULL: the layer has none such */
+  const char *const *var_name; /* of these: the kind's vars, or a custom layer's own */
+  Shape input, output;         /* of its last forward; valid when `seen` */
+  bool seen;
+  /* private to net.c */
+  int64_t number;              /* of the outermost: its number in the run; 0: not built */
+  bool visited;
+};
+
+struct LayerKind {
+  Kind kind;
+  const char *prefix;          /* of counted names: "dense" */
+  const char *const *vars;     /* names of its variables, NULL-terminated; NULL: none */
+  /* Gives the variables shape and initial value (layer_give) for inputs of that shape. NULL:
+   * nothing to build. */
+  Err (*build)(Graph *graph, Layer *layer, const Shape *in, Fault *fault);
+  /* NULL after a fault, which then stands in graph->fault. */
+  Node *(*forward)(Graph *graph, Layer *layer, Node *x);
+  /* The layers inside, borrowed; returns how many. NULL: a leaf. */
+  int (*children)(Layer *layer, Layer *const **out);
+};
+
+extern const Family layer_family;        /* module "nn" */
+
+/* Every kind; the last is made by layer_custom_new alone. */
+extern const LayerKind layer_sequential, layer_residual, layer_concat, layer_dense,
+    layer_flatten, layer_activation, layer_dropout, layer_lambda, layer_identity,
+    layer_batch_norm, layer_layer_norm, layer_custom;
+
+static inline const LayerKind *layer_kind(const Layer *layer) {
+  return (const LayerKind *)layer->object.kind;
+}
+
+/* -- for the kinds ------------------------------------------------------------------- */
+
+#define LAYER_OPTIONS                                                                   \
+  {.name = "name", .kind = OPT_TEXT, .offset = offsetof(Layer, given_name),             \
+   .doc = "replaces the counted name; unique in its net"},                              \
+  {.name = "input_shape", .kind = OPT_INTS, .offset = offsetof(Layer, input_shape),     \
+   .doc = "shape of one example, to build the net before its first use"}
+
+/* Makes variable number `i` of the kind, without name and value. */
+Err layer_declare(Layer *layer, int i, bool trainable, Fault *fault) WARN_UNUSED;
+/* Takes up a child: its owner is this layer, unless it has one already. layer_disown, in
+ * the container's deinit: has this owner no more. */
+void layer_adopt(Layer *layer, Layer *child);
+void layer_disown(Layer *layer, Layer *child);
+/* The common part of every kind's deinit. */
+void layer_deinit(Object *object);
+/* At build: variable `i` gets `shape` and the values of `init`, drawn from the stream
+ * ("init", "net<k>/<layer>.<variable>"). */
+Err layer_give(Graph *graph, Layer *layer, int i, Init *init, const Shape *shape,
+               double fan_in, double fan_out, Fault *fault) WARN_UNUSED;
+/* Records "<layer>: expects <expects>, got 32x784" in graph->fault; returns NULL. */
+Node *layer_refuse(Graph *graph, Layer *layer, const char *expects, const Shape *got);
+/* "net1/dropout_1": the name of a layer's streams. Writes to and returns `buffer`. */
+enum { STREAM_NAME = 160 };
+char *layer_stream(Graph *graph, Layer *layer, char *buffer);
+/* One child in its place: builds it if need be, labels the nodes, forwards. */
+Node *layer_forward(Graph *graph, Layer *layer, Node *x);
+
+/* -- nets ---------------------------------------------------------------------------- */
+
+/* y = net(x): inference unless graph->training. Builds what is not built yet. The result is
+ * marked as the output of a net. */
+Node *layer_call(Graph *graph, Layer *net, Node *x);
+
+/* Builds for inputs of `shape`, one example without the batch axis. */
+Err layer_build(Graph *graph, Layer *net, const IntList *shape, Fault *fault) WARN_UNUSED;
+/* All variables have values. */
+bool layer_built(Layer *net);
+
+/* Builds now if the first layer was given its input_shape; else does nothing. */
+Err layer_prepare(Graph *graph, Layer *net, Fault *fault) WARN_UNUSED;
+
+/* Appends to a Sequential (retained). */
+Err layer_add(Layer *sequential, Layer *layer, Fault *fault) WARN_UNUSED;
+
+/* Returns new. */
+Layer *layer_sequential_new(Fault *fault);
+Layer *layer_activation_new(Activation *activation, Fault *fault);
+/* A layer of the user: `forward` (retained) takes and gives a tensor; `layers` and
+ * `variables` are what it trains, in order; names are copied. At most LAYER_VARS. */
+Layer *layer_custom_new(Callable *forward, Layer *const *layers, int n_layers,
+                        Variable *const *variables, const char *const *names,
+                        int n_variables, Fault *fault);
+
+/* Names all layers of the outermost net around `layer` and their variables; a fault when
+ * two share a name. Every function below does it first. */
+Err layer_name(Layer *layer, Fault *fault) WARN_UNUSED;
+
+/* The layer and all inside it, containers before what they hold, each once. The list is the
+ * caller's (free v), the layers are borrowed. */
+typedef struct LayerList { int n, capacity; Layer **v; } LayerList;
+Err layer_list(Layer *net, LayerList *out, Fault *fault) WARN_UNUSED;
+
+/* Variables in order, named "<layer>.<variable>". The list is the caller's (state_deinit),
+ * the variables are borrowed. parameters: the trainable ones, frozen included. */
+typedef struct StateList { int n; Variable **v; } StateList;
+Err layer_state(Layer *net, StateList *out, Fault *fault) WARN_UNUSED;
+Err layer_parameters(Layer *net, StateList *out, Fault *fault) WARN_UNUSED;
+void state_deinit(StateList *list);
+
+/* Assigns the values by name; nothing is changed on a fault, which lists the names that are
+ * missing or unknown, or both shapes where they differ. */
+typedef struct NamedValue { const char *name; Node *value; } NamedValue;
+Err layer_load(Graph *graph, Layer *net, const NamedValue *values, int n, Fault *fault)
+    WARN_UNUSED;
+
+/* The state as .safetensors; load as above. */
+Err layer_save(Graph *graph, Layer *net, const char *path, Fault *fault) WARN_UNUSED;
+Err layer_load_file(Graph *graph, Layer *net, const char *path, Fault *fault) WARN_UNUSED;
+
+/* Freezes (or thaws) the variables whose state name or layer name matches the pattern (`*`
+ * any text, `?` one character); a fault when none does. Frozen variables are not trained; a
+ * normalization with frozen running statistics uses them in training too. */
+Err layer_freeze(Layer *net, const char *pattern, bool frozen, Fault *fault) WARN_UNUSED;
+
+/* Table of layer, output shape, parameters, trainable; totals; with a loss: which form of
+ * the cross-entropy it takes (loss may be NULL). */
+Err layer_summary(Graph *graph, Layer *net, const Loss *loss, Text *out, Fault *fault)
+    WARN_UNUSED;
+
+/* Outputs for all rows of x, in batches, evaluated. predict_classes: labels from 1. */
+Node *layer_predict(Graph *graph, Layer *net, Node *x, int64_t batch);
+Node *layer_predict_classes(Graph *graph, Layer *net, Node *x, int64_t batch);
+
+/* A batch normalization whose running statistics are not frozen. */
+bool batch_norm_live(const Layer *layer);
+/* Is there a batch normalization that would use statistics of the batch in training? */
+bool layer_needs_batches(Layer *net);
+
+#endif

@@ -1,0 +1,197 @@
+/* norms.c: batch and layer normalization.
+ *
+ *   training   y = weight (x - mean) / sqrt(var + eps) + bias
+ *              mean, var (biased) of the batch, per channel (BatchNorm) or of each row
+ *              (LayerNorm)
+ *   inference  BatchNorm uses running statistics instead, which every training forward
+ *              moves towards those of its batch, with the unbiased variance:
+ *              running <- (1 - momentum) running + momentum batch
+ *
+ * Running statistics are assigned as deferred values, once per training forward and in
+ * program order: an assignment in the middle of a step is part of the step. */
+#include "nn/nn.h"
+#include "graph/ops.h"
+#include <stdio.h>
+
+enum { WEIGHT, BIAS, RUNNING_MEAN, RUNNING_VAR };
+static const char *const batch_vars[] = {"weight", "bias", "running_mean", "running_var",
+                                         NULL};
+static const char *const layer_vars[] = {"weight", "bias", NULL};
+
+typedef struct Norm {
+  Layer layer;
+  double momentum, eps;
+  bool affine;
+} Norm;
+
+/* Gives all declared variables `n` elements: ones for weight and variance, zeros else. */
+static Err give_all(Graph *graph, Layer *layer, int64_t n, Fault *fault) {
+  Err err = ERR_OK;
+  for (int i = 0; !err && i <= RUNNING_VAR; i++) {
+    if (!layer->var[i]) continue;
+    const char *values = i == WEIGHT || i == RUNNING_VAR ? "ones" : "zeros";
+    Init *init = (Init *)family_make(&init_family, values, fault);
+    if (!init) return ERR_MEMORY;
+    err = layer_give(graph, layer, i, init, &SHAPE_OF(n), (double)n, (double)n, fault);
+    object_release(init);
+  }
+  return err;
+}
+
+static Node *read(Graph *graph, Layer *layer, int i) {
+  return layer->var[i] ? variable_read(graph, layer->var[i]) : NULL;
+}
+
+static Err refuse_input(Layer *layer, const char *expects, const Shape *in, Fault *fault) {
+  char got[SHAPE_TEXT];
+  return fault_set(fault, ERR_SHAPE, "%s: expects %s, got %s", layer->name, expects,
+                   shape_text(got, in));
+}
+
+/* -- batch normalization ------------------------------------------------------------- */
+
+static Err batch_norm_check(Object *object, Fault *fault) {
+  Norm *norm = (Norm *)object;
+  Err err = ERR_OK;
+  for (int i = WEIGHT; !err && norm->affine && i <= BIAS; i++)
+    err = layer_declare(&norm->layer, i, true, fault);
+  for (int i = RUNNING_MEAN; !err && i <= RUNNING_VAR; i++)
+    err = layer_declare(&norm->layer, i, false, fault);
+  return err;
+}
+
+static Err batch_norm_build(Graph *graph, Layer *layer, const Shape *in, Fault *fault) {
+  if (in->rank < 2) return refuse_input(layer, "[N, C, ...]", in, fault);
+  return give_all(graph, layer, in->dim[1], fault);
+}
+
+bool batch_norm_live(const Layer *layer) {
+  return layer_kind(layer) == &layer_batch_norm && !layer->var[RUNNING_MEAN]->frozen;
+}
+
+static Err move_towards(Graph *graph, Variable *running, Node *batch, double momentum) {
+  Node *old = op_scale(graph, variable_read(graph, running), 1 - momentum);
+  return variable_assign(graph, running, op_add(graph, old, op_scale(graph, batch, momentum)));
+}
+
+static Node *batch_norm_train(Graph *graph, Layer *layer, Node *x) {
+  const Norm *norm = (const Norm *)layer;
+  double n = (double)shape_count(&x->shape) / (double)x->shape.dim[1];
+  if (!(n > 1)) {
+    char got[SHAPE_TEXT];
+    fault_set(&graph->fault, ERR_SHAPE,
+              "%s: one value per channel has no variance: training needs a batch of at "
+              "least 2, got %s", layer->name, shape_text(got, &x->shape));
+    return NULL;
+  }
+  Node *y = op_batch_norm(graph, x, read(graph, layer, WEIGHT), read(graph, layer, BIAS),
+                          norm->eps);
+  Node *var = op_scale(graph, graph_pick(graph, y, 2), n / (n - 1));
+  if (move_towards(graph, layer->var[RUNNING_MEAN], graph_pick(graph, y, 1),
+                   norm->momentum) ||
+      move_towards(graph, layer->var[RUNNING_VAR], var, norm->momentum))
+    return NULL;
+  return graph_pick(graph, y, 0);
+}
+
+/* v [C] so that it broadcasts along axis 1 of x. */
+static Node *per_channel(Graph *graph, Node *v, const Shape *x) {
+  if (!v || x->rank == 2) return v;
+  Shape shape = {.rank = x->rank - 1, .dim = {v->shape.dim[0], 1, 1, 1, 1, 1}};
+  return op_reshape(graph, v, &shape);
+}
+
+static Node *batch_norm_infer(Graph *graph, Layer *layer, Node *x) {
+  const Norm *norm = (const Norm *)layer;
+  Node *mean = read(graph, layer, RUNNING_MEAN), *var = read(graph, layer, RUNNING_VAR);
+  Node *std = op_sqrt(graph, op_add(graph, var, graph_scalar(graph, norm->eps)));
+  Node *scale = norm->affine ? op_div(graph, read(graph, layer, WEIGHT), std) :
+                               op_reciprocal(graph, std);
+  Node *centred = op_sub(graph, x, per_channel(graph, mean, &x->shape));
+  Node *y = op_mul(graph, centred, per_channel(graph, scale, &x->shape));
+  if (!norm->affine) return y;
+  return op_add(graph, y, per_channel(graph, read(graph, layer, BIAS), &x->shape));
+}
+
+static Node *batch_norm_forward(Graph *graph, Layer *layer, Node *x) {
+  int64_t channels = layer->var[RUNNING_MEAN]->current->shape.dim[0];
+  if (x->shape.rank < 2 || x->shape.dim[1] != channels) {
+    char expects[64];
+    snprintf(expects, sizeof expects, "[N, %lld, ...]", (long long)channels);
+    return layer_refuse(graph, layer, expects, &x->shape);
+  }
+  x = op_cast(graph, x, DT_REAL);
+  if (!x) return NULL;
+  bool train = graph->training && batch_norm_live(layer);
+  return (train ? batch_norm_train : batch_norm_infer)(graph, layer, x);
+}
+
+#define AT(field) .offset = offsetof(Norm, field)
+#define EPS_AFFINE                                                                      \
+  {.name = "eps", .kind = OPT_REAL, AT(eps), .value = "1e-5", .alias = "epsilon",        \
+   .lo = 0, .hi = 1e9, .doc = "added to the variance (Keras: 1e-3)"},                   \
+  {.name = "affine", .kind = OPT_BOOL, AT(affine), .value = "true",                     \
+   .alias = "elementwise_affine", .doc = "learn weight and bias"}
+
+static const Option batch_norm_options[] = {
+    {.name = "momentum", .kind = OPT_REAL, AT(momentum), .value = "0.1", .lo = 0,
+     .hi = 0.5, .hint = "Keras's 0.99 is 0.01 here",
+     .doc = "weight of the new value in the running statistics"},
+    EPS_AFFINE,
+    LAYER_OPTIONS,
+    {0}};
+
+const LayerKind layer_batch_norm = {
+    .kind = {.name = "BatchNorm",
+             .alias = "BatchNormalization BatchNorm1d BatchNorm2d",
+             .family = &layer_family, .size = sizeof(Norm), .options = batch_norm_options,
+             .check = batch_norm_check, .deinit = layer_deinit,
+             .doc = "Normalizes each channel (axis 2) over the batch; running statistics in "
+                    "inference, or when frozen. Variance: biased in the batch, unbiased in "
+                    "the running statistics.",
+             .equation = "y = weight (x - mean) / sqrt(var + eps) + bias",
+             .source = "Ioffe & Szegedy, ICML 2015, algorithms 1 and 2"},
+    .prefix = "batch_norm", .vars = batch_vars, .build = batch_norm_build,
+    .forward = batch_norm_forward};
+
+/* -- layer normalization ------------------------------------------------------------- */
+
+static Err layer_norm_check(Object *object, Fault *fault) {
+  Norm *norm = (Norm *)object;
+  Err err = ERR_OK;
+  for (int i = WEIGHT; !err && norm->affine && i <= BIAS; i++)
+    err = layer_declare(&norm->layer, i, true, fault);
+  return err;
+}
+
+static Err layer_norm_build(Graph *graph, Layer *layer, const Shape *in, Fault *fault) {
+  if (in->rank < 2) return refuse_input(layer, "[N, ..., D]", in, fault);
+  return give_all(graph, layer, in->dim[in->rank - 1], fault);
+}
+
+static Node *layer_norm_forward(Graph *graph, Layer *layer, Node *x) {
+  const Norm *norm = (const Norm *)layer;
+  int64_t last = x->shape.rank ? x->shape.dim[x->shape.rank - 1] : 0;
+  int64_t want = norm->affine ? layer->var[WEIGHT]->current->shape.dim[0] : last;
+  if (x->shape.rank < 2 || last != want) {
+    char expects[64] = "[N, ..., D]";
+    if (norm->affine)
+      snprintf(expects, sizeof expects, "[N, ..., %lld]", (long long)want);
+    return layer_refuse(graph, layer, expects, &x->shape);
+  }
+  return op_layer_norm(graph, op_cast(graph, x, DT_REAL), read(graph, layer, WEIGHT),
+                       read(graph, layer, BIAS), norm->eps);
+}
+
+static const Option layer_norm_options[] = {EPS_AFFINE, LAYER_OPTIONS, {0}};
+
+const LayerKind layer_layer_norm = {
+    .kind = {.name = "LayerNorm", .alias = "LayerNormalization", .family = &layer_family,
+             .size = sizeof(Norm), .options = layer_norm_options,
+             .check = layer_norm_check, .deinit = layer_deinit,
+             .doc = "Normalizes each row over the last axis, the same in training and "
+                    "inference.",
+             .equation = "y = weight (x - mean) / sqrt(var + eps) + bias",
+             .source = "Ba et al., arXiv:1607.06450, eq. 4"},
+    .prefix = "layer_norm", .vars = layer_vars, .build = layer_norm_build,
+    .forward = layer_norm_forward};

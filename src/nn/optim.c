@@ -1,0 +1,287 @@
+/* optim.c: the records of the optimizers, and how one step is emitted.
+ *
+ *   g  <- scale * gradient            scale <= 1 by clipnorm or global_clipnorm
+ *   w', slots' = update(w, g, slots, rates)
+ *
+ * Order: clipvalue acts on the gradient's elements first, then norms clip, then weight
+ * decay is added (coupled) or taken from the weight (AdamW). */
+#include "nn/optim.h"
+#include "graph/ops.h"
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct OptimStep {
+  Node *lr, *momentum, *weight_decay, *correction1, *correction2;
+};
+
+/* -- kinds --------------------------------------------------------------------------- */
+
+static Node *update_sgd(Graph *graph, const Optimizer *opt, const OptimStep *step, Node *w,
+                        Node *gw, Node *const *slot, Node *scale) {
+  return op_sgd_update(graph, w, gw, slot[0], step->lr, step->momentum, step->weight_decay,
+                       scale, opt->nesterov);
+}
+
+static Node *update_adam(Graph *graph, const Optimizer *opt, const OptimStep *step, Node *w,
+                         Node *gw, Node *const *slot, Node *scale, bool decoupled) {
+  return op_adam_update(graph, w, gw, slot[0], slot[1], step->lr, step->correction1,
+                        step->correction2, step->weight_decay, scale, opt->beta1,
+                        opt->beta2, opt->eps, decoupled);
+}
+
+static Node *update_adam_coupled(Graph *graph, const Optimizer *opt, const OptimStep *step,
+                                 Node *w, Node *gw, Node *const *slot, Node *scale) {
+  return update_adam(graph, opt, step, w, gw, slot, scale, false);
+}
+
+static Node *update_adamw(Graph *graph, const Optimizer *opt, const OptimStep *step,
+                          Node *w, Node *gw, Node *const *slot, Node *scale) {
+  return update_adam(graph, opt, step, w, gw, slot, scale, true);
+}
+
+static bool has_momentum(const Optimizer *opt) { return opt->momentum != 0; }
+
+static Err check_sgd(Object *object, Fault *fault) {
+  Optimizer *opt = (Optimizer *)object;
+  opt->epoch = -1;
+  if (opt->nesterov && opt->momentum == 0)
+    return fault_set(fault, ERR_VALUE,
+                     "optim.SGD: nesterov = true needs a momentum above 0");
+  return ERR_OK;
+}
+
+static Err check_adam(Object *object, Fault *fault) {
+  Optimizer *opt = (Optimizer *)object;
+  opt->epoch = -1;
+  if (opt->beta1 < 1 && opt->beta2 < 1) return ERR_OK;
+  return fault_set(fault, ERR_VALUE,
+                   "optim.%s: beta1 = %g, beta2 = %g; allowed: numbers below 1",
+                   object->kind->name, opt->beta1, opt->beta2);
+}
+
+static void slots_release(OptimSlots *slots) {
+  variable_release(slots->param);
+  for (int i = 0; i < OPTIM_SLOTS; i++) variable_release(slots->slot[i]);
+}
+
+static void optimizer_deinit(Object *object) {
+  Optimizer *opt = (Optimizer *)object;
+  for (int i = 0; i < opt->n_slots; i++) slots_release(&opt->slots[i]);
+  free(opt->slots);
+}
+
+/* -- records ------------------------------------------------------------------------- */
+
+#define AT(field) .offset = offsetof(Optimizer, field)
+#define LR(default_, note)                                                              \
+  {.name = "lr", .kind = OPT_REAL, AT(lr), .value = default_, .alias = "learning_rate",  \
+   .position = 1, .lo = 0, .hi = 1e9, .doc = "learning rate" note}
+#define COMMON(decay_doc, decay_default)                                                \
+  {.name = "weight_decay", .kind = OPT_REAL, AT(weight_decay), .value = decay_default,   \
+   .lo = 0, .hi = 1e9, .doc = decay_doc},                                               \
+  {.name = "clipnorm", .kind = OPT_REAL, AT(clipnorm), .value = "none", .lo = 0,         \
+   .hi = 1e9, .open = true, .doc = "largest norm of each parameter's gradient"},        \
+  {.name = "global_clipnorm", .kind = OPT_REAL, AT(global_clipnorm), .value = "none",    \
+   .lo = 0, .hi = 1e9, .open = true, .doc = "largest norm of all gradients together"},  \
+  {.name = "clipvalue", .kind = OPT_REAL, AT(clipvalue), .value = "none", .lo = 0,       \
+   .hi = 1e9, .open = true, .doc = "largest absolute value of a gradient's element"},   \
+  {.name = "schedule", .kind = OPT_OBJECT, AT(schedule), .family = &schedule_family,     \
+   .alias = "lr_schedule", .doc = "changes the rate by epoch or step"}
+#define COUPLED "added to the gradient: w times this (coupled)"
+#define BETAS                                                                           \
+  {.name = "beta1", .kind = OPT_REAL, AT(beta1), .value = "0.9", .alias = "beta_1",      \
+   .lo = 0, .hi = 1, .doc = "decay of the first moment, below 1"},                      \
+  {.name = "beta2", .kind = OPT_REAL, AT(beta2), .value = "0.999", .alias = "beta_2",    \
+   .lo = 0, .hi = 1, .doc = "decay of the second moment, below 1"},                     \
+  {.name = "eps", .kind = OPT_REAL, AT(eps), .value = "1e-8", .alias = "epsilon",        \
+   .lo = 0, .hi = 1e9, .doc = "added outside the square root (Keras: 1e-7)"}
+
+static const Option sgd_options[] = {
+    LR("0.01", ""),
+    {.name = "momentum", .kind = OPT_REAL, AT(momentum), .value = "0", .lo = 0, .hi = 1,
+     .doc = "share of the velocity that is kept"},
+    {.name = "nesterov", .kind = OPT_BOOL, AT(nesterov), .value = "false",
+     .doc = "look ahead along the velocity"},
+    COMMON(COUPLED, "0"),
+    {0}};
+static const Option adam_options[] = {LR("0.001", ""), BETAS, COMMON(COUPLED, "0"), {0}};
+static const Option adamw_options[] = {
+    LR("0.001", ""), BETAS,
+    COMMON("lr times this share is taken from w itself (Keras: 0.004)", "0.01"), {0}};
+
+static const char *const velocity_names[] = {"velocity", NULL};
+static const char *const moment_names[] = {"moment1", "moment2", NULL};
+
+static const OptimKind
+    optim_sgd = {{.name = "SGD", .alias = "sgd", .family = &optim_family,
+                  .size = sizeof(Optimizer), .options = sgd_options, .check = check_sgd,
+                  .deinit = optimizer_deinit,
+                  .doc = "Stochastic gradient descent, with momentum if wanted.",
+                  .equation = "v <- momentum v + g;  w <- w - lr v;  nesterov: w <- w - "
+                              "lr (g + momentum v)",
+                  .source = "Sutskever et al., ICML 2013, section 2"},
+                 velocity_names, update_sgd, has_momentum},
+    optim_adam = {{.name = "Adam", .alias = "adam", .family = &optim_family,
+                   .size = sizeof(Optimizer), .options = adam_options,
+                   .check = check_adam, .deinit = optimizer_deinit,
+                   .doc = "Adaptive moments, with corrected bias.",
+                   .equation = "m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2;  "
+                               "w <- w - lr m/(1 - b1^t) / (sqrt(v/(1 - b2^t)) + eps)",
+                   .source = "Kingma & Ba, ICLR 2015, algorithm 1"},
+                  moment_names, update_adam_coupled, NULL},
+    optim_adamw = {{.name = "AdamW", .alias = "adamw", .family = &optim_family,
+                    .size = sizeof(Optimizer), .options = adamw_options,
+                    .check = check_adam, .deinit = optimizer_deinit,
+                    .doc = "Adam with weight decay apart from the gradient.",
+                    .equation = "as Adam, and w <- w - lr weight_decay w",
+                    .source = "Loshchilov & Hutter, ICLR 2019, algorithm 2"},
+                   moment_names, update_adamw, NULL};
+
+static const Kind *const optim_kinds[] = {&optim_sgd.kind, &optim_adam.kind,
+                                          &optim_adamw.kind, NULL};
+
+const Family optim_family = {"optimizer", "optim", optim_kinds, NULL};
+
+static const OptimKind *kind_of(const Optimizer *opt) {
+  return (const OptimKind *)opt->object.kind;
+}
+
+/* -- slots --------------------------------------------------------------------------- */
+
+/* The slots of a parameter; `hint`: where they probably are. NULL: no memory. */
+static OptimSlots *slots_of(Optimizer *opt, Variable *param, int hint, Fault *fault) {
+  if (hint < opt->n_slots && opt->slots[hint].param == param) return &opt->slots[hint];
+  for (int i = 0; i < opt->n_slots; i++)
+    if (opt->slots[i].param == param) return &opt->slots[i];
+  if (opt->n_slots == opt->slot_capacity) {
+    int wanted = opt->slot_capacity ? 2 * opt->slot_capacity : 16;
+    OptimSlots *larger = realloc(opt->slots, (size_t)wanted * sizeof *larger);
+    if (!larger) {
+      fault_memory(fault, (size_t)wanted * sizeof *larger);
+      return NULL;
+    }
+    opt->slots = larger;
+    opt->slot_capacity = wanted;
+  }
+  OptimSlots *slots = &opt->slots[opt->n_slots++];
+  *slots = (OptimSlots){.param = variable_retain(param)};
+  return slots;
+}
+
+/* Slot i as a variable with a value: zeros at first. */
+static Variable *slot_ready(Graph *graph, OptimSlots *slots, int i, const char *what) {
+  Variable *v = slots->slot[i];
+  if (!v) {
+    char name[200];
+    const char *of = slots->param->name ? slots->param->name : "variable";
+    snprintf(name, sizeof name, "%.150s.%s", of, what);
+    v = slots->slot[i] = variable_new(name, &graph->fault);
+    if (!v) return NULL;
+    v->trainable = false;
+  }
+  if (!v->has_value) {
+    Node *zero = op_full(graph, 0, &slots->param->current->shape);
+    if (variable_assign(graph, v, zero)) return NULL;
+  }
+  return v;
+}
+
+/* -- clipping ------------------------------------------------------------------------ */
+
+static bool given(double option) { return !isnan(option); }
+
+static Node *squared_norm(Graph *graph, Node *gradient) {
+  return op_sum(graph, op_square(graph, gradient), ALL_AXES, false);
+}
+
+/* min(1, limit / norm); for a norm of 0, 1. */
+static Node *clip_factor(Graph *graph, double limit, Node *squared) {
+  Node *ratio = op_div(graph, graph_scalar(graph, limit), op_sqrt(graph, squared));
+  return op_minimum(graph, graph_scalar(graph, 1), ratio);
+}
+
+/* Replaces gradients by clipped ones where that is elementwise; gives for each parameter
+ * the factor on its gradient. */
+static void clip(Graph *graph, const Optimizer *opt, Node **grads, int n, Node **scale) {
+  Node *total = NULL, *one = graph_scalar(graph, 1);
+  for (int i = 0; i < n; i++) {
+    if (given(opt->clipvalue))
+      grads[i] = op_clip(graph, grads[i], -opt->clipvalue, opt->clipvalue);
+    scale[i] = one;
+    if (given(opt->clipnorm))
+      scale[i] = clip_factor(graph, opt->clipnorm, squared_norm(graph, grads[i]));
+  }
+  if (!given(opt->global_clipnorm)) return;
+  for (int i = 0; i < n; i++) {
+    Node *square = op_mul(graph, op_square(graph, scale[i]), squared_norm(graph, grads[i]));
+    total = total ? op_add(graph, total, square) : square;
+  }
+  if (!total) return;
+  Node *all = clip_factor(graph, opt->global_clipnorm, total);
+  for (int i = 0; i < n; i++) scale[i] = op_mul(graph, scale[i], all);
+}
+
+/* -- one step ------------------------------------------------------------------------ */
+
+/* The rate of the coming step, into opt->rate. */
+static Err set_rate(Optimizer *opt, Fault *fault) {
+  const Schedule *schedule = opt->schedule;
+  opt->rate = opt->lr;
+  if (!schedule) return ERR_OK;
+  if (schedule->per == PER_EPOCH && opt->epoch < 0)
+    return fault_set(fault, ERR_VALUE,
+                     "optim.%s: the schedule counts epochs, which only train.fit knows; "
+                     "allowed here: per = \"step\"", opt->object.kind->name);
+  int64_t t = schedule->per == PER_EPOCH ? opt->epoch : opt->t;
+  return schedule_rate(opt->schedule, t, opt->lr, &opt->rate, fault);
+}
+
+static OptimStep step_nodes(Graph *graph, const Optimizer *opt) {
+  double t = (double)opt->t;
+  return (OptimStep){
+      .lr = graph_scalar(graph, opt->rate),
+      .momentum = graph_scalar(graph, opt->momentum),
+      .weight_decay = graph_scalar(graph, opt->weight_decay),
+      .correction1 = graph_scalar(graph, 1 / (1 - pow(opt->beta1, t))),
+      .correction2 = graph_scalar(graph, 1 / (1 - pow(opt->beta2, t)))};
+}
+
+static Err emit_one(Graph *graph, Optimizer *opt, const OptimStep *step, Variable *param,
+                    Node *grad, Node *scale, int hint, Assignment *out, int *n_out) {
+  const OptimKind *kind = kind_of(opt);
+  Variable *slot[OPTIM_SLOTS] = {0};
+  Node *read[OPTIM_SLOTS] = {0};
+  int n = 0;
+  if (!kind->wants_slots || kind->wants_slots(opt)) {
+    OptimSlots *slots = slots_of(opt, param, hint, &graph->fault);
+    for (; slots && kind->slots[n]; n++) {
+      slot[n] = slot_ready(graph, slots, n, kind->slots[n]);
+      read[n] = slot[n] ? variable_read(graph, slot[n]) : NULL;
+    }
+  }
+  if (graph->fault.code) return graph->fault.code;
+  Node *w = variable_read(graph, param);
+  Node *update = kind->update(graph, opt, step, w, grad, read, scale);
+  out[(*n_out)++] = (Assignment){param, graph_pick(graph, update, 0)};
+  for (int i = 0; i < n; i++)
+    out[(*n_out)++] = (Assignment){slot[i], graph_pick(graph, update, 1 + i)};
+  return graph->fault.code;
+}
+
+Err optimizer_emit(Graph *graph, Optimizer *opt, Variable *const *params,
+                   Node *const *grads, int n, Assignment *out, int *n_out) {
+  *n_out = 0;
+  if (set_rate(opt, &graph->fault)) return graph->fault.code;
+  opt->t++;
+  Node **nodes = malloc((size_t)(2 * n + 1) * sizeof *nodes), **scale = nodes + n;
+  if (!nodes) return fault_memory(&graph->fault, (size_t)(2 * n + 1) * sizeof *nodes);
+  for (int i = 0; i < n; i++) nodes[i] = grads[i];
+  clip(graph, opt, nodes, n, scale);
+  OptimStep step = step_nodes(graph, opt);
+  for (int i = 0; i < n && !graph->fault.code; i++)
+    emit_one(graph, opt, &step, params[i], nodes[i], scale[i], i, out, n_out);
+  free(nodes);
+  return graph->fault.code;
+}

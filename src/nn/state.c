@@ -1,0 +1,350 @@
+/* state.c: nets from outside: their variables by name, freezing, loading, prediction and
+ * the summary. */
+#include "nn/nn.h"
+#include "graph/ops.h"
+#include "tensor/safetensors.h"
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* -- variables by name --------------------------------------------------------------- */
+
+static Err list_variables(Layer *net, bool trainable_only, StateList *out, Fault *fault) {
+  *out = (StateList){0};
+  LayerList list;
+  Err err = layer_list(net, &list, fault);
+  if (err) return err;
+  out->v = malloc(((size_t)list.n * LAYER_VARS + 1) * sizeof *out->v);
+  if (!out->v) err = fault_memory(fault, (size_t)list.n * LAYER_VARS * sizeof *out->v);
+  for (int k = 0; !err && k < list.n; k++)
+    for (int i = 0; i < LAYER_VARS; i++) {
+      Variable *v = list.v[k]->var[i];
+      if (v && (v->trainable || !trainable_only)) out->v[out->n++] = v;
+    }
+  free(list.v);
+  return err;
+}
+
+Err layer_state(Layer *net, StateList *out, Fault *fault) {
+  return list_variables(net, false, out, fault);
+}
+
+Err layer_parameters(Layer *net, StateList *out, Fault *fault) {
+  return list_variables(net, true, out, fault);
+}
+
+void state_deinit(StateList *list) {
+  free(list->v);
+  *list = (StateList){0};
+}
+
+/* -- load ---------------------------------------------------------------------------- */
+
+static Variable *find_variable(const StateList *state, const char *name) {
+  for (int i = 0; i < state->n; i++)
+    if (strcmp(state->v[i]->name, name) == 0) return state->v[i];
+  return NULL;
+}
+
+static Node *find_value(const NamedValue *values, int n, const char *name) {
+  for (int i = 0; i < n; i++)
+    if (strcmp(values[i].name, name) == 0) return values[i].value;
+  return NULL;
+}
+
+static void add_name(Text *text, const char *name) {
+  text_addf(text, "%s%s", text->n_bytes ? ", " : "", name);
+}
+
+/* Every name on both sides, every shape equal? */
+static Err check_load(const StateList *state, const NamedValue *values, int n,
+                      Fault *fault) {
+  Text missing = {0}, unknown = {0}, wrong = {0};
+  for (int i = 0; i < state->n; i++)
+    if (!find_value(values, n, state->v[i]->name)) add_name(&missing, state->v[i]->name);
+  for (int i = 0; i < n; i++) {
+    const Variable *v = find_variable(state, values[i].name);
+    char have[SHAPE_TEXT], got[SHAPE_TEXT];
+    if (!v) add_name(&unknown, values[i].name);
+    else if (v->has_value && !shape_equal(&v->current->shape, &values[i].value->shape))
+      text_addf(&wrong, "%s%s is %s in the net, %s in the state", wrong.n_bytes ? "; " : "",
+                v->name, shape_text(have, &v->current->shape),
+                shape_text(got, &values[i].value->shape));
+  }
+  Err err = ERR_OK;
+  if (missing.n_bytes || unknown.n_bytes || wrong.n_bytes)
+    err = fault_set(fault, wrong.n_bytes ? ERR_SHAPE : ERR_VALUE, "load: %s%s%s%s%s%s%s",
+                    missing.n_bytes ? "missing " : "", missing.n_bytes ? missing.data : "",
+                    missing.n_bytes && unknown.n_bytes ? "; " : "",
+                    unknown.n_bytes ? "unknown " : "", unknown.n_bytes ? unknown.data : "",
+                    wrong.n_bytes && (missing.n_bytes || unknown.n_bytes) ? "; " : "",
+                    wrong.n_bytes ? wrong.data : "");
+  text_deinit(&missing);
+  text_deinit(&unknown);
+  text_deinit(&wrong);
+  return err;
+}
+
+Err layer_load(Graph *graph, Layer *net, const NamedValue *values, int n, Fault *fault) {
+  StateList state;
+  Err err = layer_state(net, &state, fault);
+  if (!err) err = check_load(&state, values, n, fault);
+  for (int i = 0; !err && i < state.n; i++) {
+    Node *value = find_value(values, n, state.v[i]->name);
+    if (variable_assign(graph, state.v[i], op_cast(graph, value, DT_REAL)))
+      err = graph_ok(graph, fault);
+  }
+  state_deinit(&state);
+  return err;
+}
+
+/* -- files --------------------------------------------------------------------------- */
+
+Err layer_save(Graph *graph, Layer *net, const char *path, Fault *fault) {
+  StateList state;
+  Err err = layer_state(net, &state, fault);
+  if (err) return err;
+  NamedTensor *tensors = calloc((size_t)state.n + 1, sizeof *tensors);
+  if (!tensors) err = fault_memory(fault, (size_t)state.n * sizeof *tensors);
+  for (int i = 0; !err && i < state.n; i++) {
+    Node *value = variable_read(graph, state.v[i]);
+    tensors[i] = (NamedTensor){state.v[i]->name, graph_value(graph, value)};
+    err = graph_ok(graph, fault);
+  }
+  if (!err) err = safetensors_save(path, tensors, state.n, NULL, 0, fault);
+  free(tensors);
+  state_deinit(&state);
+  return err;
+}
+
+Err layer_load_file(Graph *graph, Layer *net, const char *path, Fault *fault) {
+  TensorFile file;
+  Err err = safetensors_load(&file, path, &graph->memory, fault);
+  if (err) return err;
+  int scope = graph_scope_begin(graph);
+  NamedValue *values = calloc((size_t)file.n_tensors + 1, sizeof *values);
+  if (!values) err = fault_memory(fault, (size_t)file.n_tensors * sizeof *values);
+  for (int i = 0; !err && i < file.n_tensors; i++) {
+    values[i].name = file.tensors[i].name;
+    values[i].value = graph_const(graph, file.tensors[i].tensor);
+    err = graph_ok(graph, fault);
+  }
+  if (!err) err = layer_load(graph, net, values, file.n_tensors, fault);
+  if (err) fault_prefix(fault, "%s", path);
+  free(values);
+  tensor_file_deinit(&file);
+  graph_scope_end(graph, scope);
+  return err;
+}
+
+/* -- freeze -------------------------------------------------------------------------- */
+
+static int freeze_layer(Layer *layer, const char *pattern, bool frozen) {
+  int n = 0;
+  bool whole = fnmatch(pattern, layer->name, 0) == 0;
+  for (int i = 0; i < LAYER_VARS; i++) {
+    Variable *v = layer->var[i];
+    if (!v || !(whole || fnmatch(pattern, v->name, 0) == 0)) continue;
+    v->frozen = frozen;
+    n++;
+  }
+  if (n) layer->object.version++;
+  return n;
+}
+
+Err layer_freeze(Layer *net, const char *pattern, bool frozen, Fault *fault) {
+  LayerList list;
+  Err err = layer_list(net, &list, fault);
+  if (err) return err;
+  int n = 0;
+  for (int i = 0; i < list.n; i++) n += freeze_layer(list.v[i], pattern, frozen);
+  if (n == 0) {
+    Text names = {0};
+    for (int i = 0; i < list.n; i++)
+      if (list.v[i]->var_name) add_name(&names, list.v[i]->name);
+    err = fault_set(fault, ERR_VALUE,
+                    "%s: no layer or variable is called \"%s\"; layers with variables: %s",
+                    frozen ? "freeze" : "unfreeze", pattern,
+                    names.data ? names.data : "none");
+    text_deinit(&names);
+  }
+  free(list.v);
+  return err;
+}
+
+bool layer_needs_batches(Layer *net) {
+  Layer *const *child = NULL;
+  int n = layer_kind(net)->children ? layer_kind(net)->children(net, &child) : 0;
+  for (int i = 0; i < n; i++)
+    if (layer_needs_batches(child[i])) return true;
+  return batch_norm_live(net);
+}
+
+/* -- prediction ---------------------------------------------------------------------- */
+
+/* Rows [from, from + n) of x. */
+static Node *rows(Graph *graph, Node *x, int64_t from, int64_t n) {
+  int64_t start[MAX_RANK] = {from}, count[MAX_RANK], step[MAX_RANK];
+  for (int i = 0; i < x->shape.rank; i++) {
+    count[i] = i ? x->shape.dim[i] : n;
+    step[i] = 1;
+  }
+  return op_slice(graph, x, start, count, step);
+}
+
+/* The class of each row, from 1; of a single output: 1 below the middle, else 2. */
+static Node *classes(Graph *graph, Node *y) {
+  if (!y) return NULL;
+  int last = y->shape.rank - 1;
+  if (last >= 1 && y->shape.dim[last] > 1) return op_argmax(graph, y, last);
+  double middle = y->op == &op_record_sigmoid ? 0.5 : 0;
+  Node *yes = op_ge(graph, y, graph_scalar(graph, middle));
+  Node *label = op_add(graph, yes, graph_scalar(graph, 1));
+  return op_cast(graph, op_reshape(graph, label, &SHAPE_OF(y->shape.dim[0])), DT_INT32);
+}
+
+/* Copies the rows of one batch to their place; makes `*out` at the first one. */
+static Err keep_rows(Graph *graph, Tensor **out, const Tensor *y, int64_t from,
+                     int64_t n_rows, int64_t n_all) {
+  if (y->a.shape.rank < 1 || y->a.shape.dim[0] != n_rows) {
+    char got[SHAPE_TEXT];
+    return fault_set(&graph->fault, ERR_SHAPE, "predict: the net gives %s for %lld rows",
+                     shape_text(got, &y->a.shape), (long long)n_rows);
+  }
+  if (!*out) {
+    Shape shape = y->a.shape;
+    shape.dim[0] = n_all;
+    *out = tensor_new(&graph->memory, y->a.dtype, &shape, &graph->fault);
+    if (!*out) return graph->fault.code;
+  }
+  size_t row_bytes = (size_t)shape_stride(&y->a.shape, 0) * dtype_bytes(y->a.dtype);
+  memcpy((char *)(*out)->a.data + (size_t)from * row_bytes, y->a.data,
+         (size_t)n_rows * row_bytes);
+  return ERR_OK;
+}
+
+static Node *predict(Graph *graph, Layer *net, Node *x, int64_t batch, bool labels) {
+  if (!x || graph->fault.code) return NULL;
+  int64_t n = x->shape.rank ? x->shape.dim[0] : 0;
+  if (n < 1) {
+    fault_set(&graph->fault, ERR_SHAPE, "predict: no rows in the input");
+    return NULL;
+  }
+  Tensor *out = NULL;
+  bool training = graph->training, failed = !graph_value(graph, x);
+  graph->training = false;
+  for (int64_t from = 0; from < n && !failed; from += batch) {
+    int scope = graph_scope_begin(graph);
+    int64_t n_rows = n - from < batch ? n - from : batch;
+    Node *y = layer_call(graph, net, n_rows == n ? x : rows(graph, x, from, n_rows));
+    if (labels) y = classes(graph, y);
+    Tensor *value = graph_value(graph, y);
+    failed = !value || keep_rows(graph, &out, value, from, n_rows, n);
+    graph_scope_end(graph, scope);
+  }
+  graph->training = training;
+  Node *result = failed ? NULL : graph_const(graph, out);
+  tensor_release(out);
+  return result;
+}
+
+Node *layer_predict(Graph *graph, Layer *net, Node *x, int64_t batch) {
+  return predict(graph, net, x, batch, false);
+}
+
+Node *layer_predict_classes(Graph *graph, Layer *net, Node *x, int64_t batch) {
+  return predict(graph, net, x, batch, true);
+}
+
+/* -- summary ------------------------------------------------------------------------- */
+
+typedef struct Counts { int64_t all, trained; } Counts;
+
+static Counts count_layer(const Layer *layer) {
+  Counts c = {0};
+  for (int i = 0; i < LAYER_VARS; i++) {
+    const Variable *v = layer->var[i];
+    if (!v || !v->trainable || !v->has_value) continue;
+    int64_t n = shape_count(&v->current->shape);
+    c.all += n;
+    if (!v->frozen) c.trained += n;
+  }
+  return c;
+}
+
+/* "N x 300": the batch axis is not fixed. */
+static char *output_text(char *buffer, size_t n_bytes, const Layer *layer) {
+  size_t used = (size_t)snprintf(buffer, n_bytes, layer->seen ? "N" : "?");
+  for (int i = 1; layer->seen && i < layer->output.rank && used < n_bytes; i++)
+    used += (size_t)snprintf(buffer + used, n_bytes - used, " x %lld",
+                             (long long)layer->output.dim[i]);
+  return buffer;
+}
+
+static const char *trained_text(Counts c) {
+  if (c.all == 0) return "";
+  if (c.trained == 0) return "frozen";
+  return c.trained == c.all ? "yes" : "partly";
+}
+
+static bool has_variables(const Layer *layer) {
+  for (int i = 0; i < LAYER_VARS; i++)
+    if (layer->var[i]) return true;
+  return false;
+}
+
+static Counts add_rows(const LayerList *list, Text *out) {
+  enum { RULE = 68 };
+  char rule[RULE + 1], shape[SHAPE_TEXT];
+  memset(rule, '-', RULE);
+  rule[RULE] = 0;
+  text_addf(out, "%-26s %-18s %12s  %s\n%s\n", "Layer", "Output", "Parameters",
+            "Trainable", rule);
+  Counts total = {0};
+  for (int i = 0; i < list->n; i++) {
+    Layer *layer = list->v[i], *const *child = NULL;
+    const LayerKind *kind = layer_kind(layer);
+    int n_inside = kind->children ? kind->children(layer, &child) : 0;
+    if (n_inside && !has_variables(layer)) continue;
+    Counts c = count_layer(layer);
+    char count[32];
+    snprintf(count, sizeof count, "%lld", (long long)c.all);
+    text_addf(out, "%-26s %-18s %12s  %s\n", layer->name,
+              output_text(shape, sizeof shape, layer), layer_built(layer) ? count : "?",
+              trained_text(c));
+    total.all += c.all;
+    total.trained += c.trained;
+  }
+  text_addf(out, "%s\n", rule);
+  return total;
+}
+
+/* Which form of a cross-entropy the loss takes for what the net gives. */
+static Err add_form(Graph *graph, Layer *net, const Loss *loss, Text *out, Fault *fault) {
+  bool training = graph->training;
+  int scope = graph_scope_begin(graph);
+  graph->training = false;
+  Node *y = layer_call(graph, net, op_full(graph, 0, &net->input));
+  graph->training = training;
+  const char *form = y ? loss_form_text(loss, loss_form(loss, y)) : "";
+  text_addf(out, "loss %s%s%s\n", loss->object.kind->name, *form ? ": " : "", form);
+  graph_scope_end(graph, scope);
+  return graph_ok(graph, fault);
+}
+
+Err layer_summary(Graph *graph, Layer *net, const Loss *loss, Text *out, Fault *fault) {
+  LayerList list;
+  Err err = layer_prepare(graph, net, fault);
+  if (!err) err = layer_list(net, &list, fault);
+  if (err) return err;
+  Counts total = add_rows(&list, out);
+  free(list.v);
+  text_addf(out, "total: %lld parameters, %lld trainable\n", (long long)total.all,
+            (long long)total.trained);
+  if (!layer_built(net)) {
+    text_add(out, "not built yet: sizes follow at first use, or by net:build(shape)\n");
+    return ERR_OK;
+  }
+  return loss && net->seen ? add_form(graph, net, loss, out, fault) : ERR_OK;
+}

@@ -1,0 +1,167 @@
+#include "tensor/tensor.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* -- shapes -------------------------------------------------------------------------- */
+
+int64_t shape_count(const Shape *shape) {
+  int64_t n = 1;
+  for (int i = 0; i < shape->rank; i++) n *= shape->dim[i];
+  return n;
+}
+
+bool shape_equal(const Shape *a, const Shape *b) {
+  if (a->rank != b->rank) return false;
+  for (int i = 0; i < a->rank; i++)
+    if (a->dim[i] != b->dim[i]) return false;
+  return true;
+}
+
+int64_t shape_stride(const Shape *shape, int axis) {
+  int64_t n = 1;
+  for (int i = axis + 1; i < shape->rank; i++) n *= shape->dim[i];
+  return n;
+}
+
+bool shape_broadcast(Shape *out, const Shape *a, const Shape *b) {
+  Shape s = {.rank = a->rank > b->rank ? a->rank : b->rank};
+  for (int i = 1; i <= s.rank; i++) {
+    int64_t da = i <= a->rank ? a->dim[a->rank - i] : 1;
+    int64_t db = i <= b->rank ? b->dim[b->rank - i] : 1;
+    if (da != db && da != 1 && db != 1) return false;
+    s.dim[s.rank - i] = da == 1 ? db : da;
+  }
+  *out = s;
+  return true;
+}
+
+char *shape_text(char *buffer, const Shape *shape) {
+  if (shape->rank == 0) return strcpy(buffer, "scalar");
+  size_t used = 0;
+  for (int i = 0; i < shape->rank; i++)
+    used += (size_t)snprintf(buffer + used, SHAPE_TEXT - used, i ? "x%lld" : "%lld",
+                             (long long)shape->dim[i]);
+  return buffer;
+}
+
+/* -- types --------------------------------------------------------------------------- */
+
+static const struct { const char *name; size_t n_bytes; } dtypes[N_DTYPES] = {
+    [DT_REAL] = {"real", sizeof(real)},
+    [DT_INT32] = {"int32", 4},
+    [DT_UINT8] = {"uint8", 1},
+};
+
+size_t dtype_bytes(DType dtype) { return dtypes[dtype].n_bytes; }
+const char *dtype_name(DType dtype) { return dtypes[dtype].name; }
+
+bool dtype_parse(DType *out, const char *name) {
+  if (text_has_word("float double float32 float64", name)) name = "real";
+  for (int i = 0; i < N_DTYPES; i++)
+    if (strcmp(dtypes[i].name, name) == 0) {
+      *out = (DType)i;
+      return true;
+    }
+  return false;
+}
+
+/* -- storage ------------------------------------------------------------------------- */
+
+enum { ALIGNMENT = 64 };
+
+static Storage *storage_new(MemoryCount *count, size_t n_bytes, Fault *fault) {
+  size_t room = (n_bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+  Storage *s = malloc(sizeof *s);
+  void *data = room < n_bytes ? NULL : aligned_alloc(ALIGNMENT, room ? room : ALIGNMENT);
+  if (!s || !data) {
+    free(s);
+    free(data);
+    fault_memory(fault, n_bytes);
+    return NULL;
+  }
+  *s = (Storage){.refs = 1, .n_bytes = n_bytes, .count = count, .data = data};
+  if (count) {
+    count->now_bytes += n_bytes;
+    if (count->now_bytes > count->peak_bytes) count->peak_bytes = count->now_bytes;
+  }
+  return s;
+}
+
+static void storage_release(Storage *s) {
+  if (--s->refs > 0) return;
+  if (s->count) s->count->now_bytes -= s->n_bytes;
+  free(s->data);
+  free(s);
+}
+
+/* -- tensors ------------------------------------------------------------------------- */
+
+/* Bytes of a tensor, or false where they do not fit into memory at all. */
+static bool shape_bytes(size_t *n_bytes, DType dtype, const Shape *shape) {
+  int64_t n = (int64_t)dtype_bytes(dtype);
+  for (int i = 0; i < shape->rank; i++)
+    if (shape->dim[i] < 0 || __builtin_mul_overflow(n, shape->dim[i], &n)) return false;
+  *n_bytes = (size_t)n;
+  return n <= INT64_MAX / 2;
+}
+
+Tensor *tensor_new(MemoryCount *count, DType dtype, const Shape *shape, Fault *fault) {
+  size_t n_bytes;
+  if (!shape_bytes(&n_bytes, dtype, shape)) {
+    char text[SHAPE_TEXT];
+    fault_set(fault, ERR_MEMORY, "a tensor of shape %s does not fit into memory",
+              shape_text(text, shape));
+    return NULL;
+  }
+  Tensor *t = malloc(sizeof *t);
+  Storage *s = t ? storage_new(count, n_bytes, fault) : NULL;
+  if (!s) {
+    fault_memory(fault, n_bytes);
+    free(t);
+    return NULL;
+  }
+  *t = (Tensor){.refs = 1, .storage = s, .a = {*shape, dtype, s->data}};
+  return t;
+}
+
+Tensor *tensor_view(Tensor *t, int64_t offset, const Shape *shape, Fault *fault) {
+  must(offset >= 0 && offset + shape_count(shape) <= tensor_count(t));
+  Tensor *view = malloc(sizeof *view);
+  if (!view) {
+    fault_memory(fault, sizeof *view);
+    return NULL;
+  }
+  char *data = (char *)t->a.data + (size_t)offset * dtype_bytes(t->a.dtype);
+  *view = (Tensor){.refs = 1, .storage = t->storage, .a = {*shape, t->a.dtype, data}};
+  t->storage->refs++;
+  return view;
+}
+
+Tensor *tensor_retain(Tensor *t) {
+  t->refs++;
+  return t;
+}
+
+void tensor_release(Tensor *t) {
+  if (!t || --t->refs > 0) return;
+  storage_release(t->storage);
+  free(t);
+}
+
+double array_get(const Array *a, int64_t i) {
+  switch (a->dtype) {
+  case DT_REAL: return (double)((const real *)a->data)[i];
+  case DT_INT32: return ((const int32_t *)a->data)[i];
+  default: return ((const uint8_t *)a->data)[i];
+  }
+}
+
+void array_set(Array *a, int64_t i, double value) {
+  switch (a->dtype) {
+  case DT_REAL: ((real *)a->data)[i] = (real)value; break;
+  case DT_INT32: ((int32_t *)a->data)[i] = (int32_t)value; break;
+  default: ((uint8_t *)a->data)[i] = (uint8_t)value; break;
+  }
+}

@@ -1,0 +1,138 @@
+/* train.h: the training step, fit, callbacks.
+ *
+ * Compute, check, commit: a step builds its graph inside a transaction, computes all of it,
+ * checks (finite loss, interrupt), and then commits parameters, slots, statistics, streams
+ * and counters together. A step that fails or is interrupted changes nothing. */
+#ifndef TRAIN_TRAIN_H
+#define TRAIN_TRAIN_H
+
+#include "data/data.h"
+#include "nn/nn.h"
+
+/* -- the step ------------------------------------------------------------------------ */
+
+/* What a step trains: nets and single variables. Borrowed, valid as long as the step. */
+typedef struct StepTarget {
+  Layer *const *nets;
+  int n_nets;
+  Variable *const *variables;
+  int n_variables;
+} StepTarget;
+
+enum { STEP_OUT = 32 };
+
+/* Builds the forward part: out[0] is the loss (one element), further nodes are evaluated
+ * with it. *n_out <= STEP_OUT. graph->training is set while it runs. */
+typedef Err (*StepFunction)(void *ctx, Graph *graph, Node **out, int *n_out, Fault *fault);
+
+/* One training step. Afterwards out[0 .. *n_out - 1] are evaluated; they are borrowed from
+ * the graph's current scope. Faults: of the function; ERR_NONFINITE with step number, first
+ * bad layer, op and index; ERR_INTERRUPT. */
+Err train_step(Graph *graph, const StepTarget *target, Optimizer *optimizer,
+               StepFunction function, void *ctx, Node **out, int *n_out, Fault *fault)
+    WARN_UNUSED;
+
+/* -- history ------------------------------------------------------------------------- */
+
+enum { HISTORY_COLUMNS = 32, HISTORY_NAME = 48 };
+
+typedef struct HistoryColumn {
+  char name[HISTORY_NAME];     /* "epoch", "loss", "val_accuracy", "lr", "time_s" */
+  double *v;                   /* one per row */
+} HistoryColumn;
+
+/* One row per finished epoch; columns are fixed before the first. */
+typedef struct History {
+  int n_columns;
+  HistoryColumn column[HISTORY_COLUMNS];
+  int64_t n_rows, capacity;
+  int n_test;                  /* measured once, after the last epoch */
+  struct { char name[HISTORY_NAME]; double value; } test[HISTORY_COLUMNS];
+  int64_t best_epoch;          /* whose weights the net ends with; 0: the last */
+  bool stopped;                /* by a callback, before the last epoch */
+} History;
+
+void history_deinit(History *history);
+/* Adds a column unless it is there; a fault beyond HISTORY_COLUMNS. */
+Err history_column(History *history, const char *name, Fault *fault) WARN_UNUSED;
+/* Opens a row of NaN; history_set then fills its columns, which must be there. */
+Err history_row(History *history, Fault *fault) WARN_UNUSED;
+void history_set(History *history, const char *name, double value);
+/* Index of a column, -1: none. */
+int history_find(const History *history, const char *column);
+/* Value of a column in a row (from 0); NaN when there is none. */
+double history_get(const History *history, const char *column, int64_t row);
+
+/* -- fit ----------------------------------------------------------------------------- */
+
+typedef struct Fit {
+  Object object;
+  Loss *loss;
+  Optimizer *optimizer;
+  int64_t epochs, batch_size;
+  double validation;           /* share of the training set; NaN: none */
+  Dataset *validation_data;    /* NULL: none */
+  Dataset *test;               /* NULL: none */
+  ObjectList metrics;          /* of Metric */
+  ObjectList callbacks;        /* of Callback */
+  int shuffle;                 /* Shuffle: epoch, once, none */
+  bool drop_last;
+  bool verbose;                /* progress is reported to the sink */
+} Fit;
+
+extern const Kind fit_kind;              /* of fit_family; module "train" */
+extern const Family fit_family;
+
+/* A fit in progress, for callbacks and sinks. All read-only to them but `stop`. */
+typedef struct FitRun {
+  Graph *graph;
+  Layer *net;
+  Fit *fit;
+  History *history;            /* at epoch end: the row just made is n_rows - 1 */
+  int64_t number;              /* of the fit in this run, from 1 */
+  int64_t epoch;               /* from 1 */
+  int64_t batch, n_batches;    /* batches done in this epoch, and in all of it */
+  int64_t n_train, n_validation;
+  double loss;                 /* running mean of this epoch */
+  double epoch_start_s;        /* on the clock of clock_s */
+  bool stop;                   /* a callback asks to end after this epoch */
+} FitRun;
+
+/* Where progress goes: the floor above draws bars and writes records. Any may be NULL. An
+ * error ends the fit. */
+typedef struct FitSink {
+  void *ctx;
+  Err (*begin)(void *ctx, const FitRun *run, Fault *fault);
+  void (*batch)(void *ctx, const FitRun *run);
+  Err (*epoch)(void *ctx, const FitRun *run, Fault *fault);
+  /* After the test measures, or after a fault (`err` not ERR_OK). */
+  void (*end)(void *ctx, const FitRun *run, Err err);
+} FitSink;
+
+/* Trains `net` on `set`. `history` is filled epoch by epoch and stays valid after a fault:
+ * it is the caller's (history_deinit). `sink` may be NULL. */
+Err fit_run(Graph *graph, Fit *fit, Layer *net, Dataset *set, const FitSink *sink,
+            History *history, Fault *fault) WARN_UNUSED;
+
+/* Loss (unless NULL) and metrics over a set, in inference mode: means over its rows, into
+ * value[0 .. n], where value[0] is the loss (NaN without one). */
+Err train_evaluate(Graph *graph, Layer *net, Dataset *set, Loss *loss,
+                   const ObjectList *metrics, int64_t batch_size, double *value,
+                   Fault *fault) WARN_UNUSED;
+
+/* -- callbacks ----------------------------------------------------------------------- */
+
+typedef struct Callback { Object object; } Callback;
+
+typedef struct CallbackKind {
+  Kind kind;
+  /* Any may be NULL. Called in the order of the list; `end` also after a fault. */
+  Err (*begin)(Callback *callback, FitRun *run, Fault *fault);
+  Err (*epoch_begin)(Callback *callback, FitRun *run, Fault *fault);
+  Err (*epoch_end)(Callback *callback, FitRun *run, Fault *fault);
+  Err (*end)(Callback *callback, FitRun *run, Err err, Fault *fault);
+} CallbackKind;
+
+extern const Family callback_family;     /* module "train" */
+
+#endif

@@ -1,0 +1,100 @@
+#include "base/json.h"
+#include "test.h"
+
+static void check_text(const Json *json, int indent, const char *want) {
+  Text text = {0};
+  Fault fault = {0};
+  assert_int_equal(json_write(json, indent, &text, &fault), ERR_OK);
+  assert_string_equal(text.data, want);
+  text_deinit(&text);
+}
+
+TEST(json_keeps_order_and_writes_shortest_numbers) {
+  Json *map = json_map(), *list = json_list();
+  json_put_number(map, "lr", 0.1);
+  json_put_int(map, "epochs", 5);
+  json_put_bool(map, "bias", true);
+  json_put_text(map, "a\"b", "x\n\t\\\x01");
+  json_put_number(map, "whole", 3);
+  json_put_number(map, "bad", NAN);
+  json_push_int(list, -1);
+  json_push_number(list, -INFINITY);
+  json_push_text(list, NULL);
+  json_put(map, "list", list);
+  json_put_number(map, "lr", 1e-7);
+  check_text(map, 0, "{\"lr\":1e-07,\"epochs\":5,\"bias\":true,"
+                     "\"a\\\"b\":\"x\\n\\u0009\\\\\\u0001\",\"whole\":3.0,"
+                     "\"bad\":\"nan\",\"list\":[-1,\"-inf\",null]}");
+  json_free(map);
+}
+
+TEST(json_reads_back_what_it_wrote) {
+  Json *map = json_map();
+  json_put_number(map, "x", 0.1 + 0.2);
+  json_put_number(map, "inf", INFINITY);
+  json_put_int(map, "i", INT64_MIN);
+  json_put_text(map, "t", "gr\xc3\xbc\xc3\x9f");
+  json_put_text(map, "broken", "a\xff");
+  Text text = {0};
+  Fault fault = {0};
+  assert_int_equal(json_write(map, 2, &text, &fault), ERR_OK);
+  Json *back = json_parse(text.data, text.n_bytes, &fault);
+  assert_non_null(back);
+  double x, inf;
+  int64_t i;
+  const char *t;
+  assert_true(json_get_number(json_find(back, "x"), &x) && x == 0.1 + 0.2);
+  assert_true(json_get_number(json_find(back, "inf"), &inf) && inf == INFINITY);
+  assert_true(json_get_int(json_find(back, "i"), &i) && i == INT64_MIN);
+  assert_true(json_get_text(json_find(back, "t"), &t));
+  assert_string_equal(t, "gr\xc3\xbc\xc3\x9f");
+  assert_false(json_get_int(json_find(back, "x"), &i));
+  assert_false(json_get_text(json_find(back, "none"), &t));
+  json_free(back);
+  json_free(map);
+  text_deinit(&text);
+}
+
+TEST(json_shares_values) {
+  Json *inner = json_map(), *a = json_map(), *b = json_map();
+  json_put_int(inner, "n", 1);
+  json_put(a, "inner", json_share(inner));
+  json_put(b, "inner", inner);
+  json_free(a);
+  check_text(b, 0, "{\"inner\":{\"n\":1}}");
+  json_free(b);
+}
+
+TEST(json_refuses) {
+  const char *bad[] = {"", "{", "{}x", "{\"a\":1,\"a\":2}", "[1,]", "{a:1}", "\"\xff\"",
+                       "[nan]", "[1e999]", "[123456789012345678901234567890]", "'a'",
+                       "\"\\u0000\"", "[01]"};
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    Fault fault = {0};
+    Json *json = json_parse(bad[i], strlen(bad[i]), &fault);
+    if (json) fail_msg("accepted %s", bad[i]);
+    assert_int_equal(fault.code, ERR_DATA);
+  }
+  char deep[2 * JSON_DEPTH + 2];
+  memset(deep, '[', JSON_DEPTH + 1);
+  memset(deep + JSON_DEPTH + 1, ']', JSON_DEPTH + 1);
+  Fault fault = {0};
+  assert_null(json_parse(deep, sizeof deep, &fault));
+  assert_non_null(strstr(fault.text, "nested"));
+  fault_clear(&fault);
+  Json *json = json_parse(deep + 1, sizeof deep - 2, &fault);
+  assert_non_null(json);
+  json_free(json);
+}
+
+TEST(json_reports_lost_memory_at_the_end) {
+  Json *map = json_map();
+  json_put(map, "gone", NULL);
+  Json *outer = json_map();
+  json_put(outer, "map", map);
+  Text text = {0};
+  Fault fault = {0};
+  assert_int_equal(json_write(outer, 0, &text, &fault), ERR_MEMORY);
+  json_free(outer);
+  text_deinit(&text);
+}

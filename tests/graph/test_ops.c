@@ -1,0 +1,313 @@
+/* test_ops.c: what every op promises, checked for each record of the table on each of its
+ * samples: complete records, outputs that are written in full and nothing else, values
+ * against the plain double reference and against the expansion, equal bytes for any number
+ * of threads. Adding an op adds it here. */
+#include "graph/sample.h"
+
+/* One sample of one op, with its node evaluated. */
+typedef struct Case {
+  const Op *op;
+  int k;
+  int n_in;
+  Tensor *in[MAX_SAMPLE_IN];
+  Graph *graph;
+  Node *node;                  /* NULL: could not be made or computed; was printed */
+} Case;
+
+static bool case_init(Case *c, Graph *graph, const Op *op, int k) {
+  *c = (Case){.op = op, .k = k, .n_in = op->samples[k].n_in, .graph = graph};
+  for (int i = 0; i < c->n_in; i++) c->in[i] = sample_tensor(op, k, i);
+  c->node = sample_node(graph, op, k, c->in);
+  if (c->node && graph_eval(graph, &c->node, 1)) {
+    print_error("%s, sample %d: %s\n", op->name, k + 1, graph->fault.text);
+    fault_clear(&graph->fault);
+    c->node = NULL;
+  }
+  return c->node != NULL;
+}
+
+static void case_deinit(Case *c) {
+  for (int i = 0; i < c->n_in; i++) tensor_release(c->in[i]);
+}
+
+/* Calls check(case) for every sample of every op; the test fails if one answers false. */
+static void for_every_sample(int threads, bool (*check)(Case *c, void *ctx), void *ctx) {
+  Graph graph;
+  Fault fault = {0};
+  int n_failed = 0;
+  assert_int_equal(graph_open(&graph, threads, 1, &fault), ERR_OK);
+  graph.par.threshold = 1;
+  for (int id = 0; id < N_OPS; id++) {
+    const Op *op = op_table[id];
+    for (int k = 0; op_is_run(op) && k < sample_count(op); k++) {
+      int scope = graph_scope_begin(&graph);
+      Case c;
+      if (!case_init(&c, &graph, op, k) || !check(&c, ctx)) n_failed++;
+      case_deinit(&c);
+      graph_scope_end(&graph, scope);
+    }
+  }
+  graph_close(&graph);
+  assert_int_equal(n_failed, 0);
+}
+
+/* -- records ------------------------------------------------------------------------- */
+
+static const char *missing_in_record(const Op *op) {
+  if (!op->doc) return "doc";
+  if (!op->equation) return "equation";
+  if (!op->infer || !op->run) return "infer or run";
+  if (sample_count(op) < 3) return "at least three samples";
+  if (!op->vjp && !op->expand) return "vjp or expand";
+  if (!op->scalar && !op->reference) return "scalar or reference";
+  if ((op->flags & OP_ELEMENTWISE) && !op->scalar) return "scalar of an elementwise op";
+  if ((op->flags & OP_NO_GRAD) && op->vjp != vjp_none) return "vjp_none of OP_NO_GRAD";
+  if ((op->flags & OP_VIEW) && !op->view) return "view of OP_VIEW";
+  return NULL;
+}
+
+TEST(every_record_is_complete) {
+  int n_failed = 0;
+  for (int id = 0; id < N_OPS; id++) {
+    const Op *op = op_table[id];
+    const char *missing = op_is_run(op) ? missing_in_record(op) : NULL;
+    if (missing) print_error("%s: its record lacks %s\n", op->name, missing);
+    n_failed += missing != NULL;
+    if (op_find(op->name) != op) print_error("%s is not found by name\n", op->name);
+    n_failed += op_find(op->name) != op;
+  }
+  assert_int_equal(n_failed, 0);
+}
+
+/* -- what run writes ----------------------------------------------------------------- */
+
+static bool outputs_as_inferred(const Case *c) {
+  for (int o = 0; o < c->node->n_out; o++) {
+    const Tensor *t = c->node->value[o];
+    if (shape_equal(&t->a.shape, &c->node->out_shape[o]) &&
+        t->a.dtype == c->node->out_dtype[o])
+      continue;
+    print_error("%s, sample %d: output %d is not as inferred\n", c->op->name, c->k + 1, o);
+    return false;
+  }
+  return true;
+}
+
+/* Junk in outputs, scratch and behind the inputs must not be seen, blocks run in any
+ * order, and nothing is written but the outputs. */
+static bool check_writes(Case *c, void *ctx) {
+  (void)ctx;
+  const char *wrong = NULL;
+  Direct d;
+  direct_init(&d, c->node, c->in, c->n_in);
+  direct_run(&d);
+  for (int o = 0; o < d.call.n_out; o++) {
+    size_t n = array_bytes(&d.out[o]);
+    if (n && memcmp(d.out[o].data, c->node->value[o]->a.data, n))
+      wrong = "its result depends on what was in memory before, or on the order of blocks";
+    if (!guarded_intact(d.out[o].data, n)) wrong = "it writes outside its output";
+  }
+  for (int i = 0; i < c->n_in; i++) {
+    size_t n = array_bytes(&d.in[i]);
+    if (n && memcmp(d.in[i].data, c->in[i]->a.data, n)) wrong = "it writes to an input";
+    if (!guarded_intact(d.in[i].data, n)) wrong = "it writes around an input";
+  }
+  if (!guarded_intact(d.call.scratch, d.split.scratch_bytes))
+    wrong = "it writes outside its scratch";
+  direct_deinit(&d);
+  if (wrong) print_error("%s, sample %d: %s\n", c->op->name, c->k + 1, wrong);
+  return outputs_as_inferred(c) && !wrong;
+}
+
+TEST(every_op_writes_all_of_its_outputs_and_nothing_else) {
+  for_every_sample(1, check_writes, NULL);
+}
+
+/* -- values -------------------------------------------------------------------------- */
+
+/* Largest |got - want| in units of eps max(1, |want|inf); infinite where one of them is
+ * not finite and the other not the same. */
+static double error_units(const Array *got, const double *want) {
+  double norm = 1, worst = 0;
+  int64_t n = shape_count(&got->shape);
+  for (int64_t i = 0; i < n; i++)
+    if (isfinite(want[i])) norm = fmax(norm, fabs(want[i]));
+  for (int64_t i = 0; i < n; i++) {
+    double v = array_get(got, i);
+    bool same = v == want[i] || (isnan(v) && isnan(want[i]));
+    double error = same ? 0 : fabs(v - want[i]) / (REAL_EPS * norm);
+    if (!(error <= worst)) worst = isnan(error) ? INFINITY : error;
+  }
+  return worst;
+}
+
+/* Element i of the (broadcast) result, as an element of an input. */
+static int64_t broadcast_index(const Shape *in, const Shape *out, int64_t i) {
+  int64_t flat = 0, stride = 1;
+  for (int a = out->rank - 1; a >= 0; a--) {
+    int b = a - (out->rank - in->rank);
+    int64_t at = i % out->dim[a];
+    i /= out->dim[a];
+    if (b < 0) continue;
+    if (in->dim[b] != 1) flat += at * stride;
+    stride *= in->dim[b];
+  }
+  return flat;
+}
+
+static void reference_scalar(const Case *c, const double *const *in, double *out) {
+  const Shape *shape = &c->node->out_shape[0];
+  for (int64_t i = 0; i < shape_count(shape); i++) {
+    double x[MAX_SAMPLE_IN];
+    for (int k = 0; k < c->n_in; k++)
+      x[k] = in[k][broadcast_index(&c->in[k]->a.shape, shape, i)];
+    out[i] = c->op->scalar(x, c->node->attr);
+  }
+}
+
+static void reference_values(const Case *c, double *const *out) {
+  Array in_arrays[MAX_SAMPLE_IN], out_arrays[MAX_OUT];
+  double *in[MAX_SAMPLE_IN] = {0};
+  for (int i = 0; i < c->n_in; i++) {
+    in[i] = array_doubles(&c->in[i]->a);
+    in_arrays[i] = (Array){c->in[i]->a.shape, c->in[i]->a.dtype, NULL};
+  }
+  for (int o = 0; o < c->node->n_out; o++)
+    out_arrays[o] = (Array){c->node->out_shape[o], c->node->out_dtype[o], NULL};
+  OpCall call = {.op = c->op, .n_in = c->n_in, .n_out = c->node->n_out,
+                 .n_attr = c->node->n_attr, .in = in_arrays, .out = out_arrays,
+                 .attr = c->node->attr};
+  if (c->op->scalar) reference_scalar(c, (const double *const *)in, out[0]);
+  else c->op->reference(&call, (const double *const *)in, out);
+  for (int i = 0; i < c->n_in; i++) free(in[i]);
+}
+
+static double tolerance_of(const Op *op) { return op->tolerance > 0 ? op->tolerance : 16; }
+
+/* Largest error against the reference so far, per op. */
+typedef struct Worst { double units[N_OPS]; } Worst;
+
+static int op_id(const Op *op) {
+  int id = 0;
+  while (op_table[id] != op) id++;
+  return id;
+}
+
+static bool check_reference(Case *c, void *ctx) {
+  Worst *worst = ctx;
+  double *want[MAX_OUT] = {0}, units = 0;
+  if (!c->op->scalar && !c->op->reference) return false;
+  for (int o = 0; o < c->node->n_out; o++) {
+    size_t n = (size_t)shape_count(&c->node->out_shape[o]);
+    want[o] = malloc((n + 1) * sizeof(double));
+    assert_non_null(want[o]);
+    for (size_t i = 0; i < n; i++) want[o][i] = NAN;
+  }
+  reference_values(c, want);
+  for (int o = 0; o < c->node->n_out; o++) {
+    double error = error_units(&c->node->value[o]->a, want[o]);
+    if (!(error <= tolerance_of(c->op))) {
+      print_error("%s, sample %d, output %d: off by %g eps, allowed %g\n", c->op->name,
+                  c->k + 1, o, error, tolerance_of(c->op));
+    }
+    if (!(error <= units)) units = error;
+    free(want[o]);
+  }
+  double *seen = &worst->units[op_id(c->op)];
+  if (!(units <= *seen)) *seen = units;
+  return units <= tolerance_of(c->op);
+}
+
+TEST(every_op_agrees_with_its_double_reference) {
+  static Worst worst;
+  for_every_sample(1, check_reference, &worst);
+  for (int id = 0; verbose() && id < N_OPS; id++)
+    if (op_is_run(op_table[id]))
+      print_message("%-28s %2d samples  error %7.2f of %4g eps\n", op_table[id]->name,
+                    sample_count(op_table[id]), worst.units[id],
+                    tolerance_of(op_table[id]));
+}
+
+static bool check_expansion(Case *c, void *ctx) {
+  (void)ctx;
+  if (!c->op->expand) return true;
+  /* The evaluated node has forgotten its inputs: expand one that has not. */
+  Node *fresh = sample_node(c->graph, c->op, c->k, c->in), *out[MAX_OUT] = {0};
+  if (!fresh) return false;
+  c->op->expand(c->graph, fresh, out);
+  bool good = !c->graph->fault.code;
+  for (int o = 0; good && o < c->node->n_out; o++) {
+    Tensor *t = out[o] ? graph_value(c->graph, out[o]) : NULL;
+    if (!t) continue;
+    good = shape_equal(&t->a.shape, &c->node->out_shape[o]);
+    double *want = array_doubles(&t->a);
+    double error = good ? error_units(&c->node->value[o]->a, want) : INFINITY;
+    good = error <= 4 * tolerance_of(c->op);
+    if (!good)
+      print_error("%s, sample %d, output %d: off by %g eps from its expansion\n",
+                  c->op->name, c->k + 1, o, error);
+    free(want);
+  }
+  Fault fault = {0};
+  if (graph_ok(c->graph, &fault)) {
+    print_error("%s, sample %d: expansion: %s\n", c->op->name, c->k + 1, fault.text);
+    return false;
+  }
+  return good;
+}
+
+TEST(large_ops_agree_with_their_expansion) {
+  for_every_sample(1, check_expansion, NULL);
+}
+
+/* -- threads ------------------------------------------------------------------------- */
+
+/* Does the executor run it in several blocks? */
+static bool several_blocks(Case *c, bool is_view) {
+  if (is_view) return false;
+  Array out[MAX_OUT], in[MAX_SAMPLE_IN];
+  for (int i = 0; i < c->n_in; i++) in[i] = c->in[i]->a;
+  for (int o = 0; o < c->node->n_out; o++) out[o] = c->node->value[o]->a;
+  OpCall call = {.op = c->op, .n_in = c->n_in, .n_out = c->node->n_out,
+                 .n_attr = c->node->n_attr, .in = in, .out = out, .attr = c->node->attr};
+  OpSplit split = split_of_call(&call);
+  for (int phase = 0; phase < split.n_phases; phase++)
+    if (split.n_blocks[phase] > 1 && split.work / split.n_phases > 0) return true;
+  return false;
+}
+
+static bool check_threads(Case *c, void *ctx) {
+  int *n_shared_ops = ctx;
+  static const int threads[] = {2, 7};
+  bool good = true;
+  for (int t = 0; good && t < 2; t++) {
+    Node *again = sample_node(c->graph, c->op, c->k, c->in);
+    bool is_view = c->op->view && c->op->view(again) >= 0;
+    int64_t n_shared = c->graph->par.n_shared;
+    c->graph->par.threads = threads[t];
+    good = !graph_eval(c->graph, &again, 1);
+    c->graph->par.threads = 1;
+    for (int o = 0; good && o < again->n_out; o++) {
+      const Array *a = &again->value[o]->a;
+      good = !array_bytes(a) ||
+             !memcmp(a->data, c->node->value[o]->a.data, array_bytes(a));
+    }
+    if (!good)
+      print_error("%s, sample %d: other bytes with %d threads\n", c->op->name, c->k + 1,
+                  threads[t]);
+    if (good && several_blocks(c, is_view)) {
+      good = c->graph->par.n_shared > n_shared;
+      *n_shared_ops += good;
+      if (!good)
+        print_error("%s, sample %d: %d threads, but one took all blocks\n", c->op->name,
+                    c->k + 1, threads[t]);
+    }
+  }
+  return good;
+}
+
+TEST(every_op_gives_equal_bytes_for_1_2_and_7_threads) {
+  int n_shared = 0;
+  for_every_sample(1, check_threads, &n_shared);
+  assert_true(n_shared > 0);
+}

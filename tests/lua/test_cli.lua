@@ -1,0 +1,142 @@
+-- The program from outside: options, arguments, exit codes, records.
+
+local check = dofile "tests/check.lua"
+local tests = {}
+
+local function runner(words, environment) return check.runner(words, environment) end
+
+function tests.test_version_says_what_computes()
+  local out, _, status = runner { "--version", "--threads", "3" }
+  check.equal(status, 0)
+  for _, part in ipairs { "runner 0", "Lua 5.4", "BLIS 0.", "kernels", "SIMD", "threads 3" } do
+    check.yes(out:find(part, 1, true) ~= nil)
+  end
+end
+
+function tests.test_blis_kernel_set_is_the_users_if_he_says_so()
+  local out = runner({ "--version" }, "BLIS_ARCH_TYPE=3")
+  check.yes(out:find("haswell", 1, true) ~= nil)
+  local _, err, status = runner({ "--version" }, "BLIS_ARCH_TYPE=nonsense")
+  check.yes(status ~= 0 and err:find("BLIS_ARCH_TYPE", 1, true) ~= nil)
+end
+
+function tests.test_threads_from_the_environment()
+  check.yes(runner({ "--version" }, "OMP_NUM_THREADS=5"):find("threads 5", 1, true) ~= nil)
+end
+
+function tests.test_help()
+  local out, _, status = runner { "--help" }
+  check.equal(status, 0)
+  check.yes(out:find("usage", 1, true) and out:find("--threads", 1, true) ~= nil)
+  local _, _, without = runner {}
+  check.equal(without, 2)
+end
+
+function tests.test_unknown_options()
+  local _, err, status = runner { "--versoin" }
+  check.equal(status, 2)
+  check.yes(err:find("did you mean --version", 1, true) ~= nil)
+  local _, _, bad = runner { "--threads", "0", "-e", "" }
+  check.equal(bad, 2)
+end
+
+function tests.test_code_and_stdin()
+  local out, _, status = runner { "-e", "print(tensor{1,2}:sum():item())" }
+  check.equal({ out, status }, { "3.0\n", 0 })
+  local _, _, empty = runner { "-" } -- stdin is empty
+  check.equal(empty, 0)
+end
+
+local with_args = [[
+  local args = args { depth = { 10, "number of layers" }, lr = 0.5, name = "x", quick = false }
+  print(args.depth, args.lr, args.name, args.quick, args.seed)
+]]
+
+function tests.test_arguments()
+  local path = check.file("a.lua", with_args)
+  local out, _, status = runner { path, "depth=3", "lr=1", "quick=true", "seed=7" }
+  check.equal({ out, status }, { "3\t1.0\tx\ttrue\t7\n", 0 })
+  for word, part in pairs { ["depth=2.5"] = "an integer", ["lr=abc"] = "a number",
+    ["quick=1"] = "true or false", ["dept=3"] = "did you mean \"depth\"", ["x"] = "key=value",
+    ["seed=-1"] = "at least 0" } do
+    local _, err, code = runner { path, word }
+    check.equal({ word, code }, { word, 2 })
+    check.yes(err:find(part, 1, true) ~= nil)
+  end
+end
+
+function tests.test_script_help()
+  local out, _, status = runner { check.file("a.lua", with_args), "--help" }
+  check.equal(status, 0)
+  check.yes(out:find("depth", 1, true) and out:find("number of layers", 1, true) ~= nil)
+  local bare = runner { check.file("b.lua", "print 'ran'"), "--help" }
+  check.yes(bare:find("seed", 1, true) ~= nil)
+end
+
+function tests.test_seed_decides_the_draws()
+  local draw = check.script_output "print(tensor.rand(1):item(), math.random())"
+  check.equal(draw { "seed=4" }, draw { "seed=4" })
+  check.yes(draw { "seed=4" } ~= draw { "seed=5" })
+  check.equal(draw {}, draw { "seed=1" })
+end
+
+local training = [[
+  local set = data.moons { n = 64 }
+  local net = nn.Sequential { nn.Dense(4, { activation = "tanh" }), nn.Dense(2) }
+  local h = train.fit(net, set, { loss = "sparse_categorical_crossentropy", epochs = 2,
+    optimizer = "sgd", metrics = { "accuracy" }, validation = 0.25 })
+  print("done", #h.loss)
+]]
+
+function tests.test_record_of_a_script()
+  local path = check.file("moons.lua", training)
+  local out, err, status = runner { "--runs", "rec", path, "seed=3" }
+  check.equal(status, 0)
+  check.equal(out, "done\t2\n")
+  local dir = err:match "record: (%S+)"
+  check.yes(dir:find "^rec/moons/%d+T%d+Z" ~= nil)
+  dir = check.temp .. "/" .. dir
+  check.yes(check.read(dir .. "/config.json"):find('"seed": 3', 1, true) ~= nil)
+  check.equal(check.read(dir .. "/stdout.log"), "done\t2\n")
+  check.yes(check.read(dir .. "/result.json"):find("complete", 1, true) ~= nil)
+  local header, first, second = check.read(dir .. "/metrics.csv"):match "^(.-)\n(.-)\n(.-)\n$"
+  check.yes(header:find("^epoch,loss,accuracy,val_loss,val_accuracy") ~= nil)
+  check.yes(first:find "^1," and second:find "^2," ~= nil)
+end
+
+function tests.test_runs_are_equal_to_the_byte_but_for_time()
+  local path = check.file("moons.lua", training)
+  local function metrics(options)
+    local _, err = runner { "--runs", "rec", table.unpack(options) }
+    local text = check.read(check.temp .. "/" .. err:match "record: (%S+)" .. "/metrics.csv")
+    local columns, rows = {}, {}
+    for line in text:gmatch "[^\n]+" do
+      local cells = {}
+      for cell in line:gmatch "[^,]+" do cells[#cells + 1] = cell end
+      if not columns.n then columns = cells; columns.n = #cells end
+      local kept = {}
+      for i, cell in ipairs(cells) do
+        if columns[i] ~= "time_s" then kept[#kept + 1] = cell end
+      end
+      rows[#rows + 1] = table.concat(kept, ",")
+    end
+    return rows
+  end
+  local one = metrics { "--threads", "1", path }
+  check.equal(metrics { "--threads", "7", path }, one)
+  check.equal(metrics { "--threads", "2", path }, one)
+end
+
+function tests.test_code_given_directly_records_nothing()
+  local _, err, status = runner { "--runs", "none", "-e", training }
+  check.equal(status, 0)
+  check.yes(err:find("record:", 1, true) == nil)
+  check.yes(io.open(check.temp .. "/none") == nil)
+end
+
+function tests.test_files_hold_no_control_characters()
+  local _, err = runner { check.file("moons.lua", training) }
+  check.yes(err:find("[%c]", 1) ~= nil and err:gsub("\n", ""):find "%c" == nil)
+end
+
+check.run(tests)

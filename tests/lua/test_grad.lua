@@ -1,0 +1,79 @@
+-- Gradients from Lua.
+
+local check = dofile "tests/check.lua"
+local tests = {}
+
+function tests.test_of_a_variable()
+  local w = tensor.variable(tensor { 1, 2, 3 })
+  local g = grad((w * w):sum(), { w })
+  check.near(g[1], { 2, 4, 6 })
+  check.near(grad(w:sum(), w)[1], { 1, 1, 1 })
+end
+
+function tests.test_of_a_plain_tensor_before_it_is_evaluated()
+  local x = tensor { 1, 2, 3 }
+  local y = (x:sin() * 2):sum()
+  check.near(grad(y, { x })[1], { 2 * math.cos(1), 2 * math.cos(2), 2 * math.cos(3) })
+end
+
+function tests.test_history_that_was_forgotten_is_an_error()
+  local x = tensor { 1, 2 }
+  local y = (x * x):sum()
+  check.equal(y:item(), 5.0)
+  check.fails(function() grad(y, { x }) end, "forgot its inputs", "tensor.variable")
+end
+
+function tests.test_history_of_variables_is_kept()
+  local w = tensor.variable(tensor { 1, 2 })
+  local y = (w * w):sum()
+  check.equal(y:item(), 5.0)
+  check.near(grad(y, { w })[1], { 2, 4 })
+end
+
+function tests.test_with_gy_and_without_dependence()
+  local w, v = tensor.variable(tensor { 1, 2 }), tensor.variable(tensor { 5 })
+  local g = grad(w * 3, { w, v }, tensor { 1, 10 })
+  check.near(g[1], { 3, 30 })
+  check.near(g[2], { 0 })
+  check.fails(function() grad(w * 3, { w }) end, "one element")
+  check.fails(function() grad(w * 3, { w }, tensor { 1 }) end, "gy")
+end
+
+function tests.test_of_a_gradient()
+  local x = tensor.variable(tensor { 0.5, 1.5 })
+  local first = grad((x ^ 3):sum(), { x })[1]
+  local second = grad(first:sum(), { x })[1]
+  local third = grad(second:sum(), { x })[1]
+  check.near(first, { 0.75, 6.75 }, 1e-6)
+  check.near(second, { 3, 9 }, 1e-6)
+  check.near(third, { 6, 6 }, 1e-5)
+end
+
+function tests.test_of_a_function()
+  local df = grad(function(x, y) return (x * y):sum() end)
+  local gx, gy = df(tensor { 1, 2 }, tensor { 3, 4 })
+  check.near(gx, { 3, 4 })
+  check.near(gy, { 1, 2 })
+  local d2f = grad(function(x) return df(x, x):sum() end)
+  check.near(d2f(tensor { 1, 2 }), { 1, 1 })
+  check.fails(function() grad(function() return "x" end)(tensor { 1 }) end, "string")
+end
+
+function tests.test_detach_stops_it()
+  local w = tensor.variable(tensor { 2 })
+  check.near(grad((w * w:detach()):sum(), { w })[1], { 2 })
+end
+
+function tests.test_two_reads_of_a_variable_both_count()
+  local w = tensor.variable(tensor { 3 })
+  local before = w * 2
+  w:assign(tensor { 10 })
+  check.near(grad((before + w):sum(), { w })[1], { 3 })
+end
+
+function tests.test_integers_have_none()
+  local labels = tensor({ 1, 2 }, { dtype = "int32" })
+  check.near(grad(labels:one_hot(3):sum(), { labels })[1], { 0, 0 })
+end
+
+check.run(tests)
