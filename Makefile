@@ -80,7 +80,7 @@ check: ## floors, doors, lengths, words; warnings as errors with gcc and clang
 	@$(deps) check
 	@failed=0; scripts/check-tree || failed=1; \
 	for cc in gcc clang; do for real in float double; do \
-	  if $(MAKE) --no-print-directory -k -s $(jobs) CC=$$cc REAL=$$real OPT=-O1 CFLAGS=-Werror \
+	  if $(MAKE) --no-print-directory -k -s $(jobs) CC=$$cc REAL=$$real CFLAGS=-Werror \
 	    BUILD='$(BUILD)/check/'$$cc objects; \
 	  then echo "check: warnings of $$cc, real = $$real: none"; else failed=1; fi; \
 	done; done; exit $$failed

@@ -11,6 +11,7 @@ local check = {}
 local function load_luaunit()
   local path = assert(package.searchpath("luaunit", package.path))
   local env = setmetatable({}, { __index = function(_, key) return rawget(_G, key) end })
+  env._G = env
   return assert(loadfile(path, "t", env))()
 end
 

@@ -45,6 +45,7 @@ static inline const char *temp_file(const char *name, const void *bytes, size_t 
 /* The whole file, terminated; freed by the caller. NULL when there is none. */
 static inline char *temp_read(const char *path, size_t *n_bytes) {
   FILE *file = fopen(path, "rb");
+  if (n_bytes) *n_bytes = 0;
   if (!file) return NULL;
   char *bytes = calloc(1, 1 << 22);
   size_t n = fread(bytes, 1, (1 << 22) - 1, file);

@@ -1,3 +1,8 @@
+/* record.c: objects from records: defaults, options by name and position, checks.
+ *
+ * Every option is written through one of the option_set functions, which check type and
+ * range, so an object never holds a value that its record does not allow. A setter leaves
+ * the object as it was when it refuses. */
 #include "base/record.h"
 #include "base/text.h"
 #include <math.h>

@@ -1,3 +1,4 @@
+/* text.c: growing strings, nearest names, shortest numbers. */
 #include "base/text.h"
 #include <ctype.h>
 #include <math.h>

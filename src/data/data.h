@@ -73,6 +73,7 @@ void dataset_release(Dataset *set);                       /* NULL is a no-op */
 /* "fashion_mnist.train", "spirals", "set": for messages and summaries; borrowed. */
 const char *dataset_name(const Dataset *set);
 
+bool dataset_loaded(const Dataset *set);
 /* These load the source if need be. */
 Err dataset_load(Dataset *set, Fault *fault) WARN_UNUSED;
 Err dataset_count(Dataset *set, int64_t *n, Fault *fault) WARN_UNUSED;

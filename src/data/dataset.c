@@ -106,6 +106,8 @@ Dataset *dataset_view(const Dataset *set, int64_t *index, int64_t n, const Affin
   return NULL;
 }
 
+bool dataset_loaded(const Dataset *set) { return set->rows != NULL; }
+
 /* -- facts --------------------------------------------------------------------------- */
 
 Err dataset_count(Dataset *set, int64_t *n, Fault *fault) {

@@ -231,8 +231,8 @@ static Err fashion_missing(const char *dir, const char *file, Fault *fault) {
                    "%s is not in %s\n"
                    "Install the Debian package dataset-fashion-mnist, or set RUNNER_DATA "
                    "to a directory that holds\n"
-                   "  %s\n  %s\n  %s\n  %s\n"
-                   "(plain, or gzipped with .gz at the end)",
+                   "  %s.gz\n  %s.gz\n  %s.gz\n  %s.gz\n"
+                   "(or the same unpacked, without .gz)",
                    file, dir, fashion_files[0][0], fashion_files[0][1],
                    fashion_files[1][0], fashion_files[1][1]);
 }

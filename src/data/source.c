@@ -89,7 +89,7 @@ Err labels_convert(const Tensor *y, int64_t n_classes, int64_t label_base,
                    MemoryCount *memory, Rows *out, Fault *fault) {
   char text[SHAPE_TEXT];
   if (y->a.shape.rank != 1)
-    return fault_set(fault, ERR_SHAPE, "labels of shape %s, expected one axis",
+    return fault_set(fault, ERR_DATA, "labels of shape %s, expected one axis",
                      shape_text(text, &y->a.shape));
   int64_t n = tensor_count(y), largest = 0;
   double last = n_classes > 0 ? (double)(label_base + n_classes - 1) : INT32_MAX;

@@ -87,7 +87,8 @@ const SourceKind spirals_kind = {
              .options = spirals_options,
              .deinit = source_deinit,
              .doc = "interleaved spiral arms in the unit disc",
-             .equation = "r = u, angle = 2 pi (turns u + (class - 1) / classes), u uniform in [0, 1)"},
+             .equation = "r = u, angle = 2 pi (turns u + (class - 1) / classes), "
+                         "u uniform in [0, 1)"},
     .load = spirals_load};
 
 /* -- moons --------------------------------------------------------------------------- */
@@ -120,7 +121,8 @@ const SourceKind moons_kind = {
              .options = moons_options,
              .deinit = source_deinit,
              .doc = "two interleaved half circles",
-             .equation = "class 1: (cos a, sin a); class 2: (1 - cos a, 1/2 - sin a); a uniform in [0, pi)"},
+             .equation = "class 1: (cos a, sin a); class 2: (1 - cos a, 1/2 - sin a); "
+                         "a uniform in [0, pi)"},
     .load = moons_load};
 
 /* -- circles ------------------------------------------------------------------------- */
@@ -187,6 +189,7 @@ const SourceKind xor_kind = {
              .size = sizeof(Synthetic),
              .options = xor_options,
              .deinit = source_deinit,
-             .doc = "points of a square: class 2 where exactly one coordinate is negative, else class 1",
+             .doc = "points of a square: class 2 where exactly one coordinate is "
+                    "negative, else class 1",
              .equation = "x uniform in [-1, 1)^2"},
     .load = xor_load};

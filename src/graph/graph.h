@@ -128,7 +128,8 @@ Node *graph_from_doubles(Graph *graph, DType dtype, const Shape *shape, const do
 
 /* The same value as `x`, cut from its history; NULL-safe. Evaluates nothing. */
 Node *graph_detach(Graph *graph, Node *x);
-/* The same value as `x` as a fresh leaf for differentiation: tracked, history cut. */
+/* The same value as `x` as another node to differentiate by; gradients of gradients still
+ * flow on into x. Tracked, so that what is computed from it keeps its history. */
 Node *graph_track(Graph *graph, Node *x);
 
 /* The general constructor; the named ones in ops.h call it. */
@@ -180,8 +181,8 @@ Variable *graph_assigned(const Graph *graph, int i);
 
 /* out[i] = d(y . gy) / d wrt[i] as new nodes. gy NULL: y must have one element. Each wrt is
  * a node below y; of a read, all reads of the same variable count. One that y does not
- * depend on gives zeros. Faults: an op without gradient on the way; history that was
- * forgotten. */
+ * depend on gives zeros; through an op that is not differentiable nothing flows. A fault
+ * when history on the way was forgotten. */
 Err graph_grad(Graph *graph, Node *y, Node *gy, Node *const *wrt, int n, Node **out)
     WARN_UNUSED;
 

@@ -216,22 +216,16 @@ Node *graph_scalar(Graph *graph, double value) {
   return graph_from_doubles(graph, DT_REAL, &SHAPE_SCALAR, &value);
 }
 
-static Node *identity(Graph *graph, Node *x) {
+/* The value of x without its history. */
+static Node *cut(Graph *graph, Node *x) {
   if (!x || graph->fault.code) return NULL;
-  return node_new(graph, &op_record_read, &x, 1, NULL, 0, &x->shape, &x->dtype, 1);
-}
-
-Node *graph_detach(Graph *graph, Node *x) {
-  if (x && !x->tracked) return x;
-  Node *node = identity(graph, x);
+  Node *node = node_new(graph, &op_record_read, &x, 1, NULL, 0, &x->shape, &x->dtype, 1);
   if (node) node->tracked = false;
   return node;
 }
 
-Node *graph_track(Graph *graph, Node *x) {
-  Node *node = identity(graph, x);
-  if (node) node->tracked = true;
-  return node;
+Node *graph_detach(Graph *graph, Node *x) {
+  return x && !x->tracked ? x : cut(graph, x);
 }
 
 Node *graph_pick(Graph *graph, Node *node, int i) {
@@ -240,6 +234,12 @@ Node *graph_pick(Graph *graph, Node *node, int i) {
   Attr which = {.i = i};
   return node_new(graph, &op_record_pick, &node, 1, &which, 1, &node->out_shape[i],
                   &node->out_dtype[i], 1);
+}
+
+Node *graph_track(Graph *graph, Node *x) {
+  Node *node = graph_pick(graph, x, 0);
+  if (node) node->tracked = true;
+  return node;
 }
 
 /* Puts op and layer before the text of infer's fault. */

@@ -302,7 +302,7 @@ static Err check_cast(const OpCall *call, Fault *fault) {
     double x = array_get(in, i);
     if (!(x >= lo && x <= hi && floor(x) == x)) {
       return fault_set(fault, ERR_DATA,
-                       "to %s: element %lld is %.9g, "
+                       "to %s: element %lld is %.10g, "
                        "allowed: integers from %.0f to %.0f",
                        dtype_name(to), (long long)(i + 1), x, lo, hi);
     }

@@ -147,6 +147,12 @@ static const KernelSet *best_set(unsigned has) {
   return NULL;
 }
 
+/* BLIS aborts when asked for its set before it is initialised with a set chosen. */
+static arch_t kernel_set(void) {
+  bli_init();
+  return bli_arch_query_id();
+}
+
 Err gemm_init(Fault *fault) {
   unsigned has = cpu_features();
   const char *choice = getenv("BLIS_ARCH_TYPE");
@@ -162,20 +168,19 @@ Err gemm_init(Fault *fault) {
   } else {
     unsetenv("BLIS_ARCH_TYPE");
   }
-  bli_init();
-  bli_arch_query_id();
+  kernel_set();
   if (best) unsetenv("BLIS_ARCH_TYPE"); /* programs that we start choose for themselves */
   return ERR_OK;
 }
 
 const char *gemm_version(void) { return bli_info_get_version_str(); }
 
-const char *gemm_kernel_set(void) { return bli_arch_string(bli_arch_query_id()); }
+const char *gemm_kernel_set(void) { return bli_arch_string(kernel_set()); }
 
 /* -- tiles --------------------------------------------------------------------------- */
 
 enum {
-  BLOCK_MAX = 32,            /* tiles of one product */
+  BLOCK_MAX = 16,            /* tiles of one product */
   BLOCK_WORK = 1000000,      /* floating-point operations that are worth a tile */
   LARGE_WORK = 1 << 28,      /* from here on packing weighs less */
   UNPACKED_SIDE = 200,       /* haswell: nothing is packed up to this M, N or K */
@@ -195,7 +200,7 @@ static int64_t round_up(int64_t a, int64_t step) { return divide_up(a, step) * s
 
 /* Do calls of BLIS on this product pack their operands? */
 static bool packs(const Gemm *g) {
-  arch_t set = bli_arch_query_id();
+  arch_t set = kernel_set();
   if (set == BLIS_ARCH_SKX || set == BLIS_ARCH_KNL) return true;
   return g->M > UNPACKED_SIDE && g->N > UNPACKED_SIDE && g->K > UNPACKED_SIDE;
 }
@@ -206,7 +211,7 @@ static Plan plan_tiles(const Gemm *g) {
   bool packing = packs(g);
   double cost = !packing ? 1.5 : work < LARGE_WORK ? 24 : 12;
   /* A tile must not fall below the threshold that the whole product is above. */
-  double least = packing && bli_arch_query_id() != BLIS_ARCH_SKX ? UNPACKED_SIDE + 1 : 32;
+  double least = packing && kernel_set() != BLIS_ARCH_SKX ? UNPACKED_SIDE + 1 : 32;
   double n_max = fmin(BLOCK_MAX, work / BLOCK_WORK);
   for (double n = 2; n <= n_max; n *= 2) {
     double *side = rows > columns ? &rows : &columns, half = *side / 2;

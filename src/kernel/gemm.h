@@ -18,8 +18,8 @@ typedef struct Gemm {
   real *c;              /* [M, N] */
 } Gemm;
 
-/* Selects BLIS's kernel set and initialises BLIS; call once, before any other thread and
- * before anything below. The environment variable BLIS_ARCH_TYPE, when set, is the choice;
+/* Selects BLIS's kernel set and initialises BLIS; call before any other thread and before
+ * anything below (else BLIS chooses for itself; a second call changes nothing). The environment variable BLIS_ARCH_TYPE, when set, is the choice;
  * a fault (ERR_USAGE) when it names no kernel set that this build and processor have. */
 Err gemm_init(Fault *fault) WARN_UNUSED;
 int64_t gemm_blocks(const Gemm *gemm);

@@ -118,13 +118,17 @@ int check_shape(lua_State *L, int first, Shape *shape);
 typedef struct FamilyBinding {
   const Family *family;
   const luaL_Reg *methods;                 /* methods and metamethods; NULL: none */
-  /* A table where one of the family is expected (a Lua layer); NULL: not allowed. */
+  /* A table or another userdata where one of the family is expected (a layer in Lua, an
+   * activation as a layer); NULL: not allowed. */
   Object *(*from_table)(lua_State *L, int arg, Fault *fault);
 } FamilyBinding;
 
 /* Puts a constructor for every kind into the table at the stack's top (the family's
  * module). `binding` must outlive the state. Aliases of kinds become constructors too. */
 void register_family(lua_State *L, const FamilyBinding *binding);
+/* The same with a constructor of the caller's; its upvalue 1 is the Kind. */
+void register_family_as(lua_State *L, const FamilyBinding *binding,
+                        lua_CFunction constructor);
 
 void push_object(lua_State *L, Object *object);      /* retains it; NULL pushes nil */
 /* The object of that family at `arg`, borrowed; NULL if it is none. */
@@ -141,6 +145,13 @@ Object *object_from_args(lua_State *L, int first, const Kind *kind);
  * are left to the caller when `list_allowed`. `given` (option_count of them) may be NULL. */
 Err set_options(lua_State *L, int arg, Object *object, bool list_allowed, bool *given,
                 Fault *fault);
+
+/* -- data sets ----------------------------------------------------------------------- */
+
+/* The data set at `arg`, borrowed while its handle lives; NULL if it is none. */
+Dataset *to_dataset(lua_State *L, int arg);
+Dataset *check_dataset(lua_State *L, int arg);
+void push_dataset(lua_State *L, Dataset *set);       /* retains it */
 
 /* A user's function at `arg` as a Callable; returns new. NULL and a fault on no memory. */
 Callable *callable_from_lua(lua_State *L, int arg, Fault *fault);

@@ -12,10 +12,10 @@
 enum { BAR_CELLS = 24 };
 static const double redraw_s = 0.1;
 
-static bool silent(const FitRun *run) { return run->fit->verbose == VERBOSE_SILENT; }
+static bool silent(const FitRun *run) { return !run->fit->verbose; }
 
 static bool draws_bar(const FitRun *run) {
-  return run->fit->verbose == VERBOSE_AUTO && out_progress_on();
+  return run->fit->verbose && out_progress_on();
 }
 
 static Err monitor_begin(void *ctx, const FitRun *run, Fault *fault) {

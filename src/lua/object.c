@@ -306,7 +306,8 @@ Object *object_from_lua(lua_State *L, int arg, const Family *family, Fault *faul
   if (type == LUA_TSTRING) return family_make(family, lua_tostring(L, arg), fault);
   if (type == LUA_TFUNCTION && family->from_function)
     return object_from_function(L, arg, family->from_function, fault);
-  if (type == LUA_TTABLE && binding->from_table) return binding->from_table(L, arg, fault);
+  if ((type == LUA_TTABLE || type == LUA_TUSERDATA) && binding->from_table)
+    return binding->from_table(L, arg, fault);
   fault_set(fault, ERR_SCRIPT, "a %s", luaL_typename(L, arg));
   return NULL;
 }
@@ -321,6 +322,10 @@ static Err take_positional(lua_State *L, int first, Object *o, bool *given, int 
     if (last_table && opt->kind == OPT_INTS && !is_list(L, first)) break;
     if (set_option(L, first, o, opt, fault)) return fault->code;
     given[opt - o->kind->options] = true;
+    /* nn.Sequential { layer, layer, name = "encoder" }: names beside the list. */
+    if (opt->kind == OPT_OBJECTS && lua_type(L, first) == LUA_TTABLE &&
+        set_options(L, first, o, true, given, fault))
+      return fault->code;
   }
   *next = first;
   return ERR_OK;
@@ -363,9 +368,9 @@ static int construct(lua_State *L) {
   return 1;
 }
 
-static void add_constructors(lua_State *L, const Kind *kind) {
+static void add_constructors(lua_State *L, const Kind *kind, lua_CFunction constructor) {
   lua_pushlightuserdata(L, (void *)kind);
-  lua_pushcclosure(L, construct, 1);
+  lua_pushcclosure(L, constructor, 1);
   lua_pushvalue(L, -1);
   lua_setfield(L, -3, kind->name);
   for (const char *p = kind->alias; p && *p;) {
@@ -400,6 +405,11 @@ static void make_metatable(lua_State *L, const FamilyBinding *binding) {
 }
 
 void register_family(lua_State *L, const FamilyBinding *binding) {
+  register_family_as(L, binding, construct);
+}
+
+void register_family_as(lua_State *L, const FamilyBinding *binding,
+                        lua_CFunction constructor) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &bindings_key) == LUA_TNIL) {
     lua_pop(L, 1);
     lua_newtable(L);
@@ -411,5 +421,5 @@ void register_family(lua_State *L, const FamilyBinding *binding) {
   lua_pop(L, 1);
   make_metatable(L, binding);
   for (int i = 0; binding->family->kinds[i]; i++)
-    add_constructors(L, binding->family->kinds[i]);
+    add_constructors(L, binding->family->kinds[i], constructor);
 }

@@ -27,13 +27,6 @@ static Err container_check(Object *object, Fault *fault) {
   return ERR_OK;
 }
 
-static void container_deinit(Object *object) {
-  Container *c = (Container *)object;
-  for (int i = 0; i < c->layers.n; i++)
-    layer_disown(&c->layer, (Layer *)c->layers.v[i]);
-  layer_deinit(object);
-}
-
 #define AT(type, field) .offset = offsetof(type, field)
 
 /* -- Sequential ---------------------------------------------------------------------- */
@@ -53,7 +46,7 @@ static const Option sequential_options[] = {
 const LayerKind layer_sequential = {
     .kind = {.name = "Sequential", .family = &layer_family, .size = sizeof(Container),
              .options = sequential_options, .check = container_check,
-             .deinit = container_deinit,
+             .deinit = layer_deinit,
              .doc = "One layer after the other; net:add appends.",
              .equation = "y = f_n(... f_2(f_1(x)))"},
     .prefix = "sequential", .forward = sequential_forward, .children = container_children};
@@ -123,7 +116,7 @@ static const Option concat_options[] = {
 
 const LayerKind layer_concat = {
     .kind = {.name = "Concat", .family = &layer_family, .size = sizeof(Container),
-             .options = concat_options, .check = concat_check, .deinit = container_deinit,
+             .options = concat_options, .check = concat_check, .deinit = layer_deinit,
              .doc = "Several layers on the same input, their outputs joined.",
              .equation = "y = [f_1(x), f_2(x), ...]"},
     .prefix = "concat", .forward = concat_forward, .children = container_children};
@@ -148,13 +141,6 @@ static Err residual_check(Object *object, Fault *fault) {
   layer_adopt(&r->layer, r->block);
   if (r->shortcut) layer_adopt(&r->layer, r->shortcut);
   return ERR_OK;
-}
-
-static void residual_deinit(Object *object) {
-  Residual *r = (Residual *)object;
-  if (r->block) layer_disown(&r->layer, r->block);
-  if (r->shortcut) layer_disown(&r->layer, r->shortcut);
-  layer_deinit(object);
 }
 
 static Node *residual_forward(Graph *graph, Layer *layer, Node *x) {
@@ -183,7 +169,7 @@ static const Option residual_options[] = {
 const LayerKind layer_residual = {
     .kind = {.name = "Residual", .family = &layer_family, .size = sizeof(Residual),
              .options = residual_options, .check = residual_check,
-             .deinit = residual_deinit, .doc = "A block beside a shortcut.",
+             .deinit = layer_deinit, .doc = "A block beside a shortcut.",
              .equation = "y = block(x) + shortcut(x)",
              .source = "He et al., CVPR 2016, eq. 1 and 2"},
     .prefix = "residual", .forward = residual_forward, .children = residual_children};
@@ -205,8 +191,6 @@ static int custom_children(Layer *layer, Layer *const **out) {
 
 static void custom_deinit(Object *object) {
   Custom *c = (Custom *)object;
-  for (int i = 0; i < c->layers.n; i++)
-    layer_disown(&c->layer, (Layer *)c->layers.v[i]);
   for (int i = 0; i < LAYER_VARS; i++) free(c->names[i]);
   layer_deinit(object);
 }

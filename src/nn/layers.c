@@ -50,7 +50,7 @@ static Node *dense_forward(Graph *graph, Layer *layer, Node *x) {
   }
   Node *w = variable_read(graph, layer->var[WEIGHT]);
   Node *y = op_matmul(graph, op_cast(graph, x, DT_REAL), w);
-  if (layer->var[BIAS]) y = op_add(graph, y, variable_read(graph, layer->var[BIAS]));
+  if (d->bias) y = op_add(graph, y, variable_read(graph, layer->var[BIAS]));
   return d->activation ? activation_apply(graph, d->activation, y) : y;
 }
 

@@ -12,11 +12,18 @@
 /* -- the tree ------------------------------------------------------------------------ */
 
 void layer_adopt(Layer *layer, Layer *child) {
-  if (!child->owner) child->owner = layer;
+  if (child->owner) return;
+  child->owner = layer;
+  child->sibling = layer->owned;
+  layer->owned = child;
 }
 
-void layer_disown(Layer *layer, Layer *child) {
-  if (child->owner == layer) child->owner = NULL;
+static void leave_owner(Layer *child) {
+  if (!child->owner) return;
+  Layer **link = &child->owner->owned;
+  while (*link != child) link = &(*link)->sibling;
+  *link = child->sibling;
+  child->owner = child->sibling = NULL;
 }
 
 static Layer *outermost(Layer *layer) {
@@ -108,9 +115,20 @@ static Err name_one(const LayerList *list, int i, Fault *fault) {
   return name_variables(layer, fault);
 }
 
+static bool contains(const LayerList *list, const Layer *layer) {
+  for (int i = 0; i < list->n; i++)
+    if (list->v[i] == layer) return true;
+  return false;
+}
+
 Err layer_name(Layer *layer, Fault *fault) {
   LayerList list;
   Err err = list_tree(outermost(layer), &list, fault);
+  if (!err && !contains(&list, layer)) { /* its owner has replaced it */
+    free(list.v);
+    leave_owner(layer);
+    return layer_name(layer, fault);
+  }
   for (int i = 0; !err && i < list.n; i++) err = name_one(&list, i, fault);
   free(list.v);
   return err;
@@ -144,6 +162,8 @@ Err layer_declare(Layer *layer, int i, bool trainable, Fault *fault) {
 
 void layer_deinit(Object *object) {
   Layer *layer = (Layer *)object;
+  leave_owner(layer);
+  while (layer->owned) leave_owner(layer->owned);
   for (int i = 0; i < LAYER_VARS; i++) variable_release(layer->var[i]);
   free(layer->name);
 }

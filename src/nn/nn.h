@@ -36,12 +36,13 @@ struct Layer {
   /* read-only */
   char *name;                  /* NULL until the net is named */
   const char *label;           /* the name, interned in the session; NULL: not yet */
-  Layer *owner;                /* container it stands in, or NULL */
+  Layer *owner;                /* container it stands in, or NULL; no reference */
   Variable *var[LAYER_VARS];   /* NULL: the layer has none such */
   const char *const *var_name; /* of these: the kind's vars, or a custom layer's own */
   Shape input, output;         /* of its last forward; valid when `seen` */
   bool seen;
   /* private to net.c */
+  Layer *owned, *sibling;      /* list of all whose owner this is; next one of that list */
   int64_t number;              /* of the outermost: its number in the run; 0: not built */
   bool visited;
 };
@@ -80,10 +81,8 @@ static inline const LayerKind *layer_kind(const Layer *layer) {
 
 /* Makes variable number `i` of the kind, without name and value. */
 Err layer_declare(Layer *layer, int i, bool trainable, Fault *fault) WARN_UNUSED;
-/* Takes up a child: its owner is this layer, unless it has one already. layer_disown, in
- * the container's deinit: has this owner no more. */
+/* Takes up a child: its owner is this layer, unless it has one already. */
 void layer_adopt(Layer *layer, Layer *child);
-void layer_disown(Layer *layer, Layer *child);
 /* The common part of every kind's deinit. */
 void layer_deinit(Object *object);
 /* At build: variable `i` gets `shape` and the values of `init`, drawn from the stream

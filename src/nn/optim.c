@@ -44,8 +44,7 @@ static Node *update_adamw(Graph *graph, const Optimizer *opt, const OptimStep *s
 static bool has_momentum(const Optimizer *opt) { return opt->momentum != 0; }
 
 static Err check_sgd(Object *object, Fault *fault) {
-  Optimizer *opt = (Optimizer *)object;
-  opt->epoch = -1;
+  const Optimizer *opt = (const Optimizer *)object;
   if (opt->nesterov && opt->momentum == 0)
     return fault_set(fault, ERR_VALUE,
                      "optim.SGD: nesterov = true needs a momentum above 0");
@@ -53,8 +52,7 @@ static Err check_sgd(Object *object, Fault *fault) {
 }
 
 static Err check_adam(Object *object, Fault *fault) {
-  Optimizer *opt = (Optimizer *)object;
-  opt->epoch = -1;
+  const Optimizer *opt = (const Optimizer *)object;
   if (opt->beta1 < 1 && opt->beta2 < 1) return ERR_OK;
   return fault_set(fault, ERR_VALUE,
                    "optim.%s: beta1 = %g, beta2 = %g; allowed: numbers below 1",
@@ -230,11 +228,11 @@ static Err set_rate(Optimizer *opt, Fault *fault) {
   const Schedule *schedule = opt->schedule;
   opt->rate = opt->lr;
   if (!schedule) return ERR_OK;
-  if (schedule->per == PER_EPOCH && opt->epoch < 0)
+  if (schedule->per == PER_EPOCH && opt->epoch == 0)
     return fault_set(fault, ERR_VALUE,
                      "optim.%s: the schedule counts epochs, which only train.fit knows; "
                      "allowed here: per = \"step\"", opt->object.kind->name);
-  int64_t t = schedule->per == PER_EPOCH ? opt->epoch : opt->t;
+  int64_t t = schedule->per == PER_EPOCH ? opt->epoch - 1 : opt->t;
   return schedule_rate(opt->schedule, t, opt->lr, &opt->rate, fault);
 }
 

@@ -54,7 +54,7 @@ typedef struct Optimizer {
   Schedule *schedule;          /* NULL: lr as it is */
   /* read-only */
   int64_t t;                   /* steps done */
-  int64_t epoch;               /* set by fit, from 0; -1 outside of it */
+  int64_t epoch;               /* set by fit, from 1; 0 outside of it */
   double rate;                 /* of the last step */
   OptimSlots *slots;
   int n_slots, slot_capacity;

@@ -1,3 +1,8 @@
+/* tensor.c: shapes, types, storage and views.
+ *
+ * A storage is one block with a reference count; tensors are small headers that refer to
+ * it at an offset. Counts are not atomic: tensors are made and released by the main thread
+ * alone; kernels see arrays only. */
 #include "tensor/tensor.h"
 #include <math.h>
 #include <stdio.h>

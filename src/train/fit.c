@@ -22,9 +22,6 @@ static Err fit_check(Object *object, Fault *fault) {
   const Fit *fit = (const Fit *)object;
   if (!fit->loss)
     return fault_set(fault, ERR_VALUE, "train.fit: \"loss\" is missing: a loss or its name");
-  if (!fit->optimizer)
-    return fault_set(fault, ERR_VALUE,
-                     "train.fit: \"optimizer\" is missing: an optimizer or its name");
   if (fit->validation_data && !isnan(fit->validation))
     return fault_set(fault, ERR_VALUE,
                      "train.fit: both validation and validation_data are given");
@@ -49,7 +46,7 @@ static const Option fit_options[] = {
     {.name = "loss", .kind = OPT_OBJECT, AT(loss), .family = &loss_family,
      .doc = "what is minimized"},
     {.name = "optimizer", .kind = OPT_OBJECT, AT(optimizer), .family = &optim_family,
-     .doc = "how"},
+     .value = "SGD", .doc = "how it is minimized"},
     {.name = "epochs", .kind = OPT_INT, AT(epochs), .value = "1", .lo = 1, .hi = 1e9,
      .doc = "times that the whole training set is seen"},
     {.name = "batch_size", .kind = OPT_INT, AT(batch_size), .value = "32", .lo = 1,
@@ -85,6 +82,7 @@ const Family fit_family = {"fit", "train", fit_kinds, NULL};
 typedef struct Work {
   FitRun run;
   const FitSink *sink;
+  bool sink_begun;
   Dataset *train, *validation; /* retained */
   Batches batches;
   Tensor *x, *y;               /* of the batch */
@@ -180,9 +178,9 @@ static Err begin_all(Work *w, int *n_begun) {
   for (int i = 0; !err && i < w->run.fit->callbacks.n; i++, ++*n_begun)
     if (callback_kind(w, i)->begin)
       err = callback_kind(w, i)->begin(callback_at(w, i), &w->run, w->fault);
-  if (!err && w->sink && w->sink->begin)
-    err = w->sink->begin(w->sink->ctx, &w->run, w->fault);
-  return err;
+  if (err || !w->sink) return err;
+  w->sink_begun = true;
+  return w->sink->begin ? w->sink->begin(w->sink->ctx, &w->run, w->fault) : ERR_OK;
 }
 
 static Err epoch_begin_all(Work *w) {
@@ -220,8 +218,6 @@ static Err batch_forward(void *ctx, Graph *graph, Node **out, int *n_out, Fault 
   Node *x = graph_const(graph, w->x), *y = graph_const(graph, w->y);
   Node *output = layer_call(graph, w->run.net, x);
   out[0] = loss_apply(graph, fit->loss, output, y);
-  Node *seen = graph_detach(graph, output);
-  if (seen && output) seen->net_output = output->net_output;
   for (int i = 0; i < fit->metrics.n; i++)
     out[1 + i] = metric_apply(graph, (Metric *)fit->metrics.v[i], fit->loss, output, y);
   *n_out = 1 + fit->metrics.n;
@@ -284,7 +280,7 @@ static Err record_epoch(Work *w, const double *validation) {
 
 static Err one_epoch(Work *w) {
   double validation[1 + MAX_METRICS];
-  w->run.fit->optimizer->epoch = w->run.epoch - 1;
+  w->run.fit->optimizer->epoch = w->run.epoch;
   w->run.epoch_start_s = clock_s();
   Err err = epoch_begin_all(w);
   if (!err) err = train_epoch(w);
@@ -326,7 +322,7 @@ Err fit_run(Graph *graph, Fit *fit, Layer *net, Dataset *set, const FitSink *sin
   *history = (History){0};
   Work w = {.run = {.graph = graph, .net = net, .fit = fit, .history = history,
                     .number = ++graph->fit_count},
-            .sink = fit->verbose ? sink : NULL, .fault = fault};
+            .sink = sink, .fault = fault};
   int n_begun = 0;
   Err err = split_sets(&w, set);
   if (!err) err = open_batches(&w);
@@ -335,8 +331,8 @@ Err fit_run(Graph *graph, Fit *fit, Layer *net, Dataset *set, const FitSink *sin
   if (!err) err = run_epochs(&w);
   err = end_all(&w, n_begun, err);
   if (!err) err = measure_test(&w);
-  fit->optimizer->epoch = -1;
-  if (w.sink && w.sink->end) w.sink->end(w.sink->ctx, &w.run, err);
+  fit->optimizer->epoch = 0;
+  if (w.sink_begun && w.sink->end) w.sink->end(w.sink->ctx, &w.run, err);
   tensor_release(w.x);
   tensor_release(w.y);
   batches_close(&w.batches);

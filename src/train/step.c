@@ -120,7 +120,7 @@ static Err check_finite(Step *step, Node *loss, const Node *value) {
   Text why = {0};
   graph_explain_nonfinite(step->graph, loss, &why);
   fault_clear(&step->graph->fault);   /* of the search itself */
-  Err err = fault_set(step->fault, ERR_NONFINITE, "step %lld: the loss is %g%s%s",
+  Err err = fault_set(step->fault, ERR_NONFINITE, "step %lld: the loss is not finite (%g)%s%s",
                       (long long)step->optimizer->t, x, why.n_bytes ? ": " : "",
                       why.n_bytes ? why.data : "");
   text_deinit(&why);

@@ -77,7 +77,7 @@ typedef struct Fit {
   ObjectList callbacks;        /* of Callback */
   int shuffle;                 /* Shuffle: epoch, once, none */
   bool drop_last;
-  bool verbose;                /* progress is reported to the sink */
+  bool verbose;                /* for the sink: show progress */
 } Fit;
 
 extern const Kind fit_kind;              /* of fit_family; module "train" */

@@ -1,3 +1,4 @@
+/* test_json.c: order, numbers, strictness, lost memory. */
 #include "base/json.h"
 #include "test.h"
 

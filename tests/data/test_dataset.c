@@ -24,8 +24,6 @@ static Dataset *numbered(int64_t n, DType dtype) {
 /* Row numbers of the source that the set's rows have, told by their first feature. */
 static void source_rows_of(Dataset *set, int64_t *out) {
   Fault fault = {0};
-  Shape f = dataset_features(set);
-  (void)f;
   for (int64_t i = 0; i < dataset_n(set); i++) {
     Tensor *x = tensor_new(NULL, DT_REAL, &SHAPE_OF(1, 2, 3), &fault);
     Tensor *y = tensor_new(NULL, DT_INT32, &SHAPE_OF(1), &fault);

@@ -92,32 +92,9 @@ static bool first_gradient(First *f, Graph *graph, const Leaves *l) {
   return !printed_fault(graph, l, "gradient") && loss;
 }
 
-/* sum over i of sum(d_i * grad_i), differentiated by all leaves. */
-static bool second_gradient(First *f, Graph *graph, const Leaves *l, Tensor *const *d,
-                            Node **out) {
-  Node *sum = NULL;
-  for (int i = 0; i < f->n_x; i++) {
-    Node *term = op_mul(graph, f->grad[i], graph_const(graph, d[i]));
-    sum = add_nodes(graph, sum, op_sum(graph, term, ALL_AXES, false));
-  }
-  if (sum) (void)!graph_grad(graph, sum, NULL, f->leaf, f->n_leaves, out);
-  return !printed_fault(graph, l, "second gradient") && sum;
-}
-
 static bool evaluate(Graph *graph, const Leaves *l, Node *const *nodes, int n) {
   (void)!graph_eval(graph, nodes, n);
   return !printed_fault(graph, l, "evaluation");
-}
-
-/* Weights for the elements of dL/dx; the caller releases them. */
-static void second_weights(const Leaves *l, Tensor **d) {
-  char purpose[32];
-  int n = 0;
-  for (int i = 0; i < l->n_in; i++) {
-    if (!is_real_tensor(l->in[i])) continue;
-    snprintf(purpose, sizeof purpose, "weight of gradient %d", i);
-    d[n++] = weights(l->op, l->k, &l->in[i]->a.shape, purpose);
-  }
 }
 
 /* Calls check(graph, leaves) for every sample of every op that has real inputs and
@@ -193,7 +170,7 @@ TEST(every_gradient_gives_equal_bytes_for_1_and_7_threads) {
   for_every_gradient(check_gradient_bytes);
 }
 
-/* -- values, in double ----------------------------------------------------------------*/
+/* -- values, in double --------------------------------------------------------------- */
 
 #ifdef REAL_DOUBLE
 
@@ -343,6 +320,29 @@ static bool numeric_second(Graph *graph, const Leaves *l, Tensor *const *d, Tens
   double x0 = tensor_reals(t)[e];
   *out = sum / ((x0 + step) - (x0 - step));
   return good;
+}
+
+/* sum over i of sum(d_i * grad_i), differentiated by all leaves. */
+static bool second_gradient(First *f, Graph *graph, const Leaves *l, Tensor *const *d,
+                            Node **out) {
+  Node *sum = NULL;
+  for (int i = 0; i < f->n_x; i++) {
+    Node *term = op_mul(graph, f->grad[i], graph_const(graph, d[i]));
+    sum = add_nodes(graph, sum, op_sum(graph, term, ALL_AXES, false));
+  }
+  if (sum) (void)!graph_grad(graph, sum, NULL, f->leaf, f->n_leaves, out);
+  return !printed_fault(graph, l, "second gradient") && sum;
+}
+
+/* Weights for the elements of dL/dx; the caller releases them. */
+static void second_weights(const Leaves *l, Tensor **d) {
+  char purpose[32];
+  int n = 0;
+  for (int i = 0; i < l->n_in; i++) {
+    if (!is_real_tensor(l->in[i])) continue;
+    snprintf(purpose, sizeof purpose, "weight of gradient %d", i);
+    d[n++] = weights(l->op, l->k, &l->in[i]->a.shape, purpose);
+  }
 }
 
 static bool check_second(Graph *graph, const Leaves *l) {

@@ -36,7 +36,8 @@ function tests.test_creation()
   check.equal(tensor.zeros(2, { dtype = "int32" }).dtype, "int32")
   check.fails(function() tensor.zeros(-1) end, "size 1")
   check.fails(function() tensor.zeros(1, 2, 3, 4, 5, 6, 7) end, "6 axes")
-  check.fails(function() tensor.zeros(1e12, 1e12) end, "memory")
+  check.fails(function() tensor.zeros(1e12, 1e12) end, "elements")
+  check.fails(function() tensor.zeros(1e7, 1e7):eval() end, "memory")
 end
 
 function tests.test_draws_are_named_by_seed_and_order()

@@ -1,7 +1,8 @@
 /* gemm.c: products of a matrix and a vector, which BLIS packs and so slows down.
  *
  * Both walk the matrix along its contiguous rows. A sum over K uses LANES partial sums in
- * real for at most CHUNK elements and adds those in double, or adds up in the order of k. */
+ * real for at most CHUNK elements and adds those in double, or adds up in the order of k.
+ * Lanes are indexed by constants alone, so that they stay in registers. */
 #include "kernel/kernel.h"
 
 enum { LANES = 32, CHUNK = 4096 };
@@ -11,9 +12,12 @@ static double dot_chunk(const real *restrict x, const real *restrict v, int64_t 
   int64_t k = 0;
   for (; k + LANES <= K; k += LANES)
     for (int l = 0; l < LANES; l++) lane[l] += x[k + l] * v[k + l];
-  for (int l = 0; k < K; k++, l++) lane[l] += x[k] * v[k];
-  double sum = 0;
-  for (int l = 0; l < LANES; l++) sum += lane[l];
+  double half[LANES / 2], sum = 0;
+  for (int l = 0; l < LANES / 2; l++)
+    half[l] = (double)lane[l] + (double)lane[l + LANES / 2];
+  for (int l = 0; l < LANES / 4; l++) half[l] += half[l + LANES / 4];
+  for (int l = 0; l < LANES / 4; l++) sum += half[l];
+  for (; k < K; k++) sum += (double)(x[k] * v[k]);
   return sum;
 }
 

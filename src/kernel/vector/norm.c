@@ -3,16 +3,18 @@
  * Per element everything is one expression in real; sums run in double, in a fixed number
  * of lanes or in the order of the rows, so a result depends on the arguments alone. The
  * statistics of columns come from reduce.c; rows of a layer norm are short, so they are
- * read twice from the cache: mean, then squares about it. */
+ * read twice from the cache: mean, then squares about it. Lanes are indexed by constants
+ * alone, so that they stay in registers. */
 #include "kernel/kernel.h"
 #include <math.h>
 
 enum { LANES = 16, GROUP = 4 /* rows added up before they go to the sums in memory */ };
 
-static inline double fold(double s[LANES]) {
-  for (int width = LANES / 2; width > 0; width /= 2)
-    for (int l = 0; l < width; l++) s[l] += s[l + width];
-  return s[0];
+static inline double fold(const double s[LANES]) {
+  double half[LANES / 2], quarter[LANES / 4];
+  for (int l = 0; l < LANES / 2; l++) half[l] = s[l] + s[l + LANES / 2];
+  for (int l = 0; l < LANES / 4; l++) quarter[l] = half[l] + half[l + LANES / 4];
+  return (quarter[0] + quarter[2]) + (quarter[1] + quarter[3]);
 }
 
 /* -- given statistics ---------------------------------------------------------------- */
@@ -71,12 +73,13 @@ void KN(norm_grad_sum_row)(double *sum, const real *gy, const real *x, real mean
       s[l] += (double)gy[i + l];
       moment[l] += (double)(gy[i + l] * (x[i + l] - mean));
     }
-  for (int l = 0; i < n; i++, l++) {
-    s[l] += (double)gy[i];
-    moment[l] += (double)(gy[i] * (x[i] - mean));
+  double s_tail = 0, moment_tail = 0;
+  for (; i < n; i++) {
+    s_tail += (double)gy[i];
+    moment_tail += (double)(gy[i] * (x[i] - mean));
   }
-  sum[0] += fold(s);
-  sum[1] += fold(moment);
+  sum[0] += fold(s) + s_tail;
+  sum[1] += fold(moment) + moment_tail;
 }
 
 void KN(norm_grad_columns)(real *gx, const real *gy, const real *x, const real *mean,
@@ -105,8 +108,9 @@ static double row_sum(const real *x, int64_t n) {
   int64_t i = 0;
   for (; i + LANES <= n; i += LANES)
     for (int l = 0; l < LANES; l++) s[l] += (double)x[i + l];
-  for (int l = 0; i < n; i++, l++) s[l] += (double)x[i];
-  return fold(s);
+  double tail = 0;
+  for (; i < n; i++) tail += (double)x[i];
+  return fold(s) + tail;
 }
 
 static double row_squares(const real *x, double mean, int64_t n) {
@@ -117,11 +121,12 @@ static double row_squares(const real *x, double mean, int64_t n) {
       double d = (double)x[i + l] - mean;
       s[l] += d * d;
     }
-  for (int l = 0; i < n; i++, l++) {
+  double tail = 0;
+  for (; i < n; i++) {
     double d = (double)x[i] - mean;
-    s[l] += d * d;
+    tail += d * d;
   }
-  return fold(s);
+  return fold(s) + tail;
 }
 
 void KN(layer_norm_rows)(real *y, real *mean, real *var, const real *x, const real *w,
@@ -158,25 +163,53 @@ static void row_moments(double sum[2], real *h, const real *gy, const real *x,
   KN(norm_grad_sum_row)(sum, h, x, mean, C);
 }
 
-static void row_weight_sums(double *restrict sum, const real *restrict gy,
-                            const real *restrict x, real mean, real scale, int64_t C) {
-  for (int64_t c = 0; c < C; c++) {
-    sum[c] += (double)gy[c];
-    sum[C + c] += (double)(gy[c] * ((x[c] - mean) * scale));
+/* sum[c] += sum gy and sum[C + c] += sum gy xhat over `rows` of at most GROUP rows. */
+static void weight_sums(double *restrict sum, const real *restrict gy,
+                        const real *restrict x, const real *mean, const real *scale,
+                        int64_t rows, int64_t C) {
+  double *restrict moment = sum + C;
+  if (rows == GROUP) {
+    const real *g0 = gy, *g1 = gy + C, *g2 = g1 + C, *g3 = g2 + C;
+    const real *x0 = x, *x1 = x + C, *x2 = x1 + C, *x3 = x2 + C;
+    const real m0 = mean[0], m1 = mean[1], m2 = mean[2], m3 = mean[3];
+    const real s0 = scale[0], s1 = scale[1], s2 = scale[2], s3 = scale[3];
+    for (int64_t c = 0; c < C; c++) {
+      sum[c] += ((double)g0[c] + (double)g1[c]) + ((double)g2[c] + (double)g3[c]);
+      moment[c] += ((double)(g0[c] * ((x0[c] - m0) * s0)) +
+                    (double)(g1[c] * ((x1[c] - m1) * s1))) +
+                   ((double)(g2[c] * ((x2[c] - m2) * s2)) +
+                    (double)(g3[c] * ((x3[c] - m3) * s3)));
+    }
+    return;
   }
+  for (int64_t i = 0; i < rows; i++)
+    for (int64_t c = 0; c < C; c++) {
+      sum[c] += (double)gy[i * C + c];
+      moment[c] += (double)(gy[i * C + c] * ((x[i * C + c] - mean[i]) * scale[i]));
+    }
+}
+
+/* gx of one row; returns its 1 / sqrt(var + eps). */
+static real grad_row(real *gx, const real *gy, const real *x, real mean, real var,
+                     const real *w, int64_t C, double eps) {
+  const double istd = 1 / sqrt((double)var + eps);
+  double sum[2];
+  row_moments(sum, gx, gy, x, w, mean, C);
+  KN(norm_grad_row)(gx, gx, x, mean, (real)istd, (real)(sum[0] / (double)C),
+                    (real)(sum[1] * istd * istd / (double)C), C);
+  return (real)istd;
 }
 
 void KN(layer_norm_grad_rows)(real *gx, double *sum, const real *gy, const real *x,
                               const real *mean, const real *var, const real *w,
                               int64_t N, int64_t C, double eps) {
-  for (int64_t i = 0; i < N; i++) {
-    const real *g = gy + i * C, *from = x + i * C;
-    real *to = gx + i * C;
-    const double istd = 1 / sqrt((double)var[i] + eps);
-    double moments[2];
-    row_moments(moments, to, g, from, w, mean[i], C);
-    KN(norm_grad_row)(to, to, from, mean[i], (real)istd, (real)(moments[0] / (double)C),
-                      (real)(moments[1] * istd * istd / (double)C), C);
-    row_weight_sums(sum, g, from, mean[i], (real)istd, C);
+  for (int64_t i = 0; i < N; i += GROUP) {
+    const int64_t rows = N - i < GROUP ? N - i : GROUP;
+    real scale[GROUP];
+    for (int64_t r = 0; r < rows; r++) {
+      const int64_t at = (i + r) * C;
+      scale[r] = grad_row(gx + at, gy + at, x + at, mean[i + r], var[i + r], w, C, eps);
+    }
+    weight_sums(sum, gy + i * C, x + i * C, mean + i, scale, rows, C);
   }
 }

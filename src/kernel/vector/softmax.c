@@ -23,28 +23,40 @@ static inline int64_t at_most(int64_t n, int64_t limit) {
 
 static inline real larger(real a, real b) { return a > b ? a : b; }
 
-/* NaNs are passed over here; they come back through exp. */
+/* NaNs are passed over here; they come back through exp. Lanes are indexed by constants
+ * alone, so that they stay in registers. */
 static real row_max(const real *x, int64_t C) {
-  real m[LANES];
-  for (int l = 0; l < LANES; l++) m[l] = -(real)INFINITY;
+  real best = -(real)INFINITY;
   int64_t c = 0;
-  for (; c + LANES <= C; c += LANES)
-    for (int l = 0; l < LANES; l++) m[l] = larger(x[c + l], m[l]);
-  for (int l = 0; c < C; c++, l++) m[l] = larger(x[c], m[l]);
-  for (int width = LANES / 2; width > 0; width /= 2)
-    for (int l = 0; l < width; l++) m[l] = larger(m[l], m[l + width]);
-  return m[0];
+  if (C >= LANES) {
+    real m[LANES];
+    for (int l = 0; l < LANES; l++) m[l] = best;
+    for (; c + LANES <= C; c += LANES)
+      for (int l = 0; l < LANES; l++) m[l] = larger(x[c + l], m[l]);
+    for (int l = 0; l < LANES; l++) best = larger(m[l], best);
+  }
+  for (; c < C; c++) best = larger(x[c], best);
+  return best;
+}
+
+static inline double fold(const double s[LANES]) {
+  double half[LANES / 2], quarter[LANES / 4];
+  for (int l = 0; l < LANES / 2; l++) half[l] = s[l] + s[l + LANES / 2];
+  for (int l = 0; l < LANES / 4; l++) quarter[l] = half[l] + half[l + LANES / 4];
+  return (quarter[0] + quarter[2]) + (quarter[1] + quarter[3]);
 }
 
 static double row_sum(const real *x, int64_t C) {
-  double s[LANES] = {0};
+  double sum = 0;
   int64_t c = 0;
-  for (; c + LANES <= C; c += LANES)
-    for (int l = 0; l < LANES; l++) s[l] += (double)x[c + l];
-  for (int l = 0; c < C; c++, l++) s[l] += (double)x[c];
-  for (int width = LANES / 2; width > 0; width /= 2)
-    for (int l = 0; l < width; l++) s[l] += s[l + width];
-  return s[0];
+  if (C >= LANES) {
+    double s[LANES] = {0};
+    for (; c + LANES <= C; c += LANES)
+      for (int l = 0; l < LANES; l++) s[l] += (double)x[c + l];
+    sum = fold(s);
+  }
+  for (; c < C; c++) sum += (double)x[c];
+  return sum;
 }
 
 static void exp_all(real *y, const real *x, int64_t n) {

@@ -1,0 +1,102 @@
+/* methods.c: the records of methods.h. */
+#include "data/methods.h"
+#include <math.h>
+
+#define AT(type, field) .offset = offsetof(type, field)
+
+static const char doc_seed[] = "0: the seed of the run";
+
+/* -- split --------------------------------------------------------------------------- */
+
+static const Option split_options[] = {
+    {.name = "part", .kind = OPT_REAL, AT(SplitCall, part), .position = 1, .lo = 0,
+     .hi = 1e15, .open = true,
+     .doc = "what the first set gets: a fraction below 1, or a number of rows"},
+    {.name = "shuffle", .kind = OPT_BOOL, AT(SplitCall, shuffle), .value = "true",
+     .doc = "draw the rows (stream \"split\"); else the first rows make the first set"},
+    {.name = "stratify", .kind = OPT_BOOL, AT(SplitCall, stratify), .value = "false",
+     .doc = "share out each class in proportion"},
+    {.name = "seed", .kind = OPT_INT, AT(SplitCall, seed), .value = "0", .lo = 0,
+     .hi = 0x1p53, .doc = doc_seed},
+    {0}};
+
+static Err split_check(Object *object, Fault *fault) {
+  double part = ((SplitCall *)object)->part;
+  if (part < 1 || part == floor(part)) return ERR_OK;
+  return fault_set(fault, ERR_VALUE, "set.split: option \"part\": got %g, allowed: a "
+                   "fraction below 1, or a whole number of rows", part);
+}
+
+const Kind split_method = {
+    .name = "split", .family = &dataset_methods, .size = sizeof(SplitCall),
+    .options = split_options, .check = split_check,
+    .doc = "two sets that share the rows out, each in the order of this one; the same "
+           "call gives the same split"};
+
+/* -- shuffle, take ------------------------------------------------------------------- */
+
+static const Option shuffle_options[] = {
+    {.name = "seed", .kind = OPT_INT, AT(ShuffleCall, seed), .value = "0", .lo = 0,
+     .hi = 0x1p53, .doc = doc_seed},
+    {0}};
+
+const Kind shuffle_method = {
+    .name = "shuffle", .family = &dataset_methods, .size = sizeof(ShuffleCall),
+    .options = shuffle_options,
+    .doc = "the same rows in a random order (stream \"order\"), another one at each call"};
+
+static const Option take_options[] = {
+    {.name = "n", .kind = OPT_INT, AT(TakeCall, n), .position = 1, .lo = 1, .hi = 1e15,
+     .doc = "number of rows"},
+    {0}};
+
+const Kind take_method = {
+    .name = "take", .family = &dataset_methods, .size = sizeof(TakeCall),
+    .options = take_options, .doc = "the first n rows"};
+
+/* -- normalize ----------------------------------------------------------------------- */
+
+static const char *const per_names[] = {
+    [PER_ALL] = "all", [PER_CHANNEL] = "channel", [PER_FEATURE] = "feature", NULL};
+
+static const Option normalize_options[] = {
+    {.name = "per", .kind = OPT_CHOICE, AT(NormalizeCall, per), .value = "feature",
+     .choices = per_names,
+     .doc = "one mean and deviation for each feature, for each channel (the first axis of "
+            "a row), or for all"},
+    {0}};
+
+const Kind normalize_method = {
+    .name = "normalize", .family = &dataset_methods, .size = sizeof(NormalizeCall),
+    .options = normalize_options,
+    .doc = "the set with mean 0 and standard deviation 1, and the transform that did it: "
+           "other:normalize(transform) applies it to another set. A constant feature is "
+           "only centred",
+    .equation = "x' = (x - mean) / sqrt(mean((x - mean)^2))"};
+
+/* -- batches ------------------------------------------------------------------------- */
+
+static const Option batches_options[] = {
+    {.name = "batch_size", .kind = OPT_INT, AT(BatchesCall, batch_size), .position = 1,
+     .value = "32", .lo = 1, .hi = 1e9, .doc = "rows per batch"},
+    {.name = "shuffle", .kind = OPT_CHOICE, AT(BatchesCall, shuffle), .value = "epoch",
+     .choices = shuffle_names,
+     .doc = "a new order at each call, the same one each time, or the set's own"},
+    {.name = "drop_last", .kind = OPT_BOOL, AT(BatchesCall, drop_last), .value = "false",
+     .doc = "leave out a last batch that is not full"},
+    {.name = "seed", .kind = OPT_INT, AT(BatchesCall, seed), .value = "0", .lo = 0,
+     .hi = 0x1p53, .doc = doc_seed},
+    {.name = "name", .kind = OPT_TEXT, AT(BatchesCall, name), .value = "none",
+     .doc = "name of the order's stream; none: the data set's name"},
+    {0}};
+
+const Kind batches_method = {
+    .name = "batches", .family = &dataset_methods, .size = sizeof(BatchesCall),
+    .options = batches_options,
+    .doc = "iterator over one epoch: for x, y in set:batches(32) do ... end"};
+
+static const Kind *const method_kinds[] = {&split_method,     &shuffle_method, &take_method,
+                                           &normalize_method, &batches_method, NULL};
+
+const Family dataset_methods = {
+    .name = "data set method", .module = "set", .kinds = method_kinds};

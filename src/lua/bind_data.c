@@ -1,0 +1,527 @@
+/* bind_data.c: the global `data`: sources, data sets and their methods, batches.
+ *
+ * A source with one part is a data set at once (data.spirals{...}); one with several is an
+ * object whose parts are fields (data.fashion_mnist().train). A box is pushed before the
+ * thing it will own is made, so that no error can leak it. */
+#include "lua/core.h"
+#include "data/methods.h"
+#include <stdio.h>
+#include <string.h>
+
+#define SET_META "runner.set"
+#define TRANSFORM_META "runner.transform"
+#define BATCHES_META "runner.batches"
+
+/* -- boxes --------------------------------------------------------------------------- */
+
+static Dataset **new_set_box(lua_State *L) {
+  Dataset **box = lua_newuserdatauv(L, sizeof *box, 0);
+  *box = NULL;
+  luaL_setmetatable(L, SET_META);
+  return box;
+}
+
+Dataset *to_dataset(lua_State *L, int arg) {
+  Dataset **box = luaL_testudata(L, arg, SET_META);
+  return box ? *box : NULL;
+}
+
+Dataset *check_dataset(lua_State *L, int arg) {
+  Dataset *set = to_dataset(L, arg);
+  if (set) return set;
+  Source *source = to_object(L, arg, &dataset_family);
+  if (source)
+    luaL_error(L, "%s has several parts; take one of them, as in .train",
+               source->object.kind->name);
+  luaL_typeerror(L, arg, "data set");
+  return NULL;
+}
+
+void push_dataset(lua_State *L, Dataset *set) {
+  *new_set_box(L) = dataset_retain(set);
+}
+
+static int set_gc(lua_State *L) {
+  Dataset **box = lua_touserdata(L, 1);
+  dataset_release(*box);
+  *box = NULL;
+  return 0;
+}
+
+static int transform_gc(lua_State *L) {
+  Transform **box = lua_touserdata(L, 1);
+  transform_release(*box);
+  *box = NULL;
+  return 0;
+}
+
+/* Stores what a call made; raises the fault when it made nothing. */
+static int store_set(lua_State *L, Dataset **box, Dataset *made, const Fault *fault) {
+  *box = made;
+  return made ? 1 : raise_fault(L, fault);
+}
+
+/* The record of a method's arguments, owned by a userdata pushed for it. */
+static void *method_arguments(lua_State *L, const Kind *kind) {
+  Object *call = object_from_args(L, 2, kind);
+  push_object(L, call);
+  object_release(call);
+  return call;
+}
+
+static uint64_t seed_or_run(lua_State *L, int64_t seed) {
+  return seed > 0 ? (uint64_t)seed : session_graph(L)->seed;
+}
+
+/* -- rows ---------------------------------------------------------------------------- */
+
+static int set_count(lua_State *L) {
+  int64_t n;
+  Fault fault = {0};
+  if (dataset_count(check_dataset(L, 1), &n, &fault)) return raise_fault(L, &fault);
+  lua_pushinteger(L, n);
+  return 1;
+}
+
+static int set_split(lua_State *L) {
+  Dataset *set = check_dataset(L, 1);
+  const SplitCall *call = method_arguments(L, &split_method);
+  Stream stream = {philox_key(seed_or_run(L, call->seed), "split", dataset_name(set)), 0};
+  SplitOptions options = {.fraction = call->part < 1 ? call->part : 0,
+                          .n_first = call->part < 1 ? 0 : (int64_t)call->part,
+                          .shuffle = call->shuffle,
+                          .stratify = call->stratify,
+                          .stream = stream};
+  Dataset **first = new_set_box(L), **second = new_set_box(L);
+  Fault fault = {0};
+  if (dataset_split(set, &options, first, second, &fault)) return raise_fault(L, &fault);
+  return 2;
+}
+
+static int set_shuffle(lua_State *L) {
+  Dataset *set = check_dataset(L, 1);
+  const ShuffleCall *call = method_arguments(L, &shuffle_method);
+  Stream stream = graph_draw(session_graph(L), "order", "shuffle");
+  if (call->seed > 0)
+    stream = (Stream){philox_key((uint64_t)call->seed, "order", "shuffle"), 0};
+  Dataset **box = new_set_box(L);
+  Fault fault = {0};
+  return store_set(L, box, dataset_shuffle(set, stream, &fault), &fault);
+}
+
+static int set_take(lua_State *L) {
+  Dataset *set = check_dataset(L, 1);
+  const TakeCall *call = method_arguments(L, &take_method);
+  Dataset **box = new_set_box(L);
+  Fault fault = {0};
+  return store_set(L, box, dataset_take(set, call->n, &fault), &fault);
+}
+
+/* set:subset{3, 1, 7}: rows by number, from 1; negative from the end. */
+static int set_subset(lua_State *L) {
+  Dataset *set = check_dataset(L, 1);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  int64_t n_rows, n = (int64_t)lua_rawlen(L, 2);
+  Fault fault = {0};
+  if (dataset_count(set, &n_rows, &fault)) return raise_fault(L, &fault);
+  int64_t *rows = lua_newuserdatauv(L, (size_t)(n > 0 ? n : 1) * sizeof *rows, 0);
+  for (int64_t i = 0; i < n; i++) {
+    int is_integer;
+    lua_rawgeti(L, 2, i + 1);
+    lua_Integer row = lua_tointegerx(L, -1, &is_integer);
+    if (!is_integer || row == 0 || row > n_rows || row < -n_rows)
+      return luaL_error(L, "subset: element %I is %s; allowed: rows 1 to %I", i + 1,
+                        luaL_tolstring(L, -1, NULL), n_rows);
+    rows[i] = row > 0 ? row - 1 : n_rows + row;
+    lua_pop(L, 1);
+  }
+  Dataset **box = new_set_box(L);
+  return store_set(L, box, dataset_subset(set, rows, n, &fault), &fault);
+}
+
+/* set:normalize{per = } -> set, transform; set:normalize(transform) -> set, transform. */
+static int set_normalize(lua_State *L) {
+  Dataset *set = check_dataset(L, 1);
+  Fault fault = {0};
+  Transform **given = luaL_testudata(L, 2, TRANSFORM_META);
+  Dataset **box;
+  if (given) {
+    box = new_set_box(L);
+    lua_pushvalue(L, 2);
+  } else {
+    const NormalizeCall *call = method_arguments(L, &normalize_method);
+    box = new_set_box(L);
+    given = lua_newuserdatauv(L, sizeof *given, 0);
+    *given = NULL;
+    luaL_setmetatable(L, TRANSFORM_META);
+    *given = transform_normalize(set, (Per)call->per, &fault);
+    if (!*given) return raise_fault(L, &fault);
+  }
+  store_set(L, box, dataset_apply(set, *given, &fault), &fault);
+  return 2;
+}
+
+/* -- batches ------------------------------------------------------------------------- */
+
+typedef struct BatchBox {
+  Batches batches;
+  Tensor *x, *y;             /* of the last batch, reused when Lua has let go of them */
+} BatchBox;
+
+static int batches_gc(lua_State *L) {
+  BatchBox *box = lua_touserdata(L, 1);
+  batches_close(&box->batches);
+  tensor_release(box->x);
+  tensor_release(box->y);
+  *box = (BatchBox){0};
+  return 0;
+}
+
+static void push_tensor(lua_State *L, Tensor *t) {
+  if (t) push_node(L, graph_const(session_graph(L), t));
+  else lua_pushnil(L);
+}
+
+/* upvalue 1: the BatchBox. */
+static int batches_step(lua_State *L) {
+  BatchBox *box = lua_touserdata(L, lua_upvalueindex(1));
+  int scope = enter_call(L);
+  Fault fault = {0};
+  bool more = false;
+  if (box->batches.set &&
+      batches_next(&box->batches, &box->x, &box->y, &more, &fault))
+    return raise_fault(L, &fault);
+  if (!more) {
+    graph_scope_end(session_graph(L), scope);
+    lua_pushnil(L);
+    return 1;
+  }
+  push_tensor(L, box->x);
+  push_tensor(L, box->y);
+  graph_scope_end(session_graph(L), scope);
+  return 2;
+}
+
+/* Where the order comes from: "epoch" draws anew at each call, "once" never. */
+static Stream order_stream(lua_State *L, const BatchesCall *call, const Dataset *set) {
+  const char *name = call->name ? call->name : dataset_name(set);
+  Stream stream = {philox_key(seed_or_run(L, call->seed), "order", name), 0};
+  if (call->shuffle == SHUFFLE_EPOCH)
+    stream.draw = graph_draw(session_graph(L), "order", name).draw;
+  return stream;
+}
+
+/* for x, y in set:batches(32, {...}): function, nil, nil, and the box to be closed. */
+static int set_batches(lua_State *L) {
+  Dataset *set = check_dataset(L, 1);
+  const BatchesCall *call = method_arguments(L, &batches_method);
+  BatchOptions options = {.batch_size = call->batch_size,
+                          .shuffle = (ShuffleMode)call->shuffle,
+                          .drop_last = call->drop_last,
+                          .order = order_stream(L, call, set)};
+  BatchBox *box = lua_newuserdatauv(L, sizeof *box, 0);
+  *box = (BatchBox){0};
+  luaL_setmetatable(L, BATCHES_META);
+  Fault fault = {0};
+  if (batches_open(&box->batches, set, &options, &fault)) return raise_fault(L, &fault);
+  lua_pushvalue(L, -1);
+  lua_pushcclosure(L, batches_step, 1);
+  lua_insert(L, -2);
+  lua_pushnil(L);
+  lua_insert(L, -2);
+  lua_pushnil(L);
+  lua_insert(L, -2);
+  return 4;
+}
+
+/* set:tensors() -> x, y: all rows at once, transformed, in the set's order. */
+static int set_tensors(lua_State *L) {
+  Dataset *set = check_dataset(L, 1);
+  int scope = enter_call(L);
+  Fault fault = {0};
+  if (dataset_need_rows(set, "tensors", &fault)) return raise_fault(L, &fault);
+  BatchOptions options = {.batch_size = dataset_n(set), .shuffle = SHUFFLE_NONE};
+  BatchBox box = {0};
+  bool more;
+  Err err = batches_open(&box.batches, set, &options, &fault);
+  if (!err) err = batches_next(&box.batches, &box.x, &box.y, &more, &fault);
+  Graph *graph = session_graph(L);
+  Node *x = err ? NULL : graph_const(graph, box.x);
+  Node *y = x && box.y ? graph_const(graph, box.y) : NULL;
+  bool has_y = box.y != NULL;
+  batches_close(&box.batches);
+  tensor_release(box.x);
+  tensor_release(box.y);
+  if (err) return raise_fault(L, &fault);
+  push_node(L, x);
+  if (has_y) push_node(L, y);
+  graph_scope_end(graph, scope);
+  return has_y ? 2 : 1;
+}
+
+/* -- fields -------------------------------------------------------------------------- */
+
+static Dataset *loaded(lua_State *L) {
+  Dataset *set = check_dataset(L, 1);
+  Fault fault = {0};
+  if (dataset_load(set, &fault)) raise_fault(L, &fault);
+  return set;
+}
+
+static int push_classes(lua_State *L, const Dataset *set) {
+  if (dataset_has_labels(set)) lua_pushinteger(L, dataset_classes(set));
+  else lua_pushnil(L);
+  return 1;
+}
+
+static int push_class_names(lua_State *L, const Dataset *set) {
+  if (!dataset_class_name(set, 1)) {
+    lua_pushnil(L);
+    return 1;
+  }
+  lua_newtable(L);
+  for (int64_t label = 1; label <= dataset_classes(set); label++) {
+    lua_pushstring(L, dataset_class_name(set, label));
+    lua_rawseti(L, -2, label);
+  }
+  return 1;
+}
+
+static int push_features(lua_State *L, const Dataset *set) {
+  Shape shape = dataset_features(set);
+  lua_createtable(L, shape.rank, 0);
+  for (int i = 0; i < shape.rank; i++) {
+    lua_pushinteger(L, shape.dim[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+  return 1;
+}
+
+typedef struct SetField {
+  const char *name;
+  int (*push)(lua_State *L, const Dataset *set);
+} SetField;
+
+static const SetField set_fields[] = {{"classes", push_classes},
+                                      {"class_names", push_class_names},
+                                      {"features", push_features},
+                                      {NULL, NULL}};
+
+static const luaL_Reg set_methods[] = {
+    {"split", set_split},         {"shuffle", set_shuffle}, {"take", set_take},
+    {"subset", set_subset},       {"normalize", set_normalize},
+    {"batches", set_batches},     {"tensors", set_tensors}, {"count", set_count},
+    {NULL, NULL}};
+
+/* Raises: no such field, with the nearest of the names. */
+static int no_field(lua_State *L, const char *what, const char *name,
+                    const char *const *names, int n) {
+  const char *nearest = text_nearest(name, names, n);
+  return luaL_error(L, nearest ? "%s has no field or method \"%s\"; did you mean \"%s\"?"
+                               : "%s has no field or method \"%s\"", what, name, nearest);
+}
+
+/* upvalue 1: the methods. */
+static int set_index(lua_State *L) {
+  const char *name = luaL_checkstring(L, 2);
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;
+  if (strcmp(name, "name") == 0) {
+    lua_pushstring(L, dataset_name(check_dataset(L, 1)));
+    return 1;
+  }
+  for (const SetField *f = set_fields; f->name; f++)
+    if (strcmp(f->name, name) == 0) return f->push(L, loaded(L));
+  const char *names[32] = {"name"};
+  int n = 1;
+  for (const luaL_Reg *m = set_methods; m->name; m++) names[n++] = m->name;
+  for (const SetField *f = set_fields; f->name; f++) names[n++] = f->name;
+  return no_field(L, "a data set", name, names, n);
+}
+
+static int set_newindex(lua_State *L) {
+  return luaL_error(L, "data sets do not change; their methods return new ones");
+}
+
+/* Reads nothing: a set that was not needed yet shows its name alone. */
+static int set_tostring(lua_State *L) {
+  const Dataset *set = check_dataset(L, 1);
+  if (!dataset_loaded(set)) {
+    lua_pushfstring(L, "data.%s (not read yet)", dataset_name(set));
+    return 1;
+  }
+  char shape[SHAPE_TEXT];
+  Shape features = dataset_features(set);
+  lua_pushfstring(L, "data.%s: %I rows of %s", dataset_name(set),
+                  (LUAI_UACINT)dataset_n(set), shape_text(shape, &features));
+  if (!dataset_has_labels(set)) return 1;
+  lua_pushfstring(L, ", %I classes", (LUAI_UACINT)dataset_classes(set));
+  lua_concat(L, 2);
+  return 1;
+}
+
+/* A transform prints what it does; its numbers are for the set it was made of. */
+static int transform_tostring(lua_State *L) {
+  Transform **box = luaL_checkudata(L, 1, TRANSFORM_META);
+  lua_pushfstring(L, "transform (x - shift) * scale, %I of each",
+                  (LUAI_UACINT)transform_n(*box));
+  return 1;
+}
+
+/* -- sources ------------------------------------------------------------------------- */
+
+static const char *part_name(const Source *source, int part) {
+  return ((const SourceKind *)source->object.kind)->parts[part];
+}
+
+static int no_source_field(lua_State *L, const Source *source, const char *name) {
+  const char *names[32];
+  int n = 0;
+  for (int i = 0; i < source_parts(source); i++) names[n++] = part_name(source, i);
+  for (const SetField *f = set_fields; f->name; f++) names[n++] = f->name;
+  for (const Option *o = source->object.kind->options; o && o->name; o++)
+    names[n++] = o->name;
+  return no_field(L, source->object.kind->name, name, names, n);
+}
+
+/* A field of a source with several parts. upvalue 1: the index function of families. */
+static int source_index(lua_State *L) {
+  Source *source = check_object(L, 1, &dataset_family);
+  const char *name = luaL_checkstring(L, 2);
+  Fault fault = {0};
+  for (int i = 0; i < source_parts(source); i++)
+    if (strcmp(name, part_name(source, i)) == 0) {
+      Dataset **box = new_set_box(L);
+      return store_set(L, box, dataset_open(source, i, &fault), &fault);
+    }
+  for (const SetField *f = set_fields; f->name; f++)
+    if (strcmp(f->name, name) == 0) {   /* a fact of the first part stands for all */
+      Dataset **box = new_set_box(L);
+      store_set(L, box, dataset_open(source, 0, &fault), &fault);
+      if (dataset_load(*box, &fault)) return raise_fault(L, &fault);
+      return f->push(L, *box);
+    }
+  for (const Option *o = source->object.kind->options; o && o->name; o++)
+    if (strcmp(o->name, name) == 0) {
+      lua_pushvalue(L, lua_upvalueindex(1));
+      lua_insert(L, 1);
+      lua_call(L, 2, 1);
+      return 1;
+    }
+  return no_source_field(L, source, name);
+}
+
+static int source_newindex(lua_State *L) {
+  return luaL_error(L, "options of a data source are given when it is made");
+}
+
+/* Leaves on the stack the source, or its data set where it has one part. */
+static int push_source(lua_State *L, Source *source) {
+  push_object(L, &source->object);
+  object_release(source);
+  if (source_parts(source) > 1) return 1;
+  Dataset **box = new_set_box(L);
+  Fault fault = {0};
+  return store_set(L, box, dataset_open(source, 0, &fault), &fault);
+}
+
+/* upvalue 1: the kind. */
+static int make_source(lua_State *L) {
+  Source *source =
+      (Source *)object_from_args(L, 1, lua_touserdata(L, lua_upvalueindex(1)));
+  source->memory = &session_graph(L)->memory;
+  source->run_seed = session_graph(L)->seed;
+  return push_source(L, source);
+}
+
+/* data.set(x, y, {classes =, label_base =}), also data.set(x), data.set(x, {...}).
+ * upvalue 1: the kind. */
+static int make_set(lua_State *L) {
+  const Kind *kind = lua_touserdata(L, lua_upvalueindex(1));
+  int at = lua_isnoneornil(L, 2) || is_tensor(L, 2) ? 3 : 2;
+  lua_settop(L, at);
+  Tensor *x = check_value(L, 1), *y = is_tensor(L, 2) ? check_value(L, 2) : NULL;
+  Fault fault = {0};
+  Object *options = object_new(kind, &fault);
+  if (!options) return raise_fault(L, &fault);
+  push_object(L, options);   /* owned by the stack from here on */
+  object_release(options);
+  if (!lua_isnil(L, at)) {
+    luaL_checktype(L, at, LUA_TTABLE);
+    if (set_options(L, at, options, false, NULL, &fault)) return raise_fault(L, &fault);
+  }
+  const Option *classes = option_find(kind, "classes", &fault);
+  const Option *base = option_find(kind, "label_base", &fault);
+  must(classes && base);
+  Source *source = source_from_tensors(x, y, *(int64_t *)option_field(options, classes),
+                                       *(int64_t *)option_field(options, base),
+                                       &session_graph(L)->memory, &fault);
+  return source ? push_source(L, source) : raise_fault(L, &fault);
+}
+
+/* -- the module ---------------------------------------------------------------------- */
+
+static void add_metatable(lua_State *L, const char *name, const luaL_Reg *functions) {
+  luaL_newmetatable(L, name);
+  luaL_setfuncs(L, functions, 0);
+  lua_pop(L, 1);
+}
+
+static void add_set_metatable(lua_State *L) {
+  static const luaL_Reg functions[] = {{"__gc", set_gc},
+                                       {"__len", set_count},
+                                       {"__newindex", set_newindex},
+                                       {"__tostring", set_tostring},
+                                       {NULL, NULL}};
+  add_metatable(L, SET_META, functions);
+  luaL_getmetatable(L, SET_META);
+  luaL_newlib(L, set_methods);
+  lua_pushcclosure(L, set_index, 1);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+}
+
+/* Parts are fields beside the options that every object has. */
+static void extend_source_metatable(lua_State *L) {
+  char name[64];
+  lua_pushfstring(L, "runner.%s", dataset_family.name);
+  snprintf(name, sizeof name, "%s", lua_tostring(L, -1));
+  lua_pop(L, 1);
+  luaL_getmetatable(L, name);
+  lua_getfield(L, -1, "__index");
+  lua_pushcclosure(L, source_index, 1);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+}
+
+/* Constructors of data sources in place of those that families have. */
+static void add_sources(lua_State *L) {
+  for (int i = 0; dataset_family.kinds[i]; i++) {
+    const Kind *kind = dataset_family.kinds[i];
+    bool of_tensors = strcmp(kind->name, "set") == 0;
+    lua_pushlightuserdata(L, (void *)kind);
+    lua_pushcclosure(L, of_tensors ? make_set : make_source, 1);
+    lua_setfield(L, -2, kind->name);
+  }
+}
+
+int open_data(lua_State *L) {
+  static const luaL_Reg transform[] = {
+      {"__gc", transform_gc}, {"__tostring", transform_tostring}, {NULL, NULL}};
+  static const luaL_Reg batches[] = {
+      {"__gc", batches_gc}, {"__close", batches_gc}, {NULL, NULL}};
+  static const luaL_Reg source[] = {{"__newindex", source_newindex}, {NULL, NULL}};
+  static const FamilyBinding binding = {&dataset_family, source, NULL};
+  static const FamilyBinding methods = {&dataset_methods, NULL, NULL};
+  add_metatable(L, TRANSFORM_META, transform);
+  add_metatable(L, BATCHES_META, batches);
+  add_set_metatable(L);
+  lua_newtable(L);
+  register_family(L, &methods);   /* its records serve the methods, not the module */
+  lua_pop(L, 1);
+  lua_newtable(L);
+  register_family(L, &binding);
+  extend_source_metatable(L);
+  add_sources(L);
+  return 1;
+}

@@ -1,0 +1,419 @@
+/* bind_train.c: the global `train`: steps, fits, callbacks, metrics; and net:evaluate. */
+#include "lua/core.h"
+#include "lua/net_private.h"
+#include <math.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STEP_META "runner.step"
+#define HISTORY_META "runner.history"
+
+/* -- what a step trains -------------------------------------------------------------- */
+
+typedef struct StepBox {
+  Optimizer *optimizer;        /* retained, as all below */
+  Layer **nets;
+  Variable **variables;
+  int n_nets, n_variables, n_room;
+} StepBox;
+
+static int step_gc(lua_State *L) {
+  StepBox *box = lua_touserdata(L, 1);
+  object_release(box->optimizer);
+  for (int i = 0; i < box->n_nets; i++) object_release(box->nets[i]);
+  for (int i = 0; i < box->n_variables; i++) variable_release(box->variables[i]);
+  free(box->nets);
+  free(box->variables);
+  *box = (StepBox){0};
+  return 0;
+}
+
+/* The net or variable at `arg` joins the box, which has room; false if it is neither. */
+static bool add_target(lua_State *L, int arg, StepBox *box) {
+  Variable *variable = to_variable(L, arg);
+  if (variable) {
+    box->variables[box->n_variables++] = variable_retain(variable);
+    return true;
+  }
+  Fault fault = {0};
+  Object *net = object_from_lua(L, arg, &layer_family, &fault);
+  if (!net) return false;
+  box->nets[box->n_nets++] = (Layer *)net;
+  return true;
+}
+
+static bool is_layer(lua_State *L, int arg) {
+  if (to_object(L, arg, &layer_family)) return true;
+  if (lua_type(L, arg) != LUA_TTABLE) return false;
+  bool found = lua_getfield(L, arg, "forward") == LUA_TFUNCTION;
+  lua_pop(L, 1);
+  return found;
+}
+
+static void take_targets(lua_State *L, int arg, StepBox *box) {
+  bool list = lua_type(L, arg) == LUA_TTABLE && !is_layer(L, arg);
+  size_t n = list ? lua_rawlen(L, arg) : 1;
+  box->nets = calloc(n + 1, sizeof *box->nets);
+  box->variables = calloc(n + 1, sizeof *box->variables);
+  if (!box->nets || !box->variables) luaL_error(L, "out of memory");
+  for (size_t i = 1; i <= n; i++) {
+    if (list) lua_rawgeti(L, arg, (lua_Integer)i);
+    else lua_pushvalue(L, arg);
+    int type = lua_type(L, -1);
+    bool wanted = (type == LUA_TUSERDATA || type == LUA_TTABLE) &&
+                  add_target(L, lua_gettop(L), box);
+    if (!wanted)
+      luaL_error(L, "train.step: argument 2: got a %s; allowed: a net, a list of nets, or "
+                    "a list of variables", luaL_typename(L, -1));
+    lua_pop(L, 1);
+  }
+  if (n == 0) luaL_error(L, "train.step: argument 2 is an empty list: nothing to train");
+}
+
+/* -- one step ------------------------------------------------------------------------ */
+
+/* The function's results lie on the Lua stack from `first` on; place[i] is the number of
+ * result i among the nodes, or -1. */
+typedef struct StepCall {
+  lua_State *L;
+  int n_args;
+  int first, n_results;
+  int place[STEP_OUT];
+} StepCall;
+
+/* Takes the results that are tensors into the step's scope. */
+static Err take_results(StepCall *call, Node **out, int *n_out, Fault *fault) {
+  lua_State *L = call->L;
+  Graph *graph = session_graph(L);
+  call->n_results = lua_gettop(L) - call->first + 1;
+  if (call->n_results > STEP_OUT)
+    return fault_set(fault, ERR_VALUE, "step: the function returned %d values, allowed: %d",
+                     call->n_results, STEP_OUT);
+  if (call->n_results < 1 || !is_tensor(L, call->first))
+    return fault_set(fault, ERR_VALUE,
+                     "step: the function returned %s first; allowed: the loss, a tensor "
+                     "with one element",
+                     call->n_results < 1 ? "nothing" : luaL_typename(L, call->first));
+  for (int i = 0; i < call->n_results; i++) {
+    call->place[i] = -1;
+    if (!is_tensor(L, call->first + i)) continue;
+    Node *node = graph_borrow(graph, to_operand(L, call->first + i));
+    if (!node) return graph_ok(graph, fault);
+    call->place[i] = *n_out;
+    out[(*n_out)++] = node;
+  }
+  return ERR_OK;
+}
+
+/* upvalues of the step: 1 the box, 2 the function. */
+static Err call_function(void *ctx, Graph *graph, Node **out, int *n_out, Fault *fault) {
+  StepCall *call = ctx;
+  lua_State *L = call->L;
+  Session *s = session(L);
+  int scope_base = s->scope_base;
+  s->scope_base = graph_scope_begin(graph);
+  if (!lua_checkstack(L, call->n_args + STEP_OUT + 8)) return fault_memory(fault, 0);
+  lua_pushvalue(L, lua_upvalueindex(2));
+  for (int i = 1; i <= call->n_args; i++) lua_pushvalue(L, i);
+  call->first = lua_gettop(L) - call->n_args;
+  Err err = call_protected(L, call->n_args, LUA_MULTRET, fault);
+  if (!err) err = take_results(call, out, n_out, fault);
+  s->scope_base = scope_base;
+  return err;
+}
+
+/* Replaces the tensors among the results by their values: numbers for scalars. */
+static void push_results(StepCall *call, Node *const *out) {
+  lua_State *L = call->L;
+  for (int i = 0; i < call->n_results; i++) {
+    if (call->place[i] < 0) continue;
+    Node *node = out[call->place[i]];
+    const Tensor *value = node_value(node);
+    if (node->shape.rank > 0) push_node(L, node);
+    else if (node->dtype == DT_REAL) lua_pushnumber(L, array_get(&value->a, 0));
+    else lua_pushinteger(L, (lua_Integer)array_get(&value->a, 0));
+    lua_replace(L, call->first + i);
+  }
+}
+
+static int step_call(lua_State *L) {
+  Graph *graph = session_graph(L);
+  StepBox *box = lua_touserdata(L, lua_upvalueindex(1));
+  StepTarget target = {box->nets, box->n_nets, box->variables, box->n_variables};
+  StepCall call = {.L = L, .n_args = lua_gettop(L)};
+  Node *out[STEP_OUT];
+  int n_out = 0;
+  Fault fault = {0};
+  check_arguments(L);
+  int scope = enter_call(L);
+  Err err = train_step(graph, &target, box->optimizer, call_function, &call, out, &n_out,
+                       &fault);
+  if (!err) push_results(&call, out);
+  graph_scope_end(graph, scope);
+  return err ? raise_fault(L, &fault) : call.n_results;
+}
+
+/* train.step(f, what, optimizer) -> function */
+static int make_step(lua_State *L) {
+  Fault fault = {0};
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  luaL_checkany(L, 3);
+  if (!lua_isnoneornil(L, 4)) {
+    luaL_checktype(L, 4, LUA_TTABLE);
+    lua_pushnil(L);
+    if (lua_next(L, 4))
+      return luaL_error(L, "train.step: unknown option \"%s\"; it has no options",
+                        luaL_tolstring(L, -2, NULL));
+  }
+  StepBox *box = lua_newuserdatauv(L, sizeof *box, 0);
+  *box = (StepBox){0};
+  luaL_setmetatable(L, STEP_META);
+  box->optimizer = (Optimizer *)object_from_lua(L, 3, &optim_family, &fault);
+  if (!box->optimizer) {
+    if (fault.code != ERR_SCRIPT) return raise_fault(L, &fault);
+    return luaL_error(L, "train.step: argument 3: got %s; allowed: an optimizer or its name",
+                      fault.text);
+  }
+  take_targets(L, 2, box);
+  lua_pushvalue(L, 1);
+  lua_pushcclosure(L, step_call, 2);
+  return 1;
+}
+
+/* -- history ------------------------------------------------------------------------- */
+
+/* Registry: the table of the last fit. */
+static const char history_key = 0;
+
+static int history_gc(lua_State *L) {
+  history_deinit(lua_touserdata(L, 1));
+  return 0;
+}
+
+/* Columns as lists, test measures and what else is known as fields. */
+static void push_history(lua_State *L, const History *history) {
+  lua_createtable(L, 0, history->n_columns + history->n_test + 2);
+  for (int c = 0; c < history->n_columns; c++) {
+    lua_createtable(L, (int)history->n_rows, 0);
+    bool whole = strcmp(history->column[c].name, "epoch") == 0;
+    for (int64_t row = 0; row < history->n_rows; row++) {
+      double v = history->column[c].v[row];
+      if (whole) lua_pushinteger(L, (lua_Integer)v);
+      else lua_pushnumber(L, v);
+      lua_rawseti(L, -2, row + 1);
+    }
+    lua_setfield(L, -2, history->column[c].name);
+  }
+  for (int i = 0; i < history->n_test; i++) {
+    lua_pushnumber(L, history->test[i].value);
+    lua_setfield(L, -2, history->test[i].name);
+  }
+  if (history->best_epoch) {
+    lua_pushinteger(L, history->best_epoch);
+    lua_setfield(L, -2, "best_epoch");
+  }
+  lua_pushboolean(L, history->stopped);
+  lua_setfield(L, -2, "stopped");
+}
+
+/* train.history() -> that of the last fit, also of one that failed; nil before any */
+static int last_history(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &history_key);
+  return 1;
+}
+
+/* -- fit ----------------------------------------------------------------------------- */
+
+/* Takes a data set out of the table of options; NULL when there is none under the name. */
+static Dataset *take_set(lua_State *L, int options, const char *name) {
+  if (lua_getfield(L, options, name) == LUA_TNIL) {
+    lua_pop(L, 1);
+    return NULL;
+  }
+  Dataset *set = to_dataset(L, -1);
+  if (!set)
+    luaL_error(L, "train.fit: option \"%s\": got a %s, allowed: a data set", name,
+               luaL_typename(L, -1));
+  lua_pop(L, 1);
+  lua_pushnil(L);
+  lua_setfield(L, options, name);
+  return dataset_retain(set);
+}
+
+/* The options that are data sets go into the record; the rest is left in the table. */
+static void take_sets(lua_State *L, int options, Fit *fit) {
+  if (lua_getfield(L, options, "validation") == LUA_TUSERDATA)
+    fit->validation_data = take_set(L, options, "validation");
+  lua_pop(L, 1);
+  Dataset *given = take_set(L, options, "validation_data");
+  if (given) {
+    dataset_release(fit->validation_data);
+    fit->validation_data = given;
+  }
+  fit->test = take_set(L, options, "test");
+  if (!fit->test) fit->test = take_set(L, options, "test_data");
+}
+
+/* A shallow copy of the table at `arg` (or an empty one), pushed. */
+static int push_copy(lua_State *L, int arg) {
+  lua_newtable(L);
+  int copy = lua_gettop(L);
+  if (lua_isnoneornil(L, arg)) return copy;
+  luaL_checktype(L, arg, LUA_TTABLE);
+  lua_pushnil(L);
+  while (lua_next(L, arg)) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, copy);
+  }
+  return copy;
+}
+
+/* Pushes the record of the options at `arg`. */
+static Fit *push_fit(lua_State *L, int arg) {
+  Fault fault = {0};
+  int options = push_copy(L, arg);
+  Object *fit = object_new(&fit_kind, &fault);
+  if (!fit) raise_fault(L, &fault);
+  push_object(L, fit);
+  object_release(fit);
+  take_sets(L, options, (Fit *)fit);
+  if (set_options(L, options, fit, false, NULL, &fault) ||
+      object_ready(fit, NULL, &fault))
+    raise_fault(L, &fault);
+  return (Fit *)fit;
+}
+
+static Layer *push_net(lua_State *L, int arg) {
+  Fault fault = {0};
+  luaL_checkany(L, arg);
+  Object *net = object_from_lua(L, arg, &layer_family, &fault);
+  if (!net) {
+    luaL_error(L, "train.fit: argument %d: got %s; allowed: a net", arg, fault.text);
+    return NULL;
+  }
+  push_object(L, net);
+  object_release(net);
+  return (Layer *)net;
+}
+
+/* train.fit(net, set, options) -> history */
+static int fit(lua_State *L) {
+  check_arguments(L);
+  Layer *net = push_net(L, 1);
+  Dataset *set = check_dataset(L, 2);
+  Fit *options = push_fit(L, 3);
+  History *history = lua_newuserdatauv(L, sizeof *history, 0);
+  *history = (History){0};
+  luaL_setmetatable(L, HISTORY_META);
+  Fault fault = {0};
+  FitSink sink = session_sink(session(L));
+  int scope = enter_call(L);
+  Err err = fit_run(session_graph(L), options, net, set, &sink, history, &fault);
+  graph_scope_end(session_graph(L), scope);
+  push_history(L, history);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &history_key);
+  return err ? raise_fault(L, &fault) : 1;
+}
+
+/* -- evaluation ---------------------------------------------------------------------- */
+
+typedef struct Evaluation {
+  Object object;
+  Loss *loss;
+  ObjectList metrics;
+  int64_t batch_size;
+} Evaluation;
+
+static const Option evaluation_options[] = {
+    {.name = "loss", .kind = OPT_OBJECT, .offset = offsetof(Evaluation, loss),
+     .family = &loss_family, .doc = "measured as in training"},
+    {.name = "metrics", .kind = OPT_OBJECTS, .offset = offsetof(Evaluation, metrics),
+     .family = &metric_family, .value = "none",
+     .doc = "default: accuracy, where the set has classes"},
+    {.name = "batch_size", .kind = OPT_INT, .offset = offsetof(Evaluation, batch_size),
+     .value = "256", .lo = 1, .hi = 1e9, .doc = "rows at once"},
+    {0}};
+
+static const Family evaluation_family;
+static const Kind evaluation_kind = {.name = "evaluate", .family = &evaluation_family,
+                                     .size = sizeof(Evaluation),
+                                     .options = evaluation_options,
+                                     .doc = "Measures a net on a data set."};
+static const Kind *const evaluation_kinds[] = {&evaluation_kind, NULL};
+static const Family evaluation_family = {"evaluation", "net", evaluation_kinds, NULL};
+
+/* Without loss and metrics: the accuracy where there are classes, else the mean squared
+ * error. */
+static Err add_defaults(Evaluation *e, Dataset *set, Fault *fault) {
+  if (e->loss || e->metrics.n) return ERR_OK;
+  Err err = dataset_load(set, fault);
+  if (err) return err;
+  bool classes = dataset_has_labels(set);
+  const Option *opt = &evaluation_options[classes ? 1 : 0];
+  return option_set_text(&e->object, opt, classes ? "accuracy" : "mse", fault);
+}
+
+static void push_measures(lua_State *L, const Evaluation *e, const double *value) {
+  lua_createtable(L, 0, e->metrics.n + 1);
+  if (e->loss) {
+    lua_pushnumber(L, value[0]);
+    lua_setfield(L, -2, "loss");
+  }
+  for (int i = 0; i < e->metrics.n; i++) {
+    lua_pushnumber(L, value[i + 1]);
+    lua_setfield(L, -2, metric_name((const Metric *)e->metrics.v[i]));
+  }
+}
+
+int net_evaluate(lua_State *L) {
+  Layer *net = check_object(L, 1, &layer_family);
+  Dataset *set = check_dataset(L, 2);
+  Evaluation *e = (Evaluation *)object_from_args(L, 3, &evaluation_kind);
+  push_object(L, &e->object);
+  object_release(e);
+  double value[STEP_OUT];
+  Fault fault = {0};
+  if (e->metrics.n >= STEP_OUT) return luaL_error(L, "evaluate: too many metrics");
+  int scope = enter_call(L);
+  if (add_defaults(e, set, &fault) ||
+      train_evaluate(session_graph(L), net, set, e->loss, &e->metrics, e->batch_size, value,
+                     &fault))
+    return raise_fault(L, &fault);
+  graph_scope_end(session_graph(L), scope);
+  push_measures(L, e, value);
+  return 1;
+}
+
+/* -- the module ---------------------------------------------------------------------- */
+
+static const FamilyBinding metric_binding = {&metric_family, NULL, NULL};
+static const FamilyBinding callback_binding = {&callback_family, NULL, NULL};
+static const FamilyBinding fit_binding = {&fit_family, NULL, NULL};
+static const FamilyBinding evaluation_binding = {&evaluation_family, NULL, NULL};
+
+static const luaL_Reg train_functions[] = {
+    {"step", make_step}, {"fit", fit}, {"history", last_history}, {NULL, NULL}};
+
+static void make_box(lua_State *L, const char *meta, lua_CFunction gc) {
+  luaL_newmetatable(L, meta);
+  lua_pushcfunction(L, gc);
+  lua_setfield(L, -2, "__gc");
+  lua_pop(L, 1);
+}
+
+int open_train(lua_State *L) {
+  make_box(L, STEP_META, step_gc);
+  make_box(L, HISTORY_META, history_gc);
+  lua_newtable(L);
+  register_family(L, &evaluation_binding);
+  lua_pushnil(L);
+  lua_setfield(L, -2, evaluation_kind.name); /* a method of nets, no constructor */
+  register_family(L, &metric_binding);
+  register_family(L, &callback_binding);
+  register_family(L, &fit_binding);
+  luaL_setfuncs(L, train_functions, 0);
+  return 1;
+}

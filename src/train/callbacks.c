@@ -1,0 +1,296 @@
+/* callbacks.c: the records of the callbacks: early_stopping, checkpoint, schedule, and a
+ * function of the user. Adding one: a record and its line in callback_kinds. */
+#include "train/train.h"
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* -- what is watched ----------------------------------------------------------------- */
+
+typedef enum WatchMode { MODE_AUTO, MODE_MIN, MODE_MAX } WatchMode;
+static const char *const mode_names[] = {"auto", "min", "max", NULL};
+
+/* The best value so far of one column. */
+typedef struct Watch {
+  char *monitor;
+  int mode;                    /* WatchMode */
+  double min_delta, best;
+  int64_t best_epoch;          /* 0: none yet */
+} Watch;
+
+static Err watch_begin(Watch *watch, const FitRun *run, const char *who, Fault *fault) {
+  watch->best_epoch = 0;
+  if (history_find(run->history, watch->monitor) >= 0) return ERR_OK;
+  Text names = {0};
+  for (int i = 0; i < run->history->n_columns; i++)
+    text_addf(&names, "%s%s", i ? ", " : "", run->history->column[i].name);
+  Err err = fault_set(fault, ERR_VALUE,
+                      "train.%s: option \"monitor\": got \"%s\", allowed: %s%s", who,
+                      watch->monitor, names.data ? names.data : "",
+                      run->n_validation ? "" : " (this fit has no validation set)");
+  text_deinit(&names);
+  return err;
+}
+
+/* Larger is better for accuracies, smaller for all else. */
+static bool larger_is_better(const Watch *watch) {
+  if (watch->mode != MODE_AUTO) return watch->mode == MODE_MAX;
+  return strstr(watch->monitor, "acc") != NULL;
+}
+
+/* Takes the epoch's value; true when it is the best by at least min_delta. NaN never is. */
+static bool watch_better(Watch *watch, const FitRun *run) {
+  const History *history = run->history;
+  double value = history_get(history, watch->monitor, history->n_rows - 1);
+  double gain = larger_is_better(watch) ? value - watch->best : watch->best - value;
+  if (isnan(value) || (watch->best_epoch && !(gain > watch->min_delta))) return false;
+  watch->best = value;
+  watch->best_epoch = run->epoch;
+  return true;
+}
+
+/* -- early stopping ------------------------------------------------------------------ */
+
+typedef struct EarlyStopping {
+  Callback callback;
+  Watch watch;
+  int64_t patience;
+  bool restore_best;
+  int64_t n_held;              /* values of the best epoch, held; as layer_state lists */
+  Node **held;
+} EarlyStopping;
+
+static void drop_held(EarlyStopping *stop) {
+  for (int64_t i = 0; i < stop->n_held; i++) node_drop(stop->held[i]);
+  free(stop->held);
+  stop->held = NULL;
+  stop->n_held = 0;
+}
+
+static void early_stopping_deinit(Object *object) { drop_held((EarlyStopping *)object); }
+
+/* Values are immutable: holding the nodes is a snapshot, nothing is copied. */
+static Err hold_state(EarlyStopping *stop, const FitRun *run, Fault *fault) {
+  StateList state;
+  Err err = layer_state(run->net, &state, fault);
+  if (err) return err;
+  drop_held(stop);
+  stop->held = calloc((size_t)state.n + 1, sizeof *stop->held);
+  if (!stop->held) err = fault_memory(fault, (size_t)state.n * sizeof *stop->held);
+  for (int i = 0; !err && i < state.n; i++) stop->held[i] = node_hold(state.v[i]->current);
+  if (!err) stop->n_held = state.n;
+  state_deinit(&state);
+  return err;
+}
+
+static Err restore_state(EarlyStopping *stop, const FitRun *run, Fault *fault) {
+  StateList state;
+  Err err = layer_state(run->net, &state, fault);
+  must(err || state.n == stop->n_held);
+  for (int i = 0; !err && i < state.n; i++)
+    if (variable_assign(run->graph, state.v[i], stop->held[i]))
+      err = graph_ok(run->graph, fault);
+  state_deinit(&state);
+  run->history->best_epoch = stop->watch.best_epoch;
+  return err;
+}
+
+static Err early_stopping_begin(Callback *callback, FitRun *run, Fault *fault) {
+  EarlyStopping *stop = (EarlyStopping *)callback;
+  return watch_begin(&stop->watch, run, "early_stopping", fault);
+}
+
+static Err early_stopping_epoch(Callback *callback, FitRun *run, Fault *fault) {
+  EarlyStopping *stop = (EarlyStopping *)callback;
+  if (watch_better(&stop->watch, run))
+    return stop->restore_best ? hold_state(stop, run, fault) : ERR_OK;
+  if (run->epoch - stop->watch.best_epoch >= stop->patience) run->stop = true;
+  return ERR_OK;
+}
+
+static Err early_stopping_end(Callback *callback, FitRun *run, Err err, Fault *fault) {
+  EarlyStopping *stop = (EarlyStopping *)callback;
+  if (!err && stop->held && stop->watch.best_epoch != run->epoch)
+    err = restore_state(stop, run, fault);
+  drop_held(stop);
+  return err;
+}
+
+#define MONITOR(type, default_)                                                         \
+  {.name = "monitor", .kind = OPT_TEXT, .offset = offsetof(type, watch.monitor),         \
+   .value = default_, .doc = "column of the history that is watched"},                  \
+  {.name = "mode", .kind = OPT_CHOICE, .offset = offsetof(type, watch.mode),             \
+   .value = "auto", .choices = mode_names,                                              \
+   .doc = "which way is better; auto: up for accuracies, else down"}
+
+static const Option early_stopping_options[] = {
+    MONITOR(EarlyStopping, "val_loss"),
+    {.name = "patience", .kind = OPT_INT, .offset = offsetof(EarlyStopping, patience),
+     .value = "5", .position = 1, .lo = 1, .hi = 1e9,
+     .doc = "epochs without a better value before the fit ends (Keras: 0)"},
+    {.name = "min_delta", .kind = OPT_REAL,
+     .offset = offsetof(EarlyStopping, watch.min_delta), .value = "0", .lo = 0, .hi = 1e9,
+     .doc = "smallest gain that counts"},
+    {.name = "restore_best", .kind = OPT_BOOL,
+     .offset = offsetof(EarlyStopping, restore_best), .value = "true",
+     .alias = "restore_best_weights",
+     .doc = "the net ends with the weights of the best epoch (Keras: false)"},
+    {0}};
+
+static const CallbackKind callback_early_stopping = {
+    .kind = {.name = "early_stopping", .alias = "EarlyStopping", .family = &callback_family,
+             .size = sizeof(EarlyStopping), .options = early_stopping_options,
+             .deinit = early_stopping_deinit,
+             .doc = "Ends the fit when a measure has not improved for `patience` epochs."},
+    .begin = early_stopping_begin, .epoch_end = early_stopping_epoch,
+    .end = early_stopping_end};
+
+/* -- checkpoint ---------------------------------------------------------------------- */
+
+typedef struct Checkpoint {
+  Callback callback;
+  Watch watch;
+  char *path;
+  bool best_only;
+} Checkpoint;
+
+static Err checkpoint_begin(Callback *callback, FitRun *run, Fault *fault) {
+  Checkpoint *c = (Checkpoint *)callback;
+  return c->best_only ? watch_begin(&c->watch, run, "checkpoint", fault) : ERR_OK;
+}
+
+/* The path, with {epoch} replaced by the epoch's number. */
+static void add_path(Text *out, const char *path, int64_t epoch) {
+  const char *mark = strstr(path, "{epoch}");
+  if (!mark) {
+    text_add(out, path);
+    return;
+  }
+  text_add_bytes(out, path, (size_t)(mark - path));
+  text_addf(out, "%lld%s", (long long)epoch, mark + strlen("{epoch}"));
+}
+
+static Err checkpoint_epoch(Callback *callback, FitRun *run, Fault *fault) {
+  Checkpoint *c = (Checkpoint *)callback;
+  if (c->best_only && !watch_better(&c->watch, run)) return ERR_OK;
+  Text path = {0};
+  add_path(&path, c->path, run->epoch);
+  Err err = path.failed ? fault_memory(fault, strlen(c->path)) :
+                          layer_save(run->graph, run->net, path.data, fault);
+  text_deinit(&path);
+  return err;
+}
+
+static const Option checkpoint_options[] = {
+    {.name = "path", .kind = OPT_TEXT, .offset = offsetof(Checkpoint, path), .position = 1,
+     .alias = "filepath", .doc = "file to write; {epoch} becomes the epoch's number"},
+    MONITOR(Checkpoint, "val_loss"),
+    {.name = "save_best_only", .kind = OPT_BOOL, .offset = offsetof(Checkpoint, best_only),
+     .value = "false", .doc = "write only when the monitor is better than ever"},
+    {0}};
+
+static Err checkpoint_check(Object *object, Fault *fault) {
+  if (((Checkpoint *)object)->path) return ERR_OK;
+  return fault_set(fault, ERR_VALUE, "train.checkpoint: \"path\" is missing: a string");
+}
+
+static const CallbackKind callback_checkpoint = {
+    .kind = {.name = "checkpoint", .alias = "ModelCheckpoint", .family = &callback_family,
+             .size = sizeof(Checkpoint), .options = checkpoint_options,
+             .check = checkpoint_check,
+             .doc = "Writes the net's state after every epoch, as net:save does."},
+    .begin = checkpoint_begin, .epoch_end = checkpoint_epoch};
+
+/* -- schedule ------------------------------------------------------------------------ */
+
+typedef struct ScheduleCallback {
+  Callback callback;
+  Schedule *schedule;
+} ScheduleCallback;
+
+static Err schedule_begin(Callback *callback, FitRun *run, Fault *fault) {
+  Optimizer *optimizer = run->fit->optimizer;
+  if (optimizer->schedule)
+    return fault_set(fault, ERR_VALUE,
+                     "train.schedule: the optimizer has a schedule already");
+  optimizer->schedule = object_retain(((ScheduleCallback *)callback)->schedule);
+  return ERR_OK;
+}
+
+static Err schedule_end(Callback *callback, FitRun *run, Err err, Fault *fault) {
+  (void)callback, (void)err, (void)fault;
+  object_release(run->fit->optimizer->schedule);
+  run->fit->optimizer->schedule = NULL;
+  return ERR_OK;
+}
+
+static Err schedule_check(Object *object, Fault *fault) {
+  if (((ScheduleCallback *)object)->schedule) return ERR_OK;
+  return fault_set(fault, ERR_VALUE,
+                   "train.schedule: \"schedule\" is missing: a function or a schedule");
+}
+
+static const Option schedule_options[] = {
+    {.name = "schedule", .kind = OPT_OBJECT,
+     .offset = offsetof(ScheduleCallback, schedule), .position = 1,
+     .family = &schedule_family,
+     .doc = "f(epoch, lr) -> rate, epochs from 0; or one of optim's schedules"},
+    {0}};
+
+static const CallbackKind callback_schedule = {
+    .kind = {.name = "schedule", .alias = "LearningRateScheduler",
+             .family = &callback_family, .size = sizeof(ScheduleCallback),
+             .options = schedule_options, .check = schedule_check,
+             .doc = "Sets the rate of the optimizer for this fit."},
+    .begin = schedule_begin, .end = schedule_end};
+
+/* -- a function of the user ---------------------------------------------------------- */
+
+typedef struct FunctionCallback {
+  Callback callback;
+  Callable *function;
+} FunctionCallback;
+
+static Err function_epoch(Callback *callback, FitRun *run, Fault *fault) {
+  enum { MORE = 2 };
+  const History *history = run->history;
+  Value field[HISTORY_COLUMNS + MORE], result = {0};
+  int n = 0;
+  for (int i = 0; i < history->n_columns; i++) {
+    double value = history->column[i].v[history->n_rows - 1];
+    const char *name = history->column[i].name;
+    if (strcmp(name, "epoch") == 0)
+      field[n++] = (Value){.kind = VALUE_INT, .name = name, .as.integer = run->epoch};
+    else
+      field[n++] = (Value){.kind = VALUE_REAL, .name = name, .as.real = value};
+  }
+  field[n++] = (Value){.kind = VALUE_INT, .name = "epochs",
+                       .as.integer = run->fit->epochs};
+  field[n++] = (Value){.kind = VALUE_OBJECT, .name = "net", .as.ref = run->net};
+  Value in = {.kind = VALUE_FIELDS, .as.fields = {field, n}};
+  Callable *function = ((FunctionCallback *)callback)->function;
+  Err err = function->call(function, &in, 1, &result, 1, fault);
+  if (!err && result.kind == VALUE_BOOL && result.as.boolean) run->stop = true;
+  return err;
+}
+
+static const Option function_options[] = {
+    {.name = "function", .kind = OPT_CALL, .offset = offsetof(FunctionCallback, function),
+     .position = 1, .doc = "f(info); the fit ends when it returns true"},
+    {0}};
+
+static const CallbackKind callback_function = {
+    .kind = {.name = "callback", .family = &callback_family,
+             .size = sizeof(FunctionCallback), .options = function_options,
+             .doc = "A function of the user, called after every epoch with a table: epoch, "
+                    "epochs, net and the columns of the history."},
+    .epoch_end = function_epoch};
+
+static const Kind *const callback_kinds[] = {
+    &callback_early_stopping.kind, &callback_checkpoint.kind, &callback_schedule.kind,
+    NULL};
+
+const Family callback_family = {"callback", "train", callback_kinds,
+                                &callback_function.kind};

@@ -1,0 +1,112 @@
+/* What is kept of stdout before there is a log, and whole files. */
+#include "base/file.h"
+#include "base/out.h"
+#include "tempdir.h"
+#include "test.h"
+#include <sys/stat.h>
+
+/* stdout goes to /dev/null meanwhile. */
+static int silence(void) {
+  fflush(stdout);
+  int old = dup(1);
+  if (!freopen("/dev/null", "w", stdout)) abort();
+  return old;
+}
+
+static void restore(int old) {
+  fflush(stdout);
+  dup2(old, 1);
+  close(old);
+}
+
+TEST(the_log_has_what_was_printed_before_it) {
+  Fault fault = {0};
+  int old = silence();
+  out_print("one %d\n", 1);
+  char *long_text = calloc(1, 5001);
+  memset(long_text, 'x', 5000);
+  out_print("%s\n", long_text);
+  err_print("%s", "");
+  Err begun = out_tee_begin(temp_path("log"), &fault);
+  out_write("a\0b", 3);
+  Err flushed = out_flush(&fault);
+  Err ended = out_tee_end(&fault);
+  out_print("not logged\n");
+  restore(old);
+  assert_int_equal(begun, ERR_OK);
+  assert_int_equal(flushed, ERR_OK);
+  assert_int_equal(ended, ERR_OK);
+  size_t n;
+  char *log = temp_read(temp_path("log"), &n);
+  assert_int_equal(n, 6 + 5001 + 3);
+  assert_memory_equal(log, "one 1\nxxx", 9);
+  assert_memory_equal(log + n - 3, "a\0b", 3);
+  free(log);
+  free(long_text);
+}
+
+TEST(what_is_kept_is_bounded) {
+  Fault fault = {0};
+  int old = silence();
+  char block[1000];
+  memset(block, 'y', sizeof block);
+  for (int i = 0; i < 1200; i++) out_write(block, sizeof block);
+  Err err = out_tee_begin(temp_path("big"), &fault);
+  if (!err) err = out_tee_end(&fault);
+  restore(old);
+  assert_int_equal(err, ERR_OK);
+  size_t n;
+  char *log = temp_read(temp_path("big"), &n);
+  assert_true(n > OUT_KEPT_BYTES && n < OUT_KEPT_BYTES + 100);
+  assert_non_null(strstr(log + OUT_KEPT_BYTES, "bytes printed here were not kept"));
+  free(log);
+}
+
+TEST(a_log_that_cannot_be_is_a_storage_fault) {
+  Fault fault = {0};
+  assert_int_equal(out_tee_begin(temp_path("no/log"), &fault), ERR_STORAGE);
+  assert_false(out_tee_on());
+  assert_non_null(strstr(fault.text, "no/log"));
+  if (access("/dev/full", W_OK) != 0) return;
+  fault_clear(&fault);
+  int old = silence();
+  Err begun = out_tee_begin("/dev/full", &fault);
+  out_print("lost\n");
+  Err flushed = out_flush(&fault);
+  Fault again = {0};
+  Err ended = out_tee_end(&again);
+  restore(old);
+  assert_int_equal(begun, ERR_OK);
+  assert_int_equal(flushed, ERR_STORAGE);
+  assert_int_equal(ended, ERR_STORAGE);
+}
+
+TEST(files_are_replaced_whole_or_not_at_all) {
+  Fault fault = {0};
+  const char *path = temp_path("f");
+  assert_int_equal(file_put(path, "old", 3, PUBLISH_ONCE, &fault), ERR_OK);
+  assert_int_equal(file_put(path, "new", 3, PUBLISH_ONCE, &fault), ERR_STORAGE);
+  assert_non_null(strstr(fault.text, "already there"));
+  fault_clear(&fault);
+  NewFile file;
+  assert_int_equal(file_begin(&file, path, &fault), ERR_OK);
+  fputs("half", file.file);
+  file_abandon(&file);
+  file_abandon(&file);
+  Text text = {0};
+  assert_int_equal(file_read(path, 3, &text, &fault), ERR_OK);
+  assert_string_equal(text.data, "old");
+  assert_int_equal(file_put(path, "newer", 5, PUBLISH_REPLACE, &fault), ERR_OK);
+  assert_int_equal(file_read(path, 3, &text, &fault), ERR_DATA);
+  assert_non_null(strstr(fault.text, "larger than 3"));
+  text_deinit(&text);
+}
+
+TEST(directories_are_made_with_those_above) {
+  Fault fault = {0};
+  struct stat at;
+  assert_int_equal(file_make_dirs(temp_path("d/e/f"), &fault), ERR_OK);
+  assert_int_equal(file_make_dirs(temp_path("d/e/f/"), &fault), ERR_OK);
+  assert_int_equal(stat(temp_path("d/e/f"), &at), 0);
+  assert_true(S_ISDIR(at.st_mode));
+}

@@ -1,0 +1,164 @@
+/* Optimizers against the recurrences worked by hand on f(w) = w^2 / 2, so that g = w. */
+#include "test.h"
+#include "graph/ops.h"
+#include "nn/optim.h"
+
+static Graph graph;
+static Fault fault;
+static Variable *param;
+
+static Optimizer *begin(const char *name, double w0, double w1) {
+  fault = (Fault){0};
+  assert_int_equal(graph_open(&graph, 1, 1, &fault), ERR_OK);
+  param = variable_new("w", &fault);
+  double w[] = {w0, w1};
+  Node *value = graph_from_doubles(&graph, DT_REAL, &SHAPE_OF(2), w);
+  assert_int_equal(variable_assign(&graph, param, value), ERR_OK);
+  Optimizer *opt = (Optimizer *)family_make(&optim_family, name, &fault);
+  assert_non_null(opt);
+  return opt;
+}
+
+static void end(Optimizer *opt) {
+  object_release(opt);
+  variable_release(param);
+  graph_close(&graph);
+}
+
+static void step(Optimizer *opt) {
+  Assignment assign[4];
+  int n = 0;
+  Node *w = variable_read(&graph, param);
+  Node *loss = op_scale(&graph, op_sum(&graph, op_square(&graph, w), ALL_AXES, false), 0.5);
+  Node *grad;
+  assert_int_equal(graph_grad(&graph, loss, NULL, &w, 1, &grad), ERR_OK);
+  if (optimizer_emit(&graph, opt, &param, &grad, 1, assign, &n)) fail_msg("%s", graph.fault.text);
+  for (int i = 0; i < n; i++)
+    assert_int_equal(variable_assign(&graph, assign[i].variable, assign[i].value), ERR_OK);
+}
+
+static double w_at(int i) { return array_get(&graph_value(&graph, param->current)->a, i); }
+
+TEST(sgd_plain_momentum_and_nesterov) {
+  for (int kind = 0; kind < 3; kind++) {
+    Optimizer *opt = begin("SGD", 2, -1);
+    opt->lr = 0.1;
+    opt->momentum = kind ? 0.9 : 0;
+    opt->nesterov = kind == 2;
+    double w = 2, v = 0;
+    for (int i = 0; i < 5; i++) {
+      step(opt);
+      double g = w;
+      v = opt->momentum * v + g;
+      w -= 0.1 * (kind == 2 ? g + 0.9 * v : v);
+      CHECK_NEAR(w_at(0), w, 1e-5);
+      CHECK_NEAR(w_at(1), -w / 2, 1e-5);
+    }
+    assert_int_equal(opt->t, 5);
+    assert_int_equal(opt->n_slots, kind ? 1 : 0);
+    end(opt);
+  }
+}
+
+TEST(sgd_weight_decay_is_coupled) {
+  Optimizer *opt = begin("sgd", 2, 0);
+  opt->lr = 0.5;
+  opt->weight_decay = 0.2;
+  step(opt);
+  CHECK_NEAR(w_at(0), 2 - 0.5 * (2 + 0.2 * 2), 1e-6);
+  end(opt);
+}
+
+TEST(adam_and_adamw) {
+  for (int decoupled = 0; decoupled < 2; decoupled++) {
+    Optimizer *opt = begin(decoupled ? "AdamW" : "Adam", 2, -1);
+    opt->lr = 0.1;
+    opt->weight_decay = 0.01;
+    double w = 2, m = 0, v = 0;
+    for (int t = 1; t <= 6; t++) {
+      step(opt);
+      double g = decoupled ? w : w + 0.01 * w;
+      m = 0.9 * m + 0.1 * g;
+      v = 0.999 * v + 0.001 * g * g;
+      double move = 0.1 * (m / (1 - pow(0.9, t))) / (sqrt(v / (1 - pow(0.999, t))) + 1e-8);
+      w -= move + (decoupled ? 0.1 * 0.01 * w : 0);
+      CHECK_NEAR(w_at(0), w, 2e-5);
+    }
+    end(opt);
+  }
+}
+
+TEST(clipping) {
+  Optimizer *opt = begin("SGD", 3, -4);
+  opt->lr = 1;
+  opt->clipvalue = 1;
+  step(opt);
+  CHECK_NEAR(w_at(0), 2, 1e-6);
+  CHECK_NEAR(w_at(1), -3, 1e-6);
+  end(opt);
+  for (int global = 0; global < 2; global++) {
+    opt = begin("SGD", 3, -4);
+    opt->lr = 1;
+    *(global ? &opt->global_clipnorm : &opt->clipnorm) = 1;
+    step(opt);
+    CHECK_NEAR(w_at(0), 3 - 0.6, 1e-5);
+    CHECK_NEAR(w_at(1), -4 + 0.8, 1e-5);
+    end(opt);
+  }
+  opt = begin("SGD", 0, 0);
+  opt->lr = 1;
+  opt->clipnorm = 1;
+  step(opt);
+  CHECK_NEAR(w_at(0), 0, 0);
+  end(opt);
+}
+
+static double rate(const char *name, int64_t t, void (*set)(Schedule *)) {
+  fault = (Fault){0};
+  Schedule *s = (Schedule *)object_new(family_find(&schedule_family, name, &fault), &fault);
+  set(s);
+  double out = NAN;
+  assert_int_equal(schedule_rate(s, t, 2, &out, &fault), ERR_OK);
+  object_release(s);
+  return out;
+}
+
+static void set_stairs(Schedule *s) { s->every = 3; s->gamma = 0.5; }
+static void set_cosine(Schedule *s) { s->steps = 4; s->final = 0.1; }
+static void set_warm(Schedule *s) { s->every = 3; s->gamma = 0.5; s->warmup = 4; }
+
+TEST(schedules) {
+  CHECK_NEAR(rate("step", 2, set_stairs), 2, 1e-12);
+  CHECK_NEAR(rate("step", 3, set_stairs), 1, 1e-12);
+  CHECK_NEAR(rate("exponential", 3, set_stairs), 0.25, 1e-12);
+  CHECK_NEAR(rate("cosine", 0, set_cosine), 2, 1e-12);
+  CHECK_NEAR(rate("cosine", 2, set_cosine), 2 * 0.55, 1e-12);
+  CHECK_NEAR(rate("cosine", 9, set_cosine), 0.2, 1e-12);
+  CHECK_NEAR(rate("warmup", 1, set_cosine), 1, 1e-12);
+  CHECK_NEAR(rate("step", 0, set_warm), 0.5, 1e-12);
+  CHECK_NEAR(rate("step", 7, set_warm), 1, 1e-12);
+}
+
+TEST(negative_rate_is_refused) {
+  Optimizer *opt = begin("Adam", 0, 0);
+  const Option *lr = option_find(opt->object.kind, "learning_rate", &fault);
+  assert_int_equal(option_set_number(&opt->object, lr, -0.1, &fault), ERR_VALUE);
+  fault_clear(&fault);
+  assert_int_equal(option_set_number(&opt->object, lr, NAN, &fault), ERR_VALUE);
+  end(opt);
+}
+
+TEST(epoch_schedule_outside_fit_is_refused) {
+  Optimizer *opt = begin("SGD", 1, 1);
+  opt->schedule = (Schedule *)family_make(&schedule_family, "constant", &fault);
+  Assignment assign[4];
+  int n = 0;
+  Node *grad = variable_read(&graph, param);
+  assert_int_equal(optimizer_emit(&graph, opt, &param, &grad, 1, assign, &n), ERR_VALUE);
+  assert_non_null(strstr(graph.fault.text, "per = \"step\""));
+  fault_clear(&graph.fault);
+  opt->schedule->per = PER_STEP;
+  step(opt);
+  CHECK_NEAR(w_at(0), 0.99, 1e-6);
+  end(opt);
+}
