@@ -101,7 +101,7 @@ $(out)/runner: $(out)/obj/cli/main.o $(out)/librunner.a
 
 $(out)/librunner.a: $(objects) $(out)/objects.list
 	@rm -f $@
-	@$(AR) rcs $@ $(objects)
+	@$(AR) qcs $@ $(objects)
 
 $(out)/obj/%.o: src/%.c $(out)/flags.list | $(out)/headers.ok
 	@mkdir -p $(@D)
@@ -139,6 +139,7 @@ $(out)/%.list: force
 # -- C tests: tests/<floor>/test_*.c, each a program of its own --------------------------
 
 test-programs: $(tests)
+	@:
 
 $(out)/tests/%: $(out)/tests/%.o $(out)/librunner.a
 	$(call say,link $@)$(CC) $(cflags) $(LDFLAGS) -o $@ $< $(out)/librunner.a -lcmocka $(libs)

@@ -83,7 +83,8 @@ end
 -- Runs the program with these words (and environment, "NAME=value" text); gives stdout,
 -- stderr and the exit status.
 function check.runner(words, environment)
-  local parts = { "cd", quote(check.temp), "&&", environment or "", quote(assert(os.getenv "RUNNER")) }
+  local program = quote(assert(os.getenv "RUNNER"))
+  local parts = { "cd", quote(check.temp), "&&", environment or "", program }
   for _, word in ipairs(words) do parts[#parts + 1] = quote(word) end
   parts[#parts + 1] = ">out.txt 2>err.txt </dev/null"
   local _, _, status = os.execute(table.concat(parts, " "))

@@ -94,9 +94,10 @@ typedef struct Run {
 
 static bool has_value(const Node *node) { return node->value[0] != NULL; }
 
-static Err run_init(Run *run, Graph *graph, Node *const *roots, int n) {
+static Err run_init(Run *run, Graph *graph, Node *const *roots, int n,
+                    bool (*stop)(const Node *node)) {
   *run = (Run){.graph = graph};
-  if (walk_collect(graph, &run->walk, roots, n, has_value)) return graph->fault.code;
+  if (walk_collect(graph, &run->walk, roots, n, stop)) return graph->fault.code;
   size_t count = (size_t)run->walk.n;
   run->n_users = calloc(count + 1, sizeof *run->n_users);
   run->fresh = calloc(count + 1, sizeof *run->fresh);
@@ -160,7 +161,7 @@ static void run_undo(Run *run) {
 Err graph_eval(Graph *graph, Node *const *nodes, int n) {
   if (graph->fault.code) return graph->fault.code;
   Run run;
-  Err err = run_init(&run, graph, nodes, n);
+  Err err = run_init(&run, graph, nodes, n, has_value);
   if (!err) {
     unsigned control = par_denormals_off();
     err = run_all(&run);
@@ -203,13 +204,25 @@ static void add_index(Text *out, const Shape *shape, int64_t flat) {
   text_add(out, "]");
 }
 
-static bool explain_node(Node *node, Text *out) {
+/* The variable that stands for the node, when one of the walk does: its value was bad
+ * before the step. */
+static const Variable *variable_of(const Walk *walk, const Node *node) {
+  if (node->var) return node->var;
+  for (int64_t i = node->index + 1; i < walk->n; i++) {
+    const Node *read = walk->v[i];
+    if (read->var && read->in && read->in[0] == node) return read->var;
+  }
+  return NULL;
+}
+
+static bool explain_node(const Walk *walk, Node *node, Text *out) {
   for (int o = 0; o < node->n_out; o++) {
     const Array *a = &node->value[o]->a;
     int64_t bad = first_bad(a);
     if (!bad) continue;
     char label[256];
-    if (node->var && node->var->name) text_addf(out, "%s already was", node->var->name);
+    const Variable *variable = variable_of(walk, node);
+    if (variable && variable->name) text_addf(out, "%s already was", variable->name);
     else text_addf(out, "first in %s", node_label(label, sizeof label, node));
     text_addf(out, " %g at ", array_get(a, bad - 1));
     add_index(out, &a->shape, bad);
@@ -218,21 +231,22 @@ static bool explain_node(Node *node, Text *out) {
   return false;
 }
 
+/* Looks at all values, also those that are there already: a bad one may lie below. */
 void graph_explain_nonfinite(Graph *graph, Node *node, Text *out) {
-  Run run;
-  if (!run_init(&run, graph, &node, 1)) {
-    unsigned control = par_denormals_off();
-    bool found = false;
-    for (int64_t i = 0; !found && i < run.walk.n; i++) {
-      Node *at = run.walk.v[i];
-      if (!has_value(at)) {
-        if (node_compute(graph, at)) break;
-        run.fresh[i] = true;
-      }
-      found = explain_node(at, out);
+  Run run = {.graph = graph};
+  if (walk_collect(graph, &run.walk, &node, 1, NULL)) return;
+  run.fresh = calloc((size_t)run.walk.n + 1, sizeof *run.fresh);
+  unsigned control = par_denormals_off();
+  bool found = !run.fresh;
+  for (int64_t i = 0; !found && i < run.walk.n; i++) {
+    Node *at = run.walk.v[i];
+    if (!has_value(at)) {
+      if (node_compute(graph, at)) break;
+      run.fresh[i] = true;
     }
-    par_denormals_restore(control);
-    run_undo(&run);
+    found = explain_node(&run.walk, at, out);
   }
+  par_denormals_restore(control);
+  if (run.fresh) run_undo(&run);
   run_deinit(&run);
 }

@@ -38,7 +38,7 @@ struct Node {
   Attr *attr;
   const Shape *out_shape;     /* n_out of them */
   const DType *out_dtype;
-  Variable *var;              /* of a read: the variable, retained */
+  Variable *var;              /* of a read: the variable; its value may be gone */
   bool tracked;               /* depends on a variable, or was marked by graph_track */
   bool forgotten;             /* had inputs, has none any more */
   bool net_output;            /* returned by a net: a cross-entropy takes it for logits */
@@ -152,6 +152,7 @@ struct Variable {
   bool frozen;                /* by net:freeze */
   /* private */
   Node *leaf;                 /* the read of `version`, made once */
+  int n_reads;                /* nodes that read it: they keep the struct, not the value */
 };
 
 Variable *variable_new(const char *name, Fault *fault);      /* name may be NULL */

@@ -30,6 +30,9 @@ Node *node_new(Graph *graph, const Op *op, Node *const *in, int n_in, const Attr
 
 void node_drop_values(Node *node);
 
+/* A read of the variable is gone. */
+void variable_unread(Variable *v, const Node *read);
+
 /* Computes the value of one node whose inputs have theirs. */
 Err node_compute(Graph *graph, Node *node);
 

@@ -1,6 +1,7 @@
 /* node.c: making, keeping and freeing nodes; scopes; the session. */
 #include "graph/graph_private.h"
 #include "base/sys.h"
+#include "kernel/gemm.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +24,7 @@ static bool grow(void **v, int n, int *capacity, size_t item_bytes) {
 /* -- session ------------------------------------------------------------------------- */
 
 Err graph_open(Graph *graph, int threads, uint64_t seed, Fault *fault) {
-  (void)fault;
+  if (gemm_init(fault)) return fault->code;
   *graph = (Graph){.seed = seed};
   par_init(&graph->par, threads);
   return ERR_OK;
@@ -174,10 +175,7 @@ void node_release(Node *node) {
     list = n->link;
     for (int i = 0; n->in && i < n->n_in; i++) list = unref(n->in[i], list);
     node_drop_values(n);
-    if (n->var) {
-      if (n->var->leaf == n) n->var->leaf = NULL;
-      variable_release(n->var);
-    }
+    if (n->var) variable_unread(n->var, n);
     free(n);
   }
 }

@@ -28,11 +28,29 @@ Variable *variable_retain(Variable *v) {
   return v;
 }
 
-void variable_release(Variable *v) {
-  if (!v || --v->refs > 0) return;
-  node_drop(v->current);
+static void free_unused(Variable *v) {
+  if (v->refs > 0 || v->n_reads > 0) return;
   free(v->name);
   free(v);
+}
+
+/* What it stands for may, not yet computed, lead back to a read of it: reads are counted
+ * apart, and the last owner cuts the circle. */
+void variable_release(Variable *v) {
+  if (!v || --v->refs > 0) return;
+  Node *current = v->current;
+  v->current = NULL;
+  v->has_value = false;
+  v->n_reads++; /* stays until its value is gone */
+  node_drop(current);
+  v->n_reads--;
+  free_unused(v);
+}
+
+void variable_unread(Variable *v, const Node *read) {
+  if (v->leaf == read) v->leaf = NULL;
+  v->n_reads--;
+  free_unused(v);
 }
 
 Err variable_rename(Variable *v, const char *name, Fault *fault) {
@@ -56,7 +74,8 @@ Node *variable_read(Graph *graph, Variable *v) {
                         &v->current->shape, &v->current->dtype, 1);
   if (!leaf) return NULL;
   leaf->tracked = true;
-  leaf->var = variable_retain(v);
+  leaf->var = v;
+  v->n_reads++;
   return v->leaf = leaf;
 }
 

@@ -19,8 +19,9 @@ typedef struct Gemm {
 } Gemm;
 
 /* Selects BLIS's kernel set and initialises BLIS; call before any other thread and before
- * anything below (else BLIS chooses for itself; a second call changes nothing). The environment variable BLIS_ARCH_TYPE, when set, is the choice;
- * a fault (ERR_USAGE) when it names no kernel set that this build and processor have. */
+ * anything below (else BLIS chooses for itself). A second call changes nothing. The
+ * environment variable BLIS_ARCH_TYPE, when set, is the choice; a fault (ERR_USAGE) when it
+ * names no kernel set that this build and processor have. */
 Err gemm_init(Fault *fault) WARN_UNUSED;
 int64_t gemm_blocks(const Gemm *gemm);
 void gemm_run_block(const Gemm *gemm, int64_t block);

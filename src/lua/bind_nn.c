@@ -105,7 +105,9 @@ static int net_summary(lua_State *L) {
 static int net_parameters(lua_State *L) {
   Fault fault = {0};
   StateList list;
-  if (layer_parameters(check_layer(L, 1), &list, &fault)) return raise_fault(L, &fault);
+  Layer *net = check_layer(L, 1);
+  if (layer_prepare(session_graph(L), net, &fault) || layer_parameters(net, &list, &fault))
+    return raise_fault(L, &fault);
   lua_createtable(L, list.n, 0);
   for (int i = 0; i < list.n; i++) {
     push_variable(L, list.v[i]);
@@ -152,7 +154,9 @@ static int net_state(lua_State *L) {
   int scope = enter_call(L);
   Fault fault = {0};
   StateList list;
-  if (layer_state(check_layer(L, 1), &list, &fault)) return raise_fault(L, &fault);
+  Layer *net = check_layer(L, 1);
+  if (layer_prepare(graph, net, &fault) || layer_state(net, &list, &fault))
+    return raise_fault(L, &fault);
   lua_createtable(L, 0, list.n);
   lua_createtable(L, list.n, 0);
   bool read = true;

@@ -173,7 +173,7 @@ static void set_attr(OpArgs *a, const OpAttr *spec, Attr *slot, int arg) {
   case ATTR_RANGES: each(a, spec, slot, arg, use_range); break;
   case ATTR_PADS: each(a, spec, slot, arg, use_pad); break;
   case ATTR_DTYPE: {
-    DType dtype;
+    DType dtype = DT_REAL;
     if (lua_type(L, arg) != LUA_TSTRING || !dtype_parse(&dtype, lua_tostring(L, arg)))
       refuse(a, spec, "\"real\", \"int32\" or \"uint8\"", arg);
     slot->i = dtype;
@@ -340,9 +340,7 @@ static int call_op(lua_State *L) {
   OpArgs a = {.L = L, .op = lua_touserdata(L, lua_upvalueindex(1))};
   int scope = enter_call(L);
   read_attrs(&a, read_inputs(&a));
-  Node *node = a.op == &op_record_matmul && !a.attr[0].i && !a.attr[1].i
-                   ? op_matmul(graph, a.in[0], a.in[1])
-                   : graph_apply(graph, a.op, a.in, a.n_in, a.attr, a.n_attr);
+  Node *node = op_make(graph, a.op, a.in, a.n_in, a.attr, a.n_attr);
   if (!node) raise_graph_fault(L);
   int n_results = node->n_out;
   if (n_results == 1) push_node(L, node);

@@ -379,10 +379,9 @@ static int call_grad_function(lua_State *L) {
     wrt[n_wrt] = graph_track(graph, check_node(L, i));
     push_node(L, wrt[n_wrt++]);
   }
-  int base = s->scope_base;
-  s->scope_base = graph_scope_begin(graph);
+  LuaEntry entry = lua_entry_begin(s);
   int status = lua_pcall(L, n, 1, 0);
-  s->scope_base = base;
+  lua_entry_end(s, &entry);
   if (status != LUA_OK) return lua_error(L);
   Node *y = to_operand(L, -1);
   if (!y) {

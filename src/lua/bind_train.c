@@ -108,18 +108,18 @@ static Err take_results(StepCall *call, Node **out, int *n_out, Fault *fault) {
 
 /* upvalues of the step: 1 the box, 2 the function. */
 static Err call_function(void *ctx, Graph *graph, Node **out, int *n_out, Fault *fault) {
+  (void)graph;
   StepCall *call = ctx;
   lua_State *L = call->L;
   Session *s = session(L);
-  int scope_base = s->scope_base;
-  s->scope_base = graph_scope_begin(graph);
   if (!lua_checkstack(L, call->n_args + STEP_OUT + 8)) return fault_memory(fault, 0);
+  LuaEntry entry = lua_entry_begin(s);
   lua_pushvalue(L, lua_upvalueindex(2));
   for (int i = 1; i <= call->n_args; i++) lua_pushvalue(L, i);
   call->first = lua_gettop(L) - call->n_args;
   Err err = call_protected(L, call->n_args, LUA_MULTRET, fault);
   if (!err) err = take_results(call, out, n_out, fault);
-  s->scope_base = scope_base;
+  lua_entry_end(s, &entry);
   return err;
 }
 

@@ -69,6 +69,18 @@ Err call_protected(lua_State *L, int n_args, int n_results, Fault *fault) {
   return status == LUA_OK ? ERR_OK : fault_from_lua(L, fault);
 }
 
+LuaEntry lua_entry_begin(Session *s) {
+  LuaEntry entry = {s->scope_base, s->graph.file, s->graph.line};
+  s->scope_base = graph_scope_begin(&s->graph);
+  return entry;
+}
+
+void lua_entry_end(Session *s, const LuaEntry *entry) {
+  s->scope_base = entry->scope_base;
+  s->graph.file = entry->file;
+  s->graph.line = entry->line;
+}
+
 /* -- values -------------------------------------------------------------------------- */
 
 static void push_ints(lua_State *L, const IntList *ints) {
@@ -145,15 +157,15 @@ static Err lua_function_call(Callable *self, const Value *in, int n_in, Value *o
   LuaFunction *f = (LuaFunction *)self;
   lua_State *L = f->L;
   Session *s = session(L);
-  int top = lua_gettop(L), scope_base = s->scope_base;
-  s->scope_base = graph_scope_begin(&s->graph);
-  Err err = lua_checkstack(L, n_in + n_out + 8) ? ERR_OK : fault_memory(fault, 0);
+  int top = lua_gettop(L);
+  if (!lua_checkstack(L, n_in + n_out + 8)) return fault_memory(fault, 0);
+  LuaEntry entry = lua_entry_begin(s);
   lua_rawgeti(L, LUA_REGISTRYINDEX, f->ref);
   /* Pushing can raise (memory), so it is done in protected mode too. */
   lua_pushcfunction(L, push_values);
   lua_pushlightuserdata(L, (void *)in);
   lua_pushinteger(L, n_in);
-  if (!err) err = call_protected(L, 2, n_in, fault);
+  Err err = call_protected(L, 2, n_in, fault);
   if (!err) err = call_protected(L, n_in, n_out, fault);
   for (int i = 0; !err && i < n_out; i++) {
     lua_pushvalue(L, top + 1 + i);
@@ -161,7 +173,7 @@ static Err lua_function_call(Callable *self, const Value *in, int n_in, Value *o
     lua_pop(L, 1);
   }
   lua_settop(L, top);
-  s->scope_base = scope_base;
+  lua_entry_end(s, &entry);
   return err;
 }
 

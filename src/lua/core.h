@@ -86,6 +86,16 @@ void mark_line(lua_State *L);
  * graph_scope_end when the results have been pushed. */
 int enter_call(lua_State *L);
 
+/* What a call from C into Lua puts back when it returns: the pool level that enter_call
+ * falls back to, and the script line of the nodes that C goes on making. */
+typedef struct LuaEntry {
+  int scope_base;
+  const char *file;
+  int line;
+} LuaEntry;
+LuaEntry lua_entry_begin(Session *s);
+void lua_entry_end(Session *s, const LuaEntry *entry);
+
 /* The Lua error on the stack's top (of a failed pcall) as a fault; pops it. */
 Err fault_from_lua(lua_State *L, Fault *fault);
 /* lua_pcall with traceback; the fault holds text and traceback. */

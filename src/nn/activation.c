@@ -61,7 +61,7 @@ static Node *apply_function(Graph *graph, A *a, Node *x) {
   return NULL;
 }
 
-/* -- records ------------------------------------------------------------------------- */
+/* -- records ----------------------------------------------------------------------- */
 
 static const Option leaky_relu_options[] = {
     {.name = "negative_slope", .kind = OPT_REAL, .offset = offsetof(A, slope),
@@ -78,11 +78,11 @@ static const Option function_options[] = {
     {0}};
 
 /* name, other names, emits, options, doc, equation, source */
-#define ACTIVATION(id, other, options_, doc_, equation_, source_)                        \
-  static const ActivationKind activation_##id = {                                       \
-      {.name = #id, .alias = other, .family = &activation_family,                       \
-       .size = sizeof(Activation), .options = options_, .doc = doc_,                    \
-       .equation = equation_, .source = source_},                                       \
+#define ACTIVATION(id, other, options_, doc_, equation_, source_)                      \
+  static const ActivationKind activation_##id = {                                      \
+      {.name = #id, .alias = other, .family = &activation_family,                      \
+       .size = sizeof(Activation), .options = options_, .doc = doc_,                   \
+       .equation = equation_, .source = source_},                                      \
       apply_##id};
 
 ACTIVATION(linear, "identity Identity none", NULL, "The input itself.", "y = x", NULL)

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* -- lists of layers ----------------------------------------------------------------- */
+/* -- lists of layers --------------------------------------------------------------- */
 
 typedef struct Container {
   Layer layer;
@@ -29,7 +29,7 @@ static Err container_check(Object *object, Fault *fault) {
 
 #define AT(type, field) .offset = offsetof(type, field)
 
-/* -- Sequential ---------------------------------------------------------------------- */
+/* -- Sequential -------------------------------------------------------------------- */
 
 static Node *sequential_forward(Graph *graph, Layer *layer, Node *x) {
   const ObjectList *layers = &((Container *)layer)->layers;
@@ -82,7 +82,7 @@ Err layer_add(Layer *sequential, Layer *layer, Fault *fault) {
   return ERR_OK;
 }
 
-/* -- Concat -------------------------------------------------------------------------- */
+/* -- Concat ------------------------------------------------------------------------ */
 
 static Node *concat_forward(Graph *graph, Layer *layer, Node *x) {
   Container *c = (Container *)layer;
@@ -121,7 +121,7 @@ const LayerKind layer_concat = {
              .equation = "y = [f_1(x), f_2(x), ...]"},
     .prefix = "concat", .forward = concat_forward, .children = container_children};
 
-/* -- Residual ------------------------------------------------------------------------ */
+/* -- Residual ---------------------------------------------------------------------- */
 
 typedef struct Residual {
   Layer layer;
@@ -174,7 +174,7 @@ const LayerKind layer_residual = {
              .source = "He et al., CVPR 2016, eq. 1 and 2"},
     .prefix = "residual", .forward = residual_forward, .children = residual_children};
 
-/* -- layers of the user -------------------------------------------------------------- */
+/* -- layers of the user ------------------------------------------------------------ */
 
 typedef struct Custom {
   Layer layer;

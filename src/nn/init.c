@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* -- draws --------------------------------------------------------------------------- */
+/* -- draws ------------------------------------------------------------------------- */
 
 /* Standard deviation of the normal law cut off at two sigma. */
 #define TRUNCATED_STD 0.87962566103423978
@@ -103,7 +103,7 @@ static Node *make_he_normal(Graph *graph, Init *init, const Shape *shape, double
   return (init->truncated ? draw_truncated : draw_normal)(graph, shape, 0, std, stream);
 }
 
-/* -- orthogonal ---------------------------------------------------------------------- */
+/* -- orthogonal -------------------------------------------------------------------- */
 
 /* Makes the `n` rows of length `d` (n <= d) orthonormal by modified Gram-Schmidt, in double;
  * done twice, so that they are orthogonal to rounding. */
@@ -148,7 +148,7 @@ static Node *make_orthogonal(Graph *graph, Init *init, const Shape *shape, doubl
   return node;
 }
 
-/* -- a function of the user ---------------------------------------------------------- */
+/* -- a function of the user -------------------------------------------------------- */
 
 static Node *make_function(Graph *graph, Init *init, const Shape *shape, double fan_in,
                            double fan_out, const char *stream) {
@@ -161,19 +161,19 @@ static Node *make_function(Graph *graph, Init *init, const Shape *shape, double 
   return op_cast(graph, graph_detach(graph, node), DT_REAL);
 }
 
-/* -- records ------------------------------------------------------------------------- */
+/* -- records ----------------------------------------------------------------------- */
 
 static const char *const mode_names[] = {"fan_in", "fan_out", "fan_avg", NULL};
 
 #define AT(field) .offset = offsetof(Init, field)
-#define GAIN                                                                            \
-  {.name = "gain", .kind = OPT_REAL, AT(gain), .value = "1", .lo = 0, .hi = 1e6,         \
+#define GAIN                                                                           \
+  {.name = "gain", .kind = OPT_REAL, AT(gain), .value = "1", .lo = 0, .hi = 1e6,       \
    .open = true, .doc = "factor on the deviation: see init.gain"}
-#define MODE(default_)                                                                  \
-  {.name = "mode", .kind = OPT_CHOICE, AT(mode), .value = default_,                     \
+#define MODE(default_)                                                                 \
+  {.name = "mode", .kind = OPT_CHOICE, AT(mode), .value = default_,                    \
    .choices = mode_names, .doc = "which fan scales the variance"}
-#define TRUNCATED                                                                       \
-  {.name = "truncated", .kind = OPT_BOOL, AT(truncated), .value = "false",              \
+#define TRUNCATED                                                                      \
+  {.name = "truncated", .kind = OPT_BOOL, AT(truncated), .value = "false",             \
    .doc = "cut off at two sigma and rescaled, as in Keras"}
 
 static const Option constant_options[] = {
@@ -307,7 +307,7 @@ Node *init_make(Graph *graph, Init *init, const Shape *shape, double fan_in,
   return NULL;
 }
 
-/* -- gain ---------------------------------------------------------------------------- */
+/* -- gain -------------------------------------------------------------------------- */
 
 Err init_gain(const char *activation, double slope, double *out, Fault *fault) {
   const struct { const char *name; double gain; } gains[] = {

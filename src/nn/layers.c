@@ -5,7 +5,7 @@
 #include "graph/ops.h"
 #include <stdio.h>
 
-/* -- Dense --------------------------------------------------------------------------- */
+/* -- Dense ------------------------------------------------------------------------- */
 
 typedef struct Dense {
   Layer layer;
@@ -79,7 +79,7 @@ const LayerKind layer_dense = {
              .equation = "Y = X W + b", .check = dense_check, .deinit = layer_deinit},
     .prefix = "dense", .vars = dense_vars, .build = dense_build, .forward = dense_forward};
 
-/* -- Flatten ------------------------------------------------------------------------- */
+/* -- Flatten ----------------------------------------------------------------------- */
 
 static Node *flatten_forward(Graph *graph, Layer *layer, Node *x) {
   if (x->shape.rank < 1) return layer_refuse(graph, layer, "[N, ...]", &x->shape);
@@ -95,7 +95,7 @@ const LayerKind layer_flatten = {
              .doc = "All axes but the first become one: [N, a, b] -> [N, a b]."},
     .prefix = "flatten", .forward = flatten_forward};
 
-/* -- Identity ------------------------------------------------------------------------ */
+/* -- Identity ---------------------------------------------------------------------- */
 
 static Node *identity_forward(Graph *graph, Layer *layer, Node *x) {
   (void)graph, (void)layer;
@@ -108,7 +108,7 @@ const LayerKind layer_identity = {
              .doc = "Gives what it gets.", .equation = "y = x"},
     .prefix = "identity", .forward = identity_forward};
 
-/* -- Activation ---------------------------------------------------------------------- */
+/* -- Activation -------------------------------------------------------------------- */
 
 typedef struct ActivationLayer {
   Layer layer;
@@ -138,7 +138,7 @@ Layer *layer_activation_new(Activation *activation, Fault *fault) {
   return (Layer *)layer;
 }
 
-/* -- Dropout ------------------------------------------------------------------------- */
+/* -- Dropout ----------------------------------------------------------------------- */
 
 typedef struct Dropout {
   Layer layer;
@@ -176,7 +176,7 @@ const LayerKind layer_dropout = {
              .source = "Srivastava et al., JMLR 15, 2014"},
     .prefix = "dropout", .forward = dropout_forward};
 
-/* -- Lambda -------------------------------------------------------------------------- */
+/* -- Lambda ------------------------------------------------------------------------ */
 
 typedef struct Lambda {
   Layer layer;
@@ -200,7 +200,7 @@ const LayerKind layer_lambda = {
              .doc = "A function of the user as a layer.", .equation = "y = f(x)"},
     .prefix = "lambda", .forward = lambda_forward};
 
-/* -- all kinds ----------------------------------------------------------------------- */
+/* -- all kinds --------------------------------------------------------------------- */
 
 static const Kind *const layer_kinds[] = {
     &layer_sequential.kind, &layer_residual.kind,   &layer_concat.kind,

@@ -26,7 +26,7 @@ static Node *refuse(Graph *graph, const char *expects, const Node *output,
 
 static Node *mean_all(Graph *graph, Node *x) { return op_mean(graph, x, ALL_AXES, false); }
 
-/* -- regression ---------------------------------------------------------------------- */
+/* -- regression -------------------------------------------------------------------- */
 
 /* output - target, of equal shapes: [N, 1] against [N] would broadcast to [N, N]. */
 static Node *difference(Graph *graph, Node *output, Node *target) {
@@ -45,7 +45,7 @@ static Node *apply_mae(Graph *graph, Loss *loss, Node *output, Node *target) {
   return mean_all(graph, op_abs(graph, difference(graph, output, target)));
 }
 
-/* -- form ---------------------------------------------------------------------------- */
+/* -- form -------------------------------------------------------------------------- */
 
 LossForm loss_form(const Loss *loss, const Node *output) {
   const char *fold = ((const LossKind *)loss->object.kind)->fold;
@@ -91,7 +91,7 @@ static bool take_form(Graph *graph, const Loss *loss, Node *output, Node **z, No
   return *z || *p;
 }
 
-/* -- binary cross-entropy ------------------------------------------------------------ */
+/* -- binary cross-entropy ---------------------------------------------------------- */
 
 /* Integer targets are labels 1 and 2: they become 0 and 1, of the output's shape. */
 static Node *binary_target(Graph *graph, Node *output, Node *target) {
@@ -124,7 +124,7 @@ static Node *apply_binary(Graph *graph, Loss *loss, Node *output, Node *target) 
                                 op_mul(graph, op_sub(graph, one, t), if_zero)));
 }
 
-/* -- categorical cross-entropy ------------------------------------------------------- */
+/* -- categorical cross-entropy ----------------------------------------------------- */
 
 /* -sum_j t_j log p_j over the last axis, mean over the rest. */
 static Node *cross_entropy(Graph *graph, Node *t, Node *log_p) {
@@ -173,7 +173,7 @@ static Node *apply_sparse(Graph *graph, Loss *loss, Node *output, Node *target) 
   return mean_all(graph, op_softmax_cross_entropy(graph, z, labels));
 }
 
-/* -- a function of the user ---------------------------------------------------------- */
+/* -- a function of the user -------------------------------------------------------- */
 
 static Node *apply_function(Graph *graph, Loss *loss, Node *output, Node *target) {
   Value in[2] = {{.kind = VALUE_NODE, .as.ref = output},
@@ -187,7 +187,7 @@ static Node *apply_function(Graph *graph, Loss *loss, Node *output, Node *target
   return NULL;
 }
 
-/* -- records ------------------------------------------------------------------------- */
+/* -- records ----------------------------------------------------------------------- */
 
 static const char *const from_logits_names[] = {"auto", "true", "false", NULL};
 

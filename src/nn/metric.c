@@ -4,7 +4,7 @@
 #include "nn/activation.h"
 #include <stddef.h>
 
-/* -- accuracy ------------------------------------------------------------------------ */
+/* -- accuracy ---------------------------------------------------------------------- */
 
 static Node *refuse(Graph *graph, const Node *output, const Node *target) {
   char o[SHAPE_TEXT], t[SHAPE_TEXT];
@@ -43,7 +43,7 @@ static Node *apply_accuracy(Graph *graph, Metric *metric, const Loss *loss, Node
   return op_mean(graph, op_eq(graph, got, want), ALL_AXES, false);
 }
 
-/* -- a function of the user ---------------------------------------------------------- */
+/* -- a function of the user -------------------------------------------------------- */
 
 static Node *apply_function(Graph *graph, Metric *metric, const Loss *loss, Node *output,
                             Node *target) {
@@ -54,10 +54,10 @@ static Node *apply_function(Graph *graph, Metric *metric, const Loss *loss, Node
   return y && y->shape.rank ? op_mean(graph, y, ALL_AXES, false) : y;
 }
 
-/* -- records ------------------------------------------------------------------------- */
+/* -- records ----------------------------------------------------------------------- */
 
-#define NAME                                                                            \
-  {.name = "name", .kind = OPT_TEXT, .offset = offsetof(Metric, name),                  \
+#define NAME                                                                           \
+  {.name = "name", .kind = OPT_TEXT, .offset = offsetof(Metric, name),                 \
    .doc = "of its column in the history"}
 
 static const Option accuracy_options[] = {NAME, {0}};

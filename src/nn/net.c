@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* -- the tree ------------------------------------------------------------------------ */
+/* -- the tree ---------------------------------------------------------------------- */
 
 void layer_adopt(Layer *layer, Layer *child) {
   if (child->owner) return;
@@ -74,7 +74,7 @@ Err layer_list(Layer *net, LayerList *out, Fault *fault) {
   return err ? err : list_tree(net, out, fault);
 }
 
-/* -- names --------------------------------------------------------------------------- */
+/* -- names ------------------------------------------------------------------------- */
 
 static Err set_name(Layer *layer, const char *name, Fault *fault) {
   if (layer->name && strcmp(layer->name, name) == 0) return ERR_OK;
@@ -149,7 +149,7 @@ char *layer_stream(Graph *graph, Layer *layer, char *buffer) {
   return buffer;
 }
 
-/* -- variables ----------------------------------------------------------------------- */
+/* -- variables --------------------------------------------------------------------- */
 
 Err layer_declare(Layer *layer, int i, bool trainable, Fault *fault) {
   if (layer->var[i]) return ERR_OK;
@@ -200,7 +200,7 @@ bool layer_built(Layer *net) {
   return has_values(net);
 }
 
-/* -- forward ------------------------------------------------------------------------- */
+/* -- forward ----------------------------------------------------------------------- */
 
 Node *layer_refuse(Graph *graph, Layer *layer, const char *expects, const Shape *got) {
   char text[SHAPE_TEXT];

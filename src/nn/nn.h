@@ -71,12 +71,12 @@ static inline const LayerKind *layer_kind(const Layer *layer) {
   return (const LayerKind *)layer->object.kind;
 }
 
-/* -- for the kinds ------------------------------------------------------------------- */
+/* -- for the kinds ----------------------------------------------------------------- */
 
-#define LAYER_OPTIONS                                                                   \
-  {.name = "name", .kind = OPT_TEXT, .offset = offsetof(Layer, given_name),             \
-   .doc = "replaces the counted name; unique in its net"},                              \
-  {.name = "input_shape", .kind = OPT_INTS, .offset = offsetof(Layer, input_shape),     \
+#define LAYER_OPTIONS                                                                  \
+  {.name = "name", .kind = OPT_TEXT, .offset = offsetof(Layer, given_name),            \
+   .doc = "replaces the counted name; unique in its net"},                             \
+  {.name = "input_shape", .kind = OPT_INTS, .offset = offsetof(Layer, input_shape),    \
    .doc = "shape of one example, to build the net before its first use"}
 
 /* Makes variable number `i` of the kind, without name and value. */
@@ -97,7 +97,7 @@ char *layer_stream(Graph *graph, Layer *layer, char *buffer);
 /* One child in its place: builds it if need be, labels the nodes, forwards. */
 Node *layer_forward(Graph *graph, Layer *layer, Node *x);
 
-/* -- nets ---------------------------------------------------------------------------- */
+/* -- nets -------------------------------------------------------------------------- */
 
 /* y = net(x): inference unless graph->training. Builds what is not built yet. The result is
  * marked as the output of a net. */

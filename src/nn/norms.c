@@ -48,7 +48,7 @@ static Err refuse_input(Layer *layer, const char *expects, const Shape *in, Faul
                    shape_text(got, in));
 }
 
-/* -- batch normalization ------------------------------------------------------------- */
+/* -- batch normalization ----------------------------------------------------------- */
 
 static Err batch_norm_check(Object *object, Fault *fault) {
   Norm *norm = (Norm *)object;
@@ -127,10 +127,10 @@ static Node *batch_norm_forward(Graph *graph, Layer *layer, Node *x) {
 }
 
 #define AT(field) .offset = offsetof(Norm, field)
-#define EPS_AFFINE                                                                      \
-  {.name = "eps", .kind = OPT_REAL, AT(eps), .value = "1e-5", .alias = "epsilon",        \
-   .lo = 0, .hi = 1e9, .doc = "added to the variance (Keras: 1e-3)"},                   \
-  {.name = "affine", .kind = OPT_BOOL, AT(affine), .value = "true",                     \
+#define EPS_AFFINE                                                                     \
+  {.name = "eps", .kind = OPT_REAL, AT(eps), .value = "1e-5", .alias = "epsilon",      \
+   .lo = 0, .hi = 1e9, .doc = "added to the variance (Keras: 1e-3)"},                  \
+  {.name = "affine", .kind = OPT_BOOL, AT(affine), .value = "true",                    \
    .alias = "elementwise_affine", .doc = "learn weight and bias"}
 
 static const Option batch_norm_options[] = {
@@ -154,7 +154,7 @@ const LayerKind layer_batch_norm = {
     .prefix = "batch_norm", .vars = batch_vars, .build = batch_norm_build,
     .forward = batch_norm_forward};
 
-/* -- layer normalization ------------------------------------------------------------- */
+/* -- layer normalization ----------------------------------------------------------- */
 
 static Err layer_norm_check(Object *object, Fault *fault) {
   Norm *norm = (Norm *)object;

@@ -16,7 +16,7 @@ struct OptimStep {
   Node *lr, *momentum, *weight_decay, *correction1, *correction2;
 };
 
-/* -- kinds --------------------------------------------------------------------------- */
+/* -- kinds ------------------------------------------------------------------------- */
 
 static Node *update_sgd(Graph *graph, const Optimizer *opt, const OptimStep *step, Node *w,
                         Node *gw, Node *const *slot, Node *scale) {
@@ -70,30 +70,30 @@ static void optimizer_deinit(Object *object) {
   free(opt->slots);
 }
 
-/* -- records ------------------------------------------------------------------------- */
+/* -- records ----------------------------------------------------------------------- */
 
 #define AT(field) .offset = offsetof(Optimizer, field)
-#define LR(default_, note)                                                              \
-  {.name = "lr", .kind = OPT_REAL, AT(lr), .value = default_, .alias = "learning_rate",  \
+#define LR(default_, note)                                                             \
+  {.name = "lr", .kind = OPT_REAL, AT(lr), .value = default_, .alias = "learning_rate", \
    .position = 1, .lo = 0, .hi = 1e9, .doc = "learning rate" note}
-#define COMMON(decay_doc, decay_default)                                                \
-  {.name = "weight_decay", .kind = OPT_REAL, AT(weight_decay), .value = decay_default,   \
-   .lo = 0, .hi = 1e9, .doc = decay_doc},                                               \
-  {.name = "clipnorm", .kind = OPT_REAL, AT(clipnorm), .value = "none", .lo = 0,         \
-   .hi = 1e9, .open = true, .doc = "largest norm of each parameter's gradient"},        \
-  {.name = "global_clipnorm", .kind = OPT_REAL, AT(global_clipnorm), .value = "none",    \
-   .lo = 0, .hi = 1e9, .open = true, .doc = "largest norm of all gradients together"},  \
-  {.name = "clipvalue", .kind = OPT_REAL, AT(clipvalue), .value = "none", .lo = 0,       \
-   .hi = 1e9, .open = true, .doc = "largest absolute value of a gradient's element"},   \
-  {.name = "schedule", .kind = OPT_OBJECT, AT(schedule), .family = &schedule_family,     \
+#define COMMON(decay_doc, decay_default)                                               \
+  {.name = "weight_decay", .kind = OPT_REAL, AT(weight_decay), .value = decay_default, \
+   .lo = 0, .hi = 1e9, .doc = decay_doc},                                              \
+  {.name = "clipnorm", .kind = OPT_REAL, AT(clipnorm), .value = "none", .lo = 0,       \
+   .hi = 1e9, .open = true, .doc = "largest norm of each parameter's gradient"},       \
+  {.name = "global_clipnorm", .kind = OPT_REAL, AT(global_clipnorm), .value = "none",  \
+   .lo = 0, .hi = 1e9, .open = true, .doc = "largest norm of all gradients together"}, \
+  {.name = "clipvalue", .kind = OPT_REAL, AT(clipvalue), .value = "none", .lo = 0,     \
+   .hi = 1e9, .open = true, .doc = "largest absolute value of a gradient's element"},  \
+  {.name = "schedule", .kind = OPT_OBJECT, AT(schedule), .family = &schedule_family,   \
    .alias = "lr_schedule", .doc = "changes the rate by epoch or step"}
 #define COUPLED "added to the gradient: w times this (coupled)"
-#define BETAS                                                                           \
-  {.name = "beta1", .kind = OPT_REAL, AT(beta1), .value = "0.9", .alias = "beta_1",      \
-   .lo = 0, .hi = 1, .doc = "decay of the first moment, below 1"},                      \
-  {.name = "beta2", .kind = OPT_REAL, AT(beta2), .value = "0.999", .alias = "beta_2",    \
-   .lo = 0, .hi = 1, .doc = "decay of the second moment, below 1"},                     \
-  {.name = "eps", .kind = OPT_REAL, AT(eps), .value = "1e-8", .alias = "epsilon",        \
+#define BETAS                                                                          \
+  {.name = "beta1", .kind = OPT_REAL, AT(beta1), .value = "0.9", .alias = "beta_1",    \
+   .lo = 0, .hi = 1, .doc = "decay of the first moment, below 1"},                     \
+  {.name = "beta2", .kind = OPT_REAL, AT(beta2), .value = "0.999", .alias = "beta_2",  \
+   .lo = 0, .hi = 1, .doc = "decay of the second moment, below 1"},                    \
+  {.name = "eps", .kind = OPT_REAL, AT(eps), .value = "1e-8", .alias = "epsilon",      \
    .lo = 0, .hi = 1e9, .doc = "added outside the square root (Keras: 1e-7)"}
 
 static const Option sgd_options[] = {
@@ -146,7 +146,7 @@ static const OptimKind *kind_of(const Optimizer *opt) {
   return (const OptimKind *)opt->object.kind;
 }
 
-/* -- slots --------------------------------------------------------------------------- */
+/* -- slots ------------------------------------------------------------------------- */
 
 /* The slots of a parameter; `hint`: where they probably are. NULL: no memory. */
 static OptimSlots *slots_of(Optimizer *opt, Variable *param, int hint, Fault *fault) {
@@ -186,7 +186,7 @@ static Variable *slot_ready(Graph *graph, OptimSlots *slots, int i, const char *
   return v;
 }
 
-/* -- clipping ------------------------------------------------------------------------ */
+/* -- clipping ---------------------------------------------------------------------- */
 
 static bool given(double option) { return !isnan(option); }
 
@@ -221,7 +221,7 @@ static void clip(Graph *graph, const Optimizer *opt, Node **grads, int n, Node *
   for (int i = 0; i < n; i++) scale[i] = op_mul(graph, scale[i], all);
 }
 
-/* -- one step ------------------------------------------------------------------------ */
+/* -- one step ---------------------------------------------------------------------- */
 
 /* The rate of the coming step, into opt->rate. */
 static Err set_rate(Optimizer *opt, Fault *fault) {

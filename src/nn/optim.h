@@ -10,7 +10,7 @@
 #include "base/record.h"
 #include "graph/graph.h"
 
-/* -- schedules ----------------------------------------------------------------------- */
+/* -- schedules --------------------------------------------------------------------- */
 
 typedef enum SchedulePer { PER_EPOCH, PER_STEP } SchedulePer;
 
@@ -36,7 +36,7 @@ extern const Family schedule_family;     /* module "optim" */
 Err schedule_rate(Schedule *schedule, int64_t t, double lr, double *out, Fault *fault)
     WARN_UNUSED;
 
-/* -- optimizers ---------------------------------------------------------------------- */
+/* -- optimizers -------------------------------------------------------------------- */
 
 enum { OPTIM_SLOTS = 2 };
 

@@ -18,16 +18,16 @@ static double factor_cosine(S *s, double t) {
 
 static double factor_warmup(S *s, double t) { return t < s->steps ? (t + 1) / s->steps : 1; }
 
-/* -- records ------------------------------------------------------------------------- */
+/* -- records ----------------------------------------------------------------------- */
 
 static const char *const per_names[] = {"epoch", "step", NULL};
 
 #define AT(field) .offset = offsetof(Schedule, field)
-#define PER                                                                             \
-  {.name = "per", .kind = OPT_CHOICE, AT(per), .value = "epoch", .choices = per_names,   \
+#define PER                                                                            \
+  {.name = "per", .kind = OPT_CHOICE, AT(per), .value = "epoch", .choices = per_names, \
    .doc = "what t counts; epochs are known inside train.fit alone"}
-#define WARMUP                                                                          \
-  {.name = "warmup", .kind = OPT_INT, AT(warmup), .value = "0", .lo = 0, .hi = 1e9,      \
+#define WARMUP                                                                         \
+  {.name = "warmup", .kind = OPT_INT, AT(warmup), .value = "0", .lo = 0, .hi = 1e9,    \
    .doc = "length of a linear rise before"}
 
 static const Option constant_options[] = {PER, WARMUP, {0}};
@@ -110,7 +110,7 @@ static const Kind *const schedule_kinds[] = {
 const Family schedule_family = {"schedule", "optim", schedule_kinds,
                                 &schedule_function.kind};
 
-/* -- the rate ------------------------------------------------------------------------ */
+/* -- the rate ---------------------------------------------------------------------- */
 
 static Err rate_by_function(Schedule *s, int64_t t, double lr, double *out, Fault *fault) {
   Value in[2] = {{.kind = VALUE_INT, .as.integer = t}, {.kind = VALUE_REAL, .as.real = lr}};

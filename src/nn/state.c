@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* -- variables by name --------------------------------------------------------------- */
+/* -- variables by name ------------------------------------------------------------- */
 
 static Err list_variables(Layer *net, bool trainable_only, StateList *out, Fault *fault) {
   *out = (StateList){0};
@@ -39,7 +39,7 @@ void state_deinit(StateList *list) {
   *list = (StateList){0};
 }
 
-/* -- load ---------------------------------------------------------------------------- */
+/* -- load -------------------------------------------------------------------------- */
 
 static Variable *find_variable(const StateList *state, const char *name) {
   for (int i = 0; i < state->n; i++)
@@ -99,7 +99,7 @@ Err layer_load(Graph *graph, Layer *net, const NamedValue *values, int n, Fault 
   return err;
 }
 
-/* -- files --------------------------------------------------------------------------- */
+/* -- files ------------------------------------------------------------------------- */
 
 Err layer_save(Graph *graph, Layer *net, const char *path, Fault *fault) {
   StateList state;
@@ -138,7 +138,7 @@ Err layer_load_file(Graph *graph, Layer *net, const char *path, Fault *fault) {
   return err;
 }
 
-/* -- freeze -------------------------------------------------------------------------- */
+/* -- freeze ------------------------------------------------------------------------ */
 
 static int freeze_layer(Layer *layer, const char *pattern, bool frozen) {
   int n = 0;
@@ -181,7 +181,7 @@ bool layer_needs_batches(Layer *net) {
   return batch_norm_live(net);
 }
 
-/* -- prediction ---------------------------------------------------------------------- */
+/* -- prediction -------------------------------------------------------------------- */
 
 /* Rows [from, from + n) of x. */
 static Node *rows(Graph *graph, Node *x, int64_t from, int64_t n) {
@@ -257,7 +257,7 @@ Node *layer_predict_classes(Graph *graph, Layer *net, Node *x, int64_t batch) {
   return predict(graph, net, x, batch, true);
 }
 
-/* -- summary ------------------------------------------------------------------------- */
+/* -- summary ----------------------------------------------------------------------- */
 
 typedef struct Counts { int64_t all, trained; } Counts;
 

@@ -123,8 +123,10 @@ static const FileType *type_named(const char *name) {
 }
 
 static const FileType *type_of(DType dtype) {
-  return type_named(dtype == DT_REAL ? (REAL_IS_DOUBLE ? "F64" : "F32")
-                    : dtype == DT_INT32 ? "I32" : "U8");
+  for (int i = 0; i < N_FILE_TYPES; i++)
+    if (file_types[i].same && file_types[i].dtype == dtype) return &file_types[i];
+  must(!"a type for every dtype");
+  return NULL;
 }
 
 /* -- saving -------------------------------------------------------------------------- */

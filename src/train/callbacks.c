@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* -- what is watched ----------------------------------------------------------------- */
+/* -- what is watched --------------------------------------------------------------- */
 
 typedef enum WatchMode { MODE_AUTO, MODE_MIN, MODE_MAX } WatchMode;
 static const char *const mode_names[] = {"auto", "min", "max", NULL};
@@ -51,7 +51,7 @@ static bool watch_better(Watch *watch, const FitRun *run) {
   return true;
 }
 
-/* -- early stopping ------------------------------------------------------------------ */
+/* -- early stopping ---------------------------------------------------------------- */
 
 typedef struct EarlyStopping {
   Callback callback;
@@ -118,11 +118,11 @@ static Err early_stopping_end(Callback *callback, FitRun *run, Err err, Fault *f
   return err;
 }
 
-#define MONITOR(type, default_)                                                         \
-  {.name = "monitor", .kind = OPT_TEXT, .offset = offsetof(type, watch.monitor),         \
-   .value = default_, .doc = "column of the history that is watched"},                  \
-  {.name = "mode", .kind = OPT_CHOICE, .offset = offsetof(type, watch.mode),             \
-   .value = "auto", .choices = mode_names,                                              \
+#define MONITOR(type, default_)                                                        \
+  {.name = "monitor", .kind = OPT_TEXT, .offset = offsetof(type, watch.monitor),       \
+   .value = default_, .doc = "column of the history that is watched"},                 \
+  {.name = "mode", .kind = OPT_CHOICE, .offset = offsetof(type, watch.mode),           \
+   .value = "auto", .choices = mode_names,                                             \
    .doc = "which way is better; auto: up for accuracies, else down"}
 
 static const Option early_stopping_options[] = {
@@ -147,7 +147,7 @@ static const CallbackKind callback_early_stopping = {
     .begin = early_stopping_begin, .epoch_end = early_stopping_epoch,
     .end = early_stopping_end};
 
-/* -- checkpoint ---------------------------------------------------------------------- */
+/* -- checkpoint -------------------------------------------------------------------- */
 
 typedef struct Checkpoint {
   Callback callback;
@@ -203,7 +203,7 @@ static const CallbackKind callback_checkpoint = {
              .doc = "Writes the net's state after every epoch, as net:save does."},
     .begin = checkpoint_begin, .epoch_end = checkpoint_epoch};
 
-/* -- schedule ------------------------------------------------------------------------ */
+/* -- schedule ---------------------------------------------------------------------- */
 
 typedef struct ScheduleCallback {
   Callback callback;
@@ -246,7 +246,7 @@ static const CallbackKind callback_schedule = {
              .doc = "Sets the rate of the optimizer for this fit."},
     .begin = schedule_begin, .end = schedule_end};
 
-/* -- a function of the user ---------------------------------------------------------- */
+/* -- a function of the user -------------------------------------------------------- */
 
 typedef struct FunctionCallback {
   Callback callback;

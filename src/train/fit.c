@@ -16,7 +16,7 @@
 
 enum { MAX_METRICS = 12 };
 
-/* -- options ------------------------------------------------------------------------- */
+/* -- options ----------------------------------------------------------------------- */
 
 static Err fit_check(Object *object, Fault *fault) {
   const Fit *fit = (const Fit *)object;
@@ -77,7 +77,7 @@ const Kind fit_kind = {.name = "fit", .family = &fit_family, .size = sizeof(Fit)
 static const Kind *const fit_kinds[] = {&fit_kind, NULL};
 const Family fit_family = {"fit", "train", fit_kinds, NULL};
 
-/* -- one fit in progress ------------------------------------------------------------- */
+/* -- one fit in progress ----------------------------------------------------------- */
 
 typedef struct Work {
   FitRun run;
@@ -112,7 +112,7 @@ static Err open_columns(Work *w) {
   return err ? err : history_column(history, "time_s", w->fault);
 }
 
-/* -- preparation --------------------------------------------------------------------- */
+/* -- preparation ------------------------------------------------------------------- */
 
 static Err check_set(Dataset *set, const char *what, Fault *fault) {
   Err err = dataset_need_rows(set, what, fault);
@@ -163,7 +163,7 @@ static Err open_batches(Work *w) {
   return ERR_OK;
 }
 
-/* -- callbacks and sink -------------------------------------------------------------- */
+/* -- callbacks and sink ------------------------------------------------------------ */
 
 static const CallbackKind *callback_kind(const Work *w, int i) {
   return (const CallbackKind *)w->run.fit->callbacks.v[i]->kind;
@@ -210,7 +210,7 @@ static Err end_all(Work *w, int n_begun, Err err) {
   return err;
 }
 
-/* -- one epoch ----------------------------------------------------------------------- */
+/* -- one epoch --------------------------------------------------------------------- */
 
 static Err batch_forward(void *ctx, Graph *graph, Node **out, int *n_out, Fault *fault) {
   Work *w = ctx;
@@ -289,7 +289,7 @@ static Err one_epoch(Work *w) {
   return err ? err : epoch_end_all(w);
 }
 
-/* -- the whole ----------------------------------------------------------------------- */
+/* -- the whole --------------------------------------------------------------------- */
 
 static Err measure_test(Work *w) {
   const Fit *fit = w->run.fit;

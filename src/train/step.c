@@ -21,7 +21,7 @@ typedef struct Step {
   Fault *fault;
 } Step;
 
-/* -- what is trained ----------------------------------------------------------------- */
+/* -- what is trained --------------------------------------------------------------- */
 
 static Err add_params(Step *step, Variable *const *v, int n) {
   int room = step->n_params + n;
@@ -52,7 +52,7 @@ static Err list_params(Step *step) {
                    "step: nothing to train: no variable that is built and not frozen");
 }
 
-/* -- building ------------------------------------------------------------------------ */
+/* -- building ---------------------------------------------------------------------- */
 
 static Err check_loss(const Node *loss, Fault *fault) {
   if (loss && shape_count(&loss->shape) == 1 && loss->dtype == DT_REAL) return ERR_OK;
@@ -91,7 +91,7 @@ static Err update(Step *step, Node *loss) {
   return graph_ok(graph, step->fault);
 }
 
-/* -- computing and checking ---------------------------------------------------------- */
+/* -- computing and checking -------------------------------------------------------- */
 
 /* Computes the results and the new value of everything that the step assigned. */
 static Err compute(Step *step, Node *const *out, int n_out) {

@@ -9,7 +9,7 @@
 #include "data/data.h"
 #include "nn/nn.h"
 
-/* -- the step ------------------------------------------------------------------------ */
+/* -- the step ---------------------------------------------------------------------- */
 
 /* What a step trains: nets and single variables. Borrowed, valid as long as the step. */
 typedef struct StepTarget {
@@ -32,7 +32,7 @@ Err train_step(Graph *graph, const StepTarget *target, Optimizer *optimizer,
                StepFunction function, void *ctx, Node **out, int *n_out, Fault *fault)
     WARN_UNUSED;
 
-/* -- history ------------------------------------------------------------------------- */
+/* -- history ----------------------------------------------------------------------- */
 
 enum { HISTORY_COLUMNS = 32, HISTORY_NAME = 48 };
 
@@ -63,7 +63,7 @@ int history_find(const History *history, const char *column);
 /* Value of a column in a row (from 0); NaN when there is none. */
 double history_get(const History *history, const char *column, int64_t row);
 
-/* -- fit ----------------------------------------------------------------------------- */
+/* -- fit --------------------------------------------------------------------------- */
 
 typedef struct Fit {
   Object object;
@@ -120,7 +120,7 @@ Err train_evaluate(Graph *graph, Layer *net, Dataset *set, Loss *loss,
                    const ObjectList *metrics, int64_t batch_size, double *value,
                    Fault *fault) WARN_UNUSED;
 
-/* -- callbacks ----------------------------------------------------------------------- */
+/* -- callbacks --------------------------------------------------------------------- */
 
 typedef struct Callback { Object object; } Callback;
 

@@ -115,7 +115,8 @@ end
 
 function tests.test_non_finite_loss_names_step_layer_and_op()
   fails([[
-    local net = nn.Sequential { nn.Dense(4), nn.Lambda(function(x) return x:log() end), nn.Dense(1) }
+    local bad = nn.Lambda(function(x) return (x * 0 - 1):log() end)
+    local net = nn.Sequential { nn.Dense(4), bad, nn.Dense(1) }
     local step = train.step(function(x, y) return loss.mse(net(x), y) end, net,
       optim.SGD { lr = 0.1 })
     step(tensor { { -1, -2 } }, tensor { { 0 } })]], 1, "step 1", "lambda_1", "log")
@@ -125,10 +126,10 @@ function tests.test_non_finite_loss_keeps_the_history()
   fails([[
     local set = data.moons { n = 64 }
     local net = nn.Sequential { nn.Dense(8, { activation = "relu" }), nn.Dense(1) }
-    local seen = 0
     local ok, message = pcall(train.fit, net, set, { loss = function(out)
       return (out * 1e30):square():sum()
-    end, optimizer = optim.SGD { lr = 1e6 }, epochs = 3, callbacks = { function() seen = seen + 1 end } })
+    end, optimizer = optim.SGD { lr = 1e6 }, epochs = 3 })
+    print(#train.history().loss)
     error(message, 0)]], 1, "step", "not finite")
 end
 
@@ -153,7 +154,7 @@ function tests.test_batch_of_one_with_batch_norm()
   fails([[
     local set = data.set(tensor.randn(5, 2), tensor.randn(5, 1))
     train.fit(nn.Sequential { nn.Dense(2), nn.BatchNorm(), nn.Dense(1) }, set,
-      { loss = "mse", batch_size = 4 })]], 1, "batch", "1")
+      { loss = "mse", batch_size = 4 })]], 1, "batch of one row", "BatchNorm")
 end
 
 check.run(tests)

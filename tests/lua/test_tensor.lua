@@ -122,8 +122,8 @@ function tests.test_shapes()
 end
 
 function tests.test_data_errors_name_the_line_of_the_op()
-  local bad = tensor { 1, 2 }:gather(tensor({ 3 }, { dtype = "int32" })) -- line 124
-  check.fails(function() return bad:totable() end, "test_tensor.lua:124", "gather", "3",
+  local bad = tensor { 1, 2 }:gather(tensor({ 3 }, { dtype = "int32" })) -- line 125
+  check.fails(function() return bad:totable() end, "test_tensor.lua:125", "gather", "3",
     "1 to 2")
 end
 

@@ -68,7 +68,7 @@ static Node *matrix(int64_t n, int64_t m, const double *v) {
   return graph_from_doubles(&graph, DT_REAL, &SHAPE_OF(n, m), v);
 }
 
-/* -- names --------------------------------------------------------------------------- */
+/* -- names ------------------------------------------------------------------------- */
 
 TEST(names_count_per_kind_through_nested_containers) {
   open_graph();
@@ -143,7 +143,7 @@ TEST(a_shared_layer_is_listed_once_and_outlives_its_net) {
   close_graph();
 }
 
-/* -- Dense --------------------------------------------------------------------------- */
+/* -- Dense ------------------------------------------------------------------------- */
 
 TEST(dense_is_x_w_plus_b) {
   open_graph();
@@ -204,7 +204,7 @@ TEST(initial_values_do_not_depend_on_other_layers) {
   close_graph();
 }
 
-/* -- initializers -------------------------------------------------------------------- */
+/* -- initializers ------------------------------------------------------------------ */
 
 static void check_spread(const char *name, double fan_in, double fan_out, double want_var) {
   open_graph();
@@ -277,7 +277,7 @@ TEST(gain_of_activations) {
   assert_int_equal(init_gain("rellu", 0.01, &gain, &fault), ERR_VALUE);
 }
 
-/* -- normalization ------------------------------------------------------------------- */
+/* -- normalization ----------------------------------------------------------------- */
 
 /* Column 1: 1, 3, 8 (mean 4, biased variance 26/3, unbiased 13); column 2: 0, 0, 3. */
 static const double batch[] = {1, 0, 3, 0, 8, 3};
@@ -363,7 +363,7 @@ TEST(layer_norm_normalizes_rows) {
   close_graph();
 }
 
-/* -- Dropout ------------------------------------------------------------------------- */
+/* -- Dropout ----------------------------------------------------------------------- */
 
 TEST(dropout_is_inverted_and_only_in_training) {
   open_graph();
@@ -389,7 +389,7 @@ TEST(dropout_is_inverted_and_only_in_training) {
   close_graph();
 }
 
-/* -- containers ---------------------------------------------------------------------- */
+/* -- containers -------------------------------------------------------------------- */
 
 TEST(residual_adds_its_input) {
   open_graph();
@@ -407,7 +407,7 @@ TEST(residual_adds_its_input) {
   close_graph();
 }
 
-/* -- load, predict, summary ---------------------------------------------------------- */
+/* -- load, predict, summary -------------------------------------------------------- */
 
 TEST(load_lists_what_is_missing_and_unknown_and_changes_nothing) {
   open_graph();

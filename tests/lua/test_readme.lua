@@ -1,0 +1,71 @@
+-- What README.md says holds: its scripts run, its tables are those of the program.
+
+local check = dofile "tests/check.lua"
+local tests = {}
+
+local readme = check.read "README.md"
+
+-- Indented blocks of the README, without the indentation.
+local function blocks()
+  local found, block = {}, nil
+  for line in (readme .. "\n"):gmatch "(.-)\n" do
+    local code = line:match "^    (.*)$"
+    if code then
+      block = block or {}
+      block[#block + 1] = code
+    elseif block and line == "" then
+      block[#block + 1] = ""
+    elseif block then
+      found[#found + 1] = table.concat(block, "\n")
+      block = nil
+    end
+  end
+  return found
+end
+
+local function says(text)
+  check.yes(readme:find(text, 1, true) ~= nil, "README.md does not say: " .. text)
+end
+
+local function block_with(word)
+  for _, block in ipairs(blocks()) do
+    if block:find(word, 1, true) then return block end
+  end
+  error("README.md has no block with " .. word)
+end
+
+function tests.test_the_first_script_and_the_loop_run()
+  local script = block_with("-- spirals.lua"):gsub("\n%$ build/runner.*", "\n")
+  local path = check.file("spirals.lua", script .. block_with("train.step("))
+  local out, err, status = check.runner { path, "epochs=2" }
+  check.equal(status, 0, err)
+  check.yes(out:find("dense_3", 1, true) ~= nil, out)
+end
+
+function tests.test_every_option_and_exit_status_is_in_the_tables()
+  local help = check.runner { "--help" }
+  local n = 0
+  for option, doc in help:gmatch "\n  (%-%-?%a+) ?%u*%s+([^\n]+)" do
+    n = n + 1
+    says("| `" .. option)
+    if option ~= "--help" then says("| " .. doc .. " |") end
+  end
+  check.yes(n >= 5, "--help lists no options: " .. help)
+  for status = 0, 4 do says(("\n| %d | "):format(status)) end
+end
+
+function tests.test_every_package_and_file_named_is_there()
+  local list = assert(io.popen "scripts/install-deps --list check")
+  for package in list:lines() do
+    local common = package == "gcc" or package == "libc6-dev" or package == "make"
+    if not common then says("`" .. package .. "`") end
+  end
+  list:close()
+  for path in readme:gmatch "`(src/[%w_/]+%.?%w*)`" do
+    local file = io.open(path)
+    check.yes(file ~= nil, path .. " is not there")
+    file:close()
+  end
+end
+
+check.run(tests)

@@ -1,0 +1,258 @@
+/* Fits on small sets: history, splits, callbacks, what is refused. */
+#include "test.h"
+#include "base/sys.h"
+#include "graph/ops.h"
+#include "train/train.h"
+#include <unistd.h>
+
+typedef struct World {
+  Graph graph;
+  Fault fault;
+  Layer *net;
+  Fit *fit;
+  Dataset *set;
+  History history;
+} World;
+
+/* Two blobs of `n` points in the plane, apart by `gap`, classes 1 and 2. */
+static Dataset *blobs(World *w, int64_t n, double gap) {
+  Stream stream = {philox_key(7, "test", "blobs"), 0};
+  Tensor *x = tensor_new(&w->graph.memory, DT_REAL, &SHAPE_OF(n, 2), &w->fault);
+  Tensor *y = tensor_new(&w->graph.memory, DT_INT32, &SHAPE_OF(n), &w->fault);
+  for (int64_t i = 0; i < n; i++) {
+    double side = i % 2 ? gap : -gap;
+    for (int k = 0; k < 2; k++)
+      array_set(&x->a, 2 * i + k,
+                side + philox_unit(philox_word(stream, (uint64_t)(2 * i + k))) - 0.5);
+    array_set(&y->a, i, (double)(1 + i % 2));
+  }
+  Source *source = source_from_tensors(x, y, 2, 1, &w->graph.memory, &w->fault);
+  assert_non_null(source);
+  Dataset *set = dataset_open(source, 0, &w->fault);
+  object_release(source);
+  tensor_release(x);
+  tensor_release(y);
+  return set;
+}
+
+static void add(World *w, const char *kind_name, double units) {
+  const Kind *kind = family_find(&layer_family, kind_name, &w->fault);
+  Object *layer = object_new(kind, &w->fault);
+  if (units > 0)
+    assert_int_equal(option_set_number(layer, option_at(kind, 1), units, &w->fault), ERR_OK);
+  assert_int_equal(object_ready(layer, NULL, &w->fault), ERR_OK);
+  assert_int_equal(layer_add(w->net, (Layer *)layer, &w->fault), ERR_OK);
+  object_release(layer);
+}
+
+static void set_text(World *w, const char *name, const char *value) {
+  const Option *opt = option_find(&fit_kind, name, &w->fault);
+  assert_int_equal(option_set_text(&w->fit->object, opt, value, &w->fault), ERR_OK);
+}
+
+static void open_world(World *w, int64_t n) {
+  *w = (World){0};
+  assert_int_equal(graph_open(&w->graph, 1, 1, &w->fault), ERR_OK);
+  w->net = layer_sequential_new(&w->fault);
+  add(w, "Dense", 8);
+  w->fit = (Fit *)object_new(&fit_kind, &w->fault);
+  set_text(w, "loss", "cross_entropy");
+  set_text(w, "metrics", "acc");
+  w->fit->optimizer->lr = 0.2;
+  w->fit->epochs = 4;
+  w->set = blobs(w, n, 1);
+}
+
+static Err run(World *w) {
+  history_deinit(&w->history);
+  fault_clear(&w->fault);
+  return fit_run(&w->graph, w->fit, w->net, w->set, NULL, &w->history, &w->fault);
+}
+
+static void close_world(World *w) {
+  history_deinit(&w->history);
+  dataset_release(w->set);
+  object_release(w->fit);
+  object_release(w->net);
+  graph_close(&w->graph);
+}
+
+static double last(const World *w, const char *column) {
+  return history_get(&w->history, column, w->history.n_rows - 1);
+}
+
+TEST(fit_learns_and_records) {
+  World w;
+  open_world(&w, 100);
+  add(&w, "Dense", 2);
+  w.fit->validation = 0.2;
+  w.fit->test = blobs(&w, 30, 1);
+  if (run(&w)) fail_msg("%s", w.fault.text);
+  const char *columns[] = {"epoch", "loss", "accuracy", "val_loss", "val_accuracy", "lr",
+                           "time_s"};
+  assert_int_equal(w.history.n_columns, 7);
+  for (int i = 0; i < 7; i++) assert_string_equal(w.history.column[i].name, columns[i]);
+  assert_int_equal(w.history.n_rows, 4);
+  assert_true(last(&w, "loss") < history_get(&w.history, "loss", 0));
+  assert_true(last(&w, "val_accuracy") >= 0.99);
+  CHECK_NEAR(last(&w, "lr"), 0.2, 0);
+  assert_int_equal(w.history.n_test, 2);
+  assert_string_equal(w.history.test[1].name, "test_accuracy");
+  assert_true(w.history.test[1].value >= 0.99);
+  assert_int_equal(w.fit->optimizer->t, 4 * 3);
+  close_world(&w);
+}
+
+TEST(the_same_fit_gives_the_same_numbers) {
+  double loss[2];
+  for (int i = 0; i < 2; i++) {
+    World w;
+    open_world(&w, 50);
+    add(&w, "Dropout", 0.5);
+    add(&w, "Dense", 2);
+    assert_int_equal(run(&w), ERR_OK);
+    loss[i] = last(&w, "loss");
+    close_world(&w);
+  }
+  assert_true(loss[0] == loss[1]);
+}
+
+TEST(a_last_batch_of_one_with_batch_norm_is_refused) {
+  World w;
+  open_world(&w, 33);
+  add(&w, "BatchNorm", 0);
+  add(&w, "Dense", 2);
+  assert_int_equal(run(&w), ERR_VALUE);
+  assert_non_null(strstr(w.fault.text, "batch of one"));
+  assert_false(layer_built(w.net));
+  w.fit->drop_last = true;
+  assert_int_equal(run(&w), ERR_OK);
+  close_world(&w);
+}
+
+static Callback *callback(World *w, const char *name) {
+  Object *object = object_new(family_find(&callback_family, name, &w->fault), &w->fault);
+  const Option *opt = option_find(&fit_kind, "callbacks", &w->fault);
+  assert_int_equal(option_set_objects(&w->fit->object, opt, &object, 1, &w->fault), ERR_OK);
+  object_release(object);
+  return (Callback *)object;
+}
+
+static void set_option(void *object, const char *name, const char *text, double number) {
+  Fault fault = {0};
+  const Option *opt = option_find(((Object *)object)->kind, name, &fault);
+  assert_int_equal(text ? option_set_text(object, opt, text, &fault)
+                        : option_set_number(object, opt, number, &fault), ERR_OK);
+}
+
+/* The rate is far too large, so the loss is best early and gets worse. */
+TEST(early_stopping_ends_the_fit_with_the_best_weights) {
+  World w;
+  open_world(&w, 60);
+  add(&w, "Dense", 2);
+  w.set = (dataset_release(w.set), blobs(&w, 60, 0.05));
+  w.fit->validation = 0.3;
+  w.fit->epochs = 60;
+  w.fit->optimizer->lr = 4;
+  Callback *stop = callback(&w, "early_stopping");
+  set_option(stop, "patience", NULL, 3);
+  if (run(&w)) fail_msg("%s", w.fault.text);
+  assert_true(w.history.stopped);
+  assert_true(w.history.n_rows < 60);
+  int64_t best = 0;
+  for (int64_t i = 1; i < w.history.n_rows; i++)
+    if (history_get(&w.history, "val_loss", i) < history_get(&w.history, "val_loss", best))
+      best = i;
+  assert_int_equal(w.history.best_epoch, best + 1);
+  assert_int_equal(w.history.n_rows, best + 1 + 3);
+  close_world(&w);
+}
+
+TEST(a_monitor_that_is_not_measured_is_refused) {
+  World w;
+  open_world(&w, 40);
+  add(&w, "Dense", 2);
+  callback(&w, "early_stopping");
+  assert_int_equal(run(&w), ERR_VALUE);
+  assert_non_null(strstr(w.fault.text, "val_loss"));
+  assert_non_null(strstr(w.fault.text, "no validation set"));
+  close_world(&w);
+}
+
+TEST(schedule_by_epoch) {
+  World w;
+  open_world(&w, 40);
+  add(&w, "Dense", 2);
+  Callback *schedule = callback(&w, "schedule");
+  Schedule *halve = (Schedule *)object_new(
+      family_find(&schedule_family, "exponential", &w.fault), &w.fault);
+  set_option(halve, "gamma", NULL, 0.5);
+  const Option *opt = option_find(schedule->object.kind, "schedule", &w.fault);
+  assert_int_equal(option_set_object(&schedule->object, opt, &halve->object, &w.fault),
+                   ERR_OK);
+  object_release(halve);
+  assert_int_equal(run(&w), ERR_OK);
+  for (int e = 0; e < 4; e++)
+    CHECK_NEAR(history_get(&w.history, "lr", e), 0.2 * pow(0.5, e), 1e-12);
+  assert_null(w.fit->optimizer->schedule);
+  close_world(&w);
+}
+
+TEST(checkpoint_writes_what_load_reads) {
+  World w;
+  open_world(&w, 40);
+  add(&w, "Dense", 2);
+  const char *directory = getenv("TMPDIR");
+  char path[400], first[400];
+  snprintf(path, sizeof path, "%s/net-%d-{epoch}.safetensors", directory ? directory : "/tmp",
+           (int)getpid());
+  snprintf(first, sizeof first, "%s/net-%d-4.safetensors", directory ? directory : "/tmp",
+           (int)getpid());
+  Callback *save = callback(&w, "checkpoint");
+  set_option(save, "path", path, 0);
+  if (run(&w)) fail_msg("%s", w.fault.text);
+  StateList list;
+  assert_int_equal(layer_state(w.net, &list, &w.fault), ERR_OK);
+  double want = graph_item(&w.graph, op_sum(&w.graph, list.v[0]->current, ALL_AXES, false));
+  Node *zero = op_full(&w.graph, 0, &list.v[0]->current->shape);
+  assert_int_equal(variable_assign(&w.graph, list.v[0], zero), ERR_OK);
+  assert_int_equal(layer_load_file(&w.graph, w.net, first, &w.fault), ERR_OK);
+  double got = graph_item(&w.graph, op_sum(&w.graph, list.v[0]->current, ALL_AXES, false));
+  assert_true(got == want);
+  state_deinit(&list);
+  for (int e = 1; e <= 4; e++) {
+    snprintf(first, sizeof first, "%s/net-%d-%d.safetensors",
+             directory ? directory : "/tmp", (int)getpid(), e);
+    assert_int_equal(unlink(first), 0);
+  }
+  close_world(&w);
+}
+
+TEST(a_loss_that_is_not_finite_keeps_the_history) {
+  World w;
+  open_world(&w, 64);
+  add(&w, "Dense", 2);
+  w.fit->epochs = 50;
+  w.fit->optimizer->lr = 1e30;
+  w.fit->loss = (object_release(w.fit->loss), (Loss *)family_make(&loss_family, "mse", &w.fault));
+  assert_int_equal(run(&w), ERR_SHAPE); /* labels are no targets of mse */
+  set_text(&w, "loss", "cross_entropy");
+  Err err = run(&w);
+  assert_int_equal(err, ERR_NONFINITE);
+  assert_non_null(strstr(w.fault.text, "step"));
+  assert_non_null(strstr(w.fault.text, "dense_"));
+  assert_true(w.history.n_columns > 0);
+  close_world(&w);
+}
+
+TEST(an_interrupted_fit_says_so) {
+  World w;
+  open_world(&w, 64);
+  add(&w, "Dense", 2);
+  interrupt_raise();
+  Err err = run(&w);
+  interrupt_clear();
+  assert_int_equal(err, ERR_INTERRUPT);
+  assert_int_equal(w.history.n_rows, 0);
+  close_world(&w);
+}

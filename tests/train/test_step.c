@@ -1,0 +1,217 @@
+/* The training step: what it computes, and that a failed one changes nothing. */
+#include "test.h"
+#include "base/sys.h"
+#include "graph/ops.h"
+#include "train/train.h"
+
+typedef struct World {
+  Graph graph;
+  Fault fault;
+  Layer *net;
+  Optimizer *optimizer;
+  double factor;               /* on the loss */
+} World;
+
+static const double inputs[] = {0.5, -1, 2, 0.25, 1, 1}, targets[] = {1, 0, -1};
+
+static void open_world(World *w, const char *optimizer) {
+  *w = (World){.factor = 1};
+  assert_int_equal(graph_open(&w->graph, 1, 1, &w->fault), ERR_OK);
+  w->net = layer_sequential_new(&w->fault);
+  const char *kinds[] = {"Dense", "BatchNorm", "Dropout", "Dense"};
+  for (int i = 0; i < 4; i++) {
+    const Kind *kind = family_find(&layer_family, kinds[i], &w->fault);
+    Object *layer = object_new(kind, &w->fault);
+    const Option *first = option_at(kind, 1);
+    if (first) {
+      double value = i == 0 ? 8 : i == 2 ? 0.25 : 1;
+      assert_int_equal(option_set_number(layer, first, value, &w->fault), ERR_OK);
+    }
+    assert_int_equal(object_ready(layer, NULL, &w->fault), ERR_OK);
+    assert_int_equal(layer_add(w->net, (Layer *)layer, &w->fault), ERR_OK);
+    object_release(layer);
+  }
+  w->optimizer = (Optimizer *)family_make(&optim_family, optimizer, &w->fault);
+  w->optimizer->lr = 0.1;
+}
+
+static void close_world(World *w) {
+  object_release(w->net);
+  object_release(w->optimizer);
+  graph_close(&w->graph);
+}
+
+static Err forward(void *ctx, Graph *graph, Node **out, int *n_out, Fault *fault) {
+  World *w = ctx;
+  Node *x = graph_from_doubles(graph, DT_REAL, &SHAPE_OF(3, 2), inputs);
+  Node *t = graph_from_doubles(graph, DT_REAL, &SHAPE_OF(3, 1), targets);
+  Node *y = layer_call(graph, w->net, x);
+  Node *loss = op_mean(graph, op_square(graph, op_sub(graph, y, t)), ALL_AXES, false);
+  out[0] = op_mul(graph, loss, graph_scalar(graph, w->factor));
+  out[1] = y;
+  *n_out = 2;
+  return graph_ok(graph, fault);
+}
+
+static Err step(World *w, double *loss) {
+  Node *out[STEP_OUT];
+  int n_out = 0, scope = graph_scope_begin(&w->graph);
+  StepTarget target = {.nets = &w->net, .n_nets = 1};
+  fault_clear(&w->fault);
+  Err err = train_step(&w->graph, &target, w->optimizer, forward, w, out, &n_out, &w->fault);
+  if (!err) {
+    *loss = array_get(&node_value(out[0])->a, 0);
+    assert_int_equal(n_out, 2);
+    assert_int_equal(tensor_count(node_value(out[1])), 3);
+  }
+  graph_scope_end(&w->graph, scope);
+  return err;
+}
+
+/* All numbers of the net's state, one after the other. */
+static int state_numbers(World *w, double *out) {
+  StateList list;
+  int n = 0;
+  assert_int_equal(layer_state(w->net, &list, &w->fault), ERR_OK);
+  for (int i = 0; i < list.n; i++) {
+    Tensor *t = graph_value(&w->graph, list.v[i]->current);
+    for (int64_t k = 0; k < tensor_count(t); k++) out[n++] = array_get(&t->a, k);
+  }
+  state_deinit(&list);
+  return n;
+}
+
+static void check_same(const double *a, const double *b, int n) {
+  for (int i = 0; i < n; i++) assert_true(a[i] == b[i]);
+}
+
+TEST(steps_lower_the_loss) {
+  World w;
+  open_world(&w, "Adam");
+  double first = 0, last = 0;
+  assert_int_equal(step(&w, &first), ERR_OK);
+  for (int i = 0; i < 150; i++) assert_int_equal(step(&w, &last), ERR_OK);
+  assert_true(last < first / 2);
+  assert_int_equal(w.optimizer->t, 151);
+  close_world(&w);
+}
+
+TEST(a_step_is_w_minus_lr_times_gradient) {
+  World w;
+  open_world(&w, "SGD");
+  double loss, after = 0;
+  Node *x = graph_from_doubles(&w.graph, DT_REAL, &SHAPE_OF(3, 2), inputs);
+  assert_non_null(layer_call(&w.graph, w.net, x));
+  StateList list;
+  assert_int_equal(layer_parameters(w.net, &list, &w.fault), ERR_OK);
+  Variable *bias = list.v[list.n - 1];
+  assert_string_equal(bias->name, "dense_2.bias");
+  double before = array_get(&graph_value(&w.graph, bias->current)->a, 0);
+  assert_int_equal(step(&w, &loss), ERR_OK);
+  after = array_get(&graph_value(&w.graph, bias->current)->a, 0);
+  state_deinit(&list);
+  World u; /* runs the same forward again, for its output */
+  open_world(&u, "SGD");
+  Node *out[STEP_OUT];
+  int n_out = 0;
+  u.graph.training = true;
+  assert_int_equal(forward(&u, &u.graph, out, &n_out, &u.fault), ERR_OK);
+  Tensor *y = graph_value(&u.graph, out[1]);
+  double gradient = 0; /* of the mean square by the last bias */
+  for (int i = 0; i < 3; i++) gradient += 2.0 / 3 * (array_get(&y->a, i) - targets[i]);
+  CHECK_NEAR(after, before - 0.1 * gradient, 1e-5);
+  close_world(&u);
+  close_world(&w);
+}
+
+TEST(a_step_that_is_not_finite_changes_nothing_and_says_where) {
+  World w, reference;
+  open_world(&w, "Adam");
+  open_world(&reference, "Adam");
+  double before[200], after[200], loss = 0, again = 0;
+  for (int i = 0; i < 3; i++) {
+    assert_int_equal(step(&w, &loss), ERR_OK);
+    assert_int_equal(step(&reference, &again), ERR_OK);
+  }
+  int n = state_numbers(&w, before);
+  w.factor = INFINITY;
+  assert_int_equal(step(&w, &loss), ERR_NONFINITE);
+  assert_non_null(strstr(w.fault.text, "step 4: the loss is not finite"));
+  assert_int_equal(state_numbers(&w, after), n);
+  check_same(before, after, n);
+  assert_int_equal(w.optimizer->t, 3);
+  w.factor = 1;
+  assert_int_equal(step(&w, &loss), ERR_OK);
+  assert_int_equal(step(&reference, &again), ERR_OK);
+  assert_true(loss == again); /* the same draws, the same moments */
+  state_numbers(&w, before);
+  state_numbers(&reference, after);
+  check_same(before, after, n);
+  close_world(&w);
+  close_world(&reference);
+}
+
+TEST(a_bad_parameter_is_named) {
+  World w;
+  open_world(&w, "SGD");
+  double loss;
+  assert_int_equal(step(&w, &loss), ERR_OK);
+  StateList list;
+  assert_int_equal(layer_state(w.net, &list, &w.fault), ERR_OK);
+  double bad[] = {1, NAN, 1, 1, 1, 1, 1, 1};
+  Node *value = graph_from_doubles(&w.graph, DT_REAL, &SHAPE_OF(8), bad);
+  assert_string_equal(list.v[1]->name, "dense_1.bias");
+  assert_int_equal(variable_assign(&w.graph, list.v[1], value), ERR_OK);
+  state_deinit(&list);
+  assert_int_equal(step(&w, &loss), ERR_NONFINITE);
+  assert_non_null(strstr(w.fault.text, "dense_1.bias"));
+  assert_non_null(strstr(w.fault.text, "[2]"));
+  close_world(&w);
+}
+
+TEST(an_interrupted_step_changes_nothing) {
+  World w;
+  open_world(&w, "SGD");
+  double before[200], after[200], loss;
+  assert_int_equal(step(&w, &loss), ERR_OK);
+  int n = state_numbers(&w, before);
+  interrupt_raise();
+  Err err = step(&w, &loss);
+  interrupt_clear();
+  assert_int_equal(err, ERR_INTERRUPT);
+  state_numbers(&w, after);
+  check_same(before, after, n);
+  close_world(&w);
+}
+
+TEST(frozen_parameters_stay) {
+  World w;
+  open_world(&w, "SGD");
+  double loss, before[200], after[200];
+  assert_int_equal(step(&w, &loss), ERR_OK);
+  assert_int_equal(layer_freeze(w.net, "dense_1", true, &w.fault), ERR_OK);
+  int n = state_numbers(&w, before);
+  assert_int_equal(step(&w, &loss), ERR_OK);
+  state_numbers(&w, after);
+  check_same(before, after, 2 * 8 + 8);
+  assert_true(before[n - 1] != after[n - 1]);
+  assert_int_equal(layer_freeze(w.net, "*", true, &w.fault), ERR_OK);
+  assert_int_equal(step(&w, &loss), ERR_VALUE);
+  assert_non_null(strstr(w.fault.text, "nothing to train"));
+  close_world(&w);
+}
+
+TEST(a_step_inside_a_step_is_refused) {
+  World w;
+  open_world(&w, "SGD");
+  double loss;
+  assert_int_equal(step(&w, &loss), ERR_OK);
+  StepTarget target = {.nets = &w.net, .n_nets = 1};
+  Node *out[STEP_OUT];
+  int n_out = 0;
+  graph_begin(&w.graph);
+  assert_int_equal(train_step(&w.graph, &target, w.optimizer, forward, &w, out, &n_out,
+                              &w.fault), ERR_VALUE);
+  graph_rollback(&w.graph);
+  close_world(&w);
+}
