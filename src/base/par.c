@@ -1,23 +1,185 @@
-/* par.c: sharing blocks among OpenMP threads.
+/* par.c: sharing blocks among the threads of a team.
  *
- * A job becomes a parallel region only when it is worth one: its work reaches the
- * threshold, it has at least two blocks, and there are threads to take them. Thread t
- * of T takes the blocks [n t / T, n (t + 1) / T): every thread of the team gets at
- * least one, and consecutive jobs over the same arrays meet the same cache. Which
- * thread runs a block cannot be seen in results, because blocks are cut by shape
- * alone. */
+ * One OpenMP region lives as long as the program's body (par_team); its threads wait for
+ * jobs, because opening a region per job would cost microseconds and, worse, every region
+ * ends with all threads arriving: when another program has a core, that takes milliseconds.
+ * Here a job ends when its blocks are done. Blocks are taken one by one from a ticket, by
+ * whoever comes; the caller takes them too, so a thread that does not get its core in time
+ * is not missed.
+ *
+ *   ticket   number of the job | its blocks | the next block to be taken
+ *
+ * Invariant: `block` and `ctx` of a job change only after all its blocks are done, so a
+ * thread that has taken a block may read them. Which thread runs a block cannot be seen in
+ * results, because blocks are cut by shape alone. */
 #include "base/par.h"
 #include "base/fault.h"
+#include <errno.h>
+#include <linux/futex.h>
 #include <omp.h>
 #include <sched.h>
-#include <stdio.h>
+#include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #ifdef __SSE2__
 #include <xmmintrin.h>
 #endif
 
-enum { MAX_THREADS = 1024 };
+enum { MAX_THREADS = 1024, COUNT_BITS = 20, MAX_BLOCKS = (1 << COUNT_BITS) - 1 };
+/* Looks at the ticket before a waiting thread goes to sleep: some tens of microseconds, the
+ * usual time between two jobs of a step. */
+enum { SPINS = 2000 };
+
+struct ParTeam {
+  _Alignas(64) _Atomic uint64_t ticket;
+  _Alignas(64) _Atomic int64_t n_done;
+  _Atomic bool shared;             /* another thread than the caller took a block */
+  _Alignas(64) _Atomic uint32_t n_jobs;   /* futex: grows with every job, and at the end */
+  _Atomic int n_asleep;
+  _Atomic bool over;
+  void (*block)(void *ctx, int64_t i);
+  void *ctx;
+};
+
+static uint64_t ticket_next(uint64_t ticket) { return ticket & MAX_BLOCKS; }
+static uint64_t ticket_count(uint64_t ticket) { return ticket >> COUNT_BITS & MAX_BLOCKS; }
+static bool ticket_left(uint64_t ticket) { return ticket_next(ticket) < ticket_count(ticket); }
+
+/* -- waiting ------------------------------------------------------------------------- */
+
+static void pause_once(void) {
+#ifdef __SSE2__
+  _mm_pause();
+#endif
+}
+
+/* One look in a loop that waits for another thread, which may need this core. */
+static void wait_a_little(int *spins) {
+  if (++*spins < SPINS) pause_once();
+  else sched_yield();
+}
+
+static void sleep_until_job(struct ParTeam *team) {
+  uint32_t seen = atomic_load(&team->n_jobs);
+  if (ticket_left(atomic_load(&team->ticket)) || atomic_load(&team->over)) return;
+  atomic_fetch_add(&team->n_asleep, 1);
+  syscall(SYS_futex, &team->n_jobs, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
+  atomic_fetch_sub(&team->n_asleep, 1);
+}
+
+static void wake_all(struct ParTeam *team) {
+  atomic_fetch_add(&team->n_jobs, 1);
+  if (atomic_load(&team->n_asleep) > 0)
+    syscall(SYS_futex, &team->n_jobs, FUTEX_WAKE_PRIVATE, MAX_THREADS, NULL, NULL, 0);
+}
+
+/* -- blocks -------------------------------------------------------------------------- */
+
+/* Takes one block and runs it; false when none is left. */
+static bool run_one(struct ParTeam *team, bool caller) {
+  uint64_t ticket = atomic_load(&team->ticket);
+  do {
+    if (!ticket_left(ticket)) return false;
+  } while (!atomic_compare_exchange_weak(&team->ticket, &ticket, ticket + 1));
+  if (!caller) atomic_store_explicit(&team->shared, true, memory_order_relaxed);
+  team->block(team->ctx, (int64_t)ticket_next(ticket));
+  atomic_fetch_add(&team->n_done, 1);
+  return true;
+}
+
+/* A thread of the team: runs blocks until the team is over. */
+static void serve(struct ParTeam *team) {
+  unsigned control = par_denormals_off();
+  for (int spins = 0; !atomic_load(&team->over);) {
+    if (run_one(team, false)) spins = 0;
+    else if (++spins < SPINS) pause_once();
+    else sleep_until_job(team);
+  }
+  par_denormals_restore(control);
+}
+
+static void run_alone(int64_t n_blocks, void (*block)(void *, int64_t), void *ctx) {
+  unsigned control = par_denormals_off();
+  for (int64_t i = 0; i < n_blocks; i++) block(ctx, i);
+  par_denormals_restore(control);
+}
+
+/* Sharing is forced in tests: the caller lets another thread go first. */
+static void let_another_first(struct ParTeam *team) {
+  int spins = 0;
+  while (ticket_next(atomic_load(&team->ticket)) == 0) wait_a_little(&spins);
+}
+
+static void run_shared(Par *par, int64_t n_blocks, void (*block)(void *, int64_t),
+                       void *ctx) {
+  struct ParTeam *team = par->team;
+  uint64_t job = (atomic_load(&team->ticket) >> 2 * COUNT_BITS) + 1;
+  team->block = block;
+  team->ctx = ctx;
+  atomic_store(&team->n_done, 0);
+  atomic_store(&team->shared, false);
+  atomic_store(&team->ticket, (job << COUNT_BITS | (uint64_t)n_blocks) << COUNT_BITS);
+  wake_all(team);
+  unsigned control = par_denormals_off();
+  if (par->threshold == 1) let_another_first(team);
+  while (run_one(team, true)) continue;
+  for (int spins = 0; atomic_load(&team->n_done) < n_blocks;) wait_a_little(&spins);
+  par_denormals_restore(control);
+  par->n_shared += atomic_load(&team->shared);
+}
+
+/* -- teams --------------------------------------------------------------------------- */
+
+void par_team(Par *par, void (*body)(void *ctx), void *ctx) {
+  if (par->team || par->threads < 2) {
+    body(ctx);
+    return;
+  }
+  struct ParTeam team = {0};
+#pragma omp parallel num_threads(par->threads)
+  {
+    if (omp_get_thread_num() > 0) {
+      serve(&team);
+    } else {
+      if (omp_get_num_threads() > 1) par->team = &team;
+      body(ctx);
+      par->team = NULL;
+      atomic_store(&team.over, true);
+      wake_all(&team);
+    }
+  }
+}
+
+typedef struct Job {
+  Par *par;
+  int64_t n_blocks, work;
+  void (*block)(void *ctx, int64_t i);
+  void *ctx;
+} Job;
+
+static void run_job(void *ctx) {
+  const Job *job = ctx;
+  par_for(job->par, job->n_blocks, job->work, job->block, job->ctx);
+}
+
+void par_for(Par *par, int64_t n_blocks, int64_t work,
+             void (*block)(void *ctx, int64_t i), void *ctx) {
+  must(n_blocks >= 0 && n_blocks <= MAX_BLOCKS);
+  if (par->threads < 2 || n_blocks < 2 || work < par->threshold) {
+    run_alone(n_blocks, block, ctx);
+  } else if (par->team) {
+    run_shared(par, n_blocks, block, ctx);
+  } else if (!par->alone) {
+    par->alone = true; /* the team may turn out to be one thread: no endless attempts */
+    par_team(par, run_job, &(Job){par, n_blocks, work, block, ctx});
+    par->alone = false;
+  } else {
+    run_alone(n_blocks, block, ctx);
+  }
+}
+
+/* -- set-up -------------------------------------------------------------------------- */
 
 /* The positive integer that an environment variable begins with; 0 if there is none. */
 static int64_t env_count(const char *name) {
@@ -32,103 +194,6 @@ void par_init(Par *par, int threads) {
   int64_t threshold = env_count("RUNNER_PAR_THRESHOLD");
   *par = (Par){.threads = (int)(wanted < MAX_THREADS ? wanted : MAX_THREADS),
                .threshold = threshold ? threshold : PAR_THRESHOLD};
-}
-
-static void run_blocks(int64_t first, int64_t end, void (*block)(void *, int64_t),
-                       void *ctx) {
-  unsigned old = par_denormals_off();
-  for (int64_t i = first; i < end; i++) block(ctx, i);
-  par_denormals_restore(old);
-}
-
-void par_for(Par *par, int64_t n_blocks, int64_t work,
-             void (*block)(void *ctx, int64_t i), void *ctx) {
-  must(n_blocks >= 0);
-  int64_t threads = n_blocks < par->threads ? n_blocks : par->threads;
-  if (threads < 2 || work < par->threshold) {
-    run_blocks(0, n_blocks, block, ctx);
-    return;
-  }
-  int team = 1;
-#pragma omp parallel num_threads((int)threads)
-  {
-    int64_t n = omp_get_num_threads();
-    int64_t t = omp_get_thread_num();
-    if (t == 0) team = (int)n;
-    run_blocks(n_blocks * t / n, n_blocks * (t + 1) / n, block, ctx);
-  }
-  par->n_shared += team > 1;
-}
-
-/* -- cores ------------------------------------------------------------------------- */
-
-/* Quota / period of one cgroup directory, rounded up; 0: unlimited or unknown. Version
- * 2 keeps "quota period" or "max period" in cpu.max, version 1 two files. */
-static int directory_quota(const char *directory) {
-  char path[600];
-  long long quota = -1, period = 0;
-  snprintf(path, sizeof path, "%s/cpu.max", directory);
-  FILE *file = fopen(path, "r");
-  if (file) {
-    if (fscanf(file, "%lld %lld", &quota, &period) != 2) quota = -1;
-    fclose(file);
-  } else {
-    snprintf(path, sizeof path, "%s/cpu.cfs_quota_us", directory);
-    if (!(file = fopen(path, "r"))) return 0;
-    if (fscanf(file, "%lld", &quota) != 1) quota = -1;
-    fclose(file);
-    snprintf(path, sizeof path, "%s/cpu.cfs_period_us", directory);
-    if (!(file = fopen(path, "r"))) return 0;
-    if (fscanf(file, "%lld", &period) != 1) period = 0;
-    fclose(file);
-  }
-  return quota > 0 && period > 0 ? (int)((quota + period - 1) / period) : 0;
-}
-
-/* The least quota of the group `path` below `root` and of its parents; 0: none. */
-static int tree_quota(const char *root, const char *path) {
-  char directory[512];
-  int least = 0;
-  int length = snprintf(directory, sizeof directory, "%s%s", root, path);
-  if (length >= (int)sizeof directory) return 0;
-  for (size_t n_root = strlen(root);;) {
-    int quota = directory_quota(directory);
-    if (quota && (!least || quota < least)) least = quota;
-    char *slash = strrchr(directory, '/');
-    if (!slash || slash < directory + n_root) return least;
-    *slash = '\0';
-  }
-}
-
-/* Lines of /proc/self/cgroup read "id:controllers:/path"; version 2 has none named. */
-static int cgroup_quota(void) {
-  FILE *file = fopen("/proc/self/cgroup", "r");
-  if (!file) return 0;
-  char line[512];
-  int least = 0;
-  while (fgets(line, sizeof line, file)) {
-    line[strcspn(line, "\n")] = '\0';
-    char *controllers = strchr(line, ':');
-    char *path = controllers ? strchr(controllers + 1, ':') : NULL;
-    if (!path) continue;
-    *path++ = '\0';
-    controllers++;
-    int quota = 0;
-    if (*controllers == '\0') quota = tree_quota("/sys/fs/cgroup", path);
-    else if (strstr(controllers, "cpu") && !strstr(controllers, "cpuset"))
-      quota = tree_quota("/sys/fs/cgroup/cpu", path);
-    if (quota && (!least || quota < least)) least = quota;
-  }
-  fclose(file);
-  return least;
-}
-
-int par_cores(void) {
-  cpu_set_t set;
-  int cores = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-  int quota = cgroup_quota();
-  if (quota && quota < cores) cores = quota;
-  return cores > 0 ? cores : 1;
 }
 
 /* -- denormals --------------------------------------------------------------------- */

@@ -7,6 +7,7 @@
 #ifndef BASE_PAR_H
 #define BASE_PAR_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* How work is shared. One per session. */
@@ -15,6 +16,9 @@ typedef struct Par {
   int64_t threshold;    /* work (about: floating-point operations) below which one thread
                            does it all; 1 forces every job with two blocks to be shared */
   int64_t n_shared;     /* count: jobs in which more than one thread took blocks */
+  /* private */
+  struct ParTeam *team; /* threads that wait for jobs, while par_team runs */
+  bool alone;
 } Par;
 
 enum { PAR_THRESHOLD = 100000 };
@@ -23,8 +27,13 @@ enum { PAR_THRESHOLD = 100000 };
  * variable RUNNER_PAR_THRESHOLD replaces the threshold (tests force 1). */
 void par_init(Par *par, int threads);
 
+/* Runs body(ctx) in this thread while the team's other threads wait for jobs of par_for; they
+ * sleep when none comes for long. Inside another par_team it only runs the body. */
+void par_team(Par *par, void (*body)(void *ctx), void *ctx);
+
 /* Runs block(ctx, i) for i = 0 .. n_blocks - 1, each once, in any order and thread.
- * `work` is that of all blocks together. A block must not fail and must not call Lua. */
+ * `work` is that of all blocks together. A block must not fail and must not call Lua. Outside of par_team a team is made
+ * for this job alone. */
 void par_for(Par *par, int64_t n_blocks, int64_t work,
              void (*block)(void *ctx, int64_t i), void *ctx);
 

@@ -176,6 +176,13 @@ static Err close_record(Session *s, const Fault *fault) {
   return storage.code;
 }
 
+/* One run, inside the team of threads. */
+typedef struct Run {
+  Session *session;
+  const CommandLine *line;
+  Err err;
+} Run;
+
 static Err run(Session *s, const CommandLine *line) {
   Fault fault = {0};
   lua_State *L = session_open(s, &fault);
@@ -191,6 +198,11 @@ static Err run(Session *s, const CommandLine *line) {
   Err storage = L ? close_record(s, &fault) : ERR_OK;
   if (L) session_close(s, L);
   return fault.code ? fault.code : storage;
+}
+
+static void run_in_team(void *ctx) {
+  Run *r = ctx;
+  r->err = run(r->session, r->line);
 }
 
 static Err run_program(CommandLine *line, int argc, char **argv, Fault *fault) {
@@ -213,9 +225,10 @@ static Err run_program(CommandLine *line, int argc, char **argv, Fault *fault) {
                .script = line->script && strcmp(line->script, "-") != 0 ? line->script : NULL};
   if (graph_open(&s.graph, line->threads, 1, fault)) return fault->code;
   interrupt_install();
-  Err err = run(&s, line);
+  Run r = {&s, line, ERR_OK};
+  par_team(&s.graph.par, run_in_team, &r);
   graph_close(&s.graph);
-  return err;
+  return r.err;
 }
 
 int main(int argc, char **argv) {

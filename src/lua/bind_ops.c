@@ -22,9 +22,15 @@ typedef struct OpArgs {
 } OpArgs;
 
 static int refuse(const OpArgs *a, const OpAttr *spec, const char *allowed, int arg) {
-  const char *got = luaL_tolstring(a->L, arg, NULL);
-  return luaL_error(a->L, "%s: \"%s\": got %s, allowed: %s", a->op->name, spec->name, got,
-                    allowed);
+  lua_State *L = a->L;
+  arg = lua_absindex(L, arg);
+  int type = lua_type(L, arg);
+  if (type == LUA_TNUMBER || type == LUA_TBOOLEAN || type == LUA_TNIL)
+    luaL_tolstring(L, arg, NULL);
+  else if (type == LUA_TSTRING) lua_pushfstring(L, "\"%s\"", lua_tostring(L, arg));
+  else lua_pushfstring(L, "a %s", is_tensor(L, arg) ? "tensor" : lua_typename(L, type));
+  return luaL_error(L, "%s: \"%s\": got %s, allowed: %s", a->op->name, spec->name,
+                    lua_tostring(L, -1), allowed);
 }
 
 static double number_at(const OpArgs *a, const OpAttr *spec, int arg, bool integer) {
@@ -49,6 +55,7 @@ static int axis_at(const OpArgs *a, const OpAttr *spec, int arg) {
   if (v == floor(v) && v >= 1 && v <= rank) return (int)v - 1;
   if (v == floor(v) && v <= -1 && v >= -rank) return rank + (int)v;
   char allowed[96];
+  if (rank == 0) return refuse(a, spec, "none: a scalar tensor has no axes", arg);
   snprintf(allowed, sizeof allowed, "an axis from 1 to %d, or -1 for the last%s", rank,
            v == 0 && lua_type(a->L, arg) == LUA_TNUMBER ? " (axes count from 1)" : "");
   return refuse(a, spec, allowed, arg);
@@ -245,6 +252,8 @@ static void set_by_name(OpArgs *a, int arg, Attr *const *slots, bool *given) {
   lua_State *L = a->L;
   lua_pushnil(L);
   while (lua_next(L, arg)) {
+    if (lua_type(L, -2) != LUA_TSTRING)
+      luaL_error(L, "%s: options are given by name, as in { name = value }", a->op->name);
     const char *names[MAX_ATTRS], *name = lua_tostring(L, -2);
     int n = 0, found = -1;
     for (; n < MAX_ATTRS && a->op->attrs[n].name; n++) {
@@ -302,6 +311,9 @@ static void add_input(OpArgs *a, int arg) {
   Node *node = to_operand(a->L, arg);
   if (!node) {
     raise_graph_fault(a->L);
+    if (lua_isnone(a->L, arg))
+      luaL_error(a->L, "%s: argument %d is missing: a tensor or a number", a->op->name,
+                 a->n_in + 1);
     luaL_error(a->L, "%s: argument %d is a %s; allowed: a tensor or a number", a->op->name,
                a->n_in + 1, luaL_typename(a->L, arg));
   }

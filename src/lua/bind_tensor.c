@@ -58,7 +58,9 @@ static void only_dtype(lua_State *L, const char *function) {
 static DType option_dtype(lua_State *L, int arg, const char *function) {
   DType dtype = DT_REAL;
   if (lua_isnoneornil(L, arg)) return dtype;
-  if (lua_type(L, arg) != LUA_TTABLE) only_dtype(L, function);
+  if (lua_type(L, arg) != LUA_TTABLE)
+    luaL_error(L, "%s: argument %d is a %s; allowed: sizes, then a table of options",
+               function, arg, luaL_typename(L, arg));
   lua_pushnil(L);
   while (lua_next(L, arg)) {
     bool known = lua_type(L, -2) == LUA_TSTRING && strcmp(lua_tostring(L, -2), "dtype") == 0;
