@@ -41,6 +41,7 @@ objects := $(sources:src/%.c=$(out)/obj/%.o) \
            $(foreach l,$(levels),$(vector:src/%.c=$(out)/obj/$(l)/%.o)) \
            $(out)/obj/gen/lua_lib.o
 tests   := $(patsubst tests/%.c,$(out)/tests/%,$(wildcard tests/*/test_*.c))
+benches := $(patsubst scripts/bench/%.c,$(out)/bench/%,$(wildcard scripts/bench/*.c))
 lua_lib := $(wildcard src/lua/lib/*.lua)
 
 # All cores, unless the caller of make chose.
@@ -54,7 +55,8 @@ build_tests = $(deps) test && for real in double float; do \
     $(MAKE) --no-print-directory $(jobs) REAL=$$real binary test-programs || exit 1; done
 
 .DEFAULT_GOAL := build
-.PHONY: build all run test test-long check clean help binary objects test-programs force
+.PHONY: build all run test test-long bench check clean help
+.PHONY: binary objects test-programs bench-programs force
 .DELETE_ON_ERROR:
 
 # -- what people call ------------------------------------------------------------------
@@ -75,6 +77,12 @@ test: ## build float and double, run all tests of both
 test-long: ## the same with exhaustive checks (all floats through the vector mathematics)
 	+@$(build_tests)
 	@LONG=1 LIMIT=7200 tests/run $(BUILD)/float $(BUILD)/double
+
+# Debian's python, whatever stands first in PATH: it is the one that has python3-torch.
+bench: ## a training step against PyTorch's; BENCH_THREADS="1 2" BENCH_JSON=path
+	@$(deps) run bench
+	@$(MAKE) --no-print-directory $(jobs) REAL=float binary bench-programs
+	@/usr/bin/python3 -B scripts/bench/compare.py $(BUILD)/float
 
 check: ## floors, doors, lengths, words; warnings as errors with gcc and clang
 	@$(deps) check
@@ -150,7 +158,22 @@ $(out)/tests/%.o: tests/%.c $(out)/flags.list | $(out)/headers.ok
 
 .PRECIOUS: $(out)/tests/%.o
 
-# All objects, tests included, without linking.
-objects: $(out)/obj/cli/main.o $(objects) $(tests:=.o)
+# -- programs of the bench; the peaks are those of the machine that builds them -----------
+
+bench-programs: $(benches)
+	@:
+
+$(out)/bench/%: $(out)/bench/%.o $(out)/librunner.a
+	$(call say,link $@)$(CC) $(cflags) $(LDFLAGS) -o $@ $< $(out)/librunner.a $(libs)
+
+$(out)/bench/peaks.o: native := -O3 -march=native -ffp-contract=fast
+$(out)/bench/%.o: scripts/bench/%.c $(out)/flags.list | $(out)/headers.ok
+	@mkdir -p $(@D)
+	$(call say,cc $<)$(CC) $(cppflags) $(cflags) $(native) -MMD -MP -c -o $@ $<
+
+.PRECIOUS: $(out)/bench/%.o
+
+# All objects, tests and bench included, without linking.
+objects: $(out)/obj/cli/main.o $(objects) $(tests:=.o) $(benches:=.o)
 
 -include $(shell find $(out) -name '*.d' 2>/dev/null)

@@ -105,16 +105,20 @@ static void run_alone(int64_t n_blocks, void (*block)(void *, int64_t), void *ct
   par_denormals_restore(control);
 }
 
-/* Sharing is forced in tests: the caller lets another thread go first. */
-static void let_another_first(struct ParTeam *team) {
+/* Sharing is forced in tests: the last block is kept for the caller, who lets another
+ * thread take one first. */
+static void run_forced(struct ParTeam *team, int64_t last) {
   int spins = 0;
   while (ticket_next(atomic_load(&team->ticket)) == 0) wait_a_little(&spins);
+  team->block(team->ctx, last);
 }
 
 static void run_shared(Par *par, int64_t n_blocks, void (*block)(void *, int64_t),
                        void *ctx) {
   struct ParTeam *team = par->team;
   uint64_t job = (atomic_load(&team->ticket) >> 2 * COUNT_BITS) + 1;
+  bool forced = par->threshold == 1;
+  if (forced) n_blocks--;
   team->block = block;
   team->ctx = ctx;
   atomic_store(&team->n_done, 0);
@@ -122,7 +126,7 @@ static void run_shared(Par *par, int64_t n_blocks, void (*block)(void *, int64_t
   atomic_store(&team->ticket, (job << COUNT_BITS | (uint64_t)n_blocks) << COUNT_BITS);
   wake_all(team);
   unsigned control = par_denormals_off();
-  if (par->threshold == 1) let_another_first(team);
+  if (forced) run_forced(team, n_blocks);
   while (run_one(team, true)) continue;
   for (int spins = 0; atomic_load(&team->n_done) < n_blocks;) wait_a_little(&spins);
   par_denormals_restore(control);

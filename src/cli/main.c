@@ -153,7 +153,22 @@ static Err load_script(lua_State *L, const CommandLine *line, Fault *fault) {
 static int run_script(lua_State *L) {
   lua_call(L, 0, 0);
   check_arguments(L);
+  if (interrupt_pending()) { /* and the script caught the fault of it */
+    lua_pushliteral(L, "interrupted");
+    return raise_text(L, ERR_INTERRUPT);
+  }
   return 0;
+}
+
+/* Called every so many instructions: a script that computes in Lua, or catches the fault of
+ * an interrupted step and goes on, ends too. Far enough apart to save a net in between. */
+static void end_if_interrupted(lua_State *L, lua_Debug *where) {
+  (void)where;
+  if (!interrupt_pending()) return;
+  luaL_where(L, 0);
+  lua_pushliteral(L, "interrupted");
+  lua_concat(L, 2);
+  raise_text(L, ERR_INTERRUPT);
 }
 
 static TrialState state_of(Err err) {
@@ -187,6 +202,8 @@ static Err run(Session *s, const CommandLine *line) {
   Fault fault = {0};
   lua_State *L = session_open(s, &fault);
   if (L) {
+    enum { INSTRUCTIONS = 10000 };
+    lua_sethook(L, end_if_interrupted, LUA_MASKCOUNT, INSTRUCTIONS);
     lua_pushcfunction(L, run_script);
     if (load_script(L, line, &fault) == ERR_OK) call_protected(L, 1, 0, &fault);
     if (s->stopped) fault_clear(&fault);

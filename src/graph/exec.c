@@ -23,7 +23,7 @@ static void job_block(void *ctx, int64_t block) {
   job->call->op->run(job->call, job->phase, block);
 }
 
-static OpSplit split_of(const OpCall *call) {
+OpSplit op_split(const OpCall *call) {
   OpSplit split = {.n_phases = 1, .n_blocks = {1, 1, 1}};
   for (int i = 0; i < call->n_in; i++) split.work += shape_count(&call->in[i].shape);
   for (int o = 0; o < call->n_out; o++) split.work += shape_count(&call->out[o].shape);
@@ -34,7 +34,7 @@ static OpSplit split_of(const OpCall *call) {
 
 static Err run_op(Graph *graph, const OpCall *call_without_scratch) {
   OpCall call = *call_without_scratch;
-  OpSplit split = split_of(&call);
+  OpSplit split = op_split(&call);
   if (split.scratch_bytes) {
     size_t room = (split.scratch_bytes + 63) / 64 * 64;
     call.scratch = aligned_alloc(64, room);

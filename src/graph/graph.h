@@ -46,6 +46,8 @@ struct Node {
   const char *file;           /* interned script name, or NULL */
   int line;
   uint64_t serial;            /* order of making: inputs have smaller ones */
+  uint32_t step;              /* transaction in which it was made, with which it expires;
+                                 0: none */
   /* private to graph/ */
   int refs;
   int handles;                /* holders outside the graph: its value is worth keeping */
@@ -71,6 +73,7 @@ struct Graph {
   Fault fault;                /* the first failure since graph_ok */
   MemoryCount memory;
   int net_count, fit_count;   /* numbers of nets (by build) and fits in this run */
+  bool naive;                 /* steps run by the naive executor, the oracle */
   /* private */
   uint64_t next_serial, walk;
   int n_gradients;            /* under way: nothing is evaluated meanwhile, for evaluation
@@ -82,8 +85,15 @@ struct Graph {
   struct Undo *undo;          /* of the open transaction */
   int n_undo, undo_capacity;
   bool in_transaction;
+  uint64_t first_serial;      /* of nodes made in the open transaction */
+  uint32_t step, n_steps;     /* number of the open transaction, 0: none; and the last */
   int n_counters_at_begin, fit_count_at_begin, net_count_at_begin;
   Counter *counters_at_begin;
+  struct CachedPlan **plans;  /* found again by structure: cache.h */
+  int n_plans;
+  uint64_t plan_uses, plan_evictions;
+  unsigned char *arena;       /* of plans: one runs at a time */
+  size_t arena_bytes;
   char **interned;
   int n_interned, interned_capacity;
 };
@@ -138,6 +148,11 @@ Node *graph_apply(Graph *graph, const Op *op, Node *const *in, int n_in,
 /* Output `i` of a node with several. */
 Node *graph_pick(Graph *graph, Node *node, int i);
 
+/* The node does not expire with the transaction in which it was made. */
+void node_outlive(Node *node);
+/* Was it made in a transaction that has ended? Then the fault says so. */
+bool graph_expired(Graph *graph, const Node *node);
+
 /* -- variables ----------------------------------------------------------------------- */
 
 struct Variable {
@@ -153,6 +168,7 @@ struct Variable {
   /* private */
   Node *leaf;                 /* the read of `version`, made once */
   int n_reads;                /* nodes that read it: they keep the struct, not the value */
+  int n_pending;              /* assignments since it last stood for a computed value */
 };
 
 Variable *variable_new(const char *name, Fault *fault);      /* name may be NULL */
@@ -168,10 +184,16 @@ Node *variable_read(Graph *graph, Variable *v);
  * undone by graph_rollback. */
 Err variable_assign(Graph *graph, Variable *v, Node *value) WARN_UNUSED;
 
+/* The variable's value was written in place: reads made from now on are new ones. */
+void variable_touch(Variable *v);
+/* Does nobody but the variable hold its value (computed), so that it may be written over? */
+bool variable_owned(const Variable *v);
+
 /* -- transactions: compute, check, commit -------------------------------------------- */
 
 /* Between begin and commit every assignment, draw and count can be undone. They do not
  * nest: begin inside one is a caller's bug. */
+/* Nodes made in a transaction expire when it ends: using one later is an error. */
 void graph_begin(Graph *graph);
 void graph_commit(Graph *graph);
 void graph_rollback(Graph *graph);

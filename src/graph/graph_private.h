@@ -4,6 +4,11 @@
 
 #include "graph/op.h"
 
+/* Expressions without variables, and assignments to a variable, are evaluated when a chain
+ * of pending ones gets this long, so that loops `s = s + 1` and `v:assign(v + 1)` stay
+ * small. */
+enum { MAX_PENDING_DEPTH = 1000 };
+
 /* One assignment that a rollback takes back. */
 typedef struct Undo {
   Variable *var;         /* retained */

@@ -1,14 +1,11 @@
 /* node.c: making, keeping and freeing nodes; scopes; the session. */
+#include "graph/cache.h"
 #include "graph/graph_private.h"
 #include "base/sys.h"
 #include "kernel/gemm.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Pending expressions without variables are evaluated when a chain gets this long, so that
- * a loop `s = s + 1` stays small. */
-enum { MAX_PENDING_DEPTH = 1000 };
 
 /* Grows an array to hold one more; false on lack of memory. */
 static bool grow(void **v, int n, int *capacity, size_t item_bytes) {
@@ -35,6 +32,8 @@ void graph_close(Graph *graph) {
   graph_scope_end(graph, 0);
   for (int i = 0; i < graph->n_interned; i++) free(graph->interned[i]);
   free(graph->interned);
+  cache_clear(graph);
+  free(graph->arena);
   free(graph->pool);
   free(graph->counters);
   free(graph->counters_at_begin);
@@ -108,6 +107,8 @@ static size_t align8(size_t n) { return (n + 7) & ~(size_t)7; }
 
 Node *node_new(Graph *graph, const Op *op, Node *const *in, int n_in, const Attr *attr,
                int n_attr, const Shape *out_shape, const DType *out_dtype, int n_out) {
+  for (int i = 0; i < n_in; i++)
+    if (graph_expired(graph, in[i])) return NULL;
   size_t in_at = align8(sizeof(Node)), attr_at = in_at + (size_t)n_in * sizeof(Node *);
   size_t shape_at = attr_at + (size_t)n_attr * sizeof(Attr);
   size_t dtype_at = shape_at + (size_t)n_out * sizeof(Shape);
@@ -123,7 +124,7 @@ Node *node_new(Graph *graph, const Op *op, Node *const *in, int n_in, const Attr
                  .out_shape = (Shape *)(block + shape_at),
                  .out_dtype = (DType *)(block + dtype_at), .layer = graph->layer,
                  .file = graph->file, .line = graph->line,
-                 .serial = ++graph->next_serial, .refs = 1};
+                 .serial = ++graph->next_serial, .step = graph->step, .refs = 1};
   memcpy(block + shape_at, out_shape, (size_t)n_out * sizeof(Shape));
   memcpy(block + dtype_at, out_dtype, (size_t)n_out * sizeof(DType));
   if (n_attr) memcpy(node->attr, attr, (size_t)n_attr * sizeof(Attr));
@@ -224,6 +225,16 @@ static Node *cut(Graph *graph, Node *x) {
 
 Node *graph_detach(Graph *graph, Node *x) {
   return x && !x->tracked ? x : cut(graph, x);
+}
+
+void node_outlive(Node *node) { node->step = 0; }
+
+bool graph_expired(Graph *graph, const Node *node) {
+  if (!node->step || node->step == graph->step) return false;
+  fault_set(&graph->fault, ERR_VALUE,
+            "this tensor was made inside a step that has ended; return it from the step's "
+            "function to keep it");
+  return true;
 }
 
 Node *graph_pick(Graph *graph, Node *node, int i) {

@@ -74,6 +74,11 @@ typedef struct OpSplit {
   size_t scratch_bytes;        /* preset to 0 */
 } OpSplit;
 
+/* Elementwise ops: n elements of y from as many of each input whose stride is 1, or from
+ * the one of an input whose stride is 0. y may be an input. */
+typedef void OpTile(const OpCall *call, real *y, const real *const *in,
+                    const int64_t *stride, int64_t n);
+
 /* -- samples: inputs for the tests that every op goes through ------------------------ */
 
 typedef struct SampleIn {
@@ -102,7 +107,8 @@ typedef enum OpFlags {
   OP_NO_GRAD = 8,              /* not differentiable in any input: its vjp is vjp_none */
   OP_DRAW = 16,                /* takes random words; its last attribute is a STREAM */
   OP_INTERNAL = 32,            /* made by gradients and layers, not from Lua */
-  OP_LEAF = 64                 /* const and read: never run */
+  OP_LEAF = 64,                /* const and read: never run */
+  OP_UPDATE = 128              /* an optimizer's: runs last, may write over its inputs */
 } OpFlags;
 
 struct Op {
@@ -128,6 +134,8 @@ struct Op {
   void (*split)(const OpCall *call, OpSplit *split);
   /* Computes block `block` of phase `phase` into call->out. */
   void (*run)(const OpCall *call, int phase, int64_t block);
+  /* OP_ELEMENTWISE with a real output: what run does, on any stretch of the output. */
+  OpTile *tile;
   /* OP_VIEW: offset in elements into input 0's storage, or -1 when it must be copied by
    * run (for example a slice that is not of the leading axis). */
   int64_t (*view)(const Node *node);
@@ -170,6 +178,9 @@ static inline Node *op_make(Graph *graph, const Op *op, Node *const *in, int n_i
   return op->make ? op->make(graph, in, n_in, attr, n_attr)
                   : graph_apply(graph, op, in, n_in, attr, n_attr);
 }
+
+/* How the op's work is cut: its record's split over the presets. */
+OpSplit op_split(const OpCall *call);
 
 /* The explicit statement that nothing flows back. */
 void vjp_none(Graph *graph, Node *y, Node *const *gy, const bool *want, Node **gx);

@@ -138,10 +138,6 @@ UNARY(X)
                           const int64_t *stride, int64_t n) {                          \
     (void)call, (void)stride;                                                          \
     kernels()->op(y, in[0], n);                                                        \
-  }                                                                                    \
-  static void run_##op(const OpCall *call, int phase, int64_t block) {                 \
-    (void)phase;                                                                       \
-    run_block(call, block, kernel_##op);                                               \
   }
 UNARY(X)
 UNARY_STEP(X)
@@ -180,10 +176,6 @@ UNARY_STEP(X)
     const real *x = in[0];                                                             \
     (void)stride;                                                                      \
     kernels()->kernel;                                                                 \
-  }                                                                                    \
-  static void run_##op(const OpCall *call, int phase, int64_t block) {                 \
-    (void)phase;                                                                       \
-    run_block(call, block, kernel_##op);                                               \
   }
 UNARY_PARAMETERS(X)
 #undef X
@@ -254,10 +246,6 @@ BINARY(X)
                           const int64_t *stride, int64_t n) {                          \
     (void)call;                                                                        \
     kernels()->op(y, in[0], stride[0], in[1], stride[1], n);                           \
-  }                                                                                    \
-  static void run_##op(const OpCall *call, int phase, int64_t block) {                 \
-    (void)phase;                                                                       \
-    run_block(call, block, kernel_##op);                                               \
   }
 BINARY(X)
 BINARY_STEP(X)
@@ -274,11 +262,6 @@ static void kernel_where(const OpCall *call, real *y, const real *const *in,
                          const int64_t *stride, int64_t n) {
   (void)call;
   kernels()->where(y, in[0], stride[0], in[1], stride[1], in[2], stride[2], n);
-}
-
-static void run_where(const OpCall *call, int phase, int64_t block) {
-  (void)phase;
-  run_block(call, block, kernel_where);
 }
 
 static void vjp_where(Graph *g, Node *y, Node *const *gy, const bool *want, Node **gx) {
@@ -457,7 +440,8 @@ static const Sample samples_cast[] = {
 /* -- records ----------------------------------------------------------------------- */
 
 #define COMMON(op) \
-  .name = #op, .n_out = 1, .run = run_##op, .scalar = scalar_##op
+  .name = #op, .n_out = 1, .run = elements_run_block, .tile = kernel_##op,                \
+  .scalar = scalar_##op
 
 const Op op_record_neg = {
     COMMON(neg), .n_in = 1, .flags = OP_ELEMENTWISE,
@@ -748,7 +732,7 @@ const Op op_record_where = {
 };
 
 const Op op_record_cast = {
-    COMMON(cast), .n_in = 1, .flags = OP_ELEMENTWISE,
+    .name = "cast", .n_out = 1, .run = run_cast, .scalar = scalar_cast, .n_in = 1, .flags = OP_ELEMENTWISE,
     .attrs = {{.name = "dtype", .kind = ATTR_DTYPE,
                .doc = "\"real\", \"int32\" or \"uint8\""}},
     .doc = "The same values as another type; to an integer type each must fit.",

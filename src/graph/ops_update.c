@@ -97,7 +97,7 @@ static const char *const sgd_inputs[] = {"w",     "gw",           "lr",
 
 const Op op_record_sgd_update = {
     .name = "sgd_update", .n_in = SGD_IN, .n_out = 2, .n_optional = 1,
-    .flags = OP_NO_GRAD | OP_INTERNAL, .inputs = sgd_inputs,
+    .flags = OP_UPDATE | OP_NO_GRAD | OP_INTERNAL, .inputs = sgd_inputs,
     .attrs = {{.name = "nesterov", .kind = ATTR_BOOL, .value = "false",
                .doc = "step along g + momentum v instead of v"}},
     .doc = "One step of gradient descent: new w, and new v where there is one.",
@@ -186,7 +186,7 @@ static const char *const adam_inputs[] = {
 
 const Op op_record_adam_update = {
     .name = "adam_update", .n_in = ADAM_IN, .n_out = 3,
-    .flags = OP_NO_GRAD | OP_INTERNAL, .inputs = adam_inputs,
+    .flags = OP_UPDATE | OP_NO_GRAD | OP_INTERNAL, .inputs = adam_inputs,
     .attrs = {{.name = "beta1", .kind = ATTR_REAL, .value = "0.9", .lo = 0, .hi = 1,
                .doc = "decay of the first moment"},
               {.name = "beta2", .kind = ATTR_REAL, .value = "0.999", .lo = 0, .hi = 1,

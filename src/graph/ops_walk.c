@@ -6,67 +6,67 @@
 #include "graph/ops_walk.h"
 #include "kernel/kernel.h"
 
-enum { TILE = 1024, MAX_ARGS = 3 };
+enum { TILE = 1024 };
 
 int64_t count_blocks(const OpCall *call) {
   return (shape_count(&call->out[0].shape) + BLOCK - 1) / BLOCK;
 }
 
-/* Merged axes, innermost first; strides in elements; where the walk stands. */
-typedef struct Walk {
-  int n_in, rank;
-  int64_t dim[MAX_RANK];
-  int64_t stride[MAX_ARGS][MAX_RANK];
-  int64_t index[MAX_RANK];
-  int64_t offset[MAX_ARGS];
-} Walk;
-
 static int64_t stride_along(const Shape *in, int axis) {
   return axis >= 0 && in->dim[axis] != 1 ? shape_stride(in, axis) : 0;
 }
 
-static void walk_init(Walk *w, const OpCall *call) {
+void elements_init(Elements *e, const OpCall *call) {
   const Shape *out = &call->out[0].shape;
   must(call->n_in <= MAX_ARGS);
-  *w = (Walk){.n_in = call->n_in};
+  *e = (Elements){.n_in = call->n_in};
+  for (int i = 0; i < e->n_in; i++) e->integers |= call->in[i].dtype != DT_REAL;
   for (int axis = out->rank - 1; axis >= 0; axis--) {
     int64_t stride[MAX_ARGS];
-    bool merge = w->rank > 0;
+    bool merge = e->rank > 0;
     if (out->dim[axis] == 1) continue;
-    for (int i = 0; i < w->n_in; i++) {
+    for (int i = 0; i < e->n_in; i++) {
       const Shape *in = &call->in[i].shape;
       stride[i] = stride_along(in, axis - (out->rank - in->rank));
-      if (merge && stride[i] != w->stride[i][w->rank - 1] * w->dim[w->rank - 1])
+      if (merge && stride[i] != e->stride[i][e->rank - 1] * e->dim[e->rank - 1])
         merge = false;
     }
     if (merge) {
-      w->dim[w->rank - 1] *= out->dim[axis];
+      e->dim[e->rank - 1] *= out->dim[axis];
       continue;
     }
-    for (int i = 0; i < w->n_in; i++) w->stride[i][w->rank] = stride[i];
-    w->dim[w->rank++] = out->dim[axis];
+    for (int i = 0; i < e->n_in; i++) e->stride[i][e->rank] = stride[i];
+    e->dim[e->rank++] = out->dim[axis];
   }
-  if (w->rank == 0) w->dim[w->rank++] = 1;
+  if (e->rank == 0) e->dim[e->rank++] = 1;
 }
 
-/* To the output element `at`. */
-static void walk_seek(Walk *w, int64_t at) {
-  for (int k = 0; k < w->rank; k++) {
-    w->index[k] = at % w->dim[k];
-    at /= w->dim[k];
-    for (int i = 0; i < w->n_in; i++) w->offset[i] += w->index[k] * w->stride[i][k];
+/* Where a walk stands: index per merged axis, offset into each input. */
+typedef struct Place {
+  int64_t index[MAX_RANK];
+  int64_t offset[MAX_ARGS];
+} Place;
+
+/* The output element `at`. */
+static Place place_of(const Elements *e, int64_t at) {
+  Place p = {0};
+  for (int k = 0; k < e->rank; k++) {
+    p.index[k] = at % e->dim[k];
+    at /= e->dim[k];
+    for (int i = 0; i < e->n_in; i++) p.offset[i] += p.index[k] * e->stride[i][k];
   }
+  return p;
 }
 
 /* Past n elements of the innermost axis, which has at least that many left. */
-static void walk_advance(Walk *w, int64_t n) {
-  w->index[0] += n;
-  for (int i = 0; i < w->n_in; i++) w->offset[i] += n * w->stride[i][0];
-  for (int k = 0; w->index[k] == w->dim[k] && k + 1 < w->rank; k++) {
-    w->index[k] = 0;
-    w->index[k + 1]++;
-    for (int i = 0; i < w->n_in; i++)
-      w->offset[i] += w->stride[i][k + 1] - w->dim[k] * w->stride[i][k];
+static void place_advance(Place *p, const Elements *e, int64_t n) {
+  p->index[0] += n;
+  for (int i = 0; i < e->n_in; i++) p->offset[i] += n * e->stride[i][0];
+  for (int k = 0; p->index[k] == e->dim[k] && k + 1 < e->rank; k++) {
+    p->index[k] = 0;
+    p->index[k + 1]++;
+    for (int i = 0; i < e->n_in; i++)
+      p->offset[i] += e->stride[i][k + 1] - e->dim[k] * e->stride[i][k];
   }
 }
 
@@ -80,28 +80,28 @@ const real *as_reals(const Array *a, int64_t offset, int64_t n, real *buffer) {
   return buffer;
 }
 
-void run_block(const OpCall *call, int64_t block, RunFn *run) {
-  Walk w;
+void elements_run(const Elements *e, const OpCall *call, int64_t first, int64_t end) {
   real buffer[MAX_ARGS][TILE];
-  int64_t at = block * BLOCK;
-  int64_t end = shape_count(&call->out[0].shape);
-  if (at + BLOCK < end) end = at + BLOCK;
-  bool integers = false;
-  for (int i = 0; i < call->n_in; i++) integers |= call->in[i].dtype != DT_REAL;
-  walk_init(&w, call);
-  walk_seek(&w, at);
-  while (at < end) {
+  int64_t stride[MAX_ARGS];
+  Place p = place_of(e, first);
+  for (int i = 0; i < e->n_in; i++) stride[i] = e->stride[i][0];
+  while (first < end) {
     const real *in[MAX_ARGS];
-    int64_t stride[MAX_ARGS];
-    int64_t n = w.dim[0] - w.index[0];
-    if (n > end - at) n = end - at;
-    if (integers && n > TILE) n = TILE;
-    for (int i = 0; i < w.n_in; i++) {
-      stride[i] = w.stride[i][0];
-      in[i] = as_reals(&call->in[i], w.offset[i], stride[i] ? n : 1, buffer[i]);
-    }
-    run(call, (real *)call->out[0].data + at, in, stride, n);
-    at += n;
-    walk_advance(&w, n);
+    int64_t n = e->dim[0] - p.index[0];
+    if (n > end - first) n = end - first;
+    if (e->integers && n > TILE) n = TILE;
+    for (int i = 0; i < e->n_in; i++)
+      in[i] = as_reals(&call->in[i], p.offset[i], stride[i] ? n : 1, buffer[i]);
+    call->op->tile(call, (real *)call->out[0].data + first, in, stride, n);
+    first += n;
+    place_advance(&p, e, n);
   }
+}
+
+void elements_run_block(const OpCall *call, int phase, int64_t block) {
+  Elements e;
+  int64_t end = shape_count(&call->out[0].shape), first = block * BLOCK;
+  (void)phase;
+  elements_init(&e, call);
+  elements_run(&e, call, first, first + BLOCK < end ? first + BLOCK : end);
 }

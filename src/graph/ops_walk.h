@@ -13,13 +13,21 @@ enum { BLOCK = 16384 };
 /* Blocks of output 0. */
 int64_t count_blocks(const OpCall *call);
 
-/* n elements of y from as many elements of each input whose stride is 1, or the one of
- * an input whose stride is 0. */
-typedef void RunFn(const OpCall *call, real *y, const real *const *in,
-                   const int64_t *stride, int64_t n);
+/* An elementwise op with its broadcasting worked out: axes along which all inputs go on
+ * alike are merged, innermost first; strides in elements. At most three inputs. */
+enum { MAX_ARGS = 3 };
+typedef struct Elements {
+  int n_in, rank;
+  bool integers;               /* an input is not real */
+  int64_t dim[MAX_RANK];
+  int64_t stride[MAX_ARGS][MAX_RANK];
+} Elements;
 
-/* Calls `run` for the runs of one block of a real output. At most three inputs. */
-void run_block(const OpCall *call, int64_t block, RunFn *run);
+void elements_init(Elements *e, const OpCall *call);
+/* Output elements first .. end - 1 of a call with the shapes of elements_init. */
+void elements_run(const Elements *e, const OpCall *call, int64_t first, int64_t end);
+/* Op.run of elementwise ops. */
+void elements_run_block(const OpCall *call, int phase, int64_t block);
 
 /* n elements from `offset` on as reals: in place, or converted into `buffer`. */
 const real *as_reals(const Array *a, int64_t offset, int64_t n, real *buffer);

@@ -69,7 +69,9 @@ Node *variable_read(Graph *graph, Variable *v) {
               "net first", v->name ? v->name : "variable");
     return NULL;
   }
-  if (v->leaf) return v->leaf;
+  /* Its other users may go away, by a collection, while the caller works with it. */
+  bool expired = v->leaf && v->leaf->step && v->leaf->step != graph->step;
+  if (v->leaf && !expired) return graph_borrow(graph, v->leaf);
   Node *leaf = node_new(graph, &op_record_read, &v->current, 1, NULL, 0,
                         &v->current->shape, &v->current->dtype, 1);
   if (!leaf) return NULL;
@@ -77,6 +79,17 @@ Node *variable_read(Graph *graph, Variable *v) {
   leaf->var = v;
   v->n_reads++;
   return v->leaf = leaf;
+}
+
+void variable_touch(Variable *v) {
+  v->leaf = NULL;
+  v->version++;
+}
+
+bool variable_owned(const Variable *v) {
+  const Node *node = v->current;
+  const Tensor *value = node ? node->value[0] : NULL;
+  return value && node->refs == 1 && value->refs == 1 && value->storage->refs == 1;
 }
 
 static Err remember(Graph *graph, Variable *v) {
@@ -90,6 +103,16 @@ static Err remember(Graph *graph, Variable *v) {
   Node *old = v->has_value ? node_hold(v->current) : NULL;
   graph->undo[graph->n_undo++] = (Undo){variable_retain(v), old};
   return ERR_OK;
+}
+
+/* Assignments in a row whose values nobody looked at make a chain: it is computed when it
+ * has become long. A transaction computes its own at its end. */
+static Err shorten_chain(Graph *graph, Variable *v, Node *value) {
+  bool pending = v->has_value && !v->current->value[0];
+  v->n_pending = pending ? v->n_pending + 1 : 0;
+  if (v->n_pending <= MAX_PENDING_DEPTH || graph->in_transaction || graph->n_gradients)
+    return ERR_OK;
+  return graph_eval(graph, &value, 1);
 }
 
 /* Points v at `value` (NULL: at nothing), which it holds from now on. */
@@ -112,6 +135,7 @@ Err variable_assign(Graph *graph, Variable *v, Node *value) {
                      dtype_name(value->dtype), shape_text(want, &v->current->shape),
                      dtype_name(v->current->dtype));
   }
+  if (shorten_chain(graph, v, value)) return graph->fault.code;
   if (graph->in_transaction && remember(graph, v)) return graph->fault.code;
   point(v, node_hold(value));
   return ERR_OK;
@@ -122,6 +146,8 @@ Err variable_assign(Graph *graph, Variable *v, Node *value) {
 void graph_begin(Graph *graph) {
   must(!graph->in_transaction);
   graph->in_transaction = true;
+  graph->first_serial = graph->next_serial + 1;
+  graph->step = ++graph->n_steps;
   graph->n_counters_at_begin = graph->n_counters;
   graph->fit_count_at_begin = graph->fit_count;
   graph->net_count_at_begin = graph->net_count;
@@ -142,10 +168,12 @@ static void forget_undo(Graph *graph) {
   }
   graph->n_undo = 0;
   graph->in_transaction = false;
+  graph->step = 0;
 }
 
 void graph_commit(Graph *graph) {
   must(graph->in_transaction);
+  for (int i = 0; i < graph->n_undo; i++) node_outlive(graph->undo[i].var->current);
   forget_undo(graph);
 }
 

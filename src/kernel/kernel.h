@@ -31,6 +31,12 @@ typedef struct AdamRates {
   real shrink;                   /* lr * weight decay, taken from the weight itself */
 } AdamRates;
 
+/* Strides of the rows of the matrices of a product, as they are stored. */
+typedef struct GemmStrides {
+  int64_t a, b, c;
+  bool transpose_a, transpose_b; /* A is stored [K, M], B [N, K] */
+} GemmStrides;
+
 typedef struct Kernels {
 #define KERNEL(type, name, args) type(*name) args;
 #include "kernel/kernel.def"

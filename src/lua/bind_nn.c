@@ -211,9 +211,10 @@ static NamedValue *table_values(lua_State *L, int arg, int *n) {
   int i = 0;
   lua_pushnil(L);
   for (; lua_next(L, arg); lua_pop(L, 1)) {
+    const char *got = luaL_typename(L, -1);
     if (lua_type(L, -2) != LUA_TSTRING || !is_tensor(L, -1))
-      luaL_error(L, "load: got %s = %s; allowed: names with tensors",
-                 luaL_tolstring(L, -2, NULL), luaL_typename(L, -2));
+      luaL_error(L, "load: got %s = a %s; allowed: names with tensors",
+                 luaL_tolstring(L, -2, NULL), got);
     values[i++] = (NamedValue){lua_tostring(L, -2), check_node(L, -1)};
   }
   return values;

@@ -230,12 +230,7 @@ static int make_variable(lua_State *L) {
 static int set_seed(lua_State *L) {
   lua_Integer seed = luaL_checkinteger(L, 1);
   luaL_argcheck(L, seed >= 0, 1, "allowed: a whole number of at least 0");
-  graph_seed(session_graph(L), (uint64_t)seed);
-  /* math.random belongs to the same seed. */
-  lua_getglobal(L, "math");
-  lua_getfield(L, -1, "randomseed");
-  lua_pushinteger(L, seed);
-  lua_call(L, 1, 0);
+  seed_all(L, seed);
   return 0;
 }
 
@@ -282,9 +277,10 @@ static NamedTensor *collect_tensors(lua_State *L, int arg, int *n) {
   *n = 0;
   lua_pushnil(L);
   while (lua_next(L, arg)) {
-    if (lua_type(L, -2) != LUA_TSTRING || !is_tensor(L, -1))
-      luaL_error(L, "tensor.save: got %s = %s; allowed: names with tensors",
-                 luaL_tolstring(L, -2, NULL), luaL_typename(L, -3));
+    if (lua_type(L, -2) != LUA_TSTRING || !is_tensor(L, -1)) {
+      const char *type = luaL_typename(L, -1), *name = luaL_tolstring(L, -2, NULL);
+      luaL_error(L, "tensor.save: got %s = a %s; allowed: names with tensors", name, type);
+    }
     check_value(L, -1);
     (*n)++;
     lua_pop(L, 1);

@@ -301,6 +301,7 @@ static Layer *push_net(lua_State *L, int arg) {
 /* train.fit(net, set, options) -> history */
 static int fit(lua_State *L) {
   check_arguments(L);
+  lua_settop(L, 3); /* what is pushed below must not stand for a missing argument */
   Layer *net = push_net(L, 1);
   Dataset *set = check_dataset(L, 2);
   Fit *options = push_fit(L, 3);

@@ -5,12 +5,28 @@
 
 /* -- faults -------------------------------------------------------------------------- */
 
+/* Registry: the text that was raised last by raise_text. */
+static const char raised_key = 0;
+
+int raise_text(lua_State *L, Err code) {
+  session(L)->raised = code;
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &raised_key);
+  return lua_error(L);
+}
+
 int raise_fault(lua_State *L, const Fault *fault) {
-  session(L)->raised = fault->code;
   luaL_where(L, 1);
   lua_pushstring(L, fault->text);
   lua_concat(L, 2);
-  return lua_error(L);
+  return raise_text(L, fault->code);
+}
+
+/* A script may have caught what was raised: its code does not go with another error. */
+static void forget_other_fault(lua_State *L, int error) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &raised_key);
+  if (!lua_rawequal(L, error, -1)) session(L)->raised = ERR_OK;
+  lua_pop(L, 1);
 }
 
 void raise_graph_fault(lua_State *L) {
@@ -36,11 +52,21 @@ void mark_line(lua_State *L) {
   }
 }
 
+/* Calls of bindings that have not ended, outermost first. One that an error ended is known
+ * by its place on the C stack, which grows downwards: it lies where we are now, or beyond.
+ * All others go on after us: a finalizer written in Lua runs in the middle of whatever
+ * binding allocates, and must leave its nodes alone. */
 int enter_call(lua_State *L) {
   Session *s = session(L);
-  graph_scope_end(&s->graph, s->scope_base);
+  uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+  while (s->n_calls > s->base_calls && s->calls[s->n_calls - 1].frame <= here)
+    graph_scope_end(&s->graph, s->calls[--s->n_calls].scope);
+  if (s->n_calls == s->base_calls) graph_scope_end(&s->graph, s->scope_base);
   mark_line(L);
-  return graph_scope_begin(&s->graph);
+  int scope = graph_scope_begin(&s->graph);
+  must(s->n_calls < MAX_CALLS);
+  s->calls[s->n_calls++] = (Call){here, scope};
+  return scope;
 }
 
 Err fault_from_lua(lua_State *L, Fault *fault) {
@@ -55,7 +81,9 @@ Err fault_from_lua(lua_State *L, Fault *fault) {
 
 /* Message handler: the error's text with a traceback of the Lua part of the stack. */
 static int with_traceback(lua_State *L) {
+  forget_other_fault(L, 1);
   const char *text = luaL_tolstring(L, 1, NULL);
+  if (session(L)->raised == ERR_USAGE) return 1;   /* the command line is wrong, no code */
   luaL_traceback(L, L, text, 2);
   return 1;
 }
@@ -70,13 +98,16 @@ Err call_protected(lua_State *L, int n_args, int n_results, Fault *fault) {
 }
 
 LuaEntry lua_entry_begin(Session *s) {
-  LuaEntry entry = {s->scope_base, s->graph.file, s->graph.line};
+  LuaEntry entry = {s->scope_base, s->base_calls, s->n_calls, s->graph.file, s->graph.line};
   s->scope_base = graph_scope_begin(&s->graph);
+  s->base_calls = s->n_calls;
   return entry;
 }
 
 void lua_entry_end(Session *s, const LuaEntry *entry) {
   s->scope_base = entry->scope_base;
+  s->base_calls = entry->base_calls;
+  s->n_calls = entry->n_calls;
   s->graph.file = entry->file;
   s->graph.line = entry->line;
 }

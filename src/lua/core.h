@@ -20,6 +20,14 @@
 
 /* -- session ------------------------------------------------------------------------- */
 
+/* A binding under way: its place on the C stack, the pool level at its begin. Lua allows
+ * about 200 C calls inside each other (LUAI_MAXCCALLS). */
+enum { MAX_CALLS = 256 };
+typedef struct Call {
+  uintptr_t frame;
+  int scope;
+} Call;
+
 /* All state of one Lua state; reached from it by session(L). */
 typedef struct Session {
   /* public: set before session_open */
@@ -40,7 +48,12 @@ typedef struct Session {
   bool arguments_checked;
   double last_drawn_s;       /* of the progress bar */
   size_t collected_bytes;    /* tensor bytes at the last full collection */
-  int scope_base;            /* pool level at the innermost entry into Lua */
+  int64_t n_handles;         /* tensors that Lua holds */
+  int64_t collected_handles; /* the same at the last full collection */
+  int scope_base;            /* pool level at the innermost entry into Lua ... */
+  int base_calls;            /* ... and number of calls then */
+  Call calls[MAX_CALLS];     /* of bindings, under way: see enter_call */
+  int n_calls;
   const char *last_source;   /* of mark_line, with its interned name */
   const char *last_file;
 } Session;
@@ -52,6 +65,9 @@ static inline Graph *session_graph(lua_State *L) { return &session(L)->graph; }
  * The session is the caller's, graph open. NULL and a fault on lack of memory. */
 lua_State *session_open(Session *s, Fault *fault);
 void session_close(Session *s, lua_State *L);
+
+/* Seeds the run: all streams, and math.random, which belongs to the same seed. */
+void seed_all(lua_State *L, lua_Integer seed);
 
 /* Every key=value of the command line declared? Raises ERR_USAGE for one that is not; asked
  * at the first of: a fit or step, the end of the script. With --help and no args{} before,
@@ -77,6 +93,8 @@ extern const struct LuaLib lua_lib[];
 
 /* Raises the fault as a Lua error with the script's position before it. Never returns. */
 int raise_fault(lua_State *L, const Fault *fault);
+/* Raises the string at the stack's top as the text of such a fault. Never returns. */
+int raise_text(lua_State *L, Err code);
 /* Raises the graph's fault, if it has one. */
 void raise_graph_fault(lua_State *L);
 /* Marks the script line of the running Lua function on nodes made from now on. */
@@ -89,7 +107,7 @@ int enter_call(lua_State *L);
 /* What a call from C into Lua puts back when it returns: the pool level that enter_call
  * falls back to, and the script line of the nodes that C goes on making. */
 typedef struct LuaEntry {
-  int scope_base;
+  int scope_base, base_calls, n_calls;
   const char *file;
   int line;
 } LuaEntry;

@@ -12,15 +12,22 @@ typedef struct Handle {
   Variable *variable;    /* retained */
 } Handle;
 
-/* Tensor memory is outside the collector's sight: it runs when that has doubled. */
-enum { COLLECT_FLOOR_BYTES = 64 << 20 };
+/* Tensors and nodes are outside the collector's sight: it runs when the bytes of the
+ * former or the number of handles have doubled. Each handle may hold a node of about a
+ * kilobyte: as long as they weigh less than Lua's own heap, a collection does not pay. */
+enum { COLLECT_FLOOR_BYTES = 64 << 20, COLLECT_FLOOR_HANDLES = 1 << 12 };
 
 static void account_memory(lua_State *L) {
   Session *s = session(L);
   size_t now = s->graph.memory.now_bytes;
-  if (now < COLLECT_FLOOR_BYTES || now < 2 * s->collected_bytes) return;
+  bool more_bytes = now >= COLLECT_FLOOR_BYTES && now >= 2 * s->collected_bytes;
+  bool more_handles = s->n_handles >= COLLECT_FLOOR_HANDLES &&
+                      s->n_handles >= 2 * s->collected_handles &&
+                      s->n_handles >= lua_gc(L, LUA_GCCOUNT);
+  if (!more_bytes && !more_handles) return;
   lua_gc(L, LUA_GCCOLLECT);
   s->collected_bytes = s->graph.memory.now_bytes;
+  s->collected_handles = s->n_handles;
 }
 
 static Handle *new_handle(lua_State *L) {
@@ -28,6 +35,7 @@ static Handle *new_handle(lua_State *L) {
   Handle *h = lua_newuserdatauv(L, sizeof *h, 0);
   *h = (Handle){0};
   luaL_setmetatable(L, TENSOR_META);
+  session(L)->n_handles++;
   return h;
 }
 
@@ -51,7 +59,9 @@ static Handle *to_handle(lua_State *L, int arg) {
 bool is_tensor(lua_State *L, int arg) { return to_handle(L, arg) != NULL; }
 
 static Node *handle_node(lua_State *L, const Handle *h) {
-  return h->variable ? variable_read(session_graph(L), h->variable) : h->node;
+  Graph *graph = session_graph(L);
+  if (h->variable) return variable_read(graph, h->variable);
+  return graph_expired(graph, h->node) ? NULL : h->node;
 }
 
 Node *check_node(lua_State *L, int arg) {
@@ -77,9 +87,11 @@ Variable *to_variable(lua_State *L, int arg) {
 
 Tensor *check_value(lua_State *L, int arg) {
   Graph *graph = session_graph(L);
+  int scope = graph_scope_begin(graph);
   Node *node = node_hold(check_node(L, arg));
   Tensor *value = graph_value(graph, node);
   node_drop(node);
+  graph_scope_end(graph, scope);
   if (!value) raise_graph_fault(L);
   /* A variable's read may be gone with its last reference: its node keeps the value. */
   Handle *h = to_handle(L, arg);
@@ -116,6 +128,7 @@ static int tensor_gc(lua_State *L) {
   node_drop(h->node);
   variable_release(h->variable);
   *h = (Handle){0};
+  session(L)->n_handles--;
   return 0;
 }
 
@@ -173,8 +186,15 @@ static int tensor_tostring(lua_State *L) {
   return 1;
 }
 
+/* The node whose shape and type are those of the tensor at 1; of a variable no read. */
+static const Node *described_node(lua_State *L) {
+  const Handle *h = to_handle(L, 1);
+  return h && h->variable && h->variable->has_value ? h->variable->current
+                                                    : check_node(L, 1);
+}
+
 static int tensor_len(lua_State *L) {
-  Node *node = check_node(L, 1);
+  const Node *node = described_node(L);
   if (node->shape.rank == 0) return luaL_error(L, "a scalar tensor has no length");
   lua_pushinteger(L, node->shape.dim[0]);
   return 1;
@@ -238,17 +258,17 @@ static int push_shape(lua_State *L) {
     lua_pushnil(L);
     return 1;
   }
-  Node *node = check_node(L, 1);
-  lua_createtable(L, node->shape.rank, 0);
-  for (int i = 0; i < node->shape.rank; i++) {
-    lua_pushinteger(L, node->shape.dim[i]);
+  Shape shape = described_node(L)->shape;
+  lua_createtable(L, shape.rank, 0);
+  for (int i = 0; i < shape.rank; i++) {
+    lua_pushinteger(L, shape.dim[i]);
     lua_rawseti(L, -2, i + 1);
   }
   return 1;
 }
 
 static int push_dtype(lua_State *L) {
-  lua_pushstring(L, dtype_name(check_node(L, 1)->dtype));
+  lua_pushstring(L, dtype_name(described_node(L)->dtype));
   return 1;
 }
 

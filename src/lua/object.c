@@ -171,6 +171,23 @@ static int object_tostring(lua_State *L) {
 
 /* -- options from Lua values --------------------------------------------------------- */
 
+/* The value at `arg` as an object for the option; a fault names the option. */
+static Object *element_from_lua(lua_State *L, int arg, const Object *o, const Option *opt,
+                                Fault *fault) {
+  Fault inner = {0};
+  char label[96];
+  Object *value = object_from_lua(L, arg, opt->family, &inner);
+  if (value) return value;
+  if (inner.code == ERR_SCRIPT) {
+    option_wrong_type(o, opt, inner.text, fault);
+    return NULL;
+  }
+  fault_set(fault, inner.code, "%s", inner.text);
+  fault_prefix(fault, "%s: option \"%s\"", kind_label(o->kind, label, sizeof label),
+               opt->name);
+  return NULL;
+}
+
 static Err set_list(lua_State *L, int arg, Object *o, const Option *opt, Fault *fault) {
   int n = (int)lua_rawlen(L, arg);
   Object **v = calloc((size_t)n + 1, sizeof *v);
@@ -179,7 +196,7 @@ static Err set_list(lua_State *L, int arg, Object *o, const Option *opt, Fault *
   int made = 0;
   for (; !err && made < n; made++) {
     lua_rawgeti(L, arg, made + 1);
-    v[made] = object_from_lua(L, lua_gettop(L), opt->family, fault);
+    v[made] = element_from_lua(L, lua_gettop(L), o, opt, fault);
     lua_pop(L, 1);
     if (!v[made]) err = fault->code;
   }
@@ -205,16 +222,8 @@ static Err set_ints(lua_State *L, int arg, Object *o, const Option *opt, Fault *
 
 static Err set_object_option(lua_State *L, int arg, Object *o, const Option *opt,
                              Fault *fault) {
-  Fault inner = {0};
-  Object *value = object_from_lua(L, arg, opt->family, &inner);
-  if (!value) {
-    char label[96];
-    if (inner.code == ERR_SCRIPT) return option_wrong_type(o, opt, inner.text, fault);
-    fault_set(fault, inner.code, "%s", inner.text);
-    fault_prefix(fault, "%s: option \"%s\"", kind_label(o->kind, label, sizeof label),
-                 opt->name);
-    return inner.code;
-  }
+  Object *value = element_from_lua(L, arg, o, opt, fault);
+  if (!value) return fault->code;
   Err err = option_set_object(o, opt, value, fault);
   object_release(value);
   return err;
@@ -259,16 +268,35 @@ static Err set_option(lua_State *L, int arg, Object *o, const Option *opt, Fault
   }
 }
 
+/* The option with the name on the stack at -2, set to the value at -1. Given twice, once
+ * by an alias, is a fault: pairs() would decide which value counts. */
+static Err set_by_name(lua_State *L, Object *object, bool *given, Fault *fault) {
+  const char *name = lua_tostring(L, -2);
+  const Option *opt = option_find(object->kind, name, fault);
+  if (!opt) return fault->code;
+  bool *seen = &given[opt - object->kind->options];
+  char label[96];
+  if (*seen)
+    return fault_set(fault, ERR_VALUE, "%s: option \"%s\" is given twice%s%s%s",
+                     kind_label(object->kind, label, sizeof label), opt->name,
+                     strcmp(name, opt->name) ? " (\"" : "",
+                     strcmp(name, opt->name) ? name : "",
+                     strcmp(name, opt->name) ? "\" is another name of it)" : "");
+  *seen = true;
+  return set_option(L, -1, object, opt, fault);
+}
+
 Err set_options(lua_State *L, int arg, Object *object, bool list_allowed, bool *given,
                 Fault *fault) {
+  bool own[MAX_OPTIONS] = {0};
+  must(option_count(object->kind) <= MAX_OPTIONS);
+  if (!given) given = own;
   arg = lua_absindex(L, arg);
   lua_pushnil(L);
   while (lua_next(L, arg)) {
     Err err = ERR_OK;
     if (lua_type(L, -2) == LUA_TSTRING) {
-      const Option *opt = option_find(object->kind, lua_tostring(L, -2), fault);
-      err = opt ? set_option(L, -1, object, opt, fault) : fault->code;
-      if (opt && given) given[opt - object->kind->options] = true;
+      err = set_by_name(L, object, given, fault);
     } else if (!list_allowed) {
       char label[96];
       err = fault_set(fault, ERR_VALUE, "%s: options are given by name, as in { name = value }",

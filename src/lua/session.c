@@ -104,6 +104,15 @@ static void replace_output(lua_State *L) {
   lua_pop(L, 1);
 }
 
+void seed_all(lua_State *L, lua_Integer seed) {
+  graph_seed(session_graph(L), (uint64_t)seed);
+  lua_getglobal(L, "math");
+  lua_getfield(L, -1, "randomseed");
+  lua_pushinteger(L, seed);
+  lua_call(L, 1, 0);
+  lua_pop(L, 1);
+}
+
 /* -- what the Lua part of the library gets ------------------------------------------- */
 
 static int internal_nearest(lua_State *L) {
@@ -122,9 +131,8 @@ static int internal_nearest(lua_State *L) {
 static int internal_usage_error(lua_State *L) {
   Fault fault = {0};
   fault_set(&fault, ERR_USAGE, "%s", luaL_checkstring(L, 1));
-  session(L)->raised = fault.code;
   lua_pushstring(L, fault.text);
-  return lua_error(L);
+  return raise_text(L, fault.code);
 }
 
 /* Ends the script without a fault. */
@@ -151,7 +159,7 @@ static int internal_record_argument(lua_State *L) {
 
 static int internal_set_seed(lua_State *L) {
   lua_Integer seed = luaL_checkinteger(L, 1);
-  graph_seed(session_graph(L), (uint64_t)seed);
+  seed_all(L, seed);
   json_put_int(session(L)->config, "seed", seed);
   return 0;
 }
@@ -222,19 +230,10 @@ static void open_modules(lua_State *L) {
   lua_pop(L, 2);
 }
 
-/* math.random belongs to the run's seed. */
-static void seed_math(lua_State *L) {
-  lua_getglobal(L, "math");
-  lua_getfield(L, -1, "randomseed");
-  lua_pushinteger(L, (lua_Integer)session(L)->graph.seed);
-  lua_call(L, 1, 0);
-  lua_pop(L, 1);
-}
-
 static int open_all(lua_State *L) {
   luaL_openlibs(L);
   replace_output(L);
-  seed_math(L);
+  seed_all(L, (lua_Integer)session(L)->graph.seed);
   open_modules(L);
   for (const struct LuaLib *lib = lua_lib; lib->name; lib++) open_lua_lib(L, lib);
   make_globals_strict(L);

@@ -14,12 +14,14 @@ static Node *refuse(Graph *graph, const Node *output, const Node *target) {
   return NULL;
 }
 
-/* One output per row: yes when it is at least the threshold. Integer targets are labels 1
- * and 2, others numbers from 0 to 1. */
+/* One output per row: yes when it is at least the threshold; without a loss that says what
+ * the output is, it is a logit unless a sigmoid made it, as in predict_classes. Integer
+ * targets are labels 1 and 2, others numbers from 0 to 1. */
 static Node *binary_accuracy(Graph *graph, const Loss *loss, Node *output, Node *target) {
   if (shape_count(&output->shape) != shape_count(&target->shape))
     return refuse(graph, output, target);
-  bool logit = loss && loss_form(loss, output) == FORM_LOGITS;
+  bool logit = loss ? loss_form(loss, output) == FORM_LOGITS :
+                      output->net_output && output->op != &op_record_sigmoid;
   bool labels = target->dtype != DT_REAL;
   Node *yes = op_ge(graph, output, graph_scalar(graph, logit ? 0 : 0.5));
   Node *is = op_ge(graph, target, graph_scalar(graph, labels ? 1.5 : 0.5));
@@ -67,6 +69,12 @@ static const Option function_options[] = {
     NAME,
     {0}};
 
+static Err function_check(Object *object, Fault *fault) {
+  if (((const Metric *)object)->function) return ERR_OK;
+  return fault_set(fault, ERR_VALUE, "train.metric: \"function\" is missing: "
+                   "f(output, target) -> number");
+}
+
 static const MetricKind metric_accuracy = {
     {.name = "accuracy", .alias = "acc", .family = &metric_family, .size = sizeof(Metric),
      .options = accuracy_options,
@@ -76,11 +84,12 @@ static const MetricKind metric_accuracy = {
     apply_accuracy};
 static const MetricKind metric_function = {
     {.name = "metric", .family = &metric_family, .size = sizeof(Metric),
-     .options = function_options, .doc = "A function of the user.",
+     .options = function_options, .check = function_check, .doc = "A function of the user.",
      .equation = "m = f(y, t)"},
     apply_function};
 
-static const Kind *const metric_kinds[] = {&metric_accuracy.kind, NULL};
+static const Kind *const metric_kinds[] = {&metric_accuracy.kind, &metric_function.kind,
+                                           NULL};
 
 const Family metric_family = {"metric", "train", metric_kinds, &metric_function.kind};
 

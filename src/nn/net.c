@@ -105,6 +105,9 @@ static Err name_one(const LayerList *list, int i, Fault *fault) {
   int count = 1;
   for (int k = 0; k < i; k++) count += list->v[k]->object.kind == layer->object.kind;
   char name[140];
+  if (layer->given_name && !*layer->given_name)
+    return fault_set(fault, ERR_VALUE, "a layer's name is \"\"; allowed: at least one "
+                     "character");
   if (layer->given_name) snprintf(name, sizeof name, "%.120s", layer->given_name);
   else snprintf(name, sizeof name, "%s_%d", layer_kind(layer)->prefix, count);
   for (int k = 0; k < i; k++)

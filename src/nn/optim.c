@@ -11,34 +11,32 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-struct OptimStep {
-  Node *lr, *momentum, *weight_decay, *correction1, *correction2;
-};
+#include <string.h>
 
 /* -- kinds ------------------------------------------------------------------------- */
 
-static Node *update_sgd(Graph *graph, const Optimizer *opt, const OptimStep *step, Node *w,
+static Node *update_sgd(Graph *graph, const Optimizer *opt, Node *const *number, Node *w,
                         Node *gw, Node *const *slot, Node *scale) {
-  return op_sgd_update(graph, w, gw, slot[0], step->lr, step->momentum, step->weight_decay,
-                       scale, opt->nesterov);
+  return op_sgd_update(graph, w, gw, slot[0], number[NUMBER_LR], number[NUMBER_MOMENTUM],
+                       number[NUMBER_DECAY], scale, opt->nesterov);
 }
 
-static Node *update_adam(Graph *graph, const Optimizer *opt, const OptimStep *step, Node *w,
+static Node *update_adam(Graph *graph, const Optimizer *opt, Node *const *number, Node *w,
                          Node *gw, Node *const *slot, Node *scale, bool decoupled) {
-  return op_adam_update(graph, w, gw, slot[0], slot[1], step->lr, step->correction1,
-                        step->correction2, step->weight_decay, scale, opt->beta1,
-                        opt->beta2, opt->eps, decoupled);
+  return op_adam_update(graph, w, gw, slot[0], slot[1], number[NUMBER_LR],
+                        number[NUMBER_CORRECTION1], number[NUMBER_CORRECTION2],
+                        number[NUMBER_DECAY], scale, opt->beta1, opt->beta2, opt->eps,
+                        decoupled);
 }
 
-static Node *update_adam_coupled(Graph *graph, const Optimizer *opt, const OptimStep *step,
+static Node *update_adam_coupled(Graph *graph, const Optimizer *opt, Node *const *number,
                                  Node *w, Node *gw, Node *const *slot, Node *scale) {
-  return update_adam(graph, opt, step, w, gw, slot, scale, false);
+  return update_adam(graph, opt, number, w, gw, slot, scale, false);
 }
 
-static Node *update_adamw(Graph *graph, const Optimizer *opt, const OptimStep *step,
+static Node *update_adamw(Graph *graph, const Optimizer *opt, Node *const *number,
                           Node *w, Node *gw, Node *const *slot, Node *scale) {
-  return update_adam(graph, opt, step, w, gw, slot, scale, true);
+  return update_adam(graph, opt, number, w, gw, slot, scale, true);
 }
 
 static bool has_momentum(const Optimizer *opt) { return opt->momentum != 0; }
@@ -236,50 +234,77 @@ static Err set_rate(Optimizer *opt, Fault *fault) {
   return schedule_rate(opt->schedule, t, opt->lr, &opt->rate, fault);
 }
 
-static OptimStep step_nodes(Graph *graph, const Optimizer *opt) {
-  double t = (double)opt->t;
-  return (OptimStep){
-      .lr = graph_scalar(graph, opt->rate),
-      .momentum = graph_scalar(graph, opt->momentum),
-      .weight_decay = graph_scalar(graph, opt->weight_decay),
-      .correction1 = graph_scalar(graph, 1 / (1 - pow(opt->beta1, t))),
-      .correction2 = graph_scalar(graph, 1 / (1 - pow(opt->beta2, t)))};
+Err optimizer_begin(Optimizer *opt, double number[OPTIM_NUMBERS], Fault *fault) {
+  if (set_rate(opt, fault)) return fault->code;
+  double t = (double)++opt->t;
+  number[NUMBER_LR] = opt->rate;
+  number[NUMBER_MOMENTUM] = opt->momentum;
+  number[NUMBER_DECAY] = opt->weight_decay;
+  number[NUMBER_CORRECTION1] = 1 / (1 - pow(opt->beta1, t));
+  number[NUMBER_CORRECTION2] = 1 / (1 - pow(opt->beta2, t));
+  return ERR_OK;
 }
 
-static Err emit_one(Graph *graph, Optimizer *opt, const OptimStep *step, Variable *param,
-                    Node *grad, Node *scale, int hint, Assignment *out, int *n_out) {
+static int count_slots(const Optimizer *opt) {
   const OptimKind *kind = kind_of(opt);
-  Variable *slot[OPTIM_SLOTS] = {0};
-  Node *read[OPTIM_SLOTS] = {0};
   int n = 0;
-  if (!kind->wants_slots || kind->wants_slots(opt)) {
-    OptimSlots *slots = slots_of(opt, param, hint, &graph->fault);
-    for (; slots && kind->slots[n]; n++) {
-      slot[n] = slot_ready(graph, slots, n, kind->slots[n]);
-      read[n] = slot[n] ? variable_read(graph, slot[n]) : NULL;
-    }
-  }
-  if (graph->fault.code) return graph->fault.code;
-  Node *w = variable_read(graph, param);
-  Node *update = kind->update(graph, opt, step, w, grad, read, scale);
-  out[(*n_out)++] = (Assignment){param, graph_pick(graph, update, 0)};
-  for (int i = 0; i < n; i++)
-    out[(*n_out)++] = (Assignment){slot[i], graph_pick(graph, update, 1 + i)};
-  return graph->fault.code;
+  if (kind->wants_slots && !kind->wants_slots(opt)) return 0;
+  while (kind->slots[n]) n++;
+  return n;
 }
 
-Err optimizer_emit(Graph *graph, Optimizer *opt, Variable *const *params,
-                   Node *const *grads, int n, Assignment *out, int *n_out) {
-  *n_out = 0;
-  if (set_rate(opt, &graph->fault)) return graph->fault.code;
-  opt->t++;
+Err optimizer_slots(Graph *graph, Optimizer *opt, Variable *const *params, int n,
+                    Variable **out, int *n_each) {
+  int k = *n_each = count_slots(opt);
+  for (int i = 0; k && i < n; i++) {
+    OptimSlots *slots = slots_of(opt, params[i], i, &graph->fault);
+    for (int s = 0; slots && s < k; s++)
+      out[i * k + s] = slot_ready(graph, slots, s, kind_of(opt)->slots[s]);
+    if (graph->fault.code) return graph->fault.code;
+  }
+  return ERR_OK;
+}
+
+static void emit_one(Graph *graph, const Optimizer *opt, Node *const *number,
+                     Variable *param, Variable *const *slots, int n_slots, Node *grad,
+                     Node *scale, Node **w, Node **slot) {
+  Node *read[OPTIM_SLOTS] = {0};
+  for (int s = 0; s < n_slots; s++) read[s] = variable_read(graph, slots[s]);
+  Node *update = kind_of(opt)->update(graph, opt, number, variable_read(graph, param), grad,
+                                      read, scale);
+  *w = graph_pick(graph, update, 0);
+  for (int s = 0; s < n_slots; s++) slot[s] = graph_pick(graph, update, 1 + s);
+}
+
+Err optimizer_emit(Graph *graph, Optimizer *opt, Node *const *number,
+                   Variable *const *params, Variable *const *slots, Node *const *grads,
+                   int n, Node **w, Node **slot) {
   Node **nodes = malloc((size_t)(2 * n + 1) * sizeof *nodes), **scale = nodes + n;
   if (!nodes) return fault_memory(&graph->fault, (size_t)(2 * n + 1) * sizeof *nodes);
+  int k = count_slots(opt);
   for (int i = 0; i < n; i++) nodes[i] = grads[i];
   clip(graph, opt, nodes, n, scale);
-  OptimStep step = step_nodes(graph, opt);
   for (int i = 0; i < n && !graph->fault.code; i++)
-    emit_one(graph, opt, &step, params[i], nodes[i], scale[i], i, out, n_out);
+    emit_one(graph, opt, number, params[i], slots + i * k, k, nodes[i], scale[i], &w[i],
+             slot + i * k);
   free(nodes);
   return graph->fault.code;
+}
+
+static uint64_t bits_of(double x) {
+  uint64_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  return bits;
+}
+
+int optimizer_words(const Optimizer *opt, uint64_t out[OPTIM_WORDS]) {
+  const double numbers[] = {opt->beta1, opt->beta2, opt->eps, opt->clipnorm,
+                            opt->global_clipnorm, opt->clipvalue};
+  int n = 0;
+  out[n++] = (uint64_t)(uintptr_t)opt->object.kind;
+  out[n++] = (uint64_t)opt->nesterov;
+  out[n++] = (uint64_t)count_slots(opt);
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) out[n++] = bits_of(numbers[i]);
+  must(n <= OPTIM_WORDS);
+  return n;
 }

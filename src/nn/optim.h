@@ -60,13 +60,17 @@ typedef struct Optimizer {
   int n_slots, slot_capacity;
 } Optimizer;
 
-typedef struct OptimStep OptimStep;      /* scalar nodes of one step: optim.c */
+/* What changes from step to step without changing its structure. */
+typedef enum OptimNumber {
+  NUMBER_LR, NUMBER_MOMENTUM, NUMBER_DECAY, NUMBER_CORRECTION1, NUMBER_CORRECTION2,
+  OPTIM_NUMBERS
+} OptimNumber;
 
 typedef struct OptimKind {
   Kind kind;
   const char *const *slots;    /* names, NULL-terminated */
   /* The node whose outputs are the new value and the new slots. */
-  Node *(*update)(Graph *graph, const Optimizer *opt, const OptimStep *step, Node *w,
+  Node *(*update)(Graph *graph, const Optimizer *opt, Node *const *number, Node *w,
                   Node *gw, Node *const *slot, Node *scale);
   /* Does it use slots at all (SGD without momentum does not)? NULL: yes. */
   bool (*wants_slots)(const Optimizer *opt);
@@ -74,13 +78,24 @@ typedef struct OptimKind {
 
 extern const Family optim_family;        /* module "optim" */
 
-/* variable <- value, to be done once all values are computed and checked. Both borrowed. */
-typedef struct Assignment { Variable *variable; Node *value; } Assignment;
+/* One step begins: t grows by one, the rate is set, `number` filled. The caller puts `t` back
+ * if the step fails. */
+Err optimizer_begin(Optimizer *opt, double number[OPTIM_NUMBERS], Fault *fault) WARN_UNUSED;
 
-/* One step: t grows by one, slots are made where missing. `out` has room for
- * n * (1 + OPTIM_SLOTS); *n_out says how many. The caller puts `t` back if the step fails
- * (optimizer->t = t before). Inside a transaction, new slots are undone with it. */
-Err optimizer_emit(Graph *graph, Optimizer *opt, Variable *const *params,
-                   Node *const *grads, int n, Assignment *out, int *n_out) WARN_UNUSED;
+/* The slots of all parameters, made and zeroed where missing: slot s of parameter i is
+ * out[i * k + s]; k, at most OPTIM_SLOTS, is returned in *n_each. Inside a transaction new
+ * slots are undone with it. */
+Err optimizer_slots(Graph *graph, Optimizer *opt, Variable *const *params, int n,
+                    Variable **out, int *n_each) WARN_UNUSED;
+
+/* Emits new values: of parameter i into w[i], of slot j (as optimizer_slots numbers them)
+ * into slot[j]. number[k] are 0-axis nodes. */
+Err optimizer_emit(Graph *graph, Optimizer *opt, Node *const *number,
+                   Variable *const *params, Variable *const *slots, Node *const *grads,
+                   int n, Node **w, Node **slot) WARN_UNUSED;
+
+/* What the structure of the emitted nodes depends on, as words for the key of a plan. */
+enum { OPTIM_WORDS = 12 };
+int optimizer_words(const Optimizer *opt, uint64_t out[OPTIM_WORDS]);
 
 #endif

@@ -101,6 +101,13 @@ Err layer_load(Graph *graph, Layer *net, const NamedValue *values, int n, Fault 
 
 /* -- files ------------------------------------------------------------------------- */
 
+/* What the variable holds. What is computed already needs no evaluation, which an
+ * interrupt would end: a script that was asked to stop can still save what was learned. */
+static Tensor *held_value(Graph *graph, Variable *v) {
+  Tensor *value = v->has_value ? node_value(v->current) : NULL;
+  return value ? value : graph_value(graph, variable_read(graph, v));
+}
+
 Err layer_save(Graph *graph, Layer *net, const char *path, Fault *fault) {
   StateList state;
   Err err = layer_state(net, &state, fault);
@@ -108,8 +115,7 @@ Err layer_save(Graph *graph, Layer *net, const char *path, Fault *fault) {
   NamedTensor *tensors = calloc((size_t)state.n + 1, sizeof *tensors);
   if (!tensors) err = fault_memory(fault, (size_t)state.n * sizeof *tensors);
   for (int i = 0; !err && i < state.n; i++) {
-    Node *value = variable_read(graph, state.v[i]);
-    tensors[i] = (NamedTensor){state.v[i]->name, graph_value(graph, value)};
+    tensors[i] = (NamedTensor){state.v[i]->name, held_value(graph, state.v[i])};
     err = graph_ok(graph, fault);
   }
   if (!err) err = safetensors_save(path, tensors, state.n, NULL, 0, fault);

@@ -13,6 +13,7 @@
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { MAX_METRICS = 12 };
 
@@ -97,16 +98,28 @@ static const char *measure_name(const Work *w, int i) {
   return i ? metric_name((const Metric *)w->run.fit->metrics.v[i - 1]) : "loss";
 }
 
+/* A column of a measure: its own, else one measure would overwrite the other. */
+static Err measure_column(Work *w, const char *name) {
+  History *history = w->run.history;
+  bool taken = history_find(history, name) >= 0 || strcmp(name, "lr") == 0 ||
+               strcmp(name, "time_s") == 0;
+  if (!taken) return history_column(history, name, w->fault);
+  return fault_set(w->fault, ERR_VALUE,
+                   "train.fit: option \"metrics\": two columns of the history would be "
+                   "called \"%s\"; give the metric another name, as in "
+                   "train.metric(f, { name = \"...\" })", name);
+}
+
 /* Columns: epoch, loss, metrics, val_..., lr, time_s. */
 static Err open_columns(Work *w) {
   History *history = w->run.history;
   Err err = history_column(history, "epoch", w->fault);
   for (int i = 0; !err && i <= n_metrics(w); i++)
-    err = history_column(history, measure_name(w, i), w->fault);
+    err = measure_column(w, measure_name(w, i));
   for (int i = 0; !err && w->validation && i <= n_metrics(w); i++) {
     char name[HISTORY_NAME];
     snprintf(name, sizeof name, "val_%.40s", measure_name(w, i));
-    err = history_column(history, name, w->fault);
+    err = measure_column(w, name);
   }
   if (!err) err = history_column(history, "lr", w->fault);
   return err ? err : history_column(history, "time_s", w->fault);

@@ -1,44 +1,70 @@
 /* step.c: one training step: compute, check, commit.
  *
- *   begin ─► forward (the caller's function) ─► gradients ─► updates ─► assignments
- *         ─► compute everything ─► loss finite? interrupted? ─► commit, else roll back
+ *   begin ─► forward (the caller's function) ─► structure known? ─ no ─► gradients, updates,
+ *         │                                          │                   plan, into the cache
+ *         │                                          ▼
+ *         └─► bind ─► compute ─► loss finite? interrupted? ─► commit, else roll back
  *
- * Parameters, slots and running statistics are assigned while nothing is computed yet; so
- * what the transaction lists is all that the step changes, and it is computed together. */
+ * The forward graph is built by each step; what follows from it is looked up. Parameters and
+ * slots are updated in place where nobody else holds their values, else in new memory, so
+ * snapshots and pending expressions keep what they saw. */
 #include "train/train.h"
 #include "base/sys.h"
+#include "graph/cache.h"
 #include "graph/ops.h"
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
-/* One step in progress. */
+/* One step in progress. Roots: results of the function, variables that it assigned, then the
+ * updated variables (parameters, slots). */
 typedef struct Step {
   Graph *graph;
   const StepTarget *target;
   Optimizer *optimizer;
-  Variable **params;           /* trained: each once; borrowed */
-  int n_params;
   Fault *fault;
+  uint64_t first_serial;
+  Variable **vars;             /* parameters, each once, then slots; borrowed */
+  bool *own;                   /* of vars: nobody else holds the value */
+  int n_params, n_slots_each, n_vars, var_room;
+  Variable **assigned;         /* by the function; borrowed */
+  Node **root;
+  Tensor **made;               /* memory of the roots; NULL: the variable's own */
+  int n_out, n_assigned, n_roots;
+  double number[OPTIM_NUMBERS];
+  real inputs[OPTIM_NUMBERS];
 } Step;
 
-/* -- what is trained --------------------------------------------------------------- */
+static Err graph_fault(Step *step) { return graph_ok(step->graph, step->fault); }
 
-static Err add_params(Step *step, Variable *const *v, int n) {
-  int room = step->n_params + n;
-  Variable **larger = realloc(step->params, ((size_t)room + 1) * sizeof *larger);
-  if (!larger) return fault_memory(step->fault, (size_t)room * sizeof *larger);
-  step->params = larger;
-  for (int i = 0; i < n; i++) {
-    bool wanted = v[i]->trainable && !v[i]->frozen && v[i]->has_value;
-    for (int k = 0; wanted && k < step->n_params; k++) wanted = step->params[k] != v[i];
-    if (wanted) step->params[step->n_params++] = v[i];
-  }
+/* -- what is trained ----------------------------------------------------------------- */
+
+static Err vars_room(Step *step, int n) {
+  if (step->n_vars + n <= step->var_room) return ERR_OK;
+  int room = 2 * (step->n_vars + n);
+  Variable **vars = realloc(step->vars, (size_t)room * sizeof *vars);
+  if (vars) step->vars = vars;
+  bool *own = vars ? realloc(step->own, (size_t)room * sizeof *own) : NULL;
+  if (!own) return fault_memory(step->fault, (size_t)room * sizeof *vars);
+  step->own = own;
+  step->var_room = room;
   return ERR_OK;
 }
 
-/* Called after the forward, which builds what was not built. */
+static Err add_params(Step *step, Variable *const *v, int n) {
+  Err err = vars_room(step, n);
+  for (int i = 0; !err && i < n; i++) {
+    bool wanted = v[i]->trainable && !v[i]->frozen && v[i]->has_value;
+    for (int k = 0; wanted && k < step->n_vars; k++) wanted = step->vars[k] != v[i];
+    if (wanted) step->vars[step->n_vars++] = v[i];
+  }
+  step->n_params = step->n_vars;
+  return err;
+}
+
 static Err list_params(Step *step) {
   const StepTarget *target = step->target;
+  step->n_vars = 0;
   for (int i = 0; i < target->n_nets; i++) {
     StateList list;
     Err err = layer_parameters(target->nets[i], &list, step->fault);
@@ -46,13 +72,37 @@ static Err list_params(Step *step) {
     state_deinit(&list);
     if (err) return err;
   }
-  Err err = add_params(step, target->variables, target->n_variables);
-  if (err || step->n_params) return err;
-  return fault_set(step->fault, ERR_VALUE,
-                   "step: nothing to train: no variable that is built and not frozen");
+  return add_params(step, target->variables, target->n_variables);
 }
 
-/* -- building ---------------------------------------------------------------------- */
+static bool all_built(const StepTarget *target) {
+  for (int i = 0; i < target->n_nets; i++)
+    if (!layer_built(target->nets[i])) return false;
+  return true;
+}
+
+/* The slots follow the parameters; all have computed values. */
+static Err list_slots(Step *step) {
+  Graph *graph = step->graph;
+  int n = step->n_params, n_slots = n * OPTIM_SLOTS;
+  if (vars_room(step, n_slots)) return step->fault->code;
+  if (optimizer_slots(graph, step->optimizer, step->vars, n, step->vars + n,
+                      &step->n_slots_each))
+    return graph_fault(step);
+  step->n_vars = n + n * step->n_slots_each;
+  for (int i = n; i < step->n_vars; i++) {
+    Node *value = step->vars[i]->current;
+    if (!node_value(value) && graph_eval(graph, &value, 1)) return graph_fault(step);
+  }
+  return ERR_OK;
+}
+
+/* Before the function runs: what it reads of a value is its own affair. */
+static void note_owned(Step *step, int first) {
+  for (int i = first; i < step->n_vars; i++) step->own[i] = variable_owned(step->vars[i]);
+}
+
+/* -- forward ------------------------------------------------------------------------- */
 
 static Err check_loss(const Node *loss, Fault *fault) {
   if (loss && shape_count(&loss->shape) == 1 && loss->dtype == DT_REAL) return ERR_OK;
@@ -62,80 +112,193 @@ static Err check_loss(const Node *loss, Fault *fault) {
                    loss ? shape_text(got, &loss->shape) : "nothing");
 }
 
-static Err forward(Step *step, StepFunction function, void *ctx, Node **out, int *n_out) {
+static Err forward(Step *step, StepFunction function, void *ctx, Node **out) {
   Graph *graph = step->graph;
   bool training = graph->training;
   graph->training = true;
-  *n_out = 0;
-  Err err = function(ctx, graph, out, n_out, step->fault);
+  Err err = function(ctx, graph, out, &step->n_out, step->fault);
   graph->training = training;
-  if (!err) err = graph_ok(graph, step->fault);
-  return err ? err : check_loss(*n_out ? out[0] : NULL, step->fault);
+  if (!err) err = graph_fault(step);
+  return err ? err : check_loss(step->n_out ? out[0] : NULL, step->fault);
 }
 
-/* Gradients and updates; afterwards every trained variable and slot stands for its new
- * value, not computed yet. */
-static Err update(Step *step, Node *loss) {
-  Graph *graph = step->graph;
-  int n = step->n_params, n_assign = 0;
-  Node **wrt = malloc(2 * (size_t)n * sizeof *wrt), **grads = wrt + n;
-  Assignment *assign = malloc((size_t)n * (1 + OPTIM_SLOTS) * sizeof *assign);
-  if (!wrt || !assign) fault_memory(&graph->fault, (size_t)n * sizeof *assign);
-  for (int i = 0; wrt && i < n; i++) wrt[i] = variable_read(graph, step->params[i]);
-  if (!graph->fault.code && !graph_grad(graph, loss, NULL, wrt, n, grads) &&
-      !optimizer_emit(graph, step->optimizer, step->params, grads, n, assign, &n_assign))
-    for (int i = 0; i < n_assign; i++)
-      if (variable_assign(graph, assign[i].variable, assign[i].value)) break;
-  free(wrt);
-  free(assign);
-  return graph_ok(graph, step->fault);
-}
-
-/* -- computing and checking -------------------------------------------------------- */
-
-/* Computes the results and the new value of everything that the step assigned. */
-static Err compute(Step *step, Node *const *out, int n_out) {
-  Graph *graph = step->graph;
-  int n_assigned = 0, n = 0;
-  while (graph_assigned(graph, n_assigned)) n_assigned++;
-  size_t n_bytes = (size_t)(n_out + n_assigned) * sizeof(Node *);
-  Node **roots = malloc(n_bytes);
-  if (!roots) return fault_memory(step->fault, n_bytes);
-  while (n < n_out) {
-    roots[n] = out[n];
-    n++;
+/* Variables that the function assigned, each once, without those that are updated anyway. */
+static Err list_assigned(Step *step, int n_before_slots) {
+  step->assigned = malloc(((size_t)n_before_slots + 1) * sizeof *step->assigned);
+  if (!step->assigned) return fault_memory(step->fault, 0);
+  for (int i = 0; i < n_before_slots; i++) {
+    Variable *v = graph_assigned(step->graph, i);
+    bool wanted = true;
+    for (int k = 0; wanted && k < step->n_assigned; k++) wanted = step->assigned[k] != v;
+    for (int k = 0; wanted && k < step->n_params; k++) wanted = step->vars[k] != v;
+    if (wanted) step->assigned[step->n_assigned++] = v;
   }
-  for (int i = 0; i < n_assigned; i++) roots[n++] = graph_assigned(graph, i)->current;
-  Err err = graph_eval(graph, roots, n);
-  free(roots);
-  return err ? graph_ok(graph, step->fault) : ERR_OK;
+  return ERR_OK;
 }
 
-static Err check_finite(Step *step, Node *loss, const Node *value) {
-  double x = array_get(&node_value(value)->a, 0);
-  if (isfinite(x)) {
+static Err list_roots(Step *step, Node *const *out) {
+  step->n_roots = step->n_out + step->n_assigned + step->n_vars;
+  step->root = calloc((size_t)step->n_roots + 1, sizeof *step->root);
+  step->made = calloc((size_t)step->n_roots + 1, sizeof *step->made);
+  if (!step->root || !step->made) return fault_memory(step->fault, 0);
+  for (int i = 0; i < step->n_out; i++) step->root[i] = out[i];
+  for (int i = 0; i < step->n_assigned; i++)
+    step->root[step->n_out + i] = step->assigned[i]->current;
+  return ERR_OK;
+}
+
+/* -- structure ----------------------------------------------------------------------- */
+
+/* Gradients and updates: the last roots. */
+static Err emit_updates(Step *step, Node *const *number) {
+  Graph *graph = step->graph;
+  int n = step->n_params;
+  Node **wrt = malloc((2 * (size_t)n + 1) * sizeof *wrt), **grads = wrt + n;
+  if (!wrt) return fault_memory(&graph->fault, (size_t)n * sizeof *wrt);
+  Node **update = step->root + step->n_out + step->n_assigned;
+  for (int i = 0; i < n; i++) wrt[i] = variable_read(graph, step->vars[i]);
+  if (!graph->fault.code && !graph_grad(graph, step->root[0], NULL, wrt, n, grads))
+    (void)!optimizer_emit(graph, step->optimizer, number, step->vars, step->vars + n, grads,
+                          n, update, update + n);
+  free(wrt);
+  return graph->fault.code;
+}
+
+static Err emit_numbers(Step *step, Node **number) {
+  for (int i = 0; i < OPTIM_NUMBERS; i++) number[i] = graph_scalar(step->graph, step->number[i]);
+  return step->graph->fault.code;
+}
+
+static Err take_trace(Step *step, Trace *trace) {
+  uint64_t words[OPTIM_WORDS + 2];
+  int n = optimizer_words(step->optimizer, words);
+  words[n++] = (uint64_t)step->n_params;
+  words[n++] = (uint64_t)step->n_out;
+  return trace_take(trace, step->graph, step->root, step->n_out + step->n_assigned,
+                    (VariableList){step->vars, step->n_vars}, step->first_serial, words, n);
+}
+
+/* The plan of this step's structure, from the cache or made now; bound to its values. */
+static CachedPlan *find_plan(Step *step) {
+  Graph *graph = step->graph;
+  VariableList variables = {step->vars, step->n_vars};
+  Trace trace;
+  if (take_trace(step, &trace)) return NULL;
+  CachedPlan *cached = cache_find(graph, &trace);
+  Node *number[OPTIM_NUMBERS];
+  if (!cached && !emit_numbers(step, number) && !emit_updates(step, number))
+    cached = cache_add(graph, &trace, step->root, step->n_roots, variables, number,
+                       OPTIM_NUMBERS);
+  for (int i = 0; i < OPTIM_NUMBERS; i++) step->inputs[i] = (real)step->number[i];
+  if (cached) cached_bind(cached, &trace, variables, step->inputs);
+  trace_deinit(&trace);
+  return cached;
+}
+
+/* -- memory of the roots ------------------------------------------------------------- */
+
+static Variable *root_variable(const Step *step, int r) {
+  if (r < step->n_out) return NULL;
+  r -= step->n_out;
+  return r < step->n_assigned ? step->assigned[r] : step->vars[r - step->n_assigned];
+}
+
+/* Updated variables that nobody else looks at are written where they are. */
+static Err make_roots(Step *step, CachedPlan *cached) {
+  Graph *graph = step->graph;
+  int first_update = step->n_out + step->n_assigned;
+  for (int r = 0; r < step->n_roots; r++) {
+    Variable *v = root_variable(step, r);
+    const Node *like = r < first_update ? step->root[r] : v->current;
+    if (r >= first_update && step->own[r - first_update]) {
+      cached->root_data[r] = node_value(like)->a.data;
+      continue;
+    }
+    step->made[r] = tensor_new(&graph->memory, like->dtype, &like->shape, &graph->fault);
+    if (!step->made[r]) return graph_fault(step);
+    cached->root_data[r] = step->made[r]->a.data;
+  }
+  return ERR_OK;
+}
+
+/* Results and variables stand for the memory that has been or is about to be written. */
+static Err hand_over(Step *step, Node **out) {
+  Graph *graph = step->graph;
+  for (int r = 0; r < step->n_roots; r++) {
+    Variable *v = root_variable(step, r);
+    if (!step->made[r]) {
+      variable_touch(v);
+      continue;
+    }
+    Node *value = graph_const(graph, step->made[r]);
+    if (!value) return graph_fault(step);
+    node_outlive(value);
+    if (!v) out[r] = value;
+    else if (variable_assign(graph, v, value)) return graph_fault(step);
+  }
+  return ERR_OK;
+}
+
+/* -- compute and check --------------------------------------------------------------- */
+
+static Err check_finite(Step *step, double loss) {
+  if (isfinite(loss)) {
     if (!interrupt_pending()) return ERR_OK;
     return fault_set(step->fault, ERR_INTERRUPT, "interrupted");
   }
   Text why = {0};
-  graph_explain_nonfinite(step->graph, loss, &why);
+  graph_explain_nonfinite(step->graph, step->root[0], &why);
   fault_clear(&step->graph->fault);   /* of the search itself */
   Err err = fault_set(step->fault, ERR_NONFINITE, "step %lld: the loss is not finite (%g)%s%s",
-                      (long long)step->optimizer->t, x, why.n_bytes ? ": " : "",
+                      (long long)step->optimizer->t, loss, why.n_bytes ? ": " : "",
                       why.n_bytes ? why.data : "");
   text_deinit(&why);
   return err;
 }
 
-static Err run(Step *step, StepFunction function, void *ctx, Node **out, int *n_out) {
-  Err err = forward(step, function, ctx, out, n_out);
+static Err run_planned(Step *step, Node **out) {
+  CachedPlan *cached = find_plan(step);
+  if (!cached) return graph_fault(step);
+  Err err = make_roots(step, cached);
+  if (!err && cached_compute(step->graph, cached)) err = graph_fault(step);
+  if (!err) err = check_finite(step, *(const real *)cached->root_data[0]);
+  if (!err) err = hand_over(step, out);
+  if (!err) cached_commit(step->graph, cached);
+  return err;
+}
+
+/* The same by the naive executor: every step builds and computes its whole graph. */
+static Err run_naive(Step *step, Node **out) {
+  Graph *graph = step->graph;
+  Node *number[OPTIM_NUMBERS];
+  if (emit_numbers(step, number) || emit_updates(step, number) ||
+      graph_eval(graph, step->root, step->n_roots))
+    return graph_fault(step);
+  Err err = check_finite(step, array_get(&node_value(step->root[0])->a, 0));
+  for (int r = 0; !err && r < step->n_roots; r++)
+    step->made[r] = tensor_retain(node_value(step->root[r]));
+  return err ? err : hand_over(step, out);
+}
+
+static Err run(Step *step, StepFunction function, void *ctx, Node **out) {
+  Graph *graph = step->graph;
+  bool built = all_built(step->target);
+  Err err = built ? list_params(step) : ERR_OK;
   if (err) return err;
-  Node *loss = out[0];
-  if ((err = list_params(step)) || (err = update(step, loss))) return err;
-  for (int i = 0; i < *n_out; i++) out[i] = graph_detach(step->graph, out[i]);
-  err = graph_ok(step->graph, step->fault);
-  if (!err) err = compute(step, out, *n_out);
-  return err ? err : check_finite(step, loss, out[0]);
+  note_owned(step, 0);
+  if ((err = forward(step, function, ctx, out))) return err;
+  int n_assignments = 0;
+  while (graph_assigned(graph, n_assignments)) n_assignments++;
+  if (!built && (err = list_params(step))) return err;
+  if (step->n_params == 0)
+    return fault_set(step->fault, ERR_VALUE,
+                     "step: nothing to train: no variable that is built and not frozen");
+  if ((err = list_slots(step))) return err;
+  note_owned(step, built ? step->n_params : 0);
+  if ((err = list_assigned(step, n_assignments)) || (err = list_roots(step, out))) return err;
+  if (!built) memset(step->own, 0, (size_t)step->n_vars * sizeof *step->own);
+  if ((err = optimizer_begin(step->optimizer, step->number, step->fault))) return err;
+  return graph->naive ? run_naive(step, out) : run_planned(step, out);
 }
 
 Err train_step(Graph *graph, const StepTarget *target, Optimizer *optimizer,
@@ -145,14 +308,21 @@ Err train_step(Graph *graph, const StepTarget *target, Optimizer *optimizer,
   Step step = {.graph = graph, .target = target, .optimizer = optimizer, .fault = fault};
   int64_t t = optimizer->t;
   graph_begin(graph);
+  step.first_serial = graph->first_serial;
   Err err = graph_ok(graph, fault);
-  if (!err) err = run(&step, function, ctx, out, n_out);
+  if (!err) err = run(&step, function, ctx, out);
+  *n_out = step.n_out;
   if (err) {
     graph_rollback(graph);
     optimizer->t = t;
   } else {
     graph_commit(graph);
   }
-  free(step.params);
+  for (int r = 0; step.made && r < step.n_roots; r++) tensor_release(step.made[r]);
+  free(step.vars);
+  free(step.own);
+  free(step.assigned);
+  free(step.root);
+  free(step.made);
   return err;
 }

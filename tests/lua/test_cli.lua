@@ -139,4 +139,23 @@ function tests.test_files_hold_no_control_characters()
   check.yes(err:find("[%c]", 1) ~= nil and err:gsub("\n", ""):find "%c" == nil)
 end
 
+function tests.test_wrong_arguments_give_one_line()
+  local path = check.file("args.lua", "args { n = 3 }")
+  for _, word in ipairs { "n=x", "m=1", "n", "seed=-1" } do
+    local _, err, status = runner { path, word }
+    check.equal(status, 2)
+    check.yes(err:match("^runner: [^\n]+\n$") ~= nil)
+  end
+end
+
+function tests.test_math_random_belongs_to_the_seed()
+  local path = check.file("random.lua", "print(math.random(1 << 40))")
+  local declared = check.file("declared.lua",
+    "args { seed = 3 } print(math.random(1 << 40))")
+  local one, three = runner { path }, runner { path, "seed=3" }
+  check.yes(one ~= three)
+  check.equal(runner { path, "seed=1" }, one)
+  check.equal(runner { declared }, three)
+end
+
 check.run(tests)

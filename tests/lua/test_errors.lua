@@ -157,4 +157,35 @@ function tests.test_batch_of_one_with_batch_norm()
       { loss = "mse", batch_size = 4 })]], 1, "batch of one row", "BatchNorm")
 end
 
+function tests.test_options_of_ops_are_given_by_name()
+  fails([[print(tensor { 1, 2 }:sum { [true] = 1 })]], 1, "sum", "by name")
+  fails([[print(tensor { 1, 2 }:sum { [1.5] = 1 })]], 1, "sum", "by name")
+end
+
+function tests.test_messages_say_what_was_got()
+  local t = tensor { 1, 2 }
+  check.fails(function() return t:clip(t, 3) end, '"lo": got a tensor, allowed')
+  check.fails(function() return t:clip(0, "3") end, '"hi": got "3", allowed')
+  check.fails(function() return t:sum {  {} } end, '"axes": got a table, allowed')
+  check.fails(function() return tensor.exp() end, "argument 1 is missing")
+  check.fails(function() return tensor(3):softmax(1) end, "a scalar tensor has no axes")
+  check.fails(function() return tensor.zeros(2, "a") end, "argument 2 is a string")
+  check.fails(function() tensor.save(check.temp .. "/a.safetensors", { 1 }) end,
+    "got 1 = a number")
+end
+
+function tests.test_wrong_declarations_of_arguments()
+  fails([[args { 1 }]], 1, 'the name "1"')
+  fails([[args { ["a b"] = 1 }]], 1, 'the name "a b"')
+  fails([[args { seed = "x" }]], 1, "seed", "got x", "an integer")
+  fails([[args { seed = 1.5 }]], 1, "seed", "got 1.5", "an integer")
+  fails([[args { seed = -1 }]], 1, "seed", "got -1", "at least 0")
+end
+
+function tests.test_a_caught_fault_does_not_decide_the_exit_status()
+  fails([[pcall(tensor.save, "/nonexistent/x.safetensors", tensor(1)) error("other")]], 1,
+    "other")
+  fails([[tensor.save("/nonexistent/x.safetensors", tensor(1))]], 4, "/nonexistent")
+end
+
 check.run(tests)

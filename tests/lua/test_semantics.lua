@@ -205,4 +205,51 @@ function tests.test_failure_between_steps_leaves_no_trace()
   check.equal(reference { "fail=true" }, reference { "fail=false" })
 end
 
+local function peak_mb()
+  for line in io.lines "/proc/self/status" do
+    local kb = line:match "^VmHWM:%s*(%d+)"
+    if kb then return kb / 1024 end
+  end
+end
+
+function tests.test_loops_that_nobody_looks_at_stay_small()
+  local before = peak_mb()
+  local v, s = tensor.variable(tensor.zeros(10)), tensor(0)
+  for _ = 1, 1e5 do
+    v:assign(v + 1)
+    s = s + 1
+  end
+  check.yes(peak_mb() - before < 60)
+  check.equal(v[10]:item(), 1e5)
+  check.equal(s:item(), 1e5)
+end
+
+function tests.test_finalizers_may_compute()
+  local t, runs = tensor { 1, 2, 3 }, 0
+  local function finalizer()
+    runs = runs + 1
+    check.near((t * 2):sum(), 12)
+    pcall(function() return t + tensor { 1, 2 } end)
+  end
+  for i = 1, 20000 do
+    setmetatable({}, { __gc = finalizer })
+    pcall(function() return t + i + tensor { 1, 2 } end)
+    if i % 1000 == 0 then check.near(grad((t * i):sum(), { t })[1], { i, i, i }) end
+  end
+  collectgarbage()
+  check.yes(runs >= 20000)
+end
+
+function tests.test_a_read_outlives_its_other_users()
+  local v = tensor.variable(tensor { { 1, 2 }, { 3, 4 } })
+  local range = setmetatable({}, { __index = function(_, k)
+    collectgarbage()
+    return k
+  end })
+  for _ = 1, 100 do
+    local _ = (v + 1).shape      -- its sum holds the read, and is garbage from here on
+    check.near(v:slice(range, 2), { 2 })
+  end
+end
+
 check.run(tests)

@@ -26,15 +26,22 @@ static void end(Optimizer *opt) {
 }
 
 static void step(Optimizer *opt) {
-  Assignment assign[4];
-  int n = 0;
   Node *w = variable_read(&graph, param);
   Node *loss = op_scale(&graph, op_sum(&graph, op_square(&graph, w), ALL_AXES, false), 0.5);
   Node *grad;
   assert_int_equal(graph_grad(&graph, loss, NULL, &w, 1, &grad), ERR_OK);
-  if (optimizer_emit(&graph, opt, &param, &grad, 1, assign, &n)) fail_msg("%s", graph.fault.text);
-  for (int i = 0; i < n; i++)
-    assert_int_equal(variable_assign(&graph, assign[i].variable, assign[i].value), ERR_OK);
+  double value[OPTIM_NUMBERS];
+  Node *number[OPTIM_NUMBERS], *new_w, *new_slot[OPTIM_SLOTS];
+  Variable *slot[OPTIM_SLOTS];
+  int n_slots;
+  if (optimizer_begin(opt, value, &fault)) fail_msg("%s", fault.text);
+  for (int i = 0; i < OPTIM_NUMBERS; i++) number[i] = graph_scalar(&graph, value[i]);
+  if (optimizer_slots(&graph, opt, &param, 1, slot, &n_slots) ||
+      optimizer_emit(&graph, opt, number, &param, slot, &grad, 1, &new_w, new_slot))
+    fail_msg("%s", graph.fault.text);
+  assert_int_equal(variable_assign(&graph, param, new_w), ERR_OK);
+  for (int i = 0; i < n_slots; i++)
+    assert_int_equal(variable_assign(&graph, slot[i], new_slot[i]), ERR_OK);
 }
 
 static double w_at(int i) { return array_get(&graph_value(&graph, param->current)->a, i); }
@@ -151,12 +158,10 @@ TEST(negative_rate_is_refused) {
 TEST(epoch_schedule_outside_fit_is_refused) {
   Optimizer *opt = begin("SGD", 1, 1);
   opt->schedule = (Schedule *)family_make(&schedule_family, "constant", &fault);
-  Assignment assign[4];
-  int n = 0;
-  Node *grad = variable_read(&graph, param);
-  assert_int_equal(optimizer_emit(&graph, opt, &param, &grad, 1, assign, &n), ERR_VALUE);
-  assert_non_null(strstr(graph.fault.text, "per = \"step\""));
-  fault_clear(&graph.fault);
+  double number[OPTIM_NUMBERS];
+  assert_int_equal(optimizer_begin(opt, number, &fault), ERR_VALUE);
+  assert_non_null(strstr(fault.text, "per = \"step\""));
+  fault_clear(&fault);
   opt->schedule->per = PER_STEP;
   step(opt);
   CHECK_NEAR(w_at(0), 0.99, 1e-6);

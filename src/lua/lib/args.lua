@@ -58,7 +58,19 @@ end
 local function declare(key, value)
   local default, doc = value, nil
   if type(value) == "table" then default, doc = value[1], value[2] end
-  if type(key) ~= "string" or not types[type_of(default)] then
+  if type(key) ~= "string" or not key:match("^[%a_][%w_]*$") then
+    error(("args: got the name %q, allowed: letters, digits and _, as in { depth = 10 }")
+      :format(tostring(key)), 3)
+  end
+  if key == "seed" then
+    local seed = type(default) == "number" and math.tointeger(default)
+    if not seed or seed < 0 then
+      error(("args: seed: got %s, allowed: an integer of at least 0")
+        :format(tostring(default)), 3)
+    end
+    default = seed
+  end
+  if not types[type_of(default)] then
     error(("args: %s: got a %s, allowed: a number, string or boolean, or { default, text }")
       :format(key, type(default)), 3)
   end

@@ -1,0 +1,246 @@
+/* cache.c: traces, their keys, and the plans kept under them. */
+#include "graph/cache.h"
+#include "graph/graph_private.h"
+#include <stdlib.h>
+#include <string.h>
+
+/* -- keys ---------------------------------------------------------------------------- */
+
+static bool key_put(Trace *t, uint64_t word) {
+  if (t->n_key == t->key_capacity) {
+    size_t wanted = t->key_capacity ? 2 * t->key_capacity : 512;
+    uint64_t *larger = realloc(t->key, wanted * sizeof *larger);
+    if (!larger) return false;
+    t->key = larger;
+    t->key_capacity = wanted;
+  }
+  t->key[t->n_key++] = word;
+  t->hash = (t->hash ^ word) * 0x9E3779B97F4A7C15u;
+  t->hash ^= t->hash >> 29;
+  return true;
+}
+
+static bool put_shape(Trace *t, const Node *node) {
+  bool ok = key_put(t, (uint64_t)node->dtype << 8 | (uint64_t)node->shape.rank);
+  for (int i = 0; i < node->shape.rank; i++) ok = ok && key_put(t, (uint64_t)node->shape.dim[i]);
+  return ok;
+}
+
+static int64_t variable_place(VariableList list, const Variable *v) {
+  for (int i = 0; v && i < list.n; i++)
+    if (list.v[i] == v) return i;
+  return -1;
+}
+
+static bool put_leaf(Trace *t, const Node *node, VariableList variables) {
+  uint64_t which = (uint64_t)(variable_place(variables, node->var) + 1);
+  return key_put(t, which << 8 | 1) && put_shape(t, node);
+}
+
+/* An op whose data can be refused names its line: part of the key, so that it is right. */
+static bool put_node(Trace *t, const Node *node) {
+  int n_attr = node->op->flags & OP_DRAW ? node->n_attr - 2 : node->n_attr;
+  bool ok = key_put(t, (uint64_t)(uintptr_t)node->op) &&
+            key_put(t, (uint64_t)node->n_in << 8 | node->tracked << 1);
+  for (int k = 0; k < node->n_in; k++) ok = ok && key_put(t, (uint64_t)node->in[k]->index);
+  for (int k = 0; k < n_attr; k++) ok = ok && key_put(t, (uint64_t)node->attr[k].i);
+  if (node->n_in == 0) ok = ok && put_shape(t, node);
+  if (node->op->check) ok = ok && key_put(t, (uint64_t)node->line);
+  return ok;
+}
+
+/* -- traces -------------------------------------------------------------------------- */
+
+/* Evaluates values that variables were given before and nobody has looked at. */
+static Err settle(Graph *graph, const Walk *walk, uint64_t first_serial, bool *any) {
+  *any = false;
+  for (int64_t i = 0; i < walk->n; i++) {
+    Node *node = walk->v[i];
+    if (node->op != &op_record_read || plan_is_leaf(node)) continue;
+    if (node->in[0]->serial >= first_serial) continue;
+    if (graph_eval(graph, &node->in[0], 1)) return graph->fault.code;
+    *any = true;
+  }
+  return ERR_OK;
+}
+
+static Err list_nodes(Trace *out, Graph *graph, Node *const *roots, int n,
+                      uint64_t first_serial) {
+  Walk walk = {0};
+  bool again = true;
+  while (again) {
+    walk_deinit(&walk);
+    if (walk_collect(graph, &walk, roots, n, plan_is_leaf)) return graph->fault.code;
+    if (settle(graph, &walk, first_serial, &again)) {
+      walk_deinit(&walk);
+      return graph->fault.code;
+    }
+  }
+  out->v = walk.v;
+  out->n = walk.n;
+  return ERR_OK;
+}
+
+Err trace_take(Trace *out, Graph *graph, Node *const *roots, int n, VariableList variables,
+               uint64_t first_serial, const uint64_t *words, int n_words) {
+  *out = (Trace){.hash = 1};
+  if (list_nodes(out, graph, roots, n, first_serial)) return graph->fault.code;
+  bool ok = true;
+  for (int64_t i = 0; ok && i < out->n; i++)
+    ok = plan_is_leaf(out->v[i]) ? put_leaf(out, out->v[i], variables)
+                                 : put_node(out, out->v[i]);
+  for (int r = 0; ok && r < n; r++) ok = key_put(out, (uint64_t)roots[r]->index);
+  for (int w = 0; ok && w < n_words; w++) ok = key_put(out, words[w]);
+  for (int i = 0; ok && i < variables.n; i++) {
+    const Node *value = variables.v[i]->current;
+    ok = value ? put_shape(out, value) : key_put(out, 0);
+  }
+  if (ok) return ERR_OK;
+  trace_deinit(out);
+  return fault_memory(&graph->fault, out->key_capacity * 2 * sizeof(uint64_t));
+}
+
+void trace_deinit(Trace *trace) {
+  free(trace->v);
+  free(trace->key);
+  *trace = (Trace){0};
+}
+
+/* -- plans --------------------------------------------------------------------------- */
+
+static void cached_free(CachedPlan *c) {
+  if (!c) return;
+  for (int i = 0; c->in && i < c->n_in; i++) tensor_release(c->in[i].constant);
+  plan_free(c->plan);
+  free(c->in);
+  free(c->draw);
+  free(c->key);
+  free(c->in_data);
+  free(c->root_data);
+  free(c->streams);
+  free(c);
+}
+
+void cache_clear(Graph *graph) {
+  for (int i = 0; i < graph->n_plans; i++) cached_free(graph->plans[i]);
+  free(graph->plans);
+  graph->plans = NULL;
+  graph->n_plans = 0;
+}
+
+CachedPlan *cache_find(Graph *graph, const Trace *trace) {
+  for (int i = 0; i < graph->n_plans; i++) {
+    CachedPlan *c = graph->plans[i];
+    if (c->hash != trace->hash || c->n_key != trace->n_key) continue;
+    if (memcmp(c->key, trace->key, c->n_key * sizeof *c->key) != 0) continue;
+    c->used = ++graph->plan_uses;
+    return c;
+  }
+  return NULL;
+}
+
+static int64_t trace_place(const Trace *trace, const Node *node) {
+  for (int64_t i = 0; i < trace->n; i++)
+    if (trace->v[i] == node) return i;
+  return -1;
+}
+
+static PlanSource source_of(const Trace *trace, VariableList variables,
+                            Node *const *numbers, int n_numbers, const Node *leaf) {
+  int64_t at = variable_place(variables, leaf->var);
+  if (at >= 0) return (PlanSource){FROM_VARIABLE, at, NULL};
+  for (int k = 0; k < n_numbers; k++)
+    if (numbers[k] == leaf) return (PlanSource){FROM_NUMBER, k, NULL};
+  at = trace_place(trace, leaf);
+  if (at >= 0) return (PlanSource){FROM_TRACE, at, NULL};
+  const Node *holder = leaf->value[0] ? leaf : leaf->in[0];
+  return (PlanSource){FROM_CONSTANT, 0, tensor_retain(holder->value[0])};
+}
+
+static bool allocate(CachedPlan *c, const Trace *trace) {
+  c->in = calloc((size_t)c->n_in + 1, sizeof *c->in);
+  c->draw = calloc((size_t)c->n_draws + 1, sizeof *c->draw);
+  c->key = malloc(trace->n_key * sizeof *c->key + 1);
+  c->in_data = calloc((size_t)c->n_in + 1, sizeof *c->in_data);
+  c->root_data = calloc((size_t)c->n_roots + 1, sizeof *c->root_data);
+  c->streams = calloc((size_t)c->n_draws + 1, sizeof *c->streams);
+  return c->in && c->draw && c->key && c->in_data && c->root_data && c->streams;
+}
+
+/* The place for a new plan: one more, or that of the plan unused for longest. */
+static CachedPlan **make_room(Graph *graph) {
+  if (!graph->plans) graph->plans = calloc(CACHE_PLANS, sizeof *graph->plans);
+  if (!graph->plans) return NULL;
+  if (graph->n_plans < CACHE_PLANS) return &graph->plans[graph->n_plans++];
+  int oldest = 0;
+  for (int i = 1; i < graph->n_plans; i++)
+    if (graph->plans[i]->used < graph->plans[oldest]->used) oldest = i;
+  cached_free(graph->plans[oldest]);
+  graph->plan_evictions++;
+  return &graph->plans[oldest];
+}
+
+static bool fill(CachedPlan *c, const Trace *trace, VariableList variables,
+                 Node *const *numbers, int n_numbers) {
+  Node *const *leaves, *const *draws;
+  c->n_in = plan_leaves(c->plan, &leaves);
+  c->n_draws = plan_draws(c->plan, &draws);
+  if (!allocate(c, trace)) return false;
+  for (int i = 0; i < c->n_in; i++)
+    c->in[i] = source_of(trace, variables, numbers, n_numbers, leaves[i]);
+  for (int i = 0; i < c->n_draws; i++) c->draw[i] = trace_place(trace, draws[i]);
+  memcpy(c->key, trace->key, trace->n_key * sizeof *c->key);
+  c->n_key = trace->n_key;
+  c->hash = trace->hash;
+  plan_release_nodes(c->plan);
+  return true;
+}
+
+CachedPlan *cache_add(Graph *graph, const Trace *trace, Node *const *roots, int n_roots,
+                      VariableList variables, Node *const *numbers, int n_numbers) {
+  CachedPlan *c = calloc(1, sizeof *c);
+  if (!c) {
+    fault_memory(&graph->fault, sizeof *c);
+    return NULL;
+  }
+  c->n_roots = n_roots;
+  c->plan = plan_new(graph, roots, n_roots);
+  CachedPlan **room = NULL;
+  if (c->plan && fill(c, trace, variables, numbers, n_numbers)) room = make_room(graph);
+  if (!room) {
+    cached_free(c);
+    fault_memory(&graph->fault, sizeof *c);
+    return NULL;
+  }
+  c->used = ++graph->plan_uses;
+  return *room = c;
+}
+
+/* -- running ------------------------------------------------------------------------- */
+
+static void *node_data(const Node *leaf) {
+  const Node *holder = leaf->value[0] ? leaf : leaf->in[0];
+  return holder->value[0]->a.data;
+}
+
+void cached_bind(CachedPlan *c, const Trace *trace, VariableList variables,
+                 const real *numbers) {
+  for (int i = 0; i < c->n_in; i++) {
+    const PlanSource *source = &c->in[i];
+    switch (source->from) {
+    case FROM_TRACE: c->in_data[i] = node_data(trace->v[source->index]); break;
+    case FROM_VARIABLE: c->in_data[i] = node_data(variables.v[source->index]->current); break;
+    case FROM_NUMBER: c->in_data[i] = (void *)&numbers[source->index]; break;
+    case FROM_CONSTANT: c->in_data[i] = source->constant->a.data; break;
+    }
+  }
+  for (int i = 0; i < c->n_draws; i++) {
+    const Node *draw = trace->v[c->draw[i]];
+    const Attr *attr = draw->attr + draw->n_attr - 2;
+    c->streams[i] = (Stream){(uint64_t)attr[0].i, (uint64_t)attr[1].i};
+  }
+}
+
+Err cached_compute(Graph *graph, CachedPlan *c) {
+  return plan_compute(graph, c->plan, &(PlanRun){c->in_data, c->root_data, c->streams});
+}

@@ -1,0 +1,77 @@
+/* cache.h: plans found again by structure.
+ *
+ * A step builds its forward graph anew each time. Its Trace is that graph as a list; the key
+ * of a trace says all that a plan depends on: ops, attributes, shapes, types, which leaf is
+ * which variable, and words of the caller (the optimizer and its settings). Numbers, stream
+ * positions and values are inputs and no part of it. A hit skips everything that follows
+ * from the forward graph: gradient, updates, planning.
+ *
+ * At most CACHE_PLANS plans are kept; the one unused for longest makes room. */
+#ifndef GRAPH_CACHE_H
+#define GRAPH_CACHE_H
+
+#include "graph/plan.h"
+
+enum { CACHE_PLANS = 64 };
+
+/* The nodes below some roots, in order; borrowed, valid while the graph lives. */
+typedef struct Trace {
+  Node **v;
+  int64_t n;
+  uint64_t *key;
+  size_t n_key, key_capacity;
+  uint64_t hash;
+} Trace;
+
+/* Variables by position: a plan's inputs and updates name them so. */
+typedef struct VariableList {
+  Variable *const *v;
+  int n;
+} VariableList;
+
+/* Lists what lies below the roots and makes the key. Pending values of variables that were
+ * assigned before `first_serial` are evaluated first. */
+Err trace_take(Trace *out, Graph *graph, Node *const *roots, int n, VariableList variables,
+               uint64_t first_serial, const uint64_t *words, int n_words) WARN_UNUSED;
+void trace_deinit(Trace *trace);
+
+/* Where an input of a plan comes from. */
+typedef enum PlanFrom { FROM_TRACE, FROM_VARIABLE, FROM_NUMBER, FROM_CONSTANT } PlanFrom;
+typedef struct PlanSource {
+  PlanFrom from;
+  int64_t index;             /* in the trace, the variables, the numbers */
+  Tensor *constant;          /* retained */
+} PlanSource;
+
+typedef struct CachedPlan {
+  /* read-only */
+  Plan *plan;
+  PlanSource *in;
+  int64_t *draw;             /* place of each draw in the trace */
+  int n_in, n_draws, n_roots;
+  /* private */
+  uint64_t *key, hash, used;
+  size_t n_key;
+  void **in_data, **root_data;   /* room for a run */
+  Stream *streams;
+} CachedPlan;
+
+/* The plan of this structure, or NULL. */
+CachedPlan *cache_find(Graph *graph, const Trace *trace);
+/* Plans all roots and keeps the plan under the trace's key. numbers[k] are 0-axis nodes that
+ * the caller gives at each run. NULL and graph->fault on failure. */
+CachedPlan *cache_add(Graph *graph, const Trace *trace, Node *const *roots, int n_roots,
+                      VariableList variables, Node *const *numbers, int n_numbers);
+void cache_clear(Graph *graph);
+
+/* Fills cached->in_data and streams from a trace of the same structure; numbers must stay
+ * valid until the run. */
+void cached_bind(CachedPlan *cached, const Trace *trace, VariableList variables,
+                 const real *numbers);
+/* Runs what cached_bind and root_data say. */
+Err cached_compute(Graph *graph, CachedPlan *cached) WARN_UNUSED;
+static inline void cached_commit(Graph *graph, CachedPlan *cached) {
+  plan_commit(graph, cached->plan);
+}
+
+#endif

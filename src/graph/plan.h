@@ -1,0 +1,61 @@
+/* plan.h: a graph compiled once, then only run.
+ *
+ * A plan knows the shapes of a graph, not its values: leaves (constants, variables) and
+ * draws are given at each run, and so is the memory of the roots. Everything between lives
+ * in the session's arena, at offsets given by lifetime. Chains of elementwise ops run as
+ * one pass over tiles; independent ops run as one job. A run allocates nothing.
+ *
+ * Bits. A plan gives the same bytes as the naive executor: the same kernels run on the same
+ * blocks, only where they read and write differs.
+ *
+ *   compute   everything but the optimizer's updates
+ *   commit    the updates (OP_UPDATE), which may write over what they read
+ */
+#ifndef GRAPH_PLAN_H
+#define GRAPH_PLAN_H
+
+#include "graph/graph.h"
+
+typedef struct Plan Plan;
+
+/* Compiles what lies below the roots. The graph's nodes are not needed afterwards. NULL and
+ * graph->fault on failure. */
+Plan *plan_new(Graph *graph, Node *const *roots, int n_roots);
+void plan_free(Plan *plan);                          /* NULL is a no-op */
+
+/* While the nodes live, after plan_new: the leaves in the order of inputs, the draws in the
+ * order of streams. */
+int plan_leaves(const Plan *plan, Node *const **out);
+int plan_draws(const Plan *plan, Node *const **out);
+/* Forgets the nodes of the two lists above. */
+void plan_release_nodes(Plan *plan);
+
+/* A node at which a plan begins: its value is given. */
+bool plan_is_leaf(const Node *node);
+
+/* What a run is given: data of each leaf, memory for each root (of its size), streams of the
+ * draws. The root of an update may be the memory of what it updates. */
+typedef struct PlanRun {
+  void *const *in;
+  void *const *root;
+  const Stream *draw;
+} PlanRun;
+
+/* Faults (data that an op refuses, interrupt, memory) stand in graph->fault. */
+Err plan_compute(Graph *graph, Plan *plan, const PlanRun *run) WARN_UNUSED;
+/* After plan_compute of the same run. Cannot fail. */
+void plan_commit(Graph *graph, Plan *plan);
+
+/* Evaluates as graph_eval does, by a plan made for this call: for tests. */
+Err plan_eval(Graph *graph, Node *const *nodes, int n) WARN_UNUSED;
+
+typedef struct PlanSize {
+  int n_nodes, n_groups, n_items, n_jobs;
+  size_t arena_bytes;          /* of the plan */
+  size_t naive_bytes;          /* sum of the buffers that the naive executor makes */
+} PlanSize;
+PlanSize plan_size(const Plan *plan);
+/* Jobs, items, groups and where their values live: for people. */
+void plan_dump(const Plan *plan, Text *out);
+
+#endif

@@ -1,0 +1,80 @@
+/* plan_private.h: what plan.c compiles and plan_run.c runs. */
+#ifndef GRAPH_PLAN_PRIVATE_H
+#define GRAPH_PLAN_PRIVATE_H
+
+#include "graph/graph_private.h"
+#include "graph/ops_walk.h"
+#include "graph/plan.h"
+
+/* A group runs TILE elements at a time through all members, in BLOCKs that threads take.
+ * Values inside it live in TILES tiles, which fit into the first cache together. */
+enum { PLAN_TILE = 1024, PLAN_BLOCK = 4 * PLAN_TILE, PLAN_TILES = 8, PLAN_MEMBERS = 32 };
+
+typedef enum PlanPlaceKind { IN_ARENA, IN_INPUT, IN_ROOT, IN_TILE } PlanPlaceKind;
+
+typedef struct PlanPlace {
+  PlanPlaceKind kind;
+  int index;             /* of the input, root or tile */
+  size_t offset;         /* in bytes: in the arena, or into the input or root */
+} PlanPlace;
+
+typedef struct PlanMember {
+  OpCall *call;          /* pointers filled in at each run, but those of tiles */
+  Elements elements;     /* in a group */
+  PlanPlace *in, *out;
+  const char *layer, *file;   /* for messages */
+  int line;
+} PlanMember;
+
+/* A group, or one op. */
+typedef struct PlanItem {
+  PlanMember *members;
+  int n_members;
+  bool is_group;
+  OpSplit split;
+  size_t scratch;        /* offset in the arena */
+} PlanItem;
+
+/* Items that do not depend on each other: in each phase the blocks of all, one after the
+ * other, are one parallel loop. */
+typedef struct PlanJob {
+  int first_item, n_items, n_phases;
+  int64_t n_blocks[MAX_PHASES], work;
+} PlanJob;
+
+/* A pointer of a call, and where it comes from. */
+typedef struct PlanFix {
+  void **where;
+  PlanPlace place;
+} PlanFix;
+
+typedef struct PlanCopy {
+  PlanPlace from;
+  int root;
+  size_t n_bytes;
+} PlanCopy;
+
+typedef struct PlanBlock {
+  struct PlanBlock *next;
+  _Alignas(16) unsigned char data[];
+} PlanBlock;
+
+struct Plan {
+  PlanBlock *blocks;     /* all memory of the plan */
+  PlanItem *items;
+  PlanJob *jobs;
+  PlanFix *fixes;
+  PlanCopy *copies;      /* at the end of compute */
+  Node **leaves, **draws;    /* until plan_release_nodes */
+  Attr **draw_attr;      /* key and position of each draw, in its call */
+  int n_items, n_jobs, n_compute_jobs, n_fixes, n_copies, n_leaves, n_draws;
+  PlanSize size;
+};
+
+/* The split of an item, from its calls. */
+void plan_split(PlanItem *item);
+void plan_add_to_job(PlanJob *job, const PlanItem *item);
+/* Lists the pointers of all calls. */
+Err plan_list_fixes(Plan *plan, Graph *graph);
+
+#endif

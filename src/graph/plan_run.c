@@ -1,0 +1,319 @@
+/* plan_run.c: running a plan: a loop over its jobs, no allocation, no decisions. */
+#include "graph/plan_private.h"
+#include "base/sys.h"
+#include <stdlib.h>
+#include <string.h>
+
+/* -- preparation, called by plan.c --------------------------------------------------- */
+
+/* Elementwise work per element and member, about: as the naive executor's ops say. */
+enum { WORK_PER_ELEMENT = 8 };
+
+void plan_split(PlanItem *item) {
+  const OpCall *call = item->members[0].call;
+  if (!item->is_group) {
+    item->split = op_split(call);
+    return;
+  }
+  int64_t n = shape_count(&call->out[0].shape);
+  item->split = (OpSplit){.n_phases = 1,
+                          .n_blocks = {(n + PLAN_BLOCK - 1) / PLAN_BLOCK},
+                          .work = n * WORK_PER_ELEMENT * item->n_members};
+}
+
+void plan_add_to_job(PlanJob *job, const PlanItem *item) {
+  if (item->split.n_phases > job->n_phases) job->n_phases = item->split.n_phases;
+  for (int p = 0; p < item->split.n_phases; p++) job->n_blocks[p] += item->split.n_blocks[p];
+  job->work += item->split.work;
+}
+
+static void add_fix(Plan *plan, void **where, PlanPlace place) {
+  if (place.kind == IN_TILE) return;
+  if (plan->fixes) plan->fixes[plan->n_fixes] = (PlanFix){where, place};
+  plan->n_fixes++;
+}
+
+static void walk_fixes(Plan *plan) {
+  plan->n_fixes = 0;
+  for (int i = 0; i < plan->n_items; i++) {
+    PlanItem *item = &plan->items[i];
+    for (int m = 0; m < item->n_members; m++) {
+      PlanMember *member = &item->members[m];
+      OpCall *call = member->call;
+      for (int k = 0; k < call->n_in; k++)
+        add_fix(plan, &((Array *)call->in)[k].data, member->in[k]);
+      for (int o = 0; o < call->n_out; o++)
+        add_fix(plan, &call->out[o].data, member->out[o]);
+      if (item->split.scratch_bytes)
+        add_fix(plan, &call->scratch, (PlanPlace){IN_ARENA, 0, item->scratch});
+    }
+  }
+}
+
+Err plan_list_fixes(Plan *plan, Graph *graph) {
+  walk_fixes(plan);
+  size_t n_bytes = ((size_t)plan->n_fixes + 1) * sizeof(PlanFix);
+  PlanBlock *block = malloc(sizeof *block + n_bytes);
+  if (!block) return fault_memory(&graph->fault, n_bytes);
+  block->next = plan->blocks;
+  plan->blocks = block;
+  plan->fixes = (PlanFix *)block->data;
+  walk_fixes(plan);
+  return ERR_OK;
+}
+
+void plan_free(Plan *plan) {
+  if (!plan) return;
+  while (plan->blocks) {
+    PlanBlock *next = plan->blocks->next;
+    free(plan->blocks);
+    plan->blocks = next;
+  }
+  free(plan);
+}
+
+int plan_leaves(const Plan *plan, Node *const **out) {
+  *out = plan->leaves;
+  return plan->n_leaves;
+}
+
+int plan_draws(const Plan *plan, Node *const **out) {
+  *out = plan->draws;
+  return plan->n_draws;
+}
+
+void plan_release_nodes(Plan *plan) { plan->leaves = plan->draws = NULL; }
+
+PlanSize plan_size(const Plan *plan) { return plan->size; }
+
+/* -- one block ----------------------------------------------------------------------- */
+
+/* A member with its own arrays, whose tile pointers belong to this thread. */
+typedef struct Part {
+  OpCall call;
+  Array in[MAX_ARGS], out;
+} Part;
+
+static void part_init(Part *part, const PlanMember *m) {
+  part->call = *m->call;
+  for (int k = 0; k < m->call->n_in; k++) part->in[k] = m->call->in[k];
+  part->out = m->call->out[0];
+  part->call.in = part->in;
+  part->call.out = &part->out;
+}
+
+/* So that element `first` of the array is the tile's first one. */
+static void *tile_base(real *tiles, int tile, int64_t first) {
+  return (void *)((uintptr_t)(tiles + (size_t)tile * PLAN_TILE) -
+                  (uintptr_t)first * sizeof(real));
+}
+
+static void run_tile(const PlanItem *item, Part *parts, real *tiles, int64_t first,
+                     int64_t end) {
+  for (int i = 0; i < item->n_members; i++) {
+    const PlanMember *m = &item->members[i];
+    Part *part = &parts[i];
+    for (int k = 0; k < part->call.n_in; k++)
+      if (m->in[k].kind == IN_TILE)
+        part->in[k].data = tile_base(tiles, m->in[k].index, first);
+    if (m->out[0].kind == IN_TILE)
+      part->out.data = tile_base(tiles, m->out[0].index, first);
+    elements_run(&m->elements, &part->call, first, end);
+  }
+}
+
+static void run_group(const PlanItem *item, int64_t block) {
+  _Alignas(64) real tiles[PLAN_TILES * PLAN_TILE];
+  Part parts[PLAN_MEMBERS];
+  int64_t n = shape_count(&item->members[0].call->out[0].shape);
+  int64_t first = block * PLAN_BLOCK, end = first + PLAN_BLOCK < n ? first + PLAN_BLOCK : n;
+  for (int i = 0; i < item->n_members; i++) part_init(&parts[i], &item->members[i]);
+  for (; first < end; first += PLAN_TILE)
+    run_tile(item, parts, tiles, first, first + PLAN_TILE < end ? first + PLAN_TILE : end);
+}
+
+typedef struct RunningJob {
+  const Plan *plan;
+  const PlanJob *job;
+  int phase;
+} RunningJob;
+
+static void run_job_block(void *ctx, int64_t block) {
+  const RunningJob *running = ctx;
+  const PlanItem *item = &running->plan->items[running->job->first_item];
+  for (;; item++) {
+    bool has_phase = running->phase < item->split.n_phases;
+    int64_t n = has_phase ? item->split.n_blocks[running->phase] : 0;
+    if (block < n) break;
+    block -= n;
+  }
+  const OpCall *call = item->members[0].call;
+  if (item->is_group) run_group(item, block);
+  else call->op->run(call, running->phase, block);
+}
+
+/* -- a run --------------------------------------------------------------------------- */
+
+static Err need_arena(Graph *graph, size_t n_bytes) {
+  if (n_bytes <= graph->arena_bytes) return ERR_OK;
+  size_t room = (n_bytes + 4095) / 4096 * 4096;
+  unsigned char *larger = aligned_alloc(64, room);
+  if (!larger) return fault_memory(&graph->fault, room);
+  free(graph->arena);
+  graph->arena = larger;
+  graph->arena_bytes = room;
+  return ERR_OK;
+}
+
+static void *address(const Graph *graph, const PlanRun *run, PlanPlace place) {
+  char *base = place.kind == IN_ARENA   ? (char *)graph->arena
+               : place.kind == IN_INPUT ? run->in[place.index]
+                                        : run->root[place.index];
+  return base + place.offset;
+}
+
+static void fill_pointers(const Graph *graph, Plan *plan, const PlanRun *run) {
+  for (int i = 0; i < plan->n_fixes; i++)
+    *plan->fixes[i].where = address(graph, run, plan->fixes[i].place);
+  for (int i = 0; i < plan->n_draws; i++) {
+    plan->draw_attr[i][0].i = (int64_t)run->draw[i].key;
+    plan->draw_attr[i][1].i = (int64_t)run->draw[i].draw;
+  }
+}
+
+/* Data that an op refuses: the text says where the op was made. */
+static Err check_items(Graph *graph, const Plan *plan, const PlanJob *job) {
+  for (int i = job->first_item; i < job->first_item + job->n_items; i++) {
+    const PlanMember *m = &plan->items[i].members[0];
+    if (!m->call->op->check || !m->call->op->check(m->call, &graph->fault)) continue;
+    char label[256];
+    Node like = {.op = m->call->op, .layer = m->layer, .file = m->file, .line = m->line};
+    fault_prefix(&graph->fault, "%s", node_label(label, sizeof label, &like));
+    return graph->fault.code;
+  }
+  return ERR_OK;
+}
+
+static void run_job(Graph *graph, const Plan *plan, const PlanJob *job) {
+  for (int phase = 0; phase < job->n_phases; phase++) {
+    RunningJob running = {plan, job, phase};
+    par_for(&graph->par, job->n_blocks[phase], job->work / job->n_phases, run_job_block,
+            &running);
+  }
+}
+
+Err plan_compute(Graph *graph, Plan *plan, const PlanRun *run) {
+  if (graph->fault.code) return graph->fault.code;
+  if (need_arena(graph, plan->size.arena_bytes)) return graph->fault.code;
+  fill_pointers(graph, plan, run);
+  unsigned control = par_denormals_off();
+  for (int j = 0; j < plan->n_compute_jobs && !graph->fault.code; j++) {
+    if (interrupt_pending()) fault_set(&graph->fault, ERR_INTERRUPT, "interrupted");
+    else if (!check_items(graph, plan, &plan->jobs[j])) run_job(graph, plan, &plan->jobs[j]);
+  }
+  for (int i = 0; i < plan->n_copies && !graph->fault.code; i++) {
+    const PlanCopy *copy = &plan->copies[i];
+    if (copy->n_bytes)
+      memcpy(run->root[copy->root], address(graph, run, copy->from), copy->n_bytes);
+  }
+  par_denormals_restore(control);
+  return graph->fault.code;
+}
+
+void plan_commit(Graph *graph, Plan *plan) {
+  unsigned control = par_denormals_off();
+  for (int j = plan->n_compute_jobs; j < plan->n_jobs; j++)
+    run_job(graph, plan, &plan->jobs[j]);
+  par_denormals_restore(control);
+}
+
+/* -- a plan for one evaluation: tests compare it with graph_eval --------------------- */
+
+static void *leaf_data(const Node *leaf) {
+  const Tensor *value = leaf->value[0] ? leaf->value[0] : leaf->in[0]->value[0];
+  return value->a.data;
+}
+
+static Stream stream_of(const Node *draw) {
+  const Attr *attr = draw->attr + draw->n_attr - 2;
+  return (Stream){(uint64_t)attr[0].i, (uint64_t)attr[1].i};
+}
+
+/* Roots that have no value yet get tensors. */
+static Err make_roots(Graph *graph, Node *const *nodes, int n, Tensor **made, void **root) {
+  for (int i = 0; i < n; i++) {
+    made[i] = tensor_new(&graph->memory, nodes[i]->dtype, &nodes[i]->shape, &graph->fault);
+    if (!made[i]) return graph->fault.code;
+    root[i] = made[i]->a.data;
+  }
+  return ERR_OK;
+}
+
+static Err run_once(Graph *graph, Plan *plan, Node *const *nodes, int n, Tensor **made) {
+  void **in = malloc(((size_t)plan->n_leaves + 1) * sizeof *in);
+  void **root = malloc(((size_t)n + 1) * sizeof *root);
+  Stream *draw = malloc(((size_t)plan->n_draws + 1) * sizeof *draw);
+  if (!in || !root || !draw) fault_memory(&graph->fault, (size_t)n * sizeof *root);
+  if (!graph->fault.code && !make_roots(graph, nodes, n, made, root)) {
+    for (int i = 0; i < plan->n_leaves; i++) in[i] = leaf_data(plan->leaves[i]);
+    for (int i = 0; i < plan->n_draws; i++) draw[i] = stream_of(plan->draws[i]);
+    if (!plan_compute(graph, plan, &(PlanRun){in, root, draw})) plan_commit(graph, plan);
+  }
+  free(in);
+  free(root);
+  free(draw);
+  return graph->fault.code;
+}
+
+Err plan_eval(Graph *graph, Node *const *nodes, int n) {
+  Plan *plan = plan_new(graph, nodes, n);
+  Tensor **made = calloc((size_t)n + 1, sizeof *made);
+  if (plan && !made) fault_memory(&graph->fault, (size_t)n * sizeof *made);
+  if (plan && made && !run_once(graph, plan, nodes, n, made))
+    for (int i = 0; i < n; i++)
+      if (!nodes[i]->value[0] && nodes[i]->n_out == 1) {
+        nodes[i]->value[0] = made[i];
+        made[i] = NULL;
+      }
+  for (int i = 0; made && i < n; i++) tensor_release(made[i]);
+  free(made);
+  plan_free(plan);
+  return graph->fault.code;
+}
+
+/* -- for people ---------------------------------------------------------------------- */
+
+static void dump_place(Text *out, PlanPlace place) {
+  static const char *const kinds[] = {"arena", "input", "root", "tile"};
+  text_addf(out, place.kind == IN_ARENA ? " %s+%zu" : " %s %zu", kinds[place.kind],
+            place.kind == IN_ARENA ? place.offset : (size_t)place.index);
+}
+
+static void dump_item(Text *out, const PlanItem *item) {
+  for (int m = 0; m < item->n_members; m++) {
+    const PlanMember *member = &item->members[m];
+    const OpCall *call = member->call;
+    char shape[SHAPE_TEXT];
+    text_addf(out, "  %s %s %s ->", item->is_group ? (m ? "|" : "+") : " ", call->op->name,
+              shape_text(shape, &call->out[0].shape));
+    for (int o = 0; o < call->n_out; o++) dump_place(out, member->out[o]);
+    text_add(out, "  from");
+    for (int k = 0; k < call->n_in; k++) dump_place(out, member->in[k]);
+    if (member->layer) text_addf(out, "  in %s", member->layer);
+    text_add(out, "\n");
+  }
+}
+
+void plan_dump(const Plan *plan, Text *out) {
+  for (int j = 0; j < plan->n_jobs; j++) {
+    const PlanJob *job = &plan->jobs[j];
+    text_addf(out, "job %d%s: %lld blocks\n", j + 1,
+              j >= plan->n_compute_jobs ? " (commit)" : "", (long long)job->n_blocks[0]);
+    for (int i = 0; i < job->n_items; i++) dump_item(out, &plan->items[job->first_item + i]);
+  }
+  const PlanSize *size = &plan->size;
+  text_addf(out,
+            "%d nodes, %d items (%d groups), %d jobs; arena %zu bytes, naive buffers %zu\n",
+            size->n_nodes, size->n_items, size->n_groups, size->n_jobs, size->arena_bytes,
+            size->naive_bytes);
+}
