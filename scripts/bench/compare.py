@@ -483,8 +483,8 @@ def run(build):
     ignored = sorted(filter(is_setting, os.environ))
     if ignored:
         print("not passed on, so that each library chooses for itself:", *ignored)
-    print("times: medians of turns side by side; ratios: medians [quartiles] within rounds;\n"
-          "products: share of the matrix products alone; of FMA peak, of copy speed: bound /\n"
+    print("times: medians of turns side by side; ratios: medians [quartiles] in rounds;\n"
+          "products: share of matrix products alone; of FMA peak, of copy speed: bound /\n"
           "time of ours; other load: cores that other processes kept busy meanwhile")
     tables = [measure_threads(build, n, rows, own and n == counts[0], budget_s)
               for n in counts]

@@ -368,3 +368,37 @@ Err option_set_call(Object *o, const Option *opt, Callable *value, Fault *fault)
   o->version++;
   return ERR_OK;
 }
+
+/* -- what an object is made of ------------------------------------------------------- */
+
+static uint64_t mix(uint64_t hash, uint64_t word) {
+  hash = (hash ^ word) * 0x9E3779B97F4A7C15u;
+  return hash ^ hash >> 29;
+}
+
+uint64_t object_signature(const Object *object) {
+  uint64_t hash = mix((uint64_t)(uintptr_t)object, object ? object->version : 0);
+  if (!object) return hash;
+  for (const Option *opt = object->kind->options; opt && opt->name; opt++) {
+    const void *field = option_field(object, opt);
+    if (opt->kind == OPT_OBJECT) hash = mix(hash, object_signature(*(Object *const *)field));
+    if (opt->kind != OPT_OBJECTS) continue;
+    const ObjectList *list = field;
+    for (int i = 0; i < list->n; i++) hash = mix(hash, object_signature(list->v[i]));
+  }
+  return hash;
+}
+
+bool object_has_call(const Object *object) {
+  if (!object) return false;
+  for (const Option *opt = object->kind->options; opt && opt->name; opt++) {
+    const void *field = option_field(object, opt);
+    if (opt->kind == OPT_CALL && *(Callable *const *)field) return true;
+    if (opt->kind == OPT_OBJECT && object_has_call(*(Object *const *)field)) return true;
+    if (opt->kind != OPT_OBJECTS) continue;
+    const ObjectList *list = field;
+    for (int i = 0; i < list->n; i++)
+      if (object_has_call(list->v[i])) return true;
+  }
+  return false;
+}

@@ -108,6 +108,12 @@ const Kind *family_find(const Family *family, const char *name, Fault *fault);
 /* New object by name with defaults: family_find + object_new + object_ready. */
 Object *family_make(const Family *family, const char *name, Fault *fault);
 
+/* Changes when a field of the object, or of an object among its options, is set, or when
+ * one is put in or out. */
+uint64_t object_signature(const Object *object);
+/* Is a function of the user among its options, at any depth? */
+bool object_has_call(const Object *object);
+
 int option_count(const Kind *kind);
 /* The option of that name or alias; NULL and a fault that names the nearest. */
 const Option *option_find(const Kind *kind, const char *name, Fault *fault);

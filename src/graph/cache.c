@@ -153,8 +153,7 @@ static PlanSource source_of(const Trace *trace, VariableList variables,
     if (numbers[k] == leaf) return (PlanSource){FROM_NUMBER, k, NULL};
   at = trace_place(trace, leaf);
   if (at >= 0) return (PlanSource){FROM_TRACE, at, NULL};
-  const Node *holder = leaf->value[0] ? leaf : leaf->in[0];
-  return (PlanSource){FROM_CONSTANT, 0, tensor_retain(holder->value[0])};
+  return (PlanSource){FROM_CONSTANT, 0, tensor_retain(plan_leaf_value(leaf))};
 }
 
 static bool allocate(CachedPlan *c, const Trace *trace) {
@@ -172,9 +171,12 @@ static CachedPlan **make_room(Graph *graph) {
   if (!graph->plans) graph->plans = calloc(CACHE_PLANS, sizeof *graph->plans);
   if (!graph->plans) return NULL;
   if (graph->n_plans < CACHE_PLANS) return &graph->plans[graph->n_plans++];
-  int oldest = 0;
-  for (int i = 1; i < graph->n_plans; i++)
-    if (graph->plans[i]->used < graph->plans[oldest]->used) oldest = i;
+  int oldest = -1;
+  for (int i = 0; i < graph->n_plans; i++) {
+    if (graph->plans[i]->pins) continue;
+    if (oldest < 0 || graph->plans[i]->used < graph->plans[oldest]->used) oldest = i;
+  }
+  if (oldest < 0) return NULL;
   cached_free(graph->plans[oldest]);
   graph->plan_evictions++;
   return &graph->plans[oldest];
@@ -218,18 +220,15 @@ CachedPlan *cache_add(Graph *graph, const Trace *trace, Node *const *roots, int 
 
 /* -- running ------------------------------------------------------------------------- */
 
-static void *node_data(const Node *leaf) {
-  const Node *holder = leaf->value[0] ? leaf : leaf->in[0];
-  return holder->value[0]->a.data;
-}
+void *leaf_data(const Node *leaf) { return plan_leaf_value(leaf)->a.data; }
 
 void cached_bind(CachedPlan *c, const Trace *trace, VariableList variables,
                  const real *numbers) {
   for (int i = 0; i < c->n_in; i++) {
     const PlanSource *source = &c->in[i];
     switch (source->from) {
-    case FROM_TRACE: c->in_data[i] = node_data(trace->v[source->index]); break;
-    case FROM_VARIABLE: c->in_data[i] = node_data(variables.v[source->index]->current); break;
+    case FROM_TRACE: c->in_data[i] = leaf_data(trace->v[source->index]); break;
+    case FROM_VARIABLE: c->in_data[i] = leaf_data(variables.v[source->index]->current); break;
     case FROM_NUMBER: c->in_data[i] = (void *)&numbers[source->index]; break;
     case FROM_CONSTANT: c->in_data[i] = source->constant->a.data; break;
     }

@@ -49,6 +49,7 @@ typedef struct CachedPlan {
   PlanSource *in;
   int64_t *draw;             /* place of each draw in the trace */
   int n_in, n_draws, n_roots;
+  int pins;                  /* holders that keep it from being replaced */
   /* private */
   uint64_t *key, hash, used;
   size_t n_key;
@@ -68,6 +69,9 @@ void cache_clear(Graph *graph);
  * valid until the run. */
 void cached_bind(CachedPlan *cached, const Trace *trace, VariableList variables,
                  const real *numbers);
+/* Data of a leaf whose value is there. */
+void *leaf_data(const Node *leaf);
+
 /* Runs what cached_bind and root_data say. */
 Err cached_compute(Graph *graph, CachedPlan *cached) WARN_UNUSED;
 static inline void cached_commit(Graph *graph, CachedPlan *cached) {

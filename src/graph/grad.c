@@ -103,7 +103,7 @@ static Err propagate(Adjoints *a, Node *y) {
   Node **gy = &a->gy[y->index * MAX_OUT];
   bool any = false;
   for (int o = 0; o < y->n_out; o++) any = any || gy[o];
-  if (!any || is_leaf(y) || !a->needed[y->index]) return ERR_OK;
+  if (!any || is_leaf(y) || !a->needed[y->index] || y->forgotten) return ERR_OK;
   if (y->op == &op_record_pick) {
     flow(a, y->in[0], (int)y->attr[0].i, gy[0]);
     return a->graph->fault.code;

@@ -73,6 +73,7 @@ struct Graph {
   Fault fault;                /* the first failure since graph_ok */
   MemoryCount memory;
   int net_count, fit_count;   /* numbers of nets (by build) and fits in this run */
+  bool static_trace;          /* the function of a static step runs: values are not there */
   bool naive;                 /* steps run by the naive executor, the oracle */
   /* private */
   uint64_t next_serial, walk;
@@ -117,6 +118,8 @@ const char *graph_intern(Graph *graph, const char *string);
 
 /* The next draw of the stream (graph seed, purpose, name): fixes its position. */
 Stream graph_draw(Graph *graph, const char *purpose, const char *name);
+/* The next draw of a stream whose key is known, as of an earlier graph_draw. */
+Stream graph_draw_again(Graph *graph, uint64_t key);
 /* Sets the seed and starts all streams anew. */
 void graph_seed(Graph *graph, uint64_t seed);
 
@@ -188,6 +191,10 @@ Err variable_assign(Graph *graph, Variable *v, Node *value) WARN_UNUSED;
 void variable_touch(Variable *v);
 /* Does nobody but the variable hold its value (computed), so that it may be written over? */
 bool variable_owned(const Variable *v);
+
+/* Gives an owned variable another tensor of the same shape for its value; returns the old
+ * one. Both references change hands. */
+Tensor *variable_swap(Variable *v, Tensor *value);
 
 /* -- transactions: compute, check, commit -------------------------------------------- */
 

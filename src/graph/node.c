@@ -84,7 +84,10 @@ Node *graph_borrow(Graph *graph, Node *node) {
 /* -- streams ------------------------------------------------------------------------- */
 
 Stream graph_draw(Graph *graph, const char *purpose, const char *name) {
-  uint64_t key = philox_key(graph->seed, purpose, name);
+  return graph_draw_again(graph, philox_key(graph->seed, purpose, name));
+}
+
+Stream graph_draw_again(Graph *graph, uint64_t key) {
   for (int i = 0; i < graph->n_counters; i++)
     if (graph->counters[i].key == key) return (Stream){key, graph->counters[i].count++};
   if (!grow((void **)&graph->counters, graph->n_counters, &graph->counter_capacity,

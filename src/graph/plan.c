@@ -5,7 +5,7 @@
  *   group      elementwise nodes of one shape join the group of a producer, so that they run
  *              tile by tile in one pass. A group runs where its last member stood; it is
  *              closed as soon as somebody outside reads a member, so nobody waits for it
- *   order      items (a group, or one other node), updates apart
+ *   order      items (a group, or one other node), late updates apart
  *   jobs       neighbours that do not depend on each other share one parallel job
  *   place      every value gets its memory: a root's, a tile's within its group, or an
  *              offset in the arena that is free from the job that makes it to the last that
@@ -25,6 +25,7 @@ typedef struct Spot {
   size_t offset;         /* in bytes, into that value */
   int group;             /* NOBODY: none */
   int item;              /* that computes it; NOBODY: leaf or alias */
+  bool late;             /* an update that only updates read: runs at commit */
 } Spot;
 
 typedef struct Group {
@@ -60,12 +61,24 @@ typedef struct Compiler {
   int64_t *copy_root;    /* roots that are copied at the end */
 } Compiler;
 
+/* One of the values of an evaluated node with several: each is a leaf of its own. */
+static bool is_part_of_leaf(const Node *node) {
+  return node->op == &op_record_pick && node->in[0]->n_out > 1 && node->in[0]->value[0] &&
+         plan_is_leaf(node->in[0]);
+}
+
 bool plan_is_leaf(const Node *node) {
   if (!node->in) return true;
   if (node->op == &op_record_constant) return true;
   if (node->op == &op_record_read && node->value[0]) return true;
   if (node->op == &op_record_read) return node->in[0]->value[0] != NULL || !node->in[0]->in;
+  if (is_part_of_leaf(node)) return true;
   return node->value[0] && !node->tracked;
+}
+
+Tensor *plan_leaf_value(const Node *leaf) {
+  if (leaf->value[0]) return leaf->value[0];
+  return leaf->in[0]->value[leaf->op == &op_record_pick ? leaf->attr[0].i : 0];
 }
 
 static void *plan_alloc(Compiler *c, size_t n_bytes) {
@@ -96,7 +109,7 @@ static void resolve(Compiler *c) {
     Node *node = c->walk.v[i];
     Spot *spot = &c->spots[i];
     int64_t offset;
-    *spot = (Spot){value_of(i, 0), 0, NOBODY, NOBODY};
+    *spot = (Spot){value_of(i, 0), 0, NOBODY, NOBODY, false};
     if (plan_is_leaf(node) || !is_alias(node, &offset)) continue;
     const Spot *base = &c->spots[node->in[0]->index];
     int output = node->op == &op_record_pick ? (int)node->attr[0].i : 0;
@@ -161,7 +174,17 @@ static void group(Compiler *c) {
 
 /* -- order --------------------------------------------------------------------------- */
 
-static bool is_update(const Node *node) { return (node->op->flags & OP_UPDATE) != 0; }
+/* From the last node to the first, so that all readers of a node are known before it. */
+static void find_late(Compiler *c) {
+  for (int64_t i = 0; i < c->walk.n; i++)
+    c->spots[i].late = computes(c, i) && (c->walk.v[i]->op->flags & OP_UPDATE);
+  for (int64_t i = c->walk.n - 1; i >= 0; i--) {
+    const Node *node = c->walk.v[i];
+    if (!computes(c, i) || c->spots[i].late) continue;
+    for (int k = 0; k < node->n_in; k++)
+      c->spots[c->spots[node->in[k]->index].value / MAX_OUT].late = false;
+  }
+}
 
 static void add_item(Compiler *c, int64_t last, int *n_nodes) {
   int g = c->spots[last].group;
@@ -176,13 +199,14 @@ static void add_item(Compiler *c, int64_t last, int *n_nodes) {
 
 static void order(Compiler *c) {
   int n_nodes = 0;
-  for (int updates = 0; updates < 2; updates++)
+  find_late(c);
+  for (int late = 0; late < 2; late++)
     for (int64_t i = 0; i < c->walk.n; i++) {
-      if (!computes(c, i) || is_update(c->walk.v[i]) != (updates == 1)) continue;
+      if (!computes(c, i) || c->spots[i].late != (late == 1)) continue;
       int g = c->spots[i].group;
       if (g != NOBODY && c->groups[g].last != i) continue;
       add_item(c, i, &n_nodes);
-      c->n_updates += updates;
+      c->n_updates += late;
     }
 }
 
@@ -217,6 +241,8 @@ static void jobs(Compiler *c) {
 
 /* -- place --------------------------------------------------------------------------- */
 
+static size_t rounded(size_t n) { return (n + 63) / 64 * 64; }
+
 static size_t value_bytes(const Node *node, int output) {
   size_t n = (size_t)shape_count(&node->out_shape[output]);
   return n * dtype_bytes(node->out_dtype[output]);
@@ -230,7 +256,7 @@ static void begin_life(Compiler *c, int64_t i) {
     int job = item == NOBODY ? NOBODY : c->item_job[item];
     *life = (Life){.place = {.kind = IN_ARENA}, .born = job, .dies = job, .heir = NOBODY,
                    .last_item = NOBODY, .n_bytes = value_bytes(node, o)};
-    if (item != NOBODY) c->plan->size.naive_bytes += life->n_bytes;
+    if (item != NOBODY) c->plan->size.naive_bytes += rounded(life->n_bytes);
   }
 }
 
@@ -362,8 +388,6 @@ static bool overlap(const Stretch *a, const Stretch *b) {
   return a->born <= b->dies && b->born <= a->dies;
 }
 
-static size_t rounded(size_t n) { return (n + 63) / 64 * 64; }
-
 /* Largest first, each at the lowest offset that is free for all of its life. */
 static size_t assign_offsets(Stretch *s, int n, Stretch **beside) {
   size_t total = 0;
@@ -472,6 +496,7 @@ static Err emit_item(Compiler *c, int item) {
     if (emit_member(c, &it->members[m], c->item_nodes[first + m])) break;
   if (c->graph->fault.code) return c->graph->fault.code;
   plan_split(it);
+  c->plan->size.naive_bytes += rounded(it->split.scratch_bytes);
   for (int m = 0; m < it->n_members; m++)
     if (it->members[m].call->op->flags & OP_DRAW) c->plan->n_draws++;
   return ERR_OK;
@@ -520,10 +545,15 @@ static Err emit_copies(Compiler *c, Node *const *roots, int n_roots) {
   Plan *plan = c->plan;
   plan->copies = plan_alloc(c, ((size_t)n_roots + 1) * sizeof *plan->copies);
   if (!plan->copies) return ERR_MEMORY;
-  for (int r = 0; r < n_roots; r++)
-    if (c->copy_root[r] != NOBODY)
+  for (int late = 0; late < 2; late++) {
+    for (int r = 0; r < n_roots; r++) {
+      int64_t value = c->copy_root[r];
+      if (value == NOBODY || c->spots[value / MAX_OUT].late != (late == 1)) continue;
       plan->copies[plan->n_copies++] =
           (PlanCopy){place_of(c, roots[r]), r, value_bytes(roots[r], 0)};
+    }
+    if (!late) plan->n_compute_copies = plan->n_copies;
+  }
   return ERR_OK;
 }
 

@@ -9,7 +9,8 @@
  * blocks, only where they read and write differs.
  *
  *   compute   everything but the optimizer's updates
- *   commit    the updates (OP_UPDATE), which may write over what they read
+ *   commit    the updates (OP_UPDATE), which may write over what they read; one whose result
+ *             something else than an update reads belongs to compute
  */
 #ifndef GRAPH_PLAN_H
 #define GRAPH_PLAN_H
@@ -32,6 +33,7 @@ void plan_release_nodes(Plan *plan);
 
 /* A node at which a plan begins: its value is given. */
 bool plan_is_leaf(const Node *node);
+Tensor *plan_leaf_value(const Node *leaf);           /* borrowed */
 
 /* What a run is given: data of each leaf, memory for each root (of its size), streams of the
  * draws. The root of an update may be the memory of what it updates. */
@@ -52,7 +54,8 @@ Err plan_eval(Graph *graph, Node *const *nodes, int n) WARN_UNUSED;
 typedef struct PlanSize {
   int n_nodes, n_groups, n_items, n_jobs;
   size_t arena_bytes;          /* of the plan */
-  size_t naive_bytes;          /* sum of the buffers that the naive executor makes */
+  size_t naive_bytes;          /* sum of the buffers that the naive executor makes: values
+                                  and scratch memory, each rounded up as tensors are */
 } PlanSize;
 PlanSize plan_size(const Plan *plan);
 /* Jobs, items, groups and where their values live: for people. */

@@ -1,6 +1,7 @@
 /* plan_run.c: running a plan: a loop over its jobs, no allocation, no decisions. */
 #include "graph/plan_private.h"
 #include "base/sys.h"
+#include "graph/cache.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -228,11 +229,6 @@ void plan_commit(Graph *graph, Plan *plan) {
 }
 
 /* -- a plan for one evaluation: tests compare it with graph_eval --------------------- */
-
-static void *leaf_data(const Node *leaf) {
-  const Tensor *value = leaf->value[0] ? leaf->value[0] : leaf->in[0]->value[0];
-  return value->a.data;
-}
 
 static Stream stream_of(const Node *draw) {
   const Attr *attr = draw->attr + draw->n_attr - 2;

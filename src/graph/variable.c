@@ -92,6 +92,14 @@ bool variable_owned(const Variable *v) {
   return value && node->refs == 1 && value->refs == 1 && value->storage->refs == 1;
 }
 
+Tensor *variable_swap(Variable *v, Tensor *value) {
+  must(variable_owned(v));
+  Tensor *old = v->current->value[0];
+  v->current->value[0] = value;
+  variable_touch(v);
+  return old;
+}
+
 static Err remember(Graph *graph, Variable *v) {
   if (graph->n_undo == graph->undo_capacity) {
     int wanted = graph->undo_capacity ? 2 * graph->undo_capacity : 64;

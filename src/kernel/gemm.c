@@ -1,26 +1,39 @@
-/* gemm.c: the door to BLIS, which alone includes its header.
+/* gemm.c: the door to products of matrices, and to BLIS, which alone includes its header.
  *
- * Invariant: the bits of C depend on M, N, K, the transposes and the kernel set, never on
- * threads. C is cut into tiles by gemm_plan, a pure function of these; a tile is one call
- * of BLIS, whose serial library has no threads of its own. beta = 0 throughout.
+ * Invariant: the bits of C depend on M, N, K, the transposes, the SIMD level and the
+ * kernel set, never on threads. The route and the cut into blocks are pure functions of
+ * these. C is never read before it is written.
+ *
+ * Routes.
+ *   vector  one row or one column: our own loops (vector/gemm.c).
+ *   tiles   our own kernels, which pack nothing that need not be. With AVX-512 they reach
+ *           160 to 230 GF/s of 232, where BLIS's skx kernels, which pack both operands
+ *           and compute whole tiles at the edges, reach 60 to 130 on the products of a
+ *           batch of 32 with 100 to 300 units, and 150 to 200 with 512.
+ *   BLIS    large products, where packing pays, and those for which its kernels were
+ *           measured to be as fast (haswell) or are wider than ours: one call per block
+ *           of its serial library.
+ *
+ * Blocks of tiles. Kernels cost the same on any part of C but for copies of a transposed
+ * B, so C is halved, the longer side first, while a block keeps work for some
+ * microseconds, a tile's height and a panel's width. The pieces of a side differ by one
+ * step at most, the larger first: threads that take blocks in order end together.
+ *
+ * Blocks of BLIS. It packs both operands of a call (skx always; haswell where M, N and K
+ * are all above its threshold of 200), so a row block packs B again and a column block
+ * packs A again. Measured against one call, the time lost is about
+ *     cost * (1 / block_rows - 1 / M + 1 / block_columns - 1 / N)
+ * with cost 24 for small products, 12 for large ones and 1.5 where nothing is packed.
+ * Blocks are halved, the longer side first, while the loss stays within LOSS and a block
+ * keeps enough work to be worth a thread.
  *
  * Kernel set. BLIS 0.9.0 knows processors by vendor and brand text and falls back to
  * `haswell` or `generic` on those newer than itself, so the set is chosen here by CPU
  * features and handed over in BLIS_ARCH_TYPE, which BLIS reads when it initialises. It
  * takes any text there for a number and aborts on one it does not know: so a user's value
- * is checked before BLIS sees it.
- *
- * Tiles. BLIS packs both operands of a call (skx always; haswell where M, N and K are all
- * above its threshold of 200), so a row tile packs B again and a column tile packs A
- * again. Measured against one call, the time lost is about
- *     cost * (1 / tile_rows - 1 / M + 1 / tile_columns - 1 / N)
- * with cost 24 for small products, 12 for large ones and 1.5 where nothing is packed.
- * Tiles are halved, the longer side first, while the loss stays within LOSS and a tile
- * keeps enough work to be worth a thread.
- *
- * A product with one row or one column goes to our own loops (vector/gemm.c): BLIS would
- * pack the matrix to use it once. */
+ * is checked before BLIS sees it. */
 #include "kernel/gemm.h"
+#include "base/sys.h"
 #include "kernel/kernel.h"
 #include <blis.h>
 #include <errno.h>
@@ -177,11 +190,55 @@ const char *gemm_version(void) { return bli_info_get_version_str(); }
 
 const char *gemm_kernel_set(void) { return bli_arch_string(kernel_set()); }
 
-/* -- tiles --------------------------------------------------------------------------- */
+/* -- the route ------------------------------------------------------------------------ */
+
+typedef enum Route { ROUTE_VECTOR, ROUTE_TILES, ROUTE_BLIS } Route;
 
 enum {
-  BLOCK_MAX = 16,            /* tiles of one product */
-  BLOCK_WORK = 1000000,      /* floating-point operations that are worth a tile */
+  PACKED_WORK = 1 << 29,     /* M N K from which packing can pay */
+  THIN = 256,                /* but not with a side of C up to this */
+  TINY_WORK = 1 << 18,       /* M N K of which setting up a call of BLIS is a part */
+  SMALL_WORK = 1 << 22,
+  ROWS_LEAST = 6             /* with fewer AVX2 has too few sums in flight */
+};
+
+/* BLIS's kernels for AVX2 pack no small operand, and only a transposed B slows them; those
+ * of penryn have our plain width. */
+static bool tiles_win(const Gemm *g) {
+  arch_t set = kernel_set();
+  double work = (double)g->M * (double)g->N * (double)g->K;
+  bool large = work >= PACKED_WORK;
+  switch (simd_level()) {
+  case SIMD_AVX512:
+    return !large || (!g->transpose_a && (g->M <= THIN || g->N <= THIN));
+  case SIMD_AVX2:
+    if (set == BLIS_ARCH_SKX || set == BLIS_ARCH_KNL || g->M < ROWS_LEAST) return false;
+    return work < TINY_WORK || (g->transpose_b && !large && sizeof(real) == 4);
+  default:
+    return set == BLIS_ARCH_GENERIC || (set == BLIS_ARCH_PENRYN && work < SMALL_WORK);
+  }
+}
+
+static Route route_of(const Gemm *g) {
+  if (g->M <= 1 || g->N <= 1 || g->K == 0) return ROUTE_VECTOR;
+  return tiles_win(g) ? ROUTE_TILES : ROUTE_BLIS;
+}
+
+const char *gemm_route(const Gemm *gemm) {
+  static const char *const names[] = {
+      [ROUTE_VECTOR] = "vector", [ROUTE_TILES] = "tiles", [ROUTE_BLIS] = "blis"};
+  return names[route_of(gemm)];
+}
+
+/* -- blocks -------------------------------------------------------------------------- */
+
+enum {
+  BLOCK_MAX = 16,            /* blocks of one product */
+  TILES_WORK = 500000,       /* floating-point operations that are worth a block */
+  TILES_ROWS = 16,           /* least rows and columns of a block */
+  TILES_COLUMNS = 48,
+  TILES_STEP = 16,           /* columns: a cache line */
+  BLIS_WORK = 1000000,
   LARGE_WORK = 1 << 28,      /* from here on packing weighs less */
   UNPACKED_SIDE = 200,       /* haswell: nothing is packed up to this M, N or K */
   ROW_STEP = 12,             /* multiples of the rows and columns of the sets' kernels: */
@@ -190,13 +247,34 @@ enum {
 };
 static const double LOSS = 0.1;
 
+/* How C is cut: pieces of its two sides, at multiples of the steps. */
 typedef struct Plan {
-  int64_t rows, columns;     /* of a tile; less in the last one */
-  int64_t n_rows, n_columns; /* tiles */
+  Route route;
+  int64_t n_rows, n_columns;
+  int64_t row_step, column_step;
 } Plan;
 
 static int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 static int64_t round_up(int64_t a, int64_t step) { return divide_up(a, step) * step; }
+
+static double work_of(const Gemm *g) {
+  return 2.0 * (double)g->M * (double)g->N * (double)g->K;
+}
+
+static void cut_tiles(Plan *p, const Gemm *g) {
+  p->column_step = TILES_STEP;
+  double n_max = fmin(BLOCK_MAX, work_of(g) / TILES_WORK);
+  for (int n = 2; n <= n_max; n *= 2) {
+    int64_t rows = g->M / p->n_rows, columns = g->N / p->n_columns;
+    bool may_rows = rows >= 2 * TILES_ROWS, may_columns = columns >= 2 * TILES_COLUMNS;
+    if (may_columns && (g->transpose_b || columns > rows || !may_rows))
+      p->n_columns *= 2;
+    else if (may_rows)
+      p->n_rows *= 2;
+    else
+      break;
+  }
+}
 
 /* Do calls of BLIS on this product pack their operands? */
 static bool packs(const Gemm *g) {
@@ -205,38 +283,39 @@ static bool packs(const Gemm *g) {
   return g->M > UNPACKED_SIDE && g->N > UNPACKED_SIDE && g->K > UNPACKED_SIDE;
 }
 
-static Plan plan_tiles(const Gemm *g) {
-  double work = 2.0 * (double)g->M * (double)g->N * (double)g->K;
+static void cut_blis(Plan *p, const Gemm *g) {
+  double work = work_of(g);
   double M = (double)g->M, N = (double)g->N, rows = M, columns = N;
   bool packing = packs(g);
   double cost = !packing ? 1.5 : work < LARGE_WORK ? 24 : 12;
-  /* A tile must not fall below the threshold that the whole product is above. */
+  /* A block must not fall below the threshold that the whole product is above. */
   double least = packing && kernel_set() != BLIS_ARCH_SKX ? UNPACKED_SIDE + 1 : 32;
-  double n_max = fmin(BLOCK_MAX, work / BLOCK_WORK);
+  double n_max = fmin(BLOCK_MAX, work / BLIS_WORK);
   for (double n = 2; n <= n_max; n *= 2) {
     double *side = rows > columns ? &rows : &columns, half = *side / 2;
     double loss = cost * (1 / rows - 1 / M + 1 / columns - 1 / N + 1 / half - 1 / *side);
     if (half < least || loss > LOSS) break;
     *side = half;
   }
-  Plan p = {.rows = g->M, .columns = g->N};
-  if (rows < M) p.rows = round_up((int64_t)rows, ROW_STEP);
-  if (columns < N) p.columns = round_up((int64_t)columns, COLUMN_STEP);
-  return p;
+  p->row_step = ROW_STEP, p->column_step = COLUMN_STEP;
+  p->n_rows = divide_up(g->M, round_up((int64_t)rows, ROW_STEP));
+  p->n_columns = divide_up(g->N, round_up((int64_t)columns, COLUMN_STEP));
+}
+
+static void cut_vector(Plan *p, const Gemm *g) {
+  int64_t tile = round_up(divide_up(VECTOR_WORK, g->K), COLUMN_STEP);
+  p->row_step = p->column_step = COLUMN_STEP;
+  p->n_rows = divide_up(g->M, tile);
+  p->n_columns = divide_up(g->N, tile);
 }
 
 static Plan gemm_plan(const Gemm *g) {
-  Plan p = {.rows = g->M, .columns = g->N, .n_rows = 1, .n_columns = 1};
+  Plan p = {.route = route_of(g), .n_rows = 1, .n_columns = 1, .row_step = 1,
+            .column_step = 1};
   if (g->M == 0 || g->N == 0 || g->K == 0) return p;
-  if (g->M == 1 || g->N == 1) {
-    int64_t tile = round_up(divide_up(VECTOR_WORK, g->K), COLUMN_STEP);
-    if (g->M > tile) p.rows = tile;
-    if (g->N > tile) p.columns = tile;
-  } else {
-    p = plan_tiles(g);
-  }
-  p.n_rows = divide_up(g->M, p.rows);
-  p.n_columns = divide_up(g->N, p.columns);
+  if (p.route == ROUTE_TILES) cut_tiles(&p, g);
+  else if (p.route == ROUTE_BLIS) cut_blis(&p, g);
+  else cut_vector(&p, g);
   return p;
 }
 
@@ -246,7 +325,13 @@ int64_t gemm_blocks(const Gemm *gemm) {
   return p.n_rows * p.n_columns;
 }
 
-/* -- one tile ------------------------------------------------------------------------ */
+/* Where piece i of n of a side begins. */
+static int64_t piece(int64_t size, int64_t step, int64_t n, int64_t i) {
+  int64_t at = divide_up(i * divide_up(size, step), n) * step;
+  return at < size ? at : size;
+}
+
+/* -- one block ----------------------------------------------------------------------- */
 
 static void blis_gemm(dim_t m, dim_t n, dim_t k, const real *a, inc_t rsa, inc_t csa,
                       const real *b, inc_t rsb, inc_t csb, real *c, inc_t rsc) {
@@ -260,13 +345,36 @@ static void blis_gemm(dim_t m, dim_t n, dim_t k, const real *a, inc_t rsa, inc_t
 #endif
 }
 
-/* `x` with rows along the outputs, or along k; y and x begin at the tile. */
-static void vector_product(bool rows, real *y, const real *x, const real *v, int64_t n,
-                           int64_t K, int64_t stride) {
-  if (rows)
-    kernels()->gemv_rows(y, x, v, n, K, stride);
+static void blis_block(const Gemm *g, real *c, const real *a, const real *b, int64_t m,
+                       int64_t n) {
+  bool ta = g->transpose_a, tb = g->transpose_b;
+  blis_gemm(m, n, g->K, a, ta ? 1 : g->K, ta ? g->M : 1, b, tb ? 1 : g->N, tb ? g->K : 1,
+            c, g->N);
+}
+
+static void tiles_block(const Gemm *g, real *c, const real *a, const real *b, int64_t m,
+                        int64_t n) {
+  GemmStrides strides = {.a = g->transpose_a ? g->M : g->K,
+                         .b = g->transpose_b ? g->K : g->N,
+                         .c = g->N,
+                         .transpose_a = g->transpose_a,
+                         .transpose_b = g->transpose_b};
+  kernels()->gemm(c, a, b, m, n, g->K, &strides);
+}
+
+/* The matrix has rows along the outputs, or along k; a single row is contiguous either
+ * way. */
+static void vector_block(const Gemm *g, real *c, const real *a, const real *b, int64_t m,
+                         int64_t n) {
+  const Kernels *k = kernels();
+  if (g->N == 1 && (!g->transpose_a || g->M == 1))
+    k->gemv_rows(c, a, b, m, g->K, g->transpose_a ? 1 : g->K);
+  else if (g->N == 1)
+    k->gemv_columns(c, a, b, m, g->K, g->M);
+  else if (g->transpose_b)
+    k->gemv_rows(c, b, a, n, g->K, g->K);
   else
-    kernels()->gemv_columns(y, x, v, n, K, stride);
+    k->gemv_columns(c, b, a, n, g->K, g->N);
 }
 
 void gemm_run_block(const Gemm *gemm, int64_t block) {
@@ -274,20 +382,20 @@ void gemm_run_block(const Gemm *gemm, int64_t block) {
   Plan p = gemm_plan(g);
   must(block >= 0 && block < p.n_rows * p.n_columns);
   if (g->M == 0 || g->N == 0) return;
-  int64_t i = block / p.n_columns * p.rows, j = block % p.n_columns * p.columns;
-  int64_t m = g->M - i < p.rows ? g->M - i : p.rows;
-  int64_t n = g->N - j < p.columns ? g->N - j : p.columns;
-  int64_t rsa = g->transpose_a ? 1 : g->K, csa = g->transpose_a ? g->M : 1;
-  int64_t rsb = g->transpose_b ? 1 : g->N, csb = g->transpose_b ? g->K : 1;
-  const real *a = g->a + i * rsa, *b = g->b + j * csb;
+  int64_t row = block % p.n_rows, column = block / p.n_rows;
+  int64_t i = piece(g->M, p.row_step, p.n_rows, row);
+  int64_t j = piece(g->N, p.column_step, p.n_columns, column);
+  int64_t m = piece(g->M, p.row_step, p.n_rows, row + 1) - i;
+  int64_t n = piece(g->N, p.column_step, p.n_columns, column + 1) - j;
+  const real *a = g->a + (g->transpose_a ? i : i * g->K);
+  const real *b = g->b + (g->transpose_b ? j * g->K : j);
   real *c = g->c + i * g->N + j;
   if (g->K == 0)
     memset(c, 0, (size_t)(m * n) * sizeof *c);
-  else if (g->N == 1) /* one row is contiguous either way */
-    vector_product(!g->transpose_a || g->M == 1, c, a, b, m, g->K,
-                   g->transpose_a ? csa : rsa);
-  else if (g->M == 1)
-    vector_product(g->transpose_b, c, b, a, n, g->K, g->transpose_b ? csb : rsb);
+  else if (p.route == ROUTE_TILES)
+    tiles_block(g, c, a, b, m, n);
+  else if (p.route == ROUTE_BLIS)
+    blis_block(g, c, a, b, m, n);
   else
-    blis_gemm(m, n, g->K, a, rsa, csa, b, rsb, csb, c, g->N);
+    vector_block(g, c, a, b, m, n);
 }

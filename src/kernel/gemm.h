@@ -1,6 +1,8 @@
-/* gemm.h: the only door to BLIS. C = op(A) op(B), row-major, beta = 0: C is never read.
+/* gemm.h: products of matrices, and the only door to BLIS. C = op(A) op(B), row-major,
+ * beta = 0: C is never read.
  *
- * BLIS is called with one thread on blocks of the product that depend on M, N, K and the
+ * Behind it are our own kernels and BLIS's, called with one thread on blocks of the
+ * product. Route and blocks depend on M, N, K, the transposes, the SIMD level and BLIS's
  * kernel set alone; the caller hands blocks to its threads. */
 #ifndef KERNEL_GEMM_H
 #define KERNEL_GEMM_H
@@ -25,6 +27,9 @@ typedef struct Gemm {
 Err gemm_init(Fault *fault) WARN_UNUSED;
 int64_t gemm_blocks(const Gemm *gemm);
 void gemm_run_block(const Gemm *gemm, int64_t block);
+/* What computes the product: "vector" (our loops for one row or column), "tiles" (our
+ * kernels) or "blis". */
+const char *gemm_route(const Gemm *gemm);
 /* "0.9.0" and "skx", for --version. */
 const char *gemm_version(void);
 const char *gemm_kernel_set(void);

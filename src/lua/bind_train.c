@@ -12,6 +12,8 @@
 /* -- what a step trains -------------------------------------------------------------- */
 
 typedef struct StepBox {
+  Replay *replay;              /* of a static step; else NULL */
+  int n_results, place[STEP_OUT];   /* of the captured call */
   Optimizer *optimizer;        /* retained, as all below */
   Layer **nets;
   Variable **variables;
@@ -25,6 +27,7 @@ static int step_gc(lua_State *L) {
   for (int i = 0; i < box->n_variables; i++) variable_release(box->variables[i]);
   free(box->nets);
   free(box->variables);
+  replay_free(box->replay);
   *box = (StepBox){0};
   return 0;
 }
@@ -137,35 +140,137 @@ static void push_results(StepCall *call, Node *const *out) {
   }
 }
 
-static int step_call(lua_State *L) {
+/* Runs the function; its results lie on the stack from call->first on. */
+static Err trace_step(StepCall *call, StepBox *box, const StepCapture *capture,
+                      Fault *fault) {
+  lua_State *L = call->L;
   Graph *graph = session_graph(L);
-  StepBox *box = lua_touserdata(L, lua_upvalueindex(1));
   StepTarget target = {box->nets, box->n_nets, box->variables, box->n_variables};
-  StepCall call = {.L = L, .n_args = lua_gettop(L)};
   Node *out[STEP_OUT];
-  int n_out = 0;
-  Fault fault = {0};
-  check_arguments(L);
-  int scope = enter_call(L);
-  Err err = train_step(graph, &target, box->optimizer, call_function, &call, out, &n_out,
-                       &fault);
-  if (!err) push_results(&call, out);
+  int n_out = 0, scope = enter_call(L);
+  graph->static_trace = capture != NULL;
+  Err err = train_step(graph, &target, box->optimizer, call_function, call, capture, out,
+                       &n_out, fault);
+  graph->static_trace = false;
+  if (!err) push_results(call, out);
   graph_scope_end(graph, scope);
-  return err ? raise_fault(L, &fault) : call.n_results;
+  return err;
 }
 
-/* train.step(f, what, optimizer) -> function */
+/* -- static steps: upvalue 3 is a table of the arguments and results that are no tensors - */
+
+/* Are the arguments that are no tensors the same as in the captured call? */
+static bool same_constants(lua_State *L, int n_args) {
+  bool same = true;
+  lua_getfield(L, lua_upvalueindex(3), "args");
+  for (int i = 1; same && lua_istable(L, -1) && i <= n_args; i++) {
+    if (is_tensor(L, i)) continue;
+    lua_rawgeti(L, -1, i);
+    same = lua_rawequal(L, -1, i);
+    lua_pop(L, 1);
+  }
+  same = same && lua_istable(L, -1);
+  lua_pop(L, 1);
+  return same;
+}
+
+/* Stack values first .. first + n - 1 that are no tensors, as a list in the table. */
+static void keep_constants(lua_State *L, const char *field, int first, int n) {
+  lua_createtable(L, n, 0);
+  for (int i = 0; i < n; i++) {
+    if (is_tensor(L, first + i)) continue;
+    lua_pushvalue(L, first + i);
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_setfield(L, lua_upvalueindex(3), field);
+}
+
+static int push_replayed(lua_State *L, const StepBox *box) {
+  Graph *graph = session_graph(L);
+  int scope = enter_call(L);
+  luaL_checkstack(L, box->n_results + 4, "too many results");
+  lua_getfield(L, lua_upvalueindex(3), "results");
+  int constants = lua_gettop(L);
+  for (int i = 0; i < box->n_results; i++) {
+    if (box->place[i] < 0) {
+      lua_rawgeti(L, constants, i + 1);
+      continue;
+    }
+    Tensor *t = replay_out(box->replay, box->place[i]);
+    if (t->a.shape.rank > 0) push_node(L, graph_const(graph, t));
+    else if (t->a.dtype == DT_REAL) lua_pushnumber(L, array_get(&t->a, 0));
+    else lua_pushinteger(L, (lua_Integer)array_get(&t->a, 0));
+  }
+  graph_scope_end(graph, scope);
+  return box->n_results;
+}
+
+static uint64_t box_signature(const StepBox *box) {
+  uint64_t signature = object_signature(&box->optimizer->object);
+  for (int i = 0; i < box->n_nets; i++)
+    signature = signature * 31 + object_signature(&box->nets[i]->object);
+  return signature;
+}
+
+static int static_step(lua_State *L, StepBox *box, StepCall *call) {
+  Tensor *tensors[REPLAY_ARGS];
+  ReplayArgs args = {tensors, 0};
+  Fault fault = {0};
+  bool done = false;
+  for (int i = 1; i <= call->n_args; i++) {
+    if (!is_tensor(L, i)) continue;
+    if (args.n == REPLAY_ARGS)
+      return luaL_error(L, "a static step takes at most %d tensors", REPLAY_ARGS);
+    tensors[args.n++] = check_value(L, i);
+  }
+  uint64_t signature = box_signature(box);
+  if (replay_ready(box->replay, signature, &args) && same_constants(L, call->n_args) &&
+      replay_run(box->replay, &args, &done, &fault))
+    return raise_fault(L, &fault);
+  if (done) return push_replayed(L, box);
+  StepCapture capture = {box->replay, args, signature};
+  if (trace_step(call, box, &capture, &fault)) return raise_fault(L, &fault);
+  box->n_results = call->n_results;
+  memcpy(box->place, call->place, sizeof box->place);
+  keep_constants(L, "args", 1, call->n_args);
+  keep_constants(L, "results", call->first, call->n_results);
+  return call->n_results;
+}
+
+static int step_call(lua_State *L) {
+  StepBox *box = lua_touserdata(L, lua_upvalueindex(1));
+  StepCall call = {.L = L, .n_args = lua_gettop(L)};
+  Fault fault = {0};
+  check_arguments(L);
+  if (box->replay) return static_step(L, box, &call);
+  return trace_step(&call, box, NULL, &fault) ? raise_fault(L, &fault) : call.n_results;
+}
+
+/* Reads { static = true }. */
+static bool option_static(lua_State *L, int arg) {
+  bool is_static = false;
+  if (lua_isnoneornil(L, arg)) return false;
+  luaL_checktype(L, arg, LUA_TTABLE);
+  lua_pushnil(L);
+  while (lua_next(L, arg)) {
+    if (lua_type(L, -2) != LUA_TSTRING || strcmp(lua_tostring(L, -2), "static") != 0)
+      luaL_error(L, "train.step: unknown option \"%s\"; allowed: \"static\"",
+                 luaL_tolstring(L, -2, NULL));
+    if (lua_type(L, -1) != LUA_TBOOLEAN)
+      luaL_error(L, "train.step: option \"static\": got a %s, allowed: true or false",
+                 luaL_typename(L, -1));
+    is_static = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+  }
+  return is_static;
+}
+
+/* train.step(f, what, optimizer, { static = true }) -> function */
 static int make_step(lua_State *L) {
   Fault fault = {0};
   luaL_checktype(L, 1, LUA_TFUNCTION);
   luaL_checkany(L, 3);
-  if (!lua_isnoneornil(L, 4)) {
-    luaL_checktype(L, 4, LUA_TTABLE);
-    lua_pushnil(L);
-    if (lua_next(L, 4))
-      return luaL_error(L, "train.step: unknown option \"%s\"; it has no options",
-                        luaL_tolstring(L, -2, NULL));
-  }
+  bool is_static = option_static(L, 4);
   StepBox *box = lua_newuserdatauv(L, sizeof *box, 0);
   *box = (StepBox){0};
   luaL_setmetatable(L, STEP_META);
@@ -176,8 +281,13 @@ static int make_step(lua_State *L) {
                       fault.text);
   }
   take_targets(L, 2, box);
+  if (is_static && !session_graph(L)->naive) {
+    box->replay = replay_new(&fault);
+    if (!box->replay) return raise_fault(L, &fault);
+  }
   lua_pushvalue(L, 1);
-  lua_pushcclosure(L, step_call, 2);
+  lua_newtable(L);
+  lua_pushcclosure(L, step_call, 3);
   return 1;
 }
 

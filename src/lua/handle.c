@@ -87,6 +87,9 @@ Variable *to_variable(lua_State *L, int arg) {
 
 Tensor *check_value(lua_State *L, int arg) {
   Graph *graph = session_graph(L);
+  if (graph->static_trace)
+    luaL_error(L, "a value was asked for inside a static step, whose function runs only once; "
+                  "return the tensor from the function, or leave out static = true");
   int scope = graph_scope_begin(graph);
   Node *node = node_hold(check_node(L, arg));
   Tensor *value = graph_value(graph, node);

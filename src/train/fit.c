@@ -87,7 +87,9 @@ typedef struct Work {
   Dataset *train, *validation; /* retained */
   Batches batches;
   Tensor *x, *y;               /* of the batch */
-  double sum[1 + MAX_METRICS]; /* loss and metrics over the rows of this epoch so far */
+  Replay *replay;              /* NULL: functions of the user run at every step */
+  double value[1 + MAX_METRICS];   /* loss and metrics of the last batch */
+  double sum[1 + MAX_METRICS]; /* and over the rows of this epoch so far */
   int64_t n_rows;
   Fault *fault;
 } Work;
@@ -237,21 +239,48 @@ static Err batch_forward(void *ctx, Graph *graph, Node **out, int *n_out, Fault 
   return graph_ok(graph, fault);
 }
 
-static Err train_batch(Work *w) {
+/* A batch by replaying an earlier one of the same shape and settings, if there is one. */
+static Err replay_batch(Work *w, const StepCapture *capture, bool *done) {
+  *done = false;
+  if (!capture || !replay_ready(w->replay, capture->signature, &capture->args)) return ERR_OK;
+  Err err = replay_run(w->replay, &capture->args, done, w->fault);
+  for (int i = 0; !err && *done && i <= n_metrics(w); i++)
+    w->value[i] = array_get(&replay_out(w->replay, i)->a, 0);
+  return err;
+}
+
+static Err trace_batch(Work *w, const StepCapture *capture) {
   Graph *graph = w->run.graph;
   Node *out[STEP_OUT];
   int n_out = 0;
   StepTarget target = {.nets = &w->run.net, .n_nets = 1};
   int scope = graph_scope_begin(graph);
-  Err err = train_step(graph, &target, w->run.fit->optimizer, batch_forward, w, out,
+  Err err = train_step(graph, &target, w->run.fit->optimizer, batch_forward, w, capture, out,
                        &n_out, w->fault);
-  int64_t n = w->x->a.shape.dim[0];
-  for (int i = 0; !err && i < n_out; i++)
-    w->sum[i] += array_get(&node_value(out[i])->a, 0) * (double)n;
+  for (int i = 0; !err && i < n_out; i++) w->value[i] = array_get(&node_value(out[i])->a, 0);
   graph_scope_end(graph, scope);
+  return err;
+}
+
+/* Everything whose setting changes what a step does. */
+static uint64_t settings(const Work *w) {
+  return object_signature(&w->run.net->object) ^
+         object_signature(&w->run.fit->object) * 0x9E3779B97F4A7C15u;
+}
+
+static Err train_batch(Work *w) {
+  Tensor *args[] = {w->x, w->y};
+  StepCapture capture = {w->replay, {args, 2}, w->replay ? settings(w) : 0};
+  const StepCapture *kept = w->replay ? &capture : NULL;
+  bool done;
+  Err err = replay_batch(w, kept, &done);
+  if (!err && !done) err = trace_batch(w, kept);
+  if (err) return err;
+  int64_t n = w->x->a.shape.dim[0];
+  for (int i = 0; i <= n_metrics(w); i++) w->sum[i] += w->value[i] * (double)n;
   w->n_rows += n;
   w->run.loss = w->sum[0] / (double)w->n_rows;
-  return err;
+  return ERR_OK;
 }
 
 static Err train_epoch(Work *w) {
@@ -330,6 +359,16 @@ static Err run_epochs(Work *w) {
   return err;
 }
 
+/* Steps of built-in parts alone are replayed: a user's function runs at every step. */
+static Err prepare_replay(Work *w) {
+  const Fit *fit = w->run.fit;
+  bool own = object_has_call(&w->run.net->object) || object_has_call(&fit->loss->object);
+  for (int i = 0; i < fit->metrics.n; i++) own = own || object_has_call(fit->metrics.v[i]);
+  if (own || w->run.graph->naive) return ERR_OK;
+  w->replay = replay_new(w->fault);
+  return w->replay ? ERR_OK : w->fault->code;
+}
+
 Err fit_run(Graph *graph, Fit *fit, Layer *net, Dataset *set, const FitSink *sink,
             History *history, Fault *fault) {
   *history = (History){0};
@@ -340,12 +379,14 @@ Err fit_run(Graph *graph, Fit *fit, Layer *net, Dataset *set, const FitSink *sin
   Err err = split_sets(&w, set);
   if (!err) err = open_batches(&w);
   if (!err) err = open_columns(&w);
+  if (!err) err = prepare_replay(&w);
   if (!err) err = begin_all(&w, &n_begun);
   if (!err) err = run_epochs(&w);
   err = end_all(&w, n_begun, err);
   if (!err) err = measure_test(&w);
   fit->optimizer->epoch = 0;
   if (w.sink_begun && w.sink->end) w.sink->end(w.sink->ctx, &w.run, err);
+  replay_free(w.replay);
   tensor_release(w.x);
   tensor_release(w.y);
   batches_close(&w.batches);

@@ -21,9 +21,11 @@
 typedef struct Step {
   Graph *graph;
   const StepTarget *target;
+  const StepCapture *capture;  /* NULL: none */
   Optimizer *optimizer;
   Fault *fault;
   uint64_t first_serial;
+  bool built;                  /* before the step: else its plan draws initial values too */
   Variable **vars;             /* parameters, each once, then slots; borrowed */
   bool *own;                   /* of vars: nobody else holds the value */
   int n_params, n_slots_each, n_vars, var_room;
@@ -178,6 +180,16 @@ static Err take_trace(Step *step, Trace *trace) {
                     (VariableList){step->vars, step->n_vars}, step->first_serial, words, n);
 }
 
+static void capture(const Step *step, CachedPlan *cached, const Trace *trace) {
+  replay_capture(step->capture->replay,
+                 &(ReplayStep){.graph = step->graph, .cached = cached, .trace = trace,
+                               .optimizer = step->optimizer, .vars = step->vars,
+                               .assigned = step->assigned, .root = step->root,
+                               .n_vars = step->n_vars, .n_assigned = step->n_assigned,
+                               .n_out = step->n_out, .args = step->capture->args,
+                               .signature = step->capture->signature});
+}
+
 /* The plan of this step's structure, from the cache or made now; bound to its values. */
 static CachedPlan *find_plan(Step *step) {
   Graph *graph = step->graph;
@@ -191,6 +203,7 @@ static CachedPlan *find_plan(Step *step) {
                        OPTIM_NUMBERS);
   for (int i = 0; i < OPTIM_NUMBERS; i++) step->inputs[i] = (real)step->number[i];
   if (cached) cached_bind(cached, &trace, variables, step->inputs);
+  if (cached && step->capture && step->built) capture(step, cached, &trace);
   trace_deinit(&trace);
   return cached;
 }
@@ -282,30 +295,32 @@ static Err run_naive(Step *step, Node **out) {
 
 static Err run(Step *step, StepFunction function, void *ctx, Node **out) {
   Graph *graph = step->graph;
-  bool built = all_built(step->target);
-  Err err = built ? list_params(step) : ERR_OK;
+  step->built = all_built(step->target);
+  Err err = step->built ? list_params(step) : ERR_OK;
   if (err) return err;
   note_owned(step, 0);
   if ((err = forward(step, function, ctx, out))) return err;
   int n_assignments = 0;
   while (graph_assigned(graph, n_assignments)) n_assignments++;
-  if (!built && (err = list_params(step))) return err;
+  if (!step->built && (err = list_params(step))) return err;
   if (step->n_params == 0)
     return fault_set(step->fault, ERR_VALUE,
                      "step: nothing to train: no variable that is built and not frozen");
   if ((err = list_slots(step))) return err;
-  note_owned(step, built ? step->n_params : 0);
+  note_owned(step, step->built ? step->n_params : 0);
   if ((err = list_assigned(step, n_assignments)) || (err = list_roots(step, out))) return err;
-  if (!built) memset(step->own, 0, (size_t)step->n_vars * sizeof *step->own);
+  if (!step->built) memset(step->own, 0, (size_t)step->n_vars * sizeof *step->own);
   if ((err = optimizer_begin(step->optimizer, step->number, step->fault))) return err;
   return graph->naive ? run_naive(step, out) : run_planned(step, out);
 }
 
 Err train_step(Graph *graph, const StepTarget *target, Optimizer *optimizer,
-               StepFunction function, void *ctx, Node **out, int *n_out, Fault *fault) {
+               StepFunction function, void *ctx, const StepCapture *capture, Node **out,
+               int *n_out, Fault *fault) {
   if (graph->in_transaction)
     return fault_set(fault, ERR_VALUE, "step: a step was called inside a step");
-  Step step = {.graph = graph, .target = target, .optimizer = optimizer, .fault = fault};
+  Step step = {.graph = graph, .target = target, .capture = capture,
+               .optimizer = optimizer, .fault = fault};
   int64_t t = optimizer->t;
   graph_begin(graph);
   step.first_serial = graph->first_serial;
@@ -315,6 +330,7 @@ Err train_step(Graph *graph, const StepTarget *target, Optimizer *optimizer,
   if (err) {
     graph_rollback(graph);
     optimizer->t = t;
+    if (capture) replay_clear(capture->replay);
   } else {
     graph_commit(graph);
   }

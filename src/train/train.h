@@ -8,6 +8,7 @@
 
 #include "data/data.h"
 #include "nn/nn.h"
+#include "train/replay.h"
 
 /* -- the step ---------------------------------------------------------------------- */
 
@@ -19,6 +20,13 @@ typedef struct StepTarget {
   int n_variables;
 } StepTarget;
 
+/* For a step that is to be replayed later (replay.h). */
+typedef struct StepCapture {
+  Replay *replay;
+  ReplayArgs args;
+  uint64_t signature;
+} StepCapture;
+
 enum { STEP_OUT = 32 };
 
 /* Builds the forward part: out[0] is the loss (one element), further nodes are evaluated
@@ -26,11 +34,12 @@ enum { STEP_OUT = 32 };
 typedef Err (*StepFunction)(void *ctx, Graph *graph, Node **out, int *n_out, Fault *fault);
 
 /* One training step. Afterwards out[0 .. *n_out - 1] are evaluated; they are borrowed from
- * the graph's current scope. Faults: of the function; ERR_NONFINITE with step number, first
- * bad layer, op and index; ERR_INTERRUPT. */
+ * the graph's current scope. `capture` (NULL: none) is filled when the step succeeds. Faults:
+ * of the function; ERR_NONFINITE with step number, first bad layer, op and index;
+ * ERR_INTERRUPT. */
 Err train_step(Graph *graph, const StepTarget *target, Optimizer *optimizer,
-               StepFunction function, void *ctx, Node **out, int *n_out, Fault *fault)
-    WARN_UNUSED;
+               StepFunction function, void *ctx, const StepCapture *capture, Node **out,
+               int *n_out, Fault *fault) WARN_UNUSED;
 
 /* -- history ----------------------------------------------------------------------- */
 

@@ -1,7 +1,10 @@
 /* Elementwise kernels of every level that this processor has, against the C library in
  * double: accuracy over bit patterns of all magnitudes, special values, and tails that
- * give the bits of the main loop. LONG=1 in the environment visits all 2^32 floats. */
+ * give the bits of the main loop. LONG=1 in the environment visits all 2^32 floats and
+ * prints the largest error of each function and level; LONG=tanh does so for tanh only.
+ */
 #include "test.h"
+#include "base/par.h"
 #include "base/sys.h"
 #include "kernel/kernel.h"
 #include <float.h>
@@ -17,10 +20,12 @@ static const Kernels *const tables[SIMD_LEVELS] = {
 #ifdef REAL_DOUBLE
 #define SMALLEST DBL_MIN
 #define LARGEST DBL_MAX
+#define NEXT nextafter
 enum { DIGITS = DBL_MANT_DIG };
 #else
 #define SMALLEST FLT_MIN
 #define LARGEST FLT_MAX
+#define NEXT nextafterf
 enum { DIGITS = FLT_MANT_DIG };
 #endif
 
@@ -41,10 +46,14 @@ static double r_selu(double x) {
   return 1.0507009873554805 * (x > 0 ? x : 1.6732632423543772 * expm1(x));
 }
 
-typedef void (*Unary)(real *, const real *, int64_t);
+static const real elu_alpha = (real)1.3;
+static double r_elu(double x) { return x > 0 ? x : elu_alpha * expm1(x); }
+
 typedef struct UnaryCase {
   const char *name;
-  Unary kernel;
+  void (*kernel)(real *, const real *, int64_t);
+  void (*kernel_with)(real *, const real *, int64_t, real);   /* or this, */
+  real parameter;                                             /* with this */
   double (*want)(double);
   double ulp;              /* allowed error */
 } UnaryCase;
@@ -57,14 +66,26 @@ typedef struct UnaryCase {
   X(sigmoid, r_sigmoid, 2) X(softplus, r_softplus, 2) X(relu, r_relu, 0)               \
   X(selu, r_selu, 4)
 
-enum { MAX_UNARY = 32 };
-
-static int unary_cases(const Kernels *k, UnaryCase *out) {
-  int n = 0;
-#define X(name, want, ulp) out[n++] = (UnaryCase){#name, k->name, want, ulp};
-  UNARY(X)
+#define X(name, want, ulp) +1
+enum { N_UNARY = 1 UNARY(X) };   /* and elu */
 #undef X
-  return n;
+
+static UnaryCase unary_case(SimdLevel level, int i) {
+  const Kernels *k = tables[level];
+  const UnaryCase cases[N_UNARY] = {
+#define X(function, reference, error) \
+  {.name = #function, .kernel = k->function, .want = reference, .ulp = error},
+      UNARY(X)
+#undef X
+      {.name = "elu", .kernel_with = k->elu, .parameter = elu_alpha, .want = r_elu,
+       .ulp = 2},
+  };
+  return cases[i];
+}
+
+static void unary_run(const UnaryCase *c, real *y, const real *x, int64_t n) {
+  if (c->kernel) c->kernel(y, x, n);
+  else c->kernel_with(y, x, n, c->parameter);
 }
 
 /* -- error ------------------------------------------------------------------------- */
@@ -107,64 +128,189 @@ static real real_of_pattern(uint32_t pattern) {
   return x;
 }
 
-enum { TILE = 4096 };
+/* -- many arguments ---------------------------------------------------------------- */
 
-/* Patterns first, first + step ...: n of them, in tiles. */
-static void sweep(const UnaryCase *c, const char *level, uint64_t n, uint32_t step) {
-  static real x[TILE], y[TILE];
-  double worst = 0, worst_x = 0;
-  for (uint64_t first = 0; first < n; first += TILE) {
-    for (int i = 0; i < TILE; i++) x[i] = real_of_pattern((uint32_t)(first + i) * step);
-    c->kernel(y, x, TILE);
-    for (int i = 0; i < TILE; i++) {
-      double error = unary_error(c, x[i], y[i]);
-      if (!(error <= worst)) worst = error, worst_x = x[i];
-    }
+enum { TILE = 4096, BLOCK = 65536 };
+
+/* The largest error of some results, at argument x. */
+typedef struct Worst {
+  double error;
+  real x, got;
+} Worst;
+
+static void worsen(Worst *worst, const Worst *other) {
+  if (!(other->error <= worst->error)) *worst = *other;
+}
+
+/* unary_error without its special cases, for speed: at least as large. */
+static double error_bound(real got, double want) {
+#ifdef REAL_DOUBLE
+  return got == want ? 0 : INFINITY;
+#else
+  uint64_t bits;
+  memcpy(&bits, &want, sizeof bits);
+  uint64_t exponent = bits >> 52 & 0x7ff;
+  if (exponent - 897 < 253) {   /* 2^-126 <= |want| < 2^127 */
+    double per_ulp;
+    bits = (1023 + 23 + 1023 - exponent) << 52;
+    memcpy(&per_ulp, &bits, sizeof bits);
+    return fabs(got - want) * per_ulp;
   }
-  if (getenv("LONG"))
-    printf("%-11s %-7s %.3f ulp at %a\n", c->name, level, worst, worst_x);
-  real at = (real)worst_x;
-  real got;
-  c->kernel(&got, &at, 1);
-  if (!(worst <= c->ulp)) {
-    fail_msg("%s (%s) at %.9g: got %.17g, want %.17g: %g ulp, allowed %g", c->name,
-             level, worst_x, (double)got, c->want(worst_x), worst, c->ulp);
+  float rounded = (float)want;
+  if (isnan(want)) return isnan(got) ? 0 : INFINITY;
+  return memcmp(&got, &rounded, sizeof got) == 0 ? 0 : INFINITY;
+#endif
+}
+
+static Worst tile_worst(const UnaryCase *c, const real *x, const real *y,
+                        const double *want, int n) {
+  Worst worst = {0};
+  for (int i = 0; i < n; i++) {
+    if (error_bound(y[i], want[i]) <= worst.error) continue;
+    double error = unary_error(c, x[i], y[i]);
+    if (!(error <= worst.error)) worst = (Worst){error, x[i], y[i]};
+  }
+  return worst;
+}
+
+/* Function `index` of every level at n <= TILE arguments, against one reference; where
+ * denormals are off, they are off for the kernels alone. */
+static void check_tile(int index, bool denormals_off, const real *x, int n,
+                       Worst *worst) {
+  double want[TILE];
+  real y[SIMD_LEVELS][TILE];
+  Worst here = {0};
+  UnaryCase c = unary_case(SIMD_PLAIN, index);
+  for (int i = 0; i < n; i++) want[i] = c.want(x[i]);
+  for (int level = 0; level <= (int)simd_level(); level++) {
+    c = unary_case((SimdLevel)level, index);
+    unsigned control = denormals_off ? par_denormals_off() : 0;
+    unary_run(&c, y[level], x, n);
+    if (denormals_off) par_denormals_restore(control);
+    bool same = level > 0 && memcmp(y[level], y[level - 1], sizeof *x * (size_t)n) == 0;
+    if (!same) here = tile_worst(&c, x, y[level], want, n);
+    worsen(&worst[level], &here);
   }
 }
 
+/* Prints the errors where asked to, and fails if one is too large. */
+static void judge(int index, const Worst *worst, bool print, double seconds) {
+  if (print) printf("%-11s", unary_case(SIMD_PLAIN, index).name);
+  for (int level = 0; print && level <= (int)simd_level(); level++)
+    printf("%s %.4f ulp at %-16a  ", simd_name((SimdLevel)level), worst[level].error,
+           (double)worst[level].x);
+  if (print) printf("%5.0f s\n", seconds);
+  fflush(stdout);
+  for (int level = 0; level <= (int)simd_level(); level++) {
+    UnaryCase c = unary_case((SimdLevel)level, index);
+    const Worst *w = &worst[level];
+    if (!(w->error <= c.ulp))
+      fail_msg("%s (%s) at %.9g (%a): got %.17g, want %.17g: %g ulp, allowed %g", c.name,
+               simd_name((SimdLevel)level), (double)w->x, (double)w->x, (double)w->got,
+               c.want(w->x), w->error, c.ulp);
+  }
+}
+
+/* Patterns i * step for i < n. */
+typedef struct Sweep {
+  int index;
+  uint64_t n;
+  uint32_t step;
+  unsigned control;             /* with denormals */
+  Worst (*worst)[SIMD_LEVELS];  /* of each block */
+} Sweep;
+
+static void sweep_block(void *ctx, int64_t block) {
+  const Sweep *s = ctx;
+  unsigned control = par_denormals_off();
+  par_denormals_restore(s->control);
+  uint64_t end = ((uint64_t)block + 1) * BLOCK;
+  if (end > s->n) end = s->n;
+  real x[TILE];
+  for (uint64_t first = (uint64_t)block * BLOCK; first < end; first += TILE) {
+    int n = end - first < TILE ? (int)(end - first) : TILE;
+    for (int i = 0; i < n; i++)
+      x[i] = real_of_pattern((uint32_t)(first + (uint64_t)i) * s->step);
+    check_tile(s->index, true, x, n, s->worst[block]);
+  }
+  par_denormals_restore(control);
+}
+
+/* The blocks' results are merged in order, so the threads do not show. */
+static void sweep(Par *par, int index, uint64_t n, uint32_t step, bool print) {
+  int64_t n_blocks = (int64_t)((n + BLOCK - 1) / BLOCK);
+  Sweep s = {.index = index, .n = n, .step = step};
+  s.control = par_denormals_off();
+  par_denormals_restore(s.control);
+  s.worst = calloc((size_t)n_blocks, sizeof *s.worst);
+  assert_non_null(s.worst);
+  double begin = clock_s();
+  par_for(par, n_blocks, (int64_t)n, sweep_block, &s);
+  Worst worst[SIMD_LEVELS] = {0};
+  for (int64_t b = 0; b < n_blocks; b++) {
+    for (int level = 0; level < SIMD_LEVELS; level++)
+      worsen(&worst[level], &s.worst[b][level]);
+  }
+  free(s.worst);
+  judge(index, worst, print, clock_s() - begin);
+}
+
+/* The double build's functions are the C library's: samples are enough. */
 TEST(unary_kernels_are_accurate) {
-  bool all = getenv("LONG") != NULL;
-  for (int level = 0; level <= (int)simd_level(); level++) {
-    UnaryCase cases[MAX_UNARY];
-    int n = unary_cases(tables[level], cases);
-    for (int i = 0; i < n; i++) {
-      sweep(&cases[i], simd_name(level), all ? (uint64_t)1 << 32 : 100000,
-            all ? 1 : 42949673);
+  const char *wanted = getenv("LONG");
+  bool one = false;
+  Par par;
+  par_init(&par, 0);
+  for (int i = 0; i < N_UNARY; i++)
+    one |= wanted && strcmp(wanted, unary_case(SIMD_PLAIN, i).name) == 0;
+  for (int i = 0; i < N_UNARY; i++) {
+    const char *name = unary_case(SIMD_PLAIN, i).name;
+    bool all = wanted && sizeof(real) == 4 && (!one || strcmp(wanted, name) == 0);
+    if (all) sweep(&par, i, (uint64_t)1 << 32, 1, true);
+    else sweep(&par, i, 100000, 42949673, false);
+  }
+}
+
+/* Where formulas meet, results overflow, vanish or stop being normal; zero to either
+ * side, the denormals, infinity, NaN. */
+static const double edges[] = {
+    0, FLT_TRUE_MIN, FLT_MIN, 0x1p-24, 0x1p-13, 0.35, 0.5, 0.625, 0.7071067811865476, 1,
+    1.4142135623730951, 4, 8.5, 9.02, 9.5, 15.94, 16.64, 17.33, 87.33654, 88.37626, 88.722835,
+    103.27893, 103.97208, 200, 0x1p20, 0x1p23, 0x1.fp63, 0x1p64, 0x1p126, FLT_MAX, INFINITY,
+    NAN};
+
+TEST(unary_kernels_are_accurate_around_edges) {
+  enum { AROUND = 500 };
+  real x[4 * AROUND];
+  for (size_t e = 0; e < sizeof edges / sizeof *edges; e++) {
+    for (int i = 0; i < AROUND; i++) {
+      real up = (real)edges[e];
+      real down = up;
+      if (i > 0) up = NEXT(x[4 * i - 4], INFINITY);
+      if (i > 0) down = NEXT(x[4 * i - 2], -INFINITY);
+      x[4 * i] = up, x[4 * i + 1] = -up, x[4 * i + 2] = down, x[4 * i + 3] = -down;
+    }
+    for (int i = 0; i < N_UNARY * 2; i++) {
+      Worst worst[SIMD_LEVELS] = {0};
+      check_tile(i / 2, i % 2, x, 4 * AROUND, worst);
+      judge(i / 2, worst, false, 0);
     }
   }
 }
 
-/* Dense where the interesting things happen: 200,001 points of [-110, 110]. */
+/* Dense where the interesting things happen: 200,000 points of [-110, 110]. */
 TEST(unary_kernels_are_accurate_near_zero) {
-  enum { POINTS = 200001 };
-  real *x = malloc(POINTS * sizeof *x);
-  real *y = malloc(POINTS * sizeof *y);
-  for (int i = 0; i < POINTS; i++) x[i] = (real)((i - POINTS / 2) * 0.0011);
-  for (int level = 0; level <= (int)simd_level(); level++) {
-    UnaryCase cases[MAX_UNARY];
-    int n = unary_cases(tables[level], cases);
-    for (int k = 0; k < n; k++) {
-      cases[k].kernel(y, x, POINTS);
-      for (int i = 0; i < POINTS; i++) {
-        double error = unary_error(&cases[k], x[i], y[i]);
-        if (!(error <= cases[k].ulp))
-          fail_msg("%s (%s) at %.9g: got %.9g: %g ulp", cases[k].name, simd_name(level),
-                   (double)x[i], (double)y[i], error);
-      }
+  enum { POINTS = 200000, TILES = POINTS / 4000 };
+  for (int i = 0; i < N_UNARY; i++) {
+    Worst worst[SIMD_LEVELS] = {0};
+    for (int tile = 0; tile < TILES; tile++) {
+      real x[4000];
+      for (int k = 0; k < 4000; k++)
+        x[k] = (real)((tile * 4000 + k - POINTS / 2) * 0.0011);
+      check_tile(i, false, x, 4000, worst);
     }
+    judge(i, worst, false, 0);
   }
-  free(x);
-  free(y);
 }
 
 /* -- tails ------------------------------------------------------------------------- */
@@ -189,24 +335,21 @@ TEST(unary_kernels_give_equal_bits_in_tails_and_in_place) {
     x[i] = i < N_SPECIALS ? specials[i] : (real)((i * 37 % 400 - 200) * 0.173);
   }
   for (int level = 0; level <= (int)simd_level(); level++) {
-    UnaryCase cases[MAX_UNARY];
-    int n_cases = unary_cases(tables[level], cases);
-    for (int k = 0; k < n_cases * N_SIZES; k++) {
-      const UnaryCase *c = &cases[k / N_SIZES];
+    for (int k = 0; k < N_UNARY * N_SIZES; k++) {
+      UnaryCase c = unary_case((SimdLevel)level, k / N_SIZES);
       int n = sizes[k % N_SIZES];
       y[n] = 12345;
-      c->kernel(y, x, n);
+      unary_run(&c, y, x, n);
       assert_true(y[n] == 12345);
       for (int i = 0; i < n; i++) {
-        c->kernel(&alone, &x[i], 1);
+        unary_run(&c, &alone, &x[i], 1);
         if (!same_value(alone, y[i]))
-          fail_msg("%s: %a alone, %a among %d", c->name, (double)alone, (double)y[i],
-                   n);
-        assert_true(unary_error(c, x[i], y[i]) <= c->ulp);
+          fail_msg("%s: %a alone, %a among %d", c.name, (double)alone, (double)y[i], n);
+        assert_true(unary_error(&c, x[i], y[i]) <= c.ulp);
       }
       real again[MAX_SIZE];
       memcpy(again, x, sizeof again);
-      c->kernel(again, again, n);
+      unary_run(&c, again, again, n);
       for (int i = 0; i < n; i++) assert_true(same_value(again[i], y[i]));
     }
   }

@@ -1,19 +1,26 @@
-/* test_gemm.c: products against plain double loops, tile by tile; the choice of BLIS's
- * kernel set. BLIS initialises once per process, so every test runs in a child of its own,
- * whose exit status is the verdict. */
+/* test_gemm.c: products against plain double loops, block by block, on both routes; our
+ * kernels against their definition, bit by bit; the choice of BLIS's kernel set. Kernel set
+ * and SIMD level are chosen once per process, so every test runs in a child of its own,
+ * whose exit status is the verdict. RUNNER_VERBOSE=1 prints the route of each shape. */
 #include "test.h"
+#include "base/sys.h"
 #include "kernel/gemm.h"
+#include "kernel/kernel.h"
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Runs check() in a child with BLIS_ARCH_TYPE = `choice` (NULL: unset); its answer. */
-static int in_child(const char *choice, int (*check)(const char *choice)) {
+/* Runs check() in a child with RUNNER_SIMD = `simd` and BLIS_ARCH_TYPE = `choice` (NULL:
+ * unset); its answer. */
+static int in_child_at(const char *simd, const char *choice,
+                       int (*check)(const char *choice)) {
   fflush(NULL);
   pid_t child = fork();
   assert_true(child >= 0);
   if (child == 0) {
     if (choice) setenv("BLIS_ARCH_TYPE", choice, 1);
     else unsetenv("BLIS_ARCH_TYPE");
+    if (simd) setenv("RUNNER_SIMD", simd, 1);
+    else unsetenv("RUNNER_SIMD");
     int status = check(choice);
     fflush(NULL);
     _exit(status);
@@ -24,6 +31,10 @@ static int in_child(const char *choice, int (*check)(const char *choice)) {
     fail_msg("BLIS_ARCH_TYPE=%s: killed by signal %d", choice ? choice : "(unset)",
              WTERMSIG(status));
   return WEXITSTATUS(status);
+}
+
+static int in_child(const char *choice, int (*check)(const char *choice)) {
+  return in_child_at(NULL, choice, check);
 }
 
 /* -- one product --------------------------------------------------------------------- */
@@ -47,10 +58,17 @@ static double element(const Gemm *g, int64_t i, int64_t j) {
 }
 
 static bool describe(const Gemm *g, const char *what, int64_t at) {
-  fprintf(stderr, "%s: %s at %lld of %lldx%lldx%lld, transposes %d %d\n",
-          gemm_kernel_set(), what, (long long)at, (long long)g->M, (long long)g->N,
-          (long long)g->K, g->transpose_a, g->transpose_b);
+  fprintf(stderr, "%s, %s: %s at %lld of %lldx%lldx%lld, transposes %d %d\n",
+          simd_name(simd_level()), gemm_kernel_set(), what, (long long)at, (long long)g->M,
+          (long long)g->N, (long long)g->K, g->transpose_a, g->transpose_b);
   return false;
+}
+
+static void show_route(const Gemm *g) {
+  printf("%s, %s: %lldx%lldx%lld %c%c: %s, %lld blocks\n", simd_name(simd_level()),
+         gemm_kernel_set(), (long long)g->M, (long long)g->N, (long long)g->K,
+         g->transpose_a ? 'T' : 'N', g->transpose_b ? 'T' : 'N', gemm_route(g),
+         (long long)gemm_blocks(g));
 }
 
 /* Every element of C against the loop (each `stride`-th of them). */
@@ -92,6 +110,7 @@ static bool product_right(int64_t M, int64_t N, int64_t K, bool ta, bool tb,
   bool ok = c[M * N] == 77 || describe(&g, "guard overwritten", M * N);
   ok = ok && right(&g, stride);
   if (ok && gemm_blocks(&g) > 1) ok = blocks_tile(&g);
+  if (getenv("RUNNER_VERBOSE") && stride > 1) show_route(&g);
   free(a), free(b), free(c);
   return ok;
 }
@@ -126,10 +145,11 @@ static bool small_right(void) {
 static bool large_right(void) {
   static const int64_t shapes[][3] = {{32, 300, 784},  {128, 512, 512}, {784, 300, 32},
                                       {1, 1500, 900},  {1500, 1, 900},  {257, 511, 259},
-                                      {1000, 10, 300}, {3, 2000, 400},  {1, 1, 10001}};
+                                      {1000, 10, 300}, {3, 2000, 400},  {1, 1, 10001},
+                                      {32, 100, 100},  {100, 32, 784},  {820, 818, 821}};
   bool ok = true;
   for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
-    ok = all_transposes_right(shapes[s][0], shapes[s][1], shapes[s][2], 37) && ok;
+    ok = all_transposes_right(shapes[s][0], shapes[s][1], shapes[s][2], 137) && ok;
   return ok;
 }
 
@@ -147,6 +167,24 @@ TEST(small_products_are_right_in_all_transposes) {
 }
 TEST(large_products_are_right_and_blocks_write_each_element_once) {
   assert_int_equal(in_child(NULL, large_verdict), 0);
+}
+
+/* Levels and sets that meet: both routes at each level. A set that the processor or the
+ * build lacks is refused, and passes. */
+static int level_verdict(const char *choice) {
+  Fault fault = {0};
+  (void)choice;
+  if (gemm_init(&fault)) return 0;
+  return small_right() && large_right() ? 0 : 1;
+}
+
+TEST(products_are_right_at_all_levels_with_all_sets) {
+  static const char *const levels[] = {"plain", "avx2", "avx512"};
+  static const char *const sets[] = {"0", "3", "5", "20"}; /* of 0.9.0 */
+  for (int level = 0; level < 3; level++)
+    for (int set = 0; set < 4; set++)
+      if (in_child_at(levels[level], sets[set], level_verdict) != 0)
+        fail_msg("RUNNER_SIMD=%s BLIS_ARCH_TYPE=%s", levels[level], sets[set]);
 }
 
 static int empty_verdict(const char *choice) {
@@ -174,6 +212,92 @@ static int cut_verdict(const char *choice) {
 
 TEST(large_products_are_cut_and_small_ones_are_not) {
   assert_int_equal(in_child(NULL, cut_verdict), 0);
+}
+
+/* -- our kernels, bit by bit ---------------------------------------------------------- */
+
+static real muladd(real a, real b, real c) {
+  if (simd_level() == SIMD_PLAIN) return a * b + c;
+  return sizeof(real) == sizeof(float) ? (real)fmaf((float)a, (float)b, (float)c)
+                                       : (real)fma((double)a, (double)b, (double)c);
+}
+
+/* The definition: chunks of at most 256 in k, each a chain from zero, added in order. */
+static real chain(const real *a, const real *b, int64_t N, int64_t K) {
+  int64_t n = (K + 255) / 256;
+  real sum = 0;
+  for (int64_t chunk = 0; chunk < n; chunk++) {
+    real part = 0;
+    for (int64_t k = chunk * K / n; k < (chunk + 1) * K / n; k++)
+      part = muladd(a[k], b[k * N], part);
+    sum = chunk == 0 ? part : sum + part;
+  }
+  return sum;
+}
+
+static real *transposed(const real *x, int64_t rows, int64_t columns) {
+  real *y = malloc((size_t)(rows * columns) * sizeof *y);
+  assert_non_null(y);
+  for (int64_t i = 0; i < rows; i++)
+    for (int64_t j = 0; j < columns; j++) y[j * rows + i] = x[i * columns + j];
+  return y;
+}
+
+static bool same(real x, real y) { return x == y || (isnan(x) && isnan(y)); }
+
+/* All four ways to store A and B, into rows of C that lie 3 further apart than they need;
+ * C holds NaN before, and what lies between its rows stays. */
+static bool kernel_exact(int64_t M, int64_t N, int64_t K, bool special) {
+  real *a = values(M * K, 1), *b = values(K * N, 2);
+  if (special) {
+    a[(M - 1) * K] = (real)INFINITY;
+    b[0] = 0;
+    b[(K - 1) * N + N - 1] = (real)NAN;
+  }
+  real *at = transposed(a, M, K), *bt = transposed(b, K, N);
+  real *want = values(M * N, 3), *c = values(M * (N + 3), 4);
+  for (int64_t i = 0; i < M; i++)
+    for (int64_t j = 0; j < N; j++) want[i * N + j] = chain(a + i * K, b + j, N, K);
+  bool ok = true;
+  for (int t = 0; t < 4 && ok; t++) {
+    bool ta = t & 1, tb = t & 2;
+    GemmStrides strides = {.a = ta ? M : K, .b = tb ? K : N, .c = N + 3,
+                           .transpose_a = ta, .transpose_b = tb};
+    for (int64_t i = 0; i < M * (N + 3); i++) c[i] = i % (N + 3) < N ? (real)NAN : 77;
+    kernels()->gemm(c, ta ? at : a, tb ? bt : b, M, N, K, &strides);
+    Gemm g = {.M = M, .N = N, .K = K, .transpose_a = ta, .transpose_b = tb};
+    for (int64_t i = 0; i < M * (N + 3) && ok; i++) {
+      int64_t row = i / (N + 3), column = i % (N + 3);
+      ok = same(c[i], column < N ? want[row * N + column] : 77) ||
+           describe(&g, "not the sum in order", i);
+    }
+  }
+  free(a), free(b), free(at), free(bt), free(want), free(c);
+  return ok;
+}
+
+static int exact_verdict(const char *choice) {
+  static const int64_t sides[] = {1,  2,  3,  4,  5,  6,  7,  8,  9,  11, 12, 13, 15, 16, 17,
+                                  23, 25, 31, 32, 33, 37, 47, 48, 49, 63, 64, 65, 70};
+  static const int64_t depths[] = {1, 2, 3, 7, 8, 16, 17, 33};
+  static const int64_t deep[][3] = {{5, 50, 255}, {13, 33, 256}, {9, 49, 257},
+                                    {32, 10, 784}, {300, 20, 600}, {2, 17, 1025}};
+  (void)choice;
+  if (!start()) return 1;
+  bool ok = true;
+  for (size_t m = 0; m < sizeof sides / sizeof *sides; m++)
+    for (size_t n = 0; n < sizeof sides / sizeof *sides; n++)
+      for (size_t k = 0; k < sizeof depths / sizeof *depths && ok; k++)
+        ok = kernel_exact(sides[m], sides[n], depths[k], (m + n + k) % 5 == 0);
+  for (size_t s = 0; s < sizeof deep / sizeof *deep && ok; s++)
+    ok = kernel_exact(deep[s][0], deep[s][1], deep[s][2], s % 2);
+  return ok ? 0 : 1;
+}
+
+TEST(our_kernels_sum_in_the_order_that_they_say_at_all_levels) {
+  assert_int_equal(in_child_at("plain", NULL, exact_verdict), 0);
+  assert_int_equal(in_child_at("avx2", NULL, exact_verdict), 0);
+  assert_int_equal(in_child_at("avx512", NULL, exact_verdict), 0);
 }
 
 /* -- the kernel set ------------------------------------------------------------------ */

@@ -58,7 +58,8 @@ static Err step(World *w, double *loss) {
   int n_out = 0, scope = graph_scope_begin(&w->graph);
   StepTarget target = {.nets = &w->net, .n_nets = 1};
   fault_clear(&w->fault);
-  Err err = train_step(&w->graph, &target, w->optimizer, forward, w, out, &n_out, &w->fault);
+  Err err = train_step(&w->graph, &target, w->optimizer, forward, w, NULL, out, &n_out,
+                       &w->fault);
   if (!err) {
     *loss = array_get(&node_value(out[0])->a, 0);
     assert_int_equal(n_out, 2);
@@ -210,7 +211,7 @@ TEST(a_step_inside_a_step_is_refused) {
   Node *out[STEP_OUT];
   int n_out = 0;
   graph_begin(&w.graph);
-  assert_int_equal(train_step(&w.graph, &target, w.optimizer, forward, &w, out, &n_out,
+  assert_int_equal(train_step(&w.graph, &target, w.optimizer, forward, &w, NULL, out, &n_out,
                               &w.fault), ERR_VALUE);
   graph_rollback(&w.graph);
   close_world(&w);

@@ -6,7 +6,7 @@
  *   A   is read where it lies, either way round;
  *   B   is read where it lies, or copied, a panel of one chunk at a time, where it is
  *       transposed, or where a panel ends within a vector and the level has no cheap
- *       masked loads. The copy lies on the stack, padded with zeros.
+ *       masked loads. The copy lies on the stack, its rows filled up to whole vectors.
  *
  * Invariant: an element of C is a sum over chunks of K, each a chain over k in order,
  *     c = (a[0] b[0] + a[1] b[1] + ...) + (a[s] b[s] + ...) + ...
@@ -21,7 +21,7 @@
  * and a slow one of 4.
  *
  * Caches. A chunk of a panel (DEPTH rows of three vectors, 48 KB at most) is read again
- * by every tile below it; BAND rows of a chunk of A (240 KB), again by every panel.
+ * by every tile below it; BAND rows of a chunk of A (256 KB), again by every panel.
  *
  * Matrix times vector. Both walk the matrix along its contiguous rows. A sum over K uses
  * LANES partial sums in real for at most CHUNK elements and adds those in double, or adds
@@ -144,33 +144,38 @@ INLINE void transpose(Vector *row) {
 
 static int least(int64_t a, int64_t b) { return (int)(a < b ? a : b); }
 
-/* y[k, j] = x[j * stride + k], K rows of n columns, padded with zeros to whole vectors;
- * the last vectors' loads see that nothing behind x is touched. */
+/* WIDTH rows of x, each n elements, transposed; of the last rows only n_rows are there,
+ * and the last of them stands for the others. */
+INLINE void copy_square(real *y, int64_t row, const real *x, int64_t stride, int n_rows,
+                        int n) {
+  Vector v[WIDTH];
+  if (n == WIDTH) {
+    UNROLL
+    for (int i = 0; i < WIDTH; i++)
+      v[i] = load(x + (i < n_rows ? i : n_rows - 1) * stride);
+  } else {
+    UNROLL
+    for (int i = 0; i < WIDTH; i++)
+      v[i] = load_part(x + (i < n_rows ? i : n_rows - 1) * stride, n);
+  }
+  transpose(v);
+  UNROLL
+  for (int i = 0; i < WIDTH; i++) store(y + i * row, v[i]);
+}
+
+/* y[k, j] = x[j * stride + k], K rows of n columns. Rows are filled up to whole vectors
+ * with numbers that matter to no element of C; rows of y up to a multiple of WIDTH are
+ * written. */
 static void copy_transposed(real *y, const real *x, int64_t K, int64_t n,
                             int64_t stride) {
   int64_t row = (n + WIDTH - 1) / WIDTH * WIDTH;
   for (int64_t j = 0; j < n; j += WIDTH)
-    for (int64_t k = 0; k < K; k += WIDTH) {
-      Vector v[WIDTH];
-      int n_rows = least(WIDTH, n - j), n_k = least(WIDTH, K - k);
-      const real *from = x + j * stride + k;
-      if (n_rows == WIDTH && n_k == WIDTH) {
-        UNROLL
-        for (int i = 0; i < WIDTH; i++) v[i] = load(from + i * stride);
-      } else {
-        UNROLL
-        for (int i = 0; i < WIDTH; i++)
-          v[i] = i < n_rows ? load_part(from + i * stride, n_k) : (Vector){0};
-      }
-      transpose(v);
-      real *to = y + k * row + j;
-      UNROLL
-      for (int i = 0; i < WIDTH; i++)
-        if (i < n_k) store(to + i * row, v[i]);
-    }
+    for (int64_t k = 0; k < K; k += WIDTH)
+      copy_square(y + k * row + j, row, x + j * stride + k, stride, least(WIDTH, n - j),
+                  least(WIDTH, K - k));
 }
 
-/* y[k, j] = x[k * stride + j], the same for B as it is. */
+/* y[k, j] = x[k * stride + j], likewise, filled up with zeros. */
 static void copy_padded(real *y, const real *x, int64_t K, int64_t n, int64_t stride) {
   int64_t row = (n + WIDTH - 1) / WIDTH * WIDTH;
   for (int64_t k = 0; k < K; k++)
@@ -180,7 +185,7 @@ static void copy_padded(real *y, const real *x, int64_t K, int64_t n, int64_t st
 
 /* -- a tile of C --------------------------------------------------------------------- */
 
-enum { ROWS_MAX = 12, VECTORS_MAX = MASKED ? 3 : 2, DEPTH = 256, BAND = 240 };
+enum { ROWS_MAX = 12, VECTORS_MAX = MASKED ? 3 : 2, DEPTH = 256, BAND = 256 };
 
 /* c[i, j] (+)= sum_k a[i, k] b[k, j]. Of the last vector of columns, `last` elements. */
 typedef struct Tile {

@@ -1,0 +1,291 @@
+/* replay.c: steps run again without building their graph.
+ *
+ * A traced step leaves in its Replay the plan and where each input comes from: a variable,
+ * an argument, a number of the optimizer, a constant. A replayed step fills the pointers,
+ * draws the streams anew, runs the plan and commits. In the steady state it allocates
+ * nothing: parameters are written in place, what the function assigned (running statistics)
+ * swaps between two tensors, and the results stay in the same memory. */
+#include "train/replay.h"
+#include "base/sys.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct Input {
+  Variable *variable;          /* retained, or NULL */
+  Tensor *constant;            /* retained, or NULL: argument */
+  int arg;
+} Input;
+
+struct Replay {
+  Graph *graph;
+  CachedPlan *cached;          /* pinned; NULL: nothing to replay */
+  Optimizer *optimizer;        /* retained */
+  uint64_t signature;
+  Input *in;                   /* of those that come from the trace; per input */
+  uint64_t *draw_key;
+  Variable **vars, **assigned; /* retained */
+  Tensor **spare;              /* next values of `assigned` */
+  Tensor **out;                /* memory of the results */
+  Tensor **fresh;              /* new values of vars that somebody else holds; else NULL */
+  int n_in, n_draws, n_vars, n_assigned, n_out;
+  Shape arg_shape[REPLAY_ARGS];
+  DType arg_dtype[REPLAY_ARGS];
+  int n_args;
+  real numbers[OPTIM_NUMBERS];
+};
+
+Replay *replay_new(Fault *fault) {
+  Replay *r = calloc(1, sizeof *r);
+  if (!r) fault_memory(fault, sizeof *r);
+  return r;
+}
+
+void replay_clear(Replay *r) {
+  for (int i = 0; r->in && i < r->n_in; i++) {
+    variable_release(r->in[i].variable);
+    tensor_release(r->in[i].constant);
+  }
+  for (int i = 0; r->vars && i < r->n_vars; i++) variable_release(r->vars[i]);
+  for (int i = 0; r->assigned && i < r->n_assigned; i++) variable_release(r->assigned[i]);
+  for (int i = 0; r->spare && i < r->n_assigned; i++) tensor_release(r->spare[i]);
+  for (int i = 0; r->out && i < r->n_out; i++) tensor_release(r->out[i]);
+  for (int i = 0; r->fresh && i < r->n_vars; i++) tensor_release(r->fresh[i]);
+  if (r->cached) r->cached->pins--;
+  object_release(r->optimizer);
+  free(r->in);
+  free(r->draw_key);
+  free(r->vars);
+  free(r->assigned);
+  free(r->spare);
+  free(r->out);
+  free(r->fresh);
+  *r = (Replay){0};
+}
+
+void replay_free(Replay *r) {
+  if (!r) return;
+  replay_clear(r);
+  free(r);
+}
+
+/* -- capture ------------------------------------------------------------------------- */
+
+static bool args_differ(const ReplayArgs *args) {
+  for (int i = 0; i < args->n; i++)
+    for (int k = 0; k < i; k++)
+      if (args->v[i]->a.data == args->v[k]->a.data) return false;
+  return args->n <= REPLAY_ARGS;
+}
+
+static Input input_of(const Node *leaf, const ReplayArgs *args) {
+  if (leaf->var) return (Input){.variable = variable_retain(leaf->var)};
+  const void *data = leaf_data(leaf);
+  for (int k = 0; k < args->n; k++)
+    if (args->v[k]->a.data == data) return (Input){.arg = k};
+  const Node *holder = leaf->value[0] ? leaf : leaf->in[0];
+  return (Input){.constant = tensor_retain(holder->value[0])};
+}
+
+static Variable **retain_all(Variable *const *v, int n) {
+  Variable **out = malloc(((size_t)n + 1) * sizeof *out);
+  for (int i = 0; out && i < n; i++) out[i] = variable_retain(v[i]);
+  return out;
+}
+
+static bool make_tensors(Replay *r, Node *const *root) {
+  Fault fault = {0};
+  for (int i = 0; i < r->n_out; i++) {
+    r->out[i] = tensor_new(&r->graph->memory, root[i]->dtype, &root[i]->shape, &fault);
+    if (!r->out[i]) return false;
+  }
+  for (int i = 0; i < r->n_assigned; i++) {
+    const Node *like = root[r->n_out + i];
+    r->spare[i] = tensor_new(&r->graph->memory, like->dtype, &like->shape, &fault);
+    if (!r->spare[i]) return false;
+  }
+  return true;
+}
+
+void replay_capture(Replay *r, const ReplayStep *step) {
+  replay_clear(r);
+  const CachedPlan *cached = step->cached;
+  if (!args_differ(&step->args)) return;
+  r->graph = step->graph;
+  r->optimizer = object_retain(step->optimizer);
+  r->signature = step->signature;
+  r->n_in = cached->n_in;
+  r->n_draws = cached->n_draws;
+  r->in = calloc((size_t)r->n_in + 1, sizeof *r->in);
+  r->draw_key = calloc((size_t)r->n_draws + 1, sizeof *r->draw_key);
+  r->vars = retain_all(step->vars, step->n_vars);
+  r->n_vars = r->vars ? step->n_vars : 0;
+  r->assigned = retain_all(step->assigned, step->n_assigned);
+  r->n_assigned = r->assigned ? step->n_assigned : 0;
+  r->n_out = step->n_out;
+  r->spare = calloc((size_t)r->n_assigned + 1, sizeof *r->spare);
+  r->out = calloc((size_t)r->n_out + 1, sizeof *r->out);
+  r->fresh = calloc((size_t)r->n_vars + 1, sizeof *r->fresh);
+  bool room = r->in && r->draw_key && r->vars && r->assigned && r->spare && r->out && r->fresh;
+  if (!room || !make_tensors(r, step->root)) {
+    replay_clear(r);
+    return;
+  }
+  for (int i = 0; i < r->n_in; i++)
+    if (cached->in[i].from == FROM_TRACE)
+      r->in[i] = input_of(step->trace->v[cached->in[i].index], &step->args);
+  for (int i = 0; i < r->n_draws; i++) {
+    const Node *draw = step->trace->v[cached->draw[i]];
+    r->draw_key[i] = (uint64_t)draw->attr[draw->n_attr - 2].i;
+  }
+  r->n_args = step->args.n;
+  for (int k = 0; k < r->n_args; k++) {
+    r->arg_shape[k] = step->args.v[k]->a.shape;
+    r->arg_dtype[k] = step->args.v[k]->a.dtype;
+  }
+  r->cached = step->cached;
+  r->cached->pins++;
+}
+
+bool replay_ready(const Replay *r, uint64_t signature, const ReplayArgs *args) {
+  if (!r->cached || r->signature != signature || r->n_args != args->n) return false;
+  if (!args_differ(args)) return false;
+  for (int k = 0; k < args->n; k++)
+    if (!shape_equal(&r->arg_shape[k], &args->v[k]->a.shape) ||
+        r->arg_dtype[k] != args->v[k]->a.dtype)
+      return false;
+  return true;
+}
+
+/* -- run ----------------------------------------------------------------------------- */
+
+/* A value given to the variable meanwhile may not have been computed. */
+static Err settle(Replay *r, Variable *v) {
+  if (!v || node_value(v->current)) return ERR_OK;
+  return graph_eval(r->graph, &v->current, 1);
+}
+
+static Err settle_all(Replay *r, Fault *fault) {
+  for (int i = 0; i < r->n_vars; i++)
+    if (settle(r, r->vars[i])) return graph_ok(r->graph, fault);
+  for (int i = 0; i < r->n_in; i++)
+    if (settle(r, r->in[i].variable)) return graph_ok(r->graph, fault);
+  return ERR_OK;
+}
+
+static void bind_inputs(Replay *r, const ReplayArgs *args) {
+  CachedPlan *c = r->cached;
+  for (int i = 0; i < c->n_in; i++) {
+    const PlanSource *source = &c->in[i];
+    const Input *in = &r->in[i];
+    switch (source->from) {
+    case FROM_VARIABLE: c->in_data[i] = leaf_data(r->vars[source->index]->current); break;
+    case FROM_NUMBER: c->in_data[i] = &r->numbers[source->index]; break;
+    case FROM_CONSTANT: c->in_data[i] = source->constant->a.data; break;
+    case FROM_TRACE:
+      c->in_data[i] = in->variable   ? leaf_data(in->variable->current)
+                      : in->constant ? in->constant->a.data
+                                     : args->v[in->arg]->a.data;
+      break;
+    }
+  }
+  for (int i = 0; i < r->n_draws; i++)
+    c->streams[i] = graph_draw_again(r->graph, r->draw_key[i]);
+}
+
+/* A result that the user still holds is left to him. */
+static Err bind_roots(Replay *r, Fault *fault) {
+  CachedPlan *c = r->cached;
+  MemoryCount *memory = &r->graph->memory;
+  for (int i = 0; i < r->n_out; i++) {
+    Tensor *old = r->out[i];
+    if (old->refs > 1 || old->storage->refs > 1) {
+      r->out[i] = tensor_new(memory, old->a.dtype, &old->a.shape, fault);
+      tensor_release(old);
+      if (!r->out[i]) {
+        replay_clear(r);
+        return fault->code;
+      }
+    }
+    c->root_data[i] = r->out[i]->a.data;
+  }
+  for (int i = 0; i < r->n_assigned; i++) c->root_data[r->n_out + i] = r->spare[i]->a.data;
+  for (int i = 0; i < r->n_vars; i++) {
+    const Tensor *value = node_value(r->vars[i]->current);
+    void *data = value->a.data;
+    if (!variable_owned(r->vars[i])) {
+      r->fresh[i] = tensor_new(memory, value->a.dtype, &value->a.shape, fault);
+      if (!r->fresh[i]) return fault->code;
+      data = r->fresh[i]->a.data;
+    }
+    c->root_data[r->n_out + r->n_assigned + i] = data;
+  }
+  return ERR_OK;
+}
+
+/* `*tensor` becomes the variable's value; its old one is the next spare, if it is free. */
+static Err give(Replay *r, Variable *v, Tensor **tensor, bool keep_spare, Fault *fault) {
+  Graph *graph = r->graph;
+  if (keep_spare && variable_owned(v)) {
+    *tensor = variable_swap(v, *tensor);
+    return ERR_OK;
+  }
+  Shape shape = (*tensor)->a.shape;
+  DType dtype = (*tensor)->a.dtype;
+  Node *value = graph_const(graph, *tensor);
+  if (value) node_outlive(value);
+  if (!value || variable_assign(graph, v, value)) return graph_ok(graph, fault);
+  tensor_release(*tensor);
+  *tensor = keep_spare ? tensor_new(&graph->memory, dtype, &shape, fault) : NULL;
+  return keep_spare && !*tensor ? fault->code : ERR_OK;
+}
+
+static Err commit(Replay *r, Fault *fault) {
+  Err err = ERR_OK;
+  for (int i = 0; !err && i < r->n_assigned; i++)
+    err = give(r, r->assigned[i], &r->spare[i], true, fault);
+  for (int i = 0; !err && i < r->n_vars; i++) {
+    if (r->fresh[i]) err = give(r, r->vars[i], &r->fresh[i], false, fault);
+    else variable_touch(r->vars[i]);
+  }
+  if (!err) cached_commit(r->graph, r->cached);
+  return err;
+}
+
+static Err compute(Replay *r, const ReplayArgs *args, bool *finite, Fault *fault) {
+  double number[OPTIM_NUMBERS];
+  Err err = optimizer_begin(r->optimizer, number, fault);
+  for (int i = 0; i < OPTIM_NUMBERS; i++) r->numbers[i] = (real)number[i];
+  if (!err) err = settle_all(r, fault);
+  if (!err) err = bind_roots(r, fault);
+  if (err) return err;
+  bind_inputs(r, args);
+  if (cached_compute(r->graph, r->cached)) return graph_ok(r->graph, fault);
+  *finite = isfinite((double)*tensor_reals(r->out[0]));
+  if (*finite && interrupt_pending()) return fault_set(fault, ERR_INTERRUPT, "interrupted");
+  return ERR_OK;
+}
+
+Err replay_run(Replay *r, const ReplayArgs *args, bool *done, Fault *fault) {
+  Graph *graph = r->graph;
+  int64_t t = r->optimizer->t;
+  int scope = graph_scope_begin(graph);
+  *done = false;
+  graph_begin(graph);
+  Err err = compute(r, args, done, fault);
+  if (!err && *done) err = commit(r, fault);
+  if (err || !*done) {
+    graph_rollback(graph);
+    if (r->optimizer) r->optimizer->t = t;
+    for (int i = 0; i < r->n_vars; i++) {
+      tensor_release(r->fresh[i]);
+      r->fresh[i] = NULL;
+    }
+  } else {
+    graph_commit(graph);
+  }
+  graph_scope_end(graph, scope);
+  return err;
+}
+
+Tensor *replay_out(const Replay *r, int i) { return r->out[i]; }

@@ -1,0 +1,47 @@
+/* replay.h: steps run again without building their graph: see replay.c. */
+#ifndef TRAIN_REPLAY_H
+#define TRAIN_REPLAY_H
+
+#include "graph/cache.h"
+#include "nn/nn.h"
+
+typedef struct Replay Replay;
+
+/* The tensors that change from call to call, by position. Borrowed. */
+enum { REPLAY_ARGS = 8 };
+typedef struct ReplayArgs {
+  Tensor *const *v;
+  int n;
+} ReplayArgs;
+
+Replay *replay_new(Fault *fault);
+void replay_free(Replay *replay);                    /* NULL is a no-op */
+void replay_clear(Replay *replay);                   /* nothing to replay any more */
+
+/* What a traced step knows of itself; all borrowed. */
+typedef struct ReplayStep {
+  Graph *graph;
+  CachedPlan *cached;
+  const Trace *trace;
+  Optimizer *optimizer;
+  Variable *const *vars, *const *assigned;
+  Node *const *root;
+  int n_vars, n_assigned, n_out;
+  ReplayArgs args;
+  uint64_t signature;                                /* of all settings */
+} ReplayStep;
+
+/* Keeps it, or nothing where it cannot be replayed (arguments that share memory). */
+void replay_capture(Replay *replay, const ReplayStep *step);
+
+/* May a step with these arguments be replayed: same shapes, same settings? */
+bool replay_ready(const Replay *replay, uint64_t signature, const ReplayArgs *args);
+
+/* One step. *done is false, and nothing has changed, when the loss is not finite: a traced
+ * step then says where. */
+Err replay_run(Replay *replay, const ReplayArgs *args, bool *done, Fault *fault) WARN_UNUSED;
+
+/* Result i of the last run, borrowed. */
+Tensor *replay_out(const Replay *replay, int i);
+
+#endif

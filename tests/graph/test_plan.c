@@ -1,0 +1,373 @@
+/* test_plan.c: a plan gives what the naive executor gives, byte for byte: on random graphs,
+ * with 1, 2 and 7 threads, with an arena full of NaN, run again with other values.
+ *
+ * A graph that fails is made smaller as long as it fails, and printed.
+ *   FUZZ_GRAPHS=n   how many graphs (3,000; with LONG set 200,000)
+ *   FUZZ_SEED=n     only this one, printed with its plan */
+#include "graph/program.h"
+#include "graph/plan.h"
+#include "base/sys.h"
+#include <signal.h>
+#include <unistd.h>
+
+/* -- allocations, counted ------------------------------------------------------------- */
+
+static _Atomic int64_t n_allocations;
+
+#if !defined(__SANITIZE_ADDRESS__) && defined(__GLIBC__)
+#define COUNTS_ALLOCATIONS 1
+void *__libc_malloc(size_t n);
+void *__libc_calloc(size_t n, size_t size);
+void *__libc_realloc(void *p, size_t n);
+void *__libc_memalign(size_t alignment, size_t n);
+void __libc_free(void *p);
+
+void *malloc(size_t n) { n_allocations++; return __libc_malloc(n); }
+void *calloc(size_t n, size_t size) { n_allocations++; return __libc_calloc(n, size); }
+void *realloc(void *p, size_t n) { n_allocations++; return __libc_realloc(p, n); }
+void *aligned_alloc(size_t a, size_t n) { n_allocations++; return __libc_memalign(a, n); }
+void free(void *p) { n_allocations += p != NULL; __libc_free(p); }
+#else
+#define COUNTS_ALLOCATIONS 0
+#endif
+
+/* -- results of a program -------------------------------------------------------------- */
+
+typedef struct Results {
+  int n;
+  size_t n_bytes[MAX_ROOTS];
+  void *data[MAX_ROOTS];       /* guarded */
+} Results;
+
+static void results_init(Results *out, Node *const *roots, int n) {
+  out->n = n;
+  for (int r = 0; r < n; r++) {
+    out->n_bytes[r] = (size_t)shape_count(&roots[r]->shape) * dtype_bytes(roots[r]->dtype);
+    out->data[r] = guarded_new(out->n_bytes[r]);
+  }
+}
+
+static void results_deinit(Results *x) {
+  for (int r = 0; r < x->n; r++) guarded_free(x->data[r]);
+  x->n = 0;
+}
+
+/* NULL: equal. */
+static const char *difference(const Results *want, const Results *got, const char *when) {
+  static char text[160];
+  for (int r = 0; r < want->n; r++) {
+    const unsigned char *a = want->data[r], *b = got->data[r];
+    if (!guarded_intact(b, got->n_bytes[r])) {
+      snprintf(text, sizeof text, "%s: wrote beside root %d", when, r + 1);
+      return text;
+    }
+    for (size_t i = 0; i < want->n_bytes[r]; i++)
+      if (a[i] != b[i]) {
+        snprintf(text, sizeof text, "%s: root %d differs at byte %zu", when, r + 1, i);
+        return text;
+      }
+  }
+  return NULL;
+}
+
+/* -- running a plan -------------------------------------------------------------------- */
+
+enum { MAX_LEAVES = 4000 };
+
+/* What a plan is given, of one build of its graph. */
+typedef struct Given {
+  void *in[MAX_LEAVES];
+  Stream draw[MAX_LEAVES];
+} Given;
+
+static void given_init(Given *out, const Plan *plan) {
+  Node *const *leaves, *const *draws;
+  int n_leaves = plan_leaves(plan, &leaves), n_draws = plan_draws(plan, &draws);
+  assert_true(n_leaves <= MAX_LEAVES && n_draws <= MAX_LEAVES);
+  for (int i = 0; i < n_leaves; i++) out->in[i] = plan_leaf_value(leaves[i])->a.data;
+  for (int i = 0; i < n_draws; i++) {
+    const Attr *attr = draws[i]->attr + draws[i]->n_attr - 2;
+    out->draw[i] = (Stream){(uint64_t)attr[0].i, (uint64_t)attr[1].i};
+  }
+}
+
+static void scramble_arena(Graph *graph) {
+  if (graph->arena) memset(graph->arena, JUNK_BYTE, graph->arena_bytes);
+}
+
+static Err run_plan(Graph *graph, Plan *plan, const Given *given, Results *out) {
+  PlanRun run = {given->in, out->data, given->draw};
+  for (int r = 0; r < out->n; r++) memset(out->data[r], JUNK_BYTE, out->n_bytes[r]);
+  scramble_arena(graph);
+  Err err = plan_compute(graph, plan, &run);
+  if (!err) plan_commit(graph, plan);
+  return err;
+}
+
+/* -- one program, checked --------------------------------------------------------------- */
+
+static const int thread_counts[] = {1, 2, 7};
+enum { N_GRAPHS = 3 };
+
+typedef struct Bench {
+  Graph graph[N_GRAPHS];
+  int which;                   /* graph that runs the plans */
+} Bench;
+
+static void bench_open(Bench *bench) {
+  Fault fault = {0};
+  *bench = (Bench){.which = 0};
+  for (int g = 0; g < N_GRAPHS; g++) {
+    assert_int_equal(graph_open(&bench->graph[g], thread_counts[g], 1, &fault), ERR_OK);
+    bench->graph[g].par.threshold = 1;
+  }
+}
+
+static void bench_close(Bench *bench) {
+  for (int g = 0; g < N_GRAPHS; g++) graph_close(&bench->graph[g]);
+}
+
+static bool run_naive(Graph *graph, Node *const *roots, int n, Results *out) {
+  results_init(out, roots, n);
+  if (graph_eval(graph, roots, n)) return false;
+  for (int r = 0; r < n; r++)
+    if (out->n_bytes[r]) memcpy(out->data[r], roots[r]->value[0]->a.data, out->n_bytes[r]);
+  return true;
+}
+
+/* The naive result with other values, and what the plan of the same structure is given for
+ * them; `build` stays open, for the values are in it. */
+static bool other_values(Graph *graph, const Program *p, Build *build, Given *given,
+                         Results *want) {
+  Node *roots[MAX_ROOTS];
+  bool ok = build_program(build, graph, p, p->seed + 1, roots);
+  Plan *plan = ok ? plan_new(graph, roots, p->n_roots) : NULL;
+  if (plan) given_init(given, plan);
+  plan_free(plan);
+  return plan && run_naive(graph, roots, p->n_roots, want);
+}
+
+static const char *check_runs(Graph *graph, const Program *p, Plan *plan,
+                              const Results *want) {
+  static Given given, other;
+  Node *const *leaves;
+  const char *bad = NULL;
+  Build build;
+  Results got = {.n = want->n}, want_other = {0};
+  for (int r = 0; r < got.n; r++)
+    got.data[r] = guarded_new(got.n_bytes[r] = want->n_bytes[r]);
+  PlanSize size = plan_size(plan);
+  given_init(&given, plan);
+  if (plan_leaves(plan, &leaves) < 0) bad = "no leaves";
+  if (size.arena_bytes > size.naive_bytes) bad = "the arena is larger than naive buffers";
+  if (!bad && run_plan(graph, plan, &given, &got)) bad = "a run fails";
+  if (!bad) bad = difference(want, &got, "first run");
+  bool has_other = other_values(graph, p, &build, &other, &want_other);
+  fault_clear(&graph->fault); /* the other values may be ones that an op refuses */
+  if (!bad && has_other && run_plan(graph, plan, &other, &got)) bad = "another run fails";
+  if (!bad && has_other) bad = difference(&want_other, &got, "other values");
+  if (!bad && run_plan(graph, plan, &given, &got)) bad = "a third run fails";
+  if (!bad) bad = difference(want, &got, "first values again");
+  build_end(&build);
+  results_deinit(&want_other);
+  results_deinit(&got);
+  return bad;
+}
+
+/* plan_eval: values come to stand in the nodes themselves. */
+static const char *check_eval(Graph *graph, const Program *p, const Results *want) {
+  const char *bad = NULL;
+  Node *roots[MAX_ROOTS];
+  Build build;
+  if (!build_program(&build, graph, p, p->seed, roots)) bad = "a second build fails";
+  scramble_arena(graph);
+  if (!bad && plan_eval(graph, roots, p->n_roots)) bad = "plan_eval fails";
+  for (int r = 0; !bad && r < p->n_roots; r++) {
+    const Tensor *value = node_value(roots[r]);
+    if (!value) bad = "plan_eval left a root without value";
+    else if (want->n_bytes[r] && memcmp(value->a.data, want->data[r], want->n_bytes[r]))
+      bad = "plan_eval gives other bytes";
+  }
+  build_end(&build);
+  return bad;
+}
+
+/* What is wrong with the program's plan; NULL: nothing, or there is no naive result. */
+static const char *check_program(Bench *bench, const Program *p, bool show) {
+  Graph *graph = &bench->graph[bench->which];
+  Node *roots[MAX_ROOTS];
+  Results want = {0};
+  Build build;
+  const char *bad = NULL;
+  bool ok = build_program(&build, &bench->graph[0], p, p->seed, roots) &&
+            run_naive(&bench->graph[0], roots, p->n_roots, &want);
+  fault_clear(&bench->graph[0].fault);
+  build_end(&build);
+  if (ok) {
+    ok = build_program(&build, graph, p, p->seed, roots);
+    Plan *plan = ok ? plan_new(graph, roots, p->n_roots) : NULL;
+    if (show && plan) {
+      Text text = {0};
+      plan_dump(plan, &text);
+      print_error("%s", text.data);
+      text_deinit(&text);
+    }
+    bad = plan ? check_runs(graph, p, plan, &want) : "cannot be planned";
+    plan_free(plan);
+    if (bad && graph->fault.code) print_error("%s: %s\n", bad, graph->fault.text);
+    fault_clear(&graph->fault);
+    build_end(&build);
+    if (!bad) bad = check_eval(graph, p, &want);
+    fault_clear(&graph->fault);
+  }
+  results_deinit(&want);
+  return bad;
+}
+
+/* -- making a failing program smaller ---------------------------------------------------- */
+
+static bool still_fails(Bench *bench, const Program *p, Program *best) {
+  if (!check_program(bench, p, false)) return false;
+  *best = *p;
+  return true;
+}
+
+static bool drop_root(Bench *bench, Program *best) {
+  for (int r = 0; best->n_roots > 1 && r < best->n_roots; r++) {
+    Program p = *best;
+    memmove(p.root + r, p.root + r + 1, (size_t)(p.n_roots - r - 1) * sizeof *p.root);
+    p.n_roots--;
+    if (still_fails(bench, &p, best)) return true;
+  }
+  return false;
+}
+
+/* All uses of step `i` as uses of step `by`. */
+static void replace_uses(Program *p, int i, int by) {
+  for (int r = 0; r < p->n_roots; r++)
+    if (p->root[r] == i) p->root[r] = by;
+  for (int s = i + 1; s < p->n; s++)
+    for (int k = 0; k < p->step[s].n_in; k++)
+      if (p->step[s].in[k] == i) p->step[s].in[k] = by;
+}
+
+static bool bypass_step(Bench *bench, Program *best, int i) {
+  const Step *s = &best->step[i];
+  for (int k = 0; k < s->n_in; k++) {
+    if (s->in[k] < 0) continue;
+    const Step *x = &best->step[s->in[k]];
+    if (!shape_equal(&x->shape, &s->shape) || x->dtype != s->dtype || x->n_out > 1) continue;
+    Program p = *best;
+    replace_uses(&p, i, s->in[k]);
+    if (still_fails(bench, &p, best)) return true;
+  }
+  return false;
+}
+
+static bool make_constant(Bench *bench, Program *best, int i) {
+  if (best->step[i].kind == STEP_VALUE) return false;
+  Program p = *best;
+  Step *s = &p.step[i];
+  bool range = s->lo < s->hi;
+  *s = (Step){.kind = STEP_VALUE, .shape = s->shape, .dtype = s->dtype, .n_out = 1,
+              .lo = range ? s->lo : s->dtype == DT_REAL ? -2 : 1,
+              .hi = range ? s->hi : s->dtype == DT_REAL ? 2 : 1};
+  return still_fails(bench, &p, best);
+}
+
+static bool drop_wrt(Bench *bench, Program *best, int i) {
+  if (best->step[i].kind != STEP_GRADIENT || best->step[i].n_in < 4) return false;
+  Program p = *best;
+  p.step[i].n_in--;
+  for (int s = i + 1; s < p.n; s++)
+    if (p.step[s].kind == STEP_GRADIENT_MORE && p.step[s].in[0] == i &&
+        p.step[s].attr[0].i >= p.step[i].n_in - 2)
+      p.step[s].attr[0].i = 0;
+  return still_fails(bench, &p, best);
+}
+
+static void shrink(Bench *bench, Program *best) {
+  for (bool smaller = true; smaller;) {
+    smaller = drop_root(bench, best);
+    bool live[MAX_STEPS];
+    program_live(best, live);
+    for (int i = best->n - 1; i >= 0 && !smaller; i--)
+      smaller = live[i] && (bypass_step(bench, best, i) || make_constant(bench, best, i) ||
+                            drop_wrt(bench, best, i));
+  }
+}
+
+/* -- random graphs ------------------------------------------------------------------------ */
+
+static uint64_t seed_at_work;
+
+/* A crash, too, says which graph it was. */
+static void on_crash(int number) {
+  char text[64] = "test_plan: crashed at seed ", digits[24];
+  size_t n = strlen(text), n_digits = 0;
+  for (uint64_t s = seed_at_work; s || !n_digits; s /= 10)
+    digits[n_digits++] = (char)('0' + s % 10);
+  while (n_digits) text[n++] = digits[--n_digits];
+  text[n++] = '\n';
+  if (write(STDERR_FILENO, text, n) < 0) _exit(1);
+  signal(number, SIG_DFL);
+  raise(number);
+}
+
+static int64_t environment(const char *name, int64_t otherwise) {
+  const char *text = getenv(name);
+  return text && *text ? strtoll(text, NULL, 10) : otherwise;
+}
+
+static bool one_graph(Bench *bench, uint64_t seed, bool show) {
+  static Program p;
+  seed_at_work = seed;
+  program_make(&p, &bench->graph[0], seed);
+  if (show) print_program(&p);
+  const char *bad = check_program(bench, &p, show);
+  if (!bad) return true;
+  print_error("seed %llu, %d threads: %s; shrunk:\n", (unsigned long long)seed,
+              thread_counts[bench->which], bad);
+  shrink(bench, &p);
+  print_program(&p);
+  bad = check_program(bench, &p, true);
+  print_error("%s\n", bad ? bad : "(fails no more)");
+  return false;
+}
+
+typedef struct Fuzz {
+  Bench bench;
+  uint64_t first, end, by;
+  int n_failed;
+} Fuzz;
+
+static void fuzz(void *ctx) {
+  Fuzz *f = ctx;
+  for (uint64_t seed = f->first; seed < f->end && f->n_failed < 3; seed += f->by)
+    f->n_failed += !one_graph(&f->bench, seed, f->end - f->first == 1);
+}
+
+/* Every graph with one thread, every so many with more: sharing tiny jobs takes longer than
+ * the jobs. */
+static void fuzz_threads(int which, uint64_t by) {
+  static Fuzz f;
+  f = (Fuzz){.first = 1, .by = by};
+  int64_t seed = environment("FUZZ_SEED", 0);
+  f.end = 1 + (uint64_t)environment("FUZZ_GRAPHS", getenv("LONG") ? 200000 : 3000);
+  if (seed) {
+    f.first = (uint64_t)seed;
+    f.end = f.first + 1;
+  }
+  bench_open(&f.bench);
+  f.bench.which = which;
+  void (*before[2])(int) = {signal(SIGSEGV, on_crash), signal(SIGABRT, on_crash)};
+  par_team(&f.bench.graph[which].par, fuzz, &f);
+  signal(SIGSEGV, before[0]);
+  signal(SIGABRT, before[1]);
+  bench_close(&f.bench);
+  assert_int_equal(f.n_failed, 0);
+}
+
+TEST(random_graphs_one_thread) { fuzz_threads(0, 1); }
+TEST(random_graphs_two_threads) { fuzz_threads(1, 5); }
+TEST(random_graphs_seven_threads) { fuzz_threads(2, 11); }
