@@ -2,7 +2,7 @@
  *
  * A map is a list with a key per item, searched from the front: maps here are short or
  * are walked in order. `failed` marks a container that lost something to lack of memory;
- * it spreads to the containers it is put into, so json_write sees it at the root. */
+ * json_write looks for it in the whole tree. */
 #include "base/json.h"
 #include <jansson.h>
 #include <math.h>
@@ -130,7 +130,6 @@ void json_put(Json *map, const char *key, Json *value) {
     return;
   }
   must(map->kind == JSON_KIND_MAP);
-  if (value->failed) map->failed = true;
   Item *item = find_item(map, key);
   if (item) {
     json_free(item->value);
@@ -149,7 +148,6 @@ void json_push(Json *list, Json *value) {
     return;
   }
   must(list->kind == JSON_KIND_LIST);
-  if (value->failed) list->failed = true;
   if (!append(list, NULL, value)) list->failed = true;
 }
 
@@ -170,7 +168,6 @@ void json_push_text(Json *list, const char *value) {
 }
 void json_push_int(Json *list, int64_t value) { json_push(list, new_int(value)); }
 void json_push_number(Json *list, double value) { json_push(list, new_number(value)); }
-void json_push_bool(Json *list, bool value) { json_push(list, new_bool(value)); }
 
 /* -- writing ------------------------------------------------------------------------- */
 
@@ -374,12 +371,6 @@ void *json_next(const Json *map, void *it) {
 
 const char *json_key(void *it) { return ((Item *)it)->key; }
 Json *json_value(void *it) { return ((Item *)it)->value; }
-
-bool json_get_bool(const Json *json, bool *out) {
-  if (!json || json->kind != JSON_KIND_BOOL) return false;
-  *out = json->as.boolean;
-  return true;
-}
 
 bool json_get_int(const Json *json, int64_t *out) {
   if (!json || json->kind != JSON_KIND_INT) return false;

@@ -40,7 +40,6 @@ void json_push(Json *list, Json *value);
 void json_push_text(Json *list, const char *value);
 void json_push_int(Json *list, int64_t value);
 void json_push_number(Json *list, double value);
-void json_push_bool(Json *list, bool value);
 
 /* Another reference to the same value, to put it into a second container. */
 Json *json_share(Json *json);
@@ -63,7 +62,6 @@ const char *json_key(void *it);
 Json *json_value(void *it);
 
 /* False when the value is of another kind (NULL json: false). */
-bool json_get_bool(const Json *json, bool *out);
 bool json_get_int(const Json *json, int64_t *out);         /* integers only */
 bool json_get_number(const Json *json, double *out);
 bool json_get_text(const Json *json, const char **out);    /* borrowed */

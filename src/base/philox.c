@@ -7,23 +7,19 @@
 #include "base/philox.h"
 #include <string.h>
 
-enum { ROUNDS = 10 };
-static const uint32_t M0 = 0xD2511F53, M1 = 0xCD9E8D57;  /* multipliers */
-static const uint32_t W0 = 0x9E3779B9, W1 = 0xBB67AE85;  /* key increments */
-
 void philox_block(uint32_t out[4], Stream stream, uint64_t block) {
   uint32_t c0 = (uint32_t)block, c1 = (uint32_t)(block >> 32);
   uint32_t c2 = (uint32_t)stream.draw, c3 = (uint32_t)(stream.draw >> 32);
   uint32_t k0 = (uint32_t)stream.key, k1 = (uint32_t)(stream.key >> 32);
-  for (int round = 0; round < ROUNDS; round++) {
-    uint64_t p0 = (uint64_t)M0 * c0;
-    uint64_t p1 = (uint64_t)M1 * c2;
+  for (int round = 0; round < PHILOX_ROUNDS; round++) {
+    uint64_t p0 = (uint64_t)PHILOX_M0 * c0;
+    uint64_t p1 = (uint64_t)PHILOX_M1 * c2;
     c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
     c1 = (uint32_t)p1;
     c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
     c3 = (uint32_t)p0;
-    k0 += W0;
-    k1 += W1;
+    k0 += PHILOX_W0;
+    k1 += PHILOX_W1;
   }
   out[0] = c0;
   out[1] = c1;

@@ -8,6 +8,14 @@
 
 #include <stdint.h>
 
+/* Multipliers and key increments of a round, for
+ * philox.c and the vector code of kernel/. */
+#define PHILOX_M0 0xD2511F53u
+#define PHILOX_M1 0xCD9E8D57u
+#define PHILOX_W0 0x9E3779B9u
+#define PHILOX_W1 0xBB67AE85u
+enum { PHILOX_ROUNDS = 10 };
+
 /* Where in a stream a draw begins: words (key, draw, 0), (key, draw, 1) ... belong to it.
  * `draw` is the step or call count, so that draws of any size never overlap. */
 typedef struct Stream {

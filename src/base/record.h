@@ -121,7 +121,7 @@ const Option *option_find(const Kind *kind, const char *name, Fault *fault);
 const Option *option_at(const Kind *kind, int position);
 
 /* Setting checks type and range; the fault reads like
- * `nn.Dense: option "units": got -3, allowed: an integer from 1 to 1000000000`. */
+ * `nn.Dense: option "units": got -3, allowed: an integer of at least 1`. */
 Err option_set_bool(Object *o, const Option *opt, bool value, Fault *fault) WARN_UNUSED;
 Err option_set_number(Object *o, const Option *opt, double value, Fault *fault) WARN_UNUSED;
 Err option_set_text(Object *o, const Option *opt, const char *value, Fault *f) WARN_UNUSED;

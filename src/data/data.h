@@ -117,7 +117,6 @@ typedef enum Per { PER_ALL, PER_CHANNEL, PER_FEATURE } Per;
  * deviation is 0, only the mean is taken away. Returns new. */
 Transform *transform_normalize(Dataset *set, Per per, Fault *fault);
 Transform *transform_scale(double shift, double scale, Fault *fault);
-Transform *transform_retain(Transform *transform);
 void transform_release(Transform *transform);             /* NULL is a no-op */
 int64_t transform_n(const Transform *transform);          /* numbers held: 1, C or all */
 double transform_shift(const Transform *transform, int64_t i);

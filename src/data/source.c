@@ -2,8 +2,6 @@
 #include "data/sources.h"
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 static const Kind *const dataset_kinds[] = {
     &fashion_mnist_kind.kind, &idx_kind.kind,     &set_kind.kind, &spirals_kind.kind,

@@ -5,7 +5,6 @@
  * two for its noise; so a row does not depend on how many there are. */
 #include "data/sources.h"
 #include <math.h>
-#include <stdlib.h>
 
 static const double pi = 3.14159265358979323846;
 
@@ -49,10 +48,18 @@ static Err draw(Source *source, Place *place, int64_t n_classes, Rows *out,
   return ERR_OK;
 }
 
-/* Texts of options that several kinds have. */
-static const char doc_n[] = "number of points, all classes together";
-static const char doc_noise[] = "standard deviation of the normal noise on each axis";
-static const char doc_seed[] = "0: the seed of the run";
+/* Options of all kinds. */
+#define COUNT                                                                          \
+  {.name = "n", .kind = OPT_INT, .offset = offsetof(Synthetic, n), .position = 1,      \
+   .value = "1000", .lo = 1, .hi = 1e9,                                                \
+   .doc = "number of points, all classes together"}
+#define NOISE(default_)                                                                \
+  {.name = "noise", .kind = OPT_REAL, .offset = offsetof(Synthetic, noise),            \
+   .value = default_, .lo = 0, .hi = 1e6,                                              \
+   .doc = "standard deviation of the normal noise on each axis"}
+#define SEED                                                                           \
+  {.name = "seed", .kind = OPT_INT, .offset = offsetof(Synthetic, seed), .value = "0", \
+   .lo = 0, .hi = 0x1p53, .doc = "0: the seed of the run"}
 
 /* -- spirals ------------------------------------------------------------------------- */
 
@@ -68,16 +75,13 @@ static Err spirals_load(Source *source, int part, Rows *out, Fault *fault) {
 }
 
 static const Option spirals_options[] = {
-    {.name = "n", .kind = OPT_INT, .offset = offsetof(Synthetic, n), .position = 1,
-     .value = "1000", .lo = 1, .hi = 1e9, .doc = doc_n},
+    COUNT,
     {.name = "classes", .kind = OPT_INT, .offset = offsetof(Synthetic, n_classes),
      .value = "2", .lo = 1, .hi = 1000, .doc = "number of arms, each a class"},
     {.name = "turns", .kind = OPT_REAL, .offset = offsetof(Synthetic, turns),
      .value = "1", .lo = 0, .hi = 1000, .doc = "turns of an arm from the centre out"},
-    {.name = "noise", .kind = OPT_REAL, .offset = offsetof(Synthetic, noise),
-     .value = "0.02", .lo = 0, .hi = 1e6, .doc = doc_noise},
-    {.name = "seed", .kind = OPT_INT, .offset = offsetof(Synthetic, seed), .value = "0",
-     .lo = 0, .hi = 9007199254740992.0, .doc = doc_seed},
+    NOISE("0.02"),
+    SEED,
     {0}};
 
 const SourceKind spirals_kind = {
@@ -106,12 +110,9 @@ static Err moons_load(Source *source, int part, Rows *out, Fault *fault) {
 }
 
 static const Option moons_options[] = {
-    {.name = "n", .kind = OPT_INT, .offset = offsetof(Synthetic, n), .position = 1,
-     .value = "1000", .lo = 1, .hi = 1e9, .doc = doc_n},
-    {.name = "noise", .kind = OPT_REAL, .offset = offsetof(Synthetic, noise),
-     .value = "0.1", .lo = 0, .hi = 1e6, .doc = doc_noise},
-    {.name = "seed", .kind = OPT_INT, .offset = offsetof(Synthetic, seed), .value = "0",
-     .lo = 0, .hi = 9007199254740992.0, .doc = doc_seed},
+    COUNT,
+    NOISE("0.1"),
+    SEED,
     {0}};
 
 const SourceKind moons_kind = {
@@ -139,14 +140,11 @@ static Err circles_load(Source *source, int part, Rows *out, Fault *fault) {
 }
 
 static const Option circles_options[] = {
-    {.name = "n", .kind = OPT_INT, .offset = offsetof(Synthetic, n), .position = 1,
-     .value = "1000", .lo = 1, .hi = 1e9, .doc = doc_n},
-    {.name = "noise", .kind = OPT_REAL, .offset = offsetof(Synthetic, noise),
-     .value = "0.05", .lo = 0, .hi = 1e6, .doc = doc_noise},
+    COUNT,
+    NOISE("0.05"),
     {.name = "factor", .kind = OPT_REAL, .offset = offsetof(Synthetic, factor),
      .value = "0.5", .lo = 0, .hi = 1, .doc = "radius of the inner circle"},
-    {.name = "seed", .kind = OPT_INT, .offset = offsetof(Synthetic, seed), .value = "0",
-     .lo = 0, .hi = 9007199254740992.0, .doc = doc_seed},
+    SEED,
     {0}};
 
 const SourceKind circles_kind = {
@@ -175,12 +173,9 @@ static Err xor_load(Source *source, int part, Rows *out, Fault *fault) {
 }
 
 static const Option xor_options[] = {
-    {.name = "n", .kind = OPT_INT, .offset = offsetof(Synthetic, n), .position = 1,
-     .value = "1000", .lo = 1, .hi = 1e9, .doc = doc_n},
-    {.name = "noise", .kind = OPT_REAL, .offset = offsetof(Synthetic, noise),
-     .value = "0", .lo = 0, .hi = 1e6, .doc = doc_noise},
-    {.name = "seed", .kind = OPT_INT, .offset = offsetof(Synthetic, seed), .value = "0",
-     .lo = 0, .hi = 9007199254740992.0, .doc = doc_seed},
+    COUNT,
+    NOISE("0"),
+    SEED,
     {0}};
 
 const SourceKind xor_kind = {

@@ -58,11 +58,6 @@ static Transform *transform_new(Per per, const Shape *features, Fault *fault) {
   return NULL;
 }
 
-Transform *transform_retain(Transform *t) {
-  t->refs++;
-  return t;
-}
-
 void transform_release(Transform *t) {
   if (!t || --t->refs > 0) return;
   affine_deinit(&t->affine);

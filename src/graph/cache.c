@@ -100,6 +100,16 @@ Err trace_take(Trace *out, Graph *graph, Node *const *roots, int n, VariableList
   return fault_memory(&graph->fault, out->key_capacity * 2 * sizeof(uint64_t));
 }
 
+void trace_expire(Trace *trace, const Graph *graph) {
+  for (int64_t i = 0; i < trace->n; i++) node_retain(trace->v[i]);
+  for (int64_t i = 0; i < trace->n; i++) {
+    Node *node = trace->v[i];
+    if (node->step == graph->step) node_forget_inputs(node);
+  }
+  for (int64_t i = 0; i < trace->n; i++) node_release(trace->v[i]);
+  trace->n = 0;
+}
+
 void trace_deinit(Trace *trace) {
   free(trace->v);
   free(trace->key);
@@ -116,6 +126,8 @@ static void cached_free(CachedPlan *c) {
   free(c->draw);
   free(c->key);
   free(c->in_data);
+  for (int i = 0; c->spare && i < c->n_roots; i++) tensor_release(c->spare[i]);
+  free(c->spare);
   free(c->root_data);
   free(c->streams);
   free(c);
@@ -162,8 +174,10 @@ static bool allocate(CachedPlan *c, const Trace *trace) {
   c->key = malloc(trace->n_key * sizeof *c->key + 1);
   c->in_data = calloc((size_t)c->n_in + 1, sizeof *c->in_data);
   c->root_data = calloc((size_t)c->n_roots + 1, sizeof *c->root_data);
+  c->spare = calloc((size_t)c->n_roots + 1, sizeof *c->spare);
   c->streams = calloc((size_t)c->n_draws + 1, sizeof *c->streams);
-  return c->in && c->draw && c->key && c->in_data && c->root_data && c->streams;
+  return c->in && c->draw && c->key && c->in_data && c->root_data &&
+         c->spare && c->streams;
 }
 
 /* The place for a new plan: one more, or that of the plan unused for longest. */

@@ -34,6 +34,9 @@ typedef struct VariableList {
 Err trace_take(Trace *out, Graph *graph, Node *const *roots, int n, VariableList variables,
                uint64_t first_serial, const uint64_t *words, int n_words) WARN_UNUSED;
 void trace_deinit(Trace *trace);
+/* The step is over: its nodes forget their inputs, so that one that is still held somewhere
+ * (by a handle that was not collected) keeps nothing else alive. */
+void trace_expire(Trace *trace, const Graph *graph);
 
 /* Where an input of a plan comes from. */
 typedef enum PlanFrom { FROM_TRACE, FROM_VARIABLE, FROM_NUMBER, FROM_CONSTANT } PlanFrom;
@@ -54,6 +57,7 @@ typedef struct CachedPlan {
   uint64_t *key, hash, used;
   size_t n_key;
   void **in_data, **root_data;   /* room for a run */
+  Tensor **spare;            /* per root: memory kept from run to run, or NULL */
   Stream *streams;
 } CachedPlan;
 

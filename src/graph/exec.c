@@ -8,7 +8,6 @@
 #include "graph/graph_private.h"
 #include "base/sys.h"
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 /* -- one node ------------------------------------------------------------------------ */
@@ -137,9 +136,10 @@ static Err run_all(Run *run) {
   return ERR_OK;
 }
 
-static void forget_inputs(Node *node) {
+void node_forget_inputs(Node *node) {
   Node **in = node->in;
   node->in = NULL;
+  node->history = 0;
   node->forgotten = node->n_in > 0 && !(node->op->flags & OP_LEAF);
   for (int i = 0; i < node->n_in; i++) node_release(in[i]);
 }
@@ -149,7 +149,7 @@ static void run_forget(Run *run) {
   for (int64_t i = 0; i < run->walk.n; i++) {
     Node *node = run->walk.v[i];
     if (run->fresh[i] && has_value(node) && !node->tracked && node->in)
-      forget_inputs(node);
+      node_forget_inputs(node);
   }
 }
 

@@ -8,12 +8,13 @@
  * The walk stops at reads: what a variable stood for before its last assignment is cut. */
 #include "graph/graph_private.h"
 #include "graph/ops.h"
-#include <stdio.h>
 #include <stdlib.h>
 
 /* State of one call. Per node of the walk: does it depend on a wrt; gradients of outputs. */
 typedef struct Adjoints {
   Graph *graph;
+  Node *const *wrt;
+  int n_wrt;
   Walk walk;
   bool *needed;
   Node **gy;             /* MAX_OUT per node; NULL: nothing flows */
@@ -32,9 +33,16 @@ static bool is_wrt(const Node *node, Node *const *wrt, int n) {
   return false;
 }
 
+/* Has it forgotten that it was computed from one of them? */
+static bool may_hide(const Node *node, Node *const *wrt, int n) {
+  for (int i = 0; i < n; i++)
+    if (history_may_hide(node, wrt[i])) return true;
+  return false;
+}
+
 static Err adjoints_init(Adjoints *a, Graph *graph, Node *const *ys, int n_ys,
                          Node *const *wrt, int n) {
-  *a = (Adjoints){.graph = graph};
+  *a = (Adjoints){.graph = graph, .wrt = wrt, .n_wrt = n};
   if (walk_collect(graph, &a->walk, ys, n_ys, is_leaf)) return graph->fault.code;
   size_t count = (size_t)a->walk.n;
   a->needed = calloc(count + 1, sizeof *a->needed);
@@ -42,7 +50,7 @@ static Err adjoints_init(Adjoints *a, Graph *graph, Node *const *ys, int n_ys,
   if (!a->needed || !a->gy) return fault_memory(&graph->fault, count * sizeof *a->gy);
   for (int64_t i = 0; i < a->walk.n; i++) {
     Node *node = a->walk.v[i];
-    bool needed = is_wrt(node, wrt, n);
+    bool needed = is_wrt(node, wrt, n) || may_hide(node, wrt, n);
     for (int k = 0; !needed && !is_leaf(node) && node->in && k < node->n_in; k++)
       needed = a->needed[node->in[k]->index];
     a->needed[i] = needed;
@@ -66,7 +74,9 @@ static void flow(Adjoints *a, Node *node, int output, Node *g) {
 /* The same value as `x`, at which a walk stops as long as it is a read. */
 static Node *closed_copy(Graph *graph, Node *x) {
   Attr output = {.i = 0};
-  return node_new(graph, &op_record_read, &x, 1, &output, 1, &x->shape, &x->dtype, 1);
+  Node *copy = node_new(graph, &op_record_read, &x, 1, &output, 1, &x->shape, &x->dtype, 1);
+  if (copy) copy->from |= history_bit(copy->serial);
+  return copy;
 }
 
 /* vjp of an op that has none of its own: differentiates its expansion. The inputs are
@@ -103,7 +113,8 @@ static Err propagate(Adjoints *a, Node *y) {
   Node **gy = &a->gy[y->index * MAX_OUT];
   bool any = false;
   for (int o = 0; o < y->n_out; o++) any = any || gy[o];
-  if (!any || is_leaf(y) || !a->needed[y->index] || y->forgotten) return ERR_OK;
+  if (!any || is_leaf(y) || !a->needed[y->index]) return ERR_OK;
+  if (y->forgotten) return may_hide(y, a->wrt, a->n_wrt) ? history_lost(a->graph, y) : ERR_OK;
   if (y->op == &op_record_pick) {
     flow(a, y->in[0], (int)y->attr[0].i, gy[0]);
     return a->graph->fault.code;
@@ -127,29 +138,14 @@ static Err propagate(Adjoints *a, Node *y) {
 }
 
 /* Sum over all nodes of the walk that stand for `wrt`; NULL when y does not reach it. */
-static Node *collect(Adjoints *a, const Node *wrt, bool *found) {
+static Node *collect(Adjoints *a, const Node *wrt) {
   Node *sum = NULL;
   for (int64_t i = 0; i < a->walk.n; i++) {
     if (!same_wrt(a->walk.v[i], wrt)) continue;
-    *found = true;
     Node *g = a->gy[i * MAX_OUT];
     if (g) sum = sum ? op_add(a->graph, sum, g) : g;
   }
   return sum;
-}
-
-static Err history_lost(Adjoints *a) {
-  for (int64_t i = 0; i < a->walk.n; i++) {
-    Node *node = a->walk.v[i];
-    if (!node->forgotten) continue;
-    char label[256];
-    return fault_set(&a->graph->fault, ERR_VALUE,
-                     "grad: y no longer knows how it was computed: %s was evaluated and "
-                     "forgot its inputs; make the tensor to differentiate by a "
-                     "tensor.variable, or use grad(f)",
-                     node_label(label, sizeof label, node));
-  }
-  return ERR_OK;
 }
 
 Err grad_many(Graph *graph, Node *const *ys, Node *const *seeds, int n_ys,
@@ -160,11 +156,9 @@ Err grad_many(Graph *graph, Node *const *ys, Node *const *seeds, int n_ys,
   for (int k = 0; !err && k < n_ys; k++) flow(&a, ys[k], 0, seeds[k]);
   for (int64_t i = a.walk.n - 1; !err && i >= 0; i--) err = propagate(&a, a.walk.v[i]);
   for (int k = 0; !err && k < n; k++) {
-    bool found = false;
-    out[k] = collect(&a, wrt[k], &found);
-    if (!found && !wrt[k]->tracked) err = history_lost(&a);
-    if (!err && !out[k]) out[k] = op_full(graph, 0, &wrt[k]->shape);
-    if (!err && !out[k]) err = graph->fault.code;
+    out[k] = collect(&a, wrt[k]);
+    if (!out[k]) out[k] = op_full(graph, 0, &wrt[k]->shape);
+    if (!out[k]) err = graph->fault.code;
   }
   adjoints_deinit(&a);
   graph->n_gradients--;

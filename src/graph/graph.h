@@ -52,6 +52,9 @@ struct Node {
   int refs;
   int handles;                /* holders outside the graph: its value is worth keeping */
   int depth;                  /* longest path of unevaluated nodes below it */
+  int64_t history;            /* upper bound of the nodes below it: see history.c */
+  uint64_t from;              /* leaves below it, one bit each, of 64 */
+  size_t pending_bytes;       /* of values that wait for its evaluation: upper bound */
   Tensor *value[MAX_OUT];     /* all or none */
   uint64_t mark;              /* of the walk that visited it last */
   int64_t index;              /* its place in that walk */
@@ -75,8 +78,10 @@ struct Graph {
   int net_count, fit_count;   /* numbers of nets (by build) and fits in this run */
   bool static_trace;          /* the function of a static step runs: values are not there */
   bool naive;                 /* steps run by the naive executor, the oracle */
+  int whole_history;          /* > 0: none is cut, in functions given to grad */
   /* private */
   uint64_t next_serial, walk;
+  uint64_t counted_at;        /* serial at which a history was counted last */
   int n_gradients;            /* under way: nothing is evaluated meanwhile, for evaluation
                                  renumbers nodes and lets them forget their inputs */
   Node **pool;                /* borrowed nodes of the open scopes */
@@ -172,6 +177,7 @@ struct Variable {
   Node *leaf;                 /* the read of `version`, made once */
   int n_reads;                /* nodes that read it: they keep the struct, not the value */
   int n_pending;              /* assignments since it last stood for a computed value */
+  uint64_t first_read;        /* serial of the first node that read it */
 };
 
 Variable *variable_new(const char *name, Fault *fault);      /* name may be NULL */
@@ -192,6 +198,10 @@ void variable_touch(Variable *v);
 /* Does nobody but the variable hold its value (computed), so that it may be written over? */
 bool variable_owned(const Variable *v);
 
+/* Takes back what the open transaction assigned to the variable, and writes `data` over the
+ * value it had before, if nobody else holds that one; else changes nothing and returns
+ * false. With data NULL it only answers. */
+bool variable_write_back(Graph *graph, Variable *v, const void *data);
 /* Gives an owned variable another tensor of the same shape for its value; returns the old
  * one. Both references change hands. */
 Tensor *variable_swap(Variable *v, Tensor *value);

@@ -29,17 +29,32 @@ Err walk_collect(Graph *graph, Walk *walk, Node *const *roots, int n,
                  bool (*stop)(const Node *node));
 void walk_deinit(Walk *walk);
 
-/* A node without inputs inferred by anybody: const, read, pick. */
+/* The node itself, of shapes and types that are known; retains its inputs. Borrowed. */
 Node *node_new(Graph *graph, const Op *op, Node *const *in, int n_in, const Attr *attr,
                int n_attr, const Shape *out_shape, const DType *out_dtype, int n_out);
 
 void node_drop_values(Node *node);
+/* From now on its value stands for itself. */
+void node_forget_inputs(Node *node);
 
 /* A read of the variable is gone. */
 void variable_unread(Variable *v, const Node *read);
 
 /* Computes the value of one node whose inputs have theirs. */
 Err node_compute(Graph *graph, Node *node);
+
+/* What a new node knows about what lies below it: depth, history, from, pending_bytes. */
+void history_inherit(Node *node);
+/* Evaluates or cuts what has grown too long below a new node. */
+Err history_limit(Graph *graph, Node *node);
+/* Do values wait for the node's evaluation that take much more memory than its own? */
+bool history_heavy(const Node *node);
+/* The bit in `from` of what was made with this serial. */
+uint64_t history_bit(uint64_t serial);
+/* May the node, which has forgotten its inputs, have depended on `wrt`? */
+bool history_may_hide(const Node *node, const Node *wrt);
+/* The fault that says so. */
+Err history_lost(Graph *graph, const Node *node);
 
 /* "train.lua:12: dense_2: matmul" for messages about one node. */
 char *node_label(char *buffer, size_t n_bytes, const Node *node);

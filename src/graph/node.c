@@ -134,9 +134,8 @@ Node *node_new(Graph *graph, const Op *op, Node *const *in, int n_in, const Attr
   for (int i = 0; i < n_in; i++) {
     node->in[i] = node_retain(in[i]);
     if (in[i]->tracked) node->tracked = true;
-    int depth = in[i]->value[0] ? 0 : in[i]->depth + 1;
-    if (depth > node->depth) node->depth = depth;
   }
+  history_inherit(node);
   return scope_add(graph, node);
 }
 
@@ -150,9 +149,17 @@ Node *node_hold(Node *node) {
   return node_retain(node);
 }
 
+/* A value that can be computed again and is larger than its node's own record. */
+static bool worth_dropping(const Node *node) {
+  enum { SMALL_BYTES = 4096 };
+  return node->tracked && node->in && node->n_in && !(node->op->flags & OP_LEAF) &&
+         node->value[0] && node->value[0]->storage->n_bytes > SMALL_BYTES;
+}
+
+/* What only a history holds keeps no large value: as after an evaluation. */
 void node_drop(Node *node) {
   if (!node) return;
-  node->handles--;
+  if (--node->handles == 0 && worth_dropping(node)) node_drop_values(node);
   node_release(node);
 }
 
@@ -222,7 +229,10 @@ Node *graph_scalar(Graph *graph, double value) {
 static Node *cut(Graph *graph, Node *x) {
   if (!x || graph->fault.code) return NULL;
   Node *node = node_new(graph, &op_record_read, &x, 1, NULL, 0, &x->shape, &x->dtype, 1);
-  if (node) node->tracked = false;
+  if (!node) return NULL;
+  node->tracked = false;
+  node->from = history_bit(node->serial);
+  node->history = 0;
   return node;
 }
 
@@ -250,7 +260,9 @@ Node *graph_pick(Graph *graph, Node *node, int i) {
 
 Node *graph_track(Graph *graph, Node *x) {
   Node *node = graph_pick(graph, x, 0);
-  if (node) node->tracked = true;
+  if (!node) return NULL;
+  node->tracked = true;
+  node->from |= history_bit(node->serial);
   return node;
 }
 
@@ -274,11 +286,7 @@ Node *graph_apply(Graph *graph, const Op *op, Node *const *in, int n_in, const A
   }
   Node *node = node_new(graph, op, in, n_in, attr, n_attr, io.out_shape, io.out_dtype,
                         io.n_out);
-  if (node && !node->tracked && node->depth > MAX_PENDING_DEPTH &&
-      !graph->n_gradients) {
-    if (graph_eval(graph, &node, 1)) return NULL;
-  }
-  return node;
+  return node && !history_limit(graph, node) ? node : NULL;
 }
 
 /* -- walks --------------------------------------------------------------------------- */
@@ -320,8 +328,9 @@ Err walk_collect(Graph *graph, Walk *walk, Node *const *roots, int n,
     }
   }
   if (!room) {
+    size_t n_bytes = (size_t)walk->capacity * sizeof(Node *);
     walk_deinit(walk);
-    return fault_memory(&graph->fault, (size_t)walk->capacity * sizeof(Node *));
+    return fault_memory(&graph->fault, n_bytes);
   }
   if (walk->n) qsort(walk->v, (size_t)walk->n, sizeof *walk->v, by_serial);
   for (int64_t i = 0; i < walk->n; i++) walk->v[i]->index = i;

@@ -26,6 +26,14 @@ int attr_slots(AttrKind kind) {
   return slots[kind];
 }
 
+Err infer_need_real(const OpInfer *io, int i) {
+  static const char *const plain[] = {"x", "y", "z"};
+  if (io->in[i]->dtype == DT_REAL) return ERR_OK;
+  return fault_set(io->fault, ERR_VALUE, "%s: got %s, allowed: real",
+                   io->op->inputs ? io->op->inputs[i] : plain[i],
+                   dtype_name(io->in[i]->dtype));
+}
+
 void vjp_none(Graph *graph, Node *y, Node *const *gy, const bool *want, Node **gx) {
   (void)graph, (void)y, (void)gy, (void)want, (void)gx;
 }

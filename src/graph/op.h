@@ -182,6 +182,9 @@ static inline Node *op_make(Graph *graph, const Op *op, Node *const *in, int n_i
 /* How the op's work is cut: its record's split over the presets. */
 OpSplit op_split(const OpCall *call);
 
+/* For infer: is input i real? Else a fault that names it. */
+Err infer_need_real(const OpInfer *io, int i) WARN_UNUSED;
+
 /* The explicit statement that nothing flows back. */
 void vjp_none(Graph *graph, Node *y, Node *const *gy, const bool *want, Node **gx);
 

@@ -1,4 +1,5 @@
-/* ops.h: one C constructor per op: checks shapes, makes a node, computes nothing.
+/* ops.h: C constructors of the ops that C code makes: each checks shapes, makes a node,
+ * computes nothing.
  * Nodes are borrowed until the scope ends; NULL in gives NULL out (see graph.h).
  * The equations stand in the records (ops_<family>.c). Axes count from 0 here. */
 #ifndef GRAPH_OPS_H
@@ -44,7 +45,6 @@ Node *op_sum(Graph *g, Node *x, unsigned axes, bool keepdims);
 Node *op_mean(Graph *g, Node *x, unsigned axes, bool keepdims);
 Node *op_var(Graph *g, Node *x, unsigned axes, bool keepdims);      /* biased: /n */
 Node *op_max(Graph *g, Node *x, unsigned axes, bool keepdims);
-Node *op_min(Graph *g, Node *x, unsigned axes, bool keepdims);
 Node *op_argmax(Graph *g, Node *x, int axis);      /* int32, from 1 */
 /* x summed over the axes along which `shape` was broadcast to x's shape. */
 Node *op_sum_to(Graph *g, Node *x, const Shape *shape);
@@ -85,6 +85,9 @@ Node *op_softmax_cross_entropy(Graph *g, Node *logits, Node *labels);
 Node *op_batch_norm(Graph *g, Node *x, Node *weight, Node *bias, double eps);
 /* Over the last axis. weight and bias [D] (NULL: 1 and 0). */
 Node *op_layer_norm(Graph *g, Node *x, Node *weight, Node *bias, double eps);
+
+/* (1 - weight) x + weight factor z, for running statistics. */
+Node *op_moving_average(Graph *g, Node *x, Node *z, double weight, double factor);
 
 /* Optimizer updates: whole tensors in, new values out; not differentiable. Rates and
  * factors are 0-axis nodes, so that they are inputs and no structure. `scale` multiplies

@@ -3,14 +3,11 @@
  * Indices count from 1; the first of equals is taken, and a NaN before any number. The
  * array is seen as [A, n, C] with n the axis: along n where C is 1, else down C columns. */
 #include "graph/ops.h"
+#include "base/ints.h"
 #include "kernel/kernel.h"
 #include <math.h>
 
 enum { BLOCK = 1 << 14, MAX_TILE = 256 };   /* elements of a block; columns of a unit */
-
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 /* A unit is a row of n, or a tile of columns. */
 typedef struct ArgPlan {
@@ -22,7 +19,7 @@ static ArgPlan arg_plan(const OpCall *call) {
   int axis = (int)call->attr[0].i;
   ArgPlan p = {.A = 1, .n = x->dim[axis], .C = shape_stride(x, axis)};
   for (int a = 0; a < axis; a++) p.A *= x->dim[a];
-  p.n_tiles = ceil_div(p.C, MAX_TILE);
+  p.n_tiles = divide_up(p.C, MAX_TILE);
   p.n_units = p.A * p.n_tiles;
   p.block_units = most(1, BLOCK / (p.n * most(1, least(p.C, MAX_TILE))));
   return p;
@@ -30,7 +27,7 @@ static ArgPlan arg_plan(const OpCall *call) {
 
 static void arg_split(const OpCall *call, OpSplit *split) {
   ArgPlan p = arg_plan(call);
-  split->n_blocks[0] = most(1, ceil_div(p.n_units, p.block_units));
+  split->n_blocks[0] = most(1, divide_up(p.n_units, p.block_units));
 }
 
 /* Integers, exactly: not by way of reals, which would make large ones equal. */

@@ -9,6 +9,7 @@
  *   dropout_mask    0 where u(w_i) < rate, else 1 / (1 - rate)
  * Normals are computed in double by the C library: they make initial weights, not steps. */
 #include "graph/ops_move.h"
+#include "base/ints.h"
 #include "kernel/kernel.h"
 #include <math.h>
 
@@ -16,8 +17,6 @@ enum { BLOCK = 1 << 14, NORMAL_BLOCK = 1 << 12, INT_BLOCK = 1 << 12 };
 enum { DRAW_ATTRS = SHAPE_SLOTS + 2 + 2, MASK_ATTRS = SHAPE_SLOTS + 1 + 2 };
 
 static const double two_pi = 6.283185307179586;
-
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 static int64_t out_count(const OpCall *call) { return shape_count(&call->out[0].shape); }
 

@@ -574,6 +574,7 @@ const Op op_record_sigmoid = {
 const Op op_record_softplus = {
     COMMON(softplus), .n_in = 1, .flags = OP_ELEMENTWISE,
     .doc = "Smooth relu.", .equation = "y = ln(1 + e^x)",
+    .source = "Dugas et al., NIPS 2000",
     .infer = infer_broadcast, .split = split_heavy, .vjp = vjp_softplus,
     .samples = samples_any,
 };
@@ -582,6 +583,7 @@ const Op op_record_relu = {
     COMMON(relu), .n_in = 1, .flags = OP_ELEMENTWISE,
     .doc = "Rectified linear unit. Its gradient at 0 is 0.",
     .equation = "y = max(x, 0)",
+    .source = "Nair, Hinton, ICML 2010, section 2",
     .infer = infer_broadcast, .split = split_light, .vjp = vjp_relu,
     .samples = samples_any,
 };
@@ -592,6 +594,7 @@ const Op op_record_leaky_relu = {
                .doc = "slope below 0"}},
     .doc = "Rectified linear unit with a slope below 0.",
     .equation = "y = x if x > 0, else negative_slope * x",
+    .source = "Maas, Hannun, Ng, ICML 2013, section 2",
     .infer = infer_broadcast, .split = split_light, .vjp = vjp_leaky_relu,
     .samples = samples_slope,
 };

@@ -11,14 +11,11 @@
  * positions of one row stay in order), phase 1 sums the rows of the result independently,
  * in double, in that order. So its bits do not depend on the threads. */
 #include "graph/ops.h"
+#include "base/ints.h"
 #include "kernel/kernel.h"
 #include <string.h>
 
 enum { BLOCK = 16384, COLUMNS = 512 };
-
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-static int64_t at_least(int64_t v, int64_t lo) { return v < lo ? lo : v; }
-static int64_t at_most(int64_t v, int64_t hi) { return v > hi ? hi : v; }
 
 /* Elements of one row: of one step along axis 0. */
 static int64_t row_elements(const Shape *s) { return s->rank ? shape_stride(s, 0) : 1; }
@@ -70,18 +67,18 @@ static Err gather_check(const OpCall *c, Fault *fault) {
 
 /* Positions per block. */
 static int64_t gather_rows(const OpCall *c) {
-  return at_least(BLOCK / at_least(row_elements(&c->in[0].shape), 1), 1);
+  return most(BLOCK / most(row_elements(&c->in[0].shape), 1), 1);
 }
 
 static void gather_split(const OpCall *c, OpSplit *split) {
-  split->n_blocks[0] = ceil_div(shape_count(&c->in[1].shape), gather_rows(c));
+  split->n_blocks[0] = divide_up(shape_count(&c->in[1].shape), gather_rows(c));
   split->work = 2 * shape_count(&c->out[0].shape) + shape_count(&c->in[1].shape);
 }
 
 static void gather_run(const OpCall *c, int phase, int64_t block) {
   (void)phase;
   int64_t rows = gather_rows(c), first = block * rows;
-  int64_t end = at_most(first + rows, shape_count(&c->in[1].shape));
+  int64_t end = least(first + rows, shape_count(&c->in[1].shape));
   size_t n_bytes = (size_t)row_elements(&c->in[0].shape) * dtype_bytes(c->in[0].dtype);
   char *out = (char *)c->out[0].data;
   const char *x = (const char *)c->in[0].data;
@@ -155,9 +152,7 @@ static Err gather_grad_infer(OpInfer *io) {
     return fault_set(io->fault, ERR_SHAPE, "gy is %s, the index %s; allowed: gy begins "
                      "with the axes of the index", shape_text(a, gy),
                      shape_text(b, index));
-  if (io->in[0]->dtype != DT_REAL)
-    return fault_set(io->fault, ERR_VALUE, "gy is %s, allowed: real",
-                     dtype_name(io->in[0]->dtype));
+  if (infer_need_real(io, 0)) return io->fault->code;
   if (io->attr[0].i < 0 || gy->rank - index->rank + 1 > MAX_RANK)
     return fault_set(io->fault, ERR_SHAPE, "%lld rows of %s, allowed: 0 and more, of less "
                      "than %d axes", (long long)io->attr[0].i, shape_text(a, gy), MAX_RANK);
@@ -192,8 +187,8 @@ static GradTiles grad_tiles(const OpCall *c) {
   int64_t rows = c->attr[0].i, columns = row_elements(&c->out[0].shape);
   if (rows == 0 || columns == 0) return (GradTiles){1, 0, 0};
   int64_t per_row = 1 + shape_count(&c->in[1].shape) / rows;
-  int64_t tile = at_least(BLOCK / (per_row * at_most(columns, COLUMNS)), 1);
-  return (GradTiles){tile, ceil_div(rows, tile), ceil_div(columns, COLUMNS)};
+  int64_t tile = most(BLOCK / (per_row * least(columns, COLUMNS)), 1);
+  return (GradTiles){tile, divide_up(rows, tile), divide_up(columns, COLUMNS)};
 }
 
 static void gather_grad_split(const OpCall *c, OpSplit *split) {
@@ -224,8 +219,8 @@ static void gather_grad_run(const OpCall *c, int phase, int64_t block) {
   Sorted s = sorted_of(c);
   GradTiles t = grad_tiles(c);
   int64_t columns = row_elements(&c->out[0].shape);
-  int64_t r = block / t.n_column_tiles * t.rows, end = at_most(r + t.rows, c->attr[0].i);
-  int64_t j = block % t.n_column_tiles * COLUMNS, width = at_most(COLUMNS, columns - j);
+  int64_t r = block / t.n_column_tiles * t.rows, end = least(r + t.rows, c->attr[0].i);
+  int64_t j = block % t.n_column_tiles * COLUMNS, width = least(COLUMNS, columns - j);
   real *out = c->out[0].data;
   const real *gy = c->in[0].data;
   for (; r < end; r++)
@@ -299,17 +294,17 @@ static Err one_hot_check(const OpCall *c, Fault *fault) {
 }
 
 static int64_t one_hot_rows(const OpCall *c) {
-  return at_least(BLOCK / c->attr[0].i, 1);
+  return most(BLOCK / c->attr[0].i, 1);
 }
 
 static void one_hot_split(const OpCall *c, OpSplit *split) {
-  split->n_blocks[0] = ceil_div(shape_count(&c->in[0].shape), one_hot_rows(c));
+  split->n_blocks[0] = divide_up(shape_count(&c->in[0].shape), one_hot_rows(c));
 }
 
 static void one_hot_run(const OpCall *c, int phase, int64_t block) {
   (void)phase;
   int64_t classes = c->attr[0].i, first = block * one_hot_rows(c);
-  int64_t end = at_most(first + one_hot_rows(c), shape_count(&c->in[0].shape));
+  int64_t end = least(first + one_hot_rows(c), shape_count(&c->in[0].shape));
   real *out = c->out[0].data;
   memset(out + first * classes, 0, (size_t)((end - first) * classes) * sizeof *out);
   for (int64_t p = first; p < end; p++) out[p * classes + index_at(&c->in[0], p)] = 1;

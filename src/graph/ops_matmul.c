@@ -48,20 +48,18 @@ static bool same_batch(const Shape *x, const Shape *y) {
   return true;
 }
 
-static Err check_operand(const char *name, const Node *n, Fault *fault) {
+static Err check_operand(const OpInfer *io, int i) {
+  const Shape *s = &io->in[i]->shape;
   char text[SHAPE_TEXT];
-  if (n->dtype != DT_REAL)
-    return fault_set(fault, ERR_VALUE, "%s: got %s, allowed: real", name,
-                     dtype_name(n->dtype));
-  if (n->shape.rank < 2)
-    return fault_set(fault, ERR_SHAPE, "%s: got %s, allowed: at least %d axes", name,
-                     shape_text(text, &n->shape), n->shape.rank == 0 ? 1 : 2);
+  if (infer_need_real(io, i)) return io->fault->code;
+  if (s->rank < 2)
+    return fault_set(io->fault, ERR_SHAPE, "%s: got %s, allowed: at least %d axes",
+                     io->op->inputs[i], shape_text(text, s), s->rank == 0 ? 1 : 2);
   return ERR_OK;
 }
 
 static Err matmul_infer(OpInfer *io) {
-  if (check_operand("x", io->in[X], io->fault)) return io->fault->code;
-  if (check_operand("y", io->in[Y], io->fault)) return io->fault->code;
+  if (check_operand(io, X) || check_operand(io, Y)) return io->fault->code;
   const Shape *x = &io->in[X]->shape, *y = &io->in[Y]->shape;
   bool tx = io->attr[TRANSPOSE_X].i, ty = io->attr[TRANSPOSE_Y].i;
   Matrix a = matrix_of(x, tx), b = matrix_of(y, ty);

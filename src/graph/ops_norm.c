@@ -25,6 +25,7 @@
  * Sources: Ioffe, Szegedy, arXiv:1502.03167, algorithm 1; Ba, Kiros, Hinton,
  * arXiv:1607.06450, section 3. */
 #include "graph/ops.h"
+#include "base/ints.h"
 #include "kernel/kernel.h"
 #include <math.h>
 #include <string.h>
@@ -35,10 +36,6 @@ enum {
   MAX_PARTS = 64,            /* blocks of rows of a layer norm's gradient */
   NORM_WORK = 8              /* operations per element */
 };
-
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-static int64_t at_least(int64_t v, int64_t lo) { return v < lo ? lo : v; }
-static int64_t at_most(int64_t v, int64_t hi) { return v > hi ? hi : v; }
 
 static const real *reals(const Array *a) { return a->data; }
 static real *out_reals(const OpCall *call, int o) { return call->out[o].data; }
@@ -52,9 +49,7 @@ static const real *optional(const OpCall *call, int i, int64_t at) {
 
 static Err need_reals(const OpInfer *io) {
   for (int i = 0; i < io->n_in; i++)
-    if (io->in[i]->dtype != DT_REAL)
-      return fault_set(io->fault, ERR_VALUE, "%s: got %s, allowed: real",
-                       io->op->inputs[i], dtype_name(io->in[i]->dtype));
+    if (infer_need_real(io, i)) return io->fault->code;
   return ERR_OK;
 }
 
@@ -119,7 +114,7 @@ static bool by_columns(const Channels *l) { return l->S == 1; }
 
 static void channel_split(const Shape *x, OpSplit *split) {
   Channels l = channels_of(x);
-  split->n_blocks[0] = by_columns(&l) ? ceil_div(l.C, COLUMNS) : l.C;
+  split->n_blocks[0] = by_columns(&l) ? divide_up(l.C, COLUMNS) : l.C;
   split->work = NORM_WORK * shape_count(x);
 }
 
@@ -186,7 +181,7 @@ static void channel_factors(const OpCall *call, const double *mean, const double
 
 static void batch_norm_columns(const OpCall *call, int64_t block) {
   Channels l = channels_of(&call->in[B_X].shape);
-  int64_t first = block * COLUMNS, n = at_most(l.C - first, COLUMNS);
+  int64_t first = block * COLUMNS, n = least(l.C - first, COLUMNS);
   const real *x = reals(&call->in[B_X]) + first;
   double state[N_STATE * COLUMNS] = {0};
   real scale[COLUMNS], shift[COLUMNS];
@@ -360,7 +355,7 @@ static void gradient_factors(const OpCall *call, const double *sum, const double
 
 static void batch_norm_grad_columns(const OpCall *call, int64_t block) {
   Channels l = channels_of(&call->in[G_X].shape);
-  int64_t first = block * COLUMNS, n = at_most(l.C - first, COLUMNS);
+  int64_t first = block * COLUMNS, n = least(l.C - first, COLUMNS);
   const real *gy = reals(&call->in[G_Y]) + first, *x = reals(&call->in[G_X]) + first;
   const real *mean = reals(&call->in[G_MEAN]) + first;
   double sums[2 * COLUMNS] = {0};
@@ -485,7 +480,7 @@ static Rows rows_of(const Shape *x) {
   return r;
 }
 
-static int64_t rows_per_block(const Rows *r) { return at_least(BLOCK / r->D, 1); }
+static int64_t rows_per_block(const Rows *r) { return most(BLOCK / r->D, 1); }
 
 /* The shape of one value per row: x without its last axis. */
 static Shape per_row(const Shape *x) {
@@ -525,7 +520,7 @@ static Err layer_norm_infer(OpInfer *io) {
 
 static void layer_norm_split(const OpCall *call, OpSplit *split) {
   Rows r = rows_of(&call->in[B_X].shape);
-  split->n_blocks[0] = ceil_div(r.N, rows_per_block(&r));
+  split->n_blocks[0] = divide_up(r.N, rows_per_block(&r));
   split->work = NORM_WORK * r.N * r.D;
 }
 
@@ -537,7 +532,7 @@ static void layer_norm_run(const OpCall *call, int phase, int64_t block) {
       out_reals(call, B_Y) + first * r.D, out_reals(call, B_MEAN) + first,
       out_reals(call, B_VARIANCE) + first, reals(&call->in[B_X]) + first * r.D,
       optional(call, B_WEIGHT, 0), optional(call, B_BIAS, 0),
-      at_most(r.N - first, rows_per_block(&r)), r.D, call->attr[0].f);
+      least(r.N - first, rows_per_block(&r)), r.D, call->attr[0].f);
 }
 
 static void layer_norm_reference(const OpCall *call, const double *const *in,
@@ -648,8 +643,8 @@ typedef struct Parts {
 
 static Parts parts_of(const OpCall *call) {
   Parts p = {.rows = rows_of(&call->in[G_X].shape)};
-  p.step = at_least(rows_per_block(&p.rows), ceil_div(p.rows.N, MAX_PARTS));
-  p.n = ceil_div(p.rows.N, p.step);
+  p.step = most(rows_per_block(&p.rows), divide_up(p.rows.N, MAX_PARTS));
+  p.n = divide_up(p.rows.N, p.step);
   return p;
 }
 
@@ -657,7 +652,7 @@ static void layer_norm_grad_split(const OpCall *call, OpSplit *split) {
   Parts p = parts_of(call);
   split->n_phases = 2;
   split->n_blocks[0] = p.n;
-  split->n_blocks[1] = ceil_div(p.rows.D, COLUMNS);
+  split->n_blocks[1] = divide_up(p.rows.D, COLUMNS);
   split->work = 2 * NORM_WORK * p.rows.N * p.rows.D;
   split->scratch_bytes = (size_t)(p.n * 2 * p.rows.D) * sizeof(double);
 }
@@ -670,7 +665,7 @@ static void layer_norm_grad_part(const OpCall *call, const Parts *p, int64_t blo
       out_reals(call, GX) + at, sums, reals(&call->in[G_Y]) + at,
       reals(&call->in[G_X]) + at, reals(&call->in[G_MEAN]) + first,
       reals(&call->in[G_VARIANCE]) + first, optional(call, G_WEIGHT, 0),
-      at_most(p->rows.N - first, p->step), p->rows.D, call->attr[0].f);
+      least(p->rows.N - first, p->step), p->rows.D, call->attr[0].f);
 }
 
 static void layer_norm_grad_run(const OpCall *call, int phase, int64_t block) {
@@ -680,7 +675,7 @@ static void layer_norm_grad_run(const OpCall *call, int phase, int64_t block) {
     return;
   }
   const double *parts = call->scratch;
-  int64_t D = p.rows.D, end = at_most(D, (block + 1) * COLUMNS);
+  int64_t D = p.rows.D, end = least(D, (block + 1) * COLUMNS);
   for (int64_t d = block * COLUMNS; d < end; d++) {
     double gb = 0, gw = 0;
     for (int64_t i = 0; i < p.n; i++) {

@@ -14,21 +14,18 @@
  *         (the mean's own share vanishes: sum (x - mean) = 0)
  *   max   gx = gy [x = y] / |{x = y}|, shared equally among equals; min likewise */
 #include "graph/ops_move.h"
+#include "graph/ops_walk.h"
+#include "base/ints.h"
 #include "kernel/kernel.h"
 #include <math.h>
 #include <stdlib.h>
 
 enum {
   PIECE = 1 << 15,       /* elements reduced at one go */
-  BLOCK = 1 << 14,       /* elements that make a block worth handing out */
   MAX_TILE = 256,        /* columns of a unit */
   MAX_PLANES = 3,        /* doubles of one output's state */
   BUFFER = 4096          /* integers converted at a time */
 };
-
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 /* -- axes ---------------------------------------------------------------------------- */
 
@@ -124,18 +121,18 @@ static Plan plan_of(const Shape *x, unsigned axes) {
   if (p.rows) {
     p.tile = p.n_tiles = 1;
     p.segment = least(p.n_inner, PIECE);
-    p.n_segments = ceil_div(p.n_inner, p.segment);
+    p.n_segments = divide_up(p.n_inner, p.segment);
     p.n_steps = p.reduced.count * p.n_segments;
     p.piece_steps = PIECE / p.segment;
   } else {
-    p.n_tiles = ceil_div(p.n_inner, MAX_TILE);
-    p.tile = least(p.n_inner, (ceil_div(p.n_inner, p.n_tiles) + 15) / 16 * 16);
-    p.n_tiles = ceil_div(p.n_inner, p.tile);
+    p.n_tiles = divide_up(p.n_inner, MAX_TILE);
+    p.tile = least(p.n_inner, (divide_up(p.n_inner, p.n_tiles) + 15) / 16 * 16);
+    p.n_tiles = divide_up(p.n_inner, p.tile);
     p.n_steps = p.reduced.count;
     p.piece_steps = PIECE / p.tile;
   }
   p.n_units = p.kept.count * p.n_tiles;
-  p.n_pieces = ceil_div(p.n_steps, p.piece_steps);
+  p.n_pieces = divide_up(p.n_steps, p.piece_steps);
   p.block_units = most(1, BLOCK / (p.n_steps * (p.rows ? p.segment : p.tile)));
   p.merge_units = most(1, BLOCK / (p.n_pieces * p.tile));
   return p;
@@ -150,11 +147,11 @@ static bool is_empty(const OpCall *call) { return shape_count(&call->in[0].shape
 static void reduce_split(const OpCall *call, OpSplit *split) {
   if (is_empty(call)) return;
   Plan p = plan_call(call);
-  split->n_blocks[0] = ceil_div(p.n_units, p.block_units);
+  split->n_blocks[0] = divide_up(p.n_units, p.block_units);
   if (p.n_pieces == 1) return;
   split->n_phases = 2;
   split->n_blocks[0] = p.n_units * p.n_pieces;
-  split->n_blocks[1] = ceil_div(p.n_units, p.merge_units);
+  split->n_blocks[1] = divide_up(p.n_units, p.merge_units);
   split->scratch_bytes =
       (size_t)(p.n_units * p.n_pieces * p.tile * MAX_PLANES) * sizeof(double);
 }
@@ -173,26 +170,13 @@ typedef struct Reducer {
                    const Attr *attr);
 } Reducer;
 
-/* n elements from `offset` on, as reals: in place, or converted into `buffer`. */
-static const real *reals_at(const Array *x, int64_t offset, int64_t n, real *buffer) {
-  if (x->dtype == DT_REAL) return (const real *)x->data + offset;
-  if (x->dtype == DT_INT32) {
-    const int32_t *v = (const int32_t *)x->data + offset;
-    for (int64_t i = 0; i < n; i++) buffer[i] = (real)v[i];
-  } else {
-    const uint8_t *v = (const uint8_t *)x->data + offset;
-    for (int64_t i = 0; i < n; i++) buffer[i] = (real)v[i];
-  }
-  return buffer;
-}
-
 static void add_row(const Reducer *r, double *state, const Array *x, int64_t offset,
                     int64_t n) {
   real buffer[BUFFER];
   int64_t room = x->dtype == DT_REAL ? n : BUFFER;
   for (int64_t i = 0; i < n; i += room) {
     int64_t m = least(n - i, room);
-    r->row(state, reals_at(x, offset + i, m, buffer), m);
+    r->row(state, as_reals(x, offset + i, m, buffer), m);
   }
 }
 
@@ -206,7 +190,7 @@ static void add_columns(const Reducer *r, double *state, const Array *x, int64_t
   for (int64_t i = 0, m; i < M; i += m) {
     m = least(M - i, BUFFER / N);
     for (int64_t j = 0; j < m; j++)
-      reals_at(x, offset + (i + j) * stride, N, buffer + j * N);
+      as_reals(x, offset + (i + j) * stride, N, buffer + j * N);
     r->columns(state, buffer, m, N, N);
   }
 }
@@ -643,10 +627,6 @@ Node *op_var(Graph *g, Node *x, unsigned axes, bool keepdims) {
 
 Node *op_max(Graph *g, Node *x, unsigned axes, bool keepdims) {
   return reduce(g, &op_record_max, x, axes, keepdims);
-}
-
-Node *op_min(Graph *g, Node *x, unsigned axes, bool keepdims) {
-  return reduce(g, &op_record_min, x, axes, keepdims);
 }
 
 Node *op_sum_to(Graph *g, Node *x, const Shape *shape) {

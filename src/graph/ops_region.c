@@ -10,11 +10,10 @@
  *
  * They work for all dtypes, by size of element, and run as Moves (kernel/move.h). */
 #include "graph/ops_move.h"
+#include "base/ints.h"
 #include <string.h>
 
 enum { ZERO_BLOCK = 1 << 16 };
-
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 static void *element(const Array *a, int64_t i) {
   return (char *)a->data + i * (int64_t)dtype_bytes(a->dtype);
@@ -28,7 +27,7 @@ static void zero_block(const Array *out, int64_t block) {
 }
 
 static int64_t zero_blocks(const Array *out) {
-  return ceil_div(shape_count(&out->shape) * (int64_t)dtype_bytes(out->dtype),
+  return divide_up(shape_count(&out->shape) * (int64_t)dtype_bytes(out->dtype),
                   ZERO_BLOCK);
 }
 

@@ -16,28 +16,19 @@
  * A block is some rows, or some columns of one plane; each is computed alone, so the bits
  * do not depend on the cut. */
 #include "graph/ops.h"
+#include "base/ints.h"
 #include "kernel/kernel.h"
 #include <math.h>
 
 enum { BLOCK = 16384, COLUMNS = 64, LABELS = 256, EXP_WORK = 8 };
 
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-static int64_t at_least(int64_t v, int64_t lo) { return v < lo ? lo : v; }
-static int64_t at_most(int64_t v, int64_t hi) { return v > hi ? hi : v; }
-
 /* -- along an axis ------------------------------------------------------------------- */
-
-static Err need_real(const char *name, const Node *x, Fault *fault) {
-  if (x->dtype == DT_REAL) return ERR_OK;
-  return fault_set(fault, ERR_VALUE, "%s: got %s, allowed: real", name,
-                   dtype_name(x->dtype));
-}
 
 static Err softmax_infer(OpInfer *io) {
   const Shape *x = &io->in[0]->shape;
   int64_t axis = io->attr[0].i;
   char text[SHAPE_TEXT];
-  if (need_real("x", io->in[0], io->fault)) return io->fault->code;
+  if (infer_need_real(io, 0)) return io->fault->code;
   if (x->rank == 0)
     return fault_set(io->fault, ERR_SHAPE, "x is a scalar; allowed: 1 axis or more");
   if (axis < 0 || axis >= x->rank)
@@ -63,15 +54,15 @@ static Layout layout_of(const OpCall *call) {
   Layout l = {.n = x->dim[axis], .inner = shape_stride(x, axis)};
   l.outer = 1;
   for (int a = 0; a < axis; a++) l.outer *= x->dim[a];
-  int64_t step = at_least(BLOCK / l.n, 1);
-  l.step = l.inner == 1 ? step : ceil_div(step, COLUMNS) * COLUMNS;
-  l.per_plane = ceil_div(l.inner, l.step);
+  int64_t step = most(BLOCK / l.n, 1);
+  l.step = l.inner == 1 ? step : divide_up(step, COLUMNS) * COLUMNS;
+  l.per_plane = divide_up(l.inner, l.step);
   return l;
 }
 
 static void softmax_split(const OpCall *call, OpSplit *split) {
   Layout l = layout_of(call);
-  split->n_blocks[0] = l.inner == 1 ? ceil_div(l.outer, l.step) : l.outer * l.per_plane;
+  split->n_blocks[0] = l.inner == 1 ? divide_up(l.outer, l.step) : l.outer * l.per_plane;
   split->work = EXP_WORK * l.outer * l.n * l.inner;
 }
 
@@ -85,12 +76,12 @@ static void run_block(const OpCall *call, int64_t block, RowKernel *rows,
   const real *x = call->in[0].data;
   if (l.inner == 1) {
     int64_t first = block * l.step;
-    rows(y + first * l.n, x + first * l.n, at_most(l.outer - first, l.step), l.n);
+    rows(y + first * l.n, x + first * l.n, least(l.outer - first, l.step), l.n);
     return;
   }
   int64_t first = block % l.per_plane * l.step;
   int64_t at = block / l.per_plane * l.n * l.inner + first;
-  columns(y + at, x + at, l.n, l.inner, at_most(l.inner - first, l.step));
+  columns(y + at, x + at, l.n, l.inner, least(l.inner - first, l.step));
 }
 
 static void softmax_run(const OpCall *call, int phase, int64_t block) {
@@ -221,15 +212,18 @@ const Op op_record_log_softmax = {
 
 enum { LOSS, PROBABILITIES };
 
-static Err check_logits(const char *name, const Node *x, Fault *fault) {
+/* Is input i real, [batch, classes]? */
+static Err check_logits(const OpInfer *io, int i) {
+  const Shape *x = &io->in[i]->shape;
+  const char *name = io->op->inputs[i];
   char text[SHAPE_TEXT];
-  if (need_real(name, x, fault)) return fault->code;
-  if (x->shape.rank != 2)
-    return fault_set(fault, ERR_SHAPE, "%s: got %s, allowed: 2 axes, [batch, classes]",
-                     name, shape_text(text, &x->shape));
-  if (x->shape.dim[1] == 0)
-    return fault_set(fault, ERR_SHAPE, "%s: %s has no classes", name,
-                     shape_text(text, &x->shape));
+  if (infer_need_real(io, i)) return io->fault->code;
+  if (x->rank != 2)
+    return fault_set(io->fault, ERR_SHAPE, "%s: got %s, allowed: 2 axes, [batch, classes]",
+                     name, shape_text(text, x));
+  if (x->dim[1] == 0)
+    return fault_set(io->fault, ERR_SHAPE, "%s: %s has no classes", name,
+                     shape_text(text, x));
   return ERR_OK;
 }
 
@@ -245,7 +239,7 @@ static Err check_per_row(const char *name, const Node *t, const char *of, const 
 
 static Err cross_entropy_infer(OpInfer *io) {
   const Node *x = io->in[0], *labels = io->in[1];
-  if (check_logits("logits", x, io->fault)) return io->fault->code;
+  if (check_logits(io, 0)) return io->fault->code;
   if (check_per_row("labels", labels, "logits", x, io->fault)) return io->fault->code;
   io->out_shape[LOSS] = labels->shape;
   io->out_shape[PROBABILITIES] = x->shape;
@@ -272,11 +266,11 @@ static Err cross_entropy_check(const OpCall *call, Fault *fault) {
 }
 
 /* Rows per block: their labels fit into an array on the stack. */
-static int64_t rows_per_block(int64_t C) { return at_most(at_least(BLOCK / C, 1), LABELS); }
+static int64_t rows_per_block(int64_t C) { return least(most(BLOCK / C, 1), LABELS); }
 
 static void cross_entropy_split(const OpCall *call, OpSplit *split) {
   const Shape *x = &call->out[PROBABILITIES].shape;
-  split->n_blocks[0] = ceil_div(x->dim[0], rows_per_block(x->dim[1]));
+  split->n_blocks[0] = divide_up(x->dim[0], rows_per_block(x->dim[1]));
   split->work = EXP_WORK * shape_count(x);
 }
 
@@ -289,7 +283,7 @@ static void cross_entropy_run(const OpCall *call, int phase, int64_t block) {
   (void)phase;
   const Shape *x = &call->in[0].shape;
   int64_t C = x->dim[1], first = block * rows_per_block(C);
-  int64_t n = at_most(x->dim[0] - first, rows_per_block(C)), label[LABELS];
+  int64_t n = least(x->dim[0] - first, rows_per_block(C)), label[LABELS];
   take_labels(label, &call->in[1], first, n);
   kernels()->cross_entropy_rows((real *)call->out[LOSS].data + first,
                                 (real *)call->out[PROBABILITIES].data + first * C,
@@ -365,8 +359,8 @@ enum { G_LOSS, G_PROBABILITIES, G_LABELS };
 
 static Err cross_entropy_grad_infer(OpInfer *io) {
   const Node *p = io->in[G_PROBABILITIES];
-  if (need_real("gy", io->in[G_LOSS], io->fault)) return io->fault->code;
-  if (check_logits("probabilities", p, io->fault)) return io->fault->code;
+  if (infer_need_real(io, G_LOSS)) return io->fault->code;
+  if (check_logits(io, G_PROBABILITIES)) return io->fault->code;
   if (check_per_row("gy", io->in[G_LOSS], "probabilities", p, io->fault) ||
       check_per_row("labels", io->in[G_LABELS], "probabilities", p, io->fault))
     return io->fault->code;
@@ -380,14 +374,14 @@ static Err cross_entropy_grad_check(const OpCall *call, Fault *fault) {
 
 static void cross_entropy_grad_split(const OpCall *call, OpSplit *split) {
   const Shape *p = &call->in[G_PROBABILITIES].shape;
-  split->n_blocks[0] = ceil_div(p->dim[0], rows_per_block(p->dim[1]));
+  split->n_blocks[0] = divide_up(p->dim[0], rows_per_block(p->dim[1]));
 }
 
 static void cross_entropy_grad_run(const OpCall *call, int phase, int64_t block) {
   (void)phase;
   const Array *p = &call->in[G_PROBABILITIES];
   int64_t C = p->shape.dim[1], first = block * rows_per_block(C);
-  int64_t n = at_most(p->shape.dim[0] - first, rows_per_block(C)), label[LABELS];
+  int64_t n = least(p->shape.dim[0] - first, rows_per_block(C)), label[LABELS];
   take_labels(label, &call->in[G_LABELS], first, n);
   kernels()->cross_entropy_grad_rows((real *)call->out[0].data + first * C,
                                      (const real *)call->in[G_LOSS].data + first,

@@ -24,9 +24,7 @@ static Err check_input(OpInfer *io, int i, bool scalar) {
   const Node *x = io->in[i];
   const Shape *want = scalar ? &SHAPE_SCALAR : &io->in[0]->shape;
   char got[SHAPE_TEXT], allowed[SHAPE_TEXT];
-  if (x->dtype != DT_REAL)
-    return fault_set(io->fault, ERR_VALUE, "%s: got %s, allowed: real",
-                     io->op->inputs[i], dtype_name(x->dtype));
+  if (infer_need_real(io, i)) return io->fault->code;
   if (!shape_equal(&x->shape, want))
     return fault_set(io->fault, ERR_SHAPE, "%s: got %s, allowed: %s", io->op->inputs[i],
                      shape_text(got, &x->shape), shape_text(allowed, want));

@@ -8,7 +8,7 @@
 
 #include "graph/op.h"
 
-enum { BLOCK = 16384 };
+enum { BLOCK = 16384 };       /* elements that make a block worth handing out */
 
 /* Blocks of output 0. */
 int64_t count_blocks(const OpCall *call);

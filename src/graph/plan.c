@@ -550,7 +550,8 @@ static Err emit_copies(Compiler *c, Node *const *roots, int n_roots) {
       int64_t value = c->copy_root[r];
       if (value == NOBODY || c->spots[value / MAX_OUT].late != (late == 1)) continue;
       plan->copies[plan->n_copies++] =
-          (PlanCopy){place_of(c, roots[r]), r, value_bytes(roots[r], 0)};
+          (PlanCopy){.from = place_of(c, roots[r]), .to = {IN_ROOT, r, 0},
+                     .n_bytes = value_bytes(roots[r], 0)};
     }
     if (!late) plan->n_compute_copies = plan->n_copies;
   }

@@ -49,9 +49,9 @@ typedef struct PlanFix {
 } PlanFix;
 
 typedef struct PlanCopy {
-  PlanPlace from;
-  int root;
+  PlanPlace from, to;
   size_t n_bytes;
+  void *source, *target; /* filled in at each run */
 } PlanCopy;
 
 typedef struct PlanBlock {

@@ -49,6 +49,10 @@ static void walk_fixes(Plan *plan) {
         add_fix(plan, &call->scratch, (PlanPlace){IN_ARENA, 0, item->scratch});
     }
   }
+  for (int i = 0; i < plan->n_copies; i++) {
+    add_fix(plan, &plan->copies[i].source, plan->copies[i].from);
+    add_fix(plan, &plan->copies[i].target, plan->copies[i].to);
+  }
 }
 
 Err plan_list_fixes(Plan *plan, Graph *graph) {
@@ -203,20 +207,26 @@ static void run_job(Graph *graph, const Plan *plan, const PlanJob *job) {
   }
 }
 
+/* Has the run failed, or is it to stop? */
+static bool interrupted(Graph *graph) {
+  if (!graph->fault.code && interrupt_pending())
+    fault_set(&graph->fault, ERR_INTERRUPT, "interrupted");
+  return graph->fault.code != ERR_OK;
+}
+
+static void run_copies(const Plan *plan, int first, int end) {
+  for (const PlanCopy *copy = plan->copies + first; copy < plan->copies + end; copy++)
+    if (copy->n_bytes) memcpy(copy->target, copy->source, copy->n_bytes);
+}
+
 Err plan_compute(Graph *graph, Plan *plan, const PlanRun *run) {
   if (graph->fault.code) return graph->fault.code;
   if (need_arena(graph, plan->size.arena_bytes)) return graph->fault.code;
   fill_pointers(graph, plan, run);
   unsigned control = par_denormals_off();
-  for (int j = 0; j < plan->n_compute_jobs && !graph->fault.code; j++) {
-    if (interrupt_pending()) fault_set(&graph->fault, ERR_INTERRUPT, "interrupted");
-    else if (!check_items(graph, plan, &plan->jobs[j])) run_job(graph, plan, &plan->jobs[j]);
-  }
-  for (int i = 0; i < plan->n_copies && !graph->fault.code; i++) {
-    const PlanCopy *copy = &plan->copies[i];
-    if (copy->n_bytes)
-      memcpy(run->root[copy->root], address(graph, run, copy->from), copy->n_bytes);
-  }
+  for (int j = 0; j < plan->n_compute_jobs && !interrupted(graph); j++)
+    if (!check_items(graph, plan, &plan->jobs[j])) run_job(graph, plan, &plan->jobs[j]);
+  if (!interrupted(graph)) run_copies(plan, 0, plan->n_compute_copies);
   par_denormals_restore(control);
   return graph->fault.code;
 }
@@ -225,6 +235,7 @@ void plan_commit(Graph *graph, Plan *plan) {
   unsigned control = par_denormals_off();
   for (int j = plan->n_compute_jobs; j < plan->n_jobs; j++)
     run_job(graph, plan, &plan->jobs[j]);
+  run_copies(plan, plan->n_compute_copies, plan->n_copies);
   par_denormals_restore(control);
 }
 

@@ -75,8 +75,11 @@ Node *variable_read(Graph *graph, Variable *v) {
   Node *leaf = node_new(graph, &op_record_read, &v->current, 1, NULL, 0,
                         &v->current->shape, &v->current->dtype, 1);
   if (!leaf) return NULL;
+  if (!v->first_read) v->first_read = leaf->serial;
   leaf->tracked = true;
   leaf->var = v;
+  leaf->history = 0;
+  leaf->from = history_bit(v->first_read);
   v->n_reads++;
   return v->leaf = leaf;
 }
@@ -84,12 +87,6 @@ Node *variable_read(Graph *graph, Variable *v) {
 void variable_touch(Variable *v) {
   v->leaf = NULL;
   v->version++;
-}
-
-bool variable_owned(const Variable *v) {
-  const Node *node = v->current;
-  const Tensor *value = node ? node->value[0] : NULL;
-  return value && node->refs == 1 && value->refs == 1 && value->storage->refs == 1;
 }
 
 Tensor *variable_swap(Variable *v, Tensor *value) {
@@ -118,8 +115,8 @@ static Err remember(Graph *graph, Variable *v) {
 static Err shorten_chain(Graph *graph, Variable *v, Node *value) {
   bool pending = v->has_value && !v->current->value[0];
   v->n_pending = pending ? v->n_pending + 1 : 0;
-  if (v->n_pending <= MAX_PENDING_DEPTH || graph->in_transaction || graph->n_gradients)
-    return ERR_OK;
+  if (graph->in_transaction || graph->n_gradients) return ERR_OK;
+  if (v->n_pending <= MAX_PENDING_DEPTH && !history_heavy(value)) return ERR_OK;
   return graph_eval(graph, &value, 1);
 }
 
@@ -147,6 +144,27 @@ Err variable_assign(Graph *graph, Variable *v, Node *value) {
   if (graph->in_transaction && remember(graph, v)) return graph->fault.code;
   point(v, node_hold(value));
   return ERR_OK;
+}
+
+static bool node_owned(const Node *node) {
+  const Tensor *value = node ? node->value[0] : NULL;
+  return value && node->refs == 1 && value->refs == 1 && value->storage->refs == 1;
+}
+
+bool variable_owned(const Variable *v) { return node_owned(v->current); }
+
+bool variable_write_back(Graph *graph, Variable *v, const void *data) {
+  for (int i = 0; i < graph->n_undo; i++) {
+    if (graph->undo[i].var != v) continue;
+    Node *before = graph->undo[i].old;
+    if (!node_owned(before)) return false;
+    if (!data) return true;
+    const Array *a = &before->value[0]->a;
+    memcpy(a->data, data, (size_t)shape_count(&a->shape) * dtype_bytes(a->dtype));
+    point(v, node_hold(before));
+    return true;
+  }
+  return false;
 }
 
 /* -- transactions -------------------------------------------------------------------- */

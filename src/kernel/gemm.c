@@ -7,7 +7,7 @@
  * Routes.
  *   vector  one row or one column: our own loops (vector/gemm.c).
  *   tiles   our own kernels, which pack nothing that need not be. With AVX-512 they reach
- *           160 to 230 GF/s of 232, where BLIS's skx kernels, which pack both operands
+ *           150 to 230 GF/s of 232, where BLIS's skx kernels, which pack both operands
  *           and compute whole tiles at the edges, reach 60 to 130 on the products of a
  *           batch of 32 with 100 to 300 units, and 150 to 200 with 512.
  *   BLIS    large products, where packing pays, and those for which its kernels were
@@ -195,27 +195,36 @@ const char *gemm_kernel_set(void) { return bli_arch_string(kernel_set()); }
 typedef enum Route { ROUTE_VECTOR, ROUTE_TILES, ROUTE_BLIS } Route;
 
 enum {
-  PACKED_WORK = 1 << 29,     /* M N K from which packing can pay */
-  THIN = 256,                /* but not with a side of C up to this */
-  TINY_WORK = 1 << 18,       /* M N K of which setting up a call of BLIS is a part */
-  SMALL_WORK = 1 << 22,
+  LARGE_PRODUCT = 1 << 29,   /* M N K from which packing can pay */
+  THIN = 256,                /* columns of C for which it does not */
+  LONG = 4096,               /* rows, and K, that spread A over too much memory */
+  TINY_PRODUCT = 1 << 18,    /* M N K of which setting up a call of BLIS is a part */
+  SMALL_PRODUCT = 1 << 22,
   ROWS_LEAST = 6             /* with fewer AVX2 has too few sums in flight */
 };
 
+/* Do our kernels with AVX-512 keep up with BLIS, which packs, on a large product? */
+static bool large_tiles_win(const Gemm *g) {
+  if (g->N <= THIN && !g->transpose_a) return true;
+  return sizeof(real) == sizeof(float) && g->M <= LONG && g->K <= LONG;
+}
+
 /* BLIS's kernels for AVX2 pack no small operand, and only a transposed B slows them; those
- * of penryn have our plain width. */
+ * of penryn are as wide as our plain ones. */
 static bool tiles_win(const Gemm *g) {
   arch_t set = kernel_set();
-  double work = (double)g->M * (double)g->N * (double)g->K;
-  bool large = work >= PACKED_WORK;
+  double product = (double)g->M * (double)g->N * (double)g->K;
+  bool large = product >= LARGE_PRODUCT;
   switch (simd_level()) {
   case SIMD_AVX512:
-    return !large || (!g->transpose_a && (g->M <= THIN || g->N <= THIN));
+    return !large || large_tiles_win(g);
   case SIMD_AVX2:
     if (set == BLIS_ARCH_SKX || set == BLIS_ARCH_KNL || g->M < ROWS_LEAST) return false;
-    return work < TINY_WORK || (g->transpose_b && !large && sizeof(real) == 4);
+    return product < TINY_PRODUCT ||
+           (g->transpose_b && !large && sizeof(real) == sizeof(float));
   default:
-    return set == BLIS_ARCH_GENERIC || (set == BLIS_ARCH_PENRYN && work < SMALL_WORK);
+    return set == BLIS_ARCH_GENERIC ||
+           (set == BLIS_ARCH_PENRYN && product < SMALL_PRODUCT);
   }
 }
 

@@ -9,6 +9,7 @@
  * becomes I, and a tile is at least LINE wide in it, so that whole cache lines of x are
  * used. */
 #include "kernel/move.h"
+#include "base/ints.h"
 #include "kernel/kernel.h"
 
 enum { BLOCK = 16384, LINE = 64, TILE_J = 1024 };
@@ -17,10 +18,6 @@ typedef struct Tiling {
   int64_t tile_i, tile_j, group;
   int64_t n_i, n_j, n_groups;
 } Tiling;
-
-static int64_t at_least(int64_t v, int64_t lo) { return v < lo ? lo : v; }
-static int64_t at_most(int64_t v, int64_t hi) { return v > hi ? hi : v; }
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 static void axis_set(Move *m, int to, int64_t size, int64_t out_stride, int64_t x_stride) {
   m->size[to] = size;
@@ -78,12 +75,12 @@ static Tiling tiling_of(const Move *m) {
   int64_t x_step = m->x_stride[m->rank - 1];
   bool transposing = m->x_stride[m->rank - 2] == 1 && x_step != 1 && x_step != 0;
   Tiling t;
-  t.tile_j = at_most(J, transposing ? TILE_J : BLOCK);
-  t.tile_i = at_most(I, at_least(BLOCK / t.tile_j, transposing ? LINE : 1));
-  t.group = at_least(BLOCK / (t.tile_i * t.tile_j), 1);
-  t.n_i = ceil_div(I, t.tile_i);
-  t.n_j = ceil_div(J, t.tile_j);
-  t.n_groups = ceil_div(outer, t.group);
+  t.tile_j = least(J, transposing ? TILE_J : BLOCK);
+  t.tile_i = least(I, most(BLOCK / t.tile_j, transposing ? LINE : 1));
+  t.group = most(BLOCK / (t.tile_i * t.tile_j), 1);
+  t.n_i = divide_up(I, t.tile_i);
+  t.n_j = divide_up(J, t.tile_j);
+  t.n_groups = divide_up(outer, t.group);
   return t;
 }
 
@@ -111,11 +108,11 @@ void move_block(const Move *m, void *out, const void *x, int64_t block) {
   int64_t j = block % t.n_j * t.tile_j;
   int64_t i = block / t.n_j % t.n_i * t.tile_i;
   int64_t first = block / (t.n_j * t.n_i) * t.group, end = first + t.group;
-  int64_t tile[2] = {at_most(t.tile_i, size[0] - i), at_most(t.tile_j, size[1] - j)};
+  int64_t tile[2] = {least(t.tile_i, size[0] - i), least(t.tile_j, size[1] - j)};
   int64_t outer = 1;
   for (int a = 0; a < m->rank - 2; a++) outer *= m->size[a];
 
-  for (int64_t step = first; step < at_most(end, outer); step++) {
+  for (int64_t step = first; step < least(end, outer); step++) {
     int64_t out_at = i * out_stride[0] + j * out_stride[1];
     int64_t x_at = i * x_stride[0] + j * x_stride[1];
     outer_offsets(m, step, &out_at, &x_at);

@@ -23,7 +23,9 @@ typedef struct MetricsFile {
   Text header;               /* the first line */
 } MetricsFile;
 
-static const char *const state_names[] = {"complete", "diverged", "failed", "interrupted"};
+static const char *const state_names[] = {
+    [TRIAL_COMPLETE] = "complete", [TRIAL_DIVERGED] = "diverged",
+    [TRIAL_FAILED] = "failed", [TRIAL_INTERRUPTED] = "interrupted"};
 
 const char *trial_state_name(TrialState state) { return state_names[state]; }
 

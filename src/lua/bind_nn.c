@@ -1,6 +1,5 @@
 /* bind_nn.c: the globals `nn`, `init`, `loss` and `optim`, and the methods of nets. */
 #include "lua/net_private.h"
-#include "tensor/safetensors.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -185,23 +184,6 @@ static int net_state(lua_State *L) {
   return 1;
 }
 
-/* Nodes of the file's tensors, in the current scope. */
-static Err load_path(lua_State *L, Layer *net, const char *path, Fault *fault) {
-  Graph *graph = session_graph(L);
-  TensorFile file;
-  if (safetensors_load(&file, path, &graph->memory, fault)) return fault->code;
-  NamedValue *values = calloc((size_t)file.n_tensors + 1, sizeof *values);
-  Err err = values ? ERR_OK : fault_memory(fault, 0);
-  for (int i = 0; !err && i < file.n_tensors; i++)
-    values[i] = (NamedValue){file.tensors[i].name,
-                             graph_const(graph, file.tensors[i].tensor)};
-  if (!err) err = graph_ok(graph, fault);
-  if (!err) err = layer_load(graph, net, values, file.n_tensors, fault);
-  free(values);
-  tensor_file_deinit(&file);
-  return err;
-}
-
 /* The entries of the table at `arg` in a userdata that the collector frees. */
 static NamedValue *table_values(lua_State *L, int arg, int *n) {
   *n = 0;
@@ -227,7 +209,7 @@ static int net_load(lua_State *L) {
   Fault fault = {0};
   Err err;
   if (lua_type(L, 2) == LUA_TSTRING) {
-    err = load_path(L, net, lua_tostring(L, 2), &fault);
+    err = layer_load_file(graph, net, lua_tostring(L, 2), &fault);
   } else {
     luaL_checktype(L, 2, LUA_TTABLE);
     int n;

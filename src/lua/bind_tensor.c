@@ -71,7 +71,7 @@ static DType option_dtype(lua_State *L, int arg, const char *function) {
   return dtype;
 }
 
-/* tensor{...}, tensor({...}, {dtype = }), tensor(3): upvalue-free __call of the module. */
+/* tensor{...}, tensor({...}, {dtype = }), tensor(3): __call of the module. */
 static int make_from_table(lua_State *L) {
   Graph *graph = session_graph(L);
   int scope = enter_call(L);
@@ -107,7 +107,7 @@ static void no_negative(lua_State *L, const Shape *shape) {
     if (shape->dim[i] < 0) luaL_error(L, "size %d is -1; allowed: at least 0", i + 1);
 }
 
-/* The shape from argument `first` on, then options; casts what `make` gives. */
+/* The shape from argument `first` on; *dtype from the options behind it. */
 static Shape shape_and_dtype(lua_State *L, int first, DType *dtype, const char *function) {
   Shape shape;
   int next = check_shape(L, first, &shape);
@@ -266,7 +266,6 @@ static int load_file(lua_State *L) {
   return 1;
 }
 
-/* Collects the tensors of the table at `arg`, sorted by name by the writer's caller. */
 static int by_name(const void *a, const void *b) {
   return strcmp(((const NamedTensor *)a)->name, ((const NamedTensor *)b)->name);
 }
@@ -378,7 +377,9 @@ static int call_grad_function(lua_State *L) {
     push_node(L, wrt[n_wrt++]);
   }
   LuaEntry entry = lua_entry_begin(s);
+  graph->whole_history++;
   int status = lua_pcall(L, n, 1, 0);
+  graph->whole_history--;
   lua_entry_end(s, &entry);
   if (status != LUA_OK) return lua_error(L);
   Node *y = to_operand(L, -1);

@@ -189,7 +189,7 @@ void push_value(lua_State *L, const Value *value);
 
 /* -- libraries: each pushes its module table, or registers into what is there --------- */
 
-/* One line per module: global name and opener; listed in bind.def. */
+/* One line per module: global name and opener; listed in modules.def. */
 #define MODULE(name) int open_##name(lua_State *L);
 #include "lua/modules.def"
 #undef MODULE

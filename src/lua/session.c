@@ -240,6 +240,11 @@ static int open_all(lua_State *L) {
   return 0;
 }
 
+static bool naive_wanted(void) {
+  const char *executor = getenv("RUNNER_EXECUTOR");
+  return executor && strcmp(executor, "naive") == 0;
+}
+
 lua_State *session_open(Session *s, Fault *fault) {
   lua_State *L = luaL_newstate();
   if (!L) {
@@ -247,6 +252,7 @@ lua_State *session_open(Session *s, Fault *fault) {
     return NULL;
   }
   *(Session **)lua_getextraspace(L) = s;
+  s->graph.naive = naive_wanted();
   s->config = json_map();
   s->results = json_map();
   json_put_int(s->config, "seed", (int64_t)s->graph.seed);

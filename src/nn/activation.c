@@ -3,8 +3,8 @@
  * the ops that they emit. */
 #include "nn/activation.h"
 #include "graph/ops.h"
+#include <math.h>
 #include <stddef.h>
-#include <string.h>
 
 typedef Activation A;
 
@@ -77,36 +77,52 @@ static const Option function_options[] = {
      .doc = "f(x) -> tensor of the same shape"},
     {0}};
 
-/* name, other names, emits, options, doc, equation, source */
-#define ACTIVATION(id, other, options_, doc_, equation_, source_)                      \
+static double gain_one(double slope) { (void)slope; return 1; }
+static double gain_tanh(double slope) { (void)slope; return 5.0 / 3; }
+static double gain_relu(double slope) { (void)slope; return sqrt(2); }
+static double gain_leaky_relu(double slope) { return sqrt(2 / (1 + slope * slope)); }
+static double gain_selu(double slope) { (void)slope; return 0.75; }
+
+/* name, other names, options, gain, doc, equation, source; emits apply_<name> */
+#define ACTIVATION(id, other, options_, gain_, doc_, equation_, source_)               \
   static const ActivationKind activation_##id = {                                      \
       {.name = #id, .alias = other, .family = &activation_family,                      \
        .size = sizeof(Activation), .options = options_, .doc = doc_,                   \
        .equation = equation_, .source = source_},                                      \
-      apply_##id};
+      apply_##id, gain_};
 
-ACTIVATION(linear, "identity Identity none", NULL, "The input itself.", "y = x", NULL)
-ACTIVATION(relu, "ReLU", NULL, "Rectifier.", "y = max(x, 0)",
-           "Nair & Hinton, ICML 2010")
-ACTIVATION(leaky_relu, "LeakyReLU", leaky_relu_options, "Rectifier that leaks.",
-           "y = x if x > 0 else negative_slope x", "Maas et al., ICML 2013")
-ACTIVATION(elu, "ELU", elu_options, "Exponential linear unit.",
+ACTIVATION(linear, "identity Identity none", NULL, gain_one, "The input itself.", "y = x",
+           NULL)
+ACTIVATION(relu, "ReLU", NULL, gain_relu, "Rectifier.", "y = max(x, 0)",
+           "Nair & Hinton, ICML 2010, section 2")
+ACTIVATION(leaky_relu, "LeakyReLU", leaky_relu_options, gain_leaky_relu,
+           "Rectifier that leaks.",
+           "y = x if x > 0 else negative_slope x", "Maas et al., ICML 2013, section 2")
+ACTIVATION(elu, "ELU", elu_options, NULL, "Exponential linear unit.",
            "y = x if x > 0 else alpha (exp(x) - 1)", "Clevert et al., ICLR 2016, eq. 15")
-ACTIVATION(selu, "SELU", NULL, "Scaled exponential linear unit: keeps mean 0, variance 1.",
+ACTIVATION(selu, "SELU", NULL, gain_selu,
+           "Scaled exponential linear unit: keeps mean 0, variance 1.",
            "y = 1.0507 (x if x > 0 else 1.6733 (exp(x) - 1))",
            "Klambauer et al., NIPS 2017, eq. 2")
-ACTIVATION(sigmoid, "Sigmoid logistic", NULL, "Logistic function.",
-           "y = 1 / (1 + exp(-x))", NULL)
-ACTIVATION(tanh, "Tanh", NULL, "Hyperbolic tangent.", "y = tanh(x)", NULL)
-ACTIVATION(softplus, "Softplus", NULL, "Smooth rectifier.", "y = log(1 + exp(x))",
+ACTIVATION(sigmoid, "Sigmoid logistic", NULL, gain_one, "Logistic function.",
+           "y = 1 / (1 + exp(-x))", "Goodfellow et al., Deep Learning, 6.3.2")
+ACTIVATION(tanh, "Tanh", NULL, gain_tanh, "Hyperbolic tangent.", "y = tanh(x)",
+           "LeCun et al., Efficient BackProp, 1998, section 4.4")
+ACTIVATION(softplus, "Softplus", NULL, NULL, "Smooth rectifier.", "y = log(1 + exp(x))",
            "Dugas et al., NIPS 2000")
-ACTIVATION(softmax, "Softmax", NULL, "Positive numbers that sum to 1 over the last axis.",
-           "y_i = exp(x_i) / sum_j exp(x_j)", NULL)
-ACTIVATION(silu, "swish SiLU", NULL, "Input times its sigmoid.", "y = x / (1 + exp(-x))",
+ACTIVATION(softmax, "Softmax", NULL, NULL,
+           "Positive numbers that sum to 1 over the last axis.",
+           "y_i = exp(x_i) / sum_j exp(x_j)",
+           "Goodfellow et al., Deep Learning, 6.2.2.3")
+ACTIVATION(silu, "swish SiLU", NULL, NULL, "Input times its sigmoid.",
+           "y = x / (1 + exp(-x))",
            "Elfwing et al., Neural Networks 107, 2018")
-ACTIVATION(gelu, "GELU", NULL, "Input times the normal distribution function, exact.",
-           "y = x/2 (1 + erf(x / sqrt 2))", "Hendrycks & Gimpel, arXiv:1606.08415")
-ACTIVATION(function, NULL, function_options, "A function of the user.", "y = f(x)", NULL)
+ACTIVATION(gelu, "GELU", NULL, NULL,
+           "Input times the normal distribution function, exact.",
+           "y = x/2 (1 + erf(x / sqrt 2))",
+           "Hendrycks & Gimpel, arXiv:1606.08415, section 2")
+ACTIVATION(function, NULL, function_options, NULL, "A function of the user.",
+           "y = f(x)", NULL)
 
 static const Kind *const activation_kinds[] = {
     &activation_linear.kind,  &activation_relu.kind,    &activation_leaky_relu.kind,

@@ -15,6 +15,9 @@ typedef struct Activation {
 typedef struct ActivationKind {
   Kind kind;
   Node *(*apply)(Graph *graph, Activation *activation, Node *x);
+  /* The factor on an initializer's deviation that keeps the variance (see init.gain), for
+   * that slope below 0. NULL: none known. */
+  double (*gain)(double slope);
 } ActivationKind;
 
 extern const Family activation_family;   /* module "nn" */

@@ -59,7 +59,7 @@ Layer *layer_sequential_new(Fault *fault) {
 static bool holds(Layer *layer, const Layer *inner) {
   if (layer == inner) return true;
   Layer *const *child = NULL;
-  int n = layer_kind(layer)->children ? layer_kind(layer)->children(layer, &child) : 0;
+  int n = layer_children(layer, &child);
   for (int i = 0; i < n; i++)
     if (holds(child[i], inner)) return true;
   return false;

@@ -14,7 +14,6 @@
 #include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* -- draws ------------------------------------------------------------------------- */
 
@@ -310,17 +309,19 @@ Node *init_make(Graph *graph, Init *init, const Shape *shape, double fan_in,
 /* -- gain -------------------------------------------------------------------------- */
 
 Err init_gain(const char *activation, double slope, double *out, Fault *fault) {
-  const struct { const char *name; double gain; } gains[] = {
-      {"linear", 1}, {"sigmoid", 1}, {"tanh", 5.0 / 3}, {"relu", sqrt(2)},
-      {"leaky_relu", sqrt(2 / (1 + slope * slope))}, {"selu", 0.75}};
   const Kind *kind = family_find(&activation_family, activation, fault);
   if (!kind) return ERR_VALUE;
-  for (size_t i = 0; i < sizeof gains / sizeof *gains; i++)
-    if (strcmp(gains[i].name, kind->name) == 0) {
-      *out = gains[i].gain;
-      return ERR_OK;
-    }
-  return fault_set(fault, ERR_VALUE,
-                   "init.gain: none known for \"%s\", allowed: linear, sigmoid, tanh, "
-                   "relu, leaky_relu, selu", activation);
+  double (*gain)(double slope) = ((const ActivationKind *)kind)->gain;
+  if (gain) {
+    *out = gain(slope);
+    return ERR_OK;
+  }
+  Text known = {0};
+  for (int i = 0; activation_family.kinds[i]; i++)
+    if (((const ActivationKind *)activation_family.kinds[i])->gain)
+      text_addf(&known, "%s%s", known.n_bytes ? ", " : "", activation_family.kinds[i]->name);
+  Err err = fault_set(fault, ERR_VALUE, "init.gain: none known for \"%s\", allowed: %s",
+                      activation, known.data ? known.data : "");
+  text_deinit(&known);
+  return err;
 }

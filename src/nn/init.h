@@ -29,8 +29,8 @@ extern const Family init_family;         /* module "init" */
 Node *init_make(Graph *graph, Init *init, const Shape *shape, double fan_in,
                 double fan_out, const char *stream);
 
-/* The factor that keeps the variance through the activation of that name: tanh 5/3, relu
- * sqrt 2, selu 3/4, others 1. `slope`: of leaky_relu. A fault for unknown names. */
+/* The factor that keeps the variance through the activation of that name, as its record
+ * says. `slope`: of leaky_relu. A fault for unknown names, and where no gain is known. */
 Err init_gain(const char *activation, double slope, double *out, Fault *fault) WARN_UNUSED;
 
 #endif

@@ -206,7 +206,8 @@ static const LossKind
     loss_mse = {{.name = "mse", .alias = "mean_squared_error MeanSquaredError MSELoss",
                  .family = &loss_family, .size = sizeof(Loss),
                  .doc = "Mean squared error over all elements.",
-                 .equation = "L = mean((y - t)^2)"},
+                 .equation = "L = mean((y - t)^2)",
+                 .source = "Goodfellow et al., Deep Learning, 6.2.2.1"},
                 apply_mse, NULL, false},
     loss_mae = {{.name = "mae", .alias = "mean_absolute_error L1Loss",
                  .family = &loss_family, .size = sizeof(Loss),
@@ -219,14 +220,16 @@ static const LossKind
                     .options = entropy_options,
                     .doc = "Mean cross-entropy of independent yes-no outputs. Targets are "
                            "numbers from 0 to 1 of the output's shape, or labels 1 and 2.",
-                    .equation = "L = mean(-t log p - (1 - t) log(1 - p)), p = sigmoid(z)"},
+                    .equation = "L = mean(-t log p - (1 - t) log(1 - p)), p = sigmoid(z)",
+                    .source = "Goodfellow et al., Deep Learning, 6.2.2.2"},
                    apply_binary, "sigmoid", false},
     loss_categorical = {{.name = "categorical_crossentropy",
                          .alias = "categorical_cross_entropy cce", .family = &loss_family,
                          .size = sizeof(Loss), .options = entropy_options,
                          .doc = "Mean cross-entropy of classes; targets are distributions "
                                 "[N, C], one-hot for example.",
-                         .equation = "L = mean_n(-sum_j t_nj log p_nj), p = softmax(z)"},
+                         .equation = "L = mean_n(-sum_j t_nj log p_nj), p = softmax(z)",
+                         .source = "Goodfellow et al., Deep Learning, 6.2.2.3"},
                         apply_categorical, "softmax", false},
     loss_sparse = {{.name = "sparse_categorical_crossentropy",
                     .alias = "sparse_categorical_cross_entropy cross_entropy "
@@ -235,7 +238,8 @@ static const LossKind
                     .options = entropy_options,
                     .doc = "Mean cross-entropy of classes; targets are labels [N] that "
                            "count from 1.",
-                    .equation = "L = mean_n(-log p[n, t_n]), p = softmax(z)"},
+                    .equation = "L = mean_n(-log p[n, t_n]), p = softmax(z)",
+                    .source = "Goodfellow et al., Deep Learning, 6.2.2.3"},
                    apply_sparse, "softmax", true},
     loss_function = {{.name = "function", .family = &loss_family, .size = sizeof(Loss),
                       .options = function_options, .doc = "A function of the user.",

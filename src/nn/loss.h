@@ -36,7 +36,7 @@ Node *loss_apply(Graph *graph, Loss *loss, Node *output, Node *target);
 
 /* The form that loss_apply would take for this output. */
 LossForm loss_form(const Loss *loss, const Node *output);
-/* In words, for summary: "logits (the softmax of the last layer is folded in)". */
+/* In words, for summary: "the softmax of the output is folded in"; "" for FORM_PLAIN. */
 const char *loss_form_text(const Loss *loss, LossForm form);
 
 #endif

@@ -31,7 +31,7 @@ static Layer *outermost(Layer *layer) {
   return layer;
 }
 
-static int children_of(Layer *layer, Layer *const **out) {
+int layer_children(Layer *layer, Layer *const **out) {
   const LayerKind *kind = layer_kind(layer);
   return kind->children ? kind->children(layer, out) : 0;
 }
@@ -49,7 +49,7 @@ static Err collect(LayerList *list, Layer *layer, Fault *fault) {
   layer->visited = true;
   list->v[list->n++] = layer;
   Layer *const *child = NULL;
-  int n = children_of(layer, &child);
+  int n = layer_children(layer, &child);
   for (int i = 0; i < n; i++) {
     Err err = collect(list, child[i], fault);
     if (err) return err;
@@ -126,7 +126,10 @@ static bool contains(const LayerList *list, const Layer *layer) {
 
 Err layer_name(Layer *layer, Fault *fault) {
   LayerList list;
-  Err err = list_tree(outermost(layer), &list, fault);
+  Layer *net = outermost(layer);
+  uint64_t signature = object_signature(&net->object);
+  if (net->named == signature && layer->name) return ERR_OK;
+  Err err = list_tree(net, &list, fault);
   if (!err && !contains(&list, layer)) { /* its owner has replaced it */
     free(list.v);
     leave_owner(layer);
@@ -134,6 +137,7 @@ Err layer_name(Layer *layer, Fault *fault) {
   }
   for (int i = 0; !err && i < list.n; i++) err = name_one(&list, i, fault);
   free(list.v);
+  if (!err) net->named = signature;
   return err;
 }
 
@@ -197,7 +201,7 @@ static bool has_values(const Layer *layer) {
 
 bool layer_built(Layer *net) {
   Layer *const *child = NULL;
-  int n = children_of(net, &child);
+  int n = layer_children(net, &child);
   for (int i = 0; i < n; i++)
     if (!layer_built(child[i])) return false;
   return has_values(net);
@@ -275,7 +279,7 @@ Err layer_prepare(Graph *graph, Layer *net, Fault *fault) {
   for (int i = 0; !err && i < list.n && !shape.n; i++) {
     Layer *const *child = NULL;
     shape = list.v[i]->input_shape;
-    if (children_of(list.v[i], &child) == 0) break;
+    if (layer_children(list.v[i], &child) == 0) break;
   }
   free(list.v);
   return err || !shape.n ? err : layer_build(graph, net, &shape, fault);

@@ -44,6 +44,7 @@ struct Layer {
   /* private to net.c */
   Layer *owned, *sibling;      /* list of all whose owner this is; next one of that list */
   int64_t number;              /* of the outermost: its number in the run; 0: not built */
+  uint64_t named;              /* of the outermost: its signature when names were given */
   bool visited;
 };
 
@@ -127,6 +128,8 @@ Layer *layer_custom_new(Callable *forward, Layer *const *layers, int n_layers,
  * two share a name. Every function below does it first. */
 Err layer_name(Layer *layer, Fault *fault) WARN_UNUSED;
 
+/* The layers directly inside, borrowed; returns how many. */
+int layer_children(Layer *layer, Layer *const **out);
 /* The layer and all inside it, containers before what they hold, each once. The list is the
  * caller's (free v), the layers are borrowed. */
 typedef struct LayerList { int n, capacity; Layer **v; } LayerList;

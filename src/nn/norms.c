@@ -69,9 +69,11 @@ bool batch_norm_live(const Layer *layer) {
   return layer_kind(layer) == &layer_batch_norm && !layer->var[RUNNING_MEAN]->frozen;
 }
 
-static Err move_towards(Graph *graph, Variable *running, Node *batch, double momentum) {
-  Node *old = op_scale(graph, variable_read(graph, running), 1 - momentum);
-  return variable_assign(graph, running, op_add(graph, old, op_scale(graph, batch, momentum)));
+static Err move_towards(Graph *graph, Variable *running, Node *batch, double momentum,
+                        double factor) {
+  Node *old = variable_read(graph, running);
+  return variable_assign(graph, running,
+                         op_moving_average(graph, old, batch, momentum, factor));
 }
 
 static Node *batch_norm_train(Graph *graph, Layer *layer, Node *x) {
@@ -86,10 +88,10 @@ static Node *batch_norm_train(Graph *graph, Layer *layer, Node *x) {
   }
   Node *y = op_batch_norm(graph, x, read(graph, layer, WEIGHT), read(graph, layer, BIAS),
                           norm->eps);
-  Node *var = op_scale(graph, graph_pick(graph, y, 2), n / (n - 1));
   if (move_towards(graph, layer->var[RUNNING_MEAN], graph_pick(graph, y, 1),
-                   norm->momentum) ||
-      move_towards(graph, layer->var[RUNNING_VAR], var, norm->momentum))
+                   norm->momentum, 1) ||
+      move_towards(graph, layer->var[RUNNING_VAR], graph_pick(graph, y, 2),
+                   norm->momentum, n / (n - 1)))
     return NULL;
   return graph_pick(graph, y, 0);
 }

@@ -71,9 +71,9 @@ static void optimizer_deinit(Object *object) {
 /* -- records ----------------------------------------------------------------------- */
 
 #define AT(field) .offset = offsetof(Optimizer, field)
-#define LR(default_, note)                                                             \
+#define LR(default_)                                                                   \
   {.name = "lr", .kind = OPT_REAL, AT(lr), .value = default_, .alias = "learning_rate", \
-   .position = 1, .lo = 0, .hi = 1e9, .doc = "learning rate" note}
+   .position = 1, .lo = 0, .hi = 1e9, .doc = "learning rate"}
 #define COMMON(decay_doc, decay_default)                                               \
   {.name = "weight_decay", .kind = OPT_REAL, AT(weight_decay), .value = decay_default, \
    .lo = 0, .hi = 1e9, .doc = decay_doc},                                              \
@@ -95,16 +95,16 @@ static void optimizer_deinit(Object *object) {
    .lo = 0, .hi = 1e9, .doc = "added outside the square root (Keras: 1e-7)"}
 
 static const Option sgd_options[] = {
-    LR("0.01", ""),
+    LR("0.01"),
     {.name = "momentum", .kind = OPT_REAL, AT(momentum), .value = "0", .lo = 0, .hi = 1,
      .doc = "share of the velocity that is kept"},
     {.name = "nesterov", .kind = OPT_BOOL, AT(nesterov), .value = "false",
      .doc = "look ahead along the velocity"},
     COMMON(COUPLED, "0"),
     {0}};
-static const Option adam_options[] = {LR("0.001", ""), BETAS, COMMON(COUPLED, "0"), {0}};
+static const Option adam_options[] = {LR("0.001"), BETAS, COMMON(COUPLED, "0"), {0}};
 static const Option adamw_options[] = {
-    LR("0.001", ""), BETAS,
+    LR("0.001"), BETAS,
     COMMON("lr times this share is taken from w itself (Keras: 0.004)", "0.01"), {0}};
 
 static const char *const velocity_names[] = {"velocity", NULL};

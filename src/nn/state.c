@@ -181,7 +181,7 @@ Err layer_freeze(Layer *net, const char *pattern, bool frozen, Fault *fault) {
 
 bool layer_needs_batches(Layer *net) {
   Layer *const *child = NULL;
-  int n = layer_kind(net)->children ? layer_kind(net)->children(net, &child) : 0;
+  int n = layer_children(net, &child);
   for (int i = 0; i < n; i++)
     if (layer_needs_batches(child[i])) return true;
   return batch_norm_live(net);
@@ -310,9 +310,7 @@ static Counts add_rows(const LayerList *list, Text *out) {
   Counts total = {0};
   for (int i = 0; i < list->n; i++) {
     Layer *layer = list->v[i], *const *child = NULL;
-    const LayerKind *kind = layer_kind(layer);
-    int n_inside = kind->children ? kind->children(layer, &child) : 0;
-    if (n_inside && !has_variables(layer)) continue;
+    if (layer_children(layer, &child) && !has_variables(layer)) continue;
     Counts c = count_layer(layer);
     char count[32];
     snprintf(count, sizeof count, "%lld", (long long)c.all);

@@ -122,6 +122,14 @@ static const FileType *type_named(const char *name) {
   return NULL;
 }
 
+/* "F64 F32 ...": all of them. */
+static void list_types(char *buffer, size_t n_bytes) {
+  size_t used = 0;
+  for (int i = 0; i < N_FILE_TYPES && used < n_bytes; i++)
+    used += (size_t)snprintf(buffer + used, n_bytes - used, i ? " %s" : "%s",
+                             file_types[i].name);
+}
+
 static const FileType *type_of(DType dtype) {
   for (int i = 0; i < N_FILE_TYPES; i++)
     if (file_types[i].same && file_types[i].dtype == dtype) return &file_types[i];
@@ -282,9 +290,11 @@ static Err parse_entry(const Load *load, Entry *entry, const Json *json, Fault *
   if (!json_get_text(json_find(json, "dtype"), &type))
     return fault_set(fault, ERR_DATA, "\"dtype\" is missing");
   entry->type = type_named(type);
-  if (!entry->type)
-    return fault_set(fault, ERR_DATA, "dtype %.20s cannot be used (F64 F32 F16 BF16 I64 "
-                     "I32 I16 I8 U64 U32 U16 U8 BOOL can)", type);
+  if (!entry->type) {
+    char types[128];
+    list_types(types, sizeof types);
+    return fault_set(fault, ERR_DATA, "dtype %.20s cannot be used (%s can)", type, types);
+  }
   Err err = parse_shape(entry, json_find(json, "shape"), fault);
   if (err) return err;
   const Json *offsets = json_find(json, "data_offsets");

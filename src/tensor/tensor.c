@@ -4,7 +4,6 @@
  * it at an offset. Counts are not atomic: tensors are made and released by the main thread
  * alone; kernels see arrays only. */
 #include "tensor/tensor.h"
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,16 +75,18 @@ bool dtype_parse(DType *out, const char *name) {
 
 enum { ALIGNMENT = 64 };
 
+/* Header and data in one block of malloc's own alignment: what is freed then fits the next
+ * storage of the size, which glibc's aligned blocks do not. */
 static Storage *storage_new(MemoryCount *count, size_t n_bytes, Fault *fault) {
   size_t room = (n_bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-  Storage *s = malloc(sizeof *s);
-  void *data = room < n_bytes ? NULL : aligned_alloc(ALIGNMENT, room ? room : ALIGNMENT);
-  if (!s || !data) {
-    free(s);
-    free(data);
+  size_t block_bytes = sizeof(Storage) + ALIGNMENT + room;
+  Storage *s = block_bytes < n_bytes ? NULL : malloc(block_bytes);
+  if (!s) {
     fault_memory(fault, n_bytes);
     return NULL;
   }
+  unsigned char *data = (unsigned char *)(s + 1);
+  data += -(uintptr_t)data % ALIGNMENT;
   *s = (Storage){.refs = 1, .n_bytes = n_bytes, .count = count, .data = data};
   if (count) {
     count->now_bytes += n_bytes;
@@ -97,7 +98,6 @@ static Storage *storage_new(MemoryCount *count, size_t n_bytes, Fault *fault) {
 static void storage_release(Storage *s) {
   if (--s->refs > 0) return;
   if (s->count) s->count->now_bytes -= s->n_bytes;
-  free(s->data);
   free(s);
 }
 

@@ -1,7 +1,6 @@
 /* evaluate.c: loss and metrics over a data set, without training. */
 #include "train/train.h"
 #include <math.h>
-#include <string.h>
 
 /* Nodes of one batch: loss (unless NULL) and metrics. */
 static Err emit(Graph *graph, Layer *net, Loss *loss, const ObjectList *metrics, Node *x,

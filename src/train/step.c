@@ -33,6 +33,7 @@ typedef struct Step {
   Node **root;
   Tensor **made;               /* memory of the roots; NULL: the variable's own */
   int n_out, n_assigned, n_roots;
+  Trace trace;                 /* of the forward graph */
   double number[OPTIM_NUMBERS];
   real inputs[OPTIM_NUMBERS];
 } Step;
@@ -194,17 +195,16 @@ static void capture(const Step *step, CachedPlan *cached, const Trace *trace) {
 static CachedPlan *find_plan(Step *step) {
   Graph *graph = step->graph;
   VariableList variables = {step->vars, step->n_vars};
-  Trace trace;
-  if (take_trace(step, &trace)) return NULL;
-  CachedPlan *cached = cache_find(graph, &trace);
+  Trace *trace = &step->trace;
+  if (take_trace(step, trace)) return NULL;
+  CachedPlan *cached = cache_find(graph, trace);
   Node *number[OPTIM_NUMBERS];
   if (!cached && !emit_numbers(step, number) && !emit_updates(step, number))
-    cached = cache_add(graph, &trace, step->root, step->n_roots, variables, number,
+    cached = cache_add(graph, trace, step->root, step->n_roots, variables, number,
                        OPTIM_NUMBERS);
   for (int i = 0; i < OPTIM_NUMBERS; i++) step->inputs[i] = (real)step->number[i];
-  if (cached) cached_bind(cached, &trace, variables, step->inputs);
-  if (cached && step->capture && step->built) capture(step, cached, &trace);
-  trace_deinit(&trace);
+  if (cached) cached_bind(cached, trace, variables, step->inputs);
+  if (cached && step->capture && step->built) capture(step, cached, trace);
   return cached;
 }
 
@@ -216,38 +216,60 @@ static Variable *root_variable(const Step *step, int r) {
   return r < step->n_assigned ? step->assigned[r] : step->vars[r - step->n_assigned];
 }
 
-/* Updated variables that nobody else looks at are written where they are. */
-static Err make_roots(Step *step, CachedPlan *cached) {
+static bool is_assigned(const Step *step, int r) {
+  return r >= step->n_out && r < step->n_out + step->n_assigned;
+}
+
+static Tensor *new_like(Step *step, const Node *like) {
   Graph *graph = step->graph;
+  return tensor_new(&graph->memory, like->dtype, &like->shape, &graph->fault);
+}
+
+/* Updated variables that nobody else looks at are written where they are; what the function
+ * assigned is computed into memory that the plan keeps, and copied at the end. */
+static Err make_roots(Step *step, CachedPlan *cached) {
   int first_update = step->n_out + step->n_assigned;
   for (int r = 0; r < step->n_roots; r++) {
-    Variable *v = root_variable(step, r);
-    const Node *like = r < first_update ? step->root[r] : v->current;
+    const Node *like = r < first_update ? step->root[r] : root_variable(step, r)->current;
     if (r >= first_update && step->own[r - first_update]) {
       cached->root_data[r] = node_value(like)->a.data;
       continue;
     }
-    step->made[r] = tensor_new(&graph->memory, like->dtype, &like->shape, &graph->fault);
-    if (!step->made[r]) return graph_fault(step);
-    cached->root_data[r] = step->made[r]->a.data;
+    Tensor **memory = is_assigned(step, r) ? &cached->spare[r] : &step->made[r];
+    if (!*memory) *memory = new_like(step, like);
+    if (!*memory) return graph_fault(step);
+    cached->root_data[r] = (*memory)->a.data;
   }
   return ERR_OK;
 }
 
-/* Results and variables stand for the memory that has been or is about to be written. */
-static Err hand_over(Step *step, Node **out) {
+/* A root becomes a value of its own: a result, or what its variable stands for now. */
+static Err hand_over_one(Step *step, int r, Tensor **memory, Node **out) {
+  Graph *graph = step->graph;
+  Variable *v = root_variable(step, r);
+  Node *value = graph_const(graph, *memory);
+  if (!value) return graph_fault(step);
+  node_outlive(value);
+  tensor_release(*memory);
+  *memory = NULL;
+  if (!v) out[r] = value;
+  else if (variable_assign(graph, v, value)) return graph_fault(step);
+  return ERR_OK;
+}
+
+/* First what can fail, then what cannot. `spare`: of the plan, or NULL. */
+static Err hand_over(Step *step, Tensor **spare, Node **out) {
   Graph *graph = step->graph;
   for (int r = 0; r < step->n_roots; r++) {
+    bool kept = spare && is_assigned(step, r);
+    if (kept && variable_write_back(graph, root_variable(step, r), NULL)) continue;
+    Tensor **memory = kept ? &spare[r] : &step->made[r];
+    if (*memory && hand_over_one(step, r, memory, out)) return step->fault->code;
+  }
+  for (int r = step->n_out; r < step->n_roots; r++) {
     Variable *v = root_variable(step, r);
-    if (!step->made[r]) {
-      variable_touch(v);
-      continue;
-    }
-    Node *value = graph_const(graph, step->made[r]);
-    if (!value) return graph_fault(step);
-    node_outlive(value);
-    if (!v) out[r] = value;
-    else if (variable_assign(graph, v, value)) return graph_fault(step);
+    if (!is_assigned(step, r)) variable_touch(v);
+    else if (spare && spare[r]) variable_write_back(graph, v, spare[r]->a.data);
   }
   return ERR_OK;
 }
@@ -275,7 +297,9 @@ static Err run_planned(Step *step, Node **out) {
   Err err = make_roots(step, cached);
   if (!err && cached_compute(step->graph, cached)) err = graph_fault(step);
   if (!err) err = check_finite(step, *(const real *)cached->root_data[0]);
-  if (!err) err = hand_over(step, out);
+  if (err) return err;
+  trace_expire(&step->trace, step->graph);
+  err = hand_over(step, cached->spare, out);
   if (!err) cached_commit(step->graph, cached);
   return err;
 }
@@ -290,7 +314,7 @@ static Err run_naive(Step *step, Node **out) {
   Err err = check_finite(step, array_get(&node_value(step->root[0])->a, 0));
   for (int r = 0; !err && r < step->n_roots; r++)
     step->made[r] = tensor_retain(node_value(step->root[r]));
-  return err ? err : hand_over(step, out);
+  return err ? err : hand_over(step, NULL, out);
 }
 
 static Err run(Step *step, StepFunction function, void *ctx, Node **out) {
@@ -327,6 +351,8 @@ Err train_step(Graph *graph, const StepTarget *target, Optimizer *optimizer,
   Err err = graph_ok(graph, fault);
   if (!err) err = run(&step, function, ctx, out);
   *n_out = step.n_out;
+  trace_expire(&step.trace, graph);
+  trace_deinit(&step.trace);
   if (err) {
     graph_rollback(graph);
     optimizer->t = t;

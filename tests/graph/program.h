@@ -10,7 +10,7 @@
 #include "graph/sample.h"
 #include "graph/ops.h"
 
-enum { MAX_STEPS = 96, MAX_STEP_IN = 10, MAX_WRT = 6, MAX_ROOTS = 8 };
+enum { MAX_STEPS = 96, MAX_STEP_IN = 10, MAX_WRT = 6, MAX_ROOTS = 16 };
 enum { STEP_SHAPE_SLOTS = 1 + MAX_RANK };
 
 typedef enum StepKind {
@@ -211,6 +211,7 @@ typedef struct Maker {
   Dice dice;
   int64_t dims[5];             /* what axes may have */
   int64_t most;                /* elements of a tensor */
+  int n_uses[MAX_STEPS];
 } Maker;
 
 /* Adds the step, unless it cannot be or gets too large: -1 then. */
@@ -226,6 +227,8 @@ static inline int add_step(Maker *m, Step s) {
   s.shape = node->shape;
   s.dtype = node->dtype;
   s.n_out = node->n_out;
+  for (int k = 0; k < s.n_in; k++)
+    if (s.in[k] >= 0) m->n_uses[s.in[k]]++;
   p->step[p->n] = s;
   return p->n++;
 }
@@ -260,10 +263,13 @@ static inline Shape any_shape(Maker *m) {
   return s;
 }
 
-/* A step, sooner a late one. */
+/* A step, sooner a late one, or one that nobody uses yet. */
 static inline int any_step(Maker *m) {
   int64_t n = m->program->n;
   int64_t a = dice_below(&m->dice, n), b = dice_below(&m->dice, n);
+  if (dice_one_in(&m->dice, 2))
+    for (int64_t i = a; i >= 0; i--)
+      if (!m->n_uses[i]) return (int)i;
   if (dice_one_in(&m->dice, 3)) return (int)(n - 1 - dice_below(&m->dice, n < 3 ? n : 3));
   return (int)(a > b ? a : b);
 }
@@ -657,30 +663,70 @@ static inline void make_history(Maker *m) {
   if (kind == STEP_EVALUATED && step_of(m, x)->n_out > 1) make_pick(m, x, 1);
 }
 
-/* An optimizer over several parameters that share its rates. */
-static inline void make_update(Maker *m) {
-  int lr = add_scalar(m, 0.01, 0.2), factor = add_scalar(m, 0.1, 1);
-  int decay = add_scalar(m, 0, 0.1), large = add_scalar(m, 1, 5);
-  bool adam = dice_one_in(&m->dice, 2), moving = dice_one_in(&m->dice, 2);
+/* One parameter's update; its outputs are roots. */
+static inline void update_one(Maker *m, bool adam, const int *rate, int w, int g) {
   Attr attr[4] = {{.f = 0.9}, {.f = 0.99}, {.f = 1e-8}, {.i = dice_below(&m->dice, 2)}};
+  Program *p = m->program;
+  Shape s = step_of(m, w)->shape;
+  int slot = real_of_shape(m, s), y;
+  if (adam) {
+    int v = add_value(m, DT_REAL, s, 0.01, 1);
+    y = apply_step(m, &op_record_adam_update, 9,
+                   (int[]){w, g, slot, v, rate[0], rate[3], rate[3], rate[2], rate[1]}, attr,
+                   4);
+  } else {
+    y = apply_step(m, &op_record_sgd_update, attr[3].i ? 7 : 6,
+                   (int[]){w, g, rate[0], rate[1], rate[2], rate[1], slot}, &attr[3], 1);
+  }
+  for (int o = 0; y >= 0 && o < step_of(m, y)->n_out; o++) {
+    int root = make_pick(m, y, o);
+    if (root >= 0 && p->n_roots < MAX_ROOTS) p->root[p->n_roots++] = root;
+  }
+}
+
+/* The mean of some steps, added up: what a gradient is taken of. */
+static inline int make_loss(Maker *m) {
+  int loss = -1;
   for (int64_t n = 1 + dice_below(&m->dice, 3); n > 0; n--) {
-    int g = any_real(m, 0), y;
+    int x = any_real(m, 0);
+    if (x < 0) continue;
+    int64_t all = ((int64_t)1 << step_of(m, x)->shape.rank) - 1;
+    int mean = apply_step(m, &op_record_mean, 1, &x, (Attr[]){{.i = all}, {.i = 0}}, 2);
+    if (mean < 0) continue;
+    loss = loss < 0 ? mean
+                    : apply_step(m, &op_record_add, 2, (int[]){loss, mean}, NULL, 0);
+  }
+  return loss;
+}
+
+/* As a training step does: gradients of a loss by variables, and their updates, which share
+ * the rates. */
+static inline void make_training(Maker *m) {
+  bool adam = dice_one_in(&m->dice, 2);
+  Step g = {.kind = STEP_GRADIENT, .n_in = 2, .in = {make_loss(m), -1}};
+  int rate[4] = {add_scalar(m, 0.01, 0.2), add_scalar(m, 0.1, 1), add_scalar(m, 0, 0.1),
+                 add_scalar(m, 1, 5)};
+  if (g.in[0] < 0) return;
+  for (int i = 0; i < g.in[0] && g.n_in < 2 + MAX_WRT; i++)
+    if (step_of(m, i)->kind == STEP_VARIABLE && !dice_one_in(&m->dice, 4)) g.in[g.n_in++] = i;
+  if (g.n_in == 2) return;
+  int first = add_step(m, g);
+  for (int k = 0; first >= 0 && k < g.n_in - 2; k++) {
+    Step more = {.kind = STEP_GRADIENT_MORE, .n_in = 1, .in = {first}, .n_attr = 1,
+                 .attr = {{.i = k}}};
+    int gw = k ? add_step(m, more) : first;
+    if (gw >= 0) update_one(m, adam, rate, g.in[2 + k], gw);
+  }
+}
+
+/* Updates of anything by anything. */
+static inline void make_updates(Maker *m) {
+  int rate[4] = {add_scalar(m, 0.01, 0.2), add_scalar(m, 0.1, 1), add_scalar(m, 0, 0.1),
+                 add_scalar(m, 1, 5)};
+  for (int64_t n = 1 + dice_below(&m->dice, 3); n > 0; n--) {
+    int g = any_real(m, 0);
     if (g < 0) return;
-    Shape s = step_of(m, g)->shape;
-    int w = real_of_shape(m, s), slot = real_of_shape(m, s);
-    if (adam) {
-      int v = add_value(m, DT_REAL, s, 0.01, 1);
-      y = apply_step(m, &op_record_adam_update, 9,
-                     (int[]){w, g, slot, v, lr, large, large, decay, factor}, attr, 4);
-    } else {
-      y = apply_step(m, &op_record_sgd_update, moving ? 7 : 6,
-                     (int[]){w, g, lr, factor, decay, factor, slot}, &attr[3], 1);
-    }
-    for (int o = 0; y >= 0 && o < step_of(m, y)->n_out; o++) {
-      int root = make_pick(m, y, o);
-      Program *p = m->program;
-      if (root >= 0 && p->n_roots < MAX_ROOTS) p->root[p->n_roots++] = root;
-    }
+    update_one(m, dice_one_in(&m->dice, 2), rate, real_of_shape(m, step_of(m, g)->shape), g);
   }
 }
 
@@ -710,7 +756,7 @@ static inline void make_one(Maker *m) {
 /* Most are tiny; some have tensors of several blocks, tiles and threads' shares. */
 static inline int64_t choose_sizes(Maker *m) {
   static const int64_t small[] = {1, 2, 3, 4, 5, 7}, large[] = {1, 2, 33, 70, 130, 300};
-  bool is_large = dice_one_in(&m->dice, 24), zero = dice_one_in(&m->dice, 12);
+  bool is_large = dice_one_in(&m->dice, 16), zero = dice_one_in(&m->dice, 12);
   for (int k = 0; k < 5; k++)
     m->dims[k] = (is_large ? large : small)[dice_below(&m->dice, 6)];
   if (zero) m->dims[0] = 0;
@@ -737,7 +783,8 @@ static inline void program_make(Program *p, Graph *graph, uint64_t seed) {
   int64_t n = choose_sizes(&m);
   add_real(&m, any_shape(&m));
   for (int64_t k = 0; k < n; k++) make_one(&m);
-  if (dice_one_in(&m.dice, 4)) make_update(&m);
+  if (dice_one_in(&m.dice, 3)) make_training(&m);
+  if (dice_one_in(&m.dice, 8)) make_updates(&m);
   if (dice_one_in(&m.dice, 12)) make_one(&m);
   add_roots(&m);
   if (p->n_roots == 0) p->root[p->n_roots++] = 0;

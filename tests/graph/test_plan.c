@@ -112,6 +112,7 @@ enum { N_GRAPHS = 3 };
 typedef struct Bench {
   Graph graph[N_GRAPHS];
   int which;                   /* graph that runs the plans */
+  int64_t n_plans, n_nodes, n_items, n_groups;
 } Bench;
 
 static void bench_open(Bench *bench) {
@@ -192,6 +193,13 @@ static const char *check_eval(Graph *graph, const Program *p, const Results *wan
   return bad;
 }
 
+static void count_plan(Bench *bench, PlanSize size) {
+  bench->n_plans++;
+  bench->n_nodes += size.n_nodes;
+  bench->n_items += size.n_items;
+  bench->n_groups += size.n_groups;
+}
+
 /* What is wrong with the program's plan; NULL: nothing, or there is no naive result. */
 static const char *check_program(Bench *bench, const Program *p, bool show) {
   Graph *graph = &bench->graph[bench->which];
@@ -213,6 +221,7 @@ static const char *check_program(Bench *bench, const Program *p, bool show) {
       text_deinit(&text);
     }
     bad = plan ? check_runs(graph, p, plan, &want) : "cannot be planned";
+    if (plan) count_plan(bench, plan_size(plan));
     plan_free(plan);
     if (bad && graph->fault.code) print_error("%s: %s\n", bad, graph->fault.text);
     fault_clear(&graph->fault);
@@ -364,6 +373,10 @@ static void fuzz_threads(int which, uint64_t by) {
   par_team(&f.bench.graph[which].par, fuzz, &f);
   signal(SIGSEGV, before[0]);
   signal(SIGABRT, before[1]);
+  if (verbose())
+    print_message("%lld plans: %lld nodes, %lld items, %lld groups\n",
+                  (long long)f.bench.n_plans, (long long)f.bench.n_nodes,
+                  (long long)f.bench.n_items, (long long)f.bench.n_groups);
   bench_close(&f.bench);
   assert_int_equal(f.n_failed, 0);
 }
@@ -371,3 +384,264 @@ static void fuzz_threads(int which, uint64_t by) {
 TEST(random_graphs_one_thread) { fuzz_threads(0, 1); }
 TEST(random_graphs_two_threads) { fuzz_threads(1, 5); }
 TEST(random_graphs_seven_threads) { fuzz_threads(2, 11); }
+
+/* -- a training step ------------------------------------------------------------------------ */
+
+enum { N_PARAMETERS = 6, STEP_ROOTS = 2 * N_PARAMETERS + 1, STEP_HIDDEN = 90 };
+
+/* Two layers with batch norm, dropout and momentum; roots: new values, velocities, loss. */
+typedef struct Net {
+  Node *w[N_PARAMETERS], *velocity[N_PARAMETERS], *labels, *x;
+  Node *root[STEP_ROOTS];
+} Net;
+
+static Node *filled(Graph *g, DType dtype, Shape shape, double lo, double hi, uint64_t seed) {
+  Step s = {.kind = STEP_VALUE, .shape = shape, .dtype = dtype, .lo = lo, .hi = hi};
+  Build b = {.graph = g, .values = seed};
+  return build_value(&b, &s, (int)seed);
+}
+
+static Node *net_loss(Graph *g, const Net *net, int64_t batch, uint64_t draw) {
+  Stream s = {philox_key(1, "dropout", "net"), draw};
+  Node *h = op_add(g, op_matmul(g, net->x, net->w[0]), net->w[1]);
+  h = op_tanh(g, op_batch_norm(g, h, net->w[2], net->w[3], 1e-5));
+  h = op_mul(g, h, op_dropout_mask(g, &SHAPE_OF(batch, STEP_HIDDEN), 0.3, s));
+  h = op_add(g, op_matmul(g, h, net->w[4]), net->w[5]);
+  g->layer = "loss";
+  Node *rows = op_softmax_cross_entropy(g, h, net->labels);
+  g->layer = NULL;
+  return op_mean(g, rows, ALL_AXES, false);
+}
+
+static void net_init(Net *net, Graph *g, int64_t batch, uint64_t seed, double last_label) {
+  const Shape shapes[N_PARAMETERS] = {SHAPE_OF(50, STEP_HIDDEN), SHAPE_OF(STEP_HIDDEN),
+                                      SHAPE_OF(STEP_HIDDEN), SHAPE_OF(STEP_HIDDEN),
+                                      SHAPE_OF(STEP_HIDDEN, 10), SHAPE_OF(10)};
+  Node *gradient[N_PARAMETERS], *rate = graph_scalar(g, 0.1), *zero = graph_scalar(g, 0);
+  g->file = "net";
+  g->line = 12;
+  net->x = filled(g, DT_REAL, SHAPE_OF(batch, 50), -2, 2, seed);
+  net->labels = filled(g, DT_INT32, SHAPE_OF(batch), 1, last_label, seed + 1);
+  for (int k = 0; k < N_PARAMETERS; k++) {
+    net->w[k] = filled(g, DT_REAL, shapes[k], -0.3, 0.3, seed + 2 + (uint64_t)k);
+    net->velocity[k] = filled(g, DT_REAL, shapes[k], -0.1, 0.1, seed + 9 + (uint64_t)k);
+  }
+  Node *loss = net_loss(g, net, batch, seed);
+  assert_int_equal(graph_grad(g, loss, NULL, net->w, N_PARAMETERS, gradient), ERR_OK);
+  for (int k = 0; k < N_PARAMETERS; k++) {
+    Node *y = op_sgd_update(g, net->w[k], gradient[k], net->velocity[k], rate, rate, zero,
+                            rate, true);
+    net->root[2 * k] = graph_pick(g, y, 0);
+    net->root[2 * k + 1] = graph_pick(g, y, 1);
+  }
+  net->root[STEP_ROOTS - 1] = loss;
+}
+
+/* A plan of the step, with what it is given and memory for its roots. */
+typedef struct Planned {
+  Net net;
+  Plan *plan;
+  Given given;
+  Results got;
+} Planned;
+
+static void planned_init(Planned *p, Graph *g, int64_t batch, uint64_t seed) {
+  net_init(&p->net, g, batch, seed, 10);
+  p->plan = plan_new(g, p->net.root, STEP_ROOTS);
+  assert_non_null(p->plan);
+  given_init(&p->given, p->plan);
+  p->got.n = STEP_ROOTS;
+  for (int r = 0; r < STEP_ROOTS; r++) {
+    p->got.n_bytes[r] = (size_t)shape_count(&p->net.root[r]->shape) * sizeof(real);
+    p->got.data[r] = guarded_new(p->got.n_bytes[r]);
+  }
+}
+
+static void planned_deinit(Planned *p) {
+  results_deinit(&p->got);
+  plan_free(p->plan);
+}
+
+static void assert_as_naive(Graph *g, Planned *p) {
+  assert_int_equal(graph_eval(g, p->net.root, STEP_ROOTS), ERR_OK);
+  for (int r = 0; r < STEP_ROOTS; r++)
+    assert_memory_equal(p->got.data[r], p->net.root[r]->value[0]->a.data, p->got.n_bytes[r]);
+}
+
+static void graph_for_test(Graph *g, int threads) {
+  Fault fault = {0};
+  assert_int_equal(graph_open(g, threads, 1, &fault), ERR_OK);
+  g->par.threshold = 1;
+}
+
+TEST(a_plan_runs_on_after_a_larger_one_moved_the_arena) {
+  static Planned small, large;
+  Graph g;
+  graph_for_test(&g, 1);
+  planned_init(&small, &g, 8, 1);
+  planned_init(&large, &g, 300, 2);
+  assert_int_equal(run_plan(&g, small.plan, &small.given, &small.got), ERR_OK);
+  assert_int_equal(run_plan(&g, large.plan, &large.given, &large.got), ERR_OK);
+  assert_as_naive(&g, &large);
+  memset(small.got.data[0], 0, small.got.n_bytes[0]);
+  assert_int_equal(run_plan(&g, small.plan, &small.given, &small.got), ERR_OK);
+  assert_as_naive(&g, &small);
+  planned_deinit(&small);
+  planned_deinit(&large);
+  graph_close(&g);
+}
+
+/* Value `r` of those that a step changes: weights and velocities in turn. */
+static Tensor *state_of(const Net *net, int r) {
+  return (r % 2 ? net->velocity : net->w)[r / 2]->value[0];
+}
+
+/* Roots are the memory of what they update: three steps in place, and three naive ones. */
+TEST(updates_write_over_what_they_read) {
+  static Planned p;
+  Graph g;
+  graph_for_test(&g, 2);
+  planned_init(&p, &g, 40, 3);
+  for (int r = 0; r < STEP_ROOTS - 1; r++) {
+    guarded_free(p.got.data[r]);
+    p.got.data[r] = state_of(&p.net, r)->a.data;
+  }
+  for (int step = 0; step < 3; step++) {
+    int scope = graph_scope_begin(&g);
+    Net naive;
+    net_init(&naive, &g, 40, 3, 10);
+    for (int r = 0; r < STEP_ROOTS - 1; r++)
+      memcpy(state_of(&naive, r)->a.data, p.got.data[r], p.got.n_bytes[r]);
+    assert_int_equal(graph_eval(&g, naive.root, STEP_ROOTS), ERR_OK);
+    PlanRun run = {p.given.in, p.got.data, p.given.draw};
+    assert_int_equal(plan_compute(&g, p.plan, &run), ERR_OK);
+    plan_commit(&g, p.plan);
+    for (int r = 0; r < STEP_ROOTS; r++)
+      assert_memory_equal(p.got.data[r], naive.root[r]->value[0]->a.data, p.got.n_bytes[r]);
+    graph_scope_end(&g, scope);
+  }
+  for (int r = 0; r < STEP_ROOTS - 1; r++) p.got.data[r] = NULL;
+  planned_deinit(&p);
+  graph_close(&g);
+}
+
+typedef struct Counted {
+  Graph *graph;
+  Planned *planned;
+  int64_t n;
+} Counted;
+
+static void count_in_run(void *ctx) {
+  Counted *c = ctx;
+  PlanRun run = {c->planned->given.in, c->planned->got.data, c->planned->given.draw};
+  for (int k = 0; k < 4; k++) {
+    int64_t before = n_allocations;
+    assert_int_equal(plan_compute(c->graph, c->planned->plan, &run), ERR_OK);
+    plan_commit(c->graph, c->planned->plan);
+    if (k > 0) c->n += n_allocations - before;
+  }
+}
+
+TEST(a_run_allocates_nothing) {
+  for (int t = 0; t < N_GRAPHS && COUNTS_ALLOCATIONS; t++) {
+    static Planned p;
+    Graph g;
+    graph_for_test(&g, thread_counts[t]);
+    planned_init(&p, &g, 64, 4);
+    Counted counted = {&g, &p, 0};
+    int64_t before = n_allocations;
+    void *volatile block = malloc(1);
+    free(block);
+    assert_int_equal(n_allocations - before, 2);
+    par_team(&g.par, count_in_run, &counted);
+    assert_int_equal(counted.n, 0);
+    planned_deinit(&p);
+    graph_close(&g);
+  }
+}
+
+/* -- faults --------------------------------------------------------------------------------- */
+
+TEST(data_that_an_op_refuses_names_op_layer_and_line_as_naive_does) {
+  Graph g;
+  Net net;
+  char want[sizeof g.fault.text];
+  graph_for_test(&g, 1);
+  net_init(&net, &g, 30, 5, 14);
+  Err code = graph_eval(&g, net.root, STEP_ROOTS);
+  assert_int_equal(code, ERR_DATA);
+  snprintf(want, sizeof want, "%s", g.fault.text);
+  assert_non_null(strstr(want, "net:12: loss: softmax_cross_entropy"));
+  fault_clear(&g.fault);
+  assert_int_equal(plan_eval(&g, net.root, STEP_ROOTS), code);
+  assert_string_equal(g.fault.text, want);
+  for (int r = 0; r < STEP_ROOTS; r++) assert_null(node_value(net.root[r]));
+  fault_clear(&g.fault);
+  graph_close(&g);
+}
+
+TEST(of_several_refusals_the_first_made_is_told) {
+  Graph g;
+  graph_for_test(&g, 1);
+  Node *x = filled(&g, DT_REAL, SHAPE_OF(3, 4), -2, 2, 1), *two = graph_scalar(&g, 2);
+  Node *bad[3], *index = graph_from_doubles(&g, DT_INT32, &SHAPE_OF(2), (double[]){1, 9});
+  g.file = "lines";
+  for (int k = 0; k < 3; k++) {
+    g.line = k + 1;
+    Node *scaled = op_mul(&g, op_mul(&g, x, two), two);
+    bad[k] = op_gather(&g, k == 1 ? op_tanh(&g, scaled) : scaled, index);
+  }
+  Node *roots[] = {bad[2], op_add(&g, bad[1], bad[2]), bad[0]};
+  for (int n = 1; n <= 3; n++) {
+    char want[sizeof g.fault.text];
+    assert_int_equal(graph_eval(&g, roots, n), ERR_DATA);
+    snprintf(want, sizeof want, "%s", g.fault.text);
+    fault_clear(&g.fault);
+    assert_int_equal(plan_eval(&g, roots, n), ERR_DATA);
+    assert_string_equal(g.fault.text, want);
+    fault_clear(&g.fault);
+  }
+  graph_close(&g);
+}
+
+TEST(an_interrupt_stops_a_run_before_anything_is_committed) {
+  static Planned p;
+  Graph g;
+  graph_for_test(&g, 1);
+  planned_init(&p, &g, 20, 6);
+  interrupt_raise();
+  assert_int_equal(run_plan(&g, p.plan, &p.given, &p.got), ERR_INTERRUPT);
+  interrupt_clear();
+  for (int r = 0; r < STEP_ROOTS - 1; r++)
+    for (size_t i = 0; i < p.got.n_bytes[r]; i++)
+      assert_int_equal(((unsigned char *)p.got.data[r])[i], JUNK_BYTE);
+  fault_clear(&g.fault);
+  assert_int_equal(run_plan(&g, p.plan, &p.given, &p.got), ERR_OK);
+  assert_as_naive(&g, &p);
+  planned_deinit(&p);
+  graph_close(&g);
+}
+
+TEST(a_plan_of_leaves_alone_only_copies) {
+  Graph g;
+  graph_for_test(&g, 1);
+  Node *x = filled(&g, DT_REAL, SHAPE_OF(5, 3), -2, 2, 1);
+  Node *roots[] = {x, x, op_reshape(&g, x, &SHAPE_OF(15))};
+  Plan *plan = plan_new(&g, roots, 3);
+  assert_non_null(plan);
+  assert_int_equal(plan_size(plan).n_jobs, 0);
+  Given given;
+  Results got = {0};
+  given_init(&given, plan);
+  results_init(&got, roots, 3);
+  assert_int_equal(run_plan(&g, plan, &given, &got), ERR_OK);
+  for (int r = 0; r < 3; r++)
+    assert_memory_equal(got.data[r], x->value[0]->a.data, got.n_bytes[r]);
+  interrupt_raise();
+  assert_int_equal(run_plan(&g, plan, &given, &got), ERR_INTERRUPT);
+  interrupt_clear();
+  fault_clear(&g.fault);
+  results_deinit(&got);
+  plan_free(plan);
+  graph_close(&g);
+}

@@ -146,7 +146,7 @@ static bool large_right(void) {
   static const int64_t shapes[][3] = {{32, 300, 784},  {128, 512, 512}, {784, 300, 32},
                                       {1, 1500, 900},  {1500, 1, 900},  {257, 511, 259},
                                       {1000, 10, 300}, {3, 2000, 400},  {1, 1, 10001},
-                                      {32, 100, 100},  {100, 32, 784},  {820, 818, 821}};
+                                      {32, 100, 100},  {100, 32, 784},  {4200, 260, 500}};
   bool ok = true;
   for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
     ok = all_transposes_right(shapes[s][0], shapes[s][1], shapes[s][2], 137) && ok;

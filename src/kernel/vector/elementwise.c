@@ -31,12 +31,13 @@ VMATH real f_sign(real x) {
 
 VMATH real f_relu(real x) { return x <= 0 ? (real)0 : x; }
 
-#define SELU_ALPHA ((real)1.6732632423543772)
-#define SELU_SCALE ((real)1.0507009873554805)
+/* Rounded once, as elu below: factors in double. */
+#define SELU_SCALE 1.0507009873554805
+#define SELU_BELOW 1.7580993408473768   /* scale times alpha */
 
 VMATH real f_selu(real x) {
-  real below = SELU_ALPHA * f_expm1(x);
-  return SELU_SCALE * (x > 0 ? x : below);
+  double below = SELU_BELOW * expm1_d(x);
+  return (real)(x > 0 ? SELU_SCALE * (double)x : below);
 }
 
 VMATH real f_add(real a, real b) { return a + b; }
@@ -117,12 +118,12 @@ void KN(sin)(real *y, const real *x, int64_t n) { unary(f_sin, y, x, n); }
 void KN(cos)(real *y, const real *x, int64_t n) { unary(f_cos, y, x, n); }
 #else
 
-/* Arguments beyond TRIG_MAX go to the C library's double function, which reduces
- * exactly. The choice is per element; a tile without such elements runs as vector code,
- * and the same operations give the same bits in both loops. */
+/* Arguments beyond TRIG_MAX take a dearer formula. The choice is per element; a tile
+ * without such elements runs the other alone, and an element gets the same operations,
+ * hence the same bits, in both loops. */
 enum { TRIG_TILE = 256 };
 
-VMATH void trig(real (*near)(real), double (*far)(double), real *y, const real *x,
+VMATH void trig(real (*near)(real), real (*far)(real), real *y, const real *x,
                 int64_t n) {
   for (int64_t first = 0; first < n; first += TRIG_TILE) {
     int64_t end = first + TRIG_TILE < n ? first + TRIG_TILE : n;
@@ -133,14 +134,16 @@ VMATH void trig(real (*near)(real), double (*far)(double), real *y, const real *
       unary(near, y + first, x + first, end - first);
       continue;
     }
+    VECTOR_LOOP
     for (int64_t i = first; i < end; i++) {
-      y[i] = abs_f(x[i]) <= TRIG_MAX ? near(x[i]) : (real)far((double)x[i]);
+      real reduced = far(x[i]);
+      y[i] = abs_f(x[i]) <= TRIG_MAX ? near(x[i]) : reduced;
     }
   }
 }
 
-void KN(sin)(real *y, const real *x, int64_t n) { trig(f_sin, sin, y, x, n); }
-void KN(cos)(real *y, const real *x, int64_t n) { trig(f_cos, cos, y, x, n); }
+void KN(sin)(real *y, const real *x, int64_t n) { trig(f_sin, f_sin_far, y, x, n); }
+void KN(cos)(real *y, const real *x, int64_t n) { trig(f_cos, f_cos_far, y, x, n); }
 #endif
 
 /* -- with parameters --------------------------------------------------------------- */
@@ -153,7 +156,7 @@ void KN(leaky_relu)(real *y, const real *x, int64_t n, real slope) {
 void KN(elu)(real *y, const real *x, int64_t n, real alpha) {
   VECTOR_LOOP
   for (int64_t i = 0; i < n; i++) {
-    real below = alpha * f_expm1(x[i]);
+    real below = (real)((double)alpha * expm1_d(x[i]));
     y[i] = x[i] > 0 ? x[i] : below;
   }
 }

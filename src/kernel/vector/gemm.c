@@ -284,9 +284,13 @@ static const int rows_of[] = {0, 12, 12, 8};
 static const int rows_of[] = {0, 12, 6};
 #endif
 
-#define TILE(rows, vectors) \
-  static void tile_##rows##_##vectors(const Tile *t) { tile_run(t, false, rows, vectors); } \
-  static void tile_t_##rows##_##vectors(const Tile *t) { tile_run(t, true, rows, vectors); }
+#define TILE(rows, vectors)                              \
+  static void tile_##rows##_##vectors(const Tile *t) {   \
+    tile_run(t, false, rows, vectors);                   \
+  }                                                      \
+  static void tile_t_##rows##_##vectors(const Tile *t) { \
+    tile_run(t, true, rows, vectors);                    \
+  }
 TILES(TILE)
 #undef TILE
 

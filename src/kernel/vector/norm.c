@@ -6,16 +6,10 @@
  * read twice from the cache: mean, then squares about it. Lanes are indexed by constants
  * alone, so that they stay in registers. */
 #include "kernel/kernel.h"
+#include "kernel/vector/lanes.h"
 #include <math.h>
 
-enum { LANES = 16, GROUP = 4 /* rows added up before they go to the sums in memory */ };
-
-static inline double fold(const double s[LANES]) {
-  double half[LANES / 2], quarter[LANES / 4];
-  for (int l = 0; l < LANES / 2; l++) half[l] = s[l] + s[l + LANES / 2];
-  for (int l = 0; l < LANES / 4; l++) quarter[l] = half[l] + half[l + LANES / 4];
-  return (quarter[0] + quarter[2]) + (quarter[1] + quarter[3]);
-}
+enum { GROUP = 4 };   /* rows added up before they go to the sums in memory */
 
 /* -- given statistics ---------------------------------------------------------------- */
 

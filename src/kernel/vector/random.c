@@ -4,15 +4,12 @@
 #include <math.h>
 #include <string.h>
 
-enum { LANES = 16, WORDS = 4 * LANES, ROUNDS = 10 };
-
-static const uint64_t multiplier_0 = 0xD2511F53, multiplier_1 = 0xCD9E8D57;
-static const uint32_t weyl_0 = 0x9E3779B9, weyl_1 = 0xBB67AE85;
+enum { LANES = 16, WORDS = 4 * LANES };
 
 typedef struct Block { uint32_t c0, c1, c2, c3; } Block;
 
 static inline Block mix(Block b, uint32_t k0, uint32_t k1) {
-  uint64_t p0 = multiplier_0 * b.c0, p1 = multiplier_1 * b.c2;
+  uint64_t p0 = (uint64_t)PHILOX_M0 * b.c0, p1 = (uint64_t)PHILOX_M1 * b.c2;
   return (Block){(uint32_t)(p1 >> 32) ^ b.c1 ^ k0, (uint32_t)p1,
                  (uint32_t)(p0 >> 32) ^ b.c3 ^ k1, (uint32_t)p0};
 }
@@ -28,8 +25,8 @@ static inline void words(uint32_t out[WORDS], Stream stream, uint64_t first) {
     uint64_t block = first + (uint64_t)j;
     Block b = {(uint32_t)block, (uint32_t)(block >> 32), d0, d1};
 #pragma GCC unroll 10
-    for (uint32_t round = 0; round < ROUNDS; round++)
-      b = mix(b, k0 + round * weyl_0, k1 + round * weyl_1);
+    for (uint32_t round = 0; round < PHILOX_ROUNDS; round++)
+      b = mix(b, k0 + round * PHILOX_W0, k1 + round * PHILOX_W1);
     out[4 * j] = b.c0;
     out[4 * j + 1] = b.c1;
     out[4 * j + 2] = b.c2;

@@ -13,25 +13,15 @@
  * (Chan, Golub, LeVeque, "Updating formulae and a pairwise algorithm for computing sample
  * variances", 1979). */
 #include "kernel/kernel.h"
-#include <math.h>
+#include "base/ints.h"
+#include "kernel/vector/lanes.h"
 
 enum {
-  LANES = 16,       /* accumulators of a row */
   TILE = 1024,      /* elements of a row that two passes find in the cache */
   COLUMNS = 256,    /* columns worked on at a time */
   ROWS = 32,        /* rows of a tile of columns that two passes find in the cache */
   SCAN = 64         /* elements compared before asking whether one was equal */
 };
-
-static inline int64_t at_most(int64_t n, int64_t limit) {
-  return n < limit ? n : limit;
-}
-
-static inline double fold(double s[LANES]) {
-  for (int width = LANES / 2; width > 0; width /= 2)
-    for (int j = 0; j < width; j++) s[j] += s[j + width];
-  return s[0];
-}
 
 /* -- sum ----------------------------------------------------------------------------- */
 
@@ -72,7 +62,7 @@ static inline void column_sums(double *restrict sum, const real *restrict x, int
 void KN(reduce_sum_columns)(double *sum, const real *x, int64_t M, int64_t stride,
                             int64_t N) {
   for (int64_t c = 0; c < N; c += COLUMNS)
-    column_sums(sum + c, x + c, M, stride, at_most(N - c, COLUMNS));
+    column_sums(sum + c, x + c, M, stride, least(N - c, COLUMNS));
 }
 
 /* -- variance ------------------------------------------------------------------------ */
@@ -94,7 +84,7 @@ static inline double row_squares(const real *x, int64_t n, double mean) {
 
 void KN(reduce_var_row)(double *state, const real *x, int64_t n) {
   for (int64_t i = 0; i < n; i += TILE) {
-    int64_t n_tile = at_most(n - i, TILE);
+    int64_t n_tile = least(n - i, TILE);
     double n_b = (double)n_tile, n_a = state[0], total = n_a + n_b;
     double mean = row_sum(x + i, n_tile) / n_b;
     double squares = row_squares(x + i, n_tile, mean);
@@ -131,34 +121,34 @@ void KN(reduce_var_columns)(double *state, const real *x, int64_t M, int64_t str
   for (int64_t r = 0; r < M; r += ROWS)
     for (int64_t c = 0; c < N; c += COLUMNS)
       column_tile_var(state + c, state + N + c, state + 2 * N + c, x + r * stride + c,
-                      at_most(M - r, ROWS), stride, at_most(N - c, COLUMNS));
+                      least(M - r, ROWS), stride, least(N - c, COLUMNS));
 }
 
 /* -- extremes ------------------------------------------------------------------------ */
 
 /* NaN replaces any number, and no number replaces a NaN. */
-static inline real better(real best, real x, bool least) {
-  return ((least ? x < best : x > best) | (x != x)) ? x : best;
+static inline real better(real best, real x, bool smallest) {
+  return ((smallest ? x < best : x > best) | (x != x)) ? x : best;
 }
 
-static inline real row_extreme(real best, const real *x, int64_t n, bool least) {
+static inline real row_extreme(real best, const real *x, int64_t n, bool smallest) {
   real s[2 * LANES];
   for (int j = 0; j < 2 * LANES; j++) s[j] = best;
   int64_t i = 0;
   for (; i + 2 * LANES <= n; i += 2 * LANES)
-    for (int j = 0; j < 2 * LANES; j++) s[j] = better(s[j], x[i + j], least);
-  for (int64_t j = 0; i + j < n; j++) s[j] = better(s[j], x[i + j], least);
+    for (int j = 0; j < 2 * LANES; j++) s[j] = better(s[j], x[i + j], smallest);
+  for (int64_t j = 0; i + j < n; j++) s[j] = better(s[j], x[i + j], smallest);
   for (int width = LANES; width > 0; width /= 2)
-    for (int j = 0; j < width; j++) s[j] = better(s[j], s[j + width], least);
+    for (int j = 0; j < width; j++) s[j] = better(s[j], s[j + width], smallest);
   return s[0];
 }
 
 static inline void column_extremes(double *restrict best, const real *restrict x,
-                                   int64_t M, int64_t stride, int64_t N, bool least) {
+                                   int64_t M, int64_t stride, int64_t N, bool smallest) {
   real b[COLUMNS];
   for (int64_t c = 0; c < N; c++) b[c] = (real)best[c];
   for (int64_t r = 0; r < M; r++)
-    for (int64_t c = 0; c < N; c++) b[c] = better(b[c], x[r * stride + c], least);
+    for (int64_t c = 0; c < N; c++) b[c] = better(b[c], x[r * stride + c], smallest);
   for (int64_t c = 0; c < N; c++) best[c] = (double)b[c];
 }
 
@@ -173,13 +163,13 @@ void KN(reduce_min_row)(double *best, const real *x, int64_t n) {
 void KN(reduce_max_columns)(double *best, const real *x, int64_t M, int64_t stride,
                             int64_t N) {
   for (int64_t c = 0; c < N; c += COLUMNS)
-    column_extremes(best + c, x + c, M, stride, at_most(N - c, COLUMNS), false);
+    column_extremes(best + c, x + c, M, stride, least(N - c, COLUMNS), false);
 }
 
 void KN(reduce_min_columns)(double *best, const real *x, int64_t M, int64_t stride,
                             int64_t N) {
   for (int64_t c = 0; c < N; c += COLUMNS)
-    column_extremes(best + c, x + c, M, stride, at_most(N - c, COLUMNS), true);
+    column_extremes(best + c, x + c, M, stride, least(N - c, COLUMNS), true);
 }
 
 /* -- places of extremes -------------------------------------------------------------- */
@@ -189,9 +179,9 @@ static inline bool is_value(real x, real value) {
   return (x == value) | ((x != x) & (value != value));
 }
 
-/* Index, from 0, of the first NaN, else of the first extreme; n at least 1. */
-int64_t KN(arg_row)(const real *x, int64_t n, bool least) {
-  real value = least ? row_extreme(x[0], x, n, true) : row_extreme(x[0], x, n, false);
+/* Index, from 0, of the first NaN, else of the first extreme; n at smallest 1. */
+int64_t KN(arg_row)(const real *x, int64_t n, bool smallest) {
+  real value = smallest ? row_extreme(x[0], x, n, true) : row_extreme(x[0], x, n, false);
   int64_t i = 0;
   for (; i + SCAN <= n; i += SCAN) {
     int found = 0;
@@ -203,7 +193,7 @@ int64_t KN(arg_row)(const real *x, int64_t n, bool least) {
 }
 
 static inline void arg_column_tile(int32_t *restrict index, const real *restrict x,
-                                   int64_t M, int64_t stride, int64_t N, bool least) {
+                                   int64_t M, int64_t stride, int64_t N, bool smallest) {
   real best[COLUMNS];
   int32_t place[COLUMNS];
   for (int64_t c = 0; c < N; c++) best[c] = x[c];
@@ -211,7 +201,7 @@ static inline void arg_column_tile(int32_t *restrict index, const real *restrict
   for (int64_t r = 1; r < M; r++)
     for (int64_t c = 0; c < N; c++) {
       real v = x[r * stride + c];
-      bool take = (least ? v < best[c] : v > best[c]) | ((v != v) & (best[c] == best[c]));
+      bool take = (smallest ? v < best[c] : v > best[c]) | ((v != v) & (best[c] == best[c]));
       best[c] = take ? v : best[c];
       place[c] = take ? (int32_t)r : place[c];
     }
@@ -220,10 +210,10 @@ static inline void arg_column_tile(int32_t *restrict index, const real *restrict
 
 /* As arg_row, for each of N columns. */
 void KN(arg_columns)(int32_t *index, const real *x, int64_t M, int64_t stride, int64_t N,
-                     bool least) {
+                     bool smallest) {
   for (int64_t c = 0; c < N; c += COLUMNS) {
-    int64_t n = at_most(N - c, COLUMNS);
-    if (least)
+    int64_t n = least(N - c, COLUMNS);
+    if (smallest)
       arg_column_tile(index + c, x + c, M, stride, n, true);
     else
       arg_column_tile(index + c, x + c, M, stride, n, false);

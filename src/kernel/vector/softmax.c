@@ -8,18 +8,15 @@
  * over a whole tile, so that short rows (ten classes) fill the vectors too. Sums run in
  * double. Each row's result depends on that row alone, not on its tile. */
 #include "kernel/kernel.h"
+#include "base/ints.h"
+#include "kernel/vector/lanes.h"
 #include "kernel/vector/vmath.h"
 #include <math.h>
 
 enum {
-  LANES = 16,     /* accumulators of a row */
   TILE = 2048,    /* elements of a tile of rows; also its greatest number of rows */
   COLUMNS = 64    /* columns worked on at a time */
 };
-
-static inline int64_t at_most(int64_t n, int64_t limit) {
-  return n < limit ? n : limit;
-}
 
 static inline real larger(real a, real b) { return a > b ? a : b; }
 
@@ -37,13 +34,6 @@ static real row_max(const real *x, int64_t C) {
   }
   for (; c < C; c++) best = larger(x[c], best);
   return best;
-}
-
-static inline double fold(const double s[LANES]) {
-  double half[LANES / 2], quarter[LANES / 4];
-  for (int l = 0; l < LANES / 2; l++) half[l] = s[l] + s[l + LANES / 2];
-  for (int l = 0; l < LANES / 4; l++) quarter[l] = half[l] + half[l + LANES / 4];
-  return (quarter[0] + quarter[2]) + (quarter[1] + quarter[3]);
 }
 
 static double row_sum(const real *x, int64_t C) {
@@ -93,7 +83,7 @@ static void divide_rows(real *y, int64_t N, int64_t C) {
 void KN(softmax_rows)(real *y, const real *x, int64_t N, int64_t C) {
   const int64_t step = tile_rows(C);
   for (int64_t i = 0; i < N; i += step) {
-    const int64_t n = at_most(N - i, step);
+    const int64_t n = least(N - i, step);
     shift_rows(y + i * C, x + i * C, n, C);
     exp_all(y + i * C, y + i * C, n * C);
     divide_rows(y + i * C, n, C);
@@ -110,7 +100,7 @@ static void exp_sums(double *sums, const real *x, int64_t N, int64_t C) {
   }
   sums[0] = 0;
   for (int64_t c = 0; c < C; c += TILE) {
-    const int64_t n = at_most(C - c, TILE);
+    const int64_t n = least(C - c, TILE);
     exp_all(e, x + c, n);
     sums[0] += row_sum(e, n);
   }
@@ -120,7 +110,7 @@ void KN(log_softmax_rows)(real *y, const real *x, int64_t N, int64_t C) {
   const int64_t step = tile_rows(C);
   for (int64_t i = 0; i < N; i += step) {
     double sums[TILE];
-    const int64_t n = at_most(N - i, step);
+    const int64_t n = least(N - i, step);
     shift_rows(y + i * C, x + i * C, n, C);
     exp_sums(sums, y + i * C, n, C);
     for (int64_t r = 0; r < n; r++) {
@@ -156,7 +146,7 @@ void KN(softmax_columns)(real *y, const real *x, int64_t n, int64_t stride, int6
   for (int64_t at = 0; at < N; at += COLUMNS) {
     double sum[COLUMNS];
     real factor[COLUMNS];
-    const int64_t width = at_most(N - at, COLUMNS);
+    const int64_t width = least(N - at, COLUMNS);
     shift_columns(sum, y + at, x + at, n, stride, width);
     for (int64_t j = 0; j < width; j++) factor[j] = (real)(1 / sum[j]);
     for (int64_t k = 0; k < n; k++) {
@@ -172,7 +162,7 @@ void KN(log_softmax_columns)(real *y, const real *x, int64_t n, int64_t stride,
   for (int64_t at = 0; at < N; at += COLUMNS) {
     double sum[COLUMNS];
     real log_s[COLUMNS];
-    const int64_t width = at_most(N - at, COLUMNS);
+    const int64_t width = least(N - at, COLUMNS);
     shift_columns(sum, y + at, x + at, n, stride, width);
     for (int64_t j = 0; j < width; j++) log_s[j] = (real)log_sum(sum[j]);
     for (int64_t k = 0; k < n; k++)
@@ -186,7 +176,7 @@ void KN(cross_entropy_rows)(real *loss, real *p, const real *x, const int64_t *l
                             int64_t N, int64_t C) {
   const int64_t step = tile_rows(C);
   for (int64_t i = 0; i < N; i += step) {
-    const int64_t n = at_most(N - i, step);
+    const int64_t n = least(N - i, step);
     real *tile = p + i * C;
     shift_rows(tile, x + i * C, n, C);
     for (int64_t r = 0; r < n; r++) loss[i + r] = tile[r * C + label[i + r]];

@@ -41,15 +41,21 @@ VMATH double muladd_d(double a, double b, double c) { return a * b + c; }
 
 #ifdef REAL_DOUBLE
 VMATH real muladd(real a, real b, real c) { return muladd_d(a, b, c); }
+
+/* The C library takes a denormal apart by its bits, which goes wrong where the processor
+ * counts it as zero. */
+VMATH real denormal_to_zero(real x) { return fabs(x) < 0x1p-1022 ? 0 * x : x; }
+
 VMATH real f_exp(real x) { return exp(x); }
+VMATH double expm1_d(double x) { return expm1(x); }
 VMATH real f_expm1(real x) { return expm1(x); }
-VMATH real f_log(real x) { return log(x); }
+VMATH real f_log(real x) { return log(denormal_to_zero(x)); }
 VMATH real f_log1p(real x) { return log1p(x); }
 VMATH real f_sin(real x) { return sin(x); }
 VMATH real f_cos(real x) { return cos(x); }
 VMATH real f_tanh(real x) { return tanh(x); }
 VMATH real f_erf(real x) { return erf(x); }
-VMATH real f_pow(real x, real y) { return pow(x, y); }
+VMATH real f_pow(real x, real y) { return pow(denormal_to_zero(x), y); }
 VMATH real f_sqrt(real x) { return sqrt(x); }
 VMATH real f_sigmoid(real x) {
   real e = exp(-fabs(x));
@@ -200,14 +206,17 @@ VMATH double log_normal_d(double u) {
   return muladd_d(n, 0x1.62e42fefa39efp-1, log_ratio((m - 1.0) / (m + 1.0)));
 }
 
-VMATH real f_expm1(real x) {
-  double a = x > 200.0f ? 200.0f : x;
+/* e^x - 1 = scale p + (scale - 1) for x that was a float. */
+VMATH double expm1_d(double x) {
+  double a = x > 200.0 ? 200.0 : x;
   a = a < -200.0 ? -200.0 : a;
   double scale;
   double p = exp_parts(a, &scale);
-  float y = (float)muladd_d(scale, p, scale - 1.0);
-  return x == 0.0f ? x : y;
+  double y = muladd_d(scale, p, scale - 1.0);
+  return x == 0.0 ? x : y;
 }
+
+VMATH real f_expm1(real x) { return (float)expm1_d(x); }
 
 /* log u + (x - (u - 1)) / u with u = 1 + x: the second term is what rounding u lost. */
 VMATH real f_log1p(real x) {
@@ -260,18 +269,11 @@ VMATH real f_erf(real x) {
   return x != x ? x : copysign_f(y, x);
 }
 
-/* Up to |x| = TRIG_MAX: n = round(x 2 / pi), r = x - n pi / 2 with pi / 2 in three
- * parts of 33, 33 and 53 bits, so that n times the first two is exact; then, z = r^2,
- *   sin r = r (1 + z s(z)), s off by 3e-11      cos r = 1 - z / 2 + z^2 c(z), off by
- * 2e-12 and n + quarter mod 4 tells which of the two, and its sign. */
-#define TRIG_MAX 0x1p20f
-
-VMATH double trig_d(double x, uint64_t quarter) {
-  double t = muladd_d(x, 0x1.45f306dc9c883p-1, ROUND_D);
-  double n = t - ROUND_D;
-  double r = muladd_d(n, -0x1.921fb544p0, x);
-  r = muladd_d(n, -0x1.0b4611a6p-34, r);
-  r = muladd_d(n, -0x1.3198a2e037073p-69, r);
+/* sin (r + k pi / 2) for |r| <= pi / 4, z = r^2:
+ *   sin r = r (1 + z s(z)), s off by 3e-11
+ *   cos r = 1 - z / 2 + z^2 c(z), c off by 2e-12
+ * k mod 4 tells which of the two, and its sign. */
+VMATH double trig_quarter(double r, uint64_t k) {
   double z = r * r;
   double s = 2.7249314054698805e-6;
   s = muladd_d(s, z, -1.9840082012765537e-4);
@@ -283,15 +285,55 @@ VMATH double trig_d(double x, uint64_t quarter) {
   c = muladd_d(c, z, -1.3888887664713720e-3);
   c = muladd_d(c, z, 4.1666666664302406e-2);
   c = muladd_d(z * z, c, muladd_d(z, -0.5, 1.0));
-  uint64_t k = bits_d(t) + quarter;
   uint64_t odd = 0 - (k & 1);
   uint64_t y = (bits_d(c) & odd) | (bits_d(s) & ~odd);
   return double_of(y ^ ((k & 2) << 62));
 }
 
-/* For |x| <= TRIG_MAX only; the kernels sin and cos take every x. */
-VMATH real f_sin(real x) { return (float)trig_d(x, 0); }
-VMATH real f_cos(real x) { return (float)trig_d(x, 1); }
+/* sin (x + quarter pi / 2) for |x| <= TRIG_MAX: n = round(x 2 / pi), r = x - n pi / 2
+ * with pi / 2 in three parts of 33, 33 and 53 bits, so that n times the first two is
+ * exact. */
+#define TRIG_MAX 0x1p20f
+
+VMATH double trig_near(double x, uint64_t quarter) {
+  double t = muladd_d(x, 0x1.45f306dc9c883p-1, ROUND_D);
+  double n = t - ROUND_D;
+  double r = muladd_d(n, -0x1.921fb544p0, x);
+  r = muladd_d(n, -0x1.0b4611a6p-34, r);
+  r = muladd_d(n, -0x1.3198a2e037073p-69, r);
+  return trig_quarter(r, bits_d(t) + quarter);
+}
+
+/* 2 / pi after eight zero bits. */
+static const uint64_t two_over_pi[4] __attribute__((unused)) = {
+    0x00a2f9836e4e4415, 0x29fc2757d1f534dd, 0xc0db6295993c4390, 0x41fe5163abdebbc5};
+
+/* The same for |x| > TRIG_MAX, |x| = m 2^e with m < 2^24. Bits of 2 / pi that count 4
+ * or more in 2^e 2 / pi only add whole turns; the 96 bits that follow them, times m,
+ * give |x| 2 / pi mod 4 as q 2^-62, off by 2^-61. No multiple of pi / 2 comes nearer to
+ * a float than 2^-30 of the way to the next, so 31 bits of r and more are right. */
+VMATH double trig_far(float x, uint64_t quarter) {
+  uint32_t u = bits_f(x) & ~SIGN_F;
+  uint64_t m = (u & 0x7fffff) | 0x800000;
+  uint32_t skip = (u >> 23) - 144;
+  uint32_t word = skip >> 6 & 1;
+  uint32_t shift = skip & 63;
+  uint64_t next = two_over_pi[word + 1];
+  uint64_t high = two_over_pi[word] << shift | next >> 1 >> (63 - shift);
+  uint64_t low = next << shift | two_over_pi[word + 2] >> 1 >> (63 - shift);
+  uint64_t q = m * high + (m * (low >> 32) >> 32);
+  uint64_t n = (q + ((uint64_t)1 << 61)) >> 62;
+  double r = (double)(int64_t)(q - (n << 62)) * 0x1.921fb54442d18p-62;
+  bool negative = bits_f(x) >> 31;
+  double y = trig_quarter(negative ? -r : r, (negative ? 0 - n : n) + quarter);
+  return u < 0x7f800000 ? y : NAN;
+}
+
+/* For |x| <= TRIG_MAX only, and for the others; the kernels sin and cos take every x. */
+VMATH real f_sin(real x) { return (float)trig_near(x, 0); }
+VMATH real f_cos(real x) { return (float)trig_near(x, 1); }
+VMATH real f_sin_far(real x) { return (float)trig_far(x, 0); }
+VMATH real f_cos_far(real x) { return (float)trig_far(x, 1); }
 
 VMATH real f_pow(real x, real y) { return (float)pow((double)x, (double)y); }
 VMATH real f_sqrt(real x) { return sqrtf(x); }

@@ -1,0 +1,129 @@
+/* history.c: how much of its past an expression keeps.
+ *
+ * Tracked nodes keep what they were computed from, for graph_grad; the others are pending
+ * only until somebody looks. Both would let a loop fill the memory, so:
+ *
+ *   tracked    when more than MAX_HISTORY nodes lie below a new one, the older half is cut
+ *              off: those of it that the newer half reads are evaluated and forget their
+ *              inputs. All ways into the past cross that line, so it is let go
+ *   untracked  evaluated when its chain is long or what it waits for large
+ *
+ * Values do not change by either. A gradient that would flow across a cut is a fault.
+ *
+ * Counting. `history` adds up over the inputs and so counts a node once per way to it: an
+ * upper bound. Only when it exceeds the limit are the nodes counted, and not again before
+ * SLACK more have been made: a walk of about MAX_HISTORY nodes costs each of them a few.
+ *
+ * Origins. `from` has one bit for each leaf below a node (and for each node that something
+ * can be differentiated by), 64 for all: a bit that is missing proves independence. */
+#include "graph/graph_private.h"
+#include <stdlib.h>
+
+enum { MAX_HISTORY = 10000, SLACK = 1000 };
+static const size_t max_pending_bytes = (size_t)32 << 20;
+
+uint64_t history_bit(uint64_t serial) {
+  return (uint64_t)1 << (serial * 0x9E3779B97F4A7C15u >> 58);
+}
+
+static size_t value_bytes(const Node *node) {
+  size_t n = 0;
+  for (int o = 0; o < node->n_out; o++)
+    n += (size_t)shape_count(&node->out_shape[o]) * dtype_bytes(node->out_dtype[o]);
+  return n;
+}
+
+void history_inherit(Node *node) {
+  if (!node->n_in) node->from = history_bit(node->serial);
+  for (int i = 0; i < node->n_in; i++) {
+    const Node *in = node->in[i];
+    bool pending = !in->value[0];
+    if (pending && in->depth >= node->depth) node->depth = in->depth + 1;
+    size_t waits = pending ? in->pending_bytes : value_bytes(in);
+    node->pending_bytes += waits < SIZE_MAX / 2 / MAX_IN ? waits : SIZE_MAX / 2 / MAX_IN;
+    node->history += in->history < INT32_MAX ? in->history : INT32_MAX;
+    node->from |= in->from;
+  }
+  node->history += !(node->op->flags & OP_LEAF);
+}
+
+/* Would the evaluation free much more than it makes? */
+bool history_heavy(const Node *node) {
+  return node->pending_bytes > max_pending_bytes &&
+         node->pending_bytes / 8 > value_bytes(node);
+}
+
+/* -- the cut ------------------------------------------------------------------------- */
+
+static bool is_leaf(const Node *node) { return (node->op->flags & OP_LEAF) != 0; }
+
+/* Nodes of the older half that the newer half reads; -1 for lack of memory. */
+static int list_border(const Walk *walk, Node ***out) {
+  int64_t half = walk->n / 2;
+  Node **border = *out = malloc((size_t)walk->n * sizeof *border);
+  int n = 0;
+  for (int64_t i = half; border && i < walk->n; i++) {
+    Node *node = walk->v[i];
+    for (int k = 0; node->in && !is_leaf(node) && k < node->n_in; k++) {
+      Node *in = node->in[k];
+      if (in->index < 0 || in->index >= half || is_leaf(in) || !in->in) continue;
+      border[n++] = in;
+      in->index = -1;  /* listed */
+    }
+  }
+  return border ? n : -1;
+}
+
+static Err cut(Graph *graph, Node *node, const Walk *walk) {
+  Node **border;
+  int n = list_border(walk, &border);
+  if (n < 0) return fault_memory(&graph->fault, (size_t)walk->n * sizeof *border);
+  Err err = graph_eval(graph, border, n);
+  for (int i = 0; !err && i < n; i++)
+    if (border[i]->in) node_forget_inputs(border[i]);
+  free(border);
+  node->history = walk->n - walk->n / 2 + n;
+  return err;
+}
+
+static Err count_and_cut(Graph *graph, Node *node) {
+  Walk walk = {0};
+  if (walk_collect(graph, &walk, &node, 1, is_leaf)) return graph->fault.code;
+  graph->counted_at = graph->next_serial;
+  node->history = walk.n;
+  Err err = walk.n > MAX_HISTORY ? cut(graph, node, &walk) : ERR_OK;
+  walk_deinit(&walk);
+  return err;
+}
+
+Err history_limit(Graph *graph, Node *node) {
+  if (graph->in_transaction || graph->n_gradients) return ERR_OK;
+  if (!node->tracked)
+    return node->depth > MAX_PENDING_DEPTH || history_heavy(node)
+               ? graph_eval(graph, &node, 1) : ERR_OK;
+  if (node->history <= MAX_HISTORY || graph->whole_history) return ERR_OK;
+  if (graph->next_serial < graph->counted_at + SLACK) return ERR_OK;
+  return count_and_cut(graph, node);
+}
+
+/* -- what was lost ------------------------------------------------------------------- */
+
+bool history_may_hide(const Node *node, const Node *wrt) {
+  if (!node->forgotten || node == wrt) return false;
+  uint64_t serial = wrt->var ? wrt->var->first_read : wrt->serial;
+  return node->serial > serial && (wrt->from & ~node->from) == 0;
+}
+
+Err history_lost(Graph *graph, const Node *node) {
+  char label[256];
+  node_label(label, sizeof label, node);
+  if (node->tracked)
+    return fault_set(&graph->fault, ERR_VALUE,
+                     "grad: more than %d nodes lie below y; its history was cut at %s; "
+                     "differentiate inside train.step or grad(f), which keep all of it, or "
+                     "detach what is not to be differentiated", MAX_HISTORY, label);
+  return fault_set(&graph->fault, ERR_VALUE,
+                   "grad: y no longer knows how it was computed: %s was evaluated and "
+                   "forgot its inputs; make the tensor to differentiate by a "
+                   "tensor.variable, or use grad(f)", label);
+}
