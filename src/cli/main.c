@@ -18,6 +18,7 @@ typedef struct CommandLine {
   const char *script;        /* path, or "-" */
   bool help, version;        /* of the program */
   bool script_help;
+  bool plan_dump;            /* the command of that name */
   int n_args;
   char **args;               /* key=value words */
 } CommandLine;
@@ -74,6 +75,29 @@ static const Flag flags[] = {
     {"--help", NULL, "this text; after a script: the script's arguments", set_help},
     {NULL, NULL, NULL, NULL}};
 
+/* -- commands: the first word, unless it names a file with "./" ----------------------- */
+
+typedef struct Command {
+  const char *name, *doc;
+  void (*set)(CommandLine *line);
+} Command;
+
+static void set_plan_dump(CommandLine *line) { line->plan_dump = true; }
+
+static const Command commands[] = {
+    {"plan-dump", "plan-dump script.lua: the stages of its first training step: graph, "
+                  "gradient, groups, memory", set_plan_dump},
+    {NULL, NULL, NULL}};
+
+static bool take_command(CommandLine *line, const char *word) {
+  for (const Command *c = commands; c->name; c++) {
+    if (strcmp(c->name, word) != 0) continue;
+    c->set(line);
+    return true;
+  }
+  return false;
+}
+
 static void print_usage(void) {
   out_print("usage: runner [options] script.lua [key=value ...]\n"
             "       runner [options] -e CODE [key=value ...]\n"
@@ -85,6 +109,8 @@ static void print_usage(void) {
              f->value ? f->value : "");
     out_print("  %-16s %s\n", left, f->doc);
   }
+  out_print("\ncommands:\n");
+  for (const Command *c = commands; c->name; c++) out_print("  %s\n", c->doc);
   out_print("\nkey=value sets an argument that the script declares; seed=N always works.\n"
             "exit status: 0 all well, 1 the script failed, 2 usage, 3 interrupted, "
             "4 storage\n");
@@ -113,14 +139,20 @@ static Err take_flag(CommandLine *line, char **words, int n, int *at, Fault *fau
 }
 
 static Err parse(CommandLine *line, char **words, int n, Fault *fault) {
-  bool flags_end = false;
+  bool flags_end = false, first = true;
   for (int i = 0; i < n; i++) {
     bool flag = !flags_end && words[i][0] == '-' && words[i][1];
     if (flag && strcmp(words[i], "--") == 0) flags_end = true;
     else if (flag) {
       if (take_flag(line, words, n, &i, fault)) return fault->code;
-    } else if (!line->script && !line->code) line->script = words[i];
-    else line->args[line->n_args++] = words[i];
+    } else if (first && take_command(line, words[i])) {
+      first = false;
+    } else if (!line->script && !line->code) {
+      line->script = words[i];
+    } else {
+      line->args[line->n_args++] = words[i];
+    }
+    first = first && flag;
   }
   return ERR_OK;
 }
@@ -198,6 +230,14 @@ typedef struct Run {
   Err err;
 } Run;
 
+/* The script was stopped at its first step for its plan; or it made none. */
+static void print_plan(Session *s, Fault *fault) {
+  Text *dump = s->graph.dump;
+  if (dump->n_bytes) fault_clear(fault);
+  else fault_set(fault, ERR_VALUE, "plan-dump: the script makes no training step of a built net");
+  out_write(dump->data ? dump->data : "", dump->n_bytes);
+}
+
 static Err run(Session *s, const CommandLine *line) {
   Fault fault = {0};
   lua_State *L = session_open(s, &fault);
@@ -207,6 +247,7 @@ static Err run(Session *s, const CommandLine *line) {
     lua_pushcfunction(L, run_script);
     if (load_script(L, line, &fault) == ERR_OK) call_protected(L, 1, 0, &fault);
     if (s->stopped) fault_clear(&fault);
+    if (line->plan_dump) print_plan(s, &fault);
   }
   if (fault.code) {
     out_progress_end(true);
@@ -220,6 +261,11 @@ static Err run(Session *s, const CommandLine *line) {
 static void run_in_team(void *ctx) {
   Run *r = ctx;
   r->err = run(r->session, r->line);
+}
+
+/* Only a script in a file, run for its results, leaves a record. */
+static bool records(const CommandLine *line) {
+  return line->script && strcmp(line->script, "-") != 0 && !line->plan_dump;
 }
 
 static Err run_program(CommandLine *line, int argc, char **argv, Fault *fault) {
@@ -239,11 +285,14 @@ static Err run_program(CommandLine *line, int argc, char **argv, Fault *fault) {
   }
   Session s = {.runs = line->runs, .n_args = line->n_args, .args = line->args,
                .want_help = line->script_help,
-               .script = line->script && strcmp(line->script, "-") != 0 ? line->script : NULL};
+               .script = records(line) ? line->script : NULL};
   if (graph_open(&s.graph, line->threads, 1, fault)) return fault->code;
+  Text dump = {0};
+  if (line->plan_dump) s.graph.dump = &dump;
   interrupt_install();
   Run r = {&s, line, ERR_OK};
   par_team(&s.graph.par, run_in_team, &r);
+  text_deinit(&dump);
   graph_close(&s.graph);
   return r.err;
 }

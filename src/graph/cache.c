@@ -32,8 +32,13 @@ static int64_t variable_place(VariableList list, const Variable *v) {
   return -1;
 }
 
-static bool put_leaf(Trace *t, const Node *node, VariableList variables) {
-  uint64_t which = (uint64_t)(variable_place(variables, node->var) + 1);
+/* The place of the variable that a leaf stands for at the begin of the step; -1: of none. */
+static int64_t leaf_place(const Graph *graph, VariableList list, const Node *leaf) {
+  return variable_read_at_begin(graph, leaf) ? variable_place(list, leaf->var) : -1;
+}
+
+static bool put_leaf(Trace *t, const Graph *graph, const Node *node, VariableList variables) {
+  uint64_t which = (uint64_t)(leaf_place(graph, variables, node) + 1);
   return key_put(t, which << 8 | 1) && put_shape(t, node);
 }
 
@@ -85,10 +90,13 @@ Err trace_take(Trace *out, Graph *graph, Node *const *roots, int n, VariableList
                uint64_t first_serial, const uint64_t *words, int n_words) {
   *out = (Trace){.hash = 1};
   if (list_nodes(out, graph, roots, n, first_serial)) return graph->fault.code;
-  bool ok = true;
-  for (int64_t i = 0; ok && i < out->n; i++)
-    ok = plan_is_leaf(out->v[i]) ? put_leaf(out, out->v[i], variables)
+  out->start = malloc(((size_t)out->n + 1) * sizeof *out->start);
+  bool ok = out->start != NULL;
+  for (int64_t i = 0; ok && i < out->n; i++) {
+    out->start[i] = out->n_key;
+    ok = plan_is_leaf(out->v[i]) ? put_leaf(out, graph, out->v[i], variables)
                                  : put_node(out, out->v[i]);
+  }
   for (int r = 0; ok && r < n; r++) ok = key_put(out, (uint64_t)roots[r]->index);
   for (int w = 0; ok && w < n_words; w++) ok = key_put(out, words[w]);
   for (int i = 0; ok && i < variables.n; i++) {
@@ -112,6 +120,7 @@ void trace_expire(Trace *trace, const Graph *graph) {
 
 void trace_deinit(Trace *trace) {
   free(trace->v);
+  free(trace->start);
   free(trace->key);
   *trace = (Trace){0};
 }
@@ -140,6 +149,22 @@ void cache_clear(Graph *graph) {
   graph->n_plans = 0;
 }
 
+bool trace_difference(const Trace *trace, const Graph *graph, Text *out) {
+  const CachedPlan *last = NULL;
+  for (int i = 0; i < graph->n_plans; i++)
+    if (!last || graph->plans[i]->used > last->used) last = graph->plans[i];
+  if (!last) return false;
+  size_t n = last->n_key < trace->n_key ? last->n_key : trace->n_key, at = 0;
+  while (at < n && last->key[at] == trace->key[at]) at++;
+  int64_t i = 0;
+  while (i + 1 < trace->n && trace->start[i + 1] <= at) i++;
+  if (trace->n == 0) return false;
+  char label[256], shape[SHAPE_TEXT];
+  text_addf(out, "%s (%s)", node_label(label, sizeof label, trace->v[i]),
+            shape_text(shape, &trace->v[i]->shape));
+  return true;
+}
+
 CachedPlan *cache_find(Graph *graph, const Trace *trace) {
   for (int i = 0; i < graph->n_plans; i++) {
     CachedPlan *c = graph->plans[i];
@@ -157,9 +182,9 @@ static int64_t trace_place(const Trace *trace, const Node *node) {
   return -1;
 }
 
-static PlanSource source_of(const Trace *trace, VariableList variables,
+static PlanSource source_of(const Graph *graph, const Trace *trace, VariableList variables,
                             Node *const *numbers, int n_numbers, const Node *leaf) {
-  int64_t at = variable_place(variables, leaf->var);
+  int64_t at = leaf_place(graph, variables, leaf);
   if (at >= 0) return (PlanSource){FROM_VARIABLE, at, NULL};
   for (int k = 0; k < n_numbers; k++)
     if (numbers[k] == leaf) return (PlanSource){FROM_NUMBER, k, NULL};
@@ -196,14 +221,14 @@ static CachedPlan **make_room(Graph *graph) {
   return &graph->plans[oldest];
 }
 
-static bool fill(CachedPlan *c, const Trace *trace, VariableList variables,
-                 Node *const *numbers, int n_numbers) {
+static bool fill(CachedPlan *c, const Graph *graph, const Trace *trace,
+                 VariableList variables, Node *const *numbers, int n_numbers) {
   Node *const *leaves, *const *draws;
   c->n_in = plan_leaves(c->plan, &leaves);
   c->n_draws = plan_draws(c->plan, &draws);
   if (!allocate(c, trace)) return false;
   for (int i = 0; i < c->n_in; i++)
-    c->in[i] = source_of(trace, variables, numbers, n_numbers, leaves[i]);
+    c->in[i] = source_of(graph, trace, variables, numbers, n_numbers, leaves[i]);
   for (int i = 0; i < c->n_draws; i++) c->draw[i] = trace_place(trace, draws[i]);
   memcpy(c->key, trace->key, trace->n_key * sizeof *c->key);
   c->n_key = trace->n_key;
@@ -222,7 +247,7 @@ CachedPlan *cache_add(Graph *graph, const Trace *trace, Node *const *roots, int 
   c->n_roots = n_roots;
   c->plan = plan_new(graph, roots, n_roots);
   CachedPlan **room = NULL;
-  if (c->plan && fill(c, trace, variables, numbers, n_numbers)) room = make_room(graph);
+  if (c->plan && fill(c, graph, trace, variables, numbers, n_numbers)) room = make_room(graph);
   if (!room) {
     cached_free(c);
     fault_memory(&graph->fault, sizeof *c);
@@ -236,13 +261,15 @@ CachedPlan *cache_add(Graph *graph, const Trace *trace, Node *const *roots, int 
 
 void *leaf_data(const Node *leaf) { return plan_leaf_value(leaf)->a.data; }
 
-void cached_bind(CachedPlan *c, const Trace *trace, VariableList variables,
-                 const real *numbers) {
+void cached_bind(CachedPlan *c, const Graph *graph, const Trace *trace,
+                 VariableList variables, const real *numbers) {
   for (int i = 0; i < c->n_in; i++) {
     const PlanSource *source = &c->in[i];
     switch (source->from) {
     case FROM_TRACE: c->in_data[i] = leaf_data(trace->v[source->index]); break;
-    case FROM_VARIABLE: c->in_data[i] = leaf_data(variables.v[source->index]->current); break;
+    case FROM_VARIABLE:
+      c->in_data[i] = leaf_data(variable_at_begin(graph, variables.v[source->index]));
+      break;
     case FROM_NUMBER: c->in_data[i] = (void *)&numbers[source->index]; break;
     case FROM_CONSTANT: c->in_data[i] = source->constant->a.data; break;
     }

@@ -19,6 +19,7 @@ typedef struct Trace {
   Node **v;
   int64_t n;
   uint64_t *key;
+  size_t *start;             /* of each node's words in the key */
   size_t n_key, key_capacity;
   uint64_t hash;
 } Trace;
@@ -61,6 +62,10 @@ typedef struct CachedPlan {
   Stream *streams;
 } CachedPlan;
 
+/* The first node at which the trace differs from the plan last looked up, for people:
+ * "train.lua:12: dense_1: matmul (32x10)"; false when that cannot be said. */
+bool trace_difference(const Trace *trace, const Graph *graph, Text *out);
+
 /* The plan of this structure, or NULL. */
 CachedPlan *cache_find(Graph *graph, const Trace *trace);
 /* Plans all roots and keeps the plan under the trace's key. numbers[k] are 0-axis nodes that
@@ -71,8 +76,8 @@ void cache_clear(Graph *graph);
 
 /* Fills cached->in_data and streams from a trace of the same structure; numbers must stay
  * valid until the run. */
-void cached_bind(CachedPlan *cached, const Trace *trace, VariableList variables,
-                 const real *numbers);
+void cached_bind(CachedPlan *cached, const Graph *graph, const Trace *trace,
+                 VariableList variables, const real *numbers);
 /* Data of a leaf whose value is there. */
 void *leaf_data(const Node *leaf);
 

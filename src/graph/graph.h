@@ -76,6 +76,7 @@ struct Graph {
   Fault fault;                /* the first failure since graph_ok */
   MemoryCount memory;
   int net_count, fit_count;   /* numbers of nets (by build) and fits in this run */
+  Text *dump;                 /* the stages of the first built step go there; NULL: none */
   bool static_trace;          /* the function of a static step runs: values are not there */
   bool naive;                 /* steps run by the naive executor, the oracle */
   int whole_history;          /* > 0: none is cut, in functions given to grad */
@@ -98,6 +99,7 @@ struct Graph {
   struct CachedPlan **plans;  /* found again by structure: cache.h */
   int n_plans;
   uint64_t plan_uses, plan_evictions;
+  int n_misses;               /* steps in a row whose structure was new */
   unsigned char *arena;       /* of plans: one runs at a time */
   size_t arena_bytes;
   char **interned;
@@ -178,6 +180,8 @@ struct Variable {
   int n_reads;                /* nodes that read it: they keep the struct, not the value */
   int n_pending;              /* assignments since it last stood for a computed value */
   uint64_t first_read;        /* serial of the first node that read it */
+  uint32_t assigned_in;       /* the last transaction that assigned it ... */
+  Node *before;               /* ... and what it stood for before, borrowed */
 };
 
 Variable *variable_new(const char *name, Fault *fault);      /* name may be NULL */
@@ -192,6 +196,12 @@ Node *variable_read(Graph *graph, Variable *v);
  * chain gets long). The first assignment fixes shape and dtype. Inside a transaction it is
  * undone by graph_rollback. */
 Err variable_assign(Graph *graph, Variable *v, Node *value) WARN_UNUSED;
+
+/* What it stood for when the open transaction began; what it stands for now, if it has not
+ * been assigned since or had no value then. */
+Node *variable_at_begin(const Graph *graph, const Variable *v);
+/* Does this read of a variable give that? One made before an earlier assignment does not. */
+bool variable_read_at_begin(const Graph *graph, const Node *read);
 
 /* The variable's value was written in place: reads made from now on are new ones. */
 void variable_touch(Variable *v);

@@ -115,7 +115,7 @@ Node *node_new(Graph *graph, const Op *op, Node *const *in, int n_in, const Attr
   size_t in_at = align8(sizeof(Node)), attr_at = in_at + (size_t)n_in * sizeof(Node *);
   size_t shape_at = attr_at + (size_t)n_attr * sizeof(Attr);
   size_t dtype_at = shape_at + (size_t)n_out * sizeof(Shape);
-  char *block = calloc(1, dtype_at + (size_t)n_out * sizeof(DType));
+  char *block = malloc(dtype_at + (size_t)n_out * sizeof(DType));
   if (!block) {
     fault_memory(&graph->fault, dtype_at);
     return NULL;

@@ -41,7 +41,7 @@ typedef struct Life {
   int born, dies;        /* jobs; born NOBODY: not computed here */
   int last_item;         /* that reads it */
   int n_readers;         /* items that read it */
-  bool outside;          /* read by another item than its own, or through an alias */
+  bool outside;          /* read by another item than its own, or a root */
   int64_t heir;          /* value that takes over its memory; NOBODY */
   size_t n_bytes;
 } Life;
@@ -136,13 +136,24 @@ static bool is_direct(const Compiler *c, const Node *in) {
          shape_equal(&in->shape, &base->shape);
 }
 
+/* The group whose member makes the value that `in` stands for. */
+static int group_of(const Compiler *c, const Node *in) {
+  return c->spots[c->spots[in->index].value / MAX_OUT].group;
+}
+
+/* Does the node read other elements of the group's members than its own? */
+static bool reads_across(const Compiler *c, const Node *node, int g) {
+  for (int k = 0; k < node->n_in; k++)
+    if (group_of(c, node->in[k]) == g && !is_direct(c, node->in[k])) return true;
+  return false;
+}
+
 /* The open group of a producer that `node` may join; NOBODY. */
 static int group_to_join(const Compiler *c, const Node *node) {
   int best = NOBODY;
   for (int k = 0; k < node->n_in; k++) {
-    const Node *in = node->in[k];
-    int g = c->spots[c->spots[in->index].value / MAX_OUT].group;
-    if (g == NOBODY || c->groups[g].closed || !is_direct(c, in)) continue;
+    int g = group_of(c, node->in[k]);
+    if (g == NOBODY || c->groups[g].closed || reads_across(c, node, g)) continue;
     if (c->groups[g].n_members == PLAN_MEMBERS) continue;
     if (!shape_equal(c->groups[g].shape, &node->shape)) continue;
     if (best == NOBODY || c->groups[g].last > c->groups[best].last) best = g;
@@ -166,8 +177,8 @@ static void group(Compiler *c) {
     }
     c->spots[i].group = g;
     for (int k = 0; k < node->n_in; k++) {
-      int of = c->spots[c->spots[node->in[k]->index].value / MAX_OUT].group;
-      if (of != NOBODY && (of != g || !is_direct(c, node->in[k]))) c->groups[of].closed = true;
+      int of = group_of(c, node->in[k]);
+      if (of != NOBODY && of != g) c->groups[of].closed = true;
     }
   }
 }
@@ -269,7 +280,7 @@ static void read_values(Compiler *c, int item) {
       if (c->item_job[item] > life->dies) life->dies = c->item_job[item];
       if (life->last_item != item) life->n_readers++;
       life->last_item = item;
-      if (item_of_value(c, value) != item || !is_direct(c, node->in[k])) life->outside = true;
+      if (item_of_value(c, value) != item) life->outside = true;
     }
   }
 }
@@ -541,6 +552,15 @@ static Err emit_jobs(Compiler *c) {
   return ERR_OK;
 }
 
+static Err emit_checks(Compiler *c) {
+  Plan *plan = c->plan;
+  plan->checked = plan_alloc(c, ((size_t)plan->n_items + 1) * sizeof *plan->checked);
+  if (!plan->checked) return ERR_MEMORY;
+  for (int item = 0; item < plan->n_items; item++)
+    if (plan->items[item].members[0].call->op->check) plan->checked[plan->n_checked++] = item;
+  return ERR_OK;
+}
+
 static Err emit_copies(Compiler *c, Node *const *roots, int n_roots) {
   Plan *plan = c->plan;
   plan->copies = plan_alloc(c, ((size_t)n_roots + 1) * sizeof *plan->copies);
@@ -607,7 +627,7 @@ static Err compile(Compiler *c, Node *const *roots, int n_roots) {
   for (int item = 0; item < c->n_items; item++) inherit(c, item);
   if (place(c) || emit_leaves(c)) return graph->fault.code;
   for (int item = 0; item < c->n_items; item++) connect(c, item);
-  if (emit_jobs(c) || emit_copies(c, roots, n_roots)) return graph->fault.code;
+  if (emit_jobs(c) || emit_checks(c) || emit_copies(c, roots, n_roots)) return graph->fault.code;
   return plan_list_fixes(c->plan, graph);
 }
 

@@ -64,10 +64,11 @@ struct Plan {
   PlanItem *items;
   PlanJob *jobs;
   PlanFix *fixes;
+  int *checked;          /* items whose op may refuse its data, in order */
   PlanCopy *copies;      /* at the end of compute, the rest at the end of commit */
   Node **leaves, **draws;    /* until plan_release_nodes */
   Attr **draw_attr;      /* key and position of each draw, in its call */
-  int n_items, n_jobs, n_compute_jobs, n_fixes, n_leaves, n_draws;
+  int n_items, n_jobs, n_compute_jobs, n_fixes, n_checked, n_leaves, n_draws;
   int n_copies, n_compute_copies;
   PlanSize size;
 };

@@ -187,15 +187,20 @@ static void fill_pointers(const Graph *graph, Plan *plan, const PlanRun *run) {
 }
 
 /* Data that an op refuses: the text says where the op was made. */
-static Err check_items(Graph *graph, const Plan *plan, const PlanJob *job) {
-  for (int i = job->first_item; i < job->first_item + job->n_items; i++) {
-    const PlanMember *m = &plan->items[i].members[0];
-    if (!m->call->op->check || !m->call->op->check(m->call, &graph->fault)) continue;
-    char label[256];
-    Node like = {.op = m->call->op, .layer = m->layer, .file = m->file, .line = m->line};
-    fault_prefix(&graph->fault, "%s", node_label(label, sizeof label, &like));
-    return graph->fault.code;
-  }
+static Err check_item(Graph *graph, const PlanItem *item) {
+  const PlanMember *m = &item->members[0];
+  if (!m->call->op->check(m->call, &graph->fault)) return ERR_OK;
+  char label[256];
+  Node like = {.op = m->call->op, .layer = m->layer, .file = m->file, .line = m->line};
+  fault_prefix(&graph->fault, "%s", node_label(label, sizeof label, &like));
+  return graph->fault.code;
+}
+
+/* The items of the job that may refuse; *next goes along the list of all such. */
+static Err check_items(Graph *graph, const Plan *plan, const PlanJob *job, int *next) {
+  int end = job->first_item + job->n_items;
+  for (; *next < plan->n_checked && plan->checked[*next] < end; ++*next)
+    if (check_item(graph, &plan->items[plan->checked[*next]])) return graph->fault.code;
   return ERR_OK;
 }
 
@@ -224,8 +229,10 @@ Err plan_compute(Graph *graph, Plan *plan, const PlanRun *run) {
   if (need_arena(graph, plan->size.arena_bytes)) return graph->fault.code;
   fill_pointers(graph, plan, run);
   unsigned control = par_denormals_off();
+  int next_checked = 0;
   for (int j = 0; j < plan->n_compute_jobs && !interrupted(graph); j++)
-    if (!check_items(graph, plan, &plan->jobs[j])) run_job(graph, plan, &plan->jobs[j]);
+    if (!check_items(graph, plan, &plan->jobs[j], &next_checked))
+      run_job(graph, plan, &plan->jobs[j]);
   if (!interrupted(graph)) run_copies(plan, 0, plan->n_compute_copies);
   par_denormals_restore(control);
   return graph->fault.code;

@@ -107,7 +107,18 @@ static Err remember(Graph *graph, Variable *v) {
   }
   Node *old = v->has_value ? node_hold(v->current) : NULL;
   graph->undo[graph->n_undo++] = (Undo){variable_retain(v), old};
+  if (v->assigned_in != graph->step) v->before = old;
+  v->assigned_in = graph->step;
   return ERR_OK;
+}
+
+Node *variable_at_begin(const Graph *graph, const Variable *v) {
+  bool assigned = graph->step && v->assigned_in == graph->step;
+  return assigned && v->before ? v->before : v->current;
+}
+
+bool variable_read_at_begin(const Graph *graph, const Node *read) {
+  return read->var && read->in && read->in[0] == variable_at_begin(graph, read->var);
 }
 
 /* Assignments in a row whose values nobody looked at make a chain: it is computed when it
@@ -130,7 +141,8 @@ static void point(Variable *v, Node *value) {
 }
 
 Err variable_assign(Graph *graph, Variable *v, Node *value) {
-  value = graph_detach(graph, value);
+  /* In a transaction the history goes with its nodes. */
+  if (!graph->in_transaction) value = graph_detach(graph, value);
   if (!value) return graph->fault.code ? graph->fault.code : ERR_VALUE;
   if (v->has_value && (!shape_equal(&value->shape, &v->current->shape) ||
                        value->dtype != v->current->dtype)) {

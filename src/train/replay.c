@@ -78,8 +78,8 @@ static bool args_differ(const ReplayArgs *args) {
   return args->n <= REPLAY_ARGS;
 }
 
-static Input input_of(const Node *leaf, const ReplayArgs *args) {
-  if (leaf->var) return (Input){.variable = variable_retain(leaf->var)};
+static Input input_of(const Graph *graph, const Node *leaf, const ReplayArgs *args) {
+  if (variable_read_at_begin(graph, leaf)) return (Input){.variable = variable_retain(leaf->var)};
   const void *data = leaf_data(leaf);
   for (int k = 0; k < args->n; k++)
     if (args->v[k]->a.data == data) return (Input){.arg = k};
@@ -133,7 +133,7 @@ void replay_capture(Replay *r, const ReplayStep *step) {
   }
   for (int i = 0; i < r->n_in; i++)
     if (cached->in[i].from == FROM_TRACE)
-      r->in[i] = input_of(step->trace->v[cached->in[i].index], &step->args);
+      r->in[i] = input_of(step->graph, step->trace->v[cached->in[i].index], &step->args);
   for (int i = 0; i < r->n_draws; i++) {
     const Node *draw = step->trace->v[cached->draw[i]];
     r->draw_key[i] = (uint64_t)draw->attr[draw->n_attr - 2].i;

@@ -9,6 +9,7 @@
  * slots are updated in place where nobody else holds their values, else in new memory, so
  * snapshots and pending expressions keep what they saw. */
 #include "train/train.h"
+#include "base/out.h"
 #include "base/sys.h"
 #include "graph/cache.h"
 #include "graph/ops.h"
@@ -172,12 +173,27 @@ static Err emit_numbers(Step *step, Node **number) {
   return step->graph->fault.code;
 }
 
+/* Parameters that the function assigned: what their updates begin with. Added to the roots;
+ * returns how many. */
+static int add_assigned_params(Step *step, Node **root) {
+  int n = 0;
+  for (int i = 0; i < step->n_params; i++) {
+    Variable *v = step->vars[i];
+    if (variable_at_begin(step->graph, v) != v->current)
+      root[n++] = variable_read(step->graph, v);
+  }
+  return n;
+}
+
 static Err take_trace(Step *step, Trace *trace) {
   uint64_t words[OPTIM_WORDS + 2];
+  int n_roots = step->n_out + step->n_assigned;
+  n_roots += add_assigned_params(step, step->root + n_roots);
+  if (step->graph->fault.code) return step->graph->fault.code;
   int n = optimizer_words(step->optimizer, words);
   words[n++] = (uint64_t)step->n_params;
   words[n++] = (uint64_t)step->n_out;
-  return trace_take(trace, step->graph, step->root, step->n_out + step->n_assigned,
+  return trace_take(trace, step->graph, step->root, n_roots,
                     (VariableList){step->vars, step->n_vars}, step->first_serial, words, n);
 }
 
@@ -191,6 +207,31 @@ static void capture(const Step *step, CachedPlan *cached, const Trace *trace) {
                                .signature = step->capture->signature});
 }
 
+/* Planning costs more than a step: somebody should know when every step is planned anew. */
+static void count_miss(Step *step) {
+  enum { MANY = 8 };
+  if (++step->graph->n_misses != MANY) return;
+  Text what = {0};
+  if (trace_difference(&step->trace, step->graph, &what))
+    err_print("train.step: the graph was another one in each of the last %d steps, so each was "
+              "planned anew; the last difference begins at %s\n", MANY, what.data);
+  text_deinit(&what);
+}
+
+/* Writes the stages for people and stops. */
+static Err dump(Step *step, const CachedPlan *cached) {
+  Graph *graph = step->graph;
+  Text *out = graph->dump;
+  if (!out || !step->built || out->n_bytes) return ERR_OK;
+  text_add(out, "-- forward graph\n");
+  graph_dump(graph, step->root, step->n_out + step->n_assigned, out);
+  text_add(out, "\n-- with gradients and updates\n");
+  graph_dump(graph, step->root, step->n_roots, out);
+  text_add(out, "\n-- plan: jobs, items, groups (+ and |), memory\n");
+  plan_dump(cached->plan, out);
+  return fault_set(&graph->fault, ERR_INTERRUPT, "stopped after planning");
+}
+
 /* The plan of this step's structure, from the cache or made now; bound to its values. */
 static CachedPlan *find_plan(Step *step) {
   Graph *graph = step->graph;
@@ -199,11 +240,15 @@ static CachedPlan *find_plan(Step *step) {
   if (take_trace(step, trace)) return NULL;
   CachedPlan *cached = cache_find(graph, trace);
   Node *number[OPTIM_NUMBERS];
-  if (!cached && !emit_numbers(step, number) && !emit_updates(step, number))
+  if (cached) graph->n_misses = 0;
+  else count_miss(step);
+  if (!cached && !emit_numbers(step, number) && !emit_updates(step, number)) {
     cached = cache_add(graph, trace, step->root, step->n_roots, variables, number,
                        OPTIM_NUMBERS);
+    if (cached && dump(step, cached)) return NULL;
+  }
   for (int i = 0; i < OPTIM_NUMBERS; i++) step->inputs[i] = (real)step->number[i];
-  if (cached) cached_bind(cached, trace, variables, step->inputs);
+  if (cached) cached_bind(cached, graph, trace, variables, step->inputs);
   if (cached && step->capture && step->built) capture(step, cached, trace);
   return cached;
 }
@@ -334,6 +379,8 @@ static Err run(Step *step, StepFunction function, void *ctx, Node **out) {
   note_owned(step, step->built ? step->n_params : 0);
   if ((err = list_assigned(step, n_assignments)) || (err = list_roots(step, out))) return err;
   if (!step->built) memset(step->own, 0, (size_t)step->n_vars * sizeof *step->own);
+  for (int i = 0; i < step->n_params; i++)
+    if (variable_at_begin(graph, step->vars[i]) != step->vars[i]->current) step->own[i] = false;
   if ((err = optimizer_begin(step->optimizer, step->number, step->fault))) return err;
   return graph->naive ? run_naive(step, out) : run_planned(step, out);
 }

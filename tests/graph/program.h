@@ -396,6 +396,26 @@ static inline void make_binary(Maker *m) {
   apply_step(m, op, 2, (int[]){swap ? y : x, swap ? x : y}, NULL, 0);
 }
 
+/* f(x) with a part of x or of f(x), or with its mean: broadcast again over all of it. */
+static inline void make_with_own(Maker *m) {
+  int x = any_real(m, 1);
+  if (x < 0) return;
+  int y = dice_one_in(&m->dice, 3) ? x : apply_step(m, &op_record_tanh, 1, &x, NULL, 0);
+  int of = dice_one_in(&m->dice, 2) ? x : y, part = -1;
+  Shape s = step_of(m, x)->shape;
+  if (dice_one_in(&m->dice, 3)) {
+    Attr attr[] = {{.i = dice_below(&m->dice, (int64_t)1 << s.rank)}, {.i = 1}};
+    part = apply_step(m, &op_record_mean, 1, &of, attr, 2);
+  } else if (s.dim[0] > 0) {
+    Attr attr[3 * MAX_RANK] = {{.i = dice_below(&m->dice, s.dim[0])}, {.i = 1}, {.i = 1}};
+    if (dice_one_in(&m->dice, 2)) attr[0].i = 0;
+    for (int a = 1; a < s.rank; a++) attr[3 * a + 1].i = s.dim[a], attr[3 * a + 2].i = 1;
+    part = apply_step(m, &op_record_slice, 1, &of, attr, 3 * MAX_RANK);
+  }
+  apply_step(m, dice_one_in(&m->dice, 2) ? &op_record_sub : &op_record_mul, 2,
+             (int[]){y, part}, NULL, 0);
+}
+
 static inline void make_where(Maker *m) {
   int x = any_step(m), y = fitting_step(m, x), c = fitting_step(m, x);
   if (y >= 0 && c >= 0 && dice_one_in(&m->dice, 2))
@@ -740,6 +760,7 @@ typedef struct Family {
 static inline void make_one(Maker *m) {
   static const Family families[] = {
       {12, make_unary},  {4, make_parameters}, {20, make_binary},  {4, make_where},
+      {4, make_with_own},
       {2, make_cast},    {7, make_reduce},     {1, make_arg},      {6, make_reshape},
       {3, make_broadcast}, {3, make_transpose}, {5, make_slice},   {3, make_concat},
       {2, make_pad},     {3, make_index},      {4, make_created},  {6, make_matmul},

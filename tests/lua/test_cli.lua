@@ -134,6 +134,21 @@ function tests.test_code_given_directly_records_nothing()
   check.yes(io.open(check.temp .. "/none") == nil)
 end
 
+function tests.test_plan_dump_shows_the_stages_and_trains_nothing()
+  local built = training:gsub("local h", "net:build { 2 }\nlocal h")
+  local path = check.file("moons.lua", built)
+  local out, _, status = runner { "plan-dump", path }
+  check.equal(status, 0)
+  for _, part in ipairs { "forward graph", "with gradients", "matmul", "sgd_update", "job 1",
+    "(commit)", "arena", "naive buffers" } do
+    check.yes(out:find(part, 1, true) ~= nil)
+  end
+  check.yes(out:find("done", 1, true) == nil)
+  local _, err, none = runner { "plan-dump", check.file("none.lua", "print(1)") }
+  check.equal(none, 1)
+  check.yes(err:find("no training step", 1, true) ~= nil)
+end
+
 function tests.test_files_hold_no_control_characters()
   local _, err = runner { check.file("moons.lua", training) }
   check.yes(err:find("[%c]", 1) ~= nil and err:gsub("\n", ""):find "%c" == nil)
