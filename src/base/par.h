@@ -32,8 +32,8 @@ void par_init(Par *par, int threads);
 void par_team(Par *par, void (*body)(void *ctx), void *ctx);
 
 /* Runs block(ctx, i) for i = 0 .. n_blocks - 1, each once, in any order and thread.
- * `work` is that of all blocks together. A block must not fail and must not call Lua. Outside of par_team a team is made
- * for this job alone. */
+ * `work` is that of all blocks together. A block must not fail and must not call Lua.
+ * Outside of par_team a team is made for this job alone. */
 void par_for(Par *par, int64_t n_blocks, int64_t work,
              void (*block)(void *ctx, int64_t i), void *ctx);
 

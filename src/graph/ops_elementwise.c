@@ -735,7 +735,8 @@ const Op op_record_where = {
 };
 
 const Op op_record_cast = {
-    .name = "cast", .n_out = 1, .run = run_cast, .scalar = scalar_cast, .n_in = 1, .flags = OP_ELEMENTWISE,
+    .name = "cast", .n_out = 1, .run = run_cast, .scalar = scalar_cast, .n_in = 1,
+    .flags = OP_ELEMENTWISE,
     .attrs = {{.name = "dtype", .kind = ATTR_DTYPE,
                .doc = "\"real\", \"int32\" or \"uint8\""}},
     .doc = "The same values as another type; to an integer type each must fit.",

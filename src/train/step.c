@@ -153,6 +153,14 @@ static Err list_roots(Step *step, Node *const *out) {
 
 /* -- structure ----------------------------------------------------------------------- */
 
+/* A gradient that is a parameter itself would change while updates read it: it gets memory
+ * of its own. */
+static Node *apart_from_variables(Graph *graph, Node *gradient) {
+  const Node *base = gradient;
+  while (base->in && (base->op->view || base->op == &op_record_pick)) base = base->in[0];
+  return base->var ? op_scale(graph, gradient, 1) : gradient;
+}
+
 /* Gradients and updates: the last roots. */
 static Err emit_updates(Step *step, Node *const *number) {
   Graph *graph = step->graph;
@@ -161,9 +169,11 @@ static Err emit_updates(Step *step, Node *const *number) {
   if (!wrt) return fault_memory(&graph->fault, (size_t)n * sizeof *wrt);
   Node **update = step->root + step->n_out + step->n_assigned;
   for (int i = 0; i < n; i++) wrt[i] = variable_read(graph, step->vars[i]);
-  if (!graph->fault.code && !graph_grad(graph, step->root[0], NULL, wrt, n, grads))
+  if (!graph->fault.code && !graph_grad(graph, step->root[0], NULL, wrt, n, grads)) {
+    for (int i = 0; i < n; i++) grads[i] = apart_from_variables(graph, grads[i]);
     (void)!optimizer_emit(graph, step->optimizer, number, step->vars, step->vars + n, grads,
                           n, update, update + n);
+  }
   free(wrt);
   return graph->fault.code;
 }

@@ -4,7 +4,7 @@
  * A graph that fails is made smaller as long as it fails, and printed.
  *   FUZZ_GRAPHS=n   how many graphs (3,000; with LONG set 200,000)
  *   FUZZ_SEED=n     only this one, printed with its plan */
-#include "graph/program.h"
+#include "graph/program_make.h"
 #include "graph/plan.h"
 #include "base/sys.h"
 #include <signal.h>

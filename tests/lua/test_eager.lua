@@ -143,7 +143,7 @@ function tests.test_training_with_many_temporaries()
       return (out * out):mean(), out
     end, net, optim.SGD { lr = 0.001 })
     for i = 1, 1000 do
-      local loss, out = step(tensor.randn(1024, 256))
+      local loss, out = step(tensor.randn(512, 256))
       local twice = (out * 2):eval()
     end]])
 end
@@ -488,6 +488,28 @@ function tests.test_a_closed_over_tensor_that_changes()
   check.equal(step(), 14.0)
 end
 
+-- Numbers are inputs of a plan; shapes are not.
+function tests.test_numbers_make_no_new_plans_and_shapes_say_so()
+  local code = [[
+    local w, factor, options = tensor.variable(tensor { 1 }), 1, { offset = 0 }
+    local optimizer = optim.Adam { lr = 1 }
+    local step = train.step(function(a) return (a * w * factor + options.offset):sum() end,
+      { w }, optimizer)
+    for i = 1, 40 do
+      factor, options.offset, optimizer.lr = i, i * i, 1 / i
+      step(tensor.ones(%s))
+    end
+  ]]
+  local function said(size)
+    local path = check.file("numbers.lua", code:format(size))
+    local _, err, status = check.runner(words_of(path, {}))
+    check.equal(status, 0)
+    return err
+  end
+  check.equal(said "3", "")
+  check.yes(said "i":find("planned anew", 1, true) ~= nil)
+end
+
 -- -- sharing ---------------------------------------------------------------------------
 
 function tests.test_two_nets_share_a_layer()
@@ -590,6 +612,42 @@ function tests.test_failed_steps_leave_no_trace_to_the_byte()
     check.yes(trained { "fail=" .. how } == want)
     check.yes(trained({ "fail=" .. how }, "RUNNER_EXECUTOR=naive") == want)
   end
+end
+
+-- Data that fail: of a step whose function runs, and of one that is replayed without it.
+local failing_data = [[
+  local args = args { fail = false, static = false }
+  local net = nn.Sequential { nn.Dense(5), nn.BatchNorm(), nn.Dropout(0.4), nn.Dense(3) }
+  net:build { 2 }
+  local step = train.step(function(a, b)
+    return loss.sparse_categorical_crossentropy(net(a), b)
+  end, net, optim.Adam { lr = 0.05 }, { static = args.static })
+  local x, y = tensor { { 1, 2 }, { 3, 4 }, { 5, -6 } }, tensor({ 1, 2, 3 }, { dtype = "int32" })
+  local bad = tensor({ 1, 99, 3 }, { dtype = "int32" })
+  for i = 1, 6 do
+    if args.fail and i >= 3 then
+      local ok, why = pcall(step, x / 0, y)
+      if ok or not why:find("not finite", 1, true) then error(why) end
+      ok, why = pcall(step, x, bad)
+      if ok or not why:find("99", 1, true) then error(why) end
+    end
+    print(("%a"):format(step(x, y)))
+  end
+  net:save "weights.safetensors"
+]]
+
+function tests.test_failing_data_leave_no_trace_traced_or_replayed()
+  local path = check.file("failing.lua", failing_data)
+  local function run(environment, ...)
+    local out, err, status = check.runner(words_of(path, {}, { ... }), environment)
+    if status ~= 0 then error(err) end
+    return out .. check.read(check.temp .. "/weights.safetensors")
+  end
+  local want = run(nil, "fail=false")
+  check.yes(run("RUNNER_EXECUTOR=naive", "fail=true") == want)
+  check.yes(run(nil, "fail=true") == want)
+  check.yes(run(nil, "static=true") == want)
+  check.yes(run(nil, "static=true", "fail=true") == want)
 end
 
 -- The script sends itself a signal inside a step, saves, and says what it was.

@@ -31,7 +31,7 @@ static void step(Optimizer *opt) {
   Node *grad;
   assert_int_equal(graph_grad(&graph, loss, NULL, &w, 1, &grad), ERR_OK);
   double value[OPTIM_NUMBERS];
-  Node *number[OPTIM_NUMBERS], *new_w, *new_slot[OPTIM_SLOTS];
+  Node *number[OPTIM_NUMBERS], *new_w = NULL, *new_slot[OPTIM_SLOTS];
   Variable *slot[OPTIM_SLOTS];
   int n_slots;
   if (optimizer_begin(opt, value, &fault)) fail_msg("%s", fault.text);
