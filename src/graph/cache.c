@@ -15,9 +15,20 @@ static bool key_put(Trace *t, uint64_t word) {
     t->key_capacity = wanted;
   }
   t->key[t->n_key++] = word;
-  t->hash = (t->hash ^ word) * 0x9E3779B97F4A7C15u;
-  t->hash ^= t->hash >> 29;
   return true;
+}
+
+/* Four chains at once: one multiplication does not wait for the one before. */
+static uint64_t key_hash(const uint64_t *key, size_t n) {
+  enum { CHAINS = 4 };
+  uint64_t hash[CHAINS] = {1, 2, 3, 4}, all = n;
+  for (size_t i = 0; i < n; i++) {
+    uint64_t *h = &hash[i % CHAINS];
+    *h = (*h ^ key[i]) * 0x9E3779B97F4A7C15u;
+    *h ^= *h >> 29;
+  }
+  for (int c = 0; c < CHAINS; c++) all = (all ^ hash[c]) * 0x9E3779B97F4A7C15u;
+  return all;
 }
 
 static bool put_shape(Trace *t, const Node *node) {
@@ -27,9 +38,12 @@ static bool put_shape(Trace *t, const Node *node) {
 }
 
 static int64_t variable_place(VariableList list, const Variable *v) {
-  for (int i = 0; v && i < list.n; i++)
-    if (list.v[i] == v) return i;
-  return -1;
+  bool there = v && v->place >= 0 && v->place < list.n && list.v[v->place] == v;
+  return there ? v->place : -1;
+}
+
+static void note_places(VariableList list) {
+  for (int i = 0; i < list.n; i++) list.v[i]->place = i;
 }
 
 /* The place of the variable that a leaf stands for at the begin of the step; -1: of none. */
@@ -88,7 +102,8 @@ static Err list_nodes(Trace *out, Graph *graph, Node *const *roots, int n,
 
 Err trace_take(Trace *out, Graph *graph, Node *const *roots, int n, VariableList variables,
                uint64_t first_serial, const uint64_t *words, int n_words) {
-  *out = (Trace){.hash = 1};
+  *out = (Trace){0};
+  note_places(variables);
   if (list_nodes(out, graph, roots, n, first_serial)) return graph->fault.code;
   out->start = malloc(((size_t)out->n + 1) * sizeof *out->start);
   bool ok = out->start != NULL;
@@ -103,6 +118,7 @@ Err trace_take(Trace *out, Graph *graph, Node *const *roots, int n, VariableList
     const Node *value = variables.v[i]->current;
     ok = value ? put_shape(out, value) : key_put(out, 0);
   }
+  out->hash = key_hash(out->key, out->n_key);
   if (ok) return ERR_OK;
   trace_deinit(out);
   return fault_memory(&graph->fault, out->key_capacity * 2 * sizeof(uint64_t));

@@ -97,6 +97,7 @@ struct Graph {
   uint32_t step, n_steps;     /* number of the open transaction, 0: none; and the last */
   int n_counters_at_begin, fit_count_at_begin, net_count_at_begin;
   Counter *counters_at_begin;
+  int begin_capacity;
   struct CachedPlan **plans;  /* found again by structure: cache.h */
   int n_plans;
   uint64_t plan_uses, plan_evictions;
@@ -183,6 +184,7 @@ struct Variable {
   uint64_t first_read;        /* serial of the first node that read it */
   uint32_t assigned_in;       /* the last transaction that assigned it ... */
   Node *before;               /* ... and what it stood for before, borrowed */
+  int place;                  /* in the last list that it was looked up in */
 };
 
 Variable *variable_new(const char *name, Fault *fault);      /* name may be NULL */

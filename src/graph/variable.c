@@ -166,17 +166,13 @@ static bool node_owned(const Node *node) {
 bool variable_owned(const Variable *v) { return node_owned(v->current); }
 
 bool variable_write_back(Graph *graph, Variable *v, const void *data) {
-  for (int i = 0; i < graph->n_undo; i++) {
-    if (graph->undo[i].var != v) continue;
-    Node *before = graph->undo[i].old;
-    if (!node_owned(before)) return false;
-    if (!data) return true;
-    const Array *a = &before->value[0]->a;
-    memcpy(a->data, data, (size_t)shape_count(&a->shape) * dtype_bytes(a->dtype));
-    point(v, node_hold(before));
-    return true;
-  }
-  return false;
+  Node *before = v->assigned_in == graph->step ? v->before : NULL;
+  if (!node_owned(before)) return false;
+  if (!data) return true;
+  const Array *a = &before->value[0]->a;
+  memcpy(a->data, data, (size_t)shape_count(&a->shape) * dtype_bytes(a->dtype));
+  point(v, node_hold(before));
+  return true;
 }
 
 /* -- transactions -------------------------------------------------------------------- */
@@ -190,13 +186,19 @@ void graph_begin(Graph *graph) {
   graph->fit_count_at_begin = graph->fit_count;
   graph->net_count_at_begin = graph->net_count;
   if (!graph->n_counters) return;
-  size_t n_bytes = (size_t)graph->n_counters * sizeof(Counter);
-  Counter *copy = realloc(graph->counters_at_begin, n_bytes);
-  if (!copy) {
-    fault_memory(&graph->fault, n_bytes);
-    return;
+  if (graph->n_counters > graph->begin_capacity) {
+    size_t n_bytes = (size_t)graph->counter_capacity * sizeof(Counter);
+    Counter *larger = realloc(graph->counters_at_begin, n_bytes);
+    if (!larger) {
+      graph->n_counters_at_begin = 0;
+      fault_memory(&graph->fault, n_bytes);
+      return;
+    }
+    graph->counters_at_begin = larger;
+    graph->begin_capacity = graph->counter_capacity;
   }
-  graph->counters_at_begin = memcpy(copy, graph->counters, n_bytes);
+  memcpy(graph->counters_at_begin, graph->counters,
+         (size_t)graph->n_counters * sizeof(Counter));
 }
 
 static void forget_undo(Graph *graph) {

@@ -34,22 +34,29 @@ void raise_graph_fault(lua_State *L) {
   if (graph_ok(session_graph(L), &fault)) raise_fault(L, &fault);
 }
 
+/* Is a Lua function of a script running at this level? Its line then, and its name. */
+static bool mark_level(Session *s, lua_State *L, lua_Debug *at) {
+  lua_getinfo(L, "fl", at);
+  const void *function = lua_topointer(L, -1);
+  lua_pop(L, 1);
+  if (at->currentline < 0) return false;
+  if (function != s->last_function) {
+    lua_getinfo(L, "S", at);
+    s->last_function = at->source[0] == '=' ? NULL : function;
+    s->last_file = graph_intern(&s->graph, at->short_src);
+    if (!s->last_function) return false;
+  }
+  s->graph.file = s->last_file;
+  s->graph.line = at->currentline;
+  return true;
+}
+
 void mark_line(lua_State *L) {
   Session *s = session(L);
-  Graph *graph = &s->graph;
   lua_Debug at;
-  graph->file = NULL;
-  for (int level = 0; lua_getstack(L, level, &at); level++) {
-    lua_getinfo(L, "Sl", &at);
-    if (at.currentline < 0 || at.source[0] == '=') continue;
-    if (at.source != s->last_source) {
-      s->last_source = at.source;
-      s->last_file = graph_intern(graph, at.short_src);
-    }
-    graph->file = s->last_file;
-    graph->line = at.currentline;
-    return;
-  }
+  s->graph.file = NULL;
+  for (int level = 0; lua_getstack(L, level, &at); level++)
+    if (mark_level(s, L, &at)) return;
 }
 
 /* Calls of bindings that have not ended, outermost first. One that an error ended is known
@@ -110,6 +117,15 @@ void lua_entry_end(Session *s, const LuaEntry *entry) {
   s->n_calls = entry->n_calls;
   s->graph.file = entry->file;
   s->graph.line = entry->line;
+}
+
+void *to_userdata(lua_State *L, int arg, const void *key) {
+  void *data = lua_touserdata(L, arg);
+  if (!data || !lua_getmetatable(L, arg)) return NULL;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, key);
+  bool same = lua_rawequal(L, -1, -2);
+  lua_pop(L, 2);
+  return same ? data : NULL;
 }
 
 /* -- values -------------------------------------------------------------------------- */

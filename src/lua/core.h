@@ -54,7 +54,7 @@ typedef struct Session {
   int base_calls;            /* ... and number of calls then */
   Call calls[MAX_CALLS];     /* of bindings, under way: see enter_call */
   int n_calls;
-  const char *last_source;   /* of mark_line, with its interned name */
+  const void *last_function; /* of mark_line, with the interned name of its file */
   const char *last_file;
 } Session;
 
@@ -118,6 +118,10 @@ void lua_entry_end(Session *s, const LuaEntry *entry);
 Err fault_from_lua(lua_State *L, Fault *fault);
 /* lua_pcall with traceback; the fault holds text and traceback. */
 Err call_protected(lua_State *L, int n_args, int n_results, Fault *fault);
+
+/* The userdata at `arg` if its metatable is the one that the registry holds under `key` (an
+ * address: cheaper than a name); else NULL. */
+void *to_userdata(lua_State *L, int arg, const void *key);
 
 /* -- tensors ------------------------------------------------------------------------- */
 

@@ -7,6 +7,9 @@
 
 #define TENSOR_META "runner.tensor"
 
+/* Its address names the metatable in the registry. */
+static const char tensor_key = 0;
+
 typedef struct Handle {
   Node *node;            /* held; NULL: a variable */
   Variable *variable;    /* retained */
@@ -34,7 +37,8 @@ static Handle *new_handle(lua_State *L) {
   account_memory(L);
   Handle *h = lua_newuserdatauv(L, sizeof *h, 0);
   *h = (Handle){0};
-  luaL_setmetatable(L, TENSOR_META);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &tensor_key);
+  lua_setmetatable(L, -2);
   session(L)->n_handles++;
   return h;
 }
@@ -53,7 +57,7 @@ void push_variable(lua_State *L, Variable *variable) {
 }
 
 static Handle *to_handle(lua_State *L, int arg) {
-  return luaL_testudata(L, arg, TENSOR_META);
+  return to_userdata(L, arg, &tensor_key);
 }
 
 bool is_tensor(lua_State *L, int arg) { return to_handle(L, arg) != NULL; }
@@ -331,6 +335,8 @@ static const luaL_Reg tensor_methods[] = {
 
 void push_tensor_metatable(lua_State *L) {
   luaL_newmetatable(L, TENSOR_META);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &tensor_key);
   luaL_setfuncs(L, metamethods, 0);
   luaL_newlib(L, tensor_methods);
   lua_pushvalue(L, -1);

@@ -34,17 +34,14 @@ void push_object(lua_State *L, Object *object) {
     lua_pushnil(L);
     return;
   }
-  char meta[64];
-  meta_name(meta, sizeof meta, object->kind->family);
   Object **box = lua_newuserdatauv(L, sizeof *box, 0);
   *box = object_retain(object);
-  luaL_setmetatable(L, meta);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, object->kind->family);
+  lua_setmetatable(L, -2);
 }
 
 void *to_object(lua_State *L, int arg, const Family *family) {
-  char meta[64];
-  meta_name(meta, sizeof meta, family);
-  Object **box = luaL_testudata(L, arg, meta);
+  Object **box = to_userdata(L, arg, family);
   return box ? *box : NULL;
 }
 
@@ -420,6 +417,8 @@ static void make_metatable(lua_State *L, const FamilyBinding *binding) {
   char meta[64];
   meta_name(meta, sizeof meta, binding->family);
   luaL_newmetatable(L, meta);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, binding->family);
   luaL_setfuncs(L, common, 0);
   lua_newtable(L);
   for (const luaL_Reg *m = binding->methods; m && m->name; m++) {

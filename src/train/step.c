@@ -55,12 +55,18 @@ static Err vars_room(Step *step, int n) {
   return ERR_OK;
 }
 
+/* Is the variable in the list? Those that are know their place. */
+static bool is_at_place(Variable *const *list, int n, const Variable *v) {
+  return v->place >= 0 && v->place < n && list[v->place] == v;
+}
+
 static Err add_params(Step *step, Variable *const *v, int n) {
   Err err = vars_room(step, n);
   for (int i = 0; !err && i < n; i++) {
     bool wanted = v[i]->trainable && !v[i]->frozen && v[i]->has_value;
-    for (int k = 0; wanted && k < step->n_vars; k++) wanted = step->vars[k] != v[i];
-    if (wanted) step->vars[step->n_vars++] = v[i];
+    if (!wanted || is_at_place(step->vars, step->n_vars, v[i])) continue;
+    v[i]->place = step->n_vars;
+    step->vars[step->n_vars++] = v[i];
   }
   step->n_params = step->n_vars;
   return err;
@@ -132,10 +138,10 @@ static Err list_assigned(Step *step, int n_before_slots) {
   if (!step->assigned) return fault_memory(step->fault, 0);
   for (int i = 0; i < n_before_slots; i++) {
     Variable *v = graph_assigned(step->graph, i);
-    bool wanted = true;
-    for (int k = 0; wanted && k < step->n_assigned; k++) wanted = step->assigned[k] != v;
-    for (int k = 0; wanted && k < step->n_params; k++) wanted = step->vars[k] != v;
-    if (wanted) step->assigned[step->n_assigned++] = v;
+    if (is_at_place(step->vars, step->n_params, v)) continue;
+    if (is_at_place(step->assigned, step->n_assigned, v)) continue;
+    v->place = step->n_assigned;
+    step->assigned[step->n_assigned++] = v;
   }
   return ERR_OK;
 }

@@ -46,4 +46,50 @@ function tests.test_fit_replayed_is_fit_traced()
   end
 end
 
+local steps = [[
+  local args = args { static = false }
+  local net = nn.Sequential {
+    nn.Dense(8, { activation = "tanh" }), nn.BatchNorm(), nn.Dropout(0.3), nn.Dense(3),
+  }
+  net:build { 5 }
+  local optimizer = optim.Adam { lr = 0.05 }
+  local step = train.step(function(x, y)
+    local out = net(x)
+    return loss.sparse_categorical_crossentropy(out, y), out:softmax(), "text"
+  end, net, optimizer, { static = args.static })
+  local kept
+  for i = 1, 12 do
+    if i == 8 then optimizer.lr = 0.01 end
+    local n = i % 4 == 0 and 4 or 6
+    local l, p, text = step(tensor.rand(n, 5), tensor.randint(1, 3, n))
+    print(("%a %a"):format(l, p:sum(1):max():item()), p.shape[1], text)
+    if i == 5 then kept = p end
+  end
+  print(kept)
+  net:save "weights.safetensors"
+]]
+
+function tests.test_static_steps_are_traced_steps()
+  local path = check.file("steps.lua", steps)
+  local function run(static, threads, executor)
+    local out, err, status = check.runner({ "--threads", threads, path, "static=" .. static },
+      "RUNNER_PAR_THRESHOLD=1 " .. (executor or ""))
+    if status ~= 0 then error(err) end
+    return out .. check.read(check.temp .. "/weights.safetensors")
+  end
+  local naive = run("false", "1", "RUNNER_EXECUTOR=naive")
+  for _, threads in ipairs { "1", "2", "7" } do
+    check.yes(run("false", threads) == naive)
+    check.yes(run("true", threads) == naive)
+  end
+end
+
+function tests.test_values_are_not_there_inside_a_static_step()
+  local w = tensor.variable(tensor { 1 })
+  local step = train.step(function() print(w:item()); return w:sum() end, { w }, "sgd",
+    { static = true })
+  check.fails(step, "static step", "static = true")
+  check.fails(function() train.step(step, { w }, "sgd", { statik = true }) end, "statik")
+end
+
 check.run(tests)
