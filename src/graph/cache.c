@@ -8,7 +8,7 @@
 
 static bool key_put(Trace *t, uint64_t word) {
   if (t->n_key == t->key_capacity) {
-    size_t wanted = t->key_capacity ? 2 * t->key_capacity : 512;
+    size_t wanted = t->key_capacity ? 2 * t->key_capacity : 4096;
     uint64_t *larger = realloc(t->key, wanted * sizeof *larger);
     if (!larger) return false;
     t->key = larger;

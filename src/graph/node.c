@@ -114,22 +114,26 @@ Node *node_new(Graph *graph, const Op *op, Node *const *in, int n_in, const Attr
     if (graph_expired(graph, in[i])) return NULL;
   size_t in_at = align8(sizeof(Node)), attr_at = in_at + (size_t)n_in * sizeof(Node *);
   size_t shape_at = attr_at + (size_t)n_attr * sizeof(Attr);
-  size_t dtype_at = shape_at + (size_t)n_out * sizeof(Shape);
-  char *block = malloc(dtype_at + (size_t)n_out * sizeof(DType));
+  /* The shape and type of a single output are the node's own. */
+  size_t n_listed = n_out > 1 ? (size_t)n_out : 0;
+  size_t dtype_at = shape_at + n_listed * sizeof(Shape);
+  size_t block_bytes = dtype_at + n_listed * sizeof(DType);
+  char *block = malloc(block_bytes);
   if (!block) {
-    fault_memory(&graph->fault, dtype_at);
+    fault_memory(&graph->fault, block_bytes);
     return NULL;
   }
   Node *node = (Node *)block;
   *node = (Node){.op = op, .shape = out_shape[0], .dtype = out_dtype[0], .n_in = n_in,
                  .n_attr = n_attr, .n_out = n_out, .in = (Node **)(block + in_at),
                  .attr = (Attr *)(block + attr_at),
-                 .out_shape = (Shape *)(block + shape_at),
-                 .out_dtype = (DType *)(block + dtype_at), .layer = graph->layer,
+                 .out_shape = n_listed ? (Shape *)(block + shape_at) : &node->shape,
+                 .out_dtype = n_listed ? (DType *)(block + dtype_at) : &node->dtype,
+                 .layer = graph->layer,
                  .file = graph->file, .line = graph->line,
                  .serial = ++graph->next_serial, .step = graph->step, .refs = 1};
-  memcpy(block + shape_at, out_shape, (size_t)n_out * sizeof(Shape));
-  memcpy(block + dtype_at, out_dtype, (size_t)n_out * sizeof(DType));
+  if (n_listed) memcpy(block + shape_at, out_shape, n_listed * sizeof(Shape));
+  if (n_listed) memcpy(block + dtype_at, out_dtype, n_listed * sizeof(DType));
   if (n_attr) memcpy(node->attr, attr, (size_t)n_attr * sizeof(Attr));
   for (int i = 0; i < n_in; i++) {
     node->in[i] = node_retain(in[i]);
@@ -280,7 +284,12 @@ Node *graph_apply(Graph *graph, const Op *op, Node *const *in, int n_in, const A
   must(op->n_in == ANY_NUMBER || (n_in <= op->n_in && n_in >= op->n_in - op->n_optional));
   OpInfer io = {.op = op, .n_in = n_in, .in = in, .attr = attr, .n_attr = n_attr,
                 .n_out = op->n_out, .fault = &graph->fault};
-  if (op->infer(&io)) {
+  Err err = op->infer(&io);
+  for (int o = 0; !err && o < io.n_out; o++)
+    if (!shape_countable(&io.out_shape[o]))
+      err = fault_set(&graph->fault, ERR_SHAPE,
+                      "the result would have more elements than can be counted");
+  if (err) {
     apply_failed(graph, op);
     return NULL;
   }
@@ -293,7 +302,7 @@ Node *graph_apply(Graph *graph, const Op *op, Node *const *in, int n_in, const A
 
 static bool walk_push(Walk *walk, Node *node) {
   if (walk->n == walk->capacity) {
-    int64_t wanted = walk->capacity ? 2 * walk->capacity : 256;
+    int64_t wanted = walk->capacity ? 2 * walk->capacity : 1024;
     Node **larger = realloc(walk->v, (size_t)wanted * sizeof *larger);
     if (!larger) return false;
     walk->v = larger;

@@ -16,6 +16,13 @@ int64_t shape_count(const Shape *shape) {
   return n;
 }
 
+bool shape_countable(const Shape *shape) {
+  int64_t n = 1;
+  for (int i = 0; i < shape->rank; i++)
+    if (shape->dim[i] < 0 || __builtin_mul_overflow(n, shape->dim[i], &n)) return false;
+  return n <= (int64_t)1 << 53;
+}
+
 bool shape_equal(const Shape *a, const Shape *b) {
   if (a->rank != b->rank) return false;
   for (int i = 0; i < a->rank; i++)

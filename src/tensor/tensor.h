@@ -23,6 +23,8 @@ typedef struct Shape {
 #define SHAPE_SCALAR ((Shape){0, {0}})
 
 int64_t shape_count(const Shape *shape);             /* number of elements */
+/* Can the elements be counted, exactly also as a double? */
+bool shape_countable(const Shape *shape);
 bool shape_equal(const Shape *a, const Shape *b);
 /* Elements per step of `axis` (product of the dims after it). */
 int64_t shape_stride(const Shape *shape, int axis);

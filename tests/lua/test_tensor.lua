@@ -121,9 +121,16 @@ function tests.test_shapes()
   check.fails(function() return a:matmul(a) end, "matmul", "2x3")
 end
 
+function tests.test_results_that_nobody_can_count()
+  local wide = tensor.zeros(1, 1e9)
+  local tall = tensor.zeros(1e9, 1)
+  check.fails(function() return tall:matmul(wide) end, "more elements")
+  check.fails(function() return tall + wide end, "more elements")
+end
+
 function tests.test_data_errors_name_the_line_of_the_op()
-  local bad = tensor { 1, 2 }:gather(tensor({ 3 }, { dtype = "int32" })) -- line 125
-  check.fails(function() return bad:totable() end, "test_tensor.lua:125", "gather", "3",
+  local bad = tensor { 1, 2 }:gather(tensor({ 3 }, { dtype = "int32" })) -- line 132
+  check.fails(function() return bad:totable() end, "test_tensor.lua:132", "gather", "3",
     "1 to 2")
 end
 
