@@ -90,7 +90,8 @@ Err fault_from_lua(lua_State *L, Fault *fault) {
 static int with_traceback(lua_State *L) {
   forget_other_fault(L, 1);
   const char *text = luaL_tolstring(L, 1, NULL);
-  if (session(L)->raised == ERR_USAGE) return 1;   /* the command line is wrong, no code */
+  Err raised = session(L)->raised;
+  if (raised == ERR_USAGE || raised == ERR_INTERRUPT) return 1;   /* no code is at fault */
   luaL_traceback(L, L, text, 2);
   return 1;
 }
