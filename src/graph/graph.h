@@ -50,6 +50,7 @@ struct Node {
   uint32_t step;              /* transaction in which it was made, with which it expires;
                                  0: none */
   /* private to graph/ */
+  Graph *graph;               /* whose list of free blocks its memory goes back to */
   int refs;
   int handles;                /* holders outside the graph: its value is worth keeping */
   int depth;                  /* longest path of unevaluated nodes below it */
@@ -61,6 +62,9 @@ struct Node {
   int64_t index;              /* its place in that walk */
   Node *link;                 /* next of those about to be freed */
 };
+
+/* Blocks of nodes that were freed, by size: a step makes and frees hundreds. */
+enum { NODE_CLASSES = 16, NODE_CLASS_BYTES = 64, FREE_NODES = 8192 };
 
 /* -- session ------------------------------------------------------------------------- */
 
@@ -83,6 +87,8 @@ struct Graph {
   int whole_history;          /* > 0: none is cut, in functions given to grad */
   /* private */
   uint64_t next_serial, walk;
+  Node *free_nodes[NODE_CLASSES];   /* linked by `link` */
+  int n_free_nodes;
   uint64_t counted_at;        /* serial at which a history was counted last */
   int n_gradients;            /* under way: nothing is evaluated meanwhile, for evaluation
                                  renumbers nodes and lets them forget their inputs */

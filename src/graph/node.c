@@ -27,12 +27,22 @@ Err graph_open(Graph *graph, int threads, uint64_t seed, Fault *fault) {
   return ERR_OK;
 }
 
+static void free_blocks(Graph *graph) {
+  for (int c = 0; c < NODE_CLASSES; c++)
+    while (graph->free_nodes[c]) {
+      Node *next = graph->free_nodes[c]->link;
+      free(graph->free_nodes[c]);
+      graph->free_nodes[c] = next;
+    }
+}
+
 void graph_close(Graph *graph) {
   if (graph->in_transaction) graph_rollback(graph);
   graph_scope_end(graph, 0);
   for (int i = 0; i < graph->n_interned; i++) free(graph->interned[i]);
   free(graph->interned);
   cache_clear(graph);
+  free_blocks(graph);
   free(graph->arena);
   free(graph->pool);
   free(graph->counters);
@@ -108,32 +118,63 @@ void graph_seed(Graph *graph, uint64_t seed) {
 
 static size_t align8(size_t n) { return (n + 7) & ~(size_t)7; }
 
+/* The shape and type of a single output are the node's own; several are listed behind. */
+static size_t listed(int n_out) { return n_out > 1 ? (size_t)n_out : 0; }
+
+static size_t block_bytes(int n_in, int n_attr, int n_out) {
+  return align8(sizeof(Node)) + (size_t)n_in * sizeof(Node *) +
+         (size_t)n_attr * sizeof(Attr) + listed(n_out) * (sizeof(Shape) + sizeof(DType));
+}
+
+static size_t block_class(size_t n_bytes) {
+  return (n_bytes + NODE_CLASS_BYTES - 1) / NODE_CLASS_BYTES;
+}
+
+static void *take_block(Graph *graph, size_t n_bytes) {
+  size_t class = block_class(n_bytes);
+  Node *block = class < NODE_CLASSES ? graph->free_nodes[class] : NULL;
+  if (block) {
+    graph->free_nodes[class] = block->link;
+    graph->n_free_nodes--;
+    return block;
+  }
+  block = malloc(class * NODE_CLASS_BYTES);
+  if (!block) fault_memory(&graph->fault, n_bytes);
+  return block;
+}
+
+static void give_block(Node *node) {
+  Graph *graph = node->graph;
+  size_t class = block_class(block_bytes(node->n_in, node->n_attr, node->n_out));
+  if (class >= NODE_CLASSES || graph->n_free_nodes >= FREE_NODES) {
+    free(node);
+    return;
+  }
+  node->link = graph->free_nodes[class];
+  graph->free_nodes[class] = node;
+  graph->n_free_nodes++;
+}
+
 Node *node_new(Graph *graph, const Op *op, Node *const *in, int n_in, const Attr *attr,
                int n_attr, const Shape *out_shape, const DType *out_dtype, int n_out) {
   for (int i = 0; i < n_in; i++)
     if (graph_expired(graph, in[i])) return NULL;
   size_t in_at = align8(sizeof(Node)), attr_at = in_at + (size_t)n_in * sizeof(Node *);
   size_t shape_at = attr_at + (size_t)n_attr * sizeof(Attr);
-  /* The shape and type of a single output are the node's own. */
-  size_t n_listed = n_out > 1 ? (size_t)n_out : 0;
-  size_t dtype_at = shape_at + n_listed * sizeof(Shape);
-  size_t block_bytes = dtype_at + n_listed * sizeof(DType);
-  char *block = malloc(block_bytes);
-  if (!block) {
-    fault_memory(&graph->fault, block_bytes);
-    return NULL;
-  }
+  size_t dtype_at = shape_at + listed(n_out) * sizeof(Shape);
+  char *block = take_block(graph, block_bytes(n_in, n_attr, n_out));
+  if (!block) return NULL;
   Node *node = (Node *)block;
-  *node = (Node){.op = op, .shape = out_shape[0], .dtype = out_dtype[0], .n_in = n_in,
+  *node = (Node){.op = op, .graph = graph, .shape = out_shape[0], .dtype = out_dtype[0], .n_in = n_in,
                  .n_attr = n_attr, .n_out = n_out, .in = (Node **)(block + in_at),
                  .attr = (Attr *)(block + attr_at),
-                 .out_shape = n_listed ? (Shape *)(block + shape_at) : &node->shape,
-                 .out_dtype = n_listed ? (DType *)(block + dtype_at) : &node->dtype,
+                 .out_shape = n_out > 1 ? (Shape *)(block + shape_at) : &node->shape,
+                 .out_dtype = n_out > 1 ? (DType *)(block + dtype_at) : &node->dtype,
                  .layer = graph->layer,
                  .file = graph->file, .line = graph->line,
                  .serial = ++graph->next_serial, .step = graph->step, .refs = 1};
-  if (n_listed) memcpy(block + shape_at, out_shape, n_listed * sizeof(Shape));
-  if (n_listed) memcpy(block + dtype_at, out_dtype, n_listed * sizeof(DType));
+  if (n_out > 1) memcpy(block + shape_at, out_shape, listed(n_out) * sizeof(Shape));
+  if (n_out > 1) memcpy(block + dtype_at, out_dtype, listed(n_out) * sizeof(DType));
   if (n_attr) memcpy(node->attr, attr, (size_t)n_attr * sizeof(Attr));
   for (int i = 0; i < n_in; i++) {
     node->in[i] = node_retain(in[i]);
@@ -191,7 +232,7 @@ void node_release(Node *node) {
     for (int i = 0; n->in && i < n->n_in; i++) list = unref(n->in[i], list);
     node_drop_values(n);
     if (n->var) variable_unread(n->var, n);
-    free(n);
+    give_block(n);
   }
 }
 
