@@ -165,8 +165,8 @@ Node *node_new(Graph *graph, const Op *op, Node *const *in, int n_in, const Attr
   char *block = take_block(graph, block_bytes(n_in, n_attr, n_out));
   if (!block) return NULL;
   Node *node = (Node *)block;
-  *node = (Node){.op = op, .graph = graph, .shape = out_shape[0], .dtype = out_dtype[0], .n_in = n_in,
-                 .n_attr = n_attr, .n_out = n_out, .in = (Node **)(block + in_at),
+  *node = (Node){.op = op, .graph = graph, .shape = out_shape[0], .dtype = out_dtype[0],
+                 .n_in = n_in, .n_attr = n_attr, .n_out = n_out, .in = (Node **)(block + in_at),
                  .attr = (Attr *)(block + attr_at),
                  .out_shape = n_out > 1 ? (Shape *)(block + shape_at) : &node->shape,
                  .out_dtype = n_out > 1 ? (DType *)(block + dtype_at) : &node->dtype,
