@@ -9,7 +9,7 @@
  *
  *   ticket   number of the job | its blocks | the next block to be taken
  *
- * Invariant: `block` and `ctx` of a job change only after all its blocks are done, so a
+ * Invariant: `block`, `ctx` and `first` of a job change only after all its blocks are done, so a
  * thread that has taken a block may read them. Which thread runs a block cannot be seen in
  * results, because blocks are cut by shape alone. */
 #include "base/par.h"
@@ -40,6 +40,7 @@ struct ParTeam {
   _Atomic bool over;
   void (*block)(void *ctx, int64_t i);
   void *ctx;
+  int64_t first;                   /* added to the numbers of the ticket */
 };
 
 static uint64_t ticket_next(uint64_t ticket) { return ticket & MAX_BLOCKS; }
@@ -83,7 +84,7 @@ static bool run_one(struct ParTeam *team, bool caller) {
     if (!ticket_left(ticket)) return false;
   } while (!atomic_compare_exchange_weak(&team->ticket, &ticket, ticket + 1));
   if (!caller) atomic_store_explicit(&team->shared, true, memory_order_relaxed);
-  team->block(team->ctx, (int64_t)ticket_next(ticket));
+  team->block(team->ctx, team->first + (int64_t)ticket_next(ticket));
   atomic_fetch_add(&team->n_done, 1);
   return true;
 }
@@ -110,17 +111,19 @@ static void run_alone(int64_t n_blocks, void (*block)(void *, int64_t), void *ct
 static void run_forced(struct ParTeam *team, int64_t last) {
   int spins = 0;
   while (ticket_next(atomic_load(&team->ticket)) == 0) wait_a_little(&spins);
-  team->block(team->ctx, last);
+  team->block(team->ctx, team->first + last);
 }
 
-static void run_shared(Par *par, int64_t n_blocks, void (*block)(void *, int64_t),
-                       void *ctx) {
+/* Blocks first .. first + n_blocks - 1, no more than a ticket can count. */
+static void run_shared(Par *par, int64_t first, int64_t n_blocks,
+                       void (*block)(void *, int64_t), void *ctx) {
   struct ParTeam *team = par->team;
   uint64_t job = (atomic_load(&team->ticket) >> 2 * COUNT_BITS) + 1;
-  bool forced = par->threshold == 1;
+  bool forced = par->threshold == 1 && n_blocks > 1;
   if (forced) n_blocks--;
   team->block = block;
   team->ctx = ctx;
+  team->first = first;
   atomic_store(&team->n_done, 0);
   atomic_store(&team->shared, false);
   atomic_store(&team->ticket, (job << COUNT_BITS | (uint64_t)n_blocks) << COUNT_BITS);
@@ -169,11 +172,14 @@ static void run_job(void *ctx) {
 
 void par_for(Par *par, int64_t n_blocks, int64_t work,
              void (*block)(void *ctx, int64_t i), void *ctx) {
-  must(n_blocks >= 0 && n_blocks <= MAX_BLOCKS);
+  must(n_blocks >= 0);
   if (par->threads < 2 || n_blocks < 2 || work < par->threshold) {
     run_alone(n_blocks, block, ctx);
   } else if (par->team) {
-    run_shared(par, n_blocks, block, ctx);
+    for (int64_t first = 0; first < n_blocks; first += MAX_BLOCKS) {
+      int64_t left = n_blocks - first;
+      run_shared(par, first, left < MAX_BLOCKS ? left : MAX_BLOCKS, block, ctx);
+    }
   } else if (!par->alone) {
     par->alone = true; /* the team may turn out to be one thread: no endless attempts */
     par_team(par, run_job, &(Job){par, n_blocks, work, block, ctx});

@@ -233,7 +233,6 @@ static CachedPlan **make_room(Graph *graph) {
   }
   if (oldest < 0) return NULL;
   cached_free(graph->plans[oldest]);
-  graph->plan_evictions++;
   return &graph->plans[oldest];
 }
 

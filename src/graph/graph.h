@@ -112,7 +112,7 @@ struct Graph {
   int begin_capacity;
   struct CachedPlan **plans;  /* found again by structure: cache.h */
   int n_plans;
-  uint64_t plan_uses, plan_evictions;
+  uint64_t plan_uses;
   int n_misses;               /* steps in a row whose structure was new */
   unsigned char *arena;       /* of plans: one runs at a time */
   size_t arena_bytes;

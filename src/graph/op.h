@@ -102,7 +102,6 @@ enum { ANY_NUMBER = -1 };      /* n_in of ops over a list of inputs */
 typedef enum OpFlags {
   OP_ELEMENTWISE = 1,          /* output element i depends on elements i of the (broadcast)
                                   inputs alone; has `scalar` */
-  OP_COMMUTATIVE = 2,
   OP_VIEW = 4,                 /* output may share input 0's storage: see `view` */
   OP_NO_GRAD = 8,              /* not differentiable in any input: its vjp is vjp_none */
   OP_DRAW = 16,                /* takes random words; its last attribute is a STREAM */

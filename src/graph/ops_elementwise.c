@@ -629,7 +629,7 @@ const Op op_record_clip = {
 };
 
 const Op op_record_add = {
-    COMMON(add), .n_in = 2, .flags = OP_ELEMENTWISE | OP_COMMUTATIVE,
+    COMMON(add), .n_in = 2, .flags = OP_ELEMENTWISE,
     .doc = "Sum.", .equation = "z = x + y",
     .infer = infer_broadcast, .split = split_light, .vjp = vjp_add,
     .samples = samples_two,
@@ -643,7 +643,7 @@ const Op op_record_sub = {
 };
 
 const Op op_record_mul = {
-    COMMON(mul), .n_in = 2, .flags = OP_ELEMENTWISE | OP_COMMUTATIVE,
+    COMMON(mul), .n_in = 2, .flags = OP_ELEMENTWISE,
     .doc = "Product of elements.", .equation = "z = x y",
     .infer = infer_broadcast, .split = split_light, .vjp = vjp_mul,
     .samples = samples_two,
@@ -665,7 +665,7 @@ const Op op_record_pow = {
 };
 
 const Op op_record_maximum = {
-    COMMON(maximum), .n_in = 2, .flags = OP_ELEMENTWISE | OP_COMMUTATIVE,
+    COMMON(maximum), .n_in = 2, .flags = OP_ELEMENTWISE,
     .doc = "The larger one; NaN wins. Equal ones share the gradient.",
     .equation = "z = max(x, y)",
     .infer = infer_broadcast, .split = split_light, .vjp = vjp_maximum,
@@ -673,7 +673,7 @@ const Op op_record_maximum = {
 };
 
 const Op op_record_minimum = {
-    COMMON(minimum), .n_in = 2, .flags = OP_ELEMENTWISE | OP_COMMUTATIVE,
+    COMMON(minimum), .n_in = 2, .flags = OP_ELEMENTWISE,
     .doc = "The smaller one; NaN wins. Equal ones share the gradient.",
     .equation = "z = min(x, y)",
     .infer = infer_broadcast, .split = split_light, .vjp = vjp_minimum,
@@ -682,7 +682,7 @@ const Op op_record_minimum = {
 
 const Op op_record_eq = {
     COMMON(eq), .n_in = 2,
-    .flags = OP_ELEMENTWISE | OP_NO_GRAD | OP_COMMUTATIVE,
+    .flags = OP_ELEMENTWISE | OP_NO_GRAD,
     .doc = "1 where x equals y, else 0.", .equation = "z = 1 if x == y, else 0",
     .infer = infer_broadcast, .split = split_light, .vjp = vjp_none,
     .samples = samples_two,
@@ -690,7 +690,7 @@ const Op op_record_eq = {
 
 const Op op_record_ne = {
     COMMON(ne), .n_in = 2,
-    .flags = OP_ELEMENTWISE | OP_NO_GRAD | OP_COMMUTATIVE,
+    .flags = OP_ELEMENTWISE | OP_NO_GRAD,
     .doc = "1 where x differs from y, else 0.", .equation = "z = 1 if x ~= y, else 0",
     .infer = infer_broadcast, .split = split_light, .vjp = vjp_none,
     .samples = samples_two,

@@ -37,10 +37,6 @@ Dataset *check_dataset(lua_State *L, int arg) {
   return NULL;
 }
 
-void push_dataset(lua_State *L, Dataset *set) {
-  *new_set_box(L) = dataset_retain(set);
-}
-
 static int set_gc(lua_State *L) {
   Dataset **box = lua_touserdata(L, 1);
   dataset_release(*box);

@@ -183,7 +183,6 @@ Err set_options(lua_State *L, int arg, Object *object, bool list_allowed, bool *
 /* The data set at `arg`, borrowed while its handle lives; NULL if it is none. */
 Dataset *to_dataset(lua_State *L, int arg);
 Dataset *check_dataset(lua_State *L, int arg);
-void push_dataset(lua_State *L, Dataset *set);       /* retains it */
 
 /* A user's function at `arg` as a Callable; returns new. NULL and a fault on no memory. */
 Callable *callable_from_lua(lua_State *L, int arg, Fault *fault);

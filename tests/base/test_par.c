@@ -52,6 +52,18 @@ TEST(par_for_shares_when_forced) {
   }
 }
 
+static void count(void *ctx, int64_t i) { ((unsigned char *)ctx)[i]++; }
+
+TEST(par_for_runs_more_blocks_than_a_ticket_counts) {
+  enum { MANY = (1 << 21) + 3 };
+  unsigned char *times = calloc(MANY, 1);
+  assert_non_null(times);
+  Par par = {.threads = 2, .threshold = 2};
+  par_for(&par, MANY, MANY, count, times);
+  for (int i = 0; i < MANY; i++) assert_int_equal(times[i], 1);
+  free(times);
+}
+
 TEST(par_for_stays_in_one_thread_below_the_threshold) {
   Par par = {.threads = 4, .threshold = 1000};
   Seen seen = run(&par, BLOCKS, 999);
