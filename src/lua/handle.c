@@ -11,6 +11,7 @@
 static const char tensor_key = 0;
 
 typedef struct Handle {
+  const void *key;       /* &tensor_key: see to_userdata; NULL once collected */
   Node *node;            /* held; NULL: a variable */
   Variable *variable;    /* retained */
 } Handle;
@@ -36,7 +37,7 @@ static void account_memory(lua_State *L) {
 static Handle *new_handle(lua_State *L) {
   account_memory(L);
   Handle *h = lua_newuserdatauv(L, sizeof *h, 0);
-  *h = (Handle){0};
+  *h = (Handle){.key = &tensor_key};
   lua_rawgetp(L, LUA_REGISTRYINDEX, &tensor_key);
   lua_setmetatable(L, -2);
   session(L)->n_handles++;
