@@ -19,7 +19,7 @@ typedef struct Handle {
 /* Tensors and nodes are outside the collector's sight: it runs when the bytes of the
  * former or the number of handles have doubled. Each handle may hold a node of about a
  * kilobyte: as long as they weigh less than Lua's own heap, a collection does not pay. */
-enum { COLLECT_FLOOR_BYTES = 32 << 20, COLLECT_FLOOR_HANDLES = 1 << 12 };
+enum { COLLECT_FLOOR_BYTES = 32 << 20, COLLECT_FLOOR_HANDLES = 1 << 14 };
 
 static void account_memory(lua_State *L) {
   Session *s = session(L);
