@@ -55,7 +55,7 @@ void mark_line(lua_State *L) {
   Session *s = session(L);
   lua_Debug at;
   s->graph.file = NULL;
-  for (int level = 0; lua_getstack(L, level, &at); level++)
+  for (int level = 1; lua_getstack(L, level, &at); level++)   /* 0: the binding */
     if (mark_level(s, L, &at)) return;
 }
 
