@@ -90,6 +90,8 @@ struct Graph {
   Text *dump;                 /* the stages of the first built step go there; NULL: none */
   bool static_trace;          /* the function of a static step runs: values are not there */
   bool naive;                 /* steps run by the naive executor, the oracle */
+  bool checked;               /* plans are verified after each pass; preset in checked
+                                 builds (-DRUNNER_CHECKED) */
   int whole_history;          /* > 0: none is cut, in functions given to grad */
   /* private */
   uint64_t next_serial, walk;

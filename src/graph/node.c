@@ -20,9 +20,15 @@ static bool grow(void **v, int n, int *capacity, size_t item_bytes) {
 
 /* -- session ------------------------------------------------------------------------- */
 
+#ifdef RUNNER_CHECKED
+enum { CHECKED_BUILD = true };
+#else
+enum { CHECKED_BUILD = false };
+#endif
+
 Err graph_open(Graph *graph, int threads, uint64_t seed, Fault *fault) {
   if (gemm_init(fault)) return fault->code;
-  *graph = (Graph){.seed = seed};
+  *graph = (Graph){.seed = seed, .checked = CHECKED_BUILD};
   par_init(&graph->par, threads);
   return ERR_OK;
 }
