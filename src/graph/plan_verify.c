@@ -142,22 +142,26 @@ typedef struct Span {
   int64_t value, heir;   /* NOBODY: scratch memory */
 } Span;
 
-/* The jobs of an item's first and last readers are looked up anew, from the graph. */
-static int last_reader(const Compiler *c, int64_t value) {
-  int last = c->lives[value].born;
-  for (int item = 0; item < c->n_items; item++)
+/* The job of each value's last reader, looked up anew from the graph. NULL: no memory. */
+static int *last_readers(const Compiler *c) {
+  int *last = calloc((size_t)c->walk.n * MAX_OUT + 1, sizeof *last);
+  for (int item = 0; last && item < c->n_items; item++)
     for (int at = c->item_first[item]; at < c->item_first[item + 1]; at++) {
       const Node *node = c->walk.v[c->item_nodes[at]];
+      for (int o = 0; o < node->n_out; o++) {
+        int *own = &last[value_of(c->item_nodes[at], o)];
+        if (c->item_job[item] > *own) *own = c->item_job[item];
+      }
       for (int k = 0; k < node->n_in; k++)
-        if (value_read(c, node->in[k]) == value && c->item_job[item] > last)
-          last = c->item_job[item];
+        if (c->item_job[item] > last[value_read(c, node->in[k])])
+          last[value_read(c, node->in[k])] = c->item_job[item];
     }
-  for (int r = 0; r < c->n_roots; r++)
-    if (value_read(c, c->roots[r]) == value) last = c->plan->n_jobs;
+  for (int r = 0; last && r < c->n_roots; r++)
+    last[value_read(c, c->roots[r])] = c->plan->n_jobs;
   return last;
 }
 
-static int list_spans(const Compiler *c, Span *out) {
+static int list_spans(const Compiler *c, const int *last, Span *out) {
   int n = 0;
   for (int64_t i = 0; i < c->walk.n; i++)
     for (int o = 0; plan_computes(c, i) && o < c->walk.v[i]->n_out; o++) {
@@ -165,7 +169,7 @@ static int list_spans(const Compiler *c, Span *out) {
       const Life *life = &c->lives[v];
       if (life->place.kind != IN_ARENA) continue;
       out[n++] = (Span){life->place.offset, life->place.offset + life->n_bytes,
-                        c->item_job[c->spots[i].item], last_reader(c, v), v, life->heir};
+                        c->item_job[c->spots[i].item], last[v], v, life->heir};
     }
   for (int item = 0; item < c->n_items; item++) {
     size_t at = c->plan->items[item].scratch, size = c->plan->items[item].split.scratch_bytes;
@@ -214,9 +218,11 @@ static Err verify_tiles(const Compiler *c, int item, Fault *fault) {
 Err verify_place(const Compiler *c, Fault *fault) {
   size_t most = (size_t)c->walk.n * MAX_OUT + (size_t)c->n_items + 1;
   Span *spans = malloc(most * sizeof *spans);
-  if (!spans) return fault_memory(fault, most * sizeof *spans);
-  Err err = verify_spans(c, spans, list_spans(c, spans), fault);
+  int *last = last_readers(c);
+  Err err = spans && last ? verify_spans(c, spans, list_spans(c, last, spans), fault)
+                          : fault_memory(fault, most * sizeof *spans);
   free(spans);
+  free(last);
   for (int item = 0; !err && item < c->n_items; item++) err = verify_tiles(c, item, fault);
   return err;
 }
