@@ -2,6 +2,7 @@
 #ifndef DATA_SOURCES_H
 #define DATA_SOURCES_H
 
+#include "base/input.h"
 #include "data/data.h"
 
 extern const SourceKind fashion_mnist_kind, idx_kind, set_kind;
@@ -10,6 +11,8 @@ extern const SourceKind spirals_kind, moons_kind, circles_kind, xor_kind;
 /* Releases the rows; every kind's deinit is this or calls it. */
 void source_deinit(Object *object);
 
+/* An IDX file's bytes as a tensor; NULL and a fault else. */
+Tensor *idx_parse(Input *in, MemoryCount *memory, Fault *fault);
 /* Reads an IDX file, plain or gzipped, into a tensor: unsigned bytes stay uint8, other
  * whole numbers become int32, floating-point ones real. NULL and ERR_DATA with the path. */
 Tensor *idx_read(const char *path, MemoryCount *memory, Fault *fault);
