@@ -259,7 +259,8 @@ static Err fashion_load(Source *source, int part, Rows *out, Fault *fault) {
                out->x->a.dtype != DT_UINT8))
     err = fault_set(fault, ERR_DATA, "%s: images of shape %s, expected n x 1 x 28 x 28 "
                     "unsigned bytes", paths[0].data, shape_text(text, x));
-  out->class_names = fashion_classes;
+  for (int i = 0; i < FASHION_CLASSES && !err; i++)
+    err = names_add(&out->class_names, fashion_classes[i], strlen(fashion_classes[i]), fault);
   text_deinit(&paths[0]);
   text_deinit(&paths[1]);
   return err;
