@@ -53,11 +53,14 @@ Err cifar10_parse(Input *in, Rows *out, int64_t first, Fault *fault) {
 
 /* -- all of a part ------------------------------------------------------------------- */
 
+/* dir NULL: none is known. */
 static Err cifar_missing(const char *dir, const char *file, Fault *fault) {
-  return fault_set(fault, ERR_DATA, "%s is not in %s\n"
+  return fault_set(fault, ERR_DATA, "%s %s%s\n"
                    "dir = names the directory of the binary version's files "
                    "(data_batch_1.bin ... data_batch_5.bin, test_batch.bin); else they are "
-                   "looked for in RUNNER_DATA and in its %s", file, dir, cifar_directory);
+                   "looked for in RUNNER_DATA and in its %s", file,
+                   dir ? "is not in " : "is not found: no directory is given",
+                   dir ? dir : "", cifar_directory);
 }
 
 /* The file in the directory, or in the one that the archive unpacks to. */
@@ -108,7 +111,7 @@ static Err cifar_load(Source *source, int part, Rows *out, Fault *fault) {
   const Cifar *cifar = (const Cifar *)source;
   const char *const *files = cifar_files[part];
   const char *dir = cifar->dir ? cifar->dir : getenv("RUNNER_DATA");
-  if (!dir || !*dir) return cifar_missing("the current directory", files[0], fault);
+  if (!dir || !*dir) return cifar_missing(NULL, files[0], fault);
   Batch *batches = calloc(FILES_MAX, sizeof *batches);
   if (!batches) return fault_memory(fault, FILES_MAX * sizeof *batches);
   int64_t n_rows = 0, first = 0;
