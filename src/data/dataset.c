@@ -255,7 +255,7 @@ static Err share_out(int64_t *quota, int64_t n_classes, int64_t n_first, int64_t
 static Err mark_stratified(const Dataset *set, const int64_t *order, int64_t n_first,
                            bool *in_first, Fault *fault) {
   if (!dataset_has_labels(set) || set->rows->y->a.shape.rank != 1)
-    return fault_set(fault, ERR_VALUE, "split: stratify needs one label for each row; %s "
+    return fault_set(fault, ERR_VALUE, "split: stratify needs labels, one for each row; %s "
                      "has none", set->name);
   int64_t n_classes = set->rows->n_classes;
   int64_t *quota = calloc((size_t)n_classes, sizeof *quota);

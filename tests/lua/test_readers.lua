@@ -151,7 +151,7 @@ function tests.test_text_refuses()
   check.fails(function() return #data.text(check.file("l.txt", "a\n\xe9t\xe9")) end, "line 2",
     "not UTF-8")
   local each = data.text(path, { length = 1, predict = "each" })
-  check.fails(function() each:split(0.5, { stratify = true }) end, "one label for each row")
+  check.fails(function() each:split(0.5, { stratify = true }) end, "one for each row")
 end
 
 local function cifar_file(name, labels)
