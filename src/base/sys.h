@@ -1,4 +1,4 @@
-/* sys.h: clock, interrupt flag, terminal, processor. */
+/* sys.h: clock, interrupt flag, memory, terminal, processor. */
 #ifndef BASE_SYS_H
 #define BASE_SYS_H
 
@@ -17,6 +17,10 @@ void interrupt_install(void);
 bool interrupt_pending(void);
 void interrupt_raise(void);   /* as the handler does; tests use it */
 void interrupt_clear(void);
+
+/* Bytes of memory that this process can still get without driving anybody out, by the
+ * machine and its cgroup; INT64_MAX where nobody says. */
+int64_t memory_free(void);
 
 /* Columns of the terminal behind `file`, or 0 where it is none. */
 int terminal_columns(FILE *file);

@@ -54,6 +54,15 @@ function tests.test_every_option_and_exit_status_is_in_the_tables()
   for status = 0, 4 do says(("\n| %d | "):format(status)) end
 end
 
+function tests.test_every_data_set_is_in_the_table()
+  local n = 0
+  for name in pairs(data) do
+    n = n + 1
+    check.yes(readme:find("data%." .. name .. "[`(]") ~= nil, "README.md has no data." .. name)
+  end
+  check.yes(n >= 11)
+end
+
 function tests.test_every_package_and_file_named_is_there()
   local list = assert(io.popen "scripts/install-deps --list check")
   for package in list:lines() do
