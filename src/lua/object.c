@@ -3,6 +3,7 @@
  * An object is a userdata that holds one reference. Its fields are its options: reading one
  * gives its value, setting one is checked as in the constructor. */
 #include "lua/core.h"
+#include "lua/reflect.h"
 #include "base/text.h"
 #include <math.h>
 #include <stdio.h>
@@ -394,6 +395,7 @@ static int construct(lua_State *L) {
 }
 
 static void add_constructors(lua_State *L, const Kind *kind, lua_CFunction constructor) {
+  note_record(L, RECORD_KIND, kind);
   lua_pushlightuserdata(L, (void *)kind);
   lua_pushcclosure(L, constructor, 1);
   lua_pushvalue(L, -1);
@@ -420,11 +422,13 @@ static void make_metatable(lua_State *L, const FamilyBinding *binding) {
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, binding->family);
   luaL_setfuncs(L, common, 0);
+  lua_pushlightuserdata(L, (void *)binding->family);
+  lua_setfield(L, -2, "__family");
   lua_newtable(L);
-  for (const luaL_Reg *m = binding->methods; m && m->name; m++) {
-    lua_pushcfunction(L, m->func);
-    bool metamethod = strncmp(m->name, "__", 2) == 0;
-    lua_setfield(L, metamethod ? -3 : -2, m->name);
+  for (const Function *m = binding->methods; m && m->name; m++) {
+    if (m->usage) push_library_function(L, m);
+    else lua_pushcfunction(L, m->call);
+    lua_setfield(L, m->usage ? -2 : -3, m->name);
   }
   lua_pushcclosure(L, object_index, 1);
   lua_setfield(L, -2, "__index");

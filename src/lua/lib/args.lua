@@ -136,4 +136,4 @@ if given.seed then
   internal.set_seed(check_seed(parse("seed", given.seed, 1)))
 end
 
-return { args = args, check_arguments = check_arguments }
+return { args = args }, { check_arguments = check_arguments }
