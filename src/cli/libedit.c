@@ -239,6 +239,7 @@ EditResult libedit_line(Libedit *editor, const char *prompt, Text *out) {
   int n = 0;
   editor->prompt = prompt;
   fflush(stdout);
+  el_set(editor->line, EL_PREP_TERM, 1);   /* before the prompt is seen, not after it */
   const char *typed = el_gets(editor->line, &n);
   if (!typed) return n < 0 && !editor->ended ? EDIT_INTERRUPT : EDIT_END;
   size_t length = strlen(typed);

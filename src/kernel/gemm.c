@@ -256,7 +256,7 @@ enum {
 };
 static const double LOSS = 0.1;
 /* Floating-point operations of a block, at most about: an interrupt waits for its end. */
-static const double BLOCK_WORK = 1e10;
+static const double BLOCK_WORK = 4e9;
 
 /* How C is cut: pieces of its two sides, at multiples of the steps. */
 typedef struct Plan {

@@ -141,11 +141,20 @@ static void describe_option(lua_State *L, luaL_Buffer *b, Object *o, const Optio
     luaL_addstring(b, object ? object->kind->name : "none");
     break;
   }
+  case OPT_OBJECTS: {
+    const ObjectList *list = field;
+    for (int i = 0; i < list->n; i++) {
+      luaL_addstring(b, i ? ", " : "{ ");
+      luaL_addstring(b, list->v[i]->kind->name);
+    }
+    luaL_addstring(b, list->n ? " }" : "{}");
+    break;
+  }
   default: luaL_addstring(b, "..."); break;
   }
 }
 
-/* nn.Dense { units = 64, bias = true, ... }: all scalar options with their values. */
+/* nn.Dense { units = 64, bias = true, ... }: all options with a value that one word tells. */
 static int object_tostring(lua_State *L) {
   Object *o = self_object(L);
   char label[96];
@@ -154,9 +163,7 @@ static int object_tostring(lua_State *L) {
   luaL_addstring(&b, kind_label(o->kind, label, sizeof label));
   bool first = true;
   for (const Option *opt = o->kind->options; opt && opt->name; opt++) {
-    if (opt->kind == OPT_OBJECTS || opt->kind == OPT_CALL || opt->kind == OPT_REF ||
-        opt->kind == OPT_INTS)
-      continue;
+    if (opt->kind == OPT_CALL || opt->kind == OPT_REF || opt->kind == OPT_INTS) continue;
     if (opt->kind == OPT_TEXT && !*(char **)option_field(o, opt)) continue;
     luaL_addstring(&b, first ? " { " : ", ");
     describe_option(L, &b, o, opt);

@@ -231,6 +231,8 @@ static void push_internal(lua_State *L) {
   lua_setfield(L, -2, "names");
   lua_pushboolean(L, out_colour_on());
   lua_setfield(L, -2, "colour");
+  lua_newtable(L);
+  lua_setfield(L, -2, "documented");
   push_keywords(L);
   lua_setfield(L, -2, "keywords");
   lua_createtable(L, s->n_args, 0);

@@ -1,7 +1,8 @@
 -- help.lua: help(thing), help "name", apropos "word", out of the records of the library.
 --
 -- What is printed about a thing stands in its record and nowhere here. An entry is such a
--- record as a table; internal.records() gives them all (see reflect.h).
+-- record as a table; internal.records() gives them all (see reflect.h), and what is written
+-- in Lua has put its own, { path, usage, doc }, into internal.documented under its value.
 
 local internal = ...
 local bold = internal.colour and function(text) return "\27[1m" .. text .. "\27[0m" end
@@ -19,6 +20,7 @@ local function make_entries()
   for _, r in ipairs(records) do
     if r.family == "function" or not functions[r.path] then list[#list + 1] = r end
   end
+  for _, r in pairs(internal.documented) do list[#list + 1] = r end
   table.sort(list, function(a, b)
     return a.path:lower() < b.path:lower() or (a.path:lower() == b.path:lower() and a.path < b.path)
   end)
@@ -226,12 +228,11 @@ local function nearest(name)
 end
 
 local function name_text(name)
-  local members = internal.names[name] ~= nil and in_module(name) or {}
-  if #members > 0 then return module_text(name, members) end
-  local found = {}
+  local found, members = {}, internal.names[name] ~= nil and in_module(name) or {}
   for i, entry in ipairs(entries_where(function(entry) return is_called(entry, name) end)) do
     found[i] = entry_text(entry)
   end
+  if #members > 0 then found[#found + 1] = module_text(name, members) end
   if #found > 0 then return table.concat(found, "\n\n") end
   local options = option_text(name)
   if options then return options end
@@ -258,7 +259,7 @@ local function value_text(value)
   for name, module in pairs(internal.names) do
     if rawequal(module, value) and type(module) == "table" then return name_text(name) end
   end
-  local entry = internal.describe(value)
+  local entry = internal.documented[value] or internal.describe(value)
   if entry then
     local methods = type(value) == "userdata" and methods_text(value)
     return entry_text(entry) .. (methods and "\n\n" .. methods or "")
@@ -314,5 +315,13 @@ local function apropos(word)
       :format(word, near and ('; did you mean "%s"?'):format(near) or ""))
   end
 end
+
+local function document(value, name, usage, doc)
+  internal.documented[value] = { path = name, name = name, usage = usage, doc = doc,
+    family = "function", alias = {}, options = {} }
+end
+
+document(help, "help", "help(thing)", "Tells what a thing or, as help \"relu\", a name is.")
+document(apropos, "apropos", "apropos \"word\"", "Lists everything that mentions the word.")
 
 return { help = help, apropos = apropos }
