@@ -33,7 +33,8 @@ cppflags  = $(if $(EDIT),-DHAVE_LIBEDIT) -Isrc -I$(out)/gen -D_GNU_SOURCE $(if $
 warnings := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
 cflags   := -std=c11 $(OPT) -g -ffp-contract=off -fno-math-errno -fno-trapping-math -fopenmp $(warnings) $(CFLAGS)
 libs      = -l:liblua5.4.a -L/usr/lib/$(multiarch)/blis-serial -l:libblis.a \
-            -l:libjansson.a $(edit_libs) -lz -lm -ldl -lpthread $(LDLIBS)
+            -l:libjansson.a $(edit_libs) -l:libpng16.a -l:libturbojpeg.a -lz -lm -ldl \
+            -lpthread $(LDLIBS)
 
 # Files in kernel/vector/ are compiled once per SIMD level.
 levels       := plain avx2 avx512

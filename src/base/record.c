@@ -48,6 +48,7 @@ char *option_allowed(const Option *opt, char *buffer, size_t n_bytes) {
   case OPT_TEXT: snprintf(buffer, n_bytes, "a string"); break;
   case OPT_CHOICE: list_choices(opt->choices, buffer, n_bytes); break;
   case OPT_INTS: snprintf(buffer, n_bytes, "a list of integers"); break;
+  case OPT_TEXTS: snprintf(buffer, n_bytes, "a string or a list of strings"); break;
   case OPT_OBJECT:
     snprintf(buffer, n_bytes, "%s %s or its name%s", strchr("aeiou", opt->family->name[0]) ?
              "an" : "a", opt->family->name,
@@ -209,6 +210,12 @@ static void objects_free(ObjectList *list) {
   *list = (ObjectList){0};
 }
 
+static void texts_free(TextList *list) {
+  for (int i = 0; i < list->n; i++) free(list->v[i]);
+  free(list->v);
+  *list = (TextList){0};
+}
+
 void object_release(void *object) {
   Object *o = object;
   if (!o || --o->refs > 0) return;
@@ -216,6 +223,7 @@ void object_release(void *object) {
   for (const Option *opt = o->kind->options; opt && opt->name; opt++) {
     void *field = option_field(o, opt);
     if (opt->kind == OPT_TEXT) free(*(char **)field);
+    if (opt->kind == OPT_TEXTS) texts_free(field);
     if (opt->kind == OPT_OBJECT) object_release(*(Object **)field);
     if (opt->kind == OPT_OBJECTS) objects_free(field);
     if (opt->kind == OPT_CALL) callable_release(*(Callable **)field);
@@ -269,6 +277,10 @@ static bool in_range(const Option *opt, double value) {
 Err option_set_number(Object *o, const Option *opt, double value, Fault *fault) {
   bool integral = value == floor(value) && fabs(value) <= 0x1p53;
   bool typed = opt->kind == OPT_REAL || (opt->kind == OPT_INT && integral);
+  if (opt->kind == OPT_TEXTS) {
+    char text[32];
+    return option_set_text(o, opt, text_number(text, value), fault);
+  }
   if (!typed || !in_range(opt, value)) {
     char got[32];
     return option_refuse(o, opt, text_number(got, value), fault);
@@ -281,6 +293,7 @@ Err option_set_number(Object *o, const Option *opt, double value, Fault *fault) 
 
 Err option_set_text(Object *o, const Option *opt, const char *value, Fault *fault) {
   if (opt->kind == OPT_CHOICE) return option_set_choice(o, opt, value, fault);
+  if (opt->kind == OPT_TEXTS) return option_set_texts(o, opt, &value, 1, fault);
   if (opt->kind == OPT_OBJECT || opt->kind == OPT_OBJECTS) {
     Object *object = family_make(opt->family, value, fault);
     if (!object) {
@@ -321,6 +334,26 @@ Err option_set_ints(Object *o, const Option *opt, const int64_t *v, int n, Fault
     list.v[i] = v[i];
   }
   *(IntList *)option_field(o, opt) = list;
+  o->version++;
+  return ERR_OK;
+}
+
+Err option_set_texts(Object *o, const Option *opt, const char *const *v, int n,
+                     Fault *fault) {
+  if (opt->kind != OPT_TEXTS) return option_refuse(o, opt, "a list of strings", fault);
+  TextList list = {0, calloc((size_t)n + 1, sizeof *list.v)};
+  bool failed = !list.v;
+  for (int i = 0; i < n && !failed; i++) {
+    list.v[list.n] = text_copy(v[i]);
+    failed = !list.v[list.n];
+    list.n += !failed;
+  }
+  if (failed) {
+    texts_free(&list);
+    return fault_memory(fault, ((size_t)n + 1) * sizeof *list.v);
+  }
+  texts_free(option_field(o, opt));
+  *(TextList *)option_field(o, opt) = list;
   o->version++;
   return ERR_OK;
 }

@@ -1,4 +1,4 @@
-/* sys.h: clock, interrupt flag, terminal, processor. */
+/* sys.h: clock, interrupt flag, memory, terminal, processor. */
 #ifndef BASE_SYS_H
 #define BASE_SYS_H
 
@@ -25,6 +25,10 @@ void interrupt_clear(void);
 /* Waits until there is something to read from `fd`, or its end: true; false when an interrupt
  * is pending first, or another signal with a handler came. */
 bool interrupt_wait(int fd);
+
+/* Bytes of memory that this process can still get without driving anybody out, by the
+ * machine and its cgroup; INT64_MAX where nobody says. */
+int64_t memory_free(void);
 
 /* Columns of the terminal behind `file`, or 0 where it is none. */
 int terminal_columns(FILE *file);

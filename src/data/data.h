@@ -18,11 +18,19 @@
 
 /* -- sources ------------------------------------------------------------------------- */
 
+/* Texts that are owned, one block each. All zero: none. */
+typedef struct Names {
+  char **v;
+  int64_t n;
+} Names;
+
 typedef struct Rows {
   Tensor *x;                        /* [n, ...features] */
-  Tensor *y;                        /* [n] int32 labels, or [n, ...] real; NULL: none */
+  Tensor *y;                        /* int32 labels, [n] or one at each place of x [n, t];
+                                       or [n, ...] real; NULL: none */
   int64_t n_classes;                /* 0: y are not labels */
-  const char *const *class_names;   /* n_classes of them, static; or NULL */
+  Names class_names;                /* n_classes of them, or none */
+  Names feature_names;              /* one for each feature, or none */
   double scale;                     /* unit of x: batches hold x * scale; 1: as it is */
 } Rows;
 
@@ -45,7 +53,7 @@ typedef struct SourceKind {
   Err (*load)(Source *source, int part, Rows *out, Fault *fault);
 } SourceKind;
 
-/* fashion_mnist, idx, spirals, moons, circles, xor; the constructors of module "data". */
+/* The constructors of module "data": its list in source.c names them all. */
 extern const Family dataset_family;
 
 /* Number of parts: 1 or more. */
@@ -84,6 +92,7 @@ bool dataset_has_y(const Dataset *set);
 bool dataset_has_labels(const Dataset *set);
 int64_t dataset_classes(const Dataset *set);              /* 0: no labels */
 const char *dataset_class_name(const Dataset *set, int64_t label);  /* or NULL */
+const char *dataset_feature_name(const Dataset *set, int64_t feature);  /* from 1; or NULL */
 
 /* A set without rows where rows are needed: ERR_DATA, "data set is empty: <name> (what)".
  * train.fit and net:evaluate call it too. */

@@ -140,8 +140,15 @@ int64_t dataset_classes(const Dataset *set) {
 }
 
 const char *dataset_class_name(const Dataset *set, int64_t label) {
-  if (label < 1 || label > dataset_classes(set) || !set->rows->class_names) return NULL;
-  return set->rows->class_names[label - 1];
+  const Names *names = &set->rows->class_names;
+  if (label < 1 || label > dataset_classes(set) || label > names->n) return NULL;
+  return names->v[label - 1];
+}
+
+const char *dataset_feature_name(const Dataset *set, int64_t feature) {
+  must(set->rows);
+  const Names *names = &set->rows->feature_names;
+  return feature < 1 || feature > names->n ? NULL : names->v[feature - 1];
 }
 
 Err dataset_need_rows(Dataset *set, const char *what, Fault *fault) {
@@ -247,9 +254,9 @@ static Err share_out(int64_t *quota, int64_t n_classes, int64_t n_first, int64_t
 /* Marks the rows of the first part: in the order given, up to each class's quota. */
 static Err mark_stratified(const Dataset *set, const int64_t *order, int64_t n_first,
                            bool *in_first, Fault *fault) {
-  if (!dataset_has_labels(set))
-    return fault_set(fault, ERR_VALUE, "split: stratify needs labels; %s has none",
-                     set->name);
+  if (!dataset_has_labels(set) || set->rows->y->a.shape.rank != 1)
+    return fault_set(fault, ERR_VALUE, "split: stratify needs one label for each row; %s "
+                     "has none", set->name);
   int64_t n_classes = set->rows->n_classes;
   int64_t *quota = calloc((size_t)n_classes, sizeof *quota);
   if (!quota) return fault_memory(fault, (size_t)n_classes * sizeof *quota);

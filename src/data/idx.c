@@ -4,7 +4,7 @@
  * number of axes; a 32-bit size per axis; the elements, row-major. Nothing may follow.
  * Files may be gzipped. Sizes are held against the size of the file before memory is
  * asked for. */
-#include "data/gzip.h"
+#include "base/input.h"
 #include "data/sources.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,9 +51,9 @@ static const IdxType *idx_type(int code) {
   return NULL;
 }
 
-static Err read_header(GzipFile *file, const IdxType **type, Shape *shape, Fault *fault) {
+static Err read_header(Input *in, const IdxType **type, Shape *shape, Fault *fault) {
   unsigned char b[4];
-  Err err = gzip_read(file, b, 4, fault);
+  Err err = input_read(in, b, 4, fault);
   if (err) return err;
   *type = idx_type(b[2]);
   if (b[0] || b[1] || !*type || b[3] < 1 || b[3] > MAX_RANK)
@@ -64,7 +64,7 @@ static Err read_header(GzipFile *file, const IdxType **type, Shape *shape, Fault
   int64_t n_bytes = (*type)->n_bytes;
   for (int i = 0; i < shape->rank; i++) {
     unsigned char size[4];
-    err = gzip_read(file, size, 4, fault);
+    err = input_read(in, size, 4, fault);
     if (err) return err;
     shape->dim[i] = big_endian_32(size);
     /* Zeros do not hide an overflow of the other sizes. */
@@ -72,20 +72,20 @@ static Err read_header(GzipFile *file, const IdxType **type, Shape *shape, Fault
       n_bytes = INT64_MAX;
   }
   char text[SHAPE_TEXT];
-  if (n_bytes == INT64_MAX || (n_bytes > gzip_bound(file) && shape_count(shape) > 0))
+  if (n_bytes == INT64_MAX || (n_bytes > input_left(in) && shape_count(shape) > 0))
     return fault_set(fault, ERR_DATA, "truncated: a file of this size cannot hold %s",
                      shape_text(text, shape));
-  return ERR_OK;
+  return memory_holds(shape_count(shape) * (int64_t)dtype_bytes((*type)->dtype), fault);
 }
 
-static Err read_elements(GzipFile *file, const IdxType *type, Array *a, Fault *fault) {
+static Err read_elements(Input *in, const IdxType *type, Array *a, Fault *fault) {
   int64_t n = shape_count(&a->shape);
-  if (!type->get) return gzip_read(file, a->data, n, fault);
+  if (!type->get) return input_read(in, a->data, n, fault);
   unsigned char buffer[1 << 12];
   int64_t per_chunk = (int64_t)sizeof buffer / type->n_bytes;
   for (int64_t first = 0; first < n; first += per_chunk) {
     int64_t n_now = n - first < per_chunk ? n - first : per_chunk;
-    Err err = gzip_read(file, buffer, n_now * type->n_bytes, fault);
+    Err err = input_read(in, buffer, n_now * type->n_bytes, fault);
     if (err) return err;
     for (int64_t i = 0; i < n_now; i++)
       array_set(a, first + i, type->get(buffer + i * type->n_bytes));
@@ -93,22 +93,26 @@ static Err read_elements(GzipFile *file, const IdxType *type, Array *a, Fault *f
   return ERR_OK;
 }
 
-Tensor *idx_read(const char *path, MemoryCount *memory, Fault *fault) {
-  Tensor *t = NULL;
+Tensor *idx_parse(Input *in, MemoryCount *memory, Fault *fault) {
   const IdxType *type = NULL;
   Shape shape = {0};
-  GzipFile *file = gzip_open(path, fault);
-  Err err = file ? read_header(file, &type, &shape, fault) : ERR_DATA;
-  if (!err) {
-    t = tensor_new(memory, type->dtype, &shape, fault);
-    err = t ? read_elements(file, type, &t->a, fault) : ERR_MEMORY;
-  }
-  if (!err) err = gzip_end(file, fault);
-  gzip_close(file);
+  if (read_header(in, &type, &shape, fault)) return NULL;
+  Tensor *t = tensor_new(memory, type->dtype, &shape, fault);
+  if (!t) return NULL;
+  Err err = read_elements(in, type, &t->a, fault);
+  if (!err) err = input_end(in, fault);
   if (!err) return t;
-  fault_prefix(fault, "%s", path);
   tensor_release(t);
   return NULL;
+}
+
+Tensor *idx_read(const char *path, MemoryCount *memory, Fault *fault) {
+  Input in;
+  Err err = input_open_packed(&in, path, fault);
+  Tensor *t = err ? NULL : idx_parse(&in, memory, fault);
+  input_close(&in);
+  if (!t) fault_prefix(fault, "%s", path);
+  return t;
 }
 
 /* -- images and labels --------------------------------------------------------------- */
@@ -255,7 +259,8 @@ static Err fashion_load(Source *source, int part, Rows *out, Fault *fault) {
                out->x->a.dtype != DT_UINT8))
     err = fault_set(fault, ERR_DATA, "%s: images of shape %s, expected n x 1 x 28 x 28 "
                     "unsigned bytes", paths[0].data, shape_text(text, x));
-  out->class_names = fashion_classes;
+  for (int i = 0; i < FASHION_CLASSES && !err; i++)
+    err = names_add(&out->class_names, fashion_classes[i], strlen(fashion_classes[i]), fault);
   text_deinit(&paths[0]);
   text_deinit(&paths[1]);
   return err;

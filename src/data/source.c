@@ -1,11 +1,15 @@
 /* source.c: the family of data sources, loading on first use, tensors as a source. */
 #include "data/sources.h"
+#include "base/ints.h"
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 static const Kind *const dataset_kinds[] = {
-    &fashion_mnist_kind.kind, &idx_kind.kind,     &set_kind.kind, &spirals_kind.kind,
-    &moons_kind.kind,         &circles_kind.kind, &xor_kind.kind, NULL};
+    &fashion_mnist_kind.kind, &cifar10_kind.kind, &idx_kind.kind,    &csv_kind.kind,
+    &images_kind.kind,        &text_kind.kind,    &set_kind.kind,    &spirals_kind.kind,
+    &moons_kind.kind,         &circles_kind.kind, &xor_kind.kind,    NULL};
 
 const Family dataset_family = {
     .name = "dataset", .module = "data", .kinds = dataset_kinds};
@@ -22,15 +26,48 @@ int source_parts(const Source *source) {
   return n ? n : 1;
 }
 
-static void rows_deinit(Rows *rows) {
+void names_deinit(Names *names) {
+  for (int64_t i = 0; i < names->n; i++) free(names->v[i]);
+  free(names->v);
+  *names = (Names){0};
+}
+
+Err names_add(Names *names, const char *name, size_t n_bytes, Fault *fault) {
+  if ((names->n & (names->n - 1)) == 0) {   /* grows when it reaches a power of two */
+    size_t n = (size_t)most(1, 2 * names->n) * sizeof *names->v;
+    char **v = realloc(names->v, n);
+    if (!v) return fault_memory(fault, n);
+    names->v = v;
+  }
+  char *copy = malloc(n_bytes + 1);
+  if (!copy) return fault_memory(fault, n_bytes + 1);
+  memcpy(copy, name, n_bytes);
+  copy[n_bytes] = 0;
+  names->v[names->n++] = copy;
+  return ERR_OK;
+}
+
+void rows_deinit(Rows *rows) {
   tensor_release(rows->x);
   tensor_release(rows->y);
+  names_deinit(&rows->class_names);
+  names_deinit(&rows->feature_names);
   *rows = (Rows){0};
 }
 
 void source_deinit(Object *object) {
   Source *source = (Source *)object;
   for (int i = 0; i < MAX_PARTS; i++) rows_deinit(&source->rows[i]);
+}
+
+Err source_read(Source *source, const char *path, ParseRows *parse, Rows *out,
+                Fault *fault) {
+  Input in;
+  Err err = input_open_packed(&in, path, fault);
+  if (!err) err = parse(source, &in, out, fault);
+  input_close(&in);
+  if (err) fault_prefix(fault, "%s", path);
+  return err;
 }
 
 /* What every loader must deliver, whatever file it came from. */

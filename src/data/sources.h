@@ -2,14 +2,35 @@
 #ifndef DATA_SOURCES_H
 #define DATA_SOURCES_H
 
+#include "base/input.h"
 #include "data/data.h"
 
-extern const SourceKind fashion_mnist_kind, idx_kind, set_kind;
+extern const SourceKind fashion_mnist_kind, cifar10_kind, idx_kind, csv_kind, images_kind;
+extern const SourceKind text_kind, set_kind;
 extern const SourceKind spirals_kind, moons_kind, circles_kind, xor_kind;
 
 /* Releases the rows; every kind's deinit is this or calls it. */
 void source_deinit(Object *object);
 
+/* What a reader has filled, all zero or not. */
+void rows_deinit(Rows *rows);
+void names_deinit(Names *names);
+Err names_add(Names *names, const char *name, size_t n_bytes, Fault *fault) WARN_UNUSED;
+
+/* A file's bytes as rows, by the options of the source. `out` is empty but for its scale;
+ * the caller frees it, also after a failure. */
+typedef Err ParseRows(Source *source, Input *in, Rows *out, Fault *fault);
+ParseRows csv_parse, text_parse;
+/* Opens the file, plain or gzipped, and parses it; faults get its path. */
+Err source_read(Source *source, const char *path, ParseRows *parse, Rows *out,
+                Fault *fault) WARN_UNUSED;
+
+/* Records in a CIFAR-10 file, and their rows into x and y of `out` from row `first` on. */
+Err cifar10_count(const Input *in, int64_t *n, Fault *fault) WARN_UNUSED;
+Err cifar10_parse(Input *in, Rows *out, int64_t first, Fault *fault) WARN_UNUSED;
+
+/* An IDX file's bytes as a tensor; NULL and a fault else. */
+Tensor *idx_parse(Input *in, MemoryCount *memory, Fault *fault);
 /* Reads an IDX file, plain or gzipped, into a tensor: unsigned bytes stay uint8, other
  * whole numbers become int32, floating-point ones real. NULL and ERR_DATA with the path. */
 Tensor *idx_read(const char *path, MemoryCount *memory, Fault *fault);

@@ -284,6 +284,20 @@ static int push_class_names(lua_State *L, const Dataset *set) {
   return 1;
 }
 
+static int push_feature_names(lua_State *L, const Dataset *set) {
+  const char *name = dataset_feature_name(set, 1);
+  if (!name) {
+    lua_pushnil(L);
+    return 1;
+  }
+  lua_newtable(L);
+  for (int64_t i = 1; name; name = dataset_feature_name(set, ++i)) {
+    lua_pushstring(L, name);
+    lua_rawseti(L, -2, i);
+  }
+  return 1;
+}
+
 static int push_features(lua_State *L, const Dataset *set) {
   Shape shape = dataset_features(set);
   lua_createtable(L, shape.rank, 0);
@@ -302,6 +316,7 @@ typedef struct SetField {
 static const SetField set_fields[] = {{"classes", push_classes},
                                       {"class_names", push_class_names},
                                       {"features", push_features},
+                                      {"feature_names", push_feature_names},
                                       {NULL, NULL}};
 
 static const Function set_methods[] = {

@@ -3,7 +3,7 @@
 #include "lua/reflect.h"
 #include "base/out.h"
 #include "graph/ops.h"
-#include "tensor/safetensors.h"
+#include "tensor/file.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -237,30 +237,22 @@ static int set_seed(lua_State *L) {
 
 /* -- files --------------------------------------------------------------------------- */
 
-static int has_suffix(const char *path, const char *suffix) {
-  size_t n = strlen(path), m = strlen(suffix);
-  return n >= m && strcmp(path + n - m, suffix) == 0;
-}
-
-static int refuse_format(lua_State *L, const char *function, const char *path) {
-  return luaL_error(L, "%s: \"%s\": unknown format; allowed: .safetensors", function, path);
-}
-
+/* tensor.load(path): a tensor, or a table of them by name. */
 static int load_file(lua_State *L) {
   Graph *graph = session_graph(L);
   const char *path = luaL_checkstring(L, 1);
   int scope = enter_call(L);
-  if (!has_suffix(path, ".safetensors")) return refuse_format(L, "tensor.load", path);
   Fault fault = {0};
   TensorFile file;
-  if (safetensors_load(&file, path, &graph->memory, &fault)) {
+  const TensorFormat *format = tensor_format(path, &fault);
+  if (!format || tensor_file_load(&file, path, &graph->memory, &fault)) {
     fault_prefix(&fault, "tensor.load");
     return raise_fault(L, &fault);
   }
-  lua_createtable(L, 0, file.n_tensors);
+  if (format->named) lua_createtable(L, 0, file.n_tensors);
   for (int i = 0; i < file.n_tensors; i++) {
     push_node(L, graph_const(graph, file.tensors[i].tensor));
-    lua_setfield(L, -2, file.tensors[i].name);
+    if (format->named) lua_setfield(L, -2, file.tensors[i].name);
   }
   tensor_file_deinit(&file);
   graph_scope_end(graph, scope);
@@ -277,7 +269,8 @@ static NamedTensor *collect_tensors(lua_State *L, int arg, int *n) {
   *n = 0;
   lua_pushnil(L);
   while (lua_next(L, arg)) {
-    if (lua_type(L, -2) != LUA_TSTRING || !is_tensor(L, -1)) {
+    if (lua_type(L, -2) != LUA_TSTRING || !is_tensor(L, -1) ||
+        strlen(lua_tostring(L, -2)) != lua_rawlen(L, -2)) {
       const char *type = luaL_typename(L, -1), *name = luaL_tolstring(L, -2, NULL);
       luaL_error(L, "tensor.save: got %s = a %s; allowed: names with tensors", name, type);
     }
@@ -296,23 +289,45 @@ static NamedTensor *collect_tensors(lua_State *L, int arg, int *n) {
   return list;
 }
 
-/* tensor.save(path, t) or tensor.save(path, {name = t, ...}); one tensor is "tensor". */
+/* The option of tensor.save in the table at `arg`, if there is one. */
+static bool wants_compression(lua_State *L, int arg) {
+  bool compress = false;
+  if (lua_isnoneornil(L, arg)) return false;
+  luaL_checktype(L, arg, LUA_TTABLE);
+  lua_pushnil(L);
+  while (lua_next(L, arg)) {
+    bool known = lua_type(L, -2) == LUA_TSTRING &&
+                 strcmp(lua_tostring(L, -2), "compress") == 0;
+    if (!known || lua_type(L, -1) != LUA_TBOOLEAN)
+      luaL_error(L, "tensor.save: the only option is compress = true or false");
+    compress = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+  }
+  return compress;
+}
+
+/* tensor.save(path, t) or tensor.save(path, {name = t, ...}), then options; in a format of
+ * names one tensor is called "tensor". */
 static int save_file(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   enter_call(L);
-  if (!has_suffix(path, ".safetensors")) return refuse_format(L, "tensor.save", path);
+  bool compress = wants_compression(L, 3);
   lua_settop(L, 2);
+  Fault fault = {0};
+  const TensorFormat *format = tensor_format(path, &fault);
   if (is_tensor(L, 2)) {
     lua_newtable(L);
     lua_pushvalue(L, 2);
     lua_setfield(L, -2, "tensor");
     lua_replace(L, 2);
+  } else if (format && !format->named) {
+    return luaL_error(L, "tensor.save: got a %s; allowed: a tensor, which is what a %s file "
+                      "holds", luaL_typename(L, 2), format->suffix);
   }
   luaL_checktype(L, 2, LUA_TTABLE);
   int n;
   NamedTensor *list = collect_tensors(L, 2, &n);
-  Fault fault = {0};
-  if (safetensors_save(path, list, n, NULL, 0, &fault)) {
+  if (!format || tensor_file_save(path, list, n, compress, &fault)) {
     fault_prefix(&fault, "tensor.save");
     return raise_fault(L, &fault);
   }

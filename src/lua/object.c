@@ -79,6 +79,15 @@ static void push_option(lua_State *L, const Object *o, const Option *opt) {
     push_value(L, &v);
     break;
   }
+  case OPT_TEXTS: {
+    const TextList *list = field;
+    lua_createtable(L, list->n, 0);
+    for (int i = 0; i < list->n; i++) {
+      lua_pushstring(L, list->v[i]);
+      lua_rawseti(L, -2, i + 1);
+    }
+    break;
+  }
   case OPT_OBJECT: push_object(L, *(Object *const *)field); break;
   case OPT_OBJECTS: {
     const ObjectList *list = field;
@@ -163,7 +172,9 @@ static int object_tostring(lua_State *L) {
   luaL_addstring(&b, kind_label(o->kind, label, sizeof label));
   bool first = true;
   for (const Option *opt = o->kind->options; opt && opt->name; opt++) {
-    if (opt->kind == OPT_CALL || opt->kind == OPT_REF || opt->kind == OPT_INTS) continue;
+    if (opt->kind == OPT_CALL || opt->kind == OPT_REF || opt->kind == OPT_INTS ||
+        opt->kind == OPT_TEXTS)
+      continue;
     if (opt->kind == OPT_TEXT && !*(char **)option_field(o, opt)) continue;
     luaL_addstring(&b, first ? " { " : ", ");
     describe_option(L, &b, o, opt);
@@ -225,6 +236,25 @@ static Err set_ints(lua_State *L, int arg, Object *o, const Option *opt, Fault *
   return option_set_ints(o, opt, v, n, fault);
 }
 
+/* Numbers in the list are the texts that Lua makes of them. */
+static Err set_texts(lua_State *L, int arg, Object *o, const Option *opt, Fault *fault) {
+  int n = (int)lua_rawlen(L, arg);
+  const char **v = lua_newuserdatauv(L, ((size_t)n + 1) * sizeof *v, 1);
+  lua_createtable(L, n, 0);   /* keeps the texts */
+  for (int i = 0; i < n; i++) {
+    int type = lua_rawgeti(L, arg, i + 1);
+    if (type != LUA_TSTRING && type != LUA_TNUMBER) {
+      lua_pop(L, 3);
+      return option_wrong_type(o, opt, "a list with something else", fault);
+    }
+    v[i] = lua_tostring(L, -1);
+    lua_rawseti(L, -2, i + 1);
+  }
+  Err err = option_set_texts(o, opt, v, n, fault);
+  lua_pop(L, 2);
+  return err;
+}
+
 static Err set_object_option(lua_State *L, int arg, Object *o, const Option *opt,
                              Fault *fault) {
   Object *value = element_from_lua(L, arg, o, opt, fault);
@@ -265,6 +295,7 @@ static Err set_option(lua_State *L, int arg, Object *o, const Option *opt, Fault
   case LUA_TSTRING: return option_set_text(o, opt, lua_tostring(L, arg), fault);
   case LUA_TTABLE:
     if (opt->kind == OPT_INTS) return set_ints(L, arg, o, opt, fault);
+    if (opt->kind == OPT_TEXTS) return set_texts(L, arg, o, opt, fault);
     return option_wrong_type(o, opt, "a table", fault);
   case LUA_TFUNCTION:
     if (opt->kind == OPT_CALL) return set_call(L, arg, o, opt, fault);
