@@ -310,6 +310,41 @@ TEST(ten_thousand_lines_may_be_pasted) {
   quit(&t);
 }
 
+/* -- the README ----------------------------------------------------------------------------- */
+
+/* The indented block of README.md that begins with this line, without the indentation. */
+static void read_block(const char *first, Text *out) {
+  char *text = temp_read("README.md", NULL), *line = text ? strstr(text, first) : NULL;
+  assert_non_null(line);
+  for (char *end; strncmp(line, "    ", 4) == 0 && (end = strchr(line, '\n')); line = end + 1)
+    text_add_bytes(out, line + 4, (size_t)(end + 1 - line - 4));
+  free(text);
+}
+
+TEST(the_transcript_in_the_readme_is_what_happens) {
+  Text block = {0};
+  char here[4096];
+  read_block("    $ build/runner\n    > ", &block);
+  assert_non_null(getcwd(here, sizeof here - 16));
+  strcat(here, "/experiments");
+  assert_int_equal(symlink(here, temp_path("experiments")), 0);
+  char *session = strchr(block.data, '\n') + 1;
+  Terminal t = open_prompt(120);
+  size_t begin = t.at - strlen("> ");
+  for (char *line = session; *line; line = strchr(line, '\n') + 1) {
+    if (strncmp(line, "> ", 2) != 0) continue;
+    char *typed = strndup(line + 2, strcspn(line + 2, "\n"));
+    terminal_line(&t, typed, NULL);
+    free(typed);
+  }
+  text_add(&block, "> ");
+  session = strchr(block.data, '\n') + 1;
+  text_add_bytes(&t.seen, "", 1);
+  assert_string_equal(t.seen.data + begin, session);
+  quit(&t);
+  text_deinit(&block);
+}
+
 /* -- without a terminal; after a script ------------------------------------------------------- */
 
 /* The status of a shell's command, with $RUNNER in it; its output in the file "out". */
