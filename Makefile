@@ -4,6 +4,7 @@
 #   CC, CFLAGS, OPT     compiler, further flags, optimisation; a change rebuilds what it must
 #   BUILD=dir           another place to build in
 #   V=1                 show whole commands
+#   EDIT=               build without libedit
 #   ARGS="epochs=2"     arguments of the script that `make run` runs
 
 BUILD ?= build
@@ -22,12 +23,18 @@ endif
 
 # Debian keeps headers and libraries of several BLIS builds apart; the serial one is used.
 multiarch = $(eval multiarch := $(shell $(CC) -print-multiarch 2>/dev/null))$(multiarch)
-cppflags  = -Isrc -I$(out)/gen -D_GNU_SOURCE $(if $(filter double,$(REAL)),-DREAL_DOUBLE) \
+# The prompt edits lines with libedit where it is there; EDIT= builds without it.
+ifeq ($(origin EDIT),undefined)
+EDIT := $(shell $(CC) -include histedit.h -E -x c -o /dev/null /dev/null 2>/dev/null && echo yes)
+endif
+edit_libs = $(if $(EDIT),-l:libedit.a -l:libbsd.a -l:libmd.a -l:libtinfo.a)
+cppflags  = $(if $(EDIT),-DHAVE_LIBEDIT) -Isrc -I$(out)/gen -D_GNU_SOURCE $(if $(filter double,$(REAL)),-DREAL_DOUBLE) \
             -isystem /usr/include/lua5.4 -isystem /usr/include/$(multiarch)/blis-serial $(CPPFLAGS)
 warnings := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
 cflags   := -std=c11 $(OPT) -g -ffp-contract=off -fno-math-errno -fno-trapping-math -fopenmp $(warnings) $(CFLAGS)
 libs      = -l:liblua5.4.a -L/usr/lib/$(multiarch)/blis-serial -l:libblis.a \
-            -l:libjansson.a -l:libpng16.a -l:libturbojpeg.a -lz -lm -ldl -lpthread $(LDLIBS)
+            -l:libjansson.a $(edit_libs) -l:libpng16.a -l:libturbojpeg.a -lz -lm -ldl \
+            -lpthread $(LDLIBS)
 
 # Files in kernel/vector/ are compiled once per SIMD level.
 levels       := plain avx2 avx512

@@ -92,6 +92,15 @@ int out_columns(void) {
   return columns > 0 ? columns : 80;
 }
 
+static bool colour_on(FILE *file) {
+  const char *refused = getenv("NO_COLOR"), *terminal = getenv("TERM");
+  return terminal_columns(file) > 0 && !(refused && *refused) && terminal &&
+         strcmp(terminal, "dumb") != 0;
+}
+
+bool out_colour_on(void) { return colour_on(stdout); }
+bool err_colour_on(void) { return colour_on(stderr); }
+
 /* Bytes of the first `columns` characters of UTF-8 text. */
 static size_t cut_at(const char *text, int columns) {
   size_t i = 0;

@@ -1,12 +1,16 @@
 /* sys.c: clock, interrupt flag, terminal, processor.
  *
  * Two things here outlive a call, because they belong to the process and not to a
- * session: the interrupt flag, which a signal handler can reach in no other way, and
- * the SIMD level, which must not change once a kernel has run. */
+ * session: the interrupt flag and its event, which a signal handler can reach in no other
+ * way, and the SIMD level, which must not change once a kernel has run. */
 #include "base/sys.h"
+#include <errno.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,29 +31,54 @@ char *clock_utc(char *buffer) {
 
 /* -- interrupt --------------------------------------------------------------------- */
 
-static volatile sig_atomic_t interrupt_flag;
+static atomic_bool interrupt_flag, interrupt_final, keep_session;
+/* eventfd: readable while the flag is set, so that waiting and a signal cannot miss each
+ * other; -1 before interrupt_install. */
+static atomic_int interrupt_event = -1;
 
 /* The first signal asks for an orderly end. A second SIGINT while that one is pending
  * ends the process by the default action: unblocked on return from the handler, it is
  * delivered before the program goes on. Calls only what is safe in a handler. */
 static void on_signal(int number) {
-  if (number == SIGINT && interrupt_flag) {
+  int saved = errno;
+  if (number == SIGINT && interrupt_flag && !keep_session) {
     signal(number, SIG_DFL);
     raise(number);
   }
-  interrupt_flag = 1;
+  if (number == SIGTERM) interrupt_final = true;
+  interrupt_raise();
+  errno = saved;
 }
 
 void interrupt_install(void) {
   struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+  if (interrupt_event < 0) interrupt_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, NULL);
   sigaction(SIGTERM, &action, NULL);
 }
 
-bool interrupt_pending(void) { return interrupt_flag != 0; }
-void interrupt_raise(void) { interrupt_flag = 1; }
-void interrupt_clear(void) { interrupt_flag = 0; }
+void interrupt_keep_session(void) { keep_session = true; }
+bool interrupt_pending(void) { return interrupt_flag; }
+bool interrupt_is_final(void) { return interrupt_final; }
+
+void interrupt_raise(void) {
+  uint64_t one = 1;
+  interrupt_flag = true;
+  if (interrupt_event >= 0) (void)!write(interrupt_event, &one, sizeof one);
+}
+
+void interrupt_clear(void) {
+  uint64_t count;
+  if (interrupt_event >= 0) (void)!read(interrupt_event, &count, sizeof count);
+  interrupt_flag = false;
+}
+
+bool interrupt_wait(int fd) {
+  struct pollfd files[] = {{.fd = fd, .events = POLLIN},
+                           {.fd = interrupt_event, .events = POLLIN}};
+  return poll(files, 2, -1) > 0 && !interrupt_flag;
+}
 
 /* -- terminal ---------------------------------------------------------------------- */
 

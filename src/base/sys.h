@@ -12,11 +12,19 @@ double clock_s(void);
 /* UTC now, "2025-03-01T09:30:00Z" in `buffer` (at least 32 bytes). */
 char *clock_utc(char *buffer);
 
-/* Set by the handlers of SIGINT and SIGTERM; polled between ops and between batches. */
+/* Set by the handlers of SIGINT and SIGTERM; polled between blocks of an op and between
+ * batches. A second SIGINT while one is pending ends the process, unless the prompt runs: it
+ * keeps its session. */
 void interrupt_install(void);
+void interrupt_keep_session(void);
 bool interrupt_pending(void);
-void interrupt_raise(void);   /* as the handler does; tests use it */
+bool interrupt_is_final(void);   /* SIGTERM has come: the program is to end */
+void interrupt_raise(void);      /* as the handler does; tests use it */
 void interrupt_clear(void);
+
+/* Waits until there is something to read from `fd`, or its end: true; false when an interrupt
+ * is pending first, or another signal with a handler came. */
+bool interrupt_wait(int fd);
 
 /* Bytes of memory that this process can still get without driving anybody out, by the
  * machine and its cgroup; INT64_MAX where nobody says. */

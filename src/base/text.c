@@ -54,8 +54,11 @@ void text_addf(Text *text, const char *format, ...) {
 
 enum { NEAREST_MAX = 63 };
 
-/* Damerau-Levenshtein distance (adjacent transpositions count once), case ignored. */
-static int edit_distance(const char *a, const char *b) {
+static int same(int c) { return c; }
+
+/* Damerau-Levenshtein distance (adjacent transpositions count once) of characters after
+ * `fold`: tolower to ignore case, or same. */
+static int edit_distance(const char *a, const char *b, int (*fold)(int c)) {
   int n = (int)strlen(a), m = (int)strlen(b);
   if (n > NEAREST_MAX || m > NEAREST_MAX) return NEAREST_MAX;
   int row[3][NEAREST_MAX + 1];
@@ -64,12 +67,12 @@ static int edit_distance(const char *a, const char *b) {
   for (int i = 1; i <= n; i++) {
     now[0] = i;
     for (int j = 1; j <= m; j++) {
-      int ca = tolower((unsigned char)a[i - 1]), cb = tolower((unsigned char)b[j - 1]);
+      int ca = fold((unsigned char)a[i - 1]), cb = fold((unsigned char)b[j - 1]);
       int best = last[j - 1] + (ca != cb);
       if (last[j] + 1 < best) best = last[j] + 1;
       if (now[j - 1] + 1 < best) best = now[j - 1] + 1;
-      if (i > 1 && j > 1 && ca == tolower((unsigned char)b[j - 2]) &&
-          tolower((unsigned char)a[i - 2]) == cb && before[j - 2] + 1 < best)
+      if (i > 1 && j > 1 && ca == fold((unsigned char)b[j - 2]) &&
+          fold((unsigned char)a[i - 2]) == cb && before[j - 2] + 1 < best)
         best = before[j - 2] + 1;
       now[j] = best;
     }
@@ -79,12 +82,21 @@ static int edit_distance(const char *a, const char *b) {
   return last[m];
 }
 
+/* Of two names as near but for case: the one that is nearer with it, else the first in
+ * order, so that the order of the names decides nothing. */
+static bool is_nearer(const char *name, const char *a, const char *b) {
+  int of_a = edit_distance(name, a, same), of_b = edit_distance(name, b, same);
+  return of_a != of_b ? of_a < of_b : strcmp(a, b) < 0;
+}
+
 const char *text_nearest(const char *name, const char *const *names, int n) {
   const char *nearest = NULL;
   int best = 2 + (int)strlen(name) / 4;
   for (int i = 0; i < n; i++) {
-    int distance = edit_distance(name, names[i]);
-    if (distance < best) best = distance, nearest = names[i];
+    int distance = edit_distance(name, names[i], tolower);
+    if (distance > best || (distance == best && !nearest)) continue;
+    if (distance == best && !is_nearer(name, names[i], nearest)) continue;
+    best = distance, nearest = names[i];
   }
   return nearest;
 }

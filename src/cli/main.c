@@ -3,6 +3,7 @@
 #include "base/out.h"
 #include "base/sys.h"
 #include "base/version.h"
+#include "cli/prompt.h"
 #include "kernel/gemm.h"
 #include "lua/core.h"
 #include <errno.h>
@@ -19,6 +20,7 @@ typedef struct CommandLine {
   bool help, version;        /* of the program */
   bool script_help;
   bool plan_dump;            /* the command of that name */
+  bool interactive;          /* ends at the prompt */
   int n_args;
   char **args;               /* key=value words */
 } CommandLine;
@@ -53,6 +55,12 @@ static Err set_runs(CommandLine *line, const char *value, Fault *fault) {
   return ERR_OK;
 }
 
+static Err set_interactive(CommandLine *line, const char *value, Fault *fault) {
+  (void)value, (void)fault;
+  line->interactive = true;
+  return ERR_OK;
+}
+
 static Err set_help(CommandLine *line, const char *value, Fault *fault) {
   (void)value, (void)fault;
   if (line->script) line->script_help = true;
@@ -68,6 +76,7 @@ static Err set_version(CommandLine *line, const char *value, Fault *fault) {
 
 static const Flag flags[] = {
     {"-e", "CODE", "run CODE instead of a script", set_code},
+    {"-i", NULL, "the prompt afterwards, with the script's globals and locals", set_interactive},
     {"--threads", "N", "threads to use (default: OMP_NUM_THREADS, else the cores)",
      set_threads},
     {"--runs", "DIR", "where runs are recorded (default: runs)", set_runs},
@@ -99,7 +108,8 @@ static bool take_command(CommandLine *line, const char *word) {
 }
 
 static void print_usage(void) {
-  out_print("usage: runner [options] script.lua [key=value ...]\n"
+  out_print("usage: runner [options]              (the prompt; from a pipe: as with -)\n"
+            "       runner [options] script.lua [key=value ...]\n"
             "       runner [options] -e CODE [key=value ...]\n"
             "       runner [options] -            (the script comes from stdin)\n\n"
             "Trains deep networks as a Lua script says.\n\n");
@@ -192,17 +202,6 @@ static int run_script(lua_State *L) {
   return 0;
 }
 
-/* Called every so many instructions: a script that computes in Lua, or catches the fault of
- * an interrupted step and goes on, ends too. Far enough apart to save a net in between. */
-static void end_if_interrupted(lua_State *L, lua_Debug *where) {
-  (void)where;
-  if (!interrupt_pending()) return;
-  luaL_where(L, 0);
-  lua_pushliteral(L, "interrupted");
-  lua_concat(L, 2);
-  raise_text(L, ERR_INTERRUPT);
-}
-
 static TrialState state_of(Err err) {
   switch (err) {
   case ERR_OK: return TRIAL_COMPLETE;
@@ -238,24 +237,54 @@ static void print_plan(Session *s, Fault *fault) {
   out_write(dump->data ? dump->data : "", dump->n_bytes);
 }
 
-static Err run(Session *s, const CommandLine *line) {
+/* The script at the stack's top; the prompt that follows keeps its locals. */
+static void call_script(lua_State *L, const CommandLine *line, Fault *fault) {
+  if (line->interactive) prompt_keep_locals(L);
+  lua_pushcfunction(L, run_script);
+  lua_insert(L, -2);
+  if (line->interactive) prompt_call(L, 1, fault);
+  else call_protected(L, 1, 0, fault);
+  if (session(L)->stopped) fault_clear(fault);
+}
+
+/* Runs the script, or what the command asks of it; its record is closed also when it fails. */
+static Err run_whole(lua_State *L, const CommandLine *line) {
+  Session *s = session(L);
   Fault fault = {0};
-  lua_State *L = session_open(s, &fault);
-  if (L) {
-    enum { INSTRUCTIONS = 10000 };
-    lua_sethook(L, end_if_interrupted, LUA_MASKCOUNT, INSTRUCTIONS);
-    lua_pushcfunction(L, run_script);
-    if (load_script(L, line, &fault) == ERR_OK) call_protected(L, 1, 0, &fault);
-    if (s->stopped) fault_clear(&fault);
-    if (line->plan_dump) print_plan(s, &fault);
-  }
+  lua_sethook(L, end_if_interrupted, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
+  if (load_script(L, line, &fault) == ERR_OK) call_script(L, line, &fault);
+  if (line->plan_dump) print_plan(s, &fault);
   if (fault.code) {
     out_progress_end(true);
     err_print("runner: %s\n", fault.text);
   }
-  Err storage = L ? close_record(s, &fault) : ERR_OK;
-  if (L) session_close(s, L);
+  Err storage = close_record(s, &fault);
   return fault.code ? fault.code : storage;
+}
+
+/* What is typed records nothing. */
+static Err run_prompt(lua_State *L) {
+  Fault fault = {0};
+  session(L)->script = NULL;
+  Err err = prompt_run(L, &fault);
+  if (fault.code) err_print("runner: %s\n", fault.text);
+  return err;
+}
+
+static Err run(Session *s, const CommandLine *line) {
+  Fault fault = {0};
+  lua_State *L = session_open(s, &fault);
+  if (!L) {
+    err_print("runner: %s\n", fault.text);
+    return fault.code;
+  }
+  bool has_code = line->script || line->code, stopped = false;
+  Err err = ERR_OK;
+  if (has_code) err = run_whole(L, line);
+  stopped = s->stopped || err == ERR_USAGE;
+  if (line->interactive && !stopped) err = run_prompt(L);
+  session_close(s, L);
+  return err;
 }
 
 static void run_in_team(void *ctx) {
@@ -266,6 +295,17 @@ static void run_in_team(void *ctx) {
 /* Only a script in a file, run for its results, leaves a record. */
 static bool records(const CommandLine *line) {
   return line->script && strcmp(line->script, "-") != 0 && !line->plan_dump;
+}
+
+/* Without a script: the prompt, where stdin is a terminal; else stdin is the script. With -i
+ * and no terminal there is nobody to ask. */
+static void choose_input(CommandLine *line) {
+  bool terminal = terminal_columns(stdin) > 0;
+  if (!line->script && !line->code) {
+    line->interactive = terminal;
+    if (!terminal) line->script = "-";
+  }
+  line->interactive = line->interactive && terminal;
 }
 
 static Err run_program(CommandLine *line, int argc, char **argv, Fault *fault) {
@@ -279,10 +319,7 @@ static Err run_program(CommandLine *line, int argc, char **argv, Fault *fault) {
     print_version(line->threads);
     return ERR_OK;
   }
-  if (!line->script && !line->code) {
-    print_usage();
-    return ERR_USAGE;
-  }
+  choose_input(line);
   Session s = {.runs = line->runs, .n_args = line->n_args, .args = line->args,
                .want_help = line->script_help,
                .script = records(line) ? line->script : NULL};

@@ -17,9 +17,10 @@ typedef struct Job {
   int phase;
 } Job;
 
+/* Blocks that an interrupt finds are left out; run_op then refuses the value. */
 static void job_block(void *ctx, int64_t block) {
   const Job *job = ctx;
-  job->call->op->run(job->call, job->phase, block);
+  if (!interrupt_pending()) job->call->op->run(job->call, job->phase, block);
 }
 
 OpSplit op_split(const OpCall *call) {
@@ -45,6 +46,8 @@ static Err run_op(Graph *graph, const OpCall *call_without_scratch) {
             &job);
   }
   free(call.scratch);
+  if (interrupt_pending())
+    return fault_set(&graph->fault, ERR_INTERRUPT, "interrupted");
   return ERR_OK;
 }
 

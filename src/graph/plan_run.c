@@ -142,10 +142,12 @@ typedef struct RunningJob {
   const Plan *plan;
   const PlanJob *job;
   int phase;
+  bool may_stop;             /* blocks that an interrupt finds are left out */
 } RunningJob;
 
 static void run_job_block(void *ctx, int64_t block) {
   const RunningJob *running = ctx;
+  if (running->may_stop && interrupt_pending()) return;
   const PlanItem *item = &running->plan->items[running->job->first_item];
   for (;; item++) {
     bool has_phase = running->phase < item->split.n_phases;
@@ -205,9 +207,9 @@ static Err check_items(Graph *graph, const Plan *plan, const PlanJob *job, int *
   return ERR_OK;
 }
 
-static void run_job(Graph *graph, const Plan *plan, const PlanJob *job) {
+static void run_job(Graph *graph, const Plan *plan, const PlanJob *job, bool may_stop) {
   for (int phase = 0; phase < job->n_phases; phase++) {
-    RunningJob running = {plan, job, phase};
+    RunningJob running = {plan, job, phase, may_stop};
     par_for(&graph->par, job->n_blocks[phase], job->work / job->n_phases, run_job_block,
             &running);
   }
@@ -233,7 +235,7 @@ Err plan_compute(Graph *graph, Plan *plan, const PlanRun *run) {
   int next_checked = 0;
   for (int j = 0; j < plan->n_compute_jobs && !interrupted(graph); j++)
     if (!check_items(graph, plan, &plan->jobs[j], &next_checked))
-      run_job(graph, plan, &plan->jobs[j]);
+      run_job(graph, plan, &plan->jobs[j], true);
   if (!interrupted(graph)) run_copies(plan, 0, plan->n_compute_copies);
   par_denormals_restore(control);
   return graph->fault.code;
@@ -242,7 +244,7 @@ Err plan_compute(Graph *graph, Plan *plan, const PlanRun *run) {
 void plan_commit(Graph *graph, Plan *plan) {
   unsigned control = par_denormals_off();
   for (int j = plan->n_compute_jobs; j < plan->n_jobs; j++)
-    run_job(graph, plan, &plan->jobs[j]);
+    run_job(graph, plan, &plan->jobs[j], false);
   run_copies(plan, plan->n_compute_copies, plan->n_copies);
   par_denormals_restore(control);
 }

@@ -242,7 +242,7 @@ const char *gemm_route(const Gemm *gemm) {
 /* -- blocks -------------------------------------------------------------------------- */
 
 enum {
-  BLOCK_MAX = 16,            /* blocks of one product */
+  BLOCK_MAX = 16,            /* blocks of one product, unless they take long: BLOCK_WORK */
   TILES_WORK = 500000,       /* floating-point operations that are worth a block */
   TILES_ROWS = 16,           /* least rows and columns of a block */
   TILES_COLUMNS = 48,
@@ -255,6 +255,8 @@ enum {
   VECTOR_WORK = 65536        /* matrix elements per block of a matrix-vector product */
 };
 static const double LOSS = 0.1;
+/* Floating-point operations of a block, at most about: an interrupt waits for its end. */
+static const double BLOCK_WORK = 4e9;
 
 /* How C is cut: pieces of its two sides, at multiples of the steps. */
 typedef struct Plan {
@@ -270,9 +272,14 @@ static double work_of(const Gemm *g) {
   return 2.0 * (double)g->M * (double)g->N * (double)g->K;
 }
 
+/* How many blocks there may be, if each is to have at least this work. */
+static double most_blocks(double work, double least) {
+  return fmin(fmax(BLOCK_MAX, 2 * work / BLOCK_WORK), work / least);
+}
+
 static void cut_tiles(Plan *p, const Gemm *g) {
   p->column_step = TILES_STEP;
-  double n_max = fmin(BLOCK_MAX, work_of(g) / TILES_WORK);
+  double n_max = most_blocks(work_of(g), TILES_WORK);
   for (int n = 2; n <= n_max; n *= 2) {
     int64_t rows = g->M / p->n_rows, columns = g->N / p->n_columns;
     bool may_rows = rows >= 2 * TILES_ROWS, may_columns = columns >= 2 * TILES_COLUMNS;
@@ -299,7 +306,7 @@ static void cut_blis(Plan *p, const Gemm *g) {
   double cost = !packing ? 1.5 : work < LARGE_WORK ? 24 : 12;
   /* A block must not fall below the threshold that the whole product is above. */
   double least = packing && kernel_set() != BLIS_ARCH_SKX ? UNPACKED_SIDE + 1 : 32;
-  double n_max = fmin(BLOCK_MAX, work / BLIS_WORK);
+  double n_max = most_blocks(work, BLIS_WORK);
   for (double n = 2; n <= n_max; n *= 2) {
     double *side = rows > columns ? &rows : &columns, half = *side / 2;
     double loss = cost * (1 / rows - 1 / M + 1 / columns - 1 / N + 1 / half - 1 / *side);

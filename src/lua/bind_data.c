@@ -5,6 +5,7 @@
  * thing it will own is made, so that no error can leak it. */
 #include "lua/core.h"
 #include "data/methods.h"
+#include "lua/reflect.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -318,11 +319,21 @@ static const SetField set_fields[] = {{"classes", push_classes},
                                       {"feature_names", push_feature_names},
                                       {NULL, NULL}};
 
-static const luaL_Reg set_methods[] = {
-    {"split", set_split},         {"shuffle", set_shuffle}, {"take", set_take},
-    {"subset", set_subset},       {"normalize", set_normalize},
-    {"batches", set_batches},     {"tensors", set_tensors}, {"count", set_count},
-    {NULL, NULL}};
+static const Function set_methods[] = {
+    {"split", set_split, "set:split(part, { options })", "Two sets that share the rows.",
+     &split_method},
+    {"shuffle", set_shuffle, "set:shuffle({ options })", "The rows in another order.",
+     &shuffle_method},
+    {"take", set_take, "set:take(n)", "The first rows.", &take_method},
+    {"subset", set_subset, "set:subset({3, 1, 7})", "These rows, counted from 1; negative ones "
+     "from the end.", NULL},
+    {"normalize", set_normalize, "set:normalize({ options })", "The set with mean 0 and "
+     "deviation 1, and the transform that did it.", &normalize_method},
+    {"batches", set_batches, "set:batches(batch_size, { options })", "An iterator: for x, y in "
+     "set:batches(32) do ... end", &batches_method},
+    {"tensors", set_tensors, "set:tensors()", "All rows at once: x, y.", NULL},
+    {"count", set_count, "set:count()", "The number of rows, as #set.", NULL},
+    {0}};
 
 /* Raises: no such field, with the nearest of the names. */
 static int no_field(lua_State *L, const char *what, const char *name,
@@ -345,7 +356,7 @@ static int set_index(lua_State *L) {
     if (strcmp(f->name, name) == 0) return f->push(L, loaded(L));
   const char *names[32] = {"name"};
   int n = 1;
-  for (const luaL_Reg *m = set_methods; m->name; m++) names[n++] = m->name;
+  for (const Function *m = set_methods; m->name; m++) names[n++] = m->name;
   for (const SetField *f = set_fields; f->name; f++) names[n++] = f->name;
   return no_field(L, "a data set", name, names, n);
 }
@@ -486,7 +497,14 @@ static void add_set_metatable(lua_State *L) {
                                        {NULL, NULL}};
   add_metatable(L, SET_META, functions);
   luaL_getmetatable(L, SET_META);
-  luaL_newlib(L, set_methods);
+  lua_newtable(L);
+  for (const SetField *f = set_fields; f->name; f++) {
+    lua_pushboolean(L, 1);
+    lua_setfield(L, -2, f->name);
+  }
+  lua_setfield(L, -2, "__fields");
+  lua_newtable(L);
+  set_library_functions(L, set_methods);
   lua_pushcclosure(L, set_index, 1);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
@@ -521,7 +539,7 @@ int open_data(lua_State *L) {
       {"__gc", transform_gc}, {"__tostring", transform_tostring}, {NULL, NULL}};
   static const luaL_Reg batches[] = {
       {"__gc", batches_gc}, {"__close", batches_gc}, {NULL, NULL}};
-  static const luaL_Reg source[] = {{"__newindex", source_newindex}, {NULL, NULL}};
+  static const Function source[] = {{"__newindex", source_newindex, NULL, NULL, NULL}, {0}};
   static const FamilyBinding binding = {&dataset_family, source, NULL};
   static const FamilyBinding methods = {&dataset_methods, NULL, NULL};
   add_metatable(L, TRANSFORM_META, transform);

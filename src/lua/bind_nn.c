@@ -1,5 +1,6 @@
 /* bind_nn.c: the globals `nn`, `init`, `loss` and `optim`, and the methods of nets. */
 #include "lua/net_private.h"
+#include "lua/reflect.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -333,14 +334,31 @@ static Object *layer_from_value(lua_State *L, int arg, Fault *fault) {
   return (Object *)layer;
 }
 
-static const luaL_Reg layer_methods[] = {
-    {"__call", net_call},         {"add", net_add},
-    {"build", net_build},         {"summary", net_summary},
-    {"parameters", net_parameters}, {"state", net_state},
-    {"load", net_load},           {"save", net_save},
-    {"freeze", net_freeze},       {"unfreeze", net_unfreeze},
-    {"predict", net_predict},     {"predict_classes", net_predict_classes},
-    {"evaluate", net_evaluate},   {NULL, NULL}};
+static const Function layer_methods[] = {
+    {"__call", net_call, NULL, NULL, NULL},
+    {"add", net_add, "net:add(layer)", "Appends a layer; gives the net.", NULL},
+    {"build", net_build, "net:build(shape)", "Gives the parameters shape and value for "
+     "inputs of that shape, without the batch axis; gives the net.", NULL},
+    {"summary", net_summary, "net:summary(loss)", "A table of the layers, their shapes and "
+     "parameters, as text.", NULL},
+    {"parameters", net_parameters, "net:parameters()", "The list of all variables that are "
+     "trained.", NULL},
+    {"state", net_state, "net:state()", "All tensors of the net by name, in order: a "
+     "snapshot.", NULL},
+    {"load", net_load, "net:load(state)", "Takes over tensors by name, from a table or a "
+     ".safetensors file; gives the net.", NULL},
+    {"save", net_save, "net:save(path)", "Writes the state as .safetensors; gives the net.",
+     NULL},
+    {"freeze", net_freeze, "net:freeze(pattern)", "Takes layers out of the training, all or "
+     "those whose names fit, as in \"dense_*\"; gives the net.", NULL},
+    {"unfreeze", net_unfreeze, "net:unfreeze(pattern)", "Takes them in again.", NULL},
+    {"predict", net_predict, "net:predict(x, batch_size)", "The outputs for all rows of x, "
+     "batch by batch.", NULL},
+    {"predict_classes", net_predict_classes, "net:predict_classes(x, batch_size)",
+     "The label, from 1, of the largest output of each row.", NULL},
+    {"evaluate", net_evaluate, "net:evaluate(set, { options })", "Measures the net on a data "
+     "set; gives a table.", &evaluation_kind},
+    {0}};
 
 static const FamilyBinding layer_binding = {&layer_family, layer_methods, layer_from_value};
 static const FamilyBinding activation_binding = {&activation_family, NULL, NULL};
@@ -383,12 +401,16 @@ static int make_norm(lua_State *L) {
 }
 
 int open_nn(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"activation", make_activation}, {"norm", make_norm}, {NULL, NULL}};
+  static const Function functions[] = {
+      {"activation", make_activation, "nn.activation(name)", "A layer of an activation's "
+       "name, or of a function.", NULL},
+      {"norm", make_norm, "nn.norm(name, { options })", "The normalization \"batch\" or "
+       "\"layer\", or \"none\", as a layer with that layer's options.", NULL},
+      {0}};
   lua_newtable(L);
   register_family(L, &activation_binding);
   register_family(L, &layer_binding);
-  luaL_setfuncs(L, functions, 0);
+  set_library_functions(L, functions);
   return 1;
 }
 
@@ -407,10 +429,13 @@ static int gain(lua_State *L) {
 }
 
 int open_init(lua_State *L) {
+  static const Function functions[] = {
+      {"gain", gain, "init.gain(activation, slope)", "The gain that keeps the variance "
+       "through an activation.", NULL},
+      {0}};
   lua_newtable(L);
   register_family(L, &init_binding);
-  lua_pushcfunction(L, gain);
-  lua_setfield(L, -2, "gain");
+  set_library_functions(L, functions);
   return 1;
 }
 
@@ -438,7 +463,7 @@ static int make_or_apply_loss(lua_State *L) {
   return apply ? push_loss(L, (Loss *)loss, 1, 2) : 1;
 }
 
-static const luaL_Reg loss_methods[] = {{"__call", loss_call}, {NULL, NULL}};
+static const Function loss_methods[] = {{"__call", loss_call, NULL, NULL, NULL}, {0}};
 static const FamilyBinding loss_binding = {&loss_family, loss_methods, NULL};
 
 int open_loss(lua_State *L) {

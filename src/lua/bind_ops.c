@@ -5,6 +5,7 @@
  *
  * Lua counts axes, indices and positions from 1; a node's attributes from 0. */
 #include "lua/tensor_private.h"
+#include "lua/reflect.h"
 #include "graph/ops.h"
 #include <math.h>
 #include <stdio.h>
@@ -377,6 +378,7 @@ static int call_neg(lua_State *L) {
 }
 
 static void push_op(lua_State *L, const Op *op) {
+  note_record(L, RECORD_OP, op);
   lua_pushlightuserdata(L, (void *)op);
   lua_pushcclosure(L, call_op, 1);
 }

@@ -1,5 +1,6 @@
 /* bind_tensor.c: the globals `tensor` and `grad`: making tensors, files, gradients. */
 #include "lua/tensor_private.h"
+#include "lua/reflect.h"
 #include "base/out.h"
 #include "graph/ops.h"
 #include "tensor/file.h"
@@ -416,19 +417,44 @@ static int grad_any(lua_State *L) {
   return 1;
 }
 
-int open_grad(lua_State *L) {
-  lua_pushcfunction(L, grad_any);
-  return 1;
-}
-
 /* -- module -------------------------------------------------------------------------- */
 
-static const luaL_Reg functions[] = {
-    {"zeros", make_zeros},     {"ones", make_ones},         {"full", make_full},
-    {"rand", make_rand},       {"randn", make_randn},       {"randint", make_randint},
-    {"arange", make_arange},   {"linspace", make_linspace}, {"eye", make_eye},
-    {"variable", make_variable}, {"seed", set_seed},        {"load", load_file},
-    {"save", save_file},       {NULL, NULL}};
+static const Function functions[] = {
+    {"zeros", make_zeros, "tensor.zeros(2, 3, { dtype = \"real\" })", "All zero; the sizes as "
+     "numbers or as one list.", NULL},
+    {"ones", make_ones, "tensor.ones(2, 3, { dtype = \"real\" })", "All one.", NULL},
+    {"full", make_full, "tensor.full(value, 2, 3, { dtype = \"real\" })", "All the value.", NULL},
+    {"rand", make_rand, "tensor.rand(2, 3)", "Uniform draws from [0, 1).", NULL},
+    {"randn", make_randn, "tensor.randn(2, 3)", "Draws from the normal law N(0, 1).", NULL},
+    {"randint", make_randint, "tensor.randint(lo, hi, 2, 3)", "Whole numbers, each of lo, ..., "
+     "hi as likely; int32 unless a dtype is given.", NULL},
+    {"arange", make_arange, "tensor.arange(first, last, step)", "first, first + step, ...; "
+     "both ends included; arange(n) is 1, ..., n.", NULL},
+    {"linspace", make_linspace, "tensor.linspace(a, b, n)", "n values at equal distances, "
+     "both ends included.", NULL},
+    {"eye", make_eye, "tensor.eye(n)", "The identity matrix, n x n.", NULL},
+    {"variable", make_variable, "tensor.variable(t, name)", "A tensor that can change: by "
+     "v:assign(t) or a training step.", NULL},
+    {"seed", set_seed, "tensor.seed(n)", "Begins all random streams anew, from this seed.",
+     NULL},
+    {"load", load_file, "tensor.load(path)", "Reads a file of tensors.", NULL},
+    {"save", save_file, "tensor.save(path, t)", "Writes a tensor, or a table of tensors by "
+     "name; the path's ending decides the format.", NULL},
+    {0}};
+
+static const Function from_table = {
+    "tensor", make_from_table, "tensor({{1, 2}, {3, 4}}, { dtype = \"real\" })",
+    "A tensor of nested lists of numbers.", NULL};
+
+static const Function grad_function = {
+    "grad", grad_any, "grad(y, {x, w}, gy)", "The list of gradients of y (times gy, which a "
+    "scalar y needs not) by tensors that it depends on; grad(f) is a function that gives the "
+    "gradients of f by its tensor arguments.", NULL};
+
+int open_grad(lua_State *L) {
+  push_library_function(L, &grad_function);
+  return 1;
+}
 
 int open_tensor(lua_State *L) {
   push_tensor_metatable(L);
@@ -436,10 +462,11 @@ int open_tensor(lua_State *L) {
   add_op_operators(L, -2);
   set_tensor_metatable(L, -2);
   lua_pop(L, 2);
-  luaL_newlib(L, functions);
+  lua_newtable(L);
+  set_library_functions(L, functions);
   add_op_functions(L, -1);
   lua_createtable(L, 0, 1);
-  lua_pushcfunction(L, make_from_table);
+  push_library_function(L, &from_table);
   lua_setfield(L, -2, "__call");
   lua_setmetatable(L, -2);
   return 1;

@@ -1,6 +1,7 @@
 /* bind_train.c: the global `train`: steps, fits, callbacks, metrics; and net:evaluate. */
 #include "lua/core.h"
 #include "lua/net_private.h"
+#include "lua/reflect.h"
 #include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -449,7 +450,7 @@ static const Option evaluation_options[] = {
     {0}};
 
 static const Family evaluation_family;
-static const Kind evaluation_kind = {.name = "evaluate", .family = &evaluation_family,
+const Kind evaluation_kind = {.name = "evaluate", .family = &evaluation_family,
                                      .size = sizeof(Evaluation),
                                      .options = evaluation_options,
                                      .doc = "Measures a net on a data set."};
@@ -505,8 +506,15 @@ static const FamilyBinding callback_binding = {&callback_family, NULL, NULL};
 static const FamilyBinding fit_binding = {&fit_family, NULL, NULL};
 static const FamilyBinding evaluation_binding = {&evaluation_family, NULL, NULL};
 
-static const luaL_Reg train_functions[] = {
-    {"step", make_step}, {"fit", fit}, {"history", last_history}, {NULL, NULL}};
+static const Function train_functions[] = {
+    {"step", make_step, "train.step(f, what, optimizer, { static = false })", "A function that "
+     "trains: each call runs f, whose first result is the loss, and updates a net, several, "
+     "or a list of variables. It gives what f returned, computed.", NULL},
+    {"fit", fit, "train.fit(net, set, { options })", "Trains a net on a data set; gives the "
+     "history: a list for each measure.", &fit_kind},
+    {"history", last_history, "train.history()", "The history of the last fit, also of one "
+     "that failed.", NULL},
+    {0}};
 
 static void make_box(lua_State *L, const char *meta, lua_CFunction gc) {
   luaL_newmetatable(L, meta);
@@ -525,6 +533,6 @@ int open_train(lua_State *L) {
   register_family(L, &metric_binding);
   register_family(L, &callback_binding);
   register_family(L, &fit_binding);
-  luaL_setfuncs(L, train_functions, 0);
+  set_library_functions(L, train_functions);
   return 1;
 }

@@ -62,6 +62,7 @@ typedef struct Session {
   Call calls[MAX_CALLS];     /* of bindings, under way: see enter_call */
   int n_calls;
   KnownFile known_files[KNOWN_FILES];   /* by the function's address */
+  const void *kept_chunk;    /* function whose locals the prompt keeps; NULL: none */
 } Session;
 
 static inline Session *session(lua_State *L) { return *(Session **)lua_getextraspace(L); }
@@ -79,6 +80,14 @@ void seed_all(lua_State *L, lua_Integer seed);
  * at the first of: a fit or step, the end of the script. With --help and no args{} before,
  * prints the script's help and stops. */
 void check_arguments(lua_State *L);
+
+/* Pushes a function of the Lua part of the library that C calls: the second table that a
+ * file of lua/lib returns. */
+void push_hook(lua_State *L, const char *name);
+
+/* Pushes the globals of what is typed at the prompt: locals of earlier statements stand in the
+ * table itself; reading goes on in _G, strictly; a new name becomes a global. */
+void push_prompt_globals(lua_State *L);
 
 /* The record of this run, made ready at first use; NULL where nothing is to be recorded.
  * Raises nothing: a fault is returned. */
@@ -122,6 +131,13 @@ void lua_entry_end(Session *s, const LuaEntry *entry);
 
 /* The Lua error on the stack's top (of a failed pcall) as a fault; pops it. */
 Err fault_from_lua(lua_State *L, Fault *fault);
+/* Hook, called every so many instructions: a script that computes in Lua, or catches the fault
+ * of an interrupted step and goes on, ends too. Far enough apart to save a net in between. */
+enum { HOOK_INSTRUCTIONS = 10000 };
+void end_if_interrupted(lua_State *L, lua_Debug *where);
+
+/* Message handler for lua_pcall: the error's text, with a traceback where code is at fault. */
+int with_traceback(lua_State *L);
 /* lua_pcall with traceback; the fault holds text and traceback. */
 Err call_protected(lua_State *L, int n_args, int n_results, Fault *fault);
 
@@ -155,7 +171,7 @@ int check_shape(lua_State *L, int first, Shape *shape);
 /* How a family appears in Lua. */
 typedef struct FamilyBinding {
   const Family *family;
-  const luaL_Reg *methods;                 /* methods and metamethods; NULL: none */
+  const struct Function *methods;          /* methods and metamethods (reflect.h); or NULL */
   /* A table or another userdata where one of the family is expected (a layer in Lua, an
    * activation as a layer); NULL: not allowed. */
   Object *(*from_table)(lua_State *L, int arg, Fault *fault);

@@ -3,6 +3,7 @@
  * nothing: the step keeps the node, and both expire together. It needs no finalizer, which
  * is most of what a handle costs. */
 #include "lua/tensor_private.h"
+#include "lua/reflect.h"
 #include "base/out.h"
 #include "graph/ops.h"
 #include <string.h>
@@ -348,14 +349,27 @@ static const luaL_Reg metamethods[] = {
     {"__le", tensor_compare},        {"__concat", tensor_concat_text},
     {NULL, NULL}};
 
-static const luaL_Reg tensor_methods[] = {
-    {"item", tensor_item},     {"totable", tensor_totable}, {"eval", tensor_eval},
-    {"detach", tensor_detach}, {"assign", tensor_assign},   {NULL, NULL}};
+static const Function tensor_methods[] = {
+    {"item", tensor_item, "t:item()", "The one element as a number.", NULL},
+    {"totable", tensor_totable, "t:totable()", "The elements as nested lists.", NULL},
+    {"eval", tensor_eval, "t:eval()", "Computes the value now; gives the tensor.", NULL},
+    {"detach", tensor_detach, "t:detach()", "The same value, without its history: no "
+     "gradient flows through it.", NULL},
+    {"assign", tensor_assign, "v:assign(t)", "Gives a variable another value, of the same "
+     "shape; gives the variable.", NULL},
+    {0}};
 
 void push_tensor_metatable(lua_State *L) {
   luaL_newmetatable(L, TENSOR_META);
   luaL_setfuncs(L, metamethods, 0);
-  luaL_newlib(L, tensor_methods);
+  lua_newtable(L);
+  for (const luaL_Reg *f = fields; f->name; f++) {
+    lua_pushboolean(L, 1);
+    lua_setfield(L, -2, f->name);
+  }
+  lua_setfield(L, -2, "__fields");
+  lua_newtable(L);
+  set_library_functions(L, tensor_methods);
   lua_pushvalue(L, -1);
   lua_pushcclosure(L, tensor_index, 1);
   lua_setfield(L, -3, "__index");

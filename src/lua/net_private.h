@@ -6,5 +6,6 @@
 
 /* net:evaluate(set, options) -> table of measures; in bind_train.c. */
 int net_evaluate(lua_State *L);
+extern const Kind evaluation_kind;       /* of its options */
 
 #endif

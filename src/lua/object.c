@@ -3,6 +3,7 @@
  * An object is a userdata that holds one reference. Its fields are its options: reading one
  * gives its value, setting one is checked as in the constructor. */
 #include "lua/core.h"
+#include "lua/reflect.h"
 #include "base/text.h"
 #include <math.h>
 #include <stdio.h>
@@ -154,11 +155,20 @@ static void describe_option(lua_State *L, luaL_Buffer *b, Object *o, const Optio
     luaL_addstring(b, object ? object->kind->name : "none");
     break;
   }
+  case OPT_OBJECTS: {
+    const ObjectList *list = field;
+    for (int i = 0; i < list->n; i++) {
+      luaL_addstring(b, i ? ", " : "{ ");
+      luaL_addstring(b, list->v[i]->kind->name);
+    }
+    luaL_addstring(b, list->n ? " }" : "{}");
+    break;
+  }
   default: luaL_addstring(b, "..."); break;
   }
 }
 
-/* nn.Dense { units = 64, bias = true, ... }: all scalar options with their values. */
+/* nn.Dense { units = 64, bias = true, ... }: all options with a value that one word tells. */
 static int object_tostring(lua_State *L) {
   Object *o = self_object(L);
   char label[96];
@@ -167,8 +177,8 @@ static int object_tostring(lua_State *L) {
   luaL_addstring(&b, kind_label(o->kind, label, sizeof label));
   bool first = true;
   for (const Option *opt = o->kind->options; opt && opt->name; opt++) {
-    if (opt->kind == OPT_OBJECTS || opt->kind == OPT_CALL || opt->kind == OPT_REF ||
-        opt->kind == OPT_INTS || opt->kind == OPT_TEXTS)
+    if (opt->kind == OPT_CALL || opt->kind == OPT_REF || opt->kind == OPT_INTS ||
+        opt->kind == OPT_TEXTS)
       continue;
     if (opt->kind == OPT_TEXT && !*(char **)option_field(o, opt)) continue;
     luaL_addstring(&b, first ? " { " : ", ");
@@ -428,6 +438,7 @@ static int construct(lua_State *L) {
 }
 
 static void add_constructors(lua_State *L, const Kind *kind, lua_CFunction constructor) {
+  note_record(L, RECORD_KIND, kind);
   lua_pushlightuserdata(L, (void *)kind);
   lua_pushcclosure(L, constructor, 1);
   lua_pushvalue(L, -1);
@@ -454,11 +465,13 @@ static void make_metatable(lua_State *L, const FamilyBinding *binding) {
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, binding->family);
   luaL_setfuncs(L, common, 0);
+  lua_pushlightuserdata(L, (void *)binding->family);
+  lua_setfield(L, -2, "__family");
   lua_newtable(L);
-  for (const luaL_Reg *m = binding->methods; m && m->name; m++) {
-    lua_pushcfunction(L, m->func);
-    bool metamethod = strncmp(m->name, "__", 2) == 0;
-    lua_setfield(L, metamethod ? -3 : -2, m->name);
+  for (const Function *m = binding->methods; m && m->name; m++) {
+    if (m->usage) push_library_function(L, m);
+    else lua_pushcfunction(L, m->call);
+    lua_setfield(L, m->usage ? -2 : -3, m->name);
   }
   lua_pushcclosure(L, object_index, 1);
   lua_setfield(L, -2, "__index");

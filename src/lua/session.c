@@ -4,6 +4,7 @@
  * that they can be read but not assigned. Scripts run with strict globals: reading or
  * assigning a name that nobody declared is an error. */
 #include "lua/core.h"
+#include "lua/reflect.h"
 #include "base/out.h"
 #include "base/sys.h"
 #include "base/version.h"
@@ -12,25 +13,35 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Registry: the table of the library's names; the function that checks arguments. */
-static const char names_key = 0, check_key = 0;
+/* Registry: the table of the library's names; that of the functions which C calls. */
+static const char names_key = 0, hooks_key = 0;
+/* Registry: the globals of code typed at the prompt; those of the library's Lua part. */
+static const char prompt_key = 0, private_key = 0;
 
 /* -- strict globals ------------------------------------------------------------------ */
 
-/* The nearest name in the library or _G, or NULL. Leaves what it found on the stack. */
+enum { MAX_NAMES = 1024 };
+
+/* Adds the string keys of the table at `at` to the names. */
+static int add_names(lua_State *L, int at, const char **names, int n) {
+  lua_pushnil(L);
+  while (lua_next(L, at)) {
+    lua_pop(L, 1);
+    if (lua_type(L, -1) == LUA_TSTRING && n < MAX_NAMES) names[n++] = lua_tostring(L, -1);
+  }
+  return n;
+}
+
+/* The nearest name in the library, _G or what was declared at the prompt, or NULL. Leaves
+ * what it found on the stack. */
 static const char *nearest_name(lua_State *L, const char *name) {
-  const char *names[512];
-  int n = 0;
+  const char *names[MAX_NAMES];
+  int n = 0, top = lua_gettop(L);
   lua_pushglobaltable(L);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &names_key);
-  for (int table = -2; table <= -1; table++) {
-    int at = lua_absindex(L, table);
-    lua_pushnil(L);
-    while (lua_next(L, at)) {
-      lua_pop(L, 1);
-      if (lua_type(L, -1) == LUA_TSTRING && n < 512) names[n++] = lua_tostring(L, -1);
-    }
-  }
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &prompt_key);
+  for (int at = top + 1; at <= top + 3; at++)
+    if (lua_istable(L, at)) n = add_names(L, at, names, n);
   return text_nearest(name, names, n);
 }
 
@@ -44,12 +55,18 @@ static int read_global(lua_State *L) {
                                : "undeclared global \"%s\"", name, nearest);
 }
 
-static int write_global(lua_State *L) {
-  const char *name = luaL_tolstring(L, 2, NULL);
+/* Is the name at stack index 2 one of the library? */
+static bool is_library_name(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &names_key);
   lua_pushvalue(L, 2);
   bool library = lua_rawget(L, -2) != LUA_TNIL;
-  return luaL_error(L, library ? "\"%s\" is the library's and cannot be assigned; write "
+  lua_pop(L, 2);
+  return library;
+}
+
+static int write_global(lua_State *L) {
+  const char *name = luaL_tolstring(L, 2, NULL);
+  return luaL_error(L, is_library_name(L) ? "\"%s\" is the library's and cannot be assigned; write "
                                  "`local %s = ...`"
                                : "assigning undeclared global \"%s\"; write `local %s = ...`",
                     name, name);
@@ -66,6 +83,29 @@ static void make_globals_strict(lua_State *L) {
   lua_setfield(L, -2, "__metatable");
   lua_setmetatable(L, -2);
   lua_pop(L, 1);
+}
+
+/* At the prompt: a new global, unless the name is the library's. */
+static int write_prompt_global(lua_State *L) {
+  if (is_library_name(L)) return write_global(L);
+  lua_pushglobaltable(L);
+  lua_replace(L, 1);
+  lua_rawset(L, 1);
+  return 0;
+}
+
+void push_prompt_globals(lua_State *L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &prompt_key) != LUA_TNIL) return;
+  lua_pop(L, 1);
+  lua_newtable(L);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &prompt_key);
+  lua_createtable(L, 0, 2);
+  lua_pushglobaltable(L);
+  lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, write_prompt_global);
+  lua_setfield(L, -2, "__newindex");
+  lua_setmetatable(L, -2);
 }
 
 /* -- output through one door, so that it lands in the record ------------------------- */
@@ -116,13 +156,8 @@ void seed_all(lua_State *L, lua_Integer seed) {
 /* -- what the Lua part of the library gets ------------------------------------------- */
 
 static int internal_nearest(lua_State *L) {
-  const char *names[256];
-  int n = 0;
-  lua_pushnil(L);
-  while (lua_next(L, 2)) {
-    lua_pop(L, 1);
-    if (lua_type(L, -1) == LUA_TSTRING && n < 256) names[n++] = lua_tostring(L, -1);
-  }
+  const char *names[MAX_NAMES];
+  int n = add_names(L, 2, names, 0);
   lua_pushstring(L, text_nearest(luaL_checkstring(L, 1), names, n));
   return 1;
 }
@@ -164,14 +199,42 @@ static int internal_set_seed(lua_State *L) {
   return 0;
 }
 
-static const luaL_Reg internal[] = {
+static int internal_columns(lua_State *L) {
+  lua_pushinteger(L, out_columns());
+  return 1;
+}
+
+static const luaL_Reg internal_functions[] = {
     {"nearest", internal_nearest},       {"usage_error", internal_usage_error},
     {"stop", internal_stop},             {"record_argument", internal_record_argument},
-    {"set_seed", internal_set_seed},     {NULL, NULL}};
+    {"set_seed", internal_set_seed},     {"columns", internal_columns},
+    {NULL, NULL}};
+
+/* Lua's reserved words (manual, section 3.1) as a list. */
+static void push_keywords(lua_State *L) {
+  static const char *const words[] = {
+      "and", "break", "do", "else", "elseif", "end", "false", "for", "function", "goto", "if",
+      "in", "local", "nil", "not", "or", "repeat", "return", "then", "true", "until", "while"};
+  enum { N = sizeof words / sizeof *words };
+  lua_createtable(L, N, 0);
+  for (int i = 0; i < N; i++) {
+    lua_pushstring(L, words[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+}
 
 static void push_internal(lua_State *L) {
   Session *s = session(L);
-  luaL_newlib(L, internal);
+  luaL_newlib(L, internal_functions);
+  add_reflection(L);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &names_key);
+  lua_setfield(L, -2, "names");
+  lua_pushboolean(L, out_colour_on());
+  lua_setfield(L, -2, "colour");
+  lua_newtable(L);
+  lua_setfield(L, -2, "documented");
+  push_keywords(L);
+  lua_setfield(L, -2, "keywords");
   lua_createtable(L, s->n_args, 0);
   for (int i = 0; i < s->n_args; i++) {
     lua_pushstring(L, s->args[i]);
@@ -184,30 +247,58 @@ static void push_internal(lua_State *L) {
   lua_setfield(L, -2, "script");
 }
 
-/* Runs one embedded file with the internal table; what it returns joins the names. */
-static void open_lua_lib(lua_State *L, const struct LuaLib *lib) {
-  if (luaL_loadbufferx(L, (const char *)lib->code, lib->n_bytes, lib->name, "t")) lua_error(L);
-  push_internal(L);
-  lua_call(L, 1, 1);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &names_key);
+/* Copies the table at `from`, if there is one, into that of the registry. */
+static void join_table(lua_State *L, int from, const void *key) {
+  if (!lua_istable(L, from)) return;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, key);
   lua_pushnil(L);
-  while (lua_next(L, -3)) {
+  while (lua_next(L, from)) {
     lua_pushvalue(L, -2);
     lua_insert(L, -2);
-    if (strcmp(lua_tostring(L, -2), "check_arguments") == 0) {
-      lua_rawsetp(L, LUA_REGISTRYINDEX, &check_key);
-      lua_pop(L, 1);
-    } else {
-      lua_rawset(L, -4);
-    }
+    lua_rawset(L, -4);
   }
-  lua_pop(L, 2);
+  lua_pop(L, 1);
+}
+
+/* A copy of the globals that the library's Lua part sees: what a user does to his leaves it
+ * alone. */
+static void keep_private_globals(lua_State *L) {
+  lua_newtable(L);
+  lua_pushglobaltable(L);
+  lua_pushnil(L);
+  while (lua_next(L, -2)) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, -5);
+  }
+  lua_pop(L, 1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &private_key);
+}
+
+/* Runs one embedded file with the internal table at `internal`. It returns the names that
+ * scripts see, then functions that C calls. */
+static void open_lua_lib(lua_State *L, const struct LuaLib *lib, int internal) {
+  int top = lua_gettop(L);
+  if (luaL_loadbufferx(L, (const char *)lib->code, lib->n_bytes, lib->name, "t")) lua_error(L);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &private_key);
+  lua_setupvalue(L, -2, 1);
+  lua_pushvalue(L, internal);
+  lua_call(L, 1, 2);
+  join_table(L, top + 1, &names_key);
+  join_table(L, top + 2, &hooks_key);
+  lua_settop(L, top);
+}
+
+void push_hook(lua_State *L, const char *name) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &hooks_key);
+  lua_getfield(L, -1, name);
+  lua_remove(L, -2);
 }
 
 void check_arguments(lua_State *L) {
   if (session(L)->arguments_checked) return;
   session(L)->arguments_checked = true;
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &check_key);
+  push_hook(L, "check_arguments");
   lua_call(L, 0, 0);
 }
 
@@ -235,7 +326,13 @@ static int open_all(lua_State *L) {
   replace_output(L);
   seed_all(L, (lua_Integer)session(L)->graph.seed);
   open_modules(L);
-  for (const struct LuaLib *lib = lua_lib; lib->name; lib++) open_lua_lib(L, lib);
+  lua_newtable(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &hooks_key);
+  keep_private_globals(L);
+  push_internal(L);
+  for (const struct LuaLib *lib = lua_lib; lib->name; lib++)
+    open_lua_lib(L, lib, lua_gettop(L));
+  lua_pop(L, 1);
   make_globals_strict(L);
   return 0;
 }

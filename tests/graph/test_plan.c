@@ -624,3 +624,44 @@ TEST(a_plan_of_leaves_alone_only_copies) {
   plan_free(plan);
   graph_close(&g);
 }
+
+/* -- an op that is interrupted between its blocks ------------------------------------------- */
+
+enum { STOP_BLOCKS = 5 };
+static int n_stop_runs;
+
+static Err stop_infer(OpInfer *io) {
+  io->out_shape[0] = io->in[0]->shape;
+  return ERR_OK;
+}
+
+static void stop_split(const OpCall *call, OpSplit *split) {
+  (void)call;
+  split->n_blocks[0] = STOP_BLOCKS;
+}
+
+/* As if Ctrl-C came during the second block. */
+static void stop_run(const OpCall *call, int phase, int64_t block) {
+  (void)call, (void)phase, (void)block;
+  if (++n_stop_runs == 2) interrupt_raise();
+}
+
+static const Op op_stop = {.name = "stop", .n_in = 1, .n_out = 1, .infer = stop_infer,
+                           .split = stop_split, .run = stop_run, .vjp = vjp_none};
+
+TEST(an_interrupt_leaves_out_the_blocks_that_are_left) {
+  Graph g;
+  graph_for_test(&g, 1);
+  for (int planned = 0; planned < 2; planned++) {
+    Node *x = filled(&g, DT_REAL, SHAPE_OF(4), -2, 2, 1);
+    Node *y = graph_apply(&g, &op_stop, &x, 1, NULL, 0);
+    n_stop_runs = 0;
+    Err err = planned ? plan_eval(&g, &y, 1) : graph_eval(&g, &y, 1);
+    interrupt_clear();
+    assert_int_equal(err, ERR_INTERRUPT);
+    assert_int_equal(n_stop_runs, 2);
+    assert_null(node_value(y));
+    fault_clear(&g.fault);
+  }
+  graph_close(&g);
+}

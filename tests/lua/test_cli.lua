@@ -28,8 +28,11 @@ function tests.test_help()
   local out, _, status = runner { "--help" }
   check.equal(status, 0)
   check.yes(out:find("usage", 1, true) and out:find("--threads", 1, true) ~= nil)
-  local _, _, without = runner {}
-  check.equal(without, 2)
+end
+
+function tests.test_without_arguments_stdin_is_the_script_unless_it_is_a_terminal()
+  local out, err, status = runner {} -- stdin is empty
+  check.equal({ out, err, status }, { "", "", 0 })
 end
 
 function tests.test_unknown_options()

@@ -184,6 +184,15 @@ function tests.test_a_signal_ends_a_fit_and_keeps_its_record()
     local result = check.read(check.temp .. "/" .. err:match "record: (%S+)" .. "/result.json")
     check.yes(result:find('"state": "interrupted"', 1, true) ~= nil)
     check.yes(result:find('"loss"', 1, true) ~= nil)
+    local metrics = check.read(check.temp .. "/" .. err:match "record: (%S+)" .. "/metrics.csv")
+    local header, rows = metrics:match "^(epoch,loss[^\n]*)\n(.*)\n$"
+    local epoch = 0
+    for row in rows:gmatch "[^\n]+" do
+      epoch = epoch + 1
+      check.equal(tonumber(row:match "^(%d+),"), epoch)
+      check.equal(select(2, row:gsub(",", "")), select(2, header:gsub(",", "")))
+    end
+    check.yes(epoch >= 2)
   end
 end
 

@@ -136,4 +136,11 @@ if given.seed then
   internal.set_seed(check_seed(parse("seed", given.seed, 1)))
 end
 
-return { args = args, check_arguments = check_arguments }
+internal.documented[args] = {
+  path = "args", name = "args", family = "function", alias = {}, options = {},
+  usage = "args { depth = 10, lr = { 0.01, \"learning rate\" } }",
+  doc = "The arguments of a script: names, defaults and what they mean; key=value on the " ..
+    "command line replaces a default. Gives a table.",
+}
+
+return { args = args }, { check_arguments = check_arguments }

@@ -1,0 +1,170 @@
+-- show.lua: values for people, as the prompt echoes them.
+--
+-- Tables are shown with their keys sorted, in one line where it fits the terminal, cut where
+-- they are long or deep; a table inside itself is shown once. Tensors at the top print
+-- themselves (whole, or as a summary when large); inside a table one line says what they are.
+
+local internal = ...
+
+local MAX_DEPTH = 4        -- tables inside tables
+local MAX_ITEMS = 24       -- elements of one table
+local LONG_LIST = 10       -- a longer list of numbers shows its ends alone
+local MAX_TEXT = 200       -- bytes of a string inside a table
+
+-- -- one value -------------------------------------------------------------------------
+
+local escapes = { ["\n"] = "\\n", ["\t"] = "\\t", ["\r"] = "\\r", ['"'] = '\\"', ["\\"] = "\\\\" }
+
+local function escape(text)
+  local valid = utf8.len(text)
+  text = text:gsub('[%c"\\]', function(c) return escapes[c] or ("\\%d"):format(c:byte()) end)
+  return valid and text or text:gsub("[\128-\255]", function(c)
+    return ("\\x%02X"):format(c:byte())
+  end)
+end
+
+local function quoted(text)
+  if #text <= MAX_TEXT then return '"' .. escape(text) .. '"' end
+  local cut = MAX_TEXT
+  while cut > 1 and text:byte(cut + 1) & 0xC0 == 0x80 do cut = cut - 1 end
+  return ('"%s..." (%d bytes)'):format(escape(text:sub(1, cut)), #text)
+end
+
+local function number(value)
+  if math.type(value) == "integer" then return tostring(value) end
+  local text = ("%.6g"):format(value)
+  return text:find "^%-?%d+$" and text .. ".0" or text
+end
+
+local function function_text(value)
+  local entry = internal.describe(value)
+  if entry then return "function " .. (entry.usage or entry.path) end
+  local info = debug.getinfo(value, "S")
+  if info.what == "C" then return tostring(value) end
+  return ("function (%s:%d)"):format(info.short_src, info.linedefined)
+end
+
+-- "tensor 3x4 real"; the value of a scalar is not asked for.
+local function tensor_line(value)
+  local shape = value.shape
+  if not shape then return "tensor without a value" end
+  return ("tensor %s %s"):format(#shape > 0 and table.concat(shape, "x") or "scalar", value.dtype)
+end
+
+local function first_line(value)
+  local text = tostring(value)
+  local line = text:match "^[^\n]*"
+  return line == text and text or line .. " ..."
+end
+
+local function leaf(value)
+  local kind = type(value)
+  if kind == "string" then return quoted(value) end
+  if kind == "number" then return number(value) end
+  if kind == "function" then return function_text(value) end
+  if kind ~= "userdata" then return tostring(value) end
+  local meta = debug.getmetatable(value)
+  if meta and meta.__name == "runner.tensor" then return tensor_line(value) end
+  return first_line(value)
+end
+
+-- -- tables ----------------------------------------------------------------------------
+
+local keywords = {}
+for _, word in ipairs(internal.keywords) do keywords[word] = true end
+
+local function key_text(key)
+  if type(key) == "string" and key:find "^[%a_][%w_]*$" and not keywords[key] then return key end
+  return "[" .. leaf(key) .. "]"
+end
+
+local ranks = { number = 1, string = 2, boolean = 3 }
+local function key_order(a, b)
+  local x, y = ranks[type(a)] or 4, ranks[type(b)] or 4
+  if x ~= y then return x < y end
+  if x <= 2 then return a < b end
+  return tostring(a) < tostring(b)
+end
+
+-- The keys beside the list 1 .. n: in the order that pairs() promises, or sorted.
+local function other_keys(t, n)
+  local keys, meta = {}, debug.getmetatable(t)
+  if meta and meta.__pairs then
+    for key in pairs(t) do keys[#keys + 1] = key end
+    return keys
+  end
+  for key in next, t do
+    if not (math.type(key) == "integer" and key >= 1 and key <= n) then keys[#keys + 1] = key end
+  end
+  table.sort(keys, key_order)
+  return keys
+end
+
+local function all_numbers(t, n)
+  for i = 1, n do
+    if type(rawget(t, i)) ~= "number" then return false end
+  end
+  return n > 0
+end
+
+-- A long list of numbers: its ends, and how long it is.
+local function number_list(t, n)
+  local parts = {}
+  for i = 1, n do
+    if n <= LONG_LIST or i <= 3 or i > n - 3 then parts[#parts + 1] = number(t[i])
+    elseif i == 4 then parts[#parts + 1] = "..." end
+  end
+  return "{ " .. table.concat(parts, ", ") .. (n > LONG_LIST and (" } (%d)"):format(n) or " }")
+end
+
+local show_table
+
+local function show_value(value, indent, depth, inside)
+  if type(value) ~= "table" then return leaf(value) end
+  local meta = debug.getmetatable(value)
+  if meta and meta.__tostring then return first_line(value) end
+  if inside[value] then return "{ itself }" end
+  if next(value) == nil then return "{}" end
+  if depth > MAX_DEPTH then return "{ ... }" end
+  return show_table(value, indent, depth, inside)
+end
+
+-- The texts of all elements that are shown.
+local function elements(t, indent, depth, inside)
+  local n, parts, left_out = rawlen(t), {}, 0
+  local function add(text, value)
+    if #parts == MAX_ITEMS then left_out = left_out + 1
+    else parts[#parts + 1] = text .. show_value(value, indent .. "  ", depth + 1, inside) end
+  end
+  for i = 1, n do add("", rawget(t, i)) end
+  for _, key in ipairs(other_keys(t, n)) do
+    add(#parts < MAX_ITEMS and key_text(key) .. " = " or "", rawget(t, key))
+  end
+  if left_out > 0 then parts[#parts + 1] = ("... %d more"):format(left_out) end
+  return parts
+end
+
+function show_table(t, indent, depth, inside)
+  local n = rawlen(t)
+  if all_numbers(t, n) and #other_keys(t, n) == 0 then return number_list(t, n) end
+  inside[t] = true
+  local parts = elements(t, indent, depth, inside)
+  inside[t] = nil
+  local line = "{ " .. table.concat(parts, ", ") .. " }"
+  local width = utf8.len(line) or #line
+  if width + #indent <= internal.columns() and not line:find "\n" then return line end
+  return "{\n" .. indent .. "  " .. table.concat(parts, ",\n" .. indent .. "  ") .. "\n" ..
+    indent .. "}"
+end
+
+-- What the prompt prints for a value: strings and tensors as they are.
+local function show(value)
+  local kind = type(value)
+  if kind == "string" then return value end
+  if kind == "number" then return tostring(value) end
+  local meta = kind == "table" and debug.getmetatable(value)
+  if kind == "userdata" or (meta and meta.__tostring) then return tostring(value) end
+  return show_value(value, "", 1, {})
+end
+
+return {}, { show = show }

@@ -1,0 +1,85 @@
+-- help and apropos: everything that the library gives is told, from its record.
+
+local check = dofile "tests/check.lua"
+local tests = {}
+
+-- What the code prints.
+local function printed(code)
+  local out, err, status = check.runner { "-e", code }
+  if status ~= 0 then error(("status %s: %s"):format(status, err), 2) end
+  return out
+end
+
+local function says(code, ...)
+  local out = printed(code)
+  for _, part in ipairs { ... } do
+    check.yes(out:find(part, 1, true) ~= nil, ("%s does not say %q: %s"):format(code, part, out))
+  end
+end
+
+function tests.test_a_layer_has_usage_options_equation_and_aliases()
+  says("help(nn.Dense)", "nn.Dense(units, { options })", "Y = X W + b", "number of outputs",
+    "out_features", '"glorot_uniform"', "kernel_initializer", "Also called: Linear")
+  says("help(nn.Dropout)", "from 0 to 1")
+end
+
+function tests.test_a_name_may_be_several_things()
+  says('help "relu"', "nn.relu", "tensor.relu(x)", "Source: Nair & Hinton")
+  says('help "kaiming_normal"', "init.he_normal")
+  says('help "t:sum"', "tensor.sum(x, axes, keepdims)")
+  says('help "net.build"', "net:build(shape)")
+  says('help "momentum"', 'Option "momentum" of', "optim.SGD", "nn.BatchNorm")
+end
+
+function tests.test_modules_functions_and_values()
+  says("help(init)", "init.he_normal", "init: initializers", "init.gain")
+  says("help(tensor)", "tensor({{1, 2}, {3, 4}}", "tensor.matmul")
+  says("help(train.fit)", "train.fit(net, set, { options })", "batch_size", "default 32")
+  says("help(optim.Adam())", "optim.Adam(lr, { options })")
+  says("help(data.moons { n = 4 })", "set:split")
+  says("help(args)", "key=value")
+  says("help(print)", "Lua's own library")
+  says("help(function() end)", "written in Lua")
+  says("help(3)", "a number")
+  check.equal(printed "help()", printed "print(help)")
+end
+
+function tests.test_unknown_names_have_a_nearest_one()
+  says('help "rellu"', 'did you mean "relu"?')
+  says('help "qqqqqqqqqq"', 'nothing is called "qqqqqqqqqq"')
+  says('apropos "qqqqqqqqqq"', "nothing mentions")
+  local _, err, status = check.runner { "-e", "apropos(3)" }
+  check.equal(status, 1)
+  check.yes(err:find("allowed: a string", 1, true) ~= nil)
+end
+
+function tests.test_apropos_looks_into_names_and_texts()
+  says('apropos "NORM"', 'Named "NORM"', "nn.LayerNorm", 'Mentioning "NORM"', "optim.SGD")
+  says('apropos "kaiming"', "init.he_normal")
+end
+
+-- Whoever adds a function also says what it does.
+function tests.test_every_function_of_the_library_is_documented()
+  local out = printed [[
+    for name, module in pairs(require "runner") do
+      local list = type(module) == "table" and module or { [name] = module }
+      for key, value in pairs(list) do
+        if type(value) == "function" then print("@" .. name .. "." .. key) help(value) end
+      end
+    end]]
+  local n = 0
+  for entry, text in out:gmatch "@(%S+)\n([^@]*)" do
+    n = n + 1
+    local first, second = text:match "^([^\n]+)\n  (%S[^\n]*)"
+    check.yes(first ~= nil and not first:find "^help:" and second ~= nil, entry .. ": " .. text)
+  end
+  check.yes(n > 120)
+end
+
+function tests.test_texts_keep_to_the_width()
+  for line in printed("help(tensor) help(nn.Dense)"):gmatch "[^\n]+" do
+    check.yes(utf8.len(line) <= 80, line)
+  end
+end
+
+check.run(tests)
