@@ -27,7 +27,7 @@ cppflags  = -Isrc -I$(out)/gen -D_GNU_SOURCE $(if $(filter double,$(REAL)),-DREA
 warnings := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
 cflags   := -std=c11 $(OPT) -g -ffp-contract=off -fno-math-errno -fno-trapping-math -fopenmp $(warnings) $(CFLAGS)
 libs      = -l:liblua5.4.a -L/usr/lib/$(multiarch)/blis-serial -l:libblis.a \
-            -l:libjansson.a -lz -lm -ldl -lpthread $(LDLIBS)
+            -l:libjansson.a -l:libsqlite3.a -l:libmd.a -lz -lm -ldl -lpthread $(LDLIBS)
 
 # Files in kernel/vector/ are compiled once per SIMD level.
 levels       := plain avx2 avx512

@@ -28,9 +28,10 @@
 #ifndef LAB_STORE_H
 #define LAB_STORE_H
 
+#include "base/sha256.h"
 #include "lab/trial.h"
 
-enum { TRIAL_ID = 64, HASH_TEXT = 65 };    /* bytes of an id, of a hash in hex; with 0 */
+enum { TRIAL_ID = 64, HASH_TEXT = SHA256_TEXT };   /* bytes of an id, a hash in hex */
 
 /* One experiment. Used by one thread; nothing is kept open between calls. */
 typedef struct Store {
@@ -85,22 +86,18 @@ void trial_info_deinit(TrialInfo *info);
 /* -- running a trial ----------------------------------------------------------------- */
 
 typedef struct StoreClaim {
-  /* read-only */
-  const Store *store;
-  char id[TRIAL_ID];
-  char *directory;           /* where checkpoints and probes go */
-  int attempt;               /* 1, 2, ... */
-  Trial trial;               /* the record: trial_open, trial_row. Into trial.meta the
-                                caller puts what it knows before trial_open: fingerprint,
-                                sources (argument -> where its value came from), script,
-                                modules, threads, kernel set ... */
-  /* private */
-  int lock;
+  Trial trial;               /* the record: trial_open, trial_row, trial_sync;
+                                trial.directory is where checkpoints and probes go,
+                                trial.attempt the number of this attempt. Into trial.meta
+                                the caller puts what it knows before trial_open:
+                                fingerprint, sources (argument -> where its value came
+                                from), script, modules, threads, kernel set ... */
 } StoreClaim;
 
 /* Claims the trial: makes its directory with config.json, removes what a dead process left
  * half written, sets aside stdout.log of an earlier attempt. *claimed is false, without a
- * fault, if a live process holds it or it is published. Borrows `store` until the end.
+ * fault, if a live process holds it or it is published. A claim is ended by store_publish
+ * or store_release. A directory whose config is another one is a fault.
  *
  * Metrics of an earlier attempt stay: the first row of a fit in this attempt cuts its file
  * before the row with the same or a later first column, so whoever resumes at epoch k
@@ -124,6 +121,9 @@ void store_release(StoreClaim *claim, const char *why);
 /* Takes a trial back: its result becomes result-<n>.json; metrics, probes and checkpoints
  * are removed; it reads pending, its attempts stay. *done is false if it is running. */
 Err store_reset(const Store *store, const char *id, bool *done, Fault *fault) WARN_UNUSED;
+
+/* Begin of the names of directories that are on their way out. */
+#define STORE_REMOVED ".removed-"
 
 /* Removes the trial's directory. *done is false if it is running. */
 Err store_remove(const Store *store, const char *id, bool *done, Fault *fault) WARN_UNUSED;
