@@ -135,6 +135,7 @@ static void take_info(Study *s, StudyTrial *t, TrialInfo *info) {
   t->values = info->values;
   t->message = info->message;
   memcpy(t->digest, info->digest, sizeof t->digest);
+  memcpy(t->made_by, info->fingerprint, sizeof t->made_by);
   info->values = NULL;
   info->message = NULL;
   count(s, t, 1);
@@ -155,10 +156,6 @@ Err study_look(Study *study, Fault *fault) {
     err = study_look_at(study, i, fault);
   study->n_found = study->n_done + study->n_failed;
   return err;
-}
-
-Err study_ended(Study *study, int64_t trial, Fault *fault) {
-  return study_look_at(study, trial, fault);
 }
 
 Err study_outcome(Study *study, int64_t trial, const TrialEnd *end, double seconds,
@@ -193,6 +190,19 @@ void study_put_back(Study *study, int64_t trial, bool again) {
   set_state(study, t, TRIAL_INTERRUPTED);
   t->ours = !again;
   if (again && trial < study->next) study->next = trial;
+}
+
+Err study_look_at_others(Study *study, int64_t *n, Fault *fault) {
+  Err err = ERR_OK;
+  *n = 0;
+  for (int64_t i = 0; !err && i < study->n_trials; i++) {
+    StudyTrial *t = &study->trials[i];
+    if (t->state != TRIAL_RUNNING || t->ours) continue;
+    err = study_look_at(study, i, fault);
+    if (t->state == TRIAL_RUNNING) ++*n;
+    else if (to_run(t) && i < study->next) study->next = i;
+  }
+  return err;
 }
 
 int study_best(const Study *study, double *mean, int *n) {

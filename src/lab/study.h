@@ -2,8 +2,8 @@
  * is next.
  *
  *   plan ──► study_open ──► study_look ──► study_check_code ──► study_next ─► ... run it
- *            trials,        states on      made by other         ▲              │
- *            seed-major     disk           code?                 └ study_ended ◄┘
+ *            trials,        states on      made by other         ▲                │
+ *            seed-major     disk           code?                 └ study_look_at ◄┘
  *
  * The plan is what experiment.json holds (store.h): cells and seeds. Trials stand in
  * seed-major order, all cells with the first seed, then all with the second, so that a study
@@ -34,6 +34,7 @@ typedef struct StudyTrial {
   Json *values;              /* NULL: none */
   char *message;             /* NULL: none */
   char digest[HASH_TEXT];
+  char made_by[HASH_TEXT];   /* fingerprint of the code of the last attempt; "": unknown */
 } StudyTrial;
 
 typedef struct Study {
@@ -75,21 +76,26 @@ typedef char *(*CodeDifference)(void *ctx, const char *old, const char *new_);
 
 /* Trials that are done, but by other code: with CODE_ASK an ERR_USAGE fault that says what
  * differs and asks; with CODE_RERUN they are reset and run again; with CODE_KEEP they stay,
- * marked. The choice is written into the plan. `listings`: map fingerprint -> text. */
+ * marked. The choice is written into the plan. Those that other code left unfinished are
+ * reset: nothing of them may be gone on with. `listings`: map fingerprint -> text. */
 Err study_check_code(Study *study, CodeChoice choice, const Json *listings,
                      CodeDifference difference, void *ctx, Fault *fault) WARN_UNUSED;
 
-/* experiment.json, the listings and the files (paths) of the code. `hashes` becomes the list
- * { path, hash } of the files. */
-Err study_write(const Study *study, const Json *listings, const Json *files, Json *hashes,
-                Fault *fault) WARN_UNUSED;
+/* Keeps the listings and the files (paths) of the code in the experiment's directory; adds a
+ * row { path, hash } per file to `hashes`. */
+Err study_write_code(const Study *study, const Json *listings, const Json *files, Json *hashes,
+                     Fault *fault) WARN_UNUSED;
+/* experiment.json. `tuning`: the trials are those that choose parameters; they are listed as
+ * the plan's `others`, and its cells are not known yet. */
+Err study_write_plan(const Study *study, bool tuning, Fault *fault) WARN_UNUSED;
 
 /* The next trial that is to be run, now marked as running by us; -1: none is. */
 int64_t study_next(Study *study);
 
-/* A trial of ours has ended, on disk, or was taken by somebody else: reads its state. */
-Err study_ended(Study *study, int64_t trial, Fault *fault) WARN_UNUSED;
-/* The same where nothing is recorded. Borrows all. */
+/* Looks again at trials that others run: *n of them still do; one that was left behind by
+ * its process is ours to run. */
+Err study_look_at_others(Study *study, int64_t *n, Fault *fault) WARN_UNUSED;
+/* How a trial ended, where nothing is recorded. Borrows all. */
 Err study_outcome(Study *study, int64_t trial, const TrialEnd *end, double seconds,
                   Fault *fault) WARN_UNUSED;
 /* It did not end: it is pending again, to be run at once if `again`, else left. */

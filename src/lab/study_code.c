@@ -11,30 +11,32 @@
 
 enum { CODE_BYTES = 1 << 24 };
 
-static bool made_by_others(const Study *s, const StudyTrial *t, const TrialInfo *info) {
-  bool published = info->state == TRIAL_COMPLETE || info->state == TRIAL_DIVERGED ||
-                   info->state == TRIAL_FAILED;
-  return published && info->fingerprint[0] &&
-         strcmp(info->fingerprint, s->fingerprints[t->cell]) != 0;
+static bool made_by_others(const Study *s, const StudyTrial *t) {
+  return t->made_by[0] && strcmp(t->made_by, s->fingerprints[t->cell]) != 0;
+}
+
+static bool is_published(const StudyTrial *t) {
+  return t->state == TRIAL_COMPLETE || t->state == TRIAL_DIVERGED ||
+         t->state == TRIAL_FAILED || t->state == TRIAL_CANCELLED;
 }
 
 /* The listing that an old trial ran; false: it is not there (any more). */
 static bool read_listing(const Study *s, const char *fingerprint, Text *out) {
   Text path = {0};
   Fault none = {0};
-  text_addf(&path, "%s/code/%s-listing", s->store.directory, fingerprint);
+  text_addf(&path, "%s/code/%.16s-listing", s->store.directory, fingerprint);
   bool found = !path.failed && file_read(path.data, CODE_BYTES, out, &none) == ERR_OK;
   text_deinit(&path);
   text_add(out, "");
   return found && !out->failed;
 }
 
-static void add_difference(const Study *s, const StudyTrial *t, const char *fingerprint,
-                           const Json *listings, CodeDifference difference, void *ctx,
+static void add_difference(const Study *s, const StudyTrial *t, const Json *listings,
+                           CodeDifference difference, void *ctx,
                            Text *out) {
   Text old = {0};
   const char *now;
-  if (read_listing(s, fingerprint, &old) &&
+  if (read_listing(s, t->made_by, &old) &&
       json_get_text(json_find(listings, s->fingerprints[t->cell]), &now)) {
     char *lines = difference(ctx, old.data, now);
     if (lines) text_addf(out, "%s\n", lines);
@@ -52,7 +54,7 @@ static Err ask(const Study *s, int64_t n, const Text *what, Fault *fault) {
                    what->n_bytes ? what->data : "");
 }
 
-static Err rerun(Study *s, int64_t trial, Fault *fault) {
+static Err reset(Study *s, int64_t trial, Fault *fault) {
   bool done;
   if (store_reset(&s->store, s->trials[trial].id, &done, fault)) return fault->code;
   return study_look_at(s, trial, fault);
@@ -75,16 +77,16 @@ Err study_check_code(Study *study, CodeChoice choice, const Json *listings,
   Err err = ERR_OK;
   for (int64_t i = 0; !err && study->stored && i < study->n_trials; i++) {
     StudyTrial *t = &study->trials[i];
-    TrialInfo info = {0};
-    if (t->state == TRIAL_PENDING) continue;
-    err = store_look(&study->store, t->id, &info, fault);
-    if (!err && made_by_others(study, t, &info)) {
-      if (n++ == 0 && choice == CODE_ASK)
-        add_difference(study, t, info.fingerprint, listings, difference, ctx, &what);
-      if (choice == CODE_KEEP) t->foreign = true;
-      if (choice == CODE_RERUN) err = rerun(study, i, fault);
+    if (t->state == TRIAL_PENDING || t->state == TRIAL_RUNNING || !made_by_others(study, t))
+      continue;
+    if (!is_published(t)) {
+      err = reset(study, i, fault);
+      continue;
     }
-    trial_info_deinit(&info);
+    if (n++ == 0 && choice == CODE_ASK)
+      add_difference(study, t, listings, difference, ctx, &what);
+    if (choice == CODE_KEEP) t->foreign = true;
+    if (choice == CODE_RERUN) err = reset(study, i, fault);
   }
   if (!err && n && choice == CODE_ASK) err = ask(study, n, &what, fault);
   if (!err && n) note_choice(study, choice, n);
@@ -111,8 +113,8 @@ static Err keep_file(const Study *s, const char *path, Json *hashes, Fault *faul
   return err;
 }
 
-Err study_write(const Study *study, const Json *listings, const Json *files, Json *hashes,
-                Fault *fault) {
+Err study_write_code(const Study *study, const Json *listings, const Json *files,
+                     Json *hashes, Fault *fault) {
   char hash[HASH_TEXT];
   const char *text;
   Err err = ERR_OK;
@@ -122,5 +124,18 @@ Err study_write(const Study *study, const Json *listings, const Json *files, Jso
       err = store_keep(&study->store, "listing", text, strlen(text), hash, fault);
   for (int64_t i = 0; !err && files && i < json_count(files); i++)
     if (json_get_text(json_item(files, i), &text)) err = keep_file(study, text, hashes, fault);
-  return err ? err : store_plan(&study->store, study->plan, fault);
+  return err;
+}
+
+Err study_write_plan(const Study *study, bool tuning, Fault *fault) {
+  if (!tuning) return store_plan(&study->store, study->plan, fault);
+  Json *plan = json_map(), *others = json_list();
+  for (void *it = json_first(study->plan); it; it = json_next(study->plan, it))
+    json_put(plan, json_key(it), json_share(json_value(it)));
+  for (int64_t i = 0; i < study->n_trials; i++) json_push_text(others, study->trials[i].id);
+  json_put(plan, "cells", json_list());
+  json_put(plan, "others", others);
+  Err err = store_plan(&study->store, plan, fault);
+  json_free(plan);
+  return err;
 }

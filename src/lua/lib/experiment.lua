@@ -172,6 +172,31 @@ end
 
 -- -- one trial ----------------------------------------------------------------------------
 
+-- Is it the library's, or the arguments of the script? Such things are no code of a trial.
+local own_modules, library = {}, nil
+for name, module in pairs(package.loaded) do
+  if name ~= "_G" then own_modules[#own_modules + 1] = module end
+end
+
+local function add_library(value)
+  if library[value] then return end
+  library[value] = true
+  if type(value) ~= "table" then return end
+  for _, field in next, value do
+    if type(field) == "table" or type(field) == "function" then add_library(field) end
+  end
+  local meta = debug.getmetatable(value)
+  if meta then add_library(meta) end
+end
+
+function internal.is_library(value)
+  if not library then
+    library = {}
+    for _, module in ipairs(own_modules) do add_library(module) end
+  end
+  return library[value] or internal.arguments[value] or false
+end
+
 -- What a measure came to: a number, or a list with one per epoch, of which the one counts
 -- whose weights the net ended with.
 local function number_of(result, value)
@@ -203,11 +228,14 @@ local function run_trial(spec, job)
   local run = internal.begin_trial(job.seed, job.cell)
   local result = spec.trial(space.view(spec.space, values), run)
   local measured = internal.end_trial(values_of(spec, result))
-  for _, key in ipairs { "metric", "report" } do
+  for _, key in ipairs(job.tuning and { "metric" } or { "metric", "report" }) do
     local name = spec[key]
-    if measured[name] == nil and not job.tuning then
+    if measured[name] == nil then
       error(("the trial gave no %q (option %q)%s; it gave: %s"):format(name, key,
         space.near(name, measured), table.concat(space.sorted_keys(measured), ", ")), 0)
+    end
+    if measured[name] ~= measured[name] or math.abs(measured[name]) == math.huge then
+      internal.diverged(("%s came to %s"):format(name, measured[name]))
     end
   end
 end
@@ -246,9 +274,21 @@ local function make_plan(spec, cells, skipped)
     baseline = spec.space.baseline, metric = spec.metric, goal = spec.goal,
     report = spec.report, seeds = spec.seeds, rope = spec.rope,
     contrasts = contrast_rows(spec.space, spec.contrasts), cells = cells,
-    skipped = internal.list(skipped),
+    skipped = internal.list(skipped), random = spec.space.random,
   }
   return plan, fingerprints, listings
+end
+
+-- Where the value of each argument, and the levels of each factor, came from.
+local function sources(spec)
+  local from = {}
+  local function put(name)
+    from[name] = internal.given[name] and "command line" or "script"
+  end
+  for name in pairs(internal.resolved_arguments()) do put(name) end
+  for _, factor in ipairs(spec.space.factors) do put(factor.name) end
+  put "seeds"
+  return from
 end
 
 -- The parts of a study that the floor below wants to know besides the plan.
@@ -260,7 +300,7 @@ local function study(spec, cells, skipped, tuning)
     fingerprints = fingerprints, listings = listings, files = code.files(listings),
     tuning = tuning and true or false, record = spec.record,
     seeds = tuning or spec.seeds,
-    difference = code.difference,
+    difference = code.difference, sources = sources(spec),
     run_trial = function(job) run_trial(spec, job) end,
   })
 end
@@ -427,7 +467,7 @@ local function spec_of(given)
   local factors = given.factors or space.from_ablate(ablate)
   local words = take_words(factors)
   local spec = {
-    name = check_experiment_name(given.name or internal.script_name or "experiment"),
+    name = check_experiment_name(given.name or internal.script_name() or "experiment"),
     trial = given.trial, metric = given.metric, report = given.report or given.metric,
     goal = given.goal or goal_of(given.report or given.metric), rope = given.rope,
     contrasts = given.contrasts, record = given.record,
@@ -463,8 +503,8 @@ local function experiment(given)
   local spec = spec_of(given)
   local cells, skipped = space.expand(spec.space)
   contrast_rows(spec.space, spec.contrasts)
-  if spec.tune and internal.mode ~= "plan" then cells = tune(spec, cells, skipped) end
-  if spec.tune and internal.mode == "plan" then
+  if spec.tune and not internal.planning then cells = tune(spec, cells, skipped) end
+  if spec.tune and internal.planning then
     spec.tuned = { cells = #tuning_grid(spec, cells), seeds = spec.tune_seeds }
   end
   return study(spec, cells, skipped)

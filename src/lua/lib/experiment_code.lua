@@ -353,3 +353,5 @@ function code.difference(old, new, most)
   end
   return table.concat(lines, "\n")
 end
+
+return {}

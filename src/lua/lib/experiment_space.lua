@@ -624,3 +624,5 @@ end
 
 -- Names of all levels that a cell has, in their order.
 function space.level_names(factor) return level_names(factor.seen) end
+
+return {}
