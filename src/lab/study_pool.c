@@ -47,6 +47,7 @@ typedef struct Pool {
   StudyProgress progress;
   Text told;                 /* lines of workers that were passed on, each once */
   bool stopping;             /* nothing new is begun */
+  int n_heeded;              /* signals so far */
   double others_s;           /* when trials of others were looked at last */
   int64_t n_others;
   Fault *fault;
@@ -348,8 +349,10 @@ static Err wait_and_hear(Pool *pool, int timeout_ms) {
 
 static void heed_signals(Pool *pool) {
   int n = interrupt_count();
-  if (n >= 1 && !pool->stopping)
-    err_print("interrupted: running trials are finished; again: they stop too\n");
+  if (n > pool->n_heeded)
+    err_print(n == 1 ? "interrupted: running trials are finished; once more: they stop too\n"
+                     : "interrupted: running trials keep a checkpoint and stop\n");
+  pool->n_heeded = n;
   if (n >= 1) pool->stopping = true;
   if (n >= 2) stop_all(pool);
 }

@@ -19,7 +19,8 @@ static Err flush(Text *text, Fault *fault) {
 static void add_failed(const Study *s, Text *out) {
   int n = 0;
   if (s->n_failed == 0) return;
-  text_addf(out, "\n%lld trials failed:\n", (long long)s->n_failed);
+  text_addf(out, "\n%lld trial%s failed:\n", (long long)s->n_failed,
+            s->n_failed == 1 ? "" : "s");
   for (int64_t i = 0; i < s->n_trials && n < FAILED_SHOWN; i++) {
     const StudyTrial *t = &s->trials[i];
     if (t->state != TRIAL_FAILED) continue;
@@ -36,7 +37,7 @@ static void add_failed(const Study *s, Text *out) {
     text_add(out, "\n");
   }
   if (s->n_failed > n) text_addf(out, "  and %lld more\n", (long long)s->n_failed - n);
-  if (s->stored) text_addf(out, "runner retry %s runs them again\n", s->name);
+  if (s->stored) text_addf(out, "`runner retry %s` makes them run again\n", s->name);
 }
 
 static void add_foreign(const Study *s, Text *out) {

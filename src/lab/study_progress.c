@@ -101,6 +101,6 @@ void study_progress_end(StudyProgress *p, const Study *study) {
   int64_t ended = study->n_done + study->n_failed - p->done_at_start;
   out_progress_end(false);
   if (ended > 0)
-    err_print("%lld trials in %s; %lld left\n", (long long)ended,
+    err_print("%lld trial%s in %s; %lld left\n", (long long)ended, ended == 1 ? "" : "s",
               duration_text(clock_s() - p->start_s, spent), (long long)study->n_left);
 }

@@ -46,13 +46,19 @@ static StudyBox *push_box(lua_State *L) {
   return box;
 }
 
+/* Raises the fault without a place: it is not the script's line that is wrong. */
+static int raise_plain(lua_State *L, const Fault *fault) {
+  lua_pushstring(L, fault->text);
+  return raise_text(L, fault->code);
+}
+
 /* The field of the parts as JSON, new; raises what cannot be written down. */
 static Json *part(lua_State *L, const char *name) {
   Fault fault = {0};
   lua_getfield(L, PARTS, name);
   Json *json = json_from_lua(L, -1, &fault);
   lua_pop(L, 1);
-  if (!json) raise_fault(L, &fault);
+  if (!json) raise_plain(L, &fault);
   return json;
 }
 
@@ -78,8 +84,8 @@ static void open_box(lua_State *L, StudyBox *box) {
   Session *s = session(L);
   Fault fault = {0};
   Json *plan = json_from_lua(L, PLAN, &fault);
-  if (!plan) raise_fault(L, &fault);
-  bool record = flag_part(L, "record", s->script != NULL);
+  if (!plan) raise_plain(L, &fault);
+  bool record = flag_part(L, "record", s->script != NULL) && !session_graph(L)->dump;
   bool planning = s->study.mode != STUDY_RUN;
   if (planning && record) record = was_run(s, plan);
   /* The box owns the plan from here on, also when opening fails. */
@@ -92,7 +98,7 @@ static void open_box(lua_State *L, StudyBox *box) {
   if (study_open(&box->study, plan, box->seeds, box->fingerprints, record ? s->runs : NULL,
                  !planning, &fault) ||
       study_look(&box->study, &fault))
-    raise_fault(L, &fault);
+    raise_plain(L, &fault);
 }
 
 /* -- code ---------------------------------------------------------------------------- */
@@ -284,20 +290,30 @@ static int show_or_verify(lua_State *L, StudyBox *box) {
   int64_t n_differ = 0;
   if (s->study.mode == STUDY_PLAN) {
     PoolOptions options = pool_options(s, box);
-    if (study_print_plan(&box->study, options.jobs, &fault)) return raise_fault(L, &fault);
+    if (study_print_plan(&box->study, options.jobs, &fault)) return raise_plain(L, &fault);
     return end_script(L);
   }
   if (box->tuning) return push_study(L, &box->study);
   if (!box->study.stored || !s->script)
     return luaL_error(L, "verify: the experiment has no trials on disk");
   if (study_write_code(&box->study, box->listings, box->files, box->hashes, &fault))
-    return raise_fault(L, &fault);
+    return raise_plain(L, &fault);
   box->hello = make_hello(L, box);
   PoolOptions options = pool_options(s, box);
   if (study_verify(&box->study, &options, s->study.sample, &n_differ, &fault))
-    return raise_fault(L, &fault);
+    return raise_plain(L, &fault);
   s->n_failed = n_differ;
   return end_script(L);
+}
+
+/* `plan-dump`: the first trial, up to its first step. */
+static int run_first(lua_State *L, StudyBox *box) {
+  Fault fault = {0};
+  Session *s = session(L);
+  trial_enter(s, NULL);
+  call_trial(L, &box->study.trials[0], &box->study, box->tuning, &fault);
+  s->in_trial = false;
+  return fault.code && !s->stopped ? raise_plain(L, &fault) : end_script(L);
 }
 
 static Err report(const StudyBox *box, Fault *fault) {
@@ -311,13 +327,14 @@ int lab_study(lua_State *L) {
   lua_settop(L, 2);
   StudyBox *box = push_box(L);
   open_box(L, box);
+  if (session_graph(L)->dump) return run_first(L, box);
   if (s->study.mode != STUDY_RUN) return show_or_verify(L, box);
-  if (prepare(L, box, &fault)) return raise_fault(L, &fault);
+  if (prepare(L, box, &fault)) return raise_plain(L, &fault);
   bool workers = s->script && box->study.stored;
   PoolOptions options = pool_options(s, box);
   Err err = workers ? pool_run(&box->study, &options, &fault) : run_all_here(L, box, &fault);
   s->n_failed += box->study.n_failed;
   Fault printing = {0};
-  if (report(box, &printing) && !err) return raise_fault(L, &printing);
-  return err ? raise_fault(L, &fault) : push_study(L, &box->study);
+  if (report(box, &printing) && !err) return raise_plain(L, &printing);
+  return err ? raise_plain(L, &fault) : push_study(L, &box->study);
 }

@@ -323,6 +323,15 @@ function code.files(listings)
   return paths
 end
 
+-- The text, or the part of it where it begins to differ from the other.
+local function excerpt(text, other)
+  if not text then return "(none)" end
+  if #text <= 60 then return text end
+  local from = math.max(1, common_prefix(text, other or "") - 20)
+  return (from > 1 and "... " or "") .. text:sub(from, from + 55)
+    .. (from + 55 < #text and " ..." or "")
+end
+
 -- What differs between two listings, in words, at most `most` lines.
 function code.difference(old, new, most)
   local was, is, names = {}, {}, {}
@@ -337,17 +346,7 @@ function code.difference(old, new, most)
   local lines = {}
   for _, name in ipairs(names) do
     if was[name] ~= is[name] and #lines < most then
-      local function short(text)
-        if not text then return "(none)" end
-        return #text <= 48 and text or "..."
-      end
-      local before, after = short(was[name]), short(is[name])
-      if before == after then
-        local at = common_prefix(was[name], is[name])
-        local from = math.max(1, at - 12)
-        before = "... " .. was[name]:sub(from, from + 40) .. " ..."
-        after = "... " .. is[name]:sub(from, from + 40) .. " ..."
-      end
+      local before, after = excerpt(was[name], is[name]), excerpt(is[name], was[name])
       lines[#lines + 1] = ("  %s: %s  ->  %s"):format(name, before, after)
     end
   end
