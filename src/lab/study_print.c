@@ -116,7 +116,7 @@ static void add_skipped(const Study *s, Text *out) {
   const Json *skipped = json_find(s->plan, "skipped");
   const Json *factors = json_find(s->plan, "factors");
   int64_t n = skipped ? json_count(skipped) : 0;
-  if (n) text_addf(out, "\n%lld cells are left out:\n", (long long)n);
+  if (n) text_addf(out, "\nleft out: %lld cell%s\n", (long long)n, n == 1 ? "" : "s");
   for (int64_t i = 0; i < n && i < SKIPPED_SHOWN; i++) {
     const Json *row = json_item(skipped, i);
     const char *why = "", *level;

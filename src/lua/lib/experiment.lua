@@ -150,10 +150,12 @@ end
 local function take_words(factors)
   local words = {}
   for _, name in ipairs(space.sorted_keys(factors)) do
-    if internal.declared[name] and name ~= "seed" then
+    local declared = internal.declared[name]
+    if declared and not declared.factor then
       space.fail("%q is both a factor and an argument of the script", name)
     end
-    internal.declared[name] = { default = "all", doc = "levels of the factor to run" }
+    internal.declared[name] = { default = "all", doc = "levels of the factor to run",
+                                factor = true }
     if internal.given[name] then
       words[name] = split(internal.given[name])
       if #words[name] == 0 then
@@ -251,7 +253,7 @@ local function factor_rows(self)
 end
 
 -- { { factor = level }, { ... } }: two cells, completed from the baseline.
-local function contrast_rows(self, contrasts)
+local function contrast_rows(self, contrasts, cells)
   local rows = {}
   for i, pair in ipairs(contrasts or {}) do
     local row = {}
@@ -259,21 +261,21 @@ local function contrast_rows(self, contrasts)
       space.fail("contrasts: number %d: allowed: two cells", i)
     end
     for k = 1, 2 do
-      row[k] = space.complete(self, pair[k])
+      row[k] = space.complete(self, pair[k], cells)
     end
     rows[i] = row
   end
   return internal.list(rows)
 end
 
-local function make_plan(spec, cells, skipped)
+local function make_plan(spec, cells, skipped, tuning)
   local fingerprints, listings = code.of_cells(spec, cells)
   local plan = {
     name = spec.name, script = internal.script, words = internal.list(internal.words),
     args = internal.resolved_arguments(), factors = factor_rows(spec.space),
     baseline = spec.space.baseline, metric = spec.metric, goal = spec.goal,
     report = spec.report, seeds = spec.seeds, rope = spec.rope,
-    contrasts = contrast_rows(spec.space, spec.contrasts), cells = cells,
+    contrasts = contrast_rows(spec.space, not tuning and spec.contrasts, cells), cells = cells,
     skipped = internal.list(skipped), random = spec.space.random,
   }
   return plan, fingerprints, listings
@@ -293,7 +295,7 @@ end
 
 -- The parts of a study that the floor below wants to know besides the plan.
 local function study(spec, cells, skipped, tuning)
-  local plan, fingerprints, listings = make_plan(spec, cells, skipped)
+  local plan, fingerprints, listings = make_plan(spec, cells, skipped, tuning)
   plan.others = internal.list(spec.tuned_ids or {})
   if spec.tuned then plan.tuned = spec.tuned end
   return internal.study(plan, {
@@ -502,7 +504,7 @@ local function experiment(given)
   internal.had_experiment = true
   local spec = spec_of(given)
   local cells, skipped = space.expand(spec.space)
-  contrast_rows(spec.space, spec.contrasts)
+  contrast_rows(spec.space, spec.contrasts, cells)   -- before anything runs
   if spec.tune and not internal.planning then cells = tune(spec, cells, skipped) end
   if spec.tune and internal.planning then
     spec.tuned = { cells = #tuning_grid(spec, cells), seeds = spec.tune_seeds }

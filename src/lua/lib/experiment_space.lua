@@ -450,14 +450,12 @@ function space.resolve(self, names)
   return values
 end
 
--- A cell told in part, by names or values: names of all its levels, those left out from the
--- baseline.
-function space.complete(self, given)
+-- Names of the levels that are given by name or by value.
+local function given_names(self, given)
   if type(given) ~= "table" then
     fail("contrasts: a cell is a %s; allowed: { factor = level }", type(given))
   end
   local names = {}
-  for name, level in pairs(self.baseline) do names[name] = level end
   for _, name in ipairs(sorted_keys(given)) do
     local factor = self.factors[name]
     if not factor then
@@ -466,13 +464,29 @@ function space.complete(self, given)
     local level = given[name]
     if type(level) == "table" then level = level.name end
     level = type(level) == "number" and internal.number_text(level) or tostring(level)
-    local levels = factor.seen or factor.levels
-    if levels and not levels[level] then
-      fail("contrasts: %q is no level of %q%s", level, name, near(level, levels))
+    if not factor.seen[level] then
+      fail("contrasts: %q is no level of %q%s", level, name, near(level, factor.seen))
     end
     names[name] = level
   end
   return names
+end
+
+-- The cell that has the given levels, and those of the baseline where it has the factor.
+function space.complete(self, given, cells)
+  local names = given_names(self, given)
+  for _, cell in ipairs(cells) do
+    local fits = true
+    for _, factor in ipairs(self.factors) do
+      local name = factor.name
+      local wanted = names[name] or cell[name] and self.baseline[name]
+      fits = fits and (wanted == nil or cell[name] == wanted)
+    end
+    if fits then return cell end
+  end
+  local parts = {}
+  for _, name in ipairs(sorted_keys(names)) do parts[#parts + 1] = name .. "=" .. names[name] end
+  fail("contrasts: no cell has %s and is the baseline otherwise", table.concat(parts, " "))
 end
 
 -- -- all cells ----------------------------------------------------------------------------
