@@ -17,6 +17,10 @@ void interrupt_install(void);
 bool interrupt_pending(void);
 void interrupt_raise(void);   /* as the handler does; tests use it */
 void interrupt_clear(void);
+/* Between hold and release (they nest) nothing seems pending: what has been begun there is
+ * ended first. */
+void interrupt_hold(void);
+void interrupt_release(void);
 
 /* Columns of the terminal behind `file`, or 0 where it is none. */
 int terminal_columns(FILE *file);

@@ -37,6 +37,8 @@ typedef struct Session {
   int n_args;                /* `key=value` words of the command line ... */
   char *const *args;         /* ... borrowed from main */
   bool want_help;            /* --help was given after the script */
+  const char *checkpoint_directory;   /* of a run that can be resumed (checkpoints.h) ... */
+  double checkpoint_s;       /* ... and least time between its checkpoints; NULL: none */
   /* read-only */
   bool stopped;              /* the script's help was printed: nothing went wrong */
   Err raised;                /* code of the last fault that was raised as a Lua error */
@@ -45,6 +47,9 @@ typedef struct Session {
   Json *config;              /* seed and arguments, for the record */
   Json *results;             /* final metrics of the fits */
   /* private */
+  struct Checkpoints *checkpoints;
+  void *random;              /* state of math.random, which Lua owns */
+  size_t random_bytes;
   bool arguments_checked;
   double last_drawn_s;       /* of the progress bar */
   size_t collected_bytes;    /* tensor bytes at the last full collection */
@@ -186,6 +191,9 @@ Dataset *check_dataset(lua_State *L, int arg);
 
 /* A user's function at `arg` as a Callable; returns new. NULL and a fault on no memory. */
 Callable *callable_from_lua(lua_State *L, int arg, Fault *fault);
+
+/* Pushes the function of such a Callable. */
+void push_callable(lua_State *L, const Callable *callable);
 
 /* Pushes a Value as its Lua equivalent. */
 void push_value(lua_State *L, const Value *value);
