@@ -401,6 +401,12 @@ void *json_next(const Json *map, void *it) {
 const char *json_key(void *it) { return ((Item *)it)->key; }
 Json *json_value(void *it) { return ((Item *)it)->value; }
 
+bool json_get_bool(const Json *json, bool *out) {
+  if (!json || json->kind != JSON_KIND_BOOL) return false;
+  *out = json->as.boolean;
+  return true;
+}
+
 bool json_get_int(const Json *json, int64_t *out) {
   if (!json || json->kind != JSON_KIND_INT) return false;
   *out = json->as.integer;
@@ -422,11 +428,5 @@ bool json_get_number(const Json *json, double *out) {
 bool json_get_text(const Json *json, const char **out) {
   if (!json || json->kind != JSON_KIND_TEXT) return false;
   *out = json->as.text;
-  return true;
-}
-
-bool json_get_bool(const Json *json, bool *out) {
-  if (!json || json->kind != JSON_KIND_BOOL) return false;
-  *out = json->as.boolean;
   return true;
 }

@@ -66,9 +66,9 @@ const char *json_key(void *it);
 Json *json_value(void *it);
 
 /* False when the value is of another kind (NULL json: false). */
+bool json_get_bool(const Json *json, bool *out);
 bool json_get_int(const Json *json, int64_t *out);         /* integers only */
 bool json_get_number(const Json *json, double *out);
 bool json_get_text(const Json *json, const char **out);    /* borrowed */
-bool json_get_bool(const Json *json, bool *out);
 
 #endif

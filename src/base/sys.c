@@ -1,8 +1,8 @@
 /* sys.c: clock, interrupt flag, terminal, processor.
  *
  * Two things here outlive a call, because they belong to the process and not to a
- * session: the interrupt flag, which a signal handler can reach in no other way, and
- * the SIMD level, which must not change once a kernel has run. */
+ * session: the interrupt flag (with its holds), which a signal handler can reach in no
+ * other way, and the SIMD level, which must not change once a kernel has run. */
 #include "base/sys.h"
 #include <signal.h>
 #include <stdlib.h>
@@ -54,7 +54,11 @@ void interrupt_install(void) {
   sigaction(SIGUSR1, &action, NULL);
 }
 
-bool interrupt_pending(void) { return interrupt_flag != 0; }
+static int interrupt_holds;    /* of the thread that runs scripts */
+
+bool interrupt_pending(void) { return interrupt_flag != 0 && interrupt_holds == 0; }
+void interrupt_hold(void) { interrupt_holds++; }
+void interrupt_release(void) { interrupt_holds--; }
 void interrupt_raise(void) { interrupt_flag = 1; }
 void interrupt_clear(void) { interrupt_flag = 0; }
 

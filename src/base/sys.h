@@ -17,6 +17,10 @@ void interrupt_install(void);
 bool interrupt_pending(void);
 void interrupt_raise(void);   /* as the handler does; tests use it */
 void interrupt_clear(void);
+/* Between hold and release (they nest) nothing seems pending: what has been begun there is
+ * ended first. */
+void interrupt_hold(void);
+void interrupt_release(void);
 
 /* While signals are only counted, the program looks at them itself: nothing is pending for
  * others, and only the third SIGINT ends it. A SIGTERM or SIGUSR1 counts as two SIGINTs. */

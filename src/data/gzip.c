@@ -81,3 +81,7 @@ Err gzip_end(GzipFile *file, Fault *fault) {
   return n == 0 && (code == Z_OK || code == Z_STREAM_END) ? ERR_OK
                                                           : read_fault(file, fault);
 }
+
+uint32_t gzip_crc32(uint32_t before, const void *bytes, size_t n_bytes) {
+  return (uint32_t)crc32_z(before, bytes, n_bytes);
+}

@@ -1,4 +1,4 @@
-/* gzip.h: reading files that may be gzipped; the door to zlib. */
+/* gzip.h: reading files that may be gzipped, checksums; the door to zlib. */
 #ifndef DATA_GZIP_H
 #define DATA_GZIP_H
 
@@ -19,5 +19,8 @@ Err gzip_read(GzipFile *file, void *out, int64_t n_bytes, Fault *fault) WARN_UNU
 
 /* ERR_DATA unless everything was read and the checksum fits. */
 Err gzip_end(GzipFile *file, Fault *fault) WARN_UNUSED;
+
+/* CRC-32 (ISO 3309) of the bytes, going on from that of the bytes before them; 0 at first. */
+uint32_t gzip_crc32(uint32_t before, const void *bytes, size_t n_bytes);
 
 #endif

@@ -1,6 +1,7 @@
 /* bind_lab.c: what the Lua part of the library needs of the lab: the run that a trial gets,
  * texts and hashes of code, descriptions of things. */
 #include "lua/lab.h"
+#include "lua/checkpoints.h"
 #include "base/out.h"
 #include "base/sha256.h"
 #include "base/sys.h"
@@ -10,41 +11,6 @@
 
 /* -- the run ------------------------------------------------------------------------- */
 
-/* A userdata without content: its fields stand in a table, its user value. */
-static int run_index(lua_State *L) {
-  const char *name = luaL_checkstring(L, 2);
-  lua_getiuservalue(L, 1, 1);
-  if (lua_getfield(L, -1, name) != LUA_TNIL) return 1;
-  if (lua_getfield(L, lua_upvalueindex(1), name) != LUA_TNIL) return 1;
-  const char *names[] = {"seed", "cell", "directory"};
-  const char *nearest = text_nearest(name, names, 3);
-  return luaL_error(L, nearest ? "a run has no \"%s\"; did you mean \"%s\"?"
-                               : "a run has no \"%s\"", name, nearest);
-}
-
-static int run_newindex(lua_State *L) {
-  return luaL_error(L, "a run is read-only: %s cannot be set", luaL_tolstring(L, 2, NULL));
-}
-
-static int run_tostring(lua_State *L) {
-  lua_getiuservalue(L, 1, 1);
-  lua_getfield(L, -1, "seed");
-  lua_pushfstring(L, "run of seed %s", luaL_tolstring(L, -1, NULL));
-  return 1;
-}
-
-static void make_run_meta(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"__newindex", run_newindex}, {"__tostring", run_tostring}, {NULL, NULL}};
-  if (luaL_newmetatable(L, RUN_META)) {
-    luaL_setfuncs(L, functions, 0);
-    lua_newtable(L);
-    lua_pushcclosure(L, run_index, 1);
-    lua_setfield(L, -2, "__index");
-  }
-  lua_pop(L, 1);
-}
-
 /* begin_trial(seed, cell) -> run: from here on the draws are the trial's. */
 static int begin_trial(lua_State *L) {
   Session *s = session(L);
@@ -53,16 +19,13 @@ static int begin_trial(lua_State *L) {
   seed_all(L, seed);
   json_put_int(s->config, "seed", seed);
   s->trial_begun = true;
-  lua_newuserdatauv(L, 0, 1);
-  luaL_setmetatable(L, RUN_META);
-  lua_createtable(L, 0, 3);
+  push_run(L);
   lua_pushvalue(L, 1);
   lua_setfield(L, -2, "seed");
   lua_pushvalue(L, 2);
   lua_setfield(L, -2, "cell");
   lua_pushstring(L, s->study_record ? s->study_record->directory : NULL);
   lua_setfield(L, -2, "directory");
-  lua_setiuservalue(L, -2, 1);
   return 1;
 }
 
@@ -201,7 +164,6 @@ void add_lab_functions(lua_State *L) {
       {"study", lab_study},
       {NULL, NULL}};
   Session *s = session(L);
-  make_run_meta(L);
   luaL_setfuncs(L, functions, 0);
   if (s->job) {
     push_json(L, s->job);

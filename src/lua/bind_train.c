@@ -1,5 +1,5 @@
 /* bind_train.c: the global `train`: steps, fits, callbacks, metrics; and net:evaluate. */
-#include "lua/core.h"
+#include "lua/checkpoints.h"
 #include "lua/net_private.h"
 #include <math.h>
 #include <stddef.h>
@@ -407,10 +407,11 @@ static void take_sets(lua_State *L, int options, Fit *fit) {
   if (!fit->test) fit->test = take_set(L, options, "test_data");
 }
 
-/* run = the run of a trial: taken out. Whose checkpoints a fit writes follows from the trial
- * that is running; the option says that the fit belongs to it. */
+/* `run = run`: the run that a trial gets, whose checkpoints the fit takes part in anyway;
+ * said here, it reads as what it is. */
 static void take_run(lua_State *L, int options) {
-  if (lua_getfield(L, options, "run") != LUA_TNIL && !luaL_testudata(L, -1, RUN_META))
+  lua_getfield(L, options, "run");
+  if (!lua_isnil(L, -1) && !is_run(L, lua_gettop(L)))
     luaL_error(L, "train.fit: option \"run\": got a %s, allowed: the run that a trial gets",
                luaL_typename(L, -1));
   lua_pop(L, 1);
@@ -462,7 +463,12 @@ static Layer *push_net(lua_State *L, int arg) {
   return (Layer *)net;
 }
 
-/* train.fit(net, set, options) -> history */
+/* train.fit(net, set, options) -> history
+ *
+ * In a run that can be resumed the fit goes on from its last checkpoint, to the same bytes as
+ * if it had run through; one that was finished gives its results, with the net, optimizer,
+ * callbacks and streams as they ended. Memory of a callback in Lua is kept if it gives state
+ * and restore (train.callback); what other functions of the script remember is not. */
 static int fit(lua_State *L) {
   refuse_in_plan(L);
   check_arguments(L);
@@ -475,6 +481,7 @@ static int fit(lua_State *L) {
   luaL_setmetatable(L, HISTORY_META);
   Fault fault = {0};
   FitSink sink = session_sink(session(L));
+  sink.checkpointer = session_checkpointer(L);
   int scope = enter_call(L);
   Err err = fit_run(session_graph(L), options, net, set, &sink, history, &fault);
   graph_scope_end(session_graph(L), scope);
@@ -553,10 +560,68 @@ int net_evaluate(lua_State *L) {
   return 1;
 }
 
+/* -- a Lua table with `epoch_end` is a callback --------------------------------------- */
+
+/* upvalues: the table, the method's name. Calls it with the table before the arguments. */
+static int call_method(lua_State *L) {
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_pushvalue(L, lua_upvalueindex(2));
+  lua_gettable(L, 1);
+  lua_insert(L, 1);
+  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+  return lua_gettop(L);
+}
+
+/* The table's method as the option; nothing where it has none. */
+static Err set_method(lua_State *L, int table, Object *callback, const char *method,
+                      Fault *fault) {
+  bool there = lua_getfield(L, table, method) == LUA_TFUNCTION;
+  lua_pop(L, 1);
+  if (!there) return ERR_OK;
+  const Option *opt = option_find(callback->kind, method, fault);
+  if (!opt) return fault->code;
+  lua_pushvalue(L, table);
+  lua_pushstring(L, method);
+  lua_pushcclosure(L, call_method, 2);
+  Callable *call = callable_from_lua(L, lua_gettop(L), fault);
+  lua_pop(L, 1);
+  Err err = call ? option_set_call(callback, opt, call, fault) : ERR_MEMORY;
+  callable_release(call);
+  return err;
+}
+
+static Object *callback_from_table(lua_State *L, int arg, Fault *fault) {
+  arg = lua_absindex(L, arg);
+  bool wanted = lua_type(L, arg) == LUA_TTABLE;
+  if (wanted) {
+    wanted = lua_getfield(L, arg, "epoch_end") == LUA_TFUNCTION;
+    lua_pop(L, 1);
+  }
+  if (!wanted) {
+    fault_set(fault, ERR_SCRIPT, "a %s%s", luaL_typename(L, arg),
+              lua_type(L, arg) == LUA_TTABLE ? " without a function `epoch_end`" : "");
+    return NULL;
+  }
+  static const char *const methods[] = {"epoch_end", "state", "restore"};
+  Object *callback = object_new(callback_family.from_function, fault);
+  if (!callback) return NULL;
+  push_object(L, callback);   /* owns it: looking up a method may raise */
+  object_release(callback);
+  Err err = ERR_OK;
+  for (size_t i = 0; !err && i < sizeof methods / sizeof *methods; i++)
+    err = set_method(L, arg, callback, methods[i], fault);
+  if (!err) err = object_ready(callback, NULL, fault);
+  if (!err) object_retain(callback);
+  lua_pop(L, 1);
+  return err ? NULL : callback;
+}
+
 /* -- the module ---------------------------------------------------------------------- */
 
 static const FamilyBinding metric_binding = {&metric_family, NULL, NULL};
-static const FamilyBinding callback_binding = {&callback_family, NULL, NULL};
+static const FamilyBinding callback_binding = {&callback_family, NULL,
+                                                callback_from_table};
 static const FamilyBinding fit_binding = {&fit_family, NULL, NULL};
 static const FamilyBinding evaluation_binding = {&evaluation_family, NULL, NULL};
 

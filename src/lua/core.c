@@ -256,3 +256,8 @@ Callable *callable_from_lua(lua_State *L, int arg, Fault *fault) {
   *f = (LuaFunction){{1, lua_function_call, lua_function_free}, main, ref};
   return &f->callable;
 }
+
+void push_callable(lua_State *L, const Callable *callable) {
+  must(callable->call == lua_function_call);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, ((const LuaFunction *)callable)->ref);
+}

@@ -62,6 +62,8 @@ typedef struct Session {
   StudyOptions study;
   const Json *job;           /* of a worker: the trial that experiment{} is to run; or NULL */
   SourceCache *sources;      /* NULL: sources live as long as the session */
+  const char *checkpoint_directory;   /* of a run that can be resumed (checkpoints.h) ... */
+  double checkpoint_s;       /* ... and least time between its checkpoints; NULL: none */
   /* read-only */
   bool stopped;              /* the script's help was printed: nothing went wrong */
   Err raised;                /* code of the last fault that was raised as a Lua error */
@@ -78,6 +80,9 @@ typedef struct Session {
   int script_nets, script_fits;   /* numbers of nets and fits before the first trial */
   int64_t n_failed;          /* trials of the study that failed */
   /* private */
+  struct Checkpoints *checkpoints;
+  void *random;              /* state of math.random, which Lua owns */
+  size_t random_bytes;
   bool arguments_checked;
   double last_drawn_s;       /* of the progress bar */
   size_t collected_bytes;    /* tensor bytes at the last full collection */
@@ -119,9 +124,6 @@ Err session_add_net(Session *s, Layer *net, Fault *fault);
 Err session_add_variables(Session *s, Variable *const *v, int n, Fault *fault);
 /* The same for all that steps of this trial trained (train.step). Raises. */
 void add_stepped_weights(lua_State *L);
-
-/* The metatable of the run that a trial gets. */
-#define RUN_META "runner.run"
 
 /* The Lua part of the library, embedded (generated from lua/lib/). Ends with a NULL name. */
 struct LuaLib {
@@ -233,6 +235,9 @@ Dataset *check_dataset(lua_State *L, int arg);
 
 /* A user's function at `arg` as a Callable; returns new. NULL and a fault on no memory. */
 Callable *callable_from_lua(lua_State *L, int arg, Fault *fault);
+
+/* Pushes the function of such a Callable. */
+void push_callable(lua_State *L, const Callable *callable);
 
 /* Pushes a Value as its Lua equivalent. */
 void push_value(lua_State *L, const Value *value);

@@ -5,10 +5,13 @@
  * other trials ran before. So at its begin streams, numbers of nets and fits, results and the
  * hash of weights are put to where the script's own beginning left them. */
 #include "lua/lab.h"
+#include "lua/checkpoints.h"
+#include "base/out.h"
 #include "base/sys.h"
 #include "base/version.h"
 #include "graph/op.h"
 #include "kernel/gemm.h"
+#include <stdlib.h>
 #include <string.h>
 
 void describe_trial(const Session *s, const Json *more, Json *meta) {
@@ -27,6 +30,8 @@ void describe_trial(const Session *s, const Json *more, Json *meta) {
 
 void trial_enter(Session *s, Trial *record) {
   s->study_record = record;
+  s->checkpoint_directory = record ? record->directory : NULL;
+  s->checkpoint_s = CHECKPOINT_S;
   s->quiet = s->in_trial = true;
   s->trial_begun = false;
   json_free(s->results);
@@ -81,14 +86,28 @@ static TrialState state_of(Err err) {
   }
 }
 
-static JobOutcome give_back(StoreClaim *claim, Fault *fault, JobOutcome outcome) {
+/* What is held in memory of checkpoints is for the next attempt. */
+static JobOutcome give_back(Session *s, StoreClaim *claim, const Fault *fault,
+                            JobOutcome outcome) {
+  Fault storage = {0};
+  if (claim && session_keep_checkpoints(s, &storage))
+    err_print("warning: the trial will start over: %s\n", storage.text);
   if (claim) store_release(claim, fault->text);
   return outcome;
 }
 
+/* Published: its checkpoints are of no more use. */
+static Err publish(StoreClaim *claim, const TrialEnd *end, Fault *fault) {
+  bool first;
+  char *directory = text_copy(claim->trial.directory);
+  Err err = store_publish(claim, end, &first, fault);
+  if (!err && directory) checkpoints_remove(directory);
+  free(directory);
+  return err;
+}
+
 JobOutcome trial_leave(Session *s, StoreClaim *claim, Fault *fault, TrialEnd *end) {
   static const char no_experiment[] = "the script ended without its experiment";
-  bool first;
   s->study_record = NULL;
   s->quiet = s->in_trial = false;
   if (!fault->code && !s->trial_begun) fault_set(fault, ERR_SCRIPT, "%s", no_experiment);
@@ -96,11 +115,16 @@ JobOutcome trial_leave(Session *s, StoreClaim *claim, Fault *fault, TrialEnd *en
   *end = (TrialEnd){.state = state_of(fault->code), .step = -1, .values = s->results,
                     .message = fault->code ? fault->text : NULL,
                     .weights = s->weights_text};
-  if (fault->code == ERR_INTERRUPT) return give_back(claim, fault, JOB_STOPPED);
-  if (fault->code == ERR_STORAGE && claim) return give_back(claim, fault, JOB_STORAGE);
-  if (!claim) return JOB_ENDED;
+  JobOutcome outcome = JOB_ENDED;
   Fault storage = {0};
-  if (store_publish(claim, end, &first, &storage) == ERR_OK) return JOB_ENDED;
-  *fault = storage;
-  return give_back(claim, fault, JOB_STORAGE);
+  if (fault->code == ERR_INTERRUPT) outcome = give_back(s, claim, fault, JOB_STOPPED);
+  else if (fault->code == ERR_STORAGE && claim)
+    outcome = give_back(s, claim, fault, JOB_STORAGE);
+  else if (claim && publish(claim, end, &storage)) {
+    *fault = storage;
+    outcome = give_back(s, claim, fault, JOB_STORAGE);
+  }
+  session_forget_checkpoints(s);
+  s->checkpoint_directory = NULL;
+  return outcome;
 }

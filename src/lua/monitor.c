@@ -69,19 +69,41 @@ static void print_epoch(const FitRun *run) {
   text_deinit(&line);
 }
 
-static Err monitor_epoch(void *ctx, const FitRun *run, Fault *fault) {
-  Session *s = ctx;
+/* Row number `row` of the history, from 0, into the record. */
+static Err record_row(const FitRun *run, Trial *trial, int64_t row, Fault *fault) {
   const History *h = run->history;
-  Trial *trial;
-  if (!silent(s, run)) print_epoch(run);
-  if (session_trial(s, &trial, fault) || !trial) return fault->code;
   const char *names[HISTORY_COLUMNS];
   double values[HISTORY_COLUMNS];
   for (int c = 0; c < h->n_columns; c++) {
     names[c] = h->column[c].name;
-    values[c] = h->column[c].v[h->n_rows - 1];
+    values[c] = h->column[c].v[row];
   }
   return trial_row(trial, (int)run->number, names, values, h->n_columns, fault);
+}
+
+static Err monitor_epoch(void *ctx, const FitRun *run, Fault *fault) {
+  Session *s = ctx;
+  Trial *trial;
+  if (!silent(s, run)) print_epoch(run);
+  if (session_trial(s, &trial, fault) || !trial) return fault->code;
+  return record_row(run, trial, run->history->n_rows - 1, fault);
+}
+
+/* The record of this attempt begins anew: it gets the rows that others have trained. */
+static Err monitor_restored(void *ctx, const FitRun *run, bool finished, Fault *fault) {
+  Session *s = ctx;
+  Trial *trial;
+  bool between = run->batch == run->n_batches;
+  if (silent(s, run)) (void)0;
+  else if (finished) err_print("fit %lld is done: its results are those of its checkpoint\n",
+                               (long long)run->number);
+  else err_print("going on from a checkpoint: %lld of %lld epochs%s\n",
+                 (long long)run->history->n_rows, (long long)run->fit->epochs,
+                 between ? "" : " and a part");
+  if (session_trial(s, &trial, fault) || !trial) return fault->code;
+  for (int64_t row = 0; row < run->history->n_rows; row++)
+    if (record_row(run, trial, row, fault)) return fault->code;
+  return ERR_OK;
 }
 
 /* "val_accuracy" of the first fit, "fit2.val_accuracy" of the second. */
@@ -111,5 +133,6 @@ static void monitor_end(void *ctx, const FitRun *run, Err err) {
 }
 
 FitSink session_sink(Session *s) {
-  return (FitSink){s, monitor_begin, monitor_batch, monitor_epoch, monitor_end};
+  return (FitSink){.ctx = s, .begin = monitor_begin, .restored = monitor_restored,
+                   .batch = monitor_batch, .epoch = monitor_epoch, .end = monitor_end};
 }

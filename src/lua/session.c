@@ -4,14 +4,16 @@
  * that they can be read but not assigned. Scripts run with strict globals: reading or
  * assigning a name that nobody declared is an error. */
 #include "lua/lab.h"
+#include "lua/checkpoints.h"
 #include "base/out.h"
 #include "base/sys.h"
 #include "graph/op.h"
 #include <stdlib.h>
 #include <string.h>
 
-/* Registry: the table of the library's names; the function that checks arguments. */
-static const char names_key = 0, check_key = 0;
+/* Registry: the table of the library's names; the function that checks arguments; the state
+ * of math.random. */
+static const char names_key = 0, check_key = 0, random_key = 0;
 
 /* -- strict globals ------------------------------------------------------------------ */
 
@@ -109,6 +111,19 @@ void seed_all(lua_State *L, lua_Integer seed) {
   lua_pushinteger(L, seed);
   lua_call(L, 1, 0);
   lua_pop(L, 1);
+}
+
+/* Lua keeps the state of math.random in a userdata that its functions share: checkpoints hold
+ * its bytes. Anchored, should a script put another function in its place. */
+static void find_random(lua_State *L) {
+  Session *s = session(L);
+  lua_getglobal(L, "math");
+  lua_getfield(L, -1, "random");
+  must(lua_getupvalue(L, -1, 1) && lua_type(L, -1) == LUA_TUSERDATA);
+  s->random = lua_touserdata(L, -1);
+  s->random_bytes = lua_rawlen(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &random_key);
+  lua_pop(L, 2);
 }
 
 /* -- what the Lua part of the library gets ------------------------------------------- */
@@ -233,6 +248,7 @@ static void open_modules(lua_State *L) {
 static int open_all(lua_State *L) {
   luaL_openlibs(L);
   replace_output(L);
+  find_random(L);
   seed_all(L, (lua_Integer)session(L)->graph.seed);
   open_modules(L);
   push_internal(L);
@@ -269,6 +285,7 @@ lua_State *session_open(Session *s, Fault *fault) {
 }
 
 void session_close(Session *s, lua_State *L) {
+  session_forget_checkpoints(s);
   lua_close(L);
   if (s->has_trial) trial_deinit(&s->trial);
   json_free(s->config);
