@@ -50,6 +50,8 @@ typedef struct SourceCache {
   } v[CACHED_SOURCES];
 } SourceCache;
 
+enum { LIBRARY_FILES = 32 };  /* most files of lua/lib that are kept compiled */
+
 /* All state of one Lua state; reached from it by session(L). */
 typedef struct Session {
   /* public: set before session_open */
@@ -62,6 +64,8 @@ typedef struct Session {
   StudyOptions study;
   const Json *job;           /* of a worker: the trial that experiment{} is to run; or NULL */
   SourceCache *sources;      /* NULL: sources live as long as the session */
+  Text *library;             /* the Lua part of the library, compiled: LIBRARY_FILES texts,
+                                empty at first, for sessions that follow; or NULL */
   const char *checkpoint_directory;   /* of a run that can be resumed (checkpoints.h) ... */
   double checkpoint_s;       /* ... and least time between its checkpoints; NULL: none */
   /* read-only */

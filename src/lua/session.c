@@ -198,10 +198,28 @@ static void push_internal(lua_State *L) {
   add_lab_functions(L);
 }
 
+static int add_code(lua_State *L, const void *bytes, size_t n_bytes, void *ctx) {
+  (void)L;
+  text_add_bytes(ctx, bytes, n_bytes);
+  return 0;
+}
+
+/* Pushes the compiled file; one session in a process is enough to compile it. */
+static void load_lua_lib(lua_State *L, const struct LuaLib *lib) {
+  int number = (int)(lib - lua_lib);
+  Text *kept = session(L)->library;
+  kept = kept && number < LIBRARY_FILES ? &kept[number] : NULL;
+  bool compiled = kept && kept->n_bytes && !kept->failed;
+  const char *code = compiled ? kept->data : (const char *)lib->code;
+  size_t n_bytes = compiled ? kept->n_bytes : lib->n_bytes;
+  if (luaL_loadbufferx(L, code, n_bytes, lib->name, compiled ? "b" : "t")) lua_error(L);
+  if (kept && !compiled) lua_dump(L, add_code, kept, 0);
+}
+
 /* Runs one embedded file with the internal table at `internal`, which all share; what it
  * returns joins the names. */
 static void open_lua_lib(lua_State *L, const struct LuaLib *lib, int internal_at) {
-  if (luaL_loadbufferx(L, (const char *)lib->code, lib->n_bytes, lib->name, "t")) lua_error(L);
+  load_lua_lib(L, lib);
   lua_pushvalue(L, internal_at);
   lua_call(L, 1, 1);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &names_key);

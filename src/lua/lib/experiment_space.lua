@@ -257,7 +257,8 @@ local function given_level(factor, word)
     internal.usage_error(("argument %s: %q is no level of it%s; its levels: %s")
       :format(factor.name, word, near(word, factor.levels), listed))
   end
-  if kind == "integer" then number = math.tointeger(number) else number = number and number + 0.0 end
+  number = kind == "integer" and math.tointeger(number) or kind == "float" and number
+  if number and kind == "float" then number = number + 0.0 end
   if not number or number ~= number then
     internal.usage_error(("argument %s=%s: allowed: %s, or one of %s"):format(factor.name, word,
       kind == "integer" and "an integer" or "a number", listed))
