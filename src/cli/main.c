@@ -68,6 +68,12 @@ static Err set_sample(CommandLine *line, const char *value, Fault *fault) {
   return study_set_sample(&line->study, value, fault);
 }
 
+static Err set_json(CommandLine *line, const char *value, Fault *fault) {
+  (void)value, (void)fault;
+  line->study.json = true;
+  return ERR_OK;
+}
+
 static Err set_fail_fast(CommandLine *line, const char *value, Fault *fault) {
   (void)value, (void)fault;
   line->study.fail_fast = true;
@@ -95,6 +101,7 @@ static const Flag flags[] = {
     {"--jobs", "N", "worker processes of an experiment (default: the cores)", set_jobs},
     {"--fail-fast", NULL, "the first trial that fails ends the experiment", set_fail_fast},
     {"--code", "HOW", "rerun or keep trials that earlier code made", set_code_choice},
+    {"--json", NULL, "the plan as JSON", set_json},
     {"--sample", "N", "trials that verify runs again, or all (default: 3)", set_sample},
     {"--version", NULL, "versions, kernel set, SIMD level and threads", set_version},
     {"--help", NULL, "this text; after a script: the script's arguments", set_help},

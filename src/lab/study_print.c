@@ -132,24 +132,27 @@ static void add_skipped(const Study *s, Text *out) {
   if (n > SKIPPED_SHOWN) text_addf(out, "  and %lld more\n", (long long)(n - SKIPPED_SHOWN));
 }
 
-/* By the mean of those that ended; what a trial takes with other trials beside it. */
-static void add_time(const Study *s, int jobs, Text *out) {
+/* Seconds that the rest will take, by the mean of the *n trials that ended. */
+static double time_left(const Study *s, int jobs, int64_t *n) {
   double sum = 0;
-  int64_t n = 0;
-  char spent[32];
+  *n = 0;
   for (int64_t i = 0; i < s->n_trials; i++) {
     if (s->trials[i].seconds <= 0) continue;
     sum += s->trials[i].seconds;
-    n++;
+    ++*n;
   }
+  return *n ? sum / (double)*n * (double)s->n_left / (jobs > 0 ? jobs : 1) : 0;
+}
+
+static void add_time(const Study *s, int jobs, Text *out) {
+  int64_t n;
+  char spent[32];
+  double left = time_left(s, jobs, &n);
   if (s->n_left == 0) return;
-  if (n == 0) {
-    text_add(out, "no trial has ended yet: the time is unknown\n");
-    return;
-  }
-  double left = sum / (double)n * (double)s->n_left / (jobs > 0 ? jobs : 1);
-  text_addf(out, "estimated time: %s by %d workers (%.3g s a trial, by %lld that ended)\n",
-            duration_text(left, spent), jobs > 0 ? jobs : 1, sum / (double)n, (long long)n);
+  if (n == 0) text_add(out, "no trial has ended yet: the time is unknown\n");
+  else
+    text_addf(out, "estimated time: %s by %d worker%s, from %lld trials that ended\n",
+              duration_text(left, spent), jobs, jobs == 1 ? "" : "s", (long long)n);
 }
 
 static void add_tuning(const Study *s, Text *out) {
@@ -184,6 +187,43 @@ Err study_print_plan(const Study *study, int jobs, Fault *fault) {
   add_tuning(study, &out);
   add_time(study, jobs, &out);
   Err err = add_reach(study, &out, fault);
+  Err printing = flush(&out, fault);
+  return err ? err : printing;
+}
+
+static Json *reach_json(const Study *s, Fault *fault) {
+  Compare *compare;
+  if (study_compare(s, NULL, false, &compare, fault)) return NULL;
+  Json *reach = json_map();
+  json_put_int(reach, "seeds", compare->planned.n_seeds);
+  json_put_int(reach, "contrasts", compare->planned.n_contrasts);
+  json_put_number(reach, "p_min", compare->planned.p_min);
+  json_put_number(reach, "p_min_holm", compare->planned.p_min_holm);
+  json_put_bool(reach, "reachable", compare->planned.reachable);
+  json_put_int(reach, "seeds_needed", compare->planned.needed);
+  compare_free(compare);
+  return reach;
+}
+
+Err study_print_plan_json(const Study *study, int jobs, Fault *fault) {
+  Text out = {0};
+  int64_t n;
+  double left = time_left(study, jobs, &n);
+  Json *reach = reach_json(study, fault), *plan = json_map();
+  if (!reach) {
+    json_free(plan);
+    return fault->code;
+  }
+  for (void *it = json_first(study->plan); it; it = json_next(study->plan, it))
+    json_put(plan, json_key(it), json_share(json_value(it)));
+  json_put_int(plan, "done", study->n_done);
+  json_put_int(plan, "failed", study->n_failed);
+  json_put_int(plan, "left", study->n_left);
+  if (n || !study->n_left) json_put_number(plan, "seconds", left);
+  json_put(plan, "reach", reach);
+  Err err = json_write(plan, 2, &out, fault);
+  json_free(plan);
+  text_add(&out, "\n");
   Err printing = flush(&out, fault);
   return err ? err : printing;
 }

@@ -36,6 +36,7 @@ typedef struct StudyOptions {
   int code;                  /* a CodeChoice (study.h) */
   bool fail_fast;
   int sample;                /* trials to verify; 0: all */
+  bool json;                 /* the plan as JSON */
 } StudyOptions;
 
 /* Data sources that outlive a session: a worker reads each once. */

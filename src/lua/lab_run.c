@@ -290,8 +290,9 @@ static int show_or_verify(lua_State *L, StudyBox *box) {
   int64_t n_differ = 0;
   if (s->study.mode == STUDY_PLAN) {
     PoolOptions options = pool_options(s, box);
-    if (study_print_plan(&box->study, options.jobs, &fault)) return raise_plain(L, &fault);
-    return end_script(L);
+    Err err = s->study.json ? study_print_plan_json(&box->study, options.jobs, &fault)
+                            : study_print_plan(&box->study, options.jobs, &fault);
+    return err ? raise_plain(L, &fault) : end_script(L);
   }
   if (box->tuning) return push_study(L, &box->study);
   if (!box->study.stored || !s->script)

@@ -254,6 +254,8 @@ function tests.test_plan_reads_and_trains_nothing()
   check.equal(status, 0)
   check.yes(out:find("At least 6", 1, true) ~= nil)
   check.yes(io.open(check.temp .. "/runs/heavy") == nil)
+  local json = check.runner { "plan", path, "--json" }
+  check.yes(json:find '"left": 10' and json:find '"seeds_needed": 6' ~= nil)
   local _, err, none = check.runner { "plan", check.file("none.lua", "print(1)") }
   check.equal(none, 2)
   check.yes(err:find("no experiment", 1, true) ~= nil)
