@@ -61,8 +61,8 @@ static bool usable(const Index *index) {
 static bool open_database(Index *index, const char *path) {
   if (sqlite3_open(path, &index->db) != SQLITE_OK) return false;
   sqlite3_busy_timeout(index->db, BUSY_MS);
-  sqlite3_exec(index->db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL", NULL,
-               NULL, NULL);
+  sqlite3_exec(index->db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; "
+               "PRAGMA cache_size = -32768", NULL, NULL, NULL);
   return true;
 }
 
