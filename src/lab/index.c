@@ -145,3 +145,7 @@ void index_close(Index *index) {
   free(index->runs);
   free(index);
 }
+
+bool index_in_memory(const Index *index) { return index->in_memory; }
+
+const char *index_library(void) { return sqlite3_libversion(); }
