@@ -40,14 +40,21 @@ static void find_bad(Finding *f, Health health, Err err, const char *advice) {
 
 /* -- the place of the runs ----------------------------------------------------------- */
 
-/* runs, or the directory in which it would be made. */
+/* runs, or the nearest directory above in which it would be made. */
 static const char *place(const QueryCall *call) {
-  return file_exists(call->runs) ? call->runs : ".";
+  static char path[4096];
+  snprintf(path, sizeof path, "%s", call->runs);
+  while (!file_exists(path)) {
+    char *slash = strrchr(path, '/');
+    if (!slash) return ".";
+    slash[slash == path] = 0;
+  }
+  return path;
 }
 
 static void check_runs(const QueryCall *call, Finding *f) {
   const char *where = place(call);
-  if (where == call->runs) text_add(&f->detail, call->runs);
+  if (file_exists(call->runs)) text_add(&f->detail, call->runs);
   else text_addf(&f->detail, "%s (not there yet: the first record makes it)", call->runs);
   if (access(where, R_OK | W_OK | X_OK) == 0) return;
   text_addf(&f->detail, ": %s", strerror(errno));
