@@ -28,11 +28,17 @@ char *clock_utc(char *buffer) {
 /* -- interrupt --------------------------------------------------------------------- */
 
 static volatile sig_atomic_t interrupt_flag;
+static volatile sig_atomic_t counting, n_signals;
 
 /* The first signal asks for an orderly end. A second SIGINT while that one is pending
  * ends the process by the default action: unblocked on return from the handler, it is
  * delivered before the program goes on. Calls only what is safe in a handler. */
 static void on_signal(int number) {
+  if (counting) {
+    n_signals += number == SIGINT ? 1 : 2;
+    if (number != SIGINT || n_signals < 3) return;
+    interrupt_flag = 1;
+  }
   if (number == SIGINT && interrupt_flag) {
     signal(number, SIG_DFL);
     raise(number);
@@ -45,11 +51,19 @@ void interrupt_install(void) {
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, NULL);
   sigaction(SIGTERM, &action, NULL);
+  sigaction(SIGUSR1, &action, NULL);
 }
 
 bool interrupt_pending(void) { return interrupt_flag != 0; }
 void interrupt_raise(void) { interrupt_flag = 1; }
 void interrupt_clear(void) { interrupt_flag = 0; }
+
+void interrupt_counting(bool on) {
+  if (on) n_signals = 0;
+  counting = on;
+}
+
+int interrupt_count(void) { return n_signals; }
 
 /* -- terminal ---------------------------------------------------------------------- */
 

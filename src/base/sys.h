@@ -12,11 +12,16 @@ double clock_s(void);
 /* UTC now, "2025-03-01T09:30:00Z" in `buffer` (at least 32 bytes). */
 char *clock_utc(char *buffer);
 
-/* Set by the handlers of SIGINT and SIGTERM; polled between ops and between batches. */
+/* Set by the handlers of SIGINT, SIGTERM and SIGUSR1; polled between ops and between batches. */
 void interrupt_install(void);
 bool interrupt_pending(void);
 void interrupt_raise(void);   /* as the handler does; tests use it */
 void interrupt_clear(void);
+
+/* While signals are only counted, the program looks at them itself: nothing is pending for
+ * others, and only the third SIGINT ends it. A SIGTERM or SIGUSR1 counts as two SIGINTs. */
+void interrupt_counting(bool on);
+int interrupt_count(void);    /* since counting began */
 
 /* Columns of the terminal behind `file`, or 0 where it is none. */
 int terminal_columns(FILE *file);

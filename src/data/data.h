@@ -76,6 +76,11 @@ void dataset_release(Dataset *set);                       /* NULL is a no-op */
 /* "fashion_mnist.train", "spirals", "set": for messages and summaries; borrowed. */
 const char *dataset_name(const Dataset *set);
 
+Source *dataset_source(const Dataset *set);               /* borrowed */
+/* Tells views of the same part of a source apart: which rows, how transformed. Reads
+ * nothing; the whole part as it is gives 0. */
+uint64_t dataset_view_hash(const Dataset *set);
+
 bool dataset_loaded(const Dataset *set);
 /* These load the source if need be. */
 Err dataset_load(Dataset *set, Fault *fault) WARN_UNUSED;

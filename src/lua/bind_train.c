@@ -237,10 +237,18 @@ static int static_step(lua_State *L, StepBox *box, StepCall *call) {
   return call->n_results;
 }
 
+/* A plan trains nothing. */
+static void refuse_in_plan(lua_State *L) {
+  if (session(L)->study.mode != STUDY_PLAN) return;
+  lua_pushliteral(L, "plan: the script trains before its experiment{}, or has none");
+  raise_text(L, ERR_USAGE);
+}
+
 static int step_call(lua_State *L) {
   StepBox *box = lua_touserdata(L, lua_upvalueindex(1));
   StepCall call = {.L = L, .n_args = lua_gettop(L)};
   Fault fault = {0};
+  refuse_in_plan(L);
   check_arguments(L);
   if (box->replay) return static_step(L, box, &call);
   return trace_step(&call, box, NULL, &fault) ? raise_fault(L, &fault) : call.n_results;
@@ -265,6 +273,39 @@ static bool option_static(lua_State *L, int arg) {
   return is_static;
 }
 
+/* Registry: a list of the boxes of steps that were made in a trial: at its end what they
+ * trained is part of its weights. */
+static const char trained_key = 0;
+
+static void keep_trained(lua_State *L, int box) {
+  if (!session(L)->in_trial) return;
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &trained_key) != LUA_TTABLE) {
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &trained_key);
+    lua_replace(L, -2);
+  }
+  lua_pushvalue(L, box);
+  lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+  lua_pop(L, 1);
+}
+
+void add_stepped_weights(lua_State *L) {
+  Session *s = session(L);
+  Fault fault = {0};
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &trained_key) == LUA_TTABLE)
+    for (lua_Integer i = 1; lua_rawgeti(L, -1, i) == LUA_TUSERDATA; i++) {
+      const StepBox *box = lua_touserdata(L, -1);
+      Err err = session_add_variables(s, box->variables, box->n_variables, &fault);
+      for (int k = 0; !err && k < box->n_nets; k++)
+        err = session_add_net(s, box->nets[k], &fault);
+      if (err) raise_fault(L, &fault);
+      lua_pop(L, 1);
+    }
+  lua_pushnil(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &trained_key);
+}
+
 /* train.step(f, what, optimizer, { static = true }) -> function */
 static int make_step(lua_State *L) {
   Fault fault = {0};
@@ -285,6 +326,7 @@ static int make_step(lua_State *L) {
     box->replay = replay_new(&fault);
     if (!box->replay) return raise_fault(L, &fault);
   }
+  keep_trained(L, lua_gettop(L));
   lua_pushvalue(L, 1);
   lua_newtable(L);
   lua_pushcclosure(L, step_call, 3);
@@ -365,6 +407,17 @@ static void take_sets(lua_State *L, int options, Fit *fit) {
   if (!fit->test) fit->test = take_set(L, options, "test_data");
 }
 
+/* run = the run of a trial: taken out. Whose checkpoints a fit writes follows from the trial
+ * that is running; the option says that the fit belongs to it. */
+static void take_run(lua_State *L, int options) {
+  if (lua_getfield(L, options, "run") != LUA_TNIL && !luaL_testudata(L, -1, RUN_META))
+    luaL_error(L, "train.fit: option \"run\": got a %s, allowed: the run that a trial gets",
+               luaL_typename(L, -1));
+  lua_pop(L, 1);
+  lua_pushnil(L);
+  lua_setfield(L, options, "run");
+}
+
 /* A shallow copy of the table at `arg` (or an empty one), pushed. */
 static int push_copy(lua_State *L, int arg) {
   lua_newtable(L);
@@ -389,6 +442,7 @@ static Fit *push_fit(lua_State *L, int arg) {
   push_object(L, fit);
   object_release(fit);
   take_sets(L, options, (Fit *)fit);
+  take_run(L, options);
   if (set_options(L, options, fit, false, NULL, &fault) ||
       object_ready(fit, NULL, &fault))
     raise_fault(L, &fault);
@@ -410,6 +464,7 @@ static Layer *push_net(lua_State *L, int arg) {
 
 /* train.fit(net, set, options) -> history */
 static int fit(lua_State *L) {
+  refuse_in_plan(L);
   check_arguments(L);
   lua_settop(L, 3); /* what is pushed below must not stand for a missing argument */
   Layer *net = push_net(L, 1);

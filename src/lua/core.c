@@ -1,5 +1,6 @@
 /* core.c: faults as Lua errors, user functions as Callables. */
 #include "lua/core.h"
+#include "base/sys.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,15 @@ int raise_fault(lua_State *L, const Fault *fault) {
   lua_pushstring(L, fault->text);
   lua_concat(L, 2);
   return raise_text(L, fault->code);
+}
+
+void end_if_interrupted(lua_State *L, lua_Debug *where) {
+  (void)where;
+  if (!interrupt_pending()) return;
+  luaL_where(L, 0);
+  lua_pushliteral(L, "interrupted");
+  lua_concat(L, 2);
+  raise_text(L, ERR_INTERRUPT);
 }
 
 /* A script may have caught what was raised: its code does not go with another error. */

@@ -12,7 +12,7 @@
 #include "base/record.h"
 #include "base/json.h"
 #include "graph/graph.h"
-#include "lab/trial.h"
+#include "lab/store.h"
 #include "train/train.h"
 #include <lauxlib.h>
 #include <lua.h>
@@ -28,6 +28,28 @@ typedef struct Call {
   int scope;
 } Call;
 
+/* How experiment{} runs. */
+typedef enum StudyMode { STUDY_RUN, STUDY_PLAN, STUDY_VERIFY } StudyMode;
+typedef struct StudyOptions {
+  StudyMode mode;
+  int jobs, threads;         /* worker processes, threads of each; 0: by the cores */
+  int code;                  /* a CodeChoice (study.h) */
+  bool fail_fast;
+  int sample;                /* trials to verify; 0: all */
+} StudyOptions;
+
+/* Data sources that outlive a session: a worker reads each once. */
+enum { CACHED_SOURCES = 16 };
+typedef struct SourceCache {
+  MemoryCount memory;        /* of their tensors */
+  int n;                     /* made so far; the last CACHED_SOURCES of them are kept */
+  struct {
+    char *key;               /* what it is, with all options, and the seed */
+    Source *source;
+    char hash[SHA256_TEXT];  /* of the rows; "": not made yet */
+  } v[CACHED_SOURCES];
+} SourceCache;
+
 /* All state of one Lua state; reached from it by session(L). */
 typedef struct Session {
   /* public: set before session_open */
@@ -37,6 +59,9 @@ typedef struct Session {
   int n_args;                /* `key=value` words of the command line ... */
   char *const *args;         /* ... borrowed from main */
   bool want_help;            /* --help was given after the script */
+  StudyOptions study;
+  const Json *job;           /* of a worker: the trial that experiment{} is to run; or NULL */
+  SourceCache *sources;      /* NULL: sources live as long as the session */
   /* read-only */
   bool stopped;              /* the script's help was printed: nothing went wrong */
   Err raised;                /* code of the last fault that was raised as a Lua error */
@@ -44,6 +69,14 @@ typedef struct Session {
   bool has_trial;
   Json *config;              /* seed and arguments, for the record */
   Json *results;             /* final metrics of the fits */
+  bool in_trial;             /* a trial of a study runs ... */
+  bool trial_begun;          /* ... its function was called */
+  Trial *study_record;       /* its record, borrowed; NULL: none is kept */
+  bool quiet;                /* fits show no progress */
+  Sha256 weights;            /* of the nets that the trial's fits ended with */
+  char weights_text[SHA256_TEXT];
+  int script_nets, script_fits;   /* numbers of nets and fits before the first trial */
+  int64_t n_failed;          /* trials of the study that failed */
   /* private */
   bool arguments_checked;
   double last_drawn_s;       /* of the progress bar */
@@ -81,6 +114,15 @@ Err session_trial(Session *s, Trial **out, Fault *fault);
 /* Draws progress and records epochs. */
 FitSink session_sink(Session *s);
 
+/* Adds values of a net, or of variables, to the hash of the trial's final weights. */
+Err session_add_net(Session *s, Layer *net, Fault *fault);
+Err session_add_variables(Session *s, Variable *const *v, int n, Fault *fault);
+/* The same for all that steps of this trial trained (train.step). Raises. */
+void add_stepped_weights(lua_State *L);
+
+/* The metatable of the run that a trial gets. */
+#define RUN_META "runner.run"
+
 /* The Lua part of the library, embedded (generated from lua/lib/). Ends with a NULL name. */
 struct LuaLib {
   const char *name;
@@ -116,6 +158,11 @@ void lua_entry_end(Session *s, const LuaEntry *entry);
 
 /* The Lua error on the stack's top (of a failed pcall) as a fault; pops it. */
 Err fault_from_lua(lua_State *L, Fault *fault);
+/* Hook, called every so many instructions: a script that computes in Lua, or catches the fault
+ * of an interrupted step and goes on, ends too. Far enough apart to save a net in between. */
+enum { HOOK_INSTRUCTIONS = 10000 };
+void end_if_interrupted(lua_State *L, lua_Debug *where);
+
 /* lua_pcall with traceback; the fault holds text and traceback. */
 Err call_protected(lua_State *L, int n_args, int n_results, Fault *fault);
 

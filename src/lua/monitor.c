@@ -12,17 +12,19 @@
 enum { BAR_CELLS = 24 };
 static const double redraw_s = 0.1;
 
-static bool silent(const FitRun *run) { return !run->fit->verbose; }
+static bool silent(const Session *s, const FitRun *run) {
+  return s->quiet || !run->fit->verbose;
+}
 
-static bool draws_bar(const FitRun *run) {
-  return run->fit->verbose && out_progress_on();
+static bool draws_bar(const Session *s, const FitRun *run) {
+  return !silent(s, run) && out_progress_on();
 }
 
 static Err monitor_begin(void *ctx, const FitRun *run, Fault *fault) {
   Session *s = ctx;
   Trial *trial;
   s->last_drawn_s = 0;
-  if (!silent(run))
+  if (!silent(s, run))
     err_print("training on %lld, validating on %lld, %lld iterations per epoch of %lld\n",
               (long long)run->n_train, (long long)run->n_validation,
               (long long)run->n_batches, (long long)run->fit->batch_size);
@@ -33,7 +35,7 @@ static Err monitor_begin(void *ctx, const FitRun *run, Fault *fault) {
 static void monitor_batch(void *ctx, const FitRun *run) {
   Session *s = ctx;
   double now = clock_s();
-  if (!draws_bar(run) || (now - s->last_drawn_s < redraw_s && run->batch < run->n_batches))
+  if (!draws_bar(s, run) || (now - s->last_drawn_s < redraw_s && run->batch < run->n_batches))
     return;
   s->last_drawn_s = now;
   char bar[BAR_CELLS + 1];
@@ -71,7 +73,7 @@ static Err monitor_epoch(void *ctx, const FitRun *run, Fault *fault) {
   Session *s = ctx;
   const History *h = run->history;
   Trial *trial;
-  if (!silent(run)) print_epoch(run);
+  if (!silent(s, run)) print_epoch(run);
   if (session_trial(s, &trial, fault) || !trial) return fault->code;
   const char *names[HISTORY_COLUMNS];
   double values[HISTORY_COLUMNS];
@@ -90,6 +92,12 @@ static void put_result(Session *s, const FitRun *run, const char *name, double v
   json_put_number(s->results, key, value);
 }
 
+/* A net that cannot be read again was read a moment ago: no reason to lose the fit. */
+static void add_weights(Session *s, const FitRun *run) {
+  Fault fault = {0};
+  if (session_add_net(s, run->net, &fault)) err_print("warning: %s\n", fault.text);
+}
+
 static void monitor_end(void *ctx, const FitRun *run, Err err) {
   Session *s = ctx;
   const History *h = run->history;
@@ -99,6 +107,7 @@ static void monitor_end(void *ctx, const FitRun *run, Err err) {
     if (strcmp(h->column[c].name, "time_s") != 0)
       put_result(s, run, h->column[c].name, h->column[c].v[row]);
   for (int i = 0; i < h->n_test; i++) put_result(s, run, h->test[i].name, h->test[i].value);
+  if (s->in_trial && !err) add_weights(s, run);
 }
 
 FitSink session_sink(Session *s) {

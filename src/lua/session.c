@@ -3,12 +3,10 @@
  * The library's names (modules.def and what lua/lib returns) live in a table behind _G, so
  * that they can be read but not assigned. Scripts run with strict globals: reading or
  * assigning a name that nobody declared is an error. */
-#include "lua/core.h"
+#include "lua/lab.h"
 #include "base/out.h"
 #include "base/sys.h"
-#include "base/version.h"
 #include "graph/op.h"
-#include "kernel/gemm.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -182,12 +180,14 @@ static void push_internal(lua_State *L) {
   lua_setfield(L, -2, "want_help");
   lua_pushstring(L, s->script);
   lua_setfield(L, -2, "script");
+  add_lab_functions(L);
 }
 
-/* Runs one embedded file with the internal table; what it returns joins the names. */
-static void open_lua_lib(lua_State *L, const struct LuaLib *lib) {
+/* Runs one embedded file with the internal table at `internal`, which all share; what it
+ * returns joins the names. */
+static void open_lua_lib(lua_State *L, const struct LuaLib *lib, int internal_at) {
   if (luaL_loadbufferx(L, (const char *)lib->code, lib->n_bytes, lib->name, "t")) lua_error(L);
-  push_internal(L);
+  lua_pushvalue(L, internal_at);
   lua_call(L, 1, 1);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &names_key);
   lua_pushnil(L);
@@ -235,7 +235,10 @@ static int open_all(lua_State *L) {
   replace_output(L);
   seed_all(L, (lua_Integer)session(L)->graph.seed);
   open_modules(L);
-  for (const struct LuaLib *lib = lua_lib; lib->name; lib++) open_lua_lib(L, lib);
+  push_internal(L);
+  for (const struct LuaLib *lib = lua_lib; lib->name; lib++)
+    open_lua_lib(L, lib, lua_gettop(L));
+  lua_pop(L, 1);
   make_globals_strict(L);
   return 0;
 }
@@ -276,26 +279,13 @@ void session_close(Session *s, lua_State *L) {
 
 /* -- the record ---------------------------------------------------------------------- */
 
-static Json *describe_machine(const Session *s) {
-  Json *meta = json_map();
-  json_put_text(meta, "runner", RUNNER_VERSION);
-  json_put_text(meta, "lua", LUA_RELEASE);
-  json_put_text(meta, "blis", gemm_version());
-  json_put_text(meta, "blis_kernels", gemm_kernel_set());
-  json_put_text(meta, "simd", simd_name(simd_level()));
-  json_put_text(meta, "real", REAL_NAME);
-  json_put_int(meta, "threads", s->graph.par.threads);
-  json_put_text(meta, "script", s->script);
-  return meta;
-}
-
 Err session_trial(Session *s, Trial **out, Fault *fault) {
-  *out = NULL;
-  if (!s->script) return ERR_OK;
+  *out = s->study_record;
+  if (!s->script || s->in_trial) return ERR_OK;
   if (!s->has_trial) {
-    Json *config = json_share(s->config);
-    if (trial_init(&s->trial, s->runs, s->script, config, describe_machine(s), fault))
-      return fault->code;
+    Json *config = json_share(s->config), *meta = json_map();
+    describe_trial(s, NULL, meta);
+    if (trial_init(&s->trial, s->runs, s->script, config, meta, fault)) return fault->code;
     s->has_trial = true;
   }
   *out = &s->trial;
