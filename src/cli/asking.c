@@ -37,7 +37,7 @@ static bool is_directory(const char *runs, const char *name) {
   return yes;
 }
 
-static Err check_experiment(const char *runs, const char *name, Fault *fault) {
+Err check_experiment(const char *runs, const char *name, Fault *fault) {
   if (*name && !strchr(name, '/') && name[0] != '.' && is_directory(runs, name)) return ERR_OK;
   FileNames names;
   Err err = file_names(runs, &names, fault);

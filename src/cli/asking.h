@@ -20,6 +20,9 @@ Err asking_begin(Asking *out, const QueryCall *call, bool needs_name,
                  Fault *fault) WARN_UNUSED;
 void asking_end(Asking *asking);
 
+/* Is there such a directory in runs? ERR_USAGE with the nearest. */
+Err check_experiment(const char *runs, const char *name, Fault *fault) WARN_UNUSED;
+
 /* experiment.json, new; NULL if there is none or it cannot be read. */
 Json *read_plan(const QueryCall *call, const char *experiment);
 

@@ -199,8 +199,10 @@ static Err print_metrics(const Json *metrics, Fault *fault) {
 
 /* -- a trial ------------------------------------------------------------------------- */
 
-/* Lines "name  value  (note)" of a map, maps inside it flattened. `notes`: a map of texts by
- * name, or NULL. With `out` NULL only the width of the names is found. */
+enum { NAME_WIDTH = 24 };    /* wider names push their value to the right */
+
+/* Lines "name  value  (note)" of a map, maps inside it flattened. `notes`: texts by the
+ * innermost name, or NULL. With `out` NULL only the width of the names is found. */
 static int add_map(Text *out, const char *prefix, const Json *map, const Json *notes,
                    int width) {
   int widest = 0;
@@ -211,19 +213,20 @@ static int add_map(Text *out, const char *prefix, const Json *map, const Json *n
     if (json_kind(json_value(it)) == JSON_KIND_MAP) {
       size_t n = strlen(name);
       snprintf(name + n, sizeof name - n, ".");
-      columns = add_map(out, name, json_value(it), json_find(notes, json_key(it)), width);
+      columns = add_map(out, name, json_value(it), notes, width);
     } else if (out) {
       Text value = {0};
       const char *note = json_text(notes, json_key(it));
       add_value(&value, json_value(it), 0);
-      text_addf(out, "%*s%s%*s", INDENT, "", name, width - columns + 2, "");
+      int gap = width > columns ? width - columns + 2 : 2;
+      text_addf(out, "%*s%s%*s", INDENT, "", name, gap, "");
       text_add_clean(out, value.data ? value.data : "");
       text_addf(out, *note ? "  (%s)\n" : "\n", note);
       text_deinit(&value);
     }
     if (columns > widest) widest = columns;
   }
-  return widest;
+  return widest < NAME_WIDTH ? widest : NAME_WIDTH;
 }
 
 static Err print_map(const char *title, const Json *map, const Json *notes, Fault *fault) {
@@ -262,7 +265,7 @@ static Json *without(const Json *map, const char *keys) {
 static Err print_trial(const Json *trial, Fault *fault) {
   const Json *config = json_find(trial, "config"), *meta = json_find(trial, "meta");
   const Json *result = json_find(trial, "result");
-  Json *facts = without(result, "values state");
+  Json *facts = without(result, "values state message");
   Json *provenance = without(meta, "attempts sources");
   out_print("%s of %s\n%s\nstate: %s\n", json_text(trial, "id"), json_text(trial, "experiment"),
             json_text(trial, "path"), json_text(trial, "state"));

@@ -37,7 +37,7 @@ local function make_trial(runs, hash, seed, act, state, accuracy)
   check.file(dir .. "/config.json",
     ('{"args": {"lr": 0.5}, "factors": {"act": "%s"}, "seed": %d}'):format(act, seed))
   check.file(dir .. "/meta.json", [[{"fingerprint": "f00d", "threads": 1,
-    "sources": {"args": {"lr": "command line"}, "factors": {"act": "cell"}},
+    "sources": {"lr": "command line", "act": "script"},
     "attempts": [{"attempt": 1, "started": "2026-01-01T00:00:00Z", "wall_s": 2.5,
       "state": "]] .. state .. [["}]}]])
   check.file(dir .. "/metrics.csv", "epoch,loss,\"a,b\",time_s\n1,0.5,1,0.1\n2,0.25,nan,0.1\n")
@@ -118,7 +118,7 @@ function tests.test_wrong_questions()
 end
 
 function tests.test_help_of_each_command()
-  for _, command in ipairs { "ls", "show", "export", "retry", "rm", "gc", "doctor" } do
+  for _, command in ipairs { "ls", "show", "compare", "export", "retry", "rm", "gc", "doctor" } do
     has(runner(command, "--help"), "usage: runner " .. command, "--help", "--runs DIR", "--json")
     has(runner("--help"), "\n  " .. command .. " ")
   end
@@ -209,6 +209,43 @@ function tests.test_doctor()
   check.equal(code, 4)
   has(bad, "bad")
   has(err, "doctor: ")
+end
+
+local study = [[
+  args { epochs = 1 }
+  experiment { name = "acts", factors = { act = { "relu", "tanh" }, wide = { "no", "yes" } },
+    baseline = { act = "relu", wide = "no" }, seeds = 3, metric = "score", report = "score",
+    trial = function(c, run)
+      if c.act == "tanh" and run.seed == 3 then error "no luck" end
+      return { score = (c.act == "relu" and 0.5 or 0.25) + run.seed / 100, cost = run.seed }
+    end }
+]]
+
+-- The commands on what a study recorded.
+function tests.test_a_study()
+  local path = check.file("acts.lua", study)
+  local printed, _, status = check.runner { "--runs=s", path }
+  check.equal(status, 1)
+  has(runner("ls", "--runs=s", "--json"), '"trials": 12', '"complete": 10', '"failed": 2')
+  has(runner("ls", "acts", "--cells", "--sort=-mean", "--runs=s"), "relu", "0.52", "failed")
+  has(runner("ls", "acts", "cost=2", "wide=yes", "act=tanh", "--runs=s"), "0.27")
+  local trial = runner("ls", "acts", "cost=2", "wide=yes", "act=tanh", "--runs=s", "--json")
+    :match '"id": "([^"]+)"'
+  has(runner("show", trial, "--runs=s"), "configuration", "score", "provenance", "fingerprint")
+  has(runner("show", "acts", "--runs=s"), "script:", "relu, tanh", "failed")
+  local compared = runner("compare", "acts", "--runs=s")
+  has(compared, "tanh", "relu")
+  check.yes(printed:find(compared:sub(1, 200), 1, true) ~= nil)
+  has(runner("compare", "acts", "--json", "--metric=cost", "--runs=s"), '"contrasts"')
+  fails(2, 'did you mean "cost"', "compare", "acts", "--metric=cots", "--runs=s")
+  fails(2, 'did you mean "acts"', "compare", "atcs", "--runs=s")
+  check.equal(runner("retry", "acts", "--runs=s"), "to be run again: 2 trials\n")
+  has(runner("ls", "acts", "state=pending", "--runs=s", "--json"), '"attempts": 1')
+  check.file("acts.lua", (study:gsub("and run.seed == 3", "and false")))
+  local _, err, again = check.runner { "--runs=s", "--code=keep", path }
+  if again ~= 0 then error(err) end
+  has(runner("ls", "--runs=s", "--json"), '"complete": 12')
+  check.equal(lines(runner("export", "acts", "--runs=s")), 13)
 end
 
 -- A plain script's runs, one of them still going.
