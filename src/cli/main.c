@@ -3,6 +3,7 @@
 #include "base/out.h"
 #include "base/sys.h"
 #include "base/version.h"
+#include "cli/query_command.h"
 #include "cli/study_command.h"
 #include "kernel/gemm.h"
 #include "lua/lab.h"
@@ -20,6 +21,7 @@ typedef struct CommandLine {
   bool help, version;        /* of the program */
   bool script_help;
   bool plan_dump;            /* the command of that name */
+  QueryCall query;           /* a command that needs no script; .command NULL: none */
   StudyOptions study;        /* how experiment{} runs */
   bool worker, resume;       /* the commands of that name */
   int n_args;
@@ -154,6 +156,8 @@ static void print_usage(void) {
   out_print("\ncommands:\n");
   for (const Command *c = commands; c->name; c++)
     if (c->doc) out_print("  %s\n", c->doc);
+  for (const QueryCommand *const *c = query_commands; *c; c++)
+    out_print("  %-8s %-28s %s\n", (*c)->name, (*c)->usage, (*c)->doc);
   out_print("\nkey=value sets an argument that the script declares; seed=N always works.\n"
             "exit status: 0 all well, 1 the script failed, 2 usage, 3 interrupted, "
             "4 storage\n");
@@ -190,6 +194,10 @@ static Err parse(CommandLine *line, char **words, int n, Fault *fault) {
       if (take_flag(line, words, n, &i, fault)) return fault->code;
     } else if (first && take_command(line, words[i])) {
       first = false;
+    } else if (first && (line->query.command = query_command_find(words[i]))) {
+      line->query.runs = line->runs;
+      line->query.threads = line->threads;
+      return query_command_parse(&line->query, words + i + 1, n - i - 1, fault);
     } else if (!line->script && !line->code) {
       line->script = words[i];
     } else {
@@ -349,6 +357,7 @@ static Err run_program(CommandLine *line, int argc, char **argv, Fault *fault) {
     print_usage();
     return ERR_OK;
   }
+  if (line->query.command) return query_command_run(&line->query, fault);
   if (gemm_init(fault)) return fault->code;
   if (line->version) {
     print_version(line->threads);

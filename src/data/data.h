@@ -53,6 +53,9 @@ int source_parts(const Source *source);
 /* Loads the part unless that is done; the rows are borrowed. NULL and a fault else. */
 const Rows *source_rows(Source *source, int part, Fault *fault);
 
+/* Are all files of Fashion-MNIST where they are looked for? ERR_DATA that says what to do. */
+Err fashion_mnist_check(Fault *fault) WARN_UNUSED;
+
 /* A source of given tensors (retained). y may be NULL. Labels: `y` int32 or uint8 of one
  * axis, or any y when n_classes > 0; then they are checked to be whole numbers from
  * label_base to label_base + n_classes - 1 (n_classes 0: the largest is the number of

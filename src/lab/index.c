@@ -61,8 +61,8 @@ static bool usable(const Index *index) {
 static bool open_database(Index *index, const char *path) {
   if (sqlite3_open(path, &index->db) != SQLITE_OK) return false;
   sqlite3_busy_timeout(index->db, BUSY_MS);
-  sqlite3_exec(index->db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL", NULL,
-               NULL, NULL);
+  sqlite3_exec(index->db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; "
+               "PRAGMA cache_size = -32768", NULL, NULL, NULL);
   return true;
 }
 
@@ -145,3 +145,7 @@ void index_close(Index *index) {
   free(index->runs);
   free(index);
 }
+
+bool index_in_memory(const Index *index) { return index->in_memory; }
+
+const char *index_library(void) { return sqlite3_libversion(); }

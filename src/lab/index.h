@@ -23,4 +23,9 @@ void index_close(Index *index);            /* NULL is a no-op */
  * ERR_STORAGE. Progress on stderr when it takes long. */
 Err index_refresh(Index *index, const char *experiment, Fault *fault) WARN_UNUSED;
 
+/* Is it kept in memory only, since its file cannot be written? */
+bool index_in_memory(const Index *index);
+/* Version of SQLite. */
+const char *index_library(void);
+
 #endif

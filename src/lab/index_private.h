@@ -24,6 +24,7 @@ enum { INDEX_VERSION = 1 };
   " digest TEXT, fingerprint TEXT, message TEXT, belongs INTEGER NOT NULL,"             \
   " stamp INTEGER NOT NULL, UNIQUE(experiment, id));"                                   \
   "CREATE INDEX trial_id ON trial(id);"                                                 \
+  "CREATE INDEX trial_stamp ON trial(experiment, id, stamp);"                           \
   "CREATE INDEX trial_cell ON trial(experiment, cell);"                                 \
   "CREATE TABLE field(trial INTEGER NOT NULL, kind TEXT NOT NULL, key TEXT NOT NULL,"   \
   " type INTEGER NOT NULL, number REAL, text TEXT NOT NULL,"                            \

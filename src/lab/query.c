@@ -499,7 +499,7 @@ Err query_cells(Index *index, const Query *query, Json **out, int64_t *n_all, Fa
   if (!err) err = add_cell_order(&sql, query, fault);
   if (!err) err = collect_cells(index, &sql, &metric, out, fault);
   if (!err && query->limit > 0)
-    err = count_all(index, query, names, "count(DISTINCT t.cell)", n_all, fault);
+    err = count_all(index, query, names, "count(DISTINCT nullif(t.cell, ''))", n_all, fault);
   else if (!err) *n_all = json_count(*out);
   text_deinit(&sql.text);
   json_free(names);

@@ -5,6 +5,7 @@
 #include "tempdir.h"
 #include "test.h"
 #include <errno.h>
+#include <signal.h>
 #include <sys/wait.h>
 
 static const char *const columns[] = {"epoch", "loss", "time_s"};
@@ -498,4 +499,89 @@ TEST(a_crowd_publishes_each_trial_once) {
     check_state(&store, id, TRIAL_COMPLETE, 1);
   }
   store_close(&store);
+}
+
+/* -- killed at any moment ------------------------------------------------------------ */
+
+enum { KILLED_TRIALS = 6, KILLED_ROWS = 5, KILLED_PROCESSES = 3 };
+
+/* Runs all trials that nobody has, each with some rows and a little work between them. */
+static void run_all(const Store *store) {
+  Fault fault = {0};
+  Json *conf = config(0.1);
+  for (int i = 0; i < KILLED_TRIALS; i++) {
+    char id[TRIAL_ID];
+    StoreClaim c;
+    bool claimed, first;
+    trial_id("x", i, id);
+    if (store_claim(store, id, conf, i, &c, &claimed, &fault)) _exit(1);
+    for (int r = 1; claimed && r <= KILLED_ROWS; r++) {
+      double row[] = {r, 1.0 / (r + i), r};
+      if (trial_row(&c.trial, 1, columns, row, 3, &fault)) _exit(2);
+      usleep(200);
+    }
+    TrialEnd end = {.state = TRIAL_COMPLETE, .step = -1, .weights = "abc"};
+    if (claimed && store_publish(&c, &end, &first, &fault)) _exit(3);
+    if (claimed && !first) _exit(4);
+  }
+  json_free(conf);
+  _exit(0);
+}
+
+/* Starts some, kills them within about the time that all takes, and waits. */
+static void run_and_kill(const Store *store, unsigned *random) {
+  pid_t children[KILLED_PROCESSES];
+  for (int i = 0; i < KILLED_PROCESSES; i++)
+    if ((children[i] = fork()) == 0) run_all(store);
+  for (int i = 0; i < KILLED_PROCESSES; i++) {
+    usleep((useconds_t)(rand_r(random) % 30000));
+    kill(children[i], SIGKILL);
+  }
+  for (int i = 0, status; i < KILLED_PROCESSES; i++) {
+    waitpid(children[i], &status, 0);
+    assert_true(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
+  }
+}
+
+static void run_in_peace(const Store *store) {
+  int status;
+  if (fork() == 0) run_all(store);
+  wait(&status);
+  assert_int_equal(status, 0);
+}
+
+TEST(killed_at_any_moment_nothing_is_lost) {
+  int rounds = getenv("LONG") ? 200 : 4;
+  unsigned random = 1;
+  Store reference = open_store("killed-none");
+  run_in_peace(&reference);
+  for (int round = 0; round < rounds; round++) {
+    char name[32], done[KILLED_TRIALS][HASH_TEXT] = {{0}};
+    snprintf(name, sizeof name, "killed-%d", round);
+    Store store = open_store(name);
+    for (int again = 0; again < 3; again++) {
+      run_and_kill(&store, &random);
+      for (int i = 0; i < KILLED_TRIALS; i++) {
+        char id[TRIAL_ID];
+        trial_id("x", i, id);
+        TrialInfo info = look(&store, id);
+        assert_true(info.state != TRIAL_RUNNING && info.state != TRIAL_FAILED);
+        if (*done[i]) assert_string_equal(info.digest, done[i]);   /* not lost, not redone */
+        memcpy(done[i], info.digest, sizeof done[i]);
+        trial_info_deinit(&info);
+      }
+    }
+    run_in_peace(&store);
+    for (int i = 0; i < KILLED_TRIALS; i++) {
+      char id[TRIAL_ID];
+      trial_id("x", i, id);
+      TrialInfo got = look(&store, id), want = look(&reference, id);
+      assert_int_equal(got.state, TRIAL_COMPLETE);
+      assert_string_equal(got.digest, want.digest);
+      trial_info_deinit(&got);
+      trial_info_deinit(&want);
+    }
+    store_close(&store);
+  }
+  store_close(&reference);
 }
