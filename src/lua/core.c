@@ -101,7 +101,8 @@ static int with_traceback(lua_State *L) {
   forget_other_fault(L, 1);
   const char *text = luaL_tolstring(L, 1, NULL);
   Err raised = session(L)->raised;
-  if (raised == ERR_USAGE || raised == ERR_INTERRUPT || raised == ERR_STORAGE) return 1;   /* no code is at fault */
+  if (raised == ERR_USAGE || raised == ERR_INTERRUPT || raised == ERR_STORAGE)
+    return 1;   /* no code is at fault */
   luaL_traceback(L, L, text, 2);
   return 1;
 }

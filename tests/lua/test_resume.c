@@ -193,14 +193,6 @@ static int lua_step_done(lua_State *L) {
   return 0;
 }
 
-static void end_if_interrupted(lua_State *L, lua_Debug *where) {
-  (void)where;
-  if (!interrupt_pending()) return;
-  lua_pushliteral(L, "interrupted");
-  raise_text(L, ERR_INTERRUPT);
-}
-
-
 static void add_global(lua_State *L, const char *name) {
   lua_pushglobaltable(L);
   lua_pushstring(L, name);

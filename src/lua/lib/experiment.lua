@@ -83,7 +83,7 @@ local function as_list(value)
 end
 
 -- Which way is better follows from the name of most measures.
-local function goal_of(metric)
+local function named_goal(metric)
   local name = metric:lower()
   for _, word in ipairs { "accuracy", "acc", "auc", "precision", "recall", "f1", "r2",
     "score" } do
@@ -92,6 +92,12 @@ local function goal_of(metric)
   for _, word in ipairs { "loss", "mse", "mae", "rmse", "error", "perplexity", "entropy" } do
     if name:find(word, 1, true) then return "min" end
   end
+end
+
+-- Of the metric, and of what is reported: that may be of the other kind.
+local function goals_of(metric, report, given)
+  local goal = given or named_goal(metric)
+  if goal then return goal, report == metric and goal or named_goal(report) or goal end
   space.fail('option "goal" is missing: whether more or less %s is better does not follow '
     .. 'from its name; allowed: "max" or "min"', metric)
 end
@@ -362,7 +368,7 @@ local function best_of(spec, rows)
     if row.n > 0 then
       row.mean = row.sum / row.n
       local better = not best or row.lost < best.lost or row.lost == best.lost and
-        (spec.goal == "max" and row.mean > best.mean or spec.goal == "min" and row.mean < best.mean)
+        (row.mean > best.mean) == (spec.metric_goal == "max") and row.mean ~= best.mean
       if better then best = row end
     end
   end
@@ -471,7 +477,7 @@ local function spec_of(given)
   local spec = {
     name = check_experiment_name(given.name or internal.script_name() or "experiment"),
     trial = given.trial, metric = given.metric, report = given.report or given.metric,
-    goal = given.goal or goal_of(given.report or given.metric), rope = given.rope,
+    rope = given.rope,
     contrasts = given.contrasts, record = given.record,
     seeds = given_seeds() or seed_list(given.seeds or 5),
     tune_seeds = given.tune_seeds or 2,
@@ -480,6 +486,7 @@ local function spec_of(given)
       ablate = given.ablate, random = given.random, skip = as_list(given.skip),
       where = as_list(given.where) }, words, internal.base_seed()),
   }
+  spec.metric_goal, spec.goal = goals_of(spec.metric, spec.report, given.goal)
   if given.tune then tune_levels(spec, given.tune)
   elseif given.tune_seeds then space.fail("tune_seeds without tune") end
   return spec
