@@ -33,8 +33,8 @@ cppflags  = $(if $(EDIT),-DHAVE_LIBEDIT) -Isrc -I$(out)/gen -D_GNU_SOURCE $(if $
 warnings := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
 cflags   := -std=c11 $(OPT) -g -ffp-contract=off -fno-math-errno -fno-trapping-math -fopenmp $(warnings) $(CFLAGS)
 libs      = -l:liblua5.4.a -L/usr/lib/$(multiarch)/blis-serial -l:libblis.a \
-            -l:libjansson.a $(edit_libs) -l:libpng16.a -l:libturbojpeg.a -lz -lm -ldl \
-            -lpthread $(LDLIBS)
+            -l:libjansson.a -l:libsqlite3.a -l:libmd.a $(edit_libs) -l:libpng16.a \
+            -l:libturbojpeg.a -lz -lm -ldl -lpthread $(LDLIBS)
 
 # Files in kernel/vector/ are compiled once per SIMD level.
 levels       := plain avx2 avx512
@@ -86,10 +86,11 @@ test-long: ## the same with exhaustive checks (all floats through the vector mat
 	@LONG=1 LIMIT=7200 tests/run $(BUILD)/float $(BUILD)/double
 
 # Debian's python, whatever stands first in PATH: it is the one that has python3-torch.
-bench: ## a training step against PyTorch's; BENCH_THREADS="1 2" BENCH_JSON=path
+bench: ## a training step against PyTorch's, workers; BENCH_THREADS="1 2" BENCH_JSON=path
 	@$(deps) run bench
 	@$(MAKE) --no-print-directory $(jobs) REAL=float binary bench-programs
 	@/usr/bin/python3 -B scripts/bench/compare.py $(BUILD)/float
+	@/usr/bin/python3 -B scripts/bench/workers.py $(BUILD)/float
 
 check: ## floors, doors, lengths, words; warnings as errors with gcc and clang
 	@$(deps) check
@@ -121,6 +122,9 @@ $(out)/librunner.a: $(objects) $(out)/objects.list
 $(out)/obj/%.o: src/%.c $(out)/flags.list | $(out)/headers.ok
 	@mkdir -p $(@D)
 	$(call say,cc $<)$(CC) $(cppflags) $(cflags) -MMD -MP -c -o $@ $<
+
+# How it was built stands in the records of runs.
+$(out)/obj/lua/lab_trial.o: cppflags += -DRUNNER_FLAGS='"$(CC) $(cflags)"'
 
 define level_rule
 $(out)/obj/$(1)/%.o: src/%.c $(out)/flags.list | $(out)/headers.ok

@@ -1,41 +1,68 @@
 /* file.c: whole files; see file.h.
  *
- * The temporary name is "<path>.tmp-<pid>", opened with O_EXCL after a left-over of the
- * same name is removed: processes never share one. */
+ * The temporary name is "<path>.tmp-<pid>-<time>", opened with O_EXCL: processes never
+ * share one, those of two containers with equal numbers neither.
+ *
+ * Every step that changes the disk asks `step_fails` first, so that tests can let any one
+ * of them fail. The hook is the one thing here that outlives a call. */
 #include "base/file.h"
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+
+static FileHook hook;
+
+void file_set_hook(FileHook asked) { hook = asked; }
+
+static bool step_fails(FileStep step, const char *path) {
+  int error = hook ? hook(step, path) : 0;
+  if (error) errno = error;
+  return error != 0;
+}
 
 static Err storage_fault(Fault *fault, const char *what, const char *path) {
   return fault_set(fault, ERR_STORAGE, "%s: %s: %s", path, what, strerror(errno));
 }
 
-Err file_begin(NewFile *out, const char *path, Fault *fault) {
-  *out = (NewFile){0};
+/* -- new files ----------------------------------------------------------------------- */
+
+static const char temp_mark[] = ".tmp-";
+
+static char *temp_name(const char *path) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
   Text temp = {0};
-  text_addf(&temp, "%s.tmp-%ld", path, (long)getpid());
-  out->path = text_copy(path);
-  if (temp.failed || !out->path) {
-    text_deinit(&temp);
-    free(out->path);
-    out->path = NULL;
-    return fault_memory(fault, strlen(path));
-  }
-  out->temp = temp.data;
-  unlink(out->temp);
-  int fd = open(out->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  out->file = fd < 0 ? NULL : fdopen(fd, "wb");
-  if (out->file) return ERR_OK;
-  Err err = storage_fault(fault, "cannot be created", path);
-  if (fd >= 0) {
+  text_addf(&temp, "%s%s%ld-%llx", path, temp_mark, (long)getpid(),
+            (unsigned long long)now.tv_sec * 1000000000ull + (unsigned long long)now.tv_nsec);
+  if (!temp.failed) return temp.data;
+  text_deinit(&temp);
+  return NULL;
+}
+
+/* NULL and errno. */
+static FILE *create(const char *path, const char *temp) {
+  if (step_fails(FILE_STEP_CREATE, path)) return NULL;
+  int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  FILE *file = fd < 0 ? NULL : fdopen(fd, "wb");
+  if (!file && fd >= 0) {
     close(fd);
-    unlink(out->temp);
+    unlink(temp);
   }
+  return file;
+}
+
+Err file_begin(NewFile *out, const char *path, Fault *fault) {
+  *out = (NewFile){.path = text_copy(path), .temp = temp_name(path)};
+  Err err = out->path && out->temp ? ERR_OK : fault_memory(fault, strlen(path));
+  if (!err && !(out->file = create(path, out->temp)))
+    err = storage_fault(fault, "cannot be created", path);
+  if (!err) return ERR_OK;
   free(out->path);
   free(out->temp);
   *out = (NewFile){0};
@@ -63,25 +90,36 @@ static void sync_directory(const char *path) {
 }
 
 static Err put_in_place(const NewFile *file, Publish how, Fault *fault) {
-  if (how == PUBLISH_REPLACE) {
-    if (rename(file->temp, file->path) == 0) return ERR_OK;
+  if (step_fails(FILE_STEP_PLACE, file->path))
     return storage_fault(fault, "cannot be put in place", file->path);
-  }
-  if (link(file->temp, file->path) == 0) return ERR_OK;
-  if (errno == EEXIST)
+  int failed = how == PUBLISH_ONCE ? link(file->temp, file->path)
+                                   : rename(file->temp, file->path);
+  if (!failed) return ERR_OK;
+  if (how == PUBLISH_ONCE && errno == EEXIST)
     return fault_set(fault, ERR_STORAGE, "%s: is already there", file->path);
   return storage_fault(fault, "cannot be put in place", file->path);
 }
 
+static bool flush(const NewFile *file, bool sync) {
+  if (ferror(file->file) || step_fails(FILE_STEP_WRITE, file->path)) return false;
+  if (fflush(file->file) != 0) return false;
+  if (!sync) return true;
+  return !step_fails(FILE_STEP_SYNC, file->path) && fsync(fileno(file->file)) == 0;
+}
+
 Err file_publish(NewFile *file, Publish how, Fault *fault) {
-  bool written = !ferror(file->file) && fflush(file->file) == 0 &&
-                 fsync(fileno(file->file)) == 0;
-  Err err = written ? ERR_OK : storage_fault(fault, "cannot be written", file->path);
+  bool sync = how != PUBLISH_DRAFT;
+  errno = 0;   /* a write that failed before now has left only ferror */
+  Err err = ERR_OK;
+  if (!flush(file, sync)) {
+    if (!errno) errno = EIO;
+    err = storage_fault(fault, "cannot be written", file->path);
+  }
   if (fclose(file->file) != 0 && !err)
     err = storage_fault(fault, "cannot be written", file->path);
   file->file = NULL;
   if (!err) err = put_in_place(file, how, fault);
-  if (!err) sync_directory(file->path);
+  if (!err && sync && how != PUBLISH_AHEAD) sync_directory(file->path);
   file_abandon(file);
   return err;
 }
@@ -93,6 +131,18 @@ Err file_put(const char *path, const void *bytes, size_t n_bytes, Publish how,
   if (err) return err;
   fwrite(bytes, 1, n_bytes, file.file);   /* its error is seen at publish */
   return file_publish(&file, how, fault);
+}
+
+Err file_sync(const char *path, Fault *fault) {
+  if (step_fails(FILE_STEP_SYNC, path))
+    return storage_fault(fault, "cannot be written", path);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return storage_fault(fault, "cannot be opened", path);
+  Err err = ERR_OK;
+  if (fsync(fd) != 0 && errno != EINVAL)   /* EINVAL: not on this file system */
+    err = storage_fault(fault, "cannot be written", path);
+  close(fd);
+  return err;
 }
 
 Err file_read(const char *path, size_t limit_bytes, Text *out, Fault *fault) {
@@ -115,7 +165,63 @@ Err file_read(const char *path, size_t limit_bytes, Text *out, Fault *fault) {
   return err;
 }
 
+bool file_exists(const char *path) { return access(path, F_OK) == 0; }
+
+/* -- growing files ------------------------------------------------------------------- */
+
+Err file_grow(GrowingFile *out, const char *path, long long keep_bytes, Fault *fault) {
+  *out = (GrowingFile){.path = text_copy(path), .fd = -1, .n_bytes = keep_bytes};
+  if (!out->path) return fault_memory(fault, strlen(path));
+  if (!step_fails(FILE_STEP_CREATE, path))
+    out->fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+  if (out->fd >= 0 && ftruncate(out->fd, keep_bytes) == 0 &&
+      lseek(out->fd, keep_bytes, SEEK_SET) == keep_bytes)
+    return ERR_OK;
+  Err err = storage_fault(fault, "cannot be created", path);
+  file_grow_end(out);
+  return err;
+}
+
+/* Bytes written before the first failure, which is in errno. */
+static size_t write_all(int fd, const char *bytes, size_t n_bytes, const char *path) {
+  size_t done = 0, wanted = n_bytes;
+  bool fails = step_fails(FILE_STEP_WRITE, path);
+  int error = errno;
+  if (fails) wanted /= 2;
+  while (done < wanted) {
+    ssize_t n = write(fd, bytes + done, wanted - done);
+    if (n < 0 && errno != EINTR) return done;
+    if (n > 0) done += (size_t)n;
+  }
+  if (fails) errno = error;
+  return done;
+}
+
+Err file_append(GrowingFile *file, const void *bytes, size_t n_bytes, Fault *fault) {
+  if (write_all(file->fd, bytes, n_bytes, file->path) == n_bytes) {
+    file->n_bytes += (long long)n_bytes;
+    return ERR_OK;
+  }
+  Err err = storage_fault(fault, "cannot be written", file->path);
+  if (ftruncate(file->fd, file->n_bytes) == 0) lseek(file->fd, file->n_bytes, SEEK_SET);
+  return err;
+}
+
+Err file_append_sync(GrowingFile *file, Fault *fault) {
+  if (!step_fails(FILE_STEP_SYNC, file->path) && fsync(file->fd) == 0) return ERR_OK;
+  return storage_fault(fault, "cannot be written", file->path);
+}
+
+void file_grow_end(GrowingFile *file) {
+  if (file->path && file->fd >= 0) close(file->fd);
+  free(file->path);
+  *file = (GrowingFile){.fd = -1};
+}
+
+/* -- directories --------------------------------------------------------------------- */
+
 static bool make_directory(const char *path) {
+  if (step_fails(FILE_STEP_DIRECTORY, path)) return false;
   if (mkdir(path, 0777) == 0) return true;
   int error = errno;
   struct stat at;
@@ -141,4 +247,103 @@ Err file_make_dirs(const char *path, Fault *fault) {
   }
   free(copy);
   return err;
+}
+
+static int by_bytes(const void *a, const void *b) {
+  return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static bool add_name(FileNames *names, int *capacity, const char *name) {
+  if (names->n == *capacity) {
+    int wanted = *capacity ? 2 * *capacity : 64;
+    char **v = realloc(names->v, (size_t)wanted * sizeof *v);
+    if (!v) return false;
+    names->v = v;
+    *capacity = wanted;
+  }
+  char *copy = text_copy(name);
+  if (copy) names->v[names->n++] = copy;
+  return copy != NULL;
+}
+
+Err file_names(const char *directory, FileNames *out, Fault *fault) {
+  *out = (FileNames){0};
+  DIR *dir = opendir(directory);
+  if (!dir && (errno == ENOENT || errno == ENOTDIR)) return ERR_OK;
+  if (!dir) return storage_fault(fault, "cannot be read", directory);
+  Err err = ERR_OK;
+  int capacity = 0;
+  for (struct dirent *entry; !err && (entry = readdir(dir));) {
+    const char *name = entry->d_name;
+    if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0) continue;
+    if (!add_name(out, &capacity, name)) err = fault_memory(fault, strlen(name));
+  }
+  closedir(dir);
+  if (err) file_names_deinit(out);
+  else if (out->n) qsort(out->v, (size_t)out->n, sizeof *out->v, by_bytes);
+  return err;
+}
+
+void file_names_deinit(FileNames *names) {
+  for (int i = 0; i < names->n; i++) free(names->v[i]);
+  free(names->v);
+  *names = (FileNames){0};
+}
+
+/* Is what follows the last mark "<digits>-<hex digits>", to the end? */
+bool file_is_temporary(const char *name) {
+  const char *mark = NULL;
+  for (const char *s = name; (s = strstr(s, temp_mark)); s++) mark = s;
+  if (!mark) return false;
+  const char *pid = mark + sizeof temp_mark - 1;
+  size_t n_pid = strspn(pid, "0123456789");
+  if (n_pid == 0 || pid[n_pid] != '-') return false;
+  const char *time = pid + n_pid + 1;
+  size_t n_time = strspn(time, "0123456789abcdef");
+  return n_time > 0 && time[n_time] == 0;
+}
+
+Err file_clean(const char *directory, Fault *fault) {
+  FileNames names;
+  Err err = file_names(directory, &names, fault);
+  for (int i = 0; !err && i < names.n; i++) {
+    if (!file_is_temporary(names.v[i])) continue;
+    Text path = {0};
+    text_addf(&path, "%s/%s", directory, names.v[i]);
+    err = path.failed ? fault_memory(fault, path.n_bytes) : file_remove(path.data, fault);
+    text_deinit(&path);
+  }
+  file_names_deinit(&names);
+  return err;
+}
+
+Err file_move(const char *from, const char *to, Fault *fault) {
+  if (!step_fails(FILE_STEP_MOVE, from) && rename(from, to) == 0) return ERR_OK;
+  return storage_fault(fault, "cannot be renamed", from);
+}
+
+static Err remove_entries(const char *path, Fault *fault) {
+  FileNames names;
+  Err err = file_names(path, &names, fault);
+  for (int i = 0; !err && i < names.n; i++) {
+    Text entry = {0};
+    text_addf(&entry, "%s/%s", path, names.v[i]);
+    err = entry.failed ? fault_memory(fault, entry.n_bytes) : file_remove(entry.data, fault);
+    text_deinit(&entry);
+  }
+  file_names_deinit(&names);
+  return err;
+}
+
+Err file_remove(const char *path, Fault *fault) {
+  struct stat at;
+  if (lstat(path, &at) != 0) {
+    return errno == ENOENT ? ERR_OK : storage_fault(fault, "cannot be removed", path);
+  }
+  bool directory = S_ISDIR(at.st_mode);
+  if (directory && remove_entries(path, fault)) return fault->code;
+  if (step_fails(FILE_STEP_REMOVE, path))
+    return storage_fault(fault, "cannot be removed", path);
+  if ((directory ? rmdir(path) : unlink(path)) == 0 || errno == ENOENT) return ERR_OK;
+  return storage_fault(fault, "cannot be removed", path);
 }

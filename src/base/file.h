@@ -1,7 +1,9 @@
-/* file.h: whole files: read with a limit, written so that a reader sees all or nothing.
+/* file.h: files: read whole with a limit, written so that a reader sees all or nothing,
+ * grown by whole pieces; directories.
  *
  * A NewFile is written beside its destination under a temporary name; file_publish syncs
- * it and puts it in place, so a crash leaves the old file or the new one. */
+ * it and puts it in place, so a crash leaves the old file or the new one. What a killed
+ * process leaves of one ends in ".tmp-<pid>-<time>"; file_clean removes such. */
 #ifndef BASE_FILE_H
 #define BASE_FILE_H
 
@@ -17,7 +19,11 @@ typedef struct NewFile {
 
 typedef enum Publish {
   PUBLISH_REPLACE,           /* an old file of that name gives way (rename) */
-  PUBLISH_ONCE               /* ERR_STORAGE when one is there (link) */
+  PUBLISH_ONCE,              /* ERR_STORAGE when one is there (link) */
+  PUBLISH_AHEAD,             /* as REPLACE; the entry is synced with the next one that is
+                                published in its directory */
+  PUBLISH_DRAFT              /* as REPLACE, not synced: atomic for readers, but a crash of
+                                the machine may empty it, until file_sync */
 } Publish;
 
 /* All faults are ERR_STORAGE and name the path. Ended by file_publish or file_abandon. */
@@ -29,10 +35,66 @@ void file_abandon(NewFile *file);            /* after publish: a no-op */
 Err file_put(const char *path, const void *bytes, size_t n_bytes, Publish how,
              Fault *fault) WARN_UNUSED;
 
+/* Syncs a file's bytes, or a directory's entries, that are there already. */
+Err file_sync(const char *path, Fault *fault) WARN_UNUSED;
+
 /* Adds the file's bytes to `out`; more than `limit_bytes` is an error. ERR_DATA. */
 Err file_read(const char *path, size_t limit_bytes, Text *out, Fault *fault) WARN_UNUSED;
 
+bool file_exists(const char *path);
+
+/* -- a file that grows --------------------------------------------------------------- */
+
+/* Each piece is there whole or not at all: what a failed write left is cut off again. */
+typedef struct GrowingFile {
+  char *path;
+  int fd;
+  long long n_bytes;
+} GrowingFile;
+
+/* Opens for appending behind the first `keep_bytes` bytes (0: from empty); what stands
+ * behind them is cut off. ERR_STORAGE, as all of these. */
+Err file_grow(GrowingFile *out, const char *path, long long keep_bytes,
+              Fault *fault) WARN_UNUSED;
+Err file_append(GrowingFile *file, const void *bytes, size_t n_bytes,
+                Fault *fault) WARN_UNUSED;
+Err file_append_sync(GrowingFile *file, Fault *fault) WARN_UNUSED;
+void file_grow_end(GrowingFile *file);       /* a zeroed one: a no-op */
+
+/* -- directories --------------------------------------------------------------------- */
+
 /* Makes the directory and those above it; one that is there is fine. */
 Err file_make_dirs(const char *path, Fault *fault) WARN_UNUSED;
+
+/* The names in a directory, sorted by bytes, without "." and "..". None where there is no
+ * such directory. */
+typedef struct FileNames {
+  char **v;
+  int n;
+} FileNames;
+Err file_names(const char *directory, FileNames *out, Fault *fault) WARN_UNUSED;
+void file_names_deinit(FileNames *names);
+
+/* Is it the temporary name of a NewFile? */
+bool file_is_temporary(const char *name);
+/* Removes the temporary files in a directory in which nobody else writes now. */
+Err file_clean(const char *directory, Fault *fault) WARN_UNUSED;
+/* Renames within a file system; ERR_STORAGE. */
+Err file_move(const char *from, const char *to, Fault *fault) WARN_UNUSED;
+/* Removes a file or a directory with all in it; links are not followed. Nothing there is
+ * fine. */
+Err file_remove(const char *path, Fault *fault) WARN_UNUSED;
+
+/* -- for tests ----------------------------------------------------------------------- */
+
+typedef enum FileStep {
+  FILE_STEP_CREATE, FILE_STEP_WRITE, FILE_STEP_SYNC, FILE_STEP_PLACE, FILE_STEP_DIRECTORY,
+  FILE_STEP_MOVE, FILE_STEP_REMOVE
+} FileStep;
+
+/* Asked before each step of writing: an errno lets the step fail so (a write after half of
+ * its bytes), 0 lets it go on. NULL: nobody is asked. */
+typedef int (*FileHook)(FileStep step, const char *path);
+void file_set_hook(FileHook hook);
 
 #endif

@@ -169,6 +169,35 @@ void json_push_text(Json *list, const char *value) {
 void json_push_int(Json *list, int64_t value) { json_push(list, new_int(value)); }
 void json_push_number(Json *list, double value) { json_push(list, new_number(value)); }
 
+/* -- canonical form ------------------------------------------------------------------ */
+
+static int by_key(const void *a, const void *b) {
+  return strcmp(((const Item *)a)->key, ((const Item *)b)->key);
+}
+
+static Json *canonical_container(const Json *json) {
+  Json *out = value_new(json->kind);
+  for (int64_t i = 0; out && i < json->as.items.n; i++) {
+    const Item *item = &json->as.items.v[i];
+    char *key = item->key ? text_copy(item->key) : NULL;
+    Json *value = item->key && !key ? NULL : json_canonical(item->value);
+    if (value && append(out, key, value)) continue;
+    if (!value) free(key);
+    json_free(out);
+    return NULL;
+  }
+  if (out && json->kind == JSON_KIND_MAP && out->as.items.n)
+    qsort(out->as.items.v, (size_t)out->as.items.n, sizeof(Item), by_key);
+  return out;
+}
+
+Json *json_canonical(const Json *json) {
+  if (!json || json->failed) return NULL;
+  if (is_container(json)) return canonical_container(json);
+  if (json->kind == JSON_KIND_NUMBER && json->as.number == 0) return new_number(0);
+  return json_share((Json *)json);
+}
+
 /* -- writing ------------------------------------------------------------------------- */
 
 /* Bytes from 0x80 on pass as they are; what is not UTF-8 among them becomes U+FFFD, so
@@ -371,6 +400,12 @@ void *json_next(const Json *map, void *it) {
 
 const char *json_key(void *it) { return ((Item *)it)->key; }
 Json *json_value(void *it) { return ((Item *)it)->value; }
+
+bool json_get_bool(const Json *json, bool *out) {
+  if (!json || json->kind != JSON_KIND_BOOL) return false;
+  *out = json->as.boolean;
+  return true;
+}
 
 bool json_get_int(const Json *json, int64_t *out) {
   if (!json || json->kind != JSON_KIND_INT) return false;

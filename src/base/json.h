@@ -44,6 +44,10 @@ void json_push_number(Json *list, double value);
 /* Another reference to the same value, to put it into a second container. */
 Json *json_share(Json *json);
 
+/* New: the same value with the keys of every map sorted by bytes, and -0 as 0: equal
+ * values give equal texts. NULL on lack of memory. */
+Json *json_canonical(const Json *json);
+
 /* Adds the value as text: `indent` blanks per level, 0 for one line without blanks. */
 Err json_write(const Json *json, int indent, Text *out, Fault *fault) WARN_UNUSED;
 
@@ -62,6 +66,7 @@ const char *json_key(void *it);
 Json *json_value(void *it);
 
 /* False when the value is of another kind (NULL json: false). */
+bool json_get_bool(const Json *json, bool *out);
 bool json_get_int(const Json *json, int64_t *out);         /* integers only */
 bool json_get_number(const Json *json, double *out);
 bool json_get_text(const Json *json, const char **out);    /* borrowed */

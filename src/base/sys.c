@@ -1,8 +1,8 @@
 /* sys.c: clock, interrupt flag, terminal, processor.
  *
  * Two things here outlive a call, because they belong to the process and not to a
- * session: the interrupt flag and its event, which a signal handler can reach in no other
- * way, and the SIMD level, which must not change once a kernel has run. */
+ * session: the interrupt flag with its event and holds, which a signal handler can reach in
+ * no other way, and the SIMD level, which must not change once a kernel has run. */
 #include "base/sys.h"
 #include <errno.h>
 #include <poll.h>
@@ -35,12 +35,18 @@ static atomic_bool interrupt_flag, interrupt_final, keep_session;
 /* eventfd: readable while the flag is set, so that waiting and a signal cannot miss each
  * other; -1 before interrupt_install. */
 static atomic_int interrupt_event = -1;
+static volatile sig_atomic_t counting, n_signals;
 
 /* The first signal asks for an orderly end. A second SIGINT while that one is pending
  * ends the process by the default action: unblocked on return from the handler, it is
  * delivered before the program goes on. Calls only what is safe in a handler. */
 static void on_signal(int number) {
   int saved = errno;
+  if (counting) {
+    n_signals += number == SIGINT ? 1 : 2;
+    if (number != SIGINT || n_signals < 3) return;
+    interrupt_flag = true;
+  }
   if (number == SIGINT && interrupt_flag && !keep_session) {
     signal(number, SIG_DFL);
     raise(number);
@@ -56,10 +62,15 @@ void interrupt_install(void) {
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, NULL);
   sigaction(SIGTERM, &action, NULL);
+  sigaction(SIGUSR1, &action, NULL);
 }
 
+static int interrupt_holds;    /* of the thread that runs scripts */
+
+void interrupt_hold(void) { interrupt_holds++; }
+void interrupt_release(void) { interrupt_holds--; }
 void interrupt_keep_session(void) { keep_session = true; }
-bool interrupt_pending(void) { return interrupt_flag; }
+bool interrupt_pending(void) { return interrupt_flag && interrupt_holds == 0; }
 bool interrupt_is_final(void) { return interrupt_final; }
 
 void interrupt_raise(void) {
@@ -79,6 +90,13 @@ bool interrupt_wait(int fd) {
                            {.fd = interrupt_event, .events = POLLIN}};
   return poll(files, 2, -1) > 0 && !interrupt_flag;
 }
+
+void interrupt_counting(bool on) {
+  if (on) n_signals = 0;
+  counting = on;
+}
+
+int interrupt_count(void) { return n_signals; }
 
 /* -- terminal ---------------------------------------------------------------------- */
 

@@ -12,7 +12,7 @@ double clock_s(void);
 /* UTC now, "2025-03-01T09:30:00Z" in `buffer` (at least 32 bytes). */
 char *clock_utc(char *buffer);
 
-/* Set by the handlers of SIGINT and SIGTERM; polled between blocks of an op and between
+/* Set by the handlers of SIGINT, SIGTERM and SIGUSR1; polled between blocks of an op and between
  * batches. A second SIGINT while one is pending ends the process, unless the prompt runs: it
  * keeps its session. */
 void interrupt_install(void);
@@ -21,6 +21,15 @@ bool interrupt_pending(void);
 bool interrupt_is_final(void);   /* SIGTERM has come: the program is to end */
 void interrupt_raise(void);      /* as the handler does; tests use it */
 void interrupt_clear(void);
+/* Between hold and release (they nest) nothing seems pending: what has been begun there is
+ * ended first. */
+void interrupt_hold(void);
+void interrupt_release(void);
+
+/* While signals are only counted, the program looks at them itself: nothing is pending for
+ * others, and only the third SIGINT ends it. A SIGTERM or SIGUSR1 counts as two SIGINTs. */
+void interrupt_counting(bool on);
+int interrupt_count(void);    /* since counting began */
 
 /* Waits until there is something to read from `fd`, or its end: true; false when an interrupt
  * is pending first, or another signal with a handler came. */

@@ -4,8 +4,10 @@
 #include "base/sys.h"
 #include "base/version.h"
 #include "cli/prompt.h"
+#include "cli/query_command.h"
+#include "cli/study_command.h"
 #include "kernel/gemm.h"
-#include "lua/core.h"
+#include "lua/lab.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +23,9 @@ typedef struct CommandLine {
   bool script_help;
   bool plan_dump;            /* the command of that name */
   bool interactive;          /* ends at the prompt */
+  QueryCall query;           /* a command that needs no script; .command NULL: none */
+  StudyOptions study;        /* how experiment{} runs */
+  bool worker, resume;       /* the commands of that name */
   int n_args;
   char **args;               /* key=value words */
 } CommandLine;
@@ -61,6 +66,30 @@ static Err set_interactive(CommandLine *line, const char *value, Fault *fault) {
   return ERR_OK;
 }
 
+static Err set_jobs(CommandLine *line, const char *value, Fault *fault) {
+  return study_set_jobs(&line->study, value, fault);
+}
+
+static Err set_code_choice(CommandLine *line, const char *value, Fault *fault) {
+  return study_set_code(&line->study, value, fault);
+}
+
+static Err set_sample(CommandLine *line, const char *value, Fault *fault) {
+  return study_set_sample(&line->study, value, fault);
+}
+
+static Err set_json(CommandLine *line, const char *value, Fault *fault) {
+  (void)value, (void)fault;
+  line->study.json = true;
+  return ERR_OK;
+}
+
+static Err set_fail_fast(CommandLine *line, const char *value, Fault *fault) {
+  (void)value, (void)fault;
+  line->study.fail_fast = true;
+  return ERR_OK;
+}
+
 static Err set_help(CommandLine *line, const char *value, Fault *fault) {
   (void)value, (void)fault;
   if (line->script) line->script_help = true;
@@ -80,6 +109,11 @@ static const Flag flags[] = {
     {"--threads", "N", "threads to use (default: OMP_NUM_THREADS, else the cores)",
      set_threads},
     {"--runs", "DIR", "where runs are recorded (default: runs)", set_runs},
+    {"--jobs", "N", "worker processes of an experiment (default: the cores)", set_jobs},
+    {"--fail-fast", NULL, "the first trial that fails ends the experiment", set_fail_fast},
+    {"--code", "HOW", "rerun or keep trials that earlier code made", set_code_choice},
+    {"--json", NULL, "the plan as JSON", set_json},
+    {"--sample", "N", "trials that verify runs again, or all (default: 3)", set_sample},
     {"--version", NULL, "versions, kernel set, SIMD level and threads", set_version},
     {"--help", NULL, "this text; after a script: the script's arguments", set_help},
     {NULL, NULL, NULL, NULL}};
@@ -92,10 +126,20 @@ typedef struct Command {
 } Command;
 
 static void set_plan_dump(CommandLine *line) { line->plan_dump = true; }
+static void set_run(CommandLine *line) { line->study.mode = STUDY_RUN; }
+static void set_plan(CommandLine *line) { line->study.mode = STUDY_PLAN; }
+static void set_verify(CommandLine *line) { line->study.mode = STUDY_VERIFY; }
+static void set_resume(CommandLine *line) { line->resume = true; }
+static void set_worker(CommandLine *line) { line->worker = true; }
 
 static const Command commands[] = {
     {"plan-dump", "plan-dump script.lua: the stages of its first training step: graph, "
                   "gradient, groups, memory", set_plan_dump},
+    {"run", "run script.lua: as without the word", set_run},
+    {"plan", "plan script.lua: the cells of its experiment, and what is left to run", set_plan},
+    {"resume", "resume EXPERIMENT: runs what is missing, as it was run last", set_resume},
+    {"verify", "verify script.lua: runs some trials again and compares digests", set_verify},
+    {"worker", NULL, set_worker},   /* started by the coordinator of an experiment alone */
     {NULL, NULL, NULL}};
 
 static bool take_command(CommandLine *line, const char *word) {
@@ -120,7 +164,10 @@ static void print_usage(void) {
     out_print("  %-16s %s\n", left, f->doc);
   }
   out_print("\ncommands:\n");
-  for (const Command *c = commands; c->name; c++) out_print("  %s\n", c->doc);
+  for (const Command *c = commands; c->name; c++)
+    if (c->doc) out_print("  %s\n", c->doc);
+  for (const QueryCommand *const *c = query_commands; *c; c++)
+    out_print("  %-8s %-28s %s\n", (*c)->name, (*c)->usage, (*c)->doc);
   out_print("\nkey=value sets an argument that the script declares; seed=N always works.\n"
             "exit status: 0 all well, 1 the script failed, 2 usage, 3 interrupted, "
             "4 storage\n");
@@ -129,7 +176,7 @@ static void print_usage(void) {
 static Err take_flag(CommandLine *line, char **words, int n, int *at, Fault *fault) {
   char *word = words[*at], *equals = strchr(word, '=');
   size_t length = equals ? (size_t)(equals - word) : strlen(word);
-  const char *names[16];
+  const char *names[32];
   int n_names = 0;
   for (const Flag *f = flags; f->name; f++) {
     names[n_names++] = f->name;
@@ -157,6 +204,10 @@ static Err parse(CommandLine *line, char **words, int n, Fault *fault) {
       if (take_flag(line, words, n, &i, fault)) return fault->code;
     } else if (first && take_command(line, words[i])) {
       first = false;
+    } else if (first && (line->query.command = query_command_find(words[i]))) {
+      line->query.runs = line->runs;
+      line->query.threads = line->threads;
+      return query_command_parse(&line->query, words + i + 1, n - i - 1, fault);
     } else if (!line->script && !line->code) {
       line->script = words[i];
     } else {
@@ -254,11 +305,14 @@ static Err run_whole(lua_State *L, const CommandLine *line) {
   lua_sethook(L, end_if_interrupted, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
   if (load_script(L, line, &fault) == ERR_OK) call_script(L, line, &fault);
   if (line->plan_dump) print_plan(s, &fault);
+  else if (!fault.code && !s->stopped && line->study.mode != STUDY_RUN)
+    fault_set(&fault, ERR_USAGE, "%s: the script has no experiment", line->script);
   if (fault.code) {
     out_progress_end(true);
     err_print("runner: %s\n", fault.text);
   }
   Err storage = close_record(s, &fault);
+  if (!fault.code && s->n_failed) fault.code = ERR_SCRIPT;   /* which was told */
   return fault.code ? fault.code : storage;
 }
 
@@ -308,21 +362,19 @@ static void choose_input(CommandLine *line) {
   line->interactive = line->interactive && terminal;
 }
 
-static Err run_program(CommandLine *line, int argc, char **argv, Fault *fault) {
-  if (parse(line, argv + 1, argc - 1, fault)) return fault->code;
-  if (line->help) {
-    print_usage();
-    return ERR_OK;
-  }
-  if (gemm_init(fault)) return fault->code;
-  if (line->version) {
-    print_version(line->threads);
-    return ERR_OK;
-  }
-  choose_input(line);
+static Err run_worker(const CommandLine *line, Fault *fault) {
+  WorkerOptions options = {.runs = line->runs, .script = line->script,
+                           .threads = line->threads, .words = line->args,
+                           .n_words = line->n_args};
+  interrupt_install();
+  return worker_run(&options, fault);
+}
+
+static Err run_session(CommandLine *line, Fault *fault) {
   Session s = {.runs = line->runs, .n_args = line->n_args, .args = line->args,
-               .want_help = line->script_help,
+               .want_help = line->script_help, .study = line->study,
                .script = records(line) ? line->script : NULL};
+  s.study.threads = line->threads;
   if (graph_open(&s.graph, line->threads, 1, fault)) return fault->code;
   Text dump = {0};
   if (line->plan_dump) s.graph.dump = &dump;
@@ -334,9 +386,50 @@ static Err run_program(CommandLine *line, int argc, char **argv, Fault *fault) {
   return r.err;
 }
 
+/* The script and words of an experiment that was run before; those given now replace theirs. */
+static Err run_resumed(CommandLine *line, Fault *fault) {
+  StudyRecall recall;
+  if (!line->script)
+    return fault_set(fault, ERR_USAGE, "resume: allowed: the name of an experiment");
+  if (study_recall(&recall, line->runs, line->script, fault)) return fault->code;
+  CommandLine again = *line;
+  again.script = recall.script;
+  if (line->n_args == 0) {
+    again.args = recall.words;
+    again.n_args = recall.n_words;
+  }
+  Err err = run_session(&again, fault);
+  study_recall_deinit(&recall);
+  return err;
+}
+
+static Err run_program(CommandLine *line, int argc, char **argv, Fault *fault) {
+  if (parse(line, argv + 1, argc - 1, fault)) return fault->code;
+  if (line->help) {
+    print_usage();
+    return ERR_OK;
+  }
+  if (line->query.command) return query_command_run(&line->query, fault);
+  if (gemm_init(fault)) return fault->code;
+  if (line->version) {
+    print_version(line->threads);
+    return ERR_OK;
+  }
+  bool command = line->plan_dump || line->worker || line->resume ||
+                 line->study.mode != STUDY_RUN;
+  if (command && !line->script && !line->code) {
+    print_usage();
+    return ERR_USAGE;
+  }
+  if (!command) choose_input(line);
+  if (line->worker) return run_worker(line, fault);
+  return line->resume ? run_resumed(line, fault) : run_session(line, fault);
+}
+
 int main(int argc, char **argv) {
   Fault fault = {0};
-  CommandLine line = {.runs = "runs", .args = calloc((size_t)argc + 1, sizeof(char *))};
+  CommandLine line = {.runs = "runs", .study.sample = 3,
+                      .args = calloc((size_t)argc + 1, sizeof(char *))};
   Err err = line.args ? run_program(&line, argc, argv, &fault) : fault_memory(&fault, 0);
   if (fault.code) err_print("runner: %s\n", fault.text);
   free(line.args);

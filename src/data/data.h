@@ -61,6 +61,9 @@ int source_parts(const Source *source);
 /* Loads the part unless that is done; the rows are borrowed. NULL and a fault else. */
 const Rows *source_rows(Source *source, int part, Fault *fault);
 
+/* Are all files of Fashion-MNIST where they are looked for? ERR_DATA that says what to do. */
+Err fashion_mnist_check(Fault *fault) WARN_UNUSED;
+
 /* A source of given tensors (retained). y may be NULL. Labels: `y` int32 or uint8 of one
  * axis, or any y when n_classes > 0; then they are checked to be whole numbers from
  * label_base to label_base + n_classes - 1 (n_classes 0: the largest is the number of
@@ -80,6 +83,11 @@ void dataset_release(Dataset *set);                       /* NULL is a no-op */
 
 /* "fashion_mnist.train", "spirals", "set": for messages and summaries; borrowed. */
 const char *dataset_name(const Dataset *set);
+
+Source *dataset_source(const Dataset *set);               /* borrowed */
+/* Tells views of the same part of a source apart: which rows, how transformed. Reads
+ * nothing; the whole part as it is gives 0. */
+uint64_t dataset_view_hash(const Dataset *set);
 
 bool dataset_loaded(const Dataset *set);
 /* These load the source if need be. */

@@ -46,6 +46,24 @@ void dataset_release(Dataset *set) {
 
 const char *dataset_name(const Dataset *set) { return set->name; }
 
+Source *dataset_source(const Dataset *set) { return set->source; }
+
+/* FNV-1a on bytes. */
+static uint64_t mix(uint64_t hash, const void *bytes, size_t n_bytes) {
+  const unsigned char *b = bytes;
+  for (size_t i = 0; i < n_bytes; i++) hash = (hash ^ b[i]) * UINT64_C(0x100000001B3);
+  return hash;
+}
+
+uint64_t dataset_view_hash(const Dataset *set) {
+  uint64_t hash = UINT64_C(0xCBF29CE484222325);
+  size_t n = (size_t)set->affine.n;
+  if (!set->index && !n) return 0;
+  if (set->index) hash = mix(hash, set->index, (size_t)set->n * sizeof *set->index);
+  if (n) hash = mix(hash, set->affine.shift, n * sizeof *set->affine.shift);
+  return n ? mix(hash, set->affine.scale, n * sizeof *set->affine.scale) : hash;
+}
+
 /* Derives the pairs that batches use from the affine. */
 static Err set_affine(Dataset *set, const Affine *affine, Fault *fault) {
   Err err = affine_init(&set->affine, affine->per, affine->n, fault);

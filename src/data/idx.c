@@ -241,6 +241,19 @@ static Err fashion_missing(const char *dir, const char *file, Fault *fault) {
                    fashion_files[1][0], fashion_files[1][1]);
 }
 
+Err fashion_mnist_check(Fault *fault) {
+  const char *dir = getenv("RUNNER_DATA");
+  if (!dir || !*dir) dir = fashion_directory;
+  for (int i = 0; i < 4; i++) {
+    Text path = {0};
+    const char *file = fashion_files[i / 2][i % 2];
+    bool there = fashion_find(dir, file, &path);
+    text_deinit(&path);
+    if (!there) return fashion_missing(dir, file, fault);
+  }
+  return ERR_OK;
+}
+
 static Err fashion_load(Source *source, int part, Rows *out, Fault *fault) {
   Fashion *fashion = (Fashion *)source;
   const char *dir = fashion->dir ? fashion->dir : getenv("RUNNER_DATA");

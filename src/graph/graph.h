@@ -102,7 +102,7 @@ struct Graph {
                                  renumbers nodes and lets them forget their inputs */
   Node **pool;                /* borrowed nodes of the open scopes */
   int n_pool, pool_capacity;
-  Counter *counters;          /* draws made from each stream so far */
+  Counter *counters;          /* read-only: draws made from each stream so far */
   int n_counters, counter_capacity;
   struct Undo *undo;          /* of the open transaction */
   int n_undo, undo_capacity;
@@ -147,6 +147,9 @@ Stream graph_draw(Graph *graph, const char *purpose, const char *name);
 Stream graph_draw_again(Graph *graph, uint64_t key);
 /* Sets the seed and starts all streams anew. */
 void graph_seed(Graph *graph, uint64_t seed);
+/* Sets the seed and how far all streams are: `counters` as they stood in graph->counters. */
+Err graph_set_streams(Graph *graph, uint64_t seed, const Counter *counters, int n,
+                      Fault *fault) WARN_UNUSED;
 
 /* -- nodes --------------------------------------------------------------------------- */
 

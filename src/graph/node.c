@@ -129,6 +129,21 @@ void graph_seed(Graph *graph, uint64_t seed) {
   graph->n_counters = 0;
 }
 
+Err graph_set_streams(Graph *graph, uint64_t seed, const Counter *counters, int n,
+                      Fault *fault) {
+  if (n > graph->counter_capacity) {
+    size_t n_bytes = (size_t)n * sizeof *counters;
+    Counter *larger = realloc(graph->counters, n_bytes);
+    if (!larger) return fault_memory(fault, n_bytes);
+    graph->counters = larger;
+    graph->counter_capacity = n;
+  }
+  if (n) memcpy(graph->counters, counters, (size_t)n * sizeof *counters);
+  graph->n_counters = n;
+  graph->seed = seed;
+  return ERR_OK;
+}
+
 /* -- life ---------------------------------------------------------------------------- */
 
 static size_t align8(size_t n) { return (n + 7) & ~(size_t)7; }

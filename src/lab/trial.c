@@ -1,15 +1,17 @@
 /* trial.c: the record of a run; see trial.h.
  *
- * Order on disk: directory, config.json, meta.json, stdout.log when it is opened; rows of
- * metrics as they come; at the end meta.json again, the log's end, result.json. Whoever
- * finds result.json finds all the rest complete. */
+ * Order on disk: directory, lock, config.json, meta.json, stdout.log when it is opened; rows
+ * of metrics as they come; at the end meta.json again, the log's end, result.json. Whoever
+ * finds result.json finds all the rest complete: at the end everything is synced before it.
+ * Until then nothing is, since whoever finds no result runs the trial again. */
 #include "lab/trial.h"
 #include "base/file.h"
 #include "base/out.h"
 #include "base/par.h"
 #include "base/sys.h"
+#include "lab/digest.h"
+#include "lab/lock.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,17 +19,22 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-typedef struct MetricsFile {
-  FILE *file;                /* NULL: this fit has no row yet */
-  char *path;
-  Text header;               /* the first line */
-} MetricsFile;
-
-static const char *const state_names[] = {
+static const char *const state_names[TRIAL_STATES] = {
+    [TRIAL_PENDING] = "pending",   [TRIAL_RUNNING] = "running",
     [TRIAL_COMPLETE] = "complete", [TRIAL_DIVERGED] = "diverged",
-    [TRIAL_FAILED] = "failed", [TRIAL_INTERRUPTED] = "interrupted"};
+    [TRIAL_FAILED] = "failed",     [TRIAL_INTERRUPTED] = "interrupted",
+    [TRIAL_STALE] = "stale",       [TRIAL_CANCELLED] = "cancelled"};
 
 const char *trial_state_name(TrialState state) { return state_names[state]; }
+
+bool trial_state_parse(const char *name, TrialState *out) {
+  for (int i = 0; i < TRIAL_STATES; i++) {
+    if (strcmp(name, state_names[i]) != 0) continue;
+    *out = (TrialState)i;
+    return true;
+  }
+  return false;
+}
 
 /* -- life ---------------------------------------------------------------------------- */
 
@@ -43,34 +50,48 @@ static char *script_name(const char *script) {
   return name;
 }
 
+static void start_clock(Trial *trial) {
+  trial->start_s = clock_s();
+  clock_utc(trial->start_utc);
+}
+
 Err trial_init(Trial *out, const char *runs, const char *script, Json *config, Json *meta,
                Fault *fault) {
   *out = (Trial){.config = config,
                  .meta = meta ? meta : json_map(),
                  .runs = text_copy(runs),
                  .name = script_name(script),
-                 .start_s = clock_s()};
-  clock_utc(out->start_utc);
+                 .attempt = 1,
+                 .lock = LOCK_NONE};
+  start_clock(out);
   if (out->config && out->meta && out->runs && out->name) return ERR_OK;
   trial_deinit(out);
   return fault_memory(fault, sizeof *out);
 }
 
-static void metrics_deinit(MetricsFile *m) {
-  if (m->file) fclose(m->file);
-  free(m->path);
-  text_deinit(&m->header);
+Err trial_init_at(Trial *out, const char *directory, int lock, Json *config, Json *attempts,
+                  Fault *fault) {
+  *out = (Trial){.config = config,
+                 .meta = json_map(),
+                 .directory = text_copy(directory),
+                 .attempt = 1 + (attempts ? (int)json_count(attempts) : 0),
+                 .lock = lock};
+  json_put(out->meta, "attempts", attempts ? attempts : json_list());
+  start_clock(out);
+  if (out->config && out->meta && out->directory) return ERR_OK;
+  trial_deinit(out);
+  return fault_memory(fault, sizeof *out);
 }
 
 void trial_deinit(Trial *trial) {
-  for (int i = 0; i < trial->n_metrics; i++) metrics_deinit(&trial->metrics[i]);
-  free(trial->metrics);
+  metrics_deinit(&trial->metrics);
+  lock_drop(trial->lock, trial->directory, false);
   json_free(trial->config);
   json_free(trial->meta);
   free(trial->runs);
   free(trial->name);
   free(trial->directory);
-  *trial = (Trial){0};
+  *trial = (Trial){.lock = LOCK_NONE};
 }
 
 /* What a storage fault comes to: itself, or under go_on a warning and the end of
@@ -109,6 +130,23 @@ static Err put_json(const Trial *trial, const char *name, const Json *json, Publ
   return err;
 }
 
+static Err sync_file(const Trial *trial, const char *name, Fault *fault) {
+  char *path = path_of(trial, name, fault);
+  Err err = path ? file_sync(path, fault) : ERR_MEMORY;
+  free(path);
+  return err;
+}
+
+static bool has_file(const Trial *trial, const char *name) {
+  Fault fault = {0};
+  char *path = path_of(trial, name, &fault);
+  bool there = path && file_exists(path);
+  free(path);
+  return there;
+}
+
+/* -- meta.json ----------------------------------------------------------------------- */
+
 /* Brand string of the processor, as the system tells it. */
 static void processor_name(char *out, size_t n_bytes) {
   snprintf(out, n_bytes, "unknown");
@@ -124,28 +162,44 @@ static void processor_name(char *out, size_t n_bytes) {
   if (file) fclose(file);
 }
 
-/* The caller's facts stand first; the end and its costs are there once it is known. */
-static Err put_meta(Trial *trial, bool ended, Fault *fault) {
+/* The caller's facts stand first. */
+static void note_begin(Trial *trial) {
   char text[256] = "";
-  Json *meta = trial->meta;
+  Json *meta = trial->meta, *attempt = json_map();
   processor_name(text, sizeof text);
   json_put_text(meta, "processor", text);
   json_put_int(meta, "cores", par_cores());
   json_put_text(meta, "simd", simd_name(simd_level()));
-  if (gethostname(text, sizeof text - 1) == 0) json_put_text(meta, "host", text);
-  json_put_int(meta, "pid", getpid());
-  json_put_text(meta, "started", trial->start_utc);
-  if (ended) {
-    struct rusage usage;
-    json_put_text(meta, "ended", clock_utc(text));
-    json_put_number(meta, "wall_s", clock_s() - trial->start_s);
-    if (getrusage(RUSAGE_SELF, &usage) == 0)
-      json_put_int(meta, "peak_bytes", (int64_t)usage.ru_maxrss * 1024);
+  json_put_int(attempt, "attempt", trial->attempt);
+  json_put_text(attempt, "started", trial->start_utc);
+  if (gethostname(text, sizeof text - 1) == 0) {
+    json_put_text(meta, "host", text);
+    json_put_text(attempt, "host", text);
   }
-  return put_json(trial, "meta.json", meta, PUBLISH_REPLACE, fault);
+  json_put_int(meta, "pid", getpid());
+  json_put_int(attempt, "pid", getpid());
+  json_put_text(meta, "started", trial->start_utc);
+  if (!json_find(meta, "attempts")) json_put(meta, "attempts", json_list());
+  json_push(json_find(meta, "attempts"), attempt);
+  trial->attempt_note = attempt;
 }
 
-/* -- the directory ------------------------------------------------------------------- */
+static void note_end(Trial *trial, TrialState state, const char *message) {
+  char text[32];
+  struct rusage usage;
+  Json *meta = trial->meta, *attempt = trial->attempt_note;
+  double seconds = clock_s() - trial->start_s;
+  json_put_text(meta, "ended", clock_utc(text));
+  json_put_number(meta, "wall_s", seconds);
+  if (getrusage(RUSAGE_SELF, &usage) == 0)
+    json_put_int(meta, "peak_bytes", (int64_t)usage.ru_maxrss * 1024);
+  json_put_text(attempt, "ended", text);
+  json_put_number(attempt, "wall_s", seconds);
+  json_put_text(attempt, "state", trial_state_name(state));
+  if (message) json_put_text(attempt, "message", message);
+}
+
+/* -- opening ------------------------------------------------------------------------- */
 
 /* mkdir decides who has a name, so two processes never share one. */
 static Err make_directory(Trial *trial, Fault *fault) {
@@ -163,7 +217,7 @@ static Err make_directory(Trial *trial, Fault *fault) {
   for (int i = 2; !err && !path.failed; i++) {
     if (mkdir(path.data, 0777) == 0) {
       trial->directory = path.data;
-      return ERR_OK;
+      return lock_take(path.data, &trial->lock, fault);
     }
     if (errno != EEXIST || i > 10000)
       err = fault_set(fault, ERR_STORAGE, "%s: cannot be made: %s", path.data,
@@ -176,153 +230,163 @@ static Err make_directory(Trial *trial, Fault *fault) {
   return err;
 }
 
+/* What was printed in an earlier attempt stays beside. */
+static Err keep_earlier_log(const Trial *trial, Fault *fault) {
+  char name[32];
+  if (trial->attempt == 1 || !has_file(trial, "stdout.log")) return ERR_OK;
+  snprintf(name, sizeof name, "stdout-%d.log", trial->attempt - 1);
+  char *from = path_of(trial, "stdout.log", fault), *to = path_of(trial, name, fault);
+  Err err = from && to ? file_move(from, to, fault) : ERR_MEMORY;
+  free(from);
+  free(to);
+  return err;
+}
+
 static Err open_record(Trial *trial, Fault *fault) {
-  Err err = make_directory(trial, fault);
-  if (!err) err = put_json(trial, "config.json", trial->config, PUBLISH_ONCE, fault);
-  if (!err) err = put_meta(trial, false, fault);
+  Err err = trial->directory ? ERR_OK : make_directory(trial, fault);
+  if (!err && !has_file(trial, "config.json"))
+    err = put_json(trial, "config.json", trial->config, PUBLISH_DRAFT, fault);
+  if (!err && !trial->attempt_note) note_begin(trial);
+  if (!err) err = put_json(trial, "meta.json", trial->meta, PUBLISH_DRAFT, fault);
+  if (!err) err = keep_earlier_log(trial, fault);
   char *log = err ? NULL : path_of(trial, "stdout.log", fault);
   if (!err) err = log ? out_tee_begin(log, fault) : ERR_MEMORY;
   free(log);
+  trial->opened = !err;
   return err;
 }
 
 Err trial_open(Trial *trial, Fault *fault) {
-  if (trial->directory || trial->failed) return ERR_OK;
+  if (trial->opened || trial->failed) return ERR_OK;
   return tolerate(trial, open_record(trial, fault), fault);
 }
 
 /* -- metrics ------------------------------------------------------------------------- */
 
-static MetricsFile *metrics_of(Trial *trial, int fit, Fault *fault) {
-  if (fit > trial->n_metrics) {
-    MetricsFile *m = realloc(trial->metrics, (size_t)fit * sizeof *m);
-    if (!m) {
-      fault_memory(fault, (size_t)fit * sizeof *m);
-      return NULL;
-    }
-    memset(m + trial->n_metrics, 0, (size_t)(fit - trial->n_metrics) * sizeof *m);
-    trial->metrics = m;
-    trial->n_metrics = fit;
-  }
-  return &trial->metrics[fit - 1];
-}
-
-/* RFC 4180: quoted where commas, quotes or line ends stand. */
-static void add_field(Text *line, const char *field) {
-  if (!strpbrk(field, ",\"\r\n")) {
-    text_add(line, field);
-    return;
-  }
-  text_add(line, "\"");
-  for (; *field; field++) {
-    if (*field == '"') text_add(line, "\"");
-    text_add_bytes(line, field, 1);
-  }
-  text_add(line, "\"");
-}
-
-/* One write of one line: a row is there whole, or its loss is reported. */
-static Err write_line(MetricsFile *m, const Text *line, Fault *fault) {
-  if (line->failed) return fault_memory(fault, line->n_bytes);
-  size_t n = fwrite(line->data, 1, line->n_bytes, m->file);
-  if (n == line->n_bytes && fflush(m->file) == 0) return ERR_OK;
-  return fault_set(fault, ERR_STORAGE, "%s: cannot be written: %s", m->path,
-                   strerror(errno));
-}
-
-static Err open_metrics(Trial *trial, MetricsFile *m, int fit, Text *header,
-                        Fault *fault) {
-  char name[32] = "metrics.csv";
-  if (fit > 1) snprintf(name, sizeof name, "metrics-%d.csv", fit);
-  char *path = path_of(trial, name, fault);
-  if (!path) return ERR_MEMORY;
-  m->file = fopen(path, "wxe");
-  if (!m->file) {
-    Err err = fault_set(fault, ERR_STORAGE, "%s: cannot be created: %s", path,
-                        strerror(errno));
-    free(path);
-    return err;
-  }
-  m->path = path;
-  m->header = *header;
-  *header = (Text){0};
-  return write_line(m, &m->header, fault);
-}
-
-static Err add_row(Trial *trial, int fit, const char *const *columns, const double *values,
-                   int n, Fault *fault) {
-  MetricsFile *m = metrics_of(trial, fit, fault);
-  if (!m) return ERR_MEMORY;
-  Text header = {0}, line = {0};
-  for (int i = 0; i < n; i++) {
-    char number[40];
-    if (i > 0) text_add(&header, ",");
-    if (i > 0) text_add(&line, ",");
-    add_field(&header, columns[i]);
-    text_add(&line, text_number(number, values[i]));
-  }
-  text_add(&header, "\n");
-  text_add(&line, "\n");
-  Err err = header.failed ? fault_memory(fault, header.n_bytes) : ERR_OK;
-  if (!err && m->file && strcmp(header.data, m->header.data) != 0)
-    err = fault_set(fault, ERR_VALUE, "%s: columns changed:\n  first row: %s"
-                    "  this row:  %.*s", m->path, m->header.data,
-                    (int)header.n_bytes - 1, header.data);
-  if (!err && !m->file) err = open_metrics(trial, m, fit, &header, fault);
-  if (!err) err = write_line(m, &line, fault);
-  text_deinit(&header);
-  text_deinit(&line);
-  return err;
-}
-
 Err trial_row(Trial *trial, int fit, const char *const *columns, const double *values,
               int n, Fault *fault) {
   must(fit >= 1 && n >= 1 && !trial->finished);
-  if (fit > TRIAL_FITS)
-    return fault_set(fault, ERR_VALUE, "fit number %d of a run, allowed: up to %d", fit,
-                     TRIAL_FITS);
   Err err = trial_open(trial, fault);
   if (err || trial->failed) return err;
-  return tolerate(trial, add_row(trial, fit, columns, values, n, fault), fault);
+  err = metrics_row(&trial->metrics, trial->directory, fit, columns, values, n, fault);
+  return tolerate(trial, err, fault);
+}
+
+Err trial_sync(Trial *trial, Fault *fault) {
+  if (!trial->opened || trial->failed) return ERR_OK;
+  return tolerate(trial, metrics_sync(&trial->metrics, fault), fault);
 }
 
 /* -- the end ------------------------------------------------------------------------- */
 
-static Json *result_json(const TrialEnd *end) {
+static Err result_json(const Trial *trial, const TrialEnd *end, Json **out, Fault *fault) {
+  char digest[SHA256_TEXT];
   Json *result = json_map();
   json_put_text(result, "state", trial_state_name(end->state));
   if (end->message) json_put_text(result, "message", end->message);
   if (end->step >= 0) json_put_int(result, "step", end->step);
   if (end->layer) json_put_text(result, "layer", end->layer);
   if (end->values) json_put(result, "values", json_share((Json *)end->values));
-  return result;
+  if (end->weights) json_put_text(result, "weights", end->weights);
+  Err err = digest_trial(trial->directory, result, end->weights, digest, fault);
+  json_put_text(result, "digest", digest);
+  Json *print = json_find(trial->meta, "fingerprint");
+  if (print) json_put(result, "fingerprint", json_share(print));
+  *out = result;
+  return err;
 }
 
-static Err close_metrics(Trial *trial, Fault *fault) {
-  Err err = ERR_OK;
-  for (int i = 0; i < trial->n_metrics; i++) {
-    MetricsFile *m = &trial->metrics[i];
-    if (!m->file) continue;
-    bool synced = fsync(fileno(m->file)) == 0;
-    bool closed = fclose(m->file) == 0;
-    m->file = NULL;
-    if (!(synced && closed) && !err)
-      err = fault_set(fault, ERR_STORAGE, "%s: cannot be written: %s", m->path,
-                      strerror(errno));
-  }
+/* Everything but the result, on disk to stay. */
+static Err settle(Trial *trial, const TrialEnd *end, Fault *fault) {
+  Err err = out_tee_end(fault);
+  if (!err) err = metrics_sync(&trial->metrics, fault);
+  if (!err) err = sync_file(trial, "config.json", fault);
+  if (!err) err = sync_file(trial, "stdout.log", fault);
+  note_end(trial, end->state, end->message);
+  if (!err) err = put_json(trial, "meta.json", trial->meta, PUBLISH_AHEAD, fault);
   return err;
+}
+
+/* The digest of the result that is there. */
+static bool same_digest(const Trial *trial, const Json *result) {
+  Fault fault = {0};
+  Text text = {0};
+  const char *ours = NULL, *theirs = NULL;
+  char *path = path_of(trial, "result.json", &fault);
+  if (path && file_read(path, 1 << 24, &text, &fault) == ERR_OK) {
+    Json *other = json_parse(text.data ? text.data : "", text.n_bytes, &fault);
+    bool same = json_get_text(json_find(result, "digest"), &ours) &&
+                json_get_text(json_find(other, "digest"), &theirs) &&
+                strcmp(ours, theirs) == 0;
+    json_free(other);
+    free(path);
+    text_deinit(&text);
+    return same;
+  }
+  free(path);
+  text_deinit(&text);
+  return false;
+}
+
+/* Two runs of one trial that differ: what must never be is kept for a person to see. */
+static Err keep_other_result(const Trial *trial, const Json *result, Fault *fault) {
+  char name[64];
+  const char *digest = "";
+  json_get_text(json_find(result, "digest"), &digest);
+  snprintf(name, sizeof name, "result-differs-%.16s.json", digest);
+  err_print("warning: %s: two runs of this trial gave different results; the first stands, "
+            "the other is in %s\n", trial->directory, name);
+  return put_json(trial, name, result, PUBLISH_REPLACE, fault);
+}
+
+Err trial_publish(Trial *trial, const TrialEnd *end, bool *first, Fault *fault) {
+  *first = false;
+  if (trial->finished) return ERR_OK;
+  Json *result = NULL;
+  Err err = trial_open(trial, fault);
+  if (!err) err = settle(trial, end, fault);
+  if (!err) err = result_json(trial, end, &result, fault);
+  if (!err) err = put_json(trial, "result.json", result, PUBLISH_ONCE, fault);
+  if (!err) *first = true;
+  else if (err == ERR_STORAGE && result && has_file(trial, "result.json")) {
+    fault_clear(fault);
+    err = same_digest(trial, result) ? ERR_OK : keep_other_result(trial, result, fault);
+  }
+  json_free(result);
+  if (err) return err;
+  trial->finished = true;
+  lock_drop(trial->lock, trial->directory, true);
+  trial->lock = LOCK_NONE;
+  return ERR_OK;
 }
 
 Err trial_finish(Trial *trial, const TrialEnd *end, Fault *fault) {
   if (trial->finished || !trial->directory) return ERR_OK;
+  if (trial->failed) {   /* what stands there stays, without a result */
+    trial->finished = true;
+    (void)!out_tee_end(NULL);
+    return ERR_OK;
+  }
+  bool first;
+  Err err = trial_publish(trial, end, &first, fault);
+  if (!err && !first)
+    err = fault_set(fault, ERR_STORAGE, "%s/result.json: is already there",
+                    trial->directory);
   trial->finished = true;
-  Err log_err = out_tee_end(trial->failed ? NULL : fault);
-  if (trial->failed) return ERR_OK;   /* what stands there stays, without a result */
-  Err err = close_metrics(trial, fault);
-  if (!err) err = log_err;
-  if (!err) err = put_meta(trial, true, fault);
-  Json *result = result_json(end);
-  if (!err) err = put_json(trial, "result.json", result, PUBLISH_ONCE, fault);
-  json_free(result);
   return tolerate(trial, err, fault);
+}
+
+void trial_release(Trial *trial, const char *why) {
+  if (trial->finished) return;
+  Fault fault = {0};
+  trial->finished = true;
+  Err err = out_tee_end(&fault);
+  if (trial->opened) {
+    fault_clear(&fault);
+    note_end(trial, TRIAL_INTERRUPTED, why);
+    err = put_json(trial, "meta.json", trial->meta, PUBLISH_REPLACE, &fault);
+  }
+  (void)err;   /* it then reads stale, which is treated alike */
+  lock_drop(trial->lock, trial->directory, false);
+  trial->lock = LOCK_NONE;
 }

@@ -1,13 +1,17 @@
-/* trial.h: the record of a run on disk.
+/* trial.h: the record of a run on disk: of a plain script, or of a trial of a study.
  *
- * runs/<script>/<UTC time>/ is made when first something is recorded (-2, -3 ... on a
- * clash) and holds
+ * A directory holds
  *   config.json    seed and arguments
  *   metrics.csv    one row per epoch, columns fixed by the first row, written at once;
  *                  a second fit of the same run writes metrics-2.csv, and so on
  *   stdout.log     everything printed to stdout since the program began
- *   meta.json      times, machine, versions, peak memory
+ *   meta.json      times, machine, versions, peak memory, attempts
  *   result.json    last, put in place exactly once: its presence means the run is over
+ *   lock           held while it runs
+ *
+ * Of a plain run it is runs/<script>/<UTC time>/, made when first something is recorded
+ * (-2, -3 ... on a clash). A trial of a study gets its directory from the store (store.h),
+ * perhaps with what earlier attempts left.
  *
  * Faults are ERR_STORAGE and name the path. With `go_on` set the first one is printed as a
  * warning and recording ends there, without a fault. */
@@ -16,28 +20,34 @@
 
 #include "base/fault.h"
 #include "base/json.h"
+#include "lab/metrics.h"
 
 typedef enum TrialState {
-  TRIAL_COMPLETE, TRIAL_DIVERGED, TRIAL_FAILED, TRIAL_INTERRUPTED
+  TRIAL_PENDING, TRIAL_RUNNING, TRIAL_COMPLETE, TRIAL_DIVERGED, TRIAL_FAILED,
+  TRIAL_INTERRUPTED, TRIAL_STALE, TRIAL_CANCELLED, TRIAL_STATES
 } TrialState;
 const char *trial_state_name(TrialState state);
-
-enum { TRIAL_FITS = 1000 };                /* most metrics files of one run */
+/* False when it is no state's name. */
+bool trial_state_parse(const char *name, TrialState *out);
 
 typedef struct Trial {
   /* public */
   bool go_on;
+  Json *meta;                /* the caller may put into it until trial_open */
   /* read-only */
-  char *directory;           /* NULL until something is recorded */
+  char *directory;           /* of a plain run: NULL until something is recorded */
+  int attempt;               /* 1, 2, ... */
+  bool opened;
   bool failed;               /* recording ended by a fault under go_on */
   bool finished;
   /* private */
-  char *runs, *name;
-  Json *config, *meta;
+  char *runs, *name;         /* of a plain run */
+  Json *config;
+  Json *attempt_note;        /* borrowed: the last one of meta's "attempts" */
   double start_s;
   char start_utc[32];
-  struct MetricsFile *metrics;
-  int n_metrics;
+  Metrics metrics;
+  int lock;
 } Trial;
 
 /* Nothing is written yet. `runs` is the directory of runs, `script` the path of the script
@@ -47,7 +57,12 @@ typedef struct Trial {
  * host and peak memory are added here. */
 Err trial_init(Trial *out, const char *runs, const char *script, Json *config, Json *meta,
                Fault *fault) WARN_UNUSED;
-void trial_deinit(Trial *trial);           /* writes nothing */
+
+/* The same in a directory that is there and that the caller has locked. Takes `attempts`,
+ * the list of earlier ones or NULL, and the lock, also on failure. */
+Err trial_init_at(Trial *out, const char *directory, int lock, Json *config, Json *attempts,
+                  Fault *fault) WARN_UNUSED;
+void trial_deinit(Trial *trial);           /* writes nothing; ends the lock */
 
 /* Makes the directory with config.json, meta.json and stdout.log; once, then a no-op.
  * The directory's path is in trial->directory. */
@@ -58,6 +73,10 @@ Err trial_open(Trial *trial, Fault *fault) WARN_UNUSED;
 Err trial_row(Trial *trial, int fit, const char *const *columns, const double *values,
               int n, Fault *fault) WARN_UNUSED;
 
+/* Lets the metrics survive a crash of the machine; before a checkpoint that relies on
+ * them. */
+Err trial_sync(Trial *trial, Fault *fault) WARN_UNUSED;
+
 /* How the run ended. All but `state` may be missing (NULL, -1). Borrowed. */
 typedef struct TrialEnd {
   TrialState state;
@@ -65,10 +84,19 @@ typedef struct TrialEnd {
   int64_t step;              /* at which it diverged or failed; -1: unknown */
   const char *layer;         /* first one with a value that is not finite */
   const Json *values;        /* map: final metrics by name */
+  const char *weights;       /* hash of the final weights, as text */
 } TrialEnd;
 
-/* Final meta.json, the end of stdout.log, then result.json. Nothing when the record was
- * never opened. A second call is a no-op. */
+/* Final meta.json, the end of stdout.log, then result.json with its digest. Nothing when
+ * the record was never opened. A second call is a no-op. */
 Err trial_finish(Trial *trial, const TrialEnd *end, Fault *fault) WARN_UNUSED;
+
+/* The same for a trial of a study: *first is false, without a fault, if a result is there
+ * already. After a fault it may be called again. */
+Err trial_publish(Trial *trial, const TrialEnd *end, bool *first, Fault *fault) WARN_UNUSED;
+
+/* Ends without a result: notes in meta.json that the attempt was interrupted, as far as
+ * that can be written. */
+void trial_release(Trial *trial, const char *why);
 
 #endif

@@ -7,6 +7,7 @@
 #include "data/methods.h"
 #include "lua/reflect.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define SET_META "runner.set"
@@ -447,13 +448,36 @@ static int push_source(lua_State *L, Source *source) {
   return store_set(L, box, dataset_open(source, 0, &fault), &fault);
 }
 
+/* The source of the same kind, options and seed that an earlier session made; else this one,
+ * which is kept for later ones. The object is at the stack's top. */
+static Source *cached_source(lua_State *L, SourceCache *cache, Source *source) {
+  const char *text = luaL_tolstring(L, -1, NULL);
+  const char *key = lua_pushfstring(L, "%s %I", text, (LUAI_UACINT)source->run_seed);
+  for (int i = 0; i < CACHED_SOURCES && i < cache->n; i++)
+    if (strcmp(cache->v[i].key, key) == 0) return cache->v[i].source;
+  char *copy = text_copy(key);
+  if (!copy) return source;
+  int place = cache->n++ % CACHED_SOURCES;
+  if (cache->v[place].source) object_release(cache->v[place].source);
+  free(cache->v[place].key);
+  cache->v[place].key = copy;
+  cache->v[place].source = object_retain(source);
+  cache->v[place].hash[0] = 0;
+  source->memory = &cache->memory;
+  return source;
+}
+
 /* upvalue 1: the kind. */
 static int make_source(lua_State *L) {
+  SourceCache *cache = session(L)->sources;
   Source *source =
       (Source *)object_from_args(L, 1, lua_touserdata(L, lua_upvalueindex(1)));
   source->memory = &session_graph(L)->memory;
   source->run_seed = session_graph(L)->seed;
-  return push_source(L, source);
+  if (!cache) return push_source(L, source);
+  push_object(L, &source->object);
+  object_release(source);
+  return push_source(L, object_retain(cached_source(L, cache, source)));
 }
 
 /* data.set(x, y, {classes =, label_base =}), also data.set(x), data.set(x, {...}).

@@ -1,5 +1,5 @@
 /* bind_train.c: the global `train`: steps, fits, callbacks, metrics; and net:evaluate. */
-#include "lua/core.h"
+#include "lua/checkpoints.h"
 #include "lua/net_private.h"
 #include "lua/reflect.h"
 #include <math.h>
@@ -238,10 +238,18 @@ static int static_step(lua_State *L, StepBox *box, StepCall *call) {
   return call->n_results;
 }
 
+/* A plan trains nothing. */
+static void refuse_in_plan(lua_State *L) {
+  if (session(L)->study.mode != STUDY_PLAN) return;
+  lua_pushliteral(L, "plan: the script trains before its experiment{}, or has none");
+  raise_text(L, ERR_USAGE);
+}
+
 static int step_call(lua_State *L) {
   StepBox *box = lua_touserdata(L, lua_upvalueindex(1));
   StepCall call = {.L = L, .n_args = lua_gettop(L)};
   Fault fault = {0};
+  refuse_in_plan(L);
   check_arguments(L);
   if (box->replay) return static_step(L, box, &call);
   return trace_step(&call, box, NULL, &fault) ? raise_fault(L, &fault) : call.n_results;
@@ -266,6 +274,39 @@ static bool option_static(lua_State *L, int arg) {
   return is_static;
 }
 
+/* Registry: a list of the boxes of steps that were made in a trial: at its end what they
+ * trained is part of its weights. */
+static const char trained_key = 0;
+
+static void keep_trained(lua_State *L, int box) {
+  if (!session(L)->in_trial) return;
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &trained_key) != LUA_TTABLE) {
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &trained_key);
+    lua_replace(L, -2);
+  }
+  lua_pushvalue(L, box);
+  lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+  lua_pop(L, 1);
+}
+
+void add_stepped_weights(lua_State *L) {
+  Session *s = session(L);
+  Fault fault = {0};
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &trained_key) == LUA_TTABLE)
+    for (lua_Integer i = 1; lua_rawgeti(L, -1, i) == LUA_TUSERDATA; i++) {
+      const StepBox *box = lua_touserdata(L, -1);
+      Err err = session_add_variables(s, box->variables, box->n_variables, &fault);
+      for (int k = 0; !err && k < box->n_nets; k++)
+        err = session_add_net(s, box->nets[k], &fault);
+      if (err) raise_fault(L, &fault);
+      lua_pop(L, 1);
+    }
+  lua_pushnil(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &trained_key);
+}
+
 /* train.step(f, what, optimizer, { static = true }) -> function */
 static int make_step(lua_State *L) {
   Fault fault = {0};
@@ -286,6 +327,7 @@ static int make_step(lua_State *L) {
     box->replay = replay_new(&fault);
     if (!box->replay) return raise_fault(L, &fault);
   }
+  keep_trained(L, lua_gettop(L));
   lua_pushvalue(L, 1);
   lua_newtable(L);
   lua_pushcclosure(L, step_call, 3);
@@ -366,6 +408,18 @@ static void take_sets(lua_State *L, int options, Fit *fit) {
   if (!fit->test) fit->test = take_set(L, options, "test_data");
 }
 
+/* `run = run`: the run that a trial gets, whose checkpoints the fit takes part in anyway;
+ * said here, it reads as what it is. */
+static void take_run(lua_State *L, int options) {
+  lua_getfield(L, options, "run");
+  if (!lua_isnil(L, -1) && !is_run(L, lua_gettop(L)))
+    luaL_error(L, "train.fit: option \"run\": got a %s, allowed: the run that a trial gets",
+               luaL_typename(L, -1));
+  lua_pop(L, 1);
+  lua_pushnil(L);
+  lua_setfield(L, options, "run");
+}
+
 /* A shallow copy of the table at `arg` (or an empty one), pushed. */
 static int push_copy(lua_State *L, int arg) {
   lua_newtable(L);
@@ -390,6 +444,7 @@ static Fit *push_fit(lua_State *L, int arg) {
   push_object(L, fit);
   object_release(fit);
   take_sets(L, options, (Fit *)fit);
+  take_run(L, options);
   if (set_options(L, options, fit, false, NULL, &fault) ||
       object_ready(fit, NULL, &fault))
     raise_fault(L, &fault);
@@ -409,8 +464,14 @@ static Layer *push_net(lua_State *L, int arg) {
   return (Layer *)net;
 }
 
-/* train.fit(net, set, options) -> history */
+/* train.fit(net, set, options) -> history
+ *
+ * In a run that can be resumed the fit goes on from its last checkpoint, to the same bytes as
+ * if it had run through; one that was finished gives its results, with the net, optimizer,
+ * callbacks and streams as they ended. Memory of a callback in Lua is kept if it gives state
+ * and restore (train.callback); what other functions of the script remember is not. */
 static int fit(lua_State *L) {
+  refuse_in_plan(L);
   check_arguments(L);
   lua_settop(L, 3); /* what is pushed below must not stand for a missing argument */
   Layer *net = push_net(L, 1);
@@ -421,6 +482,7 @@ static int fit(lua_State *L) {
   luaL_setmetatable(L, HISTORY_META);
   Fault fault = {0};
   FitSink sink = session_sink(session(L));
+  sink.checkpointer = session_checkpointer(L);
   int scope = enter_call(L);
   Err err = fit_run(session_graph(L), options, net, set, &sink, history, &fault);
   graph_scope_end(session_graph(L), scope);
@@ -499,10 +561,68 @@ int net_evaluate(lua_State *L) {
   return 1;
 }
 
+/* -- a Lua table with `epoch_end` is a callback --------------------------------------- */
+
+/* upvalues: the table, the method's name. Calls it with the table before the arguments. */
+static int call_method(lua_State *L) {
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_pushvalue(L, lua_upvalueindex(2));
+  lua_gettable(L, 1);
+  lua_insert(L, 1);
+  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+  return lua_gettop(L);
+}
+
+/* The table's method as the option; nothing where it has none. */
+static Err set_method(lua_State *L, int table, Object *callback, const char *method,
+                      Fault *fault) {
+  bool there = lua_getfield(L, table, method) == LUA_TFUNCTION;
+  lua_pop(L, 1);
+  if (!there) return ERR_OK;
+  const Option *opt = option_find(callback->kind, method, fault);
+  if (!opt) return fault->code;
+  lua_pushvalue(L, table);
+  lua_pushstring(L, method);
+  lua_pushcclosure(L, call_method, 2);
+  Callable *call = callable_from_lua(L, lua_gettop(L), fault);
+  lua_pop(L, 1);
+  Err err = call ? option_set_call(callback, opt, call, fault) : ERR_MEMORY;
+  callable_release(call);
+  return err;
+}
+
+static Object *callback_from_table(lua_State *L, int arg, Fault *fault) {
+  arg = lua_absindex(L, arg);
+  bool wanted = lua_type(L, arg) == LUA_TTABLE;
+  if (wanted) {
+    wanted = lua_getfield(L, arg, "epoch_end") == LUA_TFUNCTION;
+    lua_pop(L, 1);
+  }
+  if (!wanted) {
+    fault_set(fault, ERR_SCRIPT, "a %s%s", luaL_typename(L, arg),
+              lua_type(L, arg) == LUA_TTABLE ? " without a function `epoch_end`" : "");
+    return NULL;
+  }
+  static const char *const methods[] = {"epoch_end", "state", "restore"};
+  Object *callback = object_new(callback_family.from_function, fault);
+  if (!callback) return NULL;
+  push_object(L, callback);   /* owns it: looking up a method may raise */
+  object_release(callback);
+  Err err = ERR_OK;
+  for (size_t i = 0; !err && i < sizeof methods / sizeof *methods; i++)
+    err = set_method(L, arg, callback, methods[i], fault);
+  if (!err) err = object_ready(callback, NULL, fault);
+  if (!err) object_retain(callback);
+  lua_pop(L, 1);
+  return err ? NULL : callback;
+}
+
 /* -- the module ---------------------------------------------------------------------- */
 
 static const FamilyBinding metric_binding = {&metric_family, NULL, NULL};
-static const FamilyBinding callback_binding = {&callback_family, NULL, NULL};
+static const FamilyBinding callback_binding = {&callback_family, NULL,
+                                                callback_from_table};
 static const FamilyBinding fit_binding = {&fit_family, NULL, NULL};
 static const FamilyBinding evaluation_binding = {&evaluation_family, NULL, NULL};
 

@@ -100,7 +100,8 @@ int with_traceback(lua_State *L) {
   forget_other_fault(L, 1);
   const char *text = luaL_tolstring(L, 1, NULL);
   Err raised = session(L)->raised;
-  if (raised == ERR_USAGE || raised == ERR_INTERRUPT) return 1;   /* no code is at fault */
+  if (raised == ERR_USAGE || raised == ERR_INTERRUPT || raised == ERR_STORAGE)
+    return 1;   /* no code is at fault */
   luaL_traceback(L, L, text, 2);
   return 1;
 }
@@ -254,4 +255,9 @@ Callable *callable_from_lua(lua_State *L, int arg, Fault *fault) {
   lua_pop(L, 1);
   *f = (LuaFunction){{1, lua_function_call, lua_function_free}, main, ref};
   return &f->callable;
+}
+
+void push_callable(lua_State *L, const Callable *callable) {
+  must(callable->call == lua_function_call);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, ((const LuaFunction *)callable)->ref);
 }

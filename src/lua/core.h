@@ -12,7 +12,7 @@
 #include "base/record.h"
 #include "base/json.h"
 #include "graph/graph.h"
-#include "lab/trial.h"
+#include "lab/store.h"
 #include "train/train.h"
 #include <lauxlib.h>
 #include <lua.h>
@@ -35,6 +35,31 @@ typedef struct KnownFile {
   const char *file;
 } KnownFile;
 
+/* How experiment{} runs. */
+typedef enum StudyMode { STUDY_RUN, STUDY_PLAN, STUDY_VERIFY } StudyMode;
+typedef struct StudyOptions {
+  StudyMode mode;
+  int jobs, threads;         /* worker processes, threads of each; 0: by the cores */
+  int code;                  /* a CodeChoice (study.h) */
+  bool fail_fast;
+  int sample;                /* trials to verify; 0: all */
+  bool json;                 /* the plan as JSON */
+} StudyOptions;
+
+/* Data sources that outlive a session: a worker reads each once. */
+enum { CACHED_SOURCES = 16 };
+typedef struct SourceCache {
+  MemoryCount memory;        /* of their tensors */
+  int n;                     /* made so far; the last CACHED_SOURCES of them are kept */
+  struct {
+    char *key;               /* what it is, with all options, and the seed */
+    Source *source;
+    char hash[SHA256_TEXT];  /* of the rows; "": not made yet */
+  } v[CACHED_SOURCES];
+} SourceCache;
+
+enum { LIBRARY_FILES = 32 };  /* most files of lua/lib that are kept compiled */
+
 /* All state of one Lua state; reached from it by session(L). */
 typedef struct Session {
   /* public: set before session_open */
@@ -44,6 +69,13 @@ typedef struct Session {
   int n_args;                /* `key=value` words of the command line ... */
   char *const *args;         /* ... borrowed from main */
   bool want_help;            /* --help was given after the script */
+  StudyOptions study;
+  const Json *job;           /* of a worker: the trial that experiment{} is to run; or NULL */
+  SourceCache *sources;      /* NULL: sources live as long as the session */
+  Text *library;             /* the Lua part of the library, compiled: LIBRARY_FILES texts,
+                                empty at first, for sessions that follow; or NULL */
+  const char *checkpoint_directory;   /* of a run that can be resumed (checkpoints.h) ... */
+  double checkpoint_s;       /* ... and least time between its checkpoints; NULL: none */
   /* read-only */
   bool stopped;              /* the script's help was printed: nothing went wrong */
   Err raised;                /* code of the last fault that was raised as a Lua error */
@@ -51,7 +83,18 @@ typedef struct Session {
   bool has_trial;
   Json *config;              /* seed and arguments, for the record */
   Json *results;             /* final metrics of the fits */
+  bool in_trial;             /* a trial of a study runs ... */
+  bool trial_begun;          /* ... its function was called */
+  Trial *study_record;       /* its record, borrowed; NULL: none is kept */
+  bool quiet;                /* fits show no progress */
+  Sha256 weights;            /* of the nets that the trial's fits ended with */
+  char weights_text[SHA256_TEXT];
+  int script_nets, script_fits;   /* numbers of nets and fits before the first trial */
+  int64_t n_failed;          /* trials of the study that failed */
   /* private */
+  struct Checkpoints *checkpoints;
+  void *random;              /* state of math.random, which Lua owns */
+  size_t random_bytes;
   bool arguments_checked;
   double last_drawn_s;       /* of the progress bar */
   size_t collected_bytes;    /* tensor bytes at the last full collection */
@@ -95,6 +138,12 @@ Err session_trial(Session *s, Trial **out, Fault *fault);
 
 /* Draws progress and records epochs. */
 FitSink session_sink(Session *s);
+
+/* Adds values of a net, or of variables, to the hash of the trial's final weights. */
+Err session_add_net(Session *s, Layer *net, Fault *fault);
+Err session_add_variables(Session *s, Variable *const *v, int n, Fault *fault);
+/* The same for all that steps of this trial trained (train.step). Raises. */
+void add_stepped_weights(lua_State *L);
 
 /* The Lua part of the library, embedded (generated from lua/lib/). Ends with a NULL name. */
 struct LuaLib {
@@ -208,6 +257,9 @@ Dataset *check_dataset(lua_State *L, int arg);
 
 /* A user's function at `arg` as a Callable; returns new. NULL and a fault on no memory. */
 Callable *callable_from_lua(lua_State *L, int arg, Fault *fault);
+
+/* Pushes the function of such a Callable. */
+void push_callable(lua_State *L, const Callable *callable);
 
 /* Pushes a Value as its Lua equivalent. */
 void push_value(lua_State *L, const Value *value);

@@ -12,17 +12,19 @@
 enum { BAR_CELLS = 24 };
 static const double redraw_s = 0.1;
 
-static bool silent(const FitRun *run) { return !run->fit->verbose; }
+static bool silent(const Session *s, const FitRun *run) {
+  return s->quiet || !run->fit->verbose;
+}
 
-static bool draws_bar(const FitRun *run) {
-  return run->fit->verbose && out_progress_on();
+static bool draws_bar(const Session *s, const FitRun *run) {
+  return !silent(s, run) && out_progress_on();
 }
 
 static Err monitor_begin(void *ctx, const FitRun *run, Fault *fault) {
   Session *s = ctx;
   Trial *trial;
   s->last_drawn_s = 0;
-  if (!silent(run))
+  if (!silent(s, run))
     err_print("training on %lld, validating on %lld, %lld iterations per epoch of %lld\n",
               (long long)run->n_train, (long long)run->n_validation,
               (long long)run->n_batches, (long long)run->fit->batch_size);
@@ -33,7 +35,7 @@ static Err monitor_begin(void *ctx, const FitRun *run, Fault *fault) {
 static void monitor_batch(void *ctx, const FitRun *run) {
   Session *s = ctx;
   double now = clock_s();
-  if (!draws_bar(run) || (now - s->last_drawn_s < redraw_s && run->batch < run->n_batches))
+  if (!draws_bar(s, run) || (now - s->last_drawn_s < redraw_s && run->batch < run->n_batches))
     return;
   s->last_drawn_s = now;
   char bar[BAR_CELLS + 1];
@@ -67,19 +69,41 @@ static void print_epoch(const FitRun *run) {
   text_deinit(&line);
 }
 
-static Err monitor_epoch(void *ctx, const FitRun *run, Fault *fault) {
-  Session *s = ctx;
+/* Row number `row` of the history, from 0, into the record. */
+static Err record_row(const FitRun *run, Trial *trial, int64_t row, Fault *fault) {
   const History *h = run->history;
-  Trial *trial;
-  if (!silent(run)) print_epoch(run);
-  if (session_trial(s, &trial, fault) || !trial) return fault->code;
   const char *names[HISTORY_COLUMNS];
   double values[HISTORY_COLUMNS];
   for (int c = 0; c < h->n_columns; c++) {
     names[c] = h->column[c].name;
-    values[c] = h->column[c].v[h->n_rows - 1];
+    values[c] = h->column[c].v[row];
   }
   return trial_row(trial, (int)run->number, names, values, h->n_columns, fault);
+}
+
+static Err monitor_epoch(void *ctx, const FitRun *run, Fault *fault) {
+  Session *s = ctx;
+  Trial *trial;
+  if (!silent(s, run)) print_epoch(run);
+  if (session_trial(s, &trial, fault) || !trial) return fault->code;
+  return record_row(run, trial, run->history->n_rows - 1, fault);
+}
+
+/* The record of this attempt begins anew: it gets the rows that others have trained. */
+static Err monitor_restored(void *ctx, const FitRun *run, bool finished, Fault *fault) {
+  Session *s = ctx;
+  Trial *trial;
+  bool between = run->batch == run->n_batches;
+  if (silent(s, run)) (void)0;
+  else if (finished) err_print("fit %lld is done: its results are those of its checkpoint\n",
+                               (long long)run->number);
+  else err_print("going on from a checkpoint: %lld of %lld epochs%s\n",
+                 (long long)run->history->n_rows, (long long)run->fit->epochs,
+                 between ? "" : " and a part");
+  if (session_trial(s, &trial, fault) || !trial) return fault->code;
+  for (int64_t row = 0; row < run->history->n_rows; row++)
+    if (record_row(run, trial, row, fault)) return fault->code;
+  return ERR_OK;
 }
 
 /* "val_accuracy" of the first fit, "fit2.val_accuracy" of the second. */
@@ -88,6 +112,12 @@ static void put_result(Session *s, const FitRun *run, const char *name, double v
   if (run->number > 1) snprintf(key, sizeof key, "fit%lld.%s", (long long)run->number, name);
   else snprintf(key, sizeof key, "%s", name);
   json_put_number(s->results, key, value);
+}
+
+/* A net that cannot be read again was read a moment ago: no reason to lose the fit. */
+static void add_weights(Session *s, const FitRun *run) {
+  Fault fault = {0};
+  if (session_add_net(s, run->net, &fault)) err_print("warning: %s\n", fault.text);
 }
 
 static void monitor_end(void *ctx, const FitRun *run, Err err) {
@@ -99,8 +129,10 @@ static void monitor_end(void *ctx, const FitRun *run, Err err) {
     if (strcmp(h->column[c].name, "time_s") != 0)
       put_result(s, run, h->column[c].name, h->column[c].v[row]);
   for (int i = 0; i < h->n_test; i++) put_result(s, run, h->test[i].name, h->test[i].value);
+  if (s->in_trial && !err) add_weights(s, run);
 }
 
 FitSink session_sink(Session *s) {
-  return (FitSink){s, monitor_begin, monitor_batch, monitor_epoch, monitor_end};
+  return (FitSink){.ctx = s, .begin = monitor_begin, .restored = monitor_restored,
+                   .batch = monitor_batch, .epoch = monitor_epoch, .end = monitor_end};
 }

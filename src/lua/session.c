@@ -3,20 +3,20 @@
  * The library's names (modules.def and what lua/lib returns) live in a table behind _G, so
  * that they can be read but not assigned. Scripts run with strict globals: reading or
  * assigning a name that nobody declared is an error. */
-#include "lua/core.h"
+#include "lua/lab.h"
+#include "lua/checkpoints.h"
 #include "lua/reflect.h"
 #include "base/out.h"
 #include "base/sys.h"
-#include "base/version.h"
 #include "graph/op.h"
-#include "kernel/gemm.h"
 #include <stdlib.h>
 #include <string.h>
 
 /* Registry: the table of the library's names; that of the functions which C calls. */
 static const char names_key = 0, hooks_key = 0;
-/* Registry: the globals of code typed at the prompt; those of the library's Lua part. */
-static const char prompt_key = 0, private_key = 0;
+/* Registry: the globals of code typed at the prompt; those of the library's Lua part; the
+ * state of math.random. */
+static const char prompt_key = 0, private_key = 0, random_key = 0;
 
 /* -- strict globals ------------------------------------------------------------------ */
 
@@ -153,6 +153,19 @@ void seed_all(lua_State *L, lua_Integer seed) {
   lua_pop(L, 1);
 }
 
+/* Lua keeps the state of math.random in a userdata that its functions share: checkpoints hold
+ * its bytes. Anchored, should a script put another function in its place. */
+static void find_random(lua_State *L) {
+  Session *s = session(L);
+  lua_getglobal(L, "math");
+  lua_getfield(L, -1, "random");
+  must(lua_getupvalue(L, -1, 1) && lua_type(L, -1) == LUA_TUSERDATA);
+  s->random = lua_touserdata(L, -1);
+  s->random_bytes = lua_rawlen(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &random_key);
+  lua_pop(L, 2);
+}
+
 /* -- what the Lua part of the library gets ------------------------------------------- */
 
 static int internal_nearest(lua_State *L) {
@@ -245,6 +258,25 @@ static void push_internal(lua_State *L) {
   lua_setfield(L, -2, "want_help");
   lua_pushstring(L, s->script);
   lua_setfield(L, -2, "script");
+  add_lab_functions(L);
+}
+
+static int add_code(lua_State *L, const void *bytes, size_t n_bytes, void *ctx) {
+  (void)L;
+  text_add_bytes(ctx, bytes, n_bytes);
+  return 0;
+}
+
+/* Pushes the compiled file; one session in a process is enough to compile it. */
+static void load_lua_lib(lua_State *L, const struct LuaLib *lib) {
+  int number = (int)(lib - lua_lib);
+  Text *kept = session(L)->library;
+  kept = kept && number < LIBRARY_FILES ? &kept[number] : NULL;
+  bool compiled = kept && kept->n_bytes && !kept->failed;
+  const char *code = compiled ? kept->data : (const char *)lib->code;
+  size_t n_bytes = compiled ? kept->n_bytes : lib->n_bytes;
+  if (luaL_loadbufferx(L, code, n_bytes, lib->name, compiled ? "b" : "t")) lua_error(L);
+  if (kept && !compiled) lua_dump(L, add_code, kept, 0);
 }
 
 /* Copies the table at `from`, if there is one, into that of the registry. */
@@ -279,7 +311,7 @@ static void keep_private_globals(lua_State *L) {
  * scripts see, then functions that C calls. */
 static void open_lua_lib(lua_State *L, const struct LuaLib *lib, int internal) {
   int top = lua_gettop(L);
-  if (luaL_loadbufferx(L, (const char *)lib->code, lib->n_bytes, lib->name, "t")) lua_error(L);
+  load_lua_lib(L, lib);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &private_key);
   lua_setupvalue(L, -2, 1);
   lua_pushvalue(L, internal);
@@ -324,6 +356,7 @@ static void open_modules(lua_State *L) {
 static int open_all(lua_State *L) {
   luaL_openlibs(L);
   replace_output(L);
+  find_random(L);
   seed_all(L, (lua_Integer)session(L)->graph.seed);
   open_modules(L);
   lua_newtable(L);
@@ -365,6 +398,7 @@ lua_State *session_open(Session *s, Fault *fault) {
 }
 
 void session_close(Session *s, lua_State *L) {
+  session_forget_checkpoints(s);
   lua_close(L);
   if (s->has_trial) trial_deinit(&s->trial);
   json_free(s->config);
@@ -375,26 +409,13 @@ void session_close(Session *s, lua_State *L) {
 
 /* -- the record ---------------------------------------------------------------------- */
 
-static Json *describe_machine(const Session *s) {
-  Json *meta = json_map();
-  json_put_text(meta, "runner", RUNNER_VERSION);
-  json_put_text(meta, "lua", LUA_RELEASE);
-  json_put_text(meta, "blis", gemm_version());
-  json_put_text(meta, "blis_kernels", gemm_kernel_set());
-  json_put_text(meta, "simd", simd_name(simd_level()));
-  json_put_text(meta, "real", REAL_NAME);
-  json_put_int(meta, "threads", s->graph.par.threads);
-  json_put_text(meta, "script", s->script);
-  return meta;
-}
-
 Err session_trial(Session *s, Trial **out, Fault *fault) {
-  *out = NULL;
-  if (!s->script) return ERR_OK;
+  *out = s->study_record;
+  if (!s->script || s->in_trial) return ERR_OK;
   if (!s->has_trial) {
-    Json *config = json_share(s->config);
-    if (trial_init(&s->trial, s->runs, s->script, config, describe_machine(s), fault))
-      return fault->code;
+    Json *config = json_share(s->config), *meta = json_map();
+    describe_trial(s, NULL, meta);
+    if (trial_init(&s->trial, s->runs, s->script, config, meta, fault)) return fault->code;
     s->has_trial = true;
   }
   *out = &s->trial;

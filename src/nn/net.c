@@ -150,6 +150,10 @@ static int64_t net_number(Graph *graph, Layer *layer) {
   return net->number;
 }
 
+int64_t layer_number(Layer *layer) { return outermost(layer)->number; }
+
+void layer_set_number(Layer *layer, int64_t number) { outermost(layer)->number = number; }
+
 char *layer_stream(Graph *graph, Layer *layer, char *buffer) {
   snprintf(buffer, STREAM_NAME, "net%lld/%.120s", (long long)net_number(graph, layer),
            layer->name);

@@ -109,6 +109,11 @@ Err layer_build(Graph *graph, Layer *net, const IntList *shape, Fault *fault) WA
 /* All variables have values. */
 bool layer_built(Layer *net);
 
+/* The number of the outermost net around `layer` in the run, of which its streams are named;
+ * 0: not given yet. Set to put back what it was. */
+int64_t layer_number(Layer *layer);
+void layer_set_number(Layer *layer, int64_t number);
+
 /* Builds now if the first layer was given its input_shape; else does nothing. */
 Err layer_prepare(Graph *graph, Layer *net, Fault *fault) WARN_UNUSED;
 

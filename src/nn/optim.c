@@ -166,22 +166,42 @@ static OptimSlots *slots_of(Optimizer *opt, Variable *param, int hint, Fault *fa
   return slots;
 }
 
-/* Slot i as a variable with a value: zeros at first. */
-static Variable *slot_ready(Graph *graph, OptimSlots *slots, int i, const char *what) {
+/* Slot i as a variable, perhaps without a value. */
+static Variable *slot_variable(OptimSlots *slots, int i, const char *what, Fault *fault) {
   Variable *v = slots->slot[i];
-  if (!v) {
-    char name[200];
-    const char *of = slots->param->name ? slots->param->name : "variable";
-    snprintf(name, sizeof name, "%.150s.%s", of, what);
-    v = slots->slot[i] = variable_new(name, &graph->fault);
-    if (!v) return NULL;
-    v->trainable = false;
-  }
-  if (!v->has_value) {
+  if (v) return v;
+  char name[200];
+  const char *of = slots->param->name ? slots->param->name : "variable";
+  snprintf(name, sizeof name, "%.150s.%s", of, what);
+  v = slots->slot[i] = variable_new(name, fault);
+  if (v) v->trainable = false;
+  return v;
+}
+
+/* The same with a value: zeros at first. */
+static Variable *slot_ready(Graph *graph, OptimSlots *slots, int i, const char *what) {
+  Variable *v = slot_variable(slots, i, what, &graph->fault);
+  if (v && !v->has_value) {
     Node *zero = op_full(graph, 0, &slots->param->current->shape);
     if (variable_assign(graph, v, zero)) return NULL;
   }
   return v;
+}
+
+const char *const *optimizer_slot_names(const Optimizer *opt) { return kind_of(opt)->slots; }
+
+Variable *optimizer_slot(const Optimizer *opt, const Variable *param, int s) {
+  for (int i = 0; i < opt->n_slots; i++)
+    if (opt->slots[i].param == param) return opt->slots[i].slot[s];
+  return NULL;
+}
+
+Err optimizer_set_slot(Graph *graph, Optimizer *opt, Variable *param, int s, Node *value,
+                       Fault *fault) {
+  OptimSlots *slots = slots_of(opt, param, 0, fault);
+  Variable *v = slots ? slot_variable(slots, s, kind_of(opt)->slots[s], fault) : NULL;
+  if (!v) return ERR_MEMORY;
+  return variable_assign(graph, v, value) ? graph_ok(graph, fault) : ERR_OK;
 }
 
 /* -- clipping ---------------------------------------------------------------------- */

@@ -88,6 +88,14 @@ Err optimizer_begin(Optimizer *opt, double number[OPTIM_NUMBERS], Fault *fault) 
 Err optimizer_slots(Graph *graph, Optimizer *opt, Variable *const *params, int n,
                     Variable **out, int *n_each) WARN_UNUSED;
 
+/* Names of its slots, "velocity", NULL-terminated. */
+const char *const *optimizer_slot_names(const Optimizer *opt);
+/* Slot `s` of a parameter, NULL where it was never used; borrowed. */
+Variable *optimizer_slot(const Optimizer *opt, const Variable *param, int s);
+/* Puts back a slot's value. */
+Err optimizer_set_slot(Graph *graph, Optimizer *opt, Variable *param, int s, Node *value,
+                       Fault *fault) WARN_UNUSED;
+
 /* Emits new values: of parameter i into w[i], of slot j (as optimizer_slots numbers them)
  * into slot[j]. number[k] are 0-axis nodes. */
 Err optimizer_emit(Graph *graph, Optimizer *opt, Node *const *number,

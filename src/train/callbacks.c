@@ -50,6 +50,18 @@ static bool watch_better(Watch *watch, const FitRun *run) {
   return true;
 }
 
+static void watch_put(const Watch *watch, Json *map) {
+  json_put_number(map, "best", watch->best);
+  json_put_int(map, "best_epoch", watch->best_epoch);
+}
+
+static Err watch_get(Watch *watch, const Json *map, Fault *fault) {
+  if (json_get_number(json_find(map, "best"), &watch->best) &&
+      json_get_int(json_find(map, "best_epoch"), &watch->best_epoch))
+    return ERR_OK;
+  return fault_set(fault, ERR_DATA, "the best value of \"%s\" is missing", watch->monitor);
+}
+
 /* -- early stopping ---------------------------------------------------------------- */
 
 typedef struct EarlyStopping {
@@ -117,6 +129,66 @@ static Err early_stopping_end(Callback *callback, FitRun *run, Err err, Fault *f
   return err;
 }
 
+/* The best weights are named as in the net. */
+static Err save_held(const EarlyStopping *stop, const FitRun *run, Checkpoint *c,
+                     const char *part, Fault *fault) {
+  StateList state;
+  Err err = layer_state(run->net, &state, fault);
+  must(err || state.n == stop->n_held);
+  for (int i = 0; !err && i < state.n; i++) {
+    Tensor *value = graph_value(run->graph, stop->held[i]);
+    err = value ? checkpoint_add(c, part, state.v[i]->name, value, fault)
+                : graph_ok(run->graph, fault);
+  }
+  state_deinit(&state);
+  return err;
+}
+
+static Err load_held(EarlyStopping *stop, FitRun *run, const Checkpoint *c, const char *part,
+                     Fault *fault) {
+  StateList state;
+  Graph *graph = run->graph;
+  int scope = graph_scope_begin(graph);
+  Err err = hold_state(stop, run, fault);
+  if (!err) err = layer_state(run->net, &state, fault);
+  for (int i = 0; !err && i < state.n; i++) {
+    Tensor *value = checkpoint_find(c, part, state.v[i]->name);
+    Node *node = value ? graph_const(graph, value) : NULL;
+    if (!node) {
+      err = graph->fault.code ? graph_ok(graph, fault)
+                              : fault_set(fault, ERR_DATA, "the best %s is missing",
+                                          state.v[i]->name);
+      break;
+    }
+    node_drop(stop->held[i]);
+    stop->held[i] = node_hold(node);
+  }
+  state_deinit(&state);
+  graph_scope_end(graph, scope);
+  return err;
+}
+
+static Err early_stopping_save(Callback *callback, const FitRun *run, Checkpoint *c,
+                               const char *part, Fault *fault) {
+  const EarlyStopping *stop = (EarlyStopping *)callback;
+  Json *map = json_map();
+  watch_put(&stop->watch, map);
+  json_put_bool(map, "held", stop->held != NULL);
+  json_put(c->state, part, map);
+  return stop->held ? save_held(stop, run, c, part, fault) : ERR_OK;
+}
+
+static Err early_stopping_load(Callback *callback, FitRun *run, const Checkpoint *c,
+                               const char *part, Fault *fault) {
+  EarlyStopping *stop = (EarlyStopping *)callback;
+  const Json *map = checkpoint_part(c, part);
+  bool held = false;
+  Err err = watch_get(&stop->watch, map, fault);
+  if (!err && !json_get_bool(json_find(map, "held"), &held))
+    err = fault_set(fault, ERR_DATA, "early_stopping: what it remembers is missing");
+  return !err && held ? load_held(stop, run, c, part, fault) : err;
+}
+
 #define MONITOR(type, default_)                                                        \
   {.name = "monitor", .kind = OPT_TEXT, .offset = offsetof(type, watch.monitor),       \
    .value = default_, .doc = "column of the history that is watched"},                 \
@@ -144,19 +216,19 @@ static const CallbackKind callback_early_stopping = {
              .deinit = early_stopping_deinit,
              .doc = "Ends the fit when a measure has not improved for `patience` epochs."},
     .begin = early_stopping_begin, .epoch_end = early_stopping_epoch,
-    .end = early_stopping_end};
+    .end = early_stopping_end, .save = early_stopping_save, .load = early_stopping_load};
 
 /* -- checkpoint -------------------------------------------------------------------- */
 
-typedef struct Checkpoint {
+typedef struct SaveNet {
   Callback callback;
   Watch watch;
   char *path;
   bool best_only;
-} Checkpoint;
+} SaveNet;
 
 static Err checkpoint_begin(Callback *callback, FitRun *run, Fault *fault) {
-  Checkpoint *c = (Checkpoint *)callback;
+  SaveNet *c = (SaveNet *)callback;
   return c->best_only ? watch_begin(&c->watch, run, "checkpoint", fault) : ERR_OK;
 }
 
@@ -172,7 +244,7 @@ static void add_path(Text *out, const char *path, int64_t epoch) {
 }
 
 static Err checkpoint_epoch(Callback *callback, FitRun *run, Fault *fault) {
-  Checkpoint *c = (Checkpoint *)callback;
+  SaveNet *c = (SaveNet *)callback;
   if (c->best_only && !watch_better(&c->watch, run)) return ERR_OK;
   Text path = {0};
   add_path(&path, c->path, run->epoch);
@@ -182,25 +254,41 @@ static Err checkpoint_epoch(Callback *callback, FitRun *run, Fault *fault) {
   return err;
 }
 
+static Err checkpoint_save_watch(Callback *callback, const FitRun *run, Checkpoint *c,
+                                 const char *part, Fault *fault) {
+  (void)run, (void)fault;
+  Json *map = json_map();
+  watch_put(&((SaveNet *)callback)->watch, map);
+  json_put(c->state, part, map);
+  return ERR_OK;
+}
+
+static Err checkpoint_load_watch(Callback *callback, FitRun *run, const Checkpoint *c,
+                                 const char *part, Fault *fault) {
+  (void)run;
+  return watch_get(&((SaveNet *)callback)->watch, checkpoint_part(c, part), fault);
+}
+
 static const Option checkpoint_options[] = {
-    {.name = "path", .kind = OPT_TEXT, .offset = offsetof(Checkpoint, path), .position = 1,
+    {.name = "path", .kind = OPT_TEXT, .offset = offsetof(SaveNet, path), .position = 1,
      .alias = "filepath", .doc = "file to write; {epoch} becomes the epoch's number"},
-    MONITOR(Checkpoint, "val_loss"),
-    {.name = "save_best_only", .kind = OPT_BOOL, .offset = offsetof(Checkpoint, best_only),
+    MONITOR(SaveNet, "val_loss"),
+    {.name = "save_best_only", .kind = OPT_BOOL, .offset = offsetof(SaveNet, best_only),
      .value = "false", .doc = "write only when the monitor is better than ever"},
     {0}};
 
 static Err checkpoint_check(Object *object, Fault *fault) {
-  if (((Checkpoint *)object)->path) return ERR_OK;
+  if (((SaveNet *)object)->path) return ERR_OK;
   return fault_set(fault, ERR_VALUE, "train.checkpoint: \"path\" is missing: a string");
 }
 
 static const CallbackKind callback_checkpoint = {
     .kind = {.name = "checkpoint", .alias = "ModelCheckpoint", .family = &callback_family,
-             .size = sizeof(Checkpoint), .options = checkpoint_options,
+             .size = sizeof(SaveNet), .options = checkpoint_options,
              .check = checkpoint_check,
              .doc = "Writes the net's state after every epoch, as net:save does."},
-    .begin = checkpoint_begin, .epoch_end = checkpoint_epoch};
+    .begin = checkpoint_begin, .epoch_end = checkpoint_epoch,
+    .save = checkpoint_save_watch, .load = checkpoint_load_watch};
 
 /* -- schedule ---------------------------------------------------------------------- */
 
@@ -250,6 +338,7 @@ static const CallbackKind callback_schedule = {
 typedef struct FunctionCallback {
   Callback callback;
   Callable *function;
+  Callable *state, *restore;   /* what it remembers, and back; both or none */
 } FunctionCallback;
 
 static Err function_epoch(Callback *callback, FitRun *run, Fault *fault) {
@@ -275,21 +364,56 @@ static Err function_epoch(Callback *callback, FitRun *run, Fault *fault) {
   return err;
 }
 
+static Err function_save(Callback *callback, const FitRun *run, Checkpoint *c,
+                         const char *part, Fault *fault) {
+  const FunctionCallback *f = (FunctionCallback *)callback;
+  const FitCheckpointer *cp = run->checkpointer;
+  if (!f->state || !cp->add_call) return ERR_OK;
+  return cp->add_call(cp->ctx, f->state, c, part, fault);
+}
+
+static Err function_load(Callback *callback, FitRun *run, const Checkpoint *c,
+                         const char *part, Fault *fault) {
+  const FunctionCallback *f = (FunctionCallback *)callback;
+  const FitCheckpointer *cp = run->checkpointer;
+  if (!f->restore || !cp->get_call) return ERR_OK;
+  return cp->get_call(cp->ctx, f->restore, c, part, fault);
+}
+
+static Err function_check(Object *object, Fault *fault) {
+  const FunctionCallback *f = (FunctionCallback *)object;
+  if (!f->function)
+    return fault_set(fault, ERR_VALUE, "train.callback: \"function\" is missing: a function");
+  if (!f->state == !f->restore) return ERR_OK;
+  return fault_set(fault, ERR_VALUE,
+                   "train.callback: \"%s\" is missing: a callback that remembers something "
+                   "gives both state and restore", f->state ? "restore" : "state");
+}
+
 static const Option function_options[] = {
     {.name = "function", .kind = OPT_CALL, .offset = offsetof(FunctionCallback, function),
-     .position = 1, .doc = "f(info); the fit ends when it returns true"},
+     .alias = "epoch_end", .position = 1, .doc = "f(info); the fit ends when it returns true"},
+    {.name = "state", .kind = OPT_CALL, .offset = offsetof(FunctionCallback, state),
+     .doc = "f() -> what the callback remembers from epoch to epoch, for checkpoints: a "
+            "number, text, boolean, tensor, or a table of those"},
+    {.name = "restore", .kind = OPT_CALL, .offset = offsetof(FunctionCallback, restore),
+     .doc = "f(what state gave), when the fit goes on from a checkpoint"},
     {0}};
 
 static const CallbackKind callback_function = {
     .kind = {.name = "callback", .family = &callback_family,
              .size = sizeof(FunctionCallback), .options = function_options,
+             .check = function_check,
              .doc = "A function of the user, called after every epoch with a table: epoch, "
-                    "epochs, net and the columns of the history."},
-    .epoch_end = function_epoch};
+                    "epochs, net and the columns of the history. One that remembers "
+                    "something gives state and restore: train.callback(f, { state = g, "
+                    "restore = h }), or a table with the methods epoch_end(self, info), "
+                    "state(self) and restore(self, what)."},
+    .epoch_end = function_epoch, .save = function_save, .load = function_load};
 
 static const Kind *const callback_kinds[] = {
     &callback_early_stopping.kind, &callback_checkpoint.kind, &callback_schedule.kind,
-    NULL};
+    &callback_function.kind, NULL};
 
 const Family callback_family = {"callback", "train", callback_kinds,
                                 &callback_function.kind};

@@ -8,14 +8,12 @@
  * Training measures are means over the epoch, taken while the weights change; validation
  * and test are measured afterwards, in inference mode. What is random (split, order) comes
  * from streams of the fit's number, so nothing else shifts it. */
-#include "train/train.h"
+#include "train/fit_private.h"
 #include "base/sys.h"
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-
-enum { MAX_METRICS = 12 };
 
 /* -- options ----------------------------------------------------------------------- */
 
@@ -78,23 +76,7 @@ const Kind fit_kind = {.name = "fit", .family = &fit_family, .size = sizeof(Fit)
 static const Kind *const fit_kinds[] = {&fit_kind, NULL};
 const Family fit_family = {"fit", "train", fit_kinds, NULL};
 
-/* -- one fit in progress ----------------------------------------------------------- */
-
-typedef struct Work {
-  FitRun run;
-  const FitSink *sink;
-  bool sink_begun;
-  Dataset *train, *validation; /* retained */
-  Batches batches;
-  Tensor *x, *y;               /* of the batch */
-  Replay *replay;              /* NULL: functions of the user run at every step */
-  double value[1 + MAX_METRICS];   /* loss and metrics of the last batch */
-  double sum[1 + MAX_METRICS]; /* and over the rows of this epoch so far */
-  int64_t n_rows;
-  Fault *fault;
-} Work;
-
-static int n_metrics(const Work *w) { return w->run.fit->metrics.n; }
+/* -- columns --------------------------------------------------------------------- */
 
 static const char *measure_name(const Work *w, int i) {
   return i ? metric_name((const Metric *)w->run.fit->metrics.v[i - 1]) : "loss";
@@ -180,17 +162,10 @@ static Err open_batches(Work *w) {
 
 /* -- callbacks and sink ------------------------------------------------------------ */
 
-static const CallbackKind *callback_kind(const Work *w, int i) {
-  return (const CallbackKind *)w->run.fit->callbacks.v[i]->kind;
-}
-
-static Callback *callback_at(const Work *w, int i) {
-  return (Callback *)w->run.fit->callbacks.v[i];
-}
-
-static Err begin_all(Work *w, int *n_begun) {
+static Err begin_all(Work *w) {
   Err err = ERR_OK;
-  for (int i = 0; !err && i < w->run.fit->callbacks.n; i++, ++*n_begun)
+  for (int i = 0; !err && w->stage < FIT_ENDED && i < w->run.fit->callbacks.n;
+       i++, w->n_begun++)
     if (callback_kind(w, i)->begin)
       err = callback_kind(w, i)->begin(callback_at(w, i), &w->run, w->fault);
   if (err || !w->sink) return err;
@@ -216,8 +191,8 @@ static Err epoch_end_all(Work *w) {
 }
 
 /* Each that has begun gets its end; the first fault stands. */
-static Err end_all(Work *w, int n_begun, Err err) {
-  for (int i = 0; i < n_begun; i++) {
+static Err end_all(Work *w, Err err) {
+  for (int i = 0; i < w->n_begun; i++) {
     if (!callback_kind(w, i)->end) continue;
     Err own = callback_kind(w, i)->end(callback_at(w, i), &w->run, err, w->fault);
     if (!err) err = own;
@@ -283,17 +258,18 @@ static Err train_batch(Work *w) {
   return ERR_OK;
 }
 
+/* From batch number run.batch on: 0, or where a checkpoint was taken. */
 static Err train_epoch(Work *w) {
   bool more = true;
   batches_epoch(&w->batches, w->run.epoch - 1);
-  w->run.batch = w->n_rows = 0;
-  for (int i = 0; i <= n_metrics(w); i++) w->sum[i] = 0;
+  w->batches.at = w->run.batch;
   for (;;) {
     Err err = batches_next(&w->batches, &w->x, &w->y, &more, w->fault);
     if (err || !more) return err;
     if ((err = train_batch(w))) return err;
     w->run.batch++;
     if (w->sink && w->sink->batch) w->sink->batch(w->sink->ctx, &w->run);
+    if ((err = fit_stop_if_asked(w))) return err;
   }
 }
 
@@ -320,15 +296,37 @@ static Err record_epoch(Work *w, const double *validation) {
   return ERR_OK;
 }
 
+static Err begin_epoch(Work *w) {
+  w->run.batch = w->n_rows = 0;
+  for (int i = 0; i <= n_metrics(w); i++) w->sum[i] = 0;
+  w->run.epoch_start_s = clock_s();
+  return epoch_begin_all(w);
+}
+
+/* Callbacks are not interrupted where there are checkpoints: what they remember would be
+ * neither that of this epoch nor that of the next. */
+static Err end_epoch(Work *w, const double *validation) {
+  if (w->run.checkpointer) interrupt_hold();
+  Err err = record_epoch(w, validation);
+  if (!err) err = epoch_end_all(w);
+  if (w->run.checkpointer) interrupt_release();
+  return err;
+}
+
+/* An epoch, or the rest of the one in which a checkpoint was taken. */
 static Err one_epoch(Work *w) {
   double validation[1 + MAX_METRICS];
   w->run.fit->optimizer->epoch = w->run.epoch;
-  w->run.epoch_start_s = clock_s();
-  Err err = epoch_begin_all(w);
-  if (!err) err = train_epoch(w);
+  Err err = w->stage == FIT_IN_EPOCH ? ERR_OK : begin_epoch(w);
+  if (err) return err;
+  w->stage = FIT_IN_EPOCH;
+  err = train_epoch(w);
   if (!err) err = measure_validation(w, validation);
-  if (!err) err = record_epoch(w, validation);
-  return err ? err : epoch_end_all(w);
+  if (err) return fit_keep_at_stop(w, err);
+  err = end_epoch(w, validation);
+  if (err) return err;
+  w->stage = FIT_BETWEEN;
+  return fit_keep_between(w);
 }
 
 /* -- the whole --------------------------------------------------------------------- */
@@ -350,13 +348,34 @@ static Err measure_test(Work *w) {
 
 static Err run_epochs(Work *w) {
   int64_t epochs = w->run.fit->epochs;
+  int64_t first = w->stage == FIT_IN_EPOCH ? w->run.epoch : w->run.epoch + 1;
   Err err = ERR_OK;
-  for (int64_t e = 1; !err && e <= epochs && !w->run.stop; e++) {
+  for (int64_t e = first; !err && e <= epochs && !w->run.stop; e++) {
     w->run.epoch = e;
     err = one_epoch(w);
   }
   w->run.history->stopped = w->run.stop && w->run.epoch < epochs;
   return err;
+}
+
+/* Epochs, the callbacks' end, test; or what a checkpoint leaves of them. */
+static Err run_stages(Work *w) {
+  Err err = ERR_OK;
+  if (w->stage < FIT_ENDED) {
+    err = run_epochs(w);
+    if (w->run.checkpointer) interrupt_hold();
+    err = end_all(w, err);
+    if (w->run.checkpointer) interrupt_release();
+    w->n_begun = 0;
+    w->run.fit->optimizer->epoch = 0;
+    if (err) return err;
+    w->stage = FIT_ENDED;
+  }
+  if (w->stage == FIT_FINISHED) return ERR_OK;
+  if ((err = measure_test(w))) return fit_keep_at_stop(w, err);
+  w->stage = FIT_FINISHED;
+  fit_keep_results(w);
+  return ERR_OK;
 }
 
 /* Steps of built-in parts alone are replayed: a user's function runs at every step. */
@@ -369,21 +388,25 @@ static Err prepare_replay(Work *w) {
   return w->replay ? ERR_OK : w->fault->code;
 }
 
+static Err prepare(Work *w, Dataset *set) {
+  Err err = split_sets(w, set);
+  if (!err) err = open_batches(w);
+  if (!err) err = open_columns(w);
+  if (!err) err = prepare_replay(w);
+  return err ? err : fit_find_checkpoint(w);
+}
+
 Err fit_run(Graph *graph, Fit *fit, Layer *net, Dataset *set, const FitSink *sink,
             History *history, Fault *fault) {
   *history = (History){0};
   Work w = {.run = {.graph = graph, .net = net, .fit = fit, .history = history,
-                    .number = ++graph->fit_count},
+                    .number = ++graph->fit_count,
+                    .checkpointer = sink ? sink->checkpointer : NULL},
             .sink = sink, .fault = fault};
-  int n_begun = 0;
-  Err err = split_sets(&w, set);
-  if (!err) err = open_batches(&w);
-  if (!err) err = open_columns(&w);
-  if (!err) err = prepare_replay(&w);
-  if (!err) err = begin_all(&w, &n_begun);
-  if (!err) err = run_epochs(&w);
-  err = end_all(&w, n_begun, err);
-  if (!err) err = measure_test(&w);
+  Err err = prepare(&w, set);
+  if (!err) err = begin_all(&w);
+  if (!err && w.stage != FIT_NEW) err = fit_restore(&w);
+  err = err ? end_all(&w, err) : run_stages(&w);
   fit->optimizer->epoch = 0;
   if (w.sink_begun && w.sink->end) w.sink->end(w.sink->ctx, &w.run, err);
   replay_free(w.replay);
@@ -392,5 +415,7 @@ Err fit_run(Graph *graph, Fit *fit, Layer *net, Dataset *set, const FitSink *sin
   batches_close(&w.batches);
   dataset_release(w.train);
   dataset_release(w.validation);
+  checkpoint_deinit(&w.saved);
+  json_free(w.begin);
   return err;
 }

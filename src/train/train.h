@@ -8,6 +8,7 @@
 
 #include "data/data.h"
 #include "nn/nn.h"
+#include "train/checkpoint.h"
 #include "train/replay.h"
 
 /* -- the step ---------------------------------------------------------------------- */
@@ -105,6 +106,7 @@ typedef struct FitRun {
   double loss;                 /* running mean of this epoch */
   double epoch_start_s;        /* on the clock of clock_s */
   bool stop;                   /* a callback asks to end after this epoch */
+  FitCheckpointer *checkpointer;   /* NULL: none */
 } FitRun;
 
 /* Where progress goes: the floor above draws bars and writes records. Any may be NULL. An
@@ -112,14 +114,21 @@ typedef struct FitRun {
 typedef struct FitSink {
   void *ctx;
   Err (*begin)(void *ctx, const FitRun *run, Fault *fault);
+  /* After begin, in a fit that goes on from a checkpoint: the rows of the history that are
+   * there, `run->batch` batches of epoch `run->epoch` (done if all); `finished`: nothing is
+   * left to do. */
+  Err (*restored)(void *ctx, const FitRun *run, bool finished, Fault *fault);
   void (*batch)(void *ctx, const FitRun *run);
   Err (*epoch)(void *ctx, const FitRun *run, Fault *fault);
   /* After the test measures, or after a fault (`err` not ERR_OK). */
   void (*end)(void *ctx, const FitRun *run, Err err);
+  FitCheckpointer *checkpointer;   /* where checkpoints are kept; NULL: nowhere */
 } FitSink;
 
 /* Trains `net` on `set`. `history` is filled epoch by epoch and stays valid after a fault:
- * it is the caller's (history_deinit). `sink` may be NULL. */
+ * it is the caller's (history_deinit). `sink` may be NULL. With a checkpointer that has a
+ * checkpoint of the fit, the fit goes on from there, to the same bytes as if it had run
+ * through; from the checkpoint of a finished one it takes the results. */
 Err fit_run(Graph *graph, Fit *fit, Layer *net, Dataset *set, const FitSink *sink,
             History *history, Fault *fault) WARN_UNUSED;
 
@@ -140,6 +149,13 @@ typedef struct CallbackKind {
   Err (*epoch_begin)(Callback *callback, FitRun *run, Fault *fault);
   Err (*epoch_end)(Callback *callback, FitRun *run, Fault *fault);
   Err (*end)(Callback *callback, FitRun *run, Err err, Fault *fault);
+  /* What it remembers from epoch to epoch, as the part `part` of a checkpoint, and back,
+   * after begin. A kind that remembers anything must have both: a fit that was resumed ends
+   * as one that ran through. */
+  Err (*save)(Callback *callback, const FitRun *run, Checkpoint *c, const char *part,
+              Fault *fault);
+  Err (*load)(Callback *callback, FitRun *run, const Checkpoint *c, const char *part,
+              Fault *fault);
 } CallbackKind;
 
 extern const Family callback_family;     /* module "train" */

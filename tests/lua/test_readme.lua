@@ -77,4 +77,23 @@ function tests.test_every_package_and_file_named_is_there()
   end
 end
 
+function tests.test_the_experiment_runs()
+  local script = block_with("-- moons.lua"):gsub("\n%$ runner.*", "\n")
+  local path = check.file("moons.lua", script)
+  local out, err, status = check.runner { path, "epochs=1", "seeds=1" }
+  check.equal({ status, err:match "runner: .*" }, { 0, nil })
+  check.yes(out:find("6 of 6 trials", 1, true) ~= nil)
+end
+
+function tests.test_options_of_experiments_are_told()
+  local source = check.read "src/lua/lib/experiment.lua"
+  local list = source:match "\nlocal options = {(.-)\n}\n"
+  local n = 0
+  for name in list:gmatch "\n  ([%w_]+) = {" do
+    n = n + 1
+    says("`" .. name .. "`")
+  end
+  check.yes(n > 15)
+end
+
 check.run(tests)

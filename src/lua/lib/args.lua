@@ -11,6 +11,8 @@ local internal = ...
 local given = {}        -- key -> text, from the command line
 local declared = { seed = { default = 1, doc = "seed of all random numbers" } }
 local asked = false     -- args{} was called
+internal.given, internal.declared = given, declared
+internal.arguments = setmetatable({}, { __mode = "k" })   -- tables that args{} made
 
 for _, word in ipairs(internal.words) do
   local key, value = word:match("^([%a_][%w_]*)=(.*)$")
@@ -110,6 +112,7 @@ local function args(defaults)
     else internal.record_argument(key, value) end
     result[key] = value
   end
+  internal.arguments[result] = true
   return setmetatable(result, {
     __index = function(_, key)
       local nearest = internal.nearest(tostring(key), declared)

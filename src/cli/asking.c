@@ -1,0 +1,128 @@
+/* asking.c: what the commands that ask the index share; see asking.h. */
+#include "cli/asking.h"
+#include "base/file.h"
+#include "base/out.h"
+#include "lab/look.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* -- reading ------------------------------------------------------------------------- */
+
+static Err read_words(Asking *out, const QueryCall *call, bool needs_name, Fault *fault) {
+  for (int i = 0; i < call->n_words; i++) {
+    const char *word = call->words[i];
+    if (filter_is_term(word)) {
+      if (filter_add(&out->query.filter, word, fault)) return fault->code;
+    } else if (out->query.experiment) {
+      return fault_set(fault, ERR_USAGE, "%s: \"%s\": allowed: one experiment, and filters "
+                       "as in seed=1", call->command->name, word);
+    } else {
+      out->query.experiment = word;
+    }
+  }
+  if (needs_name && !out->query.experiment)
+    return fault_set(fault, ERR_USAGE, "%s: the name of an experiment is missing; runner ls "
+                     "lists them", call->command->name);
+  return ERR_OK;
+}
+
+static bool is_directory(const char *runs, const char *name) {
+  struct stat at;
+  Text path = {0};
+  text_addf(&path, "%s/%s", runs, name);
+  bool yes = !path.failed && stat(path.data, &at) == 0 && S_ISDIR(at.st_mode);
+  text_deinit(&path);
+  return yes;
+}
+
+Err check_experiment(const char *runs, const char *name, Fault *fault) {
+  if (*name && !strchr(name, '/') && name[0] != '.' && is_directory(runs, name)) return ERR_OK;
+  FileNames names;
+  Err err = file_names(runs, &names, fault);
+  if (err) return err;
+  const char *nearest = text_nearest(name, (const char *const *)names.v, names.n);
+  if (nearest)
+    err = fault_set(fault, ERR_USAGE, "%s has no experiment \"%s\"; did you mean \"%s\"?",
+                    runs, name, nearest);
+  else
+    err = fault_set(fault, ERR_USAGE, "%s has no experiment \"%s\"; runner ls lists them",
+                    runs, name);
+  file_names_deinit(&names);
+  return err;
+}
+
+Err asking_begin(Asking *out, const QueryCall *call, bool needs_name, Fault *fault) {
+  *out = (Asking){0};
+  Err err = read_words(out, call, needs_name, fault);
+  const char *experiment = out->query.experiment;
+  if (!err && experiment) err = check_experiment(call->runs, experiment, fault);
+  if (!err) err = index_open(&out->index, call->runs, fault);
+  if (!err) err = index_refresh(out->index, experiment, fault);
+  return err;
+}
+
+void asking_end(Asking *asking) {
+  filter_deinit(&asking->query.filter);
+  index_close(asking->index);
+  *asking = (Asking){0};
+}
+
+Json *read_plan(const QueryCall *call, const char *experiment) {
+  Fault ignored = {0};
+  Text path = {0};
+  text_addf(&path, "%s/%s", call->runs, experiment);
+  Json *plan = path.failed ? NULL : look_json(path.data, "experiment.json", &ignored);
+  text_deinit(&path);
+  return plan;
+}
+
+/* -- printing ------------------------------------------------------------------------ */
+
+const char *json_text(const Json *map, const char *key) {
+  const char *text = "";
+  json_get_text(json_find(map, key), &text);
+  return text;
+}
+
+void add_value(Text *text, const Json *value, int digits) {
+  Fault ignored = {0};
+  const char *given;
+  double number;
+  if (json_get_text(value, &given)) text_add(text, given);
+  else if (digits > 0 && json_kind(value) == JSON_KIND_NUMBER && json_get_number(value, &number))
+    text_addf(text, "%.*g", digits, number);
+  else (void)!json_write(value, 0, text, &ignored);
+}
+
+void add_cell(Table *table, const Json *value, int digits) {
+  Text text = {0};
+  if (value) add_value(&text, value, digits);
+  table_add(table, text.data ? text.data : "");
+  text_deinit(&text);
+}
+
+Err print_table(Table *table, int indent, Fault *fault) {
+  Text text = {0};
+  table_write(table, out_columns(), indent, &text);
+  table_deinit(table);
+  return print_text(&text, fault);
+}
+
+Err print_text(Text *text, Fault *fault) {
+  Err err = text->failed ? fault_memory(fault, text->n_bytes) : ERR_OK;
+  if (!err && text->n_bytes) out_write(text->data, text->n_bytes);
+  text_deinit(text);
+  return err;
+}
+
+Err print_json(Json *json, Fault *fault) {
+  Text text = {0};
+  Err err = json_write(json, 2, &text, fault);
+  text_add(&text, "\n");
+  json_free(json);
+  if (!err) return print_text(&text, fault);
+  text_deinit(&text);
+  return err;
+}

@@ -1,0 +1,44 @@
+/* asking.h: what the commands that ask the index share: reading their words, bringing the
+ * index up to date, printing values. */
+#ifndef CLI_ASKING_H
+#define CLI_ASKING_H
+
+#include "cli/query_command.h"
+#include "lab/query.h"
+#include "lab/table.h"
+
+/* An open index and what was asked of it. */
+typedef struct Asking {
+  Index *index;
+  Query query;               /* experiment and filter */
+} Asking;
+
+/* Reads the call's words: a name of an experiment (`needs_name`: there must be one) and
+ * filters; opens the index and brings it up to date. ERR_USAGE for an experiment that is
+ * not there, with the nearest. Ended by asking_end, also after a fault. */
+Err asking_begin(Asking *out, const QueryCall *call, bool needs_name,
+                 Fault *fault) WARN_UNUSED;
+void asking_end(Asking *asking);
+
+/* Is there such a directory in runs? ERR_USAGE with the nearest. */
+Err check_experiment(const char *runs, const char *name, Fault *fault) WARN_UNUSED;
+
+/* experiment.json, new; NULL if there is none or it cannot be read. */
+Json *read_plan(const QueryCall *call, const char *experiment);
+
+/* The text of a map's field; "" if it has none. */
+const char *json_text(const Json *map, const char *key);
+
+/* Adds a value as a person reads it: texts plain, numbers to `digits` digits, 0: all. */
+void add_value(Text *text, const Json *value, int digits);
+/* The same as the next cell of a table; nothing for NULL. */
+void add_cell(Table *table, const Json *value, int digits);
+
+/* Prints the table with a width of stdout, after `indent` blanks. Ends the table. */
+Err print_table(Table *table, int indent, Fault *fault) WARN_UNUSED;
+/* Prints the value and frees it. */
+Err print_json(Json *json, Fault *fault) WARN_UNUSED;
+/* Prints the text, or its lack of memory, and frees it. */
+Err print_text(Text *text, Fault *fault) WARN_UNUSED;
+
+#endif

@@ -1,0 +1,78 @@
+/* cmd_compare.c: the command compare: what a study says, from its records, as at the end of
+ * a run. */
+#include "base/out.h"
+#include "cli/asking.h"
+#include "lab/study_compare.h"
+#include <string.h>
+
+/* Every complete trial has it, so one tells. */
+static Err check_metric(const Study *study, const char *metric, Fault *fault) {
+  enum { NAMES = 256 };
+  const char *names[NAMES];
+  int n = 0;
+  for (int64_t i = 0; i < study->n_trials; i++) {
+    const Json *values = study->trials[i].values;
+    if (study->trials[i].state != TRIAL_COMPLETE || !values) continue;
+    if (json_find(values, metric)) return ERR_OK;
+    for (void *it = n ? NULL : json_first(values); it && n < NAMES; it = json_next(values, it))
+      names[n++] = json_key(it);
+  }
+  if (!n)
+    return fault_set(fault, ERR_USAGE, "%s has no complete trial yet", study->name);
+  const char *nearest = text_nearest(metric, names, n);
+  return fault_set(fault, ERR_USAGE, "no complete trial has a value \"%s\"%s%s%s", metric,
+                   nearest ? "; did you mean \"" : "", nearest ? nearest : "",
+                   nearest ? "\"?" : "");
+}
+
+static Err compare(const QueryCall *call, const Study *study, Fault *fault) {
+  const char *metric = call_option(call, "--metric");
+  Compare *compared = NULL;
+  Text text = {0};
+  Err err = metric ? check_metric(study, metric, fault) : ERR_OK;
+  if (!err)
+    err = study_compare(study, metric, call_option(call, "--bootstrap") != NULL, &compared,
+                        fault);
+  if (!err && call->json) err = print_json(compare_json(compared), fault);
+  else if (!err) {
+    err = compare_text(compared, out_columns(), COMPARE_ALL, &text, fault);
+    if (!err) err = print_text(&text, fault);
+  }
+  text_deinit(&text);
+  compare_free(compared);
+  return err;
+}
+
+/* Takes the plan. */
+static Err compare_plan(const QueryCall *call, Json *plan, Fault *fault) {
+  Study study;
+  Err err = study_open(&study, plan, json_find(plan, "seeds"), NULL, call->runs, false, fault);
+  if (err) return err;
+  err = study_look(&study, fault);
+  if (!err) err = compare(call, &study, fault);
+  study_close(&study);
+  return err;
+}
+
+static Err run_compare(const QueryCall *call, Fault *fault) {
+  if (call->n_words != 1)
+    return fault_set(fault, ERR_USAGE, "compare: allowed: the name of one experiment; runner "
+                     "ls lists them");
+  const char *name = call->words[0];
+  Err err = check_experiment(call->runs, name, fault);
+  Json *plan = err ? NULL : read_plan(call, name);
+  if (!err && !plan)
+    err = fault_set(fault, ERR_USAGE, "%s/%s is of a plain script; only the trials of an "
+                    "experiment{} are compared", call->runs, name);
+  return err ? err : compare_plan(call, plan, fault);
+}
+
+static const QueryOption compare_options[] = {
+    {"--metric", "NAME", "another value than the one that the study reports"},
+    {"--bootstrap", NULL, "intervals by bootstrap-t where there are seeds enough"},
+    {NULL, NULL, NULL}};
+
+const QueryCommand command_compare = {
+    .name = "compare", .usage = "experiment", .json = true,
+    .doc = "Says what a study shows so far: cells, factors, contrasts, a verdict.",
+    .options = compare_options, .run = run_compare};

@@ -1,0 +1,350 @@
+/* cmd_export.c: the command export: all trials of an experiment as one tidy table.
+ *
+ * A column per fact, factor, argument and value; a name that two of these have is plain
+ * for the first and "args.x", "values.x" for the others, as in filters. Numbers are written
+ * with all digits. */
+#include "base/file.h"
+#include "base/out.h"
+#include "cli/asking.h"
+#include "lab/csv.h"
+#include "lab/metrics.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* -- formats: one record each -------------------------------------------------------- */
+
+typedef struct Format {
+  const char *name;
+  void (*begin)(Text *out, int n_columns);
+  void (*cell)(Text *out, const char *text, bool first);
+  void (*end_row)(Text *out, int n_columns, bool header);
+  void (*end)(Text *out);
+} Format;
+
+static void csv_cell_out(Text *out, const char *text, bool first) {
+  if (!first) text_add(out, ",");
+  csv_add_field(out, text);
+}
+
+static void csv_end_row(Text *out, int n_columns, bool header) {
+  (void)n_columns, (void)header;
+  text_add(out, "\n");
+}
+
+static void md_cell(Text *out, const char *text, bool first) {
+  text_add(out, first ? "| " : " | ");
+  for (; *text; text++) {
+    if (*text == '|') text_add(out, "\\");
+    text_add_bytes(out, *text == '\n' ? " " : text, 1);
+  }
+}
+
+static void md_end_row(Text *out, int n_columns, bool header) {
+  text_add(out, " |\n");
+  for (int i = 0; header && i < n_columns; i++) text_add(out, i ? "---|" : "|---|");
+  if (header) text_add(out, "\n");
+}
+
+static void latex_begin(Text *out, int n_columns) {
+  text_add(out, "\\begin{tabular}{");
+  for (int i = 0; i < n_columns; i++) text_add(out, "l");
+  text_add(out, "}\n\\hline\n");
+}
+
+/* The characters that mean something to LaTeX. */
+static void latex_cell(Text *out, const char *text, bool first) {
+  if (!first) text_add(out, " & ");
+  for (; *text; text++) {
+    if (*text == '\\') text_add(out, "\\textbackslash{}");
+    else if (*text == '~') text_add(out, "\\textasciitilde{}");
+    else if (*text == '^') text_add(out, "\\textasciicircum{}");
+    else if (*text == '\n') text_add(out, " ");
+    else {
+      if (strchr("&%$#_{}", *text)) text_add(out, "\\");
+      text_add_bytes(out, text, 1);
+    }
+  }
+}
+
+static void latex_end_row(Text *out, int n_columns, bool header) {
+  (void)n_columns;
+  text_add(out, header ? " \\\\\n\\hline\n" : " \\\\\n");
+}
+
+static void latex_end(Text *out) { text_add(out, "\\hline\n\\end{tabular}\n"); }
+
+static const Format formats[] = {{"csv", NULL, csv_cell_out, csv_end_row, NULL},
+                                 {"md", NULL, md_cell, md_end_row, NULL},
+                                 {"latex", latex_begin, latex_cell, latex_end_row, latex_end},
+                                 {"json", NULL, NULL, NULL, NULL}};
+enum { N_FORMATS = sizeof formats / sizeof *formats };
+
+static Err find_format(const QueryCall *call, const Format **out, Fault *fault) {
+  const char *name = call_option(call, "--format"), *names[N_FORMATS];
+  if (!name) name = call->json ? "json" : "csv";
+  for (int i = 0; i < N_FORMATS; i++) {
+    names[i] = formats[i].name;
+    *out = &formats[i];
+    if (strcmp(name, formats[i].name) == 0) return ERR_OK;
+  }
+  const char *nearest = text_nearest(name, names, N_FORMATS);
+  return fault_set(fault, ERR_USAGE, "--format %s: allowed: csv, json, md, latex%s%s%s", name,
+                   nearest ? "; did you mean \"" : "", nearest ? nearest : "",
+                   nearest ? "\"?" : "");
+}
+
+/* -- columns ------------------------------------------------------------------------- */
+
+static const char *const facts_before[] = {"experiment", "id", "seed", "state"};
+static const char *const facts_after[] = {"attempts", "seconds", "started", "digest",
+                                          "fingerprint", "message"};
+enum { N_BEFORE = 4, N_AFTER = 6 };
+
+typedef struct Column {
+  const char *kind;          /* "factors" ...; NULL: a fact; "metrics": of the epochs */
+  char *key;
+  char *title;
+} Column;
+
+typedef struct Columns {
+  Column *v;
+  int n;
+} Columns;
+
+static void columns_deinit(Columns *columns) {
+  for (int i = 0; i < columns->n; i++) {
+    free(columns->v[i].key);
+    free(columns->v[i].title);
+  }
+  free(columns->v);
+  *columns = (Columns){0};
+}
+
+static Err add_column(Columns *columns, const char *kind, const char *key, Fault *fault) {
+  bool taken = false;
+  for (int i = 0; i < columns->n; i++) {
+    bool same_kind = kind == columns->v[i].kind ||
+                     (kind && columns->v[i].kind && strcmp(kind, columns->v[i].kind) == 0);
+    if (same_kind && strcmp(columns->v[i].key, key) == 0) return ERR_OK;
+    taken |= strcmp(columns->v[i].title, key) == 0;
+  }
+  Text title = {0};
+  text_addf(&title, taken && kind ? "%s.%s" : "%.0s%s", kind ? kind : "", key);
+  Column *v = realloc(columns->v, (size_t)(columns->n + 1) * sizeof *v);
+  if (v) columns->v = v;
+  char *copy = text_copy(key);
+  if (!v || !copy || title.failed) {
+    free(copy);
+    text_deinit(&title);
+    return fault_memory(fault, sizeof *v);
+  }
+  v[columns->n++] = (Column){kind, copy, title.data};
+  return ERR_OK;
+}
+
+/* Those of the trials; with metrics the values at the end give way to those of the epochs. */
+static Err trial_columns(Columns *columns, const Json *names, bool metrics, Fault *fault) {
+  Err err = ERR_OK;
+  for (int i = 0; !err && i < N_BEFORE; i++)
+    err = add_column(columns, NULL, facts_before[i], fault);
+  for (int64_t i = 0; !err && i < json_count(names); i++) {
+    const char *kind = json_text(json_item(names, i), "kind");
+    if (!metrics || strcmp(kind, "values") != 0)
+      err = add_column(columns, kind, json_text(json_item(names, i), "key"), fault);
+  }
+  for (int i = 0; !err && !metrics && i < N_AFTER; i++)
+    err = add_column(columns, NULL, facts_after[i], fault);
+  return err;
+}
+
+/* -- rows ---------------------------------------------------------------------------- */
+
+static void add_titles(Text *out, const Format *format, const Columns *columns) {
+  if (format->begin) format->begin(out, columns->n);
+  for (int i = 0; i < columns->n; i++) format->cell(out, columns->v[i].title, i == 0);
+  format->end_row(out, columns->n, true);
+}
+
+static void add_json_cell(Text *out, const Format *format, const Json *value, bool first) {
+  Text text = {0};
+  if (value) add_value(&text, value, 0);
+  format->cell(out, text.data ? text.data : "", first);
+  out->failed |= text.failed;
+  text_deinit(&text);
+}
+
+static const Json *value_of(const Json *row, const Column *column) {
+  return json_find(column->kind ? json_find(row, column->kind) : row, column->key);
+}
+
+static void add_trial(Text *out, const Format *format, const Columns *columns,
+                      const Json *row) {
+  for (int i = 0; i < columns->n; i++)
+    add_json_cell(out, format, value_of(row, &columns->v[i]), i == 0);
+  format->end_row(out, columns->n, false);
+}
+
+/* -- one row per epoch --------------------------------------------------------------- */
+
+/* Calls `visit` with each table of metrics of each trial. */
+typedef Err (*VisitMetrics)(void *ctx, const Json *row, int fit, const Csv *csv, Fault *fault);
+
+static Err each_table(const QueryCall *call, const Json *rows, VisitMetrics visit, void *ctx,
+                      Fault *fault) {
+  Err err = ERR_OK;
+  for (int64_t r = 0; !err && r < json_count(rows); r++) {
+    const Json *row = json_item(rows, r);
+    for (int fit = 1; !err && fit <= METRICS_FITS; fit++) {
+      Text path = {0};
+      Csv csv = {0};
+      text_addf(&path, fit > 1 ? "%s/%s/metrics-%d.csv" : "%s/%s/metrics.csv", call->runs,
+                json_text(row, "path"), fit);
+      if (path.failed) err = fault_memory(fault, path.n_bytes);
+      bool there = !err && file_exists(path.data);
+      if (there) err = csv_read(&csv, path.data, fault);
+      if (there && !err) err = visit(ctx, row, fit, &csv, fault);
+      csv_deinit(&csv);
+      text_deinit(&path);
+      if (!there) break;
+    }
+  }
+  return err;
+}
+
+static Err collect_columns(void *ctx, const Json *row, int fit, const Csv *csv, Fault *fault) {
+  Err err = ERR_OK;
+  (void)row, (void)fit;
+  for (int c = 0; !err && c < csv->n_columns; c++)
+    err = add_column(ctx, "metrics", csv_column(csv, c), fault);
+  return err;
+}
+
+typedef struct EpochSink {
+  Text *out;                 /* NULL: the rows go to `list` */
+  Json *list;
+  const Format *format;
+  const Columns *columns;
+} EpochSink;
+
+static int column_in(const Csv *csv, const char *name) {
+  for (int c = 0; c < csv->n_columns; c++)
+    if (strcmp(csv_column(csv, c), name) == 0) return c;
+  return -1;
+}
+
+static void add_epoch(EpochSink *sink, const Json *row, int fit, const Csv *csv, int64_t r) {
+  for (int i = 0; i < sink->columns->n; i++) {
+    const Column *column = &sink->columns->v[i];
+    if (!column->kind || strcmp(column->kind, "metrics") != 0) {
+      add_json_cell(sink->out, sink->format, value_of(row, column), i == 0);
+    } else if (strcmp(column->key, "fit") == 0) {
+      char number[16];
+      snprintf(number, sizeof number, "%d", fit);
+      sink->format->cell(sink->out, number, i == 0);
+    } else {
+      int c = column_in(csv, column->key);
+      sink->format->cell(sink->out, c < 0 ? "" : csv_cell(csv, r, c), i == 0);
+    }
+  }
+  sink->format->end_row(sink->out, sink->columns->n, false);
+}
+
+static Json *epoch_json(const Json *row, int fit, const Csv *csv, int64_t r) {
+  Json *epoch = json_map(), *metrics = json_map();
+  static const char *const shared[] = {"experiment", "id", "seed", "state", "factors", "args"};
+  for (size_t i = 0; i < sizeof shared / sizeof *shared; i++)
+    if (json_find(row, shared[i]))
+      json_put(epoch, shared[i], json_share(json_find(row, shared[i])));
+  json_put_int(epoch, "fit", fit);
+  for (int c = 0; c < csv->n_columns; c++)
+    json_put_number(metrics, csv_column(csv, c), strtod(csv_cell(csv, r, c), NULL));
+  json_put(epoch, "metrics", metrics);
+  return epoch;
+}
+
+static Err add_epochs(void *ctx, const Json *row, int fit, const Csv *csv, Fault *fault) {
+  EpochSink *sink = ctx;
+  (void)fault;
+  for (int64_t r = 0; r < csv->n_rows; r++) {
+    if (sink->out) add_epoch(sink, row, fit, csv, r);
+    else json_push(sink->list, epoch_json(row, fit, csv, r));
+  }
+  return ERR_OK;
+}
+
+/* -- the command --------------------------------------------------------------------- */
+
+static Err export_json(const QueryCall *call, const Json *rows, bool metrics, Text *out,
+                       Fault *fault) {
+  EpochSink sink = {.list = json_list()};
+  Err err = metrics ? each_table(call, rows, add_epochs, &sink, fault) : ERR_OK;
+  if (!err) err = json_write(metrics ? sink.list : rows, 2, out, fault);
+  text_add(out, "\n");
+  json_free(sink.list);
+  return err;
+}
+
+static Err export_table(const QueryCall *call, const Format *format, const Json *rows,
+                        const Json *names, bool metrics, Text *out, Fault *fault) {
+  Columns columns = {0};
+  EpochSink sink = {.out = out, .format = format, .columns = &columns};
+  Err err = trial_columns(&columns, names, metrics, fault);
+  if (!err && metrics) err = add_column(&columns, "metrics", "fit", fault);
+  if (!err && metrics) err = each_table(call, rows, collect_columns, &columns, fault);
+  if (!err) add_titles(out, format, &columns);
+  if (!err && metrics) err = each_table(call, rows, add_epochs, &sink, fault);
+  for (int64_t r = 0; !err && !metrics && r < json_count(rows); r++)
+    add_trial(out, format, &columns, json_item(rows, r));
+  if (!err && format->end) format->end(out);
+  columns_deinit(&columns);
+  return err;
+}
+
+static Err put_out(const QueryCall *call, Text *text, Fault *fault) {
+  const char *path = call_option(call, "--out");
+  if (!path) return print_text(text, fault);
+  Err err = text->failed ? fault_memory(fault, text->n_bytes)
+                         : file_put(path, text->data, text->n_bytes, PUBLISH_REPLACE, fault);
+  text_deinit(text);
+  return err;
+}
+
+static Err export_rows(Asking *asking, const QueryCall *call, Fault *fault) {
+  const Format *format;
+  bool metrics = call_option(call, "--metrics") != NULL;
+  Json *rows = NULL, *names = NULL;
+  int64_t n_all = 0;
+  Text out = {0};
+  asking->query.all = call_option(call, "--all") != NULL;
+  Err err = find_format(call, &format, fault);
+  if (!err) err = query_trials(asking->index, &asking->query, &rows, &n_all, fault);
+  if (!err) err = query_names(asking->index, asking->query.experiment, &names, fault);
+  if (!err) err = format->cell ? export_table(call, format, rows, names, metrics, &out, fault)
+                               : export_json(call, rows, metrics, &out, fault);
+  json_free(rows);
+  json_free(names);
+  if (!err) return put_out(call, &out, fault);
+  text_deinit(&out);
+  return err;
+}
+
+static Err run_export(const QueryCall *call, Fault *fault) {
+  Asking asking;
+  Err err = asking_begin(&asking, call, true, fault);
+  if (!err) err = export_rows(&asking, call, fault);
+  asking_end(&asking);
+  return err;
+}
+
+static const QueryOption export_options[] = {
+    {"--format", "NAME", "csv (the default), json, md or latex"},
+    {"--out", "FILE", "into a file instead of to stdout"},
+    {"--metrics", NULL, "one row per epoch instead of one per trial"},
+    {"--all", NULL, "those trials too that no longer belong to the experiment"},
+    {NULL, NULL, NULL}};
+
+const QueryCommand command_export = {
+    .name = "export", .usage = "experiment [filters]", .json = true,
+    .doc = "Writes all trials of an experiment as a tidy table, with all digits.",
+    .options = export_options, .run = run_export};

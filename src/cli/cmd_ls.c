@@ -1,0 +1,263 @@
+/* cmd_ls.c: the command ls: experiments, their trials, their cells. */
+#include "base/out.h"
+#include "cli/asking.h"
+#include "lab/trial.h"
+#include <stdio.h>
+#include <string.h>
+
+enum { DEFAULT_LIMIT = 50, SHOWN_VALUES = 4, SHOWN_DIGITS = 5 };
+
+/* -- experiments --------------------------------------------------------------------- */
+
+static Err print_entries(const Json *rows, Fault *fault) {
+  static const char *const left[] = {"experiment", "kind"};
+  Table table = {0};
+  for (int i = 0; i < 2; i++) table_column(&table, left[i], TABLE_LEFT, 0);
+  table_column(&table, "trials", TABLE_RIGHT, 0);
+  for (int i = 0; i < TRIAL_STATES; i++)
+    table_column(&table, trial_state_name((TrialState)i), TABLE_RIGHT, 0);
+  table_column(&table, "others", TABLE_RIGHT, 2);
+  table_column(&table, "last", TABLE_LEFT, 1);
+  for (int64_t r = 0; r < json_count(rows); r++) {
+    const Json *row = json_item(rows, r);
+    for (int i = 0; i < 2; i++) table_add(&table, json_text(row, left[i]));
+    add_cell(&table, json_find(row, "trials"), 0);
+    for (int i = 0; i < TRIAL_STATES; i++)
+      add_cell(&table, json_find(row, trial_state_name((TrialState)i)), 0);
+    add_cell(&table, json_find(row, "others"), 0);
+    table_add(&table, json_text(row, "last"));
+  }
+  return print_table(&table, 0, fault);
+}
+
+static Err list_entries(Asking *asking, const QueryCall *call, Fault *fault) {
+  Json *rows = NULL;
+  Err err = query_entries(asking->index, &asking->query, &rows, fault);
+  if (!err && call->json) return print_json(rows, fault);
+  if (!err && json_count(rows) == 0)
+    err_print("no runs in %s yet; a script's are recorded there: runner script.lua\n",
+              call->runs);
+  else if (!err) err = print_entries(rows, fault);
+  json_free(rows);
+  return err;
+}
+
+/* -- columns ------------------------------------------------------------------------- */
+
+typedef struct Column {
+  const char *kind, *key;    /* borrowed from the rows */
+} Column;
+
+enum { COLUMNS = 40 };
+typedef struct Columns {
+  Column v[COLUMNS];
+  int n;
+} Columns;
+
+static const Json *field(const Json *row, const Column *column) {
+  return json_find(json_find(row, column->kind), column->key);
+}
+
+static bool has_column(const Columns *columns, const char *kind, const char *key) {
+  for (int i = 0; i < columns->n; i++)
+    if (strcmp(columns->v[i].kind, kind) == 0 && strcmp(columns->v[i].key, key) == 0)
+      return true;
+  return false;
+}
+
+static void add_column(Columns *columns, const char *kind, const char *key) {
+  if (columns->n < COLUMNS && !has_column(columns, kind, key))
+    columns->v[columns->n++] = (Column){kind, key};
+}
+
+static bool equal_values(const Json *a, const Json *b) {
+  Text left = {0}, right = {0};
+  if (a) add_value(&left, a, 0);
+  if (b) add_value(&right, b, 0);
+  bool equal = !a == !b && (!a || strcmp(left.data ? left.data : "",
+                                         right.data ? right.data : "") == 0);
+  text_deinit(&left);
+  text_deinit(&right);
+  return equal;
+}
+
+/* Do the rows differ in it? */
+static bool varies(const Json *rows, const Column *column) {
+  for (int64_t r = 1; r < json_count(rows); r++)
+    if (!equal_values(field(json_item(rows, 0), column), field(json_item(rows, r), column)))
+      return true;
+  return false;
+}
+
+/* Factors all, arguments where they vary. */
+static void choose_settings(Columns *columns, const Json *rows, const Json *names) {
+  for (int64_t i = 0; i < json_count(names); i++) {
+    const char *kind = json_text(json_item(names, i), "kind");
+    Column column = {kind, json_text(json_item(names, i), "key")};
+    if (strcmp(kind, "factors") == 0 || (strcmp(kind, "args") == 0 && varies(rows, &column)))
+      add_column(columns, column.kind, column.key);
+  }
+}
+
+/* What an experiment reports and chooses on; else what was measured on test and validation
+ * data, then the rest. */
+static void choose_values(Columns *columns, const Json *plan, const Json *names) {
+  static const char *const starts[] = {"test_", "val_", ""};
+  static const char *const keys[] = {"report", "metric"};
+  Columns values = {0};
+  for (int i = 0; i < 2; i++)
+    if (*json_text(plan, keys[i])) add_column(&values, "values", json_text(plan, keys[i]));
+  for (int s = 0; values.n == 0 || (!plan && s < 3); s++) {
+    if (s == 3) break;
+    for (int64_t i = 0; i < json_count(names) && values.n < SHOWN_VALUES; i++) {
+      const char *key = json_text(json_item(names, i), "key");
+      bool shown = strcmp(json_text(json_item(names, i), "kind"), "values") == 0 &&
+                   strcmp(key, "epoch") != 0 && strcmp(key, "lr") != 0;
+      if (shown && strncmp(key, starts[s], strlen(starts[s])) == 0)
+        add_column(&values, "values", key);
+    }
+  }
+  for (int i = 0; i < values.n; i++) add_column(columns, "values", values.v[i].key);
+}
+
+/* -- trials -------------------------------------------------------------------------- */
+
+static bool is_value(const Column *column) { return strcmp(column->kind, "values") == 0; }
+
+static void add_first_line(Table *table, const char *text) {
+  Text line = {0};
+  text_add_bytes(&line, text, strcspn(text, "\n"));
+  table_add(table, line.data ? line.data : "");
+  text_deinit(&line);
+}
+
+static Err print_trials(const Json *rows, const Columns *columns, bool every, Fault *fault) {
+  Table table = {0};
+  if (every) table_column(&table, "experiment", TABLE_LEFT, 0);
+  table_column(&table, "id", TABLE_LEFT, 0);
+  table_column(&table, "seed", TABLE_RIGHT, 1);
+  for (int i = 0; i < columns->n; i++)
+    table_column(&table, columns->v[i].key, is_value(&columns->v[i]) ? TABLE_RIGHT : TABLE_LEFT,
+                 0);
+  table_column(&table, "state", TABLE_LEFT, 0);
+  table_column(&table, "seconds", TABLE_RIGHT, 2);
+  table_column(&table, "message", TABLE_LEFT, 3);
+  for (int64_t r = 0; r < json_count(rows); r++) {
+    const Json *row = json_item(rows, r);
+    if (every) table_add(&table, json_text(row, "experiment"));
+    table_add(&table, json_text(row, "id"));
+    add_cell(&table, json_find(row, "seed"), 0);
+    for (int i = 0; i < columns->n; i++)
+      add_cell(&table, field(row, &columns->v[i]), SHOWN_DIGITS);
+    table_add(&table, json_text(row, "state"));
+    add_cell(&table, json_find(row, "seconds"), 3);
+    add_first_line(&table, json_text(row, "message"));
+  }
+  return print_table(&table, 0, fault);
+}
+
+static Err print_cells(const Json *rows, const Columns *columns, const char *metric,
+                       Fault *fault) {
+  Table table = {0};
+  char title[96];
+  table_column(&table, "cell", TABLE_LEFT, 1);
+  for (int i = 0; i < columns->n; i++)
+    table_column(&table, columns->v[i].key, TABLE_LEFT, 0);
+  table_column(&table, "n", TABLE_RIGHT, 0);
+  snprintf(title, sizeof title, "mean %s", metric ? metric : "");
+  table_column(&table, title, TABLE_RIGHT, 0);
+  table_column(&table, "sd", TABLE_RIGHT, 0);
+  for (int i = 0; i < TRIAL_STATES; i++)
+    table_column(&table, trial_state_name((TrialState)i), TABLE_RIGHT, 0);
+  for (int64_t r = 0; r < json_count(rows); r++) {
+    const Json *row = json_item(rows, r);
+    table_add(&table, json_text(row, "cell"));
+    for (int i = 0; i < columns->n; i++)
+      add_cell(&table, field(row, &columns->v[i]), SHOWN_DIGITS);
+    add_cell(&table, json_find(row, "n"), 0);
+    add_cell(&table, json_find(row, "mean"), SHOWN_DIGITS);
+    add_cell(&table, json_find(row, "sd"), 2);
+    for (int i = 0; i < TRIAL_STATES; i++)
+      add_cell(&table, json_find(row, trial_state_name((TrialState)i)), 0);
+  }
+  return print_table(&table, 0, fault);
+}
+
+/* -- the command --------------------------------------------------------------------- */
+
+/* What was not shown, and why; to stderr. */
+static void print_rest(const QueryCall *call, const Json *rows, int64_t n_all,
+                       const char *what) {
+  if (n_all == 0)
+    err_print("no %s%s\n", what, call->n_words > 1 ? " that fit the filters" : " yet");
+  if (n_all > json_count(rows))
+    err_print("%lld of %lld %s shown; --limit 0 shows all\n", (long long)json_count(rows),
+              (long long)n_all, what);
+}
+
+static Err list_rows(Asking *asking, const QueryCall *call, Fault *fault) {
+  bool cells = call_option(call, "--cells") != NULL;
+  const char *experiment = asking->query.experiment;
+  Json *rows = NULL, *names = NULL, *plan = experiment ? read_plan(call, experiment) : NULL;
+  int64_t n_all = 0;
+  Columns columns = {0};
+  asking->query.metric = call_option(call, "--metric");
+  if (!asking->query.metric && *json_text(plan, "report"))
+    asking->query.metric = json_text(plan, "report");
+  Err err = cells ? query_cells(asking->index, &asking->query, &rows, &n_all, fault)
+                  : query_trials(asking->index, &asking->query, &rows, &n_all, fault);
+  if (!err && call->json) {
+    json_free(plan);
+    return print_json(rows, fault);
+  }
+  if (!err) err = query_names(asking->index, experiment, &names, fault);
+  if (!err) choose_settings(&columns, rows, names);
+  if (!err && !cells) choose_values(&columns, plan, names);
+  if (!err && json_count(rows))
+    err = cells ? print_cells(rows, &columns, asking->query.metric, fault)
+                : print_trials(rows, &columns, !experiment, fault);
+  if (!err) print_rest(call, rows, n_all, cells ? "cells" : "trials");
+  json_free(rows);
+  json_free(names);
+  json_free(plan);
+  return err;
+}
+
+static Err list(Asking *asking, const QueryCall *call, Fault *fault) {
+  long limit;
+  if (call_int(call, "--limit", 0, call->json ? 0 : DEFAULT_LIMIT, &limit, fault))
+    return fault->code;
+  asking->query.limit = limit;
+  asking->query.all = call_option(call, "--all") != NULL;
+  asking->query.sort = call_option(call, "--sort");
+  if (call_option(call, "--metric") && !call_option(call, "--cells"))
+    return fault_set(fault, ERR_USAGE, "ls: --metric goes with --cells");
+  if (asking->query.experiment || asking->query.filter.n > 0)
+    return list_rows(asking, call, fault);
+  return list_entries(asking, call, fault);
+}
+
+static Err run_ls(const QueryCall *call, Fault *fault) {
+  Asking asking;
+  Err err = asking_begin(&asking, call, false, fault);
+  if (!err) err = list(&asking, call, fault);
+  asking_end(&asking);
+  return err;
+}
+
+static const QueryOption ls_options[] = {
+    {"--cells", NULL, "one row per cell, over its seeds"},
+    {"--metric", "NAME", "with --cells: what is averaged (default: what the study reports)"},
+    {"--sort", "KEY", "smallest first; -KEY: largest first (cells: mean or -mean)"},
+    {"--limit", "N", "at most N rows (default 50, with --json all; 0: all)"},
+    {"--all", NULL, "those too that no longer belong to their experiment"},
+    {NULL, NULL, NULL}};
+
+const QueryCommand command_ls = {
+    .name = "ls", .usage = "[experiment] [filters]", .json = true,
+    .doc = "Lists the experiments, or the trials of one, or of all that fit the filters.",
+    .details = "Filters are ANDed: activation=relu,tanh 'accuracy>0.88' state=failed seed=3\n"
+               "with = != > >= < <= (quote > and < from the shell). Keys: facts of a trial\n"
+               "(id cell seed state attempts seconds started digest fingerprint message), its\n"
+               "factors, arguments and values; args.lr where a name is in two of these.",
+    .options = ls_options, .run = run_ls};

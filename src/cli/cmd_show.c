@@ -1,0 +1,438 @@
+/* cmd_show.c: the command show: all that is known of one trial, or of an experiment. */
+#include "base/file.h"
+#include "base/out.h"
+#include "cli/asking.h"
+#include "lab/csv.h"
+#include "lab/look.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { INDENT = 2 };
+
+/* -- finding it ---------------------------------------------------------------------- */
+
+/* "experiment/id", or a path that ends in one, perhaps with "trials/" between. */
+static void split_path(char *word, const char **experiment, const char **id) {
+  size_t n = strlen(word);
+  while (n > 1 && word[n - 1] == '/') word[--n] = 0;
+  char *slash = strrchr(word, '/');
+  *experiment = NULL;
+  *id = slash ? slash + 1 : word;
+  if (!slash) return;
+  *slash = 0;
+  char *before = strrchr(word, '/');
+  if (before && strcmp(before + 1, "trials") == 0) {
+    *before = 0;
+    before = strrchr(word, '/');
+  }
+  *experiment = before ? before + 1 : word;
+}
+
+static Err unknown_name(const QueryCall *call, const char *word, Fault *fault) {
+  FileNames names;
+  Err err = file_names(call->runs, &names, fault);
+  if (err) return err;
+  const char *nearest = text_nearest(word, (const char *const *)names.v, names.n);
+  fault_set(fault, ERR_USAGE, "%s: no trial's id begins with it, and %s has no experiment of "
+            "that name; %s%s%s", word, call->runs, nearest ? "did you mean \"" : "runner ls "
+            "lists them", nearest ? nearest : "", nearest ? "\"?" : "");
+  file_names_deinit(&names);
+  return fault->code;
+}
+
+static Err not_one(const QueryCall *call, const char *word, const Json *rows, Fault *fault) {
+  if (json_count(rows) == 0) return unknown_name(call, word, fault);
+  Text list = {0};
+  for (int64_t i = 0; i < json_count(rows); i++)
+    text_addf(&list, "\n  %s/%s", json_text(json_item(rows, i), "experiment"),
+              json_text(json_item(rows, i), "id"));
+  fault_set(fault, ERR_USAGE, "%s: several trials begin so:%s", word,
+            list.data ? list.data : "");
+  text_deinit(&list);
+  return fault->code;
+}
+
+/* Adds { experiment, id, path } for runs/<experiment>/<between><id>, if it is there. */
+static void add_if_there(Json *rows, const QueryCall *call, const char *experiment,
+                         const char *between, const char *id) {
+  Text path = {0};
+  text_addf(&path, "%s/%s/%s%s/.", call->runs, experiment, between, id);
+  if (!path.failed && file_exists(path.data)) {
+    Json *row = json_map();
+    path.data[path.n_bytes - 2] = 0;
+    json_put_text(row, "experiment", experiment);
+    json_put_text(row, "id", id);
+    json_put_text(row, "path", path.data + strlen(call->runs) + 1);
+    json_push(rows, row);
+  }
+  text_deinit(&path);
+}
+
+/* The directories of that whole id, found without the index. */
+static Err find_whole(const QueryCall *call, const char *experiment, const char *id, Json **out,
+                      Fault *fault) {
+  FileNames names;
+  Json *rows = *out = json_list();
+  Err err = file_names(call->runs, &names, fault);
+  for (int i = 0; !err && *id && id[0] != '.' && i < names.n; i++) {
+    if (experiment && strcmp(experiment, names.v[i]) != 0) continue;
+    add_if_there(rows, call, names.v[i], "trials/", id);
+    if (id[0] >= '0' && id[0] <= '9') add_if_there(rows, call, names.v[i], "", id);
+  }
+  file_names_deinit(&names);
+  return err;
+}
+
+/* Those whose id begins so, planned ones included. */
+static Err find_starting(const QueryCall *call, const char *experiment, const char *id,
+                         Json **out, Fault *fault) {
+  Index *index = NULL;
+  Err err = index_open(&index, call->runs, fault);
+  if (!err) err = index_refresh(index, experiment, fault);
+  if (!err) err = query_starting(index, experiment, id, out, fault);
+  index_close(index);
+  return err;
+}
+
+/* The one trial that is meant; its row, new. */
+static Err find_trial(const QueryCall *call, const char *word, Json **out, Fault *fault) {
+  const char *experiment, *id;
+  Json *rows = NULL;
+  char *copy = text_copy(word);
+  if (!copy) return fault_memory(fault, strlen(word));
+  split_path(copy, &experiment, &id);
+  Err err = find_whole(call, experiment, id, &rows, fault);
+  if (!err && json_count(rows) == 0) {
+    json_free(rows);
+    rows = NULL;
+    err = find_starting(call, experiment, id, &rows, fault);
+  }
+  if (!err && json_count(rows) == 1) *out = json_share(json_item(rows, 0));
+  else if (!err) err = not_one(call, word, rows, fault);
+  json_free(rows);
+  free(copy);
+  return err;
+}
+
+/* -- metrics ------------------------------------------------------------------------- */
+
+static Json *number_json(double value) {
+  Json *holder = json_map();
+  json_put_number(holder, "v", value);
+  Json *number = json_share(json_find(holder, "v"));
+  json_free(holder);
+  return number;
+}
+
+/* First, last, least and greatest of a column. */
+static Json *summarize_column(const Csv *csv, int column) {
+  Json *summary = json_map();
+  double lo = NAN, hi = NAN;
+  for (int64_t r = 0; r < csv->n_rows; r++) {
+    double v = strtod(csv_cell(csv, r, column), NULL);
+    if (!(v >= lo)) lo = v;
+    if (!(v <= hi)) hi = v;
+  }
+  json_put_text(summary, "column", csv_column(csv, column));
+  json_put(summary, "first", number_json(strtod(csv_cell(csv, 0, column), NULL)));
+  json_put(summary, "last", number_json(strtod(csv_cell(csv, csv->n_rows - 1, column), NULL)));
+  json_put(summary, "min", number_json(lo));
+  json_put(summary, "max", number_json(hi));
+  return summary;
+}
+
+static bool is_metrics(const char *name) {
+  size_t n = strlen(name);
+  return strncmp(name, "metrics", 7) == 0 && n > 4 && strcmp(name + n - 4, ".csv") == 0;
+}
+
+/* A list of { file, rows, columns: [{ column, first, last, min, max }] }. */
+static Json *summarize_metrics(const char *directory) {
+  Json *all = json_list();
+  FileNames names;
+  Fault ignored = {0};
+  if (file_names(directory, &names, &ignored)) return all;
+  for (int i = 0; i < names.n; i++) {
+    Text path = {0};
+    Csv csv = {0};
+    text_addf(&path, "%s/%s", directory, names.v[i]);
+    if (is_metrics(names.v[i]) && !path.failed && !csv_read(&csv, path.data, &ignored)) {
+      Json *file = json_map(), *columns = json_list();
+      json_put_text(file, "file", names.v[i]);
+      json_put_int(file, "rows", csv.n_rows);
+      for (int c = 0; csv.n_rows > 0 && c < csv.n_columns; c++)
+        json_push(columns, summarize_column(&csv, c));
+      json_put(file, "columns", columns);
+      json_push(all, file);
+    }
+    csv_deinit(&csv);
+    text_deinit(&path);
+  }
+  file_names_deinit(&names);
+  return all;
+}
+
+static Err print_metrics(const Json *metrics, Fault *fault) {
+  static const char *const keys[] = {"first", "last", "min", "max"};
+  Err err = ERR_OK;
+  for (int64_t i = 0; !err && i < json_count(metrics); i++) {
+    const Json *file = json_item(metrics, i), *columns = json_find(file, "columns");
+    Text rows = {0};
+    add_value(&rows, json_find(file, "rows"), 0);
+    out_print("\n%s (%s rows)\n", json_text(file, "file"), rows.data ? rows.data : "");
+    text_deinit(&rows);
+    Table table = {0};
+    table_column(&table, "", TABLE_LEFT, 0);
+    for (int k = 0; k < 4; k++) table_column(&table, keys[k], TABLE_RIGHT, 0);
+    for (int64_t c = 0; c < json_count(columns); c++) {
+      table_add(&table, json_text(json_item(columns, c), "column"));
+      for (int k = 0; k < 4; k++)
+        add_cell(&table, json_find(json_item(columns, c), keys[k]), 5);
+    }
+    if (json_count(columns)) err = print_table(&table, INDENT, fault);
+    else table_deinit(&table);
+  }
+  return err;
+}
+
+/* -- a trial ------------------------------------------------------------------------- */
+
+enum { NAME_WIDTH = 24 };    /* wider names push their value to the right */
+
+/* Lines "name  value  (note)" of a map, maps inside it flattened. `notes`: texts by the
+ * innermost name, or NULL. With `out` NULL only the width of the names is found. */
+static int add_map(Text *out, const char *prefix, const Json *map, const Json *notes,
+                   int width) {
+  int widest = 0;
+  for (void *it = json_first(map); it; it = json_next(map, it)) {
+    char name[160];
+    snprintf(name, sizeof name, "%s%s", prefix, json_key(it));
+    int columns = text_columns(name);
+    if (json_kind(json_value(it)) == JSON_KIND_MAP) {
+      size_t n = strlen(name);
+      snprintf(name + n, sizeof name - n, ".");
+      columns = add_map(out, name, json_value(it), notes, width);
+    } else if (out) {
+      Text value = {0};
+      const char *note = json_text(notes, json_key(it));
+      add_value(&value, json_value(it), 0);
+      int gap = width > columns ? width - columns + 2 : 2;
+      text_addf(out, "%*s%s%*s", INDENT, "", name, gap, "");
+      text_add_clean(out, value.data ? value.data : "");
+      text_addf(out, *note ? "  (%s)\n" : "\n", note);
+      text_deinit(&value);
+    }
+    if (columns > widest) widest = columns;
+  }
+  return widest < NAME_WIDTH ? widest : NAME_WIDTH;
+}
+
+static Err print_map(const char *title, const Json *map, const Json *notes, Fault *fault) {
+  if (!map || json_kind(map) != JSON_KIND_MAP || !json_count(map)) return ERR_OK;
+  Text text = {0};
+  text_addf(&text, "\n%s\n", title);
+  add_map(&text, "", map, notes, add_map(NULL, "", map, notes, 0));
+  return print_text(&text, fault);
+}
+
+static Err print_attempts(const Json *attempts, Fault *fault) {
+  static const char *const keys[] = {"attempt", "started", "ended", "wall_s", "state", "host",
+                                     "pid", "message"};
+  enum { N = sizeof keys / sizeof *keys };
+  if (!attempts || json_kind(attempts) != JSON_KIND_LIST || json_count(attempts) < 1)
+    return ERR_OK;
+  Table table = {0};
+  out_print("\nattempts\n");
+  for (int k = 0; k < N; k++)
+    table_column(&table, k ? keys[k] : "", k == 3 ? TABLE_RIGHT : TABLE_LEFT, k > 4 ? 2 : 0);
+  for (int64_t i = 0; i < json_count(attempts); i++)
+    for (int k = 0; k < N; k++)
+      add_cell(&table, json_find(json_item(attempts, i), keys[k]), 4);
+  return print_table(&table, INDENT, fault);
+}
+
+/* The map without some of its keys, new. */
+static Json *without(const Json *map, const char *keys) {
+  Json *rest = json_map();
+  for (void *it = map ? json_first(map) : NULL; it; it = json_next(map, it))
+    if (!text_has_word(keys, json_key(it)))
+      json_put(rest, json_key(it), json_share(json_value(it)));
+  return rest;
+}
+
+static Err print_trial(const Json *trial, Fault *fault) {
+  const Json *config = json_find(trial, "config"), *meta = json_find(trial, "meta");
+  const Json *result = json_find(trial, "result");
+  Json *facts = without(result, "values state message");
+  Json *provenance = without(meta, "attempts sources");
+  out_print("%s of %s\n%s\nstate: %s\n", json_text(trial, "id"), json_text(trial, "experiment"),
+            json_text(trial, "path"), json_text(trial, "state"));
+  if (*json_text(trial, "message")) out_print("message: %s\n", json_text(trial, "message"));
+  Err err = print_map("configuration", config, json_find(meta, "sources"), fault);
+  if (!err) err = print_map("result", json_find(result, "values"), NULL, fault);
+  if (!err) err = print_metrics(json_find(trial, "metrics"), fault);
+  if (!err) err = print_map("identity", facts, NULL, fault);
+  if (!err) err = print_attempts(json_find(meta, "attempts"), fault);
+  if (!err) err = print_map("provenance", provenance, NULL, fault);
+  json_free(facts);
+  json_free(provenance);
+  return err;
+}
+
+static void share_into(Json *map, const char *key, Json *value) {
+  if (value) json_put(map, key, value);
+}
+
+/* Of a trial that is planned only: what it will run with. */
+static Json *planned_config(const Json *row) {
+  static const char *const keys[] = {"seed", "factors", "args"};
+  Json *config = json_map();
+  for (int i = 0; i < 3; i++) share_into(config, keys[i], json_share(json_find(row, keys[i])));
+  return config;
+}
+
+/* Everything, new: where it is and what the files hold. */
+static Err read_trial(const QueryCall *call, const Json *row, Json **out, Fault *fault) {
+  Text path = {0};
+  Look look;
+  TrialInfo info;
+  Fault ignored = {0};
+  text_addf(&path, "%s/%s", call->runs, json_text(row, "path"));
+  Err err = path.failed ? fault_memory(fault, 0) : look_open(&look, path.data, fault);
+  if (!err) {
+    Json *trial = *out = json_map();
+    Json *config = look_json(path.data, "config.json", &ignored);
+    look_info(&look, &info);
+    json_put_text(trial, "experiment", json_text(row, "experiment"));
+    json_put_text(trial, "id", json_text(row, "id"));
+    json_put_text(trial, "path", path.data);
+    json_put_text(trial, "state", trial_state_name(info.state));
+    if (info.message) json_put_text(trial, "message", info.message);
+    json_put(trial, "config", config ? config : planned_config(row));
+    share_into(trial, "result", json_share(look.result));
+    json_put(trial, "metrics", summarize_metrics(path.data));
+    share_into(trial, "meta", json_share(look.meta));
+    trial_info_deinit(&info);
+    look_close(&look);
+  }
+  text_deinit(&path);
+  return err;
+}
+
+static Err show_trial(const QueryCall *call, const char *word, Fault *fault) {
+  Json *row = NULL;
+  Err err = find_trial(call, word, &row, fault);
+  if (err) return err;
+  Json *trial = NULL;
+  err = read_trial(call, row, &trial, fault);
+  json_free(row);
+  if (err) return err;
+  if (call->json) return print_json(trial, fault);
+  err = print_trial(trial, fault);
+  json_free(trial);
+  return err;
+}
+
+/* -- an experiment ------------------------------------------------------------------- */
+
+static void add_list(Text *text, const Json *list) {
+  for (int64_t i = 0; list && json_kind(list) == JSON_KIND_LIST && i < json_count(list); i++) {
+    if (i > 0) text_add(text, ", ");
+    add_value(text, json_item(list, i), 0);
+  }
+}
+
+static Err print_factors(const Json *plan, Fault *fault) {
+  const Json *factors = json_find(plan, "factors"), *baseline = json_find(plan, "baseline");
+  if (!factors || json_kind(factors) != JSON_KIND_LIST || !json_count(factors)) return ERR_OK;
+  Table table = {0};
+  out_print("\nfactors\n");
+  table_column(&table, "", TABLE_LEFT, 0);
+  table_column(&table, "levels", TABLE_LEFT, 0);
+  table_column(&table, "baseline", TABLE_LEFT, 0);
+  for (int64_t i = 0; i < json_count(factors); i++) {
+    Text levels = {0};
+    const char *name = json_text(json_item(factors, i), "name");
+    add_list(&levels, json_find(json_item(factors, i), "levels"));
+    table_add(&table, name);
+    table_add(&table, levels.data ? levels.data : "");
+    add_cell(&table, json_find(baseline, name), 0);
+    text_deinit(&levels);
+  }
+  return print_table(&table, INDENT, fault);
+}
+
+static void print_count(const Json *map, const char *key, const char *what) {
+  const Json *list = json_find(map, key);
+  if (list && json_kind(list) == JSON_KIND_LIST && json_count(list))
+    out_print("%s: %lld\n", what, (long long)json_count(list));
+}
+
+static Err print_experiment(const Json *experiment, Fault *fault) {
+  const Json *plan = json_find(experiment, "plan"), *entries = json_find(experiment, "entries");
+  static const char *const lines[] = {"script", "metric", "goal", "report"};
+  out_print("%s\n%s\n", json_text(experiment, "name"), json_text(experiment, "path"));
+  for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+    if (*json_text(plan, lines[i])) out_print("%s: %s\n", lines[i], json_text(plan, lines[i]));
+  print_count(plan, "cells", "cells");
+  print_count(plan, "seeds", "seeds");
+  print_count(plan, "skipped", "skipped cells");
+  Err err = print_factors(plan, fault);
+  if (!err) err = print_map("arguments", json_find(plan, "args"), NULL, fault);
+  for (int64_t i = 0; !err && i < json_count(entries); i++) {
+    Json *counts = without(json_item(entries, i), "experiment kind");
+    bool study = strcmp(json_text(json_item(entries, i), "kind"), "study") == 0;
+    err = print_map(study ? "trials" : "runs of the script", counts, NULL, fault);
+    json_free(counts);
+  }
+  return err;
+}
+
+static Err show_experiment(const QueryCall *call, Asking *asking, Fault *fault) {
+  Text path = {0};
+  Json *experiment = json_map(), *entries = NULL;
+  const char *name = asking->query.experiment;
+  text_addf(&path, "%s/%s", call->runs, name);
+  json_put_text(experiment, "name", name);
+  json_put_text(experiment, "path", path.data ? path.data : "");
+  share_into(experiment, "plan", read_plan(call, name));
+  Err err = query_entries(asking->index, &asking->query, &entries, fault);
+  if (!err) json_put(experiment, "entries", entries);
+  text_deinit(&path);
+  if (!err && call->json) return print_json(experiment, fault);
+  if (!err) err = print_experiment(experiment, fault);
+  json_free(experiment);
+  return err;
+}
+
+/* -- the command --------------------------------------------------------------------- */
+
+static bool names_experiment(const QueryCall *call, const char *word) {
+  Text path = {0};
+  text_addf(&path, "%s/%s/.", call->runs, word);
+  bool yes = *word && word[0] != '.' && !strchr(word, '/') && !path.failed &&
+             file_exists(path.data);
+  text_deinit(&path);
+  return yes;
+}
+
+static Err run_show(const QueryCall *call, Fault *fault) {
+  if (call->n_words != 1)
+    return fault_set(fault, ERR_USAGE, "show: allowed: one trial or experiment");
+  Asking asking = {0};
+  bool experiment = names_experiment(call, call->words[0]);
+  if (!experiment) return show_trial(call, call->words[0], fault);
+  Err err = asking_begin(&asking, call, true, fault);
+  if (!err) err = show_experiment(call, &asking, fault);
+  asking_end(&asking);
+  return err;
+}
+
+const QueryCommand command_show = {
+    .name = "show", .usage = "trial|experiment", .json = true,
+    .doc = "Shows one trial with all that is recorded, or an experiment.",
+    .details = "A trial is named by its id or the begin of it, by experiment/id, or by the\n"
+               "path of its directory.",
+    .run = run_show};

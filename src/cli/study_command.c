@@ -1,0 +1,92 @@
+/* study_command.c: options of studies, and `resume`: the command that an experiment was run
+ * with last. */
+#include "cli/study_command.h"
+#include "base/file.h"
+#include "lab/study.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { PLAN_BYTES = 1 << 28, JOBS_MAX = 1024 };
+
+static Err integer(const char *option, const char *value, long low, long high, int *out,
+                   Fault *fault) {
+  char *end;
+  long n = strtol(value, &end, 10);
+  if (*end || end == value || n < low || n > high)
+    return fault_set(fault, ERR_USAGE, "%s %s: allowed: an integer from %ld to %ld", option,
+                     value, low, high);
+  *out = (int)n;
+  return ERR_OK;
+}
+
+Err study_set_jobs(StudyOptions *options, const char *value, Fault *fault) {
+  return integer("--jobs", value, 1, JOBS_MAX, &options->jobs, fault);
+}
+
+Err study_set_sample(StudyOptions *options, const char *value, Fault *fault) {
+  if (strcmp(value, "all") == 0) {
+    options->sample = 0;
+    return ERR_OK;
+  }
+  return integer("--sample", value, 1, 1000000000, &options->sample, fault);
+}
+
+Err study_set_code(StudyOptions *options, const char *value, Fault *fault) {
+  if (strcmp(value, "rerun") == 0) options->code = CODE_RERUN;
+  else if (strcmp(value, "keep") == 0) options->code = CODE_KEEP;
+  else return fault_set(fault, ERR_USAGE, "--code %s: allowed: rerun, keep", value);
+  return ERR_OK;
+}
+
+/* -- resume -------------------------------------------------------------------------- */
+
+void study_recall_deinit(StudyRecall *recall) {
+  for (int i = 0; recall->words && i < recall->n_words; i++) free(recall->words[i]);
+  free(recall->words);
+  free(recall->script);
+  *recall = (StudyRecall){0};
+}
+
+static Err read_plan(const char *runs, const char *name, Json **out, Fault *fault) {
+  Store store;
+  Text path = {0}, text = {0};
+  Fault opening = {0};
+  if (store_open(&store, runs, name, false, &opening))
+    return fault_set(fault, ERR_USAGE, "resume: %s", opening.text);
+  text_addf(&path, "%s/experiment.json", store.directory);
+  store_close(&store);
+  Err err = path.failed ? fault_memory(fault, 0)
+                        : file_read(path.data, PLAN_BYTES, &text, fault);
+  *out = err ? NULL : json_parse(text.data ? text.data : "", text.n_bytes, fault);
+  if (!err && !*out) fault_prefix(fault, "%s", path.data);
+  text_deinit(&path);
+  text_deinit(&text);
+  return fault->code;
+}
+
+static Err take(StudyRecall *out, const Json *plan, const char *name, Fault *fault) {
+  const char *text;
+  const Json *words = json_find(plan, "words");
+  if (!json_get_text(json_find(plan, "script"), &text))
+    return fault_set(fault, ERR_USAGE, "resume: %s was not run from a script", name);
+  int n = words ? (int)json_count(words) : 0;
+  out->script = text_copy(text);
+  out->words = calloc((size_t)n + 1, sizeof *out->words);
+  bool whole = out->script && out->words;
+  for (; whole && out->n_words < n; out->n_words++) {
+    if (!json_get_text(json_item(words, out->n_words), &text)) text = "";
+    out->words[out->n_words] = text_copy(text);
+    whole = out->words[out->n_words] != NULL;
+  }
+  return whole ? ERR_OK : fault_memory(fault, 0);
+}
+
+Err study_recall(StudyRecall *out, const char *runs, const char *name, Fault *fault) {
+  Json *plan = NULL;
+  *out = (StudyRecall){0};
+  Err err = read_plan(runs, name, &plan, fault);
+  if (!err) err = take(out, plan, name, fault);
+  json_free(plan);
+  if (err) study_recall_deinit(out);
+  return err;
+}

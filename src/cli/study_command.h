@@ -1,0 +1,24 @@
+/* study_command.h: what the command line says of studies. */
+#ifndef CLI_STUDY_COMMAND_H
+#define CLI_STUDY_COMMAND_H
+
+#include "lua/core.h"
+
+/* --jobs, --code, --sample: checked and put into the options; ERR_USAGE. */
+Err study_set_jobs(StudyOptions *options, const char *value, Fault *fault) WARN_UNUSED;
+Err study_set_code(StudyOptions *options, const char *value, Fault *fault) WARN_UNUSED;
+Err study_set_sample(StudyOptions *options, const char *value, Fault *fault) WARN_UNUSED;
+
+/* How an experiment was run last, out of its experiment.json. */
+typedef struct StudyRecall {
+  char *script;
+  int n_words;
+  char **words;
+} StudyRecall;
+
+/* ERR_USAGE where there is no such experiment in `runs` (the nearest is named). */
+Err study_recall(StudyRecall *out, const char *runs, const char *name,
+                 Fault *fault) WARN_UNUSED;
+void study_recall_deinit(StudyRecall *recall);
+
+#endif

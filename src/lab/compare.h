@@ -1,0 +1,197 @@
+/* compare.h: what a study says: cells, contrasts, shares of variance, a verdict in words.
+ *
+ *   trials of all cells --> compare_new --> Compare --> compare_text, compare_json
+ *
+ * How to call it: fill a CompareSpec from experiment.json (names and levels in their order,
+ * baseline, goal, rope; `metric` is the reported one), make one CompareTrial for every cell
+ * and seed that is planned, also for those that have no result yet, then
+ *
+ *   Compare *compare = NULL;
+ *   Err err = compare_new(&compare, &spec, trials, n_trials, fault);
+ *   if (!err) err = compare_text(compare, out_columns(), COMPARE_ALL, &text, fault);
+ *   compare_free(compare);
+ *
+ * Before anything has run, `plan` does the same with trials that are all COMPARE_MISSING
+ * and asks for COMPARE_REACH: can these seeds reach significance in these contrasts? The
+ * order of trials does not matter: cells and seeds are sorted. Seeds are never selected
+ * from; nothing here is a maximum over seeds.
+ *
+ * What is compared. A contrast sets level a of a factor against its baseline b. For each
+ * seed the difference a - b is averaged over the settings: those combinations of the other
+ * factors in which both levels are planned. So n is the number of seeds, not of trials.
+ * Where trials lack, the largest complete block of settings x seeds is used, and told. A
+ * factor that applies to one of the two levels only (a momentum that adam does not have) is
+ * averaged over first. Factors that always change together (zip) count as one.
+ * Cell contrasts compare two cells seed by seed.
+ *
+ * Verdict: equivalent if a rope is given and holds the interval; else better or worse if
+ * p < .05 after Holm and the interval excludes 0; else undecided. With diverged trials two
+ * analyses are made: complete cases, and diverged ones as the worst value of the study.
+ * Where their verdicts differ it is undecided and marked as disputed; where no complete
+ * case is left the second counts. */
+#ifndef LAB_COMPARE_H
+#define LAB_COMPARE_H
+
+#include "base/json.h"
+#include "lab/stat_anova.h"
+#include "lab/stat_paired.h"
+
+typedef enum CompareGoal { COMPARE_MAX, COMPARE_MIN } CompareGoal;
+
+typedef struct CompareFactor {
+  const char *name;
+  const char *const *levels;
+  int n_levels;              /* at least 1 */
+  int baseline;              /* -1: none given, the first level that occurs serves */
+} CompareFactor;
+
+/* A cell contrast: levels of both cells, one per factor. */
+typedef struct ComparePair {
+  const int *a, *b;
+} ComparePair;
+
+typedef struct CompareSpec {
+  const char *name;          /* of the experiment; NULL: not told */
+  const char *metric;        /* what `value` is */
+  CompareGoal goal;
+  double low, high;          /* the range that the metric has, low < high; else unknown.
+                                A metric from 0 to 1 is shown in % and in points */
+  double rope;               /* differences up to it do not matter; 0: none given */
+  const CompareFactor *factors;
+  int n_factors;             /* up to STAT_FACTORS_MAX - 1; may be 0 */
+  bool no_level_contrasts;   /* leave out the contrasts of levels (random search) */
+  bool cell_contrasts;       /* each cell against the one whose levels are the baselines */
+  const ComparePair *pairs;  /* further cell contrasts */
+  int n_pairs;
+  bool bootstrap;            /* intervals by bootstrap-t where there are seeds enough */
+} CompareSpec;
+
+/* COMPARE_MISSING is all that has no result: pending, running, interrupted, cancelled. A
+ * complete trial whose value is not finite counts as diverged. */
+typedef enum CompareState {
+  COMPARE_MISSING, COMPARE_COMPLETE, COMPARE_DIVERGED, COMPARE_FAILED
+} CompareState;
+
+typedef struct CompareTrial {
+  const int *levels;         /* one per factor; -1: the factor does not apply */
+  int64_t seed;
+  CompareState state;
+  double value;              /* of a complete one */
+} CompareTrial;
+
+/* -- results ------------------------------------------------------------------------- */
+
+typedef struct CompareCell {
+  const int *levels;
+  bool baseline;             /* each factor at its baseline */
+  int n_planned, n_diverged, n_failed, n_missing;
+  StatSample sample;         /* of the complete trials */
+  StatSample imputed;        /* the same with diverged ones at the worst value */
+  bool floor, ceiling;       /* where the metric can hardly differ: see compare_flags.c */
+} CompareCell;
+
+typedef enum CompareVerdict {
+  COMPARE_UNDECIDED, COMPARE_BETTER, COMPARE_WORSE, COMPARE_EQUIVALENT
+} CompareVerdict;
+const char *compare_verdict_name(CompareVerdict verdict);
+
+typedef struct CompareAnalysis {
+  int n_settings;            /* used, of the contrast's n_settings */
+  StatPaired paired;         /* a - b; `won` is in the goal's direction */
+  double p_holm;
+  CompareVerdict verdict;
+} CompareAnalysis;
+
+typedef struct CompareContrast {
+  int factor;                /* -1: of cells */
+  int a, b;                  /* levels of the factor, or indices of cells */
+  int n_settings;            /* planned */
+  int n_diverged_a, n_diverged_b;
+  CompareAnalysis complete, imputed;   /* the same where nothing diverged */
+  bool disputed;
+  CompareVerdict verdict;
+} CompareContrast;
+
+typedef struct CompareReach {
+  int n_seeds;               /* asked about */
+  int n_contrasts;           /* of the family */
+  double p_min, p_min_holm;  /* smallest p that can come out, alone and after Holm */
+  bool reachable;
+  int needed;                /* fewest seeds for this family; 0: no number does */
+} CompareReach;
+CompareReach compare_reach(int n_seeds, int n_contrasts);
+
+/* Mean of a level, or of a pair of levels, on the grid. */
+typedef struct CompareMargin {
+  int a, b;                  /* factors; b -1: of one factor */
+  int level_a, level_b;
+  StatSample sample;         /* over seeds */
+} CompareMargin;
+
+/* The largest complete sub-grid, and its analysis of variance. */
+typedef struct CompareGrid {
+  int n_factors;             /* with two levels or more in it; 0: there is no grid */
+  const int *factors;        /* which */
+  int n_cells, n_seeds;
+  bool whole;                /* all cells and all seeds are in it */
+  char *text;                /* what it is, in words */
+  int n_effects;
+  StatEffect *effects;       /* a and b are factors of the spec */
+  int n_margins;
+  CompareMargin *margins;    /* by factors, then by pairs */
+} CompareGrid;
+
+typedef struct Compare {
+  /* read-only */
+  CompareSpec spec;          /* a copy; baselines are filled in */
+  bool baseline_given[STAT_FACTORS_MAX];
+  int alias[STAT_FACTORS_MAX];   /* the first factor that it always changes with */
+  bool varies[STAT_FACTORS_MAX]; /* more than one level is planned */
+  int n_seeds;
+  const int64_t *seeds;      /* ascending */
+  int n_cells;
+  CompareCell *cells;        /* sorted by levels */
+  int *order;                /* cells from best to worst mean, those without one last */
+  int n_trials, n_complete, n_diverged, n_failed, n_missing;
+  double worst;              /* what diverged trials are imputed with; NaN: nothing is */
+  int n_contrasts;
+  CompareContrast *contrasts;
+  CompareReach planned, reach;   /* with the seeds planned, with the most that a contrast
+                                    has */
+  CompareGrid grid;
+  bool unequal;              /* cells have unequal variances */
+  double variance_p;         /* Brown and Forsythe's test over cells; NaN: not tested */
+  double sd_min, sd_max;     /* over cells */
+  int n_floor, n_ceiling;    /* cells */
+  /* private */
+  const struct Trials *trials;
+  struct Block *blocks;      /* all memory */
+} Compare;
+
+/* Borrows nothing. ERR_VALUE names what does not fit: a level out of range, a cell and
+ * seed given twice, a cell contrast of a cell that is not planned, a rope below 0. */
+Err compare_new(Compare **out, const CompareSpec *spec, const CompareTrial *trials,
+                int64_t n_trials, Fault *fault) WARN_UNUSED;
+void compare_free(Compare *compare);         /* NULL is a no-op */
+
+/* -- output -------------------------------------------------------------------------- */
+
+typedef enum ComparePart {
+  COMPARE_CELLS = 1,         /* the table of cells, best first */
+  COMPARE_EFFECTS = 2,       /* what each factor explains */
+  COMPARE_CONTRASTS = 4,     /* the table of contrasts */
+  COMPARE_REACH = 8,         /* can the seeds reach significance */
+  COMPARE_WORDS = 16,        /* the verdict in sentences, with what to be careful about */
+  COMPARE_ALL = 23           /* what a run ends with; WORDS tells of reach if it fails */
+} ComparePart;
+
+/* Adds the parts (a sum of ComparePart) as lines of at most `width` columns, as far as
+ * names allow. UTF-8 without control characters, whatever the names hold. */
+Err compare_text(const Compare *compare, int width, int parts, Text *out,
+                 Fault *fault) WARN_UNUSED;
+
+/* Everything above, in the metric's own unit. Returns new; lack of memory shows in
+ * json_write. */
+Json *compare_json(const Compare *compare);
+
+#endif

@@ -1,0 +1,377 @@
+/* compare_contrast.c: the family of contrasts: settings, differences, tests, verdicts.
+ *
+ * A contrast is a list of members: cells, each on one side (a or b) and in one setting.
+ * Cells of one side and setting are averaged (more than one only where a factor does not
+ * apply to the other side). A setting counts for a seed when all its members have a value;
+ * the largest complete block of settings x seeds gives one difference for each seed. */
+#include "lab/compare_private.h"
+#include "lab/stat_grid.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct Member {
+  int cell, setting;
+  bool is_a;
+} Member;
+
+typedef struct Members {
+  Member *v;                 /* by setting */
+  int n, n_settings;
+} Members;
+
+CompareReach compare_reach(int n_seeds, int n_contrasts) {
+  CompareReach reach = {.n_seeds = n_seeds, .n_contrasts = n_contrasts};
+  reach.p_min = stat_sign_flip_min(n_seeds);
+  reach.p_min_holm = fmin(1, n_contrasts * reach.p_min);
+  reach.reachable = n_contrasts > 0 && n_seeds >= STAT_INTERVAL_MIN &&
+                    reach.p_min_holm < STAT_ALPHA;
+  reach.needed = stat_seeds_needed(n_contrasts);
+  return reach;
+}
+
+/* -- members ------------------------------------------------------------------------- */
+
+typedef struct Sharing {
+  const Compare *compare;
+  bool shared[STAT_FACTORS_MAX];   /* factors that make a setting */
+} Sharing;
+
+static int by_setting(const void *a, const void *b, void *context) {
+  const Sharing *sharing = context;
+  const Member *x = a, *y = b;
+  const int *p = sharing->compare->cells[x->cell].levels;
+  const int *q = sharing->compare->cells[y->cell].levels;
+  for (int f = 0; f < sharing->compare->spec.n_factors; f++)
+    if (sharing->shared[f] && p[f] != q[f]) return p[f] < q[f] ? -1 : 1;
+  return 0;
+}
+
+static int by_setting_and_cell(const void *a, const void *b, void *context) {
+  int order = by_setting(a, b, context);
+  return order ? order : ((const Member *)a)->cell - ((const Member *)b)->cell;
+}
+
+/* A factor makes settings unless it changes with the contrast's, or applies to one side
+ * only. */
+static Sharing sharing_of(const Compare *compare, int factor, const Members *members) {
+  Sharing sharing = {.compare = compare};
+  for (int f = 0; f < compare->spec.n_factors; f++) {
+    bool applies[2] = {false, false};
+    for (int i = 0; i < members->n; i++)
+      if (compare->cells[members->v[i].cell].levels[f] >= 0)
+        applies[members->v[i].is_a] = true;
+    sharing.shared[f] = compare->alias[f] != factor && applies[0] == applies[1];
+  }
+  return sharing;
+}
+
+/* Numbers the settings, and leaves out those that only one side has. */
+static void number_settings(Members *members, Sharing *sharing) {
+  int kept = 0;
+  members->n_settings = 0;
+  for (int i = 0, end; i < members->n; i = end) {
+    bool has[2] = {false, false};
+    for (end = i; end < members->n &&
+                  by_setting(&members->v[i], &members->v[end], sharing) == 0; end++)
+      has[members->v[end].is_a] = true;
+    if (!has[0] || !has[1]) continue;
+    for (int k = i; k < end; k++) {
+      members->v[kept] = members->v[k];
+      members->v[kept++].setting = members->n_settings;
+    }
+    members->n_settings++;
+  }
+  members->n = kept;
+}
+
+static void level_members(const Compare *compare, int factor, int a, int b,
+                          Members *out) {
+  out->n = 0;
+  for (int c = 0; c < compare->n_cells; c++) {
+    int level = compare->cells[c].levels[factor];
+    if (level == a || level == b) out->v[out->n++] = (Member){c, 0, level == a};
+  }
+  Sharing sharing = sharing_of(compare, factor, out);
+  qsort_r(out->v, (size_t)out->n, sizeof *out->v, by_setting_and_cell, &sharing);
+  number_settings(out, &sharing);
+}
+
+/* -- one analysis -------------------------------------------------------------------- */
+
+/* Scratch for one contrast; sizes for the largest. */
+typedef struct Scratch {
+  Members members;
+  double *side[2];           /* [setting][seed]: mean over the members of b, of a */
+  bool *present;             /* [setting][seed] */
+  bool *keep;                /* settings, then seeds */
+  double *differences;       /* per seed kept */
+  int *n_side[2];            /* per setting */
+} Scratch;
+
+static Err scratch_init(Compare *compare, Scratch *out, Fault *fault) {
+  int64_t cells = compare->n_cells, table = cells * compare->n_seeds;
+  out->members.v = compare_alloc(compare, cells, sizeof(Member), fault);
+  out->present = compare_alloc(compare, table, sizeof(bool), fault);
+  out->keep = compare_alloc(compare, cells + compare->n_seeds, sizeof(bool), fault);
+  out->differences = compare_alloc(compare, compare->n_seeds, sizeof(double), fault);
+  bool ok = out->members.v && out->present && out->keep && out->differences;
+  for (int i = 0; i < 2; i++) {
+    out->side[i] = compare_alloc(compare, table, sizeof(double), fault);
+    out->n_side[i] = compare_alloc(compare, cells, sizeof(int), fault);
+    ok = ok && out->side[i] && out->n_side[i];
+  }
+  return ok ? ERR_OK : ERR_MEMORY;
+}
+
+/* Fills both sides and what is present. */
+static void fill_sides(const Compare *compare, bool impute, Scratch *scratch) {
+  const Members *members = &scratch->members;
+  int n_seeds = compare->n_seeds, n_settings = members->n_settings;
+  for (int i = 0; i < 2; i++) {
+    memset(scratch->side[i], 0, sizeof(double) * (size_t)n_settings * (size_t)n_seeds);
+    memset(scratch->n_side[i], 0, sizeof(int) * (size_t)n_settings);
+  }
+  for (int k = 0; k < n_settings * n_seeds; k++) scratch->present[k] = true;
+  for (int i = 0; i < members->n; i++)
+    scratch->n_side[members->v[i].is_a][members->v[i].setting]++;
+  for (int i = 0; i < members->n; i++) {
+    const Member *member = &members->v[i];
+    int n = scratch->n_side[member->is_a][member->setting];
+    for (int s = 0; s < n_seeds; s++) {
+      int64_t at = (int64_t)member->setting * n_seeds + s;
+      double value;
+      if (compare_value(compare, member->cell, s, impute, &value))
+        scratch->side[member->is_a][at] += value / n;
+      else
+        scratch->present[at] = false;
+    }
+  }
+}
+
+/* The seed's difference, averaged over the settings kept. A difference that is only
+ * rounding is none, so that it counts as a tie. */
+static double difference_of(const Compare *compare, const Scratch *scratch, int seed,
+                            int n_kept) {
+  double sum = 0, size = 0;
+  for (int k = 0; k < scratch->members.n_settings; k++) {
+    if (!scratch->keep[k]) continue;
+    int64_t at = (int64_t)k * compare->n_seeds + seed;
+    sum += scratch->side[1][at] - scratch->side[0][at];
+    size += fabs(scratch->side[1][at]) + fabs(scratch->side[0][at]);
+  }
+  return fabs(sum) <= 1e-14 * size ? 0 : sum / n_kept;
+}
+
+static Err bootstrap_contrast(const Compare *compare, const CompareContrast *contrast,
+                              const double *differences, StatPaired *paired,
+                              Fault *fault) {
+  Text name = {0};
+  if (contrast->factor >= 0) {
+    compare_add_level(compare, contrast->factor, contrast->a, &name);
+    text_add(&name, " - ");
+    compare_add_level(compare, contrast->factor, contrast->b, &name);
+  } else {
+    compare_add_cell(compare, contrast->a, &name);
+    text_add(&name, " - ");
+    compare_add_cell(compare, contrast->b, &name);
+  }
+  Stream stream = {philox_key(0, "bootstrap contrast", name.data), 0};
+  Err err = name.failed ? fault_memory(fault, name.n_bytes)
+                        : stat_bootstrap_t(differences, paired->n, stream,
+                                           &paired->interval, fault);
+  text_deinit(&name);
+  return err;
+}
+
+/* Seeds won are told in the goal's direction. */
+static void turn_won(StatPaired *paired) {
+  StatInterval interval = paired->won_interval;
+  paired->won = 1 - paired->won;
+  paired->won_interval = (StatInterval){1 - interval.high, 1 - interval.low};
+}
+
+static Err analyse(const Compare *compare, const CompareContrast *contrast, bool impute,
+                   Scratch *scratch, CompareAnalysis *out, Fault *fault) {
+  fill_sides(compare, impute, scratch);
+  int n_settings = scratch->members.n_settings;
+  int sizes[2] = {n_settings, compare->n_seeds};
+  int64_t count = 0;
+  Err err = stat_grid_largest(scratch->present, sizes, 2, scratch->keep, &count, fault);
+  if (err) return err;
+  out->n_settings = 0;
+  for (int k = 0; k < n_settings; k++) out->n_settings += scratch->keep[k];
+  int n = 0;
+  for (int s = 0; s < compare->n_seeds; s++)
+    if (scratch->keep[n_settings + s])
+      scratch->differences[n++] = difference_of(compare, scratch, s, out->n_settings);
+  out->paired = stat_paired(scratch->differences, n);
+  if (compare->spec.bootstrap)
+    err = bootstrap_contrast(compare, contrast, scratch->differences, &out->paired, fault);
+  if (compare->spec.goal == COMPARE_MIN) turn_won(&out->paired);
+  return err;
+}
+
+/* -- the family ---------------------------------------------------------------------- */
+
+static CompareVerdict verdict_of(const Compare *compare, const CompareAnalysis *analysis) {
+  StatInterval interval = analysis->paired.interval;
+  double rope = compare->spec.rope;
+  if (rope > 0 && interval.low >= -rope && interval.high <= rope)
+    return COMPARE_EQUIVALENT;
+  bool apart = interval.low > 0 || interval.high < 0;
+  if (!apart || !(analysis->p_holm < STAT_ALPHA)) return COMPARE_UNDECIDED;
+  bool higher = interval.low > 0;
+  return higher == (compare->spec.goal == COMPARE_MAX) ? COMPARE_BETTER : COMPARE_WORSE;
+}
+
+static Err adjust(Compare *compare, bool impute, Fault *fault) {
+  int n = compare->n_contrasts;
+  double *p = compare_alloc(compare, 2 * (int64_t)n, sizeof *p, fault);
+  if (!p) return ERR_MEMORY;
+  for (int i = 0; i < n; i++) {
+    CompareContrast *c = &compare->contrasts[i];
+    p[i] = impute ? c->imputed.paired.p : c->complete.paired.p;
+  }
+  Err err = stat_holm(p, n, p + n, fault);
+  for (int i = 0; i < n && !err; i++) {
+    CompareContrast *c = &compare->contrasts[i];
+    CompareAnalysis *analysis = impute ? &c->imputed : &c->complete;
+    analysis->p_holm = p[n + i];
+    analysis->verdict = verdict_of(compare, analysis);
+  }
+  return err;
+}
+
+static void conclude(CompareContrast *contrast) {
+  CompareVerdict complete = contrast->complete.verdict;
+  CompareVerdict imputed = contrast->imputed.verdict;
+  contrast->verdict = complete;
+  if (contrast->complete.paired.n == 0) {
+    contrast->verdict = imputed;
+  } else if (complete != imputed) {
+    contrast->disputed = true;
+    contrast->verdict = COMPARE_UNDECIDED;
+  }
+}
+
+static void count_diverged(const Compare *compare, const Members *members,
+                           CompareContrast *contrast) {
+  for (int i = 0; i < members->n; i++) {
+    int n = compare->cells[members->v[i].cell].n_diverged;
+    if (members->v[i].is_a) contrast->n_diverged_a += n;
+    else contrast->n_diverged_b += n;
+  }
+}
+
+/* Adds the contrast of the scratch's members, unless no setting has both sides. */
+static Err add_contrast(Compare *compare, Scratch *scratch, int factor, int a, int b,
+                        Fault *fault) {
+  const Members *members = &scratch->members;
+  if (members->n_settings == 0) return ERR_OK;
+  CompareContrast *contrast = &compare->contrasts[compare->n_contrasts++];
+  contrast->factor = factor;
+  contrast->a = a;
+  contrast->b = b;
+  contrast->n_settings = members->n_settings;
+  count_diverged(compare, members, contrast);
+  Err err = analyse(compare, contrast, false, scratch, &contrast->complete, fault);
+  if (err) return err;
+  if (contrast->n_diverged_a + contrast->n_diverged_b > 0)
+    return analyse(compare, contrast, true, scratch, &contrast->imputed, fault);
+  contrast->imputed = contrast->complete;
+  return ERR_OK;
+}
+
+static Err add_level_contrasts(Compare *compare, Scratch *scratch, Fault *fault) {
+  for (int f = 0; f < compare->spec.n_factors; f++) {
+    if (!compare_leads(compare, f)) continue;
+    const CompareFactor *factor = &compare->spec.factors[f];
+    for (int level = 0; level < factor->n_levels; level++) {
+      if (level == factor->baseline) continue;
+      level_members(compare, f, level, factor->baseline, &scratch->members);
+      Err err = add_contrast(compare, scratch, f, level, factor->baseline, fault);
+      if (err) return err;
+    }
+  }
+  return ERR_OK;
+}
+
+static Err add_cell_contrast(Compare *compare, Scratch *scratch, int a, int b,
+                             Fault *fault) {
+  scratch->members.n = 2;
+  scratch->members.n_settings = 1;
+  scratch->members.v[0] = (Member){a, 0, true};
+  scratch->members.v[1] = (Member){b, 0, false};
+  return add_contrast(compare, scratch, -1, a, b, fault);
+}
+
+static int baseline_cell(const Compare *compare) {
+  for (int c = 0; c < compare->n_cells; c++)
+    if (compare->cells[c].baseline) return c;
+  return -1;
+}
+
+static Err unknown_cell(const Compare *compare, const int *levels, Fault *fault) {
+  Text text = {0};
+  for (int f = 0; f < compare->spec.n_factors; f++) {
+    int level = levels[f] < compare->spec.factors[f].n_levels ? levels[f] : -1;
+    text_addf(&text, " %s=%s", compare->spec.factors[f].name,
+              compare_level(compare, f, level));
+  }
+  Err err = fault_set(fault, ERR_VALUE, "compare: a contrast asks for the cell%s, which "
+                      "is not one of the study's %d cells", text.data ? text.data : "",
+                      compare->n_cells);
+  text_deinit(&text);
+  return err;
+}
+
+static Err add_cell_contrasts(Compare *compare, Scratch *scratch, Fault *fault) {
+  int base = compare->spec.cell_contrasts ? baseline_cell(compare) : -1;
+  for (int c = 0; base >= 0 && c < compare->n_cells; c++) {
+    Err err = c == base ? ERR_OK : add_cell_contrast(compare, scratch, c, base, fault);
+    if (err) return err;
+  }
+  for (int i = 0; i < compare->spec.n_pairs; i++) {
+    const ComparePair *pair = &compare->spec.pairs[i];
+    int a = compare_find_cell(compare, pair->a), b = compare_find_cell(compare, pair->b);
+    if (a < 0 || b < 0) return unknown_cell(compare, a < 0 ? pair->a : pair->b, fault);
+    if (a == b) return fault_set(fault, ERR_VALUE,
+                                 "compare: a contrast of a cell with itself");
+    Err err = add_cell_contrast(compare, scratch, a, b, fault);
+    if (err) return err;
+  }
+  return ERR_OK;
+}
+
+static int64_t contrasts_most(const Compare *compare) {
+  int64_t n = compare->spec.n_pairs;
+  if (compare->spec.cell_contrasts) n += compare->n_cells;
+  for (int f = 0; f < compare->spec.n_factors; f++)
+    n += compare->spec.factors[f].n_levels;
+  return n;
+}
+
+Err compare_make_contrasts(Compare *compare, Fault *fault) {
+  Scratch scratch = {0};
+  compare->contrasts = compare_alloc(compare, contrasts_most(compare),
+                                     sizeof *compare->contrasts, fault);
+  if (!compare->contrasts) return ERR_MEMORY;
+  Err err = scratch_init(compare, &scratch, fault);
+  if (!err && compare->n_cells > 0 && !compare->spec.no_level_contrasts)
+    err = add_level_contrasts(compare, &scratch, fault);
+  if (!err) err = add_cell_contrasts(compare, &scratch, fault);
+  if (!err) err = adjust(compare, false, fault);
+  if (!err) err = adjust(compare, true, fault);
+  int most = 0;
+  for (int i = 0; i < compare->n_contrasts && !err; i++) {
+    CompareContrast *contrast = &compare->contrasts[i];
+    conclude(contrast);
+    int n = contrast->complete.paired.n;
+    if (contrast->imputed.paired.n > n) n = contrast->imputed.paired.n;
+    if (n > most) most = n;
+  }
+  compare->planned = compare_reach(compare->n_seeds, compare->n_contrasts);
+  compare->reach = compare_reach(most, compare->n_contrasts);
+  return err;
+}

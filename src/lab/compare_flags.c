@@ -1,0 +1,103 @@
+/* compare_flags.c: what a reader should be careful about: floors, ceilings, variances.
+ *
+ * Ends of the scale. Where a configuration cannot get worse (a network that answers one
+ * class only), differences between such configurations are squeezed to nothing, and the
+ * spread with them. A cell is at the floor if
+ *   its mean is within 2 % of the metric's range (low to high, if known) of the bad end; or
+ *   at least half of its values are alike (within 1 % of the range of all values) and as
+ *   bad as the worst of the study, and another cell is so too or at least two of the
+ *   values are equal to the last bit.
+ * A cell is at the ceiling if its mean is within 2 % of the range of the good end, or at
+ * least half of its values, and two, are equal to the study's best to the last bit.
+ *
+ * Variances. They count as unequal if Brown and Forsythe's test over the cells gives
+ * p < .05 and the largest sd is at least twice the smallest. */
+#include "lab/compare_private.h"
+#include <math.h>
+
+typedef struct Ends {
+  double bad, good;          /* the worst and the best value of the study */
+  double alike;              /* values closer than that are alike */
+} Ends;
+
+static Ends find_ends(const Compare *compare) {
+  Ends ends = {compare->worst, NAN, 0};
+  int64_t size = (int64_t)compare->n_cells * compare->n_seeds;
+  for (int64_t i = 0; i < size; i++) {
+    double value = compare->trials->value[i];
+    if (isnan(value)) continue;
+    bool better = compare->spec.goal == COMPARE_MAX ? value > ends.good
+                                                    : value < ends.good;
+    if (isnan(ends.good) || better) ends.good = value;
+  }
+  ends.alike = 0.01 * fabs(ends.good - ends.bad);
+  return ends;
+}
+
+/* How many values of the cell are within `tolerance` of `end`. */
+static int count_at(const Compare *compare, int cell, double end, double tolerance) {
+  int n = 0;
+  double value;
+  for (int s = 0; s < compare->n_seeds; s++)
+    if (compare_value(compare, cell, s, false, &value))
+      n += fabs(value - end) <= tolerance;
+  return n;
+}
+
+/* Is the cell's mean within 2 % of the metric's range of its good (or bad) end? */
+static bool near_bound(const Compare *compare, const CompareCell *cell, bool good) {
+  double low = compare->spec.low, high = compare->spec.high;
+  if (!(low < high)) return false;
+  bool upper = good == (compare->spec.goal == COMPARE_MAX);
+  return fabs(cell->sample.mean - (upper ? high : low)) <= 0.02 * (high - low);
+}
+
+static void flag_ends(Compare *compare) {
+  Ends ends = find_ends(compare);
+  if (!(ends.alike > 0)) return;
+  int n_alike = 0;
+  for (int c = 0; c < compare->n_cells; c++) {
+    int n = compare->cells[c].sample.n;
+    n_alike += n > 0 && 2 * count_at(compare, c, ends.bad, ends.alike) >= n;
+  }
+  for (int c = 0; c < compare->n_cells; c++) {
+    CompareCell *cell = &compare->cells[c];
+    int n = cell->sample.n;
+    if (n == 0) continue;
+    bool alike = 2 * count_at(compare, c, ends.bad, ends.alike) >= n;
+    int worst = count_at(compare, c, ends.bad, 0), best = count_at(compare, c, ends.good, 0);
+    cell->floor = near_bound(compare, cell, false) ||
+                  (alike && ((n_alike > 1 && n_alike < compare->n_cells) || worst > 1));
+    cell->ceiling = near_bound(compare, cell, true) || (best > 1 && 2 * best >= n);
+    compare->n_floor += cell->floor;
+    compare->n_ceiling += cell->ceiling;
+  }
+}
+
+static Err flag_variances(Compare *compare, Fault *fault) {
+  int64_t size = (int64_t)compare->n_cells * compare->n_seeds;
+  double *values = compare_alloc(compare, size, sizeof *values, fault);
+  int *sizes = compare_alloc(compare, compare->n_cells, sizeof *sizes, fault);
+  if (!values || !sizes) return ERR_MEMORY;
+  int64_t n = 0;
+  compare->sd_min = compare->sd_max = NAN;
+  for (int c = 0; c < compare->n_cells; c++) {
+    const StatSample *sample = &compare->cells[c].sample;
+    sizes[c] = sample->n;
+    for (int s = 0; s < compare->n_seeds; s++)
+      if (compare_value(compare, c, s, false, &values[n])) n++;
+    if (sample->n < 2) continue;
+    compare->sd_min = fmin(compare->sd_min, sample->sd);
+    compare->sd_max = fmax(compare->sd_max, sample->sd);
+  }
+  Err err = stat_brown_forsythe(values, sizes, compare->n_cells, &compare->variance_p,
+                                fault);
+  compare->unequal = compare->variance_p < STAT_ALPHA &&
+                     compare->sd_max >= 2 * compare->sd_min;
+  return err;
+}
+
+Err compare_make_flags(Compare *compare, Fault *fault) {
+  flag_ends(compare);
+  return flag_variances(compare, fault);
+}

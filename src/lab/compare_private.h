@@ -1,0 +1,44 @@
+/* compare_private.h: what the parts of compare share: memory, the table of trials, names. */
+#ifndef LAB_COMPARE_PRIVATE_H
+#define LAB_COMPARE_PRIVATE_H
+
+#include "lab/compare.h"
+
+/* value and state of cell c and seed s stand at c * n_seeds + s. */
+typedef struct Trials {
+  double *value;             /* of complete ones; else NaN */
+  CompareState *state;       /* a combination that is not planned is missing */
+} Trials;
+
+/* Zeroed memory that lives as long as `compare`; NULL and a fault on lack of it. */
+void *compare_alloc(Compare *compare, int64_t n, size_t size, Fault *fault);
+/* A copy of that memory. */
+char *compare_copy(Compare *compare, const char *text, Fault *fault);
+
+/* The trial's value if it is complete, or, when `impute` is set, the worst if it diverged.
+ * False: none. */
+bool compare_value(const Compare *compare, int cell, int seed, bool impute, double *out);
+
+/* Index of the cell with these levels, or -1. */
+int compare_find_cell(const Compare *compare, const int *levels);
+
+/* "-" for a factor that does not apply. */
+const char *compare_level(const Compare *compare, int factor, int level);
+
+/* The first factor of those that always change together. */
+static inline bool compare_leads(const Compare *compare, int factor) {
+  return compare->alias[factor] == factor;
+}
+
+/* Add names: "activation+init" and "relu+he_normal" for factors that change together;
+ * "relu, batch" for a cell: its levels of the factors that vary. */
+void compare_add_factor(const Compare *compare, int factor, Text *out);
+void compare_add_level(const Compare *compare, int factor, int level, Text *out);
+void compare_add_cell(const Compare *compare, int cell, Text *out);
+
+/* The parts of compare_new, in this order. */
+Err compare_make_contrasts(Compare *compare, Fault *fault) WARN_UNUSED;
+Err compare_make_grid(Compare *compare, Fault *fault) WARN_UNUSED;
+Err compare_make_flags(Compare *compare, Fault *fault) WARN_UNUSED;
+
+#endif

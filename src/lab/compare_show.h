@@ -1,0 +1,32 @@
+/* compare_show.h: how numbers of a comparison are written, for tables and sentences. */
+#ifndef LAB_COMPARE_SHOW_H
+#define LAB_COMPARE_SHOW_H
+
+#include "lab/compare_private.h"
+
+/* A metric from 0 to 1 is shown times 100, in % and its differences in points. */
+typedef struct Shown {
+  double scale;
+  int decimals;              /* of values; -1: four digits in all, for sizes beyond */
+  int difference_decimals;
+  const char *unit;          /* " %" or "" */
+  const char *difference_unit;   /* " points" or "" */
+} Shown;
+
+Shown shown_of(const Compare *compare);
+
+/* Each writes to and returns `buffer`; NaN gives "" . */
+enum { SHOWN_BYTES = 80 };
+const char *shown_value(Shown shown, double value, char *buffer);
+const char *shown_interval(Shown shown, StatInterval interval, char *buffer);
+const char *shown_difference(Shown shown, double value, char *buffer);   /* with sign */
+const char *shown_size(Shown shown, double value, char *buffer);         /* without */
+const char *shown_difference_interval(Shown shown, StatInterval interval, char *buffer);
+const char *shown_p(double p, char *buffer);          /* ".012", "<.001", "1" */
+const char *shown_p_exact(double p, char *buffer);    /* three digits: ".00195" */
+
+/* Adds the sentences; see COMPARE_WORDS and COMPARE_REACH. */
+void compare_add_reach(const Compare *compare, int width, Text *out);
+void compare_add_words(const Compare *compare, int width, Text *out);
+
+#endif

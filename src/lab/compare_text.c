@@ -1,0 +1,424 @@
+/* compare_text.c: the tables that a run ends with: cells, effects, contrasts. */
+#include "lab/compare_show.h"
+#include "lab/table.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+  CELL_ROWS = 40,            /* of the table of cells; the rest is told in a line */
+  BAR_COLUMNS = 20,          /* of a share of 100 % */
+  MATRICES = 2,              /* of interactions, at most */
+  INDENT = 2
+};
+static const double matrix_share = 0.02;   /* smallest share of a pair that is shown */
+
+/* Adds the text, cleaned, in lines of up to `width` columns. */
+static void add_paragraph(const Text *text, int width, Text *out) {
+  Text clean = {0};
+  if (text->data) text_add_clean(&clean, text->data);
+  if (text->failed || clean.failed) out->failed = true;
+  else if (clean.data) text_add_wrapped(out, clean.data, 0, INDENT, width);
+  text_deinit(&clean);
+}
+
+/* -- cells --------------------------------------------------------------------------- */
+
+static void add_counts(const Compare *compare, Text *text) {
+  text_addf(text, "%d of %d trials complete", compare->n_complete, compare->n_trials);
+  if (compare->n_diverged) text_addf(text, ", %d diverged", compare->n_diverged);
+  if (compare->n_failed) text_addf(text, ", %d failed", compare->n_failed);
+  if (compare->n_missing) text_addf(text, ", %d without a result", compare->n_missing);
+}
+
+static void add_heading(const Compare *compare, Shown shown, int width, Text *out) {
+  const CompareSpec *spec = &compare->spec;
+  Text text = {0};
+  if (spec->name) text_addf(&text, "%s: ", spec->name);
+  text_addf(&text, "%s%s%s, %s is better; %d cell%s, %d seed%s; ", spec->metric,
+            *shown.unit ? " in" : "", shown.unit,
+            spec->goal == COMPARE_MAX ? "higher" : "lower", compare->n_cells,
+            compare->n_cells == 1 ? "" : "s", compare->n_seeds,
+            compare->n_seeds == 1 ? "" : "s");
+  add_counts(compare, &text);
+  text_addf(&text, "; 95 %% intervals of the mean over seeds, by %s",
+            spec->bootstrap ? "bootstrap-t" : "Student's t");
+  const char *before = "; throughout: ";
+  for (int f = 0; f < spec->n_factors; f++) {
+    if (compare->varies[f] || compare->n_cells == 0) continue;
+    text_addf(&text, "%s%s = %s", before, spec->factors[f].name,
+              compare_level(compare, f, compare->cells[0].levels[f]));
+    before = ", ";
+  }
+  add_paragraph(&text, width, out);
+  text_deinit(&text);
+  text_add(out, "\n");
+}
+
+/* "baseline, floor, 2 diverged" */
+static void add_note(const CompareCell *cell, Table *table) {
+  Text note = {0};
+  const struct { int n; const char *word; } counts[] = {
+    {cell->n_diverged, "diverged"}, {cell->n_failed, "failed"}, {cell->n_missing, "to go"}};
+  if (cell->baseline) text_add(&note, "baseline, ");
+  if (cell->floor) text_add(&note, "floor, ");
+  if (cell->ceiling) text_add(&note, "ceiling, ");
+  for (int i = 0; i < 3; i++)
+    if (counts[i].n) text_addf(&note, "%d %s, ", counts[i].n, counts[i].word);
+  if (note.data && !note.failed) note.data[note.n_bytes - 2] = 0;
+  table_add(table, note.data && !note.failed ? note.data : "");
+  text_deinit(&note);
+}
+
+static void add_cell_row(const Compare *compare, Shown shown, int c, Table *table) {
+  const CompareCell *cell = &compare->cells[c];
+  const StatSample *sample = &cell->sample;
+  char buffer[SHOWN_BYTES];
+  for (int f = 0; f < compare->spec.n_factors; f++)
+    if (compare->varies[f]) table_add(table, compare_level(compare, f, cell->levels[f]));
+  table_addf(table, "%d", sample->n);
+  table_add(table, sample->n ? shown_value(shown, sample->mean, buffer) : "-");
+  table_add(table, shown_interval(shown, sample->interval, buffer));
+  table_add(table, shown_value(shown, sample->sd, buffer));
+  table_add(table, shown_value(shown, sample->median, buffer));
+  table_add(table, shown_value(shown, sample->min, buffer));
+  table_add(table, shown_value(shown, sample->max, buffer));
+  table_add(table, cell->n_diverged ? shown_value(shown, cell->imputed.mean, buffer) : "");
+  add_note(cell, table);
+}
+
+static void cell_columns(const Compare *compare, Table *table) {
+  for (int f = 0; f < compare->spec.n_factors; f++)
+    if (compare->varies[f])
+      table_column(table, compare->spec.factors[f].name, TABLE_LEFT, 0);
+  table_column(table, "n", TABLE_RIGHT, 0);
+  table_column(table, "mean", TABLE_RIGHT, 0);
+  table_column(table, "95 % interval", TABLE_RIGHT, 0);
+  table_column(table, "sd", TABLE_RIGHT, 1);
+  table_column(table, "median", TABLE_RIGHT, 3);
+  table_column(table, "min", TABLE_RIGHT, 2);
+  table_column(table, "max", TABLE_RIGHT, 2);
+  table_column(table, "div. as worst", TABLE_RIGHT, 1);
+  table_column(table, "", TABLE_LEFT, 0);
+}
+
+static void add_cells(const Compare *compare, Shown shown, int width, Text *out) {
+  add_heading(compare, shown, width, out);
+  int rows = compare->n_cells > CELL_ROWS ? CELL_ROWS : compare->n_cells;
+  Table table = {0};
+  cell_columns(compare, &table);
+  for (int i = 0; i < rows; i++) add_cell_row(compare, shown, compare->order[i], &table);
+  table_write(&table, width, INDENT, out);
+  table_deinit(&table);
+  if (rows < compare->n_cells) {
+    char mean[SHOWN_BYTES];
+    int last = compare->order[compare->n_cells - 1];
+    Text text = {0};
+    text_addf(&text, "and %d more, the last: ", compare->n_cells - rows);
+    compare_add_cell(compare, last, &text);
+    text_addf(&text, " %s", shown_value(shown, compare->cells[last].sample.mean, mean));
+    add_paragraph(&text, width, out);
+    text_deinit(&text);
+  }
+}
+
+/* -- effects ------------------------------------------------------------------------- */
+
+static void add_source(const Compare *compare, const StatEffect *effect, Text *text) {
+  static const char *const names[] = {
+    [STAT_HIGHER] = "interactions of three and more",
+    [STAT_BLOCK] = "seed", [STAT_RESIDUAL] = "residual: seed within cell"};
+  if (effect->source <= STAT_PAIR) compare_add_factor(compare, effect->a, text);
+  if (effect->source == STAT_PAIR) {
+    text_add(text, " x ");
+    compare_add_factor(compare, effect->b, text);
+  } else if (effect->source > STAT_PAIR) {
+    text_add(text, names[effect->source]);
+  }
+}
+
+/* Largest share first; seed and residual last. */
+static int by_share(const void *a, const void *b) {
+  const StatEffect *x = *(const StatEffect *const *)a, *y = *(const StatEffect *const *)b;
+  bool x_last = x->source >= STAT_BLOCK, y_last = y->source >= STAT_BLOCK;
+  if (x_last != y_last) return x_last ? 1 : -1;
+  if (x_last) return (int)x->source - (int)y->source;
+  if (x->eta2 != y->eta2) return x->eta2 > y->eta2 ? -1 : 1;
+  return x < y ? -1 : 1;
+}
+
+static void add_share_row(const Compare *compare, const StatEffect *effect, Table *table) {
+  Text source = {0};
+  char bar[BAR_COLUMNS + 1] = "";
+  add_source(compare, effect, &source);
+  table_add(table, source.data && !source.failed ? source.data : "");
+  text_deinit(&source);
+  table_addf(table, "%.1f %%", 100 * effect->eta2);
+  if (isnan(effect->omega2)) table_add(table, "");
+  else table_addf(table, "%.1f %%", 100 * fmax(0, effect->omega2));
+  int n = (int)lround(BAR_COLUMNS * effect->eta2);
+  for (int i = 0; i < n && i < BAR_COLUMNS; i++) bar[i] = '#', bar[i + 1] = 0;
+  table_add(table, bar);
+}
+
+static void add_shares(const Compare *compare, int width, Text *out) {
+  const CompareGrid *grid = &compare->grid;
+  int n = grid->n_effects - 1;         /* without the total */
+  const StatEffect **sorted = malloc((size_t)n * sizeof *sorted);
+  if (!sorted) {
+    out->failed = true;
+    return;
+  }
+  for (int i = 0; i < n; i++) sorted[i] = &grid->effects[i];
+  qsort(sorted, (size_t)n, sizeof *sorted, by_share);
+  Table table = {0};
+  table_column(&table, "", TABLE_LEFT, 0);
+  table_column(&table, "eta^2", TABLE_RIGHT, 0);
+  table_column(&table, "omega^2", TABLE_RIGHT, 1);
+  table_column(&table, "", TABLE_LEFT, 2);
+  for (int i = 0; i < n; i++) add_share_row(compare, sorted[i], &table);
+  table_write(&table, width, INDENT, out);
+  table_deinit(&table);
+  free(sorted);
+}
+
+static void add_level_name(const Compare *compare, int factor, int level, Table *table) {
+  Text name = {0};
+  compare_add_level(compare, factor, level, &name);
+  table_add(table, name.data && !name.failed ? name.data : "");
+  text_deinit(&name);
+}
+
+static void add_marginal_means(const Compare *compare, Shown shown, int width, Text *out) {
+  const CompareGrid *grid = &compare->grid;
+  Table table = {0};
+  char buffer[SHOWN_BYTES];
+  table_column(&table, "factor", TABLE_LEFT, 0);
+  table_column(&table, "level", TABLE_LEFT, 0);
+  table_column(&table, "mean", TABLE_RIGHT, 0);
+  table_column(&table, "95 % interval", TABLE_RIGHT, 1);
+  int last = -1;
+  for (int i = 0; i < grid->n_margins && grid->margins[i].b < 0; i++) {
+    const CompareMargin *margin = &grid->margins[i];
+    Text name = {0};
+    if (margin->a != last) compare_add_factor(compare, margin->a, &name);
+    table_add(&table, name.data && !name.failed ? name.data : "");
+    text_deinit(&name);
+    last = margin->a;
+    add_level_name(compare, margin->a, margin->level_a, &table);
+    table_add(&table, shown_value(shown, margin->sample.mean, buffer));
+    table_add(&table, shown_interval(shown, margin->sample.interval, buffer));
+  }
+  text_add(out, "\n  Means over everything else:\n");
+  table_write(&table, width, INDENT, out);
+  table_deinit(&table);
+}
+
+/* The means of a pair of factors; b's levels are the columns. */
+static void add_matrix(const Compare *compare, Shown shown, const StatEffect *effect,
+                       int width, Text *out) {
+  const CompareGrid *grid = &compare->grid;
+  Table table = {0};
+  Text title = {0};
+  char buffer[SHOWN_BYTES];
+  int first = 0, n_columns = 0;
+  while (grid->margins[first].a != effect->a || grid->margins[first].b != effect->b)
+    first++;
+  const CompareMargin *margin = &grid->margins[first];
+  while (first + n_columns < grid->n_margins &&
+         margin[n_columns].a == effect->a && margin[n_columns].b == effect->b &&
+         margin[n_columns].level_a == margin->level_a)
+    n_columns++;
+  add_source(compare, effect, &title);
+  text_addf(out, "\n  Means of ");
+  if (title.data) text_add_clean(out, title.data);
+  text_addf(out, ":\n");
+  text_deinit(&title);
+  if (n_columns >= TABLE_COLUMNS_MAX) {
+    text_add(out, "  (too many levels for a table)\n");
+    return;
+  }
+  table_column(&table, "", TABLE_LEFT, 0);
+  for (int i = 0; i < n_columns; i++) {
+    Text name = {0};
+    compare_add_level(compare, effect->b, margin[i].level_b, &name);
+    table_column(&table, name.data && !name.failed ? name.data : "", TABLE_RIGHT, 0);
+    text_deinit(&name);
+  }
+  for (int i = 0; first + i < grid->n_margins && margin[i].a == effect->a &&
+                  margin[i].b == effect->b; i++) {
+    if (i % n_columns == 0)
+      add_level_name(compare, effect->a, margin[i].level_a, &table);
+    table_add(&table, shown_value(shown, margin[i].sample.mean, buffer));
+  }
+  table_write(&table, width, INDENT, out);
+  table_deinit(&table);
+}
+
+static double share_of(const StatEffect *effect) {
+  return isnan(effect->omega2) ? effect->eta2 : effect->omega2;
+}
+
+/* The pairs with the largest shares, if they are worth it. */
+static void add_matrices(const Compare *compare, Shown shown, int width, Text *out) {
+  const CompareGrid *grid = &compare->grid;
+  double below = INFINITY;
+  for (int k = 0; k < MATRICES; k++) {
+    const StatEffect *largest = NULL;
+    for (int i = 0; i < grid->n_effects; i++) {
+      const StatEffect *effect = &grid->effects[i];
+      if (effect->source != STAT_PAIR || !(share_of(effect) < below)) continue;
+      if (!largest || share_of(effect) > share_of(largest)) largest = effect;
+    }
+    if (!largest || share_of(largest) < matrix_share) return;
+    add_matrix(compare, shown, largest, width, out);
+    below = share_of(largest);
+  }
+}
+
+static void add_effects(const Compare *compare, Shown shown, int width, Text *out) {
+  const CompareGrid *grid = &compare->grid;
+  Text text = {0};
+  if (grid->n_factors == 0) {
+    text_add(&text, "What each factor explains: not told, there is no complete grid of two "
+                    "levels or more.");
+  } else if (isnan(grid->effects[0].eta2)) {
+    text_addf(&text, "What each factor explains: nothing varies on %s.", grid->text);
+  } else {
+    text_addf(&text, "What each factor explains: shares of variance on %s.", grid->text);
+  }
+  add_paragraph(&text, width, out);
+  text_deinit(&text);
+  if (grid->n_factors == 0 || isnan(grid->effects[0].eta2)) return;
+  add_shares(compare, width, out);
+  text_add(out, "  ");
+  text_add_wrapped(out, "They describe this grid and test nothing: other levels would "
+                   "give other shares. omega^2 takes off what chance alone would give.",
+                   INDENT, INDENT, width);
+  add_marginal_means(compare, shown, width, out);
+  add_matrices(compare, shown, width, out);
+}
+
+/* -- contrasts ----------------------------------------------------------------------- */
+
+static void add_contrast_name(const Compare *compare, const CompareContrast *contrast,
+                              Table *table) {
+  Text name = {0};
+  if (contrast->factor >= 0) {
+    compare_add_level(compare, contrast->factor, contrast->a, &name);
+    text_add(&name, " - ");
+    compare_add_level(compare, contrast->factor, contrast->b, &name);
+  } else {
+    compare_add_cell(compare, contrast->a, &name);
+    text_add(&name, " - ");
+    compare_add_cell(compare, contrast->b, &name);
+  }
+  table_add(table, name.data && !name.failed ? name.data : "");
+  text_deinit(&name);
+}
+
+/* "9 of 10 seeds, 5 of 6 settings", if not all. */
+static void add_used(const Compare *compare, const CompareContrast *contrast,
+                     const CompareAnalysis *analysis, Table *table) {
+  char seeds[48] = "", settings[64] = "";
+  if (analysis->paired.n < compare->n_seeds)
+    snprintf(seeds, sizeof seeds, "%d of %d seeds", analysis->paired.n, compare->n_seeds);
+  if (analysis->n_settings < contrast->n_settings && analysis->n_settings > 0)
+    snprintf(settings, sizeof settings, "%d of %d settings", analysis->n_settings,
+             contrast->n_settings);
+  table_addf(table, "%s%s%s", seeds, *seeds && *settings ? ", " : "", settings);
+}
+
+static void add_numbers(const Compare *compare, Shown shown,
+                        const CompareContrast *contrast, const CompareAnalysis *analysis,
+                        const char *verdict, Table *table) {
+  const StatPaired *paired = &analysis->paired;
+  char buffer[SHOWN_BYTES];
+  double won = paired->won * paired->n;
+  table_add(table, paired->n ? shown_difference(shown, paired->mean, buffer) : "-");
+  table_add(table, shown_difference_interval(shown, paired->interval, buffer));
+  if (paired->n < 2 || isnan(paired->d_z)) table_add(table, "");
+  else table_addf(table, "%.2f", paired->d_z);
+  table_add(table, shown_p(paired->p, buffer));
+  table_add(table, shown_p(analysis->p_holm, buffer));
+  if (paired->n == 0) table_add(table, "");
+  else table_addf(table, "%.*f/%d", won != floor(won), won, paired->n);
+  if (paired->n == 0) table_add(table, "");
+  else table_addf(table, "%.0f-%.0f %%", 100 * paired->won_interval.low,
+                  100 * paired->won_interval.high);
+  table_add(table, verdict);
+  add_used(compare, contrast, analysis, table);
+}
+
+static void contrast_columns(Table *table) {
+  table_column(table, "factor", TABLE_LEFT, 1);
+  table_column(table, "contrast", TABLE_LEFT, 0);
+  table_column(table, "difference", TABLE_RIGHT, 0);
+  table_column(table, "95 % interval", TABLE_RIGHT, 0);
+  table_column(table, "d_z", TABLE_RIGHT, 3);
+  table_column(table, "p", TABLE_RIGHT, 4);
+  table_column(table, "p Holm", TABLE_RIGHT, 0);
+  table_column(table, "won", TABLE_RIGHT, 2);
+  table_column(table, "95 % of won", TABLE_RIGHT, 5);
+  table_column(table, "verdict", TABLE_LEFT, 0);
+  table_column(table, "with", TABLE_LEFT, 0);
+}
+
+static void add_contrast_rows(const Compare *compare, Shown shown,
+                              const CompareContrast *contrast, bool new_factor,
+                              Table *table) {
+  Text factor = {0};
+  bool both = contrast->n_diverged_a + contrast->n_diverged_b > 0;
+  if (new_factor && contrast->factor >= 0)
+    compare_add_factor(compare, contrast->factor, &factor);
+  else if (new_factor)
+    text_add(&factor, "cells");
+  table_add(table, factor.data && !factor.failed ? factor.data : "");
+  text_deinit(&factor);
+  add_contrast_name(compare, contrast, table);
+  add_numbers(compare, shown, contrast, &contrast->complete,
+              compare_verdict_name(contrast->complete.verdict), table);
+  if (!both) return;
+  table_add(table, "");
+  table_add(table, "  diverged as worst");
+  add_numbers(compare, shown, contrast, &contrast->imputed,
+              compare_verdict_name(contrast->imputed.verdict), table);
+}
+
+static void add_contrasts(const Compare *compare, Shown shown, int width, Text *out) {
+  if (compare->n_contrasts == 0) {
+    text_add_wrapped(out, compare->n_cells > 1
+                     ? "Contrasts: none, no two cells differ in one factor alone."
+                     : "Contrasts: none, there is one cell.", 0, INDENT, width);
+    return;
+  }
+  Text text = {0};
+  text_addf(&text, "Contrasts%s: paired by seed, mean over the settings of the other "
+            "factors; sign-flip test, Holm over %d.", *shown.unit ? " in points" : "",
+            compare->n_contrasts);
+  add_paragraph(&text, width, out);
+  text_deinit(&text);
+  Table table = {0};
+  contrast_columns(&table);
+  for (int i = 0; i < compare->n_contrasts; i++)
+    add_contrast_rows(compare, shown, &compare->contrasts[i],
+                      i == 0 || compare->contrasts[i].factor !=
+                                    compare->contrasts[i - 1].factor, &table);
+  table_write(&table, width, INDENT, out);
+  table_deinit(&table);
+}
+
+Err compare_text(const Compare *compare, int width, int parts, Text *out, Fault *fault) {
+  Shown shown = shown_of(compare);
+  size_t begin = out->n_bytes;
+  for (int part = 1; part <= COMPARE_WORDS; part *= 2) {
+    if (!(parts & part)) continue;
+    if (out->n_bytes > begin) text_add(out, "\n");
+    if (part == COMPARE_CELLS) add_cells(compare, shown, width, out);
+    if (part == COMPARE_EFFECTS) add_effects(compare, shown, width, out);
+    if (part == COMPARE_CONTRASTS) add_contrasts(compare, shown, width, out);
+    if (part == COMPARE_REACH) compare_add_reach(compare, width, out);
+    if (part == COMPARE_WORDS) compare_add_words(compare, width, out);
+  }
+  return out->failed ? fault_memory(fault, out->n_bytes) : ERR_OK;
+}

@@ -1,0 +1,462 @@
+/* compare_words.c: the verdict in sentences, and what to be careful about.
+ *
+ * One sentence about the best cell, one paragraph for each factor with contrasts (what is
+ * better or worse first, then what does equally well, then what is undecided), one for
+ * strong interactions, then cautions. "Undecided" never becomes "no effect": only a rope
+ * that holds the interval says that something does not matter. */
+#include "lab/compare_show.h"
+#include "lab/table.h"
+#include <math.h>
+#include <stdlib.h>
+
+enum { INDENT = 2 };
+static const double strong_share = 0.05;   /* of a pair: its interaction is told */
+
+typedef struct Words {
+  const Compare *compare;
+  Shown shown;
+  int width;
+  Text *out;
+} Words;
+
+/* Adds the text, cleaned, as a paragraph; frees it. */
+static void say(const Words *words, Text *text) {
+  Text clean = {0};
+  if (text->data) text_add_clean(&clean, text->data);
+  if (text->failed || clean.failed) words->out->failed = true;
+  else if (clean.n_bytes) text_add_wrapped(words->out, clean.data, 0, INDENT, words->width);
+  text_deinit(&clean);
+  text_deinit(text);
+}
+
+static const char *plural(int n) { return n == 1 ? "" : "s"; }
+
+/* -- contrasts ----------------------------------------------------------------------- */
+
+/* The analysis that the verdict comes from. */
+static const CompareAnalysis *main_analysis(const CompareContrast *contrast) {
+  return contrast->complete.paired.n > 0 ? &contrast->complete : &contrast->imputed;
+}
+
+static void add_side(const Words *words, const CompareContrast *contrast, bool a,
+                     Text *text) {
+  int side = a ? contrast->a : contrast->b;
+  if (contrast->factor < 0) compare_add_cell(words->compare, side, text);
+  else compare_add_level(words->compare, contrast->factor, side, text);
+}
+
+/* "p = .012", "p < .001" */
+static void add_p(double p, Text *text) {
+  char buffer[SHOWN_BYTES];
+  shown_p(p, buffer);
+  text_addf(text, *buffer == '<' ? "p < %s" : "p = %s", buffer + (*buffer == '<'));
+}
+
+/* "(95 % CI 2.4 to 3.8, 10 seeds, p = .002 after Holm)"; the interval is turned round
+ * where the difference is told from the other side. */
+static void add_evidence(const Words *words, const CompareAnalysis *analysis, bool turn,
+                         Text *text) {
+  char buffer[SHOWN_BYTES];
+  StatInterval interval = analysis->paired.interval;
+  if (turn) interval = (StatInterval){-interval.high, -interval.low};
+  text_add(text, "(");
+  if (!isnan(interval.low))
+    text_addf(text, "95 %% CI %s, ",
+              shown_difference_interval(words->shown, interval, buffer));
+  text_addf(text, "%d seed%s, ", analysis->paired.n, plural(analysis->paired.n));
+  add_p(analysis->p_holm, text);
+  text_add(text, words->compare->n_contrasts > 1 ? " after Holm)" : ")");
+}
+
+/* "relu beats sigmoid by 3.1 points (...)" */
+static void add_decided(const Words *words, const CompareContrast *contrast, Text *text) {
+  const CompareAnalysis *analysis = main_analysis(contrast);
+  bool a_wins = contrast->verdict == COMPARE_BETTER;
+  char buffer[SHOWN_BYTES];
+  add_side(words, contrast, a_wins, text);
+  text_add(text, " beats ");
+  add_side(words, contrast, !a_wins, text);
+  text_addf(text, " by %s%s ",
+            shown_size(words->shown, fabs(analysis->paired.mean), buffer),
+            words->shown.difference_unit);
+  add_evidence(words, analysis, analysis->paired.mean < 0, text);
+  if (analysis == &contrast->imputed)
+    text_add(text, " with the worst value in place of diverged trials: no seed is complete");
+}
+
+static void add_between(Text *text, size_t begin, const char *between) {
+  if (text->n_bytes > begin) text_add(text, between);
+}
+
+/* Contrasts from `first` up to `end` are those of one factor. */
+typedef struct Range {
+  int first, end;
+} Range;
+
+static int count_verdict(const Words *words, Range range, CompareVerdict verdict) {
+  int n = 0;
+  for (int i = range.first; i < range.end; i++)
+    n += words->compare->contrasts[i].verdict == verdict;
+  return n;
+}
+
+static void add_equivalent(const Words *words, Range range, Text *text) {
+  const CompareContrast *contrasts = words->compare->contrasts;
+  int n = count_verdict(words, range, COMPARE_EQUIVALENT), done = 0;
+  char buffer[SHOWN_BYTES];
+  if (n == range.end - range.first && contrasts[range.first].factor >= 0)
+    text_add(text, "does not matter here: ");
+  for (int i = range.first; i < range.end; i++) {
+    if (contrasts[i].verdict != COMPARE_EQUIVALENT) continue;
+    if (done > 0) text_add(text, done + 1 == n ? " and " : ", ");
+    add_side(words, &contrasts[i], true, text);
+    if (contrasts[i].factor < 0) {
+      text_add(text, " like ");
+      add_side(words, &contrasts[i], false, text);
+    }
+    done++;
+  }
+  if (contrasts[range.first].factor >= 0) {
+    text_addf(text, " %s equivalent to ", n == 1 ? "is" : "are");
+    add_side(words, &contrasts[range.first], false, text);
+  }
+  text_addf(text, " (the interval%s within %s%s)", n == 1 ? " is" : "s are",
+            shown_size(words->shown, words->compare->spec.rope, buffer),
+            words->shown.difference_unit);
+}
+
+/* "tanh against relu is undecided (difference +0.10 points, 95 % CI ...)", or a list. */
+static void add_undecided(const Words *words, Range range, Text *text) {
+  const CompareContrast *contrasts = words->compare->contrasts;
+  const char *between = "undecided: ";
+  char number[SHOWN_BYTES], interval[SHOWN_BYTES];
+  for (int i = range.first; i < range.end; i++) {
+    const CompareContrast *contrast = &contrasts[i];
+    const CompareAnalysis *analysis = main_analysis(contrast);
+    if (contrast->verdict != COMPARE_UNDECIDED || contrast->disputed) continue;
+    text_add(text, between);
+    between = ", ";
+    add_side(words, contrast, true, text);
+    text_add(text, " against ");
+    add_side(words, contrast, false, text);
+    if (analysis->paired.n == 0) {
+      text_add(text, " (no seed has both)");
+      continue;
+    }
+    text_addf(text, " (%s%s",
+              shown_difference(words->shown, analysis->paired.mean, number),
+              words->shown.difference_unit);
+    shown_difference_interval(words->shown, analysis->paired.interval, interval);
+    if (*interval) text_addf(text, ", 95 %% CI %s", interval);
+    else text_addf(text, ", %d seed%s", analysis->paired.n, plural(analysis->paired.n));
+    text_add(text, ", ");
+    add_p(analysis->p_holm, text);
+    text_add(text, ")");
+  }
+}
+
+static void add_disputed(const Words *words, const CompareContrast *contrast, Text *text) {
+  text_add(text, "undecided: ");
+  add_side(words, contrast, true, text);
+  text_add(text, " against ");
+  add_side(words, contrast, false, text);
+  int n = contrast->n_diverged_a + contrast->n_diverged_b;
+  text_addf(text, " depends on how %d diverged trial%s count%s: left out it is %s, as the "
+            "worst value %s", n, plural(n), n == 1 ? "s" : "",
+            compare_verdict_name(contrast->complete.verdict),
+            compare_verdict_name(contrast->imputed.verdict));
+}
+
+/* Contrasts of cells are many: what is decided, and how many are not. */
+static void add_cells_undecided(const Words *words, Range range, Text *text) {
+  int n = count_verdict(words, range, COMPARE_UNDECIDED);
+  text_addf(text, "%d of %d contrasts of cells %s undecided", n, range.end - range.first,
+            n == 1 ? "is" : "are");
+}
+
+static void say_factor(const Words *words, Range range) {
+  const Compare *compare = words->compare;
+  const CompareContrast *contrasts = compare->contrasts;
+  int factor = contrasts[range.first].factor;
+  Text text = {0};
+  if (factor >= 0) compare_add_factor(compare, factor, &text);
+  else text_add(&text, "cells");
+  text_add(&text, ": ");
+  size_t begin = text.n_bytes;
+  int n_disputed = 0;
+  for (int i = range.first; i < range.end; i++) {
+    CompareVerdict verdict = contrasts[i].verdict;
+    n_disputed += contrasts[i].disputed;
+    if (verdict != COMPARE_BETTER && verdict != COMPARE_WORSE) continue;
+    add_between(&text, begin, "; ");
+    add_decided(words, &contrasts[i], &text);
+  }
+  if (count_verdict(words, range, COMPARE_EQUIVALENT) > 0) {
+    add_between(&text, begin, "; ");
+    add_equivalent(words, range, &text);
+  }
+  for (int i = range.first; i < range.end; i++) {
+    if (!contrasts[i].disputed) continue;
+    add_between(&text, begin, "; ");
+    add_disputed(words, &contrasts[i], &text);
+  }
+  if (count_verdict(words, range, COMPARE_UNDECIDED) > n_disputed) {
+    add_between(&text, begin, "; ");
+    if (factor < 0 && range.end - range.first > 4) add_cells_undecided(words, range, &text);
+    else add_undecided(words, range, &text);
+  }
+  text_add(&text, ".");
+  say(words, &text);
+}
+
+static void say_contrasts(const Words *words) {
+  const Compare *compare = words->compare;
+  Range range = {0, 0};
+  for (; range.first < compare->n_contrasts; range.first = range.end) {
+    int factor = compare->contrasts[range.first].factor;
+    while (range.end < compare->n_contrasts &&
+           compare->contrasts[range.end].factor == factor)
+      range.end++;
+    say_factor(words, range);
+  }
+}
+
+/* -- the best cell, interactions ----------------------------------------------------- */
+
+/* Diverged trials count as the worst value here: few survivors make no best cell. */
+static int best_cell(const Compare *compare) {
+  int best = -1;
+  for (int i = 0; i < compare->n_cells; i++) {
+    int c = compare->order[i];
+    double mean = compare->cells[c].imputed.mean;
+    if (isnan(mean)) continue;
+    bool better = best < 0 || (compare->spec.goal == COMPARE_MAX
+                                   ? mean > compare->cells[best].imputed.mean
+                                   : mean < compare->cells[best].imputed.mean);
+    if (better) best = c;
+  }
+  return best;
+}
+
+static void say_best(const Words *words) {
+  const Compare *compare = words->compare;
+  Text text = {0};
+  char mean[SHOWN_BYTES], interval[SHOWN_BYTES];
+  int best = best_cell(compare);
+  if (best < 0) {
+    text_addf(&text, "No trial has a value of %s%s.", compare->spec.metric,
+              compare->n_diverged ? ": all that ran diverged" : " yet");
+    say(words, &text);
+    return;
+  }
+  const CompareCell *cell = &compare->cells[best];
+  text_add(&text, compare->n_cells > 1 ? "Best mean: " : "");
+  compare_add_cell(compare, best, &text);
+  text_addf(&text, " with %s %s%s (", compare->spec.metric,
+            shown_value(words->shown, cell->imputed.mean, mean), words->shown.unit);
+  shown_interval(words->shown, cell->imputed.interval, interval);
+  if (*interval) text_addf(&text, "95 %% CI %s, ", interval);
+  text_addf(&text, "%d seed%s", cell->imputed.n, plural(cell->imputed.n));
+  if (cell->n_diverged)
+    text_addf(&text, ", of which %d diverged and count%s as the worst value",
+              cell->n_diverged, cell->n_diverged == 1 ? "s" : "");
+  text_add(&text, ").");
+  if (compare->n_cells > 1)
+    text_addf(&text, " It was picked as the best of %d, so its mean flatters it.",
+              compare->n_cells);
+  say(words, &text);
+}
+
+static void say_interactions(const Words *words) {
+  const CompareGrid *grid = &words->compare->grid;
+  Text text = {0};
+  for (int i = 0; grid->n_factors && i < grid->n_effects; i++) {
+    const StatEffect *effect = &grid->effects[i];
+    bool strong = effect->source == STAT_PAIR && effect->omega2 >= strong_share;
+    if (!strong) continue;
+    text_add(&text, text.n_bytes ? ", " : "Interactions: ");
+    compare_add_factor(words->compare, effect->a, &text);
+    text_add(&text, " with ");
+    compare_add_factor(words->compare, effect->b, &text);
+    text_addf(&text, " (%.0f %% of the variance)", 100 * effect->omega2);
+  }
+  if (text.n_bytes)
+    text_add(&text, ". What is said above of such a factor is an average over the other, "
+                    "and may hold for no single level of it.");
+  say(words, &text);
+}
+
+/* -- cautions ------------------------------------------------------------------------ */
+
+static void add_reach_sentence(CompareReach reach, Text *text) {
+  char p[SHOWN_BYTES], holm[SHOWN_BYTES];
+  const char *no = reach.reachable ? "" : "not ";
+  text_addf(text, "%d seed%s can%s reach significance in ", reach.n_seeds,
+            plural(reach.n_seeds), reach.reachable ? "" : "not");
+  if (reach.n_contrasts > 1) text_addf(text, "%d contrasts", reach.n_contrasts);
+  else text_add(text, "one contrast");
+  text_addf(text, ": the smallest p of the sign-flip test is %s",
+            shown_p_exact(reach.p_min, p));
+  if (reach.n_contrasts > 1)
+    text_addf(text, ", after Holm %s", shown_p_exact(reach.p_min_holm, holm));
+  text_addf(text, ", which is %sbelow .05.", no);
+  if (reach.needed == 0)
+    text_add(text, " No number of seeds can, in so many contrasts.");
+  else if (!reach.reachable)
+    text_addf(text, " At least %d seeds are needed.", reach.needed);
+  else if (reach.n_seeds == reach.needed)
+    text_add(text, " But only for a difference that has the same sign in every seed; more "
+                   "seeds make it likelier.");
+}
+
+void compare_add_reach(const Compare *compare, int width, Text *out) {
+  Words words = {compare, shown_of(compare), width, out};
+  Text text = {0};
+  if (compare->n_contrasts == 0)
+    text_add(&text, "Nothing is compared: no two cells differ in one factor alone.");
+  else
+    add_reach_sentence(compare->planned, &text);
+  say(&words, &text);
+}
+
+static void say_reach(const Words *words) {
+  const Compare *compare = words->compare;
+  Text text = {0};
+  if (compare->n_contrasts == 0 || compare->reach.reachable || compare->n_complete == 0)
+    return;
+  if (compare->reach.n_seeds < compare->planned.n_seeds)
+    text_addf(&text, "So far the contrasts have %d of %d seeds. ", compare->reach.n_seeds,
+              compare->planned.n_seeds);
+  add_reach_sentence(compare->reach, &text);
+  say(words, &text);
+}
+
+static void say_uncompared(const Words *words) {
+  const Compare *compare = words->compare;
+  Text text = {0};
+  for (int f = 0; f < compare->spec.n_factors; f++) {
+    bool compared = !compare->varies[f] || !compare_leads(compare, f) ||
+                    compare->spec.no_level_contrasts;
+    for (int i = 0; i < compare->n_contrasts; i++)
+      compared = compared || compare->contrasts[i].factor == f;
+    if (compared) continue;
+    text_add(&text, text.n_bytes ? ", " : "Not compared with a baseline: ");
+    compare_add_factor(compare, f, &text);
+  }
+  if (text.n_bytes) text_add(&text, " (no two cells differ in it alone).");
+  say(words, &text);
+}
+
+static void say_baseline(const Words *words) {
+  const Compare *compare = words->compare;
+  Text text = {0};
+  for (int i = 0; i < compare->n_contrasts; i++) {
+    const CompareContrast *contrast = &compare->contrasts[i];
+    bool again = i > 0 && contrast->factor == contrast[-1].factor;
+    if (again || contrast->factor < 0 || compare->baseline_given[contrast->factor])
+      continue;
+    text_add(&text, text.n_bytes ? ", " : "No baseline was given; the first level serves: ");
+    compare_add_factor(compare, contrast->factor, &text);
+    text_add(&text, " = ");
+    compare_add_level(compare, contrast->factor, contrast->b, &text);
+  }
+  if (text.n_bytes) text_add(&text, ".");
+  say(words, &text);
+}
+
+static void say_rope(const Words *words) {
+  const Compare *compare = words->compare;
+  Text text = {0};
+  int undecided = 0;
+  for (int i = 0; i < compare->n_contrasts; i++)
+    undecided += compare->contrasts[i].verdict == COMPARE_UNDECIDED;
+  if (undecided == 0 || compare->spec.rope > 0 || !compare->reach.reachable) return;
+  text_add(&text, "Undecided is not \"no difference\": say with rope = how small a "
+                  "difference does not matter, and what lies within it is called "
+                  "equivalent.");
+  say(words, &text);
+}
+
+/* "Diverged: 3 trials, in sigmoid, he_normal (2) and ..." */
+static void say_diverged(const Words *words) {
+  const Compare *compare = words->compare;
+  Text text = {0};
+  int told = 0, cells = 0;
+  if (compare->n_diverged == 0) return;
+  for (int c = 0; c < compare->n_cells; c++) cells += compare->cells[c].n_diverged > 0;
+  text_addf(&text, "Diverged: %d trial%s of ", compare->n_diverged,
+            plural(compare->n_diverged));
+  for (int c = 0; c < compare->n_cells && told < 4; c++) {
+    const CompareCell *cell = &compare->cells[c];
+    if (cell->n_diverged == 0) continue;
+    text_add(&text, told++ ? "; " : "");
+    compare_add_cell(compare, c, &text);
+    text_addf(&text, " (%d of %d)", cell->n_diverged, cell->n_planned);
+  }
+  if (cells > told) text_addf(&text, "; and %d cells more", cells - told);
+  text_add(&text, ". Means and intervals of cells are those of the complete trials");
+  if (!isnan(compare->worst)) {
+    char worst[SHOWN_BYTES];
+    text_addf(&text, "; contrasts are told both ways, without the diverged trials and "
+              "with the worst value of the study (%s%s) in their place",
+              shown_value(words->shown, compare->worst, worst), words->shown.unit);
+  }
+  text_add(&text, ".");
+  say(words, &text);
+}
+
+static void say_ends(const Words *words) {
+  const Compare *compare = words->compare;
+  Text text = {0};
+  if (compare->n_floor)
+    text_addf(&text, "Floor: %d cell%s at the bad end of the scale, where differences "
+              "between them cannot show. ", compare->n_floor,
+              compare->n_floor == 1 ? " is" : "s are");
+  if (compare->n_ceiling)
+    text_addf(&text, "Ceiling: %d cell%s at the good end of the scale, where differences "
+              "between them cannot show. ", compare->n_ceiling,
+              compare->n_ceiling == 1 ? " is" : "s are");
+  say(words, &text);
+}
+
+static void say_variances(const Words *words) {
+  const Compare *compare = words->compare;
+  Text text = {0};
+  char low[SHOWN_BYTES], high[SHOWN_BYTES];
+  if (!compare->unequal) return;
+  text_addf(&text, "Unequal variances: the sd of cells goes from %s to %s (Brown and "
+            "Forsythe's test, ",
+            shown_size(words->shown, compare->sd_min, low),
+            shown_size(words->shown, compare->sd_max, high));
+  add_p(compare->variance_p, &text);
+  text_add(&text, "). Contrasts bear that; shares of variance are those of the noisiest "
+                  "cells most.");
+  say(words, &text);
+}
+
+static void say_incomplete(const Words *words) {
+  const Compare *compare = words->compare;
+  Text text = {0};
+  int n = compare->n_missing + compare->n_failed;
+  if (n == 0) return;
+  text_addf(&text, "Incomplete: %d of %d trials have no result", n, compare->n_trials);
+  if (compare->n_failed) text_addf(&text, " (%d failed)", compare->n_failed);
+  text_add(&text, "; each contrast uses the largest complete block of settings and seeds.");
+  say(words, &text);
+}
+
+void compare_add_words(const Compare *compare, int width, Text *out) {
+  Words words = {compare, shown_of(compare), width, out};
+  say_best(&words);
+  if (compare->n_complete == 0) return;
+  say_contrasts(&words);
+  say_interactions(&words);
+  say_reach(&words);
+  say_uncompared(&words);
+  say_baseline(&words);
+  say_rope(&words);
+  say_incomplete(&words);
+  say_diverged(&words);
+  say_ends(&words);
+  say_variances(&words);
+}

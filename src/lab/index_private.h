@@ -1,0 +1,51 @@
+/* index_private.h: the tables of the index, for those who ask it.
+ *
+ *   entry   one per directory in runs: name; stamp of experiment.json
+ *   trial   one per trial or run. `path` is below runs; `belongs` is 0 for one that its
+ *           experiment no longer asks for; `stamp` is the directory's time when it was read,
+ *           0: read it again, -1: there is no directory (planned only)
+ *   field   one per value of a trial: kind "factors", "args" or "values"; `type` is a
+ *           JsonKind, `text` the value as written, `number` is NULL if it is none
+ *   name    the fields that an entry has, and their place in its tables
+ */
+#ifndef LAB_INDEX_PRIVATE_H
+#define LAB_INDEX_PRIVATE_H
+
+#include "lab/index.h"
+#include <sqlite3.h>
+
+enum { INDEX_VERSION = 1 };
+
+#define INDEX_SCHEMA                                                                    \
+  "CREATE TABLE entry(name TEXT PRIMARY KEY, stamp INTEGER NOT NULL);"                  \
+  "CREATE TABLE trial(number INTEGER PRIMARY KEY, experiment TEXT NOT NULL,"            \
+  " id TEXT NOT NULL, path TEXT NOT NULL, cell TEXT NOT NULL, seed INTEGER,"            \
+  " state TEXT NOT NULL, attempts INTEGER NOT NULL, seconds REAL, started TEXT,"        \
+  " digest TEXT, fingerprint TEXT, message TEXT, belongs INTEGER NOT NULL,"             \
+  " stamp INTEGER NOT NULL, UNIQUE(experiment, id));"                                   \
+  "CREATE INDEX trial_id ON trial(id);"                                                 \
+  "CREATE INDEX trial_stamp ON trial(experiment, id, stamp);"                           \
+  "CREATE INDEX trial_cell ON trial(experiment, cell);"                                 \
+  "CREATE TABLE field(trial INTEGER NOT NULL, kind TEXT NOT NULL, key TEXT NOT NULL,"   \
+  " type INTEGER NOT NULL, number REAL, text TEXT NOT NULL,"                            \
+  " PRIMARY KEY(trial, kind, key)) WITHOUT ROWID;"                                      \
+  "CREATE TABLE name(experiment TEXT NOT NULL, kind TEXT NOT NULL, key TEXT NOT NULL,"  \
+  " place INTEGER NOT NULL, PRIMARY KEY(experiment, kind, key)) WITHOUT ROWID;"
+
+struct Index {
+  sqlite3 *db;
+  char *runs;
+  bool in_memory;            /* the file cannot be used */
+};
+
+/* Prepares a statement; NULL and an ERR_STORAGE fault. Ended by sqlite3_finalize. */
+sqlite3_stmt *index_prepare(const Index *index, const char *sql, Fault *fault);
+/* The last error of the database as a fault. */
+Err index_fault(const Index *index, Fault *fault);
+/* Was the last error one of a damaged file? Then it can be built anew, empty. */
+bool index_is_damaged(const Index *index);
+Err index_rebuild(Index *index, Fault *fault) WARN_UNUSED;
+/* Runs statements without results. */
+Err index_run(const Index *index, const char *sql, Fault *fault) WARN_UNUSED;
+
+#endif

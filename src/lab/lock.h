@@ -1,0 +1,21 @@
+/* lock.h: the lock of a trial's directory.
+ *
+ * A lock of the kernel on the file "lock" in it: it ends with the process that took it, in
+ * whatever way that ends, and belongs to the descriptor, which no child inherits. Asking
+ * whether it is held takes nothing, so that those who look never stop those who work. */
+#ifndef LAB_LOCK_H
+#define LAB_LOCK_H
+
+#include "base/fault.h"
+
+enum { LOCK_NONE = -1 };
+
+/* LOCK_NONE in *out, without a fault, when a live process has it. */
+Err lock_take(const char *directory, int *out, Fault *fault) WARN_UNUSED;
+
+/* Ends it. `remove`: and removes the file, since nobody will lock this directory again. */
+void lock_drop(int lock, const char *directory, bool remove);
+
+bool lock_held(const char *directory);
+
+#endif

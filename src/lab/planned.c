@@ -1,0 +1,69 @@
+/* planned.c: the trials that an experiment.json asks for; see planned.h. */
+#include "lab/planned.h"
+#include "lab/look.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int64_t list_count(const Json *json) {
+  return json && json_kind(json) == JSON_KIND_LIST ? json_count(json) : 0;
+}
+
+static Err cell_hash(const Json *experiment, const Json *cell, char out[17], Fault *fault) {
+  Json *config = json_map();
+  Json *args = json_find(experiment, "args");
+  json_put(config, "factors", json_share((Json *)cell));
+  json_put(config, "args", args ? json_share(args) : json_map());
+  Err err = config_hash(config, out, fault);
+  json_free(config);
+  return err;
+}
+
+static Err add_cells(Planned *out, const Json *cells, const Json *seeds, Fault *fault) {
+  int64_t n_cells = list_count(cells), n_seeds = list_count(seeds);
+  for (int64_t c = 0; c < n_cells; c++) {
+    char hash[17];
+    const Json *cell = json_item(cells, c);
+    if (cell_hash(out->experiment, cell, hash, fault)) return fault->code;
+    for (int64_t s = 0; s < n_seeds; s++) {
+      PlannedTrial *trial = &out->v[s * n_cells + c];
+      trial->factors = cell;
+      json_get_int(json_item(seeds, s), &trial->seed);
+      trial_id(hash, trial->seed, trial->id);
+    }
+  }
+  out->n = n_cells * n_seeds;
+  return ERR_OK;
+}
+
+static void add_others(Planned *out, const Json *others) {
+  for (int64_t i = 0; i < list_count(others); i++) {
+    const char *id, *seed;
+    if (!json_get_text(json_item(others, i), &id)) continue;
+    PlannedTrial *trial = &out->v[out->n++];
+    snprintf(trial->id, sizeof trial->id, "%s", id);
+    seed = strstr(id, "-s");
+    trial->seed = seed ? strtoll(seed + 2, NULL, 10) : 0;
+  }
+}
+
+Err planned_open(Planned *out, const char *directory, Fault *fault) {
+  *out = (Planned){.experiment = look_json(directory, "experiment.json", fault)};
+  if (!out->experiment) return fault->code;
+  const Json *cells = json_find(out->experiment, "cells");
+  const Json *seeds = json_find(out->experiment, "seeds");
+  const Json *others = json_find(out->experiment, "others");
+  int64_t n = list_count(cells) * list_count(seeds) + list_count(others);
+  out->v = calloc((size_t)n + 1, sizeof *out->v);
+  Err err = out->v ? add_cells(out, cells, seeds, fault)
+                   : fault_memory(fault, (size_t)n * sizeof *out->v);
+  if (err) planned_close(out);
+  else add_others(out, others);
+  return err;
+}
+
+void planned_close(Planned *planned) {
+  free(planned->v);
+  json_free(planned->experiment);
+  *planned = (Planned){0};
+}

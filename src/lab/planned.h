@@ -1,0 +1,23 @@
+/* planned.h: the trials that an experiment.json asks for. */
+#ifndef LAB_PLANNED_H
+#define LAB_PLANNED_H
+
+#include "lab/store.h"
+
+typedef struct PlannedTrial {
+  char id[TRIAL_ID];
+  int64_t seed;
+  const Json *factors;       /* borrowed of the plan; NULL for one of `others` */
+} PlannedTrial;
+
+typedef struct Planned {
+  Json *experiment;          /* the whole file; NULL: there is none */
+  PlannedTrial *v;           /* seed-major, cells in their order, then `others` */
+  int64_t n;
+} Planned;
+
+/* `directory` is the experiment's. Without the file nothing is planned. */
+Err planned_open(Planned *out, const char *directory, Fault *fault) WARN_UNUSED;
+void planned_close(Planned *planned);
+
+#endif

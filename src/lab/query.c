@@ -1,0 +1,541 @@
+/* query.c: questions to the index; see query.h.
+ *
+ * A query becomes one SQL statement; what the user typed only ever gets into it as a bound
+ * value. A key becomes an expression: a column of `trial`, or a look into `field`. */
+#include "lab/query.h"
+#include "base/text.h"
+#include "lab/index_private.h"
+#include "lab/trial.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* -- a statement in the making ------------------------------------------------------- */
+
+enum { BINDS = 512 };
+
+typedef struct Sql {
+  Text text;
+  const char *bind[BINDS];   /* borrowed */
+  int n_binds;
+} Sql;
+
+/* Adds a "?" for the value. */
+static void add_bind(Sql *sql, const char *value) {
+  text_add(&sql->text, "?");
+  if (sql->n_binds < BINDS) sql->bind[sql->n_binds++] = value;
+  else sql->text.failed = true;
+}
+
+static sqlite3_stmt *prepare(const Index *index, const Sql *sql, Fault *fault) {
+  if (sql->text.failed) {
+    fault_memory(fault, sql->text.n_bytes);
+    return NULL;
+  }
+  sqlite3_stmt *s = index_prepare(index, sql->text.data, fault);
+  for (int i = 0; s && i < sql->n_binds; i++)
+    sqlite3_bind_text(s, i + 1, sql->bind[i], -1, SQLITE_STATIC);
+  return s;
+}
+
+/* -- keys ---------------------------------------------------------------------------- */
+
+typedef enum FactType { FACT_NUMBER, FACT_TEXT, FACT_TIME, FACT_STATE } FactType;
+
+static const struct Fact { const char *name; FactType type; } facts[] = {
+    {"experiment", FACT_TEXT}, {"id", FACT_TEXT},         {"cell", FACT_TEXT},
+    {"seed", FACT_NUMBER},     {"state", FACT_STATE},     {"attempts", FACT_NUMBER},
+    {"seconds", FACT_NUMBER},  {"started", FACT_TIME},    {"digest", FACT_TEXT},
+    {"fingerprint", FACT_TEXT}, {"message", FACT_TEXT}};
+
+enum { N_FACTS = sizeof facts / sizeof *facts, KEY_NAMES = 1024 };
+
+static const char *const kinds[] = {"factors", "args", "values"};
+
+/* What a key stands for: a fact, or a field. */
+typedef struct KeyRef {
+  const struct Fact *fact;
+  const char *kind, *key;    /* key is borrowed from the names */
+} KeyRef;
+
+Err query_names(Index *index, const char *experiment, Json **out, Fault *fault) {
+  Sql sql = {0};
+  text_add(&sql.text, "SELECT DISTINCT kind, key FROM name");
+  if (experiment) {
+    text_add(&sql.text, " WHERE experiment = ");
+    add_bind(&sql, experiment);
+  }
+  text_add(&sql.text, " ORDER BY CASE kind WHEN 'factors' THEN 0 WHEN 'args' THEN 1 ELSE 2 END,"
+                      " CASE kind WHEN 'factors' THEN place ELSE 0 END, key");
+  sqlite3_stmt *s = prepare(index, &sql, fault);
+  Json *names = json_list();
+  while (s && sqlite3_step(s) == SQLITE_ROW) {
+    Json *name = json_map();
+    json_put_text(name, "kind", (const char *)sqlite3_column_text(s, 0));
+    json_put_text(name, "key", (const char *)sqlite3_column_text(s, 1));
+    json_push(names, name);
+  }
+  sqlite3_finalize(s);
+  text_deinit(&sql.text);
+  *out = names;
+  return fault->code;
+}
+
+static const char *text_of(const Json *map, const char *key) {
+  const char *text = "";
+  json_get_text(json_find(map, key), &text);
+  return text;
+}
+
+static Err unknown_key(const Json *names, const char *key, Fault *fault) {
+  const char *all[KEY_NAMES];
+  int n = 0;
+  for (int i = 0; i < N_FACTS; i++) all[n++] = facts[i].name;
+  for (int64_t i = 0; i < json_count(names) && n < KEY_NAMES; i++)
+    all[n++] = text_of(json_item(names, i), "key");
+  const char *nearest = text_nearest(key, all, n);
+  if (nearest)
+    return fault_set(fault, ERR_USAGE, "unknown key \"%s\"; did you mean \"%s\"?", key,
+                     nearest);
+  fault_set(fault, ERR_USAGE, "unknown key \"%s\"; there are:", key);
+  for (int i = 0; i < n; i++) {
+    size_t at = strlen(fault->text);
+    snprintf(fault->text + at, sizeof fault->text - at, " %s", all[i]);
+  }
+  return fault->code;
+}
+
+static Err find_key(const Json *names, const char *key, KeyRef *out, Fault *fault) {
+  *out = (KeyRef){0};
+  for (int i = 0; i < N_FACTS; i++)
+    if (strcmp(facts[i].name, key) == 0) out->fact = &facts[i];
+  for (int64_t i = 0; !out->fact && i < json_count(names); i++) {
+    const char *kind = text_of(json_item(names, i), "kind");
+    const char *name = text_of(json_item(names, i), "key");
+    size_t n_kind = strlen(kind);
+    bool whole = strncmp(key, kind, n_kind) == 0 && key[n_kind] == '.' &&
+                 strcmp(key + n_kind + 1, name) == 0;
+    if (!whole && strcmp(key, name) != 0) continue;
+    out->kind = kind;
+    out->key = name;
+    return ERR_OK;
+  }
+  return out->fact ? ERR_OK : unknown_key(names, key, fault);
+}
+
+/* -- conditions ---------------------------------------------------------------------- */
+
+static bool is_number(const char *text) {
+  char *end;
+  double value = strtod(text, &end);
+  return end != text && !*end && !isnan(value);
+}
+
+static Err check_values(const FilterTerm *term, const KeyRef *key, Fault *fault) {
+  FactType type = key->fact ? key->fact->type : FACT_NUMBER;
+  bool ordered = term->op != FILTER_EQ && term->op != FILTER_NE;
+  if (ordered && type != FACT_NUMBER && type != FACT_TIME)
+    return fault_set(fault, ERR_USAGE, "%s: allowed for %s: = and !=", term->word, term->key);
+  for (int i = 0; i < term->n_values; i++) {
+    TrialState state;
+    const char *value = term->values[i], *names[TRIAL_STATES];
+    if (type == FACT_NUMBER && (ordered || key->fact) && !is_number(value))
+      return fault_set(fault, ERR_USAGE, "%s: got \"%s\", allowed: a number", term->word,
+                       value);
+    if (type != FACT_STATE || trial_state_parse(value, &state)) continue;
+    for (int k = 0; k < TRIAL_STATES; k++) names[k] = trial_state_name((TrialState)k);
+    const char *nearest = text_nearest(value, names, TRIAL_STATES);
+    return fault_set(fault, ERR_USAGE, "%s: no state is called \"%s\"%s%s%s", term->word,
+                     value, nearest ? "; did you mean \"" : "; allowed: pending, running, "
+                     "complete, diverged, failed, interrupted, stale, cancelled",
+                     nearest ? nearest : "", nearest ? "\"?" : "");
+  }
+  return ERR_OK;
+}
+
+/* The value's comparison with a column of numbers, of texts, or of both. */
+static void add_comparison(Sql *sql, const char *number, const char *text, FilterOp op,
+                           const char *value) {
+  const char *name = filter_op_name(op == FILTER_NE ? FILTER_EQ : op);
+  bool numeric = number && is_number(value);
+  bool textual = text && (op == FILTER_EQ || op == FILTER_NE || !number);
+  text_add(&sql->text, "(");
+  if (numeric) {
+    text_addf(&sql->text, "%s %s CAST(", number, name);
+    add_bind(sql, value);
+    text_add(&sql->text, " AS REAL)");
+  }
+  if (numeric && textual) text_add(&sql->text, " OR ");
+  if (textual) {
+    text_addf(&sql->text, "%s %s ", text, name);
+    add_bind(sql, value);
+  }
+  if (!numeric && !textual) text_add(&sql->text, "0");
+  text_add(&sql->text, ")");
+}
+
+static void add_term(Sql *sql, const FilterTerm *term, const KeyRef *key) {
+  const char *number = NULL, *text = NULL;
+  if (key->fact) {
+    if (key->fact->type == FACT_NUMBER) number = key->fact->name;
+    else text = key->fact->name;
+    text_addf(&sql->text, " AND %s IS NOT NULL AND %s(", key->fact->name,
+              term->op == FILTER_NE ? "NOT " : "");
+  } else {
+    number = "f.number";
+    text = "f.text";
+    text_add(&sql->text, " AND EXISTS(SELECT 1 FROM field f WHERE f.trial = t.number AND "
+                         "f.kind = ");
+    add_bind(sql, key->kind);
+    text_add(&sql->text, " AND f.key = ");
+    add_bind(sql, key->key);
+    text_addf(&sql->text, " AND %s(", term->op == FILTER_NE ? "NOT " : "");
+  }
+  for (int i = 0; i < term->n_values; i++) {
+    if (i > 0) text_add(&sql->text, " OR ");
+    add_comparison(sql, number, text, term->op, term->values[i]);
+  }
+  text_add(&sql->text, key->fact ? ")" : "))");
+}
+
+/* " FROM trial t WHERE ..." */
+static Err add_where(Sql *sql, const Query *query, const Json *names, Fault *fault) {
+  text_add(&sql->text, " FROM trial t WHERE 1");
+  if (query->experiment) {
+    text_add(&sql->text, " AND t.experiment = ");
+    add_bind(sql, query->experiment);
+  }
+  if (!query->all) text_add(&sql->text, " AND t.belongs");
+  for (int i = 0; i < query->filter.n; i++) {
+    KeyRef key;
+    const FilterTerm *term = &query->filter.v[i];
+    Err err = find_key(names, term->key, &key, fault);
+    if (!err) err = check_values(term, &key, fault);
+    if (err) return err;
+    add_term(sql, term, &key);
+  }
+  return ERR_OK;
+}
+
+/* Numbers before texts, what is not there last. */
+static Err add_order(Sql *sql, const Query *query, const Json *names, Fault *fault) {
+  KeyRef key = {0};
+  text_add(&sql->text, " ORDER BY ");
+  if (query->sort) {
+    const char *direction = query->sort[0] == '-' ? "DESC" : "ASC";
+    if (find_key(names, query->sort + (query->sort[0] == '-'), &key, fault))
+      return fault->code;
+    if (key.fact) {
+      text_addf(&sql->text, "t.%s %s NULLS LAST, ", key.fact->name, direction);
+    } else {
+      static const char *const columns[] = {"number", "text"};
+      for (int i = 0; i < 2; i++) {
+        text_addf(&sql->text, "(SELECT f.%s FROM field f WHERE f.trial = t.number AND "
+                  "f.kind = ", columns[i]);
+        add_bind(sql, key.kind);
+        text_add(&sql->text, " AND f.key = ");
+        add_bind(sql, key.key);
+        text_addf(&sql->text, ") %s NULLS LAST, ", direction);
+      }
+    }
+  }
+  text_add(&sql->text, "t.experiment, t.path NOT LIKE '%/trials/%', CASE WHEN t.cell = '' "
+                       "THEN t.id END, t.number");
+  return ERR_OK;
+}
+
+/* -- trials -------------------------------------------------------------------------- */
+
+#define TRIAL_COLUMNS                                                                   \
+  "t.number, t.experiment, t.id, t.path, t.seed, t.state, t.attempts, t.seconds, "      \
+  "t.started, t.digest, t.fingerprint, t.message, t.belongs"
+
+static Json *field_value(sqlite3_stmt *s) {
+  Fault ignored = {0};
+  const char *text = (const char *)sqlite3_column_text(s, 4);
+  Json *holder = json_map();
+  switch ((JsonKind)sqlite3_column_int(s, 2)) {
+    case JSON_KIND_INT: json_put_int(holder, "v", strtoll(text, NULL, 10)); break;
+    case JSON_KIND_NUMBER: json_put_number(holder, "v", sqlite3_column_double(s, 3)); break;
+    case JSON_KIND_TEXT: json_put_text(holder, "v", text); break;
+    case JSON_KIND_BOOL: json_put_bool(holder, "v", strcmp(text, "true") == 0); break;
+    case JSON_KIND_NULL: json_put_text(holder, "v", NULL); break;
+    default: json_put(holder, "v", json_parse(text, strlen(text), &ignored)); break;
+  }
+  Json *value = json_share(json_find(holder, "v"));
+  json_free(holder);
+  return value;
+}
+
+/* Puts factors, args and values. `fields` is a statement with the trial as its parameter. */
+static void put_fields(Json *row, int64_t trial, sqlite3_stmt *fields) {
+  Json *map[3];
+  for (int k = 0; k < 3; k++) map[k] = json_map();
+  sqlite3_bind_int64(fields, 1, trial);
+  while (sqlite3_step(fields) == SQLITE_ROW) {
+    const char *kind = (const char *)sqlite3_column_text(fields, 0);
+    for (int k = 0; k < 3; k++)
+      if (strcmp(kind, kinds[k]) == 0)
+        json_put(map[k], (const char *)sqlite3_column_text(fields, 1), field_value(fields));
+  }
+  sqlite3_reset(fields);
+  for (int k = 0; k < 3; k++) json_put(row, kinds[k], map[k]);
+}
+
+static void put_column(Json *row, sqlite3_stmt *s, int column, const char *key) {
+  switch (sqlite3_column_type(s, column)) {
+    case SQLITE_INTEGER: json_put_int(row, key, sqlite3_column_int64(s, column)); break;
+    case SQLITE_FLOAT: json_put_number(row, key, sqlite3_column_double(s, column)); break;
+    case SQLITE_TEXT: json_put_text(row, key, (const char *)sqlite3_column_text(s, column));
+    default: break;
+  }
+}
+
+static Json *trial_row_json(sqlite3_stmt *s, sqlite3_stmt *fields) {
+  static const char *const keys[] = {"experiment", "id", "path", "seed", "state", "attempts",
+                                     "seconds", "started", "digest", "fingerprint",
+                                     "message"};
+  Json *row = json_map();
+  for (int i = 0; i < 11; i++) put_column(row, s, i + 1, keys[i]);
+  json_put_bool(row, "belongs", sqlite3_column_int(s, 12) != 0);
+  put_fields(row, sqlite3_column_int64(s, 0), fields);
+  return row;
+}
+
+/* Runs a statement that selects TRIAL_COLUMNS. */
+static Err collect(const Index *index, const Sql *sql, Json **out, Fault *fault) {
+  sqlite3_stmt *s = prepare(index, sql, fault);
+  sqlite3_stmt *fields = index_prepare(index, "SELECT kind, key, type, number, text FROM field "
+                                              "WHERE trial = ?", fault);
+  Json *rows = json_list();
+  int status = SQLITE_DONE;
+  while (s && fields && (status = sqlite3_step(s)) == SQLITE_ROW)
+    json_push(rows, trial_row_json(s, fields));
+  if (status != SQLITE_DONE) index_fault(index, fault);
+  sqlite3_finalize(s);
+  sqlite3_finalize(fields);
+  *out = rows;
+  return fault->code;
+}
+
+static Err count_all(const Index *index, const Query *query, const Json *names,
+                     const char *what, int64_t *out, Fault *fault) {
+  Sql sql = {0};
+  text_addf(&sql.text, "SELECT %s", what);
+  Err err = add_where(&sql, query, names, fault);
+  sqlite3_stmt *s = err ? NULL : prepare(index, &sql, fault);
+  *out = 0;
+  if (s && sqlite3_step(s) == SQLITE_ROW) *out = sqlite3_column_int64(s, 0);
+  sqlite3_finalize(s);
+  text_deinit(&sql.text);
+  return fault->code;
+}
+
+static void add_limit(Sql *sql, const Query *query) {
+  if (query->limit > 0) text_addf(&sql->text, " LIMIT %ld", query->limit);
+}
+
+Err query_trials(Index *index, const Query *query, Json **out, int64_t *n_all,
+                 Fault *fault) {
+  Json *names = NULL;
+  Sql sql = {0};
+  *out = NULL;
+  Err err = query_names(index, query->experiment, &names, fault);
+  text_add(&sql.text, "SELECT " TRIAL_COLUMNS);
+  if (!err) err = add_where(&sql, query, names, fault);
+  if (!err) err = add_order(&sql, query, names, fault);
+  add_limit(&sql, query);
+  if (!err) err = collect(index, &sql, out, fault);
+  if (!err && query->limit > 0) err = count_all(index, query, names, "count(*)", n_all, fault);
+  else if (!err) *n_all = json_count(*out);
+  text_deinit(&sql.text);
+  json_free(names);
+  return err;
+}
+
+Err query_starting(Index *index, const char *experiment, const char *start, Json **out,
+                   Fault *fault) {
+  Sql sql = {0};
+  text_add(&sql.text, "SELECT " TRIAL_COLUMNS " FROM trial t WHERE substr(t.id, 1, length(");
+  add_bind(&sql, start);
+  text_add(&sql.text, ")) = ");
+  add_bind(&sql, start);
+  if (experiment) {
+    text_add(&sql.text, " AND t.experiment = ");
+    add_bind(&sql, experiment);
+  }
+  text_add(&sql.text, " ORDER BY t.id <> ");
+  add_bind(&sql, start);
+  text_add(&sql.text, ", t.experiment, t.number LIMIT 10");
+  Err err = collect(index, &sql, out, fault);
+  text_deinit(&sql.text);
+  return err;
+}
+
+/* -- cells and entries --------------------------------------------------------------- */
+
+/* ", sum(t.state = 'pending') ..." for every state. */
+static void add_state_counts(Text *text) {
+  for (int i = 0; i < TRIAL_STATES; i++)
+    text_addf(text, ", sum(t.state = '%s')", trial_state_name((TrialState)i));
+}
+
+/* Of the states that occur; `column` is the first of the counts. */
+static void put_state_counts(Json *row, sqlite3_stmt *s, int column) {
+  for (int i = 0; i < TRIAL_STATES; i++) {
+    int64_t n = sqlite3_column_int64(s, column + i);
+    if (n > 0) json_put_int(row, trial_state_name((TrialState)i), n);
+  }
+}
+
+/* "avg(...)" of the metric over the complete trials of a group; "NULL" without one. */
+static void add_mean(Sql *sql, const KeyRef *metric) {
+  if (!metric->kind) {
+    text_add(&sql->text, "NULL");
+    return;
+  }
+  text_add(&sql->text, "avg((SELECT f.number FROM field f WHERE f.trial = t.number AND "
+                       "t.state = 'complete' AND f.kind = ");
+  add_bind(sql, metric->kind);
+  text_add(&sql->text, " AND f.key = ");
+  add_bind(sql, metric->key);
+  text_add(&sql->text, "))");
+}
+
+/* Mean and sd of the metric over the complete trials of a cell: prepared once, two passes. */
+static sqlite3_stmt *prepare_moments(const Index *index, const KeyRef *key, Fault *fault) {
+  Sql sql = {0};
+  text_add(&sql.text, "SELECT f.number FROM trial t JOIN field f ON f.trial = t.number WHERE "
+                      "f.kind = ");
+  add_bind(&sql, key->kind);
+  text_add(&sql.text, " AND f.key = ");
+  add_bind(&sql, key->key);
+  text_add(&sql.text, " AND t.state = 'complete' AND t.belongs AND t.experiment = ?3 AND "
+                      "t.cell = ?4 AND f.number IS NOT NULL");
+  sqlite3_stmt *s = prepare(index, &sql, fault);
+  text_deinit(&sql.text);
+  return s;
+}
+
+static void put_moments(Json *row, sqlite3_stmt *moments, const char *experiment,
+                        const char *cell) {
+  double mean = 0, squares = 0;
+  int64_t n = 0;
+  sqlite3_bind_text(moments, 3, experiment, -1, SQLITE_TRANSIENT);
+  sqlite3_bind_text(moments, 4, cell, -1, SQLITE_TRANSIENT);
+  for (; sqlite3_step(moments) == SQLITE_ROW; n++) mean += sqlite3_column_double(moments, 0);
+  sqlite3_reset(moments);
+  if (n > 0) mean /= (double)n;
+  while (sqlite3_step(moments) == SQLITE_ROW) {
+    double d = sqlite3_column_double(moments, 0) - mean;
+    squares += d * d;
+  }
+  sqlite3_reset(moments);
+  json_put_int(row, "n", n);
+  if (n > 0) json_put_number(row, "mean", mean);
+  if (n > 1) json_put_number(row, "sd", sqrt(squares / (double)(n - 1)));
+}
+
+static Json *cell_row(sqlite3_stmt *s, sqlite3_stmt *fields, sqlite3_stmt *moments) {
+  Json *row = json_map();
+  const char *experiment = (const char *)sqlite3_column_text(s, 1);
+  const char *cell = (const char *)sqlite3_column_text(s, 2);
+  json_put_text(row, "experiment", experiment);
+  json_put_text(row, "cell", cell);
+  put_fields(row, sqlite3_column_int64(s, 0), fields);
+  json_put(row, "values", json_map());   /* those of one trial stand for nothing here */
+  json_put_int(row, "trials", sqlite3_column_int64(s, 3));
+  put_state_counts(row, s, 4);
+  if (moments) put_moments(row, moments, experiment, cell);
+  return row;
+}
+
+static Err collect_cells(const Index *index, const Sql *sql, const KeyRef *metric, Json **out,
+                         Fault *fault) {
+  sqlite3_stmt *s = prepare(index, sql, fault);
+  sqlite3_stmt *moments = metric->kind ? prepare_moments(index, metric, fault) : NULL;
+  sqlite3_stmt *fields = index_prepare(index, "SELECT kind, key, type, number, text FROM field "
+                                              "WHERE trial = ?", fault);
+  Json *rows = json_list();
+  int status = SQLITE_DONE;
+  while (!fault->code && (status = sqlite3_step(s)) == SQLITE_ROW)
+    json_push(rows, cell_row(s, fields, moments));
+  if (status != SQLITE_DONE) index_fault(index, fault);
+  sqlite3_finalize(s);
+  sqlite3_finalize(fields);
+  sqlite3_finalize(moments);
+  *out = rows;
+  return fault->code;
+}
+
+static Err add_cell_order(Sql *sql, const Query *query, Fault *fault) {
+  const char *sort = query->sort ? query->sort : "";
+  bool down = sort[0] == '-';
+  if (*sort && strcmp(sort + down, "mean") != 0)
+    return fault_set(fault, ERR_USAGE, "cells are sorted by mean or -mean, or as planned; "
+                     "got \"%s\"", sort);
+  text_add(&sql->text, " ORDER BY ");
+  if (*sort) text_addf(&sql->text, "mean %s NULLS LAST, ", down ? "DESC" : "ASC");
+  text_add(&sql->text, "t.experiment, first");
+  add_limit(sql, query);
+  return ERR_OK;
+}
+
+Err query_cells(Index *index, const Query *query, Json **out, int64_t *n_all, Fault *fault) {
+  Json *names = NULL;
+  KeyRef metric = {0};
+  Sql sql = {0};
+  *out = NULL;
+  Err err = query_names(index, query->experiment, &names, fault);
+  if (!err && query->metric) err = find_key(names, query->metric, &metric, fault);
+  text_add(&sql.text, "SELECT min(t.number) AS first, t.experiment, t.cell, count(*)");
+  add_state_counts(&sql.text);
+  text_add(&sql.text, ", ");
+  add_mean(&sql, &metric);
+  text_add(&sql.text, " AS mean");
+  if (!err) err = add_where(&sql, query, names, fault);
+  text_add(&sql.text, " AND t.cell <> '' GROUP BY t.experiment, t.cell");
+  if (!err) err = add_cell_order(&sql, query, fault);
+  if (!err) err = collect_cells(index, &sql, &metric, out, fault);
+  if (!err && query->limit > 0)
+    err = count_all(index, query, names, "count(DISTINCT nullif(t.cell, ''))", n_all, fault);
+  else if (!err) *n_all = json_count(*out);
+  text_deinit(&sql.text);
+  json_free(names);
+  return err;
+}
+
+static Json *entry_row(sqlite3_stmt *s) {
+  Json *row = json_map();
+  json_put_text(row, "experiment", (const char *)sqlite3_column_text(s, 0));
+  json_put_text(row, "kind", sqlite3_column_int(s, 1) ? "study" : "runs");
+  json_put_int(row, "trials", sqlite3_column_int64(s, 2));
+  put_state_counts(row, s, 5);
+  if (sqlite3_column_int64(s, 3)) json_put_int(row, "others", sqlite3_column_int64(s, 3));
+  put_column(row, s, 4, "last");
+  return row;
+}
+
+Err query_entries(Index *index, const Query *query, Json **out, Fault *fault) {
+  Json *names = NULL;
+  Sql sql = {0};
+  *out = NULL;
+  Err err = query_names(index, query->experiment, &names, fault);
+  text_add(&sql.text, "SELECT t.experiment, t.cell <> '' AS study, sum(t.belongs), "
+                      "sum(NOT t.belongs), max(t.started)");
+  for (int i = 0; i < TRIAL_STATES; i++)
+    text_addf(&sql.text, ", sum(t.belongs AND t.state = '%s')", trial_state_name((TrialState)i));
+  Query whole = *query;
+  whole.all = true;
+  if (!err) err = add_where(&sql, &whole, names, fault);
+  text_add(&sql.text, " GROUP BY 1, 2 ORDER BY 1, 2 DESC");
+  sqlite3_stmt *s = err ? NULL : prepare(index, &sql, fault);
+  Json *rows = json_list();
+  while (s && sqlite3_step(s) == SQLITE_ROW) json_push(rows, entry_row(s));
+  sqlite3_finalize(s);
+  text_deinit(&sql.text);
+  json_free(names);
+  *out = rows;
+  return fault->code;
+}

@@ -1,0 +1,43 @@
+/* query.h: questions to the index. Answers are JSON, new, the caller's. */
+#ifndef LAB_QUERY_H
+#define LAB_QUERY_H
+
+#include "base/json.h"
+#include "lab/filter.h"
+#include "lab/index.h"
+
+typedef struct Query {
+  const char *experiment;    /* NULL: all */
+  Filter filter;
+  bool all;                  /* those that no longer belong to their experiment, too */
+  const char *sort;          /* key, with "-" before it: largest first; NULL: as planned */
+  long limit;                /* 0: none */
+  const char *metric;        /* query_cells: what is averaged; NULL: nothing */
+} Query;
+
+/* A list, sorted by name, of { experiment, kind: "study" or "runs", trials, <state>: count
+ * of each state that occurs, others: count of those that no longer belong, last: the time
+ * of the last start }. */
+Err query_entries(Index *index, const Query *query, Json **out, Fault *fault) WARN_UNUSED;
+
+/* A list of { experiment, id, path, seed, state, attempts, seconds, started, digest,
+ * fingerprint, message, belongs, factors, args, values }; what is not there is left out.
+ * *n_all is how many there are without the limit. An unknown key in filter or sort is
+ * ERR_USAGE with the nearest. */
+Err query_trials(Index *index, const Query *query, Json **out, int64_t *n_all,
+                 Fault *fault) WARN_UNUSED;
+
+/* A list of { experiment, cell, factors, args, trials, <state>: count, n, mean, sd }: over
+ * the seeds of each cell; mean and sd (n - 1) of the metric over its n complete trials. */
+Err query_cells(Index *index, const Query *query, Json **out, int64_t *n_all,
+                Fault *fault) WARN_UNUSED;
+
+/* A list of { kind, key } of all fields of an experiment's trials, kinds in the order
+ * factors, args, values; factors as declared, the others by name. */
+Err query_names(Index *index, const char *experiment, Json **out, Fault *fault) WARN_UNUSED;
+
+/* A list of the trials whose id begins with `start`, each as in query_trials, at most 10. */
+Err query_starting(Index *index, const char *experiment, const char *start, Json **out,
+                   Fault *fault) WARN_UNUSED;
+
+#endif

@@ -1,0 +1,120 @@
+/* stat_paired.c: the paired t test, the sign-flip test, Holm's adjustment.
+ *
+ * The exact test sums both halves of the differences under all their sign patterns, and
+ * goes through all pairs of half sums: each total is a few additions away from the data,
+ * so equal totals differ by rounding only, which the tolerance takes up. By symmetry the
+ * sign of the first difference stays fixed. */
+#include "lab/stat_paired.h"
+#include "lab/stat_dist.h"
+#include <math.h>
+#include <stdlib.h>
+
+enum { HALF_MAX = STAT_EXACT_MAX / 2 };
+
+/* Sums of the n values under all 2^n sign patterns. */
+static void signed_sums(const double *values, int n, double *sums) {
+  for (int pattern = 0; pattern < 1 << n; pattern++) {
+    double sum = 0;
+    for (int i = 0; i < n; i++) sum += pattern >> i & 1 ? -values[i] : values[i];
+    sums[pattern] = sum;
+  }
+}
+
+/* |sum| that counts as at least as extreme as the one seen. */
+static double threshold(const double *values, int n) {
+  double sum = 0, size = 0;
+  for (int i = 0; i < n; i++) sum += values[i], size += fabs(values[i]);
+  return fabs(sum) - 1e-12 * size;
+}
+
+static double exact_p(const double *values, int n) {
+  double front[1 << HALF_MAX], back[1 << HALF_MAX];
+  int n_front = (n - 1) / 2, n_back = n - 1 - n_front;
+  signed_sums(values + 1, n_front, front);
+  signed_sums(values + 1 + n_front, n_back, back);
+  double limit = threshold(values, n);
+  int64_t extreme = 0;
+  for (int i = 0; i < 1 << n_front; i++) {
+    double first = values[0] + front[i];
+    for (int k = 0; k < 1 << n_back; k++) extreme += fabs(first + back[k]) >= limit;
+  }
+  return (double)extreme / (double)((int64_t)1 << (n - 1));
+}
+
+/* Sign number i of draw b is a bit of the fixed stream. */
+static double drawn_p(const double *values, int n) {
+  Stream stream = {philox_key(0, "sign-flip", NULL), 0};
+  double limit = threshold(values, n);
+  int64_t extreme = 0;
+  for (stream.draw = 0; stream.draw < STAT_FLIPS; stream.draw++) {
+    uint32_t words[4] = {0};
+    double sum = 0;
+    for (int i = 0; i < n; i++) {
+      if (i % 128 == 0) philox_block(words, stream, (uint64_t)i / 128);
+      sum += words[i / 32 % 4] >> i % 32 & 1 ? -values[i] : values[i];
+    }
+    extreme += fabs(sum) >= limit;
+  }
+  return (double)(extreme + 1) / (STAT_FLIPS + 1);
+}
+
+double stat_sign_flip(const double *differences, int n) {
+  if (n == 0) return 1;
+  return n <= STAT_EXACT_MAX ? exact_p(differences, n) : drawn_p(differences, n);
+}
+
+double stat_sign_flip_min(int n) {
+  if (n <= 0) return 1;
+  return n <= STAT_EXACT_MAX ? ldexp(1, 1 - n) : 1.0 / (STAT_FLIPS + 1);
+}
+
+int stat_seeds_needed(int n_tests) {
+  for (int n = 1; n <= STAT_EXACT_MAX; n++)
+    if (n_tests * stat_sign_flip_min(n) < STAT_ALPHA) return n;
+  return 0;
+}
+
+StatPaired stat_paired(const double *differences, int n) {
+  StatPaired out = {.n = n};
+  out.mean = stat_mean(differences, n);
+  out.sd = stat_sd(differences, n);
+  out.interval = stat_t_interval(out.mean, out.sd, n, 0.05);
+  out.d_z = out.mean / out.sd;
+  out.t = out.d_z * sqrt(n);
+  out.p_t = n < 2 ? NAN : stat_t_tail(out.t, n - 1);
+  out.p = stat_sign_flip(differences, n);
+  double won = 0;
+  for (int i = 0; i < n; i++)
+    won += differences[i] > 0 ? 1 : differences[i] == 0 ? 0.5 : 0;
+  out.won = n ? won / n : NAN;
+  out.won_interval = stat_wilson(won, n);
+  return out;
+}
+
+typedef struct Ranked {
+  double p;
+  int at;
+} Ranked;
+
+static int by_p(const void *a, const void *b) {
+  const Ranked *x = a, *y = b;
+  if (x->p != y->p) return x->p < y->p ? -1 : 1;
+  return x->at - y->at;
+}
+
+/* p_(i) becomes the largest of (n - k) p_(k) for k = 0 .. i, at most 1. */
+Err stat_holm(const double *p, int n, double *adjusted, Fault *fault) {
+  if (n == 0) return ERR_OK;
+  Ranked *ranked = malloc((size_t)n * sizeof *ranked);
+  if (!ranked) return fault_memory(fault, (size_t)n * sizeof *ranked);
+  for (int i = 0; i < n; i++) ranked[i] = (Ranked){isnan(p[i]) ? 1 : p[i], i};
+  qsort(ranked, (size_t)n, sizeof *ranked, by_p);
+  double highest = 0;
+  for (int i = 0; i < n; i++) {
+    double scaled = (n - i) * ranked[i].p;
+    if (scaled > highest) highest = scaled;
+    adjusted[ranked[i].at] = highest < 1 ? highest : 1;
+  }
+  free(ranked);
+  return ERR_OK;
+}

@@ -1,0 +1,52 @@
+/* stat_paired.h: paired comparisons over seeds: difference, exact test, Holm, verdict's
+ * parts.
+ *
+ * Two configurations share their seeds (data split, order, initial draws), so what is
+ * compared is the difference of each seed. The test is the sign-flip test (Fisher's
+ * randomization test for pairs): if the two do not differ, each difference is as likely
+ * with the other sign; p is the share of the 2^n sign patterns whose mean is at least as
+ * far from 0 as the one seen. It assumes no distribution, and its smallest value is
+ * 2 / 2^n, so few seeds cannot reach significance at all. */
+#ifndef LAB_STAT_PAIRED_H
+#define LAB_STAT_PAIRED_H
+
+#include "lab/stat_sample.h"
+
+#define STAT_ALPHA 0.05      /* significant: adjusted p below */
+
+enum {
+  STAT_EXACT_MAX = 20,       /* most pairs with all 2^n patterns; beyond, draws */
+  STAT_FLIPS = 100000        /* draws beyond */
+};
+
+typedef struct StatPaired {
+  int n;                     /* pairs */
+  double mean, sd;           /* of the differences; NaN for n = 0, n < 2 */
+  StatInterval interval;     /* 95 %, of the mean, by t */
+  double d_z;                /* mean / sd; infinite without spread, NaN for 0 / 0 */
+  double t, p_t;             /* paired t test; NaN below two pairs, or for 0 / 0 */
+  double p;                  /* sign-flip test; 1 for n = 0 */
+  double won;                /* share of pairs with a difference above 0, ties half */
+  StatInterval won_interval; /* Wilson, 95 % */
+} StatPaired;
+
+/* From the differences of n pairs, all finite. */
+StatPaired stat_paired(const double *differences, int n);
+
+/* The two-sided p of the sign-flip test: exact up to STAT_EXACT_MAX pairs, else
+ * (b + 1) / (B + 1) over B = STAT_FLIPS draws of one fixed stream. Sums within rounding of
+ * the one seen count as equal to it. */
+double stat_sign_flip(const double *differences, int n);
+
+/* The smallest p that stat_sign_flip can give for n pairs. */
+double stat_sign_flip_min(int n);
+
+/* Holm's step-down adjustment (Scand. J. Statist. 6, 1979) of n p values; NaN counts as 1.
+ * ERR_MEMORY. */
+Err stat_holm(const double *p, int n, double *adjusted, Fault *fault) WARN_UNUSED;
+
+/* The fewest pairs with which one of n_tests tests, the others being far from it, can
+ * come below STAT_ALPHA after Holm; 0 when no number does. */
+int stat_seeds_needed(int n_tests);
+
+#endif

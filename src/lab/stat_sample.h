@@ -1,0 +1,46 @@
+/* stat_sample.h: what one sample says: mean, spread, and an interval for the mean. */
+#ifndef LAB_STAT_SAMPLE_H
+#define LAB_STAT_SAMPLE_H
+
+#include "base/fault.h"
+#include "base/philox.h"
+
+enum {
+  STAT_INTERVAL_MIN = 3,     /* fewest values that an interval is given for */
+  STAT_BOOTSTRAP_MIN = 5,    /* the same for bootstrap-t */
+  STAT_RESAMPLES = 10000     /* of the bootstrap */
+};
+
+typedef struct StatInterval {
+  double low, high;          /* both NaN: none */
+} StatInterval;
+
+typedef struct StatSample {
+  int n;
+  double mean, median, min, max;   /* NaN for n = 0 */
+  double sd;                       /* with n - 1; NaN below two values */
+  StatInterval interval;           /* 95 %, of the mean; by t unless it was replaced */
+} StatSample;
+
+/* All values are finite. ERR_MEMORY. */
+Err stat_sample(const double *values, int n, StatSample *out, Fault *fault) WARN_UNUSED;
+
+double stat_mean(const double *values, int n);
+double stat_sd(const double *values, int n);
+
+/* Student's: mean +- t sd / sqrt(n); `miss` is .05 for 95 %. None below
+ * STAT_INTERVAL_MIN values. */
+StatInterval stat_t_interval(double mean, double sd, int n, double miss);
+
+/* Bootstrap-t (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section
+ * 12.5), 95 %: the t statistic of STAT_RESAMPLES resamples takes the place of Student's
+ * distribution, so a skewed sample gets a skewed interval. Below STAT_BOOTSTRAP_MIN values
+ * or without spread it is the t interval. The draws are those of `stream`. ERR_MEMORY. */
+Err stat_bootstrap_t(const double *values, int n, Stream stream, StatInterval *out,
+                     Fault *fault) WARN_UNUSED;
+
+/* Wilson's score interval (JASA 22, 1927) of a share of successes, 95 %; successes may be
+ * halves (ties). None for n = 0. */
+StatInterval stat_wilson(double successes, int n);
+
+#endif

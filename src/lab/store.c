@@ -1,0 +1,341 @@
+/* store.c: the trials of an experiment on disk; see store.h.
+ *
+ * Whoever changes a trial's directory holds its lock: workers while they run it, and
+ * store_reset and store_remove for a moment. */
+#include "lab/store.h"
+#include "base/file.h"
+#include "lab/look.h"
+#include "lab/lock.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static const char plan_name[] = "experiment.json";
+
+/* "a/b"; NULL on lack of memory. */
+static char *join(const char *directory, const char *name) {
+  Text path = {0};
+  text_addf(&path, "%s/%s", directory, name);
+  if (!path.failed) return path.data;
+  text_deinit(&path);
+  return NULL;
+}
+
+/* -- the experiment ------------------------------------------------------------------ */
+
+static Err check_name(const char *name, Fault *fault) {
+  bool control = false;
+  for (const char *s = name; *s; s++) control |= (unsigned char)*s < ' ' || *s == 0x7F;
+  if (*name && *name != '.' && !control && !strchr(name, '/') && strlen(name) < 200)
+    return ERR_OK;
+  return fault_set(fault, ERR_VALUE, "experiment name \"%s\": allowed: the name of a "
+                   "directory, without '/', not beginning with '.'", name);
+}
+
+/* Names the nearest of the experiments that are there. */
+static Err unknown_experiment(const char *runs, const char *name, Fault *fault) {
+  FileNames names;
+  Err err = file_names(runs, &names, fault);
+  if (err) return err;
+  const char *nearest = text_nearest(name, (const char *const *)names.v, names.n);
+  err = fault_set(fault, ERR_STORAGE,
+                  nearest ? "%s/%s: no such experiment; did you mean \"%s\"?"
+                          : "%s/%s: no such experiment", runs, name, nearest);
+  file_names_deinit(&names);
+  return err;
+}
+
+Err store_open(Store *out, const char *runs, const char *experiment, bool create,
+               Fault *fault) {
+  *out = (Store){0};
+  if (check_name(experiment, fault)) return fault->code;
+  out->name = text_copy(experiment);
+  out->directory = join(runs, experiment);
+  out->trials = out->directory ? join(out->directory, "trials") : NULL;
+  Err err = out->name && out->trials ? ERR_OK : fault_memory(fault, strlen(experiment));
+  if (!err && create) err = file_make_dirs(out->trials, fault);
+  if (!err && !file_exists(out->directory))
+    err = unknown_experiment(runs, experiment, fault);
+  if (err) store_close(out);
+  return err;
+}
+
+void store_close(Store *store) {
+  free(store->name);
+  free(store->directory);
+  free(store->trials);
+  *store = (Store){0};
+}
+
+Err config_hash(const Json *config, char out[17], Fault *fault) {
+  char hash[HASH_TEXT];
+  Text text = {0};
+  Json *canonical = json_canonical(config);
+  Err err = json_write(canonical, 0, &text, fault);
+  if (!err) sha256(text.data, text.n_bytes, hash);
+  if (!err) snprintf(out, 17, "%.16s", hash);
+  json_free(canonical);
+  text_deinit(&text);
+  return err;
+}
+
+void trial_id(const char *hash, int64_t seed, char out[TRIAL_ID]) {
+  snprintf(out, TRIAL_ID, "%s-s%lld", hash, (long long)seed);
+}
+
+/* Text with a line end; freed by the caller also after a fault. */
+static Err write_text(const Json *json, Text *out, Fault *fault) {
+  Err err = json_write(json, 2, out, fault);
+  text_add(out, "\n");
+  return !err && out->failed ? fault_memory(fault, out->n_bytes) : err;
+}
+
+static bool holds(const char *path, const Text *text) {
+  Fault fault = {0};
+  Text there = {0};
+  bool same = file_exists(path) && file_read(path, text->n_bytes, &there, &fault) == ERR_OK &&
+              there.n_bytes == text->n_bytes &&
+              (!text->n_bytes || memcmp(there.data, text->data, text->n_bytes) == 0);
+  text_deinit(&there);
+  return same;
+}
+
+Err store_plan(const Store *store, const Json *experiment, Fault *fault) {
+  Text text = {0};
+  char *path = join(store->directory, plan_name);
+  Err err = path ? write_text(experiment, &text, fault) : fault_memory(fault, 0);
+  if (!err && !holds(path, &text))
+    err = file_put(path, text.data, text.n_bytes, PUBLISH_REPLACE, fault);
+  free(path);
+  text_deinit(&text);
+  return err;
+}
+
+Err store_keep(const Store *store, const char *name, const void *bytes, size_t n_bytes,
+               char hash[HASH_TEXT], Fault *fault) {
+  const char *slash = strrchr(name, '/');
+  Text path = {0};
+  sha256(bytes, n_bytes, hash);
+  text_addf(&path, "%s/code", store->directory);
+  Err err = path.failed ? fault_memory(fault, 0) : file_make_dirs(path.data, fault);
+  text_addf(&path, "/%.16s-%s", hash, slash ? slash + 1 : name);
+  if (!err && path.failed) err = fault_memory(fault, path.n_bytes);
+  if (!err && !file_exists(path.data))
+    err = file_put(path.data, bytes, n_bytes, PUBLISH_REPLACE, fault);
+  text_deinit(&path);
+  return err;
+}
+
+/* -- looking ------------------------------------------------------------------------- */
+
+Err store_look(const Store *store, const char *id, TrialInfo *out, Fault *fault) {
+  *out = (TrialInfo){0};
+  char *directory = join(store->trials, id);
+  if (!directory) return fault_memory(fault, strlen(id));
+  Look look;
+  Err err = look_open(&look, directory, fault);
+  if (!err) look_info(&look, out);
+  look_close(&look);
+  free(directory);
+  return err;
+}
+
+void trial_info_deinit(TrialInfo *info) {
+  json_free(info->values);
+  free(info->message);
+  *info = (TrialInfo){0};
+}
+
+/* -- claims -------------------------------------------------------------------------- */
+
+/* Takes the lock of a directory that has no result. *lock is LOCK_NONE if that cannot be. */
+static Err lock_open_trial(const char *directory, int *lock, Fault *fault) {
+  char *result = join(directory, "result.json");
+  Err err = ERR_OK;
+  *lock = LOCK_NONE;
+  if (!result) return fault_memory(fault, 0);
+  if (!file_exists(result)) err = lock_take(directory, lock, fault);
+  if (*lock != LOCK_NONE && file_exists(result)) {   /* published in between */
+    lock_drop(*lock, directory, true);
+    *lock = LOCK_NONE;
+  }
+  free(result);
+  return err;
+}
+
+/* config.json is what stands there, or is put there. One that a crash of the machine left
+ * empty or cut is written again. */
+static Err settle_config(const char *directory, const Json *config, Fault *fault) {
+  Text text = {0};
+  char *path = join(directory, "config.json");
+  Err err = path ? write_text(config, &text, fault) : fault_memory(fault, 0);
+  if (!err && !holds(path, &text)) {
+    Fault ignored = {0};
+    Json *other = look_json(directory, "config.json", &ignored);
+    if (other)
+      err = fault_set(fault, ERR_STORAGE, "%s: is of another config than this trial; "
+                      "runner rm removes the trial", path);
+    else err = file_put(path, text.data, text.n_bytes, PUBLISH_DRAFT, fault);
+    json_free(other);
+  }
+  free(path);
+  text_deinit(&text);
+  return err;
+}
+
+/* New: { config's keys, seed }, keys sorted. */
+static Json *config_with_seed(const Json *config, int64_t seed) {
+  Json *all = json_map();
+  for (void *it = json_first(config); it; it = json_next(config, it))
+    json_put(all, json_key(it), json_share(json_value(it)));
+  json_put_int(all, "seed", seed);
+  Json *canonical = json_canonical(all);
+  json_free(all);
+  return canonical;
+}
+
+/* The list of attempts in meta.json, to be gone on with; NULL when there is none. */
+static Json *earlier_attempts(const char *directory) {
+  Fault ignored = {0};
+  Json *meta = look_json(directory, "meta.json", &ignored);
+  Json *attempts = json_find(meta, "attempts");
+  if (attempts && json_kind(attempts) != JSON_KIND_LIST) attempts = NULL;
+  attempts = json_share(attempts);
+  json_free(meta);
+  return attempts;
+}
+
+/* Takes the lock. */
+static Err begin_trial(const char *directory, int lock, const Json *config, int64_t seed,
+                       Trial *out, Fault *fault) {
+  Json *whole = config_with_seed(config, seed);
+  Err err = whole ? file_clean(directory, fault) : fault_memory(fault, 0);
+  if (!err) err = settle_config(directory, whole, fault);
+  if (!err)
+    return trial_init_at(out, directory, lock, whole, earlier_attempts(directory), fault);
+  json_free(whole);
+  lock_drop(lock, directory, false);
+  return err;
+}
+
+Err store_claim(const Store *store, const char *id, const Json *config, int64_t seed,
+                StoreClaim *out, bool *claimed, Fault *fault) {
+  *out = (StoreClaim){.trial.lock = LOCK_NONE};
+  *claimed = false;
+  char *directory = join(store->trials, id);
+  int lock = LOCK_NONE;
+  Err err = directory ? file_make_dirs(directory, fault) : fault_memory(fault, 0);
+  if (!err) err = lock_open_trial(directory, &lock, fault);
+  if (!err && lock != LOCK_NONE) {
+    err = begin_trial(directory, lock, config, seed, &out->trial, fault);
+    *claimed = !err;
+  }
+  free(directory);
+  return err;
+}
+
+Err store_publish(StoreClaim *claim, const TrialEnd *end, bool *first, Fault *fault) {
+  must(end->state == TRIAL_COMPLETE || end->state == TRIAL_DIVERGED ||
+       end->state == TRIAL_FAILED || end->state == TRIAL_CANCELLED);
+  Err err = trial_publish(&claim->trial, end, first, fault);
+  if (!err) trial_deinit(&claim->trial);
+  return err;
+}
+
+void store_release(StoreClaim *claim, const char *why) {
+  if (!claim->trial.directory) return;
+  trial_release(&claim->trial, why);
+  trial_deinit(&claim->trial);
+}
+
+/* -- taking back --------------------------------------------------------------------- */
+
+static bool begins(const char *name, const char *start) {
+  return strncmp(name, start, strlen(start)) == 0;
+}
+
+/* What another run of the trial must not find. */
+static bool is_product(const char *name) {
+  return begins(name, "metrics") || begins(name, "probes.") || begins(name, "checkpoint-") ||
+         file_is_temporary(name);
+}
+
+static Err remove_products(const char *directory, Fault *fault) {
+  FileNames names;
+  Err err = file_names(directory, &names, fault);
+  for (int i = 0; !err && i < names.n; i++) {
+    if (!is_product(names.v[i])) continue;
+    char *path = join(directory, names.v[i]);
+    err = path ? file_remove(path, fault) : fault_memory(fault, 0);
+    free(path);
+  }
+  file_names_deinit(&names);
+  return err;
+}
+
+/* The result goes first: killed after that, the trial is one to be run. */
+static Err reset_locked(const char *directory, Fault *fault) {
+  TrialInfo info = {0};
+  Look look;
+  char name[32];
+  Err err = look_open(&look, directory, fault);
+  if (!err) look_info(&look, &info);
+  look_close(&look);
+  snprintf(name, sizeof name, "result-%d.json", info.attempts > 0 ? info.attempts : 1);
+  char *from = join(directory, "result.json"), *to = join(directory, name);
+  if (!err && !(from && to)) err = fault_memory(fault, 0);
+  if (!err && file_exists(from)) err = file_move(from, to, fault);
+  if (!err) err = remove_products(directory, fault);
+  if (!err) err = file_sync(directory, fault);
+  free(from);
+  free(to);
+  trial_info_deinit(&info);
+  return err;
+}
+
+Err store_reset(const Store *store, const char *id, bool *done, Fault *fault) {
+  *done = true;
+  char *directory = join(store->trials, id);
+  int lock = LOCK_NONE;
+  if (!directory) return fault_memory(fault, 0);
+  Err err = ERR_OK;
+  if (file_exists(directory)) {
+    err = lock_take(directory, &lock, fault);
+    if (!err && lock == LOCK_NONE) *done = false;
+    else if (!err) err = reset_locked(directory, fault);
+    lock_drop(lock, directory, true);
+  }
+  free(directory);
+  return err;
+}
+
+/* Out of sight in one step, then bit by bit; what a crash leaves of that, gc removes. */
+static Err remove_locked(const Store *store, const char *id, const char *directory,
+                         Fault *fault) {
+  Text hidden = {0};
+  text_addf(&hidden, "%s/" STORE_REMOVED "%s", store->trials, id);
+  Err err = hidden.failed ? fault_memory(fault, hidden.n_bytes)
+                          : file_remove(hidden.data, fault);
+  if (!err) err = file_move(directory, hidden.data, fault);
+  if (!err) err = file_remove(hidden.data, fault);
+  text_deinit(&hidden);
+  return err;
+}
+
+Err store_remove(const Store *store, const char *id, bool *done, Fault *fault) {
+  *done = true;
+  char *directory = join(store->trials, id);
+  int lock = LOCK_NONE;
+  if (!directory) return fault_memory(fault, 0);
+  Err err = ERR_OK;
+  if (file_exists(directory)) {
+    err = lock_take(directory, &lock, fault);
+    if (!err && lock == LOCK_NONE) *done = false;
+    else if (!err) err = remove_locked(store, id, directory, fault);
+    lock_drop(lock, directory, false);
+  }
+  free(directory);
+  return err;
+}

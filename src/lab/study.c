@@ -1,0 +1,230 @@
+/* study.c: trials of an experiment, their states and their order; see study.h. */
+#include "lab/study.h"
+#include "base/out.h"
+#include "base/sys.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* -- opening ------------------------------------------------------------------------- */
+
+static const char *plan_text(const Json *plan, const char *key) {
+  const char *text = NULL;
+  return json_get_text(json_find(plan, key), &text) ? text : "";
+}
+
+/* The config that is hashed: what makes this trial another one than that. */
+static Json *config_of(const Json *plan, Json *cell) {
+  Json *config = json_map(), *args = json_find(plan, "args");
+  json_put(config, "factors", json_share(cell));
+  json_put(config, "args", args ? json_share(args) : json_map());
+  return config;
+}
+
+static Err open_cells(Study *s, const Json *fingerprints, char (*hashes)[17],
+                      Fault *fault) {
+  const Json *cells = json_find(s->plan, "cells");
+  for (int i = 0; i < s->n_cells; i++) {
+    const char *text;
+    s->configs[i] = config_of(s->plan, json_item(cells, i));
+    if (!s->configs[i]) return fault_memory(fault, sizeof(void *));
+    if (config_hash(s->configs[i], hashes[i], fault)) return fault->code;
+    if (fingerprints && json_get_text(json_item(fingerprints, i), &text))
+      snprintf(s->fingerprints[i], HASH_TEXT, "%s", text);
+  }
+  return ERR_OK;
+}
+
+static void open_trials(Study *s, const Json *seeds, char (*hashes)[17]) {
+  int64_t n_seeds = json_count(seeds), at = 0;
+  for (int64_t k = 0; k < n_seeds; k++)
+    for (int cell = 0; cell < s->n_cells; cell++) {
+      StudyTrial *t = &s->trials[at++];
+      t->cell = cell;
+      json_get_int(json_item(seeds, k), &t->seed);
+      trial_id(hashes[cell], t->seed, t->id);
+    }
+}
+
+static Err allocate(Study *s, const Json *seeds, Fault *fault) {
+  s->n_cells = (int)json_count(json_find(s->plan, "cells"));
+  s->n_trials = s->n_left = s->n_cells * json_count(seeds);
+  size_t n = (size_t)s->n_cells + 1;
+  s->configs = calloc(n, sizeof *s->configs);
+  s->fingerprints = calloc(n, sizeof *s->fingerprints);
+  s->cell_sum = calloc(n, sizeof *s->cell_sum);
+  s->cell_n = calloc(n, sizeof *s->cell_n);
+  s->trials = calloc((size_t)s->n_trials + 1, sizeof *s->trials);
+  if (s->configs && s->fingerprints && s->cell_sum && s->cell_n && s->trials) return ERR_OK;
+  return fault_memory(fault, (size_t)s->n_trials * sizeof *s->trials);
+}
+
+Err study_open(Study *out, Json *plan, const Json *seeds, const Json *fingerprints,
+               const char *runs, bool create, Fault *fault) {
+  *out = (Study){.plan = plan};
+  if (!json_find(plan, "cells")) return fault_memory(fault, 0);
+  out->name = plan_text(plan, "name");
+  out->metric = plan_text(plan, "metric");
+  out->report = plan_text(plan, "report");
+  out->larger_is_better = strcmp(plan_text(plan, "goal"), "min") != 0;
+  Err err = allocate(out, seeds, fault);
+  char(*hashes)[17] = err ? NULL : calloc((size_t)out->n_cells + 1, sizeof *hashes);
+  if (!err && !hashes) err = fault_memory(fault, (size_t)out->n_cells * sizeof *hashes);
+  if (!err) err = open_cells(out, fingerprints, hashes, fault);
+  if (!err) open_trials(out, seeds, hashes);
+  free(hashes);
+  if (!err && runs) {
+    err = store_open(&out->store, runs, out->name, create, fault);
+    out->stored = !err;
+  }
+  if (err) study_close(out);
+  return err;
+}
+
+void study_close(Study *study) {
+  for (int64_t i = 0; study->trials && i < study->n_trials; i++) {
+    json_free(study->trials[i].values);
+    free(study->trials[i].message);
+  }
+  for (int i = 0; study->configs && i < study->n_cells; i++) json_free(study->configs[i]);
+  if (study->stored) store_close(&study->store);
+  json_free(study->plan);
+  free(study->configs);
+  free(study->fingerprints);
+  free(study->cell_sum);
+  free(study->cell_n);
+  free(study->trials);
+  *study = (Study){0};
+}
+
+/* -- states -------------------------------------------------------------------------- */
+
+static bool is_done(TrialState state) {
+  return state == TRIAL_COMPLETE || state == TRIAL_DIVERGED;
+}
+
+static bool is_lost(TrialState state) {
+  return state == TRIAL_FAILED || state == TRIAL_CANCELLED;
+}
+
+/* Keeps the counts and sums in step with a trial: `sign` -1 takes it out, 1 puts it in. */
+static void count(Study *s, const StudyTrial *t, int sign) {
+  if (is_done(t->state)) s->n_done += sign;
+  else if (is_lost(t->state)) s->n_failed += sign;
+  else s->n_left += sign;
+  double value;
+  if (t->state != TRIAL_COMPLETE || !json_get_number(json_find(t->values, s->report), &value))
+    return;
+  s->cell_sum[t->cell] += sign * value;
+  s->cell_n[t->cell] += sign;
+}
+
+static void set_state(Study *s, StudyTrial *t, TrialState state) {
+  count(s, t, -1);
+  t->state = state;
+  count(s, t, 1);
+}
+
+/* Takes what is in `info`. */
+static void take_info(Study *s, StudyTrial *t, TrialInfo *info) {
+  count(s, t, -1);
+  json_free(t->values);
+  free(t->message);
+  t->state = info->state;
+  t->seconds = info->seconds;
+  t->values = info->values;
+  t->message = info->message;
+  memcpy(t->digest, info->digest, sizeof t->digest);
+  memcpy(t->made_by, info->fingerprint, sizeof t->made_by);
+  info->values = NULL;
+  info->message = NULL;
+  count(s, t, 1);
+}
+
+Err study_look_at(Study *study, int64_t trial, Fault *fault) {
+  StudyTrial *t = &study->trials[trial];
+  TrialInfo info = {0};
+  Err err = store_look(&study->store, t->id, &info, fault);
+  if (!err) take_info(study, t, &info);
+  trial_info_deinit(&info);
+  return err;
+}
+
+Err study_look(Study *study, Fault *fault) {
+  Err err = ERR_OK;
+  for (int64_t i = 0; !err && study->stored && i < study->n_trials; i++)
+    err = study_look_at(study, i, fault);
+  study->n_found = study->n_done + study->n_failed;
+  return err;
+}
+
+Err study_outcome(Study *study, int64_t trial, const TrialEnd *end, double seconds,
+                  Fault *fault) {
+  TrialInfo info = {.state = end->state, .seconds = seconds};
+  info.message = end->message ? text_copy(end->message) : NULL;
+  info.values = end->values ? json_share((Json *)end->values) : NULL;
+  take_info(study, &study->trials[trial], &info);
+  return end->message && !study->trials[trial].message ? fault_memory(fault, 0) : ERR_OK;
+}
+
+/* -- the queue ----------------------------------------------------------------------- */
+
+static bool to_run(const StudyTrial *t) {
+  return !t->ours && (t->state == TRIAL_PENDING || t->state == TRIAL_INTERRUPTED ||
+                      t->state == TRIAL_STALE);
+}
+
+int64_t study_next(Study *study) {
+  for (; study->next < study->n_trials; study->next++) {
+    StudyTrial *t = &study->trials[study->next];
+    if (!to_run(t)) continue;
+    t->ours = true;
+    set_state(study, t, TRIAL_RUNNING);
+    return study->next++;
+  }
+  return -1;
+}
+
+void study_put_back(Study *study, int64_t trial, bool again) {
+  StudyTrial *t = &study->trials[trial];
+  set_state(study, t, TRIAL_INTERRUPTED);
+  t->ours = !again;
+  if (again && trial < study->next) study->next = trial;
+}
+
+Err study_look_at_others(Study *study, int64_t *n, Fault *fault) {
+  Err err = ERR_OK;
+  *n = 0;
+  for (int64_t i = 0; !err && i < study->n_trials; i++) {
+    StudyTrial *t = &study->trials[i];
+    if (t->state != TRIAL_RUNNING || t->ours) continue;
+    err = study_look_at(study, i, fault);
+    if (t->state == TRIAL_RUNNING) ++*n;
+    else if (to_run(t) && i < study->next) study->next = i;
+  }
+  return err;
+}
+
+int study_best(const Study *study, double *mean, int *n) {
+  int best = -1;
+  for (int i = 0; i < study->n_cells; i++) {
+    if (study->cell_n[i] == 0) continue;
+    double own = study->cell_sum[i] / study->cell_n[i];
+    bool better = best < 0 || (study->larger_is_better ? own > *mean : own < *mean);
+    if (!better) continue;
+    best = i;
+    *mean = own;
+    *n = study->cell_n[i];
+  }
+  return best;
+}
+
+void study_cell_text(const Study *study, int cell, Text *out) {
+  const Json *factors = json_find(study->plan, "factors");
+  const Json *levels = json_item(json_find(study->plan, "cells"), cell);
+  for (int64_t i = 0, n = 0; i < json_count(factors); i++) {
+    const char *level, *factor = plan_text(json_item(factors, i), "name");
+    if (json_get_text(json_find(levels, factor), &level))
+      text_addf(out, "%s%s", n++ ? " " : "", level);
+  }
+}

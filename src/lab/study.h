@@ -1,0 +1,110 @@
+/* study.h: an experiment being run: which trials there are, what became of each, which one
+ * is next.
+ *
+ *   plan ──► study_open ──► study_look ──► study_check_code ──► study_next ─► ... run it
+ *            trials,        states on      made by other         ▲                │
+ *            seed-major     disk           code?                 └ study_look_at ◄┘
+ *
+ * The plan is what experiment.json holds (store.h): cells and seeds. Trials stand in
+ * seed-major order, all cells with the first seed, then all with the second, so that a study
+ * that is stopped early is balanced. What must hold: the disk decides. A trial's state and
+ * values are read from there after it ran, whoever ran it. Without a store (nothing is to be
+ * recorded) the outcome is given by the caller.
+ *
+ * One thread uses a study. */
+#ifndef LAB_STUDY_H
+#define LAB_STUDY_H
+
+#include "lab/store.h"
+
+/* What to do with trials of the same identity that other code made. */
+typedef enum CodeChoice { CODE_ASK, CODE_RERUN, CODE_KEEP } CodeChoice;
+
+enum { STUDY_DEATHS = 10 };  /* of workers over one trial, before it counts as failed */
+
+typedef struct StudyTrial {
+  int cell;                  /* from 0 */
+  int64_t seed;
+  char id[TRIAL_ID];
+  TrialState state;          /* RUNNING: by us, or by somebody else */
+  bool ours;                 /* ran, or runs, in this study */
+  bool foreign;              /* by other code, and kept */
+  int deaths;
+  double seconds;
+  Json *values;              /* NULL: none */
+  char *message;             /* NULL: none */
+  char digest[HASH_TEXT];
+  char made_by[HASH_TEXT];   /* fingerprint of the code of the last attempt; "": unknown */
+} StudyTrial;
+
+typedef struct Study {
+  /* read-only */
+  Json *plan;
+  bool stored;               /* else nothing is on disk */
+  Store store;               /* if stored */
+  const char *name, *metric, *report;   /* borrowed from the plan */
+  bool larger_is_better;
+  int n_cells;
+  Json **configs;            /* one per cell: { factors, args } */
+  char (*fingerprints)[HASH_TEXT];      /* one per cell */
+  int64_t n_trials;
+  StudyTrial *trials;
+  int64_t n_done;            /* complete or diverged */
+  int64_t n_failed;          /* failed or cancelled */
+  int64_t n_left;            /* the rest */
+  int64_t n_found;           /* done before this study began */
+  double *cell_sum;          /* of `report` over the complete trials of a cell */
+  int *cell_n;
+  /* private */
+  int64_t next;              /* no pending trial stands before it */
+} Study;
+
+/* Takes the plan, also on failure. seeds: list of integers, those of the plan or of tuning.
+ * fingerprints: one text per cell, or NULL. runs NULL: nothing is recorded. Nothing is read
+ * or written yet but for the directories of the experiment, with `create`. */
+Err study_open(Study *out, Json *plan, const Json *seeds, const Json *fingerprints,
+               const char *runs, bool create, Fault *fault) WARN_UNUSED;
+void study_close(Study *study);
+
+/* Reads the state of every trial. */
+Err study_look(Study *study, Fault *fault) WARN_UNUSED;
+/* The same of one trial. */
+Err study_look_at(Study *study, int64_t trial, Fault *fault) WARN_UNUSED;
+
+/* Differences between two listings of code, as lines of text; NULL on lack of memory. */
+typedef char *(*CodeDifference)(void *ctx, const char *old, const char *new_);
+
+/* Trials that are done, but by other code: with CODE_ASK an ERR_USAGE fault that says what
+ * differs and asks; with CODE_RERUN they are reset and run again; with CODE_KEEP they stay,
+ * marked. The choice is written into the plan. Those that other code left unfinished are
+ * reset: nothing of them may be gone on with. `listings`: map fingerprint -> text. */
+Err study_check_code(Study *study, CodeChoice choice, const Json *listings,
+                     CodeDifference difference, void *ctx, Fault *fault) WARN_UNUSED;
+
+/* Keeps the listings and the files (paths) of the code in the experiment's directory; adds a
+ * row { path, hash } per file to `hashes`. */
+Err study_write_code(const Study *study, const Json *listings, const Json *files, Json *hashes,
+                     Fault *fault) WARN_UNUSED;
+/* experiment.json. `tuning`: the trials are those that choose parameters; they are listed as
+ * the plan's `others`, and its cells are not known yet. */
+Err study_write_plan(const Study *study, bool tuning, Fault *fault) WARN_UNUSED;
+
+/* The next trial that is to be run, now marked as running by us; -1: none is. */
+int64_t study_next(Study *study);
+
+/* Looks again at trials that others run: *n of them still do; one that was left behind by
+ * its process is ours to run. */
+Err study_look_at_others(Study *study, int64_t *n, Fault *fault) WARN_UNUSED;
+/* How a trial ended, where nothing is recorded. Borrows all. */
+Err study_outcome(Study *study, int64_t trial, const TrialEnd *end, double seconds,
+                  Fault *fault) WARN_UNUSED;
+/* It did not end: it is pending again, to be run at once if `again`, else left. */
+void study_put_back(Study *study, int64_t trial, bool again);
+
+/* The cell with the best mean of `report` so far; -1: none has a complete trial. */
+int study_best(const Study *study, double *mean, int *n);
+
+/* "relu he_normal batch": the level names of a cell in the order of factors. */
+void study_cell_text(const Study *study, int cell, Text *out);
+
+#endif

@@ -1,0 +1,141 @@
+/* study_code.c: trials that other code made; the code that is kept beside the results.
+ *
+ * A trial's fingerprint is the hash of a listing of all code that it reaches. The listings
+ * are kept in the experiment's directory, so that a difference can be told in words. */
+#include "base/file.h"
+#include "base/out.h"
+#include "base/sys.h"
+#include "lab/study.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { CODE_BYTES = 1 << 24 };
+
+static bool made_by_others(const Study *s, const StudyTrial *t) {
+  return t->made_by[0] && strcmp(t->made_by, s->fingerprints[t->cell]) != 0;
+}
+
+static bool is_published(const StudyTrial *t) {
+  return t->state == TRIAL_COMPLETE || t->state == TRIAL_DIVERGED ||
+         t->state == TRIAL_FAILED || t->state == TRIAL_CANCELLED;
+}
+
+/* The listing that an old trial ran; false: it is not there (any more). */
+static bool read_listing(const Study *s, const char *fingerprint, Text *out) {
+  Text path = {0};
+  Fault none = {0};
+  text_addf(&path, "%s/code/%.16s-listing", s->store.directory, fingerprint);
+  bool found = !path.failed && file_read(path.data, CODE_BYTES, out, &none) == ERR_OK;
+  text_deinit(&path);
+  text_add(out, "");
+  return found && !out->failed;
+}
+
+static void add_difference(const Study *s, const StudyTrial *t, const Json *listings,
+                           CodeDifference difference, void *ctx,
+                           Text *out) {
+  Text old = {0};
+  const char *now;
+  if (read_listing(s, t->made_by, &old) &&
+      json_get_text(json_find(listings, s->fingerprints[t->cell]), &now)) {
+    char *lines = difference(ctx, old.data, now);
+    if (lines) text_addf(out, "%s\n", lines);
+    free(lines);
+  }
+  text_deinit(&old);
+}
+
+static Err ask(const Study *s, int64_t n, const Text *what, Fault *fault) {
+  return fault_set(fault, ERR_USAGE,
+                   "%s: the code has changed since %lld of the trials ran:\n%s"
+                   "choose what to do with them:\n"
+                   "  --code=rerun   run them again with the code as it is now\n"
+                   "  --code=keep    let them stand beside new ones", s->name, (long long)n,
+                   what->n_bytes ? what->data : "");
+}
+
+static Err reset(Study *s, int64_t trial, Fault *fault) {
+  bool done;
+  if (store_reset(&s->store, s->trials[trial].id, &done, fault)) return fault->code;
+  return study_look_at(s, trial, fault);
+}
+
+/* The plan tells which trials stand though other code made them, and when it was said. */
+static void note_choice(Study *s, CodeChoice choice, int64_t n) {
+  char now[32];
+  Json *note = json_map();
+  json_put_text(note, "choice", choice == CODE_RERUN ? "rerun" : "keep");
+  json_put_int(note, "trials", n);
+  json_put_text(note, "when", clock_utc(now));
+  json_put(s->plan, "code", note);
+}
+
+Err study_check_code(Study *study, CodeChoice choice, const Json *listings,
+                     CodeDifference difference, void *ctx, Fault *fault) {
+  Text what = {0};
+  int64_t n = 0;
+  Err err = ERR_OK;
+  for (int64_t i = 0; !err && study->stored && i < study->n_trials; i++) {
+    StudyTrial *t = &study->trials[i];
+    if (t->state == TRIAL_PENDING || t->state == TRIAL_RUNNING || !made_by_others(study, t))
+      continue;
+    if (!is_published(t)) {
+      err = reset(study, i, fault);
+      continue;
+    }
+    if (n++ == 0 && choice == CODE_ASK)
+      add_difference(study, t, listings, difference, ctx, &what);
+    if (choice == CODE_KEEP) t->foreign = true;
+    if (choice == CODE_RERUN) err = reset(study, i, fault);
+  }
+  if (!err && n && choice == CODE_ASK) err = ask(study, n, &what, fault);
+  if (!err && n) note_choice(study, choice, n);
+  study->n_found = study->n_done + study->n_failed;
+  text_deinit(&what);
+  return err;
+}
+
+static Err keep_file(const Study *s, const char *path, Json *hashes, Fault *fault) {
+  Text text = {0};
+  char hash[HASH_TEXT];
+  const char *slash = strrchr(path, '/');
+  Err err = file_read(path, CODE_BYTES, &text, fault);
+  if (!err)
+    err = store_keep(&s->store, slash ? slash + 1 : path, text.data ? text.data : "",
+                     text.n_bytes, hash, fault);
+  Json *row = err ? NULL : json_map();
+  if (row) {
+    json_put_text(row, "path", path);
+    json_put_text(row, "hash", hash);
+    json_push(hashes, row);
+  }
+  text_deinit(&text);
+  return err;
+}
+
+Err study_write_code(const Study *study, const Json *listings, const Json *files,
+                     Json *hashes, Fault *fault) {
+  char hash[HASH_TEXT];
+  const char *text;
+  Err err = ERR_OK;
+  for (void *it = listings ? json_first(listings) : NULL; !err && it;
+       it = json_next(listings, it))
+    if (json_get_text(json_value(it), &text))
+      err = store_keep(&study->store, "listing", text, strlen(text), hash, fault);
+  for (int64_t i = 0; !err && files && i < json_count(files); i++)
+    if (json_get_text(json_item(files, i), &text)) err = keep_file(study, text, hashes, fault);
+  return err;
+}
+
+Err study_write_plan(const Study *study, bool tuning, Fault *fault) {
+  if (!tuning) return store_plan(&study->store, study->plan, fault);
+  Json *plan = json_map(), *others = json_list();
+  for (void *it = json_first(study->plan); it; it = json_next(study->plan, it))
+    json_put(plan, json_key(it), json_share(json_value(it)));
+  for (int64_t i = 0; i < study->n_trials; i++) json_push_text(others, study->trials[i].id);
+  json_put(plan, "cells", json_list());
+  json_put(plan, "others", others);
+  Err err = store_plan(&study->store, plan, fault);
+  json_free(plan);
+  return err;
+}

@@ -1,0 +1,135 @@
+/* study_compare.c: a study's trials as a comparison. */
+#include "lab/study_compare.h"
+#include <stdlib.h>
+#include <string.h>
+
+/* Everything that a CompareSpec borrows while compare_new reads it. */
+typedef struct Draft {
+  const Study *study;
+  const Json *factors;       /* of the plan */
+  int n_factors;
+  CompareSpec spec;
+  CompareFactor *factor;
+  ComparePair *pairs;
+  int *pair_levels, *cell_levels;
+  CompareTrial *trials;
+} Draft;
+
+static const char *text_of(const Json *map, const char *key) {
+  const char *text = NULL;
+  json_get_text(json_find(map, key), &text);
+  return text;
+}
+
+/* Number of the level, -1 for none. */
+static int level_number(const CompareFactor *factor, const char *name) {
+  for (int i = 0; name && i < factor->n_levels; i++)
+    if (strcmp(factor->levels[i], name) == 0) return i;
+  return -1;
+}
+
+static Err draft_factor(const Draft *d, int i, CompareFactor *out, Fault *fault) {
+  const Json *row = json_item(d->factors, i), *levels = json_find(row, "levels");
+  int n = levels ? (int)json_count(levels) : 0;
+  const char **names = calloc((size_t)n + 1, sizeof *names);
+  if (!names) return fault_memory(fault, 0);
+  for (int k = 0; k < n; k++)
+    if (!json_get_text(json_item(levels, k), &names[k])) names[k] = "";
+  *out = (CompareFactor){.name = text_of(row, "name"), .levels = names, .n_levels = n};
+  out->baseline = level_number(out, text_of(json_find(d->study->plan, "baseline"), out->name));
+  return ERR_OK;
+}
+
+static void draft_levels(const Draft *d, const Json *cell, int *out) {
+  for (int i = 0; i < d->n_factors; i++)
+    out[i] = level_number(&d->factor[i], text_of(cell, d->factor[i].name));
+}
+
+static void draft_pairs(Draft *d) {
+  const Json *contrasts = json_find(d->study->plan, "contrasts");
+  for (int i = 0; i < d->spec.n_pairs; i++) {
+    int *a = &d->pair_levels[2 * i * d->n_factors], *b = a + d->n_factors;
+    draft_levels(d, json_item(json_item(contrasts, i), 0), a);
+    draft_levels(d, json_item(json_item(contrasts, i), 1), b);
+    d->pairs[i] = (ComparePair){a, b};
+  }
+}
+
+static CompareState state_of(TrialState state) {
+  switch (state) {
+  case TRIAL_COMPLETE: return COMPARE_COMPLETE;
+  case TRIAL_DIVERGED: return COMPARE_DIVERGED;
+  case TRIAL_FAILED: return COMPARE_FAILED;
+  default: return COMPARE_MISSING;
+  }
+}
+
+static void draft_trials(Draft *d, const char *metric) {
+  const Study *s = d->study;
+  const Json *cells = json_find(s->plan, "cells");
+  for (int i = 0; i < s->n_cells; i++)
+    draft_levels(d, json_item(cells, i), &d->cell_levels[i * d->n_factors]);
+  for (int64_t i = 0; i < s->n_trials; i++) {
+    const StudyTrial *t = &s->trials[i];
+    CompareTrial *out = &d->trials[i];
+    *out = (CompareTrial){&d->cell_levels[t->cell * d->n_factors], t->seed,
+                          state_of(t->state), 0};
+    if (out->state == COMPARE_COMPLETE &&
+        !json_get_number(json_find(t->values, metric), &out->value))
+      out->state = COMPARE_MISSING;
+  }
+}
+
+/* Accuracies and the like lie between 0 and 1. */
+static void draft_range(CompareSpec *spec) {
+  static const char *const shares[] = {"accuracy", "precision", "recall", "f1", "auc"};
+  for (size_t i = 0; i < sizeof shares / sizeof *shares; i++)
+    if (strstr(spec->metric, shares[i])) spec->high = 1;
+}
+
+static Err allocate(Draft *d, Fault *fault) {
+  const Study *s = d->study;
+  size_t n = (size_t)d->n_factors + 1;
+  d->factor = calloc(n, sizeof *d->factor);
+  d->pairs = calloc((size_t)d->spec.n_pairs + 1, sizeof *d->pairs);
+  d->pair_levels = calloc(2 * n * ((size_t)d->spec.n_pairs + 1), sizeof *d->pair_levels);
+  d->cell_levels = calloc(n * ((size_t)s->n_cells + 1), sizeof *d->cell_levels);
+  d->trials = calloc((size_t)s->n_trials + 1, sizeof *d->trials);
+  bool all = d->factor && d->pairs && d->pair_levels && d->cell_levels && d->trials;
+  return all ? ERR_OK : fault_memory(fault, (size_t)s->n_trials * sizeof *d->trials);
+}
+
+static void draft_deinit(Draft *d) {
+  for (int i = 0; d->factor && i < d->n_factors; i++) free((void *)d->factor[i].levels);
+  free(d->factor);
+  free(d->pairs);
+  free(d->pair_levels);
+  free(d->cell_levels);
+  free(d->trials);
+}
+
+Err study_compare(const Study *study, const char *metric, bool bootstrap, Compare **out,
+                  Fault *fault) {
+  const Json *plan = study->plan, *contrasts = json_find(plan, "contrasts");
+  Draft d = {.study = study, .factors = json_find(plan, "factors")};
+  *out = NULL;
+  d.n_factors = (int)json_count(d.factors);
+  d.spec = (CompareSpec){.name = study->name, .metric = metric ? metric : study->report,
+                         .goal = study->larger_is_better ? COMPARE_MAX : COMPARE_MIN,
+                         .no_level_contrasts = json_find(plan, "random") != NULL,
+                         .n_factors = d.n_factors, .bootstrap = bootstrap};
+  d.spec.n_pairs = contrasts ? (int)json_count(contrasts) : 0;
+  json_get_number(json_find(plan, "rope"), &d.spec.rope);
+  draft_range(&d.spec);
+  Err err = allocate(&d, fault);
+  for (int i = 0; !err && i < d.n_factors; i++) err = draft_factor(&d, i, &d.factor[i], fault);
+  if (!err) {
+    draft_pairs(&d);
+    draft_trials(&d, d.spec.metric);
+    d.spec.factors = d.factor;
+    d.spec.pairs = d.pairs;
+    err = compare_new(out, &d.spec, d.trials, study->n_trials, fault);
+  }
+  draft_deinit(&d);
+  return err;
+}

@@ -1,0 +1,25 @@
+/* study_compare.h: from a study's trials to what they say (compare.h), and its printing. */
+#ifndef LAB_STUDY_COMPARE_H
+#define LAB_STUDY_COMPARE_H
+
+#include "lab/compare.h"
+#include "lab/study.h"
+
+/* Compares the trials as they were last looked at, by the measure `metric` (NULL: the one
+ * that the plan reports). Returns new; the study must outlive it. */
+Err study_compare(const Study *study, const char *metric, bool bootstrap, Compare **out,
+                  Fault *fault) WARN_UNUSED;
+
+/* The end of a run, on stdout: the table of cells, what each factor explains, contrasts,
+ * sentences; then trials that failed, and results of other code that were kept. */
+Err study_print_result(const Study *study, Fault *fault) WARN_UNUSED;
+
+/* The plan as JSON, on stdout: experiment.json's keys, and done, failed, left (trials),
+ * seconds (that the rest will take; left out if unknown), reach (compare.h). */
+Err study_print_plan_json(const Study *study, int jobs, Fault *fault) WARN_UNUSED;
+
+/* The plan, on stdout: cells with their states, those left out and why, the time that what
+ * is left will take on `jobs` workers (0: unknown), whether the seeds can show anything. */
+Err study_print_plan(const Study *study, int jobs, Fault *fault) WARN_UNUSED;
+
+#endif

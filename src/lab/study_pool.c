@@ -1,0 +1,423 @@
+/* study_pool.c: the coordinator: a study's trials on worker processes.
+ *
+ * One loop: give work to idle workers, wait for what they say, take note, show progress. A
+ * worker is this program again (posix_spawn of /proc/self/exe with the command "worker"): a
+ * process that OpenMP has run in must not fork. Its stdin and stdout are /dev/null, its
+ * stderr comes here, and descriptor 3 is its end of the link (study_link.h).
+ *
+ * SIGINT stays blocked in workers: at a terminal it reaches the whole group, and it is the
+ * coordinator who says when a trial has to stop, by SIGTERM. A worker whose coordinator dies
+ * gets SIGTERM from the system. */
+#include "lab/study_pool.h"
+#include "base/out.h"
+#include "base/par.h"
+#include "base/sys.h"
+#include "lab/study_link.h"
+#include "lab/study_progress.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+enum { WORKER_FD = 3, SPARE_FD = 16, TAIL_BYTES = 1500, POLL_MS = 200, OTHERS_MS = 500 };
+
+typedef struct Worker {
+  pid_t pid;                 /* 0: there is none in this place */
+  Link link;
+  int stderr_fd;
+  Text said;                 /* on stderr, its last part */
+  int64_t trial;             /* that it runs; -1: idle */
+  bool told_to_stop;
+} Worker;
+
+typedef struct Pool {
+  Study *study;
+  const PoolOptions *options;
+  Worker *workers;
+  struct pollfd *polled;     /* two per worker: link and stderr */
+  StudyProgress progress;
+  Text told;                 /* lines of workers that were passed on, each once */
+  bool stopping;             /* nothing new is begun */
+  int n_heeded;              /* signals so far */
+  double others_s;           /* when trials of others were looked at last */
+  int64_t n_others;
+  Fault *fault;
+} Pool;
+
+bool pool_share_cores(PoolOptions *options) {
+  int cores = par_cores();
+  if (options->jobs == 0)
+    options->jobs = options->threads ? cores / options->threads : cores;
+  if (options->jobs < 1) options->jobs = 1;
+  if (options->threads == 0) options->threads = cores / options->jobs;
+  if (options->threads < 1) options->threads = 1;
+  return options->jobs * options->threads > cores;
+}
+
+/* -- starting a worker --------------------------------------------------------------- */
+
+/* Descriptors of a worker are kept out of the way of 0 to 3, where it will find them. */
+static int out_of_the_way(int fd) {
+  int moved = fcntl(fd, F_DUPFD_CLOEXEC, SPARE_FD);
+  close(fd);
+  return moved;
+}
+
+/* fds: ours and the worker's end of the link, ours and the worker's end of its stderr. */
+static bool open_channels(int fds[4]) {
+  int link[2], error[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, link)) return false;
+  if (pipe2(error, O_CLOEXEC)) {
+    close(link[0]);
+    close(link[1]);
+    return false;
+  }
+  for (int i = 0; i < 2; i++) {
+    fds[i] = out_of_the_way(link[i]);
+    fds[2 + i] = out_of_the_way(error[i]);
+  }
+  fcntl(fds[2], F_SETFL, O_NONBLOCK);
+  return fds[0] >= 0 && fds[1] >= 0 && fds[2] >= 0 && fds[3] >= 0;
+}
+
+static void close_channels(const int fds[4]) {
+  for (int i = 0; i < 4; i++)
+    if (fds[i] >= 0) close(fds[i]);
+}
+
+/* runner --threads T --runs DIR worker SCRIPT WORD... */
+static pid_t spawn(const PoolOptions *o, const int fds[4]) {
+  char threads[16];
+  snprintf(threads, sizeof threads, "%d", o->threads);
+  char **argv = calloc((size_t)o->n_words + 10, sizeof *argv);
+  if (!argv) return -1;
+  const char *fixed[] = {"runner", "--threads", threads, "--runs", o->runs, "worker", "--",
+                         o->script};
+  int n = sizeof fixed / sizeof *fixed;
+  for (int i = 0; i < n; i++) argv[i] = (char *)fixed[i];
+  for (int i = 0; i < o->n_words; i++) argv[n++] = o->words[i];
+  posix_spawn_file_actions_t actions;
+  posix_spawnattr_t attributes;
+  sigset_t blocked;
+  pid_t pid = -1;
+  sigemptyset(&blocked);
+  sigaddset(&blocked, SIGINT);
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+  posix_spawn_file_actions_adddup2(&actions, fds[3], 2);
+  posix_spawn_file_actions_adddup2(&actions, fds[1], WORKER_FD);
+  posix_spawnattr_init(&attributes);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+  posix_spawnattr_setsigmask(&attributes, &blocked);
+  if (posix_spawn(&pid, "/proc/self/exe", &actions, &attributes, argv, environ)) pid = -1;
+  posix_spawn_file_actions_destroy(&actions);
+  posix_spawnattr_destroy(&attributes);
+  free(argv);
+  return pid;
+}
+
+static Err start_worker(Pool *pool, Worker *w) {
+  int fds[4] = {-1, -1, -1, -1};
+  *w = (Worker){.link.fd = -1, .stderr_fd = -1, .trial = -1};
+  pid_t pid = open_channels(fds) ? spawn(pool->options, fds) : -1;
+  if (pid < 0) {
+    close_channels(fds);
+    return fault_set(pool->fault, ERR_MEMORY, "a worker cannot be started: %s",
+                     strerror(errno));
+  }
+  close(fds[1]);
+  close(fds[3]);
+  *w = (Worker){.pid = pid, .link.fd = fds[0], .stderr_fd = fds[2], .trial = -1};
+  link_send(&w->link, pool->options->hello);   /* one that is gone is seen when polled */
+  return ERR_OK;
+}
+
+/* -- work ---------------------------------------------------------------------------- */
+
+static void give(Pool *pool, Worker *w, int64_t trial) {
+  Study *s = pool->study;
+  const StudyTrial *t = &s->trials[trial];
+  Json *job = json_map();
+  json_put_int(job, "trial", trial);
+  json_put_text(job, "id", t->id);
+  json_put_int(job, "seed", t->seed);
+  json_put(job, "config", json_share(s->configs[t->cell]));
+  json_put(job, "cell", json_share(json_find(s->configs[t->cell], "factors")));
+  json_put_bool(job, "tuning", pool->options->tuning);
+  json_put_text(job, "fingerprint", s->fingerprints[t->cell]);
+  w->trial = trial;
+  link_send(&w->link, job);
+  json_free(job);
+}
+
+/* Idle workers get what is next; workers are started while there is more to do. */
+static Err give_work(Pool *pool) {
+  for (int i = 0; !pool->stopping && i < pool->options->jobs; i++) {
+    Worker *w = &pool->workers[i];
+    if (w->pid && (w->trial >= 0 || w->told_to_stop)) continue;
+    int64_t trial = study_next(pool->study);
+    if (trial < 0) return ERR_OK;
+    if (!w->pid && start_worker(pool, w)) {
+      study_put_back(pool->study, trial, false);
+      return pool->fault->code;
+    }
+    give(pool, w, trial);
+  }
+  return ERR_OK;
+}
+
+static int count_running(const Pool *pool) {
+  int n = 0;
+  for (int i = 0; i < pool->options->jobs; i++)
+    n += pool->workers[i].pid && pool->workers[i].trial >= 0;
+  return n;
+}
+
+static void stop_all(Pool *pool) {
+  for (int i = 0; i < pool->options->jobs; i++) {
+    Worker *w = &pool->workers[i];
+    if (w->pid && !w->told_to_stop) kill(w->pid, SIGTERM);
+    w->told_to_stop = true;
+  }
+}
+
+/* -- what workers say ---------------------------------------------------------------- */
+
+/* A trial that was not run to its end; after too many such ends it counts as failed. */
+static Err lost(Pool *pool, int64_t trial, const char *why) {
+  Study *s = pool->study;
+  StudyTrial *t = &s->trials[trial];
+  StoreClaim claim;
+  bool claimed, first;
+  study_put_back(s, trial, !pool->stopping);
+  if (pool->stopping || ++t->deaths < STUDY_DEATHS) return ERR_OK;
+  Err err = store_claim(&s->store, t->id, s->configs[t->cell], t->seed, &claim, &claimed,
+                        pool->fault);
+  if (err || !claimed) return err;
+  TrialEnd end = {.state = TRIAL_FAILED, .message = why, .step = -1};
+  json_put_text(claim.trial.meta, "fingerprint", s->fingerprints[t->cell]);
+  err = trial_open(&claim.trial, pool->fault);
+  if (!err) err = store_publish(&claim, &end, &first, pool->fault);
+  store_release(&claim, why);
+  if (!err) err = study_look_at(s, trial, pool->fault);
+  if (!err) study_progress_trial(&pool->progress, s, trial);
+  return err;
+}
+
+static Err on_ended(Pool *pool, int64_t trial) {
+  Study *s = pool->study;
+  if (study_look_at(s, trial, pool->fault)) return pool->fault->code;
+  study_progress_trial(&pool->progress, s, trial);
+  if (pool->options->fail_fast && s->trials[trial].state == TRIAL_FAILED && !pool->stopping) {
+    err_print("--fail-fast: running trials are finished, then the study ends\n");
+    pool->stopping = true;
+  }
+  return ERR_OK;
+}
+
+static Err on_taken(Pool *pool, int64_t trial) {
+  StudyTrial *t = &pool->study->trials[trial];
+  if (study_look_at(pool->study, trial, pool->fault)) return pool->fault->code;
+  t->ours = false;
+  if (t->state == TRIAL_RUNNING) {
+    pool->n_others++;
+    pool->others_s = clock_s();
+  }
+  bool open = t->state == TRIAL_PENDING || t->state == TRIAL_INTERRUPTED ||
+              t->state == TRIAL_STALE;
+  if (open) study_put_back(pool->study, trial, true);
+  return ERR_OK;
+}
+
+static Err end_study(Pool *pool, int64_t trial, Err code, const char *message) {
+  study_put_back(pool->study, trial, false);
+  pool->stopping = true;
+  fault_set(pool->fault, code, "%s", message);
+  return ERR_OK;             /* what runs is finished first */
+}
+
+static Err on_reply(Pool *pool, Worker *w, const Json *reply) {
+  const char *outcome = "", *message = "";
+  int64_t trial = w->trial;
+  if (trial < 0) return ERR_OK;
+  json_get_text(json_find(reply, "outcome"), &outcome);
+  json_get_text(json_find(reply, "message"), &message);
+  w->trial = -1;
+  switch (job_outcome_parse(outcome)) {
+  case JOB_ENDED: return on_ended(pool, trial);
+  case JOB_TAKEN: return on_taken(pool, trial);
+  case JOB_STORAGE: return end_study(pool, trial, ERR_STORAGE, message);
+  case JOB_CODE: return end_study(pool, trial, ERR_USAGE, message);
+  default: return lost(pool, trial, "it was stopped again and again");
+  }
+}
+
+/* Passes on what a worker said, each line once, however many trials say it. */
+static void pass_on(Pool *pool, const char *line, size_t n) {
+  char *copy = n ? strndup(line, n) : NULL;
+  if (copy && !(pool->told.data && strstr(pool->told.data, copy)) &&
+      pool->told.n_bytes < (1 << 16)) {
+    text_addf(&pool->told, "%s\n", copy);
+    err_print("%s\n", copy);
+  }
+  free(copy);
+}
+
+static void keep_tail(Text *said) {
+  if (said->n_bytes <= 2 * TAIL_BYTES) return;
+  memmove(said->data, said->data + said->n_bytes - TAIL_BYTES, TAIL_BYTES);
+  said->n_bytes = TAIL_BYTES;
+  said->data[TAIL_BYTES] = 0;
+}
+
+static void hear_stderr(Pool *pool, Worker *w) {
+  char buffer[4096];
+  ssize_t n = read(w->stderr_fd, buffer, sizeof buffer);
+  if (n <= 0) return;
+  size_t begin = w->said.n_bytes;
+  text_add_bytes(&w->said, buffer, (size_t)n);
+  if (w->said.failed) return;
+  while (begin > 0 && w->said.data[begin - 1] != '\n') begin--;
+  for (char *line = w->said.data + begin, *end; (end = strchr(line, '\n')); line = end + 1)
+    pass_on(pool, line, (size_t)(end - line));
+  keep_tail(&w->said);
+}
+
+static void describe_death(const Worker *w, int status, Text *out) {
+  if (WIFSIGNALED(status))
+    text_addf(out, "its process died of signal %d (%s)", WTERMSIG(status),
+              strsignal(WTERMSIG(status)));
+  else text_addf(out, "its process ended with status %d", WEXITSTATUS(status));
+  if (w->said.n_bytes) text_addf(out, "; it said:\n%s", w->said.data);
+}
+
+/* A worker is gone: its place is free, its trial is to be run again. */
+static Err on_gone(Pool *pool, Worker *w) {
+  int status = 0;
+  int64_t trial = w->trial;
+  Text why = {0};
+  hear_stderr(pool, w);
+  kill(w->pid, SIGKILL);     /* its link is closed: whatever it does, nobody hears it */
+  while (waitpid(w->pid, &status, 0) < 0 && errno == EINTR) continue;
+  describe_death(w, status, &why);
+  link_close(&w->link);
+  close(w->stderr_fd);
+  text_deinit(&w->said);
+  *w = (Worker){.link.fd = -1, .stderr_fd = -1, .trial = -1};
+  Err err = trial < 0 ? ERR_OK : lost(pool, trial, why.failed ? "out of memory" : why.data);
+  text_deinit(&why);
+  return err;
+}
+
+static Err hear(Pool *pool, Worker *w) {
+  bool open = link_receive(&w->link);
+  Err err = ERR_OK;
+  for (Json *reply; !err && (reply = link_next(&w->link)); json_free(reply))
+    err = on_reply(pool, w, reply);
+  if (!err && (!open || w->link.fd < 0)) err = on_gone(pool, w);
+  return err;
+}
+
+/* -- the loop ------------------------------------------------------------------------ */
+
+static Err wait_and_hear(Pool *pool, int timeout_ms) {
+  int jobs = pool->options->jobs;
+  for (int i = 0; i < jobs; i++) {
+    const Worker *w = &pool->workers[i];
+    pool->polled[2 * i] = (struct pollfd){w->pid ? w->link.fd : -1, POLLIN, 0};
+    pool->polled[2 * i + 1] = (struct pollfd){w->pid ? w->stderr_fd : -1, POLLIN, 0};
+  }
+  int n = poll(pool->polled, (nfds_t)(2 * jobs), timeout_ms);
+  Err err = ERR_OK;
+  for (int i = 0; n > 0 && !err && i < jobs; i++) {
+    Worker *w = &pool->workers[i];
+    if (pool->polled[2 * i + 1].revents & POLLIN) hear_stderr(pool, w);
+    if (pool->polled[2 * i].revents) err = hear(pool, w);
+  }
+  return err;
+}
+
+static void heed_signals(Pool *pool) {
+  int n = interrupt_count();
+  if (n > pool->n_heeded)
+    err_print(n == 1 ? "interrupted: running trials are finished; once more: they stop too\n"
+                     : "interrupted: running trials keep a checkpoint and stop\n");
+  pool->n_heeded = n;
+  if (n >= 1) pool->stopping = true;
+  if (n >= 2) stop_all(pool);
+}
+
+/* Trials that other coordinators run are waited for: the end is told with them. */
+static Err look_at_others(Pool *pool) {
+  if (clock_s() - pool->others_s < 1e-3 * OTHERS_MS) return ERR_OK;
+  pool->others_s = clock_s();
+  return study_look_at_others(pool->study, &pool->n_others, pool->fault);
+}
+
+static Err run_all(Pool *pool) {
+  for (;;) {
+    heed_signals(pool);
+    Err err = give_work(pool);
+    int running = count_running(pool);
+    if (!err && running == 0 && !pool->stopping) err = look_at_others(pool);
+    if (err) return err;
+    study_progress_show(&pool->progress, pool->study, running, pool->stopping);
+    bool more = !pool->stopping && (pool->n_others || pool->study->next < pool->study->n_trials);
+    if (running == 0 && !more) return ERR_OK;
+    if ((err = wait_and_hear(pool, POLL_MS))) return err;
+  }
+}
+
+/* Workers end when their link does; one that does not is ended. */
+static void end_workers(Pool *pool, bool now) {
+  for (int i = 0; i < pool->options->jobs; i++) {
+    if (!pool->workers[i].pid) continue;
+    if (now) kill(pool->workers[i].pid, SIGTERM);
+    link_close(&pool->workers[i].link);
+  }
+  for (int i = 0; i < pool->options->jobs; i++) {
+    Worker *w = &pool->workers[i];
+    if (!w->pid) continue;
+    while (waitpid(w->pid, NULL, 0) < 0 && errno == EINTR) continue;
+    close(w->stderr_fd);
+    text_deinit(&w->said);
+  }
+}
+
+Err pool_run(Study *study, const PoolOptions *options, Fault *fault) {
+  Pool pool = {.study = study, .options = options, .fault = fault};
+  pool.workers = calloc((size_t)options->jobs, sizeof *pool.workers);
+  pool.polled = calloc(2 * (size_t)options->jobs, sizeof *pool.polled);
+  Err err = pool.workers && pool.polled ? ERR_OK
+            : fault_memory(fault, (size_t)options->jobs * sizeof *pool.workers);
+  if (!err) {
+    for (int i = 0; i < options->jobs; i++)
+      pool.workers[i] = (Worker){.link.fd = -1, .stderr_fd = -1, .trial = -1};
+    int64_t workers = study->n_left < options->jobs ? study->n_left : options->jobs;
+    study_progress_begin(&pool.progress, study, (int)workers, options->threads);
+    interrupt_counting(true);
+    err = run_all(&pool);
+    end_workers(&pool, err != ERR_OK);
+    bool interrupted = interrupt_count() > 0;
+    interrupt_counting(false);
+    study_progress_end(&pool.progress, study);
+    if (!err) err = fault->code;
+    if (!err && interrupted && study->n_left)
+      err = fault_set(fault, ERR_INTERRUPT, "interrupted; the same command runs the %lld "
+                      "trials that are left", (long long)study->n_left);
+  }
+  text_deinit(&pool.told);
+  free(pool.workers);
+  free(pool.polled);
+  return err;
+}

@@ -1,0 +1,229 @@
+/* study_print.c: what a study prints on stdout: its plan, and its end. */
+#include "base/out.h"
+#include "lab/study_compare.h"
+#include "lab/study_progress.h"
+#include "lab/table.h"
+#include <string.h>
+
+enum { CELLS_SHOWN = 200, SKIPPED_SHOWN = 40, FAILED_SHOWN = 10 };
+
+static Err flush(Text *text, Fault *fault) {
+  if (!text->failed && text->n_bytes) out_write(text->data, text->n_bytes);
+  Err err = text->failed ? fault_memory(fault, text->n_bytes) : ERR_OK;
+  text_deinit(text);
+  return err;
+}
+
+/* -- the end of a run ---------------------------------------------------------------- */
+
+static void add_failed(const Study *s, Text *out) {
+  int n = 0;
+  if (s->n_failed == 0) return;
+  text_addf(out, "\n%lld trial%s failed:\n", (long long)s->n_failed,
+            s->n_failed == 1 ? "" : "s");
+  for (int64_t i = 0; i < s->n_trials && n < FAILED_SHOWN; i++) {
+    const StudyTrial *t = &s->trials[i];
+    if (t->state != TRIAL_FAILED) continue;
+    n++;
+    text_add(out, "  ");
+    study_cell_text(s, t->cell, out);
+    text_addf(out, ", seed %lld: ", (long long)t->seed);
+    if (t->message) {
+      Text first = {0};
+      text_add_bytes(&first, t->message, strcspn(t->message, "\n"));
+      if (first.data) text_add_clean(out, first.data);
+      text_deinit(&first);
+    }
+    text_add(out, "\n");
+  }
+  if (s->n_failed > n) text_addf(out, "  and %lld more\n", (long long)s->n_failed - n);
+  if (s->stored) text_addf(out, "`runner retry %s` makes them run again\n", s->name);
+}
+
+static void add_foreign(const Study *s, Text *out) {
+  int64_t n = 0;
+  for (int64_t i = 0; i < s->n_trials; i++) n += s->trials[i].foreign;
+  if (n)
+    text_addf(out, "\n%lld of the trials were made by earlier code (--code=keep)\n",
+              (long long)n);
+}
+
+Err study_print_result(const Study *study, Fault *fault) {
+  Text out = {0};
+  Compare *compare;
+  if (study_compare(study, NULL, false, &compare, fault)) return fault->code;
+  Err err = compare_text(compare, out_columns(), COMPARE_ALL, &out, fault);
+  compare_free(compare);
+  add_failed(study, &out);
+  add_foreign(study, &out);
+  Err printing = flush(&out, fault);
+  return err ? err : printing;
+}
+
+/* -- the plan ------------------------------------------------------------------------ */
+
+static const char *level_of(const Study *s, int cell, const char *factor) {
+  const char *level = "-";
+  json_get_text(json_find(json_item(json_find(s->plan, "cells"), cell), factor), &level);
+  return level;
+}
+
+static const char *factor_name(const Json *factors, int64_t i) {
+  const char *name = "";
+  json_get_text(json_find(json_item(factors, i), "name"), &name);
+  return name;
+}
+
+/* Trials of a cell: how many have ended in each way. */
+typedef struct CellCount { int done, failed, left; } CellCount;
+
+static CellCount count_cell(const Study *s, int cell) {
+  CellCount n = {0};
+  for (int64_t i = cell; i < s->n_trials; i += s->n_cells) {
+    TrialState state = s->trials[i].state;
+    if (state == TRIAL_COMPLETE || state == TRIAL_DIVERGED) n.done++;
+    else if (state == TRIAL_FAILED || state == TRIAL_CANCELLED) n.failed++;
+    else n.left++;
+  }
+  return n;
+}
+
+static void add_cells(const Study *s, Text *out) {
+  const Json *factors = json_find(s->plan, "factors");
+  int shown = s->n_cells < CELLS_SHOWN ? s->n_cells : CELLS_SHOWN;
+  Table table = {0};
+  table_column(&table, "cell", TABLE_RIGHT, 0);
+  for (int64_t i = 0; i < json_count(factors) && i < TABLE_COLUMNS_MAX - 4; i++)
+    table_column(&table, factor_name(factors, i), TABLE_LEFT, 0);
+  table_column(&table, "done", TABLE_RIGHT, 0);
+  table_column(&table, "failed", TABLE_RIGHT, 0);
+  table_column(&table, "to run", TABLE_RIGHT, 0);
+  for (int cell = 0; cell < shown; cell++) {
+    CellCount n = count_cell(s, cell);
+    table_addf(&table, "%d", cell + 1);
+    for (int64_t i = 0; i < json_count(factors) && i < TABLE_COLUMNS_MAX - 4; i++)
+      table_add(&table, level_of(s, cell, factor_name(factors, i)));
+    table_addf(&table, "%d", n.done);
+    table_addf(&table, "%d", n.failed);
+    table_addf(&table, "%d", n.left);
+  }
+  table_write(&table, out_columns(), 0, out);
+  table_deinit(&table);
+  if (shown < s->n_cells) text_addf(out, "and %d cells more\n", s->n_cells - shown);
+}
+
+static void add_skipped(const Study *s, Text *out) {
+  const Json *skipped = json_find(s->plan, "skipped");
+  const Json *factors = json_find(s->plan, "factors");
+  int64_t n = skipped ? json_count(skipped) : 0;
+  if (n) text_addf(out, "\nleft out: %lld cell%s\n", (long long)n, n == 1 ? "" : "s");
+  for (int64_t i = 0; i < n && i < SKIPPED_SHOWN; i++) {
+    const Json *row = json_item(skipped, i);
+    const char *why = "", *level;
+    json_get_text(json_find(row, "why"), &why);
+    text_add(out, " ");
+    for (int64_t k = 0; k < json_count(factors); k++)
+      if (json_get_text(json_find(json_find(row, "cell"), factor_name(factors, k)), &level))
+        text_addf(out, " %s", level);
+    text_add(out, ": ");
+    text_add_clean(out, why);
+    text_add(out, "\n");
+  }
+  if (n > SKIPPED_SHOWN) text_addf(out, "  and %lld more\n", (long long)(n - SKIPPED_SHOWN));
+}
+
+/* Seconds that the rest will take, by the mean of the *n trials that ended. */
+static double time_left(const Study *s, int jobs, int64_t *n) {
+  double sum = 0;
+  *n = 0;
+  for (int64_t i = 0; i < s->n_trials; i++) {
+    if (s->trials[i].seconds <= 0) continue;
+    sum += s->trials[i].seconds;
+    ++*n;
+  }
+  return *n ? sum / (double)*n * (double)s->n_left / (jobs > 0 ? jobs : 1) : 0;
+}
+
+static void add_time(const Study *s, int jobs, Text *out) {
+  int64_t n;
+  char spent[32];
+  double left = time_left(s, jobs, &n);
+  if (s->n_left == 0) return;
+  if (n == 0) text_add(out, "no trial has ended yet: the time is unknown\n");
+  else
+    text_addf(out, "estimated time: %s by %d worker%s, from %lld trials that ended\n",
+              duration_text(left, spent), jobs, jobs == 1 ? "" : "s", (long long)n);
+}
+
+static void add_tuning(const Study *s, Text *out) {
+  const Json *tuned = json_find(s->plan, "tuned");
+  int64_t cells = 0, seeds = 0;
+  if (!tuned || !json_get_int(json_find(tuned, "cells"), &cells) ||
+      !json_get_int(json_find(tuned, "seeds"), &seeds))
+    return;
+  text_addf(out, "before them, %lld trials choose the tuned parameters of each cell\n",
+            (long long)(cells * seeds));
+}
+
+static Err add_reach(const Study *s, Text *out, Fault *fault) {
+  Compare *compare;
+  if (study_compare(s, NULL, false, &compare, fault)) return fault->code;
+  text_add(out, "\n");
+  Err err = compare_text(compare, out_columns(), COMPARE_REACH, out, fault);
+  compare_free(compare);
+  return err;
+}
+
+Err study_print_plan(const Study *study, int jobs, Fault *fault) {
+  Text out = {0};
+  text_addf(&out, "%s: %d cells x %lld seeds = %lld trials: %lld done, %lld failed, %lld to "
+            "run\n\n", study->name, study->n_cells,
+            (long long)(study->n_cells ? study->n_trials / study->n_cells : 0),
+            (long long)study->n_trials, (long long)study->n_done,
+            (long long)study->n_failed, (long long)study->n_left);
+  add_cells(study, &out);
+  add_skipped(study, &out);
+  text_add(&out, "\n");
+  add_tuning(study, &out);
+  add_time(study, jobs, &out);
+  Err err = add_reach(study, &out, fault);
+  Err printing = flush(&out, fault);
+  return err ? err : printing;
+}
+
+static Json *reach_json(const Study *s, Fault *fault) {
+  Compare *compare;
+  if (study_compare(s, NULL, false, &compare, fault)) return NULL;
+  Json *reach = json_map();
+  json_put_int(reach, "seeds", compare->planned.n_seeds);
+  json_put_int(reach, "contrasts", compare->planned.n_contrasts);
+  json_put_number(reach, "p_min", compare->planned.p_min);
+  json_put_number(reach, "p_min_holm", compare->planned.p_min_holm);
+  json_put_bool(reach, "reachable", compare->planned.reachable);
+  json_put_int(reach, "seeds_needed", compare->planned.needed);
+  compare_free(compare);
+  return reach;
+}
+
+Err study_print_plan_json(const Study *study, int jobs, Fault *fault) {
+  Text out = {0};
+  int64_t n;
+  double left = time_left(study, jobs, &n);
+  Json *reach = reach_json(study, fault), *plan = json_map();
+  if (!reach) {
+    json_free(plan);
+    return fault->code;
+  }
+  for (void *it = json_first(study->plan); it; it = json_next(study->plan, it))
+    json_put(plan, json_key(it), json_share(json_value(it)));
+  json_put_int(plan, "done", study->n_done);
+  json_put_int(plan, "failed", study->n_failed);
+  json_put_int(plan, "left", study->n_left);
+  if (n || !study->n_left) json_put_number(plan, "seconds", left);
+  json_put(plan, "reach", reach);
+  Err err = json_write(plan, 2, &out, fault);
+  json_free(plan);
+  text_add(&out, "\n");
+  Err printing = flush(&out, fault);
+  return err ? err : printing;
+}

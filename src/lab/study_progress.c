@@ -1,0 +1,106 @@
+/* study_progress.c: the progress of a study on stderr. */
+#include "lab/study_progress.h"
+#include "base/out.h"
+#include "base/sys.h"
+#include <stdio.h>
+#include <string.h>
+
+enum { BAR_CELLS = 20, TRIAL_LINES = 20 };
+static const double redraw_s = 0.2, line_s = 30;
+
+char *duration_text(double seconds, char *buffer) {
+  long s = (long)(seconds + 0.5);
+  if (seconds < 10) snprintf(buffer, 32, "%.1f s", seconds);
+  else if (s < 60) snprintf(buffer, 32, "%ld s", s);
+  else if (s < 3600) snprintf(buffer, 32, "%ld min %ld s", s / 60, s % 60);
+  else snprintf(buffer, 32, "%ld h %ld min", s / 3600, s % 3600 / 60);
+  return buffer;
+}
+
+void study_progress_begin(StudyProgress *p, const Study *study, int workers, int threads) {
+  *p = (StudyProgress){.start_s = clock_s(),
+                       .done_at_start = study->n_done + study->n_failed};
+  p->shown_s = p->start_s;
+  err_print("%s: %lld trials: %lld done, %lld failed, %lld to run", study->name,
+            (long long)study->n_trials, (long long)study->n_done,
+            (long long)study->n_failed, (long long)study->n_left);
+  if (study->n_left && workers)
+    err_print(", by %d worker%s of %d thread%s", workers, workers == 1 ? "" : "s", threads,
+              threads == 1 ? "" : "s");
+  err_print("\n");
+}
+
+/* Seconds that the trials left will take, by those that ended in this run; -1: unknown. */
+static double time_left(const StudyProgress *p, const Study *study) {
+  int64_t ended = study->n_done + study->n_failed - p->done_at_start;
+  if (ended <= 0) return -1;
+  return (clock_s() - p->start_s) / (double)ended * (double)study->n_left;
+}
+
+static void add_counts(const StudyProgress *p, const Study *s, int running, bool stopping,
+                       Text *line) {
+  char eta[32];
+  double left = time_left(p, s);
+  text_addf(line, "%lld/%lld done", (long long)s->n_done, (long long)s->n_trials);
+  if (s->n_failed) text_addf(line, ", %lld failed", (long long)s->n_failed);
+  text_addf(line, ", %lld left", (long long)s->n_left);
+  if (stopping) text_addf(line, ", finishing %d", running);
+  else if (left >= 0) text_addf(line, ", ETA %s", duration_text(left, eta));
+}
+
+static void add_best(const Study *s, Text *line) {
+  double mean = 0;
+  int n = 0, best = study_best(s, &mean, &n);
+  if (best < 0) return;
+  text_add(line, ", best so far ");
+  study_cell_text(s, best, line);
+  text_addf(line, ": %s %.4g (mean of %d)", s->report, mean, n);
+}
+
+static void add_bar(const Study *s, Text *line) {
+  int64_t ended = s->n_done + s->n_failed;
+  int filled = (int)(BAR_CELLS * ended / (s->n_trials > 0 ? s->n_trials : 1));
+  text_add(line, "[");
+  for (int i = 0; i < BAR_CELLS; i++)
+    text_add(line, i < filled ? "=" : i == filled ? ">" : " ");
+  text_add(line, "] ");
+}
+
+void study_progress_show(StudyProgress *p, const Study *study, int running, bool stopping) {
+  double now = clock_s();
+  bool bar = out_progress_on();
+  if (now - p->shown_s < (bar ? redraw_s : line_s)) return;
+  p->shown_s = now;
+  Text line = {0};
+  if (bar) add_bar(study, &line);
+  add_counts(p, study, running, stopping, &line);
+  add_best(study, &line);
+  if (line.failed) return text_deinit(&line);
+  if (bar) out_progress("%s", line.data);
+  else err_print("%s\n", line.data);
+  text_deinit(&line);
+}
+
+void study_progress_trial(StudyProgress *p, const Study *study, int64_t trial) {
+  const StudyTrial *t = &study->trials[trial];
+  if (t->state != TRIAL_FAILED && t->state != TRIAL_DIVERGED) return;
+  if (p->n_lines++ >= TRIAL_LINES) return;
+  Text line = {0};
+  text_addf(&line, "%s: ", trial_state_name(t->state));
+  study_cell_text(study, t->cell, &line);
+  text_addf(&line, ", seed %lld", (long long)t->seed);
+  if (t->message) text_addf(&line, ": %.*s", (int)strcspn(t->message, "\n"), t->message);
+  if (!line.failed) err_print("%s\n", line.data);
+  if (p->n_lines == TRIAL_LINES)
+    err_print("further trials that do not end well are counted and not told\n");
+  text_deinit(&line);
+}
+
+void study_progress_end(StudyProgress *p, const Study *study) {
+  char spent[32];
+  int64_t ended = study->n_done + study->n_failed - p->done_at_start;
+  out_progress_end(false);
+  if (ended > 0)
+    err_print("%lld trial%s in %s; %lld left\n", (long long)ended, ended == 1 ? "" : "s",
+              duration_text(clock_s() - p->start_s, spent), (long long)study->n_left);
+}

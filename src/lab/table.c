@@ -1,0 +1,179 @@
+/* table.c: tables of text: widths first, then the lines. */
+#include "lab/table.h"
+#include "base/fault.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { GAP = 2, CUT_MIN = 6 };   /* blanks between columns; narrowest column that is cut */
+
+void table_column(Table *table, const char *title, TableAlign align, int rank) {
+  must(table->n_columns < TABLE_COLUMNS_MAX && table->n_cells == table->n_columns);
+  table->align[table->n_columns] = align;
+  table->rank[table->n_columns++] = rank;
+  table_add(table, title);
+}
+
+void table_add(Table *table, const char *cell) {
+  text_add_clean(&table->cells, cell);
+  text_add_bytes(&table->cells, "", 1);
+  table->n_cells++;
+}
+
+void table_addf(Table *table, const char *format, ...) {
+  char buffer[512];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(buffer, sizeof buffer, format, args);
+  va_end(args);
+  table_add(table, buffer);
+}
+
+void table_deinit(Table *table) {
+  text_deinit(&table->cells);
+  *table = (Table){0};
+}
+
+/* Bytes of the UTF-8 character at `s`; 0 for a control character or what is no UTF-8. */
+static int character(const char *s) {
+  unsigned char c = (unsigned char)s[0], next = c ? (unsigned char)s[1] : 0;
+  if (c < 0x80) return c >= 0x20 && c != 0x7F;
+  if (c == 0xC2 && next < 0xA0) return 0;        /* U+0080 to U+009F */
+  if ((c == 0xE0 && next < 0xA0) || (c == 0xED && next >= 0xA0)) return 0;
+  if ((c == 0xF0 && next < 0x90) || (c == 0xF4 && next >= 0x90)) return 0;
+  int n = c >= 0xC2 && c < 0xE0 ? 2 : c >= 0xE0 && c < 0xF0 ? 3
+        : c >= 0xF0 && c < 0xF5 ? 4 : 0;
+  for (int i = 1; i < n; i++)
+    if (((unsigned char)s[i] & 0xC0) != 0x80) return 0;
+  return n;
+}
+
+void text_add_clean(Text *out, const char *text) {
+  while (*text) {
+    int n = character(text);
+    if (n == 0) text_add(out, "?");
+    else text_add_bytes(out, text, (size_t)n);
+    text += n ? n : 1;
+  }
+}
+
+int text_columns(const char *text) {
+  int n = 0;
+  for (; *text; text++) n += ((unsigned char)*text & 0xC0) != 0x80;
+  return n;
+}
+
+void text_add_wrapped(Text *out, const char *text, int used, int indent, int width) {
+  bool begun = false;
+  while (*text) {
+    text += strspn(text, " ");
+    int length = (int)strcspn(text, " ");
+    int columns = 0;
+    for (int i = 0; i < length; i++)
+      columns += ((unsigned char)text[i] & 0xC0) != 0x80;
+    if (length == 0) break;
+    if (begun && used + 1 + columns > width) {
+      text_addf(out, "\n%*s", indent, "");
+      used = indent;
+    } else if (begun) {
+      text_add(out, " ");
+      used++;
+    }
+    text_add_bytes(out, text, (size_t)length);
+    used += columns;
+    text += length;
+    begun = true;
+  }
+  text_add(out, "\n");
+}
+
+/* -- layout -------------------------------------------------------------------------- */
+
+typedef struct Layout {
+  int width[TABLE_COLUMNS_MAX];    /* 0: the column is not shown */
+} Layout;
+
+/* The widest of each column; columns without any text below the title get 0. */
+static Layout natural(const Table *table) {
+  Layout layout = {{0}};
+  bool used[TABLE_COLUMNS_MAX] = {false};
+  const char *cell = table->cells.data;
+  for (int64_t i = 0; i < table->n_cells; i++, cell += strlen(cell) + 1) {
+    int column = (int)(i % table->n_columns), n = text_columns(cell);
+    if (n > layout.width[column]) layout.width[column] = n;
+    if (i >= table->n_columns && n > 0) used[column] = true;
+  }
+  for (int c = 0; c < table->n_columns; c++)
+    if (!used[c]) layout.width[c] = 0;
+  return layout;
+}
+
+static int total(const Table *table, const Layout *layout) {
+  int sum = 0;
+  for (int c = 0; c < table->n_columns; c++)
+    if (layout->width[c] > 0) sum += layout->width[c] + (sum > 0 ? GAP : 0);
+  return sum;
+}
+
+/* Hides the columns of the highest rank that is shown; false if that is 0. */
+static bool hide_one_rank(const Table *table, Layout *layout) {
+  int highest = 0;
+  for (int c = 0; c < table->n_columns; c++)
+    if (layout->width[c] > 0 && table->rank[c] > highest)
+      highest = table->rank[c];
+  for (int c = 0; c < table->n_columns && highest > 0; c++)
+    if (table->rank[c] == highest) layout->width[c] = 0;
+  return highest > 0;
+}
+
+/* Takes a column off the widest left-aligned one; false if all are as narrow as may be. */
+static bool cut_one(const Table *table, Layout *layout) {
+  int widest = -1;
+  for (int c = 0; c < table->n_columns; c++)
+    if (table->align[c] == TABLE_LEFT && layout->width[c] > CUT_MIN &&
+        (widest < 0 || layout->width[c] > layout->width[widest]))
+      widest = c;
+  if (widest >= 0) layout->width[widest]--;
+  return widest >= 0;
+}
+
+/* Adds the text in `width` columns, cut if it is longer. */
+static void add_cell(const char *text, TableAlign align, int width, Text *out) {
+  int columns = text_columns(text);
+  if (columns <= width) {
+    if (align == TABLE_RIGHT) text_addf(out, "%*s", width - columns, "");
+    text_add(out, text);
+    if (align == TABLE_LEFT) text_addf(out, "%*s", width - columns, "");
+    return;
+  }
+  const char *end = text;
+  for (int n = 0; n < width - 2; n++)
+    do end++; while (((unsigned char)*end & 0xC0) == 0x80);
+  text_add_bytes(out, text, (size_t)(end - text));
+  text_add(out, "..");
+}
+
+static void end_line(Text *out) {
+  while (out->n_bytes > 0 && out->data[out->n_bytes - 1] == ' ') out->n_bytes--;
+  text_add(out, "\n");
+}
+
+void table_write(const Table *table, int width, int indent, Text *out) {
+  if (table->cells.failed) out->failed = true;
+  if (out->failed || table->n_cells == table->n_columns) return;
+  must(table->n_cells % table->n_columns == 0);
+  Layout layout = natural(table);
+  while (total(table, &layout) > width - indent && hide_one_rank(table, &layout)) {}
+  while (total(table, &layout) > width - indent && cut_one(table, &layout)) {}
+  const char *cell = table->cells.data;
+  for (int64_t i = 0; i < table->n_cells; i++, cell += strlen(cell) + 1) {
+    int c = (int)(i % table->n_columns);
+    if (c == 0) text_addf(out, "%*s", indent, "");
+    if (layout.width[c] > 0) {
+      add_cell(cell, table->align[c], layout.width[c], out);
+      text_addf(out, "%*s", GAP, "");
+    }
+    if (c == table->n_columns - 1) end_line(out);
+  }
+}

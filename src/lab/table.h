@@ -1,0 +1,53 @@
+/* table.h: tables of text for a terminal.
+ *
+ *   Table table = {0};
+ *   table_column(&table, "init", TABLE_LEFT, 0);
+ *   table_column(&table, "mean", TABLE_RIGHT, 0);
+ *   table_add(&table, "he_normal");           cell by cell, row by row
+ *   table_addf(&table, "%.2f", 88.31);
+ *   table_write(&table, 80, &text);
+ *   table_deinit(&table);
+ *
+ * Two blanks stand between columns. A table that is too wide first loses the columns of
+ * the highest rank (all of one rank together), down to rank 1; then its widest left-aligned
+ * columns are cut, with "..". Columns that are empty in every row are left out. Control
+ * characters and what is not UTF-8 are shown as "?". */
+#ifndef LAB_TABLE_H
+#define LAB_TABLE_H
+
+#include "base/text.h"
+
+enum { TABLE_COLUMNS_MAX = 64 };
+
+typedef enum TableAlign { TABLE_LEFT, TABLE_RIGHT } TableAlign;
+
+typedef struct Table {
+  /* private */
+  int n_columns;
+  TableAlign align[TABLE_COLUMNS_MAX];
+  int rank[TABLE_COLUMNS_MAX];
+  Text cells;                /* titles, then cells; each ends with a 0 byte */
+  int64_t n_cells;           /* titles included */
+} Table;
+
+void table_column(Table *table, const char *title, TableAlign align, int rank);
+void table_add(Table *table, const char *cell);
+void table_addf(Table *table, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Adds heading and rows, each line after `indent` blanks and within `width` columns, if
+ * cutting can do it. Lack of memory shows in out->failed. */
+void table_write(const Table *table, int width, int indent, Text *out);
+void table_deinit(Table *table);
+
+/* Columns that a text takes on a terminal: one for each code point. */
+int text_columns(const char *text);
+
+/* Adds `text` with "?" in place of control characters and of bytes that are not UTF-8. */
+void text_add_clean(Text *out, const char *text);
+
+/* Adds the words of `text`, in lines of up to `width` columns: the first goes on in
+ * column `used`, the others begin after `indent` blanks. A newline ends it. */
+void text_add_wrapped(Text *out, const char *text, int used, int indent, int width);
+
+#endif

@@ -1,0 +1,174 @@
+/* bind_lab.c: what the Lua part of the library needs of the lab: the run that a trial gets,
+ * texts and hashes of code, descriptions of things. */
+#include "lua/lab.h"
+#include "lua/checkpoints.h"
+#include "base/out.h"
+#include "base/sha256.h"
+#include "base/sys.h"
+#include "kernel/gemm.h"
+#include <math.h>
+#include <string.h>
+
+/* -- the run ------------------------------------------------------------------------- */
+
+/* begin_trial(seed, cell) -> run: from here on the draws are the trial's. */
+static int begin_trial(lua_State *L) {
+  Session *s = session(L);
+  lua_Integer seed = luaL_checkinteger(L, 1);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  seed_all(L, seed);
+  json_put_int(s->config, "seed", seed);
+  s->trial_begun = true;
+  push_run(L);
+  lua_pushvalue(L, 1);
+  lua_setfield(L, -2, "seed");
+  lua_pushvalue(L, 2);
+  lua_setfield(L, -2, "cell");
+  lua_pushstring(L, s->study_record ? s->study_record->directory : NULL);
+  lua_setfield(L, -2, "directory");
+  return 1;
+}
+
+/* end_trial(values) -> all values: those of the fits, and these. */
+static int end_trial(lua_State *L) {
+  Session *s = session(L);
+  Fault fault = {0};
+  Json *values = json_from_lua(L, 1, &fault);
+  if (!values) return raise_fault(L, &fault);
+  for (void *it = json_first(values); it; it = json_next(values, it))
+    json_put(s->results, json_key(it), json_share(json_value(it)));
+  json_free(values);
+  add_stepped_weights(L);
+  lua_newtable(L);
+  for (void *it = json_first(s->results); it; it = json_next(s->results, it)) {
+    double number;
+    if (!json_get_number(json_value(it), &number)) continue;
+    lua_pushnumber(L, number);
+    lua_setfield(L, -2, json_key(it));
+  }
+  return 1;
+}
+
+/* diverged(text): the trial ends with a result that is not finite. */
+static int diverged(lua_State *L) {
+  luaL_checkstring(L, 1);
+  lua_settop(L, 1);
+  return raise_text(L, ERR_NONFINITE);
+}
+
+/* -- numbers, texts, hashes ---------------------------------------------------------- */
+
+static int number_text(lua_State *L) {
+  char buffer[40];
+  if (lua_isinteger(L, 1)) lua_pushfstring(L, "%I", (LUAI_UACINT)lua_tointeger(L, 1));
+  else lua_pushstring(L, text_number(buffer, luaL_checknumber(L, 1)));
+  return 1;
+}
+
+static int hash(lua_State *L) {
+  size_t n;
+  char text[SHA256_TEXT];
+  const char *bytes = luaL_checklstring(L, 1, &n);
+  sha256(bytes, n, text);
+  lua_pushstring(L, text);
+  return 1;
+}
+
+/* uniform(seed, name, i): draw number i of the stream (seed, "random", name), in [0, 1). */
+static int uniform(lua_State *L) {
+  Stream stream = {philox_key((uint64_t)luaL_checkinteger(L, 1), "random",
+                              luaL_checkstring(L, 2)),
+                   (uint64_t)luaL_checkinteger(L, 3)};
+  lua_pushnumber(L, (double)philox_below(stream, 0, UINT64_C(1) << 53) * 0x1p-53);
+  return 1;
+}
+
+/* What else the bits of a result depend on. */
+static int kernels(lua_State *L) {
+  lua_pushfstring(L, "kernels\tBLIS %s, SIMD %s, real %s", gemm_kernel_set(),
+                  simd_name(simd_level()), REAL_NAME);
+  return 1;
+}
+
+/* A text that tells a userdata of the library from others: of a data set its source with all
+ * options, and which rows; reads nothing. */
+static int describe(lua_State *L) {
+  Dataset *set = to_dataset(L, 1);
+  if (!set) {
+    luaL_tolstring(L, 1, NULL);
+    return 1;
+  }
+  Source *source = dataset_source(set);
+  push_object(L, &source->object);
+  const char *text = luaL_tolstring(L, -1, NULL);
+  lua_pushfstring(L, "%s of %s, seed %I, view %I", dataset_name(set), text,
+                  (LUAI_UACINT)source->run_seed, (LUAI_UACINT)dataset_view_hash(set));
+  return 1;
+}
+
+static int list(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  mark_list(L, 1);
+  return 1;
+}
+
+static int warn(lua_State *L) {
+  if (!session(L)->job) err_print("warning: %s\n", luaL_checkstring(L, 1));
+  return 0;
+}
+
+/* -- what the session knows ---------------------------------------------------------- */
+
+static int base_seed(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)session_graph(L)->seed);
+  return 1;
+}
+
+static int resolved_arguments(lua_State *L) {
+  push_json(L, json_find(session(L)->config, "args"));
+  return 1;
+}
+
+static int check_all_arguments(lua_State *L) {
+  check_arguments(L);
+  return 0;
+}
+
+/* "dir/name.lua" -> "name"; nil without a script. */
+static int script_name(lua_State *L) {
+  const char *script = session(L)->script;
+  if (!script) return 0;
+  const char *slash = strrchr(script, '/'), *name = slash ? slash + 1 : script;
+  const char *dot = strrchr(name, '.');
+  lua_pushlstring(L, name, dot && dot != name ? (size_t)(dot - name) : strlen(name));
+  return 1;
+}
+
+void add_lab_functions(lua_State *L) {
+  static const luaL_Reg functions[] = {
+      {"begin_trial", begin_trial},
+      {"end_trial", end_trial},
+      {"diverged", diverged},
+      {"number_text", number_text},
+      {"hash", hash},
+      {"uniform", uniform},
+      {"kernels", kernels},
+      {"describe", describe},
+      {"list", list},
+      {"warn", warn},
+      {"base_seed", base_seed},
+      {"resolved_arguments", resolved_arguments},
+      {"check_arguments", check_all_arguments},
+      {"script_name", script_name},
+      {"study", lab_study},
+      {NULL, NULL}};
+  Session *s = session(L);
+  luaL_setfuncs(L, functions, 0);
+  if (s->job) {
+    push_json(L, s->job);
+    lua_setfield(L, -2, "job");
+  }
+  lua_pushboolean(L, s->study.mode == STUDY_PLAN);
+  lua_setfield(L, -2, "planning");
+}

@@ -1,0 +1,46 @@
+/* lab.h: experiments in a session: what the bindings of the lab, the worker and the command
+ * line share. */
+#ifndef LUA_LAB_H
+#define LUA_LAB_H
+
+#include "lab/study_link.h"
+#include "lua/core.h"
+
+/* Adds the functions of the lab to the table at the stack's top, which the Lua part of the
+ * library gets. */
+void add_lab_functions(lua_State *L);
+
+/* internal.study(plan, parts): runs a study, or shows its plan, as the session's options
+ * say; the table of its trials. */
+int lab_study(lua_State *L);
+
+/* Meta of a trial that runs in this session: machine, versions, script, and what `more` (a
+ * map, or NULL) holds. */
+void describe_trial(const Session *s, const Json *more, Json *meta);
+
+/* A trial begins in this session, in the record (NULL: none is kept). Its results, the hash
+ * of its weights and the numbers of nets and fits start as they stood before any trial. */
+void trial_enter(Session *s, Trial *record);
+/* It ended with this fault (or none): publishes it or gives the claim back. `claim` NULL:
+ * nothing is recorded. `end` becomes what was told, valid while session and fault are. */
+JobOutcome trial_leave(Session *s, StoreClaim *claim, Fault *fault, TrialEnd *end);
+
+/* The worker's side of a study: takes jobs from descriptor 3 until there are no more. */
+typedef struct WorkerOptions {
+  const char *runs, *script;
+  int threads;
+  int n_words;
+  char *const *words;
+} WorkerOptions;
+Err worker_run(const WorkerOptions *options, Fault *fault) WARN_UNUSED;
+
+/* -- values between Lua and JSON ----------------------------------------------------- */
+
+/* New: the value at `arg`; a table with elements 1 .. n, or marked by internal.list, is a
+ * list, any other a map with its keys sorted. NULL and a fault for what JSON cannot hold. */
+Json *json_from_lua(lua_State *L, int arg, Fault *fault);
+void push_json(lua_State *L, const Json *json);
+/* Marks the table at `arg` as a list, also when it is empty. */
+void mark_list(lua_State *L, int arg);
+
+#endif

@@ -1,0 +1,341 @@
+/* lab_run.c: internal.study: a plan from Lua becomes a study that runs, here or in workers,
+ * and comes back as a table of trials.
+ *
+ * All C parts of it stand in one userdata, so that an error raised on the way leaks nothing. */
+#include "lua/lab.h"
+#include "base/file.h"
+#include "base/out.h"
+#include "base/par.h"
+#include "base/sys.h"
+#include "lab/study_compare.h"
+#include "lab/study_pool.h"
+#include "lab/study_progress.h"
+#include "lab/study_verify.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define STUDY_META "runner.study"
+
+typedef struct StudyBox {
+  Study study;
+  Json *seeds, *fingerprints, *listings, *files, *hashes, *hello;
+  bool tuning;
+} StudyBox;
+
+/* Stack of lab_study: 1 the plan, 2 the parts, 3 the box. */
+enum { PLAN = 1, PARTS, BOX };
+
+static int box_gc(lua_State *L) {
+  StudyBox *box = lua_touserdata(L, 1);
+  study_close(&box->study);
+  Json *all[] = {box->seeds, box->fingerprints, box->listings, box->files, box->hashes,
+                 box->hello};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) json_free(all[i]);
+  *box = (StudyBox){0};
+  return 0;
+}
+
+static StudyBox *push_box(lua_State *L) {
+  StudyBox *box = lua_newuserdatauv(L, sizeof *box, 0);
+  *box = (StudyBox){0};
+  if (luaL_newmetatable(L, STUDY_META)) {
+    lua_pushcfunction(L, box_gc);
+    lua_setfield(L, -2, "__gc");
+  }
+  lua_setmetatable(L, -2);
+  return box;
+}
+
+/* Raises the fault without a place: it is not the script's line that is wrong. */
+static int raise_plain(lua_State *L, const Fault *fault) {
+  lua_pushstring(L, fault->text);
+  return raise_text(L, fault->code);
+}
+
+/* The field of the parts as JSON, new; raises what cannot be written down. */
+static Json *part(lua_State *L, const char *name) {
+  Fault fault = {0};
+  lua_getfield(L, PARTS, name);
+  Json *json = json_from_lua(L, -1, &fault);
+  lua_pop(L, 1);
+  if (!json) raise_plain(L, &fault);
+  return json;
+}
+
+static bool flag_part(lua_State *L, const char *name, bool otherwise) {
+  bool value = lua_getfield(L, PARTS, name) == LUA_TNIL ? otherwise : lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return value;
+}
+
+/* -- opening ------------------------------------------------------------------------- */
+
+static bool was_run(const Session *s, const Json *plan) {
+  const char *name = "";
+  Text path = {0};
+  json_get_text(json_find(plan, "name"), &name);
+  text_addf(&path, "%s/%s/experiment.json", s->runs, name);
+  bool there = !path.failed && file_exists(path.data);
+  text_deinit(&path);
+  return there;
+}
+
+static void open_box(lua_State *L, StudyBox *box) {
+  Session *s = session(L);
+  Fault fault = {0};
+  Json *plan = json_from_lua(L, PLAN, &fault);
+  if (!plan) raise_plain(L, &fault);
+  bool record = flag_part(L, "record", s->script != NULL) && !session_graph(L)->dump;
+  bool planning = s->study.mode != STUDY_RUN;
+  if (planning && record) record = was_run(s, plan);
+  /* The box owns the plan from here on, also when opening fails. */
+  box->fingerprints = part(L, "fingerprints");
+  box->listings = part(L, "listings");
+  box->files = part(L, "files");
+  box->seeds = part(L, "seeds");
+  box->hashes = json_list();
+  box->tuning = flag_part(L, "tuning", false);
+  if (study_open(&box->study, plan, box->seeds, box->fingerprints, record ? s->runs : NULL,
+                 !planning, &fault) ||
+      study_look(&box->study, &fault))
+    raise_plain(L, &fault);
+}
+
+/* -- code ---------------------------------------------------------------------------- */
+
+static char *difference(void *ctx, const char *old, const char *now) {
+  lua_State *L = ctx;
+  char *lines = NULL;
+  lua_getfield(L, PARTS, "difference");
+  lua_pushstring(L, old);
+  lua_pushstring(L, now);
+  lua_pushinteger(L, 5);
+  if (lua_pcall(L, 3, 1, 0) == LUA_OK && lua_isstring(L, -1))
+    lines = text_copy(lua_tostring(L, -1));
+  lua_pop(L, 1);
+  return lines;
+}
+
+/* What every worker is told first, and what every trial's meta gets. */
+static Json *make_hello(lua_State *L, const StudyBox *box) {
+  Json *hello = json_map(), *meta = json_map();
+  json_put_text(hello, "experiment", box->study.name);
+  json_put(meta, "files", json_share(box->hashes));
+  json_put(meta, "sources", part(L, "sources"));
+  json_put(hello, "meta", meta);
+  return hello;
+}
+
+static Err prepare(lua_State *L, StudyBox *box, Fault *fault) {
+  Session *s = session(L);
+  Study *study = &box->study;
+  if (study->stored) {
+    Err err = study_check_code(study, (CodeChoice)s->study.code, box->listings, difference, L,
+                               fault);
+    if (!err) err = study_write_code(study, box->listings, box->files, box->hashes, fault);
+    if (!err) err = study_write_plan(study, box->tuning, fault);
+    if (err) return err;
+  }
+  box->hello = make_hello(L, box);
+  return ERR_OK;
+}
+
+/* -- running ------------------------------------------------------------------------- */
+
+static PoolOptions pool_options(const Session *s, const StudyBox *box) {
+  PoolOptions options = {.jobs = s->study.jobs, .threads = s->study.threads,
+                         .fail_fast = s->study.fail_fast, .runs = s->runs,
+                         .script = s->script, .words = s->args, .n_words = s->n_args,
+                         .hello = box->hello, .tuning = box->tuning};
+  bool many = pool_share_cores(&options);
+  if (many && s->study.jobs && s->study.mode == STUDY_RUN)
+    err_print("warning: --jobs %d: more threads than the %d cores; trials take longer each\n",
+              options.jobs, par_cores());
+  return options;
+}
+
+/* Runs the Lua function of the parts on the job; errors become the fault. */
+static void call_trial(lua_State *L, const StudyTrial *t, const Study *study, bool tuning,
+                       Fault *fault) {
+  lua_getfield(L, PARTS, "run_trial");
+  lua_createtable(L, 0, 3);
+  lua_pushinteger(L, t->seed);
+  lua_setfield(L, -2, "seed");
+  push_json(L, json_item(json_find(study->plan, "cells"), t->cell));
+  lua_setfield(L, -2, "cell");
+  lua_pushboolean(L, tuning);
+  lua_setfield(L, -2, "tuning");
+  LuaEntry entry = lua_entry_begin(session(L));
+  call_protected(L, 1, 0, fault);
+  lua_entry_end(session(L), &entry);
+}
+
+static Err open_record(Session *s, const StudyBox *box, int cell, StoreClaim *claim,
+                       Fault *fault) {
+  describe_trial(s, json_find(box->hello, "meta"), claim->trial.meta);
+  json_put_text(claim->trial.meta, "fingerprint", box->study.fingerprints[cell]);
+  return trial_open(&claim->trial, fault);
+}
+
+/* One trial in this Lua state. */
+static Err run_here(lua_State *L, StudyBox *box, int64_t i, Fault *fault) {
+  Session *s = session(L);
+  Study *study = &box->study;
+  StudyTrial *t = &study->trials[i];
+  StoreClaim claim;
+  bool claimed = false;
+  double begin_s = clock_s();
+  if (study->stored) {
+    Err err = store_claim(&study->store, t->id, study->configs[t->cell], t->seed, &claim,
+                          &claimed, fault);
+    if (!err && !claimed) return study_look_at(study, i, fault);
+    if (!err) err = open_record(s, box, t->cell, &claim, fault);
+    if (err) return err;
+  }
+  Fault own = {0};
+  TrialEnd end;
+  trial_enter(s, claimed ? &claim.trial : NULL);
+  call_trial(L, t, study, box->tuning, &own);
+  JobOutcome outcome = trial_leave(s, claimed ? &claim : NULL, &own, &end);
+  if (own.code == ERR_INTERRUPT || outcome == JOB_STORAGE) {
+    study_put_back(study, i, false);
+    *fault = own;
+    return own.code;
+  }
+  if (study->stored) return study_look_at(study, i, fault);
+  return study_outcome(study, i, &end, clock_s() - begin_s, fault);
+}
+
+static Err run_all_here(lua_State *L, StudyBox *box, Fault *fault) {
+  Session *s = session(L);
+  StudyProgress progress;
+  Err err = ERR_OK;
+  s->script_nets = session_graph(L)->net_count;
+  s->script_fits = session_graph(L)->fit_count;
+  uint64_t seed = session_graph(L)->seed;
+  study_progress_begin(&progress, &box->study, 0, 0);
+  for (int64_t i; !err && (i = study_next(&box->study)) >= 0;) {
+    err = run_here(L, box, i, fault);
+    if (!err) study_progress_trial(&progress, &box->study, i);
+    study_progress_show(&progress, &box->study, 0, false);
+    if (!err && s->study.fail_fast && box->study.trials[i].state == TRIAL_FAILED)
+      err = fault_set(fault, ERR_SCRIPT, "a trial failed, and --fail-fast ends the study: %s",
+                      box->study.trials[i].message ? box->study.trials[i].message : "");
+  }
+  study_progress_end(&progress, &box->study);
+  seed_all(L, (lua_Integer)seed);
+  return err;
+}
+
+/* -- what comes back ----------------------------------------------------------------- */
+
+static void push_trial(lua_State *L, const Study *study, const StudyTrial *t) {
+  lua_createtable(L, 0, 7);
+  lua_pushstring(L, t->id);
+  lua_setfield(L, -2, "id");
+  lua_pushinteger(L, t->seed);
+  lua_setfield(L, -2, "seed");
+  lua_pushinteger(L, t->cell + 1);
+  lua_setfield(L, -2, "cell_number");
+  push_json(L, json_item(json_find(study->plan, "cells"), t->cell));
+  lua_setfield(L, -2, "cell");
+  lua_pushstring(L, trial_state_name(t->state));
+  lua_setfield(L, -2, "state");
+  lua_pushnumber(L, t->seconds);
+  lua_setfield(L, -2, "seconds");
+  lua_newtable(L);
+  for (void *it = t->values ? json_first(t->values) : NULL; it;
+       it = json_next(t->values, it)) {
+    double value;
+    if (!json_get_number(json_value(it), &value)) continue;
+    lua_pushnumber(L, value);
+    lua_setfield(L, -2, json_key(it));
+  }
+  lua_setfield(L, -2, "values");
+  if (t->message) {
+    lua_pushstring(L, t->message);
+    lua_setfield(L, -2, "message");
+  }
+}
+
+/* { name, metric, report, trials = { { cell, seed, state, values, ... }, ... } } */
+static int push_study(lua_State *L, const Study *study) {
+  lua_createtable(L, 0, 4);
+  lua_pushstring(L, study->name);
+  lua_setfield(L, -2, "name");
+  lua_pushstring(L, study->metric);
+  lua_setfield(L, -2, "metric");
+  lua_pushstring(L, study->report);
+  lua_setfield(L, -2, "report");
+  lua_createtable(L, (int)study->n_trials, 0);
+  for (int64_t i = 0; i < study->n_trials; i++) {
+    push_trial(L, study, &study->trials[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_setfield(L, -2, "trials");
+  return 1;
+}
+
+/* A plan, or a verification, is all that was asked: the script ends. */
+static int end_script(lua_State *L) {
+  session(L)->stopped = true;
+  lua_pushliteral(L, "stopped");
+  return lua_error(L);
+}
+
+/* `plan` and `verify` do without a run, and end the script. */
+static int show_or_verify(lua_State *L, StudyBox *box) {
+  Session *s = session(L);
+  Fault fault = {0};
+  int64_t n_differ = 0;
+  if (s->study.mode == STUDY_PLAN) {
+    PoolOptions options = pool_options(s, box);
+    Err err = s->study.json ? study_print_plan_json(&box->study, options.jobs, &fault)
+                            : study_print_plan(&box->study, options.jobs, &fault);
+    return err ? raise_plain(L, &fault) : end_script(L);
+  }
+  if (box->tuning) return push_study(L, &box->study);
+  if (!box->study.stored || !s->script)
+    return luaL_error(L, "verify: the experiment has no trials on disk");
+  if (study_write_code(&box->study, box->listings, box->files, box->hashes, &fault))
+    return raise_plain(L, &fault);
+  box->hello = make_hello(L, box);
+  PoolOptions options = pool_options(s, box);
+  if (study_verify(&box->study, &options, s->study.sample, &n_differ, &fault))
+    return raise_plain(L, &fault);
+  s->n_failed = n_differ;
+  return end_script(L);
+}
+
+/* `plan-dump`: the first trial, up to its first step. */
+static int run_first(lua_State *L, StudyBox *box) {
+  Fault fault = {0};
+  Session *s = session(L);
+  trial_enter(s, NULL);
+  call_trial(L, &box->study.trials[0], &box->study, box->tuning, &fault);
+  s->in_trial = false;
+  return fault.code && !s->stopped ? raise_plain(L, &fault) : end_script(L);
+}
+
+static Err report(const StudyBox *box, Fault *fault) {
+  if (box->tuning) return ERR_OK;
+  return study_print_result(&box->study, fault);
+}
+
+int lab_study(lua_State *L) {
+  Session *s = session(L);
+  Fault fault = {0};
+  lua_settop(L, 2);
+  StudyBox *box = push_box(L);
+  open_box(L, box);
+  if (session_graph(L)->dump) return run_first(L, box);
+  if (s->study.mode != STUDY_RUN) return show_or_verify(L, box);
+  if (prepare(L, box, &fault)) return raise_plain(L, &fault);
+  bool workers = s->script && box->study.stored;
+  PoolOptions options = pool_options(s, box);
+  Err err = workers ? pool_run(&box->study, &options, &fault) : run_all_here(L, box, &fault);
+  s->n_failed += box->study.n_failed;
+  Fault printing = {0};
+  if (report(box, &printing) && !err) return raise_plain(L, &printing);
+  return err ? raise_plain(L, &fault) : push_study(L, &box->study);
+}

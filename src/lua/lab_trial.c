@@ -1,0 +1,130 @@
+/* lab_trial.c: a trial of a study in a session: how it begins, how it ends, what its final
+ * weights are.
+ *
+ * What must hold: a trial's results are the same in a fresh Lua state as in one in which
+ * other trials ran before. So at its begin streams, numbers of nets and fits, results and the
+ * hash of weights are put to where the script's own beginning left them. */
+#include "lua/lab.h"
+#include "lua/checkpoints.h"
+#include "base/out.h"
+#include "base/sys.h"
+#include "base/version.h"
+#include "graph/op.h"
+#include "kernel/gemm.h"
+#include <stdlib.h>
+#include <string.h>
+
+void describe_trial(const Session *s, const Json *more, Json *meta) {
+  json_put_text(meta, "runner", RUNNER_VERSION);
+  json_put_text(meta, "lua", LUA_RELEASE);
+  json_put_text(meta, "blis", gemm_version());
+  json_put_text(meta, "blis_kernels", gemm_kernel_set());
+  json_put_text(meta, "simd", simd_name(simd_level()));
+  json_put_text(meta, "real", REAL_NAME);
+  json_put_text(meta, "flags", RUNNER_FLAGS);
+  json_put_int(meta, "threads", s->graph.par.threads);
+  json_put_text(meta, "script", s->script);
+  for (void *it = more ? json_first(more) : NULL; it; it = json_next(more, it))
+    json_put(meta, json_key(it), json_share(json_value(it)));
+}
+
+void trial_enter(Session *s, Trial *record) {
+  s->study_record = record;
+  s->checkpoint_directory = record ? record->directory : NULL;
+  s->checkpoint_s = CHECKPOINT_S;
+  s->quiet = s->in_trial = true;
+  s->trial_begun = false;
+  json_free(s->results);
+  s->results = json_map();
+  s->graph.net_count = s->script_nets;
+  s->graph.fit_count = s->script_fits;
+  sha256_begin(&s->weights);
+}
+
+/* -- the hash of the final weights --------------------------------------------------- */
+
+static Err add_variable(Session *s, Variable *v, Fault *fault) {
+  if (!v->has_value) return ERR_OK;
+  int scope = graph_scope_begin(&s->graph);
+  Node *read = variable_read(&s->graph, v);
+  Err err = read ? graph_eval(&s->graph, &read, 1) : ERR_OK;
+  if (!read || err) err = graph_ok(&s->graph, fault);
+  if (!err) {
+    const Tensor *t = node_value(read);
+    char head[512];
+    int n = snprintf(head, sizeof head, "%s:%s:%lld\n", v->name ? v->name : "",
+                     dtype_name(t->a.dtype), (long long)tensor_count(t));
+    sha256_add(&s->weights, head, n < (int)sizeof head ? (size_t)n : sizeof head - 1);
+    sha256_add(&s->weights, t->a.data, (size_t)tensor_count(t) * dtype_bytes(t->a.dtype));
+  }
+  graph_scope_end(&s->graph, scope);
+  return err;
+}
+
+Err session_add_variables(Session *s, Variable *const *v, int n, Fault *fault) {
+  Err err = ERR_OK;
+  for (int i = 0; !err && i < n; i++) err = add_variable(s, v[i], fault);
+  return err;
+}
+
+Err session_add_net(Session *s, Layer *net, Fault *fault) {
+  StateList list;
+  if (layer_state(net, &list, fault)) return fault->code;
+  Err err = session_add_variables(s, list.v, list.n, fault);
+  state_deinit(&list);
+  return err;
+}
+
+/* -- the end ------------------------------------------------------------------------- */
+
+static TrialState state_of(Err err) {
+  switch (err) {
+  case ERR_OK: return TRIAL_COMPLETE;
+  case ERR_NONFINITE: return TRIAL_DIVERGED;
+  case ERR_INTERRUPT: return TRIAL_INTERRUPTED;
+  default: return TRIAL_FAILED;
+  }
+}
+
+/* What is held in memory of checkpoints is for the next attempt. */
+static JobOutcome give_back(Session *s, StoreClaim *claim, const Fault *fault,
+                            JobOutcome outcome) {
+  Fault storage = {0};
+  if (claim && session_keep_checkpoints(s, &storage))
+    err_print("warning: the trial will start over: %s\n", storage.text);
+  if (claim) store_release(claim, fault->text);
+  return outcome;
+}
+
+/* Published: its checkpoints are of no more use. */
+static Err publish(StoreClaim *claim, const TrialEnd *end, Fault *fault) {
+  bool first;
+  char *directory = text_copy(claim->trial.directory);
+  Err err = store_publish(claim, end, &first, fault);
+  if (!err && directory) checkpoints_remove(directory);
+  free(directory);
+  return err;
+}
+
+JobOutcome trial_leave(Session *s, StoreClaim *claim, Fault *fault, TrialEnd *end) {
+  static const char no_experiment[] = "the script ended without its experiment";
+  s->study_record = NULL;
+  s->quiet = s->in_trial = false;
+  if (!fault->code && !s->trial_begun) fault_set(fault, ERR_SCRIPT, "%s", no_experiment);
+  sha256_end(&s->weights, s->weights_text);
+  *end = (TrialEnd){.state = state_of(fault->code), .step = -1, .values = s->results,
+                    .message = fault->code ? fault->text : NULL,
+                    .weights = s->weights_text};
+  JobOutcome outcome = JOB_ENDED;
+  Fault storage = {0};
+  if (fault->code == ERR_INTERRUPT) outcome = give_back(s, claim, fault, JOB_STOPPED);
+  else if (fault->code == ERR_STORAGE && claim)
+    outcome = give_back(s, claim, fault, JOB_STORAGE);
+  else if (claim && publish(claim, end, &storage)) {
+    *fault = storage;
+    outcome = give_back(s, claim, fault, JOB_STORAGE);
+  }
+  session_forget_checkpoints(s);
+  s->checkpoint_directory = NULL;
+  return outcome;
+}

@@ -1,0 +1,522 @@
+-- experiment.lua: `experiment { ... }`: factors, seeds and a trial function become a study.
+--
+-- In the program that the user started, the space is spread out (experiment_space.lua), the
+-- code of the trials is told (experiment_code.lua), and the study is handed to the floor
+-- below as one plan. In a worker the same script comes here with a job: the job's cell gets
+-- its values, the trial runs, and the script ends.
+
+local internal = ...
+local space, code = internal.space, internal.code   -- set below, once all files are loaded
+
+-- -- options ------------------------------------------------------------------------------
+
+local function is(...)
+  local allowed = { ... }
+  return function(value)
+    for _, kind in ipairs(allowed) do
+      if type(value) == kind or math.type(value) == kind then return true end
+    end
+  end
+end
+
+local function whole(value) return type(value) == "number" and math.tointeger(value) end
+
+-- Name -> { what is allowed in words, a test }. An option that is not here is an error.
+local options = {
+  name = { "a string: the directory of its trials", is "string" },
+  trial = { "a function of the cell and the run, which returns what it measured",
+    is "function" },
+  factors = { "a table of factors and their levels", is "table" },
+  order = { "a list of all factors, the first one varies slowest", is "table" },
+  zip = { "a list of factors that run in step, or a list of such lists", is "table" },
+  ablate = { "{ base = {...}, change = {...} }, or true: one factor at a time",
+    is("table", "boolean") },
+  random = { "a number of points of the factors that are ranges, at least 1",
+    function(v) return whole(v) and v >= 1 end },
+  skip = { "a function of the cell that says (why) it is left out, or a list of such",
+    is("function", "table") },
+  where = { "a function of the cell that says whether it is in, or a list of such",
+    is("function", "table") },
+  baseline = { "a table factor -> level", is "table" },
+  seeds = { "a number of seeds (1 to n), or a list of seeds, each at least 0",
+    is("number", "table") },
+  metric = { "the name of a measure", is "string" },
+  report = { "the name of a measure", is "string" },
+  goal = { '"max" or "min"', function(v) return v == "max" or v == "min" end },
+  rope = { "a number of at least 0, in units of the measure that is reported",
+    function(v) return type(v) == "number" and v >= 0 and v < math.huge end },
+  contrasts = { "a list of pairs of cells, { { factor = level }, { factor = level } }",
+    is "table" },
+  tune = { "a table parameter -> list of values", is "table" },
+  tune_seeds = { "a number of seeds, at least 1",
+    function(v) return whole(v) and v >= 1 end },
+  record = { "true or false: are trials kept on disk", is "boolean" },
+}
+
+local function check_options(given)
+  if type(given) ~= "table" then
+    error(("experiment: got a %s, allowed: a table of options"):format(type(given)), 3)
+  end
+  for _, key in ipairs(space.sorted_keys(given)) do
+    local option = options[key]
+    if not option then
+      space.fail("unknown option %q%s", tostring(key), space.near(key, options))
+    end
+    if not option[2](given[key]) then
+      local value = given[key]
+      local got = (type(value) == "string" or type(value) == "number")
+        and ("%q"):format(value) or "a " .. type(value)
+      space.fail("option %q: got %s, allowed: %s", key, got, option[1])
+    end
+  end
+  for _, key in ipairs { "trial", "metric" } do
+    if given[key] == nil then space.fail("%q is missing: %s", key, options[key][1]) end
+  end
+  local by_table = type(given.ablate) == "table"
+  if not given.factors == not by_table then
+    space.fail("needs either factors or ablate = { base, change }")
+  end
+end
+
+local function as_list(value)
+  return type(value) == "function" and { value } or value
+end
+
+-- Which way is better follows from the name of most measures.
+local function named_goal(metric)
+  local name = metric:lower()
+  for _, word in ipairs { "accuracy", "acc", "auc", "precision", "recall", "f1", "r2",
+    "score" } do
+    if name:find(word, 1, true) then return "max" end
+  end
+  for _, word in ipairs { "loss", "mse", "mae", "rmse", "error", "perplexity", "entropy" } do
+    if name:find(word, 1, true) then return "min" end
+  end
+end
+
+-- Of the metric, and of what is reported: that may be of the other kind.
+local function goals_of(metric, report, given)
+  local goal = given or named_goal(metric)
+  if goal then return goal, report == metric and goal or named_goal(report) or goal end
+  space.fail('option "goal" is missing: whether more or less %s is better does not follow '
+    .. 'from its name; allowed: "max" or "min"', metric)
+end
+
+local function check_seed(seed, from)
+  local n = type(seed) == "number" and math.tointeger(seed)
+  if not n or n < 0 then
+    local text = ("seeds: got %s, allowed: integers of at least 0"):format(tostring(seed))
+    if from then internal.usage_error("argument " .. text) end
+    space.fail("%s", text)
+  end
+  return n
+end
+
+-- n means 1 to n; a list stands as it is.
+local function seed_list(given, from)
+  if type(given) == "number" then
+    local n = check_seed(given, from)
+    if n < 1 or n > 100000 then
+      if from then internal.usage_error("argument seeds: allowed: 1 to 100000 of them") end
+      space.fail("seeds: got %d, allowed: 1 to 100000 of them", n)
+    end
+    given = {}
+    for i = 1, n do given[i] = i end
+  end
+  local list, seen = {}, {}
+  for i, seed in ipairs(given) do
+    list[i] = check_seed(seed, from)
+    if seen[list[i]] then space.fail("seeds: %d is there twice", list[i]) end
+    seen[list[i]] = true
+  end
+  if #list == 0 then space.fail("seeds: the list is empty") end
+  return list
+end
+
+-- -- the command line ---------------------------------------------------------------------
+
+local function split(text)
+  local words = {}
+  for word in text:gmatch "[^,]+" do words[#words + 1] = word end
+  return words
+end
+
+local function given_seeds()
+  local text = internal.given.seeds
+  if not text then return nil end
+  if math.tointeger(tonumber(text)) then return seed_list(tonumber(text), true) end
+  local list = {}
+  for i, word in ipairs(split(text)) do list[i] = tonumber(word) or word end
+  if #list == 0 then internal.usage_error "argument seeds=: allowed: a number or a list" end
+  return seed_list(list, true)
+end
+
+-- Declares what the experiment understands beside the script's arguments; the levels that
+-- the command line chooses, by factor.
+local function take_words(factors)
+  local words = {}
+  for _, name in ipairs(space.sorted_keys(factors)) do
+    local declared = internal.declared[name]
+    if declared and not declared.factor then
+      space.fail("%q is both a factor and an argument of the script", name)
+    end
+    internal.declared[name] = { default = "all", doc = "levels of the factor to run",
+                                factor = true }
+    if internal.given[name] then
+      words[name] = split(internal.given[name])
+      if #words[name] == 0 then
+        internal.usage_error(("argument %s=: allowed: levels of the factor"):format(name))
+      end
+    end
+  end
+  internal.declared.seeds = { default = "all", doc = "a number of seeds, or a list 3,5" }
+  if internal.given.seed then
+    internal.usage_error("argument seed: the script is an experiment; seeds=3 means seeds 1 to "
+      .. "3, and seeds=3,5 those two")
+  end
+  internal.check_arguments()
+  return words
+end
+
+-- -- one trial ----------------------------------------------------------------------------
+
+-- Is it the library's, or the arguments of the script? Such things are no code of a trial.
+local own_modules, library = {}, nil
+for name, module in pairs(package.loaded) do
+  if name ~= "_G" then own_modules[#own_modules + 1] = module end
+end
+
+local function add_library(value)
+  if library[value] then return end
+  library[value] = true
+  if type(value) ~= "table" then return end
+  for _, field in next, value do
+    if type(field) == "table" or type(field) == "function" then add_library(field) end
+  end
+  local meta = debug.getmetatable(value)
+  if meta then add_library(meta) end
+end
+
+function internal.is_library(value)
+  if not library then
+    library = {}
+    for _, module in ipairs(own_modules) do add_library(module) end
+  end
+  return library[value] or internal.arguments[value] or false
+end
+
+-- What a measure came to: a number, or a list with one per epoch, of which the one counts
+-- whose weights the net ended with.
+local function number_of(result, value)
+  if type(value) == "number" then return value + 0.0 end
+  if type(value) ~= "table" or #value == 0 then return nil end
+  local at = rawget(result, "best_epoch")
+  local last = value[type(at) == "number" and at or #value]
+  return type(last) == "number" and last + 0.0 or nil
+end
+
+local function values_of(spec, result)
+  local values = {}
+  if type(result) == "number" then
+    values[spec.metric] = result + 0.0
+  elseif type(result) == "table" then
+    for key, value in next, result do
+      if type(key) == "string" and key ~= "time_s" then values[key] = number_of(result, value) end
+    end
+  elseif result ~= nil then
+    error(("the trial returned a %s; allowed: a history, a table of measures, or a number")
+      :format(type(result)), 0)
+  end
+  return values
+end
+
+-- Runs the trial in this Lua state; what it measured, or an error.
+local function run_trial(spec, job)
+  local values = space.resolve(spec.space, job.cell)
+  local run = internal.begin_trial(job.seed, job.cell)
+  local result = spec.trial(space.view(spec.space, values), run)
+  local measured = internal.end_trial(values_of(spec, result))
+  for _, key in ipairs(job.tuning and { "metric" } or { "metric", "report" }) do
+    local name = spec[key]
+    if measured[name] == nil then
+      error(("the trial gave no %q (option %q)%s; it gave: %s"):format(name, key,
+        space.near(name, measured), table.concat(space.sorted_keys(measured), ", ")), 0)
+    end
+    if measured[name] ~= measured[name] or math.abs(measured[name]) == math.huge then
+      internal.diverged(("%s came to %s"):format(name, measured[name]))
+    end
+  end
+end
+
+-- -- the plan -----------------------------------------------------------------------------
+
+local function factor_rows(self)
+  local rows = {}
+  for i, factor in ipairs(self.factors) do
+    rows[i] = { name = factor.name, levels = space.level_names(factor) }
+  end
+  return rows
+end
+
+-- { { factor = level }, { ... } }: two cells, completed from the baseline.
+local function contrast_rows(self, contrasts, cells)
+  local rows = {}
+  for i, pair in ipairs(contrasts or {}) do
+    local row = {}
+    if type(pair) ~= "table" or #pair ~= 2 then
+      space.fail("contrasts: number %d: allowed: two cells", i)
+    end
+    for k = 1, 2 do
+      row[k] = space.complete(self, pair[k], cells)
+    end
+    rows[i] = row
+  end
+  return internal.list(rows)
+end
+
+local function make_plan(spec, cells, skipped, tuning)
+  local fingerprints, listings = code.of_cells(spec, cells)
+  local plan = {
+    name = spec.name, script = internal.script, words = internal.list(internal.words),
+    args = internal.resolved_arguments(), factors = factor_rows(spec.space),
+    baseline = spec.space.baseline, metric = spec.metric, goal = spec.goal,
+    report = spec.report, seeds = spec.seeds, rope = spec.rope,
+    contrasts = contrast_rows(spec.space, not tuning and spec.contrasts, cells), cells = cells,
+    skipped = internal.list(skipped), random = spec.space.random,
+  }
+  return plan, fingerprints, listings
+end
+
+-- Where the value of each argument, and the levels of each factor, came from.
+local function sources(spec)
+  local from = {}
+  local function put(name)
+    from[name] = internal.given[name] and "command line" or "script"
+  end
+  for name in pairs(internal.resolved_arguments()) do put(name) end
+  for _, factor in ipairs(spec.space.factors) do put(factor.name) end
+  put "seeds"
+  return from
+end
+
+-- The parts of a study that the floor below wants to know besides the plan.
+local function study(spec, cells, skipped, tuning)
+  local plan, fingerprints, listings = make_plan(spec, cells, skipped, tuning)
+  plan.others = internal.list(spec.tuned_ids or {})
+  if spec.tuned then plan.tuned = spec.tuned end
+  return internal.study(plan, {
+    fingerprints = fingerprints, listings = listings, files = code.files(listings),
+    tuning = tuning and true or false, record = spec.record,
+    seeds = tuning or spec.seeds,
+    difference = code.difference, sources = sources(spec),
+    run_trial = function(job) run_trial(spec, job) end,
+  })
+end
+
+-- -- tuning -------------------------------------------------------------------------------
+
+local TUNE_SEED = 1000000000   -- seeds of tuning lie above: never among those reported
+
+-- All combinations of the tuned parameters, as tables name -> level.
+local function combinations(tune, order)
+  local list = { {} }
+  for _, name in ipairs(order) do
+    local longer = {}
+    for _, before in ipairs(list) do
+      for _, level in ipairs(tune[name]) do
+        local next_one = { [name] = level.name }
+        for key, value in pairs(before) do next_one[key] = value end
+        longer[#longer + 1] = next_one
+      end
+    end
+    list = longer
+  end
+  return list
+end
+
+local function merged(a, b)
+  local t = {}
+  for key, value in pairs(a) do t[key] = value end
+  for key, value in pairs(b) do t[key] = value end
+  return t
+end
+
+local function cell_text(self, cell)
+  local parts = {}
+  for _, factor in ipairs(self.factors) do
+    parts[#parts + 1] = cell[factor.name]
+  end
+  return table.concat(parts, " ")
+end
+
+-- A parameter at the end of its list may want more of it.
+local function warn_edges(spec, cell, choice)
+  for _, name in ipairs(spec.tune_order) do
+    local levels = spec.tune[name]
+    if #levels > 1 and (levels[1].name == choice[name] or levels[#levels].name == choice[name]) then
+      internal.warn(("tune: %s = %s is at the edge of its list for %s; a value beyond it may be "
+        .. "better"):format(name, choice[name], cell_text(spec.space, cell)))
+    end
+  end
+end
+
+-- The combination with the best mean of the metric on the seeds of tuning; one with a trial
+-- that diverged or failed is worse than all that have none.
+local function best_of(spec, rows)
+  local best
+  for _, row in ipairs(rows) do
+    if row.n > 0 then
+      row.mean = row.sum / row.n
+      local better = not best or row.lost < best.lost or row.lost == best.lost and
+        (row.mean > best.mean) == (spec.metric_goal == "max") and row.mean ~= best.mean
+      if better then best = row end
+    end
+  end
+  return best
+end
+
+-- Sums of the metric by cell and combination, out of the trials of tuning.
+local function tuning_rows(spec, result, per_cell)
+  local rows = {}
+  for _, trial in ipairs(result.trials) do
+    local place = trial.cell_number - 1
+    local cell, k = place // per_cell + 1, place % per_cell + 1
+    rows[cell] = rows[cell] or {}
+    local row = rows[cell][k] or { sum = 0, n = 0, lost = 0, seconds = 0 }
+    rows[cell][k] = row
+    local value = trial.values[spec.metric]
+    row.seconds = row.seconds + trial.seconds
+    if trial.state == "complete" and value and value == value then
+      row.sum, row.n = row.sum + value, row.n + 1
+    else
+      row.lost = row.lost + 1
+    end
+  end
+  return rows
+end
+
+local function tuning_grid(spec, cells)
+  local choices = combinations(spec.tune, spec.tune_order)
+  local grid = {}
+  for _, cell in ipairs(cells) do
+    for _, choice in ipairs(choices) do grid[#grid + 1] = merged(cell, choice) end
+  end
+  return grid, choices
+end
+
+local function print_choice(spec, cell, choice, row)
+  local parts = {}
+  for _, name in ipairs(spec.tune_order) do parts[#parts + 1] = name .. " = " .. choice[name] end
+  print(("  %-40s %s   (%s %.4g)"):format(cell_text(spec.space, cell),
+    table.concat(parts, ", "), spec.metric, row.mean))
+end
+
+-- The cells with the parameters that validation chose for each.
+local function tune(spec, cells, skipped)
+  local seeds = {}
+  for i = 1, spec.tune_seeds do seeds[i] = TUNE_SEED + i end
+  local grid, choices = tuning_grid(spec, cells)
+  local result = study(spec, grid, skipped, seeds)
+  local rows, tuned, seconds = tuning_rows(spec, result, #choices), {}, 0
+  print(("tuned on %s, %d seeds apart from those reported:"):format(spec.metric, #seeds))
+  for i, cell in ipairs(cells) do
+    local best = best_of(spec, rows[i] or {})
+    if not best then
+      space.fail("tune: no trial of %s ended well", cell_text(spec.space, cell))
+    end
+    for k, row in ipairs(rows[i]) do
+      seconds = seconds + row.seconds
+      if row == best then
+        tuned[i] = merged(cell, choices[k])
+        print_choice(spec, cell, choices[k], row)
+        warn_edges(spec, cell, choices[k])
+      end
+    end
+  end
+  print(("tuning cost %d trials, %.1f s of computing"):format(#result.trials, seconds))
+  spec.tuned_ids = {}
+  for i, trial in ipairs(result.trials) do spec.tuned_ids[i] = trial.id end
+  return tuned
+end
+
+local function tune_levels(spec, given)
+  spec.tune_order = space.sorted_keys(given)
+  spec.tune = {}
+  for _, name in ipairs(spec.tune_order) do
+    if type(name) ~= "string" or not name:match "^[%a_][%w_]*$" then
+      space.fail("tune: got the name %q; allowed: letters, digits and _", tostring(name))
+    end
+    if spec.space.factors[name] then space.fail("tune: %q is a factor", name) end
+    if type(given[name]) ~= "table" then
+      space.fail("tune: %q: got a %s, allowed: a list of values", name, type(given[name]))
+    end
+    spec.tune[name] = space.levels_of(name, given[name])
+  end
+  for _, seed in ipairs(spec.seeds) do
+    if seed > TUNE_SEED then
+      space.fail("seeds: %d: those above %d are kept for tuning", seed, TUNE_SEED)
+    end
+  end
+  spec.space.extra = spec.tune
+end
+
+-- -- experiment { } -----------------------------------------------------------------------
+
+local function check_experiment_name(name)
+  if #name > 100 or not name:match "^[%w_][%w_.-]*$" then
+    space.fail("name: got %q; allowed: up to 100 letters, digits and _ . -", name)
+  end
+  return name
+end
+
+local function spec_of(given)
+  check_options(given)
+  local ablate = type(given.ablate) == "table" and given.ablate
+  local factors = given.factors or space.from_ablate(ablate)
+  local words = take_words(factors)
+  local spec = {
+    name = check_experiment_name(given.name or internal.script_name() or "experiment"),
+    trial = given.trial, metric = given.metric, report = given.report or given.metric,
+    rope = given.rope,
+    contrasts = given.contrasts, record = given.record,
+    seeds = given_seeds() or seed_list(given.seeds or 5),
+    tune_seeds = given.tune_seeds or 2,
+    space = space.open({
+      factors = given.factors, order = given.order, zip = given.zip, baseline = given.baseline,
+      ablate = given.ablate, random = given.random, skip = as_list(given.skip),
+      where = as_list(given.where) }, words, internal.base_seed()),
+  }
+  spec.metric_goal, spec.goal = goals_of(spec.metric, spec.report, given.goal)
+  if given.tune then tune_levels(spec, given.tune)
+  elseif given.tune_seeds then space.fail("tune_seeds without tune") end
+  return spec
+end
+
+local function place_of_caller()
+  local info = debug.getinfo(3, "Sl")
+  if not info or info.currentline < 0 then return nil end
+  return ("%s:%d: "):format(info.short_src, info.currentline)
+end
+
+local function experiment(given)
+  space, code = internal.space, internal.code
+  internal.where = place_of_caller()
+  if internal.job then
+    run_trial(spec_of(given), internal.job)
+    internal.stop()
+  end
+  if internal.script and internal.had_experiment then
+    space.fail("a script has one experiment, and this is its second")
+  end
+  internal.had_experiment = true
+  local spec = spec_of(given)
+  local cells, skipped = space.expand(spec.space)
+  contrast_rows(spec.space, spec.contrasts, cells)   -- before anything runs
+  if spec.tune and not internal.planning then cells = tune(spec, cells, skipped) end
+  if spec.tune and internal.planning then
+    spec.tuned = { cells = #tuning_grid(spec, cells), seeds = spec.tune_seeds }
+  end
+  return study(spec, cells, skipped)
+end
+
+return { experiment = experiment }

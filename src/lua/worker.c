@@ -1,0 +1,234 @@
+/* worker.c: a worker of a study: the script, once per trial, in a fresh Lua state.
+ *
+ *   job ──► code as it was? ──► claim ──► session, script ──► experiment{} runs the trial
+ *       ◄── reply ◄── published, or given back
+ *
+ * What stays from trial to trial: the process, its threads, the data that was read. SIGTERM
+ * ends the trial at the next step, and then the worker. */
+#include "base/file.h"
+#include "base/out.h"
+#include "base/sha256.h"
+#include "base/sys.h"
+#include "lua/lab.h"
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+
+enum { LINK_FD = 3, SOURCE_BYTES = 1 << 24 };
+
+/* A file of the code, as it was when it was last read and found to be right. */
+typedef struct CodeFile {
+  const char *path, *hash;   /* borrowed from the hello */
+  struct timespec changed;
+  long long n_bytes;
+  bool known;
+} CodeFile;
+
+typedef struct WorkerState {
+  const WorkerOptions *options;
+  Link link;
+  Json *hello;
+  Store store;
+  CodeFile *files;
+  int n_files;
+  SourceCache sources;
+  Text library[LIBRARY_FILES];
+} WorkerState;
+
+/* -- what it is told ----------------------------------------------------------------- */
+
+/* The next message; NULL when there are no more. */
+static Json *receive(Link *link) {
+  for (;;) {
+    Json *message = link_next(link);
+    if (message || !link_receive(link)) return message;
+  }
+}
+
+static const char *text_of(const Json *map, const char *key) {
+  const char *text = "";
+  json_get_text(json_find(map, key), &text);
+  return text;
+}
+
+static Err take_hello(WorkerState *w, Fault *fault) {
+  w->hello = receive(&w->link);
+  if (!w->hello) return fault_set(fault, ERR_INTERRUPT, "worker: no coordinator");
+  const Json *files = json_find(json_find(w->hello, "meta"), "files");
+  w->n_files = files ? (int)json_count(files) : 0;
+  w->files = calloc((size_t)w->n_files + 1, sizeof *w->files);
+  if (!w->files) return fault_memory(fault, 0);
+  for (int i = 0; i < w->n_files; i++) {
+    const Json *row = json_item(files, i);
+    w->files[i] = (CodeFile){.path = text_of(row, "path"), .hash = text_of(row, "hash")};
+  }
+  return store_open(&w->store, w->options->runs, text_of(w->hello, "experiment"), false, fault);
+}
+
+/* Is the file what the coordinator read? One that has not been touched is not read again. */
+static bool is_unchanged(CodeFile *f) {
+  struct stat at;
+  if (stat(f->path, &at)) return false;
+  if (f->known && at.st_size == f->n_bytes && at.st_mtim.tv_sec == f->changed.tv_sec &&
+      at.st_mtim.tv_nsec == f->changed.tv_nsec)
+    return true;
+  Text text = {0};
+  Fault fault = {0};
+  char hash[SHA256_TEXT];
+  bool same = file_read(f->path, SOURCE_BYTES, &text, &fault) == ERR_OK;
+  if (same) sha256(text.data ? text.data : "", text.n_bytes, hash);
+  same = same && strcmp(hash, f->hash) == 0;
+  text_deinit(&text);
+  f->known = same;
+  f->n_bytes = at.st_size;
+  f->changed = at.st_mtim;
+  return same;
+}
+
+static const char *changed_file(WorkerState *w) {
+  for (int i = 0; i < w->n_files; i++)
+    if (!is_unchanged(&w->files[i])) return w->files[i].path;
+  return NULL;
+}
+
+/* -- hashes of data ------------------------------------------------------------------ */
+
+static void hash_tensor(Sha256 *hash, const Tensor *t) {
+  if (!t) return;
+  char shape[SHAPE_TEXT];
+  shape_text(shape, &t->a.shape);
+  sha256_add(hash, shape, strlen(shape));
+  sha256_add(hash, t->a.data, (size_t)tensor_count(t) * dtype_bytes(t->a.dtype));
+}
+
+/* The data that this process has read, by what it is, with hashes of the rows. */
+static void note_data(WorkerState *w, Json *meta) {
+  Json *data = json_map();
+  for (int i = 0; i < CACHED_SOURCES && i < w->sources.n; i++) {
+    const Source *source = w->sources.v[i].source;
+    bool loaded = false;
+    for (int part = 0; part < MAX_PARTS; part++) loaded |= source->loaded[part];
+    if (!loaded) continue;
+    Sha256 hash;
+    if (!w->sources.v[i].hash[0]) {
+      sha256_begin(&hash);
+      for (int part = 0; part < MAX_PARTS; part++) {
+        if (!source->loaded[part]) continue;
+        hash_tensor(&hash, source->rows[part].x);
+        hash_tensor(&hash, source->rows[part].y);
+      }
+      sha256_end(&hash, w->sources.v[i].hash);
+    }
+    json_put_text(data, w->sources.v[i].key, w->sources.v[i].hash);
+  }
+  json_put(meta, "data", data);
+}
+
+/* -- one trial ----------------------------------------------------------------------- */
+
+typedef struct WorkerTrial {
+  WorkerState *worker;
+  Session *session;
+  const Json *job;
+  StoreClaim *claim;
+  JobOutcome outcome;
+  Fault *fault;
+} WorkerTrial;
+
+static void run_script(lua_State *L, const char *script, Fault *fault) {
+  lua_sethook(L, end_if_interrupted, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
+  if (luaL_loadfile(L, script)) fault_from_lua(L, fault);
+  else call_protected(L, 0, 0, fault);
+  if (session(L)->stopped) fault_clear(fault);
+}
+
+/* Inside the team of threads. */
+static void run_session(void *ctx) {
+  WorkerTrial *t = ctx;
+  Session *s = t->session;
+  Trial *record = &t->claim->trial;
+  TrialEnd end;
+  lua_State *L = session_open(s, t->fault);
+  trial_enter(s, record);
+  describe_trial(s, json_find(t->worker->hello, "meta"), record->meta);
+  json_put_text(record->meta, "fingerprint", text_of(t->job, "fingerprint"));
+  if (L && trial_open(record, t->fault) == ERR_OK) run_script(L, s->script, t->fault);
+  note_data(t->worker, record->meta);
+  t->outcome = trial_leave(s, t->claim, t->fault, &end);
+  if (L) session_close(s, L);
+}
+
+static JobOutcome run_claimed(WorkerState *w, const Json *job, StoreClaim *claim,
+                              Fault *fault) {
+  const WorkerOptions *o = w->options;
+  Session s = {.runs = o->runs, .script = o->script, .n_args = o->n_words,
+               .args = o->words, .job = job, .sources = &w->sources,
+               .library = w->library};
+  WorkerTrial t = {w, &s, job, claim, JOB_STORAGE, fault};
+  if (graph_open(&s.graph, o->threads, 1, fault)) {
+    store_release(claim, fault->text);
+    return JOB_STOPPED;
+  }
+  par_team(&s.graph.par, run_session, &t);
+  graph_close(&s.graph);
+  return t.outcome;
+}
+
+static JobOutcome run_job(WorkerState *w, const Json *job, Fault *fault) {
+  StoreClaim claim;
+  bool claimed;
+  int64_t seed = 0;
+  const char *changed = changed_file(w);
+  if (changed) {
+    fault_set(fault, ERR_USAGE, "%s was changed while the study ran; what is done is kept",
+              changed);
+    return JOB_CODE;
+  }
+  json_get_int(json_find(job, "seed"), &seed);
+  Err err = store_claim(&w->store, text_of(job, "id"), json_find(job, "config"), seed, &claim,
+                        &claimed, fault);
+  if (err) return JOB_STORAGE;
+  return claimed ? run_claimed(w, job, &claim, fault) : JOB_TAKEN;
+}
+
+static bool reply(WorkerState *w, const Json *job, JobOutcome outcome, const Fault *fault) {
+  int64_t trial = -1;
+  Json *message = json_map();
+  json_get_int(json_find(job, "trial"), &trial);
+  json_put_int(message, "trial", trial);
+  json_put_text(message, "outcome", job_outcome_name(outcome));
+  if (fault->code) json_put_text(message, "message", fault->text);
+  bool sent = link_send(&w->link, message);
+  json_free(message);
+  return sent;
+}
+
+/* -- the whole ----------------------------------------------------------------------- */
+
+static void close_worker(WorkerState *w) {
+  for (int i = 0; i < CACHED_SOURCES && i < w->sources.n; i++) {
+    object_release(w->sources.v[i].source);
+    free(w->sources.v[i].key);
+  }
+  for (int i = 0; i < LIBRARY_FILES; i++) text_deinit(&w->library[i]);
+  store_close(&w->store);
+  json_free(w->hello);
+  free(w->files);
+  link_close(&w->link);
+}
+
+Err worker_run(const WorkerOptions *options, Fault *fault) {
+  WorkerState w = {.options = options, .link.fd = LINK_FD};
+  prctl(PR_SET_PDEATHSIG, SIGTERM);   /* the coordinator's death ends the trial */
+  Err err = take_hello(&w, fault);
+  for (Json *job; !err && !interrupt_pending() && (job = receive(&w.link));
+       json_free(job)) {
+    Fault own = {0};
+    JobOutcome outcome = run_job(&w, job, &own);
+    if (!reply(&w, job, outcome, &own)) err = ERR_INTERRUPT;
+  }
+  close_worker(&w);
+  return err;
+}

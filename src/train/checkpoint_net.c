@@ -1,0 +1,288 @@
+/* checkpoint_net.c: nets, optimizers and streams into checkpoints and back.
+ *
+ * What is put back is checked first: a fault leaves the net as it was. Values that have been
+ * computed are taken as they are; only those that wait for it are evaluated. */
+#include "base/record_json.h"
+#include "train/checkpoint.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* -- values of variables ------------------------------------------------------------- */
+
+static Err add_value(Checkpoint *c, const char *part, const char *name, Graph *graph,
+                     Variable *v, Fault *fault) {
+  if (!v->has_value) return ERR_OK;
+  Tensor *value = node_value(v->current);
+  if (!value) value = graph_value(graph, v->current);
+  return value ? checkpoint_add(c, part, name, value, fault) : graph_ok(graph, fault);
+}
+
+Err checkpoint_add_values(Checkpoint *c, const char *part, Graph *graph,
+                          const StateList *variables, Fault *fault) {
+  Err err = ERR_OK;
+  for (int i = 0; !err && i < variables->n; i++) {
+    const char *name = variables->v[i]->name;
+    err = add_value(c, part, name ? name : "value", graph, variables->v[i], fault);
+  }
+  return err;
+}
+
+static Tensor *find_value(const Checkpoint *c, const char *part, const Variable *v) {
+  return checkpoint_find(c, part, v->name ? v->name : "value");
+}
+
+static Err check_value(const Checkpoint *c, const char *part, const Variable *v,
+                       Fault *fault) {
+  const Tensor *t = find_value(c, part, v);
+  const char *name = v->name ? v->name : "variable";
+  if (!v->has_value) return ERR_OK;
+  if (!t)
+    return fault_set(fault, ERR_DATA, "%s: the checkpoint has no value for it", name);
+  const Shape *have = &v->current->shape;
+  if (shape_equal(have, &t->a.shape) && v->current->dtype == t->a.dtype) return ERR_OK;
+  char want[SHAPE_TEXT], got[SHAPE_TEXT];
+  return fault_set(fault, ERR_DATA, "%s: is %s %s, in the checkpoint %s %s", name,
+                   dtype_name(v->current->dtype), shape_text(want, have),
+                   dtype_name(t->a.dtype), shape_text(got, &t->a.shape));
+}
+
+Err checkpoint_get_values(const Checkpoint *c, const char *part, Graph *graph,
+                          const StateList *variables, Fault *fault) {
+  Err err = ERR_OK;
+  for (int i = 0; !err && i < variables->n; i++)
+    err = check_value(c, part, variables->v[i], fault);
+  int scope = graph_scope_begin(graph);
+  for (int i = 0; !err && i < variables->n; i++) {
+    Tensor *t = find_value(c, part, variables->v[i]);
+    if (t && variable_assign(graph, variables->v[i], graph_const(graph, t)))
+      err = graph_ok(graph, fault);
+  }
+  graph_scope_end(graph, scope);
+  return err;
+}
+
+/* -- what a layer is besides its values ---------------------------------------------- */
+
+static Json *shape_json(const Shape *shape) {
+  Json *list = json_list();
+  for (int i = 0; i < shape->rank; i++) json_push_int(list, shape->dim[i]);
+  return list;
+}
+
+static bool shape_from_json(const Json *list, Shape *out) {
+  *out = SHAPE_SCALAR;
+  if (!list || json_kind(list) != JSON_KIND_LIST || json_count(list) > MAX_RANK) return false;
+  for (; out->rank < json_count(list); out->rank++)
+    if (!json_get_int(json_item(list, out->rank), &out->dim[out->rank])) return false;
+  return true;
+}
+
+static Json *layer_json(const Layer *layer) {
+  Json *map = json_map(), *frozen = json_list();
+  json_put(map, "options", object_values(&layer->object, &layer_family));
+  if (layer->seen) {
+    json_put(map, "input", shape_json(&layer->input));
+    json_put(map, "output", shape_json(&layer->output));
+  }
+  for (int i = 0; i < LAYER_VARS; i++)
+    if (layer->var[i] && layer->var[i]->frozen) json_push_int(frozen, i + 1);
+  json_put(map, "frozen", frozen);
+  return map;
+}
+
+static bool is_frozen(const Json *list, int i) {
+  int64_t number;
+  for (int64_t k = 0; k < json_count(list); k++)
+    if (json_get_int(json_item(list, k), &number) && number == i + 1) return true;
+  return false;
+}
+
+static Err layer_from_json(Layer *layer, const Json *map, Fault *fault) {
+  const Json *frozen = json_find(map, "frozen");
+  Err err = object_set_values(&layer->object, json_find(map, "options"), &layer_family, fault);
+  if (err) return err;
+  if (!frozen || json_kind(frozen) != JSON_KIND_LIST)
+    return fault_set(fault, ERR_DATA, "the checkpoint does not say what is frozen");
+  for (int i = 0; i < LAYER_VARS; i++) {
+    Variable *v = layer->var[i];
+    if (!v || v->frozen == is_frozen(frozen, i)) continue;
+    v->frozen = !v->frozen;
+    layer->object.version++;
+  }
+  Shape input, output;
+  if (shape_from_json(json_find(map, "input"), &input) &&
+      shape_from_json(json_find(map, "output"), &output)) {
+    layer->input = input;
+    layer->output = output;
+    layer->seen = true;
+  }
+  return ERR_OK;
+}
+
+/* -- nets ---------------------------------------------------------------------------- */
+
+Err checkpoint_add_net(Checkpoint *c, const char *part, Graph *graph, Layer *net,
+                       Fault *fault) {
+  LayerList layers;
+  StateList state = {0};
+  Err err = layer_list(net, &layers, fault);
+  if (!err) err = layer_state(net, &state, fault);
+  if (!err) err = checkpoint_add_values(c, part, graph, &state, fault);
+  if (!err) {
+    Json *map = json_map(), *list = json_map();
+    for (int i = 0; i < layers.n; i++)
+      json_put(list, layers.v[i]->name, layer_json(layers.v[i]));
+    json_put_int(map, "number", layer_number(net));
+    json_put(map, "layers", list);
+    json_put(c->state, part, map);
+  }
+  state_deinit(&state);
+  free(layers.v);
+  return err;
+}
+
+/* The same layers by name and number of values? */
+static Err check_layers(const Checkpoint *c, const char *part, const LayerList *layers,
+                        const StateList *state, Fault *fault) {
+  const Json *list = json_find(checkpoint_part(c, part), "layers");
+  for (int i = 0; i < layers->n; i++)
+    if (!json_find(list, layers->v[i]->name))
+      return fault_set(fault, ERR_DATA, "the checkpoint has no layer \"%s\"",
+                       layers->v[i]->name);
+  if (json_count(list) != layers->n)
+    return fault_set(fault, ERR_DATA, "%d layers, in the checkpoint %lld", layers->n,
+                     (long long)json_count(list));
+  for (int i = 0; i < state->n; i++) {
+    Err err = check_value(c, part, state->v[i], fault);
+    if (err) return err;
+  }
+  return ERR_OK;
+}
+
+Err checkpoint_get_net(const Checkpoint *c, const char *part, Graph *graph, Layer *net,
+                       Fault *fault) {
+  LayerList layers;
+  StateList state = {0};
+  int64_t number = 0;
+  const Json *map = checkpoint_part(c, part), *list = json_find(map, "layers");
+  if (!list || json_kind(list) != JSON_KIND_MAP ||
+      !json_get_int(json_find(map, "number"), &number))
+    return fault_set(fault, ERR_DATA, "the checkpoint holds no net \"%s\"", part);
+  Err err = layer_list(net, &layers, fault);
+  if (!err) err = layer_state(net, &state, fault);
+  if (!err) err = check_layers(c, part, &layers, &state, fault);
+  for (int i = 0; !err && i < layers.n; i++)
+    err = layer_from_json(layers.v[i], json_find(list, layers.v[i]->name), fault);
+  if (!err) err = checkpoint_get_values(c, part, graph, &state, fault);
+  if (!err) layer_set_number(net, number);
+  state_deinit(&state);
+  free(layers.v);
+  return err;
+}
+
+/* -- optimizers ---------------------------------------------------------------------- */
+
+Err checkpoint_add_optimizer(Checkpoint *c, const char *part, const Optimizer *opt,
+                             Fault *fault) {
+  Json *map = json_map();
+  json_put_int(map, "t", opt->t);
+  json_put(map, "options", object_values(&opt->object, NULL));
+  json_put(c->state, part, map);
+  return checkpoint_add_bytes(c, part, "rate", &opt->rate, sizeof opt->rate, fault);
+}
+
+Err checkpoint_get_optimizer(const Checkpoint *c, const char *part, Optimizer *opt,
+                             Fault *fault) {
+  int64_t t;
+  double rate;
+  const Json *map = checkpoint_part(c, part);
+  if (!json_get_int(json_find(map, "t"), &t))
+    return fault_set(fault, ERR_DATA, "the checkpoint holds no optimizer \"%s\"", part);
+  Err err = checkpoint_get_bytes(c, part, "rate", &rate, sizeof rate, fault);
+  if (!err) err = object_set_values(&opt->object, json_find(map, "options"), NULL, fault);
+  if (err) return err;
+  opt->t = t;
+  opt->rate = rate;
+  return ERR_OK;
+}
+
+/* "<prefix>dense_1.weight.velocity" */
+static void slot_name(char *buffer, size_t n_bytes, const char *prefix, const Variable *v,
+                      const char *slot) {
+  snprintf(buffer, n_bytes, "%.100s%.200s.%.40s", prefix, v->name ? v->name : "value", slot);
+}
+
+enum { SLOT_NAME = 352 };
+
+Err checkpoint_add_slots(Checkpoint *c, const char *part, const char *prefix, Graph *graph,
+                         const Optimizer *opt, const StateList *variables, int *n,
+                         Fault *fault) {
+  const char *const *names = optimizer_slot_names(opt);
+  for (int i = 0; i < variables->n; i++) {
+    bool any = false;
+    for (int s = 0; names[s]; s++) {
+      char name[SLOT_NAME];
+      Variable *slot = optimizer_slot(opt, variables->v[i], s);
+      if (!slot) continue;
+      any = true;
+      slot_name(name, sizeof name, prefix, variables->v[i], names[s]);
+      Err err = add_value(c, part, name, graph, slot, fault);
+      if (err) return err;
+    }
+    if (n) *n += any;
+  }
+  return ERR_OK;
+}
+
+Err checkpoint_get_slots(const Checkpoint *c, const char *part, const char *prefix,
+                         Graph *graph, Optimizer *opt, const StateList *variables,
+                         Fault *fault) {
+  const char *const *names = optimizer_slot_names(opt);
+  Err err = ERR_OK;
+  int scope = graph_scope_begin(graph);
+  for (int i = 0; i < variables->n; i++)
+    for (int s = 0; !err && names[s]; s++) {
+      char name[SLOT_NAME];
+      slot_name(name, sizeof name, prefix, variables->v[i], names[s]);
+      Tensor *value = checkpoint_find(c, part, name);
+      if (!value) continue;
+      Node *node = graph_const(graph, value);
+      err = optimizer_set_slot(graph, opt, variables->v[i], s, node, fault);
+    }
+  graph_scope_end(graph, scope);
+  return err;
+}
+
+/* -- streams ------------------------------------------------------------------------- */
+
+Err checkpoint_add_streams(Checkpoint *c, const Graph *graph, Fault *fault) {
+  Json *map = json_map();
+  json_put_int(map, "seed", (int64_t)graph->seed);
+  json_put_int(map, "nets", graph->net_count);
+  json_put_int(map, "fits", graph->fit_count);
+  json_put_int(map, "streams", graph->n_counters);
+  json_put(c->state, "graph", map);
+  return checkpoint_add_bytes(c, "graph", "streams", graph->counters,
+                              (size_t)graph->n_counters * sizeof(Counter), fault);
+}
+
+Err checkpoint_get_streams(const Checkpoint *c, Graph *graph, Fault *fault) {
+  int64_t seed, nets, fits, n;
+  const Json *map = checkpoint_part(c, "graph");
+  if (!json_get_int(json_find(map, "seed"), &seed) ||
+      !json_get_int(json_find(map, "nets"), &nets) ||
+      !json_get_int(json_find(map, "fits"), &fits) ||
+      !json_get_int(json_find(map, "streams"), &n) || n < 0 || n > INT32_MAX)
+    return fault_set(fault, ERR_DATA, "the checkpoint holds no streams");
+  Counter *counters = malloc(((size_t)n + 1) * sizeof *counters);
+  if (!counters) return fault_memory(fault, (size_t)n * sizeof *counters);
+  Err err = checkpoint_get_bytes(c, "graph", "streams", counters, (size_t)n * sizeof *counters,
+                                 fault);
+  if (!err) err = graph_set_streams(graph, (uint64_t)seed, counters, (int)n, fault);
+  free(counters);
+  if (err) return err;
+  graph->net_count = (int)nets;
+  graph->fit_count = (int)fits;
+  return ERR_OK;
+}

@@ -1,0 +1,324 @@
+/* resume.c: a fit into a checkpoint, and out of one.
+ *
+ *   part        holds
+ *   begin       what the fit was asked to do: another one's checkpoint is not taken
+ *   fit         stage, epoch, batch, rows and running sums of the epoch
+ *   net         values and settings of the net
+ *   optimizer   steps, rate, settings, slots of the net's parameters
+ *   history     its columns, best epoch, test measures
+ *   callback1   what the first callback remembers, and so on
+ *   graph       seed and position of all streams, numbers of nets and fits
+ *   (own)       of the floor above
+ *
+ * Doubles are kept as bytes: a NaN is the same NaN afterwards. Order in the data follows from
+ * the fit's stream and the epoch, so the number of batches done is all there is to keep.
+ * The streams are put back last: nothing that putting back calls can shift them. */
+#include "base/out.h"
+#include "base/record_json.h"
+#include "base/sys.h"
+#include "train/fit_private.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const stage_names[FIT_STAGES] = {
+    [FIT_NEW] = "new",     [FIT_IN_EPOCH] = "in epoch",  [FIT_BETWEEN] = "between epochs",
+    [FIT_ENDED] = "ended", [FIT_FINISHED] = "finished"};
+
+enum { PART_NAME = 32 };
+
+static const char *callback_part(char buffer[PART_NAME], int i) {
+  snprintf(buffer, PART_NAME, "callback%d", i + 1);
+  return buffer;
+}
+
+/* -- what the fit was asked to do ---------------------------------------------------- */
+
+static Json *set_json(const Dataset *set) {
+  if (!set || !dataset_loaded(set)) return NULL;
+  Json *map = json_map(), *shape = json_list();
+  Shape features = dataset_features(set);
+  for (int i = 0; i < features.rank; i++) json_push_int(shape, features.dim[i]);
+  json_put_text(map, "name", dataset_name(set));
+  json_put_int(map, "rows", dataset_n(set));
+  json_put(map, "features", shape);
+  return map;
+}
+
+static Err describe(Work *w) {
+  LayerList layers;
+  Err err = layer_list(w->run.net, &layers, w->fault);
+  if (err) return err;
+  Json *map = json_map(), *net = json_map();
+  for (int i = 0; i < layers.n; i++)
+    json_put(net, layers.v[i]->name, object_values(&layers.v[i]->object, &layer_family));
+  free(layers.v);
+  json_put_int(map, "seed", (int64_t)w->run.graph->seed);
+  json_put(map, "data", set_json(w->train));
+  if (w->validation) json_put(map, "validation", set_json(w->validation));
+  json_put(map, "options", object_values(&w->run.fit->object, NULL));
+  json_put(map, "net", net);
+  w->begin = map;
+  return ERR_OK;
+}
+
+/* -- the history --------------------------------------------------------------------- */
+
+static Err save_history(const Work *w, Checkpoint *c, Fault *fault) {
+  const History *h = w->run.history;
+  Json *map = json_map(), *test = json_list();
+  double value[HISTORY_COLUMNS] = {0};
+  Err err = ERR_OK;
+  for (int i = 0; !err && i < h->n_columns; i++)
+    err = checkpoint_add_bytes(c, "history", h->column[i].name, h->column[i].v,
+                               (size_t)h->n_rows * sizeof(double), fault);
+  for (int i = 0; i < h->n_test; i++) {
+    json_push_text(test, h->test[i].name);
+    value[i] = h->test[i].value;
+  }
+  json_put_int(map, "rows", h->n_rows);
+  json_put_int(map, "best_epoch", h->best_epoch);
+  json_put_bool(map, "stopped", h->stopped);
+  json_put(map, "test", test);
+  json_put(c->state, "history", map);
+  if (err) return err;
+  return checkpoint_add_bytes(c, "history.test", "values", value,
+                              (size_t)h->n_test * sizeof(double), fault);
+}
+
+static Err load_test(History *h, const Checkpoint *c, const Json *test, Fault *fault) {
+  double value[HISTORY_COLUMNS] = {0};
+  int64_t n = test && json_kind(test) == JSON_KIND_LIST ? json_count(test) : -1;
+  if (n < 0 || n > HISTORY_COLUMNS)
+    return fault_set(fault, ERR_DATA, "the history's test measures are missing");
+  Err err = checkpoint_get_bytes(c, "history.test", "values", value,
+                                 (size_t)n * sizeof(double), fault);
+  for (int i = 0; !err && i < n; i++) {
+    const char *name = "";
+    if (!json_get_text(json_item(test, i), &name))
+      return fault_set(fault, ERR_DATA, "the history's test measures have no names");
+    snprintf(h->test[i].name, HISTORY_NAME, "%s", name);
+    h->test[i].value = value[i];
+    h->n_test = i + 1;
+  }
+  return err;
+}
+
+static Err load_history(Work *w, const Checkpoint *c) {
+  History *h = w->run.history;
+  const Json *map = checkpoint_part(c, "history");
+  int64_t rows;
+  if (!json_get_int(json_find(map, "rows"), &rows) ||
+      !json_get_int(json_find(map, "best_epoch"), &h->best_epoch) ||
+      !json_get_bool(json_find(map, "stopped"), &h->stopped))
+    return fault_set(w->fault, ERR_DATA, "the history is missing");
+  while (h->n_rows < rows) {
+    Err err = history_row(h, w->fault);
+    if (err) return err;
+  }
+  for (int i = 0; i < h->n_columns; i++) {
+    Err err = checkpoint_get_bytes(c, "history", h->column[i].name, h->column[i].v,
+                                   (size_t)rows * sizeof(double), w->fault);
+    if (err) return err;
+  }
+  return load_test(h, c, json_find(map, "test"), w->fault);
+}
+
+/* -- net and optimizer, callbacks ---------------------------------------------------- */
+
+static Err save_training(const Work *w, Checkpoint *c, Fault *fault) {
+  Graph *graph = w->run.graph;
+  const Optimizer *opt = w->run.fit->optimizer;
+  StateList params = {0};
+  Err err = checkpoint_add_net(c, "net", graph, w->run.net, fault);
+  if (!err) err = checkpoint_add_optimizer(c, "optimizer", opt, fault);
+  if (!err) err = layer_parameters(w->run.net, &params, fault);
+  if (!err)
+    err = checkpoint_add_slots(c, "optimizer", "", graph, opt, &params, NULL, fault);
+  state_deinit(&params);
+  return err;
+}
+
+/* The options of loss, metrics and callbacks too: a callback may have changed them. */
+static Err load_training(Work *w, const Checkpoint *c) {
+  Graph *graph = w->run.graph;
+  Fit *fit = w->run.fit;
+  StateList params = {0};
+  Err err = checkpoint_get_net(c, "net", graph, w->run.net, w->fault);
+  if (!err)
+    err = object_set_values(&fit->object, checkpoint_part(c, "options"), NULL, w->fault);
+  if (!err) err = checkpoint_get_optimizer(c, "optimizer", fit->optimizer, w->fault);
+  if (!err) err = layer_parameters(w->run.net, &params, w->fault);
+  if (!err)
+    err = checkpoint_get_slots(c, "optimizer", "", graph, fit->optimizer, &params, w->fault);
+  state_deinit(&params);
+  return err;
+}
+
+static Err save_callbacks(const Work *w, Checkpoint *c, Fault *fault) {
+  char part[PART_NAME];
+  Err err = ERR_OK;
+  for (int i = 0; !err && i < w->run.fit->callbacks.n; i++)
+    if (callback_kind(w, i)->save)
+      err = callback_kind(w, i)->save(callback_at(w, i), &w->run, c, callback_part(part, i),
+                                      fault);
+  return err;
+}
+
+static Err load_callbacks(Work *w, const Checkpoint *c) {
+  char part[PART_NAME];
+  Err err = ERR_OK;
+  for (int i = 0; !err && i < w->run.fit->callbacks.n; i++)
+    if (callback_kind(w, i)->load)
+      err = callback_kind(w, i)->load(callback_at(w, i), &w->run, c, callback_part(part, i),
+                                      w->fault);
+  return err;
+}
+
+/* -- the place in the fit ------------------------------------------------------------ */
+
+static Err save_place(const Work *w, Checkpoint *c, Fault *fault) {
+  Json *map = json_map();
+  double elapsed = clock_s() - w->run.epoch_start_s;
+  json_put_text(map, "stage", stage_names[w->stage]);
+  json_put_int(map, "number", w->run.number);
+  json_put_int(map, "epoch", w->run.epoch);
+  json_put_int(map, "batch", w->run.batch);
+  json_put_int(map, "rows", w->n_rows);
+  json_put_bool(map, "stop", w->run.stop);
+  json_put(c->state, "fit", map);
+  json_put(c->state, "begin", json_share(w->begin));
+  json_put(c->state, "options", object_values(&w->run.fit->object, NULL));
+  Err err = checkpoint_add_bytes(c, "fit", "sums", w->sum,
+                                 (size_t)(1 + n_metrics(w)) * sizeof *w->sum, fault);
+  if (err) return err;
+  return checkpoint_add_bytes(c, "fit", "elapsed_s", &elapsed, sizeof elapsed, fault);
+}
+
+static Err load_place(Work *w, const Checkpoint *c) {
+  double elapsed;
+  const Json *map = checkpoint_part(c, "fit");
+  if (!json_get_int(json_find(map, "epoch"), &w->run.epoch) ||
+      !json_get_int(json_find(map, "batch"), &w->run.batch) ||
+      !json_get_int(json_find(map, "rows"), &w->n_rows) ||
+      !json_get_bool(json_find(map, "stop"), &w->run.stop))
+    return fault_set(w->fault, ERR_DATA, "the place in the data is missing");
+  Err err = checkpoint_get_bytes(c, "fit", "sums", w->sum,
+                                 (size_t)(1 + n_metrics(w)) * sizeof *w->sum, w->fault);
+  if (!err)
+    err = checkpoint_get_bytes(c, "fit", "elapsed_s", &elapsed, sizeof elapsed, w->fault);
+  if (err) return err;
+  w->run.epoch_start_s = clock_s() - elapsed;
+  if (w->n_rows) w->run.loss = w->sum[0] / (double)w->n_rows;
+  return ERR_OK;
+}
+
+/* -- finding and putting back -------------------------------------------------------- */
+
+static FitStage stage_of(const Checkpoint *c) {
+  const char *name = "";
+  json_get_text(json_find(checkpoint_part(c, "fit"), "stage"), &name);
+  for (int stage = FIT_IN_EPOCH; stage < FIT_STAGES; stage++)
+    if (strcmp(stage_names[stage], name) == 0) return (FitStage)stage;
+  return FIT_NEW;
+}
+
+Err fit_find_checkpoint(Work *w) {
+  FitCheckpointer *cp = w->run.checkpointer;
+  bool found = false;
+  if (!cp) return ERR_OK;
+  Err err = describe(w);
+  if (!err) err = cp->read(cp->ctx, w->run.number, &w->saved, &found, w->fault);
+  if (err || !found) return err;
+  Text why = {0};
+  w->stage = stage_of(&w->saved);
+  if (json_difference(checkpoint_part(&w->saved, "begin"), w->begin, &why)) {
+    err_print("train.fit: the checkpoint of fit %lld is another fit's (%s); it starts over\n",
+              (long long)w->run.number, why.data ? why.data : "?");
+    w->stage = FIT_NEW;
+  }
+  text_deinit(&why);
+  if (w->stage == FIT_NEW) checkpoint_deinit(&w->saved);
+  return ERR_OK;
+}
+
+Err fit_restore(Work *w) {
+  const Checkpoint *c = &w->saved;
+  const FitCheckpointer *cp = w->run.checkpointer;
+  Err err = load_place(w, c);
+  if (!err) err = load_training(w, c);
+  if (!err) err = load_history(w, c);
+  if (!err) err = load_callbacks(w, c);
+  if (!err && cp->get_own) err = cp->get_own(cp->ctx, c, w->fault);
+  if (!err) err = checkpoint_get_streams(c, w->run.graph, w->fault);
+  if (err) {
+    fault_prefix(w->fault, "train.fit: checkpoint of fit %lld", (long long)w->run.number);
+    return err;
+  }
+  checkpoint_deinit(&w->saved);
+  if (!w->sink->restored) return ERR_OK;
+  return w->sink->restored(w->sink->ctx, &w->run, w->stage == FIT_FINISHED, w->fault);
+}
+
+/* -- keeping ------------------------------------------------------------------------- */
+
+static Err fill(const Work *w, Checkpoint *c, Fault *fault) {
+  const FitCheckpointer *cp = w->run.checkpointer;
+  Err err = checkpoint_init(c, fault);
+  if (!err) err = save_place(w, c, fault);
+  if (!err) err = save_training(w, c, fault);
+  if (!err) err = save_history(w, c, fault);
+  if (!err) err = save_callbacks(w, c, fault);
+  if (!err && cp->add_own) err = cp->add_own(cp->ctx, c, fault);
+  return err ? err : checkpoint_add_streams(c, w->run.graph, fault);
+}
+
+/* Not interrupted: it may be the interrupt for which it is kept. */
+static Err keep(Work *w, Fault *fault) {
+  FitCheckpointer *cp = w->run.checkpointer;
+  Checkpoint c = {0};
+  interrupt_hold();
+  Err err = fill(w, &c, fault);
+  if (err) checkpoint_deinit(&c);
+  else err = cp->write(cp->ctx, w->run.number, w->stage == FIT_FINISHED, &c, fault);
+  interrupt_release();
+  return err;
+}
+
+/* Training is worth more than its checkpoint. */
+static void warn(const Work *w, const Fault *fault) {
+  err_print("train.fit: no checkpoint of fit %lld was kept: %s\n", (long long)w->run.number,
+            fault->text);
+}
+
+static bool asked(const Work *w) {
+  const FitCheckpointer *cp = w->run.checkpointer;
+  return cp && cp->asked_to_stop && cp->asked_to_stop(cp->ctx);
+}
+
+static Err stop(Work *w) { return fault_set(w->fault, ERR_INTERRUPT, "interrupted"); }
+
+Err fit_stop_if_asked(Work *w) { return asked(w) ? stop(w) : ERR_OK; }
+
+Err fit_keep_at_stop(Work *w, Err err) {
+  Fault fault = {0};
+  if (err == ERR_INTERRUPT && w->run.checkpointer && keep(w, &fault)) warn(w, &fault);
+  return err;
+}
+
+Err fit_keep_between(Work *w) {
+  FitCheckpointer *cp = w->run.checkpointer;
+  if (asked(w)) return fit_keep_at_stop(w, stop(w));
+  if (!cp || clock_s() - cp->last_s < cp->interval_s) return ERR_OK;
+  Fault fault = {0};
+  Err err = keep(w, &fault);
+  cp->last_s = clock_s();
+  if (err == ERR_SCRIPT) return fault_set(w->fault, err, "%s", fault.text);
+  if (err) warn(w, &fault);
+  return ERR_OK;
+}
+
+void fit_keep_results(Work *w) {
+  Fault fault = {0};
+  if (w->run.checkpointer && keep(w, &fault)) warn(w, &fault);
+}

@@ -1,0 +1,274 @@
+-- ls, show, export, retry, rm, gc and doctor, from outside: on records made by hand and on
+-- those of a script.
+
+local check = dofile "tests/check.lua"
+local tests = {}
+
+-- Hashes of { factors = { act = ... }, args = { lr = 0.5 } }.
+local relu, tanh = "e47753f57f08c5be", "19d889afa05af810"
+local zeros = ("0"):rep(16)
+
+local function has(text, ...)
+  for _, part in ipairs { ... } do
+    if not text:find(part, 1, true) then error(("no %q in:\n%s"):format(part, text), 2) end
+  end
+end
+
+local function lacks(text, part)
+  if text:find(part, 1, true) then error(("%q in:\n%s"):format(part, text), 2) end
+end
+
+-- Runs a command that must end with status 0; gives stdout and stderr.
+local function runner(...)
+  local out, err, status = check.runner { ... }
+  if status ~= 0 then error(("status %s: %s"):format(status, err), 2) end
+  return out, err
+end
+
+local function fails(status, part, ...)
+  local out, err, got = check.runner { ... }
+  check.equal({ got, out }, { status, "" })
+  has(err, part)
+end
+
+local function make_trial(runs, hash, seed, act, state, accuracy)
+  local dir = ("%s/study/trials/%s-s%d"):format(runs, hash, seed)
+  os.execute(("mkdir -p '%s/%s'"):format(check.temp, dir))
+  check.file(dir .. "/config.json",
+    ('{"args": {"lr": 0.5}, "factors": {"act": "%s"}, "seed": %d}'):format(act, seed))
+  check.file(dir .. "/meta.json", [[{"fingerprint": "f00d", "threads": 1,
+    "sources": {"lr": "command line", "act": "script"},
+    "attempts": [{"attempt": 1, "started": "2026-01-01T00:00:00Z", "wall_s": 2.5,
+      "state": "]] .. state .. [["}]}]])
+  check.file(dir .. "/metrics.csv", "epoch,loss,\"a,b\",time_s\n1,0.5,1,0.1\n2,0.25,nan,0.1\n")
+  if state ~= "interrupted" then
+    check.file(dir .. "/result.json",
+      ('{"state": "%s", "message": "m|_x", "values": {"accuracy": %s, "lr": 0.1}}')
+        :format(state, accuracy))
+  end
+  check.file(dir .. "/checkpoint-2.safetensors", "0123456789")
+end
+
+-- Two cells and two seeds: complete .5 and .75, failed, interrupted; one that no longer
+-- belongs.
+local function make_study(runs)
+  make_trial(runs, relu, 1, "relu", "complete", 0.5)
+  make_trial(runs, relu, 2, "relu", "complete", 0.75)
+  make_trial(runs, tanh, 1, "tanh", "failed", '"nan"')
+  make_trial(runs, tanh, 2, "tanh", "interrupted")
+  make_trial(runs, zeros, 1, "elu", "complete", 0.125)
+  check.file(runs .. "/study/experiment.json", [[{"name": "study", "script": "s.lua",
+    "args": {"lr": 0.5}, "factors": [{"name": "act", "levels": ["relu", "tanh"]}],
+    "baseline": {"act": "relu"}, "metric": "accuracy", "report": "accuracy", "goal": "max",
+    "seeds": [1, 2], "cells": [{"act": "relu"}, {"act": "tanh"}], "skipped": []}]])
+end
+
+local function lines(text)
+  local _, n = text:gsub("\n", "")
+  return n
+end
+
+function tests.test_nothing_there_is_no_fault()
+  local out, err = runner("--runs", "none", "ls")
+  check.equal(out, "")
+  has(err, "no runs in none yet")
+  check.equal(runner("ls", "--runs", "none", "--json"), "[]\n")
+  fails(2, 'none has no experiment "x"', "ls", "x", "--runs", "none")
+  fails(2, "x: no trial", "show", "x", "--runs=none")
+  os.execute(("mkdir -p '%s/empty/study/trials'"):format(check.temp))
+  local _, empty = runner("ls", "study", "--runs=empty")
+  has(empty, "no trials yet")
+  has(runner("show", "study", "--runs=empty"), "empty/study")
+  runner("gc", "--runs=none")
+end
+
+function tests.test_ls()
+  make_study "a"
+  has(runner("ls", "--runs=a"), "experiment", "study", "complete", "interrupted")
+  has(runner("ls", "--runs=a", "--json"), '"trials": 4', '"complete": 2', '"others": 1')
+  local out = runner("ls", "study", "--runs=a", "--sort=-accuracy", "--json")
+  check.yes(out:find(relu .. "-s2", 1, true) < out:find(relu .. "-s1", 1, true))
+  has(out, '"accuracy": 0.75', '"act": "relu"', '"lr": 0.5', '"state": "interrupted"')
+  lacks(out, zeros)
+  has(runner("ls", "study", "--runs=a", "--all"), "elu")
+  local limited, rest = runner("ls", "study", "--runs=a", "--limit", "1")
+  check.equal(lines(limited), 2)
+  has(rest, "1 of 4 trials shown")
+  local cells = runner("ls", "study", "--cells", "--runs=a")
+  has(cells, "mean accuracy", "0.625", "failed")
+  has(runner("ls", "state=failed", "--runs=a"), "experiment", tanh:sub(1, 5))
+  local none, why = runner("ls", "study", "accuracy>0.8", "--runs=a")
+  check.equal(none, "")
+  has(why, "no trials that fit")
+end
+
+function tests.test_wrong_questions()
+  make_study "b"
+  fails(2, 'did you mean "study"', "ls", "stduy", "--runs=b")
+  fails(2, 'unknown key "akt"; did you mean "act"', "ls", "study", "akt=relu", "--runs=b")
+  fails(2, 'unknown key "accurcy"', "ls", "study", "--sort=accurcy", "--runs=b")
+  fails(2, "did you mean --limit", "ls", "--limt", "3")
+  fails(2, "--limit x: allowed: an integer", "ls", "--limit", "x", "--runs=b")
+  fails(2, "--sort: KEY is missing", "ls", "--sort")
+  fails(2, "--cells takes no value", "ls", "--cells=3")
+  fails(2, "allowed: one experiment", "ls", "study", "study", "--runs=b")
+  fails(2, "name of an experiment is missing", "export", "--runs=b")
+  fails(2, 'did you mean "latex"', "export", "study", "--format=latx", "--runs=b")
+  fails(2, "several trials begin so", "show", relu, "--runs=b")
+end
+
+function tests.test_help_of_each_command()
+  for _, command in ipairs { "ls", "show", "compare", "export", "retry", "rm", "gc", "doctor" } do
+    has(runner(command, "--help"), "usage: runner " .. command, "--help", "--runs DIR", "--json")
+    has(runner("--help"), "\n  " .. command .. " ")
+  end
+end
+
+function tests.test_show()
+  make_study "c"
+  local out = runner("show", relu .. "-s2", "--runs=c")
+  has(out, "state: complete", "c/study/trials/" .. relu .. "-s2", "(command line)",
+    "accuracy  0.75", "metrics.csv (2 rows)", "loss", "threads", "attempts")
+  check.equal(runner("show", "study/" .. relu .. "-s2", "--runs=c"), out)
+  check.equal(runner("show", "c/study/trials/" .. relu .. "-s2/", "--runs=c"), out)
+  has(runner("show", "study", "--runs=c"), "relu, tanh", "cells: 2", "seeds: 2", "complete",
+    "baseline")
+  local json = runner("show", tanh .. "-s1", "--runs=c", "--json")
+  has(json, '"state": "failed"', '"message": "m|_x"', '"column": "loss"', '"sources"')
+end
+
+function tests.test_export()
+  make_study "d"
+  local csv = runner("export", "study", "--runs=d")
+  check.equal(lines(csv), 5)
+  has(csv, "experiment,id,seed,state,act,lr,accuracy,values.lr,attempts,seconds",
+    ("study,%s-s1,1,complete,relu,0.5,0.5,0.1,1,2.5,"):format(relu), ",tanh,0.5,nan,")
+  local epochs = runner("export", "study", "--metrics", "--runs=d", "state=complete")
+  check.equal(lines(epochs), 5)
+  has(epochs, 'act,lr,fit,epoch,loss,"a,b",time_s\n',
+    ("study,%s-s2,2,complete,relu,0.5,1,2,0.25,nan,0.1"):format(relu))
+  has(runner("export", "study", "--format=md", "--runs=d"), "| m\\|_x |", "|---|")
+  has(runner("export", "study", "--format=latex", "--runs=d"), "m|\\_x", "\\end{tabular}")
+  has(runner("export", "study", "--json", "--metrics", "--runs=d"), '"fit": 1', '"a,b": "nan"')
+  check.equal(runner("export", "study", "--out=t.csv", "--runs=d"), "")
+  check.equal(check.read(check.temp .. "/t.csv"), csv)
+  fails(4, "no/such/t.csv", "export", "study", "--out=no/such/t.csv", "--runs=d")
+end
+
+function tests.test_retry()
+  make_study "e"
+  check.equal(runner("retry", "study", "--dry-run", "--runs=e"), "to be run again: 1 trial\n")
+  has(runner("ls", "study", "--runs=e", "--json"), '"state": "failed"')
+  check.equal(runner("retry", "study", "--runs=e"), "to be run again: 1 trial\n")
+  local out = runner("ls", "study", "act=tanh", "seed=1", "--runs=e", "--json")
+  has(out, '"state": "pending"', '"attempts": 1')
+  local dir = ("%s/e/study/trials/%s-s1/"):format(check.temp, tanh)
+  has(check.read(dir .. "result-1.json"), "failed")
+  check.yes(io.open(dir .. "metrics.csv") == nil)
+  check.equal(runner("retry", "study", "--runs=e"), "to be run again: 0 trials\n")
+  check.equal(runner("retry", "study", "state=complete", "accuracy<0.6", "--runs=e"),
+    "to be run again: 1 trial\n")
+end
+
+function tests.test_rm()
+  make_study "f"
+  fails(2, "rm would remove 5 trials of study; add --yes", "rm", "study", "--runs=f")
+  check.equal(runner("rm", "study", "act=relu", "seed=1", "--runs=f"), "removed: 1 trial\n")
+  has(runner("ls", "study", "act=relu", "seed=1", "--runs=f", "--json"), '"state": "pending"')
+  check.equal(runner("rm", "study", "--dry-run", "--runs=f"), "would be removed: 4 trials\n")
+  check.equal(runner("rm", "study", "--yes", "--runs=f"), "removed: 4 trials\n")
+  check.equal(runner("ls", "--json", "--runs=f"), "[]\n")
+end
+
+function tests.test_gc()
+  make_study "g"
+  local dir = check.temp .. "/g/study/trials/"
+  local temporary = ("g/study/trials/%s-s2/checkpoint-3.safetensors.tmp-999999999-1f")
+    :format(tanh)
+  check.file(temporary, "half")
+  local dry = runner("gc", "--dry-run", "--runs=g", "--json")
+  has(dry, '"trials": 1', '"checkpoints": 2', '"leftovers": 1', '"dry_run": true')
+  local out = runner("gc", "study", "--runs=g", "--json")
+  check.equal(out, (dry:gsub("true", "false", 1)))
+  check.yes(io.open(dir .. zeros .. "-s1/config.json") == nil)
+  check.yes(io.open(dir .. relu .. "-s1/checkpoint-2.safetensors") == nil)
+  check.yes(io.open(dir .. tanh .. "-s2/checkpoint-2.safetensors") ~= nil)
+  check.yes(io.open(check.temp .. "/" .. temporary) == nil)
+  has(runner("gc", "--runs=g", "--json"), '"trials": 0', '"bytes": 0')
+end
+
+function tests.test_doctor()
+  local out = runner("doctor", "--runs=h")
+  for _, name in ipairs { "runs", "files", "room", "records", "libraries", "kernels", "threads",
+    "data", "clock" } do has(out, name) end
+  check.yes(io.open(check.temp .. "/h") == nil)
+  local _, _, status = check.runner({ "doctor" }, "RUNNER_DATA=/nowhere")
+  check.equal(status, 0)
+  check.file("file", "")
+  local bad, err, code = check.runner { "doctor", "--runs=file/x" }
+  check.equal(code, 4)
+  has(bad, "bad")
+  has(err, "doctor: ")
+end
+
+local study = [[
+  args { epochs = 1 }
+  experiment { name = "acts", factors = { act = { "relu", "tanh" }, wide = { "no", "yes" } },
+    baseline = { act = "relu", wide = "no" }, seeds = 3, metric = "score", report = "score",
+    trial = function(c, run)
+      if c.act == "tanh" and run.seed == 3 then error "no luck" end
+      return { score = (c.act == "relu" and 0.5 or 0.25) + run.seed / 100, cost = run.seed }
+    end }
+]]
+
+-- The commands on what a study recorded.
+function tests.test_a_study()
+  local path = check.file("acts.lua", study)
+  local printed, _, status = check.runner { "--runs=s", path }
+  check.equal(status, 1)
+  has(runner("ls", "--runs=s", "--json"), '"trials": 12', '"complete": 10', '"failed": 2')
+  has(runner("ls", "acts", "--cells", "--sort=-mean", "--runs=s"), "relu", "0.52", "failed")
+  has(runner("ls", "acts", "cost=2", "wide=yes", "act=tanh", "--runs=s"), "0.27")
+  local trial = runner("ls", "acts", "cost=2", "wide=yes", "act=tanh", "--runs=s", "--json")
+    :match '"id": "([^"]+)"'
+  has(runner("show", trial, "--runs=s"), "configuration", "score", "provenance", "fingerprint")
+  has(runner("show", "acts", "--runs=s"), "script:", "relu, tanh", "failed")
+  local compared = runner("compare", "acts", "--runs=s")
+  has(compared, "tanh", "relu")
+  check.yes(printed:find(compared:sub(1, 200), 1, true) ~= nil)
+  has(runner("compare", "acts", "--json", "--metric=cost", "--runs=s"), '"contrasts"')
+  fails(2, 'did you mean "cost"', "compare", "acts", "--metric=cots", "--runs=s")
+  fails(2, 'did you mean "acts"', "compare", "atcs", "--runs=s")
+  check.equal(runner("retry", "acts", "--runs=s"), "to be run again: 2 trials\n")
+  has(runner("ls", "acts", "state=pending", "--runs=s", "--json"), '"attempts": 1')
+  check.file("acts.lua", (study:gsub("and run.seed == 3", "and false")))
+  local _, err, again = check.runner { "--runs=s", "--code=keep", path }
+  if again ~= 0 then error(err) end
+  has(runner("ls", "--runs=s", "--json"), '"complete": 12')
+  check.equal(lines(runner("export", "acts", "--runs=s")), 13)
+end
+
+-- A plain script's runs, one of them still going.
+function tests.test_runs_of_scripts()
+  check.file("plain.lua", [[
+    local args = args { epochs = 2, wait = false }
+    train.fit(nn.Sequential { nn.Dense(2) }, data.spirals { n = 20, classes = 2 }, {
+      loss = "sparse_categorical_crossentropy", epochs = args.epochs, verbose = false })
+    if args.wait then
+      os.execute(("'%s' ls plain --json >during.txt"):format(os.getenv "RUNNER"))
+    end
+  ]])
+  runner("plain.lua", "epochs=3")
+  runner("plain.lua", "wait=true", "seed=5")
+  has(check.read(check.temp .. "/during.txt"), '"state": "running"', '"seed": 5')
+  local out = runner("ls", "plain", "--json")
+  lacks(out, "running")
+  has(out, '"epochs": 3', '"loss"', '"digest"')
+  has(runner("ls"), "plain", "runs")
+  has(runner("ls", "plain", "epochs=3"), "complete")
+  has(runner("ls", "plain", "seed=5", "--json"), '"wait": true')
+  check.equal(runner("rm", "plain", "seed=5"), "removed: 1 trial\n")
+  lacks(runner("ls", "plain", "--json"), '"seed": 5')
+end
+
+check.run(tests)

@@ -1,0 +1,402 @@
+/* The index of runs: what it says is what the directories say, whatever became of its file;
+ * filters; queries beside writers. */
+#include "base/file.h"
+#include "lab/query.h"
+#include "lab/store.h"
+#include "tempdir.h"
+#include "test.h"
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+static const char *const activations[] = {"relu", "tanh", "10"};
+enum { N_ACTIVATIONS = 3, N_SEEDS = 2 };
+
+static Json *args(void) {
+  Json *map = json_map();
+  json_put_number(map, "lr", 0.1);
+  json_put_int(map, "depth", 3);
+  return map;
+}
+
+static Json *cell(int i) {
+  Json *map = json_map();
+  json_put_text(map, "activation", activations[i]);
+  return map;
+}
+
+static Json *config(int i) {
+  Json *map = json_map();
+  json_put(map, "factors", cell(i));
+  json_put(map, "args", args());
+  return map;
+}
+
+static void id_of(int i, int64_t seed, char out[TRIAL_ID]) {
+  Fault fault = {0};
+  char hash[17];
+  Json *c = config(i);
+  assert_int_equal(config_hash(c, hash, &fault), ERR_OK);
+  trial_id(hash, seed, out);
+  json_free(c);
+}
+
+/* The first `n` activations with all seeds. */
+static void plan(const Store *store, int n) {
+  Fault fault = {0};
+  Json *map = json_map(), *cells = json_list(), *seeds = json_list();
+  for (int i = 0; i < n; i++) json_push(cells, cell(i));
+  for (int s = 1; s <= N_SEEDS; s++) json_push_int(seeds, s);
+  json_put(map, "args", args());
+  json_put(map, "cells", cells);
+  json_put(map, "seeds", seeds);
+  assert_int_equal(store_plan(store, map, &fault), ERR_OK);
+  json_free(map);
+}
+
+static void run_trial(const Store *store, int i, int64_t seed, TrialState state,
+                      double accuracy) {
+  Fault fault = {0};
+  char id[TRIAL_ID];
+  StoreClaim c;
+  bool claimed, first;
+  Json *conf = config(i), *values = json_map();
+  id_of(i, seed, id);
+  assert_int_equal(store_claim(store, id, conf, seed, &c, &claimed, &fault), ERR_OK);
+  assert_true(claimed);
+  json_put_number(values, "accuracy", accuracy);
+  json_put_number(values, "lr", 0.01);
+  TrialEnd end = {.state = state, .step = -1, .values = values};
+  assert_int_equal(store_publish(&c, &end, &first, &fault), ERR_OK);
+  json_free(conf);
+  json_free(values);
+}
+
+static Store open_store(const char *runs, const char *name) {
+  Store store;
+  Fault fault = {0};
+  assert_int_equal(store_open(&store, temp_path(runs), name, true, &fault), ERR_OK);
+  return store;
+}
+
+/* relu: 0.5, 0.75; tanh: seed 1 failed, seed 2 to be run; "10": diverged, 0.25. */
+static Store make_study(const char *runs) {
+  Store store = open_store(runs, "exp");
+  plan(&store, N_ACTIVATIONS);
+  run_trial(&store, 0, 1, TRIAL_COMPLETE, 0.5);
+  run_trial(&store, 0, 2, TRIAL_COMPLETE, 0.75);
+  run_trial(&store, 1, 1, TRIAL_FAILED, NAN);
+  run_trial(&store, 2, 1, TRIAL_DIVERGED, INFINITY);
+  run_trial(&store, 2, 2, TRIAL_COMPLETE, 0.25);
+  return store;
+}
+
+static Index *open_index(const char *runs) {
+  Fault fault = {0};
+  Index *index;
+  Err err = index_open(&index, temp_path(runs), &fault);
+  if (!err) err = index_refresh(index, NULL, &fault);
+  if (err) fail_msg("%s", fault.text);
+  return index;
+}
+
+/* Number of trials that fit blank-separated filters; -1 and the text on a fault. */
+static int64_t count(Index *index, const char *words, Fault *fault) {
+  static char copy[256];
+  Query query = {.experiment = "exp"};
+  Json *rows = NULL;
+  int64_t n = -1;
+  Err err = ERR_OK;
+  snprintf(copy, sizeof copy, "%s", words);
+  for (char *word = strtok(copy, " "); !err && word; word = strtok(NULL, " "))
+    err = filter_add(&query.filter, word, fault);
+  if (!err) err = query_trials(index, &query, &rows, &n, fault);
+  if (!err) assert_int_equal(json_count(rows), n);
+  json_free(rows);
+  filter_deinit(&query.filter);
+  return err ? -1 : n;
+}
+
+static void check_count(Index *index, const char *words, int64_t want) {
+  Fault fault = {0};
+  int64_t n = count(index, words, &fault);
+  if (n != want) fail_msg("%s: %lld, want %lld %s", words, (long long)n, (long long)want,
+                          fault.text);
+}
+
+TEST(filters_choose) {
+  Store store = make_study("filters");
+  Index *index = open_index("filters");
+  static const struct { const char *words; int n; } cases[] = {
+      {"", 6},                           {"activation=relu", 2},
+      {"activation=relu,tanh", 4},       {"activation!=relu", 4},
+      {"activation!=relu,tanh", 2},      {"activation=10", 2},
+      {"activation=10.0", 2},            {"activation>9", 2},
+      {"accuracy>0.5", 2},               {"accuracy>=0.5", 3},
+      {"accuracy<0.5", 1},               {"accuracy<=.25", 1},
+      {"accuracy=0.75", 1},              {"accuracy=nan", 1},
+      {"seed=2", 3},                     {"seed>1", 3},
+      {"state=failed", 1},               {"state=pending", 1},
+      {"state!=complete", 3},            {"state=complete activation=10", 1},
+      {"lr=0.1", 6},                     {"values.lr=0.01", 5},
+      {"args.lr=0.1 factors.activation=tanh", 2},
+      {"attempts=0", 1},                 {"started>2020", 5},
+      {"depth=3 depth<4", 6},            {"activation=", -1},
+      {"actvation=relu", -1},            {"state=complet", -1},
+      {"state>complete", -1},            {"seed=x", -1},
+      {"accuracy>high", -1},             {"=x", -1}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    check_count(index, cases[i].words, cases[i].n);
+  Fault fault = {0};
+  count(index, "actvation=relu", &fault);
+  assert_int_equal(fault.code, ERR_USAGE);
+  assert_non_null(strstr(fault.text, "did you mean \"activation\""));
+  fault_clear(&fault);
+  count(index, "state=complet", &fault);
+  assert_non_null(strstr(fault.text, "did you mean \"complete\""));
+  index_close(index);
+  store_close(&store);
+}
+
+TEST(values_are_no_sql) {
+  Store store = make_study("quotes");
+  Index *index = open_index("quotes");
+  check_count(index, "activation=relu'OR'1'='1", 0);
+  check_count(index, "activation=\";DROP", 0);
+  check_count(index, "", 6);
+  index_close(index);
+  store_close(&store);
+}
+
+TEST(rows_hold_what_the_files_say) {
+  Store store = make_study("rows");
+  Index *index = open_index("rows");
+  Fault fault = {0};
+  Query query = {.experiment = "exp", .sort = "-accuracy", .limit = 2};
+  Json *rows;
+  int64_t n, depth = 0;
+  double lr = 0, accuracy = 0;
+  const char *text;
+  assert_int_equal(query_trials(index, &query, &rows, &n, &fault), ERR_OK);
+  assert_int_equal(n, 6);
+  assert_int_equal(json_count(rows), 2);
+  const Json *row = json_item(rows, 1);   /* after the infinite one */
+  assert_true(json_get_number(json_find(json_find(row, "values"), "accuracy"), &accuracy));
+  assert_true(json_get_number(json_find(json_find(row, "args"), "lr"), &lr));
+  assert_true(json_get_int(json_find(json_find(row, "args"), "depth"), &depth));
+  assert_true(json_get_text(json_find(json_find(row, "factors"), "activation"), &text));
+  assert_true(accuracy == 0.75 && lr == 0.1 && depth == 3);
+  assert_string_equal(text, "relu");
+  json_free(rows);
+
+  query = (Query){.experiment = "exp", .metric = "accuracy", .sort = "-mean"};
+  assert_int_equal(query_cells(index, &query, &rows, &n, &fault), ERR_OK);
+  assert_int_equal(json_count(rows), 3);
+  double mean = 0, sd = 0;
+  int64_t complete = 0;
+  assert_true(json_get_number(json_find(json_item(rows, 0), "mean"), &mean));
+  assert_true(json_get_number(json_find(json_item(rows, 0), "sd"), &sd));
+  assert_true(json_get_int(json_find(json_item(rows, 0), "complete"), &complete));
+  CHECK_NEAR(mean, 0.625, 1e-15);
+  CHECK_NEAR(sd, 0.125 * sqrt(2), 1e-15);
+  assert_int_equal(complete, 2);
+  assert_null(json_find(json_item(rows, 2), "mean"));
+  json_free(rows);
+  index_close(index);
+  store_close(&store);
+}
+
+/* -- the file of the index ----------------------------------------------------------- */
+
+static void spoil(const char *runs, const char *bytes, long at) {
+  char path[600];
+  snprintf(path, sizeof path, "%s/index.sqlite", temp_path(runs));
+  FILE *file = fopen(path, "r+");
+  assert_non_null(file);
+  fseek(file, at, SEEK_SET);
+  for (int i = 0; i < 4000; i++) fputs(bytes, file);
+  fclose(file);
+}
+
+TEST(the_index_is_only_a_cache) {
+  Store store = make_study("cache");
+  char path[600];
+  snprintf(path, sizeof path, "%s/index.sqlite", temp_path("cache"));
+  index_close(open_index("cache"));
+  for (int round = 0; round < 5; round++) {
+    if (round == 0) assert_int_equal(unlink(path), 0);
+    if (round == 1) assert_int_equal(truncate(path, 0), 0);
+    if (round == 2) assert_int_equal(truncate(path, 5000), 0);
+    if (round == 3) spoil("cache", "junk", 0);
+    if (round == 4) spoil("cache", "junk", 4096);
+    Index *index = open_index("cache");
+    check_count(index, "state=complete", 3);
+    assert_false(index_in_memory(index));
+    index_close(index);
+    assert_true(file_exists(path));
+  }
+  store_close(&store);
+}
+
+TEST(an_index_that_cannot_be_written_is_kept_in_memory) {
+  Store store = make_study("blocked");
+  char path[600];
+  snprintf(path, sizeof path, "%s/index.sqlite", temp_path("blocked"));
+  assert_int_equal(mkdir(path, 0777), 0);
+  snprintf(path, sizeof path, "%s/index.sqlite/x", temp_path("blocked"));
+  fclose(fopen(path, "w"));
+  assert_int_equal(chmod(temp_path("blocked"), 0777), 0);
+  Index *index = open_index("blocked");
+  check_count(index, "", 6);
+  index_close(index);
+  store_close(&store);
+}
+
+TEST(nothing_is_made_where_no_runs_are) {
+  Index *index = open_index("void");
+  check_count(index, "", 0);
+  index_close(index);
+  assert_false(file_exists(temp_path("void")));
+}
+
+/* -- following changes --------------------------------------------------------------- */
+
+TEST(the_index_follows) {
+  Store store = make_study("follow");
+  Fault fault = {0};
+  char id[TRIAL_ID];
+  bool done;
+  Index *index = open_index("follow");
+  check_count(index, "state=pending", 1);
+  run_trial(&store, 1, 2, TRIAL_COMPLETE, 0.9);
+  assert_int_equal(index_refresh(index, "exp", &fault), ERR_OK);
+  check_count(index, "state=pending", 0);
+  check_count(index, "accuracy=0.9", 1);
+  id_of(1, 1, id);
+  assert_int_equal(store_reset(&store, id, &done, &fault), ERR_OK);
+  assert_int_equal(index_refresh(index, "exp", &fault), ERR_OK);
+  check_count(index, "state=pending", 1);
+  check_count(index, "attempts=1 state=pending", 1);
+  assert_int_equal(store_remove(&store, id, &done, &fault), ERR_OK);
+  assert_int_equal(index_refresh(index, "exp", &fault), ERR_OK);
+  check_count(index, "attempts=0 state=pending activation=tanh", 1);
+
+  plan(&store, 1);   /* the others no longer belong; what never ran is forgotten */
+  assert_int_equal(index_refresh(index, "exp", &fault), ERR_OK);
+  check_count(index, "", 2);
+  Query query = {.experiment = "exp", .all = true};
+  Json *rows;
+  int64_t n;
+  assert_int_equal(query_trials(index, &query, &rows, &n, &fault), ERR_OK);
+  assert_int_equal(n, 5);
+  json_free(rows);
+  plan(&store, N_ACTIVATIONS);
+  assert_int_equal(index_refresh(index, "exp", &fault), ERR_OK);
+  check_count(index, "", 6);
+  assert_int_equal(file_remove(store.directory, &fault), ERR_OK);
+  assert_int_equal(index_refresh(index, NULL, &fault), ERR_OK);
+  check_count(index, "", 0);
+  index_close(index);
+  store_close(&store);
+}
+
+/* What was read long after it was written is not read again until its time changes. */
+TEST(old_trials_are_not_read_again) {
+  Store store = make_study("old");
+  char id[TRIAL_ID], path[700];
+  id_of(0, 1, id);
+  snprintf(path, sizeof path, "%s/trials/%s", store.directory, id);
+  struct timespec times[2] = {{.tv_sec = 1700000000}, {.tv_sec = 1700000000}};
+  assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+  Index *index = open_index("old");
+  check_count(index, "accuracy=0.5", 1);
+  char file[800];
+  snprintf(file, sizeof file, "%s/result.json", path);
+  FILE *result = fopen(file, "w");   /* in place: the directory's time stays */
+  fputs("{\"state\": \"complete\", \"values\": {\"accuracy\": 0.125}}", result);
+  fclose(result);
+  Fault fault = {0};
+  assert_int_equal(index_refresh(index, NULL, &fault), ERR_OK);
+  check_count(index, "accuracy=0.5", 1);
+  times[1].tv_sec++;
+  assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+  assert_int_equal(index_refresh(index, NULL, &fault), ERR_OK);
+  check_count(index, "accuracy=0.125", 1);
+  index_close(index);
+  store_close(&store);
+}
+
+TEST(unreadable_files_hide_nothing_else) {
+  Store store = make_study("broken");
+  char id[TRIAL_ID], path[700];
+  id_of(0, 1, id);
+  snprintf(path, sizeof path, "%s/trials/%s/result.json", store.directory, id);
+  assert_int_equal(truncate(path, 9), 0);
+  id_of(0, 2, id);
+  snprintf(path, sizeof path, "%s/trials/%s/config.json", store.directory, id);
+  assert_int_equal(truncate(path, 9), 0);
+  Index *index = open_index("broken");
+  check_count(index, "", 6);
+  check_count(index, "state=stale", 1);
+  check_count(index, "accuracy=0.75 activation=relu", 1);   /* as planned */
+  index_close(index);
+  TrialInfo info;
+  Fault fault = {0};
+  id_of(0, 1, id);
+  assert_int_equal(store_look(&store, id, &info, &fault), ERR_STORAGE);
+  assert_non_null(strstr(fault.text, "result.json"));
+  store_close(&store);
+}
+
+/* -- beside writers ------------------------------------------------------------------ */
+
+enum { WRITERS = 8, READERS = 2, EACH = 5 };
+
+static void write_many(const Store *store, int writer) {
+  Fault fault = {0};
+  for (int i = 0; i < EACH; i++) {
+    char id[TRIAL_ID];
+    StoreClaim c;
+    bool claimed, first;
+    int64_t seed = writer * EACH + i;
+    Json *conf = config(0);
+    id_of(0, seed, id);
+    TrialEnd end = {.state = TRIAL_COMPLETE, .step = -1};
+    if (store_claim(store, id, conf, seed, &c, &claimed, &fault) || !claimed) _exit(1);
+    if (store_publish(&c, &end, &first, &fault) || !first) _exit(2);
+    json_free(conf);
+  }
+  _exit(0);
+}
+
+static void read_many(const char *runs) {
+  Fault fault = {0};
+  for (int i = 0; i < 15; i++) {
+    Index *index;
+    if (index_open(&index, runs, &fault) || index_refresh(index, NULL, &fault)) {
+      fprintf(stderr, "%s\n", fault.text);
+      _exit(3);
+    }
+    if (index_in_memory(index)) _exit(4);
+    index_close(index);
+  }
+  _exit(0);
+}
+
+TEST(listing_disturbs_nobody) {
+  Store store = open_store("busy", "exp");
+  const char *runs = temp_path("busy");
+  for (int w = 0; w < WRITERS; w++)
+    if (fork() == 0) write_many(&store, w);
+  for (int r = 0; r < READERS; r++)
+    if (fork() == 0) read_many(runs);
+  for (int i = 0, status; i < WRITERS + READERS; i++) {
+    wait(&status);
+    assert_int_equal(status, 0);
+  }
+  Index *index = open_index("busy");
+  check_count(index, "state=complete", WRITERS * EACH);
+  check_count(index, "attempts=1", WRITERS * EACH);
+  index_close(index);
+  store_close(&store);
+}

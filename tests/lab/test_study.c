@@ -1,0 +1,220 @@
+/* A study's trials: their order, what becomes of each, changed code; lines of the link between
+ * coordinator and worker; the sharing of cores. Nothing runs here. */
+#include "lab/study_compare.h"
+#include "lab/study_link.h"
+#include "lab/study_pool.h"
+#include "lab/study_progress.h"
+#include "tempdir.h"
+#include "test.h"
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { CELLS = 3, SEEDS = 2 };
+static const char *const level[CELLS] = {"relu", "tanh", "swish"};
+
+static Json *plan(void) {
+  Json *p = json_map(), *cells = json_list(), *seeds = json_list(), *factors = json_list();
+  Json *factor = json_map(), *levels = json_list();
+  for (int i = 0; i < CELLS; i++) {
+    Json *cell = json_map();
+    json_put_text(cell, "activation", level[i]);
+    json_push(cells, cell);
+    json_push_text(levels, level[i]);
+  }
+  for (int k = 1; k <= SEEDS; k++) json_push_int(seeds, 10 * k);
+  json_put_text(factor, "name", "activation");
+  json_put(factor, "levels", levels);
+  json_push(factors, factor);
+  json_put_text(p, "name", "unit");
+  json_put_text(p, "metric", "loss");
+  json_put_text(p, "report", "loss");
+  json_put_text(p, "goal", "min");
+  json_put(p, "factors", factors);
+  json_put(p, "seeds", seeds);
+  json_put(p, "cells", cells);
+  return p;
+}
+
+static Study open_study(const char *runs, const char *fingerprint) {
+  Study s;
+  Fault fault = {0};
+  Json *p = plan(), *prints = json_list();
+  for (int i = 0; i < CELLS; i++) json_push_text(prints, fingerprint);
+  Json *seeds = json_share(json_find(p, "seeds"));
+  if (study_open(&s, p, seeds, prints, runs, runs != NULL, &fault)) fail_msg("%s", fault.text);
+  if (study_look(&s, &fault)) fail_msg("%s", fault.text);
+  json_free(seeds);
+  json_free(prints);
+  return s;
+}
+
+static void finish(Study *s, int64_t trial, TrialState state, double loss) {
+  Fault fault = {0};
+  Json *values = json_map();
+  json_put_number(values, "loss", loss);
+  TrialEnd end = {.state = state, .step = -1, .values = values};
+  assert_int_equal(study_outcome(s, trial, &end, 1, &fault), ERR_OK);
+  json_free(values);
+}
+
+TEST(seed_by_seed_and_counted) {
+  Study s = open_study(NULL, "a");
+  double mean = 0;
+  int n = 0;
+  assert_int_equal(s.n_trials, CELLS * SEEDS);
+  assert_int_equal(study_best(&s, &mean, &n), -1);
+  for (int64_t i = 0; i < s.n_trials; i++) {
+    assert_int_equal(study_next(&s), i);
+    assert_int_equal(s.trials[i].seed, 10 * (1 + i / CELLS));
+    assert_int_equal(s.trials[i].cell, i % CELLS);
+    finish(&s, i, i == 4 ? TRIAL_FAILED : TRIAL_COMPLETE, 3.0 - (double)(i % CELLS));
+  }
+  assert_int_equal(study_next(&s), -1);
+  assert_int_equal(s.n_done, 5);
+  assert_int_equal(s.n_failed, 1);
+  assert_int_equal(s.n_left, 0);
+  assert_int_equal(study_best(&s, &mean, &n), 2);
+  assert_true(mean == 1.0 && n == 2);
+  study_close(&s);
+}
+
+TEST(put_back_is_next_again) {
+  Study s = open_study(NULL, "a");
+  for (int i = 0; i < 4; i++) assert_int_equal(study_next(&s), i);
+  study_put_back(&s, 1, true);
+  assert_int_equal(study_next(&s), 1);
+  study_put_back(&s, 2, false);             /* left for another time */
+  assert_int_equal(study_next(&s), 4);
+  assert_int_equal(study_next(&s), 5);
+  assert_int_equal(study_next(&s), -1);
+  assert_int_equal(s.n_left, CELLS * SEEDS);
+  study_close(&s);
+}
+
+/* The first trial is run by a claim, as a worker does. */
+static void run_first(Study *s, const char *fingerprint, bool publish) {
+  Fault fault = {0};
+  StoreClaim claim;
+  bool claimed, first;
+  int64_t i = study_next(s);
+  const StudyTrial *t = &s->trials[i];
+  Json *values = json_map();
+  json_put_number(values, "loss", 0.5);
+  assert_int_equal(store_claim(&s->store, t->id, s->configs[t->cell], t->seed, &claim,
+                               &claimed, &fault), ERR_OK);
+  assert_true(claimed);
+  json_put_text(claim.trial.meta, "fingerprint", fingerprint);
+  assert_int_equal(trial_open(&claim.trial, &fault), ERR_OK);
+  TrialEnd end = {.state = TRIAL_COMPLETE, .step = -1, .values = values};
+  if (publish) assert_int_equal(store_publish(&claim, &end, &first, &fault), ERR_OK);
+  else store_release(&claim, "stopped");
+  assert_int_equal(study_look_at(s, i, &fault), ERR_OK);
+  json_free(values);
+}
+
+static char *no_difference(void *ctx, const char *old, const char *now) {
+  (void)ctx, (void)old, (void)now;
+  return NULL;
+}
+
+static Err check_code(Study *s, CodeChoice choice, Fault *fault) {
+  Json *listings = json_map();
+  Err err = study_check_code(s, choice, listings, no_difference, NULL, fault);
+  json_free(listings);
+  return err;
+}
+
+TEST(other_code_is_asked_about) {
+  Fault fault = {0};
+  Study s = open_study(temp_path("code"), "old");
+  run_first(&s, "old", true);
+  assert_int_equal(s.n_done, 1);
+  study_close(&s);
+  s = open_study(temp_path("code"), "old");
+  assert_int_equal(check_code(&s, CODE_ASK, &fault), ERR_OK);
+  study_close(&s);
+  s = open_study(temp_path("code"), "new");
+  assert_int_equal(check_code(&s, CODE_ASK, &fault), ERR_USAGE);
+  assert_non_null(strstr(fault.text, "--code=rerun"));
+  fault_clear(&fault);
+  assert_int_equal(check_code(&s, CODE_KEEP, &fault), ERR_OK);
+  assert_true(s.trials[0].foreign && s.n_done == 1);
+  assert_int_equal(check_code(&s, CODE_RERUN, &fault), ERR_OK);
+  assert_int_equal(s.n_done, 0);
+  assert_int_equal(study_next(&s), 0);
+  study_close(&s);
+}
+
+TEST(what_other_code_left_is_not_gone_on_with) {
+  Fault fault = {0};
+  Study s = open_study(temp_path("left"), "old");
+  run_first(&s, "old", false);
+  assert_int_equal(s.trials[0].state, TRIAL_INTERRUPTED);
+  study_close(&s);
+  s = open_study(temp_path("left"), "new");
+  assert_int_equal(check_code(&s, CODE_ASK, &fault), ERR_OK);
+  assert_int_equal(s.trials[0].state, TRIAL_PENDING);
+  study_close(&s);
+}
+
+TEST(a_study_can_be_compared_before_it_ran) {
+  Fault fault = {0};
+  Study s = open_study(NULL, "a");
+  Compare *compare;
+  if (study_compare(&s, NULL, false, &compare, &fault)) fail_msg("%s", fault.text);
+  assert_int_equal(compare->n_cells, CELLS);
+  assert_int_equal(compare->n_contrasts, CELLS - 1);
+  assert_false(compare->planned.reachable);
+  compare_free(compare);
+  study_close(&s);
+}
+
+TEST(lines_of_the_link) {
+  int fds[2];
+  assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+  Link a = {.fd = fds[0]}, b = {.fd = fds[1]};
+  int64_t got;
+  for (int i = 0; i < 3; i++) {
+    Json *message = json_map();
+    json_put_int(message, "number", i);
+    assert_true(link_send(&a, message));
+    json_free(message);
+  }
+  for (int i = 0; i < 3; i++) {
+    Json *message;
+    while (!(message = link_next(&b))) assert_true(link_receive(&b));
+    assert_true(json_get_int(json_find(message, "number"), &got) && got == i);
+    json_free(message);
+  }
+  assert_null(link_next(&b));
+  assert_int_equal(write(a.fd, "no json\n", 8), 8);
+  assert_true(link_receive(&b));
+  assert_null(link_next(&b));
+  assert_int_equal(b.fd, -1);               /* closed: it is not to be trusted */
+  Json *message = json_map();
+  assert_false(link_send(&a, message));
+  json_free(message);
+  link_close(&a);
+  for (int i = 0; i < JOB_OUTCOMES; i++)
+    assert_int_equal(job_outcome_parse(job_outcome_name((JobOutcome)i)), i);
+  assert_int_equal(job_outcome_parse("x"), JOB_OUTCOMES);
+}
+
+TEST(cores_are_shared) {
+  PoolOptions one = {.jobs = 1}, many = {.jobs = 1000}, none = {0};
+  assert_false(pool_share_cores(&one));
+  assert_true(one.threads >= 1);
+  assert_true(pool_share_cores(&many));
+  assert_int_equal(many.jobs, 1000);        /* as asked, with one thread each */
+  assert_int_equal(many.threads, 1);
+  assert_false(pool_share_cores(&none));
+  assert_true(none.jobs >= 1 && none.threads == 1);
+}
+
+TEST(durations) {
+  char text[32];
+  assert_string_equal(duration_text(3.24, text), "3.2 s");
+  assert_string_equal(duration_text(59.4, text), "59 s");
+  assert_string_equal(duration_text(725, text), "12 min 5 s");
+  assert_string_equal(duration_text(7260, text), "2 h 1 min");
+}

@@ -1,0 +1,310 @@
+-- experiment{ } from outside: the space, the command line, runs in workers and in place,
+-- failures, changed code. Studies are small: what is tested is that they come to the same.
+
+local check = dofile "tests/check.lua"
+local tests = {}
+
+local spirals = [[
+  local args = args { epochs = 2 }
+  local set = data.spirals { n = 60, classes = 3 }
+  experiment {
+    name = "small",
+    factors = {
+      activation = { "tanh", { name = "swish", value = function(x) return x * x:sigmoid() end } },
+      norm = { "none", "batch" },
+    },
+    seeds = 2, metric = "val_accuracy", report = "test_accuracy", RECORD
+    trial = function(c, run)
+      local net = nn.Sequential { nn.Dense(6), nn.norm(c.norm), nn.activation(c.activation),
+        nn.Dense(3) }
+      return train.fit(net, set, { loss = "sparse_categorical_crossentropy",
+        optimizer = optim.SGD { lr = 0.1 }, epochs = args.epochs, batch_size = 15,
+        validation = 0.25, test = set, metrics = { "accuracy" }, run = run })
+    end,
+  }
+]]
+
+local function small(name, record)
+  return check.file(name, (spirals:gsub("RECORD", record or "")))
+end
+
+-- id -> digest of every published trial below a directory of runs.
+local function digests(runs, name)
+  local found, n = {}, 0
+  local list = io.popen("ls " .. check.temp .. "/" .. runs .. "/" .. name .. "/trials")
+  for id in list:lines() do
+    local path = ("%s/%s/%s/trials/%s/result.json"):format(check.temp, runs, name, id)
+    found[id] = check.read(path):match '"digest": "(%x+)"'
+    n = n + 1
+  end
+  list:close()
+  return found, n
+end
+
+function tests.test_same_digests_for_any_number_of_workers_and_in_place()
+  local path = small "small.lua"
+  local _, err, status = check.runner { "--runs", "one", "--jobs", "1", path }
+  check.equal({ err:match "runner: .*", status }, { nil, 0 })
+  check.runner { "--runs", "eight", "--jobs", "8", path }
+  local one, n = digests("one", "small")
+  check.equal(n, 8)
+  check.equal(digests("eight", "small"), one)
+  local here = small("here.lua", "record = true,")
+  os.execute(("cd %s && %s --runs here - < %s > out.txt 2> err.txt"):format(check.temp,
+    os.getenv "RUNNER", here))
+  check.equal(digests("here", "small"), one)
+  local out, _, verified = check.runner { "--runs", "one", "verify", path, "--sample", "2" }
+  check.equal({ out, verified }, { "2 of 2 trials came to the same digest\n", 0 })
+end
+
+function tests.test_again_runs_what_is_missing()
+  local path = small "small.lua"
+  local _, err = check.runner { "--runs", "again", path, "seeds=1", "norm=none" }
+  check.yes(err:find("2 trials: 0 done, 0 failed, 2 to run", 1, true) ~= nil)
+  _, err = check.runner { "--runs", "again", path }
+  check.yes(err:find("8 trials: 2 done, 0 failed, 6 to run", 1, true) ~= nil)
+  local out
+  out, err = check.runner { "--runs", "again", "resume", "small" }
+  check.yes(err:find("8 done, 0 failed, 0 to run", 1, true) ~= nil)
+  check.yes(out:find("8 of 8 trials", 1, true) ~= nil)
+  check.yes((out .. err):gsub("\n", ""):find "%c" == nil)
+  out = check.runner { "--runs", "again", "plan", path, "seeds=3" }
+  check.yes(out:find("12 trials: 8 done, 0 failed, 4 to run", 1, true) ~= nil)
+  check.yes(out:find("estimated time", 1, true) ~= nil)
+end
+
+function tests.test_changed_code_is_asked_about()
+  local path = small "small.lua"
+  check.runner { "--runs", "code", path, "seeds=1" }
+  local text = check.read(path)
+  local function edited(name, from, to)
+    local at, stop = text:find(from, 1, true)
+    return check.file(name, text:sub(1, at - 1) .. to .. text:sub(stop + 1))
+  end
+  local same = edited("same.lua", "local net", "-- a comment\n\n      local   net")
+  local _, err, status = check.runner { "--runs", "code", same, "seeds=1" }
+  check.equal(status, 0)
+  check.yes(err:find("4 done, 0 failed, 0 to run", 1, true) ~= nil)
+  local level = edited("level.lua", '"tanh", {', '"tanh", "relu", { name = "double", '
+    .. 'value = function(x) return 2 * x end }, {')
+  _, err = check.runner { "--runs", "code", level, "seeds=1" }
+  check.yes(err:find("8 trials: 4 done, 0 failed, 4 to run", 1, true) ~= nil)
+  local other = edited("other.lua", "x * x:sigmoid()", "x * x:tanh()")
+  _, err, status = check.runner { "--runs", "code", other, "seeds=1" }
+  check.equal(status, 2)
+  for _, part in ipairs { "2 of the trials", "activation=swish", "--code=rerun", "--code=keep" } do
+    check.yes(err:find(part, 1, true) ~= nil)
+  end
+  local out
+  out, _, status = check.runner { "--runs", "code", "--code=keep", other, "seeds=1" }
+  check.equal(status, 0)
+  check.yes(out:find("2 of the trials were made by earlier code", 1, true) ~= nil)
+  _, err, status = check.runner { "--runs", "code", "--code=rerun", other, "seeds=1" }
+  check.yes(err:find("4 trials: 2 done, 0 failed, 2 to run", 1, true) ~= nil)
+  check.equal(status, 0)
+end
+
+local ends = [[
+  experiment { name = "ends", factors = { how = { "well", "error", "nan", "nothing" } },
+    seeds = 1, metric = "score", trial = function(c, run)
+      if c.how == "error" then error "broken on purpose" end
+      if c.how == "nan" then return { score = 0 / 0 } end
+      if c.how == "nothing" then return { scroe = 1 } end
+      print("seed", run.seed)
+      return { score = { 1, 2, 3 }, best_epoch = 2 }
+    end }
+]]
+
+function tests.test_failures_are_recorded_and_stop_nobody()
+  local path = check.file("ends.lua", ends)
+  local out, err, status = check.runner { "--runs", "ends", path }
+  check.equal(status, 1)
+  for _, part in ipairs { "failed: error, seed 1: ", "ends.lua:3: broken on purpose",
+    "diverged: nan", 'gave no "score"', 'did you mean "scroe"' } do
+    if not err:find(part, 1, true) then error(part .. " is not in: " .. err) end
+  end
+  check.yes(out:find("2 trials failed", 1, true) ~= nil)
+  local log = io.popen("cat " .. check.temp .. "/ends/ends/trials/*/stdout.log"):read "a"
+  check.equal(log, "seed\t1\n")
+  local _, _, again = check.runner { "--runs", "ends", path }
+  check.equal(again, 1)
+end
+
+function tests.test_fail_fast()
+  local path = check.file("ends.lua", ends)
+  local _, err, status = check.runner { "--runs", "fast", "--fail-fast", "--jobs", "1", path,
+    "how=error,well" }
+  check.equal(status, 1)
+  check.yes(err:find("1 left", 1, true) ~= nil)
+end
+
+function tests.test_a_worker_that_dies_costs_others_nothing()
+  local path = check.file("dies.lua", [[
+    experiment { name = "dies", factors = { how = { "well", "dies" } }, seeds = 2,
+      metric = "score", trial = function(c, run)
+        if c.how == "dies" then
+          local pid = io.open("/proc/self/stat"):read "a":match "%d+"
+          os.execute("kill -9 " .. pid)
+        end
+        return { score = 1 }
+      end }
+  ]])
+  local _, err, status = check.runner { "--runs", "dies", path }
+  check.equal(status, 1)
+  check.yes(err:find("failed: dies, seed 2: its process died of signal 9", 1, true) ~= nil)
+  check.yes(err:find("4 trials in", 1, true) ~= nil)
+end
+
+-- -- the space ----------------------------------------------------------------------------
+
+-- Cells of a plan as printed, without the counts.
+local function plan(options, words)
+  local path = check.file("space.lua", "experiment { name = 'space', metric = 'loss', "
+    .. "trial = function() end, " .. options .. " }")
+  local out, err, status = check.runner { "plan", path, table.unpack(words or {}) }
+  local rows = {}
+  for row in out:gmatch "\n *%d+ +([^\n]-) +0 +0 +%d+%f[\n]" do
+    rows[#rows + 1] = row:gsub(" +", " ")
+  end
+  return rows, out, err, status
+end
+
+function tests.test_grid_order_and_zip()
+  check.equal(plan "factors = { b = { 1, 2 }, a = { 'x', 'y' } }", { "x 1", "x 2", "y 1", "y 2" })
+  check.equal(plan "factors = { b = { 1, 2 }, a = { 'x', 'y' } }, order = { 'b', 'a' }",
+    { "1 x", "1 y", "2 x", "2 y" })
+  check.equal(plan "factors = { b = { 1, 2 }, a = { 'x', 'y' } }, zip = { 'a', 'b' }",
+    { "x 1", "y 2" })
+end
+
+function tests.test_dependent_factors_and_rules()
+  local rows, out = plan [[factors = { opt = { "adam", "sgd" }, momentum = function(c)
+    if c.opt == "sgd" then return { 0, 0.9 } end end, width = { 1, 2 } },
+    skip = function(c) return c.momentum == 0.9 and c.width == 2 and "too wide" end]]
+  check.equal(rows, { "- adam 1", "- adam 2", "0 sgd 1", "0.9 sgd 1", "0 sgd 2" })
+  check.yes(out:find("0.9 sgd 2: too wide", 1, true) ~= nil)
+  check.equal(plan "factors = { a = { 1, 2, 3 } }, where = function(c) return c.a > 1 end",
+    { "2", "3" })
+end
+
+function tests.test_one_factor_at_a_time()
+  check.equal(plan [[ablate = { base = { act = "relu", norm = "batch" },
+    change = { act = { "tanh" }, norm = { "none" } } }]],
+    { "relu batch", "tanh batch", "relu none" })
+  check.equal(plan "factors = { a = { 1, 2 }, b = { 1, 2 } }, baseline = { a = 2 }, ablate = true",
+    { "2 1", "1 1", "2 2" })
+end
+
+function tests.test_random_points_are_the_same_for_all_levels()
+  local options = [[factors = { act = { "relu", "tanh" }, lr = { log_uniform = { 1e-4, 1 } },
+    width = { uniform = { 10, 20 } }, c = { choice = { "x", "y" } } }, random = 3]]
+  local rows = plan(options)
+  check.equal(#rows, 6)
+  for i = 1, 3 do
+    check.equal(rows[i]:gsub("relu", "tanh"), rows[i + 3])
+    local lr, width = rows[i]:match "relu [xy] (%S+) (%S+)"
+    check.yes(tonumber(lr) >= 1e-4 and tonumber(lr) <= 1)
+    check.yes(math.tointeger(tonumber(width)) >= 10 and tonumber(width) <= 20)
+  end
+  check.equal(plan(options), rows)
+end
+
+function tests.test_levels_from_the_command_line()
+  local options = "factors = { act = { 'relu', 'tanh' }, lr = { 0.1, 0.2 }, n = { 1, 2 } }"
+  check.equal(plan(options, { "act=tanh", "lr=0.2,0.5", "n=7" }), { "tanh 0.2 7", "tanh 0.5 7" })
+  for word, part in pairs { ["act=tnah"] = 'did you mean "tanh"', ["lr=x"] = "a number",
+    ["n=1.5"] = "an integer", ["atc=tanh"] = 'did you mean "act"', ["seeds=0"] = "1 to",
+    ["seeds=-1,2"] = "at least 0", ["seed=3"] = "seeds=3", ["act="] = "levels" } do
+    local _, _, err, status = plan(options, { word })
+    check.equal({ word, status }, { word, 2 })
+    if not err:find(part, 1, true) then error(word .. ": " .. err) end
+  end
+end
+
+function tests.test_wrong_options_are_named()
+  for options, part in pairs {
+    ["factros = {}"] = 'did you mean "factors"',
+    ["factors = { a = { 1 } }, seeds = 'x'"] = 'option "seeds": got "x"',
+    ["factors = { a = { 1, 1 } }"] = "twice",
+    ["factors = { a = { function() end } }"] = "needs a name",
+    ["factors = { a = { 1 } }, baseline = { b = 1 }"] = '"b" is no factor',
+    ["factors = { act = { 'relu' } }, baseline = { act = 'rleu' }"] = 'did you mean "relu"',
+    ["factors = { a = { 1 }, b = { 1, 2 } }, zip = { 'a', 'b' }"] = "the same number",
+    ["factors = { a = function(c) return c.b end, b = function(c) return c.a end }"] = "circle",
+    ["factors = { a = { 1 } }, skip = function(c) return c.x end"] = 'no factor "x"',
+    ["factors = { lr = { uniform = { 0, 1 } } }"] = "random = 20",
+    ["factors = { a = { 1 } }, metric = 'what'"] = '"goal" is missing',
+    ["factors = { a = { 1 } }, where = function() return false end"] = "no cell is left",
+    ["factors = { a = { 1 } }, name = '../x'"] = "name: got",
+    ["factors = { a = { 1, 2 } }, contrasts = { { { a = 3 }, { a = 1 } } }"] = "no level",
+  } do
+    local _, _, err, status = plan(options)
+    check.equal({ options, status }, { options, 1 })
+    if not err:find(part, 1, true) then error(options .. ": " .. err) end
+  end
+end
+
+function tests.test_plan_reads_and_trains_nothing()
+  local path = check.file("heavy.lua", [[
+    local set = data.idx { images = "/nowhere/x.gz", labels = "/nowhere/y.gz" }
+    experiment { name = "heavy", factors = { a = { 1, 2 } }, metric = "loss",
+      trial = function() error(#set) end }
+  ]])
+  local out, _, status = check.runner { "plan", path }
+  check.equal(status, 0)
+  check.yes(out:find("At least 6", 1, true) ~= nil)
+  check.yes(io.open(check.temp .. "/runs/heavy") == nil)
+  local json = check.runner { "plan", path, "--json" }
+  check.yes(json:find '"left": 10' and json:find '"seeds_needed": 6' ~= nil)
+  local _, err, none = check.runner { "plan", check.file("none.lua", "print(1)") }
+  check.equal(none, 2)
+  check.yes(err:find("no experiment", 1, true) ~= nil)
+end
+
+function tests.test_tuning_has_seeds_of_its_own()
+  local path = check.file("tune.lua", [[
+    experiment { name = "tune", factors = { act = { "relu", "tanh" } },
+      tune = { lr = { 0.1, 0.2, 0.3 } }, tune_seeds = 1, seeds = 2, metric = "val_loss",
+      report = "loss", trial = function(c, run)
+        local best = c.act == "relu" and 0.2 or 0.3
+        return { val_loss = math.abs(c.lr - best), loss = c.lr + run.seed } end }
+  ]])
+  local out, err, status = check.runner { "--runs", "tune", path }
+  check.equal(status, 0)
+  check.yes(out:find("relu +lr = 0.2") and out:find("tanh +lr = 0.3") ~= nil)
+  check.yes(out:find("tuning cost 6 trials", 1, true) ~= nil)
+  check.yes(err:find("lr = 0.3 is at the edge of its list for tanh", 1, true) ~= nil)
+  check.yes(err:find("0.2 is at the edge", 1, true) == nil)
+  local list = io.popen("ls " .. check.temp .. "/tune/tune/trials | wc -l"):read "n"
+  check.equal(list, 10)
+end
+
+-- -- in a running state -------------------------------------------------------------------
+
+function tests.test_without_a_script_it_runs_in_place_and_returns()
+  local code = [[
+    for round = 1, 2 do
+      local r = experiment { name = "here", factors = { a = { 1, 2 } }, seeds = 2, metric = "loss",
+        trial = function(c, run) return { loss = c.a + tensor.rand(1):item() + math.random() } end }
+      print(#r.trials, r.trials[1].cell.a, r.trials[1].state, r.trials[1].values.loss)
+    end
+  ]]
+  local out, _, status = check.runner { "--runs", "no", "-e", code }
+  check.equal(status, 0)
+  local lines = {}
+  for line in out:gmatch "[^\n]+" do
+    if line:find "^4\t1\tcomplete" then lines[#lines + 1] = line end
+  end
+  check.equal(#lines, 2)
+  check.equal(lines[1], lines[2])
+  check.yes(io.open(check.temp .. "/no") == nil)
+end
+
+function tests.test_run_is_checked()
+  check.script_fails([[
+    local net = nn.Sequential { nn.Dense(2) }
+    train.fit(net, data.moons { n = 16 }, { loss = "mse", run = 3 })
+  ]], 1, 'option "run"', "the run that a trial gets")
+end
+
+check.run(tests)
