@@ -315,9 +315,11 @@ TEST(anova_of_one_block_and_of_constant_values) {
 
 static bool keep[64];
 
+static int wanted;   /* levels of the last dimension */
+
 static int64_t largest(const bool *present, const int *sizes, int n_dims) {
   int64_t count = -1;
-  assert_int_equal(stat_grid_largest(present, sizes, n_dims, keep, &count, NULL), ERR_OK);
+  assert_int_equal(stat_grid_largest(present, sizes, n_dims, wanted, keep, &count, NULL), ERR_OK);
   return count;
 }
 
@@ -342,6 +344,22 @@ TEST(empty_grids) {
   present[4] = true;
   assert_int_equal(largest(present, (int[]){2, 3}, 2), 1);
   assert_true(keep[1] && keep[2 + 1] && !keep[0]);
+}
+
+/* Each column lacks another row, but the first three: 4 x 3, or 1 x 5 with five columns. */
+TEST(more_of_the_last_dimension_is_preferred_within_reason) {
+  const bool rows[4][6] = {{1, 1, 1, 1, 1, 0}, {1, 1, 1, 0, 0, 1},
+                           {1, 1, 1, 1, 0, 1}, {1, 1, 1, 1, 0, 0}};
+  assert_int_equal(largest(&rows[0][0], (int[]){4, 6}, 2), 12);
+  wanted = 4;
+  assert_int_equal(largest(&rows[0][0], (int[]){4, 6}, 2), 12);   /* 3 rows x 4 */
+  assert_true(keep[4 + 3] && !keep[1]);
+  wanted = 5;
+  assert_int_equal(largest(&rows[0][0], (int[]){4, 6}, 2), 12);   /* 1 x 5 is too small */
+  assert_true(keep[0] && keep[1] && keep[2] && keep[3]);
+  wanted = 7;
+  assert_int_equal(largest(&rows[0][0], (int[]){4, 6}, 2), 12);
+  wanted = 0;
 }
 
 /* Every choice of rows, each with the columns complete in it. */
