@@ -67,7 +67,8 @@ static void flag_ends(Compare *compare) {
     int n = cell->sample.n;
     if (n == 0) continue;
     bool alike = 2 * count_at(compare, c, ends.bad, ends.alike) >= n;
-    int worst = count_at(compare, c, ends.bad, 0), best = count_at(compare, c, ends.good, 0);
+    int worst = count_at(compare, c, ends.bad, 0);
+    int best = count_at(compare, c, ends.good, 0);
     cell->floor = near_bound(compare, cell, false) ||
                   (alike && ((n_alike > 1 && n_alike < compare->n_cells) || worst > 1));
     cell->ceiling = near_bound(compare, cell, true) || (best > 1 && 2 * best >= n);

@@ -2,8 +2,8 @@
  *
  * One sentence about the best cell, one paragraph for each factor with contrasts (what is
  * better or worse first, then what does equally well, then what is undecided), one for
- * strong interactions; after a blank line the cautions. "Undecided" never becomes "no effect": only a rope
- * that holds the interval says that something does not matter. */
+ * strong interactions; after a blank line the cautions. "Undecided" never becomes "no
+ * effect": only a rope that holds the interval says that something does not matter. */
 #include "lab/compare_show.h"
 #include "lab/table.h"
 #include <math.h>
@@ -49,8 +49,8 @@ static void add_side(const Words *words, const CompareContrast *contrast, bool a
 static void add_p(double p, Text *text) {
   char buffer[SHOWN_BYTES];
   shown_p(p, buffer);
-  text_addf(text, *buffer == '<' ? "p" NO_BREAK "<" NO_BREAK "%s"
-                                 : "p" NO_BREAK "=" NO_BREAK "%s", buffer + (*buffer == '<'));
+  bool below = *buffer == '<';
+  text_addf(text, "p" NO_BREAK "%c" NO_BREAK "%s", below ? '<' : '=', buffer + below);
 }
 
 /* "(95 % CI 2.4 to 3.8, 10 seeds, p = .002 after Holm)"; the interval is turned round
@@ -85,7 +85,8 @@ static void add_decided(const Words *words, const CompareContrast *contrast, Tex
             words->shown.difference_unit);
   add_evidence(words, contrast, analysis->paired.mean < 0, text);
   if (analysis == &contrast->imputed)
-    text_add(text, " with the worst value in place of diverged trials: no seed is complete");
+    text_add(text, " with the worst value in place of diverged trials: no seed is "
+                   "complete");
 }
 
 static void add_between(Text *text, size_t begin, const char *between) {
@@ -362,7 +363,8 @@ static void say_baseline(const Words *words) {
     bool again = i > 0 && contrast->factor == contrast[-1].factor;
     if (again || contrast->factor < 0 || compare->baseline_given[contrast->factor])
       continue;
-    text_add(&text, text.n_bytes ? ", " : "No baseline was given; the first level serves: ");
+    text_add(&text, text.n_bytes ? ", "
+                                 : "No baseline was given; the first level serves: ");
     compare_add_factor(compare, contrast->factor, &text);
     text_add(&text, " = ");
     compare_add_level(compare, contrast->factor, contrast->b, &text);

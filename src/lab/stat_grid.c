@@ -118,8 +118,8 @@ static void drop_empty(Search *s) {
   }
 }
 
-/* Drops the level with the largest share of holes until no hole is left, if it can. Of equal shares the
- * one of the dimension with most levels goes, then the later one. */
+/* Drops the level with the largest share of holes until no hole is left, if it can. Of
+ * equal shares the one of the dimension with most levels goes, then the later one. */
 static void greedy(Search *s) {
   while (count_kept(s) > 0 && count_holes(s)) {
     int dim = -1, level = -1;
@@ -130,7 +130,8 @@ static void greedy(Search *s) {
       double size = (double)(count_kept(s) / s->n_kept[d]);
       for (int l = next_kept(s, d, 0); l < s->sizes[d]; l = next_kept(s, d, l + 1)) {
         double share = (double)s->holes[s->first[d] + l] / size;
-        if (share == 0 || share < worst || (share == worst && s->n_kept[d] < widest)) continue;
+        bool narrower = share == worst && s->n_kept[d] < widest;
+        if (share == 0 || share < worst || narrower) continue;
         worst = share, widest = s->n_kept[d], dim = d, level = l;
       }
     }

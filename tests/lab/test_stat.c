@@ -227,7 +227,8 @@ TEST(bootstrap_is_deterministic_and_follows_skew) {
   double values[] = {1, 1.1, 1.2, 1.3, 1.5, 1.9, 2.8, 6};
   StatInterval first, again, other, plain = stat_t_interval(
       stat_mean(values, 8), stat_sd(values, 8), 8, 0.05);
-  Stream stream = {philox_key(0, "test", "a"), 0}, another = {philox_key(0, "test", "b"), 0};
+  Stream stream = {philox_key(0, "test", "a"), 0};
+  Stream another = {philox_key(0, "test", "b"), 0};
   assert_int_equal(stat_bootstrap_t(values, 8, stream, &first, NULL), ERR_OK);
   assert_int_equal(stat_bootstrap_t(values, 8, stream, &again, NULL), ERR_OK);
   assert_int_equal(stat_bootstrap_t(values, 8, another, &other, NULL), ERR_OK);
@@ -319,7 +320,8 @@ static int wanted;   /* levels of the last dimension */
 
 static int64_t largest(const bool *present, const int *sizes, int n_dims) {
   int64_t count = -1;
-  assert_int_equal(stat_grid_largest(present, sizes, n_dims, wanted, keep, &count, NULL), ERR_OK);
+  Err err = stat_grid_largest(present, sizes, n_dims, wanted, keep, &count, NULL);
+  assert_int_equal(err, ERR_OK);
   return count;
 }
 
@@ -383,7 +385,8 @@ TEST(the_search_finds_what_brute_force_finds) {
   Stream stream = {philox_key(1, "test grid", NULL), 0};
   for (stream.draw = 0; stream.draw < 300; stream.draw++) {
     bool present[8 * 10];
-    int sizes[] = {1 + (int)philox_below(stream, 100, 8), 1 + (int)philox_below(stream, 101, 10)};
+    int sizes[] = {1 + (int)philox_below(stream, 100, 8),
+                   1 + (int)philox_below(stream, 101, 10)};
     for (int i = 0; i < 80; i++)
       present[i] = philox_below(stream, (uint64_t)i, 100) < 40 + stream.draw / 5;
     int64_t count = largest(present, sizes, 2);
