@@ -6,17 +6,19 @@
 
 /* -- keys ---------------------------------------------------------------------------- */
 
-static bool key_put(Trace *t, uint64_t word) {
-  if (t->n_key == t->key_capacity) {
-    size_t wanted = t->key_capacity ? 2 * t->key_capacity : 4096;
-    uint64_t *larger = realloc(t->key, wanted * sizeof *larger);
-    if (!larger) return false;
-    t->key = larger;
-    t->key_capacity = wanted;
-  }
-  t->key[t->n_key++] = word;
+/* Room for n more words. */
+static bool key_reserve(Trace *t, size_t n) {
+  if (t->n_key + n <= t->key_capacity) return true;
+  size_t wanted = 2 * t->key_capacity + n + 4096;
+  uint64_t *larger = realloc(t->key, wanted * sizeof *larger);
+  if (!larger) return false;
+  t->key = larger;
+  t->key_capacity = wanted;
   return true;
 }
+
+/* Into room that was reserved. */
+static void key_put(Trace *t, uint64_t word) { t->key[t->n_key++] = word; }
 
 /* Four chains at once: one multiplication does not wait for the one before. */
 static uint64_t key_hash(const uint64_t *key, size_t n) {
@@ -31,10 +33,11 @@ static uint64_t key_hash(const uint64_t *key, size_t n) {
   return all;
 }
 
-static bool put_shape(Trace *t, const Node *node) {
-  bool ok = key_put(t, (uint64_t)node->dtype << 8 | (uint64_t)node->shape.rank);
-  for (int i = 0; i < node->shape.rank; i++) ok = ok && key_put(t, (uint64_t)node->shape.dim[i]);
-  return ok;
+enum { SHAPE_WORDS = 1 + MAX_RANK };
+
+static void put_shape(Trace *t, const Node *node) {
+  key_put(t, (uint64_t)node->dtype << 8 | (uint64_t)node->shape.rank);
+  for (int i = 0; i < node->shape.rank; i++) key_put(t, (uint64_t)node->shape.dim[i]);
 }
 
 static int64_t variable_place(VariableList list, const Variable *v) {
@@ -52,20 +55,23 @@ static int64_t leaf_place(const Graph *graph, VariableList list, const Node *lea
 }
 
 static bool put_leaf(Trace *t, const Graph *graph, const Node *node, VariableList variables) {
-  uint64_t which = (uint64_t)(leaf_place(graph, variables, node) + 1);
-  return key_put(t, which << 8 | 1) && put_shape(t, node);
+  if (!key_reserve(t, 1 + SHAPE_WORDS)) return false;
+  key_put(t, (uint64_t)(leaf_place(graph, variables, node) + 1) << 8 | 1);
+  put_shape(t, node);
+  return true;
 }
 
 /* An op whose data can be refused names its line: part of the key, so that it is right. */
 static bool put_node(Trace *t, const Node *node) {
   int n_attr = node->op->flags & OP_DRAW ? node->n_attr - 2 : node->n_attr;
-  bool ok = key_put(t, (uint64_t)(uintptr_t)node->op) &&
-            key_put(t, (uint64_t)node->n_in << 8 | node->tracked << 1);
-  for (int k = 0; k < node->n_in; k++) ok = ok && key_put(t, (uint64_t)node->in[k]->index);
-  for (int k = 0; k < n_attr; k++) ok = ok && key_put(t, (uint64_t)node->attr[k].i);
-  if (node->n_in == 0) ok = ok && put_shape(t, node);
-  if (node->op->check) ok = ok && key_put(t, (uint64_t)node->line);
-  return ok;
+  if (!key_reserve(t, (size_t)(3 + node->n_in + n_attr) + SHAPE_WORDS)) return false;
+  key_put(t, (uint64_t)(uintptr_t)node->op);
+  key_put(t, (uint64_t)node->n_in << 8 | node->tracked << 1);
+  for (int k = 0; k < node->n_in; k++) key_put(t, (uint64_t)node->in[k]->index);
+  for (int k = 0; k < n_attr; k++) key_put(t, (uint64_t)node->attr[k].i);
+  if (node->n_in == 0) put_shape(t, node);
+  if (node->op->check) key_put(t, (uint64_t)node->line);
+  return true;
 }
 
 /* -- traces -------------------------------------------------------------------------- */
@@ -112,11 +118,13 @@ Err trace_take(Trace *out, Graph *graph, Node *const *roots, int n, VariableList
     ok = plan_is_leaf(out->v[i]) ? put_leaf(out, graph, out->v[i], variables)
                                  : put_node(out, out->v[i]);
   }
-  for (int r = 0; ok && r < n; r++) ok = key_put(out, (uint64_t)roots[r]->index);
-  for (int w = 0; ok && w < n_words; w++) ok = key_put(out, words[w]);
+  ok = ok && key_reserve(out, (size_t)(n + n_words) + (size_t)variables.n * SHAPE_WORDS);
+  for (int r = 0; ok && r < n; r++) key_put(out, (uint64_t)roots[r]->index);
+  for (int w = 0; ok && w < n_words; w++) key_put(out, words[w]);
   for (int i = 0; ok && i < variables.n; i++) {
     const Node *value = variables.v[i]->current;
-    ok = value ? put_shape(out, value) : key_put(out, 0);
+    if (value) put_shape(out, value);
+    else key_put(out, 0);
   }
   out->hash = key_hash(out->key, out->n_key);
   if (ok) return ERR_OK;

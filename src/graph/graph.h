@@ -25,7 +25,7 @@ typedef struct Node Node;
 typedef struct Op Op;
 typedef struct Variable Variable;
 
-enum { MAX_OUT = 4, MAX_IN = 64 };
+enum { MAX_OUT = 4, MAX_IN = 64, GRAPH_KEPT = 4096 };
 
 typedef union Attr { int64_t i; double f; } Attr;
 
@@ -90,6 +90,8 @@ struct Graph {
   Text *dump;                 /* the stages of the first built step go there; NULL: none */
   bool static_trace;          /* the function of a static step runs: values are not there */
   bool naive;                 /* steps run by the naive executor, the oracle */
+  bool checked;               /* plans are verified after each pass; preset in checked
+                                 builds (-DRUNNER_CHECKED) */
   int whole_history;          /* > 0: none is cut, in functions given to grad */
   /* private */
   uint64_t next_serial, walk;
@@ -105,6 +107,8 @@ struct Graph {
   struct Undo *undo;          /* of the open transaction */
   int n_undo, undo_capacity;
   bool in_transaction;
+  Node **kept;                /* held until the open transaction ends: graph_keep */
+  int n_kept, kept_capacity;
   uint64_t first_serial;      /* of nodes made in the open transaction */
   uint32_t step, n_steps;     /* number of the open transaction, 0: none; and the last */
   int n_counters_at_begin, fit_count_at_begin, net_count_at_begin;
@@ -179,6 +183,11 @@ Node *graph_pick(Graph *graph, Node *node, int i);
 void node_outlive(Node *node);
 /* Was it made in a transaction that has ended? Then the fault says so. */
 bool graph_expired(Graph *graph, const Node *node);
+/* The same of a transaction's number, as nodes have it. */
+bool graph_step_over(Graph *graph, uint32_t step);
+/* Holds a node of the open transaction until that ends; false, and nothing done, for any
+ * other node and when GRAPH_KEPT are held. */
+bool graph_keep(Graph *graph, Node *node);
 
 /* -- variables ----------------------------------------------------------------------- */
 

@@ -35,6 +35,8 @@ static size_t value_bytes(const Node *node) {
 
 void history_inherit(Node *node) {
   if (!node->n_in) node->from = history_bit(node->serial);
+  for (int i = 0; i < node->n_in; i++) node->from |= node->in[i]->from;
+  if (node->step) return; /* its history ends with its transaction: nothing is cut */
   for (int i = 0; i < node->n_in; i++) {
     const Node *in = node->in[i];
     bool pending = !in->value[0];
@@ -42,7 +44,6 @@ void history_inherit(Node *node) {
     size_t waits = pending ? in->pending_bytes : value_bytes(in);
     node->pending_bytes += waits < SIZE_MAX / 2 / MAX_IN ? waits : SIZE_MAX / 2 / MAX_IN;
     node->history += in->history < INT32_MAX ? in->history : INT32_MAX;
-    node->from |= in->from;
   }
   node->history += !(node->op->flags & OP_LEAF);
 }

@@ -20,9 +20,15 @@ static bool grow(void **v, int n, int *capacity, size_t item_bytes) {
 
 /* -- session ------------------------------------------------------------------------- */
 
+#ifdef RUNNER_CHECKED
+enum { CHECKED_BUILD = true };
+#else
+enum { CHECKED_BUILD = false };
+#endif
+
 Err graph_open(Graph *graph, int threads, uint64_t seed, Fault *fault) {
   if (gemm_init(fault)) return fault->code;
-  *graph = (Graph){.seed = seed};
+  *graph = (Graph){.seed = seed, .checked = CHECKED_BUILD};
   par_init(&graph->par, threads);
   return ERR_OK;
 }
@@ -48,6 +54,7 @@ void graph_close(Graph *graph) {
   free(graph->counters);
   free(graph->counters_at_begin);
   free(graph->undo);
+  free(graph->kept);
   *graph = (Graph){0};
 }
 
@@ -89,6 +96,14 @@ static Node *scope_add(Graph *graph, Node *node) {
 
 Node *graph_borrow(Graph *graph, Node *node) {
   return node ? scope_add(graph, node_retain(node)) : NULL;
+}
+
+bool graph_keep(Graph *graph, Node *node) {
+  if (!node->step || node->step != graph->step || graph->n_kept == GRAPH_KEPT) return false;
+  if (!grow((void **)&graph->kept, graph->n_kept, &graph->kept_capacity, sizeof(Node *)))
+    return false;
+  graph->kept[graph->n_kept++] = node_hold(node);
+  return true;
 }
 
 /* -- streams ------------------------------------------------------------------------- */
@@ -303,7 +318,11 @@ Node *graph_detach(Graph *graph, Node *x) {
 void node_outlive(Node *node) { node->step = 0; }
 
 bool graph_expired(Graph *graph, const Node *node) {
-  if (!node->step || node->step == graph->step) return false;
+  return graph_step_over(graph, node->step);
+}
+
+bool graph_step_over(Graph *graph, uint32_t step) {
+  if (!step || step == graph->step) return false;
   fault_set(&graph->fault, ERR_VALUE,
             "this tensor was made inside a step that has ended; return it from the step's "
             "function to keep it");

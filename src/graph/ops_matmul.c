@@ -64,17 +64,16 @@ static Err matmul_infer(OpInfer *io) {
   bool tx = io->attr[TRANSPOSE_X].i, ty = io->attr[TRANSPOSE_Y].i;
   Matrix a = matrix_of(x, tx), b = matrix_of(y, ty);
   char x_text[SHAPE_TEXT], y_text[SHAPE_TEXT];
-  shape_text(x_text, x);
-  shape_text(y_text, y);
   if (a.columns != b.rows)
     return fault_set(io->fault, ERR_SHAPE,
-                     "inner sizes differ: %s%s and %s%s: %lld and %lld", x_text,
-                     tx ? " (transposed)" : "", y_text, ty ? " (transposed)" : "",
+                     "inner sizes differ: %s%s and %s%s: %lld and %lld",
+                     shape_text(x_text, x), tx ? " (transposed)" : "",
+                     shape_text(y_text, y), ty ? " (transposed)" : "",
                      (long long)a.columns, (long long)b.rows);
   if (x->rank > 2 && y->rank > 2 && !same_batch(x, y))
     return fault_set(io->fault, ERR_SHAPE,
                      "leading axes differ: %s and %s; allowed: the same, or none in one",
-                     x_text, y_text);
+                     shape_text(x_text, x), shape_text(y_text, y));
   Shape *out = &io->out_shape[0];
   *out = x->rank > y->rank ? *x : *y;
   out->dim[out->rank - 2] = a.rows;

@@ -1,65 +1,22 @@
-/* plan.c: compiling a graph: aliases, groups, jobs, lifetimes, items.
+/* plan.c: compiling a graph, by passes in this order:
  *
- * Passes, each a function, in this order:
  *   resolve    views, picks and reads become aliases of the value that they rename
  *   group      elementwise nodes of one shape join the group of a producer, so that they run
  *              tile by tile in one pass. A group runs where its last member stood; it is
  *              closed as soon as somebody outside reads a member, so nobody waits for it
  *   order      items (a group, or one other node), late updates apart
  *   jobs       neighbours that do not depend on each other share one parallel job
+ *   calls      items get their calls, whose splits tell blocks and scratch memory
  *   place      every value gets its memory: a root's, a tile's within its group, or an
  *              offset in the arena that is free from the job that makes it to the last that
  *              reads it. An output of a group may take the place of an input that ends there
- *   emit       items with calls whose pointers are filled in at each run
+ *   connect    each pointer of a call learns where it comes from at a run
  *
- * Values are numbered node * MAX_OUT + output. */
-#include "graph/plan_private.h"
+ * In checked builds, and where graph->checked is set, what must hold after a pass is
+ * verified after it (plan_verify.c). */
+#include "graph/plan_compile.h"
 #include <stdlib.h>
 #include <string.h>
-
-enum { NOBODY = -1 };
-
-/* Of one node of the walk, while compiling. */
-typedef struct Spot {
-  int64_t value;         /* the value that output 0 stands for: its own, or an alias's */
-  size_t offset;         /* in bytes, into that value */
-  int group;             /* NOBODY: none */
-  int item;              /* that computes it; NOBODY: leaf or alias */
-  bool late;             /* an update that only updates read: runs at commit */
-} Spot;
-
-typedef struct Group {
-  const Shape *shape;
-  int64_t last;          /* node at which it runs */
-  int n_members;
-  bool closed;
-} Group;
-
-/* Of one value. */
-typedef struct Life {
-  PlanPlace place;
-  int born, dies;        /* jobs; born NOBODY: not computed here */
-  int last_item;         /* that reads it */
-  int n_readers;         /* items that read it */
-  bool outside;          /* read by another item than its own, or a root */
-  int64_t heir;          /* value that takes over its memory; NOBODY */
-  size_t n_bytes;
-} Life;
-
-typedef struct Compiler {
-  Graph *graph;
-  Plan *plan;
-  Walk walk;
-  Spot *spots;
-  Group *groups;
-  int n_groups;
-  Life *lives;           /* per value */
-  int *item_first;       /* per item: its nodes in item_nodes */
-  int64_t *item_nodes;
-  int *item_job;
-  int n_items, n_updates;
-  int64_t *copy_root;    /* roots that are copied at the end */
-} Compiler;
 
 /* One of the values of an evaluated node with several: each is a leaf of its own. */
 static bool is_part_of_leaf(const Node *node) {
@@ -92,7 +49,6 @@ static void *plan_alloc(Compiler *c, size_t n_bytes) {
   return block->data;
 }
 
-static int64_t value_of(int64_t node, int output) { return node * MAX_OUT + output; }
 static Node *producer(const Compiler *c, int64_t value) { return c->walk.v[value / MAX_OUT]; }
 
 /* -- resolve ------------------------------------------------------------------------- */
@@ -104,7 +60,7 @@ static bool is_alias(const Node *node, int64_t *offset) {
   return *offset >= 0;
 }
 
-static void resolve(Compiler *c) {
+static Err resolve(Compiler *c) {
   for (int64_t i = 0; i < c->walk.n; i++) {
     Node *node = c->walk.v[i];
     Spot *spot = &c->spots[i];
@@ -116,9 +72,22 @@ static void resolve(Compiler *c) {
     spot->value = base->value + output;
     spot->offset = base->offset + (size_t)offset * dtype_bytes(node->dtype);
   }
+  return ERR_OK;
 }
 
-static bool computes(const Compiler *c, int64_t i) {
+static void print_resolve(const Compiler *c, Text *out) {
+  int64_t n_leaves = 0, n_alias = 0;
+  for (int64_t i = 0; i < c->walk.n; i++) {
+    bool leaf = plan_is_leaf(c->walk.v[i]);
+    n_leaves += leaf;
+    n_alias += !leaf && !plan_computes(c, i);
+  }
+  text_addf(out, "%lld nodes: %lld inputs, %lld other names of a value, %lld to compute\n",
+            (long long)c->walk.n, (long long)n_leaves, (long long)n_alias,
+            (long long)(c->walk.n - n_leaves - n_alias));
+}
+
+bool plan_computes(const Compiler *c, int64_t i) {
   return !plan_is_leaf(c->walk.v[i]) && c->spots[i].value == value_of(i, 0);
 }
 
@@ -161,10 +130,10 @@ static int group_to_join(const Compiler *c, const Node *node) {
   return best;
 }
 
-static void group(Compiler *c) {
+static Err group(Compiler *c) {
   for (int64_t i = 0; i < c->walk.n; i++) {
     Node *node = c->walk.v[i];
-    if (!computes(c, i)) continue;
+    if (!plan_computes(c, i)) continue;
     int g = NOBODY;
     if (fusable(node)) {
       g = group_to_join(c, node);
@@ -181,6 +150,17 @@ static void group(Compiler *c) {
       if (of != NOBODY && of != g) c->groups[of].closed = true;
     }
   }
+  return ERR_OK;
+}
+
+static void print_group(const Compiler *c, Text *out) {
+  int n_members = 0, most = 0;
+  for (int g = 0; g < c->n_groups; g++) {
+    n_members += c->groups[g].n_members;
+    if (c->groups[g].n_members > most) most = c->groups[g].n_members;
+  }
+  text_addf(out, "%d elementwise nodes in %d groups, the largest of %d\n", n_members,
+            c->n_groups, most);
 }
 
 /* -- order --------------------------------------------------------------------------- */
@@ -188,10 +168,10 @@ static void group(Compiler *c) {
 /* From the last node to the first, so that all readers of a node are known before it. */
 static void find_late(Compiler *c) {
   for (int64_t i = 0; i < c->walk.n; i++)
-    c->spots[i].late = computes(c, i) && (c->walk.v[i]->op->flags & OP_UPDATE);
+    c->spots[i].late = plan_computes(c, i) && (c->walk.v[i]->op->flags & OP_UPDATE);
   for (int64_t i = c->walk.n - 1; i >= 0; i--) {
     const Node *node = c->walk.v[i];
-    if (!computes(c, i) || c->spots[i].late) continue;
+    if (!plan_computes(c, i) || c->spots[i].late) continue;
     for (int k = 0; k < node->n_in; k++)
       c->spots[c->spots[node->in[k]->index].value / MAX_OUT].late = false;
   }
@@ -201,24 +181,29 @@ static void add_item(Compiler *c, int64_t last, int *n_nodes) {
   int g = c->spots[last].group;
   c->item_first[c->n_items] = *n_nodes;
   for (int64_t i = g == NOBODY ? last : 0; i <= last; i++) {
-    if (g != NOBODY && (c->spots[i].group != g || !computes(c, i))) continue;
+    if (g != NOBODY && (c->spots[i].group != g || !plan_computes(c, i))) continue;
     c->spots[i].item = c->n_items;
     c->item_nodes[(*n_nodes)++] = i;
   }
   c->item_first[++c->n_items] = *n_nodes;
 }
 
-static void order(Compiler *c) {
+static Err order(Compiler *c) {
   int n_nodes = 0;
   find_late(c);
   for (int late = 0; late < 2; late++)
     for (int64_t i = 0; i < c->walk.n; i++) {
-      if (!computes(c, i) || c->spots[i].late != (late == 1)) continue;
+      if (!plan_computes(c, i) || c->spots[i].late != (late == 1)) continue;
       int g = c->spots[i].group;
       if (g != NOBODY && c->groups[g].last != i) continue;
       add_item(c, i, &n_nodes);
       c->n_updates += late;
     }
+  return ERR_OK;
+}
+
+static void print_order(const Compiler *c, Text *out) {
+  text_addf(out, "%d items, %d of them updates at commit\n", c->n_items, c->n_updates);
 }
 
 /* -- jobs ---------------------------------------------------------------------------- */
@@ -239,7 +224,7 @@ static bool depends_on_job(const Compiler *c, int item, int job) {
   return false;
 }
 
-static void jobs(Compiler *c) {
+static Err jobs(Compiler *c) {
   int job = NOBODY, first_update = c->n_items - c->n_updates;
   for (int item = 0; item < c->n_items; item++) {
     bool fresh = job == NOBODY || item == first_update || depends_on_job(c, item, job);
@@ -248,13 +233,19 @@ static void jobs(Compiler *c) {
   c->plan->n_jobs = job + 1;
   c->plan->n_compute_jobs =
       first_update < c->n_items ? c->item_job[first_update] : c->plan->n_jobs;
+  return ERR_OK;
+}
+
+static void print_jobs(const Compiler *c, Text *out) {
+  text_addf(out, "%d jobs, %d of them at commit\n", c->plan->n_jobs,
+            c->plan->n_jobs - c->plan->n_compute_jobs);
 }
 
 /* -- place --------------------------------------------------------------------------- */
 
-static size_t rounded(size_t n) { return (n + 63) / 64 * 64; }
+size_t plan_rounded(size_t n) { return (n + 63) / 64 * 64; }
 
-static size_t value_bytes(const Node *node, int output) {
+size_t plan_value_bytes(const Node *node, int output) {
   size_t n = (size_t)shape_count(&node->out_shape[output]);
   return n * dtype_bytes(node->out_dtype[output]);
 }
@@ -266,8 +257,8 @@ static void begin_life(Compiler *c, int64_t i) {
     Life *life = &c->lives[value_of(i, o)];
     int job = item == NOBODY ? NOBODY : c->item_job[item];
     *life = (Life){.place = {.kind = IN_ARENA}, .born = job, .dies = job, .heir = NOBODY,
-                   .last_item = NOBODY, .n_bytes = value_bytes(node, o)};
-    if (item != NOBODY) c->plan->size.naive_bytes += rounded(life->n_bytes);
+                   .last_item = NOBODY, .n_bytes = plan_value_bytes(node, o)};
+    if (item != NOBODY) c->plan->size.naive_bytes += plan_rounded(life->n_bytes);
   }
 }
 
@@ -297,11 +288,12 @@ static void live(Compiler *c) {
 
 /* A root gets its value computed in place; where that cannot be (a leaf, a part of a value,
  * a value that is a root already) it is copied at the end. */
-static void place_roots(Compiler *c, Node *const *roots, int n_roots) {
-  for (int r = 0; r < n_roots; r++) {
-    const Spot *spot = &c->spots[roots[r]->index];
+static void place_roots(Compiler *c) {
+  for (int r = 0; r < c->n_roots; r++) {
+    const Node *root = c->roots[r];
+    const Spot *spot = &c->spots[root->index];
     Life *life = &c->lives[spot->value];
-    bool whole = spot->offset == 0 && life->n_bytes == value_bytes(roots[r], 0);
+    bool whole = spot->offset == 0 && life->n_bytes == plan_value_bytes(root, 0);
     bool own = whole && life->place.kind == IN_ARENA && life->born != NOBODY;
     c->copy_root[r] = own ? NOBODY : spot->value;
     life->outside = true;
@@ -410,12 +402,12 @@ static size_t assign_offsets(Stretch *s, int n, Stretch **beside) {
     if (n_beside) qsort(beside, (size_t)n_beside, sizeof *beside, by_offset);
     size_t at = 0;
     for (int k = 0; k < n_beside; k++) {
-      if (at + rounded(s[i].n_bytes) <= beside[k]->offset) break;
-      size_t end = beside[k]->offset + rounded(beside[k]->n_bytes);
+      if (at + plan_rounded(s[i].n_bytes) <= beside[k]->offset) break;
+      size_t end = beside[k]->offset + plan_rounded(beside[k]->n_bytes);
       if (end > at) at = end;
     }
     s[i].offset = at;
-    if (at + rounded(s[i].n_bytes) > total) total = at + rounded(s[i].n_bytes);
+    if (at + plan_rounded(s[i].n_bytes) > total) total = at + plan_rounded(s[i].n_bytes);
   }
   return total;
 }
@@ -446,7 +438,7 @@ static int list_stretches(const Compiler *c, Stretch *out) {
   return n;
 }
 
-static Err place(Compiler *c) {
+static Err place_in_arena(Compiler *c) {
   size_t most = (size_t)c->walk.n * MAX_OUT + (size_t)c->n_items + 1;
   Stretch *s = malloc(most * sizeof *s), **beside = malloc(most * sizeof *beside);
   int n = s && beside ? list_stretches(c, s) : NOBODY;
@@ -465,7 +457,29 @@ static Err place(Compiler *c) {
   return c->graph->fault.code;
 }
 
-/* -- emit ---------------------------------------------------------------------------- */
+static Err place(Compiler *c) {
+  live(c);
+  place_roots(c);
+  for (int item = 0; item < c->n_items; item++)
+    if (c->plan->items[item].is_group) place_tiles(c, item);
+  for (int item = 0; item < c->n_items; item++) inherit(c, item);
+  return place_in_arena(c);
+}
+
+static void print_place(const Compiler *c, Text *out) {
+  int64_t n[4] = {0}, n_heirs = 0;
+  for (int64_t i = 0; i < c->walk.n; i++)
+    for (int o = 0; plan_computes(c, i) && o < c->walk.v[i]->n_out; o++) {
+      n[c->lives[value_of(i, o)].place.kind]++;
+      n_heirs += c->lives[value_of(i, o)].heir != NOBODY;
+    }
+  text_addf(out, "%lld values in roots, %lld in tiles, %lld in the arena of %zu bytes, where "
+            "%lld hand their place on (buffers of the naive executor: %zu bytes)\n",
+            (long long)n[IN_ROOT], (long long)n[IN_TILE], (long long)n[IN_ARENA],
+            c->plan->size.arena_bytes, (long long)n_heirs, c->plan->size.naive_bytes);
+}
+
+/* -- calls --------------------------------------------------------------------------- */
 
 /* The call of one node, without pointers. */
 static OpCall *emit_call(Compiler *c, const Node *node) {
@@ -507,11 +521,33 @@ static Err emit_item(Compiler *c, int item) {
     if (emit_member(c, &it->members[m], c->item_nodes[first + m])) break;
   if (c->graph->fault.code) return c->graph->fault.code;
   plan_split(it);
-  c->plan->size.naive_bytes += rounded(it->split.scratch_bytes);
+  c->plan->size.naive_bytes += plan_rounded(it->split.scratch_bytes);
   for (int m = 0; m < it->n_members; m++)
     if (it->members[m].call->op->flags & OP_DRAW) c->plan->n_draws++;
   return ERR_OK;
 }
+
+static Err calls(Compiler *c) {
+  c->plan->n_items = c->n_items;
+  c->plan->items = plan_alloc(c, ((size_t)c->n_items + 1) * sizeof *c->plan->items);
+  if (!c->plan->items) return c->graph->fault.code;
+  for (int item = 0; item < c->n_items; item++)
+    if (emit_item(c, item)) return c->graph->fault.code;
+  return ERR_OK;
+}
+
+static void print_calls(const Compiler *c, Text *out) {
+  int64_t n_blocks = 0, n_phases = 0;
+  for (int item = 0; item < c->n_items; item++) {
+    const OpSplit *split = &c->plan->items[item].split;
+    n_phases += split->n_phases;
+    for (int p = 0; p < split->n_phases; p++) n_blocks += split->n_blocks[p];
+  }
+  text_addf(out, "%lld phases of %lld blocks in all\n", (long long)n_phases,
+            (long long)n_blocks);
+}
+
+/* -- connect ------------------------------------------------------------------------- */
 
 static PlanPlace place_of(const Compiler *c, const Node *in) {
   const Spot *spot = &c->spots[in->index];
@@ -521,7 +557,7 @@ static PlanPlace place_of(const Compiler *c, const Node *in) {
 }
 
 /* After placing: where each pointer of the calls comes from. */
-static void connect(Compiler *c, int item) {
+static void connect_item(Compiler *c, int item) {
   PlanItem *it = &c->plan->items[item];
   for (int m = 0; m < it->n_members; m++) {
     int64_t i = c->item_nodes[c->item_first[item] + m];
@@ -561,17 +597,17 @@ static Err emit_checks(Compiler *c) {
   return ERR_OK;
 }
 
-static Err emit_copies(Compiler *c, Node *const *roots, int n_roots) {
+static Err emit_copies(Compiler *c) {
   Plan *plan = c->plan;
-  plan->copies = plan_alloc(c, ((size_t)n_roots + 1) * sizeof *plan->copies);
+  plan->copies = plan_alloc(c, ((size_t)c->n_roots + 1) * sizeof *plan->copies);
   if (!plan->copies) return ERR_MEMORY;
   for (int late = 0; late < 2; late++) {
-    for (int r = 0; r < n_roots; r++) {
+    for (int r = 0; r < c->n_roots; r++) {
       int64_t value = c->copy_root[r];
       if (value == NOBODY || c->spots[value / MAX_OUT].late != (late == 1)) continue;
       plan->copies[plan->n_copies++] =
-          (PlanCopy){.from = place_of(c, roots[r]), .to = {IN_ROOT, r, 0},
-                     .n_bytes = value_bytes(roots[r], 0)};
+          (PlanCopy){.from = place_of(c, c->roots[r]), .to = {IN_ROOT, r, 0},
+                     .n_bytes = plan_value_bytes(c->roots[r], 0)};
     }
     if (!late) plan->n_compute_copies = plan->n_copies;
   }
@@ -590,9 +626,35 @@ static Err emit_leaves(Compiler *c) {
   return ERR_OK;
 }
 
+static Err connect(Compiler *c) {
+  if (emit_leaves(c)) return c->graph->fault.code;
+  for (int item = 0; item < c->n_items; item++) connect_item(c, item);
+  if (emit_jobs(c) || emit_checks(c) || emit_copies(c)) return c->graph->fault.code;
+  return plan_list_fixes(c->plan, c->graph);
+}
+
+static void print_connect(const Compiler *c, Text *out) {
+  text_addf(out, "%d pointers to fill in, %d draws, %d copies\n", c->plan->n_fixes,
+            c->plan->n_draws, c->plan->n_copies);
+}
+
 /* -- all passes ---------------------------------------------------------------------- */
 
-static Err allocate(Compiler *c, int n_roots) {
+const PlanPass plan_passes[] = {
+    {"resolve", resolve, verify_resolve, print_resolve},
+    {"group", group, verify_group, print_group},
+    {"order", order, verify_order, print_order},
+    {"jobs", jobs, verify_jobs, print_jobs},
+    {"calls", calls, verify_calls, print_calls},
+    {"place", place, verify_place, print_place},
+    {"connect", connect, verify_connect, print_connect},
+    {0}};
+
+Err compiler_init(Compiler *c, Graph *graph, Node *const *roots, int n_roots) {
+  c->graph = graph;
+  c->roots = roots;
+  c->n_roots = n_roots;
+  if (walk_collect(graph, &c->walk, roots, n_roots, plan_is_leaf)) return graph->fault.code;
   size_t n = (size_t)c->walk.n + 1;
   c->spots = calloc(n, sizeof *c->spots);
   c->groups = calloc(n, sizeof *c->groups);
@@ -603,54 +665,47 @@ static Err allocate(Compiler *c, int n_roots) {
   c->copy_root = calloc((size_t)n_roots + 1, sizeof *c->copy_root);
   bool all = c->spots && c->groups && c->lives && c->item_first && c->item_nodes &&
              c->item_job && c->copy_root;
-  return all ? ERR_OK : fault_memory(&c->graph->fault, n * sizeof *c->lives);
+  return all ? ERR_OK : fault_memory(&graph->fault, n * sizeof *c->lives);
 }
 
-static Err compile(Compiler *c, Node *const *roots, int n_roots) {
+void compiler_deinit(Compiler *c) {
+  walk_deinit(&c->walk);
+  free(c->spots);
+  free(c->groups);
+  free(c->lives);
+  free(c->item_first);
+  free(c->item_nodes);
+  free(c->item_job);
+  free(c->copy_root);
+}
+
+static Err run_pass(Compiler *c, const PlanPass *pass) {
   Graph *graph = c->graph;
-  if (walk_collect(graph, &c->walk, roots, n_roots, plan_is_leaf)) return graph->fault.code;
-  if (allocate(c, n_roots)) return graph->fault.code;
-  resolve(c);
-  group(c);
-  order(c);
-  jobs(c);
-  c->plan->n_items = c->n_items;
-  c->plan->items = plan_alloc(c, ((size_t)c->n_items + 1) * sizeof *c->plan->items);
-  if (!c->plan->items) return graph->fault.code;
-  for (int item = 0; item < c->n_items; item++)
-    if (emit_item(c, item)) return graph->fault.code;
-  live(c);
-  place_roots(c, roots, n_roots);
-  for (int item = 0; item < c->n_items; item++) {
-    if (c->plan->items[item].is_group) place_tiles(c, item);
+  if (pass->run(c)) return graph->fault.code;
+  if (graph->dump) {
+    text_addf(&c->plan->passes, "%-8s ", pass->name);
+    pass->print(c, &c->plan->passes);
   }
-  for (int item = 0; item < c->n_items; item++) inherit(c, item);
-  if (place(c) || emit_leaves(c)) return graph->fault.code;
-  for (int item = 0; item < c->n_items; item++) connect(c, item);
-  if (emit_jobs(c) || emit_checks(c) || emit_copies(c, roots, n_roots)) return graph->fault.code;
-  return plan_list_fixes(c->plan, graph);
+  if (!graph->checked || !pass->verify(c, &graph->fault)) return ERR_OK;
+  fault_prefix(&graph->fault, "internal error in a plan: after %s", pass->name);
+  return graph->fault.code;
 }
 
 Plan *plan_new(Graph *graph, Node *const *roots, int n_roots) {
   if (graph->fault.code) return NULL;
-  Compiler c = {.graph = graph, .plan = calloc(1, sizeof(Plan))};
+  Compiler c = {.plan = calloc(1, sizeof(Plan))};
   if (!c.plan) {
     fault_memory(&graph->fault, sizeof(Plan));
     return NULL;
   }
-  Err err = compile(&c, roots, n_roots);
+  Err err = compiler_init(&c, graph, roots, n_roots);
+  for (const PlanPass *pass = plan_passes; !err && pass->name; pass++)
+    err = run_pass(&c, pass);
   c.plan->size.n_nodes = (int)c.walk.n;
   c.plan->size.n_groups = c.n_groups;
   c.plan->size.n_items = c.n_items;
   c.plan->size.n_jobs = c.plan->n_jobs;
-  walk_deinit(&c.walk);
-  free(c.spots);
-  free(c.groups);
-  free(c.lives);
-  free(c.item_first);
-  free(c.item_nodes);
-  free(c.item_job);
-  free(c.copy_root);
+  compiler_deinit(&c);
   if (!err) return c.plan;
   plan_free(c.plan);
   return NULL;

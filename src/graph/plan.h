@@ -58,7 +58,7 @@ typedef struct PlanSize {
                                   and scratch memory, each rounded up as tensors are */
 } PlanSize;
 PlanSize plan_size(const Plan *plan);
-/* Jobs, items, groups and where their values live: for people. */
+/* Passes, jobs, items, groups and where their values live: for people. */
 void plan_dump(const Plan *plan, Text *out);
 
 #endif

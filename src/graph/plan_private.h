@@ -71,6 +71,7 @@ struct Plan {
   int n_items, n_jobs, n_compute_jobs, n_fixes, n_checked, n_leaves, n_draws;
   int n_copies, n_compute_copies;
   PlanSize size;
+  Text passes;           /* what each pass found; only where graph->dump is set */
 };
 
 /* The split of an item, from its calls. */

@@ -74,6 +74,7 @@ void plan_free(Plan *plan) {
     free(plan->blocks);
     plan->blocks = next;
   }
+  text_deinit(&plan->passes);
   free(plan);
 }
 
@@ -319,6 +320,7 @@ static void dump_item(Text *out, const PlanItem *item) {
 }
 
 void plan_dump(const Plan *plan, Text *out) {
+  if (plan->passes.n_bytes) text_addf(out, "%s\n", plan->passes.data);
   for (int j = 0; j < plan->n_jobs; j++) {
     const PlanJob *job = &plan->jobs[j];
     text_addf(out, "job %d%s: %lld blocks\n", j + 1,

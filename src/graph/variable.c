@@ -207,6 +207,7 @@ static void forget_undo(Graph *graph) {
     variable_release(graph->undo[i].var);
   }
   graph->n_undo = 0;
+  while (graph->n_kept) node_drop(graph->kept[--graph->n_kept]);
   graph->in_transaction = false;
   graph->step = 0;
 }

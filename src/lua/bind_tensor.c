@@ -419,6 +419,7 @@ int open_tensor(lua_State *L) {
   push_tensor_metatable(L);
   add_op_functions(L, -1);
   add_op_operators(L, -2);
+  set_tensor_metatable(L, -2);
   lua_pop(L, 2);
   luaL_newlib(L, functions);
   add_op_functions(L, -1);

@@ -50,13 +50,13 @@ static bool mark_level(Session *s, lua_State *L, lua_Debug *at) {
   const void *function = lua_topointer(L, -1);
   lua_pop(L, 1);
   if (at->currentline < 0) return false;
-  if (function != s->last_function) {
+  KnownFile *known = &s->known_files[(uintptr_t)function / 32 % KNOWN_FILES];
+  if (function != known->function) {
     lua_getinfo(L, "S", at);
-    s->last_function = at->source[0] == '=' ? NULL : function;
-    s->last_file = graph_intern(&s->graph, at->short_src);
-    if (!s->last_function) return false;
+    if (at->source[0] == '=') return false;
+    *known = (KnownFile){function, graph_intern(&s->graph, at->short_src)};
   }
-  s->graph.file = s->last_file;
+  s->graph.file = known->file;
   s->graph.line = at->currentline;
   return true;
 }
@@ -65,7 +65,7 @@ void mark_line(lua_State *L) {
   Session *s = session(L);
   lua_Debug at;
   s->graph.file = NULL;
-  for (int level = 0; lua_getstack(L, level, &at); level++)
+  for (int level = 1; lua_getstack(L, level, &at); level++)   /* 0: the binding */
     if (mark_level(s, L, &at)) return;
 }
 
@@ -131,13 +131,10 @@ void lua_entry_end(Session *s, const LuaEntry *entry) {
   s->graph.line = entry->line;
 }
 
+/* A light userdata has no length. */
 void *to_userdata(lua_State *L, int arg, const void *key) {
-  void *data = lua_touserdata(L, arg);
-  if (!data || !lua_getmetatable(L, arg)) return NULL;
-  lua_rawgetp(L, LUA_REGISTRYINDEX, key);
-  bool same = lua_rawequal(L, -1, -2);
-  lua_pop(L, 2);
-  return same ? data : NULL;
+  const void **data = lua_touserdata(L, arg);
+  return data && lua_rawlen(L, arg) >= sizeof *data && *data == key ? data : NULL;
 }
 
 /* -- values -------------------------------------------------------------------------- */
@@ -202,13 +199,20 @@ static Err take_value(lua_State *L, Value *out, Fault *fault) {
   return ERR_OK;
 }
 
-static int push_values(lua_State *L) {
-  const Value *in = lua_touserdata(L, 1);
-  int n = (int)lua_tointeger(L, 2);
-  lua_settop(L, 0);
-  luaL_checkstack(L, n + 4, "too many arguments");
-  for (int i = 0; i < n; i++) push_value(L, &in[i]);
-  return n;
+typedef struct FunctionCall {
+  int ref;
+  const Value *in;
+  int n_in, n_out;
+} FunctionCall;
+
+/* Pushing can raise (memory), so it is done in the same protected call. */
+static int call_with_values(lua_State *L) {
+  const FunctionCall *call = lua_touserdata(L, 1);
+  luaL_checkstack(L, call->n_in + 4, "too many arguments");
+  lua_rawgeti(L, LUA_REGISTRYINDEX, call->ref);
+  for (int i = 0; i < call->n_in; i++) push_value(L, &call->in[i]);
+  lua_call(L, call->n_in, call->n_out);
+  return call->n_out;
 }
 
 static Err lua_function_call(Callable *self, const Value *in, int n_in, Value *out,
@@ -219,13 +223,9 @@ static Err lua_function_call(Callable *self, const Value *in, int n_in, Value *o
   int top = lua_gettop(L);
   if (!lua_checkstack(L, n_in + n_out + 8)) return fault_memory(fault, 0);
   LuaEntry entry = lua_entry_begin(s);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, f->ref);
-  /* Pushing can raise (memory), so it is done in protected mode too. */
-  lua_pushcfunction(L, push_values);
-  lua_pushlightuserdata(L, (void *)in);
-  lua_pushinteger(L, n_in);
-  Err err = call_protected(L, 2, n_in, fault);
-  if (!err) err = call_protected(L, n_in, n_out, fault);
+  lua_pushcfunction(L, call_with_values);
+  lua_pushlightuserdata(L, &(FunctionCall){f->ref, in, n_in, n_out});
+  Err err = call_protected(L, 1, n_out, fault);
   for (int i = 0; !err && i < n_out; i++) {
     lua_pushvalue(L, top + 1 + i);
     err = take_value(L, &out[i], fault);

@@ -53,6 +53,13 @@ typedef struct SourceCache {
 
 enum { LIBRARY_FILES = 32 };  /* most files of lua/lib that are kept compiled */
 
+/* Lua functions seen by mark_line lately, with the interned names of their files. */
+enum { KNOWN_FILES = 64 };
+typedef struct KnownFile {
+  const void *function;
+  const char *file;
+} KnownFile;
+
 /* All state of one Lua state; reached from it by session(L). */
 typedef struct Session {
   /* public: set before session_open */
@@ -97,8 +104,7 @@ typedef struct Session {
   int base_calls;            /* ... and number of calls then */
   Call calls[MAX_CALLS];     /* of bindings, under way: see enter_call */
   int n_calls;
-  const void *last_function; /* of mark_line, with the interned name of its file */
-  const char *last_file;
+  KnownFile known_files[KNOWN_FILES];   /* by the function's address */
 } Session;
 
 static inline Session *session(lua_State *L) { return *(Session **)lua_getextraspace(L); }
@@ -173,8 +179,8 @@ void end_if_interrupted(lua_State *L, lua_Debug *where);
 /* lua_pcall with traceback; the fault holds text and traceback. */
 Err call_protected(lua_State *L, int n_args, int n_results, Fault *fault);
 
-/* The userdata at `arg` if its metatable is the one that the registry holds under `key` (an
- * address: cheaper than a name); else NULL. */
+/* The userdata at `arg` if its first word is `key` (an address of ours, which nobody else's
+ * userdata begins with; cheaper than a look at the metatable); else NULL. */
 void *to_userdata(lua_State *L, int arg, const void *key);
 
 /* -- tensors ------------------------------------------------------------------------- */

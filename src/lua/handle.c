@@ -1,5 +1,7 @@
 /* handle.c: tensors as userdata. A handle holds either a node (an immutable value) or a
- * variable (read anew at each use). */
+ * variable (read anew at each use). One made inside a step, for a node of that step, holds
+ * nothing: the step keeps the node, and both expire together. It needs no finalizer, which
+ * is most of what a handle costs. */
 #include "lua/tensor_private.h"
 #include "base/out.h"
 #include "graph/ops.h"
@@ -9,16 +11,20 @@
 
 /* Its address names the metatable in the registry. */
 static const char tensor_key = 0;
+/* And its address the metatable of handles that hold nothing. */
+static const char step_tensor_key = 0;
 
 typedef struct Handle {
-  Node *node;            /* held; NULL: a variable */
+  const void *key;       /* &tensor_key: see to_userdata; NULL once collected */
+  Node *node;            /* held, unless by the step; NULL: a variable */
   Variable *variable;    /* retained */
+  uint32_t step;         /* that keeps the node; 0: none */
 } Handle;
 
 /* Tensors and nodes are outside the collector's sight: it runs when the bytes of the
  * former or the number of handles have doubled. Each handle may hold a node of about a
  * kilobyte: as long as they weigh less than Lua's own heap, a collection does not pay. */
-enum { COLLECT_FLOOR_BYTES = 32 << 20, COLLECT_FLOOR_HANDLES = 1 << 12 };
+enum { COLLECT_FLOOR_BYTES = 32 << 20, COLLECT_FLOOR_HANDLES = 1 << 14 };
 
 static void account_memory(lua_State *L) {
   Session *s = session(L);
@@ -33,12 +39,18 @@ static void account_memory(lua_State *L) {
   s->collected_handles = s->n_handles;
 }
 
-static Handle *new_handle(lua_State *L) {
-  account_memory(L);
+/* With the metatable of that key; holds nothing yet. */
+static Handle *new_handle(lua_State *L, const char *meta) {
   Handle *h = lua_newuserdatauv(L, sizeof *h, 0);
-  *h = (Handle){0};
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &tensor_key);
+  *h = (Handle){.key = &tensor_key};
+  lua_rawgetp(L, LUA_REGISTRYINDEX, meta);
   lua_setmetatable(L, -2);
+  return h;
+}
+
+static Handle *new_holder(lua_State *L) {
+  account_memory(L);
+  Handle *h = new_handle(L, &tensor_key);
   session(L)->n_handles++;
   return h;
 }
@@ -49,11 +61,17 @@ void push_node(lua_State *L, Node *node) {
     luaL_error(L, "internal error: a tensor is missing");
     return;
   }
-  new_handle(L)->node = node_hold(node);
+  if (graph_keep(session_graph(L), node)) {
+    Handle *h = new_handle(L, &step_tensor_key);
+    h->node = node;
+    h->step = node->step;
+  } else {
+    new_holder(L)->node = node_hold(node);
+  }
 }
 
 void push_variable(lua_State *L, Variable *variable) {
-  new_handle(L)->variable = variable_retain(variable);
+  new_holder(L)->variable = variable_retain(variable);
 }
 
 static Handle *to_handle(lua_State *L, int arg) {
@@ -65,6 +83,7 @@ bool is_tensor(lua_State *L, int arg) { return to_handle(L, arg) != NULL; }
 static Node *handle_node(lua_State *L, const Handle *h) {
   Graph *graph = session_graph(L);
   if (h->variable) return variable_read(graph, h->variable);
+  if (graph_step_over(graph, h->step)) return NULL;
   return graph_expired(graph, h->node) ? NULL : h->node;
 }
 
@@ -324,10 +343,10 @@ static int tensor_concat_text(lua_State *L) {
 }
 
 static const luaL_Reg metamethods[] = {
-    {"__gc", tensor_gc},           {"__tostring", tensor_tostring},
-    {"__len", tensor_len},         {"__newindex", tensor_newindex},
-    {"__lt", tensor_compare},      {"__le", tensor_compare},
-    {"__concat", tensor_concat_text}, {NULL, NULL}};
+    {"__tostring", tensor_tostring}, {"__len", tensor_len},
+    {"__newindex", tensor_newindex}, {"__lt", tensor_compare},
+    {"__le", tensor_compare},        {"__concat", tensor_concat_text},
+    {NULL, NULL}};
 
 static const luaL_Reg tensor_methods[] = {
     {"item", tensor_item},     {"totable", tensor_totable}, {"eval", tensor_eval},
@@ -335,11 +354,25 @@ static const luaL_Reg tensor_methods[] = {
 
 void push_tensor_metatable(lua_State *L) {
   luaL_newmetatable(L, TENSOR_META);
-  lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &tensor_key);
   luaL_setfuncs(L, metamethods, 0);
   luaL_newlib(L, tensor_methods);
   lua_pushvalue(L, -1);
   lua_pushcclosure(L, tensor_index, 1);
   lua_setfield(L, -3, "__index");
+}
+
+void set_tensor_metatable(lua_State *L, int metatable) {
+  metatable = lua_absindex(L, metatable);
+  lua_newtable(L);
+  lua_pushnil(L);
+  while (lua_next(L, metatable)) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, -4);
+  }
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &step_tensor_key);
+  lua_pushcfunction(L, tensor_gc);
+  lua_setfield(L, metatable, "__gc");
+  lua_pushvalue(L, metatable);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &tensor_key);
 }

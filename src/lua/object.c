@@ -29,20 +29,25 @@ static void meta_name(char *buffer, size_t n_bytes, const Family *family) {
 
 /* -- objects as userdata ------------------------------------------------------------- */
 
+typedef struct Box {
+  const void *key;       /* the family: see to_userdata; NULL once collected */
+  Object *object;        /* retained */
+} Box;
+
 void push_object(lua_State *L, Object *object) {
   if (!object) {
     lua_pushnil(L);
     return;
   }
-  Object **box = lua_newuserdatauv(L, sizeof *box, 0);
-  *box = object_retain(object);
+  Box *box = lua_newuserdatauv(L, sizeof *box, 0);
+  *box = (Box){object->kind->family, object_retain(object)};
   lua_rawgetp(L, LUA_REGISTRYINDEX, object->kind->family);
   lua_setmetatable(L, -2);
 }
 
 void *to_object(lua_State *L, int arg, const Family *family) {
-  Object **box = to_userdata(L, arg, family);
-  return box ? *box : NULL;
+  Box *box = to_userdata(L, arg, family);
+  return box ? box->object : NULL;
 }
 
 void *check_object(lua_State *L, int arg, const Family *family) {
@@ -52,13 +57,13 @@ void *check_object(lua_State *L, int arg, const Family *family) {
 }
 
 static int object_gc(lua_State *L) {
-  Object **box = lua_touserdata(L, 1);
-  object_release(*box);
-  *box = NULL;
+  Box *box = lua_touserdata(L, 1);
+  object_release(box->object);
+  *box = (Box){0};
   return 0;
 }
 
-static Object *self_object(lua_State *L) { return *(Object **)lua_touserdata(L, 1); }
+static Object *self_object(lua_State *L) { return ((Box *)lua_touserdata(L, 1))->object; }
 
 /* -- fields -------------------------------------------------------------------------- */
 

@@ -277,9 +277,10 @@ static int open_all(lua_State *L) {
   return 0;
 }
 
-static bool naive_wanted(void) {
-  const char *executor = getenv("RUNNER_EXECUTOR");
-  return executor && strcmp(executor, "naive") == 0;
+/* Does the environment variable have that value? */
+static bool env_is(const char *name, const char *wanted) {
+  const char *value = getenv(name);
+  return value && strcmp(value, wanted) == 0;
 }
 
 lua_State *session_open(Session *s, Fault *fault) {
@@ -289,7 +290,8 @@ lua_State *session_open(Session *s, Fault *fault) {
     return NULL;
   }
   *(Session **)lua_getextraspace(L) = s;
-  s->graph.naive = naive_wanted();
+  s->graph.naive = env_is("RUNNER_EXECUTOR", "naive");
+  s->graph.checked |= env_is("RUNNER_CHECKED", "1");
   s->config = json_map();
   s->results = json_map();
   json_put_int(s->config, "seed", (int64_t)s->graph.seed);

@@ -6,6 +6,8 @@
 
 /* Pushes the metatable of tensors and, above it, the table of their methods. */
 void push_tensor_metatable(lua_State *L);
+/* What is in the metatable at that index is from now on that of new tensors. */
+void set_tensor_metatable(lua_State *L, int metatable);
 /* Every public op by name and alias into the table at that index. */
 void add_op_functions(lua_State *L, int table);
 /* Arithmetic operators into the metatable at that index. */

@@ -6,30 +6,10 @@
  *   FUZZ_SEED=n     only this one, printed with its plan */
 #include "graph/program_make.h"
 #include "graph/plan.h"
+#include "allocations.h"
 #include "base/sys.h"
 #include <signal.h>
 #include <unistd.h>
-
-/* -- allocations, counted ------------------------------------------------------------- */
-
-static _Atomic int64_t n_allocations;
-
-#if !defined(__SANITIZE_ADDRESS__) && defined(__GLIBC__)
-#define COUNTS_ALLOCATIONS 1
-void *__libc_malloc(size_t n);
-void *__libc_calloc(size_t n, size_t size);
-void *__libc_realloc(void *p, size_t n);
-void *__libc_memalign(size_t alignment, size_t n);
-void __libc_free(void *p);
-
-void *malloc(size_t n) { n_allocations++; return __libc_malloc(n); }
-void *calloc(size_t n, size_t size) { n_allocations++; return __libc_calloc(n, size); }
-void *realloc(void *p, size_t n) { n_allocations++; return __libc_realloc(p, n); }
-void *aligned_alloc(size_t a, size_t n) { n_allocations++; return __libc_memalign(a, n); }
-void free(void *p) { n_allocations += p != NULL; __libc_free(p); }
-#else
-#define COUNTS_ALLOCATIONS 0
-#endif
 
 /* -- results of a program -------------------------------------------------------------- */
 
@@ -121,6 +101,7 @@ static void bench_open(Bench *bench) {
   for (int g = 0; g < N_GRAPHS; g++) {
     assert_int_equal(graph_open(&bench->graph[g], thread_counts[g], 1, &fault), ERR_OK);
     bench->graph[g].par.threshold = 1;
+    bench->graph[g].checked = true;
   }
 }
 
@@ -472,6 +453,7 @@ static void graph_for_test(Graph *g, int threads) {
   Fault fault = {0};
   assert_int_equal(graph_open(g, threads, 1, &fault), ERR_OK);
   g->par.threshold = 1;
+  g->checked = true;
 }
 
 TEST(a_plan_runs_on_after_a_larger_one_moved_the_arena) {
@@ -549,10 +531,7 @@ TEST(a_run_allocates_nothing) {
     graph_for_test(&g, thread_counts[t]);
     planned_init(&p, &g, 64, 4);
     Counted counted = {&g, &p, 0};
-    int64_t before = n_allocations;
-    void *volatile block = malloc(1);
-    free(block);
-    assert_int_equal(n_allocations - before, 2);
+    assert_allocations_count();
     par_team(&g.par, count_in_run, &counted);
     assert_int_equal(counted.n, 0);
     planned_deinit(&p);

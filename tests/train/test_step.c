@@ -1,5 +1,6 @@
 /* The training step: what it computes, and that a failed one changes nothing. */
 #include "test.h"
+#include "allocations.h"
 #include "base/sys.h"
 #include "graph/ops.h"
 #include "train/train.h"
@@ -215,4 +216,56 @@ TEST(a_step_inside_a_step_is_refused) {
                               &w.fault), ERR_VALUE);
   graph_rollback(&w.graph);
   close_world(&w);
+}
+
+/* -- replay ------------------------------------------------------------------------- */
+
+static void traced_step(World *w, Replay *replay) {
+  Node *out[STEP_OUT];
+  int n_out = 0, scope = graph_scope_begin(&w->graph);
+  StepTarget target = {.nets = &w->net, .n_nets = 1};
+  StepCapture capture = {.replay = replay};
+  assert_int_equal(train_step(&w->graph, &target, w->optimizer, forward, w, &capture, out,
+                              &n_out, &w->fault), ERR_OK);
+  graph_scope_end(&w->graph, scope);
+}
+
+typedef struct Replays {
+  World *world;
+  Replay *replay;
+  int64_t n_counted;
+} Replays;
+
+static void count_replays(void *ctx) {
+  Replays *r = ctx;
+  const ReplayArgs none = {0};
+  for (int k = 0; k < 5; k++) {
+    bool done = false;
+    int64_t before = n_allocations;
+    assert_true(replay_ready(r->replay, 0, &none));
+    assert_int_equal(replay_run(r->replay, &none, &done, &r->world->fault), ERR_OK);
+    assert_true(done);
+    if (k > 0) r->n_counted += n_allocations - before;
+  }
+}
+
+/* Batch norm, dropout, Adam: running statistics, draws and slots are among what it writes. */
+TEST(a_replayed_step_allocates_nothing) {
+  static const int threads[] = {1, 2, 7};
+  for (int t = 0; t < 3 && COUNTS_ALLOCATIONS; t++) {
+    World w;
+    open_world(&w, "Adam");
+    w.graph.par.threads = threads[t];
+    w.graph.par.threshold = 1;
+    double loss;
+    assert_int_equal(step(&w, &loss), ERR_OK);
+    Replays r = {&w, replay_new(&w.fault), 0};
+    traced_step(&w, r.replay);
+    assert_allocations_count();
+    par_team(&w.graph.par, count_replays, &r);
+    assert_int_equal(r.n_counted, 0);
+    assert_int_equal(w.optimizer->t, 7);
+    replay_free(r.replay);
+    close_world(&w);
+  }
 }

@@ -1,0 +1,87 @@
+/* plan_compile.h: the state that the passes of plan.c work on, for plan_verify.c and tests.
+ *
+ * Values are numbered node * MAX_OUT + output. */
+#ifndef GRAPH_PLAN_COMPILE_H
+#define GRAPH_PLAN_COMPILE_H
+
+#include "graph/plan_private.h"
+
+enum { NOBODY = -1 };
+
+/* Of one node of the walk, while compiling. */
+typedef struct Spot {
+  int64_t value;         /* the value that output 0 stands for: its own, or an alias's */
+  size_t offset;         /* in bytes, into that value */
+  int group;             /* NOBODY: none */
+  int item;              /* that computes it; NOBODY: leaf or alias */
+  bool late;             /* an update that only updates read: runs at commit */
+} Spot;
+
+typedef struct Group {
+  const Shape *shape;
+  int64_t last;          /* node at which it runs */
+  int n_members;
+  bool closed;
+} Group;
+
+/* Of one value. */
+typedef struct Life {
+  PlanPlace place;
+  int born, dies;        /* jobs; born NOBODY: not computed here */
+  int last_item;         /* that reads it */
+  int n_readers;         /* items that read it */
+  bool outside;          /* read by another item than its own, or a root */
+  int64_t heir;          /* value that takes over its memory; NOBODY */
+  size_t n_bytes;
+} Life;
+
+typedef struct Compiler {
+  Graph *graph;
+  Plan *plan;
+  Walk walk;
+  Spot *spots;
+  Group *groups;
+  int n_groups;
+  Life *lives;           /* per value */
+  int *item_first;       /* per item: its nodes in item_nodes */
+  int64_t *item_nodes;
+  int *item_job;
+  int n_items, n_updates;
+  int64_t *copy_root;    /* roots that are copied at the end */
+  Node *const *roots;    /* the caller's */
+  int n_roots;
+} Compiler;
+
+/* A pass: what it does to the compiler's state; what must hold after it; what it found, for
+ * people. */
+typedef struct PlanPass {
+  const char *name;
+  Err (*run)(Compiler *c);
+  Err (*verify)(const Compiler *c, Fault *fault);
+  void (*print)(const Compiler *c, Text *out);
+} PlanPass;
+
+/* In their order; ends with a NULL name. */
+extern const PlanPass plan_passes[];
+
+/* Ready for the first pass; plan_new and tests. The plan is the caller's. */
+Err compiler_init(Compiler *c, Graph *graph, Node *const *roots, int n_roots);
+void compiler_deinit(Compiler *c);
+
+static inline int64_t value_of(int64_t node, int output) { return node * MAX_OUT + output; }
+
+/* Does the node run, that is: is it neither leaf nor alias? */
+bool plan_computes(const Compiler *c, int64_t node);
+/* Size of a piece of arena for n bytes. */
+size_t plan_rounded(size_t n);
+size_t plan_value_bytes(const Node *node, int output);
+
+Err verify_resolve(const Compiler *c, Fault *fault);
+Err verify_group(const Compiler *c, Fault *fault);
+Err verify_order(const Compiler *c, Fault *fault);
+Err verify_jobs(const Compiler *c, Fault *fault);
+Err verify_calls(const Compiler *c, Fault *fault);
+Err verify_place(const Compiler *c, Fault *fault);
+Err verify_connect(const Compiler *c, Fault *fault);
+
+#endif
