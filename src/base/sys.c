@@ -63,7 +63,7 @@ void interrupt_raise(void) { interrupt_flag = 1; }
 void interrupt_clear(void) { interrupt_flag = 0; }
 
 void interrupt_counting(bool on) {
-  if (on) n_signals = 0;
+  if (on) n_signals = interrupt_flag ? 2 : 0;   /* one that came before counts too */
   counting = on;
 }
 
