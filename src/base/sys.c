@@ -92,7 +92,7 @@ bool interrupt_wait(int fd) {
 }
 
 void interrupt_counting(bool on) {
-  if (on) n_signals = 0;
+  if (on) n_signals = interrupt_flag ? 2 : 0;   /* one that came before counts too */
   counting = on;
 }
 

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { TABLE_MAX = 1 << 24 };   /* cells x seeds */
+
 struct Block {
   struct Block *next;
   _Alignas(max_align_t) char data[];
@@ -245,6 +247,10 @@ static Err fill_table(Compare *compare, const CompareTrial **sorted, int64_t n,
   Trials *trials = compare_alloc(compare, 1, sizeof *trials, fault);
   if (!trials) return ERR_MEMORY;
   int64_t size = (int64_t)compare->n_cells * compare->n_seeds;
+  if (size > TABLE_MAX)
+    return fault_set(fault, ERR_VALUE, "compare: %d cells x %d seeds, allowed: up to %d "
+                     "together; cells should share their seeds", compare->n_cells,
+                     compare->n_seeds, TABLE_MAX);
   trials->value = compare_alloc(compare, size, sizeof *trials->value, fault);
   trials->state = compare_alloc(compare, size, sizeof *trials->state, fault);
   if (!trials->value || !trials->state) return ERR_MEMORY;

@@ -161,7 +161,7 @@ typedef struct Compare {
   CompareGrid grid;
   bool unequal;              /* cells have unequal variances */
   double variance_p;         /* Brown and Forsythe's test over cells; NaN: not tested */
-  double sd_min, sd_max;     /* over cells */
+  double sd_min, sd_max;     /* over the cells tested */
   int n_floor, n_ceiling;    /* cells */
   /* private */
   const struct Trials *trials;

@@ -3,7 +3,8 @@
  * A contrast is a list of members: cells, each on one side (a or b) and in one setting.
  * Cells of one side and setting are averaged (more than one only where a factor does not
  * apply to the other side). A setting counts for a seed when all its members have a value;
- * the largest complete block of settings x seeds gives one difference for each seed. */
+ * the largest complete block of settings x seeds gives one difference for each seed. A
+ * block with seeds enough to reach significance is preferred, if it is half as large. */
 #include "lab/compare_private.h"
 #include "lab/stat_grid.h"
 #include <math.h>
@@ -107,6 +108,8 @@ typedef struct Scratch {
   bool *keep;                /* settings, then seeds */
   double *differences;       /* per seed kept */
   int *n_side[2];            /* per setting */
+  bool counting;             /* only count the contrasts */
+  int wanted;                /* seeds with which significance can be reached */
 } Scratch;
 
 static Err scratch_init(Compare *compare, Scratch *out, Fault *fault) {
@@ -197,7 +200,8 @@ static Err analyse(const Compare *compare, const CompareContrast *contrast, bool
   int n_settings = scratch->members.n_settings;
   int sizes[2] = {n_settings, compare->n_seeds};
   int64_t count = 0;
-  Err err = stat_grid_largest(scratch->present, sizes, 2, scratch->keep, &count, fault);
+  Err err = stat_grid_largest(scratch->present, sizes, 2, scratch->wanted, scratch->keep,
+                              &count, fault);
   if (err) return err;
   out->n_settings = 0;
   for (int k = 0; k < n_settings; k++) out->n_settings += scratch->keep[k];
@@ -270,6 +274,7 @@ static Err add_contrast(Compare *compare, Scratch *scratch, int factor, int a, i
   const Members *members = &scratch->members;
   if (members->n_settings == 0) return ERR_OK;
   CompareContrast *contrast = &compare->contrasts[compare->n_contrasts++];
+  if (scratch->counting) return ERR_OK;
   contrast->factor = factor;
   contrast->a = a;
   contrast->b = b;
@@ -352,26 +357,40 @@ static int64_t contrasts_most(const Compare *compare) {
   return n;
 }
 
+static Err add_contrasts(Compare *compare, Scratch *scratch, Fault *fault) {
+  Err err = ERR_OK;
+  compare->n_contrasts = 0;
+  if (!compare->spec.no_level_contrasts)
+    err = add_level_contrasts(compare, scratch, fault);
+  return err ? err : add_cell_contrasts(compare, scratch, fault);
+}
+
+/* Verdicts, and the most seeds that a contrast has. */
+static void conclude_all(Compare *compare) {
+  int most = 0;
+  for (int i = 0; i < compare->n_contrasts; i++) {
+    CompareContrast *contrast = &compare->contrasts[i];
+    conclude(contrast);
+    if (contrast->complete.paired.n > most) most = contrast->complete.paired.n;
+    if (contrast->imputed.paired.n > most) most = contrast->imputed.paired.n;
+  }
+  compare->planned = compare_reach(compare->n_seeds, compare->n_contrasts);
+  compare->reach = compare_reach(most, compare->n_contrasts);
+}
+
+/* Contrasts are counted first: how many there are says how many seeds they need. */
 Err compare_make_contrasts(Compare *compare, Fault *fault) {
-  Scratch scratch = {0};
+  Scratch scratch = {.counting = true};
   compare->contrasts = compare_alloc(compare, contrasts_most(compare),
                                      sizeof *compare->contrasts, fault);
   if (!compare->contrasts) return ERR_MEMORY;
   Err err = scratch_init(compare, &scratch, fault);
-  if (!err && compare->n_cells > 0 && !compare->spec.no_level_contrasts)
-    err = add_level_contrasts(compare, &scratch, fault);
-  if (!err) err = add_cell_contrasts(compare, &scratch, fault);
+  if (!err) err = add_contrasts(compare, &scratch, fault);
+  scratch.counting = false;
+  scratch.wanted = stat_seeds_needed(compare->n_contrasts);
+  if (!err) err = add_contrasts(compare, &scratch, fault);
   if (!err) err = adjust(compare, false, fault);
   if (!err) err = adjust(compare, true, fault);
-  int most = 0;
-  for (int i = 0; i < compare->n_contrasts && !err; i++) {
-    CompareContrast *contrast = &compare->contrasts[i];
-    conclude(contrast);
-    int n = contrast->complete.paired.n;
-    if (contrast->imputed.paired.n > n) n = contrast->imputed.paired.n;
-    if (n > most) most = n;
-  }
-  compare->planned = compare_reach(compare->n_seeds, compare->n_contrasts);
-  compare->reach = compare_reach(most, compare->n_contrasts);
+  if (!err) conclude_all(compare);
   return err;
 }

@@ -10,10 +10,12 @@
  * A cell is at the ceiling if its mean is within 2 % of the range of the good end, or at
  * least half of its values, and two, are equal to the study's best to the last bit.
  *
- * Variances. They count as unequal if Brown and Forsythe's test over the cells gives
- * p < .05 and the largest sd is at least twice the smallest. */
+ * Variances. They count as unequal if Brown and Forsythe's test over the cells with five
+ * trials or more gives p < .05 and the largest sd is at least twice the smallest. */
 #include "lab/compare_private.h"
 #include <math.h>
+
+enum { VARIANCE_MIN = 5 };   /* fewer values tell little about a spread */
 
 typedef struct Ends {
   double bad, good;          /* the worst and the best value of the study */
@@ -65,7 +67,8 @@ static void flag_ends(Compare *compare) {
     int n = cell->sample.n;
     if (n == 0) continue;
     bool alike = 2 * count_at(compare, c, ends.bad, ends.alike) >= n;
-    int worst = count_at(compare, c, ends.bad, 0), best = count_at(compare, c, ends.good, 0);
+    int worst = count_at(compare, c, ends.bad, 0);
+    int best = count_at(compare, c, ends.good, 0);
     cell->floor = near_bound(compare, cell, false) ||
                   (alike && ((n_alike > 1 && n_alike < compare->n_cells) || worst > 1));
     cell->ceiling = near_bound(compare, cell, true) || (best > 1 && 2 * best >= n);
@@ -83,10 +86,10 @@ static Err flag_variances(Compare *compare, Fault *fault) {
   compare->sd_min = compare->sd_max = NAN;
   for (int c = 0; c < compare->n_cells; c++) {
     const StatSample *sample = &compare->cells[c].sample;
+    if (sample->n < VARIANCE_MIN) continue;
     sizes[c] = sample->n;
     for (int s = 0; s < compare->n_seeds; s++)
       if (compare_value(compare, c, s, false, &values[n])) n++;
-    if (sample->n < 2) continue;
     compare->sd_min = fmin(compare->sd_min, sample->sd);
     compare->sd_max = fmax(compare->sd_max, sample->sd);
   }

@@ -2,7 +2,8 @@
  *
  * The dimensions are the factors that vary (of those that change together, the first) and
  * the seeds; a factor that does not apply counts as one more level. Of the dense table of
- * their levels the largest complete part is chosen; factors with one level left in it are
+ * their levels the largest complete part is chosen (if it can be, with two seeds, which
+ * leaves a residual); factors with one level left in it are
  * held fixed. */
 #include "lab/compare_private.h"
 #include "lab/stat_grid.h"
@@ -86,7 +87,7 @@ static Err choose(Compare *compare, Dense *dense, Fault *fault) {
                                    &value);
   }
   int64_t count;
-  return stat_grid_largest(present, dense->sizes, dense->n_dims, dense->keep, &count,
+  return stat_grid_largest(present, dense->sizes, dense->n_dims, 2, dense->keep, &count,
                            fault);
 }
 

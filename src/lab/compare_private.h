@@ -1,4 +1,4 @@
-/* compare_private.h: what the parts of compare share: memory, the table of trials, names. */
+/* compare_private.h: what the parts of compare share: memory, table of trials, names. */
 #ifndef LAB_COMPARE_PRIVATE_H
 #define LAB_COMPARE_PRIVATE_H
 

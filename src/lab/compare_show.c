@@ -1,6 +1,7 @@
 /* compare_show.c: numbers with as many decimals as their spread gives sense to: two digits
  * of the typical standard deviation, or of the typical half width of an interval. */
 #include "lab/compare_show.h"
+#include "lab/table.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,7 +38,7 @@ Shown shown_of(const Compare *compare) {
   const CompareSpec *spec = &compare->spec;
   Shown shown = {1, 4, 4, "", ""};
   if (spec->low == 0 && spec->high == 1)
-    shown = (Shown){100, 2, 2, " %", " points"};
+    shown = (Shown){100, 2, 2, NO_BREAK "%", NO_BREAK "points"};
   int n = compare->n_cells, m = compare->n_contrasts;
   double *numbers = malloc(((size_t)n + (size_t)m + 1) * sizeof *numbers);
   if (!numbers) return shown;        /* plain decimals will do */

@@ -9,8 +9,8 @@ typedef struct Shown {
   double scale;
   int decimals;              /* of values; -1: four digits in all, for sizes beyond */
   int difference_decimals;
-  const char *unit;          /* " %" or "" */
-  const char *difference_unit;   /* " points" or "" */
+  const char *unit;          /* after a value, no-break space included: "%", or "" */
+  const char *difference_unit;   /* the same: "points", or "" */
 } Shown;
 
 Shown shown_of(const Compare *compare);

@@ -35,13 +35,13 @@ static void add_heading(const Compare *compare, Shown shown, int width, Text *ou
   const CompareSpec *spec = &compare->spec;
   Text text = {0};
   if (spec->name) text_addf(&text, "%s: ", spec->name);
-  text_addf(&text, "%s%s%s, %s is better; %d cell%s, %d seed%s; ", spec->metric,
-            *shown.unit ? " in" : "", shown.unit,
+  text_addf(&text, "%s%s, %s is better; %d cell%s, %d seed%s; ", spec->metric,
+            *shown.unit ? " in" NO_BREAK "%" : "",
             spec->goal == COMPARE_MAX ? "higher" : "lower", compare->n_cells,
             compare->n_cells == 1 ? "" : "s", compare->n_seeds,
             compare->n_seeds == 1 ? "" : "s");
   add_counts(compare, &text);
-  text_addf(&text, "; 95 %% intervals of the mean over seeds, by %s",
+  text_addf(&text, "; 95" NO_BREAK "%% intervals of the mean over seeds, by %s",
             spec->bootstrap ? "bootstrap-t" : "Student's t");
   const char *before = "; throughout: ";
   for (int f = 0; f < spec->n_factors; f++) {
@@ -280,8 +280,9 @@ static void add_effects(const Compare *compare, Shown shown, int width, Text *ou
   const CompareGrid *grid = &compare->grid;
   Text text = {0};
   if (grid->n_factors == 0) {
-    text_add(&text, "What each factor explains: not told, there is no complete grid of two "
-                    "levels or more.");
+    text_addf(&text, "What each factor explains: not told, %s.",
+              compare->n_complete ? "there is no complete grid of two levels or more"
+                                  : "no trial has a value");
   } else if (isnan(grid->effects[0].eta2)) {
     text_addf(&text, "What each factor explains: nothing varies on %s.", grid->text);
   } else {
@@ -311,7 +312,8 @@ static void add_contrast_name(const Compare *compare, const CompareContrast *con
   } else {
     compare_add_cell(compare, contrast->a, &name);
     text_add(&name, " - ");
-    compare_add_cell(compare, contrast->b, &name);
+    if (compare->cells[contrast->b].baseline) text_add(&name, "baseline");
+    else compare_add_cell(compare, contrast->b, &name);
   }
   table_add(table, name.data && !name.failed ? name.data : "");
   text_deinit(&name);
@@ -334,7 +336,7 @@ static void add_numbers(const Compare *compare, Shown shown,
                         const char *verdict, Table *table) {
   const StatPaired *paired = &analysis->paired;
   char buffer[SHOWN_BYTES];
-  double won = paired->won * paired->n;
+  double won = round(2 * paired->won * paired->n) / 2;   /* ties are halves */
   table_add(table, paired->n ? shown_difference(shown, paired->mean, buffer) : "-");
   table_add(table, shown_difference_interval(shown, paired->interval, buffer));
   if (paired->n < 2 || isnan(paired->d_z)) table_add(table, "");
@@ -351,17 +353,17 @@ static void add_numbers(const Compare *compare, Shown shown,
 }
 
 static void contrast_columns(Table *table) {
-  table_column(table, "factor", TABLE_LEFT, 1);
+  table_column(table, "factor", TABLE_LEFT, 2);
   table_column(table, "contrast", TABLE_LEFT, 0);
   table_column(table, "difference", TABLE_RIGHT, 0);
   table_column(table, "95 % interval", TABLE_RIGHT, 0);
-  table_column(table, "d_z", TABLE_RIGHT, 3);
-  table_column(table, "p", TABLE_RIGHT, 4);
+  table_column(table, "d_z", TABLE_RIGHT, 4);
+  table_column(table, "p", TABLE_RIGHT, 5);
   table_column(table, "p Holm", TABLE_RIGHT, 0);
-  table_column(table, "won", TABLE_RIGHT, 2);
-  table_column(table, "95 % of won", TABLE_RIGHT, 5);
+  table_column(table, "won", TABLE_RIGHT, 3);
+  table_column(table, "95 % of won", TABLE_RIGHT, 6);
   table_column(table, "verdict", TABLE_LEFT, 0);
-  table_column(table, "with", TABLE_LEFT, 0);
+  table_column(table, "with", TABLE_LEFT, 1);
 }
 
 static void add_contrast_rows(const Compare *compare, Shown shown,
@@ -392,9 +394,17 @@ static void add_contrasts(const Compare *compare, Shown shown, int width, Text *
                      : "Contrasts: none, there is one cell.", 0, INDENT, width);
     return;
   }
+  if (compare->n_complete == 0) {
+    text_add_wrapped(out, "Contrasts: none yet, no trial has a value.", 0, INDENT, width);
+    return;
+  }
   Text text = {0};
-  text_addf(&text, "Contrasts%s: paired by seed, mean over the settings of the other "
-            "factors; sign-flip test, Holm over %d.", *shown.unit ? " in points" : "",
+  bool settings = false;
+  for (int i = 0; i < compare->n_contrasts; i++)
+    settings = settings || compare->contrasts[i].n_settings > 1;
+  text_addf(&text, "Contrasts%s: paired by seed%s; sign-flip test, Holm over %d.",
+            *shown.unit ? " in points" : "",
+            settings ? ", mean over the settings of the other factors" : "",
             compare->n_contrasts);
   add_paragraph(&text, width, out);
   text_deinit(&text);

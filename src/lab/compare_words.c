@@ -2,8 +2,8 @@
  *
  * One sentence about the best cell, one paragraph for each factor with contrasts (what is
  * better or worse first, then what does equally well, then what is undecided), one for
- * strong interactions, then cautions. "Undecided" never becomes "no effect": only a rope
- * that holds the interval says that something does not matter. */
+ * strong interactions; after a blank line the cautions. "Undecided" never becomes "no
+ * effect": only a rope that holds the interval says that something does not matter. */
 #include "lab/compare_show.h"
 #include "lab/table.h"
 #include <math.h>
@@ -49,21 +49,25 @@ static void add_side(const Words *words, const CompareContrast *contrast, bool a
 static void add_p(double p, Text *text) {
   char buffer[SHOWN_BYTES];
   shown_p(p, buffer);
-  text_addf(text, *buffer == '<' ? "p < %s" : "p = %s", buffer + (*buffer == '<'));
+  bool below = *buffer == '<';
+  text_addf(text, "p" NO_BREAK "%c" NO_BREAK "%s", below ? '<' : '=', buffer + below);
 }
 
 /* "(95 % CI 2.4 to 3.8, 10 seeds, p = .002 after Holm)"; the interval is turned round
  * where the difference is told from the other side. */
-static void add_evidence(const Words *words, const CompareAnalysis *analysis, bool turn,
+static void add_evidence(const Words *words, const CompareContrast *contrast, bool turn,
                          Text *text) {
   char buffer[SHOWN_BYTES];
+  const CompareAnalysis *analysis = main_analysis(contrast);
   StatInterval interval = analysis->paired.interval;
   if (turn) interval = (StatInterval){-interval.high, -interval.low};
   text_add(text, "(");
   if (!isnan(interval.low))
-    text_addf(text, "95 %% CI %s, ",
+    text_addf(text, "95" NO_BREAK "%% CI" NO_BREAK "%s, ",
               shown_difference_interval(words->shown, interval, buffer));
-  text_addf(text, "%d seed%s, ", analysis->paired.n, plural(analysis->paired.n));
+  text_addf(text, "%d" NO_BREAK "seed%s, ", analysis->paired.n, plural(analysis->paired.n));
+  if (analysis->n_settings < contrast->n_settings)
+    text_addf(text, "%d of %d settings, ", analysis->n_settings, contrast->n_settings);
   add_p(analysis->p_holm, text);
   text_add(text, words->compare->n_contrasts > 1 ? " after Holm)" : ")");
 }
@@ -79,9 +83,10 @@ static void add_decided(const Words *words, const CompareContrast *contrast, Tex
   text_addf(text, " by %s%s ",
             shown_size(words->shown, fabs(analysis->paired.mean), buffer),
             words->shown.difference_unit);
-  add_evidence(words, analysis, analysis->paired.mean < 0, text);
+  add_evidence(words, contrast, analysis->paired.mean < 0, text);
   if (analysis == &contrast->imputed)
-    text_add(text, " with the worst value in place of diverged trials: no seed is complete");
+    text_add(text, " with the worst value in place of diverged trials: no seed is "
+                   "complete");
 }
 
 static void add_between(Text *text, size_t begin, const char *between) {
@@ -147,11 +152,11 @@ static void add_undecided(const Words *words, Range range, Text *text) {
               shown_difference(words->shown, analysis->paired.mean, number),
               words->shown.difference_unit);
     shown_difference_interval(words->shown, analysis->paired.interval, interval);
-    if (*interval) text_addf(text, ", 95 %% CI %s", interval);
+    if (*interval) text_addf(text, ", 95" NO_BREAK "%% CI" NO_BREAK "%s", interval);
     else text_addf(text, ", %d seed%s", analysis->paired.n, plural(analysis->paired.n));
     text_add(text, ", ");
     add_p(analysis->p_holm, text);
-    text_add(text, ")");
+    text_add(text, words->compare->n_contrasts > 1 ? " after Holm)" : ")");
   }
 }
 
@@ -250,12 +255,15 @@ static void say_best(const Words *words) {
     return;
   }
   const CompareCell *cell = &compare->cells[best];
-  text_add(&text, compare->n_cells > 1 ? "Best mean: " : "");
-  compare_add_cell(compare, best, &text);
-  text_addf(&text, " with %s %s%s (", compare->spec.metric,
+  if (compare->n_cells > 1) {
+    text_add(&text, "Best mean: ");
+    compare_add_cell(compare, best, &text);
+    text_add(&text, " with ");
+  }
+  text_addf(&text, "%s %s%s (", compare->spec.metric,
             shown_value(words->shown, cell->imputed.mean, mean), words->shown.unit);
   shown_interval(words->shown, cell->imputed.interval, interval);
-  if (*interval) text_addf(&text, "95 %% CI %s, ", interval);
+  if (*interval) text_addf(&text, "95" NO_BREAK "%% CI" NO_BREAK "%s, ", interval);
   text_addf(&text, "%d seed%s", cell->imputed.n, plural(cell->imputed.n));
   if (cell->n_diverged)
     text_addf(&text, ", of which %d diverged and count%s as the worst value",
@@ -355,7 +363,8 @@ static void say_baseline(const Words *words) {
     bool again = i > 0 && contrast->factor == contrast[-1].factor;
     if (again || contrast->factor < 0 || compare->baseline_given[contrast->factor])
       continue;
-    text_add(&text, text.n_bytes ? ", " : "No baseline was given; the first level serves: ");
+    text_add(&text, text.n_bytes ? ", "
+                                 : "No baseline was given; the first level serves: ");
     compare_add_factor(compare, contrast->factor, &text);
     text_add(&text, " = ");
     compare_add_level(compare, contrast->factor, contrast->b, &text);
@@ -410,11 +419,11 @@ static void say_ends(const Words *words) {
   Text text = {0};
   if (compare->n_floor)
     text_addf(&text, "Floor: %d cell%s at the bad end of the scale, where differences "
-              "between them cannot show. ", compare->n_floor,
+              "cannot show. ", compare->n_floor,
               compare->n_floor == 1 ? " is" : "s are");
   if (compare->n_ceiling)
     text_addf(&text, "Ceiling: %d cell%s at the good end of the scale, where differences "
-              "between them cannot show. ", compare->n_ceiling,
+              "cannot show. ", compare->n_ceiling,
               compare->n_ceiling == 1 ? " is" : "s are");
   say(words, &text);
 }
@@ -445,12 +454,9 @@ static void say_incomplete(const Words *words) {
   say(words, &text);
 }
 
-void compare_add_words(const Compare *compare, int width, Text *out) {
-  Words words = {compare, shown_of(compare), width, out};
-  say_best(&words);
-  if (compare->n_complete == 0) return;
-  say_contrasts(&words);
-  say_interactions(&words);
+static void add_cautions(Words words, Text *out) {
+  Text cautions = {0};
+  words.out = &cautions;
   say_reach(&words);
   say_uncompared(&words);
   say_baseline(&words);
@@ -459,4 +465,16 @@ void compare_add_words(const Compare *compare, int width, Text *out) {
   say_diverged(&words);
   say_ends(&words);
   say_variances(&words);
+  if (cautions.n_bytes) text_addf(out, "\n%s", cautions.data);
+  out->failed = out->failed || cautions.failed;
+  text_deinit(&cautions);
+}
+
+void compare_add_words(const Compare *compare, int width, Text *out) {
+  Words words = {compare, shown_of(compare), width, out};
+  say_best(&words);
+  if (compare->n_complete == 0) return;
+  say_contrasts(&words);
+  say_interactions(&words);
+  add_cautions(words, out);
 }

@@ -14,7 +14,7 @@
 #include <float.h>
 #include <math.h>
 
-enum { FRACTION_TERMS = 100000 };
+enum { FRACTION_TERMS = 100000, NEWTON_STEPS = 2000 };   /* far more than are needed */
 
 static double log_gamma(double x) {
   int sign;
@@ -30,7 +30,7 @@ static double coefficient(int m, double a, double b, double x) {
 
 /* 1 / (1 + d1 / (1 + d2 / (1 + ...))). A denominator of 0 gives way to a tiny one. */
 static double beta_fraction(double a, double b, double x) {
-  double c = 1, d = 1, value = 1;
+  double c = 1, d = 0, value = 1;
   for (int m = 1; m <= FRACTION_TERMS; m++) {
     double term = coefficient(m, a, b, x);
     d = 1 + term * d;
@@ -78,25 +78,41 @@ double stat_f_tail(double f, double df_above, double df_below) {
   return beta_ratio(df_below / 2, df_above / 2, df_below / scale, df_above * f / scale);
 }
 
+static double t_density(double t, double df) {
+  double log_front = log_gamma((df + 1) / 2) - log_gamma(df / 2) - log(df * M_PI) / 2;
+  return exp(log_front - (df + 1) / 2 * log1p(t * t / df));
+}
+
 static double normal_tail(double z, double unused) {
   (void)unused;
   return erfc(z * M_SQRT1_2);
 }
 
-/* The z >= 0 where a tail that falls from 1 to 0 is p: by halving, until no double lies
- * between the ends. */
-static double critical(double (*tail)(double z, double df), double p, double df) {
-  if (isnan(p) || isnan(df)) return NAN;
-  must(p > 0 && p <= 1);
-  double low = 0, high = 1;
-  while (high < DBL_MAX / 2 && tail(high, df) > p) low = high, high *= 2;
-  for (;;) {
-    double middle = low + (high - low) / 2;
-    if (middle <= low || middle >= high) return high;
-    if (tail(middle, df) > p) low = middle;
-    else high = middle;
-  }
+static double normal_density(double z, double unused) {
+  (void)unused;
+  return exp(-z * z / 2) / sqrt(2 * M_PI);
 }
 
-double stat_t_critical(double p, double df) { return critical(stat_t_tail, p, df); }
-double stat_normal_critical(double p) { return critical(normal_tail, p, 1); }
+typedef double Curve(double z, double df);
+
+/* The z >= 0 where the two-sided tail is p. It falls and is convex, so Newton's steps from
+ * 0 climb to the root and never pass it; the first step that does not climb is rounding. */
+static double critical(Curve *tail, Curve *density, double p, double df) {
+  if (isnan(p) || isnan(df)) return NAN;
+  must(p > 0 && p <= 1);
+  double z = 0;
+  for (int i = 0; i < NEWTON_STEPS; i++) {
+    double next = z + (tail(z, df) - p) / (2 * density(z, df));
+    if (!(next > z)) break;
+    z = next;
+  }
+  return z;
+}
+
+double stat_t_critical(double p, double df) {
+  return critical(stat_t_tail, t_density, p, df);
+}
+
+double stat_normal_critical(double p) {
+  return critical(normal_tail, normal_density, p, 1);
+}

@@ -1,7 +1,7 @@
 /* stat_dist.h: the distributions that tests and intervals need: Student's t, F, normal.
  *
- * Degrees of freedom are positive and need not be whole. A NaN argument gives NaN. Tails
- * keep their relative accuracy (about 1e-13) however small they are. */
+ * Degrees of freedom are positive and need not be whole. A NaN argument gives NaN. The
+ * relative error is below 1e-10, also of small tails. */
 #ifndef LAB_STAT_DIST_H
 #define LAB_STAT_DIST_H
 

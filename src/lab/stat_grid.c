@@ -28,6 +28,7 @@ typedef struct Search {
   int64_t best_count;
   int64_t *holes;            /* per level: holes among the kept combinations */
   bool *start;               /* the state without levels that are all holes */
+  int64_t least;             /* levels of the last dimension that have to stay */
   int64_t budget;
 } Search;
 
@@ -76,6 +77,11 @@ static bool is_present(const Search *s, const int *at) {
   return s->present[i];
 }
 
+/* May a level of this dimension go? */
+static bool may_drop(const Search *s, int dim) {
+  return dim < s->n_dims - 1 || s->n_kept[dim] > s->least;
+}
+
 static void take_best(Search *s) {
   int64_t count = count_kept(s);
   if (count <= s->best_count) return;
@@ -112,21 +118,24 @@ static void drop_empty(Search *s) {
   }
 }
 
-/* Drops the level with the largest share of holes until none is left. Of equal shares the
- * one of the dimension with most levels goes, then the later one. */
+/* Drops the level with the largest share of holes until no hole is left, if it can. Of
+ * equal shares the one of the dimension with most levels goes, then the later one. */
 static void greedy(Search *s) {
   while (count_kept(s) > 0 && count_holes(s)) {
     int dim = -1, level = -1;
     double worst = 0;
     int64_t widest = 0;
     for (int d = 0; d < s->n_dims; d++) {
+      if (!may_drop(s, d)) continue;
       double size = (double)(count_kept(s) / s->n_kept[d]);
       for (int l = next_kept(s, d, 0); l < s->sizes[d]; l = next_kept(s, d, l + 1)) {
         double share = (double)s->holes[s->first[d] + l] / size;
-        if (share < worst || (share == worst && s->n_kept[d] < widest)) continue;
+        bool narrower = share == worst && s->n_kept[d] < widest;
+        if (share == 0 || share < worst || narrower) continue;
         worst = share, widest = s->n_kept[d], dim = d, level = l;
       }
     }
+    if (dim < 0) return;
     drop(s, dim, level);
   }
   take_best(s);
@@ -158,6 +167,7 @@ static void search(Search *s, int depth) {
   }
   branch_order(s, order);
   for (int i = 0; i < s->n_dims; i++) {
+    if (!may_drop(s, order[i])) continue;
     drop(s, order[i], at[order[i]]);
     search(s, depth + 1);
     put_back(s, order[i], at[order[i]]);
@@ -175,27 +185,44 @@ static void keep(Search *s, const bool *state) {
   }
 }
 
-Err stat_grid_largest(const bool *present, const int *sizes, int n_dims, bool *out,
-                      int64_t *count, Fault *fault) {
+/* The largest part with at least `least` levels of the last dimension, into `out`. */
+static int64_t find_largest(Search *s, int64_t least, bool *out) {
+  s->least = least;
+  s->best = out;
+  s->best_count = 0;
+  s->budget = BUDGET;
+  memset(out, 0, (size_t)s->n_levels * sizeof *out);
+  keep(s, s->start);
+  if (s->n_kept[s->n_dims - 1] < least) return 0;
+  greedy(s);
+  keep(s, s->start);
+  search(s, 0);
+  return s->best_count;
+}
+
+Err stat_grid_largest(const bool *present, const int *sizes, int n_dims, int wanted,
+                      bool *out, int64_t *count, Fault *fault) {
   must(n_dims >= 1 && n_dims <= DIMS_MAX);
-  Search s = {.present = present, .sizes = sizes, .n_dims = n_dims, .best = out,
-              .budget = BUDGET};
+  Search s = {.present = present, .sizes = sizes, .n_dims = n_dims};
   int64_t n = 1;
   for (int d = n_dims - 1; d >= 0; d--) s.stride[d] = n, n *= sizes[d];
   for (int d = 0; d < n_dims; d++) s.first[d] = s.n_levels, s.n_levels += sizes[d];
-  size_t bytes = (size_t)s.n_levels * (sizeof *s.holes + 2 * sizeof *s.kept) + 1;
+  size_t bytes = (size_t)s.n_levels * (sizeof *s.holes + 3 * sizeof *s.kept) + 1;
   s.holes = malloc(bytes);
   if (!s.holes) return fault_memory(fault, bytes);
   s.kept = (bool *)(s.holes + s.n_levels);
   s.start = s.kept + s.n_levels;
-  memset(out, 0, (size_t)s.n_levels * sizeof *out);
+  bool *preferred = s.start + s.n_levels;
   keep(&s, NULL);
   drop_empty(&s);
   memcpy(s.start, s.kept, (size_t)s.n_levels * sizeof *s.kept);
-  greedy(&s);
-  keep(&s, s.start);
-  search(&s, 0);
-  *count = s.best_count;
+  *count = find_largest(&s, 0, out);
+  int64_t last = 0, alike = wanted > 0 ? find_largest(&s, wanted, preferred) : 0;
+  for (int l = 0; l < sizes[n_dims - 1]; l++) last += out[s.first[n_dims - 1] + l];
+  if (last < wanted && 2 * alike >= *count && alike > 0) {
+    memcpy(out, preferred, (size_t)s.n_levels * sizeof *out);
+    *count = alike;
+  }
   free(s.holes);
   return ERR_OK;
 }

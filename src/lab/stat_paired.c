@@ -9,7 +9,11 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { HALF_MAX = STAT_EXACT_MAX / 2 };
+enum {
+  HALF_MAX = STAT_EXACT_MAX / 2,
+  BLOCK = 128,               /* signs in a block of the stream: four words */
+  CHUNK = 500                /* draws that are summed together; divides STAT_FLIPS */
+};
 
 /* Sums of the n values under all 2^n sign patterns. */
 static void signed_sums(const double *values, int n, double *sums) {
@@ -41,19 +45,35 @@ static double exact_p(const double *values, int n) {
   return (double)extreme / (double)((int64_t)1 << (n - 1));
 }
 
-/* Sign number i of draw b is a bit of the fixed stream. */
+/* Adds to sums[k] the differences of draw number first + k, signed: up to BLOCK of them,
+ * in groups of eight whose 256 sums are looked up by a byte of the draw's words. */
+static void add_drawn(const double *values, int n, Stream stream, uint64_t block,
+                      double sums[CHUNK]) {
+  double table[BLOCK / 8][256];
+  int n_groups = (n + 7) / 8;
+  for (int g = 0; g < n_groups; g++)
+    signed_sums(values + 8 * g, n - 8 * g < 8 ? n - 8 * g : 8, table[g]);
+  for (int k = 0; k < CHUNK; k++, stream.draw++) {
+    uint32_t words[4];
+    philox_block(words, stream, block);
+    for (int g = 0; g < n_groups; g++) {
+      uint32_t byte = words[g / 4] >> g % 4 * 8 & 255;
+      sums[k] += table[g][8 * g + 8 <= n ? byte : byte & ((1u << n % 8) - 1)];
+    }
+  }
+}
+
+/* The sign of difference i in a draw is bit i of the fixed stream's words. */
 static double drawn_p(const double *values, int n) {
   Stream stream = {philox_key(0, "sign-flip", NULL), 0};
   double limit = threshold(values, n);
   int64_t extreme = 0;
-  for (stream.draw = 0; stream.draw < STAT_FLIPS; stream.draw++) {
-    uint32_t words[4] = {0};
-    double sum = 0;
-    for (int i = 0; i < n; i++) {
-      if (i % 128 == 0) philox_block(words, stream, (uint64_t)i / 128);
-      sum += words[i / 32 % 4] >> i % 32 & 1 ? -values[i] : values[i];
-    }
-    extreme += fabs(sum) >= limit;
+  for (; stream.draw < STAT_FLIPS; stream.draw += CHUNK) {
+    double sums[CHUNK] = {0};
+    for (int i = 0; i < n; i += BLOCK)
+      add_drawn(values + i, n - i < BLOCK ? n - i : BLOCK, stream, (uint64_t)i / BLOCK,
+                sums);
+    for (int k = 0; k < CHUNK; k++) extreme += fabs(sums[k]) >= limit;
   }
   return (double)(extreme + 1) / (STAT_FLIPS + 1);
 }

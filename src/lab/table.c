@@ -58,21 +58,28 @@ void text_add_clean(Text *out, const char *text) {
   }
 }
 
-int text_columns(const char *text) {
+/* Adds n_bytes of a word, blanks for its no-break spaces. */
+static void add_word(Text *out, const char *word, size_t n_bytes) {
+  for (size_t i = 0; i < n_bytes;) {
+    bool no_break = (unsigned char)word[i] == 0xC2 && (unsigned char)word[i + 1] == 0xA0;
+    text_add_bytes(out, no_break ? " " : word + i, 1);
+    i += no_break ? 2 : 1;
+  }
+}
+
+static int bytes_columns(const char *bytes, size_t n_bytes) {
   int n = 0;
-  for (; *text; text++) n += ((unsigned char)*text & 0xC0) != 0x80;
+  for (size_t i = 0; i < n_bytes; i++) n += ((unsigned char)bytes[i] & 0xC0) != 0x80;
   return n;
 }
 
+int text_columns(const char *text) { return bytes_columns(text, strlen(text)); }
+
 void text_add_wrapped(Text *out, const char *text, int used, int indent, int width) {
   bool begun = false;
-  while (*text) {
-    text += strspn(text, " ");
-    int length = (int)strcspn(text, " ");
-    int columns = 0;
-    for (int i = 0; i < length; i++)
-      columns += ((unsigned char)text[i] & 0xC0) != 0x80;
-    if (length == 0) break;
+  for (text += strspn(text, " "); *text; text += strspn(text, " ")) {
+    size_t n_bytes = strcspn(text, " ");
+    int columns = bytes_columns(text, n_bytes);
     if (begun && used + 1 + columns > width) {
       text_addf(out, "\n%*s", indent, "");
       used = indent;
@@ -80,9 +87,9 @@ void text_add_wrapped(Text *out, const char *text, int used, int indent, int wid
       text_add(out, " ");
       used++;
     }
-    text_add_bytes(out, text, (size_t)length);
+    add_word(out, text, n_bytes);
     used += columns;
-    text += length;
+    text += n_bytes;
     begun = true;
   }
   text_add(out, "\n");

@@ -46,8 +46,11 @@ int text_columns(const char *text);
 /* Adds `text` with "?" in place of control characters and of bytes that are not UTF-8. */
 void text_add_clean(Text *out, const char *text);
 
+#define NO_BREAK "\u00a0"
+
 /* Adds the words of `text`, in lines of up to `width` columns: the first goes on in
- * column `used`, the others begin after `indent` blanks. A newline ends it. */
+ * column `used`, the others begin after `indent` blanks. A newline ends it. NO_BREAK stands
+ * for a blank at which no line ends. */
 void text_add_wrapped(Text *out, const char *text, int used, int indent, int width);
 
 #endif

@@ -28,13 +28,6 @@ typedef struct Call {
   int scope;
 } Call;
 
-/* Lua functions seen by mark_line lately, with the interned names of their files. */
-enum { KNOWN_FILES = 64 };
-typedef struct KnownFile {
-  const void *function;
-  const char *file;
-} KnownFile;
-
 /* How experiment{} runs. */
 typedef enum StudyMode { STUDY_RUN, STUDY_PLAN, STUDY_VERIFY } StudyMode;
 typedef struct StudyOptions {
@@ -59,6 +52,13 @@ typedef struct SourceCache {
 } SourceCache;
 
 enum { LIBRARY_FILES = 32 };  /* most files of lua/lib that are kept compiled */
+
+/* Lua functions seen by mark_line lately, with the interned names of their files. */
+enum { KNOWN_FILES = 64 };
+typedef struct KnownFile {
+  const void *function;
+  const char *file;
+} KnownFile;
 
 /* All state of one Lua state; reached from it by session(L). */
 typedef struct Session {

@@ -89,17 +89,21 @@ static Err monitor_epoch(void *ctx, const FitRun *run, Fault *fault) {
   return record_row(run, trial, run->history->n_rows - 1, fault);
 }
 
+static void print_restored(const FitRun *run, bool finished) {
+  if (finished)
+    err_print("fit %lld is finished: its results are taken from its checkpoint\n",
+              (long long)run->number);
+  else
+    err_print("going on from a checkpoint: epoch %lld/%lld, iteration %lld/%lld\n",
+              (long long)run->epoch, (long long)run->fit->epochs, (long long)run->batch,
+              (long long)run->n_batches);
+}
+
 /* The record of this attempt begins anew: it gets the rows that others have trained. */
 static Err monitor_restored(void *ctx, const FitRun *run, bool finished, Fault *fault) {
   Session *s = ctx;
   Trial *trial;
-  bool between = run->batch == run->n_batches;
-  if (silent(s, run)) (void)0;
-  else if (finished) err_print("fit %lld is done: its results are those of its checkpoint\n",
-                               (long long)run->number);
-  else err_print("going on from a checkpoint: %lld of %lld epochs%s\n",
-                 (long long)run->history->n_rows, (long long)run->fit->epochs,
-                 between ? "" : " and a part");
+  if (!silent(s, run)) print_restored(run, finished);
   if (session_trial(s, &trial, fault) || !trial) return fault->code;
   for (int64_t row = 0; row < run->history->n_rows; row++)
     if (record_row(run, trial, row, fault)) return fault->code;

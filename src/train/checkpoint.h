@@ -93,7 +93,7 @@ Err checkpoint_get_streams(const Checkpoint *c, Graph *graph, Fault *fault) WARN
 typedef struct FitCheckpointer {
   void *ctx;
   double interval_s;           /* least time between two at ends of epochs; 0: at each */
-  double last_s;               /* of the last one (clock_s); kept up to date by `write` */
+  double last_s;               /* when one was written last (clock_s); `write` and fits set it */
   /* Keeps a checkpoint of the fit, which it takes; `finished`: its last, with the results.
    * A fault is told as a warning, and the fit goes on. */
   Err (*write)(void *ctx, int64_t fit, bool finished, Checkpoint *c, Fault *fault);

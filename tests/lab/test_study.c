@@ -150,10 +150,21 @@ TEST(what_other_code_left_is_not_gone_on_with) {
   Study s = open_study(temp_path("left"), "old");
   run_first(&s, "old", false);
   assert_int_equal(s.trials[0].state, TRIAL_INTERRUPTED);
+  char checkpoint[512];
+  snprintf(checkpoint, sizeof checkpoint, "%s/unit/trials/%s/checkpoint-fit1-1.safetensors",
+           temp_path("left"), s.trials[0].id);
+  FILE *file = fopen(checkpoint, "wb");
+  assert_non_null(file);
+  fclose(file);
+  study_close(&s);
+  s = open_study(temp_path("left"), "old");
+  assert_int_equal(check_code(&s, CODE_ASK, &fault), ERR_OK);
+  assert_int_equal(access(checkpoint, F_OK), 0);
   study_close(&s);
   s = open_study(temp_path("left"), "new");
   assert_int_equal(check_code(&s, CODE_ASK, &fault), ERR_OK);
-  assert_int_equal(s.trials[0].state, TRIAL_PENDING);
+  assert_int_equal(access(checkpoint, F_OK), -1);
+  assert_int_equal(study_next(&s), 0);
   study_close(&s);
 }
 

@@ -187,6 +187,13 @@ static int lua_result(lua_State *L) {
   return 0;
 }
 
+/* Once, in the attempt that is to be signalled. */
+static int lua_signal(lua_State *L) {
+  (void)L;
+  if (child.how == SIGNAL) interrupt_raise();
+  return 0;
+}
+
 static int lua_step_done(lua_State *L) {
   (void)L;
   if (counted()) interrupt_raise();
@@ -224,6 +231,8 @@ static void run_body(void *ctx) {
   add_global(L, "result");
   lua_pushcfunction(L, lua_step_done);
   add_global(L, "step_done");
+  lua_pushcfunction(L, lua_signal);
+  add_global(L, "signal");
   push_run(L);
   add_global(L, "run");
   lua_sethook(L, end_if_interrupted, LUA_MASKCOUNT, 1000);
@@ -349,7 +358,7 @@ static void check_script(const char *code, bool loop) {
   for (size_t i = 0; i < sizeof plans / sizeof *plans; i++) {
     if (!plans[i].always && !getenv("LONG")) continue;
     bool crash = plans[i].how == CRASH;
-    Attempt a = {.code = code, .threads = 1 + (int)i % 2, .interval_s = crash ? 0 : 1e9,
+    Attempt a = {.code = code, .threads = i % 3 == 1 ? 2 : 1, .interval_s = crash ? 0 : 1e9,
                  .how = plans[i].how, .at = plans[i].at + (loop && !crash ? 6 : 0)};
     assert_true(until_done(&a, crash ? 2 : loop, want) > 0);
   }
@@ -538,6 +547,21 @@ TEST(restore_gives_nothing_before_a_checkpoint_and_plain_values_after) {
   a.code = "assert(run:checkpoint { n = 1 } == false and run:restore() == nil)";
   assert_int_equal(attempt(&a), 0);
   free(take_result());
+}
+
+/* The net is not built yet, nothing is drawn: the checkpoint says just that. */
+TEST(stopped_before_the_first_step) {
+  Text code = {0};
+  text_addf(&code, "signal()\n%s", adam);
+  char *want = uninterrupted(code.data, 1);
+  Attempt a = {.code = code.data, .threads = 1, .directory = fresh_directory(),
+               .how = SIGNAL, .at = -1};
+  assert_int_equal(attempt(&a), 3);
+  assert_true(is_there("checkpoint-fit1-1.safetensors"));
+  a.how = THROUGH;
+  check_resumed(&a, want);
+  text_deinit(&code);
+  free(want);
 }
 
 /* -- the record ------------------------------------------------------------------------ */

@@ -1,0 +1,696 @@
+/* Comparisons of studies: what is compared with what, and what is said of it. */
+#include "lab/compare.h"
+#include "lab/table.h"
+#include "test.h"
+
+/* -- a study to fill ----------------------------------------------------------------- */
+
+enum { TRIALS_MAX = 2000 };
+
+typedef struct Study {
+  CompareFactor factors[4];
+  CompareSpec spec;
+  int levels[TRIALS_MAX][4];
+  CompareTrial trials[TRIALS_MAX];
+  int n;
+} Study;
+
+static const char *const activations[] = {"relu", "tanh", "sigmoid"};
+static const char *const norms[] = {"none", "batch"};
+static const char *const optimizers[] = {"sgd", "adam"};
+static const char *const momenta[] = {"0", "0.9"};
+
+/* Two factors: activation and norm, with baselines relu and none. */
+static Study *study_new(void) {
+  Study *study = calloc(1, sizeof *study);
+  assert_non_null(study);
+  study->factors[0] = (CompareFactor){"activation", activations, 3, 0};
+  study->factors[1] = (CompareFactor){"norm", norms, 2, 0};
+  study->spec = (CompareSpec){.name = "study", .metric = "test_accuracy", .low = 0,
+                              .high = 1, .factors = study->factors, .n_factors = 2};
+  return study;
+}
+
+static CompareTrial *add(Study *study, int a, int b, int64_t seed, double value) {
+  assert_true(study->n < TRIALS_MAX);
+  int *levels = study->levels[study->n];
+  levels[0] = a;
+  levels[1] = b;
+  CompareTrial *trial = &study->trials[study->n++];
+  *trial = (CompareTrial){levels, seed, COMPARE_COMPLETE, value};
+  return trial;
+}
+
+/* Noise that looks random, of about +-0.01, and differs in every trial. */
+static double noise(int a, int b, int64_t seed) {
+  Stream stream = {philox_key(5, "noise", NULL), (uint64_t)seed};
+  return 0.02 * philox_unit(philox_word(stream, (uint64_t)(10 * a + b))) - 0.01;
+}
+
+/* All cells: tanh is 0.03 below relu, sigmoid 0.2, batch 0.05 above none. */
+static void fill(Study *study, int n_seeds) {
+  static const double effect[] = {0, -0.03, -0.2};
+  for (int64_t seed = 1; seed <= n_seeds; seed++)
+    for (int a = 0; a < 3; a++)
+      for (int b = 0; b < 2; b++)
+        add(study, a, b, seed, 0.8 + effect[a] + 0.05 * b + noise(a, b, seed));
+}
+
+static CompareTrial *find(Study *study, int a, int b, int64_t seed) {
+  for (int i = 0; i < study->n; i++)
+    if (study->levels[i][0] == a && study->levels[i][1] == b &&
+        study->trials[i].seed == seed)
+      return &study->trials[i];
+  fail();
+  return NULL;
+}
+
+static Compare *compare(const Study *study) {
+  Compare *out = NULL;
+  Fault fault = {0};
+  if (compare_new(&out, &study->spec, study->trials, study->n, &fault))
+    fail_msg("%s", fault.text);
+  return out;
+}
+
+static const CompareContrast *contrast(const Compare *compare, int factor, int a) {
+  for (int i = 0; i < compare->n_contrasts; i++)
+    if (compare->contrasts[i].factor == factor && compare->contrasts[i].a == a)
+      return &compare->contrasts[i];
+  fail_msg("no contrast of factor %d, level %d", factor, a);
+  return NULL;
+}
+
+static char *text_of(const Compare *compare, int width, int parts) {
+  Text text = {0};
+  assert_int_equal(compare_text(compare, width, parts, &text, NULL), ERR_OK);
+  return text.data ? text.data : calloc(1, 1);
+}
+
+/* Is `want` in the text, lines taken as one? */
+static void check_says(const Compare *compare, int parts, const char *want) {
+  char *text = text_of(compare, 100000, parts);
+  if (!strstr(text, want)) fail_msg("\"%s\" is not in:\n%s", want, text);
+  free(text);
+}
+
+static void check_silent(const Compare *compare, int parts, const char *word) {
+  char *text = text_of(compare, 100000, parts);
+  if (strstr(text, word)) fail_msg("\"%s\" is in:\n%s", word, text);
+  free(text);
+}
+
+static void check_refused(const Study *study, const char *want) {
+  Compare *c = NULL;
+  Fault fault = {0};
+  Err err = compare_new(&c, &study->spec, study->trials, study->n, &fault);
+  assert_int_equal(err, ERR_VALUE);
+  assert_null(c);
+  if (!strstr(fault.text, want)) fail_msg("\"%s\" is not in \"%s\"", want, fault.text);
+}
+
+static void finish(Study *study, Compare *compare) {
+  compare_free(compare);
+  free(study);
+}
+
+/* -- contrasts ----------------------------------------------------------------------- */
+
+TEST(a_contrast_is_a_mean_over_settings_for_each_seed) {
+  Study *study = study_new();
+  double want = 0;
+  fill(study, 10);
+  for (int64_t seed = 1; seed <= 10; seed++)
+    for (int b = 0; b < 2; b++)
+      want += (find(study, 1, b, seed)->value - find(study, 0, b, seed)->value) / 20;
+  Compare *c = compare(study);
+  const CompareContrast *tanh = contrast(c, 0, 1);
+  assert_int_equal(c->n_contrasts, 3);
+  assert_int_equal(tanh->b, 0);
+  assert_int_equal(tanh->complete.paired.n, 10);
+  assert_int_equal(tanh->n_settings, 2);
+  assert_int_equal(tanh->complete.n_settings, 2);
+  CHECK_NEAR(tanh->complete.paired.mean, want, 1e-14);
+  CHECK_NEAR(tanh->complete.paired.p, 2.0 / 1024, 0);
+  CHECK_NEAR(tanh->complete.p_holm, 6.0 / 1024, 1e-15);
+  assert_int_equal(tanh->verdict, COMPARE_WORSE);
+  assert_int_equal(contrast(c, 1, 1)->verdict, COMPARE_BETTER);
+  CHECK_NEAR(tanh->complete.paired.won, 0, 0);
+  check_says(c, COMPARE_WORDS,
+             "relu beats sigmoid by 19.81 points (95 % CI 19.49 to 20.13, ");
+  check_says(c, COMPARE_WORDS, "10 seeds, p = .006 after Holm)");
+  check_says(c, COMPARE_WORDS, "norm: batch beats none by ");
+  finish(study, c);
+}
+
+TEST(a_metric_to_be_minimized_turns_the_verdicts) {
+  Study *study = study_new();
+  study->spec.goal = COMPARE_MIN;
+  study->spec.metric = "val_loss";
+  study->spec.low = study->spec.high = 0;
+  fill(study, 10);
+  Compare *c = compare(study);
+  assert_int_equal(contrast(c, 0, 2)->verdict, COMPARE_BETTER);
+  CHECK_NEAR(contrast(c, 0, 2)->complete.paired.won, 1, 0);
+  assert_true(contrast(c, 0, 2)->complete.paired.won_interval.low > 0.5);
+  assert_int_equal(contrast(c, 1, 1)->verdict, COMPARE_WORSE);
+  assert_int_equal(c->cells[c->order[0]].levels[0], 2);
+  assert_int_equal(c->cells[c->order[0]].levels[1], 0);
+  check_says(c, COMPARE_WORDS, "sigmoid beats relu by 0.1981 (95 % CI 0.1949 to 0.2013, ");
+  check_silent(c, COMPARE_ALL, "points");
+  finish(study, c);
+}
+
+TEST(the_order_of_trials_does_not_matter) {
+  Study *study = study_new();
+  fill(study, 7);
+  find(study, 1, 1, 3)->state = COMPARE_DIVERGED;
+  study->spec.bootstrap = true;
+  Compare *c = compare(study);
+  for (int i = 0; i < study->n / 2; i++) {
+    CompareTrial swap = study->trials[i];
+    study->trials[i] = study->trials[study->n - 1 - i];
+    study->trials[study->n - 1 - i] = swap;
+  }
+  Compare *turned = compare(study);
+  Json *a = compare_json(c), *b = compare_json(turned);
+  Text first = {0}, second = {0};
+  assert_int_equal(json_write(a, 0, &first, NULL), ERR_OK);
+  assert_int_equal(json_write(b, 0, &second, NULL), ERR_OK);
+  assert_string_equal(first.data, second.data);
+  json_free(a);
+  json_free(b);
+  text_deinit(&first);
+  text_deinit(&second);
+  compare_free(turned);
+  finish(study, c);
+}
+
+TEST(a_missing_trial_costs_its_seed) {
+  Study *study = study_new();
+  fill(study, 10);
+  find(study, 1, 0, 4)->state = COMPARE_MISSING;
+  find(study, 2, 1, 5)->state = COMPARE_FAILED;
+  Compare *c = compare(study);
+  assert_int_equal(contrast(c, 0, 1)->complete.paired.n, 9);
+  assert_int_equal(contrast(c, 0, 1)->complete.n_settings, 2);
+  assert_int_equal(c->reach.n_seeds, 9);
+  assert_int_equal(c->planned.n_seeds, 10);
+  assert_int_equal(c->n_missing, 1);
+  assert_int_equal(c->n_failed, 1);
+  assert_int_equal(c->grid.n_seeds, 8);
+  check_says(c, COMPARE_WORDS, "Incomplete: 2 of 60 trials have no result (1 failed)");
+  check_says(c, COMPARE_EFFECTS, "6 of 6 cells x 8 of 10 seeds.");
+  finish(study, c);
+}
+
+/* Three of eight seeds lack a trial in one setting: the block with all seeds is a bit
+ * smaller than that with both settings, but it can reach significance. */
+TEST(seeds_are_worth_more_than_settings) {
+  Study *study = study_new();
+  study->factors[0].n_levels = 2;
+  for (int64_t seed = 1; seed <= 8; seed++)
+    for (int a = 0; a < 2; a++)
+      for (int b = 0; b < 2; b++)
+        add(study, a, b, seed, 0.8 - 0.03 * a + 0.05 * b + noise(a, b, seed));
+  for (int64_t seed = 1; seed <= 3; seed++)
+    find(study, 1, 1, seed)->state = COMPARE_MISSING;
+  Compare *c = compare(study);
+  assert_int_equal(c->planned.needed, 7);
+  assert_int_equal(contrast(c, 0, 1)->complete.paired.n, 8);
+  assert_int_equal(contrast(c, 0, 1)->complete.n_settings, 1);
+  check_says(c, COMPARE_WORDS, "8 seeds, 1 of 2 settings, p = ");
+  finish(study, c);
+}
+
+TEST(a_skipped_cell_is_no_setting) {
+  Study *study = study_new();
+  fill(study, 10);
+  int kept = 0;
+  for (int i = 0; i < study->n; i++)
+    if (study->trials[i].levels[0] != 2 || study->trials[i].levels[1] != 1)
+      study->trials[kept++] = study->trials[i];
+  study->n = kept;
+  Compare *c = compare(study);
+  assert_int_equal(contrast(c, 0, 2)->n_settings, 1);
+  assert_int_equal(contrast(c, 0, 1)->n_settings, 2);
+  assert_int_equal(contrast(c, 1, 1)->n_settings, 2);
+  check_says(c, COMPARE_EFFECTS,
+             "4 of 5 cells x 10 of 10 seeds: activation without sigmoid.");
+  check_silent(c, COMPARE_WORDS, "Incomplete");
+  finish(study, c);
+}
+
+/* -- diverged trials ----------------------------------------------------------------- */
+
+TEST(diverged_trials_are_told_both_ways) {
+  Study *study = study_new();
+  fill(study, 10);
+  for (int64_t seed = 1; seed <= 2; seed++) {
+    find(study, 0, 0, seed)->state = COMPARE_DIVERGED;     /* the baseline itself */
+    find(study, 0, 1, seed)->value = INFINITY;             /* counts as diverged */
+  }
+  Compare *c = compare(study);
+  assert_int_equal(c->n_diverged, 4);
+  const CompareContrast *tanh = contrast(c, 0, 1);
+  assert_int_equal(tanh->n_diverged_b, 4);
+  assert_int_equal(tanh->complete.paired.n, 8);
+  assert_int_equal(tanh->imputed.paired.n, 10);
+  assert_int_equal(tanh->complete.verdict, COMPARE_WORSE);
+  assert_int_equal(tanh->imputed.verdict, COMPARE_UNDECIDED);
+  assert_int_equal(tanh->verdict, COMPARE_UNDECIDED);
+  assert_true(tanh->disputed);
+  check_says(c, COMPARE_WORDS, "tanh against relu depends on how 4 diverged trials count: "
+                               "left out it is worse, as the worst value undecided");
+  check_says(c, COMPARE_CONTRASTS, "diverged as worst");
+  CHECK_NEAR(c->cells[0].imputed.min, c->worst, 0);
+  finish(study, c);
+}
+
+TEST(a_level_that_always_diverges_is_worse) {
+  Study *study = study_new();
+  fill(study, 10);
+  for (int i = 0; i < study->n; i++)
+    if (study->levels[i][0] == 1) study->trials[i].state = COMPARE_DIVERGED;
+  Compare *c = compare(study);
+  const CompareContrast *tanh = contrast(c, 0, 1);
+  assert_int_equal(tanh->complete.paired.n, 0);
+  assert_int_equal(tanh->verdict, COMPARE_WORSE);
+  assert_false(tanh->disputed);
+  check_says(c, COMPARE_WORDS, "no seed is complete");
+  finish(study, c);
+}
+
+TEST(nothing_to_say_when_everything_diverged_or_is_to_come) {
+  Study *study = study_new();
+  fill(study, 5);
+  for (int i = 0; i < study->n; i++) study->trials[i].state = COMPARE_DIVERGED;
+  Compare *c = compare(study);
+  check_says(c, COMPARE_ALL,
+             "No trial has a value of test_accuracy: all that ran diverged.");
+  compare_free(c);
+  for (int i = 0; i < study->n; i++) study->trials[i].state = COMPARE_MISSING;
+  c = compare(study);
+  check_says(c, COMPARE_ALL, "No trial has a value of test_accuracy yet.");
+  assert_int_equal(c->n_contrasts, 3);
+  finish(study, c);
+}
+
+/* -- significance -------------------------------------------------------------------- */
+
+TEST(five_seeds_cannot_reach_significance) {
+  Study *study = study_new();
+  fill(study, 5);
+  Compare *c = compare(study);
+  for (int i = 0; i < c->n_contrasts; i++)
+    assert_int_equal(c->contrasts[i].verdict, COMPARE_UNDECIDED);
+  assert_false(c->planned.reachable);
+  CHECK_NEAR(c->planned.p_min, 0.0625, 0);
+  assert_int_equal(c->planned.needed, 7);
+  const char *want = "5 seeds cannot reach significance in 3 contrasts: the smallest p of "
+                     "the sign-flip test is .0625, after Holm .188, which is not below "
+                     ".05. At least 7 seeds are needed.";
+  check_says(c, COMPARE_REACH, want);
+  check_says(c, COMPARE_WORDS, want);
+  finish(study, c);
+}
+
+TEST(plan_asks_before_anything_has_run) {
+  Study *study = study_new();
+  fill(study, 7);
+  for (int i = 0; i < study->n; i++) study->trials[i].state = COMPARE_MISSING;
+  Compare *c = compare(study);
+  assert_true(c->planned.reachable);
+  check_says(c, COMPARE_REACH, "7 seeds can reach significance in 3 contrasts");
+  check_says(c, COMPARE_REACH, "the same sign in every seed");
+  assert_false(compare_reach(2, 1).reachable);
+  assert_false(compare_reach(10, 0).reachable);
+  finish(study, c);
+}
+
+/* p alone is not enough: one seed far off widens the interval over 0. */
+TEST(significant_only_if_the_interval_excludes_zero) {
+  Study *study = study_new();
+  study->spec.n_factors = 1;
+  for (int64_t seed = 1; seed <= 10; seed++) {
+    add(study, 0, 0, seed, 0);
+    add(study, 1, 0, seed, seed == 10 ? 0.9 : 0.01);
+  }
+  Compare *c = compare(study);
+  assert_true(c->contrasts[0].complete.p_holm < 0.05);
+  assert_true(c->contrasts[0].complete.paired.interval.low < 0);
+  assert_int_equal(c->contrasts[0].verdict, COMPARE_UNDECIDED);
+  finish(study, c);
+}
+
+TEST(equivalent_needs_a_rope_that_holds_the_interval) {
+  Study *study = study_new();
+  study->spec.n_factors = 1;
+  for (int64_t seed = 1; seed <= 8; seed++) {
+    add(study, 0, 0, seed, 0.8 + noise(0, 0, seed));
+    add(study, 1, 0, seed, 0.8 + noise(1, 0, seed));
+  }
+  Compare *c = compare(study);
+  assert_int_equal(c->contrasts[0].verdict, COMPARE_UNDECIDED);
+  StatInterval interval = c->contrasts[0].complete.paired.interval;
+  double reach = fmax(fabs(interval.low), fabs(interval.high));
+  compare_free(c);
+  study->spec.rope = reach * 1.001;
+  c = compare(study);
+  assert_int_equal(c->contrasts[0].verdict, COMPARE_EQUIVALENT);
+  check_says(c, COMPARE_WORDS,
+             "activation: does not matter here: tanh is equivalent to relu");
+  compare_free(c);
+  study->spec.rope = reach * 0.999;
+  c = compare(study);
+  assert_int_equal(c->contrasts[0].verdict, COMPARE_UNDECIDED);
+  finish(study, c);
+}
+
+TEST(cells_are_compared_on_request) {
+  Study *study = study_new();
+  fill(study, 12);
+  int a[] = {1, 1}, b[] = {2, 0}, no_cell[] = {1, -1};
+  ComparePair pairs[] = {{a, b}, {no_cell, b}, {a, a}};
+  study->spec.pairs = pairs;
+  study->spec.n_pairs = 1;
+  Compare *c = compare(study);
+  assert_int_equal(c->n_contrasts, 4);
+  assert_int_equal(c->contrasts[3].factor, -1);
+  assert_int_equal(c->contrasts[3].verdict, COMPARE_BETTER);
+  check_says(c, COMPARE_WORDS, "cells: tanh, batch beats sigmoid, none by ");
+  compare_free(c);
+  study->spec.n_pairs = 0;
+  study->spec.cell_contrasts = study->spec.no_level_contrasts = true;
+  c = compare(study);
+  assert_int_equal(c->n_contrasts, 5);
+  check_says(c, COMPARE_CONTRASTS, "tanh, batch - baseline");
+  compare_free(c);
+  study->spec.n_pairs = 2;
+  check_refused(study, "activation=tanh norm=-");
+  pairs[1] = pairs[2];
+  check_refused(study, "a contrast of a cell with itself");
+  finish(study, NULL);
+}
+
+/* -- spaces that are no plain grid --------------------------------------------------- */
+
+TEST(the_first_level_serves_where_no_baseline_is_given) {
+  Study *study = study_new();
+  study->factors[0].baseline = -1;
+  fill(study, 8);
+  Compare *c = compare(study);
+  assert_int_equal(contrast(c, 0, 1)->b, 0);
+  check_says(c, COMPARE_WORDS,
+             "No baseline was given; the first level serves: activation = relu.");
+  finish(study, c);
+}
+
+/* adam has no momentum: sgd is averaged over its own before they are compared. */
+TEST(a_factor_of_one_level_only_is_averaged_over) {
+  Study *study = study_new();
+  study->factors[0] = (CompareFactor){"optimizer", optimizers, 2, 0};
+  study->factors[1] = (CompareFactor){"momentum", momenta, 2, 0};
+  for (int64_t seed = 1; seed <= 8; seed++) {
+    add(study, 0, 0, seed, 0.1);
+    add(study, 0, 1, seed, 0.3);
+    add(study, 1, -1, seed, 0.5 + 0.001 * (double)seed);
+  }
+  Compare *c = compare(study);
+  assert_int_equal(c->n_contrasts, 2);
+  const CompareContrast *adam = contrast(c, 0, 1), *momentum = contrast(c, 1, 1);
+  assert_int_equal(adam->n_settings, 1);
+  CHECK_NEAR(adam->complete.paired.mean, 0.3045, 1e-12);
+  CHECK_NEAR(momentum->complete.paired.mean, 0.2, 1e-12);
+  check_says(c, COMPARE_EFFECTS,
+             "2 of 3 cells x 8 of 8 seeds: optimizer = sgd; momentum without -.");
+  finish(study, c);
+}
+
+TEST(factors_that_change_together_count_as_one) {
+  Study *study = study_new();
+  static const char *const rates[] = {"0.1", "0.2", "0.3"};
+  study->factors[1] = (CompareFactor){"lr", rates, 3, -1};
+  for (int64_t seed = 1; seed <= 8; seed++)
+    for (int a = 0; a < 3; a++) add(study, a, 2 - a, seed, 0.1 * a + noise(a, 0, seed));
+  Compare *c = compare(study);
+  assert_int_equal(c->n_contrasts, 2);
+  assert_int_equal(c->alias[1], 0);
+  check_says(c, COMPARE_CONTRASTS, "activation+lr");
+  check_says(c, COMPARE_CONTRASTS, "tanh+0.2 - relu+0.3");
+  check_says(c, COMPARE_EFFECTS, "all 3 cells x 8 seeds");
+  finish(study, c);
+}
+
+TEST(no_factors_no_trials_one_seed) {
+  Study *study = study_new();
+  Compare *c = compare(study);
+  assert_int_equal(c->n_cells, 0);
+  check_says(c, COMPARE_ALL, "No trial has a value of test_accuracy yet.");
+  compare_free(c);
+  study->spec.n_factors = 0;
+  for (int64_t seed = 1; seed <= 4; seed++)
+    add(study, 0, 0, seed, 0.5 + 0.01 * (double)seed);
+  c = compare(study);
+  assert_int_equal(c->n_cells, 1);
+  check_says(c, COMPARE_WORDS, "test_accuracy 52.5 % (95 % CI ");
+  compare_free(c);
+  study->n = 0;
+  study->spec.n_factors = 2;
+  fill(study, 1);
+  c = compare(study);
+  assert_true(isnan(c->cells[0].sample.sd));
+  assert_true(isnan(c->grid.effects[0].omega2) && c->grid.effects[0].eta2 > 0.5);
+  check_says(c, COMPARE_WORDS, "1 seed cannot reach significance");
+  finish(study, c);
+}
+
+/* -- the grid, flags ----------------------------------------------------------------- */
+
+TEST(shares_and_margins_are_those_of_the_grid) {
+  Study *study = study_new();
+  fill(study, 6);
+  Compare *c = compare(study);
+  const CompareGrid *grid = &c->grid;
+  assert_true(grid->whole);
+  assert_int_equal(grid->n_factors, 2);
+  assert_int_equal(grid->n_effects, 6);
+  assert_int_equal(grid->n_margins, 3 + 2 + 6);
+  double sum = 0, mean = 0;
+  for (int i = 0; i < grid->n_effects - 1; i++) sum += grid->effects[i].eta2;
+  CHECK_NEAR(sum, 1, 1e-12);
+  assert_true(grid->effects[0].eta2 > grid->effects[1].eta2);
+  for (int64_t seed = 1; seed <= 6; seed++)
+    mean += (find(study, 2, 0, seed)->value + find(study, 2, 1, seed)->value) / 12;
+  CHECK_NEAR(grid->margins[2].sample.mean, mean, 1e-14);
+  assert_int_equal(grid->margins[2].level_a, 2);
+  CHECK_NEAR(grid->margins[5 + 3].sample.mean, c->cells[3].sample.mean, 1e-14);
+  finish(study, c);
+}
+
+TEST(floors_ceilings_and_unequal_variances_are_flagged) {
+  Study *study = study_new();
+  fill(study, 10);
+  Compare *c = compare(study);
+  assert_int_equal(c->n_floor + c->n_ceiling, 0);
+  assert_false(c->unequal);
+  compare_free(c);
+  for (int64_t seed = 1; seed <= 10; seed++) {
+    find(study, 2, 0, seed)->value = seed % 3 ? 0.1 : 0.1012;
+    find(study, 2, 1, seed)->value = seed % 4 ? 0.1 : 0.1008;
+    find(study, 0, 1, seed)->value = 0.995;
+    find(study, 1, 0, seed)->value = seed % 2 ? 0.5 : 0.9;
+  }
+  c = compare(study);
+  assert_int_equal(c->n_floor, 2);
+  assert_int_equal(c->n_ceiling, 1);
+  assert_true(c->cells[4].floor && c->cells[5].floor && c->cells[1].ceiling);
+  assert_true(c->unequal);
+  check_says(c, COMPARE_WORDS, "Floor: 2 cells are at the bad end");
+  check_says(c, COMPARE_WORDS, "Unequal variances: the sd of cells goes from ");
+  check_says(c, COMPARE_CELLS, "floor");
+  finish(study, c);
+}
+
+TEST(intervals_by_bootstrap_on_request) {
+  Study *study = study_new();
+  fill(study, 10);
+  Compare *plain = compare(study);
+  study->spec.bootstrap = true;
+  Compare *c = compare(study), *again = compare(study);
+  StatInterval a = c->cells[0].sample.interval, b = plain->cells[0].sample.interval;
+  assert_true(a.low != b.low && fabs(a.low - b.low) < 0.5 * (b.high - b.low));
+  assert_memory_equal(&a, &again->cells[0].sample.interval, sizeof a);
+  check_says(c, COMPARE_CELLS, "by bootstrap-t");
+  compare_free(plain);
+  compare_free(again);
+  finish(study, c);
+}
+
+/* -- errors -------------------------------------------------------------------------- */
+
+TEST(what_does_not_fit_is_refused) {
+  Study *study = study_new();
+  fill(study, 3);
+  add(study, 2, 1, 3, 0.5);
+  check_refused(study, "trial activation=sigmoid norm=batch seed=3 is given twice");
+  study->levels[study->n - 1][0] = 3;
+  check_refused(study, "level number 3 of factor \"activation\", allowed: 0 to 2, or -1");
+  study->n--;
+  study->spec.rope = -1;
+  check_refused(study, "rope is -1, allowed: 0 or more");
+  study->spec.rope = NAN;
+  check_refused(study, "rope is ");
+  study->spec.rope = 0;
+  study->factors[0].baseline = 3;
+  check_refused(study, "baseline of factor \"activation\"");
+  free(study);
+}
+
+/* -- output -------------------------------------------------------------------------- */
+
+TEST(json_holds_the_results_and_no_nan) {
+  Study *study = study_new();
+  fill(study, 2);
+  Compare *c = compare(study);
+  Json *json = compare_json(c);
+  Text text = {0};
+  Fault fault = {0};
+  assert_int_equal(json_write(json, 2, &text, &fault), ERR_OK);
+  assert_null(strstr(text.data, "nan"));
+  Json *read = json_parse(text.data, text.n_bytes, &fault);
+  assert_non_null(read);
+  const Json *cell = json_item(json_find(read, "cells"), 0);
+  const char *level = NULL;
+  double mean = 0;
+  assert_true(json_get_text(json_find(json_find(cell, "levels"), "norm"), &level));
+  assert_string_equal(level, "batch");
+  assert_true(json_get_number(json_find(cell, "mean"), &mean));
+  CHECK_NEAR(mean, c->cells[c->order[0]].sample.mean, 0);
+  assert_int_equal(json_kind(json_find(cell, "interval")), JSON_KIND_NULL);
+  assert_int_equal(json_count(json_find(read, "contrasts")), 3);
+  json_free(read);
+  json_free(json);
+  text_deinit(&text);
+  finish(study, c);
+}
+
+/* No control characters, valid UTF-8 (cleaning changes nothing), no long lines. */
+static void check_clean(const char *text, int width) {
+  Text copy = {0};
+  for (const char *line = text; *line; line += strcspn(line, "\n") + 1) {
+    char buffer[4096];
+    size_t n = strcspn(line, "\n");
+    assert_true(n < sizeof buffer && line[n] == '\n');
+    snprintf(buffer, sizeof buffer, "%.*s", (int)n, line);
+    copy.n_bytes = 0;
+    text_add_clean(&copy, buffer);
+    if (n) assert_string_equal(copy.data, buffer);
+    if (text_columns(buffer) > width)
+      fail_msg("%d columns, allowed %d: %s", text_columns(buffer), width, buffer);
+    if (n) assert_true(buffer[n - 1] != ' ');
+  }
+  text_deinit(&copy);
+}
+
+TEST(names_cannot_break_the_output) {
+  static const char *const bad[] = {"re\x1B[2Jlu", "\xFF\xFEsw\xC2\x9Bish\n", "a\tb"};
+  Study *study = study_new();
+  study->factors[0] = (CompareFactor){"acti\rvation", bad, 3, 0};
+  study->spec.name = "na\x07me";
+  fill(study, 8);
+  find(study, 1, 1, 3)->state = COMPARE_DIVERGED;
+  Compare *c = compare(study);
+  char *text = text_of(c, 80, COMPARE_ALL | COMPARE_REACH);
+  check_clean(text, 80);
+  free(text);
+  finish(study, c);
+}
+
+/* -- any study ----------------------------------------------------------------------- */
+
+typedef struct Random {
+  Stream stream;
+  uint64_t word;
+} Random;
+
+static int below(Random *random, int n) {
+  return (int)philox_below(random->stream, random->word++, (uint64_t)n);
+}
+
+/* Up to four factors, cells left out, levels that do not apply, trials in all states. */
+static Study *random_study(Random *random) {
+  static const char *const names[] = {"one", "two", "three", "four"};
+  Study *study = study_new();
+  CompareSpec *spec = &study->spec;
+  spec->n_factors = below(random, 5);
+  spec->goal = below(random, 2) ? COMPARE_MAX : COMPARE_MIN;
+  spec->high = below(random, 2);
+  spec->rope = below(random, 3) ? 0 : 0.01;
+  spec->cell_contrasts = below(random, 4) == 0;
+  spec->no_level_contrasts = below(random, 8) == 0;
+  spec->bootstrap = below(random, 20) == 0;
+  int n_cells = 1, n_seeds = 1 + below(random, 10), full = below(random, 3);
+  for (int f = 0; f < spec->n_factors; f++) {
+    int n = 1 + below(random, 4);
+    study->factors[f] = (CompareFactor){names[f], names, n, below(random, n + 1) - 1};
+    n_cells *= n;
+  }
+  int mixed = below(random, 3), spread = below(random, 3);
+  for (int cell = 0; cell < n_cells; cell++) {
+    if (full == 0 && below(random, 3) == 0) continue;
+    for (int seed = 0; seed < n_seeds && study->n < TRIALS_MAX; seed++) {
+      int *levels = study->levels[study->n], rest = cell;
+      for (int f = 0; f < spec->n_factors; f++) {
+        levels[f] = rest % study->factors[f].n_levels;
+        rest /= study->factors[f].n_levels;
+      }
+      if (full == 1 && spec->n_factors > 1 && levels[0] == 0) {
+        if (levels[1] > 0) continue;
+        levels[1] = -1;
+      }
+      double value = spread == 0 ? 0.5 : 0.1 * below(random, 10) + 1e-3 * below(random, 9);
+      CompareState state = mixed ? COMPARE_COMPLETE : (CompareState)below(random, 4);
+      study->trials[study->n++] = (CompareTrial){levels, seed * 3, state, value};
+    }
+  }
+  return study;
+}
+
+static void check_contrast(const Compare *c, const CompareContrast *contrast) {
+  const CompareAnalysis *both[] = {&contrast->complete, &contrast->imputed};
+  for (int i = 0; i < 2; i++) {
+    const StatPaired *paired = &both[i]->paired;
+    assert_true(paired->p > 0 && paired->p <= 1);
+    assert_true(both[i]->p_holm >= paired->p && both[i]->p_holm <= 1);
+    assert_true(paired->n <= c->n_seeds && both[i]->n_settings <= contrast->n_settings);
+    assert_true((paired->n == 0) == (both[i]->n_settings == 0));
+    if (both[i]->verdict == COMPARE_EQUIVALENT) assert_true(c->spec.rope > 0);
+    if (both[i]->verdict == COMPARE_BETTER || both[i]->verdict == COMPARE_WORSE)
+      assert_true(both[i]->p_holm < 0.05 && paired->n >= 6);
+  }
+  assert_true(2 * contrast->imputed.paired.n * contrast->imputed.n_settings >=
+              contrast->complete.paired.n * contrast->complete.n_settings);
+}
+
+TEST(any_study_can_be_told) {
+  Random random = {{philox_key(9, "any study", NULL), 0}, 0};
+  int n = getenv("LONG") ? 20000 : 200;
+  for (; random.stream.draw < (uint64_t)n; random.stream.draw++) {
+    random.word = 0;
+    Study *study = random_study(&random);
+    Compare *c = compare(study);
+    for (int i = 0; i < c->n_contrasts; i++) check_contrast(c, &c->contrasts[i]);
+    assert_int_equal(c->n_trials, study->n);
+    int width = 60 + below(&random, 100);
+    char *text = text_of(c, width, COMPARE_ALL | COMPARE_REACH);
+    check_clean(text, width);
+    free(text);
+    Json *json = compare_json(c);
+    Text bytes = {0};
+    assert_int_equal(json_write(json, 0, &bytes, NULL), ERR_OK);
+    text_deinit(&bytes);
+    json_free(json);
+    finish(study, c);
+  }
+}

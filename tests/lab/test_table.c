@@ -1,0 +1,78 @@
+/* Tables of text: widths, what gives way when there is no room, what is never printed. */
+#include "lab/table.h"
+#include "test.h"
+
+static void check_table(const Table *table, int width, const char *want) {
+  Text out = {0};
+  table_write(table, width, 2, &out);
+  assert_false(out.failed);
+  assert_string_equal(out.data ? out.data : "", want);
+  text_deinit(&out);
+}
+
+static Table two_rows(void) {
+  Table table = {0};
+  table_column(&table, "init", TABLE_LEFT, 0);
+  table_column(&table, "mean", TABLE_RIGHT, 0);
+  table_column(&table, "sd", TABLE_RIGHT, 1);
+  table_column(&table, "note", TABLE_LEFT, 0);
+  table_add(&table, "glorot_uniform");
+  table_addf(&table, "%.2f", 88.5);
+  table_addf(&table, "%.1f", 0.5);
+  table_add(&table, "");
+  table_add(&table, "h\xC3\xA9");
+  table_addf(&table, "%.2f", 9.25);
+  table_addf(&table, "%.1f", 10.5);
+  table_add(&table, "");
+  return table;
+}
+
+TEST(columns_are_aligned_and_empty_ones_left_out) {
+  Table table = two_rows();
+  check_table(&table, 80,
+              "  init             mean    sd\n"
+              "  glorot_uniform  88.50   0.5\n"
+              "  h\xC3\xA9               9.25  10.5\n");
+  table_deinit(&table);
+}
+
+TEST(ranks_give_way_then_names_are_cut) {
+  Table table = two_rows();
+  check_table(&table, 28,
+              "  init             mean\n"
+              "  glorot_uniform  88.50\n"
+              "  h\xC3\xA9               9.25\n");
+  check_table(&table, 16,
+              "  init      mean\n"
+              "  gloro..  88.50\n"
+              "  h\xC3\xA9        9.25\n");
+  check_table(&table, 1,
+              "  init     mean\n"
+              "  glor..  88.50\n"
+              "  h\xC3\xA9       9.25\n");
+  table_deinit(&table);
+}
+
+TEST(a_table_without_rows_is_nothing) {
+  Table table = {0};
+  table_column(&table, "init", TABLE_LEFT, 0);
+  check_table(&table, 80, "");
+  table_deinit(&table);
+}
+
+TEST(control_characters_are_never_printed) {
+  Text out = {0};
+  text_add_clean(&out, "a\x1B[31m\tb\n\x7F\xC2\x9B\xFF\xE2\x82\xAC\xE2\x82");
+  assert_string_equal(out.data, "a?[31m?b?\?\?\?\?\xE2\x82\xAC?\?");
+  text_deinit(&out);
+}
+
+TEST(words_are_wrapped) {
+  Text out = {0};
+  text_add_wrapped(&out, "one two p" NO_BREAK "=" NO_BREAK "1  three", 0, 2, 10);
+  assert_string_equal(out.data, "one two\n  p = 1\n  three\n");
+  text_deinit(&out);
+  text_add_wrapped(&out, "averyverylongword x", 4, 2, 8);
+  assert_string_equal(out.data, "averyverylongword\n  x\n");
+  text_deinit(&out);
+}
