@@ -97,8 +97,10 @@ static const char callbacks[] =
 
 static const char sequence[] =
     "local opt = optim.Adam { lr = 0.03 }\n"
-    "local a = nn.Sequential { nn.Dense(6, { activation = 'relu' }), nn.Dropout(0.4), nn.Dense(3) }\n"
-    "local options = { loss = SCE, optimizer = opt, epochs = 2, batch_size = 30, verbose = false }\n"
+    "local a = nn.Sequential { nn.Dense(6, { activation = 'relu' }), nn.Dropout(0.4),\n"
+    "  nn.Dense(3) }\n"
+    "local options = { loss = SCE, optimizer = opt, epochs = 2, batch_size = 30,\n"
+    "  verbose = false }\n"
     "local h = train.fit(a, set, options)\n"
     "local between = tensor.rand(2)\n"
     "local b = nn.Sequential { nn.Dense(5), nn.BatchNorm(), nn.Dropout(0.4), nn.Dense(3) }\n"
@@ -144,7 +146,8 @@ static const char own_loop[] =
     "  run:checkpoint { net = net, head = head, gain = gain, opt = opt, epoch = epoch,\n"
     "    log = state.log }\n"
     "end\n"
-    "local last = train.fit(net, set, { loss = SCE, optimizer = opt, epochs = 2, verbose = false })\n"
+    "local last = train.fit(net, set, { loss = SCE, optimizer = opt, epochs = 2,\n"
+    "  verbose = false })\n"
     "show_net(net); show_net(head); show('gain', gain); show_history(first); show_history(last)\n"
     "for _, row in ipairs(state.log) do show('row', { row[1], row[2] }); show('t', row[3]) end\n"
     "show_draws()\n";
