@@ -62,8 +62,8 @@ build_tests = $(deps) test && for real in double float; do \
     $(MAKE) --no-print-directory $(jobs) REAL=$$real binary test-programs || exit 1; done
 
 .DEFAULT_GOAL := build
-.PHONY: build all run test test-long bench check clean help
-.PHONY: binary objects test-programs bench-programs force
+.PHONY: build all run test test-long asan ubsan tsan valgrind cover fuzz bench check clean help
+.PHONY: gcc-analyzer clang-tidy cppcheck binary library objects test-programs fuzz-programs bench-programs force
 .DELETE_ON_ERROR:
 
 # -- what people call ------------------------------------------------------------------
@@ -92,20 +92,74 @@ bench: ## a training step against PyTorch's, workers; BENCH_THREADS="1 2" BENCH_
 	@/usr/bin/python3 -B scripts/bench/compare.py $(BUILD)/float
 	@/usr/bin/python3 -B scripts/bench/workers.py $(BUILD)/float
 
-check: ## floors, doors, lengths, words; warnings as errors with gcc and clang
+check: ## floors, doors, lengths, words; warnings of gcc and clang, three analyzers
 	@$(deps) check
 	@failed=0; scripts/check-tree || failed=1; \
 	for cc in gcc clang; do for real in float double; do \
 	  if $(MAKE) --no-print-directory -k -s $(jobs) CC=$$cc REAL=$$real CFLAGS=-Werror \
 	    BUILD='$(BUILD)/check/'$$cc objects; \
 	  then echo "check: warnings of $$cc, real = $$real: none"; else failed=1; fi; \
-	done; done; exit $$failed
+	done; done; \
+	for tool in gcc-analyzer clang-tidy cppcheck; do \
+	  if $(MAKE) --no-print-directory -k -s $(jobs) $$tool; \
+	  then echo "check: $$tool: no finding"; else failed=1; fi; \
+	done; exit $$failed
+
+# Analyzers of src/, each alone: `make clang-tidy`. .clang-tidy says what that one looks for.
+analyzed  = $(sources) $(vector) src/cli/main.c
+tidy_args = $(cppflags) -DSIMD_LEVEL=plain -DSIMD_plain -std=c11 -fopenmp
+gcc-analyzer:
+	@$(MAKE) --no-print-directory CC=gcc REAL=float BUILD=$(BUILD)/check/analyzer OPT=-O1 \
+	  CFLAGS='-Werror -fanalyzer' library
+clang-tidy:
+	@printf '%s\n' $(analyzed) | xargs -P $(or $(JOBS),2) -n 8 \
+	  sh -c 'clang-tidy --quiet "$$@" -- $(tidy_args) 2>/dev/null' clang-tidy
+cppcheck:
+	@cppcheck -q -j $(or $(JOBS),2) --enable=warning,performance,portability --inline-suppr \
+	  --error-exitcode=1 --std=c11 -Isrc -D_GNU_SOURCE -DSIMD_LEVEL=plain -DSIMD_plain src
+
+# Builds of their own, in $(BUILD)/<target>: `make asan REAL=double`, `make tsan ONLY=par`.
+# WATCHED_HEAP: memory is given back at once, so that a use after it is seen.
+watched = $(MAKE) --no-print-directory $(jobs) BUILD=$(BUILD)/$@ OPT=-O1 REAL=$(REAL)
+# tests/run over that build, slowed down; INSTRUMENTED says so to tests that measure memory.
+run_watched = INSTRUMENTED=$@ LIMIT=1800 tests/run $(BUILD)/$@/$(REAL)
+set_asan  := CC=gcc CPPFLAGS='-DWATCHED_HEAP -DRUNNER_CHECKED' CFLAGS='-fsanitize=address -fno-omit-frame-pointer'
+set_ubsan := CC=gcc CFLAGS='-fsanitize=undefined,float-cast-overflow -fno-sanitize-recover=all'
+set_tsan  := CC=clang CPPFLAGS=-DWATCHED_HEAP CFLAGS='-fsanitize=thread -Wno-pass-failed'
+
+asan ubsan tsan: ## all tests under the address, undefined or thread sanitizer
+	@$(deps) test sanitize
+	@$(watched) $(set_$@) binary test-programs
+	@ASAN_OPTIONS=allocator_may_return_null=1:abort_on_error=1 \
+	  UBSAN_OPTIONS=print_stacktrace=1:abort_on_error=1 \
+	  TSAN_OPTIONS=ignore_noninstrumented_modules=1:allocator_may_return_null=1:abort_on_error=1 \
+	  $(run_watched)
+
+valgrind: ## a short set of tests under valgrind, which sees into the libraries too
+	@$(deps) test sanitize
+	@$(watched) CPPFLAGS=-DWATCHED_HEAP binary test-programs
+	@RUNNER_SIMD=avx2 ONLY='$(or $(ONLY),$(valgrind_set))' \
+	  UNDER='valgrind -q --error-exitcode=99 --leak-check=full' $(run_watched)
+valgrind_set := json idx safetensors dataset trial test_nn test_fit test_step test_data.lua
+
+cover: ## the share of lines of src/ that the tests reach, and the files with the least
+	@$(deps) test cover
+	@$(watched) CFLAGS=--coverage binary test-programs
+	@find $(BUILD)/cover -name '*.gcda' -delete
+	@$(run_watched)
+	@scripts/cover $(BUILD)/cover/$(REAL)
+
+fuzz: ## each target of tests/fuzz under libFuzzer; FUZZ_SECONDS=300 ONLY=json
+	@$(deps) test sanitize
+	@$(watched) CC=clang CPPFLAGS='-DWATCHED_HEAP -DFUZZING' LDFLAGS=-fsanitize=fuzzer \
+	  CFLAGS='-fsanitize=fuzzer-no-link,address,undefined,float-cast-overflow -Wno-pass-failed' fuzz-programs
+	@scripts/fuzz $(BUILD)/fuzz/$(REAL)
 
 clean: ## remove what was built
 	rm -rf $(BUILD)
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 # -- the program -----------------------------------------------------------------------
 
@@ -159,6 +213,8 @@ $(out)/%.list: force
 
 test-programs: $(tests)
 	@:
+fuzz-programs: $(filter $(out)/tests/fuzz/%,$(tests))
+	@:
 
 $(out)/tests/%: $(out)/tests/%.o $(out)/librunner.a
 	$(call say,link $@)$(CC) $(cflags) $(LDFLAGS) -o $@ $< $(out)/librunner.a -lcmocka $(libs)
@@ -184,7 +240,8 @@ $(out)/bench/%.o: scripts/bench/%.c $(out)/flags.list | $(out)/headers.ok
 
 .PRECIOUS: $(out)/bench/%.o
 
-# All objects, tests and bench included, without linking.
+# All objects of src/; those of tests and bench too; without linking.
+library: $(out)/obj/cli/main.o $(objects)
 objects: $(out)/obj/cli/main.o $(objects) $(tests:=.o) $(benches:=.o)
 
 -include $(shell find $(out) -name '*.d' 2>/dev/null)

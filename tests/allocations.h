@@ -7,7 +7,7 @@
 
 static _Atomic int64_t n_allocations;
 
-#if !defined(__SANITIZE_ADDRESS__) && defined(__GLIBC__)
+#if !defined(WATCHED_HEAP) && defined(__GLIBC__)
 #define COUNTS_ALLOCATIONS 1
 void *__libc_malloc(size_t n);
 void *__libc_calloc(size_t n, size_t size);

@@ -80,6 +80,10 @@ function check.read(path)
   return text
 end
 
+-- Is the memory that the process takes the program's own? A sanitizer or valgrind adds to it,
+-- and what is repeated only to be measured takes minutes under them.
+check.measures_memory = not os.getenv "INSTRUMENTED"
+
 -- Runs the program with these words (and environment, "NAME=value" text); gives stdout,
 -- stderr and the exit status.
 function check.runner(words, environment)

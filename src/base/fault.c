@@ -37,10 +37,6 @@ void fault_prefix(Fault *fault, const char *format, ...) {
   snprintf(fault->text + used, sizeof fault->text - used, ": %s", rest);
 }
 
-Err fault_memory(Fault *fault, size_t bytes) {
-  return fault_set(fault, ERR_MEMORY, "out of memory (%zu bytes wanted)", bytes);
-}
-
 void fault_clear(Fault *fault) {
   fault->code = ERR_OK;
   fault->text[0] = 0;

@@ -51,9 +51,6 @@ Err fault_set(Fault *fault, Err code, const char *format, ...)
 void fault_prefix(Fault *fault, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Records ERR_MEMORY, with what was wanted. */
-Err fault_memory(Fault *fault, size_t bytes);
-
 void fault_clear(Fault *fault);
 
 /* A condition that only a bug can break. */
@@ -61,6 +58,13 @@ void fault_clear(Fault *fault);
   ((cond) ? (void)0 : must_failed(#cond, __FILE__, __LINE__, __func__))
 _Noreturn void must_failed(const char *cond, const char *file, int line,
                            const char *function);
+
+/* Records ERR_MEMORY, with what was wanted. Never ERR_OK: here for analyzers to see. */
+static inline Err fault_memory(Fault *fault, size_t bytes) {
+  Err err = fault_set(fault, ERR_MEMORY, "out of memory (%zu bytes wanted)", bytes);
+  must(err != ERR_OK);
+  return err;
+}
 
 #define WARN_UNUSED __attribute__((warn_unused_result))
 

@@ -118,6 +118,7 @@ Err file_publish(NewFile *file, Publish how, Fault *fault) {
   if (fclose(file->file) != 0 && !err)
     err = storage_fault(fault, "cannot be written", file->path);
   file->file = NULL;
+  must(file->path && file->temp);
   if (!err) err = put_in_place(file, how, fault);
   if (!err && sync && how != PUBLISH_AHEAD) sync_directory(file->path);
   file_abandon(file);
@@ -129,6 +130,7 @@ Err file_put(const char *path, const void *bytes, size_t n_bytes, Publish how,
   NewFile file;
   Err err = file_begin(&file, path, fault);
   if (err) return err;
+  must(file.file);
   fwrite(bytes, 1, n_bytes, file.file);   /* its error is seen at publish */
   return file_publish(&file, how, fault);
 }

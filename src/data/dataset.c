@@ -305,6 +305,7 @@ Err dataset_split(Dataset *set, const SplitOptions *options, Dataset **first,
   Err err = dataset_need_rows(set, "split", fault);
   if (!err) err = split_size(set, options, &n_first, fault);
   if (err) return err;
+  must(n_first <= set->n);
   bool *in_first = calloc((size_t)set->n, sizeof *in_first);
   int64_t *order = new_index(set->n, fault);
   if (!in_first || !order) err = fault_memory(fault, (size_t)set->n * sizeof *order);

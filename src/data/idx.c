@@ -268,6 +268,7 @@ static Err fashion_load(Source *source, int part, Rows *out, Fault *fault) {
                    source->memory, out, fault);
   char text[SHAPE_TEXT];
   const Shape *x = out->x ? &out->x->a.shape : NULL;
+  must(err || x);
   if (!err && (x->rank != 4 || x->dim[1] != 1 || x->dim[2] != 28 || x->dim[3] != 28 ||
                out->x->a.dtype != DT_UINT8))
     err = fault_set(fault, ERR_DATA, "%s: images of shape %s, expected n x 1 x 28 x 28 "

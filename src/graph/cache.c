@@ -236,6 +236,7 @@ static CachedPlan **make_room(Graph *graph) {
   if (graph->n_plans < CACHE_PLANS) return &graph->plans[graph->n_plans++];
   int oldest = -1;
   for (int i = 0; i < graph->n_plans; i++) {
+    must(graph->plans[i]);
     if (graph->plans[i]->pins) continue;
     if (oldest < 0 || graph->plans[i]->used < graph->plans[oldest]->used) oldest = i;
   }

@@ -64,9 +64,9 @@ struct Node {
 };
 
 /* Blocks of nodes that were freed, by size: a step makes and frees hundreds. None are kept
- * under the address sanitizer, which is to see every free. */
+ * in a build whose heap is watched, so that a use after a free is seen. */
 enum { NODE_CLASSES = 16, NODE_CLASS_BYTES = 64 };
-#ifdef __SANITIZE_ADDRESS__
+#ifdef WATCHED_HEAP
 enum { FREE_NODES = 0 };
 #else
 enum { FREE_NODES = 8192 };

@@ -394,15 +394,18 @@ static Node *draw(Graph *g, const Op *op, const Shape *shape, Attr a, Attr b, St
 }
 
 Node *op_random_uniform(Graph *g, const Shape *shape, double lo, double hi, Stream s) {
-  return draw(g, &op_record_random_uniform, shape, (Attr){.f = lo}, (Attr){.f = hi}, s);
+  const Attr from = {.f = lo}, to = {.f = hi};
+  return draw(g, &op_record_random_uniform, shape, from, to, s);
 }
 
 Node *op_random_normal(Graph *g, const Shape *shape, double mean, double std, Stream s) {
-  return draw(g, &op_record_random_normal, shape, (Attr){.f = mean}, (Attr){.f = std}, s);
+  const Attr center = {.f = mean}, spread = {.f = std};
+  return draw(g, &op_record_random_normal, shape, center, spread, s);
 }
 
 Node *op_random_int(Graph *g, const Shape *shape, int64_t lo, int64_t hi, Stream s) {
-  return draw(g, &op_record_random_int, shape, (Attr){.i = lo}, (Attr){.i = hi}, s);
+  const Attr from = {.i = lo}, to = {.i = hi};
+  return draw(g, &op_record_random_int, shape, from, to, s);
 }
 
 Node *op_dropout_mask(Graph *g, const Shape *shape, double rate, Stream s) {

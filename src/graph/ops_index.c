@@ -218,6 +218,7 @@ static void gather_grad_run(const OpCall *c, int phase, int64_t block) {
   }
   Sorted s = sorted_of(c);
   GradTiles t = grad_tiles(c);
+  must(t.n_column_tiles > 0);
   int64_t columns = row_elements(&c->out[0].shape);
   int64_t r = block / t.n_column_tiles * t.rows, end = least(r + t.rows, c->attr[0].i);
   int64_t j = block % t.n_column_tiles * COLUMNS, width = least(COLUMNS, columns - j);

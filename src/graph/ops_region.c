@@ -344,7 +344,7 @@ static Err pad_infer(OpInfer *io) {
   for (int a = 0; a < x->rank; a++) {
     int64_t before = io->attr[2 * a].i, after = io->attr[2 * a + 1].i;
     if (before < 0 || after < 0 ||
-        __builtin_add_overflow(padded.dim[a], before, &padded.dim[a]) ||
+        __builtin_add_overflow(x->dim[a], before, &padded.dim[a]) ||
         __builtin_add_overflow(padded.dim[a], after, &padded.dim[a]))
       return fault_set(io->fault, ERR_SHAPE,
                        "axis %d: %lld before and %lld after, allowed: 0 and more", a + 1,

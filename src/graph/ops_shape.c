@@ -305,7 +305,7 @@ static void transpose_run(const OpCall *c, int phase, int64_t block) {
 
 static void transpose_vjp(Graph *g, Node *y, Node *const *gy, const bool *want,
                           Node **gx) {
-  int inverse[MAX_RANK];
+  int inverse[MAX_RANK] = {0};
   for (int a = 0; a < y->shape.rank; a++) inverse[y->attr[a].i] = a;
   if (want[0]) gx[0] = op_transpose(g, gy[0], inverse);
 }
@@ -313,7 +313,7 @@ static void transpose_vjp(Graph *g, Node *y, Node *const *gy, const bool *want,
 static void transpose_reference(const OpCall *c, const double *const *in,
                                 double *const *out) {
   const Shape *x = &c->in[0].shape, *y = &c->out[0].shape;
-  int64_t at[MAX_RANK], from[MAX_RANK];
+  int64_t at[MAX_RANK] = {0}, from[MAX_RANK] = {0};
   for (int64_t i = 0; i < shape_count(y); i++) {
     shape_unravel(at, y, i);
     for (int a = 0; a < y->rank; a++) from[c->attr[a].i] = at[a];

@@ -270,8 +270,9 @@ static Err run_once(Graph *graph, Plan *plan, Node *const *nodes, int n, Tensor 
   void **in = malloc(((size_t)plan->n_leaves + 1) * sizeof *in);
   void **root = malloc(((size_t)n + 1) * sizeof *root);
   Stream *draw = malloc(((size_t)plan->n_draws + 1) * sizeof *draw);
-  if (!in || !root || !draw) fault_memory(&graph->fault, (size_t)n * sizeof *root);
-  if (!graph->fault.code && !make_roots(graph, nodes, n, made, root)) {
+  bool room = in && root && draw;
+  if (!room) fault_memory(&graph->fault, (size_t)n * sizeof *root);
+  if (room && !graph->fault.code && !make_roots(graph, nodes, n, made, root)) {
     for (int i = 0; i < plan->n_leaves; i++) in[i] = leaf_data(plan->leaves[i]);
     for (int i = 0; i < plan->n_draws; i++) draw[i] = stream_of(plan->draws[i]);
     if (!plan_compute(graph, plan, &(PlanRun){in, root, draw})) plan_commit(graph, plan);

@@ -8,6 +8,7 @@
  * Where neighbours of x lie along another axis than those of out (a transpose), that axis
  * becomes I, and a tile is at least LINE wide in it, so that whole cache lines of x are
  * used. */
+#include "base/fault.h"
 #include "kernel/move.h"
 #include "base/ints.h"
 #include "kernel/kernel.h"
@@ -102,6 +103,7 @@ static void outer_offsets(const Move *m, int64_t step, int64_t *out_at, int64_t 
 void move_block(const Move *m, void *out, const void *x, int64_t block) {
   const Kernels *k = kernels();
   Tiling t = tiling_of(m);
+  must(t.n_i > 0 && t.n_j > 0);
   const int64_t *size = m->size + m->rank - 2;
   const int64_t *out_stride = m->out_stride + m->rank - 2;
   const int64_t *x_stride = m->x_stride + m->rank - 2;

@@ -508,7 +508,7 @@ static int make_set(lua_State *L) {
 /* -- the module ---------------------------------------------------------------------- */
 
 static void add_metatable(lua_State *L, const char *name, const luaL_Reg *functions) {
-  luaL_newmetatable(L, name);
+  new_metatable(L, name);
   luaL_setfuncs(L, functions, 0);
   lua_pop(L, 1);
 }

@@ -121,6 +121,7 @@ static int net_parameters(lua_State *L) {
 
 /* Iterator of pairs(state): upvalues names (a list) and position. */
 static int state_next(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
   lua_Integer i = lua_tointeger(L, lua_upvalueindex(2)) + 1;
   lua_pushinteger(L, i);
   lua_replace(L, lua_upvalueindex(2));
@@ -295,23 +296,35 @@ static void list_members(lua_State *L, int table, Members *m) {
   if (m->n) qsort(m->names, (size_t)m->n, sizeof *m->names, by_text);
 }
 
-/* Also an activation, as nn.relu() gives it, is a layer. */
+static int get_forward(lua_State *L) {
+  lua_getfield(L, 1, "forward");
+  return 1;
+}
+
+/* Has the table a function `forward`? Protected: its metatable may raise. */
+static bool has_forward(lua_State *L, int table) {
+  lua_pushcfunction(L, get_forward);
+  lua_pushvalue(L, table);
+  bool found = lua_pcall(L, 1, 1, 0) == LUA_OK && lua_type(L, -1) == LUA_TFUNCTION;
+  lua_pop(L, 1);
+  return found;
+}
+
+/* Also an activation, as nn.relu() gives it, is a layer. Raises nothing. */
 static Object *layer_from_value(lua_State *L, int arg, Fault *fault) {
   Object *activation = to_object(L, arg, &activation_family);
   if (activation) return (Object *)layer_activation_new((Activation *)activation, fault);
-  if (lua_type(L, arg) != LUA_TTABLE ||
-      lua_getfield(L, arg, "forward") != LUA_TFUNCTION) {
+  arg = lua_absindex(L, arg);
+  if (lua_type(L, arg) != LUA_TTABLE || !has_forward(L, arg)) {
     fault_set(fault, ERR_SCRIPT, "a %s%s", luaL_typename(L, arg),
               lua_type(L, arg) == LUA_TTABLE ? " without a function `forward`" : "");
     return NULL;
   }
-  lua_pop(L, 1);
   Members m;
   Layer *layers[MAX_IN];
   Variable *variables[MAX_IN];
   const char *names[MAX_IN];
   int n_layers = 0, n_variables = 0;
-  arg = lua_absindex(L, arg);
   list_members(L, arg, &m);
   for (int i = 0; i < m.n; i++) {
     lua_getfield(L, arg, m.names[i]);

@@ -355,6 +355,7 @@ static int call_op(lua_State *L) {
   read_attrs(&a, read_inputs(&a));
   Node *node = op_make(graph, a.op, a.in, a.n_in, a.attr, a.n_attr);
   if (!node) raise_graph_fault(L);
+  must(node);
   int n_results = node->n_out;
   if (n_results == 1) push_node(L, node);
   else

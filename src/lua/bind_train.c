@@ -637,7 +637,7 @@ static const Function train_functions[] = {
     {0}};
 
 static void make_box(lua_State *L, const char *meta, lua_CFunction gc) {
-  luaL_newmetatable(L, meta);
+  new_metatable(L, meta);
   lua_pushcfunction(L, gc);
   lua_setfield(L, -2, "__gc");
   lua_pop(L, 1);

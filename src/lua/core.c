@@ -13,14 +13,14 @@ int raise_text(lua_State *L, Err code) {
   session(L)->raised = code;
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &raised_key);
-  return lua_error(L);
+  lua_error(L);
 }
 
 int raise_fault(lua_State *L, const Fault *fault) {
   luaL_where(L, 1);
   lua_pushstring(L, fault->text);
   lua_concat(L, 2);
-  return raise_text(L, fault->code);
+  raise_text(L, fault->code);
 }
 
 void end_if_interrupted(lua_State *L, lua_Debug *where) {
@@ -134,6 +134,12 @@ void lua_entry_end(Session *s, const LuaEntry *entry) {
 void *to_userdata(lua_State *L, int arg, const void *key) {
   const void **data = lua_touserdata(L, arg);
   return data && lua_rawlen(L, arg) >= sizeof *data && *data == key ? data : NULL;
+}
+
+void new_metatable(lua_State *L, const char *name) {
+  luaL_newmetatable(L, name);
+  lua_pushstring(L, name);
+  lua_setfield(L, -2, "__metatable");
 }
 
 /* -- values -------------------------------------------------------------------------- */
@@ -254,7 +260,7 @@ Callable *callable_from_lua(lua_State *L, int arg, Fault *fault) {
   lua_State *main = lua_tothread(L, -1);
   lua_pop(L, 1);
   *f = (LuaFunction){{1, lua_function_call, lua_function_free}, main, ref};
-  return &f->callable;
+  return (Callable *)f;
 }
 
 void push_callable(lua_State *L, const Callable *callable) {

@@ -155,10 +155,17 @@ extern const struct LuaLib lua_lib[];
 
 /* -- faults -------------------------------------------------------------------------- */
 
-/* Raises the fault as a Lua error with the script's position before it. Never returns. */
-int raise_fault(lua_State *L, const Fault *fault);
-/* Raises the string at the stack's top as the text of such a fault. Never returns. */
-int raise_text(lua_State *L, Err code);
+/* What the headers of Lua do not say. */
+#define NEVER_RETURNS __attribute__((noreturn))
+LUA_API int(lua_error)(lua_State *L) NEVER_RETURNS;
+LUALIB_API int(luaL_error)(lua_State *L, const char *format, ...) NEVER_RETURNS;
+LUALIB_API int(luaL_typeerror)(lua_State *L, int arg, const char *name) NEVER_RETURNS;
+LUALIB_API int(luaL_argerror)(lua_State *L, int arg, const char *text) NEVER_RETURNS;
+
+/* Raises the fault as a Lua error with the script's position before it. */
+int raise_fault(lua_State *L, const Fault *fault) NEVER_RETURNS;
+/* Raises the string at the stack's top as the text of such a fault. */
+int raise_text(lua_State *L, Err code) NEVER_RETURNS;
 /* Raises the graph's fault, if it has one. */
 void raise_graph_fault(lua_State *L);
 /* Marks the script line of the running Lua function on nodes made from now on. */
@@ -193,6 +200,9 @@ Err call_protected(lua_State *L, int n_args, int n_results, Fault *fault);
 /* The userdata at `arg` if its first word is `key` (an address of ours, which nobody else's
  * userdata begins with; cheaper than a look at the metatable); else NULL. */
 void *to_userdata(lua_State *L, int arg, const void *key);
+/* luaL_newmetatable for userdata of ours. getmetatable gives scripts its name and not the
+ * table, whose functions trust their first argument. */
+void new_metatable(lua_State *L, const char *name);
 
 /* -- tensors ------------------------------------------------------------------------- */
 

@@ -93,6 +93,7 @@ Node *check_node(lua_State *L, int arg) {
   if (!h) luaL_typeerror(L, arg, "tensor");
   Node *node = handle_node(L, h);
   if (!node) raise_graph_fault(L);
+  must(node);
   return node;
 }
 
@@ -360,7 +361,7 @@ static const Function tensor_methods[] = {
     {0}};
 
 void push_tensor_metatable(lua_State *L) {
-  luaL_newmetatable(L, TENSOR_META);
+  new_metatable(L, TENSOR_META);
   luaL_setfuncs(L, metamethods, 0);
   lua_newtable(L);
   for (const luaL_Reg *f = fields; f->name; f++) {

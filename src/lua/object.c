@@ -461,7 +461,7 @@ static void make_metatable(lua_State *L, const FamilyBinding *binding) {
                                     {NULL, NULL}};
   char meta[64];
   meta_name(meta, sizeof meta, binding->family);
-  luaL_newmetatable(L, meta);
+  new_metatable(L, meta);
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, binding->family);
   luaL_setfuncs(L, common, 0);

@@ -132,11 +132,12 @@ static Node *make_orthogonal(Graph *graph, Init *init, const Shape *shape, doubl
   int64_t n = rows < cols ? rows : cols, d = rows < cols ? cols : rows;
   Tensor *normal = graph_value(graph, draw_normal(graph, &SHAPE_OF(n, d), 0, 1, stream));
   if (!normal) return NULL;
-  double *v = malloc((size_t)(2 * count + 1) * sizeof *v), *w = v + count;
+  double *v = calloc((size_t)(2 * count + 1), sizeof *v);
   if (!v) {
     fault_memory(&graph->fault, (size_t)(2 * count + 1) * sizeof *v);
     return NULL;
   }
+  double *w = v + count;
   for (int64_t i = 0; i < count; i++) v[i] = array_get(&normal->a, i);
   orthonormalize(v, n, d);
   for (int64_t i = 0; i < rows; i++)

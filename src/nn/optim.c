@@ -299,8 +299,9 @@ static void emit_one(Graph *graph, const Optimizer *opt, Node *const *number,
 Err optimizer_emit(Graph *graph, Optimizer *opt, Node *const *number,
                    Variable *const *params, Variable *const *slots, Node *const *grads,
                    int n, Node **w, Node **slot) {
-  Node **nodes = malloc((size_t)(2 * n + 1) * sizeof *nodes), **scale = nodes + n;
+  Node **nodes = malloc((size_t)(2 * n + 1) * sizeof *nodes);
   if (!nodes) return fault_memory(&graph->fault, (size_t)(2 * n + 1) * sizeof *nodes);
+  Node **scale = nodes + n;
   int k = count_slots(opt);
   for (int i = 0; i < n; i++) nodes[i] = grads[i];
   clip(graph, opt, nodes, n, scale);

@@ -74,6 +74,7 @@ typedef struct EarlyStopping {
 } EarlyStopping;
 
 static void drop_held(EarlyStopping *stop) {
+  must(stop->held || stop->n_held == 0);
   for (int64_t i = 0; i < stop->n_held; i++) node_drop(stop->held[i]);
   free(stop->held);
   stop->held = NULL;

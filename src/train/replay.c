@@ -89,7 +89,8 @@ static Input input_of(const Graph *graph, const Node *leaf, const ReplayArgs *ar
 
 static Variable **retain_all(Variable *const *v, int n) {
   Variable **out = malloc(((size_t)n + 1) * sizeof *out);
-  for (int i = 0; out && i < n; i++) out[i] = variable_retain(v[i]);
+  if (!out) return NULL;
+  for (int i = 0; i < n; i++) out[i] = variable_retain(v[i]);
   return out;
 }
 

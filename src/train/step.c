@@ -65,6 +65,7 @@ static Err add_params(Step *step, Variable *const *v, int n) {
   for (int i = 0; !err && i < n; i++) {
     bool wanted = v[i]->trainable && !v[i]->frozen && v[i]->has_value;
     if (!wanted || is_at_place(step->vars, step->n_vars, v[i])) continue;
+    must(step->vars);
     v[i]->place = step->n_vars;
     step->vars[step->n_vars++] = v[i];
   }
@@ -134,7 +135,7 @@ static Err forward(Step *step, StepFunction function, void *ctx, Node **out) {
 
 /* Variables that the function assigned, each once, without those that are updated anyway. */
 static Err list_assigned(Step *step, int n_before_slots) {
-  step->assigned = malloc(((size_t)n_before_slots + 1) * sizeof *step->assigned);
+  step->assigned = calloc((size_t)n_before_slots + 1, sizeof *step->assigned);
   if (!step->assigned) return fault_memory(step->fault, 0);
   for (int i = 0; i < n_before_slots; i++) {
     Variable *v = graph_assigned(step->graph, i);
@@ -152,8 +153,10 @@ static Err list_roots(Step *step, Node *const *out) {
   step->made = calloc((size_t)step->n_roots + 1, sizeof *step->made);
   if (!step->root || !step->made) return fault_memory(step->fault, 0);
   for (int i = 0; i < step->n_out; i++) step->root[i] = out[i];
-  for (int i = 0; i < step->n_assigned; i++)
+  for (int i = 0; i < step->n_assigned; i++) {
+    must(step->assigned[i]);
     step->root[step->n_out + i] = step->assigned[i]->current;
+  }
   return ERR_OK;
 }
 
@@ -171,8 +174,9 @@ static Node *apart_from_variables(Graph *graph, Node *gradient) {
 static Err emit_updates(Step *step, Node *const *number) {
   Graph *graph = step->graph;
   int n = step->n_params;
-  Node **wrt = malloc((2 * (size_t)n + 1) * sizeof *wrt), **grads = wrt + n;
+  Node **wrt = malloc((2 * (size_t)n + 1) * sizeof *wrt);
   if (!wrt) return fault_memory(&graph->fault, (size_t)n * sizeof *wrt);
+  Node **grads = wrt + n;
   Node **update = step->root + step->n_out + step->n_assigned;
   for (int i = 0; i < n; i++) wrt[i] = variable_read(graph, step->vars[i]);
   if (!graph->fault.code && !graph_grad(graph, step->root[0], NULL, wrt, n, grads)) {
