@@ -92,7 +92,7 @@ static int kernels(lua_State *L) {
 
 /* A text that tells a userdata of the library from others: of a data set its source with all
  * options, and which rows; reads nothing. */
-static int describe(lua_State *L) {
+static int object_text(lua_State *L) {
   Dataset *set = to_dataset(L, 1);
   if (!set) {
     luaL_tolstring(L, 1, NULL);
@@ -154,7 +154,7 @@ void add_lab_functions(lua_State *L) {
       {"hash", hash},
       {"uniform", uniform},
       {"kernels", kernels},
-      {"describe", describe},
+      {"object_text", object_text},
       {"list", list},
       {"warn", warn},
       {"base_seed", base_seed},

@@ -259,7 +259,7 @@ function Reach:value(name, value)
   self.seen[value] = name
   if kind == "function" then self:func(name, value)
   elseif kind == "table" then self:fields(name, value)
-  else self:put(name, (internal.describe(value):gsub("0x%x+", ""))) end
+  else self:put(name, (internal.object_text(value):gsub("0x%x+", ""))) end
 end
 
 -- Pieces of everything that the value reaches; their `files` are those of scripts and
