@@ -21,21 +21,21 @@ static const Family *const families[] = {
     &optim_family, &schedule_family, &callback_family, &fit_family, &dataset_family,
     &dataset_methods};
 
-typedef struct Input {
+typedef struct Bytes {
   const uint8_t *bytes;
   size_t n_bytes, at;
-} Input;
+} Bytes;
 
-static Input *input_of(lua_State *L) { return lua_touserdata(L, lua_upvalueindex(1)); }
+static Bytes *input_of(lua_State *L) { return lua_touserdata(L, lua_upvalueindex(1)); }
 
 static int input_byte(lua_State *L) {
-  Input *in = input_of(L);
+  Bytes *in = input_of(L);
   lua_pushinteger(L, in->at < in->n_bytes ? in->bytes[in->at++] : 0);
   return 1;
 }
 
-static int input_left(lua_State *L) {
-  const Input *in = input_of(L);
+static int bytes_left(lua_State *L) {
+  const Bytes *in = input_of(L);
   lua_pushboolean(L, in->at < in->n_bytes && !interrupt_pending());
   return 1;
 }
@@ -94,13 +94,13 @@ static void push_options(lua_State *L) {
   }
 }
 
-static void push_input(lua_State *L, Input *in) {
+static void push_input(lua_State *L, Bytes *in) {
   lua_createtable(L, 0, 5);
   lua_pushlightuserdata(L, in);
   lua_pushcclosure(L, input_byte, 1);
   lua_setfield(L, -2, "byte");
   lua_pushlightuserdata(L, in);
-  lua_pushcclosure(L, input_left, 1);
+  lua_pushcclosure(L, bytes_left, 1);
   lua_setfield(L, -2, "left");
   push_words(L);
   lua_setfield(L, -2, "words");
@@ -134,7 +134,7 @@ static void interrupt_after(long ms) {
   timer_settime(timer, 0, &when, NULL);
 }
 
-static void end_if_interrupted(lua_State *L, lua_Debug *where) {
+static void end_of_call(lua_State *L, lua_Debug *where) {
   (void)where;
   if (interrupt_pending()) luaL_error(L, "interrupted");
 }
@@ -182,10 +182,10 @@ static void set_up(void) {
   must(gemm_init(&fault) == ERR_OK);
 }
 
-static void run_program(lua_State *L, Input *in) {
+static void run_program(lua_State *L, Bytes *in) {
   enum { INSTRUCTIONS = 1000 };
   Fault fault = {0};
-  lua_sethook(L, end_if_interrupted, LUA_MASKCOUNT, INSTRUCTIONS);
+  lua_sethook(L, end_of_call, LUA_MASKCOUNT, INSTRUCTIONS);
   must(luaL_loadbuffer(L, calls.data, calls.n_bytes, "=calls") == LUA_OK);
   push_input(L, in);
   Err err = call_protected(L, 1, 0, &fault);
@@ -198,7 +198,7 @@ FUZZ(calls) {
   char here[PATH_MAX];
   set_up();
   must(getcwd(here, sizeof here) && chdir(temp_path(".")) == 0);
-  Input in = {bytes, n_bytes, 0};
+  Bytes in = {bytes, n_bytes, 0};
   Session s = {.runs = "runs"};
   Fault fault = {0};
   must(graph_open(&s.graph, 1, 1, &fault) == ERR_OK);

@@ -519,4 +519,20 @@ local function experiment(given)
   return study(spec, cells, skipped)
 end
 
+local function documented_options()
+  local list = {}
+  for name, option in pairs(options) do
+    list[#list + 1] = { name = name, allowed = option[1], alias = {}, values = {} }
+  end
+  table.sort(list, function(a, b) return a.name < b.name end)
+  return list
+end
+
+internal.documented[experiment] = {
+  path = "experiment", name = "experiment", family = "function", alias = {},
+  options = documented_options(), usage = "experiment { trial = function(c, run) ... end, ... }",
+  doc = "Runs the trial for every combination of the factors' levels with every seed, in " ..
+    "parallel; what is done is not run again. Ends in tables and a verdict.",
+}
+
 return { experiment = experiment }
