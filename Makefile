@@ -62,7 +62,7 @@ build_tests = $(deps) test && for real in double float; do \
     $(MAKE) --no-print-directory $(jobs) REAL=$$real binary test-programs || exit 1; done
 
 .DEFAULT_GOAL := build
-.PHONY: build all run test test-long asan ubsan tsan valgrind cover fuzz bench check clean help
+.PHONY: build all run test test-long asan ubsan tsan valgrind cover fuzz bench check analyze clean help
 .PHONY: gcc-analyzer clang-tidy cppcheck binary library objects test-programs fuzz-programs bench-programs force
 .DELETE_ON_ERROR:
 
@@ -92,17 +92,20 @@ bench: ## a training step against PyTorch's, workers; BENCH_THREADS="1 2" BENCH_
 	@/usr/bin/python3 -B scripts/bench/compare.py $(BUILD)/float
 	@/usr/bin/python3 -B scripts/bench/workers.py $(BUILD)/float
 
-check: ## floors, doors, lengths, words; warnings of gcc and clang, three analyzers
+check: ## floors, doors, lengths, words; warnings of gcc and clang as errors
 	@$(deps) check
 	@failed=0; scripts/check-tree || failed=1; \
 	for cc in gcc clang; do for real in float double; do \
 	  if $(MAKE) --no-print-directory -k -s $(jobs) CC=$$cc REAL=$$real CFLAGS=-Werror \
 	    BUILD='$(BUILD)/check/'$$cc objects; \
 	  then echo "check: warnings of $$cc, real = $$real: none"; else failed=1; fi; \
-	done; done; \
-	for tool in gcc-analyzer clang-tidy cppcheck; do \
+	done; done; exit $$failed
+
+analyze: ## what gcc -fanalyzer, clang-tidy and cppcheck find
+	@$(deps) check
+	@failed=0; for tool in gcc-analyzer clang-tidy cppcheck; do \
 	  if $(MAKE) --no-print-directory -k -s $(jobs) $$tool; \
-	  then echo "check: $$tool: no finding"; else failed=1; fi; \
+	  then echo "analyze: $$tool: no finding"; else failed=1; fi; \
 	done; exit $$failed
 
 # Analyzers of src/, each alone: `make clang-tidy`. .clang-tidy says what that one looks for.
