@@ -160,12 +160,20 @@ static size_t block_class(size_t n_bytes) {
   return (n_bytes + NODE_CLASS_BYTES - 1) / NODE_CLASS_BYTES;
 }
 
+/* The block that will be taken next is on its way to the cache meanwhile: since it was freed,
+ * the products of a step have gone through there. */
+static void fetch_early(const Node *block, size_t class) {
+  for (size_t line = 0; block && line < class; line++)
+    __builtin_prefetch((const char *)block + line * NODE_CLASS_BYTES, 1);
+}
+
 static void *take_block(Graph *graph, size_t n_bytes) {
   size_t class = block_class(n_bytes);
   Node *block = class < NODE_CLASSES ? graph->free_nodes[class] : NULL;
   if (block) {
     graph->free_nodes[class] = block->link;
     graph->n_free_nodes--;
+    fetch_early(block->link, class);
     return block;
   }
   block = malloc(class * NODE_CLASS_BYTES);
