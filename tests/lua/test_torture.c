@@ -8,6 +8,7 @@
 #include "lua/core.h"
 #include "tempdir.h"
 #include "test.h"
+#include <errno.h>
 
 #if !defined(WATCHED_HEAP) && defined(__GLIBC__)
 void *__libc_malloc(size_t n);
@@ -19,7 +20,11 @@ void __libc_free(void *p);
 static bool armed;             /* allocations may fail */
 static int64_t n_asked, fail_at, n_live;
 
-static bool fails(void) { return armed && ++n_asked == fail_at; }
+static bool fails(void) {
+  if (!armed || ++n_asked != fail_at) return false;
+  errno = ENOMEM;              /* as malloc promises */
+  return true;
+}
 
 static void *made(void *p) {
   n_live += p != NULL;
