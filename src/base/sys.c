@@ -65,7 +65,7 @@ void interrupt_install(void) {
   sigaction(SIGUSR1, &action, NULL);
 }
 
-static int interrupt_holds;    /* of the thread that runs scripts */
+static atomic_int interrupt_holds;   /* set by the thread that runs scripts, read by all */
 
 void interrupt_hold(void) { interrupt_holds++; }
 void interrupt_release(void) { interrupt_holds--; }

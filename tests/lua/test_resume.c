@@ -351,11 +351,11 @@ static int until_done(Attempt *a, int by, const char *want) {
  * loop of one's own only ends of epochs are kept: it gets six more, and one more each time. */
 static void check_script(const char *code, bool loop) {
   static const struct { How how; int at; bool always; } plans[] = {
-      {ASKED, 2, true},  {ASKED, 5, true},   {ASKED, 13, true},  {SIGNAL, 3, true},
-      {SIGNAL, 7, true}, {CRASH, 4, true},   {ASKED, 1, false},  {ASKED, 3, false},
-      {ASKED, 4, false}, {ASKED, 6, false},  {ASKED, 8, false},  {SIGNAL, 1, false},
-      {SIGNAL, 2, false}, {SIGNAL, 4, false}, {SIGNAL, 5, false}, {CRASH, 3, false},
-      {CRASH, 7, false}, {CRASH, 10, false}};
+      {ASKED, 5, true},   {ASKED, 13, true},  {SIGNAL, 4, true},  {SIGNAL, 7, true},
+      {CRASH, 4, true},   {ASKED, 1, false},  {ASKED, 2, false},  {ASKED, 3, false},
+      {ASKED, 4, false},  {ASKED, 6, false},  {ASKED, 8, false},  {SIGNAL, 1, false},
+      {SIGNAL, 2, false}, {SIGNAL, 3, false}, {SIGNAL, 5, false}, {CRASH, 3, false},
+      {CRASH, 7, false},  {CRASH, 10, false}};
   char *want = uninterrupted(code, 1), *two = uninterrupted(code, 2);
   check_equal(two, want, &(Attempt){.threads = 2});
   for (size_t i = 0; i < sizeof plans / sizeof *plans; i++) {
