@@ -2,7 +2,7 @@
  *
  * What the program writes is read as it comes, without escape sequences and carriage
  * returns; terminal_expect goes forward through it. Nothing here waits for a time to pass:
- * each wait is for a text, and fails the test when it does not come within PATIENCE. */
+ * each wait is for a text, and fails the test when nothing at all happens for PATIENCE. */
 #ifndef TESTS_TERMINAL_H
 #define TESTS_TERMINAL_H
 
@@ -18,19 +18,20 @@
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 
-static const double PATIENCE = 20;   /* seconds */
+static const double PATIENCE = 30;   /* seconds */
 
 typedef struct Terminal {
   int fd;
   pid_t pid;
   Text seen;
   size_t at;                   /* what was expected so far ends here */
+  double moved_s;              /* when something was last read or written */
   int escape;                  /* of an escape sequence: 0 outside, 1 after ESC, 2 inside */
 } Terminal;
 
 /* Runs $RUNNER with these words (NULL-terminated, at most 6) in a terminal of that width. */
 static inline Terminal terminal_open(int columns, const char *const *words) {
-  Terminal t = {0};
+  Terminal t = {.moved_s = clock_s()};
   struct winsize size = {.ws_row = 24, .ws_col = (unsigned short)columns};
   char *args[8] = {getenv("RUNNER")};
   for (int i = 0; words && words[i]; i++) args[i + 1] = (char *)words[i];
@@ -61,8 +62,13 @@ static inline void terminal_take(Terminal *t, unsigned char c) {
 static inline bool terminal_read(Terminal *t) {
   unsigned char bytes[4096];
   ssize_t n = read(t->fd, bytes, sizeof bytes);
+  if (n > 0) t->moved_s = clock_s();
   for (ssize_t i = 0; i < n; i++) terminal_take(t, bytes[i]);
   return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
+static inline bool terminal_hangs(const Terminal *t) {
+  return clock_s() - t->moved_s > PATIENCE;
 }
 
 /* Waits for a moment; false at the end of the program. */
@@ -83,17 +89,17 @@ static inline void terminal_fail(Terminal *t, const char *wanted) {
 /* Types the text; reads meanwhile, so that neither side waits for the other for ever. */
 static inline void terminal_type(Terminal *t, const char *text) {
   size_t left = strlen(text);
-  for (double begin = clock_s(); left > 0;) {
+  while (left > 0) {
     ssize_t n = write(t->fd, text, left);
-    if (n > 0) text += n, left -= (size_t)n;
-    else if (!terminal_wait(t, POLLIN | POLLOUT) || clock_s() - begin > PATIENCE)
+    if (n > 0) text += n, left -= (size_t)n, t->moved_s = clock_s();
+    else if (!terminal_wait(t, POLLIN | POLLOUT) || terminal_hangs(t))
       terminal_fail(t, "room to type");
   }
 }
 
 /* Waits until the text comes, behind what was expected before. */
 static inline void terminal_expect(Terminal *t, const char *text) {
-  for (double begin = clock_s();;) {
+  for (t->moved_s = clock_s();;) {
     char *found = t->seen.n_bytes > t->at
                       ? memmem(t->seen.data + t->at, t->seen.n_bytes - t->at, text,
                                strlen(text)) : NULL;
@@ -101,7 +107,7 @@ static inline void terminal_expect(Terminal *t, const char *text) {
       t->at = (size_t)(found - t->seen.data) + strlen(text);
       return;
     }
-    if (!terminal_wait(t, POLLIN) || clock_s() - begin > PATIENCE) {
+    if (!terminal_wait(t, POLLIN) || terminal_hangs(t)) {
       terminal_fail(t, text);
       return;
     }
@@ -121,8 +127,9 @@ static inline void terminal_line(Terminal *t, const char *line, const char *outp
 /* Waits for the end of the program, which must have that exit status. */
 static inline void terminal_end(Terminal *t, int status) {
   int got = 0;
-  for (double begin = clock_s(); terminal_wait(t, POLLIN);)
-    if (clock_s() - begin > PATIENCE) terminal_fail(t, "the end of the program");
+  t->moved_s = clock_s();
+  while (terminal_wait(t, POLLIN))
+    if (terminal_hangs(t)) terminal_fail(t, "the end of the program");
   assert_int_equal(waitpid(t->pid, &got, 0), t->pid);
   if (!WIFEXITED(got) || WEXITSTATUS(got) != status)
     fail_msg("wait status %#x, want exit status %d, after: %s", got, status,
