@@ -25,7 +25,7 @@ Json *look_json(const char *directory, const char *name, Fault *fault) {
   return json;
 }
 
-const Json *look_last_attempt(const Json *meta) {
+Json *look_last_attempt(const Json *meta) {
   const Json *attempts = json_find(meta, "attempts");
   if (!attempts || json_kind(attempts) != JSON_KIND_LIST || !json_count(attempts))
     return NULL;
@@ -37,7 +37,7 @@ static TrialState state_by_attempt(const Json *meta) {
   const char *name;
   TrialState state;
   const Json *attempt = look_last_attempt(meta);
-  if (!attempt) return TRIAL_PENDING;
+  if (!attempt || json_find(attempt, LOOK_TAKEN_BACK)) return TRIAL_PENDING;
   if (!json_get_text(json_find(attempt, "state"), &name)) return TRIAL_STALE;
   bool known = trial_state_parse(name, &state);
   return known && state == TRIAL_INTERRUPTED ? state : TRIAL_PENDING;

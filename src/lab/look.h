@@ -22,7 +22,10 @@ void look_info(const Look *look, TrialInfo *out);
  * NULL with an ERR_STORAGE fault when it cannot be read. */
 Json *look_json(const char *directory, const char *name, Fault *fault);
 
+/* Key of an attempt after which the trial was taken back, to begin anew. */
+#define LOOK_TAKEN_BACK "taken_back"
+
 /* The last of meta's attempts, borrowed; NULL if there is none. */
-const Json *look_last_attempt(const Json *meta);
+Json *look_last_attempt(const Json *meta);
 
 #endif

@@ -275,13 +275,29 @@ static Err remove_products(const char *directory, Fault *fault) {
   return err;
 }
 
-/* The result goes first: killed after that, the trial is one to be run. */
+/* meta.json says that the last attempt was taken back: whatever it left, it is not gone on
+ * with. */
+static Err note_taken_back(const char *directory, const Json *meta, Fault *fault) {
+  Json *attempt = look_last_attempt(meta);
+  if (!attempt) return ERR_OK;
+  Text text = {0};
+  json_put_bool(attempt, LOOK_TAKEN_BACK, true);
+  char *path = join(directory, "meta.json");
+  Err err = path ? write_text(meta, &text, fault) : fault_memory(fault, 0);
+  if (!err) err = file_put(path, text.data, text.n_bytes, PUBLISH_REPLACE, fault);
+  free(path);
+  text_deinit(&text);
+  return err;
+}
+
+/* The result goes before the rest: killed after that, the trial is one to be run. */
 static Err reset_locked(const char *directory, Fault *fault) {
   TrialInfo info = {0};
   Look look;
   char name[32];
   Err err = look_open(&look, directory, fault);
   if (!err) look_info(&look, &info);
+  if (!err) err = note_taken_back(directory, look.meta, fault);
   look_close(&look);
   snprintf(name, sizeof name, "result-%d.json", info.attempts > 0 ? info.attempts : 1);
   char *from = join(directory, "result.json"), *to = join(directory, name);

@@ -18,7 +18,8 @@
  *   else by the last attempt in meta.json:
  *     without an end         stale: its process died
  *     "interrupted"          interrupted
- *     other, or no attempt   pending
+ *     any other, taken back (store_reset), or no attempt at all
+ *                            pending
  * So any number of coordinators and workers may use one directory, and killing any of them
  * at any moment loses nothing that was published. Readers take no lock.
  *

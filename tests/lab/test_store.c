@@ -270,6 +270,25 @@ TEST(a_failed_trial_is_taken_back) {
   store_close(&store);
 }
 
+TEST(an_interrupted_trial_is_taken_back_too) {
+  Store store = open_store("begin-anew");
+  Fault fault = {0};
+  bool done;
+  StoreClaim c = claim(&store, "x-s1");
+  add_rows(&c, 1, 2, 0);
+  store_release(&c, NULL);
+  check_state(&store, "x-s1", TRIAL_INTERRUPTED, 1);
+  assert_int_equal(store_reset(&store, "x-s1", &done, &fault), ERR_OK);
+  assert_true(done);
+  check_state(&store, "x-s1", TRIAL_PENDING, 1);
+  assert_false(has(&store, "x-s1", "metrics.csv"));
+  c = claim(&store, "x-s1");
+  add_rows(&c, 1, 1, 0);
+  store_release(&c, NULL);
+  check_state(&store, "x-s1", TRIAL_INTERRUPTED, 2);
+  store_close(&store);
+}
+
 /* What a lost lock would bring about: the file is removed under its holder. */
 TEST(the_second_result_never_replaces_the_first) {
   Store store = open_store("twice");
