@@ -59,7 +59,7 @@ static Err read_values(FilterTerm *term, const char *text, Fault *fault) {
 
 Err filter_add(Filter *filter, const char *word, Fault *fault) {
   size_t n_key = key_length(word), n_op;
-  FilterOp op;
+  FilterOp op = FILTER_EQ;
   if (n_key == 0 || !read_op(word + n_key, &op, &n_op))
     return fault_set(fault, ERR_USAGE, "%s: allowed: key=value, with = != > >= < or <=",
                      word);
