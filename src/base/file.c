@@ -169,6 +169,15 @@ Err file_read(const char *path, size_t limit_bytes, Text *out, Fault *fault) {
 
 bool file_exists(const char *path) { return access(path, F_OK) == 0; }
 
+bool file_is_directory(const char *parent, const char *name) {
+  struct stat at;
+  Text path = {0};
+  text_addf(&path, "%s/%s", parent, name);
+  bool yes = !path.failed && stat(path.data, &at) == 0 && S_ISDIR(at.st_mode);
+  text_deinit(&path);
+  return yes;
+}
+
 /* -- growing files ------------------------------------------------------------------- */
 
 Err file_grow(GrowingFile *out, const char *path, long long keep_bytes, Fault *fault) {

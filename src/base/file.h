@@ -42,6 +42,8 @@ Err file_sync(const char *path, Fault *fault) WARN_UNUSED;
 Err file_read(const char *path, size_t limit_bytes, Text *out, Fault *fault) WARN_UNUSED;
 
 bool file_exists(const char *path);
+/* Is there a directory of that name in `parent`? */
+bool file_is_directory(const char *parent, const char *name);
 
 /* -- a file that grows --------------------------------------------------------------- */
 

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 /* -- reading ------------------------------------------------------------------------- */
 
@@ -28,17 +27,9 @@ static Err read_words(Asking *out, const QueryCall *call, bool needs_name, Fault
   return ERR_OK;
 }
 
-static bool is_directory(const char *runs, const char *name) {
-  struct stat at;
-  Text path = {0};
-  text_addf(&path, "%s/%s", runs, name);
-  bool yes = !path.failed && stat(path.data, &at) == 0 && S_ISDIR(at.st_mode);
-  text_deinit(&path);
-  return yes;
-}
-
 Err check_experiment(const char *runs, const char *name, Fault *fault) {
-  if (*name && !strchr(name, '/') && name[0] != '.' && is_directory(runs, name)) return ERR_OK;
+  bool plain = *name && !strchr(name, '/') && name[0] != '.';
+  if (plain && file_is_directory(runs, name)) return ERR_OK;
   FileNames names;
   Err err = file_names(runs, &names, fault);
   if (err) return err;

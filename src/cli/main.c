@@ -253,20 +253,11 @@ static int run_script(lua_State *L) {
   return 0;
 }
 
-static TrialState state_of(Err err) {
-  switch (err) {
-  case ERR_OK: return TRIAL_COMPLETE;
-  case ERR_NONFINITE: return TRIAL_DIVERGED;
-  case ERR_INTERRUPT: return TRIAL_INTERRUPTED;
-  default: return TRIAL_FAILED;
-  }
-}
-
 /* The record is closed also after a failure; a failure to do so counts if none did before. */
 static Err close_record(Session *s, const Fault *fault) {
   if (!s->has_trial || !s->trial.directory) return ERR_OK;
   Fault storage = {0};
-  TrialEnd end = {.state = state_of(fault->code), .step = -1, .values = s->results,
+  TrialEnd end = {.state = trial_state_of(fault->code), .step = -1, .values = s->results,
                   .message = fault->code ? fault->text : NULL};
   if (trial_finish(&s->trial, &end, &storage)) err_print("runner: %s\n", storage.text);
   else err_print("record: %s\n", s->trial.directory);

@@ -74,12 +74,7 @@ static int on_error(lua_State *L) {
 }
 
 Err prompt_call(lua_State *L, int n_args, Fault *fault) {
-  int function = lua_gettop(L) - n_args;
-  lua_pushcfunction(L, on_error);
-  lua_insert(L, function);
-  int status = lua_pcall(L, n_args, LUA_MULTRET, function);
-  lua_remove(L, function);
-  return status == LUA_OK ? ERR_OK : fault_from_lua(L, fault);
+  return call_handled(L, n_args, LUA_MULTRET, on_error, fault);
 }
 
 /* -- errors ---------------------------------------------------------------------------- */

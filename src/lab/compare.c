@@ -83,6 +83,17 @@ void compare_add_cell(const Compare *compare, int cell, Text *out) {
   if (!*between) text_add(out, "all trials");
 }
 
+void compare_add_contrast(const Compare *compare, const CompareContrast *contrast,
+                          bool short_baseline, Text *out) {
+  int factor = contrast->factor;
+  if (factor >= 0) compare_add_level(compare, factor, contrast->a, out);
+  else compare_add_cell(compare, contrast->a, out);
+  text_add(out, " - ");
+  if (factor >= 0) compare_add_level(compare, factor, contrast->b, out);
+  else if (short_baseline && compare->cells[contrast->b].baseline) text_add(out, "baseline");
+  else compare_add_cell(compare, contrast->b, out);
+}
+
 /* -- the copy of the spec ------------------------------------------------------------ */
 
 static Err check_spec(const CompareSpec *spec, Fault *fault) {

@@ -35,6 +35,9 @@ static inline bool compare_leads(const Compare *compare, int factor) {
 void compare_add_factor(const Compare *compare, int factor, Text *out);
 void compare_add_level(const Compare *compare, int factor, int level, Text *out);
 void compare_add_cell(const Compare *compare, int cell, Text *out);
+/* "tanh - relu"; of cells, with a short baseline, "tanh, he_normal - baseline". */
+void compare_add_contrast(const Compare *compare, const CompareContrast *contrast,
+                          bool short_baseline, Text *out);
 
 /* The parts of compare_new, in this order. */
 Err compare_make_contrasts(Compare *compare, Fault *fault) WARN_UNUSED;

@@ -305,16 +305,7 @@ static void add_effects(const Compare *compare, Shown shown, int width, Text *ou
 static void add_contrast_name(const Compare *compare, const CompareContrast *contrast,
                               Table *table) {
   Text name = {0};
-  if (contrast->factor >= 0) {
-    compare_add_level(compare, contrast->factor, contrast->a, &name);
-    text_add(&name, " - ");
-    compare_add_level(compare, contrast->factor, contrast->b, &name);
-  } else {
-    compare_add_cell(compare, contrast->a, &name);
-    text_add(&name, " - ");
-    if (compare->cells[contrast->b].baseline) text_add(&name, "baseline");
-    else compare_add_cell(compare, contrast->b, &name);
-  }
+  compare_add_contrast(compare, contrast, true, &name);
   table_add(table, name.data && !name.failed ? name.data : "");
   text_deinit(&name);
 }

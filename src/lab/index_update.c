@@ -499,15 +499,6 @@ static Err refresh_entry(Index *index, const char *name, Fault *fault) {
 
 /* -- all entries --------------------------------------------------------------------- */
 
-static bool is_directory(const char *runs, const char *name) {
-  struct stat at;
-  Text path = {0};
-  text_addf(&path, "%s/%s", runs, name);
-  bool yes = !path.failed && stat(path.data, &at) == 0 && S_ISDIR(at.st_mode);
-  text_deinit(&path);
-  return yes;
-}
-
 /* Entries in the tables without a directory. */
 static Err forget_removed(Index *index, Fault *fault) {
   FileNames gone = {0};
@@ -515,7 +506,7 @@ static Err forget_removed(Index *index, Fault *fault) {
   Err err = s ? ERR_OK : fault->code;
   while (!err && sqlite3_step(s) == SQLITE_ROW) {
     const char *name = (const char *)sqlite3_column_text(s, 0);
-    if (is_directory(index->runs, name)) continue;
+    if (file_is_directory(index->runs, name)) continue;
     char **v = realloc(gone.v, (size_t)(gone.n + 1) * sizeof *v);
     if (v) gone.v = v;
     char *copy = v ? text_copy(name) : NULL;
@@ -540,12 +531,13 @@ static Err refresh(Index *index, const char *experiment, Fault *fault) {
   Err err = forget_removed(index, fault);
   if (err) return err;
   if (experiment)
-    return is_directory(index->runs, experiment) ? refresh_entry(index, experiment, fault)
-                                                 : ERR_OK;
+    return file_is_directory(index->runs, experiment)
+               ? refresh_entry(index, experiment, fault)
+               : ERR_OK;
   FileNames names;
   err = file_names(index->runs, &names, fault);
   for (int i = 0; !err && i < names.n; i++)
-    if (names.v[i][0] != '.' && is_directory(index->runs, names.v[i]))
+    if (names.v[i][0] != '.' && file_is_directory(index->runs, names.v[i]))
       err = refresh_entry(index, names.v[i], fault);
   file_names_deinit(&names);
   return err;

@@ -291,7 +291,9 @@ static Err note_taken_back(const char *directory, const Json *meta, Fault *fault
 }
 
 /* The result goes before the rest: killed after that, the trial is one to be run. */
-static Err reset_locked(const char *directory, Fault *fault) {
+static Err reset_locked(const Store *store, const char *id, const char *directory,
+                        Fault *fault) {
+  (void)store, (void)id;
   TrialInfo info = {0};
   Look look;
   char name[32];
@@ -311,22 +313,6 @@ static Err reset_locked(const char *directory, Fault *fault) {
   return err;
 }
 
-Err store_reset(const Store *store, const char *id, bool *done, Fault *fault) {
-  *done = true;
-  char *directory = join(store->trials, id);
-  int lock = LOCK_NONE;
-  if (!directory) return fault_memory(fault, 0);
-  Err err = ERR_OK;
-  if (file_exists(directory)) {
-    err = lock_take(directory, &lock, fault);
-    if (!err && lock == LOCK_NONE) *done = false;
-    else if (!err) err = reset_locked(directory, fault);
-    lock_drop(lock, directory, true);
-  }
-  free(directory);
-  return err;
-}
-
 /* Out of sight in one step, then bit by bit; what a crash leaves of that, gc removes. */
 static Err remove_locked(const Store *store, const char *id, const char *directory,
                          Fault *fault) {
@@ -340,7 +326,11 @@ static Err remove_locked(const Store *store, const char *id, const char *directo
   return err;
 }
 
-Err store_remove(const Store *store, const char *id, bool *done, Fault *fault) {
+/* Does the work on the trial's directory, if it is there, while nobody else may: *done is
+ * false, and nothing happened, where another process has it. */
+static Err locked(const Store *store, const char *id, bool stays,
+                  Err (*work)(const Store *, const char *id, const char *directory, Fault *),
+                  bool *done, Fault *fault) {
   *done = true;
   char *directory = join(store->trials, id);
   int lock = LOCK_NONE;
@@ -349,9 +339,17 @@ Err store_remove(const Store *store, const char *id, bool *done, Fault *fault) {
   if (file_exists(directory)) {
     err = lock_take(directory, &lock, fault);
     if (!err && lock == LOCK_NONE) *done = false;
-    else if (!err) err = remove_locked(store, id, directory, fault);
-    lock_drop(lock, directory, false);
+    else if (!err) err = work(store, id, directory, fault);
+    lock_drop(lock, directory, stays);
   }
   free(directory);
   return err;
+}
+
+Err store_reset(const Store *store, const char *id, bool *done, Fault *fault) {
+  return locked(store, id, true, reset_locked, done, fault);
+}
+
+Err store_remove(const Store *store, const char *id, bool *done, Fault *fault) {
+  return locked(store, id, false, remove_locked, done, fault);
 }

@@ -27,6 +27,15 @@ static const char *const state_names[TRIAL_STATES] = {
 
 const char *trial_state_name(TrialState state) { return state_names[state]; }
 
+TrialState trial_state_of(Err err) {
+  switch (err) {
+  case ERR_OK: return TRIAL_COMPLETE;
+  case ERR_NONFINITE: return TRIAL_DIVERGED;
+  case ERR_INTERRUPT: return TRIAL_INTERRUPTED;
+  default: return TRIAL_FAILED;
+  }
+}
+
 bool trial_state_parse(const char *name, TrialState *out) {
   for (int i = 0; i < TRIAL_STATES; i++) {
     if (strcmp(name, state_names[i]) != 0) continue;

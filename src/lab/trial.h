@@ -27,6 +27,8 @@ typedef enum TrialState {
   TRIAL_INTERRUPTED, TRIAL_STALE, TRIAL_CANCELLED, TRIAL_STATES
 } TrialState;
 const char *trial_state_name(TrialState state);
+/* How a run that ended with this error ended. */
+TrialState trial_state_of(Err err);
 /* False when it is no state's name. */
 bool trial_state_parse(const char *name, TrialState *out);
 

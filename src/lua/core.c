@@ -106,13 +106,18 @@ int with_traceback(lua_State *L) {
   return 1;
 }
 
-Err call_protected(lua_State *L, int n_args, int n_results, Fault *fault) {
+Err call_handled(lua_State *L, int n_args, int n_results, lua_CFunction on_error,
+                 Fault *fault) {
   int handler = lua_gettop(L) - n_args;
-  lua_pushcfunction(L, with_traceback);
+  lua_pushcfunction(L, on_error);
   lua_insert(L, handler);
   int status = lua_pcall(L, n_args, n_results, handler);
   lua_remove(L, handler);
   return status == LUA_OK ? ERR_OK : fault_from_lua(L, fault);
+}
+
+Err call_protected(lua_State *L, int n_args, int n_results, Fault *fault) {
+  return call_handled(L, n_args, n_results, with_traceback, fault);
 }
 
 LuaEntry lua_entry_begin(Session *s) {

@@ -194,7 +194,10 @@ void end_if_interrupted(lua_State *L, lua_Debug *where);
 
 /* Message handler for lua_pcall: the error's text, with a traceback where code is at fault. */
 int with_traceback(lua_State *L);
-/* lua_pcall with traceback; the fault holds text and traceback. */
+/* lua_pcall with that message handler; what it makes of the error is the fault's text. */
+Err call_handled(lua_State *L, int n_args, int n_results, lua_CFunction on_error,
+                 Fault *fault);
+/* The same with_traceback. */
 Err call_protected(lua_State *L, int n_args, int n_results, Fault *fault);
 
 /* The userdata at `arg` if its first word is `key` (an address of ours, which nobody else's

@@ -77,15 +77,6 @@ Err session_add_net(Session *s, Layer *net, Fault *fault) {
 
 /* -- the end ------------------------------------------------------------------------- */
 
-static TrialState state_of(Err err) {
-  switch (err) {
-  case ERR_OK: return TRIAL_COMPLETE;
-  case ERR_NONFINITE: return TRIAL_DIVERGED;
-  case ERR_INTERRUPT: return TRIAL_INTERRUPTED;
-  default: return TRIAL_FAILED;
-  }
-}
-
 /* What is held in memory of checkpoints is for the next attempt. */
 static JobOutcome give_back(Session *s, StoreClaim *claim, const Fault *fault,
                             JobOutcome outcome) {
@@ -112,7 +103,7 @@ JobOutcome trial_leave(Session *s, StoreClaim *claim, Fault *fault, TrialEnd *en
   s->quiet = s->in_trial = false;
   if (!fault->code && !s->trial_begun) fault_set(fault, ERR_SCRIPT, "%s", no_experiment);
   sha256_end(&s->weights, s->weights_text);
-  *end = (TrialEnd){.state = state_of(fault->code), .step = -1, .values = s->results,
+  *end = (TrialEnd){.state = trial_state_of(fault->code), .step = -1, .values = s->results,
                     .message = fault->code ? fault->text : NULL,
                     .weights = s->weights_text};
   JobOutcome outcome = JOB_ENDED;
