@@ -112,7 +112,7 @@ analyze: ## what gcc -fanalyzer, clang-tidy and cppcheck find
 # gcc's does not count references and takes lists for leaks: those are looked for by the
 # address sanitizer and tests/lua/test_torture.c.
 analyzed  = $(sources) $(vector) src/cli/main.c
-tidy_args = $(cppflags) -DSIMD_LEVEL=plain -DSIMD_plain -std=c11 -fopenmp
+tidy_args = $(cppflags) -DSIMD_LEVEL=plain -DSIMD_plain -DRUNNER_FLAGS=0 -std=c11 -fopenmp
 gcc-analyzer:
 	@$(MAKE) --no-print-directory CC=gcc REAL=float BUILD=$(BUILD)/check/analyzer OPT=-O1 \
 	  CFLAGS='-Werror -fanalyzer -Wno-analyzer-malloc-leak -Wno-analyzer-file-leak' library
