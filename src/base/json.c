@@ -9,11 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What still has a reference is no leak: gcc's analyzer does not count them. */
-#if defined __GNUC__ && !defined __clang__
-#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
-#endif
-
 struct Json {
   JsonKind kind;
   int refs;

@@ -1,5 +1,6 @@
 /* text.c: growing strings, nearest names, shortest numbers. */
 #include "base/text.h"
+#include "base/fault.h"
 #include <ctype.h>
 #include <math.h>
 #include <stdarg.h>
@@ -59,6 +60,7 @@ static int same(int c) { return c; }
 /* Damerau-Levenshtein distance (adjacent transpositions count once) of characters after
  * `fold`: tolower to ignore case, or same. */
 static int edit_distance(const char *a, const char *b, int (*fold)(int c)) {
+  must(a && b);
   int n = (int)strlen(a), m = (int)strlen(b);
   if (n > NEAREST_MAX || m > NEAREST_MAX) return NEAREST_MAX;
   int row[3][NEAREST_MAX + 1];

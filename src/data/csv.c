@@ -207,9 +207,10 @@ static Err mark_columns(Table *t, Fault *fault) {
       {"ignore", &csv->ignore, offsetof(Column, ignored)}};
   for (size_t k = 0; k < sizeof marks / sizeof *marks; k++)
     for (int i = 0; i < marks[k].list->n; i++) {
-      Column *column;
+      Column *column = NULL;
       Err err = find_column(t, marks[k].option, marks[k].list->v[i], &column, fault);
       if (err) return err;
+      must(column);
       *(bool *)((char *)column + marks[k].mark) = true;
       if (column->target && k == 0) column->place = i;
       if (column->ignored && (column->target || column->categorical))

@@ -97,6 +97,7 @@ Tensor *idx_parse(Input *in, MemoryCount *memory, Fault *fault) {
   const IdxType *type = NULL;
   Shape shape = {0};
   if (read_header(in, &type, &shape, fault)) return NULL;
+  must(type);
   Tensor *t = tensor_new(memory, type->dtype, &shape, fault);
   if (!t) return NULL;
   Err err = read_elements(in, type, &t->a, fault);

@@ -16,10 +16,8 @@ static Err image_new(Image *out, int64_t height, int64_t width, int channels,
   int64_t n_bytes = height * width * channels;
   Err err = memory_holds(n_bytes, fault);
   if (err) return err;
-  uint8_t *pixels = malloc((size_t)n_bytes);
-  if (!pixels) return fault_memory(fault, (size_t)n_bytes);
-  *out = (Image){height, width, channels, pixels};
-  return ERR_OK;
+  *out = (Image){height, width, channels, malloc((size_t)n_bytes)};
+  return out->pixels ? ERR_OK : fault_memory(fault, (size_t)n_bytes);
 }
 
 Err image_reserve(Image *out, int64_t height, int64_t width, int channels, size_t n_bytes,
@@ -100,7 +98,7 @@ static Err weights_init(Weights *out, int64_t n_old, int64_t n_new, Fault *fault
   out->first = malloc(n_bytes);
   if (!out->first) return fault_memory(fault, n_bytes);
   out->count = out->first + n_new;
-  out->weight = (double *)(out->count + n_new);
+  out->weight = (double *)(void *)(out->count + n_new);
   for (int64_t i = 0; i < n_new; i++) {
     double centre = ((double)i + 0.5) * scale, sum = 0;
     int64_t first = most(0, (int64_t)floor(centre - radius));

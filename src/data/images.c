@@ -165,6 +165,7 @@ static Err new_rows(const Image *first, int64_t n, MemoryCount *memory, Rows *ou
 
 static Err check_alike(const Image *image, const Rows *rows, const char *path,
                        const char *first, Fault *fault) {
+  must(rows->x);
   const int64_t *d = rows->x->a.shape.dim;
   if (image->height != d[2] || image->width != d[3])
     return fault_set(fault, ERR_DATA, "%s: a picture of %lld x %lld pixels, %s has %lld x "

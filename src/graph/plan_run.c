@@ -275,6 +275,7 @@ static Err run_once(Graph *graph, Plan *plan, Node *const *nodes, int n, Tensor 
   if (room && !graph->fault.code && !make_roots(graph, nodes, n, made, root)) {
     for (int i = 0; i < plan->n_leaves; i++) in[i] = leaf_data(plan->leaves[i]);
     for (int i = 0; i < plan->n_draws; i++) draw[i] = stream_of(plan->draws[i]);
+    /* cppcheck-suppress uninitdata ; each has a value that the plan reads */
     if (!plan_compute(graph, plan, &(PlanRun){in, root, draw})) plan_commit(graph, plan);
   }
   free(in);

@@ -29,7 +29,7 @@ void *compare_alloc(Compare *compare, int64_t n, size_t size, Fault *fault) {
 char *compare_copy(Compare *compare, const char *text, Fault *fault) {
   size_t n = strlen(text);
   char *copy = compare_alloc(compare, (int64_t)n + 1, 1, fault);
-  return copy ? memcpy(copy, text, n) : NULL;
+  return copy ? memcpy(copy, text, n + 1) : NULL;
 }
 
 void compare_free(Compare *compare) {
@@ -326,7 +326,9 @@ static bool change_together(const Compare *compare, int a, int b, int *of_a, int
   for (int l = 0; l <= compare->spec.factors[a].n_levels; l++) of_a[l] = -2;
   for (int l = 0; l <= compare->spec.factors[b].n_levels; l++) of_b[l] = -2;
   for (int c = 0; c < compare->n_cells; c++) {
-    int la = compare->cells[c].levels[a], lb = compare->cells[c].levels[b];
+    const int *levels = compare->cells[c].levels;
+    must(levels);
+    int la = levels[a], lb = levels[b];
     if (of_a[la + 1] == -2) of_a[la + 1] = lb;
     if (of_b[lb + 1] == -2) of_b[lb + 1] = la;
     if (of_a[la + 1] != lb || of_b[lb + 1] != la) return false;
@@ -338,6 +340,7 @@ static bool change_together(const Compare *compare, int a, int b, int *of_a, int
 static int first_level(const Compare *compare, int factor) {
   int first = compare->spec.factors[factor].n_levels;
   for (int c = 0; c < compare->n_cells; c++) {
+    must(compare->cells[c].levels);
     int level = compare->cells[c].levels[factor];
     if (level >= 0 && level < first) first = level;
   }
@@ -352,6 +355,7 @@ static Err find_facts(Compare *compare, Fault *fault) {
   int *seen = compare_alloc(compare, 2 * ((int64_t)most + 1), sizeof *seen, fault);
   if (!seen) return ERR_MEMORY;
   for (int f = 0; f < n_factors; f++) {
+    must(compare->n_cells == 0 || compare->cells[0].levels);
     for (int c = 1; c < compare->n_cells; c++)
       if (compare->cells[c].levels[f] != compare->cells[0].levels[f])
         compare->varies[f] = true;
@@ -365,6 +369,7 @@ static Err find_facts(Compare *compare, Fault *fault) {
   for (int c = 0; c < compare->n_cells; c++) {
     CompareCell *cell = &compare->cells[c];
     cell->baseline = true;
+    must(cell->levels);
     for (int f = 0; f < n_factors; f++)
       if (compare->varies[f] && compare->alias[f] == f && cell->levels[f] >= 0 &&
           cell->levels[f] != factors[f].baseline)

@@ -17,6 +17,7 @@ static int by_value(const void *a, const void *b) {
 /* Decimals that show two digits of `spread`; `otherwise` if there is none. */
 static int decimals_of(double spread, int otherwise) {
   if (!(spread > 0) || isinf(spread)) return otherwise;
+  /* cppcheck-suppress [floatConversionOverflow,invalidFunctionArg] ; spread is above 0 */
   int decimals = 1 - (int)floor(log10(spread));
   return decimals < 0 ? 0 : decimals;
 }

@@ -39,7 +39,8 @@ static Grid grid_of(const int *levels, int n_factors, int n_blocks) {
 static double sweep(Grid *grid, int64_t n_groups, double *sums,
                     int64_t (*group)(const Grid *grid, int64_t i, int a, int b), int a,
                     int b) {
-  double size = (double)(grid->n / n_groups), squares = 0;
+  int64_t in_group = grid->n / n_groups;
+  double size = (double)in_group, squares = 0;
   memset(sums, 0, (size_t)n_groups * sizeof *sums);
   for (int64_t i = 0; i < grid->n; i++) sums[group(grid, i, a, b)] += grid->v[i];
   for (int64_t g = 0; g < n_groups; g++) sums[g] /= size;
@@ -130,6 +131,7 @@ static void share_out(StatEffect *effects, int n) {
     if (!(total > 0)) continue;
     effect->eta2 = effect->ss / total;
     if (effect->source >= STAT_RESIDUAL || isnan(ms)) continue;
+    must(residual);
     effect->omega2 = (effect->ss - (double)effect->df * ms) / (total + ms);
     effect->f = effect->ss / (double)effect->df / ms;
     effect->p = stat_f_tail(effect->f, (double)effect->df, (double)residual->df);
@@ -156,7 +158,8 @@ void stat_marginals(const double *values, const int *levels, int n_factors, int 
                     int a, int b, double *out) {
   Grid grid = grid_of(levels, n_factors, n_blocks);
   int64_t n_groups = b < 0 ? levels[a] : (int64_t)levels[a] * levels[b];
-  double size = (double)(grid.n / n_blocks / n_groups);
+  int64_t in_group = grid.n / n_blocks / n_groups;
+  double size = (double)in_group;
   memset(out, 0, (size_t)(n_groups * n_blocks) * sizeof *out);
   for (int64_t i = 0; i < grid.n; i++) {
     int64_t g = b < 0 ? group_factor(&grid, i, a, 0) : group_pair(&grid, i, a, b);

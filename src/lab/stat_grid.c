@@ -127,7 +127,8 @@ static void greedy(Search *s) {
     int64_t widest = 0;
     for (int d = 0; d < s->n_dims; d++) {
       if (!may_drop(s, d)) continue;
-      double size = (double)(count_kept(s) / s->n_kept[d]);
+      int64_t in_level = count_kept(s) / s->n_kept[d];
+      double size = (double)in_level;
       for (int l = next_kept(s, d, 0); l < s->sizes[d]; l = next_kept(s, d, l + 1)) {
         double share = (double)s->holes[s->first[d] + l] / size;
         bool narrower = share == worst && s->n_kept[d] < widest;
@@ -154,7 +155,7 @@ static void branch_order(const Search *s, int *order) {
 /* One frame per level dropped. */
 static void search(Search *s, int depth) {
   if (count_kept(s) <= s->best_count || s->budget <= 0 || depth > DEPTH_MAX) return;
-  int at[DIMS_MAX], order[DIMS_MAX];
+  int at[DIMS_MAX], order[DIMS_MAX] = {0};
   bool more = combination_first(s, at);
   while (more && is_present(s, at)) {
     s->budget--;

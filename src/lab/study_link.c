@@ -53,7 +53,7 @@ static void shrink(Link *link) {
 Json *link_next(Link *link) {
   char *begin = link->received.data ? link->received.data + link->taken : NULL;
   size_t n = link->received.n_bytes - link->taken;
-  char *end = n ? memchr(begin, '\n', n) : NULL;
+  char *end = begin && n ? memchr(begin, '\n', n) : NULL;
   if (!end) return NULL;
   Fault fault = {0};
   Json *message = json_parse(begin, (size_t)(end - begin), &fault);

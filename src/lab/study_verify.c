@@ -10,7 +10,7 @@
 
 /* Numbers of `sample` of the done trials (0: all), ascending; NULL on lack of memory. */
 static int64_t *choose(const Study *s, int sample, int64_t *n) {
-  int64_t *all = malloc(((size_t)s->n_trials + 1) * sizeof *all);
+  int64_t *all = calloc((size_t)s->n_trials + 1, sizeof *all);
   *n = 0;
   for (int64_t i = 0; all && i < s->n_trials; i++)
     if (s->trials[i].digest[0]) all[(*n)++] = i;

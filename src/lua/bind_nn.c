@@ -97,6 +97,7 @@ static int net_summary(lua_State *L) {
   Err err = layer_summary(graph, net, (Loss *)loss, &text, &fault);
   graph_scope_end(graph, scope);
   object_release(loss);
+  if (!err && text.failed) err = fault_memory(&fault, text.n_bytes);
   if (!err) lua_pushlstring(L, text.data ? text.data : "", text.n_bytes);
   text_deinit(&text);
   return err ? raise_either(L, &fault) : 1;

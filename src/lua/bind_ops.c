@@ -354,8 +354,10 @@ static int call_op(lua_State *L) {
   int scope = enter_call(L);
   read_attrs(&a, read_inputs(&a));
   Node *node = op_make(graph, a.op, a.in, a.n_in, a.attr, a.n_attr);
-  if (!node) raise_graph_fault(L);
-  must(node);
+  if (!node) {
+    raise_graph_fault(L);
+    return luaL_error(L, "internal error: a fault is missing");
+  }
   int n_results = node->n_out;
   if (n_results == 1) push_node(L, node);
   else

@@ -251,10 +251,13 @@ static int load_file(lua_State *L) {
   }
   if (format->named) lua_createtable(L, 0, file.n_tensors);
   for (int i = 0; i < file.n_tensors; i++) {
-    push_node(L, graph_const(graph, file.tensors[i].tensor));
+    Node *node = graph_const(graph, file.tensors[i].tensor);
+    if (!node) break;
+    push_node(L, node);
     if (format->named) lua_setfield(L, -2, file.tensors[i].name);
   }
   tensor_file_deinit(&file);
+  raise_graph_fault(L);
   graph_scope_end(graph, scope);
   return 1;
 }

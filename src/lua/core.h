@@ -157,10 +157,10 @@ extern const struct LuaLib lua_lib[];
 
 /* What the headers of Lua do not say. */
 #define NEVER_RETURNS __attribute__((noreturn))
-LUA_API int(lua_error)(lua_State *L) NEVER_RETURNS;
-LUALIB_API int(luaL_error)(lua_State *L, const char *format, ...) NEVER_RETURNS;
-LUALIB_API int(luaL_typeerror)(lua_State *L, int arg, const char *name) NEVER_RETURNS;
-LUALIB_API int(luaL_argerror)(lua_State *L, int arg, const char *text) NEVER_RETURNS;
+int lua_error(lua_State *L) NEVER_RETURNS;
+int luaL_error(lua_State *L, const char *format, ...) NEVER_RETURNS;
+int luaL_typeerror(lua_State *L, int arg, const char *name) NEVER_RETURNS;
+int luaL_argerror(lua_State *L, int arg, const char *text) NEVER_RETURNS;
 
 /* Raises the fault as a Lua error with the script's position before it. */
 int raise_fault(lua_State *L, const Fault *fault) NEVER_RETURNS;

@@ -208,10 +208,10 @@ static int tensor_tostring(lua_State *L) {
   Text text = {0};
   tensor_print(&text, t, out_columns());
   if (text.n_bytes && text.data[text.n_bytes - 1] == '\n') text.n_bytes--;
-  if (text.failed) lua_pushliteral(L, "tensor");
-  else lua_pushlstring(L, text.data, text.n_bytes);
+  bool failed = text.failed;
+  if (!failed) lua_pushlstring(L, text.data, text.n_bytes);
   text_deinit(&text);
-  return 1;
+  return failed ? luaL_error(L, "out of memory") : 1;
 }
 
 /* The node whose shape and type are those of the tensor at 1; of a variable no read. */

@@ -76,7 +76,7 @@ static bool is_unchanged(CodeFile *f) {
     return true;
   Text text = {0};
   Fault fault = {0};
-  char hash[SHA256_TEXT];
+  char hash[SHA256_TEXT] = "";
   bool same = file_read(f->path, SOURCE_BYTES, &text, &fault) == ERR_OK;
   if (same) sha256(text.data ? text.data : "", text.n_bytes, hash);
   same = same && strcmp(hash, f->hash) == 0;

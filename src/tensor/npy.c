@@ -147,7 +147,7 @@ static Err find_type(const char *descr, const FileType **type, bool *swap, Fault
 static void to_row_major(const Array *in, Array *out) {
   const Shape *shape = &out->shape;
   size_t size = dtype_bytes(out->dtype);
-  int64_t n = shape_count(shape), place[MAX_RANK] = {0}, step[MAX_RANK], at = 0;
+  int64_t n = shape_count(shape), place[MAX_RANK] = {0}, step[MAX_RANK] = {1}, at = 0;
   for (int k = 0; k < shape->rank; k++)
     step[k] = k ? step[k - 1] * shape->dim[k - 1] : 1;
   for (int64_t i = 0; i < n; i++) {

@@ -199,7 +199,7 @@ void KN(layer_norm_grad_rows)(real *gx, double *sum, const real *gy, const real 
                               int64_t N, int64_t C, double eps) {
   for (int64_t i = 0; i < N; i += GROUP) {
     const int64_t rows = N - i < GROUP ? N - i : GROUP;
-    real scale[GROUP];
+    real scale[GROUP] = {0};
     for (int64_t r = 0; r < rows; r++) {
       const int64_t at = (i + r) * C;
       scale[r] = grad_row(gx + at, gy + at, x + at, mean[i + r], var[i + r], w, C, eps);

@@ -67,9 +67,9 @@ VMATH real f_softplus(real x) { return (x <= 0 ? 0 : x) + log1p(exp(-fabs(x))); 
 VMATH real muladd(real a, real b, real c) { return muladd_f(a, b, c); }
 
 VMATH uint32_t bits_f(float x) { return (union {float f; uint32_t u;}){.f = x}.u; }
-VMATH float float_of(uint32_t u) { return (union {uint32_t u; float f;}){.u = u}.f; }
+VMATH float float_of(uint32_t b) { return (union {uint32_t u; float f;}){.u = b}.f; }
 VMATH uint64_t bits_d(double x) { return (union {double f; uint64_t u;}){.f = x}.u; }
-VMATH double double_of(uint64_t u) { return (union {uint64_t u; double f;}){.u = u}.f; }
+VMATH double double_of(uint64_t b) { return (union {uint64_t u; double f;}){.u = b}.f; }
 
 #define SIGN_F 0x80000000u
 VMATH float abs_f(float x) { return float_of(bits_f(x) & ~SIGN_F); }
