@@ -253,17 +253,6 @@ static int run_script(lua_State *L) {
   return 0;
 }
 
-/* The record is closed also after a failure; a failure to do so counts if none did before. */
-static Err close_record(Session *s, const Fault *fault) {
-  if (!s->has_trial || !s->trial.directory) return ERR_OK;
-  Fault storage = {0};
-  TrialEnd end = {.state = trial_state_of(fault->code), .step = -1, .values = s->results,
-                  .message = fault->code ? fault->text : NULL};
-  if (trial_finish(&s->trial, &end, &storage)) err_print("runner: %s\n", storage.text);
-  else err_print("record: %s\n", s->trial.directory);
-  return storage.code;
-}
-
 /* One run, inside the team of threads. */
 typedef struct Run {
   Session *session;
@@ -289,7 +278,8 @@ static void call_script(lua_State *L, const CommandLine *line, Fault *fault) {
   if (session(L)->stopped) fault_clear(fault);
 }
 
-/* Runs the script, or what the command asks of it; its record is closed also when it fails. */
+/* Runs the script, or what the command asks of it; its record is closed also when it fails,
+ * and a failure to do so counts if none did before. */
 static Err run_whole(lua_State *L, const CommandLine *line) {
   Session *s = session(L);
   Fault fault = {0};
@@ -302,7 +292,7 @@ static Err run_whole(lua_State *L, const CommandLine *line) {
     out_progress_end(true);
     err_print("runner: %s\n", fault.text);
   }
-  Err storage = close_record(s, &fault);
+  Err storage = s->has_trial ? close_record(&s->trial, s->results, &fault) : ERR_OK;
   if (!fault.code && s->n_failed) fault.code = ERR_SCRIPT;   /* which was told */
   return fault.code ? fault.code : storage;
 }

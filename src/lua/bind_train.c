@@ -420,6 +420,16 @@ static void take_run(lua_State *L, int options) {
   lua_setfield(L, options, "run");
 }
 
+/* `record = true` and `record = false`, said as the names that they stand for. */
+static void name_record(lua_State *L, int options) {
+  if (lua_getfield(L, options, "record") == LUA_TBOOLEAN) {
+    const char *script = session(L)->script;
+    lua_pushstring(L, !lua_toboolean(L, -1) ? "" : script ? script : "prompt");
+    lua_setfield(L, options, "record");
+  }
+  lua_pop(L, 1);
+}
+
 /* A shallow copy of the table at `arg` (or an empty one), pushed. */
 static int push_copy(lua_State *L, int arg) {
   lua_newtable(L);
@@ -445,6 +455,7 @@ static Fit *push_fit(lua_State *L, int arg) {
   object_release(fit);
   take_sets(L, options, (Fit *)fit);
   take_run(L, options);
+  name_record(L, options);
   if (set_options(L, options, fit, false, NULL, &fault) ||
       object_ready(fit, NULL, &fault))
     raise_fault(L, &fault);

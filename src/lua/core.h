@@ -81,6 +81,8 @@ typedef struct Session {
   Err raised;                /* code of the last fault that was raised as a Lua error */
   Trial trial;               /* the record of the run, once something was recorded */
   bool has_trial;
+  Trial fit_trial;           /* the record of a fit that keeps one of its own, ... */
+  int64_t recorded_fit;      /* ... which is this one; 0: none does */
   Json *config;              /* seed and arguments, for the record */
   Json *results;             /* final metrics of the fits */
   bool in_trial;             /* a trial of a study runs ... */
@@ -135,6 +137,9 @@ void push_prompt_globals(lua_State *L);
 /* The record of this run, made ready at first use; NULL where nothing is to be recorded.
  * Raises nothing: a fault is returned. */
 Err session_trial(Session *s, Trial **out, Fault *fault);
+
+/* Closes a record as `end` says, and says where it is; the fault that it has is told. */
+Err close_record(Trial *trial, const Json *values, const Fault *end);
 
 /* Draws progress and records epochs. */
 FitSink session_sink(Session *s);

@@ -2,7 +2,7 @@
  *
  * On a terminal one line is redrawn with a bar, iterations, speed and the time left of the
  * epoch; elsewhere only the line at the end of each epoch is printed. Both go to stderr. */
-#include "lua/core.h"
+#include "lua/lab.h"
 #include "base/out.h"
 #include "base/sys.h"
 #include <math.h>
@@ -20,6 +20,57 @@ static bool draws_bar(const Session *s, const FitRun *run) {
   return !silent(s, run) && out_progress_on();
 }
 
+/* -- the record ---------------------------------------------------------------------- */
+
+static bool has_own_record(const FitRun *run) {
+  return run->fit->record && *run->fit->record;
+}
+
+static Err open_own_record(Session *s, const FitRun *run, Fault *fault) {
+  if (s->recorded_fit)
+    return fault_set(fault, ERR_VALUE, "train.fit: option \"record\": the fit that this one "
+                     "is part of keeps a record of its own already");
+  Json *meta = json_map();
+  describe_trial(s, NULL, meta);
+  if (trial_init(&s->fit_trial, s->runs, run->fit->record, json_share(s->config), meta, fault))
+    return fault->code;
+  s->recorded_fit = run->number;
+  return ERR_OK;
+}
+
+/* Where rows of this fit go; NULL: nowhere. */
+static Err record_of(Session *s, const FitRun *run, Trial **out, Fault *fault) {
+  *out = has_own_record(run) ? &s->fit_trial : NULL;
+  return run->fit->record ? ERR_OK : session_trial(s, out, fault);
+}
+
+/* The final values of the fit: of the epoch whose weights the net has, then of the test. */
+static void put_values(const FitRun *run, Json *out, const char *prefix) {
+  const History *h = run->history;
+  char key[HISTORY_NAME + 32];
+  int64_t row = h->best_epoch ? h->best_epoch - 1 : h->n_rows - 1;
+  for (int c = 0; row >= 0 && c < h->n_columns; c++) {
+    if (strcmp(h->column[c].name, "time_s") == 0) continue;
+    snprintf(key, sizeof key, "%s%s", prefix, h->column[c].name);
+    json_put_number(out, key, h->column[c].v[row]);
+  }
+  for (int i = 0; i < h->n_test; i++) {
+    snprintf(key, sizeof key, "%s%s", prefix, h->test[i].name);
+    json_put_number(out, key, h->test[i].value);
+  }
+}
+
+static void close_own_record(Session *s, const FitRun *run, const Fault *fault) {
+  Json *values = json_map();
+  put_values(run, values, "");
+  close_record(&s->fit_trial, values, fault);   /* the fit is learned, its record told lost */
+  json_free(values);
+  trial_deinit(&s->fit_trial);
+  s->recorded_fit = 0;
+}
+
+/* -- the sink ------------------------------------------------------------------------ */
+
 static Err monitor_begin(void *ctx, const FitRun *run, Fault *fault) {
   Session *s = ctx;
   Trial *trial;
@@ -28,7 +79,8 @@ static Err monitor_begin(void *ctx, const FitRun *run, Fault *fault) {
     err_print("training on %lld, validating on %lld, %lld iterations per epoch of %lld\n",
               (long long)run->n_train, (long long)run->n_validation,
               (long long)run->n_batches, (long long)run->fit->batch_size);
-  if (session_trial(s, &trial, fault)) return fault->code;
+  if (has_own_record(run) && open_own_record(s, run, fault)) return fault->code;
+  if (record_of(s, run, &trial, fault)) return fault->code;
   return trial ? trial_open(trial, fault) : ERR_OK;
 }
 
@@ -85,7 +137,7 @@ static Err monitor_epoch(void *ctx, const FitRun *run, Fault *fault) {
   Session *s = ctx;
   Trial *trial;
   if (!silent(s, run)) print_epoch(run);
-  if (session_trial(s, &trial, fault) || !trial) return fault->code;
+  if (record_of(s, run, &trial, fault) || !trial) return fault->code;
   return record_row(run, trial, run->history->n_rows - 1, fault);
 }
 
@@ -104,18 +156,10 @@ static Err monitor_restored(void *ctx, const FitRun *run, bool finished, Fault *
   Session *s = ctx;
   Trial *trial;
   if (!silent(s, run)) print_restored(run, finished);
-  if (session_trial(s, &trial, fault) || !trial) return fault->code;
+  if (record_of(s, run, &trial, fault) || !trial) return fault->code;
   for (int64_t row = 0; row < run->history->n_rows; row++)
     if (record_row(run, trial, row, fault)) return fault->code;
   return ERR_OK;
-}
-
-/* "val_accuracy" of the first fit, "fit2.val_accuracy" of the second. */
-static void put_result(Session *s, const FitRun *run, const char *name, double value) {
-  char key[HISTORY_NAME + 32];
-  if (run->number > 1) snprintf(key, sizeof key, "fit%lld.%s", (long long)run->number, name);
-  else snprintf(key, sizeof key, "%s", name);
-  json_put_number(s->results, key, value);
 }
 
 /* A net that cannot be read again was read a moment ago: no reason to lose the fit. */
@@ -124,16 +168,15 @@ static void add_weights(Session *s, const FitRun *run) {
   if (session_add_net(s, run->net, &fault)) err_print("warning: %s\n", fault.text);
 }
 
-static void monitor_end(void *ctx, const FitRun *run, Err err) {
+/* Results: "val_accuracy" of the first fit, "fit2.val_accuracy" of the second. */
+static void monitor_end(void *ctx, const FitRun *run, const Fault *fault) {
   Session *s = ctx;
-  const History *h = run->history;
-  out_progress_end(err != ERR_OK);
-  int64_t row = h->best_epoch ? h->best_epoch - 1 : h->n_rows - 1;
-  for (int c = 0; row >= 0 && c < h->n_columns; c++)
-    if (strcmp(h->column[c].name, "time_s") != 0)
-      put_result(s, run, h->column[c].name, h->column[c].v[row]);
-  for (int i = 0; i < h->n_test; i++) put_result(s, run, h->test[i].name, h->test[i].value);
-  if (s->in_trial && !err) add_weights(s, run);
+  char prefix[32] = "";
+  out_progress_end(fault->code != ERR_OK);
+  if (run->number > 1) snprintf(prefix, sizeof prefix, "fit%lld.", (long long)run->number);
+  put_values(run, s->results, prefix);
+  if (s->in_trial && !fault->code) add_weights(s, run);
+  if (s->recorded_fit == run->number) close_own_record(s, run, fault);
 }
 
 FitSink session_sink(Session *s) {

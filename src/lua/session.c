@@ -421,3 +421,13 @@ Err session_trial(Session *s, Trial **out, Fault *fault) {
   *out = &s->trial;
   return ERR_OK;
 }
+
+Err close_record(Trial *trial, const Json *values, const Fault *end) {
+  Fault storage = {0};
+  TrialEnd how = {.state = trial_state_of(end->code), .step = -1, .values = values,
+                  .message = end->code ? end->text : NULL};
+  if (!trial->directory) return ERR_OK;
+  if (trial_finish(trial, &how, &storage)) err_print("runner: %s\n", storage.text);
+  else err_print("record: %s\n", trial->directory);
+  return storage.code;
+}

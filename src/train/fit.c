@@ -67,6 +67,10 @@ static const Option fit_options[] = {
      .doc = "leave out a last batch that is not full"},
     {.name = "verbose", .kind = OPT_BOOL, AT(verbose), .value = "true",
      .doc = "show progress"},
+    {.name = "record", .kind = OPT_TEXT, AT(record), .value = "none",
+     .doc = "a record of this fit alone, in runs/<record>/<time>/, at the prompt as in a "
+            "script; true: under the script's name, or \"prompt\"; false: none at all; "
+            "default: a script's fits are recorded with the script"},
     {0}};
 
 const Kind fit_kind = {.name = "fit", .family = &fit_family, .size = sizeof(Fit),
@@ -408,7 +412,7 @@ Err fit_run(Graph *graph, Fit *fit, Layer *net, Dataset *set, const FitSink *sin
   if (!err && w.stage != FIT_NEW) err = fit_restore(&w);
   err = err ? end_all(&w, err) : run_stages(&w);
   fit->optimizer->epoch = 0;
-  if (w.sink_begun && w.sink->end) w.sink->end(w.sink->ctx, &w.run, err);
+  if (w.sink_begun && w.sink->end) w.sink->end(w.sink->ctx, &w.run, fault);
   replay_free(w.replay);
   tensor_release(w.x);
   tensor_release(w.y);

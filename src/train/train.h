@@ -87,7 +87,9 @@ typedef struct Fit {
   ObjectList callbacks;        /* of Callback */
   int shuffle;                 /* Shuffle: epoch, once, none */
   bool drop_last;
-  bool verbose;                /* for the sink: show progress */
+  bool verbose;                /* for the sink: show progress, ... */
+  char *record;                /* ... and where to record: NULL: as usual; "": nowhere; else
+                                  the name of a record of this fit alone */
 } Fit;
 
 extern const Kind fit_kind;              /* of fit_family; module "train" */
@@ -120,8 +122,8 @@ typedef struct FitSink {
   Err (*restored)(void *ctx, const FitRun *run, bool finished, Fault *fault);
   void (*batch)(void *ctx, const FitRun *run);
   Err (*epoch)(void *ctx, const FitRun *run, Fault *fault);
-  /* After the test measures, or after a fault (`err` not ERR_OK). */
-  void (*end)(void *ctx, const FitRun *run, Err err);
+  /* After the test measures, or after a fault (its code not ERR_OK). */
+  void (*end)(void *ctx, const FitRun *run, const Fault *fault);
   FitCheckpointer *checkpointer;   /* where checkpoints are kept; NULL: nowhere */
 } FitSink;
 

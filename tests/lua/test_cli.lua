@@ -137,6 +137,45 @@ function tests.test_code_given_directly_records_nothing()
   check.yes(io.open(check.temp .. "/none") == nil)
 end
 
+function tests.test_a_fit_keeps_a_record_of_its_own_where_told()
+  local code = [[
+    local set = data.moons { n = 64 }
+    local function fit(record, callbacks, lr)
+      return train.fit(nn.Dense(2), set, { loss = "cross_entropy", record = record,
+        test = set, optimizer = optim.SGD { lr = lr or 0.1 }, callbacks = callbacks or {} })
+    end
+    fit "mine"
+    fit(true)
+    print(pcall(fit, "around", { function() fit "within" end }))
+    pcall(fit, "broken", { function() error "stop here" end })
+    fit(false)
+  ]]
+  local out, err, status = runner { "--runs", "own", "-e", code }
+  check.equal(status, 0)
+  check.yes(out:find('option "record"', 1, true) ~= nil)
+  local at = {}
+  for directory, name in err:gmatch "record: (own/(%w+)/%S+)" do
+    check.yes(at[name] == nil)
+    at[name] = check.temp .. "/" .. directory
+  end
+  check.yes(at.within == nil and at.around ~= nil)
+  local result = check.read(at.mine .. "/result.json")
+  check.yes(result:find('"complete"', 1, true) and result:find '"test_loss": ' ~= nil)
+  check.equal(select(2, check.read(at.mine .. "/metrics.csv"):gsub("\n", "")), 2)
+  check.yes(check.read(at.prompt .. "/result.json"):find('"complete"', 1, true) ~= nil)
+  local broken = check.read(at.broken .. "/result.json")
+  check.yes(broken:find('"failed"', 1, true) and broken:find("stop here", 1, true) ~= nil)
+end
+
+function tests.test_a_fit_of_a_script_may_be_left_out_of_its_record()
+  local code = training:gsub("epochs = 2", "epochs = 2, record = keep")
+  local path = check.file("kept.lua", "local keep = args { keep = true }.keep\n" .. code)
+  local _, err = runner { "--runs", "rec", path, "keep=false" }
+  check.yes(err:find("record:", 1, true) == nil)
+  _, err = runner { "--runs", "rec", path }
+  check.yes(err:find "record: rec/kept/" ~= nil)
+end
+
 function tests.test_plan_dump_shows_the_stages_and_trains_nothing()
   local built = training:gsub("local h", "net:build { 2 }\nlocal h")
   local path = check.file("moons.lua", built)
