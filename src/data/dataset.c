@@ -244,28 +244,35 @@ static int64_t row_class(const Dataset *set, int64_t i) {
   return ((const int32_t *)set->rows->y->a.data)[dataset_row(set, i)] - 1;
 }
 
+/* What rounding down took from a class. */
+typedef struct Share {
+  double remainder;
+  int64_t class;
+} Share;
+
+/* The largest first, the first class of equals first. */
+static int by_remainder(const void *a, const void *b) {
+  const Share *x = a, *y = b;
+  if (x->remainder != y->remainder) return x->remainder > y->remainder ? -1 : 1;
+  return (x->class > y->class) - (x->class < y->class);
+}
+
 /* Rows of each class for the first part: n_first * n_c / n, rounded so that they sum to
- * n_first: the largest remainders are rounded up, the first class of equals first.
- * `quota` holds n_c on entry. */
+ * n_first: the largest remainders are rounded up. `quota` holds n_c on entry. */
 static Err share_out(int64_t *quota, int64_t n_classes, int64_t n_first, int64_t n,
                      Fault *fault) {
-  double *remainder = malloc((size_t)n_classes * sizeof *remainder);
-  if (!remainder) return fault_memory(fault, (size_t)n_classes * sizeof *remainder);
+  Share *share = malloc((size_t)n_classes * sizeof *share);
+  if (!share) return fault_memory(fault, (size_t)n_classes * sizeof *share);
   int64_t left = n_first;
   for (int64_t c = 0; c < n_classes; c++) {
     double exact = (double)n_first * (double)quota[c] / (double)n;
     quota[c] = (int64_t)exact;
-    remainder[c] = exact - (double)quota[c];
+    share[c] = (Share){exact - (double)quota[c], c};
     left -= quota[c];
   }
-  for (; left > 0; left--) {
-    int64_t best = 0;
-    for (int64_t c = 1; c < n_classes; c++)
-      if (remainder[c] > remainder[best]) best = c;
-    quota[best]++;
-    remainder[best] = -1;
-  }
-  free(remainder);
+  qsort(share, (size_t)n_classes, sizeof *share, by_remainder);
+  for (int64_t i = 0; i < left; i++) quota[share[i].class]++;
+  free(share);
   return ERR_OK;
 }
 

@@ -107,17 +107,24 @@ const Rows *source_rows(Source *source, int part, Fault *fault) {
 
 /* -- labels -------------------------------------------------------------------------- */
 
-static Err label_fault(double got, int64_t row, int64_t base, int64_t n_classes,
+static Err label_fault(double got, int64_t row, int64_t base, int64_t last, bool guessed,
                        Fault *fault) {
-  char number[40], range[64];
-  if (n_classes > 0)
-    snprintf(range, sizeof range, "whole numbers from %lld to %lld", (long long)base,
-             (long long)(base + n_classes - 1));
-  else snprintf(range, sizeof range, "whole numbers from %lld on", (long long)base);
-  const char *hint = got == 0 && base == 1 ? " (labels count from 1; label_base = 0 "
-                                             "converts labels that count from 0)" : "";
-  return fault_set(fault, ERR_DATA, "label %s in row %lld, allowed: %s%s",
-                   text_number(number, got), (long long)(row + 1), range, hint);
+  char number[40];
+  const char *hint = "";
+  if (got == 0 && base == 1)
+    hint = " (labels count from 1; label_base = 0 converts labels that count from 0)";
+  else if (guessed && got > (double)last) hint = " (classes = n allows more)";
+  return fault_set(fault, ERR_DATA, "label %s in row %lld, allowed: whole numbers from %lld "
+                   "to %lld%s", text_number(number, got), (long long)(row + 1),
+                   (long long)base, (long long)last, hint);
+}
+
+/* Where their number is not given, the largest label says how many classes there are; one
+ * far beyond the number of rows is more likely an error of the file, and memory for that
+ * many classes would be asked for. */
+static int64_t most_classes(int64_t n_rows) {
+  enum { ALWAYS = 65536 };
+  return n_rows > ALWAYS ? n_rows : ALWAYS;
 }
 
 Err labels_convert(const Tensor *y, int64_t n_classes, int64_t label_base,
@@ -127,14 +134,14 @@ Err labels_convert(const Tensor *y, int64_t n_classes, int64_t label_base,
     return fault_set(fault, ERR_DATA, "labels of shape %s, expected one axis",
                      shape_text(text, &y->a.shape));
   int64_t n = tensor_count(y), largest = 0;
-  double last = n_classes > 0 ? (double)(label_base + n_classes - 1) : INT32_MAX;
+  int64_t last = label_base - 1 + (n_classes > 0 ? n_classes : most_classes(n));
   Tensor *labels = tensor_new(memory, DT_INT32, &y->a.shape, fault);
   if (!labels) return ERR_MEMORY;
   for (int64_t i = 0; i < n; i++) {
     double v = array_get(&y->a, i);
-    if (!(v >= (double)label_base && v <= last) || v != floor(v)) {
+    if (!(v >= (double)label_base && v <= (double)last) || v != floor(v)) {
       tensor_release(labels);
-      return label_fault(v, i, label_base, n_classes, fault);
+      return label_fault(v, i, label_base, last, n_classes == 0, fault);
     }
     int64_t label = (int64_t)v - label_base + 1;
     ((int32_t *)labels->a.data)[i] = (int32_t)label;

@@ -1,5 +1,6 @@
 /* Views, splits, transforms, batches, on sets of tensors. */
 #include "data/data.h"
+#include "data/dataset.h"
 #include "test.h"
 
 /* n rows of 2 x 3 features; feature j of row i is 10 i + j; labels i mod 3 + 1. */
@@ -116,6 +117,34 @@ TEST(splits_share_the_rows_out) {
   check_split((SplitOptions){.n_first = 10, .stratify = true, .shuffle = true,
                              .stream = stream}, 25, 10);
   check_split((SplitOptions){.fraction = 0.5, .stratify = true}, 26, 13);
+}
+
+/* 70,000 labels, 1 for each class but the first, which has half of them. */
+TEST(splits_share_many_classes_out) {
+  enum { N = 70000, HALF = N / 2 };
+  Fault fault = {0};
+  Tensor *x = tensor_new(NULL, DT_UINT8, &SHAPE_OF(N, 1), &fault);
+  Tensor *y = tensor_new(NULL, DT_INT32, &SHAPE_OF(N), &fault);
+  for (int i = 0; i < N; i++) {
+    array_set(&x->a, i, 0);
+    array_set(&y->a, i, i < HALF ? 1 : 2 + i - HALF);
+  }
+  Source *source = source_from_tensors(x, y, 0, 1, NULL, &fault);
+  Dataset *set = dataset_open(source, 0, &fault), *a, *b;
+  assert_int_equal(dataset_load(set, &fault), ERR_OK);
+  assert_int_equal(dataset_classes(set), HALF + 1);
+  SplitOptions split = {.n_first = HALF + 1, .stratify = true};
+  assert_int_equal(dataset_split(set, &split, &a, &b, &fault), ERR_OK);
+  /* Remainders of 1/2 for the large class, a little more for the others: their first. */
+  assert_int_equal(dataset_n(a), HALF + 1);
+  for (int i = 0; i < HALF + 1; i++)
+    assert_int_equal(dataset_row(a, i), i < HALF / 2 ? i : HALF / 2 + i);
+  dataset_release(a);
+  dataset_release(b);
+  dataset_release(set);
+  object_release(source);
+  tensor_release(x);
+  tensor_release(y);
 }
 
 static void bad_split(SplitOptions options, int64_t n, const char *text) {

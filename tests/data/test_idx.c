@@ -136,9 +136,20 @@ TEST(images_and_labels_must_match) {
           "y4 has 4 labels,");
   labels = label_bytes(5, 3);
   const char *x = put_plain("x5", &images), *y = put_plain("y5", &labels);
-  refused(x, y, 1, 0, "y5: label 0 in row 1, allowed: whole numbers from 1 on");
+  refused(x, y, 1, 0, "y5: label 0 in row 1, allowed: whole numbers from 1 to 65536 "
+          "(labels count from 1");
   refused(x, y, 0, 2, "y5: label 2 in row 3, allowed: whole numbers from 0 to 1");
   refused(x, x, 0, 0, "expected one axis");
+}
+
+/* Else memory for two thousand million classes would be asked for. */
+TEST(labels_that_lie_make_no_classes) {
+  Bytes images = image_bytes(2, 2, 2), labels = idx_header(0x0C, SIZES(2));
+  bytes_add(&labels, "\x7F\xFF\xFF\xFF\0\0\0\1", 8);
+  const char *x = put_plain("x2", &images), *y = put_plain("y2", &labels);
+  refused(x, y, 0, 0, "y2: label 2147483647 in row 1, allowed: whole numbers from 0 to 65535 "
+                      "(classes = n allows more)");
+  refused(x, y, -1000000000, 0, "to -999934465");
 }
 
 TEST(other_types_are_big_endian) {
