@@ -192,10 +192,12 @@ $(out)/obj/$(1)/%.o: src/%.c $(out)/flags.list | $(out)/headers.ok
 endef
 $(foreach l,$(levels),$(eval $(call level_rule,$(l))))
 
-# The Lua part of the library, embedded.
-$(out)/gen/lua_lib.c: $(lua_lib) scripts/embed-lua $(out)/lua_lib.list
+# The Lua part of the library, compiled and embedded; flags of a sanitizer are not for the tool.
+$(out)/gen/embed-lua: scripts/embed-lua.c $(out)/flags.list | $(out)/headers.ok
 	@mkdir -p $(@D)
-	@scripts/embed-lua $(lua_lib) > $@
+	@$(CC) $(cppflags) -std=c11 -Wall -Wextra -o $@ $< -l:liblua5.4.a -lm -ldl
+$(out)/gen/lua_lib.c: $(lua_lib) $(out)/gen/embed-lua $(out)/lua_lib.list
+	@$(out)/gen/embed-lua $(lua_lib) > $@
 $(out)/obj/gen/lua_lib.o: $(out)/gen/lua_lib.c $(out)/flags.list | $(out)/headers.ok
 	@mkdir -p $(@D)
 	$(call say,cc $<)$(CC) $(cppflags) $(cflags) -MMD -MP -c -o $@ $<

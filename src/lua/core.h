@@ -51,8 +51,6 @@ typedef struct SourceCache {
   } v[CACHED_SOURCES];
 } SourceCache;
 
-enum { LIBRARY_FILES = 32 };  /* most files of lua/lib that are kept compiled */
-
 /* Lua functions seen by mark_line lately, with the interned names of their files. */
 enum { KNOWN_FILES = 64 };
 typedef struct KnownFile {
@@ -72,8 +70,6 @@ typedef struct Session {
   StudyOptions study;
   const Json *job;           /* of a worker: the trial that experiment{} is to run; or NULL */
   SourceCache *sources;      /* NULL: sources live as long as the session */
-  Text *library;             /* the Lua part of the library, compiled: LIBRARY_FILES texts,
-                                empty at first, for sessions that follow; or NULL */
   const char *checkpoint_directory;   /* of a run that can be resumed (checkpoints.h) ... */
   double checkpoint_s;       /* ... and least time between its checkpoints; NULL: none */
   /* read-only */
@@ -150,7 +146,7 @@ Err session_add_variables(Session *s, Variable *const *v, int n, Fault *fault);
 /* The same for all that steps of this trial trained (train.step). Raises. */
 void add_stepped_weights(lua_State *L);
 
-/* The Lua part of the library, embedded (generated from lua/lib/). Ends with a NULL name. */
+/* The Lua part of the library, compiled (generated from lua/lib/). Ends with a NULL name. */
 struct LuaLib {
   const char *name;
   const unsigned char *code;

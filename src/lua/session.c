@@ -261,24 +261,6 @@ static void push_internal(lua_State *L) {
   add_lab_functions(L);
 }
 
-static int add_code(lua_State *L, const void *bytes, size_t n_bytes, void *ctx) {
-  (void)L;
-  text_add_bytes(ctx, bytes, n_bytes);
-  return 0;
-}
-
-/* Pushes the compiled file; one session in a process is enough to compile it. */
-static void load_lua_lib(lua_State *L, const struct LuaLib *lib) {
-  int number = (int)(lib - lua_lib);
-  Text *kept = session(L)->library;
-  kept = kept && number < LIBRARY_FILES ? &kept[number] : NULL;
-  bool compiled = kept && kept->n_bytes && !kept->failed;
-  const char *code = compiled ? kept->data : (const char *)lib->code;
-  size_t n_bytes = compiled ? kept->n_bytes : lib->n_bytes;
-  if (luaL_loadbufferx(L, code, n_bytes, lib->name, compiled ? "b" : "t")) lua_error(L);
-  if (kept && !compiled) lua_dump(L, add_code, kept, 0);
-}
-
 /* Copies the table at `from`, if there is one, into that of the registry. */
 static void join_table(lua_State *L, int from, const void *key) {
   if (!lua_istable(L, from)) return;
@@ -311,7 +293,7 @@ static void keep_private_globals(lua_State *L) {
  * scripts see, then functions that C calls. */
 static void open_lua_lib(lua_State *L, const struct LuaLib *lib, int internal) {
   int top = lua_gettop(L);
-  load_lua_lib(L, lib);
+  if (luaL_loadbufferx(L, (const char *)lib->code, lib->n_bytes, lib->name, "b")) lua_error(L);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &private_key);
   lua_setupvalue(L, -2, 1);
   lua_pushvalue(L, internal);
@@ -353,7 +335,9 @@ static void open_modules(lua_State *L) {
   lua_pop(L, 2);
 }
 
+/* Nothing made here is garbage. */
 static int open_all(lua_State *L) {
+  lua_gc(L, LUA_GCSTOP);
   luaL_openlibs(L);
   replace_output(L);
   find_random(L);
@@ -367,6 +351,7 @@ static int open_all(lua_State *L) {
     open_lua_lib(L, lib, lua_gettop(L));
   lua_pop(L, 1);
   make_globals_strict(L);
+  lua_gc(L, LUA_GCRESTART);
   return 0;
 }
 

@@ -34,7 +34,6 @@ typedef struct WorkerState {
   CodeFile *files;
   int n_files;
   SourceCache sources;
-  Text library[LIBRARY_FILES];
 } WorkerState;
 
 /* -- what it is told ----------------------------------------------------------------- */
@@ -164,8 +163,7 @@ static JobOutcome run_claimed(WorkerState *w, const Json *job, StoreClaim *claim
                               Fault *fault) {
   const WorkerOptions *o = w->options;
   Session s = {.runs = o->runs, .script = o->script, .n_args = o->n_words,
-               .args = o->words, .job = job, .sources = &w->sources,
-               .library = w->library};
+               .args = o->words, .job = job, .sources = &w->sources};
   WorkerTrial t = {w, &s, job, claim, JOB_STORAGE, fault};
   if (graph_open(&s.graph, o->threads, 1, fault)) {
     store_release(claim, fault->text);
@@ -212,7 +210,6 @@ static void close_worker(WorkerState *w) {
     object_release(w->sources.v[i].source);
     free(w->sources.v[i].key);
   }
-  for (int i = 0; i < LIBRARY_FILES; i++) text_deinit(&w->library[i]);
   store_close(&w->store);
   json_free(w->hello);
   free(w->files);
