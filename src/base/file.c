@@ -131,7 +131,7 @@ Err file_put(const char *path, const void *bytes, size_t n_bytes, Publish how,
   Err err = file_begin(&file, path, fault);
   if (err) return err;
   must(file.file);
-  fwrite(bytes, 1, n_bytes, file.file);   /* its error is seen at publish */
+  if (n_bytes) fwrite(bytes, 1, n_bytes, file.file);   /* its error is seen at publish */
   return file_publish(&file, how, fault);
 }
 
