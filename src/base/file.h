@@ -31,7 +31,7 @@ Err file_begin(NewFile *out, const char *path, Fault *fault) WARN_UNUSED;
 Err file_publish(NewFile *file, Publish how, Fault *fault) WARN_UNUSED;
 void file_abandon(NewFile *file);            /* after publish: a no-op */
 
-/* file_begin, the bytes, file_publish. */
+/* file_begin, the bytes (of none, NULL will do), file_publish. */
 Err file_put(const char *path, const void *bytes, size_t n_bytes, Publish how,
              Fault *fault) WARN_UNUSED;
 
