@@ -206,7 +206,7 @@ static void set_up(Libedit *editor) {
   el_set(line, EL_HIST, history, editor->history);
   el_set(line, EL_PROMPT_ESC, show_prompt, '\1');
   el_set(line, EL_GETCFN, read_character);
-  el_set(line, EL_ADDFN, "runner-complete", "completes names", on_tab);
+  el_wset(line, EL_ADDFN, L"runner-complete", L"completes names", on_tab);   /* el_set leaks */
   bind_keys(line);
   el_source(line, NULL);
 }
