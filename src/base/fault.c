@@ -40,6 +40,7 @@ void fault_prefix(Fault *fault, const char *format, ...) {
 void fault_clear(Fault *fault) {
   fault->code = ERR_OK;
   fault->text[0] = 0;
+  fault->place = (FaultPlace){0};
 }
 
 void must_failed(const char *cond, const char *file, int line, const char *function) {

@@ -38,9 +38,16 @@ int err_exit_status(Err err);
 
 #define FAULT_TEXT 2048
 
+/* Where training came to a value that is not finite, as far as it is known. */
+typedef struct FaultPlace {
+  long long step;         /* from 1; 0: unknown */
+  char layer[64];         /* the first with such a value; "": unknown, or none */
+} FaultPlace;
+
 typedef struct Fault {
   Err code;               /* ERR_OK: no fault */
   char text[FAULT_TEXT];  /* one or more lines, no newline at the end */
+  FaultPlace place;       /* of ERR_NONFINITE */
 } Fault;
 
 /* Records a fault (unless one is there) and returns its code. */

@@ -218,7 +218,7 @@ static const Variable *variable_of(const Walk *walk, const Node *node) {
   return NULL;
 }
 
-static bool explain_node(const Walk *walk, Node *node, Text *out) {
+static bool explain_node(const Walk *walk, Node *node, Text *out, const char **layer) {
   for (int o = 0; o < node->n_out; o++) {
     const Array *a = &node->value[o]->a;
     int64_t bad = first_bad(a);
@@ -229,13 +229,15 @@ static bool explain_node(const Walk *walk, Node *node, Text *out) {
     else text_addf(out, "first in %s", node_label(label, sizeof label, node));
     text_addf(out, " %g at ", array_get(a, bad - 1));
     add_index(out, &a->shape, bad);
+    *layer = node->layer;
     return true;
   }
   return false;
 }
 
 /* Looks at all values, also those that are there already: a bad one may lie below. */
-void graph_explain_nonfinite(Graph *graph, Node *node, Text *out) {
+void graph_explain_nonfinite(Graph *graph, Node *node, Text *out, const char **layer) {
+  *layer = NULL;
   Run run = {.graph = graph};
   if (walk_collect(graph, &run.walk, &node, 1, NULL)) return;
   run.fresh = calloc((size_t)run.walk.n + 1, sizeof *run.fresh);
@@ -247,7 +249,7 @@ void graph_explain_nonfinite(Graph *graph, Node *node, Text *out) {
       if (node_compute(graph, at)) break;
       run.fresh[i] = true;
     }
-    found = explain_node(&run.walk, at, out);
+    found = explain_node(&run.walk, at, out, layer);
   }
   par_denormals_restore(control);
   if (run.fresh) run_undo(&run);

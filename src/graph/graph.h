@@ -277,8 +277,9 @@ Tensor *graph_value(Graph *graph, Node *node);
 double graph_item(Graph *graph, Node *node);
 
 /* Recomputes what lies below `node` in order and describes the first value that is not
- * finite: layer, op, index. Adds to `out`; nothing when all is finite. */
-void graph_explain_nonfinite(Graph *graph, Node *node, Text *out);
+ * finite: layer, op, index. Adds to `out`; nothing when all is finite. *layer is the layer's
+ * label, interned; NULL: the value is of no layer. */
+void graph_explain_nonfinite(Graph *graph, Node *node, Text *out, const char **layer);
 
 /* The nodes below `roots` in order, one line each: for people. */
 void graph_dump(Graph *graph, Node *const *roots, int n, Text *out);

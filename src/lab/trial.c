@@ -288,6 +288,14 @@ Err trial_sync(Trial *trial, Fault *fault) {
 
 /* -- the end ------------------------------------------------------------------------- */
 
+TrialEnd trial_end_of(const Fault *fault, const Json *values) {
+  const FaultPlace *place = &fault->place;
+  return (TrialEnd){.state = trial_state_of(fault->code), .values = values,
+                    .message = fault->code ? fault->text : NULL,
+                    .step = place->step > 0 ? place->step : -1,
+                    .layer = *place->layer ? place->layer : NULL};
+}
+
 static Err result_json(const Trial *trial, const TrialEnd *end, Json **out, Fault *fault) {
   char digest[SHA256_TEXT];
   Json *result = json_map();

@@ -83,11 +83,14 @@ Err trial_sync(Trial *trial, Fault *fault) WARN_UNUSED;
 typedef struct TrialEnd {
   TrialState state;
   const char *message;       /* of the error */
-  int64_t step;              /* at which it diverged or failed; -1: unknown */
+  int64_t step;              /* of the optimizer, at which it diverged; -1: unknown */
   const char *layer;         /* first one with a value that is not finite */
   const Json *values;        /* map: final metrics by name */
   const char *weights;       /* hash of the final weights, as text */
 } TrialEnd;
+
+/* The end of a run that this fault ended (or none); borrows both. */
+TrialEnd trial_end_of(const Fault *fault, const Json *values);
 
 /* Final meta.json, the end of stdout.log, then result.json with its digest. Nothing when
  * the record was never opened. A second call is a no-op. */

@@ -9,18 +9,21 @@
 /* Registry: the text that was raised last by raise_text. */
 static const char raised_key = 0;
 
-int raise_text(lua_State *L, Err code) {
+static NEVER_RETURNS int raise_at(lua_State *L, Err code, FaultPlace place) {
   session(L)->raised = code;
+  session(L)->raised_at = place;
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &raised_key);
   lua_error(L);
 }
 
+int raise_text(lua_State *L, Err code) { raise_at(L, code, (FaultPlace){0}); }
+
 int raise_fault(lua_State *L, const Fault *fault) {
   luaL_where(L, 1);
   lua_pushstring(L, fault->text);
   lua_concat(L, 2);
-  raise_text(L, fault->code);
+  raise_at(L, fault->code, fault->place);
 }
 
 void end_if_interrupted(lua_State *L, lua_Debug *where) {
@@ -88,9 +91,11 @@ int enter_call(lua_State *L) {
 
 Err fault_from_lua(lua_State *L, Fault *fault) {
   Err raised = session(L)->raised;
+  bool first = !fault->code;
   size_t n;
   const char *text = luaL_tolstring(L, -1, &n);
   fault_set(fault, raised ? raised : ERR_SCRIPT, "%s", text);
+  if (first && raised == ERR_NONFINITE) fault->place = session(L)->raised_at;
   session(L)->raised = ERR_OK;
   lua_pop(L, 2);
   return fault->code;

@@ -74,12 +74,14 @@ typedef struct Session {
   double checkpoint_s;       /* ... and least time between its checkpoints; NULL: none */
   /* read-only */
   bool stopped;              /* the script's help was printed: nothing went wrong */
-  Err raised;                /* code of the last fault that was raised as a Lua error */
+  Err raised;                /* code of the last fault that was raised as a Lua error ... */
+  FaultPlace raised_at;      /* ... and its place */
   Trial trial;               /* the record of the run, once something was recorded */
   bool has_trial;
   Trial fit_trial;           /* the record of a fit that keeps one of its own, ... */
   int64_t recorded_fit;      /* ... which is this one; 0: none does */
-  Json *config;              /* seed and arguments, for the record */
+  Json *config;              /* seed and arguments, for the record ... */
+  Json *origins;             /* ... and where each value came from, by name */
   Json *results;             /* final metrics of the fits */
   bool in_trial;             /* a trial of a study runs ... */
   bool trial_begun;          /* ... its function was called */

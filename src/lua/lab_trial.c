@@ -24,6 +24,7 @@ void describe_trial(const Session *s, const Json *more, Json *meta) {
   json_put_text(meta, "flags", RUNNER_FLAGS);
   json_put_int(meta, "threads", s->graph.par.threads);
   json_put_text(meta, "script", s->script);
+  json_put(meta, "sources", json_share(s->origins));
   for (void *it = more ? json_first(more) : NULL; it; it = json_next(more, it))
     json_put(meta, json_key(it), json_share(json_value(it)));
 }
@@ -103,9 +104,8 @@ JobOutcome trial_leave(Session *s, StoreClaim *claim, Fault *fault, TrialEnd *en
   s->quiet = s->in_trial = false;
   if (!fault->code && !s->trial_begun) fault_set(fault, ERR_SCRIPT, "%s", no_experiment);
   sha256_end(&s->weights, s->weights_text);
-  *end = (TrialEnd){.state = trial_state_of(fault->code), .step = -1, .values = s->results,
-                    .message = fault->code ? fault->text : NULL,
-                    .weights = s->weights_text};
+  *end = trial_end_of(fault, s->results);
+  end->weights = s->weights_text;
   JobOutcome outcome = JOB_ENDED;
   Fault storage = {0};
   if (fault->code == ERR_INTERRUPT) outcome = give_back(s, claim, fault, JOB_STOPPED);

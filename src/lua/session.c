@@ -190,10 +190,11 @@ static int internal_stop(lua_State *L) {
   return lua_error(L);
 }
 
-/* (name, value): one resolved argument, for the record. */
+/* (name, value, origin): one resolved argument, for the record. */
 static int internal_record_argument(lua_State *L) {
   Json *args = json_find(session(L)->config, "args");
   const char *name = luaL_checkstring(L, 1);
+  json_put_text(session(L)->origins, name, luaL_checkstring(L, 3));
   switch (lua_type(L, 2)) {
   case LUA_TBOOLEAN: json_put_bool(args, name, lua_toboolean(L, 2)); break;
   case LUA_TNUMBER:
@@ -205,9 +206,11 @@ static int internal_record_argument(lua_State *L) {
   return 0;
 }
 
+/* (seed, origin) */
 static int internal_set_seed(lua_State *L) {
   lua_Integer seed = luaL_checkinteger(L, 1);
   seed_all(L, seed);
+  json_put_text(session(L)->origins, "seed", luaL_checkstring(L, 2));
   json_put_int(session(L)->config, "seed", seed);
   return 0;
 }
@@ -371,7 +374,9 @@ lua_State *session_open(Session *s, Fault *fault) {
   s->graph.naive = env_is("RUNNER_EXECUTOR", "naive");
   s->graph.checked |= env_is("RUNNER_CHECKED", "1");
   s->config = json_map();
+  s->origins = json_map();
   s->results = json_map();
+  json_put_text(s->origins, "seed", "default");
   json_put_int(s->config, "seed", (int64_t)s->graph.seed);
   json_put(s->config, "args", json_map());
   lua_pushcfunction(L, open_all);
@@ -387,8 +392,9 @@ void session_close(Session *s, lua_State *L) {
   lua_close(L);
   if (s->has_trial) trial_deinit(&s->trial);
   json_free(s->config);
+  json_free(s->origins);
   json_free(s->results);
-  s->config = s->results = NULL;
+  s->config = s->origins = s->results = NULL;
   s->has_trial = false;
 }
 
@@ -409,8 +415,7 @@ Err session_trial(Session *s, Trial **out, Fault *fault) {
 
 Err close_record(Trial *trial, const Json *values, const Fault *end) {
   Fault storage = {0};
-  TrialEnd how = {.state = trial_state_of(end->code), .step = -1, .values = values,
-                  .message = end->code ? end->text : NULL};
+  TrialEnd how = trial_end_of(end, values);
   if (!trial->directory) return ERR_OK;
   if (trial_finish(trial, &how, &storage)) err_print("runner: %s\n", storage.text);
   else err_print("record: %s\n", trial->directory);

@@ -347,11 +347,16 @@ static Err check_finite(Step *step, double loss) {
     return fault_set(step->fault, ERR_INTERRUPT, "interrupted");
   }
   Text why = {0};
-  graph_explain_nonfinite(step->graph, step->root[0], &why);
+  const char *layer;
+  graph_explain_nonfinite(step->graph, step->root[0], &why, &layer);
   fault_clear(&step->graph->fault);   /* of the search itself */
-  Err err = fault_set(step->fault, ERR_NONFINITE, "step %lld: the loss is not finite (%g)%s%s",
-                      (long long)step->optimizer->t, loss, why.n_bytes ? ": " : "",
+  Err err = fault_set(step->fault, ERR_NONFINITE, "step %lld: the loss is not finite (%s)%s%s",
+                      (long long)step->optimizer->t,
+                      isnan(loss) ? "nan" : loss > 0 ? "inf" : "-inf", why.n_bytes ? ": " : "",
                       why.n_bytes ? why.data : "");
+  FaultPlace *place = &step->fault->place;
+  place->step = step->optimizer->t;
+  snprintf(place->layer, sizeof place->layer, "%s", layer ? layer : "");
   text_deinit(&why);
   return err;
 }

@@ -96,6 +96,12 @@ local function check_seed(seed)
   return seed
 end
 
+-- Where the value of an argument comes from, for the record.
+local function origin(key, defaults)
+  if given[key] then return "command line" end
+  return defaults[key] ~= nil and "script" or "default"
+end
+
 local function args(defaults)
   if type(defaults) ~= "table" then
     error(("args: got a %s, allowed: a table of names and defaults"):format(type(defaults)), 2)
@@ -108,8 +114,9 @@ local function args(defaults)
     local default = declared[key].default
     local value = default
     if given[key] then value = parse(key, given[key], default) end
-    if key == "seed" then internal.set_seed(check_seed(value))
-    else internal.record_argument(key, value) end
+    local from = origin(key, defaults)
+    if key == "seed" then internal.set_seed(check_seed(value), from)
+    else internal.record_argument(key, value, from) end
     result[key] = value
   end
   internal.arguments[result] = true
@@ -136,7 +143,7 @@ local function check_arguments()
 end
 
 if given.seed then
-  internal.set_seed(check_seed(parse("seed", given.seed, 1)))
+  internal.set_seed(check_seed(parse("seed", given.seed, 1)), "command line")
 end
 
 internal.documented[args] = {
