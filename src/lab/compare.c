@@ -3,6 +3,7 @@
  * Trials are sorted by levels, then by seed; equal levels are a cell. All that follows
  * works on the table cells x seeds. All memory hangs on one list and goes at once. */
 #include "lab/compare_private.h"
+#include "lab/table.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,9 +76,10 @@ void compare_add_level(const Compare *compare, int factor, int level, Text *out)
 void compare_add_cell(const Compare *compare, int cell, Text *out) {
   const char *between = "";
   for (int f = 0; f < compare->spec.n_factors; f++) {
-    if (!compare->varies[f]) continue;
-    text_addf(out, "%s%s", between, compare_level(compare, f,
-                                                  compare->cells[cell].levels[f]));
+    int level = compare->cells[cell].levels[f];
+    if (!compare->varies[f] || level < 0) continue;
+    text_add(out, between);
+    text_add_level(out, compare->spec.factors[f].name, compare_level(compare, f, level));
     between = ", ";
   }
   if (!*between) text_add(out, "all trials");
@@ -86,8 +88,13 @@ void compare_add_cell(const Compare *compare, int cell, Text *out) {
 void compare_add_contrast(const Compare *compare, const CompareContrast *contrast,
                           bool short_baseline, Text *out) {
   int factor = contrast->factor;
-  if (factor >= 0) compare_add_level(compare, factor, contrast->a, out);
-  else compare_add_cell(compare, contrast->a, out);
+  if (factor >= 0) {
+    if (!level_is_word(compare_level(compare, factor, contrast->a)))
+      text_addf(out, "%s=", compare->spec.factors[factor].name);
+    compare_add_level(compare, factor, contrast->a, out);
+  } else {
+    compare_add_cell(compare, contrast->a, out);
+  }
   text_add(out, " - ");
   if (factor >= 0) compare_add_level(compare, factor, contrast->b, out);
   else if (short_baseline && compare->cells[contrast->b].baseline) text_add(out, "baseline");
@@ -219,8 +226,12 @@ static Err find_cells(Compare *compare, const CompareTrial **sorted, int64_t n,
     if (i > 0 && compare_levels(sorted[i - 1]->levels, sorted[i]->levels, n_factors) == 0)
       continue;
     memcpy(levels, sorted[i]->levels, (size_t)n_factors * sizeof *levels);
-    compare->cells[cell++].levels = levels;
+    compare->cells[cell].levels = levels;
     levels += n_factors;
+    if (sorted[i]->note &&
+        !(compare->cells[cell].note = compare_copy(compare, sorted[i]->note, fault)))
+      return ERR_MEMORY;
+    cell++;
   }
   return ERR_OK;
 }

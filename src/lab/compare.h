@@ -77,12 +77,15 @@ typedef struct CompareTrial {
   int64_t seed;
   CompareState state;
   double value;              /* of a complete one */
+  const char *note;          /* shown beside the cell, as "lr=0.1"; the cell's first trial
+                                tells; NULL: none */
 } CompareTrial;
 
 /* -- results ------------------------------------------------------------------------- */
 
 typedef struct CompareCell {
   const int *levels;
+  const char *note;          /* NULL: none */
   bool baseline;             /* each factor at its baseline */
   int n_planned, n_diverged, n_failed, n_missing;
   StatSample sample;         /* of the complete trials */

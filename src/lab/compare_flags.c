@@ -9,21 +9,26 @@
  *   values are equal to the last bit.
  * A cell is at the ceiling if its mean is within 2 % of the range of the good end, or at
  * least half of its values, and two, are equal to the study's best to the last bit.
+ * Where a measure is coarse (the accuracy on 100 rows), equal values are nothing special: the
+ * second of each pair of rules holds only if the end has at least twice as many values as any
+ * other value has.
  *
  * Variances. They count as unequal if Brown and Forsythe's test over the cells with five
  * trials or more gives p < .05 and the largest sd is at least twice the smallest. */
 #include "lab/compare_private.h"
 #include <math.h>
+#include <stdlib.h>
 
 enum { VARIANCE_MIN = 5 };   /* fewer values tell little about a spread */
 
 typedef struct Ends {
   double bad, good;          /* the worst and the best value of the study */
   double alike;              /* values closer than that are alike */
+  bool crowded_bad, crowded_good;   /* see stands_out */
 } Ends;
 
 static Ends find_ends(const Compare *compare) {
-  Ends ends = {compare->worst, NAN, 0};
+  Ends ends = {.bad = compare->worst, .good = NAN};
   int64_t size = (int64_t)compare->n_cells * compare->n_seeds;
   for (int64_t i = 0; i < size; i++) {
     double value = compare->trials->value[i];
@@ -54,9 +59,41 @@ static bool near_bound(const Compare *compare, const CompareCell *cell, bool goo
   return fabs(cell->sample.mean - (upper ? high : low)) <= 0.02 * (high - low);
 }
 
-static void flag_ends(Compare *compare) {
+static int by_value(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+/* Are there more values within `tolerance` of `end` than a coarse measure would give? The
+ * values are sorted. */
+static bool stands_out(const double *values, int64_t n, double end, double tolerance) {
+  int64_t at_end = 0, most = 0, run = 0;
+  for (int64_t i = 0; i < n; i++) {
+    bool alike = fabs(values[i] - end) <= tolerance;
+    at_end += alike;
+    run = alike ? 0 : run > 0 && values[i] == values[i - 1] ? run + 1 : 1;
+    if (run > most) most = run;
+  }
+  return at_end >= 2 * most;
+}
+
+static Err find_crowds(const Compare *compare, Ends *ends, Fault *fault) {
+  int64_t size = (int64_t)compare->n_cells * compare->n_seeds, n = 0;
+  double *values = malloc(((size_t)size + 1) * sizeof *values);
+  if (!values) return fault_memory(fault, (size_t)size * sizeof *values);
+  for (int64_t i = 0; i < size; i++)
+    if (!isnan(compare->trials->value[i])) values[n++] = compare->trials->value[i];
+  qsort(values, (size_t)n, sizeof *values, by_value);
+  ends->crowded_bad = stands_out(values, n, ends->bad, ends->alike);
+  ends->crowded_good = stands_out(values, n, ends->good, 0);
+  free(values);
+  return ERR_OK;
+}
+
+static Err flag_ends(Compare *compare, Fault *fault) {
   Ends ends = find_ends(compare);
-  if (!(ends.alike > 0)) return;
+  if (!(ends.alike > 0)) return ERR_OK;
+  if (find_crowds(compare, &ends, fault)) return fault->code;
   int n_alike = 0;
   for (int c = 0; c < compare->n_cells; c++) {
     int n = compare->cells[c].sample.n;
@@ -66,15 +103,17 @@ static void flag_ends(Compare *compare) {
     CompareCell *cell = &compare->cells[c];
     int n = cell->sample.n;
     if (n == 0) continue;
-    bool alike = 2 * count_at(compare, c, ends.bad, ends.alike) >= n;
+    bool alike = ends.crowded_bad && 2 * count_at(compare, c, ends.bad, ends.alike) >= n;
     int worst = count_at(compare, c, ends.bad, 0);
     int best = count_at(compare, c, ends.good, 0);
     cell->floor = near_bound(compare, cell, false) ||
                   (alike && ((n_alike > 1 && n_alike < compare->n_cells) || worst > 1));
-    cell->ceiling = near_bound(compare, cell, true) || (best > 1 && 2 * best >= n);
+    cell->ceiling = near_bound(compare, cell, true) ||
+                    (ends.crowded_good && best > 1 && 2 * best >= n);
     compare->n_floor += cell->floor;
     compare->n_ceiling += cell->ceiling;
   }
+  return ERR_OK;
 }
 
 static Err flag_variances(Compare *compare, Fault *fault) {
@@ -101,6 +140,6 @@ static Err flag_variances(Compare *compare, Fault *fault) {
 }
 
 Err compare_make_flags(Compare *compare, Fault *fault) {
-  flag_ends(compare);
-  return flag_variances(compare, fault);
+  Err err = flag_ends(compare, fault);
+  return err ? err : flag_variances(compare, fault);
 }

@@ -69,6 +69,7 @@ static Json *cells_json(const Compare *compare) {
     const CompareCell *cell = &compare->cells[compare->order[i]];
     Json *map = json_map();
     json_put(map, "levels", levels_json(compare, cell->levels));
+    if (cell->note) json_put_text(map, "note", cell->note);
     json_put_bool(map, "baseline", cell->baseline);
     put_sample(map, &cell->sample);
     json_put_int(map, "planned", cell->n_planned);

@@ -31,11 +31,12 @@ static inline bool compare_leads(const Compare *compare, int factor) {
 }
 
 /* Add names: "activation+init" and "relu+he_normal" for factors that change together;
- * "relu, batch" for a cell: its levels of the factors that vary. */
+ * "relu, norm=none" for a cell: its levels of the factors that vary and apply. */
 void compare_add_factor(const Compare *compare, int factor, Text *out);
 void compare_add_level(const Compare *compare, int factor, int level, Text *out);
 void compare_add_cell(const Compare *compare, int cell, Text *out);
-/* "tanh - relu"; of cells, with a short baseline, "tanh, he_normal - baseline". */
+/* "tanh - relu", "lr=0.1 - 0.2"; of cells, with a short baseline,
+ * "tanh, he_normal - baseline". */
 void compare_add_contrast(const Compare *compare, const CompareContrast *contrast,
                           bool short_baseline, Text *out);
 

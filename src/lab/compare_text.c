@@ -12,6 +12,7 @@ enum {
   INDENT = 2
 };
 static const double matrix_share = 0.02;   /* smallest share of a pair that is shown */
+static const double negligible_share = 0.0005;   /* pairs below it share a row */
 
 /* Adds the text, cleaned, in lines of up to `width` columns. */
 static void add_paragraph(const Text *text, int width, Text *out) {
@@ -60,6 +61,7 @@ static void add_note(const CompareCell *cell, Table *table) {
   Text note = {0};
   const struct { int n; const char *word; } counts[] = {
     {cell->n_diverged, "diverged"}, {cell->n_failed, "failed"}, {cell->n_missing, "to go"}};
+  if (cell->note) text_addf(&note, "%s, ", cell->note);
   if (cell->baseline) text_add(&note, "baseline, ");
   if (cell->floor) text_add(&note, "floor, ");
   if (cell->ceiling) text_add(&note, "ceiling, ");
@@ -161,6 +163,30 @@ static void add_share_row(const Compare *compare, const StatEffect *effect, Tabl
   table_add(table, bar);
 }
 
+/* A pair of factors that explains next to nothing. */
+static bool is_negligible(const StatEffect *effect) {
+  return effect->source == STAT_PAIR && effect->eta2 < negligible_share;
+}
+
+/* Rows of all effects; three and more negligible pairs are one. */
+static void add_share_rows(const Compare *compare, const StatEffect *const *sorted, int n,
+                           Table *table) {
+  int n_negligible = 0;
+  for (int i = 0; i < n; i++) n_negligible += is_negligible(sorted[i]);
+  bool fold = n_negligible >= 3, told = false;
+  for (int i = 0; i < n; i++) {
+    if (!fold || !is_negligible(sorted[i])) {
+      add_share_row(compare, sorted[i], table);
+    } else if (!told) {
+      table_addf(table, "%d other pairs, each", n_negligible);
+      table_add(table, "< 0.1 %");
+      table_add(table, "");
+      table_add(table, "");
+      told = true;
+    }
+  }
+}
+
 static void add_shares(const Compare *compare, int width, Text *out) {
   const CompareGrid *grid = &compare->grid;
   int n = grid->n_effects - 1;         /* without the total */
@@ -176,7 +202,7 @@ static void add_shares(const Compare *compare, int width, Text *out) {
   table_column(&table, "eta^2", TABLE_RIGHT, 0);
   table_column(&table, "omega^2", TABLE_RIGHT, 1);
   table_column(&table, "", TABLE_LEFT, 2);
-  for (int i = 0; i < n; i++) add_share_row(compare, sorted[i], &table);
+  add_share_rows(compare, sorted, n, &table);
   table_write(&table, width, INDENT, out);
   table_deinit(&table);
   free(sorted);
@@ -296,7 +322,7 @@ static void add_effects(const Compare *compare, Shown shown, int width, Text *ou
   text_add_wrapped(out, "They describe this grid and test nothing: other levels would "
                    "give other shares. omega^2 takes off what chance alone would give.",
                    INDENT, INDENT, width);
-  add_marginal_means(compare, shown, width, out);
+  if (grid->n_factors > 1) add_marginal_means(compare, shown, width, out);
   add_matrices(compare, shown, width, out);
 }
 
@@ -310,14 +336,14 @@ static void add_contrast_name(const Compare *compare, const CompareContrast *con
   text_deinit(&name);
 }
 
-/* "9 of 10 seeds, 5 of 6 settings", if not all. */
+/* "9/10 seeds, 5/6 settings", if not all. */
 static void add_used(const Compare *compare, const CompareContrast *contrast,
                      const CompareAnalysis *analysis, Table *table) {
   char seeds[48] = "", settings[64] = "";
   if (analysis->paired.n < compare->n_seeds)
-    snprintf(seeds, sizeof seeds, "%d of %d seeds", analysis->paired.n, compare->n_seeds);
+    snprintf(seeds, sizeof seeds, "%d/%d seeds", analysis->paired.n, compare->n_seeds);
   if (analysis->n_settings < contrast->n_settings && analysis->n_settings > 0)
-    snprintf(settings, sizeof settings, "%d of %d settings", analysis->n_settings,
+    snprintf(settings, sizeof settings, "%d/%d settings", analysis->n_settings,
              contrast->n_settings);
   table_addf(table, "%s%s%s", seeds, *seeds && *settings ? ", " : "", settings);
 }
@@ -333,7 +359,7 @@ static void add_numbers(const Compare *compare, Shown shown,
   if (paired->n < 2 || isnan(paired->d_z)) table_add(table, "");
   else table_addf(table, "%.2f", paired->d_z);
   table_add(table, shown_p(paired->p, buffer));
-  table_add(table, shown_p(analysis->p_holm, buffer));
+  if (compare->n_contrasts > 1) table_add(table, shown_p(analysis->p_holm, buffer));
   if (paired->n == 0) table_add(table, "");
   else table_addf(table, "%.*f/%d", won != floor(won), won, paired->n);
   if (paired->n == 0) table_add(table, "");
@@ -343,14 +369,15 @@ static void add_numbers(const Compare *compare, Shown shown,
   add_used(compare, contrast, analysis, table);
 }
 
-static void contrast_columns(Table *table) {
+static void contrast_columns(const Compare *compare, Table *table) {
+  bool holm = compare->n_contrasts > 1;
   table_column(table, "factor", TABLE_LEFT, 2);
   table_column(table, "contrast", TABLE_LEFT, 0);
   table_column(table, "difference", TABLE_RIGHT, 0);
   table_column(table, "95 % interval", TABLE_RIGHT, 0);
   table_column(table, "d_z", TABLE_RIGHT, 4);
-  table_column(table, "p", TABLE_RIGHT, 5);
-  table_column(table, "p Holm", TABLE_RIGHT, 0);
+  table_column(table, "p", TABLE_RIGHT, holm ? 5 : 0);
+  if (holm) table_column(table, "p Holm", TABLE_RIGHT, 0);
   table_column(table, "won", TABLE_RIGHT, 3);
   table_column(table, "95 % of won", TABLE_RIGHT, 6);
   table_column(table, "verdict", TABLE_LEFT, 0);
@@ -393,14 +420,15 @@ static void add_contrasts(const Compare *compare, Shown shown, int width, Text *
   bool settings = false;
   for (int i = 0; i < compare->n_contrasts; i++)
     settings = settings || compare->contrasts[i].n_settings > 1;
-  text_addf(&text, "Contrasts%s: paired by seed%s; sign-flip test, Holm over %d.",
+  text_addf(&text, "Contrasts%s: paired by seed%s; sign-flip test",
             *shown.unit ? " in points" : "",
-            settings ? ", mean over the settings of the other factors" : "",
-            compare->n_contrasts);
+            settings ? ", mean over the settings of the other factors" : "");
+  if (compare->n_contrasts > 1) text_addf(&text, ", Holm over %d", compare->n_contrasts);
+  text_add(&text, ".");
   add_paragraph(&text, width, out);
   text_deinit(&text);
   Table table = {0};
-  contrast_columns(&table);
+  contrast_columns(compare, &table);
   for (int i = 0; i < compare->n_contrasts; i++)
     add_contrast_rows(compare, shown, &compare->contrasts[i],
                       i == 0 || compare->contrasts[i].factor !=

@@ -1,9 +1,10 @@
 /* compare_words.c: the verdict in sentences, and what to be careful about.
  *
- * One sentence about the best cell, one paragraph for each factor with contrasts (what is
- * better or worse first, then what does equally well, then what is undecided), one for
- * strong interactions; after a blank line the cautions. "Undecided" never becomes "no
- * effect": only a rope that holds the interval says that something does not matter. */
+ * One sentence about the best cell, one where the seeds cannot decide anything, one paragraph
+ * for each factor with contrasts (what is better or worse first, then what does equally well,
+ * then what is undecided), one for strong interactions; after a blank line the cautions.
+ * "Undecided" never becomes "no effect": only a rope that holds the interval says that
+ * something does not matter. */
 #include "lab/compare_show.h"
 #include "lab/table.h"
 #include <math.h>
@@ -243,6 +244,14 @@ static int best_cell(const Compare *compare) {
   return best;
 }
 
+/* Cells other than the best that share its mean to the last bit. */
+static int count_alike(const Compare *compare, int best) {
+  int n = 0;
+  for (int c = 0; c < compare->n_cells; c++)
+    n += c != best && compare->cells[c].imputed.mean == compare->cells[best].imputed.mean;
+  return n;
+}
+
 static void say_best(const Words *words) {
   const Compare *compare = words->compare;
   Text text = {0};
@@ -258,6 +267,7 @@ static void say_best(const Words *words) {
   if (compare->n_cells > 1) {
     text_add(&text, "Best mean: ");
     compare_add_cell(compare, best, &text);
+    if (cell->note) text_addf(&text, " (%s)", cell->note);
     text_add(&text, " with ");
   }
   text_addf(&text, "%s %s%s (", compare->spec.metric,
@@ -269,6 +279,10 @@ static void say_best(const Words *words) {
     text_addf(&text, ", of which %d diverged and count%s as the worst value",
               cell->n_diverged, cell->n_diverged == 1 ? "s" : "");
   text_add(&text, ").");
+  int n_alike = count_alike(compare, best);
+  if (n_alike)
+    text_addf(&text, " %d other cell%s the same mean.", n_alike,
+              n_alike == 1 ? " has" : "s have");
   if (compare->n_cells > 1)
     text_addf(&text, " It was picked as the best of %d, so its mean flatters it.",
               compare->n_cells);
@@ -296,18 +310,23 @@ static void say_interactions(const Words *words) {
 
 /* -- cautions ------------------------------------------------------------------------ */
 
+/* ": the smallest p ... is .0625, after Holm .312, which is not below .05" */
+static void add_smallest_p(CompareReach reach, Text *text) {
+  char p[SHOWN_BYTES];
+  text_addf(text, ": the smallest p of the sign-flip test is %s",
+            shown_p_exact(reach.p_min, p));
+  if (reach.n_contrasts > 1)
+    text_addf(text, ", after Holm %s", shown_p_exact(reach.p_min_holm, p));
+  text_addf(text, ", which is %sbelow .05", reach.reachable ? "" : "not ");
+}
+
 static void add_reach_sentence(CompareReach reach, Text *text) {
-  char p[SHOWN_BYTES], holm[SHOWN_BYTES];
-  const char *no = reach.reachable ? "" : "not ";
   text_addf(text, "%d seed%s can%s reach significance in ", reach.n_seeds,
             plural(reach.n_seeds), reach.reachable ? "" : "not");
   if (reach.n_contrasts > 1) text_addf(text, "%d contrasts", reach.n_contrasts);
   else text_add(text, "one contrast");
-  text_addf(text, ": the smallest p of the sign-flip test is %s",
-            shown_p_exact(reach.p_min, p));
-  if (reach.n_contrasts > 1)
-    text_addf(text, ", after Holm %s", shown_p_exact(reach.p_min_holm, holm));
-  text_addf(text, ", which is %sbelow .05.", no);
+  if (reach.n_seeds > 0) add_smallest_p(reach, text);
+  text_add(text, ".");
   if (reach.needed == 0)
     text_add(text, " No number of seeds can, in so many contrasts.");
   else if (!reach.reachable)
@@ -438,8 +457,8 @@ static void say_variances(const Words *words) {
             shown_size(words->shown, compare->sd_min, low),
             shown_size(words->shown, compare->sd_max, high));
   add_p(compare->variance_p, &text);
-  text_add(&text, "). Contrasts bear that; shares of variance are those of the noisiest "
-                  "cells most.");
+  text_add(&text, "). Contrasts do not assume them equal; shares of variance come mostly "
+                  "from the noisiest cells.");
   say(words, &text);
 }
 
@@ -457,7 +476,6 @@ static void say_incomplete(const Words *words) {
 static void add_cautions(Words words, Text *out) {
   Text cautions = {0};
   words.out = &cautions;
-  say_reach(&words);
   say_uncompared(&words);
   say_baseline(&words);
   say_rope(&words);
@@ -474,6 +492,7 @@ void compare_add_words(const Compare *compare, int width, Text *out) {
   Words words = {compare, shown_of(compare), width, out};
   say_best(&words);
   if (compare->n_complete == 0) return;
+  say_reach(&words);
   say_contrasts(&words);
   say_interactions(&words);
   add_cautions(words, out);

@@ -2,6 +2,7 @@
 #include "lab/study.h"
 #include "base/out.h"
 #include "base/sys.h"
+#include "lab/table.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -224,7 +225,9 @@ void study_cell_text(const Study *study, int cell, Text *out) {
   const Json *levels = json_item(json_find(study->plan, "cells"), cell);
   for (int64_t i = 0, n = 0; i < json_count(factors); i++) {
     const char *level, *factor = plan_text(json_item(factors, i), "name");
-    if (json_get_text(json_find(levels, factor), &level))
-      text_addf(out, "%s%s", n++ ? " " : "", level);
+    if (json_get_text(json_find(levels, factor), &level)) {
+      text_add(out, n++ ? " " : "");
+      text_add_level(out, factor, level);
+    }
   }
 }

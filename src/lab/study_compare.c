@@ -12,6 +12,7 @@ typedef struct Draft {
   CompareFactor *factor;
   ComparePair *pairs;
   int *pair_levels, *cell_levels;
+  Text *notes;               /* of cells: the parameters that were tuned */
   CompareTrial *trials;
 } Draft;
 
@@ -64,16 +65,27 @@ static CompareState state_of(TrialState state) {
   }
 }
 
+static void draft_note(const Json *names, const Json *cell, Text *note) {
+  const char *name, *value;
+  for (int64_t i = 0; names && i < json_count(names); i++)
+    if (json_get_text(json_item(names, i), &name) &&
+        json_get_text(json_find(cell, name), &value))
+      text_addf(note, "%s%s=%s", note->n_bytes ? " " : "", name, value);
+}
+
 static void draft_trials(Draft *d, const char *metric) {
   const Study *s = d->study;
   const Json *cells = json_find(s->plan, "cells");
-  for (int i = 0; i < s->n_cells; i++)
+  const Json *tuned = json_find(json_find(s->plan, "tuned"), "names");
+  for (int i = 0; i < s->n_cells; i++) {
     draft_levels(d, json_item(cells, i), &d->cell_levels[i * d->n_factors]);
+    draft_note(tuned, json_item(cells, i), &d->notes[i]);
+  }
   for (int64_t i = 0; i < s->n_trials; i++) {
     const StudyTrial *t = &s->trials[i];
     CompareTrial *out = &d->trials[i];
     *out = (CompareTrial){&d->cell_levels[t->cell * d->n_factors], t->seed,
-                          state_of(t->state), 0};
+                          state_of(t->state), 0, d->notes[t->cell].data};
     if (out->state == COMPARE_COMPLETE &&
         !json_get_number(json_find(t->values, metric), &out->value))
       out->state = COMPARE_MISSING;
@@ -94,8 +106,10 @@ static Err allocate(Draft *d, Fault *fault) {
   d->pairs = calloc((size_t)d->spec.n_pairs + 1, sizeof *d->pairs);
   d->pair_levels = calloc(2 * n * ((size_t)d->spec.n_pairs + 1), sizeof *d->pair_levels);
   d->cell_levels = calloc(n * ((size_t)s->n_cells + 1), sizeof *d->cell_levels);
+  d->notes = calloc((size_t)s->n_cells + 1, sizeof *d->notes);
   d->trials = calloc((size_t)s->n_trials + 1, sizeof *d->trials);
-  bool all = d->factor && d->pairs && d->pair_levels && d->cell_levels && d->trials;
+  bool all = d->factor && d->pairs && d->pair_levels && d->cell_levels && d->notes &&
+             d->trials;
   return all ? ERR_OK : fault_memory(fault, (size_t)s->n_trials * sizeof *d->trials);
 }
 
@@ -105,6 +119,8 @@ static void draft_deinit(Draft *d) {
   free(d->pairs);
   free(d->pair_levels);
   free(d->cell_levels);
+  for (int i = 0; d->notes && i < d->study->n_cells; i++) text_deinit(&d->notes[i]);
+  free(d->notes);
   free(d->trials);
 }
 
@@ -119,6 +135,7 @@ Err study_compare(const Study *study, const char *metric, bool bootstrap, Compar
                          .no_level_contrasts = json_find(plan, "random") != NULL,
                          .n_factors = d.n_factors, .bootstrap = bootstrap};
   d.spec.n_pairs = contrasts ? (int)json_count(contrasts) : 0;
+  json_get_bool(json_find(plan, "cell_contrasts"), &d.spec.cell_contrasts);
   json_get_number(json_find(plan, "rope"), &d.spec.rope);
   draft_range(&d.spec);
   Err err = allocate(&d, fault);

@@ -88,21 +88,36 @@ static CellCount count_cell(const Study *s, int cell) {
   return n;
 }
 
+static int64_t at_most(int64_t n, int64_t most) { return n < most ? n : most; }
+
+static const char *tuned_name(const Json *names, int64_t i) {
+  const char *name = "";
+  json_get_text(json_item(names, i), &name);
+  return name;
+}
+
 static void add_cells(const Study *s, Text *out) {
   const Json *factors = json_find(s->plan, "factors");
-  int shown = s->n_cells < CELLS_SHOWN ? s->n_cells : CELLS_SHOWN;
+  const Json *tuned = json_find(json_find(s->plan, "tuned"), "names");
+  int64_t n_factors = at_most(json_count(factors), TABLE_COLUMNS_MAX - 4);
+  int64_t n_tuned = tuned ? at_most(json_count(tuned), TABLE_COLUMNS_MAX - 4 - n_factors) : 0;
+  int shown = (int)at_most(s->n_cells, CELLS_SHOWN);
   Table table = {0};
   table_column(&table, "cell", TABLE_RIGHT, 0);
-  for (int64_t i = 0; i < json_count(factors) && i < TABLE_COLUMNS_MAX - 4; i++)
+  for (int64_t i = 0; i < n_factors; i++)
     table_column(&table, factor_name(factors, i), TABLE_LEFT, 0);
+  for (int64_t i = 0; i < n_tuned; i++)
+    table_column(&table, tuned_name(tuned, i), TABLE_LEFT, 0);
   table_column(&table, "done", TABLE_RIGHT, 0);
   table_column(&table, "failed", TABLE_RIGHT, 0);
   table_column(&table, "to run", TABLE_RIGHT, 0);
   for (int cell = 0; cell < shown; cell++) {
     CellCount n = count_cell(s, cell);
     table_addf(&table, "%d", cell + 1);
-    for (int64_t i = 0; i < json_count(factors) && i < TABLE_COLUMNS_MAX - 4; i++)
+    for (int64_t i = 0; i < n_factors; i++)
       table_add(&table, level_of(s, cell, factor_name(factors, i)));
+    for (int64_t i = 0; i < n_tuned; i++)
+      table_add(&table, level_of(s, cell, tuned_name(tuned, i)));
     table_addf(&table, "%d", n.done);
     table_addf(&table, "%d", n.failed);
     table_addf(&table, "%d", n.left);
@@ -132,16 +147,32 @@ static void add_skipped(const Study *s, Text *out) {
   if (n > SKIPPED_SHOWN) text_addf(out, "  and %lld more\n", (long long)(n - SKIPPED_SHOWN));
 }
 
+/* Trials of tuning, which come before those of the plan. */
+typedef struct Tuning {
+  int64_t trials, done;
+  double seconds;            /* of those done */
+} Tuning;
+
+static Tuning tuning_of(const Study *s) {
+  Tuning tuning = {0};
+  const Json *tuned = json_find(s->plan, "tuned");
+  json_get_int(json_find(tuned, "trials"), &tuning.trials);
+  json_get_int(json_find(tuned, "done"), &tuning.done);
+  json_get_number(json_find(tuned, "seconds"), &tuning.seconds);
+  return tuning;
+}
+
 /* Seconds that the rest will take, by the mean of the *n trials that ended. */
 static double time_left(const Study *s, int jobs, int64_t *n) {
-  double sum = 0;
-  *n = 0;
+  Tuning tuning = tuning_of(s);
+  double sum = tuning.seconds, left = (double)(s->n_left + tuning.trials - tuning.done);
+  *n = tuning.done;
   for (int64_t i = 0; i < s->n_trials; i++) {
     if (s->trials[i].seconds <= 0) continue;
     sum += s->trials[i].seconds;
     ++*n;
   }
-  return *n ? sum / (double)*n * (double)s->n_left / (jobs > 0 ? jobs : 1) : 0;
+  return *n ? sum / (double)*n * left / (jobs > 0 ? jobs : 1) : 0;
 }
 
 static void add_time(const Study *s, int jobs, Text *out) {
@@ -149,20 +180,20 @@ static void add_time(const Study *s, int jobs, Text *out) {
   char spent[32];
   double left = time_left(s, jobs, &n);
   if (s->n_left == 0) return;
-  if (n == 0) text_add(out, "no trial has ended yet: the time is unknown\n");
+  if (n == 0)
+    text_add(out, "estimated time: unknown before a trial has ended; seeds=1 runs one of "
+                  "each\n  cell, and they count\n");
   else
-    text_addf(out, "estimated time: %s by %d worker%s, from %lld trials that ended\n",
-              duration_text(left, spent), jobs, jobs == 1 ? "" : "s", (long long)n);
+    text_addf(out, "estimated time: %s by %d worker%s, from %lld trial%s that ended\n",
+              duration_text(left, spent), jobs, jobs == 1 ? "" : "s", (long long)n,
+              n == 1 ? "" : "s");
 }
 
 static void add_tuning(const Study *s, Text *out) {
-  const Json *tuned = json_find(s->plan, "tuned");
-  int64_t cells = 0, seeds = 0;
-  if (!tuned || !json_get_int(json_find(tuned, "cells"), &cells) ||
-      !json_get_int(json_find(tuned, "seeds"), &seeds))
-    return;
-  text_addf(out, "before them, %lld trials choose the tuned parameters of each cell\n",
-            (long long)(cells * seeds));
+  Tuning tuning = tuning_of(s);
+  if (tuning.trials)
+    text_addf(out, "tuning: %lld trials choose the parameters of each cell before; %lld done\n",
+              (long long)tuning.trials, (long long)tuning.done);
 }
 
 static Err add_reach(const Study *s, Text *out, Fault *fault) {

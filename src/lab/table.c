@@ -95,6 +95,19 @@ void text_add_wrapped(Text *out, const char *text, int used, int indent, int wid
   text_add(out, "\n");
 }
 
+bool level_is_word(const char *level) {
+  char *end;
+  if ((*level >= 'a' && *level <= 'z') || (*level >= 'A' && *level <= 'Z'))
+    return !text_has_word("true false none yes no on off", level);
+  strtod(level, &end);
+  return *end != 0;
+}
+
+void text_add_level(Text *out, const char *factor, const char *level) {
+  if (level_is_word(level)) text_add(out, level);
+  else text_addf(out, "%s=%s", factor, level);
+}
+
 /* -- layout -------------------------------------------------------------------------- */
 
 typedef struct Layout {
@@ -123,15 +136,19 @@ static int total(const Table *table, const Layout *layout) {
   return sum;
 }
 
-/* Hides the columns of the highest rank that is shown; false if that is 0. */
-static bool hide_one_rank(const Table *table, Layout *layout) {
+/* The columns of rank 0, then those of each further rank that still fit. */
+static Layout fitting(const Table *table, int width) {
+  Layout all = natural(table), layout = {{0}};
   int highest = 0;
   for (int c = 0; c < table->n_columns; c++)
-    if (layout->width[c] > 0 && table->rank[c] > highest)
-      highest = table->rank[c];
-  for (int c = 0; c < table->n_columns && highest > 0; c++)
-    if (table->rank[c] == highest) layout->width[c] = 0;
-  return highest > 0;
+    if (table->rank[c] > highest) highest = table->rank[c];
+  for (int rank = 0; rank <= highest; rank++) {
+    Layout more = layout;
+    for (int c = 0; c < table->n_columns; c++)
+      if (table->rank[c] == rank) more.width[c] = all.width[c];
+    if (rank == 0 || total(table, &more) <= width) layout = more;
+  }
+  return layout;
 }
 
 /* Takes a column off the widest left-aligned one; false if all are as narrow as may be. */
@@ -170,8 +187,7 @@ void table_write(const Table *table, int width, int indent, Text *out) {
   if (table->cells.failed) out->failed = true;
   if (out->failed || table->n_cells == table->n_columns) return;
   must(table->n_cells % table->n_columns == 0);
-  Layout layout = natural(table);
-  while (total(table, &layout) > width - indent && hide_one_rank(table, &layout)) {}
+  Layout layout = fitting(table, width - indent);
   while (total(table, &layout) > width - indent && cut_one(table, &layout)) {}
   const char *cell = table->cells.data;
   for (int64_t i = 0; i < table->n_cells; i++, cell += strlen(cell) + 1) {

@@ -8,10 +8,10 @@
  *   table_write(&table, 80, &text);
  *   table_deinit(&table);
  *
- * Two blanks stand between columns. A table that is too wide first loses the columns of
- * the highest rank (all of one rank together), down to rank 1; then its widest left-aligned
- * columns are cut, with "..". Columns that are empty in every row are left out. Control
- * characters and what is not UTF-8 are shown as "?". */
+ * Two blanks stand between columns. A table that is too wide has the columns of rank 0, and
+ * those of rank 1, 2, ... (all of one rank together) for which there is room; if rank 0 alone
+ * is too wide, its widest left-aligned columns are cut, with "..". Columns that are
+ * empty in every row are left out. Control characters and what is not UTF-8 are shown as "?". */
 #ifndef LAB_TABLE_H
 #define LAB_TABLE_H
 
@@ -45,6 +45,12 @@ int text_columns(const char *text);
 
 /* Adds `text` with "?" in place of control characters and of bytes that are not UTF-8. */
 void text_add_clean(Text *out, const char *text);
+
+/* Does a level's name tell by itself what it is of? Numbers, truth values and the like do
+ * not. */
+bool level_is_word(const char *level);
+/* Adds a level as people are told of it: "relu", but "lr=0.1", "norm=none". */
+void text_add_level(Text *out, const char *factor, const char *level);
 
 #define NO_BREAK "\u00a0"
 

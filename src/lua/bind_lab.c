@@ -6,6 +6,7 @@
 #include "base/sha256.h"
 #include "base/sys.h"
 #include "kernel/gemm.h"
+#include "lab/table.h"
 #include <math.h>
 #include <string.h>
 
@@ -106,6 +107,14 @@ static int object_text(lua_State *L) {
   return 1;
 }
 
+/* level_text(factor, level): as text_add_level. */
+static int level_text(lua_State *L) {
+  const char *factor = luaL_checkstring(L, 1), *level = luaL_checkstring(L, 2);
+  if (level_is_word(level)) lua_pushstring(L, level);
+  else lua_pushfstring(L, "%s=%s", factor, level);
+  return 1;
+}
+
 static int list(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
@@ -155,6 +164,7 @@ void add_lab_functions(lua_State *L) {
       {"uniform", uniform},
       {"kernels", kernels},
       {"object_text", object_text},
+      {"level_text", level_text},
       {"list", list},
       {"warn", warn},
       {"base_seed", base_seed},

@@ -283,18 +283,19 @@ static int end_script(lua_State *L) {
   return lua_error(L);
 }
 
-/* `plan` and `verify` do without a run, and end the script. */
+/* `plan` and `verify` do without a run, and end the script; trials of tuning are taken as
+ * they are. */
 static int show_or_verify(lua_State *L, StudyBox *box) {
   Session *s = session(L);
   Fault fault = {0};
   int64_t n_differ = 0;
+  if (box->tuning) return push_study(L, &box->study);
   if (s->study.mode == STUDY_PLAN) {
     PoolOptions options = pool_options(s, box);
     Err err = s->study.json ? study_print_plan_json(&box->study, options.jobs, &fault)
                             : study_print_plan(&box->study, options.jobs, &fault);
     return err ? raise_plain(L, &fault) : end_script(L);
   }
-  if (box->tuning) return push_study(L, &box->study);
   if (!box->study.stored || !s->script)
     return luaL_error(L, "verify: the experiment has no trials on disk");
   if (study_write_code(&box->study, box->listings, box->files, box->hashes, &fault))

@@ -37,7 +37,7 @@ static CompareTrial *add(Study *study, int a, int b, int64_t seed, double value)
   levels[0] = a;
   levels[1] = b;
   CompareTrial *trial = &study->trials[study->n++];
-  *trial = (CompareTrial){levels, seed, COMPARE_COMPLETE, value};
+  *trial = (CompareTrial){levels, seed, COMPARE_COMPLETE, value, NULL};
   return trial;
 }
 
@@ -378,7 +378,7 @@ TEST(cells_are_compared_on_request) {
   assert_int_equal(c->n_contrasts, 4);
   assert_int_equal(c->contrasts[3].factor, -1);
   assert_int_equal(c->contrasts[3].verdict, COMPARE_BETTER);
-  check_says(c, COMPARE_WORDS, "cells: tanh, batch beats sigmoid, none by ");
+  check_says(c, COMPARE_WORDS, "cells: tanh, batch beats sigmoid, norm=none by ");
   compare_free(c);
   study->spec.n_pairs = 0;
   study->spec.cell_contrasts = study->spec.no_level_contrasts = true;
@@ -651,7 +651,7 @@ static Study *random_study(Random *random) {
       }
       double value = spread == 0 ? 0.5 : 0.1 * below(random, 10) + 1e-3 * below(random, 9);
       CompareState state = mixed ? COMPARE_COMPLETE : (CompareState)below(random, 4);
-      study->trials[study->n++] = (CompareTrial){levels, seed * 3, state, value};
+      study->trials[study->n++] = (CompareTrial){levels, seed * 3, state, value, NULL};
     }
   }
   return study;
@@ -671,6 +671,46 @@ static void check_contrast(const Compare *c, const CompareContrast *contrast) {
   }
   assert_true(2 * contrast->imputed.paired.n * contrast->imputed.n_settings >=
               contrast->complete.paired.n * contrast->complete.n_settings);
+}
+
+/* Equal values of an accuracy on 100 rows are no end of the scale. */
+TEST(a_coarse_measure_has_no_ends_of_its_own) {
+  Study *study = study_new();
+  fill(study, 6);
+  for (int i = 0; i < study->n; i++)
+    study->trials[i].value = round(50 * study->trials[i].value) / 50;
+  Compare *c = compare(study);
+  assert_int_equal(c->n_floor + c->n_ceiling, 0);
+  finish(study, c);
+}
+
+TEST(the_best_cell_tells_who_shares_its_mean_and_what_is_noted_of_it) {
+  Study *study = study_new();
+  fill(study, 2);
+  for (int64_t seed = 1; seed <= 2; seed++) {
+    find(study, 0, 1, seed)->value = find(study, 1, 1, seed)->value = 0.9;
+    find(study, 0, 1, seed)->note = "lr=0.1";
+  }
+  Compare *c = compare(study);
+  check_says(c, COMPARE_WORDS, "Best mean: relu, batch (lr=0.1) with test_accuracy");
+  check_says(c, COMPARE_WORDS, "1 other cell has the same mean");
+  check_says(c, COMPARE_CELLS, "lr=0.1");
+  char *text = text_of(c, 100000, COMPARE_WORDS);
+  const char *reach = strstr(text, "2 seeds cannot reach"), *verdict = strstr(text, "undecided");
+  assert_true(reach && verdict && reach < verdict);   /* before what it explains */
+  free(text);
+  finish(study, c);
+}
+
+TEST(one_contrast_needs_no_correction) {
+  Study *study = study_new();
+  for (int64_t seed = 1; seed <= 6; seed++)
+    for (int b = 0; b < 2; b++) add(study, 0, b, seed, 0.8 + 0.05 * b + noise(0, b, seed));
+  Compare *c = compare(study);
+  assert_int_equal(c->n_contrasts, 1);
+  check_silent(c, COMPARE_ALL, "Holm");
+  check_silent(c, COMPARE_EFFECTS, "Means over everything else");   /* the cells tell them */
+  finish(study, c);
 }
 
 TEST(any_study_can_be_told) {

@@ -53,6 +53,31 @@ TEST(ranks_give_way_then_names_are_cut) {
   table_deinit(&table);
 }
 
+TEST(a_wide_column_does_not_cost_those_behind_it) {
+  Table table = {0};
+  table_column(&table, "a", TABLE_LEFT, 0);
+  table_column(&table, "wide", TABLE_LEFT, 1);
+  table_column(&table, "b", TABLE_LEFT, 2);
+  table_add(&table, "x");
+  table_add(&table, "a long remark that has no room");
+  table_add(&table, "y");
+  check_table(&table, 20, "  a  b\n  x  y\n");
+  table_deinit(&table);
+}
+
+TEST(levels_that_say_nothing_alone_get_their_factor) {
+  static const char *const words[] = {"relu", "inf", "he_normal", "-", "3x3", "Tanh"};
+  static const char *const others[] = {"0.1", "-1", ".5", "1e-04", "true", "none", "3"};
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+    if (!level_is_word(words[i])) fail_msg("%s", words[i]);
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+    if (level_is_word(others[i])) fail_msg("%s", others[i]);
+  Text out = {0};
+  text_add_level(&out, "lr", "0.1");
+  assert_string_equal(out.data, "lr=0.1");
+  text_deinit(&out);
+}
+
 TEST(a_table_without_rows_is_nothing) {
   Table table = {0};
   table_column(&table, "init", TABLE_LEFT, 0);

@@ -130,6 +130,43 @@ function tests.test_failures_are_recorded_and_stop_nobody()
   check.equal(again, 1)
 end
 
+local diverges = [[
+  local args = args { epochs = 2, rate = 0.1 }
+  local set = data.spirals { n = 60, classes = 3 }
+  local function train_one(lr, run)
+    local net = nn.Sequential { nn.Dense(6, { activation = "relu" }), nn.Dense(6), nn.Dense(3) }
+    return train.fit(net, set, { loss = "sparse_categorical_crossentropy", run = run,
+      optimizer = optim.SGD { lr = lr }, epochs = args.epochs, batch_size = 15 })
+  end
+]]
+
+local function record_of(pattern, file)
+  return io.popen(("cat %s/%s/%s"):format(check.temp, pattern, file)):read "a"
+end
+
+function tests.test_where_a_trial_diverged_is_recorded()
+  local path = check.file("div.lua", diverges .. [[
+    experiment { name = "div", factors = { lr = { 1e8 } }, seeds = 1, metric = "loss",
+      trial = function(c, run) return train_one(c.lr, run) end }
+  ]])
+  local _, err = check.runner { "--runs", "div", path }
+  local result = record_of("div/div/trials/*", "result.json")
+  check.yes(result:find('"state": "diverged"', 1, true) ~= nil)
+  local step = result:match '"step": (%d+)'
+  check.yes(err:find("step " .. tostring(step) .. ": the loss is not finite (nan)", 1, true) ~= nil)
+  check.yes(result:find '"layer": "dense_%d"' ~= nil)
+end
+
+function tests.test_plain_scripts_record_it_too_and_where_values_came_from()
+  local path = check.file("alone.lua", diverges .. "train_one(1e8)")
+  local _, _, status = check.runner { "--runs", "alone", path, "epochs=3", "seed=2" }
+  check.equal(status, 1)
+  check.yes(record_of("alone/alone/*", "result.json"):find '"layer": "dense_%d"' ~= nil)
+  local sources = record_of("alone/alone/*", "meta.json"):match '"sources": (%b{})'
+  check.equal({ sources:match '"epochs": "([^"]+)"', sources:match '"rate": "([^"]+)"',
+    sources:match '"seed": "([^"]+)"' }, { "command line", "script", "command line" })
+end
+
 function tests.test_fail_fast()
   local path = check.file("ends.lua", ends)
   local _, err, status = check.runner { "--runs", "fast", "--fail-fast", "--jobs", "1", path,
@@ -221,6 +258,15 @@ function tests.test_levels_from_the_command_line()
   end
 end
 
+function tests.test_each_cell_is_compared_on_request()
+  local _, out = plan [[factors = { a = { "x", "y" }, b = { 1, 2 } }, seeds = 8,
+    contrasts = "cells"]]
+  check.yes(out:find("in 5 contrasts", 1, true) ~= nil)
+  local _, _, err = plan [[factors = { a = { "x", "y" }, b = { 1, 2 } }, contrasts = "cells",
+    where = function(c) return c.a == "y" or c.b == 2 end]]
+  check.yes(err:find("the baseline is none of the cells", 1, true) ~= nil)
+end
+
 function tests.test_wrong_options_are_named()
   for options, part in pairs {
     ["factros = {}"] = 'did you mean "factors"',
@@ -275,6 +321,13 @@ function tests.test_tuning_has_seeds_of_its_own()
   check.yes(out:find("tuning cost 6 trials", 1, true) ~= nil)
   check.yes(err:find("lr = 0.3 is at the edge of its list for tanh", 1, true) ~= nil)
   check.yes(err:find("0.2 is at the edge", 1, true) == nil)
+  check.yes(out:find "relu .* lr=0.2, baseline" ~= nil)   -- in the table of cells
+  local planned = check.runner { "--runs", "tune", "plan", path }
+  check.yes(planned:find("4 done, 0 failed, 0 to run", 1, true) ~= nil)
+  check.yes(planned:find("relu  0.2", 1, true) and planned:find("6 done", 1, true) ~= nil)
+  planned = check.runner { "--runs", "none", "plan", path }
+  check.yes(planned:find("tuning: 6 trials", 1, true) ~= nil)
+  check.yes(planned:find("time: unknown", 1, true) ~= nil)
   local list = io.popen("ls " .. check.temp .. "/tune/tune/trials | wc -l"):read "n"
   check.equal(list, 10)
 end

@@ -44,6 +44,18 @@ function tests.test_modules_functions_and_values()
   check.equal(printed "help()", printed "print(help)")
 end
 
+-- Each option has a sentence: before the bracket with what is allowed.
+function tests.test_options_of_an_experiment_say_what_they_mean()
+  local out = printed "help(experiment)":match "Options\n(.*)"
+  local n = 0
+  for option in ("\n" .. out):gsub("\n  (%l)", "\0%1"):gmatch "%z([^%z]+)" do
+    n = n + 1
+    check.yes(option:find "^[%l_]+ +%u[^(]+%.%s+%(" ~= nil, option)
+  end
+  check.equal(n, 19)
+  says('help "rope"', "experiment", "does not matter")
+end
+
 function tests.test_unknown_names_have_a_nearest_one()
   says('help "rellu"', 'did you mean "relu"?')
   says('help "qqqqqqqqqq"', 'nothing is called "qqqqqqqqqq"')

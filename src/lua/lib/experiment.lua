@@ -21,36 +21,62 @@ end
 
 local function whole(value) return type(value) == "number" and math.tointeger(value) end
 
--- Name -> { what is allowed in words, a test }. An option that is not here is an error.
+-- Name -> { what it is, what is allowed in words, a test }. An option that is not here is an
+-- error.
 local options = {
-  name = { "a string: the directory of its trials", is "string" },
-  trial = { "a function of the cell and the run, which returns what it measured",
-    is "function" },
-  factors = { "a table of factors and their levels", is "table" },
-  order = { "a list of all factors, the first one varies slowest", is "table" },
-  zip = { "a list of factors that run in step, or a list of such lists", is "table" },
-  ablate = { "{ base = {...}, change = {...} }, or true: one factor at a time",
-    is("table", "boolean") },
-  random = { "a number of points of the factors that are ranges, at least 1",
-    function(v) return whole(v) and v >= 1 end },
-  skip = { "a function of the cell that says (why) it is left out, or a list of such",
-    is("function", "table") },
-  where = { "a function of the cell that says whether it is in, or a list of such",
-    is("function", "table") },
-  baseline = { "a table factor -> level", is "table" },
-  seeds = { "a number of seeds (1 to n), or a list of seeds, each at least 0",
-    is("number", "table") },
-  metric = { "the name of a measure", is "string" },
-  report = { "the name of a measure", is "string" },
-  goal = { '"max" or "min"', function(v) return v == "max" or v == "min" end },
-  rope = { "a number of at least 0, in units of the measure that is reported",
-    function(v) return type(v) == "number" and v >= 0 and v < math.huge end },
-  contrasts = { "a list of pairs of cells, { { factor = level }, { factor = level } }",
+  name = { "Name of the experiment: its trials stand in runs/NAME; the script's name if not "
+    .. "given.", "a string", is "string" },
+  trial = { "Trains and measures one cell with one seed: c.FACTOR is its level of a factor; "
+    .. "run goes to train.fit as the option of that name.",
+    "a function of the cell and the run, which returns what it measured: a history, a table "
+    .. "of measures, or a number", is "function" },
+  factors = { "What is varied: every combination of one level of each is a cell. A level that "
+    .. "is no plain value has a name, { name = ..., value = ... }.",
+    "a table factor -> list of levels, a function of the other factors (nil: not in this "
+    .. "cell), or { uniform = { a, b } }, { log_uniform = { a, b } }, { choice = { ... } }",
     is "table" },
-  tune = { "a table parameter -> list of values", is "table" },
-  tune_seeds = { "a number of seeds, at least 1",
+  order = { "Order of the factors in cells and tables; alphabetical if not given.",
+    "a list of all factors, the first one varies slowest", is "table" },
+  zip = { "Factors whose levels are paired, first with first, and not crossed.",
+    "a list of factors that run in step, or a list of such lists", is "table" },
+  ablate = { "Changes one factor at a time from the baseline in place of the full grid.",
+    "{ base = { factor = level }, change = { factor = { levels } } } in place of factors, or "
+    .. "true with factors and baseline", is("table", "boolean") },
+  random = { "How many points are drawn of all factors that are ranges, together; the same "
+    .. "ones for every combination of the others.", "an integer of at least 1",
     function(v) return whole(v) and v >= 1 end },
-  record = { "true or false: are trials kept on disk", is "boolean" },
+  skip = { "Leaves out cells; what it returns is the reason that runner plan shows.",
+    "a function of the cell that says (why) it is left out, or a list of such",
+    is("function", "table") },
+  where = { "Keeps only some cells; a second value that it returns is the reason.",
+    "a function of the cell that says whether it is in, or a list of such",
+    is("function", "table") },
+  baseline = { "The level of each factor that the others are compared with; the first one if "
+    .. "not given.", "a table factor -> level", is "table" },
+  seeds = { "The seeds that every cell runs with; 5 if not given. The plan says how many a "
+    .. "verdict needs.", "a number of seeds (1 to n), or a list of seeds, each at least 0",
+    is("number", "table") },
+  metric = { "The measure that is chosen on, by tune and by early stopping: of validation "
+    .. "rows.", "the name of a measure that the trial returns", is "string" },
+  report = { "The measure that is compared and shown, of test rows say; the metric if not "
+    .. "given.", "the name of a measure that the trial returns", is "string" },
+  goal = { "Whether more or less of the metric is better; follows from most names.",
+    '"max" or "min"', function(v) return v == "max" or v == "min" end },
+  rope = { "How small a difference does not matter: what lies within it, with its interval, "
+    .. "is called equivalent.", "a number of at least 0, in units of the measure that is reported",
+    function(v) return type(v) == "number" and v >= 0 and v < math.huge end },
+  contrasts = { "Cells to be compared besides the levels of each factor; each takes the "
+    .. "baseline's level of factors that it does not name.",
+    'a list of pairs of cells, { { factor = level }, { factor = level } }, or "cells": every '
+    .. "cell with the baseline's",
+    function(v) return type(v) == "table" or v == "cells" end },
+  tune = { "Parameters whose value is chosen for each cell, by the mean of the metric on "
+    .. "seeds of their own; c holds them like factors.", "a table parameter -> list of values",
+    is "table" },
+  tune_seeds = { "Seeds that tune chooses on, none of those reported; 2 if not given.",
+    "an integer of at least 1", function(v) return whole(v) and v >= 1 end },
+  record = { "Whether trials are kept on disk, to be found again; true in a script, false at "
+    .. "the prompt, with -e and from stdin.", "true or false", is "boolean" },
 }
 
 local function check_options(given)
@@ -62,15 +88,15 @@ local function check_options(given)
     if not option then
       space.fail("unknown option %q%s", tostring(key), space.near(key, options))
     end
-    if not option[2](given[key]) then
+    if not option[3](given[key]) then
       local value = given[key]
       local got = (type(value) == "string" or type(value) == "number")
         and ("%q"):format(value) or "a " .. type(value)
-      space.fail("option %q: got %s, allowed: %s", key, got, option[1])
+      space.fail("option %q: got %s, allowed: %s", key, got, option[2])
     end
   end
   for _, key in ipairs { "trial", "metric" } do
-    if given[key] == nil then space.fail("%q is missing: %s", key, options[key][1]) end
+    if given[key] == nil then space.fail("%q is missing: %s", key, options[key][2]) end
   end
   local by_table = type(given.ablate) == "table"
   if not given.factors == not by_table then
@@ -261,7 +287,7 @@ end
 -- { { factor = level }, { ... } }: two cells, completed from the baseline.
 local function contrast_rows(self, contrasts, cells)
   local rows = {}
-  for i, pair in ipairs(contrasts or {}) do
+  for i, pair in ipairs(type(contrasts) == "table" and contrasts or {}) do
     local row = {}
     if type(pair) ~= "table" or #pair ~= 2 then
       space.fail("contrasts: number %d: allowed: two cells", i)
@@ -279,23 +305,26 @@ local function make_plan(spec, cells, skipped, tuning)
   local plan = {
     name = spec.name, script = internal.script, words = internal.list(internal.words),
     args = internal.resolved_arguments(), factors = factor_rows(spec.space),
-    baseline = spec.space.baseline, metric = spec.metric, goal = spec.goal,
-    report = spec.report, seeds = spec.seeds, rope = spec.rope,
+    baseline = spec.space.baseline, metric = spec.metric,
+    goal = tuning and spec.metric_goal or spec.goal,
+    report = tuning and spec.metric or spec.report, seeds = spec.seeds, rope = spec.rope,
     contrasts = contrast_rows(spec.space, not tuning and spec.contrasts, cells), cells = cells,
+    cell_contrasts = not tuning and spec.contrasts == "cells" and #spec.space.factors > 1 or nil,
     skipped = internal.list(skipped), random = spec.space.random,
   }
   return plan, fingerprints, listings
 end
 
--- Where the value of each argument, and the levels of each factor, came from.
+-- Where the value of each argument, the level of each factor and the seed came from.
 local function sources(spec)
   local from = {}
-  local function put(name)
-    from[name] = internal.given[name] and "command line" or "script"
+  local function put(name, key, otherwise)
+    from[name] = internal.given[key] and "command line" or otherwise
   end
-  for name in pairs(internal.resolved_arguments()) do put(name) end
-  for _, factor in ipairs(spec.space.factors) do put(factor.name) end
-  put "seeds"
+  for name in pairs(internal.resolved_arguments()) do put(name, name, "script") end
+  for _, factor in ipairs(spec.space.factors) do put(factor.name, factor.name, "script") end
+  for _, name in ipairs(spec.tune_order or {}) do from[name] = "tuning" end
+  put("seed", "seeds", spec.seeds_given and "script" or "default")
   return from
 end
 
@@ -303,7 +332,7 @@ end
 local function study(spec, cells, skipped, tuning)
   local plan, fingerprints, listings = make_plan(spec, cells, skipped, tuning)
   plan.others = internal.list(spec.tuned_ids or {})
-  if spec.tuned then plan.tuned = spec.tuned end
+  plan.tuned = not tuning and spec.tuned or nil
   return internal.study(plan, {
     fingerprints = fingerprints, listings = listings, files = code.files(listings),
     tuning = tuning and true or false, record = spec.record,
@@ -344,7 +373,8 @@ end
 local function cell_text(self, cell)
   local parts = {}
   for _, factor in ipairs(self.factors) do
-    parts[#parts + 1] = cell[factor.name]
+    local level = cell[factor.name]
+    if level then parts[#parts + 1] = internal.level_text(factor.name, level) end
   end
   return table.concat(parts, " ")
 end
@@ -382,10 +412,9 @@ local function tuning_rows(spec, result, per_cell)
     local place = trial.cell_number - 1
     local cell, k = place // per_cell + 1, place % per_cell + 1
     rows[cell] = rows[cell] or {}
-    local row = rows[cell][k] or { sum = 0, n = 0, lost = 0, seconds = 0 }
+    local row = rows[cell][k] or { number = k, sum = 0, n = 0, lost = 0 }
     rows[cell][k] = row
     local value = trial.values[spec.metric]
-    row.seconds = row.seconds + trial.seconds
     if trial.state == "complete" and value and value == value then
       row.sum, row.n = row.sum + value, row.n + 1
     else
@@ -404,37 +433,62 @@ local function tuning_grid(spec, cells)
   return grid, choices
 end
 
-local function print_choice(spec, cell, choice, row)
+local function choice_text(spec, choice)
   local parts = {}
-  for _, name in ipairs(spec.tune_order) do parts[#parts + 1] = name .. " = " .. choice[name] end
-  print(("  %-40s %s   (%s %.4g)"):format(cell_text(spec.space, cell),
-    table.concat(parts, ", "), spec.metric, row.mean))
+  for i, name in ipairs(spec.tune_order) do parts[i] = name .. " = " .. choice[name] end
+  return table.concat(parts, ", ")
 end
 
--- The cells with the parameters that validation chose for each.
+-- What was chosen for each cell, and what the choosing cost.
+local function print_choices(spec, cells, best, choices, result)
+  local texts, widest, seconds = {}, 0, 0
+  for i, cell in ipairs(cells) do
+    texts[i] = cell_text(spec.space, cell)
+    widest = math.max(widest, utf8.len(texts[i]) or #texts[i])
+  end
+  print(("tuned on %s, %d seed%s apart from those reported:"):format(spec.metric,
+    spec.tune_seeds, spec.tune_seeds == 1 and "" or "s"))
+  for i, text in ipairs(texts) do
+    local choice = choices[best[i].number]
+    print(("  %s%s  %s  (%s %.4g)"):format(text, (" "):rep(widest - (utf8.len(text) or #text)),
+      choice_text(spec, choice), spec.metric, best[i].mean))
+    warn_edges(spec, cells[i], choice)
+  end
+  for _, trial in ipairs(result.trials) do seconds = seconds + trial.seconds end
+  print(("tuning cost %d trials, %.1f s of computing\n"):format(#result.trials, seconds))
+end
+
+-- For the plan: how many trials of tuning there are and have ended, and what these took.
+local function tuning_state(spec, result)
+  local state = { names = internal.list(spec.tune_order), trials = #result.trials, done = 0,
+                  seconds = 0 }
+  for _, trial in ipairs(result.trials) do
+    if trial.state == "complete" or trial.state == "diverged" or trial.state == "failed" then
+      state.done = state.done + 1
+      state.seconds = state.seconds + trial.seconds
+    end
+  end
+  return state
+end
+
+-- The cells with the parameters that validation chose for each. While only planned, they come
+-- back as they are if not all trials of tuning have ended.
 local function tune(spec, cells, skipped)
   local seeds = {}
   for i = 1, spec.tune_seeds do seeds[i] = TUNE_SEED + i end
   local grid, choices = tuning_grid(spec, cells)
   local result = study(spec, grid, skipped, seeds)
-  local rows, tuned, seconds = tuning_rows(spec, result, #choices), {}, 0
-  print(("tuned on %s, %d seeds apart from those reported:"):format(spec.metric, #seeds))
+  local rows, best, tuned = tuning_rows(spec, result, #choices), {}, {}
+  spec.tuned, spec.tuned_ids = tuning_state(spec, result), {}
+  if internal.planning and spec.tuned.done < spec.tuned.trials then return cells end
   for i, cell in ipairs(cells) do
-    local best = best_of(spec, rows[i] or {})
-    if not best then
+    best[i] = best_of(spec, rows[i] or {})
+    if not best[i] then
       space.fail("tune: no trial of %s ended well", cell_text(spec.space, cell))
     end
-    for k, row in ipairs(rows[i]) do
-      seconds = seconds + row.seconds
-      if row == best then
-        tuned[i] = merged(cell, choices[k])
-        print_choice(spec, cell, choices[k], row)
-        warn_edges(spec, cell, choices[k])
-      end
-    end
+    tuned[i] = merged(cell, choices[best[i].number])
   end
-  print(("tuning cost %d trials, %.1f s of computing"):format(#result.trials, seconds))
-  spec.tuned_ids = {}
+  if not internal.planning then print_choices(spec, cells, best, choices, result) end
   for i, trial in ipairs(result.trials) do spec.tuned_ids[i] = trial.id end
   return tuned
 end
@@ -479,7 +533,7 @@ local function spec_of(given)
     trial = given.trial, metric = given.metric, report = given.report or given.metric,
     rope = given.rope,
     contrasts = given.contrasts, record = given.record,
-    seeds = given_seeds() or seed_list(given.seeds or 5),
+    seeds = given_seeds() or seed_list(given.seeds or 5), seeds_given = given.seeds ~= nil,
     tune_seeds = given.tune_seeds or 2,
     space = space.open({
       factors = given.factors, order = given.order, zip = given.zip, baseline = given.baseline,
@@ -512,17 +566,15 @@ local function experiment(given)
   local spec = spec_of(given)
   local cells, skipped = space.expand(spec.space)
   contrast_rows(spec.space, spec.contrasts, cells)   -- before anything runs
-  if spec.tune and not internal.planning then cells = tune(spec, cells, skipped) end
-  if spec.tune and internal.planning then
-    spec.tuned = { cells = #tuning_grid(spec, cells), seeds = spec.tune_seeds }
-  end
+  if spec.contrasts == "cells" then space.complete(spec.space, {}, cells) end
+  if spec.tune then cells = tune(spec, cells, skipped) end
   return study(spec, cells, skipped)
 end
 
 local function documented_options()
   local list = {}
   for name, option in pairs(options) do
-    list[#list + 1] = { name = name, allowed = option[1], alias = {}, values = {} }
+    list[#list + 1] = { name = name, doc = option[1], allowed = option[2], alias = {}, values = {} }
   end
   table.sort(list, function(a, b) return a.name < b.name end)
   return list

@@ -487,6 +487,7 @@ function space.complete(self, given, cells)
   end
   local parts = {}
   for _, name in ipairs(sorted_keys(names)) do parts[#parts + 1] = name .. "=" .. names[name] end
+  if #parts == 0 then fail("contrasts: the baseline is none of the cells") end
   fail("contrasts: no cell has %s and is the baseline otherwise", table.concat(parts, " "))
 end
 
