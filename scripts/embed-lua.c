@@ -25,18 +25,20 @@ static void module_name(char name[64], const char *path) {
   if (end) *end = 0;
 }
 
-/* luaL_loadfile would call the chunk by its path; errors shall say the module's name. */
+/* luaL_loadfile would call the chunk by its path; errors shall say the module's name, and
+ * tracebacks know it for the library's (LIBRARY_CHUNK in lua/core.h). */
 static void load(lua_State *L, const char *path) {
   static char text[1 << 20];
-  char name[64];
+  char name[64], chunk[80];
   module_name(name, path);
+  snprintf(chunk, sizeof chunk, "=[runner] %s", name);
   FILE *file = fopen(path, "rb");
   size_t n = file ? fread(text, 1, sizeof text, file) : 0;
   if (!file || ferror(file) || n == sizeof text || fclose(file)) {
     fprintf(stderr, "embed-lua: %s cannot be read\n", path);
     exit(1);
   }
-  if (luaL_loadbufferx(L, text, n, name, "t")) {
+  if (luaL_loadbufferx(L, text, n, chunk, "t")) {
     fprintf(stderr, "embed-lua: %s: %s\n", path, lua_tostring(L, -1));
     exit(1);
   }

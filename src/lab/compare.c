@@ -85,6 +85,12 @@ void compare_add_cell(const Compare *compare, int cell, Text *out) {
   if (!*between) text_add(out, "all trials");
 }
 
+bool compare_is_drawn(const Compare *compare) {
+  for (int f = 0; f < compare->spec.n_factors; f++)
+    if (compare->varies[f] && compare->spec.drawn[f]) return true;
+  return false;
+}
+
 void compare_add_contrast(const Compare *compare, const CompareContrast *contrast,
                           bool short_baseline, Text *out) {
   int factor = contrast->factor;
@@ -379,7 +385,7 @@ static Err find_facts(Compare *compare, Fault *fault) {
   }
   for (int c = 0; c < compare->n_cells; c++) {
     CompareCell *cell = &compare->cells[c];
-    cell->baseline = true;
+    cell->baseline = !compare_is_drawn(compare);
     must(cell->levels);
     for (int f = 0; f < n_factors; f++)
       if (compare->varies[f] && compare->alias[f] == f && cell->levels[f] >= 0 &&

@@ -59,7 +59,8 @@ typedef struct CompareSpec {
   double rope;               /* differences up to it do not matter; 0: none given */
   const CompareFactor *factors;
   int n_factors;             /* up to STAT_FACTORS_MAX - 1; may be 0 */
-  bool no_level_contrasts;   /* leave out the contrasts of levels (random search) */
+  bool drawn[STAT_FACTORS_MAX];  /* by factor: its levels are points of a random search.
+                                They are not compared, and no cell is the baseline */
   bool cell_contrasts;       /* each cell against the one whose levels are the baselines */
   const ComparePair *pairs;  /* further cell contrasts */
   int n_pairs;

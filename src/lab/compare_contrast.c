@@ -282,7 +282,7 @@ static Err add_contrast(Compare *compare, Scratch *scratch, int factor, int a, i
 
 static Err add_level_contrasts(Compare *compare, Scratch *scratch, Fault *fault) {
   for (int f = 0; f < compare->spec.n_factors; f++) {
-    if (!compare_leads(compare, f)) continue;
+    if (!compare_leads(compare, f) || compare->spec.drawn[f]) continue;
     const CompareFactor *factor = &compare->spec.factors[f];
     for (int level = 0; level < factor->n_levels; level++) {
       if (level == factor->baseline) continue;
@@ -350,10 +350,8 @@ static int64_t contrasts_most(const Compare *compare) {
 }
 
 static Err add_contrasts(Compare *compare, Scratch *scratch, Fault *fault) {
-  Err err = ERR_OK;
   compare->n_contrasts = 0;
-  if (!compare->spec.no_level_contrasts)
-    err = add_level_contrasts(compare, scratch, fault);
+  Err err = add_level_contrasts(compare, scratch, fault);
   return err ? err : add_cell_contrasts(compare, scratch, fault);
 }
 

@@ -30,6 +30,9 @@ static inline bool compare_leads(const Compare *compare, int factor) {
   return compare->alias[factor] == factor;
 }
 
+/* Are there cells, and do they differ, in factors that are drawn? */
+bool compare_is_drawn(const Compare *compare);
+
 /* Add names: "activation+init" and "relu+he_normal" for factors that change together;
  * "relu, norm=none" for a cell: its levels of the factors that vary and apply. */
 void compare_add_factor(const Compare *compare, int factor, Text *out);

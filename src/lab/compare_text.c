@@ -226,6 +226,7 @@ static void add_marginal_means(const Compare *compare, Shown shown, int width, T
   int last = -1;
   for (int i = 0; i < grid->n_margins && grid->margins[i].b < 0; i++) {
     const CompareMargin *margin = &grid->margins[i];
+    if (compare->spec.drawn[margin->a]) continue;
     Text name = {0};
     if (margin->a != last) compare_add_factor(compare, margin->a, &name);
     table_add(&table, name.data && !name.failed ? name.data : "");
@@ -294,6 +295,7 @@ static void add_matrices(const Compare *compare, Shown shown, int width, Text *o
     for (int i = 0; i < grid->n_effects; i++) {
       const StatEffect *effect = &grid->effects[i];
       if (effect->source != STAT_PAIR || !(share_of(effect) < below)) continue;
+      if (compare->spec.drawn[effect->a] || compare->spec.drawn[effect->b]) continue;
       if (!largest || share_of(effect) > share_of(largest)) largest = effect;
     }
     if (!largest || share_of(largest) < matrix_share) return;
@@ -407,9 +409,11 @@ static void add_contrast_rows(const Compare *compare, Shown shown,
 
 static void add_contrasts(const Compare *compare, Shown shown, int width, Text *out) {
   if (compare->n_contrasts == 0) {
-    text_add_wrapped(out, compare->n_cells > 1
-                     ? "Contrasts: none, no two cells differ in one factor alone."
-                     : "Contrasts: none, there is one cell.", 0, INDENT, width);
+    text_add_wrapped(out, compare->n_cells == 1 ? "Contrasts: none, there is one cell."
+                     : compare_is_drawn(compare)
+                     ? "Contrasts: none, points that are drawn have no baseline."
+                     : "Contrasts: none, no two cells differ in one factor alone.",
+                     0, INDENT, width);
     return;
   }
   if (compare->n_complete == 0) {

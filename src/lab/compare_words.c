@@ -149,6 +149,10 @@ static void add_undecided(const Words *words, Range range, Text *text) {
       text_add(text, " (no seed has both)");
       continue;
     }
+    if (analysis->paired.mean == 0 && analysis->paired.sd == 0) {
+      text_addf(text, " (the same in each of %d seeds)", analysis->paired.n);
+      continue;
+    }
     text_addf(text, " (%s%s",
               shown_difference(words->shown, analysis->paired.mean, number),
               words->shown.difference_unit);
@@ -340,7 +344,9 @@ void compare_add_reach(const Compare *compare, int width, Text *out) {
   Words words = {compare, shown_of(compare), width, out};
   Text text = {0};
   if (compare->n_contrasts == 0)
-    text_add(&text, "Nothing is compared: no two cells differ in one factor alone.");
+    text_addf(&text, "Nothing is compared: %s.", compare_is_drawn(compare)
+              ? "points that are drawn have no baseline"
+              : "no two cells differ in one factor alone");
   else
     add_reach_sentence(compare->planned, &text);
   say(&words, &text);
@@ -363,7 +369,7 @@ static void say_uncompared(const Words *words) {
   Text text = {0};
   for (int f = 0; f < compare->spec.n_factors; f++) {
     bool compared = !compare->varies[f] || !compare_leads(compare, f) ||
-                    compare->spec.no_level_contrasts;
+                    compare->spec.drawn[f];
     for (int i = 0; i < compare->n_contrasts; i++)
       compared = compared || compare->contrasts[i].factor == f;
     if (compared) continue;

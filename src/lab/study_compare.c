@@ -132,14 +132,18 @@ Err study_compare(const Study *study, const char *metric, bool bootstrap, Compar
   d.n_factors = (int)json_count(d.factors);
   d.spec = (CompareSpec){.name = study->name, .metric = metric ? metric : study->report,
                          .goal = study->larger_is_better ? COMPARE_MAX : COMPARE_MIN,
-                         .no_level_contrasts = json_find(plan, "random") != NULL,
                          .n_factors = d.n_factors, .bootstrap = bootstrap};
   d.spec.n_pairs = contrasts ? (int)json_count(contrasts) : 0;
   json_get_bool(json_find(plan, "cell_contrasts"), &d.spec.cell_contrasts);
   json_get_number(json_find(plan, "rope"), &d.spec.rope);
   draft_range(&d.spec);
   Err err = allocate(&d, fault);
-  for (int i = 0; !err && i < d.n_factors; i++) err = draft_factor(&d, i, &d.factor[i], fault);
+  for (int i = 0; !err && i < d.n_factors; i++) {
+    err = draft_factor(&d, i, &d.factor[i], fault);
+    /* Of a random search, only what is drawn has no baseline in the plan. */
+    if (i < STAT_FACTORS_MAX)
+      d.spec.drawn[i] = json_find(plan, "random") && d.factor[i].baseline < 0;
+  }
   if (!err) {
     draft_pairs(&d);
     draft_trials(&d, d.spec.metric);

@@ -16,27 +16,53 @@ static Err flush(Text *text, Fault *fault) {
 
 /* -- the end of a run ---------------------------------------------------------------- */
 
+/* Bytes of the first line of why the trial failed. */
+static size_t first_line(const StudyTrial *t) {
+  return t->message ? strcspn(t->message, "\n") : 0;
+}
+
+static bool failed_alike(const StudyTrial *a, const StudyTrial *b) {
+  size_t n = first_line(a);
+  return b->state == TRIAL_FAILED && n == first_line(b) &&
+         (n == 0 || memcmp(a->message, b->message, n) == 0);
+}
+
+/* Did an earlier trial fail in the same way? */
+static bool told_before(const Study *s, int64_t trial) {
+  for (int64_t i = 0; i < trial; i++)
+    if (failed_alike(&s->trials[trial], &s->trials[i])) return true;
+  return false;
+}
+
+static void add_failure(const Study *s, int64_t trial, Text *out) {
+  const StudyTrial *t = &s->trials[trial];
+  int64_t alike = 0;
+  for (int64_t i = trial + 1; i < s->n_trials; i++) alike += failed_alike(t, &s->trials[i]);
+  text_add(out, "  ");
+  study_cell_text(s, t->cell, out);
+  text_addf(out, ", seed %lld", (long long)t->seed);
+  if (alike) text_addf(out, " and %lld other%s", (long long)alike, alike == 1 ? "" : "s");
+  text_add(out, ": ");
+  if (t->message) {
+    Text first = {0};
+    text_add_bytes(&first, t->message, first_line(t));
+    if (first.data) text_add_clean(out, first.data);
+    text_deinit(&first);
+  }
+  text_add(out, "\n");
+}
+
+/* Each reason once, with the first trial that it ended. */
 static void add_failed(const Study *s, Text *out) {
   int n = 0;
   if (s->n_failed == 0) return;
   text_addf(out, "\n%lld trial%s failed:\n", (long long)s->n_failed,
             s->n_failed == 1 ? "" : "s");
-  for (int64_t i = 0; i < s->n_trials && n < FAILED_SHOWN; i++) {
-    const StudyTrial *t = &s->trials[i];
-    if (t->state != TRIAL_FAILED) continue;
-    n++;
-    text_add(out, "  ");
-    study_cell_text(s, t->cell, out);
-    text_addf(out, ", seed %lld: ", (long long)t->seed);
-    if (t->message) {
-      Text first = {0};
-      text_add_bytes(&first, t->message, strcspn(t->message, "\n"));
-      if (first.data) text_add_clean(out, first.data);
-      text_deinit(&first);
-    }
-    text_add(out, "\n");
+  for (int64_t i = 0; i < s->n_trials && n <= FAILED_SHOWN; i++) {
+    if (s->trials[i].state != TRIAL_FAILED || told_before(s, i)) continue;
+    if (n++ < FAILED_SHOWN) add_failure(s, i, out);
+    else text_add(out, "  and others, for other reasons\n");
   }
-  if (s->n_failed > n) text_addf(out, "  and %lld more\n", (long long)s->n_failed - n);
   if (s->stored) text_addf(out, "`runner retry %s` makes them run again\n", s->name);
 }
 
@@ -214,7 +240,7 @@ Err study_print_plan(const Study *study, int jobs, Fault *fault) {
             (long long)study->n_failed, (long long)study->n_left);
   add_cells(study, &out);
   add_skipped(study, &out);
-  text_add(&out, "\n");
+  if (tuning_of(study).trials || study->n_left) text_add(&out, "\n");
   add_tuning(study, &out);
   add_time(study, jobs, &out);
   Err err = add_reach(study, &out, fault);

@@ -48,13 +48,13 @@ static void add_counts(const StudyProgress *p, const Study *s, int running, bool
   else if (left >= 0) text_addf(line, ", ETA %s", duration_text(left, eta));
 }
 
+/* The cell's name last: it is what a narrow terminal cuts off. */
 static void add_best(const Study *s, Text *line) {
   double mean = 0;
   int n = 0, best = study_best(s, &mean, &n);
   if (best < 0) return;
-  text_add(line, ", best so far ");
+  text_addf(line, ", best %s %.4g (mean of %d): ", s->report, mean, n);
   study_cell_text(s, best, line);
-  text_addf(line, ": %s %.4g (mean of %d)", s->report, mean, n);
 }
 
 static void add_bar(const Study *s, Text *line) {

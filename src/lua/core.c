@@ -101,6 +101,23 @@ Err fault_from_lua(lua_State *L, Fault *fault) {
   return fault->code;
 }
 
+/* Takes the library's own frames out of the traceback on the stack: they are no help to who
+ * wrote the script. A tail call goes with the frame before it. */
+static void drop_library_frames(lua_State *L) {
+  luaL_Buffer kept;
+  const char *line = lua_tostring(L, -1);
+  bool dropped = false;
+  luaL_buffinit(L, &kept);
+  while (*line) {
+    size_t n = strcspn(line + 1, "\n") + 1;   /* with the newline before it */
+    dropped = strncmp(line, "\n\t" LIBRARY_CHUNK, strlen("\n\t" LIBRARY_CHUNK)) == 0 ||
+              (dropped && strncmp(line, "\n\t(...tail", strlen("\n\t(...tail")) == 0);
+    if (!dropped) luaL_addlstring(&kept, line, n);
+    line += n;
+  }
+  luaL_pushresult(&kept);
+}
+
 int with_traceback(lua_State *L) {
   forget_other_fault(L, 1);
   const char *text = luaL_tolstring(L, 1, NULL);
@@ -108,6 +125,7 @@ int with_traceback(lua_State *L) {
   if (raised == ERR_USAGE || raised == ERR_INTERRUPT || raised == ERR_STORAGE)
     return 1;   /* no code is at fault */
   luaL_traceback(L, L, text, 2);
+  drop_library_frames(L);
   return 1;
 }
 

@@ -111,6 +111,9 @@ typedef struct Session {
 static inline Session *session(lua_State *L) { return *(Session **)lua_getextraspace(L); }
 static inline Graph *session_graph(lua_State *L) { return &session(L)->graph; }
 
+/* Before the name of a chunk of the library's Lua part (scripts/embed-lua.c): no script. */
+#define LIBRARY_CHUNK "[runner] "
+
 /* Makes a Lua state with all libraries and globals of a script (strict, read-only names).
  * The session is the caller's, graph open. NULL and a fault on lack of memory. */
 lua_State *session_open(Session *s, Fault *fault);

@@ -381,16 +381,34 @@ TEST(cells_are_compared_on_request) {
   check_says(c, COMPARE_WORDS, "cells: tanh, batch beats sigmoid, norm=none by ");
   compare_free(c);
   study->spec.n_pairs = 0;
-  study->spec.cell_contrasts = study->spec.no_level_contrasts = true;
+  study->spec.cell_contrasts = true;
   c = compare(study);
-  assert_int_equal(c->n_contrasts, 5);
+  assert_int_equal(c->n_contrasts, 3 + 5);
   check_says(c, COMPARE_CONTRASTS, "tanh, batch - baseline");
   compare_free(c);
+  study->spec.cell_contrasts = false;
   study->spec.n_pairs = 2;
   check_refused(study, "activation=tanh norm=-");
   pairs[1] = pairs[2];
   check_refused(study, "a contrast of a cell with itself");
   finish(study, NULL);
+}
+
+TEST(what_is_drawn_is_not_compared_but_what_is_crossed_with_it_is) {
+  Study *study = study_new();
+  study->spec.drawn[0] = true;
+  fill(study, 8);
+  Compare *c = compare(study);
+  assert_int_equal(c->n_contrasts, 1);
+  assert_int_equal(contrast(c, 1, 1)->n_settings, 3);
+  check_silent(c, COMPARE_CELLS, "baseline");
+  check_silent(c, COMPARE_WORDS, "Not compared");
+  study->spec.drawn[1] = true;
+  compare_free(c);
+  c = compare(study);
+  assert_int_equal(c->n_contrasts, 0);
+  check_says(c, COMPARE_REACH, "points that are drawn have no baseline");
+  finish(study, c);
 }
 
 /* -- spaces that are no plain grid --------------------------------------------------- */
@@ -628,7 +646,7 @@ static Study *random_study(Random *random) {
   spec->high = below(random, 2);
   spec->rope = below(random, 3) ? 0 : 0.01;
   spec->cell_contrasts = below(random, 4) == 0;
-  spec->no_level_contrasts = below(random, 8) == 0;
+  spec->drawn[below(random, 4)] = below(random, 8) == 0;
   spec->bootstrap = below(random, 20) == 0;
   int n_cells = 1, n_seeds = 1 + below(random, 10), full = below(random, 3);
   for (int f = 0; f < spec->n_factors; f++) {

@@ -167,6 +167,20 @@ function tests.test_plain_scripts_record_it_too_and_where_values_came_from()
     sources:match '"seed": "([^"]+)"' }, { "command line", "script", "command line" })
 end
 
+-- Reasons that many share are told once; a traceback has the script's lines alone.
+function tests.test_a_failure_of_all_is_told_once()
+  local path = check.file("all.lua", [[
+    experiment { name = "all", factors = { n = { 1, 2 } }, seeds = 3, metric = "loss",
+      trial = function(c, run) error "broken on purpose" end }
+  ]])
+  local out = check.runner { "--runs", "all", path }
+  check.yes(out:find("n=1, seed 1 and 5 others: ", 1, true) ~= nil)
+  check.equal(select(2, out:gsub("broken on purpose", "")), 1)
+  local result = record_of("all/all/trials/*", "result.json")
+  check.yes(result:find("in main chunk", 1, true) ~= nil)
+  check.yes(result:find "%[runner%]" == nil and not result:find "%[string" and not result:find "tail")
+end
+
 function tests.test_fail_fast()
   local path = check.file("ends.lua", ends)
   local _, err, status = check.runner { "--runs", "fast", "--fail-fast", "--jobs", "1", path,
@@ -243,7 +257,9 @@ function tests.test_random_points_are_the_same_for_all_levels()
     check.yes(tonumber(lr) >= 1e-4 and tonumber(lr) <= 1)
     check.yes(math.tointeger(tonumber(width)) >= 10 and tonumber(width) <= 20)
   end
-  check.equal(plan(options), rows)
+  local again, out = plan(options)
+  check.equal(again, rows)
+  check.yes(out:find("in one contrast", 1, true) ~= nil)   -- tanh - relu, at equal points
 end
 
 function tests.test_levels_from_the_command_line()
@@ -251,7 +267,8 @@ function tests.test_levels_from_the_command_line()
   check.equal(plan(options, { "act=tanh", "lr=0.2,0.5", "n=7" }), { "tanh 0.2 7", "tanh 0.5 7" })
   for word, part in pairs { ["act=tnah"] = 'did you mean "tanh"', ["lr=x"] = "a number",
     ["n=1.5"] = "an integer", ["atc=tanh"] = 'did you mean "act"', ["seeds=0"] = "1 to",
-    ["seeds=-1,2"] = "at least 0", ["seed=3"] = "seeds=3", ["act="] = "levels" } do
+    ["seeds=-1,2"] = "at least 0",
+    ["seeds=3,3"] = "twice", ["seed=3"] = "seeds=3", ["act="] = "levels" } do
     local _, _, err, status = plan(options, { word })
     check.equal({ word, status }, { word, 2 })
     if not err:find(part, 1, true) then error(word .. ": " .. err) end

@@ -152,7 +152,10 @@ local function seed_list(given, from)
   local list, seen = {}, {}
   for i, seed in ipairs(given) do
     list[i] = check_seed(seed, from)
-    if seen[list[i]] then space.fail("seeds: %d is there twice", list[i]) end
+    if seen[list[i]] then
+      if from then internal.usage_error(("argument seeds: %d is there twice"):format(seed)) end
+      space.fail("seeds: %d is there twice", list[i])
+    end
     seen[list[i]] = true
   end
   if #list == 0 then space.fail("seeds: the list is empty") end
@@ -566,7 +569,10 @@ local function experiment(given)
   local spec = spec_of(given)
   local cells, skipped = space.expand(spec.space)
   contrast_rows(spec.space, spec.contrasts, cells)   -- before anything runs
-  if spec.contrasts == "cells" then space.complete(spec.space, {}, cells) end
+  if spec.contrasts == "cells" then
+    if given.random then space.fail 'contrasts: "cells": points that are drawn have no baseline' end
+    space.complete(spec.space, {}, cells)
+  end
   if spec.tune then cells = tune(spec, cells, skipped) end
   return study(spec, cells, skipped)
 end
