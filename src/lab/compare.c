@@ -73,16 +73,54 @@ void compare_add_level(const Compare *compare, int factor, int level, Text *out)
       text_addf(out, "+%s", compare_level(compare, f, partner(compare, factor, level, f)));
 }
 
-void compare_add_cell(const Compare *compare, int cell, Text *out) {
+/* Which levels of a cell: all, or those that are the same, or not, in another cell. */
+typedef enum Part { PART_ALL, PART_SAME, PART_OTHER } Part;
+
+static bool is_part(const Compare *compare, int cell, int other, Part part, int factor) {
+  int level = compare->cells[cell].levels[factor];
+  if (!compare->varies[factor] || level < 0) return false;
+  return part == PART_ALL ||
+         (part == PART_SAME) == (level == compare->cells[other].levels[factor]);
+}
+
+static void add_levels(const Compare *compare, int cell, int other, Part part, Text *out) {
   const char *between = "";
   for (int f = 0; f < compare->spec.n_factors; f++) {
-    int level = compare->cells[cell].levels[f];
-    if (!compare->varies[f] || level < 0) continue;
+    if (!is_part(compare, cell, other, part, f)) continue;
     text_add(out, between);
-    text_add_level(out, compare->spec.factors[f].name, compare_level(compare, f, level));
+    text_add_level(out, compare->spec.factors[f].name,
+                   compare_level(compare, f, compare->cells[cell].levels[f]));
     between = ", ";
   }
   if (!*between) text_add(out, "all trials");
+}
+
+void compare_add_cell(const Compare *compare, int cell, Text *out) {
+  add_levels(compare, cell, cell, PART_ALL, out);
+}
+
+/* Do the cells have levels that differ, on both sides, and others that they share? */
+static bool can_be_short(const Compare *compare, int a, int b) {
+  int n_same = 0, n_a = 0, n_b = 0;
+  for (int f = 0; f < compare->spec.n_factors; f++) {
+    n_same += is_part(compare, a, b, PART_SAME, f);
+    n_a += is_part(compare, a, b, PART_OTHER, f);
+    n_b += is_part(compare, b, a, PART_OTHER, f);
+  }
+  return n_same > 0 && n_a > 0 && n_b > 0;
+}
+
+void compare_add_cells(const Compare *compare, int a, const char *between, int b,
+                       Text *out) {
+  bool is_short = can_be_short(compare, a, b);
+  Part part = is_short ? PART_OTHER : PART_ALL;
+  add_levels(compare, a, b, part, out);
+  text_add(out, between);
+  if (!is_short && compare->cells[b].baseline) text_add(out, "the baseline");
+  else add_levels(compare, b, a, part, out);
+  if (!is_short) return;
+  text_add(out, " at ");
+  add_levels(compare, a, b, PART_SAME, out);
 }
 
 bool compare_is_drawn(const Compare *compare) {
@@ -91,20 +129,31 @@ bool compare_is_drawn(const Compare *compare) {
   return false;
 }
 
-void compare_add_contrast(const Compare *compare, const CompareContrast *contrast,
-                          bool short_baseline, Text *out) {
-  int factor = contrast->factor;
-  if (factor >= 0) {
-    if (!level_is_word(compare_level(compare, factor, contrast->a)))
-      text_addf(out, "%s=", compare->spec.factors[factor].name);
-    compare_add_level(compare, factor, contrast->a, out);
-  } else {
-    compare_add_cell(compare, contrast->a, out);
+/* What the cells share comes first: a narrow table cuts the end off. */
+static void add_cell_contrast(const Compare *compare, int a, int b, Text *out) {
+  bool is_short = can_be_short(compare, a, b);
+  if (is_short) {
+    add_levels(compare, a, b, PART_SAME, out);
+    text_add(out, ": ");
   }
+  add_levels(compare, a, b, is_short ? PART_OTHER : PART_ALL, out);
   text_add(out, " - ");
-  if (factor >= 0) compare_add_level(compare, factor, contrast->b, out);
-  else if (short_baseline && compare->cells[contrast->b].baseline) text_add(out, "baseline");
-  else compare_add_cell(compare, contrast->b, out);
+  if (!is_short && compare->cells[b].baseline) text_add(out, "baseline");
+  else add_levels(compare, b, a, is_short ? PART_OTHER : PART_ALL, out);
+}
+
+void compare_add_contrast(const Compare *compare, const CompareContrast *contrast,
+                          Text *out) {
+  int factor = contrast->factor;
+  if (factor < 0) {
+    add_cell_contrast(compare, contrast->a, contrast->b, out);
+    return;
+  }
+  if (!level_is_word(compare_level(compare, factor, contrast->a)))
+    text_addf(out, "%s=", compare->spec.factors[factor].name);
+  compare_add_level(compare, factor, contrast->a, out);
+  text_add(out, " - ");
+  compare_add_level(compare, factor, contrast->b, out);
 }
 
 /* -- the copy of the spec ------------------------------------------------------------ */

@@ -170,7 +170,7 @@ static Err bootstrap_contrast(const Compare *compare, const CompareContrast *con
                               const double *differences, StatPaired *paired,
                               Fault *fault) {
   Text name = {0};
-  compare_add_contrast(compare, contrast, false, &name);
+  compare_add_contrast(compare, contrast, &name);
   Stream stream = {philox_key(0, "bootstrap contrast", name.data), 0};
   Err err = name.failed ? fault_memory(fault, name.n_bytes)
                         : stat_bootstrap_t(differences, paired->n, stream,

@@ -38,10 +38,13 @@ bool compare_is_drawn(const Compare *compare);
 void compare_add_factor(const Compare *compare, int factor, Text *out);
 void compare_add_level(const Compare *compare, int factor, int level, Text *out);
 void compare_add_cell(const Compare *compare, int cell, Text *out);
-/* "tanh - relu", "lr=0.1 - 0.2"; of cells, with a short baseline,
- * "tanh, he_normal - baseline". */
+/* Two cells with what is told between them: "tanh beats relu at he_normal" where they share
+ * levels, else "tanh, he_normal beats the baseline", "... beats relu, lecun_normal". */
+void compare_add_cells(const Compare *compare, int a, const char *between, int b,
+                       Text *out);
+/* "tanh - relu", "lr=0.1 - 0.2"; of cells "he_normal: tanh - relu", "tanh - baseline". */
 void compare_add_contrast(const Compare *compare, const CompareContrast *contrast,
-                          bool short_baseline, Text *out);
+                          Text *out);
 
 /* The parts of compare_new, in this order. */
 Err compare_make_contrasts(Compare *compare, Fault *fault) WARN_UNUSED;

@@ -333,7 +333,7 @@ static void add_effects(const Compare *compare, Shown shown, int width, Text *ou
 static void add_contrast_name(const Compare *compare, const CompareContrast *contrast,
                               Table *table) {
   Text name = {0};
-  compare_add_contrast(compare, contrast, true, &name);
+  compare_add_contrast(compare, contrast, &name);
   table_add(table, name.data && !name.failed ? name.data : "");
   text_deinit(&name);
 }

@@ -39,11 +39,17 @@ static const CompareAnalysis *main_analysis(const CompareContrast *contrast) {
   return contrast->complete.paired.n > 0 ? &contrast->complete : &contrast->imputed;
 }
 
-static void add_side(const Words *words, const CompareContrast *contrast, bool a,
-                     Text *text) {
-  int side = a ? contrast->a : contrast->b;
-  if (contrast->factor < 0) compare_add_cell(words->compare, side, text);
-  else compare_add_level(words->compare, contrast->factor, side, text);
+/* "a beats b", or the other way round where `turn` is set. */
+static void add_sides(const Words *words, const CompareContrast *contrast, bool turn,
+                      const char *between, Text *text) {
+  int first = turn ? contrast->b : contrast->a, second = turn ? contrast->a : contrast->b;
+  if (contrast->factor < 0) {
+    compare_add_cells(words->compare, first, between, second, text);
+    return;
+  }
+  compare_add_level(words->compare, contrast->factor, first, text);
+  text_add(text, between);
+  compare_add_level(words->compare, contrast->factor, second, text);
 }
 
 /* "p = .012", "p < .001" */
@@ -78,9 +84,7 @@ static void add_decided(const Words *words, const CompareContrast *contrast, Tex
   const CompareAnalysis *analysis = main_analysis(contrast);
   bool a_wins = contrast->verdict == COMPARE_BETTER;
   char buffer[SHOWN_BYTES];
-  add_side(words, contrast, a_wins, text);
-  text_add(text, " beats ");
-  add_side(words, contrast, !a_wins, text);
+  add_sides(words, contrast, !a_wins, " beats ", text);
   text_addf(text, " by %s%s ",
             shown_size(words->shown, fabs(analysis->paired.mean), buffer),
             words->shown.difference_unit);
@@ -109,22 +113,20 @@ static int count_verdict(const Words *words, Range range, CompareVerdict verdict
 static void add_equivalent(const Words *words, Range range, Text *text) {
   const CompareContrast *contrasts = words->compare->contrasts;
   int n = count_verdict(words, range, COMPARE_EQUIVALENT), done = 0;
+  int factor = contrasts[range.first].factor;
   char buffer[SHOWN_BYTES];
-  if (n == range.end - range.first && contrasts[range.first].factor >= 0)
+  if (n == range.end - range.first && factor >= 0)
     text_add(text, "does not matter here: ");
   for (int i = range.first; i < range.end; i++) {
     if (contrasts[i].verdict != COMPARE_EQUIVALENT) continue;
     if (done > 0) text_add(text, done + 1 == n ? " and " : ", ");
-    add_side(words, &contrasts[i], true, text);
-    if (contrasts[i].factor < 0) {
-      text_add(text, " like ");
-      add_side(words, &contrasts[i], false, text);
-    }
+    if (factor < 0) add_sides(words, &contrasts[i], false, " like ", text);
+    else compare_add_level(words->compare, factor, contrasts[i].a, text);
     done++;
   }
-  if (contrasts[range.first].factor >= 0) {
+  if (factor >= 0) {
     text_addf(text, " %s equivalent to ", n == 1 ? "is" : "are");
-    add_side(words, &contrasts[range.first], false, text);
+    compare_add_level(words->compare, factor, contrasts[range.first].b, text);
   }
   text_addf(text, " (the interval%s within %s%s)", n == 1 ? " is" : "s are",
             shown_size(words->shown, words->compare->spec.rope, buffer),
@@ -142,9 +144,7 @@ static void add_undecided(const Words *words, Range range, Text *text) {
     if (contrast->verdict != COMPARE_UNDECIDED || contrast->disputed) continue;
     text_add(text, between);
     between = ", ";
-    add_side(words, contrast, true, text);
-    text_add(text, " against ");
-    add_side(words, contrast, false, text);
+    add_sides(words, contrast, false, " against ", text);
     if (analysis->paired.n == 0) {
       text_add(text, " (no seed has both)");
       continue;
@@ -167,9 +167,7 @@ static void add_undecided(const Words *words, Range range, Text *text) {
 
 static void add_disputed(const Words *words, const CompareContrast *contrast, Text *text) {
   text_add(text, "undecided: ");
-  add_side(words, contrast, true, text);
-  text_add(text, " against ");
-  add_side(words, contrast, false, text);
+  add_sides(words, contrast, false, " against ", text);
   int n = contrast->n_diverged_a + contrast->n_diverged_b;
   text_addf(text, " depends on how %d diverged trial%s count%s: left out it is %s, as the "
             "worst value %s", n, plural(n), n == 1 ? "s" : "",

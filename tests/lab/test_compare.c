@@ -385,6 +385,8 @@ TEST(cells_are_compared_on_request) {
   c = compare(study);
   assert_int_equal(c->n_contrasts, 3 + 5);
   check_says(c, COMPARE_CONTRASTS, "tanh, batch - baseline");
+  check_says(c, COMPARE_CONTRASTS, "relu: batch - norm=none");
+  check_says(c, COMPARE_WORDS, "relu beats tanh at norm=none by");
   compare_free(c);
   study->spec.cell_contrasts = false;
   study->spec.n_pairs = 2;

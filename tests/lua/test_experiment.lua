@@ -279,6 +279,12 @@ function tests.test_each_cell_is_compared_on_request()
   local _, out = plan [[factors = { a = { "x", "y" }, b = { 1, 2 } }, seeds = 8,
     contrasts = "cells"]]
   check.yes(out:find("in 5 contrasts", 1, true) ~= nil)
+  local pair = "factors = { a = { 'x', 'y' } }, contrasts = { { { a = 'y' }, { a = 'x' } } }"
+  check.equal(plan(pair), { "x", "y" })
+  local rows, _, warning = plan(pair, { "a=x" })
+  check.equal(rows, { "x" })
+  check.yes(warning:find("1 of 1 contrasts are left out", 1, true)
+    and warning:find("levels to run: a=y", 1, true) ~= nil)
   local _, _, err = plan [[factors = { a = { "x", "y" }, b = { 1, 2 } }, contrasts = "cells",
     where = function(c) return c.a == "y" or c.b == 2 end]]
   check.yes(err:find("the baseline is none of the cells", 1, true) ~= nil)

@@ -287,18 +287,32 @@ local function factor_rows(self)
   return rows
 end
 
--- { { factor = level }, { ... } }: two cells, completed from the baseline.
-local function contrast_rows(self, contrasts, cells)
-  local rows = {}
-  for i, pair in ipairs(type(contrasts) == "table" and contrasts or {}) do
-    local row = {}
+local function is_restricted(self)
+  for _, factor in ipairs(self.factors) do
+    if factor.levels ~= factor.declared then return true end
+  end
+end
+
+-- { { factor = level }, { ... } }: pairs of cells, completed from the baseline. Those that need
+-- a level which the command line left out, or would compare a cell with itself then, are left
+-- out too, with a warning.
+local function contrast_rows(self, contrasts, cells, warn)
+  local rows, missing = {}, {}
+  contrasts = type(contrasts) == "table" and contrasts or {}
+  for i, pair in ipairs(contrasts) do
     if type(pair) ~= "table" or #pair ~= 2 then
       space.fail("contrasts: number %d: allowed: two cells", i)
     end
-    for k = 1, 2 do
-      row[k] = space.complete(self, pair[k], cells)
-    end
-    rows[i] = row
+    local a, no_a = space.complete(self, pair[1], cells)
+    local b, no_b = space.complete(self, pair[2], cells)
+    if a and b and a ~= b then rows[#rows + 1] = { a, b }
+    elseif a and b and not is_restricted(self) then
+      space.fail("contrasts: number %d: both are the same cell", i)
+    else missing[no_a or no_b or "the baseline"] = true end
+  end
+  if warn and #rows < #contrasts then
+    internal.warn(("%d of %d contrasts are left out: not among the levels to run: %s")
+      :format(#contrasts - #rows, #contrasts, table.concat(space.sorted_keys(missing), ", ")))
   end
   return internal.list(rows)
 end
@@ -568,7 +582,7 @@ local function experiment(given)
   internal.had_experiment = true
   local spec = spec_of(given)
   local cells, skipped = space.expand(spec.space)
-  contrast_rows(spec.space, spec.contrasts, cells)   -- before anything runs
+  contrast_rows(spec.space, spec.contrasts, cells, true)   -- before anything runs
   if spec.contrasts == "cells" then
     if given.random then space.fail 'contrasts: "cells": points that are drawn have no baseline' end
     space.complete(spec.space, {}, cells)

@@ -451,7 +451,8 @@ function space.resolve(self, names)
   return values
 end
 
--- Names of the levels that are given by name or by value.
+-- Names of the levels that are given by name or by value; nil and the first one that is left
+-- out of this run, by the command line.
 local function given_names(self, given)
   if type(given) ~= "table" then
     fail("contrasts: a cell is a %s; allowed: { factor = level }", type(given))
@@ -466,6 +467,7 @@ local function given_names(self, given)
     if type(level) == "table" then level = level.name end
     level = type(level) == "number" and internal.number_text(level) or tostring(level)
     if not factor.seen[level] then
+      if factor.declared and factor.declared[level] then return nil, name .. "=" .. level end
       fail("contrasts: %q is no level of %q%s", level, name, near(level, factor.seen))
     end
     names[name] = level
@@ -473,9 +475,11 @@ local function given_names(self, given)
   return names
 end
 
--- The cell that has the given levels, and those of the baseline where it has the factor.
+-- The cell that has the given levels, and those of the baseline where it has the factor; nil
+-- and a level that it needs and that is not among those to run.
 function space.complete(self, given, cells)
-  local names = given_names(self, given)
+  local names, left_out_level = given_names(self, given)
+  if not names then return nil, left_out_level end
   for _, cell in ipairs(cells) do
     local fits = true
     for _, factor in ipairs(self.factors) do
