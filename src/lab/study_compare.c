@@ -92,11 +92,15 @@ static void draft_trials(Draft *d, const char *metric) {
   }
 }
 
-/* Accuracies and the like lie between 0 and 1. */
-static void draft_range(CompareSpec *spec) {
+/* Accuracies and the like lie between 0 and 1, unless the values say otherwise. */
+static void draft_range(Draft *d) {
   static const char *const shares[] = {"accuracy", "precision", "recall", "f1", "auc"};
   for (size_t i = 0; i < sizeof shares / sizeof *shares; i++)
-    if (strstr(spec->metric, shares[i])) spec->high = 1;
+    if (strstr(d->spec.metric, shares[i])) d->spec.high = 1;
+  for (int64_t i = 0; i < d->study->n_trials; i++)
+    if (d->trials[i].state == COMPARE_COMPLETE &&
+        !(d->trials[i].value >= 0 && d->trials[i].value <= 1))
+      d->spec.high = 0;
 }
 
 static Err allocate(Draft *d, Fault *fault) {
@@ -136,7 +140,6 @@ Err study_compare(const Study *study, const char *metric, bool bootstrap, Compar
   d.spec.n_pairs = contrasts ? (int)json_count(contrasts) : 0;
   json_get_bool(json_find(plan, "cell_contrasts"), &d.spec.cell_contrasts);
   json_get_number(json_find(plan, "rope"), &d.spec.rope);
-  draft_range(&d.spec);
   Err err = allocate(&d, fault);
   for (int i = 0; !err && i < d.n_factors; i++) {
     err = draft_factor(&d, i, &d.factor[i], fault);
@@ -147,6 +150,7 @@ Err study_compare(const Study *study, const char *metric, bool bootstrap, Compar
   if (!err) {
     draft_pairs(&d);
     draft_trials(&d, d.spec.metric);
+    draft_range(&d);
     d.spec.factors = d.factor;
     d.spec.pairs = d.pairs;
     err = compare_new(out, &d.spec, d.trials, study->n_trials, fault);

@@ -57,6 +57,13 @@ static int diverged(lua_State *L) {
   return raise_text(L, ERR_NONFINITE);
 }
 
+/* in_trial(): does the function of a trial run? */
+static int in_trial(lua_State *L) {
+  const Session *s = session(L);
+  lua_pushboolean(L, s->in_trial && s->trial_begun);
+  return 1;
+}
+
 /* -- numbers, texts, hashes ---------------------------------------------------------- */
 
 static int number_text(lua_State *L) {
@@ -159,6 +166,7 @@ void add_lab_functions(lua_State *L) {
       {"begin_trial", begin_trial},
       {"end_trial", end_trial},
       {"diverged", diverged},
+      {"in_trial", in_trial},
       {"number_text", number_text},
       {"hash", hash},
       {"uniform", uniform},

@@ -181,6 +181,24 @@ function tests.test_a_failure_of_all_is_told_once()
   check.yes(result:find "%[runner%]" == nil and not result:find "%[string" and not result:find "tail")
 end
 
+function tests.test_an_experiment_in_a_trial_is_refused()
+  local code = [[
+    experiment { name = "outer", factors = { a = { 1, 2 } }, seeds = 1, metric = "loss",
+      trial = function(c, run)
+        experiment { name = "inner", factors = { a = { 1 } }, metric = "loss", trial = print }
+      end }
+    print "goes on"
+  ]]
+  local path = check.file("nested.lua", code)
+  for _, words in ipairs { { path }, { "-e", code } } do
+    local out, err, status = check.runner { "--runs", "nested", table.unpack(words) }
+    check.equal(status, 1)
+    check.yes((out .. err):find("2 trials failed", 1, true) ~= nil)
+    check.yes((out .. err):find("a trial cannot hold an experiment of its own", 1, true) ~= nil)
+    check.yes(out:find "goes on\n$" ~= nil)
+  end
+end
+
 function tests.test_fail_fast()
   local path = check.file("ends.lua", ends)
   local _, err, status = check.runner { "--runs", "fast", "--fail-fast", "--jobs", "1", path,
@@ -273,6 +291,21 @@ function tests.test_levels_from_the_command_line()
     check.equal({ word, status }, { word, 2 })
     if not err:find(part, 1, true) then error(word .. ": " .. err) end
   end
+end
+
+function tests.test_the_goal_follows_from_a_word_of_the_name()
+  for name, goal in pairs { layer2_loss = "min", val_accuracy = "max", test_f1 = "max",
+    val_binary_crossentropy = "min" } do
+    local _, out = plan(("factors = { a = { 1 } }, report = %q"):format(name), { "--json" })
+    check.equal(out:match '"goal": "(%l+)"', goal)
+  end
+end
+
+function tests.test_accuracies_in_percent_are_shown_as_they_are()
+  local out = check.runner { "-e", [[experiment { factors = { a = { "x", "y" } }, seeds = 3,
+    metric = "accuracy", trial = function(c, run) return 87 + run.seed / 10 end }]] }
+  check.yes(out:find("accuracy, higher is better", 1, true) ~= nil)
+  check.yes(out:find(" 87.20 ", 1, true) ~= nil)
 end
 
 function tests.test_each_cell_is_compared_on_request()

@@ -56,8 +56,8 @@ local options = {
   seeds = { "The seeds that every cell runs with; 5 if not given. The plan says how many a "
     .. "verdict needs.", "a number of seeds (1 to n), or a list of seeds, each at least 0",
     is("number", "table") },
-  metric = { "The measure that is chosen on, by tune and by early stopping: of validation "
-    .. "rows.", "the name of a measure that the trial returns", is "string" },
+  metric = { "The measure that tune chooses on, of validation rows say; every trial must "
+    .. "return it.", "the name of a measure that the trial returns", is "string" },
   report = { "The measure that is compared and shown, of test rows say; the metric if not "
     .. "given.", "the name of a measure that the trial returns", is "string" },
   goal = { "Whether more or less of the metric is better; follows from most names.",
@@ -108,16 +108,23 @@ local function as_list(value)
   return type(value) == "function" and { value } or value
 end
 
--- Which way is better follows from the name of most measures.
+local goals = { max = {}, min = {} }
+for _, word in ipairs { "accuracy", "acc", "auc", "precision", "recall", "f1", "r2", "score" } do
+  goals.max[word] = true
+end
+for _, word in ipairs { "loss", "mse", "mae", "rmse", "error", "err", "nll", "perplexity",
+  "entropy", "crossentropy", "divergence", "hinge", "huber" } do
+  goals.min[word] = true
+end
+
+-- Which way is better follows from a word in the name of most measures: val_accuracy,
+-- layer2_loss. Nothing follows where words disagree.
 local function named_goal(metric)
-  local name = metric:lower()
-  for _, word in ipairs { "accuracy", "acc", "auc", "precision", "recall", "f1", "r2",
-    "score" } do
-    if name:find(word, 1, true) then return "max" end
+  local max, min
+  for word in metric:lower():gmatch "%w+" do
+    max, min = max or goals.max[word], min or goals.min[word]
   end
-  for _, word in ipairs { "loss", "mse", "mae", "rmse", "error", "perplexity", "entropy" } do
-    if name:find(word, 1, true) then return "min" end
-  end
+  if not max ~= not min then return max and "max" or "min" end
 end
 
 -- Of the metric, and of what is reported: that may be of the other kind.
@@ -572,6 +579,7 @@ end
 local function experiment(given)
   space, code = internal.space, internal.code
   internal.where = place_of_caller()
+  if internal.in_trial() then space.fail "a trial cannot hold an experiment of its own" end
   if internal.job then
     run_trial(spec_of(given), internal.job)
     internal.stop()
