@@ -334,6 +334,7 @@ int lab_study(lua_State *L) {
   if (prepare(L, box, &fault)) return raise_plain(L, &fault);
   bool workers = s->script && box->study.stored;
   PoolOptions options = pool_options(s, box);
+  if (box->tuning && box->study.n_left) err_print("%s: tuning first\n", box->study.name);
   Err err = workers ? pool_run(&box->study, &options, &fault) : run_all_here(L, box, &fault);
   s->n_failed += box->study.n_failed;
   Fault printing = {0};

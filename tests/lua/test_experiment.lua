@@ -332,6 +332,7 @@ function tests.test_wrong_options_are_named()
     ["factors = { a = { 1 } }, baseline = { b = 1 }"] = '"b" is no factor',
     ["factors = { act = { 'relu' } }, baseline = { act = 'rleu' }"] = 'did you mean "relu"',
     ["factors = { a = { 1 }, b = { 1, 2 } }, zip = { 'a', 'b' }"] = "the same number",
+    ["factors = { a = { 1 }, b = { 1 } }, zip = { 'a', 'b' }, ablate = true"] = "zip with ablate",
     ["factors = { a = function(c) return c.b end, b = function(c) return c.a end }"] = "circle",
     ["factors = { a = { 1 } }, skip = function(c) return c.x end"] = 'no factor "x"',
     ["factors = { lr = { uniform = { 0, 1 } } }"] = "random = 20",
@@ -366,26 +367,27 @@ end
 function tests.test_tuning_has_seeds_of_its_own()
   local path = check.file("tune.lua", [[
     experiment { name = "tune", factors = { act = { "relu", "tanh" } },
-      tune = { lr = { 0.1, 0.2, 0.3 } }, tune_seeds = 1, seeds = 2, metric = "val_loss",
-      report = "loss", trial = function(c, run)
+      tune = { lr = { 0.3, 0.1, 0.2 }, how = { "this" , "that" } }, tune_seeds = 1,
+      seeds = 2, metric = "val_loss", report = "loss", trial = function(c, run)
         local best = c.act == "relu" and 0.2 or 0.3
         return { val_loss = math.abs(c.lr - best), loss = c.lr + run.seed } end }
   ]])
   local out, err, status = check.runner { "--runs", "tune", path }
   check.equal(status, 0)
-  check.yes(out:find("relu +lr = 0.2") and out:find("tanh +lr = 0.3") ~= nil)
-  check.yes(out:find("tuning cost 6 trials", 1, true) ~= nil)
+  check.yes(out:find "relu +how = this, lr = 0.2" and out:find "tanh +how = this, lr = 0.3" ~= nil)
+  check.yes(out:find("tuning cost 12 trials", 1, true) ~= nil)
   check.yes(err:find("lr = 0.3 is at the edge of its list for tanh", 1, true) ~= nil)
   check.yes(err:find("0.2 is at the edge", 1, true) == nil)
-  check.yes(out:find "relu .* lr=0.2, baseline" ~= nil)   -- in the table of cells
+  check.yes(err:find("this is at the edge", 1, true) == nil)   -- words have none
+  check.yes(out:find "relu .* how=this lr=0.2, baseline" ~= nil)   -- in the table of cells
   local planned = check.runner { "--runs", "tune", "plan", path }
   check.yes(planned:find("4 done, 0 failed, 0 to run", 1, true) ~= nil)
-  check.yes(planned:find("relu  0.2", 1, true) and planned:find("6 done", 1, true) ~= nil)
+  check.yes(planned:find "relu  this  0.2" and planned:find "12 done" ~= nil)
   planned = check.runner { "--runs", "none", "plan", path }
-  check.yes(planned:find("tuning: 6 trials", 1, true) ~= nil)
+  check.yes(planned:find("tuning: 12 trials", 1, true) ~= nil)
   check.yes(planned:find("time: unknown", 1, true) ~= nil)
   local list = io.popen("ls " .. check.temp .. "/tune/tune/trials | wc -l"):read "n"
-  check.equal(list, 10)
+  check.equal(list, 16)
 end
 
 -- -- in a running state -------------------------------------------------------------------

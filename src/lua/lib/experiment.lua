@@ -403,11 +403,23 @@ local function cell_text(self, cell)
   return table.concat(parts, " ")
 end
 
--- A parameter at the end of its list may want more of it.
+-- The least and the greatest of the levels; nil where they are no numbers, or all the same.
+local function edges_of(levels)
+  local low, high
+  for _, level in ipairs(levels) do
+    local value = level.value
+    if type(value) ~= "number" then return nil end
+    low, high = math.min(low or value, value), math.max(high or value, value)
+  end
+  if low < high then return low, high end
+end
+
+-- A number at the edge of what was tried may want to go further.
 local function warn_edges(spec, cell, choice)
   for _, name in ipairs(spec.tune_order) do
-    local levels = spec.tune[name]
-    if #levels > 1 and (levels[1].name == choice[name] or levels[#levels].name == choice[name]) then
+    local low, high = edges_of(spec.tune[name])
+    local value = spec.tune[name][choice[name]].value
+    if low and (value == low or value == high) then
       internal.warn(("tune: %s = %s is at the edge of its list for %s; a value beyond it may be "
         .. "better"):format(name, choice[name], cell_text(spec.space, cell)))
     end

@@ -334,7 +334,10 @@ function space.open(options, words, seed)
   local self = { factors = ordered(given, options.order), seed = seed,
                  one_at_a_time = options.ablate and true or false,
                  random = options.random, skip = options.skip, where = options.where }
-  if options.zip then check_zip(self.factors, options.zip) end
+  if options.zip then
+    if options.ablate then fail "zip with ablate: that changes one factor at a time" end
+    check_zip(self.factors, options.zip)
+  end
   local drawn
   for _, factor in ipairs(self.factors) do
     drawn = drawn or factor.drawn and factor
