@@ -5,8 +5,9 @@
  * spread with them. A cell is at the floor if
  *   its mean is within 2 % of the metric's range (low to high, if known) of the bad end; or
  *   at least half of its values are alike (within 1 % of the range of all values) and as
- *   bad as the worst of the study, and another cell is so too or at least two of the
- *   values are equal to the last bit.
+ *   bad as the worst of the study, and either at least two of them are equal to the last
+ *   bit, or another cell is so too and its sd is at most a quarter of the median of the
+ *   cells that are not.
  * A cell is at the ceiling if its mean is within 2 % of the range of the good end, or at
  * least half of its values, and two, are equal to the study's best to the last bit.
  * Where a measure is coarse (the accuracy on 100 rows), equal values are nothing special: the
@@ -25,6 +26,8 @@ typedef struct Ends {
   double bad, good;          /* the worst and the best value of the study */
   double alike;              /* values closer than that are alike */
   bool crowded_bad, crowded_good;   /* see stands_out */
+  int n_alike;               /* cells with half of their values at the bad end */
+  double sd_elsewhere;       /* see there */
 } Ends;
 
 static Ends find_ends(const Compare *compare) {
@@ -77,6 +80,23 @@ static bool stands_out(const double *values, int64_t n, double end, double toler
   return at_end >= 2 * most;
 }
 
+/* Are at least half of the cell's values as bad as the worst? */
+static bool is_alike(const Compare *compare, int cell, Ends ends) {
+  int n = compare->cells[cell].sample.n;
+  return n > 0 && 2 * count_at(compare, cell, ends.bad, ends.alike) >= n;
+}
+
+/* The median sd of the cells that are not at the bad end; NaN: there is none. `sds` has room
+ * for all cells. */
+static double sd_elsewhere(const Compare *compare, Ends ends, double *sds) {
+  int n = 0;
+  for (int c = 0; c < compare->n_cells; c++)
+    if (compare->cells[c].sample.n >= 2 && !is_alike(compare, c, ends))
+      sds[n++] = compare->cells[c].sample.sd;
+  qsort(sds, (size_t)n, sizeof *sds, by_value);
+  return n ? sds[n / 2] : NAN;
+}
+
 static Err find_crowds(const Compare *compare, Ends *ends, Fault *fault) {
   int64_t size = (int64_t)compare->n_cells * compare->n_seeds, n = 0;
   double *values = malloc(((size_t)size + 1) * sizeof *values);
@@ -86,30 +106,34 @@ static Err find_crowds(const Compare *compare, Ends *ends, Fault *fault) {
   qsort(values, (size_t)n, sizeof *values, by_value);
   ends->crowded_bad = stands_out(values, n, ends->bad, ends->alike);
   ends->crowded_good = stands_out(values, n, ends->good, 0);
+  ends->sd_elsewhere = sd_elsewhere(compare, *ends, values);
+  for (int c = 0; c < compare->n_cells; c++) ends->n_alike += is_alike(compare, c, *ends);
   free(values);
   return ERR_OK;
+}
+
+static bool at_floor(const Compare *compare, int c, Ends ends) {
+  if (near_bound(compare, &compare->cells[c], false)) return true;
+  if (!ends.crowded_bad || !is_alike(compare, c, ends)) return false;
+  bool squeezed = compare->cells[c].sample.sd <= ends.sd_elsewhere / 4;
+  return count_at(compare, c, ends.bad, 0) > 1 || (ends.n_alike > 1 && squeezed);
+}
+
+static bool at_ceiling(const Compare *compare, int c, Ends ends) {
+  if (near_bound(compare, &compare->cells[c], true)) return true;
+  int best = count_at(compare, c, ends.good, 0);
+  return ends.crowded_good && best > 1 && 2 * best >= compare->cells[c].sample.n;
 }
 
 static Err flag_ends(Compare *compare, Fault *fault) {
   Ends ends = find_ends(compare);
   if (!(ends.alike > 0)) return ERR_OK;
   if (find_crowds(compare, &ends, fault)) return fault->code;
-  int n_alike = 0;
-  for (int c = 0; c < compare->n_cells; c++) {
-    int n = compare->cells[c].sample.n;
-    n_alike += n > 0 && 2 * count_at(compare, c, ends.bad, ends.alike) >= n;
-  }
   for (int c = 0; c < compare->n_cells; c++) {
     CompareCell *cell = &compare->cells[c];
-    int n = cell->sample.n;
-    if (n == 0) continue;
-    bool alike = ends.crowded_bad && 2 * count_at(compare, c, ends.bad, ends.alike) >= n;
-    int worst = count_at(compare, c, ends.bad, 0);
-    int best = count_at(compare, c, ends.good, 0);
-    cell->floor = near_bound(compare, cell, false) ||
-                  (alike && ((n_alike > 1 && n_alike < compare->n_cells) || worst > 1));
-    cell->ceiling = near_bound(compare, cell, true) ||
-                    (ends.crowded_good && best > 1 && 2 * best >= n);
+    if (cell->sample.n == 0) continue;
+    cell->floor = at_floor(compare, c, ends);
+    cell->ceiling = at_ceiling(compare, c, ends);
     compare->n_floor += cell->floor;
     compare->n_ceiling += cell->ceiling;
   }

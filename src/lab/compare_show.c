@@ -8,6 +8,8 @@
 #include <string.h>
 
 enum { DECIMALS_MAX = 9 };
+static const double rounding = 1e-6;   /* relative; of sums of floats */
+static const double half_up = 1e-9;    /* p of .0625 is .063: those of few seeds end so */
 
 static int by_value(const void *a, const void *b) {
   double x = *(const double *)a, y = *(const double *)b;
@@ -30,9 +32,13 @@ static double typical(double *numbers, int n) {
   return first == n ? NAN : numbers[(first + n) / 2];
 }
 
-static double half_width(StatInterval interval) {
-  double half = (interval.high - interval.low) / 2;
-  return isnan(half) ? 0 : half;
+/* A spread that is no more than rounding of the value tells nothing. */
+static double real_spread(double spread, double value) {
+  return spread > rounding * fabs(value) ? spread : 0;
+}
+
+static double half_width(const StatPaired *paired) {
+  return real_spread((paired->interval.high - paired->interval.low) / 2, paired->mean);
 }
 
 Shown shown_of(const Compare *compare) {
@@ -46,12 +52,12 @@ Shown shown_of(const Compare *compare) {
   double largest = 0;
   for (int i = 0; i < n; i++) {
     const StatSample *sample = &compare->cells[i].sample;
-    numbers[i] = sample->n < 2 ? 0 : sample->sd * shown.scale;
+    numbers[i] = sample->n < 2 ? 0 : real_spread(sample->sd, sample->mean) * shown.scale;
     if (sample->n > 0) largest = fmax(largest, fabs(sample->mean) * shown.scale);
   }
   shown.decimals = decimals_of(typical(numbers, n), decimals_of(largest / 10, 2));
   for (int i = 0; i < m; i++)
-    numbers[i] = half_width(compare->contrasts[i].complete.paired.interval) * shown.scale;
+    numbers[i] = half_width(&compare->contrasts[i].complete.paired) * shown.scale;
   shown.difference_decimals = decimals_of(typical(numbers, m), shown.decimals);
   if (shown.difference_decimals > shown.decimals + 2)
     shown.difference_decimals = shown.decimals + 2;
@@ -113,7 +119,7 @@ const char *shown_p(double p, char *buffer) {
   if (isnan(p)) return strcpy(buffer, "");
   if (p < 0.001) return strcpy(buffer, "<.001");
   if (p >= 0.9995) return strcpy(buffer, "1");
-  snprintf(buffer, 32, "%.3f", p);
+  snprintf(buffer, 32, "%.3f", p + half_up);
   return without_zero(buffer);
 }
 

@@ -10,7 +10,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { INDENT = 2 };
+enum { INDENT = 2, UNDECIDED_TOLD = 4 };   /* of one factor, or of cells */
 static const double strong_share = 0.05;   /* of a pair: its interaction is told */
 
 typedef struct Words {
@@ -175,11 +175,11 @@ static void add_disputed(const Words *words, const CompareContrast *contrast, Te
             compare_verdict_name(contrast->imputed.verdict));
 }
 
-/* Contrasts of cells are many: what is decided, and how many are not. */
-static void add_cells_undecided(const Words *words, Range range, Text *text) {
-  int n = count_verdict(words, range, COMPARE_UNDECIDED);
-  text_addf(text, "%d of %d contrasts of cells %s undecided", n, range.end - range.first,
-            n == 1 ? "is" : "are");
+/* Where contrasts are many: what is decided is told, and how many are not. */
+static void add_many_undecided(Range range, int n, Text *text) {
+  if (n == range.end - range.first) text_addf(text, "all %d contrasts", n);
+  else text_addf(text, "%d of %d contrasts", n, range.end - range.first);
+  text_add(text, " are undecided");
 }
 
 static void say_factor(const Words *words, Range range) {
@@ -208,9 +208,10 @@ static void say_factor(const Words *words, Range range) {
     add_between(&text, begin, "; ");
     add_disputed(words, &contrasts[i], &text);
   }
-  if (count_verdict(words, range, COMPARE_UNDECIDED) > n_disputed) {
+  int n_undecided = count_verdict(words, range, COMPARE_UNDECIDED) - n_disputed;
+  if (n_undecided > 0) {
     add_between(&text, begin, "; ");
-    if (factor < 0 && range.end - range.first > 4) add_cells_undecided(words, range, &text);
+    if (n_undecided > UNDECIDED_TOLD) add_many_undecided(range, n_undecided, &text);
     else add_undecided(words, range, &text);
   }
   text_add(&text, ".");

@@ -693,6 +693,28 @@ static void check_contrast(const Compare *c, const CompareContrast *contrast) {
               contrast->complete.paired.n * contrast->complete.n_settings);
 }
 
+/* Little noise beside large effects is no floor: all cells have it. */
+TEST(the_worst_cells_of_a_quiet_study_are_at_no_floor) {
+  Study *study = study_new();
+  for (int64_t seed = 1; seed <= 6; seed++)
+    for (int a = 0; a < 3; a++)
+      for (int b = 0; b < 2; b++)
+        add(study, a, b, seed, 0.8 - 0.2 * a + 0.02 * noise(a, b, seed));
+  Compare *c = compare(study);
+  assert_int_equal(c->n_floor + c->n_ceiling, 0);
+  finish(study, c);
+}
+
+/* Differences that are equal but for rounding decide no number of decimals. */
+TEST(rounding_is_no_spread) {
+  Study *study = study_new();
+  for (int64_t seed = 1; seed <= 6; seed++)
+    for (int a = 0; a < 3; a++) add(study, a, 0, seed, 0.8 - 0.1 * a + noise(0, 0, seed));
+  Compare *c = compare(study);
+  check_says(c, COMPARE_CONTRASTS, "-10.00 to -10.00");
+  finish(study, c);
+}
+
 /* Equal values of an accuracy on 100 rows are no end of the scale. */
 TEST(a_coarse_measure_has_no_ends_of_its_own) {
   Study *study = study_new();
