@@ -422,9 +422,11 @@ static Err find_facts(Compare *compare, Fault *fault) {
   if (!seen) return ERR_MEMORY;
   for (int f = 0; f < n_factors; f++) {
     must(compare->n_cells == 0 || compare->cells[0].levels);
-    for (int c = 1; c < compare->n_cells; c++)
-      if (compare->cells[c].levels[f] != compare->cells[0].levels[f])
-        compare->varies[f] = true;
+    for (int c = 0, first = -1; c < compare->n_cells; c++) {
+      int level = compare->cells[c].levels[f];
+      compare->varies[f] |= first >= 0 && level >= 0 && level != first;
+      if (first < 0) first = level;
+    }
     if (factors[f].baseline < 0) factors[f].baseline = first_level(compare, f);
     compare->alias[f] = f;
     for (int g = 0; g < f && compare->varies[f] && compare->alias[f] == f; g++)

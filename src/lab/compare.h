@@ -150,7 +150,8 @@ typedef struct Compare {
   CompareSpec spec;          /* a copy; baselines are filled in */
   bool baseline_given[STAT_FACTORS_MAX];
   int alias[STAT_FACTORS_MAX];   /* the first factor that it always changes with */
-  bool varies[STAT_FACTORS_MAX]; /* more than one level is planned */
+  bool varies[STAT_FACTORS_MAX]; /* more than one level is planned. One with a single level
+                                that only some cells have follows from the other factors */
   int n_seeds;
   const int64_t *seeds;      /* ascending */
   int n_cells;

@@ -32,6 +32,23 @@ static void add_counts(const Compare *compare, Text *text) {
   if (compare->n_missing) text_addf(text, ", %d without a result", compare->n_missing);
 }
 
+/* "; throughout: norm = batch, momentum = 0 (where it applies)" */
+static void add_throughout(const Compare *compare, Text *text) {
+  const char *before = "; throughout: ";
+  for (int f = 0; f < compare->spec.n_factors; f++) {
+    int level = -1, n = 0;
+    for (int c = 0; c < compare->n_cells; c++) {
+      n += compare->cells[c].levels[f] >= 0;
+      if (level < 0) level = compare->cells[c].levels[f];
+    }
+    if (compare->varies[f] || level < 0) continue;
+    text_addf(text, "%s%s = %s%s", before, compare->spec.factors[f].name,
+              compare_level(compare, f, level),
+              n < compare->n_cells ? " (where it applies)" : "");
+    before = ", ";
+  }
+}
+
 static void add_heading(const Compare *compare, Shown shown, int width, Text *out) {
   const CompareSpec *spec = &compare->spec;
   Text text = {0};
@@ -44,13 +61,7 @@ static void add_heading(const Compare *compare, Shown shown, int width, Text *ou
   add_counts(compare, &text);
   text_addf(&text, "; 95" NO_BREAK "%% intervals of the mean over seeds, by %s",
             spec->bootstrap ? "bootstrap-t" : "Student's t");
-  const char *before = "; throughout: ";
-  for (int f = 0; f < spec->n_factors; f++) {
-    if (compare->varies[f] || compare->n_cells == 0) continue;
-    text_addf(&text, "%s%s = %s", before, spec->factors[f].name,
-              compare_level(compare, f, compare->cells[0].levels[f]));
-    before = ", ";
-  }
+  add_throughout(compare, &text);
   add_paragraph(&text, width, out);
   text_deinit(&text);
   text_add(out, "\n");

@@ -447,6 +447,24 @@ TEST(a_factor_of_one_level_only_is_averaged_over) {
   finish(study, c);
 }
 
+/* The momentum is there first and says no more than the optimizer does. */
+TEST(a_level_that_follows_from_another_factor_hides_nothing) {
+  Study *study = study_new();
+  study->factors[0] = (CompareFactor){"momentum", momenta, 2, 0};
+  study->factors[1] = (CompareFactor){"optimizer", optimizers, 2, 0};
+  for (int64_t seed = 1; seed <= 8; seed++) {
+    add(study, 1, 0, seed, 0.3 + noise(0, 0, seed));
+    add(study, -1, 1, seed, 0.5 + noise(1, 0, seed));
+  }
+  Compare *c = compare(study);
+  assert_int_equal(c->n_contrasts, 1);
+  assert_int_equal(contrast(c, 1, 1)->verdict, COMPARE_BETTER);
+  check_says(c, COMPARE_CELLS, "throughout: momentum = 0.9 (where it applies)");
+  check_says(c, COMPARE_WORDS, "Best mean: adam with");
+  check_says(c, COMPARE_EFFECTS, "on all 2 cells x 8 seeds");
+  finish(study, c);
+}
+
 TEST(factors_that_change_together_count_as_one) {
   Study *study = study_new();
   static const char *const rates[] = {"0.1", "0.2", "0.3"};

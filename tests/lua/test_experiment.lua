@@ -323,6 +323,15 @@ function tests.test_each_cell_is_compared_on_request()
   check.yes(err:find("the baseline is none of the cells", 1, true) ~= nil)
 end
 
+function tests.test_levels_of_a_dependent_factor_are_told()
+  local options = [[factors = { opt = { "adam", "sgd" }, momentum = function(c)
+    if c.opt == "sgd" then return { 0, 0.9 } end end }]]
+  check.equal(plan(options, { "momentum=0.9" }), { "- adam", "0.9 sgd" })
+  local _, _, err, status = plan(options, { "momentum=0.8" })
+  check.equal(status, 2)
+  check.yes(err:find("its levels: 0, 0.9", 1, true) ~= nil)
+end
+
 function tests.test_wrong_options_are_named()
   for options, part in pairs {
     ["factros = {}"] = 'did you mean "factors"',
@@ -339,6 +348,8 @@ function tests.test_wrong_options_are_named()
     ["factors = { a = { 1 } }, metric = 'what'"] = '"goal" is missing',
     ["factors = { a = { 1 } }, where = function() return false end"] = "no cell is left",
     ["factors = { a = { 1 } }, name = '../x'"] = "name: got",
+    ["factors = { a = { 1 } }, skip = { 3 }"] = "a list of such",
+    ["factors = { a = { 1 } }, random = 2.5"] = "got 2.5",
     ["factors = { a = { 1, 2 } }, contrasts = { { { a = 3 }, { a = 1 } } }"] = "no level",
   } do
     local _, _, err, status = plan(options)

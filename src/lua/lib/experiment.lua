@@ -19,6 +19,15 @@ local function is(...)
   end
 end
 
+-- A function, or a list of such.
+local function rules(value)
+  if type(value) ~= "table" then return type(value) == "function" end
+  for _, rule in pairs(value) do
+    if type(rule) ~= "function" then return false end
+  end
+  return true
+end
+
 local function whole(value) return type(value) == "number" and math.tointeger(value) end
 
 -- Name -> { what it is, what is allowed in words, a test }. An option that is not here is an
@@ -46,11 +55,9 @@ local options = {
     .. "ones for every combination of the others.", "an integer of at least 1",
     function(v) return whole(v) and v >= 1 end },
   skip = { "Leaves out cells; what it returns is the reason that runner plan shows.",
-    "a function of the cell that says (why) it is left out, or a list of such",
-    is("function", "table") },
+    "a function of the cell that says (why) it is left out, or a list of such", rules },
   where = { "Keeps only some cells; a second value that it returns is the reason.",
-    "a function of the cell that says whether it is in, or a list of such",
-    is("function", "table") },
+    "a function of the cell that says whether it is in, or a list of such", rules },
   baseline = { "The level of each factor that the others are compared with; the first one if "
     .. "not given.", "a table factor -> level", is "table" },
   seeds = { "The seeds that every cell runs with; 5 if not given. The plan says how many a "
@@ -90,8 +97,8 @@ local function check_options(given)
     end
     if not option[3](given[key]) then
       local value = given[key]
-      local got = (type(value) == "string" or type(value) == "number")
-        and ("%q"):format(value) or "a " .. type(value)
+      local got = type(value) == "string" and ("%q"):format(value)
+        or type(value) == "number" and tostring(value) or "a " .. type(value)
       space.fail("option %q: got %s, allowed: %s", key, got, option[2])
     end
   end

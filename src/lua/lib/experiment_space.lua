@@ -565,6 +565,13 @@ function Walk:add(names, values)
   else list[#list + 1] = copy(names) end
 end
 
+-- Adds a level that came out of a function or a draw, unless it is there.
+local function see(levels, level)
+  if levels[level.name] then return end
+  levels[#levels + 1] = level
+  levels[level.name] = level
+end
+
 function Walk:dependents(names, values, pending)
   if not next(pending) then return self:add(names, values) end
   local factor, levels = next_dependent(self.space, values, pending)
@@ -572,12 +579,10 @@ function Walk:dependents(names, values, pending)
   rest[factor.name] = nil
   if not levels then return self:dependents(names, values, rest) end
   for _, level in ipairs(levels) do
+    see(factor.offered, level)
     if not factor.only or factor.only[level.name] ~= nil then
       if factor.only then factor.only[level.name] = true end
-      if not factor.seen[level.name] then
-        factor.seen[#factor.seen + 1] = level
-        factor.seen[level.name] = level
-      end
+      see(factor.seen, level)
       names[factor.name], values[factor.name] = level.name, level.value
       self:dependents(names, values, rest)
       names[factor.name], values[factor.name] = nil, nil
@@ -592,10 +597,7 @@ function Walk:axis(i, names, values)
     for _, factor in ipairs(axis.members) do
       local level = axis.level(factor, place)
       names[factor.name], values[factor.name] = level.name, level.value
-      if factor.drawn and not factor.seen[level.name] then
-        factor.seen[#factor.seen + 1] = level
-        factor.seen[level.name] = level
-      end
+      if factor.drawn then see(factor.seen, level) end
     end
     self:axis(i + 1, names, values)
   end
@@ -625,7 +627,7 @@ end
 function space.expand(self)
   local walk = setmetatable({ space = self, cells = {}, skipped = {}, pending = {} }, Walk)
   for _, factor in ipairs(self.factors) do
-    factor.seen = factor.levels or {}
+    factor.seen, factor.offered = factor.levels or {}, {}
     if factor.depends then walk.pending[factor.name] = factor end
   end
   walk.axes = axes_of(self)
@@ -633,8 +635,9 @@ function space.expand(self)
   for _, factor in ipairs(self.factors) do
     for _, name in ipairs(sorted_keys(factor.only or {})) do
       if not factor.only[name] then
-        internal.usage_error(("argument %s: %q is no level of it%s"):format(factor.name, name,
-          near(name, factor.seen)))
+        local levels = table.concat(level_names(factor.offered), ", ")
+        internal.usage_error(("argument %s: %q is no level of it%s; its levels: %s"):format(
+          factor.name, name, near(name, factor.offered), levels ~= "" and levels or "none here"))
       end
     end
     if not factor.drawn and not self.baseline[factor.name] and factor.seen[1] then
