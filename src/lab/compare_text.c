@@ -267,6 +267,7 @@ static void add_matrix(const Compare *compare, Shown shown, const StatEffect *ef
          margin[n_columns].a == effect->a && margin[n_columns].b == effect->b &&
          margin[n_columns].level_a == margin->level_a)
     n_columns++;
+  must(n_columns > 0);
   add_source(compare, effect, &title);
   text_addf(out, "\n  Means of ");
   if (title.data) text_add_clean(out, title.data);
