@@ -1,5 +1,5 @@
 /* embed-lua.c: the Lua part of the library, compiled, as C source: `embed-lua FILE.lua...`
- * writes the table `lua_lib` of lua/core.h to stdout. So the program is one file and starts
+ * writes the table `lua_lib` of lua/session.h to stdout. So the program is one file and starts
  * at once: compiling took most of the time until the prompt.
  *
  * Made and run by the build, with the Lua that the program is linked with. Line numbers and
@@ -26,7 +26,7 @@ static void module_name(char name[64], const char *path) {
 }
 
 /* luaL_loadfile would call the chunk by its path; errors shall say the module's name, and
- * tracebacks know it for the library's (LIBRARY_CHUNK in lua/core.h). */
+ * tracebacks know it for the library's (LIBRARY_CHUNK in lua/session.h). */
 static void load(lua_State *L, const char *path) {
   static char text[1 << 20];
   char name[64], chunk[80];
@@ -48,7 +48,7 @@ int main(int argc, char **argv) {
   lua_State *L = luaL_newstate();
   if (!L) return 1;
   printf("/* Made by scripts/embed-lua.c from src/lua/lib; not to be edited. */\n"
-         "#include \"lua/core.h\"\n");
+         "#include \"lua/session.h\"\n");
   for (int i = 1; i < argc; i++) {
     size_t n = 0;
     load(L, argv[i]);

@@ -85,7 +85,8 @@ static void run_study(Normal *normal, int n_seeds, double effect,
     double shared = sqrt(0.5) * draw(normal);
     for (int level = 0; level < LEVELS; level++) {
       double value = shared + sqrt(0.5) * draw(normal) + (level == 1 ? effect : 0);
-      trials[n++] = (CompareTrial){&levels[level], seed, COMPARE_COMPLETE, value};
+      trials[n++] = (CompareTrial){.levels = &levels[level], .seed = seed,
+                                    .state = COMPARE_COMPLETE, .value = value};
     }
   }
   Compare *compare = NULL;

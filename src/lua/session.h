@@ -1,0 +1,153 @@
+/* session.h: one Lua state with the library in it, and all that belongs to it: the graph, the
+ * arguments, the record of the run, the trial of a study. Reached from Lua by session(L). */
+#ifndef LUA_SESSION_H
+#define LUA_SESSION_H
+
+#include "base/json.h"
+#include "base/record.h"
+#include "graph/graph.h"
+#include "lab/store.h"
+#include "train/train.h"
+#include <lauxlib.h>
+#include <lua.h>
+
+/* A binding under way: its place on the C stack, the pool level at its begin. Lua allows
+ * about 200 C calls inside each other (LUAI_MAXCCALLS). */
+enum { MAX_CALLS = 256 };
+typedef struct Call {
+  uintptr_t frame;
+  int scope;
+} Call;
+
+/* How experiment{} runs. */
+typedef enum StudyMode { STUDY_RUN, STUDY_PLAN, STUDY_VERIFY } StudyMode;
+typedef struct StudyOptions {
+  StudyMode mode;
+  int jobs, threads;         /* worker processes, threads of each; 0: by the cores */
+  int code;                  /* a CodeChoice (study.h) */
+  bool fail_fast;
+  int sample;                /* trials to verify; 0: all */
+  bool json;                 /* the plan as JSON */
+} StudyOptions;
+
+/* Data sources that outlive a session: a worker reads each once. */
+enum { CACHED_SOURCES = 16 };
+typedef struct SourceCache {
+  MemoryCount memory;        /* of their tensors */
+  int n;                     /* made so far; the last CACHED_SOURCES of them are kept */
+  struct {
+    char *key;               /* what it is, with all options, and the seed */
+    Source *source;
+    char hash[SHA256_TEXT];  /* of the rows; "": not made yet */
+  } v[CACHED_SOURCES];
+} SourceCache;
+
+/* Lua functions seen by mark_line lately, with the interned names of their files. */
+enum { KNOWN_FILES = 64 };
+typedef struct KnownFile {
+  const void *function;
+  const char *file;
+} KnownFile;
+
+/* All state of one Lua state; reached from it by session(L). */
+typedef struct Session {
+  /* public: set before session_open */
+  Graph graph;
+  const char *script;        /* path; NULL: -e, stdin or the prompt, which record nothing */
+  const char *runs;          /* directory of the records */
+  int n_args;                /* `key=value` words of the command line ... */
+  char *const *args;         /* ... borrowed from main */
+  bool want_help;            /* --help was given after the script */
+  StudyOptions study;
+  const Json *job;           /* of a worker: the trial that experiment{} is to run; or NULL */
+  SourceCache *sources;      /* NULL: sources live as long as the session */
+  const char *checkpoint_directory;   /* of a run that can be resumed (checkpoints.h) ... */
+  double checkpoint_s;       /* ... and least time between its checkpoints; NULL: none */
+  /* read-only */
+  bool stopped;              /* the script's help was printed: nothing went wrong */
+  Err raised;                /* code of the last fault that was raised as a Lua error ... */
+  FaultPlace raised_at;      /* ... and its place */
+  Trial trial;               /* the record of the run, once something was recorded */
+  bool has_trial;
+  Trial fit_trial;           /* the record of a fit that keeps one of its own, ... */
+  int64_t recorded_fit;      /* ... which is this one; 0: none does */
+  Json *config;              /* seed and arguments, for the record ... */
+  Json *origins;             /* ... and where each value came from, by name */
+  Json *results;             /* final metrics of the fits */
+  bool in_trial;             /* a trial of a study runs ... */
+  bool trial_begun;          /* ... its function was called */
+  Trial *study_record;       /* its record, borrowed; NULL: none is kept */
+  bool quiet;                /* fits show no progress */
+  Sha256 weights;            /* of the nets that the trial's fits ended with */
+  char weights_text[SHA256_TEXT];
+  int script_nets, script_fits;   /* numbers of nets and fits before the first trial */
+  int64_t n_failed;          /* trials of the study that failed */
+  /* private */
+  struct Checkpoints *checkpoints;
+  void *random;              /* state of math.random, which Lua owns */
+  size_t random_bytes;
+  bool arguments_checked;
+  double last_drawn_s;       /* of the progress bar */
+  size_t collected_bytes;    /* tensor bytes at the last full collection */
+  int64_t n_handles;         /* tensors that Lua holds */
+  int64_t collected_handles; /* the same at the last full collection */
+  int scope_base;            /* pool level at the innermost entry into Lua ... */
+  int base_calls;            /* ... and number of calls then */
+  Call calls[MAX_CALLS];     /* of bindings, under way: see enter_call */
+  int n_calls;
+  KnownFile known_files[KNOWN_FILES];   /* by the function's address */
+  const void *kept_chunk;    /* function whose locals the prompt keeps; NULL: none */
+} Session;
+
+static inline Session *session(lua_State *L) { return *(Session **)lua_getextraspace(L); }
+static inline Graph *session_graph(lua_State *L) { return &session(L)->graph; }
+
+/* Before the name of a chunk of the library's Lua part (scripts/embed-lua.c): no script. */
+#define LIBRARY_CHUNK "[runner] "
+
+/* Makes a Lua state with all libraries and globals of a script (strict, read-only names).
+ * The session is the caller's, graph open. NULL and a fault on lack of memory. */
+lua_State *session_open(Session *s, Fault *fault);
+void session_close(Session *s, lua_State *L);
+
+/* Seeds the run: all streams, and math.random, which belongs to the same seed. */
+void seed_all(lua_State *L, lua_Integer seed);
+
+/* Every key=value of the command line declared? Raises ERR_USAGE for one that is not; asked
+ * at the first of: a fit or step, the end of the script. With --help and no args{} before,
+ * prints the script's help and stops. */
+void check_arguments(lua_State *L);
+
+/* Pushes a function of the Lua part of the library that C calls: the second table that a
+ * file of lua/lib returns. */
+void push_hook(lua_State *L, const char *name);
+
+/* Pushes the globals of what is typed at the prompt: locals of earlier statements stand in the
+ * table itself; reading goes on in _G, strictly; a new name becomes a global. */
+void push_prompt_globals(lua_State *L);
+
+/* The record of this run, made ready at first use; NULL where nothing is to be recorded.
+ * Raises nothing: a fault is returned. */
+Err session_trial(Session *s, Trial **out, Fault *fault);
+
+/* Closes a record as `end` says, and says where it is; the fault that it has is told. */
+Err close_record(Trial *trial, const Json *values, const Fault *end);
+
+/* Draws progress and records epochs. */
+FitSink session_sink(Session *s);
+
+/* Adds values of a net, or of variables, to the hash of the trial's final weights. */
+Err session_add_net(Session *s, Layer *net, Fault *fault);
+Err session_add_variables(Session *s, Variable *const *v, int n, Fault *fault);
+/* The same for all that steps of this trial trained (train.step). Raises. */
+void add_stepped_weights(lua_State *L);
+
+/* The Lua part of the library, compiled (generated from lua/lib/). Ends with a NULL name. */
+struct LuaLib {
+  const char *name;
+  const unsigned char *code;
+  size_t n_bytes;
+};
+extern const struct LuaLib lua_lib[];
+
+#endif
