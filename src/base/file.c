@@ -45,10 +45,15 @@ static char *temp_name(const char *path) {
   return NULL;
 }
 
+/* -1 and errno. */
+static int create_fd(const char *path, const char *temp) {
+  if (step_fails(FILE_STEP_CREATE, path)) return -1;
+  return open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+}
+
 /* NULL and errno. */
 static FILE *create(const char *path, const char *temp) {
-  if (step_fails(FILE_STEP_CREATE, path)) return NULL;
-  int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  int fd = create_fd(path, temp);
   FILE *file = fd < 0 ? NULL : fdopen(fd, "wb");
   if (!file && fd >= 0) {
     close(fd);
@@ -89,15 +94,30 @@ static void sync_directory(const char *path) {
   free(copy);
 }
 
-static Err put_in_place(const NewFile *file, Publish how, Fault *fault) {
-  if (step_fails(FILE_STEP_PLACE, file->path))
-    return storage_fault(fault, "cannot be put in place", file->path);
-  int failed = how == PUBLISH_ONCE ? link(file->temp, file->path)
-                                   : rename(file->temp, file->path);
-  if (!failed) return ERR_OK;
-  if (how == PUBLISH_ONCE && errno == EEXIST)
-    return fault_set(fault, ERR_STORAGE, "%s: is already there", file->path);
-  return storage_fault(fault, "cannot be put in place", file->path);
+static bool is_once(Publish how) {
+  return how == PUBLISH_ONCE || how == PUBLISH_ONCE_DRAFT;
+}
+
+static bool is_synced(Publish how) {
+  return how != PUBLISH_DRAFT && how != PUBLISH_ONCE_DRAFT;
+}
+
+/* One step where the file system has it, so that a killed process leaves no second name. */
+static int move_once(const char *temp, const char *path) {
+  if (renameat2(AT_FDCWD, temp, AT_FDCWD, path, RENAME_NOREPLACE) == 0) return 0;
+  if (errno != EINVAL && errno != ENOSYS) return -1;
+  if (link(temp, path) != 0) return -1;
+  unlink(temp);
+  return 0;
+}
+
+static Err put_in_place(const char *temp, const char *path, Publish how, Fault *fault) {
+  if (step_fails(FILE_STEP_PLACE, path))
+    return storage_fault(fault, "cannot be put in place", path);
+  if ((is_once(how) ? move_once(temp, path) : rename(temp, path)) == 0) return ERR_OK;
+  if (is_once(how) && errno == EEXIST)
+    return fault_set(fault, ERR_STORAGE, "%s: is already there", path);
+  return storage_fault(fault, "cannot be put in place", path);
 }
 
 static bool flush(const NewFile *file, bool sync) {
@@ -108,7 +128,7 @@ static bool flush(const NewFile *file, bool sync) {
 }
 
 Err file_publish(NewFile *file, Publish how, Fault *fault) {
-  bool sync = how != PUBLISH_DRAFT;
+  bool sync = is_synced(how);
   errno = 0;   /* a write that failed before now has left only ferror */
   Err err = ERR_OK;
   if (!flush(file, sync)) {
@@ -119,20 +139,54 @@ Err file_publish(NewFile *file, Publish how, Fault *fault) {
     err = storage_fault(fault, "cannot be written", file->path);
   file->file = NULL;
   must(file->path && file->temp);
-  if (!err) err = put_in_place(file, how, fault);
+  if (!err) err = put_in_place(file->temp, file->path, how, fault);
   if (!err && sync && how != PUBLISH_AHEAD) sync_directory(file->path);
+  if (!err) {                /* nothing stands under that name any more */
+    free(file->temp);
+    file->temp = NULL;
+  }
   file_abandon(file);
+  return err;
+}
+
+/* Bytes written before the first failure, which is in errno. */
+static size_t write_all(int fd, const char *bytes, size_t n_bytes, const char *path) {
+  size_t done = 0, wanted = n_bytes;
+  bool fails = step_fails(FILE_STEP_WRITE, path);
+  int error = errno;
+  if (fails) wanted /= 2;
+  while (done < wanted) {
+    ssize_t n = write(fd, bytes + done, wanted - done);
+    if (n < 0 && errno != EINTR) return done;
+    if (n > 0) done += (size_t)n;
+  }
+  if (fails) errno = error;
+  return done;
+}
+
+/* The bytes at once, without a stream's buffer: small files are made by the thousand. */
+static Err put_temp(const char *path, const char *temp, const void *bytes, size_t n_bytes,
+                    bool sync, Fault *fault) {
+  int fd = create_fd(path, temp);
+  if (fd < 0) return storage_fault(fault, "cannot be created", path);
+  Err err = ERR_OK;
+  if (write_all(fd, bytes, n_bytes, path) != n_bytes ||
+      (sync && (step_fails(FILE_STEP_SYNC, path) || fsync(fd) != 0)))
+    err = storage_fault(fault, "cannot be written", path);
+  if (close(fd) != 0 && !err) err = storage_fault(fault, "cannot be written", path);
   return err;
 }
 
 Err file_put(const char *path, const void *bytes, size_t n_bytes, Publish how,
              Fault *fault) {
-  NewFile file;
-  Err err = file_begin(&file, path, fault);
-  if (err) return err;
-  must(file.file);
-  if (n_bytes) fwrite(bytes, 1, n_bytes, file.file);   /* its error is seen at publish */
-  return file_publish(&file, how, fault);
+  char *temp = temp_name(path);
+  if (!temp) return fault_memory(fault, strlen(path));
+  Err err = put_temp(path, temp, bytes, n_bytes, is_synced(how), fault);
+  if (!err) err = put_in_place(temp, path, how, fault);
+  if (err) unlink(temp);
+  else if (is_synced(how) && how != PUBLISH_AHEAD) sync_directory(path);
+  free(temp);
+  return err;
 }
 
 Err file_sync(const char *path, Fault *fault) {
@@ -143,6 +197,16 @@ Err file_sync(const char *path, Fault *fault) {
   Err err = ERR_OK;
   if (fsync(fd) != 0 && errno != EINVAL)   /* EINVAL: not on this file system */
     err = storage_fault(fault, "cannot be written", path);
+  close(fd);
+  return err;
+}
+
+Err file_sync_system(const char *path, Fault *fault) {
+  if (step_fails(FILE_STEP_SYNC, path))
+    return storage_fault(fault, "cannot be written", path);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return storage_fault(fault, "cannot be opened", path);
+  Err err = syncfs(fd) == 0 ? ERR_OK : storage_fault(fault, "cannot be written", path);
   close(fd);
   return err;
 }
@@ -191,21 +255,6 @@ Err file_grow(GrowingFile *out, const char *path, long long keep_bytes, Fault *f
   Err err = storage_fault(fault, "cannot be created", path);
   file_grow_end(out);
   return err;
-}
-
-/* Bytes written before the first failure, which is in errno. */
-static size_t write_all(int fd, const char *bytes, size_t n_bytes, const char *path) {
-  size_t done = 0, wanted = n_bytes;
-  bool fails = step_fails(FILE_STEP_WRITE, path);
-  int error = errno;
-  if (fails) wanted /= 2;
-  while (done < wanted) {
-    ssize_t n = write(fd, bytes + done, wanted - done);
-    if (n < 0 && errno != EINTR) return done;
-    if (n > 0) done += (size_t)n;
-  }
-  if (fails) errno = error;
-  return done;
 }
 
 Err file_append(GrowingFile *file, const void *bytes, size_t n_bytes, Fault *fault) {
@@ -258,6 +307,12 @@ Err file_make_dirs(const char *path, Fault *fault) {
   }
   free(copy);
   return err;
+}
+
+/* Those above it are there, as a rule. */
+Err file_make_new(const char *path, bool *made, Fault *fault) {
+  *made = !step_fails(FILE_STEP_DIRECTORY, path) && mkdir(path, 0777) == 0;
+  return *made ? ERR_OK : file_make_dirs(path, fault);
 }
 
 static int by_bytes(const void *a, const void *b) {

@@ -19,11 +19,12 @@ typedef struct NewFile {
 
 typedef enum Publish {
   PUBLISH_REPLACE,           /* an old file of that name gives way (rename) */
-  PUBLISH_ONCE,              /* ERR_STORAGE when one is there (link) */
+  PUBLISH_ONCE,              /* ERR_STORAGE when one is there */
   PUBLISH_AHEAD,             /* as REPLACE; the entry is synced with the next one that is
                                 published in its directory */
-  PUBLISH_DRAFT              /* as REPLACE, not synced: atomic for readers, but a crash of
+  PUBLISH_DRAFT,             /* as REPLACE, not synced: atomic for readers, but a crash of
                                 the machine may empty it, until file_sync */
+  PUBLISH_ONCE_DRAFT         /* as ONCE, not synced */
 } Publish;
 
 /* All faults are ERR_STORAGE and name the path. Ended by file_publish or file_abandon. */
@@ -31,12 +32,14 @@ Err file_begin(NewFile *out, const char *path, Fault *fault) WARN_UNUSED;
 Err file_publish(NewFile *file, Publish how, Fault *fault) WARN_UNUSED;
 void file_abandon(NewFile *file);            /* after publish: a no-op */
 
-/* file_begin, the bytes (of none, NULL will do), file_publish. */
+/* A NewFile of these bytes (of none, NULL will do), published. */
 Err file_put(const char *path, const void *bytes, size_t n_bytes, Publish how,
              Fault *fault) WARN_UNUSED;
 
 /* Syncs a file's bytes, or a directory's entries, that are there already. */
 Err file_sync(const char *path, Fault *fault) WARN_UNUSED;
+/* Syncs all that was written so far to the file system which holds the path. */
+Err file_sync_system(const char *path, Fault *fault) WARN_UNUSED;
 
 /* Adds the file's bytes to `out`; more than `limit_bytes` is an error. ERR_DATA. */
 Err file_read(const char *path, size_t limit_bytes, Text *out, Fault *fault) WARN_UNUSED;
@@ -67,6 +70,8 @@ void file_grow_end(GrowingFile *file);       /* a zeroed one: a no-op */
 
 /* Makes the directory and those above it; one that is there is fine. */
 Err file_make_dirs(const char *path, Fault *fault) WARN_UNUSED;
+/* The same; *made: nobody else made that directory. */
+Err file_make_new(const char *path, bool *made, Fault *fault) WARN_UNUSED;
 
 /* The names in a directory, sorted by bytes, without "." and "..". None where there is no
  * such directory. */

@@ -278,7 +278,7 @@ static Err put_row(Update *u, const Row *row, int64_t *out, Fault *fault) {
 static bool stands_still(const Look *look) { return look->result != NULL; }
 
 static Err put_read(Update *u, const Found *found, const char *path, const Look *look,
-                    const Json *config, const char *why, Fault *fault) {
+                    const Json *config, const char *refused, Fault *fault) {
   const char *dash = strstr(found->id, "-s");
   Row row = {.id = found->id, .path = path + strlen(u->index->runs) + 1,
              .seed = dash && !found->run ? strtoll(dash + 2, NULL, 10) : 1,
@@ -286,10 +286,10 @@ static Err put_read(Update *u, const Found *found, const char *path, const Look 
              .belongs = found->run || u->plan_stamp < 0};
   int64_t trial = 0;
   look_info(look, &row.info);
-  if (why) {   /* unreadable */
+  if (refused) {   /* the system does not let us read it */
     row.info.state = TRIAL_STALE;
     free(row.info.message);
-    row.info.message = text_copy(why);
+    row.info.message = text_copy(refused);
   }
   json_get_int(json_find(config, "seed"), &row.seed);
   json_get_text(json_find(look->meta, "started"), &row.started);
@@ -314,8 +314,8 @@ static Err put_found(Update *u, const Found *found, Fault *fault) {
   Json *config = look_json(path.data, "config.json", &ignored);
   Err err = look_open(&look, path.data, &unreadable) == ERR_MEMORY
                 ? fault_memory(fault, path.n_bytes) : ERR_OK;
-  const char *why = unreadable.code ? unreadable.text : NULL;
-  if (!err) err = put_read(u, found, path.data, &look, config, why, fault);
+  const char *refused = unreadable.code ? unreadable.text : NULL;
+  if (!err) err = put_read(u, found, path.data, &look, config, refused, fault);
   look_close(&look);
   json_free(config);
   text_deinit(&path);

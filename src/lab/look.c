@@ -3,11 +3,13 @@
 #include "base/file.h"
 #include "lab/lock.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { JSON_LIMIT = 1 << 26 };
 
-Json *look_json(const char *directory, const char *name, Fault *fault) {
+/* As look_json; but the fault is ERR_DATA where the file could be read and is no JSON. */
+static Json *read_json(const char *directory, const char *name, Fault *fault) {
   Text path = {0}, text = {0};
   Json *json = NULL;
   text_addf(&path, "%s/%s", directory, name);
@@ -17,11 +19,18 @@ Json *look_json(const char *directory, const char *name, Fault *fault) {
     if (file_read(path.data, JSON_LIMIT, &text, fault) == ERR_OK) {
       json = json_parse(text.data ? text.data : "", text.n_bytes, fault);
       if (!json) fault_prefix(fault, "%s", path.data);
+    } else if (fault->code == ERR_DATA) {
+      fault->code = ERR_STORAGE;   /* a file of ours */
     }
-    if (fault->code == ERR_DATA) fault->code = ERR_STORAGE;   /* a file of ours */
   }
   text_deinit(&path);
   text_deinit(&text);
+  return json;
+}
+
+Json *look_json(const char *directory, const char *name, Fault *fault) {
+  Json *json = read_json(directory, name, fault);
+  if (fault->code == ERR_DATA) fault->code = ERR_STORAGE;
   return json;
 }
 
@@ -43,26 +52,44 @@ static TrialState state_by_attempt(const Json *meta) {
   return known && state == TRIAL_INTERRUPTED ? state : TRIAL_PENDING;
 }
 
-static TrialState state_of(const Look *look, const char *directory) {
+static bool result_state(const Json *result, TrialState *state) {
   const char *name;
+  return json_get_text(json_find(result, "state"), &name) && trial_state_parse(name, state);
+}
+
+/* result.json if it is one, else NULL; then *damage (freed before) is new where the file is
+ * there and is none. */
+static Json *read_result(const char *directory, char **damage, Fault *fault) {
+  TrialState state;
+  Fault own = {0};
+  free(*damage);
+  *damage = NULL;
+  Json *result = read_json(directory, "result.json", &own);
+  if (result && result_state(result, &state)) return result;
+  if (result) fault_set(&own, ERR_DATA, "%s/result.json: names no state", directory);
+  json_free(result);
+  if (own.code == ERR_DATA) *damage = text_copy(own.text);
+  else if (own.code) fault_set(fault, own.code, "%s", own.text);
+  return NULL;
+}
+
+static TrialState state_of(const Look *look, const char *directory) {
   TrialState state = TRIAL_STALE;
-  if (look->result) {
-    if (json_get_text(json_find(look->result, "state"), &name))
-      trial_state_parse(name, &state);
-    return state;
-  }
-  return lock_held(directory) ? TRIAL_RUNNING : state_by_attempt(look->meta);
+  if (look->result && result_state(look->result, &state)) return state;
+  if (lock_held(directory)) return TRIAL_RUNNING;
+  return look->damage ? TRIAL_STALE : state_by_attempt(look->meta);
 }
 
 Err look_open(Look *out, const char *directory, Fault *fault) {
   Fault ignored = {0};
-  *out = (Look){.result = look_json(directory, "result.json", fault)};
-  if (!out->result && fault->code) return fault->code;
+  *out = (Look){0};
+  out->result = read_result(directory, &out->damage, fault);
+  if (fault->code) return fault->code;
   out->meta = look_json(directory, "meta.json", &ignored);
   out->state = state_of(out, directory);
   if (out->result || out->state == TRIAL_RUNNING) return ERR_OK;
   /* published and unlocked between the two looks? */
-  out->result = look_json(directory, "result.json", fault);
+  out->result = read_result(directory, &out->damage, fault);
   if (out->result) {
     json_free(out->meta);
     out->meta = look_json(directory, "meta.json", &ignored);
@@ -74,7 +101,17 @@ Err look_open(Look *out, const char *directory, Fault *fault) {
 void look_close(Look *look) {
   json_free(look->meta);
   json_free(look->result);
+  free(look->damage);
   *look = (Look){0};
+}
+
+Err look_published(const char *directory, bool *published, Fault *fault) {
+  char *damage = NULL;
+  Json *result = read_result(directory, &damage, fault);
+  *published = result != NULL;
+  json_free(result);
+  free(damage);
+  return fault->code;
 }
 
 static void copy_text(char *out, size_t n_bytes, const Json *json) {
@@ -92,6 +129,7 @@ void look_info(const Look *look, TrialInfo *out) {
   copy_text(out->fingerprint, sizeof out->fingerprint, json_find(look->meta, "fingerprint"));
   copy_text(out->digest, sizeof out->digest, json_find(look->result, "digest"));
   out->values = json_share(json_find(look->result, "values"));
-  if (json_get_text(json_find(look->result ? look->result : last, "message"), &message))
+  if (look->damage) out->message = text_copy(look->damage);
+  else if (json_get_text(json_find(look->result ? look->result : last, "message"), &message))
     out->message = text_copy(message);
 }

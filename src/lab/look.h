@@ -7,13 +7,19 @@
 
 typedef struct Look {
   Json *meta, *result;       /* NULL: not there */
+  char *damage;              /* what is wrong with a result.json that is no result; or NULL */
   TrialState state;
 } Look;
 
-/* Of a directory that is not there: pending, both NULL. A result that cannot be read is an
- * ERR_STORAGE fault; a meta.json that cannot counts as none. */
+/* Of a directory that is not there: pending, both NULL. A result.json that is empty or cut,
+ * as a crash of the machine may leave it, counts as none: the state is stale, unless it
+ * runs, and `damage` is set. One that the system refuses to read is an ERR_STORAGE fault; a
+ * meta.json that cannot be read counts as none. */
 Err look_open(Look *out, const char *directory, Fault *fault) WARN_UNUSED;
 void look_close(Look *look);
+
+/* Has the trial a result, one that is not damaged? */
+Err look_published(const char *directory, bool *published, Fault *fault) WARN_UNUSED;
 
 /* What the two files say, as a TrialInfo; ended by trial_info_deinit. */
 void look_info(const Look *look, TrialInfo *out);

@@ -126,15 +126,19 @@ Err metrics_row(Metrics *metrics, const char *directory, int fit, const char *co
   return err;
 }
 
+Err metrics_check(const Metrics *metrics, Fault *fault) {
+  for (int i = 0; i < metrics->n; i++)
+    if (metrics->v[i].failed)
+      return fault_set(fault, ERR_STORAGE,
+                       "metrics of fit %d: a row could not be written", i + 1);
+  return ERR_OK;
+}
+
 Err metrics_sync(Metrics *metrics, Fault *fault) {
-  Err err = ERR_OK;
+  Err err = metrics_check(metrics, fault);
   for (int i = 0; !err && i < metrics->n; i++) {
     MetricsFile *m = &metrics->v[i];
-    if (m->failed)
-      err = fault_set(fault, ERR_STORAGE, "metrics of fit %d: a row could not be written",
-                      i + 1);
-    else if (m->open && file_append_sync(&m->file, fault))
-      m->failed = true, err = fault->code;
+    if (m->open && file_append_sync(&m->file, fault)) m->failed = true, err = fault->code;
   }
   return err;
 }

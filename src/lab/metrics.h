@@ -28,8 +28,9 @@ void metrics_deinit(Metrics *metrics);
 Err metrics_row(Metrics *metrics, const char *directory, int fit, const char *const *columns,
                 const double *values, int n, Fault *fault) WARN_UNUSED;
 
-/* What was written so far survives a crash of the machine. A row that was lost is a fault
- * here, too. */
+/* A fault if a row was lost. */
+Err metrics_check(const Metrics *metrics, Fault *fault) WARN_UNUSED;
+/* The same; and what was written so far survives a crash of the machine. */
 Err metrics_sync(Metrics *metrics, Fault *fault) WARN_UNUSED;
 
 /* Adds a field to a line of CSV, quoted where it must be. */

@@ -150,18 +150,51 @@ void trial_info_deinit(TrialInfo *info) {
 
 /* -- claims -------------------------------------------------------------------------- */
 
+static bool begins(const char *name, const char *start) {
+  return strncmp(name, start, strlen(start)) == 0;
+}
+
+/* What another run of the trial must not find. */
+static bool is_product(const char *name) {
+  return begins(name, "metrics") || begins(name, "probes.") || begins(name, "checkpoint-") ||
+         file_is_temporary(name);
+}
+
+static Err remove_products(const char *directory, Fault *fault) {
+  FileNames names;
+  Err err = file_names(directory, &names, fault);
+  for (int i = 0; !err && i < names.n; i++) {
+    if (!is_product(names.v[i])) continue;
+    char *path = join(directory, names.v[i]);
+    err = path ? file_remove(path, fault) : fault_memory(fault, 0);
+    free(path);
+  }
+  file_names_deinit(&names);
+  return err;
+}
+
+static Err number_result(const char *directory, int attempt, Fault *fault) {
+  char name[32];
+  snprintf(name, sizeof name, "result-%d.json", attempt > 0 ? attempt : 1);
+  char *from = join(directory, "result.json"), *to = join(directory, name);
+  Err err = from && to ? ERR_OK : fault_memory(fault, 0);
+  if (!err && file_exists(from)) err = file_move(from, to, fault);
+  free(from);
+  free(to);
+  return err;
+}
+
 /* Takes the lock of a directory that has no result. *lock is LOCK_NONE if that cannot be. */
 static Err lock_open_trial(const char *directory, int *lock, Fault *fault) {
-  char *result = join(directory, "result.json");
-  Err err = ERR_OK;
+  bool published = false;
   *lock = LOCK_NONE;
-  if (!result) return fault_memory(fault, 0);
-  if (!file_exists(result)) err = lock_take(directory, lock, fault);
-  if (*lock != LOCK_NONE && file_exists(result)) {   /* published in between */
-    lock_drop(*lock, directory, true);
-    *lock = LOCK_NONE;
-  }
-  free(result);
+  Err err = look_published(directory, &published, fault);
+  if (!err && !published) err = lock_take(directory, lock, fault);
+  if (err || *lock == LOCK_NONE) return err;
+  err = look_published(directory, &published, fault);
+  if (!err && !published) return ERR_OK;
+  lock_drop(*lock, directory, published);    /* published in between, or a fault */
+  *lock = LOCK_NONE;
   return err;
 }
 
@@ -207,14 +240,24 @@ static Json *earlier_attempts(const char *directory) {
   return attempts;
 }
 
-/* Takes the lock. */
-static Err begin_trial(const char *directory, int lock, const Json *config, int64_t seed,
-                       Trial *out, Fault *fault) {
+/* What an earlier attempt left: half written files go, a damaged result is set aside; and
+ * where nothing tells of that attempt, nothing tells which code made its checkpoints. */
+static Err clean_trial(const char *directory, const Json *attempts, Fault *fault) {
+  Err err = file_clean(directory, fault);
+  if (!err) err = number_result(directory, attempts ? (int)json_count(attempts) : 0, fault);
+  return err || attempts ? err : remove_products(directory, fault);
+}
+
+/* Takes the lock. `fresh`: the directory was made just now. */
+static Err begin_trial(const char *directory, int lock, bool fresh, const Json *config,
+                       int64_t seed, Trial *out, Fault *fault) {
   Json *whole = config_with_seed(config, seed);
-  Err err = whole ? file_clean(directory, fault) : fault_memory(fault, 0);
+  Json *attempts = fresh ? NULL : earlier_attempts(directory);
+  Err err = whole ? ERR_OK : fault_memory(fault, 0);
+  if (!err && !fresh) err = clean_trial(directory, attempts, fault);
   if (!err) err = settle_config(directory, whole, fault);
-  if (!err)
-    return trial_init_at(out, directory, lock, whole, earlier_attempts(directory), fault);
+  if (!err) return trial_init_at(out, directory, lock, whole, attempts, fault);
+  json_free(attempts);
   json_free(whole);
   lock_drop(lock, directory, false);
   return err;
@@ -226,10 +269,11 @@ Err store_claim(const Store *store, const char *id, const Json *config, int64_t 
   *claimed = false;
   char *directory = join(store->trials, id);
   int lock = LOCK_NONE;
-  Err err = directory ? file_make_dirs(directory, fault) : fault_memory(fault, 0);
+  bool fresh = false;
+  Err err = directory ? file_make_new(directory, &fresh, fault) : fault_memory(fault, 0);
   if (!err) err = lock_open_trial(directory, &lock, fault);
   if (!err && lock != LOCK_NONE) {
-    err = begin_trial(directory, lock, config, seed, &out->trial, fault);
+    err = begin_trial(directory, lock, fresh, config, seed, &out->trial, fault);
     *claimed = !err;
   }
   free(directory);
@@ -252,29 +296,6 @@ void store_release(StoreClaim *claim, const char *why) {
 
 /* -- taking back --------------------------------------------------------------------- */
 
-static bool begins(const char *name, const char *start) {
-  return strncmp(name, start, strlen(start)) == 0;
-}
-
-/* What another run of the trial must not find. */
-static bool is_product(const char *name) {
-  return begins(name, "metrics") || begins(name, "probes.") || begins(name, "checkpoint-") ||
-         file_is_temporary(name);
-}
-
-static Err remove_products(const char *directory, Fault *fault) {
-  FileNames names;
-  Err err = file_names(directory, &names, fault);
-  for (int i = 0; !err && i < names.n; i++) {
-    if (!is_product(names.v[i])) continue;
-    char *path = join(directory, names.v[i]);
-    err = path ? file_remove(path, fault) : fault_memory(fault, 0);
-    free(path);
-  }
-  file_names_deinit(&names);
-  return err;
-}
-
 /* meta.json says that the last attempt was taken back: whatever it left, it is not gone on
  * with. */
 static Err note_taken_back(const char *directory, const Json *meta, Fault *fault) {
@@ -296,19 +317,13 @@ static Err reset_locked(const Store *store, const char *id, const char *director
   (void)store, (void)id;
   TrialInfo info = {0};
   Look look;
-  char name[32];
   Err err = look_open(&look, directory, fault);
   if (!err) look_info(&look, &info);
   if (!err) err = note_taken_back(directory, look.meta, fault);
   look_close(&look);
-  snprintf(name, sizeof name, "result-%d.json", info.attempts > 0 ? info.attempts : 1);
-  char *from = join(directory, "result.json"), *to = join(directory, name);
-  if (!err && !(from && to)) err = fault_memory(fault, 0);
-  if (!err && file_exists(from)) err = file_move(from, to, fault);
+  if (!err) err = number_result(directory, info.attempts, fault);
   if (!err) err = remove_products(directory, fault);
   if (!err) err = file_sync(directory, fault);
-  free(from);
-  free(to);
   trial_info_deinit(&info);
   return err;
 }

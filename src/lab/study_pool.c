@@ -12,6 +12,7 @@
 #include "base/out.h"
 #include "base/par.h"
 #include "base/sys.h"
+#include "lab/crash.h"
 #include "lab/study_link.h"
 #include "lab/study_progress.h"
 #include <errno.h>
@@ -406,8 +407,10 @@ Err pool_run(Study *study, const PoolOptions *options, Fault *fault) {
     int64_t workers = study->n_left < options->jobs ? study->n_left : options->jobs;
     study_progress_begin(&pool.progress, study, (int)workers, options->threads);
     interrupt_counting(true);
-    err = run_all(&pool);
+    err = crash_begin(&study->store, fault);
+    if (!err) err = run_all(&pool);
     end_workers(&pool, err != ERR_OK);
+    if (!err) err = crash_end(&study->store, fault);
     bool interrupted = interrupt_count() > 0;
     interrupt_counting(false);
     study_progress_end(&pool.progress, study);

@@ -2,13 +2,15 @@
  *
  * Order on disk: directory, lock, config.json, meta.json, stdout.log when it is opened; rows
  * of metrics as they come; at the end meta.json again, the log's end, result.json. Whoever
- * finds result.json finds all the rest complete: at the end everything is synced before it.
- * Until then nothing is, since whoever finds no result runs the trial again. */
+ * finds result.json finds all the rest complete: at the end everything is synced before it
+ * (or with it, where crash.h says so). Until then nothing is, since whoever finds no result
+ * runs the trial again. */
 #include "lab/trial.h"
 #include "base/file.h"
 #include "base/out.h"
 #include "base/par.h"
 #include "base/sys.h"
+#include "lab/crash.h"
 #include "lab/digest.h"
 #include "lab/lock.h"
 #include <errno.h>
@@ -156,8 +158,13 @@ static bool has_file(const Trial *trial, const char *name) {
 
 /* -- meta.json ----------------------------------------------------------------------- */
 
-/* Brand string of the processor, as the system tells it. */
-static void processor_name(char *out, size_t n_bytes) {
+/* What does not change while the process runs, read once: it is a dozen files. */
+typedef struct Machine {
+  char processor[256];       /* brand string, as the system tells it */
+  int cores;                 /* 0: not read yet */
+} Machine;
+
+static void read_processor(char *out, size_t n_bytes) {
   snprintf(out, n_bytes, "unknown");
   FILE *file = fopen("/proc/cpuinfo", "re");
   char line[512];
@@ -171,13 +178,20 @@ static void processor_name(char *out, size_t n_bytes) {
   if (file) fclose(file);
 }
 
+static const Machine *this_machine(void) {
+  static Machine machine;    /* of the main thread, as all of this */
+  if (machine.cores) return &machine;
+  read_processor(machine.processor, sizeof machine.processor);
+  machine.cores = par_cores();
+  return &machine;
+}
+
 /* The caller's facts stand first. */
 static void note_begin(Trial *trial) {
   char text[256] = "";
   Json *meta = trial->meta, *attempt = json_map();
-  processor_name(text, sizeof text);
-  json_put_text(meta, "processor", text);
-  json_put_int(meta, "cores", par_cores());
+  json_put_text(meta, "processor", this_machine()->processor);
+  json_put_int(meta, "cores", this_machine()->cores);
   json_put_text(meta, "simd", simd_name(simd_level()));
   json_put_int(attempt, "attempt", trial->attempt);
   json_put_text(attempt, "started", trial->start_utc);
@@ -313,14 +327,22 @@ static Err result_json(const Trial *trial, const TrialEnd *end, Json **out, Faul
   return err;
 }
 
-/* Everything but the result, on disk to stay. */
-static Err settle(Trial *trial, const TrialEnd *end, Fault *fault) {
-  Err err = out_tee_end(fault);
-  if (!err) err = metrics_sync(&trial->metrics, fault);
+/* What was written so far, and the directory's own entry. */
+static Err sync_all(Trial *trial, Fault *fault) {
+  Err err = metrics_sync(&trial->metrics, fault);
   if (!err) err = sync_file(trial, "config.json", fault);
   if (!err) err = sync_file(trial, "stdout.log", fault);
+  return err ? err : sync_file(trial, "..", fault);
+}
+
+/* Everything but the result; with `sync` on disk to stay. */
+static Err settle(Trial *trial, const TrialEnd *end, bool sync, Fault *fault) {
+  Err err = out_tee_end(fault);
+  if (!err) err = sync ? sync_all(trial, fault) : metrics_check(&trial->metrics, fault);
   note_end(trial, end->state, end->message);
-  if (!err) err = put_json(trial, "meta.json", trial->meta, PUBLISH_AHEAD, fault);
+  if (!err)
+    err = put_json(trial, "meta.json", trial->meta, sync ? PUBLISH_AHEAD : PUBLISH_DRAFT,
+                   fault);
   return err;
 }
 
@@ -360,10 +382,13 @@ Err trial_publish(Trial *trial, const TrialEnd *end, bool *first, Fault *fault) 
   *first = false;
   if (trial->finished) return ERR_OK;
   Json *result = NULL;
+  bool sync = !trial->brief || clock_s() - trial->start_s >= CRASH_SYNC_S;
   Err err = trial_open(trial, fault);
-  if (!err) err = settle(trial, end, fault);
+  if (!err) err = settle(trial, end, sync, fault);
   if (!err) err = result_json(trial, end, &result, fault);
-  if (!err) err = put_json(trial, "result.json", result, PUBLISH_ONCE, fault);
+  if (!err)
+    err = put_json(trial, "result.json", result, sync ? PUBLISH_ONCE : PUBLISH_ONCE_DRAFT,
+                   fault);
   if (!err) *first = true;
   else if (err == ERR_STORAGE && result && has_file(trial, "result.json")) {
     fault_clear(fault);

@@ -35,6 +35,7 @@ bool trial_state_parse(const char *name, TrialState *out);
 typedef struct Trial {
   /* public */
   bool go_on;
+  bool brief;                /* when short, others see to it that it is synced (crash.h) */
   Json *meta;                /* the caller may put into it until trial_open */
   /* read-only */
   char *directory;           /* of a plain run: NULL until something is recorded */

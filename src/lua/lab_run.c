@@ -7,6 +7,7 @@
 #include "base/out.h"
 #include "base/par.h"
 #include "base/sys.h"
+#include "lab/crash.h"
 #include "lab/study_compare.h"
 #include "lab/study_pool.h"
 #include "lab/study_progress.h"
@@ -97,6 +98,7 @@ static void open_box(lua_State *L, StudyBox *box) {
   box->tuning = flag_part(L, "tuning", false);
   if (study_open(&box->study, plan, box->seeds, box->fingerprints, record ? s->runs : NULL,
                  !planning, &fault) ||
+      (record && !planning && crash_repair(&box->study.store, &fault)) ||
       study_look(&box->study, &fault))
     raise_plain(L, &fault);
 }
@@ -190,7 +192,10 @@ static Err run_here(lua_State *L, StudyBox *box, int64_t i, Fault *fault) {
                           &claimed, fault);
     if (!err && !claimed) return study_look_at(study, i, fault);
     if (!err) err = open_record(s, box, t->cell, &claim, fault);
-    if (err) return err;
+    if (err) {
+      if (claimed) store_release(&claim, fault->text);
+      return err;
+    }
   }
   Fault own = {0};
   TrialEnd end;

@@ -127,13 +127,25 @@ static void note_data(WorkerState *w, Json *meta) {
 
 /* -- one trial ----------------------------------------------------------------------- */
 
+static bool reply(WorkerState *w, const Json *job, JobOutcome outcome, const Fault *fault) {
+  int64_t trial = -1;
+  Json *message = json_map();
+  json_get_int(json_find(job, "trial"), &trial);
+  json_put_int(message, "trial", trial);
+  json_put_text(message, "outcome", job_outcome_name(outcome));
+  if (fault->code) json_put_text(message, "message", fault->text);
+  bool sent = link_send(&w->link, message);
+  json_free(message);
+  return sent;
+}
+
 typedef struct WorkerTrial {
   WorkerState *worker;
   Session *session;
   const Json *job;
   StoreClaim *claim;
-  JobOutcome outcome;
   Fault *fault;
+  bool told;                 /* the coordinator knows how it ended */
 } WorkerTrial;
 
 static void run_script(lua_State *L, const char *script, Fault *fault) {
@@ -143,7 +155,7 @@ static void run_script(lua_State *L, const char *script, Fault *fault) {
   if (session(L)->stopped) fault_clear(fault);
 }
 
-/* Inside the team of threads. */
+/* Inside the team of threads. The coordinator looks at the result while the session closes. */
 static void run_session(void *ctx) {
   WorkerTrial *t = ctx;
   Session *s = t->session;
@@ -155,52 +167,44 @@ static void run_session(void *ctx) {
   json_put_text(record->meta, "fingerprint", text_of(t->job, "fingerprint"));
   if (L && trial_open(record, t->fault) == ERR_OK) run_script(L, s->script, t->fault);
   note_data(t->worker, record->meta);
-  t->outcome = trial_leave(s, t->claim, t->fault, &end);
+  JobOutcome outcome = trial_leave(s, t->claim, t->fault, &end);
+  t->told = reply(t->worker, t->job, outcome, t->fault);
   if (L) session_close(s, L);
 }
 
-static JobOutcome run_claimed(WorkerState *w, const Json *job, StoreClaim *claim,
-                              Fault *fault) {
+static bool run_claimed(WorkerState *w, const Json *job, StoreClaim *claim, Fault *fault) {
   const WorkerOptions *o = w->options;
   Session s = {.runs = o->runs, .script = o->script, .n_args = o->n_words,
                .args = o->words, .job = job, .sources = &w->sources};
-  WorkerTrial t = {w, &s, job, claim, JOB_STORAGE, fault};
+  WorkerTrial t = {w, &s, job, claim, fault, false};
   if (graph_open(&s.graph, o->threads, 1, fault)) {
     store_release(claim, fault->text);
-    return JOB_STOPPED;
+    return reply(w, job, JOB_STOPPED, fault);
   }
   par_team(&s.graph.par, run_session, &t);
   graph_close(&s.graph);
-  return t.outcome;
+  return t.told;
 }
 
-static JobOutcome run_job(WorkerState *w, const Json *job, Fault *fault) {
+/* False when nobody hears us any more. */
+static bool run_job(WorkerState *w, const Json *job) {
   StoreClaim claim;
   bool claimed;
   int64_t seed = 0;
+  Fault fault = {0};
   const char *changed = changed_file(w);
   if (changed) {
-    fault_set(fault, ERR_USAGE, "%s was changed while the study ran; what is done is kept",
+    fault_set(&fault, ERR_USAGE, "%s was changed while the study ran; what is done is kept",
               changed);
-    return JOB_CODE;
+    return reply(w, job, JOB_CODE, &fault);
   }
   json_get_int(json_find(job, "seed"), &seed);
-  Err err = store_claim(&w->store, text_of(job, "id"), json_find(job, "config"), seed, &claim,
-                        &claimed, fault);
-  if (err) return JOB_STORAGE;
-  return claimed ? run_claimed(w, job, &claim, fault) : JOB_TAKEN;
-}
-
-static bool reply(WorkerState *w, const Json *job, JobOutcome outcome, const Fault *fault) {
-  int64_t trial = -1;
-  Json *message = json_map();
-  json_get_int(json_find(job, "trial"), &trial);
-  json_put_int(message, "trial", trial);
-  json_put_text(message, "outcome", job_outcome_name(outcome));
-  if (fault->code) json_put_text(message, "message", fault->text);
-  bool sent = link_send(&w->link, message);
-  json_free(message);
-  return sent;
+  if (store_claim(&w->store, text_of(job, "id"), json_find(job, "config"), seed, &claim,
+                  &claimed, &fault))
+    return reply(w, job, JOB_STORAGE, &fault);
+  if (!claimed) return reply(w, job, JOB_TAKEN, &fault);
+  claim.trial.brief = true;
+  return run_claimed(w, job, &claim, &fault);
 }
 
 /* -- the whole ----------------------------------------------------------------------- */
@@ -221,11 +225,8 @@ Err worker_run(const WorkerOptions *options, Fault *fault) {
   prctl(PR_SET_PDEATHSIG, SIGTERM);   /* the coordinator's death ends the trial */
   Err err = take_hello(&w, fault);
   for (Json *job; !err && !interrupt_pending() && (job = receive(&w.link));
-       json_free(job)) {
-    Fault own = {0};
-    JobOutcome outcome = run_job(&w, job, &own);
-    if (!reply(&w, job, outcome, &own)) err = ERR_INTERRUPT;
-  }
+       json_free(job))
+    if (!run_job(&w, job)) err = ERR_INTERRUPT;
   close_worker(&w);
   return err;
 }
