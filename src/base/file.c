@@ -212,22 +212,25 @@ Err file_sync_system(const char *path, Fault *fault) {
 }
 
 Err file_read(const char *path, size_t limit_bytes, Text *out, Fault *fault) {
-  FILE *file = fopen(path, "rbe");
-  if (!file)
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0)
     return fault_set(fault, ERR_DATA, "%s: cannot be read: %s", path, strerror(errno));
   char buffer[1 << 14];
   size_t total = 0;
   Err err = ERR_OK;
-  for (size_t n; !err && (n = fread(buffer, 1, sizeof buffer, file)) > 0;) {
-    total += n;
-    text_add_bytes(out, buffer, n);
+  for (ssize_t n; !err && (n = read(fd, buffer, sizeof buffer)) != 0;) {
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) {
+      err = fault_set(fault, ERR_DATA, "%s: cannot be read: %s", path, strerror(errno));
+      break;
+    }
+    total += (size_t)n;
+    text_add_bytes(out, buffer, (size_t)n);
     if (total > limit_bytes)
       err = fault_set(fault, ERR_DATA, "%s: larger than %zu bytes", path, limit_bytes);
     else if (out->failed) err = fault_memory(fault, total);
   }
-  if (!err && ferror(file))
-    err = fault_set(fault, ERR_DATA, "%s: cannot be read: %s", path, strerror(errno));
-  fclose(file);
+  close(fd);
   return err;
 }
 

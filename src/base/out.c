@@ -1,12 +1,15 @@
 /* out.c: stdout, its copy in stdout.log, stderr, the progress line.
  *
  * Until a log is open what is printed is kept in `kept`; from its opening on every write
- * goes to both. The first error of either is remembered: it is not a reason to stop in the
- * middle of a print, but out_flush reports it. */
+ * goes to both; or, after out_capture, descriptor 1 is the log, so that what others write
+ * there (io.stdout of Lua, programs that a script starts) lands in it too. The first error
+ * of either is remembered: it is not a reason to stop in the middle of a print, but
+ * out_flush reports it. */
 #include "base/out.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +21,7 @@ static struct Out {
   FILE *log;
   char *log_path;
   int stdout_errno, log_errno;   /* of the first write that failed */
+  bool captured;           /* stdout is the log, or else nothing */
   bool progress;           /* the progress line stands on the terminal */
 } out;
 
@@ -44,8 +48,9 @@ void out_write(const void *bytes, size_t n_bytes) {
   if (n_bytes == 0) return;
   wipe_progress();
   errno = 0;
-  if (fwrite(bytes, 1, n_bytes, stdout) != n_bytes && !out.stdout_errno)
-    out.stdout_errno = errno ? errno : EIO;
+  bool whole = out.captured ? fflush(stdout) == 0   /* what others wrote stands before */
+                            : fwrite(bytes, 1, n_bytes, stdout) == n_bytes;
+  if (!whole && !out.stdout_errno) out.stdout_errno = errno ? errno : EIO;
   if (out.log) log_write(bytes, n_bytes);
   else keep(bytes, n_bytes);
 }
@@ -144,6 +149,23 @@ static void log_kept(void) {
   out.dropped_bytes = 0;
 }
 
+/* Descriptor 1 becomes a copy of `fd`, or of nothing (-1). False and errno when what was
+ * written before is lost. */
+static bool redirect(int fd) {
+  bool whole = fflush(stdout) == 0;
+  int error = errno, target = fd >= 0 ? fd : open("/dev/null", O_WRONLY | O_CLOEXEC);
+  if (target >= 0) dup2(target, STDOUT_FILENO);
+  if (fd < 0 && target >= 0) close(target);
+  errno = error;
+  return whole;
+}
+
+void out_capture(void) {
+  must(!out.log);
+  out.captured = true;
+  redirect(-1);
+}
+
 Err out_tee_begin(const char *path, Fault *fault) {
   must(!out.log);
   char *copy = text_copy(path);
@@ -156,6 +178,10 @@ Err out_tee_begin(const char *path, Fault *fault) {
   }
   out.log_path = copy;
   out.log_errno = 0;
+  if (out.captured) {        /* two ways into one file: each goes on at its end */
+    fcntl(fileno(out.log), F_SETFL, O_APPEND);
+    redirect(fileno(out.log));
+  }
   log_kept();
   return ERR_OK;
 }
@@ -170,6 +196,7 @@ static Err log_fault(Fault *fault) {
 
 Err out_tee_end(Fault *fault) {
   if (!out.log) return ERR_OK;
+  if (out.captured && !redirect(-1) && !out.log_errno) out.log_errno = errno;
   if (fclose(out.log) != 0 && !out.log_errno) out.log_errno = errno;
   Err err = log_fault(fault);
   free(out.log_path);

@@ -32,6 +32,10 @@ void out_progress(const char *format, ...) __attribute__((format(printf, 1, 2)))
 /* Wipes the progress line, or leaves it standing and goes to the next. */
 void out_progress_end(bool leave);
 
+/* For a process whose stdout nobody sees: from now on it is the log, while there is one, and
+ * whatever writes to descriptor 1 writes there. */
+void out_capture(void);
+
 /* From now on stdout is written to the file as well, beginning with what was kept. A
  * write that fails later is reported by out_flush. */
 Err out_tee_begin(const char *path, Fault *fault) WARN_UNUSED;

@@ -2,8 +2,9 @@
  *
  * One loop: give work to idle workers, wait for what they say, take note, show progress. A
  * worker is this program again (posix_spawn of /proc/self/exe with the command "worker"): a
- * process that OpenMP has run in must not fork. Its stdin and stdout are /dev/null, its
- * stderr comes here, and descriptor 3 is its end of the link (study_link.h).
+ * process that OpenMP has run in must not fork. Its stdin and stdout are /dev/null (stdout
+ * becomes the trial's log meanwhile), its stderr comes here, and descriptor 3 is its end of
+ * the link (study_link.h).
  *
  * SIGINT stays blocked in workers: at a terminal it reaches the whole group, and it is the
  * coordinator who says when a trial has to stop, by SIGTERM. A worker whose coordinator dies
@@ -416,8 +417,9 @@ Err pool_run(Study *study, const PoolOptions *options, Fault *fault) {
     study_progress_end(&pool.progress, study);
     if (!err) err = fault->code;
     if (!err && interrupted && study->n_left)
-      err = fault_set(fault, ERR_INTERRUPT, "interrupted; the same command runs the %lld "
-                      "trials that are left", (long long)study->n_left);
+      err = fault_set(fault, ERR_INTERRUPT, "interrupted; the same command runs what is left: "
+                      "%lld of %lld trials", (long long)study->n_left,
+                      (long long)study->n_trials);
   }
   text_deinit(&pool.told);
   free(pool.workers);

@@ -4,7 +4,8 @@
  *   config.json    seed and arguments
  *   metrics.csv    one row per epoch, columns fixed by the first row, written at once;
  *                  a second fit of the same run writes metrics-2.csv, and so on
- *   stdout.log     everything printed to stdout since the program began
+ *   stdout.log     everything printed to stdout since the program began; in a worker whatever
+ *                  reaches descriptor 1, programs that the script starts included
  *   meta.json      times, machine, versions, peak memory, attempts
  *   result.json    last, put in place exactly once: its presence means the run is over
  *   lock           held while it runs

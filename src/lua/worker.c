@@ -223,6 +223,7 @@ static void close_worker(WorkerState *w) {
 Err worker_run(const WorkerOptions *options, Fault *fault) {
   WorkerState w = {.options = options, .link.fd = LINK_FD};
   prctl(PR_SET_PDEATHSIG, SIGTERM);   /* the coordinator's death ends the trial */
+  out_capture();
   Err err = take_hello(&w, fault);
   for (Json *job; !err && !interrupt_pending() && (job = receive(&w.link));
        json_free(job))

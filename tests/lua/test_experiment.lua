@@ -104,6 +104,70 @@ function tests.test_changed_code_is_asked_about()
   check.equal(status, 0)
 end
 
+-- Counts to 20 in steps of STEP; stopped at 10 where GATE is set, it leaves a checkpoint.
+local counting = [[
+  experiment { name = "count", factors = { a = { 1 } }, seeds = 1, metric = "loss",
+    trial = function(c, run)
+      local at = run:restore() or { step = 0, sum = 0 }
+      for i = at.step + 1, 20 do
+        at.step, at.sum = i, at.sum + STEP
+        run:checkpoint(at)
+        if i == 10 and os.getenv "GATE" then
+          os.execute "kill -TERM $(ps -o ppid= -p $PPID); sleep 0.3"
+        end
+        tensor.zeros(2):eval()
+      end
+      print("printed")
+      io.stdout:write("written\n"):flush()
+      os.execute "echo by a child"
+      io.write("last\n")
+      return { loss = at.sum }
+    end }
+]]
+
+local function files_of(runs)
+  local list = io.popen("cd " .. check.temp .. "/" .. runs .. "/count/trials/* && ls")
+  local names = list:read "a"
+  list:close()
+  return names
+end
+
+local function file_of(runs, name)
+  local file = io.popen(("cat %s/%s/count/trials/*/%s"):format(check.temp, runs, name))
+  local text = file:read "a"
+  file:close()
+  return text
+end
+
+function tests.test_nothing_of_old_code_is_gone_on_with()
+  local path = check.file("count.lua", (counting:gsub("STEP", "1")))
+  local changed = check.file("count2.lua", (counting:gsub("STEP", "2")))
+  local function stopped(runs)
+    local _, err, status = check.runner({ "--runs", runs, path }, "GATE=1")
+    check.equal(status, 3)
+    check.yes(err:find("what is left: 1 of 1 trials", 1, true) ~= nil)
+    check.yes(files_of(runs):find("checkpoint-", 1, true) ~= nil)
+  end
+  for runs, choice in pairs { asked = {}, kept = { "--code=keep" }, rerun = { "--code=rerun" } } do
+    stopped(runs)
+    local words = { "--runs", runs, changed }
+    table.move(choice, 1, #choice, 4, words)
+    local _, _, status = check.runner(words)
+    check.equal(status, 0)
+    check.yes(file_of(runs, "result.json"):find('"loss": 40.0', 1, true) ~= nil)
+    check.yes(files_of(runs):find("checkpoint-", 1, true) == nil)
+  end
+  stopped "same"
+  check.runner { "--runs", "same", path }                 -- goes on
+  check.yes(file_of("same", "result.json"):find('"loss": 20.0', 1, true) ~= nil)
+  local _, _, status = check.runner { "--runs", "same", changed }
+  check.equal(status, 2)
+  check.runner { "--runs", "same", changed, "--code=rerun" }   -- starts over
+  check.yes(file_of("same", "result.json"):find('"loss": 40.0', 1, true) ~= nil)
+  check.yes(file_of("same", "result-2.json"):find('"loss": 20.0', 1, true) ~= nil)
+  check.equal(file_of("same", "stdout.log"), "printed\nwritten\nby a child\nlast\n")
+end
+
 local ends = [[
   experiment { name = "ends", factors = { how = { "well", "error", "nan", "nothing" } },
     seeds = 1, metric = "score", trial = function(c, run)
