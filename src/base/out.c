@@ -78,14 +78,35 @@ void out_print(const char *format, ...) {
   free(large);
 }
 
-void err_print(const char *format, ...) {
+/* Whatever a script's error says, no terminal is made to do things by it. */
+static void put_error(const char *before, const char *text, const char *after) {
+  Text clean = {0};
+  text_add_clean_lines(&clean, text);
   wipe_progress();
   if (!out.stdout_errno) fflush(stdout);   /* keeps the order on a shared terminal */
-  va_list args;
-  va_start(args, format);
-  vfprintf(stderr, format, args);
-  va_end(args);
+  fprintf(stderr, "%s%s%s", before, clean.data && !clean.failed ? clean.data : "", after);
   fflush(stderr);
+  text_deinit(&clean);
+}
+
+void err_print(const char *format, ...) {
+  char buffer[1024], *text = buffer;
+  va_list args, again;
+  va_start(args, format);
+  va_copy(again, args);
+  int n = vsnprintf(buffer, sizeof buffer, format, args);
+  must(n >= 0);
+  if ((size_t)n >= sizeof buffer && (text = malloc((size_t)n + 1)))
+    vsnprintf(text, (size_t)n + 1, format, again);
+  va_end(again);
+  va_end(args);
+  put_error("", text ? text : buffer, "");   /* without memory what fits */
+  if (text != buffer) free(text);
+}
+
+void err_print_red(const char *text) {
+  bool colour = err_colour_on();
+  put_error(colour ? "\033[31m" : "", text, colour ? "\033[0m\n" : "\n");
 }
 
 /* -- progress ------------------------------------------------------------------------ */

@@ -17,8 +17,10 @@ enum { OUT_KEPT_BYTES = 1 << 20 };
 void out_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void out_write(const void *bytes, size_t n_bytes);
 
-/* To stderr, never to the log. */
+/* To stderr, never to the log; "?" for control characters other than line ends and tabs. */
 void err_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* A line of its own, in red where colour is wanted there. */
+void err_print_red(const char *text);
 
 /* Are progress bars wanted: is stderr a terminal? */
 bool out_progress_on(void);

@@ -1,5 +1,6 @@
 /* text.c: growing strings, nearest names, shortest numbers. */
 #include "base/text.h"
+#include "base/utf8.h"
 #include "base/fault.h"
 #include <ctype.h>
 #include <math.h>
@@ -132,3 +133,23 @@ char *text_copy(const char *string) {
   char *copy = malloc(n);
   return copy ? memcpy(copy, string, n) : NULL;
 }
+
+/* Bytes of the UTF-8 character at `s`; 0 for a control character or what is no UTF-8. */
+static size_t printable(const char *s, const char *end) {
+  uint32_t code;
+  size_t n = utf8_next(s, end, &code);
+  return code < 0x20 || (code >= 0x7F && code < 0xA0) ? 0 : n;
+}
+
+static void add_clean(Text *out, const char *text, const char *kept) {
+  const char *end = text + strlen(text);
+  while (text < end) {
+    size_t n = strchr(kept, *text) ? 1 : printable(text, end);
+    text_add_bytes(out, n ? text : "?", n ? n : 1);
+    text += n ? n : 1;
+  }
+}
+
+void text_add_clean(Text *out, const char *text) { add_clean(out, text, ""); }
+
+void text_add_clean_lines(Text *out, const char *text) { add_clean(out, text, "\n\t"); }

@@ -36,4 +36,9 @@ char *text_number(char *buffer, double value);
 /* A copy that the caller frees; NULL on lack of memory. */
 char *text_copy(const char *string);
 
+/* Adds `text` with "?" in place of control characters and of bytes that are not UTF-8. */
+void text_add_clean(Text *out, const char *text);
+/* The same, but line ends and tabs stay. */
+void text_add_clean_lines(Text *out, const char *text);
+
 #endif

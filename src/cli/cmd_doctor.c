@@ -127,9 +127,9 @@ static void check_store(const QueryCall *call, Finding *f) {
   } else {
     long long n = (long long)count_of(entries, "trials"), failed = count_of(entries, "failed");
     long long stale = count_of(entries, "stale"), running = count_of(entries, "running");
-    text_addf(&f->detail, "%lld experiments, %lld trials: %lld running, %lld failed, %lld of "
-              "processes that died%s", (long long)json_count(entries), n, running, failed,
-              stale, index_in_memory(index) && file_exists(call->runs)
+    text_addf(&f->detail, "experiments: %lld; trials: %lld, of them running %lld, failed %lld, "
+              "of processes that died %lld%s", (long long)json_count(entries), n, running,
+              failed, stale, index_in_memory(index) && file_exists(call->runs)
                          ? "; the index cannot be written" : "");
     if (stale) find_bad(f, HEALTH_WARN, ERR_OK, "The script, run again, goes on with those.");
     else if (failed)

@@ -2,7 +2,7 @@
  *
  * A column per fact, factor, argument and value; a name that two of these have is plain
  * for the first and "args.x", "values.x" for the others, as in filters. Numbers are written
- * with all digits. */
+ * with all digits. Tables for a page (md, latex) leave out what is told of the run. */
 #include "base/file.h"
 #include "base/out.h"
 #include "cli/asking.h"
@@ -16,6 +16,7 @@
 
 typedef struct Format {
   const char *name;
+  bool page;                 /* to be read: without attempts, times and hashes */
   void (*begin)(Text *out, int n_columns);
   void (*cell)(Text *out, const char *text, bool first);
   void (*end_row)(Text *out, int n_columns, bool header);
@@ -74,10 +75,11 @@ static void latex_end_row(Text *out, int n_columns, bool header) {
 
 static void latex_end(Text *out) { text_add(out, "\\hline\n\\end{tabular}\n"); }
 
-static const Format formats[] = {{"csv", NULL, csv_cell_out, csv_end_row, NULL},
-                                 {"md", NULL, md_cell, md_end_row, NULL},
-                                 {"latex", latex_begin, latex_cell, latex_end_row, latex_end},
-                                 {"json", NULL, NULL, NULL, NULL}};
+static const Format formats[] = {
+    {"csv", false, NULL, csv_cell_out, csv_end_row, NULL},
+    {"md", true, NULL, md_cell, md_end_row, NULL},
+    {"latex", true, latex_begin, latex_cell, latex_end_row, latex_end},
+    {"json", false, NULL, NULL, NULL, NULL}};
 enum { N_FORMATS = sizeof formats / sizeof *formats };
 
 static Err find_format(const QueryCall *call, const Format **out, Fault *fault) {
@@ -143,8 +145,15 @@ static Err add_column(Columns *columns, const char *kind, const char *key, Fault
   return ERR_OK;
 }
 
+static bool any_message(const Json *rows) {
+  for (int64_t r = 0; r < json_count(rows); r++)
+    if (*json_text(json_item(rows, r), "message")) return true;
+  return false;
+}
+
 /* Those of the trials; with metrics the values at the end give way to those of the epochs. */
-static Err trial_columns(Columns *columns, const Json *names, bool metrics, Fault *fault) {
+static Err trial_columns(Columns *columns, const Format *format, const Json *rows,
+                         const Json *names, bool metrics, Fault *fault) {
   Err err = ERR_OK;
   for (int i = 0; !err && i < N_BEFORE; i++)
     err = add_column(columns, NULL, facts_before[i], fault);
@@ -153,8 +162,10 @@ static Err trial_columns(Columns *columns, const Json *names, bool metrics, Faul
     if (!metrics || strcmp(kind, "values") != 0)
       err = add_column(columns, kind, json_text(json_item(names, i), "key"), fault);
   }
-  for (int i = 0; !err && !metrics && i < N_AFTER; i++)
+  for (int i = 0; !err && !metrics && !format->page && i < N_AFTER; i++)
     err = add_column(columns, NULL, facts_after[i], fault);
+  if (!err && !metrics && format->page && any_message(rows))
+    err = add_column(columns, NULL, "message", fault);
   return err;
 }
 
@@ -289,7 +300,7 @@ static Err export_table(const QueryCall *call, const Format *format, const Json 
                         const Json *names, bool metrics, Text *out, Fault *fault) {
   Columns columns = {0};
   EpochSink sink = {.out = out, .format = format, .columns = &columns};
-  Err err = trial_columns(&columns, names, metrics, fault);
+  Err err = trial_columns(&columns, format, rows, names, metrics, fault);
   if (!err && metrics) err = add_column(&columns, "metrics", "fit", fault);
   if (!err && metrics) err = each_table(call, rows, collect_columns, &columns, fault);
   if (!err) add_titles(out, format, &columns);

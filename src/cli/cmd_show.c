@@ -269,7 +269,10 @@ static Err print_trial(const Json *trial, Fault *fault) {
   Json *provenance = without(meta, "attempts sources");
   out_print("%s of %s\n%s\nstate: %s\n", json_text(trial, "id"), json_text(trial, "experiment"),
             json_text(trial, "path"), json_text(trial, "state"));
-  if (*json_text(trial, "message")) out_print("message: %s\n", json_text(trial, "message"));
+  Text message = {0};
+  text_add_clean_lines(&message, json_text(trial, "message"));
+  if (message.n_bytes && !message.failed) out_print("message: %s\n", message.data);
+  text_deinit(&message);
   Err err = print_map("configuration", config, json_find(meta, "sources"), fault);
   if (!err) err = print_map("result", json_find(result, "values"), NULL, fault);
   if (!err) err = print_metrics(json_find(trial, "metrics"), fault);
@@ -296,7 +299,7 @@ static Json *planned_config(const Json *row) {
 /* Everything, new: where it is and what the files hold. */
 static Err read_trial(const QueryCall *call, const Json *row, Json **out, Fault *fault) {
   Text path = {0};
-  Look look;
+  Look look = {0};
   TrialInfo info;
   Fault ignored = {0};
   text_addf(&path, "%s/%s", call->runs, json_text(row, "path"));
@@ -315,8 +318,8 @@ static Err read_trial(const QueryCall *call, const Json *row, Json **out, Fault 
     json_put(trial, "metrics", summarize_metrics(path.data));
     share_into(trial, "meta", json_share(look.meta));
     trial_info_deinit(&info);
-    look_close(&look);
   }
+  look_close(&look);
   text_deinit(&path);
   return err;
 }

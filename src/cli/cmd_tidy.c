@@ -5,6 +5,7 @@
 #include "cli/asking.h"
 #include "lab/lock.h"
 #include "lab/store.h"
+#include "lab/study_verify.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -220,17 +221,27 @@ static Err drop(Garbage *garbage, const char *path, int64_t *count, Fault *fault
   return garbage->dry ? ERR_OK : file_remove(path, fault);
 }
 
-/* Temporary names hold the number of the process that writes them. One that is alive here
- * may be another's of the same number: then the file stays until the next time. */
-static bool writer_is_dead(const char *name) {
-  const char *mark = strrchr(name, '-');
-  while (mark > name && mark[-1] >= '0' && mark[-1] <= '9') mark--;
-  long pid = mark ? strtol(mark, NULL, 10) : 0;
+/* Is there no process of the number with which `text` begins? One that is alive may be
+ * another's of the same number: then what it wrote stays until the next time. */
+static bool is_dead(const char *text) {
+  long pid = strtol(text, NULL, 10);
   return pid > 0 && kill((pid_t)pid, 0) != 0 && errno == ESRCH;
 }
 
+/* Temporary names end in "-<process>-<time>". */
+static bool writer_is_dead(const char *name) {
+  const char *mark = strrchr(name, '-');
+  while (mark > name && mark[-1] >= '0' && mark[-1] <= '9') mark--;
+  return mark && is_dead(mark);
+}
+
+static bool begins(const char *name, const char *start) {
+  return strncmp(name, start, strlen(start)) == 0;
+}
+
 static bool is_leftover(const char *name) {
-  if (strncmp(name, STORE_REMOVED, strlen(STORE_REMOVED)) == 0) return true;
+  if (begins(name, STORE_REMOVED)) return true;
+  if (begins(name, VERIFY_DIRECTORY)) return is_dead(name + strlen(VERIFY_DIRECTORY));
   return file_is_temporary(name) && writer_is_dead(name);
 }
 
@@ -285,7 +296,7 @@ static Err collect_trial(Garbage *garbage, const QueryCall *call, const Json *ro
   return err;
 }
 
-/* Beside the trials: in runs, in the experiment, in trials/ and code/. */
+/* Beside the trials: in the experiment, in trials/ and code/. */
 static Err collect_around(Garbage *garbage, const QueryCall *call, const char *experiment,
                           Fault *fault) {
   static const char *const below[] = {"", "/trials", "/code"};
@@ -309,6 +320,8 @@ static Err collect_garbage(Garbage *garbage, Asking *asking, const QueryCall *ca
   if (!err) err = query_entries(asking->index, &asking->query, &entries, fault);
   for (int64_t i = 0; !err && i < json_count(entries); i++)
     err = collect_around(garbage, call, json_text(json_item(entries, i), "experiment"), fault);
+  if (!err && !asking->query.experiment)
+    err = clean_directory(garbage, call->runs, false, fault);
   json_free(rows);
   json_free(entries);
   return err;

@@ -109,8 +109,7 @@ static void shorten_traceback(char *text) {
 static void print_fault(Fault *fault) {
   out_progress_end(true);
   shorten_traceback(fault->text);
-  const char *text = fault->code == ERR_INTERRUPT ? "interrupted" : fault->text;
-  err_print(err_colour_on() ? "\033[31m%s\033[0m\n" : "%s\n", text);
+  err_print_red(fault->code == ERR_INTERRUPT ? "interrupted" : fault->text);
   fault_clear(fault);
 }
 

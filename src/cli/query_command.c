@@ -89,6 +89,16 @@ static Err take_option(QueryCall *call, char **words, int n, int *at, Fault *fau
   return ERR_OK;
 }
 
+/* "runs/name/", as a shell completes it, is "name". In place; a filter stays as it is. */
+static void shorten_path(const char *runs, char **word) {
+  size_t n_runs = strlen(runs), n = strlen(*word);
+  if (strpbrk(*word, "=<>")) return;
+  while (n > 1 && (*word)[n - 1] == '/') (*word)[--n] = 0;
+  while (n_runs > 1 && runs[n_runs - 1] == '/') n_runs--;
+  if (strncmp(*word, runs, n_runs) == 0 && (*word)[n_runs] == '/' && (*word)[n_runs + 1])
+    *word += n_runs + 1;
+}
+
 Err query_command_parse(QueryCall *call, char **words, int n, Fault *fault) {
   bool options_end = false;
   call->words = words;
@@ -99,6 +109,7 @@ Err query_command_parse(QueryCall *call, char **words, int n, Fault *fault) {
     else if (!option) call->words[call->n_words++] = words[i];
     else if (take_option(call, words, n, &i, fault)) return fault->code;
   }
+  for (int i = 0; i < call->n_words; i++) shorten_path(call->runs, &call->words[i]);
   return ERR_OK;
 }
 

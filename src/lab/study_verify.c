@@ -80,7 +80,7 @@ Err study_verify(Study *study, const PoolOptions *options, int sample, int64_t *
   Text directory = {0};
   int64_t n = 0, *chosen = choose(study, sample, &n);
   *n_differ = 0;
-  text_addf(&directory, "%s/.verify-%ld", options->runs, (long)getpid());
+  text_addf(&directory, "%s/" VERIFY_DIRECTORY "%ld", options->runs, (long)getpid());
   Err err = chosen && !directory.failed ? ERR_OK : fault_memory(fault, 0);
   if (!err && n == 0)
     err = fault_set(fault, ERR_VALUE, "%s: no trial is done: nothing to verify", study->name);

@@ -35,29 +35,6 @@ void table_deinit(Table *table) {
   *table = (Table){0};
 }
 
-/* Bytes of the UTF-8 character at `s`; 0 for a control character or what is no UTF-8. */
-static int character(const char *s) {
-  unsigned char c = (unsigned char)s[0], next = c ? (unsigned char)s[1] : 0;
-  if (c < 0x80) return c >= 0x20 && c != 0x7F;
-  if (c == 0xC2 && next < 0xA0) return 0;        /* U+0080 to U+009F */
-  if ((c == 0xE0 && next < 0xA0) || (c == 0xED && next >= 0xA0)) return 0;
-  if ((c == 0xF0 && next < 0x90) || (c == 0xF4 && next >= 0x90)) return 0;
-  int n = c >= 0xC2 && c < 0xE0 ? 2 : c >= 0xE0 && c < 0xF0 ? 3
-        : c >= 0xF0 && c < 0xF5 ? 4 : 0;
-  for (int i = 1; i < n; i++)
-    if (((unsigned char)s[i] & 0xC0) != 0x80) return 0;
-  return n;
-}
-
-void text_add_clean(Text *out, const char *text) {
-  while (*text) {
-    int n = character(text);
-    if (n == 0) text_add(out, "?");
-    else text_add_bytes(out, text, (size_t)n);
-    text += n ? n : 1;
-  }
-}
-
 /* Adds n_bytes of a word, blanks for its no-break spaces. */
 static void add_word(Text *out, const char *word, size_t n_bytes) {
   for (size_t i = 0; i < n_bytes;) {

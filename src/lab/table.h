@@ -43,9 +43,6 @@ void table_deinit(Table *table);
 /* Columns that a text takes on a terminal: one for each code point. */
 int text_columns(const char *text);
 
-/* Adds `text` with "?" in place of control characters and of bytes that are not UTF-8. */
-void text_add_clean(Text *out, const char *text);
-
 /* Does a level's name tell by itself what it is of? Numbers, truth values and the like do
  * not. */
 bool level_is_word(const char *level);

@@ -104,6 +104,27 @@ function tests.test_changed_code_is_asked_about()
   check.equal(status, 0)
 end
 
+function tests.test_no_message_reaches_the_terminal_as_a_command()
+  local path = check.file("escape.lua", [[
+    experiment { name = "escape", factors = { a = { 1, 2 } }, seeds = 1, metric = "loss",
+      trial = function(c)
+        io.stderr:write("told \27[31mred\n")
+        error("bad \27[2J\7\194\133name\nsecond line")
+      end }
+  ]])
+  local out, err = check.runner { "--runs", "escape", path }
+  local list = io.popen("ls " .. check.temp .. "/escape/escape/trials")
+  local id = list:read()
+  list:close()
+  local shown = check.runner { "show", id, "--runs=escape" }
+  check.yes(err:find("bad ?[2J???name", 1, true) ~= nil)
+  check.yes(err:find("told ?[31mred", 1, true) ~= nil)
+  check.yes(shown:find("bad ?[2J???name\nsecond line", 1, true) ~= nil)
+  for _, text in ipairs { out, err, shown } do
+    check.yes(not text:gsub("[\n\t]", ""):find "%c" and not text:find("\194\133", 1, true))
+  end
+end
+
 -- Counts to 20 in steps of STEP; stopped at 10 where GATE is set, it leaves a checkpoint.
 local counting = [[
   experiment { name = "count", factors = { a = { 1 } }, seeds = 1, metric = "loss",
