@@ -2,6 +2,7 @@
 #include "cli/query_command.h"
 #include "base/out.h"
 #include "base/text.h"
+#include "lab/filter.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,7 +93,7 @@ static Err take_option(QueryCall *call, char **words, int n, int *at, Fault *fau
 /* "runs/name/", as a shell completes it, is "name". In place; a filter stays as it is. */
 static void shorten_path(const char *runs, char **word) {
   size_t n_runs = strlen(runs), n = strlen(*word);
-  if (strpbrk(*word, "=<>")) return;
+  if (filter_is_term(*word)) return;
   while (n > 1 && (*word)[n - 1] == '/') (*word)[--n] = 0;
   while (n_runs > 1 && runs[n_runs - 1] == '/') n_runs--;
   if (strncmp(*word, runs, n_runs) == 0 && (*word)[n_runs] == '/' && (*word)[n_runs + 1])

@@ -3,6 +3,7 @@
  * The directory is the database:
  *   runs/<experiment>/experiment.json              the plan (store_plan)
  *   runs/<experiment>/code/<hash>-<name>           sources that trials ran (store_keep)
+ *   runs/<experiment>/.unsynced-*                  while a run is on (crash.h)
  *   runs/<experiment>/trials/<hash>-s<seed>/       one trial; its id is that last part
  *     lock               held (by the kernel, until the process ends) while a trial runs;
  *                        gone once it is published
@@ -15,6 +16,7 @@
  * The state is read off the directory and stored nowhere else:
  *   result.json there        its state: complete, diverged, failed, cancelled
  *   else lock held           running
+ *   else result.json damaged stale: a crash of the machine left it empty or cut
  *   else by the last attempt in meta.json:
  *     without an end         stale: its process died
  *     "interrupted"          interrupted
@@ -96,9 +98,10 @@ typedef struct StoreClaim {
 } StoreClaim;
 
 /* Claims the trial: makes its directory with config.json, removes what a dead process left
- * half written, sets aside stdout.log of an earlier attempt. *claimed is false, without a
- * fault, if a live process holds it or it is published. A claim is ended by store_publish
- * or store_release. A directory whose config is another one is a fault.
+ * half written, sets aside stdout.log and a damaged result of an earlier attempt; where
+ * nothing tells of that attempt, its metrics and checkpoints are removed. *claimed is
+ * false, without a fault, if a live process holds it or it is published. A claim is ended
+ * by store_publish or store_release. A directory whose config is another one is a fault.
  *
  * Metrics of an earlier attempt stay: the first row of a fit in this attempt cuts its file
  * before the row with the same or a later first column, so whoever resumes at epoch k
