@@ -5,7 +5,15 @@
  * ends with all threads arriving: when another program has a core, that takes milliseconds.
  * Here a job ends when its blocks are done. Blocks are taken one by one from a ticket, by
  * whoever comes; the caller takes them too, so a thread that does not get its core in time
- * is not missed. The caller begins with the first block, the others with the last: so each
+ * is not missed.
+ *
+ *   caller ── first shared job ─► helper ── region ─► its threads, the helper with them
+ *
+ * The region is opened by a helper thread, not by the caller, and with the first job that is
+ * shared: a caller would wait for all threads to be there, for milliseconds, also in a program
+ * that shares nothing. Here the first job is under way while they come.
+ *
+ * The caller of a job begins with the first block, the others with the last: so each
  * finds in its cache what it wrote in the job before, for most jobs of a step cut their
  * arrays at the same places.
  *
@@ -18,7 +26,7 @@
 #include "base/fault.h"
 #include <errno.h>
 #include <linux/futex.h>
-#include <omp.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -43,6 +51,9 @@ struct ParTeam {
   void (*block)(void *ctx, int64_t i);
   void *ctx;
   int64_t first;                   /* added to the numbers of the ticket */
+  int n_helpers;                   /* threads besides the caller; 0: there can be none */
+  bool started;                    /* they are there, or on their way */
+  pthread_t helper;                /* the one that opens the region */
 };
 
 static uint64_t ticket_next(uint64_t ticket) { return ticket & MAX_BLOCKS; }
@@ -142,24 +153,34 @@ static void run_shared(Par *par, int64_t first, int64_t n_blocks,
 
 /* -- teams --------------------------------------------------------------------------- */
 
+static void *open_region(void *arg) {
+  struct ParTeam *team = arg;
+#pragma omp parallel num_threads(team->n_helpers)
+  serve(team);
+  return NULL;
+}
+
+/* Are there threads to share with? The first call lets them come. */
+static bool has_helpers(struct ParTeam *team) {
+  if (team->started || team->n_helpers == 0) return team->started;
+  team->started = pthread_create(&team->helper, NULL, open_region, team) == 0;
+  if (!team->started) team->n_helpers = 0;
+  return team->started;
+}
+
 void par_team(Par *par, void (*body)(void *ctx), void *ctx) {
   if (par->team || par->threads < 2) {
     body(ctx);
     return;
   }
-  struct ParTeam team = {0};
-#pragma omp parallel num_threads(par->threads)
-  {
-    if (omp_get_thread_num() > 0) {
-      serve(&team);
-    } else {
-      if (omp_get_num_threads() > 1) par->team = &team;
-      body(ctx);
-      par->team = NULL;
-      atomic_store(&team.over, true);
-      wake_all(&team);
-    }
-  }
+  struct ParTeam team = {.n_helpers = par->threads - 1};
+  par->team = &team;
+  body(ctx);
+  par->team = NULL;
+  if (!team.started) return;
+  atomic_store(&team.over, true);
+  wake_all(&team);
+  pthread_join(team.helper, NULL);
 }
 
 typedef struct Job {
@@ -179,17 +200,15 @@ void par_for(Par *par, int64_t n_blocks, int64_t work,
   must(n_blocks >= 0);
   if (par->threads < 2 || n_blocks < 2 || work < par->threshold) {
     run_alone(n_blocks, block, ctx);
-  } else if (par->team) {
+  } else if (!par->team) {
+    par_team(par, run_job, &(Job){par, n_blocks, work, block, ctx});
+  } else if (!has_helpers(par->team)) {
+    run_alone(n_blocks, block, ctx);
+  } else {
     for (int64_t first = 0; first < n_blocks; first += MAX_BLOCKS) {
       int64_t left = n_blocks - first;
       run_shared(par, first, left < MAX_BLOCKS ? left : MAX_BLOCKS, block, ctx);
     }
-  } else if (!par->alone) {
-    par->alone = true; /* the team may turn out to be one thread: no endless attempts */
-    par_team(par, run_job, &(Job){par, n_blocks, work, block, ctx});
-    par->alone = false;
-  } else {
-    run_alone(n_blocks, block, ctx);
   }
 }
 

@@ -18,7 +18,6 @@ typedef struct Par {
   int64_t n_shared;     /* count: jobs in which more than one thread took blocks */
   /* private */
   struct ParTeam *team; /* threads that wait for jobs, while par_team runs */
-  bool alone;
 } Par;
 
 enum { PAR_THRESHOLD = 100000 };
@@ -27,8 +26,9 @@ enum { PAR_THRESHOLD = 100000 };
  * variable RUNNER_PAR_THRESHOLD replaces the threshold (tests force 1). */
 void par_init(Par *par, int threads);
 
-/* Runs body(ctx) in this thread while the team's other threads wait for jobs of par_for; they
- * sleep when none comes for long. Inside another par_team it only runs the body. */
+/* Runs body(ctx) in this thread. The team's other threads come with the first job of par_for
+ * that is shared, wait for jobs while body runs, and sleep when none comes for long. Inside
+ * another par_team it only runs the body. */
 void par_team(Par *par, void (*body)(void *ctx), void *ctx);
 
 /* Runs block(ctx, i) for i = 0 .. n_blocks - 1, each once, in any order and thread.

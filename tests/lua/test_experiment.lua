@@ -219,7 +219,7 @@ local diverges = [[
   local args = args { epochs = 2, rate = 0.1 }
   local set = data.spirals { n = 60, classes = 3 }
   local function train_one(lr, run)
-    local net = nn.Sequential { nn.Dense(6, { activation = "relu" }), nn.Dense(6), nn.Dense(3) }
+    local net = nn.Sequential { nn.Dense(6), nn.Dense(6), nn.Dense(3) }
     return train.fit(net, set, { loss = "sparse_categorical_crossentropy", run = run,
       optimizer = optim.SGD { lr = lr }, epochs = args.epochs, batch_size = 15 })
   end
