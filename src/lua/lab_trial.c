@@ -71,7 +71,9 @@ Err session_add_variables(Session *s, Variable *const *v, int n, Fault *fault) {
 Err session_add_net(Session *s, Layer *net, Fault *fault) {
   StateList list;
   if (layer_state(net, &list, fault)) return fault->code;
+  interrupt_hold();   /* a signal that comes now finds a trial that is done */
   Err err = session_add_variables(s, list.v, list.n, fault);
+  interrupt_release();
   state_deinit(&list);
   return err;
 }

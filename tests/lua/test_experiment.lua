@@ -160,6 +160,32 @@ local function file_of(runs, name)
   return text
 end
 
+-- The hash of the final weights is part of the digest: it is taken of all of them.
+function tests.test_a_signal_after_the_last_step_leaves_the_digest_whole()
+  local path = check.file("late.lua", [[
+    local set = data.spirals { n = 60, classes = 3 }
+    experiment { name = "late", factors = { n = { 1 } }, seeds = 1, metric = "loss",
+      trial = function(_, run)
+        local net = nn.Sequential { nn.Dense(4), nn.Dense(3) }
+        return train.fit(net, set, { loss = "cross_entropy", epochs = 2, run = run,
+          callbacks = { function(info)
+            if info.epoch == 2 and os.getenv "LATE" then os.execute "kill -TERM $PPID" end
+          end } })
+      end }
+  ]])
+  local function digest(runs)
+    local file = io.popen(("cat %s/%s/late/trials/*/result.json"):format(check.temp, runs))
+    local text = file:read "a"
+    file:close()
+    return text:match '"digest": "(%x+)"', text:match '"weights": "(%x+)"'
+  end
+  check.runner { "--runs", "calm", path }
+  check.runner({ "--runs", "late", path }, "LATE=1")
+  local _, _, status = check.runner { "--runs", "late", path }
+  check.equal(status, 0)
+  check.equal({ digest "late" }, { digest "calm" })
+end
+
 function tests.test_nothing_of_old_code_is_gone_on_with()
   local path = check.file("count.lua", (counting:gsub("STEP", "1")))
   local changed = check.file("count2.lua", (counting:gsub("STEP", "2")))
