@@ -25,10 +25,10 @@ static void boot_id(char out[64]) {
 
 typedef enum MarkOwner { MARK_NONE, MARK_ALIVE, MARK_KILLED, MARK_CRASHED } MarkOwner;
 
-/* Whose mark the name is; MARK_NONE: it is no mark. */
+/* Whose mark the name is; MARK_NONE: it is no mark, or one that is being written (file.h). */
 static MarkOwner owner_of(const char *name, const char *boot) {
   size_t n = sizeof mark_start - 1;
-  if (strncmp(name, mark_start, n) != 0) return MARK_NONE;
+  if (strncmp(name, mark_start, n) != 0 || strstr(name, ".tmp-")) return MARK_NONE;
   char *rest;
   long pid = strtol(name + n, &rest, 10);
   if (*rest != '-' || strcmp(rest + 1, boot) != 0) return MARK_CRASHED;

@@ -105,6 +105,18 @@ TEST(a_run_leaves_its_mark_until_all_is_synced) {
 }
 
 /* A result.json that is no result: empty, cut, of zeros, of another thing. */
+/* Another coordinator writes its mark just now: nobody crashed, and it is not ours to remove. */
+TEST(a_mark_that_is_being_written_is_left_alone) {
+  Store store = open_store("writing");
+  Fault fault = {0};
+  char path[1024];
+  snprintf(path, sizeof path, "%s/.unsynced-1-b00t.tmp-1-2", store.directory);
+  assert_int_equal(file_put(path, "", 0, PUBLISH_REPLACE, &fault), ERR_OK);
+  assert_int_equal(crash_repair(&store, &fault), ERR_OK);
+  assert_true(file_exists(path));
+  store_close(&store);
+}
+
 TEST(a_damaged_result_is_none) {
   static const struct { const char *bytes; size_t n; } damaged[] = {
       {"", 0}, {"{\n  \"state\": \"comp", 18}, {"\0\0\0\0", 4}, {"{\"a\": 1}", 8}};
