@@ -166,11 +166,16 @@ function tests.test_a_signal_after_the_last_step_leaves_the_digest_whole()
     local set = data.spirals { n = 60, classes = 3 }
     experiment { name = "late", factors = { n = { 1 } }, seeds = 1, metric = "loss",
       trial = function(_, run)
-        local net = nn.Sequential { nn.Dense(4), nn.Dense(3) }
+        local net, epoch = nn.Sequential { nn.Dense(4), nn.Dense(3) }, 0
+        local function remember(info) epoch = info.epoch end
+        local function state()   -- asked for the last time when the fit is finished
+          if epoch == 2 and os.getenv "LATE" then os.execute "kill -TERM $PPID" end
+          return { epoch = epoch }
+        end
+        local late = train.callback(remember, { state = state,
+          restore = function(at) epoch = at.epoch end })
         return train.fit(net, set, { loss = "cross_entropy", epochs = 2, run = run,
-          callbacks = { function(info)
-            if info.epoch == 2 and os.getenv "LATE" then os.execute "kill -TERM $PPID" end
-          end } })
+          callbacks = { late } })
       end }
   ]])
   local function digest(runs)
