@@ -98,10 +98,10 @@ static Err find_format(const QueryCall *call, const Format **out, Fault *fault) 
 
 /* -- columns ------------------------------------------------------------------------- */
 
-static const char *const facts_before[] = {"experiment", "id", "seed", "state"};
+static const char *const facts_before[] = {"experiment", "id", "seed", "purpose", "state"};
 static const char *const facts_after[] = {"attempts", "seconds", "started", "digest",
                                           "fingerprint", "message"};
-enum { N_BEFORE = 4, N_AFTER = 6 };
+enum { N_BEFORE = 5, N_AFTER = 6 };
 
 typedef struct Column {
   const char *kind;          /* "factors" ...; NULL: a fact; "metrics": of the epochs */
@@ -151,12 +151,19 @@ static bool any_message(const Json *rows) {
   return false;
 }
 
+static bool any_tuning(const Json *rows) {
+  for (int64_t r = 0; r < json_count(rows); r++)
+    if (strcmp(json_text(json_item(rows, r), "purpose"), "tuning") == 0) return true;
+  return false;
+}
+
 /* Those of the trials; with metrics the values at the end give way to those of the epochs. */
 static Err trial_columns(Columns *columns, const Format *format, const Json *rows,
                          const Json *names, bool metrics, Fault *fault) {
   Err err = ERR_OK;
   for (int i = 0; !err && i < N_BEFORE; i++)
-    err = add_column(columns, NULL, facts_before[i], fault);
+    if (!format->page || strcmp(facts_before[i], "purpose") != 0 || any_tuning(rows))
+      err = add_column(columns, NULL, facts_before[i], fault);
   for (int64_t i = 0; !err && i < json_count(names); i++) {
     const char *kind = json_text(json_item(names, i), "kind");
     if (!metrics || strcmp(kind, "values") != 0)
@@ -263,7 +270,8 @@ static void add_epoch(EpochSink *sink, const Json *row, int fit, const Csv *csv,
 
 static Json *epoch_json(const Json *row, int fit, const Csv *csv, int64_t r) {
   Json *epoch = json_map(), *metrics = json_map();
-  static const char *const shared[] = {"experiment", "id", "seed", "state", "factors", "args"};
+  static const char *const shared[] = {"experiment", "id", "seed", "purpose", "state",
+                                       "factors", "args"};
   for (size_t i = 0; i < sizeof shared / sizeof *shared; i++)
     if (json_find(row, shared[i]))
       json_put(epoch, shared[i], json_share(json_find(row, shared[i])));

@@ -131,11 +131,18 @@ static void add_first_line(Table *table, const char *text) {
   text_deinit(&line);
 }
 
+/* The purpose of what is not reported; nothing beside all others. */
+static void add_tuning(Table *table, const Json *row) {
+  const char *purpose = json_text(row, "purpose");
+  table_add(table, strcmp(purpose, "report") == 0 ? "" : purpose);
+}
+
 static Err print_trials(const Json *rows, const Columns *columns, bool every, Fault *fault) {
   Table table = {0};
   if (every) table_column(&table, "experiment", TABLE_LEFT, 0);
   table_column(&table, "id", TABLE_LEFT, 0);
   table_column(&table, "seed", TABLE_RIGHT, 1);
+  table_column(&table, "purpose", TABLE_LEFT, 0);
   for (int i = 0; i < columns->n; i++)
     table_column(&table, columns->v[i].key, is_value(&columns->v[i]) ? TABLE_RIGHT : TABLE_LEFT,
                  0);
@@ -147,6 +154,7 @@ static Err print_trials(const Json *rows, const Columns *columns, bool every, Fa
     if (every) table_add(&table, json_text(row, "experiment"));
     table_add(&table, json_text(row, "id"));
     add_cell(&table, json_find(row, "seed"), 0);
+    add_tuning(&table, row);
     for (int i = 0; i < columns->n; i++)
       add_cell(&table, field(row, &columns->v[i]), SHOWN_DIGITS);
     table_add(&table, json_text(row, "state"));
@@ -161,6 +169,7 @@ static Err print_cells(const Json *rows, const Columns *columns, const char *met
   Table table = {0};
   char title[96];
   table_column(&table, "cell", TABLE_LEFT, 1);
+  table_column(&table, "purpose", TABLE_LEFT, 0);
   for (int i = 0; i < columns->n; i++)
     table_column(&table, columns->v[i].key, TABLE_LEFT, 0);
   table_column(&table, "n", TABLE_RIGHT, 0);
@@ -172,6 +181,7 @@ static Err print_cells(const Json *rows, const Columns *columns, const char *met
   for (int64_t r = 0; r < json_count(rows); r++) {
     const Json *row = json_item(rows, r);
     table_add(&table, json_text(row, "cell"));
+    add_tuning(&table, row);
     for (int i = 0; i < columns->n; i++)
       add_cell(&table, field(row, &columns->v[i]), SHOWN_DIGITS);
     add_cell(&table, json_find(row, "n"), 0);
@@ -258,6 +268,6 @@ const QueryCommand command_ls = {
     .doc = "Lists the experiments, or the trials of one, or of all that fit the filters.",
     .details = "Filters are ANDed: activation=relu,tanh 'accuracy>0.88' state=failed seed=3\n"
                "with = != > >= < <= (quote > and < from the shell). Keys: facts of a trial\n"
-               "(id cell seed state attempts seconds started digest fingerprint message), its\n"
-               "factors, arguments and values; args.lr where a name is in two of these.",
+               "(id cell seed purpose state attempts seconds started digest fingerprint message),\n"
+               "its factors, arguments and values; args.lr where a name is in two of these.",
     .options = ls_options, .run = run_ls};

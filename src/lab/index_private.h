@@ -2,7 +2,8 @@
  *
  *   entry   one per directory in runs: name; stamp of experiment.json
  *   trial   one per trial or run. `path` is below runs; `belongs` is 0 for one that its
- *           experiment no longer asks for; `stamp` is the directory's time when it was read,
+ *           experiment no longer asks for; `purpose` is "report", "tuning" for one that only
+ *           chooses parameters, "" for a run; `stamp` is the directory's time when it was read,
  *           0: read it again, -1: there is no directory (planned only)
  *   field   one per value of a trial: kind "factors", "args" or "values"; `type` is a
  *           JsonKind, `text` the value as written, `number` is NULL if it is none
@@ -14,15 +15,15 @@
 #include "lab/index.h"
 #include <sqlite3.h>
 
-enum { INDEX_VERSION = 1 };
+enum { INDEX_VERSION = 2 };
 
 #define INDEX_SCHEMA                                                                    \
   "CREATE TABLE entry(name TEXT PRIMARY KEY, stamp INTEGER NOT NULL);"                  \
   "CREATE TABLE trial(number INTEGER PRIMARY KEY, experiment TEXT NOT NULL,"            \
   " id TEXT NOT NULL, path TEXT NOT NULL, cell TEXT NOT NULL, seed INTEGER,"            \
-  " state TEXT NOT NULL, attempts INTEGER NOT NULL, seconds REAL, started TEXT,"        \
-  " digest TEXT, fingerprint TEXT, message TEXT, belongs INTEGER NOT NULL,"             \
-  " stamp INTEGER NOT NULL, UNIQUE(experiment, id));"                                   \
+  " purpose TEXT NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL,"             \
+  " seconds REAL, started TEXT, digest TEXT, fingerprint TEXT, message TEXT,"           \
+  " belongs INTEGER NOT NULL, stamp INTEGER NOT NULL, UNIQUE(experiment, id));"         \
   "CREATE INDEX trial_id ON trial(id);"                                                 \
   "CREATE INDEX trial_stamp ON trial(experiment, id, stamp);"                           \
   "CREATE INDEX trial_cell ON trial(experiment, cell);"                                 \

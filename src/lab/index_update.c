@@ -43,6 +43,7 @@ typedef struct Update {
   int64_t n_found, capacity;
   int64_t plan_stamp;        /* of experiment.json now; 0: none */
   bool plan_changed;
+  bool tuning;               /* the new plan does not know its cells yet */
   sqlite3_stmt *put_trial, *drop_fields, *put_field, *put_name;
 } Update;
 
@@ -239,6 +240,7 @@ typedef struct Row {
   const char *started;
   TrialInfo info;
   bool belongs;
+  const char *purpose;
 } Row;
 
 static void bind_or_null(sqlite3_stmt *s, int at, const char *text) {
@@ -246,7 +248,9 @@ static void bind_or_null(sqlite3_stmt *s, int at, const char *text) {
   else sqlite3_bind_null(s, at);
 }
 
-/* Number of the row in *out. Whether it belongs stays, if it was there. */
+static const char *purpose_name(bool tuning) { return tuning ? "tuning" : "report"; }
+
+/* Number of the row in *out. Whether it belongs, and its purpose, stay, if it was there. */
 static Err put_row(Update *u, const Row *row, int64_t *out, Fault *fault) {
   sqlite3_stmt *s = u->put_trial;
   const char *dash = strstr(row->id, "-s");
@@ -266,6 +270,7 @@ static Err put_row(Update *u, const Row *row, int64_t *out, Fault *fault) {
   bind_or_null(s, 12, row->info.message);
   sqlite3_bind_int(s, 13, row->belongs);
   sqlite3_bind_int64(s, 14, row->stamp);
+  bind_text(s, 15, row->purpose);
   int status = sqlite3_step(s);
   if (status == SQLITE_ROW) *out = sqlite3_column_int64(s, 0);
   sqlite3_reset(s);
@@ -283,7 +288,8 @@ static Err put_read(Update *u, const Found *found, const char *path, const Look 
   Row row = {.id = found->id, .path = path + strlen(u->index->runs) + 1,
              .seed = dash && !found->run ? strtoll(dash + 2, NULL, 10) : 1,
              .stamp = stands_still(look) ? found->stamp : 0,
-             .belongs = found->run || u->plan_stamp < 0};
+             .belongs = found->run || u->plan_stamp < 0 || u->tuning,
+             .purpose = found->run ? "" : purpose_name(false)};
   int64_t trial = 0;
   look_info(look, &row.info);
   if (refused) {   /* the system does not let us read it */
@@ -331,7 +337,7 @@ static Err put_planned(Update *u, const PlannedTrial *planned, const Json *args,
   text_addf(&path, "%s/trials/%s", u->name, planned->id);
   if (path.failed) return fault_memory(fault, path.n_bytes);
   Row row = {.id = planned->id, .path = path.data, .seed = planned->seed, .stamp = -1,
-             .belongs = true};
+             .belongs = true, .purpose = purpose_name(planned->tuning)};
   Err err = put_row(u, &row, &trial, fault);
   if (!err) err = put_fields(u, trial, "factors", planned->factors, fault);
   if (!err) err = put_fields(u, trial, "args", args, fault);
@@ -368,7 +374,9 @@ static const char names_again[] =
     "FROM trial t JOIN field f ON f.trial = t.number WHERE t.experiment = ?";
 
 /* Whatever is planned gets a row, unless it has one; what is no longer planned is said not
- * to belong, and forgotten if it never was begun. A plan that cannot be read plans nothing. */
+ * to belong, and forgotten if it never was begun. A plan that cannot be read plans nothing.
+ * While parameters are tuned, nobody knows which of the earlier trials will be asked for:
+ * all that were begun belong. */
 static Err put_plan(Update *u, Fault *fault) {
   Planned planned;
   Fault unreadable = {0};
@@ -376,17 +384,21 @@ static Err put_plan(Update *u, Fault *fault) {
     err_print("warning: %s\n", unreadable.text);
     planned = (Planned){0};
   }
-  Err err = run_for_entry(u, "UPDATE trial SET belongs = 0 WHERE experiment = ? "
-                             "AND path LIKE '%/trials/%'", NULL, fault);
+  u->tuning = planned.tuning;
+  Err err = run_for_entry(u, u->tuning ? "UPDATE trial SET belongs = stamp <> -1 "
+                                         "WHERE experiment = ?"
+                                       : "UPDATE trial SET belongs = 0 WHERE experiment = ? "
+                                         "AND path LIKE '%/trials/%'", NULL, fault);
   if (!err) err = put_factor_names(u, planned.experiment, fault);
   const Json *args = json_find(planned.experiment, "args");
   sqlite3_stmt *keep =
-      index_prepare(u->index, "UPDATE trial SET belongs = 1 WHERE experiment = ? AND id = ? "
-                              "RETURNING number", fault);
+      index_prepare(u->index, "UPDATE trial SET belongs = 1, purpose = ? WHERE experiment = ? "
+                              "AND id = ? RETURNING number", fault);
   if (!keep) err = fault->code;
   for (int64_t i = 0; !err && i < planned.n; i++) {
-    bind_text(keep, 1, u->name);
-    bind_text(keep, 2, planned.v[i].id);
+    bind_text(keep, 1, purpose_name(planned.v[i].tuning));
+    bind_text(keep, 2, u->name);
+    bind_text(keep, 3, planned.v[i].id);
     bool there = sqlite3_step(keep) == SQLITE_ROW;
     sqlite3_reset(keep);
     if (!there) err = put_planned(u, &planned.v[i], args, fault);
@@ -427,7 +439,8 @@ static Err drop_gone(Update *u, const char *id, Fault *fault) {
 static Err prepare_puts(Update *u, Fault *fault) {
   u->put_trial = index_prepare(u->index,
       "INSERT INTO trial(experiment, id, path, cell, seed, state, attempts, seconds, started, "
-      "digest, fingerprint, message, belongs, stamp) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?) "
+      "digest, fingerprint, message, belongs, stamp, purpose) "
+      "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) "
       "ON CONFLICT(experiment, id) DO UPDATE SET path = excluded.path, seed = excluded.seed, "
       "state = excluded.state, attempts = excluded.attempts, seconds = excluded.seconds, "
       "started = excluded.started, digest = excluded.digest, "

@@ -42,6 +42,7 @@ static void add_others(Planned *out, const Json *others) {
     if (!json_get_text(json_item(others, i), &id)) continue;
     PlannedTrial *trial = &out->v[out->n++];
     snprintf(trial->id, sizeof trial->id, "%s", id);
+    trial->tuning = true;
     seed = strstr(id, "-s");
     trial->seed = seed ? strtoll(seed + 2, NULL, 10) : 0;
   }
@@ -57,6 +58,7 @@ Err planned_open(Planned *out, const char *directory, Fault *fault) {
   out->v = calloc((size_t)n + 1, sizeof *out->v);
   Err err = out->v ? add_cells(out, cells, seeds, fault)
                    : fault_memory(fault, (size_t)n * sizeof *out->v);
+  out->tuning = list_count(others) > 0 && list_count(cells) == 0;
   if (err) planned_close(out);
   else add_others(out, others);
   return err;

@@ -8,12 +8,14 @@ typedef struct PlannedTrial {
   char id[TRIAL_ID];
   int64_t seed;
   const Json *factors;       /* borrowed of the plan; NULL for one of `others` */
+  bool tuning;               /* one of `others`: its value is not reported */
 } PlannedTrial;
 
 typedef struct Planned {
   Json *experiment;          /* the whole file; NULL: there is none */
   PlannedTrial *v;           /* seed-major, cells in their order, then `others` */
   int64_t n;
+  bool tuning;               /* under way: the cells are not known yet */
 } Planned;
 
 /* `directory` is the experiment's. Without the file nothing is planned. */

@@ -44,10 +44,10 @@ static sqlite3_stmt *prepare(const Index *index, const Sql *sql, Fault *fault) {
 typedef enum FactType { FACT_NUMBER, FACT_TEXT, FACT_TIME, FACT_STATE } FactType;
 
 static const struct Fact { const char *name; FactType type; } facts[] = {
-    {"experiment", FACT_TEXT}, {"id", FACT_TEXT},         {"cell", FACT_TEXT},
-    {"seed", FACT_NUMBER},     {"state", FACT_STATE},     {"attempts", FACT_NUMBER},
-    {"seconds", FACT_NUMBER},  {"started", FACT_TIME},    {"digest", FACT_TEXT},
-    {"fingerprint", FACT_TEXT}, {"message", FACT_TEXT}};
+    {"experiment", FACT_TEXT}, {"id", FACT_TEXT},          {"cell", FACT_TEXT},
+    {"seed", FACT_NUMBER},     {"purpose", FACT_TEXT},     {"state", FACT_STATE},
+    {"attempts", FACT_NUMBER}, {"seconds", FACT_NUMBER},   {"started", FACT_TIME},
+    {"digest", FACT_TEXT},     {"fingerprint", FACT_TEXT}, {"message", FACT_TEXT}};
 
 enum { N_FACTS = sizeof facts / sizeof *facts, KEY_NAMES = 1024 };
 
@@ -240,8 +240,8 @@ static Err add_order(Sql *sql, const Query *query, const Json *names, Fault *fau
       }
     }
   }
-  text_add(&sql->text, "t.experiment, t.path NOT LIKE '%/trials/%', CASE WHEN t.cell = '' "
-                       "THEN t.id END, t.number");
+  text_add(&sql->text, "t.experiment, t.path NOT LIKE '%/trials/%', t.purpose = 'tuning', "
+                       "CASE WHEN t.cell = '' THEN t.id END, t.number");
   return ERR_OK;
 }
 
@@ -249,7 +249,7 @@ static Err add_order(Sql *sql, const Query *query, const Json *names, Fault *fau
 
 #define TRIAL_COLUMNS                                                                   \
   "t.number, t.experiment, t.id, t.path, t.seed, t.state, t.attempts, t.seconds, "      \
-  "t.started, t.digest, t.fingerprint, t.message, t.belongs"
+  "t.started, t.digest, t.fingerprint, t.message, t.purpose, t.belongs"
 
 static Json *field_value(sqlite3_stmt *s) {
   Fault ignored = {0};
@@ -295,10 +295,10 @@ static void put_column(Json *row, sqlite3_stmt *s, int column, const char *key) 
 static Json *trial_row_json(sqlite3_stmt *s, sqlite3_stmt *fields) {
   static const char *const keys[] = {"experiment", "id", "path", "seed", "state", "attempts",
                                      "seconds", "started", "digest", "fingerprint",
-                                     "message"};
+                                     "message", "purpose"};
   Json *row = json_map();
-  for (int i = 0; i < 11; i++) put_column(row, s, i + 1, keys[i]);
-  json_put_bool(row, "belongs", sqlite3_column_int(s, 12) != 0);
+  for (int i = 0; i < 12; i++) put_column(row, s, i + 1, keys[i]);
+  json_put_bool(row, "belongs", sqlite3_column_int(s, 13) != 0);
   put_fields(row, sqlite3_column_int64(s, 0), fields);
   return row;
 }
@@ -412,18 +412,19 @@ static sqlite3_stmt *prepare_moments(const Index *index, const KeyRef *key, Faul
   text_add(&sql.text, " AND f.key = ");
   add_bind(&sql, key->key);
   text_add(&sql.text, " AND t.state = 'complete' AND t.belongs AND t.experiment = ?3 AND "
-                      "t.cell = ?4 AND f.number IS NOT NULL");
+                      "t.cell = ?4 AND t.purpose = ?5 AND f.number IS NOT NULL");
   sqlite3_stmt *s = prepare(index, &sql, fault);
   text_deinit(&sql.text);
   return s;
 }
 
 static void put_moments(Json *row, sqlite3_stmt *moments, const char *experiment,
-                        const char *cell) {
+                        const char *cell, const char *purpose) {
   double mean = 0, squares = 0;
   int64_t n = 0;
   sqlite3_bind_text(moments, 3, experiment, -1, SQLITE_TRANSIENT);
   sqlite3_bind_text(moments, 4, cell, -1, SQLITE_TRANSIENT);
+  sqlite3_bind_text(moments, 5, purpose, -1, SQLITE_TRANSIENT);
   for (; sqlite3_step(moments) == SQLITE_ROW; n++) mean += sqlite3_column_double(moments, 0);
   sqlite3_reset(moments);
   if (n > 0) mean /= (double)n;
@@ -441,13 +442,15 @@ static Json *cell_row(sqlite3_stmt *s, sqlite3_stmt *fields, sqlite3_stmt *momen
   Json *row = json_map();
   const char *experiment = (const char *)sqlite3_column_text(s, 1);
   const char *cell = (const char *)sqlite3_column_text(s, 2);
+  const char *purpose = (const char *)sqlite3_column_text(s, 3);
   json_put_text(row, "experiment", experiment);
   json_put_text(row, "cell", cell);
+  json_put_text(row, "purpose", purpose);
   put_fields(row, sqlite3_column_int64(s, 0), fields);
   json_put(row, "values", json_map());   /* those of one trial stand for nothing here */
-  json_put_int(row, "trials", sqlite3_column_int64(s, 3));
-  put_state_counts(row, s, 4);
-  if (moments) put_moments(row, moments, experiment, cell);
+  json_put_int(row, "trials", sqlite3_column_int64(s, 4));
+  put_state_counts(row, s, 5);
+  if (moments) put_moments(row, moments, experiment, cell, purpose);
   return row;
 }
 
@@ -477,7 +480,7 @@ static Err add_cell_order(Sql *sql, const Query *query, Fault *fault) {
                      "got \"%s\"", sort);
   text_add(&sql->text, " ORDER BY ");
   if (*sort) text_addf(&sql->text, "mean %s NULLS LAST, ", down ? "DESC" : "ASC");
-  text_add(&sql->text, "t.experiment, first");
+  text_add(&sql->text, "t.experiment, t.purpose = 'tuning', first");
   add_limit(sql, query);
   return ERR_OK;
 }
@@ -489,17 +492,18 @@ Err query_cells(Index *index, const Query *query, Json **out, int64_t *n_all, Fa
   *out = NULL;
   Err err = query_names(index, query->experiment, &names, fault);
   if (!err && query->metric) err = find_key(names, query->metric, &metric, fault);
-  text_add(&sql.text, "SELECT min(t.number) AS first, t.experiment, t.cell, count(*)");
+  text_add(&sql.text, "SELECT min(t.number) AS first, t.experiment, t.cell, t.purpose, count(*)");
   add_state_counts(&sql.text);
   text_add(&sql.text, ", ");
   add_mean(&sql, &metric);
   text_add(&sql.text, " AS mean");
   if (!err) err = add_where(&sql, query, names, fault);
-  text_add(&sql.text, " AND t.cell <> '' GROUP BY t.experiment, t.cell");
+  text_add(&sql.text, " AND t.cell <> '' GROUP BY t.experiment, t.cell, t.purpose");
   if (!err) err = add_cell_order(&sql, query, fault);
   if (!err) err = collect_cells(index, &sql, &metric, out, fault);
   if (!err && query->limit > 0)
-    err = count_all(index, query, names, "count(DISTINCT nullif(t.cell, ''))", n_all, fault);
+    err = count_all(index, query, names, "count(DISTINCT CASE WHEN t.cell <> '' THEN "
+                    "t.experiment || '/' || t.cell || t.purpose END)", n_all, fault);
   else if (!err) *n_all = json_count(*out);
   text_deinit(&sql.text);
   json_free(names);

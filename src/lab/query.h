@@ -20,15 +20,17 @@ typedef struct Query {
  * of the last start }. */
 Err query_entries(Index *index, const Query *query, Json **out, Fault *fault) WARN_UNUSED;
 
-/* A list of { experiment, id, path, seed, state, attempts, seconds, started, digest,
+/* A list of { experiment, id, path, seed, purpose, state, attempts, seconds, started, digest,
  * fingerprint, message, belongs, factors, args, values }; what is not there is left out.
+ * Trials of a study have the purpose "report", or "tuning" if they only choose parameters.
  * *n_all is how many there are without the limit. An unknown key in filter or sort is
  * ERR_USAGE with the nearest. */
 Err query_trials(Index *index, const Query *query, Json **out, int64_t *n_all,
                  Fault *fault) WARN_UNUSED;
 
-/* A list of { experiment, cell, factors, args, trials, <state>: count, n, mean, sd }: over
- * the seeds of each cell; mean and sd (n - 1) of the metric over its n complete trials. */
+/* A list of { experiment, cell, purpose, factors, args, trials, <state>: count, n, mean, sd }:
+ * over the seeds of each cell, those of tuning apart; mean and sd (n - 1) of the metric over
+ * its n complete trials. */
 Err query_cells(Index *index, const Query *query, Json **out, int64_t *n_all,
                 Fault *fault) WARN_UNUSED;
 

@@ -143,12 +143,12 @@ function tests.test_export()
   make_study "d"
   local csv = runner("export", "study", "--runs=d")
   check.equal(lines(csv), 5)
-  has(csv, "experiment,id,seed,state,act,lr,accuracy,values.lr,attempts,seconds",
-    ("study,%s-s1,1,complete,relu,0.5,0.5,0.1,1,2.5,"):format(relu), ",tanh,0.5,nan,")
+  has(csv, "experiment,id,seed,purpose,state,act,lr,accuracy,values.lr,attempts,seconds",
+    ("study,%s-s1,1,report,complete,relu,0.5,0.5,0.1,1,2.5,"):format(relu), ",tanh,0.5,nan,")
   local epochs = runner("export", "study", "--metrics", "--runs=d", "state=complete")
   check.equal(lines(epochs), 5)
   has(epochs, 'act,lr,fit,epoch,loss,"a,b",time_s\n',
-    ("study,%s-s2,2,complete,relu,0.5,1,2,0.25,nan,0.1"):format(relu))
+    ("study,%s-s2,2,report,complete,relu,0.5,1,2,0.25,nan,0.1"):format(relu))
   has(runner("export", "study", "--format=md", "--runs=d"), "| m\\|_x |", "|---|")
   lacks(runner("export", "study", "--format=md", "--runs=d"), "digest")
   lacks(runner("export", "study", "--format=latex", "--runs=d"), "fingerprint")

@@ -206,6 +206,76 @@ TEST(rows_hold_what_the_files_say) {
   store_close(&store);
 }
 
+/* A plan with the activation 0 for the seeds that are reported, and two trials of tuning. */
+static void plan_tuning(const Store *store, bool cells_known) {
+  Fault fault = {0};
+  Json *map = json_map(), *cells = json_list(), *seeds = json_list(), *others = json_list();
+  if (cells_known) json_push(cells, cell(0));
+  for (int s = 1; s <= N_SEEDS; s++) json_push_int(seeds, s);
+  for (int i = 0; i < 2; i++) {
+    char id[TRIAL_ID];
+    id_of(i, 1000 + i, id);
+    json_push_text(others, id);
+  }
+  json_put(map, "args", args());
+  json_put(map, "cells", cells);
+  json_put(map, "seeds", seeds);
+  json_put(map, "others", others);
+  assert_int_equal(store_plan(store, map, &fault), ERR_OK);
+  json_free(map);
+}
+
+TEST(seeds_of_tuning_stay_out_of_what_is_reported) {
+  Fault fault = {0};
+  Store store = open_store("tuning", "exp");
+  run_trial(&store, 0, 1, TRIAL_COMPLETE, 0.5);
+  run_trial(&store, 0, 2, TRIAL_COMPLETE, 0.75);
+  run_trial(&store, 0, 1000, TRIAL_COMPLETE, 99);
+  run_trial(&store, 1, 1001, TRIAL_COMPLETE, 98);
+  plan_tuning(&store, true);
+  Index *index = open_index("tuning");
+  Query query = {.experiment = "exp", .metric = "accuracy", .sort = "-mean"};
+  Json *rows = NULL;
+  int64_t n = 0;
+  assert_int_equal(query_cells(index, &query, &rows, &n, &fault), ERR_OK);
+  assert_int_equal(json_count(rows), 3);
+  double mean = 0;
+  const char *purpose = "";
+  for (int i = 0; i < 3; i++) {
+    const Json *row = json_item(rows, i);
+    assert_true(json_get_text(json_find(row, "purpose"), &purpose));
+    assert_true(json_get_number(json_find(row, "mean"), &mean));
+    assert_string_equal(purpose, i == 2 ? "report" : "tuning");
+    CHECK_NEAR(mean, i == 0 ? 99 : i == 1 ? 98 : 0.625, 1e-15);
+  }
+  json_free(rows);
+  query.limit = 1;
+  assert_int_equal(query_cells(index, &query, &rows, &n, &fault), ERR_OK);
+  assert_int_equal(n, 3);
+  json_free(rows);
+  check_count(index, "purpose=tuning", 2);
+  check_count(index, "purpose=report state=complete", 2);
+  index_close(index);
+  store_close(&store);
+}
+
+TEST(while_parameters_are_tuned_earlier_trials_still_belong) {
+  Store store = open_store("retuned", "exp");
+  run_trial(&store, 0, 1, TRIAL_COMPLETE, 0.5);
+  plan_tuning(&store, true);
+  index_close(open_index("retuned"));
+  plan_tuning(&store, false);
+  for (int round = 0; round < 2; round++) {   /* second round: from an index built anew */
+    Index *index = open_index("retuned");
+    check_count(index, "state=complete", 1);
+    index_close(index);
+    char path[600];
+    snprintf(path, sizeof path, "%s/index.sqlite", temp_path("retuned"));
+    assert_int_equal(unlink(path), 0);
+  }
+  store_close(&store);
+}
+
 /* -- the file of the index ----------------------------------------------------------- */
 
 static void spoil(const char *runs, const char *bytes, long at) {

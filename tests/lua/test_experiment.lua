@@ -517,6 +517,17 @@ function tests.test_tuning_has_seeds_of_its_own()
   check.yes(planned:find("time: unknown", 1, true) ~= nil)
   local list = io.popen("ls " .. check.temp .. "/tune/tune/trials | wc -l"):read "n"
   check.equal(list, 16)
+  local function cells(...)
+    local text = check.runner { "--runs", "tune", "ls", "tune", "--cells", "--json", ... }
+    local _, n = text:gsub('"cell":', "")
+    return text, n
+  end
+  local _, n = cells()
+  check.equal(n, 14)           -- two that are reported, two times six that were tried
+  local reported
+  reported, n = cells "purpose=report"
+  check.equal(n, 2)
+  check.near(tonumber(reported:match '"mean": ([%d.]+)'), 0.2 + 1.5, 1e-12)
 end
 
 -- -- in a running state -------------------------------------------------------------------
