@@ -262,7 +262,8 @@ static void say_best(const Words *words) {
   int best = best_cell(compare);
   if (best < 0) {
     text_addf(&text, "No trial has a value of %s%s.", compare->spec.metric,
-              compare->n_diverged ? ": all that ran diverged" : " yet");
+              compare->n_diverged && compare->n_failed ? ": all that ran diverged or failed"
+              : compare->n_diverged ? ": all that ran diverged" : " yet");
     say(words, &text);
     return;
   }

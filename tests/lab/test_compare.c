@@ -289,6 +289,10 @@ TEST(nothing_to_say_when_everything_diverged_or_is_to_come) {
   check_says(c, COMPARE_ALL,
              "No trial has a value of test_accuracy: all that ran diverged.");
   compare_free(c);
+  study->trials[0].state = COMPARE_FAILED;
+  c = compare(study);
+  check_says(c, COMPARE_ALL, "all that ran diverged or failed.");
+  compare_free(c);
   for (int i = 0; i < study->n; i++) study->trials[i].state = COMPARE_MISSING;
   c = compare(study);
   check_says(c, COMPARE_ALL, "No trial has a value of test_accuracy yet.");

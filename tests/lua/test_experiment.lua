@@ -398,6 +398,17 @@ function tests.test_random_points_are_the_same_for_all_levels()
   check.yes(out:find("in one contrast", 1, true) ~= nil)   -- tanh - relu, at equal points
 end
 
+function tests.test_a_point_is_drawn_once()
+  local rows = plan [[factors = { c = { choice = { "x", "y", "z" } }, n = { uniform = { 1, 2 } } },
+    random = 5]]
+  check.equal(#rows, 5)
+  table.sort(rows)
+  for i = 2, 5 do check.yes(rows[i] ~= rows[i - 1]) end
+  local all, _, err = plan "factors = { c = { choice = { 'x', 'y', 'z' } } }, random = 5"
+  check.equal(#all, 3)
+  check.yes(err:find("5 points are asked for, 3 different ones were found", 1, true) ~= nil)
+end
+
 function tests.test_levels_from_the_command_line()
   local options = "factors = { act = { 'relu', 'tanh' }, lr = { 0.1, 0.2 }, n = { 1, 2 } }"
   check.equal(plan(options, { "act=tanh", "lr=0.2,0.5", "n=7" }), { "tanh 0.2 7", "tanh 0.5 7" })
@@ -528,6 +539,40 @@ function tests.test_tuning_has_seeds_of_its_own()
   reported, n = cells "purpose=report"
   check.equal(n, 2)
   check.near(tonumber(reported:match '"mean": ([%d.]+)'), 0.2 + 1.5, 1e-12)
+end
+
+local tuned_functions = [[
+  experiment { name = "functions", factors = { a = { 1, 2 } }, seeds = 1, metric = "loss",
+    tune = { how = { { name = "x", value = function() return 1 end },
+                     { name = "y", value = function() return 2 end } } }, tune_seeds = 1,
+    trial = function(c) return { loss = c.a * c.how() } end }
+]]
+
+function tests.test_functions_that_are_tuned_are_code_of_the_trial()
+  local path = check.file("functions.lua", tuned_functions)
+  check.runner { "--runs", "functions", path }
+  check.file("functions.lua", (tuned_functions:gsub("return 1 end", "return 7 end")))
+  local _, err, status = check.runner { "--runs", "functions", path }
+  check.equal(status, 2)
+  check.yes(err:find("how=x", 1, true) ~= nil)
+end
+
+function tests.test_tuning_goes_on_beside_a_cell_that_diverges()
+  local text = [[
+    experiment { name = "lost", factors = { a = { 1, 2 } }, seeds = 2, metric = "loss",
+      tune = { lr = { 0.2, 0.1 } }, tune_seeds = 1,
+      trial = function(c) return { loss = c.a == 2 and 0/0 or c.lr } end }
+  ]]
+  local out, _, status = check.runner { "--runs", "lost", check.file("lost.lua", text) }
+  check.equal(status, 0)
+  check.yes(out:find "a=1 +lr = 0.1  %(loss 0.1%)" ~= nil)
+  check.yes(out:find("lr = 0.2  (the first: no trial ended well)", 1, true) ~= nil)
+  check.yes(out:find "2 of 4%s+trials%s+complete,%s+2%s+diverged" ~= nil)
+  local none = check.file("none.lua", (text:gsub("c.a == 2", "c.a > 0")))
+  local _, err
+  _, err, status = check.runner { "--runs", "none", none }
+  check.equal(status, 1)
+  check.yes(err:find("no trial ended well", 1, true) ~= nil)
 end
 
 -- -- in a running state -------------------------------------------------------------------

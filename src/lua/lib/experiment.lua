@@ -482,6 +482,21 @@ local function choice_text(spec, choice)
   return table.concat(parts, ", ")
 end
 
+-- The choice for each cell. Where no trial ended well it is the first combination, which the
+-- reported seeds then show to be no better; where none did in any cell, the study is over.
+local function best_choices(spec, rows, cells)
+  local best, any = {}, false
+  for i in ipairs(cells) do
+    best[i] = best_of(spec, rows[i] or {})
+    any = any or best[i]
+    best[i] = best[i] or { number = 1 }
+  end
+  if not any then
+    space.fail("tune: no trial ended well; runner ls %s tells why", spec.name)
+  end
+  return best
+end
+
 -- What was chosen for each cell, and what the choosing cost.
 local function print_choices(spec, cells, best, choices, result)
   local texts, widest, seconds = {}, 0, 0
@@ -492,10 +507,11 @@ local function print_choices(spec, cells, best, choices, result)
   print(("tuned on %s, %d seed%s apart from those reported:"):format(spec.metric,
     spec.tune_seeds, spec.tune_seeds == 1 and "" or "s"))
   for i, text in ipairs(texts) do
-    local choice = choices[best[i].number]
-    print(("  %s%s  %s  (%s %.4g)"):format(text, (" "):rep(widest - (utf8.len(text) or #text)),
-      choice_text(spec, choice), spec.metric, best[i].mean))
-    warn_edges(spec, cells[i], choice)
+    local choice, mean = choices[best[i].number], best[i].mean
+    print(("  %s%s  %s  (%s)"):format(text, (" "):rep(widest - (utf8.len(text) or #text)),
+      choice_text(spec, choice), mean and ("%s %.4g"):format(spec.metric, mean)
+      or "the first: no trial ended well"))
+    if mean then warn_edges(spec, cells[i], choice) end
   end
   for _, trial in ipairs(result.trials) do seconds = seconds + trial.seconds end
   print(("tuning cost %d trials, %.1f s of computing\n"):format(#result.trials, seconds))
@@ -521,16 +537,11 @@ local function tune(spec, cells, skipped)
   for i = 1, spec.tune_seeds do seeds[i] = TUNE_SEED + i end
   local grid, choices = tuning_grid(spec, cells)
   local result = study(spec, grid, skipped, seeds)
-  local rows, best, tuned = tuning_rows(spec, result, #choices), {}, {}
+  local tuned = {}
   spec.tuned, spec.tuned_ids = tuning_state(spec, result), {}
   if internal.planning and spec.tuned.done < spec.tuned.trials then return cells end
-  for i, cell in ipairs(cells) do
-    best[i] = best_of(spec, rows[i] or {})
-    if not best[i] then
-      space.fail("tune: no trial of %s ended well", cell_text(spec.space, cell))
-    end
-    tuned[i] = merged(cell, choices[best[i].number])
-  end
+  local best = best_choices(spec, tuning_rows(spec, result, #choices), cells)
+  for i, cell in ipairs(cells) do tuned[i] = merged(cell, choices[best[i].number]) end
   if not internal.planning then print_choices(spec, cells, best, choices, result) end
   for i, trial in ipairs(result.trials) do spec.tuned_ids[i] = trial.id end
   return tuned

@@ -281,29 +281,42 @@ end
 
 -- -- of a study ---------------------------------------------------------------------------
 
+-- What a cell has levels of: the factors, and the parameters that are tuned.
+local function axes_of(spec)
+  local axes = {}
+  for i, factor in ipairs(spec.space.factors) do
+    axes[i] = { name = factor.name, levels = factor.seen or {} }
+  end
+  for _, name in ipairs(spec.tune_order or {}) do
+    axes[#axes + 1] = { name = name, levels = spec.tune[name] }
+  end
+  return axes
+end
+
 -- The fingerprint of each cell, and the listings by fingerprint. A function that is a level
 -- is part of the cells that have it and of no others, so that a new level changes nothing.
 function code.of_cells(spec, cells)
   local base = code.reach("trial", spec.trial)
   local base_text = code.listing(base) .. internal.kernels() .. "\n"
-  local levels, by_cell, listings = {}, {}, { files = {} }
+  local axes, levels, by_cell, listings = axes_of(spec), {}, {}, { files = {} }
   for path in pairs(base.files) do listings.files[path] = true end
-  for _, factor in ipairs(spec.space.factors) do
-    for _, level in ipairs(factor.seen or {}) do
+  for _, axis in ipairs(axes) do
+    for _, level in ipairs(axis.levels) do
       if type(level.value) ~= "string" and type(level.value) ~= "number"
         and type(level.value) ~= "boolean" then
-        local reach = code.reach(factor.name .. "=" .. level.name, level.value)
+        local name = axis.name .. "=" .. level.name
+        local reach = code.reach(name, level.value)
         for path in pairs(reach.files) do listings.files[path] = true end
-        levels[factor.name .. "=" .. level.name] = code.listing(reach)
+        levels[name] = code.listing(reach)
       end
     end
   end
   local known = {}
   for i, cell in ipairs(cells) do
     local parts = {}
-    for _, factor in ipairs(spec.space.factors) do
-      local text = cell[factor.name] and levels[factor.name .. "=" .. cell[factor.name]]
-      parts[#parts + 1] = text
+    for _, axis in ipairs(axes) do
+      local level = cell[axis.name]
+      parts[#parts + 1] = level and levels[axis.name .. "=" .. level]
     end
     local text = base_text .. table.concat(parts)
     known[text] = known[text] or internal.hash(text)

@@ -350,6 +350,9 @@ function space.open(options, words, seed)
   if drawn and not self.random then
     fail("factor %q is a range: say how many points to draw, as in random = 20", drawn.name)
   end
+  if self.random and self.random > MAX_CELLS then
+    fail("random: got %d, allowed: up to %d points", self.random, MAX_CELLS)
+  end
   if self.random and not drawn then
     fail("random: no factor is a range; write one as in lr = { log_uniform = { 1e-4, 1 } }")
   end
@@ -498,6 +501,28 @@ function space.complete(self, given, cells)
   fail("contrasts: no cell has %s and is the baseline otherwise", table.concat(parts, " "))
 end
 
+-- -- drawn points ------------------------------------------------------------------------
+
+local DRAWS = 100   -- for each point that is wanted, before the space is said to have no more
+
+-- The draws that give the points: each point once, so a longer list begins with a shorter one.
+local function points_of(self, drawn)
+  local points, seen = {}, {}
+  for draw = 1, DRAWS * self.random do
+    if #points == self.random then return points end
+    local names = {}
+    for i, factor in ipairs(drawn) do names[i] = draw_level(factor, self.seed, draw).name end
+    local point = table.concat(names, ",")
+    if not seen[point] then points[#points + 1] = draw end
+    seen[point] = true
+  end
+  if #points < self.random then
+    internal.warn(("random: %d points are asked for, %d different ones were found in %d draws")
+      :format(self.random, #points, DRAWS * self.random))
+  end
+  return points
+end
+
 -- -- all cells ----------------------------------------------------------------------------
 
 -- The fixed part of the grid as axes: each has n places and sets levels of its factors.
@@ -520,8 +545,10 @@ local function axes_of(self)
     if factor.drawn then drawn[#drawn + 1] = factor end
   end
   if #drawn > 0 then
-    axes[#axes + 1] = { n = self.random, members = drawn,
-                        level = function(member, i) return draw_level(member, self.seed, i) end }
+    local points = points_of(self, drawn)
+    axes[#axes + 1] = { n = #points, members = drawn, level = function(member, i)
+      return draw_level(member, self.seed, points[i])
+    end }
   end
   return axes
 end
