@@ -49,7 +49,7 @@ static TrialState state_by_attempt(const Json *meta) {
   if (!attempt || json_find(attempt, LOOK_TAKEN_BACK)) return TRIAL_PENDING;
   if (!json_get_text(json_find(attempt, "state"), &name)) return TRIAL_STALE;
   bool known = trial_state_parse(name, &state);
-  return known && state == TRIAL_INTERRUPTED ? state : TRIAL_PENDING;
+  return known && state == TRIAL_INTERRUPTED ? state : TRIAL_STALE;
 }
 
 static bool result_state(const Json *result, TrialState *state) {
@@ -57,20 +57,21 @@ static bool result_state(const Json *result, TrialState *state) {
   return json_get_text(json_find(result, "state"), &name) && trial_state_parse(name, state);
 }
 
-/* result.json if it is one, else NULL; then *damage (freed before) is new where the file is
- * there and is none. */
-static Json *read_result(const char *directory, char **damage, Fault *fault) {
+/* *out is result.json if it is one, else NULL; then *damage (freed before) is new where the
+ * file is there and is none. */
+static Err read_result(const char *directory, Json **out, char **damage, Fault *fault) {
   TrialState state;
   Fault own = {0};
   free(*damage);
   *damage = NULL;
-  Json *result = read_json(directory, "result.json", &own);
-  if (result && result_state(result, &state)) return result;
-  if (result) fault_set(&own, ERR_DATA, "%s/result.json: names no state", directory);
-  json_free(result);
+  *out = read_json(directory, "result.json", &own);
+  if (*out && result_state(*out, &state)) return ERR_OK;
+  if (*out) fault_set(&own, ERR_DATA, "%s/result.json: names no state", directory);
+  json_free(*out);
+  *out = NULL;
   if (own.code == ERR_DATA) *damage = text_copy(own.text);
-  else if (own.code) fault_set(fault, own.code, "%s", own.text);
-  return NULL;
+  else if (own.code) return fault_set(fault, own.code, "%s", own.text);
+  return ERR_OK;
 }
 
 static TrialState state_of(const Look *look, const char *directory) {
@@ -83,19 +84,19 @@ static TrialState state_of(const Look *look, const char *directory) {
 Err look_open(Look *out, const char *directory, Fault *fault) {
   Fault ignored = {0};
   *out = (Look){0};
-  out->result = read_result(directory, &out->damage, fault);
-  if (fault->code) return fault->code;
+  Err err = read_result(directory, &out->result, &out->damage, fault);
+  if (err) return err;
   out->meta = look_json(directory, "meta.json", &ignored);
   out->state = state_of(out, directory);
   if (out->result || out->state == TRIAL_RUNNING) return ERR_OK;
   /* published and unlocked between the two looks? */
-  out->result = read_result(directory, &out->damage, fault);
+  err = read_result(directory, &out->result, &out->damage, fault);
   if (out->result) {
     json_free(out->meta);
     out->meta = look_json(directory, "meta.json", &ignored);
     out->state = state_of(out, directory);
   }
-  return fault->code;
+  return err;
 }
 
 void look_close(Look *look) {
@@ -107,11 +108,12 @@ void look_close(Look *look) {
 
 Err look_published(const char *directory, bool *published, Fault *fault) {
   char *damage = NULL;
-  Json *result = read_result(directory, &damage, fault);
+  Json *result;
+  Err err = read_result(directory, &result, &damage, fault);
   *published = result != NULL;
   json_free(result);
   free(damage);
-  return fault->code;
+  return err;
 }
 
 static void copy_text(char *out, size_t n_bytes, const Json *json) {
@@ -126,7 +128,9 @@ void look_info(const Look *look, TrialInfo *out) {
   *out = (TrialInfo){.state = look->state};
   if (last) out->attempts = (int)json_count(attempts);
   json_get_number(json_find(last, "wall_s"), &out->seconds);
-  copy_text(out->fingerprint, sizeof out->fingerprint, json_find(look->meta, "fingerprint"));
+  const Json *maker = look->result && json_find(look->result, "fingerprint") ? look->result
+                                                                             : look->meta;
+  copy_text(out->fingerprint, sizeof out->fingerprint, json_find(maker, "fingerprint"));
   copy_text(out->digest, sizeof out->digest, json_find(look->result, "digest"));
   out->values = json_share(json_find(look->result, "values"));
   if (look->damage) out->message = text_copy(look->damage);

@@ -240,18 +240,35 @@ static Json *earlier_attempts(const char *directory) {
   return attempts;
 }
 
-/* What an earlier attempt left: half written files go, a damaged result is set aside; and
- * where nothing tells of that attempt, nothing tells which code made its checkpoints. */
+/* May another attempt go on with what the last one left? Where nothing tells of it, nothing
+ * tells which code made its checkpoints; and one that was taken back may have been killed
+ * before they were removed. */
+static bool may_go_on(const Json *attempts) {
+  int64_t n = attempts ? json_count(attempts) : 0;
+  return n > 0 && !json_find(json_item(attempts, n - 1), LOOK_TAKEN_BACK);
+}
+
+/* What an earlier attempt left: half written files go, a damaged result is set aside, and
+ * all that it made where no attempt may go on with it. */
 static Err clean_trial(const char *directory, const Json *attempts, Fault *fault) {
   Err err = file_clean(directory, fault);
   if (!err) err = number_result(directory, attempts ? (int)json_count(attempts) : 0, fault);
-  return err || attempts ? err : remove_products(directory, fault);
+  return err || may_go_on(attempts) ? err : remove_products(directory, fault);
+}
+
+/* Has no attempt been begun? Known for sure while the lock is held. */
+static bool is_untouched(const char *directory) {
+  char *path = join(directory, "meta.json");
+  bool untouched = path && !file_exists(path);
+  free(path);
+  return untouched;
 }
 
 /* Takes the lock. `fresh`: the directory was made just now. */
 static Err begin_trial(const char *directory, int lock, bool fresh, const Json *config,
                        int64_t seed, Trial *out, Fault *fault) {
   Json *whole = config_with_seed(config, seed);
+  fresh = fresh && is_untouched(directory);   /* else another process was quick */
   Json *attempts = fresh ? NULL : earlier_attempts(directory);
   Err err = whole ? ERR_OK : fault_memory(fault, 0);
   if (!err && !fresh) err = clean_trial(directory, attempts, fault);

@@ -20,7 +20,8 @@
  *   else by the last attempt in meta.json:
  *     without an end         stale: its process died
  *     "interrupted"          interrupted
- *     any other, taken back (store_reset), or no attempt at all
+ *     any other end          stale: it was killed before its result was in place
+ *     taken back (store_reset), or no attempt at all
  *                            pending
  * So any number of coordinators and workers may use one directory, and killing any of them
  * at any moment loses nothing that was published. Readers take no lock.
@@ -76,7 +77,7 @@ typedef struct TrialInfo {
   TrialState state;
   int attempts;              /* begun so far */
   double seconds;            /* of the last attempt, once it ended; else 0 */
-  char fingerprint[HASH_TEXT];  /* meta's "fingerprint" of the last attempt; "" if none */
+  char fingerprint[HASH_TEXT];  /* the result's, else meta's of the last attempt; "": none */
   char digest[HASH_TEXT];    /* of a published one; else "" */
   Json *values;              /* map of a published one; NULL if none */
   char *message;             /* of what ended the last attempt; NULL if none */
@@ -99,9 +100,10 @@ typedef struct StoreClaim {
 
 /* Claims the trial: makes its directory with config.json, removes what a dead process left
  * half written, sets aside stdout.log and a damaged result of an earlier attempt; where
- * nothing tells of that attempt, its metrics and checkpoints are removed. *claimed is
- * false, without a fault, if a live process holds it or it is published. A claim is ended
- * by store_publish or store_release. A directory whose config is another one is a fault.
+ * nothing tells of that attempt, or it was taken back, its metrics and checkpoints are
+ * removed. *claimed is false, without a fault, if a live process holds it or it is
+ * published. A claim is ended by store_publish or store_release. A directory whose config is
+ * another one is a fault.
  *
  * Metrics of an earlier attempt stay: the first row of a fit in this attempt cuts its file
  * before the row with the same or a later first column, so whoever resumes at epoch k

@@ -289,6 +289,67 @@ TEST(an_interrupted_trial_is_taken_back_too) {
   store_close(&store);
 }
 
+static void put_file(const Store *store, const char *id, const char *name, const char *text) {
+  char path[1024];
+  snprintf(path, sizeof path, "%s/trials/%s/%s", store->directory, id, name);
+  FILE *file = fopen(path, "wb");
+  assert_non_null(file);
+  fputs(text, file);
+  fclose(file);
+}
+
+/* As a process leaves it that was killed in the middle of taking back. */
+TEST(nothing_of_what_was_taken_back_is_gone_on_with) {
+  Store store = open_store("half-taken");
+  Fault fault = {0};
+  bool done;
+  StoreClaim c = claim(&store, "x-s1");
+  add_rows(&c, 1, 2, 0);
+  store_release(&c, NULL);
+  assert_int_equal(store_reset(&store, "x-s1", &done, &fault), ERR_OK);
+  put_file(&store, "x-s1", "checkpoint-fit1-1.safetensors", "old");
+  put_file(&store, "x-s1", "metrics.csv", "old");
+  c = claim(&store, "x-s1");
+  assert_false(has(&store, "x-s1", "checkpoint-fit1-1.safetensors"));
+  assert_false(has(&store, "x-s1", "metrics.csv"));
+  add_rows(&c, 1, 1, 0);
+  store_release(&c, NULL);
+  c = claim(&store, "x-s1");
+  assert_true(has(&store, "x-s1", "metrics.csv"));   /* of an attempt that was not */
+  store_release(&c, NULL);
+  store_close(&store);
+}
+
+/* Killed between the last meta.json and the result: which code it was is still known. */
+TEST(an_end_without_a_result_is_stale) {
+  Store store = open_store("no-result");
+  StoreClaim c = claim(&store, "x-s1");
+  json_put_text(c.trial.meta, "fingerprint", "f00d");
+  add_rows(&c, 1, 2, 0);
+  assert_true(publish(&c, TRIAL_COMPLETE, 0.5));
+  char path[1024];
+  snprintf(path, sizeof path, "%s/trials/x-s1/result.json", store.directory);
+  assert_int_equal(unlink(path), 0);
+  TrialInfo info = look(&store, "x-s1");
+  assert_string_equal(trial_state_name(info.state), "stale");
+  assert_string_equal(info.fingerprint, "f00d");
+  trial_info_deinit(&info);
+  store_close(&store);
+}
+
+TEST(a_result_tells_by_itself_which_code_made_it) {
+  Store store = open_store("maker");
+  StoreClaim c = claim(&store, "x-s1");
+  json_put_text(c.trial.meta, "fingerprint", "f00d");
+  assert_true(publish(&c, TRIAL_COMPLETE, 0.5));
+  put_file(&store, "x-s1", "meta.json", "");
+  TrialInfo info = look(&store, "x-s1");
+  assert_int_equal(info.state, TRIAL_COMPLETE);
+  assert_string_equal(info.fingerprint, "f00d");
+  trial_info_deinit(&info);
+  store_close(&store);
+}
+
 /* What a lost lock would bring about: the file is removed under its holder. */
 TEST(the_second_result_never_replaces_the_first) {
   Store store = open_store("twice");
