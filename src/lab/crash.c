@@ -90,32 +90,30 @@ Err crash_end(const Store *store, Fault *fault) {
 /* -- repair -------------------------------------------------------------------------- */
 
 /* Are the files of a published trial those of which its digest was made? */
-static bool is_whole(const char *directory) {
+static Err check_whole(const char *directory, bool *whole, Fault *fault) {
   Look look;
-  Fault ignored = {0};
-  char digest[SHA256_TEXT];
+  char digest[SHA256_TEXT] = "";
   const char *weights = NULL, *told = "";
-  if (look_open(&look, directory, &ignored)) return true;   /* not for us to judge */
-  bool whole = !look.damage;
-  if (look.result) {
+  Err err = look_open(&look, directory, fault);
+  *whole = !look.damage;
+  if (!err && look.result) {
     json_get_text(json_find(look.result, "weights"), &weights);
     json_get_text(json_find(look.result, "digest"), &told);
-    whole = digest_trial(directory, look.result, weights, digest, &ignored) == ERR_OK &&
-            strcmp(digest, told) == 0;
+    err = digest_trial(directory, look.result, weights, digest, fault);
+    *whole = strcmp(digest, told) == 0;
   }
   look_close(&look);
-  return whole;
+  return err;
 }
 
 static Err repair_trial(const Store *store, const char *id, int64_t *n, Fault *fault) {
   Text path = {0};
-  bool done = true;
+  bool whole = true, done = false;
   text_addf(&path, "%s/trials/%s", store->directory, id);
-  Err err = path.failed ? fault_memory(fault, path.n_bytes) : ERR_OK;
-  if (!err && !is_whole(path.data)) {
-    err = store_reset(store, id, &done, fault);
-    ++*n;
-  }
+  Err err = path.failed ? fault_memory(fault, path.n_bytes)
+                        : check_whole(path.data, &whole, fault);
+  if (!err && !whole) err = store_reset(store, id, &done, fault);
+  *n += done;
   text_deinit(&path);
   return err;
 }

@@ -126,6 +126,10 @@ static void set_state(Study *s, StudyTrial *t, TrialState state) {
   count(s, t, 1);
 }
 
+bool study_is_published(const StudyTrial *trial) {
+  return is_done(trial->state) || is_lost(trial->state);
+}
+
 /* Takes what is in `info`. */
 static void take_info(Study *s, StudyTrial *t, TrialInfo *info) {
   count(s, t, -1);
@@ -137,6 +141,8 @@ static void take_info(Study *s, StudyTrial *t, TrialInfo *info) {
   t->message = info->message;
   memcpy(t->digest, info->digest, sizeof t->digest);
   memcpy(t->made_by, info->fingerprint, sizeof t->made_by);
+  t->foreign = t->made_by[0] && s->fingerprints[t->cell][0] &&
+               strcmp(t->made_by, s->fingerprints[t->cell]) != 0;
   info->values = NULL;
   info->message = NULL;
   count(s, t, 1);
@@ -148,6 +154,11 @@ Err study_look_at(Study *study, int64_t trial, Fault *fault) {
   Err err = store_look(&study->store, t->id, &info, fault);
   if (!err) take_info(study, t, &info);
   trial_info_deinit(&info);
+  bool mixed = study->code_decided && !study->keeps_foreign && t->foreign;
+  if (!err && mixed && study_is_published(t))
+    err = fault_set(fault, ERR_USAGE, "%s: trial %s was run by another process with other code "
+                    "while the study ran; the same command asks what to do with such trials",
+                    study->name, t->id);
   return err;
 }
 

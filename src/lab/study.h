@@ -28,7 +28,7 @@ typedef struct StudyTrial {
   char id[TRIAL_ID];
   TrialState state;          /* RUNNING: by us, or by somebody else */
   bool ours;                 /* ran, or runs, in this study */
-  bool foreign;              /* by other code, and kept */
+  bool foreign;              /* its last attempt was made by other code */
   int deaths;
   double seconds;
   Json *values;              /* NULL: none */
@@ -53,6 +53,8 @@ typedef struct Study {
   int64_t n_failed;          /* failed or cancelled */
   int64_t n_left;            /* the rest */
   int64_t n_found;           /* done before this study began */
+  bool code_decided;         /* study_check_code was answered ... */
+  bool keeps_foreign;        /* ... so: what other code made stays */
   double *cell_sum;          /* of `report` over the complete trials of a cell */
   int *cell_n;
   /* private */
@@ -68,15 +70,18 @@ void study_close(Study *study);
 
 /* Reads the state of every trial. */
 Err study_look(Study *study, Fault *fault) WARN_UNUSED;
-/* The same of one trial. */
+/* The same of one trial. ERR_USAGE when somebody else published it with other code since
+ * study_check_code was asked, unless such trials are kept. */
 Err study_look_at(Study *study, int64_t trial, Fault *fault) WARN_UNUSED;
+/* Has it a result? */
+bool study_is_published(const StudyTrial *trial);
 
 /* Differences between two listings of code, as lines of text; NULL on lack of memory. */
 typedef char *(*CodeDifference)(void *ctx, const char *old, const char *new_);
 
 /* Trials that are done, but by other code: with CODE_ASK an ERR_USAGE fault that says what
  * differs and asks; with CODE_RERUN they are reset and run again; with CODE_KEEP they stay,
- * marked. The choice is written into the plan. Those that other code left unfinished are
+ * marked. The choice is written into the plan. Then those that other code left unfinished are
  * reset: nothing of them may be gone on with. `listings`: map fingerprint -> text. */
 Err study_check_code(Study *study, CodeChoice choice, const Json *listings,
                      CodeDifference difference, void *ctx, Fault *fault) WARN_UNUSED;

@@ -11,15 +11,6 @@
 
 enum { CODE_BYTES = 1 << 24 };
 
-static bool made_by_others(const Study *s, const StudyTrial *t) {
-  return t->made_by[0] && strcmp(t->made_by, s->fingerprints[t->cell]) != 0;
-}
-
-static bool is_published(const StudyTrial *t) {
-  return t->state == TRIAL_COMPLETE || t->state == TRIAL_DIVERGED ||
-         t->state == TRIAL_FAILED || t->state == TRIAL_CANCELLED;
-}
-
 /* The listing that an old trial ran; false: it is not there (any more). */
 static bool read_listing(const Study *s, const char *fingerprint, Text *out) {
   Text path = {0};
@@ -70,27 +61,34 @@ static void note_choice(Study *s, CodeChoice choice, int64_t n) {
   json_put(s->plan, "code", note);
 }
 
+/* Resets what other code left unfinished, and what it finished unless that is kept. */
+static Err reset_foreign(Study *s, CodeChoice choice, Fault *fault) {
+  Err err = ERR_OK;
+  for (int64_t i = 0; !err && i < s->n_trials; i++) {
+    TrialState state = s->trials[i].state;
+    bool untouched = state == TRIAL_PENDING || state == TRIAL_RUNNING;
+    bool stays = choice == CODE_KEEP && study_is_published(&s->trials[i]);
+    if (s->trials[i].foreign && !untouched && !stays) err = reset(s, i, fault);
+  }
+  return err;
+}
+
+/* Nothing is changed before the question is answered. */
 Err study_check_code(Study *study, CodeChoice choice, const Json *listings,
                      CodeDifference difference, void *ctx, Fault *fault) {
   Text what = {0};
   int64_t n = 0;
-  Err err = ERR_OK;
-  for (int64_t i = 0; !err && study->stored && i < study->n_trials; i++) {
-    StudyTrial *t = &study->trials[i];
-    if (t->state == TRIAL_PENDING || t->state == TRIAL_RUNNING || !made_by_others(study, t))
-      continue;
-    if (!is_published(t)) {
-      err = reset(study, i, fault);
-      continue;
-    }
-    if (n++ == 0 && choice == CODE_ASK)
+  for (int64_t i = 0; study->stored && i < study->n_trials; i++) {
+    const StudyTrial *t = &study->trials[i];
+    if (t->foreign && study_is_published(t) && n++ == 0)
       add_difference(study, t, listings, difference, ctx, &what);
-    if (choice == CODE_KEEP) t->foreign = true;
-    if (choice == CODE_RERUN) err = reset(study, i, fault);
   }
-  if (!err && n && choice == CODE_ASK) err = ask(study, n, &what, fault);
+  Err err = n && choice == CODE_ASK ? ask(study, n, &what, fault) : ERR_OK;
+  if (!err && study->stored) err = reset_foreign(study, choice, fault);
   if (!err && n) note_choice(study, choice, n);
   study->n_found = study->n_done + study->n_failed;
+  study->code_decided = true;
+  study->keeps_foreign = choice == CODE_KEEP;
   text_deinit(&what);
   return err;
 }

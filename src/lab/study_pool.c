@@ -31,6 +31,7 @@
 extern char **environ;
 
 enum { WORKER_FD = 3, SPARE_FD = 16, TAIL_BYTES = 1500, POLL_MS = 200, OTHERS_MS = 500 };
+enum { LAST_READS = 64, TOLD_BYTES = 1 << 16, END_POLL_MS = 2, END_GRACE_S = 30 };
 
 typedef struct Worker {
   pid_t pid;                 /* 0: there is none in this place */
@@ -49,6 +50,7 @@ typedef struct Pool {
   StudyProgress progress;
   Text told;                 /* lines of workers that were passed on, each once */
   bool stopping;             /* nothing new is begun */
+  Fault ended;               /* what ends the study once running trials are finished */
   int n_heeded;              /* signals so far */
   double others_s;           /* when trials of others were looked at last */
   int64_t n_others;
@@ -195,6 +197,17 @@ static void stop_all(Pool *pool) {
 
 /* -- what workers say ---------------------------------------------------------------- */
 
+static Err on_ended(Pool *pool, int64_t trial) {
+  Study *s = pool->study;
+  if (study_look_at(s, trial, pool->fault)) return pool->fault->code;
+  study_progress_trial(&pool->progress, s, trial);
+  if (pool->options->fail_fast && s->trials[trial].state == TRIAL_FAILED && !pool->stopping) {
+    err_print("--fail-fast: running trials are finished, then the study ends\n");
+    pool->stopping = true;
+  }
+  return ERR_OK;
+}
+
 /* A trial that was not run to its end; after too many such ends it counts as failed. */
 static Err lost(Pool *pool, int64_t trial, const char *why) {
   Study *s = pool->study;
@@ -208,23 +221,11 @@ static Err lost(Pool *pool, int64_t trial, const char *why) {
   if (err || !claimed) return err;
   TrialEnd end = {.state = TRIAL_FAILED, .message = why, .step = -1};
   json_put_text(claim.trial.meta, "fingerprint", s->fingerprints[t->cell]);
+  claim.trial.logless = true;
   err = trial_open(&claim.trial, pool->fault);
   if (!err) err = store_publish(&claim, &end, &first, pool->fault);
   store_release(&claim, why);
-  if (!err) err = study_look_at(s, trial, pool->fault);
-  if (!err) study_progress_trial(&pool->progress, s, trial);
-  return err;
-}
-
-static Err on_ended(Pool *pool, int64_t trial) {
-  Study *s = pool->study;
-  if (study_look_at(s, trial, pool->fault)) return pool->fault->code;
-  study_progress_trial(&pool->progress, s, trial);
-  if (pool->options->fail_fast && s->trials[trial].state == TRIAL_FAILED && !pool->stopping) {
-    err_print("--fail-fast: running trials are finished, then the study ends\n");
-    pool->stopping = true;
-  }
-  return ERR_OK;
+  return err ? err : on_ended(pool, trial);
 }
 
 static Err on_taken(Pool *pool, int64_t trial) {
@@ -241,11 +242,12 @@ static Err on_taken(Pool *pool, int64_t trial) {
   return ERR_OK;
 }
 
+/* What runs is finished first. */
 static Err end_study(Pool *pool, int64_t trial, Err code, const char *message) {
   study_put_back(pool->study, trial, false);
   pool->stopping = true;
-  fault_set(pool->fault, code, "%s", message);
-  return ERR_OK;             /* what runs is finished first */
+  if (!pool->ended.code) fault_set(&pool->ended, code, "%s", message);
+  return ERR_OK;
 }
 
 static Err on_reply(Pool *pool, Worker *w, const Json *reply) {
@@ -260,19 +262,25 @@ static Err on_reply(Pool *pool, Worker *w, const Json *reply) {
   case JOB_TAKEN: return on_taken(pool, trial);
   case JOB_STORAGE: return end_study(pool, trial, ERR_STORAGE, message);
   case JOB_CODE: return end_study(pool, trial, ERR_USAGE, message);
-  default: return lost(pool, trial, "it was stopped again and again");
+  default:
+    return lost(pool, trial, *message ? message : "it was stopped again and again");
   }
 }
 
 /* Passes on what a worker said, each line once, however many trials say it. */
 static void pass_on(Pool *pool, const char *line, size_t n) {
-  char *copy = n ? strndup(line, n) : NULL;
-  if (copy && !(pool->told.data && strstr(pool->told.data, copy)) &&
-      pool->told.n_bytes < (1 << 16)) {
-    text_addf(&pool->told, "%s\n", copy);
-    err_print("%s\n", copy);
+  Text whole = {0};          /* between two line ends, as it stands among those told */
+  text_add(&whole, "\n");
+  text_add_bytes(&whole, line, n);
+  text_add(&whole, "\n");
+  bool new = n && !whole.failed && !(pool->told.data && strstr(pool->told.data, whole.data));
+  if (new && pool->told.n_bytes < TOLD_BYTES) {
+    text_add(&pool->told, whole.data);
+    err_print("%s", whole.data + 1);
+    if (pool->told.n_bytes >= TOLD_BYTES)
+      err_print("what workers say from here on is not shown\n");
   }
-  free(copy);
+  text_deinit(&whole);
 }
 
 static void keep_tail(Text *said) {
@@ -282,17 +290,24 @@ static void keep_tail(Text *said) {
   said->data[TAIL_BYTES] = 0;
 }
 
-static void hear_stderr(Pool *pool, Worker *w) {
+/* False when there is nothing to be read. */
+static bool hear_stderr(Pool *pool, Worker *w) {
   char buffer[4096];
   ssize_t n = read(w->stderr_fd, buffer, sizeof buffer);
-  if (n <= 0) return;
+  if (n <= 0) return false;
   size_t begin = w->said.n_bytes;
   text_add_bytes(&w->said, buffer, (size_t)n);
-  if (w->said.failed) return;
+  if (w->said.failed) return true;
   while (begin > 0 && w->said.data[begin - 1] != '\n') begin--;
   for (char *line = w->said.data + begin, *end; (end = strchr(line, '\n')); line = end + 1)
     pass_on(pool, line, (size_t)(end - line));
   keep_tail(&w->said);
+  return true;
+}
+
+/* What was said last; a program that the script left behind may go on for ever. */
+static void hear_last_words(Pool *pool, Worker *w) {
+  for (int i = 0; i < LAST_READS && hear_stderr(pool, w); i++) continue;
 }
 
 static void describe_death(const Worker *w, int status, Text *out) {
@@ -308,9 +323,9 @@ static Err on_gone(Pool *pool, Worker *w) {
   int status = 0;
   int64_t trial = w->trial;
   Text why = {0};
-  hear_stderr(pool, w);
   kill(w->pid, SIGKILL);     /* its link is closed: whatever it does, nobody hears it */
   while (waitpid(w->pid, &status, 0) < 0 && errno == EINTR) continue;
+  hear_last_words(pool, w);
   describe_death(w, status, &why);
   link_close(&w->link);
   close(w->stderr_fd);
@@ -380,6 +395,19 @@ static Err run_all(Pool *pool) {
   }
 }
 
+/* Waits until it is gone. What it says is read meanwhile: a full pipe would hold it up. */
+static void await_end(Pool *pool, Worker *w) {
+  double begin = clock_s();
+  struct pollfd said = {w->stderr_fd, POLLIN, 0};
+  while (waitpid(w->pid, NULL, WNOHANG) == 0) {
+    poll(&said, 1, END_POLL_MS);
+    if (said.revents & POLLIN) hear_stderr(pool, w);
+    else if (said.revents) said = (struct pollfd){-1, 0, 0};   /* closed: it ends, or sleeps */
+    if (clock_s() - begin > END_GRACE_S) kill(w->pid, SIGKILL);
+  }
+  hear_last_words(pool, w);
+}
+
 /* Workers end when their link does; one that does not is ended. */
 static void end_workers(Pool *pool, bool now) {
   for (int i = 0; i < pool->options->jobs; i++) {
@@ -390,7 +418,7 @@ static void end_workers(Pool *pool, bool now) {
   for (int i = 0; i < pool->options->jobs; i++) {
     Worker *w = &pool->workers[i];
     if (!w->pid) continue;
-    while (waitpid(w->pid, NULL, 0) < 0 && errno == EINTR) continue;
+    await_end(pool, w);
     close(w->stderr_fd);
     text_deinit(&w->said);
   }
@@ -415,7 +443,10 @@ Err pool_run(Study *study, const PoolOptions *options, Fault *fault) {
     bool interrupted = interrupt_count() > 0;
     interrupt_counting(false);
     study_progress_end(&pool.progress, study);
-    if (!err) err = fault->code;
+    if (!err && pool.ended.code) {
+      *fault = pool.ended;
+      err = fault->code;
+    }
     if (!err && interrupted && study->n_left)
       err = fault_set(fault, ERR_INTERRUPT, "interrupted; the same command runs what is left: "
                       "%lld of %lld trials", (long long)study->n_left,

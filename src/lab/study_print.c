@@ -68,10 +68,11 @@ static void add_failed(const Study *s, Text *out) {
 
 static void add_foreign(const Study *s, Text *out) {
   int64_t n = 0;
-  for (int64_t i = 0; i < s->n_trials; i++) n += s->trials[i].foreign;
+  for (int64_t i = 0; i < s->n_trials; i++)
+    n += s->trials[i].foreign && study_is_published(&s->trials[i]);
   if (n)
-    text_addf(out, "\n%lld of the trials were made by earlier code (--code=keep)\n",
-              (long long)n);
+    text_addf(out, "\n%lld of the trials were made by other code%s\n",
+              (long long)n, s->keeps_foreign ? " (--code=keep)" : "");
 }
 
 Err study_print_result(const Study *study, Fault *fault) {

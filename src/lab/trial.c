@@ -265,16 +265,22 @@ static Err keep_earlier_log(const Trial *trial, Fault *fault) {
   return err;
 }
 
+static Err open_log(const Trial *trial, Fault *fault) {
+  if (trial->logless) return ERR_OK;
+  Err err = keep_earlier_log(trial, fault);
+  char *log = err ? NULL : path_of(trial, "stdout.log", fault);
+  if (!err) err = log ? out_tee_begin(log, fault) : ERR_MEMORY;
+  free(log);
+  return err;
+}
+
 static Err open_record(Trial *trial, Fault *fault) {
   Err err = trial->directory ? ERR_OK : make_directory(trial, fault);
   if (!err && !has_file(trial, "config.json"))
     err = put_json(trial, "config.json", trial->config, PUBLISH_DRAFT, fault);
   if (!err && !trial->attempt_note) note_begin(trial);
   if (!err) err = put_json(trial, "meta.json", trial->meta, PUBLISH_DRAFT, fault);
-  if (!err) err = keep_earlier_log(trial, fault);
-  char *log = err ? NULL : path_of(trial, "stdout.log", fault);
-  if (!err) err = log ? out_tee_begin(log, fault) : ERR_MEMORY;
-  free(log);
+  if (!err) err = open_log(trial, fault);
   trial->opened = !err;
   return err;
 }
@@ -331,13 +337,13 @@ static Err result_json(const Trial *trial, const TrialEnd *end, Json **out, Faul
 static Err sync_all(Trial *trial, Fault *fault) {
   Err err = metrics_sync(&trial->metrics, fault);
   if (!err) err = sync_file(trial, "config.json", fault);
-  if (!err) err = sync_file(trial, "stdout.log", fault);
+  if (!err && !trial->logless) err = sync_file(trial, "stdout.log", fault);
   return err ? err : sync_file(trial, "..", fault);
 }
 
 /* Everything but the result; with `sync` on disk to stay. */
 static Err settle(Trial *trial, const TrialEnd *end, bool sync, Fault *fault) {
-  Err err = out_tee_end(fault);
+  Err err = trial->logless ? ERR_OK : out_tee_end(fault);
   if (!err) err = sync ? sync_all(trial, fault) : metrics_check(&trial->metrics, fault);
   note_end(trial, end->state, end->message);
   if (!err)
@@ -422,7 +428,7 @@ void trial_release(Trial *trial, const char *why) {
   if (trial->finished) return;
   Fault fault = {0};
   trial->finished = true;
-  Err err = out_tee_end(&fault);
+  Err err = trial->logless ? ERR_OK : out_tee_end(&fault);
   if (trial->opened) {
     fault_clear(&fault);
     note_end(trial, TRIAL_INTERRUPTED, why);

@@ -37,6 +37,7 @@ typedef struct Trial {
   /* public */
   bool go_on;
   bool brief;                /* when short, others see to it that it is synced (crash.h) */
+  bool logless;              /* what this process prints is not the trial's: no stdout.log */
   Json *meta;                /* the caller may put into it until trial_open */
   /* read-only */
   char *directory;           /* of a plain run: NULL until something is recorded */

@@ -145,6 +145,39 @@ TEST(other_code_is_asked_about) {
   study_close(&s);
 }
 
+/* Whoever undoes the change after the question finds everything as it was. */
+TEST(nothing_is_reset_before_the_question_is_answered) {
+  Fault fault = {0};
+  Study s = open_study(temp_path("asked"), "old");
+  run_first(&s, "old", true);
+  run_first(&s, "old", false);
+  assert_int_equal(s.trials[1].state, TRIAL_INTERRUPTED);
+  study_close(&s);
+  s = open_study(temp_path("asked"), "new");
+  assert_int_equal(check_code(&s, CODE_ASK, &fault), ERR_USAGE);
+  assert_int_equal(s.trials[1].state, TRIAL_INTERRUPTED);
+  fault_clear(&fault);
+  assert_int_equal(check_code(&s, CODE_KEEP, &fault), ERR_OK);
+  assert_int_equal(s.trials[0].state, TRIAL_COMPLETE);
+  assert_int_equal(s.trials[1].state, TRIAL_PENDING);
+  study_close(&s);
+}
+
+TEST(results_of_other_code_that_come_meanwhile_are_not_mixed_in) {
+  Fault fault = {0};
+  for (int keep = 0; keep < 2; keep++) {
+    const char *runs = temp_path(keep ? "kept-together" : "not-mixed");
+    Study s = open_study(runs, "old"), other = open_study(runs, "new");
+    assert_int_equal(check_code(&s, keep ? CODE_KEEP : CODE_ASK, &fault), ERR_OK);
+    run_first(&other, "new", true);
+    assert_int_equal(study_look_at(&s, 0, &fault), keep ? ERR_OK : ERR_USAGE);
+    if (!keep) assert_non_null(strstr(fault.text, "with other code"));
+    fault_clear(&fault);
+    study_close(&s);
+    study_close(&other);
+  }
+}
+
 TEST(what_other_code_left_is_not_gone_on_with) {
   Fault fault = {0};
   Study s = open_study(temp_path("left"), "old");

@@ -98,7 +98,7 @@ function tests.test_changed_code_is_asked_about()
   local out
   out, _, status = check.runner { "--runs", "code", "--code=keep", other, "seeds=1" }
   check.equal(status, 0)
-  check.yes(out:find("2 of the trials were made by earlier code", 1, true) ~= nil)
+  check.yes(out:find("2 of the trials were made by other code (--code=keep)", 1, true) ~= nil)
   _, err, status = check.runner { "--runs", "code", "--code=rerun", other, "seeds=1" }
   check.yes(err:find("4 trials: 2 done, 0 failed, 2 to run", 1, true) ~= nil)
   check.equal(status, 0)
@@ -340,6 +340,75 @@ function tests.test_a_worker_that_dies_costs_others_nothing()
   check.equal(status, 1)
   check.yes(err:find("failed: dies, seed 2: its process died of signal 9", 1, true) ~= nil)
   check.yes(err:find("4 trials in", 1, true) ~= nil)
+end
+
+local deaths = [[
+  BEFORE
+  experiment { name = "deaths", factors = { how = { "dies", "well" } }, seeds = 1,
+    metric = "score", trial = function(c, run)
+      if c.how == "dies" then os.execute "kill -9 $PPID" end
+      return { score = 1 }
+    end }
+]]
+
+function tests.test_fail_fast_counts_workers_that_die()
+  local path = check.file("deaths.lua", (deaths:gsub("BEFORE", "")))
+  local _, err, status = check.runner { "--runs", "deaths", "--fail-fast", "--jobs", "1", path }
+  check.equal(status, 1)
+  check.yes(err:find("1 left", 1, true) ~= nil)
+end
+
+function tests.test_workers_that_die_leave_the_record_of_the_script_alone()
+  local path = check.file("recorded.lua", (deaths:gsub("BEFORE", [[
+    print "of the script"
+    local net = nn.Sequential { nn.Dense(3) }
+    train.fit(net, data.spirals { n = 30 }, { loss = "sparse_categorical_crossentropy",
+      epochs = 1, verbose = false })
+  ]])))
+  local out, err, status = check.runner { "--runs", "recorded", path }
+  check.equal(status, 1)
+  check.yes(err:find("failed: dies, seed 1: its process died of signal 9", 1, true) ~= nil)
+  check.yes(out:find("1 trial failed", 1, true) ~= nil)
+  local log = record_of("recorded/recorded/*", "stdout.log")
+  check.yes(log:find("of the script", 1, true) and log:find("1 trial failed", 1, true) ~= nil)
+end
+
+function tests.test_a_script_changed_meanwhile_lets_running_trials_finish()
+  local path = check.file("edited.lua", [[
+    experiment { name = "edited", factors = { k = { 1, 2, 3, 4 } }, seeds = 1, metric = "score",
+      trial = function(c, run)
+        if c.k == 1 then os.execute "sleep 0.3; echo '-- more' >> edited.lua" end
+        os.execute("sleep " .. 0.6 * (c.k - 1))
+        return { score = 1 }
+      end }
+  ]])
+  local out, err, status = check.runner { "--runs", "edited", "--jobs", "3", path }
+  check.equal(status, 2)
+  check.yes(err:find("was changed while the study ran", 1, true) ~= nil)
+  check.yes(out:find("3 of 4 trials complete", 1, true) ~= nil)
+end
+
+-- The first trial puts a result of other code in the place of a later one; when the study ends
+-- over it, the second worker is writing more than a pipe holds.
+function tests.test_results_of_other_code_end_the_study_and_talkative_workers()
+  local path = check.file("mixed.lua", [[
+    experiment { name = "mixed", factors = { k = { 1, 2 } }, seeds = 2, metric = "score",
+      trial = function(c, run)
+        if c.k == 1 and run.seed == 1 then
+          local later = run.directory:gsub("1$", "2")
+          os.execute("sleep 0.5; mkdir " .. later)
+          local file = io.open(later .. "/result.json", "w")
+          file:write '{ "state": "complete", "fingerprint": "f00d", "values": { "score": 5 } }'
+          file:close()
+        end
+        for i = 1, c.k == 2 and 1e9 or 0 do io.stderr:write(("x"):rep(8000), i, "\n") end
+        return { score = 1 }
+      end }
+  ]])
+  local _, err, status = check.runner({ "--runs", "mixed", "--jobs", "2", path },
+    "timeout -s KILL 25")
+  check.equal(status, 2)
+  check.yes(err:find("by another process with other code", 1, true) ~= nil)
 end
 
 -- -- the space ----------------------------------------------------------------------------
