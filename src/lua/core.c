@@ -89,15 +89,24 @@ int enter_call(lua_State *L) {
   return scope;
 }
 
+/* Pushes the text of an error value. One that tells nothing of itself would be an address,
+ * another one in each run: it is told as Lua's own interpreter does. */
+static const char *push_error_text(lua_State *L, int at) {
+  at = lua_absindex(L, at);
+  bool telling = lua_isstring(L, at) || luaL_getmetafield(L, at, "__tostring") != LUA_TNIL;
+  if (!telling)
+    return lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, at));
+  return luaL_tolstring(L, at, NULL);
+}
+
 Err fault_from_lua(lua_State *L, Fault *fault) {
   Err raised = session(L)->raised;
   bool first = !fault->code;
-  size_t n;
-  const char *text = luaL_tolstring(L, -1, &n);
-  fault_set(fault, raised ? raised : ERR_SCRIPT, "%s", text);
+  int top = lua_gettop(L);
+  fault_set(fault, raised ? raised : ERR_SCRIPT, "%s", push_error_text(L, -1));
   if (first && raised == ERR_NONFINITE) fault->place = session(L)->raised_at;
   session(L)->raised = ERR_OK;
-  lua_pop(L, 2);
+  lua_settop(L, top - 1);
   return fault->code;
 }
 
@@ -120,7 +129,7 @@ static void drop_library_frames(lua_State *L) {
 
 int with_traceback(lua_State *L) {
   forget_other_fault(L, 1);
-  const char *text = luaL_tolstring(L, 1, NULL);
+  const char *text = push_error_text(L, 1);
   Err raised = session(L)->raised;
   if (raised == ERR_USAGE || raised == ERR_INTERRUPT || raised == ERR_STORAGE)
     return 1;   /* no code is at fault */

@@ -188,4 +188,11 @@ function tests.test_a_caught_fault_does_not_decide_the_exit_status()
   fails([[tensor.save("/nonexistent/x.safetensors", tensor(1))]], 4, "/nonexistent")
 end
 
+function tests.test_an_error_that_is_no_text()
+  fails("error { code = 5 }", 1, "(error object is a table value)")
+  fails("error()", 1, "(error object is a nil value)")
+  fails('error(setmetatable({}, { __tostring = function() return "told" end }))', 1,
+    "runner: told")
+end
+
 check.run(tests)

@@ -282,8 +282,9 @@ local function run_trial(spec, job)
   for _, key in ipairs(job.tuning and { "metric" } or { "metric", "report" }) do
     local name = spec[key]
     if measured[name] == nil then
-      error(("the trial gave no %q (option %q)%s; it gave: %s"):format(name, key,
-        space.near(name, measured), table.concat(space.sorted_keys(measured), ", ")), 0)
+      local given = table.concat(space.sorted_keys(measured), ", ")
+      error(("the trial gave no %q (option %q)%s; it gave %s"):format(name, key,
+        space.near(name, measured), given == "" and "no number at all" or given), 0)
     end
     if measured[name] ~= measured[name] or math.abs(measured[name]) == math.huge then
       internal.diverged(("%s came to %s"):format(name, measured[name]))
