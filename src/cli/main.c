@@ -168,7 +168,8 @@ static void print_usage(void) {
     if (c->doc) out_print("  %s\n", c->doc);
   for (const QueryCommand *const *c = query_commands; *c; c++)
     out_print("  %-8s %-28s %s\n", (*c)->name, (*c)->usage, (*c)->doc);
-  out_print("\nkey=value sets an argument that the script declares; seed=N always works.\n"
+  out_print("\nkey=value sets an argument that the script declares; seed=N always works, but for an\n"
+            "experiment, which takes seeds=N and factor=level,level.\n"
             "exit status: 0 all well, 1 the script failed, 2 usage, 3 interrupted, "
             "4 storage\n");
 }

@@ -104,6 +104,63 @@ function tests.test_changed_code_is_asked_about()
   check.equal(status, 0)
 end
 
+local from_a_module = [[
+  local values = require "values"
+  experiment { name = "module", factors = { a = { { name = "low", value = 1 }, "high" } },
+    seeds = 1, metric = "loss", trial = function(c) return { loss = values.of(c.a) } end }
+]]
+
+function tests.test_modules_and_values_of_levels_are_code()
+  local module = 'return { of = function(a) return a == "high" and 7 or a end }'
+  check.file("values.lua", module)
+  local path = check.file("module.lua", from_a_module)
+  local out = check.runner { "--runs", "module", path }
+  check.yes(out:find "low +1 +1" ~= nil)
+  check.file("values.lua", (module:gsub("7", "8")))
+  local _, err, status = check.runner { "--runs", "module", path }
+  check.equal(status, 2)
+  check.yes(err:find("trial.values.of: ", 1, true) and err:find("2 of the trials", 1, true) ~= nil)
+  check.file("values.lua", module)
+  check.file("module.lua", (from_a_module:gsub("value = 1", "value = 2")))
+  _, err, status = check.runner { "--runs", "module", path }
+  check.equal(status, 2)
+  check.yes(err:find("1 of the trials", 1, true) and err:find("a=low", 1, true) ~= nil)
+end
+
+function tests.test_a_factor_that_no_cell_has_is_left_out()
+  local path = check.file("absent.lua", [[
+    experiment { name = "absent", factors = { a = { 1, 2 }, b = function() return nil end },
+      seeds = 2, metric = "loss", trial = function(c) return { loss = c.a } end }
+  ]])
+  local out, _, status = check.runner { "--runs", "absent", path }
+  check.equal(status, 0)
+  check.yes(out:find("2 cells, 2 seeds", 1, true) ~= nil)
+end
+
+function tests.test_a_measure_of_another_type_is_named()
+  local path = check.file("measure.lua", [[
+    experiment { name = "measure", factors = { a = { 1, 2 } }, seeds = 1, metric = "loss",
+      trial = function(c) return { loss = c.a == 1 and tensor { 0.5 }:sum() or "0.5" } end }
+  ]])
+  local _, err = check.runner { "--runs", "measure", path }
+  check.yes(err:find('gave "loss" as a tensor; allowed: a number (of a tensor: t:item())', 1,
+    true) ~= nil)
+  check.yes(err:find('gave "loss" as a string', 1, true) ~= nil)
+end
+
+function tests.test_help_of_an_experiment()
+  local path = check.file("help.lua", [[
+    local args = args { epochs = 3 }
+    experiment { name = "help", factors = { act = { "relu", { name = "f", value = print } } },
+      metric = "loss", trial = function() end }
+  ]])
+  local out, _, status = check.runner { path, "--help" }
+  check.equal(status, 0)
+  check.yes(out:find "epochs +integer +default 3" and out:find "seeds +string" ~= nil)
+  check.yes(out:find("levels of the factor to run: relu, f", 1, true) ~= nil)
+  check.yes(out:find "\n +seed " == nil)
+end
+
 function tests.test_no_message_reaches_the_terminal_as_a_command()
   local path = check.file("escape.lua", [[
     experiment { name = "escape", factors = { a = { 1, 2 } }, seeds = 1, metric = "loss",
@@ -453,12 +510,14 @@ end
 
 function tests.test_random_points_are_the_same_for_all_levels()
   local options = [[factors = { act = { "relu", "tanh" }, lr = { log_uniform = { 1e-4, 1 } },
-    width = { uniform = { 10, 20 } }, c = { choice = { "x", "y" } } }, random = 3]]
+    width = { integer = { 10, 20 } }, p = { uniform = { 0, 1 } }, c = { choice = { "x", "y" } } },
+    order = { "act", "c", "lr", "width", "p" }, random = 3]]
   local rows = plan(options)
   check.equal(#rows, 6)
   for i = 1, 3 do
     check.equal(rows[i]:gsub("relu", "tanh"), rows[i + 3])
-    local lr, width = rows[i]:match "relu [xy] (%S+) (%S+)"
+    local lr, width, p = rows[i]:match "relu [xy] (%S+) (%S+) (%S+)"
+    check.yes(tonumber(p) > 0 and tonumber(p) < 1)   -- no integer, though the ends are
     check.yes(tonumber(lr) >= 1e-4 and tonumber(lr) <= 1)
     check.yes(math.tointeger(tonumber(width)) >= 10 and tonumber(width) <= 20)
   end
@@ -468,7 +527,7 @@ function tests.test_random_points_are_the_same_for_all_levels()
 end
 
 function tests.test_a_point_is_drawn_once()
-  local rows = plan [[factors = { c = { choice = { "x", "y", "z" } }, n = { uniform = { 1, 2 } } },
+  local rows = plan [[factors = { c = { choice = { "x", "y", "z" } }, n = { integer = { 1, 2 } } },
     random = 5]]
   check.equal(#rows, 5)
   table.sort(rows)
@@ -543,6 +602,11 @@ function tests.test_wrong_options_are_named()
     ["factors = { a = function(c) return c.b end, b = function(c) return c.a end }"] = "circle",
     ["factors = { a = { 1 } }, skip = function(c) return c.x end"] = 'no factor "x"',
     ["factors = { lr = { uniform = { 0, 1 } } }"] = "random = 20",
+    ["factors = { n = { integer = { 0, 1.5 } } }, random = 2"] = "two integers",
+    ["factors = { x = { uniform = { -1e308, 1e308 } } }, random = 2"] = "two numbers",
+    ["factors = { a = { 'caf\\xe9' } }"] = "UTF-8",
+    ["factors = { a = { 1 } }, report = 'a\\nb'"] = 'option "report"',
+    ["factors = { a = { 1 } }, tune = {}"] = "at least one parameter",
     ["factors = { a = { 1 } }, metric = 'what'"] = '"goal" is missing',
     ["factors = { a = { 1 } }, where = function() return false end"] = "no cell is left",
     ["factors = { a = { 1 } }, name = '../x'"] = "name: got",
@@ -632,8 +696,9 @@ function tests.test_tuning_goes_on_beside_a_cell_that_diverges()
       tune = { lr = { 0.2, 0.1 } }, tune_seeds = 1,
       trial = function(c) return { loss = c.a == 2 and 0/0 or c.lr } end }
   ]]
-  local out, _, status = check.runner { "--runs", "lost", check.file("lost.lua", text) }
+  local out, told, status = check.runner { "--runs", "lost", check.file("lost.lua", text) }
   check.equal(status, 0)
+  check.yes(told:find("diverged: a=2 lr=0.1, seed 1000000001", 1, true) ~= nil)
   check.yes(out:find "a=1 +lr = 0.1  %(loss 0.1%)" ~= nil)
   check.yes(out:find("lr = 0.2  (the first: no trial ended well)", 1, true) ~= nil)
   check.yes(out:find "2 of 4%s+trials%s+complete,%s+2%s+diverged" ~= nil)

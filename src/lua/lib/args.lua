@@ -10,7 +10,6 @@ local internal = ...
 
 local given = {}        -- key -> text, from the command line
 local declared = { seed = { default = 1, doc = "seed of all random numbers" } }
-local asked = false     -- args{} was called
 internal.given, internal.declared = given, declared
 internal.arguments = setmetatable({}, { __mode = "k" })   -- tables that args{} made
 
@@ -83,10 +82,22 @@ local function print_help()
   print(("usage: runner %s [key=value ...]"):format(internal.script or "script.lua"))
   for _, key in ipairs(sorted_keys(declared)) do
     local d = declared[key]
-    print(("  %-16s %-10s default %-10s %s")
-      :format(key, types[type_of(d.default)][1]:match("%S+$"), tostring(d.default), d.doc or ""))
+    local line = ("  %-16s %-10s default %-10s %s")
+      :format(key, types[type_of(d.default)][1]:match("%S+$"), tostring(d.default), d.doc or "")
+    print((line:gsub(" +$", "")))
   end
   internal.stop()
+end
+
+-- Does the script call experiment? That declares more: the help waits for it.
+local function has_experiment()
+  local file = internal.script and io.open(internal.script, "rb")
+  local tokens = file and internal.code.tokens(file:read "a") or {}
+  if file then file:close() end
+  for i = 2, #tokens do
+    if tokens[i - 1].text == "experiment" and tokens[i].text:find "^[{(]" then return true end
+  end
+  return false
 end
 
 local function check_seed(seed)
@@ -106,9 +117,8 @@ local function args(defaults)
   if type(defaults) ~= "table" then
     error(("args: got a %s, allowed: a table of names and defaults"):format(type(defaults)), 2)
   end
-  asked = true
   for key, value in pairs(defaults) do declare(key, value) end
-  if internal.want_help then print_help() end
+  if internal.want_help and not has_experiment() then print_help() end
   local result = {}
   for _, key in ipairs(sorted_keys(declared)) do
     local default = declared[key].default
@@ -129,9 +139,9 @@ local function args(defaults)
   })
 end
 
--- Called at the first of: a fit or step, the end of the script.
+-- Called at the first of: a fit or step, an experiment, the end of the script.
 local function check_arguments()
-  if internal.want_help and not asked then print_help() end
+  if internal.want_help then print_help() end
   for _, key in ipairs(sorted_keys(given)) do
     if not declared[key] then
       local nearest = internal.nearest(key, declared)

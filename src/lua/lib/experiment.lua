@@ -42,7 +42,8 @@ local options = {
   factors = { "What is varied: every combination of one level of each is a cell. A level that "
     .. "is no plain value has a name, { name = ..., value = ... }.",
     "a table factor -> list of levels, a function of the other factors (nil: not in this "
-    .. "cell), or { uniform = { a, b } }, { log_uniform = { a, b } }, { choice = { ... } }",
+    .. "cell), or a range: { uniform = { a, b } }, { log_uniform = { a, b } }, { integer = "
+    .. "{ a, b } }, { log_integer = { a, b } } (both ends included), { choice = { ... } }",
     is "table" },
   order = { "Order of the factors in cells and tables; alphabetical if not given.",
     "a list of all factors, the first one varies slowest", is "table" },
@@ -194,6 +195,17 @@ local function given_seeds()
   return seed_list(list, true)
 end
 
+-- ": relu, tanh ..." of those that are plain; for the help.
+local function some_levels(given)
+  local names = {}
+  for _, level in ipairs(type(given) == "table" and given or {}) do
+    local name = type(level) == "table" and level.name or level
+    if type(name) == "string" or type(name) == "number" then names[#names + 1] = name end
+  end
+  return #names > 0 and ": " .. table.concat(names, ", ", 1, math.min(#names, 6))
+    .. (#names > 6 and " ..." or "") or ""
+end
+
 -- Declares what the experiment understands beside the script's arguments; the levels that
 -- the command line chooses, by factor.
 local function take_words(factors)
@@ -203,8 +215,8 @@ local function take_words(factors)
     if declared and not declared.factor then
       space.fail("%q is both a factor and an argument of the script", name)
     end
-    internal.declared[name] = { default = "all", doc = "levels of the factor to run",
-                                factor = true }
+    internal.declared[name] = { default = "all", factor = true,
+                                doc = "levels of the factor to run" .. some_levels(factors[name]) }
     if internal.given[name] then
       words[name] = split(internal.given[name])
       if #words[name] == 0 then
@@ -212,6 +224,7 @@ local function take_words(factors)
       end
     end
   end
+  internal.declared.seed = nil
   internal.declared.seeds = { default = "all", doc = "a number of seeds, or a list 3,5" }
   if internal.given.seed then
     internal.usage_error("argument seed: the script is an experiment; seeds=3 means seeds 1 to "
@@ -224,10 +237,8 @@ end
 -- -- one trial ----------------------------------------------------------------------------
 
 -- Is it the library's, or the arguments of the script? Such things are no code of a trial.
-local own_modules, library = {}, nil
-for name, module in pairs(package.loaded) do
-  if name ~= "_G" then own_modules[#own_modules + 1] = module end
-end
+-- What is the library's is noted before a script can add to it: by require, say.
+local library = {}
 
 local function add_library(value)
   if library[value] then return end
@@ -240,11 +251,9 @@ local function add_library(value)
   if meta then add_library(meta) end
 end
 
+add_library(package.loaded)
+
 function internal.is_library(value)
-  if not library then
-    library = {}
-    for _, module in ipairs(own_modules) do add_library(module) end
-  end
   return library[value] or internal.arguments[value] or false
 end
 
@@ -273,6 +282,20 @@ local function values_of(spec, result)
   return values
 end
 
+-- Raises why the trial has no measure of that name, which the option `key` asks for.
+local function no_measure(result, name, key, measured)
+  local given = type(result) == "table" and rawget(result, name)
+  if given then
+    local meta = debug.getmetatable(given)
+    local kind = type(given) == "userdata" and meta and meta.__name or type(given)
+    error(("the trial gave %q as a %s; allowed: a number (of a tensor: t:item()), or a list of "
+      .. "numbers, of which the last one counts"):format(name, kind:match "[^.]*$"), 0)
+  end
+  local names = table.concat(space.sorted_keys(measured), ", ")
+  error(("the trial gave no %q (option %q)%s; it gave %s"):format(name, key,
+    space.near(name, measured), names == "" and "no number at all" or names), 0)
+end
+
 -- Runs the trial in this Lua state; what it measured, or an error.
 local function run_trial(spec, job)
   local values = space.resolve(spec.space, job.cell)
@@ -282,9 +305,7 @@ local function run_trial(spec, job)
   for _, key in ipairs(job.tuning and { "metric" } or { "metric", "report" }) do
     local name = spec[key]
     if measured[name] == nil then
-      local given = table.concat(space.sorted_keys(measured), ", ")
-      error(("the trial gave no %q (option %q)%s; it gave %s"):format(name, key,
-        space.near(name, measured), given == "" and "no number at all" or given), 0)
+      no_measure(result, name, key, measured)
     end
     if measured[name] ~= measured[name] or math.abs(measured[name]) == math.huge then
       internal.diverged(("%s came to %s"):format(name, measured[name]))
@@ -294,12 +315,15 @@ end
 
 -- -- the plan -----------------------------------------------------------------------------
 
-local function factor_rows(self)
+-- Without those that no cell has; while tuning, with the parameters that are tried.
+local function factor_rows(spec, tuning)
   local rows = {}
-  for i, factor in ipairs(self.factors) do
-    rows[i] = { name = factor.name, levels = space.level_names(factor) }
+  local function add(name, levels)
+    if #levels > 0 then rows[#rows + 1] = { name = name, levels = space.level_names(levels) } end
   end
-  return rows
+  for _, factor in ipairs(spec.space.factors) do add(factor.name, factor.seen) end
+  for _, name in ipairs(tuning and spec.tune_order or {}) do add(name, spec.tune[name]) end
+  return internal.list(rows)
 end
 
 local function is_restricted(self)
@@ -336,7 +360,7 @@ local function make_plan(spec, cells, skipped, tuning)
   local fingerprints, listings = code.of_cells(spec, cells)
   local plan = {
     name = spec.name, script = internal.script, words = internal.list(internal.words),
-    args = internal.resolved_arguments(), factors = factor_rows(spec.space),
+    args = internal.resolved_arguments(), factors = factor_rows(spec, tuning),
     baseline = spec.space.baseline, metric = spec.metric,
     goal = tuning and spec.metric_goal or spec.goal,
     report = tuning and spec.metric or spec.report, seeds = spec.seeds, rope = spec.rope,
@@ -551,6 +575,7 @@ end
 local function tune_levels(spec, given)
   spec.tune_order = space.sorted_keys(given)
   spec.tune = {}
+  if #spec.tune_order == 0 then space.fail("tune: allowed: at least one parameter") end
   for _, name in ipairs(spec.tune_order) do
     if type(name) ~= "string" or not name:match "^[%a_][%w_]*$" then
       space.fail("tune: got the name %q; allowed: letters, digits and _", tostring(name))
@@ -578,8 +603,16 @@ local function check_experiment_name(name)
   return name
 end
 
+local function check_measure_name(option, name)
+  if name and (name == "" or name:find "%c" or not utf8.len(name)) then
+    space.fail("option %q: got %q, allowed: UTF-8 without control characters", option, name)
+  end
+end
+
 local function spec_of(given)
   check_options(given)
+  check_measure_name("metric", given.metric)
+  check_measure_name("report", given.report)
   local ablate = type(given.ablate) == "table" and given.ablate
   local factors = given.factors or space.from_ablate(ablate)
   local words = take_words(factors)

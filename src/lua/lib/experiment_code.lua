@@ -293,8 +293,9 @@ local function axes_of(spec)
   return axes
 end
 
--- The fingerprint of each cell, and the listings by fingerprint. A function that is a level
--- is part of the cells that have it and of no others, so that a new level changes nothing.
+-- The fingerprint of each cell, and the listings by fingerprint. What a level stands for is
+-- part of the cells that have it and of no others, so that a new level changes nothing; one
+-- that is its own name is part of the identity already.
 function code.of_cells(spec, cells)
   local base = code.reach("trial", spec.trial)
   local base_text = code.listing(base) .. internal.kernels() .. "\n"
@@ -302,8 +303,7 @@ function code.of_cells(spec, cells)
   for path in pairs(base.files) do listings.files[path] = true end
   for _, axis in ipairs(axes) do
     for _, level in ipairs(axis.levels) do
-      if type(level.value) ~= "string" and type(level.value) ~= "number"
-        and type(level.value) ~= "boolean" then
+      if level.named then
         local name = axis.name .. "=" .. level.name
         local reach = code.reach(name, level.value)
         for path in pairs(reach.files) do listings.files[path] = true end

@@ -4,8 +4,8 @@
 --   { "relu", "tanh", { name = "swish", value = f } }   levels, by value or with a name
 --   function(c) return { 0, 0.9 } end                   levels that follow from other factors;
 --                                                       nil: not there in this cell
---   { uniform = { 0.1, 0.9 } }, { log_uniform = { 1e-4, 1 } }, { choice = { ... } }
---                                                       drawn, `random` points of all such
+--   { uniform = { 0.1, 0.9 } }, { log_uniform = { 1e-4, 1 } }, { integer = { 1, 9 } },
+--   { log_integer = { 8, 512 } }, { choice = { ... } }  drawn, `random` points of all such
 -- A cell has one level of each factor. What must hold: a cell is told by its level names
 -- alone (a table factor -> name), and resolve() makes the same values of them in any process.
 
@@ -42,8 +42,9 @@ local sorted_keys = space.sorted_keys
 local plain = { string = true, number = true, boolean = true }
 
 local function check_name(factor, name)
-  if name == "" or name:find "[%s%c,=<>!]" then
-    fail("factor %q: level name %q: allowed: no blanks and none of , = < > !", factor, name)
+  if name == "" or name:find "[%s%c,=<>!]" or not utf8.len(name) then
+    fail("factor %q: level name %q: allowed: UTF-8 without blanks and without , = < > !", factor,
+      name)
   end
   return name
 end
@@ -66,8 +67,13 @@ local function level_of(factor, value)
   if type(value.name) ~= "string" or value.value == nil then
     fail('factor %q: a level in a table needs both: { name = "...", value = ... }', factor)
   end
-  return { name = check_name(factor, value.name), value = value.value }
+  return { name = check_name(factor, value.name), value = value.value, named = true }
 end
+
+-- Ways to draw levels, and the same as a set.
+local range_kinds = { "uniform", "log_uniform", "integer", "log_integer", "choice" }
+local range_names = {}
+for _, kind in ipairs(range_kinds) do range_names[kind] = true end
 
 -- A list of levels, each name once.
 local function levels_of(factor, list)
@@ -82,9 +88,8 @@ local function levels_of(factor, list)
   end
   for _, key in ipairs(sorted_keys(list)) do
     if math.type(key) ~= "integer" or key < 1 or key > #levels then
-      fail("factor %q: unknown field %q; allowed: a list of levels, or one of uniform, "
-        .. "log_uniform, choice%s", factor, tostring(key),
-        near(key, { uniform = 1, log_uniform = 1, choice = 1 }))
+      fail("factor %q: unknown field %q; allowed: a list of levels, or one of %s%s", factor,
+        tostring(key), table.concat(range_kinds, ", "), near(key, range_names))
     end
   end
   if #levels == 0 then fail("factor %q has no levels", factor) end
@@ -97,6 +102,7 @@ local function level_names(levels)
   for i, level in ipairs(levels) do names[i] = level.name end
   return names
 end
+space.level_names = level_names
 
 -- -- drawn levels -------------------------------------------------------------------------
 
@@ -104,32 +110,44 @@ end
 -- name that stands in tables and on disk is the whole value.
 local function rounded(x) return tonumber(("%.6g"):format(x)) + 0.0 end
 
+local function exponential(u, lo, hi)
+  return math.exp(math.log(lo) + u * (math.log(hi) - math.log(lo)))
+end
+
 local draws = {}
 
-function draws.uniform(u, lo, hi, whole)
-  if whole then return lo + math.floor(u * (hi - lo + 1)) end
-  return rounded(lo + u * (hi - lo))
+function draws.uniform(u, lo, hi) return rounded(lo + u * (hi - lo)) end
+
+function draws.log_uniform(u, lo, hi) return rounded(exponential(u, lo, hi)) end
+
+function draws.integer(u, lo, hi) return lo + math.floor(u * (hi - lo + 1)) end
+
+function draws.log_integer(u, lo, hi)
+  return math.min(hi, math.floor(exponential(u, lo, hi) + 0.5))
 end
 
-function draws.log_uniform(u, lo, hi, whole)
-  local x = math.exp(math.log(lo) + u * (math.log(hi) - math.log(lo)))
-  return whole and math.min(hi, math.floor(x + 0.5)) or rounded(x)
-end
+-- Widths up to these are numbers, and integers that a draw of 53 bits reaches.
+local WIDTH_MAX, WHOLE_WIDTH_MAX = 1e300, 2^53
 
+-- Are these draws integers?
 local function check_range(factor, kind, range)
   local lo, hi = range[1], range[2]
-  if type(lo) ~= "number" or type(hi) ~= "number" or #range ~= 2 or not (lo < hi) then
-    fail("factor %q: %s: allowed: two numbers, { low, high }", factor, kind)
+  local whole = kind:find "integer" ~= nil
+  if whole then lo, hi = math.tointeger(lo), math.tointeger(hi) end
+  if type(lo) ~= "number" or type(hi) ~= "number" or #range ~= 2 or not (lo < hi)
+    or not (hi + 0.0 - lo < (whole and WHOLE_WIDTH_MAX or WIDTH_MAX)) then
+    fail("factor %q: %s: allowed: two %s, { low, high }", factor, kind,
+      whole and "integers" or "numbers")
   end
-  if kind == "log_uniform" and not (lo > 0) then
-    fail("factor %q: log_uniform: got %s, allowed: numbers above 0", factor, lo)
+  if kind:find "^log" and not (lo > 0) then
+    fail("factor %q: %s: got %s, allowed: numbers above 0", factor, kind, lo)
   end
-  return math.type(lo) == "integer" and math.type(hi) == "integer"
+  return whole
 end
 
 -- A range as a factor, or nil where the table is none.
 local function range_of(name, given)
-  for _, kind in ipairs { "uniform", "log_uniform", "choice" } do
+  for _, kind in ipairs(range_kinds) do
     local range = given[kind]
     if range ~= nil then
       if type(range) ~= "table" or next(given, next(given)) ~= nil then
@@ -138,8 +156,10 @@ local function range_of(name, given)
       if kind == "choice" then
         return { name = name, drawn = kind, choice = levels_of(name, range) }
       end
-      return { name = name, drawn = kind, lo = range[1], hi = range[2],
-               whole = check_range(name, kind, range) }
+      local whole = check_range(name, kind, range)
+      return { name = name, drawn = kind, whole = whole,
+               lo = whole and math.tointeger(range[1]) or range[1],
+               hi = whole and math.tointeger(range[2]) or range[2] }
     end
   end
 end
@@ -148,7 +168,7 @@ end
 local function draw_level(factor, seed, point)
   local u = internal.uniform(seed, factor.name, point)
   if factor.choice then return factor.choice[1 + math.floor(u * #factor.choice)] end
-  return level_of(factor.name, draws[factor.drawn](u, factor.lo, factor.hi, factor.whole))
+  return level_of(factor.name, draws[factor.drawn](u, factor.lo, factor.hi))
 end
 
 -- -- factors ------------------------------------------------------------------------------
@@ -674,8 +694,5 @@ function space.expand(self)
   if #walk.cells == 0 then fail("no cell is left: all %d are skipped", #walk.skipped) end
   return walk.cells, walk.skipped
 end
-
--- Names of all levels that a cell has, in their order.
-function space.level_names(factor) return level_names(factor.seen) end
 
 return {}
