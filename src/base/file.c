@@ -45,6 +45,20 @@ static char *temp_name(const char *path) {
   return NULL;
 }
 
+/* Is there something that no file can take the place of: a device, a pipe? */
+static bool is_device(const char *path) {
+  struct stat at;
+  return stat(path, &at) == 0 && !S_ISREG(at.st_mode) && !S_ISDIR(at.st_mode);
+}
+
+/* Where a new file goes: behind a link, not in its place. New; NULL on lack of memory. */
+static char *destination(const char *path) {
+  struct stat at;
+  bool link = lstat(path, &at) == 0 && S_ISLNK(at.st_mode);
+  char *real = link ? realpath(path, NULL) : NULL;
+  return real ? real : text_copy(path);
+}
+
 /* -1 and errno. */
 static int create_fd(const char *path, const char *temp) {
   if (step_fails(FILE_STEP_CREATE, path)) return -1;
@@ -63,8 +77,11 @@ static FILE *create(const char *path, const char *temp) {
 }
 
 Err file_begin(NewFile *out, const char *path, Fault *fault) {
-  *out = (NewFile){.path = text_copy(path), .temp = temp_name(path)};
+  *out = (NewFile){.path = destination(path)};
+  out->temp = out->path ? temp_name(out->path) : NULL;
   Err err = out->path && out->temp ? ERR_OK : fault_memory(fault, strlen(path));
+  if (!err && is_device(path))
+    err = fault_set(fault, ERR_STORAGE, "%s: is a device or a pipe; allowed: a file", path);
   if (!err && !(out->file = create(path, out->temp)))
     err = storage_fault(fault, "cannot be created", path);
   if (!err) return ERR_OK;
@@ -174,6 +191,25 @@ static Err put_temp(const char *path, const char *temp, const void *bytes, size_
       (sync && (step_fails(FILE_STEP_SYNC, path) || fsync(fd) != 0)))
     err = storage_fault(fault, "cannot be written", path);
   if (close(fd) != 0 && !err) err = storage_fault(fault, "cannot be written", path);
+  return err;
+}
+
+static Err put_into(const char *device, const void *bytes, size_t n_bytes, Fault *fault) {
+  int fd = open(device, O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return storage_fault(fault, "cannot be opened", device);
+  Err err = ERR_OK;
+  if (write_all(fd, bytes, n_bytes, device) != n_bytes)
+    err = storage_fault(fault, "cannot be written", device);
+  if (close(fd) != 0 && !err) err = storage_fault(fault, "cannot be written", device);
+  return err;
+}
+
+Err file_put_out(const char *path, const void *bytes, size_t n_bytes, Fault *fault) {
+  if (is_device(path)) return put_into(path, bytes, n_bytes, fault);
+  char *to = destination(path);
+  Err err = to ? file_put(to, bytes, n_bytes, PUBLISH_REPLACE, fault)
+               : fault_memory(fault, strlen(path));
+  free(to);
   return err;
 }
 

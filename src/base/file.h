@@ -27,7 +27,8 @@ typedef enum Publish {
   PUBLISH_ONCE_DRAFT         /* as ONCE, not synced */
 } Publish;
 
-/* All faults are ERR_STORAGE and name the path. Ended by file_publish or file_abandon. */
+/* All faults are ERR_STORAGE and name the path; what is there and is a device or a pipe is
+ * one. A link stays: the file goes where it leads. Ended by file_publish or file_abandon. */
 Err file_begin(NewFile *out, const char *path, Fault *fault) WARN_UNUSED;
 Err file_publish(NewFile *file, Publish how, Fault *fault) WARN_UNUSED;
 void file_abandon(NewFile *file);            /* after publish: a no-op */
@@ -35,6 +36,9 @@ void file_abandon(NewFile *file);            /* after publish: a no-op */
 /* A NewFile of these bytes (of none, NULL will do), published. */
 Err file_put(const char *path, const void *bytes, size_t n_bytes, Publish how,
              Fault *fault) WARN_UNUSED;
+
+/* The same where a user wants it: a link stays, and into a device or a pipe it is written. */
+Err file_put_out(const char *path, const void *bytes, size_t n_bytes, Fault *fault) WARN_UNUSED;
 
 /* Syncs a file's bytes, or a directory's entries, that are there already. */
 Err file_sync(const char *path, Fault *fault) WARN_UNUSED;

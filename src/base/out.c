@@ -113,10 +113,16 @@ void err_print_red(const char *text) {
 
 bool out_progress_on(void) { return terminal_columns(stderr) > 0; }
 
-int out_columns(void) {
+static int columns_or(int otherwise) {
   int columns = terminal_columns(stdout);
-  return columns > 0 ? columns : 80;
+  if (columns > 0) return columns;
+  const char *wanted = getenv("COLUMNS");
+  long n = wanted ? strtol(wanted, NULL, 10) : 0;
+  return n > 0 && n < OUT_NO_LIMIT ? (int)n : otherwise;
 }
+
+int out_columns(void) { return columns_or(80); }
+int out_table_columns(void) { return columns_or(OUT_NO_LIMIT); }
 
 static bool colour_on(FILE *file) {
   const char *refused = getenv("NO_COLOR"), *terminal = getenv("TERM");

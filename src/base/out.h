@@ -11,7 +11,7 @@
 
 #include "base/fault.h"
 
-enum { OUT_KEPT_BYTES = 1 << 20 };
+enum { OUT_KEPT_BYTES = 1 << 20, OUT_NO_LIMIT = 1 << 20 };
 
 /* To stdout. Wipes a progress line that is in the way. */
 void out_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -24,8 +24,10 @@ void err_print_red(const char *text);
 
 /* Are progress bars wanted: is stderr a terminal? */
 bool out_progress_on(void);
-/* Columns for results on stdout: the terminal's, else 80. */
+/* Columns for results on stdout: the terminal's, else those of COLUMNS, else 80. */
 int out_columns(void);
+/* The same for tables that are asked for: into a file or a pipe, whole. */
+int out_table_columns(void);
 /* Is colour wanted there: a terminal that is not dumb, and no NO_COLOR? */
 bool out_colour_on(void);
 bool err_colour_on(void);

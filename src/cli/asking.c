@@ -81,7 +81,7 @@ void add_value(Text *text, const Json *value, int digits) {
   Fault ignored = {0};
   const char *given;
   double number;
-  if (json_get_text(value, &given)) text_add(text, given);
+  if (json_get_text(value, &given)) text_add_clean_lines(text, given);
   else if (digits > 0 && json_kind(value) == JSON_KIND_NUMBER && json_get_number(value, &number))
     text_addf(text, "%.*g", digits, number);
   else (void)!json_write(value, 0, text, &ignored);
@@ -96,7 +96,7 @@ void add_cell(Table *table, const Json *value, int digits) {
 
 Err print_table(Table *table, int indent, Fault *fault) {
   Text text = {0};
-  table_write(table, out_columns(), indent, &text);
+  table_write(table, out_table_columns(), indent, &text);
   table_deinit(table);
   return print_text(&text, fault);
 }

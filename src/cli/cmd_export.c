@@ -131,6 +131,7 @@ static Err add_column(Columns *columns, const char *kind, const char *key, Fault
     if (same_kind && strcmp(columns->v[i].key, key) == 0) return ERR_OK;
     taken |= strcmp(columns->v[i].title, key) == 0;
   }
+  for (int i = 0; i < N_AFTER; i++) taken |= kind && strcmp(facts_after[i], key) == 0;
   Text title = {0};
   text_addf(&title, taken && kind ? "%s.%s" : "%.0s%s", kind ? kind : "", key);
   Column *v = realloc(columns->v, (size_t)(columns->n + 1) * sizeof *v);
@@ -324,7 +325,7 @@ static Err put_out(const QueryCall *call, Text *text, Fault *fault) {
   const char *path = call_option(call, "--out");
   if (!path) return print_text(text, fault);
   Err err = text->failed ? fault_memory(fault, text->n_bytes)
-                         : file_put(path, text->data, text->n_bytes, PUBLISH_REPLACE, fault);
+                         : file_put_out(path, text->data, text->n_bytes, fault);
   text_deinit(text);
   return err;
 }

@@ -149,7 +149,7 @@ static void add_cells(const Study *s, Text *out) {
     table_addf(&table, "%d", n.failed);
     table_addf(&table, "%d", n.left);
   }
-  table_write(&table, out_columns(), 0, out);
+  table_write(&table, out_table_columns(), 0, out);
   table_deinit(&table);
   if (shown < s->n_cells) text_addf(out, "and %d cells more\n", s->n_cells - shown);
 }

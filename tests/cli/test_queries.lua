@@ -157,6 +157,15 @@ function tests.test_export()
   check.equal(runner("export", "study", "--out=t.csv", "--runs=d"), "")
   check.equal(check.read(check.temp .. "/t.csv"), csv)
   fails(4, "no/such/t.csv", "export", "study", "--out=no/such/t.csv", "--runs=d")
+  os.execute("cd " .. check.temp .. " && ln -s t.csv link.csv && : > t.csv && mkfifo pipe")
+  check.equal(runner("export", "study", "--out=link.csv", "--runs=d"), "")
+  check.equal(check.read(check.temp .. "/t.csv"), csv)   -- where the link leads
+  os.execute("cd " .. check.temp .. " && (cat pipe > got.csv) 2> err.txt &")
+  check.equal(runner("export", "study", "--out=pipe", "--runs=d"), "")
+  os.execute "sleep 0.2"
+  check.equal(check.read(check.temp .. "/got.csv"), csv)
+  os.execute("cd " .. check.temp .. " && test -p pipe || echo gone > got.csv")
+  check.equal(check.read(check.temp .. "/got.csv"), csv)
 end
 
 function tests.test_retry()
