@@ -112,7 +112,7 @@ static const Flag flags[] = {
     {"--jobs", "N", "worker processes of an experiment (default: the cores)", set_jobs},
     {"--fail-fast", NULL, "the first trial that fails ends the experiment", set_fail_fast},
     {"--code", "HOW", "rerun or keep trials that earlier code made", set_code_choice},
-    {"--json", NULL, "the plan as JSON", set_json},
+    {"--json", NULL, "what plan and verify tell as JSON", set_json},
     {"--sample", "N", "trials that verify runs again, or all (default: 3)", set_sample},
     {"--version", NULL, "versions, kernel set, SIMD level and threads", set_version},
     {"--help", NULL, "this text; after a script: the script's arguments", set_help},
@@ -130,6 +130,7 @@ static void set_run(CommandLine *line) { line->study.mode = STUDY_RUN; }
 static void set_plan(CommandLine *line) { line->study.mode = STUDY_PLAN; }
 static void set_verify(CommandLine *line) { line->study.mode = STUDY_VERIFY; }
 static void set_resume(CommandLine *line) { line->resume = true; }
+static void set_usage(CommandLine *line) { line->help = true; }
 static void set_worker(CommandLine *line) { line->worker = true; }
 
 static const Command commands[] = {
@@ -137,8 +138,10 @@ static const Command commands[] = {
                   "gradient, groups, memory", set_plan_dump},
     {"run", "run script.lua: as without the word", set_run},
     {"plan", "plan script.lua: the cells of its experiment, and what is left to run", set_plan},
-    {"resume", "resume EXPERIMENT: runs what is missing, as it was run last", set_resume},
+    {"resume", "resume EXPERIMENT [key=value ...]: runs what is missing, as it was run last",
+     set_resume},
     {"verify", "verify script.lua: runs some trials again and compares digests", set_verify},
+    {"help", NULL, set_usage},   /* as --help */
     {"worker", NULL, set_worker},   /* started by the coordinator of an experiment alone */
     {NULL, NULL, NULL}};
 
@@ -168,8 +171,8 @@ static void print_usage(void) {
     if (c->doc) out_print("  %s\n", c->doc);
   for (const QueryCommand *const *c = query_commands; *c; c++)
     out_print("  %-8s %-28s %s\n", (*c)->name, (*c)->usage, (*c)->doc);
-  out_print("\nkey=value sets an argument that the script declares; seed=N always works, but for an\n"
-            "experiment, which takes seeds=N and factor=level,level.\n"
+  out_print("\nkey=value sets an argument that the script declares; seed=N always works, but\n"
+            "for an experiment, which takes seeds=N and factor=level,level.\n"
             "exit status: 0 all well, 1 the script failed, 2 usage, 3 interrupted, "
             "4 storage\n");
 }
@@ -208,6 +211,7 @@ static Err parse(CommandLine *line, char **words, int n, Fault *fault) {
     } else if (first && (line->query.command = query_command_find(words[i]))) {
       line->query.runs = line->runs;
       line->query.threads = line->threads;
+      line->query.json = line->study.json;
       return query_command_parse(&line->query, words + i + 1, n - i - 1, fault);
     } else if (!line->script && !line->code) {
       line->script = words[i];
@@ -229,17 +233,36 @@ static void print_version(int threads) {
 
 /* -- running -------------------------------------------------------------------------- */
 
+/* A word that is no file may be a command, misspelt. */
+static Err no_script(const CommandLine *line, Fault *fault) {
+  const char *names[32];
+  int n = 0, error = errno;
+  for (const Command *c = commands; c->name; c++)
+    if (c->doc) names[n++] = c->name;
+  for (const QueryCommand *const *c = query_commands; *c; c++) names[n++] = (*c)->name;
+  const char *nearest = strpbrk(line->script, "./") ? NULL : text_nearest(line->script, names, n);
+  if (nearest)
+    return fault_set(fault, ERR_USAGE, "%s: no such command or file; did you mean runner %s?",
+                     line->script, nearest);
+  return fault_set(fault, ERR_USAGE, "%s: %s", line->script, strerror(error));
+}
+
+/* Is the script there? */
+static Err find_script(const CommandLine *line, Fault *fault) {
+  struct stat status;
+  if (line->code || !line->script || strcmp(line->script, "-") == 0) return ERR_OK;
+  if (stat(line->script, &status)) return no_script(line, fault);
+  if (S_ISDIR(status.st_mode))
+    return fault_set(fault, ERR_USAGE, "%s is a directory; allowed: a Lua script",
+                     line->script);
+  return ERR_OK;
+}
+
 /* Leaves the compiled script on the stack. */
 static Err load_script(lua_State *L, const CommandLine *line, Fault *fault) {
-  struct stat status;
   int failed;
   if (line->code) failed = luaL_loadbuffer(L, line->code, strlen(line->code), "=-e");
   else if (strcmp(line->script, "-") == 0) failed = luaL_loadfile(L, NULL);
-  else if (stat(line->script, &status))
-    return fault_set(fault, ERR_USAGE, "%s: %s", line->script, strerror(errno));
-  else if (S_ISDIR(status.st_mode))
-    return fault_set(fault, ERR_USAGE, "%s is a directory; allowed: a Lua script",
-                     line->script);
   else failed = luaL_loadfile(L, line->script);
   return failed ? fault_from_lua(L, fault) : ERR_OK;
 }
@@ -288,7 +311,8 @@ static Err run_whole(lua_State *L, const CommandLine *line) {
   if (load_script(L, line, &fault) == ERR_OK) call_script(L, line, &fault);
   if (line->plan_dump) print_plan(s, &fault);
   else if (!fault.code && !s->stopped && line->study.mode != STUDY_RUN)
-    fault_set(&fault, ERR_USAGE, "%s: the script has no experiment", line->script);
+    fault_set(&fault, ERR_USAGE, "%s: the script has no experiment",
+              line->script ? line->script : "-e");
   if (fault.code) {
     out_progress_end(true);
     err_print("runner: %s\n", fault.text);
@@ -357,6 +381,7 @@ static Err run_session(CommandLine *line, Fault *fault) {
                .want_help = line->script_help, .study = line->study,
                .script = records(line) ? line->script : NULL};
   s.study.threads = line->threads;
+  if (find_script(line, fault)) return fault->code;
   if (graph_open(&s.graph, line->threads, 1, fault)) return fault->code;
   Text dump = {0};
   if (line->plan_dump) s.graph.dump = &dump;
@@ -368,7 +393,16 @@ static Err run_session(CommandLine *line, Fault *fault) {
   return r.err;
 }
 
-/* The script and words of an experiment that was run before; those given now replace theirs. */
+/* Is the same key among the words given now? */
+static bool is_given(const CommandLine *line, const char *word) {
+  size_t n = strcspn(word, "=");
+  for (int i = 0; i < line->n_args; i++)
+    if (strncmp(line->args[i], word, n) == 0 && line->args[i][n] == '=') return true;
+  return false;
+}
+
+/* The script and words of an experiment that was run before; a word given now replaces the
+ * one of its key. */
 static Err run_resumed(CommandLine *line, Fault *fault) {
   StudyRecall recall;
   if (!line->script)
@@ -376,11 +410,14 @@ static Err run_resumed(CommandLine *line, Fault *fault) {
   if (study_recall(&recall, line->runs, line->script, fault)) return fault->code;
   CommandLine again = *line;
   again.script = recall.script;
-  if (line->n_args == 0) {
-    again.args = recall.words;
-    again.n_args = recall.n_words;
-  }
-  Err err = run_session(&again, fault);
+  again.args = calloc((size_t)(line->n_args + recall.n_words) + 1, sizeof *again.args);
+  again.n_args = 0;
+  for (int i = 0; again.args && i < recall.n_words; i++)
+    if (!is_given(line, recall.words[i])) again.args[again.n_args++] = recall.words[i];
+  for (int i = 0; again.args && i < line->n_args; i++)
+    again.args[again.n_args++] = line->args[i];
+  Err err = again.args ? run_session(&again, fault) : fault_memory(fault, 0);
+  free(again.args);
   study_recall_deinit(&recall);
   return err;
 }
@@ -392,6 +429,8 @@ static Err run_program(CommandLine *line, int argc, char **argv, Fault *fault) {
     return ERR_OK;
   }
   if (line->query.command) return query_command_run(&line->query, fault);
+  if (line->study.json && line->study.mode == STUDY_RUN)
+    return fault_set(fault, ERR_USAGE, "--json: allowed with plan, verify and the queries");
   if (gemm_init(fault)) return fault->code;
   if (line->version) {
     print_version(line->threads);

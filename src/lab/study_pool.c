@@ -31,7 +31,7 @@
 extern char **environ;
 
 enum { WORKER_FD = 3, SPARE_FD = 16, TAIL_BYTES = 1500, POLL_MS = 200, OTHERS_MS = 500 };
-enum { LAST_READS = 64, TOLD_BYTES = 1 << 16, END_POLL_MS = 2, END_GRACE_S = 30 };
+enum { LAST_READS = 64, TOLD_BYTES = 1 << 16, END_POLL_MS = 2, END_GRACE_S = 20 };
 
 typedef struct Worker {
   pid_t pid;                 /* 0: there is none in this place */
@@ -52,6 +52,7 @@ typedef struct Pool {
   bool stopping;             /* nothing new is begun */
   Fault ended;               /* what ends the study once running trials are finished */
   int n_heeded;              /* signals so far */
+  double stopped_s;          /* when the running trials were told to stop; 0: they were not */
   double others_s;           /* when trials of others were looked at last */
   int64_t n_others;
   Fault *fault;
@@ -187,10 +188,14 @@ static int count_running(const Pool *pool) {
   return n;
 }
 
+/* A trial stops at its next step; one that makes none in time, since it waits for a program
+ * that it started, say, is ended. */
 static void stop_all(Pool *pool) {
+  bool late = pool->stopped_s > 0 && clock_s() - pool->stopped_s > END_GRACE_S;
+  if (pool->stopped_s == 0) pool->stopped_s = clock_s();
   for (int i = 0; i < pool->options->jobs; i++) {
     Worker *w = &pool->workers[i];
-    if (w->pid && !w->told_to_stop) kill(w->pid, SIGTERM);
+    if (w->pid && (late || !w->told_to_stop)) kill(w->pid, late ? SIGKILL : SIGTERM);
     w->told_to_stop = true;
   }
 }

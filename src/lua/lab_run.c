@@ -202,7 +202,7 @@ static Err run_here(lua_State *L, StudyBox *box, int64_t i, Fault *fault) {
   trial_enter(s, claimed ? &claim.trial : NULL);
   call_trial(L, t, study, box->tuning, &own);
   JobOutcome outcome = trial_leave(s, claimed ? &claim : NULL, &own, &end);
-  if (own.code == ERR_INTERRUPT || outcome == JOB_STORAGE) {
+  if (outcome != JOB_ENDED) {
     study_put_back(study, i, false);
     *fault = own;
     return own.code;

@@ -114,8 +114,9 @@ JobOutcome trial_leave(Session *s, StoreClaim *claim, Fault *fault, TrialEnd *en
   else if (fault->code == ERR_STORAGE && claim)
     outcome = give_back(s, claim, fault, JOB_STORAGE);
   else if (claim && publish(claim, end, &storage)) {
-    *fault = storage;
-    outcome = give_back(s, claim, fault, JOB_STORAGE);
+    *fault = storage;        /* for lack of memory it is the trial that is to blame */
+    outcome = give_back(s, claim, fault,
+                        storage.code == ERR_MEMORY ? JOB_STOPPED : JOB_STORAGE);
   }
   session_forget_checkpoints(s);
   s->checkpoint_directory = NULL;

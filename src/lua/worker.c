@@ -10,6 +10,7 @@
 #include "base/sha256.h"
 #include "base/sys.h"
 #include "lua/lab.h"
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -166,6 +167,7 @@ static void run_session(void *ctx) {
   describe_trial(s, json_find(t->worker->hello, "meta"), record->meta);
   json_put_text(record->meta, "fingerprint", text_of(t->job, "fingerprint"));
   if (L && trial_open(record, t->fault) == ERR_OK) run_script(L, s->script, t->fault);
+  if (L && t->fault->code) lua_gc(L, LUA_GCCOLLECT);   /* what it held may be all memory */
   note_data(t->worker, record->meta);
   JobOutcome outcome = trial_leave(s, t->claim, t->fault, &end);
   t->told = reply(t->worker, t->job, outcome, t->fault);
@@ -201,7 +203,7 @@ static bool run_job(WorkerState *w, const Json *job) {
   json_get_int(json_find(job, "seed"), &seed);
   if (store_claim(&w->store, text_of(job, "id"), json_find(job, "config"), seed, &claim,
                   &claimed, &fault))
-    return reply(w, job, JOB_STORAGE, &fault);
+    return reply(w, job, fault.code == ERR_MEMORY ? JOB_STOPPED : JOB_STORAGE, &fault);
   if (!claimed) return reply(w, job, JOB_TAKEN, &fault);
   claim.trial.brief = true;
   return run_claimed(w, job, &claim, &fault);
@@ -223,6 +225,7 @@ static void close_worker(WorkerState *w) {
 Err worker_run(const WorkerOptions *options, Fault *fault) {
   WorkerState w = {.options = options, .link.fd = LINK_FD};
   prctl(PR_SET_PDEATHSIG, SIGTERM);   /* the coordinator's death ends the trial */
+  fcntl(LINK_FD, F_SETFD, FD_CLOEXEC);   /* our death is seen, whatever we left running */
   out_capture();
   Err err = take_hello(&w, fault);
   for (Json *job; !err && !interrupt_pending() && (job = receive(&w.link));

@@ -215,4 +215,16 @@ function tests.test_math_random_belongs_to_the_seed()
   check.equal(runner { declared }, three)
 end
 
+function tests.test_a_misspelt_command()
+  local _, err, status = check.runner { "plann", "x.lua" }
+  check.equal(status, 2)
+  check.yes(err:find("did you mean runner plan?", 1, true) ~= nil)
+  _, err, status = check.runner { "--json", "-e", "print(1)" }
+  check.equal(status, 2)
+  check.yes(err:find("--json: allowed with plan", 1, true) ~= nil)
+  check.yes(check.runner({ "help" }):find("usage: runner", 1, true) ~= nil)
+  _, err = check.runner { "plan", "-e", "print(1)" }
+  check.yes(err:find("-e: the script has no experiment", 1, true) ~= nil)
+end
+
 check.run(tests)

@@ -408,6 +408,15 @@ local deaths = [[
     end }
 ]]
 
+function tests.test_a_program_left_behind_does_not_hide_that_its_worker_died()
+  local path = check.file("behind.lua", (deaths:gsub("BEFORE", ""):gsub("kill", "sleep 60 & kill")))
+  local _, err, status = check.runner({ "--runs", "behind", path, "how=dies" },
+    "timeout -s KILL 20")
+  os.execute "pkill -f 'sleep 60'"
+  check.equal(status, 1)
+  check.yes(err:find("its process died of signal 9", 1, true) ~= nil)
+end
+
 function tests.test_fail_fast_counts_workers_that_die()
   local path = check.file("deaths.lua", (deaths:gsub("BEFORE", "")))
   local _, err, status = check.runner { "--runs", "deaths", "--fail-fast", "--jobs", "1", path }
@@ -466,6 +475,37 @@ function tests.test_results_of_other_code_end_the_study_and_talkative_workers()
     "timeout -s KILL 25")
   check.equal(status, 2)
   check.yes(err:find("by another process with other code", 1, true) ~= nil)
+end
+
+function tests.test_resume_keeps_the_words_of_the_run()
+  local path = check.file("words.lua", [[
+    local args = args { k = 1 }
+    experiment { name = "words", factors = { a = { 1, 2 } }, seeds = 1, metric = "loss",
+      trial = function(c) return { loss = c.a * args.k } end }
+  ]])
+  check.runner { "--runs", "words", path, "k=7", "a=2" }
+  local out, err, status = check.runner { "--runs", "words", "resume", "words", "seeds=2" }
+  check.equal(status, 0)
+  check.yes(err:find("2 trials: 1 done, 0 failed, 1 to run", 1, true) ~= nil)
+  check.yes(out:find("2  14.0", 1, true) ~= nil)
+end
+
+function tests.test_a_trial_that_takes_all_memory_fails_alone()
+  local path = check.file("greedy.lua", [[
+    experiment { name = "greedy", factors = { a = { 1, 2, 3 } }, seeds = 1, metric = "loss",
+      trial = function(c)
+        local t = {}
+        for i = 1, c.a == 2 and 1e9 or 0 do t[i] = ("x"):rep(1000) .. i end
+        return 1
+      end }
+  ]])
+  local _, err, status = check.runner({ "--runs", "greedy", "--jobs", "1", path },
+    "ulimit -v 500000;")
+  if check.measures_memory then
+    check.equal(status, 1)
+    check.yes(err:find("failed: a=2, seed 1: not enough memory", 1, true) ~= nil)
+    check.yes(err:find("3 trials in", 1, true) ~= nil)
+  end
 end
 
 -- -- the space ----------------------------------------------------------------------------
