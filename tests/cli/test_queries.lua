@@ -184,6 +184,47 @@ function tests.test_rm()
   check.equal(runner("ls", "--json", "--runs=f"), "[]\n")
 end
 
+local function exists(name)
+  local file = io.open(check.temp .. "/" .. name)
+  if file then file:close() end
+  return file ~= nil
+end
+
+-- What a coordinator that is alive put into the directory while it runs trials.
+local function mark_as_run(runs)
+  local boot = check.read "/proc/sys/kernel/random/boot_id":gsub("%s", "")
+  check.file(("%s/study/.unsynced-1-%s"):format(runs, boot), "")
+end
+
+function tests.test_rm_leaves_an_experiment_that_is_run()
+  make_study "fr"
+  mark_as_run "fr"
+  local out, err = runner("rm", "study", "--yes", "--runs=fr")
+  check.equal(out, "removed: 5 trials\n")
+  has(err, "process 1 runs the study: what belongs to it stays")
+  check.yes(exists "fr/study/experiment.json" and exists "fr/study/trials/.")
+  os.execute(("rm '%s'/fr/study/.unsynced-1-*"):format(check.temp))
+  runner("rm", "study", "--yes", "--runs=fr")
+  check.yes(not exists "fr/study/.")
+end
+
+-- Trials are claimed, by the script that runs, between the look at them and their removal.
+function tests.test_rm_stops_no_study()
+  local script = check.file("live.lua", [[
+    experiment { name = "live", factors = { k = { "1", "2" } }, seeds = 30, metric = "score",
+      trial = function(c, run)
+        local begin = os.clock()
+        while os.clock() - begin < 0.02 do end
+        return { score = run.seed + 0.5 }
+      end }]])
+  os.execute(("cd '%s' && { '%s' --jobs 2 '%s' --runs live >live.txt 2>&1; echo $? >ended; } &")
+    :format(check.temp, os.getenv "RUNNER", script))
+  while not exists "live/live/experiment.json" and not exists "ended" do end
+  while not exists "ended" do check.runner { "rm", "live", "--yes", "--runs=live" } end
+  local said = check.read(check.temp .. "/live.txt")
+  check.equal(check.read(check.temp .. "/ended"), "0\n", said)
+end
+
 function tests.test_gc()
   make_study "g"
   local dir = check.temp .. "/g/study/trials/"
