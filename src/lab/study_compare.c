@@ -95,9 +95,7 @@ static void draft_trials(Draft *d, const char *metric) {
 
 /* Accuracies and the like lie between 0 and 1, unless the values say otherwise. */
 static void draft_range(Draft *d) {
-  static const char *const shares[] = {"accuracy", "precision", "recall", "f1", "auc"};
-  for (size_t i = 0; i < sizeof shares / sizeof *shares; i++)
-    if (strstr(d->spec.metric, shares[i])) d->spec.high = 1;
+  d->spec.high = measure_is_share(d->spec.metric);
   for (int64_t i = 0; i < d->study->n_trials; i++)
     if (d->trials[i].state == COMPARE_COMPLETE &&
         !(d->trials[i].value >= 0 && d->trials[i].value <= 1))

@@ -227,6 +227,17 @@ TEST(another_measure_has_a_goal_of_its_own_and_no_rope) {
   study_close(&s);
 }
 
+TEST(only_whole_words_make_a_measure_a_share) {
+  Study s = study_of_many_measures();
+  Compare *compare = compare_by(&s, "val_accuracy", NULL);
+  assert_true(compare->spec.high == 1);
+  compare_free(compare);
+  compare = compare_by(&s, "diff1", &(CompareGoal){COMPARE_MAX});
+  assert_true(compare->spec.high == 0);
+  compare_free(compare);
+  study_close(&s);
+}
+
 TEST(lines_of_the_link) {
   int fds[2];
   assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
