@@ -72,7 +72,8 @@ static Err run_compare(const QueryCall *call, Fault *fault) {
                      "ls lists them");
   const char *name = call->words[0];
   Err err = check_experiment(call->runs, name, fault);
-  Json *plan = err ? NULL : read_plan(call, name);
+  Json *plan = NULL;
+  if (!err) err = read_plan(call, name, &plan, fault);
   if (!err && !plan)
     err = fault_set(fault, ERR_USAGE, "%s/%s is of a plain script; only the trials of an "
                     "experiment{} are compared", call->runs, name);

@@ -1,6 +1,6 @@
 /* planned.c: the trials that an experiment.json asks for; see planned.h. */
 #include "lab/planned.h"
-#include "lab/look.h"
+#include "lab/plan_file.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,7 +49,7 @@ static void add_others(Planned *out, const Json *others) {
 }
 
 Err planned_open(Planned *out, const char *directory, Fault *fault) {
-  *out = (Planned){.experiment = look_json(directory, "experiment.json", fault)};
+  *out = (Planned){.experiment = plan_file_read(directory, fault)};
   if (!out->experiment) return fault->code;
   const Json *cells = json_find(out->experiment, "cells");
   const Json *seeds = json_find(out->experiment, "seeds");

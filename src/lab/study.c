@@ -63,12 +63,13 @@ static Err allocate(Study *s, const Json *seeds, Fault *fault) {
 Err study_open(Study *out, Json *plan, const Json *seeds, const Json *fingerprints,
                const char *runs, bool create, Fault *fault) {
   *out = (Study){.plan = plan};
-  if (!json_find(plan, "cells")) return fault_memory(fault, 0);
   out->name = plan_text(plan, "name");
   out->metric = plan_text(plan, "metric");
   out->report = plan_text(plan, "report");
   out->larger_is_better = strcmp(plan_text(plan, "goal"), "min") != 0;
-  Err err = allocate(out, seeds, fault);
+  /* What was read has cells (plan_file.h): one that was made lacks memory. */
+  Err err = json_find(plan, "cells") ? allocate(out, seeds, fault)
+                                     : fault_memory(fault, sizeof(void *));
   char(*hashes)[17] = err ? NULL : calloc((size_t)out->n_cells + 1, sizeof *hashes);
   if (!err && !hashes) err = fault_memory(fault, (size_t)out->n_cells * sizeof *hashes);
   if (!err) err = open_cells(out, fingerprints, hashes, fault);

@@ -302,6 +302,26 @@ function tests.test_a_study()
   check.equal(lines(runner("export", "acts", "--runs=s")), 13)
 end
 
+-- experiment.json was edited, or cut: that is said, and what does not need it goes on.
+function tests.test_a_plan_that_is_none()
+  make_study "p"
+  local whole = check.read(check.temp .. "/p/study/experiment.json")
+  for text, part in pairs { ["{}"] = '"cells" is missing', ['{"cells": []}'] = '"seeds"',
+    ['{"cells": 3}'] = '"cells" is something else', [whole:sub(1, 200)] = "line ",
+    [whole:gsub('%[1, 2%]', '[1, "two"]')] = '"seeds" is something else' } do
+    check.file("p/study/experiment.json", text)
+    for _, command in ipairs { "compare", "show", "ls" } do
+      fails(4, "p/study/experiment.json", command, "study", "--runs=p")
+      fails(4, part, command, "study", "--runs=p")
+    end
+    has(runner("ls", "--runs=p"), "study")
+    has(runner("show", relu .. "-s2", "--runs=p"), "state: complete")
+    local _, _, status = check.runner { "resume", "study", "--runs=p" }
+    check.yes(status < 128)
+  end
+  has(runner("rm", "study", "--yes", "--runs=p"), "removed: 5 trials")
+end
+
 -- A plain script's runs, one of them still going.
 function tests.test_runs_of_scripts()
   check.file("plain.lua", [[
