@@ -9,11 +9,15 @@ static int64_t list_count(const Json *json) {
   return json && json_kind(json) == JSON_KIND_LIST ? json_count(json) : 0;
 }
 
-static Err cell_hash(const Json *experiment, const Json *cell, char out[17], Fault *fault) {
-  Json *config = json_map();
-  Json *args = json_find(experiment, "args");
+Json *planned_config(const Json *plan, const Json *cell) {
+  Json *config = json_map(), *args = json_find(plan, "args");
   json_put(config, "factors", json_share((Json *)cell));
   json_put(config, "args", args ? json_share(args) : json_map());
+  return config;
+}
+
+static Err cell_hash(const Json *plan, const Json *cell, char out[17], Fault *fault) {
+  Json *config = planned_config(plan, cell);
   Err err = config_hash(config, out, fault);
   json_free(config);
   return err;

@@ -2,6 +2,7 @@
 #include "lab/study.h"
 #include "base/out.h"
 #include "base/sys.h"
+#include "lab/planned.h"
 #include "lab/table.h"
 #include <math.h>
 #include <stdlib.h>
@@ -14,20 +15,12 @@ static const char *plan_text(const Json *plan, const char *key) {
   return json_get_text(json_find(plan, key), &text) ? text : "";
 }
 
-/* The config that is hashed: what makes this trial another one than that. */
-static Json *config_of(const Json *plan, Json *cell) {
-  Json *config = json_map(), *args = json_find(plan, "args");
-  json_put(config, "factors", json_share(cell));
-  json_put(config, "args", args ? json_share(args) : json_map());
-  return config;
-}
-
 static Err open_cells(Study *s, const Json *fingerprints, char (*hashes)[17],
                       Fault *fault) {
   const Json *cells = json_find(s->plan, "cells");
   for (int i = 0; i < s->n_cells; i++) {
     const char *text;
-    s->configs[i] = config_of(s->plan, json_item(cells, i));
+    s->configs[i] = planned_config(s->plan, json_item(cells, i));
     if (!s->configs[i]) return fault_memory(fault, sizeof(void *));
     if (config_hash(s->configs[i], hashes[i], fault)) return fault->code;
     if (fingerprints && json_get_text(json_item(fingerprints, i), &text))

@@ -252,13 +252,7 @@ Err study_print_plan(const Study *study, int jobs, Fault *fault) {
 static Json *reach_json(const Study *s, Fault *fault) {
   Compare *compare;
   if (study_compare(s, NULL, &compare, fault)) return NULL;
-  Json *reach = json_map();
-  json_put_int(reach, "seeds", compare->planned.n_seeds);
-  json_put_int(reach, "contrasts", compare->planned.n_contrasts);
-  json_put_number(reach, "p_min", compare->planned.p_min);
-  json_put_number(reach, "p_min_holm", compare->planned.p_min_holm);
-  json_put_bool(reach, "reachable", compare->planned.reachable);
-  json_put_int(reach, "seeds_needed", compare->planned.needed);
+  Json *reach = compare_reach_json(compare->planned);
   compare_free(compare);
   return reach;
 }
