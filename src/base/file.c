@@ -452,3 +452,10 @@ Err file_remove(const char *path, Fault *fault) {
   if ((directory ? rmdir(path) : unlink(path)) == 0 || errno == ENOENT) return ERR_OK;
   return storage_fault(fault, "cannot be removed", path);
 }
+
+Err file_remove_empty(const char *path, bool *gone, Fault *fault) {
+  bool failed = step_fails(FILE_STEP_REMOVE, path) || rmdir(path) != 0;
+  *gone = !failed || errno == ENOENT;
+  if (*gone || errno == ENOTEMPTY || errno == EEXIST) return ERR_OK;
+  return storage_fault(fault, "cannot be removed", path);
+}

@@ -95,6 +95,8 @@ Err file_move(const char *from, const char *to, Fault *fault) WARN_UNUSED;
 /* Removes a file or a directory with all in it; links are not followed. Nothing there is
  * fine. */
 Err file_remove(const char *path, Fault *fault) WARN_UNUSED;
+/* Removes a directory if nothing is in it; *gone is false where something is. */
+Err file_remove_empty(const char *path, bool *gone, Fault *fault) WARN_UNUSED;
 
 /* -- for tests ----------------------------------------------------------------------- */
 

@@ -2,7 +2,7 @@
 #include "cli/asking.h"
 #include "base/file.h"
 #include "base/out.h"
-#include "lab/look.h"
+#include "lab/plan_file.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,13 +60,13 @@ void asking_end(Asking *asking) {
   *asking = (Asking){0};
 }
 
-Json *read_plan(const QueryCall *call, const char *experiment) {
-  Fault ignored = {0};
+Err read_plan(const QueryCall *call, const char *experiment, Json **out, Fault *fault) {
   Text path = {0};
   text_addf(&path, "%s/%s", call->runs, experiment);
-  Json *plan = path.failed ? NULL : look_json(path.data, "experiment.json", &ignored);
+  *out = path.failed ? NULL : plan_file_read(path.data, fault);
+  if (path.failed) fault_memory(fault, path.n_bytes);
   text_deinit(&path);
-  return plan;
+  return fault->code;
 }
 
 /* -- printing ------------------------------------------------------------------------ */

@@ -23,8 +23,9 @@ void asking_end(Asking *asking);
 /* Is there such a directory in runs? ERR_USAGE with the nearest. */
 Err check_experiment(const char *runs, const char *name, Fault *fault) WARN_UNUSED;
 
-/* experiment.json, new; NULL if there is none or it cannot be read. */
-Json *read_plan(const QueryCall *call, const char *experiment);
+/* experiment.json, new, as plan_file_read gives it; NULL in *out if there is none. */
+Err read_plan(const QueryCall *call, const char *experiment, Json **out,
+              Fault *fault) WARN_UNUSED;
 
 /* The text of a map's field; "" if it has none. */
 const char *json_text(const Json *map, const char *key);

@@ -25,14 +25,26 @@ static Err check_metric(const Study *study, const char *metric, Fault *fault) {
                    nearest ? "\"?" : "");
 }
 
+/* NULL in *out where it was not given. */
+static Err read_goal(const QueryCall *call, const CompareGoal **out, Fault *fault) {
+  static const CompareGoal max = COMPARE_MAX, min = COMPARE_MIN;
+  const char *text = call_option(call, "--goal");
+  *out = NULL;
+  if (!text) return ERR_OK;
+  if (strcmp(text, "max") == 0) *out = &max;
+  else if (strcmp(text, "min") == 0) *out = &min;
+  else return fault_set(fault, ERR_USAGE, "compare: --goal %s: allowed: max, min", text);
+  return ERR_OK;
+}
+
 static Err compare(const QueryCall *call, const Study *study, Fault *fault) {
-  const char *metric = call_option(call, "--metric");
+  StudyQuestion question = {.metric = call_option(call, "--metric"),
+                            .bootstrap = call_option(call, "--bootstrap") != NULL};
   Compare *compared = NULL;
   Text text = {0};
-  Err err = metric ? check_metric(study, metric, fault) : ERR_OK;
-  if (!err)
-    err = study_compare(study, metric, call_option(call, "--bootstrap") != NULL, &compared,
-                        fault);
+  Err err = read_goal(call, &question.goal, fault);
+  if (!err && question.metric) err = check_metric(study, question.metric, fault);
+  if (!err) err = study_compare(study, &question, &compared, fault);
   if (!err && call->json) err = print_json(compare_json(compared), fault);
   else if (!err) {
     err = compare_text(compared, out_columns(), COMPARE_ALL, &text, fault);
@@ -60,7 +72,8 @@ static Err run_compare(const QueryCall *call, Fault *fault) {
                      "ls lists them");
   const char *name = call->words[0];
   Err err = check_experiment(call->runs, name, fault);
-  Json *plan = err ? NULL : read_plan(call, name);
+  Json *plan = NULL;
+  if (!err) err = read_plan(call, name, &plan, fault);
   if (!err && !plan)
     err = fault_set(fault, ERR_USAGE, "%s/%s is of a plain script; only the trials of an "
                     "experiment{} are compared", call->runs, name);
@@ -69,6 +82,7 @@ static Err run_compare(const QueryCall *call, Fault *fault) {
 
 static const QueryOption compare_options[] = {
     {"--metric", "NAME", "another value than the one that the study reports"},
+    {"--goal", "GOAL", "max or min: which way is better; follows from most names"},
     {"--bootstrap", NULL, "intervals by bootstrap-t where there are seeds enough"},
     {NULL, NULL, NULL}};
 

@@ -208,9 +208,10 @@ static void print_rest(const QueryCall *call, const Json *rows, int64_t n_all,
 static Err list_rows(Asking *asking, const QueryCall *call, Fault *fault) {
   bool cells = call_option(call, "--cells") != NULL;
   const char *experiment = asking->query.experiment;
-  Json *rows = NULL, *names = NULL, *plan = experiment ? read_plan(call, experiment) : NULL;
+  Json *rows = NULL, *names = NULL, *plan = NULL;
   int64_t n_all = 0;
   Columns columns = {0};
+  if (experiment && read_plan(call, experiment, &plan, fault)) return fault->code;
   asking->query.metric = call_option(call, "--metric");
   if (!asking->query.metric && *json_text(plan, "report"))
     asking->query.metric = json_text(plan, "report");

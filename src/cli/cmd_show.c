@@ -395,13 +395,14 @@ static Err print_experiment(const Json *experiment, Fault *fault) {
 
 static Err show_experiment(const QueryCall *call, Asking *asking, Fault *fault) {
   Text path = {0};
-  Json *experiment = json_map(), *entries = NULL;
+  Json *experiment = json_map(), *entries = NULL, *plan = NULL;
   const char *name = asking->query.experiment;
   text_addf(&path, "%s/%s", call->runs, name);
   json_put_text(experiment, "name", name);
   json_put_text(experiment, "path", path.data ? path.data : "");
-  share_into(experiment, "plan", read_plan(call, name));
-  Err err = query_entries(asking->index, &asking->query, &entries, fault);
+  Err err = read_plan(call, name, &plan, fault);
+  share_into(experiment, "plan", plan);
+  if (!err) err = query_entries(asking->index, &asking->query, &entries, fault);
   if (!err) json_put(experiment, "entries", entries);
   text_deinit(&path);
   if (!err && call->json) return print_json(experiment, fault);

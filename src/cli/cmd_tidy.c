@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/out.h"
 #include "cli/asking.h"
+#include "lab/crash.h"
 #include "lab/lock.h"
 #include "lab/store.h"
 #include "lab/study_verify.h"
@@ -125,6 +126,13 @@ const QueryCommand command_retry = {
 /* -- rm ------------------------------------------------------------------------------ */
 
 /* Runs of plain scripts have directories of their own; one that runs is left alone. */
+static Err remove_run(const char *directory, int64_t *n_done, int64_t *n_running,
+                      Fault *fault) {
+  bool held = lock_held(directory);
+  *(held ? n_running : n_done) += 1;
+  return held ? ERR_OK : file_remove(directory, fault);
+}
+
 static Err remove_runs(const QueryCall *call, const Json *rows, int64_t *n_done,
                        int64_t *n_running, Fault *fault) {
   Err err = ERR_OK;
@@ -132,26 +140,86 @@ static Err remove_runs(const QueryCall *call, const Json *rows, int64_t *n_done,
     if (in_trials(json_item(rows, i))) continue;
     Text path = {0};
     text_addf(&path, "%s/%s", call->runs, json_text(json_item(rows, i), "path"));
-    if (path.failed) err = fault_memory(fault, path.n_bytes);
-    bool held = !err && lock_held(path.data);
-    if (!err && !held) err = file_remove(path.data, fault);
-    if (!err) *(held ? n_running : n_done) += 1;
+    err = path.failed ? fault_memory(fault, path.n_bytes)
+                      : remove_run(path.data, n_done, n_running, fault);
     text_deinit(&path);
   }
   return err;
 }
 
-/* The experiment itself goes when nothing is left in it and nobody chose among trials. */
-static Err remove_whole(const QueryCall *call, const char *experiment, Fault *fault) {
+/* What is being removed besides the rows that were chosen: they are a look at what there
+ * was, and a study may have claimed other trials since. */
+typedef struct Whole {
+  Store store;
+  int64_t n_done, n_running;
+  bool in_trials;            /* the entry stands in trials/ */
+} Whole;
+
+static Err remove_trial(Whole *whole, const char *id, Fault *fault) {
+  bool done = false;
+  Err err = store_remove(&whole->store, id, &done, fault);
+  if (!err) *(done ? &whole->n_done : &whole->n_running) += 1;
+  return err;
+}
+
+/* trials/ is dealt with before all others. */
+static Err remove_entry(Whole *whole, const char *directory, const char *name, Fault *fault) {
+  int64_t others = 0;
+  if (!whole->in_trials && strcmp(name, "trials") == 0) return ERR_OK;
+  if (whole->in_trials && name[0] != '.' && file_is_directory(directory, name))
+    return remove_trial(whole, name, fault);
   Text path = {0};
-  text_addf(&path, "%s/%s", call->runs, experiment);
-  Err err = path.failed ? fault_memory(fault, path.n_bytes) : file_remove(path.data, fault);
+  text_addf(&path, "%s/%s", directory, name);
+  Err err = path.failed ? fault_memory(fault, path.n_bytes)
+                        : remove_run(path.data, &others, &whole->n_running, fault);
   text_deinit(&path);
   return err;
 }
 
+/* The entries of a directory, and itself if that leaves none: one that was claimed just now
+ * counts as running. */
+static Err remove_entries(Whole *whole, const char *directory, Fault *fault) {
+  FileNames names;
+  bool gone = true;
+  Err err = file_names(directory, &names, fault);
+  for (int i = 0; !err && i < names.n; i++)
+    err = remove_entry(whole, directory, names.v[i], fault);
+  file_names_deinit(&names);
+  if (!err && !whole->n_running) err = file_remove_empty(directory, &gone, fault);
+  if (!gone) whole->n_running++;
+  return err;
+}
+
+static Err remove_trials(Whole *whole, Fault *fault) {
+  Text path = {0};
+  text_addf(&path, "%s/trials", whole->store.directory);
+  whole->in_trials = true;
+  Err err = path.failed ? fault_memory(fault, path.n_bytes)
+                        : remove_entries(whole, path.data, fault);
+  whole->in_trials = false;
+  text_deinit(&path);
+  return err;
+}
+
+/* The experiment itself goes when nobody chose among trials, none runs, and no study is
+ * about to run one. */
+static Err remove_whole(Whole *whole, const QueryCall *call, const char *experiment,
+                        Fault *fault) {
+  long process = 0;
+  Err err = store_open(&whole->store, call->runs, experiment, false, fault);
+  if (!err) err = crash_runs(&whole->store, &process, fault);
+  if (process)
+    err_print("%s: process %ld runs the study: what belongs to it stays\n", experiment, process);
+  else if (!err) {
+    err = remove_trials(whole, fault);
+    if (!err && !whole->n_running) err = remove_entries(whole, whole->store.directory, fault);
+  }
+  store_close(&whole->store);
+  return err;
+}
+
 static Err remove_rows(Asking *asking, const QueryCall *call, const Json *rows, Fault *fault) {
-  int64_t n_done = 0, n_running = 0;
+  Whole whole = {0};
   const char *experiment = asking->query.experiment;
   bool dry = call_option(call, "--dry-run") != NULL;
   if (!dry && !call_option(call, "--yes") && json_count(rows) != 1) {
@@ -159,11 +227,12 @@ static Err remove_rows(Asking *asking, const QueryCall *call, const Json *rows, 
                      "--dry-run to only count", counted(json_count(rows), "trial"), experiment);
   }
   if (dry) return tell(call, "would be removed", json_count(rows), "trial", 0, fault);
-  Err err = act_on(call, experiment, rows, store_remove, &n_done, &n_running, fault);
-  if (!err) err = remove_runs(call, rows, &n_done, &n_running, fault);
-  if (!err && !n_running && asking->query.filter.n == 0)
-    err = remove_whole(call, experiment, fault);
-  return err ? err : tell(call, "removed", n_done, "trial", n_running, fault);
+  Err err = act_on(call, experiment, rows, store_remove, &whole.n_done, &whole.n_running,
+                   fault);
+  if (!err) err = remove_runs(call, rows, &whole.n_done, &whole.n_running, fault);
+  if (!err && !whole.n_running && asking->query.filter.n == 0)
+    err = remove_whole(&whole, call, experiment, fault);
+  return err ? err : tell(call, "removed", whole.n_done, "trial", whole.n_running, fault);
 }
 
 static Err run_rm(const QueryCall *call, Fault *fault) {

@@ -69,7 +69,7 @@ static Err take(StudyRecall *out, const Json *plan, const char *name, Fault *fau
   const Json *words = json_find(plan, "words");
   if (!json_get_text(json_find(plan, "script"), &text))
     return fault_set(fault, ERR_USAGE, "resume: %s was not run from a script", name);
-  int n = words ? (int)json_count(words) : 0;
+  int n = words && json_kind(words) == JSON_KIND_LIST ? (int)json_count(words) : 0;
   out->script = text_copy(text);
   out->words = calloc((size_t)n + 1, sizeof *out->words);
   bool whole = out->script && out->words;

@@ -198,5 +198,7 @@ Err compare_text(const Compare *compare, int width, int parts, Text *out,
 /* Everything above, in the metric's own unit. Returns new; lack of memory shows in
  * json_write. */
 Json *compare_json(const Compare *compare);
+/* The part of it that `plan` tells before anything has run. */
+Json *compare_reach_json(CompareReach reach);
 
 #endif

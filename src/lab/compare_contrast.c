@@ -23,7 +23,7 @@ typedef struct Members {
 
 CompareReach compare_reach(int n_seeds, int n_contrasts) {
   CompareReach reach = {.n_seeds = n_seeds, .n_contrasts = n_contrasts};
-  reach.p_min = stat_sign_flip_min(n_seeds);
+  reach.p_min = stat_sign_flip_min(n_seeds, n_contrasts);
   reach.p_min_holm = fmin(1, n_contrasts * reach.p_min);
   reach.reachable = n_contrasts > 0 && n_seeds >= STAT_INTERVAL_MIN &&
                     reach.p_min_holm < STAT_ALPHA;
@@ -109,6 +109,7 @@ typedef struct Scratch {
   double *differences;       /* per seed kept */
   int *n_side[2];            /* per setting */
   bool counting;             /* only count the contrasts */
+  int n_tests;               /* contrasts, once they are counted */
   int wanted;                /* seeds with which significance can be reached */
 } Scratch;
 
@@ -201,7 +202,7 @@ static Err analyse(const Compare *compare, const CompareContrast *contrast, bool
   for (int s = 0; s < compare->n_seeds; s++)
     if (scratch->keep[n_settings + s])
       scratch->differences[n++] = difference_of(compare, scratch, s, out->n_settings);
-  out->paired = stat_paired(scratch->differences, n);
+  out->paired = stat_paired(scratch->differences, n, scratch->n_tests);
   if (compare->spec.bootstrap)
     err = bootstrap_contrast(compare, contrast, scratch->differences, &out->paired, fault);
   if (compare->spec.goal == COMPARE_MIN) turn_won(&out->paired);
@@ -377,6 +378,7 @@ Err compare_make_contrasts(Compare *compare, Fault *fault) {
   Err err = scratch_init(compare, &scratch, fault);
   if (!err) err = add_contrasts(compare, &scratch, fault);
   scratch.counting = false;
+  scratch.n_tests = compare->n_contrasts;
   scratch.wanted = stat_seeds_needed(compare->n_contrasts);
   if (!err) err = add_contrasts(compare, &scratch, fault);
   if (!err) err = adjust(compare, false, fault);

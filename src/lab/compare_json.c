@@ -182,7 +182,7 @@ static Json *grid_json(const Compare *compare) {
   return map;
 }
 
-static Json *reach_json(CompareReach reach) {
+Json *compare_reach_json(CompareReach reach) {
   Json *map = json_map();
   json_put_int(map, "seeds", reach.n_seeds);
   json_put_int(map, "contrasts", reach.n_contrasts);
@@ -228,8 +228,8 @@ Json *compare_json(const Compare *compare) {
   json_put(map, "cells", cells_json(compare));
   json_put(map, "grid", grid_json(compare));
   json_put(map, "contrasts", contrasts_json(compare));
-  json_put(reach, "planned", reach_json(compare->planned));
-  json_put(reach, "now", reach_json(compare->reach));
+  json_put(reach, "planned", compare_reach_json(compare->planned));
+  json_put(reach, "now", compare_reach_json(compare->reach));
   json_put(map, "reach", reach);
   put_number(variances, "p", compare->variance_p);
   put_number(variances, "sd_min", compare->sd_min);

@@ -87,6 +87,19 @@ Err crash_end(const Store *store, Fault *fault) {
   return err ? err : find_marks(store, MARK_KILLED, true, &n, fault);
 }
 
+Err crash_runs(const Store *store, long *process, Fault *fault) {
+  FileNames names;
+  char boot[64];
+  boot_id(boot);
+  *process = 0;
+  Err err = file_names(store->directory, &names, fault);
+  for (int i = 0; !err && i < names.n; i++)
+    if (owner_of(names.v[i], boot) == MARK_ALIVE)
+      *process = strtol(names.v[i] + sizeof mark_start - 1, NULL, 10);
+  file_names_deinit(&names);
+  return err;
+}
+
 /* -- repair -------------------------------------------------------------------------- */
 
 /* Are the files of a published trial those of which its digest was made? */

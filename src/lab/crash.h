@@ -27,4 +27,7 @@ Err crash_repair(const Store *store, Fault *fault) WARN_UNUSED;
 Err crash_begin(const Store *store, Fault *fault) WARN_UNUSED;
 Err crash_end(const Store *store, Fault *fault) WARN_UNUSED;
 
+/* The number of a live process that is between the two; 0: there is none. */
+Err crash_runs(const Store *store, long *process, Fault *fault) WARN_UNUSED;
+
 #endif

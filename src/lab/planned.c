@@ -1,6 +1,6 @@
 /* planned.c: the trials that an experiment.json asks for; see planned.h. */
 #include "lab/planned.h"
-#include "lab/look.h"
+#include "lab/plan_file.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,11 +9,15 @@ static int64_t list_count(const Json *json) {
   return json && json_kind(json) == JSON_KIND_LIST ? json_count(json) : 0;
 }
 
-static Err cell_hash(const Json *experiment, const Json *cell, char out[17], Fault *fault) {
-  Json *config = json_map();
-  Json *args = json_find(experiment, "args");
+Json *planned_config(const Json *plan, const Json *cell) {
+  Json *config = json_map(), *args = json_find(plan, "args");
   json_put(config, "factors", json_share((Json *)cell));
   json_put(config, "args", args ? json_share(args) : json_map());
+  return config;
+}
+
+static Err cell_hash(const Json *plan, const Json *cell, char out[17], Fault *fault) {
+  Json *config = planned_config(plan, cell);
   Err err = config_hash(config, out, fault);
   json_free(config);
   return err;
@@ -49,7 +53,7 @@ static void add_others(Planned *out, const Json *others) {
 }
 
 Err planned_open(Planned *out, const char *directory, Fault *fault) {
-  *out = (Planned){.experiment = look_json(directory, "experiment.json", fault)};
+  *out = (Planned){.experiment = plan_file_read(directory, fault)};
   if (!out->experiment) return fault->code;
   const Json *cells = json_find(out->experiment, "cells");
   const Json *seeds = json_find(out->experiment, "seeds");

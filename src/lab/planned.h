@@ -18,6 +18,10 @@ typedef struct Planned {
   bool tuning;               /* under way: the cells are not known yet */
 } Planned;
 
+/* New: the config of a cell of the plan, which is what the identity of its trials is made of
+ * (config_hash). NULL, or a fault at config_hash, on lack of memory. */
+Json *planned_config(const Json *plan, const Json *cell);
+
 /* `directory` is the experiment's. Without the file nothing is planned. */
 Err planned_open(Planned *out, const char *directory, Fault *fault) WARN_UNUSED;
 void planned_close(Planned *planned);

@@ -12,7 +12,7 @@
 enum {
   HALF_MAX = STAT_EXACT_MAX / 2,
   BLOCK = 128,               /* signs in a block of the stream: four words */
-  CHUNK = 500                /* draws that are summed together; divides STAT_FLIPS */
+  CHUNK = 500                /* draws that are summed together; divides STAT_FLIPS and _MAX */
 };
 
 /* Sums of the n values under all 2^n sign patterns. */
@@ -63,38 +63,56 @@ static void add_drawn(const double *values, int n, Stream stream, uint64_t block
   }
 }
 
-/* The sign of difference i in a draw is bit i of the fixed stream's words. */
-static double drawn_p(const double *values, int n) {
-  Stream stream = {philox_key(0, "sign-flip", NULL), 0};
+/* The sign of difference i in a draw is bit i of the fixed stream's words. How many of the
+ * draws from number `first` to `last` are as extreme as what was seen? */
+static int64_t count_drawn(const double *values, int n, int64_t first, int64_t last) {
+  Stream stream = {philox_key(0, "sign-flip", NULL), (uint64_t)first};
   double limit = threshold(values, n);
   int64_t extreme = 0;
-  for (; stream.draw < STAT_FLIPS; stream.draw += CHUNK) {
+  for (; stream.draw < (uint64_t)last; stream.draw += CHUNK) {
     double sums[CHUNK] = {0};
     for (int i = 0; i < n; i += BLOCK)
       add_drawn(values + i, n - i < BLOCK ? n - i : BLOCK, stream, (uint64_t)i / BLOCK,
                 sums);
     for (int k = 0; k < CHUNK; k++) extreme += fabs(sums[k]) >= limit;
   }
-  return (double)(extreme + 1) / (STAT_FLIPS + 1);
+  return extreme;
 }
 
-double stat_sign_flip(const double *differences, int n) {
+/* In whole chunks. */
+static int64_t flips_among(int n_tests) {
+  int64_t wanted = (int64_t)n_tests * STAT_FLIPS_EACH;
+  if (wanted > STAT_FLIPS_MAX) wanted = STAT_FLIPS_MAX;
+  return wanted <= STAT_FLIPS ? STAT_FLIPS : (wanted + CHUNK - 1) / CHUNK * CHUNK;
+}
+
+/* Going on only where nothing was extreme yet keeps p valid: for x below
+ * 1 / (STAT_FLIPS + 1) it is at most x only if that of all draws is, and for others only if
+ * that of the first draws is. */
+static double drawn_p(const double *values, int n, int n_tests) {
+  int64_t extreme = count_drawn(values, n, 0, STAT_FLIPS), all = flips_among(n_tests);
+  if (extreme > 0 || all == STAT_FLIPS) return (double)(extreme + 1) / (STAT_FLIPS + 1);
+  extreme = count_drawn(values, n, STAT_FLIPS, all);
+  return (double)(extreme + 1) / (double)(all + 1);
+}
+
+double stat_sign_flip(const double *differences, int n, int n_tests) {
   if (n == 0) return 1;
-  return n <= STAT_EXACT_MAX ? exact_p(differences, n) : drawn_p(differences, n);
+  return n <= STAT_EXACT_MAX ? exact_p(differences, n) : drawn_p(differences, n, n_tests);
 }
 
-double stat_sign_flip_min(int n) {
+double stat_sign_flip_min(int n, int n_tests) {
   if (n <= 0) return 1;
-  return n <= STAT_EXACT_MAX ? ldexp(1, 1 - n) : 1.0 / (STAT_FLIPS + 1);
+  return n <= STAT_EXACT_MAX ? ldexp(1, 1 - n) : 1.0 / (double)(flips_among(n_tests) + 1);
 }
 
 int stat_seeds_needed(int n_tests) {
-  for (int n = 1; n <= STAT_EXACT_MAX; n++)
-    if (n_tests * stat_sign_flip_min(n) < STAT_ALPHA) return n;
+  for (int n = 1; n <= STAT_EXACT_MAX + 1; n++)
+    if (n_tests * stat_sign_flip_min(n, n_tests) < STAT_ALPHA) return n;
   return 0;
 }
 
-StatPaired stat_paired(const double *differences, int n) {
+StatPaired stat_paired(const double *differences, int n, int n_tests) {
   StatPaired out = {.n = n};
   out.mean = stat_mean(differences, n);
   out.sd = stat_sd(differences, n);
@@ -102,7 +120,7 @@ StatPaired stat_paired(const double *differences, int n) {
   out.d_z = out.mean / out.sd;
   out.t = out.d_z * sqrt(n);
   out.p_t = n < 2 ? NAN : stat_t_tail(out.t, n - 1);
-  out.p = stat_sign_flip(differences, n);
+  out.p = stat_sign_flip(differences, n, n_tests);
   double won = 0;
   for (int i = 0; i < n; i++)
     won += differences[i] > 0 ? 1 : differences[i] == 0 ? 0.5 : 0;

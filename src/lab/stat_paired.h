@@ -16,7 +16,9 @@
 
 enum {
   STAT_EXACT_MAX = 20,       /* most pairs with all 2^n patterns; beyond, draws */
-  STAT_FLIPS = 100000        /* draws beyond */
+  STAT_FLIPS = 100000,       /* draws beyond; more in a large family: */
+  STAT_FLIPS_EACH = 40,      /* of each test, so that the smallest p comes to .025 after Holm */
+  STAT_FLIPS_MAX = 4000000
 };
 
 typedef struct StatPaired {
@@ -30,16 +32,18 @@ typedef struct StatPaired {
   StatInterval won_interval; /* Wilson, 95 % */
 } StatPaired;
 
-/* From the differences of n pairs, all finite. */
-StatPaired stat_paired(const double *differences, int n);
+/* From the differences of n pairs, all finite; n_tests: as in stat_sign_flip. */
+StatPaired stat_paired(const double *differences, int n, int n_tests);
 
-/* The two-sided p of the sign-flip test: exact up to STAT_EXACT_MAX pairs, else
- * (b + 1) / (B + 1) over B = STAT_FLIPS draws of one fixed stream. Sums within rounding of
- * the one seen count as equal to it. */
-double stat_sign_flip(const double *differences, int n);
+/* The two-sided p of the sign-flip test, one of n_tests that are to be adjusted together:
+ * exact up to STAT_EXACT_MAX pairs, else (b + 1) / (B + 1) over B = STAT_FLIPS draws of one
+ * fixed stream, of which b are as extreme as what was seen. Where none is, and the family is
+ * so large that such a p says nothing, the draws go on: more seeds never make significance
+ * harder to reach. Sums within rounding of the one seen count as equal to it. */
+double stat_sign_flip(const double *differences, int n, int n_tests);
 
 /* The smallest p that stat_sign_flip can give for n pairs. */
-double stat_sign_flip_min(int n);
+double stat_sign_flip_min(int n, int n_tests);
 
 /* Holm's step-down adjustment (Scand. J. Statist. 6, 1979) of n p values; NaN counts as 1.
  * ERR_MEMORY. */

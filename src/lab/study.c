@@ -2,6 +2,7 @@
 #include "lab/study.h"
 #include "base/out.h"
 #include "base/sys.h"
+#include "lab/planned.h"
 #include "lab/table.h"
 #include <math.h>
 #include <stdlib.h>
@@ -14,20 +15,12 @@ static const char *plan_text(const Json *plan, const char *key) {
   return json_get_text(json_find(plan, key), &text) ? text : "";
 }
 
-/* The config that is hashed: what makes this trial another one than that. */
-static Json *config_of(const Json *plan, Json *cell) {
-  Json *config = json_map(), *args = json_find(plan, "args");
-  json_put(config, "factors", json_share(cell));
-  json_put(config, "args", args ? json_share(args) : json_map());
-  return config;
-}
-
 static Err open_cells(Study *s, const Json *fingerprints, char (*hashes)[17],
                       Fault *fault) {
   const Json *cells = json_find(s->plan, "cells");
   for (int i = 0; i < s->n_cells; i++) {
     const char *text;
-    s->configs[i] = config_of(s->plan, json_item(cells, i));
+    s->configs[i] = planned_config(s->plan, json_item(cells, i));
     if (!s->configs[i]) return fault_memory(fault, sizeof(void *));
     if (config_hash(s->configs[i], hashes[i], fault)) return fault->code;
     if (fingerprints && json_get_text(json_item(fingerprints, i), &text))
@@ -63,12 +56,13 @@ static Err allocate(Study *s, const Json *seeds, Fault *fault) {
 Err study_open(Study *out, Json *plan, const Json *seeds, const Json *fingerprints,
                const char *runs, bool create, Fault *fault) {
   *out = (Study){.plan = plan};
-  if (!json_find(plan, "cells")) return fault_memory(fault, 0);
   out->name = plan_text(plan, "name");
   out->metric = plan_text(plan, "metric");
   out->report = plan_text(plan, "report");
   out->larger_is_better = strcmp(plan_text(plan, "goal"), "min") != 0;
-  Err err = allocate(out, seeds, fault);
+  /* What was read has cells (plan_file.h): one that was made lacks memory. */
+  Err err = json_find(plan, "cells") ? allocate(out, seeds, fault)
+                                     : fault_memory(fault, sizeof(void *));
   char(*hashes)[17] = err ? NULL : calloc((size_t)out->n_cells + 1, sizeof *hashes);
   if (!err && !hashes) err = fault_memory(fault, (size_t)out->n_cells * sizeof *hashes);
   if (!err) err = open_cells(out, fingerprints, hashes, fault);

@@ -61,9 +61,10 @@ typedef struct Study {
   int64_t next;              /* no pending trial stands before it */
 } Study;
 
-/* Takes the plan, also on failure. seeds: list of integers, those of the plan or of tuning.
- * fingerprints: one text per cell, or NULL. runs NULL: nothing is recorded. Nothing is read
- * or written yet but for the directories of the experiment, with `create`. */
+/* Takes the plan, also on failure: one that plan_file_read would give. seeds: list of
+ * integers, those of the plan or of tuning. fingerprints: one text per cell, or NULL. runs
+ * NULL: nothing is recorded. Nothing is read or written yet but for the directories of the
+ * experiment, with `create`. */
 Err study_open(Study *out, Json *plan, const Json *seeds, const Json *fingerprints,
                const char *runs, bool create, Fault *fault) WARN_UNUSED;
 void study_close(Study *study);

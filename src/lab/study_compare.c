@@ -1,5 +1,6 @@
 /* study_compare.c: a study's trials as a comparison. */
 #include "lab/study_compare.h"
+#include "lab/measure.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,9 +95,7 @@ static void draft_trials(Draft *d, const char *metric) {
 
 /* Accuracies and the like lie between 0 and 1, unless the values say otherwise. */
 static void draft_range(Draft *d) {
-  static const char *const shares[] = {"accuracy", "precision", "recall", "f1", "auc"};
-  for (size_t i = 0; i < sizeof shares / sizeof *shares; i++)
-    if (strstr(d->spec.metric, shares[i])) d->spec.high = 1;
+  d->spec.high = measure_is_share(d->spec.metric);
   for (int64_t i = 0; i < d->study->n_trials; i++)
     if (d->trials[i].state == COMPARE_COMPLETE &&
         !(d->trials[i].value >= 0 && d->trials[i].value <= 1))
@@ -128,18 +127,35 @@ static void draft_deinit(Draft *d) {
   free(d->trials);
 }
 
-Err study_compare(const Study *study, const char *metric, bool bootstrap, Compare **out,
+static Err goal_of(const Study *study, const StudyQuestion *question, const char *metric,
+                   CompareGoal *out, Fault *fault) {
+  MeasureGoal named = measure_goal(metric);
+  *out = named == MEASURE_MAX ? COMPARE_MAX : COMPARE_MIN;
+  if (strcmp(metric, study->report) == 0)
+    *out = study->larger_is_better ? COMPARE_MAX : COMPARE_MIN;
+  else if (named == MEASURE_UNKNOWN && !question->goal)
+    return fault_set(fault, ERR_USAGE, "whether more or less %s is better does not follow from "
+                     "its name: add --goal max or --goal min", metric);
+  if (question->goal) *out = *question->goal;
+  return ERR_OK;
+}
+
+Err study_compare(const Study *study, const StudyQuestion *question, Compare **out,
                   Fault *fault) {
+  static const StudyQuestion plain;
   const Json *plan = study->plan, *contrasts = json_find(plan, "contrasts");
   Draft d = {.study = study, .factors = json_find(plan, "factors")};
+  if (!question) question = &plain;
   *out = NULL;
   d.n_factors = (int)json_count(d.factors);
-  d.spec = (CompareSpec){.name = study->name, .metric = metric ? metric : study->report,
-                         .goal = study->larger_is_better ? COMPARE_MAX : COMPARE_MIN,
-                         .n_factors = d.n_factors, .bootstrap = bootstrap};
+  d.spec = (CompareSpec){.name = study->name, .n_factors = d.n_factors,
+                         .metric = question->metric ? question->metric : study->report,
+                         .bootstrap = question->bootstrap};
+  if (goal_of(study, question, d.spec.metric, &d.spec.goal, fault)) return fault->code;
   d.spec.n_pairs = contrasts ? (int)json_count(contrasts) : 0;
   json_get_bool(json_find(plan, "cell_contrasts"), &d.spec.cell_contrasts);
-  json_get_number(json_find(plan, "rope"), &d.spec.rope);
+  if (strcmp(d.spec.metric, study->report) == 0)
+    json_get_number(json_find(plan, "rope"), &d.spec.rope);
   Err err = allocate(&d, fault);
   for (int i = 0; !err && i < d.n_factors; i++) {
     err = draft_factor(&d, i, &d.factor[i], fault);

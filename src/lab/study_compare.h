@@ -5,9 +5,18 @@
 #include "lab/compare.h"
 #include "lab/study.h"
 
-/* Compares the trials as they were last looked at, by the measure `metric` (NULL: the one
- * that the plan reports). Returns new; the study must outlive it. */
-Err study_compare(const Study *study, const char *metric, bool bootstrap, Compare **out,
+/* What is asked besides the plan's own question. */
+typedef struct StudyQuestion {
+  const char *metric;        /* NULL: the measure that the plan reports */
+  const CompareGoal *goal;   /* NULL: the plan's; of another metric, the one that follows from
+                                its name, else ERR_USAGE */
+  bool bootstrap;
+} StudyQuestion;
+
+/* Compares the trials as they were last looked at. `question` may be NULL. Another metric has
+ * no rope: the plan's is in units of what is reported. Returns new; the study must outlive
+ * it. */
+Err study_compare(const Study *study, const StudyQuestion *question, Compare **out,
                   Fault *fault) WARN_UNUSED;
 
 /* The end of a run, on stdout: the table of cells, what each factor explains, contrasts,

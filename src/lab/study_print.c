@@ -78,7 +78,7 @@ static void add_foreign(const Study *s, Text *out) {
 Err study_print_result(const Study *study, Fault *fault) {
   Text out = {0};
   Compare *compare;
-  if (study_compare(study, NULL, false, &compare, fault)) return fault->code;
+  if (study_compare(study, NULL, &compare, fault)) return fault->code;
   Err err = compare_text(compare, out_columns(), COMPARE_ALL, &out, fault);
   compare_free(compare);
   add_failed(study, &out);
@@ -225,7 +225,7 @@ static void add_tuning(const Study *s, Text *out) {
 
 static Err add_reach(const Study *s, Text *out, Fault *fault) {
   Compare *compare;
-  if (study_compare(s, NULL, false, &compare, fault)) return fault->code;
+  if (study_compare(s, NULL, &compare, fault)) return fault->code;
   text_add(out, "\n");
   Err err = compare_text(compare, out_columns(), COMPARE_REACH, out, fault);
   compare_free(compare);
@@ -252,14 +252,8 @@ Err study_print_plan(const Study *study, int jobs, Fault *fault) {
 
 static Json *reach_json(const Study *s, Fault *fault) {
   Compare *compare;
-  if (study_compare(s, NULL, false, &compare, fault)) return NULL;
-  Json *reach = json_map();
-  json_put_int(reach, "seeds", compare->planned.n_seeds);
-  json_put_int(reach, "contrasts", compare->planned.n_contrasts);
-  json_put_number(reach, "p_min", compare->planned.p_min);
-  json_put_number(reach, "p_min_holm", compare->planned.p_min_holm);
-  json_put_bool(reach, "reachable", compare->planned.reachable);
-  json_put_int(reach, "seeds_needed", compare->planned.needed);
+  if (study_compare(s, NULL, &compare, fault)) return NULL;
+  Json *reach = compare_reach_json(compare->planned);
   compare_free(compare);
   return reach;
 }

@@ -8,12 +8,17 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Numbers of `sample` of the done trials (0: all), ascending; NULL on lack of memory. */
+/* A failed trial has a digest too, of what it did before its end. */
+static bool is_done(const StudyTrial *t) {
+  return (t->state == TRIAL_COMPLETE || t->state == TRIAL_DIVERGED) && t->digest[0];
+}
+
+/* Numbers of `sample` of the done trials (0: all), in any order; NULL on lack of memory. */
 static int64_t *choose(const Study *s, int sample, int64_t *n) {
   int64_t *all = calloc((size_t)s->n_trials + 1, sizeof *all);
   *n = 0;
   for (int64_t i = 0; all && i < s->n_trials; i++)
-    if (s->trials[i].digest[0]) all[(*n)++] = i;
+    if (is_done(&s->trials[i])) all[(*n)++] = i;
   if (!all || sample <= 0 || sample >= *n) return all;
   Stream stream = {(uint64_t)getpid(), (uint64_t)(clock_s() * 1e6)};
   for (int64_t i = 0; i < sample; i++) {   /* the first `sample` places of a shuffle */
@@ -27,13 +32,14 @@ static int64_t *choose(const Study *s, int sample, int64_t *n) {
 }
 
 /* Leaves only the chosen trials in a study that was just opened. */
-static void keep_only(Study *again, const int64_t *chosen, int64_t n) {
+static Err keep_only(Study *again, const int64_t *chosen, int64_t n, Fault *fault) {
   StudyTrial *kept = calloc((size_t)n + 1, sizeof *kept);
-  must(kept);
+  if (!kept) return fault_memory(fault, (size_t)n * sizeof *kept);
   for (int64_t i = 0; i < n; i++) kept[i] = again->trials[chosen[i]];
   free(again->trials);
   again->trials = kept;
   again->n_trials = again->n_left = n;
+  return ERR_OK;
 }
 
 static void tell(const Study *s, const StudyTrial *old, const StudyTrial *now) {
@@ -66,10 +72,10 @@ static Err run_again(const Study *s, const PoolOptions *options, const char *dir
   Err err = study_open(&again, json_share(s->plan), json_find(s->plan, "seeds"), NULL,
                        directory, true, fault);
   if (err) return err;
-  keep_only(&again, chosen, n);
+  err = keep_only(&again, chosen, n, fault);
   for (int i = 0; i < s->n_cells; i++)
     memcpy(again.fingerprints[i], s->fingerprints[i], HASH_TEXT);
-  err = pool_run(&again, &own, fault);
+  if (!err) err = pool_run(&again, &own, fault);
   if (!err) *n_differ = compare_digests(s, &again, chosen);
   study_close(&again);
   return err;

@@ -6,6 +6,7 @@
 #include "base/sha256.h"
 #include "base/sys.h"
 #include "kernel/gemm.h"
+#include "lab/measure.h"
 #include "lab/table.h"
 #include <math.h>
 #include <string.h>
@@ -122,6 +123,13 @@ static int level_text(lua_State *L) {
   return 1;
 }
 
+/* named_goal(measure) -> "max", "min"; nil where nothing follows from the name. */
+static int named_goal(lua_State *L) {
+  MeasureGoal goal = measure_goal(luaL_checkstring(L, 1));
+  lua_pushstring(L, goal == MEASURE_MAX ? "max" : goal == MEASURE_MIN ? "min" : NULL);
+  return 1;
+}
+
 static int list(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
@@ -173,6 +181,7 @@ void add_lab_functions(lua_State *L) {
       {"kernels", kernels},
       {"object_text", object_text},
       {"level_text", level_text},
+      {"named_goal", named_goal},
       {"list", list},
       {"warn", warn},
       {"base_seed", base_seed},

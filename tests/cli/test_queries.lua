@@ -193,6 +193,47 @@ function tests.test_rm()
   check.equal(runner("ls", "--json", "--runs=f"), "[]\n")
 end
 
+local function exists(name)
+  local file = io.open(check.temp .. "/" .. name)
+  if file then file:close() end
+  return file ~= nil
+end
+
+-- What a coordinator that is alive put into the directory while it runs trials.
+local function mark_as_run(runs)
+  local boot = check.read "/proc/sys/kernel/random/boot_id":gsub("%s", "")
+  check.file(("%s/study/.unsynced-1-%s"):format(runs, boot), "")
+end
+
+function tests.test_rm_leaves_an_experiment_that_is_run()
+  make_study "fr"
+  mark_as_run "fr"
+  local out, err = runner("rm", "study", "--yes", "--runs=fr")
+  check.equal(out, "removed: 5 trials\n")
+  has(err, "process 1 runs the study: what belongs to it stays")
+  check.yes(exists "fr/study/experiment.json" and exists "fr/study/trials/.")
+  os.execute(("rm '%s'/fr/study/.unsynced-1-*"):format(check.temp))
+  runner("rm", "study", "--yes", "--runs=fr")
+  check.yes(not exists "fr/study/.")
+end
+
+-- Trials are claimed, by the script that runs, between the look at them and their removal.
+function tests.test_rm_stops_no_study()
+  local script = check.file("live.lua", [[
+    experiment { name = "live", factors = { k = { "1", "2" } }, seeds = 30, metric = "score",
+      trial = function(c, run)
+        local begin = os.clock()
+        while os.clock() - begin < 0.02 do end
+        return { score = run.seed + 0.5 }
+      end }]])
+  os.execute(("cd '%s' && { '%s' --jobs 2 '%s' --runs live >live.txt 2>&1; echo $? >ended; } &")
+    :format(check.temp, os.getenv "RUNNER", script))
+  while not exists "live/live/experiment.json" and not exists "ended" do end
+  while not exists "ended" do check.runner { "rm", "live", "--yes", "--runs=live" } end
+  local said = check.read(check.temp .. "/live.txt")
+  check.equal(check.read(check.temp .. "/ended"), "0\n", said)
+end
+
 function tests.test_gc()
   make_study "g"
   local dir = check.temp .. "/g/study/trials/"
@@ -255,7 +296,10 @@ function tests.test_a_study()
   local compared = runner("compare", "acts", "--runs=s")
   has(compared, "tanh", "relu")
   check.yes(printed:find(compared:sub(1, 200), 1, true) ~= nil)
-  has(runner("compare", "acts", "--json", "--metric=cost", "--runs=s"), '"contrasts"')
+  has(runner("compare", "acts", "--json", "--metric=cost", "--goal=min", "--runs=s"),
+    '"contrasts"', '"goal": "min"')
+  fails(2, "--goal max or --goal min", "compare", "acts", "--metric=cost", "--runs=s")
+  fails(2, "--goal up: allowed: max, min", "compare", "acts", "--goal=up", "--runs=s")
   fails(2, 'did you mean "cost"', "compare", "acts", "--metric=cots", "--runs=s")
   fails(2, 'did you mean "acts"', "compare", "atcs", "--runs=s")
   check.equal(runner("retry", "acts", "--runs=s"), "to be run again: 2 trials\n")
@@ -265,6 +309,26 @@ function tests.test_a_study()
   if again ~= 0 then error(err) end
   has(runner("ls", "--runs=s", "--json"), '"complete": 12')
   check.equal(lines(runner("export", "acts", "--runs=s")), 13)
+end
+
+-- experiment.json was edited, or cut: that is said, and what does not need it goes on.
+function tests.test_a_plan_that_is_none()
+  make_study "p"
+  local whole = check.read(check.temp .. "/p/study/experiment.json")
+  for text, part in pairs { ["{}"] = '"cells" is missing', ['{"cells": []}'] = '"seeds"',
+    ['{"cells": 3}'] = '"cells" is something else', [whole:sub(1, 200)] = "line ",
+    [whole:gsub('%[1, 2%]', '[1, "two"]')] = '"seeds" is something else' } do
+    check.file("p/study/experiment.json", text)
+    for _, command in ipairs { "compare", "show", "ls" } do
+      fails(4, "p/study/experiment.json", command, "study", "--runs=p")
+      fails(4, part, command, "study", "--runs=p")
+    end
+    has(runner("ls", "--runs=p"), "study")
+    has(runner("show", relu .. "-s2", "--runs=p"), "state: complete")
+    local _, _, status = check.runner { "resume", "study", "--runs=p" }
+    check.yes(status < 128)
+  end
+  has(runner("rm", "study", "--yes", "--runs=p"), "removed: 5 trials")
 end
 
 -- A plain script's runs, one of them still going.

@@ -49,6 +49,7 @@ static void plan(const Store *store, int n) {
   for (int s = 1; s <= N_SEEDS; s++) json_push_int(seeds, s);
   json_put(map, "args", args());
   json_put(map, "cells", cells);
+  json_put(map, "factors", json_list());
   json_put(map, "seeds", seeds);
   assert_int_equal(store_plan(store, map, &fault), ERR_OK);
   json_free(map);
@@ -219,6 +220,7 @@ static void plan_tuning(const Store *store, bool cells_known) {
   }
   json_put(map, "args", args());
   json_put(map, "cells", cells);
+  json_put(map, "factors", json_list());
   json_put(map, "seeds", seeds);
   json_put(map, "others", others);
   assert_int_equal(store_plan(store, map, &fault), ERR_OK);

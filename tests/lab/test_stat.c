@@ -123,7 +123,7 @@ TEST(paired_tests_agree) {
     const Json *row = json_item(rows, i);
     int n;
     const double *differences = numbers_of(row, "differences", &n);
-    StatPaired paired = stat_paired(differences, n);
+    StatPaired paired = stat_paired(differences, n, 1);
     check_close(paired.mean, number_of(row, "mean"));
     check_close(paired.sd, number_of(row, "sd"));
     check_close(paired.d_z, number_of(row, "d_z"));
@@ -247,26 +247,26 @@ TEST(sign_flip_reaches_its_smallest_value) {
   double values[30];
   for (int i = 0; i < 30; i++) values[i] = 1 + 0.01 * i;
   for (int n = 1; n <= 30; n++)
-    CHECK_NEAR(stat_sign_flip(values, n), stat_sign_flip_min(n), 0);
-  CHECK_NEAR(stat_sign_flip_min(5), 0.0625, 0);
-  CHECK_NEAR(stat_sign_flip_min(21), 1.0 / 100001, 1e-18);
-  CHECK_NEAR(stat_sign_flip(values, 0), 1, 0);
+    CHECK_NEAR(stat_sign_flip(values, n, 1), stat_sign_flip_min(n, 1), 0);
+  CHECK_NEAR(stat_sign_flip_min(5, 1), 0.0625, 0);
+  CHECK_NEAR(stat_sign_flip_min(21, 1), 1.0 / 100001, 1e-18);
+  CHECK_NEAR(stat_sign_flip(values, 0, 1), 1, 0);
 }
 
 TEST(sign_flip_without_any_difference_is_one) {
   double values[25] = {0};
-  CHECK_NEAR(stat_sign_flip(values, 7), 1, 0);
-  CHECK_NEAR(stat_sign_flip(values, 25), 1, 0);
-  StatPaired paired = stat_paired(values, 7);
+  CHECK_NEAR(stat_sign_flip(values, 7, 1), 1, 0);
+  CHECK_NEAR(stat_sign_flip(values, 25, 1), 1, 0);
+  StatPaired paired = stat_paired(values, 7, 1);
   assert_true(isnan(paired.d_z) && isnan(paired.p_t) && paired.won == 0.5);
 }
 
 /* Thirds cancel up to rounding: patterns with equal sums must all count. */
 TEST(sign_flip_counts_ties_in_spite_of_rounding) {
   double values[] = {0.1, 0.2, 0.3};   /* |sum| is 0.6 for +++ and ---; 0.1 + 0.2 != 0.3 */
-  CHECK_NEAR(stat_sign_flip(values, 3), 0.25, 0);
+  CHECK_NEAR(stat_sign_flip(values, 3, 1), 0.25, 0);
   double turned[] = {-0.1, -0.2, 0.3};   /* the sum is 0 but for rounding */
-  CHECK_NEAR(stat_sign_flip(turned, 3), 1, 0);
+  CHECK_NEAR(stat_sign_flip(turned, 3, 1), 1, 0);
 }
 
 /* The draws of 21 pairs agree with all patterns of the first 20 and one more, computed
@@ -287,7 +287,30 @@ TEST(drawn_sign_flip_is_near_the_exact_one) {
   }
   double exact = (double)extreme / (1 << N);
   assert_true(exact > 0.01 && exact < 0.9);
-  CHECK_NEAR(stat_sign_flip(values, N), exact, 4 * sqrt(exact * (1 - exact) / STAT_FLIPS));
+  CHECK_NEAR(stat_sign_flip(values, N, 1), exact, 4 * sqrt(exact * (1 - exact) / STAT_FLIPS));
+}
+
+/* What n seeds can reach, n + 1 can. */
+TEST(more_seeds_never_take_significance_away) {
+  static const int families[] = {1, 7, 100, 5000, 6317, 26000, 99000};
+  for (int i = 0; i < 7; i++) {
+    int m = families[i], needed = stat_seeds_needed(m);
+    assert_true(needed > 0);
+    for (int n = 1; n <= 40; n++)
+      assert_int_equal(m * stat_sign_flip_min(n, m) < STAT_ALPHA, n >= needed);
+  }
+  double values[25];
+  for (int i = 0; i < 25; i++) values[i] = 1 + 0.01 * i;
+  CHECK_NEAR(stat_sign_flip(values, 25, 6317), stat_sign_flip_min(25, 6317), 0);
+}
+
+/* A p that the first draws settle is the same in any family. */
+TEST(draws_go_on_only_where_none_is_extreme) {
+  double values[25];
+  for (int i = 0; i < 25; i++) values[i] = i < 6 ? -1 : 1;
+  double p = stat_sign_flip(values, 25, 1);
+  assert_true(p > 0.005 && p < 0.03);
+  CHECK_NEAR(stat_sign_flip(values, 25, 100000), p, 0);
 }
 
 TEST(seeds_needed_for_a_family) {

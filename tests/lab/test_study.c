@@ -205,10 +205,68 @@ TEST(a_study_can_be_compared_before_it_ran) {
   Fault fault = {0};
   Study s = open_study(NULL, "a");
   Compare *compare;
-  if (study_compare(&s, NULL, false, &compare, &fault)) fail_msg("%s", fault.text);
+  if (study_compare(&s, NULL, &compare, &fault)) fail_msg("%s", fault.text);
   assert_int_equal(compare->n_cells, CELLS);
   assert_int_equal(compare->n_contrasts, CELLS - 1);
   assert_false(compare->planned.reachable);
+  compare_free(compare);
+  study_close(&s);
+}
+
+/* A study of losses whose trials also give these; `rope` is of the loss. */
+static Study study_of_many_measures(void) {
+  static const char *const names[] = {"loss", "val_accuracy", "diff1", "cost"};
+  Fault fault = {0};
+  Study s = open_study(NULL, "a");
+  json_put_number(s.plan, "rope", 0.1);
+  for (int64_t i = 0; i < s.n_trials; i++) {
+    Json *values = json_map();
+    for (int k = 0; k < 4; k++) json_put_number(values, names[k], 0.1 * (1.0 + (double)i));
+    TrialEnd end = {.state = TRIAL_COMPLETE, .step = -1, .values = values};
+    assert_int_equal(study_outcome(&s, i, &end, 1, &fault), ERR_OK);
+    json_free(values);
+  }
+  return s;
+}
+
+static Compare *compare_by(const Study *s, const char *metric, CompareGoal *goal) {
+  Fault fault = {0};
+  Compare *compare;
+  StudyQuestion question = {.metric = metric, .goal = goal};
+  if (study_compare(s, &question, &compare, &fault)) fail_msg("%s", fault.text);
+  return compare;
+}
+
+TEST(another_measure_has_a_goal_of_its_own_and_no_rope) {
+  Fault fault = {0};
+  Study s = study_of_many_measures();
+  Compare *compare = compare_by(&s, NULL, NULL);
+  assert_int_equal(compare->spec.goal, COMPARE_MIN);
+  assert_true(compare->spec.rope == 0.1);
+  assert_int_equal(compare->order[0], 0);
+  compare_free(compare);
+  compare = compare_by(&s, "val_accuracy", NULL);
+  assert_int_equal(compare->spec.goal, COMPARE_MAX);
+  assert_true(compare->spec.rope == 0);
+  assert_int_equal(compare->order[0], CELLS - 1);
+  compare_free(compare);
+  assert_int_equal(study_compare(&s, &(StudyQuestion){.metric = "cost"}, &compare, &fault),
+                   ERR_USAGE);
+  assert_non_null(strstr(fault.text, "cost"));
+  assert_null(compare);
+  compare = compare_by(&s, "cost", &(CompareGoal){COMPARE_MAX});
+  assert_int_equal(compare->spec.goal, COMPARE_MAX);
+  compare_free(compare);
+  study_close(&s);
+}
+
+TEST(only_whole_words_make_a_measure_a_share) {
+  Study s = study_of_many_measures();
+  Compare *compare = compare_by(&s, "val_accuracy", NULL);
+  assert_true(compare->spec.high == 1);
+  compare_free(compare);
+  compare = compare_by(&s, "diff1", &(CompareGoal){COMPARE_MAX});
+  assert_true(compare->spec.high == 0);
   compare_free(compare);
   study_close(&s);
 }

@@ -57,6 +57,20 @@ function tests.test_same_digests_for_any_number_of_workers_and_in_place()
   check.equal({ out, verified }, { "2 of 2 trials came to the same digest\n", 0 })
 end
 
+function tests.test_failed_trials_are_not_verified()
+  local path = check.file("luck.lua", [[
+    experiment { name = "luck", factors = { a = { 1, 2 } }, seeds = 2, metric = "loss",
+      trial = function(c, run)
+        if c.a == 2 and run.seed == 2 then error "no luck" end
+        if c.a == 1 and run.seed == 1 then return { loss = 0 / 0 } end
+        return { loss = run.seed } end } ]])
+  check.runner { "--runs", "luck", path }
+  local out, _, status = check.runner { "--runs", "luck", "verify", path, "--sample", "all" }
+  check.equal({ out, status }, { "3 of 3 trials came to the same digest\n", 0 })
+  out = check.runner { "--runs", "luck", "verify", path, "--sample", "4" }
+  check.equal(out, "3 of 3 trials came to the same digest\n")
+end
+
 function tests.test_again_runs_what_is_missing()
   local path = small "small.lua"
   local _, err = check.runner { "--runs", "again", path, "seeds=1", "norm=none" }

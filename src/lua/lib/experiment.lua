@@ -116,29 +116,10 @@ local function as_list(value)
   return type(value) == "function" and { value } or value
 end
 
-local goals = { max = {}, min = {} }
-for _, word in ipairs { "accuracy", "acc", "auc", "precision", "recall", "f1", "r2", "score" } do
-  goals.max[word] = true
-end
-for _, word in ipairs { "loss", "mse", "mae", "rmse", "error", "err", "nll", "perplexity",
-  "entropy", "crossentropy", "divergence", "hinge", "huber" } do
-  goals.min[word] = true
-end
-
--- Which way is better follows from a word in the name of most measures: val_accuracy,
--- layer2_loss. Nothing follows where words disagree.
-local function named_goal(metric)
-  local max, min
-  for word in metric:lower():gmatch "%w+" do
-    max, min = max or goals.max[word], min or goals.min[word]
-  end
-  if not max ~= not min then return max and "max" or "min" end
-end
-
 -- Of the metric, and of what is reported: that may be of the other kind.
 local function goals_of(metric, report, given)
-  local goal = given or named_goal(metric)
-  if goal then return goal, report == metric and goal or named_goal(report) or goal end
+  local goal = given or internal.named_goal(metric)
+  if goal then return goal, report == metric and goal or internal.named_goal(report) or goal end
   space.fail('option "goal" is missing: whether more or less %s is better does not follow '
     .. 'from its name; allowed: "max" or "min"', metric)
 end

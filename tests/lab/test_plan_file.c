@@ -1,0 +1,69 @@
+/* experiment.json that is cut, incomplete or edited by hand. */
+#include "lab/plan_file.h"
+#include "lab/planned.h"
+#include "tempdir.h"
+#include "test.h"
+#include <sys/stat.h>
+
+static const char *directory_with(const char *text) {
+  static char directory[256];
+  char path[300];
+  snprintf(directory, sizeof directory, "%s", temp_path("plan"));
+  mkdir(directory, 0777);
+  snprintf(path, sizeof path, "%s/experiment.json", directory);
+  FILE *file = fopen(path, "wb");
+  assert_non_null(file);
+  fputs(text, file);
+  fclose(file);
+  return directory;
+}
+
+static void check_refused(const char *text, const char *want) {
+  Fault fault = {0}, again = {0};
+  Planned planned;
+  const char *directory = directory_with(text);
+  assert_null(plan_file_read(directory, &fault));
+  assert_int_equal(fault.code, ERR_STORAGE);
+  if (!strstr(fault.text, "/plan/experiment.json") || !strstr(fault.text, want))
+    fail_msg("no \"%s\" in: %s", want, fault.text);
+  assert_int_equal(planned_open(&planned, directory, &again), ERR_STORAGE);
+}
+
+TEST(a_plan_without_its_lists_is_refused) {
+  check_refused("{}", "\"cells\" is missing");
+  check_refused("[]", "\"cells\" is missing");
+  check_refused("{\"cells\": []}", "\"seeds\" is missing");
+  check_refused("{\"cells\": 3}", "\"cells\" is something else, allowed: a list of maps");
+  check_refused("{\"cells\": [3]}", "\"cells\"");
+  check_refused("{\"cells\": {\"a\": \"b\"}}", "\"cells\"");
+  check_refused("{\"cells\": [], \"seeds\": [\"x\"]}", "\"seeds\"");
+  check_refused("{\"cells\": [], \"seeds\": [1.5]}", "\"seeds\"");
+  check_refused("{\"cells\": [], \"seeds\": []}", "\"factors\" is missing");
+  check_refused("{\"cells\": [], \"seeds\": [], \"factors\": [{\"name\": \"a\"}]}",
+                "\"factors\"");
+  check_refused("{\"cells\": [], \"seeds\": [], \"factors\": [{\"levels\": []}]}",
+                "\"factors\"");
+  check_refused("{\"cells\": [{", "");
+  check_refused("", "");
+}
+
+TEST(what_may_lack_must_be_a_list_where_it_is) {
+#define WHOLE "{\"cells\": [], \"seeds\": [], \"factors\": {}, "
+  check_refused(WHOLE "\"contrasts\": [[{}]]}", "\"contrasts\"");
+  check_refused(WHOLE "\"contrasts\": [[{}, 3]]}", "\"contrasts\"");
+  check_refused(WHOLE "\"skipped\": \"all\"}", "\"skipped\"");
+  check_refused(WHOLE "\"others\": [3]}", "\"others\"");
+  check_refused(WHOLE "\"tuned\": {\"names\": 3}}", "\"names\"");
+}
+
+TEST(a_whole_plan_is_read_and_one_that_is_not_there_is_no_fault) {
+  Fault fault = {0};
+  assert_null(plan_file_read(temp_path("nowhere"), &fault));
+  assert_int_equal(fault.code, ERR_OK);
+  Json *plan = plan_file_read(
+      directory_with("{\"cells\": [{\"a\": \"x\"}], \"seeds\": [1, 2], \"factors\": "
+                     "[{\"name\": \"a\", \"levels\": [\"x\"]}], \"contrasts\": {}}"), &fault);
+  assert_non_null(plan);
+  assert_int_equal(json_count(json_find(plan, "seeds")), 2);
+  json_free(plan);
+}
