@@ -102,8 +102,7 @@ Err crash_runs(const Store *store, long *process, Fault *fault) {
 
 /* -- repair -------------------------------------------------------------------------- */
 
-/* Are the files of a published trial those of which its digest was made? */
-static Err check_whole(const char *directory, bool *whole, Fault *fault) {
+Err crash_check(const char *directory, bool *whole, Fault *fault) {
   Look look;
   char digest[SHA256_TEXT] = "";
   const char *weights = NULL, *told = "";
@@ -124,7 +123,7 @@ static Err repair_trial(const Store *store, const char *id, int64_t *n, Fault *f
   bool whole = true, done = false;
   text_addf(&path, "%s/trials/%s", store->directory, id);
   Err err = path.failed ? fault_memory(fault, path.n_bytes)
-                        : check_whole(path.data, &whole, fault);
+                        : crash_check(path.data, &whole, fault);
   if (!err && !whole) err = store_reset(store, id, &done, fault);
   *n += done;
   text_deinit(&path);

@@ -1,24 +1,76 @@
-/* study_verify.c: trials run again, beside the study, and their digests compared. */
+/* study_verify.c: records checked against their digests; trials run again, beside the study,
+ * and their digests compared. */
 #include "lab/study_verify.h"
 #include "base/file.h"
 #include "base/out.h"
 #include "base/philox.h"
 #include "base/sys.h"
+#include "lab/crash.h"
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+/* What is found out, and told at the end. */
+typedef struct Findings {
+  const Study *study;
+  bool *altered;             /* of each trial: its files are not those of its digest */
+  int64_t n_records, n_altered, n_run, n_differ;
+  Json *rows;                /* of the trials with which something is wrong */
+} Findings;
+
 /* A failed trial has a digest too, of what it did before its end. */
 static bool is_done(const StudyTrial *t) {
-  return (t->state == TRIAL_COMPLETE || t->state == TRIAL_DIVERGED) && t->digest[0];
+  return t->state == TRIAL_COMPLETE || t->state == TRIAL_DIVERGED;
 }
 
-/* Numbers of `sample` of the done trials (0: all), in any order; NULL on lack of memory. */
-static int64_t *choose(const Study *s, int sample, int64_t *n) {
+static void add_row(Findings *f, const StudyTrial *t, const char *problem) {
+  const Study *s = f->study;
+  Json *row = json_map();
+  Text cell = {0};
+  study_cell_text(s, t->cell, &cell);
+  json_put_text(row, "problem", problem);
+  json_put_text(row, "cell", cell.data ? cell.data : "");
+  json_put_int(row, "seed", t->seed);
+  json_put_text(row, "id", t->id);
+  json_put_bool(row, "other_code", t->foreign);
+  json_push(f->rows, row);
+  text_deinit(&cell);
+}
+
+/* -- the records: are they what was written? ----------------------------------------- */
+
+static Err check_record(Findings *f, int64_t trial, Fault *fault) {
+  const StudyTrial *t = &f->study->trials[trial];
+  Text path = {0};
+  bool whole = true;
+  text_addf(&path, "%s/trials/%s", f->study->store.directory, t->id);
+  Err err = path.failed ? fault_memory(fault, path.n_bytes)
+                        : crash_check(path.data, &whole, fault);
+  text_deinit(&path);
+  f->n_records++;
+  f->altered[trial] = !whole;
+  f->n_altered += !whole;
+  if (!whole) add_row(f, t, "altered");
+  return err;
+}
+
+static Err check_records(Findings *f, Fault *fault) {
+  Err err = ERR_OK;
+  for (int64_t i = 0; !err && i < f->study->n_trials; i++)
+    if (is_done(&f->study->trials[i])) err = check_record(f, i, fault);
+  return err;
+}
+
+/* -- a sample, run again ------------------------------------------------------------- */
+
+/* Numbers of `sample` of the trials whose record is whole (0: all), in any order; NULL on
+ * lack of memory. */
+static int64_t *choose(const Findings *f, int sample, int64_t *n) {
+  const Study *s = f->study;
   int64_t *all = calloc((size_t)s->n_trials + 1, sizeof *all);
   *n = 0;
   for (int64_t i = 0; all && i < s->n_trials; i++)
-    if (is_done(&s->trials[i])) all[(*n)++] = i;
+    if (is_done(&s->trials[i]) && !f->altered[i]) all[(*n)++] = i;
   if (!all || sample <= 0 || sample >= *n) return all;
   Stream stream = {(uint64_t)getpid(), (uint64_t)(clock_s() * 1e6)};
   for (int64_t i = 0; i < sample; i++) {   /* the first `sample` places of a shuffle */
@@ -42,30 +94,18 @@ static Err keep_only(Study *again, const int64_t *chosen, int64_t n, Fault *faul
   return ERR_OK;
 }
 
-static void tell(const Study *s, const StudyTrial *old, const StudyTrial *now) {
-  Text line = {0};
-  text_addf(&line, "%s: ", now->digest[0] ? "differs" : trial_state_name(now->state));
-  study_cell_text(s, old->cell, &line);
-  text_addf(&line, ", seed %lld (%s)", (long long)old->seed, old->id);
-  if (strcmp(old->made_by, s->fingerprints[old->cell]) != 0)
-    text_add(&line, ": it was made by other code");
-  if (!line.failed) out_print("%s\n", line.data);
-  text_deinit(&line);
-}
-
-static int64_t compare_digests(const Study *s, const Study *again, const int64_t *chosen) {
-  int64_t n_differ = 0;
+static void compare_digests(Findings *f, const Study *again, const int64_t *chosen) {
   for (int64_t i = 0; i < again->n_trials; i++) {
-    const StudyTrial *old = &s->trials[chosen[i]], *now = &again->trials[i];
+    const StudyTrial *old = &f->study->trials[chosen[i]], *now = &again->trials[i];
     if (strcmp(old->digest, now->digest) == 0) continue;
-    n_differ++;
-    tell(s, old, now);
+    f->n_differ++;
+    add_row(f, old, now->digest[0] ? "differs" : trial_state_name(now->state));
   }
-  return n_differ;
 }
 
-static Err run_again(const Study *s, const PoolOptions *options, const char *directory,
-                     const int64_t *chosen, int64_t n, int64_t *n_differ, Fault *fault) {
+static Err run_chosen(Findings *f, const PoolOptions *options, const char *directory,
+                      const int64_t *chosen, int64_t n, Fault *fault) {
+  const Study *s = f->study;
   Study again;
   PoolOptions own = *options;
   own.runs = directory;
@@ -76,30 +116,80 @@ static Err run_again(const Study *s, const PoolOptions *options, const char *dir
   for (int i = 0; i < s->n_cells; i++)
     memcpy(again.fingerprints[i], s->fingerprints[i], HASH_TEXT);
   if (!err) err = pool_run(&again, &own, fault);
-  if (!err) *n_differ = compare_digests(s, &again, chosen);
+  if (!err) compare_digests(f, &again, chosen);
   study_close(&again);
   return err;
 }
 
-Err study_verify(Study *study, const PoolOptions *options, int sample, int64_t *n_differ,
-                 Fault *fault) {
+static Err run_again(Findings *f, const PoolOptions *options, int sample, Fault *fault) {
   Text directory = {0};
-  int64_t n = 0, *chosen = choose(study, sample, &n);
-  *n_differ = 0;
+  int64_t *chosen = choose(f, sample, &f->n_run);
   text_addf(&directory, "%s/" VERIFY_DIRECTORY "%ld", options->runs, (long)getpid());
-  Err err = chosen && !directory.failed ? ERR_OK : fault_memory(fault, 0);
-  if (!err && n == 0)
-    err = fault_set(fault, ERR_VALUE, "%s: no trial is done: nothing to verify", study->name);
-  if (!err) {
-    err = run_again(study, options, directory.data, chosen, n, n_differ, fault);
+  Err err = chosen && !directory.failed ? ERR_OK : fault_memory(fault, directory.n_bytes);
+  if (!err && f->n_run) {
+    err = run_chosen(f, options, directory.data, chosen, f->n_run, fault);
     Fault removing = {0};
     Err removed = file_remove(directory.data, &removing);
     if (!err && removed) err = fault_set(fault, removed, "%s", removing.text);
   }
-  if (!err)
-    out_print("%lld of %lld trials came to the same digest\n", (long long)(n - *n_differ),
-              (long long)n);
   text_deinit(&directory);
   free(chosen);
+  return err;
+}
+
+/* -- what is told -------------------------------------------------------------------- */
+
+static void add_line(Text *out, const Json *row) {
+  static const char altered[] = ": its files are not those of which its digest was made";
+  const char *problem = "", *cell = "", *id = "";
+  int64_t seed = 0;
+  bool other_code = false;
+  json_get_text(json_find(row, "problem"), &problem);
+  json_get_text(json_find(row, "cell"), &cell);
+  json_get_text(json_find(row, "id"), &id);
+  json_get_int(json_find(row, "seed"), &seed);
+  json_get_bool(json_find(row, "other_code"), &other_code);
+  bool is_altered = strcmp(problem, "altered") == 0;
+  text_addf(out, "%s: %s, seed %lld (%s)%s\n", problem, cell, (long long)seed, id,
+            is_altered ? altered : other_code ? ": it was made by other code" : "");
+}
+
+static Err tell(const Findings *f, bool json, Fault *fault) {
+  Text out = {0};
+  if (json) {
+    Json *answer = json_map();
+    json_put_int(answer, "records", f->n_records);
+    json_put_int(answer, "altered", f->n_altered);
+    json_put_int(answer, "run_again", f->n_run);
+    json_put_int(answer, "differ", f->n_differ);
+    json_put(answer, "trials", json_share(f->rows));
+    (void)!json_write(answer, 2, &out, fault);
+    text_add(&out, "\n");
+    json_free(answer);
+  } else {
+    for (int64_t i = 0; i < json_count(f->rows); i++) add_line(&out, json_item(f->rows, i));
+    text_addf(&out, "%lld of %lld records are whole; %lld of %lld trials came to the same "
+              "digest\n", (long long)(f->n_records - f->n_altered), (long long)f->n_records,
+              (long long)(f->n_run - f->n_differ), (long long)f->n_run);
+  }
+  Err err = out.failed ? fault_memory(fault, out.n_bytes) : fault->code;
+  if (!err) out_write(out.data, out.n_bytes);
+  text_deinit(&out);
+  return err;
+}
+
+Err study_verify(const Study *study, const PoolOptions *options, int sample, bool json,
+                 int64_t *n_wrong, Fault *fault) {
+  Findings f = {.study = study, .rows = json_list(),
+                .altered = calloc((size_t)study->n_trials + 1, sizeof(bool))};
+  Err err = f.rows && f.altered ? ERR_OK : fault_memory(fault, (size_t)study->n_trials);
+  if (!err) err = check_records(&f, fault);
+  if (!err && f.n_records == 0)
+    err = fault_set(fault, ERR_VALUE, "%s: no trial is done: nothing to verify", study->name);
+  if (!err) err = run_again(&f, options, sample, fault);
+  if (!err) err = tell(&f, json, fault);
+  *n_wrong = f.n_altered + f.n_differ;
+  json_free(f.rows);
+  free(f.altered);
   return err;
 }

@@ -8,10 +8,13 @@
  * process follows. It is gone at the end, unless the process was killed. */
 #define VERIFY_DIRECTORY ".verify-"
 
-/* Runs `sample` of the study's done trials (0: all), drawn anew each time, in a directory of
- * its own, which is removed afterwards, and compares digests. Prints one line for each that
- * differs, and a count. *n_differ is how many; what stands in the study is not touched. */
-Err study_verify(Study *study, const PoolOptions *options, int sample, int64_t *n_differ,
-                 Fault *fault) WARN_UNUSED;
+/* Are the files of all done trials those of which their digests were made? Then runs `sample`
+ * of those trials (0: all), drawn anew each time, in a directory of its own, which is removed
+ * afterwards, and compares digests. Prints one line for each with which something is wrong,
+ * and counts; or all that as JSON: { records, altered, run_again, differ, trials: [{ problem,
+ * cell, seed, id, other_code }] }. *n_wrong: altered and different ones; what stands in the
+ * study is not touched. */
+Err study_verify(const Study *study, const PoolOptions *options, int sample, bool json,
+                 int64_t *n_wrong, Fault *fault) WARN_UNUSED;
 
 #endif

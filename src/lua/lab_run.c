@@ -293,7 +293,7 @@ static int end_script(lua_State *L) {
 static int show_or_verify(lua_State *L, StudyBox *box) {
   Session *s = session(L);
   Fault fault = {0};
-  int64_t n_differ = 0;
+  int64_t n_wrong = 0;
   if (box->tuning) return push_study(L, &box->study);
   if (s->study.mode == STUDY_PLAN) {
     PoolOptions options = pool_options(s, box);
@@ -307,9 +307,9 @@ static int show_or_verify(lua_State *L, StudyBox *box) {
     return raise_plain(L, &fault);
   box->hello = make_hello(L, box);
   PoolOptions options = pool_options(s, box);
-  if (study_verify(&box->study, &options, s->study.sample, &n_differ, &fault))
+  if (study_verify(&box->study, &options, s->study.sample, s->study.json, &n_wrong, &fault))
     return raise_plain(L, &fault);
-  s->n_failed = n_differ;
+  s->n_failed = n_wrong;
   return end_script(L);
 }
 
