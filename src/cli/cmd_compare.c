@@ -45,9 +45,13 @@ static Err compare(const QueryCall *call, const Study *study, Fault *fault) {
   Err err = read_goal(call, &question.goal, fault);
   if (!err && question.metric) err = check_metric(study, question.metric, fault);
   if (!err) err = study_compare(study, &question, &compared, fault);
-  if (!err && call->json) err = print_json(compare_json(compared), fault);
-  else if (!err) {
+  if (!err && call->json) {
+    Json *answer = compare_json(compared);
+    json_put(answer, "notes", study_notes(study));
+    err = print_json(answer, fault);
+  } else if (!err) {
     err = compare_text(compared, out_columns(), COMPARE_ALL, &text, fault);
+    study_add_notes(study, out_columns(), &text);
     if (!err) err = print_text(&text, fault);
   }
   text_deinit(&text);

@@ -49,6 +49,8 @@ typedef struct Source {
 typedef struct SourceKind {
   Kind kind;
   const char *const *parts;         /* "train", "test"; NULL-terminated; NULL: one, "" */
+  bool draws;                       /* the rows follow from the seed of the run */
+  bool given;                       /* they are in memory from the start */
   /* Fills `out`; what it has set on failure is released by the caller. */
   Err (*load)(Source *source, int part, Rows *out, Fault *fault);
 } SourceKind;
@@ -56,6 +58,13 @@ typedef struct SourceKind {
 /* The constructors of module "data": its list in source.c names them all. */
 extern const Family dataset_family;
 
+/* Do its rows follow from run_seed? Are they in memory from the start? */
+bool source_draws(const Source *source);
+bool source_given(const Source *source);
+/* "train"; "" of a source that has one part only. */
+const char *source_part(const Source *source, int part);
+/* Of the rows of a part that is loaded: SHA-256 of shapes, types and values. */
+void source_hash(const Source *source, int part, char out[SHA256_TEXT]);
 /* Number of parts: 1 or more. */
 int source_parts(const Source *source);
 /* Loads the part unless that is done; the rows are borrowed. NULL and a fault else. */

@@ -11,11 +11,10 @@
 
 Dataset *dataset_open(Source *source, int part, Fault *fault) {
   must(part >= 0 && part < source_parts(source));
-  const SourceKind *kind = (const SourceKind *)source->object.kind;
-  const char *part_name = kind->parts ? kind->parts[part] : "";
+  const char *part_name = source_part(source, part);
   Dataset *set = calloc(1, sizeof *set);
   Text name = {0};
-  text_addf(&name, "%s%s%s", kind->kind.name, *part_name ? "." : "", part_name);
+  text_addf(&name, "%s%s%s", source->object.kind->name, *part_name ? "." : "", part_name);
   if (!set || name.failed) {
     free(set);
     text_deinit(&name);

@@ -26,6 +26,25 @@ int source_parts(const Source *source) {
   return n ? n : 1;
 }
 
+bool source_draws(const Source *source) { return source_kind(source)->draws; }
+
+bool source_given(const Source *source) { return source_kind(source)->given; }
+
+const char *source_part(const Source *source, int part) {
+  const char *const *parts = source_kind(source)->parts;
+  return parts ? parts[part] : "";
+}
+
+void source_hash(const Source *source, int part, char out[SHA256_TEXT]) {
+  Sha256 hash;
+  const Rows *rows = &source->rows[part];
+  must(source->loaded[part]);
+  sha256_begin(&hash);
+  tensor_hash(rows->x, &hash);
+  if (rows->y) tensor_hash(rows->y, &hash);
+  sha256_end(&hash, out);
+}
+
 void names_deinit(Names *names) {
   for (int64_t i = 0; i < names->n; i++) free(names->v[i]);
   free(names->v);
@@ -212,6 +231,7 @@ const SourceKind set_kind = {
              .options = set_options,
              .deinit = set_deinit,
              .doc = "data set of given tensors; x may be uint8 and stays so in memory"},
+    .given = true,
     .load = set_load};
 
 Source *source_from_tensors(Tensor *x, Tensor *y, int64_t n_classes, int64_t label_base,

@@ -93,6 +93,7 @@ const SourceKind spirals_kind = {
              .doc = "interleaved spiral arms in the unit disc",
              .equation = "r = u, angle = 2 pi (turns u + (class - 1) / classes), "
                          "u uniform in [0, 1)"},
+    .draws = true,
     .load = spirals_load};
 
 /* -- moons --------------------------------------------------------------------------- */
@@ -124,6 +125,7 @@ const SourceKind moons_kind = {
              .doc = "two interleaved half circles",
              .equation = "class 1: (cos a, sin a); class 2: (1 - cos a, 1/2 - sin a); "
                          "a uniform in [0, pi)"},
+    .draws = true,
     .load = moons_load};
 
 /* -- circles ------------------------------------------------------------------------- */
@@ -155,6 +157,7 @@ const SourceKind circles_kind = {
              .deinit = source_deinit,
              .doc = "a circle (class 1) around another (class 2)",
              .equation = "radius 1 or factor, angle uniform"},
+    .draws = true,
     .load = circles_load};
 
 /* -- xor ----------------------------------------------------------------------------- */
@@ -187,4 +190,5 @@ const SourceKind xor_kind = {
              .doc = "points of a square: class 2 where exactly one coordinate is "
                     "negative, else class 1",
              .equation = "x uniform in [-1, 1)^2"},
+    .draws = true,
     .load = xor_load};

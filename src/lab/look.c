@@ -133,6 +133,8 @@ void look_info(const Look *look, TrialInfo *out) {
   copy_text(out->fingerprint, sizeof out->fingerprint, json_find(maker, "fingerprint"));
   copy_text(out->digest, sizeof out->digest, json_find(look->result, "digest"));
   out->values = json_share(json_find(look->result, "values"));
+  const Json *data = json_find(look->meta, "data");
+  out->data = data && json_kind(data) == JSON_KIND_MAP ? json_share((Json *)data) : NULL;
   if (look->damage) out->message = text_copy(look->damage);
   else if (json_get_text(json_find(look->result ? look->result : last, "message"), &message))
     out->message = text_copy(message);

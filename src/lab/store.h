@@ -80,6 +80,7 @@ typedef struct TrialInfo {
   char fingerprint[HASH_TEXT];  /* the result's, else meta's of the last attempt; "": none */
   char digest[HASH_TEXT];    /* of a published one; else "" */
   Json *values;              /* map of a published one; NULL if none */
+  Json *data;                /* map: what was read -> hash of its rows; NULL if unknown */
   char *message;             /* of what ended the last attempt; NULL if none */
 } TrialInfo;
 

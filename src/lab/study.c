@@ -5,6 +5,7 @@
 #include "lab/planned.h"
 #include "lab/table.h"
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,7 +56,7 @@ static Err allocate(Study *s, const Json *seeds, Fault *fault) {
 
 Err study_open(Study *out, Json *plan, const Json *seeds, const Json *fingerprints,
                const char *runs, bool create, Fault *fault) {
-  *out = (Study){.plan = plan};
+  *out = (Study){.plan = plan, .data = json_map()};
   out->name = plan_text(plan, "name");
   out->metric = plan_text(plan, "metric");
   out->report = plan_text(plan, "report");
@@ -84,6 +85,7 @@ void study_close(Study *study) {
   for (int i = 0; study->configs && i < study->n_cells; i++) json_free(study->configs[i]);
   if (study->stored) store_close(&study->store);
   json_free(study->plan);
+  json_free(study->data);
   free(study->configs);
   free(study->fingerprints);
   free(study->cell_sum);
@@ -124,6 +126,19 @@ bool study_is_published(const StudyTrial *trial) {
   return is_done(trial->state) || is_lost(trial->state);
 }
 
+static void note_data(Study *s, StudyTrial *t, const Json *data) {
+  for (void *it = data ? json_first(data) : NULL; it; it = json_next(data, it)) {
+    const char *known, *hash;
+    if (!json_get_text(json_value(it), &hash)) continue;
+    if (!json_get_text(json_find(s->data, json_key(it)), &known)) {
+      json_put_text(s->data, json_key(it), hash);
+    } else if (strcmp(known, hash) != 0) {
+      t->other_data = true;
+      snprintf(s->other_data, sizeof s->other_data, "%s", json_key(it));
+    }
+  }
+}
+
 /* Takes what is in `info`. */
 static void take_info(Study *s, StudyTrial *t, TrialInfo *info) {
   count(s, t, -1);
@@ -137,6 +152,8 @@ static void take_info(Study *s, StudyTrial *t, TrialInfo *info) {
   memcpy(t->made_by, info->fingerprint, sizeof t->made_by);
   t->foreign = t->made_by[0] && s->fingerprints[t->cell][0] &&
                strcmp(t->made_by, s->fingerprints[t->cell]) != 0;
+  t->other_data = false;
+  if (study_is_published(t)) note_data(s, t, info->data);
   info->values = NULL;
   info->message = NULL;
   count(s, t, 1);

@@ -29,6 +29,7 @@ typedef struct StudyTrial {
   TrialState state;          /* RUNNING: by us, or by somebody else */
   bool ours;                 /* ran, or runs, in this study */
   bool foreign;              /* its last attempt was made by other code */
+  bool other_data;           /* read under a name that others read, and not the same */
   int deaths;
   double seconds;
   Json *values;              /* NULL: none */
@@ -58,6 +59,8 @@ typedef struct Study {
   double *cell_sum;          /* of `report` over the complete trials of a cell */
   int *cell_n;
   /* private */
+  Json *data;                /* name -> hash, of what trials read, whoever was looked at first */
+  char other_data[128];      /* the first name under which they differ */
   int64_t next;              /* no pending trial stands before it */
 } Study;
 
@@ -109,6 +112,12 @@ void study_put_back(Study *study, int64_t trial, bool again);
 
 /* The cell with the best mean of `report` so far; -1: none has a complete trial. */
 int study_best(const Study *study, double *mean, int *n);
+
+/* What a reader of the results has to know of how they were made: by other code, in one cell
+ * by different code, on different data. New: a list of sentences, empty where all are alike. */
+Json *study_notes(const Study *study);
+/* The same as paragraphs. */
+void study_add_notes(const Study *study, int width, Text *out);
 
 /* "relu he_normal batch": the level names of a cell in the order of factors. */
 void study_cell_text(const Study *study, int cell, Text *out);

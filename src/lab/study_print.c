@@ -66,15 +66,6 @@ static void add_failed(const Study *s, Text *out) {
   if (s->stored) text_addf(out, "`runner retry %s` makes them run again\n", s->name);
 }
 
-static void add_foreign(const Study *s, Text *out) {
-  int64_t n = 0;
-  for (int64_t i = 0; i < s->n_trials; i++)
-    n += s->trials[i].foreign && study_is_published(&s->trials[i]);
-  if (n)
-    text_addf(out, "\n%lld of the trials were made by other code%s\n",
-              (long long)n, s->keeps_foreign ? " (--code=keep)" : "");
-}
-
 Err study_print_result(const Study *study, Fault *fault) {
   Text out = {0};
   Compare *compare;
@@ -82,7 +73,7 @@ Err study_print_result(const Study *study, Fault *fault) {
   Err err = compare_text(compare, out_columns(), COMPARE_ALL, &out, fault);
   compare_free(compare);
   add_failed(study, &out);
-  add_foreign(study, &out);
+  study_add_notes(study, out_columns(), &out);
   Err printing = flush(&out, fault);
   return err ? err : printing;
 }
@@ -246,6 +237,7 @@ Err study_print_plan(const Study *study, int jobs, Fault *fault) {
   add_tuning(study, &out);
   add_time(study, jobs, &out);
   Err err = add_reach(study, &out, fault);
+  study_add_notes(study, out_columns(), &out);
   Err printing = flush(&out, fault);
   return err ? err : printing;
 }

@@ -393,14 +393,10 @@ static int transform_tostring(lua_State *L) {
 
 /* -- sources ------------------------------------------------------------------------- */
 
-static const char *part_name(const Source *source, int part) {
-  return ((const SourceKind *)source->object.kind)->parts[part];
-}
-
 static int no_source_field(lua_State *L, const Source *source, const char *name) {
   const char *names[32];
   int n = 0;
-  for (int i = 0; i < source_parts(source); i++) names[n++] = part_name(source, i);
+  for (int i = 0; i < source_parts(source); i++) names[n++] = source_part(source, i);
   for (const SetField *f = set_fields; f->name; f++) names[n++] = f->name;
   for (const Option *o = source->object.kind->options; o && o->name; o++)
     names[n++] = o->name;
@@ -413,7 +409,7 @@ static int source_index(lua_State *L) {
   const char *name = luaL_checkstring(L, 2);
   Fault fault = {0};
   for (int i = 0; i < source_parts(source); i++)
-    if (strcmp(name, part_name(source, i)) == 0) {
+    if (strcmp(name, source_part(source, i)) == 0) {
       Dataset **box = new_set_box(L);
       return store_set(L, box, dataset_open(source, i, &fault), &fault);
     }
@@ -448,11 +444,13 @@ static int push_source(lua_State *L, Source *source) {
   return store_set(L, box, dataset_open(source, 0, &fault), &fault);
 }
 
-/* The source of the same kind, options and seed that an earlier session made; else this one,
- * which is kept for later ones. The object is at the stack's top. */
+/* The source of the same kind and options, and seed if that matters, that an earlier session
+ * made; else this one, which is kept for later ones. The object is at the stack's top. */
 static Source *cached_source(lua_State *L, SourceCache *cache, Source *source) {
   const char *text = luaL_tolstring(L, -1, NULL);
-  const char *key = lua_pushfstring(L, "%s %I", text, (LUAI_UACINT)source->run_seed);
+  const char *key = text;
+  if (source_draws(source))
+    key = lua_pushfstring(L, "%s of seed %I", text, (LUAI_UACINT)source->run_seed);
   for (int i = 0; i < CACHED_SOURCES && i < cache->n; i++)
     if (strcmp(cache->v[i].key, key) == 0) return cache->v[i].source;
   char *copy = text_copy(key);
@@ -460,9 +458,7 @@ static Source *cached_source(lua_State *L, SourceCache *cache, Source *source) {
   int place = cache->n++ % CACHED_SOURCES;
   if (cache->v[place].source) object_release(cache->v[place].source);
   free(cache->v[place].key);
-  cache->v[place].key = copy;
-  cache->v[place].source = object_retain(source);
-  cache->v[place].hash[0] = 0;
+  cache->v[place] = (CachedSource){.key = copy, .source = object_retain(source)};
   source->memory = &cache->memory;
   return source;
 }

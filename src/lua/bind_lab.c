@@ -99,10 +99,32 @@ static int kernels(lua_State *L) {
   return 1;
 }
 
-/* A text that tells a userdata of the library from others: of a data set its source with all
- * options, and which rows; reads nothing. */
+static int tensor_text(lua_State *L) {
+  Sha256 sum;
+  char text[SHA256_TEXT];
+  sha256_begin(&sum);
+  tensor_hash(check_value(L, 1), &sum);
+  sha256_end(&sum, text);
+  lua_pushfstring(L, "tensor %s", text);
+  return 1;
+}
+
+/* Of rows that are in memory their hash; "" of others. */
+static void push_rows_hash(lua_State *L, Source *source) {
+  Fault fault = {0};
+  char text[SHA256_TEXT] = "";
+  if (source_given(source)) {
+    if (!source_rows(source, 0, &fault)) raise_fault(L, &fault);
+    source_hash(source, 0, text);
+  }
+  lua_pushstring(L, text);
+}
+
+/* A text that tells a userdata of the library from others: of a tensor its values; of a data
+ * set its source with all options, and which rows. Reads no file. */
 static int object_text(lua_State *L) {
   Dataset *set = to_dataset(L, 1);
+  if (!set && is_tensor(L, 1)) return tensor_text(L);
   if (!set) {
     luaL_tolstring(L, 1, NULL);
     return 1;
@@ -110,8 +132,10 @@ static int object_text(lua_State *L) {
   Source *source = dataset_source(set);
   push_object(L, &source->object);
   const char *text = luaL_tolstring(L, -1, NULL);
-  lua_pushfstring(L, "%s of %s, seed %I, view %I", dataset_name(set), text,
-                  (LUAI_UACINT)source->run_seed, (LUAI_UACINT)dataset_view_hash(set));
+  push_rows_hash(L, source);
+  lua_pushfstring(L, "%s of %s %s, seed %I, view %I", dataset_name(set), text,
+                  lua_tostring(L, -1), (LUAI_UACINT)source->run_seed,
+                  (LUAI_UACINT)dataset_view_hash(set));
   return 1;
 }
 

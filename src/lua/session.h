@@ -32,14 +32,15 @@ typedef struct StudyOptions {
 
 /* Data sources that outlive a session: a worker reads each once. */
 enum { CACHED_SOURCES = 16 };
+typedef struct CachedSource {
+  char *key;                 /* what it is, with all options, and the seed if that matters */
+  Source *source;
+  char hash[MAX_PARTS][SHA256_TEXT];   /* of the rows; "": not made yet */
+} CachedSource;
 typedef struct SourceCache {
   MemoryCount memory;        /* of their tensors */
   int n;                     /* made so far; the last CACHED_SOURCES of them are kept */
-  struct {
-    char *key;               /* what it is, with all options, and the seed */
-    Source *source;
-    char hash[SHA256_TEXT];  /* of the rows; "": not made yet */
-  } v[CACHED_SOURCES];
+  CachedSource v[CACHED_SOURCES];
 } SourceCache;
 
 /* Lua functions seen by mark_line lately, with the interned names of their files. */

@@ -95,34 +95,21 @@ static const char *changed_file(WorkerState *w) {
 
 /* -- hashes of data ------------------------------------------------------------------ */
 
-static void hash_tensor(Sha256 *hash, const Tensor *t) {
-  if (!t) return;
-  char shape[SHAPE_TEXT];
-  shape_text(shape, &t->a.shape);
-  sha256_add(hash, shape, strlen(shape));
-  sha256_add(hash, t->a.data, (size_t)tensor_count(t) * dtype_bytes(t->a.dtype));
+static void note_part(CachedSource *cached, int part, Json *data) {
+  const char *name = source_part(cached->source, part);
+  Text key = {0};
+  if (!cached->hash[part][0]) source_hash(cached->source, part, cached->hash[part]);
+  text_addf(&key, "%s%s%s", cached->key, *name ? " " : "", name);
+  if (!key.failed) json_put_text(data, key.data, cached->hash[part]);
+  text_deinit(&key);
 }
 
 /* The data that this process has read, by what it is, with hashes of the rows. */
 static void note_data(WorkerState *w, Json *meta) {
   Json *data = json_map();
-  for (int i = 0; i < CACHED_SOURCES && i < w->sources.n; i++) {
-    const Source *source = w->sources.v[i].source;
-    bool loaded = false;
-    for (int part = 0; part < MAX_PARTS; part++) loaded |= source->loaded[part];
-    if (!loaded) continue;
-    Sha256 hash;
-    if (!w->sources.v[i].hash[0]) {
-      sha256_begin(&hash);
-      for (int part = 0; part < MAX_PARTS; part++) {
-        if (!source->loaded[part]) continue;
-        hash_tensor(&hash, source->rows[part].x);
-        hash_tensor(&hash, source->rows[part].y);
-      }
-      sha256_end(&hash, w->sources.v[i].hash);
-    }
-    json_put_text(data, w->sources.v[i].key, w->sources.v[i].hash);
-  }
+  for (int i = 0; i < CACHED_SOURCES && i < w->sources.n; i++)
+    for (int part = 0; part < MAX_PARTS; part++)
+      if (w->sources.v[i].source->loaded[part]) note_part(&w->sources.v[i], part, data);
   json_put(meta, "data", data);
 }
 

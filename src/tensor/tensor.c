@@ -162,6 +162,15 @@ void tensor_release(Tensor *t) {
   free(t);
 }
 
+void tensor_hash(const Tensor *t, Sha256 *hash) {
+  char shape[SHAPE_TEXT];
+  const char *type = dtype_name(t->a.dtype);
+  shape_text(shape, &t->a.shape);
+  sha256_add(hash, shape, strlen(shape));
+  sha256_add(hash, type, strlen(type));
+  sha256_add(hash, t->a.data, (size_t)tensor_count(t) * dtype_bytes(t->a.dtype));
+}
+
 double array_get(const Array *a, int64_t i) {
   switch (a->dtype) {
   case DT_REAL: return (double)((const real *)a->data)[i];

@@ -8,6 +8,7 @@
 
 #include "base/fault.h"
 #include "base/real.h"
+#include "base/sha256.h"
 #include "base/text.h"
 #include <stdint.h>
 
@@ -71,6 +72,8 @@ Tensor *tensor_view(Tensor *t, int64_t offset, const Shape *shape, Fault *fault)
 Tensor *tensor_retain(Tensor *t);
 void tensor_release(Tensor *t);                      /* NULL is a no-op */
 
+/* Adds shape, type and values. */
+void tensor_hash(const Tensor *t, Sha256 *hash);
 static inline int64_t tensor_count(const Tensor *t) { return shape_count(&t->a.shape); }
 static inline real *tensor_reals(const Tensor *t) { return (real *)t->a.data; }
 /* Element i (flat, from 0) as a double; element set from a double. */

@@ -129,7 +129,7 @@ function tests.test_changed_code_is_asked_about()
   local out
   out, _, status = check.runner { "--runs", "code", "--code=keep", other, "seeds=1" }
   check.equal(status, 0)
-  check.yes(out:find("2 of the trials were made by other code (--code=keep)", 1, true) ~= nil)
+  check.yes(out:find("2 of the trials were made by other code (--code=keep).", 1, true) ~= nil)
   _, err, status = check.runner { "--runs", "code", "--code=rerun", other, "seeds=1" }
   check.yes(err:find("4 trials: 2 done, 0 failed, 2 to run", 1, true) ~= nil)
   check.equal(status, 0)
@@ -156,6 +156,46 @@ function tests.test_modules_and_values_of_levels_are_code()
   _, err, status = check.runner { "--runs", "module", path }
   check.equal(status, 2)
   check.yes(err:find("1 of the trials", 1, true) and err:find("a=low", 1, true) ~= nil)
+end
+
+function tests.test_other_data_and_other_code_in_a_cell_are_told()
+  local text = [[
+    experiment { name = "read", factors = { a = { 1, 2 } }, seeds = 2, metric = "loss",
+      trial = function(c)
+        local sum = 0
+        for x in data.csv("read.csv", { target = "t" }):batches(4) do sum = sum + x:sum():item() end
+        return { loss = c.a * sum }
+      end }
+  ]]
+  local path = check.file("read.lua", text)
+  check.file("read.csv", "u,v,t\n1,2,x\n3,4,y\n")
+  local out = check.runner { "--runs", "read", path }
+  check.yes(out:find("Data:", 1, true) == nil)
+  check.file("read.csv", "u,v,t\n1,2,x\n3,5,y\n")
+  out = check.runner { "--runs", "read", path, "seeds=4" }
+  check.yes(out:find("Data: 4 of the trials read other data", 1, true) ~= nil)
+  out = check.runner { "--runs", "read", "compare", "read", "--json" }
+  check.yes(out:find('"Data: 4 of the trials', 1, true) ~= nil)
+
+  check.file("read.lua", (text:gsub("c.a %* sum", "c.a + sum")))
+  out = check.runner { "--runs", "read", "plan", path, "seeds=5" }
+  check.yes(out:find "Code: 8 of the trials were made by other code; a%s+run asks" ~= nil)
+  check.runner { "--runs", "read", path, "seeds=5", "--code=keep" }
+  out = check.runner { "--runs", "read", "compare", "read" }
+  check.yes(out:find "Code: the trials of 2 of 2 cells were not all made by the same%s+code" ~= nil)
+end
+
+function tests.test_given_rows_are_code()
+  local text = "local set = data.set(tensor { { 1, 2 }, { 3, 4 } }, tensor { 0, 1 })\n"
+    .. [[experiment { name = "given", factors = { a = { 1, 2 } }, seeds = 1, metric = "loss",
+      trial = function(c)
+        for x in set:batches(2) do return { loss = x:sum():item() } end
+      end }]]
+  local path = check.file("given.lua", text)
+  check.runner { "--runs", "given", path }
+  check.file("given.lua", (text:gsub("3, 4", "3, 5")))
+  local _, _, status = check.runner { "--runs", "given", path }
+  check.equal(status, 2)
 end
 
 function tests.test_a_factor_that_no_cell_has_is_left_out()

@@ -1,0 +1,79 @@
+/* study_notes.c: what makes trials of one study less than alike: other code, other data. */
+#include "lab/study.h"
+#include "lab/table.h"
+#include <string.h>
+
+enum { CELLS_NAMED = 3 };
+
+/* Do published trials of the cell come from different code? */
+static bool mixes_code(const Study *s, int cell) {
+  const char *first = NULL;
+  for (int64_t i = cell; i < s->n_trials; i += s->n_cells) {
+    const StudyTrial *t = &s->trials[i];
+    if (!study_is_published(t) || !t->made_by[0]) continue;
+    if (!first) first = t->made_by;
+    if (strcmp(first, t->made_by) != 0) return true;
+  }
+  return false;
+}
+
+static void push(Json *notes, Text *note) {
+  if (note->n_bytes && !note->failed) json_push_text(notes, note->data);
+  text_deinit(note);
+}
+
+static void push_foreign(const Study *s, Json *notes) {
+  Text note = {0};
+  int64_t n = 0;
+  for (int64_t i = 0; i < s->n_trials; i++)
+    n += s->trials[i].foreign && study_is_published(&s->trials[i]);
+  if (n)
+    text_addf(&note, "Code: %lld of the trials were made by other code%s.", (long long)n,
+              s->keeps_foreign ? " (--code=keep)" : "; a run asks what to do with them");
+  push(notes, &note);
+}
+
+static void push_mixed_cells(const Study *s, Json *notes) {
+  Text note = {0}, names = {0};
+  int n = 0;
+  for (int cell = 0; cell < s->n_cells; cell++) {
+    if (!mixes_code(s, cell)) continue;
+    if (n < CELLS_NAMED) text_add(&names, n ? "; " : "");
+    if (n++ < CELLS_NAMED) study_cell_text(s, cell, &names);
+  }
+  if (n && names.data)
+    text_addf(&note, "Code: the trials of %d of %d cells were not all made by the same code: "
+              "%s%s.", n, s->n_cells, names.data, n > CELLS_NAMED ? " ..." : "");
+  text_deinit(&names);
+  push(notes, &note);
+}
+
+static void push_other_data(const Study *s, Json *notes) {
+  Text note = {0};
+  int64_t n = 0;
+  for (int64_t i = 0; i < s->n_trials; i++) n += s->trials[i].other_data;
+  if (n)
+    text_addf(&note, "Data: %lld of the trials read other data than the first ones, under the "
+              "same name: %s. Means over both say little; runner rm removes trials.",
+              (long long)n, s->other_data);
+  push(notes, &note);
+}
+
+Json *study_notes(const Study *study) {
+  Json *notes = json_list();
+  push_foreign(study, notes);
+  push_mixed_cells(study, notes);
+  push_other_data(study, notes);
+  return notes;
+}
+
+void study_add_notes(const Study *study, int width, Text *out) {
+  const char *note;
+  Json *notes = study_notes(study);
+  for (int64_t i = 0; i < json_count(notes); i++) {
+    if (!json_get_text(json_item(notes, i), &note)) continue;
+    text_add(out, "\n");
+    text_add_wrapped(out, note, 0, 2, width);
+  }
+  json_free(notes);
+}
