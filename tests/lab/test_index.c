@@ -144,7 +144,8 @@ TEST(filters_choose) {
       {"depth=3 depth<4", 6},            {"activation=", -1},
       {"actvation=relu", -1},            {"state=complet", -1},
       {"state>complete", -1},            {"seed=x", -1},
-      {"accuracy>high", -1},             {"=x", -1}};
+      {"accuracy>high", -1},             {"=x", -1},
+      {"activation==relu", -1},          {"accuracy>==0.5", -1}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
     check_count(index, cases[i].words, cases[i].n);
   Fault fault = {0};
@@ -154,6 +155,10 @@ TEST(filters_choose) {
   fault_clear(&fault);
   count(index, "state=complet", &fault);
   assert_non_null(strstr(fault.text, "did you mean \"complete\""));
+  fault_clear(&fault);
+  count(index, "activation==relu", &fault);
+  assert_int_equal(fault.code, ERR_USAGE);
+  assert_non_null(strstr(fault.text, "equality is written ="));
   index_close(index);
   store_close(&store);
 }
