@@ -13,20 +13,31 @@
 
 /* -- a statement in the making ------------------------------------------------------- */
 
-enum { BINDS = 512 };
+/* Each value of a filter as number and as text, each term's kind and key; a few besides: of
+ * experiment, metric, sort. */
+enum { BINDS = FILTER_TERMS * (2 * FILTER_VALUES + 2) + 16 };
+
+typedef struct Bind {
+  const char *text;          /* borrowed; NULL: the number */
+  double number;
+} Bind;
 
 typedef struct Sql {
   Text text;
-  const char *bind[BINDS];   /* borrowed */
+  Bind bind[BINDS];
   int n_binds;
 } Sql;
 
 /* Adds a "?" for the value. */
-static void add_bind(Sql *sql, const char *value) {
+static void add_any(Sql *sql, Bind value) {
+  must(sql->n_binds < BINDS);
   text_add(&sql->text, "?");
-  if (sql->n_binds < BINDS) sql->bind[sql->n_binds++] = value;
-  else sql->text.failed = true;
+  sql->bind[sql->n_binds++] = value;
 }
+
+static void add_bind(Sql *sql, const char *value) { add_any(sql, (Bind){.text = value}); }
+
+static void add_number(Sql *sql, double value) { add_any(sql, (Bind){.number = value}); }
 
 static sqlite3_stmt *prepare(const Index *index, const Sql *sql, Fault *fault) {
   if (sql->text.failed) {
@@ -34,8 +45,11 @@ static sqlite3_stmt *prepare(const Index *index, const Sql *sql, Fault *fault) {
     return NULL;
   }
   sqlite3_stmt *s = index_prepare(index, sql->text.data, fault);
-  for (int i = 0; s && i < sql->n_binds; i++)
-    sqlite3_bind_text(s, i + 1, sql->bind[i], -1, SQLITE_STATIC);
+  for (int i = 0; s && i < sql->n_binds; i++) {
+    const Bind *bind = &sql->bind[i];
+    if (bind->text) sqlite3_bind_text(s, i + 1, bind->text, -1, SQLITE_STATIC);
+    else sqlite3_bind_double(s, i + 1, bind->number);
+  }
   return s;
 }
 
@@ -126,10 +140,11 @@ static Err find_key(const Json *names, const char *key, KeyRef *out, Fault *faul
 
 /* -- conditions ---------------------------------------------------------------------- */
 
-static bool is_number(const char *text) {
+/* As the fields were read: SQLite's own CAST knows neither inf nor hexadecimal. */
+static bool read_number(const char *text, double *out) {
   char *end;
-  double value = strtod(text, &end);
-  return end != text && !*end && !isnan(value);
+  *out = strtod(text, &end);
+  return end != text && !*end && !isnan(*out);
 }
 
 static Err check_values(const FilterTerm *term, const KeyRef *key, Fault *fault) {
@@ -138,9 +153,10 @@ static Err check_values(const FilterTerm *term, const KeyRef *key, Fault *fault)
   if (ordered && type != FACT_NUMBER && type != FACT_TIME)
     return fault_set(fault, ERR_USAGE, "%s: allowed for %s: = and !=", term->word, term->key);
   for (int i = 0; i < term->n_values; i++) {
+    double number;
     TrialState state;
     const char *value = term->values[i], *names[TRIAL_STATES];
-    if (type == FACT_NUMBER && (ordered || key->fact) && !is_number(value))
+    if (type == FACT_NUMBER && (ordered || key->fact) && !read_number(value, &number))
       return fault_set(fault, ERR_USAGE, "%s: got \"%s\", allowed: a number", term->word,
                        value);
     if (type != FACT_STATE || trial_state_parse(value, &state)) continue;
@@ -158,13 +174,13 @@ static Err check_values(const FilterTerm *term, const KeyRef *key, Fault *fault)
 static void add_comparison(Sql *sql, const char *number, const char *text, FilterOp op,
                            const char *value) {
   const char *name = filter_op_name(op == FILTER_NE ? FILTER_EQ : op);
-  bool numeric = number && is_number(value);
+  double parsed;
+  bool numeric = number && read_number(value, &parsed);
   bool textual = text && (op == FILTER_EQ || op == FILTER_NE || !number);
   text_add(&sql->text, "(");
   if (numeric) {
-    text_addf(&sql->text, "%s %s CAST(", number, name);
-    add_bind(sql, value);
-    text_add(&sql->text, " AS REAL)");
+    text_addf(&sql->text, "%s %s ", number, name);
+    add_number(sql, parsed);
   }
   if (numeric && textual) text_add(&sql->text, " OR ");
   if (textual) {

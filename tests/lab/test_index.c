@@ -1,6 +1,7 @@
 /* The index of runs: what it says is what the directories say, whatever became of its file;
  * filters; queries beside writers. */
 #include "base/file.h"
+#include "base/text.h"
 #include "lab/query.h"
 #include "lab/store.h"
 #include "tempdir.h"
@@ -9,8 +10,9 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-static const char *const activations[] = {"relu", "tanh", "10"};
-enum { N_ACTIVATIONS = 3, N_SEEDS = 2 };
+/* The first three are planned. */
+static const char *const activations[] = {"relu", "tanh", "10", "0", "inf", "0x1"};
+enum { N_ACTIVATIONS = 3, N_LEVELS = 6, N_SEEDS = 2 };
 
 static Json *args(void) {
   Json *map = json_map();
@@ -159,6 +161,44 @@ TEST(filters_choose) {
   count(index, "activation==relu", &fault);
   assert_int_equal(fault.code, ERR_USAGE);
   assert_non_null(strstr(fault.text, "equality is written ="));
+  index_close(index);
+  store_close(&store);
+}
+
+TEST(numbers_are_read_alike_in_filters_and_fields) {
+  Store store = open_store("numbers", "exp");
+  for (int i = 3; i < N_LEVELS; i++) run_trial(&store, i, 1, TRIAL_COMPLETE, i);
+  Index *index = open_index("numbers");
+  check_count(index, "activation=inf", 1);
+  check_count(index, "activation=0", 1);
+  check_count(index, "activation=0x0", 1);
+  check_count(index, "activation=1", 1);
+  check_count(index, "activation>=0x1", 2);
+  check_count(index, "accuracy<inf", 3);
+  check_count(index, "accuracy>-inf", 3);
+  index_close(index);
+  store_close(&store);
+}
+
+/* As many as filters can have are asked for, each by number and by name. */
+TEST(filters_may_be_full) {
+  Store store = make_study("full");
+  Index *index = open_index("full");
+  Fault fault = {0};
+  Query query = {.experiment = "exp", .sort = "accuracy"};
+  Text word = {0};
+  Json *rows = NULL;
+  int64_t n = 0;
+  text_add(&word, "activation=10");
+  for (int i = 1; i < FILTER_VALUES; i++) text_addf(&word, ",%d", 1000 + i);
+  for (int i = 0; i < FILTER_TERMS; i++)
+    assert_int_equal(filter_add(&query.filter, word.data, &fault), ERR_OK);
+  if (query_trials(index, &query, &rows, &n, &fault)) fail_msg("%s", fault.text);
+  assert_int_equal(n, 2);
+  assert_int_equal(filter_add(&query.filter, word.data, &fault), ERR_USAGE);
+  json_free(rows);
+  filter_deinit(&query.filter);
+  text_deinit(&word);
   index_close(index);
   store_close(&store);
 }
