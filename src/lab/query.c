@@ -284,7 +284,13 @@ static Json *field_value(sqlite3_stmt *s) {
   return value;
 }
 
-/* Puts factors, args and values. `fields` is a statement with the trial as its parameter. */
+/* All fields of the trial that is its parameter. */
+static sqlite3_stmt *prepare_fields(const Index *index, Fault *fault) {
+  return index_prepare(index, "SELECT kind, key, type, number, text FROM field WHERE trial = ?",
+                       fault);
+}
+
+/* Puts factors, args and values, by a statement of prepare_fields. */
 static void put_fields(Json *row, int64_t trial, sqlite3_stmt *fields) {
   Json *map[3];
   for (int k = 0; k < 3; k++) map[k] = json_map();
@@ -322,8 +328,7 @@ static Json *trial_row_json(sqlite3_stmt *s, sqlite3_stmt *fields) {
 /* Runs a statement that selects TRIAL_COLUMNS. */
 static Err collect(const Index *index, const Sql *sql, Json **out, Fault *fault) {
   sqlite3_stmt *s = prepare(index, sql, fault);
-  sqlite3_stmt *fields = index_prepare(index, "SELECT kind, key, type, number, text FROM field "
-                                              "WHERE trial = ?", fault);
+  sqlite3_stmt *fields = prepare_fields(index, fault);
   Json *rows = json_list();
   int status = SQLITE_DONE;
   while (s && fields && (status = sqlite3_step(s)) == SQLITE_ROW)
@@ -405,85 +410,68 @@ static void put_state_counts(Json *row, sqlite3_stmt *s, int column) {
   }
 }
 
-/* "avg(...)" of the metric over the complete trials of a group; "NULL" without one. */
-static void add_mean(Sql *sql, const KeyRef *metric) {
+/* The metric of a complete trial, else NULL. */
+static void add_metric(Sql *sql, const KeyRef *metric) {
   if (!metric->kind) {
     text_add(&sql->text, "NULL");
     return;
   }
-  text_add(&sql->text, "avg((SELECT f.number FROM field f WHERE f.trial = t.number AND "
+  text_add(&sql->text, "(SELECT f.number FROM field f WHERE f.trial = t.number AND "
                        "t.state = 'complete' AND f.kind = ");
   add_bind(sql, metric->kind);
   text_add(&sql->text, " AND f.key = ");
   add_bind(sql, metric->key);
-  text_add(&sql->text, "))");
+  text_add(&sql->text, ")");
 }
 
-/* Mean and sd of the metric over the complete trials of a cell: prepared once, two passes. */
-static sqlite3_stmt *prepare_moments(const Index *index, const KeyRef *key, Fault *fault) {
-  Sql sql = {0};
-  text_add(&sql.text, "SELECT f.number FROM trial t JOIN field f ON f.trial = t.number WHERE "
-                      "f.kind = ");
-  add_bind(&sql, key->kind);
-  text_add(&sql.text, " AND f.key = ");
-  add_bind(&sql, key->key);
-  text_add(&sql.text, " AND t.state = 'complete' AND t.belongs AND t.experiment = ?3 AND "
-                      "t.cell = ?4 AND t.purpose = ?5 AND f.number IS NOT NULL");
-  sqlite3_stmt *s = prepare(index, &sql, fault);
-  text_deinit(&sql.text);
-  return s;
+/* One row per cell. All its numbers are of the same trials, those that are asked for; the
+ * squares are of the distances from the mean, which each trial is given first. */
+static Err add_cells(Sql *sql, const Query *query, const KeyRef *metric, const Json *names,
+                     Fault *fault) {
+  text_add(&sql->text, "WITH chosen AS (SELECT t.*, ");
+  add_metric(sql, metric);
+  text_add(&sql->text, " AS value");
+  Err err = add_where(sql, query, names, fault);
+  text_add(&sql->text, " AND t.cell <> '') SELECT min(number) AS first, experiment, cell, "
+                       "purpose, count(*), count(value), mean, "
+                       "sum((value - mean) * (value - mean))");
+  add_state_counts(&sql->text);
+  text_add(&sql->text, " FROM (SELECT *, avg(value) OVER (PARTITION BY experiment, cell, "
+                       "purpose) AS mean FROM chosen) t GROUP BY experiment, cell, purpose");
+  return err;
 }
 
-static void put_moments(Json *row, sqlite3_stmt *moments, const char *experiment,
-                        const char *cell, const char *purpose) {
-  double mean = 0, squares = 0;
-  int64_t n = 0;
-  sqlite3_bind_text(moments, 3, experiment, -1, SQLITE_TRANSIENT);
-  sqlite3_bind_text(moments, 4, cell, -1, SQLITE_TRANSIENT);
-  sqlite3_bind_text(moments, 5, purpose, -1, SQLITE_TRANSIENT);
-  for (; sqlite3_step(moments) == SQLITE_ROW; n++) mean += sqlite3_column_double(moments, 0);
-  sqlite3_reset(moments);
-  if (n > 0) mean /= (double)n;
-  while (sqlite3_step(moments) == SQLITE_ROW) {
-    double d = sqlite3_column_double(moments, 0) - mean;
-    squares += d * d;
-  }
-  sqlite3_reset(moments);
+/* Of an infinite mean there is no sd. */
+static void put_moments(Json *row, sqlite3_stmt *s, int column) {
+  int64_t n = sqlite3_column_int64(s, column);
   json_put_int(row, "n", n);
-  if (n > 0) json_put_number(row, "mean", mean);
-  if (n > 1) json_put_number(row, "sd", sqrt(squares / (double)(n - 1)));
+  put_column(row, s, column + 1, "mean");
+  if (n > 1 && isfinite(sqlite3_column_double(s, column + 1)))
+    json_put_number(row, "sd", sqrt(sqlite3_column_double(s, column + 2) / (double)(n - 1)));
 }
 
-static Json *cell_row(sqlite3_stmt *s, sqlite3_stmt *fields, sqlite3_stmt *moments) {
+static Json *cell_row(sqlite3_stmt *s, sqlite3_stmt *fields, bool has_metric) {
+  static const char *const keys[] = {"experiment", "cell", "purpose", "trials"};
   Json *row = json_map();
-  const char *experiment = (const char *)sqlite3_column_text(s, 1);
-  const char *cell = (const char *)sqlite3_column_text(s, 2);
-  const char *purpose = (const char *)sqlite3_column_text(s, 3);
-  json_put_text(row, "experiment", experiment);
-  json_put_text(row, "cell", cell);
-  json_put_text(row, "purpose", purpose);
+  for (int i = 0; i < 4; i++) put_column(row, s, i + 1, keys[i]);
   put_fields(row, sqlite3_column_int64(s, 0), fields);
   json_put(row, "values", json_map());   /* those of one trial stand for nothing here */
-  json_put_int(row, "trials", sqlite3_column_int64(s, 4));
-  put_state_counts(row, s, 5);
-  if (moments) put_moments(row, moments, experiment, cell, purpose);
+  if (has_metric) put_moments(row, s, 5);
+  put_state_counts(row, s, 8);
   return row;
 }
 
-static Err collect_cells(const Index *index, const Sql *sql, const KeyRef *metric, Json **out,
+static Err collect_cells(const Index *index, const Sql *sql, bool has_metric, Json **out,
                          Fault *fault) {
   sqlite3_stmt *s = prepare(index, sql, fault);
-  sqlite3_stmt *moments = metric->kind ? prepare_moments(index, metric, fault) : NULL;
-  sqlite3_stmt *fields = index_prepare(index, "SELECT kind, key, type, number, text FROM field "
-                                              "WHERE trial = ?", fault);
+  sqlite3_stmt *fields = prepare_fields(index, fault);
   Json *rows = json_list();
   int status = SQLITE_DONE;
   while (!fault->code && (status = sqlite3_step(s)) == SQLITE_ROW)
-    json_push(rows, cell_row(s, fields, moments));
+    json_push(rows, cell_row(s, fields, has_metric));
   if (status != SQLITE_DONE) index_fault(index, fault);
   sqlite3_finalize(s);
   sqlite3_finalize(fields);
-  sqlite3_finalize(moments);
   *out = rows;
   return fault->code;
 }
@@ -496,7 +484,7 @@ static Err add_cell_order(Sql *sql, const Query *query, Fault *fault) {
                      "got \"%s\"", sort);
   text_add(&sql->text, " ORDER BY ");
   if (*sort) text_addf(&sql->text, "mean %s NULLS LAST, ", down ? "DESC" : "ASC");
-  text_add(&sql->text, "t.experiment, t.purpose = 'tuning', first");
+  text_add(&sql->text, "experiment, purpose = 'tuning', first");
   add_limit(sql, query);
   return ERR_OK;
 }
@@ -508,15 +496,9 @@ Err query_cells(Index *index, const Query *query, Json **out, int64_t *n_all, Fa
   *out = NULL;
   Err err = query_names(index, query->experiment, &names, fault);
   if (!err && query->metric) err = find_key(names, query->metric, &metric, fault);
-  text_add(&sql.text, "SELECT min(t.number) AS first, t.experiment, t.cell, t.purpose, count(*)");
-  add_state_counts(&sql.text);
-  text_add(&sql.text, ", ");
-  add_mean(&sql, &metric);
-  text_add(&sql.text, " AS mean");
-  if (!err) err = add_where(&sql, query, names, fault);
-  text_add(&sql.text, " AND t.cell <> '' GROUP BY t.experiment, t.cell, t.purpose");
+  if (!err) err = add_cells(&sql, query, &metric, names, fault);
   if (!err) err = add_cell_order(&sql, query, fault);
-  if (!err) err = collect_cells(index, &sql, &metric, out, fault);
+  if (!err) err = collect_cells(index, &sql, metric.kind, out, fault);
   if (!err && query->limit > 0)
     err = count_all(index, query, names, "count(DISTINCT CASE WHEN t.cell <> '' THEN "
                     "t.experiment || '/' || t.cell || t.purpose END)", n_all, fault);

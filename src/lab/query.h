@@ -29,8 +29,8 @@ Err query_trials(Index *index, const Query *query, Json **out, int64_t *n_all,
                  Fault *fault) WARN_UNUSED;
 
 /* A list of { experiment, cell, purpose, factors, args, trials, <state>: count, n, mean, sd }:
- * over the seeds of each cell, those of tuning apart; mean and sd (n - 1) of the metric over
- * its n complete trials. */
+ * over the seeds of each cell that fit the filter, those of tuning apart; mean and sd (n - 1)
+ * of the metric over the n of them that are complete and have it. */
 Err query_cells(Index *index, const Query *query, Json **out, int64_t *n_all,
                 Fault *fault) WARN_UNUSED;
 

@@ -251,6 +251,70 @@ TEST(rows_hold_what_the_files_say) {
   store_close(&store);
 }
 
+/* The cells of the trials that fit the filter, "": of all. */
+static Json *cells_of(Index *index, const char *word, bool all, const char *metric,
+                      const char *sort) {
+  Fault fault = {0};
+  Query query = {.experiment = "exp", .all = all, .metric = metric, .sort = sort};
+  Json *rows = NULL;
+  int64_t n = 0;
+  if (*word) assert_int_equal(filter_add(&query.filter, word, &fault), ERR_OK);
+  if (query_cells(index, &query, &rows, &n, &fault)) fail_msg("%s", fault.text);
+  assert_int_equal(json_count(rows), n);
+  filter_deinit(&query.filter);
+  return rows;
+}
+
+static void check_cell(const Json *rows, int at, const char *level, int64_t want_n,
+                       double want_mean, double want_sd) {
+  const Json *row = json_item(rows, at);
+  const char *text = "";
+  int64_t n = -1;
+  double mean = -1, sd = -1;
+  json_get_text(json_find(json_find(row, "factors"), "activation"), &text);
+  json_get_int(json_find(row, "n"), &n);
+  json_get_number(json_find(row, "mean"), &mean);
+  json_get_number(json_find(row, "sd"), &sd);
+  assert_string_equal(text, level);
+  assert_int_equal(n, want_n);
+  CHECK_NEAR(mean, want_mean, 1e-12);
+  CHECK_NEAR(sd, want_sd, 1e-12);
+}
+
+/* Far from 0 the sum of squares less the square of the sum would hold no digit. -1: absent. */
+TEST(numbers_of_a_cell_are_of_the_trials_asked_for) {
+  Store store = open_store("cells", "exp");
+  plan(&store, 2);
+  double far = 1e9;
+  for (int s = 1; s <= 3; s++) run_trial(&store, 0, s, TRIAL_COMPLETE, far + s);
+  run_trial(&store, 1, 1, TRIAL_COMPLETE, far + 5);
+  run_trial(&store, 1, 2, TRIAL_COMPLETE, far - 5);
+  run_trial(&store, 2, 1, TRIAL_COMPLETE, 7);
+  run_trial(&store, 2, 2, TRIAL_COMPLETE, INFINITY);
+  plan(&store, 2);
+  Index *index = open_index("cells");
+  Json *rows = cells_of(index, "", false, "accuracy", "mean");
+  check_cell(rows, 0, "tanh", 2, far, 5 * sqrt(2));
+  check_cell(rows, 1, "relu", 2, far + 1.5, sqrt(0.5));
+  json_free(rows);
+  rows = cells_of(index, "seed=1", false, "accuracy", "mean");
+  check_cell(rows, 0, "relu", 1, far + 1, -1);
+  check_cell(rows, 1, "tanh", 1, far + 5, -1);
+  json_free(rows);
+  rows = cells_of(index, "seed<3", true, "accuracy", "mean");
+  assert_int_equal(json_count(rows), 3);
+  check_cell(rows, 0, "tanh", 2, far, 5 * sqrt(2));
+  json_free(rows);
+  rows = cells_of(index, "seed=1", true, "accuracy", "mean");
+  check_cell(rows, 0, "10", 1, 7, -1);
+  json_free(rows);
+  rows = cells_of(index, "activation=relu", true, "accuracy", NULL);
+  check_cell(rows, 0, "relu", 3, far + 2, 1);
+  json_free(rows);
+  index_close(index);
+  store_close(&store);
+}
+
 /* A plan with the activation 0 for the seeds that are reported, and two trials of tuning. */
 static void plan_tuning(const Store *store, bool cells_known) {
   Fault fault = {0};
