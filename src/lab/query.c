@@ -102,17 +102,23 @@ static const char *text_of(const Json *map, const char *key) {
   return text;
 }
 
-static Err unknown_key(const Json *names, const char *key, Fault *fault) {
-  const char *all[KEY_NAMES];
+static bool is_kind(const Json *name, const char *kind) {
+  return !kind || strcmp(text_of(name, "kind"), kind) == 0;
+}
+
+/* Says which keys there are, of that kind (NULL: all, and facts), or the nearest. */
+static Err unknown_key(const Json *names, const char *kind, const char *key, Fault *fault) {
+  const char *all[KEY_NAMES], *what = kind ? "value" : "key";
   int n = 0;
-  for (int i = 0; i < N_FACTS; i++) all[n++] = facts[i].name;
+  for (int i = 0; !kind && i < N_FACTS; i++) all[n++] = facts[i].name;
   for (int64_t i = 0; i < json_count(names) && n < KEY_NAMES; i++)
-    all[n++] = text_of(json_item(names, i), "key");
+    if (is_kind(json_item(names, i), kind)) all[n++] = text_of(json_item(names, i), "key");
   const char *nearest = text_nearest(key, all, n);
   if (nearest)
-    return fault_set(fault, ERR_USAGE, "unknown key \"%s\"; did you mean \"%s\"?", key,
+    return fault_set(fault, ERR_USAGE, "unknown %s \"%s\"; did you mean \"%s\"?", what, key,
                      nearest);
-  fault_set(fault, ERR_USAGE, "unknown key \"%s\"; there are:", key);
+  if (n == 0) return fault_set(fault, ERR_USAGE, "unknown %s \"%s\"; there is none", what, key);
+  fault_set(fault, ERR_USAGE, "unknown %s \"%s\"; there are:", what, key);
   for (int i = 0; i < n; i++) {
     size_t at = strlen(fault->text);
     snprintf(fault->text + at, sizeof fault->text - at, " %s", all[i]);
@@ -120,22 +126,30 @@ static Err unknown_key(const Json *names, const char *key, Fault *fault) {
   return fault->code;
 }
 
-static Err find_key(const Json *names, const char *key, KeyRef *out, Fault *fault) {
-  *out = (KeyRef){0};
-  for (int i = 0; i < N_FACTS; i++)
-    if (strcmp(facts[i].name, key) == 0) out->fact = &facts[i];
-  for (int64_t i = 0; !out->fact && i < json_count(names); i++) {
-    const char *kind = text_of(json_item(names, i), "kind");
-    const char *name = text_of(json_item(names, i), "key");
-    size_t n_kind = strlen(kind);
-    bool whole = strncmp(key, kind, n_kind) == 0 && key[n_kind] == '.' &&
+/* Of that kind; NULL: the first of any. */
+static Err find_field(const Json *names, const char *kind, const char *key, KeyRef *out,
+                      Fault *fault) {
+  for (int64_t i = 0; i < json_count(names); i++) {
+    const Json *field = json_item(names, i);
+    if (!is_kind(field, kind)) continue;
+    const char *its_kind = text_of(field, "kind"), *name = text_of(field, "key");
+    size_t n_kind = strlen(its_kind);
+    bool whole = strncmp(key, its_kind, n_kind) == 0 && key[n_kind] == '.' &&
                  strcmp(key + n_kind + 1, name) == 0;
     if (!whole && strcmp(key, name) != 0) continue;
-    out->kind = kind;
-    out->key = name;
+    *out = (KeyRef){.kind = its_kind, .key = name};
     return ERR_OK;
   }
-  return out->fact ? ERR_OK : unknown_key(names, key, fault);
+  return unknown_key(names, kind, key, fault);
+}
+
+static Err find_key(const Json *names, const char *key, KeyRef *out, Fault *fault) {
+  for (int i = 0; i < N_FACTS; i++) {
+    if (strcmp(facts[i].name, key) != 0) continue;
+    *out = (KeyRef){.fact = &facts[i]};
+    return ERR_OK;
+  }
+  return find_field(names, NULL, key, out, fault);
 }
 
 /* -- conditions ---------------------------------------------------------------------- */
@@ -495,7 +509,8 @@ Err query_cells(Index *index, const Query *query, Json **out, int64_t *n_all, Fa
   Sql sql = {0};
   *out = NULL;
   Err err = query_names(index, query->experiment, &names, fault);
-  if (!err && query->metric) err = find_key(names, query->metric, &metric, fault);
+  if (!err && query->metric)
+    err = find_field(names, "values", query->metric, &metric, fault);
   if (!err) err = add_cells(&sql, query, &metric, names, fault);
   if (!err) err = add_cell_order(&sql, query, fault);
   if (!err) err = collect_cells(index, &sql, metric.kind, out, fault);

@@ -315,6 +315,28 @@ TEST(numbers_of_a_cell_are_of_the_trials_asked_for) {
   store_close(&store);
 }
 
+/* lr is an argument, 0.1, and a value, 0.01. */
+TEST(a_metric_is_a_value) {
+  Store store = make_study("metric");
+  Index *index = open_index("metric");
+  Json *rows = cells_of(index, "activation=relu", false, "lr", NULL), *none = NULL;
+  check_cell(rows, 0, "relu", 2, 0.01, 0);
+  json_free(rows);
+  static const struct { const char *metric, *says; } cases[] = {
+      {"seed", "there are: accuracy lr"}, {"depth", "there are: accuracy lr"},
+      {"activation", "there are: accuracy lr"}, {"acuracy", "did you mean \"accuracy\""}};
+  for (int i = 0; i < 4; i++) {
+    Query query = {.experiment = "exp", .metric = cases[i].metric};
+    Fault fault = {0};
+    int64_t n;
+    assert_int_equal(query_cells(index, &query, &none, &n, &fault), ERR_USAGE);
+    if (!strstr(fault.text, cases[i].says)) fail_msg("%s", fault.text);
+    json_free(none);
+  }
+  index_close(index);
+  store_close(&store);
+}
+
 /* A plan with the activation 0 for the seeds that are reported, and two trials of tuning. */
 static void plan_tuning(const Store *store, bool cells_known) {
   Fault fault = {0};
