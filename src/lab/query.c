@@ -39,7 +39,7 @@ static void add_bind(Sql *sql, const char *value) { add_any(sql, (Bind){.text = 
 
 static void add_number(Sql *sql, double value) { add_any(sql, (Bind){.number = value}); }
 
-static sqlite3_stmt *prepare(const Index *index, const Sql *sql, Fault *fault) {
+static sqlite3_stmt *prepare(Index *index, const Sql *sql, Fault *fault) {
   if (sql->text.failed) {
     fault_memory(fault, sql->text.n_bytes);
     return NULL;
@@ -73,7 +73,29 @@ typedef struct KeyRef {
   const char *kind, *key;    /* key is borrowed from the names */
 } KeyRef;
 
-Err query_names(Index *index, const char *experiment, Json **out, Fault *fault) {
+/* Everything that a query may be given; what it has no use for is 0. */
+typedef struct Question {
+  const Query *query;
+  const char *experiment, *start;
+  int64_t *n_all;
+} Question;
+
+typedef Err Answer(Index *index, const Question *question, Json **out, Fault *fault);
+
+/* The answer, new. Where the index turns out to be of no use, that of the one built instead:
+ * half an answer is none. */
+static Err ask(Index *index, Answer *answer, const Question *question, Json **out,
+               Fault *fault) {
+  *out = NULL;
+  while (answer(index, question, out, fault)) {
+    json_free(*out);
+    *out = NULL;
+    if (index_renew(index, NULL, fault)) break;
+  }
+  return fault->code;
+}
+
+static Err names_of(Index *index, const char *experiment, Json **out, Fault *fault) {
   Sql sql = {0};
   text_add(&sql.text, "SELECT DISTINCT kind, key FROM name");
   if (experiment) {
@@ -84,7 +106,7 @@ Err query_names(Index *index, const char *experiment, Json **out, Fault *fault) 
                       " CASE kind WHEN 'factors' THEN place ELSE 0 END, key");
   sqlite3_stmt *s = prepare(index, &sql, fault);
   Json *names = json_list();
-  while (s && sqlite3_step(s) == SQLITE_ROW) {
+  while (index_next(index, s, fault)) {
     Json *name = json_map();
     json_put_text(name, "kind", (const char *)sqlite3_column_text(s, 0));
     json_put_text(name, "key", (const char *)sqlite3_column_text(s, 1));
@@ -94,6 +116,14 @@ Err query_names(Index *index, const char *experiment, Json **out, Fault *fault) 
   text_deinit(&sql.text);
   *out = names;
   return fault->code;
+}
+
+static Err answer_names(Index *index, const Question *question, Json **out, Fault *fault) {
+  return names_of(index, question->experiment, out, fault);
+}
+
+Err query_names(Index *index, const char *experiment, Json **out, Fault *fault) {
+  return ask(index, answer_names, &(Question){.experiment = experiment}, out, fault);
 }
 
 static const char *text_of(const Json *map, const char *key) {
@@ -299,17 +329,18 @@ static Json *field_value(sqlite3_stmt *s) {
 }
 
 /* All fields of the trial that is its parameter. */
-static sqlite3_stmt *prepare_fields(const Index *index, Fault *fault) {
+static sqlite3_stmt *prepare_fields(Index *index, Fault *fault) {
   return index_prepare(index, "SELECT kind, key, type, number, text FROM field WHERE trial = ?",
                        fault);
 }
 
 /* Puts factors, args and values, by a statement of prepare_fields. */
-static void put_fields(Json *row, int64_t trial, sqlite3_stmt *fields) {
+static void put_fields(Index *index, Json *row, int64_t trial, sqlite3_stmt *fields,
+                       Fault *fault) {
   Json *map[3];
   for (int k = 0; k < 3; k++) map[k] = json_map();
   sqlite3_bind_int64(fields, 1, trial);
-  while (sqlite3_step(fields) == SQLITE_ROW) {
+  while (index_next(index, fields, fault)) {
     const char *kind = (const char *)sqlite3_column_text(fields, 0);
     for (int k = 0; k < 3; k++)
       if (strcmp(kind, kinds[k]) == 0)
@@ -328,40 +359,39 @@ static void put_column(Json *row, sqlite3_stmt *s, int column, const char *key) 
   }
 }
 
-static Json *trial_row_json(sqlite3_stmt *s, sqlite3_stmt *fields) {
+static Json *trial_row_json(Index *index, sqlite3_stmt *s, sqlite3_stmt *fields,
+                            Fault *fault) {
   static const char *const keys[] = {"experiment", "id", "path", "seed", "state", "attempts",
                                      "seconds", "started", "digest", "fingerprint",
                                      "message", "purpose"};
   Json *row = json_map();
   for (int i = 0; i < 12; i++) put_column(row, s, i + 1, keys[i]);
   json_put_bool(row, "belongs", sqlite3_column_int(s, 13) != 0);
-  put_fields(row, sqlite3_column_int64(s, 0), fields);
+  put_fields(index, row, sqlite3_column_int64(s, 0), fields, fault);
   return row;
 }
 
 /* Runs a statement that selects TRIAL_COLUMNS. */
-static Err collect(const Index *index, const Sql *sql, Json **out, Fault *fault) {
+static Err collect(Index *index, const Sql *sql, Json **out, Fault *fault) {
   sqlite3_stmt *s = prepare(index, sql, fault);
   sqlite3_stmt *fields = prepare_fields(index, fault);
   Json *rows = json_list();
-  int status = SQLITE_DONE;
-  while (s && fields && (status = sqlite3_step(s)) == SQLITE_ROW)
-    json_push(rows, trial_row_json(s, fields));
-  if (status != SQLITE_DONE) index_fault(index, fault);
+  while (index_next(index, s, fault))
+    json_push(rows, trial_row_json(index, s, fields, fault));
   sqlite3_finalize(s);
   sqlite3_finalize(fields);
   *out = rows;
   return fault->code;
 }
 
-static Err count_all(const Index *index, const Query *query, const Json *names,
+static Err count_all(Index *index, const Query *query, const Json *names,
                      const char *what, int64_t *out, Fault *fault) {
   Sql sql = {0};
   text_addf(&sql.text, "SELECT %s", what);
   Err err = add_where(&sql, query, names, fault);
   sqlite3_stmt *s = err ? NULL : prepare(index, &sql, fault);
   *out = 0;
-  if (s && sqlite3_step(s) == SQLITE_ROW) *out = sqlite3_column_int64(s, 0);
+  if (index_next(index, s, fault)) *out = sqlite3_column_int64(s, 0);
   sqlite3_finalize(s);
   text_deinit(&sql.text);
   return fault->code;
@@ -371,26 +401,32 @@ static void add_limit(Sql *sql, const Query *query) {
   if (query->limit > 0) text_addf(&sql->text, " LIMIT %ld", query->limit);
 }
 
-Err query_trials(Index *index, const Query *query, Json **out, int64_t *n_all,
-                 Fault *fault) {
+static Err answer_trials(Index *index, const Question *question, Json **out, Fault *fault) {
+  const Query *query = question->query;
   Json *names = NULL;
   Sql sql = {0};
-  *out = NULL;
-  Err err = query_names(index, query->experiment, &names, fault);
+  Err err = names_of(index, query->experiment, &names, fault);
   text_add(&sql.text, "SELECT " TRIAL_COLUMNS);
   if (!err) err = add_where(&sql, query, names, fault);
   if (!err) err = add_order(&sql, query, names, fault);
   add_limit(&sql, query);
   if (!err) err = collect(index, &sql, out, fault);
-  if (!err && query->limit > 0) err = count_all(index, query, names, "count(*)", n_all, fault);
-  else if (!err) *n_all = json_count(*out);
+  if (!err && query->limit > 0)
+    err = count_all(index, query, names, "count(*)", question->n_all, fault);
+  else if (!err) *question->n_all = json_count(*out);
   text_deinit(&sql.text);
   json_free(names);
   return err;
 }
 
-Err query_starting(Index *index, const char *experiment, const char *start, Json **out,
-                   Fault *fault) {
+Err query_trials(Index *index, const Query *query, Json **out, int64_t *n_all,
+                 Fault *fault) {
+  return ask(index, answer_trials, &(Question){.query = query, .n_all = n_all}, out, fault);
+}
+
+static Err answer_starting(Index *index, const Question *question, Json **out,
+                           Fault *fault) {
+  const char *experiment = question->experiment, *start = question->start;
   Sql sql = {0};
   text_add(&sql.text, "SELECT " TRIAL_COLUMNS " FROM trial t WHERE substr(t.id, 1, length(");
   add_bind(&sql, start);
@@ -406,6 +442,12 @@ Err query_starting(Index *index, const char *experiment, const char *start, Json
   Err err = collect(index, &sql, out, fault);
   text_deinit(&sql.text);
   return err;
+}
+
+Err query_starting(Index *index, const char *experiment, const char *start, Json **out,
+                   Fault *fault) {
+  return ask(index, answer_starting, &(Question){.experiment = experiment, .start = start},
+             out, fault);
 }
 
 /* -- cells and entries --------------------------------------------------------------- */
@@ -464,26 +506,25 @@ static void put_moments(Json *row, sqlite3_stmt *s, int column) {
     json_put_number(row, "sd", sqrt(sqlite3_column_double(s, column + 2) / (double)(n - 1)));
 }
 
-static Json *cell_row(sqlite3_stmt *s, sqlite3_stmt *fields, bool has_metric) {
+static Json *cell_row(Index *index, sqlite3_stmt *s, sqlite3_stmt *fields, bool has_metric,
+                      Fault *fault) {
   static const char *const keys[] = {"experiment", "cell", "purpose", "trials"};
   Json *row = json_map();
   for (int i = 0; i < 4; i++) put_column(row, s, i + 1, keys[i]);
-  put_fields(row, sqlite3_column_int64(s, 0), fields);
+  put_fields(index, row, sqlite3_column_int64(s, 0), fields, fault);
   json_put(row, "values", json_map());   /* those of one trial stand for nothing here */
   if (has_metric) put_moments(row, s, 5);
   put_state_counts(row, s, 8);
   return row;
 }
 
-static Err collect_cells(const Index *index, const Sql *sql, bool has_metric, Json **out,
+static Err collect_cells(Index *index, const Sql *sql, bool has_metric, Json **out,
                          Fault *fault) {
   sqlite3_stmt *s = prepare(index, sql, fault);
   sqlite3_stmt *fields = prepare_fields(index, fault);
   Json *rows = json_list();
-  int status = SQLITE_DONE;
-  while (!fault->code && (status = sqlite3_step(s)) == SQLITE_ROW)
-    json_push(rows, cell_row(s, fields, has_metric));
-  if (status != SQLITE_DONE) index_fault(index, fault);
+  while (index_next(index, s, fault))
+    json_push(rows, cell_row(index, s, fields, has_metric, fault));
   sqlite3_finalize(s);
   sqlite3_finalize(fields);
   *out = rows;
@@ -503,12 +544,12 @@ static Err add_cell_order(Sql *sql, const Query *query, Fault *fault) {
   return ERR_OK;
 }
 
-Err query_cells(Index *index, const Query *query, Json **out, int64_t *n_all, Fault *fault) {
+static Err answer_cells(Index *index, const Question *question, Json **out, Fault *fault) {
+  const Query *query = question->query;
   Json *names = NULL;
   KeyRef metric = {0};
   Sql sql = {0};
-  *out = NULL;
-  Err err = query_names(index, query->experiment, &names, fault);
+  Err err = names_of(index, query->experiment, &names, fault);
   if (!err && query->metric)
     err = find_field(names, "values", query->metric, &metric, fault);
   if (!err) err = add_cells(&sql, query, &metric, names, fault);
@@ -516,11 +557,15 @@ Err query_cells(Index *index, const Query *query, Json **out, int64_t *n_all, Fa
   if (!err) err = collect_cells(index, &sql, metric.kind, out, fault);
   if (!err && query->limit > 0)
     err = count_all(index, query, names, "count(DISTINCT CASE WHEN t.cell <> '' THEN "
-                    "t.experiment || '/' || t.cell || t.purpose END)", n_all, fault);
-  else if (!err) *n_all = json_count(*out);
+                    "t.experiment || '/' || t.cell || t.purpose END)", question->n_all, fault);
+  else if (!err) *question->n_all = json_count(*out);
   text_deinit(&sql.text);
   json_free(names);
   return err;
+}
+
+Err query_cells(Index *index, const Query *query, Json **out, int64_t *n_all, Fault *fault) {
+  return ask(index, answer_cells, &(Question){.query = query, .n_all = n_all}, out, fault);
 }
 
 static Json *entry_row(sqlite3_stmt *s) {
@@ -534,11 +579,11 @@ static Json *entry_row(sqlite3_stmt *s) {
   return row;
 }
 
-Err query_entries(Index *index, const Query *query, Json **out, Fault *fault) {
+static Err answer_entries(Index *index, const Question *question, Json **out, Fault *fault) {
+  const Query *query = question->query;
   Json *names = NULL;
   Sql sql = {0};
-  *out = NULL;
-  Err err = query_names(index, query->experiment, &names, fault);
+  Err err = names_of(index, query->experiment, &names, fault);
   text_add(&sql.text, "SELECT t.experiment, t.cell <> '' AS study, sum(t.belongs), "
                       "sum(NOT t.belongs), max(t.started)");
   for (int i = 0; i < TRIAL_STATES; i++)
@@ -549,10 +594,14 @@ Err query_entries(Index *index, const Query *query, Json **out, Fault *fault) {
   text_add(&sql.text, " GROUP BY 1, 2 ORDER BY 1, 2 DESC");
   sqlite3_stmt *s = err ? NULL : prepare(index, &sql, fault);
   Json *rows = json_list();
-  while (s && sqlite3_step(s) == SQLITE_ROW) json_push(rows, entry_row(s));
+  while (index_next(index, s, fault)) json_push(rows, entry_row(s));
   sqlite3_finalize(s);
   text_deinit(&sql.text);
   json_free(names);
   *out = rows;
   return fault->code;
+}
+
+Err query_entries(Index *index, const Query *query, Json **out, Fault *fault) {
+  return ask(index, answer_entries, &(Question){.query = query}, out, fault);
 }

@@ -7,6 +7,7 @@
 #include "tempdir.h"
 #include "test.h"
 #include <fcntl.h>
+#include <sqlite3.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -435,6 +436,102 @@ TEST(the_index_is_only_a_cache) {
     assert_false(index_in_memory(index));
     index_close(index);
     assert_true(file_exists(path));
+  }
+  store_close(&store);
+}
+
+/* Asks the file itself for a number, past the index. */
+static int64_t ask_file(const char *runs, const char *sql) {
+  char path[600];
+  sqlite3 *db;
+  sqlite3_stmt *s;
+  snprintf(path, sizeof path, "%s/index.sqlite", temp_path(runs));
+  assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+  assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &s, NULL), SQLITE_OK);
+  int64_t number = sqlite3_step(s) == SQLITE_ROW ? sqlite3_column_int64(s, 0) : -1;
+  sqlite3_finalize(s);
+  sqlite3_close(db);
+  return number;
+}
+
+/* Spoils pages of the file, from 1, after all of its log was moved there. */
+static void spoil_pages(const char *runs, int64_t page, int64_t n) {
+  int64_t page_bytes = ask_file(runs, "PRAGMA page_size");
+  assert_int_equal(ask_file(runs, "PRAGMA wal_checkpoint(TRUNCATE)"), 0);
+  for (; n-- > 0; page++) spoil(runs, "j", (page - 1) * page_bytes);
+}
+
+/* Nothing but a new trial touches that page. */
+TEST(damage_found_while_writing_is_repaired) {
+  Store store = make_study("writing");
+  index_close(open_index("writing"));
+  spoil_pages("writing", ask_file("writing", "SELECT rootpage FROM sqlite_master WHERE "
+                                             "name = 'trial_cell'"), 1);
+  run_trial(&store, 0, 3, TRIAL_COMPLETE, 0.5);
+  Index *index = open_index("writing");
+  check_count(index, "", 6);
+  assert_false(index_in_memory(index));
+  index_close(index);
+  assert_int_equal(ask_file("writing", "SELECT count(*) FROM trial"), 7);
+  store_close(&store);
+}
+
+enum { N_MANY = 400 };
+
+static int grow_old(const char *path, const struct stat *at, int flag, struct FTW *walk) {
+  struct timespec times[2] = {{.tv_sec = 1700000000}, {.tv_sec = 1700000000}};
+  (void)at, (void)flag, (void)walk;
+  return utimensat(AT_FDCWD, path, times, 0);
+}
+
+/* Of the cells; each with N_MANY values, in many pages. */
+static void run_many_values(const Store *store) {
+  Fault fault = {0};
+  for (int i = 0; i < N_LEVELS; i++) {
+    char id[TRIAL_ID], key[16];
+    StoreClaim c;
+    bool claimed, first;
+    Json *conf = config(i), *values = json_map();
+    id_of(i, 1, id);
+    for (int k = 0; k < N_MANY; k++) {
+      snprintf(key, sizeof key, "value%d", k);
+      json_put_int(values, key, k);
+    }
+    TrialEnd end = {.state = TRIAL_COMPLETE, .step = -1, .values = values};
+    assert_int_equal(store_claim(store, id, conf, 1, &c, &claimed, &fault), ERR_OK);
+    assert_int_equal(store_publish(&c, &end, &first, &fault), ERR_OK);
+    json_free(conf);
+    json_free(values);
+  }
+}
+
+/* Nothing has changed, so only the question comes to the pages. */
+TEST(damage_found_while_asking_is_repaired) {
+  Store store = open_store("asking", "exp");
+  run_many_values(&store);
+  nftw(store.directory, grow_old, 16, FTW_DEPTH | FTW_PHYS);
+  index_close(open_index("asking"));
+  int64_t n_pages = ask_file("asking", "PRAGMA page_count");
+  for (int round = 0; round < 2; round++) {
+    spoil_pages("asking", n_pages / 2, n_pages / 2);
+    Index *index = open_index("asking");
+    Fault fault = {0};
+    Query query = {.experiment = "exp"};
+    Json *rows;
+    int64_t n = 0, n_values = 0;
+    if (round == 0) {
+      if (query_trials(index, &query, &rows, &n, &fault)) fail_msg("%s", fault.text);
+      for (int i = 0; i < N_LEVELS; i++)
+        n_values += json_count(json_find(json_item(rows, i), "values"));
+      assert_int_equal(n_values, N_LEVELS * N_MANY);
+    } else {
+      rows = cells_of(index, "value7>=7", false, "value399", NULL);
+      assert_int_equal(json_count(rows), N_LEVELS);
+      check_cell(rows, 5, "0x1", 1, 399, -1);
+    }
+    json_free(rows);
+    assert_false(index_in_memory(index));
+    index_close(index);
   }
   store_close(&store);
 }
