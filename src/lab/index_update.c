@@ -477,6 +477,13 @@ static Err write_changes(Update *u, Fault *fault) {
   return err ? err : fault->code;
 }
 
+/* Ends what BEGIN IMMEDIATE began: with all of it, or after a fault with none. */
+static Err end_transaction(Index *index, Err err, Fault *fault) {
+  if (!err) err = index_run(index, "COMMIT", fault);
+  if (err) sqlite3_exec(index->db, "ROLLBACK", NULL, NULL, NULL);
+  return err;
+}
+
 static Err write_entry(Update *u, Fault *fault) {
   Err err = index_run(u->index, "BEGIN IMMEDIATE", fault);
   if (err) return err;
@@ -485,9 +492,7 @@ static Err write_entry(Update *u, Fault *fault) {
   sqlite3_finalize(u->drop_fields);
   sqlite3_finalize(u->put_field);
   sqlite3_finalize(u->put_name);
-  if (!err) return index_run(u->index, "COMMIT", fault);
-  sqlite3_exec(u->index->db, "ROLLBACK", NULL, NULL, NULL);
-  return err;
+  return end_transaction(u->index, err, fault);
 }
 
 static Err refresh_entry(Index *index, const char *name, Fault *fault) {
@@ -511,28 +516,40 @@ static Err refresh_entry(Index *index, const char *name, Fault *fault) {
 /* -- all entries --------------------------------------------------------------------- */
 
 /* Entries in the tables without a directory. */
-static Err forget_removed(Index *index, Fault *fault) {
-  FileNames gone = {0};
+static Err find_removed(Index *index, FileNames *gone, Fault *fault) {
   sqlite3_stmt *s = index_prepare(index, "SELECT name FROM entry", fault);
   while (index_next(index, s, fault)) {
     const char *name = (const char *)sqlite3_column_text(s, 0);
     if (file_is_directory(index->runs, name)) continue;
-    char **v = realloc(gone.v, (size_t)(gone.n + 1) * sizeof *v);
-    if (v) gone.v = v;
+    char **v = realloc(gone->v, (size_t)(gone->n + 1) * sizeof *v);
+    if (v) gone->v = v;
     char *copy = v ? text_copy(name) : NULL;
-    if (copy) gone.v[gone.n++] = copy;
+    if (copy) gone->v[gone->n++] = copy;
     else fault_memory(fault, strlen(name));
   }
   sqlite3_finalize(s);
-  Err err = fault->code;
+  return fault->code;
+}
+
+static Err forget(Index *index, const char *name, Fault *fault) {
   static const char *const steps[] = {
       "DELETE FROM field WHERE trial IN (SELECT number FROM trial WHERE experiment = ?)",
       "DELETE FROM trial WHERE experiment = ?", "DELETE FROM name WHERE experiment = ?",
       "DELETE FROM entry WHERE name = ?"};
-  for (int i = 0; i < gone.n; i++) {
-    Update u = {.index = index, .name = gone.v[i]};
-    for (size_t k = 0; !err && k < sizeof steps / sizeof *steps; k++)
-      err = run_for_entry(&u, steps[k], NULL, fault);
+  Update u = {.index = index, .name = name};
+  Err err = ERR_OK;
+  for (size_t k = 0; !err && k < sizeof steps / sizeof *steps; k++)
+    err = run_for_entry(&u, steps[k], NULL, fault);
+  return err;
+}
+
+static Err forget_removed(Index *index, Fault *fault) {
+  FileNames gone = {0};
+  Err err = find_removed(index, &gone, fault);
+  if (!err && gone.n) {
+    err = index_run(index, "BEGIN IMMEDIATE", fault);
+    for (int i = 0; !err && i < gone.n; i++) err = forget(index, gone.v[i], fault);
+    err = end_transaction(index, err, fault);
   }
   file_names_deinit(&gone);
   return err;

@@ -461,6 +461,25 @@ static void spoil_pages(const char *runs, int64_t page, int64_t n) {
   for (; n-- > 0; page++) spoil(runs, "j", (page - 1) * page_bytes);
 }
 
+/* A trigger stands for the power that fails after the trials, before the entry. */
+TEST(a_removed_experiment_is_forgotten_whole_or_not_at_all) {
+  Store store = make_study("removed");
+  Index *index = open_index("removed");
+  Fault fault = {0};
+  ask_file("removed", "CREATE TRIGGER stop BEFORE DELETE ON entry BEGIN "
+                      "SELECT RAISE(ABORT, 'stopped'); END");
+  assert_int_equal(file_remove(store.directory, &fault), ERR_OK);
+  assert_int_equal(index_refresh(index, NULL, &fault), ERR_STORAGE);
+  assert_non_null(strstr(fault.text, "stopped"));
+  assert_int_equal(ask_file("removed", "SELECT count(*) FROM trial"), 6);
+  ask_file("removed", "DROP TRIGGER stop");
+  fault_clear(&fault);
+  assert_int_equal(index_refresh(index, NULL, &fault), ERR_OK);
+  assert_int_equal(ask_file("removed", "SELECT count(*) FROM trial"), 0);
+  index_close(index);
+  store_close(&store);
+}
+
 /* Nothing but a new trial touches that page. */
 TEST(damage_found_while_writing_is_repaired) {
   Store store = make_study("writing");
