@@ -106,6 +106,12 @@ static bool open_file(Index *index, const char *path) {
   return false;
 }
 
+static Err open_memory(Index *index, Fault *fault) {
+  index->in_memory = true;
+  if (!open_database(index, ":memory:")) return index_fault(index, fault);
+  return make_tables(index, fault);
+}
+
 /* The file as it is; else a new one; else one in memory. */
 static Err open_any(Index *index, const char *path, Fault *fault) {
   if (file_exists(index->runs)) {
@@ -113,9 +119,7 @@ static Err open_any(Index *index, const char *path, Fault *fault) {
     remove_database(path);
     if (open_file(index, path)) return ERR_OK;
   }
-  index->in_memory = true;
-  if (!open_database(index, ":memory:")) return index_fault(index, fault);
-  return make_tables(index, fault);
+  return open_memory(index, fault);
 }
 
 static Err open_index(Index *index, Fault *fault) {
@@ -141,11 +145,26 @@ static Err rebuild(Index *index, Fault *fault) {
   return open_index(index, fault);
 }
 
+/* It is another user's, the disk is full, a limit is reached. */
+static bool is_unwritable(const Index *index) {
+  static const int codes[] = {SQLITE_READONLY, SQLITE_FULL, SQLITE_IOERR, SQLITE_CANTOPEN,
+                              SQLITE_PERM};
+  for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+    if (index->failure == codes[i]) return true;
+  return false;
+}
+
 Err index_reopen(Index *index, Fault *fault) {
-  if (index->in_memory || index->rebuilt || !is_damaged(index)) return fault->code;
+  bool damaged = is_damaged(index);
+  if (index->in_memory || !(damaged || is_unwritable(index))) return fault->code;
   fault_clear(fault);
-  index->rebuilt = true;
-  return rebuild(index, fault);
+  index->failure = SQLITE_OK;
+  if (damaged && !index->rebuilt) {
+    index->rebuilt = true;
+    return rebuild(index, fault);
+  }
+  close_database(index);
+  return open_memory(index, fault);
 }
 
 Err index_open(Index **out, const char *runs, Fault *fault) {

@@ -49,8 +49,9 @@ bool index_next(Index *index, sqlite3_stmt *s, Fault *fault);
 /* Runs statements without results. */
 Err index_run(Index *index, const char *sql, Fault *fault) WARN_UNUSED;
 
-/* Opens another file after a fault that this cures, and clears the fault: a damaged one is
- * built anew, empty. Else the fault stays, and is returned. At most once per index. */
+/* After a fault that another file cures opens that, empty, and clears the fault: a damaged
+ * one is built anew, once; one that cannot be written, or is damaged again, gives way to one
+ * in memory. Else the fault stays, and is returned. */
 Err index_reopen(Index *index, Fault *fault) WARN_UNUSED;
 /* The same, then reads the experiment, or all (NULL), as index_refresh does. */
 Err index_renew(Index *index, const char *experiment, Fault *fault) WARN_UNUSED;

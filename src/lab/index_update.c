@@ -555,6 +555,15 @@ static Err forget_removed(Index *index, Fault *fault) {
   return err;
 }
 
+/* A directory that cannot be read, lost+found or another user's, hides no other. */
+static Err refresh_or_skip(Index *index, const char *name, Fault *fault) {
+  Err err = refresh_entry(index, name, fault);
+  if (err != ERR_STORAGE || index->failure) return err;
+  err_print("warning: %s; left out\n", fault->text);
+  fault_clear(fault);
+  return ERR_OK;
+}
+
 static Err refresh(Index *index, const char *experiment, Fault *fault) {
   Err err = forget_removed(index, fault);
   if (err) return err;
@@ -566,12 +575,13 @@ static Err refresh(Index *index, const char *experiment, Fault *fault) {
   err = file_names(index->runs, &names, fault);
   for (int i = 0; !err && i < names.n; i++)
     if (names.v[i][0] != '.' && file_is_directory(index->runs, names.v[i]))
-      err = refresh_entry(index, names.v[i], fault);
+      err = refresh_or_skip(index, names.v[i], fault);
   file_names_deinit(&names);
   return err;
 }
 
 Err index_refresh(Index *index, const char *experiment, Fault *fault) {
+  index->failure = SQLITE_OK;
   return refresh(index, experiment, fault) ? index_renew(index, experiment, fault) : ERR_OK;
 }
 

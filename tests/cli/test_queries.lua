@@ -130,6 +130,16 @@ function tests.test_cells_before_the_first_result()
   has(runner("ls", "study", "--cells", "--runs=i"), "relu", "tanh", "pending")
 end
 
+function tests.test_a_directory_that_cannot_be_read()
+  make_study "j"
+  os.execute(("mkdir '%s/j/lost' && ln -s trials '%s/j/lost/trials'"):format(check.temp,
+    check.temp))
+  local out, err = runner("ls", "--runs=j", "--json")
+  has(out, '"trials": 4')
+  has(err, "warning: ", "j/lost/trials", "left out")
+  fails(4, "j/lost/trials", "ls", "lost", "--runs=j")
+end
+
 function tests.test_help_of_each_command()
   for _, command in ipairs { "ls", "show", "compare", "export", "retry", "rm", "gc", "doctor" } do
     has(runner(command, "--help"), "usage: runner " .. command, "--help", "--runs DIR", "--json")
