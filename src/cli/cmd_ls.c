@@ -205,29 +205,48 @@ static void print_rest(const QueryCall *call, const Json *rows, int64_t n_all,
               (long long)n_all, what);
 }
 
+/* What the plan reports, if a trial has it: before the first result none does. */
+static const char *reported(const Json *plan, const Json *names) {
+  const char *report = json_text(plan, "report");
+  for (int64_t i = 0; i < json_count(names); i++) {
+    const Json *name = json_item(names, i);
+    if (strcmp(json_text(name, "kind"), "values") == 0 &&
+        strcmp(json_text(name, "key"), report) == 0)
+      return report;
+  }
+  return NULL;
+}
+
+static Err print_rows(const Asking *asking, const QueryCall *call, const Json *rows,
+                      const Json *names, const Json *plan, Fault *fault) {
+  bool cells = call_option(call, "--cells") != NULL;
+  Columns columns = {0};
+  choose_settings(&columns, rows, names);
+  if (!cells) choose_values(&columns, plan, names);
+  if (json_count(rows) == 0) return ERR_OK;
+  return cells ? print_cells(rows, &columns, asking->query.metric, fault)
+               : print_trials(rows, &columns, !asking->query.experiment, fault);
+}
+
 static Err list_rows(Asking *asking, const QueryCall *call, Fault *fault) {
   bool cells = call_option(call, "--cells") != NULL;
   const char *experiment = asking->query.experiment;
   Json *rows = NULL, *names = NULL, *plan = NULL;
   int64_t n_all = 0;
-  Columns columns = {0};
-  if (experiment && read_plan(call, experiment, &plan, fault)) return fault->code;
-  asking->query.metric = call_option(call, "--metric");
-  if (!asking->query.metric && *json_text(plan, "report"))
-    asking->query.metric = json_text(plan, "report");
-  Err err = cells ? query_cells(asking->index, &asking->query, &rows, &n_all, fault)
-                  : query_trials(asking->index, &asking->query, &rows, &n_all, fault);
-  if (!err && call->json) {
-    json_free(plan);
-    return print_json(rows, fault);
-  }
+  Err err = experiment ? read_plan(call, experiment, &plan, fault) : ERR_OK;
   if (!err) err = query_names(asking->index, experiment, &names, fault);
-  if (!err) choose_settings(&columns, rows, names);
-  if (!err && !cells) choose_values(&columns, plan, names);
-  if (!err && json_count(rows))
-    err = cells ? print_cells(rows, &columns, asking->query.metric, fault)
-                : print_trials(rows, &columns, !experiment, fault);
-  if (!err) print_rest(call, rows, n_all, cells ? "cells" : "trials");
+  asking->query.metric = call_option(call, "--metric");
+  if (!err && !asking->query.metric) asking->query.metric = reported(plan, names);
+  if (!err)
+    err = cells ? query_cells(asking->index, &asking->query, &rows, &n_all, fault)
+                : query_trials(asking->index, &asking->query, &rows, &n_all, fault);
+  if (!err && call->json) {
+    err = print_json(rows, fault);
+    rows = NULL;
+  } else if (!err) {
+    err = print_rows(asking, call, rows, names, plan, fault);
+    if (!err) print_rest(call, rows, n_all, cells ? "cells" : "trials");
+  }
   json_free(rows);
   json_free(names);
   json_free(plan);

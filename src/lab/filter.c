@@ -63,6 +63,9 @@ Err filter_add(Filter *filter, const char *word, Fault *fault) {
   if (n_key == 0 || !read_op(word + n_key, &op, &n_op))
     return fault_set(fault, ERR_USAGE, "%s: allowed: key=value, with = != > >= < or <=",
                      word);
+  if (word[n_key + n_op] == '=')   /* else "==" would look for a value that begins with it */
+    return fault_set(fault, ERR_USAGE, "%s: equality is written =; allowed: key=value, with "
+                     "= != > >= < or <=", word);
   if (filter->n == FILTER_TERMS)
     return fault_set(fault, ERR_USAGE, "more than %d filters", FILTER_TERMS);
   FilterTerm *v = realloc(filter->v, (size_t)(filter->n + 1) * sizeof *v);

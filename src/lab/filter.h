@@ -33,7 +33,7 @@ typedef struct Filter {
 /* Does the word have an operator? Else it names something. */
 bool filter_is_term(const char *word);
 
-/* Adds a term; `word` is kept. ERR_USAGE for what is no term. */
+/* Adds a term; `word` is kept. ERR_USAGE for what is no term, and for "==". */
 Err filter_add(Filter *filter, const char *word, Fault *fault) WARN_UNUSED;
 void filter_deinit(Filter *filter);
 

@@ -7,12 +7,14 @@
 
 enum { BUSY_MS = 10000 };
 
-Err index_fault(const Index *index, Fault *fault) {
+/* The last error of the database as a fault. */
+static Err index_fault(Index *index, Fault *fault) {
+  index->failure = sqlite3_errcode(index->db) & 0xFF;
   return fault_set(fault, ERR_STORAGE, "%s/index.sqlite: %s", index->runs,
                    sqlite3_errmsg(index->db));
 }
 
-sqlite3_stmt *index_prepare(const Index *index, const char *sql, Fault *fault) {
+sqlite3_stmt *index_prepare(Index *index, const char *sql, Fault *fault) {
   sqlite3_stmt *statement = NULL;
   if (sqlite3_prepare_v2(index->db, sql, -1, &statement, NULL) == SQLITE_OK)
     return statement;
@@ -20,7 +22,14 @@ sqlite3_stmt *index_prepare(const Index *index, const char *sql, Fault *fault) {
   return NULL;
 }
 
-Err index_run(const Index *index, const char *sql, Fault *fault) {
+bool index_next(Index *index, sqlite3_stmt *s, Fault *fault) {
+  if (!s || fault->code) return false;
+  int status = sqlite3_step(s);
+  if (status != SQLITE_ROW && status != SQLITE_DONE) index_fault(index, fault);
+  return status == SQLITE_ROW;
+}
+
+Err index_run(Index *index, const char *sql, Fault *fault) {
   if (sqlite3_exec(index->db, sql, NULL, NULL, NULL) == SQLITE_OK) return ERR_OK;
   return index_fault(index, fault);
 }
@@ -36,7 +45,7 @@ static int version_of(const Index *index) {
 }
 
 /* Two queries may build it at the same time: the second finds the version set. */
-static Err make_tables(const Index *index, Fault *fault) {
+static Err make_tables(Index *index, Fault *fault) {
   char version[64];
   if (version_of(index) == INDEX_VERSION) return ERR_OK;
   snprintf(version, sizeof version, "PRAGMA user_version = %d; COMMIT", INDEX_VERSION);
@@ -49,7 +58,7 @@ static Err make_tables(const Index *index, Fault *fault) {
 }
 
 /* Are all tables there, in this version, and is the first page of each sound? */
-static bool usable(const Index *index) {
+static bool usable(Index *index) {
   Fault ignored = {0};
   return version_of(index) == INDEX_VERSION &&
          index_run(index, "SELECT count(*) FROM (SELECT 1 FROM trial LIMIT 1); "
@@ -97,6 +106,12 @@ static bool open_file(Index *index, const char *path) {
   return false;
 }
 
+static Err open_memory(Index *index, Fault *fault) {
+  index->in_memory = true;
+  if (!open_database(index, ":memory:")) return index_fault(index, fault);
+  return make_tables(index, fault);
+}
+
 /* The file as it is; else a new one; else one in memory. */
 static Err open_any(Index *index, const char *path, Fault *fault) {
   if (file_exists(index->runs)) {
@@ -104,9 +119,7 @@ static Err open_any(Index *index, const char *path, Fault *fault) {
     remove_database(path);
     if (open_file(index, path)) return ERR_OK;
   }
-  index->in_memory = true;
-  if (!open_database(index, ":memory:")) return index_fault(index, fault);
-  return make_tables(index, fault);
+  return open_memory(index, fault);
 }
 
 static Err open_index(Index *index, Fault *fault) {
@@ -115,21 +128,43 @@ static Err open_index(Index *index, Fault *fault) {
   Err err = path.failed ? fault_memory(fault, path.n_bytes)
                         : open_any(index, path.data, fault);
   text_deinit(&path);
+  if (!err) index->failure = SQLITE_OK;   /* of files that were tried */
   return err;
 }
 
-bool index_is_damaged(const Index *index) {
-  int code = sqlite3_errcode(index->db) & 0xFF;
-  return code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
+static bool is_damaged(const Index *index) {
+  return index->failure == SQLITE_CORRUPT || index->failure == SQLITE_NOTADB;
 }
 
-Err index_rebuild(Index *index, Fault *fault) {
+static Err rebuild(Index *index, Fault *fault) {
   Text path = {0};
   text_addf(&path, "%s/index.sqlite", index->runs);
   close_database(index);
   if (!path.failed) remove_database(path.data);
   text_deinit(&path);
   return open_index(index, fault);
+}
+
+/* It is another user's, the disk is full, a limit is reached. */
+static bool is_unwritable(const Index *index) {
+  static const int codes[] = {SQLITE_READONLY, SQLITE_FULL, SQLITE_IOERR, SQLITE_CANTOPEN,
+                              SQLITE_PERM};
+  for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+    if (index->failure == codes[i]) return true;
+  return false;
+}
+
+Err index_reopen(Index *index, Fault *fault) {
+  bool damaged = is_damaged(index);
+  if (index->in_memory || !(damaged || is_unwritable(index))) return fault->code;
+  fault_clear(fault);
+  index->failure = SQLITE_OK;
+  if (damaged && !index->rebuilt) {
+    index->rebuilt = true;
+    return rebuild(index, fault);
+  }
+  close_database(index);
+  return open_memory(index, fault);
 }
 
 Err index_open(Index **out, const char *runs, Fault *fault) {

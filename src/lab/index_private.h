@@ -37,16 +37,23 @@ struct Index {
   sqlite3 *db;
   char *runs;
   bool in_memory;            /* the file cannot be used */
+  bool rebuilt;              /* it was damaged; once is enough */
+  int failure;               /* SQLite's code of the last fault; a ROLLBACK hides it there */
 };
 
 /* Prepares a statement; NULL and an ERR_STORAGE fault. Ended by sqlite3_finalize. */
-sqlite3_stmt *index_prepare(const Index *index, const char *sql, Fault *fault);
-/* The last error of the database as a fault. */
-Err index_fault(const Index *index, Fault *fault);
-/* Was the last error one of a damaged file? Then it can be built anew, empty. */
-bool index_is_damaged(const Index *index);
-Err index_rebuild(Index *index, Fault *fault) WARN_UNUSED;
+sqlite3_stmt *index_prepare(Index *index, const char *sql, Fault *fault);
+/* Steps to the next row: true if there is one. False at the end, for a fault, which is set,
+ * and for a NULL statement or a fault that was set before: loops need no other check. */
+bool index_next(Index *index, sqlite3_stmt *s, Fault *fault);
 /* Runs statements without results. */
-Err index_run(const Index *index, const char *sql, Fault *fault) WARN_UNUSED;
+Err index_run(Index *index, const char *sql, Fault *fault) WARN_UNUSED;
+
+/* After a fault that another file cures opens that, empty, and clears the fault: a damaged
+ * one is built anew, once; one that cannot be written, or is damaged again, gives way to one
+ * in memory. Else the fault stays, and is returned. */
+Err index_reopen(Index *index, Fault *fault) WARN_UNUSED;
+/* The same, then reads the experiment, or all (NULL), as index_refresh does. */
+Err index_renew(Index *index, const char *experiment, Fault *fault) WARN_UNUSED;
 
 #endif

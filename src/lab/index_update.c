@@ -138,11 +138,9 @@ static Err read_entry(Update *u, Fault *fault) {
   sqlite3_stmt *s = index_prepare(u->index, "SELECT stamp FROM entry WHERE name = ?", fault);
   if (!s) return fault->code;
   bind_text(s, 1, u->name);
-  int status = sqlite3_step(s);
-  u->plan_stamp = status == SQLITE_ROW ? sqlite3_column_int64(s, 0) : -2;
+  u->plan_stamp = index_next(u->index, s, fault) ? sqlite3_column_int64(s, 0) : -2;
   sqlite3_finalize(s);
-  return status == SQLITE_ROW || status == SQLITE_DONE ? ERR_OK
-                                                       : index_fault(u->index, fault);
+  return fault->code;
 }
 
 static Err read_known(Update *u, Fault *fault) {
@@ -151,12 +149,14 @@ static Err read_known(Update *u, Fault *fault) {
   if (!s) return fault->code;
   bind_text(s, 1, u->name);
   int64_t capacity = 0;
-  int status;
-  while ((status = sqlite3_step(s)) == SQLITE_ROW) {
+  while (index_next(u->index, s, fault)) {
     if (u->n_known == capacity) {
       capacity = capacity ? 2 * capacity : 256;
       Known *known = realloc(u->known, (size_t)capacity * sizeof *known);
-      if (!known) break;
+      if (!known) {
+        fault_memory(fault, (size_t)capacity * sizeof *known);
+        break;
+      }
       u->known = known;
     }
     Known *k = &u->known[u->n_known++];
@@ -165,17 +165,15 @@ static Err read_known(Update *u, Fault *fault) {
     k->on_disk = false;
   }
   sqlite3_finalize(s);
-  if (status == SQLITE_ROW) return fault_memory(fault, (size_t)capacity * sizeof(Known));
-  return status == SQLITE_DONE ? ERR_OK : index_fault(u->index, fault);
+  return fault->code;
 }
 
 /* -- writing a row ------------------------------------------------------------------- */
 
 static Err step_done(Update *u, sqlite3_stmt *s, Fault *fault) {
-  int status = sqlite3_step(s);
+  index_next(u->index, s, fault);
   sqlite3_reset(s);
-  return status == SQLITE_DONE || status == SQLITE_ROW ? ERR_OK
-                                                       : index_fault(u->index, fault);
+  return fault->code;
 }
 
 /* Text and number of a value. What reads as a number counts as one: levels are names. */
@@ -271,10 +269,9 @@ static Err put_row(Update *u, const Row *row, int64_t *out, Fault *fault) {
   sqlite3_bind_int(s, 13, row->belongs);
   sqlite3_bind_int64(s, 14, row->stamp);
   bind_text(s, 15, row->purpose);
-  int status = sqlite3_step(s);
-  if (status == SQLITE_ROW) *out = sqlite3_column_int64(s, 0);
+  if (index_next(u->index, s, fault)) *out = sqlite3_column_int64(s, 0);
   sqlite3_reset(s);
-  return status == SQLITE_ROW ? ERR_OK : index_fault(u->index, fault);
+  return fault->code;
 }
 
 /* -- one trial ----------------------------------------------------------------------- */
@@ -399,9 +396,10 @@ static Err put_plan(Update *u, Fault *fault) {
     bind_text(keep, 1, purpose_name(planned.v[i].tuning));
     bind_text(keep, 2, u->name);
     bind_text(keep, 3, planned.v[i].id);
-    bool there = sqlite3_step(keep) == SQLITE_ROW;
+    bool there = index_next(u->index, keep, fault);
     sqlite3_reset(keep);
-    if (!there) err = put_planned(u, &planned.v[i], args, fault);
+    err = fault->code;
+    if (!err && !there) err = put_planned(u, &planned.v[i], args, fault);
   }
   sqlite3_finalize(keep);
   if (!err) err = run_for_entry(u, "DELETE FROM field WHERE trial IN (SELECT number FROM trial "
@@ -479,6 +477,13 @@ static Err write_changes(Update *u, Fault *fault) {
   return err ? err : fault->code;
 }
 
+/* Ends what BEGIN IMMEDIATE began: with all of it, or after a fault with none. */
+static Err end_transaction(Index *index, Err err, Fault *fault) {
+  if (!err) err = index_run(index, "COMMIT", fault);
+  if (err) sqlite3_exec(index->db, "ROLLBACK", NULL, NULL, NULL);
+  return err;
+}
+
 static Err write_entry(Update *u, Fault *fault) {
   Err err = index_run(u->index, "BEGIN IMMEDIATE", fault);
   if (err) return err;
@@ -487,9 +492,7 @@ static Err write_entry(Update *u, Fault *fault) {
   sqlite3_finalize(u->drop_fields);
   sqlite3_finalize(u->put_field);
   sqlite3_finalize(u->put_name);
-  if (!err) return index_run(u->index, "COMMIT", fault);
-  sqlite3_exec(u->index->db, "ROLLBACK", NULL, NULL, NULL);
-  return err;
+  return end_transaction(u->index, err, fault);
 }
 
 static Err refresh_entry(Index *index, const char *name, Fault *fault) {
@@ -513,31 +516,52 @@ static Err refresh_entry(Index *index, const char *name, Fault *fault) {
 /* -- all entries --------------------------------------------------------------------- */
 
 /* Entries in the tables without a directory. */
-static Err forget_removed(Index *index, Fault *fault) {
-  FileNames gone = {0};
+static Err find_removed(Index *index, FileNames *gone, Fault *fault) {
   sqlite3_stmt *s = index_prepare(index, "SELECT name FROM entry", fault);
-  Err err = s ? ERR_OK : fault->code;
-  while (!err && sqlite3_step(s) == SQLITE_ROW) {
+  while (index_next(index, s, fault)) {
     const char *name = (const char *)sqlite3_column_text(s, 0);
     if (file_is_directory(index->runs, name)) continue;
-    char **v = realloc(gone.v, (size_t)(gone.n + 1) * sizeof *v);
-    if (v) gone.v = v;
+    char **v = realloc(gone->v, (size_t)(gone->n + 1) * sizeof *v);
+    if (v) gone->v = v;
     char *copy = v ? text_copy(name) : NULL;
-    if (copy) gone.v[gone.n++] = copy;
-    else err = fault_memory(fault, 0);
+    if (copy) gone->v[gone->n++] = copy;
+    else fault_memory(fault, strlen(name));
   }
   sqlite3_finalize(s);
+  return fault->code;
+}
+
+static Err forget(Index *index, const char *name, Fault *fault) {
   static const char *const steps[] = {
       "DELETE FROM field WHERE trial IN (SELECT number FROM trial WHERE experiment = ?)",
       "DELETE FROM trial WHERE experiment = ?", "DELETE FROM name WHERE experiment = ?",
       "DELETE FROM entry WHERE name = ?"};
-  for (int i = 0; i < gone.n; i++) {
-    Update u = {.index = index, .name = gone.v[i]};
-    for (size_t k = 0; !err && k < sizeof steps / sizeof *steps; k++)
-      err = run_for_entry(&u, steps[k], NULL, fault);
+  Update u = {.index = index, .name = name};
+  Err err = ERR_OK;
+  for (size_t k = 0; !err && k < sizeof steps / sizeof *steps; k++)
+    err = run_for_entry(&u, steps[k], NULL, fault);
+  return err;
+}
+
+static Err forget_removed(Index *index, Fault *fault) {
+  FileNames gone = {0};
+  Err err = find_removed(index, &gone, fault);
+  if (!err && gone.n) {
+    err = index_run(index, "BEGIN IMMEDIATE", fault);
+    for (int i = 0; !err && i < gone.n; i++) err = forget(index, gone.v[i], fault);
+    err = end_transaction(index, err, fault);
   }
   file_names_deinit(&gone);
   return err;
+}
+
+/* A directory that cannot be read, lost+found or another user's, hides no other. */
+static Err refresh_or_skip(Index *index, const char *name, Fault *fault) {
+  Err err = refresh_entry(index, name, fault);
+  if (err != ERR_STORAGE || index->failure) return err;
+  err_print("warning: %s; left out\n", fault->text);
+  fault_clear(fault);
+  return ERR_OK;
 }
 
 static Err refresh(Index *index, const char *experiment, Fault *fault) {
@@ -551,15 +575,18 @@ static Err refresh(Index *index, const char *experiment, Fault *fault) {
   err = file_names(index->runs, &names, fault);
   for (int i = 0; !err && i < names.n; i++)
     if (names.v[i][0] != '.' && file_is_directory(index->runs, names.v[i]))
-      err = refresh_entry(index, names.v[i], fault);
+      err = refresh_or_skip(index, names.v[i], fault);
   file_names_deinit(&names);
   return err;
 }
 
 Err index_refresh(Index *index, const char *experiment, Fault *fault) {
-  Err err = refresh(index, experiment, fault);
-  if (!err || index->in_memory || !index_is_damaged(index)) return err;
-  fault_clear(fault);
-  err = index_rebuild(index, fault);
-  return err ? err : refresh(index, experiment, fault);
+  index->failure = SQLITE_OK;
+  return refresh(index, experiment, fault) ? index_renew(index, experiment, fault) : ERR_OK;
+}
+
+/* It comes back to index_refresh, as the new file may be no better; index_reopen gives up. */
+Err index_renew(Index *index, const char *experiment, Fault *fault) {
+  Err err = index_reopen(index, fault);
+  return err ? err : index_refresh(index, experiment, fault);
 }

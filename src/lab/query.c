@@ -13,29 +13,43 @@
 
 /* -- a statement in the making ------------------------------------------------------- */
 
-enum { BINDS = 512 };
+/* Each value of a filter as number and as text, each term's kind and key; a few besides: of
+ * experiment, metric, sort. */
+enum { BINDS = FILTER_TERMS * (2 * FILTER_VALUES + 2) + 16 };
+
+typedef struct Bind {
+  const char *text;          /* borrowed; NULL: the number */
+  double number;
+} Bind;
 
 typedef struct Sql {
   Text text;
-  const char *bind[BINDS];   /* borrowed */
+  Bind bind[BINDS];
   int n_binds;
 } Sql;
 
 /* Adds a "?" for the value. */
-static void add_bind(Sql *sql, const char *value) {
+static void add_any(Sql *sql, Bind value) {
+  must(sql->n_binds < BINDS);
   text_add(&sql->text, "?");
-  if (sql->n_binds < BINDS) sql->bind[sql->n_binds++] = value;
-  else sql->text.failed = true;
+  sql->bind[sql->n_binds++] = value;
 }
 
-static sqlite3_stmt *prepare(const Index *index, const Sql *sql, Fault *fault) {
+static void add_bind(Sql *sql, const char *value) { add_any(sql, (Bind){.text = value}); }
+
+static void add_number(Sql *sql, double value) { add_any(sql, (Bind){.number = value}); }
+
+static sqlite3_stmt *prepare(Index *index, const Sql *sql, Fault *fault) {
   if (sql->text.failed) {
     fault_memory(fault, sql->text.n_bytes);
     return NULL;
   }
   sqlite3_stmt *s = index_prepare(index, sql->text.data, fault);
-  for (int i = 0; s && i < sql->n_binds; i++)
-    sqlite3_bind_text(s, i + 1, sql->bind[i], -1, SQLITE_STATIC);
+  for (int i = 0; s && i < sql->n_binds; i++) {
+    const Bind *bind = &sql->bind[i];
+    if (bind->text) sqlite3_bind_text(s, i + 1, bind->text, -1, SQLITE_STATIC);
+    else sqlite3_bind_double(s, i + 1, bind->number);
+  }
   return s;
 }
 
@@ -59,7 +73,29 @@ typedef struct KeyRef {
   const char *kind, *key;    /* key is borrowed from the names */
 } KeyRef;
 
-Err query_names(Index *index, const char *experiment, Json **out, Fault *fault) {
+/* Everything that a query may be given; what it has no use for is 0. */
+typedef struct Question {
+  const Query *query;
+  const char *experiment, *start;
+  int64_t *n_all;
+} Question;
+
+typedef Err Answer(Index *index, const Question *question, Json **out, Fault *fault);
+
+/* The answer, new. Where the index turns out to be of no use, that of the one built instead:
+ * half an answer is none. */
+static Err ask(Index *index, Answer *answer, const Question *question, Json **out,
+               Fault *fault) {
+  *out = NULL;
+  while (answer(index, question, out, fault)) {
+    json_free(*out);
+    *out = NULL;
+    if (index_renew(index, NULL, fault)) break;
+  }
+  return fault->code;
+}
+
+static Err names_of(Index *index, const char *experiment, Json **out, Fault *fault) {
   Sql sql = {0};
   text_add(&sql.text, "SELECT DISTINCT kind, key FROM name");
   if (experiment) {
@@ -70,7 +106,7 @@ Err query_names(Index *index, const char *experiment, Json **out, Fault *fault) 
                       " CASE kind WHEN 'factors' THEN place ELSE 0 END, key");
   sqlite3_stmt *s = prepare(index, &sql, fault);
   Json *names = json_list();
-  while (s && sqlite3_step(s) == SQLITE_ROW) {
+  while (index_next(index, s, fault)) {
     Json *name = json_map();
     json_put_text(name, "kind", (const char *)sqlite3_column_text(s, 0));
     json_put_text(name, "key", (const char *)sqlite3_column_text(s, 1));
@@ -82,23 +118,37 @@ Err query_names(Index *index, const char *experiment, Json **out, Fault *fault) 
   return fault->code;
 }
 
+static Err answer_names(Index *index, const Question *question, Json **out, Fault *fault) {
+  return names_of(index, question->experiment, out, fault);
+}
+
+Err query_names(Index *index, const char *experiment, Json **out, Fault *fault) {
+  return ask(index, answer_names, &(Question){.experiment = experiment}, out, fault);
+}
+
 static const char *text_of(const Json *map, const char *key) {
   const char *text = "";
   json_get_text(json_find(map, key), &text);
   return text;
 }
 
-static Err unknown_key(const Json *names, const char *key, Fault *fault) {
-  const char *all[KEY_NAMES];
+static bool is_kind(const Json *name, const char *kind) {
+  return !kind || strcmp(text_of(name, "kind"), kind) == 0;
+}
+
+/* Says which keys there are, of that kind (NULL: all, and facts), or the nearest. */
+static Err unknown_key(const Json *names, const char *kind, const char *key, Fault *fault) {
+  const char *all[KEY_NAMES], *what = kind ? "value" : "key";
   int n = 0;
-  for (int i = 0; i < N_FACTS; i++) all[n++] = facts[i].name;
+  for (int i = 0; !kind && i < N_FACTS; i++) all[n++] = facts[i].name;
   for (int64_t i = 0; i < json_count(names) && n < KEY_NAMES; i++)
-    all[n++] = text_of(json_item(names, i), "key");
+    if (is_kind(json_item(names, i), kind)) all[n++] = text_of(json_item(names, i), "key");
   const char *nearest = text_nearest(key, all, n);
   if (nearest)
-    return fault_set(fault, ERR_USAGE, "unknown key \"%s\"; did you mean \"%s\"?", key,
+    return fault_set(fault, ERR_USAGE, "unknown %s \"%s\"; did you mean \"%s\"?", what, key,
                      nearest);
-  fault_set(fault, ERR_USAGE, "unknown key \"%s\"; there are:", key);
+  if (n == 0) return fault_set(fault, ERR_USAGE, "unknown %s \"%s\"; there is none", what, key);
+  fault_set(fault, ERR_USAGE, "unknown %s \"%s\"; there are:", what, key);
   for (int i = 0; i < n; i++) {
     size_t at = strlen(fault->text);
     snprintf(fault->text + at, sizeof fault->text - at, " %s", all[i]);
@@ -106,30 +156,39 @@ static Err unknown_key(const Json *names, const char *key, Fault *fault) {
   return fault->code;
 }
 
-static Err find_key(const Json *names, const char *key, KeyRef *out, Fault *fault) {
-  *out = (KeyRef){0};
-  for (int i = 0; i < N_FACTS; i++)
-    if (strcmp(facts[i].name, key) == 0) out->fact = &facts[i];
-  for (int64_t i = 0; !out->fact && i < json_count(names); i++) {
-    const char *kind = text_of(json_item(names, i), "kind");
-    const char *name = text_of(json_item(names, i), "key");
-    size_t n_kind = strlen(kind);
-    bool whole = strncmp(key, kind, n_kind) == 0 && key[n_kind] == '.' &&
+/* Of that kind; NULL: the first of any. */
+static Err find_field(const Json *names, const char *kind, const char *key, KeyRef *out,
+                      Fault *fault) {
+  for (int64_t i = 0; i < json_count(names); i++) {
+    const Json *field = json_item(names, i);
+    if (!is_kind(field, kind)) continue;
+    const char *its_kind = text_of(field, "kind"), *name = text_of(field, "key");
+    size_t n_kind = strlen(its_kind);
+    bool whole = strncmp(key, its_kind, n_kind) == 0 && key[n_kind] == '.' &&
                  strcmp(key + n_kind + 1, name) == 0;
     if (!whole && strcmp(key, name) != 0) continue;
-    out->kind = kind;
-    out->key = name;
+    *out = (KeyRef){.kind = its_kind, .key = name};
     return ERR_OK;
   }
-  return out->fact ? ERR_OK : unknown_key(names, key, fault);
+  return unknown_key(names, kind, key, fault);
+}
+
+static Err find_key(const Json *names, const char *key, KeyRef *out, Fault *fault) {
+  for (int i = 0; i < N_FACTS; i++) {
+    if (strcmp(facts[i].name, key) != 0) continue;
+    *out = (KeyRef){.fact = &facts[i]};
+    return ERR_OK;
+  }
+  return find_field(names, NULL, key, out, fault);
 }
 
 /* -- conditions ---------------------------------------------------------------------- */
 
-static bool is_number(const char *text) {
+/* As the fields were read: SQLite's own CAST knows neither inf nor hexadecimal. */
+static bool read_number(const char *text, double *out) {
   char *end;
-  double value = strtod(text, &end);
-  return end != text && !*end && !isnan(value);
+  *out = strtod(text, &end);
+  return end != text && !*end && !isnan(*out);
 }
 
 static Err check_values(const FilterTerm *term, const KeyRef *key, Fault *fault) {
@@ -138,9 +197,10 @@ static Err check_values(const FilterTerm *term, const KeyRef *key, Fault *fault)
   if (ordered && type != FACT_NUMBER && type != FACT_TIME)
     return fault_set(fault, ERR_USAGE, "%s: allowed for %s: = and !=", term->word, term->key);
   for (int i = 0; i < term->n_values; i++) {
+    double number;
     TrialState state;
     const char *value = term->values[i], *names[TRIAL_STATES];
-    if (type == FACT_NUMBER && (ordered || key->fact) && !is_number(value))
+    if (type == FACT_NUMBER && (ordered || key->fact) && !read_number(value, &number))
       return fault_set(fault, ERR_USAGE, "%s: got \"%s\", allowed: a number", term->word,
                        value);
     if (type != FACT_STATE || trial_state_parse(value, &state)) continue;
@@ -158,13 +218,13 @@ static Err check_values(const FilterTerm *term, const KeyRef *key, Fault *fault)
 static void add_comparison(Sql *sql, const char *number, const char *text, FilterOp op,
                            const char *value) {
   const char *name = filter_op_name(op == FILTER_NE ? FILTER_EQ : op);
-  bool numeric = number && is_number(value);
+  double parsed;
+  bool numeric = number && read_number(value, &parsed);
   bool textual = text && (op == FILTER_EQ || op == FILTER_NE || !number);
   text_add(&sql->text, "(");
   if (numeric) {
-    text_addf(&sql->text, "%s %s CAST(", number, name);
-    add_bind(sql, value);
-    text_add(&sql->text, " AS REAL)");
+    text_addf(&sql->text, "%s %s ", number, name);
+    add_number(sql, parsed);
   }
   if (numeric && textual) text_add(&sql->text, " OR ");
   if (textual) {
@@ -268,12 +328,19 @@ static Json *field_value(sqlite3_stmt *s) {
   return value;
 }
 
-/* Puts factors, args and values. `fields` is a statement with the trial as its parameter. */
-static void put_fields(Json *row, int64_t trial, sqlite3_stmt *fields) {
+/* All fields of the trial that is its parameter. */
+static sqlite3_stmt *prepare_fields(Index *index, Fault *fault) {
+  return index_prepare(index, "SELECT kind, key, type, number, text FROM field WHERE trial = ?",
+                       fault);
+}
+
+/* Puts factors, args and values, by a statement of prepare_fields. */
+static void put_fields(Index *index, Json *row, int64_t trial, sqlite3_stmt *fields,
+                       Fault *fault) {
   Json *map[3];
   for (int k = 0; k < 3; k++) map[k] = json_map();
   sqlite3_bind_int64(fields, 1, trial);
-  while (sqlite3_step(fields) == SQLITE_ROW) {
+  while (index_next(index, fields, fault)) {
     const char *kind = (const char *)sqlite3_column_text(fields, 0);
     for (int k = 0; k < 3; k++)
       if (strcmp(kind, kinds[k]) == 0)
@@ -292,41 +359,39 @@ static void put_column(Json *row, sqlite3_stmt *s, int column, const char *key) 
   }
 }
 
-static Json *trial_row_json(sqlite3_stmt *s, sqlite3_stmt *fields) {
+static Json *trial_row_json(Index *index, sqlite3_stmt *s, sqlite3_stmt *fields,
+                            Fault *fault) {
   static const char *const keys[] = {"experiment", "id", "path", "seed", "state", "attempts",
                                      "seconds", "started", "digest", "fingerprint",
                                      "message", "purpose"};
   Json *row = json_map();
   for (int i = 0; i < 12; i++) put_column(row, s, i + 1, keys[i]);
   json_put_bool(row, "belongs", sqlite3_column_int(s, 13) != 0);
-  put_fields(row, sqlite3_column_int64(s, 0), fields);
+  put_fields(index, row, sqlite3_column_int64(s, 0), fields, fault);
   return row;
 }
 
 /* Runs a statement that selects TRIAL_COLUMNS. */
-static Err collect(const Index *index, const Sql *sql, Json **out, Fault *fault) {
+static Err collect(Index *index, const Sql *sql, Json **out, Fault *fault) {
   sqlite3_stmt *s = prepare(index, sql, fault);
-  sqlite3_stmt *fields = index_prepare(index, "SELECT kind, key, type, number, text FROM field "
-                                              "WHERE trial = ?", fault);
+  sqlite3_stmt *fields = prepare_fields(index, fault);
   Json *rows = json_list();
-  int status = SQLITE_DONE;
-  while (s && fields && (status = sqlite3_step(s)) == SQLITE_ROW)
-    json_push(rows, trial_row_json(s, fields));
-  if (status != SQLITE_DONE) index_fault(index, fault);
+  while (index_next(index, s, fault))
+    json_push(rows, trial_row_json(index, s, fields, fault));
   sqlite3_finalize(s);
   sqlite3_finalize(fields);
   *out = rows;
   return fault->code;
 }
 
-static Err count_all(const Index *index, const Query *query, const Json *names,
+static Err count_all(Index *index, const Query *query, const Json *names,
                      const char *what, int64_t *out, Fault *fault) {
   Sql sql = {0};
   text_addf(&sql.text, "SELECT %s", what);
   Err err = add_where(&sql, query, names, fault);
   sqlite3_stmt *s = err ? NULL : prepare(index, &sql, fault);
   *out = 0;
-  if (s && sqlite3_step(s) == SQLITE_ROW) *out = sqlite3_column_int64(s, 0);
+  if (index_next(index, s, fault)) *out = sqlite3_column_int64(s, 0);
   sqlite3_finalize(s);
   text_deinit(&sql.text);
   return fault->code;
@@ -336,26 +401,32 @@ static void add_limit(Sql *sql, const Query *query) {
   if (query->limit > 0) text_addf(&sql->text, " LIMIT %ld", query->limit);
 }
 
-Err query_trials(Index *index, const Query *query, Json **out, int64_t *n_all,
-                 Fault *fault) {
+static Err answer_trials(Index *index, const Question *question, Json **out, Fault *fault) {
+  const Query *query = question->query;
   Json *names = NULL;
   Sql sql = {0};
-  *out = NULL;
-  Err err = query_names(index, query->experiment, &names, fault);
+  Err err = names_of(index, query->experiment, &names, fault);
   text_add(&sql.text, "SELECT " TRIAL_COLUMNS);
   if (!err) err = add_where(&sql, query, names, fault);
   if (!err) err = add_order(&sql, query, names, fault);
   add_limit(&sql, query);
   if (!err) err = collect(index, &sql, out, fault);
-  if (!err && query->limit > 0) err = count_all(index, query, names, "count(*)", n_all, fault);
-  else if (!err) *n_all = json_count(*out);
+  if (!err && query->limit > 0)
+    err = count_all(index, query, names, "count(*)", question->n_all, fault);
+  else if (!err) *question->n_all = json_count(*out);
   text_deinit(&sql.text);
   json_free(names);
   return err;
 }
 
-Err query_starting(Index *index, const char *experiment, const char *start, Json **out,
-                   Fault *fault) {
+Err query_trials(Index *index, const Query *query, Json **out, int64_t *n_all,
+                 Fault *fault) {
+  return ask(index, answer_trials, &(Question){.query = query, .n_all = n_all}, out, fault);
+}
+
+static Err answer_starting(Index *index, const Question *question, Json **out,
+                           Fault *fault) {
+  const char *experiment = question->experiment, *start = question->start;
   Sql sql = {0};
   text_add(&sql.text, "SELECT " TRIAL_COLUMNS " FROM trial t WHERE substr(t.id, 1, length(");
   add_bind(&sql, start);
@@ -371,6 +442,12 @@ Err query_starting(Index *index, const char *experiment, const char *start, Json
   Err err = collect(index, &sql, out, fault);
   text_deinit(&sql.text);
   return err;
+}
+
+Err query_starting(Index *index, const char *experiment, const char *start, Json **out,
+                   Fault *fault) {
+  return ask(index, answer_starting, &(Question){.experiment = experiment, .start = start},
+             out, fault);
 }
 
 /* -- cells and entries --------------------------------------------------------------- */
@@ -389,85 +466,67 @@ static void put_state_counts(Json *row, sqlite3_stmt *s, int column) {
   }
 }
 
-/* "avg(...)" of the metric over the complete trials of a group; "NULL" without one. */
-static void add_mean(Sql *sql, const KeyRef *metric) {
+/* The metric of a complete trial, else NULL. */
+static void add_metric(Sql *sql, const KeyRef *metric) {
   if (!metric->kind) {
     text_add(&sql->text, "NULL");
     return;
   }
-  text_add(&sql->text, "avg((SELECT f.number FROM field f WHERE f.trial = t.number AND "
+  text_add(&sql->text, "(SELECT f.number FROM field f WHERE f.trial = t.number AND "
                        "t.state = 'complete' AND f.kind = ");
   add_bind(sql, metric->kind);
   text_add(&sql->text, " AND f.key = ");
   add_bind(sql, metric->key);
-  text_add(&sql->text, "))");
+  text_add(&sql->text, ")");
 }
 
-/* Mean and sd of the metric over the complete trials of a cell: prepared once, two passes. */
-static sqlite3_stmt *prepare_moments(const Index *index, const KeyRef *key, Fault *fault) {
-  Sql sql = {0};
-  text_add(&sql.text, "SELECT f.number FROM trial t JOIN field f ON f.trial = t.number WHERE "
-                      "f.kind = ");
-  add_bind(&sql, key->kind);
-  text_add(&sql.text, " AND f.key = ");
-  add_bind(&sql, key->key);
-  text_add(&sql.text, " AND t.state = 'complete' AND t.belongs AND t.experiment = ?3 AND "
-                      "t.cell = ?4 AND t.purpose = ?5 AND f.number IS NOT NULL");
-  sqlite3_stmt *s = prepare(index, &sql, fault);
-  text_deinit(&sql.text);
-  return s;
+/* One row per cell. All its numbers are of the same trials, those that are asked for; the
+ * squares are of the distances from the mean, which each trial is given first. */
+static Err add_cells(Sql *sql, const Query *query, const KeyRef *metric, const Json *names,
+                     Fault *fault) {
+  text_add(&sql->text, "WITH chosen AS (SELECT t.*, ");
+  add_metric(sql, metric);
+  text_add(&sql->text, " AS value");
+  Err err = add_where(sql, query, names, fault);
+  text_add(&sql->text, " AND t.cell <> '') SELECT min(number) AS first, experiment, cell, "
+                       "purpose, count(*), count(value), mean, "
+                       "sum((value - mean) * (value - mean))");
+  add_state_counts(&sql->text);
+  text_add(&sql->text, " FROM (SELECT *, avg(value) OVER (PARTITION BY experiment, cell, "
+                       "purpose) AS mean FROM chosen) t GROUP BY experiment, cell, purpose");
+  return err;
 }
 
-static void put_moments(Json *row, sqlite3_stmt *moments, const char *experiment,
-                        const char *cell, const char *purpose) {
-  double mean = 0, squares = 0;
-  int64_t n = 0;
-  sqlite3_bind_text(moments, 3, experiment, -1, SQLITE_TRANSIENT);
-  sqlite3_bind_text(moments, 4, cell, -1, SQLITE_TRANSIENT);
-  sqlite3_bind_text(moments, 5, purpose, -1, SQLITE_TRANSIENT);
-  for (; sqlite3_step(moments) == SQLITE_ROW; n++) mean += sqlite3_column_double(moments, 0);
-  sqlite3_reset(moments);
-  if (n > 0) mean /= (double)n;
-  while (sqlite3_step(moments) == SQLITE_ROW) {
-    double d = sqlite3_column_double(moments, 0) - mean;
-    squares += d * d;
-  }
-  sqlite3_reset(moments);
+/* Of an infinite mean there is no sd. */
+static void put_moments(Json *row, sqlite3_stmt *s, int column) {
+  int64_t n = sqlite3_column_int64(s, column);
   json_put_int(row, "n", n);
-  if (n > 0) json_put_number(row, "mean", mean);
-  if (n > 1) json_put_number(row, "sd", sqrt(squares / (double)(n - 1)));
+  put_column(row, s, column + 1, "mean");
+  if (n > 1 && isfinite(sqlite3_column_double(s, column + 1)))
+    json_put_number(row, "sd", sqrt(sqlite3_column_double(s, column + 2) / (double)(n - 1)));
 }
 
-static Json *cell_row(sqlite3_stmt *s, sqlite3_stmt *fields, sqlite3_stmt *moments) {
+static Json *cell_row(Index *index, sqlite3_stmt *s, sqlite3_stmt *fields, bool has_metric,
+                      Fault *fault) {
+  static const char *const keys[] = {"experiment", "cell", "purpose", "trials"};
   Json *row = json_map();
-  const char *experiment = (const char *)sqlite3_column_text(s, 1);
-  const char *cell = (const char *)sqlite3_column_text(s, 2);
-  const char *purpose = (const char *)sqlite3_column_text(s, 3);
-  json_put_text(row, "experiment", experiment);
-  json_put_text(row, "cell", cell);
-  json_put_text(row, "purpose", purpose);
-  put_fields(row, sqlite3_column_int64(s, 0), fields);
+  for (int i = 0; i < 4; i++) put_column(row, s, i + 1, keys[i]);
+  put_fields(index, row, sqlite3_column_int64(s, 0), fields, fault);
   json_put(row, "values", json_map());   /* those of one trial stand for nothing here */
-  json_put_int(row, "trials", sqlite3_column_int64(s, 4));
-  put_state_counts(row, s, 5);
-  if (moments) put_moments(row, moments, experiment, cell, purpose);
+  if (has_metric) put_moments(row, s, 5);
+  put_state_counts(row, s, 8);
   return row;
 }
 
-static Err collect_cells(const Index *index, const Sql *sql, const KeyRef *metric, Json **out,
+static Err collect_cells(Index *index, const Sql *sql, bool has_metric, Json **out,
                          Fault *fault) {
   sqlite3_stmt *s = prepare(index, sql, fault);
-  sqlite3_stmt *moments = metric->kind ? prepare_moments(index, metric, fault) : NULL;
-  sqlite3_stmt *fields = index_prepare(index, "SELECT kind, key, type, number, text FROM field "
-                                              "WHERE trial = ?", fault);
+  sqlite3_stmt *fields = prepare_fields(index, fault);
   Json *rows = json_list();
-  int status = SQLITE_DONE;
-  while (!fault->code && (status = sqlite3_step(s)) == SQLITE_ROW)
-    json_push(rows, cell_row(s, fields, moments));
-  if (status != SQLITE_DONE) index_fault(index, fault);
+  while (index_next(index, s, fault))
+    json_push(rows, cell_row(index, s, fields, has_metric, fault));
   sqlite3_finalize(s);
   sqlite3_finalize(fields);
-  sqlite3_finalize(moments);
   *out = rows;
   return fault->code;
 }
@@ -480,34 +539,33 @@ static Err add_cell_order(Sql *sql, const Query *query, Fault *fault) {
                      "got \"%s\"", sort);
   text_add(&sql->text, " ORDER BY ");
   if (*sort) text_addf(&sql->text, "mean %s NULLS LAST, ", down ? "DESC" : "ASC");
-  text_add(&sql->text, "t.experiment, t.purpose = 'tuning', first");
+  text_add(&sql->text, "experiment, purpose = 'tuning', first");
   add_limit(sql, query);
   return ERR_OK;
 }
 
-Err query_cells(Index *index, const Query *query, Json **out, int64_t *n_all, Fault *fault) {
+static Err answer_cells(Index *index, const Question *question, Json **out, Fault *fault) {
+  const Query *query = question->query;
   Json *names = NULL;
   KeyRef metric = {0};
   Sql sql = {0};
-  *out = NULL;
-  Err err = query_names(index, query->experiment, &names, fault);
-  if (!err && query->metric) err = find_key(names, query->metric, &metric, fault);
-  text_add(&sql.text, "SELECT min(t.number) AS first, t.experiment, t.cell, t.purpose, count(*)");
-  add_state_counts(&sql.text);
-  text_add(&sql.text, ", ");
-  add_mean(&sql, &metric);
-  text_add(&sql.text, " AS mean");
-  if (!err) err = add_where(&sql, query, names, fault);
-  text_add(&sql.text, " AND t.cell <> '' GROUP BY t.experiment, t.cell, t.purpose");
+  Err err = names_of(index, query->experiment, &names, fault);
+  if (!err && query->metric)
+    err = find_field(names, "values", query->metric, &metric, fault);
+  if (!err) err = add_cells(&sql, query, &metric, names, fault);
   if (!err) err = add_cell_order(&sql, query, fault);
-  if (!err) err = collect_cells(index, &sql, &metric, out, fault);
+  if (!err) err = collect_cells(index, &sql, metric.kind, out, fault);
   if (!err && query->limit > 0)
     err = count_all(index, query, names, "count(DISTINCT CASE WHEN t.cell <> '' THEN "
-                    "t.experiment || '/' || t.cell || t.purpose END)", n_all, fault);
-  else if (!err) *n_all = json_count(*out);
+                    "t.experiment || '/' || t.cell || t.purpose END)", question->n_all, fault);
+  else if (!err) *question->n_all = json_count(*out);
   text_deinit(&sql.text);
   json_free(names);
   return err;
+}
+
+Err query_cells(Index *index, const Query *query, Json **out, int64_t *n_all, Fault *fault) {
+  return ask(index, answer_cells, &(Question){.query = query, .n_all = n_all}, out, fault);
 }
 
 static Json *entry_row(sqlite3_stmt *s) {
@@ -521,11 +579,11 @@ static Json *entry_row(sqlite3_stmt *s) {
   return row;
 }
 
-Err query_entries(Index *index, const Query *query, Json **out, Fault *fault) {
+static Err answer_entries(Index *index, const Question *question, Json **out, Fault *fault) {
+  const Query *query = question->query;
   Json *names = NULL;
   Sql sql = {0};
-  *out = NULL;
-  Err err = query_names(index, query->experiment, &names, fault);
+  Err err = names_of(index, query->experiment, &names, fault);
   text_add(&sql.text, "SELECT t.experiment, t.cell <> '' AS study, sum(t.belongs), "
                       "sum(NOT t.belongs), max(t.started)");
   for (int i = 0; i < TRIAL_STATES; i++)
@@ -536,10 +594,14 @@ Err query_entries(Index *index, const Query *query, Json **out, Fault *fault) {
   text_add(&sql.text, " GROUP BY 1, 2 ORDER BY 1, 2 DESC");
   sqlite3_stmt *s = err ? NULL : prepare(index, &sql, fault);
   Json *rows = json_list();
-  while (s && sqlite3_step(s) == SQLITE_ROW) json_push(rows, entry_row(s));
+  while (index_next(index, s, fault)) json_push(rows, entry_row(s));
   sqlite3_finalize(s);
   text_deinit(&sql.text);
   json_free(names);
   *out = rows;
   return fault->code;
+}
+
+Err query_entries(Index *index, const Query *query, Json **out, Fault *fault) {
+  return ask(index, answer_entries, &(Question){.query = query}, out, fault);
 }

@@ -12,7 +12,7 @@ typedef struct Query {
   bool all;                  /* those that no longer belong to their experiment, too */
   const char *sort;          /* key, with "-" before it: largest first; NULL: as planned */
   long limit;                /* 0: none */
-  const char *metric;        /* query_cells: what is averaged; NULL: nothing */
+  const char *metric;        /* query_cells: the value that is averaged; NULL: none */
 } Query;
 
 /* A list, sorted by name, of { experiment, kind: "study" or "runs", trials, <state>: count
@@ -29,8 +29,9 @@ Err query_trials(Index *index, const Query *query, Json **out, int64_t *n_all,
                  Fault *fault) WARN_UNUSED;
 
 /* A list of { experiment, cell, purpose, factors, args, trials, <state>: count, n, mean, sd }:
- * over the seeds of each cell, those of tuning apart; mean and sd (n - 1) of the metric over
- * its n complete trials. */
+ * over the seeds of each cell that fit the filter, those of tuning apart; mean and sd (n - 1)
+ * of the metric over the n of them that are complete and have it. A metric that no trial has
+ * among its values is ERR_USAGE with the nearest. */
 Err query_cells(Index *index, const Query *query, Json **out, int64_t *n_all,
                 Fault *fault) WARN_UNUSED;
 

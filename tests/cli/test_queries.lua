@@ -98,6 +98,9 @@ function tests.test_ls()
   has(rest, "1 of 4 trials shown")
   local cells = runner("ls", "study", "--cells", "--runs=a")
   has(cells, "mean accuracy", "0.625", "failed")
+  has(runner("ls", "study", "--cells", "seed=1", "--runs=a", "--json"), '"n": 1', '"mean": 0.5')
+  has(runner("ls", "study", "--cells", "--all", "--runs=a"), "elu", "0.125")
+  has(runner("ls", "study", "--cells", "--metric=lr", "--runs=a"), "mean lr", "0.1")
   has(runner("ls", "state=failed", "--runs=a"), "experiment", tanh:sub(1, 5))
   local none, why = runner("ls", "study", "accuracy>0.8", "--runs=a")
   check.equal(none, "")
@@ -109,6 +112,8 @@ function tests.test_wrong_questions()
   fails(2, 'did you mean "study"', "ls", "stduy", "--runs=b")
   fails(2, 'unknown key "akt"; did you mean "act"', "ls", "study", "akt=relu", "--runs=b")
   fails(2, 'unknown key "accurcy"', "ls", "study", "--sort=accurcy", "--runs=b")
+  fails(2, 'unknown value "sed"; there are', "ls", "study", "--cells", "--metric=sed", "--runs=b")
+  fails(2, "equality is written =", "ls", "study", "act==relu", "--runs=b")
   fails(2, "did you mean --limit", "ls", "--limt", "3")
   fails(2, "--limit x: allowed: an integer", "ls", "--limit", "x", "--runs=b")
   fails(2, "--sort: KEY is missing", "ls", "--sort")
@@ -117,6 +122,22 @@ function tests.test_wrong_questions()
   fails(2, "name of an experiment is missing", "export", "--runs=b")
   fails(2, 'did you mean "latex"', "export", "study", "--format=latx", "--runs=b")
   fails(2, "several trials begin so", "show", relu, "--runs=b")
+end
+
+function tests.test_cells_before_the_first_result()
+  make_study "i"
+  os.execute(("rm -r '%s/i/study/trials'"):format(check.temp))
+  has(runner("ls", "study", "--cells", "--runs=i"), "relu", "tanh", "pending")
+end
+
+function tests.test_a_directory_that_cannot_be_read()
+  make_study "j"
+  os.execute(("mkdir '%s/j/lost' && ln -s trials '%s/j/lost/trials'"):format(check.temp,
+    check.temp))
+  local out, err = runner("ls", "--runs=j", "--json")
+  has(out, '"trials": 4')
+  has(err, "warning: ", "j/lost/trials", "left out")
+  fails(4, "j/lost/trials", "ls", "lost", "--runs=j")
 end
 
 function tests.test_help_of_each_command()

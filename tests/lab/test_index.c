@@ -1,129 +1,11 @@
-/* The index of runs: what it says is what the directories say, whatever became of its file;
- * filters; queries beside writers. */
+/* The index of runs: what it says is what the directories say; filters; queries beside
+ * writers. */
 #include "base/file.h"
-#include "lab/query.h"
-#include "lab/store.h"
-#include "tempdir.h"
-#include "test.h"
+#include "base/text.h"
+#include "lab/index_study.h"
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-
-static const char *const activations[] = {"relu", "tanh", "10"};
-enum { N_ACTIVATIONS = 3, N_SEEDS = 2 };
-
-static Json *args(void) {
-  Json *map = json_map();
-  json_put_number(map, "lr", 0.1);
-  json_put_int(map, "depth", 3);
-  return map;
-}
-
-static Json *cell(int i) {
-  Json *map = json_map();
-  json_put_text(map, "activation", activations[i]);
-  return map;
-}
-
-static Json *config(int i) {
-  Json *map = json_map();
-  json_put(map, "factors", cell(i));
-  json_put(map, "args", args());
-  return map;
-}
-
-static void id_of(int i, int64_t seed, char out[TRIAL_ID]) {
-  Fault fault = {0};
-  char hash[17];
-  Json *c = config(i);
-  assert_int_equal(config_hash(c, hash, &fault), ERR_OK);
-  trial_id(hash, seed, out);
-  json_free(c);
-}
-
-/* The first `n` activations with all seeds. */
-static void plan(const Store *store, int n) {
-  Fault fault = {0};
-  Json *map = json_map(), *cells = json_list(), *seeds = json_list();
-  for (int i = 0; i < n; i++) json_push(cells, cell(i));
-  for (int s = 1; s <= N_SEEDS; s++) json_push_int(seeds, s);
-  json_put(map, "args", args());
-  json_put(map, "cells", cells);
-  json_put(map, "factors", json_list());
-  json_put(map, "seeds", seeds);
-  assert_int_equal(store_plan(store, map, &fault), ERR_OK);
-  json_free(map);
-}
-
-static void run_trial(const Store *store, int i, int64_t seed, TrialState state,
-                      double accuracy) {
-  Fault fault = {0};
-  char id[TRIAL_ID];
-  StoreClaim c;
-  bool claimed, first;
-  Json *conf = config(i), *values = json_map();
-  id_of(i, seed, id);
-  assert_int_equal(store_claim(store, id, conf, seed, &c, &claimed, &fault), ERR_OK);
-  assert_true(claimed);
-  json_put_number(values, "accuracy", accuracy);
-  json_put_number(values, "lr", 0.01);
-  TrialEnd end = {.state = state, .step = -1, .values = values};
-  assert_int_equal(store_publish(&c, &end, &first, &fault), ERR_OK);
-  json_free(conf);
-  json_free(values);
-}
-
-static Store open_store(const char *runs, const char *name) {
-  Store store;
-  Fault fault = {0};
-  assert_int_equal(store_open(&store, temp_path(runs), name, true, &fault), ERR_OK);
-  return store;
-}
-
-/* relu: 0.5, 0.75; tanh: seed 1 failed, seed 2 to be run; "10": diverged, 0.25. */
-static Store make_study(const char *runs) {
-  Store store = open_store(runs, "exp");
-  plan(&store, N_ACTIVATIONS);
-  run_trial(&store, 0, 1, TRIAL_COMPLETE, 0.5);
-  run_trial(&store, 0, 2, TRIAL_COMPLETE, 0.75);
-  run_trial(&store, 1, 1, TRIAL_FAILED, NAN);
-  run_trial(&store, 2, 1, TRIAL_DIVERGED, INFINITY);
-  run_trial(&store, 2, 2, TRIAL_COMPLETE, 0.25);
-  return store;
-}
-
-static Index *open_index(const char *runs) {
-  Fault fault = {0};
-  Index *index;
-  Err err = index_open(&index, temp_path(runs), &fault);
-  if (!err) err = index_refresh(index, NULL, &fault);
-  if (err) fail_msg("%s", fault.text);
-  return index;
-}
-
-/* Number of trials that fit blank-separated filters; -1 and the text on a fault. */
-static int64_t count(Index *index, const char *words, Fault *fault) {
-  static char copy[256];
-  Query query = {.experiment = "exp"};
-  Json *rows = NULL;
-  int64_t n = -1;
-  Err err = ERR_OK;
-  snprintf(copy, sizeof copy, "%s", words);
-  for (char *word = strtok(copy, " "); !err && word; word = strtok(NULL, " "))
-    err = filter_add(&query.filter, word, fault);
-  if (!err) err = query_trials(index, &query, &rows, &n, fault);
-  if (!err) assert_int_equal(json_count(rows), n);
-  json_free(rows);
-  filter_deinit(&query.filter);
-  return err ? -1 : n;
-}
-
-static void check_count(Index *index, const char *words, int64_t want) {
-  Fault fault = {0};
-  int64_t n = count(index, words, &fault);
-  if (n != want) fail_msg("%s: %lld, want %lld %s", words, (long long)n, (long long)want,
-                          fault.text);
-}
 
 TEST(filters_choose) {
   Store store = make_study("filters");
@@ -145,7 +27,8 @@ TEST(filters_choose) {
       {"depth=3 depth<4", 6},            {"activation=", -1},
       {"actvation=relu", -1},            {"state=complet", -1},
       {"state>complete", -1},            {"seed=x", -1},
-      {"accuracy>high", -1},             {"=x", -1}};
+      {"accuracy>high", -1},             {"=x", -1},
+      {"activation==relu", -1},          {"accuracy>==0.5", -1}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
     check_count(index, cases[i].words, cases[i].n);
   Fault fault = {0};
@@ -155,6 +38,48 @@ TEST(filters_choose) {
   fault_clear(&fault);
   count(index, "state=complet", &fault);
   assert_non_null(strstr(fault.text, "did you mean \"complete\""));
+  fault_clear(&fault);
+  count(index, "activation==relu", &fault);
+  assert_int_equal(fault.code, ERR_USAGE);
+  assert_non_null(strstr(fault.text, "equality is written ="));
+  index_close(index);
+  store_close(&store);
+}
+
+TEST(numbers_are_read_alike_in_filters_and_fields) {
+  Store store = open_store("numbers", "exp");
+  for (int i = 3; i < N_LEVELS; i++) run_trial(&store, i, 1, TRIAL_COMPLETE, i);
+  Index *index = open_index("numbers");
+  check_count(index, "activation=inf", 1);
+  check_count(index, "activation=0", 1);
+  check_count(index, "activation=0x0", 1);
+  check_count(index, "activation=1", 1);
+  check_count(index, "activation>=0x1", 2);
+  check_count(index, "accuracy<inf", 3);
+  check_count(index, "accuracy>-inf", 3);
+  index_close(index);
+  store_close(&store);
+}
+
+/* As many as filters can have are asked for, each by number and by name. */
+TEST(filters_may_be_full) {
+  Store store = make_study("full");
+  Index *index = open_index("full");
+  Fault fault = {0};
+  Query query = {.experiment = "exp", .sort = "accuracy"};
+  Text word = {0};
+  Json *rows = NULL;
+  int64_t n = 0;
+  text_add(&word, "activation=10");
+  for (int i = 1; i < FILTER_VALUES; i++) text_addf(&word, ",%d", 1000 + i);
+  for (int i = 0; i < FILTER_TERMS; i++)
+    assert_int_equal(filter_add(&query.filter, word.data, &fault), ERR_OK);
+  if (query_trials(index, &query, &rows, &n, &fault)) fail_msg("%s", fault.text);
+  assert_int_equal(n, 2);
+  assert_int_equal(filter_add(&query.filter, word.data, &fault), ERR_USAGE);
+  json_free(rows);
+  filter_deinit(&query.filter);
+  text_deinit(&word);
   index_close(index);
   store_close(&store);
 }
@@ -203,6 +128,62 @@ TEST(rows_hold_what_the_files_say) {
   assert_int_equal(complete, 2);
   assert_null(json_find(json_item(rows, 2), "mean"));
   json_free(rows);
+  index_close(index);
+  store_close(&store);
+}
+
+/* Far from 0 the sum of squares less the square of the sum would hold no digit. -1: absent. */
+TEST(numbers_of_a_cell_are_of_the_trials_asked_for) {
+  Store store = open_store("cells", "exp");
+  plan(&store, 2);
+  double far = 1e9;
+  for (int s = 1; s <= 3; s++) run_trial(&store, 0, s, TRIAL_COMPLETE, far + s);
+  run_trial(&store, 1, 1, TRIAL_COMPLETE, far + 5);
+  run_trial(&store, 1, 2, TRIAL_COMPLETE, far - 5);
+  run_trial(&store, 2, 1, TRIAL_COMPLETE, 7);
+  run_trial(&store, 2, 2, TRIAL_COMPLETE, INFINITY);
+  plan(&store, 2);
+  Index *index = open_index("cells");
+  Json *rows = cells_of(index, "", false, "accuracy", "mean");
+  check_cell(rows, 0, "tanh", 2, far, 5 * sqrt(2));
+  check_cell(rows, 1, "relu", 2, far + 1.5, sqrt(0.5));
+  json_free(rows);
+  rows = cells_of(index, "seed=1", false, "accuracy", "mean");
+  check_cell(rows, 0, "relu", 1, far + 1, -1);
+  check_cell(rows, 1, "tanh", 1, far + 5, -1);
+  json_free(rows);
+  rows = cells_of(index, "seed<3", true, "accuracy", "mean");
+  assert_int_equal(json_count(rows), 3);
+  check_cell(rows, 0, "tanh", 2, far, 5 * sqrt(2));
+  json_free(rows);
+  rows = cells_of(index, "seed=1", true, "accuracy", "mean");
+  check_cell(rows, 0, "10", 1, 7, -1);
+  json_free(rows);
+  rows = cells_of(index, "activation=relu", true, "accuracy", NULL);
+  check_cell(rows, 0, "relu", 3, far + 2, 1);
+  json_free(rows);
+  index_close(index);
+  store_close(&store);
+}
+
+/* lr is an argument, 0.1, and a value, 0.01. */
+TEST(a_metric_is_a_value) {
+  Store store = make_study("metric");
+  Index *index = open_index("metric");
+  Json *rows = cells_of(index, "activation=relu", false, "lr", NULL), *none = NULL;
+  check_cell(rows, 0, "relu", 2, 0.01, 0);
+  json_free(rows);
+  static const struct { const char *metric, *says; } cases[] = {
+      {"seed", "there are: accuracy lr"}, {"depth", "there are: accuracy lr"},
+      {"activation", "there are: accuracy lr"}, {"acuracy", "did you mean \"accuracy\""}};
+  for (int i = 0; i < 4; i++) {
+    Query query = {.experiment = "exp", .metric = cases[i].metric};
+    Fault fault = {0};
+    int64_t n;
+    assert_int_equal(query_cells(index, &query, &none, &n, &fault), ERR_USAGE);
+    if (!strstr(fault.text, cases[i].says)) fail_msg("%s", fault.text);
+    json_free(none);
+  }
   index_close(index);
   store_close(&store);
 }
@@ -276,59 +257,6 @@ TEST(while_parameters_are_tuned_earlier_trials_still_belong) {
     assert_int_equal(unlink(path), 0);
   }
   store_close(&store);
-}
-
-/* -- the file of the index ----------------------------------------------------------- */
-
-static void spoil(const char *runs, const char *bytes, long at) {
-  char path[600];
-  snprintf(path, sizeof path, "%s/index.sqlite", temp_path(runs));
-  FILE *file = fopen(path, "r+");
-  assert_non_null(file);
-  fseek(file, at, SEEK_SET);
-  for (int i = 0; i < 4000; i++) fputs(bytes, file);
-  fclose(file);
-}
-
-TEST(the_index_is_only_a_cache) {
-  Store store = make_study("cache");
-  char path[600];
-  snprintf(path, sizeof path, "%s/index.sqlite", temp_path("cache"));
-  index_close(open_index("cache"));
-  for (int round = 0; round < 5; round++) {
-    if (round == 0) assert_int_equal(unlink(path), 0);
-    if (round == 1) assert_int_equal(truncate(path, 0), 0);
-    if (round == 2) assert_int_equal(truncate(path, 5000), 0);
-    if (round == 3) spoil("cache", "junk", 0);
-    if (round == 4) spoil("cache", "junk", 4096);
-    Index *index = open_index("cache");
-    check_count(index, "state=complete", 3);
-    assert_false(index_in_memory(index));
-    index_close(index);
-    assert_true(file_exists(path));
-  }
-  store_close(&store);
-}
-
-TEST(an_index_that_cannot_be_written_is_kept_in_memory) {
-  Store store = make_study("blocked");
-  char path[600];
-  snprintf(path, sizeof path, "%s/index.sqlite", temp_path("blocked"));
-  assert_int_equal(mkdir(path, 0777), 0);
-  snprintf(path, sizeof path, "%s/index.sqlite/x", temp_path("blocked"));
-  fclose(fopen(path, "w"));
-  assert_int_equal(chmod(temp_path("blocked"), 0777), 0);
-  Index *index = open_index("blocked");
-  check_count(index, "", 6);
-  index_close(index);
-  store_close(&store);
-}
-
-TEST(nothing_is_made_where_no_runs_are) {
-  Index *index = open_index("void");
-  check_count(index, "", 0);
-  index_close(index);
-  assert_false(file_exists(temp_path("void")));
 }
 
 /* -- following changes --------------------------------------------------------------- */
