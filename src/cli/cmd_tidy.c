@@ -261,8 +261,8 @@ const QueryCommand command_rm = {
 /* -- gc ------------------------------------------------------------------------------ */
 
 typedef struct Garbage {
-  bool dry;
-  int64_t n_trials, n_running, n_checkpoints, n_leftovers, n_bytes;
+  bool dry, finished_too;
+  int64_t n_trials, n_kept, n_running, n_checkpoints, n_leftovers, n_bytes;
 } Garbage;
 
 /* Bytes of a file, or of all in a directory. */
@@ -350,6 +350,8 @@ static Err collect_trial(Garbage *garbage, const QueryCall *call, const Json *ro
   Err err = ERR_OK;
   if (belongs) {
     err = clean_directory(garbage, path.data, is_published(row), fault);
+  } else if (is_published(row) && !garbage->finished_too) {
+    garbage->n_kept++;       /* a run with other words may ask for it again */
   } else if (!garbage->dry) {
     Store store;
     int64_t n_bytes = bytes_of(path.data);
@@ -408,11 +410,15 @@ static Err tell_garbage(const Garbage *garbage, const QueryCall *call, Fault *fa
     json_put_int(answer, parts[i].key, parts[i].n);
     if (!call->json) out_print("  %6lld  %s\n", (long long)parts[i].n, parts[i].what);
   }
+  json_put_int(answer, "kept", garbage->n_kept);
   json_put_int(answer, "running", garbage->n_running);
   json_put_int(answer, "bytes", garbage->n_bytes);
   if (call->json) return print_json(answer, fault);
   json_free(answer);
   out_print("%.1f MB\n", (double)garbage->n_bytes / 1e6);
+  if (garbage->n_kept)
+    out_print("kept: %s that the experiment does not ask for as it was run last; gc --yes "
+              "removes them\n", counted(garbage->n_kept, "finished trial"));
   if (garbage->n_running)
     out_print("left alone, since they run: %s\n", counted(garbage->n_running, "trial"));
   return ERR_OK;
@@ -420,7 +426,8 @@ static Err tell_garbage(const Garbage *garbage, const QueryCall *call, Fault *fa
 
 static Err run_gc(const QueryCall *call, Fault *fault) {
   Asking asking;
-  Garbage garbage = {.dry = call_option(call, "--dry-run") != NULL};
+  Garbage garbage = {.dry = call_option(call, "--dry-run") != NULL,
+                     .finished_too = call_option(call, "--yes") != NULL};
   Err err = asking_begin(&asking, call, false, fault);
   asking.query.all = true;
   if (!err && asking.query.filter.n)
@@ -432,12 +439,15 @@ static Err run_gc(const QueryCall *call, Fault *fault) {
 }
 
 static const QueryOption gc_options[] = {
-    {"--dry-run", NULL, "only say what would be removed"}, {NULL, NULL, NULL}};
+    {"--yes", NULL, "finished trials too"},
+    {"--dry-run", NULL, "only say what would be removed"},
+    {NULL, NULL, NULL}};
 
 const QueryCommand command_gc = {
     .name = "gc", .usage = "[experiment]", .json = true,
     .doc = "Removes what is no longer needed.",
     .details = "That is: trials that their experiment no longer asks for (other levels, seeds\n"
-               "or arguments than now), checkpoints of finished trials, what dead processes\n"
-               "left half written. Without a name: in all experiments.",
+               "or arguments than in its last run), checkpoints of finished trials, what dead\n"
+               "processes left half written. Trials that are finished stay, unless --yes: a run\n"
+               "as before finds them. Without a name: in all experiments.",
     .options = gc_options, .run = run_gc};

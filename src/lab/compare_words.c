@@ -79,6 +79,13 @@ static void add_evidence(const Words *words, const CompareContrast *contrast, bo
   text_add(text, words->compare->n_contrasts > 1 ? " after Holm)" : ")");
 }
 
+static void add_if_imputed(const CompareContrast *contrast, const CompareAnalysis *analysis,
+                           Text *text) {
+  if (analysis == &contrast->imputed)
+    text_add(text, " with the worst value in place of diverged trials: no seed is "
+                   "complete");
+}
+
 /* "relu beats sigmoid by 3.1 points (...)" */
 static void add_decided(const Words *words, const CompareContrast *contrast, Text *text) {
   const CompareAnalysis *analysis = main_analysis(contrast);
@@ -89,9 +96,7 @@ static void add_decided(const Words *words, const CompareContrast *contrast, Tex
             shown_size(words->shown, fabs(analysis->paired.mean), buffer),
             words->shown.difference_unit);
   add_evidence(words, contrast, analysis->paired.mean < 0, text);
-  if (analysis == &contrast->imputed)
-    text_add(text, " with the worst value in place of diverged trials: no seed is "
-                   "complete");
+  add_if_imputed(contrast, analysis, text);
 }
 
 static void add_between(Text *text, size_t begin, const char *between) {
@@ -151,6 +156,7 @@ static void add_undecided(const Words *words, Range range, Text *text) {
     }
     if (analysis->paired.mean == 0 && analysis->paired.sd == 0) {
       text_addf(text, " (the same in each of %d seeds)", analysis->paired.n);
+      add_if_imputed(contrast, analysis, text);
       continue;
     }
     text_addf(text, " (%s%s",
@@ -162,6 +168,7 @@ static void add_undecided(const Words *words, Range range, Text *text) {
     text_add(text, ", ");
     add_p(analysis->p_holm, text);
     text_add(text, words->compare->n_contrasts > 1 ? " after Holm)" : ")");
+    add_if_imputed(contrast, analysis, text);
   }
 }
 

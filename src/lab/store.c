@@ -28,10 +28,11 @@ static char *join(const char *directory, const char *name) {
 static Err check_name(const char *name, Fault *fault) {
   bool control = false;
   for (const char *s = name; *s; s++) control |= (unsigned char)*s < ' ' || *s == 0x7F;
-  if (*name && *name != '.' && !control && !strchr(name, '/') && strlen(name) < 200)
+  bool index = strncmp(name, "index.sqlite", 12) == 0;   /* a file in runs (index.h) */
+  if (*name && *name != '.' && !control && !index && !strchr(name, '/') && strlen(name) < 200)
     return ERR_OK;
   return fault_set(fault, ERR_VALUE, "experiment name \"%s\": allowed: the name of a "
-                   "directory, without '/', not beginning with '.'", name);
+                   "directory, without '/', not beginning with '.' or \"index.sqlite\"", name);
 }
 
 /* Names the nearest of the experiments that are there. */

@@ -85,8 +85,9 @@ typedef char *(*CodeDifference)(void *ctx, const char *old, const char *new_);
 
 /* Trials that are done, but by other code: with CODE_ASK an ERR_USAGE fault that says what
  * differs and asks; with CODE_RERUN they are reset and run again; with CODE_KEEP they stay,
- * marked. The choice is written into the plan. Then those that other code left unfinished are
- * reset: nothing of them may be gone on with. `listings`: map fingerprint -> text. */
+ * and in later runs of the same code nobody asks. The choice is written into the plan. Then
+ * those that other code left unfinished are reset: nothing of them may be gone on with.
+ * `listings`: map fingerprint -> text. */
 Err study_check_code(Study *study, CodeChoice choice, const Json *listings,
                      CodeDifference difference, void *ctx, Fault *fault) WARN_UNUSED;
 

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/out.h"
 #include "base/sys.h"
+#include "lab/plan_file.h"
 #include "lab/study.h"
 #include <stdlib.h>
 #include <string.h>
@@ -51,14 +52,53 @@ static Err reset(Study *s, int64_t trial, Fault *fault) {
   return study_look_at(s, trial, fault);
 }
 
-/* The plan tells which trials stand though other code made them, and when it was said. */
+static bool is_foreign_result(const StudyTrial *t) {
+  return t->foreign && study_is_published(t);
+}
+
+static bool is_among(const Json *list, const char *text) {
+  const char *item;
+  bool any = list && json_kind(list) == JSON_KIND_LIST;
+  for (int64_t i = 0; any && i < json_count(list); i++)
+    if (json_get_text(json_item(list, i), &item) && strcmp(item, text) == 0) return true;
+  return false;
+}
+
+static void push_once(Json *list, const char *text) {
+  if (!is_among(list, text)) json_push_text(list, text);
+}
+
+/* The plan tells which trials stand though other code made them, beside which code, and when
+ * it was said. */
 static void note_choice(Study *s, CodeChoice choice, int64_t n) {
   char now[32];
-  Json *note = json_map();
+  Json *note = json_map(), *kept = json_list(), *beside = json_list();
+  for (int i = 0; i < s->n_cells; i++) push_once(beside, s->fingerprints[i]);
+  for (int64_t i = 0; i < s->n_trials; i++)
+    if (is_foreign_result(&s->trials[i])) push_once(kept, s->trials[i].made_by);
   json_put_text(note, "choice", choice == CODE_RERUN ? "rerun" : "keep");
   json_put_int(note, "trials", n);
   json_put_text(note, "when", clock_utc(now));
+  json_put(note, "kept", kept);
+  json_put(note, "beside", beside);
   json_put(s->plan, "code", note);
+}
+
+/* Was it said in an earlier run that all these results stay beside the code as it is now? */
+static bool was_kept(const Study *s) {
+  Fault none = {0};
+  const char *choice = "";
+  Json *plan = plan_file_read(s->store.directory, &none);
+  const Json *note = json_find(plan, "code");
+  json_get_text(json_find(note, "choice"), &choice);
+  bool all = strcmp(choice, "keep") == 0;
+  for (int i = 0; all && i < s->n_cells; i++)
+    all = is_among(json_find(note, "beside"), s->fingerprints[i]);
+  for (int64_t i = 0; all && i < s->n_trials; i++)
+    all = !is_foreign_result(&s->trials[i]) ||
+          is_among(json_find(note, "kept"), s->trials[i].made_by);
+  json_free(plan);
+  return all;
 }
 
 /* Resets what other code left unfinished, and what it finished unless that is kept. */
@@ -80,9 +120,10 @@ Err study_check_code(Study *study, CodeChoice choice, const Json *listings,
   int64_t n = 0;
   for (int64_t i = 0; study->stored && i < study->n_trials; i++) {
     const StudyTrial *t = &study->trials[i];
-    if (t->foreign && study_is_published(t) && n++ == 0)
+    if (is_foreign_result(t) && n++ == 0)
       add_difference(study, t, listings, difference, ctx, &what);
   }
+  if (n && choice == CODE_ASK && was_kept(study)) choice = CODE_KEEP;
   Err err = n && choice == CODE_ASK ? ask(study, n, &what, fault) : ERR_OK;
   if (!err && study->stored) err = reset_foreign(study, choice, fault);
   if (!err && n) note_choice(study, choice, n);

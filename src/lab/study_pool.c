@@ -220,7 +220,11 @@ static Err lost(Pool *pool, int64_t trial, const char *why) {
   StoreClaim claim;
   bool claimed, first;
   study_put_back(s, trial, !pool->stopping);
-  if (pool->stopping || ++t->deaths < STUDY_DEATHS) return ERR_OK;
+  if (pool->stopping) return ERR_OK;
+  if (++t->deaths < STUDY_DEATHS) {
+    study_progress_again(&pool->progress, s, trial, why);
+    return ERR_OK;
+  }
   Err err = store_claim(&s->store, t->id, s->configs[t->cell], t->seed, &claim, &claimed,
                         pool->fault);
   if (err || !claimed) return err;

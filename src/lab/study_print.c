@@ -226,10 +226,10 @@ static Err add_reach(const Study *s, Text *out, Fault *fault) {
 Err study_print_plan(const Study *study, int jobs, Fault *fault) {
   Text out = {0};
   long long n_seeds = study->n_cells ? study->n_trials / study->n_cells : 0;
-  text_addf(&out, "%s: %d cell%s x %lld seed%s = %lld trials: %lld done, %lld failed, %lld to "
+  text_addf(&out, "%s: %d cell%s x %lld seed%s = %lld trial%s: %lld done, %lld failed, %lld to "
             "run\n\n", study->name, study->n_cells, study->n_cells == 1 ? "" : "s", n_seeds,
-            n_seeds == 1 ? "" : "s",
-            (long long)study->n_trials, (long long)study->n_done,
+            n_seeds == 1 ? "" : "s", (long long)study->n_trials,
+            study->n_trials == 1 ? "" : "s", (long long)study->n_done,
             (long long)study->n_failed, (long long)study->n_left);
   add_cells(study, &out);
   add_skipped(study, &out);

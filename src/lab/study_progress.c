@@ -21,9 +21,9 @@ void study_progress_begin(StudyProgress *p, const Study *study, int workers, int
   *p = (StudyProgress){.start_s = clock_s(),
                        .done_at_start = study->n_done + study->n_failed};
   p->shown_s = p->start_s;
-  err_print("%s: %lld trials: %lld done, %lld failed, %lld to run", study->name,
-            (long long)study->n_trials, (long long)study->n_done,
-            (long long)study->n_failed, (long long)study->n_left);
+  err_print("%s: %lld trial%s: %lld done, %lld failed, %lld to run", study->name,
+            (long long)study->n_trials, study->n_trials == 1 ? "" : "s",
+            (long long)study->n_done, (long long)study->n_failed, (long long)study->n_left);
   if (study->n_left && workers)
     err_print(", by %d worker%s of %d thread%s", workers, workers == 1 ? "" : "s", threads,
               threads == 1 ? "" : "s");
@@ -81,19 +81,31 @@ void study_progress_show(StudyProgress *p, const Study *study, int running, bool
   text_deinit(&line);
 }
 
-void study_progress_trial(StudyProgress *p, const Study *study, int64_t trial) {
-  const StudyTrial *t = &study->trials[trial];
-  if (t->state != TRIAL_FAILED && t->state != TRIAL_DIVERGED) return;
+/* "failed: relu, seed 3: the first line of the message" */
+static void tell(StudyProgress *p, const Study *study, const StudyTrial *t, const char *what,
+                 const char *message) {
   if (p->n_lines++ >= TRIAL_LINES) return;
   Text line = {0};
-  text_addf(&line, "%s: ", trial_state_name(t->state));
+  text_addf(&line, "%s: ", what);
   study_cell_text(study, t->cell, &line);
   text_addf(&line, ", seed %lld", (long long)t->seed);
-  if (t->message) text_addf(&line, ": %.*s", (int)strcspn(t->message, "\n"), t->message);
+  if (message) text_addf(&line, ": %.*s", (int)strcspn(message, "\n"), message);
   if (!line.failed) err_print("%s\n", line.data);
   if (p->n_lines == TRIAL_LINES)
     err_print("further trials that do not end well are counted and not told\n");
   text_deinit(&line);
+}
+
+void study_progress_trial(StudyProgress *p, const Study *study, int64_t trial) {
+  const StudyTrial *t = &study->trials[trial];
+  if (t->state == TRIAL_FAILED || t->state == TRIAL_DIVERGED)
+    tell(p, study, t, trial_state_name(t->state), t->message);
+}
+
+void study_progress_again(StudyProgress *p, const Study *study, int64_t trial,
+                          const char *why) {
+  if (study->trials[trial].deaths == 1)
+    tell(p, study, &study->trials[trial], "run again", why);
 }
 
 void study_progress_end(StudyProgress *p, const Study *study) {
@@ -101,6 +113,7 @@ void study_progress_end(StudyProgress *p, const Study *study) {
   int64_t ended = study->n_done + study->n_failed - p->done_at_start;
   out_progress_end(false);
   if (ended > 0)
-    err_print("%lld trial%s in %s; %lld left\n", (long long)ended, ended == 1 ? "" : "s",
-              duration_text(clock_s() - p->start_s, spent), (long long)study->n_left);
+    err_print("%lld trial%s in %s; %lld failed, %lld left\n", (long long)ended,
+              ended == 1 ? "" : "s", duration_text(clock_s() - p->start_s, spent),
+              (long long)study->n_failed, (long long)study->n_left);
 }

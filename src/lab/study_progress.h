@@ -17,6 +17,9 @@ void study_progress_begin(StudyProgress *p, const Study *study, int workers, int
 void study_progress_show(StudyProgress *p, const Study *study, int running, bool stopping);
 /* Tells of a trial that failed or diverged, at once. */
 void study_progress_trial(StudyProgress *p, const Study *study, int64_t trial);
+/* Tells that it is run again, and why, when that happens for the first time. */
+void study_progress_again(StudyProgress *p, const Study *study, int64_t trial,
+                          const char *why);
 void study_progress_end(StudyProgress *p, const Study *study);
 
 /* "1 h 12 min", "12 min 5 s", "3.2 s" into `buffer` of at least 32 bytes. */

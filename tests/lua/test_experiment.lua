@@ -181,6 +181,11 @@ function tests.test_other_data_and_other_code_in_a_cell_are_told()
   out = check.runner { "--runs", "read", "plan", path, "seeds=5" }
   check.yes(out:find "Code: 8 of the trials were made by other code; a%s+run asks" ~= nil)
   check.runner { "--runs", "read", path, "seeds=5", "--code=keep" }
+  local _, _, again = check.runner { "--runs", "read", path, "seeds=6" }
+  check.equal(again, 0)   -- nobody asks twice
+  check.file("read.lua", (text:gsub("c.a %* sum", "c.a - sum")))
+  _, _, again = check.runner { "--runs", "read", path, "seeds=6" }
+  check.equal(again, 2)
   out = check.runner { "--runs", "read", "compare", "read" }
   check.yes(out:find "Code: the trials of 2 of 2 cells were not all made by the same%s+code" ~= nil)
 end
@@ -466,7 +471,9 @@ function tests.test_a_worker_that_dies_costs_others_nothing()
   ]])
   local _, err, status = check.runner { "--runs", "dies", path }
   check.equal(status, 1)
+  check.yes(err:find("run again: dies, seed 2: its process died of signal 9", 1, true) ~= nil)
   check.yes(err:find("failed: dies, seed 2: its process died of signal 9", 1, true) ~= nil)
+  check.yes(err:find("2 failed, 0 left", 1, true) ~= nil)
   check.yes(err:find("4 trials in", 1, true) ~= nil)
 end
 

@@ -144,6 +144,7 @@ function tests.test_wrong_options_are_named()
     ["factors = { a = { 1 } }, metric = 'what'"] = '"goal" is missing',
     ["factors = { a = { 1 } }, where = function() return false end"] = "no cell is left",
     ["factors = { a = { 1 } }, name = '../x'"] = "name: got",
+    ["factors = { a = { 1 } }, name = 'index.sqlite'"] = "not index.sqlite",
     ["factors = { a = { 1 } }, skip = { 3 }"] = "a list of such",
     ["factors = { a = { 1 } }, random = 2.5"] = "got 2.5",
     ["factors = { a = { 1, 2 } }, contrasts = { { { a = 3 }, { a = 1 } } }"] = "no level",

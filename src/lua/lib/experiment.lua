@@ -578,8 +578,8 @@ end
 -- -- experiment { } -----------------------------------------------------------------------
 
 local function check_experiment_name(name)
-  if #name > 100 or not name:match "^[%w_][%w_.-]*$" then
-    space.fail("name: got %q; allowed: up to 100 letters, digits and _ . -", name)
+  if #name > 100 or not name:match "^[%w_][%w_.-]*$" or name:find "^index%.sqlite" then
+    space.fail("name: got %q; allowed: up to 100 letters, digits and _ . -, not index.sqlite", name)
   end
   return name
 end
