@@ -232,7 +232,7 @@ local function add_library(value)
   if meta then add_library(meta) end
 end
 
-add_library(package.loaded)
+if not internal.job then add_library(package.loaded) end   -- a worker has no use for it
 
 function internal.is_library(value)
   return library[value] or internal.arguments[value] or false
