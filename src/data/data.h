@@ -41,6 +41,7 @@ typedef struct Source {
   /* set by whoever makes it, before first use */
   MemoryCount *memory;              /* for its tensors; may be NULL */
   uint64_t run_seed;                /* of sources that draw, unless they name their own */
+  bool read[MAX_PARTS];             /* asked for since whoever keeps the source cleared it */
   /* private */
   bool loaded[MAX_PARTS];
   Rows rows[MAX_PARTS];

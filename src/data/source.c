@@ -110,6 +110,7 @@ static Err rows_check(const Rows *rows, Fault *fault) {
 const Rows *source_rows(Source *source, int part, Fault *fault) {
   must(part >= 0 && part < source_parts(source));
   Rows *rows = &source->rows[part];
+  source->read[part] = true;
   if (source->loaded[part]) return rows;
   *rows = (Rows){.scale = 1};
   Err err = source_kind(source)->load(source, part, rows, fault);

@@ -104,12 +104,19 @@ static void note_part(CachedSource *cached, int part, Json *data) {
   text_deinit(&key);
 }
 
-/* The data that this process has read, by what it is, with hashes of the rows. */
+/* What earlier trials read stays in memory; what this one reads is noted anew. */
+static void forget_reads(WorkerState *w) {
+  for (int i = 0; i < CACHED_SOURCES && i < w->sources.n; i++)
+    for (int part = 0; part < MAX_PARTS; part++) w->sources.v[i].source->read[part] = false;
+}
+
+/* The data that the trial read, by what it is, with hashes of the rows. */
 static void note_data(WorkerState *w, Json *meta) {
   Json *data = json_map();
   for (int i = 0; i < CACHED_SOURCES && i < w->sources.n; i++)
     for (int part = 0; part < MAX_PARTS; part++)
-      if (w->sources.v[i].source->loaded[part]) note_part(&w->sources.v[i], part, data);
+      if (w->sources.v[i].source->read[part] && w->sources.v[i].source->loaded[part])
+        note_part(&w->sources.v[i], part, data);
   json_put(meta, "data", data);
 }
 
@@ -150,6 +157,7 @@ static void run_session(void *ctx) {
   Trial *record = &t->claim->trial;
   TrialEnd end;
   lua_State *L = session_open(s, t->fault);
+  forget_reads(t->worker);
   trial_enter(s, record);
   describe_trial(s, json_find(t->worker->hello, "meta"), record->meta);
   json_put_text(record->meta, "fingerprint", text_of(t->job, "fingerprint"));

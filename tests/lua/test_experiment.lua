@@ -190,6 +190,24 @@ function tests.test_other_data_and_other_code_in_a_cell_are_told()
   check.yes(out:find "Code: the trials of 2 of 2 cells were not all made by the same%s+code" ~= nil)
 end
 
+function tests.test_a_trial_tells_of_the_data_that_it_read_itself()
+  local path = check.file("two.lua", [[
+    experiment { name = "two", factors = { f = { "one", "other" } }, seeds = 2, metric = "loss",
+      trial = function(c)
+        for x in data.csv(c.f .. ".csv", { target = "t" }):batches(4) do
+          return { loss = x:sum():item() }
+        end
+      end }
+  ]])
+  check.file("one.csv", "u,v,t\n1,2,x\n3,4,y\n")
+  check.file("other.csv", "u,v,t\n5,6,x\n7,8,y\n")
+  check.runner { "--runs", "two", "--jobs", "1", path }
+  check.file("one.csv", "u,v,t\n1,2,x\n3,5,y\n")
+  check.runner { "--runs", "two", "rm", "two", "f=one", "--yes" }
+  local out = check.runner { "--runs", "two", "--jobs", "1", path }
+  check.yes(out:find("4 of 4", 1, true) and not out:find("Data:", 1, true))
+end
+
 function tests.test_given_rows_are_code()
   local text = "local set = data.set(tensor { { 1, 2 }, { 3, 4 } }, tensor { 0, 1 })\n"
     .. [[experiment { name = "given", factors = { a = { 1, 2 } }, seeds = 1, metric = "loss",
@@ -487,10 +505,11 @@ local deaths = [[
 ]]
 
 function tests.test_a_program_left_behind_does_not_hide_that_its_worker_died()
-  local path = check.file("behind.lua", (deaths:gsub("BEFORE", ""):gsub("kill", "sleep 60 & kill")))
+  local left = "sleep 60 & echo $! >> left.pids; kill"
+  local path = check.file("behind.lua", (deaths:gsub("BEFORE", ""):gsub("kill", left)))
   local _, err, status = check.runner({ "--runs", "behind", path, "how=dies" },
     "timeout -s KILL 20")
-  os.execute "pkill -f 'sleep 60'"
+  os.execute("kill $(cat " .. check.temp .. "/left.pids)")
   check.equal(status, 1)
   check.yes(err:find("its process died of signal 9", 1, true) ~= nil)
 end
