@@ -208,6 +208,13 @@ static void complete(Terminal *t, const char *text, const char *added) {
   terminal_expect(t, added);
 }
 
+/* Ctrl-C, then the prompt after it: what Tab listed was followed by one, too. */
+static void drop_line(Terminal *t) {
+  terminal_type(t, "\3");
+  terminal_expect(t, "^C");
+  terminal_expect(t, "\n> ");
+}
+
 TEST(tab_completes_what_it_knows) {
   Terminal t = open_prompt(80);
   temp_file("digits.csv", "1", 1);
@@ -235,11 +242,9 @@ TEST(tab_completes_what_it_knows) {
   complete(&t, "tensor.on", "e");
   terminal_type(&t, "\t");
   terminal_expect(&t, "one_hot  ones");
-  terminal_type(&t, "\3");
-  terminal_expect(&t, "> ");
+  drop_line(&t);
   complete(&t, "nn.Dropout { ", "input_shape = ");
-  terminal_type(&t, "\3");
-  terminal_expect(&t, "> ");
+  drop_line(&t);
   quit(&t);
 }
 
