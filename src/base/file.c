@@ -181,11 +181,8 @@ static size_t write_all(int fd, const char *bytes, size_t n_bytes, const char *p
   return done;
 }
 
-/* The bytes at once, without a stream's buffer: small files are made by the thousand. */
-static Err put_temp(const char *path, const char *temp, const void *bytes, size_t n_bytes,
-                    bool sync, Fault *fault) {
-  int fd = create_fd(path, temp);
-  if (fd < 0) return storage_fault(fault, "cannot be created", path);
+static Err fill_and_close(int fd, const char *path, const void *bytes, size_t n_bytes,
+                          bool sync, Fault *fault) {
   Err err = ERR_OK;
   if (write_all(fd, bytes, n_bytes, path) != n_bytes ||
       (sync && (step_fails(FILE_STEP_SYNC, path) || fsync(fd) != 0)))
@@ -194,14 +191,18 @@ static Err put_temp(const char *path, const char *temp, const void *bytes, size_
   return err;
 }
 
+/* The bytes at once, without a stream's buffer: small files are made by the thousand. */
+static Err put_temp(const char *path, const char *temp, const void *bytes, size_t n_bytes,
+                    bool sync, Fault *fault) {
+  int fd = create_fd(path, temp);
+  if (fd < 0) return storage_fault(fault, "cannot be created", path);
+  return fill_and_close(fd, path, bytes, n_bytes, sync, fault);
+}
+
 static Err put_into(const char *device, const void *bytes, size_t n_bytes, Fault *fault) {
   int fd = open(device, O_WRONLY | O_CLOEXEC);
   if (fd < 0) return storage_fault(fault, "cannot be opened", device);
-  Err err = ERR_OK;
-  if (write_all(fd, bytes, n_bytes, device) != n_bytes)
-    err = storage_fault(fault, "cannot be written", device);
-  if (close(fd) != 0 && !err) err = storage_fault(fault, "cannot be written", device);
-  return err;
+  return fill_and_close(fd, device, bytes, n_bytes, false, fault);
 }
 
 Err file_put_out(const char *path, const void *bytes, size_t n_bytes, Fault *fault) {

@@ -383,26 +383,24 @@ static Err collect_around(Garbage *garbage, const QueryCall *call, const char *e
 }
 
 /* What an experiment asks for must be known before anything of it is called garbage. */
-static Err check_plans(Asking *asking, const QueryCall *call, Fault *fault) {
-  Json *entries = NULL;
-  Err err = query_entries(asking->index, &asking->query, &entries, fault);
+static Err check_plans(const QueryCall *call, const Json *entries, Fault *fault) {
+  Err err = ERR_OK;
   for (int64_t i = 0; !err && i < json_count(entries); i++) {
     Json *plan = NULL;
     err = read_plan(call, json_text(json_item(entries, i), "experiment"), &plan, fault);
     json_free(plan);
   }
-  json_free(entries);
   return err;
 }
 
 static Err collect_garbage(Garbage *garbage, Asking *asking, const QueryCall *call,
                            Fault *fault) {
   Json *rows = NULL, *entries = NULL;
-  Err err = check_plans(asking, call, fault);
+  Err err = query_entries(asking->index, &asking->query, &entries, fault);
+  if (!err) err = check_plans(call, entries, fault);
   if (!err) err = choose(asking, &rows, fault);
   for (int64_t i = 0; !err && i < json_count(rows); i++)
     err = collect_trial(garbage, call, json_item(rows, i), fault);
-  if (!err) err = query_entries(asking->index, &asking->query, &entries, fault);
   for (int64_t i = 0; !err && i < json_count(entries); i++)
     err = collect_around(garbage, call, json_text(json_item(entries, i), "experiment"), fault);
   if (!err && !asking->query.experiment)

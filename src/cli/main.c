@@ -112,7 +112,7 @@ static const Flag flags[] = {
     {"--jobs", "N", "worker processes of an experiment (default: the cores)", set_jobs},
     {"--fail-fast", NULL, "the first trial that fails ends the experiment", set_fail_fast},
     {"--code", "HOW", "rerun or keep trials that earlier code made", set_code_choice},
-    {"--json", NULL, "what plan and verify tell as JSON", set_json},
+    {"--json", NULL, "what plan, verify and the queries tell, as JSON", set_json},
     {"--sample", "N", "trials that verify runs again, or all (default: 3)", set_sample},
     {"--version", NULL, "versions, kernel set, SIMD level and threads", set_version},
     {"--help", NULL, "this text; after a script: the script's arguments", set_help},
@@ -140,7 +140,8 @@ static const Command commands[] = {
     {"plan", "plan script.lua: the cells of its experiment, and what is left to run", set_plan},
     {"resume", "resume EXPERIMENT [key=value ...]: runs what is missing, as it was run last",
      set_resume},
-    {"verify", "verify script.lua: runs some trials again and compares digests", set_verify},
+    {"verify", "verify script.lua: are the records whole, and do some trials, run again, agree?",
+     set_verify},
     {"help", NULL, set_usage},   /* as --help */
     {"worker", NULL, set_worker},   /* started by the coordinator of an experiment alone */
     {NULL, NULL, NULL}};

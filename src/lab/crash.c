@@ -102,7 +102,7 @@ Err crash_runs(const Store *store, long *process, Fault *fault) {
 
 /* -- repair -------------------------------------------------------------------------- */
 
-Err crash_check(const char *directory, bool *whole, Fault *fault) {
+static Err check_directory(const char *directory, bool *whole, Fault *fault) {
   Look look;
   char digest[SHA256_TEXT] = "";
   const char *weights = NULL, *told = "";
@@ -118,15 +118,21 @@ Err crash_check(const char *directory, bool *whole, Fault *fault) {
   return err;
 }
 
-static Err repair_trial(const Store *store, const char *id, int64_t *n, Fault *fault) {
+Err crash_check(const Store *store, const char *id, bool *whole, Fault *fault) {
   Text path = {0};
-  bool whole = true, done = false;
+  *whole = true;
   text_addf(&path, "%s/trials/%s", store->directory, id);
   Err err = path.failed ? fault_memory(fault, path.n_bytes)
-                        : crash_check(path.data, &whole, fault);
+                        : check_directory(path.data, whole, fault);
+  text_deinit(&path);
+  return err;
+}
+
+static Err repair_trial(const Store *store, const char *id, int64_t *n, Fault *fault) {
+  bool whole, done = false;
+  Err err = crash_check(store, id, &whole, fault);
   if (!err && !whole) err = store_reset(store, id, &done, fault);
   *n += done;
-  text_deinit(&path);
   return err;
 }
 

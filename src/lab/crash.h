@@ -23,8 +23,8 @@
 /* After a crash of the machine: repairs the store, and says so on stderr. Else nothing. */
 Err crash_repair(const Store *store, Fault *fault) WARN_UNUSED;
 
-/* Are the files of a published trial, in its directory, those of which its digest was made? */
-Err crash_check(const char *directory, bool *whole, Fault *fault) WARN_UNUSED;
+/* Are the files of a published trial those of which its digest was made? */
+Err crash_check(const Store *store, const char *id, bool *whole, Fault *fault) WARN_UNUSED;
 
 /* Before the first trial of a run, and after the last. Faults are ERR_STORAGE. */
 Err crash_begin(const Store *store, Fault *fault) WARN_UNUSED;

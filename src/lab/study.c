@@ -126,6 +126,12 @@ bool study_is_published(const StudyTrial *trial) {
   return is_done(trial->state) || is_lost(trial->state);
 }
 
+bool study_is_done(const StudyTrial *trial) { return is_done(trial->state); }
+
+bool study_is_foreign(const StudyTrial *trial) {
+  return trial->foreign && study_is_published(trial);
+}
+
 static void note_data(Study *s, StudyTrial *t, const Json *data) {
   for (void *it = data ? json_first(data) : NULL; it; it = json_next(data, it)) {
     const char *known, *hash;
@@ -165,8 +171,8 @@ Err study_look_at(Study *study, int64_t trial, Fault *fault) {
   Err err = store_look(&study->store, t->id, &info, fault);
   if (!err) take_info(study, t, &info);
   trial_info_deinit(&info);
-  bool mixed = study->code_decided && !study->keeps_foreign && t->foreign;
-  if (!err && mixed && study_is_published(t))
+  bool mixed = study->code_decided && !study->keeps_foreign && study_is_foreign(t);
+  if (!err && mixed)
     err = fault_set(fault, ERR_USAGE, "%s: trial %s was run by another process with other code "
                     "while the study ran; the same command asks what to do with such trials",
                     study->name, t->id);

@@ -77,16 +77,19 @@ Err study_look(Study *study, Fault *fault) WARN_UNUSED;
 /* The same of one trial. ERR_USAGE when somebody else published it with other code since
  * study_check_code was asked, unless such trials are kept. */
 Err study_look_at(Study *study, int64_t trial, Fault *fault) WARN_UNUSED;
-/* Has it a result? */
+/* Has it a result? One that is complete or diverged? One that other code made? */
 bool study_is_published(const StudyTrial *trial);
+bool study_is_done(const StudyTrial *trial);
+bool study_is_foreign(const StudyTrial *trial);
 
 /* Differences between two listings of code, as lines of text; NULL on lack of memory. */
 typedef char *(*CodeDifference)(void *ctx, const char *old, const char *new_);
 
 /* Trials that are done, but by other code: with CODE_ASK an ERR_USAGE fault that says what
  * differs and asks; with CODE_RERUN they are reset and run again; with CODE_KEEP they stay,
- * and in later runs of the same code nobody asks. The choice is written into the plan. Then
- * those that other code left unfinished are reset: nothing of them may be gone on with.
+ * and a next run of the same code that meets them does not ask. The choice is written into
+ * the plan. Then those that other code left unfinished are reset: nothing of them may be gone
+ * on with.
  * `listings`: map fingerprint -> text. */
 Err study_check_code(Study *study, CodeChoice choice, const Json *listings,
                      CodeDifference difference, void *ctx, Fault *fault) WARN_UNUSED;

@@ -52,10 +52,6 @@ static Err reset(Study *s, int64_t trial, Fault *fault) {
   return study_look_at(s, trial, fault);
 }
 
-static bool is_foreign_result(const StudyTrial *t) {
-  return t->foreign && study_is_published(t);
-}
-
 static bool is_among(const Json *list, const char *text) {
   const char *item;
   bool any = list && json_kind(list) == JSON_KIND_LIST;
@@ -75,7 +71,7 @@ static void note_choice(Study *s, CodeChoice choice, int64_t n) {
   Json *note = json_map(), *kept = json_list(), *beside = json_list();
   for (int i = 0; i < s->n_cells; i++) push_once(beside, s->fingerprints[i]);
   for (int64_t i = 0; i < s->n_trials; i++)
-    if (is_foreign_result(&s->trials[i])) push_once(kept, s->trials[i].made_by);
+    if (study_is_foreign(&s->trials[i])) push_once(kept, s->trials[i].made_by);
   json_put_text(note, "choice", choice == CODE_RERUN ? "rerun" : "keep");
   json_put_int(note, "trials", n);
   json_put_text(note, "when", clock_utc(now));
@@ -95,7 +91,7 @@ static bool was_kept(const Study *s) {
   for (int i = 0; all && i < s->n_cells; i++)
     all = is_among(json_find(note, "beside"), s->fingerprints[i]);
   for (int64_t i = 0; all && i < s->n_trials; i++)
-    all = !is_foreign_result(&s->trials[i]) ||
+    all = !study_is_foreign(&s->trials[i]) ||
           is_among(json_find(note, "kept"), s->trials[i].made_by);
   json_free(plan);
   return all;
@@ -117,14 +113,16 @@ static Err reset_foreign(Study *s, CodeChoice choice, Fault *fault) {
 Err study_check_code(Study *study, CodeChoice choice, const Json *listings,
                      CodeDifference difference, void *ctx, Fault *fault) {
   Text what = {0};
+  const StudyTrial *first = NULL;
   int64_t n = 0;
-  for (int64_t i = 0; study->stored && i < study->n_trials; i++) {
-    const StudyTrial *t = &study->trials[i];
-    if (is_foreign_result(t) && n++ == 0)
-      add_difference(study, t, listings, difference, ctx, &what);
-  }
+  Err err = ERR_OK;
+  for (int64_t i = 0; study->stored && i < study->n_trials; i++)
+    if (study_is_foreign(&study->trials[i]) && n++ == 0) first = &study->trials[i];
   if (n && choice == CODE_ASK && was_kept(study)) choice = CODE_KEEP;
-  Err err = n && choice == CODE_ASK ? ask(study, n, &what, fault) : ERR_OK;
+  if (n && choice == CODE_ASK) {
+    add_difference(study, first, listings, difference, ctx, &what);
+    err = ask(study, n, &what, fault);
+  }
   if (!err && study->stored) err = reset_foreign(study, choice, fault);
   if (!err && n) note_choice(study, choice, n);
   study->n_found = study->n_done + study->n_failed;

@@ -25,8 +25,7 @@ static void push(Json *notes, Text *note) {
 static void push_foreign(const Study *s, Json *notes) {
   Text note = {0};
   int64_t n = 0;
-  for (int64_t i = 0; i < s->n_trials; i++)
-    n += s->trials[i].foreign && study_is_published(&s->trials[i]);
+  for (int64_t i = 0; i < s->n_trials; i++) n += study_is_foreign(&s->trials[i]);
   if (n)
     text_addf(&note, "Code: %lld of the trials were made by other code%s.", (long long)n,
               s->keeps_foreign ? " (--code=keep)" : "; a run asks what to do with them");

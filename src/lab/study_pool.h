@@ -25,7 +25,8 @@ typedef struct PoolOptions {
  * SIGINT twice.
  *
  * ERR_INTERRUPT after a signal, with trials left; ERR_STORAGE when a trial's files could not
- * be written; ERR_USAGE when the script changed while the study ran. In each case what is
+ * be written; ERR_USAGE when the script changed while the study ran, or
+ * another process ran trials of it with other code. In each case what is
  * done is kept. */
 Err pool_run(Study *study, const PoolOptions *options, Fault *fault) WARN_UNUSED;
 

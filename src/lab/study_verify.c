@@ -18,11 +18,6 @@ typedef struct Findings {
   Json *rows;                /* of the trials with which something is wrong */
 } Findings;
 
-/* A failed trial has a digest too, of what it did before its end. */
-static bool is_done(const StudyTrial *t) {
-  return t->state == TRIAL_COMPLETE || t->state == TRIAL_DIVERGED;
-}
-
 static void add_row(Findings *f, const StudyTrial *t, const char *problem) {
   const Study *s = f->study;
   Json *row = json_map();
@@ -41,12 +36,8 @@ static void add_row(Findings *f, const StudyTrial *t, const char *problem) {
 
 static Err check_record(Findings *f, int64_t trial, Fault *fault) {
   const StudyTrial *t = &f->study->trials[trial];
-  Text path = {0};
-  bool whole = true;
-  text_addf(&path, "%s/trials/%s", f->study->store.directory, t->id);
-  Err err = path.failed ? fault_memory(fault, path.n_bytes)
-                        : crash_check(path.data, &whole, fault);
-  text_deinit(&path);
+  bool whole;
+  Err err = crash_check(&f->study->store, t->id, &whole, fault);
   f->n_records++;
   f->altered[trial] = !whole;
   f->n_altered += !whole;
@@ -54,10 +45,11 @@ static Err check_record(Findings *f, int64_t trial, Fault *fault) {
   return err;
 }
 
+/* A failed trial has a digest too, of what it did before its end: it promises nothing. */
 static Err check_records(Findings *f, Fault *fault) {
   Err err = ERR_OK;
   for (int64_t i = 0; !err && i < f->study->n_trials; i++)
-    if (is_done(&f->study->trials[i])) err = check_record(f, i, fault);
+    if (study_is_done(&f->study->trials[i])) err = check_record(f, i, fault);
   return err;
 }
 
@@ -70,7 +62,7 @@ static int64_t *choose(const Findings *f, int sample, int64_t *n) {
   int64_t *all = calloc((size_t)s->n_trials + 1, sizeof *all);
   *n = 0;
   for (int64_t i = 0; all && i < s->n_trials; i++)
-    if (is_done(&s->trials[i]) && !f->altered[i]) all[(*n)++] = i;
+    if (study_is_done(&s->trials[i]) && !f->altered[i]) all[(*n)++] = i;
   if (!all || sample <= 0 || sample >= *n) return all;
   Stream stream = {(uint64_t)getpid(), (uint64_t)(clock_s() * 1e6)};
   for (int64_t i = 0; i < sample; i++) {   /* the first `sample` places of a shuffle */

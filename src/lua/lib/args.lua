@@ -91,9 +91,8 @@ end
 
 -- Does the script call experiment? That declares more: the help waits for it.
 local function has_experiment()
-  local file = internal.script and io.open(internal.script, "rb")
-  local tokens = file and internal.code.tokens(file:read "a") or {}
-  if file then file:close() end
+  local file = internal.script and internal.code.file_of(internal.script)
+  local tokens = file and file.tokens or {}
   for i = 2, #tokens do
     if tokens[i - 1].text == "experiment" and tokens[i].text:find "^[{(]" then return true end
   end

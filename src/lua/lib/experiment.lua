@@ -196,8 +196,8 @@ local function take_words(factors)
     if declared and not declared.factor then
       space.fail("%q is both a factor and an argument of the script", name)
     end
-    internal.declared[name] = { default = "all", factor = true,
-                                doc = "levels of the factor to run" .. some_levels(factors[name]) }
+    internal.declared[name] = { default = "all", factor = true, doc = internal.want_help
+      and "levels of the factor to run" .. some_levels(factors[name]) }
     if internal.given[name] then
       words[name] = split(internal.given[name])
       if #words[name] == 0 then
@@ -285,9 +285,7 @@ local function run_trial(spec, job)
   local measured = internal.end_trial(values_of(spec, result))
   for _, key in ipairs(job.tuning and { "metric" } or { "metric", "report" }) do
     local name = spec[key]
-    if measured[name] == nil then
-      no_measure(result, name, key, measured)
-    end
+    if measured[name] == nil then no_measure(result, name, key, measured) end
     if measured[name] ~= measured[name] or math.abs(measured[name]) == math.huge then
       internal.diverged(("%s came to %s"):format(name, measured[name]))
     end

@@ -123,6 +123,7 @@ local function file_of(path)
   end
   return files[path]
 end
+code.file_of = file_of
 
 local function common_prefix(a, b)
   local n = math.min(#a, #b)

@@ -129,8 +129,8 @@ end
 -- Widths up to these are numbers, and integers that a draw of 53 bits reaches.
 local WIDTH_MAX, WHOLE_WIDTH_MAX = 1e300, 2^53
 
--- Are these draws integers?
-local function check_range(factor, kind, range)
+-- Its ends, and whether these draws are integers.
+local function ends_of(factor, kind, range)
   local lo, hi = range[1], range[2]
   local whole = kind:find "integer" ~= nil
   if whole then lo, hi = math.tointeger(lo), math.tointeger(hi) end
@@ -142,7 +142,7 @@ local function check_range(factor, kind, range)
   if kind:find "^log" and not (lo > 0) then
     fail("factor %q: %s: got %s, allowed: numbers above 0", factor, kind, lo)
   end
-  return whole
+  return lo, hi, whole
 end
 
 -- A range as a factor, or nil where the table is none.
@@ -156,10 +156,8 @@ local function range_of(name, given)
       if kind == "choice" then
         return { name = name, drawn = kind, choice = levels_of(name, range) }
       end
-      local whole = check_range(name, kind, range)
-      return { name = name, drawn = kind, whole = whole,
-               lo = whole and math.tointeger(range[1]) or range[1],
-               hi = whole and math.tointeger(range[2]) or range[2] }
+      local lo, hi, whole = ends_of(name, kind, range)
+      return { name = name, drawn = kind, lo = lo, hi = hi, whole = whole }
     end
   end
 end
@@ -525,16 +523,19 @@ end
 
 local DRAWS = 100   -- for each point that is wanted, before the space is said to have no more
 
--- The draws that give the points: each point once, so a longer list begins with a shorter one.
+-- The points, factor name -> level: each once, so a longer list begins with a shorter one.
 local function points_of(self, drawn)
   local points, seen = {}, {}
   for draw = 1, DRAWS * self.random do
     if #points == self.random then return points end
-    local names = {}
-    for i, factor in ipairs(drawn) do names[i] = draw_level(factor, self.seed, draw).name end
-    local point = table.concat(names, ",")
-    if not seen[point] then points[#points + 1] = draw end
-    seen[point] = true
+    local point, names = {}, {}
+    for i, factor in ipairs(drawn) do
+      local level = draw_level(factor, self.seed, draw)
+      point[factor.name], names[i] = level, level.name
+    end
+    local key = table.concat(names, ",")
+    if not seen[key] then points[#points + 1] = point end
+    seen[key] = true
   end
   if #points < self.random then
     internal.warn(("random: %d points are asked for, %d different ones were found in %d draws")
@@ -566,9 +567,8 @@ local function axes_of(self)
   end
   if #drawn > 0 then
     local points = points_of(self, drawn)
-    axes[#axes + 1] = { n = #points, members = drawn, level = function(member, i)
-      return draw_level(member, self.seed, points[i])
-    end }
+    axes[#axes + 1] = { n = #points, members = drawn,
+                        level = function(member, i) return points[i][member.name] end }
   end
   return axes
 end
