@@ -10,11 +10,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+enum { LINKS_MAX = 40 };     /* one after another, as the kernel follows them */
 
 static FileHook hook;
 
@@ -51,12 +54,35 @@ static bool is_device(const char *path) {
   return stat(path, &at) == 0 && !S_ISREG(at.st_mode) && !S_ISDIR(at.st_mode);
 }
 
-/* Where a new file goes: behind a link, not in its place. New; NULL on lack of memory. */
-static char *destination(const char *path) {
-  struct stat at;
-  bool link = lstat(path, &at) == 0 && S_ISLNK(at.st_mode);
-  char *real = link ? realpath(path, NULL) : NULL;
-  return real ? real : text_copy(path);
+/* Where the link leads, whether or not something is there. New; NULL: it is none, or lack of
+ * memory. */
+static char *behind_link(const char *path) {
+  char target[PATH_MAX];
+  Text whole = {0};
+  const char *slash = strrchr(path, '/');
+  ssize_t n = readlink(path, target, sizeof target);
+  if (n <= 0 || n == sizeof target) return NULL;
+  if (target[0] != '/' && slash) text_add_bytes(&whole, path, (size_t)(slash + 1 - path));
+  text_add_bytes(&whole, target, (size_t)n);
+  if (!whole.failed) return whole.data;
+  text_deinit(&whole);
+  return NULL;
+}
+
+/* Where a new file goes: behind a link, not in its place. New; NULL and a fault on lack of
+ * memory, and for links that lead round in a circle. */
+static char *destination(const char *path, Fault *fault) {
+  char *at = text_copy(path), *next;
+  int n = 0;
+  for (; at && n < LINKS_MAX && (next = behind_link(at)); n++) {
+    free(at);
+    at = next;
+  }
+  if (at && n < LINKS_MAX) return at;
+  errno = at ? ELOOP : ENOMEM;
+  storage_fault(fault, "cannot be created", path);
+  free(at);
+  return NULL;
 }
 
 /* -1 and errno. */
@@ -77,9 +103,9 @@ static FILE *create(const char *path, const char *temp) {
 }
 
 Err file_begin(NewFile *out, const char *path, Fault *fault) {
-  *out = (NewFile){.path = destination(path)};
+  *out = (NewFile){.path = destination(path, fault)};
   out->temp = out->path ? temp_name(out->path) : NULL;
-  Err err = out->path && out->temp ? ERR_OK : fault_memory(fault, strlen(path));
+  Err err = out->path && !out->temp ? fault_memory(fault, strlen(path)) : fault->code;
   if (!err && is_device(path))
     err = fault_set(fault, ERR_STORAGE, "%s: is a device or a pipe; allowed: a file", path);
   if (!err && !(out->file = create(path, out->temp)))
@@ -207,9 +233,8 @@ static Err put_into(const char *device, const void *bytes, size_t n_bytes, Fault
 
 Err file_put_out(const char *path, const void *bytes, size_t n_bytes, Fault *fault) {
   if (is_device(path)) return put_into(path, bytes, n_bytes, fault);
-  char *to = destination(path);
-  Err err = to ? file_put(to, bytes, n_bytes, PUBLISH_REPLACE, fault)
-               : fault_memory(fault, strlen(path));
+  char *to = destination(path, fault);
+  Err err = to ? file_put(to, bytes, n_bytes, PUBLISH_REPLACE, fault) : fault->code;
   free(to);
   return err;
 }

@@ -181,6 +181,11 @@ function tests.test_export()
   os.execute("cd " .. check.temp .. " && ln -s t.csv link.csv && : > t.csv && mkfifo pipe")
   check.equal(runner("export", "study", "--out=link.csv", "--runs=d"), "")
   check.equal(check.read(check.temp .. "/t.csv"), csv)   -- where the link leads
+  os.execute("cd " .. check.temp .. " && mkdir deep && ln -s ../new.csv deep/a && ln -s deep/a far.csv"
+    .. " && ln -s round round")
+  check.equal(runner("export", "study", "--out=far.csv", "--runs=d"), "")
+  check.equal(check.read(check.temp .. "/new.csv"), csv)   -- also where nothing is yet
+  fails(4, "levels of symbolic links", "export", "study", "--out=round", "--runs=d")
   os.execute("cd " .. check.temp .. " && (cat pipe > got.csv; : > got.all) 2> err.txt &")
   check.equal(runner("export", "study", "--out=pipe", "--runs=d"), "")
   os.execute("cd " .. check.temp .. " && until test -e got.all; do sleep 0.05; done")
