@@ -268,8 +268,19 @@ static Err load_script(lua_State *L, const CommandLine *line, Fault *fault) {
   return failed ? fault_from_lua(L, fault) : ERR_OK;
 }
 
+/* Until its help is printed, at its end or by its experiment. A failure before that is no
+ * reason to tell nothing. */
+static void run_for_help(lua_State *L) {
+  Fault why = {0};
+  if (lua_pcall(L, 0, 0, 0) == LUA_OK) return;
+  if (session(L)->stopped || interrupt_pending()) lua_error(L);
+  fault_from_lua(L, &why);
+  err_print("warning: the script failed; these may not be all its arguments: %s\n", why.text);
+}
+
 static int run_script(lua_State *L) {
-  lua_call(L, 0, 0);
+  if (session(L)->want_help) run_for_help(L);
+  else lua_call(L, 0, 0);
   check_arguments(L);
   if (interrupt_pending()) { /* and the script caught the fault of it */
     lua_pushliteral(L, "interrupted");
