@@ -81,31 +81,31 @@ void study_progress_show(StudyProgress *p, const Study *study, int running, bool
   text_deinit(&line);
 }
 
-/* "failed: relu, seed 3: the first line of the message" */
-static void tell(StudyProgress *p, const Study *study, const StudyTrial *t, const char *what,
-                 const char *message) {
-  if (p->n_lines++ >= TRIAL_LINES) return;
+/* "failed: relu, seed 3: the first line of the message", so many times. */
+static void tell(int *n, const char *others, const Study *study, const StudyTrial *t,
+                 const char *what, const char *message) {
+  if (++*n > TRIAL_LINES) return;
   Text line = {0};
   text_addf(&line, "%s: ", what);
   study_cell_text(study, t->cell, &line);
   text_addf(&line, ", seed %lld", (long long)t->seed);
   if (message) text_addf(&line, ": %.*s", (int)strcspn(message, "\n"), message);
   if (!line.failed) err_print("%s\n", line.data);
-  if (p->n_lines == TRIAL_LINES)
-    err_print("further trials that do not end well are counted and not told\n");
+  if (*n == TRIAL_LINES) err_print("further trials that %s are not told\n", others);
   text_deinit(&line);
 }
 
 void study_progress_trial(StudyProgress *p, const Study *study, int64_t trial) {
   const StudyTrial *t = &study->trials[trial];
   if (t->state == TRIAL_FAILED || t->state == TRIAL_DIVERGED)
-    tell(p, study, t, trial_state_name(t->state), t->message);
+    tell(&p->n_told, "do not end well are counted and", study, t,
+         trial_state_name(t->state), t->message);
 }
 
 void study_progress_again(StudyProgress *p, const Study *study, int64_t trial,
                           const char *why) {
   if (study->trials[trial].deaths == 1)
-    tell(p, study, &study->trials[trial], "run again", why);
+    tell(&p->n_again, "are run again", study, &study->trials[trial], "run again", why);
 }
 
 void study_progress_end(StudyProgress *p, const Study *study) {

@@ -8,7 +8,7 @@
 typedef struct StudyProgress {
   double start_s, shown_s;
   int64_t done_at_start;
-  int n_lines;               /* about trials that did not end well */
+  int n_told, n_again;       /* lines about trials that did not end well, that are run again */
 } StudyProgress;
 
 /* "240 trials: 97 done, 3 failed, 140 to run, by 2 workers of 1 thread". workers 0: here. */

@@ -521,25 +521,27 @@ end
 
 -- -- drawn points ------------------------------------------------------------------------
 
-local DRAWS = 100   -- for each point that is wanted, before the space is said to have no more
+-- So many times the number of points found are drawn without a new one before the space is
+-- said to have no more.
+local DRAWS = 100
 
 -- The points, factor name -> level: each once, so a longer list begins with a shorter one.
 local function points_of(self, drawn)
-  local points, seen = {}, {}
-  for draw = 1, DRAWS * self.random do
-    if #points == self.random then return points end
+  local points, seen, draw, last_new = {}, {}, 0, 0
+  while #points < self.random and draw - last_new <= DRAWS * (#points + 1) do
+    draw = draw + 1
     local point, names = {}, {}
     for i, factor in ipairs(drawn) do
       local level = draw_level(factor, self.seed, draw)
       point[factor.name], names[i] = level, level.name
     end
     local key = table.concat(names, ",")
-    if not seen[key] then points[#points + 1] = point end
+    if not seen[key] then points[#points + 1], last_new = point, draw end
     seen[key] = true
   end
   if #points < self.random then
     internal.warn(("random: %d points are asked for, %d different ones were found in %d draws")
-      :format(self.random, #points, DRAWS * self.random))
+      :format(self.random, #points, draw))
   end
   return points
 end
