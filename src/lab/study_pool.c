@@ -202,9 +202,28 @@ static void stop_all(Pool *pool) {
 
 /* -- what workers say ---------------------------------------------------------------- */
 
+/* The study is to end; what runs is finished first. */
+static void end_study(Pool *pool, const Fault *why) {
+  pool->stopping = true;
+  if (!pool->ended.code) pool->ended = *why;
+}
+
+/* A result of other code ends the study, a storage that cannot be read ends the run at once. */
+static Err after_look(Pool *pool, const Fault *found) {
+  if (found->code == ERR_USAGE) end_study(pool, found);
+  else if (found->code) *pool->fault = *found;
+  return pool->fault->code;
+}
+
+static Err look_at(Pool *pool, int64_t trial) {
+  Fault found = {0};
+  (void)!study_look_at(pool->study, trial, &found);
+  return after_look(pool, &found);
+}
+
 static Err on_ended(Pool *pool, int64_t trial) {
   Study *s = pool->study;
-  if (study_look_at(s, trial, pool->fault)) return pool->fault->code;
+  if (look_at(pool, trial)) return pool->fault->code;
   study_progress_trial(&pool->progress, s, trial);
   if (pool->options->fail_fast && s->trials[trial].state == TRIAL_FAILED && !pool->stopping) {
     err_print("--fail-fast: running trials are finished, then the study ends\n");
@@ -239,7 +258,7 @@ static Err lost(Pool *pool, int64_t trial, const char *why) {
 
 static Err on_taken(Pool *pool, int64_t trial) {
   StudyTrial *t = &pool->study->trials[trial];
-  if (study_look_at(pool->study, trial, pool->fault)) return pool->fault->code;
+  if (look_at(pool, trial)) return pool->fault->code;
   t->ours = false;
   if (t->state == TRIAL_RUNNING) {
     pool->n_others++;
@@ -251,11 +270,11 @@ static Err on_taken(Pool *pool, int64_t trial) {
   return ERR_OK;
 }
 
-/* What runs is finished first. */
-static Err end_study(Pool *pool, int64_t trial, Err code, const char *message) {
+static Err on_refused(Pool *pool, int64_t trial, Err code, const char *message) {
+  Fault why = {0};
   study_put_back(pool->study, trial, false);
-  pool->stopping = true;
-  if (!pool->ended.code) fault_set(&pool->ended, code, "%s", message);
+  fault_set(&why, code, "%s", message);
+  end_study(pool, &why);
   return ERR_OK;
 }
 
@@ -269,8 +288,8 @@ static Err on_reply(Pool *pool, Worker *w, const Json *reply) {
   switch (job_outcome_parse(outcome)) {
   case JOB_ENDED: return on_ended(pool, trial);
   case JOB_TAKEN: return on_taken(pool, trial);
-  case JOB_STORAGE: return end_study(pool, trial, ERR_STORAGE, message);
-  case JOB_CODE: return end_study(pool, trial, ERR_USAGE, message);
+  case JOB_STORAGE: return on_refused(pool, trial, ERR_STORAGE, message);
+  case JOB_CODE: return on_refused(pool, trial, ERR_USAGE, message);
   default:
     return lost(pool, trial, *message ? message : "it was stopped again and again");
   }
@@ -387,7 +406,9 @@ static void heed_signals(Pool *pool) {
 static Err look_at_others(Pool *pool) {
   if (clock_s() - pool->others_s < 1e-3 * OTHERS_MS) return ERR_OK;
   pool->others_s = clock_s();
-  return study_look_at_others(pool->study, &pool->n_others, pool->fault);
+  Fault found = {0};
+  (void)!study_look_at_others(pool->study, &pool->n_others, &found);
+  return after_look(pool, &found);
 }
 
 static Err run_all(Pool *pool) {
