@@ -62,7 +62,7 @@ static Err compare(const QueryCall *call, const Study *study, Fault *fault) {
 /* Takes the plan. */
 static Err compare_plan(const QueryCall *call, Json *plan, Fault *fault) {
   Study study;
-  Err err = study_open(&study, plan, json_find(plan, "seeds"), NULL, call->runs, false, fault);
+  Err err = study_open(&study, plan, json_find(plan, "seeds"), call->runs, false, fault);
   if (err) return err;
   err = study_look(&study, fault);
   if (!err) err = compare(call, &study, fault);

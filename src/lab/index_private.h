@@ -2,9 +2,10 @@
  *
  *   entry   one per directory in runs: name; stamp of experiment.json
  *   trial   one per trial or run. `path` is below runs; `belongs` is 0 for one that its
- *           experiment no longer asks for; `purpose` is "report", "tuning" for one that only
- *           chooses parameters, "" for a run; `stamp` is the directory's time when it was read,
- *           0: read it again, -1: there is no directory (planned only)
+ *           experiment no longer asks for; `purpose` follows from the seed (SEED_MAX):
+ *           "report", "tuning" for one that only chooses parameters, "" for a run; `stamp` is
+ *           the directory's time when it was read, 0: read it again, -1: there is no
+ *           directory (planned only)
  *   field   one per value of a trial: kind "factors", "args" or "values"; `type` is a
  *           JsonKind, `text` the value as written, `number` is NULL if it is none
  *   name    the fields that an entry has, and their place in its tables
@@ -15,7 +16,7 @@
 #include "lab/index.h"
 #include <sqlite3.h>
 
-enum { INDEX_VERSION = 2 };
+enum { INDEX_VERSION = 3 };
 
 #define INDEX_SCHEMA                                                                    \
   "CREATE TABLE entry(name TEXT PRIMARY KEY, stamp INTEGER NOT NULL);"                  \

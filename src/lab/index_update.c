@@ -238,7 +238,6 @@ typedef struct Row {
   const char *started;
   TrialInfo info;
   bool belongs;
-  const char *purpose;
 } Row;
 
 static void bind_or_null(sqlite3_stmt *s, int at, const char *text) {
@@ -246,13 +245,12 @@ static void bind_or_null(sqlite3_stmt *s, int at, const char *text) {
   else sqlite3_bind_null(s, at);
 }
 
-static const char *purpose_name(bool tuning) { return tuning ? "tuning" : "report"; }
-
-/* Number of the row in *out. Whether it belongs, and its purpose, stay, if it was there. */
+/* Number of the row in *out. Whether it belongs stays, if it was there. */
 static Err put_row(Update *u, const Row *row, int64_t *out, Fault *fault) {
   sqlite3_stmt *s = u->put_trial;
   const char *dash = strstr(row->id, "-s");
-  int n_cell = dash && !is_time(row->id) ? (int)(dash - row->id) : 0;
+  bool run = is_time(row->id);
+  int n_cell = dash && !run ? (int)(dash - row->id) : 0;
   bind_text(s, 1, u->name);
   bind_text(s, 2, row->id);
   bind_text(s, 3, row->path);
@@ -268,7 +266,7 @@ static Err put_row(Update *u, const Row *row, int64_t *out, Fault *fault) {
   bind_or_null(s, 12, row->info.message);
   sqlite3_bind_int(s, 13, row->belongs);
   sqlite3_bind_int64(s, 14, row->stamp);
-  bind_text(s, 15, row->purpose);
+  bind_text(s, 15, run ? "" : row->seed > SEED_MAX ? "tuning" : "report");
   if (index_next(u->index, s, fault)) *out = sqlite3_column_int64(s, 0);
   sqlite3_reset(s);
   return fault->code;
@@ -285,8 +283,7 @@ static Err put_read(Update *u, const Found *found, const char *path, const Look 
   Row row = {.id = found->id, .path = path + strlen(u->index->runs) + 1,
              .seed = dash && !found->run ? strtoll(dash + 2, NULL, 10) : 1,
              .stamp = stands_still(look) ? found->stamp : 0,
-             .belongs = found->run || u->plan_stamp < 0 || u->tuning,
-             .purpose = found->run ? "" : purpose_name(false)};
+             .belongs = found->run || u->plan_stamp < 0 || u->tuning};
   int64_t trial = 0;
   look_info(look, &row.info);
   if (refused) {   /* the system does not let us read it */
@@ -334,7 +331,7 @@ static Err put_planned(Update *u, const PlannedTrial *planned, const Json *args,
   text_addf(&path, "%s/trials/%s", u->name, planned->id);
   if (path.failed) return fault_memory(fault, path.n_bytes);
   Row row = {.id = planned->id, .path = path.data, .seed = planned->seed, .stamp = -1,
-             .belongs = true, .purpose = purpose_name(planned->tuning)};
+             .belongs = true};
   Err err = put_row(u, &row, &trial, fault);
   if (!err) err = put_fields(u, trial, "factors", planned->factors, fault);
   if (!err) err = put_fields(u, trial, "args", args, fault);
@@ -389,13 +386,12 @@ static Err put_plan(Update *u, Fault *fault) {
   if (!err) err = put_factor_names(u, planned.experiment, fault);
   const Json *args = json_find(planned.experiment, "args");
   sqlite3_stmt *keep =
-      index_prepare(u->index, "UPDATE trial SET belongs = 1, purpose = ? WHERE experiment = ? "
+      index_prepare(u->index, "UPDATE trial SET belongs = 1 WHERE experiment = ? "
                               "AND id = ? RETURNING number", fault);
   if (!keep) err = fault->code;
   for (int64_t i = 0; !err && i < planned.n; i++) {
-    bind_text(keep, 1, purpose_name(planned.v[i].tuning));
-    bind_text(keep, 2, u->name);
-    bind_text(keep, 3, planned.v[i].id);
+    bind_text(keep, 1, u->name);
+    bind_text(keep, 2, planned.v[i].id);
     bool there = index_next(u->index, keep, fault);
     sqlite3_reset(keep);
     err = fault->code;

@@ -35,7 +35,8 @@ static const Field fields[] = {
     {"factors", true, is_factor, "maps with a name and a list of levels"},
     {"contrasts", false, is_pair, "pairs of cells"},
     {"skipped", false, is_map, "maps"},
-    {"others", false, is_text, "ids of trials"}};
+    {"others", false, is_text, "ids of trials"},
+    {"fingerprints", false, is_text, "hashes of code"}};
 static const Field tuned_fields[] = {{"names", false, is_text, "names of parameters"}};
 
 static bool fits(const Json *map, const Field *field) {

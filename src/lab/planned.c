@@ -46,7 +46,6 @@ static void add_others(Planned *out, const Json *others) {
     if (!json_get_text(json_item(others, i), &id)) continue;
     PlannedTrial *trial = &out->v[out->n++];
     snprintf(trial->id, sizeof trial->id, "%s", id);
-    trial->tuning = true;
     seed = strstr(id, "-s");
     trial->seed = seed ? strtoll(seed + 2, NULL, 10) : 0;
   }

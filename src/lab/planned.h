@@ -8,7 +8,6 @@ typedef struct PlannedTrial {
   char id[TRIAL_ID];
   int64_t seed;
   const Json *factors;       /* borrowed of the plan; NULL for one of `others` */
-  bool tuning;               /* one of `others`: its value is not reported */
 } PlannedTrial;
 
 typedef struct Planned {

@@ -37,6 +37,10 @@
 
 enum { TRIAL_ID = 64, HASH_TEXT = SHA256_TEXT };   /* bytes of an id, a hash in hex */
 
+/* Seeds above it belong to trials that only choose parameters; those of trials that are
+ * reported, times and 32 random bits among them, are not above it. */
+#define SEED_MAX INT64_C(1000000000000)
+
 /* One experiment. Used by one thread; nothing is kept open between calls. */
 typedef struct Store {
   /* read-only */
@@ -62,7 +66,8 @@ void trial_id(const char *hash, int64_t seed, char out[TRIAL_ID]);
 /* Puts experiment.json in place, if it differs from what stands there. `experiment` is
  *   { name, script, args: {name: value}, factors: [{name, levels: [name]}],
  *     baseline: {factor: level}, metric, goal, report, seeds: [n], rope, contrasts,
- *     cells: [{factor: level}], skipped: [{cell, why}], others: [id] }
+ *     cells: [{factor: level}], fingerprints: [of the code of each cell],
+ *     skipped: [{cell, why}], others: [id], kept_code (study_code.c) }
  * Trials that belong to the experiment are those of cells x seeds, with the config
  * { factors: cell, args: args }, and those listed in `others` (of tuning, say). */
 Err store_plan(const Store *store, const Json *experiment, Fault *fault) WARN_UNUSED;

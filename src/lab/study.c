@@ -2,6 +2,7 @@
 #include "lab/study.h"
 #include "base/out.h"
 #include "base/sys.h"
+#include "lab/plan_file.h"
 #include "lab/planned.h"
 #include "lab/table.h"
 #include <math.h>
@@ -16,15 +17,16 @@ static const char *plan_text(const Json *plan, const char *key) {
   return json_get_text(json_find(plan, key), &text) ? text : "";
 }
 
-static Err open_cells(Study *s, const Json *fingerprints, char (*hashes)[17],
-                      Fault *fault) {
+static Err open_cells(Study *s, char (*hashes)[17], Fault *fault) {
   const Json *cells = json_find(s->plan, "cells");
+  const Json *fingerprints = json_find(s->plan, "fingerprints");
+  bool told = fingerprints && json_count(fingerprints) == s->n_cells;
   for (int i = 0; i < s->n_cells; i++) {
     const char *text;
     s->configs[i] = planned_config(s->plan, json_item(cells, i));
     if (!s->configs[i]) return fault_memory(fault, sizeof(void *));
     if (config_hash(s->configs[i], hashes[i], fault)) return fault->code;
-    if (fingerprints && json_get_text(json_item(fingerprints, i), &text))
+    if (told && json_get_text(json_item(fingerprints, i), &text))
       snprintf(s->fingerprints[i], HASH_TEXT, "%s", text);
   }
   return ERR_OK;
@@ -54,8 +56,18 @@ static Err allocate(Study *s, const Json *seeds, Fault *fault) {
   return fault_memory(fault, (size_t)s->n_trials * sizeof *s->trials);
 }
 
-Err study_open(Study *out, Json *plan, const Json *seeds, const Json *fingerprints,
-               const char *runs, bool create, Fault *fault) {
+/* A new plan goes on saying which code was kept. One on disk that cannot be read says
+ * nothing: what other code made is asked about. */
+static void take_kept_code(Study *s) {
+  Fault none = {0};
+  Json *old = plan_file_read(s->store.directory, &none);
+  Json *code = json_find(old, "kept_code");
+  if (code) json_put(s->plan, "kept_code", json_share(code));
+  json_free(old);
+}
+
+Err study_open(Study *out, Json *plan, const Json *seeds, const char *runs, bool create,
+               Fault *fault) {
   *out = (Study){.plan = plan, .data = json_map()};
   out->name = plan_text(plan, "name");
   out->metric = plan_text(plan, "metric");
@@ -66,12 +78,13 @@ Err study_open(Study *out, Json *plan, const Json *seeds, const Json *fingerprin
                                      : fault_memory(fault, sizeof(void *));
   char(*hashes)[17] = err ? NULL : calloc((size_t)out->n_cells + 1, sizeof *hashes);
   if (!err && !hashes) err = fault_memory(fault, (size_t)out->n_cells * sizeof *hashes);
-  if (!err) err = open_cells(out, fingerprints, hashes, fault);
+  if (!err) err = open_cells(out, hashes, fault);
   if (!err) open_trials(out, seeds, hashes);
   free(hashes);
   if (!err && runs) {
     err = store_open(&out->store, runs, out->name, create, fault);
     out->stored = !err;
+    if (!err) take_kept_code(out);
   }
   if (err) study_close(out);
   return err;
@@ -132,6 +145,16 @@ bool study_is_foreign(const StudyTrial *trial) {
   return trial->foreign && study_is_published(trial);
 }
 
+bool study_is_asked_about(const StudyTrial *trial) {
+  return study_is_foreign(trial) && !trial->kept;
+}
+
+/* See study_code.c, which writes this. */
+static bool is_kept(const Study *s, const StudyTrial *t) {
+  const Json *beside = json_find(json_find(s->plan, "kept_code"), t->made_by);
+  return json_find(beside, s->fingerprints[t->cell]) != NULL;
+}
+
 static void note_data(Study *s, StudyTrial *t, const Json *data) {
   for (void *it = data ? json_first(data) : NULL; it; it = json_next(data, it)) {
     const char *known, *hash;
@@ -158,6 +181,7 @@ static void take_info(Study *s, StudyTrial *t, TrialInfo *info) {
   memcpy(t->made_by, info->fingerprint, sizeof t->made_by);
   t->foreign = t->made_by[0] && s->fingerprints[t->cell][0] &&
                strcmp(t->made_by, s->fingerprints[t->cell]) != 0;
+  t->kept = t->foreign && is_kept(s, t);
   t->other_data = false;
   if (study_is_published(t)) note_data(s, t, info->data);
   info->values = NULL;
@@ -171,7 +195,7 @@ Err study_look_at(Study *study, int64_t trial, Fault *fault) {
   Err err = store_look(&study->store, t->id, &info, fault);
   if (!err) take_info(study, t, &info);
   trial_info_deinit(&info);
-  bool mixed = study->code_decided && !study->keeps_foreign && study_is_foreign(t);
+  bool mixed = study->code_decided && !study->keeps_foreign && study_is_asked_about(t);
   if (!err && mixed)
     err = fault_set(fault, ERR_USAGE, "%s: trial %s was run by another process with other code "
                     "while the study ran; the same command asks what to do with such trials",

@@ -29,6 +29,7 @@ typedef struct StudyTrial {
   TrialState state;          /* RUNNING: by us, or by somebody else */
   bool ours;                 /* ran, or runs, in this study */
   bool foreign;              /* its last attempt was made by other code */
+  bool kept;                 /* foreign, and said to stand beside the code as it is now */
   bool other_data;           /* read under a name that others read, and not the same */
   int deaths;
   double seconds;
@@ -47,7 +48,7 @@ typedef struct Study {
   bool larger_is_better;
   int n_cells;
   Json **configs;            /* one per cell: { factors, args } */
-  char (*fingerprints)[HASH_TEXT];      /* one per cell */
+  char (*fingerprints)[HASH_TEXT];      /* one per cell; "": the plan tells none */
   int64_t n_trials;
   StudyTrial *trials;
   int64_t n_done;            /* complete or diverged */
@@ -55,7 +56,7 @@ typedef struct Study {
   int64_t n_left;            /* the rest */
   int64_t n_found;           /* done before this study began */
   bool code_decided;         /* study_check_code was answered ... */
-  bool keeps_foreign;        /* ... so: what other code made stays */
+  bool keeps_foreign;        /* ... so: whatever other code made stays */
   double *cell_sum;          /* of `report` over the complete trials of a cell */
   int *cell_n;
   /* private */
@@ -65,11 +66,11 @@ typedef struct Study {
 } Study;
 
 /* Takes the plan, also on failure: one that plan_file_read would give. seeds: list of
- * integers, those of the plan or of tuning. fingerprints: one text per cell, or NULL. runs
- * NULL: nothing is recorded. Nothing is read or written yet but for the directories of the
- * experiment, with `create`. */
-Err study_open(Study *out, Json *plan, const Json *seeds, const Json *fingerprints,
-               const char *runs, bool create, Fault *fault) WARN_UNUSED;
+ * integers, those of the plan or of tuning. runs NULL: nothing is recorded. Else the plan gets
+ * what the one on disk says of code that was kept; nothing is written yet but for the
+ * directories of the experiment, with `create`. */
+Err study_open(Study *out, Json *plan, const Json *seeds, const char *runs, bool create,
+               Fault *fault) WARN_UNUSED;
 void study_close(Study *study);
 
 /* Reads the state of every trial. */
@@ -77,19 +78,21 @@ Err study_look(Study *study, Fault *fault) WARN_UNUSED;
 /* The same of one trial. ERR_USAGE when somebody else published it with other code since
  * study_check_code was asked, unless such trials are kept. */
 Err study_look_at(Study *study, int64_t trial, Fault *fault) WARN_UNUSED;
-/* Has it a result? One that is complete or diverged? One that other code made? */
+/* Has it a result? One that is complete or diverged? One that other code made? One such that
+ * was not said to be kept? */
 bool study_is_published(const StudyTrial *trial);
 bool study_is_done(const StudyTrial *trial);
 bool study_is_foreign(const StudyTrial *trial);
+bool study_is_asked_about(const StudyTrial *trial);
 
 /* Differences between two listings of code, as lines of text; NULL on lack of memory. */
 typedef char *(*CodeDifference)(void *ctx, const char *old, const char *new_);
 
 /* Trials that are done, but by other code: with CODE_ASK an ERR_USAGE fault that says what
- * differs and asks; with CODE_RERUN they are reset and run again; with CODE_KEEP they stay,
- * and a next run of the same code that meets them does not ask. The choice is written into
- * the plan. Then those that other code left unfinished are reset: nothing of them may be gone
- * on with.
+ * differs and asks, unless all are kept already; with CODE_RERUN they are reset and run again;
+ * with CODE_KEEP they stay, and the plan tells from then on that what that code made stands
+ * beside this one: nobody asks again, until CODE_RERUN. Then those that other code left
+ * unfinished are reset: nothing of them may be gone on with.
  * `listings`: map fingerprint -> text. */
 Err study_check_code(Study *study, CodeChoice choice, const Json *listings,
                      CodeDifference difference, void *ctx, Fault *fault) WARN_UNUSED;

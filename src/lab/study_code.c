@@ -5,7 +5,6 @@
 #include "base/file.h"
 #include "base/out.h"
 #include "base/sys.h"
-#include "lab/plan_file.h"
 #include "lab/study.h"
 #include <stdlib.h>
 #include <string.h>
@@ -52,58 +51,36 @@ static Err reset(Study *s, int64_t trial, Fault *fault) {
   return study_look_at(s, trial, fault);
 }
 
-static bool is_among(const Json *list, const char *text) {
-  const char *item;
-  bool any = list && json_kind(list) == JSON_KIND_LIST;
-  for (int64_t i = 0; any && i < json_count(list); i++)
-    if (json_get_text(json_item(list, i), &item) && strcmp(item, text) == 0) return true;
-  return false;
+/* New, or another reference to the map that is there. */
+static Json *map_in(const Json *map, const char *key) {
+  Json *there = json_find(map, key);
+  return there && json_kind(there) == JSON_KIND_MAP ? json_share(there) : json_map();
 }
 
-static void push_once(Json *list, const char *text) {
-  if (!is_among(list, text)) json_push_text(list, text);
-}
-
-/* The plan tells which trials stand though other code made them, beside which code, and when
- * it was said. */
-static void note_choice(Study *s, CodeChoice choice, int64_t n) {
+/* Writes into the plan that what is foreign stands beside the code as it is now:
+ * kept_code: { the code that made it: { the code that it stands beside: since when } }. */
+static void note_kept(Study *s) {
   char now[32];
-  Json *note = json_map(), *kept = json_list(), *beside = json_list();
-  for (int i = 0; i < s->n_cells; i++) push_once(beside, s->fingerprints[i]);
-  for (int64_t i = 0; i < s->n_trials; i++)
-    if (study_is_foreign(&s->trials[i])) push_once(kept, s->trials[i].made_by);
-  json_put_text(note, "choice", choice == CODE_RERUN ? "rerun" : "keep");
-  json_put_int(note, "trials", n);
-  json_put_text(note, "when", clock_utc(now));
-  json_put(note, "kept", kept);
-  json_put(note, "beside", beside);
-  json_put(s->plan, "code", note);
+  Json *kept = map_in(s->plan, "kept_code");
+  clock_utc(now);
+  for (int64_t i = 0; i < s->n_trials; i++) {
+    StudyTrial *t = &s->trials[i];
+    if (!study_is_asked_about(t)) continue;
+    Json *beside = map_in(kept, t->made_by);
+    json_put_text(beside, s->fingerprints[t->cell], now);
+    json_put(kept, t->made_by, beside);
+    t->kept = true;
+  }
+  json_put(s->plan, "kept_code", kept);
 }
 
-/* Was it said in an earlier run that all these results stay beside the code as it is now? */
-static bool was_kept(const Study *s) {
-  Fault none = {0};
-  const char *choice = "";
-  Json *plan = plan_file_read(s->store.directory, &none);
-  const Json *note = json_find(plan, "code");
-  json_get_text(json_find(note, "choice"), &choice);
-  bool all = strcmp(choice, "keep") == 0;
-  for (int i = 0; all && i < s->n_cells; i++)
-    all = is_among(json_find(note, "beside"), s->fingerprints[i]);
-  for (int64_t i = 0; all && i < s->n_trials; i++)
-    all = !study_is_foreign(&s->trials[i]) ||
-          is_among(json_find(note, "kept"), s->trials[i].made_by);
-  json_free(plan);
-  return all;
-}
-
-/* Resets what other code left unfinished, and what it finished unless that is kept. */
+/* Resets what other code left unfinished, and what it finished if that is to be run again. */
 static Err reset_foreign(Study *s, CodeChoice choice, Fault *fault) {
   Err err = ERR_OK;
   for (int64_t i = 0; !err && i < s->n_trials; i++) {
     TrialState state = s->trials[i].state;
     bool untouched = state == TRIAL_PENDING || state == TRIAL_RUNNING;
-    bool stays = choice == CODE_KEEP && study_is_published(&s->trials[i]);
+    bool stays = choice != CODE_RERUN && study_is_published(&s->trials[i]);
     if (s->trials[i].foreign && !untouched && !stays) err = reset(s, i, fault);
   }
   return err;
@@ -114,17 +91,20 @@ Err study_check_code(Study *study, CodeChoice choice, const Json *listings,
                      CodeDifference difference, void *ctx, Fault *fault) {
   Text what = {0};
   const StudyTrial *first = NULL;
-  int64_t n = 0;
+  int64_t n_asked = 0, n_foreign = 0;
   Err err = ERR_OK;
-  for (int64_t i = 0; study->stored && i < study->n_trials; i++)
-    if (study_is_foreign(&study->trials[i]) && n++ == 0) first = &study->trials[i];
-  if (n && choice == CODE_ASK && was_kept(study)) choice = CODE_KEEP;
-  if (n && choice == CODE_ASK) {
+  for (int64_t i = 0; study->stored && i < study->n_trials; i++) {
+    const StudyTrial *t = &study->trials[i];
+    n_foreign += study_is_foreign(t);
+    if (study_is_asked_about(t) && n_asked++ == 0) first = t;
+  }
+  if (n_asked && choice == CODE_ASK) {
     add_difference(study, first, listings, difference, ctx, &what);
-    err = ask(study, n, &what, fault);
+    err = ask(study, n_asked, &what, fault);
   }
   if (!err && study->stored) err = reset_foreign(study, choice, fault);
-  if (!err && n) note_choice(study, choice, n);
+  if (!err && n_asked && choice == CODE_KEEP) note_kept(study);
+  if (!err && n_foreign && choice == CODE_RERUN) json_put(study->plan, "kept_code", json_map());
   study->n_found = study->n_done + study->n_failed;
   study->code_decided = true;
   study->keeps_foreign = choice == CODE_KEEP;
@@ -171,6 +151,7 @@ Err study_write_plan(const Study *study, bool tuning, Fault *fault) {
     json_put(plan, json_key(it), json_share(json_value(it)));
   for (int64_t i = 0; i < study->n_trials; i++) json_push_text(others, study->trials[i].id);
   json_put(plan, "cells", json_list());
+  json_put(plan, "fingerprints", json_list());
   json_put(plan, "others", others);
   Err err = store_plan(&study->store, plan, fault);
   json_free(plan);

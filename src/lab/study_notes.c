@@ -23,13 +23,20 @@ static void push(Json *notes, Text *note) {
 }
 
 static void push_foreign(const Study *s, Json *notes) {
-  Text note = {0};
-  int64_t n = 0;
-  for (int64_t i = 0; i < s->n_trials; i++) n += study_is_foreign(&s->trials[i]);
-  if (n)
-    text_addf(&note, "Code: %lld of the trials were made by other code%s.", (long long)n,
-              s->keeps_foreign ? " (--code=keep)" : "; a run asks what to do with them");
-  push(notes, &note);
+  Text kept = {0}, asked = {0};
+  int64_t n_kept = 0, n_asked = 0;
+  for (int64_t i = 0; i < s->n_trials; i++) {
+    n_kept += s->trials[i].kept && study_is_foreign(&s->trials[i]);
+    n_asked += study_is_asked_about(&s->trials[i]);
+  }
+  if (n_kept)
+    text_addf(&kept, "Code: %lld of the trials were made by other code (--code=keep).",
+              (long long)n_kept);
+  if (n_asked)
+    text_addf(&asked, "Code: %lld of the trials were made by other code; a run asks what to do "
+              "with them.", (long long)n_asked);
+  push(notes, &kept);
+  push(notes, &asked);
 }
 
 static void push_mixed_cells(const Study *s, Json *notes) {

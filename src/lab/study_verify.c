@@ -101,12 +101,10 @@ static Err run_chosen(Findings *f, const PoolOptions *options, const char *direc
   Study again;
   PoolOptions own = *options;
   own.runs = directory;
-  Err err = study_open(&again, json_share(s->plan), json_find(s->plan, "seeds"), NULL,
+  Err err = study_open(&again, json_share(s->plan), json_find(s->plan, "seeds"),
                        directory, true, fault);
   if (err) return err;
   err = keep_only(&again, chosen, n, fault);
-  for (int i = 0; i < s->n_cells; i++)
-    memcpy(again.fingerprints[i], s->fingerprints[i], HASH_TEXT);
   if (!err) err = pool_run(&again, &own, fault);
   if (!err) compare_digests(f, &again, chosen);
   study_close(&again);

@@ -19,7 +19,7 @@
 
 typedef struct StudyBox {
   Study study;
-  Json *seeds, *fingerprints, *listings, *files, *hashes, *hello;
+  Json *seeds, *listings, *files, *hashes, *hello;
   bool tuning;
 } StudyBox;
 
@@ -29,8 +29,7 @@ enum { PLAN = 1, PARTS, BOX };
 static int box_gc(lua_State *L) {
   StudyBox *box = lua_touserdata(L, 1);
   study_close(&box->study);
-  Json *all[] = {box->seeds, box->fingerprints, box->listings, box->files, box->hashes,
-                 box->hello};
+  Json *all[] = {box->seeds, box->listings, box->files, box->hashes, box->hello};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) json_free(all[i]);
   *box = (StudyBox){0};
   return 0;
@@ -90,14 +89,12 @@ static void open_box(lua_State *L, StudyBox *box) {
   bool planning = s->study.mode != STUDY_RUN;
   if (planning && record) record = was_run(s, plan);
   /* The box owns the plan from here on, also when opening fails. */
-  box->fingerprints = part(L, "fingerprints");
   box->listings = part(L, "listings");
   box->files = part(L, "files");
   box->seeds = part(L, "seeds");
   box->hashes = json_list();
   box->tuning = flag_part(L, "tuning", false);
-  if (study_open(&box->study, plan, box->seeds, box->fingerprints, record ? s->runs : NULL,
-                 !planning, &fault) ||
+  if (study_open(&box->study, plan, box->seeds, record ? s->runs : NULL, !planning, &fault) ||
       (record && !planning && crash_repair(&box->study.store, &fault)) ||
       study_look(&box->study, &fault))
     raise_plain(L, &fault);

@@ -259,6 +259,8 @@ static void push_internal(lua_State *L) {
   lua_setfield(L, -2, "words");
   lua_pushboolean(L, s->want_help);
   lua_setfield(L, -2, "want_help");
+  lua_pushinteger(L, SEED_MAX);
+  lua_setfield(L, -2, "seed_max");
   lua_pushstring(L, s->script);
   lua_setfield(L, -2, "script");
   add_lab_functions(L);

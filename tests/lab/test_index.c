@@ -196,7 +196,7 @@ static void plan_tuning(const Store *store, bool cells_known) {
   for (int s = 1; s <= N_SEEDS; s++) json_push_int(seeds, s);
   for (int i = 0; i < 2; i++) {
     char id[TRIAL_ID];
-    id_of(i, 1000 + i, id);
+    id_of(i, SEED_MAX + 1 + i, id);
     json_push_text(others, id);
   }
   json_put(map, "args", args());
@@ -213,8 +213,9 @@ TEST(seeds_of_tuning_stay_out_of_what_is_reported) {
   Store store = open_store("tuning", "exp");
   run_trial(&store, 0, 1, TRIAL_COMPLETE, 0.5);
   run_trial(&store, 0, 2, TRIAL_COMPLETE, 0.75);
-  run_trial(&store, 0, 1000, TRIAL_COMPLETE, 99);
-  run_trial(&store, 1, 1001, TRIAL_COMPLETE, 98);
+  run_trial(&store, 0, SEED_MAX + 1, TRIAL_COMPLETE, 99);
+  run_trial(&store, 1, SEED_MAX + 2, TRIAL_COMPLETE, 98);
+  run_trial(&store, 2, SEED_MAX + 3, TRIAL_COMPLETE, 97);   /* no longer asked for */
   plan_tuning(&store, true);
   Index *index = open_index("tuning");
   Query query = {.experiment = "exp", .metric = "accuracy", .sort = "-mean"};
@@ -238,6 +239,9 @@ TEST(seeds_of_tuning_stay_out_of_what_is_reported) {
   json_free(rows);
   check_count(index, "purpose=tuning", 2);
   check_count(index, "purpose=report state=complete", 2);
+  rows = cells_of(index, "purpose=tuning", true, "accuracy", "mean");
+  assert_int_equal(json_count(rows), 3);
+  json_free(rows);
   index_close(index);
   store_close(&store);
 }

@@ -1,5 +1,6 @@
 /* A study's trials: their order, what becomes of each, changed code; lines of the link between
  * coordinator and worker; the sharing of cores. Nothing runs here. */
+#include "base/file.h"
 #include "lab/study_compare.h"
 #include "lab/study_link.h"
 #include "lab/study_pool.h"
@@ -41,10 +42,10 @@ static Study open_study(const char *runs, const char *fingerprint) {
   Json *p = plan(), *prints = json_list();
   for (int i = 0; i < CELLS; i++) json_push_text(prints, fingerprint);
   Json *seeds = json_share(json_find(p, "seeds"));
-  if (study_open(&s, p, seeds, prints, runs, runs != NULL, &fault)) fail_msg("%s", fault.text);
+  json_put(p, "fingerprints", prints);
+  if (study_open(&s, p, seeds, runs, runs != NULL, &fault)) fail_msg("%s", fault.text);
   if (study_look(&s, &fault)) fail_msg("%s", fault.text);
   json_free(seeds);
-  json_free(prints);
   return s;
 }
 
@@ -143,6 +144,58 @@ TEST(other_code_is_asked_about) {
   assert_int_equal(s.n_done, 0);
   assert_int_equal(study_next(&s), 0);
   study_close(&s);
+}
+
+/* As of a run with these seeds. */
+static void keep_or_ask(const char *runs, const char *fingerprint, CodeChoice choice,
+                        int seed, bool asks) {
+  Fault fault = {0};
+  Json *p = plan(), *seeds = json_list(), *prints = json_list();
+  for (int i = 0; i < CELLS; i++) json_push_text(prints, fingerprint);
+  json_push_int(seeds, seed);
+  json_put(p, "fingerprints", prints);
+  Study s;
+  assert_int_equal(study_open(&s, p, seeds, runs, true, &fault), ERR_OK);
+  assert_int_equal(study_look(&s, &fault), ERR_OK);
+  assert_int_equal(check_code(&s, choice, &fault), asks ? ERR_USAGE : ERR_OK);
+  if (!asks) assert_int_equal(study_write_plan(&s, false, &fault), ERR_OK);
+  study_close(&s);
+  json_free(seeds);
+}
+
+/* What is kept is told in the plan, beside which code and since when, by every next run. */
+TEST(what_is_kept_is_not_asked_about_again) {
+  const char *runs = temp_path("keep");
+  Fault fault = {0};
+  Text first = {0}, again = {0};
+  char file[512];
+  snprintf(file, sizeof file, "%s/unit/experiment.json", runs);
+  Study s = open_study(runs, "old");
+  run_first(&s, "old", true);
+  study_close(&s);
+  keep_or_ask(runs, "new", CODE_ASK, 10, true);
+  keep_or_ask(runs, "new", CODE_KEEP, 10, false);
+  assert_int_equal(file_read(file, 1 << 20, &first, &fault), ERR_OK);
+  assert_non_null(strstr(first.data, "kept_code"));
+  keep_or_ask(runs, "new", CODE_ASK, 10, false);
+  assert_int_equal(file_read(file, 1 << 20, &again, &fault), ERR_OK);
+  assert_string_equal(again.data, first.data);
+  keep_or_ask(runs, "new", CODE_ASK, 20, false);      /* one that does not meet them */
+  keep_or_ask(runs, "other", CODE_ASK, 20, false);
+  keep_or_ask(runs, "new", CODE_ASK, 10, false);
+  keep_or_ask(runs, "other", CODE_ASK, 10, true);     /* that was not said of this code */
+  s = open_study(runs, "new");
+  assert_true(s.trials[0].kept && !study_is_asked_about(&s.trials[0]));
+  run_first(&s, "other", true);
+  study_close(&s);
+  keep_or_ask(runs, "new", CODE_ASK, 10, true);       /* nor of that one's results */
+  keep_or_ask(runs, "new", CODE_RERUN, 10, false);
+  assert_int_equal((s = open_study(runs, "new")).n_done, 0);
+  run_first(&s, "old", true);
+  study_close(&s);
+  keep_or_ask(runs, "new", CODE_ASK, 10, true);       /* rerun is the last word */
+  text_deinit(&first);
+  text_deinit(&again);
 }
 
 /* Whoever undoes the change after the question finds everything as it was. */

@@ -129,10 +129,37 @@ function tests.test_changed_code_is_asked_about()
   local out
   out, _, status = check.runner { "--runs", "code", "--code=keep", other, "seeds=1" }
   check.equal(status, 0)
-  check.yes(out:find("2 of the trials were made by other code (--code=keep).", 1, true) ~= nil)
+  local kept = "2 of the trials were made by other code (--code=keep)."
+  check.yes(out:find(kept, 1, true) ~= nil)
+  check.runner { "--runs", "code", other, "seeds=1", "norm=none", "activation=relu" }
+  for _, command in ipairs { { "plan", other, "seeds=1" }, { other, "seeds=1" },
+    { "compare", "small" } } do
+    out, _, status = check.runner { "--runs", "code", table.unpack(command) }
+    check.equal(status, 0)
+    check.yes(out:find(kept, 1, true) ~= nil)
+  end
   _, err, status = check.runner { "--runs", "code", "--code=rerun", other, "seeds=1" }
   check.yes(err:find("4 trials: 2 done, 0 failed, 2 to run", 1, true) ~= nil)
   check.equal(status, 0)
+end
+
+function tests.test_code_that_was_kept_is_remembered_while_tuning()
+  local text = [[
+    local function steep(x) return 3 * x end
+    local function flat(x) return x end
+    experiment { name = "kept", factors = { a = { 1, 2 } }, seeds = 3, metric = "loss",
+      tune = { f = { { name = "steep", value = steep }, { name = "flat", value = flat } } },
+      trial = function(c) return { loss = c.f(c.a) } end }
+  ]]
+  local path = check.file("kept.lua", text)
+  check.runner { "--runs", "kept", path, "seeds=2" }
+  check.file("kept.lua", (text:gsub("c.f%(c.a%)", "c.f(c.a) + 0")))
+  local _, _, status = check.runner { "--runs", "kept", path }
+  check.equal(status, 2)
+  for _, words in ipairs { { "--code=keep", path }, { path } } do
+    _, _, status = check.runner { "--runs", "kept", table.unpack(words) }
+    check.equal(status, 0)
+  end
 end
 
 local from_a_module = [[
@@ -242,6 +269,26 @@ function tests.test_a_measure_of_another_type_is_named()
   check.yes(err:find('gave "loss" as a string', 1, true) ~= nil)
 end
 
+function tests.test_failures_are_told_beside_many_deaths()
+  local path = check.file("deaths.lua", [[
+    experiment { name = "deaths", factors = { a = { 1, 2 } }, seeds = 21, metric = "loss",
+      trial = function(c, run)
+        if run.seed == 21 then error "told" end
+        local mark = ("died-%d-%d"):format(c.a, run.seed)
+        if c.a == 1 and not io.open(mark) then
+          io.open(mark, "w"):close()
+          os.exit(3, false)
+        end
+        return { loss = c.a }
+      end }
+  ]])
+  local _, err, status = check.runner { "--runs", "deaths", path }
+  check.equal(status, 1)
+  check.equal(select(2, err:gsub("run again: a=1", "")), 20)
+  check.yes(err:find("further trials that are run again are not told", 1, true) ~= nil)
+  check.equal(select(2, err:gsub("failed: a=%d, seed 21: [^\n]*told", "")), 2)
+end
+
 function tests.test_help_of_an_experiment()
   local path = check.file("help.lua", [[
     local args = args { epochs = 3 }
@@ -253,6 +300,13 @@ function tests.test_help_of_an_experiment()
   check.yes(out:find "epochs +integer +default 3" and out:find "seeds +string" ~= nil)
   check.yes(out:find("levels of the factor to run: relu, f", 1, true) ~= nil)
   check.yes(out:find "\n +seed " == nil)
+  path = check.file("data.lua", 'local args = args { epochs = 3 }\nassert(io.open "no.csv")\n'
+    .. 'experiment { factors = { a = { 1 } }, metric = "loss", trial = function() end }')
+  local err
+  out, err, status = check.runner { path, "--help" }
+  check.equal(status, 0)
+  check.yes(out:find "epochs +integer +default 3" ~= nil)
+  check.yes(err:find("warning: the script failed; these may not", 1, true) ~= nil)
 end
 
 function tests.test_no_message_reaches_the_terminal_as_a_command()
@@ -552,8 +606,8 @@ function tests.test_a_script_changed_meanwhile_lets_running_trials_finish()
 end
 
 -- The first trial puts a result of other code in the place of a later one; when the study ends
--- over it, the second worker is writing more than a pipe holds.
-function tests.test_results_of_other_code_end_the_study_and_talkative_workers()
+-- over it, the second trial, which writes more than a pipe holds, is finished first.
+function tests.test_results_of_other_code_end_the_study_after_what_runs()
   local path = check.file("mixed.lua", [[
     experiment { name = "mixed", factors = { k = { 1, 2 } }, seeds = 2, metric = "score",
       trial = function(c, run)
@@ -564,14 +618,19 @@ function tests.test_results_of_other_code_end_the_study_and_talkative_workers()
           file:write '{ "state": "complete", "fingerprint": "f00d", "values": { "score": 5 } }'
           file:close()
         end
-        for i = 1, c.k == 2 and 1e9 or 0 do io.stderr:write(("x"):rep(8000), i, "\n") end
+        for i = 1, c.k == 2 and 200 or 0 do
+          for _ = 1, 1e6 do end
+          io.stderr:write(("x"):rep(8000), i, "\n")
+        end
         return { score = 1 }
       end }
   ]])
   local _, err, status = check.runner({ "--runs", "mixed", "--jobs", "2", path },
-    "timeout -s KILL 25")
+    "timeout -s KILL 60")
   check.equal(status, 2)
   check.yes(err:find("by another process with other code", 1, true) ~= nil)
+  local out = check.runner { "--runs", "mixed", "ls", "mixed", "k=2", "state=complete", "--json" }
+  check.equal(select(2, out:gsub('"id"', "")), 1)
 end
 
 function tests.test_resume_keeps_the_words_of_the_run()

@@ -62,7 +62,8 @@ local options = {
   baseline = { "The level of each factor that the others are compared with; the first one if "
     .. "not given.", "a table factor -> level", is "table" },
   seeds = { "The seeds that every cell runs with; 5 if not given. The plan says how many a "
-    .. "verdict needs.", "a number of seeds (1 to n), or a list of seeds, each at least 0",
+    .. "verdict needs.", ("a number of seeds (1 to n), or a list of seeds, each from 0 to %d")
+    :format(internal.seed_max),
     is("number", "table") },
   metric = { "The measure that tune chooses on, of validation rows say; every trial must "
     .. "return it.", "the name of a measure that the trial returns", is "string" },
@@ -126,8 +127,9 @@ end
 
 local function check_seed(seed, from)
   local n = type(seed) == "number" and math.tointeger(seed)
-  if not n or n < 0 then
-    local text = ("seeds: got %s, allowed: integers of at least 0"):format(tostring(seed))
+  if not n or n < 0 or n > internal.seed_max then
+    local text = ("seeds: got %s, allowed: integers from 0 to %d"):format(tostring(seed),
+      internal.seed_max)
     if from then internal.usage_error("argument " .. text) end
     space.fail("%s", text)
   end
@@ -343,11 +345,12 @@ local function make_plan(spec, cells, skipped, tuning)
     baseline = spec.space.baseline, metric = spec.metric,
     goal = tuning and spec.metric_goal or spec.goal,
     report = tuning and spec.metric or spec.report, seeds = spec.seeds, rope = spec.rope,
-    contrasts = contrast_rows(spec.space, not tuning and spec.contrasts, cells), cells = cells,
+    contrasts = contrast_rows(spec.space, not tuning and spec.contrasts, cells),
     cell_contrasts = not tuning and spec.contrasts == "cells" and #spec.space.factors > 1 or nil,
+    cells = cells, fingerprints = internal.list(fingerprints),
     skipped = internal.list(skipped), random = spec.space.random,
   }
-  return plan, fingerprints, listings
+  return plan, listings
 end
 
 -- Where the value of each argument, the level of each factor and the seed came from.
@@ -365,11 +368,11 @@ end
 
 -- The parts of a study that the floor below wants to know besides the plan.
 local function study(spec, cells, skipped, tuning)
-  local plan, fingerprints, listings = make_plan(spec, cells, skipped, tuning)
+  local plan, listings = make_plan(spec, cells, skipped, tuning)
   plan.others = internal.list(spec.tuned_ids or {})
   plan.tuned = not tuning and spec.tuned or nil
   return internal.study(plan, {
-    fingerprints = fingerprints, listings = listings, files = code.files(listings),
+    listings = listings, files = code.files(listings),
     tuning = tuning and true or false, record = spec.record,
     seeds = tuning or spec.seeds,
     difference = code.difference, sources = sources(spec),
@@ -378,8 +381,6 @@ local function study(spec, cells, skipped, tuning)
 end
 
 -- -- tuning -------------------------------------------------------------------------------
-
-local TUNE_SEED = 1000000000   -- seeds of tuning lie above: never among those reported
 
 -- All combinations of the tuned parameters, as tables name -> level.
 local function combinations(tune, order)
@@ -538,7 +539,7 @@ end
 -- back as they are if not all trials of tuning have ended.
 local function tune(spec, cells, skipped)
   local seeds = {}
-  for i = 1, spec.tune_seeds do seeds[i] = TUNE_SEED + i end
+  for i = 1, spec.tune_seeds do seeds[i] = internal.seed_max + i end
   local grid, choices = tuning_grid(spec, cells)
   local result = study(spec, grid, skipped, seeds)
   local tuned = {}
@@ -564,11 +565,6 @@ local function tune_levels(spec, given)
       space.fail("tune: %q: got a %s, allowed: a list of values", name, type(given[name]))
     end
     spec.tune[name] = space.levels_of(name, given[name])
-  end
-  for _, seed in ipairs(spec.seeds) do
-    if seed > TUNE_SEED then
-      space.fail("seeds: %d: those above %d are kept for tuning", seed, TUNE_SEED)
-    end
   end
   spec.space.extra = spec.tune
 end
