@@ -54,35 +54,43 @@ static bool is_device(const char *path) {
   return stat(path, &at) == 0 && !S_ISREG(at.st_mode) && !S_ISDIR(at.st_mode);
 }
 
-/* Where the link leads, whether or not something is there. New; NULL: it is none, or lack of
- * memory. */
-static char *behind_link(const char *path) {
+/* False where the path is no link. Else *out is where it leads, whether or not something is
+ * there: new, or NULL on lack of memory. */
+static bool behind_link(const char *path, char **out) {
   char target[PATH_MAX];
   Text whole = {0};
   const char *slash = strrchr(path, '/');
   ssize_t n = readlink(path, target, sizeof target);
-  if (n <= 0 || n == sizeof target) return NULL;
+  if (n <= 0 || n == sizeof target) return false;
   if (target[0] != '/' && slash) text_add_bytes(&whole, path, (size_t)(slash + 1 - path));
   text_add_bytes(&whole, target, (size_t)n);
-  if (!whole.failed) return whole.data;
-  text_deinit(&whole);
-  return NULL;
+  *out = whole.failed ? NULL : whole.data;
+  if (whole.failed) text_deinit(&whole);
+  return true;
 }
 
 /* Where a new file goes: behind a link, not in its place. New; NULL and a fault on lack of
  * memory, and for links that lead round in a circle. */
 static char *destination(const char *path, Fault *fault) {
-  char *at = text_copy(path), *next;
+  char *at = text_copy(path), *next = NULL;
   int n = 0;
-  for (; at && n < LINKS_MAX && (next = behind_link(at)); n++) {
+  for (; at && n <= LINKS_MAX && behind_link(at, &next); n++) {
     free(at);
     at = next;
   }
-  if (at && n < LINKS_MAX) return at;
-  errno = at ? ELOOP : ENOMEM;
-  storage_fault(fault, "cannot be created", path);
+  if (at && n <= LINKS_MAX) return at;
+  if (!at) fault_memory(fault, strlen(path));
+  errno = ELOOP;
+  if (at) storage_fault(fault, "cannot be created", path);
   free(at);
   return NULL;
+}
+
+/* A link whose text does not say where it leads: /dev/stdout, to a file without a name. */
+static bool is_elsewhere(const char *path, const char *destination_path) {
+  struct stat a, b;
+  if (stat(path, &a) != 0) return false;
+  return stat(destination_path, &b) != 0 || a.st_dev != b.st_dev || a.st_ino != b.st_ino;
 }
 
 /* -1 and errno. */
@@ -234,7 +242,9 @@ static Err put_into(const char *device, const void *bytes, size_t n_bytes, Fault
 Err file_put_out(const char *path, const void *bytes, size_t n_bytes, Fault *fault) {
   if (is_device(path)) return put_into(path, bytes, n_bytes, fault);
   char *to = destination(path, fault);
-  Err err = to ? file_put(to, bytes, n_bytes, PUBLISH_REPLACE, fault) : fault->code;
+  Err err = !to                      ? fault->code
+            : is_elsewhere(path, to) ? put_into(path, bytes, n_bytes, fault)
+                                     : file_put(to, bytes, n_bytes, PUBLISH_REPLACE, fault);
   free(to);
   return err;
 }
