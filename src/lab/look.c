@@ -52,21 +52,37 @@ static TrialState state_by_attempt(const Json *meta) {
   return known && state == TRIAL_INTERRUPTED ? state : TRIAL_STALE;
 }
 
+/* A plain script that was interrupted has a result too; a trial of a study has none. */
+static bool is_end(TrialState state, bool of_study) {
+  return state == TRIAL_COMPLETE || state == TRIAL_DIVERGED || state == TRIAL_FAILED ||
+         state == TRIAL_CANCELLED || (state == TRIAL_INTERRUPTED && !of_study);
+}
+
 static bool result_state(const Json *result, TrialState *state) {
   const char *name;
-  return json_get_text(json_find(result, "state"), &name) && trial_state_parse(name, state);
+  return json_get_text(json_find(result, "state"), &name) && trial_state_parse(name, state) &&
+         is_end(*state, false);
+}
+
+/* What keeps it from being a result; NULL: nothing. */
+static const char *flaw_of(const Json *result) {
+  TrialState state;
+  const Json *values = json_find(result, "values");
+  if (!result_state(result, &state)) return "names no state that a result has";
+  if (values && json_kind(values) != JSON_KIND_MAP) return "\"values\" is no map";
+  return NULL;
 }
 
 /* *out is result.json if it is one, else NULL; then *damage (freed before) is new where the
  * file is there and is none. */
 static Err read_result(const char *directory, Json **out, char **damage, Fault *fault) {
-  TrialState state;
   Fault own = {0};
   free(*damage);
   *damage = NULL;
   *out = read_json(directory, "result.json", &own);
-  if (*out && result_state(*out, &state)) return ERR_OK;
-  if (*out) fault_set(&own, ERR_DATA, "%s/result.json: names no state", directory);
+  const char *flaw = *out ? flaw_of(*out) : NULL;
+  if (*out && !flaw) return ERR_OK;
+  if (flaw) fault_set(&own, ERR_DATA, "%s/result.json: %s", directory, flaw);
   json_free(*out);
   *out = NULL;
   if (own.code == ERR_DATA) *damage = text_copy(own.text);
@@ -109,8 +125,9 @@ void look_close(Look *look) {
 Err look_published(const char *directory, bool *published, Fault *fault) {
   char *damage = NULL;
   Json *result;
+  TrialState state;
   Err err = read_result(directory, &result, &damage, fault);
-  *published = result != NULL;
+  *published = result && result_state(result, &state) && is_end(state, true);
   json_free(result);
   free(damage);
   return err;

@@ -12,13 +12,13 @@ typedef struct Look {
 } Look;
 
 /* Of a directory that is not there: pending, both NULL. A result.json that is empty or cut,
- * as a crash of the machine may leave it, counts as none: the state is stale, unless it
+ * as a crash of the machine may leave it, or not of the form of one, counts as none: the state is stale, unless it
  * runs, and `damage` is set. One that the system refuses to read is an ERR_STORAGE fault; a
  * meta.json that cannot be read counts as none. */
 Err look_open(Look *out, const char *directory, Fault *fault) WARN_UNUSED;
 void look_close(Look *look);
 
-/* Has the trial a result, one that is not damaged? */
+/* Has the trial, one of a study, a result that is not damaged? */
 Err look_published(const char *directory, bool *published, Fault *fault) WARN_UNUSED;
 
 /* What the two files say, as a TrialInfo; ended by trial_info_deinit. */

@@ -1,6 +1,7 @@
 /* plan_file.c: reading experiment.json; see plan_file.h. */
 #include "lab/plan_file.h"
 #include "lab/look.h"
+#include <string.h>
 
 static bool is_of(const Json *json, JsonKind kind) { return json && json_kind(json) == kind; }
 
@@ -22,14 +23,24 @@ static bool is_pair(const Json *json) {
          is_map(json_item(json, 1));
 }
 
+static bool is_goal(const Json *json) {
+  const char *goal;
+  return json_get_text(json, &goal) && (strcmp(goal, "max") == 0 || strcmp(goal, "min") == 0);
+}
+
 typedef struct Field {
   const char *key;
   bool needed;
   bool (*fits)(const Json *item);
-  const char *items;         /* what a list of them is one of */
+  const char *allowed;       /* of a list: what its items are */
 } Field;
 
-static const Field fields[] = {
+static const Field plain_fields[] = {
+    {"name", true, is_text, "text"},
+    {"metric", true, is_text, "text"},
+    {"report", true, is_text, "text"},
+    {"goal", true, is_goal, "max or min"}};
+static const Field lists[] = {
     {"cells", true, is_map, "maps factor -> level"},
     {"seeds", true, is_integer, "integers"},
     {"factors", true, is_factor, "maps with a name and a list of levels"},
@@ -37,33 +48,38 @@ static const Field fields[] = {
     {"skipped", false, is_map, "maps"},
     {"others", false, is_text, "ids of trials"},
     {"fingerprints", false, is_text, "hashes of code"}};
-static const Field tuned_fields[] = {{"names", false, is_text, "names of parameters"}};
+static const Field tuned_lists[] = {{"names", false, is_text, "names of parameters"}};
 
-static bool fits(const Json *map, const Field *field) {
-  const Json *list = json_find(map, field->key);
-  if (!list) return !field->needed;
+static bool all_fit(const Json *list, const Field *field) {
   if (!is_list(list)) return false;
   for (int64_t i = 0; i < json_count(list); i++)
     if (!field->fits(json_item(list, i))) return false;
   return true;
 }
 
-static Err check(const Json *map, const Field *checked, size_t n, const char *directory,
-                 Fault *fault) {
-  for (size_t i = 0; i < n; i++)
-    if (!fits(map, &checked[i]))
-      return fault_set(fault, ERR_STORAGE, "%s/experiment.json: \"%s\" %s, allowed: a list of "
-                       "%s", directory, checked[i].key,
-                       json_find(map, checked[i].key) ? "is something else" : "is missing",
-                       checked[i].items);
+#define COUNT(fields) (sizeof(fields) / sizeof *(fields))
+
+static Err check(const Json *map, const Field *fields, size_t n, bool of_lists,
+                 const char *directory, Fault *fault) {
+  for (const Field *field = fields; field < fields + n; field++) {
+    const Json *json = json_find(map, field->key);
+    bool fits = !json ? !field->needed : of_lists ? all_fit(json, field) : field->fits(json);
+    if (!fits)
+      return fault_set(fault, ERR_STORAGE, "%s/experiment.json: \"%s\" %s, allowed: %s%s",
+                       directory, field->key, json ? "is something else" : "is missing",
+                       of_lists ? "a list of " : "", field->allowed);
+  }
   return ERR_OK;
 }
 
 Json *plan_file_read(const char *directory, Fault *fault) {
   Json *plan = look_json(directory, "experiment.json", fault);
   if (!plan) return NULL;
-  Err err = check(plan, fields, sizeof fields / sizeof *fields, directory, fault);
-  if (!err) err = check(json_find(plan, "tuned"), tuned_fields, 1, directory, fault);
+  Err err = check(plan, lists, COUNT(lists), true, directory, fault);
+  if (!err) err = check(plan, plain_fields, COUNT(plain_fields), false, directory, fault);
+  if (!err)
+    err = check(json_find(plan, "tuned"), tuned_lists, COUNT(tuned_lists), true, directory,
+                fault);
   if (!err) return plan;
   json_free(plan);
   return NULL;

@@ -41,6 +41,13 @@ static inline void id_of(int i, int64_t seed, char out[TRIAL_ID]) {
   json_free(c);
 }
 
+static inline void name_plan(Json *map) {
+  json_put_text(map, "name", "exp");
+  json_put_text(map, "metric", "accuracy");
+  json_put_text(map, "report", "accuracy");
+  json_put_text(map, "goal", "max");
+}
+
 /* The first `n` activations with all seeds. */
 static inline void plan(const Store *store, int n) {
   Fault fault = {0};
@@ -51,6 +58,7 @@ static inline void plan(const Store *store, int n) {
   json_put(map, "cells", cells);
   json_put(map, "factors", json_list());
   json_put(map, "seeds", seeds);
+  name_plan(map);
   assert_int_equal(store_plan(store, map, &fault), ERR_OK);
   json_free(map);
 }

@@ -203,6 +203,7 @@ static void plan_tuning(const Store *store, bool cells_known) {
   json_put(map, "cells", cells);
   json_put(map, "factors", json_list());
   json_put(map, "seeds", seeds);
+  name_plan(map);
   json_put(map, "others", others);
   assert_int_equal(store_plan(store, map, &fault), ERR_OK);
   json_free(map);

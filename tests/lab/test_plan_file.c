@@ -47,13 +47,25 @@ TEST(a_plan_without_its_lists_is_refused) {
   check_refused("", "");
 }
 
+#define NAMED "\"name\": \"n\", \"metric\": \"m\", \"report\": \"m\", \"goal\": \"max\""
+
 TEST(what_may_lack_must_be_a_list_where_it_is) {
 #define WHOLE "{\"cells\": [], \"seeds\": [], \"factors\": {}, "
   check_refused(WHOLE "\"contrasts\": [[{}]]}", "\"contrasts\"");
   check_refused(WHOLE "\"contrasts\": [[{}, 3]]}", "\"contrasts\"");
   check_refused(WHOLE "\"skipped\": \"all\"}", "\"skipped\"");
   check_refused(WHOLE "\"others\": [3]}", "\"others\"");
-  check_refused(WHOLE "\"tuned\": {\"names\": 3}}", "\"names\"");
+  check_refused(WHOLE NAMED ", \"tuned\": {\"names\": 3}}", "\"names\"");
+}
+
+TEST(what_is_compared_must_be_said) {
+  check_refused(WHOLE "\"name\": \"n\"}", "\"metric\" is missing, allowed: text");
+  check_refused(WHOLE "\"name\": \"n\", \"metric\": \"m\", \"report\": 3}",
+                "\"report\" is something else, allowed: text");
+  check_refused(WHOLE "\"name\": \"n\", \"metric\": \"m\", \"report\": \"m\"}",
+                "\"goal\" is missing");
+  check_refused(WHOLE "\"name\": \"n\", \"metric\": \"m\", \"report\": \"m\", "
+                "\"goal\": \"sideways\"}", "\"goal\" is something else, allowed: max or min");
 }
 
 TEST(a_whole_plan_is_read_and_one_that_is_not_there_is_no_fault) {
@@ -62,7 +74,7 @@ TEST(a_whole_plan_is_read_and_one_that_is_not_there_is_no_fault) {
   assert_int_equal(fault.code, ERR_OK);
   Json *plan = plan_file_read(
       directory_with("{\"cells\": [{\"a\": \"x\"}], \"seeds\": [1, 2], \"factors\": "
-                     "[{\"name\": \"a\", \"levels\": [\"x\"]}], \"contrasts\": {}}"), &fault);
+                     "[{\"name\": \"a\", \"levels\": [\"x\"]}], \"contrasts\": {}, " NAMED "}"), &fault);
   assert_non_null(plan);
   assert_int_equal(json_count(json_find(plan, "seeds")), 2);
   json_free(plan);
