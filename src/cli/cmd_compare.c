@@ -50,7 +50,8 @@ static Err compare(const QueryCall *call, const Study *study, Fault *fault) {
     json_put(answer, "notes", study_notes(study));
     err = print_json(answer, fault);
   } else if (!err) {
-    err = compare_text(compared, out_columns(), COMPARE_ALL, &text, fault);
+    if (study->n_cells)
+      err = compare_text(compared, out_columns(), COMPARE_ALL, &text, fault);
     study_add_notes(study, out_columns(), &text);
     if (!err) err = print_text(&text, fault);
   }
@@ -81,7 +82,9 @@ static Err run_compare(const QueryCall *call, Fault *fault) {
   if (!err && !plan)
     err = fault_set(fault, ERR_USAGE, "%s/%s is of a plain script; only the trials of an "
                     "experiment{} are compared", call->runs, name);
-  return err ? err : compare_plan(call, plan, fault);
+  if (err) return err;
+  json_put_text(plan, "name", name);   /* of a copy: the directory's */
+  return compare_plan(call, plan, fault);
 }
 
 static const QueryOption compare_options[] = {

@@ -330,17 +330,28 @@ static Err note_taken_back(const char *directory, const Json *meta, Fault *fault
   return err;
 }
 
+/* A trial's directory while its lock is held. */
+typedef struct Held {
+  const Store *store;
+  const char *id, *directory;
+  const char *fingerprint;   /* of the code whose trials stay as they are; NULL: of none */
+} Held;
+
 /* The result goes before the rest: killed after that, the trial is one to be run. */
-static Err reset_locked(const Store *store, const char *id, const char *directory,
-                        Fault *fault) {
-  (void)store, (void)id;
+static Err reset_held(const Held *held, Fault *fault) {
+  const char *directory = held->directory;
   TrialInfo info = {0};
   Look look;
   Err err = look_open(&look, directory, fault);
   if (!err) look_info(&look, &info);
-  if (!err) err = note_taken_back(directory, look.meta, fault);
+  bool stays = held->fingerprint && strcmp(info.fingerprint, held->fingerprint) == 0;
+  if (!err && !stays) err = note_taken_back(directory, look.meta, fault);
   look_close(&look);
-  if (!err) err = number_result(directory, info.attempts, fault);
+  if (err || stays) {
+    trial_info_deinit(&info);
+    return err;
+  }
+  err = number_result(directory, info.attempts, fault);
   if (!err) err = remove_products(directory, fault);
   if (!err) err = file_sync(directory, fault);
   trial_info_deinit(&info);
@@ -348,13 +359,12 @@ static Err reset_locked(const Store *store, const char *id, const char *director
 }
 
 /* Out of sight in one step, then bit by bit; what a crash leaves of that, gc removes. */
-static Err remove_locked(const Store *store, const char *id, const char *directory,
-                         Fault *fault) {
+static Err remove_held(const Held *held, Fault *fault) {
   Text hidden = {0};
-  text_addf(&hidden, "%s/" STORE_REMOVED "%s", store->trials, id);
+  text_addf(&hidden, "%s/" STORE_REMOVED "%s", held->store->trials, held->id);
   Err err = hidden.failed ? fault_memory(fault, hidden.n_bytes)
                           : file_remove(hidden.data, fault);
-  if (!err) err = file_move(directory, hidden.data, fault);
+  if (!err) err = file_move(held->directory, hidden.data, fault);
   if (!err) err = file_remove(hidden.data, fault);
   text_deinit(&hidden);
   return err;
@@ -362,18 +372,18 @@ static Err remove_locked(const Store *store, const char *id, const char *directo
 
 /* Does the work on the trial's directory, if it is there, while nobody else may: *done is
  * false, and nothing happened, where another process has it. */
-static Err locked(const Store *store, const char *id, bool stays,
-                  Err (*work)(const Store *, const char *id, const char *directory, Fault *),
-                  bool *done, Fault *fault) {
+static Err locked(Held held, bool stays, Err (*work)(const Held *, Fault *), bool *done,
+                  Fault *fault) {
   *done = true;
-  char *directory = join(store->trials, id);
+  char *directory = join(held.store->trials, held.id);
   int lock = LOCK_NONE;
+  held.directory = directory;
   if (!directory) return fault_memory(fault, 0);
   Err err = ERR_OK;
   if (file_exists(directory)) {
     err = lock_take(directory, &lock, fault);
     if (!err && lock == LOCK_NONE) *done = false;
-    else if (!err) err = work(store, id, directory, fault);
+    else if (!err) err = work(&held, fault);
     lock_drop(lock, directory, stays);
   }
   free(directory);
@@ -381,9 +391,15 @@ static Err locked(const Store *store, const char *id, bool stays,
 }
 
 Err store_reset(const Store *store, const char *id, bool *done, Fault *fault) {
-  return locked(store, id, true, reset_locked, done, fault);
+  return locked((Held){.store = store, .id = id}, true, reset_held, done, fault);
+}
+
+Err store_reset_foreign(const Store *store, const char *id, const char *fingerprint,
+                        bool *done, Fault *fault) {
+  return locked((Held){.store = store, .id = id, .fingerprint = fingerprint}, true,
+                reset_held, done, fault);
 }
 
 Err store_remove(const Store *store, const char *id, bool *done, Fault *fault) {
-  return locked(store, id, false, remove_locked, done, fault);
+  return locked((Held){.store = store, .id = id}, false, remove_held, done, fault);
 }

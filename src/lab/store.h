@@ -133,6 +133,9 @@ void store_release(StoreClaim *claim, const char *why);
 /* Takes a trial back: its result becomes result-<n>.json; metrics, probes and checkpoints
  * are removed; it reads pending, its attempts stay. *done is false if it is running. */
 Err store_reset(const Store *store, const char *id, bool *done, Fault *fault) WARN_UNUSED;
+/* The same, unless its last attempt was made by the code of this fingerprint. */
+Err store_reset_foreign(const Store *store, const char *id, const char *fingerprint,
+                        bool *done, Fault *fault) WARN_UNUSED;
 
 /* Begin of the names of directories that are on their way out. */
 #define STORE_REMOVED ".removed-"

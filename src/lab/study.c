@@ -58,12 +58,11 @@ static Err allocate(Study *s, const Json *seeds, Fault *fault) {
 
 /* A new plan goes on saying which code was kept. One on disk that cannot be read says
  * nothing: what other code made is asked about. */
-static void take_kept_code(Study *s) {
+static void take_earlier(Study *s) {
   Fault none = {0};
-  Json *old = plan_file_read(s->store.directory, &none);
-  Json *code = json_find(old, "kept_code");
+  s->earlier = plan_file_read(s->store.directory, &none);
+  Json *code = json_find(s->earlier, "kept_code");
   if (code) json_put(s->plan, "kept_code", json_share(code));
-  json_free(old);
 }
 
 Err study_open(Study *out, Json *plan, const Json *seeds, const char *runs, bool create,
@@ -72,7 +71,7 @@ Err study_open(Study *out, Json *plan, const Json *seeds, const char *runs, bool
   out->name = plan_text(plan, "name");
   out->metric = plan_text(plan, "metric");
   out->report = plan_text(plan, "report");
-  out->larger_is_better = strcmp(plan_text(plan, "goal"), "min") != 0;
+  out->larger_is_better = strcmp(plan_text(plan, "goal"), "max") == 0;
   /* What was read has cells (plan_file.h): one that was made lacks memory. */
   Err err = json_find(plan, "cells") ? allocate(out, seeds, fault)
                                      : fault_memory(fault, sizeof(void *));
@@ -84,7 +83,7 @@ Err study_open(Study *out, Json *plan, const Json *seeds, const char *runs, bool
   if (!err && runs) {
     err = store_open(&out->store, runs, out->name, create, fault);
     out->stored = !err;
-    if (!err) take_kept_code(out);
+    if (!err) take_earlier(out);
   }
   if (err) study_close(out);
   return err;
@@ -98,6 +97,7 @@ void study_close(Study *study) {
   for (int i = 0; study->configs && i < study->n_cells; i++) json_free(study->configs[i]);
   if (study->stored) store_close(&study->store);
   json_free(study->plan);
+  json_free(study->earlier);
   json_free(study->data);
   free(study->configs);
   free(study->fingerprints);
@@ -142,7 +142,7 @@ bool study_is_published(const StudyTrial *trial) {
 bool study_is_done(const StudyTrial *trial) { return is_done(trial->state); }
 
 bool study_is_foreign(const StudyTrial *trial) {
-  return trial->foreign && study_is_published(trial);
+  return trial->foreign && is_done(trial->state);
 }
 
 bool study_is_asked_about(const StudyTrial *trial) {
@@ -218,6 +218,27 @@ Err study_outcome(Study *study, int64_t trial, const TrialEnd *end, double secon
   info.values = end->values ? json_share((Json *)end->values) : NULL;
   take_info(study, &study->trials[trial], &info);
   return end->message && !study->trials[trial].message ? fault_memory(fault, 0) : ERR_OK;
+}
+
+Err study_check_report(const Study *study, Fault *fault) {
+  enum { NAMES = 64 };
+  const char *names[NAMES], *nearest = NULL;
+  int64_t n_lack = 0;
+  for (int64_t i = 0; i < study->n_trials; i++) {
+    const StudyTrial *t = &study->trials[i];
+    if (t->state != TRIAL_COMPLETE || json_find(t->values, study->report)) continue;
+    int n = 0;
+    for (void *it = t->values ? json_first(t->values) : NULL; it && n < NAMES;
+         it = json_next(t->values, it))
+      names[n++] = json_key(it);
+    if (n_lack++ == 0) nearest = text_nearest(study->report, names, n);
+  }
+  if (!n_lack) return ERR_OK;
+  return fault_set(fault, ERR_USAGE, "%s: %lld complete trials have no value \"%s\", which the "
+                   "experiment reports%s%s%s; runner rm removes trials, to be run again",
+                   study->name, (long long)n_lack, study->report,
+                   nearest ? "; did you mean \"" : "", nearest ? nearest : "",
+                   nearest ? "\"?" : "");
 }
 
 /* -- the queue ----------------------------------------------------------------------- */

@@ -59,6 +59,7 @@ typedef struct Study {
   bool keeps_foreign;        /* ... so: whatever other code made stays */
   double *cell_sum;          /* of `report` over the complete trials of a cell */
   int *cell_n;
+  Json *earlier;             /* the plan on disk when the study was opened; NULL: none */
   /* private */
   Json *data;                /* name -> hash, of what trials read, whoever was looked at first */
   char other_data[128];      /* the first name under which they differ */
@@ -78,8 +79,8 @@ Err study_look(Study *study, Fault *fault) WARN_UNUSED;
 /* The same of one trial. ERR_USAGE when somebody else published it with other code since
  * study_check_code was asked, unless such trials are kept. */
 Err study_look_at(Study *study, int64_t trial, Fault *fault) WARN_UNUSED;
-/* Has it a result? One that is complete or diverged? One that other code made? One such that
- * was not said to be kept? */
+/* Has it a result? One that is complete or diverged? Such a one, made by other code? And one
+ * that was not said to be kept? */
 bool study_is_published(const StudyTrial *trial);
 bool study_is_done(const StudyTrial *trial);
 bool study_is_foreign(const StudyTrial *trial);
@@ -92,7 +93,7 @@ typedef char *(*CodeDifference)(void *ctx, const char *old, const char *new_);
  * differs and asks, unless all are kept already; with CODE_RERUN they are reset and run again;
  * with CODE_KEEP they stay, and the plan tells from then on that what that code made stands
  * beside this one: nobody asks again, until CODE_RERUN. Then those that other code left
- * unfinished are reset: nothing of them may be gone on with.
+ * unfinished, or failed at, are reset: nothing of them may be gone on with.
  * `listings`: map fingerprint -> text. */
 Err study_check_code(Study *study, CodeChoice choice, const Json *listings,
                      CodeDifference difference, void *ctx, Fault *fault) WARN_UNUSED;
@@ -120,8 +121,13 @@ void study_put_back(Study *study, int64_t trial, bool again);
 /* The cell with the best mean of `report` so far; -1: none has a complete trial. */
 int study_best(const Study *study, double *mean, int *n);
 
-/* What a reader of the results has to know of how they were made: by other code, in one cell
- * by different code, on different data. New: a list of sentences, empty where all are alike. */
+/* ERR_USAGE if complete trials, by the code as it is now, have no value of the study's
+ * report. */
+Err study_check_report(const Study *study, Fault *fault) WARN_UNUSED;
+
+/* What a reader of the results has to know of how they were made: while parameters are still
+ * chosen, by other code, in one cell by different code, on different data. New: a list of
+ * sentences, empty where all are alike. */
 Json *study_notes(const Study *study);
 /* The same as paragraphs. */
 void study_add_notes(const Study *study, int width, Text *out);

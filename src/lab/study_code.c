@@ -41,13 +41,16 @@ static Err ask(const Study *s, int64_t n, const Text *what, Fault *fault) {
                    "%s: the code has changed since %lld of the trials ran:\n%s"
                    "choose what to do with them:\n"
                    "  --code=rerun   run them again with the code as it is now\n"
-                   "  --code=keep    let them stand beside new ones", s->name, (long long)n,
+                   "  --code=keep    let them stand beside new ones\n"
+                   "those that failed are run again either way", s->name, (long long)n,
                    what->n_bytes ? what->data : "");
 }
 
 static Err reset(Study *s, int64_t trial, Fault *fault) {
+  const StudyTrial *t = &s->trials[trial];
   bool done;
-  if (store_reset(&s->store, s->trials[trial].id, &done, fault)) return fault->code;
+  if (store_reset_foreign(&s->store, t->id, s->fingerprints[t->cell], &done, fault))
+    return fault->code;
   return study_look_at(s, trial, fault);
 }
 
@@ -74,13 +77,14 @@ static void note_kept(Study *s) {
   json_put(s->plan, "kept_code", kept);
 }
 
-/* Resets what other code left unfinished, and what it finished if that is to be run again. */
+/* Resets what other code left unfinished or failed at, and what it finished if that is to be
+ * run again. Another coordinator may do the same: what has the code of now stays. */
 static Err reset_foreign(Study *s, CodeChoice choice, Fault *fault) {
   Err err = ERR_OK;
   for (int64_t i = 0; !err && i < s->n_trials; i++) {
     TrialState state = s->trials[i].state;
     bool untouched = state == TRIAL_PENDING || state == TRIAL_RUNNING;
-    bool stays = choice != CODE_RERUN && study_is_published(&s->trials[i]);
+    bool stays = choice != CODE_RERUN && study_is_done(&s->trials[i]);
     if (s->trials[i].foreign && !untouched && !stays) err = reset(s, i, fault);
   }
   return err;

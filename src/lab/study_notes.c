@@ -22,34 +22,69 @@ static void push(Json *notes, Text *note) {
   text_deinit(note);
 }
 
+static void push_tuning(const Study *s, Json *notes) {
+  Text note = {0};
+  const Json *others = json_find(s->plan, "others");
+  if (s->n_cells == 0 && others && json_count(others))
+    text_addf(&note, "Tuning: parameters are still chosen, by %lld trials; nothing is reported "
+              "before. The same command goes on; runner ls %s purpose=tuning tells how far "
+              "it is.", (long long)json_count(others), s->name);
+  push(notes, &note);
+}
+
+/* "1, x; 1, y ..." of the cells for which it is so; how many there are. */
+static int name_cells(const Study *s, bool (*is_so)(const Study *, int cell), Text *names) {
+  int n = 0;
+  for (int cell = 0; cell < s->n_cells; cell++) {
+    if (!is_so(s, cell)) continue;
+    if (n < CELLS_NAMED) text_add(names, n ? "; " : "");
+    if (n++ < CELLS_NAMED) study_cell_text(s, cell, names);
+  }
+  if (n > CELLS_NAMED) text_add(names, " ...");
+  return n;
+}
+
+static bool has_foreign(const Study *s, int cell) {
+  for (int64_t i = cell; i < s->n_trials; i += s->n_cells)
+    if (study_is_foreign(&s->trials[i])) return true;
+  return false;
+}
+
+static void push_count(const char *of, int64_t n, const char *what, const char *cells,
+                       Json *notes) {
+  Text note = {0};
+  if (n > 0)
+    text_addf(&note, "Code: %lld of the trials%s were made by other code%s%s.", (long long)n, of,
+              what, cells);
+  push(notes, &note);
+}
+
 static void push_foreign(const Study *s, Json *notes) {
-  Text kept = {0}, asked = {0};
-  int64_t n_kept = 0, n_asked = 0;
+  static const char kept[] = " (--code=keep)", asked[] = "; a run asks what to do with them";
+  const Json *tuned = json_find(s->plan, "tuned");
+  int64_t n_kept = 0, n_asked = 0, n_tuning_kept = 0, n_tuning_asked = 0;
   for (int64_t i = 0; i < s->n_trials; i++) {
     n_kept += s->trials[i].kept && study_is_foreign(&s->trials[i]);
     n_asked += study_is_asked_about(&s->trials[i]);
   }
-  if (n_kept)
-    text_addf(&kept, "Code: %lld of the trials were made by other code (--code=keep).",
-              (long long)n_kept);
-  if (n_asked)
-    text_addf(&asked, "Code: %lld of the trials were made by other code; a run asks what to do "
-              "with them.", (long long)n_asked);
-  push(notes, &kept);
-  push(notes, &asked);
+  Text cells = {0};
+  text_add(&cells, ": ");
+  name_cells(s, has_foreign, &cells);
+  push_count("", n_kept, kept, n_asked || cells.failed ? "" : cells.data, notes);
+  push_count("", n_asked, asked, "", notes);
+  text_deinit(&cells);
+  json_get_int(json_find(tuned, "kept"), &n_tuning_kept);
+  json_get_int(json_find(tuned, "asked"), &n_tuning_asked);
+  push_count(" that chose parameters", n_tuning_kept, kept, "", notes);
+  push_count(" that chose parameters", n_tuning_asked, asked, "", notes);
 }
 
 static void push_mixed_cells(const Study *s, Json *notes) {
   Text note = {0}, names = {0};
-  int n = 0;
-  for (int cell = 0; cell < s->n_cells; cell++) {
-    if (!mixes_code(s, cell)) continue;
-    if (n < CELLS_NAMED) text_add(&names, n ? "; " : "");
-    if (n++ < CELLS_NAMED) study_cell_text(s, cell, &names);
-  }
+  int n = name_cells(s, mixes_code, &names);
   if (n && names.data)
     text_addf(&note, "Code: the trials of %d of %d cells were not all made by the same code: "
-              "%s%s.", n, s->n_cells, names.data, n > CELLS_NAMED ? " ..." : "");
+              "%s.", n, s->n_cells, names.data);
   text_deinit(&names);
   push(notes, &note);
 }
@@ -67,6 +102,7 @@ static void push_other_data(const Study *s, Json *notes) {
 
 Json *study_notes(const Study *study) {
   Json *notes = json_list();
+  push_tuning(study, notes);
   push_foreign(study, notes);
   push_mixed_cells(study, notes);
   push_other_data(study, notes);
@@ -78,7 +114,7 @@ void study_add_notes(const Study *study, int width, Text *out) {
   Json *notes = study_notes(study);
   for (int64_t i = 0; i < json_count(notes); i++) {
     if (!json_get_text(json_item(notes, i), &note)) continue;
-    text_add(out, "\n");
+    text_add(out, out->n_bytes ? "\n" : "");
     text_add_wrapped(out, note, 0, 2, width);
   }
   json_free(notes);

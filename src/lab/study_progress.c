@@ -97,6 +97,7 @@ static void tell(int *n, const char *others, const Study *study, const StudyTria
 
 void study_progress_trial(StudyProgress *p, const Study *study, int64_t trial) {
   const StudyTrial *t = &study->trials[trial];
+  p->n_diverged += t->state == TRIAL_DIVERGED;
   if (t->state == TRIAL_FAILED || t->state == TRIAL_DIVERGED)
     tell(&p->n_told, "do not end well are counted and", study, t,
          trial_state_name(t->state), t->message);
@@ -113,7 +114,7 @@ void study_progress_end(StudyProgress *p, const Study *study) {
   int64_t ended = study->n_done + study->n_failed - p->done_at_start;
   out_progress_end(false);
   if (ended > 0)
-    err_print("%lld trial%s in %s; %lld failed, %lld left\n", (long long)ended,
+    err_print("%lld trial%s in %s; %lld diverged, %lld failed, %lld left\n", (long long)ended,
               ended == 1 ? "" : "s", duration_text(clock_s() - p->start_s, spent),
-              (long long)study->n_failed, (long long)study->n_left);
+              (long long)p->n_diverged, (long long)study->n_failed, (long long)study->n_left);
 }

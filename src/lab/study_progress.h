@@ -8,6 +8,7 @@
 typedef struct StudyProgress {
   double start_s, shown_s;
   int64_t done_at_start;
+  int64_t n_diverged;        /* in this run */
   int n_told, n_again;       /* lines about trials that did not end well, that are run again */
 } StudyProgress;
 

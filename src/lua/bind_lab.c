@@ -222,4 +222,6 @@ void add_lab_functions(lua_State *L) {
   }
   lua_pushboolean(L, s->study.mode == STUDY_PLAN);
   lua_setfield(L, -2, "planning");
+  lua_pushboolean(L, s->study.mode == STUDY_RUN);
+  lua_setfield(L, -2, "running");
 }

@@ -83,17 +83,17 @@ static bool was_run(const Session *s, const Json *plan) {
 static void open_box(lua_State *L, StudyBox *box) {
   Session *s = session(L);
   Fault fault = {0};
-  Json *plan = json_from_lua(L, PLAN, &fault);
-  if (!plan) raise_plain(L, &fault);
-  bool record = flag_part(L, "record", s->script != NULL) && !session_graph(L)->dump;
-  bool planning = s->study.mode != STUDY_RUN;
-  if (planning && record) record = was_run(s, plan);
-  /* The box owns the plan from here on, also when opening fails. */
   box->listings = part(L, "listings");
   box->files = part(L, "files");
   box->seeds = part(L, "seeds");
   box->hashes = json_list();
   box->tuning = flag_part(L, "tuning", false);
+  bool record = flag_part(L, "record", s->script != NULL) && !session_graph(L)->dump;
+  bool planning = s->study.mode != STUDY_RUN;
+  /* The box owns it as soon as the study is opened, also if that fails. */
+  Json *plan = json_from_lua(L, PLAN, &fault);
+  if (!plan) raise_plain(L, &fault);
+  if (planning && record) record = was_run(s, plan);
   if (study_open(&box->study, plan, box->seeds, record ? s->runs : NULL, !planning, &fault) ||
       (record && !planning && crash_repair(&box->study.store, &fault)) ||
       study_look(&box->study, &fault))
@@ -125,16 +125,38 @@ static Json *make_hello(lua_State *L, const StudyBox *box) {
   return hello;
 }
 
-static Err prepare(lua_State *L, StudyBox *box, Fault *fault) {
-  Session *s = session(L);
+static const char *file_name(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash ? slash + 1 : path;
+}
+
+/* Two scripts that give their experiments one name take each other's place. */
+static void warn_of_other_script(const Study *study) {
+  const char *now, *earlier;
+  if (json_get_text(json_find(study->plan, "script"), &now) &&
+      json_get_text(json_find(study->earlier, "script"), &earlier) &&
+      strcmp(file_name(now), file_name(earlier)) != 0)
+    err_print("warning: the experiment %s was run from %s before; what this script does not ask "
+              "for no longer belongs to it\n", study->name, earlier);
+}
+
+/* After parameters were tuned the plan on disk knows no cells, so the new one is written
+ * before the question about changed code too. */
+static Err prepare_store(lua_State *L, StudyBox *box, Fault *fault) {
   Study *study = &box->study;
-  if (study->stored) {
-    Err err = study_check_code(study, (CodeChoice)s->study.code, box->listings, difference, L,
-                               fault);
-    if (!err) err = study_write_code(study, box->listings, box->files, box->hashes, fault);
-    if (!err) err = study_write_plan(study, box->tuning, fault);
-    if (err) return err;
-  }
+  Fault writing = {0};
+  if (!box->tuning) warn_of_other_script(study);
+  Err err = study_check_code(study, (CodeChoice)session(L)->study.code, box->listings,
+                             difference, L, fault);
+  if (!err) err = study_check_report(study, fault);
+  if (err && json_find(study->plan, "tuned")) (void)!study_write_plan(study, false, &writing);
+  if (!err) err = study_write_code(study, box->listings, box->files, box->hashes, fault);
+  return err ? err : study_write_plan(study, box->tuning, fault);
+}
+
+static Err prepare(lua_State *L, StudyBox *box, Fault *fault) {
+  Err err = box->study.stored ? prepare_store(L, box, fault) : ERR_OK;
+  if (err) return err;
   box->hello = make_hello(L, box);
   return ERR_OK;
 }
@@ -258,9 +280,14 @@ static void push_trial(lua_State *L, const Study *study, const StudyTrial *t) {
     lua_pushstring(L, t->message);
     lua_setfield(L, -2, "message");
   }
+  if (study_is_foreign(t)) {
+    lua_pushstring(L, t->kept ? "kept" : "asked");
+    lua_setfield(L, -2, "other_code");
+  }
 }
 
-/* { name, metric, report, trials = { { cell, seed, state, values, ... }, ... } } */
+/* { name, metric, report, trials = { { cell, seed, state, values, ... }, ... } }; other_code of
+ * one that other code made is "kept" or "asked". */
 static int push_study(lua_State *L, const Study *study) {
   lua_createtable(L, 0, 4);
   lua_pushstring(L, study->name);

@@ -185,6 +185,9 @@ function tests.test_export()
     .. " && ln -s round round")
   check.equal(runner("export", "study", "--out=far.csv", "--runs=d"), "")
   check.equal(check.read(check.temp .. "/new.csv"), csv)   -- also where nothing is yet
+  os.execute("cd " .. check.temp .. " && exec 5<>nameless && rm nameless && '"
+    .. os.getenv "RUNNER" .. "' export study --runs=d --out=/dev/fd/5 && cat <&5 > named.csv")
+  check.equal(check.read(check.temp .. "/named.csv"), csv)
   fails(4, "levels of symbolic links", "export", "study", "--out=round", "--runs=d")
   os.execute("cd " .. check.temp .. " && (cat pipe > got.csv; : > got.all) 2> err.txt &")
   check.equal(runner("export", "study", "--out=pipe", "--runs=d"), "")

@@ -270,6 +270,55 @@ TEST(a_failed_trial_is_taken_back) {
   store_close(&store);
 }
 
+static void put_file(const Store *store, const char *id, const char *name, const char *text) {
+  char path[1024];
+  snprintf(path, sizeof path, "%s/trials/%s/%s", store->directory, id, name);
+  FILE *file = fopen(path, "wb");
+  assert_non_null(file);
+  fputs(text, file);
+  fclose(file);
+}
+
+/* Edited, or of another program: no loop, no crash; it is run again. */
+TEST(a_result_that_is_none_is_run_again) {
+  static const struct { const char *text; TrialState state; } cases[] = {
+      {"{\"state\": \"pending\"}", TRIAL_STALE}, {"{\"state\": \"running\"}", TRIAL_STALE},
+      {"{\"state\": \"stale\"}", TRIAL_STALE}, {"{\"state\": 3}", TRIAL_STALE},
+      {"[]", TRIAL_STALE}, {"{\"state\": \"interrupted\"}", TRIAL_INTERRUPTED},
+      {"{\"state\": \"complete\", \"values\": [1]}", TRIAL_STALE},
+      {"{\"state\": \"complete\", \"values\": null}", TRIAL_STALE}};
+  Store store = open_store("odd-result");
+  StoreClaim c = claim(&store, "x-s1");
+  assert_true(publish(&c, TRIAL_COMPLETE, 0.5));
+  for (int i = 0; i < (int)(sizeof cases / sizeof *cases); i++) {
+    put_file(&store, "x-s1", "result.json", cases[i].text);
+    TrialInfo info = look(&store, "x-s1");
+    if (info.state != cases[i].state) fail_msg("%s", cases[i].text);
+    assert_true(info.state != TRIAL_STALE || info.message);
+    trial_info_deinit(&info);
+    c = claim(&store, "x-s1");
+    assert_true(publish(&c, TRIAL_COMPLETE, 0.5));
+    check_state(&store, "x-s1", TRIAL_COMPLETE, i + 2);
+  }
+  store_close(&store);
+}
+
+/* What another coordinator has run again meanwhile is not taken back. */
+TEST(only_what_other_code_made_is_taken_back) {
+  Store store = open_store("foreign");
+  Fault fault = {0};
+  bool done;
+  StoreClaim c = claim(&store, "x-s1");
+  json_put_text(c.trial.meta, "fingerprint", "new");
+  assert_true(publish(&c, TRIAL_COMPLETE, 0.5));
+  assert_int_equal(store_reset_foreign(&store, "x-s1", "new", &done, &fault), ERR_OK);
+  check_state(&store, "x-s1", TRIAL_COMPLETE, 1);
+  assert_int_equal(store_reset_foreign(&store, "x-s1", "newer", &done, &fault), ERR_OK);
+  assert_true(done);
+  check_state(&store, "x-s1", TRIAL_PENDING, 1);
+  store_close(&store);
+}
+
 TEST(an_interrupted_trial_is_taken_back_too) {
   Store store = open_store("begin-anew");
   Fault fault = {0};
@@ -287,15 +336,6 @@ TEST(an_interrupted_trial_is_taken_back_too) {
   store_release(&c, NULL);
   check_state(&store, "x-s1", TRIAL_INTERRUPTED, 2);
   store_close(&store);
-}
-
-static void put_file(const Store *store, const char *id, const char *name, const char *text) {
-  char path[1024];
-  snprintf(path, sizeof path, "%s/trials/%s/%s", store->directory, id, name);
-  FILE *file = fopen(path, "wb");
-  assert_non_null(file);
-  fputs(text, file);
-  fclose(file);
 }
 
 /* As a process leaves it that was killed in the middle of taking back. */

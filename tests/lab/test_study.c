@@ -231,6 +231,27 @@ TEST(results_of_other_code_that_come_meanwhile_are_not_mixed_in) {
   }
 }
 
+TEST(what_failed_with_other_code_is_run_again_and_not_asked_about) {
+  Fault fault = {0};
+  Study s = open_study(temp_path("failed"), "old");
+  StoreClaim claim;
+  bool claimed, first;
+  const StudyTrial *t = &s.trials[0];
+  assert_int_equal(store_claim(&s.store, t->id, s.configs[0], t->seed, &claim, &claimed,
+                               &fault), ERR_OK);
+  json_put_text(claim.trial.meta, "fingerprint", "old");
+  assert_int_equal(trial_open(&claim.trial, &fault), ERR_OK);
+  TrialEnd end = {.state = TRIAL_FAILED, .step = -1, .message = "a bug"};
+  assert_int_equal(store_publish(&claim, &end, &first, &fault), ERR_OK);
+  study_close(&s);
+  s = open_study(temp_path("failed"), "new");
+  assert_int_equal(s.n_failed, 1);
+  assert_int_equal(check_code(&s, CODE_ASK, &fault), ERR_OK);
+  assert_int_equal(s.n_failed, 0);
+  assert_int_equal(study_next(&s), 0);
+  study_close(&s);
+}
+
 TEST(what_other_code_left_is_not_gone_on_with) {
   Fault fault = {0};
   Study s = open_study(temp_path("left"), "old");

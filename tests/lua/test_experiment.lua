@@ -129,7 +129,7 @@ function tests.test_changed_code_is_asked_about()
   local out
   out, _, status = check.runner { "--runs", "code", "--code=keep", other, "seeds=1" }
   check.equal(status, 0)
-  local kept = "2 of the trials were made by other code (--code=keep)."
+  local kept = "2 of the trials were made by other code (--code=keep): "
   check.yes(out:find(kept, 1, true) ~= nil)
   check.runner { "--runs", "code", other, "seeds=1", "norm=none", "activation=relu" }
   for _, command in ipairs { { "plan", other, "seeds=1" }, { other, "seeds=1" },
@@ -287,6 +287,48 @@ function tests.test_failures_are_told_beside_many_deaths()
   check.equal(select(2, err:gsub("run again: a=1", "")), 20)
   check.yes(err:find("further trials that are run again are not told", 1, true) ~= nil)
   check.equal(select(2, err:gsub("failed: a=%d, seed 21: [^\n]*told", "")), 2)
+end
+
+local function reporting(report, value)
+  return check.file("reporting.lua", ([[
+    experiment { name = "reporting", factors = { a = { 1, 2 } }, seeds = 1,
+      metric = "accuracy", report = %q, report_goal = %s,
+      trial = function(c) return { accuracy = c.a / 10, tokens = c.a } end }
+  ]]):format(report, value or "nil"))
+end
+
+function tests.test_what_is_reported_must_be_there_and_have_a_goal()
+  local runs = { "--runs", "reporting" }
+  local _, err, status = check.runner { reporting "tokens" }
+  check.equal(status, 1)
+  check.yes(err:find('option "report_goal" is missing', 1, true) ~= nil)
+  local out = check.runner { "--runs", "reporting", reporting("tokens", '"min"') }
+  check.yes(out:find("tokens, lower is better", 1, true) ~= nil)
+  _, err, status = check.runner { "--runs", "reporting", reporting("token", '"min"') }
+  check.equal(status, 2)
+  check.yes(err:find('2 complete trials have no value "token"', 1, true) ~= nil)
+  check.yes(err:find('did you mean "tokens"', 1, true) ~= nil)
+end
+
+function tests.test_a_copied_experiment_is_the_directory_s()
+  local path = reporting "accuracy"
+  check.runner { "--runs", "copied", path }
+  os.execute(("cd '%s/copied' && cp -r reporting before"):format(check.temp))
+  check.file("reporting.lua", (check.read(path):gsub("c.a / 10", "c.a / 5")))
+  check.runner { "--runs", "copied", "--code=rerun", path }
+  local out = check.runner { "--runs", "copied", "compare", "before" }
+  check.yes(out:find("before: accuracy", 1, true) and out:find("20.0", 1, true) ~= nil)
+  check.yes(not out:find("40.0", 1, true))
+end
+
+function tests.test_another_script_of_the_same_name_is_told()
+  local path = reporting "accuracy"
+  check.runner { "--runs", "same", path }
+  local _, err = check.runner { "--runs", "same", path }
+  check.yes(not err:find("was run from", 1, true))
+  _, err = check.runner { "--runs", "same", check.file("namesake.lua", check.read(path)) }
+  check.yes(err:find("was run from reporting.lua before", 1, true)
+    or err:find("reporting.lua before", 1, true) ~= nil)
 end
 
 function tests.test_help_of_an_experiment()

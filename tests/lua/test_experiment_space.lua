@@ -80,7 +80,7 @@ function tests.test_levels_from_the_command_line()
   for word, part in pairs { ["act=tnah"] = 'did you mean "tanh"', ["lr=x"] = "a number",
     ["n=1.5"] = "an integer", ["atc=tanh"] = 'did you mean "act"', ["seeds=0"] = "1 to",
     ["seeds=-1,2"] = "0 to",
-    ["seeds=3,3"] = "twice", ["seed=3"] = "seeds=3", ["act="] = "levels" } do
+    ["seeds=3,3"] = "twice", ["act=relu,relu"] = "twice", ["seed=3"] = "seeds=3", ["act="] = "levels" } do
     local _, _, err, status = plan(options, { word })
     check.equal({ word, status }, { word, 2 })
     if not err:find(part, 1, true) then error(word .. ": " .. err) end
@@ -150,6 +150,12 @@ function tests.test_wrong_options_are_named()
     ["factors = { a = { 1 } }, name = 'index.sqlite'"] = "not index.sqlite",
     ["factors = { a = { 1 } }, skip = { 3 }"] = "a list of such",
     ["factors = { a = { 1 } }, random = 2.5"] = "got 2.5",
+    ["factors = { a = { 1 } }, metric = 'time_s'"] = "are no result",
+    ["factors = { a = { 1 } }, report_goal = 'max'"] = "report_goal without report",
+    ["factors = { a = { 1 } }, skip = { why = print }"] = '"skip": a list has no field "why"',
+    ["factors = { a = { 1 } }, seeds = { 1, extra = 2 }"] = 'no field "extra"',
+    ["factors = { a = { 1, 2 } }, contrasts = { { { a = 1 }, { a = 2 }, x = 1 } }"] = '"x"',
+    ["factors = { a = { 1, 2 } }, baseline = { a = 3 }"] = '"a"; its levels: 1, 2',
     ["factors = { a = { 1, 2 } }, contrasts = { { { a = 3 }, { a = 1 } } }"] = "no level",
   } do
     local _, _, err, status = plan(options)

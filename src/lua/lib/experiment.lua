@@ -30,13 +30,16 @@ end
 
 local function whole(value) return type(value) == "number" and math.tointeger(value) end
 
+local function goal(value) return value == "max" or value == "min" end
+
 -- Name -> { what it is, what is allowed in words, a test }. An option that is not here is an
 -- error.
 local options = {
   name = { "Name of the experiment: its trials stand in runs/NAME; the script's name if not "
     .. "given.", "a string", is "string" },
   trial = { "Trains and measures one cell with one seed: c.FACTOR is its level of a factor; "
-    .. "run goes to train.fit as the option of that name.",
+    .. "run goes to train.fit as the option of that name. A measure time_s is left out: times "
+    .. "are no result that comes again.",
     "a function of the cell and the run, which returns what it measured: a history, a table "
     .. "of measures, or a number", is "function" },
   factors = { "What is varied: every combination of one level of each is a cell. A level that "
@@ -70,7 +73,9 @@ local options = {
   report = { "The measure that is compared and shown, of test rows say; the metric if not "
     .. "given.", "the name of a measure that the trial returns", is "string" },
   goal = { "Whether more or less of the metric is better; follows from most names.",
-    '"max" or "min"', function(v) return v == "max" or v == "min" end },
+    '"max" or "min"', goal },
+  report_goal = { "The same of what is reported, where that is another measure.",
+    '"max" or "min"', goal },
   rope = { "How small a difference does not matter: what lies within it, with its interval, "
     .. "is called equivalent.", "a number of at least 0, in units of the measure that is reported",
     function(v) return type(v) == "number" and v >= 0 and v < math.huge end },
@@ -88,6 +93,19 @@ local options = {
     .. "the prompt, with -e and from stdin.", "true or false", is "boolean" },
 }
 
+-- How deep the lists go of options that may be one.
+local lists = { order = 1, zip = 2, skip = 1, where = 1, seeds = 1, contrasts = 2 }
+
+local function check_list(key, value, depth)
+  if type(value) ~= "table" or depth == 0 then return end
+  for field, item in pairs(value) do
+    if math.type(field) ~= "integer" or field < 1 or field > #value then
+      space.fail("option %q: a list has no field %q", key, tostring(field))
+    end
+    check_list(key, item, depth - 1)
+  end
+end
+
 local function check_options(given)
   if type(given) ~= "table" then
     error(("experiment: got a %s, allowed: a table of options"):format(type(given)), 3)
@@ -97,6 +115,7 @@ local function check_options(given)
     if not option then
       space.fail("unknown option %q%s", tostring(key), space.near(key, options))
     end
+    check_list(key, given[key], lists[key] or 0)
     if not option[3](given[key]) then
       local value = given[key]
       local got = type(value) == "string" and ("%q"):format(value)
@@ -117,12 +136,18 @@ local function as_list(value)
   return type(value) == "function" and { value } or value
 end
 
+local function goal_of(option, measure, given)
+  return given or internal.named_goal(measure) or space.fail('option "%s" is missing: whether '
+    .. 'more or less %s is better does not follow from its name; allowed: "max" or "min"', option,
+    measure)
+end
+
 -- Of the metric, and of what is reported: that may be of the other kind.
 local function goals_of(metric, report, given)
-  local goal = given or internal.named_goal(metric)
-  if goal then return goal, report == metric and goal or internal.named_goal(report) or goal end
-  space.fail('option "goal" is missing: whether more or less %s is better does not follow '
-    .. 'from its name; allowed: "max" or "min"', metric)
+  local of_metric = goal_of("goal", metric, given.goal)
+  if report ~= metric then return of_metric, goal_of("report_goal", report, given.report_goal) end
+  if given.report_goal then space.fail 'report_goal without report: "goal" is that of the metric' end
+  return of_metric, of_metric
 end
 
 local function check_seed(seed, from)
@@ -502,6 +527,18 @@ local function best_choices(spec, rows, cells)
   return best
 end
 
+-- ", 3 of them failed": what did not end well.
+local function lost_text(result)
+  local counts, text = { diverged = 0, failed = 0 }, ""
+  for _, trial in ipairs(result.trials) do
+    if counts[trial.state] then counts[trial.state] = counts[trial.state] + 1 end
+  end
+  for _, state in ipairs { "diverged", "failed" } do
+    if counts[state] > 0 then text = ("%s, %d of them %s"):format(text, counts[state], state) end
+  end
+  return text
+end
+
 -- What was chosen for each cell, and what the choosing cost.
 local function print_choices(spec, cells, best, choices, result)
   local texts, widest, seconds = {}, 0, 0
@@ -516,17 +553,22 @@ local function print_choices(spec, cells, best, choices, result)
     print(("  %s%s  %s  (%s)"):format(text, (" "):rep(widest - (utf8.len(text) or #text)),
       choice_text(spec, choice), mean and ("%s %.4g"):format(spec.metric, mean)
       or "the first: no trial ended well"))
-    if mean then warn_edges(spec, cells[i], choice) end
   end
   for _, trial in ipairs(result.trials) do seconds = seconds + trial.seconds end
-  print(("tuning cost %d trials, %.1f s of computing\n"):format(#result.trials, seconds))
+  print(("tuning cost %d trials, %.1f s of computing%s\n"):format(#result.trials, seconds,
+    lost_text(result)))
+  for i, cell in ipairs(cells) do
+    if best[i].mean then warn_edges(spec, cell, choices[best[i].number]) end
+  end
 end
 
--- For the plan: how many trials of tuning there are and have ended, and what these took.
+-- For the plan: how many trials of tuning there are and have ended, what these took, and how
+-- many other code made: such that are kept, and such that a run asks about.
 local function tuning_state(spec, result)
   local state = { names = internal.list(spec.tune_order), trials = #result.trials, done = 0,
-                  seconds = 0 }
+                  seconds = 0, kept = 0, asked = 0 }
   for _, trial in ipairs(result.trials) do
+    if trial.other_code then state[trial.other_code] = state[trial.other_code] + 1 end
     if trial.state == "complete" or trial.state == "diverged" or trial.state == "failed" then
       state.done = state.done + 1
       state.seconds = state.seconds + trial.seconds
@@ -544,10 +586,15 @@ local function tune(spec, cells, skipped)
   local result = study(spec, grid, skipped, seeds)
   local tuned = {}
   spec.tuned, spec.tuned_ids = tuning_state(spec, result), {}
-  if internal.planning and spec.tuned.done < spec.tuned.trials then return cells end
+  local missing = spec.tuned.trials - spec.tuned.done
+  if missing > 0 and internal.planning then return cells end
+  if missing > 0 then
+    space.fail("tune: %d of %d trials have no result: nothing is chosen before all have one",
+      missing, spec.tuned.trials)
+  end
   local best = best_choices(spec, tuning_rows(spec, result, #choices), cells)
   for i, cell in ipairs(cells) do tuned[i] = merged(cell, choices[best[i].number]) end
-  if not internal.planning then print_choices(spec, cells, best, choices, result) end
+  if internal.running then print_choices(spec, cells, best, choices, result) end
   for i, trial in ipairs(result.trials) do spec.tuned_ids[i] = trial.id end
   return tuned
 end
@@ -582,6 +629,10 @@ local function check_measure_name(option, name)
   if name and (name == "" or name:find "%c" or not utf8.len(name)) then
     space.fail("option %q: got %q, allowed: UTF-8 without control characters", option, name)
   end
+  if name == "time_s" then
+    space.fail("option %q: got \"time_s\", which is left out of what a trial gives: times are no "
+      .. "result that comes again; runner ls shows the seconds of each trial", option)
+  end
 end
 
 local function spec_of(given)
@@ -603,7 +654,7 @@ local function spec_of(given)
       ablate = given.ablate, random = given.random, skip = as_list(given.skip),
       where = as_list(given.where) }, words, internal.base_seed()),
   }
-  spec.metric_goal, spec.goal = goals_of(spec.metric, spec.report, given.goal)
+  spec.metric_goal, spec.goal = goals_of(spec.metric, spec.report, given)
   if given.tune then tune_levels(spec, given.tune)
   elseif given.tune_seeds then space.fail("tune_seeds without tune") end
   return spec

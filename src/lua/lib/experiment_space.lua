@@ -299,7 +299,10 @@ local function restrict(factor, words)
       chosen[word] = false                   -- set to true when a cell has such a level
     else
       local level = given_level(factor, word)
-      if not chosen[level.name] then chosen[#chosen + 1] = level end
+      if chosen[level.name] then
+        internal.usage_error(("argument %s: %q is there twice"):format(factor.name, word))
+      end
+      chosen[#chosen + 1] = level
       chosen[level.name] = level
     end
   end
@@ -315,7 +318,8 @@ local function baseline_level(factor, given)
   if type(name) == "number" then name = internal.number_text(name) end
   name = tostring(name)
   if levels and not levels[name] then
-    fail("baseline: %q is no level of %q%s", name, factor.name, near(name, levels))
+    fail("baseline: %q is no level of %q%s; its levels: %s", name, factor.name,
+      tonumber(name) and "" or near(name, levels), table.concat(level_names(levels), ", "))
   end
   return name
 end
