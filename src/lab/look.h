@@ -12,9 +12,9 @@ typedef struct Look {
 } Look;
 
 /* Of a directory that is not there: pending, both NULL. A result.json that is empty or cut,
- * as a crash of the machine may leave it, or not of the form of one, counts as none: the state is stale, unless it
- * runs, and `damage` is set. One that the system refuses to read is an ERR_STORAGE fault; a
- * meta.json that cannot be read counts as none. */
+ * as a crash of the machine may leave it, or not of the form of one, counts as none: the state
+ * is stale, unless it runs, and `damage` is set. One that the system refuses to read is an
+ * ERR_STORAGE fault; a meta.json that cannot be read counts as none. */
 Err look_open(Look *out, const char *directory, Fault *fault) WARN_UNUSED;
 void look_close(Look *look);
 

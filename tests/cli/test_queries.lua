@@ -181,8 +181,8 @@ function tests.test_export()
   os.execute("cd " .. check.temp .. " && ln -s t.csv link.csv && : > t.csv && mkfifo pipe")
   check.equal(runner("export", "study", "--out=link.csv", "--runs=d"), "")
   check.equal(check.read(check.temp .. "/t.csv"), csv)   -- where the link leads
-  os.execute("cd " .. check.temp .. " && mkdir deep && ln -s ../new.csv deep/a && ln -s deep/a far.csv"
-    .. " && ln -s round round")
+  os.execute("cd " .. check.temp .. " && mkdir deep && ln -s ../new.csv deep/a"
+    .. " && ln -s deep/a far.csv && ln -s round round")
   check.equal(runner("export", "study", "--out=far.csv", "--runs=d"), "")
   check.equal(check.read(check.temp .. "/new.csv"), csv)   -- also where nothing is yet
   os.execute("cd " .. check.temp .. " && exec 5<>nameless && rm nameless && '"

@@ -74,7 +74,8 @@ TEST(a_whole_plan_is_read_and_one_that_is_not_there_is_no_fault) {
   assert_int_equal(fault.code, ERR_OK);
   Json *plan = plan_file_read(
       directory_with("{\"cells\": [{\"a\": \"x\"}], \"seeds\": [1, 2], \"factors\": "
-                     "[{\"name\": \"a\", \"levels\": [\"x\"]}], \"contrasts\": {}, " NAMED "}"), &fault);
+                     "[{\"name\": \"a\", \"levels\": [\"x\"]}], \"contrasts\": {}, " NAMED "}"),
+      &fault);
   assert_non_null(plan);
   assert_int_equal(json_count(json_find(plan, "seeds")), 2);
   json_free(plan);

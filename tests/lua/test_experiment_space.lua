@@ -79,8 +79,8 @@ function tests.test_levels_from_the_command_line()
   check.equal(plan(options, { "act=tanh", "lr=0.2,0.5", "n=7" }), { "tanh 0.2 7", "tanh 0.5 7" })
   for word, part in pairs { ["act=tnah"] = 'did you mean "tanh"', ["lr=x"] = "a number",
     ["n=1.5"] = "an integer", ["atc=tanh"] = 'did you mean "act"', ["seeds=0"] = "1 to",
-    ["seeds=-1,2"] = "0 to",
-    ["seeds=3,3"] = "twice", ["act=relu,relu"] = "twice", ["seed=3"] = "seeds=3", ["act="] = "levels" } do
+    ["seeds=-1,2"] = "0 to", ["seeds=3,3"] = "twice", ["act=relu,relu"] = "twice",
+    ["seed=3"] = "seeds=3", ["act="] = "levels" } do
     local _, _, err, status = plan(options, { word })
     check.equal({ word, status }, { word, 2 })
     if not err:find(part, 1, true) then error(word .. ": " .. err) end

@@ -12,6 +12,11 @@ local tuned = [[
     end }
 ]]
 
+-- Is the plain text there, however its lines are broken?
+local function says(text, part)
+  check.yes(text:gsub("%s+", " "):find(part, 1, true) ~= nil)
+end
+
 local function edited(from, to)
   local at, stop = tuned:find(from, 1, true)
   return check.file("tuned.lua", tuned:sub(1, at - 1) .. to .. tuned:sub(stop + 1))
@@ -33,13 +38,11 @@ function tests.test_code_that_chose_parameters_is_told()
   local _, _, status = check.runner { "--runs", runs, path, "seeds=7,8,9" }
   check.equal(status, 2)
   local out = check.runner { "--runs", runs, "plan", path, "seeds=7,8,9" }
-  check.yes(out:find("6 of the trials that chose parameters were made by other code; a", 1, true)
-    ~= nil)
+  says(out, "6 of the trials that chose parameters were made by other code; a run asks")
   for _, words in ipairs { { "--code=keep", path, "seeds=7,8,9" }, { "compare", "tuned" },
     { "plan", path, "seeds=7,8,9" } } do
     out = check.runner { "--runs", runs, table.unpack(words) }
-    check.yes(out:gsub("%s+", " "):find(
-      "6 of the trials that chose parameters were made by other code (--code=keep)", 1, true) ~= nil)
+    says(out, "6 of the trials that chose parameters were made by other code (--code=keep)")
   end
 end
 
@@ -60,10 +63,9 @@ function tests.test_compare_while_parameters_are_chosen()
     "if c.lr == 0.3 then error 'no' end return {") }
   local out, _, status = check.runner { "--runs", "chosen", "compare", "tuned" }
   check.equal(status, 0)
-  check.yes(out:gsub("%s+", " "):find("Tuning: parameters are still chosen, by 6 trials", 1, true)
-    == 1)
-  check.yes(check.runner { "--runs", "chosen", "compare", "tuned", "--json" }:find(
-    "parameters are still chosen", 1, true) ~= nil)
+  check.yes(out:find "^Tuning: parameters are still chosen, by 6" ~= nil)
+  out = check.runner { "--runs", "chosen", "compare", "tuned", "--json" }
+  says(out, "Tuning: parameters are still chosen, by 6 trials")
 end
 
 function tests.test_verify_tells_nothing_else_as_json()

@@ -146,7 +146,7 @@ end
 local function goals_of(metric, report, given)
   local of_metric = goal_of("goal", metric, given.goal)
   if report ~= metric then return of_metric, goal_of("report_goal", report, given.report_goal) end
-  if given.report_goal then space.fail 'report_goal without report: "goal" is that of the metric' end
+  if given.report_goal then space.fail 'report_goal without report: the metric has "goal"' end
   return of_metric, of_metric
 end
 
