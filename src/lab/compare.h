@@ -22,7 +22,8 @@
  * Where trials lack, the largest complete block of settings x seeds is used, and told. A
  * factor that applies to one of the two levels only (a momentum that adam does not have) is
  * averaged over first. Factors that always change together (zip) count as one.
- * Cell contrasts compare two cells seed by seed.
+ * Cell contrasts compare two cells seed by seed. A contrast of two cells that another one
+ * has already, in either order, is not made again.
  *
  * Verdict: equivalent if a rope is given and holds the interval; else better or worse if
  * p < .05 after Holm and the interval excludes 0; else undecided. With diverged trials two
