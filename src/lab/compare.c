@@ -129,7 +129,7 @@ bool compare_is_drawn(const Compare *compare) {
   return false;
 }
 
-/* What the cells share comes first: a narrow table cuts the end off. */
+/* What the cells share comes first, so that contrasts of one setting look alike. */
 static void add_cell_contrast(const Compare *compare, int a, int b, Text *out) {
   bool is_short = can_be_short(compare, a, b);
   if (is_short) {

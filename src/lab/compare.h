@@ -8,7 +8,7 @@
  *
  *   Compare *compare = NULL;
  *   Err err = compare_new(&compare, &spec, trials, n_trials, fault);
- *   if (!err) err = compare_text(compare, out_columns(), COMPARE_ALL, &text, fault);
+ *   if (!err) err = compare_text(compare, out_table_columns(), COMPARE_ALL, &text, fault);
  *   compare_free(compare);
  *
  * Before anything has run, `plan` does the same with trials that are all COMPARE_MISSING
@@ -192,7 +192,8 @@ typedef enum ComparePart {
 } ComparePart;
 
 /* Adds the parts (a sum of ComparePart) as lines of at most `width` columns, as far as
- * names allow. UTF-8 without control characters, whatever the names hold. */
+ * names and numbers allow; with OUT_NO_LIMIT tables are as wide as they need, and sentences
+ * have out_columns(). UTF-8 without control characters, whatever the names hold. */
 Err compare_text(const Compare *compare, int width, int parts, Text *out,
                  Fault *fault) WARN_UNUSED;
 
