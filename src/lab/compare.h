@@ -19,7 +19,8 @@
  * What is compared. A contrast sets level a of a factor against its baseline b. For each
  * seed the difference a - b is averaged over the settings: those combinations of the other
  * factors in which both levels are planned. So n is the number of seeds, not of trials.
- * Where trials lack, the largest complete block of settings x seeds is used, and told. A
+ * Where trials lack, the largest complete block of settings x seeds is used, or a smaller
+ * one of at least half its size that has seeds enough for significance; it is told. A
  * factor that applies to one of the two levels only (a momentum that adam does not have) is
  * averaged over first. Factors that always change together (zip) count as one.
  * Cell contrasts compare two cells seed by seed. A contrast of two cells that another one

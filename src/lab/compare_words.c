@@ -482,7 +482,31 @@ static void say_incomplete(const Words *words) {
   if (n == 0) return;
   text_addf(&text, "Incomplete: %d of %d trials have no result", n, compare->n_trials);
   if (compare->n_failed) text_addf(&text, " (%d failed)", compare->n_failed);
-  text_add(&text, "; each contrast uses the largest complete block of settings and seeds.");
+  text_add(&text, ".");
+  say(words, &text);
+}
+
+static bool uses_a_part(const Compare *compare, const CompareContrast *contrast,
+                        const CompareAnalysis *analysis) {
+  return analysis->paired.n > 0 && (analysis->paired.n < compare->n_seeds ||
+                                    analysis->n_settings < contrast->n_settings);
+}
+
+/* Whatever it is that lacks: trials to come, failed ones or diverged ones. */
+static void say_blocks(const Words *words) {
+  const Compare *compare = words->compare;
+  Text text = {0};
+  int n = 0;
+  for (int i = 0; i < compare->n_contrasts; i++) {
+    const CompareContrast *contrast = &compare->contrasts[i];
+    n += uses_a_part(compare, contrast, &contrast->complete) ||
+         uses_a_part(compare, contrast, &contrast->imputed);
+  }
+  if (n == 0) return;
+  text_addf(&text, "%d of %d contrast%s lack%s trials. Such a contrast uses the "
+            "largest complete block of settings and seeds, or a smaller one, of at least "
+            "half its size, that has seeds enough for significance.", n,
+            compare->n_contrasts, plural(compare->n_contrasts), n == 1 ? "s" : "");
   say(words, &text);
 }
 
@@ -494,6 +518,7 @@ static void add_cautions(Words words, Text *out) {
   say_rope(&words);
   say_incomplete(&words);
   say_diverged(&words);
+  say_blocks(&words);
   say_ends(&words);
   say_variances(&words);
   if (cautions.n_bytes) text_addf(out, "\n%s", cautions.data);
