@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const double rounding = 1e-14;   /* of a difference, relative to the values' size */
+
 typedef struct Member {
   int cell, setting;
   bool is_a;
@@ -159,10 +161,10 @@ static void fill_sides(const Compare *compare, bool impute, Scratch *scratch) {
   }
 }
 
-/* The seed's difference, averaged over the settings kept. A difference that is only
- * rounding is none, so that it counts as a tie. */
+/* The seed's difference, averaged over the settings kept. One that is only rounding of the
+ * values is none, so that it counts as a tie; *error is what it may be off by. */
 static double difference_of(const Compare *compare, const Scratch *scratch, int seed,
-                            int n_kept) {
+                            int n_kept, double *error) {
   double sum = 0, size = 0;
   for (int k = 0; k < scratch->members.n_settings; k++) {
     if (!scratch->keep[k]) continue;
@@ -170,7 +172,26 @@ static double difference_of(const Compare *compare, const Scratch *scratch, int 
     sum += scratch->side[1][at] - scratch->side[0][at];
     size += fabs(scratch->side[1][at]) + fabs(scratch->side[0][at]);
   }
-  return fabs(sum) <= 1e-14 * size ? 0 : sum / n_kept;
+  *error = rounding * size / n_kept;
+  return fabs(sum) <= rounding * size ? 0 : sum / n_kept;
+}
+
+/* The differences of the seeds kept; returns how many. Where they differ by no more than
+ * rounding of the values they are made equal: large values leave more of it in a small
+ * difference than its own size tells. */
+static int fill_differences(const Compare *compare, Scratch *scratch, int n_settings_kept) {
+  double *differences = scratch->differences, largest_error = 0, low = 0, high = 0;
+  int n = 0;
+  for (int s = 0; s < compare->n_seeds; s++) {
+    if (!scratch->keep[scratch->members.n_settings + s]) continue;
+    double error, difference = difference_of(compare, scratch, s, n_settings_kept, &error);
+    low = n ? fmin(low, difference) : difference;
+    high = n ? fmax(high, difference) : difference;
+    largest_error = fmax(largest_error, error);
+    differences[n++] = difference;
+  }
+  for (int i = 0; i < n && high - low <= 2 * largest_error; i++) differences[i] = low;
+  return n;
 }
 
 static Err bootstrap_contrast(const Compare *compare, const CompareContrast *contrast,
@@ -204,10 +225,7 @@ static Err analyse(const Compare *compare, const CompareContrast *contrast, bool
   if (err) return err;
   out->n_settings = 0;
   for (int k = 0; k < n_settings; k++) out->n_settings += scratch->keep[k];
-  int n = 0;
-  for (int s = 0; s < compare->n_seeds; s++)
-    if (scratch->keep[n_settings + s])
-      scratch->differences[n++] = difference_of(compare, scratch, s, out->n_settings);
+  int n = fill_differences(compare, scratch, out->n_settings);
   out->paired = stat_paired(scratch->differences, n, scratch->n_tests);
   if (compare->spec.bootstrap)
     err = bootstrap_contrast(compare, contrast, scratch->differences, &out->paired, fault);

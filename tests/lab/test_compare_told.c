@@ -23,3 +23,34 @@ TEST(a_complete_study_lacks_nothing) {
   check_silent(c, COMPARE_WORDS, "lack");
   finish(study, c);
 }
+
+/* -- differences without spread ------------------------------------------------------ */
+
+/* The same difference in each seed, but for what rounding leaves of large values. */
+TEST(a_constant_difference_has_no_spread) {
+  static const double sizes[] = {0.8, 1000.3, 123456.7};
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    Study *study = study_new();
+    study->spec.high = 0;
+    study->spec.n_factors = 1;
+    for (int64_t seed = 1; seed <= 8; seed++)
+      for (int a = 0; a < 3; a++)
+        add(study, a, 0, seed, sizes[i] * (double)seed - 0.001 * a);
+    Compare *c = compare(study);
+    const CompareAnalysis *tanh = &contrast(c, 0, 1)->complete;
+    CHECK_NEAR(tanh->paired.mean, -0.001, 1e-9);
+    CHECK_NEAR(tanh->paired.sd, 0, 0);
+    assert_true(tanh->paired.d_z == -INFINITY && tanh->paired.t == -INFINITY);
+    CHECK_NEAR(tanh->paired.p_t, 0, 0);
+    CHECK_NEAR(tanh->paired.interval.low, tanh->paired.interval.high, 0);
+    assert_int_equal(tanh->verdict, COMPARE_WORSE);
+    check_says(c, COMPARE_CONTRASTS, "  -inf  ");
+    Json *json = compare_json(c);
+    double d_z = 0;
+    const Json *first = json_item(json_find(json, "contrasts"), 0);
+    assert_true(json_get_number(json_find(json_find(first, "complete"), "d_z"), &d_z));
+    assert_true(d_z == -INFINITY);
+    json_free(json);
+    finish(study, c);
+  }
+}
