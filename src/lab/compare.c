@@ -476,14 +476,18 @@ static Err summarize(const Compare *compare, int cell, bool impute, double *valu
   return err;
 }
 
-/* Cells from best to worst; those without a value last, in the order of their levels. */
+/* Cells from best to worst, diverged trials at the worst value: few survivors make no best
+ * cell. Of equal ones those without a complete trial come last; those without a value are
+ * behind all, in the order of their levels. */
 static int by_mean(const void *a, const void *b, void *context) {
   const Compare *compare = context;
   int i = *(const int *)a, k = *(const int *)b;
-  double x = compare->cells[i].sample.mean, y = compare->cells[k].sample.mean;
+  const CompareCell *first = &compare->cells[i], *second = &compare->cells[k];
+  double x = first->imputed.mean, y = second->imputed.mean;
   if (isnan(x) != isnan(y)) return isnan(x) ? 1 : -1;
   if (compare->spec.goal == COMPARE_MAX ? x > y : x < y) return -1;
   if (compare->spec.goal == COMPARE_MAX ? x < y : x > y) return 1;
+  if (!first->sample.n != !second->sample.n) return first->sample.n ? -1 : 1;
   return i - k;
 }
 

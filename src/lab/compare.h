@@ -158,7 +158,8 @@ typedef struct Compare {
   const int64_t *seeds;      /* ascending */
   int n_cells;
   CompareCell *cells;        /* sorted by levels */
-  int *order;                /* cells from best to worst mean, those without one last */
+  int *order;                /* cells from best to worst mean, diverged trials at the worst
+                                value; those without a mean last */
   int n_trials, n_complete, n_diverged, n_failed, n_missing;
   double worst;              /* what diverged trials are imputed with; NaN: nothing is */
   int n_contrasts;

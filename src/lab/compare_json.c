@@ -2,7 +2,8 @@
  *
  *   { name, metric, goal, range, rope, seeds, trials: {planned, complete, ...}, worst,
  *     factors: [{name, levels, baseline, baseline_given, together_with}],
- *     cells: [{levels: {factor: level}, baseline, n, mean, sd, interval, ...}], best first
+ *     cells: [{levels: {factor: level}, baseline, n, mean, sd, interval, ...}], best
+ *     first, by diverged_as_worst where trials diverged,
  *     grid: {text, whole, cells, seeds, effects: [...], margins: [...]},
  *     contrasts: [{factor, a, b, verdict, complete: {...}, diverged_as_worst: {...}}],
  *     reach: {planned: {...}, now: {...}},

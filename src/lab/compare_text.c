@@ -71,6 +71,8 @@ static void add_heading(const Compare *compare, Shown shown, int width, Text *ou
   add_counts(compare, &text);
   text_addf(&text, "; 95" NO_BREAK "%% intervals of the mean over seeds, by %s",
             spec->bootstrap ? "bootstrap-t" : "Student's t");
+  if (compare->n_diverged && compare->n_complete)
+    text_add(&text, "; sorted with diverged trials as the worst value");
   add_throughout(compare, &text);
   add_paragraph(&text, width, out);
   text_deinit(&text);

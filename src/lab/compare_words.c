@@ -239,26 +239,19 @@ static void say_contrasts(const Words *words) {
 
 /* -- the best cell, interactions ----------------------------------------------------- */
 
-/* Diverged trials count as the worst value here: few survivors make no best cell. */
-static int best_cell(const Compare *compare) {
-  int best = -1;
-  for (int i = 0; i < compare->n_cells; i++) {
-    int c = compare->order[i];
-    double mean = compare->cells[c].imputed.mean;
-    if (isnan(mean)) continue;
-    bool better = best < 0 || (compare->spec.goal == COMPARE_MAX
-                                   ? mean > compare->cells[best].imputed.mean
-                                   : mean < compare->cells[best].imputed.mean);
-    if (better) best = c;
-  }
-  return best;
+/* Cells with a complete trial. */
+static int count_valued(const Compare *compare) {
+  int n = 0;
+  for (int c = 0; c < compare->n_cells; c++) n += compare->cells[c].sample.n > 0;
+  return n;
 }
 
 /* Cells other than the best that share its mean to the last bit. */
 static int count_alike(const Compare *compare, int best) {
   int n = 0;
   for (int c = 0; c < compare->n_cells; c++)
-    n += c != best && compare->cells[c].imputed.mean == compare->cells[best].imputed.mean;
+    n += c != best && compare->cells[c].sample.n > 0 &&
+         compare->cells[c].imputed.mean == compare->cells[best].imputed.mean;
   return n;
 }
 
@@ -266,17 +259,18 @@ static void say_best(const Words *words) {
   const Compare *compare = words->compare;
   Text text = {0};
   char mean[SHOWN_BYTES], interval[SHOWN_BYTES];
-  int best = best_cell(compare);
-  if (best < 0) {
+  int n_valued = count_valued(compare);
+  if (n_valued == 0) {
     text_addf(&text, "No trial has a value of %s%s.", compare->spec.metric,
               compare->n_diverged && compare->n_failed ? ": all that ran diverged or failed"
               : compare->n_diverged ? ": all that ran diverged" : " yet");
     say(words, &text);
     return;
   }
+  int best = compare->order[0];
   const CompareCell *cell = &compare->cells[best];
   if (compare->n_cells > 1) {
-    text_add(&text, "Best mean: ");
+    text_add(&text, n_valued > 1 ? "Best mean: " : "Only one cell has a value: ");
     compare_add_cell(compare, best, &text);
     if (cell->note) text_addf(&text, " (%s)", cell->note);
     text_add(&text, " with ");
@@ -294,9 +288,8 @@ static void say_best(const Words *words) {
   if (n_alike)
     text_addf(&text, " %d other cell%s the same mean.", n_alike,
               n_alike == 1 ? " has" : "s have");
-  if (compare->n_cells > 1)
-    text_addf(&text, " It was picked as the best of %d, so its mean flatters it.",
-              compare->n_cells);
+  if (n_valued > 1)
+    text_addf(&text, " It was picked as the best of %d, so its mean flatters it.", n_valued);
   say(words, &text);
 }
 

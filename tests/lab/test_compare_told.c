@@ -54,3 +54,41 @@ TEST(a_constant_difference_has_no_spread) {
     finish(study, c);
   }
 }
+
+/* -- the best cell ------------------------------------------------------------------- */
+
+TEST(one_cell_with_a_value_was_not_picked) {
+  Study *study = study_new();
+  fill(study, 3);
+  for (int i = 0; i < study->n; i++)
+    if (study->levels[i][0] != 1 || study->levels[i][1] != 0)
+      study->trials[i].state = i % 2 ? COMPARE_MISSING : COMPARE_FAILED;
+  Compare *c = compare(study);
+  check_says(c, COMPARE_WORDS, "Only one cell has a value: tanh, norm=none with");
+  check_silent(c, COMPARE_WORDS, "picked");
+  compare_free(c);
+  for (int i = 0; i < study->n; i++)
+    if (study->levels[i][0] == 0) study->trials[i].state = COMPARE_DIVERGED;
+  c = compare(study);
+  check_says(c, COMPARE_WORDS, "Only one cell has a value: tanh, norm=none with");
+  check_silent(c, COMPARE_WORDS, "same mean");
+  compare_free(c);
+  find(study, 2, 1, 1)->state = COMPARE_COMPLETE;
+  c = compare(study);
+  check_says(c, COMPARE_WORDS, "It was picked as the best of 2,");
+  finish(study, c);
+}
+
+/* One trial of the best level is left: the mean of the complete ones would come first. */
+TEST(the_table_begins_with_the_cell_that_is_called_best) {
+  Study *study = study_new();
+  fill(study, 6);
+  for (int64_t seed = 2; seed <= 6; seed++) find(study, 0, 1, seed)->state = COMPARE_DIVERGED;
+  Compare *c = compare(study);
+  const CompareCell *first = &c->cells[c->order[0]];
+  assert_int_equal(first->levels[0], 1);
+  assert_int_equal(first->levels[1], 1);
+  check_says(c, COMPARE_WORDS, "Best mean: tanh, batch with");
+  check_says(c, COMPARE_CELLS, "; sorted with diverged trials as the worst value");
+  finish(study, c);
+}
