@@ -206,7 +206,9 @@ static Err copy_spec(Compare *compare, const CompareSpec *spec, Fault *fault) {
   }
   compare->spec.metric = compare_copy(compare, spec->metric, fault);
   if (spec->name) compare->spec.name = compare_copy(compare, spec->name, fault);
-  bool copied = compare->spec.metric && (!spec->name || compare->spec.name);
+  if (spec->rope_of) compare->spec.rope_of = compare_copy(compare, spec->rope_of, fault);
+  bool copied = compare->spec.metric && (!spec->name || compare->spec.name) &&
+                (!spec->rope_of || compare->spec.rope_of);
   return copied ? ERR_OK : ERR_MEMORY;
 }
 

@@ -3,7 +3,7 @@
  *   trials of all cells --> compare_new --> Compare --> compare_text, compare_json
  *
  * How to call it: fill a CompareSpec from experiment.json (names and levels in their order,
- * baseline, goal, rope; `metric` is the reported one), make one CompareTrial for every cell
+ * baseline, goal, rope; `metric` is the reported one, or else the rope is not of it), make one CompareTrial for every cell
  * and seed that is planned, also for those that have no result yet, then
  *
  *   Compare *compare = NULL;
@@ -59,6 +59,8 @@ typedef struct CompareSpec {
   double low, high;          /* the range that the metric has, low < high; else unknown.
                                 A metric from 0 to 1 is shown in % and in points */
   double rope;               /* differences up to it do not matter; 0: none given */
+  const char *rope_of;       /* the other metric that a rope was given for, which is not
+                                applied here; NULL: there is no such rope */
   const CompareFactor *factors;
   int n_factors;             /* up to STAT_FACTORS_MAX - 1; may be 0 */
   bool drawn[STAT_FACTORS_MAX];  /* by factor: its levels are points of a random search.

@@ -402,6 +402,12 @@ static void say_rope(const Words *words) {
   const Compare *compare = words->compare;
   Text text = {0};
   int undecided = 0;
+  if (compare->spec.rope_of && compare->n_contrasts > 0) {
+    text_addf(&text, "The script's rope is one of %s: to %s it was not applied.",
+              compare->spec.rope_of, compare->spec.metric);
+    say(words, &text);
+    return;
+  }
   for (int i = 0; i < compare->n_contrasts; i++)
     undecided += compare->contrasts[i].verdict == COMPARE_UNDECIDED;
   if (undecided == 0 || compare->spec.rope > 0 || !compare->reach.reachable) return;

@@ -154,8 +154,11 @@ Err study_compare(const Study *study, const StudyQuestion *question, Compare **o
   if (goal_of(study, question, d.spec.metric, &d.spec.goal, fault)) return fault->code;
   d.spec.n_pairs = contrasts ? (int)json_count(contrasts) : 0;
   json_get_bool(json_find(plan, "cell_contrasts"), &d.spec.cell_contrasts);
-  if (strcmp(d.spec.metric, study->report) == 0)
-    json_get_number(json_find(plan, "rope"), &d.spec.rope);
+  json_get_number(json_find(plan, "rope"), &d.spec.rope);
+  if (d.spec.rope > 0 && strcmp(d.spec.metric, study->report) != 0) {
+    d.spec.rope = 0;
+    d.spec.rope_of = study->report;
+  }
   Err err = allocate(&d, fault);
   for (int i = 0; !err && i < d.n_factors; i++) {
     err = draft_factor(&d, i, &d.factor[i], fault);

@@ -307,6 +307,7 @@ local study = [[
   args { epochs = 1 }
   experiment { name = "acts", factors = { act = { "relu", "tanh" }, wide = { "no", "yes" } },
     baseline = { act = "relu", wide = "no" }, seeds = 3, metric = "score", report = "score",
+    rope = 0.001,
     trial = function(c, run)
       if c.act == "tanh" and run.seed == 3 then error "no luck" end
       return { score = (c.act == "relu" and 0.5 or 0.25) + run.seed / 100, cost = run.seed }
@@ -329,7 +330,9 @@ function tests.test_a_study()
   has(compared, "tanh", "relu")
   check.yes(printed:find(compared:sub(1, 200), 1, true) ~= nil)
   has(runner("compare", "acts", "--json", "--metric=cost", "--goal=min", "--runs=s"),
-    '"contrasts"', '"goal": "min"')
+    '"contrasts"', '"goal": "min"', '"rope": null', '"rope_of": "score"')
+  has(runner("compare", "acts", "--metric=cost", "--goal=min", "--runs=s"),
+    "The script's rope is one of score: to cost it was not applied.")
   fails(2, "--goal max or --goal min", "compare", "acts", "--metric=cost", "--runs=s")
   fails(2, "--goal up: allowed: max, min", "compare", "acts", "--goal=up", "--runs=s")
   fails(2, 'did you mean "cost"', "compare", "acts", "--metric=cots", "--runs=s")

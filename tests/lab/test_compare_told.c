@@ -92,3 +92,22 @@ TEST(the_table_begins_with_the_cell_that_is_called_best) {
   check_says(c, COMPARE_CELLS, "; sorted with diverged trials as the worst value");
   finish(study, c);
 }
+
+/* -- the rope of another metric ------------------------------------------------------ */
+
+TEST(a_rope_of_another_metric_is_not_applied_and_told) {
+  Study *study = study_new();
+  fill(study, 8);
+  for (int64_t seed = 1; seed <= 8; seed++)
+    for (int b = 0; b < 2; b++)
+      find(study, 1, b, seed)->value = find(study, 0, b, seed)->value + noise(3, b, seed);
+  Compare *c = compare(study);
+  check_says(c, COMPARE_WORDS, "say with rope = how small");
+  compare_free(c);
+  study->spec.rope_of = "val_loss";
+  c = compare(study);
+  check_silent(c, COMPARE_WORDS, "say with rope =");
+  check_says(c, COMPARE_WORDS,
+             "The script's rope is one of val_loss: to test_accuracy it was not applied.");
+  finish(study, c);
+}
