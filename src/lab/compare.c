@@ -192,6 +192,12 @@ static Err copy_factor(Compare *compare, const CompareFactor *from, CompareFacto
   return ERR_OK;
 }
 
+/* Nothing is left as it is. */
+static Err copy_text(Compare *compare, const char **text, Fault *fault) {
+  if (*text && !(*text = compare_copy(compare, *text, fault))) return ERR_MEMORY;
+  return ERR_OK;
+}
+
 /* `pairs` stay the caller's: they are used while compare_new runs only. */
 static Err copy_spec(Compare *compare, const CompareSpec *spec, Fault *fault) {
   compare->spec = *spec;
@@ -204,12 +210,11 @@ static Err copy_spec(Compare *compare, const CompareSpec *spec, Fault *fault) {
     if (err) return err;
     compare->baseline_given[f] = spec->factors[f].baseline >= 0;
   }
-  compare->spec.metric = compare_copy(compare, spec->metric, fault);
-  if (spec->name) compare->spec.name = compare_copy(compare, spec->name, fault);
-  if (spec->rope_of) compare->spec.rope_of = compare_copy(compare, spec->rope_of, fault);
-  bool copied = compare->spec.metric && (!spec->name || compare->spec.name) &&
-                (!spec->rope_of || compare->spec.rope_of);
-  return copied ? ERR_OK : ERR_MEMORY;
+  Err err = copy_text(compare, &compare->spec.metric, fault);
+  if (!err) err = copy_text(compare, &compare->spec.name, fault);
+  if (!err) err = copy_text(compare, &compare->spec.listing, fault);
+  if (!err) err = copy_text(compare, &compare->spec.rope_of, fault);
+  return err;
 }
 
 /* -- cells and seeds ----------------------------------------------------------------- */

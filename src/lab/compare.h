@@ -54,6 +54,7 @@ typedef struct ComparePair {
 
 typedef struct CompareSpec {
   const char *name;          /* of the experiment; NULL: not told */
+  const char *listing;       /* the command that lists all cells; NULL: there is none */
   const char *metric;        /* what `value` is */
   CompareGoal goal;
   double low, high;          /* the range that the metric has, low < high; else unknown.

@@ -150,6 +150,22 @@ static Table cell_table(const Compare *compare, Shown shown, int rows, bool toge
   return table;
 }
 
+/* "and 9 more, the last: sigmoid, batch 61.2; `runner ls study --cells` lists all" */
+static void add_cells_left(const Compare *compare, Shown shown, int rows, int width,
+                           Text *out) {
+  char buffer[SHOWN_BYTES];
+  int last = compare->order[compare->n_cells - 1];
+  const StatSample *sample = &compare->cells[last].sample;
+  Text text = {0};
+  text_addf(&text, "and %d more, the last: ", compare->n_cells - rows);
+  compare_add_cell(compare, last, &text);
+  text_addf(&text, " %s", sample->n ? shown_value(shown, sample->mean, buffer)
+                                    : "without a value");
+  if (compare->spec.listing) text_addf(&text, "; `%s` lists all", compare->spec.listing);
+  add_paragraph(&text, width, out);
+  text_deinit(&text);
+}
+
 static void add_cells(const Compare *compare, Shown shown, int width, Text *out) {
   add_heading(compare, shown, width, out);
   int rows = compare->n_cells > CELL_ROWS ? CELL_ROWS : compare->n_cells;
@@ -160,16 +176,7 @@ static void add_cells(const Compare *compare, Shown shown, int width, Text *out)
   }
   table_write(&table, width, INDENT, out);
   table_deinit(&table);
-  if (rows < compare->n_cells) {
-    char mean[SHOWN_BYTES];
-    int last = compare->order[compare->n_cells - 1];
-    Text text = {0};
-    text_addf(&text, "and %d more, the last: ", compare->n_cells - rows);
-    compare_add_cell(compare, last, &text);
-    text_addf(&text, " %s", shown_value(shown, compare->cells[last].sample.mean, mean));
-    add_paragraph(&text, width, out);
-    text_deinit(&text);
-  }
+  if (rows < compare->n_cells) add_cells_left(compare, shown, rows, width, out);
 }
 
 /* -- effects ------------------------------------------------------------------------- */

@@ -111,3 +111,26 @@ TEST(a_rope_of_another_metric_is_not_applied_and_told) {
              "The script's rope is one of val_loss: to test_accuracy it was not applied.");
   finish(study, c);
 }
+
+/* -- many cells ---------------------------------------------------------------------- */
+
+TEST(cells_that_are_not_shown_can_be_listed) {
+  static const char *const levels[] = {"a", "b", "c", "d", "e", "f", "g"};
+  Study *study = study_new();
+  study->factors[0] = (CompareFactor){"first", levels, 7, 0};
+  study->factors[1] = (CompareFactor){"second", levels, 7, 0};
+  for (int a = 0; a < 7; a++)
+    for (int b = 0; b < 7; b++) add(study, a, b, 1, 0.01 * (10 * a + b));
+  Compare *c = compare(study);
+  check_says(c, COMPARE_CELLS, "and 9 more, the last: a, a 0.0\n");
+  compare_free(c);
+  study->spec.listing = "runner ls study --cells";
+  c = compare(study);
+  check_says(c, COMPARE_CELLS, "and 9 more, the last: a, a 0.0; `runner ls study --cells` lists "
+                               "all\n");
+  compare_free(c);
+  for (int b = 0; b < 7; b++) find(study, 0, b, 1)->state = COMPARE_MISSING;
+  c = compare(study);
+  check_says(c, COMPARE_CELLS, "and 9 more, the last: a, g without a value; `runner");
+  finish(study, c);
+}
