@@ -346,6 +346,23 @@ function tests.test_a_study()
   check.equal(lines(runner("export", "acts", "--runs=s")), 13)
 end
 
+-- More cells than compare shows: it says what lists them, of the metric that was asked for.
+function tests.test_a_study_of_many_cells()
+  local path = check.file("many.lua", [[
+    local levels = { 1, 2, 3, 4, 5, 6, 7 }
+    experiment { name = "many", factors = { a = levels, b = levels }, seeds = 1,
+      baseline = { a = 1, b = 1 }, metric = "score", report = "score",
+      trial = function(c) return { score = 10 * c.a + c.b, cost = c.a } end }
+  ]])
+  local printed, _, status = check.runner { "--runs=m", path }
+  check.equal(status, 0)
+  local function joined(text) return (text:gsub("%s+", " ")) end
+  has(joined(printed), "and 9 more, the last: a=1, b=1 11.0; `runner ls many --cells` lists all")
+  has(joined(runner("compare", "many", "--metric=cost", "--goal=min", "--runs=m")),
+    "; `runner ls many --cells --metric=cost` lists all")
+  has(runner("ls", "many", "--cells", "--metric=cost", "--limit=0", "--runs=m"), "mean cost")
+end
+
 -- experiment.json was edited, or cut: that is said, and what does not need it goes on.
 function tests.test_a_plan_that_is_none()
   make_study "p"

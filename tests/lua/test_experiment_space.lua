@@ -190,7 +190,7 @@ function tests.test_tuning_has_seeds_of_its_own()
   check.yes(err:find("lr = 0.3 is at the edge of its list for tanh", 1, true) ~= nil)
   check.yes(err:find("0.2 is at the edge", 1, true) == nil)
   check.yes(err:find("this is at the edge", 1, true) == nil)   -- words have none
-  check.yes(out:find "relu .* how=this lr=0.2, baseline" ~= nil)   -- in the table of cells
+  check.yes(out:find "relu .* how=this, lr=0.2, baseline" ~= nil)   -- in the table of cells
   local planned = check.runner { "--runs", "tune", "plan", path }
   check.yes(planned:find("4 done, 0 failed, 0 to run", 1, true) ~= nil)
   check.yes(planned:find "relu  this  0.2" and planned:find "12 done" ~= nil)
