@@ -3,8 +3,9 @@
  *   trials of all cells --> compare_new --> Compare --> compare_text, compare_json
  *
  * How to call it: fill a CompareSpec from experiment.json (names and levels in their order,
- * baseline, goal, rope; `metric` is the reported one, or else the rope is not of it), make one CompareTrial for every cell
- * and seed that is planned, also for those that have no result yet, then
+ * baseline, goal, rope; `metric` is the reported one, or else the rope is not of it), make
+ * one CompareTrial for every cell and seed that is planned, also for those that have no
+ * result yet, then
  *
  *   Compare *compare = NULL;
  *   Err err = compare_new(&compare, &spec, trials, n_trials, fault);
