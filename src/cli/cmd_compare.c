@@ -51,7 +51,7 @@ static Err compare(const QueryCall *call, const Study *study, Fault *fault) {
     err = print_json(answer, fault);
   } else if (!err) {
     if (study->n_cells)
-      err = compare_text(compared, out_columns(), COMPARE_ALL, &text, fault);
+      err = compare_text(compared, out_table_columns(), COMPARE_ALL, &text, fault);
     study_add_notes(study, out_columns(), &text);
     if (!err) err = print_text(&text, fault);
   }

@@ -129,7 +129,7 @@ bool compare_is_drawn(const Compare *compare) {
   return false;
 }
 
-/* What the cells share comes first: a narrow table cuts the end off. */
+/* What the cells share comes first, so that contrasts of one setting look alike. */
 static void add_cell_contrast(const Compare *compare, int a, int b, Text *out) {
   bool is_short = can_be_short(compare, a, b);
   if (is_short) {
@@ -192,6 +192,12 @@ static Err copy_factor(Compare *compare, const CompareFactor *from, CompareFacto
   return ERR_OK;
 }
 
+/* Nothing is left as it is. */
+static Err copy_text(Compare *compare, const char **text, Fault *fault) {
+  if (*text && !(*text = compare_copy(compare, *text, fault))) return ERR_MEMORY;
+  return ERR_OK;
+}
+
 /* `pairs` stay the caller's: they are used while compare_new runs only. */
 static Err copy_spec(Compare *compare, const CompareSpec *spec, Fault *fault) {
   compare->spec = *spec;
@@ -204,10 +210,11 @@ static Err copy_spec(Compare *compare, const CompareSpec *spec, Fault *fault) {
     if (err) return err;
     compare->baseline_given[f] = spec->factors[f].baseline >= 0;
   }
-  compare->spec.metric = compare_copy(compare, spec->metric, fault);
-  if (spec->name) compare->spec.name = compare_copy(compare, spec->name, fault);
-  bool copied = compare->spec.metric && (!spec->name || compare->spec.name);
-  return copied ? ERR_OK : ERR_MEMORY;
+  Err err = copy_text(compare, &compare->spec.metric, fault);
+  if (!err) err = copy_text(compare, &compare->spec.name, fault);
+  if (!err) err = copy_text(compare, &compare->spec.listing, fault);
+  if (!err) err = copy_text(compare, &compare->spec.rope_of, fault);
+  return err;
 }
 
 /* -- cells and seeds ----------------------------------------------------------------- */
@@ -476,14 +483,18 @@ static Err summarize(const Compare *compare, int cell, bool impute, double *valu
   return err;
 }
 
-/* Cells from best to worst; those without a value last, in the order of their levels. */
+/* Cells from best to worst, diverged trials at the worst value: few survivors make no best
+ * cell. Of equal ones those without a complete trial come last; those without a value are
+ * behind all, in the order of their levels. */
 static int by_mean(const void *a, const void *b, void *context) {
   const Compare *compare = context;
   int i = *(const int *)a, k = *(const int *)b;
-  double x = compare->cells[i].sample.mean, y = compare->cells[k].sample.mean;
+  const CompareCell *first = &compare->cells[i], *second = &compare->cells[k];
+  double x = first->imputed.mean, y = second->imputed.mean;
   if (isnan(x) != isnan(y)) return isnan(x) ? 1 : -1;
   if (compare->spec.goal == COMPARE_MAX ? x > y : x < y) return -1;
   if (compare->spec.goal == COMPARE_MAX ? x < y : x > y) return 1;
+  if (!first->sample.n != !second->sample.n) return first->sample.n ? -1 : 1;
   return i - k;
 }
 

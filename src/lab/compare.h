@@ -3,12 +3,13 @@
  *   trials of all cells --> compare_new --> Compare --> compare_text, compare_json
  *
  * How to call it: fill a CompareSpec from experiment.json (names and levels in their order,
- * baseline, goal, rope; `metric` is the reported one), make one CompareTrial for every cell
- * and seed that is planned, also for those that have no result yet, then
+ * baseline, goal, rope; `metric` is the reported one, or else the rope is not of it), make
+ * one CompareTrial for every cell and seed that is planned, also for those that have no
+ * result yet, then
  *
  *   Compare *compare = NULL;
  *   Err err = compare_new(&compare, &spec, trials, n_trials, fault);
- *   if (!err) err = compare_text(compare, out_columns(), COMPARE_ALL, &text, fault);
+ *   if (!err) err = compare_text(compare, out_table_columns(), COMPARE_ALL, &text, fault);
  *   compare_free(compare);
  *
  * Before anything has run, `plan` does the same with trials that are all COMPARE_MISSING
@@ -19,10 +20,12 @@
  * What is compared. A contrast sets level a of a factor against its baseline b. For each
  * seed the difference a - b is averaged over the settings: those combinations of the other
  * factors in which both levels are planned. So n is the number of seeds, not of trials.
- * Where trials lack, the largest complete block of settings x seeds is used, and told. A
+ * Where trials lack, the largest complete block of settings x seeds is used, or a smaller
+ * one of at least half its size that has seeds enough for significance; it is told. A
  * factor that applies to one of the two levels only (a momentum that adam does not have) is
  * averaged over first. Factors that always change together (zip) count as one.
- * Cell contrasts compare two cells seed by seed.
+ * Cell contrasts compare two cells seed by seed. A contrast of two cells that another one
+ * has already, in either order, is not made again.
  *
  * Verdict: equivalent if a rope is given and holds the interval; else better or worse if
  * p < .05 after Holm and the interval excludes 0; else undecided. With diverged trials two
@@ -52,11 +55,14 @@ typedef struct ComparePair {
 
 typedef struct CompareSpec {
   const char *name;          /* of the experiment; NULL: not told */
+  const char *listing;       /* the command that lists all cells; NULL: there is none */
   const char *metric;        /* what `value` is */
   CompareGoal goal;
   double low, high;          /* the range that the metric has, low < high; else unknown.
                                 A metric from 0 to 1 is shown in % and in points */
   double rope;               /* differences up to it do not matter; 0: none given */
+  const char *rope_of;       /* the other metric that a rope was given for, which is not
+                                applied here; NULL: there is no such rope */
   const CompareFactor *factors;
   int n_factors;             /* up to STAT_FACTORS_MAX - 1; may be 0 */
   bool drawn[STAT_FACTORS_MAX];  /* by factor: its levels are points of a random search.
@@ -156,7 +162,8 @@ typedef struct Compare {
   const int64_t *seeds;      /* ascending */
   int n_cells;
   CompareCell *cells;        /* sorted by levels */
-  int *order;                /* cells from best to worst mean, those without one last */
+  int *order;                /* cells from best to worst mean, diverged trials at the worst
+                                value; those without a mean last */
   int n_trials, n_complete, n_diverged, n_failed, n_missing;
   double worst;              /* what diverged trials are imputed with; NaN: nothing is */
   int n_contrasts;
@@ -191,7 +198,8 @@ typedef enum ComparePart {
 } ComparePart;
 
 /* Adds the parts (a sum of ComparePart) as lines of at most `width` columns, as far as
- * names allow. UTF-8 without control characters, whatever the names hold. */
+ * names and numbers allow; with OUT_NO_LIMIT tables are as wide as they need, and sentences
+ * have out_columns(). UTF-8 without control characters, whatever the names hold. */
 Err compare_text(const Compare *compare, int width, int parts, Text *out,
                  Fault *fault) WARN_UNUSED;
 

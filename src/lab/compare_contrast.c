@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const double rounding = 1e-14;   /* of a difference, relative to the values' size */
+
 typedef struct Member {
   int cell, setting;
   bool is_a;
@@ -100,6 +102,12 @@ static void level_members(const Compare *compare, int factor, int a, int b,
 
 /* -- one analysis -------------------------------------------------------------------- */
 
+/* The cells of a contrast that has just two; -1 for others. */
+typedef struct CellPair {
+  int low, high;
+  int at;                    /* the contrast's place */
+} CellPair;
+
 /* Scratch for one contrast; sizes for the largest. */
 typedef struct Scratch {
   Members members;
@@ -108,7 +116,7 @@ typedef struct Scratch {
   bool *keep;                /* settings, then seeds */
   double *differences;       /* per seed kept */
   int *n_side[2];            /* per setting */
-  bool counting;             /* only count the contrasts */
+  CellPair *pairs;           /* per contrast of the family, repeated ones included */
   int n_tests;               /* contrasts, once they are counted */
   int wanted;                /* seeds with which significance can be reached */
 } Scratch;
@@ -153,10 +161,10 @@ static void fill_sides(const Compare *compare, bool impute, Scratch *scratch) {
   }
 }
 
-/* The seed's difference, averaged over the settings kept. A difference that is only
- * rounding is none, so that it counts as a tie. */
+/* The seed's difference, averaged over the settings kept. One that is only rounding of the
+ * values is none, so that it counts as a tie; *error is what it may be off by. */
 static double difference_of(const Compare *compare, const Scratch *scratch, int seed,
-                            int n_kept) {
+                            int n_kept, double *error) {
   double sum = 0, size = 0;
   for (int k = 0; k < scratch->members.n_settings; k++) {
     if (!scratch->keep[k]) continue;
@@ -164,7 +172,26 @@ static double difference_of(const Compare *compare, const Scratch *scratch, int 
     sum += scratch->side[1][at] - scratch->side[0][at];
     size += fabs(scratch->side[1][at]) + fabs(scratch->side[0][at]);
   }
-  return fabs(sum) <= 1e-14 * size ? 0 : sum / n_kept;
+  *error = rounding * size / n_kept;
+  return fabs(sum) <= rounding * size ? 0 : sum / n_kept;
+}
+
+/* The differences of the seeds kept; returns how many. Where they differ by no more than
+ * rounding of the values they are made equal: large values leave more of it in a small
+ * difference than its own size tells. */
+static int fill_differences(const Compare *compare, Scratch *scratch, int n_settings_kept) {
+  double *differences = scratch->differences, largest_error = 0, low = 0, high = 0;
+  int n = 0;
+  for (int s = 0; s < compare->n_seeds; s++) {
+    if (!scratch->keep[scratch->members.n_settings + s]) continue;
+    double error, difference = difference_of(compare, scratch, s, n_settings_kept, &error);
+    low = n ? fmin(low, difference) : difference;
+    high = n ? fmax(high, difference) : difference;
+    largest_error = fmax(largest_error, error);
+    differences[n++] = difference;
+  }
+  for (int i = 0; i < n && high - low <= 2 * largest_error; i++) differences[i] = low;
+  return n;
 }
 
 static Err bootstrap_contrast(const Compare *compare, const CompareContrast *contrast,
@@ -198,10 +225,7 @@ static Err analyse(const Compare *compare, const CompareContrast *contrast, bool
   if (err) return err;
   out->n_settings = 0;
   for (int k = 0; k < n_settings; k++) out->n_settings += scratch->keep[k];
-  int n = 0;
-  for (int s = 0; s < compare->n_seeds; s++)
-    if (scratch->keep[n_settings + s])
-      scratch->differences[n++] = difference_of(compare, scratch, s, out->n_settings);
+  int n = fill_differences(compare, scratch, out->n_settings);
   out->paired = stat_paired(scratch->differences, n, scratch->n_tests);
   if (compare->spec.bootstrap)
     err = bootstrap_contrast(compare, contrast, scratch->differences, &out->paired, fault);
@@ -262,46 +286,41 @@ static void count_diverged(const Compare *compare, const Members *members,
 }
 
 /* Adds the contrast of the scratch's members, unless no setting has both sides. */
-static Err add_contrast(Compare *compare, Scratch *scratch, int factor, int a, int b,
-                        Fault *fault) {
+static void add_contrast(Compare *compare, Scratch *scratch, int factor, int a, int b) {
   const Members *members = &scratch->members;
-  if (members->n_settings == 0) return ERR_OK;
-  CompareContrast *contrast = &compare->contrasts[compare->n_contrasts++];
-  if (scratch->counting) return ERR_OK;
-  contrast->factor = factor;
-  contrast->a = a;
-  contrast->b = b;
-  contrast->n_settings = members->n_settings;
-  count_diverged(compare, members, contrast);
-  Err err = analyse(compare, contrast, false, scratch, &contrast->complete, fault);
-  if (err) return err;
-  if (contrast->n_diverged_a + contrast->n_diverged_b > 0)
-    return analyse(compare, contrast, true, scratch, &contrast->imputed, fault);
-  contrast->imputed = contrast->complete;
-  return ERR_OK;
+  if (members->n_settings == 0) return;
+  int at = compare->n_contrasts++;
+  compare->contrasts[at] = (CompareContrast){.factor = factor, .a = a, .b = b,
+                                             .n_settings = members->n_settings};
+  scratch->pairs[at] = (CellPair){-1, -1, at};
+  if (members->n != 2) return;
+  int first = members->v[0].cell, second = members->v[1].cell;
+  scratch->pairs[at].low = first < second ? first : second;
+  scratch->pairs[at].high = first < second ? second : first;
 }
 
-static Err add_level_contrasts(Compare *compare, Scratch *scratch, Fault *fault) {
+static void add_level_contrasts(Compare *compare, Scratch *scratch) {
   for (int f = 0; f < compare->spec.n_factors; f++) {
     if (!compare_leads(compare, f) || compare->spec.drawn[f]) continue;
     const CompareFactor *factor = &compare->spec.factors[f];
     for (int level = 0; level < factor->n_levels; level++) {
       if (level == factor->baseline) continue;
       level_members(compare, f, level, factor->baseline, &scratch->members);
-      Err err = add_contrast(compare, scratch, f, level, factor->baseline, fault);
-      if (err) return err;
+      add_contrast(compare, scratch, f, level, factor->baseline);
     }
   }
-  return ERR_OK;
 }
 
-static Err add_cell_contrast(Compare *compare, Scratch *scratch, int a, int b,
-                             Fault *fault) {
-  scratch->members.n = 2;
-  scratch->members.n_settings = 1;
-  scratch->members.v[0] = (Member){a, 0, true};
-  scratch->members.v[1] = (Member){b, 0, false};
-  return add_contrast(compare, scratch, -1, a, b, fault);
+static void cell_members(int a, int b, Members *out) {
+  out->n = 2;
+  out->n_settings = 1;
+  out->v[0] = (Member){a, 0, true};
+  out->v[1] = (Member){b, 0, false};
+}
+
+static void add_cell_contrast(Compare *compare, Scratch *scratch, int a, int b) {
+  cell_members(a, b, &scratch->members);
+  add_contrast(compare, scratch, -1, a, b);
 }
 
 static int baseline_cell(const Compare *compare) {
@@ -326,18 +345,15 @@ static Err unknown_cell(const Compare *compare, const int *levels, Fault *fault)
 
 static Err add_cell_contrasts(Compare *compare, Scratch *scratch, Fault *fault) {
   int base = compare->spec.cell_contrasts ? baseline_cell(compare) : -1;
-  for (int c = 0; base >= 0 && c < compare->n_cells; c++) {
-    Err err = c == base ? ERR_OK : add_cell_contrast(compare, scratch, c, base, fault);
-    if (err) return err;
-  }
+  for (int c = 0; base >= 0 && c < compare->n_cells; c++)
+    if (c != base) add_cell_contrast(compare, scratch, c, base);
   for (int i = 0; i < compare->spec.n_pairs; i++) {
     const ComparePair *pair = &compare->spec.pairs[i];
     int a = compare_find_cell(compare, pair->a), b = compare_find_cell(compare, pair->b);
     if (a < 0 || b < 0) return unknown_cell(compare, a < 0 ? pair->a : pair->b, fault);
     if (a == b) return fault_set(fault, ERR_VALUE,
                                  "compare: a contrast of a cell with itself");
-    Err err = add_cell_contrast(compare, scratch, a, b, fault);
-    if (err) return err;
+    add_cell_contrast(compare, scratch, a, b);
   }
   return ERR_OK;
 }
@@ -350,10 +366,53 @@ static int64_t contrasts_most(const Compare *compare) {
   return n;
 }
 
-static Err add_contrasts(Compare *compare, Scratch *scratch, Fault *fault) {
-  compare->n_contrasts = 0;
-  Err err = add_level_contrasts(compare, scratch, fault);
-  return err ? err : add_cell_contrasts(compare, scratch, fault);
+static int by_pair(const void *a, const void *b) {
+  const CellPair *x = a, *y = b;
+  if (x->low != y->low) return x->low < y->low ? -1 : 1;
+  if (x->high != y->high) return x->high < y->high ? -1 : 1;
+  return x->at - y->at;
+}
+
+/* Asked twice is tested once, or Holm's adjustment would count it twice: of contrasts of
+ * the same two cells, whichever way round, the first stays. Those of more cells are of
+ * levels, and no two of them are alike. */
+static void drop_repeated(Compare *compare, CellPair *pairs) {
+  int n = compare->n_contrasts, kept = 0;
+  qsort(pairs, (size_t)n, sizeof *pairs, by_pair);
+  for (int i = 1; i < n; i++)
+    if (pairs[i].low >= 0 && pairs[i].low == pairs[i - 1].low &&
+        pairs[i].high == pairs[i - 1].high)
+      compare->contrasts[pairs[i].at].n_settings = 0;
+  for (int i = 0; i < n; i++)
+    if (compare->contrasts[i].n_settings > 0)
+      compare->contrasts[kept++] = compare->contrasts[i];
+  compare->n_contrasts = kept;
+}
+
+static Err make_family(Compare *compare, Scratch *scratch, Fault *fault) {
+  int64_t most = contrasts_most(compare);
+  compare->contrasts = compare_alloc(compare, most, sizeof *compare->contrasts, fault);
+  scratch->pairs = compare_alloc(compare, most, sizeof *scratch->pairs, fault);
+  if (!compare->contrasts || !scratch->pairs) return ERR_MEMORY;
+  add_level_contrasts(compare, scratch);
+  Err err = add_cell_contrasts(compare, scratch, fault);
+  if (!err) drop_repeated(compare, scratch->pairs);
+  return err;
+}
+
+static Err analyse_contrast(Compare *compare, Scratch *scratch, CompareContrast *contrast,
+                            Fault *fault) {
+  if (contrast->factor < 0)
+    cell_members(contrast->a, contrast->b, &scratch->members);
+  else
+    level_members(compare, contrast->factor, contrast->a, contrast->b, &scratch->members);
+  count_diverged(compare, &scratch->members, contrast);
+  Err err = analyse(compare, contrast, false, scratch, &contrast->complete, fault);
+  if (err) return err;
+  if (contrast->n_diverged_a + contrast->n_diverged_b > 0)
+    return analyse(compare, contrast, true, scratch, &contrast->imputed, fault);
+  contrast->imputed = contrast->complete;
+  return ERR_OK;
 }
 
 /* Verdicts, and the most seeds that a contrast has. */
@@ -369,18 +428,15 @@ static void conclude_all(Compare *compare) {
   compare->reach = compare_reach(most, compare->n_contrasts);
 }
 
-/* Contrasts are counted first: how many there are says how many seeds they need. */
+/* The family is made first: how many contrasts there are says how many seeds they need. */
 Err compare_make_contrasts(Compare *compare, Fault *fault) {
-  Scratch scratch = {.counting = true};
-  compare->contrasts = compare_alloc(compare, contrasts_most(compare),
-                                     sizeof *compare->contrasts, fault);
-  if (!compare->contrasts) return ERR_MEMORY;
+  Scratch scratch = {0};
   Err err = scratch_init(compare, &scratch, fault);
-  if (!err) err = add_contrasts(compare, &scratch, fault);
-  scratch.counting = false;
+  if (!err) err = make_family(compare, &scratch, fault);
   scratch.n_tests = compare->n_contrasts;
   scratch.wanted = stat_seeds_needed(compare->n_contrasts);
-  if (!err) err = add_contrasts(compare, &scratch, fault);
+  for (int i = 0; i < compare->n_contrasts && !err; i++)
+    err = analyse_contrast(compare, &scratch, &compare->contrasts[i], fault);
   if (!err) err = adjust(compare, false, fault);
   if (!err) err = adjust(compare, true, fault);
   if (!err) conclude_all(compare);

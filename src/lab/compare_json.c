@@ -1,8 +1,10 @@
 /* compare_json.c: a comparison as JSON, in the metric's own unit.
  *
- *   { name, metric, goal, range, rope, seeds, trials: {planned, complete, ...}, worst,
+ *   { name, metric, goal, range, rope, rope_of: another metric whose rope is not applied,
+ *     seeds, trials: {planned, complete, ...}, worst,
  *     factors: [{name, levels, baseline, baseline_given, together_with}],
- *     cells: [{levels: {factor: level}, baseline, n, mean, sd, interval, ...}], best first
+ *     cells: [{levels: {factor: level}, baseline, n, mean, sd, interval, ...}], best
+ *     first, by diverged_as_worst where trials diverged,
  *     grid: {text, whole, cells, seeds, effects: [...], margins: [...]},
  *     contrasts: [{factor, a, b, verdict, complete: {...}, diverged_as_worst: {...}}],
  *     reach: {planned: {...}, now: {...}},
@@ -213,6 +215,7 @@ static void put_spec(Json *map, const Compare *compare) {
   put_interval(map, "range", bounded ? (StatInterval){spec->low, spec->high}
                                      : (StatInterval){NAN, NAN});
   put_number(map, "rope", spec->rope > 0 ? spec->rope : NAN);
+  if (spec->rope_of) json_put_text(map, "rope_of", spec->rope_of);
   json_put_text(map, "intervals", spec->bootstrap ? "bootstrap-t" : "t");
 }
 

@@ -1,4 +1,5 @@
 /* compare_text.c: the tables that a run ends with: cells, effects, contrasts. */
+#include "base/out.h"
 #include "lab/compare_show.h"
 #include "lab/table.h"
 #include <math.h>
@@ -14,12 +15,21 @@ enum {
 static const double matrix_share = 0.02;   /* smallest share of a pair that is shown */
 static const double negligible_share = 0.0005;   /* pairs below it share a row */
 
-/* Adds the text, cleaned, in lines of up to `width` columns. */
+/* A file takes tables of any width, but sentences are read. */
+static int sentence_columns(int width) {
+  return width < OUT_NO_LIMIT ? width : out_columns();
+}
+
+static void add_sentence(const char *text, int width, Text *out) {
+  text_add_wrapped(out, text, 0, INDENT, sentence_columns(width));
+}
+
+/* Adds the text, cleaned. */
 static void add_paragraph(const Text *text, int width, Text *out) {
   Text clean = {0};
   if (text->data) text_add_clean(&clean, text->data);
   if (text->failed || clean.failed) out->failed = true;
-  else if (clean.data) text_add_wrapped(out, clean.data, 0, INDENT, width);
+  else if (clean.data) add_sentence(clean.data, width, out);
   text_deinit(&clean);
 }
 
@@ -61,6 +71,8 @@ static void add_heading(const Compare *compare, Shown shown, int width, Text *ou
   add_counts(compare, &text);
   text_addf(&text, "; 95" NO_BREAK "%% intervals of the mean over seeds, by %s",
             spec->bootstrap ? "bootstrap-t" : "Student's t");
+  if (compare->n_diverged && compare->n_complete)
+    text_add(&text, "; sorted with diverged trials as the worst value");
   add_throughout(compare, &text);
   add_paragraph(&text, width, out);
   text_deinit(&text);
@@ -83,12 +95,26 @@ static void add_note(const CompareCell *cell, Table *table) {
   text_deinit(&note);
 }
 
-static void add_cell_row(const Compare *compare, Shown shown, int c, Table *table) {
+/* Into one column, or one for each factor that varies. */
+static void add_cell_levels(const Compare *compare, int c, bool together, Table *table) {
+  if (together) {
+    Text name = {0};
+    compare_add_cell(compare, c, &name);
+    table_add(table, name.data && !name.failed ? name.data : "");
+    text_deinit(&name);
+    return;
+  }
+  for (int f = 0; f < compare->spec.n_factors; f++)
+    if (compare->varies[f])
+      table_add(table, compare_level(compare, f, compare->cells[c].levels[f]));
+}
+
+static void add_cell_row(const Compare *compare, Shown shown, int c, bool together,
+                         Table *table) {
   const CompareCell *cell = &compare->cells[c];
   const StatSample *sample = &cell->sample;
   char buffer[SHOWN_BYTES];
-  for (int f = 0; f < compare->spec.n_factors; f++)
-    if (compare->varies[f]) table_add(table, compare_level(compare, f, cell->levels[f]));
+  add_cell_levels(compare, c, together, table);
   table_addf(table, "%d", sample->n);
   table_add(table, sample->n ? shown_value(shown, sample->mean, buffer) : "-");
   table_add(table, shown_interval(shown, sample->interval, buffer));
@@ -100,9 +126,10 @@ static void add_cell_row(const Compare *compare, Shown shown, int c, Table *tabl
   add_note(cell, table);
 }
 
-static void cell_columns(const Compare *compare, Table *table) {
+static void cell_columns(const Compare *compare, bool together, Table *table) {
+  if (together) table_column(table, "cell", TABLE_LEFT, 0);
   for (int f = 0; f < compare->spec.n_factors; f++)
-    if (compare->varies[f])
+    if (!together && compare->varies[f])
       table_column(table, compare->spec.factors[f].name, TABLE_LEFT, 0);
   table_column(table, "n", TABLE_RIGHT, 0);
   table_column(table, "mean", TABLE_RIGHT, 0);
@@ -115,24 +142,41 @@ static void cell_columns(const Compare *compare, Table *table) {
   table_column(table, "", TABLE_LEFT, 0);
 }
 
+static Table cell_table(const Compare *compare, Shown shown, int rows, bool together) {
+  Table table = {0};
+  cell_columns(compare, together, &table);
+  for (int i = 0; i < rows; i++)
+    add_cell_row(compare, shown, compare->order[i], together, &table);
+  return table;
+}
+
+/* "and 9 more, the last: sigmoid, batch 61.2; `runner ls study --cells` lists all" */
+static void add_cells_left(const Compare *compare, Shown shown, int rows, int width,
+                           Text *out) {
+  char buffer[SHOWN_BYTES];
+  int last = compare->order[compare->n_cells - 1];
+  const StatSample *sample = &compare->cells[last].sample;
+  Text text = {0};
+  text_addf(&text, "and %d more, the last: ", compare->n_cells - rows);
+  compare_add_cell(compare, last, &text);
+  text_addf(&text, " %s", sample->n ? shown_value(shown, sample->mean, buffer)
+                                    : "without a value");
+  if (compare->spec.listing) text_addf(&text, "; `%s` lists all", compare->spec.listing);
+  add_paragraph(&text, width, out);
+  text_deinit(&text);
+}
+
 static void add_cells(const Compare *compare, Shown shown, int width, Text *out) {
   add_heading(compare, shown, width, out);
   int rows = compare->n_cells > CELL_ROWS ? CELL_ROWS : compare->n_cells;
-  Table table = {0};
-  cell_columns(compare, &table);
-  for (int i = 0; i < rows; i++) add_cell_row(compare, shown, compare->order[i], &table);
+  Table table = cell_table(compare, shown, rows, false);
+  if (!table_fits(&table, width, INDENT)) {      /* too many factors for columns */
+    table_deinit(&table);
+    table = cell_table(compare, shown, rows, true);
+  }
   table_write(&table, width, INDENT, out);
   table_deinit(&table);
-  if (rows < compare->n_cells) {
-    char mean[SHOWN_BYTES];
-    int last = compare->order[compare->n_cells - 1];
-    Text text = {0};
-    text_addf(&text, "and %d more, the last: ", compare->n_cells - rows);
-    compare_add_cell(compare, last, &text);
-    text_addf(&text, " %s", shown_value(shown, compare->cells[last].sample.mean, mean));
-    add_paragraph(&text, width, out);
-    text_deinit(&text);
-  }
+  if (rows < compare->n_cells) add_cells_left(compare, shown, rows, width, out);
 }
 
 /* -- effects ------------------------------------------------------------------------- */
@@ -252,46 +296,75 @@ static void add_marginal_means(const Compare *compare, Shown shown, int width, T
   table_deinit(&table);
 }
 
-/* The means of a pair of factors; b's levels are the columns. */
-static void add_matrix(const Compare *compare, Shown shown, const StatEffect *effect,
-                       int width, Text *out) {
-  const CompareGrid *grid = &compare->grid;
-  Table table = {0};
-  Text title = {0};
-  char buffer[SHOWN_BYTES];
-  int first = 0, n_columns = 0;
+/* The means of a pair of factors: rows are a's levels, columns b's. */
+typedef struct Matrix {
+  const CompareMargin *v;    /* row by row */
+  int n_rows, n_columns;
+} Matrix;
+
+static Matrix matrix_of(const CompareGrid *grid, const StatEffect *effect) {
+  int first = 0, n = 0, n_columns = 0;
   while (grid->margins[first].a != effect->a || grid->margins[first].b != effect->b)
     first++;
-  const CompareMargin *margin = &grid->margins[first];
-  while (first + n_columns < grid->n_margins &&
-         margin[n_columns].a == effect->a && margin[n_columns].b == effect->b &&
-         margin[n_columns].level_a == margin->level_a)
-    n_columns++;
+  const CompareMargin *v = &grid->margins[first];
+  for (; first + n < grid->n_margins && v[n].a == effect->a && v[n].b == effect->b; n++)
+    n_columns += v[n].level_a == v->level_a;
   must(n_columns > 0);
-  add_source(compare, effect, &title);
-  text_addf(out, "\n  Means of ");
-  if (title.data) text_add_clean(out, title.data);
-  text_addf(out, ":\n");
-  text_deinit(&title);
-  if (n_columns >= TABLE_COLUMNS_MAX) {
-    text_add(out, "  (too many levels for a table)\n");
-    return;
-  }
+  return (Matrix){v, n / n_columns, n_columns};
+}
+
+/* Of n columns from `first` on. */
+static Table matrix_table(const Compare *compare, Shown shown, Matrix matrix, int first,
+                          int n) {
+  Table table = {0};
+  char buffer[SHOWN_BYTES];
   table_column(&table, "", TABLE_LEFT, 0);
-  for (int i = 0; i < n_columns; i++) {
+  for (int c = first; c < first + n; c++) {
     Text name = {0};
-    compare_add_level(compare, effect->b, margin[i].level_b, &name);
+    compare_add_level(compare, matrix.v[c].b, matrix.v[c].level_b, &name);
     table_column(&table, name.data && !name.failed ? name.data : "", TABLE_RIGHT, 0);
     text_deinit(&name);
   }
-  for (int i = 0; first + i < grid->n_margins && margin[i].a == effect->a &&
-                  margin[i].b == effect->b; i++) {
-    if (i % n_columns == 0)
-      add_level_name(compare, effect->a, margin[i].level_a, &table);
-    table_add(&table, shown_value(shown, margin[i].sample.mean, buffer));
+  for (int r = 0; r < matrix.n_rows; r++) {
+    const CompareMargin *row = &matrix.v[r * matrix.n_columns];
+    add_level_name(compare, row->a, row->level_a, &table);
+    for (int c = first; c < first + n; c++)
+      table_add(&table, shown_value(shown, row[c].sample.mean, buffer));
   }
-  table_write(&table, width, INDENT, out);
-  table_deinit(&table);
+  return table;
+}
+
+static void add_matrix_title(const Compare *compare, const StatEffect *effect, int width,
+                             Text *out) {
+  Text title = {0}, clean = {0};
+  text_add(&title, "Means of ");
+  add_source(compare, effect, &title);
+  text_add(&title, ":");
+  if (!title.failed) text_add_clean(&clean, title.data);
+  text_add(out, "\n  ");
+  if (title.failed || clean.failed) out->failed = true;
+  else text_add_wrapped(out, clean.data, INDENT, INDENT, sentence_columns(width));
+  text_deinit(&title);
+  text_deinit(&clean);
+}
+
+/* As many columns at a time as there is room for. */
+static void add_matrix(const Compare *compare, Shown shown, const StatEffect *effect,
+                       int width, Text *out) {
+  Matrix matrix = matrix_of(&compare->grid, effect);
+  add_matrix_title(compare, effect, width, out);
+  for (int first = 0, n; first < matrix.n_columns; first += n) {
+    n = matrix.n_columns - first;
+    if (n >= TABLE_COLUMNS_MAX) n = TABLE_COLUMNS_MAX - 1;
+    Table table = matrix_table(compare, shown, matrix, first, n);
+    while (n > 1 && !table_fits(&table, width, INDENT)) {
+      table_deinit(&table);
+      table = matrix_table(compare, shown, matrix, first, --n);
+    }
+    if (first > 0) text_add(out, "\n");
+    table_write(&table, width, INDENT, out);
+    table_deinit(&table);
+  }
 }
 
 static double share_of(const StatEffect *effect) {
@@ -335,7 +408,7 @@ static void add_effects(const Compare *compare, Shown shown, int width, Text *ou
   text_add(out, "  ");
   text_add_wrapped(out, "They describe this grid and test nothing: other levels would "
                    "give other shares. omega^2 takes off what chance alone would give.",
-                   INDENT, INDENT, width);
+                   INDENT, INDENT, sentence_columns(width));
   if (grid->n_factors > 1) add_marginal_means(compare, shown, width, out);
   add_matrices(compare, shown, width, out);
 }
@@ -350,21 +423,25 @@ static void add_contrast_name(const Compare *compare, const CompareContrast *con
   text_deinit(&name);
 }
 
-/* "9/10 seeds, 5/6 settings", if not all. */
-static void add_used(const Compare *compare, const CompareContrast *contrast,
-                     const CompareAnalysis *analysis, Table *table) {
+/* "worse", or "worse (9/10 seeds, 5/6 settings)" if not all were used: what qualifies the
+ * verdict stands with it, so that no narrow table is without. */
+static void add_verdict(const Compare *compare, const CompareContrast *contrast,
+                        const CompareAnalysis *analysis, Table *table) {
   char seeds[48] = "", settings[64] = "";
+  const char *verdict = compare_verdict_name(analysis->verdict);
   if (analysis->paired.n < compare->n_seeds)
     snprintf(seeds, sizeof seeds, "%d/%d seeds", analysis->paired.n, compare->n_seeds);
   if (analysis->n_settings < contrast->n_settings && analysis->n_settings > 0)
     snprintf(settings, sizeof settings, "%d/%d settings", analysis->n_settings,
              contrast->n_settings);
-  table_addf(table, "%s%s%s", seeds, *seeds && *settings ? ", " : "", settings);
+  if (!*seeds && !*settings) table_add(table, verdict);
+  else table_addf(table, "%s (%s%s%s)", verdict, seeds, *seeds && *settings ? ", " : "",
+                  settings);
 }
 
 static void add_numbers(const Compare *compare, Shown shown,
                         const CompareContrast *contrast, const CompareAnalysis *analysis,
-                        const char *verdict, Table *table) {
+                        Table *table) {
   const StatPaired *paired = &analysis->paired;
   char buffer[SHOWN_BYTES];
   double won = round(2 * paired->won * paired->n) / 2;   /* ties are halves */
@@ -379,23 +456,21 @@ static void add_numbers(const Compare *compare, Shown shown,
   if (paired->n == 0) table_add(table, "");
   else table_addf(table, "%.0f-%.0f %%", 100 * paired->won_interval.low,
                   100 * paired->won_interval.high);
-  table_add(table, verdict);
-  add_used(compare, contrast, analysis, table);
+  add_verdict(compare, contrast, analysis, table);
 }
 
 static void contrast_columns(const Compare *compare, Table *table) {
   bool holm = compare->n_contrasts > 1;
-  table_column(table, "factor", TABLE_LEFT, 2);
+  table_column(table, "factor", TABLE_LEFT, 1);
   table_column(table, "contrast", TABLE_LEFT, 0);
   table_column(table, "difference", TABLE_RIGHT, 0);
   table_column(table, "95 % interval", TABLE_RIGHT, 0);
-  table_column(table, "d_z", TABLE_RIGHT, 4);
-  table_column(table, "p", TABLE_RIGHT, holm ? 5 : 0);
+  table_column(table, "d_z", TABLE_RIGHT, 3);
+  table_column(table, "p", TABLE_RIGHT, holm ? 4 : 0);
   if (holm) table_column(table, "p Holm", TABLE_RIGHT, 0);
-  table_column(table, "won", TABLE_RIGHT, 3);
-  table_column(table, "95 % of won", TABLE_RIGHT, 6);
+  table_column(table, "won", TABLE_RIGHT, 2);
+  table_column(table, "95 % of won", TABLE_RIGHT, 5);
   table_column(table, "verdict", TABLE_LEFT, 0);
-  table_column(table, "with", TABLE_LEFT, 1);
 }
 
 static void add_contrast_rows(const Compare *compare, Shown shown,
@@ -410,26 +485,23 @@ static void add_contrast_rows(const Compare *compare, Shown shown,
   table_add(table, factor.data && !factor.failed ? factor.data : "");
   text_deinit(&factor);
   add_contrast_name(compare, contrast, table);
-  add_numbers(compare, shown, contrast, &contrast->complete,
-              compare_verdict_name(contrast->complete.verdict), table);
+  add_numbers(compare, shown, contrast, &contrast->complete, table);
   if (!both) return;
   table_add(table, "");
   table_add(table, "  diverged as worst");
-  add_numbers(compare, shown, contrast, &contrast->imputed,
-              compare_verdict_name(contrast->imputed.verdict), table);
+  add_numbers(compare, shown, contrast, &contrast->imputed, table);
 }
 
 static void add_contrasts(const Compare *compare, Shown shown, int width, Text *out) {
   if (compare->n_contrasts == 0) {
-    text_add_wrapped(out, compare->n_cells == 1 ? "Contrasts: none, there is one cell."
-                     : compare_is_drawn(compare)
-                     ? "Contrasts: none, points that are drawn have no baseline."
-                     : "Contrasts: none, no two cells differ in one factor alone.",
-                     0, INDENT, width);
+    add_sentence(compare->n_cells == 1 ? "Contrasts: none, there is one cell."
+                 : compare_is_drawn(compare)
+                 ? "Contrasts: none, points that are drawn have no baseline."
+                 : "Contrasts: none, no two cells differ in one factor alone.", width, out);
     return;
   }
   if (compare->n_complete == 0) {
-    text_add_wrapped(out, "Contrasts: none yet, no trial has a value.", 0, INDENT, width);
+    add_sentence("Contrasts: none yet, no trial has a value.", width, out);
     return;
   }
   Text text = {0};
@@ -462,8 +534,8 @@ Err compare_text(const Compare *compare, int width, int parts, Text *out, Fault 
     if (part == COMPARE_CELLS) add_cells(compare, shown, width, out);
     if (part == COMPARE_EFFECTS) add_effects(compare, shown, width, out);
     if (part == COMPARE_CONTRASTS) add_contrasts(compare, shown, width, out);
-    if (part == COMPARE_REACH) compare_add_reach(compare, width, out);
-    if (part == COMPARE_WORDS) compare_add_words(compare, width, out);
+    if (part == COMPARE_REACH) compare_add_reach(compare, sentence_columns(width), out);
+    if (part == COMPARE_WORDS) compare_add_words(compare, sentence_columns(width), out);
   }
   return out->failed ? fault_memory(fault, out->n_bytes) : ERR_OK;
 }

@@ -239,26 +239,19 @@ static void say_contrasts(const Words *words) {
 
 /* -- the best cell, interactions ----------------------------------------------------- */
 
-/* Diverged trials count as the worst value here: few survivors make no best cell. */
-static int best_cell(const Compare *compare) {
-  int best = -1;
-  for (int i = 0; i < compare->n_cells; i++) {
-    int c = compare->order[i];
-    double mean = compare->cells[c].imputed.mean;
-    if (isnan(mean)) continue;
-    bool better = best < 0 || (compare->spec.goal == COMPARE_MAX
-                                   ? mean > compare->cells[best].imputed.mean
-                                   : mean < compare->cells[best].imputed.mean);
-    if (better) best = c;
-  }
-  return best;
+/* Cells with a complete trial. */
+static int count_valued(const Compare *compare) {
+  int n = 0;
+  for (int c = 0; c < compare->n_cells; c++) n += compare->cells[c].sample.n > 0;
+  return n;
 }
 
 /* Cells other than the best that share its mean to the last bit. */
 static int count_alike(const Compare *compare, int best) {
   int n = 0;
   for (int c = 0; c < compare->n_cells; c++)
-    n += c != best && compare->cells[c].imputed.mean == compare->cells[best].imputed.mean;
+    n += c != best && compare->cells[c].sample.n > 0 &&
+         compare->cells[c].imputed.mean == compare->cells[best].imputed.mean;
   return n;
 }
 
@@ -266,17 +259,18 @@ static void say_best(const Words *words) {
   const Compare *compare = words->compare;
   Text text = {0};
   char mean[SHOWN_BYTES], interval[SHOWN_BYTES];
-  int best = best_cell(compare);
-  if (best < 0) {
+  int n_valued = count_valued(compare);
+  if (n_valued == 0) {
     text_addf(&text, "No trial has a value of %s%s.", compare->spec.metric,
               compare->n_diverged && compare->n_failed ? ": all that ran diverged or failed"
               : compare->n_diverged ? ": all that ran diverged" : " yet");
     say(words, &text);
     return;
   }
+  int best = compare->order[0];
   const CompareCell *cell = &compare->cells[best];
   if (compare->n_cells > 1) {
-    text_add(&text, "Best mean: ");
+    text_add(&text, n_valued > 1 ? "Best mean: " : "Only one cell has a value: ");
     compare_add_cell(compare, best, &text);
     if (cell->note) text_addf(&text, " (%s)", cell->note);
     text_add(&text, " with ");
@@ -294,9 +288,8 @@ static void say_best(const Words *words) {
   if (n_alike)
     text_addf(&text, " %d other cell%s the same mean.", n_alike,
               n_alike == 1 ? " has" : "s have");
-  if (compare->n_cells > 1)
-    text_addf(&text, " It was picked as the best of %d, so its mean flatters it.",
-              compare->n_cells);
+  if (n_valued > 1)
+    text_addf(&text, " It was picked as the best of %d, so its mean flatters it.", n_valued);
   say(words, &text);
 }
 
@@ -409,6 +402,12 @@ static void say_rope(const Words *words) {
   const Compare *compare = words->compare;
   Text text = {0};
   int undecided = 0;
+  if (compare->spec.rope_of && compare->n_contrasts > 0) {
+    text_addf(&text, "The script's rope is one of %s: to %s it was not applied.",
+              compare->spec.rope_of, compare->spec.metric);
+    say(words, &text);
+    return;
+  }
   for (int i = 0; i < compare->n_contrasts; i++)
     undecided += compare->contrasts[i].verdict == COMPARE_UNDECIDED;
   if (undecided == 0 || compare->spec.rope > 0 || !compare->reach.reachable) return;
@@ -482,7 +481,31 @@ static void say_incomplete(const Words *words) {
   if (n == 0) return;
   text_addf(&text, "Incomplete: %d of %d trials have no result", n, compare->n_trials);
   if (compare->n_failed) text_addf(&text, " (%d failed)", compare->n_failed);
-  text_add(&text, "; each contrast uses the largest complete block of settings and seeds.");
+  text_add(&text, ".");
+  say(words, &text);
+}
+
+static bool uses_a_part(const Compare *compare, const CompareContrast *contrast,
+                        const CompareAnalysis *analysis) {
+  return analysis->paired.n > 0 && (analysis->paired.n < compare->n_seeds ||
+                                    analysis->n_settings < contrast->n_settings);
+}
+
+/* Whatever it is that lacks: trials to come, failed ones or diverged ones. */
+static void say_blocks(const Words *words) {
+  const Compare *compare = words->compare;
+  Text text = {0};
+  int n = 0;
+  for (int i = 0; i < compare->n_contrasts; i++) {
+    const CompareContrast *contrast = &compare->contrasts[i];
+    n += uses_a_part(compare, contrast, &contrast->complete) ||
+         uses_a_part(compare, contrast, &contrast->imputed);
+  }
+  if (n == 0) return;
+  text_addf(&text, "%d of %d contrast%s lack%s trials. Such a contrast uses the "
+            "largest complete block of settings and seeds, or a smaller one, of at least "
+            "half its size, that has seeds enough for significance.", n,
+            compare->n_contrasts, plural(compare->n_contrasts), n == 1 ? "s" : "");
   say(words, &text);
 }
 
@@ -494,6 +517,7 @@ static void add_cautions(Words words, Text *out) {
   say_rope(&words);
   say_incomplete(&words);
   say_diverged(&words);
+  say_blocks(&words);
   say_ends(&words);
   say_variances(&words);
   if (cautions.n_bytes) text_addf(out, "\n%s", cautions.data);

@@ -149,6 +149,8 @@ Err stat_anova(const double *values, const int *levels, int n_factors, int n_blo
   memcpy(grid.v, values, (size_t)grid.n * sizeof *values);
   int n = decompose(&grid, grid.v + grid.n, out);
   must(n == stat_anova_count(n_factors, n_blocks));
+  bool equal = stat_sd(values, (int)grid.n) == 0;   /* sums of rounding have no shares */
+  for (int i = 0; i < n && equal; i++) out[i].ss = 0;
   share_out(out, n);
   free(grid.v);
   return ERR_OK;

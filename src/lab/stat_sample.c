@@ -7,6 +7,7 @@
 #include <string.h>
 
 static const StatInterval none = {NAN, NAN};
+static const double rounding = 1e-12;   /* relative; what differs by less is equal */
 
 /* The second pass takes back what rounding left over in the first. */
 double stat_mean(const double *values, int n) {
@@ -18,11 +19,17 @@ double stat_mean(const double *values, int n) {
   return mean + rest / n;
 }
 
+/* Equal values leave a trace of rounding, in themselves and in their mean. Taken for a spread
+ * it would make a ratio to it, as of a mean, a number without sense instead of infinity. */
 double stat_sd(const double *values, int n) {
   if (n < 2) return NAN;
-  double mean = stat_mean(values, n), squares = 0;
-  for (int i = 0; i < n; i++) squares += (values[i] - mean) * (values[i] - mean);
-  return sqrt(squares / (n - 1));
+  double mean = stat_mean(values, n), squares = 0, largest = 0;
+  for (int i = 0; i < n; i++) {
+    squares += (values[i] - mean) * (values[i] - mean);
+    largest = fmax(largest, fabs(values[i]));
+  }
+  double sd = sqrt(squares / (n - 1));
+  return sd <= rounding * largest ? 0 : sd;
 }
 
 StatInterval stat_t_interval(double mean, double sd, int n, double miss) {

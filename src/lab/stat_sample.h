@@ -26,6 +26,7 @@ typedef struct StatSample {
 Err stat_sample(const double *values, int n, StatSample *out, Fault *fault) WARN_UNUSED;
 
 double stat_mean(const double *values, int n);
+/* 0 where the values differ by rounding only. */
 double stat_sd(const double *values, int n);
 
 /* Student's: mean +- t sd / sqrt(n); `miss` is .05 for 95 %. None below

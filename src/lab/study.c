@@ -299,7 +299,7 @@ void study_cell_text(const Study *study, int cell, Text *out) {
   for (int64_t i = 0, n = 0; i < json_count(factors); i++) {
     const char *level, *factor = plan_text(json_item(factors, i), "name");
     if (json_get_text(json_find(levels, factor), &level)) {
-      text_add(out, n++ ? " " : "");
+      text_add(out, n++ ? ", " : "");
       text_add_level(out, factor, level);
     }
   }

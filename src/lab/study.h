@@ -132,7 +132,7 @@ Json *study_notes(const Study *study);
 /* The same as paragraphs. */
 void study_add_notes(const Study *study, int width, Text *out);
 
-/* "relu he_normal batch": the level names of a cell in the order of factors. */
+/* "relu, he_normal, batch": the level names of a cell in the order of factors. */
 void study_cell_text(const Study *study, int cell, Text *out);
 
 #endif

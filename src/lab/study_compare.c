@@ -14,6 +14,7 @@ typedef struct Draft {
   ComparePair *pairs;
   int *pair_levels, *cell_levels;
   Text *notes;               /* of cells: the parameters that were tuned */
+  Text listing;              /* see CompareSpec */
   CompareTrial *trials;
 } Draft;
 
@@ -71,7 +72,7 @@ static void draft_note(const Json *names, const Json *cell, Text *note) {
   for (int64_t i = 0; names && i < json_count(names); i++)
     if (json_get_text(json_item(names, i), &name) &&
         json_get_text(json_find(cell, name), &value))
-      text_addf(note, "%s%s=%s", note->n_bytes ? " " : "", name, value);
+      text_addf(note, "%s%s=%s", note->n_bytes ? ", " : "", name, value);
 }
 
 static void draft_trials(Draft *d, const char *metric) {
@@ -102,6 +103,20 @@ static void draft_range(Draft *d) {
       d->spec.high = 0;
 }
 
+/* The plan's rope and what `ls` shows are those of the reported metric. */
+static void draft_reported(Draft *d) {
+  const Study *s = d->study;
+  bool other = strcmp(d->spec.metric, s->report) != 0;
+  json_get_number(json_find(s->plan, "rope"), &d->spec.rope);
+  if (d->spec.rope > 0 && other) {
+    d->spec.rope = 0;
+    d->spec.rope_of = s->report;
+  }
+  if (s->stored) text_addf(&d->listing, "runner ls %s --cells", s->name);
+  if (s->stored && other) text_addf(&d->listing, " --metric=%s", d->spec.metric);
+  d->spec.listing = d->listing.data;
+}
+
 static Err allocate(Draft *d, Fault *fault) {
   const Study *s = d->study;
   size_t n = (size_t)d->n_factors + 1;
@@ -112,7 +127,7 @@ static Err allocate(Draft *d, Fault *fault) {
   d->notes = calloc((size_t)s->n_cells + 1, sizeof *d->notes);
   d->trials = calloc((size_t)s->n_trials + 1, sizeof *d->trials);
   bool all = d->factor && d->pairs && d->pair_levels && d->cell_levels && d->notes &&
-             d->trials;
+             d->trials && !d->listing.failed;
   return all ? ERR_OK : fault_memory(fault, (size_t)s->n_trials * sizeof *d->trials);
 }
 
@@ -125,6 +140,7 @@ static void draft_deinit(Draft *d) {
   for (int i = 0; d->notes && i < d->study->n_cells; i++) text_deinit(&d->notes[i]);
   free(d->notes);
   free(d->trials);
+  text_deinit(&d->listing);
 }
 
 static Err goal_of(const Study *study, const StudyQuestion *question, const char *metric,
@@ -154,8 +170,7 @@ Err study_compare(const Study *study, const StudyQuestion *question, Compare **o
   if (goal_of(study, question, d.spec.metric, &d.spec.goal, fault)) return fault->code;
   d.spec.n_pairs = contrasts ? (int)json_count(contrasts) : 0;
   json_get_bool(json_find(plan, "cell_contrasts"), &d.spec.cell_contrasts);
-  if (strcmp(d.spec.metric, study->report) == 0)
-    json_get_number(json_find(plan, "rope"), &d.spec.rope);
+  draft_reported(&d);
   Err err = allocate(&d, fault);
   for (int i = 0; !err && i < d.n_factors; i++) {
     err = draft_factor(&d, i, &d.factor[i], fault);

@@ -70,7 +70,7 @@ Err study_print_result(const Study *study, Fault *fault) {
   Text out = {0};
   Compare *compare;
   if (study_compare(study, NULL, &compare, fault)) return fault->code;
-  Err err = compare_text(compare, out_columns(), COMPARE_ALL, &out, fault);
+  Err err = compare_text(compare, out_table_columns(), COMPARE_ALL, &out, fault);
   compare_free(compare);
   add_failed(study, &out);
   study_add_notes(study, out_columns(), &out);

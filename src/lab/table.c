@@ -1,4 +1,5 @@
-/* table.c: tables of text: widths first, then the lines. */
+/* table.c: tables of text: widths first, then the rows, each of as many lines as the cell that
+ * is wrapped into the most. */
 #include "lab/table.h"
 #include "base/fault.h"
 #include <stdarg.h>
@@ -6,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GAP = 2, CUT_MIN = 6 };   /* blanks between columns; narrowest column that is cut */
+enum { GAP = 2, WRAP_MIN = 6 };  /* blanks between columns; narrowest column that is wrapped */
 
 void table_column(Table *table, const char *title, TableAlign align, int rank) {
   must(table->n_columns < TABLE_COLUMNS_MAX && table->n_cells == table->n_columns);
@@ -91,13 +92,25 @@ typedef struct Layout {
   int width[TABLE_COLUMNS_MAX];    /* 0: the column is not shown */
 } Layout;
 
-/* The widest of each column; columns without any text below the title get 0. */
-static Layout natural(const Table *table) {
+static int longest_word(const char *text) {
+  int longest = 0;
+  for (; *text; text += strspn(text, " ")) {
+    size_t n_bytes = strcspn(text, " ");
+    int columns = bytes_columns(text, n_bytes);
+    if (columns > longest) longest = columns;
+    text += n_bytes;
+  }
+  return longest;
+}
+
+/* The widest of each column, as `measure` has it; columns without any text below the title
+ * get 0. */
+static Layout widest(const Table *table, int (*measure)(const char *text)) {
   Layout layout = {{0}};
   bool used[TABLE_COLUMNS_MAX] = {false};
   const char *cell = table->cells.data;
   for (int64_t i = 0; i < table->n_cells; i++, cell += strlen(cell) + 1) {
-    int column = (int)(i % table->n_columns), n = text_columns(cell);
+    int column = (int)(i % table->n_columns), n = measure(cell);
     if (n > layout.width[column]) layout.width[column] = n;
     if (i >= table->n_columns && n > 0) used[column] = true;
   }
@@ -115,7 +128,7 @@ static int total(const Table *table, const Layout *layout) {
 
 /* The columns of rank 0, then those of each further rank that still fit. */
 static Layout fitting(const Table *table, int width) {
-  Layout all = natural(table), layout = {{0}};
+  Layout all = widest(table, text_columns), layout = {{0}};
   int highest = 0;
   for (int c = 0; c < table->n_columns; c++)
     if (table->rank[c] > highest) highest = table->rank[c];
@@ -128,31 +141,51 @@ static Layout fitting(const Table *table, int width) {
   return layout;
 }
 
-/* Takes a column off the widest left-aligned one; false if all are as narrow as may be. */
-static bool cut_one(const Table *table, Layout *layout) {
-  int widest = -1;
+/* Takes a column off the widest left-aligned one that is wider than `least` has it; false if
+ * none is. */
+static bool narrow_one(const Table *table, const Layout *least, Layout *layout) {
+  int found = -1;
   for (int c = 0; c < table->n_columns; c++)
-    if (table->align[c] == TABLE_LEFT && layout->width[c] > CUT_MIN &&
-        (widest < 0 || layout->width[c] > layout->width[widest]))
-      widest = c;
-  if (widest >= 0) layout->width[widest]--;
-  return widest >= 0;
+    if (table->align[c] == TABLE_LEFT && layout->width[c] > WRAP_MIN &&
+        layout->width[c] > least->width[c] &&
+        (found < 0 || layout->width[c] > layout->width[found]))
+      found = c;
+  if (found >= 0) layout->width[found]--;
+  return found >= 0;
 }
 
-/* Adds the text in `width` columns, cut if it is longer. */
-static void add_cell(const char *text, TableAlign align, int width, Text *out) {
-  int columns = text_columns(text);
-  if (columns <= width) {
-    if (align == TABLE_RIGHT) text_addf(out, "%*s", width - columns, "");
-    text_add(out, text);
-    if (align == TABLE_LEFT) text_addf(out, "%*s", width - columns, "");
-    return;
+/* Columns are narrowed to their longest words first; only then words are cut. */
+static Layout layout_of(const Table *table, int width) {
+  Layout layout = fitting(table, width), words = widest(table, longest_word), none = {{0}};
+  while (total(table, &layout) > width && narrow_one(table, &words, &layout)) {}
+  while (total(table, &layout) > width && narrow_one(table, &none, &layout)) {}
+  return layout;
+}
+
+bool table_fits(const Table *table, int width, int indent) {
+  if (table->cells.failed || table->n_cells == table->n_columns) return true;
+  Layout layout = layout_of(table, width - indent);
+  return total(table, &layout) <= width - indent;
+}
+
+/* Bytes of the cell's first line: up to the last blank between words with which it fits, or,
+ * where there is none, as much as fits. */
+static size_t line_bytes(const char *cell, int width) {
+  size_t end = 0, blank = 0, word = strspn(cell, " ");
+  for (int n = 0; cell[end] && n < width; n++) {
+    if (cell[end] == ' ' && end > word) blank = end;
+    do end++; while (((unsigned char)cell[end] & 0xC0) == 0x80);
   }
-  const char *end = text;
-  for (int n = 0; n < width - 2; n++)
-    do end++; while (((unsigned char)*end & 0xC0) == 0x80);
-  text_add_bytes(out, text, (size_t)(end - text));
-  text_add(out, "..");
+  if (!cell[end] || cell[end] == ' ' || !blank) return end;
+  return blank;
+}
+
+static void add_cell(const char *text, size_t n_bytes, TableAlign align, int width,
+                     Text *out) {
+  int blanks = width - bytes_columns(text, n_bytes);
+  if (align == TABLE_RIGHT) text_addf(out, "%*s", blanks, "");
+  text_add_bytes(out, text, n_bytes);
+  if (align == TABLE_LEFT) text_addf(out, "%*s", blanks, "");
 }
 
 static void end_line(Text *out) {
@@ -160,20 +193,34 @@ static void end_line(Text *out) {
   text_add(out, "\n");
 }
 
+/* What is left of the cells goes on below, until nothing is. */
+static void add_row(const Table *table, const Layout *layout, const char **cells, int indent,
+                    Text *out) {
+  for (bool more = true; more;) {
+    more = false;
+    text_addf(out, "%*s", indent, "");
+    for (int c = 0; c < table->n_columns; c++) {
+      if (layout->width[c] == 0) continue;
+      size_t n_bytes = line_bytes(cells[c], layout->width[c]);
+      add_cell(cells[c], n_bytes, table->align[c], layout->width[c], out);
+      text_addf(out, "%*s", GAP, "");
+      cells[c] += n_bytes;
+      cells[c] += strspn(cells[c], " ");
+      more = more || *cells[c];
+    }
+    end_line(out);
+  }
+}
+
 void table_write(const Table *table, int width, int indent, Text *out) {
   if (table->cells.failed) out->failed = true;
   if (out->failed || table->n_cells == table->n_columns) return;
   must(table->n_cells % table->n_columns == 0);
-  Layout layout = fitting(table, width - indent);
-  while (total(table, &layout) > width - indent && cut_one(table, &layout)) {}
-  const char *cell = table->cells.data;
+  Layout layout = layout_of(table, width - indent);
+  const char *cells[TABLE_COLUMNS_MAX], *cell = table->cells.data;
   for (int64_t i = 0; i < table->n_cells; i++, cell += strlen(cell) + 1) {
     int c = (int)(i % table->n_columns);
-    if (c == 0) text_addf(out, "%*s", indent, "");
-    if (layout.width[c] > 0) {
-      add_cell(cell, table->align[c], layout.width[c], out);
-      text_addf(out, "%*s", GAP, "");
-    }
-    if (c == table->n_columns - 1) end_line(out);
+    cells[c] = cell;
+    if (c == table->n_columns - 1) add_row(table, &layout, cells, indent, out);
   }
 }

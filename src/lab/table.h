@@ -5,12 +5,13 @@
  *   table_column(&table, "mean", TABLE_RIGHT, 0);
  *   table_add(&table, "he_normal");           cell by cell, row by row
  *   table_addf(&table, "%.2f", 88.31);
- *   table_write(&table, 80, &text);
+ *   table_write(&table, 80, 2, &text);
  *   table_deinit(&table);
  *
  * Two blanks stand between columns. A table that is too wide has the columns of rank 0, and
  * those of rank 1, 2, ... (all of one rank together) for which there is room; if rank 0 alone
- * is too wide, its widest left-aligned columns are cut, with "..". Columns that are
+ * is too wide, the cells of its widest left-aligned columns go on in further lines, broken at
+ * blanks, or, where that is not enough, anywhere: nothing of them is lost. Columns that are
  * empty in every row are left out. Control characters and what is not UTF-8 are shown as "?". */
 #ifndef LAB_TABLE_H
 #define LAB_TABLE_H
@@ -35,9 +36,11 @@ void table_add(Table *table, const char *cell);
 void table_addf(Table *table, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Adds heading and rows, each line after `indent` blanks and within `width` columns, if
- * cutting can do it. Lack of memory shows in out->failed. */
+/* Adds heading and rows, each line after `indent` blanks and within `width` columns, if the
+ * table fits. Lack of memory shows in out->failed. */
 void table_write(const Table *table, int width, int indent, Text *out);
+/* Can that be? Numbers are not broken, and no column becomes narrower than a few letters. */
+bool table_fits(const Table *table, int width, int indent);
 void table_deinit(Table *table);
 
 /* Columns that a text takes on a terminal: one for each code point. */

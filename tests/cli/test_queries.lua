@@ -310,6 +310,7 @@ local study = [[
   args { epochs = 1 }
   experiment { name = "acts", factors = { act = { "relu", "tanh" }, wide = { "no", "yes" } },
     baseline = { act = "relu", wide = "no" }, seeds = 3, metric = "score", report = "score",
+    rope = 0.001,
     trial = function(c, run)
       if c.act == "tanh" and run.seed == 3 then error "no luck" end
       return { score = (c.act == "relu" and 0.5 or 0.25) + run.seed / 100, cost = run.seed }
@@ -332,7 +333,9 @@ function tests.test_a_study()
   has(compared, "tanh", "relu")
   check.yes(printed:find(compared:sub(1, 200), 1, true) ~= nil)
   has(runner("compare", "acts", "--json", "--metric=cost", "--goal=min", "--runs=s"),
-    '"contrasts"', '"goal": "min"')
+    '"contrasts"', '"goal": "min"', '"rope": null', '"rope_of": "score"')
+  has(runner("compare", "acts", "--metric=cost", "--goal=min", "--runs=s"),
+    "The script's rope is one of score: to cost it was not applied.")
   fails(2, "--goal max or --goal min", "compare", "acts", "--metric=cost", "--runs=s")
   fails(2, "--goal up: allowed: max, min", "compare", "acts", "--goal=up", "--runs=s")
   fails(2, 'did you mean "cost"', "compare", "acts", "--metric=cots", "--runs=s")
@@ -344,6 +347,23 @@ function tests.test_a_study()
   if again ~= 0 then error(err) end
   has(runner("ls", "--runs=s", "--json"), '"complete": 12')
   check.equal(lines(runner("export", "acts", "--runs=s")), 13)
+end
+
+-- More cells than compare shows: it says what lists them, of the metric that was asked for.
+function tests.test_a_study_of_many_cells()
+  local path = check.file("many.lua", [[
+    local levels = { 1, 2, 3, 4, 5, 6, 7 }
+    experiment { name = "many", factors = { a = levels, b = levels }, seeds = 1,
+      baseline = { a = 1, b = 1 }, metric = "score", report = "score",
+      trial = function(c) return { score = 10 * c.a + c.b, cost = c.a } end }
+  ]])
+  local printed, _, status = check.runner { "--runs=m", path }
+  check.equal(status, 0)
+  local function joined(text) return (text:gsub("%s+", " ")) end
+  has(joined(printed), "and 9 more, the last: a=1, b=1 11.0; `runner ls many --cells` lists all")
+  has(joined(runner("compare", "many", "--metric=cost", "--goal=min", "--runs=m")),
+    "; `runner ls many --cells --metric=cost` lists all")
+  has(runner("ls", "many", "--cells", "--metric=cost", "--limit=0", "--runs=m"), "mean cost")
 end
 
 -- experiment.json was edited, or cut: that is said, and what does not need it goes on.

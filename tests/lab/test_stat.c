@@ -261,6 +261,36 @@ TEST(sign_flip_without_any_difference_is_one) {
   assert_true(isnan(paired.d_z) && isnan(paired.p_t) && paired.won == 0.5);
 }
 
+/* 0.1 + 0.2 - 0.3 is 6e-17: a spread of that size is none, and d_z infinite. */
+TEST(rounding_is_no_spread_of_a_sample) {
+  double values[7], turned[7];
+  for (int i = 0; i < 7; i++) {
+    values[i] = i % 2 ? 0.1 + 0.2 : 0.3;
+    turned[i] = -values[i];
+  }
+  StatSample sample;
+  assert_int_equal(stat_sample(values, 7, &sample, NULL), ERR_OK);
+  CHECK_NEAR(sample.sd, 0, 0);
+  StatPaired paired = stat_paired(values, 7, 1);
+  assert_true(paired.d_z == INFINITY && paired.t == INFINITY);
+  CHECK_NEAR(paired.p_t, 0, 0);
+  CHECK_NEAR(paired.p, 2.0 / 128, 0);
+  CHECK_NEAR(paired.interval.low, 0.3, 1e-15);
+  CHECK_NEAR(paired.interval.high, 0.3, 1e-15);
+  assert_true(stat_paired(turned, 7, 1).d_z == -INFINITY);
+  values[0] = 0.3 + 1e-9;
+  assert_true(stat_sd(values, 7) > 1e-10);
+}
+
+TEST(equal_values_have_no_shares_of_variance) {
+  double values[36];
+  int levels[] = {3, 2};
+  StatEffect effects[6];
+  for (int i = 0; i < 36; i++) values[i] = 0.1 + 0.2 * 3;   /* their mean is another number */
+  assert_int_equal(stat_anova(values, levels, 2, 6, effects, NULL), ERR_OK);
+  for (int i = 0; i < 6; i++) assert_true(isnan(effects[i].eta2) && effects[i].ss == 0);
+}
+
 /* Thirds cancel up to rounding: patterns with equal sums must all count. */
 TEST(sign_flip_counts_ties_in_spite_of_rounding) {
   double values[] = {0.1, 0.2, 0.3};   /* |sum| is 0.6 for +++ and ---; 0.1 + 0.2 != 0.3 */

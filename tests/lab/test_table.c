@@ -36,7 +36,7 @@ TEST(columns_are_aligned_and_empty_ones_left_out) {
   table_deinit(&table);
 }
 
-TEST(ranks_give_way_then_names_are_cut) {
+TEST(ranks_give_way_then_names_are_wrapped) {
   Table table = two_rows();
   check_table(&table, 28,
               "  init             mean\n"
@@ -44,12 +44,60 @@ TEST(ranks_give_way_then_names_are_cut) {
               "  h\xC3\xA9               9.25\n");
   check_table(&table, 16,
               "  init      mean\n"
-              "  gloro..  88.50\n"
+              "  glorot_  88.50\n"
+              "  uniform\n"
               "  h\xC3\xA9        9.25\n");
   check_table(&table, 1,
               "  init     mean\n"
-              "  glor..  88.50\n"
+              "  glorot  88.50\n"
+              "  _unifo\n"
+              "  rm\n"
               "  h\xC3\xA9       9.25\n");
+  assert_true(table_fits(&table, 15, 2));
+  assert_false(table_fits(&table, 14, 2));
+  table_deinit(&table);
+}
+
+TEST(names_are_wrapped_at_blanks_before_words_are_cut) {
+  Table table = {0};
+  table_column(&table, "contrast", TABLE_LEFT, 0);
+  table_column(&table, "p", TABLE_RIGHT, 0);
+  table_column(&table, "the verdict", TABLE_LEFT, 0);
+  table_add(&table, "relu, dropout=0.5 - baseline");
+  table_add(&table, ".012");
+  table_add(&table, "worse");
+  table_add(&table, "  diverged as worst");
+  table_add(&table, "1");
+  table_add(&table, "undecided, 7/8 seeds");
+  check_table(&table, 40,
+              "  contrast            p  the verdict\n"
+              "  relu,            .012  worse\n"
+              "  dropout=0.5 -\n"
+              "  baseline\n"
+              "    diverged as       1  undecided, 7/8\n"
+              "  worst                  seeds\n");
+  check_table(&table, 31,
+              "  contrast        p  the\n"
+              "                     verdict\n"
+              "  relu,        .012  worse\n"
+              "  dropout=0.5\n"
+              "  - baseline\n"
+              "    diverged      1  undecided,\n"
+              "  as worst           7/8 seeds\n");
+  table_deinit(&table);
+}
+
+#define EURO "\xE2\x82\xAC"
+
+/* A column is never cut inside a letter of several bytes. */
+TEST(letters_of_several_bytes_are_not_broken) {
+  Table table = {0};
+  table_column(&table, "a", TABLE_LEFT, 0);
+  table_add(&table, EURO EURO EURO EURO EURO EURO "\xC3\xA9");
+  check_table(&table, 8,
+              "  a\n"
+              "  " EURO EURO EURO EURO EURO EURO "\n"
+              "  \xC3\xA9\n");
   table_deinit(&table);
 }
 

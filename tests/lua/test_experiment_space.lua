@@ -196,7 +196,7 @@ function tests.test_tuning_has_seeds_of_its_own()
   check.yes(err:find("lr = 0.3 is at the edge of its list for tanh", 1, true) ~= nil)
   check.yes(err:find("0.2 is at the edge", 1, true) == nil)
   check.yes(err:find("this is at the edge", 1, true) == nil)   -- words have none
-  check.yes(out:find "relu .* how=this lr=0.2, baseline" ~= nil)   -- in the table of cells
+  check.yes(out:find "relu .* how=this, lr=0.2, baseline" ~= nil)   -- in the table of cells
   local planned = check.runner { "--runs", "tune", "plan", path }
   check.yes(planned:find("4 done, 0 failed, 0 to run", 1, true) ~= nil)
   check.yes(planned:find "relu  this  0.2" and planned:find "12 done" ~= nil)
@@ -242,7 +242,7 @@ function tests.test_tuning_goes_on_beside_a_cell_that_diverges()
   ]]
   local out, told, status = check.runner { "--runs", "lost", check.file("lost.lua", text) }
   check.equal(status, 0)
-  check.yes(told:find("diverged: a=2 lr=0.1, seed 1000000000001", 1, true) ~= nil)
+  check.yes(told:find("diverged: a=2, lr=0.1, seed 1000000000001", 1, true) ~= nil)
   check.yes(out:find "a=1 +lr = 0.1  %(loss 0.1%)" ~= nil)
   check.yes(out:find("lr = 0.2  (the first: no trial ended well)", 1, true) ~= nil)
   check.yes(out:find "2 of 4%s+trials%s+complete,%s+2%s+diverged" ~= nil)

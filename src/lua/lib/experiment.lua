@@ -371,7 +371,7 @@ local function make_plan(spec, cells, skipped, tuning)
     goal = tuning and spec.metric_goal or spec.goal,
     report = tuning and spec.metric or spec.report, seeds = spec.seeds, rope = spec.rope,
     contrasts = contrast_rows(spec.space, not tuning and spec.contrasts, cells),
-    cell_contrasts = not tuning and spec.contrasts == "cells" and #spec.space.factors > 1 or nil,
+    cell_contrasts = not tuning and spec.contrasts == "cells" or nil,
     cells = cells, fingerprints = internal.list(fingerprints),
     skipped = internal.list(skipped), random = spec.space.random,
   }

@@ -1,0 +1,136 @@
+/* What is told beside the numbers: what lacks, what was done about it, what is no result. */
+#include "lab/compare_study.h"
+
+TEST(what_is_used_where_trials_lack_is_told_whatever_they_lack_for) {
+  static const CompareState states[] = {COMPARE_MISSING, COMPARE_FAILED, COMPARE_DIVERGED};
+  for (size_t i = 0; i < sizeof states / sizeof *states; i++) {
+    Study *study = study_new();
+    fill(study, 8);
+    find(study, 1, 1, 5)->state = states[i];
+    Compare *c = compare(study);
+    check_says(c, COMPARE_WORDS, "2 of 3 contrasts lack trials. Such a contrast uses the "
+                                 "largest complete block of settings and seeds, or a smaller "
+                                 "one, of at least half its size, that has seeds enough for "
+                                 "significance.");
+    finish(study, c);
+  }
+}
+
+TEST(a_complete_study_lacks_nothing) {
+  Study *study = study_new();
+  fill(study, 8);
+  Compare *c = compare(study);
+  check_silent(c, COMPARE_WORDS, "lack");
+  finish(study, c);
+}
+
+/* -- differences without spread ------------------------------------------------------ */
+
+/* The same difference in each seed, but for what rounding leaves of large values. */
+TEST(a_constant_difference_has_no_spread) {
+  static const double sizes[] = {0.8, 1000.3, 123456.7};
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    Study *study = study_new();
+    study->spec.high = 0;
+    study->spec.n_factors = 1;
+    for (int64_t seed = 1; seed <= 8; seed++)
+      for (int a = 0; a < 3; a++)
+        add(study, a, 0, seed, sizes[i] * (double)seed - 0.001 * a);
+    Compare *c = compare(study);
+    const CompareAnalysis *tanh = &contrast(c, 0, 1)->complete;
+    CHECK_NEAR(tanh->paired.mean, -0.001, 1e-9);
+    CHECK_NEAR(tanh->paired.sd, 0, 0);
+    assert_true(tanh->paired.d_z == -INFINITY && tanh->paired.t == -INFINITY);
+    CHECK_NEAR(tanh->paired.p_t, 0, 0);
+    CHECK_NEAR(tanh->paired.interval.low, tanh->paired.interval.high, 0);
+    assert_int_equal(tanh->verdict, COMPARE_WORSE);
+    check_says(c, COMPARE_CONTRASTS, "  -inf  ");
+    Json *json = compare_json(c);
+    double d_z = 0;
+    const Json *first = json_item(json_find(json, "contrasts"), 0);
+    assert_true(json_get_number(json_find(json_find(first, "complete"), "d_z"), &d_z));
+    assert_true(d_z == -INFINITY);
+    json_free(json);
+    finish(study, c);
+  }
+}
+
+/* -- the best cell ------------------------------------------------------------------- */
+
+TEST(one_cell_with_a_value_was_not_picked) {
+  Study *study = study_new();
+  fill(study, 3);
+  for (int i = 0; i < study->n; i++)
+    if (study->levels[i][0] != 1 || study->levels[i][1] != 0)
+      study->trials[i].state = i % 2 ? COMPARE_MISSING : COMPARE_FAILED;
+  Compare *c = compare(study);
+  check_says(c, COMPARE_WORDS, "Only one cell has a value: tanh, norm=none with");
+  check_silent(c, COMPARE_WORDS, "picked");
+  compare_free(c);
+  for (int i = 0; i < study->n; i++)
+    if (study->levels[i][0] == 0) study->trials[i].state = COMPARE_DIVERGED;
+  c = compare(study);
+  check_says(c, COMPARE_WORDS, "Only one cell has a value: tanh, norm=none with");
+  check_silent(c, COMPARE_WORDS, "same mean");
+  compare_free(c);
+  find(study, 2, 1, 1)->state = COMPARE_COMPLETE;
+  c = compare(study);
+  check_says(c, COMPARE_WORDS, "It was picked as the best of 2,");
+  finish(study, c);
+}
+
+/* One trial of the best level is left: the mean of the complete ones would come first. */
+TEST(the_table_begins_with_the_cell_that_is_called_best) {
+  Study *study = study_new();
+  fill(study, 6);
+  for (int64_t seed = 2; seed <= 6; seed++) find(study, 0, 1, seed)->state = COMPARE_DIVERGED;
+  Compare *c = compare(study);
+  const CompareCell *first = &c->cells[c->order[0]];
+  assert_int_equal(first->levels[0], 1);
+  assert_int_equal(first->levels[1], 1);
+  check_says(c, COMPARE_WORDS, "Best mean: tanh, batch with");
+  check_says(c, COMPARE_CELLS, "; sorted with diverged trials as the worst value");
+  finish(study, c);
+}
+
+/* -- the rope of another metric ------------------------------------------------------ */
+
+TEST(a_rope_of_another_metric_is_not_applied_and_told) {
+  Study *study = study_new();
+  fill(study, 8);
+  for (int64_t seed = 1; seed <= 8; seed++)
+    for (int b = 0; b < 2; b++)
+      find(study, 1, b, seed)->value = find(study, 0, b, seed)->value + noise(3, b, seed);
+  Compare *c = compare(study);
+  check_says(c, COMPARE_WORDS, "say with rope = how small");
+  compare_free(c);
+  study->spec.rope_of = "val_loss";
+  c = compare(study);
+  check_silent(c, COMPARE_WORDS, "say with rope =");
+  check_says(c, COMPARE_WORDS,
+             "The script's rope is one of val_loss: to test_accuracy it was not applied.");
+  finish(study, c);
+}
+
+/* -- many cells ---------------------------------------------------------------------- */
+
+TEST(cells_that_are_not_shown_can_be_listed) {
+  static const char *const levels[] = {"a", "b", "c", "d", "e", "f", "g"};
+  Study *study = study_new();
+  study->factors[0] = (CompareFactor){"first", levels, 7, 0};
+  study->factors[1] = (CompareFactor){"second", levels, 7, 0};
+  for (int a = 0; a < 7; a++)
+    for (int b = 0; b < 7; b++) add(study, a, b, 1, 0.01 * (10 * a + b));
+  Compare *c = compare(study);
+  check_says(c, COMPARE_CELLS, "and 9 more, the last: a, a 0.0\n");
+  compare_free(c);
+  study->spec.listing = "runner ls study --cells";
+  c = compare(study);
+  check_says(c, COMPARE_CELLS, "and 9 more, the last: a, a 0.0; `runner ls study --cells` lists "
+                               "all\n");
+  compare_free(c);
+  for (int b = 0; b < 7; b++) find(study, 0, b, 1)->state = COMPARE_MISSING;
+  c = compare(study);
+  check_says(c, COMPARE_CELLS, "and 9 more, the last: a, g without a value; `runner");
+  finish(study, c);
+}
