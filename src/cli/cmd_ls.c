@@ -126,7 +126,7 @@ static bool is_value(const Column *column) { return strcmp(column->kind, "values
 
 static void add_first_line(Table *table, const char *text) {
   Text line = {0};
-  text_add_bytes(&line, text, strcspn(text, "\n"));
+  text_add_first_line(&line, text);
   table_add(table, line.data ? line.data : "");
   text_deinit(&line);
 }

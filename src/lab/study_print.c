@@ -43,12 +43,7 @@ static void add_failure(const Study *s, int64_t trial, Text *out) {
   text_addf(out, ", seed %lld", (long long)t->seed);
   if (alike) text_addf(out, " and %lld other%s", (long long)alike, alike == 1 ? "" : "s");
   text_add(out, ": ");
-  if (t->message) {
-    Text first = {0};
-    text_add_bytes(&first, t->message, first_line(t));
-    if (first.data) text_add_clean(out, first.data);
-    text_deinit(&first);
-  }
+  if (t->message) text_add_first_line(out, t->message);
   text_add(out, "\n");
 }
 

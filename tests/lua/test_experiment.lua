@@ -88,6 +88,32 @@ function tests.test_altered_records_are_found()
   check.yes(out:find '"altered": 2' and out:find '"problem": "altered"' ~= nil)
 end
 
+function tests.test_unreadable_and_missing_records_are_told()
+  local path = check.file("torn.lua", [[
+    experiment { name = "torn", factors = { a = { 1, 2 } }, seeds = 2, metric = "loss",
+      trial = function(c, run) return { loss = c.a + run.seed } end } ]])
+  check.runner { "--runs", "torn", path }
+  local ids = {}
+  for id in pairs(digests("torn", "torn")) do ids[#ids + 1] = id end
+  local at = check.temp .. "/torn/torn/trials/"
+  os.execute("rm -r '" .. at .. ids[1] .. "'")
+  local out, _, status = check.runner { "--runs", "torn", "verify", path, "--sample", "all" }
+  check.equal({ out, status }, { "3 of 3 records are whole; 3 of 3 trials came to the same "
+    .. "digest; 1 of 4 trials has no record\n", 0 })
+  check.file("torn/torn/trials/" .. ids[2] .. "/result.json", "garbage")
+  out, _, status = check.runner { "--runs", "torn", "verify", path, "--sample", "all" }
+  check.equal(status, 1)
+  check.yes(out:find("unreadable: a=%d, seed %d %(" .. ids[2]:gsub("%-", "%%-")
+    .. "%): [^\n]*result%.json: [^\n]+\n") ~= nil, out)
+  check.yes(out:find("2 of 3 records are whole; 2 of 2 trials came to the same digest; 1 of 4 "
+    .. "trials has no record\n", 1, true) ~= nil, out)
+  out = check.runner { "--runs", "torn", "verify", "--json", path }
+  for _, part in ipairs { '"unreadable": 1', '"missing": 1', '"problem": "unreadable"',
+    '"records": 3', '"message": ' } do
+    check.yes(out:find(part, 1, true) ~= nil, out)
+  end
+end
+
 function tests.test_again_runs_what_is_missing()
   local path = small "small.lua"
   local _, err = check.runner { "--runs", "again", path, "seeds=1", "norm=none" }
