@@ -94,6 +94,13 @@ void add_cell(Table *table, const Json *value, int digits) {
   text_deinit(&text);
 }
 
+void add_first_line(Table *table, const char *message) {
+  Text line = {0};
+  text_add_first_line(&line, message);
+  table_add(table, line.data ? line.data : "");
+  text_deinit(&line);
+}
+
 Err print_table(Table *table, int indent, Fault *fault) {
   Text text = {0};
   table_write(table, out_table_columns(), indent, &text);

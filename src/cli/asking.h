@@ -34,6 +34,8 @@ const char *json_text(const Json *map, const char *key);
 void add_value(Text *text, const Json *value, int digits);
 /* The same as the next cell of a table; nothing for NULL. */
 void add_cell(Table *table, const Json *value, int digits);
+/* The first line of a message, whose others are a trace, as the next cell. */
+void add_first_line(Table *table, const char *message);
 
 /* Prints the table with a width of stdout, after `indent` blanks. Ends the table. */
 Err print_table(Table *table, int indent, Fault *fault) WARN_UNUSED;

@@ -197,10 +197,24 @@ static const Json *value_of(const Json *row, const Column *column) {
   return json_find(column->kind ? json_find(row, column->kind) : row, column->key);
 }
 
+/* On a page a message goes without its trace. */
+static void add_message_cell(Text *out, const Format *format, const char *message) {
+  Text line = {0};
+  text_add_first_line(&line, message);
+  format->cell(out, line.data ? line.data : "", false);
+  out->failed |= line.failed;
+  text_deinit(&line);
+}
+
 static void add_trial(Text *out, const Format *format, const Columns *columns,
                       const Json *row) {
-  for (int i = 0; i < columns->n; i++)
-    add_json_cell(out, format, value_of(row, &columns->v[i]), i == 0);
+  for (int i = 0; i < columns->n; i++) {
+    const Column *column = &columns->v[i];
+    if (format->page && !column->kind && strcmp(column->key, "message") == 0)
+      add_message_cell(out, format, json_text(row, column->key));
+    else
+      add_json_cell(out, format, value_of(row, column), i == 0);
+  }
   format->end_row(out, columns->n, false);
 }
 

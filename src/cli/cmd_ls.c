@@ -124,13 +124,6 @@ static void choose_values(Columns *columns, const Json *plan, const Json *names)
 
 static bool is_value(const Column *column) { return strcmp(column->kind, "values") == 0; }
 
-static void add_first_line(Table *table, const char *text) {
-  Text line = {0};
-  text_add_first_line(&line, text);
-  table_add(table, line.data ? line.data : "");
-  text_deinit(&line);
-}
-
 /* The purpose of what is not reported; nothing beside all others. */
 static void add_tuning(Table *table, const Json *row) {
   const char *purpose = json_text(row, "purpose");

@@ -155,9 +155,32 @@ function tests.test_show()
   check.equal(runner("show", "study/" .. relu .. "-s2", "--runs=c"), out)
   check.equal(runner("show", "c/study/trials/" .. relu .. "-s2/", "--runs=c"), out)
   has(runner("show", "study", "--runs=c"), "relu, tanh", "cells: 2", "seeds: 2", "complete",
-    "baseline")
+    "baseline", "\nmetric: accuracy (max)\ncells:")
   local json = runner("show", tanh .. "-s1", "--runs=c", "--json")
   has(json, '"state": "failed"', '"message": "m|_x"', '"column": "loss"', '"sources"')
+end
+
+-- A message with its stack trace: told whole, then its first line only.
+function tests.test_a_trace_is_told_once()
+  local path = check.file("trace.lua", [[
+    experiment { name = "trace", factors = { a = { 1, 2 } }, seeds = 1, metric = "loss",
+      report = "accuracy", trial = function(c) error "no luck\nat all" end }
+    ]])
+  check.runner { "--runs=tr", path }
+  local id = runner("ls", "trace", "--runs=tr", "--json"):match '"id": "([^"]+)"'
+  local out = runner("show", id, "--runs=tr")
+  has(out, "message: ", "no luck\nat all")
+  check.equal(select(2, out:gsub("at all", "")), 1)
+  lacks(out, "weights")
+  has(runner("show", id, "--runs=tr", "--json"), '"weights"')
+  for _, format in ipairs { "md", "latex" } do
+    local page = runner("export", "trace", "--format", format, "--runs=tr")
+    has(page, "no luck")
+    lacks(page, "at all")
+  end
+  has(runner("export", "trace", "--runs=tr"), "no luck\nat all")
+  has(runner("show", "trace", "--runs=tr"), "\nmetric: loss\nreport: accuracy (max)\n")
+  lacks(runner("show", "trace", "--runs=tr"), "goal:")
 end
 
 function tests.test_export()
@@ -181,8 +204,8 @@ function tests.test_export()
   os.execute("cd " .. check.temp .. " && ln -s t.csv link.csv && : > t.csv && mkfifo pipe")
   check.equal(runner("export", "study", "--out=link.csv", "--runs=d"), "")
   check.equal(check.read(check.temp .. "/t.csv"), csv)   -- where the link leads
-  os.execute("cd " .. check.temp .. " && mkdir deep && ln -s ../new.csv deep/a && ln -s deep/a far.csv"
-    .. " && ln -s round round")
+  os.execute("cd " .. check.temp .. " && mkdir deep && ln -s ../new.csv deep/a"
+    .. " && ln -s deep/a far.csv && ln -s round round")
   check.equal(runner("export", "study", "--out=far.csv", "--runs=d"), "")
   check.equal(check.read(check.temp .. "/new.csv"), csv)   -- also where nothing is yet
   fails(4, "levels of symbolic links", "export", "study", "--out=round", "--runs=d")
