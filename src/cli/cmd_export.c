@@ -353,6 +353,7 @@ static Err export_rows(Asking *asking, const QueryCall *call, Fault *fault) {
   asking->query.all = call_option(call, "--all") != NULL;
   Err err = find_format(call, &format, fault);
   if (!err) err = query_trials(asking->index, &asking->query, &rows, &n_all, fault);
+  if (!err && n_all == 0) err = tell_misses(asking, fault);
   if (!err) err = query_names(asking->index, asking->query.experiment, &names, fault);
   if (!err) err = format->cell ? export_table(call, format, rows, names, metrics, &out, fault)
                                : export_json(call, rows, metrics, &out, fault);

@@ -124,6 +124,43 @@ function tests.test_wrong_questions()
   fails(2, "several trials begin so", "show", relu, "--runs=b")
 end
 
+function tests.test_filters_that_fit_nothing()
+  make_study "fn"
+  fails(2, 'no state is called "don"; allowed: pending, running', "ls", "state=don", "--runs=fn")
+  fails(2, 'no purpose is called "tune"; allowed: report, tuning', "ls", "purpose=tune",
+    "--runs=fn")
+  fails(2, 'allowed: report, tuning; did you mean "tuning"?', "ls", "purpose=tunin", "--runs=fn")
+  has(runner("ls", "study", "purpose=report", "--runs=fn"), "relu")
+  for _, words in ipairs { { "ls", "study" }, { "ls" }, { "ls", "study", "--cells" },
+    { "export", "study" }, { "retry", "study" }, { "rm", "study" } } do
+    words[#words + 1], words[#words + 2] = "act=rel", "--runs=fn"
+    local _, err = runner(table.unpack(words))
+    has(err, "act has: relu, tanh")
+    has(err, "; did you mean relu?\n")
+  end
+  local _, err = runner("ls", "act=rel", "--runs=fn")
+  has(err, "no trials that fit the filters\nact has: ")
+  _, err = runner("ls", "study", "lr>1", "--runs=fn")
+  has(err, "lr has: 0.5\n")
+  _, err = runner("ls", "study", "act=tanh", "seed=9", "--runs=fn")
+  lacks(err, "has:")
+end
+
+-- A factor and a value of the same name.
+function tests.test_a_name_that_is_two_things()
+  local path = check.file("twice.lua", [[
+    experiment { name = "twice", factors = { loss = { "mse", "mae" } }, seeds = 2,
+      metric = "loss", trial = function(c, run) return { loss = run.seed / 8 } end }
+    ]])
+  runner("--runs=tw", path)
+  check.yes(runner("ls", "twice", "--runs=tw"):find "loss +values%.loss" ~= nil)
+  local _, err = runner("ls", "twice", "loss<0.2", "--runs=tw")
+  has(err, "loss has: mse, mae; did you mean values.loss<0.2?\n")
+  has(runner("ls", "twice", "values.loss<0.2", "--runs=tw"), "0.125")
+  check.equal(runner("compare", "twice", "--metric=values.loss", "--runs=tw"),
+    runner("compare", "twice", "--metric=loss", "--runs=tw"))
+end
+
 function tests.test_cells_before_the_first_result()
   make_study "i"
   os.execute(("rm -r '%s/i/study/trials'"):format(check.temp))
