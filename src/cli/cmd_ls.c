@@ -144,11 +144,11 @@ static void add_tuning(Table *table, const Json *row) {
 static Err print_trials(const Json *rows, const Columns *columns, bool every, Fault *fault) {
   Table table = {0};
   if (every) table_column(&table, "experiment", TABLE_LEFT, 0);
-  table_column(&table, "id", TABLE_LEFT, 0);
-  table_column(&table, "seed", TABLE_RIGHT, 1);
+  table_column(&table, "id", TABLE_LEFT, TABLE_FIRST);
+  table_column(&table, "seed", TABLE_RIGHT, TABLE_FIRST);
   table_column(&table, "purpose", TABLE_LEFT, 0);
-  for (int i = 0; i < columns->n; i++) add_heading(&table, &columns->v[i]);
   table_column(&table, "state", TABLE_LEFT, 0);
+  for (int i = 0; i < columns->n; i++) add_heading(&table, &columns->v[i]);
   table_column(&table, "seconds", TABLE_RIGHT, 2);
   table_column(&table, "message", TABLE_LEFT, 3);
   for (int64_t r = 0; r < json_count(rows); r++) {
@@ -157,9 +157,9 @@ static Err print_trials(const Json *rows, const Columns *columns, bool every, Fa
     table_add(&table, json_text(row, "id"));
     add_cell(&table, json_find(row, "seed"), 0);
     add_tuning(&table, row);
+    table_add(&table, json_text(row, "state"));
     for (int i = 0; i < columns->n; i++)
       add_cell(&table, field(row, &columns->v[i]), SHOWN_DIGITS);
-    table_add(&table, json_text(row, "state"));
     add_cell(&table, json_find(row, "seconds"), 3);
     add_first_line(&table, json_text(row, "message"));
   }

@@ -113,7 +113,7 @@ static int total(const Table *table, const Layout *layout) {
   return sum;
 }
 
-/* The columns of rank 0, then those of each further rank that still fit. */
+/* The columns of ranks up to 0, then those of each further rank that still fit. */
 static Layout fitting(const Table *table, int width) {
   Layout all = natural(table), layout = {{0}};
   int highest = 0;
@@ -122,21 +122,50 @@ static Layout fitting(const Table *table, int width) {
   for (int rank = 0; rank <= highest; rank++) {
     Layout more = layout;
     for (int c = 0; c < table->n_columns; c++)
-      if (table->rank[c] == rank) more.width[c] = all.width[c];
+      if (table->rank[c] == rank || (rank == 0 && table->rank[c] < 0))
+        more.width[c] = all.width[c];
     if (rank == 0 || total(table, &more) <= width) layout = more;
   }
   return layout;
 }
 
-/* Takes a column off the widest left-aligned one; false if all are as narrow as may be. */
-static bool cut_one(const Table *table, Layout *layout) {
+/* Takes a column off the widest left-aligned one of that rank or a higher; false if all are
+ * as narrow as may be. */
+static bool cut_one(const Table *table, Layout *layout, int rank) {
   int widest = -1;
   for (int c = 0; c < table->n_columns; c++)
-    if (table->align[c] == TABLE_LEFT && layout->width[c] > CUT_MIN &&
+    if (table->align[c] == TABLE_LEFT && table->rank[c] >= rank &&
+        layout->width[c] > CUT_MIN &&
         (widest < 0 || layout->width[c] > layout->width[widest]))
       widest = c;
   if (widest >= 0) layout->width[widest]--;
   return widest >= 0;
+}
+
+/* Leaves out the last column that may go, a left-aligned one if there is any; false if no
+ * column stays for which it would make room. */
+static bool drop_one(const Table *table, Layout *layout) {
+  bool any_first = false;
+  int last[2] = {-1, -1};    /* by alignment */
+  for (int c = 0; c < table->n_columns; c++) {
+    any_first |= table->rank[c] < 0;
+    if (table->rank[c] >= 0 && layout->width[c] > 0) last[table->align[c]] = c;
+  }
+  int dropped = last[last[TABLE_LEFT] >= 0 ? TABLE_LEFT : TABLE_RIGHT];
+  if (!any_first || dropped < 0) return false;
+  layout->width[dropped] = 0;
+  return true;
+}
+
+/* As narrow as wanted, if that can be: what is left out makes room for what was cut. */
+static Layout fitted(const Table *table, int width) {
+  Layout whole = fitting(table, width), layout = whole;
+  while (total(table, &layout) > width) {
+    if (cut_one(table, &layout, 0)) continue;
+    if (drop_one(table, &whole)) layout = whole;
+    else if (!cut_one(table, &layout, TABLE_FIRST)) break;
+  }
+  return layout;
 }
 
 /* Adds the text in `width` columns, cut if it is longer. */
@@ -164,8 +193,7 @@ void table_write(const Table *table, int width, int indent, Text *out) {
   if (table->cells.failed) out->failed = true;
   if (out->failed || table->n_cells == table->n_columns) return;
   must(table->n_cells % table->n_columns == 0);
-  Layout layout = fitting(table, width - indent);
-  while (total(table, &layout) > width - indent && cut_one(table, &layout)) {}
+  Layout layout = fitted(table, width - indent);
   const char *cell = table->cells.data;
   for (int64_t i = 0; i < table->n_cells; i++, cell += strlen(cell) + 1) {
     int c = (int)(i % table->n_columns);

@@ -107,6 +107,14 @@ function tests.test_ls()
   has(why, "no trials that fit")
 end
 
+function tests.test_ls_in_a_narrow_terminal()
+  make_study "nt"
+  local out = check.runner({ "ls", "study", "--runs=nt" }, "COLUMNS=40")
+  has(out, relu .. "-s2     2  complete")
+  lacks(out, "..")
+  for line in out:gmatch "[^\n]+" do check.yes(#line <= 40, line) end
+end
+
 function tests.test_wrong_questions()
   make_study "b"
   fails(2, 'did you mean "study"', "ls", "stduy", "--runs=b")
@@ -132,7 +140,7 @@ function tests.test_filters_that_fit_nothing()
   fails(2, 'allowed: report, tuning; did you mean "tuning"?', "ls", "purpose=tunin", "--runs=fn")
   has(runner("ls", "study", "purpose=report", "--runs=fn"), "relu")
   for _, words in ipairs { { "ls", "study" }, { "ls" }, { "ls", "study", "--cells" },
-    { "export", "study" }, { "retry", "study" }, { "rm", "study" } } do
+    { "export", "study" }, { "retry", "study" }, { "rm", "study", "--yes" } } do
     words[#words + 1], words[#words + 2] = "act=rel", "--runs=fn"
     local _, err = runner(table.unpack(words))
     has(err, "act has: relu, tanh")
