@@ -36,7 +36,8 @@ static const Field fields[] = {
     {"contrasts", false, is_pair, "pairs of cells"},
     {"skipped", false, is_map, "maps"},
     {"others", false, is_text, "ids of trials"},
-    {"fingerprints", false, is_text, "hashes of code"}};
+    {"fingerprints", false, is_text, "hashes of code"},
+    {"words", false, is_text, "words of the command line"}};
 static const Field tuned_fields[] = {{"names", false, is_text, "names of parameters"}};
 
 static bool fits(const Json *map, const Field *field) {
@@ -64,6 +65,9 @@ Json *plan_file_read(const char *directory, Fault *fault) {
   if (!plan) return NULL;
   Err err = check(plan, fields, sizeof fields / sizeof *fields, directory, fault);
   if (!err) err = check(json_find(plan, "tuned"), tuned_fields, 1, directory, fault);
+  if (!err && json_find(plan, "script") && !is_text(json_find(plan, "script")))
+    err = fault_set(fault, ERR_STORAGE, "%s/experiment.json: \"script\" is something else, "
+                    "allowed: a path", directory);
   if (!err) return plan;
   json_free(plan);
   return NULL;

@@ -5,8 +5,9 @@
 #include "base/json.h"
 
 /* The plan in the experiment's directory, new. Whoever has it may count and go through its
- * cells, seeds, factors with their levels, contrasts, skipped cells, others and names of
- * tuned parameters: that those are such lists is looked at here and nowhere else.
+ * cells, seeds, factors with their levels, contrasts, skipped cells, others, words and names
+ * of tuned parameters, and take the script, if there is one, for a text: that those are such
+ * lists and that text is looked at here and nowhere else.
  * NULL without a fault when there is no such file; NULL with an ERR_STORAGE fault, which
  * names the file and the field, when it is cut or was edited into something else. */
 Json *plan_file_read(const char *directory, Fault *fault);

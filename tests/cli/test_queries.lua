@@ -109,10 +109,10 @@ end
 
 function tests.test_ls_in_a_narrow_terminal()
   make_study "nt"
-  local out = check.runner({ "ls", "study", "--runs=nt" }, "COLUMNS=40")
+  local out = check.runner({ "ls", "study", "--runs=nt" }, "COLUMNS=48")
   has(out, relu .. "-s2     2  complete")
   lacks(out, "..")
-  for line in out:gmatch "[^\n]+" do check.yes(#line <= 40, line) end
+  for line in out:gmatch "[^\n]+" do check.yes(#line <= 48, line) end
 end
 
 function tests.test_wrong_questions()
@@ -425,8 +425,7 @@ function tests.test_a_plan_that_is_none()
     end
     has(runner("ls", "--runs=p"), "study")
     has(runner("show", relu .. "-s2", "--runs=p"), "state: complete")
-    local _, _, status = check.runner { "resume", "study", "--runs=p" }
-    check.yes(status < 128)
+    fails(4, part, "resume", "study", "--runs=p")
   end
   has(runner("rm", "study", "--yes", "--runs=p"), "removed: 5 trials")
 end
