@@ -83,8 +83,8 @@ TEST(what_names_a_row_goes_last) {
               "  id                   seed  init          norm         loss\n"
               "  e47753f57f08c5be-s1     1  glorot_uni..  batch_norm  0.125\n");
   check_table(&table, 48,
-              "  id                   seed  init         loss\n"
-              "  e47753f57f08c5be-s1     1  glorot_u..  0.125\n");
+              "  id                   seed  init           loss\n"
+              "  e47753f57f08c5be-s1     1  glorot_uni..  0.125\n");
   check_table(&table, 36,
               "  id                   seed   loss\n"
               "  e47753f57f08c5be-s1     1  0.125\n");

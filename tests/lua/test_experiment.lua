@@ -672,6 +672,19 @@ function tests.test_resume_keeps_the_words_of_the_run()
   check.yes(out:find("2  14.0", 1, true) ~= nil)
 end
 
+function tests.test_resume_looks_from_the_current_directory()
+  check.file("near.lua", [[
+    experiment { name = "near", factors = { a = { 1, 2 } }, seeds = 1, metric = "loss",
+      trial = function(c) return { loss = c.a } end }
+  ]])
+  check.runner { "--runs", "near", "near.lua" }
+  os.execute(("cd '%s' && mkdir away && mv near.lua away"):format(check.temp))
+  local _, err, status = check.runner { "--runs", "near", "resume", "near" }
+  check.equal(status, 2)
+  check.yes(err:find("resume: near.lua: No such file or directory; the script is looked for "
+    .. "from the current directory, as it was when it ran", 1, true) ~= nil, err)
+end
+
 function tests.test_a_trial_that_takes_all_memory_fails_alone()
   local path = check.file("greedy.lua", [[
     experiment { name = "greedy", factors = { a = { 1, 2, 3 } }, seeds = 1, metric = "loss",
