@@ -285,6 +285,12 @@ static const QueryOption ls_options[] = {
     {"--all", NULL, "those too that no longer belong to their experiment"},
     {NULL, NULL, NULL}};
 
+static void print_states(void) {
+  out_print("\nStates of a trial:\n");
+  for (int i = 0; i < TRIAL_STATES; i++)
+    out_print("  %-12s %s\n", trial_state_name((TrialState)i), trial_state_doc((TrialState)i));
+}
+
 const QueryCommand command_ls = {
     .name = "ls", .usage = "[experiment] [filters]", .json = true,
     .doc = "Lists the experiments, or the trials of one, or of all that fit the filters.",
@@ -292,4 +298,4 @@ const QueryCommand command_ls = {
                "with = != > >= < <= (quote > and < from the shell). Keys: facts of a trial\n"
                "(id cell seed purpose state attempts seconds started digest fingerprint message),\n"
                "its factors, arguments and values; args.lr where a name is in two of these.",
-    .options = ls_options, .run = run_ls};
+    .print_more = print_states, .options = ls_options, .run = run_ls};

@@ -190,6 +190,9 @@ function tests.test_help_of_each_command()
     has(runner(command, "--help"), "usage: runner " .. command, "--help", "--runs DIR", "--json")
     has(runner("--help"), "\n  " .. command .. " ")
   end
+  local states = runner("ls", "--help"):match "States of a trial:\n(.-)\n\n"
+  has(states, "stale        its process died or its record cannot be read", "diverged  ")
+  check.equal(lines(states), 7)   -- and one without its end
 end
 
 function tests.test_show()
