@@ -128,6 +128,9 @@ function tests.test_again_runs_what_is_missing()
   out = check.runner { "--runs", "again", "plan", path, "seeds=3" }
   check.yes(out:find("12 trials: 8 done, 0 failed, 4 to run", 1, true) ~= nil)
   check.yes(out:find("estimated time", 1, true) ~= nil)
+  local counts = check.runner { "--runs", "again", "plan", path, "seeds=3", "--json" }
+    :match '"cell_counts": (%b[])'
+  check.equal(select(2, counts:gsub('{%s*"done": 2,%s*"failed": 0,%s*"left": 1%s*}', "")), 4)
 end
 
 function tests.test_changed_code_is_asked_about()
