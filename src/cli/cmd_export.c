@@ -8,6 +8,7 @@
 #include "cli/asking.h"
 #include "lab/csv.h"
 #include "lab/metrics.h"
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,6 +108,7 @@ typedef struct Column {
   const char *kind;          /* "factors" ...; NULL: a fact; "metrics": of the epochs */
   char *key;
   char *title;
+  bool real;                 /* of the epochs: not all its cells are integers */
 } Column;
 
 typedef struct Columns {
@@ -142,7 +144,7 @@ static Err add_column(Columns *columns, const char *kind, const char *key, Fault
     text_deinit(&title);
     return fault_memory(fault, sizeof *v);
   }
-  v[columns->n++] = (Column){kind, copy, title.data};
+  v[columns->n++] = (Column){.kind = kind, .key = copy, .title = title.data};
   return ERR_OK;
 }
 
@@ -245,12 +247,32 @@ static Err each_table(const QueryCall *call, const Json *rows, VisitMetrics visi
   return err;
 }
 
+static Column *metrics_column(const Columns *columns, const char *key) {
+  for (int i = 0; i < columns->n; i++) {
+    Column *column = &columns->v[i];
+    if (column->kind && strcmp(column->kind, "metrics") == 0 && strcmp(column->key, key) == 0)
+      return column;
+  }
+  return NULL;
+}
+
+static bool is_integer(const char *cell) {
+  char *end;
+  errno = 0;
+  (void)strtoll(cell, &end, 10);
+  return end != cell && !*end && !errno;
+}
+
 static Err collect_columns(void *ctx, const Json *row, int fit, const Csv *csv, Fault *fault) {
-  Err err = ERR_OK;
   (void)row, (void)fit;
-  for (int c = 0; !err && c < csv->n_columns; c++)
-    err = add_column(ctx, "metrics", csv_column(csv, c), fault);
-  return err;
+  for (int c = 0; c < csv->n_columns; c++) {
+    const char *key = csv_column(csv, c);
+    if (add_column(ctx, "metrics", key, fault)) return fault->code;
+    Column *column = metrics_column(ctx, key);
+    for (int64_t r = 0; !column->real && r < csv->n_rows; r++)
+      column->real = !is_integer(csv_cell(csv, r, c));
+  }
+  return ERR_OK;
 }
 
 typedef struct EpochSink {
@@ -283,7 +305,8 @@ static void add_epoch(EpochSink *sink, const Json *row, int fit, const Csv *csv,
   sink->format->end_row(sink->out, sink->columns->n, false);
 }
 
-static Json *epoch_json(const Json *row, int fit, const Csv *csv, int64_t r) {
+static Json *epoch_json(const EpochSink *sink, const Json *row, int fit, const Csv *csv,
+                        int64_t r) {
   Json *epoch = json_map(), *metrics = json_map();
   static const char *const shared[] = {"experiment", "id", "seed", "purpose", "state",
                                        "factors", "args"};
@@ -291,8 +314,14 @@ static Json *epoch_json(const Json *row, int fit, const Csv *csv, int64_t r) {
     if (json_find(row, shared[i]))
       json_put(epoch, shared[i], json_share(json_find(row, shared[i])));
   json_put_int(epoch, "fit", fit);
-  for (int c = 0; c < csv->n_columns; c++)
-    json_put_number(metrics, csv_column(csv, c), strtod(csv_cell(csv, r, c), NULL));
+  for (int c = 0; c < csv->n_columns; c++) {
+    const char *key = csv_column(csv, c), *cell = csv_cell(csv, r, c);
+    const Column *column = metrics_column(sink->columns, key);
+    /* A trial that runs may have written more since the columns were looked at. */
+    if (column && !column->real && is_integer(cell))
+      json_put_int(metrics, key, strtoll(cell, NULL, 10));
+    else json_put_number(metrics, key, strtod(cell, NULL));
+  }
   json_put(epoch, "metrics", metrics);
   return epoch;
 }
@@ -302,7 +331,7 @@ static Err add_epochs(void *ctx, const Json *row, int fit, const Csv *csv, Fault
   (void)fault;
   for (int64_t r = 0; r < csv->n_rows; r++) {
     if (sink->out) add_epoch(sink, row, fit, csv, r);
-    else json_push(sink->list, epoch_json(row, fit, csv, r));
+    else json_push(sink->list, epoch_json(sink, row, fit, csv, r));
   }
   return ERR_OK;
 }
@@ -311,10 +340,13 @@ static Err add_epochs(void *ctx, const Json *row, int fit, const Csv *csv, Fault
 
 static Err export_json(const QueryCall *call, const Json *rows, bool metrics, Text *out,
                        Fault *fault) {
-  EpochSink sink = {.list = json_list()};
-  Err err = metrics ? each_table(call, rows, add_epochs, &sink, fault) : ERR_OK;
+  Columns columns = {0};
+  EpochSink sink = {.list = json_list(), .columns = &columns};
+  Err err = metrics ? each_table(call, rows, collect_columns, &columns, fault) : ERR_OK;
+  if (!err && metrics) err = each_table(call, rows, add_epochs, &sink, fault);
   if (!err) err = json_write(metrics ? sink.list : rows, 2, out, fault);
   text_add(out, "\n");
+  columns_deinit(&columns);
   json_free(sink.list);
   return err;
 }
