@@ -64,14 +64,15 @@ void asking_end(Asking *asking) {
 
 enum { LEVELS_SHOWN = 20 };
 
-/* The level nearest to a value that is none; NULL: there is no such value, or none near. */
+/* The level nearest to a word that is none; NULL: there is no such word, or none near. Of
+ * numbers the digits tell nothing. */
 static const char *nearest_level(const FilterTerm *term, const Json *levels) {
   const char *names[LEVELS_SHOWN], *nearest = NULL;
   int n = 0;
   for (int64_t i = 0; i < json_count(levels) && n < LEVELS_SHOWN; i++)
     if (json_get_text(json_item(levels, i), &names[n])) n++;
   for (int i = 0; !nearest && i < term->n_values; i++)
-    nearest = text_nearest(term->values[i], names, n);
+    if (level_is_word(term->values[i])) nearest = text_nearest(term->values[i], names, n);
   return nearest;
 }
 

@@ -150,6 +150,8 @@ function tests.test_filters_that_fit_nothing()
   has(err, "no trials that fit the filters\nact has: ")
   _, err = runner("ls", "study", "lr>1", "--runs=fn")
   has(err, "lr has: 0.5\n")
+  _, err = runner("ls", "study", "lr=0.4", "--runs=fn")
+  has(err, "lr has: 0.5\n")
   _, err = runner("ls", "study", "act=tanh", "seed=9", "--runs=fn")
   lacks(err, "has:")
 end
