@@ -26,12 +26,13 @@ static void list_choices(const char *const *choices, char *buffer, size_t n_byte
 
 static bool has_range(const Option *opt) { return opt->lo != 0 || opt->hi != 0; }
 
-static void describe_range(const Option *opt, char *buffer, size_t n_bytes) {
+/* An upper end that nobody comes near is told only to those who did. */
+static void describe_range(const Option *opt, bool both_ends, char *buffer, size_t n_bytes) {
   const char *what = opt->kind == OPT_INT ? "an integer" : "a number";
   char lo[32], hi[32];
   if (!has_range(opt))
     snprintf(buffer, n_bytes, opt->kind == OPT_INT ? "an integer" : "a finite number");
-  else if (opt->hi >= 1e9)
+  else if (opt->hi >= 1e9 && !both_ends)
     snprintf(buffer, n_bytes, "%s %s %s", what, opt->open ? "above" : "of at least",
              text_number(lo, opt->lo));
   else
@@ -44,7 +45,7 @@ char *option_allowed(const Option *opt, char *buffer, size_t n_bytes) {
   switch (opt->kind) {
   case OPT_BOOL: snprintf(buffer, n_bytes, "true or false"); break;
   case OPT_INT:
-  case OPT_REAL: describe_range(opt, buffer, n_bytes); break;
+  case OPT_REAL: describe_range(opt, false, buffer, n_bytes); break;
   case OPT_TEXT: snprintf(buffer, n_bytes, "a string"); break;
   case OPT_CHOICE: list_choices(opt->choices, buffer, n_bytes); break;
   case OPT_INTS: snprintf(buffer, n_bytes, "a list of integers"); break;
@@ -62,12 +63,27 @@ char *option_allowed(const Option *opt, char *buffer, size_t n_bytes) {
   return buffer;
 }
 
-static Err option_refuse(const Object *o, const Option *opt, const char *got, Fault *fault) {
-  char label[96], allowed[512];
+static Err refuse(const Object *o, const Option *opt, const char *got, const char *allowed,
+                  Fault *fault) {
+  char label[96];
   return fault_set(fault, ERR_VALUE, "%s: option \"%s\": got %s, allowed: %s%s%s",
-                   kind_label(o->kind, label, sizeof label), opt->name, got,
-                   option_allowed(opt, allowed, sizeof allowed), opt->hint ? "; " : "",
-                   opt->hint ? opt->hint : "");
+                   kind_label(o->kind, label, sizeof label), opt->name, got, allowed,
+                   opt->hint ? "; " : "", opt->hint ? opt->hint : "");
+}
+
+static Err option_refuse(const Object *o, const Option *opt, const char *got, Fault *fault) {
+  char allowed[512];
+  return refuse(o, opt, got, option_allowed(opt, allowed, sizeof allowed), fault);
+}
+
+static Err option_refuse_number(const Object *o, const Option *opt, double value,
+                                Fault *fault) {
+  char got[32], allowed[512];
+  bool ranged = opt->kind == OPT_INT || opt->kind == OPT_REAL;
+  option_allowed(opt, allowed, sizeof allowed);
+  if (ranged && has_range(opt) && value > opt->hi)
+    describe_range(opt, true, allowed, sizeof allowed);
+  return refuse(o, opt, text_number(got, value), allowed, fault);
 }
 
 Err option_wrong_type(const Object *o, const Option *opt, const char *got, Fault *fault) {
@@ -281,10 +297,7 @@ Err option_set_number(Object *o, const Option *opt, double value, Fault *fault) 
     char text[32];
     return option_set_text(o, opt, text_number(text, value), fault);
   }
-  if (!typed || !in_range(opt, value)) {
-    char got[32];
-    return option_refuse(o, opt, text_number(got, value), fault);
-  }
+  if (!typed || !in_range(opt, value)) return option_refuse_number(o, opt, value, fault);
   if (opt->kind == OPT_INT) *(int64_t *)option_field(o, opt) = (int64_t)value;
   else *(double *)option_field(o, opt) = value;
   o->version++;

@@ -141,8 +141,8 @@ static size_t printable(const char *s, const char *end) {
   return code < 0x20 || (code >= 0x7F && code < 0xA0) ? 0 : n;
 }
 
-static void add_clean(Text *out, const char *text, const char *kept) {
-  const char *end = text + strlen(text);
+static void add_clean(Text *out, const char *text, size_t n_bytes, const char *kept) {
+  const char *end = text + n_bytes;
   while (text < end) {
     size_t n = strchr(kept, *text) ? 1 : printable(text, end);
     text_add_bytes(out, n ? text : "?", n ? n : 1);
@@ -150,6 +150,12 @@ static void add_clean(Text *out, const char *text, const char *kept) {
   }
 }
 
-void text_add_clean(Text *out, const char *text) { add_clean(out, text, ""); }
+void text_add_clean(Text *out, const char *text) { add_clean(out, text, strlen(text), ""); }
 
-void text_add_clean_lines(Text *out, const char *text) { add_clean(out, text, "\n\t"); }
+void text_add_clean_lines(Text *out, const char *text) {
+  add_clean(out, text, strlen(text), "\n\t");
+}
+
+void text_add_first_line(Text *out, const char *text) {
+  add_clean(out, text, strcspn(text, "\n"), "");
+}

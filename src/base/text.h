@@ -40,5 +40,7 @@ char *text_copy(const char *string);
 void text_add_clean(Text *out, const char *text);
 /* The same, but line ends and tabs stay. */
 void text_add_clean_lines(Text *out, const char *text);
+/* Adds what stands before the first line end, as text_add_clean does. */
+void text_add_first_line(Text *out, const char *text);
 
 #endif

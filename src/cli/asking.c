@@ -60,6 +60,56 @@ void asking_end(Asking *asking) {
   *asking = (Asking){0};
 }
 
+/* -- what no trial fits -------------------------------------------------------------- */
+
+enum { LEVELS_SHOWN = 20 };
+
+/* The level nearest to a word that is none; NULL: there is no such word, or none near. Of
+ * numbers the digits tell nothing. */
+static const char *nearest_level(const FilterTerm *term, const Json *levels) {
+  const char *names[LEVELS_SHOWN], *nearest = NULL;
+  int n = 0;
+  for (int64_t i = 0; i < json_count(levels) && n < LEVELS_SHOWN; i++)
+    if (json_get_text(json_item(levels, i), &names[n])) n++;
+  for (int i = 0; !nearest && i < term->n_values; i++)
+    if (level_is_word(term->values[i])) nearest = text_nearest(term->values[i], names, n);
+  return nearest;
+}
+
+static void add_miss(Text *out, const FilterTerm *term, const Json *miss) {
+  const Json *levels = json_find(miss, "levels");
+  const char *key = json_text(miss, "key");
+  bool value = false;
+  text_addf(out, "%s has: ", term->key);
+  for (int64_t i = 0; i < json_count(levels) && i < LEVELS_SHOWN; i++) {
+    text_add(out, i ? ", " : "");
+    add_value(out, json_item(levels, i), 0);
+  }
+  if (json_count(levels) > LEVELS_SHOWN) text_add(out, ", ...");
+  json_get_bool(json_find(miss, "value"), &value);
+  const char *nearest = value ? NULL : nearest_level(term, levels);
+  if (value)
+    text_addf(out, "; did you mean values.%s%s?", key, term->word + strlen(term->key));
+  else if (nearest)
+    text_addf(out, "; did you mean %s?", nearest);
+  text_add(out, "\n");
+}
+
+Err tell_misses(const Asking *asking, Fault *fault) {
+  Json *misses = NULL;
+  Text out = {0};
+  Err err = query_misses(asking->index, &asking->query, &misses, fault);
+  for (int64_t i = 0; !err && i < json_count(misses); i++) {
+    int64_t term = 0;
+    json_get_int(json_find(json_item(misses, i), "term"), &term);
+    add_miss(&out, &asking->query.filter.v[term], json_item(misses, i));
+  }
+  if (!err && out.n_bytes) err_print("%s", out.data);
+  text_deinit(&out);
+  json_free(misses);
+  return err;
+}
+
 Err read_plan(const QueryCall *call, const char *experiment, Json **out, Fault *fault) {
   Text path = {0};
   text_addf(&path, "%s/%s", call->runs, experiment);
@@ -92,6 +142,13 @@ void add_cell(Table *table, const Json *value, int digits) {
   if (value) add_value(&text, value, digits);
   table_add(table, text.data ? text.data : "");
   text_deinit(&text);
+}
+
+void add_first_line(Table *table, const char *message) {
+  Text line = {0};
+  text_add_first_line(&line, message);
+  table_add(table, line.data ? line.data : "");
+  text_deinit(&line);
 }
 
 Err print_table(Table *table, int indent, Fault *fault) {

@@ -23,6 +23,10 @@ void asking_end(Asking *asking);
 /* Is there such a directory in runs? ERR_USAGE with the nearest. */
 Err check_experiment(const char *runs, const char *name, Fault *fault) WARN_UNUSED;
 
+/* Why no trial fits the filters, on stderr: the levels that there are in place of those asked
+ * for, and the nearest. */
+Err tell_misses(const Asking *asking, Fault *fault) WARN_UNUSED;
+
 /* experiment.json, new, as plan_file_read gives it; NULL in *out if there is none. */
 Err read_plan(const QueryCall *call, const char *experiment, Json **out,
               Fault *fault) WARN_UNUSED;
@@ -34,6 +38,8 @@ const char *json_text(const Json *map, const char *key);
 void add_value(Text *text, const Json *value, int digits);
 /* The same as the next cell of a table; nothing for NULL. */
 void add_cell(Table *table, const Json *value, int digits);
+/* The first line of a message, whose others are a trace, as the next cell. */
+void add_first_line(Table *table, const char *message);
 
 /* Prints the table with a width of stdout, after `indent` blanks. Ends the table. */
 Err print_table(Table *table, int indent, Fault *fault) WARN_UNUSED;

@@ -5,22 +5,24 @@
 #include "lab/study_compare.h"
 #include <string.h>
 
-/* Every complete trial has it, so one tells. */
-static Err check_metric(const Study *study, const char *metric, Fault *fault) {
+/* Every complete trial has it, so one tells. "values.loss", as in filters, is "loss". */
+static Err find_metric(const Study *study, const char **metric, Fault *fault) {
   enum { NAMES = 256 };
+  static const char kind[] = "values.";
   const char *names[NAMES];
   int n = 0;
+  if (strncmp(*metric, kind, sizeof kind - 1) == 0) *metric += sizeof kind - 1;
   for (int64_t i = 0; i < study->n_trials; i++) {
     const Json *values = study->trials[i].values;
     if (study->trials[i].state != TRIAL_COMPLETE || !values) continue;
-    if (json_find(values, metric)) return ERR_OK;
+    if (json_find(values, *metric)) return ERR_OK;
     for (void *it = n ? NULL : json_first(values); it && n < NAMES; it = json_next(values, it))
       names[n++] = json_key(it);
   }
   if (!n)
     return fault_set(fault, ERR_USAGE, "%s has no complete trial yet", study->name);
-  const char *nearest = text_nearest(metric, names, n);
-  return fault_set(fault, ERR_USAGE, "no complete trial has a value \"%s\"%s%s%s", metric,
+  const char *nearest = text_nearest(*metric, names, n);
+  return fault_set(fault, ERR_USAGE, "no complete trial has a value \"%s\"%s%s%s", *metric,
                    nearest ? "; did you mean \"" : "", nearest ? nearest : "",
                    nearest ? "\"?" : "");
 }
@@ -43,7 +45,7 @@ static Err compare(const QueryCall *call, const Study *study, Fault *fault) {
   Compare *compared = NULL;
   Text text = {0};
   Err err = read_goal(call, &question.goal, fault);
-  if (!err && question.metric) err = check_metric(study, question.metric, fault);
+  if (!err && question.metric) err = find_metric(study, &question.metric, fault);
   if (!err) err = study_compare(study, &question, &compared, fault);
   if (!err && call->json) {
     Json *answer = compare_json(compared);

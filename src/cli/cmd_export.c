@@ -8,6 +8,7 @@
 #include "cli/asking.h"
 #include "lab/csv.h"
 #include "lab/metrics.h"
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,6 +108,7 @@ typedef struct Column {
   const char *kind;          /* "factors" ...; NULL: a fact; "metrics": of the epochs */
   char *key;
   char *title;
+  bool real;                 /* of the epochs: not all its cells are integers */
 } Column;
 
 typedef struct Columns {
@@ -142,7 +144,7 @@ static Err add_column(Columns *columns, const char *kind, const char *key, Fault
     text_deinit(&title);
     return fault_memory(fault, sizeof *v);
   }
-  v[columns->n++] = (Column){kind, copy, title.data};
+  v[columns->n++] = (Column){.kind = kind, .key = copy, .title = title.data};
   return ERR_OK;
 }
 
@@ -197,10 +199,24 @@ static const Json *value_of(const Json *row, const Column *column) {
   return json_find(column->kind ? json_find(row, column->kind) : row, column->key);
 }
 
+/* On a page a message goes without its trace. */
+static void add_message_cell(Text *out, const Format *format, const char *message) {
+  Text line = {0};
+  text_add_first_line(&line, message);
+  format->cell(out, line.data ? line.data : "", false);
+  out->failed |= line.failed;
+  text_deinit(&line);
+}
+
 static void add_trial(Text *out, const Format *format, const Columns *columns,
                       const Json *row) {
-  for (int i = 0; i < columns->n; i++)
-    add_json_cell(out, format, value_of(row, &columns->v[i]), i == 0);
+  for (int i = 0; i < columns->n; i++) {
+    const Column *column = &columns->v[i];
+    if (format->page && !column->kind && strcmp(column->key, "message") == 0)
+      add_message_cell(out, format, json_text(row, column->key));
+    else
+      add_json_cell(out, format, value_of(row, column), i == 0);
+  }
   format->end_row(out, columns->n, false);
 }
 
@@ -231,12 +247,32 @@ static Err each_table(const QueryCall *call, const Json *rows, VisitMetrics visi
   return err;
 }
 
+static Column *metrics_column(const Columns *columns, const char *key) {
+  for (int i = 0; i < columns->n; i++) {
+    Column *column = &columns->v[i];
+    if (column->kind && strcmp(column->kind, "metrics") == 0 && strcmp(column->key, key) == 0)
+      return column;
+  }
+  return NULL;
+}
+
+static bool is_integer(const char *cell) {
+  char *end;
+  errno = 0;
+  (void)strtoll(cell, &end, 10);
+  return end != cell && !*end && !errno;
+}
+
 static Err collect_columns(void *ctx, const Json *row, int fit, const Csv *csv, Fault *fault) {
-  Err err = ERR_OK;
   (void)row, (void)fit;
-  for (int c = 0; !err && c < csv->n_columns; c++)
-    err = add_column(ctx, "metrics", csv_column(csv, c), fault);
-  return err;
+  for (int c = 0; c < csv->n_columns; c++) {
+    const char *key = csv_column(csv, c);
+    if (add_column(ctx, "metrics", key, fault)) return fault->code;
+    Column *column = metrics_column(ctx, key);
+    for (int64_t r = 0; !column->real && r < csv->n_rows; r++)
+      column->real = !is_integer(csv_cell(csv, r, c));
+  }
+  return ERR_OK;
 }
 
 typedef struct EpochSink {
@@ -269,7 +305,8 @@ static void add_epoch(EpochSink *sink, const Json *row, int fit, const Csv *csv,
   sink->format->end_row(sink->out, sink->columns->n, false);
 }
 
-static Json *epoch_json(const Json *row, int fit, const Csv *csv, int64_t r) {
+static Json *epoch_json(const EpochSink *sink, const Json *row, int fit, const Csv *csv,
+                        int64_t r) {
   Json *epoch = json_map(), *metrics = json_map();
   static const char *const shared[] = {"experiment", "id", "seed", "purpose", "state",
                                        "factors", "args"};
@@ -277,8 +314,14 @@ static Json *epoch_json(const Json *row, int fit, const Csv *csv, int64_t r) {
     if (json_find(row, shared[i]))
       json_put(epoch, shared[i], json_share(json_find(row, shared[i])));
   json_put_int(epoch, "fit", fit);
-  for (int c = 0; c < csv->n_columns; c++)
-    json_put_number(metrics, csv_column(csv, c), strtod(csv_cell(csv, r, c), NULL));
+  for (int c = 0; c < csv->n_columns; c++) {
+    const char *key = csv_column(csv, c), *cell = csv_cell(csv, r, c);
+    const Column *column = metrics_column(sink->columns, key);
+    /* A trial that runs may have written more since the columns were looked at. */
+    if (column && !column->real && is_integer(cell))
+      json_put_int(metrics, key, strtoll(cell, NULL, 10));
+    else json_put_number(metrics, key, strtod(cell, NULL));
+  }
   json_put(epoch, "metrics", metrics);
   return epoch;
 }
@@ -288,7 +331,7 @@ static Err add_epochs(void *ctx, const Json *row, int fit, const Csv *csv, Fault
   (void)fault;
   for (int64_t r = 0; r < csv->n_rows; r++) {
     if (sink->out) add_epoch(sink, row, fit, csv, r);
-    else json_push(sink->list, epoch_json(row, fit, csv, r));
+    else json_push(sink->list, epoch_json(sink, row, fit, csv, r));
   }
   return ERR_OK;
 }
@@ -297,10 +340,13 @@ static Err add_epochs(void *ctx, const Json *row, int fit, const Csv *csv, Fault
 
 static Err export_json(const QueryCall *call, const Json *rows, bool metrics, Text *out,
                        Fault *fault) {
-  EpochSink sink = {.list = json_list()};
-  Err err = metrics ? each_table(call, rows, add_epochs, &sink, fault) : ERR_OK;
+  Columns columns = {0};
+  EpochSink sink = {.list = json_list(), .columns = &columns};
+  Err err = metrics ? each_table(call, rows, collect_columns, &columns, fault) : ERR_OK;
+  if (!err && metrics) err = each_table(call, rows, add_epochs, &sink, fault);
   if (!err) err = json_write(metrics ? sink.list : rows, 2, out, fault);
   text_add(out, "\n");
+  columns_deinit(&columns);
   json_free(sink.list);
   return err;
 }
@@ -339,6 +385,7 @@ static Err export_rows(Asking *asking, const QueryCall *call, Fault *fault) {
   asking->query.all = call_option(call, "--all") != NULL;
   Err err = find_format(call, &format, fault);
   if (!err) err = query_trials(asking->index, &asking->query, &rows, &n_all, fault);
+  if (!err && n_all == 0) err = tell_misses(asking, fault);
   if (!err) err = query_names(asking->index, asking->query.experiment, &names, fault);
   if (!err) err = format->cell ? export_table(call, format, rows, names, metrics, &out, fault)
                                : export_json(call, rows, metrics, &out, fault);

@@ -46,6 +46,7 @@ static Err list_entries(Asking *asking, const QueryCall *call, Fault *fault) {
 
 typedef struct Column {
   const char *kind, *key;    /* borrowed from the rows */
+  bool shared;               /* a fact or a column before it has the same key */
 } Column;
 
 enum { COLUMNS = 40 };
@@ -66,8 +67,20 @@ static bool has_column(const Columns *columns, const char *kind, const char *key
 }
 
 static void add_column(Columns *columns, const char *kind, const char *key) {
+  bool shared = query_is_fact(key);
+  for (int i = 0; i < columns->n; i++) shared |= strcmp(columns->v[i].key, key) == 0;
   if (columns->n < COLUMNS && !has_column(columns, kind, key))
-    columns->v[columns->n++] = (Column){kind, key};
+    columns->v[columns->n++] = (Column){kind, key, shared};
+}
+
+/* Headed by the key; where that alone says something else, as filters do: "values.loss". */
+static void add_heading(Table *table, const Column *column) {
+  Text title = {0};
+  bool value = strcmp(column->kind, "values") == 0;
+  if (column->shared) text_addf(&title, "%s.", column->kind);
+  text_add(&title, column->key);
+  table_column(table, title.data ? title.data : "", value ? TABLE_RIGHT : TABLE_LEFT, 0);
+  text_deinit(&title);
 }
 
 static bool equal_values(const Json *a, const Json *b) {
@@ -93,7 +106,7 @@ static bool varies(const Json *rows, const Column *column) {
 static void choose_settings(Columns *columns, const Json *rows, const Json *names) {
   for (int64_t i = 0; i < json_count(names); i++) {
     const char *kind = json_text(json_item(names, i), "kind");
-    Column column = {kind, json_text(json_item(names, i), "key")};
+    Column column = {.kind = kind, .key = json_text(json_item(names, i), "key")};
     if (strcmp(kind, "factors") == 0 || (strcmp(kind, "args") == 0 && varies(rows, &column)))
       add_column(columns, column.kind, column.key);
   }
@@ -122,15 +135,6 @@ static void choose_values(Columns *columns, const Json *plan, const Json *names)
 
 /* -- trials -------------------------------------------------------------------------- */
 
-static bool is_value(const Column *column) { return strcmp(column->kind, "values") == 0; }
-
-static void add_first_line(Table *table, const char *text) {
-  Text line = {0};
-  text_add_bytes(&line, text, strcspn(text, "\n"));
-  table_add(table, line.data ? line.data : "");
-  text_deinit(&line);
-}
-
 /* The purpose of what is not reported; nothing beside all others. */
 static void add_tuning(Table *table, const Json *row) {
   const char *purpose = json_text(row, "purpose");
@@ -140,13 +144,11 @@ static void add_tuning(Table *table, const Json *row) {
 static Err print_trials(const Json *rows, const Columns *columns, bool every, Fault *fault) {
   Table table = {0};
   if (every) table_column(&table, "experiment", TABLE_LEFT, 0);
-  table_column(&table, "id", TABLE_LEFT, 0);
-  table_column(&table, "seed", TABLE_RIGHT, 1);
+  table_column(&table, "id", TABLE_LEFT, TABLE_FIRST);
+  table_column(&table, "seed", TABLE_RIGHT, TABLE_FIRST);
   table_column(&table, "purpose", TABLE_LEFT, 0);
-  for (int i = 0; i < columns->n; i++)
-    table_column(&table, columns->v[i].key, is_value(&columns->v[i]) ? TABLE_RIGHT : TABLE_LEFT,
-                 0);
   table_column(&table, "state", TABLE_LEFT, 0);
+  for (int i = 0; i < columns->n; i++) add_heading(&table, &columns->v[i]);
   table_column(&table, "seconds", TABLE_RIGHT, 2);
   table_column(&table, "message", TABLE_LEFT, 3);
   for (int64_t r = 0; r < json_count(rows); r++) {
@@ -155,9 +157,9 @@ static Err print_trials(const Json *rows, const Columns *columns, bool every, Fa
     table_add(&table, json_text(row, "id"));
     add_cell(&table, json_find(row, "seed"), 0);
     add_tuning(&table, row);
+    table_add(&table, json_text(row, "state"));
     for (int i = 0; i < columns->n; i++)
       add_cell(&table, field(row, &columns->v[i]), SHOWN_DIGITS);
-    table_add(&table, json_text(row, "state"));
     add_cell(&table, json_find(row, "seconds"), 3);
     add_first_line(&table, json_text(row, "message"));
   }
@@ -170,8 +172,7 @@ static Err print_cells(const Json *rows, const Columns *columns, const char *met
   char title[96];
   table_column(&table, "cell", TABLE_LEFT, 1);
   table_column(&table, "purpose", TABLE_LEFT, 0);
-  for (int i = 0; i < columns->n; i++)
-    table_column(&table, columns->v[i].key, TABLE_LEFT, 0);
+  for (int i = 0; i < columns->n; i++) add_heading(&table, &columns->v[i]);
   table_column(&table, "n", TABLE_RIGHT, 0);
   snprintf(title, sizeof title, "mean %s", metric ? metric : "");
   table_column(&table, title, TABLE_RIGHT, 0);
@@ -196,13 +197,14 @@ static Err print_cells(const Json *rows, const Columns *columns, const char *met
 /* -- the command --------------------------------------------------------------------- */
 
 /* What was not shown, and why; to stderr. */
-static void print_rest(const QueryCall *call, const Json *rows, int64_t n_all,
-                       const char *what) {
-  if (n_all == 0)
-    err_print("no %s%s\n", what, call->n_words > 1 ? " that fit the filters" : " yet");
+static Err print_rest(const Asking *asking, const Json *rows, int64_t n_all, const char *what,
+                      Fault *fault) {
+  bool filtered = asking->query.filter.n > 0;
+  if (n_all == 0) err_print("no %s%s\n", what, filtered ? " that fit the filters" : " yet");
   if (n_all > json_count(rows))
     err_print("%lld of %lld %s shown; --limit 0 shows all\n", (long long)json_count(rows),
               (long long)n_all, what);
+  return n_all == 0 ? tell_misses(asking, fault) : ERR_OK;
 }
 
 /* What the plan reports, if a trial has it: before the first result none does. */
@@ -245,7 +247,7 @@ static Err list_rows(Asking *asking, const QueryCall *call, Fault *fault) {
     rows = NULL;
   } else if (!err) {
     err = print_rows(asking, call, rows, names, plan, fault);
-    if (!err) print_rest(call, rows, n_all, cells ? "cells" : "trials");
+    if (!err) err = print_rest(asking, rows, n_all, cells ? "cells" : "trials", fault);
   }
   json_free(rows);
   json_free(names);
@@ -283,6 +285,12 @@ static const QueryOption ls_options[] = {
     {"--all", NULL, "those too that no longer belong to their experiment"},
     {NULL, NULL, NULL}};
 
+static void print_states(void) {
+  out_print("\nStates of a trial:\n");
+  for (int i = 0; i < TRIAL_STATES; i++)
+    out_print("  %-12s %s\n", trial_state_name((TrialState)i), trial_state_doc((TrialState)i));
+}
+
 const QueryCommand command_ls = {
     .name = "ls", .usage = "[experiment] [filters]", .json = true,
     .doc = "Lists the experiments, or the trials of one, or of all that fit the filters.",
@@ -290,4 +298,4 @@ const QueryCommand command_ls = {
                "with = != > >= < <= (quote > and < from the shell). Keys: facts of a trial\n"
                "(id cell seed purpose state attempts seconds started digest fingerprint message),\n"
                "its factors, arguments and values; args.lr where a name is in two of these.",
-    .options = ls_options, .run = run_ls};
+    .print_more = print_states, .options = ls_options, .run = run_ls};

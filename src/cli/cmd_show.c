@@ -247,9 +247,11 @@ static Err print_attempts(const Json *attempts, Fault *fault) {
   out_print("\nattempts\n");
   for (int k = 0; k < N; k++)
     table_column(&table, k ? keys[k] : "", k == 3 ? TABLE_RIGHT : TABLE_LEFT, k > 4 ? 2 : 0);
-  for (int64_t i = 0; i < json_count(attempts); i++)
-    for (int k = 0; k < N; k++)
-      add_cell(&table, json_find(json_item(attempts, i), keys[k]), 4);
+  for (int64_t i = 0; i < json_count(attempts); i++) {
+    const Json *attempt = json_item(attempts, i);
+    for (int k = 0; k < N - 1; k++) add_cell(&table, json_find(attempt, keys[k]), 4);
+    add_first_line(&table, json_text(attempt, keys[N - 1]));
+  }
   return print_table(&table, INDENT, fault);
 }
 
@@ -262,10 +264,18 @@ static Json *without(const Json *map, const char *keys) {
   return rest;
 }
 
+/* A trial that trained nothing has the hash of no weights. */
+static bool has_weights(const Json *result) {
+  char none[SHA256_TEXT];
+  sha256("", 0, none);
+  return strcmp(json_text(result, "weights"), none) != 0;
+}
+
 static Err print_trial(const Json *trial, Fault *fault) {
   const Json *config = json_find(trial, "config"), *meta = json_find(trial, "meta");
   const Json *result = json_find(trial, "result");
-  Json *facts = without(result, "values state message");
+  Json *facts = without(result, has_weights(result) ? "values state message"
+                                                    : "values state message weights");
   Json *provenance = without(meta, "attempts sources");
   out_print("%s of %s\n%s\nstate: %s\n", json_text(trial, "id"), json_text(trial, "experiment"),
             json_text(trial, "path"), json_text(trial, "state"));
@@ -373,12 +383,23 @@ static void print_count(const Json *map, const char *key, const char *what) {
     out_print("%s: %lld\n", what, (long long)json_count(list));
 }
 
+/* The goal is that of what is reported, which may be the metric itself. */
+static void print_measures(const Json *plan) {
+  const char *metric = json_text(plan, "metric"), *report = json_text(plan, "report");
+  const char *goal = json_text(plan, "goal");
+  bool same = !*report || strcmp(metric, report) == 0;
+  if (*metric && !same) out_print("metric: %s\n", metric);
+  if (same) report = metric;
+  if (*report)
+    out_print("%s: %s%s%s%s\n", same ? "metric" : "report", report, *goal ? " (" : "", goal,
+              *goal ? ")" : "");
+}
+
 static Err print_experiment(const Json *experiment, Fault *fault) {
   const Json *plan = json_find(experiment, "plan"), *entries = json_find(experiment, "entries");
-  static const char *const lines[] = {"script", "metric", "goal", "report"};
   out_print("%s\n%s\n", json_text(experiment, "name"), json_text(experiment, "path"));
-  for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
-    if (*json_text(plan, lines[i])) out_print("%s: %s\n", lines[i], json_text(plan, lines[i]));
+  if (*json_text(plan, "script")) out_print("script: %s\n", json_text(plan, "script"));
+  print_measures(plan);
   print_count(plan, "cells", "cells");
   print_count(plan, "seeds", "seeds");
   print_count(plan, "skipped", "skipped cells");

@@ -43,7 +43,7 @@ static bool in_trials(const Json *row) { return strstr(json_text(row, "path"), "
 
 /* The rows of an experiment that fit the filters; only those with a directory. */
 static Err choose(Asking *asking, Json **out, Fault *fault) {
-  int64_t n_all;
+  int64_t n_all = 0;
   Json *rows = NULL, *there = json_list();
   Err err = query_trials(asking->index, &asking->query, &rows, &n_all, fault);
   for (int64_t i = 0; !err && i < json_count(rows); i++) {
@@ -55,7 +55,7 @@ static Err choose(Asking *asking, Json **out, Fault *fault) {
   }
   json_free(rows);
   *out = there;
-  return err;
+  return err || n_all ? err : tell_misses(asking, fault);
 }
 
 typedef Err (*TrialAction)(const Store *store, const char *id, bool *done, Fault *fault);

@@ -25,7 +25,9 @@ typedef struct CommandLine {
   bool interactive;          /* ends at the prompt */
   QueryCall query;           /* a command that needs no script; .command NULL: none */
   StudyOptions study;        /* how experiment{} runs */
-  bool worker, resume;       /* the commands of that name */
+  const struct Command *command;   /* that was given, of those that may need a script */
+  bool worker, resume, explain;    /* those of that name; `explain` is help */
+  const char *topic;         /* what to explain, beyond commands */
   int n_args;
   char **args;               /* key=value words */
 } CommandLine;
@@ -121,7 +123,9 @@ static const Flag flags[] = {
 /* -- commands: the first word, unless it names a file with "./" ----------------------- */
 
 typedef struct Command {
-  const char *name, *doc;
+  const char *name, *usage;  /* usage: what follows the name */
+  const char *needs;         /* which of that there must be, in words; NULL: nothing */
+  const char *doc;           /* NULL: not told of */
   void (*set)(CommandLine *line);
 } Command;
 
@@ -130,25 +134,29 @@ static void set_run(CommandLine *line) { line->study.mode = STUDY_RUN; }
 static void set_plan(CommandLine *line) { line->study.mode = STUDY_PLAN; }
 static void set_verify(CommandLine *line) { line->study.mode = STUDY_VERIFY; }
 static void set_resume(CommandLine *line) { line->resume = true; }
-static void set_usage(CommandLine *line) { line->help = true; }
+static void set_explain(CommandLine *line) { line->explain = true; }
 static void set_worker(CommandLine *line) { line->worker = true; }
 
+static const char a_script[] = "a script";
 static const Command commands[] = {
-    {"plan-dump", "plan-dump script.lua: the stages of its first training step: graph, "
-                  "gradient, groups, memory", set_plan_dump},
-    {"run", "run script.lua: as without the word", set_run},
-    {"plan", "plan script.lua: the cells of its experiment, and what is left to run", set_plan},
-    {"resume", "resume EXPERIMENT [key=value ...]: runs what is missing, as it was run last",
-     set_resume},
-    {"verify", "verify script.lua: are the records whole, and do some trials, run again, agree?",
-     set_verify},
-    {"help", NULL, set_usage},   /* as --help */
-    {"worker", NULL, set_worker},   /* started by the coordinator of an experiment alone */
-    {NULL, NULL, NULL}};
+    {"plan-dump", "script.lua", a_script, "the stages of its first training step: graph, "
+                                          "gradient, groups, memory", set_plan_dump},
+    {"run", "script.lua", a_script, "as without the word", set_run},
+    {"plan", "script.lua", a_script, "the cells of its experiment, and what is left to run",
+     set_plan},
+    {"resume", "EXPERIMENT [key=value ...]", "the name of an experiment",
+     "runs what is missing, as it was run last", set_resume},
+    {"verify", "script.lua", a_script, "are the records whole, and do some trials, run again, "
+                                       "agree?", set_verify},
+    {"help", "[WORD]", NULL, "this text, or that of a command or of a name, as nn.Dense",
+     set_explain},
+    {"worker", "script.lua", a_script, NULL, set_worker},   /* started by experiments alone */
+    {NULL, NULL, NULL, NULL, NULL}};
 
 static bool take_command(CommandLine *line, const char *word) {
   for (const Command *c = commands; c->name; c++) {
     if (strcmp(c->name, word) != 0) continue;
+    line->command = c;
     c->set(line);
     return true;
   }
@@ -169,13 +177,18 @@ static void print_usage(void) {
   }
   out_print("\ncommands:\n");
   for (const Command *c = commands; c->name; c++)
-    if (c->doc) out_print("  %s\n", c->doc);
+    if (c->doc) out_print("  %s %s: %s\n", c->name, c->usage, c->doc);
   for (const QueryCommand *const *c = query_commands; *c; c++)
     out_print("  %-8s %-28s %s\n", (*c)->name, (*c)->usage, (*c)->doc);
   out_print("\nkey=value sets an argument that the script declares; seed=N always works, but\n"
             "for an experiment, which takes seeds=N and factor=level,level.\n"
             "exit status: 0 all well, 1 the script failed, 2 usage, 3 interrupted, "
             "4 storage\n");
+}
+
+static void print_command_help(const Command *command) {
+  out_print("usage: runner %s [options] %s\n\n%s\n\nrunner --help tells the options.\n",
+            command->name, command->usage, command->doc);
 }
 
 static Err take_flag(CommandLine *line, char **words, int n, int *at, Fault *fault) {
@@ -234,18 +247,39 @@ static void print_version(int threads) {
 
 /* -- running -------------------------------------------------------------------------- */
 
-/* A word that is no file may be a command, misspelt. */
-static Err no_script(const CommandLine *line, Fault *fault) {
-  const char *names[32];
-  int n = 0, error = errno;
+enum { COMMANDS_MAX = 32 };
+
+/* Those that are told of; their number. */
+static int command_names(const char *names[COMMANDS_MAX]) {
+  int n = 0;
   for (const Command *c = commands; c->name; c++)
     if (c->doc) names[n++] = c->name;
   for (const QueryCommand *const *c = query_commands; *c; c++) names[n++] = (*c)->name;
-  const char *nearest = strpbrk(line->script, "./") ? NULL : text_nearest(line->script, names, n);
+  return n;
+}
+
+/* A word that is no file may be an experiment, whose script was meant, or a command,
+ * misspelt. */
+static Err no_script(const CommandLine *line, Fault *fault) {
+  int error = errno;
+  const char *names[COMMANDS_MAX], *word = line->script;
+  StudyRecall recall;
+  Fault none = {0};
+  if (line->resume && word[0] != '/')
+    return fault_set(fault, ERR_USAGE, "resume: %s: %s; the script is looked for from the "
+                     "current directory, as it was when it ran", word, strerror(error));
+  if (!line->resume && study_recall(&recall, line->runs, word, &none) == ERR_OK) {
+    fault_set(fault, ERR_USAGE, "%s is an experiment; allowed: a script; it was run from %s",
+              word, recall.script);
+    study_recall_deinit(&recall);
+    return fault->code;
+  }
+  const char *nearest = strpbrk(word, "./") ? NULL
+                                            : text_nearest(word, names, command_names(names));
   if (nearest)
     return fault_set(fault, ERR_USAGE, "%s: no such command or file; did you mean runner %s?",
-                     line->script, nearest);
-  return fault_set(fault, ERR_USAGE, "%s: %s", line->script, strerror(error));
+                     word, nearest);
+  return fault_set(fault, ERR_USAGE, "%s: %s", word, strerror(error));
 }
 
 /* Is the script there? */
@@ -343,6 +377,23 @@ static Err run_prompt(lua_State *L) {
   return err;
 }
 
+/* What the library tells of a name, or that neither it nor a command is called so. */
+static Err run_topic(lua_State *L, const char *topic) {
+  const char *names[COMMANDS_MAX];
+  int n = command_names(names);
+  Fault fault = {0};
+  push_hook(L, "tell_name");
+  lua_pushstring(L, topic);
+  lua_createtable(L, n, 0);
+  for (int i = 0; i < n; i++) {
+    lua_pushstring(L, names[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+  call_protected(L, 2, 0, &fault);
+  if (fault.code) err_print("runner: %s\n", fault.text);
+  return fault.code;
+}
+
 static Err run(Session *s, const CommandLine *line) {
   Fault fault = {0};
   lua_State *L = session_open(s, &fault);
@@ -352,6 +403,7 @@ static Err run(Session *s, const CommandLine *line) {
   }
   bool has_code = line->script || line->code, stopped = false;
   Err err = ERR_OK;
+  if (line->topic) err = run_topic(L, line->topic);
   if (has_code) err = run_whole(L, line);
   stopped = s->stopped || err == ERR_USAGE;
   if (line->interactive && !stopped) err = run_prompt(L);
@@ -417,7 +469,7 @@ static bool is_given(const CommandLine *line, const char *word) {
  * one of its key. */
 static Err run_resumed(CommandLine *line, Fault *fault) {
   StudyRecall recall;
-  if (!line->script)
+  if (!line->script)         /* but -e */
     return fault_set(fault, ERR_USAGE, "resume: allowed: the name of an experiment");
   if (study_recall(&recall, line->runs, line->script, fault)) return fault->code;
   CommandLine again = *line;
@@ -434,10 +486,33 @@ static Err run_resumed(CommandLine *line, Fault *fault) {
   return err;
 }
 
+/* `help`: the usage, that of a command, or what the library tells of a name. */
+static Err run_explain(CommandLine *line, Fault *fault) {
+  const char *word = line->script;
+  if (line->n_args || line->code)
+    return fault_set(fault, ERR_USAGE, "help: allowed: one word: a command or a name");
+  if (!word) {
+    print_usage();
+    return ERR_OK;
+  }
+  for (const Command *c = commands; c->name; c++) {
+    if (!c->doc || strcmp(c->name, word) != 0) continue;
+    print_command_help(c);
+    return ERR_OK;
+  }
+  line->query = (QueryCall){.command = query_command_find(word), .help = true};
+  if (line->query.command) return query_command_run(&line->query, fault);
+  line->topic = word;
+  line->script = NULL;
+  return run_session(line, fault);
+}
+
 static Err run_program(CommandLine *line, int argc, char **argv, Fault *fault) {
   if (parse(line, argv + 1, argc - 1, fault)) return fault->code;
+  const Command *command = line->command;
   if (line->help) {
-    print_usage();
+    if (command && command->doc && !line->explain) print_command_help(command);
+    else print_usage();
     return ERR_OK;
   }
   if (line->query.command) return query_command_run(&line->query, fault);
@@ -448,12 +523,10 @@ static Err run_program(CommandLine *line, int argc, char **argv, Fault *fault) {
     print_version(line->threads);
     return ERR_OK;
   }
-  bool command = line->plan_dump || line->worker || line->resume ||
-                 line->study.mode != STUDY_RUN;
-  if (command && !line->script && !line->code) {
-    print_usage();
-    return ERR_USAGE;
-  }
+  if (line->explain) return run_explain(line, fault);
+  if (command && !line->script && !line->code)
+    return fault_set(fault, ERR_USAGE, "%s: %s is missing: runner %s %s", command->name,
+                     command->needs, command->name, command->usage);
   if (!command) choose_input(line);
   if (line->worker) return run_worker(line, fault);
   return line->resume ? run_resumed(line, fault) : run_session(line, fault);

@@ -147,6 +147,7 @@ static void print_help(const QueryCommand *command) {
   out_print("usage: runner %s [options]%s%s\n\n%s\n", command->name,
             *command->usage ? " " : "", command->usage, command->doc);
   if (command->details) out_print("\n%s\n", command->details);
+  if (command->print_more) command->print_more();
   out_print("\n");
   for (const QueryOption *o = command->options; o && o->name; o++) print_option(o);
   for (int i = 0; i < N_COMMON; i++)

@@ -37,6 +37,7 @@ struct QueryCommand {
   const char *usage;         /* after the name: "[experiment] [key=value ...]" */
   const char *doc;           /* one line */
   const char *details;       /* further lines of its help; NULL: none */
+  void (*print_more)(void);  /* prints those that stand in a table elsewhere; NULL: none */
   const QueryOption *options;   /* NULL: none of its own */
   bool json;
   /* Prints its results by out_print. The status of the program comes from the Err. */

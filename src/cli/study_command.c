@@ -1,12 +1,12 @@
 /* study_command.c: options of studies, and `resume`: the command that an experiment was run
  * with last. */
 #include "cli/study_command.h"
-#include "base/file.h"
+#include "lab/plan_file.h"
 #include "lab/study.h"
 #include <stdlib.h>
 #include <string.h>
 
-enum { PLAN_BYTES = 1 << 28, JOBS_MAX = 1024 };
+enum { JOBS_MAX = 1024 };
 
 static Err integer(const char *option, const char *value, long low, long high, int *out,
                    Fault *fault) {
@@ -49,18 +49,14 @@ void study_recall_deinit(StudyRecall *recall) {
 
 static Err read_plan(const char *runs, const char *name, Json **out, Fault *fault) {
   Store store;
-  Text path = {0}, text = {0};
   Fault opening = {0};
   if (store_open(&store, runs, name, false, &opening))
     return fault_set(fault, ERR_USAGE, "resume: %s", opening.text);
-  text_addf(&path, "%s/experiment.json", store.directory);
+  *out = plan_file_read(store.directory, fault);
+  if (!fault->code && !*out)
+    fault_set(fault, ERR_USAGE, "resume: %s is of a plain script; only an experiment{} goes on",
+              store.directory);
   store_close(&store);
-  Err err = path.failed ? fault_memory(fault, 0)
-                        : file_read(path.data, PLAN_BYTES, &text, fault);
-  *out = err ? NULL : json_parse(text.data ? text.data : "", text.n_bytes, fault);
-  if (!err && !*out) fault_prefix(fault, "%s", path.data);
-  text_deinit(&path);
-  text_deinit(&text);
   return fault->code;
 }
 
@@ -74,7 +70,7 @@ static Err take(StudyRecall *out, const Json *plan, const char *name, Fault *fau
   out->words = calloc((size_t)n + 1, sizeof *out->words);
   bool whole = out->script && out->words;
   for (; whole && out->n_words < n; out->n_words++) {
-    if (!json_get_text(json_item(words, out->n_words), &text)) text = "";
+    (void)!json_get_text(json_item(words, out->n_words), &text);   /* it is: plan_file.h */
     out->words[out->n_words] = text_copy(text);
     whole = out->words[out->n_words] != NULL;
   }

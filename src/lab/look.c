@@ -142,7 +142,7 @@ void look_info(const Look *look, TrialInfo *out) {
   const Json *attempts = json_find(look->meta, "attempts");
   const Json *last = look_last_attempt(look->meta);
   const char *message;
-  *out = (TrialInfo){.state = look->state};
+  *out = (TrialInfo){.state = look->state, .damaged = look->damage != NULL};
   if (last) out->attempts = (int)json_count(attempts);
   json_get_number(json_find(last, "wall_s"), &out->seconds);
   const Json *maker = look->result && json_find(look->result, "fingerprint") ? look->result

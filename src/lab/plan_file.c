@@ -36,6 +36,7 @@ typedef struct Field {
 } Field;
 
 static const Field plain_fields[] = {
+    {"script", false, is_text, "a path"},
     {"name", true, is_text, "text"},
     {"metric", true, is_text, "text"},
     {"report", true, is_text, "text"},
@@ -47,7 +48,8 @@ static const Field lists[] = {
     {"contrasts", false, is_pair, "pairs of cells"},
     {"skipped", false, is_map, "maps"},
     {"others", false, is_text, "ids of trials"},
-    {"fingerprints", false, is_text, "hashes of code"}};
+    {"fingerprints", false, is_text, "hashes of code"},
+    {"words", false, is_text, "words of the command line"}};
 static const Field tuned_lists[] = {{"names", false, is_text, "names of parameters"}};
 
 static bool all_fit(const Json *list, const Field *field) {

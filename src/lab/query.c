@@ -55,11 +55,13 @@ static sqlite3_stmt *prepare(Index *index, const Sql *sql, Fault *fault) {
 
 /* -- keys ---------------------------------------------------------------------------- */
 
-typedef enum FactType { FACT_NUMBER, FACT_TEXT, FACT_TIME, FACT_STATE } FactType;
+typedef enum FactType {
+  FACT_NUMBER, FACT_TEXT, FACT_TIME, FACT_STATE, FACT_PURPOSE
+} FactType;
 
 static const struct Fact { const char *name; FactType type; } facts[] = {
     {"experiment", FACT_TEXT}, {"id", FACT_TEXT},          {"cell", FACT_TEXT},
-    {"seed", FACT_NUMBER},     {"purpose", FACT_TEXT},     {"state", FACT_STATE},
+    {"seed", FACT_NUMBER},     {"purpose", FACT_PURPOSE},  {"state", FACT_STATE},
     {"attempts", FACT_NUMBER}, {"seconds", FACT_NUMBER},   {"started", FACT_TIME},
     {"digest", FACT_TEXT},     {"fingerprint", FACT_TEXT}, {"message", FACT_TEXT}};
 
@@ -173,13 +175,17 @@ static Err find_field(const Json *names, const char *kind, const char *key, KeyR
   return unknown_key(names, kind, key, fault);
 }
 
+static const struct Fact *find_fact(const char *key) {
+  for (int i = 0; i < N_FACTS; i++)
+    if (strcmp(facts[i].name, key) == 0) return &facts[i];
+  return NULL;
+}
+
+bool query_is_fact(const char *key) { return find_fact(key) != NULL; }
+
 static Err find_key(const Json *names, const char *key, KeyRef *out, Fault *fault) {
-  for (int i = 0; i < N_FACTS; i++) {
-    if (strcmp(facts[i].name, key) != 0) continue;
-    *out = (KeyRef){.fact = &facts[i]};
-    return ERR_OK;
-  }
-  return find_field(names, NULL, key, out, fault);
+  *out = (KeyRef){.fact = find_fact(key)};
+  return out->fact ? ERR_OK : find_field(names, NULL, key, out, fault);
 }
 
 /* -- conditions ---------------------------------------------------------------------- */
@@ -191,6 +197,32 @@ static bool read_number(const char *text, double *out) {
   return end != text && !*end && !isnan(*out);
 }
 
+/* All values that a fact may have; 0: there is no list of them. */
+static int allowed_values(FactType type, const char *out[TRIAL_STATES]) {
+  static const char *const purposes[] = {"report", "tuning"};
+  if (type == FACT_PURPOSE) memcpy(out, purposes, sizeof purposes);
+  for (int i = 0; type == FACT_STATE && i < TRIAL_STATES; i++)
+    out[i] = trial_state_name((TrialState)i);
+  return type == FACT_STATE ? TRIAL_STATES : type == FACT_PURPOSE ? 2 : 0;
+}
+
+static Err check_allowed(const FilterTerm *term, FactType type, const char *value,
+                         Fault *fault) {
+  const char *names[TRIAL_STATES];
+  char list[256] = "";
+  int n = allowed_values(type, names);
+  for (int i = 0; i < n; i++) {
+    if (strcmp(value, names[i]) == 0) return ERR_OK;
+    size_t at = strlen(list);
+    snprintf(list + at, sizeof list - at, "%s%s", i ? ", " : "", names[i]);
+  }
+  if (n == 0) return ERR_OK;
+  const char *nearest = text_nearest(value, names, n);
+  return fault_set(fault, ERR_USAGE, "%s: no %s is called \"%s\"; allowed: %s%s%s%s", term->word,
+                   term->key, value, list, nearest ? "; did you mean \"" : "",
+                   nearest ? nearest : "", nearest ? "\"?" : "");
+}
+
 static Err check_values(const FilterTerm *term, const KeyRef *key, Fault *fault) {
   FactType type = key->fact ? key->fact->type : FACT_NUMBER;
   bool ordered = term->op != FILTER_EQ && term->op != FILTER_NE;
@@ -198,18 +230,11 @@ static Err check_values(const FilterTerm *term, const KeyRef *key, Fault *fault)
     return fault_set(fault, ERR_USAGE, "%s: allowed for %s: = and !=", term->word, term->key);
   for (int i = 0; i < term->n_values; i++) {
     double number;
-    TrialState state;
-    const char *value = term->values[i], *names[TRIAL_STATES];
+    const char *value = term->values[i];
     if (type == FACT_NUMBER && (ordered || key->fact) && !read_number(value, &number))
       return fault_set(fault, ERR_USAGE, "%s: got \"%s\", allowed: a number", term->word,
                        value);
-    if (type != FACT_STATE || trial_state_parse(value, &state)) continue;
-    for (int k = 0; k < TRIAL_STATES; k++) names[k] = trial_state_name((TrialState)k);
-    const char *nearest = text_nearest(value, names, TRIAL_STATES);
-    return fault_set(fault, ERR_USAGE, "%s: no state is called \"%s\"%s%s%s", term->word,
-                     value, nearest ? "; did you mean \"" : "; allowed: pending, running, "
-                     "complete, diverged, failed, interrupted, stale, cancelled",
-                     nearest ? nearest : "", nearest ? "\"?" : "");
+    if (check_allowed(term, type, value, fault)) return fault->code;
   }
   return ERR_OK;
 }
@@ -422,6 +447,81 @@ static Err answer_trials(Index *index, const Question *question, Json **out, Fau
 Err query_trials(Index *index, const Query *query, Json **out, int64_t *n_all,
                  Fault *fault) {
   return ask(index, answer_trials, &(Question){.query = query, .n_all = n_all}, out, fault);
+}
+
+/* -- filters that fit nothing -------------------------------------------------------- */
+
+/* Puts the levels of the field among the trials of the query, its filter aside: each once, as
+ * planned. *numbers: is one of them a number? */
+static Err put_levels(Index *index, const Query *query, const KeyRef *key, Json *row,
+                      bool *numbers, Fault *fault) {
+  Sql sql = {0};
+  Json *levels = json_list();
+  Query all = *query;
+  all.filter.n = 0;
+  text_add(&sql.text, "SELECT f.text, max(f.number IS NOT NULL) FROM field f "
+                      "JOIN (SELECT t.number AS trial");
+  Err err = add_where(&sql, &all, NULL, fault);
+  text_add(&sql.text, ") c ON c.trial = f.trial WHERE f.kind = ");
+  add_bind(&sql, key->kind);
+  text_add(&sql.text, " AND f.key = ");
+  add_bind(&sql, key->key);
+  text_add(&sql.text, " GROUP BY f.text ORDER BY min(f.trial)");
+  sqlite3_stmt *s = err ? NULL : prepare(index, &sql, fault);
+  *numbers = false;
+  while (index_next(index, s, fault)) {
+    json_push_text(levels, (const char *)sqlite3_column_text(s, 0));
+    *numbers |= sqlite3_column_int(s, 1) != 0;
+  }
+  sqlite3_finalize(s);
+  text_deinit(&sql.text);
+  json_put(row, "levels", levels);
+  return fault->code;
+}
+
+static bool is_a_value(const Json *names, const char *key) {
+  for (int64_t i = 0; i < json_count(names); i++)
+    if (is_kind(json_item(names, i), "values") &&
+        strcmp(text_of(json_item(names, i), "key"), key) == 0)
+      return true;
+  return false;
+}
+
+/* Adds the term with that number to the misses, if it is one. */
+static Err add_miss(Index *index, const Query *query, const Json *names, int term,
+                    Json *misses, Fault *fault) {
+  Query alone = *query;
+  KeyRef key;
+  int64_t n;
+  bool numbers;
+  alone.filter = (Filter){.v = &query->filter.v[term], .n = 1};
+  if (find_key(names, alone.filter.v->key, &key, fault)) return fault->code;
+  if (key.fact || strcmp(key.kind, "values") == 0) return ERR_OK;
+  if (count_all(index, &alone, names, "count(*)", &n, fault) || n) return fault->code;
+  Json *row = json_map();
+  FilterOp op = alone.filter.v->op;
+  json_put_int(row, "term", term);
+  json_put_text(row, "key", key.key);
+  Err err = put_levels(index, query, &key, row, &numbers, fault);
+  json_put_bool(row, "value", op != FILTER_EQ && op != FILTER_NE && !numbers &&
+                              is_a_value(names, key.key));
+  json_push(misses, row);
+  return err;
+}
+
+static Err answer_misses(Index *index, const Question *question, Json **out, Fault *fault) {
+  const Query *query = question->query;
+  Json *names = NULL;
+  Err err = names_of(index, query->experiment, &names, fault);
+  *out = json_list();
+  for (int i = 0; !err && i < query->filter.n; i++)
+    err = add_miss(index, query, names, i, *out, fault);
+  json_free(names);
+  return err;
+}
+
+Err query_misses(Index *index, const Query *query, Json **out, Fault *fault) {
+  return ask(index, answer_misses, &(Question){.query = query}, out, fault);
 }
 
 static Err answer_starting(Index *index, const Question *question, Json **out,

@@ -39,6 +39,15 @@ Err query_cells(Index *index, const Query *query, Json **out, int64_t *n_all,
  * factors, args, values; factors as declared, the others by name. */
 Err query_names(Index *index, const char *experiment, Json **out, Fault *fault) WARN_UNUSED;
 
+/* A list of { term, key, levels, value }, of those terms of the filter (their numbers) that no
+ * trial fits, whatever the others say, though their key is a factor or an argument: the levels
+ * that there are, as planned; `value`: numbers are compared and no level is one, but trials
+ * have a value of that name. */
+Err query_misses(Index *index, const Query *query, Json **out, Fault *fault) WARN_UNUSED;
+
+/* Does the key stand for a fact of the trial, in filters, whatever else has that name? */
+bool query_is_fact(const char *key);
+
 /* A list of the trials whose id begins with `start`, each as in query_trials, at most 10. */
 Err query_starting(Index *index, const char *experiment, const char *start, Json **out,
                    Fault *fault) WARN_UNUSED;

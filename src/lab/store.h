@@ -80,6 +80,7 @@ Err store_keep(const Store *store, const char *name, const void *bytes, size_t n
 
 typedef struct TrialInfo {
   TrialState state;
+  bool damaged;              /* a result.json is there and is none; `message` says why */
   int attempts;              /* begun so far */
   double seconds;            /* of the last attempt, once it ended; else 0 */
   char fingerprint[HASH_TEXT];  /* the result's, else meta's of the last attempt; "": none */

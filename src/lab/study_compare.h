@@ -24,7 +24,8 @@ Err study_compare(const Study *study, const StudyQuestion *question, Compare **o
 Err study_print_result(const Study *study, Fault *fault) WARN_UNUSED;
 
 /* The plan as JSON, on stdout: experiment.json's keys, and done, failed, left (trials),
- * seconds (that the rest will take; left out if unknown), reach (compare.h). */
+ * cell_counts (the same of each cell), seconds (that the rest will take; left out if unknown),
+ * reach (compare.h). */
 Err study_print_plan_json(const Study *study, int jobs, Fault *fault) WARN_UNUSED;
 
 /* The plan, on stdout: cells with their states, those left out and why, the time that what

@@ -43,12 +43,7 @@ static void add_failure(const Study *s, int64_t trial, Text *out) {
   text_addf(out, ", seed %lld", (long long)t->seed);
   if (alike) text_addf(out, " and %lld other%s", (long long)alike, alike == 1 ? "" : "s");
   text_add(out, ": ");
-  if (t->message) {
-    Text first = {0};
-    text_add_bytes(&first, t->message, first_line(t));
-    if (first.data) text_add_clean(out, first.data);
-    text_deinit(&first);
-  }
+  if (t->message) text_add_first_line(out, t->message);
   text_add(out, "\n");
 }
 
@@ -145,6 +140,14 @@ static void add_cells(const Study *s, Text *out) {
   if (shown < s->n_cells) text_addf(out, "and %d cells more\n", s->n_cells - shown);
 }
 
+/* Adds the text in lines as wide as the terminal, the first of which has `used` columns, and
+ * ends it. */
+static void add_line(Text *line, int used, int indent, Text *out) {
+  if (line->data) text_add_wrapped(out, line->data, used, indent, out_columns());
+  out->failed |= line->failed;
+  text_deinit(line);
+}
+
 static void add_skipped(const Study *s, Text *out) {
   const Json *skipped = json_find(s->plan, "skipped");
   const Json *factors = json_find(s->plan, "factors");
@@ -154,13 +157,17 @@ static void add_skipped(const Study *s, Text *out) {
     const Json *row = json_item(skipped, i);
     const char *why = "", *level;
     json_get_text(json_find(row, "why"), &why);
-    text_add(out, " ");
-    for (int64_t k = 0; k < json_count(factors); k++)
-      if (json_get_text(json_find(json_find(row, "cell"), factor_name(factors, k)), &level))
-        text_addf(out, " %s", level);
-    text_add(out, ": ");
-    text_add_clean(out, why);
-    text_add(out, "\n");
+    Text line = {0};
+    for (int64_t k = 0; k < json_count(factors); k++) {
+      const char *factor = factor_name(factors, k);
+      if (!json_get_text(json_find(json_find(row, "cell"), factor), &level)) continue;
+      text_add(&line, line.n_bytes ? " " : "");
+      text_add_level(&line, factor, level);
+    }
+    text_add(&line, ": ");
+    text_add_clean(&line, why);
+    text_add(out, "  ");
+    add_line(&line, 2, 4, out);
   }
   if (n > SKIPPED_SHOWN) text_addf(out, "  and %lld more\n", (long long)(n - SKIPPED_SHOWN));
 }
@@ -198,20 +205,24 @@ static void add_time(const Study *s, int jobs, Text *out) {
   char spent[32];
   double left = time_left(s, jobs, &n);
   if (s->n_left == 0) return;
+  Text line = {0};
   if (n == 0)
-    text_add(out, "estimated time: unknown before a trial has ended; seeds=1 runs one of "
-                  "each\n  cell, and they count\n");
+    text_add(&line, "estimated time: unknown before a trial has ended; seeds=1 runs one of "
+                    "each cell, and they count");
   else
-    text_addf(out, "estimated time: %s by %d worker%s, from %lld trial%s that ended\n",
+    text_addf(&line, "estimated time: %s by %d worker%s, from %lld trial%s that ended",
               duration_text(left, spent), jobs, jobs == 1 ? "" : "s", (long long)n,
               n == 1 ? "" : "s");
+  add_line(&line, 0, 2, out);
 }
 
 static void add_tuning(const Study *s, Text *out) {
   Tuning tuning = tuning_of(s);
-  if (tuning.trials)
-    text_addf(out, "tuning: %lld trials choose the parameters of each cell before; %lld done\n",
-              (long long)tuning.trials, (long long)tuning.done);
+  Text line = {0};
+  if (!tuning.trials) return;
+  text_addf(&line, "tuning: %lld trials choose the parameters of each cell before; %lld done",
+            (long long)tuning.trials, (long long)tuning.done);
+  add_line(&line, 0, 2, out);
 }
 
 static Err add_reach(const Study *s, Text *out, Fault *fault) {
@@ -223,14 +234,20 @@ static Err add_reach(const Study *s, Text *out, Fault *fault) {
   return err;
 }
 
+static void add_size(const Study *s, Text *out) {
+  Text line = {0};
+  long long n_seeds = s->n_cells ? s->n_trials / s->n_cells : 0;
+  text_addf(&line, "%s: %d cell%s x %lld seed%s = %lld trial%s: %lld done, %lld failed, %lld to "
+            "run", s->name, s->n_cells, s->n_cells == 1 ? "" : "s", n_seeds,
+            n_seeds == 1 ? "" : "s", (long long)s->n_trials, s->n_trials == 1 ? "" : "s",
+            (long long)s->n_done, (long long)s->n_failed, (long long)s->n_left);
+  add_line(&line, 0, 2, out);
+  text_add(out, "\n");
+}
+
 Err study_print_plan(const Study *study, int jobs, Fault *fault) {
   Text out = {0};
-  long long n_seeds = study->n_cells ? study->n_trials / study->n_cells : 0;
-  text_addf(&out, "%s: %d cell%s x %lld seed%s = %lld trial%s: %lld done, %lld failed, %lld to "
-            "run\n\n", study->name, study->n_cells, study->n_cells == 1 ? "" : "s", n_seeds,
-            n_seeds == 1 ? "" : "s", (long long)study->n_trials,
-            study->n_trials == 1 ? "" : "s", (long long)study->n_done,
-            (long long)study->n_failed, (long long)study->n_left);
+  add_size(study, &out);
   add_cells(study, &out);
   add_skipped(study, &out);
   if (tuning_of(study).trials || study->n_left) text_add(&out, "\n");
@@ -250,6 +267,20 @@ static Json *reach_json(const Study *s, Fault *fault) {
   return reach;
 }
 
+/* A list of { done, failed, left }, of each cell. */
+static Json *counts_json(const Study *s) {
+  Json *counts = json_list();
+  for (int cell = 0; cell < s->n_cells; cell++) {
+    CellCount n = count_cell(s, cell);
+    Json *row = json_map();
+    json_put_int(row, "done", n.done);
+    json_put_int(row, "failed", n.failed);
+    json_put_int(row, "left", n.left);
+    json_push(counts, row);
+  }
+  return counts;
+}
+
 Err study_print_plan_json(const Study *study, int jobs, Fault *fault) {
   Text out = {0};
   int64_t n;
@@ -264,6 +295,7 @@ Err study_print_plan_json(const Study *study, int jobs, Fault *fault) {
   json_put_int(plan, "done", study->n_done);
   json_put_int(plan, "failed", study->n_failed);
   json_put_int(plan, "left", study->n_left);
+  json_put(plan, "cell_counts", counts_json(study));
   if (n || !study->n_left) json_put_number(plan, "seconds", left);
   json_put(plan, "reach", reach);
   Err err = json_write(plan, 2, &out, fault);

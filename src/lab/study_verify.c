@@ -14,11 +14,12 @@
 typedef struct Findings {
   const Study *study;
   bool *altered;             /* of each trial: its files are not those of its digest */
-  int64_t n_records, n_altered, n_run, n_differ;
+  int64_t n_records, n_altered, n_unreadable, n_missing, n_run, n_differ;
   Json *rows;                /* of the trials with which something is wrong */
 } Findings;
 
-static void add_row(Findings *f, const StudyTrial *t, const char *problem) {
+/* The row, borrowed. */
+static Json *add_row(Findings *f, const StudyTrial *t, const char *problem) {
   const Study *s = f->study;
   Json *row = json_map();
   Text cell = {0};
@@ -30,11 +31,12 @@ static void add_row(Findings *f, const StudyTrial *t, const char *problem) {
   json_put_bool(row, "other_code", t->foreign);
   json_push(f->rows, row);
   text_deinit(&cell);
+  return row;
 }
 
 /* -- the records: are they what was written? ----------------------------------------- */
 
-static Err check_record(Findings *f, int64_t trial, Fault *fault) {
+static Err check_whole(Findings *f, int64_t trial, Fault *fault) {
   const StudyTrial *t = &f->study->trials[trial];
   bool whole;
   Err err = crash_check(&f->study->store, t->id, &whole, fault);
@@ -45,11 +47,30 @@ static Err check_record(Findings *f, int64_t trial, Fault *fault) {
   return err;
 }
 
+/* Of a trial without a result: is there one that cannot be read? */
+static Err check_unpublished(Findings *f, const StudyTrial *t, Fault *fault) {
+  TrialInfo info;
+  Err err = store_look(&f->study->store, t->id, &info, fault);
+  if (!err && info.damaged) {
+    Json *row = add_row(f, t, "unreadable");
+    if (info.message) json_put_text(row, "message", info.message);
+    f->n_records++;
+    f->n_unreadable++;
+  } else if (!err) {
+    f->n_missing++;
+  }
+  trial_info_deinit(&info);
+  return err;
+}
+
 /* A failed trial has a digest too, of what it did before its end: it promises nothing. */
 static Err check_records(Findings *f, Fault *fault) {
   Err err = ERR_OK;
-  for (int64_t i = 0; !err && i < f->study->n_trials; i++)
-    if (study_is_done(&f->study->trials[i])) err = check_record(f, i, fault);
+  for (int64_t i = 0; !err && i < f->study->n_trials; i++) {
+    const StudyTrial *t = &f->study->trials[i];
+    if (study_is_done(t)) err = check_whole(f, i, fault);
+    else if (!study_is_published(t)) err = check_unpublished(f, t, fault);
+  }
   return err;
 }
 
@@ -130,8 +151,7 @@ static Err run_again(Findings *f, const PoolOptions *options, int sample, Fault 
 /* -- what is told -------------------------------------------------------------------- */
 
 static void add_line(Text *out, const Json *row) {
-  static const char altered[] = ": its files are not those of which its digest was made";
-  const char *problem = "", *cell = "", *id = "";
+  const char *problem = "", *cell = "", *id = "", *message = NULL;
   int64_t seed = 0;
   bool other_code = false;
   json_get_text(json_find(row, "problem"), &problem);
@@ -139,9 +159,27 @@ static void add_line(Text *out, const Json *row) {
   json_get_text(json_find(row, "id"), &id);
   json_get_int(json_find(row, "seed"), &seed);
   json_get_bool(json_find(row, "other_code"), &other_code);
-  bool is_altered = strcmp(problem, "altered") == 0;
-  text_addf(out, "%s: %s, seed %lld (%s)%s\n", problem, cell, (long long)seed, id,
-            is_altered ? altered : other_code ? ": it was made by other code" : "");
+  text_addf(out, "%s: %s, seed %lld (%s)", problem, cell, (long long)seed, id);
+  if (strcmp(problem, "altered") == 0) {
+    text_add(out, ": its files are not those of which its digest was made");
+  } else if (json_get_text(json_find(row, "message"), &message)) {
+    text_add(out, ": ");
+    text_add_first_line(out, message);
+  } else if (other_code) {
+    text_add(out, ": it was made by other code");
+  }
+  text_add(out, "\n");
+}
+
+static void add_closing(const Findings *f, Text *out) {
+  int64_t n_whole = f->n_records - f->n_altered - f->n_unreadable;
+  text_addf(out, "%lld of %lld records are whole; %lld of %lld trials came to the same digest",
+            (long long)n_whole, (long long)f->n_records, (long long)(f->n_run - f->n_differ),
+            (long long)f->n_run);
+  if (f->n_missing)
+    text_addf(out, "; %lld of %lld trials %s no record", (long long)f->n_missing,
+              (long long)f->study->n_trials, f->n_missing == 1 ? "has" : "have");
+  text_add(out, "\n");
 }
 
 static Err tell(const Findings *f, bool json, Fault *fault) {
@@ -150,6 +188,8 @@ static Err tell(const Findings *f, bool json, Fault *fault) {
     Json *answer = json_map();
     json_put_int(answer, "records", f->n_records);
     json_put_int(answer, "altered", f->n_altered);
+    json_put_int(answer, "unreadable", f->n_unreadable);
+    json_put_int(answer, "missing", f->n_missing);
     json_put_int(answer, "run_again", f->n_run);
     json_put_int(answer, "differ", f->n_differ);
     json_put(answer, "trials", json_share(f->rows));
@@ -158,9 +198,7 @@ static Err tell(const Findings *f, bool json, Fault *fault) {
     json_free(answer);
   } else {
     for (int64_t i = 0; i < json_count(f->rows); i++) add_line(&out, json_item(f->rows, i));
-    text_addf(&out, "%lld of %lld records are whole; %lld of %lld trials came to the same "
-              "digest\n", (long long)(f->n_records - f->n_altered), (long long)f->n_records,
-              (long long)(f->n_run - f->n_differ), (long long)f->n_run);
+    add_closing(f, &out);
   }
   Err err = out.failed ? fault_memory(fault, out.n_bytes) : fault->code;
   if (!err) out_write(out.data, out.n_bytes);
@@ -178,7 +216,7 @@ Err study_verify(const Study *study, const PoolOptions *options, int sample, boo
     err = fault_set(fault, ERR_VALUE, "%s: no trial is done: nothing to verify", study->name);
   if (!err) err = run_again(&f, options, sample, fault);
   if (!err) err = tell(&f, json, fault);
-  *n_wrong = f.n_altered + f.n_differ;
+  *n_wrong = f.n_altered + f.n_unreadable + f.n_differ;
   json_free(f.rows);
   free(f.altered);
   return err;

@@ -126,7 +126,7 @@ static int total(const Table *table, const Layout *layout) {
   return sum;
 }
 
-/* The columns of rank 0, then those of each further rank that still fit. */
+/* The columns of ranks up to 0, then those of each further rank that still fit. */
 static Layout fitting(const Table *table, int width) {
   Layout all = widest(table, text_columns), layout = {{0}};
   int highest = 0;
@@ -135,30 +135,51 @@ static Layout fitting(const Table *table, int width) {
   for (int rank = 0; rank <= highest; rank++) {
     Layout more = layout;
     for (int c = 0; c < table->n_columns; c++)
-      if (table->rank[c] == rank) more.width[c] = all.width[c];
+      if (table->rank[c] == rank || (rank == 0 && table->rank[c] < 0))
+        more.width[c] = all.width[c];
     if (rank == 0 || total(table, &more) <= width) layout = more;
   }
   return layout;
 }
 
-/* Takes a column off the widest left-aligned one that is wider than `least` has it; false if
- * none is. */
-static bool narrow_one(const Table *table, const Layout *least, Layout *layout) {
+/* Takes a column off the widest left-aligned one of that rank or a higher that is wider than
+ * `least` has it; false if none is. */
+static bool narrow_one(const Table *table, const Layout *least, int rank, Layout *layout) {
   int found = -1;
   for (int c = 0; c < table->n_columns; c++)
-    if (table->align[c] == TABLE_LEFT && layout->width[c] > WRAP_MIN &&
-        layout->width[c] > least->width[c] &&
+    if (table->align[c] == TABLE_LEFT && table->rank[c] >= rank &&
+        layout->width[c] > WRAP_MIN && layout->width[c] > least->width[c] &&
         (found < 0 || layout->width[c] > layout->width[found]))
       found = c;
   if (found >= 0) layout->width[found]--;
   return found >= 0;
 }
 
-/* Columns are narrowed to their longest words first; only then words are cut. */
+/* Leaves out the last column that may go, a left-aligned one if there is any; false if no
+ * column stays for which it would make room. */
+static bool drop_one(const Table *table, Layout *layout) {
+  bool any_first = false;
+  int last[2] = {-1, -1};    /* by alignment */
+  for (int c = 0; c < table->n_columns; c++) {
+    any_first |= table->rank[c] < 0;
+    if (table->rank[c] >= 0 && layout->width[c] > 0) last[table->align[c]] = c;
+  }
+  int dropped = last[last[TABLE_LEFT] >= 0 ? TABLE_LEFT : TABLE_RIGHT];
+  if (!any_first || dropped < 0) return false;
+  layout->width[dropped] = 0;
+  return true;
+}
+
+/* Columns are narrowed to their longest words first; then those go that may, which makes
+ * room for what was narrowed; only then words are cut. */
 static Layout layout_of(const Table *table, int width) {
-  Layout layout = fitting(table, width), words = widest(table, longest_word), none = {{0}};
-  while (total(table, &layout) > width && narrow_one(table, &words, &layout)) {}
-  while (total(table, &layout) > width && narrow_one(table, &none, &layout)) {}
+  Layout whole = fitting(table, width), layout = whole;
+  Layout words = widest(table, longest_word), none = {{0}};
+  while (total(table, &layout) > width) {
+    if (narrow_one(table, &words, 0, &layout)) continue;
+    if (drop_one(table, &whole)) layout = whole;
+    else if (!narrow_one(table, &none, TABLE_FIRST, &layout)) break;
+  }
   return layout;
 }
 

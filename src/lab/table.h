@@ -11,14 +11,19 @@
  * Two blanks stand between columns. A table that is too wide has the columns of rank 0, and
  * those of rank 1, 2, ... (all of one rank together) for which there is room; if rank 0 alone
  * is too wide, the cells of its widest left-aligned columns go on in further lines, broken at
- * blanks, or, where that is not enough, anywhere: nothing of them is lost. Columns that are
- * empty in every row are left out. Control characters and what is not UTF-8 are shown as "?". */
+ * blanks, or, where that is not enough, anywhere: nothing of them is lost. Columns of rank
+ * TABLE_FIRST tell which row is which: where a table has some, those of rank 0 go before any
+ * word is cut, left-aligned ones before the others and the last before the first. Columns that
+ * are empty in every row are left out. Control characters and what is not UTF-8 are shown as
+ * "?". */
 #ifndef LAB_TABLE_H
 #define LAB_TABLE_H
 
 #include "base/text.h"
 
 enum { TABLE_COLUMNS_MAX = 64 };
+
+enum { TABLE_FIRST = -1 };   /* a rank */
 
 typedef enum TableAlign { TABLE_LEFT, TABLE_RIGHT } TableAlign;
 

@@ -21,13 +21,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char *const state_names[TRIAL_STATES] = {
-    [TRIAL_PENDING] = "pending",   [TRIAL_RUNNING] = "running",
-    [TRIAL_COMPLETE] = "complete", [TRIAL_DIVERGED] = "diverged",
-    [TRIAL_FAILED] = "failed",     [TRIAL_INTERRUPTED] = "interrupted",
-    [TRIAL_STALE] = "stale",       [TRIAL_CANCELLED] = "cancelled"};
+static const struct StateRecord { const char *name, *doc; } states[TRIAL_STATES] = {
+    [TRIAL_PENDING] = {"pending", "not begun, or taken back to begin anew"},
+    [TRIAL_RUNNING] = {"running", "a process is at it"},
+    [TRIAL_COMPLETE] = {"complete", "it came to its end, with a result"},
+    [TRIAL_DIVERGED] = {"diverged", "it ended at a number that is not finite; that is its result"},
+    [TRIAL_FAILED] = {"failed", "an error ended it; runner retry lets it run again"},
+    [TRIAL_INTERRUPTED] = {"interrupted", "it was stopped; the experiment, run again, goes on "
+                                          "with it"},
+    [TRIAL_STALE] = {"stale", "its process died or its record cannot be read; run again likewise"},
+    [TRIAL_CANCELLED] = {"cancelled", "it was given up before its end"}};
 
-const char *trial_state_name(TrialState state) { return state_names[state]; }
+const char *trial_state_name(TrialState state) { return states[state].name; }
+const char *trial_state_doc(TrialState state) { return states[state].doc; }
 
 TrialState trial_state_of(Err err) {
   switch (err) {
@@ -40,7 +46,7 @@ TrialState trial_state_of(Err err) {
 
 bool trial_state_parse(const char *name, TrialState *out) {
   for (int i = 0; i < TRIAL_STATES; i++) {
-    if (strcmp(name, state_names[i]) != 0) continue;
+    if (strcmp(name, states[i].name) != 0) continue;
     *out = (TrialState)i;
     return true;
   }

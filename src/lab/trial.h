@@ -28,6 +28,8 @@ typedef enum TrialState {
   TRIAL_INTERRUPTED, TRIAL_STALE, TRIAL_CANCELLED, TRIAL_STATES
 } TrialState;
 const char *trial_state_name(TrialState state);
+/* What it means, in one line. */
+const char *trial_state_doc(TrialState state);
 /* How a run that ended with this error ended. */
 TrialState trial_state_of(Err err);
 /* False when it is no state's name. */

@@ -55,6 +55,8 @@ TEST(what_may_lack_must_be_a_list_where_it_is) {
   check_refused(WHOLE "\"contrasts\": [[{}, 3]]}", "\"contrasts\"");
   check_refused(WHOLE "\"skipped\": \"all\"}", "\"skipped\"");
   check_refused(WHOLE "\"others\": [3]}", "\"others\"");
+  check_refused(WHOLE "\"words\": [1]}", "\"words\"");
+  check_refused(WHOLE NAMED ", \"script\": []}", "\"script\" is something else");
   check_refused(WHOLE NAMED ", \"tuned\": {\"names\": 3}}", "\"names\"");
 }
 

@@ -113,6 +113,33 @@ TEST(a_wide_column_does_not_cost_those_behind_it) {
   table_deinit(&table);
 }
 
+TEST(what_names_a_row_goes_last) {
+  Table table = {0};
+  table_column(&table, "id", TABLE_LEFT, TABLE_FIRST);
+  table_column(&table, "seed", TABLE_RIGHT, TABLE_FIRST);
+  table_column(&table, "init", TABLE_LEFT, 0);
+  table_column(&table, "norm", TABLE_LEFT, 0);
+  table_column(&table, "loss", TABLE_RIGHT, 0);
+  table_column(&table, "note", TABLE_LEFT, 1);
+  table_add(&table, "e47753f57f08c5be-s1");
+  table_add(&table, "1");
+  table_add(&table, "glorot_uniform");
+  table_add(&table, "batch_norm");
+  table_add(&table, "0.125");
+  table_add(&table, "none");
+  check_table(&table, 60,
+              "  id                   seed  init             loss\n"
+              "  e47753f57f08c5be-s1     1  glorot_uniform  0.125\n");
+  check_table(&table, 36,
+              "  id                   seed   loss\n"
+              "  e47753f57f08c5be-s1     1  0.125\n");
+  check_table(&table, 20,
+              "  id            seed\n"
+              "  e47753f57f08     1\n"
+              "  c5be-s1\n");
+  table_deinit(&table);
+}
+
 TEST(levels_that_say_nothing_alone_get_their_factor) {
   static const char *const words[] = {"relu", "inf", "he_normal", "-", "3x3", "Tanh"};
   static const char *const others[] = {"0.1", "-1", ".5", "1e-04", "true", "none", "3"};

@@ -222,9 +222,57 @@ function tests.test_a_misspelt_command()
   _, err, status = check.runner { "--json", "-e", "print(1)" }
   check.equal(status, 2)
   check.yes(err:find("--json: allowed with plan", 1, true) ~= nil)
-  check.yes(check.runner({ "help" }):find("usage: runner", 1, true) ~= nil)
+  check.yes(check.runner({ "help" }):find("usage: runner [options]    ", 1, true) ~= nil)
   _, err = check.runner { "plan", "-e", "print(1)" }
   check.yes(err:find("-e: the script has no experiment", 1, true) ~= nil)
+end
+
+function tests.test_a_command_says_what_it_lacks()
+  for _, name in ipairs { "plan", "run", "verify", "plan-dump" } do
+    local out, err, status = runner { name }
+    check.equal({ out, err, status }, { "", ("runner: %s: a script is missing: runner %s "
+      .. "script.lua\n"):format(name, name), 2 })
+  end
+  local _, err, status = runner { "resume" }
+  check.equal(status, 2)
+  check.yes(err:find("resume: the name of an experiment is missing", 1, true) ~= nil)
+end
+
+function tests.test_help_of_a_word()
+  local function says(word, ...)
+    local out, err, status = runner { "help", word }
+    check.equal({ err, status }, { "", 0 })
+    for _, part in ipairs { ... } do check.yes(out:find(part, 1, true) ~= nil, out) end
+    return out
+  end
+  local plan = says("plan", "usage: runner plan [options] script.lua\n", "what is left to run")
+  check.equal(runner { "plan", "--help" }, plan)
+  check.equal(runner { "ls", "--help" }, says("ls", "usage: runner ls", "--cells"))
+  says("experiment", "experiment {", "baseline")
+  says("nn.Dense", "nn.Dense(units, { options })")
+  says("init", "init: initializers")
+  for word, near in pairs { plam = '; did you mean "plan"?', ["nn.Dens"] = '"nn.Dense"?',
+    qqqqqqqqqq = "runner --help lists the commands" } do
+    local out, err, status = runner { "help", word }
+    check.equal({ out, status }, { "", 2 })
+    check.yes(err:find(near, 1, true) ~= nil, err)
+  end
+  local _, err, status = runner { "help", "plan", "verify" }
+  check.equal(status, 2)
+  check.yes(err:find("help: allowed: one word", 1, true) ~= nil)
+end
+
+function tests.test_an_experiment_is_no_script()
+  local path = check.file("once.lua", [[
+    experiment { name = "once", factors = { a = { 1, 2 } }, seeds = 1, metric = "loss",
+      trial = function(c) return { loss = c.a } end } ]])
+  runner { "--runs", "known", path }
+  for _, words in ipairs { { "plan", "once" }, { "verify", "once" }, { "once" } } do
+    local _, err, status = runner { "--runs", "known", table.unpack(words) }
+    check.equal(status, 2)
+    check.yes(err:find("once is an experiment; allowed: a script; it was run from " .. path, 1,
+      true) ~= nil, err)
+  end
 end
 
 check.run(tests)

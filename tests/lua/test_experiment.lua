@@ -88,6 +88,32 @@ function tests.test_altered_records_are_found()
   check.yes(out:find '"altered": 2' and out:find '"problem": "altered"' ~= nil)
 end
 
+function tests.test_unreadable_and_missing_records_are_told()
+  local path = check.file("torn.lua", [[
+    experiment { name = "torn", factors = { a = { 1, 2 } }, seeds = 2, metric = "loss",
+      trial = function(c, run) return { loss = c.a + run.seed } end } ]])
+  check.runner { "--runs", "torn", path }
+  local ids = {}
+  for id in pairs(digests("torn", "torn")) do ids[#ids + 1] = id end
+  local at = check.temp .. "/torn/torn/trials/"
+  os.execute("rm -r '" .. at .. ids[1] .. "'")
+  local out, _, status = check.runner { "--runs", "torn", "verify", path, "--sample", "all" }
+  check.equal({ out, status }, { "3 of 3 records are whole; 3 of 3 trials came to the same "
+    .. "digest; 1 of 4 trials has no record\n", 0 })
+  check.file("torn/torn/trials/" .. ids[2] .. "/result.json", "garbage")
+  out, _, status = check.runner { "--runs", "torn", "verify", path, "--sample", "all" }
+  check.equal(status, 1)
+  check.yes(out:find("unreadable: a=%d, seed %d %(" .. ids[2]:gsub("%-", "%%-")
+    .. "%): [^\n]*result%.json: [^\n]+\n") ~= nil, out)
+  check.yes(out:find("2 of 3 records are whole; 2 of 2 trials came to the same digest; 1 of 4 "
+    .. "trials has no record\n", 1, true) ~= nil, out)
+  out = check.runner { "--runs", "torn", "verify", "--json", path }
+  for _, part in ipairs { '"unreadable": 1', '"missing": 1', '"problem": "unreadable"',
+    '"records": 3', '"message": ' } do
+    check.yes(out:find(part, 1, true) ~= nil, out)
+  end
+end
+
 function tests.test_again_runs_what_is_missing()
   local path = small "small.lua"
   local _, err = check.runner { "--runs", "again", path, "seeds=1", "norm=none" }
@@ -102,6 +128,9 @@ function tests.test_again_runs_what_is_missing()
   out = check.runner { "--runs", "again", "plan", path, "seeds=3" }
   check.yes(out:find("12 trials: 8 done, 0 failed, 4 to run", 1, true) ~= nil)
   check.yes(out:find("estimated time", 1, true) ~= nil)
+  local counts = check.runner { "--runs", "again", "plan", path, "seeds=3", "--json" }
+    :match '"cell_counts": (%b[])'
+  check.equal(select(2, counts:gsub('{%s*"done": 2,%s*"failed": 0,%s*"left": 1%s*}', "")), 4)
 end
 
 function tests.test_changed_code_is_asked_about()
@@ -686,6 +715,19 @@ function tests.test_resume_keeps_the_words_of_the_run()
   check.equal(status, 0)
   check.yes(err:find("2 trials: 1 done, 0 failed, 1 to run", 1, true) ~= nil)
   check.yes(out:find("2  14.0", 1, true) ~= nil)
+end
+
+function tests.test_resume_looks_from_the_current_directory()
+  check.file("near.lua", [[
+    experiment { name = "near", factors = { a = { 1, 2 } }, seeds = 1, metric = "loss",
+      trial = function(c) return { loss = c.a } end }
+  ]])
+  check.runner { "--runs", "near", "near.lua" }
+  os.execute(("cd '%s' && mkdir away && mv near.lua away"):format(check.temp))
+  local _, err, status = check.runner { "--runs", "near", "resume", "near" }
+  check.equal(status, 2)
+  check.yes(err:find("resume: near.lua: No such file or directory; the script is looked for "
+    .. "from the current directory, as it was when it ran", 1, true) ~= nil, err)
 end
 
 function tests.test_a_trial_that_takes_all_memory_fails_alone()

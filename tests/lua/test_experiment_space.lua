@@ -29,7 +29,7 @@ function tests.test_dependent_factors_and_rules()
     if c.opt == "sgd" then return { 0, 0.9 } end end, width = { 1, 2 } },
     skip = function(c) return c.momentum == 0.9 and c.width == 2 and "too wide" end]]
   check.equal(rows, { "- adam 1", "- adam 2", "0 sgd 1", "0.9 sgd 1", "0 sgd 2" })
-  check.yes(out:find("0.9 sgd 2: too wide", 1, true) ~= nil)
+  check.yes(out:find("\n  momentum=0.9 sgd width=2: too wide\n", 1, true) ~= nil, out)
   check.equal(plan "factors = { a = { 1, 2, 3 } }, where = function(c) return c.a > 1 end",
     { "2", "3" })
 end
@@ -176,6 +176,10 @@ function tests.test_plan_reads_and_trains_nothing()
   check.yes(io.open(check.temp .. "/runs/heavy") == nil)
   local json = check.runner { "plan", path, "--json" }
   check.yes(json:find '"left": 10' and json:find '"seeds_needed": 6' ~= nil)
+  local narrow = check.runner({ "plan", path }, "COLUMNS=40")
+  check.yes(narrow:find("^heavy: 2 cells x 5 seeds = 10 trials: 0\n  done, 0 failed, 10 to run\n\n")
+    ~= nil, narrow)
+  check.yes(narrow:find("estimated time: unknown before a trial\n  has ended; ", 1, true) ~= nil)
   local _, err, none = check.runner { "plan", check.file("none.lua", "print(1)") }
   check.equal(none, 2)
   check.yes(err:find("no experiment", 1, true) ~= nil)

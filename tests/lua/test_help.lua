@@ -52,7 +52,7 @@ function tests.test_options_of_an_experiment_say_what_they_mean()
     n = n + 1
     check.yes(option:find "^[%l_]+ +%u[^(]+%.%s+%(" ~= nil, option)
   end
-  check.equal(n, 19)
+  check.equal(n, 20)
   says('help "rope"', "experiment", "does not matter")
 end
 

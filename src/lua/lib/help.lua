@@ -216,8 +216,10 @@ local function option_text(name)
   if #rows > 0 then return bold("Option \"" .. name .. "\" of") .. "\n" .. two_columns(rows) end
 end
 
-local function nearest(name)
+-- Of all names, and those of the list `others`, if there is one.
+local function nearest(name, others)
   local names = {}
+  for _, other in ipairs(others or {}) do names[other] = true end
   for _, entry in ipairs(entries()) do
     names[entry.name] = true
     names[entry.path] = true
@@ -227,15 +229,20 @@ local function nearest(name)
   return internal.nearest(name, names)
 end
 
-local function name_text(name)
+-- nil: nothing is called so.
+local function known_text(name)
   local found, members = {}, internal.names[name] ~= nil and in_module(name) or {}
   for i, entry in ipairs(entries_where(function(entry) return is_called(entry, name) end)) do
     found[i] = entry_text(entry)
   end
   if #members > 0 then found[#found + 1] = module_text(name, members) end
   if #found > 0 then return table.concat(found, "\n\n") end
-  local options = option_text(name)
-  if options then return options end
+  return option_text(name)
+end
+
+local function name_text(name)
+  local text = known_text(name)
+  if text then return text end
   local near = nearest(name)
   return ('help: nothing is called "%s"%s; apropos "%s" looks into the texts')
     :format(name, near and ('; did you mean "%s"?'):format(near) or "", name)
@@ -316,6 +323,18 @@ local function apropos(word)
   end
 end
 
+-- `runner help WORD`, where that is none of the commands: a mistake where it is nothing else.
+local function tell_name(word, commands)
+  local text = known_text(word)
+  local near = not text and nearest(word, commands)
+  if not text then
+    internal.usage_error(("help: neither a command nor anything of the library is called %q%s")
+      :format(word, near and ("; did you mean %q?"):format(near)
+        or "; runner --help lists the commands"))
+  end
+  print(text)
+end
+
 local function document(value, name, usage, doc)
   internal.documented[value] = { path = name, name = name, usage = usage, doc = doc,
     family = "function", alias = {}, options = {} }
@@ -324,4 +343,4 @@ end
 document(help, "help", "help(thing)", "Tells what a thing or, as help \"relu\", a name is.")
 document(apropos, "apropos", "apropos \"word\"", "Lists everything that mentions the word.")
 
-return { help = help, apropos = apropos }
+return { help = help, apropos = apropos }, { tell_name = tell_name }
