@@ -61,8 +61,12 @@ static Err read_plan(const char *runs, const char *name, Json **out, Fault *faul
 }
 
 static Err take(StudyRecall *out, const Json *plan, const char *name, Fault *fault) {
-  const char *text;
+  const char *text = "";
   const Json *words = json_find(plan, "words");
+  json_get_text(json_find(plan, "name"), &text);
+  if (strcmp(text, name) != 0)
+    return fault_set(fault, ERR_USAGE, "resume: %s is a copy of %s, and its script would go on "
+                     "with that", name, text);
   if (!json_get_text(json_find(plan, "script"), &text))
     return fault_set(fault, ERR_USAGE, "resume: %s was not run from a script", name);
   int n = words && json_kind(words) == JSON_KIND_LIST ? (int)json_count(words) : 0;

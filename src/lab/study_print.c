@@ -298,6 +298,7 @@ Err study_print_plan_json(const Study *study, int jobs, Fault *fault) {
   json_put(plan, "cell_counts", counts_json(study));
   if (n || !study->n_left) json_put_number(plan, "seconds", left);
   json_put(plan, "reach", reach);
+  json_put(plan, "notes", study_notes(study));
   Err err = json_write(plan, 2, &out, fault);
   json_free(plan);
   text_add(&out, "\n");

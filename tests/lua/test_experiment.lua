@@ -234,6 +234,8 @@ function tests.test_other_data_and_other_code_in_a_cell_are_told()
   check.yes(out:find('"Data: 4 of the trials', 1, true) ~= nil)
 
   check.file("read.lua", (text:gsub("c.a %* sum", "c.a + sum")))
+  out = check.runner { "--runs", "read", "plan", path, "seeds=5", "--json" }
+  check.yes(out:find('"Code: 8 of the trials were', 1, true) ~= nil)
   out = check.runner { "--runs", "read", "plan", path, "seeds=5" }
   check.yes(out:find "Code: 8 of the trials were made by other code; a%s+run asks" ~= nil)
   check.runner { "--runs", "read", path, "seeds=5", "--code=keep" }
@@ -348,6 +350,9 @@ function tests.test_a_copied_experiment_is_the_directory_s()
   local out = check.runner { "--runs", "copied", "compare", "before" }
   check.yes(out:find("before: accuracy", 1, true) and out:find("20.0", 1, true) ~= nil)
   check.yes(not out:find("40.0", 1, true))
+  local _, err, status = check.runner { "--runs", "copied", "resume", "before" }
+  check.equal(status, 2)
+  check.yes(err:find("before is a copy of reporting", 1, true) ~= nil)
 end
 
 function tests.test_another_script_of_the_same_name_is_told()
