@@ -255,6 +255,22 @@ static int step_call(lua_State *L) {
   return trace_step(&call, box, NULL, &fault) ? raise_fault(L, &fault) : call.n_results;
 }
 
+static int step_listing(lua_State *L) {
+  const StepBox *box = luaL_checkudata(L, 1, STEP_META);
+  begin_listing(L, box, box->replay ? "static step" : "step");
+  push_object(L, &box->optimizer->object);
+  add_part(L, "optimizer");
+  for (int i = 0; i < box->n_nets; i++) {
+    push_object(L, &box->nets[i]->object);
+    add_numbered_part(L, "net", i + 1);
+  }
+  for (int i = 0; i < box->n_variables; i++) {
+    push_variable(L, box->variables[i]);
+    add_numbered_part(L, "variable", i + 1);
+  }
+  return 3;
+}
+
 /* Reads { static = true }. */
 static bool option_static(lua_State *L, int arg) {
   bool is_static = false;
@@ -647,16 +663,17 @@ static const Function train_functions[] = {
      "that failed.", NULL},
     {0}};
 
-static void make_box(lua_State *L, const char *meta, lua_CFunction gc) {
+static void make_box(lua_State *L, const char *meta, const luaL_Reg *functions) {
   new_metatable(L, meta);
-  lua_pushcfunction(L, gc);
-  lua_setfield(L, -2, "__gc");
+  luaL_setfuncs(L, functions, 0);
   lua_pop(L, 1);
 }
 
 int open_train(lua_State *L) {
-  make_box(L, STEP_META, step_gc);
-  make_box(L, HISTORY_META, history_gc);
+  static const luaL_Reg step[] = {{"__gc", step_gc}, {LISTING, step_listing}, {NULL, NULL}};
+  static const luaL_Reg history[] = {{"__gc", history_gc}, {NULL, NULL}};
+  make_box(L, STEP_META, step);
+  make_box(L, HISTORY_META, history);
   lua_newtable(L);
   register_family(L, &evaluation_binding);
   lua_pushnil(L);

@@ -103,8 +103,28 @@ static void push_option(lua_State *L, const Object *o, const Option *opt) {
     }
     break;
   }
+  case OPT_CALL: {
+    const Callable *call = *(Callable *const *)field;
+    if (call) push_callable(L, call);
+    else lua_pushnil(L);
+    break;
+  }
   default: lua_pushnil(L);
   }
+}
+
+void push_object_listing(lua_State *L, const Object *o) {
+  char label[96];
+  begin_listing(L, o, kind_label(o->kind, label, sizeof label));
+  for (const Option *opt = o->kind->options; opt && opt->name; opt++) {
+    push_option(L, o, opt);
+    add_part(L, opt->name);
+  }
+}
+
+static int object_listing(lua_State *L) {
+  push_object_listing(L, self_object(L));
+  return 3;
 }
 
 /* upvalue 1: the table of methods. */
@@ -458,6 +478,7 @@ static void make_metatable(lua_State *L, const FamilyBinding *binding) {
   static const luaL_Reg common[] = {{"__gc", object_gc},
                                     {"__newindex", object_newindex},
                                     {"__tostring", object_tostring},
+                                    {LISTING, object_listing},
                                     {NULL, NULL}};
   char meta[64];
   meta_name(meta, sizeof meta, binding->family);
