@@ -193,6 +193,15 @@ function tests.test_tuning_in_place_and_in_workers()
   check.equal(select(2, digests("here"):gsub("\n", "")), 4)
 end
 
+-- A worker keeps what it read for its later trials: each gets the rows that it asks for.
+function tests.test_columns_of_a_file_that_is_read_once()
+  local path = check.file("columns.csv", "a,p,q\n1,10,20\n2,11,21\n3,12,22\n")
+  local text = study("", ("select(2, data.csv(%q, { target = c.t }):tensors()):sum():item()")
+    :format(path), "t = { 'p', 'q' }")
+  local out = check.runner { "--runs", "columns", "--jobs", "1", check.file("columns.lua", text) }
+  check.equal({ out:match "p +1 +(%S+)", out:match "q +1 +(%S+)" }, { "33.0", "63.0" })
+end
+
 -- From another directory and with other threads.
 function tests.test_run_again_from_elsewhere()
   local text = study(net .. " net:build { 1 }", called)
