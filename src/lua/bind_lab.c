@@ -189,6 +189,7 @@ void add_lab_functions(lua_State *L) {
       {"uniform", uniform},
       {"surroundings", surroundings},
       {"thread_functions", thread_functions},
+      {"is_history", is_history},
       {"level_text", level_text},
       {"named_goal", named_goal},
       {"list", list},

@@ -1,5 +1,6 @@
 /* bind_train.c: the global `train`: steps, fits, callbacks, metrics; and net:evaluate. */
 #include "lua/checkpoints.h"
+#include "lua/lab.h"
 #include "lua/net_private.h"
 #include "lua/reflect.h"
 #include <math.h>
@@ -352,12 +353,40 @@ static int make_step(lua_State *L) {
 
 /* -- history ------------------------------------------------------------------------- */
 
-/* Registry: the table of the last fit. */
-static const char history_key = 0;
+/* Registry: the table of the last fit; the set of all such tables that live. */
+static const char history_key = 0, histories_key = 0;
 
 static int history_gc(lua_State *L) {
   history_deinit(lua_touserdata(L, 1));
   return 0;
+}
+
+static void push_histories(lua_State *L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &histories_key) != LUA_TNIL) return;
+  lua_pop(L, 1);
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "k");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &histories_key);
+}
+
+/* Makes the table at the top one of them. */
+static void note_history(lua_State *L) {
+  push_histories(L);
+  lua_pushvalue(L, -2);
+  lua_pushboolean(L, true);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+}
+
+int is_history(lua_State *L) {
+  push_histories(L);
+  lua_pushvalue(L, 1);
+  lua_rawget(L, -2);
+  return 1;
 }
 
 /* Columns as lists, test measures and what else is known as fields. */
@@ -384,6 +413,7 @@ static void push_history(lua_State *L, const History *history) {
   }
   lua_pushboolean(L, history->stopped);
   lua_setfield(L, -2, "stopped");
+  note_history(L);
 }
 
 /* train.history() -> that of the last fit, also of one that failed; nil before any */

@@ -72,6 +72,18 @@ function tests.test_options_and_functions_of_layers()
   }
 end
 
+function tests.test_keys_of_tables()
+  local head = "local a, b, f = nn.Dense(1), nn.Dense(2), function() return 3 end "
+    .. "local t = { [a] = 10, [b] = 20, [f] = 30, [true] = 40, [1.5] = 50 } t[t] = 60"
+  local loss = "t[a] + t[b] + t[f] + t[true] + t[1.5] + t[t]"
+  local cases = {}
+  for i, digit in ipairs { "10", "20", "30", "40", "50", "60" } do
+    cases[i] = { head, loss, digit, "70" }
+  end
+  all_change(cases)
+  none_change { { head, loss, "local", "local  " }, { head, loss, "local", "local   " } }
+end
+
 function tests.test_weights_of_nets()
   local built = "local net = nn.Sequential { nn.Dense(1), nn.BatchNorm() }:build { 1 }\n"
   local first = "net:load { ['dense_1.weight'] = tensor { { 2 } }, ['dense_1.bias'] = tensor { 0 },"
@@ -121,6 +133,20 @@ function tests.test_library_values_and_globals()
       "Dense(2)" },
     { "local f = coroutine.wrap(function() return 1 end)", "f()", "return 1", "return 2" },
   }
+end
+
+-- What a script trains before its experiment is told by the weights, and by no time.
+function tests.test_what_was_trained_before()
+  local head = "local set = data.set(tensor { { 1 }, { 2 } }, tensor { { 1 }, { 2.5 } }) "
+    .. "local net, opt = nn.Dense(1), optim.Adam { lr = 0.5 } "
+    .. "local before = train.fit(net, set, { loss = 'mse', optimizer = opt, epochs = 2 })"
+  local loss = called .. " + opt.lr + before.loss[1]"
+  all_change { { head, loss, "0.5", "0.25" }, { head, loss, "epochs = 2", "epochs = 3" },
+    { "nn.Dense(1):build { 1 }", "nn.Dense(1)(tensor { { 1 } }):item()", "nn", "nn.Dense(1):build "
+      .. "{ 1 } nn" } }
+  none_change { { head, loss, "local set", "local   set" },
+    { "local limit = { time_s = 1 }", "limit.time_s", "local", "local  " } }
+  all_change { { "local limit = { time_s = 1 }", "limit.time_s", "time_s = 1", "time_s = 2" } }
 end
 
 -- What only has an address is told by its type.

@@ -5,7 +5,7 @@
 --   a function        its tokens, then its upvalues and the globals of scripts that its text
 --                     names, each a piece of its own; one in C, and a coroutine, has no text
 --   a plain value     its literal
---   a table           its fields, keys sorted
+--   a table           its fields, keys sorted; of a history of train.fit all but the times
 --   a required module named in a function's text: the tokens of its file
 --   userdata of ours  its kind or the hash of its numbers, then all that it is made of, in the
 --                     order of its record: options, functions, layers, weights, rows (LISTING
@@ -283,16 +283,34 @@ local function by_type_and_text(a, b)
   return tostring(a) < tostring(b)
 end
 
-function refers.table(self, name, t)
-  local keys = {}
-  for key in next, t do
-    if type(key) == "string" or type(key) == "number" or type(key) == "boolean" then
-      keys[#keys + 1] = key
+-- Fields whose keys are told by what is in them alone, in the order of their listings.
+function Reach:unordered(name, t, keys)
+  local fields = {}
+  for i, key in ipairs(keys) do
+    local seen = setmetatable({}, { __index = self.seen })
+    local field = setmetatable({ seen = seen, files = self.files }, Reach)
+    field:value(name .. ".key", key)
+    field:value(name .. ".value", rawget(t, key))
+    fields[i] = { pieces = field, text = code.listing(field) }
+  end
+  table.sort(fields, function(a, b) return a.text < b.text end)
+  for i, field in ipairs(fields) do
+    for _, piece in ipairs(field.pieces) do
+      self:put(("%s (%d)"):format(piece.name, i), piece.text)
     end
+  end
+end
+
+function refers.table(self, name, t)
+  local keys, others, times = {}, {}, internal.is_history(t) and { time_s = true } or {}
+  for key in next, t do
+    local list = refers[type(key)] and others or keys
+    if not times[key] then list[#list + 1] = key end
   end
   table.sort(keys, by_type_and_text)
   self:put(name, "table")
   for _, key in ipairs(keys) do self:value(name .. "." .. tostring(key), rawget(t, key)) end
+  self:unordered(name, t, others)
   local meta = debug.getmetatable(t)
   if meta then self:value(name .. ".metatable", meta) end
 end
