@@ -135,6 +135,18 @@ function tests.test_library_values_and_globals()
   }
 end
 
+-- A script that is read from stdin has no text to look at.
+function tests.test_globals_of_a_script_without_a_file()
+  local text = replaced(study("rawset(_G, 'k', function() return 1 end)", "k()"), "seeds = 1",
+    "seeds = 1, record = true")
+  local function run(script)
+    local _, _, status = os.execute(("cd %s && %s --runs stdin - < %s > out.txt 2> err.txt")
+      :format(check.temp, os.getenv "RUNNER", check.file("stdin.lua", script)))
+    return status
+  end
+  check.equal({ run(text), run(text), run(replaced(text, "return 1", "return 2")) }, { 0, 0, 2 })
+end
+
 -- What a script trains before its experiment is told by the weights, and by no time.
 function tests.test_what_was_trained_before()
   local head = "local set = data.set(tensor { { 1 }, { 2 } }, tensor { { 1 }, { 2.5 } }) "

@@ -5,7 +5,8 @@
 --   a function        its tokens, then its upvalues and the globals of scripts that its text
 --                     names, each a piece of its own; one in C, and a coroutine, has no text
 --   a plain value     its literal
---   a table           its fields, keys sorted; of a history of train.fit all but the times
+--   a table           its fields, keys sorted, those that have no order by their own
+--                     listings; of a history of train.fit all but the times
 --   a required module named in a function's text: the tokens of its file
 --   userdata of ours  its kind or the hash of its numbers, then all that it is made of, in the
 --                     order of its record: options, functions, layers, weights, rows (LISTING
@@ -15,9 +16,9 @@
 -- nothing but its name here. A piece is { name = "trial.helper", text = "..." }; names are
 -- paths from where we began. What must hold: no address and no time gets into a piece.
 --
--- A cell's listing is that of the trial function, the kernels, and for each of its own levels
--- what that stands for in this cell. A level that is its own name is part of the identity but
--- for its type, which is all that is listed of it.
+-- A cell's listing is that of the trial function, of what else the bits of its results depend
+-- on, and of its own levels: what each stands for in this cell. A level that is its own name is
+-- part of the identity but for its type, which is all that is listed of it.
 
 local internal = ...
 
@@ -170,13 +171,17 @@ local function pick(f, candidates, line)
   return best
 end
 
--- The tokens of a Lua function; without its file, its compiled form.
+-- The tokens of a Lua function; without its file, the hash of its compiled form, and that,
+-- which has in it the names that the function uses.
 local function function_text(f)
   local info = debug.getinfo(f, "S")
   local path = info.source:match "^@(.*)"
   local file = path and file_of(path)
   local spans = file and file.spans[info.linedefined .. ":" .. info.lastlinedefined]
-  if not spans then return "compiled " .. internal.hash(string.dump(f, true)) end
+  if not spans then
+    local compiled = string.dump(f, true)
+    return "compiled " .. internal.hash(compiled), compiled
+  end
   local candidates = {}
   for i, span in ipairs(spans) do
     span.text = span.text or joined(file.tokens, span.first, span.last)
@@ -220,7 +225,7 @@ function Reach:module(quoted)
   self:modules(text)
 end
 
--- What the script put into a global table: those that a text names, alone or as a field of
+-- What the script made global, where a text names it: alone, or as a field that it gave to
 -- one of the library's tables.
 function Reach:globals(env, text)
   local function global(word)
@@ -269,12 +274,13 @@ end
 refers["function"] = function(self, name, f)
   local info = debug.getinfo(f, "S")
   local path = info.source:match "^@(.*)"
-  local record = info.what == "C" and internal.describe(f)
-  local text = info.what ~= "C" and function_text(f) or record and record.path or "function in C"
+  local text, compiled
+  if info.what == "C" then text = (internal.describe(f) or {}).path or "function in C"
+  else text, compiled = function_text(f) end
   if path then self.files[path] = true end
   self:put(name, text)
   self:modules(text)
-  self:upvalues(name, f, text)
+  self:upvalues(name, f, compiled or text)
 end
 
 local function by_type_and_text(a, b)
@@ -315,7 +321,7 @@ function refers.table(self, name, t)
   if meta then self:value(name .. ".metatable", meta) end
 end
 
--- Handles of the same thing are told apart by its key alone.
+-- Two handles of one thing have the same key.
 function refers.userdata(self, name, value)
   local meta = debug.getmetatable(value) or {}
   local listing = rawget(meta, "__listing")
