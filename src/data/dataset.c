@@ -54,10 +54,17 @@ static uint64_t mix(uint64_t hash, const void *bytes, size_t n_bytes) {
   return hash;
 }
 
+/* All rows as the source gives them, read or not? */
+static bool is_whole(const Dataset *set) {
+  const Affine *a = &set->affine;
+  if (set->index) return false;
+  return !a->n || (a->n == 1 && a->shift[0] == 0 && a->scale[0] == set->rows->scale);
+}
+
 uint64_t dataset_view_hash(const Dataset *set) {
   uint64_t hash = UINT64_C(0xCBF29CE484222325);
   size_t n = (size_t)set->affine.n;
-  if (!set->index && !n) return 0;
+  if (is_whole(set)) return 0;
   if (set->index) hash = mix(hash, set->index, (size_t)set->n * sizeof *set->index);
   if (n) hash = mix(hash, set->affine.shift, n * sizeof *set->affine.shift);
   return n ? mix(hash, set->affine.scale, n * sizeof *set->affine.scale) : hash;

@@ -391,6 +391,69 @@ static int transform_tostring(lua_State *L) {
   return 1;
 }
 
+/* -- what is in them (LISTING); no file is read --------------------------------------- */
+
+static int set_listing(lua_State *L) {
+  Dataset *set = check_dataset(L, 1);
+  lua_pushfstring(L, "data set %s", dataset_name(set));
+  begin_listing(L, set, lua_tostring(L, -1));
+  push_object(L, &dataset_source(set)->object);
+  add_part(L, "source");
+  lua_pushinteger(L, (lua_Integer)dataset_view_hash(set));
+  add_part(L, "view");
+  return 3;
+}
+
+/* Options, the seed that rows are drawn of, and the hash of rows that are in memory. */
+static int source_listing(lua_State *L) {
+  Source *source = check_object(L, 1, &dataset_family);
+  char hash[SHA256_TEXT];
+  push_object_listing(L, &source->object);
+  if (source_draws(source)) {
+    lua_pushinteger(L, (lua_Integer)source->run_seed);
+    add_part(L, "run_seed");
+  }
+  if (source_given(source)) {
+    source_hash(source, 0, hash);
+    lua_pushstring(L, hash);
+    add_part(L, "rows");
+  }
+  return 3;
+}
+
+static int transform_listing(lua_State *L) {
+  const Transform *t = *(Transform **)luaL_checkudata(L, 1, TRANSFORM_META);
+  begin_listing(L, t, "transform (x - shift) * scale");
+  for (int64_t i = 0; i < transform_n(t); i++) {
+    lua_pushnumber(L, transform_shift(t, i));
+    add_numbered_part(L, "shift", i + 1);
+    lua_pushnumber(L, transform_scaling(t, i));
+    add_numbered_part(L, "scale", i + 1);
+  }
+  return 3;
+}
+
+static int batches_listing(lua_State *L) {
+  const BatchBox *box = luaL_checkudata(L, 1, BATCHES_META);
+  const BatchOptions *options = &box->batches.options;
+  if (!box->batches.set) {
+    begin_listing(L, box, "batches that have ended");
+    return 3;
+  }
+  const struct { const char *name; lua_Integer value; } numbers[] = {
+      {"batch_size", options->batch_size}, {"shuffle", options->shuffle},
+      {"drop_last", options->drop_last},   {"order", (lua_Integer)options->order.key},
+      {"draw", (lua_Integer)options->order.draw}, {"at", box->batches.at}};
+  begin_listing(L, box, "batches");
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+    lua_pushinteger(L, numbers[i].value);
+    add_part(L, numbers[i].name);
+  }
+  *new_set_box(L) = dataset_retain(box->batches.set);
+  add_part(L, "set");
+  return 3;
+}
+
 /* -- sources ------------------------------------------------------------------------- */
 
 static int no_source_field(lua_State *L, const Source *source, const char *name) {
@@ -514,6 +577,7 @@ static void add_set_metatable(lua_State *L) {
                                        {"__len", set_count},
                                        {"__newindex", set_newindex},
                                        {"__tostring", set_tostring},
+                                       {LISTING, set_listing},
                                        {NULL, NULL}};
   add_metatable(L, SET_META, functions);
   luaL_getmetatable(L, SET_META);
@@ -556,10 +620,13 @@ static void add_sources(lua_State *L) {
 
 int open_data(lua_State *L) {
   static const luaL_Reg transform[] = {
-      {"__gc", transform_gc}, {"__tostring", transform_tostring}, {NULL, NULL}};
+      {"__gc", transform_gc}, {"__tostring", transform_tostring},
+      {LISTING, transform_listing}, {NULL, NULL}};
   static const luaL_Reg batches[] = {
-      {"__gc", batches_gc}, {"__close", batches_gc}, {NULL, NULL}};
-  static const Function source[] = {{"__newindex", source_newindex, NULL, NULL, NULL}, {0}};
+      {"__gc", batches_gc}, {"__close", batches_gc}, {LISTING, batches_listing},
+      {NULL, NULL}};
+  static const Function source[] = {{"__newindex", source_newindex, NULL, NULL, NULL},
+                                    {LISTING, source_listing, NULL, NULL, NULL}, {0}};
   static const FamilyBinding binding = {&dataset_family, source, NULL};
   static const FamilyBinding methods = {&dataset_methods, NULL, NULL};
   add_metatable(L, TRANSFORM_META, transform);

@@ -92,50 +92,35 @@ static int uniform(lua_State *L) {
   return 1;
 }
 
-/* What else the bits of a result depend on. */
-static int kernels(lua_State *L) {
-  lua_pushfstring(L, "kernels\tBLIS %s, SIMD %s, real %s", gemm_kernel_set(),
-                  simd_name(simd_level()), REAL_NAME);
+/* What else the bits of a result depend on, as lines: nets and fits are numbered on from
+ * those that the script had before its trials, and streams are named by these numbers. */
+static int surroundings(lua_State *L) {
+  const Graph *graph = session_graph(L);
+  lua_pushfstring(L, "kernels\tBLIS %s, SIMD %s, real %s\nbefore\t%I nets, %I fits\n",
+                  gemm_kernel_set(), simd_name(simd_level()), REAL_NAME,
+                  (LUAI_UACINT)graph->net_count, (LUAI_UACINT)graph->fit_count);
   return 1;
 }
 
-static int tensor_text(lua_State *L) {
-  Sha256 sum;
-  char text[SHA256_TEXT];
-  sha256_begin(&sum);
-  tensor_hash(check_value(L, 1), &sum);
-  sha256_end(&sum, text);
-  lua_pushfstring(L, "tensor %s", text);
-  return 1;
-}
-
-/* Of rows that are in memory their hash; "" of others. */
-static void push_rows_hash(lua_State *L, Source *source) {
-  Fault fault = {0};
-  char text[SHA256_TEXT] = "";
-  if (source_given(source)) {
-    if (!source_rows(source, 0, &fault)) raise_fault(L, &fault);
-    source_hash(source, 0, text);
+/* thread_functions(thread) -> list: the functions of a coroutine that has not begun or waits,
+ * innermost first; of another none. */
+static int thread_functions(lua_State *L) {
+  lua_State *thread = lua_tothread(L, 1);
+  lua_Debug frame;
+  lua_newtable(L);
+  if (!thread || thread == L || !lua_checkstack(thread, 2)) return 1;
+  if (lua_status(thread) == LUA_OK && !lua_getstack(thread, 0, &frame) &&
+      lua_gettop(thread) > 0) {
+    lua_pushvalue(thread, 1);
+    lua_xmove(thread, L, 1);
+    lua_rawseti(L, -2, 1);
   }
-  lua_pushstring(L, text);
-}
-
-/* A text that tells a userdata of the library from others: of a tensor its values; of a data
- * set its source with all options, and which rows. Reads no file. */
-static int object_text(lua_State *L) {
-  Dataset *set = to_dataset(L, 1);
-  if (!set && is_tensor(L, 1)) return tensor_text(L);
-  if (!set) {
-    luaL_tolstring(L, 1, NULL);
-    return 1;
+  for (int level = 0; lua_status(thread) == LUA_YIELD && lua_getstack(thread, level, &frame);
+       level++) {
+    lua_getinfo(thread, "f", &frame);
+    lua_xmove(thread, L, 1);
+    lua_rawseti(L, -2, level + 1);
   }
-  Source *source = dataset_source(set);
-  push_object(L, &source->object);
-  const char *text = luaL_tolstring(L, -1, NULL);
-  push_rows_hash(L, source);
-  lua_pushfstring(L, "%s of %s %s, seed %I, view %I", dataset_name(set), text,
-                  lua_tostring(L, -1), (LUAI_UACINT)source->run_seed,
-                  (LUAI_UACINT)dataset_view_hash(set));
   return 1;
 }
 
@@ -202,8 +187,9 @@ void add_lab_functions(lua_State *L) {
       {"number_text", number_text},
       {"hash", hash},
       {"uniform", uniform},
-      {"kernels", kernels},
-      {"object_text", object_text},
+      {"surroundings", surroundings},
+      {"thread_functions", thread_functions},
+      {"is_history", is_history},
       {"level_text", level_text},
       {"named_goal", named_goal},
       {"list", list},

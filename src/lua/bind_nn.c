@@ -348,8 +348,26 @@ static Object *layer_from_value(lua_State *L, int arg, Fault *fault) {
   return (Object *)layer;
 }
 
+/* A layer's options and variables. The number of an outermost one that has been built names
+ * its streams. */
+static int layer_listing(lua_State *L) {
+  const Layer *layer = check_layer(L, 1);
+  push_object_listing(L, &layer->object);
+  for (int i = 0; i < LAYER_VARS; i++) {
+    if (!layer->var[i]) continue;
+    push_variable(L, layer->var[i]);
+    add_part(L, layer->var_name[i]);
+  }
+  if (!layer->owner && layer->number) {
+    lua_pushinteger(L, layer->number);
+    add_part(L, "number");
+  }
+  return 3;
+}
+
 static const Function layer_methods[] = {
     {"__call", net_call, NULL, NULL, NULL},
+    {LISTING, layer_listing, NULL, NULL, NULL},
     {"add", net_add, "net:add(layer)", "Appends a layer; gives the net.", NULL},
     {"build", net_build, "net:build(shape)", "Gives the parameters shape and value for "
      "inputs of that shape, without the batch axis; gives the net.", NULL},
@@ -488,7 +506,27 @@ int open_loss(lua_State *L) {
 
 /* -- optim --------------------------------------------------------------------------- */
 
-static const FamilyBinding optim_binding = {&optim_family, NULL, NULL};
+/* Options, and where it stands: one that has trained goes on from there. */
+static int optim_listing(lua_State *L) {
+  const Optimizer *opt = check_object(L, 1, &optim_family);
+  const char *const *names = optimizer_slot_names(opt);
+  push_object_listing(L, &opt->object);
+  lua_pushinteger(L, opt->t);
+  add_part(L, "steps");
+  for (int i = 0; i < opt->n_slots; i++) {
+    push_variable(L, opt->slots[i].param);
+    add_numbered_part(L, "trained", i + 1);
+    for (int s = 0; names && names[s]; s++) {
+      if (!opt->slots[i].slot[s]) continue;
+      push_variable(L, opt->slots[i].slot[s]);
+      add_numbered_part(L, names[s], i + 1);
+    }
+  }
+  return 3;
+}
+
+static const Function optim_methods[] = {{LISTING, optim_listing, NULL, NULL, NULL}, {0}};
+static const FamilyBinding optim_binding = {&optim_family, optim_methods, NULL};
 static const FamilyBinding schedule_binding = {&schedule_family, NULL, NULL};
 
 int open_optim(lua_State *L) {

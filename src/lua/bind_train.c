@@ -1,5 +1,6 @@
 /* bind_train.c: the global `train`: steps, fits, callbacks, metrics; and net:evaluate. */
 #include "lua/checkpoints.h"
+#include "lua/lab.h"
 #include "lua/net_private.h"
 #include "lua/reflect.h"
 #include <math.h>
@@ -255,6 +256,22 @@ static int step_call(lua_State *L) {
   return trace_step(&call, box, NULL, &fault) ? raise_fault(L, &fault) : call.n_results;
 }
 
+static int step_listing(lua_State *L) {
+  const StepBox *box = luaL_checkudata(L, 1, STEP_META);
+  begin_listing(L, box, box->replay ? "static step" : "step");
+  push_object(L, &box->optimizer->object);
+  add_part(L, "optimizer");
+  for (int i = 0; i < box->n_nets; i++) {
+    push_object(L, &box->nets[i]->object);
+    add_numbered_part(L, "net", i + 1);
+  }
+  for (int i = 0; i < box->n_variables; i++) {
+    push_variable(L, box->variables[i]);
+    add_numbered_part(L, "variable", i + 1);
+  }
+  return 3;
+}
+
 /* Reads { static = true }. */
 static bool option_static(lua_State *L, int arg) {
   bool is_static = false;
@@ -336,12 +353,40 @@ static int make_step(lua_State *L) {
 
 /* -- history ------------------------------------------------------------------------- */
 
-/* Registry: the table of the last fit. */
-static const char history_key = 0;
+/* Registry: the table of the last fit; the set of all such tables that live. */
+static const char history_key = 0, histories_key = 0;
 
 static int history_gc(lua_State *L) {
   history_deinit(lua_touserdata(L, 1));
   return 0;
+}
+
+static void push_histories(lua_State *L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &histories_key) != LUA_TNIL) return;
+  lua_pop(L, 1);
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "k");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &histories_key);
+}
+
+/* Makes the table at the top one of them. */
+static void note_history(lua_State *L) {
+  push_histories(L);
+  lua_pushvalue(L, -2);
+  lua_pushboolean(L, true);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+}
+
+int is_history(lua_State *L) {
+  push_histories(L);
+  lua_pushvalue(L, 1);
+  lua_rawget(L, -2);
+  return 1;
 }
 
 /* Columns as lists, test measures and what else is known as fields. */
@@ -368,6 +413,7 @@ static void push_history(lua_State *L, const History *history) {
   }
   lua_pushboolean(L, history->stopped);
   lua_setfield(L, -2, "stopped");
+  note_history(L);
 }
 
 /* train.history() -> that of the last fit, also of one that failed; nil before any */
@@ -647,16 +693,17 @@ static const Function train_functions[] = {
      "that failed.", NULL},
     {0}};
 
-static void make_box(lua_State *L, const char *meta, lua_CFunction gc) {
+static void make_box(lua_State *L, const char *meta, const luaL_Reg *functions) {
   new_metatable(L, meta);
-  lua_pushcfunction(L, gc);
-  lua_setfield(L, -2, "__gc");
+  luaL_setfuncs(L, functions, 0);
   lua_pop(L, 1);
 }
 
 int open_train(lua_State *L) {
-  make_box(L, STEP_META, step_gc);
-  make_box(L, HISTORY_META, history_gc);
+  static const luaL_Reg step[] = {{"__gc", step_gc}, {LISTING, step_listing}, {NULL, NULL}};
+  static const luaL_Reg history[] = {{"__gc", history_gc}, {NULL, NULL}};
+  make_box(L, STEP_META, step);
+  make_box(L, HISTORY_META, history);
   lua_newtable(L);
   register_family(L, &evaluation_binding);
   lua_pushnil(L);

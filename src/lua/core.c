@@ -179,6 +179,29 @@ void new_metatable(lua_State *L, const char *name) {
   lua_setfield(L, -2, "__metatable");
 }
 
+void begin_listing(lua_State *L, const void *key, const char *text) {
+  lua_pushlightuserdata(L, (void *)key);
+  lua_pushstring(L, text);
+  lua_newtable(L);
+}
+
+void add_part(lua_State *L, const char *name) {
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    return;
+  }
+  lua_Integer n = (lua_Integer)lua_rawlen(L, -2);
+  lua_rawseti(L, -2, n + 2);
+  lua_pushstring(L, name);
+  lua_rawseti(L, -2, n + 1);
+}
+
+void add_numbered_part(lua_State *L, const char *name, int64_t number) {
+  char numbered[96];
+  snprintf(numbered, sizeof numbered, "%s.%lld", name, (long long)number);
+  add_part(L, numbered);
+}
+
 /* -- values -------------------------------------------------------------------------- */
 
 static void push_ints(lua_State *L, const IntList *ints) {

@@ -121,6 +121,25 @@ Object *object_from_args(lua_State *L, int first, const Kind *kind);
 Err set_options(lua_State *L, int arg, Object *object, bool list_allowed, bool *given,
                 Fault *fault);
 
+/* -- what is in a thing -------------------------------------------------------------- */
+
+/* For the code of a trial (lib/experiment_code.lua) everything that decides what a userdata of
+ * ours does is told. Its metatable's function LISTING gives for it
+ *   key    equal for two handles of one thing
+ *   text   what it is, in words; of numbers that it holds their hash
+ *   parts  a list: name, value, name, value ...; each is told in turn
+ * Addresses and times stand in none of the latter two. */
+#define LISTING "__listing"
+
+/* Pushes the three, without parts. */
+void begin_listing(lua_State *L, const void *key, const char *text);
+/* Takes the value at the top, which becomes a part; nil is none. The second names it
+ * "net.2", from 1. */
+void add_part(lua_State *L, const char *name);
+void add_numbered_part(lua_State *L, const char *name, int64_t number);
+/* Pushes the three of an object, its options as parts. */
+void push_object_listing(lua_State *L, const Object *object);
+
 /* -- data sets ----------------------------------------------------------------------- */
 
 /* The data set at `arg`, borrowed while its handle lives; NULL if it is none. */

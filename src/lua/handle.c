@@ -5,6 +5,7 @@
 #include "lua/tensor_private.h"
 #include "lua/reflect.h"
 #include "base/out.h"
+#include "base/sha256.h"
 #include "graph/ops.h"
 #include <string.h>
 
@@ -344,8 +345,27 @@ static int tensor_concat_text(lua_State *L) {
   return 1;
 }
 
+static int tensor_listing(lua_State *L) {
+  const Variable *v = to_variable(L, 1);
+  const char *kind = !v ? "tensor" : v->frozen ? "frozen variable"
+                     : v->trainable ? "variable" : "variable that is not trained";
+  if (v && !v->has_value) {
+    lua_pushfstring(L, "%s without a value", kind);
+  } else {
+    Sha256 sum;
+    char hash[SHA256_TEXT];
+    sha256_begin(&sum);
+    tensor_hash(check_value(L, 1), &sum);
+    sha256_end(&sum, hash);
+    lua_pushfstring(L, "%s %s", kind, hash);
+  }
+  begin_listing(L, v ? (const void *)v : lua_touserdata(L, 1), lua_tostring(L, -1));
+  return 3;
+}
+
 static const luaL_Reg metamethods[] = {
     {"__tostring", tensor_tostring}, {"__len", tensor_len},
+    {LISTING, tensor_listing},
     {"__newindex", tensor_newindex}, {"__lt", tensor_compare},
     {"__le", tensor_compare},        {"__concat", tensor_concat_text},
     {NULL, NULL}};

@@ -14,6 +14,9 @@ void add_lab_functions(lua_State *L);
  * say; the table of its trials. */
 int lab_study(lua_State *L);
 
+/* internal.is_history(value): is it a table that train.fit gave? nil: no. */
+int is_history(lua_State *L);
+
 /* Meta of a trial that runs in this session: machine, versions, script, and what `more` (a
  * map, or NULL) holds. */
 void describe_trial(const Session *s, const Json *more, Json *meta);

@@ -248,6 +248,8 @@ static Err run_all_here(lua_State *L, StudyBox *box, Fault *fault) {
   }
   study_progress_end(&progress, &box->study);
   seed_all(L, (lua_Integer)seed);
+  session_graph(L)->net_count = s->script_nets;   /* the next study's trials begin there, too */
+  session_graph(L)->fit_count = s->script_fits;
   return err;
 }
 

@@ -103,8 +103,28 @@ static void push_option(lua_State *L, const Object *o, const Option *opt) {
     }
     break;
   }
+  case OPT_CALL: {
+    const Callable *call = *(Callable *const *)field;
+    if (call) push_callable(L, call);
+    else lua_pushnil(L);
+    break;
+  }
   default: lua_pushnil(L);
   }
+}
+
+void push_object_listing(lua_State *L, const Object *o) {
+  char label[96];
+  begin_listing(L, o, kind_label(o->kind, label, sizeof label));
+  for (const Option *opt = o->kind->options; opt && opt->name; opt++) {
+    push_option(L, o, opt);
+    add_part(L, opt->name);
+  }
+}
+
+static int object_listing(lua_State *L) {
+  push_object_listing(L, self_object(L));
+  return 3;
 }
 
 /* upvalue 1: the table of methods. */
@@ -131,6 +151,16 @@ static int object_newindex(lua_State *L) {
   return 0;
 }
 
+/* In quotes, so that a list of texts reads in one way only. */
+static void add_quoted(luaL_Buffer *b, const char *text) {
+  luaL_addchar(b, '"');
+  for (; *text; text++) {
+    if (*text == '"' || *text == '\\') luaL_addchar(b, '\\');
+    luaL_addchar(b, *text);
+  }
+  luaL_addchar(b, '"');
+}
+
 static void describe_option(lua_State *L, luaL_Buffer *b, Object *o, const Option *opt) {
   (void)L;
   const void *field = option_field(o, opt);
@@ -150,6 +180,24 @@ static void describe_option(lua_State *L, luaL_Buffer *b, Object *o, const Optio
     luaL_addstring(b, *(char *const *)field ? *(char *const *)field : "none");
     break;
   case OPT_CHOICE: luaL_addstring(b, opt->choices[*(const int *)field]); break;
+  case OPT_INTS: {
+    const IntList *list = field;
+    for (int i = 0; i < list->n; i++) {
+      luaL_addstring(b, i ? ", " : "{ ");
+      luaL_addstring(b, text_number(number, (double)list->v[i]));
+    }
+    luaL_addstring(b, " }");
+    break;
+  }
+  case OPT_TEXTS: {
+    const TextList *list = field;
+    for (int i = 0; i < list->n; i++) {
+      luaL_addstring(b, i ? ", " : "{ ");
+      add_quoted(b, list->v[i]);
+    }
+    luaL_addstring(b, " }");
+    break;
+  }
   case OPT_OBJECT: {
     const Object *object = *(Object *const *)field;
     luaL_addstring(b, object ? object->kind->name : "none");
@@ -168,7 +216,21 @@ static void describe_option(lua_State *L, luaL_Buffer *b, Object *o, const Optio
   }
 }
 
-/* nn.Dense { units = 64, bias = true, ... }: all options with a value that one word tells. */
+/* Has it no value that text tells? Functions, tensors; texts and lists that are not given. */
+static bool is_untold(const Object *o, const Option *opt) {
+  const void *field = option_field(o, opt);
+  switch (opt->kind) {
+  case OPT_CALL:
+  case OPT_REF: return true;
+  case OPT_TEXT: return !*(char *const *)field;
+  case OPT_INTS: return ((const IntList *)field)->n == 0;
+  case OPT_TEXTS: return ((const TextList *)field)->n == 0;
+  default: return false;
+  }
+}
+
+/* nn.Dense { units = 64, bias = true, ... }. Data sources that read the same are the same:
+ * a worker keeps them by this text (bind_data.c). */
 static int object_tostring(lua_State *L) {
   Object *o = self_object(L);
   char label[96];
@@ -177,10 +239,7 @@ static int object_tostring(lua_State *L) {
   luaL_addstring(&b, kind_label(o->kind, label, sizeof label));
   bool first = true;
   for (const Option *opt = o->kind->options; opt && opt->name; opt++) {
-    if (opt->kind == OPT_CALL || opt->kind == OPT_REF || opt->kind == OPT_INTS ||
-        opt->kind == OPT_TEXTS)
-      continue;
-    if (opt->kind == OPT_TEXT && !*(char **)option_field(o, opt)) continue;
+    if (is_untold(o, opt)) continue;
     luaL_addstring(&b, first ? " { " : ", ");
     describe_option(L, &b, o, opt);
     first = false;
@@ -458,6 +517,7 @@ static void make_metatable(lua_State *L, const FamilyBinding *binding) {
   static const luaL_Reg common[] = {{"__gc", object_gc},
                                     {"__newindex", object_newindex},
                                     {"__tostring", object_tostring},
+                                    {LISTING, object_listing},
                                     {NULL, NULL}};
   char meta[64];
   meta_name(meta, sizeof meta, binding->family);

@@ -249,6 +249,8 @@ static void push_internal(lua_State *L) {
   lua_setfield(L, -2, "colour");
   lua_newtable(L);
   lua_setfield(L, -2, "documented");
+  lua_pushliteral(L, "=" LIBRARY_CHUNK);
+  lua_setfield(L, -2, "library_chunk");
   push_keywords(L);
   lua_setfield(L, -2, "keywords");
   lua_createtable(L, s->n_args, 0);

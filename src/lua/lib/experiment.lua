@@ -244,25 +244,48 @@ end
 
 -- -- one trial ----------------------------------------------------------------------------
 
--- Is it the library's, or the arguments of the script? Such things are no code of a trial.
--- What is the library's is noted before a script can add to it: by require, say.
+-- Functions and tables of the library by their names, the shortest that they have. What is
+-- the library's is noted before a script can add to it: by require, say.
 local library = {}
 
-local function add_library(value)
-  if library[value] then return end
-  library[value] = true
-  if type(value) ~= "table" then return end
-  for _, field in next, value do
-    if type(field) == "table" or type(field) == "function" then add_library(field) end
+local function texts_of_keys(t)
+  local keys = {}
+  for key in next, t do
+    if type(key) == "string" then keys[#keys + 1] = key end
   end
-  local meta = debug.getmetatable(value)
-  if meta then add_library(meta) end
+  table.sort(keys)
+  return keys
+end
+
+local function add_library(modules)
+  local names, queue = { [modules] = "" }, { modules }
+  library[modules] = "package.loaded"
+  local function add(value, name)
+    if names[value] or type(value) ~= "table" and type(value) ~= "function" then return end
+    names[value], library[value] = name, name
+    queue[#queue + 1] = value
+  end
+  for _, value in ipairs(queue) do
+    local prefix = names[value] == "" and "" or names[value] .. "."
+    if type(value) == "table" then
+      for _, key in ipairs(texts_of_keys(value)) do add(value[key], prefix .. key) end
+      add(debug.getmetatable(value), prefix .. "metatable")
+    end
+  end
 end
 
 if not internal.job then add_library(package.loaded) end   -- a worker has no use for it
 
-function internal.is_library(value)
-  return library[value] or internal.arguments[value] or false
+-- The name of what is the library's, and "args" for the arguments of the script, which are
+-- part of a trial's identity; nil for anything else.
+function internal.library_name(value)
+  if library[value] then return library[value] end
+  if value ~= nil and internal.arguments[value] then return "args" end
+  if type(value) ~= "function" then return nil end
+  local documented = internal.documented[value]
+  if documented then return documented.path end
+  local source = debug.getinfo(value, "S").source
+  return source:sub(1, #internal.library_chunk) == internal.library_chunk and "library" or nil
 end
 
 -- What a measure came to: a number, or a list with one per epoch, of which the one counts

@@ -2,13 +2,23 @@
 -- parts of the script do not change.
 --
 -- From the trial function on, everything that it reaches is listed in pieces:
---   a function        its tokens, then its upvalues, each a piece of its own
+--   a function        its tokens, then its upvalues and the globals of scripts that its text
+--                     names, each a piece of its own; one in C, and a coroutine, has no text
 --   a plain value     its literal
---   a table           its fields, keys sorted
+--   a table           its fields, keys sorted, those that have no order by their own
+--                     listings; of a history of train.fit all but the times
 --   a required module named in a function's text: the tokens of its file
---   a data set, net   what it says of itself
--- The library's own names, and `args` (which is part of a trial's identity), are left out. A
--- piece is { name = "trial.helper", text = "..." }; names are paths from where we began.
+--   userdata of ours  its kind or the hash of its numbers, then all that it is made of, in the
+--                     order of its record: options, functions, layers, weights, rows (LISTING
+--                     in core.h); other userdata tell their type alone
+--   the library's own its name
+-- A thing that is reached twice is listed once. `args` is part of a trial's identity and has
+-- nothing but its name here. A piece is { name = "trial.helper", text = "..." }; names are
+-- paths from where we began. What must hold: no address and no time gets into a piece.
+--
+-- A cell's listing is that of the trial function, of what else the bits of its results depend
+-- on, and of its own levels: what each stands for in this cell. A level that is its own name is
+-- part of the identity but for its type, which is all that is listed of it.
 
 local internal = ...
 
@@ -93,7 +103,8 @@ end
 local opens = { ["function"] = true, ["do"] = true, ["if"] = true, ["repeat"] = true }
 local closes = { ["end"] = true, ["until"] = true }
 
--- Spans of all functions: { first, last } among the tokens, by "line:last line".
+-- Spans of all functions: { first, last } among the tokens, by "line:last line"; `text` once
+-- it was wanted.
 local function functions_of(tokens)
   local spans, open = {}, {}
   for i, token in ipairs(tokens) do
@@ -160,15 +171,22 @@ local function pick(f, candidates, line)
   return best
 end
 
--- The tokens of a Lua function; without its file, its compiled form.
+-- The tokens of a Lua function; without its file, the hash of its compiled form, and that,
+-- which has in it the names that the function uses.
 local function function_text(f)
   local info = debug.getinfo(f, "S")
   local path = info.source:match "^@(.*)"
   local file = path and file_of(path)
   local spans = file and file.spans[info.linedefined .. ":" .. info.lastlinedefined]
-  if not spans then return "compiled " .. internal.hash(string.dump(f, true)) end
+  if not spans then
+    local compiled = string.dump(f, true)
+    return "compiled " .. internal.hash(compiled), compiled
+  end
   local candidates = {}
-  for i, span in ipairs(spans) do candidates[i] = joined(file.tokens, span.first, span.last) end
+  for i, span in ipairs(spans) do
+    span.text = span.text or joined(file.tokens, span.first, span.last)
+    candidates[i] = span.text
+  end
   return #candidates == 1 and candidates[1] or pick(f, candidates, info.linedefined)
 end
 
@@ -177,11 +195,15 @@ end
 local Reach = {}
 Reach.__index = Reach
 
+-- How values of the types are listed that more than one place can hold: f(reach, name, value).
+local refers = {}
+
 function Reach:put(name, text) self[#self + 1] = { name = name, text = text } end
 
 local function literal(value)
   if type(value) == "string" then return ("%q"):format(value) end
-  if type(value) == "number" then return ("%s %.17g"):format(math.type(value), value) end
+  if math.type(value) == "integer" then return ("integer %d"):format(value) end
+  if type(value) == "number" then return ("float %.17g"):format(value) end
   return tostring(value)
 end
 
@@ -203,27 +225,62 @@ function Reach:module(quoted)
   self:modules(text)
 end
 
-function Reach:func(name, f)
-  local info = debug.getinfo(f, "S")
-  if info.what == "C" or internal.is_library(f) then return end
-  local text = function_text(f)
-  local path = info.source:match "^@(.*)"
-  if path then self.files[path] = true end
-  self:put(name, text)
-  self:modules(text)
-  local upvalues, names = {}, {}
+-- What the script made global, where a text names it: alone, or as a field that it gave to
+-- one of the library's tables.
+function Reach:globals(env, text)
+  local function global(word)
+    local value = rawget(env, word)
+    if value == nil then value = rawget(_G, word) end
+    return value
+  end
+  for word in text:gmatch "[%a_][%w_]*" do
+    local value = global(word)
+    if value ~= nil and not internal.library_name(value) then
+      self:once("global " .. word, value)
+    end
+  end
+  for word, field in text:gmatch "([%a_][%w_]*) %. ([%a_][%w_]*)" do
+    local t = global(word) or package.loaded.runner[word]
+    local value = type(t) == "table" and internal.library_name(t) and rawget(t, field)
+    if value and refers[type(value)] and not internal.library_name(value) then
+      self:once("global " .. word .. "." .. field, value)
+    end
+  end
+end
+
+function Reach:once(name, value)
+  if self.seen[name] then return end
+  self.seen[name] = true
+  self:value(name, value)
+end
+
+-- Upvalues in the order of their names; those of functions in C have none but their place.
+function Reach:upvalues(name, f, text)
+  local list = {}
   for i = 1, 255 do
     local upvalue, value = debug.getupvalue(f, i)
     if not upvalue then break end
-    if upvalue ~= "_ENV" then
-      names[#names + 1] = upvalue
-      upvalues[upvalue] = { value }
+    if upvalue == "_ENV" and type(value) == "table" then
+      self:globals(value, text)
+    else
+      upvalue = upvalue:find "^[%a_]" and upvalue or tostring(i)
+      list[#list + 1] = { name = upvalue, value = value }
     end
   end
-  table.sort(names)
-  for _, upvalue in ipairs(names) do
-    self:value(name .. "." .. upvalue, upvalues[upvalue][1])
-  end
+  table.sort(list, function(a, b) return a.name < b.name end)
+  for _, upvalue in ipairs(list) do self:value(name .. "." .. upvalue.name, upvalue.value) end
+end
+
+refers["function"] = function(self, name, f)
+  local info = debug.getinfo(f, "S")
+  local path = info.source:match "^@(.*)"
+  local text, compiled
+  if info.what == "C" then text = (internal.describe(f) or {}).path or "function in C"
+  else text, compiled = function_text(f) end
+  if path then self.files[path] = true end
+  self:put(name, text)
+  self:modules(text)
+  self:upvalues(name, f, compiled or text)
 end
 
 local function by_type_and_text(a, b)
@@ -232,35 +289,71 @@ local function by_type_and_text(a, b)
   return tostring(a) < tostring(b)
 end
 
-function Reach:fields(name, t)
-  local keys = {}
-  for key in next, t do
-    if type(key) == "string" or type(key) == "number" or type(key) == "boolean" then
-      keys[#keys + 1] = key
+-- Fields whose keys are told by what is in them alone, in the order of their listings.
+function Reach:unordered(name, t, keys)
+  local fields = {}
+  for i, key in ipairs(keys) do
+    local seen = setmetatable({}, { __index = self.seen })
+    local field = setmetatable({ seen = seen, files = self.files }, Reach)
+    field:value(name .. ".key", key)
+    field:value(name .. ".value", rawget(t, key))
+    fields[i] = { pieces = field, text = code.listing(field) }
+  end
+  table.sort(fields, function(a, b) return a.text < b.text end)
+  for i, field in ipairs(fields) do
+    for _, piece in ipairs(field.pieces) do
+      self:put(("%s (%d)"):format(piece.name, i), piece.text)
     end
+  end
+end
+
+function refers.table(self, name, t)
+  local keys, others, times = {}, {}, internal.is_history(t) and { time_s = true } or {}
+  for key in next, t do
+    local list = refers[type(key)] and others or keys
+    if not times[key] then list[#list + 1] = key end
   end
   table.sort(keys, by_type_and_text)
   self:put(name, "table")
   for _, key in ipairs(keys) do self:value(name .. "." .. tostring(key), rawget(t, key)) end
+  self:unordered(name, t, others)
   local meta = debug.getmetatable(t)
   if meta then self:value(name .. ".metatable", meta) end
 end
 
+-- Two handles of one thing have the same key.
+function refers.userdata(self, name, value)
+  local meta = debug.getmetatable(value) or {}
+  local listing = rawget(meta, "__listing")
+  if not listing then
+    self:put(name, "userdata " .. tostring(rawget(meta, "__name")))
+    return
+  end
+  local key, text, parts = listing(value)
+  if self.seen[key] then
+    self:put(name, "as " .. self.seen[key])
+    return
+  end
+  self.seen[key] = name
+  self:put(name, text)
+  for i = 1, #parts, 2 do self:value(name .. "." .. parts[i], parts[i + 1]) end
+end
+
+function refers.thread(self, name, thread)
+  self:put(name, "thread")
+  for i, f in ipairs(internal.thread_functions(thread)) do self:value(name .. "." .. i, f) end
+end
+
 function Reach:value(name, value)
-  local kind = type(value)
-  if kind ~= "function" and kind ~= "table" and kind ~= "userdata" then
-    self:put(name, literal(value))
-    return
+  local library = internal.library_name(value)
+  local list = refers[type(value)]
+  if library then self:put(name, library)
+  elseif not list then self:put(name, literal(value))
+  elseif self.seen[value] then self:put(name, "as " .. self.seen[value])
+  else
+    self.seen[value] = name
+    list(self, name, value)
   end
-  if self.seen[value] then
-    self:put(name, "as " .. self.seen[value])
-    return
-  end
-  if internal.is_library(value) then return end
-  self.seen[value] = name
-  if kind == "function" then self:func(name, value)
-  elseif kind == "table" then self:fields(name, value)
-  else self:put(name, (internal.object_text(value):gsub("0x%x+", ""))) end
 end
 
 -- Pieces of everything that the value reaches; their `files` are those of scripts and
@@ -282,47 +375,54 @@ end
 
 -- -- of a study ---------------------------------------------------------------------------
 
--- What a cell has levels of: the factors, and the parameters that are tuned.
+local function add_files(files, reach)
+  for path in pairs(reach.files) do files[path] = true end
+end
+
+-- What a cell has levels of: the factors, and the parameters that are tuned. `texts` are the
+-- listings of its levels by name; there are none where a level follows from the cell's others.
 local function axes_of(spec)
   local axes = {}
   for i, factor in ipairs(spec.space.factors) do
-    axes[i] = { name = factor.name, levels = factor.seen or {} }
+    axes[i] = { name = factor.name, texts = not factor.depends and {} or nil }
   end
-  for _, name in ipairs(spec.tune_order or {}) do
-    axes[#axes + 1] = { name = name, levels = spec.tune[name] }
-  end
+  for _, name in ipairs(spec.tune_order or {}) do axes[#axes + 1] = { name = name, texts = {} } end
   return axes
 end
 
+local function level_listing(axis, level, files)
+  local known = axis.texts and axis.texts[level.name]
+  if known then return known end
+  local text = axis.name .. "\t" .. (math.type(level.value) or type(level.value)) .. "\n"
+  if level.named then
+    local reach = code.reach(axis.name .. "=" .. level.name, level.value)
+    add_files(files, reach)
+    text = code.listing(reach)
+  end
+  if axis.texts then axis.texts[level.name] = text end
+  return text
+end
+
 -- The fingerprint of each cell, and the listings by fingerprint. What a level stands for is
--- part of the cells that have it and of no others, so that a new level changes nothing; one
--- that is its own name is part of the identity already.
+-- part of the cells that have it and of no others, so that a new level changes nothing.
 function code.of_cells(spec, cells)
   local base = code.reach("trial", spec.trial)
-  local base_text = code.listing(base) .. internal.kernels() .. "\n"
-  local axes, levels, by_cell, listings = axes_of(spec), {}, {}, { files = {} }
-  for path in pairs(base.files) do listings.files[path] = true end
-  for _, axis in ipairs(axes) do
-    for _, level in ipairs(axis.levels) do
-      if level.named then
-        local name = axis.name .. "=" .. level.name
-        local reach = code.reach(name, level.value)
-        for path in pairs(reach.files) do listings.files[path] = true end
-        levels[name] = code.listing(reach)
-      end
-    end
-  end
-  local known = {}
+  local base_text = code.listing(base) .. internal.surroundings()
+  local axes, known, by_cell, listings = axes_of(spec), {}, {}, { files = {} }
+  add_files(listings.files, base)
   for i, cell in ipairs(cells) do
+    local _, levels = internal.space.resolve(spec.space, cell)
     local parts = {}
     for _, axis in ipairs(axes) do
-      local level = cell[axis.name]
-      parts[#parts + 1] = level and levels[axis.name .. "=" .. level]
+      local level = levels[axis.name]
+      parts[#parts + 1] = level and level_listing(axis, level, listings.files)
     end
-    local text = base_text .. table.concat(parts)
-    known[text] = known[text] or internal.hash(text)
-    by_cell[i] = known[text]
-    listings[by_cell[i]] = text
+    local own = table.concat(parts)
+    if not known[own] then
+      known[own] = internal.hash(base_text .. own)
+      listings[known[own]] = base_text .. own
+    end
+    by_cell[i] = known[own]
   end
   return by_cell, listings
 end

@@ -39,6 +39,17 @@ local sorted_keys = space.sorted_keys
 
 -- -- levels -------------------------------------------------------------------------------
 
+-- The first key, by its text, that is not allowed.
+local function first_other(t, allowed)
+  local first
+  for key in pairs(t) do
+    if not allowed(key) and (first == nil or tostring(key) < tostring(first)) then first = key end
+  end
+  return first
+end
+
+local function is_level_field(key) return key == "name" or key == "value" end
+
 local plain = { string = true, number = true, boolean = true }
 
 local function check_name(factor, name)
@@ -58,11 +69,10 @@ local function level_of(factor, value)
     fail('factor %q: a %s as a level needs a name: { name = "...", value = ... }', factor,
       type(value))
   end
-  for _, key in ipairs(sorted_keys(value)) do
-    if key ~= "name" and key ~= "value" then
-      fail("factor %q: a level has an unknown field %q; allowed: name, value", factor,
-        tostring(key))
-    end
+  local other = first_other(value, is_level_field)
+  if other ~= nil then
+    fail("factor %q: a level has an unknown field %q; allowed: name, value", factor,
+      tostring(other))
   end
   if type(value.name) ~= "string" or value.value == nil then
     fail('factor %q: a level in a table needs both: { name = "...", value = ... }', factor)
@@ -86,11 +96,12 @@ local function levels_of(factor, list)
     levels[i] = level
     levels[level.name] = level
   end
-  for _, key in ipairs(sorted_keys(list)) do
-    if math.type(key) ~= "integer" or key < 1 or key > #levels then
-      fail("factor %q: unknown field %q; allowed: a list of levels, or one of %s%s", factor,
-        tostring(key), table.concat(range_kinds, ", "), near(key, range_names))
-    end
+  local other = first_other(list, function(key)
+    return math.type(key) == "integer" and key >= 1 and key <= #levels
+  end)
+  if other ~= nil then
+    fail("factor %q: unknown field %q; allowed: a list of levels, or one of %s%s", factor,
+      tostring(other), table.concat(range_kinds, ", "), near(other, range_names))
   end
   if #levels == 0 then fail("factor %q has no levels", factor) end
   return levels
@@ -442,41 +453,42 @@ local function next_dependent(self, values, pending)
   fail("factors %s depend on each other in a circle", table.concat(names, ", "))
 end
 
--- The values of a cell that is told by its level names.
-function space.resolve(self, names)
-  local values, pending = {}, {}
-  for _, factor in ipairs(self.factors) do
-    local name = names[factor.name]
-    if factor.depends then pending[factor.name] = factor
-    elseif name == nil then fail("a cell without %q", factor.name)
-    else
-      local levels = factor.choice or factor.levels
-      local level = levels and levels[name]
-      if not level and (factor.drawn or kinds_of(levels or {})) then
-        local number = factor.whole and math.tointeger(tonumber(name)) or tonumber(name)
-        level = { value = number }
-      end
-      if not level or level.value == nil then
-        fail("level %q of factor %q is not there any more", name, factor.name)
-      end
-      values[factor.name] = level.value
-    end
+-- The level of a factor that does not follow from others.
+local function level_named(factor, name)
+  if name == nil then fail("a cell without %q", factor.name) end
+  local levels = factor.choice or factor.levels
+  local level = levels and levels[name]
+  if not level and (factor.drawn or kinds_of(levels or {})) then
+    local number = factor.whole and math.tointeger(tonumber(name)) or tonumber(name)
+    level = { name = name, value = number }
   end
-  for name, levels in pairs(self.extra or {}) do
-    if names[name] then values[name] = levels[names[name]].value end
+  return level
+end
+
+-- The values of a cell that is told by its level names, and the levels that have them, both
+-- by factor.
+function space.resolve(self, names)
+  local values, levels, pending = {}, {}, {}
+  local function set(name, level)
+    if not level or level.value == nil then
+      fail("level %q of factor %q is not there any more", names[name], name)
+    end
+    values[name], levels[name] = level.value, level
+  end
+  for _, factor in ipairs(self.factors) do
+    if factor.depends then pending[factor.name] = factor
+    else set(factor.name, level_named(factor, names[factor.name])) end
+  end
+  for name, tuned in pairs(self.extra or {}) do
+    if names[name] then set(name, tuned[names[name]]) end
   end
   while next(pending) do
-    local factor, levels = next_dependent(self, values, pending)
-    pending[factor.name] = nil
-    local name = names[factor.name]
-    if name ~= nil then
-      if not levels or not levels[name] then
-        fail("level %q of factor %q is not there any more", name, factor.name)
-      end
-      values[factor.name] = levels[name].value
-    end
+    local factor, offered = next_dependent(self, values, pending)
+    local name = factor.name
+    pending[name] = nil
+    if names[name] ~= nil then set(name, offered and offered[names[name]]) end
   end
-  return values
+  return values, levels
 end
 
 -- Names of the levels that are given by name or by value; nil and the first one that is left
