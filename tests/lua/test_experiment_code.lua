@@ -255,4 +255,95 @@ function tests.test_run_again_from_elsewhere()
   end
 end
 
+function tests.test_constants_of_the_compiler()
+  all_change {
+    { "local K <const> = 8", "c.a * K", "= 8", "= 16" },
+    { "local K <const> = 'four'", "#K", "four", "three" },
+    { "local K <const> = 8 local function f(x) return x * K end", "f(c.a)", "= 8", "= 16" },
+    { "local K <const> = 8", "c.f(2)", "= 8", "= 16",
+      "f = { { name = 'f', value = function(x) return x * K end } }" },
+  }
+  none_change { { "local K <const> = 8", "c.a * K", "local", "-- a comment\n\n  local" } }
+end
+
+function tests.test_methods_on_one_line()
+  local head = "local M = { k = 1 } function M:a() return self.k * 2 end function M:b() "
+    .. "return self.k * 3 end"
+  all_change { { head, "M:b()", "k * 3", "k * 4" }, { head, "M:a()", "k * 2", "k * 4" } }
+end
+
+function tests.test_arguments_as_the_script_left_them()
+  all_change {
+    { "local args = args { w = 8 } args.w = args.w * 2", "args.w", "* 2", "* 3" },
+    { "local args = args { w = 8 } args.h = { 4 }", "args.h[1]", "{ 4 }", "{ 5 }" },
+    { "local args = args { seed = 1 }", "args.seed", "= 1", "= 2" },
+  }
+end
+
+function tests.test_modules_by_what_is_loaded()
+  check.file("values.lua", "return { k = 2 }")
+  all_change {
+    { "require('values').k = 5", "require('values').k", "= 5", "= 6" },
+    { "package.preload.q = function() return { k = 3 } end", "require('q').k", "k = 3", "k = 4" },
+    { "package.loaded.q = { k = 3 }", "require('q').k", "k = 3", "k = 4" },
+    { "local need = require need('values').k = 5", "need('values').k", "= 5", "= 6" },
+    { "local n = 'values' require(n).k = 5", "require(n).k", "= 5", "= 6" },
+    { "require [[values]].k = 5", "require [[values]].k", "= 5", "= 6" },
+  }
+  none_change { { "require('values').k = 5", "c.a", "= 5", "= 6" } }
+end
+
+function tests.test_a_file_that_a_trial_runs()
+  local path = check.file("file.lua", study("", "dofile 'h.lua'"))
+  local function run()
+    return select(3, check.runner { "--runs", "file", path })
+  end
+  check.file("h.lua", "return 1")
+  check.equal(run(), 0)
+  check.file("h.lua", "return 1 -- one")
+  check.equal(run(), 0)
+  check.file("h.lua", "return 2")
+  check.equal(run(), 2)
+end
+
+function tests.test_what_scripts_put_into_the_library()
+  all_change {
+    { "nn.width = 3", "nn.width", "= 3", "= 4" },
+    { "math.sin = math.cos", "math.sin(1)", "math.cos", "math.exp" },
+    { "rawset(_G, 'F', math.cos)", "F(1)", "math.cos", "math.exp" },
+    { "local M = math function M.two(x) return x * 2 end", "M.two(4)", "x * 2", "x * 3" },
+    { "function string.twice(s) return #s * 2 end", "('x'):twice()", "* 2", "* 3" },
+  }
+end
+
+function tests.test_texts_and_keys_that_look_alike()
+  all_change {
+    { 'local s = "a\\nb"', "#s", 'a\\nb', 'a\\\\nb' },
+    { "local t = { [1] = 5 }", "t[1] or 0", "[1]", "['1']" },
+    { "local t = { [true] = 5 }", "t[true] or 0", "[true]", "['true']" },
+    { "local list = {} for i = 1, 1000 do list[i] = i end", "list[999]", "= i", "= 2 * i" },
+    { "local function mk() local n = 0 return function() n = n + 1 end, function() return n end end"
+      .. " local i1, g1 = mk() local i2, g2 = mk() local i, g = i1, g1",
+      "(i() or g())", "i, g = i1, g1", "i, g = i1, g2" },
+  }
+end
+
+-- What trials that run in this state leave behind is no change of the code.
+function tests.test_memory_of_trials_in_place()
+  local path = check.file("memo.lua", [[
+    local memo = {}
+    local function square(x) memo[x] = memo[x] or x * x return memo[x] end
+    experiment { name = "memo", record = true, factors = { a = { 1, 2 } }, seeds = 2,
+      tune = { b = { 1, 2, 3 } }, metric = "loss",
+      trial = function(c, run) return { loss = square(c.a) + c.b } end }
+  ]])
+  local text = check.read(path)
+  for _, script in ipairs { text, text, "-- a comment\n\n" .. text } do
+    check.file("memo.lua", script)
+    local status = os.execute(("cd '%s' && '%s' --runs memo - < memo.lua >out.txt 2>&1"):format(
+      check.temp, os.getenv "RUNNER"))
+    check.yes(status, check.read(check.temp .. "/out.txt"))
+  end
+end
+
 check.run(tests)

@@ -247,6 +247,7 @@ end
 -- Functions and tables of the library by their names, the shortest that they have. What is
 -- the library's is noted before a script can add to it: by require, say.
 local library = {}
+local fields_at_start = {}   -- of tables of the library, metatables aside
 
 local function texts_of_keys(t)
   local keys = {}
@@ -268,7 +269,11 @@ local function add_library(modules)
   for _, value in ipairs(queue) do
     local prefix = names[value] == "" and "" or names[value] .. "."
     if type(value) == "table" then
-      for _, key in ipairs(texts_of_keys(value)) do add(value[key], prefix .. key) end
+      fields_at_start[value] = {}
+      for _, key in ipairs(texts_of_keys(value)) do
+        fields_at_start[value][key] = value[key]
+        add(value[key], prefix .. key)
+      end
       add(debug.getmetatable(value), prefix .. "metatable")
     end
   end
@@ -276,11 +281,31 @@ end
 
 if not internal.job then add_library(package.loaded) end   -- a worker has no use for it
 
--- The name of what is the library's, and "args" for the arguments of the script, which are
--- part of a trial's identity; nil for anything else.
+-- Did a script put it there?
+function internal.is_added(t, key, value)
+  return not rawequal((fields_at_start[t] or {})[key], value)
+end
+
+-- What scripts put into tables of the library, sorted: { name, value }. Globals are told where
+-- they are named, modules where they are required.
+function internal.added_to_library()
+  local list, aside = {}, { [_G] = true, [package] = true, [package.loaded] = true,
+                            [package.preload] = true }
+  for t in pairs(fields_at_start) do
+    for _, key in ipairs(aside[t] and {} or texts_of_keys(t)) do
+      local value = rawget(t, key)
+      if internal.is_added(t, key, value) then
+        list[#list + 1] = { name = library[t] .. "." .. key, value = value }
+      end
+    end
+  end
+  table.sort(list, function(a, b) return a.name < b.name end)
+  return list
+end
+
+-- The name of what is the library's; nil for anything else.
 function internal.library_name(value)
   if library[value] then return library[value] end
-  if value ~= nil and internal.arguments[value] then return "args" end
   if type(value) ~= "function" then return nil end
   local documented = internal.documented[value]
   if documented then return documented.path end

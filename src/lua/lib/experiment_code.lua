@@ -3,17 +3,22 @@
 --
 -- From the trial function on, everything that it reaches is listed in pieces:
 --   a function        its tokens, then its upvalues and the globals of scripts that its text
---                     names, each a piece of its own; one in C, and a coroutine, has no text
+--                     names, each a piece of its own; one in C, and a coroutine, has no text;
+--                     where tokens do not tell all (constants of the compiler, no file) the
+--                     hash of its compiled form without line numbers
 --   a plain value     its literal
 --   a table           its fields, keys sorted, those that have no order by their own
---                     listings; of a history of train.fit all but the times
---   a required module named in a function's text: the tokens of its file
+--                     listings; of a history of train.fit all but the times; a long list of
+--                     plain values as a hash
+--   a required module, or a file run by dofile, that a function's text names: the tokens of
+--                     its file, and what is loaded of it; all that are loaded where the name
+--                     is no literal
 --   userdata of ours  its kind or the hash of its numbers, then all that it is made of, in the
 --                     order of its record: options, functions, layers, weights, rows (LISTING
 --                     in core.h); other userdata tell their type alone
---   the library's own its name
--- A thing that is reached twice is listed once. `args` is part of a trial's identity and has
--- nothing but its name here. A piece is { name = "trial.helper", text = "..." }; names are
+--   the library's own its name; what scripts put into its tables belongs to every trial
+-- A thing that is reached twice is listed once. Not followed are files that a trial opens by
+-- itself, the environment, and modules that it alone loads by a name it makes. A piece is { name = "trial.helper", text = "..." }; names are
 -- paths from where we began. What must hold: no address and no time gets into a piece.
 --
 -- A cell's listing is that of the trial function, of what else the bits of its results depend
@@ -130,7 +135,8 @@ local function file_of(path)
     local text = f and f:read "a"
     if f then f:close() end
     local tokens = text and code.tokens(text)
-    files[path] = tokens and { text = text, tokens = tokens, spans = functions_of(tokens) }
+    files[path] = tokens and { text = text, tokens = tokens, spans = functions_of(tokens),
+                               constants = text:find "<%s*const%s*>" ~= nil }
   end
   return files[path]
 end
@@ -144,9 +150,54 @@ local function common_prefix(a, b)
   return n
 end
 
--- How much of the function's code the text gives when it is compiled at the same line with
--- the same upvalues.
-local function likeness(f, text, line)
+-- -- compiled functions ------------------------------------------------------------------
+
+local HEAD = 4 + 1 + 1 + 6 + 3 + 8 + 8 + 1   -- bytes: signature to number of upvalues
+local FLOAT, INTEGER, STRING = 0x13, 0x03, 0x04
+
+-- A stripped dump (Lua 5.4, ldump.c) without the lines on which its functions stand, which
+-- comments move; and the strings among its constants.
+local function compiled(f)
+  local dump = string.dump(f, true)
+  local parts, strings, from, at = {}, {}, 1, HEAD + 1
+  local function size()
+    local n, byte = 0, 0
+    repeat
+      byte, at = dump:byte(at), at + 1
+      n = n << 7 | byte & 0x7F
+    until byte >= 0x80
+    return n
+  end
+  local function skip(bytes) at = at + bytes end
+  local function text()
+    local n = size()
+    if n > 0 then strings[dump:sub(at, at + n - 2)] = true end
+    skip(math.max(0, n - 1))
+  end
+  local function constant()
+    local kind = dump:byte(at)
+    skip(1)
+    if kind == FLOAT or kind == INTEGER then skip(8) elseif kind & 0xF == STRING then text() end
+  end
+  local function proto()
+    text()
+    parts[#parts + 1] = dump:sub(from, at - 1)
+    size() size()                         -- the lines
+    from = at
+    skip(3)                               -- parameters, varargs, stack
+    skip(4 * size())                      -- instructions
+    for _ = 1, size() do constant() end
+    skip(3 * size())                      -- upvalues
+    for _ = 1, size() do proto() end
+    for _ = 1, 4 do size() end            -- debug information: stripped
+  end
+  proto()
+  parts[#parts + 1] = dump:sub(from)
+  return table.concat(parts), strings
+end
+
+-- How much of the function's code the text gives when it is compiled with the same upvalues.
+local function likeness(f, text)
   local names = {}
   for i = 1, 255 do
     local name = debug.getupvalue(f, i)
@@ -154,40 +205,41 @@ local function likeness(f, text, line)
     if name ~= "" then names[#names + 1] = name end
   end
   local head = #names > 0 and "local " .. table.concat(names, ",") .. " " or ""
-  text = text:gsub("^function%s+[%w_%s%.:]*%(", "function (")
-  local chunk = load(head .. ("\n"):rep(line - 1) .. "return " .. text, "=likeness", "t")
+  text = text:gsub("^function%s+([%w_%s%.:]*)%( (.)", function(name, after)
+    local self = name:find(":", 1, true) and (after == ")" and "self " or "self , ") or ""
+    return "function ( " .. self .. after
+  end)
+  local chunk = load(head .. "return " .. text, "=likeness", "t")
   local ok, candidate = pcall(chunk or error)
   if not ok or type(candidate) ~= "function" then return 0 end
-  return common_prefix(string.dump(f, true), string.dump(candidate, true))
+  return common_prefix(compiled(f), compiled(candidate))
 end
 
--- Several functions on one line: the one whose code is most like f's.
-local function pick(f, candidates, line)
+-- Several functions on one line: the one whose code is most like f's, or all such.
+local function pick(f, candidates)
   local best, best_likeness
   for _, text in ipairs(candidates) do
-    local own = likeness(f, text, line)
-    if not best or own > best_likeness then best, best_likeness = text, own end
+    local own = likeness(f, text)
+    if best and own == best_likeness then best = best .. " or " .. text
+    elseif not best or own > best_likeness then best, best_likeness = text, own end
   end
   return best
 end
 
--- The tokens of a Lua function; without its file, the hash of its compiled form, and that,
--- which has in it the names that the function uses.
+-- The tokens of a Lua function, and whether constants may stand in its code that the tokens
+-- only name; nil without its file.
 local function function_text(f)
   local info = debug.getinfo(f, "S")
   local path = info.source:match "^@(.*)"
   local file = path and file_of(path)
   local spans = file and file.spans[info.linedefined .. ":" .. info.lastlinedefined]
-  if not spans then
-    local compiled = string.dump(f, true)
-    return "compiled " .. internal.hash(compiled), compiled
-  end
+  if not spans then return nil end
   local candidates = {}
   for i, span in ipairs(spans) do
     span.text = span.text or joined(file.tokens, span.first, span.last)
     candidates[i] = span.text
   end
-  return #candidates == 1 and candidates[1] or pick(f, candidates, info.linedefined)
+  return #candidates == 1 and candidates[1] or pick(f, candidates), file.constants
 end
 
 -- -- what is reached ----------------------------------------------------------------------
@@ -207,80 +259,121 @@ local function literal(value)
   return tostring(value)
 end
 
--- Files of modules that a text requires by a literal name.
-function Reach:modules(text)
-  for quoted in text:gmatch "%f[%w_]require%f[^%w_] %(? ?(%b\"\")" do self:module(quoted) end
-  for quoted in text:gmatch "%f[%w_]require%f[^%w_] %(? ?(%b'')" do self:module(quoted) end
-end
-
-function Reach:module(quoted)
-  local name = quoted:sub(2, -2)
-  local path = not self.seen["module " .. name] and package.searchpath(name, package.path)
-  self.seen["module " .. name] = true
-  local file = path and file_of(path)
-  if not file then return end
-  local text = joined(file.tokens)
-  self.files[path] = true
-  self:put("module " .. name, text)
-  self:modules(text)
-end
-
--- What the script made global, where a text names it: alone, or as a field that it gave to
--- one of the library's tables.
-function Reach:globals(env, text)
-  local function global(word)
-    local value = rawget(env, word)
-    if value == nil then value = rawget(_G, word) end
-    return value
-  end
-  for word in text:gmatch "[%a_][%w_]*" do
-    local value = global(word)
-    if value ~= nil and not internal.library_name(value) then
-      self:once("global " .. word, value)
-    end
-  end
-  for word, field in text:gmatch "([%a_][%w_]*) %. ([%a_][%w_]*)" do
-    local t = global(word) or package.loaded.runner[word]
-    local value = type(t) == "table" and internal.library_name(t) and rawget(t, field)
-    if value and refers[type(value)] and not internal.library_name(value) then
-      self:once("global " .. word .. "." .. field, value)
-    end
-  end
-end
-
 function Reach:once(name, value)
   if self.seen[name] then return end
   self.seen[name] = true
   self:value(name, value)
 end
 
+-- The tokens of a file, once.
+function Reach:file(name, path)
+  local file = not self.seen[name] and path and file_of(path)
+  self.seen[name] = true
+  if not file then return end
+  local text = joined(file.tokens)
+  self.files[path] = true
+  self:put(name, text)
+  self:named(text)
+end
+
+function Reach:module(name)
+  local value = package.loaded[name]
+  if value and internal.library_name(value) then return end
+  self:file("module " .. name, package.searchpath(name, package.path))
+  self:once("loaded " .. name, value)
+  self:once("preload " .. name, package.preload[name])
+end
+
+function Reach:loaded_modules()
+  for _, name in ipairs(internal.space.sorted_keys(package.loaded)) do
+    if type(name) == "string" then self:module(name) end
+  end
+end
+
+-- Calls f with each literal that the text gives to a function of that name; how often it is
+-- named otherwise.
+local function literals_of(text, called, f)
+  local others = 0
+  for after in text:gmatch("%f[%w_]" .. called .. "%f[^%w_]() ?%(?") do
+    local given = text:match("^ ?%(? ?(%b\"\")", after) or text:match("^ ?%(? ?(%b'')", after)
+    local long = text:match("^ ?%(? ?%[=*%[(.-)%]=*%]", after)
+    if given or long then f(long or given:sub(2, -2)) else others = others + 1 end
+  end
+  return others
+end
+
+-- Modules and files that a text names.
+function Reach:named(text)
+  local others = literals_of(text, "require", function(name) self:module(name) end)
+  if others > 0 then self:loaded_modules() end
+  for _, called in ipairs { "dofile", "loadfile" } do
+    literals_of(text, called, function(path) self:file("file " .. path, path) end)
+  end
+end
+
+-- The same of the strings of a function that has no text.
+function Reach:named_among(strings)
+  if not strings.require then return end
+  for _, name in ipairs(internal.space.sorted_keys(strings)) do self:module(name) end
+end
+
+-- What the script made global, where it is among the words.
+function Reach:globals(env, words)
+  for _, word in ipairs(internal.space.sorted_keys(words)) do
+    local value = rawget(env, word)
+    if value == nil then value = rawget(_G, word) end
+    if value ~= nil and internal.is_added(_G, word, value) then
+      self:once("global " .. word, value)
+    end
+  end
+end
+
 -- Upvalues in the order of their names; those of functions in C have none but their place.
-function Reach:upvalues(name, f, text)
+-- Functions may share one: it is listed where it is met first.
+function Reach:upvalues(name, f, words)
   local list = {}
   for i = 1, 255 do
     local upvalue, value = debug.getupvalue(f, i)
     if not upvalue then break end
     if upvalue == "_ENV" and type(value) == "table" then
-      self:globals(value, text)
+      self:globals(value, words)
     else
       upvalue = upvalue:find "^[%a_]" and upvalue or tostring(i)
-      list[#list + 1] = { name = upvalue, value = value }
+      list[#list + 1] = { name = upvalue, value = value, id = debug.upvalueid(f, i) }
     end
   end
   table.sort(list, function(a, b) return a.name < b.name end)
-  for _, upvalue in ipairs(list) do self:value(name .. "." .. upvalue.name, upvalue.value) end
+  for _, upvalue in ipairs(list) do
+    local own = name .. "." .. upvalue.name
+    if self.seen[upvalue.id] then
+      self:put(own, "as " .. self.seen[upvalue.id])
+    else
+      self.seen[upvalue.id] = own
+      self:value(own, upvalue.value)
+    end
+  end
+end
+
+local function words_of(text)
+  local words = {}
+  for word in text:gmatch "[%a_][%w_]*" do words[word] = true end
+  return words
 end
 
 refers["function"] = function(self, name, f)
   local info = debug.getinfo(f, "S")
   local path = info.source:match "^@(.*)"
-  local text, compiled
-  if info.what == "C" then text = (internal.describe(f) or {}).path or "function in C"
-  else text, compiled = function_text(f) end
   if path then self.files[path] = true end
-  self:put(name, text)
-  self:modules(text)
-  self:upvalues(name, f, compiled or text)
+  if info.what == "C" then
+    self:put(name, (internal.describe(f) or {}).path or "function in C")
+    return self:upvalues(name, f, {})
+  end
+  local text, constants = function_text(f)
+  local code_text, strings = compiled(f)
+  if text then self:put(name, text) end
+  if not text or constants then self:put(name .. " compiled", internal.hash(code_text)) end
+  if text then self:named(text) else self:named_among(strings) end
+  self:upvalues(name, f, text and words_of(text) or strings)
 end
 
 local function by_type_and_text(a, b)
@@ -307,18 +400,41 @@ function Reach:unordered(name, t, keys)
   end
 end
 
+local LIST_SHOWN = 64   -- items of a list that are pieces of their own
+
+-- The literals of a long list of plain values; nil of any other table.
+local function long_list(t)
+  local literals = {}
+  local n = rawlen(t)
+  for i = 1, n > LIST_SHOWN and n or 0 do
+    local value = rawget(t, i)
+    if value == nil or refers[type(value)] then return nil end
+    literals[i] = literal(value)
+  end
+  return #literals > 0 and literals or nil
+end
+
+-- No two keys have one name, and none has that of the metatable.
+local function field_name(name, key)
+  if type(key) == "string" and key:find "^[%a_][%w_]*$" then return name .. "." .. key end
+  return ("%s[%s]"):format(name, literal(key))
+end
+
 function refers.table(self, name, t)
-  local keys, others, times = {}, {}, internal.is_history(t) and { time_s = true } or {}
+  local list, times = long_list(t), internal.is_history(t) and { time_s = true } or {}
+  local keys, others = {}, {}
   for key in next, t do
-    local list = refers[type(key)] and others or keys
-    if not times[key] then list[#list + 1] = key end
+    local item = list and math.type(key) == "integer" and key >= 1 and key <= #list
+    local kept = refers[type(key)] and others or keys
+    if not times[key] and not item then kept[#kept + 1] = key end
   end
   table.sort(keys, by_type_and_text)
-  self:put(name, "table")
-  for _, key in ipairs(keys) do self:value(name .. "." .. tostring(key), rawget(t, key)) end
+  self:put(name, list and ("list of %d, %s"):format(#list, internal.hash(table.concat(list, ",")))
+    or "table")
+  for _, key in ipairs(keys) do self:value(field_name(name, key), rawget(t, key)) end
   self:unordered(name, t, others)
   local meta = debug.getmetatable(t)
-  if meta then self:value(name .. ".metatable", meta) end
+  if meta and not internal.arguments[t] then self:value(name .. ".(metatable)", meta) end
 end
 
 -- Two handles of one thing have the same key.
@@ -344,9 +460,13 @@ function refers.thread(self, name, thread)
   for i, f in ipairs(internal.thread_functions(thread)) do self:value(name .. "." .. i, f) end
 end
 
+local NAME_BYTES = 300   -- longer ones, of things in things in things, are told by their hash
+
 function Reach:value(name, value)
   local library = internal.library_name(value)
   local list = refers[type(value)]
+  if #name > NAME_BYTES then name = "in " .. internal.hash(name):sub(1, 16) end
+  if value == require then self:loaded_modules() end
   if library then self:put(name, library)
   elseif not list then self:put(name, literal(value))
   elseif self.seen[value] then self:put(name, "as " .. self.seen[value])
@@ -366,9 +486,10 @@ end
 
 -- One text of pieces, to be hashed and to be kept.
 function code.listing(reach)
-  local lines = {}
+  local lines, escaped = {}, { ["\\"] = "\\\\", ["\n"] = "\\n", ["\t"] = "\\t" }
   for i, piece in ipairs(reach) do
-    lines[i] = piece.name .. "\t" .. piece.text:gsub("\n", "\\n") .. "\n"
+    lines[i] = piece.name:gsub("[\\\n\t]", escaped) .. "\t"
+      .. piece.text:gsub("[\\\n\t]", escaped) .. "\n"
   end
   return table.concat(lines)
 end
@@ -382,7 +503,7 @@ end
 -- What a cell has levels of: the factors, and the parameters that are tuned. `texts` are the
 -- listings of its levels by name; there are none where a level follows from the cell's others.
 local function axes_of(spec)
-  local axes = {}
+  local axes = { files = {} }
   for i, factor in ipairs(spec.space.factors) do
     axes[i] = { name = factor.name, texts = not factor.depends and {} or nil }
   end
@@ -403,19 +524,31 @@ local function level_listing(axis, level, files)
   return text
 end
 
+-- What all cells have: the trial function, what scripts put into the library, and what else
+-- the bits of results depend on.
+local function base_of(spec)
+  local reach = code.reach("trial", spec.trial)
+  for _, added in ipairs(internal.added_to_library()) do
+    reach:once("library " .. added.name, added.value)
+  end
+  return { text = code.listing(reach) .. internal.surroundings(), files = reach.files }
+end
+
 -- The fingerprint of each cell, and the listings by fingerprint. What a level stands for is
--- part of the cells that have it and of no others, so that a new level changes nothing.
+-- part of the cells that have it and of no others, so that a new level changes nothing. All is
+-- looked at before the first trial, those of tuning included: trials in this Lua state may
+-- change what they reach.
 function code.of_cells(spec, cells)
-  local base = code.reach("trial", spec.trial)
-  local base_text = code.listing(base) .. internal.surroundings()
-  local axes, known, by_cell, listings = axes_of(spec), {}, {}, { files = {} }
-  add_files(listings.files, base)
+  spec.base, spec.axes = spec.base or base_of(spec), spec.axes or axes_of(spec)
+  local base_text, axes = spec.base.text, spec.axes
+  local known, by_cell, listings = {}, {}, { files = {} }
+  add_files(listings.files, spec.base)
   for i, cell in ipairs(cells) do
     local _, levels = internal.space.resolve(spec.space, cell)
     local parts = {}
     for _, axis in ipairs(axes) do
       local level = levels[axis.name]
-      parts[#parts + 1] = level and level_listing(axis, level, listings.files)
+      parts[#parts + 1] = level and level_listing(axis, level, axes.files)
     end
     local own = table.concat(parts)
     if not known[own] then
@@ -424,6 +557,7 @@ function code.of_cells(spec, cells)
     end
     by_cell[i] = known[own]
   end
+  add_files(listings.files, axes)
   return by_cell, listings
 end
 
