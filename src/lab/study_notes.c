@@ -62,16 +62,19 @@ static void push_count(const char *of, int64_t n, const char *what, const char *
 static void push_foreign(const Study *s, Json *notes) {
   static const char kept[] = " (--code=keep)", asked[] = "; a run asks what to do with them";
   const Json *tuned = json_find(s->plan, "tuned");
-  int64_t n_kept = 0, n_asked = 0, n_tuning_kept = 0, n_tuning_asked = 0;
+  int64_t n_kept = 0, n_asked = 0, n_failed = 0, n_tuning_kept = 0, n_tuning_asked = 0;
   for (int64_t i = 0; i < s->n_trials; i++) {
-    n_kept += s->trials[i].kept && study_is_foreign(&s->trials[i]);
-    n_asked += study_is_asked_about(&s->trials[i]);
+    const StudyTrial *t = &s->trials[i];
+    n_kept += t->kept && study_is_foreign(t);
+    n_asked += study_is_asked_about(t);
+    n_failed += t->foreign && study_is_published(t) && !study_is_done(t);
   }
   Text cells = {0};
   text_add(&cells, ": ");
   name_cells(s, has_foreign, &cells);
   push_count("", n_kept, kept, n_asked || cells.failed ? "" : cells.data, notes);
   push_count("", n_asked, asked, "", notes);
+  push_count(" that failed", n_failed, "; a run runs them again", "", notes);
   text_deinit(&cells);
   json_get_int(json_find(tuned, "kept"), &n_tuning_kept);
   json_get_int(json_find(tuned, "asked"), &n_tuning_asked);

@@ -394,7 +394,7 @@ static Err wait_and_hear(Pool *pool, int timeout_ms) {
 
 static void heed_signals(Pool *pool) {
   int n = interrupt_count();
-  if (n > pool->n_heeded)
+  if (n > pool->n_heeded && count_running(pool) > 0)
     err_print(n == 1 ? "interrupted: running trials are finished; once more: they stop too\n"
                      : "interrupted: running trials keep a checkpoint and stop\n");
   pool->n_heeded = n;
@@ -479,8 +479,12 @@ Err pool_run(Study *study, const PoolOptions *options, Fault *fault) {
     }
     if (!err && interrupted && study->n_left)
       err = fault_set(fault, ERR_INTERRUPT, "interrupted; the same command runs what is left: "
-                      "%lld of %lld trials", (long long)study->n_left,
-                      (long long)study->n_trials);
+                      "%lld of %lld trials%s", (long long)study->n_left,
+                      (long long)study->n_trials,
+                      options->tuning ? " of tuning, and all that are reported" : "");
+    if (!err && interrupt_pending())
+      err = fault_set(fault, ERR_INTERRUPT, "interrupted; all trials are done: the same command "
+                      "shows what they tell");
   }
   text_deinit(&pool.told);
   free(pool.workers);

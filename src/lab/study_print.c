@@ -193,7 +193,7 @@ static double time_left(const Study *s, int jobs, int64_t *n) {
   double sum = tuning.seconds, left = (double)(s->n_left + tuning.trials - tuning.done);
   *n = tuning.done;
   for (int64_t i = 0; i < s->n_trials; i++) {
-    if (s->trials[i].seconds <= 0) continue;
+    if (!study_is_published(&s->trials[i]) || s->trials[i].seconds <= 0) continue;
     sum += s->trials[i].seconds;
     ++*n;
   }

@@ -2,6 +2,7 @@
 #include "lab/study_progress.h"
 #include "base/out.h"
 #include "base/sys.h"
+#include "lab/table.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -48,13 +49,26 @@ static void add_counts(const StudyProgress *p, const Study *s, int running, bool
   else if (left >= 0) text_addf(line, ", ETA %s", duration_text(left, eta));
 }
 
-/* The cell's name last: it is what a narrow terminal cuts off. */
-static void add_best(const Study *s, Text *line) {
+static bool fits(const Text *line, const Text *more, int width) {
+  return line->data && more->data && !more->failed &&
+         text_columns(line->data) + text_columns(more->data) <= width;
+}
+
+/* The best cell so far and its name, as far as there is room: nothing is cut in the middle. */
+static void add_best(const Study *s, int width, Text *line) {
   double mean = 0;
   int n = 0, best = study_best(s, &mean, &n);
+  Text value = {0}, name = {0};
   if (best < 0) return;
-  text_addf(line, ", best %s %.4g (mean of %d): ", s->report, mean, n);
-  study_cell_text(s, best, line);
+  text_addf(&value, ", best %s %.4g (mean of %d)", s->report, mean, n);
+  text_add(&name, ": ");
+  study_cell_text(s, best, &name);
+  if (fits(line, &value, width)) {
+    text_add(line, value.data);
+    if (fits(line, &name, width)) text_add(line, name.data);
+  }
+  text_deinit(&value);
+  text_deinit(&name);
 }
 
 static void add_bar(const Study *s, Text *line) {
@@ -66,15 +80,26 @@ static void add_bar(const Study *s, Text *line) {
   text_add(line, "] ");
 }
 
+/* In front of the line, if there is room. */
+static void put_bar(const Study *s, int width, Text *line) {
+  Text bar = {0}, words = *line;
+  add_bar(s, &bar);
+  if (!fits(&words, &bar, width)) return text_deinit(&bar);
+  text_add(&bar, words.data);
+  *line = bar;
+  text_deinit(&words);
+}
+
 void study_progress_show(StudyProgress *p, const Study *study, int running, bool stopping) {
   double now = clock_s();
   bool bar = out_progress_on();
   if (now - p->shown_s < (bar ? redraw_s : line_s)) return;
   p->shown_s = now;
   Text line = {0};
-  if (bar) add_bar(study, &line);
+  int width = bar ? terminal_columns(stderr) - 1 : OUT_NO_LIMIT;
   add_counts(p, study, running, stopping, &line);
-  add_best(study, &line);
+  add_best(study, width, &line);
+  if (bar) put_bar(study, width, &line);
   if (line.failed) return text_deinit(&line);
   if (bar) out_progress("%s", line.data);
   else err_print("%s\n", line.data);

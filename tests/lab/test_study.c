@@ -246,6 +246,12 @@ TEST(what_failed_with_other_code_is_run_again_and_not_asked_about) {
   study_close(&s);
   s = open_study(temp_path("failed"), "new");
   assert_int_equal(s.n_failed, 1);
+  Json *notes = study_notes(&s);
+  const char *note = "";
+  assert_int_equal(json_count(notes), 1);
+  assert_true(json_get_text(json_item(notes, 0), &note));
+  assert_non_null(strstr(note, "that failed were made by other code; a run runs them again"));
+  json_free(notes);
   assert_int_equal(check_code(&s, CODE_ASK, &fault), ERR_OK);
   assert_int_equal(s.n_failed, 0);
   assert_int_equal(study_next(&s), 0);

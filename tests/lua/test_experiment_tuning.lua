@@ -68,6 +68,15 @@ function tests.test_compare_while_parameters_are_chosen()
   says(out, "Tuning: parameters are still chosen, by 6 trials")
 end
 
+function tests.test_an_end_while_parameters_are_chosen()
+  local path = edited("return {", "while true do end return {")
+  local _, err, status = check.runner({ "--runs", "ended", path }, "timeout --preserve-status -s TERM 1")
+  check.equal(status, 3)
+  says(err, "6 of 6 trials of tuning, and all that are reported")
+  local out = check.runner { "--runs", "ended", "plan", path }
+  says(out, "estimated time: unknown")   -- what was interrupted tells nothing of it
+end
+
 function tests.test_verify_tells_nothing_else_as_json()
   local path = edited("", "")
   check.runner { "--runs", "verify", path }

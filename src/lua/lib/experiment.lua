@@ -416,7 +416,7 @@ local function make_plan(spec, cells, skipped, tuning)
     name = spec.name, script = internal.script, words = internal.list(internal.words),
     args = internal.resolved_arguments(), factors = factor_rows(spec, tuning),
     baseline = spec.space.baseline, metric = spec.metric,
-    goal = tuning and spec.metric_goal or spec.goal,
+    goal = tuning and spec.metric_goal or spec.goal, metric_goal = spec.metric_goal,
     report = tuning and spec.metric or spec.report, seeds = spec.seeds, rope = spec.rope,
     contrasts = contrast_rows(spec.space, not tuning and spec.contrasts, cells),
     cell_contrasts = not tuning and spec.contrasts == "cells" or nil,

@@ -18,8 +18,9 @@
 --                     in core.h); other userdata tell their type alone
 --   the library's own its name; what scripts put into its tables belongs to every trial
 -- A thing that is reached twice is listed once. Not followed are files that a trial opens by
--- itself, the environment, and modules that it alone loads by a name it makes. A piece is { name = "trial.helper", text = "..." }; names are
--- paths from where we began. What must hold: no address and no time gets into a piece.
+-- itself, the environment, and modules that it alone loads by a name it makes. A piece is
+-- { name = "trial.helper", text = "..." }; names are paths from where we began. What must hold:
+-- no address and no time gets into a piece.
 --
 -- A cell's listing is that of the trial function, of what else the bits of its results depend
 -- on, and of its own levels: what each stands for in this cell. A level that is its own name is
