@@ -507,6 +507,22 @@ static int push_source(lua_State *L, Source *source) {
   return store_set(L, box, dataset_open(source, 0, &fault), &fault);
 }
 
+static bool was_read(const Source *source) {
+  for (int part = 0; part < MAX_PARTS; part++)
+    if (source->read[part]) return true;
+  return false;
+}
+
+/* The next place that is free, or whose source this trial has not read: what it read is noted
+ * at its end. Where it has read all, the next one. */
+static int place_for_source(SourceCache *cache) {
+  for (int i = 0; i < CACHED_SOURCES; i++) {
+    int place = cache->n++ % CACHED_SOURCES;
+    if (!cache->v[place].source || !was_read(cache->v[place].source)) return place;
+  }
+  return cache->n++ % CACHED_SOURCES;
+}
+
 /* The source of the same kind and options, and seed if that matters, that an earlier session
  * made; else this one, which is kept for later ones. The object is at the stack's top. */
 static Source *cached_source(lua_State *L, SourceCache *cache, Source *source) {
@@ -518,7 +534,7 @@ static Source *cached_source(lua_State *L, SourceCache *cache, Source *source) {
     if (strcmp(cache->v[i].key, key) == 0) return cache->v[i].source;
   char *copy = text_copy(key);
   if (!copy) return source;
-  int place = cache->n++ % CACHED_SOURCES;
+  int place = place_for_source(cache);
   if (cache->v[place].source) object_release(cache->v[place].source);
   free(cache->v[place].key);
   cache->v[place] = (CachedSource){.key = copy, .source = object_retain(source)};

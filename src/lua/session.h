@@ -39,7 +39,7 @@ typedef struct CachedSource {
 } CachedSource;
 typedef struct SourceCache {
   MemoryCount memory;        /* of their tensors */
-  int n;                     /* made so far; the last CACHED_SOURCES of them are kept */
+  int n;                     /* places taken so far, round and round */
   CachedSource v[CACHED_SOURCES];
 } SourceCache;
 

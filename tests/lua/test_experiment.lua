@@ -266,6 +266,23 @@ function tests.test_a_trial_tells_of_the_data_that_it_read_itself()
   check.yes(out:find("4 of 4", 1, true) and not out:find("Data:", 1, true))
 end
 
+function tests.test_data_beside_many_sources_is_noted()
+  local path = check.file("many.lua", [[
+    experiment { name = "many", factors = { a = { 1 } }, seeds = 2, metric = "loss",
+      trial = function(c)
+        local sum = 0
+        for x in data.csv("many.csv", { target = "t" }):batches(4) do sum = x:sum():item() end
+        for i = 1, 20 do data.moons { n = 10 + i } end
+        return { loss = sum }
+      end }
+  ]])
+  check.file("many.csv", "u,v,t\n1,2,x\n3,4,y\n")
+  check.runner { "--runs", "many", path, "seeds=1" }
+  check.file("many.csv", "u,v,t\n1,2,x\n3,5,y\n")
+  local out = check.runner { "--runs", "many", path }
+  check.yes(out:find("Data: 1 of the trials read other data", 1, true) ~= nil)
+end
+
 function tests.test_given_rows_are_code()
   local text = "local set = data.set(tensor { { 1, 2 }, { 3, 4 } }, tensor { 0, 1 })\n"
     .. [[experiment { name = "given", factors = { a = { 1, 2 } }, seeds = 1, metric = "loss",

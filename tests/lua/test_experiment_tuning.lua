@@ -70,7 +70,8 @@ end
 
 function tests.test_an_end_while_parameters_are_chosen()
   local path = edited("return {", "while true do end return {")
-  local _, err, status = check.runner({ "--runs", "ended", path }, "timeout --preserve-status -s TERM 1")
+  local _, err, status = check.runner({ "--runs", "ended", path },
+    "timeout --preserve-status -s TERM 1")
   check.equal(status, 3)
   says(err, "6 of 6 trials of tuning, and all that are reported")
   local out = check.runner { "--runs", "ended", "plan", path }
