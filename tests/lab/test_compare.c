@@ -151,7 +151,8 @@ TEST(diverged_trials_are_told_both_ways) {
   assert_int_equal(tanh->verdict, COMPARE_UNDECIDED);
   assert_true(tanh->disputed);
   check_says(c, COMPARE_WORDS, "tanh against relu depends on how 4 diverged trials count: "
-                               "left out it is worse, as the worst value undecided");
+                               "left out, tanh is worse; counted as the worst value, the "
+                               "difference is undecided.");
   check_says(c, COMPARE_CONTRASTS, "diverged as worst");
   CHECK_NEAR(c->cells[0].imputed.min, c->worst, 0);
   finish(study, c);

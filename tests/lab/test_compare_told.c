@@ -16,6 +16,26 @@ TEST(what_is_used_where_trials_lack_is_told_whatever_they_lack_for) {
   }
 }
 
+TEST(a_contrast_without_any_trial_lacks_trials_too) {
+  Study *study = study_new();
+  fill(study, 8);
+  for (int64_t seed = 1; seed <= 8; seed++)
+    for (int b = 0; b < 2; b++) find(study, 2, b, seed)->state = COMPARE_MISSING;
+  Compare *c = compare(study);
+  assert_int_equal(contrast(c, 0, 2)->complete.paired.n, 0);
+  check_says(c, COMPARE_WORDS, "2 of 3 contrasts lack trials. Such a contrast uses");
+  compare_free(c);
+  study->spec.n_factors = 1;               /* one cell has values: there is no block to use */
+  study->n = 0;
+  for (int64_t seed = 1; seed <= 8; seed++) {
+    add(study, 0, 0, seed, 0.8 + noise(0, 0, seed));
+    add(study, 2, 0, seed, 0)->state = COMPARE_MISSING;
+  }
+  c = compare(study);
+  check_says(c, COMPARE_WORDS, "1 of 1 contrast lacks trials.\n");
+  finish(study, c);
+}
+
 TEST(a_complete_study_lacks_nothing) {
   Study *study = study_new();
   fill(study, 8);
