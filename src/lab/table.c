@@ -81,9 +81,17 @@ bool level_is_word(const char *level) {
   return *end != 0;
 }
 
-void text_add_level(Text *out, const char *factor, const char *level) {
-  if (level_is_word(level)) text_add(out, level);
+bool level_tells(const char *level, int n_factors) {
+  return n_factors < 2 && level_is_word(level);
+}
+
+void text_add_level_of(Text *out, const char *factor, const char *level, int n_factors) {
+  if (level_tells(level, n_factors)) text_add(out, level);
   else text_addf(out, "%s=%s", factor, level);
+}
+
+void text_add_level(Text *out, const char *factor, const char *level) {
+  text_add_level_of(out, factor, level, 1);
 }
 
 /* -- layout -------------------------------------------------------------------------- */

@@ -54,8 +54,13 @@ int text_columns(const char *text);
 /* Does a level's name tell by itself what it is of? Numbers, truth values and the like do
  * not. */
 bool level_is_word(const char *level);
-/* Adds a level as people are told of it: "relu", but "lr=0.1", "norm=none". */
-void text_add_level(Text *out, const char *factor, const char *level);
+/* The same in a study of which n_factors factors have a level of that name: one of several
+ * tells nothing either. */
+bool level_tells(const char *level, int n_factors);
+/* Adds a level as people are told of it: "relu", but "lr=0.1", "norm=none", and
+ * "encoder=small" where it is one of several. */
+void text_add_level_of(Text *out, const char *factor, const char *level, int n_factors);
+void text_add_level(Text *out, const char *factor, const char *level);   /* of one */
 
 #define NO_BREAK "\u00a0"
 

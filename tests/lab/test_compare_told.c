@@ -113,6 +113,27 @@ TEST(the_table_begins_with_the_cell_that_is_called_best) {
   finish(study, c);
 }
 
+/* -- levels that two factors have ---------------------------------------------------- */
+
+TEST(a_level_that_two_factors_have_is_told_with_its_factor) {
+  static const char *const sizes[] = {"small", "large"}, *const coders[] = {"small", "large"};
+  Study *study = study_new();
+  study->factors[0] = (CompareFactor){"encoder", sizes, 2, 0};
+  study->factors[1] = (CompareFactor){"decoder", coders, 2, 0};
+  for (int64_t seed = 1; seed <= 8; seed++)
+    for (int a = 0; a < 2; a++)
+      for (int b = 0; b < 2; b++)
+        add(study, a, b, seed, 0.7 + 0.05 * b - 0.03 * a + noise(a, b, seed));
+  study->spec.cell_contrasts = true;
+  Compare *c = compare(study);
+  check_says(c, COMPARE_WORDS, "Best mean: encoder=small, decoder=large with");
+  check_says(c, COMPARE_CONTRASTS, "  encoder=large - small  ");
+  check_says(c, COMPARE_CONTRASTS, "  decoder=large - small  ");
+  check_says(c, COMPARE_CONTRASTS, "  decoder=small: encoder=large - encoder=small  ");
+  check_says(c, COMPARE_WORDS, "encoder: small beats large by");   /* the factor stands there */
+  finish(study, c);
+}
+
 /* -- the rope of another metric ------------------------------------------------------ */
 
 TEST(a_rope_of_another_metric_is_not_applied_and_told) {
@@ -142,15 +163,15 @@ TEST(cells_that_are_not_shown_can_be_listed) {
   for (int a = 0; a < 7; a++)
     for (int b = 0; b < 7; b++) add(study, a, b, 1, 0.01 * (10 * a + b));
   Compare *c = compare(study);
-  check_says(c, COMPARE_CELLS, "and 9 more, the last: a, a 0.0\n");
+  check_says(c, COMPARE_CELLS, "and 9 more, the last: first=a, second=a 0.0\n");
   compare_free(c);
   study->spec.listing = "runner ls study --cells";
   c = compare(study);
-  check_says(c, COMPARE_CELLS, "and 9 more, the last: a, a 0.0; `runner ls study --cells` lists "
-                               "all\n");
+  check_says(c, COMPARE_CELLS, "and 9 more, the last: first=a, second=a 0.0; `runner ls study "
+                               "--cells` lists all\n");
   compare_free(c);
   for (int b = 0; b < 7; b++) find(study, 0, b, 1)->state = COMPARE_MISSING;
   c = compare(study);
-  check_says(c, COMPARE_CELLS, "and 9 more, the last: a, g without a value; `runner");
+  check_says(c, COMPARE_CELLS, "and 9 more, the last: first=a, second=g without a value; `runner");
   finish(study, c);
 }

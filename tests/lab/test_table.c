@@ -150,6 +150,10 @@ TEST(levels_that_say_nothing_alone_get_their_factor) {
   Text out = {0};
   text_add_level(&out, "lr", "0.1");
   assert_string_equal(out.data, "lr=0.1");
+  text_add_level(&out, "activation", "relu");
+  assert_string_equal(out.data, "lr=0.1relu");
+  text_add_level_of(&out, "gate", "relu", 2);
+  assert_string_equal(out.data, "lr=0.1relugate=relu");
   text_deinit(&out);
 }
 
