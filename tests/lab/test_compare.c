@@ -455,6 +455,10 @@ TEST(intervals_by_bootstrap_on_request) {
   assert_true(a.low != b.low && fabs(a.low - b.low) < 0.5 * (b.high - b.low));
   assert_memory_equal(&a, &again->cells[0].sample.interval, sizeof a);
   check_says(c, COMPARE_CELLS, "by bootstrap-t");
+  for (int i = 0; i < c->grid.n_margins; i++) {          /* the means over others as well */
+    a = c->grid.margins[i].sample.interval, b = plain->grid.margins[i].sample.interval;
+    assert_true(a.low != b.low && a.low < b.high && a.high > b.low);
+  }
   compare_free(plain);
   compare_free(again);
   finish(study, c);
