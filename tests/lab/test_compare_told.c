@@ -75,6 +75,21 @@ TEST(a_constant_difference_has_no_spread) {
   }
 }
 
+/* What is taken for rounding is so for shares of variance and for contrasts. */
+TEST(what_contrasts_tell_apart_varies) {
+  for (int exponent = 10; exponent <= 16; exponent++) {
+    Study *study = study_new();
+    study->spec.n_factors = 1;
+    for (int64_t seed = 1; seed <= 8; seed++)
+      for (int a = 0; a < 3; a++) add(study, a, 0, seed, 0.5 + a * pow(10, -exponent));
+    Compare *c = compare(study);
+    bool varies = c->grid.n_effects > 0 && !isnan(c->grid.effects[0].eta2);
+    assert_int_equal(contrast(c, 0, 2)->verdict == COMPARE_BETTER, varies);
+    assert_int_equal(varies, exponent <= 14);
+    finish(study, c);
+  }
+}
+
 /* -- the best cell ------------------------------------------------------------------- */
 
 TEST(one_cell_with_a_value_was_not_picked) {
