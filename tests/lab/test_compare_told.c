@@ -90,6 +90,63 @@ TEST(what_contrasts_tell_apart_varies) {
   }
 }
 
+/* -- decimals ------------------------------------------------------------------------ */
+
+/* Two levels of one factor around `value`, 8 seeds. */
+static Study *around(double value, double difference, double spread) {
+  Study *study = study_new();
+  study->spec.n_factors = 1;
+  study->spec.high = 0;
+  for (int64_t seed = 1; seed <= 8; seed++)
+    for (int a = 0; a < 2; a++)
+      add(study, a, 0, seed, value + a * difference + 100 * spread * noise(a, 0, seed));
+  return study;
+}
+
+TEST(large_values_keep_a_small_spread) {
+  Study *study = around(1e6, 0.4, 0.2);
+  Compare *c = compare(study);
+  char want[80], text[40];
+  const CompareCell *best = &c->cells[c->order[0]];
+  snprintf(want, sizeof want, "  %.2f  ", best->sample.mean);
+  check_says(c, COMPARE_CELLS, want);
+  snprintf(want, sizeof want, "  %.2f  ", best->sample.sd);
+  check_says(c, COMPARE_CELLS, want);
+  compare_free(c);
+  free(study);
+  study = around(1e6, 0.004, 0.0002);
+  for (int i = 0; i < study->n; i++)         /* seeds differ, more than levels do */
+    study->trials[i].value += (double)study->trials[i].seed;
+  c = compare(study);
+  const StatPaired *paired = &contrast(c, 0, 1)->complete.paired;
+  snprintf(text, sizeof text, "%.5f to %.5f", paired->interval.low, paired->interval.high);
+  check_says(c, COMPARE_CONTRASTS, text);
+  finish(study, c);
+}
+
+TEST(a_constant_difference_is_not_shown_as_none) {
+  Study *study = around(1e6, 0.25, 0);
+  Compare *c = compare(study);
+  check_says(c, COMPARE_CONTRASTS, "  +0.25   0.25 to 0.25  ");
+  finish(study, c);
+}
+
+TEST(the_smallest_spread_of_cells_keeps_two_digits) {
+  Study *study = study_new();
+  fill(study, 8);
+  for (int64_t seed = 1; seed <= 8; seed++) {
+    CompareTrial *trial = find(study, 2, 0, seed);
+    trial->value = 0.6 + 0.01 * (trial->value - 0.6);
+  }
+  Compare *c = compare(study);
+  char want[80];
+  const CompareCell *cell = &c->cells[c->order[c->n_cells - 1]];
+  assert_true(cell->sample.sd < 1e-4 && cell->sample.sd > 1e-5);
+  snprintf(want, sizeof want, "  %.4f  ", 100 * cell->sample.sd);
+  check_says(c, COMPARE_CELLS, want);
+  finish(study, c);
+}
+
 /* -- the best cell ------------------------------------------------------------------- */
 
 TEST(one_cell_with_a_value_was_not_picked) {
