@@ -663,7 +663,7 @@ TEST(any_study_can_be_told) {
     Compare *c = compare(study);
     for (int i = 0; i < c->n_contrasts; i++) check_contrast(c, &c->contrasts[i]);
     assert_int_equal(c->n_trials, study->n);
-    int width = 60 + below(&random, 100);
+    int width = 50 + below(&random, 110);
     char *text = text_of(c, width, COMPARE_ALL | COMPARE_REACH);
     check_clean(text, width);
     free(text);
