@@ -43,7 +43,8 @@ void compare_add_cell(const Compare *compare, int cell, Text *out);
  * levels, else "tanh, he_normal beats the baseline", "... beats relu, lecun_normal". */
 void compare_add_cells(const Compare *compare, int a, const char *between, int b,
                        Text *out);
-/* "tanh - relu", "lr=0.1 - 0.2", "encoder=large - small"; of cells "he_normal: tanh - relu", "tanh - baseline". */
+/* "tanh - relu", "lr=0.1 - 0.2", "encoder=large - small"; of cells "he_normal: tanh - relu",
+ * "tanh - baseline". */
 void compare_add_contrast(const Compare *compare, const CompareContrast *contrast,
                           Text *out);
 
