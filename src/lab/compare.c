@@ -73,6 +73,18 @@ void compare_add_level(const Compare *compare, int factor, int level, Text *out)
       text_addf(out, "+%s", compare_level(compare, f, partner(compare, factor, level, f)));
 }
 
+/* How many factors have a level of that name. */
+static int count_factors(const Compare *compare, const char *level) {
+  int n = 0;
+  for (int f = 0; f < compare->spec.n_factors; f++) {
+    const CompareFactor *factor = &compare->spec.factors[f];
+    int l = 0;
+    while (l < factor->n_levels && strcmp(factor->levels[l], level) != 0) l++;
+    n += l < factor->n_levels;
+  }
+  return n;
+}
+
 /* Which levels of a cell: all, or those that are the same, or not, in another cell. */
 typedef enum Part { PART_ALL, PART_SAME, PART_OTHER } Part;
 
@@ -88,8 +100,9 @@ static void add_levels(const Compare *compare, int cell, int other, Part part, T
   for (int f = 0; f < compare->spec.n_factors; f++) {
     if (!is_part(compare, cell, other, part, f)) continue;
     text_add(out, between);
-    text_add_level(out, compare->spec.factors[f].name,
-                   compare_level(compare, f, compare->cells[cell].levels[f]));
+    const char *level = compare_level(compare, f, compare->cells[cell].levels[f]);
+    text_add_level_of(out, compare->spec.factors[f].name, level,
+                      count_factors(compare, level));
     between = ", ";
   }
   if (!*between) text_add(out, "all trials");
@@ -149,7 +162,8 @@ void compare_add_contrast(const Compare *compare, const CompareContrast *contras
     add_cell_contrast(compare, contrast->a, contrast->b, out);
     return;
   }
-  if (!level_is_word(compare_level(compare, factor, contrast->a)))
+  const char *level = compare_level(compare, factor, contrast->a);
+  if (!level_tells(level, count_factors(compare, level)))
     text_addf(out, "%s=", compare->spec.factors[factor].name);
   compare_add_level(compare, factor, contrast->a, out);
   text_add(out, " - ");

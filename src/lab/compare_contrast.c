@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const double rounding = 1e-14;   /* of a difference, relative to the values' size */
-
 typedef struct Member {
   int cell, setting;
   bool is_a;
@@ -172,8 +170,8 @@ static double difference_of(const Compare *compare, const Scratch *scratch, int 
     sum += scratch->side[1][at] - scratch->side[0][at];
     size += fabs(scratch->side[1][at]) + fabs(scratch->side[0][at]);
   }
-  *error = rounding * size / n_kept;
-  return fabs(sum) <= rounding * size ? 0 : sum / n_kept;
+  *error = STAT_ROUNDING * size / n_kept;
+  return fabs(sum) <= STAT_ROUNDING * size ? 0 : sum / n_kept;
 }
 
 /* The differences of the seeds kept; returns how many. Where they differ by no more than

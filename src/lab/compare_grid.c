@@ -185,6 +185,22 @@ static Err make_effects(Compare *compare, const Dense *dense, const Kept *kept,
   return err;
 }
 
+/* By bootstrap-t, as all intervals then are. */
+static Err bootstrap_margin(const Compare *compare, const double *values,
+                            CompareMargin *margin, Fault *fault) {
+  Text name = {0};
+  const int factors[] = {margin->a, margin->b}, levels[] = {margin->level_a, margin->level_b};
+  for (int i = 0; i < 2 && factors[i] >= 0; i++)
+    text_addf(&name, "%s=%s ", compare->spec.factors[factors[i]].name,
+              compare_level(compare, factors[i], levels[i]));
+  Stream stream = {philox_key(0, "bootstrap margin", name.data), 0};
+  Err err = name.failed ? fault_memory(fault, name.n_bytes)
+                        : stat_bootstrap_t(values, margin->sample.n, stream,
+                                           &margin->sample.interval, fault);
+  text_deinit(&name);
+  return err;
+}
+
 /* Adds the margins of kept factor a, or of a and b. */
 static Err add_margins(Compare *compare, const Dense *dense, const Kept *kept, int a,
                        int b, const double *values, double *sums, Fault *fault) {
@@ -197,8 +213,10 @@ static Err add_margins(Compare *compare, const Dense *dense, const Kept *kept, i
     margin->b = b < 0 ? -1 : dense->factor[kept->dim[b]];
     margin->level_a = kept_level(dense, kept->dim[a], i / n_b);
     margin->level_b = b < 0 ? -1 : kept_level(dense, kept->dim[b], i % n_b);
-    Err err = stat_sample(sums + (int64_t)i * grid->n_seeds, grid->n_seeds,
-                          &margin->sample, fault);
+    const double *means = sums + (int64_t)i * grid->n_seeds;   /* one for each seed */
+    Err err = stat_sample(means, grid->n_seeds, &margin->sample, fault);
+    if (!err && compare->spec.bootstrap)
+      err = bootstrap_margin(compare, means, margin, fault);
     if (err) return err;
   }
   return ERR_OK;

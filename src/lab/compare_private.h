@@ -34,7 +34,8 @@ static inline bool compare_leads(const Compare *compare, int factor) {
 bool compare_is_drawn(const Compare *compare);
 
 /* Add names: "activation+init" and "relu+he_normal" for factors that change together;
- * "relu, norm=none" for a cell: its levels of the factors that vary and apply. */
+ * "relu, norm=none" for a cell: its levels of the factors that vary and apply, as
+ * text_add_level_of tells them. */
 void compare_add_factor(const Compare *compare, int factor, Text *out);
 void compare_add_level(const Compare *compare, int factor, int level, Text *out);
 void compare_add_cell(const Compare *compare, int cell, Text *out);
@@ -42,7 +43,8 @@ void compare_add_cell(const Compare *compare, int cell, Text *out);
  * levels, else "tanh, he_normal beats the baseline", "... beats relu, lecun_normal". */
 void compare_add_cells(const Compare *compare, int a, const char *between, int b,
                        Text *out);
-/* "tanh - relu", "lr=0.1 - 0.2"; of cells "he_normal: tanh - relu", "tanh - baseline". */
+/* "tanh - relu", "lr=0.1 - 0.2", "encoder=large - small"; of cells "he_normal: tanh - relu",
+ * "tanh - baseline". */
 void compare_add_contrast(const Compare *compare, const CompareContrast *contrast,
                           Text *out);
 

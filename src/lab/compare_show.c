@@ -1,5 +1,6 @@
 /* compare_show.c: numbers with as many decimals as their spread gives sense to: two digits
- * of the typical standard deviation, or of the typical half width of an interval. */
+ * of the smallest standard deviation, or of the smallest half width of an interval, unless
+ * it is far below the typical one. */
 #include "lab/compare_show.h"
 #include "lab/table.h"
 #include <math.h>
@@ -7,8 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DECIMALS_MAX = 9 };
-static const double rounding = 1e-6;   /* relative; of sums of floats */
+enum {
+  DECIMALS_MAX = 9,
+  DECIMALS_MORE = 3,         /* for the smallest spread, than the typical one needs */
+  DIGITS_MAX = 12            /* of a value, those before the point included */
+};
 static const double half_up = 1e-9;    /* p of .0625 is .063: those of few seeds end so */
 
 static int by_value(const void *a, const void *b) {
@@ -24,22 +28,33 @@ static int decimals_of(double spread, int otherwise) {
   return decimals < 0 ? 0 : decimals;
 }
 
-/* The median of what is above 0 among n numbers, which are sorted; NaN: nothing is. */
-static double typical(double *numbers, int n) {
-  qsort(numbers, (size_t)n, sizeof *numbers, by_value);
+/* Decimals for n spreads, which are sorted: those of the typical one (the median of what is
+ * above 0), or as many more as the smallest needs, within reason. */
+static int decimals_for(double *spreads, int n, int otherwise) {
+  qsort(spreads, (size_t)n, sizeof *spreads, by_value);
   int first = 0;
-  while (first < n && !(numbers[first] > 0)) first++;
-  return first == n ? NAN : numbers[(first + n) / 2];
+  while (first < n && !(spreads[first] > 0)) first++;
+  if (first == n) return otherwise;
+  int typical = decimals_of(spreads[(first + n) / 2], otherwise);
+  int smallest = decimals_of(spreads[first], otherwise);
+  return smallest < typical + DECIMALS_MORE ? smallest : typical + DECIMALS_MORE;
 }
 
-/* A spread that is no more than rounding of the value tells nothing. */
-static double real_spread(double spread, double value) {
-  return spread > rounding * fabs(value) ? spread : 0;
+/* Digits before the point, up to DIGITS_MAX. */
+static int whole_digits(double value) {
+  int n = 1;
+  for (; value >= 10 && n < DIGITS_MAX; value /= 10) n++;
+  return n;
 }
 
-static double half_width(const StatPaired *paired) {
-  return real_spread((paired->interval.high - paired->interval.low) / 2, paired->mean);
+/* What a contrast's numbers must tell: the half width, or where there is none the difference
+ * itself. */
+static double contrast_spread(const StatPaired *paired) {
+  double half = (paired->interval.high - paired->interval.low) / 2;
+  return half == 0 ? fabs(paired->mean) : half;
 }
+
+static int at_most(int decimals, int limit) { return decimals < limit ? decimals : limit; }
 
 Shown shown_of(const Compare *compare) {
   const CompareSpec *spec = &compare->spec;
@@ -52,20 +67,20 @@ Shown shown_of(const Compare *compare) {
   double largest = 0;
   for (int i = 0; i < n; i++) {
     const StatSample *sample = &compare->cells[i].sample;
-    numbers[i] = sample->n < 2 ? 0 : real_spread(sample->sd, sample->mean) * shown.scale;
+    numbers[i] = sample->n < 2 ? 0 : sample->sd * shown.scale;
     if (sample->n > 0) largest = fmax(largest, fabs(sample->mean) * shown.scale);
   }
-  shown.decimals = decimals_of(typical(numbers, n), decimals_of(largest / 10, 2));
+  int decimals = decimals_for(numbers, n, decimals_of(largest / 10, 2));
   for (int i = 0; i < m; i++)
-    numbers[i] = half_width(&compare->contrasts[i].complete.paired) * shown.scale;
-  shown.difference_decimals = decimals_of(typical(numbers, m), shown.decimals);
-  if (shown.difference_decimals > shown.decimals + 2)
-    shown.difference_decimals = shown.decimals + 2;
-  if (shown.difference_decimals < shown.decimals)
-    shown.difference_decimals = shown.decimals;
+    numbers[i] = contrast_spread(&compare->contrasts[i].complete.paired) * shown.scale;
+  int of_differences = decimals_for(numbers, m, decimals);
   free(numbers);
-  if (shown.difference_decimals > DECIMALS_MAX || largest >= 1e9)
-    shown.decimals = shown.difference_decimals = -1;
+  bool beyond = largest >= 1e9 || (decimals > DECIMALS_MAX && largest < 1e-6);
+  int limit = at_most(DECIMALS_MAX, DIGITS_MAX - whole_digits(largest));
+  shown.decimals = beyond ? -1 : at_most(decimals, limit);
+  shown.difference_decimals =
+      of_differences > shown.decimals ? of_differences : shown.decimals;
+  if (beyond || of_differences > DECIMALS_MAX) shown.difference_decimals = -1;
   return shown;
 }
 

@@ -303,14 +303,16 @@ typedef struct Matrix {
 } Matrix;
 
 static Matrix matrix_of(const CompareGrid *grid, const StatEffect *effect) {
-  int first = 0, n = 0, n_columns = 0;
+  int first = 0, n_rows = 0, n_columns = 0;
   while (grid->margins[first].a != effect->a || grid->margins[first].b != effect->b)
     first++;
   const CompareMargin *v = &grid->margins[first];
-  for (; first + n < grid->n_margins && v[n].a == effect->a && v[n].b == effect->b; n++)
-    n_columns += v[n].level_a == v->level_a;
-  must(n_columns > 0);
-  return (Matrix){v, n / n_columns, n_columns};
+  for (int i = 0; first + i < grid->n_margins; i++) {
+    if (v[i].a != effect->a || v[i].b != effect->b) break;
+    n_columns += v[i].level_a == v->level_a;
+    n_rows += v[i].level_b == v->level_b;
+  }
+  return (Matrix){v, n_rows, n_columns};
 }
 
 /* Of n columns from `first` on. */

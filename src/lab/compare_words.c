@@ -172,14 +172,24 @@ static void add_undecided(const Words *words, Range range, Text *text) {
   }
 }
 
+/* "the difference is undecided", "tanh is worse" */
+static void add_finding(const Words *words, const CompareContrast *contrast,
+                        CompareVerdict verdict, Text *text) {
+  if (verdict == COMPARE_UNDECIDED) text_add(text, "the difference");
+  else if (contrast->factor < 0) compare_add_cell(words->compare, contrast->a, text);
+  else compare_add_level(words->compare, contrast->factor, contrast->a, text);
+  text_addf(text, " is %s", compare_verdict_name(verdict));
+}
+
 static void add_disputed(const Words *words, const CompareContrast *contrast, Text *text) {
   text_add(text, "undecided: ");
   add_sides(words, contrast, false, " against ", text);
   int n = contrast->n_diverged_a + contrast->n_diverged_b;
-  text_addf(text, " depends on how %d diverged trial%s count%s: left out it is %s, as the "
-            "worst value %s", n, plural(n), n == 1 ? "s" : "",
-            compare_verdict_name(contrast->complete.verdict),
-            compare_verdict_name(contrast->imputed.verdict));
+  text_addf(text, " depends on how %d diverged trial%s count%s: left out, ", n,
+            plural(n), n == 1 ? "s" : "");
+  add_finding(words, contrast, contrast->complete.verdict, text);
+  text_add(text, "; counted as the worst value, ");
+  add_finding(words, contrast, contrast->imputed.verdict, text);
 }
 
 /* Where contrasts are many: what is decided is told, and how many are not. */
@@ -485,10 +495,11 @@ static void say_incomplete(const Words *words) {
   say(words, &text);
 }
 
-static bool uses_a_part(const Compare *compare, const CompareContrast *contrast,
-                        const CompareAnalysis *analysis) {
-  return analysis->paired.n > 0 && (analysis->paired.n < compare->n_seeds ||
-                                    analysis->n_settings < contrast->n_settings);
+/* No trial at all lacks trials as well. */
+static bool lacks_trials(const Compare *compare, const CompareContrast *contrast,
+                         const CompareAnalysis *analysis) {
+  return analysis->paired.n < compare->n_seeds ||
+         analysis->n_settings < contrast->n_settings;
 }
 
 /* Whatever it is that lacks: trials to come, failed ones or diverged ones. */
@@ -496,16 +507,22 @@ static void say_blocks(const Words *words) {
   const Compare *compare = words->compare;
   Text text = {0};
   int n = 0;
+  bool any_block = false;
   for (int i = 0; i < compare->n_contrasts; i++) {
     const CompareContrast *contrast = &compare->contrasts[i];
-    n += uses_a_part(compare, contrast, &contrast->complete) ||
-         uses_a_part(compare, contrast, &contrast->imputed);
+    if (!lacks_trials(compare, contrast, &contrast->complete) &&
+        !lacks_trials(compare, contrast, &contrast->imputed))
+      continue;
+    n++;
+    any_block |= contrast->complete.paired.n + contrast->imputed.paired.n > 0;
   }
   if (n == 0) return;
-  text_addf(&text, "%d of %d contrast%s lack%s trials. Such a contrast uses the "
-            "largest complete block of settings and seeds, or a smaller one, of at least "
-            "half its size, that has seeds enough for significance.", n,
-            compare->n_contrasts, plural(compare->n_contrasts), n == 1 ? "s" : "");
+  text_addf(&text, "%d of %d contrast%s lack%s trials.", n, compare->n_contrasts,
+            plural(compare->n_contrasts), n == 1 ? "s" : "");
+  if (any_block)
+    text_add(&text, " Such a contrast uses the largest complete block of settings and "
+                    "seeds, or a smaller one, of at least half its size, that has seeds "
+                    "enough for significance.");
   say(words, &text);
 }
 

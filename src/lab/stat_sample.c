@@ -7,7 +7,6 @@
 #include <string.h>
 
 static const StatInterval none = {NAN, NAN};
-static const double rounding = 1e-12;   /* relative; what differs by less is equal */
 
 /* The second pass takes back what rounding left over in the first. */
 double stat_mean(const double *values, int n) {
@@ -23,13 +22,14 @@ double stat_mean(const double *values, int n) {
  * it would make a ratio to it, as of a mean, a number without sense instead of infinity. */
 double stat_sd(const double *values, int n) {
   if (n < 2) return NAN;
-  double mean = stat_mean(values, n), squares = 0, largest = 0;
+  double mean = stat_mean(values, n), squares = 0, low = values[0], high = values[0];
   for (int i = 0; i < n; i++) {
     squares += (values[i] - mean) * (values[i] - mean);
-    largest = fmax(largest, fabs(values[i]));
+    low = fmin(low, values[i]);
+    high = fmax(high, values[i]);
   }
-  double sd = sqrt(squares / (n - 1));
-  return sd <= rounding * largest ? 0 : sd;
+  bool equal = high - low <= STAT_ROUNDING * (fabs(low) + fabs(high));
+  return equal ? 0 : sqrt(squares / (n - 1));
 }
 
 StatInterval stat_t_interval(double mean, double sd, int n, double miss) {

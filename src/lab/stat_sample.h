@@ -11,6 +11,10 @@ enum {
   STAT_RESAMPLES = 10000     /* of the bootstrap */
 };
 
+/* A difference of up to that share of |a| + |b| is what rounding leaves of sums of a few dozen
+ * doubles, and counts as none: between values of a sample, and between two of a pair. */
+#define STAT_ROUNDING 1e-14
+
 typedef struct StatInterval {
   double low, high;          /* both NaN: none */
 } StatInterval;

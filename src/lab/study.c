@@ -293,6 +293,20 @@ int study_best(const Study *study, double *mean, int *n) {
   return best;
 }
 
+/* How many factors have a level of that name. */
+static int count_factors(const Json *factors, const char *level) {
+  int n = 0;
+  for (int64_t i = 0; i < json_count(factors); i++) {
+    const Json *levels = json_find(json_item(factors, i), "levels");
+    const char *other;
+    bool found = false;
+    for (int64_t k = 0; k < json_count(levels) && !found; k++)
+      found = json_get_text(json_item(levels, k), &other) && strcmp(other, level) == 0;
+    n += found;
+  }
+  return n;
+}
+
 void study_cell_text(const Study *study, int cell, Text *out) {
   const Json *factors = json_find(study->plan, "factors");
   const Json *levels = json_item(json_find(study->plan, "cells"), cell);
@@ -300,7 +314,7 @@ void study_cell_text(const Study *study, int cell, Text *out) {
     const char *level, *factor = plan_text(json_item(factors, i), "name");
     if (json_get_text(json_find(levels, factor), &level)) {
       text_add(out, n++ ? ", " : "");
-      text_add_level(out, factor, level);
+      text_add_level_of(out, factor, level, count_factors(factors, level));
     }
   }
 }

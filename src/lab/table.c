@@ -81,9 +81,17 @@ bool level_is_word(const char *level) {
   return *end != 0;
 }
 
-void text_add_level(Text *out, const char *factor, const char *level) {
-  if (level_is_word(level)) text_add(out, level);
+bool level_tells(const char *level, int n_factors) {
+  return n_factors < 2 && level_is_word(level);
+}
+
+void text_add_level_of(Text *out, const char *factor, const char *level, int n_factors) {
+  if (level_tells(level, n_factors)) text_add(out, level);
   else text_addf(out, "%s=%s", factor, level);
+}
+
+void text_add_level(Text *out, const char *factor, const char *level) {
+  text_add_level_of(out, factor, level, 1);
 }
 
 /* -- layout -------------------------------------------------------------------------- */
@@ -103,15 +111,16 @@ static int longest_word(const char *text) {
   return longest;
 }
 
-/* The widest of each column, as `measure` has it; columns without any text below the title
- * get 0. */
-static Layout widest(const Table *table, int (*measure)(const char *text)) {
+/* The widest of each column, as `measure` has it, with its title or without; columns without
+ * any text below the title get 0. */
+static Layout widest(const Table *table, int (*measure)(const char *text), bool titles) {
   Layout layout = {{0}};
   bool used[TABLE_COLUMNS_MAX] = {false};
   const char *cell = table->cells.data;
   for (int64_t i = 0; i < table->n_cells; i++, cell += strlen(cell) + 1) {
     int column = (int)(i % table->n_columns), n = measure(cell);
-    if (n > layout.width[column]) layout.width[column] = n;
+    bool counts = titles || i >= table->n_columns;
+    if (counts && n > layout.width[column]) layout.width[column] = n;
     if (i >= table->n_columns && n > 0) used[column] = true;
   }
   for (int c = 0; c < table->n_columns; c++)
@@ -128,7 +137,7 @@ static int total(const Table *table, const Layout *layout) {
 
 /* The columns of ranks up to 0, then those of each further rank that still fit. */
 static Layout fitting(const Table *table, int width) {
-  Layout all = widest(table, text_columns), layout = {{0}};
+  Layout all = widest(table, text_columns, true), layout = {{0}};
   int highest = 0;
   for (int c = 0; c < table->n_columns; c++)
     if (table->rank[c] > highest) highest = table->rank[c];
@@ -142,13 +151,15 @@ static Layout fitting(const Table *table, int width) {
   return layout;
 }
 
-/* Takes a column off the widest left-aligned one of that rank or a higher that is wider than
+/* Takes a column off the widest one so aligned, of that rank or a higher, that is wider than
  * `least` has it; false if none is. */
-static bool narrow_one(const Table *table, const Layout *least, int rank, Layout *layout) {
+static bool narrow_one(const Table *table, TableAlign align, const Layout *least, int rank,
+                       Layout *layout) {
   int found = -1;
   for (int c = 0; c < table->n_columns; c++)
-    if (table->align[c] == TABLE_LEFT && table->rank[c] >= rank &&
-        layout->width[c] > WRAP_MIN && layout->width[c] > least->width[c] &&
+    if (table->align[c] == align && table->rank[c] >= rank &&
+        (align == TABLE_RIGHT || layout->width[c] > WRAP_MIN) &&
+        layout->width[c] > least->width[c] &&
         (found < 0 || layout->width[c] > layout->width[found]))
       found = c;
   if (found >= 0) layout->width[found]--;
@@ -171,21 +182,29 @@ static bool drop_one(const Table *table, Layout *layout) {
 }
 
 /* Columns are narrowed to their longest words first; then those go that may, which makes
- * room for what was narrowed; only then words are cut. */
-static Layout layout_of(const Table *table, int width) {
-  Layout whole = fitting(table, width), layout = whole;
-  Layout words = widest(table, longest_word), none = {{0}};
+ * room for what was narrowed; only then words are cut. If it is to be `tight`, numbers go on
+ * in further lines before words are cut ("-0.31 to", "1.20"), and titles are cut at last. */
+static Layout layout_of(const Table *table, int width, bool tight) {
+  Layout whole = fitting(table, width), layout = whole, none = {{0}};
+  Layout words = widest(table, longest_word, true);
+  Layout numbers = widest(table, longest_word, false);
   while (total(table, &layout) > width) {
-    if (narrow_one(table, &words, 0, &layout)) continue;
-    if (drop_one(table, &whole)) layout = whole;
-    else if (!narrow_one(table, &none, TABLE_FIRST, &layout)) break;
+    if (narrow_one(table, TABLE_LEFT, &words, 0, &layout)) continue;
+    if (drop_one(table, &whole)) {
+      layout = whole;
+      continue;
+    }
+    if (tight && narrow_one(table, TABLE_RIGHT, &words, TABLE_FIRST, &layout)) continue;
+    if (narrow_one(table, TABLE_LEFT, &none, TABLE_FIRST, &layout)) continue;
+    if (tight && narrow_one(table, TABLE_RIGHT, &numbers, TABLE_FIRST, &layout)) continue;
+    break;
   }
   return layout;
 }
 
 bool table_fits(const Table *table, int width, int indent) {
   if (table->cells.failed || table->n_cells == table->n_columns) return true;
-  Layout layout = layout_of(table, width - indent);
+  Layout layout = layout_of(table, width - indent, false);
   return total(table, &layout) <= width - indent;
 }
 
@@ -237,7 +256,7 @@ void table_write(const Table *table, int width, int indent, Text *out) {
   if (table->cells.failed) out->failed = true;
   if (out->failed || table->n_cells == table->n_columns) return;
   must(table->n_cells % table->n_columns == 0);
-  Layout layout = layout_of(table, width - indent);
+  Layout layout = layout_of(table, width - indent, true);
   const char *cells[TABLE_COLUMNS_MAX], *cell = table->cells.data;
   for (int64_t i = 0; i < table->n_cells; i++, cell += strlen(cell) + 1) {
     int c = (int)(i % table->n_columns);

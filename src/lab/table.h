@@ -11,7 +11,8 @@
  * Two blanks stand between columns. A table that is too wide has the columns of rank 0, and
  * those of rank 1, 2, ... (all of one rank together) for which there is room; if rank 0 alone
  * is too wide, the cells of its widest left-aligned columns go on in further lines, broken at
- * blanks, or, where that is not enough, anywhere: nothing of them is lost. Columns of rank
+ * blanks; where that is not enough, so do those of right-aligned ones; then words are cut, and
+ * titles, but never a number: nothing is lost. Columns of rank
  * TABLE_FIRST tell which row is which: where a table has some, those of rank 0 go before any
  * word is cut, left-aligned ones before the others and the last before the first. Columns that
  * are empty in every row are left out. Control characters and what is not UTF-8 are shown as
@@ -44,7 +45,8 @@ void table_addf(Table *table, const char *format, ...)
 /* Adds heading and rows, each line after `indent` blanks and within `width` columns, if the
  * table fits. Lack of memory shows in out->failed. */
 void table_write(const Table *table, int width, int indent, Text *out);
-/* Can that be? Numbers are not broken, and no column becomes narrower than a few letters. */
+/* Does it fit with each right-aligned cell in one line, and no column narrower than a few
+ * letters? */
 bool table_fits(const Table *table, int width, int indent);
 void table_deinit(Table *table);
 
@@ -54,8 +56,13 @@ int text_columns(const char *text);
 /* Does a level's name tell by itself what it is of? Numbers, truth values and the like do
  * not. */
 bool level_is_word(const char *level);
-/* Adds a level as people are told of it: "relu", but "lr=0.1", "norm=none". */
-void text_add_level(Text *out, const char *factor, const char *level);
+/* The same in a study of which n_factors factors have a level of that name: one of several
+ * tells nothing either. */
+bool level_tells(const char *level, int n_factors);
+/* Adds a level as people are told of it: "relu", but "lr=0.1", "norm=none", and
+ * "encoder=small" where it is one of several. */
+void text_add_level_of(Text *out, const char *factor, const char *level, int n_factors);
+void text_add_level(Text *out, const char *factor, const char *level);   /* of one */
 
 #define NO_BREAK "\u00a0"
 

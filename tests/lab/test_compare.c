@@ -151,7 +151,8 @@ TEST(diverged_trials_are_told_both_ways) {
   assert_int_equal(tanh->verdict, COMPARE_UNDECIDED);
   assert_true(tanh->disputed);
   check_says(c, COMPARE_WORDS, "tanh against relu depends on how 4 diverged trials count: "
-                               "left out it is worse, as the worst value undecided");
+                               "left out, tanh is worse; counted as the worst value, the "
+                               "difference is undecided.");
   check_says(c, COMPARE_CONTRASTS, "diverged as worst");
   CHECK_NEAR(c->cells[0].imputed.min, c->worst, 0);
   finish(study, c);
@@ -454,6 +455,10 @@ TEST(intervals_by_bootstrap_on_request) {
   assert_true(a.low != b.low && fabs(a.low - b.low) < 0.5 * (b.high - b.low));
   assert_memory_equal(&a, &again->cells[0].sample.interval, sizeof a);
   check_says(c, COMPARE_CELLS, "by bootstrap-t");
+  for (int i = 0; i < c->grid.n_margins; i++) {          /* the means over others as well */
+    a = c->grid.margins[i].sample.interval, b = plain->grid.margins[i].sample.interval;
+    assert_true(a.low != b.low && a.low < b.high && a.high > b.low);
+  }
   compare_free(plain);
   compare_free(again);
   finish(study, c);
@@ -658,7 +663,7 @@ TEST(any_study_can_be_told) {
     Compare *c = compare(study);
     for (int i = 0; i < c->n_contrasts; i++) check_contrast(c, &c->contrasts[i]);
     assert_int_equal(c->n_trials, study->n);
-    int width = 60 + below(&random, 100);
+    int width = 50 + below(&random, 110);
     char *text = text_of(c, width, COMPARE_ALL | COMPARE_REACH);
     check_clean(text, width);
     free(text);

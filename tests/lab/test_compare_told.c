@@ -16,6 +16,26 @@ TEST(what_is_used_where_trials_lack_is_told_whatever_they_lack_for) {
   }
 }
 
+TEST(a_contrast_without_any_trial_lacks_trials_too) {
+  Study *study = study_new();
+  fill(study, 8);
+  for (int64_t seed = 1; seed <= 8; seed++)
+    for (int b = 0; b < 2; b++) find(study, 2, b, seed)->state = COMPARE_MISSING;
+  Compare *c = compare(study);
+  assert_int_equal(contrast(c, 0, 2)->complete.paired.n, 0);
+  check_says(c, COMPARE_WORDS, "2 of 3 contrasts lack trials. Such a contrast uses");
+  compare_free(c);
+  study->spec.n_factors = 1;               /* one cell has values: there is no block to use */
+  study->n = 0;
+  for (int64_t seed = 1; seed <= 8; seed++) {
+    add(study, 0, 0, seed, 0.8 + noise(0, 0, seed));
+    add(study, 2, 0, seed, 0)->state = COMPARE_MISSING;
+  }
+  c = compare(study);
+  check_says(c, COMPARE_WORDS, "1 of 1 contrast lacks trials.\n");
+  finish(study, c);
+}
+
 TEST(a_complete_study_lacks_nothing) {
   Study *study = study_new();
   fill(study, 8);
@@ -53,6 +73,78 @@ TEST(a_constant_difference_has_no_spread) {
     json_free(json);
     finish(study, c);
   }
+}
+
+/* What is taken for rounding is so for shares of variance and for contrasts. */
+TEST(what_contrasts_tell_apart_varies) {
+  for (int exponent = 10; exponent <= 16; exponent++) {
+    Study *study = study_new();
+    study->spec.n_factors = 1;
+    for (int64_t seed = 1; seed <= 8; seed++)
+      for (int a = 0; a < 3; a++) add(study, a, 0, seed, 0.5 + a * pow(10, -exponent));
+    Compare *c = compare(study);
+    bool varies = c->grid.n_effects > 0 && !isnan(c->grid.effects[0].eta2);
+    assert_int_equal(contrast(c, 0, 2)->verdict == COMPARE_BETTER, varies);
+    assert_int_equal(varies, exponent <= 14);
+    finish(study, c);
+  }
+}
+
+/* -- decimals ------------------------------------------------------------------------ */
+
+/* Two levels of one factor around `value`, 8 seeds. */
+static Study *around(double value, double difference, double spread) {
+  Study *study = study_new();
+  study->spec.n_factors = 1;
+  study->spec.high = 0;
+  for (int64_t seed = 1; seed <= 8; seed++)
+    for (int a = 0; a < 2; a++)
+      add(study, a, 0, seed, value + a * difference + 100 * spread * noise(a, 0, seed));
+  return study;
+}
+
+TEST(large_values_keep_a_small_spread) {
+  Study *study = around(1e6, 0.4, 0.2);
+  Compare *c = compare(study);
+  char want[80], text[40];
+  const CompareCell *best = &c->cells[c->order[0]];
+  snprintf(want, sizeof want, "  %.2f  ", best->sample.mean);
+  check_says(c, COMPARE_CELLS, want);
+  snprintf(want, sizeof want, "  %.2f  ", best->sample.sd);
+  check_says(c, COMPARE_CELLS, want);
+  compare_free(c);
+  free(study);
+  study = around(1e6, 0.004, 0.0002);
+  for (int i = 0; i < study->n; i++)         /* seeds differ, more than levels do */
+    study->trials[i].value += (double)study->trials[i].seed;
+  c = compare(study);
+  const StatPaired *paired = &contrast(c, 0, 1)->complete.paired;
+  snprintf(text, sizeof text, "%.5f to %.5f", paired->interval.low, paired->interval.high);
+  check_says(c, COMPARE_CONTRASTS, text);
+  finish(study, c);
+}
+
+TEST(a_constant_difference_is_not_shown_as_none) {
+  Study *study = around(1e6, 0.25, 0);
+  Compare *c = compare(study);
+  check_says(c, COMPARE_CONTRASTS, "  +0.25   0.25 to 0.25  ");
+  finish(study, c);
+}
+
+TEST(the_smallest_spread_of_cells_keeps_two_digits) {
+  Study *study = study_new();
+  fill(study, 8);
+  for (int64_t seed = 1; seed <= 8; seed++) {
+    CompareTrial *trial = find(study, 2, 0, seed);
+    trial->value = 0.6 + 0.01 * (trial->value - 0.6);
+  }
+  Compare *c = compare(study);
+  char want[80];
+  const CompareCell *cell = &c->cells[c->order[c->n_cells - 1]];
+  assert_true(cell->sample.sd < 1e-4 && cell->sample.sd > 1e-5);
+  snprintf(want, sizeof want, "  %.4f  ", 100 * cell->sample.sd);
+  check_says(c, COMPARE_CELLS, want);
+  finish(study, c);
 }
 
 /* -- the best cell ------------------------------------------------------------------- */
@@ -93,6 +185,27 @@ TEST(the_table_begins_with_the_cell_that_is_called_best) {
   finish(study, c);
 }
 
+/* -- levels that two factors have ---------------------------------------------------- */
+
+TEST(a_level_that_two_factors_have_is_told_with_its_factor) {
+  static const char *const sizes[] = {"small", "large"}, *const coders[] = {"small", "large"};
+  Study *study = study_new();
+  study->factors[0] = (CompareFactor){"encoder", sizes, 2, 0};
+  study->factors[1] = (CompareFactor){"decoder", coders, 2, 0};
+  for (int64_t seed = 1; seed <= 8; seed++)
+    for (int a = 0; a < 2; a++)
+      for (int b = 0; b < 2; b++)
+        add(study, a, b, seed, 0.7 + 0.05 * b - 0.03 * a + noise(a, b, seed));
+  study->spec.cell_contrasts = true;
+  Compare *c = compare(study);
+  check_says(c, COMPARE_WORDS, "Best mean: encoder=small, decoder=large with");
+  check_says(c, COMPARE_CONTRASTS, "  encoder=large - small  ");
+  check_says(c, COMPARE_CONTRASTS, "  decoder=large - small  ");
+  check_says(c, COMPARE_CONTRASTS, "  decoder=small: encoder=large - encoder=small  ");
+  check_says(c, COMPARE_WORDS, "encoder: small beats large by");   /* the factor stands there */
+  finish(study, c);
+}
+
 /* -- the rope of another metric ------------------------------------------------------ */
 
 TEST(a_rope_of_another_metric_is_not_applied_and_told) {
@@ -122,15 +235,15 @@ TEST(cells_that_are_not_shown_can_be_listed) {
   for (int a = 0; a < 7; a++)
     for (int b = 0; b < 7; b++) add(study, a, b, 1, 0.01 * (10 * a + b));
   Compare *c = compare(study);
-  check_says(c, COMPARE_CELLS, "and 9 more, the last: a, a 0.0\n");
+  check_says(c, COMPARE_CELLS, "and 9 more, the last: first=a, second=a 0.0\n");
   compare_free(c);
   study->spec.listing = "runner ls study --cells";
   c = compare(study);
-  check_says(c, COMPARE_CELLS, "and 9 more, the last: a, a 0.0; `runner ls study --cells` lists "
-                               "all\n");
+  check_says(c, COMPARE_CELLS, "and 9 more, the last: first=a, second=a 0.0; `runner ls study "
+                               "--cells` lists all\n");
   compare_free(c);
   for (int b = 0; b < 7; b++) find(study, 0, b, 1)->state = COMPARE_MISSING;
   c = compare(study);
-  check_says(c, COMPARE_CELLS, "and 9 more, the last: a, g without a value; `runner");
+  check_says(c, COMPARE_CELLS, "and 9 more, the last: first=a, second=g without a value; `runner");
   finish(study, c);
 }

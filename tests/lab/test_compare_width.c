@@ -36,7 +36,7 @@ TEST(no_line_is_wider_than_a_narrow_terminal) {
   study->trials[12].state = COMPARE_MISSING;
   study->spec.cell_contrasts = true;
   Compare *c = compare(study);
-  for (int width = 60; width <= 140; width++) check_width(c, width);
+  for (int width = 50; width <= 140; width++) check_width(c, width);
   char *text = text_of(c, 60, COMPARE_CELLS);
   assert_non_null(strstr(text, "  cell "));
   assert_non_null(strstr(text, "learning_rate=0.0003"));

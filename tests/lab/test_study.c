@@ -58,6 +58,25 @@ static void finish(Study *s, int64_t trial, TrialState state, double loss) {
   json_free(values);
 }
 
+/* `small` alone does not tell what is small. */
+TEST(a_level_that_two_factors_have_is_told_with_its_factor) {
+  static const char json[] =
+      "{\"factors\":[{\"name\":\"encoder\",\"levels\":[\"small\",\"large\"]},"
+      "{\"name\":\"decoder\",\"levels\":[\"small\",\"wide\"]}],"
+      "\"cells\":[{\"encoder\":\"small\",\"decoder\":\"wide\"},"
+      "{\"encoder\":\"large\",\"decoder\":\"small\"}]}";
+  Study s = {.n_cells = 2};
+  Text out = {0};
+  s.plan = json_parse(json, sizeof json - 1, NULL);
+  assert_non_null(s.plan);
+  study_cell_text(&s, 0, &out);
+  text_add(&out, "; ");
+  study_cell_text(&s, 1, &out);
+  assert_string_equal(out.data, "encoder=small, wide; large, decoder=small");
+  text_deinit(&out);
+  json_free(s.plan);
+}
+
 TEST(seed_by_seed_and_counted) {
   Study s = open_study(NULL, "a");
   double mean = 0;

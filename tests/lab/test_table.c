@@ -140,6 +140,31 @@ TEST(what_names_a_row_goes_last) {
   table_deinit(&table);
 }
 
+/* Right-aligned columns break at blanks before words are cut, and never within a number. */
+TEST(numbers_go_on_below_before_words_are_cut) {
+  Table table = {0};
+  table_column(&table, "contrast", TABLE_LEFT, 0);
+  table_column(&table, "difference", TABLE_RIGHT, 0);
+  table_column(&table, "95 % interval", TABLE_RIGHT, 0);
+  table_add(&table, "undecided");
+  table_add(&table, "-19.59");
+  table_add(&table, "-20.01 to -19.16");
+  for (int width = 9 + 2 + 6 + 2 + 6 - 3; width < 60; width++) {   /* 3: of "undecided" */
+    Text out = {0};
+    table_write(&table, width, 0, &out);
+    text_add_bytes(&out, "", 1);
+    for (const char *line = out.data; *line; line += strcspn(line, "\n") + 1)
+      assert_true(strcspn(line, "\n") <= (size_t)width);
+    assert_non_null(strstr(out.data, "-19.59"));
+    assert_non_null(strstr(out.data, "-20.01"));
+    assert_non_null(strstr(out.data, "-19.16"));
+    assert_int_equal(strstr(out.data, "undecided") != NULL, width >= 9 + 2 + 10 + 2 + 8);
+    assert_int_equal(table_fits(&table, width, 0), width >= 6 + 2 + 10 + 2 + 16);
+    text_deinit(&out);
+  }
+  table_deinit(&table);
+}
+
 TEST(levels_that_say_nothing_alone_get_their_factor) {
   static const char *const words[] = {"relu", "inf", "he_normal", "-", "3x3", "Tanh"};
   static const char *const others[] = {"0.1", "-1", ".5", "1e-04", "true", "none", "3"};
@@ -150,6 +175,10 @@ TEST(levels_that_say_nothing_alone_get_their_factor) {
   Text out = {0};
   text_add_level(&out, "lr", "0.1");
   assert_string_equal(out.data, "lr=0.1");
+  text_add_level(&out, "activation", "relu");
+  assert_string_equal(out.data, "lr=0.1relu");
+  text_add_level_of(&out, "gate", "relu", 2);
+  assert_string_equal(out.data, "lr=0.1relugate=relu");
   text_deinit(&out);
 }
 
