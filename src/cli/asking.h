@@ -41,7 +41,8 @@ void add_cell(Table *table, const Json *value, int digits);
 /* The first line of a message, whose others are a trace, as the next cell. */
 void add_first_line(Table *table, const char *message);
 
-/* Prints the table with a width of stdout, after `indent` blanks. Ends the table. */
+/* Prints the table with a width of stdout, after `indent` blanks, and on stderr which columns
+ * found no room. Ends the table. */
 Err print_table(Table *table, int indent, Fault *fault) WARN_UNUSED;
 /* Prints the value and frees it. */
 Err print_json(Json *json, Fault *fault) WARN_UNUSED;

@@ -110,9 +110,45 @@ end
 function tests.test_ls_in_a_narrow_terminal()
   make_study "nt"
   local out = check.runner({ "ls", "study", "--runs=nt" }, "COLUMNS=48")
-  has(out, relu .. "-s2     2  complete")
+  has(out, relu .. "-s2  complete     relu      0.75", "\n    m|_x\n")
   lacks(out, "..")
   for line in out:gmatch "[^\n]+" do check.yes(#line <= 48, line) end
+end
+
+-- Runs a command in 80 columns or as told; no line is longer. Gives stdout and stderr.
+local function narrow(columns, ...)
+  local out, err, status = check.runner({ ... }, "COLUMNS=" .. columns)
+  for line in (out .. err):gmatch "[^\n]+" do
+    if utf8.len(line) > columns then error(("%d columns: %s"):format(#line, line), 2) end
+  end
+  return out, err, status
+end
+
+-- Factors tell rows apart: what has no room goes before them, and is named.
+function tests.test_ls_keeps_the_factors()
+  local path = check.file("four.lua", [[
+    experiment { name = "four", seeds = 1, metric = "loss", report = "accuracy",
+      factors = { activation = { "relu", "leaky_relu" }, lr = { 0.1, 0.01 },
+        init = { "glorot_uniform", "he_normal" }, norm = { "batch", "none" } },
+      trial = function(c)
+        if c.norm == "none" then error(("no luck "):rep(12)) end
+        return { loss = 0.5, accuracy = 0.25 }
+      end }]])
+  check.runner { "--runs=four", path }
+  local out, err = narrow(80, "ls", "four", "--runs=four")
+  has(out, "activation", "lr", "init", "norm", "leaky_relu", "he_normal", "no luck no luck")
+  has(err, "left out for lack of room: ", "seconds", "loss", "(more with a wider terminal, or")
+  out, err = narrow(100, "ls", "four", "--runs=four")
+  has(out, "accuracy", "norm")
+  has(err, "left out for lack of room: ", "seconds")
+  lacks(err, "accuracy")
+  out, err = runner("ls", "four", "--runs=four")
+  has(out, "seconds", "loss")
+  check.equal(err, "")
+  make_study "four"
+  out, err = narrow(40, "ls", "--runs=four")
+  has(out, "experiment", "trials", "complete", "failed")
+  has(err, "left out for lack of room: kind,", "last (more")
 end
 
 function tests.test_wrong_questions()
