@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/out.h"
 #include "lab/plan_file.h"
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -171,6 +172,18 @@ Err print_table(Table *table, int indent, Fault *fault) {
   if (!err && left_out.n_bytes && !left_out.failed) tell_left_out(&left_out);
   text_deinit(&left_out);
   return err;
+}
+
+void print_wrapped(int used, int indent, const char *format, ...) {
+  char words[2048];
+  Text text = {0};
+  va_list args;
+  va_start(args, format);
+  vsnprintf(words, sizeof words, format, args);
+  va_end(args);
+  text_add_wrapped(&text, words, used, indent, out_columns());
+  if (!text.failed) out_write(text.data, text.n_bytes);
+  text_deinit(&text);
 }
 
 Err print_text(Text *text, Fault *fault) {

@@ -46,6 +46,10 @@ void add_first_line(Table *table, const char *message);
 Err print_table(Table *table, int indent, Fault *fault) WARN_UNUSED;
 /* Prints the value and frees it. */
 Err print_json(Json *json, Fault *fault) WARN_UNUSED;
+/* Prints the words that the format gives as text_add_wrapped adds them, within the width of
+ * stdout. */
+void print_wrapped(int used, int indent, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 /* Prints the text, or its lack of memory, and frees it. */
 Err print_text(Text *text, Fault *fault) WARN_UNUSED;
 

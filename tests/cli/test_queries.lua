@@ -416,6 +416,39 @@ function tests.test_doctor()
   has(err, "doctor: ")
 end
 
+-- Each kind of trouble is told, with what to do about it.
+function tests.test_doctor_tells_damaged_from_dead()
+  make_study "hd"
+  check.file(("hd/study/trials/%s-s1/result.json"):format(relu), "garbage")
+  local out = narrow(80, "doctor", "--runs=hd")
+  out = out:gsub("%s+", " ")
+  has(out, "failed 1, of processes that died 0, with a damaged record 1 ",
+    "runner ls state=stale says what is damaged", "runner ls state=failed lists them")
+  lacks(out, "goes on with those")
+  lacks(runner("doctor", "--runs=none"), "damaged")
+end
+
+function tests.test_nothing_to_remove()
+  make_study "fz"
+  local out, err, status = narrow(80, "rm", "study", "seed=99", "--runs=fz")
+  check.equal({ out, status }, { "", 2 })
+  has(err, "rm: no trial of study fits the filters")
+  out, err = check.runner { "rm", "study", "act=tanhh", "--runs=fz" }
+  check.equal(out, "")
+  has(err, "act has: relu, tanh", "did you mean tanh?", "no trial of study fits")
+  has(runner("rm", "study", "seed=99", "--dry-run", "--runs=fz"), "would be removed: 0 trials")
+end
+
+function tests.test_gc_counts()
+  make_study "gp"
+  local out = narrow(80, "gc", "--dry-run", "--runs=gp")
+  has(out, "     2  checkpoints of what is", "     0  trials that no longer belong to their ex",
+    "kept: 1 finished trial that")
+  make_trial("gp", zeros, 2, "elu", "complete", 0.125)
+  has(runner("gc", "--dry-run", "--yes", "--runs=gp"), "2  trials that no longer belong to")
+  has(runner("gc", "--dry-run", "--yes", "--runs=gp"), "0  leftovers of processes that died")
+end
+
 local study = [[
   args { epochs = 1 }
   experiment { name = "acts", factors = { act = { "relu", "tanh" }, wide = { "no", "yes" } },
@@ -426,6 +459,21 @@ local study = [[
       return { score = (c.act == "relu" and 0.5 or 0.25) + run.seed / 100, cost = run.seed }
     end }
 ]]
+
+-- What was altered is told with what to do next.
+function tests.test_verify_says_what_to_do()
+  local path = check.file("sound.lua", [[
+    experiment { name = "sound", factors = { act = { "relu", "tanh" } }, seeds = 2,
+      metric = "loss", trial = function() return { loss = 1 } end }]])
+  runner("--runs=vf", path)
+  local id = runner("ls", "sound", "--limit=1", "--runs=vf", "--json"):match '"id": "([^"]+)"'
+  local result = ("vf/sound/trials/%s/result.json"):format(id)
+  check.file(result, (check.read(check.temp .. "/" .. result):gsub('"loss": 1', '"loss": 7')))
+  local out, _, status = narrow(80, "--runs=vf", "verify", path)
+  check.equal(status, 1)
+  out = out:gsub("%s+", " ")
+  has(out, "altered: ", ("runner rm sound id=%s removes it; the script, run again"):format(id))
+end
 
 -- The commands on what a study recorded.
 function tests.test_a_study()
