@@ -449,6 +449,15 @@ function tests.test_gc_counts()
   has(runner("gc", "--dry-run", "--yes", "--runs=gp"), "0  leftovers of processes that died")
 end
 
+function tests.test_show_says_how_many_begin_so()
+  make_study "sm"
+  for seed = 2, 13 do make_trial("sm", zeros, seed, "elu", "complete", 0.5) end
+  fails(2, "\n  and 3 more\n", "show", "0", "--runs=sm")
+  fails(2, '"": several trials begin so:', "show", "", "--runs=sm")
+  local _, err = check.runner { "show", relu, "--runs=sm" }
+  lacks(err, "more")
+end
+
 local study = [[
   args { epochs = 1 }
   experiment { name = "acts", factors = { act = { "relu", "tanh" }, wide = { "no", "yes" } },
@@ -497,6 +506,7 @@ function tests.test_a_study()
   fails(2, "--goal max or --goal min", "compare", "acts", "--metric=cost", "--runs=s")
   fails(2, "--goal up: allowed: max, min", "compare", "acts", "--goal=up", "--runs=s")
   fails(2, 'did you mean "cost"', "compare", "acts", "--metric=cots", "--runs=s")
+  fails(2, "; there are: cost, score\n", "compare", "acts", "--metric=zzzzzz", "--runs=s")
   fails(2, 'did you mean "acts"', "compare", "atcs", "--runs=s")
   check.equal(runner("retry", "acts", "--runs=s"), "to be run again: 2 trials\n")
   has(runner("ls", "acts", "state=pending", "--runs=s", "--json"), '"attempts": 1')
