@@ -238,6 +238,20 @@ function tests.test_a_command_says_what_it_lacks()
   check.yes(err:find("resume: the name of an experiment is missing", 1, true) ~= nil)
 end
 
+function tests.test_resume_names_what_there_is()
+  local path = check.file("again.lua", [[
+    experiment { name = "again", factors = { a = { 1, 2 } }, seeds = 1, metric = "loss",
+      trial = function(c) return { loss = c.a } end } ]])
+  runner { "--runs", "resumed", path }
+  os.execute(("cp -r '%s/resumed/again' '%s/resumed/before'"):format(check.temp, check.temp))
+  for word, part in pairs { agian = '; did you mean "again"?', nosuch = "; runner ls lists them",
+    before = "go on with that: resume again, or run the script with another name" } do
+    local _, err, status = runner { "--runs", "resumed", "resume", word }
+    check.equal(status, 2)
+    check.yes(err:find(part, 1, true) ~= nil, err)
+  end
+end
+
 function tests.test_help_of_a_word()
   local function says(word, ...)
     local out, err, status = runner { "help", word }
