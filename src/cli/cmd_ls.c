@@ -332,6 +332,7 @@ const QueryCommand command_ls = {
     .doc = "Lists the experiments, or the trials of one, or of all that fit the filters.",
     .details = "Filters are ANDed: activation=relu,tanh 'accuracy>0.88' state=failed seed=3\n"
                "with = != > >= < <= (quote > and < from the shell). Keys: facts of a trial\n"
-               "(id cell seed purpose state attempts seconds started digest fingerprint message),\n"
-               "its factors, arguments and values; args.lr where a name is in two of these.",
+               "(id cell seed purpose state attempts seconds started digest fingerprint\n"
+               "message), its factors, arguments and values; args.lr where a name is in two of\n"
+               "these.",
     .print_more = print_states, .options = ls_options, .run = run_ls};

@@ -231,11 +231,18 @@ function tests.test_a_command_says_what_it_lacks()
   for _, name in ipairs { "plan", "run", "verify", "plan-dump" } do
     local out, err, status = runner { name }
     check.equal({ out, err, status }, { "", ("runner: %s: a script is missing: runner %s "
-      .. "script.lua\n"):format(name, name), 2 })
+      .. "script.lua [key=value ...]\n"):format(name, name), 2 })
   end
   local _, err, status = runner { "resume" }
   check.equal(status, 2)
   check.yes(err:find("resume: the name of an experiment is missing", 1, true) ~= nil)
+end
+
+function tests.test_help_fits_a_terminal()
+  for _, words in ipairs { { "--help" }, { "help", "verify" }, { "resume", "--help" },
+    { "ls", "--help" }, { "gc", "--help" }, { "export", "--help" } } do
+    for line in runner(words, "COLUMNS=80"):gmatch "[^\n]+" do check.yes(#line <= 80, line) end
+  end
 end
 
 function tests.test_resume_names_what_there_is()
@@ -259,7 +266,11 @@ function tests.test_help_of_a_word()
     for _, part in ipairs { ... } do check.yes(out:find(part, 1, true) ~= nil, out) end
     return out
   end
-  local plan = says("plan", "usage: runner plan [options] script.lua\n", "what is left to run")
+  local plan = says("plan", "usage: runner plan [options] script.lua [key=value ...]\n",
+    "what is left to run", "\n  --json ", "\n  --code HOW ", "key=value sets an argument")
+  check.yes(plan:find("--sample", 1, true) == nil)
+  says("verify", "[key=value ...]", "\n  --sample N ", "\n  --json ")
+  says("run", "[key=value ...]", "\n  --fail-fast ", "\n  --jobs N ")
   check.equal(runner { "plan", "--help" }, plan)
   check.equal(runner { "ls", "--help" }, says("ls", "usage: runner ls", "--cells"))
   says("experiment", "experiment {", "baseline")
