@@ -154,11 +154,12 @@ static bool narrow_one(const Table *table, const Layout *least, Layout *layout) 
   return found >= 0;
 }
 
-/* Leaves out the last column of the highest rank; false if none may go. */
-static bool drop_one(const Table *table, Layout *layout) {
+/* Leaves out the last column of the highest rank, but the table's first; false if there is
+ * none of at least `least`. */
+static bool drop_one(const Table *table, int least, Layout *layout) {
   int found = -1;
-  for (int c = 0; c < table->n_columns; c++)
-    if (layout->width[c] > 0 && table->rank[c] >= 0 &&
+  for (int c = 1; c < table->n_columns; c++)
+    if (layout->width[c] > 0 && table->rank[c] >= least &&
         (found < 0 || table->rank[c] >= table->rank[found]))
       found = c;
   if (found >= 0) layout->width[found] = 0;
@@ -182,15 +183,17 @@ static Layout above(const Table *table, int width) {
 }
 
 /* Columns are narrowed to their longest words first; then those go that may, which makes
- * room for what was narrowed; only then words are cut. */
+ * room for what was narrowed; only then words are cut, and at last those that should stay go. */
 static Layout layout_of(const Table *table, int width) {
   bool may_drop = names_rows(table);
   Layout whole = may_drop ? above(table, width) : fitting(table, width), layout = whole;
   Layout words = widest(table, longest_word), none = {{0}};
   while (total(table, &layout) > width) {
     if (narrow_one(table, &words, &layout)) continue;
-    if (may_drop && drop_one(table, &whole)) layout = whole;
-    else if (!narrow_one(table, &none, &layout)) break;
+    if (may_drop && drop_one(table, 0, &whole)) layout = whole;
+    else if (narrow_one(table, &none, &layout)) continue;
+    else if (may_drop && drop_one(table, TABLE_FIRST, &whole)) layout = whole;
+    else break;
   }
   return layout;
 }

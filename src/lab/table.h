@@ -16,8 +16,9 @@
  *
  * Columns of rank TABLE_FIRST tell which row is which. Where a table has some, they stay, and
  * the others go one by one before a word of theirs is cut: the highest rank first, of one rank
- * the last. Those of rank TABLE_BELOW stay too: where the table is too wide, their cells stand
- * in lines of their own below the row, without the title. */
+ * the last; where they have no room even in a few letters each, the last of them go. Those of
+ * rank TABLE_BELOW stay too: where the table is too wide, their cells stand in lines of their
+ * own below the row, without the title. */
 #ifndef LAB_TABLE_H
 #define LAB_TABLE_H
 

@@ -160,6 +160,12 @@ TEST(what_names_a_row_goes_last) {
               "  -s1       niform    norm\n"
               "      no luck\n");
   check_left_out(&table, 28, "purpose, loss, score");
+  check_table(&table, 20,
+              "  id        init\n"
+              "  e47753f5  glorot_u\n"
+              "  -s1       niform\n"
+              "      no luck\n");
+  check_left_out(&table, 20, "purpose, norm, loss, score");
   table_deinit(&table);
 }
 
