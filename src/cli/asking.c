@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/out.h"
 #include "lab/plan_file.h"
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -151,11 +152,38 @@ void add_first_line(Table *table, const char *message) {
   text_deinit(&line);
 }
 
+static void tell_left_out(const Text *titles) {
+  Text line = {0}, wrapped = {0};
+  text_addf(&line, "left out for lack of room: %s (more with a wider terminal, or --json)",
+            titles->data);
+  if (!line.failed) text_add_wrapped(&wrapped, line.data, 0, 2, out_columns());
+  if (!wrapped.failed) err_print("%s", wrapped.data);
+  text_deinit(&line);
+  text_deinit(&wrapped);
+}
+
 Err print_table(Table *table, int indent, Fault *fault) {
-  Text text = {0};
-  table_write(table, out_table_columns(), indent, &text);
+  Text text = {0}, left_out = {0};
+  int width = out_table_columns();
+  table_write(table, width, indent, &text);
+  table_left_out(table, width, indent, &left_out);
   table_deinit(table);
-  return print_text(&text, fault);
+  Err err = print_text(&text, fault);
+  if (!err && left_out.n_bytes && !left_out.failed) tell_left_out(&left_out);
+  text_deinit(&left_out);
+  return err;
+}
+
+void print_wrapped(int used, int indent, const char *format, ...) {
+  char words[2048];
+  Text text = {0};
+  va_list args;
+  va_start(args, format);
+  vsnprintf(words, sizeof words, format, args);
+  va_end(args);
+  text_add_wrapped(&text, words, used, indent, out_columns());
+  if (!text.failed) out_write(text.data, text.n_bytes);
+  text_deinit(&text);
 }
 
 Err print_text(Text *text, Fault *fault) {

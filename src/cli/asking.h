@@ -41,10 +41,15 @@ void add_cell(Table *table, const Json *value, int digits);
 /* The first line of a message, whose others are a trace, as the next cell. */
 void add_first_line(Table *table, const char *message);
 
-/* Prints the table with a width of stdout, after `indent` blanks. Ends the table. */
+/* Prints the table with a width of stdout, after `indent` blanks, and on stderr which columns
+ * found no room. Ends the table. */
 Err print_table(Table *table, int indent, Fault *fault) WARN_UNUSED;
 /* Prints the value and frees it. */
 Err print_json(Json *json, Fault *fault) WARN_UNUSED;
+/* Prints the words that the format gives as text_add_wrapped adds them, within the width of
+ * stdout. */
+void print_wrapped(int used, int indent, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 /* Prints the text, or its lack of memory, and frees it. */
 Err print_text(Text *text, Fault *fault) WARN_UNUSED;
 

@@ -22,9 +22,15 @@ static Err find_metric(const Study *study, const char **metric, Fault *fault) {
   if (!n)
     return fault_set(fault, ERR_USAGE, "%s has no complete trial yet", study->name);
   const char *nearest = text_nearest(*metric, names, n);
-  return fault_set(fault, ERR_USAGE, "no complete trial has a value \"%s\"%s%s%s", *metric,
-                   nearest ? "; did you mean \"" : "", nearest ? nearest : "",
-                   nearest ? "\"?" : "");
+  if (nearest)
+    return fault_set(fault, ERR_USAGE, "no complete trial has a value \"%s\"; did you mean "
+                     "\"%s\"?", *metric, nearest);
+  Text list = {0};
+  for (int i = 0; i < n; i++) text_addf(&list, "%s%s", i ? ", " : "", names[i]);
+  fault_set(fault, ERR_USAGE, "no complete trial has a value \"%s\"; there are: %s", *metric,
+            list.data ? list.data : "");
+  text_deinit(&list);
+  return fault->code;
 }
 
 /* NULL in *out where it was not given. */

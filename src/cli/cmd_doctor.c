@@ -10,6 +10,7 @@
 #include "kernel/gemm.h"
 #include "kernel/kernel.h"
 #include "lab/lock.h"
+#include "lab/look.h"
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -36,6 +37,12 @@ static void find_bad(Finding *f, Health health, Err err, const char *advice) {
   f->health = health;
   f->err = err;
   text_add(&f->advice, advice);
+}
+
+/* A warning beside others: each advice is a line. */
+static void warn_too(Finding *f, const char *advice) {
+  if (f->advice.n_bytes) text_add(&f->advice, "\n");
+  find_bad(f, HEALTH_WARN, ERR_OK, advice);
 }
 
 /* -- the place of the runs ----------------------------------------------------------- */
@@ -112,29 +119,61 @@ static int64_t count_of(const Json *rows, const char *key) {
   return sum;
 }
 
+/* How many of the trials that are to be run again have a result that is none. */
+static Err count_damaged(const QueryCall *call, Index *index, int64_t *n, Fault *fault) {
+  Query query = {0};
+  Json *rows = NULL;
+  int64_t n_all = 0;
+  Err err = filter_add(&query.filter, "state=stale", fault);
+  if (!err) err = query_trials(index, &query, &rows, &n_all, fault);
+  for (int64_t i = 0; !err && i < json_count(rows); i++) {
+    Text path = {0};
+    Look look = {0};
+    Fault refused = {0};
+    text_addf(&path, "%s/%s", call->runs, json_text(json_item(rows, i), "path"));
+    *n += !path.failed && (look_open(&look, path.data, &refused) || look.damage);
+    look_close(&look);
+    text_deinit(&path);
+  }
+  json_free(rows);
+  filter_deinit(&query.filter);
+  return err;
+}
+
+static void add_records(Finding *f, const Json *entries, int64_t n_damaged, bool read_only) {
+  long long failed = count_of(entries, "failed"), damaged = n_damaged;
+  long long died = count_of(entries, "stale") - damaged;
+  text_addf(&f->detail, "experiments: %lld; trials: %lld, of them running %lld, failed %lld, "
+            "of processes that died %lld", (long long)json_count(entries),
+            (long long)count_of(entries, "trials"), (long long)count_of(entries, "running"),
+            failed, died);
+  if (damaged) text_addf(&f->detail, ", with a damaged record %lld", damaged);
+  if (read_only) text_add(&f->detail, "; the index cannot be written");
+  if (died > 0) warn_too(f, "The script, run again, goes on with those of processes that died.");
+  if (damaged)
+    warn_too(f, "runner ls state=stale says what is damaged; the script, run again, makes "
+             "those trials anew.");
+  if (failed)
+    warn_too(f, "runner ls state=failed lists them; retry NAME runs them again.");
+}
+
 /* The index, and by it all records. */
 static void check_store(const QueryCall *call, Finding *f) {
   Fault fault = {0};
   Index *index = NULL;
   Json *entries = NULL;
   Query query = {0};
+  int64_t n_damaged = 0;
   Err err = index_open(&index, call->runs, &fault);
   if (!err) err = index_refresh(index, NULL, &fault);
   if (!err) err = query_entries(index, &query, &entries, &fault);
+  if (!err && count_of(entries, "stale"))
+    err = count_damaged(call, index, &n_damaged, &fault);
   if (err) {
     text_add(&f->detail, fault.text);
     find_bad(f, HEALTH_BAD, err, "Remove index.sqlite: it is built anew from the records.");
   } else {
-    long long n = (long long)count_of(entries, "trials"), failed = count_of(entries, "failed");
-    long long stale = count_of(entries, "stale"), running = count_of(entries, "running");
-    text_addf(&f->detail, "experiments: %lld; trials: %lld, of them running %lld, failed %lld, "
-              "of processes that died %lld%s", (long long)json_count(entries), n, running,
-              failed, stale, index_in_memory(index) && file_exists(call->runs)
-                         ? "; the index cannot be written" : "");
-    if (stale) find_bad(f, HEALTH_WARN, ERR_OK, "The script, run again, goes on with those.");
-    else if (failed)
-      find_bad(f, HEALTH_WARN, ERR_OK, "runner ls state=failed lists them; retry NAME runs "
-               "them again.");
+    add_records(f, entries, n_damaged, index_in_memory(index) && file_exists(call->runs));
   }
   json_free(entries);
   index_close(index);
@@ -219,11 +258,13 @@ static const struct Check {
               {"clock", check_clock}};
 
 static void print_finding(const char *name, const Finding *f) {
-  out_print("%-8s %-10s %s\n", health_names[f->health], name,
-            f->detail.data ? f->detail.data : "");
+  enum { COLUMN = 20 };
+  out_print("%-8s %-10s ", health_names[f->health], name);
+  print_wrapped(COLUMN, COLUMN, "%s", f->detail.data ? f->detail.data : "");
   for (const char *line = f->advice.data; line && *line;) {
     size_t n = strcspn(line, "\n");
-    out_print("%20s%.*s\n", "", (int)n, line);
+    out_print("%*s", COLUMN, "");
+    print_wrapped(COLUMN, COLUMN, "%.*s", (int)n, line);
     line += n + (line[n] == '\n');
   }
 }

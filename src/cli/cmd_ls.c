@@ -3,21 +3,29 @@
 #include "cli/asking.h"
 #include "lab/trial.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { DEFAULT_LIMIT = 50, SHOWN_VALUES = 4, SHOWN_DIGITS = 5 };
 
 /* -- experiments --------------------------------------------------------------------- */
 
+/* What is asked for most goes last where there is no room. */
+static int state_rank(TrialState state) {
+  return state == TRIAL_COMPLETE ? 0 : state == TRIAL_FAILED ? 1 : state == TRIAL_RUNNING ? 2 : 3;
+}
+
 static Err print_entries(const Json *rows, Fault *fault) {
   static const char *const left[] = {"experiment", "kind"};
   Table table = {0};
-  for (int i = 0; i < 2; i++) table_column(&table, left[i], TABLE_LEFT, 0);
-  table_column(&table, "trials", TABLE_RIGHT, 0);
+  table_column(&table, left[0], TABLE_LEFT, TABLE_FIRST);
+  table_column(&table, left[1], TABLE_LEFT, 4);
+  table_column(&table, "trials", TABLE_RIGHT, TABLE_FIRST);
   for (int i = 0; i < TRIAL_STATES; i++)
-    table_column(&table, trial_state_name((TrialState)i), TABLE_RIGHT, 0);
-  table_column(&table, "others", TABLE_RIGHT, 2);
-  table_column(&table, "last", TABLE_LEFT, 1);
+    table_column(&table, trial_state_name((TrialState)i), TABLE_RIGHT,
+                 state_rank((TrialState)i));
+  table_column(&table, "others", TABLE_RIGHT, 6);
+  table_column(&table, "last", TABLE_LEFT, 5);
   for (int64_t r = 0; r < json_count(rows); r++) {
     const Json *row = json_item(rows, r);
     for (int i = 0; i < 2; i++) table_add(&table, json_text(row, left[i]));
@@ -73,13 +81,15 @@ static void add_column(Columns *columns, const char *kind, const char *key) {
     columns->v[columns->n++] = (Column){kind, key, shared};
 }
 
+static bool is_value(const Column *column) { return strcmp(column->kind, "values") == 0; }
+
 /* Headed by the key; where that alone says something else, as filters do: "values.loss". */
-static void add_heading(Table *table, const Column *column) {
+static void add_heading(Table *table, const Column *column, int rank) {
   Text title = {0};
-  bool value = strcmp(column->kind, "values") == 0;
   if (column->shared) text_addf(&title, "%s.", column->kind);
   text_add(&title, column->key);
-  table_column(table, title.data ? title.data : "", value ? TABLE_RIGHT : TABLE_LEFT, 0);
+  table_column(table, title.data ? title.data : "",
+               is_value(column) ? TABLE_RIGHT : TABLE_LEFT, rank);
   text_deinit(&title);
 }
 
@@ -141,16 +151,42 @@ static void add_tuning(Table *table, const Json *row) {
   table_add(table, strcmp(purpose, "report") == 0 ? "" : purpose);
 }
 
+/* Do all ids end in the seed, "-s3"? */
+static bool ids_have_seeds(const Json *rows) {
+  for (int64_t r = 0; r < json_count(rows); r++) {
+    int64_t seed = -1;
+    const char *mark = strrchr(json_text(json_item(rows, r), "id"), '-');
+    json_get_int(json_find(json_item(rows, r), "seed"), &seed);
+    if (!mark || mark[1] != 's' || strtoll(mark + 2, NULL, 10) != seed) return false;
+  }
+  return true;
+}
+
+/* What tells rows apart stays. Where there is no room, the seconds go first, then values but
+ * the first, the purpose, a seed that ends the id, and the first value. */
+enum { RANK_VALUE, RANK_SEED, RANK_PURPOSE, RANK_VALUES, RANK_SECONDS };
+
+static void add_trial_columns(Table *table, const Json *rows, const Columns *columns,
+                              bool every) {
+  bool first = true;
+  if (every) table_column(table, "experiment", TABLE_LEFT, TABLE_FIRST);
+  table_column(table, "id", TABLE_LEFT, TABLE_FIRST);
+  table_column(table, "seed", TABLE_RIGHT, ids_have_seeds(rows) ? RANK_SEED : TABLE_FIRST);
+  table_column(table, "purpose", TABLE_LEFT, RANK_PURPOSE);
+  table_column(table, "state", TABLE_LEFT, TABLE_FIRST);
+  for (int i = 0; i < columns->n; i++) {
+    bool value = is_value(&columns->v[i]);
+    add_heading(table, &columns->v[i],
+                !value ? TABLE_FIRST : first ? RANK_VALUE : RANK_VALUES);
+    first = first && !value;
+  }
+  table_column(table, "seconds", TABLE_RIGHT, RANK_SECONDS);
+  table_column(table, "message", TABLE_LEFT, TABLE_BELOW);
+}
+
 static Err print_trials(const Json *rows, const Columns *columns, bool every, Fault *fault) {
   Table table = {0};
-  if (every) table_column(&table, "experiment", TABLE_LEFT, 0);
-  table_column(&table, "id", TABLE_LEFT, TABLE_FIRST);
-  table_column(&table, "seed", TABLE_RIGHT, TABLE_FIRST);
-  table_column(&table, "purpose", TABLE_LEFT, 0);
-  table_column(&table, "state", TABLE_LEFT, 0);
-  for (int i = 0; i < columns->n; i++) add_heading(&table, &columns->v[i]);
-  table_column(&table, "seconds", TABLE_RIGHT, 2);
-  table_column(&table, "message", TABLE_LEFT, 3);
+  add_trial_columns(&table, rows, columns, every);
   for (int64_t r = 0; r < json_count(rows); r++) {
     const Json *row = json_item(rows, r);
     if (every) table_add(&table, json_text(row, "experiment"));
@@ -172,7 +208,7 @@ static Err print_cells(const Json *rows, const Columns *columns, const char *met
   char title[96];
   table_column(&table, "cell", TABLE_LEFT, 1);
   table_column(&table, "purpose", TABLE_LEFT, 0);
-  for (int i = 0; i < columns->n; i++) add_heading(&table, &columns->v[i]);
+  for (int i = 0; i < columns->n; i++) add_heading(&table, &columns->v[i], 0);
   table_column(&table, "n", TABLE_RIGHT, 0);
   snprintf(title, sizeof title, "mean %s", metric ? metric : "");
   table_column(&table, title, TABLE_RIGHT, 0);
@@ -296,6 +332,7 @@ const QueryCommand command_ls = {
     .doc = "Lists the experiments, or the trials of one, or of all that fit the filters.",
     .details = "Filters are ANDed: activation=relu,tanh 'accuracy>0.88' state=failed seed=3\n"
                "with = != > >= < <= (quote > and < from the shell). Keys: facts of a trial\n"
-               "(id cell seed purpose state attempts seconds started digest fingerprint message),\n"
-               "its factors, arguments and values; args.lr where a name is in two of these.",
+               "(id cell seed purpose state attempts seconds started digest fingerprint\n"
+               "message), its factors, arguments and values; args.lr where a name is in two of\n"
+               "these.",
     .print_more = print_states, .options = ls_options, .run = run_ls};

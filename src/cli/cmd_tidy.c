@@ -23,6 +23,16 @@ static const char *counted(int64_t n, const char *what) {
   return buffer;
 }
 
+/* ERR_USAGE, in lines of stdout's width. */
+static Err refuse(Fault *fault, const char *text) {
+  Text wrapped = {0};
+  text_add_wrapped(&wrapped, text, (int)strlen("runner: "), 2, out_columns());
+  if (wrapped.failed) return fault_memory(fault, 0);
+  fault_set(fault, ERR_USAGE, "%.*s", (int)wrapped.n_bytes - 1, wrapped.data);
+  text_deinit(&wrapped);
+  return fault->code;
+}
+
 /* Prints { done, running, ... } or a sentence of them. */
 static Err tell(const QueryCall *call, const char *done, int64_t n, const char *what,
                 int64_t n_running, Fault *fault) {
@@ -223,8 +233,12 @@ static Err remove_rows(Asking *asking, const QueryCall *call, const Json *rows, 
   const char *experiment = asking->query.experiment;
   bool dry = call_option(call, "--dry-run") != NULL;
   if (!dry && !call_option(call, "--yes") && json_count(rows) != 1) {
-    return fault_set(fault, ERR_USAGE, "rm would remove %s of %s; add --yes to do it, or "
-                     "--dry-run to only count", counted(json_count(rows), "trial"), experiment);
+    char text[1024];
+    if (json_count(rows) == 0 && asking->query.filter.n)
+      return fault_set(fault, ERR_USAGE, "rm: no trial of %s fits the filters", experiment);
+    snprintf(text, sizeof text, "rm would remove %s of %s; add --yes to do it, or --dry-run "
+             "to only count", counted(json_count(rows), "trial"), experiment);
+    return refuse(fault, text);
   }
   if (dry) return tell(call, "would be removed", json_count(rows), "trial", 0, fault);
   Err err = act_on(call, experiment, rows, store_remove, &whole.n_done, &whole.n_running,
@@ -411,16 +425,20 @@ static Err collect_garbage(Garbage *garbage, Asking *asking, const QueryCall *ca
 }
 
 static Err tell_garbage(const Garbage *garbage, const QueryCall *call, Fault *fault) {
-  const struct { const char *key, *what; int64_t n; } parts[] = {
-      {"trials", "trial that no longer belongs to its experiment", garbage->n_trials},
-      {"checkpoints", "checkpoint of what is finished", garbage->n_checkpoints},
-      {"leftovers", "leftover of a process that died", garbage->n_leftovers}};
+  const struct { const char *key, *one, *many; int64_t n; } parts[] = {
+      {"trials", "trial that no longer belongs to its experiment",
+       "trials that no longer belong to their experiment", garbage->n_trials},
+      {"checkpoints", "checkpoint of what is finished", "checkpoints of what is finished",
+       garbage->n_checkpoints},
+      {"leftovers", "leftover of a process that died", "leftovers of processes that died",
+       garbage->n_leftovers}};
   Json *answer = json_map();
   json_put_bool(answer, "dry_run", garbage->dry);
   if (!call->json) out_print("%s\n", garbage->dry ? "would be removed:" : "removed:");
   for (int i = 0; i < 3; i++) {
     json_put_int(answer, parts[i].key, parts[i].n);
-    if (!call->json) out_print("  %6lld  %s\n", (long long)parts[i].n, parts[i].what);
+    if (!call->json) out_print("  %6lld  %s\n", (long long)parts[i].n,
+                parts[i].n == 1 ? parts[i].one : parts[i].many);
   }
   json_put_int(answer, "kept", garbage->n_kept);
   json_put_int(answer, "running", garbage->n_running);
@@ -429,8 +447,9 @@ static Err tell_garbage(const Garbage *garbage, const QueryCall *call, Fault *fa
   json_free(answer);
   out_print("%.1f MB\n", (double)garbage->n_bytes / 1e6);
   if (garbage->n_kept)
-    out_print("kept: %s that the experiment does not ask for as it was run last; gc --yes "
-              "removes them\n", counted(garbage->n_kept, "finished trial"));
+    print_wrapped(0, 2, "kept: %s that the experiment does not ask for as it was run last; "
+                  "gc --yes removes %s", counted(garbage->n_kept, "finished trial"),
+                  garbage->n_kept == 1 ? "it" : "them");
   if (garbage->n_running)
     out_print("left alone, since they run: %s\n", counted(garbage->n_running, "trial"));
   return ERR_OK;

@@ -3,6 +3,7 @@
 #include "base/out.h"
 #include "base/sys.h"
 #include "base/version.h"
+#include "cli/asking.h"
 #include "cli/prompt.h"
 #include "cli/query_command.h"
 #include "cli/study_command.h"
@@ -126,6 +127,7 @@ typedef struct Command {
   const char *name, *usage;  /* usage: what follows the name */
   const char *needs;         /* which of that there must be, in words; NULL: nothing */
   const char *doc;           /* NULL: not told of */
+  const char *flags;         /* those that its help tells, blanks between; NULL: none */
   void (*set)(CommandLine *line);
 } Command;
 
@@ -137,21 +139,24 @@ static void set_resume(CommandLine *line) { line->resume = true; }
 static void set_explain(CommandLine *line) { line->explain = true; }
 static void set_worker(CommandLine *line) { line->worker = true; }
 
-static const char a_script[] = "a script";
+static const char a_script[] = "a script", script_words[] = "script.lua [key=value ...]";
+static const char run_flags[] = "-i --threads --runs --jobs --fail-fast --code";
 static const Command commands[] = {
-    {"plan-dump", "script.lua", a_script, "the stages of its first training step: graph, "
-                                          "gradient, groups, memory", set_plan_dump},
-    {"run", "script.lua", a_script, "as without the word", set_run},
-    {"plan", "script.lua", a_script, "the cells of its experiment, and what is left to run",
-     set_plan},
+    {"plan-dump", script_words, a_script, "the stages of its first training step: graph, "
+                                          "gradient, groups, memory", "--threads",
+     set_plan_dump},
+    {"run", script_words, a_script, "as without the word", run_flags, set_run},
+    {"plan", script_words, a_script, "the cells of its experiment, and what is left to run",
+     "--runs --jobs --code --json", set_plan},
     {"resume", "EXPERIMENT [key=value ...]", "the name of an experiment",
-     "runs what is missing, as it was run last", set_resume},
-    {"verify", "script.lua", a_script, "are the records whole, and do some trials, run again, "
-                                       "agree?", set_verify},
-    {"help", "[WORD]", NULL, "this text, or that of a command or of a name, as nn.Dense",
+     "runs what is missing, as it was run last", run_flags, set_resume},
+    {"verify", script_words, a_script, "are the records whole, and do some trials, run again, "
+                                       "agree?", "--threads --runs --jobs --sample --json",
+     set_verify},
+    {"help", "[WORD]", NULL, "this text, or that of a command or of a name, as nn.Dense", NULL,
      set_explain},
-    {"worker", "script.lua", a_script, NULL, set_worker},   /* started by experiments alone */
-    {NULL, NULL, NULL, NULL, NULL}};
+    {"worker", script_words, a_script, NULL, NULL, set_worker},   /* of experiments alone */
+    {NULL, NULL, NULL, NULL, NULL, NULL}};
 
 static bool take_command(CommandLine *line, const char *word) {
   for (const Command *c = commands; c->name; c++) {
@@ -163,32 +168,53 @@ static bool take_command(CommandLine *line, const char *word) {
   return false;
 }
 
+/* The flag, and what it does beside it. */
+static void print_flag(const Flag *flag) {
+  enum { COLUMN = 19 };
+  char left[32];
+  snprintf(left, sizeof left, "%s%s%s", flag->name, flag->value ? " " : "",
+           flag->value ? flag->value : "");
+  out_print("  %-*s ", COLUMN - 3, left);
+  print_wrapped(COLUMN, COLUMN, "%s", flag->doc);
+}
+
+static void print_summary(const char *name, const char *usage, const char *doc) {
+  enum { COLUMN = 40 };
+  out_print("  %-9s %-*s ", name, COLUMN - 13, usage);
+  print_wrapped(COLUMN, COLUMN, "%s", doc);
+}
+
+static const char about_words[] =
+    "key=value sets an argument that the script declares; seed=N always works, but for an "
+    "experiment, which takes seeds=N and factor=level,level.";
+
 static void print_usage(void) {
   out_print("usage: runner [options]              (the prompt; from a pipe: as with -)\n"
             "       runner [options] script.lua [key=value ...]\n"
             "       runner [options] -e CODE [key=value ...]\n"
             "       runner [options] -            (the script comes from stdin)\n\n"
             "Trains deep networks as a Lua script says.\n\n");
-  for (const Flag *f = flags; f->name; f++) {
-    char left[32];
-    snprintf(left, sizeof left, "%s%s%s", f->name, f->value ? " " : "",
-             f->value ? f->value : "");
-    out_print("  %-16s %s\n", left, f->doc);
-  }
+  for (const Flag *f = flags; f->name; f++) print_flag(f);
   out_print("\ncommands:\n");
   for (const Command *c = commands; c->name; c++)
-    if (c->doc) out_print("  %s %s: %s\n", c->name, c->usage, c->doc);
+    if (c->doc) print_summary(c->name, c->usage, c->doc);
   for (const QueryCommand *const *c = query_commands; *c; c++)
-    out_print("  %-8s %-28s %s\n", (*c)->name, (*c)->usage, (*c)->doc);
-  out_print("\nkey=value sets an argument that the script declares; seed=N always works, but\n"
-            "for an experiment, which takes seeds=N and factor=level,level.\n"
-            "exit status: 0 all well, 1 the script failed, 2 usage, 3 interrupted, "
-            "4 storage\n");
+    print_summary((*c)->name, (*c)->usage, (*c)->doc);
+  out_print("\n");
+  print_wrapped(0, 0, "%s", about_words);
+  print_wrapped(0, 0, "exit status: 0 all well, 1 the script failed, 2 usage, 3 interrupted, "
+                "4 storage");
 }
 
 static void print_command_help(const Command *command) {
-  out_print("usage: runner %s [options] %s\n\n%s\n\nrunner --help tells the options.\n",
-            command->name, command->usage, command->doc);
+  out_print("usage: runner %s [options] %s\n\n", command->name, command->usage);
+  print_wrapped(0, 0, "%s", command->doc);
+  out_print("\n");
+  for (const Flag *f = flags; f->name; f++)
+    if (text_has_word(command->flags, f->name)) print_flag(f);
+  if (command->flags) out_print("\n");
+  if (strstr(command->usage, "key=value")) print_wrapped(0, 0, "%s", about_words);
+  out_print("runner --help tells all options.\n");
 }
 
 static Err take_flag(CommandLine *line, char **words, int n, int *at, Fault *fault) {

@@ -2,6 +2,7 @@
 #include "cli/query_command.h"
 #include "base/out.h"
 #include "base/text.h"
+#include "cli/asking.h"
 #include "lab/filter.h"
 #include <errno.h>
 #include <stdio.h>
@@ -137,15 +138,18 @@ Err call_int(const QueryCall *call, const char *name, long lo, long fallback, lo
 /* -- help ---------------------------------------------------------------------------- */
 
 static void print_option(const QueryOption *option) {
+  enum { COLUMN = 21 };
   char left[48];
   snprintf(left, sizeof left, "%s%s%s", option->name, option->value ? " " : "",
            option->value ? option->value : "");
-  out_print("  %-18s %s\n", left, option->doc);
+  out_print("  %-*s ", COLUMN - 3, left);
+  print_wrapped(COLUMN, COLUMN, "%s", option->doc);
 }
 
 static void print_help(const QueryCommand *command) {
-  out_print("usage: runner %s [options]%s%s\n\n%s\n", command->name,
-            *command->usage ? " " : "", command->usage, command->doc);
+  out_print("usage: runner %s [options]%s%s\n\n", command->name, *command->usage ? " " : "",
+            command->usage);
+  print_wrapped(0, 0, "%s", command->doc);
   if (command->details) out_print("\n%s\n", command->details);
   if (command->print_more) command->print_more();
   out_print("\n");

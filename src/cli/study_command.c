@@ -1,6 +1,7 @@
 /* study_command.c: options of studies, and `resume`: the command that an experiment was run
  * with last. */
 #include "cli/study_command.h"
+#include "cli/asking.h"
 #include "lab/plan_file.h"
 #include "lab/study.h"
 #include <stdlib.h>
@@ -47,10 +48,11 @@ void study_recall_deinit(StudyRecall *recall) {
   *recall = (StudyRecall){0};
 }
 
-static Err read_plan(const char *runs, const char *name, Json **out, Fault *fault) {
+static Err read_plan_of(const char *runs, const char *name, Json **out, Fault *fault) {
   Store store;
   Fault opening = {0};
-  if (store_open(&store, runs, name, false, &opening))
+  if (check_experiment(runs, name, &opening) ||
+      store_open(&store, runs, name, false, &opening))
     return fault_set(fault, ERR_USAGE, "resume: %s", opening.text);
   *out = plan_file_read(store.directory, fault);
   if (!fault->code && !*out)
@@ -66,7 +68,8 @@ static Err take(StudyRecall *out, const Json *plan, const char *name, Fault *fau
   json_get_text(json_find(plan, "name"), &text);
   if (strcmp(text, name) != 0)
     return fault_set(fault, ERR_USAGE, "resume: %s is a copy of %s, and its script would go on "
-                     "with that", name, text);
+                     "with that: resume %s, or run the script with another name", name, text,
+                     text);
   if (!json_get_text(json_find(plan, "script"), &text))
     return fault_set(fault, ERR_USAGE, "resume: %s was not run from a script", name);
   int n = words && json_kind(words) == JSON_KIND_LIST ? (int)json_count(words) : 0;
@@ -84,7 +87,7 @@ static Err take(StudyRecall *out, const Json *plan, const char *name, Fault *fau
 Err study_recall(StudyRecall *out, const char *runs, const char *name, Fault *fault) {
   Json *plan = NULL;
   *out = (StudyRecall){0};
-  Err err = read_plan(runs, name, &plan, fault);
+  Err err = read_plan_of(runs, name, &plan, fault);
   if (!err) err = take(out, plan, name, fault);
   json_free(plan);
   if (err) study_recall_deinit(out);

@@ -6,6 +6,7 @@
 #include "base/philox.h"
 #include "base/sys.h"
 #include "lab/crash.h"
+#include "lab/table.h"
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -150,7 +151,15 @@ static Err run_again(Findings *f, const PoolOptions *options, int sample, Fault 
 
 /* -- what is told -------------------------------------------------------------------- */
 
+/* One line, or as many as a terminal asks for. */
+static void add_wrapped(Text *out, Text *line) {
+  if (line->failed) out->failed = true;
+  else text_add_wrapped(out, line->data, 0, 2, out_table_columns());
+  text_deinit(line);
+}
+
 static void add_line(Text *out, const Json *row) {
+  Text line = {0};
   const char *problem = "", *cell = "", *id = "", *message = NULL;
   int64_t seed = 0;
   bool other_code = false;
@@ -159,27 +168,46 @@ static void add_line(Text *out, const Json *row) {
   json_get_text(json_find(row, "id"), &id);
   json_get_int(json_find(row, "seed"), &seed);
   json_get_bool(json_find(row, "other_code"), &other_code);
-  text_addf(out, "%s: %s, seed %lld (%s)", problem, cell, (long long)seed, id);
+  text_addf(&line, "%s: %s, seed %lld (%s)", problem, cell, (long long)seed, id);
   if (strcmp(problem, "altered") == 0) {
-    text_add(out, ": its files are not those of which its digest was made");
+    text_add(&line, ": its files are not those of which its digest was made");
   } else if (json_get_text(json_find(row, "message"), &message)) {
-    text_add(out, ": ");
-    text_add_first_line(out, message);
+    text_add(&line, ": ");
+    text_add_first_line(&line, message);
   } else if (other_code) {
-    text_add(out, ": it was made by other code");
+    text_add(&line, ": it was made by other code");
   }
-  text_add(out, "\n");
+  add_wrapped(out, &line);
+}
+
+/* How the trials whose files were altered become what they were. */
+static void add_advice(const Findings *f, Text *out) {
+  Text line = {0};
+  const char *comma = "";
+  if (!f->n_altered) return;
+  text_addf(&line, "runner rm %s id=", f->study->name);
+  for (int64_t i = 0; i < f->study->n_trials; i++) {
+    if (!f->altered[i]) continue;
+    text_addf(&line, "%s%s", comma, f->n_altered > 3 ? "..." : f->study->trials[i].id);
+    if (f->n_altered > 3) break;
+    comma = ",";
+  }
+  text_addf(&line, "%s removes %s; the script, run again, makes %s anew",
+            f->n_altered > 1 ? " --yes" : "", f->n_altered > 1 ? "them" : "it",
+            f->n_altered > 1 ? "them" : "it");
+  add_wrapped(out, &line);
 }
 
 static void add_closing(const Findings *f, Text *out) {
+  Text line = {0};
   int64_t n_whole = f->n_records - f->n_altered - f->n_unreadable;
-  text_addf(out, "%lld of %lld records are whole; %lld of %lld trials came to the same digest",
+  text_addf(&line, "%lld of %lld records are whole; %lld of %lld trials came to the same digest",
             (long long)n_whole, (long long)f->n_records, (long long)(f->n_run - f->n_differ),
             (long long)f->n_run);
   if (f->n_missing)
-    text_addf(out, "; %lld of %lld trials %s no record", (long long)f->n_missing,
+    text_addf(&line, "; %lld of %lld trials %s no record", (long long)f->n_missing,
               (long long)f->study->n_trials, f->n_missing == 1 ? "has" : "have");
-  text_add(out, "\n");
+  add_wrapped(out, &line);
 }
 
 static Err tell(const Findings *f, bool json, Fault *fault) {
@@ -198,6 +226,7 @@ static Err tell(const Findings *f, bool json, Fault *fault) {
     json_free(answer);
   } else {
     for (int64_t i = 0; i < json_count(f->rows); i++) add_line(&out, json_item(f->rows, i));
+    add_advice(f, &out);
     add_closing(f, &out);
   }
   Err err = out.failed ? fault_memory(fault, out.n_bytes) : fault->code;

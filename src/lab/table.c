@@ -144,21 +144,19 @@ static Layout fitting(const Table *table, int width) {
   for (int rank = 0; rank <= highest; rank++) {
     Layout more = layout;
     for (int c = 0; c < table->n_columns; c++)
-      if (table->rank[c] == rank || (rank == 0 && table->rank[c] < 0))
-        more.width[c] = all.width[c];
+      if (table->rank[c] == rank) more.width[c] = all.width[c];
     if (rank == 0 || total(table, &more) <= width) layout = more;
   }
   return layout;
 }
 
-/* Takes a column off the widest one so aligned, of that rank or a higher, that is wider than
- * `least` has it; false if none is. */
-static bool narrow_one(const Table *table, TableAlign align, const Layout *least, int rank,
+/* Takes a column off the widest one so aligned that is wider than `least` has it; false if
+ * none is. */
+static bool narrow_one(const Table *table, TableAlign align, const Layout *least,
                        Layout *layout) {
   int found = -1;
   for (int c = 0; c < table->n_columns; c++)
-    if (table->align[c] == align && table->rank[c] >= rank &&
-        (align == TABLE_RIGHT || layout->width[c] > WRAP_MIN) &&
+    if (table->align[c] == align && (align == TABLE_RIGHT || layout->width[c] > WRAP_MIN) &&
         layout->width[c] > least->width[c] &&
         (found < 0 || layout->width[c] > layout->width[found]))
       found = c;
@@ -166,38 +164,54 @@ static bool narrow_one(const Table *table, TableAlign align, const Layout *least
   return found >= 0;
 }
 
-/* Leaves out the last column that may go, a left-aligned one if there is any; false if no
- * column stays for which it would make room. */
-static bool drop_one(const Table *table, Layout *layout) {
-  bool any_first = false;
-  int last[2] = {-1, -1};    /* by alignment */
-  for (int c = 0; c < table->n_columns; c++) {
-    any_first |= table->rank[c] < 0;
-    if (table->rank[c] >= 0 && layout->width[c] > 0) last[table->align[c]] = c;
-  }
-  int dropped = last[last[TABLE_LEFT] >= 0 ? TABLE_LEFT : TABLE_RIGHT];
-  if (!any_first || dropped < 0) return false;
-  layout->width[dropped] = 0;
-  return true;
+/* Leaves out the last column of the highest rank, but the table's first; false if there is
+ * none of at least `least`. */
+static bool drop_one(const Table *table, int least, Layout *layout) {
+  int found = -1;
+  for (int c = 1; c < table->n_columns; c++)
+    if (layout->width[c] > 0 && table->rank[c] >= least &&
+        (found < 0 || table->rank[c] >= table->rank[found]))
+      found = c;
+  if (found >= 0) layout->width[found] = 0;
+  return found >= 0;
+}
+
+static bool names_rows(const Table *table) {
+  for (int c = 0; c < table->n_columns; c++)
+    if (table->rank[c] < 0) return true;
+  return false;
+}
+
+/* What is shown of a table in which some columns tell which row is which, before any is
+ * narrowed: all of it, or what is not put below the rows. */
+static Layout above(const Table *table, int width) {
+  Layout all = widest(table, text_columns, true);
+  if (total(table, &all) <= width) return all;
+  for (int c = 0; c < table->n_columns; c++)
+    if (table->rank[c] == TABLE_BELOW) all.width[c] = 0;
+  return all;
 }
 
 /* Columns are narrowed to their longest words first; then those go that may, which makes
- * room for what was narrowed; only then words are cut. If it is to be `tight`, numbers go on
- * in further lines before words are cut ("-0.31 to", "1.20"), and titles are cut at last. */
+ * room for what was narrowed; only then words are cut, and at last those that should stay go.
+ * If it is to be `tight`, numbers go on in further lines before words are cut ("-0.31 to",
+ * "1.20"), and then titles are cut. */
 static Layout layout_of(const Table *table, int width, bool tight) {
-  Layout whole = fitting(table, width), layout = whole, none = {{0}};
-  Layout words = widest(table, longest_word, true);
+  bool may_drop = names_rows(table);
+  Layout whole = may_drop ? above(table, width) : fitting(table, width), layout = whole;
+  Layout words = widest(table, longest_word, true), none = {{0}};
   Layout numbers = widest(table, longest_word, false);
   while (total(table, &layout) > width) {
-    if (narrow_one(table, TABLE_LEFT, &words, 0, &layout)) continue;
-    if (drop_one(table, &whole)) {
+    if (narrow_one(table, TABLE_LEFT, &words, &layout)) continue;
+    if (may_drop && drop_one(table, 0, &whole)) {
       layout = whole;
       continue;
     }
-    if (tight && narrow_one(table, TABLE_RIGHT, &words, TABLE_FIRST, &layout)) continue;
-    if (narrow_one(table, TABLE_LEFT, &none, TABLE_FIRST, &layout)) continue;
-    if (tight && narrow_one(table, TABLE_RIGHT, &numbers, TABLE_FIRST, &layout)) continue;
-    break;
+    if (tight && narrow_one(table, TABLE_RIGHT, &words, &layout)) continue;
+    if (narrow_one(table, TABLE_LEFT, &none, &layout)) continue;
+    if (tight && narrow_one(table, TABLE_RIGHT, &numbers, &layout)) continue;
+    if (!may_drop || !drop_one(table, TABLE_FIRST, &whole)) break;
+    layout = whole;
   }
   return layout;
 }
@@ -206,6 +220,18 @@ bool table_fits(const Table *table, int width, int indent) {
   if (table->cells.failed || table->n_cells == table->n_columns) return true;
   Layout layout = layout_of(table, width - indent, false);
   return total(table, &layout) <= width - indent;
+}
+
+void table_left_out(const Table *table, int width, int indent, Text *out) {
+  if (table->cells.failed || table->n_cells == table->n_columns) return;
+  Layout all = widest(table, text_columns, true);
+  Layout layout = layout_of(table, width - indent, true);
+  const char *title = table->cells.data, *comma = "";
+  for (int c = 0; c < table->n_columns; c++, title += strlen(title) + 1) {
+    if (!all.width[c] || layout.width[c] || table->rank[c] == TABLE_BELOW) continue;
+    text_addf(out, "%s%s", comma, title);
+    comma = ", ";
+  }
 }
 
 /* Bytes of the cell's first line: up to the last blank between words with which it fits, or,
@@ -252,6 +278,21 @@ static void add_row(const Table *table, const Layout *layout, const char **cells
   }
 }
 
+/* The cells that stand below their row, a step further in. */
+static void add_below(const Table *table, const Layout *layout, const char **cells, int width,
+                      int indent, Text *out) {
+  indent += 2 * GAP;
+  for (int c = 0; c < table->n_columns; c++) {
+    if (table->rank[c] != TABLE_BELOW || layout->width[c]) continue;
+    for (const char *at = cells[c]; *at; at += strspn(at, " ")) {
+      size_t n_bytes = line_bytes(at, width - indent > WRAP_MIN ? width - indent : WRAP_MIN);
+      text_addf(out, "%*s%.*s", indent, "", (int)n_bytes, at);
+      end_line(out);
+      at += n_bytes;
+    }
+  }
+}
+
 void table_write(const Table *table, int width, int indent, Text *out) {
   if (table->cells.failed) out->failed = true;
   if (out->failed || table->n_cells == table->n_columns) return;
@@ -261,6 +302,8 @@ void table_write(const Table *table, int width, int indent, Text *out) {
   for (int64_t i = 0; i < table->n_cells; i++, cell += strlen(cell) + 1) {
     int c = (int)(i % table->n_columns);
     cells[c] = cell;
-    if (c == table->n_columns - 1) add_row(table, &layout, cells, indent, out);
+    if (c < table->n_columns - 1) continue;
+    add_row(table, &layout, cells, indent, out);
+    if (i >= table->n_columns) add_below(table, &layout, cells, width, indent, out);
   }
 }

@@ -12,11 +12,14 @@
  * those of rank 1, 2, ... (all of one rank together) for which there is room; if rank 0 alone
  * is too wide, the cells of its widest left-aligned columns go on in further lines, broken at
  * blanks; where that is not enough, so do those of right-aligned ones; then words are cut, and
- * titles, but never a number: nothing is lost. Columns of rank
- * TABLE_FIRST tell which row is which: where a table has some, those of rank 0 go before any
- * word is cut, left-aligned ones before the others and the last before the first. Columns that
- * are empty in every row are left out. Control characters and what is not UTF-8 are shown as
- * "?". */
+ * titles, but never a number: nothing is lost. Columns that are empty in every row are left
+ * out. Control characters and what is not UTF-8 are shown as "?".
+ *
+ * Columns of rank TABLE_FIRST tell which row is which. Where a table has some, they stay, and
+ * the others go one by one before a word of theirs is cut: the highest rank first, of one rank
+ * the last; where they have no room even in a few letters each, the last of them go. Those of
+ * rank TABLE_BELOW stay too: where the table is too wide, their cells stand in lines of their
+ * own below the row, without the title. */
 #ifndef LAB_TABLE_H
 #define LAB_TABLE_H
 
@@ -24,7 +27,7 @@
 
 enum { TABLE_COLUMNS_MAX = 64 };
 
-enum { TABLE_FIRST = -1 };   /* a rank */
+enum { TABLE_FIRST = -1, TABLE_BELOW = -2 };   /* ranks */
 
 typedef enum TableAlign { TABLE_LEFT, TABLE_RIGHT } TableAlign;
 
@@ -48,6 +51,8 @@ void table_write(const Table *table, int width, int indent, Text *out);
 /* Does it fit with each right-aligned cell in one line, and no column narrower than a few
  * letters? */
 bool table_fits(const Table *table, int width, int indent);
+/* Adds the titles of the columns for which there is no room: "seconds, loss". */
+void table_left_out(const Table *table, int width, int indent, Text *out);
 void table_deinit(Table *table);
 
 /* Columns that a text takes on a terminal: one for each code point. */

@@ -239,10 +239,12 @@ static int static_step(lua_State *L, StepBox *box, StepCall *call) {
   return call->n_results;
 }
 
-/* A plan trains nothing. */
+/* A plan trains nothing, nor does a check of the records: its trials run in workers. */
 static void refuse_in_plan(lua_State *L) {
-  if (session(L)->study.mode != STUDY_PLAN) return;
-  lua_pushliteral(L, "plan: the script trains before its experiment{}, or has none");
+  StudyMode mode = session(L)->study.mode;
+  if (mode == STUDY_RUN) return;
+  lua_pushfstring(L, "%s: the script trains before its experiment{}, or has none",
+                  mode == STUDY_PLAN ? "plan" : "verify");
   raise_text(L, ERR_USAGE);
 }
 

@@ -110,9 +110,45 @@ end
 function tests.test_ls_in_a_narrow_terminal()
   make_study "nt"
   local out = check.runner({ "ls", "study", "--runs=nt" }, "COLUMNS=48")
-  has(out, relu .. "-s2     2  complete")
+  has(out, relu .. "-s2  complete     relu      0.75", "\n    m|_x\n")
   lacks(out, "..")
   for line in out:gmatch "[^\n]+" do check.yes(#line <= 48, line) end
+end
+
+-- Runs a command in 80 columns or as told; no line is longer. Gives stdout and stderr.
+local function narrow(columns, ...)
+  local out, err, status = check.runner({ ... }, "COLUMNS=" .. columns)
+  for line in (out .. err):gmatch "[^\n]+" do
+    if utf8.len(line) > columns then error(("%d columns: %s"):format(#line, line), 2) end
+  end
+  return out, err, status
+end
+
+-- Factors tell rows apart: what has no room goes before them, and is named.
+function tests.test_ls_keeps_the_factors()
+  local path = check.file("four.lua", [[
+    experiment { name = "four", seeds = 1, metric = "loss", report = "accuracy",
+      factors = { activation = { "relu", "leaky_relu" }, lr = { 0.1, 0.01 },
+        init = { "glorot_uniform", "he_normal" }, norm = { "batch", "none" } },
+      trial = function(c)
+        if c.norm == "none" then error(("no luck "):rep(12)) end
+        return { loss = 0.5, accuracy = 0.25 }
+      end }]])
+  check.runner { "--runs=four", path }
+  local out, err = narrow(80, "ls", "four", "--runs=four")
+  has(out, "activation", "lr", "init", "norm", "leaky_relu", "he_normal", "no luck no luck")
+  has(err, "left out for lack of room: ", "seconds", "loss", "(more with a wider terminal, or")
+  out, err = narrow(100, "ls", "four", "--runs=four")
+  has(out, "accuracy", "norm")
+  has(err, "left out for lack of room: ", "seconds")
+  lacks(err, "accuracy")
+  out, err = runner("ls", "four", "--runs=four")
+  has(out, "seconds", "loss")
+  check.equal(err, "")
+  make_study "four"
+  out, err = narrow(40, "ls", "--runs=four")
+  has(out, "experiment", "trials", "complete", "failed")
+  has(err, "left out for lack of room: kind,", "last (more")
 end
 
 function tests.test_wrong_questions()
@@ -380,6 +416,48 @@ function tests.test_doctor()
   has(err, "doctor: ")
 end
 
+-- Each kind of trouble is told, with what to do about it.
+function tests.test_doctor_tells_damaged_from_dead()
+  make_study "hd"
+  check.file(("hd/study/trials/%s-s1/result.json"):format(relu), "garbage")
+  local out = narrow(80, "doctor", "--runs=hd")
+  out = out:gsub("%s+", " ")
+  has(out, "failed 1, of processes that died 0, with a damaged record 1 ",
+    "runner ls state=stale says what is damaged", "runner ls state=failed lists them")
+  lacks(out, "goes on with those")
+  lacks(runner("doctor", "--runs=none"), "damaged")
+end
+
+function tests.test_nothing_to_remove()
+  make_study "fz"
+  local out, err, status = narrow(80, "rm", "study", "seed=99", "--runs=fz")
+  check.equal({ out, status }, { "", 2 })
+  has(err, "rm: no trial of study fits the filters")
+  out, err = check.runner { "rm", "study", "act=tanhh", "--runs=fz" }
+  check.equal(out, "")
+  has(err, "act has: relu, tanh", "did you mean tanh?", "no trial of study fits")
+  has(runner("rm", "study", "seed=99", "--dry-run", "--runs=fz"), "would be removed: 0 trials")
+end
+
+function tests.test_gc_counts()
+  make_study "gp"
+  local out = narrow(80, "gc", "--dry-run", "--runs=gp")
+  has(out, "     2  checkpoints of what is", "     0  trials that no longer belong to their ex",
+    "kept: 1 finished trial that")
+  make_trial("gp", zeros, 2, "elu", "complete", 0.125)
+  has(runner("gc", "--dry-run", "--yes", "--runs=gp"), "2  trials that no longer belong to")
+  has(runner("gc", "--dry-run", "--yes", "--runs=gp"), "0  leftovers of processes that died")
+end
+
+function tests.test_show_says_how_many_begin_so()
+  make_study "sm"
+  for seed = 2, 13 do make_trial("sm", zeros, seed, "elu", "complete", 0.5) end
+  fails(2, "\n  and 3 more\n", "show", "0", "--runs=sm")
+  fails(2, '"": several trials begin so:', "show", "", "--runs=sm")
+  local _, err = check.runner { "show", relu, "--runs=sm" }
+  lacks(err, "more")
+end
+
 local study = [[
   args { epochs = 1 }
   experiment { name = "acts", factors = { act = { "relu", "tanh" }, wide = { "no", "yes" } },
@@ -390,6 +468,21 @@ local study = [[
       return { score = (c.act == "relu" and 0.5 or 0.25) + run.seed / 100, cost = run.seed }
     end }
 ]]
+
+-- What was altered is told with what to do next.
+function tests.test_verify_says_what_to_do()
+  local path = check.file("sound.lua", [[
+    experiment { name = "sound", factors = { act = { "relu", "tanh" } }, seeds = 2,
+      metric = "loss", trial = function() return { loss = 1 } end }]])
+  runner("--runs=vf", path)
+  local id = runner("ls", "sound", "--limit=1", "--runs=vf", "--json"):match '"id": "([^"]+)"'
+  local result = ("vf/sound/trials/%s/result.json"):format(id)
+  check.file(result, (check.read(check.temp .. "/" .. result):gsub('"loss": 1', '"loss": 7')))
+  local out, _, status = narrow(80, "--runs=vf", "verify", path)
+  check.equal(status, 1)
+  out = out:gsub("%s+", " ")
+  has(out, "altered: ", ("runner rm sound id=%s removes it; the script, run again"):format(id))
+end
 
 -- The commands on what a study recorded.
 function tests.test_a_study()
@@ -413,6 +506,7 @@ function tests.test_a_study()
   fails(2, "--goal max or --goal min", "compare", "acts", "--metric=cost", "--runs=s")
   fails(2, "--goal up: allowed: max, min", "compare", "acts", "--goal=up", "--runs=s")
   fails(2, 'did you mean "cost"', "compare", "acts", "--metric=cots", "--runs=s")
+  fails(2, "; there are: cost, score\n", "compare", "acts", "--metric=zzzzzz", "--runs=s")
   fails(2, 'did you mean "acts"', "compare", "atcs", "--runs=s")
   check.equal(runner("retry", "acts", "--runs=s"), "to be run again: 2 trials\n")
   has(runner("ls", "acts", "state=pending", "--runs=s", "--json"), '"attempts": 1')

@@ -113,30 +113,59 @@ TEST(a_wide_column_does_not_cost_those_behind_it) {
   table_deinit(&table);
 }
 
+static void check_left_out(const Table *table, int width, const char *want) {
+  Text out = {0};
+  table_left_out(table, width, 2, &out);
+  assert_string_equal(out.data ? out.data : "", want);
+  text_deinit(&out);
+}
+
 TEST(what_names_a_row_goes_last) {
   Table table = {0};
   table_column(&table, "id", TABLE_LEFT, TABLE_FIRST);
-  table_column(&table, "seed", TABLE_RIGHT, TABLE_FIRST);
-  table_column(&table, "init", TABLE_LEFT, 0);
-  table_column(&table, "norm", TABLE_LEFT, 0);
+  table_column(&table, "purpose", TABLE_LEFT, 1);
+  table_column(&table, "init", TABLE_LEFT, TABLE_FIRST);
+  table_column(&table, "norm", TABLE_LEFT, TABLE_FIRST);
   table_column(&table, "loss", TABLE_RIGHT, 0);
-  table_column(&table, "note", TABLE_LEFT, 1);
-  table_add(&table, "e47753f57f08c5be-s1");
-  table_add(&table, "1");
+  table_column(&table, "score", TABLE_RIGHT, 1);
+  table_column(&table, "none", TABLE_RIGHT, 1);
+  table_column(&table, "why", TABLE_LEFT, TABLE_BELOW);
+  table_add(&table, "e47753f5-s1");
+  table_add(&table, "tuning");
   table_add(&table, "glorot_uniform");
-  table_add(&table, "batch_norm");
+  table_add(&table, "batch norm");
   table_add(&table, "0.125");
-  table_add(&table, "none");
+  table_add(&table, "0.5");
+  table_add(&table, "");
+  table_add(&table, "no luck ");
+  check_table(&table, 76,
+              "  id           purpose  init            norm         loss  score  why\n"
+              "  e47753f5-s1  tuning   glorot_uniform  batch norm  0.125    0.5  no luck\n");
+  check_left_out(&table, 76, "");
   check_table(&table, 60,
-              "  id                   seed  init             loss\n"
-              "  e47753f57f08c5be-s1     1  glorot_uniform  0.125\n");
-  check_table(&table, 36,
-              "  id                   seed   loss\n"
-              "  e47753f57f08c5be-s1     1  0.125\n");
+              "  id           purpose  init            norm     loss  score\n"
+              "  e47753f5-s1  tuning   glorot_uniform  batch   0.125    0.5\n"
+              "                                        norm\n"
+              "      no luck\n");
+  check_left_out(&table, 60, "");
+  check_table(&table, 53,
+              "  id           purpose  init            norm     loss\n"
+              "  e47753f5-s1  tuning   glorot_uniform  batch   0.125\n"
+              "                                        norm\n"
+              "      no luck\n");
+  check_left_out(&table, 53, "score");
+  check_table(&table, 28,
+              "  id        init      norm\n"
+              "  e47753f5  glorot_u  batch\n"
+              "  -s1       niform    norm\n"
+              "      no luck\n");
+  check_left_out(&table, 28, "purpose, loss, score");
   check_table(&table, 20,
-              "  id            seed\n"
-              "  e47753f57f08     1\n"
-              "  c5be-s1\n");
+              "  id        init\n"
+              "  e47753f5  glorot_u\n"
+              "  -s1       niform\n"
+              "      no luck\n");
+  check_left_out(&table, 20, "purpose, norm, loss, score");
   table_deinit(&table);
 }
 

@@ -231,11 +231,43 @@ function tests.test_a_command_says_what_it_lacks()
   for _, name in ipairs { "plan", "run", "verify", "plan-dump" } do
     local out, err, status = runner { name }
     check.equal({ out, err, status }, { "", ("runner: %s: a script is missing: runner %s "
-      .. "script.lua\n"):format(name, name), 2 })
+      .. "script.lua [key=value ...]\n"):format(name, name), 2 })
   end
   local _, err, status = runner { "resume" }
   check.equal(status, 2)
   check.yes(err:find("resume: the name of an experiment is missing", 1, true) ~= nil)
+end
+
+function tests.test_verify_trains_no_plain_script()
+  local path = check.file("plainly.lua", training)
+  for _, command in ipairs { "plan", "verify" } do
+    local out, err, status = runner { "--runs", "verified", command, path }
+    check.equal({ out, status }, { "", 2 })
+    check.yes(err:find(command .. ": the script trains before its experiment{}, or has none", 1,
+      true) ~= nil, err)
+    check.yes(io.open(check.temp .. "/verified") == nil)
+  end
+end
+
+function tests.test_help_fits_a_terminal()
+  for _, words in ipairs { { "--help" }, { "help", "verify" }, { "resume", "--help" },
+    { "ls", "--help" }, { "gc", "--help" }, { "export", "--help" } } do
+    for line in runner(words, "COLUMNS=80"):gmatch "[^\n]+" do check.yes(#line <= 80, line) end
+  end
+end
+
+function tests.test_resume_names_what_there_is()
+  local path = check.file("again.lua", [[
+    experiment { name = "again", factors = { a = { 1, 2 } }, seeds = 1, metric = "loss",
+      trial = function(c) return { loss = c.a } end } ]])
+  runner { "--runs", "resumed", path }
+  os.execute(("cp -r '%s/resumed/again' '%s/resumed/before'"):format(check.temp, check.temp))
+  for word, part in pairs { agian = '; did you mean "again"?', nosuch = "; runner ls lists them",
+    before = "go on with that: resume again, or run the script with another name" } do
+    local _, err, status = runner { "--runs", "resumed", "resume", word }
+    check.equal(status, 2)
+    check.yes(err:find(part, 1, true) ~= nil, err)
+  end
 end
 
 function tests.test_help_of_a_word()
@@ -245,7 +277,11 @@ function tests.test_help_of_a_word()
     for _, part in ipairs { ... } do check.yes(out:find(part, 1, true) ~= nil, out) end
     return out
   end
-  local plan = says("plan", "usage: runner plan [options] script.lua\n", "what is left to run")
+  local plan = says("plan", "usage: runner plan [options] script.lua [key=value ...]\n",
+    "what is left to run", "\n  --json ", "\n  --code HOW ", "key=value sets an argument")
+  check.yes(plan:find("--sample", 1, true) == nil)
+  says("verify", "[key=value ...]", "\n  --sample N ", "\n  --json ")
+  says("run", "[key=value ...]", "\n  --fail-fast ", "\n  --jobs N ")
   check.equal(runner { "plan", "--help" }, plan)
   check.equal(runner { "ls", "--help" }, says("ls", "usage: runner ls", "--cells"))
   says("experiment", "experiment {", "baseline")
