@@ -161,7 +161,7 @@ static void add_skipped(const Study *s, Text *out) {
     for (int64_t k = 0; k < json_count(factors); k++) {
       const char *factor = factor_name(factors, k);
       if (!json_get_text(json_find(json_find(row, "cell"), factor), &level)) continue;
-      text_add(&line, line.n_bytes ? " " : "");
+      text_add(&line, line.n_bytes ? ", " : "");
       text_add_level(&line, factor, level);
     }
     text_add(&line, ": ");

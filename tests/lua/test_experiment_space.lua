@@ -29,7 +29,7 @@ function tests.test_dependent_factors_and_rules()
     if c.opt == "sgd" then return { 0, 0.9 } end end, width = { 1, 2 } },
     skip = function(c) return c.momentum == 0.9 and c.width == 2 and "too wide" end]]
   check.equal(rows, { "- adam 1", "- adam 2", "0 sgd 1", "0.9 sgd 1", "0 sgd 2" })
-  check.yes(out:find("\n  momentum=0.9 sgd width=2: too wide\n", 1, true) ~= nil, out)
+  check.yes(out:find("\n  momentum=0.9, sgd, width=2: too wide\n", 1, true) ~= nil, out)
   check.equal(plan "factors = { a = { 1, 2, 3 } }, where = function(c) return c.a > 1 end",
     { "2", "3" })
 end

@@ -485,7 +485,7 @@ local function cell_text(self, cell)
     local level = cell[factor.name]
     if level then parts[#parts + 1] = internal.level_text(factor.name, level) end
   end
-  return table.concat(parts, " ")
+  return table.concat(parts, ", ")
 end
 
 -- The least and the greatest of the levels; nil where they are no numbers, or all the same.
