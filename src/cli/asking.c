@@ -175,15 +175,17 @@ Err print_table(Table *table, int indent, Fault *fault) {
 }
 
 void print_wrapped(int used, int indent, const char *format, ...) {
-  char words[2048];
+  char *words = NULL;
   Text text = {0};
   va_list args;
   va_start(args, format);
-  vsnprintf(words, sizeof words, format, args);
+  int n = vasprintf(&words, format, args);
   va_end(args);
+  if (n < 0) return;
   text_add_wrapped(&text, words, used, indent, out_columns());
   if (!text.failed) out_write(text.data, text.n_bytes);
   text_deinit(&text);
+  free(words);
 }
 
 Err print_text(Text *text, Fault *fault) {

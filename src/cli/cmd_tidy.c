@@ -437,7 +437,8 @@ static Err tell_garbage(const Garbage *garbage, const QueryCall *call, Fault *fa
   if (!call->json) out_print("%s\n", garbage->dry ? "would be removed:" : "removed:");
   for (int i = 0; i < 3; i++) {
     json_put_int(answer, parts[i].key, parts[i].n);
-    if (!call->json) out_print("  %6lld  %s\n", (long long)parts[i].n,
+    if (!call->json)
+      out_print("  %6lld  %s\n", (long long)parts[i].n,
                 parts[i].n == 1 ? parts[i].one : parts[i].many);
   }
   json_put_int(answer, "kept", garbage->n_kept);

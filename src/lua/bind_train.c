@@ -239,12 +239,21 @@ static int static_step(lua_State *L, StepBox *box, StepCall *call) {
   return call->n_results;
 }
 
-/* A plan trains nothing, nor does a check of the records: its trials run in workers. */
+static bool has_experiment(lua_State *L) {
+  push_hook(L, "has_experiment");
+  lua_call(L, 0, 1);
+  bool has = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return has;
+}
+
+/* A plan trains nothing, and a script without an experiment is not trained to be verified. */
 static void refuse_in_plan(lua_State *L) {
   StudyMode mode = session(L)->study.mode;
-  if (mode == STUDY_RUN) return;
-  lua_pushfstring(L, "%s: the script trains before its experiment{}, or has none",
-                  mode == STUDY_PLAN ? "plan" : "verify");
+  if (mode == STUDY_RUN || (mode == STUDY_VERIFY && has_experiment(L))) return;
+  lua_pushstring(L, mode == STUDY_VERIFY
+                        ? "verify: the script has no experiment"
+                        : "plan: the script trains before its experiment{}, or has none");
   raise_text(L, ERR_USAGE);
 }
 

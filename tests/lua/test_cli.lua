@@ -240,13 +240,26 @@ end
 
 function tests.test_verify_trains_no_plain_script()
   local path = check.file("plainly.lua", training)
-  for _, command in ipairs { "plan", "verify" } do
+  for command, says in pairs { verify = "the script has no experiment",
+    plan = "the script trains before its experiment{}, or has none" } do
     local out, err, status = runner { "--runs", "verified", command, path }
     check.equal({ out, status }, { "", 2 })
-    check.yes(err:find(command .. ": the script trains before its experiment{}, or has none", 1,
-      true) ~= nil, err)
+    check.yes(err:find(command .. ": " .. says, 1, true) ~= nil, err)
     check.yes(io.open(check.temp .. "/verified") == nil)
   end
+end
+
+-- A net that the script trains first is what its trials begin with.
+function tests.test_verify_of_a_script_that_trains_first()
+  local path = check.file("first.lua", training .. [[
+
+    experiment { name = "first", factors = { a = { 1 } }, seeds = 1, metric = "loss",
+      trial = function(c) return { loss = c.a } end }
+  ]])
+  runner { "--runs", "first", path }
+  local out, _, status = runner { "--runs", "first", "verify", path }
+  check.equal(status, 0)
+  check.yes(out:find("1 of 1 trials came to the same digest", 1, true) ~= nil, out)
 end
 
 function tests.test_help_fits_a_terminal()

@@ -162,4 +162,4 @@ internal.documented[args] = {
     "command line replaces a default. Gives a table.",
 }
 
-return { args = args }, { check_arguments = check_arguments }
+return { args = args }, { check_arguments = check_arguments, has_experiment = has_experiment }
