@@ -112,8 +112,9 @@ static FILE *create(const char *path, const char *temp) {
 
 Err file_begin(NewFile *out, const char *path, Fault *fault) {
   *out = (NewFile){.path = destination(path, fault)};
-  out->temp = out->path ? temp_name(out->path) : NULL;
-  Err err = out->path && !out->temp ? fault_memory(fault, strlen(path)) : fault->code;
+  if (!out->path) return fault->code;
+  out->temp = temp_name(out->path);
+  Err err = out->temp ? ERR_OK : fault_memory(fault, strlen(path));
   if (!err && is_device(path))
     err = fault_set(fault, ERR_STORAGE, "%s: is a device or a pipe; allowed: a file", path);
   if (!err && !(out->file = create(path, out->temp)))
