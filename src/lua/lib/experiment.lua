@@ -98,12 +98,9 @@ local lists = { order = 1, zip = 2, skip = 1, where = 1, seeds = 1, contrasts = 
 
 local function check_list(key, value, depth)
   if type(value) ~= "table" or depth == 0 then return end
-  for field, item in pairs(value) do
-    if math.type(field) ~= "integer" or field < 1 or field > #value then
-      space.fail("option %q: a list has no field %q", key, tostring(field))
-    end
-    check_list(key, item, depth - 1)
-  end
+  local field = space.no_item(value, #value)
+  if field ~= nil then space.fail("option %q: a list has no field %q", key, tostring(field)) end
+  for _, item in ipairs(value) do check_list(key, item, depth - 1) end
 end
 
 local function check_options(given)

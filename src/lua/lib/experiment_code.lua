@@ -261,7 +261,7 @@ local function literal(value)
 end
 
 function Reach:once(name, value)
-  if self.seen[name] then return end
+  if value == nil or self.seen[name] then return end
   self.seen[name] = true
   self:value(name, value)
 end
@@ -323,9 +323,7 @@ function Reach:globals(env, words)
   for _, word in ipairs(internal.space.sorted_keys(words)) do
     local value = rawget(env, word)
     if value == nil then value = rawget(_G, word) end
-    if value ~= nil and internal.is_added(_G, word, value) then
-      self:once("global " .. word, value)
-    end
+    if internal.is_added(_G, word, value) then self:once("global " .. word, value) end
   end
 end
 
@@ -370,9 +368,12 @@ refers["function"] = function(self, name, f)
     return self:upvalues(name, f, {})
   end
   local text, constants = function_text(f)
-  local code_text, strings = compiled(f)
+  local bytes, strings
   if text then self:put(name, text) end
-  if not text or constants then self:put(name .. " compiled", internal.hash(code_text)) end
+  if not text or constants then
+    bytes, strings = compiled(f)
+    self:put(name .. " compiled", internal.hash(bytes))
+  end
   if text then self:named(text) else self:named_among(strings) end
   self:upvalues(name, f, text and words_of(text) or strings)
 end

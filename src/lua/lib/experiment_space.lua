@@ -48,6 +48,13 @@ local function first_other(t, allowed)
   return first
 end
 
+-- The first key of a table that is none of a list of n.
+function space.no_item(t, n)
+  return first_other(t, function(key)
+    return math.type(key) == "integer" and key >= 1 and key <= n
+  end)
+end
+
 local function is_level_field(key) return key == "name" or key == "value" end
 
 local plain = { string = true, number = true, boolean = true }
@@ -96,9 +103,7 @@ local function levels_of(factor, list)
     levels[i] = level
     levels[level.name] = level
   end
-  local other = first_other(list, function(key)
-    return math.type(key) == "integer" and key >= 1 and key <= #levels
-  end)
+  local other = space.no_item(list, #levels)
   if other ~= nil then
     fail("factor %q: unknown field %q; allowed: a list of levels, or one of %s%s", factor,
       tostring(other), table.concat(range_kinds, ", "), near(other, range_names))
