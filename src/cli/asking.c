@@ -111,9 +111,9 @@ Err tell_misses(const Asking *asking, Fault *fault) {
   return err;
 }
 
-Err read_plan(const QueryCall *call, const char *experiment, Json **out, Fault *fault) {
+Err read_plan(const char *runs, const char *experiment, Json **out, Fault *fault) {
   Text path = {0};
-  text_addf(&path, "%s/%s", call->runs, experiment);
+  text_addf(&path, "%s/%s", runs, experiment);
   *out = path.failed ? NULL : plan_file_read(path.data, fault);
   if (path.failed) fault_memory(fault, path.n_bytes);
   text_deinit(&path);
@@ -186,6 +186,14 @@ void print_wrapped(int used, int indent, const char *format, ...) {
   if (!text.failed) out_write(text.data, text.n_bytes);
   text_deinit(&text);
   free(words);
+}
+
+void print_entry(const char *name, const char *value, int column, const char *doc) {
+  Text left = {0};
+  text_addf(&left, "%s%s%s", name, value ? " " : "", value ? value : "");
+  if (!left.failed) out_print("  %-*s ", column - 3, left.data);
+  if (!left.failed) print_wrapped(column, column, "%s", doc);
+  text_deinit(&left);
 }
 
 Err print_text(Text *text, Fault *fault) {

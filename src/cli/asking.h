@@ -28,8 +28,7 @@ Err check_experiment(const char *runs, const char *name, Fault *fault) WARN_UNUS
 Err tell_misses(const Asking *asking, Fault *fault) WARN_UNUSED;
 
 /* experiment.json, new, as plan_file_read gives it; NULL in *out if there is none. */
-Err read_plan(const QueryCall *call, const char *experiment, Json **out,
-              Fault *fault) WARN_UNUSED;
+Err read_plan(const char *runs, const char *experiment, Json **out, Fault *fault) WARN_UNUSED;
 
 /* The text of a map's field; "" if it has none. */
 const char *json_text(const Json *map, const char *key);
@@ -50,6 +49,9 @@ Err print_json(Json *json, Fault *fault) WARN_UNUSED;
  * stdout. */
 void print_wrapped(int used, int indent, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* Prints "  left   doc", the doc from the column on and wrapped; `value` (NULL: none) stands
+ * behind the name. */
+void print_entry(const char *name, const char *value, int column, const char *doc);
 /* Prints the text, or its lack of memory, and frees it. */
 Err print_text(Text *text, Fault *fault) WARN_UNUSED;
 

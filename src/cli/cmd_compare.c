@@ -86,7 +86,7 @@ static Err run_compare(const QueryCall *call, Fault *fault) {
   const char *name = call->words[0];
   Err err = check_experiment(call->runs, name, fault);
   Json *plan = NULL;
-  if (!err) err = read_plan(call, name, &plan, fault);
+  if (!err) err = read_plan(call->runs, name, &plan, fault);
   if (!err && !plan)
     err = fault_set(fault, ERR_USAGE, "%s/%s is of a plain script; only the trials of an "
                     "experiment{} are compared", call->runs, name);

@@ -271,7 +271,7 @@ static Err list_rows(Asking *asking, const QueryCall *call, Fault *fault) {
   const char *experiment = asking->query.experiment;
   Json *rows = NULL, *names = NULL, *plan = NULL;
   int64_t n_all = 0;
-  Err err = experiment ? read_plan(call, experiment, &plan, fault) : ERR_OK;
+  Err err = experiment ? read_plan(call->runs, experiment, &plan, fault) : ERR_OK;
   if (!err) err = query_names(asking->index, experiment, &names, fault);
   asking->query.metric = call_option(call, "--metric");
   if (!err && !asking->query.metric) asking->query.metric = reported(plan, names);

@@ -42,33 +42,16 @@ static Err unknown_name(const QueryCall *call, const char *word, Fault *fault) {
   return fault->code;
 }
 
-/* How many there are beyond those that are listed. */
-static int64_t count_more(const QueryCall *call, const char *experiment, const char *id,
-                          int64_t n_listed) {
-  Index *index = NULL;
-  Fault ignored = {0};
-  Query query = {.experiment = experiment, .all = true};
-  Json *rows = NULL;
-  int64_t n = 0, n_all = 0;
-  Err err = index_open(&index, call->runs, &ignored);
-  if (!err) err = index_refresh(index, experiment, &ignored);
-  if (!err) err = query_trials(index, &query, &rows, &n_all, &ignored);
-  for (int64_t i = 0; !err && i < json_count(rows); i++)
-    n += strncmp(json_text(json_item(rows, i), "id"), id, strlen(id)) == 0;
-  json_free(rows);
-  index_close(index);
-  return n > n_listed ? n - n_listed : 0;
-}
+enum { NAMED = 10 };         /* of trials that begin alike */
 
-static Err not_one(const QueryCall *call, const char *word, const char *experiment,
-                   const char *id, const Json *rows, Fault *fault) {
-  if (json_count(rows) == 0) return unknown_name(call, word, fault);
+static Err not_one(const QueryCall *call, const char *word, const Json *rows, Fault *fault) {
+  int64_t n = json_count(rows);
+  if (n == 0) return unknown_name(call, word, fault);
   Text list = {0};
-  int64_t n_more = count_more(call, experiment, id, json_count(rows));
-  for (int64_t i = 0; i < json_count(rows); i++)
+  for (int64_t i = 0; i < n && i < NAMED; i++)
     text_addf(&list, "\n  %s/%s", json_text(json_item(rows, i), "experiment"),
               json_text(json_item(rows, i), "id"));
-  if (n_more) text_addf(&list, "\n  and %lld more", (long long)n_more);
+  if (n > NAMED) text_addf(&list, "\n  and %lld more", (long long)(n - NAMED));
   fault_set(fault, ERR_USAGE, "%s: several trials begin so:%s", *word ? word : "\"\"",
             list.data ? list.data : "");
   text_deinit(&list);
@@ -131,7 +114,7 @@ static Err find_trial(const QueryCall *call, const char *word, Json **out, Fault
     err = find_starting(call, experiment, id, &rows, fault);
   }
   if (!err && json_count(rows) == 1) *out = json_share(json_item(rows, 0));
-  else if (!err) err = not_one(call, word, experiment, id, rows, fault);
+  else if (!err) err = not_one(call, word, rows, fault);
   json_free(rows);
   free(copy);
   return err;
@@ -442,7 +425,7 @@ static Err show_experiment(const QueryCall *call, Asking *asking, Fault *fault) 
   text_addf(&path, "%s/%s", call->runs, name);
   json_put_text(experiment, "name", name);
   json_put_text(experiment, "path", path.data ? path.data : "");
-  Err err = read_plan(call, name, &plan, fault);
+  Err err = read_plan(call->runs, name, &plan, fault);
   share_into(experiment, "plan", plan);
   if (!err) err = query_entries(asking->index, &asking->query, &entries, fault);
   if (!err) json_put(experiment, "entries", entries);

@@ -401,7 +401,7 @@ static Err check_plans(const QueryCall *call, const Json *entries, Fault *fault)
   Err err = ERR_OK;
   for (int64_t i = 0; !err && i < json_count(entries); i++) {
     Json *plan = NULL;
-    err = read_plan(call, json_text(json_item(entries, i), "experiment"), &plan, fault);
+    err = read_plan(call->runs, json_text(json_item(entries, i), "experiment"), &plan, fault);
     json_free(plan);
   }
   return err;

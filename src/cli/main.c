@@ -168,15 +168,7 @@ static bool take_command(CommandLine *line, const char *word) {
   return false;
 }
 
-/* The flag, and what it does beside it. */
-static void print_flag(const Flag *flag) {
-  enum { COLUMN = 19 };
-  char left[32];
-  snprintf(left, sizeof left, "%s%s%s", flag->name, flag->value ? " " : "",
-           flag->value ? flag->value : "");
-  out_print("  %-*s ", COLUMN - 3, left);
-  print_wrapped(COLUMN, COLUMN, "%s", flag->doc);
-}
+static void print_flag(const Flag *flag) { print_entry(flag->name, flag->value, 19, flag->doc); }
 
 static void print_summary(const char *name, const char *usage, const char *doc) {
   enum { COLUMN = 40 };
@@ -202,8 +194,8 @@ static void print_usage(void) {
     print_summary((*c)->name, (*c)->usage, (*c)->doc);
   out_print("\n");
   print_wrapped(0, 0, "%s", about_words);
-  print_wrapped(0, 0, "exit status: 0 all well, 1 the script failed, 2 usage, 3 interrupted, "
-                "4 storage");
+  print_wrapped(0, 0, "exit status: 0 all well, 1 the script or a trial failed, 2 usage, "
+                "3 interrupted, 4 storage");
 }
 
 static void print_command_help(const Command *command) {

@@ -138,12 +138,7 @@ Err call_int(const QueryCall *call, const char *name, long lo, long fallback, lo
 /* -- help ---------------------------------------------------------------------------- */
 
 static void print_option(const QueryOption *option) {
-  enum { COLUMN = 21 };
-  char left[48];
-  snprintf(left, sizeof left, "%s%s%s", option->name, option->value ? " " : "",
-           option->value ? option->value : "");
-  out_print("  %-*s ", COLUMN - 3, left);
-  print_wrapped(COLUMN, COLUMN, "%s", option->doc);
+  print_entry(option->name, option->value, 21, option->doc);
 }
 
 static void print_help(const QueryCommand *command) {

@@ -2,7 +2,6 @@
  * with last. */
 #include "cli/study_command.h"
 #include "cli/asking.h"
-#include "lab/plan_file.h"
 #include "lab/study.h"
 #include <stdlib.h>
 #include <string.h>
@@ -48,18 +47,13 @@ void study_recall_deinit(StudyRecall *recall) {
   *recall = (StudyRecall){0};
 }
 
-static Err read_plan_of(const char *runs, const char *name, Json **out, Fault *fault) {
-  Store store;
-  Fault opening = {0};
-  if (check_experiment(runs, name, &opening) ||
-      store_open(&store, runs, name, false, &opening))
-    return fault_set(fault, ERR_USAGE, "resume: %s", opening.text);
-  *out = plan_file_read(store.directory, fault);
-  if (!fault->code && !*out)
-    fault_set(fault, ERR_USAGE, "resume: %s is of a plain script; only an experiment{} goes on",
-              store.directory);
-  store_close(&store);
-  return fault->code;
+static Err find_plan(const char *runs, const char *name, Json **out, Fault *fault) {
+  Fault unknown = {0};
+  if (check_experiment(runs, name, &unknown))
+    return fault_set(fault, ERR_USAGE, "resume: %s", unknown.text);
+  if (read_plan(runs, name, out, fault) || *out) return fault->code;
+  return fault_set(fault, ERR_USAGE, "resume: %s/%s is of a plain script; only an experiment{} "
+                   "goes on", runs, name);
 }
 
 static Err take(StudyRecall *out, const Json *plan, const char *name, Fault *fault) {
@@ -87,7 +81,7 @@ static Err take(StudyRecall *out, const Json *plan, const char *name, Fault *fau
 Err study_recall(StudyRecall *out, const char *runs, const char *name, Fault *fault) {
   Json *plan = NULL;
   *out = (StudyRecall){0};
-  Err err = read_plan_of(runs, name, &plan, fault);
+  Err err = find_plan(runs, name, &plan, fault);
   if (!err) err = take(out, plan, name, fault);
   json_free(plan);
   if (err) study_recall_deinit(out);

@@ -538,7 +538,7 @@ static Err answer_starting(Index *index, const Question *question, Json **out,
   }
   text_add(&sql.text, " ORDER BY t.id <> ");
   add_bind(&sql, start);
-  text_add(&sql.text, ", t.experiment, t.number LIMIT 10");
+  text_add(&sql.text, ", t.experiment, t.number");
   Err err = collect(index, &sql, out, fault);
   text_deinit(&sql.text);
   return err;

@@ -48,7 +48,7 @@ Err query_misses(Index *index, const Query *query, Json **out, Fault *fault) WAR
 /* Does the key stand for a fact of the trial, in filters, whatever else has that name? */
 bool query_is_fact(const char *key);
 
-/* A list of the trials whose id begins with `start`, each as in query_trials, at most 10. */
+/* A list of the trials whose id begins with `start`, each as in query_trials. */
 Err query_starting(Index *index, const char *experiment, const char *start, Json **out,
                    Fault *fault) WARN_UNUSED;
 
