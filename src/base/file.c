@@ -33,6 +33,11 @@ static Err storage_fault(Fault *fault, const char *what, const char *path) {
   return fault_set(fault, ERR_STORAGE, "%s: %s: %s", path, what, strerror(errno));
 }
 
+const char *file_name(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash ? slash + 1 : path;
+}
+
 /* -- new files ----------------------------------------------------------------------- */
 
 static const char temp_mark[] = ".tmp-";

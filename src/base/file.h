@@ -33,6 +33,9 @@ Err file_begin(NewFile *out, const char *path, Fault *fault) WARN_UNUSED;
 Err file_publish(NewFile *file, Publish how, Fault *fault) WARN_UNUSED;
 void file_abandon(NewFile *file);            /* after publish: a no-op */
 
+/* What stands behind the last '/' of the path. */
+const char *file_name(const char *path);
+
 /* A NewFile of these bytes (of none, NULL will do), published. */
 Err file_put(const char *path, const void *bytes, size_t n_bytes, Publish how,
              Fault *fault) WARN_UNUSED;

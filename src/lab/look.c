@@ -52,16 +52,10 @@ static TrialState state_by_attempt(const Json *meta) {
   return known && state == TRIAL_INTERRUPTED ? state : TRIAL_STALE;
 }
 
-/* A plain script that was interrupted has a result too; a trial of a study has none. */
-static bool is_end(TrialState state, bool of_study) {
-  return state == TRIAL_COMPLETE || state == TRIAL_DIVERGED || state == TRIAL_FAILED ||
-         state == TRIAL_CANCELLED || (state == TRIAL_INTERRUPTED && !of_study);
-}
-
 static bool result_state(const Json *result, TrialState *state) {
   const char *name;
   return json_get_text(json_find(result, "state"), &name) && trial_state_parse(name, state) &&
-         is_end(*state, false);
+         (trial_state_is_published(*state) || *state == TRIAL_INTERRUPTED);
 }
 
 /* What keeps it from being a result; NULL: nothing. */
@@ -127,7 +121,7 @@ Err look_published(const char *directory, bool *published, Fault *fault) {
   Json *result;
   TrialState state;
   Err err = read_result(directory, &result, &damage, fault);
-  *published = result && result_state(result, &state) && is_end(state, true);
+  *published = result && result_state(result, &state) && trial_state_is_published(state);
   json_free(result);
   free(damage);
   return err;

@@ -116,12 +116,11 @@ Err store_plan(const Store *store, const Json *experiment, Fault *fault) {
 
 Err store_keep(const Store *store, const char *name, const void *bytes, size_t n_bytes,
                char hash[HASH_TEXT], Fault *fault) {
-  const char *slash = strrchr(name, '/');
   Text path = {0};
   sha256(bytes, n_bytes, hash);
   text_addf(&path, "%s/code", store->directory);
   Err err = path.failed ? fault_memory(fault, 0) : file_make_dirs(path.data, fault);
-  text_addf(&path, "/%.16s-%s", hash, slash ? slash + 1 : name);
+  text_addf(&path, "/%.16s-%s", hash, file_name(name));
   if (!err && path.failed) err = fault_memory(fault, path.n_bytes);
   if (!err && !file_exists(path.data))
     err = file_put(path.data, bytes, n_bytes, PUBLISH_REPLACE, fault);
@@ -300,8 +299,7 @@ Err store_claim(const Store *store, const char *id, const Json *config, int64_t 
 }
 
 Err store_publish(StoreClaim *claim, const TrialEnd *end, bool *first, Fault *fault) {
-  must(end->state == TRIAL_COMPLETE || end->state == TRIAL_DIVERGED ||
-       end->state == TRIAL_FAILED || end->state == TRIAL_CANCELLED);
+  must(trial_state_is_published(end->state));
   Err err = trial_publish(&claim->trial, end, first, fault);
   if (!err) trial_deinit(&claim->trial);
   return err;

@@ -113,14 +113,10 @@ static bool is_done(TrialState state) {
   return state == TRIAL_COMPLETE || state == TRIAL_DIVERGED;
 }
 
-static bool is_lost(TrialState state) {
-  return state == TRIAL_FAILED || state == TRIAL_CANCELLED;
-}
-
 /* Keeps the counts and sums in step with a trial: `sign` -1 takes it out, 1 puts it in. */
 static void count(Study *s, const StudyTrial *t, int sign) {
   if (is_done(t->state)) s->n_done += sign;
-  else if (is_lost(t->state)) s->n_failed += sign;
+  else if (trial_state_is_published(t->state)) s->n_failed += sign;
   else s->n_left += sign;
   double value;
   if (t->state != TRIAL_COMPLETE || !json_get_number(json_find(t->values, s->report), &value))
@@ -136,7 +132,7 @@ static void set_state(Study *s, StudyTrial *t, TrialState state) {
 }
 
 bool study_is_published(const StudyTrial *trial) {
-  return is_done(trial->state) || is_lost(trial->state);
+  return trial_state_is_published(trial->state);
 }
 
 bool study_is_done(const StudyTrial *trial) { return is_done(trial->state); }
@@ -182,6 +178,7 @@ static void take_info(Study *s, StudyTrial *t, TrialInfo *info) {
   t->foreign = t->made_by[0] && s->fingerprints[t->cell][0] &&
                strcmp(t->made_by, s->fingerprints[t->cell]) != 0;
   t->kept = t->foreign && is_kept(s, t);
+  t->damaged = info->damaged;
   t->other_data = false;
   if (study_is_published(t)) note_data(s, t, info->data);
   info->values = NULL;
@@ -308,8 +305,11 @@ static int count_factors(const Json *factors, const char *level) {
 }
 
 void study_cell_text(const Study *study, int cell, Text *out) {
+  study_levels_text(study, json_item(json_find(study->plan, "cells"), cell), out);
+}
+
+void study_levels_text(const Study *study, const Json *levels, Text *out) {
   const Json *factors = json_find(study->plan, "factors");
-  const Json *levels = json_item(json_find(study->plan, "cells"), cell);
   for (int64_t i = 0, n = 0; i < json_count(factors); i++) {
     const char *level, *factor = plan_text(json_item(factors, i), "name");
     if (json_get_text(json_find(levels, factor), &level)) {

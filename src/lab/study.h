@@ -30,6 +30,7 @@ typedef struct StudyTrial {
   bool ours;                 /* ran, or runs, in this study */
   bool foreign;              /* its last attempt was made by other code */
   bool kept;                 /* foreign, and said to stand beside the code as it is now */
+  bool damaged;              /* without a result, since that cannot be read: see message */
   bool other_data;           /* read under a name that others read, and not the same */
   int deaths;
   double seconds;
@@ -121,8 +122,7 @@ void study_put_back(Study *study, int64_t trial, bool again);
 /* The cell with the best mean of `report` so far; -1: none has a complete trial. */
 int study_best(const Study *study, double *mean, int *n);
 
-/* ERR_USAGE if complete trials, by the code as it is now, have no value of the study's
- * report. */
+/* ERR_USAGE if complete trials have no value of the study's report. */
 Err study_check_report(const Study *study, Fault *fault) WARN_UNUSED;
 
 /* What a reader of the results has to know of how they were made: while parameters are still
@@ -134,5 +134,7 @@ void study_add_notes(const Study *study, int width, Text *out);
 
 /* "relu, he_normal, batch": the level names of a cell in the order of factors. */
 void study_cell_text(const Study *study, int cell, Text *out);
+/* The same of a map factor -> level, a cell that is left out say. */
+void study_levels_text(const Study *study, const Json *levels, Text *out);
 
 #endif

@@ -119,11 +119,9 @@ Err study_check_code(Study *study, CodeChoice choice, const Json *listings,
 static Err keep_file(const Study *s, const char *path, Json *hashes, Fault *fault) {
   Text text = {0};
   char hash[HASH_TEXT];
-  const char *slash = strrchr(path, '/');
   Err err = file_read(path, CODE_BYTES, &text, fault);
   if (!err)
-    err = store_keep(&s->store, slash ? slash + 1 : path, text.data ? text.data : "",
-                     text.n_bytes, hash, fault);
+    err = store_keep(&s->store, path, text.data ? text.data : "", text.n_bytes, hash, fault);
   Json *row = err ? NULL : json_map();
   if (row) {
     json_put_text(row, "path", path);

@@ -150,20 +150,14 @@ static void add_line(Text *line, int used, int indent, Text *out) {
 
 static void add_skipped(const Study *s, Text *out) {
   const Json *skipped = json_find(s->plan, "skipped");
-  const Json *factors = json_find(s->plan, "factors");
   int64_t n = skipped ? json_count(skipped) : 0;
   if (n) text_addf(out, "\nleft out: %lld cell%s\n", (long long)n, n == 1 ? "" : "s");
   for (int64_t i = 0; i < n && i < SKIPPED_SHOWN; i++) {
     const Json *row = json_item(skipped, i);
-    const char *why = "", *level;
+    const char *why = "";
     json_get_text(json_find(row, "why"), &why);
     Text line = {0};
-    for (int64_t k = 0; k < json_count(factors); k++) {
-      const char *factor = factor_name(factors, k);
-      if (!json_get_text(json_find(json_find(row, "cell"), factor), &level)) continue;
-      text_add(&line, line.n_bytes ? ", " : "");
-      text_add_level(&line, factor, level);
-    }
+    study_levels_text(s, json_find(row, "cell"), &line);
     text_add(&line, ": ");
     text_add_clean(&line, why);
     text_add(out, "  ");

@@ -114,7 +114,8 @@ static void tell(int *n, const char *others, const Study *study, const StudyTria
   text_addf(&line, "%s: ", what);
   study_cell_text(study, t->cell, &line);
   text_addf(&line, ", seed %lld", (long long)t->seed);
-  if (message) text_addf(&line, ": %.*s", (int)strcspn(message, "\n"), message);
+  text_add(&line, message ? ": " : "");
+  if (message) text_add_first_line(&line, message);
   if (!line.failed) err_print("%s\n", line.data);
   if (*n == TRIAL_LINES) err_print("further trials that %s are not told\n", others);
   text_deinit(&line);

@@ -199,6 +199,7 @@ static Layout above(const Table *table, int width) {
 static Layout layout_of(const Table *table, int width, bool tight) {
   bool may_drop = names_rows(table);
   Layout whole = may_drop ? above(table, width) : fitting(table, width), layout = whole;
+  if (total(table, &layout) <= width) return layout;
   Layout words = widest(table, longest_word, true), none = {{0}};
   Layout numbers = widest(table, longest_word, false);
   while (total(table, &layout) > width) {

@@ -21,19 +21,25 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const struct StateRecord { const char *name, *doc; } states[TRIAL_STATES] = {
-    [TRIAL_PENDING] = {"pending", "not begun, or taken back to begin anew"},
-    [TRIAL_RUNNING] = {"running", "a process is at it"},
-    [TRIAL_COMPLETE] = {"complete", "it came to its end, with a result"},
-    [TRIAL_DIVERGED] = {"diverged", "it ended at a number that is not finite; that is its result"},
-    [TRIAL_FAILED] = {"failed", "an error ended it; runner retry lets it run again"},
+static const struct StateRecord {
+  const char *name, *doc;
+  bool published;            /* a result of a study's trial has it */
+} states[TRIAL_STATES] = {
+    [TRIAL_PENDING] = {"pending", "not begun, or taken back to begin anew", false},
+    [TRIAL_RUNNING] = {"running", "a process is at it", false},
+    [TRIAL_COMPLETE] = {"complete", "it came to its end, with a result", true},
+    [TRIAL_DIVERGED] = {"diverged", "it ended at a number that is not finite; that is its result",
+                        true},
+    [TRIAL_FAILED] = {"failed", "an error ended it; runner retry lets it run again", true},
     [TRIAL_INTERRUPTED] = {"interrupted", "it was stopped; the experiment, run again, goes on "
-                                          "with it"},
-    [TRIAL_STALE] = {"stale", "its process died or its record cannot be read; run again likewise"},
-    [TRIAL_CANCELLED] = {"cancelled", "it was given up before its end"}};
+                                          "with it", false},
+    [TRIAL_STALE] = {"stale", "its process died or its record cannot be read; run again likewise",
+                     false},
+    [TRIAL_CANCELLED] = {"cancelled", "it was given up before its end", true}};
 
 const char *trial_state_name(TrialState state) { return states[state].name; }
 const char *trial_state_doc(TrialState state) { return states[state].doc; }
+bool trial_state_is_published(TrialState state) { return states[state].published; }
 
 TrialState trial_state_of(Err err) {
   switch (err) {
@@ -57,8 +63,7 @@ bool trial_state_parse(const char *name, TrialState *out) {
 
 /* "dir/name.lua" -> "name". What a file name cannot hold or would hide becomes '_'. */
 static char *script_name(const char *script) {
-  const char *slash = strrchr(script, '/');
-  char *name = text_copy(slash ? slash + 1 : script);
+  char *name = text_copy(file_name(script));
   if (!name) return NULL;
   char *end = strrchr(name, '.');
   if (end && end != name && strcmp(end, ".lua") == 0) *end = 0;

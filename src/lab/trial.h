@@ -30,6 +30,8 @@ typedef enum TrialState {
 const char *trial_state_name(TrialState state);
 /* What it means, in one line. */
 const char *trial_state_doc(TrialState state);
+/* Does a result of a study's trial have it? One of a plain script may also be interrupted. */
+bool trial_state_is_published(TrialState state);
 /* How a run that ended with this error ended. */
 TrialState trial_state_of(Err err);
 /* False when it is no state's name. */

@@ -172,7 +172,7 @@ static int check_all_arguments(lua_State *L) {
 static int script_name(lua_State *L) {
   const char *script = session(L)->script;
   if (!script) return 0;
-  const char *slash = strrchr(script, '/'), *name = slash ? slash + 1 : script;
+  const char *name = file_name(script);
   const char *dot = strrchr(name, '.');
   lua_pushlstring(L, name, dot && dot != name ? (size_t)(dot - name) : strlen(name));
   return 1;

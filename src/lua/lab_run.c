@@ -125,11 +125,6 @@ static Json *make_hello(lua_State *L, const StudyBox *box) {
   return hello;
 }
 
-static const char *file_name(const char *path) {
-  const char *slash = strrchr(path, '/');
-  return slash ? slash + 1 : path;
-}
-
 /* Two scripts that give their experiments one name take each other's place. */
 static void warn_of_other_script(const Study *study) {
   const char *now, *earlier;
