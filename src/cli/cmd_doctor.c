@@ -189,8 +189,8 @@ static void check_libraries(const QueryCall *call, Finding *f) {
     find_bad(f, HEALTH_BAD, fault.code, "Unset BLIS_ARCH_TYPE, or set it to a set it names.");
     return;
   }
-  text_addf(&f->detail, "runner %s (%s), %s, BLIS %s, SQLite %s", RUNNER_VERSION, REAL_NAME,
-            LUA_RELEASE, gemm_version(), index_library());
+  text_addf(&f->detail, "runner %s (%s), numerics %d, %s, BLIS %s, SQLite %s",
+            RUNNER_VERSION, REAL_NAME, NUMERICS, LUA_RELEASE, gemm_version(), index_library());
 }
 
 static void check_kernels(const QueryCall *call, Finding *f) {

@@ -258,8 +258,8 @@ static Err parse(CommandLine *line, char **words, int n, Fault *fault) {
 static void print_version(int threads) {
   Par par;
   par_init(&par, threads);
-  out_print("runner %s (%s)\n%s\nBLIS %s, %s kernels\nSIMD %s\nthreads %d\n",
-            RUNNER_VERSION, REAL_NAME, LUA_RELEASE, gemm_version(), gemm_kernel_set(),
+  out_print("runner %s (%s), numerics %d\n%s\nBLIS %s, %s kernels\nSIMD %s\nthreads %d\n",
+            RUNNER_VERSION, REAL_NAME, NUMERICS, LUA_RELEASE, gemm_version(), gemm_kernel_set(),
             simd_name(simd_level()), par.threads);
 }
 

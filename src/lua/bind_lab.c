@@ -5,6 +5,7 @@
 #include "base/out.h"
 #include "base/sha256.h"
 #include "base/sys.h"
+#include "base/version.h"
 #include "kernel/gemm.h"
 #include "lab/measure.h"
 #include "lab/table.h"
@@ -92,12 +93,15 @@ static int uniform(lua_State *L) {
   return 1;
 }
 
-/* What else the bits of a result depend on, as lines: nets and fits are numbered on from
- * those that the script had before its trials, and streams are named by these numbers. */
+/* What else the bits of a result depend on, as lines: the numerics and kernels of this
+ * program; nets and fits are numbered on from those that the script had before its trials,
+ * and streams are named by these numbers. */
 static int surroundings(lua_State *L) {
   const Graph *graph = session_graph(L);
-  lua_pushfstring(L, "kernels\tBLIS %s, SIMD %s, real %s\nbefore\t%I nets, %I fits\n",
-                  gemm_kernel_set(), simd_name(simd_level()), REAL_NAME,
+  lua_pushfstring(L,
+                  "numerics\t%d\nkernels\tBLIS %s, SIMD %s, real %s\n"
+                  "before\t%I nets, %I fits\n",
+                  NUMERICS, gemm_kernel_set(), simd_name(simd_level()), REAL_NAME,
                   (LUAI_UACINT)graph->net_count, (LUAI_UACINT)graph->fit_count);
   return 1;
 }

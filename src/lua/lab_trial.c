@@ -16,6 +16,7 @@
 
 void describe_trial(const Session *s, const Json *more, Json *meta) {
   json_put_text(meta, "runner", RUNNER_VERSION);
+  json_put_int(meta, "numerics", NUMERICS);
   json_put_text(meta, "lua", LUA_RELEASE);
   json_put_text(meta, "blis", gemm_version());
   json_put_text(meta, "blis_kernels", gemm_kernel_set());

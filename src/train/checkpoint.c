@@ -1,6 +1,7 @@
 /* checkpoint.c: checkpoints as values and as files; see checkpoint.h. */
 #include "train/checkpoint.h"
 #include "base/pack.h"
+#include "base/version.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,6 +86,14 @@ Json *checkpoint_part(const Checkpoint *c, const char *part) {
 
 static const char format_name[] = "runner checkpoint", format_version[] = "1";
 
+/* Whoever goes on from a checkpoint must come to the bytes of a run that was never stopped:
+ * only what computes the same bytes can. */
+enum { NUMERICS_TEXT = 16 };
+static char *numerics_text(char buffer[NUMERICS_TEXT]) {
+  snprintf(buffer, NUMERICS_TEXT, "%d", NUMERICS);
+  return buffer;
+}
+
 /* Of everything but the layout of the file, which the reader checks by itself. */
 static uint32_t checksum(const NamedTensor *tensors, int n_tensors, const char *state) {
   uint32_t crc = crc_add(0, state, strlen(state) + 1);
@@ -102,13 +111,14 @@ static uint32_t checksum(const NamedTensor *tensors, int n_tensors, const char *
 
 Err checkpoint_save(const Checkpoint *c, const char *path, Fault *fault) {
   Text state = {0};
-  char crc[16];
+  char crc[16], numerics[NUMERICS_TEXT];
   Err err = json_write(c->state, 0, &state, fault);
   if (!err) {
     snprintf(crc, sizeof crc, "%08x",
              (unsigned)checksum(c->tensors, c->n_tensors, state.data));
     NamedText meta[] = {{"format", (char *)format_name},
                         {"version", (char *)format_version},
+                        {"numerics", numerics_text(numerics)},
                         {"real", REAL_NAME},
                         {"crc32", crc},
                         {"state", state.data}};
@@ -127,12 +137,18 @@ static bool meta_is(const TensorFile *file, const char *name, const char *wanted
 /* The state; NULL and a fault when the file is not what was written. */
 static Json *check_file(const TensorFile *file, Fault *fault) {
   const char *state = tensor_file_meta(file, "state");
+  char numerics[NUMERICS_TEXT];
   if (!meta_is(file, "format", format_name) || !state) {
     fault_set(fault, ERR_DATA, "is no checkpoint");
   } else if (!meta_is(file, "version", format_version)) {
     const char *version = tensor_file_meta(file, "version");
     fault_set(fault, ERR_DATA, "is of version %.16s; allowed: %s", version ? version : "?",
               format_version);
+  } else if (!meta_is(file, "numerics", numerics_text(numerics))) {
+    const char *other = tensor_file_meta(file, "numerics");
+    fault_set(fault, ERR_DATA,
+              "was made by a runner that computes other bytes (numerics %.16s); this one has "
+              "numerics %s", other ? other : "1", numerics);
   } else if (!meta_is(file, "real", REAL_NAME)) {
     const char *type = tensor_file_meta(file, "real");
     fault_set(fault, ERR_DATA, "was written by a build with %.16s; this one has %s",

@@ -44,12 +44,12 @@ Json *checkpoint_part(const Checkpoint *c, const char *part);
 
 /* -- files ------------------------------------------------------------------------- */
 
-/* .safetensors with metadata: format and version, floating type, the state as JSON, and the
- * CRC-32 of names, types, shapes and bytes of all tensors and of the state. Written whole or
- * not at all. ERR_STORAGE. */
+/* .safetensors with metadata: format and version, numerics (base/version.h), floating type,
+ * the state as JSON, and the CRC-32 of names, types, shapes and bytes of all tensors and of
+ * the state. Written whole or not at all. ERR_STORAGE. */
 Err checkpoint_save(const Checkpoint *c, const char *path, Fault *fault) WARN_UNUSED;
-/* ERR_DATA for what is no checkpoint, is damaged, or of another version or floating type;
- * `out` is then empty. */
+/* ERR_DATA for what is no checkpoint, is damaged, or of another version, numerics or floating
+ * type; `out` is then empty. */
 Err checkpoint_load(Checkpoint *out, const char *path, MemoryCount *memory,
                     Fault *fault) WARN_UNUSED;
 

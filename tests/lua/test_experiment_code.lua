@@ -50,6 +50,36 @@ local function none_change(cases)
   end
 end
 
+-- A result of an earlier program, whose trainings gave other bytes, is one of other code.
+function tests.test_numerics()
+  local path = check.file("numerics.lua", study("", "1"))
+  local function run() return check.runner { "--runs", "old", "--jobs", "1", path } end
+  local function records(pattern)
+    local list = io.popen("ls " .. check.temp .. "/old/x/" .. pattern)
+    local names = list:read "a"
+    list:close()
+    return names:gmatch "[^\n]+"
+  end
+  local function write(record, text)
+    local f <close> = assert(io.open(record, "wb"))
+    f:write(text)
+  end
+  run()
+  local at = records "code/*-listing" ()
+  local listing, now = check.read(at), at:match "(%x+)%-listing$"
+  local before = now:reverse()
+  local number = math.tointeger(listing:match "\nnumerics\t(%d+)\n")
+  local was, is = "numerics\t" .. number - 1, "numerics\t" .. number
+  write(at:gsub(now, before), replaced(listing, is, was))
+  for record in records "trials/*/*.json" do
+    local text = check.read(record):gsub(now, before)
+    write(record, text)
+  end
+  local _, err, status = run()
+  check.equal(status, 2)
+  check.yes(err:find(("numerics: %d  ->  %d"):format(number - 1, number), 1, true) ~= nil)
+end
+
 local called = "net(tensor { { 1 } }):sum():item()"
 local net = "local net = nn.Sequential { nn.Dense(3, { init = 'ones' }), nn.Lambda(function(x) "
   .. "return x * 2 end), nn.Residual(nn.Dense(3, { activation = function(x) return x + 1 end }))"

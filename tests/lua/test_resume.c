@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/sys.h"
 #include "lua/checkpoints.h"
+#include "base/version.h"
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -459,6 +460,37 @@ TEST(a_damaged_checkpoint_gives_way_to_the_one_before) {
   damage(trial_file("checkpoint-fit1.safetensors"), false);
   check_resumed(&a, want);
   check_said("the one before is used", true);
+  free(want);
+}
+
+/* Writes `to` over the bytes `from`, of the same length, in the file. */
+static void overwrite(const char *path, const char *from, const char *to) {
+  size_t n, at = 0, length = strlen(from);
+  char *bytes = bytes_of(path, &n);
+  while (at + length < n && memcmp(bytes + at, from, length) != 0) at++;
+  assert_true(at + length < n);
+  memcpy(bytes + at, to, length);
+  FILE *file = fopen(path, "wb");
+  assert_non_null(file);
+  assert_int_equal(fwrite(bytes, 1, n, file), n);
+  fclose(file);
+  free(bytes);
+}
+
+TEST(a_resume_point_of_other_numerics_starts_over) {
+  char *want = uninterrupted(adam, 1), from[32];
+  snprintf(from, sizeof from, "\"numerics\":\"%d\"", NUMERICS);
+  Attempt a = crashed(adam);
+  for (int i = 2; i <= 3; i++) {
+    char name[64], to[sizeof from];
+    snprintf(name, sizeof name, "checkpoint-fit1-%d.safetensors", i);
+    snprintf(to, sizeof to, "%s", from);
+    to[strlen(to) - 2]--;
+    overwrite(trial_file(name), from, to);
+  }
+  check_resumed(&a, want);
+  check_said("computes other bytes", true);
+  check_said("it starts over", true);
   free(want);
 }
 
