@@ -1,4 +1,4 @@
-/* reduce.c: sums, variances, extremes and their places, along rows and down columns.
+/* reduce.c: sums, variances, extremes, bounds and places, along rows and down columns.
  *
  * A row is n contiguous elements; columns are M rows of N elements, `stride` elements
  * apart. A state is what is known so far and is added to:
@@ -15,6 +15,7 @@
 #include "kernel/kernel.h"
 #include "base/ints.h"
 #include "kernel/vector/lanes.h"
+#include <string.h>
 
 enum {
   TILE = 1024,      /* elements of a row that two passes find in the cache */
@@ -170,6 +171,46 @@ void KN(reduce_min_columns)(double *best, const real *x, int64_t M, int64_t stri
                             int64_t N) {
   for (int64_t c = 0; c < N; c += COLUMNS)
     column_extremes(best + c, x + c, M, stride, least(N - c, COLUMNS), true);
+}
+
+/* -- bounds -------------------------------------------------------------------------- */
+
+#ifdef REAL_DOUBLE
+typedef int64_t Word;
+typedef uint64_t Magnitude;
+#else
+typedef int32_t Word;
+typedef uint32_t Magnitude;
+#endif
+
+static inline Word word_of(real x) {
+  Word word;
+  memcpy(&word, &x, sizeof word);
+  return word;
+}
+
+static inline real real_of(Word word) {
+  real x;
+  memcpy(&x, &word, sizeof x);
+  return x;
+}
+
+/* Bounds with lo <= 0 <= hi of n elements; NaN or infinite where an element is.
+ *
+ * Words of positive numbers are ordered as the numbers, NaN behind inf; those of negative
+ * ones, taken without a sign, lie above and are ordered by size. So two integer maxima
+ * tell all, at two operations a vector. */
+void KN(reduce_bounds)(real *lo, real *hi, const real *x, int64_t n) {
+  Word high = 0;
+  Magnitude low = 0;
+#pragma omp simd reduction(max : high, low)
+  for (int64_t i = 0; i < n; i++) {
+    const Word word = word_of(x[i]);
+    high = word > high ? word : high;
+    low = (Magnitude)word > low ? (Magnitude)word : low;
+  }
+  *hi = real_of(high);
+  *lo = (Word)low < 0 ? real_of((Word)low) : 0;
 }
 
 /* -- places of extremes -------------------------------------------------------------- */
