@@ -221,7 +221,8 @@ static const Variable *variable_of(const Walk *walk, const Node *node) {
 bool array_explain_nonfinite(const Array *a, Text *out) {
   int64_t bad = first_bad(a);
   if (!bad) return false;
-  text_addf(out, "%g at ", array_get(a, bad - 1));
+  double value = array_get(a, bad - 1);
+  text_addf(out, "%s at ", isnan(value) ? "nan" : value > 0 ? "inf" : "-inf");
   add_index(out, &a->shape, bad);
   return true;
 }

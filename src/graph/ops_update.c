@@ -7,11 +7,10 @@
  * inequality. While these stay below RANGE_LIMIT, which leaves room for the rounding of
  * some steps, nothing overflows, so nothing becomes NaN either. */
 #include "graph/ops.h"
+#include "graph/ops_walk.h"
 #include "kernel/kernel.h"
 #include <float.h>
 #include <math.h>
-
-enum { BLOCK = 1 << 14 };
 
 #ifdef REAL_DOUBLE
 #define REAL_LARGEST DBL_MAX
@@ -46,6 +45,58 @@ static Err check_input(OpInfer *io, int i, bool scalar) {
     return fault_set(io->fault, ERR_SHAPE, "%s: got %s, allowed: %s", io->op->inputs[i],
                      shape_text(got, &x->shape), shape_text(allowed, want));
   return ERR_OK;
+}
+
+/* -- clipping ------------------------------------------------------------------------ */
+
+static Err clip_factor_infer(OpInfer *io) {
+  io->out_shape[0] = io->in[0]->shape;
+  return infer_need_real(io, 0);
+}
+
+static void clip_factor_split(const OpCall *call, OpSplit *split) {
+  split->n_blocks[0] = count_blocks(call);
+}
+
+/* A factor that counts as zero would stop the training without a word. */
+static void clip_factor_tile(const OpCall *call, real *y, const real *const *in,
+                             const int64_t *stride, int64_t n) {
+  real limit = (real)call->attr[0].f;
+  (void)stride;
+  for (int64_t i = 0; i < n; i++) {
+    real factor = in[0][i] <= limit ? 1 : limit / in[0][i];
+    y[i] = factor >= REAL_SMALLEST ? factor : (real)NAN;
+  }
+}
+
+static double clip_factor_scalar(const double *in, const Attr *attr) {
+  return in[0] <= attr[0].f ? 1 : attr[0].f / in[0];
+}
+
+#define CLIP_SAMPLE(shape_, limit)                                                      \
+  {.n_in = 1, .in = {{shape_, DT_REAL, 0, 2}}, .n_attr = 1, .attr = {{.f = limit}}}
+static const Sample clip_factor_samples[] = {
+    CLIP_SAMPLE(SHAPE_SCALAR, 1), CLIP_SAMPLE(SHAPE_OF(1), 0.5),
+    CLIP_SAMPLE(SHAPE_OF(3, 7), 1.5), SAMPLES_END};
+
+const Op op_record_clip_factor = {
+    .name = "clip_factor", .n_in = 1, .n_out = 1,
+    .flags = OP_ELEMENTWISE | OP_NO_GRAD | OP_INTERNAL,
+    .inputs = (const char *const[]){"norm"},
+    .attrs = {{.name = "limit", .kind = ATTR_REAL, .lo = 0, .hi = 1e9,
+               .doc = "the largest norm that is left as it is"}},
+    .doc = "The factor that brings a norm down to a limit; NaN for a norm that is not finite "
+           "or so large that the factor would count as 0.",
+    .equation = "y = min(1, limit / norm)",
+    .source = "Pascanu, Mikolov, Bengio, \"On the difficulty of training recurrent neural "
+              "networks\", ICML 2013, algorithm 1",
+    .infer = clip_factor_infer, .split = clip_factor_split, .run = elements_run_block,
+    .tile = clip_factor_tile, .scalar = clip_factor_scalar, .vjp = vjp_none,
+    .samples = clip_factor_samples,
+};
+
+Node *op_clip_factor(Graph *g, Node *norm, double limit) {
+  return graph_apply(g, &op_record_clip_factor, &norm, 1, (Attr[]){{.f = limit}}, 1);
 }
 
 /* -- SGD ----------------------------------------------------------------------------- */

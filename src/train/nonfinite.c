@@ -4,7 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *name_of(const Variable *v) { return v->name ? v->name : "a variable"; }
+/* Its name, else its number in the list of those that the step trains or assigns. */
+static const char *name_of(const Variable *v, int i, char buffer[32]) {
+  snprintf(buffer, 32, "variable %d", i + 1);
+  return v->name ? v->name : buffer;
+}
 
 /* "dense_1" of "dense_1.weight". */
 static void note_layer_of(FaultPlace *place, const Variable *v) {
@@ -52,15 +56,18 @@ static bool refuse_loss(const NonfiniteStep *step, Text *what, Fault *fault) {
 static bool refuse_assigned(const NonfiniteStep *step, Text *what, Text *bad, Fault *fault) {
   int i = first_bad(step->graph, step->assigned_to, step->n_assigned, bad);
   if (i < 0) return false;
-  text_addf(what, "the new value of %s is not finite (%s)", name_of(step->assigned[i]),
-            bad->data);
+  char name[32];
+  text_addf(what, "what the function assigned to %s is not finite (%s)",
+            name_of(step->assigned[i], i, name), bad->data);
   return refuse(step, what, step->assigned_to[i], step->assigned[i], fault) != ERR_OK;
 }
 
 static bool refuse_gradient(const NonfiniteStep *step, Text *what, Text *bad, Fault *fault) {
   int i = first_bad(step->graph, step->gradient, step->n_params, bad);
   if (i < 0) return false;
-  text_addf(what, "the gradient of %s is not finite (%s)", name_of(step->vars[i]), bad->data);
+  char name[32];
+  text_addf(what, "the gradient of %s is not finite (%s)", name_of(step->vars[i], i, name),
+            bad->data);
   return refuse(step, what, step->gradient[i], step->vars[i], fault) != ERR_OK;
 }
 
@@ -71,9 +78,10 @@ static bool refuse_update(const NonfiniteStep *step, Text *what, Text *bad, Faul
   const Variable *v = step->vars[i];
   int each = n ? (step->n_vars - n) / n : 0, param = i < n ? i : (i - n) / each;
   const Tensor *before = node_value(variable_at_begin(step->graph, v));
+  char name[32];
   Text old = {0};
   text_addf(what, "the new value of %s is not finite (%s), though its gradient is",
-            name_of(v), bad->data);
+            name_of(v, param, name), bad->data);
   if (before && array_explain_nonfinite(&before->a, &old))
     text_addf(what, ": before the step it already was %s", old.data);
   else

@@ -5,6 +5,7 @@
  *   sum       the sum
  *   max, min  the extreme (-inf, +inf at first); NaN wins and stays
  *   var       three planes: count n, mean m, sum of squares about the mean q
+ *   norm      three planes: sums of squares by size (kernel.h)
  * For columns each plane is N doubles long. All sums run in double; the number of lanes
  * and the sizes of tiles are constants, so a result depends on the arguments alone.
  *
@@ -123,6 +124,50 @@ void KN(reduce_var_columns)(double *state, const real *x, int64_t M, int64_t str
     for (int64_t c = 0; c < N; c += COLUMNS)
       column_tile_var(state + c, state + N + c, state + 2 * N + c, x + r * stride + c,
                       least(M - r, ROWS), stride, least(N - c, COLUMNS));
+}
+
+/* -- norm ---------------------------------------------------------------------------- */
+
+/* The square of x where it belongs to the size, else 0. NaN is of middle size. */
+static inline double square_of_size(double x, int size) {
+#ifdef REAL_DOUBLE
+  double a = x < 0 ? -x : x;
+  bool small = a < NORM_TINY, large = a > NORM_HUGE;
+  if (size == NORM_SMALL) return small ? (a * NORM_UP) * (a * NORM_UP) : 0;
+  if (size == NORM_LARGE) return large ? (a * NORM_DOWN) * (a * NORM_DOWN) : 0;
+  return small | large ? 0 : a * a;
+#else
+  return size == NORM_MIDDLE ? x * x : 0;
+#endif
+}
+
+static inline double row_squares_of_size(const real *x, int64_t n, int size) {
+  double s[LANES] = {0};
+  int64_t i = 0;
+  for (; i + LANES <= n; i += LANES)
+    for (int j = 0; j < LANES; j++) s[j] += square_of_size((double)x[i + j], size);
+  for (int64_t j = 0; i + j < n; j++) s[j] += square_of_size((double)x[i + j], size);
+  return fold(s);
+}
+
+/* Each size by a loop of its own: of floats two do nothing. */
+void KN(reduce_norm_row)(double *state, const real *x, int64_t n) {
+  for (int64_t i = 0; i < n; i += TILE) {
+    int64_t m = least(n - i, TILE);
+    state[NORM_MIDDLE] += row_squares_of_size(x + i, m, NORM_MIDDLE);
+#ifdef REAL_DOUBLE
+    state[NORM_SMALL] += row_squares_of_size(x + i, m, NORM_SMALL);
+    state[NORM_LARGE] += row_squares_of_size(x + i, m, NORM_LARGE);
+#endif
+  }
+}
+
+void KN(reduce_norm_columns)(double *state, const real *x, int64_t M, int64_t stride,
+                             int64_t N) {
+  for (int64_t r = 0; r < M; r++)
+    for (int size = 0; size < NORM_STATE; size++)
+      for (int64_t c = 0; c < N; c++)
+        state[size * N + c] += square_of_size((double)x[r * stride + c], size);
 }
 
 /* -- extremes ------------------------------------------------------------------------ */
