@@ -195,8 +195,9 @@ Transform *transform_normalize(Dataset *set, Per per, Fault *fault) {
   }
   for (int64_t k = 0; k < a->n && !err; k++) {
     if (!isfinite(a->shift[k]) || !isfinite(a->scale[k]))
-      err = fault_set(fault, ERR_DATA, "normalize: %s holds values that are not finite "
-                      "(feature group %lld)", set->name, (long long)(k + 1));
+      err = fault_set(fault, ERR_DATA,
+                      "normalize: %s holds values that are not finite, or whose variance is "
+                      "not (feature group %lld)", set->name, (long long)(k + 1));
     /* A constant feature has deviation 0 up to rounding. */
     bool constant = !(a->scale[k] > 1e-12 * fabs(a->shift[k]));
     a->scale[k] = constant ? 1 : 1 / a->scale[k];

@@ -136,7 +136,7 @@ void trace_expire(Trace *trace, const Graph *graph) {
   for (int64_t i = 0; i < trace->n; i++) node_retain(trace->v[i]);
   for (int64_t i = 0; i < trace->n; i++) {
     Node *node = trace->v[i];
-    if (node->step == graph->step) node_forget_inputs(node);
+    if (node->step == graph->step && node->in) node_forget_inputs(node);
   }
   for (int64_t i = 0; i < trace->n; i++) node_release(trace->v[i]);
   trace->n = 0;
@@ -162,6 +162,8 @@ static void cached_free(CachedPlan *c) {
   for (int i = 0; c->spare && i < c->n_roots; i++) tensor_release(c->spare[i]);
   free(c->spare);
   free(c->root_data);
+  free(c->known);
+  free(c->proved);
   free(c->streams);
   free(c);
 }
@@ -223,10 +225,12 @@ static bool allocate(CachedPlan *c, const Trace *trace) {
   c->key = malloc(trace->n_key * sizeof *c->key + 1);
   c->in_data = calloc((size_t)c->n_in + 1, sizeof *c->in_data);
   c->root_data = calloc((size_t)c->n_roots + 1, sizeof *c->root_data);
+  c->known = calloc((size_t)c->n_in + 1, sizeof *c->known);
+  c->proved = calloc((size_t)c->n_roots + 1, sizeof *c->proved);
   c->spare = calloc((size_t)c->n_roots + 1, sizeof *c->spare);
   c->streams = calloc((size_t)c->n_draws + 1, sizeof *c->streams);
-  return c->in && c->draw && c->key && c->in_data && c->root_data &&
-         c->spare && c->streams;
+  return c->in && c->draw && c->key && c->in_data && c->root_data && c->known &&
+         c->proved && c->spare && c->streams;
 }
 
 /* The place for a new plan: one more, or that of the plan unused for longest. */
@@ -307,4 +311,29 @@ void cached_bind(CachedPlan *c, const Graph *graph, const Trace *trace,
 
 Err cached_compute(Graph *graph, CachedPlan *c) {
   return plan_compute(graph, c->plan, &(PlanRun){c->in_data, c->root_data, c->streams});
+}
+
+void cached_redirect(Graph *graph, CachedPlan *c) {
+  plan_redirect(graph, c->plan, &(PlanRun){c->in_data, c->root_data, c->streams});
+}
+
+bool cached_proves_finite(Graph *graph, CachedPlan *c, VariableList variables) {
+  for (int i = 0; i < c->n_in; i++) {
+    bool of_variable = c->in[i].from == FROM_VARIABLE;
+    const Variable *v = of_variable ? variables.v[c->in[i].index] : NULL;
+    bool known = v && v->bounded == v->version;
+    c->known[i] = known ? (Range){v->lo, v->hi} : RANGE_UNKNOWN;
+  }
+  for (int r = 0; r < c->n_roots; r++) c->proved[r] = RANGE_UNKNOWN;
+  return plan_proves_finite(graph, c->plan, c->known, c->proved);
+}
+
+void cached_keep_ranges(const CachedPlan *c, VariableList variables) {
+  const Range *range = c->proved + c->n_roots - variables.n;
+  for (int i = 0; i < variables.n; i++) {
+    Variable *v = variables.v[i];
+    v->lo = range[i].lo;
+    v->hi = range[i].hi;
+    v->bounded = v->version;
+  }
 }

@@ -58,6 +58,7 @@ typedef struct CachedPlan {
   uint64_t *key, hash, used;
   size_t n_key;
   void **in_data, **root_data;   /* room for a run */
+  Range *known, *proved;     /* of its inputs, of its roots */
   Tensor **spare;            /* per root: memory kept from run to run, or NULL */
   Stream *streams;
 } CachedPlan;
@@ -83,8 +84,17 @@ void *leaf_data(const Node *leaf);
 
 /* Runs what cached_bind and root_data say. */
 Err cached_compute(Graph *graph, CachedPlan *cached) WARN_UNUSED;
+/* The updates. Cannot fail. */
 static inline void cached_commit(Graph *graph, CachedPlan *cached) {
   plan_commit(graph, cached->plan);
 }
+/* Between the two: root_data has changed for updates. */
+void cached_redirect(Graph *graph, CachedPlan *cached);
+
+/* Between the two. Is it proved that the updates make finite values (plan.h)? The last roots
+ * are the new values of the variables, in their order; they know where their elements lie. */
+bool cached_proves_finite(Graph *graph, CachedPlan *cached, VariableList variables);
+/* After a commit that followed from a proof, when the variables have their new values. */
+void cached_keep_ranges(const CachedPlan *cached, VariableList variables);
 
 #endif

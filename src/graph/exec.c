@@ -218,17 +218,25 @@ static const Variable *variable_of(const Walk *walk, const Node *node) {
   return NULL;
 }
 
+bool array_explain_nonfinite(const Array *a, Text *out) {
+  int64_t bad = first_bad(a);
+  if (!bad) return false;
+  double value = array_get(a, bad - 1);
+  text_addf(out, "%s at ", isnan(value) ? "nan" : value > 0 ? "inf" : "-inf");
+  add_index(out, &a->shape, bad);
+  return true;
+}
+
 static bool explain_node(const Walk *walk, Node *node, Text *out, const char **layer) {
   for (int o = 0; o < node->n_out; o++) {
     const Array *a = &node->value[o]->a;
-    int64_t bad = first_bad(a);
-    if (!bad) continue;
+    if (!first_bad(a)) continue;
     char label[256];
     const Variable *variable = variable_of(walk, node);
     if (variable && variable->name) text_addf(out, "%s already was", variable->name);
     else text_addf(out, "first in %s", node_label(label, sizeof label, node));
-    text_addf(out, " %g at ", array_get(a, bad - 1));
-    add_index(out, &a->shape, bad);
+    text_add(out, " ");
+    array_explain_nonfinite(a, out);
     *layer = node->layer;
     return true;
   }

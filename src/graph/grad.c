@@ -127,13 +127,18 @@ static Err propagate(Adjoints *a, Node *y) {
     any_wanted = any_wanted || want[i];
   }
   if (!any_wanted || (y->op->flags & OP_NO_GRAD)) return ERR_OK;
-  const char *layer = a->graph->layer;
+  const char *layer = a->graph->layer, *file = a->graph->file;
+  int line = a->graph->line;
   a->graph->layer = y->layer;
+  a->graph->file = y->file;
+  a->graph->line = y->line;
   if (y->op->vjp) y->op->vjp(a->graph, y, gy, want, gx);
   else vjp_by_expansion(a->graph, y, gy, want, gx);
   for (int i = 0; i < y->n_in; i++)
     if (want[i]) flow(a, y->in[i], 0, gx[i]);
   a->graph->layer = layer;
+  a->graph->file = file;
+  a->graph->line = line;
   return a->graph->fault.code;
 }
 

@@ -209,6 +209,8 @@ struct Variable {
   uint32_t assigned_in;       /* the last transaction that assigned it ... */
   Node *before;               /* ... and what it stood for before, borrowed */
   int place;                  /* in the last list that it was looked up in */
+  double lo, hi;              /* where its elements lie (op.h, Range) ... */
+  uint64_t bounded;           /* ... as long as this is its version */
 };
 
 Variable *variable_new(const char *name, Fault *fault);      /* name may be NULL */
@@ -275,6 +277,10 @@ Tensor *node_value(const Node *node);
 Tensor *graph_value(Graph *graph, Node *node);
 /* Evaluates a node with one element. */
 double graph_item(Graph *graph, Node *node);
+
+/* Adds "nan at [3, 7]", the first element that is not finite; false, and nothing is added:
+ * all are. */
+bool array_explain_nonfinite(const Array *a, Text *out);
 
 /* Recomputes what lies below `node` in order and describes the first value that is not
  * finite: layer, op, index. Adds to `out`; nothing when all is finite. *layer is the layer's

@@ -5,6 +5,7 @@
 #define GRAPH_OP_H
 
 #include "graph/graph.h"
+#include <math.h>
 
 /* -- attributes ---------------------------------------------------------------------- */
 
@@ -79,6 +80,15 @@ typedef struct OpSplit {
 typedef void OpTile(const OpCall *call, real *y, const real *const *in,
                     const int64_t *stride, int64_t n);
 
+/* Where all elements x of an array lie: lo <= x <= hi, with lo <= 0 <= hi. Not finite: an
+ * element may be anything, NaN too. */
+typedef struct Range { double lo, hi; } Range;
+
+#define RANGE_UNKNOWN ((Range){-INFINITY, INFINITY})
+/* Largest |x| in a range. */
+static inline double range_size(Range r) { return -r.lo > r.hi ? -r.lo : r.hi; }
+static inline bool range_known(Range r) { return isfinite(r.lo) && isfinite(r.hi); }
+
 /* -- samples: inputs for the tests that every op goes through ------------------------ */
 
 typedef struct SampleIn {
@@ -133,6 +143,11 @@ struct Op {
   void (*split)(const OpCall *call, OpSplit *split);
   /* Computes block `block` of phase `phase` into call->out. */
   void (*run)(const OpCall *call, int phase, int64_t block);
+  /* OP_UPDATE: where the outputs lie if the inputs lie in `in` (all known); RANGE_UNKNOWN
+   * where some step of the computation might leave what a real can hold. May be NULL: not
+   * known. What it tells is a proof: a step whose updates it proves finite is not looked at
+   * before it is written over the old values. */
+  void (*range)(const OpCall *call, const Range *in, Range *out);
   /* OP_ELEMENTWISE with a real output: what run does, on any stretch of the output. */
   OpTile *tile;
   /* OP_VIEW: offset in elements into input 0's storage, or -1 when it must be copied by

@@ -44,6 +44,7 @@ Node *op_scale(Graph *g, Node *x, double factor);
 Node *op_sum(Graph *g, Node *x, unsigned axes, bool keepdims);
 Node *op_mean(Graph *g, Node *x, unsigned axes, bool keepdims);
 Node *op_var(Graph *g, Node *x, unsigned axes, bool keepdims);      /* biased: /n */
+Node *op_norm(Graph *g, Node *x, unsigned axes, bool keepdims);     /* no gradient */
 Node *op_max(Graph *g, Node *x, unsigned axes, bool keepdims);
 Node *op_argmax(Graph *g, Node *x, int axis);      /* int32, from 1 */
 /* x summed over the axes along which `shape` was broadcast to x's shape. */
@@ -88,6 +89,9 @@ Node *op_layer_norm(Graph *g, Node *x, Node *weight, Node *bias, double eps);
 
 /* (1 - weight) x + weight factor z, for running statistics. */
 Node *op_moving_average(Graph *g, Node *x, Node *z, double weight, double factor);
+
+/* min(1, limit / norm), for clipping; not differentiable. */
+Node *op_clip_factor(Graph *g, Node *norm, double limit);
 
 /* Optimizer updates: whole tensors in, new values out; not differentiable. Rates and
  * factors are 0-axis nodes, so that they are inputs and no structure. `scale` multiplies

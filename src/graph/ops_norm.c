@@ -118,6 +118,20 @@ static void channel_split(const Shape *x, OpSplit *split) {
   split->work = NORM_WORK * shape_count(x);
 }
 
+/* sqrt(variance + eps) of channel c. A variance that is not finite may only be beyond what
+ * holds it: its root is not, so it is computed in the widest type that there is. */
+static double channel_std(const Array *x, int64_t c, double mean, double variance, double eps) {
+  if (isfinite(variance)) return sqrt(variance + eps);
+  Channels l = channels_of(&x->shape);
+  long double s = 0;
+  for (int64_t i = 0; i < l.N * l.S; i++) {
+    int64_t at = (i / l.S * l.C + c) * l.S + i % l.S;
+    long double d = (long double)reals(x)[at] - mean;
+    s += d * d;
+  }
+  return (double)sqrtl(s / l.n + eps);
+}
+
 /* All axes but that of the channels. */
 static unsigned channel_axes(const Shape *x) { return ((1u << x->rank) - 1) & ~2u; }
 
@@ -174,7 +188,8 @@ static void channel_factors(const OpCall *call, const double *mean, const double
     double variance = squares[c] / count;
     m[c] = (real)mean[c];
     v[c] = (real)variance;
-    scale[c] = (real)((w ? (double)w[c] : 1) / sqrt(variance + eps));
+    double std = channel_std(&call->in[B_X], first + c, mean[c], variance, eps);
+    scale[c] = (real)((w ? (double)w[c] : 1) / std);
     shift[c] = b ? b[c] : 0;
   }
 }
@@ -342,9 +357,10 @@ static void gradient_factors(const OpCall *call, const double *sum, const double
                              real *slope) {
   double count = channels_of(&call->in[G_X].shape).n, eps = call->attr[0].f;
   const real *v = reals(&call->in[G_VARIANCE]) + first;
+  const real *m = reals(&call->in[G_MEAN]) + first;
   const real *w = optional(call, G_WEIGHT, first);
   for (int64_t c = 0; c < n; c++) {
-    double istd = 1 / sqrt((double)v[c] + eps);
+    double istd = 1 / channel_std(&call->in[G_X], first + c, (double)m[c], (double)v[c], eps);
     scale[c] = (real)((w ? (double)w[c] : 1) * istd);
     offset[c] = (real)(sum[c] / count);
     slope[c] = (real)(moment[c] * istd * istd / count);

@@ -12,6 +12,7 @@
  *   sum   gx = gy                     mean  gx = gy / n
  *   var   gx = gy 2 (x - mean(x)) / (n - correction)
  *         (the mean's own share vanishes: sum (x - mean) = 0)
+ *   norm  none: it is for clipping
  *   max   gx = gy [x = y] / |{x = y}|, shared equally among equals; min likewise */
 #include "graph/ops_move.h"
 #include "graph/ops_walk.h"
@@ -284,6 +285,10 @@ static void merge_sum(double *into, const double *from, int64_t N) {
   for (int64_t c = 0; c < N; c++) into[c] += from[c];
 }
 
+static void merge_norm(double *into, const double *from, int64_t N) {
+  merge_sum(into, from, NORM_STATE * N);
+}
+
 /* NaN replaces any number and stays. */
 static void merge_max(double *into, const double *from, int64_t N) {
   for (int64_t c = 0; c < N; c++)
@@ -342,6 +347,25 @@ static void var_run(const OpCall *call, int phase, int64_t block) {
   reduce_run(call, phase, block,
              &(Reducer){3, 0, k->reduce_var_row, k->reduce_var_columns, merge_var,
                         finish_var});
+}
+
+/* The squares of all sizes brought together; kernel.h. */
+static double finish_norm(const double *state, int64_t N, int64_t c, int64_t n,
+                          const Attr *attr) {
+  (void)n, (void)attr;
+  double middle = state[NORM_MIDDLE * N + c], large = state[NORM_LARGE * N + c];
+  double a = sqrt(middle), b = sqrt(state[NORM_SMALL * N + c]) / NORM_UP;
+  if (isnan(middle)) return middle;
+  if (large > 0) return sqrt(large + (middle * NORM_DOWN) * NORM_DOWN) / NORM_DOWN;
+  double most = a > b ? a : b, rest = a > b ? b : a;
+  return rest > 0 ? most * sqrt(1 + (rest / most) * (rest / most)) : most;
+}
+
+static void norm_run(const OpCall *call, int phase, int64_t block) {
+  const Kernels *k = kernels();
+  reduce_run(call, phase, block,
+             &(Reducer){NORM_STATE, 0, k->reduce_norm_row, k->reduce_norm_columns, merge_norm,
+                        finish_norm});
 }
 
 static void max_run(const OpCall *call, int phase, int64_t block) {
@@ -489,6 +513,16 @@ static void var_reference(const OpCall *call, const double *const *in,
   free(s);
 }
 
+static void norm_reference(const OpCall *call, const double *const *in,
+                           double *const *out) {
+  long double *s = new_sums(call);
+  for (int64_t i = 0; i < shape_count(&call->in[0].shape); i++)
+    s[output_of(call, i)] += (long double)in[0][i] * (long double)in[0][i];
+  for (int64_t o = 0; o < shape_count(&call->out[0].shape); o++)
+    out[0][o] = (double)sqrtl(s[o]);
+  free(s);
+}
+
 static void extreme_reference(const OpCall *call, const double *const *in,
                               double *const *out, double sign) {
   for (int64_t o = 0; o < shape_count(&call->out[0].shape); o++)
@@ -535,6 +569,20 @@ static void min_reference(const OpCall *call, const double *const *in,
 static const Sample sum_samples[] = {REDUCE_SAMPLES, INTEGER_SAMPLES,
                                      REDUCE_SAMPLE(1, 0, {2, {0, 3}}), SAMPLES_END};
 static const Sample reduce_samples[] = {REDUCE_SAMPLES, INTEGER_SAMPLES, SAMPLES_END};
+
+/* Squares beyond what a real can hold, and below. */
+#ifdef REAL_DOUBLE
+#define FAR 1e200
+#else
+#define FAR 1e30
+#endif
+#define NORM_SAMPLE(axes, far, ...)                                                     \
+  {.n_in = 1, .in = {{__VA_ARGS__, DT_REAL, (far) / 8, far}}, .n_attr = 2,              \
+   .attr = {{.i = (axes)}, {.i = 0}}}
+static const Sample norm_samples[] = {
+    REDUCE_SAMPLES, INTEGER_SAMPLES, NORM_SAMPLE(ALL_AXES, FAR, {1, {33001}}),
+    NORM_SAMPLE(ALL_AXES, 1 / FAR, {1, {33001}}), NORM_SAMPLE(1, FAR, {2, {70, 300}}),
+    NORM_SAMPLE(1, 1 / FAR, {2, {70, 300}}), NORM_SAMPLE(2, FAR, {2, {5, 33}}), SAMPLES_END};
 
 #define VAR_SAMPLE(axes, keepdims, correction, ...)                                     \
   {.n_in = 1, .in = {{.shape = __VA_ARGS__}}, .n_attr = 3,                              \
@@ -587,6 +635,16 @@ const Op op_record_var = {
     .reference = var_reference, .samples = var_samples,
 };
 
+const Op op_record_norm = {
+    .name = "norm", .n_in = 1, .n_out = 1, .flags = OP_NO_GRAD | OP_INTERNAL,
+    .attrs = {REDUCE_ATTRS},
+    .doc = "Euclidean norm over axes: finite wherever it can be told, whatever the squares.",
+    .equation = "y = sqrt(sum_i x_i^2)",
+    .source = "Blue, ACM Transactions on Mathematical Software 4, 1978",
+    .infer = sum_infer, .split = reduce_split, .run = norm_run, .vjp = vjp_none,
+    .reference = norm_reference, .samples = norm_samples,
+};
+
 const Op op_record_max = {
     .name = "max", .n_in = 1, .n_out = 1,
     .attrs = {REDUCE_ATTRS},
@@ -623,6 +681,10 @@ Node *op_mean(Graph *g, Node *x, unsigned axes, bool keepdims) {
 Node *op_var(Graph *g, Node *x, unsigned axes, bool keepdims) {
   Attr attr[3] = {{.i = axes}, {.i = keepdims}, {.i = 0}};
   return graph_apply(g, &op_record_var, &x, 1, attr, 3);
+}
+
+Node *op_norm(Graph *g, Node *x, unsigned axes, bool keepdims) {
+  return reduce(g, &op_record_norm, x, axes, keepdims);
 }
 
 Node *op_max(Graph *g, Node *x, unsigned axes, bool keepdims) {

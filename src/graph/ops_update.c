@@ -1,12 +1,28 @@
 /* ops_update.c: optimizer steps as ops: whole tensors in, new values out.
  *
  * Rates and factors are inputs of no axes, so that changing one changes no structure.
- * An optional slot comes last among the inputs; without it the op has fewer outputs. */
+ * An optional slot comes last among the inputs; without it the op has fewer outputs.
+ *
+ * Ranges. The bounds of all inputs bound every intermediate result, by the triangle
+ * inequality. While these stay below RANGE_LIMIT, which leaves room for the rounding of
+ * some steps, nothing overflows, so nothing becomes NaN either. */
 #include "graph/ops.h"
+#include "graph/ops_walk.h"
 #include "kernel/kernel.h"
+#include <float.h>
 #include <math.h>
 
-enum { BLOCK = 1 << 14 };
+#ifdef REAL_DOUBLE
+#define REAL_LARGEST DBL_MAX
+#define REAL_SMALLEST DBL_MIN  /* below it numbers count as zero */
+#else
+#define REAL_LARGEST FLT_MAX
+#define REAL_SMALLEST FLT_MIN
+#endif
+#define RANGE_LIMIT ((double)REAL_LARGEST / 1024)
+
+/* Everything up to `size` in size. */
+static Range range_around(double size) { return (Range){-size, size}; }
 
 static int64_t block_end(int64_t n, int64_t block) {
   return n < (block + 1) * BLOCK ? n : (block + 1) * BLOCK;
@@ -29,6 +45,58 @@ static Err check_input(OpInfer *io, int i, bool scalar) {
     return fault_set(io->fault, ERR_SHAPE, "%s: got %s, allowed: %s", io->op->inputs[i],
                      shape_text(got, &x->shape), shape_text(allowed, want));
   return ERR_OK;
+}
+
+/* -- clipping ------------------------------------------------------------------------ */
+
+static Err clip_factor_infer(OpInfer *io) {
+  io->out_shape[0] = io->in[0]->shape;
+  return infer_need_real(io, 0);
+}
+
+static void clip_factor_split(const OpCall *call, OpSplit *split) {
+  split->n_blocks[0] = count_blocks(call);
+}
+
+/* A factor that counts as zero would stop the training without a word. */
+static void clip_factor_tile(const OpCall *call, real *y, const real *const *in,
+                             const int64_t *stride, int64_t n) {
+  real limit = (real)call->attr[0].f;
+  (void)stride;
+  for (int64_t i = 0; i < n; i++) {
+    real factor = in[0][i] <= limit ? 1 : limit / in[0][i];
+    y[i] = factor >= REAL_SMALLEST ? factor : (real)NAN;
+  }
+}
+
+static double clip_factor_scalar(const double *in, const Attr *attr) {
+  return in[0] <= attr[0].f ? 1 : attr[0].f / in[0];
+}
+
+#define CLIP_SAMPLE(shape_, limit)                                                      \
+  {.n_in = 1, .in = {{shape_, DT_REAL, 0, 2}}, .n_attr = 1, .attr = {{.f = limit}}}
+static const Sample clip_factor_samples[] = {
+    CLIP_SAMPLE(SHAPE_SCALAR, 1), CLIP_SAMPLE(SHAPE_OF(1), 0.5),
+    CLIP_SAMPLE(SHAPE_OF(3, 7), 1.5), SAMPLES_END};
+
+const Op op_record_clip_factor = {
+    .name = "clip_factor", .n_in = 1, .n_out = 1,
+    .flags = OP_ELEMENTWISE | OP_NO_GRAD | OP_INTERNAL,
+    .inputs = (const char *const[]){"norm"},
+    .attrs = {{.name = "limit", .kind = ATTR_REAL, .lo = 0, .hi = 1e9,
+               .doc = "the largest norm that is left as it is"}},
+    .doc = "The factor that brings a norm down to a limit; NaN for a norm that is not finite "
+           "or so large that the factor would count as 0.",
+    .equation = "y = min(1, limit / norm)",
+    .source = "Pascanu, Mikolov, Bengio, \"On the difficulty of training recurrent neural "
+              "networks\", ICML 2013, algorithm 1",
+    .infer = clip_factor_infer, .split = clip_factor_split, .run = elements_run_block,
+    .tile = clip_factor_tile, .scalar = clip_factor_scalar, .vjp = vjp_none,
+    .samples = clip_factor_samples,
+};
+
+Node *op_clip_factor(Graph *g, Node *norm, double limit) {
+  return graph_apply(g, &op_record_clip_factor, &norm, 1, (Attr[]){{.f = limit}}, 1);
 }
 
 /* -- SGD ----------------------------------------------------------------------------- */
@@ -75,6 +143,19 @@ static void sgd_reference(const OpCall *call, const double *const *in,
   }
 }
 
+static void sgd_range(const OpCall *call, const Range *in, Range *out) {
+  bool moving = call->n_in > SGD_VELOCITY;
+  double w = range_size(in[SGD_W]), mu = range_size(in[SGD_MOMENTUM]);
+  double g = range_size(in[SGD_SCALE]) * range_size(in[SGD_G]) +
+             range_size(in[SGD_DECAY]) * w;
+  double v = moving ? mu * range_size(in[SGD_VELOCITY]) + g : g;
+  double step = moving ? g + mu * v : g;
+  w += range_size(in[SGD_LR]) * step;
+  bool holds = step <= RANGE_LIMIT && v <= RANGE_LIMIT && w <= RANGE_LIMIT;
+  out[0] = holds ? range_around(w) : RANGE_UNKNOWN;
+  if (moving) out[1] = holds ? range_around(v) : RANGE_UNKNOWN;
+}
+
 #define RATE(lo, hi) {{0, {0}}, DT_REAL, lo, hi}
 
 #define SGD_INPUTS(n)                                                                   \
@@ -104,6 +185,7 @@ const Op op_record_sgd_update = {
     .source = "Sutskever et al., \"On the importance of initialization and momentum\", "
               "ICML 2013, section 2",
     .infer = sgd_infer, .split = update_split, .run = sgd_run, .vjp = vjp_none,
+    .range = sgd_range,
     .reference = sgd_reference, .samples = sgd_samples,
 };
 
@@ -166,6 +248,27 @@ static void adam_reference(const OpCall *call, const double *const *in,
   }
 }
 
+/* A step is at most lr c1 |m| / eps: far too much, but all that is asked. */
+static void adam_range(const OpCall *call, const Range *in, Range *out) {
+  const Attr *attr = call->attr;
+  bool decoupled = attr[DECOUPLED].i != 0;
+  double w = range_size(in[ADAM_W]), lr = range_size(in[ADAM_LR]);
+  double decay = range_size(in[ADAM_DECAY]), eps = (double)(real)attr[EPS].f;
+  double g = range_size(in[ADAM_SCALE]) * range_size(in[ADAM_G]) +
+             (decoupled ? 0 : decay * w);
+  double m = attr[BETA1].f * range_size(in[ADAM_M]) + (1 - attr[BETA1].f) * g;
+  double v = attr[BETA2].f * in[ADAM_V].hi + (1 - attr[BETA2].f) * (g * g);
+  double first = m * range_size(in[ADAM_C1]), second = v * range_size(in[ADAM_C2]);
+  w += lr * first / eps + (decoupled ? lr * decay * w : 0);
+  bool holds = eps >= (double)REAL_SMALLEST && in[ADAM_V].lo == 0 && in[ADAM_C2].lo == 0 &&
+               m <= RANGE_LIMIT && g * g <= RANGE_LIMIT && v <= RANGE_LIMIT &&
+               first <= RANGE_LIMIT && lr * first <= RANGE_LIMIT &&
+               lr * decay <= RANGE_LIMIT && second <= RANGE_LIMIT && w <= RANGE_LIMIT;
+  out[0] = holds ? range_around(w) : RANGE_UNKNOWN;
+  out[1] = holds ? range_around(m) : RANGE_UNKNOWN;
+  out[2] = holds ? (Range){0, v} : RANGE_UNKNOWN;
+}
+
 #define ADAM_SAMPLE(n, decoupled)                                                       \
   {.n_in = ADAM_IN,                                                                     \
    .in = {{.shape = {1, {n}}}, {.shape = {1, {n}}}, {.shape = {1, {n}}},                \
@@ -201,6 +304,7 @@ const Op op_record_adam_update = {
     .source = "Kingma, Ba, \"Adam\", ICLR 2015, algorithm 1; Loshchilov, Hutter, "
               "\"Decoupled weight decay regularization\", ICLR 2019, algorithm 2",
     .infer = adam_infer, .split = update_split, .run = adam_run, .vjp = vjp_none,
+    .range = adam_range,
     .reference = adam_reference, .samples = adam_samples,
 };
 

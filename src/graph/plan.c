@@ -38,7 +38,7 @@ Tensor *plan_leaf_value(const Node *leaf) {
   return leaf->in[0]->value[leaf->op == &op_record_pick ? leaf->attr[0].i : 0];
 }
 
-static void *plan_alloc(Compiler *c, size_t n_bytes) {
+void *plan_alloc(Compiler *c, size_t n_bytes) {
   PlanBlock *block = calloc(1, sizeof *block + n_bytes);
   if (!block) {
     fault_memory(&c->graph->fault, n_bytes);
@@ -629,7 +629,7 @@ static Err emit_leaves(Compiler *c) {
 static Err connect(Compiler *c) {
   if (emit_leaves(c)) return c->graph->fault.code;
   for (int item = 0; item < c->n_items; item++) connect_item(c, item);
-  if (emit_jobs(c) || emit_checks(c) || emit_copies(c)) return c->graph->fault.code;
+  if (emit_jobs(c) || emit_checks(c) || emit_copies(c) || plan_watch(c)) return c->graph->fault.code;
   return plan_list_fixes(c->plan, c->graph);
 }
 

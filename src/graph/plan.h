@@ -15,7 +15,7 @@
 #ifndef GRAPH_PLAN_H
 #define GRAPH_PLAN_H
 
-#include "graph/graph.h"
+#include "graph/op.h"
 
 typedef struct Plan Plan;
 
@@ -45,8 +45,19 @@ typedef struct PlanRun {
 
 /* Faults (data that an op refuses, interrupt, memory) stand in graph->fault. */
 Err plan_compute(Graph *graph, Plan *plan, const PlanRun *run) WARN_UNUSED;
+/* After plan_compute: is it proved that every value which the updates will write is finite?
+ * A proof needs where the values lie that they begin with: `known`, per leaf (op.h, Range;
+ * RANGE_UNKNOWN: it is measured), and what they are computed from, which is measured: so all
+ * gradients are read once more, and nothing else. `out`, per root, is filled for the roots
+ * of updates. No proof does not say that a value is not finite. */
+bool plan_proves_finite(Graph *graph, Plan *plan, const Range *known, Range *out);
+/* After plan_compute: other memory for the roots of updates. */
+void plan_redirect(Graph *graph, Plan *plan, const PlanRun *run);
 /* After plan_compute of the same run. Cannot fail. */
 void plan_commit(Graph *graph, Plan *plan);
+
+/* Is every element of a real array finite? True of integers. */
+bool array_is_finite(Graph *graph, const Array *a);
 
 /* Evaluates as graph_eval does, by a plan made for this call: for tests. */
 Err plan_eval(Graph *graph, Node *const *nodes, int n) WARN_UNUSED;

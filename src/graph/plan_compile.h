@@ -72,6 +72,10 @@ static inline int64_t value_of(int64_t node, int output) { return node * MAX_OUT
 
 /* Does the node run, that is: is it neither leaf nor alias? */
 bool plan_computes(const Compiler *c, int64_t node);
+/* Memory that lives as long as the plan, zeroed; NULL and the graph's fault. */
+void *plan_alloc(Compiler *c, size_t n_bytes);
+/* Lists what is to be watched: in the pass `connect`. */
+Err plan_watch(Compiler *c);
 /* Size of a piece of arena for n bytes. */
 size_t plan_rounded(size_t n);
 size_t plan_value_bytes(const Node *node, int output);

@@ -54,6 +54,14 @@ typedef struct PlanCopy {
   void *source, *target; /* filled in at each run */
 } PlanCopy;
 
+/* An array that updates read: its range is measured before the commit, unless it is known. */
+typedef struct PlanWatch {
+  const Array *array;    /* of the call of an update that reads it */
+  int input;             /* of the plan; -1: computed by it */
+  Range range;           /* of this run */
+  bool measured;         /* in this run: takes blocks */
+} PlanWatch;
+
 typedef struct PlanBlock {
   struct PlanBlock *next;
   _Alignas(16) unsigned char data[];
@@ -65,11 +73,15 @@ struct Plan {
   PlanJob *jobs;
   PlanFix *fixes;
   int *checked;          /* items whose op may refuse its data, in order */
+  PlanWatch *watches;
+  int *watched;          /* the watch of each input of each update, in their order */
+  Range *measured;       /* per block of what is measured */
+  bool chained;          /* an update reads the result of another: nothing is proved */
   PlanCopy *copies;      /* at the end of compute, the rest at the end of commit */
   Node **leaves, **draws;    /* until plan_release_nodes */
   Attr **draw_attr;      /* key and position of each draw, in its call */
   int n_items, n_jobs, n_compute_jobs, n_fixes, n_checked, n_leaves, n_draws;
-  int n_copies, n_compute_copies;
+  int n_copies, n_compute_copies, n_watches;
   PlanSize size;
   Text passes;           /* what each pass found; only where graph->dump is set */
 };

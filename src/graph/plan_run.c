@@ -241,6 +241,10 @@ Err plan_compute(Graph *graph, Plan *plan, const PlanRun *run) {
   return graph->fault.code;
 }
 
+void plan_redirect(Graph *graph, Plan *plan, const PlanRun *run) {
+  fill_pointers(graph, plan, run);
+}
+
 void plan_commit(Graph *graph, Plan *plan) {
   unsigned control = par_denormals_off();
   for (int j = plan->n_compute_jobs; j < plan->n_jobs; j++)

@@ -20,6 +20,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Euclidean norms. The square of a double may leave the range of double: a state has a sum of
+ * squares for each of three sizes of |x|, those of the outer two scaled by powers of 2 (Blue,
+ * "A portable Fortran program to find the Euclidean norm of a vector", 1978; the bounds are
+ * LAPACK's). Floats are all of middle size. */
+enum { NORM_SMALL, NORM_MIDDLE, NORM_LARGE, NORM_STATE };
+#define NORM_TINY 0x1p-511             /* below: small, and scaled up */
+#define NORM_HUGE 0x1p486              /* above: large, and scaled down */
+#define NORM_UP 0x1p537
+#define NORM_DOWN 0x1p-538
+
 /* Factors of one Adam step. */
 typedef struct AdamRates {
   real lr, scale;                /* scale: of the gradient */

@@ -247,9 +247,43 @@ Node *layer_forward(Graph *graph, Layer *layer, Node *x) {
   return y;
 }
 
+/* What the variables stood for that have a value; NULL elsewhere. */
+static Node **hold_values(const StateList *list, Fault *fault) {
+  Node **value = calloc((size_t)list->n + 1, sizeof *value);
+  if (!value) fault_memory(fault, (size_t)list->n * sizeof *value);
+  for (int i = 0; value && i < list->n; i++)
+    if (list->v[i]->has_value) value[i] = node_hold(list->v[i]->current);
+  return value;
+}
+
+/* Puts back what has changed since, in spite of the fault that is there. */
+static void put_back(Graph *graph, const StateList *list, Node *const *value) {
+  Fault fault = graph->fault;
+  fault_clear(&graph->fault);
+  for (int i = 0; i < list->n; i++)
+    if (value[i] && value[i] != list->v[i]->current &&
+        variable_assign(graph, list->v[i], value[i]))
+      break;
+  graph->fault = fault;
+}
+
+/* In training mode a forward updates running statistics; outside of a step, whose end takes
+ * everything back, one that fails must leave those of all layers as they were. */
+static Node *forward_or_nothing(Graph *graph, Layer *net, Node *x) {
+  if (!graph->training || graph->in_transaction) return layer_forward(graph, net, x);
+  StateList list;
+  if (layer_state(net, &list, &graph->fault)) return NULL;
+  Node **before = hold_values(&list, &graph->fault), *y = NULL;
+  if (before && !(y = layer_forward(graph, net, x))) put_back(graph, &list, before);
+  for (int i = 0; before && i < list.n; i++) node_drop(before[i]);
+  free(before);
+  state_deinit(&list);
+  return y;
+}
+
 Node *layer_call(Graph *graph, Layer *net, Node *x) {
   if (!x || graph->fault.code || layer_name(net, &graph->fault)) return NULL;
-  Node *y = layer_forward(graph, net, x);
+  Node *y = forward_or_nothing(graph, net, x);
   if (y && y != x) y->net_output = true;
   return y;
 }
@@ -286,5 +320,9 @@ Err layer_prepare(Graph *graph, Layer *net, Fault *fault) {
     if (layer_children(list.v[i], &child) == 0) break;
   }
   free(list.v);
-  return err || !shape.n ? err : layer_build(graph, net, &shape, fault);
+  /* Built by a step that was then taken back. */
+  for (int a = 1; !shape.n && net->seen && a < net->input.rank; a++)
+    shape.v[a - 1] = net->input.dim[a];
+  if (!shape.n && net->seen) shape.n = net->input.rank - 1;
+  return err || shape.n < 1 ? err : layer_build(graph, net, &shape, fault);
 }

@@ -7,8 +7,10 @@
  *              moves towards those of its batch, with the unbiased variance:
  *              running <- (1 - momentum) running + momentum batch
  *
- * Running statistics are assigned as deferred values, once per training forward and in
- * program order: an assignment in the middle of a step is part of the step. */
+ * Running statistics are assigned once per training forward and in program order: an
+ * assignment in the middle of a step is part of the step, which is refused when they are
+ * not finite. Elsewhere they are computed at once, with the layer's result, so that a batch
+ * beyond what a real can hold is refused at its line and leaves them as they were. */
 #include "nn/nn.h"
 #include "graph/ops.h"
 #include <stdio.h>
@@ -69,11 +71,30 @@ bool batch_norm_live(const Layer *layer) {
   return layer_kind(layer) == &layer_batch_norm && !layer->var[RUNNING_MEAN]->frozen;
 }
 
-static Err move_towards(Graph *graph, Variable *running, Node *batch, double momentum,
-                        double factor) {
-  Node *old = variable_read(graph, running);
-  return variable_assign(graph, running,
-                         op_moving_average(graph, old, batch, momentum, factor));
+static Node *moved_towards(Graph *graph, Variable *running, Node *batch, double momentum,
+                           double factor) {
+  return op_moving_average(graph, variable_read(graph, running), batch, momentum, factor);
+}
+
+/* Outside of a step: computes y and the new running statistics, which must be finite. */
+static Err settle_statistics(Graph *graph, const Layer *layer, Node *y, Node *mean, Node *var) {
+  static const char *const what[] = {"mean", "variance"};
+  Node *all[] = {y, mean, var};
+  if (graph->in_transaction || graph_eval(graph, all, 3)) return graph->fault.code;
+  for (int i = 0; i < 2; i++) {
+    Text bad = {0};
+    const Variable *running = layer->var[RUNNING_MEAN + i];
+    if (array_explain_nonfinite(&node_value(all[1 + i])->a, &bad)) {
+      fault_set(&graph->fault, ERR_NONFINITE,
+                "%s: the %s of this batch is beyond what a %s can hold, or not a number: %s "
+                "would become %s; the batch is refused and the running statistics stay",
+                layer->name, what[i], REAL_NAME, running->name, bad.data);
+      snprintf(graph->fault.place.layer, sizeof graph->fault.place.layer, "%s", layer->name);
+    }
+    text_deinit(&bad);
+    if (graph->fault.code) break;
+  }
+  return graph->fault.code;
 }
 
 static Node *batch_norm_train(Graph *graph, Layer *layer, Node *x) {
@@ -88,12 +109,16 @@ static Node *batch_norm_train(Graph *graph, Layer *layer, Node *x) {
   }
   Node *y = op_batch_norm(graph, x, read(graph, layer, WEIGHT), read(graph, layer, BIAS),
                           norm->eps);
-  if (move_towards(graph, layer->var[RUNNING_MEAN], graph_pick(graph, y, 1),
-                   norm->momentum, 1) ||
-      move_towards(graph, layer->var[RUNNING_VAR], graph_pick(graph, y, 2),
-                   norm->momentum, n / (n - 1)))
+  Node *mean = moved_towards(graph, layer->var[RUNNING_MEAN], graph_pick(graph, y, 1),
+                             norm->momentum, 1);
+  Node *var = moved_towards(graph, layer->var[RUNNING_VAR], graph_pick(graph, y, 2),
+                            norm->momentum, n / (n - 1));
+  y = graph_pick(graph, y, 0);
+  if (graph->fault.code || settle_statistics(graph, layer, y, mean, var) ||
+      variable_assign(graph, layer->var[RUNNING_MEAN], mean) ||
+      variable_assign(graph, layer->var[RUNNING_VAR], var))
     return NULL;
-  return graph_pick(graph, y, 0);
+  return y;
 }
 
 /* v [C] so that it broadcasts along axis 1 of x. */

@@ -4,7 +4,10 @@
  *   w', slots' = update(w, g, slots, rates)
  *
  * Order: clipvalue acts on the gradient's elements first, then norms clip, then weight
- * decay is added (coupled) or taken from the weight (AdamW). */
+ * decay is added (coupled) or taken from the weight (AdamW).
+ *
+ * clipvalue makes a finite number of an infinite element, as in PyTorch and Keras; a NaN
+ * stays, and the norm of what is not finite is none: such a step is refused (train/step.c). */
 #include "nn/optim.h"
 #include "graph/ops.h"
 #include <math.h>
@@ -82,7 +85,7 @@ static void optimizer_deinit(Object *object) {
   {.name = "global_clipnorm", .kind = OPT_REAL, AT(global_clipnorm), .value = "none",  \
    .lo = 0, .hi = 1e9, .open = true, .doc = "largest norm of all gradients together"}, \
   {.name = "clipvalue", .kind = OPT_REAL, AT(clipvalue), .value = "none", .lo = 0,     \
-   .hi = 1e9, .open = true, .doc = "largest absolute value of a gradient's element"},  \
+   .hi = 1e9, .open = true, .doc = "largest absolute value of a gradient's element; an infinite one counts as it"},  \
   {.name = "schedule", .kind = OPT_OBJECT, AT(schedule), .family = &schedule_family,   \
    .alias = "lr_schedule", .doc = "changes the rate by epoch or step"}
 #define COUPLED "added to the gradient: w times this (coupled)"
@@ -208,35 +211,42 @@ Err optimizer_set_slot(Graph *graph, Optimizer *opt, Variable *param, int s, Nod
 
 static bool given(double option) { return !isnan(option); }
 
-static Node *squared_norm(Graph *graph, Node *gradient) {
-  return op_sum(graph, op_square(graph, gradient), ALL_AXES, false);
-}
-
-/* min(1, limit / norm); for a norm of 0, 1. */
-static Node *clip_factor(Graph *graph, double limit, Node *squared) {
-  Node *ratio = op_div(graph, graph_scalar(graph, limit), op_sqrt(graph, squared));
-  return op_minimum(graph, graph_scalar(graph, 1), ratio);
+/* The norm of n norms: of all gradients together, of which each has one. */
+static Node *norm_of_norms(Graph *graph, Node *const *norm, int n) {
+  Node *part[MAX_IN], *first;
+  int n_parts = 0, at = 0;
+  while (at < n && n_parts < MAX_IN) {
+    /* What is left, shared among the places that are left. */
+    int count = (n - at + MAX_IN - n_parts - 1) / (MAX_IN - n_parts);
+    first = count == 1 ? norm[at] : norm_of_norms(graph, norm + at, count);
+    part[n_parts++] = op_reshape(graph, first, &SHAPE_OF(1));
+    at += count;
+  }
+  return op_norm(graph, op_concat(graph, part, n_parts, 0), ALL_AXES, false);
 }
 
 /* Replaces gradients by clipped ones where that is elementwise; gives for each parameter
  * the factor on its gradient. */
 static void clip(Graph *graph, const Optimizer *opt, Node **grads, int n, Node **scale) {
-  Node *total = NULL, *one = graph_scalar(graph, 1);
-  for (int i = 0; i < n; i++) {
+  Node *one = graph_scalar(graph, 1), *all = NULL;
+  Node **norm = malloc(((size_t)n + 1) * sizeof *norm);
+  bool any = given(opt->clipnorm) || given(opt->global_clipnorm);
+  if (!norm) fault_memory(&graph->fault, (size_t)n * sizeof *norm);
+  for (int i = 0; norm && i < n; i++) {
     if (given(opt->clipvalue))
       grads[i] = op_clip(graph, grads[i], -opt->clipvalue, opt->clipvalue);
     scale[i] = one;
-    if (given(opt->clipnorm))
-      scale[i] = clip_factor(graph, opt->clipnorm, squared_norm(graph, grads[i]));
+    if (!any) continue;
+    norm[i] = op_norm(graph, grads[i], ALL_AXES, false);
+    if (!given(opt->clipnorm)) continue;
+    scale[i] = op_clip_factor(graph, norm[i], opt->clipnorm);
+    norm[i] = op_mul(graph, scale[i], norm[i]);
   }
-  if (!given(opt->global_clipnorm)) return;
-  for (int i = 0; i < n; i++) {
-    Node *square = op_mul(graph, op_square(graph, scale[i]), squared_norm(graph, grads[i]));
-    total = total ? op_add(graph, total, square) : square;
-  }
-  if (!total) return;
-  Node *all = clip_factor(graph, opt->global_clipnorm, total);
-  for (int i = 0; i < n; i++) scale[i] = op_mul(graph, scale[i], all);
+  if (norm && n && given(opt->global_clipnorm))
+    all = op_clip_factor(graph, norm_of_norms(graph, norm, n), opt->global_clipnorm);
+  for (int i = 0; all && i < n; i++)
+    scale[i] = given(opt->clipnorm) ? op_mul(graph, scale[i], all) : all;
+  free(norm);
 }
 
 /* -- one step ---------------------------------------------------------------------- */

@@ -241,7 +241,11 @@ static Err give(Replay *r, Variable *v, Tensor **tensor, bool keep_spare, Fault 
   return keep_spare && !*tensor ? fault->code : ERR_OK;
 }
 
-static Err commit(Replay *r, Fault *fault) {
+static VariableList variables_of(const Replay *r) {
+  return (VariableList){r->vars, r->n_vars};
+}
+
+static Err commit(Replay *r, bool proved, Fault *fault) {
   Err err = ERR_OK;
   for (int i = 0; !err && i < r->n_assigned; i++)
     err = give(r, r->assigned[i], &r->spare[i], true, fault);
@@ -249,11 +253,29 @@ static Err commit(Replay *r, Fault *fault) {
     if (r->fresh[i]) err = give(r, r->vars[i], &r->fresh[i], false, fault);
     else variable_touch(r->vars[i]);
   }
-  if (!err) cached_commit(r->graph, r->cached);
-  return err;
+  if (err || !proved) return err;
+  cached_commit(r->graph, r->cached);
+  cached_keep_ranges(r->cached, variables_of(r));
+  return ERR_OK;
 }
 
-static Err compute(Replay *r, const ReplayArgs *args, bool *finite, Fault *fault) {
+/* The updates into new memory: of no variable is it proved that its new value is finite. */
+static Err commit_apart(Replay *r, bool *finite, Fault *fault) {
+  for (int i = 0; i < r->n_vars; i++) {
+    const Tensor *value = node_value(r->vars[i]->current);
+    if (r->fresh[i]) continue;
+    r->fresh[i] = tensor_new(&r->graph->memory, value->a.dtype, &value->a.shape, fault);
+    if (!r->fresh[i]) return fault->code;
+    r->cached->root_data[r->n_out + r->n_assigned + i] = r->fresh[i]->a.data;
+  }
+  cached_redirect(r->graph, r->cached);
+  cached_commit(r->graph, r->cached);
+  for (int i = 0; *finite && i < r->n_vars; i++)
+    *finite = array_is_finite(r->graph, &r->fresh[i]->a);
+  return ERR_OK;
+}
+
+static Err compute(Replay *r, const ReplayArgs *args, Fault *fault) {
   double number[OPTIM_NUMBERS];
   Err err = optimizer_begin(r->optimizer, number, fault);
   for (int i = 0; i < OPTIM_NUMBERS; i++) r->numbers[i] = (real)number[i];
@@ -261,10 +283,21 @@ static Err compute(Replay *r, const ReplayArgs *args, bool *finite, Fault *fault
   if (!err) err = bind_roots(r, fault);
   if (err) return err;
   bind_inputs(r, args);
-  if (cached_compute(r->graph, r->cached)) return graph_ok(r->graph, fault);
+  return cached_compute(r->graph, r->cached) ? graph_ok(r->graph, fault) : ERR_OK;
+}
+
+/* Computes, checks, and commits what is finite. */
+static Err run(Replay *r, const ReplayArgs *args, bool *finite, Fault *fault) {
+  Err err = compute(r, args, fault);
+  if (err) return err;
   *finite = isfinite((double)*tensor_reals(r->out[0]));
-  if (*finite && interrupt_pending()) return fault_set(fault, ERR_INTERRUPT, "interrupted");
-  return ERR_OK;
+  for (int i = 0; *finite && i < r->n_assigned; i++)
+    *finite = array_is_finite(r->graph, &r->spare[i]->a);
+  if (!*finite) return ERR_OK;
+  bool proved = cached_proves_finite(r->graph, r->cached, variables_of(r));
+  if (interrupt_pending()) return fault_set(fault, ERR_INTERRUPT, "interrupted");
+  if (!proved) err = commit_apart(r, finite, fault);
+  return !err && *finite ? commit(r, proved, fault) : err;
 }
 
 Err replay_run(Replay *r, const ReplayArgs *args, bool *done, Fault *fault) {
@@ -273,8 +306,7 @@ Err replay_run(Replay *r, const ReplayArgs *args, bool *done, Fault *fault) {
   int scope = graph_scope_begin(graph);
   *done = false;
   graph_begin(graph);
-  Err err = compute(r, args, done, fault);
-  if (!err && *done) err = commit(r, fault);
+  Err err = run(r, args, done, fault);
   if (err || !*done) {
     graph_rollback(graph);
     if (r->optimizer) r->optimizer->t = t;

@@ -37,8 +37,8 @@ void replay_capture(Replay *replay, const ReplayStep *step);
 /* May a step with these arguments be replayed: same shapes, same settings? */
 bool replay_ready(const Replay *replay, uint64_t signature, const ReplayArgs *args);
 
-/* One step. *done is false, and nothing has changed, when the loss is not finite: a traced
- * step then says where. */
+/* One step. *done is false, and nothing has changed, when the loss or a new value is not
+ * finite: a traced step then says where. */
 Err replay_run(Replay *replay, const ReplayArgs *args, bool *done, Fault *fault) WARN_UNUSED;
 
 /* Result i of the last run, borrowed. */

@@ -3,16 +3,21 @@
  *   begin ─► forward (the caller's function) ─► structure known? ─ no ─► gradients, updates,
  *         │                                          │                   plan, into the cache
  *         │                                          ▼
- *         └─► bind ─► compute ─► loss finite? interrupted? ─► commit, else roll back
+ *         └─► bind ─► compute ─► finite? interrupted? ─► commit, else roll back
  *
  * The forward graph is built by each step; what follows from it is looked up. Parameters and
  * slots are updated in place where nobody else holds their values, else in new memory, so
- * snapshots and pending expressions keep what they saw. */
+ * snapshots and pending expressions keep what they saw.
+ *
+ * Everything that a step commits is finite: the loss and what the function assigned are
+ * looked at; of parameters and slots it is proved before they are written (plan_proof.c),
+ * and where it cannot be, they are written to new memory and looked at there. */
 #include "train/train.h"
 #include "base/out.h"
 #include "base/sys.h"
 #include "graph/cache.h"
 #include "graph/ops.h"
+#include "train/nonfinite.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +37,7 @@ typedef struct Step {
   int n_params, n_slots_each, n_vars, var_room;
   Variable **assigned;         /* by the function; borrowed */
   Node **root;
+  Node **grads;                /* of the parameters; NULL: a known plan has them */
   Tensor **made;               /* memory of the roots; NULL: the variable's own */
   int n_out, n_assigned, n_roots;
   Trace trace;                 /* of the forward graph */
@@ -174,9 +180,13 @@ static Node *apart_from_variables(Graph *graph, Node *gradient) {
 static Err emit_updates(Step *step, Node *const *number) {
   Graph *graph = step->graph;
   int n = step->n_params;
-  Node **wrt = malloc((2 * (size_t)n + 1) * sizeof *wrt);
-  if (!wrt) return fault_memory(&graph->fault, (size_t)n * sizeof *wrt);
-  Node **grads = wrt + n;
+  free(step->grads);
+  Node **grads = step->grads = calloc((size_t)n + 1, sizeof *grads);
+  Node **wrt = malloc(((size_t)n + 1) * sizeof *wrt);
+  if (!wrt || !grads) {
+    free(wrt);
+    return fault_memory(&graph->fault, (size_t)n * sizeof *wrt);
+  }
   Node **update = step->root + step->n_out + step->n_assigned;
   for (int i = 0; i < n; i++) wrt[i] = variable_read(graph, step->vars[i]);
   if (!graph->fault.code && !graph_grad(graph, step->root[0], NULL, wrt, n, grads)) {
@@ -341,36 +351,78 @@ static Err hand_over(Step *step, Tensor **spare, Node **out) {
 
 /* -- compute and check --------------------------------------------------------------- */
 
-static Err check_finite(Step *step, double loss) {
-  if (isfinite(loss)) {
-    if (!interrupt_pending()) return ERR_OK;
-    return fault_set(step->fault, ERR_INTERRUPT, "interrupted");
-  }
-  Text why = {0};
-  const char *layer;
-  graph_explain_nonfinite(step->graph, step->root[0], &why, &layer);
-  fault_clear(&step->graph->fault);   /* of the search itself */
-  Err err = fault_set(step->fault, ERR_NONFINITE, "step %lld: the loss is not finite (%s)%s%s",
-                      (long long)step->optimizer->t,
-                      isnan(loss) ? "nan" : loss > 0 ? "inf" : "-inf", why.n_bytes ? ": " : "",
-                      why.n_bytes ? why.data : "");
-  FaultPlace *place = &step->fault->place;
-  place->step = step->optimizer->t;
-  snprintf(place->layer, sizeof place->layer, "%s", layer ? layer : "");
-  text_deinit(&why);
+static Err check_interrupt(Step *step) {
+  if (!interrupt_pending()) return ERR_OK;
+  return fault_set(step->fault, ERR_INTERRUPT, "interrupted");
+}
+
+/* A value that is not finite would be committed: says which. What is computed for that
+ * forgets its inputs, and the trace only borrows its nodes. */
+static Err refuse(Step *step) {
+  Graph *graph = step->graph;
+  Node *number[OPTIM_NUMBERS], **update = step->root + step->n_out + step->n_assigned;
+  Trace *trace = &step->trace;
+  int64_t n_traced = trace->n;
+  for (int64_t i = 0; i < n_traced; i++) node_retain(trace->v[i]);
+  bool all = step->grads || (!emit_numbers(step, number) && !emit_updates(step, number));
+  fault_clear(&graph->fault);
+  Err err = nonfinite_fault(
+      &(NonfiniteStep){.graph = graph, .number = step->optimizer->t, .loss = step->root[0],
+                       .assigned = step->assigned, .assigned_to = step->root + step->n_out,
+                       .n_assigned = step->n_assigned, .vars = step->vars, .update = update,
+                       .n_vars = all ? step->n_vars : 0, .gradient = step->grads,
+                       .n_params = all ? step->n_params : 0},
+      step->fault);
+  trace_expire(trace, graph);
+  for (int64_t i = 0; i < n_traced; i++) node_release(trace->v[i]);
   return err;
 }
 
+/* Memory of root r after the run. */
+static Array root_array(const Step *step, const CachedPlan *cached, int r) {
+  const Node *like = root_variable(step, r) ? root_variable(step, r)->current : step->root[r];
+  return (Array){like->shape, like->dtype, cached->root_data[r]};
+}
+
+static bool roots_finite(const Step *step, const CachedPlan *cached, int first, int end) {
+  for (int r = first; r < end; r++) {
+    Array a = root_array(step, cached, r);
+    if (!array_is_finite(step->graph, &a)) return false;
+  }
+  return true;
+}
+
+/* Not proved: the updates go to new memory, and are looked at there. */
+static Err commit_apart(Step *step, CachedPlan *cached) {
+  int first = step->n_out + step->n_assigned;
+  memset(step->own, 0, (size_t)step->n_vars * sizeof *step->own);
+  Err err = make_roots(step, cached);
+  if (err) return err;
+  cached_redirect(step->graph, cached);
+  cached_commit(step->graph, cached);
+  return roots_finite(step, cached, first, step->n_roots) ? ERR_OK : refuse(step);
+}
+
 static Err run_planned(Step *step, Node **out) {
+  Graph *graph = step->graph;
+  VariableList variables = {step->vars, step->n_vars};
   CachedPlan *cached = find_plan(step);
   if (!cached) return graph_fault(step);
   Err err = make_roots(step, cached);
-  if (!err && cached_compute(step->graph, cached)) err = graph_fault(step);
-  if (!err) err = check_finite(step, *(const real *)cached->root_data[0]);
+  if (!err && cached_compute(graph, cached)) err = graph_fault(step);
   if (err) return err;
-  trace_expire(&step->trace, step->graph);
+  bool finite = isfinite((double)*(const real *)cached->root_data[0]) &&
+                roots_finite(step, cached, step->n_out, step->n_out + step->n_assigned);
+  bool proved = finite && cached_proves_finite(graph, cached, variables);
+  err = !finite ? refuse(step) : check_interrupt(step);
+  if (!err && !proved) err = commit_apart(step, cached);
+  if (err) return err;
+  trace_expire(&step->trace, graph);
   err = hand_over(step, cached->spare, out);
-  if (!err) cached_commit(step->graph, cached);
+  if (!err && proved) {
+    cached_commit(graph, cached);
+    cached_keep_ranges(cached, variables);
+  }
   return err;
 }
 
@@ -381,7 +433,10 @@ static Err run_naive(Step *step, Node **out) {
   if (emit_numbers(step, number) || emit_updates(step, number) ||
       graph_eval(graph, step->root, step->n_roots))
     return graph_fault(step);
-  Err err = check_finite(step, array_get(&node_value(step->root[0])->a, 0));
+  bool finite = isfinite(array_get(&node_value(step->root[0])->a, 0));
+  for (int r = step->n_out; finite && r < step->n_roots; r++)
+    finite = array_is_finite(graph, &node_value(step->root[r])->a);
+  Err err = !finite ? refuse(step) : check_interrupt(step);
   for (int r = 0; !err && r < step->n_roots; r++)
     step->made[r] = tensor_retain(node_value(step->root[r]));
   return err ? err : hand_over(step, NULL, out);
@@ -437,6 +492,7 @@ Err train_step(Graph *graph, const StepTarget *target, Optimizer *optimizer,
   free(step.own);
   free(step.assigned);
   free(step.root);
+  free(step.grads);
   free(step.made);
   return err;
 }

@@ -123,6 +123,18 @@ static double row_squares(const real *x, double mean, int64_t n) {
   return fold(s) + tail;
 }
 
+/* sqrt(var + eps) of a row. A variance that is not finite may only be beyond what holds it:
+ * its root is not, so it is computed in the widest type that there is. */
+static double row_std(double var, const real *x, double mean, int64_t n, double eps) {
+  if (isfinite(var)) return sqrt(var + eps);
+  long double s = 0;
+  for (int64_t i = 0; i < n; i++) {
+    long double d = (long double)x[i] - mean;
+    s += d * d;
+  }
+  return (double)sqrtl(s / (long double)n + eps);
+}
+
 void KN(layer_norm_rows)(real *y, real *mean, real *var, const real *x, const real *w,
                          const real *b, int64_t N, int64_t C, double eps) {
   for (int64_t i = 0; i < N; i++) {
@@ -130,7 +142,7 @@ void KN(layer_norm_rows)(real *y, real *mean, real *var, const real *x, const re
     real *to = y + i * C;
     const double m = row_sum(from, C) / (double)C;
     const double v = row_squares(from, m, C) / (double)C;
-    const real centre = (real)m, scale = (real)(1 / sqrt(v + eps));
+    const real centre = (real)m, scale = (real)(1 / row_std(v, from, m, C, eps));
     mean[i] = centre;
     var[i] = (real)v;
 #pragma omp simd
@@ -186,7 +198,7 @@ static void weight_sums(double *restrict sum, const real *restrict gy,
 /* gx of one row; returns its 1 / sqrt(var + eps). */
 static real grad_row(real *gx, const real *gy, const real *x, real mean, real var,
                      const real *w, int64_t C, double eps) {
-  const double istd = 1 / sqrt((double)var + eps);
+  const double istd = 1 / row_std((double)var, x, (double)mean, C, eps);
   double sum[2];
   row_moments(sum, gx, gy, x, w, mean, C);
   KN(norm_grad_row)(gx, gx, x, mean, (real)istd, (real)(sum[0] / (double)C),

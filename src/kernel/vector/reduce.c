@@ -1,10 +1,11 @@
-/* reduce.c: sums, variances, extremes and their places, along rows and down columns.
+/* reduce.c: sums, variances, extremes, bounds and places, along rows and down columns.
  *
  * A row is n contiguous elements; columns are M rows of N elements, `stride` elements
  * apart. A state is what is known so far and is added to:
  *   sum       the sum
  *   max, min  the extreme (-inf, +inf at first); NaN wins and stays
  *   var       three planes: count n, mean m, sum of squares about the mean q
+ *   norm      three planes: sums of squares by size (kernel.h)
  * For columns each plane is N doubles long. All sums run in double; the number of lanes
  * and the sizes of tiles are constants, so a result depends on the arguments alone.
  *
@@ -15,6 +16,7 @@
 #include "kernel/kernel.h"
 #include "base/ints.h"
 #include "kernel/vector/lanes.h"
+#include <string.h>
 
 enum {
   TILE = 1024,      /* elements of a row that two passes find in the cache */
@@ -124,6 +126,50 @@ void KN(reduce_var_columns)(double *state, const real *x, int64_t M, int64_t str
                       least(M - r, ROWS), stride, least(N - c, COLUMNS));
 }
 
+/* -- norm ---------------------------------------------------------------------------- */
+
+/* The square of x where it belongs to the size, else 0. NaN is of middle size. */
+static inline double square_of_size(double x, int size) {
+#ifdef REAL_DOUBLE
+  double a = x < 0 ? -x : x;
+  bool small = a < NORM_TINY, large = a > NORM_HUGE;
+  if (size == NORM_SMALL) return small ? (a * NORM_UP) * (a * NORM_UP) : 0;
+  if (size == NORM_LARGE) return large ? (a * NORM_DOWN) * (a * NORM_DOWN) : 0;
+  return small | large ? 0 : a * a;
+#else
+  return size == NORM_MIDDLE ? x * x : 0;
+#endif
+}
+
+static inline double row_squares_of_size(const real *x, int64_t n, int size) {
+  double s[LANES] = {0};
+  int64_t i = 0;
+  for (; i + LANES <= n; i += LANES)
+    for (int j = 0; j < LANES; j++) s[j] += square_of_size((double)x[i + j], size);
+  for (int64_t j = 0; i + j < n; j++) s[j] += square_of_size((double)x[i + j], size);
+  return fold(s);
+}
+
+/* Each size by a loop of its own: of floats two do nothing. */
+void KN(reduce_norm_row)(double *state, const real *x, int64_t n) {
+  for (int64_t i = 0; i < n; i += TILE) {
+    int64_t m = least(n - i, TILE);
+    state[NORM_MIDDLE] += row_squares_of_size(x + i, m, NORM_MIDDLE);
+#ifdef REAL_DOUBLE
+    state[NORM_SMALL] += row_squares_of_size(x + i, m, NORM_SMALL);
+    state[NORM_LARGE] += row_squares_of_size(x + i, m, NORM_LARGE);
+#endif
+  }
+}
+
+void KN(reduce_norm_columns)(double *state, const real *x, int64_t M, int64_t stride,
+                             int64_t N) {
+  for (int64_t r = 0; r < M; r++)
+    for (int size = 0; size < NORM_STATE; size++)
+      for (int64_t c = 0; c < N; c++)
+        state[size * N + c] += square_of_size((double)x[r * stride + c], size);
+}
+
 /* -- extremes ------------------------------------------------------------------------ */
 
 /* NaN replaces any number, and no number replaces a NaN. */
@@ -170,6 +216,46 @@ void KN(reduce_min_columns)(double *best, const real *x, int64_t M, int64_t stri
                             int64_t N) {
   for (int64_t c = 0; c < N; c += COLUMNS)
     column_extremes(best + c, x + c, M, stride, least(N - c, COLUMNS), true);
+}
+
+/* -- bounds -------------------------------------------------------------------------- */
+
+#ifdef REAL_DOUBLE
+typedef int64_t Word;
+typedef uint64_t Magnitude;
+#else
+typedef int32_t Word;
+typedef uint32_t Magnitude;
+#endif
+
+static inline Word word_of(real x) {
+  Word word;
+  memcpy(&word, &x, sizeof word);
+  return word;
+}
+
+static inline real real_of(Word word) {
+  real x;
+  memcpy(&x, &word, sizeof x);
+  return x;
+}
+
+/* Bounds with lo <= 0 <= hi of n elements; NaN or infinite where an element is.
+ *
+ * Words of positive numbers are ordered as the numbers, NaN behind inf; those of negative
+ * ones, taken without a sign, lie above and are ordered by size. So two integer maxima
+ * tell all, at two operations a vector. */
+void KN(reduce_bounds)(real *lo, real *hi, const real *x, int64_t n) {
+  Word high = 0;
+  Magnitude low = 0;
+#pragma omp simd reduction(max : high, low)
+  for (int64_t i = 0; i < n; i++) {
+    const Word word = word_of(x[i]);
+    high = word > high ? word : high;
+    low = (Magnitude)word > low ? (Magnitude)word : low;
+  }
+  *hi = real_of(high);
+  *lo = (Word)low < 0 ? real_of((Word)low) : 0;
 }
 
 /* -- places of extremes -------------------------------------------------------------- */
