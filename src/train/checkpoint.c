@@ -83,7 +83,9 @@ Json *checkpoint_part(const Checkpoint *c, const char *part) {
 
 /* -- files ------------------------------------------------------------------------- */
 
-static const char format_name[] = "runner checkpoint", format_version[] = "1";
+/* Version 1 had one count of updates for all parameters of an optimizer: a fit would not go
+ * on from it to the bytes of one that ran through. */
+static const char format_name[] = "runner checkpoint", format_version[] = "2";
 
 /* Of everything but the layout of the file, which the reader checks by itself. */
 static uint32_t checksum(const NamedTensor *tensors, int n_tensors, const char *state) {

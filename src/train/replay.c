@@ -32,7 +32,7 @@ struct Replay {
   Shape arg_shape[REPLAY_ARGS];
   DType arg_dtype[REPLAY_ARGS];
   int n_args;
-  real numbers[OPTIM_NUMBERS];
+  OptimNumbers numbers;        /* of the first n_params of vars */
 };
 
 Replay *replay_new(Fault *fault) {
@@ -53,6 +53,7 @@ void replay_clear(Replay *r) {
   for (int i = 0; r->fresh && i < r->n_vars; i++) tensor_release(r->fresh[i]);
   if (r->cached) r->cached->pins--;
   object_release(r->optimizer);
+  optim_numbers_deinit(&r->numbers);
   free(r->in);
   free(r->draw_key);
   free(r->vars);
@@ -128,6 +129,8 @@ void replay_capture(Replay *r, const ReplayStep *step) {
   r->out = calloc((size_t)r->n_out + 1, sizeof *r->out);
   r->fresh = calloc((size_t)r->n_vars + 1, sizeof *r->fresh);
   bool room = r->in && r->draw_key && r->vars && r->assigned && r->spare && r->out && r->fresh;
+  room = room && !optim_numbers_init(&r->numbers, step->optimizer, step->vars,
+                                     step->n_params, &(Fault){0});
   if (!room || !make_tensors(r, step->root)) {
     replay_clear(r);
     return;
@@ -181,7 +184,7 @@ static void bind_inputs(Replay *r, const ReplayArgs *args) {
     const Input *in = &r->in[i];
     switch (source->from) {
     case FROM_VARIABLE: c->in_data[i] = leaf_data(r->vars[source->index]->current); break;
-    case FROM_NUMBER: c->in_data[i] = &r->numbers[source->index]; break;
+    case FROM_NUMBER: c->in_data[i] = &r->numbers.input[source->index]; break;
     case FROM_CONSTANT: c->in_data[i] = source->constant->a.data; break;
     case FROM_TRACE:
       c->in_data[i] = in->variable   ? leaf_data(in->variable->current)
@@ -254,9 +257,9 @@ static Err commit(Replay *r, Fault *fault) {
 }
 
 static Err compute(Replay *r, const ReplayArgs *args, bool *finite, Fault *fault) {
-  double number[OPTIM_NUMBERS];
-  Err err = optimizer_begin(r->optimizer, number, fault);
-  for (int i = 0; i < OPTIM_NUMBERS; i++) r->numbers[i] = (real)number[i];
+  bool grouped;
+  Err err = optimizer_begin(r->optimizer, r->vars, &r->numbers, &grouped, fault);
+  if (!err && !grouped) return ERR_OK;   /* as when it is not finite: traced anew */
   if (!err) err = settle_all(r, fault);
   if (!err) err = bind_roots(r, fault);
   if (err) return err;
@@ -269,7 +272,8 @@ static Err compute(Replay *r, const ReplayArgs *args, bool *finite, Fault *fault
 
 Err replay_run(Replay *r, const ReplayArgs *args, bool *done, Fault *fault) {
   Graph *graph = r->graph;
-  int64_t t = r->optimizer->t;
+  Optimizer *optimizer = object_retain(r->optimizer);   /* also if the replay is cleared */
+  OptimMark mark = optimizer_mark(optimizer);
   int scope = graph_scope_begin(graph);
   *done = false;
   graph_begin(graph);
@@ -277,14 +281,16 @@ Err replay_run(Replay *r, const ReplayArgs *args, bool *done, Fault *fault) {
   if (!err && *done) err = commit(r, fault);
   if (err || !*done) {
     graph_rollback(graph);
-    if (r->optimizer) r->optimizer->t = t;
+    optimizer_rollback(optimizer, &mark);
     for (int i = 0; i < r->n_vars; i++) {
       tensor_release(r->fresh[i]);
       r->fresh[i] = NULL;
     }
   } else {
+    optimizer_count(optimizer, r->vars, r->numbers.n_params);
     graph_commit(graph);
   }
+  object_release(optimizer);
   graph_scope_end(graph, scope);
   return err;
 }
