@@ -11,7 +11,8 @@ static const char doc_seed[] = "0: the seed of the run";
 static const Option split_options[] = {
     {.name = "part", .kind = OPT_REAL, AT(SplitCall, part), .position = 1, .lo = 0,
      .hi = 1e15, .open = true,
-     .doc = "what the first set gets: a fraction below 1, or a number of rows"},
+     .doc = "what the first set gets: a fraction below 1, or a number of rows (1 is one row, "
+            "1.0 is refused)"},
     {.name = "shuffle", .kind = OPT_BOOL, AT(SplitCall, shuffle), .value = "true",
      .doc = "draw the rows (stream \"split\"); else the first rows make the first set"},
     {.name = "stratify", .kind = OPT_BOOL, AT(SplitCall, stratify), .value = "false",

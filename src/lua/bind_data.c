@@ -81,8 +81,22 @@ static int set_count(lua_State *L) {
   return 1;
 }
 
+/* As a fraction 1.0 is all rows, as a number of rows it is one: 1 is not meant by it. */
+static void refuse_whole_part(lua_State *L) {
+  if (lua_gettop(L) < 2) return;
+  if (lua_type(L, 2) == LUA_TTABLE) lua_getfield(L, 2, "part");
+  else lua_pushvalue(L, 2);
+  bool whole = lua_type(L, -1) == LUA_TNUMBER && !lua_isinteger(L, -1) &&
+               lua_tonumber(L, -1) == 1;
+  lua_pop(L, 1);
+  if (whole)
+    luaL_error(L, "set.split: option \"part\": got 1.0, allowed: a fraction below 1, or a "
+                  "whole number of rows; 1 is one row");
+}
+
 static int set_split(lua_State *L) {
   Dataset *set = check_dataset(L, 1);
+  refuse_whole_part(L);
   const SplitCall *call = method_arguments(L, &split_method);
   Stream stream = {philox_key(seed_or_run(L, call->seed), "split", dataset_name(set)), 0};
   SplitOptions options = {.fraction = call->part < 1 ? call->part : 0,

@@ -427,7 +427,8 @@ static void push_history(lua_State *L, const History *history) {
   note_history(L);
 }
 
-/* train.history() -> that of the last fit, also of one that failed; nil before any */
+/* train.history() -> that of the last fit, also of one that failed, but not of one that was
+ * refused; nil before any */
 static int last_history(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &history_key);
   return 1;
@@ -554,6 +555,7 @@ static int fit(lua_State *L) {
   int scope = enter_call(L);
   Err err = fit_run(session_graph(L), options, net, set, &sink, history, &fault);
   graph_scope_end(session_graph(L), scope);
+  if (err && !history->n_columns) return raise_fault(L, &fault);   /* refused */
   push_history(L, history);
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &history_key);

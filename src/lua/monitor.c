@@ -71,17 +71,24 @@ static void close_own_record(Session *s, const FitRun *run, const Fault *fault) 
 
 /* -- the sink ------------------------------------------------------------------------ */
 
+/* A record that cannot be opened is closed again: a fit that is refused has no end. */
+static Err open_records(Session *s, const FitRun *run, Fault *fault) {
+  Trial *trial;
+  if (has_own_record(run) && open_own_record(s, run, fault)) return fault->code;
+  Err err = record_of(s, run, &trial, fault);
+  if (!err && trial) err = trial_open(trial, fault);
+  if (err && s->recorded_fit == run->number) close_own_record(s, run, fault);
+  return err;
+}
+
 static Err monitor_begin(void *ctx, const FitRun *run, Fault *fault) {
   Session *s = ctx;
-  Trial *trial;
   s->last_drawn_s = 0;
   if (!silent(s, run))
     err_print("training on %lld, validating on %lld, %lld iterations per epoch of %lld\n",
               (long long)run->n_train, (long long)run->n_validation,
               (long long)run->n_batches, (long long)run->fit->batch_size);
-  if (has_own_record(run) && open_own_record(s, run, fault)) return fault->code;
-  if (record_of(s, run, &trial, fault)) return fault->code;
-  return trial ? trial_open(trial, fault) : ERR_OK;
+  return open_records(s, run, fault);
 }
 
 static void monitor_batch(void *ctx, const FitRun *run) {

@@ -121,22 +121,23 @@ static const OptimKind
                   .equation = "v <- momentum v + g;  w <- w - lr v;  nesterov: w <- w - "
                               "lr (g + momentum v)",
                   .source = "Sutskever et al., ICML 2013, section 2"},
-                 velocity_names, update_sgd, has_momentum},
+                 velocity_names, update_sgd, has_momentum, false},
     optim_adam = {{.name = "Adam", .alias = "adam", .family = &optim_family,
                    .size = sizeof(Optimizer), .options = adam_options,
                    .check = check_adam, .deinit = optimizer_deinit,
                    .doc = "Adaptive moments, with corrected bias.",
                    .equation = "m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2;  "
-                               "w <- w - lr m/(1 - b1^t) / (sqrt(v/(1 - b2^t)) + eps)",
+                               "w <- w - lr m/(1 - b1^t) / (sqrt(v/(1 - b2^t)) + eps); "
+                               "t counts the updates of this w",
                    .source = "Kingma & Ba, ICLR 2015, algorithm 1"},
-                  moment_names, update_adam_coupled, NULL},
+                  moment_names, update_adam_coupled, NULL, true},
     optim_adamw = {{.name = "AdamW", .alias = "adamw", .family = &optim_family,
                     .size = sizeof(Optimizer), .options = adamw_options,
                     .check = check_adam, .deinit = optimizer_deinit,
                     .doc = "Adam with weight decay apart from the gradient.",
                     .equation = "as Adam, and w <- w - lr weight_decay w",
                     .source = "Loshchilov & Hutter, ICLR 2019, algorithm 2"},
-                   moment_names, update_adamw, NULL};
+                   moment_names, update_adamw, NULL, true};
 
 static const Kind *const optim_kinds[] = {&optim_sgd.kind, &optim_adam.kind,
                                           &optim_adamw.kind, NULL};
@@ -149,11 +150,20 @@ static const OptimKind *kind_of(const Optimizer *opt) {
 
 /* -- slots ------------------------------------------------------------------------- */
 
-/* The slots of a parameter; `hint`: where they probably are. NULL: no memory. */
-static OptimSlots *slots_of(Optimizer *opt, Variable *param, int hint, Fault *fault) {
-  if (hint < opt->n_slots && opt->slots[hint].param == param) return &opt->slots[hint];
-  for (int i = 0; i < opt->n_slots; i++)
-    if (opt->slots[i].param == param) return &opt->slots[i];
+/* The slots of a parameter, NULL: none. `*hint`: where they probably are; moved to the place
+ * after them, where those of the next parameter are when several are asked for in order. */
+static OptimSlots *find_slots(const Optimizer *opt, const Variable *param, int *hint) {
+  int at = *hint < opt->n_slots && opt->slots[*hint].param == param ? *hint : 0;
+  while (at < opt->n_slots && opt->slots[at].param != param) at++;
+  if (at == opt->n_slots) return NULL;
+  *hint = at + 1;
+  return &opt->slots[at];
+}
+
+/* The same, made where there are none. NULL: no memory. */
+static OptimSlots *slots_of(Optimizer *opt, Variable *param, int *hint, Fault *fault) {
+  OptimSlots *slots = find_slots(opt, param, hint);
+  if (slots) return slots;
   if (opt->n_slots == opt->slot_capacity) {
     int wanted = opt->slot_capacity ? 2 * opt->slot_capacity : 16;
     OptimSlots *larger = realloc(opt->slots, (size_t)wanted * sizeof *larger);
@@ -164,8 +174,9 @@ static OptimSlots *slots_of(Optimizer *opt, Variable *param, int hint, Fault *fa
     opt->slots = larger;
     opt->slot_capacity = wanted;
   }
-  OptimSlots *slots = &opt->slots[opt->n_slots++];
+  slots = &opt->slots[opt->n_slots++];
   *slots = (OptimSlots){.param = variable_retain(param)};
+  *hint = opt->n_slots;
   return slots;
 }
 
@@ -194,17 +205,95 @@ static Variable *slot_ready(Graph *graph, OptimSlots *slots, int i, const char *
 const char *const *optimizer_slot_names(const Optimizer *opt) { return kind_of(opt)->slots; }
 
 Variable *optimizer_slot(const Optimizer *opt, const Variable *param, int s) {
-  for (int i = 0; i < opt->n_slots; i++)
-    if (opt->slots[i].param == param) return opt->slots[i].slot[s];
-  return NULL;
+  const OptimSlots *slots = find_slots(opt, param, &(int){0});
+  return slots ? slots->slot[s] : NULL;
 }
 
 Err optimizer_set_slot(Graph *graph, Optimizer *opt, Variable *param, int s, Node *value,
                        Fault *fault) {
-  OptimSlots *slots = slots_of(opt, param, 0, fault);
+  OptimSlots *slots = slots_of(opt, param, &(int){0}, fault);
   Variable *v = slots ? slot_variable(slots, s, kind_of(opt)->slots[s], fault) : NULL;
   if (!v) return ERR_MEMORY;
   return variable_assign(graph, v, value) ? graph_ok(graph, fault) : ERR_OK;
+}
+
+/* -- counts ------------------------------------------------------------------------ */
+
+int64_t optimizer_updates(const Optimizer *opt, const Variable *param) {
+  const OptimSlots *slots = find_slots(opt, param, &(int){0});
+  return slots ? slots->t : 0;
+}
+
+void optimizer_set_updates(Optimizer *opt, const Variable *param, int64_t t) {
+  OptimSlots *slots = find_slots(opt, param, &(int){0});
+  must(slots);
+  slots->t = t;
+}
+
+void optimizer_count(Optimizer *opt, Variable *const *params, int n) {
+  int hint = 0;
+  for (int i = 0; i < n; i++) {
+    OptimSlots *slots = find_slots(opt, params[i], &hint);
+    if (slots) slots->t++;     /* an optimizer without slots counts nothing */
+  }
+}
+
+OptimMark optimizer_mark(const Optimizer *opt) {
+  return (OptimMark){opt->t, opt->rate, opt->n_slots};
+}
+
+void optimizer_rollback(Optimizer *opt, const OptimMark *mark) {
+  opt->t = mark->t;
+  opt->rate = mark->rate;
+  while (opt->n_slots > mark->n_slots) slots_release(&opt->slots[--opt->n_slots]);
+}
+
+/* The group of a count, made where there is none yet: value[g] is the count of group g. */
+static int group_of(OptimNumbers *numbers, double t) {
+  for (int g = 0; g < numbers->n_groups; g++)
+    if (numbers->value[g] == t) return g;
+  numbers->value[numbers->n_groups] = t;
+  return numbers->n_groups++;
+}
+
+Err optim_numbers_init(OptimNumbers *out, const Optimizer *opt, Variable *const *params,
+                       int n, Fault *fault) {
+  size_t most = NUMBERS_SHARED + (size_t)n * NUMBERS_OF_GROUP;
+  size_t n_bytes = most * (sizeof(double) + sizeof(real)) + (size_t)n * sizeof(int);
+  *out = (OptimNumbers){.n_params = n, .value = calloc(1, n_bytes)};
+  if (!out->value) return fault_memory(fault, n_bytes);
+  out->input = (real *)(out->value + most);
+  out->group = (int *)(out->input + most);
+  int hint = 0;
+  for (int i = 0; kind_of(opt)->corrects && i < n; i++) {
+    const OptimSlots *slots = find_slots(opt, params[i], &hint);
+    out->group[i] = group_of(out, slots ? (double)slots->t : 0);
+  }
+  out->n = NUMBERS_SHARED + out->n_groups * NUMBERS_OF_GROUP;
+  return ERR_OK;
+}
+
+void optim_numbers_deinit(OptimNumbers *numbers) {
+  free(numbers->value);
+  *numbers = (OptimNumbers){0};
+}
+
+/* The counts after this step, into both places of each group; false: they differ in one. */
+static bool count_groups(const Optimizer *opt, Variable *const *params,
+                         OptimNumbers *numbers) {
+  double *count = numbers->value + NUMBERS_SHARED;
+  int hint = 0, n_seen = 0;
+  for (int i = 0; numbers->n_groups && i < numbers->n_params; i++) {
+    const OptimSlots *slots = find_slots(opt, params[i], &hint);
+    double t = slots ? (double)slots->t + 1 : 1;
+    double *of_group = count + numbers->group[i] * NUMBERS_OF_GROUP;
+    if (numbers->group[i] == n_seen) {
+      n_seen++;
+      of_group[0] = of_group[1] = t;
+    }
+    if (of_group[0] != t) return false;
+  }
+  return true;
 }
 
 /* -- clipping ---------------------------------------------------------------------- */
@@ -264,14 +353,23 @@ static Err set_rate(Optimizer *opt, Fault *fault) {
   return schedule_rate(opt->schedule, t, opt->lr, &opt->rate, fault);
 }
 
-Err optimizer_begin(Optimizer *opt, double number[OPTIM_NUMBERS], Fault *fault) {
+static double correction(double beta, double t) { return 1 / (1 - pow(beta, t)); }
+
+Err optimizer_begin(Optimizer *opt, Variable *const *params, OptimNumbers *numbers,
+                    bool *grouped, Fault *fault) {
+  double *value = numbers->value;
+  *grouped = count_groups(opt, params, numbers);
+  if (!*grouped) return ERR_OK;
   if (set_rate(opt, fault)) return fault->code;
-  double t = (double)++opt->t;
-  number[NUMBER_LR] = opt->rate;
-  number[NUMBER_MOMENTUM] = opt->momentum;
-  number[NUMBER_DECAY] = opt->weight_decay;
-  number[NUMBER_CORRECTION1] = 1 / (1 - pow(opt->beta1, t));
-  number[NUMBER_CORRECTION2] = 1 / (1 - pow(opt->beta2, t));
+  opt->t++;
+  value[NUMBER_LR] = opt->rate;
+  value[NUMBER_MOMENTUM] = opt->momentum;
+  value[NUMBER_DECAY] = opt->weight_decay;
+  for (int i = NUMBERS_SHARED; i < numbers->n; i += NUMBERS_OF_GROUP) {
+    value[i] = correction(opt->beta1, value[i]);
+    value[i + 1] = correction(opt->beta2, value[i + 1]);
+  }
+  for (int i = 0; i < numbers->n; i++) numbers->input[i] = (real)value[i];
   return ERR_OK;
 }
 
@@ -285,9 +383,9 @@ static int count_slots(const Optimizer *opt) {
 
 Err optimizer_slots(Graph *graph, Optimizer *opt, Variable *const *params, int n,
                     Variable **out, int *n_each) {
-  int k = *n_each = count_slots(opt);
+  int k = *n_each = count_slots(opt), hint = 0;
   for (int i = 0; k && i < n; i++) {
-    OptimSlots *slots = slots_of(opt, params[i], i, &graph->fault);
+    OptimSlots *slots = slots_of(opt, params[i], &hint, &graph->fault);
     for (int s = 0; slots && s < k; s++)
       out[i * k + s] = slot_ready(graph, slots, s, kind_of(opt)->slots[s]);
     if (graph->fault.code) return graph->fault.code;
@@ -306,18 +404,29 @@ static void emit_one(Graph *graph, const Optimizer *opt, Node *const *number,
   for (int s = 0; s < n_slots; s++) slot[s] = graph_pick(graph, update, 1 + s);
 }
 
-Err optimizer_emit(Graph *graph, Optimizer *opt, Node *const *number,
-                   Variable *const *params, Variable *const *slots, Node *const *grads,
-                   int n, Node **w, Node **slot) {
-  Node **nodes = malloc((size_t)(2 * n + 1) * sizeof *nodes);
+/* The numbers of a parameter of group g; those of a kind without corrections are NULL. */
+static void numbers_of(const OptimNumbers *numbers, Node *const *number, int g,
+                       Node *out[OPTIM_NUMBERS]) {
+  for (int k = 0; k < OPTIM_NUMBERS; k++) {
+    int at = k < NUMBERS_SHARED ? k : k + g * NUMBERS_OF_GROUP;
+    out[k] = at < numbers->n ? number[at] : NULL;
+  }
+}
+
+Err optimizer_emit(Graph *graph, Optimizer *opt, const OptimNumbers *numbers,
+                   Node *const *number, Variable *const *params, Variable *const *slots,
+                   Node *const *grads, Node **w, Node **slot) {
+  int n = numbers->n_params, k = count_slots(opt);
+  Node **nodes = malloc((size_t)(2 * n + 1) * sizeof *nodes), *own[OPTIM_NUMBERS];
   if (!nodes) return fault_memory(&graph->fault, (size_t)(2 * n + 1) * sizeof *nodes);
   Node **scale = nodes + n;
-  int k = count_slots(opt);
   for (int i = 0; i < n; i++) nodes[i] = grads[i];
   clip(graph, opt, nodes, n, scale);
-  for (int i = 0; i < n && !graph->fault.code; i++)
-    emit_one(graph, opt, number, params[i], slots + i * k, k, nodes[i], scale[i], &w[i],
+  for (int i = 0; i < n && !graph->fault.code; i++) {
+    numbers_of(numbers, number, numbers->group[i], own);
+    emit_one(graph, opt, own, params[i], slots + i * k, k, nodes[i], scale[i], &w[i],
              slot + i * k);
+  }
   free(nodes);
   return graph->fault.code;
 }
@@ -328,14 +437,18 @@ static uint64_t bits_of(double x) {
   return bits;
 }
 
-int optimizer_words(const Optimizer *opt, uint64_t out[OPTIM_WORDS]) {
-  const double numbers[] = {opt->beta1, opt->beta2, opt->eps, opt->clipnorm,
-                            opt->global_clipnorm, opt->clipvalue};
+int optimizer_words(const Optimizer *opt, const OptimNumbers *numbers, uint64_t *out) {
+  const double settings[] = {opt->beta1, opt->beta2, opt->eps, opt->clipnorm,
+                             opt->global_clipnorm, opt->clipvalue};
   int n = 0;
   out[n++] = (uint64_t)(uintptr_t)opt->object.kind;
   out[n++] = (uint64_t)opt->nesterov;
   out[n++] = (uint64_t)count_slots(opt);
-  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) out[n++] = bits_of(numbers[i]);
+  for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
+    out[n++] = bits_of(settings[i]);
+  out[n++] = (uint64_t)numbers->n_groups;
   must(n <= OPTIM_WORDS);
+  for (int i = 0; numbers->n_groups > 1 && i < numbers->n_params; i++)
+    out[n++] = (uint64_t)numbers->group[i];
   return n;
 }

@@ -3,7 +3,10 @@
  * An optimizer emits update nodes; it changes nothing itself. Its slots (velocity, moments)
  * are variables, one set per parameter, found by the parameter's identity. Rates are 0-axis
  * nodes made anew at each step, so they are inputs of the step and no part of its
- * structure. */
+ * structure.
+ *
+ * Schedules count the optimizer's steps. Corrections of bias count the updates of each
+ * parameter: one that joins later (thawed, added, of another net) begins at its first. */
 #ifndef NN_OPTIM_H
 #define NN_OPTIM_H
 
@@ -43,6 +46,7 @@ enum { OPTIM_SLOTS = 2 };
 typedef struct OptimSlots {
   Variable *param;             /* retained */
   Variable *slot[OPTIM_SLOTS]; /* named "<param>.velocity" and so on */
+  int64_t t;                   /* updates of the parameter by this optimizer */
 } OptimSlots;
 
 typedef struct Optimizer {
@@ -60,11 +64,23 @@ typedef struct Optimizer {
   int n_slots, slot_capacity;
 } Optimizer;
 
-/* What changes from step to step without changing its structure. */
+/* What changes from step to step without changing its structure: the numbers of the update
+ * of one parameter. */
 typedef enum OptimNumber {
   NUMBER_LR, NUMBER_MOMENTUM, NUMBER_DECAY, NUMBER_CORRECTION1, NUMBER_CORRECTION2,
-  OPTIM_NUMBERS
+  OPTIM_NUMBERS,
+  NUMBERS_SHARED = NUMBER_CORRECTION1, NUMBERS_OF_GROUP = OPTIM_NUMBERS - NUMBERS_SHARED
 } OptimNumber;
+
+/* The numbers of a step: first those that all parameters share, then the corrections of each
+ * group of parameters that have been updated equally often. What is in which group is part
+ * of the step's structure; usually there is one group. */
+typedef struct OptimNumbers {
+  int n_params, n_groups, n;   /* n: of value and input */
+  int *group;                  /* of each parameter; from 0, as they first occur */
+  double *value;               /* owns the memory of all three */
+  real *input;                 /* the same, as a plan takes them */
+} OptimNumbers;
 
 typedef struct OptimKind {
   Kind kind;
@@ -74,13 +90,32 @@ typedef struct OptimKind {
                   Node *gw, Node *const *slot, Node *scale);
   /* Does it use slots at all (SGD without momentum does not)? NULL: yes. */
   bool (*wants_slots)(const Optimizer *opt);
+  bool corrects;               /* its update takes the corrections; else they are NULL */
 } OptimKind;
 
 extern const Family optim_family;        /* module "optim" */
 
-/* One step begins: t grows by one, the rate is set, `number` filled. The caller puts `t` back
- * if the step fails. */
-Err optimizer_begin(Optimizer *opt, double number[OPTIM_NUMBERS], Fault *fault) WARN_UNUSED;
+/* Groups the parameters, whose slots are there, by their counts. */
+Err optim_numbers_init(OptimNumbers *out, const Optimizer *opt, Variable *const *params,
+                       int n, Fault *fault) WARN_UNUSED;
+void optim_numbers_deinit(OptimNumbers *numbers);   /* all zero is empty: a no-op */
+
+/* One step of these parameters begins: t grows by one, the rate is set, `numbers` filled.
+ * *grouped is false, and nothing has changed, when counts within a group differ by now. */
+Err optimizer_begin(Optimizer *opt, Variable *const *params, OptimNumbers *numbers,
+                    bool *grouped, Fault *fault) WARN_UNUSED;
+/* The step is done: each of its parameters has had one more update. */
+void optimizer_count(Optimizer *opt, Variable *const *params, int n);
+
+/* Where an optimizer stands before a step, and back there when the step fails: steps, rate,
+ * and which parameters have slots. The slots' values are the transaction's. */
+typedef struct OptimMark {
+  int64_t t;
+  double rate;
+  int n_slots;
+} OptimMark;
+OptimMark optimizer_mark(const Optimizer *opt);
+void optimizer_rollback(Optimizer *opt, const OptimMark *mark);
 
 /* The slots of all parameters, made and zeroed where missing: slot s of parameter i is
  * out[i * k + s]; k, at most OPTIM_SLOTS, is returned in *n_each. Inside a transaction new
@@ -95,15 +130,19 @@ Variable *optimizer_slot(const Optimizer *opt, const Variable *param, int s);
 /* Puts back a slot's value. */
 Err optimizer_set_slot(Graph *graph, Optimizer *opt, Variable *param, int s, Node *value,
                        Fault *fault) WARN_UNUSED;
+/* How often it has updated a parameter; set for one that has slots. */
+int64_t optimizer_updates(const Optimizer *opt, const Variable *param);
+void optimizer_set_updates(Optimizer *opt, const Variable *param, int64_t t);
 
 /* Emits new values: of parameter i into w[i], of slot j (as optimizer_slots numbers them)
- * into slot[j]. number[k] are 0-axis nodes. */
-Err optimizer_emit(Graph *graph, Optimizer *opt, Node *const *number,
-                   Variable *const *params, Variable *const *slots, Node *const *grads,
-                   int n, Node **w, Node **slot) WARN_UNUSED;
+ * into slot[j]. number[k] are 0-axis nodes, as `numbers` lists their values. */
+Err optimizer_emit(Graph *graph, Optimizer *opt, const OptimNumbers *numbers,
+                   Node *const *number, Variable *const *params, Variable *const *slots,
+                   Node *const *grads, Node **w, Node **slot) WARN_UNUSED;
 
-/* What the structure of the emitted nodes depends on, as words for the key of a plan. */
+/* What the structure of the emitted nodes depends on, as words for the key of a plan: at most
+ * OPTIM_WORDS and one for each parameter. */
 enum { OPTIM_WORDS = 12 };
-int optimizer_words(const Optimizer *opt, uint64_t out[OPTIM_WORDS]);
+int optimizer_words(const Optimizer *opt, const OptimNumbers *numbers, uint64_t *out);
 
 #endif

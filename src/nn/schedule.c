@@ -133,8 +133,9 @@ Err schedule_rate(Schedule *s, int64_t t, double lr, double *out, Fault *fault) 
   } else {
     *out = lr * kind->factor(s, (double)(t - s->warmup));
   }
-  if (*out >= 0 && isfinite(*out)) return ERR_OK;
+  if (*out >= 0 && isfinite((real)*out)) return ERR_OK;   /* finite as steps take it */
   return fault_set(fault, ERR_VALUE,
-                   "schedule \"%s\": the rate at %s %lld is %g, allowed: a number of at "
-                   "least 0", kind->kind.name, per_names[s->per], (long long)t, *out);
+                   "schedule \"%s\": the rate at %s %lld is %g, allowed: a finite number of "
+                   "at least 0", kind->kind.name, per_names[s->per], (long long)t,
+                   isnan(*out) ? NAN : *out);
 }

@@ -64,18 +64,27 @@ static Err watch_get(Watch *watch, const Json *map, Fault *fault) {
 
 /* -- early stopping ---------------------------------------------------------------- */
 
+/* A variable of the net and its value after the best epoch; retained, held. */
+typedef struct Held {
+  Variable *variable;
+  Node *value;                 /* NULL: it had none yet */
+} Held;
+
 typedef struct EarlyStopping {
   Callback callback;
   Watch watch;
   int64_t patience;
   bool restore_best;
-  int64_t n_held;              /* values of the best epoch, held; as layer_state lists */
-  Node **held;
+  int n_held;                  /* as layer_state listed them */
+  Held *held;
 } EarlyStopping;
 
 static void drop_held(EarlyStopping *stop) {
   must(stop->held || stop->n_held == 0);
-  for (int64_t i = 0; i < stop->n_held; i++) node_drop(stop->held[i]);
+  for (int i = 0; i < stop->n_held; i++) {
+    node_drop(stop->held[i].value);
+    variable_release(stop->held[i].variable);
+  }
   free(stop->held);
   stop->held = NULL;
   stop->n_held = 0;
@@ -91,21 +100,24 @@ static Err hold_state(EarlyStopping *stop, const FitRun *run, Fault *fault) {
   drop_held(stop);
   stop->held = calloc((size_t)state.n + 1, sizeof *stop->held);
   if (!stop->held) err = fault_memory(fault, (size_t)state.n * sizeof *stop->held);
-  for (int i = 0; !err && i < state.n; i++) stop->held[i] = node_hold(state.v[i]->current);
   if (!err) stop->n_held = state.n;
+  for (int i = 0; i < stop->n_held; i++) {
+    Variable *v = state.v[i];
+    stop->held[i] = (Held){variable_retain(v), v->has_value ? node_hold(v->current) : NULL};
+  }
   state_deinit(&state);
   return err;
 }
 
+/* Also after a fault; what has joined the net since keeps what it has. */
 static Err restore_state(EarlyStopping *stop, const FitRun *run, Fault *fault) {
-  StateList state;
-  Err err = layer_state(run->net, &state, fault);
-  must(err || state.n == stop->n_held);
-  for (int i = 0; !err && i < state.n; i++)
-    if (variable_assign(run->graph, state.v[i], stop->held[i]))
+  Err err = ERR_OK;
+  for (int i = 0; !err && i < stop->n_held; i++) {
+    Held *held = &stop->held[i];
+    if (held->value && variable_assign(run->graph, held->variable, held->value))
       err = graph_ok(run->graph, fault);
-  state_deinit(&state);
-  run->history->best_epoch = stop->watch.best_epoch;
+  }
+  if (!err) run->history->best_epoch = stop->watch.best_epoch;
   return err;
 }
 
@@ -124,10 +136,18 @@ static Err early_stopping_epoch(Callback *callback, FitRun *run, Fault *fault) {
 
 static Err early_stopping_end(Callback *callback, FitRun *run, Err err, Fault *fault) {
   EarlyStopping *stop = (EarlyStopping *)callback;
-  if (!err && stop->held && stop->watch.best_epoch != run->epoch)
-    err = restore_state(stop, run, fault);
+  (void)err;                   /* however the fit ends */
+  if (stop->held && stop->watch.best_epoch != run->epoch) err = restore_state(stop, run, fault);
   drop_held(stop);
   return err;
+}
+
+/* NULL: it joined the net after the best epoch. `i`: where it is in a net that stayed. */
+static Held *held_of(const EarlyStopping *stop, const Variable *v, int i) {
+  if (i < stop->n_held && stop->held[i].variable == v) return &stop->held[i];
+  for (i = 0; i < stop->n_held; i++)
+    if (stop->held[i].variable == v) return &stop->held[i];
+  return NULL;
 }
 
 /* The best weights are named as in the net. */
@@ -135,9 +155,10 @@ static Err save_held(const EarlyStopping *stop, const FitRun *run, Checkpoint *c
                      const char *part, Fault *fault) {
   StateList state;
   Err err = layer_state(run->net, &state, fault);
-  must(err || state.n == stop->n_held);
   for (int i = 0; !err && i < state.n; i++) {
-    Tensor *value = graph_value(run->graph, stop->held[i]);
+    const Held *held = held_of(stop, state.v[i], i);
+    if (!held || !held->value) continue;
+    Tensor *value = graph_value(run->graph, held->value);
     err = value ? checkpoint_add(c, part, state.v[i]->name, value, fault)
                 : graph_ok(run->graph, fault);
   }
@@ -161,8 +182,8 @@ static Err load_held(EarlyStopping *stop, FitRun *run, const Checkpoint *c, cons
                                           state.v[i]->name);
       break;
     }
-    node_drop(stop->held[i]);
-    stop->held[i] = node_hold(node);
+    node_drop(stop->held[i].value);
+    stop->held[i].value = node_hold(node);
   }
   state_deinit(&state);
   graph_scope_end(graph, scope);
@@ -208,7 +229,8 @@ static const Option early_stopping_options[] = {
     {.name = "restore_best", .kind = OPT_BOOL,
      .offset = offsetof(EarlyStopping, restore_best), .value = "true",
      .alias = "restore_best_weights",
-     .doc = "the net ends with the weights of the best epoch (Keras: false)"},
+     .doc = "the net ends with the weights of the best epoch, also where the fit is "
+            "interrupted or fails (Keras: false)"},
     {0}};
 
 static const CallbackKind callback_early_stopping = {
@@ -307,10 +329,13 @@ static Err schedule_begin(Callback *callback, FitRun *run, Fault *fault) {
   return ERR_OK;
 }
 
+/* Takes away what it gave; one that the script has put there meanwhile stays. */
 static Err schedule_end(Callback *callback, FitRun *run, Err err, Fault *fault) {
-  (void)callback, (void)err, (void)fault;
-  object_release(run->fit->optimizer->schedule);
-  run->fit->optimizer->schedule = NULL;
+  Optimizer *optimizer = run->fit->optimizer;
+  (void)err, (void)fault;
+  if (optimizer->schedule != ((ScheduleCallback *)callback)->schedule) return ERR_OK;
+  object_release(optimizer->schedule);
+  optimizer->schedule = NULL;
   return ERR_OK;
 }
 

@@ -84,7 +84,9 @@ Json *checkpoint_part(const Checkpoint *c, const char *part) {
 
 /* -- files ------------------------------------------------------------------------- */
 
-static const char format_name[] = "runner checkpoint", format_version[] = "1";
+/* Version 1 had one count of updates for all parameters of an optimizer: a fit would not go
+ * on from it to the bytes of one that ran through. */
+static const char format_name[] = "runner checkpoint", format_version[] = "2";
 
 /* Whoever goes on from a checkpoint must come to the bytes of a run that was never stopped:
  * only what computes the same bytes can. */

@@ -62,9 +62,9 @@ Err checkpoint_add_net(Checkpoint *c, const char *part, Graph *graph, Layer *net
 Err checkpoint_get_net(const Checkpoint *c, const char *part, Graph *graph, Layer *net,
                        Fault *fault) WARN_UNUSED;
 
-/* An optimizer: options, steps done, rate; its slots are those of some variables, given in
- * groups whose names, with `prefix` before them, differ. *n counts the variables that have
- * any (NULL: nobody asks). */
+/* An optimizer: options, steps done, rate; its slots, and how often it has updated each
+ * variable, are those of some variables, given in groups whose names, with `prefix` before
+ * them, differ. *n counts the variables that have any (NULL: nobody asks). */
 Err checkpoint_add_optimizer(Checkpoint *c, const char *part, const Optimizer *opt,
                              Fault *fault) WARN_UNUSED;
 Err checkpoint_get_optimizer(const Checkpoint *c, const char *part, Optimizer *opt,

@@ -215,41 +215,68 @@ static void slot_name(char *buffer, size_t n_bytes, const char *prefix, const Va
 
 enum { SLOT_NAME = 352 };
 
+/* Beside a variable's slots: how often the optimizer has updated it. */
+static const char updates_name[] = "updates";
+
+/* *any: it has slots. */
+static Err add_slots_of(Checkpoint *c, const char *part, const char *prefix, Graph *graph,
+                        const Optimizer *opt, const Variable *v, bool *any, Fault *fault) {
+  const char *const *names = optimizer_slot_names(opt);
+  char name[SLOT_NAME];
+  *any = false;
+  for (int s = 0; names[s]; s++) {
+    Variable *slot = optimizer_slot(opt, v, s);
+    if (!slot) continue;
+    *any = true;
+    slot_name(name, sizeof name, prefix, v, names[s]);
+    Err err = add_value(c, part, name, graph, slot, fault);
+    if (err) return err;
+  }
+  if (!*any) return ERR_OK;
+  int64_t t = optimizer_updates(opt, v);
+  slot_name(name, sizeof name, prefix, v, updates_name);
+  return checkpoint_add_bytes(c, part, name, &t, sizeof t, fault);
+}
+
 Err checkpoint_add_slots(Checkpoint *c, const char *part, const char *prefix, Graph *graph,
                          const Optimizer *opt, const StateList *variables, int *n,
                          Fault *fault) {
-  const char *const *names = optimizer_slot_names(opt);
   for (int i = 0; i < variables->n; i++) {
-    bool any = false;
-    for (int s = 0; names[s]; s++) {
-      char name[SLOT_NAME];
-      Variable *slot = optimizer_slot(opt, variables->v[i], s);
-      if (!slot) continue;
-      any = true;
-      slot_name(name, sizeof name, prefix, variables->v[i], names[s]);
-      Err err = add_value(c, part, name, graph, slot, fault);
-      if (err) return err;
-    }
+    bool any;
+    Err err = add_slots_of(c, part, prefix, graph, opt, variables->v[i], &any, fault);
+    if (err) return err;
     if (n) *n += any;
   }
   return ERR_OK;
 }
 
+/* All of its slots and their count, or none where it was never trained. */
+static Err get_slots_of(const Checkpoint *c, const char *part, const char *prefix,
+                        Graph *graph, Optimizer *opt, Variable *v, Fault *fault) {
+  const char *const *names = optimizer_slot_names(opt);
+  char name[SLOT_NAME];
+  int64_t t;
+  slot_name(name, sizeof name, prefix, v, updates_name);
+  if (!checkpoint_find(c, part, name)) return ERR_OK;
+  Err err = checkpoint_get_bytes(c, part, name, &t, sizeof t, fault);
+  for (int s = 0; !err && names[s]; s++) {
+    slot_name(name, sizeof name, prefix, v, names[s]);
+    Tensor *value = checkpoint_find(c, part, name);
+    if (!value)
+      return fault_set(fault, ERR_DATA, "the checkpoint has no \"%s.%s\"", part, name);
+    err = optimizer_set_slot(graph, opt, v, s, graph_const(graph, value), fault);
+  }
+  if (!err) optimizer_set_updates(opt, v, t);
+  return err;
+}
+
 Err checkpoint_get_slots(const Checkpoint *c, const char *part, const char *prefix,
                          Graph *graph, Optimizer *opt, const StateList *variables,
                          Fault *fault) {
-  const char *const *names = optimizer_slot_names(opt);
   Err err = ERR_OK;
   int scope = graph_scope_begin(graph);
-  for (int i = 0; i < variables->n; i++)
-    for (int s = 0; !err && names[s]; s++) {
-      char name[SLOT_NAME];
-      slot_name(name, sizeof name, prefix, variables->v[i], names[s]);
-      Tensor *value = checkpoint_find(c, part, name);
-      if (!value) continue;
-      Node *node = graph_const(graph, value);
-      err = optimizer_set_slot(graph, opt, variables->v[i], s, node, fault);
-    }
+  for (int i = 0; !err && i < variables->n; i++)
+    err = get_slots_of(c, part, prefix, graph, opt, variables->v[i], fault);
   graph_scope_end(graph, scope);
   return err;
 }

@@ -13,6 +13,7 @@
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* -- options ----------------------------------------------------------------------- */
@@ -45,7 +46,7 @@ static const Option fit_options[] = {
     {.name = "loss", .kind = OPT_OBJECT, AT(loss), .family = &loss_family,
      .doc = "what is minimized"},
     {.name = "optimizer", .kind = OPT_OBJECT, AT(optimizer), .family = &optim_family,
-     .value = "SGD", .doc = "how it is minimized"},
+     .value = "SGD", .doc = "how it is minimized; one that has trained goes on from there"},
     {.name = "epochs", .kind = OPT_INT, AT(epochs), .value = "1", .lo = 1, .hi = 1e9,
      .doc = "times that the whole training set is seen"},
     {.name = "batch_size", .kind = OPT_INT, AT(batch_size), .value = "32", .lo = 1,
@@ -168,13 +169,16 @@ static Err open_batches(Work *w) {
 
 static Err begin_all(Work *w) {
   Err err = ERR_OK;
-  for (int i = 0; !err && w->stage < FIT_ENDED && i < w->run.fit->callbacks.n;
-       i++, w->n_begun++)
+  int n = w->stage < FIT_ENDED ? w->run.fit->callbacks.n : 0;
+  for (int i = 0; i < n; i++) {
     if (callback_kind(w, i)->begin)
       err = callback_kind(w, i)->begin(callback_at(w, i), &w->run, w->fault);
-  if (err || !w->sink) return err;
-  w->sink_begun = true;
-  return w->sink->begin ? w->sink->begin(w->sink->ctx, &w->run, w->fault) : ERR_OK;
+    if (err) return err;
+    w->n_begun++;
+  }
+  if (w->sink && w->sink->begin) err = w->sink->begin(w->sink->ctx, &w->run, w->fault);
+  w->begun = !err;
+  return err;
 }
 
 static Err epoch_begin_all(Work *w) {
@@ -194,13 +198,17 @@ static Err epoch_end_all(Work *w) {
   return err;
 }
 
-/* Each that has begun gets its end; the first fault stands. */
+/* Each that has begun gets its end, the last first; the first fault stands. Not interrupted:
+ * it may be an interrupt after which weights are put back. */
 static Err end_all(Work *w, Err err) {
-  for (int i = 0; i < w->n_begun; i++) {
+  interrupt_hold();
+  while (w->n_begun) {
+    int i = --w->n_begun;
     if (!callback_kind(w, i)->end) continue;
     Err own = callback_kind(w, i)->end(callback_at(w, i), &w->run, err, w->fault);
     if (!err) err = own;
   }
+  interrupt_release();
   return err;
 }
 
@@ -255,6 +263,7 @@ static Err train_batch(Work *w) {
   Err err = replay_batch(w, kept, &done);
   if (!err && !done) err = trace_batch(w, kept);
   if (err) return err;
+  w->stepped = true;
   int64_t n = w->x->a.shape.dim[0];
   for (int i = 0; i <= n_metrics(w); i++) w->sum[i] += w->value[i] * (double)n;
   w->n_rows += n;
@@ -366,12 +375,7 @@ static Err run_epochs(Work *w) {
 static Err run_stages(Work *w) {
   Err err = ERR_OK;
   if (w->stage < FIT_ENDED) {
-    err = run_epochs(w);
-    if (w->run.checkpointer) interrupt_hold();
-    err = end_all(w, err);
-    if (w->run.checkpointer) interrupt_release();
-    w->n_begun = 0;
-    w->run.fit->optimizer->epoch = 0;
+    err = end_all(w, run_epochs(w));
     if (err) return err;
     w->stage = FIT_ENDED;
   }
@@ -400,26 +404,63 @@ static Err prepare(Work *w, Dataset *set) {
   return err ? err : fit_find_checkpoint(w);
 }
 
+/* What a fit changes before its first step. */
+typedef struct Before {
+  int fit_count, n_counters;
+  Counter *counters;           /* owned */
+  int64_t epoch;               /* of the optimizer: of a fit that this one is part of */
+} Before;
+
+static Err note_before(const Work *w, Before *out) {
+  const Graph *graph = w->run.graph;
+  size_t n_bytes = (size_t)graph->n_counters * sizeof(Counter);
+  *out = (Before){graph->fit_count, graph->n_counters, malloc(n_bytes + 1),
+                  w->run.fit->optimizer->epoch};
+  if (!out->counters) return fault_memory(w->fault, n_bytes);
+  if (n_bytes) memcpy(out->counters, graph->counters, n_bytes);
+  return ERR_OK;
+}
+
+/* There is room for counters that were there. */
+static void put_back(Work *w, const Before *before, Err err) {
+  Graph *graph = w->run.graph;
+  w->run.fit->optimizer->epoch = before->epoch;
+  if (!err || w->stepped || !before->counters) return;
+  graph->fit_count = before->fit_count;
+  must(!graph_set_streams(graph, graph->seed, before->counters, before->n_counters, NULL));
+}
+
+static void work_deinit(Work *w) {
+  replay_free(w->replay);
+  tensor_release(w->x);
+  tensor_release(w->y);
+  batches_close(&w->batches);
+  dataset_release(w->train);
+  dataset_release(w->validation);
+  checkpoint_deinit(&w->saved);
+  json_free(w->begin);
+}
+
 Err fit_run(Graph *graph, Fit *fit, Layer *net, Dataset *set, const FitSink *sink,
             History *history, Fault *fault) {
   *history = (History){0};
   Work w = {.run = {.graph = graph, .net = net, .fit = fit, .history = history,
-                    .number = ++graph->fit_count,
                     .checkpointer = sink ? sink->checkpointer : NULL},
             .sink = sink, .fault = fault};
-  Err err = prepare(&w, set);
+  Before before;
+  Err err = note_before(&w, &before);
+  w.run.number = ++graph->fit_count;
+  if (!err) err = prepare(&w, set);
   if (!err) err = begin_all(&w);
-  if (!err && w.stage != FIT_NEW) err = fit_restore(&w);
+  if (!err && w.stage != FIT_NEW) {
+    err = fit_restore(&w);
+    w.stepped = !err;
+  }
   err = err ? end_all(&w, err) : run_stages(&w);
-  fit->optimizer->epoch = 0;
-  if (w.sink_begun && w.sink->end) w.sink->end(w.sink->ctx, &w.run, fault);
-  replay_free(w.replay);
-  tensor_release(w.x);
-  tensor_release(w.y);
-  batches_close(&w.batches);
-  dataset_release(w.train);
-  dataset_release(w.validation);
-  checkpoint_deinit(&w.saved);
-  json_free(w.begin);
+  put_back(&w, &before, err);
+  if (w.begun && sink && sink->end) sink->end(sink->ctx, &w.run, fault);
+  if (!w.begun) history_deinit(history);
+  work_deinit(&w);
+  free(before.counters);
   return err;
 }

@@ -19,7 +19,8 @@ typedef enum FitStage {
 typedef struct Work {
   FitRun run;
   const FitSink *sink;
-  bool sink_begun;
+  bool begun;                  /* all callbacks, then the sink: else the fit is refused */
+  bool stepped;                /* a step is done, here or before a checkpoint */
   int n_begun;                 /* callbacks that are to be ended */
   FitStage stage;
   Dataset *train, *validation; /* retained */

@@ -32,7 +32,7 @@ struct Replay {
   Shape arg_shape[REPLAY_ARGS];
   DType arg_dtype[REPLAY_ARGS];
   int n_args;
-  real numbers[OPTIM_NUMBERS];
+  OptimNumbers numbers;        /* of the first n_params of vars */
 };
 
 Replay *replay_new(Fault *fault) {
@@ -53,6 +53,7 @@ void replay_clear(Replay *r) {
   for (int i = 0; r->fresh && i < r->n_vars; i++) tensor_release(r->fresh[i]);
   if (r->cached) r->cached->pins--;
   object_release(r->optimizer);
+  optim_numbers_deinit(&r->numbers);
   free(r->in);
   free(r->draw_key);
   free(r->vars);
@@ -128,6 +129,8 @@ void replay_capture(Replay *r, const ReplayStep *step) {
   r->out = calloc((size_t)r->n_out + 1, sizeof *r->out);
   r->fresh = calloc((size_t)r->n_vars + 1, sizeof *r->fresh);
   bool room = r->in && r->draw_key && r->vars && r->assigned && r->spare && r->out && r->fresh;
+  room = room && !optim_numbers_init(&r->numbers, step->optimizer, step->vars,
+                                     step->n_params, &(Fault){0});
   if (!room || !make_tensors(r, step->root)) {
     replay_clear(r);
     return;
@@ -181,7 +184,7 @@ static void bind_inputs(Replay *r, const ReplayArgs *args) {
     const Input *in = &r->in[i];
     switch (source->from) {
     case FROM_VARIABLE: c->in_data[i] = leaf_data(r->vars[source->index]->current); break;
-    case FROM_NUMBER: c->in_data[i] = &r->numbers[source->index]; break;
+    case FROM_NUMBER: c->in_data[i] = &r->numbers.input[source->index]; break;
     case FROM_CONSTANT: c->in_data[i] = source->constant->a.data; break;
     case FROM_TRACE:
       c->in_data[i] = in->variable   ? leaf_data(in->variable->current)
@@ -275,21 +278,23 @@ static Err commit_apart(Replay *r, bool *finite, Fault *fault) {
   return ERR_OK;
 }
 
-static Err compute(Replay *r, const ReplayArgs *args, Fault *fault) {
-  double number[OPTIM_NUMBERS];
-  Err err = optimizer_begin(r->optimizer, number, fault);
-  for (int i = 0; i < OPTIM_NUMBERS; i++) r->numbers[i] = (real)number[i];
-  if (!err) err = settle_all(r, fault);
+/* *grouped is false where the parameters' numbers of updates fit the plan no more. */
+static Err compute(Replay *r, const ReplayArgs *args, bool *grouped, Fault *fault) {
+  Err err = optimizer_begin(r->optimizer, r->vars, &r->numbers, grouped, fault);
+  if (err || !*grouped) return err;
+  err = settle_all(r, fault);
   if (!err) err = bind_roots(r, fault);
   if (err) return err;
   bind_inputs(r, args);
   return cached_compute(r->graph, r->cached) ? graph_ok(r->graph, fault) : ERR_OK;
 }
 
-/* Computes, checks, and commits what is finite. */
+/* Computes, checks, and commits what is finite; *finite stays false where a traced step is
+ * to group the parameters anew. */
 static Err run(Replay *r, const ReplayArgs *args, bool *finite, Fault *fault) {
-  Err err = compute(r, args, fault);
-  if (err) return err;
+  bool grouped;
+  Err err = compute(r, args, &grouped, fault);
+  if (err || !grouped) return err;
   *finite = isfinite((double)*tensor_reals(r->out[0]));
   for (int i = 0; *finite && i < r->n_assigned; i++)
     *finite = array_is_finite(r->graph, &r->spare[i]->a);
@@ -302,21 +307,24 @@ static Err run(Replay *r, const ReplayArgs *args, bool *finite, Fault *fault) {
 
 Err replay_run(Replay *r, const ReplayArgs *args, bool *done, Fault *fault) {
   Graph *graph = r->graph;
-  int64_t t = r->optimizer->t;
+  Optimizer *optimizer = object_retain(r->optimizer);   /* also if the replay is cleared */
+  OptimMark mark = optimizer_mark(optimizer);
   int scope = graph_scope_begin(graph);
   *done = false;
   graph_begin(graph);
   Err err = run(r, args, done, fault);
   if (err || !*done) {
     graph_rollback(graph);
-    if (r->optimizer) r->optimizer->t = t;
+    optimizer_rollback(optimizer, &mark);
     for (int i = 0; i < r->n_vars; i++) {
       tensor_release(r->fresh[i]);
       r->fresh[i] = NULL;
     }
   } else {
+    optimizer_count(optimizer, r->vars, r->numbers.n_params);
     graph_commit(graph);
   }
+  object_release(optimizer);
   graph_scope_end(graph, scope);
   return err;
 }

@@ -24,9 +24,9 @@ typedef struct ReplayStep {
   CachedPlan *cached;
   const Trace *trace;
   Optimizer *optimizer;
-  Variable *const *vars, *const *assigned;
+  Variable *const *vars, *const *assigned;           /* vars: parameters, then slots */
   Node *const *root;
-  int n_vars, n_assigned, n_out;
+  int n_params, n_vars, n_assigned, n_out;
   ReplayArgs args;
   uint64_t signature;                                /* of all settings */
 } ReplayStep;
@@ -38,7 +38,8 @@ void replay_capture(Replay *replay, const ReplayStep *step);
 bool replay_ready(const Replay *replay, uint64_t signature, const ReplayArgs *args);
 
 /* One step. *done is false, and nothing has changed, when the loss or a new value is not
- * finite: a traced step then says where. */
+ * finite: a traced step then says where; also when some of its parameters, which shared their
+ * corrections, have been updated by other steps meanwhile: a traced step groups them anew. */
 Err replay_run(Replay *replay, const ReplayArgs *args, bool *done, Fault *fault) WARN_UNUSED;
 
 /* Result i of the last run, borrowed. */

@@ -4,7 +4,7 @@
  *   begin       what the fit was asked to do: another one's checkpoint is not taken
  *   fit         stage, epoch, batch, rows and running sums of the epoch
  *   net         values and settings of the net
- *   optimizer   steps, rate, settings, slots of the net's parameters
+ *   optimizer   steps, rate, settings, slots of the net's parameters and their updates
  *   history     its columns, best epoch, test measures
  *   callback1   what the first callback remembers, and so on
  *   graph       seed and position of all streams, numbers of nets and fits

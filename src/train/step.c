@@ -41,8 +41,7 @@ typedef struct Step {
   Tensor **made;               /* memory of the roots; NULL: the variable's own */
   int n_out, n_assigned, n_roots;
   Trace trace;                 /* of the forward graph */
-  double number[OPTIM_NUMBERS];
-  real inputs[OPTIM_NUMBERS];
+  OptimNumbers numbers;
 } Step;
 
 static Err graph_fault(Step *step) { return graph_ok(step->graph, step->fault); }
@@ -191,15 +190,29 @@ static Err emit_updates(Step *step, Node *const *number) {
   for (int i = 0; i < n; i++) wrt[i] = variable_read(graph, step->vars[i]);
   if (!graph->fault.code && !graph_grad(graph, step->root[0], NULL, wrt, n, grads)) {
     for (int i = 0; i < n; i++) grads[i] = apart_from_variables(graph, grads[i]);
-    (void)!optimizer_emit(graph, step->optimizer, number, step->vars, step->vars + n, grads,
-                          n, update, update + n);
+    (void)!optimizer_emit(graph, step->optimizer, &step->numbers, number, step->vars,
+                          step->vars + n, grads, update, update + n);
   }
   free(wrt);
   return graph->fault.code;
 }
 
-static Err emit_numbers(Step *step, Node **number) {
-  for (int i = 0; i < OPTIM_NUMBERS; i++) number[i] = graph_scalar(step->graph, step->number[i]);
+/* As nodes, in a list that the caller frees; NULL and a fault of the graph: no memory. */
+static Node **emit_numbers(Step *step) {
+  Graph *graph = step->graph;
+  const OptimNumbers *numbers = &step->numbers;
+  Node **number = malloc((size_t)numbers->n * sizeof *number);
+  if (!number) fault_memory(&graph->fault, (size_t)numbers->n * sizeof *number);
+  for (int i = 0; number && i < numbers->n; i++)
+    number[i] = graph_scalar(graph, numbers->value[i]);
+  return number;
+}
+
+/* The same with the optimizer's numbers as they are. */
+static Err emit_all(Step *step) {
+  Node **number = emit_numbers(step);
+  if (number) (void)!emit_updates(step, number);
+  free(number);
   return step->graph->fault.code;
 }
 
@@ -216,15 +229,20 @@ static int add_assigned_params(Step *step, Node **root) {
 }
 
 static Err take_trace(Step *step, Trace *trace) {
-  uint64_t words[OPTIM_WORDS + 2];
+  size_t n_bytes = (OPTIM_WORDS + 2 + (size_t)step->n_params) * sizeof(uint64_t);
   int n_roots = step->n_out + step->n_assigned;
   n_roots += add_assigned_params(step, step->root + n_roots);
   if (step->graph->fault.code) return step->graph->fault.code;
-  int n = optimizer_words(step->optimizer, words);
+  uint64_t *words = malloc(n_bytes);
+  if (!words) return fault_memory(&step->graph->fault, n_bytes);
+  int n = optimizer_words(step->optimizer, &step->numbers, words);
   words[n++] = (uint64_t)step->n_params;
   words[n++] = (uint64_t)step->n_out;
-  return trace_take(trace, step->graph, step->root, n_roots,
-                    (VariableList){step->vars, step->n_vars}, step->first_serial, words, n);
+  Err err = trace_take(trace, step->graph, step->root, n_roots,
+                       (VariableList){step->vars, step->n_vars}, step->first_serial, words,
+                       n);
+  free(words);
+  return err;
 }
 
 static void capture(const Step *step, CachedPlan *cached, const Trace *trace) {
@@ -232,7 +250,8 @@ static void capture(const Step *step, CachedPlan *cached, const Trace *trace) {
                  &(ReplayStep){.graph = step->graph, .cached = cached, .trace = trace,
                                .optimizer = step->optimizer, .vars = step->vars,
                                .assigned = step->assigned, .root = step->root,
-                               .n_vars = step->n_vars, .n_assigned = step->n_assigned,
+                               .n_params = step->n_params, .n_vars = step->n_vars,
+                               .n_assigned = step->n_assigned,
                                .n_out = step->n_out, .args = step->capture->args,
                                .signature = step->capture->signature});
 }
@@ -262,6 +281,17 @@ static Err dump(Step *step, const CachedPlan *cached) {
   return fault_set(&graph->fault, ERR_INTERRUPT, "stopped after planning");
 }
 
+/* Gradients, updates and the plan of it all, into the cache. */
+static CachedPlan *make_plan(Step *step) {
+  CachedPlan *cached = NULL;
+  Node **number = emit_numbers(step);
+  if (number && !emit_updates(step, number))
+    cached = cache_add(step->graph, &step->trace, step->root, step->n_roots,
+                       (VariableList){step->vars, step->n_vars}, number, step->numbers.n);
+  free(number);
+  return cached && dump(step, cached) ? NULL : cached;
+}
+
 /* The plan of this step's structure, from the cache or made now; bound to its values. */
 static CachedPlan *find_plan(Step *step) {
   Graph *graph = step->graph;
@@ -269,16 +299,10 @@ static CachedPlan *find_plan(Step *step) {
   Trace *trace = &step->trace;
   if (take_trace(step, trace)) return NULL;
   CachedPlan *cached = cache_find(graph, trace);
-  Node *number[OPTIM_NUMBERS];
   if (cached) graph->n_misses = 0;
   else count_miss(step);
-  if (!cached && !emit_numbers(step, number) && !emit_updates(step, number)) {
-    cached = cache_add(graph, trace, step->root, step->n_roots, variables, number,
-                       OPTIM_NUMBERS);
-    if (cached && dump(step, cached)) return NULL;
-  }
-  for (int i = 0; i < OPTIM_NUMBERS; i++) step->inputs[i] = (real)step->number[i];
-  if (cached) cached_bind(cached, graph, trace, variables, step->inputs);
+  if (!cached) cached = make_plan(step);
+  if (cached) cached_bind(cached, graph, trace, variables, step->numbers.input);
   if (cached && step->capture && step->built) capture(step, cached, trace);
   return cached;
 }
@@ -360,11 +384,11 @@ static Err check_interrupt(Step *step) {
  * forgets its inputs, and the trace only borrows its nodes. */
 static Err refuse(Step *step) {
   Graph *graph = step->graph;
-  Node *number[OPTIM_NUMBERS], **update = step->root + step->n_out + step->n_assigned;
+  Node **update = step->root + step->n_out + step->n_assigned;
   Trace *trace = &step->trace;
   int64_t n_traced = trace->n;
   for (int64_t i = 0; i < n_traced; i++) node_retain(trace->v[i]);
-  bool all = step->grads || (!emit_numbers(step, number) && !emit_updates(step, number));
+  bool all = step->grads || !emit_all(step);
   fault_clear(&graph->fault);
   Err err = nonfinite_fault(
       &(NonfiniteStep){.graph = graph, .number = step->optimizer->t, .loss = step->root[0],
@@ -429,9 +453,7 @@ static Err run_planned(Step *step, Node **out) {
 /* The same by the naive executor: every step builds and computes its whole graph. */
 static Err run_naive(Step *step, Node **out) {
   Graph *graph = step->graph;
-  Node *number[OPTIM_NUMBERS];
-  if (emit_numbers(step, number) || emit_updates(step, number) ||
-      graph_eval(graph, step->root, step->n_roots))
+  if (emit_all(step) || graph_eval(graph, step->root, step->n_roots))
     return graph_fault(step);
   bool finite = isfinite(array_get(&node_value(step->root[0])->a, 0));
   for (int r = step->n_out; finite && r < step->n_roots; r++)
@@ -440,6 +462,17 @@ static Err run_naive(Step *step, Node **out) {
   for (int r = 0; !err && r < step->n_roots; r++)
     step->made[r] = tensor_retain(node_value(step->root[r]));
   return err ? err : hand_over(step, NULL, out);
+}
+
+/* The slots are there. */
+static Err begin_numbers(Step *step) {
+  bool grouped = true;
+  Err err = optim_numbers_init(&step->numbers, step->optimizer, step->vars, step->n_params,
+                               step->fault);
+  if (!err)
+    err = optimizer_begin(step->optimizer, step->vars, &step->numbers, &grouped, step->fault);
+  must(grouped);
+  return err;
 }
 
 static Err run(Step *step, StepFunction function, void *ctx, Node **out) {
@@ -461,7 +494,7 @@ static Err run(Step *step, StepFunction function, void *ctx, Node **out) {
   if (!step->built) memset(step->own, 0, (size_t)step->n_vars * sizeof *step->own);
   for (int i = 0; i < step->n_params; i++)
     if (variable_at_begin(graph, step->vars[i]) != step->vars[i]->current) step->own[i] = false;
-  if ((err = optimizer_begin(step->optimizer, step->number, step->fault))) return err;
+  if ((err = begin_numbers(step))) return err;
   return graph->naive ? run_naive(step, out) : run_planned(step, out);
 }
 
@@ -472,7 +505,7 @@ Err train_step(Graph *graph, const StepTarget *target, Optimizer *optimizer,
     return fault_set(fault, ERR_VALUE, "step: a step was called inside a step");
   Step step = {.graph = graph, .target = target, .capture = capture,
                .optimizer = optimizer, .fault = fault};
-  int64_t t = optimizer->t;
+  OptimMark mark = optimizer_mark(optimizer);
   graph_begin(graph);
   step.first_serial = graph->first_serial;
   Err err = graph_ok(graph, fault);
@@ -482,12 +515,14 @@ Err train_step(Graph *graph, const StepTarget *target, Optimizer *optimizer,
   trace_deinit(&step.trace);
   if (err) {
     graph_rollback(graph);
-    optimizer->t = t;
+    optimizer_rollback(optimizer, &mark);
     if (capture) replay_clear(capture->replay);
   } else {
+    optimizer_count(optimizer, step.vars, step.n_params);
     graph_commit(graph);
   }
   for (int r = 0; step.made && r < step.n_roots; r++) tensor_release(step.made[r]);
+  optim_numbers_deinit(&step.numbers);
   free(step.vars);
   free(step.own);
   free(step.assigned);

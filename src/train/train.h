@@ -113,7 +113,7 @@ typedef struct FitRun {
 } FitRun;
 
 /* Where progress goes: the floor above draws bars and writes records. Any may be NULL. An
- * error ends the fit. */
+ * error ends the fit; one of `begin` leaves nothing that `end` would have to end. */
 typedef struct FitSink {
   void *ctx;
   Err (*begin)(void *ctx, const FitRun *run, Fault *fault);
@@ -129,7 +129,9 @@ typedef struct FitSink {
 } FitSink;
 
 /* Trains `net` on `set`. `history` is filled epoch by epoch and stays valid after a fault:
- * it is the caller's (history_deinit). `sink` may be NULL. With a checkpointer that has a
+ * it is the caller's (history_deinit); that of a fit that was refused is empty. A fit that
+ * fails before its first step is done has changed nothing: its number and its draws are the
+ * next one's. `sink` may be NULL. With a checkpointer that has a
  * checkpoint of the fit, the fit goes on from there, to the same bytes as if it had run
  * through; from the checkpoint of a finished one it takes the results. */
 Err fit_run(Graph *graph, Fit *fit, Layer *net, Dataset *set, const FitSink *sink,
@@ -147,7 +149,9 @@ typedef struct Callback { Object object; } Callback;
 
 typedef struct CallbackKind {
   Kind kind;
-  /* Any may be NULL. Called in the order of the list; `end` also after a fault. */
+  /* Any may be NULL. Called in the order of the list, `end` in the reverse order. Each that
+   * has begun gets its end, also after a fault (`err`, which is in `fault`): what it changed
+   * in begin it puts back. One whose begin failed gets none: it has changed nothing. */
   Err (*begin)(Callback *callback, FitRun *run, Fault *fault);
   Err (*epoch_begin)(Callback *callback, FitRun *run, Fault *fault);
   Err (*epoch_end)(Callback *callback, FitRun *run, Fault *fault);

@@ -30,15 +30,22 @@ static void step(Optimizer *opt) {
   Node *loss = op_scale(&graph, op_sum(&graph, op_square(&graph, w), ALL_AXES, false), 0.5);
   Node *grad;
   assert_int_equal(graph_grad(&graph, loss, NULL, &w, 1, &grad), ERR_OK);
-  double value[OPTIM_NUMBERS];
   Node *number[OPTIM_NUMBERS], *new_w = NULL, *new_slot[OPTIM_SLOTS];
   Variable *slot[OPTIM_SLOTS];
+  OptimNumbers numbers;
   int n_slots;
-  if (optimizer_begin(opt, value, &fault)) fail_msg("%s", fault.text);
-  for (int i = 0; i < OPTIM_NUMBERS; i++) number[i] = graph_scalar(&graph, value[i]);
-  if (optimizer_slots(&graph, opt, &param, 1, slot, &n_slots) ||
-      optimizer_emit(&graph, opt, number, &param, slot, &grad, 1, &new_w, new_slot))
+  bool grouped;
+  if (optimizer_slots(&graph, opt, &param, 1, slot, &n_slots))
     fail_msg("%s", graph.fault.text);
+  if (optim_numbers_init(&numbers, opt, &param, 1, &fault) ||
+      optimizer_begin(opt, &param, &numbers, &grouped, &fault))
+    fail_msg("%s", fault.text);
+  assert_true(grouped);
+  for (int i = 0; i < numbers.n; i++) number[i] = graph_scalar(&graph, numbers.value[i]);
+  if (optimizer_emit(&graph, opt, &numbers, number, &param, slot, &grad, &new_w, new_slot))
+    fail_msg("%s", graph.fault.text);
+  optimizer_count(opt, &param, 1);
+  optim_numbers_deinit(&numbers);
   assert_int_equal(variable_assign(&graph, param, new_w), ERR_OK);
   for (int i = 0; i < n_slots; i++)
     assert_int_equal(variable_assign(&graph, slot[i], new_slot[i]), ERR_OK);
@@ -158,8 +165,12 @@ TEST(negative_rate_is_refused) {
 TEST(epoch_schedule_outside_fit_is_refused) {
   Optimizer *opt = begin("SGD", 1, 1);
   opt->schedule = (Schedule *)family_make(&schedule_family, "constant", &fault);
-  double number[OPTIM_NUMBERS];
-  assert_int_equal(optimizer_begin(opt, number, &fault), ERR_VALUE);
+  OptimNumbers numbers;
+  bool grouped;
+  assert_int_equal(optim_numbers_init(&numbers, opt, &param, 1, &fault), ERR_OK);
+  assert_int_equal(optimizer_begin(opt, &param, &numbers, &grouped, &fault), ERR_VALUE);
+  assert_int_equal(opt->t, 0);
+  optim_numbers_deinit(&numbers);
   assert_non_null(strstr(fault.text, "per = \"step\""));
   fault_clear(&fault);
   opt->schedule->per = PER_STEP;

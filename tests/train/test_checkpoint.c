@@ -90,5 +90,10 @@ TEST(other_files_are_no_checkpoints) {
   fault_clear(&fault);
   assert_int_equal(safetensors_save(path, NULL, 0, old, 3, &fault), ERR_OK);
   assert_int_equal(checkpoint_load(&got, path, NULL, &fault), ERR_DATA);
-  assert_non_null(strstr(fault.text, "is of version 0; allowed: 1"));
+  assert_non_null(strstr(fault.text, "is of version 0; allowed: 2"));
+  fault_clear(&fault);
+  old[1].text = "1";          /* one count of updates for all parameters */
+  assert_int_equal(safetensors_save(path, NULL, 0, old, 3, &fault), ERR_OK);
+  assert_int_equal(checkpoint_load(&got, path, NULL, &fault), ERR_DATA);
+  assert_non_null(strstr(fault.text, "is of version 1; allowed: 2"));
 }

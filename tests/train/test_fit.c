@@ -245,6 +245,159 @@ TEST(a_loss_that_is_not_finite_keeps_the_history) {
   close_world(&w);
 }
 
+/* -- beginnings and ends ---------------------------------------------------------- */
+
+/* A callback that writes down what is called, and fails where it is told to. */
+typedef struct Logged {
+  Callback callback;
+  char name;
+  int fails_at;                /* epoch; 0: its begin; -1: never */
+  int raises_at;               /* epoch at whose end an interrupt arrives */
+} Logged;
+
+static Text journal;
+
+static Err log_call(const Callback *callback, const char *what, bool fails, Fault *fault) {
+  const Logged *c = (const Logged *)callback;
+  text_addf(&journal, "%s%c ", what, c->name);
+  return fails ? fault_set(fault, ERR_SCRIPT, "%c failed", c->name) : ERR_OK;
+}
+
+static Err logged_begin(Callback *callback, FitRun *run, Fault *fault) {
+  (void)run;
+  return log_call(callback, "begin ", ((Logged *)callback)->fails_at == 0, fault);
+}
+
+static Err logged_epoch(Callback *callback, FitRun *run, Fault *fault) {
+  const Logged *c = (Logged *)callback;
+  if (run->epoch == c->raises_at) interrupt_raise();
+  return run->epoch == c->fails_at ? log_call(callback, "fail ", true, fault) : ERR_OK;
+}
+
+static Err logged_end(Callback *callback, FitRun *run, Err err, Fault *fault) {
+  (void)run;
+  log_call(callback, err ? "bad end " : "end ", false, fault);
+  return err;
+}
+
+static const CallbackKind logged_kind = {
+    .kind = {.name = "logged", .family = &callback_family, .size = sizeof(Logged)},
+    .begin = logged_begin, .epoch_end = logged_epoch, .end = logged_end};
+
+static Logged *logged(World *w, char name) {
+  Logged *c = (Logged *)object_new(&logged_kind.kind, &w->fault);
+  c->name = name;
+  c->fails_at = c->raises_at = -1;
+  return c;
+}
+
+/* Takes the callbacks. */
+static void set_callbacks(World *w, Object **v, int n) {
+  const Option *opt = option_find(&fit_kind, "callbacks", &w->fault);
+  assert_int_equal(option_set_objects(&w->fit->object, opt, v, n, &w->fault), ERR_OK);
+  for (int i = 0; i < n; i++) object_release(v[i]);
+}
+
+static void check_journal(const char *want) {
+  assert_string_equal(journal.data ? journal.data : "", want);
+  text_deinit(&journal);
+}
+
+TEST(an_end_for_each_that_began_the_last_first) {
+  World w;
+  open_world(&w, 40);
+  add(&w, "Dense", 2);
+  Logged *c[] = {logged(&w, 'a'), logged(&w, 'b'), logged(&w, 'c')};
+  set_callbacks(&w, (Object *[]){&c[0]->callback.object, &c[1]->callback.object,
+                                 &c[2]->callback.object}, 3);
+  assert_int_equal(run(&w), ERR_OK);
+  check_journal("begin a begin b begin c end c end b end a ");
+  c[1]->fails_at = 2;
+  assert_int_equal(run(&w), ERR_SCRIPT);
+  assert_string_equal(w.fault.text, "b failed");
+  assert_int_equal(w.history.n_rows, 2);
+  check_journal("begin a begin b begin c fail b bad end c bad end b bad end a ");
+  c[1]->fails_at = 0;
+  assert_int_equal(run(&w), ERR_SCRIPT);
+  assert_int_equal(w.history.n_columns, 0);
+  check_journal("begin a begin b bad end a ");
+  close_world(&w);
+}
+
+static Err sink_begin(void *ctx, const FitRun *run, Fault *fault) {
+  (void)run;
+  text_add(&journal, "begin sink ");
+  return *(bool *)ctx ? fault_set(fault, ERR_STORAGE, "no room") : ERR_OK;
+}
+
+static Err sink_epoch(void *ctx, const FitRun *run, Fault *fault) {
+  (void)ctx;
+  return run->epoch == 2 ? fault_set(fault, ERR_STORAGE, "no room") : ERR_OK;
+}
+
+static void sink_end(void *ctx, const FitRun *run, const Fault *fault) {
+  (void)ctx, (void)run, (void)fault;
+  text_add(&journal, "end sink ");
+}
+
+TEST(a_sink_that_cannot_begin_has_no_end) {
+  World w;
+  bool fails = true;
+  FitSink sink = {.ctx = &fails, .begin = sink_begin, .epoch = sink_epoch, .end = sink_end};
+  open_world(&w, 40);
+  add(&w, "Dense", 2);
+  Logged *c = logged(&w, 'a');
+  set_callbacks(&w, (Object *[]){&c->callback.object}, 1);
+  for (int i = 0; i < 2; i++, fails = false) {
+    history_deinit(&w.history);
+    fault_clear(&w.fault);
+    assert_int_equal(fit_run(&w.graph, w.fit, w.net, w.set, &sink, &w.history, &w.fault),
+                     ERR_STORAGE);
+    assert_int_equal(w.graph.fit_count, i);
+    assert_int_equal(w.history.n_rows, 2 * i);
+    check_journal(i ? "begin a begin sink bad end a end sink "
+                    : "begin a begin sink bad end a ");
+  }
+  close_world(&w);
+}
+
+static double loss_on_all(World *w) {
+  double value[2];
+  const ObjectList none = {0};
+  assert_int_equal(train_evaluate(&w->graph, w->net, w->set, w->fit->loss, &none, 100, value,
+                                  &w->fault), ERR_OK);
+  return value[0];
+}
+
+/* The loss falls; the worst counts as the best, so that it is the first epoch's. */
+static void check_best_after(int fails_at, int raises_at, Err want) {
+  World w;
+  open_world(&w, 60);
+  add(&w, "Dense", 2);
+  w.fit->epochs = 9;
+  w.fit->validation_data = dataset_retain(w.set);
+  Object *stop = object_new(family_find(&callback_family, "early_stopping", &w.fault),
+                            &w.fault);
+  set_option(stop, "patience", NULL, 100);
+  set_option(stop, "mode", "max", 0);
+  Logged *c = logged(&w, 'c');
+  c->fails_at = fails_at;
+  c->raises_at = raises_at;
+  set_callbacks(&w, (Object *[]){stop, &c->callback.object}, 2);
+  Err err = run(&w);
+  interrupt_clear();
+  text_deinit(&journal);
+  assert_int_equal(err, want);
+  assert_int_equal(w.history.n_rows, 4);
+  assert_int_equal(w.history.best_epoch, 1);
+  assert_true(last(&w, "val_loss") < 0.9 * history_get(&w.history, "val_loss", 0));
+  CHECK_NEAR(loss_on_all(&w), history_get(&w.history, "val_loss", 0), 1e-5);
+  close_world(&w);
+}
+
+TEST(best_weights_after_a_callback_fails) { check_best_after(4, -1, ERR_SCRIPT); }
+TEST(best_weights_after_an_interrupt) { check_best_after(-1, 4, ERR_INTERRUPT); }
+
 TEST(an_interrupted_fit_says_so) {
   World w;
   open_world(&w, 64);

@@ -249,23 +249,98 @@ static void count_replays(void *ctx) {
   }
 }
 
+/* Begins a replay of the net's step, and replays it on each number of threads. */
+static void check_replays(World *w, int threads) {
+  w->graph.par.threads = threads;
+  w->graph.par.threshold = 1;
+  Replays r = {w, replay_new(&w->fault), 0};
+  traced_step(w, r.replay);
+  if (COUNTS_ALLOCATIONS) assert_allocations_count();
+  par_team(&w->graph.par, count_replays, &r);
+  assert_int_equal(r.n_counted, 0);
+  replay_free(r.replay);
+}
+
 /* Batch norm, dropout, Adam: running statistics, draws and slots are among what it writes. */
 TEST(a_replayed_step_allocates_nothing) {
   static const int threads[] = {1, 2, 7};
   for (int t = 0; t < 3 && COUNTS_ALLOCATIONS; t++) {
     World w;
     open_world(&w, "Adam");
-    w.graph.par.threads = threads[t];
-    w.graph.par.threshold = 1;
     double loss;
     assert_int_equal(step(&w, &loss), ERR_OK);
-    Replays r = {&w, replay_new(&w.fault), 0};
-    traced_step(&w, r.replay);
-    assert_allocations_count();
-    par_team(&w.graph.par, count_replays, &r);
-    assert_int_equal(r.n_counted, 0);
+    check_replays(&w, threads[t]);
     assert_int_equal(w.optimizer->t, 7);
-    replay_free(r.replay);
     close_world(&w);
   }
+}
+
+/* -- counts ------------------------------------------------------------------------- */
+
+static int64_t updates(World *w, int i) {
+  StateList list;
+  assert_int_equal(layer_parameters(w->net, &list, &w->fault), ERR_OK);
+  int64_t t = optimizer_updates(w->optimizer, list.v[i]);
+  state_deinit(&list);
+  return t;
+}
+
+TEST(each_parameter_counts_its_own_updates) {
+  World w;
+  open_world(&w, "Adam");
+  double loss;
+  assert_int_equal(step(&w, &loss), ERR_OK);
+  assert_int_equal(layer_freeze(w.net, "dense_1", true, &w.fault), ERR_OK);
+  for (int i = 0; i < 3; i++) assert_int_equal(step(&w, &loss), ERR_OK);
+  assert_int_equal(layer_freeze(w.net, "dense_1", false, &w.fault), ERR_OK);
+  check_replays(&w, 2);
+  assert_int_equal(w.optimizer->t, 10);
+  assert_int_equal(updates(&w, 0), 7);
+  assert_int_equal(updates(&w, 3), 10);
+  close_world(&w);
+}
+
+TEST(a_failed_step_leaves_the_optimizer_as_it_was) {
+  World w;
+  open_world(&w, "Adam");
+  double loss;
+  w.factor = INFINITY;
+  assert_int_equal(step(&w, &loss), ERR_NONFINITE);
+  assert_int_equal(w.optimizer->n_slots, 0);
+  assert_true(w.optimizer->rate == 0);
+  w.factor = 1;
+  assert_int_equal(step(&w, &loss), ERR_OK);
+  interrupt_raise();
+  w.optimizer->lr = 0.05;
+  Err err = step(&w, &loss);
+  interrupt_clear();
+  assert_int_equal(err, ERR_INTERRUPT);
+  assert_true(w.optimizer->rate == 0.1);
+  assert_int_equal(updates(&w, 0), 1);
+  close_world(&w);
+}
+
+/* Another step updates a part of what a replay updates: it is captured anew. */
+TEST(a_replay_ends_when_its_groups_fall_apart) {
+  World w;
+  open_world(&w, "Adam");
+  double loss;
+  const ReplayArgs none = {0};
+  bool done = true;
+  assert_int_equal(step(&w, &loss), ERR_OK);
+  Replay *replay = replay_new(&w.fault);
+  traced_step(&w, replay);
+  assert_int_equal(layer_freeze(w.net, "dense_1", true, &w.fault), ERR_OK);
+  assert_int_equal(step(&w, &loss), ERR_OK);
+  assert_int_equal(layer_freeze(w.net, "dense_1", false, &w.fault), ERR_OK);
+  assert_int_equal(replay_run(replay, &none, &done, &w.fault), ERR_OK);
+  assert_false(done);
+  assert_int_equal(w.optimizer->t, 3);
+  traced_step(&w, replay);
+  assert_int_equal(replay_run(replay, &none, &done, &w.fault), ERR_OK);
+  assert_true(done);
+  assert_int_equal(updates(&w, 0), 4);
+  assert_int_equal(updates(&w, 3), 5);
+  replay_free(replay);
+  close_world(&w);
 }
