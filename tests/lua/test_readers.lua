@@ -1,4 +1,4 @@
--- Readers of data sets as scripts see them: csv, text, cifar10, images.
+-- Readers of data sets as scripts see them: csv, text, cifar10.
 
 local check = dofile "tests/check.lua"
 local tests = {}
@@ -179,54 +179,6 @@ function tests.test_cifar10()
   check.fails(function() return #data.cifar10(check.temp).test end, "label 10 in record 2")
   check.fails(function() return #data.cifar10(check.temp .. "/none").train end,
     "data_batch_1.bin is not in")
-end
-
--- Two pixels: red, and blue.
-local red_blue = "89504e470d0a1a0a0000000d49484452000000020000000108020000007b40e8dd0000" ..
-  "000d49444154789c63f8cf0004ff01070001ffe2239e590000000049454e44ae426082"
-
-local function unhex(text)
-  return (text:gsub("%x%x", function(byte) return string.char(tonumber(byte, 16)) end))
-end
-
-function tests.test_images()
-  local root = check.temp .. "/pictures"
-  os.execute("mkdir -p " .. root .. "/b " .. root .. "/a " .. root .. "/.hidden")
-  check.file("pictures/b/1.PNG", unhex(red_blue))
-  check.file("pictures/b/0.png", unhex(red_blue))
-  check.file("pictures/a/x.png", unhex(red_blue))
-  check.file("pictures/a/notes.txt", "not a picture")
-  local set = data.images(root)
-  check.equal({ #set, set.classes, set.features }, { 3, 2, { 3, 1, 2 } })
-  check.equal(set.class_names, { "a", "b" })
-  local x, y = set:tensors()
-  check.equal(y:totable(), { 1, 2, 2 })
-  check.near(x[1], { 1, 0, 0, 0, 0, 1 })
-  check.near(data.images(root, { channels = 1, scale = false }):tensors()[1], { 76, 29 })
-  check.equal(data.images(root, { size = { 4, 6 } }).features, { 3, 4, 6 })
-  check.equal(data.images(root, { size = 5 }).features, { 3, 5, 5 })
-  local plain = data.images(root .. "/b")
-  check.equal({ #plain, plain.classes }, { 2, nil })
-end
-
-function tests.test_images_refuse()
-  local root = check.temp .. "/bad"
-  local function fails(options, ...)
-    check.fails(function() return #data.images(root, options) end, ...)
-  end
-  fails(nil, "bad: cannot be read")
-  os.execute("mkdir -p " .. root .. "/a " .. root .. "/b")
-  fails(nil, "bad/a: holds no pictures")
-  check.file("bad/a/x.png", unhex(red_blue))
-  check.file("bad/b/x.png", "GIF89a")
-  fails(nil, "bad/b/x.png: is no PNG or JPEG file")
-  check.file("bad/b/x.png", unhex(red_blue):sub(1, -3))
-  fails(nil, "bad/b/x.png: truncated")
-  check.file("bad/top.png", unhex(red_blue))
-  fails(nil, "top.png", "beside folders of classes")
-  fails({ channels = 2 }, "channels", "got 2")
-  fails({ size = { 1, 2, 3 } }, "size", "got 3 numbers")
-  fails({ size = 0 }, "size", "got 0")
 end
 
 check.run(tests)
