@@ -63,8 +63,8 @@ function tests.test_csv_header()
   check.equal(#csv("1,2\n3,4\n", { header = true }), 1)
   check.equal(csv("2019,2020\n3,4\n", { header = true }).feature_names, { "2019", "2020" })
   check.equal(#csv("x,7\n1,2\n", { target = "x" }), 1)
-  refused("a,b\n3,4\n", { header = false }, "line 1, column 1", '"a" is no number')
-  check.equal(#csv "a,b\n", 0)
+  refused("a,b\n3,4\n", { header = false }, 'column 1 ("1"): text', '"a" in line 1')
+  refused("a,b\n", nil, "t.csv: has a header and no rows")
 end
 
 function tests.test_csv_quotes_ends_and_marks()
@@ -82,18 +82,16 @@ function tests.test_csv_quotes_ends_and_marks()
 end
 
 function tests.test_csv_errors_name_line_and_column()
-  refused("a,b\n1,2\n\n3,\n", nil, "t.csv: line 4, column 2 (\"b\")", "missing")
   refused("a,b\n1,2\n3\n", nil, "line 3", "only 1 fields", "has 2")
   refused("a,b\n1,2\n3,4,5\n", nil, "line 3", "more than 2")
-  refused("a,b\n1,x\n", nil, 'line 2, column 2 ("b")', '"x" is no number',
+  refused("a,b\n1,x\n", nil, 'column 2 ("b"): text in 1 of 1 rows, the first "x" in line 2',
     'categorical = {"b"}', 'ignore = {"b"}')
-  refused("a,b\n1,2\n3,x\n", { target = "b" }, "line 3, column 2", "among numbers")
-  refused("a,b\n1,x\n3,4\n", { target = "b" }, "line 3, column 2", "among numbers")
-  refused("a\n1;2\n", nil, "is the delimiter ';'")
-  for _, odd in ipairs { "nan", "inf", "0x10", "1e", "--1", "1 2", "NA" } do
-    refused("a,b\n1," .. odd .. "\n", nil, "line 2, column 2", "is no number")
+  refused("a,b\n1,2\n3,x\n", { target = "b" }, "1 of 2 rows among numbers", '"x" in line 3')
+  refused("a,b\n1,x\n3,4\n", { target = "b" }, "1 of 2 rows among numbers", '"x" in line 2')
+  for _, odd in ipairs { "inf", "0x10", "1e", "--1", "1 2", "NAN", "N/A" } do
+    refused("a,b\n1," .. odd .. "\n", nil, 'column 2 ("b"): text in 1 of 1', odd)
   end
-  refused("a\n1e999\n", nil, "too large")
+  refused("a\n1e999\n", nil, 'line 2, column 1 ("a")', "too large")
   refused("", nil, "t.csv: is empty")
   refused("a\n1\0\n", nil, "line 2", "zero byte")
   refused("a\n\xff\n", nil, "line 2", "not UTF-8")
@@ -107,7 +105,6 @@ function tests.test_csv_options_are_checked()
   refused(iris, { target = "specis" }, 'option "target"', 'did you mean "species"')
   refused(iris, { target = 4 }, "no column 4", "1 to 3")
   refused(iris, { target = "species", ignore = "species" }, "ignored and a target")
-  refused("a,a\n1,2\n", { target = "a" }, "two columns")
   refused(iris, { target = { "species", "petal" } }, "one target of classes")
   check.fails(function() data.csv("x", { delimiter = ";;" }) end, "delimiter", "one character")
   check.fails(function() data.csv("x", { target = { {} } }) end, "target", "list")
@@ -179,6 +176,63 @@ function tests.test_cifar10()
   check.fails(function() return #data.cifar10(check.temp).test end, "label 10 in record 2")
   check.fails(function() return #data.cifar10(check.temp .. "/none").train end,
     "data_batch_1.bin is not in")
+end
+
+-- A text is a name, a number a place, whatever the names look like.
+function tests.test_csv_names_and_places()
+  local odd = "0,1,2,3\n10,11,12,13\n20,21,22,23\n"
+  local function target(text, column, header)
+    local _, y = csv(text, { target = column, header = header }):tensors()
+    return y:totable()
+  end
+  check.equal(target(odd, 3, true), { 12, 22 })
+  check.equal(target(odd, "3", true), { 13, 23 })
+  check.equal(target(odd, "3"), { 13, 23 })
+  check.equal(target(odd, 3), { 2, 12, 22 })
+  check.equal(target(odd, { -1, 1 }, true), { { 13, 10 }, { 23, 20 } })
+  check.equal(target("2019,2020\n1,2\n3,4\n", "2020"), { 2, 4 })
+  check.equal(target("a,2020\n1,2\n", 2, true), { 2 })
+  local options = { header = true, ignore = { "3", 1 } }
+  check.equal(csv(odd, options).feature_names, { "1", "2" })
+  check.equal(csv(odd, { categorical = "3", ignore = { 1, 2, 3 } }).feature_names,
+    { "3=13", "3=23" })
+  refused(odd, { header = true, target = 0 }, "no column 0", "1 to 4")
+  refused(odd, { header = true, target = 1.5 }, "no column 1.5")
+  refused("a,b\n1,2\n", { target = "2" }, 'no column "2"', "without quotes, is a place")
+end
+
+function tests.test_csv_a_column_once()
+  local text = "a,b,c\n1,2,30\n4,5,60\n"
+  for _, option in ipairs { "target", "categorical", "ignore" } do
+    refused(text, { [option] = { "b", "b" } }, ('option "%s": got "b" twice'):format(option))
+    refused(text, { [option] = { 2, -2 } }, option, 'column 2 ("b") is there twice')
+    refused(text, { [option] = { "b", 2 } }, option, 'column 2 ("b") is there twice')
+    refused("a,a,c\n1,2,3\n", { [option] = "a" }, option,
+      'columns 1 and 2 are both called "a"', option .. " = 2")
+  end
+  refused(text, { na_values = { -9, -9 } }, 'option "na_values": got -9 twice')
+  refused(text, { target = "b", ignore = 2 }, '"b" is ignored and a target')
+  refused(text, { categorical = 1, ignore = "a" }, '"a" is ignored and categorical')
+  local _, y = csv("a,a,c\n1,2,3\n", { target = 2 }):tensors()
+  check.equal(y:totable(), { 2 })
+  local many = {}
+  for i = 1, 60000 do many[i] = "b" end
+  refused(text, { target = many }, "twice")
+end
+
+function tests.test_csv_another_separator()
+  refused("a;b\n1;2\n", { target = "b" }, 'no column "b"', 'separated by ";": delimiter = ";"')
+  refused("a;b\n1;2\n", nil, 'delimiter = ";"')
+  refused("a\tb\n1\t2\n", { target = 2 }, [[delimiter = "\t"]])
+  refused("1|2\n3|4\n", { header = false }, 'delimiter = "|"')
+  refused("a,b\n1,2\n", { delimiter = ";" }, 'delimiter = ","')
+end
+
+function tests.test_csv_trains_on_numbers()
+  local set = csv("1,2,3\n2,3,5\n3,4,7\n4,6,10\n", { target = 3 })
+  local net = nn.Sequential { nn.Dense(1), nn.Lambda(function(x) return x:mean(2) end) }
+  train.fit(net, set, { loss = "mse", optimizer = optim.SGD { lr = 0.02 }, epochs = 200 })
+  check.yes(net:evaluate(set, { loss = "mse" }).loss < 0.05)
 end
 
 check.run(tests)
