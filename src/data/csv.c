@@ -327,7 +327,7 @@ static const Option csv_options[] = {
     {.name = "categorical", .kind = OPT_TEXTS, AT(categorical),
      .doc = "columns whose values are names, also where they look like numbers; by name "
             "or place, like target"},
-    {.name = "ignore", .kind = OPT_TEXTS, AT(ignore), 
+    {.name = "ignore", .kind = OPT_TEXTS, AT(ignore),
      .doc = "columns to leave out, by name or place, like target"},
     {.name = "missing", .kind = OPT_CHOICE, AT(missing), .value = "error",
      .choices = missing_names,

@@ -263,6 +263,9 @@ static int load_file(lua_State *L) {
     fault_prefix(&fault, "tensor.load");
     return raise_fault(L, &fault);
   }
+  for (int i = 0; i < file.n_left_out; i++)
+    err_print("tensor.load: %s: \"%s\" is left out: %s\n", path, file.left_out[i].name,
+              file.left_out[i].text);
   if (format->named) lua_createtable(L, 0, file.n_tensors);
   for (int i = 0; i < file.n_tensors; i++) {
     Node *node = graph_const(graph, file.tensors[i].tensor);

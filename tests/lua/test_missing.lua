@@ -41,8 +41,9 @@ end
 function tests.test_dropped_rows_are_counted()
   local path = check.file("d.csv", passengers)
   local options = '{ target = "y", ignore = "name", categorical = "sex", missing = "drop" }'
-  local out, err = check.runner { "-e", ("local x, y = data.csv(%q, %s):tensors() print(x.shape[1], "
-    .. "x:sum():item(), y:sum():item())"):format(path, options) }
+  local code = "local x, y = data.csv(%q, %s):tensors() " ..
+    "print(x.shape[1], x:sum():item(), y:sum():item())"
+  local out, err = check.runner { "-e", code:format(path, options) }
   check.equal(out, "2\t73.0\t0.0\n")       -- 22 + 7 + 33 + 9, and 1 each for "male"
   check.equal(select(2, err:gsub("3 of 5 rows left out", "")), 1)
   local set = csv("a,c\n1,x\n,y\n3,z\n", { target = "c", missing = "drop" })
