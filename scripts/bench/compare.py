@@ -25,8 +25,10 @@ A share of a bound is bound / time: 100 % would be a step that does nothing else
 cores other processes kept busy meanwhile: figures with much of it are not worth keeping,
 above all those of as many threads as there are cores.
 
-Libraries choose their kernels for themselves: settings such as OPENBLAS_CORETYPE in the
-caller's environment are not passed on (LIBRARY_SETTINGS), and the choice is printed.
+Libraries choose their kernels for themselves: settings such as BLIS_ARCH_TYPE in the caller's
+environment are not passed on (LIBRARY_SETTINGS). But OpenBLAS does not know newer processors
+and takes slow kernels there, so its kernel sets are measured first, and the fastest one
+is PyTorch's in all rows (openblas.py); it is printed, with the speed of each.
 
 Environment: BENCH_THREADS="1 2", BENCH_JSON=path, BENCH_ROWS=word (rows with that word in
 their name), BENCH_SECONDS (time for the turns of a row, default 5).
@@ -40,6 +42,8 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
+
+import openblas
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TURN_S = 0.06           # what a turn takes at least
@@ -192,16 +196,33 @@ def check_libraries(about):
                 "nothing; it has mapped: " + (", ".join(about["libraries"]) or "no BLAS"))
 
 
-def start_workers(build, threads):
-    """Ours, PyTorch's and the products', and what PyTorch says of itself. LD_LIBRARY_PATH
+def start_torch(threads, settings):
+    """PyTorch with these settings of OpenBLAS, and what it says of itself. LD_LIBRARY_PATH
     puts OpenBLAS first, whatever the system's libblas.so.3 is."""
-    environment = {"OMP_NUM_THREADS": str(threads)}
     path = os.pathsep.join(filter(None, [openblas_directory(),
                                          os.environ.get("LD_LIBRARY_PATH")]))
-    torch = Worker("PyTorch", [sys.executable, os.path.join(HERE, "torch_side.py"),
-                               str(threads)], {**environment, "LD_LIBRARY_PATH": path})
+    environment = {"OMP_NUM_THREADS": str(threads), "LD_LIBRARY_PATH": path, **settings}
+    torch = Worker("PyTorch", [sys.executable, "-B", os.path.join(HERE, "torch_side.py"),
+                               str(threads)], environment)
     about = json.loads(torch.hear())
     check_libraries(about)
+    return torch, about
+
+
+def try_torch(threads, settings):
+    """The same, or None where PyTorch does not live with these settings."""
+    try:
+        return start_torch(threads, settings)
+    except Bench:
+        if not settings:
+            raise
+        return None
+
+
+def start_workers(build, threads, settings):
+    """Ours, PyTorch's and the products', and what PyTorch says of itself."""
+    environment = {"OMP_NUM_THREADS": str(threads)}
+    torch, about = start_torch(threads, settings)
     ours = Worker("runner", [os.path.join(build, "runner"), "--threads", str(threads),
                              os.path.join(HERE, "ours.lua")], environment)
     program = os.path.join(build, "bench", "products")
@@ -425,8 +446,8 @@ def print_head(about, threads, peaks):
 # -- the run ---------------------------------------------------------------------------
 
 
-def measure_threads(build, threads, rows, own, budget_s):
-    workers, about = start_workers(build, threads)
+def measure_threads(build, threads, settings, rows, own, budget_s):
+    workers, about = start_workers(build, threads, settings)
     try:
         peaks = measure_peaks(build, threads, rows)
         print_head(about, threads, peaks)
@@ -473,6 +494,13 @@ def print_verdict(tables):
           + ("" if not slower else "; not: " + "; ".join(slower)))
 
 
+def print_kernels(kernels):
+    print("\nOpenBLAS on the products of these rows, GFLOP/s; PyTorch's is the first:")
+    for candidate in kernels:
+        print(f"  {candidate.gflops:6.1f}  {candidate.said}")
+    sys.stdout.flush()
+
+
 def run(build):
     counts = numbers("BENCH_THREADS", "1 2", int)
     (budget_s,) = numbers("BENCH_SECONDS", "5", float)
@@ -482,17 +510,23 @@ def run(build):
     print(version.replace("\n", " · "))
     ignored = sorted(filter(is_setting, os.environ))
     if ignored:
-        print("not passed on, so that each library chooses for itself:", *ignored)
+        print("not passed on, so that each library chooses for itself (OpenBLAS's are tried):",
+              *ignored)
     print("times: medians of turns side by side; ratios: medians [quartiles] in rounds;\n"
           "products: share of matrix products alone; of FMA peak, of copy speed: bound /\n"
           "time of ours; other load: cores that other processes kept busy meanwhile")
-    tables = [measure_threads(build, n, rows, own and n == counts[0], budget_s)
+    kernels = openblas.fastest(lambda settings: try_torch(counts[0], settings), rows)
+    print_kernels(kernels)
+    tables = [measure_threads(build, n, kernels[0].settings, rows, own and n == counts[0], budget_s)
               for n in counts]
     print_threads(tables)
     print_verdict(tables)
     if os.environ.get("BENCH_JSON"):
         with open(os.environ["BENCH_JSON"], "w", encoding="utf-8") as file:
-            json.dump({"version": version, "tables": tables}, file, indent=1)
+            tried = [{"kernels": c.kernels, "settings": c.settings, "gflops": c.gflops}
+                     for c in kernels]
+            json.dump({"version": version, "openblas": tried, "tables": tables}, file,
+                      indent=1)
             file.write("\n")
 
 

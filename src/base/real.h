@@ -13,4 +13,12 @@ typedef float real;
 #define REAL_EPS 1.1920929e-7
 #endif
 
+#include <math.h>
+#include <stdbool.h>
+
+/* Does it stay finite as a real? What is infinite or no number is kept as it is. */
+static inline bool real_holds(double value) {
+  return !isfinite(value) || isfinite((real)value);
+}
+
 #endif

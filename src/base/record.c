@@ -41,6 +41,16 @@ static void describe_range(const Option *opt, bool both_ends, char *buffer, size
              text_number(hi, opt->hi));
 }
 
+/* Each integer of a list is in the range; one alone is a list of one. */
+static void describe_list(const Option *opt, char *buffer, size_t n_bytes) {
+  char lo[32], hi[32];
+  if (has_range(opt))
+    snprintf(buffer, n_bytes, "an integer from %s to %s, or a list of such",
+             text_number(lo, opt->lo), text_number(hi, opt->hi));
+  else
+    snprintf(buffer, n_bytes, "a list of integers");
+}
+
 char *option_allowed(const Option *opt, char *buffer, size_t n_bytes) {
   switch (opt->kind) {
   case OPT_BOOL: snprintf(buffer, n_bytes, "true or false"); break;
@@ -48,8 +58,10 @@ char *option_allowed(const Option *opt, char *buffer, size_t n_bytes) {
   case OPT_REAL: describe_range(opt, false, buffer, n_bytes); break;
   case OPT_TEXT: snprintf(buffer, n_bytes, "a string"); break;
   case OPT_CHOICE: list_choices(opt->choices, buffer, n_bytes); break;
-  case OPT_INTS: snprintf(buffer, n_bytes, "a list of integers"); break;
-  case OPT_TEXTS: snprintf(buffer, n_bytes, "a string or a list of strings"); break;
+  case OPT_INTS: describe_list(opt, buffer, n_bytes); break;
+  case OPT_TEXTS:
+    snprintf(buffer, n_bytes, "a string, a number, or a list of them");
+    break;
   case OPT_OBJECT:
     snprintf(buffer, n_bytes, "%s %s or its name%s", strchr("aeiou", opt->family->name[0]) ?
              "an" : "a", opt->family->name,
@@ -229,6 +241,7 @@ static void objects_free(ObjectList *list) {
 static void texts_free(TextList *list) {
   for (int i = 0; i < list->n; i++) free(list->v[i]);
   free(list->v);
+  free(list->number);
   *list = (TextList){0};
 }
 
@@ -295,7 +308,8 @@ Err option_set_number(Object *o, const Option *opt, double value, Fault *fault) 
   bool typed = opt->kind == OPT_REAL || (opt->kind == OPT_INT && integral);
   if (opt->kind == OPT_TEXTS) {
     char text[32];
-    return option_set_text(o, opt, text_number(text, value), fault);
+    const char *one = text_number(text, value);
+    return option_set_texts(o, opt, &one, &(bool){true}, 1, fault);
   }
   if (!typed || !in_range(opt, value)) return option_refuse_number(o, opt, value, fault);
   if (opt->kind == OPT_INT) *(int64_t *)option_field(o, opt) = (int64_t)value;
@@ -306,7 +320,7 @@ Err option_set_number(Object *o, const Option *opt, double value, Fault *fault) 
 
 Err option_set_text(Object *o, const Option *opt, const char *value, Fault *fault) {
   if (opt->kind == OPT_CHOICE) return option_set_choice(o, opt, value, fault);
-  if (opt->kind == OPT_TEXTS) return option_set_texts(o, opt, &value, 1, fault);
+  if (opt->kind == OPT_TEXTS) return option_set_texts(o, opt, &value, NULL, 1, fault);
   if (opt->kind == OPT_OBJECT || opt->kind == OPT_OBJECTS) {
     Object *object = family_make(opt->family, value, fault);
     if (!object) {
@@ -351,13 +365,15 @@ Err option_set_ints(Object *o, const Option *opt, const int64_t *v, int n, Fault
   return ERR_OK;
 }
 
-Err option_set_texts(Object *o, const Option *opt, const char *const *v, int n,
-                     Fault *fault) {
+Err option_set_texts(Object *o, const Option *opt, const char *const *v,
+                     const bool *number, int n, Fault *fault) {
   if (opt->kind != OPT_TEXTS) return option_refuse(o, opt, "a list of strings", fault);
-  TextList list = {0, calloc((size_t)n + 1, sizeof *list.v)};
-  bool failed = !list.v;
+  TextList list = {0, calloc((size_t)n + 1, sizeof *list.v),
+                   calloc((size_t)n + 1, sizeof *list.number)};
+  bool failed = !list.v || !list.number;
   for (int i = 0; i < n && !failed; i++) {
     list.v[list.n] = text_copy(v[i]);
+    list.number[list.n] = number && number[i];
     failed = !list.v[list.n];
     list.n += !failed;
   }

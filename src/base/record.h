@@ -36,7 +36,7 @@ typedef enum OptionKind {
   OPT_TEXT,     /* char *, owned; default NULL when absent */
   OPT_CHOICE,   /* int: index into `choices` */
   OPT_INTS,     /* IntList */
-  OPT_TEXTS,    /* TextList, owned; one text is a list of one, a number its text */
+  OPT_TEXTS,    /* TextList, owned; one text is a list of one; a number stays known as one */
   OPT_OBJECT,   /* Object *, retained: one of `family`; a name gives one with defaults */
   OPT_OBJECTS,  /* ObjectList: a list of the above */
   OPT_CALL,     /* Callable *, retained: a function of the user */
@@ -45,7 +45,8 @@ typedef enum OptionKind {
 } OptionKind;
 
 typedef struct IntList { int n; int64_t v[8]; } IntList;
-typedef struct TextList { int n; char **v; } TextList;
+/* number[i]: v[i] is the text of a number that was given, not a text that looks like one. */
+typedef struct TextList { int n; char **v; bool *number; } TextList;
 typedef struct ObjectList { int n; Object **v; } ObjectList;
 
 typedef struct Option {
@@ -129,8 +130,9 @@ Err option_set_number(Object *o, const Option *opt, double value, Fault *fault) 
 Err option_set_text(Object *o, const Option *opt, const char *value, Fault *f) WARN_UNUSED;
 Err option_set_ints(Object *o, const Option *opt, const int64_t *v, int n, Fault *f)
     WARN_UNUSED;
-Err option_set_texts(Object *o, const Option *opt, const char *const *v, int n, Fault *f)
-    WARN_UNUSED;
+/* number: which of them are texts of numbers; NULL: none. */
+Err option_set_texts(Object *o, const Option *opt, const char *const *v, const bool *number,
+                     int n, Fault *f) WARN_UNUSED;
 Err option_set_object(Object *o, const Option *opt, Object *value, Fault *f) WARN_UNUSED;
 Err option_set_objects(Object *o, const Option *opt, Object *const *v, int n, Fault *f)
     WARN_UNUSED;

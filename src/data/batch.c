@@ -57,7 +57,16 @@ static void fill_each(real *out, const Array *x, int64_t at, int64_t n, const re
   }
 }
 
-static void fill_row(const Dataset *set, int64_t row, real *out) {
+/* What is missing in the row becomes its mean, transformed. */
+static void fill_gaps(const Dataset *set, int64_t row, real *out) {
+  int64_t n = set->n_features, run = n / set->affine.n;
+  const real *x = (const real *)set->rows->x->a.data + row * n;
+  for (int64_t j = 0; j < n; j++)
+    if (isnan(x[j]))
+      out[j] = ((real)set->means->v[j] - set->shift[j / run]) * set->scale[j / run];
+}
+
+static void fill_values(const Dataset *set, int64_t row, real *out) {
   const Array *x = &set->rows->x->a;
   int64_t n = set->n_features, at = row * n;
   if (set->affine.n == n && n > 1) {
@@ -67,6 +76,11 @@ static void fill_row(const Dataset *set, int64_t row, real *out) {
   int64_t run = n / set->affine.n;
   for (int64_t k = 0; k < set->affine.n; k++)
     fill_uniform(out + k * run, x, at + k * run, run, set->shift[k], set->scale[k]);
+}
+
+static void fill_row(const Dataset *set, int64_t row, real *out) {
+  fill_values(set, row, out);
+  if (set->means) fill_gaps(set, row, out);
 }
 
 static void fill_targets(const Dataset *set, const int64_t *rows, int64_t n,
@@ -81,7 +95,7 @@ static void fill_targets(const Dataset *set, const int64_t *rows, int64_t n,
 
 void dataset_fill(const Dataset *set, const int64_t *rows, int64_t n, const Array *x,
                   const Array *y) {
-  must(set->rows);
+  must(set->rows && !dataset_lacks(set));
   if (x->data) {
     must(x->dtype == DT_REAL && shape_count(&x->shape) == n * set->n_features);
     for (int64_t i = 0; i < n; i++)
@@ -106,7 +120,12 @@ Err batches_open(Batches *out, Dataset *set, const BatchOptions *options, Fault 
                      (long long)n, (long long)size);
   int64_t *order = malloc((size_t)n * sizeof *order);
   if (!order) return fault_memory(fault, (size_t)n * sizeof *order);
-  *out = (Batches){.set = dataset_retain(set),
+  Dataset *complete = dataset_complete(set, set, fault);
+  if (!complete) {
+    free(order);
+    return fault->code;
+  }
+  *out = (Batches){.set = complete,
                    .options = *options,
                    .n_rows = n,
                    .n_batches = n / size + (n % size != 0 && !options->drop_last),

@@ -31,6 +31,7 @@ typedef struct Rows {
   int64_t n_classes;                /* 0: y are not labels */
   Names class_names;                /* n_classes of them, or none */
   Names feature_names;              /* one for each feature, or none */
+  bool missing;                     /* x, which is real, holds NaN where there is no value */
   double scale;                     /* unit of x: batches hold x * scale; 1: as it is */
 } Rows;
 
@@ -112,6 +113,21 @@ int64_t dataset_classes(const Dataset *set);              /* 0: no labels */
 const char *dataset_class_name(const Dataset *set, int64_t label);  /* or NULL */
 const char *dataset_feature_name(const Dataset *set, int64_t feature);  /* from 1; or NULL */
 
+/* -- missing values ------------------------------------------------------------------
+ * Where rows lack values, a view fills them in with means of the features over the rows that
+ * are trained on. Which those are is decided once, for a view and all made of it: by
+ * dataset_complete, by dataset_split (the first part decides for both), by
+ * transform_normalize and dataset_apply. Batches of a view for which nothing is decided take
+ * the means of its own rows. */
+
+/* Are values missing, and nothing decided? False of a set that is not loaded. */
+bool dataset_lacks(const Dataset *set);
+/* The set with the means of `like`, which may be the set itself: those decided for it, else
+ * of its rows, in the units of the source. Returns new, NULL and a fault where a feature has
+ * no value in any row, or features differ. Nothing missing, or decided by the set itself:
+ * the set, retained. */
+Dataset *dataset_complete(Dataset *set, Dataset *like, Fault *fault);
+
 /* A set without rows where rows are needed: ERR_DATA, "data set is empty: <name> (what)".
  * train.fit and net:evaluate call it too. */
 Err dataset_need_rows(Dataset *set, const char *what, Fault *fault) WARN_UNUSED;
@@ -119,7 +135,8 @@ Err dataset_need_rows(Dataset *set, const char *what, Fault *fault) WARN_UNUSED;
 /* The set cut in two: the first gets `n_first` rows, or the share `fraction` of them when
  * n_first is 0 (rounded; both parts get at least one row). Rows are drawn from `stream`
  * (shuffle false: the first ones are the first part) and keep their order within a part.
- * stratify: each class is shared out in proportion. */
+ * stratify: each class is shared out in proportion. Missing values of both are filled in by
+ * the first part's means, unless that is decided. */
 typedef struct SplitOptions {
   double fraction;
   int64_t n_first;
@@ -148,6 +165,8 @@ void transform_release(Transform *transform);             /* NULL is a no-op */
 int64_t transform_n(const Transform *transform);          /* numbers held: 1, C or all */
 double transform_shift(const Transform *transform, int64_t i);
 double transform_scaling(const Transform *transform, int64_t i);
+int64_t transform_n_means(const Transform *transform);    /* for missing values; 0: none */
+double transform_mean(const Transform *transform, int64_t i);
 
 /* The set with the transform after those it has; the feature shapes must fit. */
 Dataset *dataset_apply(Dataset *set, Transform *transform, Fault *fault);

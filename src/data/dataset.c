@@ -37,6 +37,7 @@ void dataset_release(Dataset *set) {
   if (!set || --set->refs > 0) return;
   object_release(set->source);
   affine_deinit(&set->affine);
+  means_release(set->means);
   free(set->shift);
   free(set->index);
   free(set->name);
@@ -57,7 +58,7 @@ static uint64_t mix(uint64_t hash, const void *bytes, size_t n_bytes) {
 /* All rows as the source gives them, read or not? */
 static bool is_whole(const Dataset *set) {
   const Affine *a = &set->affine;
-  if (set->index) return false;
+  if (set->index || set->means) return false;
   return !a->n || (a->n == 1 && a->shift[0] == 0 && a->scale[0] == set->rows->scale);
 }
 
@@ -66,6 +67,8 @@ uint64_t dataset_view_hash(const Dataset *set) {
   size_t n = (size_t)set->affine.n;
   if (is_whole(set)) return 0;
   if (set->index) hash = mix(hash, set->index, (size_t)set->n * sizeof *set->index);
+  if (set->means)
+    hash = mix(hash, set->means->v, (size_t)set->means->n * sizeof *set->means->v);
   if (n) hash = mix(hash, set->affine.shift, n * sizeof *set->affine.shift);
   return n ? mix(hash, set->affine.scale, n * sizeof *set->affine.scale) : hash;
 }
@@ -123,6 +126,7 @@ Dataset *dataset_view(const Dataset *set, int64_t *index, int64_t n, const Affin
   view->name = name;
   view->index = index;
   view->n = n;
+  view->means = means_retain(set->means);
   view->affine = (Affine){0};
   view->shift = view->scale = NULL;
   if (!set_affine(view, affine ? affine : &set->affine, fault)) return view;
@@ -311,6 +315,22 @@ static Dataset *marked_rows(const Dataset *set, const bool *in_first, bool wante
   return dataset_view(set, index, n, NULL, fault);
 }
 
+/* The first part is the one to train on: it decides what fills the gaps of both. */
+static Err complete_parts(Dataset **first, Dataset **second, Fault *fault) {
+  Dataset *parts[] = {NULL, NULL};
+  parts[0] = dataset_complete(*first, *first, fault);
+  if (parts[0]) parts[1] = dataset_complete(*second, parts[0], fault);
+  if (!parts[1]) {
+    dataset_release(parts[0]);
+    return fault->code;
+  }
+  dataset_release(*first);
+  dataset_release(*second);
+  *first = parts[0];
+  *second = parts[1];
+  return ERR_OK;
+}
+
 Err dataset_split(Dataset *set, const SplitOptions *options, Dataset **first,
                   Dataset **second, Fault *fault) {
   *first = *second = NULL;
@@ -330,10 +350,12 @@ Err dataset_split(Dataset *set, const SplitOptions *options, Dataset **first,
   }
   if (!err) *first = marked_rows(set, in_first, true, n_first, fault);
   if (*first) *second = marked_rows(set, in_first, false, set->n - n_first, fault);
-  if (!err && !*second) {
+  if (!err && !*second) err = ERR_MEMORY;
+  if (!err) err = complete_parts(first, second, fault);
+  if (err) {
     dataset_release(*first);
-    *first = NULL;
-    err = ERR_MEMORY;
+    dataset_release(*second);
+    *first = *second = NULL;
   }
   free(in_first);
   free(order);

@@ -3,6 +3,7 @@
 #define DATA_DATASET_H
 
 #include "data/data.h"
+#include <math.h>
 
 /* (x - shift) * scale with one pair for all features, per channel or per feature. */
 typedef struct Affine {
@@ -11,8 +12,16 @@ typedef struct Affine {
   double *shift, *scale;     /* one allocation, at shift */
 } Affine;
 
+/* Stands for missing values: one for each feature, in the units of the source. */
+typedef struct Means {
+  int refs;
+  int64_t n;
+  double v[];
+} Means;
+
 struct Transform {
   int refs;
+  Means *means;              /* retained; NULL: none */
   Shape features;            /* of the rows it was made for; PER_ALL: any fit */
   Affine affine;
 };
@@ -28,6 +37,7 @@ struct Dataset {
   int64_t n_features;
   int64_t n;                 /* rows of the view */
   int64_t *index;            /* row of the source for each; NULL: all in order */
+  Means *means;              /* retained; NULL: nothing missing, or not decided */
   Affine affine;             /* all transforms in one, in double */
   real *shift, *scale;       /* the same as batches are computed; one allocation */
 };
@@ -35,6 +45,18 @@ struct Dataset {
 static inline int64_t dataset_row(const Dataset *set, int64_t i) {
   return set->index ? set->index[i] : i;
 }
+
+/* Feature j of a row of the source, before transforms; a mean where it is missing and that is
+ * decided, else NaN. */
+static inline double dataset_raw(const Dataset *set, int64_t row, int64_t j) {
+  double x = array_get(&set->rows->x->a, row * set->n_features + j);
+  return set->means && isnan(x) ? set->means->v[j] : x;
+}
+
+Means *means_retain(Means *means);                        /* NULL is a no-op */
+void means_release(Means *means);                         /* NULL is a no-op */
+/* The set, whose features have that shape, with these means: new. */
+Dataset *dataset_with_means(const Dataset *set, Means *means, Fault *fault);
 
 /* Number of pairs for these features. */
 int64_t affine_count(Per per, const Shape *features);
@@ -44,6 +66,10 @@ void affine_deinit(Affine *affine);
  * (x - (a.shift + b.shift / a.scale)) a.scale b.scale. Scales are never 0. */
 Err affine_then(Affine *out, const Affine *a, const Affine *b, const Shape *features,
                 Fault *fault) WARN_UNUSED;
+
+/* The view's own row numbers, copied for another view; NULL when it has none. `ok` is false
+ * and a fault set when memory lacks. */
+int64_t *dataset_copy_index(const Dataset *set, bool *ok, Fault *fault);
 
 /* A new view of the same rows: takes `index` (n of them; also on failure), copies the
  * affine (NULL: the set's own). The set is loaded. */

@@ -78,6 +78,12 @@ static Err read_header(Input *in, const IdxType **type, Shape *shape, Fault *fau
   return memory_holds(shape_count(shape) * (int64_t)dtype_bytes((*type)->dtype), fault);
 }
 
+static Err too_large(const Shape *shape, int64_t element, double value, Fault *fault) {
+  int64_t row = element / shape_stride(shape, 0) + 1;
+  return fault_set(fault, ERR_DATA, "element %lld (in row %lld) is %g, which type %s does "
+                   "not hold", (long long)(element + 1), (long long)row, value, REAL_NAME);
+}
+
 static Err read_elements(Input *in, const IdxType *type, Array *a, Fault *fault) {
   int64_t n = shape_count(&a->shape);
   if (!type->get) return input_read(in, a->data, n, fault);
@@ -87,8 +93,11 @@ static Err read_elements(Input *in, const IdxType *type, Array *a, Fault *fault)
     int64_t n_now = n - first < per_chunk ? n - first : per_chunk;
     Err err = input_read(in, buffer, n_now * type->n_bytes, fault);
     if (err) return err;
-    for (int64_t i = 0; i < n_now; i++)
-      array_set(a, first + i, type->get(buffer + i * type->n_bytes));
+    for (int64_t i = 0; i < n_now; i++) {
+      double v = type->get(buffer + i * type->n_bytes);
+      if (!real_holds(v)) return too_large(&a->shape, first + i, v, fault);
+      array_set(a, first + i, v);
+    }
   }
   return ERR_OK;
 }

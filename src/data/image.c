@@ -11,24 +11,33 @@ void image_deinit(Image *image) {
   *image = (Image){0};
 }
 
-static Err image_new(Image *out, int64_t height, int64_t width, int channels,
+int64_t image_row_bytes(const Image *image) {
+  return image->width * image->channels * (image->bits / 8);
+}
+
+/* Takes over nothing of `out` but its warning. */
+static Err image_new(Image *out, int64_t height, int64_t width, int channels, int bits,
                      Fault *fault) {
-  int64_t n_bytes = height * width * channels;
+  int64_t n_bytes = height * width * channels * (bits / 8);
   Err err = memory_holds(n_bytes, fault);
   if (err) return err;
-  *out = (Image){height, width, channels, malloc((size_t)n_bytes)};
+  out->height = height;
+  out->width = width;
+  out->channels = channels;
+  out->bits = bits;
+  out->pixels = malloc((size_t)n_bytes);
   return out->pixels ? ERR_OK : fault_memory(fault, (size_t)n_bytes);
 }
 
-Err image_reserve(Image *out, int64_t height, int64_t width, int channels, size_t n_bytes,
-                  int64_t per_byte, Fault *fault) {
+Err image_reserve(Image *out, int64_t height, int64_t width, int channels, int bits,
+                  size_t n_bytes, int64_t per_byte, Fault *fault) {
   if (height < 1 || width < 1 || height > IMAGE_PIXELS_MAX / width)
     return fault_set(fault, ERR_DATA, "a picture of %lld x %lld pixels, allowed: up to %d "
                      "pixels in all", (long long)height, (long long)width, IMAGE_PIXELS_MAX);
   if (height * width / per_byte > (int64_t)n_bytes)
     return fault_set(fault, ERR_DATA, "truncated: %zu bytes cannot hold %lld x %lld pixels",
                      n_bytes, (long long)height, (long long)width);
-  return image_new(out, height, width, channels, fault);
+  return image_new(out, height, width, channels, bits, fault);
 }
 
 /* -- decoding ------------------------------------------------------------------------ */
@@ -41,12 +50,22 @@ typedef struct ImageFormat {
 static const ImageFormat formats[] = {{"\x89PNG\r\n\x1a\n", png_decode},
                                       {"\xff\xd8\xff", jpeg_decode}};
 
-/* A pixel of `from` channels to one of `to`; from 2 and 4 have transparency last. */
-static void convert_pixel(uint8_t *out, int to, const uint8_t *in, int from) {
-  if (to == 1 && from >= 3)
-    out[0] = (uint8_t)((299 * in[0] + 587 * in[1] + 114 * in[2] + 500) / 1000);
-  else
-    for (int k = 0; k < to; k++) out[k] = in[from >= 3 ? k : 0];
+static void put_sample(Image *image, int64_t i, int value) {
+  if (image->bits == 16) ((uint16_t *)image->pixels)[i] = (uint16_t)value;
+  else ((uint8_t *)image->pixels)[i] = (uint8_t)value;
+}
+
+/* Pixel i of one picture to pixel i of another, which may be the same memory where pixels
+ * shrink; from 2 and 4 channels, the last one is transparency. */
+static void convert_pixel(Image *out, const Image *in, int64_t i) {
+  int64_t at = i * in->channels, to = i * out->channels;
+  int last = out->channels - 1, first = image_sample(in, at);
+  if (last == 0 && in->channels >= 3)
+    first = (299 * first + 587 * image_sample(in, at + 1) + 114 * image_sample(in, at + 2) +
+             500) / 1000;
+  put_sample(out, to, first);
+  for (int k = 1; k <= last; k++)
+    put_sample(out, to + k, in->channels >= 3 ? image_sample(in, at + k) : first);
 }
 
 /* In place where pixels shrink. */
@@ -55,15 +74,14 @@ static Err convert(Image *image, int channels, Fault *fault) {
   int64_t n = image->height * image->width;
   if (to == from) return ERR_OK;
   Image out = *image;
+  out.channels = to;
   if (to > from) {
-    Err err = image_new(&out, image->height, image->width, to, fault);
+    Err err = image_new(&out, image->height, image->width, to, image->bits, fault);
     if (err) return err;
   }
-  for (int64_t i = 0; i < n; i++)
-    convert_pixel(out.pixels + i * to, to, image->pixels + i * from, from);
+  for (int64_t i = 0; i < n; i++) convert_pixel(&out, image, i);
   if (to > from) free(image->pixels);
   *image = out;
-  image->channels = to;
   return ERR_OK;
 }
 
@@ -116,51 +134,61 @@ static Err weights_init(Weights *out, int64_t n_old, int64_t n_new, Fault *fault
   return ERR_OK;
 }
 
-/* [height, width, c] bytes to [height, n, c]. */
-static void resize_rows(float *out, const Image *in, const Weights *w) {
-  int c = in->channels;
-  for (int64_t y = 0; y < in->height; y++)
+/* [height, width, c] samples to [height, n, c]. */
+static void resize_rows(float *out, const float *in, const Image *size, const Weights *w) {
+  int c = size->channels;
+  for (int64_t y = 0; y < size->height; y++)
     for (int64_t i = 0; i < w->n; i++)
       for (int k = 0; k < c; k++) {
-        const uint8_t *at = in->pixels + (y * in->width + w->first[i]) * c + k;
+        const float *at = in + (y * size->width + w->first[i]) * c + k;
         double sum = 0;
         for (int64_t j = 0; j < w->count[i]; j++)
-          sum += w->weight[i * w->most + j] * at[j * c];
+          sum += w->weight[i * w->most + j] * (double)at[j * c];
         out[(y * w->n + i) * c + k] = (float)sum;
       }
 }
 
-/* [height, row] to [n, row] bytes; `row` counts width and channels. */
-static void resize_columns(uint8_t *out, const float *in, int64_t row, const Weights *w) {
+/* [height, row] to [n, row] samples; `row` counts width and channels. */
+static void resize_columns(Image *out, const float *in, const Weights *w) {
+  int64_t row = out->width * out->channels;
   for (int64_t i = 0; i < w->n; i++)
     for (int64_t x = 0; x < row; x++) {
       const float *at = in + w->first[i] * row + x;
       double sum = 0;
       for (int64_t j = 0; j < w->count[i]; j++)
         sum += w->weight[i * w->most + j] * (double)at[j * row];
-      out[i * row + x] = (uint8_t)(sum + 0.5);
+      put_sample(out, i * row + x, (int)(sum + 0.5));
     }
+}
+
+/* Room for the samples as floats, which hold 16 bits exactly, then for the picture between
+ * the two steps. NULL and a fault. */
+static float *new_samples(const Image *in, int64_t n_between, Fault *fault) {
+  int64_t n = in->height * in->width * in->channels;
+  int64_t n_bytes = (n + n_between) * (int64_t)sizeof(float);
+  if (memory_holds(n_bytes, fault)) return NULL;
+  float *samples = malloc((size_t)n_bytes);
+  if (!samples) fault_memory(fault, (size_t)n_bytes);
+  for (int64_t i = 0; samples && i < n; i++) samples[i] = (float)image_sample(in, i);
+  return samples;
 }
 
 Err image_resize(Image *out, const Image *in, int64_t height, int64_t width,
                  Fault *fault) {
   *out = (Image){0};
+  memcpy(out->warning, in->warning, sizeof out->warning);
   Weights rows = {0}, columns = {0};
-  int64_t row = width * in->channels, n_bytes = in->height * row * (int64_t)sizeof(float);
-  float *between = NULL;
-  Err err = memory_holds(n_bytes, fault);
-  if (!err) {
-    between = malloc((size_t)n_bytes);
-    if (!between) err = fault_memory(fault, (size_t)n_bytes);
-  }
+  int64_t n = in->height * in->width * in->channels;
+  float *samples = new_samples(in, in->height * width * in->channels, fault);
+  Err err = samples ? ERR_OK : fault->code;
   if (!err) err = weights_init(&rows, in->width, width, fault);
   if (!err) err = weights_init(&columns, in->height, height, fault);
-  if (!err) err = image_new(out, height, width, in->channels, fault);
+  if (!err) err = image_new(out, height, width, in->channels, in->bits, fault);
   if (!err) {
-    resize_rows(between, in, &rows);
-    resize_columns(out->pixels, between, row, &columns);
+    resize_rows(samples + n, samples, in, &rows);
+    resize_columns(out, samples + n, &columns);
   }
-  free(between);
+  free(samples);
   free(rows.first);
   free(columns.first);
   return err;

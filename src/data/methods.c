@@ -32,7 +32,8 @@ const Kind split_method = {
     .name = "split", .family = &dataset_methods, .size = sizeof(SplitCall),
     .options = split_options, .check = split_check,
     .doc = "two sets that share the rows out, each in the order of this one; the same "
-           "call gives the same split"};
+           "call gives the same split. The first is the one to train on: its means fill in "
+           "what is missing in both (data.csv, missing = \"mean\")"};
 
 /* -- shuffle, take ------------------------------------------------------------------- */
 

@@ -61,8 +61,12 @@ static Transform *transform_new(Per per, const Shape *features, Fault *fault) {
 void transform_release(Transform *t) {
   if (!t || --t->refs > 0) return;
   affine_deinit(&t->affine);
+  means_release(t->means);
   free(t);
 }
+
+int64_t transform_n_means(const Transform *t) { return t->means ? t->means->n : 0; }
+double transform_mean(const Transform *t, int64_t i) { return t->means->v[i]; }
 
 int64_t transform_n(const Transform *t) { return t->affine.n; }
 double transform_shift(const Transform *t, int64_t i) { return t->affine.shift[i]; }
@@ -94,17 +98,14 @@ Dataset *dataset_apply(Dataset *set, Transform *t, Fault *fault) {
   }
   Affine both;
   if (affine_then(&both, &set->affine, &t->affine, &set->features, fault)) return NULL;
-  int64_t *index = NULL;
-  if (set->index) {
-    size_t n_bytes = (size_t)(set->n > 0 ? set->n : 1) * sizeof *index;
-    index = malloc(n_bytes);
-    if (index) memcpy(index, set->index, (size_t)set->n * sizeof *index);
-    else fault_memory(fault, n_bytes);
-  }
-  Dataset *out =
-      index || !set->index ? dataset_view(set, index, set->n, &both, fault) : NULL;
+  bool ok;
+  int64_t *index = dataset_copy_index(set, &ok, fault);
+  Dataset *out = ok ? dataset_view(set, index, set->n, &both, fault) : NULL;
   affine_deinit(&both);
-  return out;
+  if (!out || !t->means || !dataset_lacks(out)) return out;
+  Dataset *complete = dataset_with_means(out, t->means, fault);
+  dataset_release(out);
+  return complete;
 }
 
 /* -- statistics ---------------------------------------------------------------------- */
@@ -147,7 +148,7 @@ static Err byte_statistics(const Dataset *set, Groups g, double *mean, double *d
 /* Feature j of a row, after the set's transforms, in double. */
 static double feature(const Dataset *set, int64_t row, int64_t j) {
   int64_t pair = j / (set->n_features / set->affine.n);
-  double x = array_get(&set->rows->x->a, row * set->n_features + j);
+  double x = dataset_raw(set, row, j);
   return (x - set->affine.shift[pair]) * set->affine.scale[pair];
 }
 
@@ -176,10 +177,11 @@ static void statistics(const Dataset *set, Groups g, double *mean, double *devia
   for (int64_t k = 0; k < g.n; k++) deviation[k] = sqrt(deviation[k] / n);
 }
 
-Transform *transform_normalize(Dataset *set, Per per, Fault *fault) {
-  if (dataset_need_rows(set, "normalize", fault)) return NULL;
+/* Of a set for which it is decided what stands for missing values. */
+static Transform *normalize_complete(Dataset *set, Per per, Fault *fault) {
   Transform *t = transform_new(per, &set->features, fault);
   if (!t) return NULL;
+  t->means = means_retain(set->means);
   Affine *a = &t->affine;
   Groups g = {a->n, set->n_features / a->n};
   Err err = ERR_OK;
@@ -205,4 +207,12 @@ Transform *transform_normalize(Dataset *set, Per per, Fault *fault) {
   if (!err) return t;
   transform_release(t);
   return NULL;
+}
+
+Transform *transform_normalize(Dataset *set, Per per, Fault *fault) {
+  if (dataset_need_rows(set, "normalize", fault)) return NULL;
+  Dataset *complete = dataset_complete(set, set, fault);
+  Transform *t = complete ? normalize_complete(complete, per, fault) : NULL;
+  dataset_release(complete);
+  return t;
 }

@@ -173,6 +173,16 @@ static int set_normalize(lua_State *L) {
   return 2;
 }
 
+/* set:impute(other): missing values become the means of the other set's rows; its own ones
+ * without it. */
+static int set_impute(lua_State *L) {
+  Dataset *set = check_dataset(L, 1);
+  Dataset *like = lua_isnoneornil(L, 2) ? set : check_dataset(L, 2);
+  Dataset **box = new_set_box(L);
+  Fault fault = {0};
+  return store_set(L, box, dataset_complete(set, like, &fault), &fault);
+}
+
 /* -- batches ------------------------------------------------------------------------- */
 
 typedef struct BatchBox {
@@ -344,6 +354,10 @@ static const Function set_methods[] = {
      "from the end.", NULL},
     {"normalize", set_normalize, "set:normalize({ options })", "The set with mean 0 and "
      "deviation 1, and the transform that did it.", &normalize_method},
+    {"impute", set_impute, "set:impute(other)", "The set with its missing values (data.csv, "
+     "missing = \"mean\") filled in by the features' means over the rows of another set, the "
+     "one to train on; without it, over its own. train.fit does it with what it validates and "
+     "tests on, split with its second part.", NULL},
     {"batches", set_batches, "set:batches(batch_size, { options })", "An iterator: for x, y in "
      "set:batches(32) do ... end", &batches_method},
     {"tensors", set_tensors, "set:tensors()", "All rows at once: x, y.", NULL},
@@ -443,6 +457,10 @@ static int transform_listing(lua_State *L) {
     add_numbered_part(L, "shift", i + 1);
     lua_pushnumber(L, transform_scaling(t, i));
     add_numbered_part(L, "scale", i + 1);
+  }
+  for (int64_t i = 0; i < transform_n_means(t); i++) {
+    lua_pushnumber(L, transform_mean(t, i));
+    add_numbered_part(L, "mean", i + 1);
   }
   return 3;
 }

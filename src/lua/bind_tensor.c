@@ -24,6 +24,13 @@ static void table_shape(lua_State *L, Shape *shape) {
   lua_settop(L, top);
 }
 
+/* A finite number that type real makes infinite is an error that names its place. */
+static void no_overflow(lua_State *L, double value, const char *what, int place) {
+  if (real_holds(value)) return;
+  luaL_error(L, "tensor: %s %d is %f, which type %s does not hold", what, place, value,
+             REAL_NAME);
+}
+
 /* Stores the lists at the stack's top from flat element *at on; ragged ones are an error. */
 static void fill_nested(lua_State *L, Array *a, int axis, int64_t *at) {
   if (axis == a->shape.rank) {
@@ -34,7 +41,8 @@ static void fill_nested(lua_State *L, Array *a, int axis, int64_t *at) {
     double v = lua_tonumber(L, -1);
     double lo = a->dtype == DT_UINT8 ? 0 : -0x1p31;
     double hi = a->dtype == DT_UINT8 ? 255 : 0x1p31 - 1;
-    if (a->dtype != DT_REAL && !(v == floor(v) && v >= lo && v <= hi))
+    if (a->dtype == DT_REAL) no_overflow(L, v, "element", (int)*at + 1);
+    else if (!(v == floor(v) && v >= lo && v <= hi))
       luaL_error(L, "tensor: element %d is %f, which is no %s", (int)*at + 1, v,
                  dtype_name(a->dtype));
     array_set(a, (*at)++, v);
@@ -135,7 +143,9 @@ static int make_filled(lua_State *L, double value, int first, const char *functi
 static int make_zeros(lua_State *L) { return make_filled(L, 0, 1, "zeros"); }
 static int make_ones(lua_State *L) { return make_filled(L, 1, 1, "ones"); }
 static int make_full(lua_State *L) {
-  return make_filled(L, luaL_checknumber(L, 1), 2, "full");
+  double value = luaL_checknumber(L, 1);
+  no_overflow(L, value, "argument", 1);
+  return make_filled(L, value, 2, "full");
 }
 
 static int make_rand(lua_State *L) {
@@ -180,6 +190,8 @@ static int make_arange(lua_State *L) {
   double step = one ? 1 : luaL_optnumber(L, 3, 1);
   luaL_argcheck(L, step != 0 && isfinite(step), 3, "the step must be finite and not 0");
   luaL_argcheck(L, isfinite(first) && isfinite(last), 1, "the ends must be finite");
+  no_overflow(L, first, "argument", 1);
+  no_overflow(L, last, "argument", one ? 1 : 2);
   /* A last value that rounding puts just beyond the end still counts. */
   double n = floor((last - first) / step * (1 + 1e-12) + 1e-9) + 1;
   luaL_argcheck(L, n < 0x1p40, 2, "too many values");
@@ -194,6 +206,8 @@ static int make_linspace(lua_State *L) {
   lua_Integer n = luaL_checkinteger(L, 3);
   luaL_argcheck(L, n >= 1 && n < ((lua_Integer)1 << 40), 3, "allowed: at least 1");
   luaL_argcheck(L, isfinite(a) && isfinite(b), 1, "the ends must be finite");
+  no_overflow(L, a, "argument", 1);
+  no_overflow(L, b, "argument", 2);
   double step = n > 1 ? (b - a) / (double)(n - 1) : 0;
   push_node(L, op_arange(graph, a, step, n));
   graph_scope_end(graph, scope);
@@ -249,6 +263,9 @@ static int load_file(lua_State *L) {
     fault_prefix(&fault, "tensor.load");
     return raise_fault(L, &fault);
   }
+  for (int i = 0; i < file.n_left_out; i++)
+    err_print("tensor.load: %s: \"%s\" is left out: %s\n", path, file.left_out[i].name,
+              file.left_out[i].text);
   if (format->named) lua_createtable(L, 0, file.n_tensors);
   for (int i = 0; i < file.n_tensors; i++) {
     Node *node = graph_const(graph, file.tensors[i].tensor);

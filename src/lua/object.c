@@ -89,7 +89,10 @@ static void push_option(lua_State *L, const Object *o, const Option *opt) {
     lua_createtable(L, list->n, 0);
     for (int i = 0; i < list->n; i++) {
       lua_pushstring(L, list->v[i]);
-      lua_rawseti(L, -2, i + 1);
+      if (list->number[i]) lua_pushnumber(L, lua_tonumber(L, -1));
+      else lua_pushvalue(L, -1);
+      lua_rawseti(L, -3, i + 1);
+      lua_pop(L, 1);
     }
     break;
   }
@@ -151,7 +154,7 @@ static int object_newindex(lua_State *L) {
   return 0;
 }
 
-/* In quotes, so that a list of texts reads in one way only. */
+/* In quotes, so that a list of texts and numbers reads in one way only. */
 static void add_quoted(luaL_Buffer *b, const char *text) {
   luaL_addchar(b, '"');
   for (; *text; text++) {
@@ -193,7 +196,8 @@ static void describe_option(lua_State *L, luaL_Buffer *b, Object *o, const Optio
     const TextList *list = field;
     for (int i = 0; i < list->n; i++) {
       luaL_addstring(b, i ? ", " : "{ ");
-      add_quoted(b, list->v[i]);
+      if (list->number[i]) luaL_addstring(b, list->v[i]);
+      else add_quoted(b, list->v[i]);
     }
     luaL_addstring(b, " }");
     break;
@@ -300,10 +304,12 @@ static Err set_ints(lua_State *L, int arg, Object *o, const Option *opt, Fault *
   return option_set_ints(o, opt, v, n, fault);
 }
 
-/* Numbers in the list are the texts that Lua makes of them. */
+/* Numbers in the list are told from texts that look like them. */
 static Err set_texts(lua_State *L, int arg, Object *o, const Option *opt, Fault *fault) {
   int n = (int)lua_rawlen(L, arg);
-  const char **v = lua_newuserdatauv(L, ((size_t)n + 1) * sizeof *v, 1);
+  size_t n_bytes = ((size_t)n + 1) * (sizeof(char *) + sizeof(bool));
+  const char **v = lua_newuserdatauv(L, n_bytes, 1);
+  bool *number = (bool *)(v + n + 1);
   lua_createtable(L, n, 0);   /* keeps the texts */
   for (int i = 0; i < n; i++) {
     int type = lua_rawgeti(L, arg, i + 1);
@@ -311,10 +317,16 @@ static Err set_texts(lua_State *L, int arg, Object *o, const Option *opt, Fault 
       lua_pop(L, 3);
       return option_wrong_type(o, opt, "a list with something else", fault);
     }
+    number[i] = type == LUA_TNUMBER;
+    if (number[i]) {
+      char text[32];
+      lua_pushstring(L, text_number(text, lua_tonumber(L, -1)));
+      lua_remove(L, -2);
+    }
     v[i] = lua_tostring(L, -1);
     lua_rawseti(L, -2, i + 1);
   }
-  Err err = option_set_texts(o, opt, v, n, fault);
+  Err err = option_set_texts(o, opt, v, number, n, fault);
   lua_pop(L, 2);
   return err;
 }

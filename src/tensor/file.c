@@ -63,7 +63,17 @@ Err tensor_file_save(const char *path, const NamedTensor *tensors, int n_tensors
 
 Err tensor_file_reserve(TensorFile *out, int n, Fault *fault) {
   out->tensors = calloc((size_t)n + 1, sizeof *out->tensors);
-  return out->tensors ? ERR_OK : fault_memory(fault, (size_t)n * sizeof *out->tensors);
+  out->left_out = calloc((size_t)n + 1, sizeof *out->left_out);
+  return out->tensors && out->left_out
+             ? ERR_OK : fault_memory(fault, (size_t)n * sizeof *out->tensors);
+}
+
+static void texts_free(NamedText *texts, int n) {
+  for (int i = 0; i < n; i++) {
+    free(texts[i].name);
+    free(texts[i].text);
+  }
+  free(texts);
 }
 
 void tensor_file_deinit(TensorFile *file) {
@@ -71,12 +81,9 @@ void tensor_file_deinit(TensorFile *file) {
     free(file->tensors[i].name);
     tensor_release(file->tensors[i].tensor);
   }
-  for (int i = 0; i < file->n_meta; i++) {
-    free(file->meta[i].name);
-    free(file->meta[i].text);
-  }
+  texts_free(file->meta, file->n_meta);
+  texts_free(file->left_out, file->n_left_out);
   free(file->tensors);
-  free(file->meta);
   *file = (TensorFile){0};
 }
 

@@ -24,6 +24,8 @@ typedef struct TensorFile {
   int n_tensors;
   NamedText *meta;
   int n_meta;
+  NamedText *left_out;         /* what no tensor can hold (text, objects), and why */
+  int n_left_out;
 } TensorFile;
 
 void tensor_file_deinit(TensorFile *file);
@@ -56,7 +58,7 @@ Err tensor_file_load_as(const TensorFormat *format, TensorFile *out, const char 
 Err tensor_file_save(const char *path, const NamedTensor *tensors, int n_tensors,
                      bool compress, Fault *fault) WARN_UNUSED;
 
-/* Room in `out` for n tensors that a reader will add. */
+/* Room in `out` for n tensors that a reader will add or leave out. */
 Err tensor_file_reserve(TensorFile *out, int n, Fault *fault) WARN_UNUSED;
 
 #endif

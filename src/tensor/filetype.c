@@ -12,7 +12,7 @@ static bool from_f64(Array *out, int64_t i, const unsigned char *bytes) {
   double v;
   memcpy(&v, bytes, sizeof v);
   ((real *)out->data)[i] = (real)v;
-  return !isfinite(v) || isfinite((real)v);
+  return real_holds(v);
 }
 
 static bool from_f32(Array *out, int64_t i, const unsigned char *bytes) {

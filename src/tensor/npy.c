@@ -15,6 +15,7 @@ typedef struct Header {
   char descr[24];
   bool fortran_order;
   Shape shape;
+  bool unusable;               /* a good file of what no tensor holds, as the fault says */
 } Header;
 
 /* Takes the character that comes next, blanks aside; false if it is another one. */
@@ -53,23 +54,29 @@ static Err not_a_header(Fault *fault, const char *what) {
 }
 
 /* (), (3,), (3, 4) */
-static Err take_shape(const char **at, Shape *out, Fault *fault) {
+static Err take_shape(const char **at, Header *header, Fault *fault) {
+  Shape *out = &header->shape;
   *out = SHAPE_SCALAR;
   if (!take(at, '(')) return not_a_header(fault, "'shape'");
   while (!take(at, ')')) {
-    if (out->rank == MAX_RANK)
+    if (out->rank == MAX_RANK) {
+      header->unusable = true;
       return fault_set(fault, ERR_DATA, "has more than %d axes", MAX_RANK);
+    }
     if (!take_size(at, &out->dim[out->rank++])) return not_a_header(fault, "'shape'");
     if (!take(at, ',') && **at != ')') return not_a_header(fault, "'shape'");
   }
   return ERR_OK;
 }
 
-static Err take_descr(const char **at, char *out, size_t n_bytes, Fault *fault) {
+static Err take_descr(const char **at, Header *header, Fault *fault) {
   *at += strspn(*at, " ");
-  if (**at == '[' || **at == '(')
+  if (**at == '[' || **at == '(') {
+    header->unusable = true;
     return fault_set(fault, ERR_DATA, "is an array of records; allowed: of numbers");
-  return take_text(at, out, n_bytes) ? ERR_OK : not_a_header(fault, "'descr'");
+  }
+  return take_text(at, header->descr, sizeof header->descr) ? ERR_OK
+                                                            : not_a_header(fault, "'descr'");
 }
 
 static Err take_order(const char **at, bool *out, Fault *fault) {
@@ -92,9 +99,9 @@ static Err parse_header(const char *at, Header *out, Fault *fault) {
     while (i < 3 && strcmp(keys[i], key) != 0) i++;
     if (i == 3 || seen[i]) return not_a_header(fault, "a key");
     seen[i] = true;
-    Err err = i == 0   ? take_descr(&at, out->descr, sizeof out->descr, fault)
+    Err err = i == 0   ? take_descr(&at, out, fault)
               : i == 1 ? take_order(&at, &out->fortran_order, fault)
-                       : take_shape(&at, &out->shape, fault);
+                       : take_shape(&at, out, fault);
     if (err) return err;
     if (!take(&at, ',') && *at != '}') return not_a_header(fault, "a comma is missing");
   }
@@ -132,9 +139,11 @@ static Err read_header(Input *in, Header *out, Fault *fault) {
 /* -- the elements -------------------------------------------------------------------- */
 
 /* '<f4' to a type and its byte order: '<' low byte first, '>' high, '|' and '=' ours. */
-static Err find_type(const char *descr, const FileType **type, bool *swap, Fault *fault) {
+static Err find_type(Header *header, const FileType **type, bool *swap, Fault *fault) {
   char types[128];
+  const char *descr = header->descr;
   *type = strchr("<>|=", *descr) && *descr ? filetype_coded(descr + 1) : NULL;
+  header->unusable = !*type;
   if (!*type)
     return fault_set(fault, ERR_DATA, "elements of type '%s' cannot be used (%s can)",
                      descr, filetype_list(true, types, sizeof types));
@@ -171,12 +180,14 @@ static Tensor *turned(Tensor *t, MemoryCount *count, Fault *fault) {
   return out;
 }
 
-Tensor *npy_read(Input *in, MemoryCount *count, Fault *fault) {
+/* As npy_read; *unusable: there is no tensor, and no damage. */
+static Tensor *read_array(Input *in, MemoryCount *count, bool *unusable, Fault *fault) {
   Header header = {0};
   const FileType *type = NULL;
   bool swap = false;
   Err err = read_header(in, &header, fault);
-  if (!err) err = find_type(header.descr, &type, &swap, fault);
+  if (!err) err = find_type(&header, &type, &swap, fault);
+  *unusable = header.unusable;
   Tensor *t = err ? NULL : filetype_tensor(type, &header.shape, in, count, fault);
   if (!t) return NULL;
   err = filetype_read(type, swap, in, &t->a, fault);
@@ -184,6 +195,11 @@ Tensor *npy_read(Input *in, MemoryCount *count, Fault *fault) {
   if (!err) return header.fortran_order && t->a.shape.rank > 1 ? turned(t, count, fault) : t;
   tensor_release(t);
   return NULL;
+}
+
+Tensor *npy_read(Input *in, MemoryCount *count, Fault *fault) {
+  bool unusable;
+  return read_array(in, count, &unusable, fault);
 }
 
 static Err add_tensor(TensorFile *out, const char *name, size_t n_name, Tensor *t,
@@ -206,22 +222,51 @@ static Err read_one(TensorFile *out, Input *in, MemoryCount *count, Fault *fault
 
 /* -- .npz ---------------------------------------------------------------------------- */
 
+/* An entry of text, objects or records does not spoil the others. The rest of its bytes is
+ * read all the same, up to the checksum, so that damage is not taken for another type. */
+static Err leave_out(TensorFile *out, Input *in, const char *name, size_t n_name,
+                     Fault *fault) {
+  unsigned char bytes[4096];
+  NamedText *added = &out->left_out[out->n_left_out];
+  added->name = text_copy(name);
+  added->text = text_copy(fault->text);
+  if (!added->name || !added->text) return fault_memory(fault, n_name);
+  added->name[n_name] = 0;
+  out->n_left_out++;
+  fault_clear(fault);
+  while (input_left(in) > 0) {
+    Err err = input_read(in, bytes, least(input_left(in), (int64_t)sizeof bytes), fault);
+    if (err) return err;
+  }
+  return input_end(in, fault);
+}
+
+/* A name that is no array's is refused: np.savez writes none. */
 static Err read_entry(TensorFile *out, const ZipFile *zip, const ZipEntry *entry,
                       MemoryCount *count, Fault *fault) {
   size_t n = strlen(entry->name), n_suffix = strlen(npy_format.suffix);
   if (n < n_suffix || strcmp(entry->name + n - n_suffix, npy_format.suffix) != 0)
     return fault_set(fault, ERR_DATA, "\"%s\" is no .npy file", entry->name);
   Input in;
-  Tensor *t = NULL;
   Err err = zip_entry_open(&in, zip, entry, fault);
   if (!err) {
-    t = npy_read(&in, count, fault);
-    if (!t) err = fault->code;
+    bool unusable = false;
+    Tensor *t = read_array(&in, count, &unusable, fault);
+    if (t) err = add_tensor(out, entry->name, n - n_suffix, t, fault);
+    else if (unusable) err = leave_out(out, &in, entry->name, n - n_suffix, fault);
+    else err = fault->code;
   }
   input_close(&in);
-  if (!err) err = add_tensor(out, entry->name, n - n_suffix, t, fault);
   if (err) fault_prefix(fault, "array \"%s\"", entry->name);
   return err;
+}
+
+/* Nothing but what is left out: the first says why. */
+static Err nothing_left(const TensorFile *out, Fault *fault) {
+  const NamedText *first = out->left_out;
+  if (out->n_tensors > 0 || out->n_left_out == 0) return ERR_OK;
+  return fault_set(fault, ERR_DATA, "holds no array of numbers; \"%s\": %s", first->name,
+                   first->text);
 }
 
 Err npz_read(TensorFile *out, Input *in, MemoryCount *count, Fault *fault) {
@@ -231,6 +276,7 @@ Err npz_read(TensorFile *out, Input *in, MemoryCount *count, Fault *fault) {
   if (!err) err = tensor_file_reserve(out, zip.n, fault);
   for (int i = 0; i < zip.n && !err; i++)
     err = read_entry(out, &zip, &zip.entries[i], count, fault);
+  if (!err) err = nothing_left(out, fault);
   zip_close(&zip);
   return err;
 }

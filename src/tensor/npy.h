@@ -7,7 +7,8 @@
  * 'shape': (3, 4), }, blanks and a newline.
  *
  * Read are all types of filetype.h in both byte orders, row-major or column-major; not
- * complex numbers, text, times, objects and records. Written is version 1, row-major. */
+ * complex numbers, text, times, objects and records, which in an archive are left out.
+ * Written is version 1, row-major. */
 #ifndef TENSOR_NPY_H
 #define TENSOR_NPY_H
 

@@ -44,6 +44,10 @@ Err train_evaluate(Graph *graph, Layer *net, Dataset *set, Loss *loss,
   if (err) return err;
   if (!dataset_has_y(set))
     return fault_set(fault, ERR_DATA, "data set %s has no targets", dataset_name(set));
+  if (dataset_lacks(set))
+    return fault_set(fault, ERR_DATA, "values are missing in %s, and whose means fill them in "
+                     "is not said: set:impute(train), or impute() for its own; the parts of a "
+                     "split know it", dataset_name(set));
   Batches batches = {0};
   BatchOptions options = {.batch_size = batch_size, .shuffle = SHUFFLE_NONE};
   Tensor *x = NULL, *y = NULL;

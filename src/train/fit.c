@@ -123,6 +123,12 @@ static Err check_set(Dataset *set, const char *what, Fault *fault) {
                    what);
 }
 
+/* The set to be measured on, with what it lacks filled in by the means of the rows that are
+ * trained on, unless something else is decided. Returns new. */
+static Dataset *complete_like(Work *w, Dataset *set) {
+  return dataset_complete(set, dataset_lacks(set) ? w->train : set, w->fault);
+}
+
 static Err split_sets(Work *w, Dataset *set) {
   const Fit *fit = w->run.fit;
   Err err = check_set(set, "training", w->fault);
@@ -131,9 +137,10 @@ static Err split_sets(Work *w, Dataset *set) {
   if (!err && fit->test) err = check_set(fit->test, "test", w->fault);
   if (err) return err;
   if (isnan(fit->validation)) {
-    w->train = dataset_retain(set);
-    w->validation = fit->validation_data ? dataset_retain(fit->validation_data) : NULL;
-    return ERR_OK;
+    w->train = dataset_complete(set, set, w->fault);
+    if (w->train && fit->validation_data)
+      w->validation = complete_like(w, fit->validation_data);
+    return w->train && (w->validation || !fit->validation_data) ? ERR_OK : w->fault->code;
   }
   char name[32];
   snprintf(name, sizeof name, "fit%lld", (long long)w->run.number);
@@ -349,8 +356,11 @@ static Err measure_test(Work *w) {
   History *history = w->run.history;
   double value[1 + MAX_METRICS];
   if (!fit->test) return ERR_OK;
-  Err err = train_evaluate(w->run.graph, w->run.net, fit->test, fit->loss, &fit->metrics,
+  Dataset *test = complete_like(w, fit->test);
+  if (!test) return w->fault->code;
+  Err err = train_evaluate(w->run.graph, w->run.net, test, fit->loss, &fit->metrics,
                            fit->batch_size, value, w->fault);
+  dataset_release(test);
   for (int i = 0; !err && i <= n_metrics(w); i++) {
     snprintf(history->test[i].name, HISTORY_NAME, "test_%.40s", measure_name(w, i));
     history->test[i].value = value[i];

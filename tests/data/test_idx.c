@@ -1,5 +1,5 @@
 /* IDX files, good and hostile, and Fashion-MNIST where it is installed. */
-#include "data/data.h"
+#include "data/sources.h"
 #include "files.h"
 #include "test.h"
 
@@ -169,6 +169,21 @@ TEST(other_types_are_big_endian) {
   CHECK_NEAR(array_get(&rows->x->a, 0), -2, 0);
   CHECK_NEAR(array_get(&rows->x->a, 1), 258, 0);
   object_release(source);
+}
+
+/* 1e300 is a double alone, infinity a float too. */
+TEST(numbers_that_a_real_does_not_hold_are_refused) {
+  Bytes b = idx_header(0x0E, SIZES(2, 2));
+  bytes_add(&b, "\x3F\xF0\0\0\0\0\0\0\x7F\xF0\0\0\0\0\0\0", 16);
+  bytes_add(&b, "\x3F\xF0\0\0\0\0\0\0\x7E\x37\xE4\x3C\x88\x00\x75\x9C", 16);
+  const char *path = put_plain("wide", &b);
+  if (sizeof(real) == sizeof(float))
+    refused(path, NULL, 0, 0, "wide: element 4 (in row 2) is 1e+300, which type float");
+  Fault fault = {0};
+  Tensor *t = idx_read(path, NULL, &fault);
+  assert_true((t != NULL) == (sizeof(real) == sizeof(double)));
+  if (t) CHECK_NEAR(array_get(&t->a, 3) / 1e300, 1, 1e-15);
+  tensor_release(t);
 }
 
 TEST(an_empty_file_is_an_empty_set) {

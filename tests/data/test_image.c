@@ -46,9 +46,10 @@ static void decodes(const File *file, int channels, int height, int width, int g
   assert_int_equal(image.height, height);
   assert_int_equal(image.width, width);
   assert_int_equal(image.channels, got_channels);
+  assert_int_equal(image.bits, 8);
   for (int i = 0; i < height * width * got_channels; i++)
-    if (abs(image.pixels[i] - want[i]) > tolerance)
-      fail_msg("byte %d: got %d, want %d", i, image.pixels[i], want[i]);
+    if (abs(image_sample(&image, i) - want[i]) > tolerance)
+      fail_msg("sample %d: got %d, want %d", i, image_sample(&image, i), want[i]);
   image_deinit(&image);
 }
 
@@ -97,7 +98,8 @@ TEST(jpeg_grey_and_colour) {
 
 static void resizes(const uint8_t *in, int height, int width, int channels, int new_height,
                     int new_width, const uint8_t *want) {
-  Image image = {height, width, channels, (uint8_t *)in}, out;
+  Image out, image = {.height = height, .width = width, .channels = channels, .bits = 8,
+                      .pixels = (uint8_t *)in};
   Fault fault = {0};
   assert_int_equal(image_resize(&out, &image, new_height, new_width, &fault), ERR_OK);
   assert_memory_equal(out.pixels, want, (size_t)new_height * (size_t)new_width *
@@ -126,6 +128,72 @@ TEST(resizing_keeps_a_constant) {
       memset(want, 255, sizeof want);
       resizes(in, 17, 5, 1, h, w, want);
     }
+}
+
+/* 16 bits keep theirs: the mean of two neighbours, and what is no multiple of 257. */
+TEST(resizing_keeps_16_bits) {
+  uint16_t in[] = {1000, 65535, 3, 40001};
+  Image out, image = {.height = 2, .width = 2, .channels = 1, .bits = 16, .pixels = in};
+  Fault fault = {0};
+  assert_int_equal(image_resize(&out, &image, 1, 1, &fault), ERR_OK);
+  assert_int_equal(out.bits, 16);
+  assert_int_equal(image_sample(&out, 0), (1000 + 65535 + 3 + 40001 + 2) / 4);
+  image_deinit(&out);
+}
+
+/* -- pictures that are damaged a little ---------------------------------------------- */
+
+/* The file with `n` bytes put in at `at`. */
+static File with_bytes(const File *file, size_t at, const void *bytes, size_t n) {
+  File out = {.n = file->n + n};
+  memcpy(out.bytes, file->bytes, at);
+  memcpy(out.bytes + at, bytes, n);
+  memcpy(out.bytes + at + n, file->bytes + at, file->n - at);
+  return out;
+}
+
+/* What libjpeg only warns of is read, and the warning goes with it. */
+TEST(jpeg_with_a_warning_is_read) {
+  static const uint8_t square[64] = {9, 8, 7};
+  File good = jpeg_file(TJPF_GRAY, 8, 8, square, 0);
+  File odd = with_bytes(&good, good.n - 2, "junk", 4);
+  Image image[2];
+  Fault fault = {0};
+  assert_int_equal(image_decode(&image[0], good.bytes, good.n, 0, &fault), ERR_OK);
+  assert_int_equal(image_decode(&image[1], odd.bytes, odd.n, 0, &fault), ERR_OK);
+  assert_string_equal(image[0].warning, "");
+  assert_non_null(strstr(image[1].warning, "extraneous bytes"));
+  assert_memory_equal(image[0].pixels, image[1].pixels, 64);
+  Image small;
+  assert_int_equal(image_resize(&small, &image[1], 4, 4, &fault), ERR_OK);
+  assert_string_equal(small.warning, image[1].warning);
+  image_deinit(&small);
+  image_deinit(&image[0]);
+  image_deinit(&image[1]);
+  File behind = with_bytes(&good, good.n, "junk", 4);
+  decodes(&behind, 0, 8, 8, 1, square, 3);
+}
+
+/* The end of a small picture within a segment is not that of the file. */
+TEST(jpeg_that_is_cut_off_is_refused) {
+  static const uint8_t square[64] = {9, 8, 7};
+  static const char segment[] = "\xff\xe1\0\x09" "Exif\xff\xd9\xff";
+  File file = jpeg_file(TJPF_GRAY, 8, 8, square, 0);
+  file = with_bytes(&file, 2, segment, sizeof segment - 1);
+  decodes(&file, 0, 8, 8, 1, square, 3);
+  Fault fault = {0};
+  Image image;
+  for (size_t n = 0; n < file.n; n++)
+    if (!image_decode(&image, file.bytes, n, 0, &fault)) fail_msg("read %zu bytes", n);
+}
+
+TEST(jpeg_of_inks_is_refused_by_name) {
+  uint8_t inks[4 * 64] = {0};
+  File file = jpeg_file(TJPF_CMYK, 8, 8, inks, 0);
+  Image image;
+  Fault fault = {0};
+  assert_int_equal(image_decode(&image, file.bytes, file.n, 0, &fault), ERR_DATA);
+  assert_non_null(strstr(fault.text, "is a YCCK picture"));
 }
 
 /* -- hostile files ------------------------------------------------------------------- */

@@ -1,5 +1,6 @@
 /* The readers of comma-separated tables and of plain text take any bytes. The first four say
- * which reader, and with which options: targets, categories, separator, header. */
+ * which reader, and with which options: targets, categories, separator, header, what becomes of
+ * missing values. */
 #include "fuzz/fuzz.h"
 #include "data/sources.h"
 
@@ -8,12 +9,17 @@ enum { OPTIONS = 4 };
 static void set(Source *source, const char *option, const char *value) {
   Fault fault = {0};
   const Option *opt = option_find(source->object.kind, option, &fault);
-  must(opt && !option_set_text(&source->object, opt, value, &fault));
+  char *end = NULL;
+  double place = strtod(value, &end);
+  bool number = opt && opt->kind == OPT_TEXTS && !*end;
+  must(opt && !(number ? option_set_number(&source->object, opt, place, &fault)
+                       : option_set_text(&source->object, opt, value, &fault)));
 }
 
 static Source *csv_source(const uint8_t *options) {
   static const char *const columns[] = {NULL, "1", "-1", "a", "x", "2"};
   static const char *const delimiters[] = {NULL, ";", "\t", " "};
+  static const char *const missing[] = {"error", "drop", "mean"};
   static const char *const headers[] = {"auto", "true", "false"};
   Fault fault = {0};
   Source *source = (Source *)object_new(&csv_kind.kind, &fault);
@@ -24,6 +30,7 @@ static Source *csv_source(const uint8_t *options) {
   if (category) set(source, "categorical", category);
   if (delimiter) set(source, "delimiter", delimiter);
   set(source, "header", headers[options[3] % 3]);
+  set(source, "missing", missing[options[3] / 3 % 3]);
   return source;
 }
 

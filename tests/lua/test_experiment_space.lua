@@ -77,7 +77,7 @@ end
 function tests.test_levels_from_the_command_line()
   local options = "factors = { act = { 'relu', 'tanh' }, lr = { 0.1, 0.2 }, n = { 1, 2 } }"
   check.equal(plan(options, { "act=tanh", "lr=0.2,0.5", "n=7" }), { "tanh 0.2 7", "tanh 0.5 7" })
-  for word, part in pairs { ["act=tnah"] = 'did you mean "tanh"', ["lr=x"] = "a number",
+  for word, part in pairs { ["act=tnah"] = 'did you mean "tanh"', ["lr=x"] = "a finite number",
     ["n=1.5"] = "an integer", ["atc=tanh"] = 'did you mean "act"', ["seeds=0"] = "1 to",
     ["seeds=-1,2"] = "0 to", ["seeds=3,3"] = "twice", ["act=relu,relu"] = "twice",
     ["seed=3"] = "seeds=3", ["act="] = "levels" } do
@@ -142,6 +142,10 @@ function tests.test_wrong_options_are_named()
     ["factors = { n = { integer = { 0, 1.5 } } }, random = 2"] = "two integers",
     ["factors = { x = { uniform = { -1e308, 1e308 } } }, random = 2"] = "two numbers",
     ["factors = { a = { 'caf\\xe9' } }"] = "UTF-8",
+    ["factors = { a = { 1, math.huge } }"] = "level inf: allowed: finite numbers",
+    ["factors = { a = { 1, -1e400 } }"] = "level -inf: allowed: finite numbers",
+    ["factors = { a = { 1, 0/0 } }"] = "nan: allowed: finite numbers",
+    ["factors = { a = function(c) return { 1, 1e400 } end }"] = "finite numbers",
     ["factors = { a = { 1 } }, report = 'a\\nb'"] = 'option "report"',
     ["factors = { a = { 1 } }, tune = {}"] = "at least one parameter",
     ["factors = { a = { 1 } }, metric = 'what'"] = '"goal" is missing',
@@ -162,6 +166,18 @@ function tests.test_wrong_options_are_named()
     check.equal({ options, status }, { options, 1 })
     if not err:find(part, 1, true) then error(options .. ": " .. err) end
   end
+end
+
+-- A number that is not finite is no level, unless it has a name.
+function tests.test_levels_are_finite()
+  for _, word in ipairs { "1e400", "-1e400", "inf", "nan" } do
+    local _, _, err, status = plan("factors = { n = { 1, 2.5 } }", { "n=" .. word })
+    check.equal(status, 2)
+    check.yes(err:find("argument n=" .. word, 1, true) ~= nil, err)
+    check.yes(err:find("allowed: a finite number, or one of 1, 2.5", 1, true) ~= nil, err)
+  end
+  check.equal(plan "factors = { clip = { 1, { name = 'none', value = math.huge } } }",
+    { "1", "none" })
 end
 
 function tests.test_plan_reads_and_trains_nothing()

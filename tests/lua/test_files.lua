@@ -60,6 +60,42 @@ function tests.test_what_cannot_be_held_is_refused()
   check.fails(function() fixture "types.zip" end, "unknown format", ".npy .npz .safetensors")
 end
 
+-- Text, complex numbers, records, objects and more than six axes leave the numbers alone.
+function tests.test_what_is_no_number_is_left_out_of_archives()
+  local path = "tests/tensor/fixtures/mixed.npz"
+  local mixed = tensor.load(path)
+  same(mixed.counted, counted())
+  check.equal(mixed.n:item(), 7)
+  local n = 0
+  for _ in pairs(mixed) do n = n + 1 end
+  check.equal(n, 2)
+  check.file("mixed.npz", check.read(path))
+  local _, err = check.runner { "-e", "tensor.load 'mixed.npz'" }
+  for _, said in ipairs { "\"names\" is left out: elements of type '<U2'", "'<c16'", "'|O'",
+    '"table" is left out: is an array of records', '"deep" is left out: has more than 6 axes' } do
+    check.yes(err:find(said, 1, true) ~= nil, err)
+  end
+  check.equal(select(2, err:gsub("left out", "")), 5)
+  local damaged, n_changed = check.read(path):gsub("a%z%z%zb", "a\0\0\1b")
+  check.equal(n_changed, 1)
+  check.fails(function() tensor.load(check.file("damaged.npz", damaged)) end, "damaged.npz",
+    'array "names.npy"')
+  check.fails(function() fixture "no_numbers.npz" end, "holds no array of numbers", '"names"',
+    "'<U2' cannot be used")
+end
+
+-- Where a real is a float, numbers beyond it are refused, with their place.
+function tests.test_numbers_beyond_the_type_are_refused()
+  if check.eps == 2 ^ -52 then return end
+  check.fails(function() tensor { { 1, 2 }, { 3, -1e300 } } end, "element 4", "float does not hold")
+  check.fails(function() tensor(1e39) end, "element 1")
+  check.fails(function() tensor.full(1e300, 2) end, "argument 1")
+  check.fails(function() tensor.linspace(0, 1e39, 3) end, "argument 2")
+  check.fails(function() tensor.arange(1e39, 3e39, 1e39) end, "argument 1")
+  check.equal(tensor({ math.huge, -math.huge }):totable(), { math.huge, -math.huge })
+  check.equal(tensor({ 1e-300, 3.4e38 })[1]:item(), 0)
+end
+
 function tests.test_saving_refuses_what_it_cannot_write()
   local path = check.temp .. "/x"
   check.fails(function() tensor.save(path .. ".npy", { a = tensor { 1 } }) end, "got a table",

@@ -1,4 +1,4 @@
--- Readers of data sets as scripts see them: csv, text, cifar10, images.
+-- Readers of data sets as scripts see them: csv, text, cifar10.
 
 local check = dofile "tests/check.lua"
 local tests = {}
@@ -63,8 +63,8 @@ function tests.test_csv_header()
   check.equal(#csv("1,2\n3,4\n", { header = true }), 1)
   check.equal(csv("2019,2020\n3,4\n", { header = true }).feature_names, { "2019", "2020" })
   check.equal(#csv("x,7\n1,2\n", { target = "x" }), 1)
-  refused("a,b\n3,4\n", { header = false }, "line 1, column 1", '"a" is no number')
-  check.equal(#csv "a,b\n", 0)
+  refused("a,b\n3,4\n", { header = false }, 'column 1 ("1"): text', '"a" in line 1')
+  refused("a,b\n", nil, "t.csv: has a header and no rows")
 end
 
 function tests.test_csv_quotes_ends_and_marks()
@@ -82,18 +82,16 @@ function tests.test_csv_quotes_ends_and_marks()
 end
 
 function tests.test_csv_errors_name_line_and_column()
-  refused("a,b\n1,2\n\n3,\n", nil, "t.csv: line 4, column 2 (\"b\")", "missing")
   refused("a,b\n1,2\n3\n", nil, "line 3", "only 1 fields", "has 2")
   refused("a,b\n1,2\n3,4,5\n", nil, "line 3", "more than 2")
-  refused("a,b\n1,x\n", nil, 'line 2, column 2 ("b")', '"x" is no number',
+  refused("a,b\n1,x\n", nil, 'column 2 ("b"): text in 1 of 1 rows, the first "x" in line 2',
     'categorical = {"b"}', 'ignore = {"b"}')
-  refused("a,b\n1,2\n3,x\n", { target = "b" }, "line 3, column 2", "among numbers")
-  refused("a,b\n1,x\n3,4\n", { target = "b" }, "line 3, column 2", "among numbers")
-  refused("a\n1;2\n", nil, "is the delimiter ';'")
-  for _, odd in ipairs { "nan", "inf", "0x10", "1e", "--1", "1 2", "NA" } do
-    refused("a,b\n1," .. odd .. "\n", nil, "line 2, column 2", "is no number")
+  refused("a,b\n1,2\n3,x\n", { target = "b" }, "1 of 2 rows among numbers", '"x" in line 3')
+  refused("a,b\n1,x\n3,4\n", { target = "b" }, "1 of 2 rows among numbers", '"x" in line 2')
+  for _, odd in ipairs { "inf", "0x10", "1e", "--1", "1 2", "NAN", "N/A" } do
+    refused("a,b\n1," .. odd .. "\n", nil, 'column 2 ("b"): text in 1 of 1', odd)
   end
-  refused("a\n1e999\n", nil, "too large")
+  refused("a\n1e999\n", nil, 'line 2, column 1 ("a")', "too large")
   refused("", nil, "t.csv: is empty")
   refused("a\n1\0\n", nil, "line 2", "zero byte")
   refused("a\n\xff\n", nil, "line 2", "not UTF-8")
@@ -107,7 +105,6 @@ function tests.test_csv_options_are_checked()
   refused(iris, { target = "specis" }, 'option "target"', 'did you mean "species"')
   refused(iris, { target = 4 }, "no column 4", "1 to 3")
   refused(iris, { target = "species", ignore = "species" }, "ignored and a target")
-  refused("a,a\n1,2\n", { target = "a" }, "two columns")
   refused(iris, { target = { "species", "petal" } }, "one target of classes")
   check.fails(function() data.csv("x", { delimiter = ";;" }) end, "delimiter", "one character")
   check.fails(function() data.csv("x", { target = { {} } }) end, "target", "list")
@@ -181,52 +178,61 @@ function tests.test_cifar10()
     "data_batch_1.bin is not in")
 end
 
--- Two pixels: red, and blue.
-local red_blue = "89504e470d0a1a0a0000000d49484452000000020000000108020000007b40e8dd0000" ..
-  "000d49444154789c63f8cf0004ff01070001ffe2239e590000000049454e44ae426082"
-
-local function unhex(text)
-  return (text:gsub("%x%x", function(byte) return string.char(tonumber(byte, 16)) end))
-end
-
-function tests.test_images()
-  local root = check.temp .. "/pictures"
-  os.execute("mkdir -p " .. root .. "/b " .. root .. "/a " .. root .. "/.hidden")
-  check.file("pictures/b/1.PNG", unhex(red_blue))
-  check.file("pictures/b/0.png", unhex(red_blue))
-  check.file("pictures/a/x.png", unhex(red_blue))
-  check.file("pictures/a/notes.txt", "not a picture")
-  local set = data.images(root)
-  check.equal({ #set, set.classes, set.features }, { 3, 2, { 3, 1, 2 } })
-  check.equal(set.class_names, { "a", "b" })
-  local x, y = set:tensors()
-  check.equal(y:totable(), { 1, 2, 2 })
-  check.near(x[1], { 1, 0, 0, 0, 0, 1 })
-  check.near(data.images(root, { channels = 1, scale = false }):tensors()[1], { 76, 29 })
-  check.equal(data.images(root, { size = { 4, 6 } }).features, { 3, 4, 6 })
-  check.equal(data.images(root, { size = 5 }).features, { 3, 5, 5 })
-  local plain = data.images(root .. "/b")
-  check.equal({ #plain, plain.classes }, { 2, nil })
-end
-
-function tests.test_images_refuse()
-  local root = check.temp .. "/bad"
-  local function fails(options, ...)
-    check.fails(function() return #data.images(root, options) end, ...)
+-- A text is a name, a number a place, whatever the names look like.
+function tests.test_csv_names_and_places()
+  local odd = "0,1,2,3\n10,11,12,13\n20,21,22,23\n"
+  local function target(text, column, header)
+    local _, y = csv(text, { target = column, header = header }):tensors()
+    return y:totable()
   end
-  fails(nil, "bad: cannot be read")
-  os.execute("mkdir -p " .. root .. "/a " .. root .. "/b")
-  fails(nil, "bad/a: holds no pictures")
-  check.file("bad/a/x.png", unhex(red_blue))
-  check.file("bad/b/x.png", "GIF89a")
-  fails(nil, "bad/b/x.png: is no PNG or JPEG file")
-  check.file("bad/b/x.png", unhex(red_blue):sub(1, -3))
-  fails(nil, "bad/b/x.png: truncated")
-  check.file("bad/top.png", unhex(red_blue))
-  fails(nil, "top.png", "beside folders of classes")
-  fails({ channels = 2 }, "channels", "got 2")
-  fails({ size = { 1, 2, 3 } }, "size", "got 3 numbers")
-  fails({ size = 0 }, "size", "got 0")
+  check.equal(target(odd, 3, true), { 12, 22 })
+  check.equal(target(odd, "3", true), { 13, 23 })
+  check.equal(target(odd, "3"), { 13, 23 })
+  check.equal(target(odd, 3), { 2, 12, 22 })
+  check.equal(target(odd, { -1, 1 }, true), { { 13, 10 }, { 23, 20 } })
+  check.equal(target("2019,2020\n1,2\n3,4\n", "2020"), { 2, 4 })
+  check.equal(target("a,2020\n1,2\n", 2, true), { 2 })
+  local options = { header = true, ignore = { "3", 1 } }
+  check.equal(csv(odd, options).feature_names, { "1", "2" })
+  check.equal(csv(odd, { categorical = "3", ignore = { 1, 2, 3 } }).feature_names,
+    { "3=13", "3=23" })
+  refused(odd, { header = true, target = 0 }, "no column 0", "1 to 4")
+  refused(odd, { header = true, target = 1.5 }, "no column 1.5")
+  refused("a,b\n1,2\n", { target = "2" }, 'no column "2"', "without quotes, is a place")
+end
+
+function tests.test_csv_a_column_once()
+  local text = "a,b,c\n1,2,30\n4,5,60\n"
+  for _, option in ipairs { "target", "categorical", "ignore" } do
+    refused(text, { [option] = { "b", "b" } }, ('option "%s": got "b" twice'):format(option))
+    refused(text, { [option] = { 2, -2 } }, option, 'column 2 ("b") is there twice')
+    refused(text, { [option] = { "b", 2 } }, option, 'column 2 ("b") is there twice')
+    refused("a,a,c\n1,2,3\n", { [option] = "a" }, option,
+      'columns 1 and 2 are both called "a"', option .. " = 2")
+  end
+  refused(text, { na_values = { -9, -9 } }, 'option "na_values": got -9 twice')
+  refused(text, { target = "b", ignore = 2 }, '"b" is ignored and a target')
+  refused(text, { categorical = 1, ignore = "a" }, '"a" is ignored and categorical')
+  local _, y = csv("a,a,c\n1,2,3\n", { target = 2 }):tensors()
+  check.equal(y:totable(), { 2 })
+  local many = {}
+  for i = 1, 60000 do many[i] = "b" end
+  refused(text, { target = many }, "twice")
+end
+
+function tests.test_csv_another_separator()
+  refused("a;b\n1;2\n", { target = "b" }, 'no column "b"', 'separated by ";": delimiter = ";"')
+  refused("a;b\n1;2\n", nil, 'delimiter = ";"')
+  refused("a\tb\n1\t2\n", { target = 2 }, [[delimiter = "\t"]])
+  refused("1|2\n3|4\n", { header = false }, 'delimiter = "|"')
+  refused("a,b\n1,2\n", { delimiter = ";" }, 'delimiter = ","')
+end
+
+function tests.test_csv_trains_on_numbers()
+  local set = csv("1,2,3\n2,3,5\n3,4,7\n4,6,10\n", { target = 3 })
+  local net = nn.Sequential { nn.Dense(1), nn.Lambda(function(x) return x:mean(2) end) }
+  train.fit(net, set, { loss = "mse", optimizer = optim.SGD { lr = 0.02 }, epochs = 200 })
+  check.yes(net:evaluate(set, { loss = "mse" }).loss < 0.05)
 end
 
 check.run(tests)

@@ -65,6 +65,10 @@ def main():
     np.save("text.npy", np.array(["ab"]))
     np.savez("types.npz", **types())
     np.savez_compressed("compressed.npz", counted=counted, ones=np.ones((20, 20), "u1"))
+    np.savez("mixed.npz", counted=counted, names=np.array(["ab"]), waves=np.array([1j]),
+             table=np.zeros(2, [("a", "f4"), ("b", "i4")]), any=np.array([{}], object),
+             deep=np.zeros((1,) * 7), n=np.array(7))
+    np.savez("no_numbers.npz", names=np.array(["ab"]))
     np.savez(Pipe("streamed.npz"), counted=counted, n=np.array(7))
 
 

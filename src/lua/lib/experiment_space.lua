@@ -59,6 +59,8 @@ local function is_level_field(key) return key == "name" or key == "value" end
 
 local plain = { string = true, number = true, boolean = true }
 
+local function is_finite(number) return number == number and math.abs(number) ~= math.huge end
+
 local function check_name(factor, name)
   if name == "" or name:find "[%s%c,=<>!]" or not utf8.len(name) then
     fail("factor %q: level name %q: allowed: UTF-8 without blanks and without , = < > !", factor,
@@ -67,7 +69,12 @@ local function check_name(factor, name)
   return name
 end
 
+-- A number that is not finite has no text that JSON knows: in a table it may have a name.
 local function level_of(factor, value)
+  if type(value) == "number" and not is_finite(value) then
+    fail('factor %q: level %s: allowed: finite numbers, or { name = "...", value = ... }',
+      factor, internal.number_text(value))
+  end
   if plain[type(value)] then
     local name = type(value) == "number" and internal.number_text(value) or tostring(value)
     return { name = check_name(factor, name), value = value }
@@ -293,9 +300,9 @@ local function given_level(factor, word)
   end
   number = kind == "integer" and math.tointeger(number) or kind == "float" and number
   if number and kind == "float" then number = number + 0.0 end
-  if not number or number ~= number then
+  if not number or not is_finite(number) then
     internal.usage_error(("argument %s=%s: allowed: %s, or one of %s"):format(factor.name, word,
-      kind == "integer" and "an integer" or "a number", listed))
+      kind == "integer" and "an integer" or "a finite number", listed))
   end
   return factor.levels[internal.number_text(number)] or level_of(factor.name, number)
 end
