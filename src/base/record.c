@@ -201,6 +201,32 @@ Object *object_new(const Kind *kind, Fault *fault) {
   return o;
 }
 
+static void objects_free(ObjectList *list);
+static void texts_free(TextList *list);
+
+void option_clear(Object *o, const Option *opt) {
+  void *field = option_field(o, opt);
+  o->version++;
+  switch (opt->kind) {
+  case OPT_REAL: *(double *)field = NAN; break;
+  case OPT_TEXT:
+    free(*(char **)field);
+    *(char **)field = NULL;
+    break;
+  case OPT_TEXTS: texts_free(field); break;
+  case OPT_OBJECT:
+    object_release(*(Object **)field);
+    *(Object **)field = NULL;
+    break;
+  case OPT_OBJECTS: objects_free(field); break;
+  case OPT_CALL:
+    callable_release(*(Callable **)field);
+    *(Callable **)field = NULL;
+    break;
+  default: break;
+  }
+}
+
 Err object_ready(Object *o, const bool *given, Fault *fault) {
   for (int i = 0; given && i < option_count(o->kind); i++) {
     const Option *opt = &o->kind->options[i];

@@ -136,6 +136,9 @@ Err option_set_objects(Object *o, const Option *opt, Object *const *v, int n, Fa
     WARN_UNUSED;
 Err option_set_call(Object *o, const Option *opt, Callable *value, Fault *f) WARN_UNUSED;
 
+/* Absent again, for the kinds that have such a value; others keep theirs. */
+void option_clear(Object *o, const Option *opt);
+
 /* `got` of the wrong type: records the fault "…: got a string, allowed: true or false". */
 Err option_wrong_type(const Object *o, const Option *opt, const char *got, Fault *fault);
 

@@ -111,7 +111,7 @@ static int net_parameters(lua_State *L) {
     return raise_fault(L, &fault);
   lua_createtable(L, list.n, 0);
   for (int i = 0; i < list.n; i++) {
-    push_variable(L, list.v[i]);
+    push_variable_as(L, list.v[i], list.name[i]);
     lua_rawseti(L, -2, i + 1);
   }
   state_deinit(&list);
@@ -166,8 +166,8 @@ static int net_state(lua_State *L) {
     Node *node = graph_detach(graph, variable_read(graph, list.v[i]));
     if (!(read = node != NULL)) break;
     push_node(L, node);
-    lua_setfield(L, -3, list.v[i]->name);
-    lua_pushstring(L, list.v[i]->name);
+    lua_setfield(L, -3, list.name[i]);
+    lua_pushstring(L, list.name[i]);
     lua_rawseti(L, -2, i + 1);
   }
   state_deinit(&list);
@@ -349,7 +349,7 @@ static Object *layer_from_value(lua_State *L, int arg, Fault *fault) {
 }
 
 /* A layer's options and variables. The number of an outermost one that has been built names
- * its streams. */
+ * its streams, but for layers that were built in another net. */
 static int layer_listing(lua_State *L) {
   const Layer *layer = check_layer(L, 1);
   push_object_listing(L, &layer->object);
@@ -361,6 +361,10 @@ static int layer_listing(lua_State *L) {
   if (!layer->owner && layer->number) {
     lua_pushinteger(L, layer->number);
     add_part(L, "number");
+  }
+  if (layer->stream && layer->stream_net != layer_number(check_layer(L, 1))) {
+    lua_pushfstring(L, "net%I/%s", (LUAI_UACINT)layer->stream_net, layer->stream);
+    add_part(L, "stream");
   }
   return 3;
 }

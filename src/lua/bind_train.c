@@ -325,7 +325,8 @@ void add_stepped_weights(lua_State *L) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &trained_key) == LUA_TTABLE)
     for (lua_Integer i = 1; lua_rawgeti(L, -1, i) == LUA_TUSERDATA; i++) {
       const StepBox *box = lua_touserdata(L, -1);
-      Err err = session_add_variables(s, box->variables, box->n_variables, &fault);
+      StateList variables = {.n = box->n_variables, .v = box->variables};
+      Err err = session_add_variables(s, &variables, &fault);
       for (int k = 0; !err && k < box->n_nets; k++)
         err = session_add_net(s, box->nets[k], &fault);
       if (err) raise_fault(L, &fault);

@@ -72,6 +72,8 @@ void new_metatable(lua_State *L, const char *name);
  * node raises the graph's fault. */
 void push_node(lua_State *L, Node *node);
 void push_variable(lua_State *L, Variable *variable);
+/* The same, called `name` there: variables have other names in other nets. */
+void push_variable_as(lua_State *L, Variable *variable, const char *name);
 
 bool is_tensor(lua_State *L, int arg);
 /* The node of a tensor (a variable is read now); raises for anything else. */

@@ -41,18 +41,18 @@ static void account_memory(lua_State *L) {
   s->collected_handles = s->n_handles;
 }
 
-/* With the metatable of that key; holds nothing yet. */
-static Handle *new_handle(lua_State *L, const char *meta) {
-  Handle *h = lua_newuserdatauv(L, sizeof *h, 0);
+/* With the metatable of that key; holds nothing yet. `n_values`: of Lua, of its own. */
+static Handle *new_handle(lua_State *L, const char *meta, int n_values) {
+  Handle *h = lua_newuserdatauv(L, sizeof *h, n_values);
   *h = (Handle){.key = &tensor_key};
   lua_rawgetp(L, LUA_REGISTRYINDEX, meta);
   lua_setmetatable(L, -2);
   return h;
 }
 
-static Handle *new_holder(lua_State *L) {
+static Handle *new_holder(lua_State *L, int n_values) {
   account_memory(L);
-  Handle *h = new_handle(L, &tensor_key);
+  Handle *h = new_handle(L, &tensor_key, n_values);
   session(L)->n_handles++;
   return h;
 }
@@ -64,16 +64,22 @@ void push_node(lua_State *L, Node *node) {
     return;
   }
   if (graph_keep(session_graph(L), node)) {
-    Handle *h = new_handle(L, &step_tensor_key);
+    Handle *h = new_handle(L, &step_tensor_key, 0);
     h->node = node;
     h->step = node->step;
   } else {
-    new_holder(L)->node = node_hold(node);
+    new_holder(L, 0)->node = node_hold(node);
   }
 }
 
 void push_variable(lua_State *L, Variable *variable) {
-  new_holder(L)->variable = variable_retain(variable);
+  new_holder(L, 0)->variable = variable_retain(variable);
+}
+
+void push_variable_as(lua_State *L, Variable *variable, const char *name) {
+  new_holder(L, 1)->variable = variable_retain(variable);
+  lua_pushstring(L, name);
+  lua_setiuservalue(L, -2, 1);
 }
 
 static Handle *to_handle(lua_State *L, int arg) {
@@ -301,7 +307,9 @@ static int push_dtype(lua_State *L) {
   return 1;
 }
 
+/* A net gave it the name that it has there; else it is the variable's. */
 static int push_name(lua_State *L) {
+  if (lua_getiuservalue(L, 1, 1) == LUA_TSTRING) return 1;
   Variable *v = to_variable(L, 1);
   lua_pushstring(L, v ? v->name : NULL);
   return 1;

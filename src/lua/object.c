@@ -142,13 +142,18 @@ static int object_index(lua_State *L) {
 
 static Err set_option(lua_State *L, int arg, Object *o, const Option *opt, Fault *fault);
 
+/* What its kind's check refuses has changed nothing. */
 static int object_newindex(lua_State *L) {
   Object *o = self_object(L);
-  Fault fault = {0};
+  Fault fault = {0}, other = {0};
   const Option *opt = option_find(o->kind, luaL_checkstring(L, 2), &fault);
-  if (!opt || set_option(L, 3, o, opt, &fault) || object_ready(o, NULL, &fault))
-    return raise_fault(L, &fault);
-  return 0;
+  if (!opt) return raise_fault(L, &fault);
+  push_option(L, o, opt);
+  if (set_option(L, 3, o, opt, &fault)) return raise_fault(L, &fault);
+  if (!object_ready(o, NULL, &fault)) return 0;
+  if (lua_isnil(L, -1)) option_clear(o, opt);
+  else (void)!set_option(L, -1, o, opt, &other);
+  return raise_fault(L, &fault);
 }
 
 /* In quotes, so that a list of texts reads in one way only. */

@@ -158,7 +158,8 @@ static Node *dropout_forward(Graph *graph, Layer *layer, Node *x) {
   double rate = ((Dropout *)layer)->rate;
   if (!graph->training || rate == 0) return x;
   char name[STREAM_NAME];
-  Stream stream = graph_draw(graph, "dropout", layer_stream(graph, layer, name));
+  if (!layer_stream(graph, layer, name)) return NULL;
+  Stream stream = graph_draw(graph, "dropout", name);
   return op_mul(graph, x, op_dropout_mask(graph, &x->shape, rate, stream));
 }
 

@@ -138,7 +138,7 @@ static Err save_held(const EarlyStopping *stop, const FitRun *run, Checkpoint *c
   must(err || state.n == stop->n_held);
   for (int i = 0; !err && i < state.n; i++) {
     Tensor *value = graph_value(run->graph, stop->held[i]);
-    err = value ? checkpoint_add(c, part, state.v[i]->name, value, fault)
+    err = value ? checkpoint_add(c, part, state.name[i], value, fault)
                 : graph_ok(run->graph, fault);
   }
   state_deinit(&state);
@@ -153,12 +153,12 @@ static Err load_held(EarlyStopping *stop, FitRun *run, const Checkpoint *c, cons
   Err err = hold_state(stop, run, fault);
   if (!err) err = layer_state(run->net, &state, fault);
   for (int i = 0; !err && i < state.n; i++) {
-    Tensor *value = checkpoint_find(c, part, state.v[i]->name);
+    Tensor *value = checkpoint_find(c, part, state.name[i]);
     Node *node = value ? graph_const(graph, value) : NULL;
     if (!node) {
       err = graph->fault.code ? graph_ok(graph, fault)
                               : fault_set(fault, ERR_DATA, "the best %s is missing",
-                                          state.v[i]->name);
+                                          state.name[i]);
       break;
     }
     node_drop(stop->held[i]);
