@@ -227,7 +227,8 @@ static bool explain_node(const Walk *walk, Node *node, Text *out, const char **l
     const Variable *variable = variable_of(walk, node);
     if (variable && variable->name) text_addf(out, "%s already was", variable->name);
     else text_addf(out, "first in %s", node_label(label, sizeof label, node));
-    text_addf(out, " %g at ", array_get(a, bad - 1));
+    char value[32];
+    text_addf(out, " %s at ", text_number(value, array_get(a, bad - 1)));
     add_index(out, &a->shape, bad);
     *layer = node->layer;
     return true;

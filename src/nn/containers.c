@@ -203,8 +203,7 @@ static void custom_deinit(Object *object) {
 }
 
 static Node *custom_forward(Graph *graph, Layer *layer, Node *x) {
-  Value in = {.kind = VALUE_NODE, .as.ref = x};
-  return callable_node(graph, ((Custom *)layer)->function, &in, 1, layer->name);
+  return layer_function(graph, layer, ((Custom *)layer)->function, x);
 }
 
 static const Option custom_options[] = {

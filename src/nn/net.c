@@ -319,6 +319,13 @@ Node *layer_refuse(Graph *graph, Layer *layer, const char *expects, const Shape 
   return NULL;
 }
 
+Node *layer_function(Graph *graph, Layer *layer, Callable *function, Node *x) {
+  Value in = {.kind = VALUE_NODE, .as.ref = x};
+  char what[192];
+  snprintf(what, sizeof what, "%s: a layer gives one tensor", layer->name);
+  return callable_tensor(graph, function, &in, 1, what);
+}
+
 static Node *build_and_forward(Graph *graph, Layer *layer, Node *x) {
   const LayerKind *kind = layer_kind(layer);
   if (kind->build && !has_values(layer)) {

@@ -102,6 +102,8 @@ Err layer_give(Graph *graph, Layer *layer, int i, Init *init, const Shape *shape
                double fan_in, double fan_out, Fault *fault) WARN_UNUSED;
 /* Records "<layer>: expects <expects>, got 32x784" in graph->fault; returns NULL. */
 Node *layer_refuse(Graph *graph, Layer *layer, const char *expects, const Shape *got);
+/* y = function(x): one tensor, or a fault in graph->fault that says so; returns NULL then. */
+Node *layer_function(Graph *graph, Layer *layer, Callable *function, Node *x);
 /* "net1/dropout_1": the name of a layer's streams, in the outermost net around the one that is
  * called when it first asks. Writes to and returns `buffer`; NULL after a fault, which then
  * stands in graph->fault. */

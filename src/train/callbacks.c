@@ -361,8 +361,13 @@ static Err function_epoch(Callback *callback, FitRun *run, Fault *fault) {
   Value in = {.kind = VALUE_FIELDS, .as.fields = {field, n}};
   Callable *function = ((FunctionCallback *)callback)->function;
   Err err = function->call(function, &in, 1, &result, 1, fault);
-  if (!err && result.kind == VALUE_BOOL && result.as.boolean) run->stop = true;
-  return err;
+  if (err || result.kind == VALUE_NIL) return err;
+  char got[32];
+  if (result.kind != VALUE_BOOL)
+    return fault_set(fault, ERR_VALUE, "callback: the function returned %s; allowed: true, which "
+                     "ends the fit, false or nothing", value_text(&result, got, sizeof got));
+  if (result.as.boolean) run->stop = true;
+  return ERR_OK;
 }
 
 static Err function_save(Callback *callback, const FitRun *run, Checkpoint *c,

@@ -88,7 +88,8 @@ end
 
 function tests.test_a_tensor_of_two_layers_has_one_name()
   local w = tensor.variable(tensor { { 1, 2 }, { 3, 4 } })
-  local function layer() return { w = w, forward = function(self, v) return v:matmul(self.w) end } end
+  local function forward(self, v) return v:matmul(self.w) end
+  local function layer() return { w = w, forward = forward } end
   local net = nn.Sequential { layer(), layer() }
   net:build { 2 }
   check.equal(names(net), { "custom_1.w" })
