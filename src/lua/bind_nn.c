@@ -344,8 +344,10 @@ static Object *layer_from_value(lua_State *L, int arg, Fault *fault) {
   if (activation) return (Object *)layer_activation_new((Activation *)activation, fault);
   arg = lua_absindex(L, arg);
   if (lua_type(L, arg) != LUA_TTABLE || !has_forward(L, arg)) {
+    bool list = lua_type(L, arg) == LUA_TTABLE && lua_rawlen(L, arg) > 0;
     fault_set(fault, ERR_SCRIPT, "a %s%s", luaL_typename(L, arg),
-              lua_type(L, arg) == LUA_TTABLE ? " without a function `forward`" : "");
+              list ? " that is a list (write nn.Sequential { ... })"
+              : lua_type(L, arg) == LUA_TTABLE ? " without a function `forward`" : "");
     return NULL;
   }
   Members m;

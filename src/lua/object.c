@@ -389,7 +389,10 @@ static Err set_option(lua_State *L, int arg, Object *o, const Option *opt, Fault
       if ((double)one == lua_tonumber(L, arg)) return option_set_ints(o, opt, &one, 1, fault);
     }
     return option_set_number(o, opt, lua_tonumber(L, arg), fault);
-  case LUA_TSTRING: return option_set_text(o, opt, lua_tostring(L, arg), fault);
+  case LUA_TSTRING:
+    if (strlen(lua_tostring(L, arg)) != lua_rawlen(L, arg))
+      return option_wrong_type(o, opt, "a string with a zero byte in it", fault);
+    return option_set_text(o, opt, lua_tostring(L, arg), fault);
   case LUA_TTABLE:
     if (opt->kind == OPT_INTS) return set_ints(L, arg, o, opt, fault);
     if (opt->kind == OPT_TEXTS) return set_texts(L, arg, o, opt, fault);
@@ -401,11 +404,18 @@ static Err set_option(lua_State *L, int arg, Object *o, const Option *opt, Fault
   }
 }
 
-/* A name in a list would be lost without a word; in a table that is itself one of the list's
- * family it is that one's affair. */
+static bool is_one_of(lua_State *L, int arg, const Family *family) {
+  Fault fault = {0};
+  Object *object = object_from_lua(L, arg, family, &fault);
+  object_release(object);
+  return object != NULL;
+}
+
+/* A name in a list would be lost without a word, unless the table is itself one of the list's
+ * family: { f, name = "x" }, or a callback in Lua. */
 static bool has_names(lua_State *L, int arg) {
   bool found = false;
-  if (lua_type(L, arg) != LUA_TTABLE || lua_rawlen(L, arg) == 0) return false;
+  if (lua_type(L, arg) != LUA_TTABLE) return false;
   arg = lua_absindex(L, arg);
   lua_pushnil(L);
   while (!found && lua_next(L, arg)) {
@@ -430,9 +440,11 @@ static Err set_by_name(lua_State *L, Object *object, bool *given, Fault *fault) 
                      strcmp(name, opt->name) ? name : "",
                      strcmp(name, opt->name) ? "\" is another name of it)" : "");
   *seen = true;
-  return opt->kind == OPT_OBJECTS && has_names(L, -1)
-             ? option_wrong_type(object, opt, "a list with names in it", fault)
-             : set_option(L, -1, object, opt, fault);
+  if (opt->kind != OPT_OBJECTS || !has_names(L, -1))
+    return set_option(L, -1, object, opt, fault);
+  return is_one_of(L, -1, opt->family)
+             ? set_object_option(L, -1, object, opt, fault)
+             : option_wrong_type(object, opt, "a list with names in it", fault);
 }
 
 Err set_options(lua_State *L, int arg, Object *object, bool list_allowed, bool *given,
@@ -550,13 +562,6 @@ Object *object_from_lua(lua_State *L, int arg, const Family *family, Fault *faul
     return object_from_list(L, arg, family, fault);
   fault_set(fault, ERR_SCRIPT, "a %s", luaL_typename(L, arg));
   return NULL;
-}
-
-static bool is_one_of(lua_State *L, int arg, const Family *family) {
-  Fault fault = {0};
-  Object *object = object_from_lua(L, arg, family, &fault);
-  object_release(object);
-  return object != NULL;
 }
 
 /* nn.Sequential(a, b, { options }): the arguments from `first` on, but for the options, as one

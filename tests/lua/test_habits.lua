@@ -57,6 +57,7 @@ function tests.test_layers_without_braces()
   check.near(nn.Residual(twice)(a), a * 3)
   check.equal(nn.Concat(nn.Identity(), nn.Identity(), { axis = 1 })(a).shape, { 4, 2 })
   check.fails(function() nn.Sequential(nn.Dense(2), 3) end, "layer")
+  check.fails(function() nn.Residual({ nn.Dense(2), nn.Dense(2) }) end, "write nn.Sequential")
 end
 
 function tests.test_layers_by_number_and_variables_by_name()
@@ -135,7 +136,13 @@ function tests.test_a_function_or_name_with_options()
     record = false }
   local set, net = data.set(a, tensor { { 1 }, { 2 } }), nn.Sequential { nn.Dense(1) }
   check.equal(#train.fit(net, set, how).level, 1)
-  how.metrics = { f, name = "lost" }
+  how.metrics = { f, name = "alone" }
+  check.equal(#train.fit(net, set, how).alone, 1)
+  local ends = {}
+  how.callbacks = { epoch_end = function(self, info) ends[info.epoch] = self end }
+  train.fit(net, set, how)
+  check.equal(ends[1], how.callbacks)
+  how.metrics = { f, f, name = "lost" }
   check.fails(function() train.fit(net, set, how) end, "a list with names in it")
 end
 
