@@ -24,20 +24,29 @@ static void list_choices(const char *const *choices, char *buffer, size_t n_byte
                              choices[i]);
 }
 
+static void describe_choice(const Option *opt, char *buffer, size_t n_bytes) {
+  list_choices(opt->choices, buffer, n_bytes);
+  size_t used = strlen(buffer);
+  if (opt->yes)
+    snprintf(buffer + used, n_bytes - used, ", or true, which is \"%s\"", opt->yes);
+  used = strlen(buffer);
+  if (opt->no)
+    snprintf(buffer + used, n_bytes - used, ", or false, which is \"%s\"", opt->no);
+}
+
 static bool has_range(const Option *opt) { return opt->lo != 0 || opt->hi != 0; }
 
-/* An upper end that nobody comes near is told only to those who did. */
-static void describe_range(const Option *opt, bool both_ends, char *buffer, size_t n_bytes) {
+/* Both ends, and whether they belong to it: what is told is what is checked. */
+static void describe_range(const Option *opt, char *buffer, size_t n_bytes) {
   const char *what = opt->kind == OPT_INT ? "an integer" : "a number";
   char lo[32], hi[32];
   if (!has_range(opt))
     snprintf(buffer, n_bytes, opt->kind == OPT_INT ? "an integer" : "a finite number");
-  else if (opt->hi >= 1e9 && !both_ends)
-    snprintf(buffer, n_bytes, "%s %s %s", what, opt->open ? "above" : "of at least",
-             text_number(lo, opt->lo));
   else
     snprintf(buffer, n_bytes, "%s %s %s %s %s", what, opt->open ? "above" : "from",
-             text_number(lo, opt->lo), opt->open ? "and up to" : "to",
+             text_number(lo, opt->lo),
+             opt->open_hi ? (opt->open ? "and below" : "to below")
+                          : (opt->open ? "and up to" : "to"),
              text_number(hi, opt->hi));
 }
 
@@ -55,9 +64,9 @@ char *option_allowed(const Option *opt, char *buffer, size_t n_bytes) {
   switch (opt->kind) {
   case OPT_BOOL: snprintf(buffer, n_bytes, "true or false"); break;
   case OPT_INT:
-  case OPT_REAL: describe_range(opt, false, buffer, n_bytes); break;
+  case OPT_REAL: describe_range(opt, buffer, n_bytes); break;
   case OPT_TEXT: snprintf(buffer, n_bytes, "a string"); break;
-  case OPT_CHOICE: list_choices(opt->choices, buffer, n_bytes); break;
+  case OPT_CHOICE: describe_choice(opt, buffer, n_bytes); break;
   case OPT_INTS: describe_list(opt, buffer, n_bytes); break;
   case OPT_TEXTS:
     snprintf(buffer, n_bytes, "a string, a number, or a list of them");
@@ -91,10 +100,7 @@ static Err option_refuse(const Object *o, const Option *opt, const char *got, Fa
 static Err option_refuse_number(const Object *o, const Option *opt, double value,
                                 Fault *fault) {
   char got[32], allowed[512];
-  bool ranged = opt->kind == OPT_INT || opt->kind == OPT_REAL;
   option_allowed(opt, allowed, sizeof allowed);
-  if (ranged && has_range(opt) && value > opt->hi)
-    describe_range(opt, true, allowed, sizeof allowed);
   return refuse(o, opt, text_number(got, value), allowed, fault);
 }
 
@@ -110,15 +116,19 @@ int option_count(const Kind *kind) {
   return n;
 }
 
+const Option *option_named(const Kind *kind, const char *name) {
+  for (const Option *opt = kind->options; opt && opt->name; opt++)
+    if (strcmp(opt->name, name) == 0 || text_has_word(opt->alias, name)) return opt;
+  return NULL;
+}
+
 const Option *option_find(const Kind *kind, const char *name, Fault *fault) {
+  const Option *found = option_named(kind, name);
+  if (found) return found;
   const char *names[65] = {0};
   int n = option_count(kind);
   must(n <= 64);
-  for (int i = 0; i < n; i++) {
-    const Option *opt = &kind->options[i];
-    if (strcmp(opt->name, name) == 0 || text_has_word(opt->alias, name)) return opt;
-    names[i] = opt->name;
-  }
+  for (int i = 0; i < n; i++) names[i] = kind->options[i].name;
   char label[96];
   const char *nearest = text_nearest(name, names, n);
   kind_label(kind, label, sizeof label);
@@ -141,21 +151,36 @@ const Option *option_at(const Kind *kind, int position) {
   return NULL;
 }
 
-const Kind *family_find(const Family *family, const char *name, Fault *fault) {
-  const char *names[129] = {0};
+enum { MAX_KINDS = 128 };
+
+static int kind_names(const Family *family, const char *names[MAX_KINDS + 1]) {
   int n = 0;
   for (; family->kinds[n]; n++) {
-    const Kind *kind = family->kinds[n];
-    must(n < 128);
-    if (strcmp(kind->name, name) == 0 || text_has_word(kind->alias, name)) return kind;
-    names[n] = kind->name;
+    must(n < MAX_KINDS);
+    names[n] = family->kinds[n]->name;
   }
-  const char *nearest = text_nearest(name, names, n);
+  names[n] = NULL;
+  return n;
+}
+
+const char *family_nearest(const Family *family, const char *name) {
+  const char *names[MAX_KINDS + 1];
+  return text_nearest(name, names, kind_names(family, names));
+}
+
+const Kind *family_find(const Family *family, const char *name, Fault *fault) {
+  for (int i = 0; family->kinds[i]; i++) {
+    const Kind *kind = family->kinds[i];
+    if (strcmp(kind->name, name) == 0 || text_has_word(kind->alias, name)) return kind;
+  }
+  if (!fault) return NULL;
+  const char *names[MAX_KINDS + 1], *nearest = family_nearest(family, name);
   if (nearest)
     fault_set(fault, ERR_VALUE, "unknown %s \"%s\"; did you mean \"%s\"?", family->name,
               name, nearest);
   else {
     char list[1024];
+    kind_names(family, names);
     list_choices(names, list, sizeof list);
     fault_set(fault, ERR_VALUE, "unknown %s \"%s\"; allowed: %s", family->name, name, list);
   }
@@ -213,6 +238,32 @@ Object *object_new(const Kind *kind, Fault *fault) {
   return o;
 }
 
+static void objects_free(ObjectList *list);
+static void texts_free(TextList *list);
+
+void option_clear(Object *o, const Option *opt) {
+  void *field = option_field(o, opt);
+  o->version++;
+  switch (opt->kind) {
+  case OPT_REAL: *(double *)field = NAN; break;
+  case OPT_TEXT:
+    free(*(char **)field);
+    *(char **)field = NULL;
+    break;
+  case OPT_TEXTS: texts_free(field); break;
+  case OPT_OBJECT:
+    object_release(*(Object **)field);
+    *(Object **)field = NULL;
+    break;
+  case OPT_OBJECTS: objects_free(field); break;
+  case OPT_CALL:
+    callable_release(*(Callable **)field);
+    *(Callable **)field = NULL;
+    break;
+  default: break;
+  }
+}
+
 Err object_ready(Object *o, const bool *given, Fault *fault) {
   for (int i = 0; given && i < option_count(o->kind); i++) {
     const Option *opt = &o->kind->options[i];
@@ -260,6 +311,18 @@ void object_release(void *object) {
   free(o);
 }
 
+const char *value_text(const Value *value, char *buffer, size_t n_bytes) {
+  static const char *const texts[] = {
+      [VALUE_NIL] = "nothing",       [VALUE_BOOL] = "a boolean", [VALUE_INT] = "a number",
+      [VALUE_REAL] = "a number",     [VALUE_TEXT] = "a string",  [VALUE_INTS] = "a list",
+      [VALUE_NODE] = "a tensor",     [VALUE_OBJECT] = "an object",
+      [VALUE_FIELDS] = "a table"};
+  if (value->kind < VALUE_OTHER) return texts[value->kind];
+  if (value->kind == VALUE_OTHER) snprintf(buffer, n_bytes, "a %s", value->as.text);
+  else snprintf(buffer, n_bytes, "%lld values", (long long)value->as.integer);
+  return buffer;
+}
+
 Callable *callable_retain(Callable *callable) {
   if (callable) callable->refs++;
   return callable;
@@ -286,10 +349,12 @@ static Err option_set_choice(Object *o, const Option *opt, const char *value, Fa
   return option_refuse(o, opt, got, fault);
 }
 
-/* A choice between "auto", "true" and "false" takes booleans too. */
+/* A choice between "auto", "true" and "false" takes booleans too, and one that says what they
+ * stand for. */
 Err option_set_bool(Object *o, const Option *opt, bool value, Fault *fault) {
+  const char *stands = value ? opt->yes : opt->no;
   if (opt->kind == OPT_CHOICE)
-    return option_set_choice(o, opt, value ? "true" : "false", fault);
+    return option_set_choice(o, opt, stands ? stands : value ? "true" : "false", fault);
   if (opt->kind != OPT_BOOL)
     return option_refuse(o, opt, value ? "true" : "false", fault);
   *(bool *)option_field(o, opt) = value;
@@ -300,7 +365,8 @@ Err option_set_bool(Object *o, const Option *opt, bool value, Fault *fault) {
 static bool in_range(const Option *opt, double value) {
   if (!isfinite(value)) return false;
   if (!has_range(opt)) return true;
-  return (opt->open ? value > opt->lo : value >= opt->lo) && value <= opt->hi;
+  return (opt->open ? value > opt->lo : value >= opt->lo) &&
+         (opt->open_hi ? value < opt->hi : value <= opt->hi);
 }
 
 Err option_set_number(Object *o, const Option *opt, double value, Fault *fault) {

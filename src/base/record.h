@@ -57,8 +57,9 @@ typedef struct Option {
   const char *alias;           /* other names, blank-separated */
   int position;                /* 1, 2, ... : may be given as that argument */
   double lo, hi;               /* allowed range for INT and REAL; both 0: any finite */
-  bool open;                   /* the lower end itself is not allowed */
+  bool open, open_hi;          /* the lower, the upper end itself is not allowed */
   const char *const *choices;  /* OPT_CHOICE: names, NULL-terminated */
+  const char *yes, *no;        /* OPT_CHOICE: what true and false stand for; or NULL */
   const Family *family;        /* OPT_OBJECT(S) */
   const char *ref_type;        /* OPT_REF: name of the type: "tensor", "dataset" ... */
   const char *hint;            /* said after a range error, e.g. on Keras's convention */
@@ -117,14 +118,19 @@ uint64_t object_signature(const Object *object);
 /* Is a function of the user among its options, at any depth? */
 bool object_has_call(const Object *object);
 
+/* The nearest of the family's names, NULL: none is near. */
+const char *family_nearest(const Family *family, const char *name);
+
 int option_count(const Kind *kind);
+/* The option of that name or alias, or NULL. */
+const Option *option_named(const Kind *kind, const char *name);
 /* The option of that name or alias; NULL and a fault that names the nearest. */
 const Option *option_find(const Kind *kind, const char *name, Fault *fault);
 /* The option at argument `position` (from 1), or NULL. */
 const Option *option_at(const Kind *kind, int position);
 
 /* Setting checks type and range; the fault reads like
- * `nn.Dense: option "units": got -3, allowed: an integer of at least 1`. */
+ * `nn.Dense: option "units": got -3, allowed: an integer from 1 to 1e+09`. */
 Err option_set_bool(Object *o, const Option *opt, bool value, Fault *fault) WARN_UNUSED;
 Err option_set_number(Object *o, const Option *opt, double value, Fault *fault) WARN_UNUSED;
 Err option_set_text(Object *o, const Option *opt, const char *value, Fault *f) WARN_UNUSED;
@@ -137,6 +143,9 @@ Err option_set_object(Object *o, const Option *opt, Object *value, Fault *f) WAR
 Err option_set_objects(Object *o, const Option *opt, Object *const *v, int n, Fault *f)
     WARN_UNUSED;
 Err option_set_call(Object *o, const Option *opt, Callable *value, Fault *f) WARN_UNUSED;
+
+/* Absent again, for the kinds that have such a value; others keep theirs. */
+void option_clear(Object *o, const Option *opt);
 
 /* `got` of the wrong type: records the fault "…: got a string, allowed: true or false". */
 Err option_wrong_type(const Object *o, const Option *opt, const char *got, Fault *fault);
@@ -158,7 +167,9 @@ typedef enum ValueKind {
   VALUE_INTS,    /* list of integers (a shape) */
   VALUE_NODE,    /* a tensor: Node *, known to the floors above */
   VALUE_OBJECT,  /* Object * */
-  VALUE_FIELDS   /* a table of named values */
+  VALUE_FIELDS,  /* a table of named values */
+  VALUE_OTHER,   /* a result that is none of these: `text` is its type */
+  VALUE_MANY     /* in place of the last result: more were given, `integer` in all */
 } ValueKind;
 
 typedef struct Value Value;
@@ -176,7 +187,12 @@ struct Value {
   } as;
 };
 
-/* A function of the user, called from below without knowing Lua. Nodes it returns belong
+/* What it is, as the result of a function: "nothing", "a number", "a table", "2 values". */
+const char *value_text(const Value *value, char *buffer, size_t n_bytes);
+
+/* A function of the user, called from below without knowing Lua. Results that it does not give
+ * are VALUE_NIL; if it gives more than n_out, the last of them is VALUE_MANY, so that none is
+ * lost without a word. Nodes it returns belong
  * to the session's current scope. An error of the function comes back as ERR_SCRIPT with
  * its text and traceback. */
 struct Callable {

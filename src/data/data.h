@@ -167,6 +167,9 @@ double transform_shift(const Transform *transform, int64_t i);
 double transform_scaling(const Transform *transform, int64_t i);
 int64_t transform_n_means(const Transform *transform);    /* for missing values; 0: none */
 double transform_mean(const Transform *transform, int64_t i);
+/* Shifts, then scales, transform_n of each, as a tensor of *out for rows of the shape x: the
+ * caller's (free). NULL and a fault where the rows are of other features. */
+double *transform_pairs(const Transform *t, const Shape *x, Shape *out, Fault *fault);
 
 /* The set with the transform after those it has; the feature shapes must fit. */
 Dataset *dataset_apply(Dataset *set, Transform *transform, Fault *fault);

@@ -82,7 +82,7 @@ static const Option batches_options[] = {
     {.name = "batch_size", .kind = OPT_INT, AT(BatchesCall, batch_size), .position = 1,
      .value = "32", .lo = 1, .hi = 1e9, .doc = "rows per batch"},
     {.name = "shuffle", .kind = OPT_CHOICE, AT(BatchesCall, shuffle), .value = "epoch",
-     .choices = shuffle_names,
+     .choices = shuffle_names, .yes = "epoch", .no = "none",
      .doc = "a new order at each call, the same one each time, or the set's own"},
     {.name = "drop_last", .kind = OPT_BOOL, AT(BatchesCall, drop_last), .value = "false",
      .doc = "leave out a last batch that is not full"},

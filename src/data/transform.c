@@ -72,6 +72,30 @@ int64_t transform_n(const Transform *t) { return t->affine.n; }
 double transform_shift(const Transform *t, int64_t i) { return t->affine.shift[i]; }
 double transform_scaling(const Transform *t, int64_t i) { return t->affine.scale[i]; }
 
+double *transform_pairs(const Transform *t, const Shape *x, Shape *out, Fault *fault) {
+  const Affine *a = &t->affine;
+  int rank = a->per == PER_FEATURE ? t->features.rank + 1 : a->per == PER_ALL ? 0 : x->rank;
+  bool fits = x->rank >= (a->per == PER_CHANNEL ? 2 : 0) && (rank == 0 || rank == x->rank);
+  *out = (Shape){.rank = rank};
+  for (int i = 0; fits && i < rank; i++) {
+    bool apart = i > 0 && (a->per == PER_FEATURE || i == 1);
+    out->dim[i] = apart ? x->dim[i] : 1;
+  }
+  if (fits && a->per == PER_FEATURE)
+    for (int i = 1; i < rank; i++) fits = fits && x->dim[i] == t->features.dim[i - 1];
+  if (!fits || shape_count(out) != a->n) {
+    char got[SHAPE_TEXT], want[SHAPE_TEXT];
+    fault_set(fault, ERR_SHAPE, "transform: made for features %s, got the shape %s; allowed: "
+              "rows of such features", shape_text(want, &t->features), shape_text(got, x));
+    return NULL;
+  }
+  size_t n_bytes = 2 * (size_t)a->n * sizeof(double);
+  double *pairs = malloc(n_bytes);
+  if (!pairs) fault_memory(fault, n_bytes);
+  else memcpy(pairs, a->shift, n_bytes);
+  return pairs;
+}
+
 Transform *transform_scale(double shift, double scale, Fault *fault) {
   if (!isfinite(shift) || !isfinite(scale) || scale == 0) {
     fault_set(fault, ERR_VALUE, "scale: got shift %g and scale %g, allowed: finite "

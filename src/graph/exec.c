@@ -221,8 +221,8 @@ static const Variable *variable_of(const Walk *walk, const Node *node) {
 bool array_explain_nonfinite(const Array *a, Text *out) {
   int64_t bad = first_bad(a);
   if (!bad) return false;
-  double value = array_get(a, bad - 1);
-  text_addf(out, "%s at ", isnan(value) ? "nan" : value > 0 ? "inf" : "-inf");
+  char value[32];
+  text_addf(out, "%s at ", text_number(value, array_get(a, bad - 1)));
   add_index(out, &a->shape, bad);
   return true;
 }

@@ -82,6 +82,7 @@ struct Graph {
   uint64_t seed;
   bool training;              /* mode of layers: see train/step */
   const char *layer;          /* label for nodes being made */
+  void *net;                  /* the net that is being called (nn/net.c), or NULL */
   const char *file;           /* script line for nodes being made */
   int line;
   Fault fault;                /* the first failure since graph_ok */

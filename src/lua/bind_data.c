@@ -5,6 +5,7 @@
  * thing it will own is made, so that no error can leak it. */
 #include "lua/core.h"
 #include "data/methods.h"
+#include "graph/ops.h"
 #include "lua/reflect.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -129,9 +130,26 @@ static int set_take(lua_State *L) {
   return store_set(L, box, dataset_take(set, call->n, &fault), &fault);
 }
 
-/* set:subset{3, 1, 7}: rows by number, from 1; negative from the end. */
+/* The list of the numbers in a tensor of one axis, in its place. */
+static void push_rows(lua_State *L, int arg) {
+  const Array *a = &check_value(L, arg)->a;
+  if (a->shape.rank != 1) {
+    char shape[SHAPE_TEXT];
+    luaL_error(L, "subset: got a tensor of shape %s; allowed: one axis, of row numbers",
+               shape_text(shape, &a->shape));
+  }
+  lua_createtable(L, (int)a->shape.dim[0], 0);
+  for (int64_t i = 0; i < a->shape.dim[0]; i++) {
+    lua_pushnumber(L, array_get(a, i));
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_replace(L, arg);
+}
+
+/* set:subset{3, 1, 7}, set:subset(tensor): rows by number, from 1; negative from the end. */
 static int set_subset(lua_State *L) {
   Dataset *set = check_dataset(L, 1);
+  if (is_tensor(L, 2)) push_rows(L, 2);
   luaL_checktype(L, 2, LUA_TTABLE);
   int64_t n_rows, n = (int64_t)lua_rawlen(L, 2);
   Fault fault = {0};
@@ -181,6 +199,26 @@ static int set_impute(lua_State *L) {
   Dataset **box = new_set_box(L);
   Fault fault = {0};
   return store_set(L, box, dataset_complete(set, like, &fault), &fault);
+}
+
+/* transform(x): what dataset_apply makes of the rows x, whose later axes are the features. */
+static int transform_call(lua_State *L) {
+  const Transform *t = *(Transform **)luaL_checkudata(L, 1, TRANSFORM_META);
+  Graph *graph = session_graph(L);
+  int scope = enter_call(L);
+  if (to_dataset(L, 2))
+    return luaL_error(L, "a transform takes a tensor; write set:normalize(transform)");
+  Node *x = op_cast(graph, check_node(L, 2), DT_REAL);
+  Shape shape;
+  Fault fault = {0};
+  double *pairs = transform_pairs(t, &x->shape, &shape, &fault);
+  if (!pairs) return raise_fault(L, &fault);
+  Node *shift = graph_from_doubles(graph, DT_REAL, &shape, pairs);
+  Node *scale = graph_from_doubles(graph, DT_REAL, &shape, pairs + transform_n(t));
+  free(pairs);
+  push_node(L, op_mul(graph, op_sub(graph, x, shift), scale));
+  graph_scope_end(graph, scope);
+  return 1;
 }
 
 /* -- batches ------------------------------------------------------------------------- */
@@ -351,7 +389,7 @@ static const Function set_methods[] = {
      &shuffle_method},
     {"take", set_take, "set:take(n)", "The first rows.", &take_method},
     {"subset", set_subset, "set:subset({3, 1, 7})", "These rows, counted from 1; negative ones "
-     "from the end.", NULL},
+     "from the end; a list or a tensor.", NULL},
     {"normalize", set_normalize, "set:normalize({ options })", "The set with mean 0 and "
      "deviation 1, and the transform that did it.", &normalize_method},
     {"impute", set_impute, "set:impute(other)", "The set with its missing values (data.csv, "
@@ -669,14 +707,14 @@ static void add_sources(lua_State *L) {
 int open_data(lua_State *L) {
   static const luaL_Reg transform[] = {
       {"__gc", transform_gc}, {"__tostring", transform_tostring},
-      {LISTING, transform_listing}, {NULL, NULL}};
+      {LISTING, transform_listing}, {"__call", transform_call}, {NULL, NULL}};
   static const luaL_Reg batches[] = {
       {"__gc", batches_gc}, {"__close", batches_gc}, {LISTING, batches_listing},
       {NULL, NULL}};
   static const Function source[] = {{"__newindex", source_newindex, NULL, NULL, NULL},
                                     {LISTING, source_listing, NULL, NULL, NULL}, {0}};
-  static const FamilyBinding binding = {&dataset_family, source, NULL};
-  static const FamilyBinding methods = {&dataset_methods, NULL, NULL};
+  static const FamilyBinding binding = {.family = &dataset_family, .methods = source};
+  static const FamilyBinding methods = {.family = &dataset_methods};
   add_metatable(L, TRANSFORM_META, transform);
   add_metatable(L, BATCHES_META, batches);
   add_set_metatable(L);

@@ -46,7 +46,7 @@ static int end_trial(lua_State *L) {
   for (void *it = json_first(s->results); it; it = json_next(s->results, it)) {
     double number;
     if (!json_get_number(json_value(it), &number)) continue;
-    lua_pushnumber(L, number);
+    push_real(L, number);
     lua_setfield(L, -2, json_key(it));
   }
   return 1;
@@ -89,7 +89,7 @@ static int uniform(lua_State *L) {
   Stream stream = {philox_key((uint64_t)luaL_checkinteger(L, 1), "random",
                               luaL_checkstring(L, 2)),
                    (uint64_t)luaL_checkinteger(L, 3)};
-  lua_pushnumber(L, (double)philox_below(stream, 0, UINT64_C(1) << 53) * 0x1p-53);
+  push_real(L, (double)philox_below(stream, 0, UINT64_C(1) << 53) * 0x1p-53);
   return 1;
 }
 

@@ -1,6 +1,7 @@
 /* bind_nn.c: the globals `nn`, `init`, `loss` and `optim`, and the methods of nets. */
 #include "lua/net_private.h"
 #include "lua/reflect.h"
+#include "graph/ops.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,11 +36,36 @@ static bool option_training(lua_State *L, int arg, bool otherwise) {
   return otherwise;
 }
 
+/* What the argument is, in words. */
+static const char *argument_text(lua_State *L, int arg) {
+  return is_tensor(L, arg) ? "tensor" : luaL_typename(L, arg);
+}
+
+/* The one input of a net: a tensor, or a list of numbers, which is one. */
+static Node *check_input(lua_State *L, int arg, const char *function) {
+  if (to_dataset(L, arg))
+    luaL_error(L, "%s: got a data set; allowed: a tensor, as x of x, y = set:tensors()",
+               function);
+  if (is_tensor(L, arg)) return check_node(L, arg);
+  if (lua_type(L, arg) != LUA_TTABLE)
+    luaL_error(L, "%s: got %s; allowed: a tensor, or a list of numbers", function,
+               lua_isnil(L, arg) ? "nil, or nothing" : luaL_typename(L, arg));
+  return list_node(L, arg);
+}
+
+/* net(x), net(x, { training = true }) */
 static int net_call(lua_State *L) {
   Graph *graph = session_graph(L);
-  int scope = enter_call(L);
+  int scope = enter_call(L), n = lua_gettop(L) - 1;
   Layer *net = check_layer(L, 1);
-  Node *x = check_node(L, 2);
+  if (n > 2)
+    return luaL_error(L, "net: got %d arguments; allowed: one tensor, then { training = true } "
+                      "or nothing", n);
+  if (!lua_isnoneornil(L, 3) && lua_type(L, 3) != LUA_TTABLE)
+    return luaL_error(L, "net: argument 2 is a %s; allowed: { training = true }, since a net "
+                      "takes one tensor", argument_text(L, 3));
+  lua_settop(L, 3);
+  Node *x = check_input(L, 2, "net");
   bool before = graph->training;
   graph->training = option_training(L, 3, before);
   Node *y = layer_call(graph, net, x);
@@ -111,7 +137,7 @@ static int net_parameters(lua_State *L) {
     return raise_fault(L, &fault);
   lua_createtable(L, list.n, 0);
   for (int i = 0; i < list.n; i++) {
-    push_variable(L, list.v[i]);
+    push_variable_as(L, list.v[i], list.name[i]);
     lua_rawseti(L, -2, i + 1);
   }
   state_deinit(&list);
@@ -166,8 +192,8 @@ static int net_state(lua_State *L) {
     Node *node = graph_detach(graph, variable_read(graph, list.v[i]));
     if (!(read = node != NULL)) break;
     push_node(L, node);
-    lua_setfield(L, -3, list.v[i]->name);
-    lua_pushstring(L, list.v[i]->name);
+    lua_setfield(L, -3, list.name[i]);
+    lua_pushstring(L, list.name[i]);
     lua_rawseti(L, -2, i + 1);
   }
   state_deinit(&list);
@@ -255,7 +281,8 @@ static int predict(lua_State *L, Node *(*f)(Graph *, Layer *, Node *, int64_t)) 
   Graph *graph = session_graph(L);
   int scope = enter_call(L);
   Layer *net = check_layer(L, 1);
-  Node *x = check_node(L, 2);
+  lua_settop(L, 3);
+  Node *x = check_input(L, 2, "predict");
   lua_Integer batch = luaL_optinteger(L, 3, PREDICT_BATCH);
   luaL_argcheck(L, batch >= 1, 3, "batch size: allowed: at least 1");
   push_node(L, f(graph, net, x, batch));
@@ -273,8 +300,8 @@ static int call_forward(lua_State *L) {
   lua_getfield(L, lua_upvalueindex(1), "forward");
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_pushvalue(L, 1);
-  lua_call(L, 2, 1);
-  return 1;
+  lua_call(L, 2, LUA_MULTRET);
+  return lua_gettop(L) - 1;
 }
 
 typedef struct Members {
@@ -317,8 +344,10 @@ static Object *layer_from_value(lua_State *L, int arg, Fault *fault) {
   if (activation) return (Object *)layer_activation_new((Activation *)activation, fault);
   arg = lua_absindex(L, arg);
   if (lua_type(L, arg) != LUA_TTABLE || !has_forward(L, arg)) {
+    bool list = lua_type(L, arg) == LUA_TTABLE && lua_rawlen(L, arg) > 0;
     fault_set(fault, ERR_SCRIPT, "a %s%s", luaL_typename(L, arg),
-              lua_type(L, arg) == LUA_TTABLE ? " without a function `forward`" : "");
+              list ? " that is a list (write nn.Sequential { ... })"
+              : lua_type(L, arg) == LUA_TTABLE ? " without a function `forward`" : "");
     return NULL;
   }
   Members m;
@@ -349,7 +378,7 @@ static Object *layer_from_value(lua_State *L, int arg, Fault *fault) {
 }
 
 /* A layer's options and variables. The number of an outermost one that has been built names
- * its streams. */
+ * its streams, but for layers that were built in another net. */
 static int layer_listing(lua_State *L) {
   const Layer *layer = check_layer(L, 1);
   push_object_listing(L, &layer->object);
@@ -362,11 +391,75 @@ static int layer_listing(lua_State *L) {
     lua_pushinteger(L, layer->number);
     add_part(L, "number");
   }
+  if (layer->stream && layer->stream_net != layer_number(check_layer(L, 1))) {
+    lua_pushfstring(L, "net%I/%s", (LUAI_UACINT)layer->stream_net, layer->stream);
+    add_part(L, "stream");
+  }
   return 3;
 }
 
+static int net_len(lua_State *L) {
+  Layer *const *child;
+  lua_pushinteger(L, layer_children(check_layer(L, 1), &child));
+  return 1;
+}
+
+/* net[i]: the layer directly inside; -1 is the last, and the one after it nil, for ipairs. */
+static bool push_child(lua_State *L, Layer *net) {
+  int is_integer;
+  lua_Integer i = lua_tointegerx(L, 2, &is_integer);
+  Layer *const *child = NULL;
+  int n = layer_children(net, &child);
+  if (!is_integer || i == 0 || i > n + 1 || i < -n)
+    luaL_error(L, "%s: got the index %s; allowed: 1 to %d, the layers in it%s",
+               net->object.kind->name, luaL_tolstring(L, 2, NULL), n,
+               n ? "" : ", of which there are none");
+  if (i == n + 1) lua_pushnil(L);
+  else push_object(L, &child[i > 0 ? i - 1 : n + i]->object);
+  return true;
+}
+
+/* net[1], and the variables of a layer: dense.weight. */
+static bool layer_index(lua_State *L) {
+  Layer *layer = check_layer(L, 1);
+  if (lua_type(L, 2) == LUA_TNUMBER) return push_child(L, layer);
+  const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+  const char *const *vars = layer->var_name ? layer->var_name : layer_kind(layer)->vars;
+  for (int i = 0; vars && i < LAYER_VARS && vars[i]; i++) {
+    Variable *v = layer->var[i];
+    if (strcmp(vars[i], name) != 0) continue;
+    if (!v) luaL_error(L, "nn.%s: it was made without %s", layer->object.kind->name, name);
+    if (!v->has_value)
+      luaL_error(L, "nn.%s: %s has no value yet: it gets one at first use, or by "
+                    "net:build(shape)", layer->object.kind->name, name);
+    push_variable(L, v);
+    return true;
+  }
+  return false;
+}
+
+static const Habit layer_habits[] = {
+    {"fit", "train.fit(net, set, { ... })"},
+    {"compile", "train.fit(net, set, { loss = ..., optimizer = ... })"},
+    {"forward", "net(x)"},
+    {"call", "net(x)"},
+    {"backward", "grad(y, { x }), or train.step"},
+    {"zero_grad", "train.step, which needs none"},
+    {"train", "net(x, { training = true }); train.step and train.fit do so by themselves"},
+    {"eval", "net(x), which is inference"},
+    {"weights", "net:parameters() or net:state()"},
+    {"trainable_variables", "net:parameters()"},
+    {"get_weights", "net:state()"},
+    {"set_weights", "net:load(state)"},
+    {"state_dict", "net:state()"},
+    {"load_state_dict", "net:load(state)"},
+    {"save_weights", "net:save(path)"},
+    {"load_weights", "net:load(path)"},
+    {NULL, NULL}};
+
 static const Function layer_methods[] = {
     {"__call", net_call, NULL, NULL, NULL},
+    {"__len", net_len, NULL, NULL, NULL},
     {LISTING, layer_listing, NULL, NULL, NULL},
     {"add", net_add, "net:add(layer)", "Appends a layer; gives the net.", NULL},
     {"build", net_build, "net:build(shape)", "Gives the parameters shape and value for "
@@ -392,8 +485,41 @@ static const Function layer_methods[] = {
      "set; gives a table.", &evaluation_kind},
     {0}};
 
-static const FamilyBinding layer_binding = {&layer_family, layer_methods, layer_from_value};
-static const FamilyBinding activation_binding = {&activation_family, NULL, NULL};
+static const FamilyBinding layer_binding = {
+    .family = &layer_family, .methods = layer_methods, .from_table = layer_from_value,
+    .also = &activation_family, .index = layer_index, .habits = layer_habits};
+
+/* -- activations: nn.relu(x), nn.elu(0.5)(x), nn.elu(0.5) ------------------------------ */
+
+/* The activation at `f` of the input at `x`. */
+static int push_activated(lua_State *L, int f, int x) {
+  Graph *graph = session_graph(L);
+  int scope = enter_call(L);
+  Activation *activation = check_object(L, f, &activation_family);
+  push_node(L, activation_apply(graph, activation, op_cast(graph, check_node(L, x), DT_REAL)));
+  graph_scope_end(graph, scope);
+  return 1;
+}
+
+static int activation_call(lua_State *L) {
+  if (lua_gettop(L) > 2) return luaL_error(L, "an activation takes one tensor");
+  return push_activated(L, 1, 2);
+}
+
+/* upvalue 1: the kind. With a tensor first: its value; else an object. */
+static int make_or_apply_activation(lua_State *L) {
+  const Kind *kind = lua_touserdata(L, lua_upvalueindex(1));
+  bool apply = is_tensor(L, 1);
+  Object *activation = object_from_args(L, apply ? 2 : 1, kind);
+  push_object(L, activation);
+  object_release(activation);
+  return apply ? push_activated(L, lua_gettop(L), 1) : 1;
+}
+
+static const Function activation_methods[] = {{"__call", activation_call, NULL, NULL, NULL},
+                                              {0}};
+static const FamilyBinding activation_binding = {.family = &activation_family,
+                                                 .methods = activation_methods};
 
 /* -- nn.activation(name or function), nn.norm(name) ---------------------------------- */
 
@@ -440,7 +566,7 @@ int open_nn(lua_State *L) {
        "\"layer\", or \"none\", as a layer with that layer's options.", NULL},
       {0}};
   lua_newtable(L);
-  register_family(L, &activation_binding);
+  register_family_as(L, &activation_binding, make_or_apply_activation);
   register_family(L, &layer_binding);
   set_library_functions(L, functions);
   return 1;
@@ -448,7 +574,26 @@ int open_nn(lua_State *L) {
 
 /* -- init ---------------------------------------------------------------------------- */
 
-static const FamilyBinding init_binding = {&init_family, NULL, NULL};
+/* init.orthogonal()(3, 3): a tensor of that shape; of weights [in, out], fan-in and fan-out. */
+static int init_call(lua_State *L) {
+  Graph *graph = session_graph(L);
+  int scope = enter_call(L);
+  Init *init = check_object(L, 1, &init_family);
+  Shape shape;
+  int next = check_shape(L, 2, &shape);
+  if (next <= lua_gettop(L) || shape.rank < 1)
+    return luaL_error(L, "an initializer takes sizes, as in init.he_normal()(3, 4)");
+  for (int i = 0; i < shape.rank; i++)
+    if (shape.dim[i] < 1) return luaL_error(L, "size %d is %I; allowed: at least 1", i + 1,
+                                            (LUAI_UACINT)shape.dim[i]);
+  double fan_in = (double)shape.dim[0], fan_out = (double)shape.dim[shape.rank - 1];
+  push_node(L, init_make(graph, init, &shape, fan_in, fan_out, "call"));
+  graph_scope_end(graph, scope);
+  return 1;
+}
+
+static const Function init_methods[] = {{"__call", init_call, NULL, NULL, NULL}, {0}};
+static const FamilyBinding init_binding = {.family = &init_family, .methods = init_methods};
 
 /* init.gain("leaky_relu", 0.2) */
 static int gain(lua_State *L) {
@@ -496,7 +641,7 @@ static int make_or_apply_loss(lua_State *L) {
 }
 
 static const Function loss_methods[] = {{"__call", loss_call, NULL, NULL, NULL}, {0}};
-static const FamilyBinding loss_binding = {&loss_family, loss_methods, NULL};
+static const FamilyBinding loss_binding = {.family = &loss_family, .methods = loss_methods};
 
 int open_loss(lua_State *L) {
   lua_newtable(L);
@@ -526,8 +671,17 @@ static int optim_listing(lua_State *L) {
 }
 
 static const Function optim_methods[] = {{LISTING, optim_listing, NULL, NULL, NULL}, {0}};
-static const FamilyBinding optim_binding = {&optim_family, optim_methods, NULL};
-static const FamilyBinding schedule_binding = {&schedule_family, NULL, NULL};
+static const Habit optim_habits[] = {
+    {"step", "local step = train.step(f, net, optimizer), then step(x, y)"},
+    {"minimize", "local step = train.step(f, net, optimizer), then step(x, y)"},
+    {"zero_grad", "train.step(f, net, optimizer), which needs none"},
+    {"apply_gradients", "train.step(f, net, optimizer)"},
+    {"learning_rate", "optimizer.lr"},
+    {NULL, NULL}};
+
+static const FamilyBinding optim_binding = {.family = &optim_family, .methods = optim_methods,
+                                            .habits = optim_habits};
+static const FamilyBinding schedule_binding = {.family = &schedule_family};
 
 int open_optim(lua_State *L) {
   lua_newtable(L);

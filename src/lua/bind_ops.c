@@ -283,7 +283,9 @@ static void read_attrs(OpArgs *a, int next) {
     must(a->n_attr <= MAX_ATTR_SLOTS);
     given[n] = set_default(a, &a->op->attrs[n], slots[n]);
   }
-  int top = lua_gettop(L), options = next <= top && is_options(L, top) ? top : 0;
+  int top = lua_gettop(L);
+  while (top >= next && lua_isnil(L, top)) top--;
+  int options = next <= top && is_options(L, top) ? top : 0;
   if (options) top--;
   for (int k = 0; next <= top && k < n; k++, next++) {
     const OpAttr *spec = &a->op->attrs[k];

@@ -109,7 +109,7 @@ static void each_item(lua_State *L, Box *box, ItemKind kind, const char *functio
 }
 
 /* One variable as a list. */
-static StateList list_of(Variable **v) { return (StateList){1, v}; }
+static StateList list_of(Variable **v) { return (StateList){.n = 1, .v = v}; }
 
 static void add_net(lua_State *L, Box *box, const char *part, void *ctx) {
   (void)ctx;
@@ -137,41 +137,34 @@ typedef struct Slots {
   int n;
 } Slots;
 
-static void move_slots(lua_State *L, Box *box, const Slots *slots, const char *part,
-                       const StateList *list, int *n) {
+static Err move_slots(lua_State *L, Box *box, const Slots *slots, const char *part,
+                      const StateList *list, int *n, Fault *fault) {
   Graph *graph = session_graph(L);
   char prefix[PART_NAME + 8];
-  Fault fault = {0};
   snprintf(prefix, sizeof prefix, "%s.", part);
-  Err err = slots->load
-                ? checkpoint_get_slots(&box->c, slots->part, prefix, graph, slots->optimizer,
-                                       list, &fault)
-                : checkpoint_add_slots(&box->c, slots->part, prefix, graph, slots->optimizer,
-                                       list, n, &fault);
-  if (err) raise_fault(L, &fault);
+  return slots->load
+             ? checkpoint_get_slots(&box->c, slots->part, prefix, graph, slots->optimizer,
+                                    list, fault)
+             : checkpoint_add_slots(&box->c, slots->part, prefix, graph, slots->optimizer,
+                                    list, n, fault);
 }
 
 static void net_slots(lua_State *L, Box *box, const char *part, void *ctx) {
   Slots *slots = ctx;
   Fault fault = {0};
   StateList params;
-  if (layer_parameters(to_object(L, -1, &layer_family), &params, &fault))
-    raise_fault(L, &fault);
-  /* The list must not be lost to an error: it is kept where the collector sees it. */
-  size_t n_bytes = (size_t)params.n * sizeof *params.v;
-  Variable **v = lua_newuserdatauv(L, n_bytes + 1, 0);
-  if (params.n) memcpy(v, params.v, n_bytes);
-  StateList list = {params.n, v};
+  Err err = layer_parameters(to_object(L, -1, &layer_family), &params, &fault);
+  if (!err) err = move_slots(L, box, slots, part, &params, &slots->n, &fault);
   state_deinit(&params);
-  move_slots(L, box, slots, part, &list, &slots->n);
-  lua_pop(L, 1);
+  if (err) raise_fault(L, &fault);
 }
 
 static void variable_slots(lua_State *L, Box *box, const char *part, void *ctx) {
   Slots *slots = ctx;
+  Fault fault = {0};
   Variable *v = to_variable(L, -1);
   StateList list = list_of(&v);
-  move_slots(L, box, slots, part, &list, &slots->n);
+  if (move_slots(L, box, slots, part, &list, &slots->n, &fault)) raise_fault(L, &fault);
 }
 
 static void all_slots(lua_State *L, Box *box, Slots *slots) {

@@ -80,23 +80,15 @@ static DType option_dtype(lua_State *L, int arg, const char *function) {
   return dtype;
 }
 
-/* tensor{...}, tensor({...}, {dtype = }), tensor(3): __call of the module. */
-static int make_from_table(lua_State *L) {
+/* Pushes the tensor of the nested lists, or the number, at `arg`. */
+static Node *push_from_list(lua_State *L, int arg, DType dtype) {
   Graph *graph = session_graph(L);
-  int scope = enter_call(L);
   Shape shape;
-  DType dtype = option_dtype(L, 3, "tensor");
-  if (is_tensor(L, 2)) {
-    lua_settop(L, 2);
-    return 1;
-  }
-  if (lua_type(L, 2) != LUA_TTABLE && lua_type(L, 2) != LUA_TNUMBER)
-    luaL_typeerror(L, 2, "list of numbers");
-  lua_pushvalue(L, 2);
+  lua_pushvalue(L, arg);
   table_shape(L, &shape);
   Fault fault = {0};
   Tensor *t = tensor_new(&graph->memory, dtype, &shape, &fault);
-  if (!t) return raise_fault(L, &fault);
+  if (!t) raise_fault(L, &fault);
   /* The handle owns the tensor while the elements are read, which may raise. */
   Node *node = graph_const(graph, t);
   tensor_release(t);
@@ -105,6 +97,23 @@ static int make_from_table(lua_State *L) {
   int64_t at = 0;
   fill_nested(L, &t->a, 0, &at);
   lua_pop(L, 1);
+  return node;
+}
+
+Node *list_node(lua_State *L, int arg) { return push_from_list(L, arg, DT_REAL); }
+
+/* tensor{...}, tensor({...}, {dtype = }), tensor(3): __call of the module. */
+static int make_from_table(lua_State *L) {
+  Graph *graph = session_graph(L);
+  int scope = enter_call(L);
+  DType dtype = option_dtype(L, 3, "tensor");
+  if (is_tensor(L, 2)) {
+    lua_settop(L, 2);
+    return 1;
+  }
+  if (lua_type(L, 2) != LUA_TTABLE && lua_type(L, 2) != LUA_TNUMBER)
+    luaL_typeerror(L, 2, "list of numbers");
+  push_from_list(L, 2, dtype);
   graph_scope_end(graph, scope);
   return 1;
 }
@@ -227,13 +236,14 @@ static int make_eye(lua_State *L) {
 static int make_variable(lua_State *L) {
   Graph *graph = session_graph(L);
   int scope = enter_call(L);
-  Node *value = to_operand(L, 1);
+  const char *name = luaL_optstring(L, 2, NULL);
+  Node *value = lua_type(L, 1) == LUA_TTABLE ? list_node(L, 1) : to_operand(L, 1);
   if (!value) {
     raise_graph_fault(L);
-    luaL_typeerror(L, 1, "tensor or number");
+    luaL_typeerror(L, 1, "tensor, number or list of numbers");
   }
   Fault fault = {0};
-  Variable *v = variable_new(luaL_optstring(L, 2, NULL), &fault);
+  Variable *v = variable_new(name, &fault);
   if (!v) return raise_fault(L, &fault);
   push_variable(L, v);
   variable_release(v);

@@ -136,7 +136,7 @@ static void push_results(StepCall *call, Node *const *out) {
     Node *node = out[call->place[i]];
     const Tensor *value = node_value(node);
     if (node->shape.rank > 0) push_node(L, node);
-    else if (node->dtype == DT_REAL) lua_pushnumber(L, array_get(&value->a, 0));
+    else if (node->dtype == DT_REAL) push_real(L, array_get(&value->a, 0));
     else lua_pushinteger(L, (lua_Integer)array_get(&value->a, 0));
     lua_replace(L, call->first + i);
   }
@@ -200,7 +200,7 @@ static int push_replayed(lua_State *L, const StepBox *box) {
     }
     Tensor *t = replay_out(box->replay, box->place[i]);
     if (t->a.shape.rank > 0) push_node(L, graph_const(graph, t));
-    else if (t->a.dtype == DT_REAL) lua_pushnumber(L, array_get(&t->a, 0));
+    else if (t->a.dtype == DT_REAL) push_real(L, array_get(&t->a, 0));
     else lua_pushinteger(L, (lua_Integer)array_get(&t->a, 0));
   }
   graph_scope_end(graph, scope);
@@ -325,7 +325,8 @@ void add_stepped_weights(lua_State *L) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &trained_key) == LUA_TTABLE)
     for (lua_Integer i = 1; lua_rawgeti(L, -1, i) == LUA_TUSERDATA; i++) {
       const StepBox *box = lua_touserdata(L, -1);
-      Err err = session_add_variables(s, box->variables, box->n_variables, &fault);
+      StateList variables = {.n = box->n_variables, .v = box->variables};
+      Err err = session_add_variables(s, &variables, &fault);
       for (int k = 0; !err && k < box->n_nets; k++)
         err = session_add_net(s, box->nets[k], &fault);
       if (err) raise_fault(L, &fault);
@@ -409,13 +410,13 @@ static void push_history(lua_State *L, const History *history) {
     for (int64_t row = 0; row < history->n_rows; row++) {
       double v = history->column[c].v[row];
       if (whole) lua_pushinteger(L, (lua_Integer)v);
-      else lua_pushnumber(L, v);
+      else push_real(L, v);
       lua_rawseti(L, -2, row + 1);
     }
     lua_setfield(L, -2, history->column[c].name);
   }
   for (int i = 0; i < history->n_test; i++) {
-    lua_pushnumber(L, history->test[i].value);
+    push_real(L, history->test[i].value);
     lua_setfield(L, -2, history->test[i].name);
   }
   if (history->best_epoch) {
@@ -603,11 +604,11 @@ static Err add_defaults(Evaluation *e, Dataset *set, Fault *fault) {
 static void push_measures(lua_State *L, const Evaluation *e, const double *value) {
   lua_createtable(L, 0, e->metrics.n + 1);
   if (e->loss) {
-    lua_pushnumber(L, value[0]);
+    push_real(L, value[0]);
     lua_setfield(L, -2, "loss");
   }
   for (int i = 0; i < e->metrics.n; i++) {
-    lua_pushnumber(L, value[i + 1]);
+    push_real(L, value[i + 1]);
     lua_setfield(L, -2, metric_name((const Metric *)e->metrics.v[i]));
   }
 }
@@ -690,11 +691,11 @@ static Object *callback_from_table(lua_State *L, int arg, Fault *fault) {
 
 /* -- the module ---------------------------------------------------------------------- */
 
-static const FamilyBinding metric_binding = {&metric_family, NULL, NULL};
-static const FamilyBinding callback_binding = {&callback_family, NULL,
-                                                callback_from_table};
-static const FamilyBinding fit_binding = {&fit_family, NULL, NULL};
-static const FamilyBinding evaluation_binding = {&evaluation_family, NULL, NULL};
+static const FamilyBinding metric_binding = {.family = &metric_family};
+static const FamilyBinding callback_binding = {.family = &callback_family,
+                                               .from_table = callback_from_table};
+static const FamilyBinding fit_binding = {.family = &fit_family};
+static const FamilyBinding evaluation_binding = {.family = &evaluation_family};
 
 static const Function train_functions[] = {
     {"step", make_step, "train.step(f, what, optimizer, { static = false })", "A function that "

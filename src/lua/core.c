@@ -1,6 +1,7 @@
 /* core.c: faults as Lua errors, user functions as Callables. */
 #include "lua/core.h"
 #include "base/sys.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -212,12 +213,22 @@ static void push_ints(lua_State *L, const IntList *ints) {
   }
 }
 
+void push_real(lua_State *L, double value) {
+  lua_pushnumber(L, isnan(value) ? (lua_Number)NAN : value);
+}
+
+bool is_nan(lua_State *L, int arg) {
+  return lua_type(L, arg) == LUA_TNUMBER && isnan(lua_tonumber(L, arg));
+}
+
 void push_value(lua_State *L, const Value *value) {
   switch (value->kind) {
-  case VALUE_NIL: lua_pushnil(L); break;
+  case VALUE_NIL:
+  case VALUE_OTHER:
+  case VALUE_MANY: lua_pushnil(L); break;
   case VALUE_BOOL: lua_pushboolean(L, value->as.boolean); break;
   case VALUE_INT: lua_pushinteger(L, value->as.integer); break;
-  case VALUE_REAL: lua_pushnumber(L, value->as.real); break;
+  case VALUE_REAL: push_real(L, value->as.real); break;
   case VALUE_TEXT: lua_pushstring(L, value->as.text); break;
   case VALUE_INTS: push_ints(L, &value->as.ints); break;
   case VALUE_NODE: push_node(L, value->as.ref); break;
@@ -255,19 +266,16 @@ static Err take_value(lua_State *L, Value *out, Fault *fault) {
   default: break;
   }
   Node *node = graph_borrow(graph, to_operand(L, -1));
-  if (!node)
-    return graph->fault.code ? graph_ok(graph, fault)
-           : fault_set(fault, ERR_SCRIPT,
-                       "a function returned a %s; allowed: tensors, numbers, booleans",
-                       luaL_typename(L, -1));
-  *out = (Value){.kind = VALUE_NODE, .as.ref = node};
+  if (!node && graph->fault.code) return graph_ok(graph, fault);
+  *out = node ? (Value){.kind = VALUE_NODE, .as.ref = node}
+              : (Value){.kind = VALUE_OTHER, .as.text = luaL_typename(L, -1)};
   return ERR_OK;
 }
 
 typedef struct FunctionCall {
   int ref;
   const Value *in;
-  int n_in, n_out;
+  int n_in;
 } FunctionCall;
 
 /* Pushing can raise (memory), so it is done in the same protected call. */
@@ -276,8 +284,8 @@ static int call_with_values(lua_State *L) {
   luaL_checkstack(L, call->n_in + 4, "too many arguments");
   lua_rawgeti(L, LUA_REGISTRYINDEX, call->ref);
   for (int i = 0; i < call->n_in; i++) push_value(L, &call->in[i]);
-  lua_call(L, call->n_in, call->n_out);
-  return call->n_out;
+  lua_call(L, call->n_in, LUA_MULTRET);
+  return lua_gettop(L) - 1;
 }
 
 static Err lua_function_call(Callable *self, const Value *in, int n_in, Value *out,
@@ -289,13 +297,17 @@ static Err lua_function_call(Callable *self, const Value *in, int n_in, Value *o
   if (!lua_checkstack(L, n_in + n_out + 8)) return fault_memory(fault, 0);
   LuaEntry entry = lua_entry_begin(s);
   lua_pushcfunction(L, call_with_values);
-  lua_pushlightuserdata(L, &(FunctionCall){f->ref, in, n_in, n_out});
-  Err err = call_protected(L, 1, n_out, fault);
+  lua_pushlightuserdata(L, &(FunctionCall){f->ref, in, n_in});
+  Err err = call_protected(L, 1, LUA_MULTRET, fault);
+  int n_results = err ? 0 : lua_gettop(L) - top;
+  lua_settop(L, top + n_out);
   for (int i = 0; !err && i < n_out; i++) {
     lua_pushvalue(L, top + 1 + i);
     err = take_value(L, &out[i], fault);
     lua_pop(L, 1);
   }
+  if (!err && n_out && n_results > n_out)
+    out[n_out - 1] = (Value){.kind = VALUE_MANY, .as.integer = n_results};
   lua_settop(L, top);
   lua_entry_end(s, &entry);
   return err;

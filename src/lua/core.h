@@ -72,8 +72,13 @@ void new_metatable(lua_State *L, const char *name);
  * node raises the graph's fault. */
 void push_node(lua_State *L, Node *node);
 void push_variable(lua_State *L, Variable *variable);
+/* The same, called `name` there: variables have other names in other nets. */
+void push_variable_as(lua_State *L, Variable *variable, const char *name);
 
 bool is_tensor(lua_State *L, int arg);
+/* The tensor of the nested lists of numbers at `arg`, whose handle it pushes; raises for
+ * anything else. */
+Node *list_node(lua_State *L, int arg);
 /* The node of a tensor (a variable is read now); raises for anything else. */
 Node *check_node(lua_State *L, int arg);
 /* As check_node, or a number as a 0-axis constant; NULL for anything else. Borrowed. */
@@ -96,7 +101,21 @@ typedef struct FamilyBinding {
   /* A table or another userdata where one of the family is expected (a layer in Lua, an
    * activation as a layer); NULL: not allowed. */
   Object *(*from_table)(lua_State *L, int arg, Fault *fault);
+  /* A family of which one stands for one of this (from_table makes it so); or NULL. */
+  const Family *also;
+  /* Pushes object[key], where the key (at 2) is a number, or a name that is neither a method
+   * nor an option; false: there is none. NULL: there never is. */
+  bool (*index)(lua_State *L);
+  const struct Habit *habits;              /* ends with a NULL name; or NULL */
 } FamilyBinding;
+
+/* A name that users know from elsewhere, and what is written here. */
+typedef struct Habit {
+  const char *name;
+  const char *write;
+} Habit;
+/* What to write instead of the name; NULL: it is no habit. */
+const char *habit_of(const Habit *habits, const char *name);
 
 /* Puts a constructor for every kind into the table at the stack's top (the family's
  * module). `binding` must outlive the state. Aliases of kinds become constructors too. */
@@ -151,6 +170,12 @@ Callable *callable_from_lua(lua_State *L, int arg, Fault *fault);
 
 /* Pushes the function of such a Callable. */
 void push_callable(lua_State *L, const Callable *callable);
+
+/* Pushes a number of ours: a NaN without its sign, which C's printf, and so Lua, would show as
+ * "-nan". */
+void push_real(lua_State *L, double value);
+/* Is it a number that is NaN? What prints for us shows it as "nan". */
+bool is_nan(lua_State *L, int arg);
 
 /* Pushes a Value as its Lua equivalent. */
 void push_value(lua_State *L, const Value *value);

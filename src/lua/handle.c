@@ -41,18 +41,18 @@ static void account_memory(lua_State *L) {
   s->collected_handles = s->n_handles;
 }
 
-/* With the metatable of that key; holds nothing yet. */
-static Handle *new_handle(lua_State *L, const char *meta) {
-  Handle *h = lua_newuserdatauv(L, sizeof *h, 0);
+/* With the metatable of that key; holds nothing yet. `n_values`: of Lua, of its own. */
+static Handle *new_handle(lua_State *L, const char *meta, int n_values) {
+  Handle *h = lua_newuserdatauv(L, sizeof *h, n_values);
   *h = (Handle){.key = &tensor_key};
   lua_rawgetp(L, LUA_REGISTRYINDEX, meta);
   lua_setmetatable(L, -2);
   return h;
 }
 
-static Handle *new_holder(lua_State *L) {
+static Handle *new_holder(lua_State *L, int n_values) {
   account_memory(L);
-  Handle *h = new_handle(L, &tensor_key);
+  Handle *h = new_handle(L, &tensor_key, n_values);
   session(L)->n_handles++;
   return h;
 }
@@ -64,16 +64,22 @@ void push_node(lua_State *L, Node *node) {
     return;
   }
   if (graph_keep(session_graph(L), node)) {
-    Handle *h = new_handle(L, &step_tensor_key);
+    Handle *h = new_handle(L, &step_tensor_key, 0);
     h->node = node;
     h->step = node->step;
   } else {
-    new_holder(L)->node = node_hold(node);
+    new_holder(L, 0)->node = node_hold(node);
   }
 }
 
 void push_variable(lua_State *L, Variable *variable) {
-  new_holder(L)->variable = variable_retain(variable);
+  new_holder(L, 0)->variable = variable_retain(variable);
+}
+
+void push_variable_as(lua_State *L, Variable *variable, const char *name) {
+  new_holder(L, 1)->variable = variable_retain(variable);
+  lua_pushstring(L, name);
+  lua_setiuservalue(L, -2, 1);
 }
 
 static Handle *to_handle(lua_State *L, int arg) {
@@ -169,7 +175,7 @@ static int tensor_item(lua_State *L) {
                       shape_text(shape, &t->a.shape));
   }
   double v = array_get(&t->a, 0);
-  if (t->a.dtype == DT_REAL) lua_pushnumber(L, v);
+  if (t->a.dtype == DT_REAL) push_real(L, v);
   else lua_pushinteger(L, (lua_Integer)v);
   return 1;
 }
@@ -178,7 +184,7 @@ static int tensor_item(lua_State *L) {
 static void push_nested(lua_State *L, const Array *a, int axis, int64_t *at) {
   if (axis == a->shape.rank) {
     double v = array_get(a, (*at)++);
-    if (a->dtype == DT_REAL) lua_pushnumber(L, v);
+    if (a->dtype == DT_REAL) push_real(L, v);
     else lua_pushinteger(L, (lua_Integer)v);
     return;
   }
@@ -266,6 +272,11 @@ static int index_leading(lua_State *L) {
   lua_Integer i = lua_tointeger(L, 2);
   if (shape.rank == 0) return luaL_error(L, "a scalar tensor cannot be indexed");
   lua_Integer n = shape.dim[0];
+  if (i == n + 1) {   /* here ipairs(t) ends */
+    graph_scope_end(graph, scope);
+    lua_pushnil(L);
+    return 1;
+  }
   if (i == 0 || i > n || i < -n)
     return luaL_error(L, "index %I is out of range: allowed 1 to %I%s", i, n,
                       i == 0 ? " (indices count from 1)" : "");
@@ -301,7 +312,9 @@ static int push_dtype(lua_State *L) {
   return 1;
 }
 
+/* A net gave it the name that it has there; else it is the variable's. */
 static int push_name(lua_State *L) {
+  if (lua_getiuservalue(L, 1, 1) == LUA_TSTRING) return 1;
   Variable *v = to_variable(L, 1);
   lua_pushstring(L, v ? v->name : NULL);
   return 1;
@@ -309,6 +322,31 @@ static int push_name(lua_State *L) {
 
 static const luaL_Reg fields[] = {
     {"shape", push_shape}, {"dtype", push_dtype}, {"name", push_name}, {NULL, NULL}};
+
+static const Habit tensor_habits[] = {
+    {"backward", "grad(y, { x })"},      {"grad", "grad(y, { x })"},
+    {"numpy", "t:totable()"},            {"tolist", "t:totable()"},
+    {"size", "t.shape"},                 {"view", "t:reshape(...)"},
+    {"dim", "#t.shape"},                 {"T", "t:transpose()"},
+    {"requires_grad", "tensor.variable(t)"},
+    {"clone", "t itself: tensors do not change"},
+    {NULL, NULL}};
+
+/* upvalue 1: methods. Raises: no such field, with what to write instead or the nearest. */
+static int no_field(lua_State *L, const char *name) {
+  enum { NAMES = 512 };
+  const char *names[NAMES], *write = habit_of(tensor_habits, name);
+  int n = 0;
+  if (write)
+    return luaL_error(L, "a tensor has no field or method \"%s\"; write %s", name, write);
+  for (const luaL_Reg *f = fields; f->name; f++) names[n++] = f->name;
+  lua_pushnil(L);
+  for (; lua_next(L, lua_upvalueindex(1)); lua_pop(L, 1))
+    if (lua_type(L, -2) == LUA_TSTRING && n < NAMES) names[n++] = lua_tostring(L, -2);
+  const char *nearest = text_nearest(name, names, n);
+  return luaL_error(L, nearest ? "a tensor has no field or method \"%s\"; did you mean \"%s\"?"
+                               : "a tensor has no field or method \"%s\"", name, nearest);
+}
 
 /* upvalue 1: methods. */
 static int tensor_index(lua_State *L) {
@@ -323,10 +361,13 @@ static int tensor_index(lua_State *L) {
   }
   lua_pushvalue(L, 2);
   if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;
-  const char *name = luaL_checkstring(L, 2);
+  if (lua_type(L, 2) != LUA_TSTRING)
+    return luaL_error(L, "a tensor is indexed by one whole number, got a %s; write t[i][j], or "
+                      "t:slice({first, last}, {first, last})", luaL_typename(L, 2));
+  const char *name = lua_tostring(L, 2);
   for (const luaL_Reg *f = fields; f->name; f++)
     if (strcmp(f->name, name) == 0) return f->func(L);
-  return luaL_error(L, "a tensor has no field or method \"%s\"", name);
+  return no_field(L, name);
 }
 
 static int tensor_newindex(lua_State *L) {

@@ -110,7 +110,7 @@ void push_json(lua_State *L, const Json *json) {
   luaL_checkstack(L, 4, "JSON is nested too deeply");
   if (json_get_int(json, &whole)) lua_pushinteger(L, whole);
   else if (json_get_text(json, &text)) lua_pushstring(L, text);
-  else if (json_get_number(json, &number)) lua_pushnumber(L, number);
+  else if (json_get_number(json, &number)) push_real(L, number);
   else if (json_get_bool(json, &yes)) lua_pushboolean(L, yes);
   else if (json && json_kind(json) == JSON_KIND_LIST) {
     lua_createtable(L, (int)json_count(json), 0);

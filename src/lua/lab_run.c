@@ -262,14 +262,14 @@ static void push_trial(lua_State *L, const Study *study, const StudyTrial *t) {
   lua_setfield(L, -2, "cell");
   lua_pushstring(L, trial_state_name(t->state));
   lua_setfield(L, -2, "state");
-  lua_pushnumber(L, t->seconds);
+  push_real(L, t->seconds);
   lua_setfield(L, -2, "seconds");
   lua_newtable(L);
   for (void *it = t->values ? json_first(t->values) : NULL; it;
        it = json_next(t->values, it)) {
     double value;
     if (!json_get_number(json_value(it), &value)) continue;
-    lua_pushnumber(L, value);
+    push_real(L, value);
     lua_setfield(L, -2, json_key(it));
   }
   lua_setfield(L, -2, "values");

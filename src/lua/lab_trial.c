@@ -45,7 +45,7 @@ void trial_enter(Session *s, Trial *record) {
 
 /* -- the hash of the final weights --------------------------------------------------- */
 
-static Err add_variable(Session *s, Variable *v, Fault *fault) {
+static Err add_variable(Session *s, Variable *v, const char *name, Fault *fault) {
   if (!v->has_value) return ERR_OK;
   int scope = graph_scope_begin(&s->graph);
   Node *read = variable_read(&s->graph, v);
@@ -54,7 +54,7 @@ static Err add_variable(Session *s, Variable *v, Fault *fault) {
   if (!err) {
     const Tensor *t = node_value(read);
     char head[512];
-    int n = snprintf(head, sizeof head, "%s:%s:%lld\n", v->name ? v->name : "",
+    int n = snprintf(head, sizeof head, "%s:%s:%lld\n", name ? name : "",
                      dtype_name(t->a.dtype), (long long)tensor_count(t));
     sha256_add(&s->weights, head, n < (int)sizeof head ? (size_t)n : sizeof head - 1);
     sha256_add(&s->weights, t->a.data, (size_t)tensor_count(t) * dtype_bytes(t->a.dtype));
@@ -63,9 +63,10 @@ static Err add_variable(Session *s, Variable *v, Fault *fault) {
   return err;
 }
 
-Err session_add_variables(Session *s, Variable *const *v, int n, Fault *fault) {
+Err session_add_variables(Session *s, const StateList *list, Fault *fault) {
   Err err = ERR_OK;
-  for (int i = 0; !err && i < n; i++) err = add_variable(s, v[i], fault);
+  for (int i = 0; !err && i < list->n; i++)
+    err = add_variable(s, list->v[i], state_name(list, i), fault);
   return err;
 }
 
@@ -73,7 +74,7 @@ Err session_add_net(Session *s, Layer *net, Fault *fault) {
   StateList list;
   if (layer_state(net, &list, fault)) return fault->code;
   interrupt_hold();   /* a signal that comes now finds a trial that is done */
-  Err err = session_add_variables(s, list.v, list.n, fault);
+  Err err = session_add_variables(s, &list, fault);
   interrupt_release();
   state_deinit(&list);
   return err;

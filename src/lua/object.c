@@ -75,7 +75,7 @@ static void push_option(lua_State *L, const Object *o, const Option *opt) {
   case OPT_INT: lua_pushinteger(L, *(const int64_t *)field); break;
   case OPT_REAL:
     if (isnan(*(const double *)field)) lua_pushnil(L);
-    else lua_pushnumber(L, *(const double *)field);
+    else push_real(L, *(const double *)field);
     break;
   case OPT_TEXT: lua_pushstring(L, *(char *const *)field); break;
   case OPT_CHOICE: lua_pushstring(L, opt->choices[*(const int *)field]); break;
@@ -130,28 +130,61 @@ static int object_listing(lua_State *L) {
   return 3;
 }
 
-/* upvalue 1: the table of methods. */
+const char *habit_of(const Habit *habits, const char *name) {
+  for (; habits && habits->name; habits++)
+    if (strcmp(habits->name, name) == 0) return habits->write;
+  return NULL;
+}
+
+/* Raises: no such field, with what to write instead or the nearest of the names. */
+static int no_field(lua_State *L, const Object *o, const FamilyBinding *binding,
+                    const char *name) {
+  enum { NAMES = 128 };
+  const char *names[NAMES], *write = habit_of(binding->habits, name);
+  char label[96];
+  int n = 0;
+  kind_label(o->kind, label, sizeof label);
+  if (write)
+    return luaL_error(L, "%s has no field or method \"%s\"; write %s", label, name, write);
+  for (const Option *opt = o->kind->options; opt && opt->name && n < NAMES; opt++)
+    names[n++] = opt->name;
+  for (const Function *m = binding->methods; m && m->name && n < NAMES; m++)
+    if (m->usage) names[n++] = m->name;
+  const char *nearest = text_nearest(name, names, n);
+  return luaL_error(L, nearest ? "%s has no field or method \"%s\"; did you mean \"%s\"?"
+                               : "%s has no field or method \"%s\"", label, name, nearest);
+}
+
+/* upvalues: 1 the table of methods, 2 the binding. */
 static int object_index(lua_State *L) {
   lua_pushvalue(L, 2);
   if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;
+  const FamilyBinding *binding = lua_touserdata(L, lua_upvalueindex(2));
   Object *o = self_object(L);
-  const char *name = luaL_checkstring(L, 2);
-  Fault fault = {0};
-  const Option *opt = option_find(o->kind, name, &fault);
-  if (!opt) return raise_fault(L, &fault);
-  push_option(L, o, opt);
-  return 1;
+  bool named = lua_type(L, 2) == LUA_TSTRING;
+  const Option *opt = named ? option_named(o->kind, lua_tostring(L, 2)) : NULL;
+  if (opt) {
+    push_option(L, o, opt);
+    return 1;
+  }
+  if (binding->index && binding->index(L)) return 1;
+  return no_field(L, o, binding, luaL_tolstring(L, 2, NULL));
 }
 
 static Err set_option(lua_State *L, int arg, Object *o, const Option *opt, Fault *fault);
 
+/* What its kind's check refuses has changed nothing. */
 static int object_newindex(lua_State *L) {
   Object *o = self_object(L);
-  Fault fault = {0};
+  Fault fault = {0}, other = {0};
   const Option *opt = option_find(o->kind, luaL_checkstring(L, 2), &fault);
-  if (!opt || set_option(L, 3, o, opt, &fault) || object_ready(o, NULL, &fault))
-    return raise_fault(L, &fault);
-  return 0;
+  if (!opt) return raise_fault(L, &fault);
+  push_option(L, o, opt);
+  if (set_option(L, 3, o, opt, &fault)) return raise_fault(L, &fault);
+  if (!object_ready(o, NULL, &fault)) return 0;
+  if (lua_isnil(L, -1)) option_clear(o, opt);
+  else (void)!set_option(L, -1, o, opt, &other);
+  return raise_fault(L, &fault);
 }
 
 /* In quotes, so that a list of texts and numbers reads in one way only. */
@@ -368,7 +401,10 @@ static Err set_option(lua_State *L, int arg, Object *o, const Option *opt, Fault
       if ((double)one == lua_tonumber(L, arg)) return option_set_ints(o, opt, &one, 1, fault);
     }
     return option_set_number(o, opt, lua_tonumber(L, arg), fault);
-  case LUA_TSTRING: return option_set_text(o, opt, lua_tostring(L, arg), fault);
+  case LUA_TSTRING:
+    if (strlen(lua_tostring(L, arg)) != lua_rawlen(L, arg))
+      return option_wrong_type(o, opt, "a string with a zero byte in it", fault);
+    return option_set_text(o, opt, lua_tostring(L, arg), fault);
   case LUA_TTABLE:
     if (opt->kind == OPT_INTS) return set_ints(L, arg, o, opt, fault);
     if (opt->kind == OPT_TEXTS) return set_texts(L, arg, o, opt, fault);
@@ -378,6 +414,27 @@ static Err set_option(lua_State *L, int arg, Object *o, const Option *opt, Fault
     return option_wrong_type(o, opt, "a function", fault);
   default: return option_wrong_type(o, opt, luaL_typename(L, arg), fault);
   }
+}
+
+static bool is_one_of(lua_State *L, int arg, const Family *family) {
+  Fault fault = {0};
+  Object *object = object_from_lua(L, arg, family, &fault);
+  object_release(object);
+  return object != NULL;
+}
+
+/* A name in a list would be lost without a word, unless the table is itself one of the list's
+ * family: { f, name = "x" }, or a callback in Lua. */
+static bool has_names(lua_State *L, int arg) {
+  bool found = false;
+  if (lua_type(L, arg) != LUA_TTABLE) return false;
+  arg = lua_absindex(L, arg);
+  lua_pushnil(L);
+  while (!found && lua_next(L, arg)) {
+    found = lua_type(L, -2) != LUA_TNUMBER;
+    lua_pop(L, found ? 2 : 1);
+  }
+  return found;
 }
 
 /* The option with the name on the stack at -2, set to the value at -1. Given twice, once
@@ -395,7 +452,11 @@ static Err set_by_name(lua_State *L, Object *object, bool *given, Fault *fault) 
                      strcmp(name, opt->name) ? name : "",
                      strcmp(name, opt->name) ? "\" is another name of it)" : "");
   *seen = true;
-  return set_option(L, -1, object, opt, fault);
+  if (opt->kind != OPT_OBJECTS || !has_names(L, -1))
+    return set_option(L, -1, object, opt, fault);
+  return is_one_of(L, -1, opt->family)
+             ? set_object_option(L, -1, object, opt, fault)
+             : option_wrong_type(object, opt, "a list with names in it", fault);
 }
 
 Err set_options(lua_State *L, int arg, Object *object, bool list_allowed, bool *given,
@@ -438,18 +499,95 @@ static Object *object_from_function(lua_State *L, int arg, const Kind *kind, Fau
   return NULL;
 }
 
+/* One of another family that stands for one of this. Releases it. */
+static Object *convert(lua_State *L, const FamilyBinding *binding, Object *other,
+                       Fault *fault) {
+  if (!other) return NULL;
+  push_object(L, other);
+  object_release(other);
+  Object *object = binding->from_table(L, lua_gettop(L), fault);
+  lua_pop(L, 1);
+  return object;
+}
+
+static Object *object_from_name(lua_State *L, const FamilyBinding *binding, const char *name,
+                                Fault *fault) {
+  const Family *family = binding->family, *also = binding->also;
+  if (!also || family_find(family, name, NULL)) return family_make(family, name, fault);
+  if (family_find(also, name, NULL))
+    return convert(L, binding, family_make(also, name, fault), fault);
+  bool nearer = !family_nearest(family, name) && family_nearest(also, name);
+  family_find(nearer ? also : family, name, fault);
+  return NULL;
+}
+
+/* nn.relu stands for nn.relu(). */
+static Object *object_from_constructor(lua_State *L, const FamilyBinding *binding,
+                                       const Kind *kind, Fault *fault) {
+  const bool none[MAX_OPTIONS] = {0};
+  char label[96];
+  if (kind->family != binding->family && kind->family != binding->also) {
+    fault_set(fault, ERR_SCRIPT, "%s", kind_label(kind, label, sizeof label));
+    return NULL;
+  }
+  Object *object = object_new(kind, fault);
+  if (object && object_ready(object, none, fault)) {
+    object_release(object);
+    return NULL;
+  }
+  return kind->family == binding->family ? object : convert(L, binding, object, fault);
+}
+
+/* { f, per = "step" }, { "cosine", steps = 10 }: a function or name, and options. */
+static Object *object_from_list(lua_State *L, int arg, const Family *family, Fault *fault) {
+  int type = lua_rawgeti(L, arg, 1);
+  bool given[MAX_OPTIONS] = {0};
+  Object *o = NULL;
+  if (type == LUA_TFUNCTION && !function_kind(L, -1))
+    o = object_from_function(L, lua_gettop(L), family->from_function, fault);
+  else if (type == LUA_TSTRING) {
+    const Kind *kind = family_find(family, lua_tostring(L, -1), fault);
+    if (kind) o = object_new(kind, fault);
+  } else fault_set(fault, ERR_SCRIPT, "a table");
+  lua_pop(L, 1);
+  Err err = o ? set_options(L, arg, o, true, given, fault) : fault->code;
+  if (!err) err = object_ready(o, type == LUA_TSTRING ? given : NULL, fault);
+  if (!err) return o;
+  object_release(o);
+  return NULL;
+}
+
 Object *object_from_lua(lua_State *L, int arg, const Family *family, Fault *fault) {
   const FamilyBinding *binding = binding_of(L, family);
   Object *object = to_object(L, arg, family);
   if (object) return object_retain(object);
+  arg = lua_absindex(L, arg);
   int type = lua_type(L, arg);
-  if (type == LUA_TSTRING) return family_make(family, lua_tostring(L, arg), fault);
+  const Kind *kind = function_kind(L, arg);
+  if (type == LUA_TSTRING) return object_from_name(L, binding, lua_tostring(L, arg), fault);
+  if (kind) return object_from_constructor(L, binding, kind, fault);
   if (type == LUA_TFUNCTION && family->from_function)
     return object_from_function(L, arg, family->from_function, fault);
   if ((type == LUA_TTABLE || type == LUA_TUSERDATA) && binding->from_table)
     return binding->from_table(L, arg, fault);
+  if (type == LUA_TTABLE && family->from_function && lua_rawlen(L, arg) == 1)
+    return object_from_list(L, arg, family, fault);
   fault_set(fault, ERR_SCRIPT, "a %s", luaL_typename(L, arg));
   return NULL;
+}
+
+/* nn.Sequential(a, b, { options }): the arguments from `first` on, but for the options, as one
+ * list in place of the first; the others are taken away. */
+static void gather_list(lua_State *L, int first, const Family *family) {
+  int last = lua_gettop(L);
+  if (lua_type(L, last) == LUA_TTABLE && !is_one_of(L, last, family)) last--;
+  lua_createtable(L, last - first + 1, 0);
+  for (int i = first; i <= last; i++) {
+    lua_pushvalue(L, i);
+    lua_rawseti(L, -2, i - first + 1);
+  }
+  lua_replace(L, first);
+  for (int i = last; i > first; i--) lua_remove(L, i);
 }
 
 /* Positional arguments from `first` on; returns the index after the last one taken. */
@@ -458,8 +596,10 @@ static Err take_positional(lua_State *L, int first, Object *o, bool *given, int 
   for (int position = 1; first <= lua_gettop(L); position++, first++) {
     const Option *opt = option_at(o->kind, position);
     bool last_table = first == lua_gettop(L) && lua_type(L, first) == LUA_TTABLE;
-    if (!opt || (last_table && opt->kind != OPT_INTS && !is_list(L, first))) break;
-    if (last_table && opt->kind == OPT_INTS && !is_list(L, first)) break;
+    bool options = last_table && !is_list(L, first);
+    if (options && opt && opt->family) options = !is_one_of(L, first, opt->family);
+    if (!opt || options) break;
+    if (opt->kind == OPT_OBJECTS && !is_list(L, first)) gather_list(L, first, opt->family);
     if (set_option(L, first, o, opt, fault)) return fault->code;
     given[opt - o->kind->options] = true;
     /* nn.Sequential { layer, layer, name = "encoder" }: names beside the list. */
@@ -481,7 +621,6 @@ static Err take_arguments(lua_State *L, int first, Object *o, Fault *fault) {
     if (set_options(L, next, o, false, given, fault)) return fault->code;
     next++;
   }
-  while (next <= lua_gettop(L) && lua_isnil(L, next)) next++;
   if (next <= lua_gettop(L))
     return fault_set(fault, ERR_VALUE, "%s: argument %d is a %s; allowed: a table of options",
                      kind_label(o->kind, label, sizeof label), next - first + 1,
@@ -491,6 +630,7 @@ static Err take_arguments(lua_State *L, int first, Object *o, Fault *fault) {
 
 Object *object_from_args(lua_State *L, int first, const Kind *kind) {
   Fault fault = {0};
+  while (lua_gettop(L) >= first && lua_isnil(L, -1)) lua_pop(L, 1);
   Object *o = object_new(kind, &fault);
   if (o && take_arguments(L, first, o, &fault) == ERR_OK) return o;
   object_release(o);
@@ -545,7 +685,8 @@ static void make_metatable(lua_State *L, const FamilyBinding *binding) {
     else lua_pushcfunction(L, m->call);
     lua_setfield(L, m->usage ? -2 : -3, m->name);
   }
-  lua_pushcclosure(L, object_index, 1);
+  lua_pushlightuserdata(L, (void *)binding);
+  lua_pushcclosure(L, object_index, 2);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
 }

@@ -230,6 +230,13 @@ static const Kind *kind_at(lua_State *L, int arg) {
   return object ? object->kind : NULL;
 }
 
+const Kind *function_kind(lua_State *L, int arg) {
+  if (!lua_iscfunction(L, arg) || !lua_getupvalue(L, arg, 1)) return NULL;
+  const void *record = lua_islightuserdata(L, -1) ? lua_touserdata(L, -1) : NULL;
+  lua_pop(L, 1);
+  return record && sort_of(L, record) == RECORD_KIND ? record : NULL;
+}
+
 static int describe(lua_State *L) {
   const Kind *kind = kind_at(L, 1);
   if (kind) {
@@ -282,6 +289,10 @@ static void add_methods(lua_State *L, int list) {
 static void add_object_fields(lua_State *L, int list, const Kind *kind) {
   for (const Option *opt = kind->options; opt && opt->name; opt++)
     add_name(L, list, opt->name);
+  if (kind->family == &layer_family) {
+    const char *const *vars = ((const LayerKind *)kind)->vars;
+    for (int i = 0; vars && vars[i]; i++) add_name(L, list, vars[i]);
+  }
   if (kind->family != &dataset_family) return;
   const char *const *parts = ((const SourceKind *)kind)->parts;
   for (int i = 0; parts && parts[i]; i++) add_name(L, list, parts[i]);

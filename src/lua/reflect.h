@@ -25,6 +25,10 @@ typedef struct Function {
 void push_library_function(lua_State *L, const Function *function);
 void set_library_functions(lua_State *L, const Function *list);
 
+/* The kind of which the function at `arg` makes objects: one of the library's constructors;
+ * NULL: it is none. */
+const Kind *function_kind(lua_State *L, int arg);
+
 /* What the Lua part of the library sees of it; into the table at the stack's top:
  *   describe(value)   the record of a function, or of the kind of an object, as a table:
  *                     path, name, alias (a list), family, usage, doc, equation, source, and

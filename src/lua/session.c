@@ -114,7 +114,9 @@ static int lua_print(lua_State *L) {
   int n = lua_gettop(L);
   for (int i = 1; i <= n; i++) {
     size_t n_bytes;
-    const char *text = luaL_tolstring(L, i, &n_bytes);
+    if (is_nan(L, i)) lua_pushliteral(L, "nan");
+    else luaL_tolstring(L, i, NULL);
+    const char *text = lua_tolstring(L, -1, &n_bytes);
     if (i > 1) out_write("\t", 1);
     out_write(text, n_bytes);
     lua_pop(L, 1);
@@ -126,8 +128,8 @@ static int lua_print(lua_State *L) {
 static int lua_write(lua_State *L) {
   int n = lua_gettop(L);
   for (int i = 1; i <= n; i++) {
-    size_t n_bytes;
-    const char *text = luaL_checklstring(L, i, &n_bytes);
+    size_t n_bytes = strlen("nan");
+    const char *text = is_nan(L, i) ? "nan" : luaL_checklstring(L, i, &n_bytes);
     out_write(text, n_bytes);
   }
   lua_getglobal(L, "io");
@@ -323,6 +325,60 @@ void check_arguments(lua_State *L) {
   lua_call(L, 0, 0);
 }
 
+/* -- strict modules ------------------------------------------------------------------ */
+
+/* The module that has the name, as "loss.mse", on the stack; or nil. */
+static void push_path_elsewhere(lua_State *L, const char *name) {
+  int top = lua_gettop(L);
+  const char *const modules[] = {
+#define MODULE(module) #module,
+#include "lua/modules.def"
+#undef MODULE
+      NULL};
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &names_key);
+  for (int i = 0; modules[i]; i++) {
+    if (lua_getfield(L, top + 1, modules[i]) == LUA_TTABLE) {
+      lua_pushstring(L, name);
+      if (lua_rawget(L, -2) != LUA_TNIL) {
+        lua_settop(L, top);
+        lua_pushfstring(L, "%s.%s", modules[i], name);
+        return;
+      }
+    }
+    lua_settop(L, top + 1);
+  }
+  lua_settop(L, top);
+  lua_pushnil(L);
+}
+
+/* __index of a module; upvalue 1: its name. */
+static int read_module(lua_State *L) {
+  const char *names[MAX_NAMES], *module = lua_tostring(L, lua_upvalueindex(1));
+  luaL_checktype(L, 1, LUA_TTABLE);
+  const char *name = luaL_tolstring(L, 2, NULL);
+  push_path_elsewhere(L, name);
+  if (!lua_isnil(L, -1))
+    return luaL_error(L, "%s has no \"%s\"; did you mean %s?", module, name,
+                      lua_tostring(L, -1));
+  int n = add_names(L, 1, names, 0);
+  const char *nearest = text_nearest(name, names, n);
+  return luaL_error(L, nearest ? "%s has no \"%s\"; did you mean \"%s\"?"
+                               : "%s has no \"%s\"; help(%s) lists what it has", module, name,
+                    nearest ? nearest : module);
+}
+
+/* The module at the top, if it is a table, tells of names that it has not. */
+static void make_strict(lua_State *L, const char *name) {
+  if (!lua_istable(L, -1)) return;
+  if (!lua_getmetatable(L, -1)) lua_newtable(L);
+  lua_pushstring(L, name);
+  lua_pushcclosure(L, read_module, 1);
+  lua_setfield(L, -2, "__index");
+  lua_pushliteral(L, "strict");
+  lua_setfield(L, -2, "__metatable");
+  lua_setmetatable(L, -2);
+}
+
 /* -- opening ------------------------------------------------------------------------- */
 
 static void open_modules(lua_State *L) {
@@ -332,6 +388,7 @@ static void open_modules(lua_State *L) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
 #define MODULE(name)                                                                    \
   open_##name(L);                                                                       \
+  make_strict(L, #name);                                                                \
   lua_pushvalue(L, -1);                                                                 \
   lua_setfield(L, -4, #name);                                                           \
   lua_setfield(L, -2, "runner." #name);

@@ -139,7 +139,7 @@ FitSink session_sink(Session *s);
 
 /* Adds values of a net, or of variables, to the hash of the trial's final weights. */
 Err session_add_net(Session *s, Layer *net, Fault *fault);
-Err session_add_variables(Session *s, Variable *const *v, int n, Fault *fault);
+Err session_add_variables(Session *s, const StateList *list, Fault *fault);
 /* The same for all that steps of this trial trained (train.step). Raises. */
 void add_stepped_weights(lua_State *L);
 

@@ -37,16 +37,34 @@ static Node *apply_gelu(Graph *g, A *a, Node *x) {
   return op_add(g, half, op_mul(g, half, op_erf(g, op_scale(g, x, 0.70710678118654752))));
 }
 
+static Err call_for_one(Graph *graph, Callable *function, const Value *in, int n_in,
+                        Value *out) {
+  if (graph->fault.code) return graph->fault.code;
+  return function->call(function, in, n_in, out, 1, &graph->fault);
+}
+
+static Node *refuse_result(Graph *graph, const char *what, const Value *got,
+                           const char *allowed) {
+  char type[32];
+  fault_set(&graph->fault, ERR_VALUE, "%s: the function returned %s; allowed: %s", what,
+            value_text(got, type, sizeof type), allowed);
+  return NULL;
+}
+
 Node *callable_node(Graph *graph, Callable *function, const Value *in, int n_in,
                     const char *what) {
   Value out = {0};
-  if (graph->fault.code) return NULL;
-  if (function->call(function, in, n_in, &out, 1, &graph->fault)) return NULL;
-  if (out.kind == VALUE_INT) return graph_scalar(graph, (double)out.as.integer);
+  if (call_for_one(graph, function, in, n_in, &out)) return NULL;
   if (out.kind == VALUE_REAL) return graph_scalar(graph, out.as.real);
   if (out.kind == VALUE_NODE) return out.as.ref;
-  fault_set(&graph->fault, ERR_VALUE, "%s: the function must return a tensor", what);
-  return NULL;
+  return refuse_result(graph, what, &out, "one tensor or number");
+}
+
+Node *callable_tensor(Graph *graph, Callable *function, const Value *in, int n_in,
+                      const char *what) {
+  Value out = {0};
+  if (call_for_one(graph, function, in, n_in, &out)) return NULL;
+  return out.kind == VALUE_NODE ? out.as.ref : refuse_result(graph, what, &out, "one tensor");
 }
 
 static Node *apply_function(Graph *graph, A *a, Node *x) {

@@ -19,12 +19,31 @@ static int container_children(Layer *layer, Layer *const **out) {
   return layers->n;
 }
 
-static Err container_check(Object *object, Fault *fault) {
-  (void)fault;
-  Container *c = (Container *)object;
-  for (int i = 0; i < c->layers.n; i++)
-    layer_adopt(&c->layer, (Layer *)c->layers.v[i]);
+/* Is `inner` the layer itself or somewhere inside it? */
+static bool holds(Layer *layer, const Layer *inner) {
+  if (layer == inner) return true;
+  Layer *const *child = NULL;
+  int n = layer_children(layer, &child);
+  for (int i = 0; i < n; i++)
+    if (holds(child[i], inner)) return true;
+  return false;
+}
+
+/* Takes up the children, none of which holds the container. */
+static Err take_children(Layer *layer, Fault *fault) {
+  Layer *const *child = NULL;
+  int n = layer_children(layer, &child);
+  char label[96];
+  for (int i = 0; i < n; i++)
+    if (holds(child[i], layer))
+      return fault_set(fault, ERR_VALUE, "%s: a net cannot be a layer of itself",
+                       kind_label(layer->object.kind, label, sizeof label));
+  for (int i = 0; i < n; i++) layer_adopt(layer, child[i]);
   return ERR_OK;
+}
+
+static Err container_check(Object *object, Fault *fault) {
+  return take_children((Layer *)object, fault);
 }
 
 #define AT(type, field) .offset = offsetof(type, field)
@@ -53,16 +72,6 @@ const LayerKind layer_sequential = {
 
 Layer *layer_sequential_new(Fault *fault) {
   return (Layer *)object_new(&layer_sequential.kind, fault);
-}
-
-/* Is `inner` the layer itself or somewhere inside it? */
-static bool holds(Layer *layer, const Layer *inner) {
-  if (layer == inner) return true;
-  Layer *const *child = NULL;
-  int n = layer_children(layer, &child);
-  for (int i = 0; i < n; i++)
-    if (holds(child[i], inner)) return true;
-  return false;
 }
 
 Err layer_add(Layer *sequential, Layer *layer, Fault *fault) {
@@ -138,9 +147,7 @@ static Err residual_check(Object *object, Fault *fault) {
   Residual *r = (Residual *)object;
   if (!r->block)
     return fault_set(fault, ERR_VALUE, "nn.Residual: \"block\" is missing: a layer");
-  layer_adopt(&r->layer, r->block);
-  if (r->shortcut) layer_adopt(&r->layer, r->shortcut);
-  return ERR_OK;
+  return take_children(&r->layer, fault);
 }
 
 static Node *residual_forward(Graph *graph, Layer *layer, Node *x) {
@@ -196,8 +203,7 @@ static void custom_deinit(Object *object) {
 }
 
 static Node *custom_forward(Graph *graph, Layer *layer, Node *x) {
-  Value in = {.kind = VALUE_NODE, .as.ref = x};
-  return callable_node(graph, ((Custom *)layer)->function, &in, 1, layer->name);
+  return layer_function(graph, layer, ((Custom *)layer)->function, x);
 }
 
 static const Option custom_options[] = {
@@ -222,6 +228,8 @@ Layer *layer_custom_new(Callable *forward, Layer *const *layers, int n_layers,
               n_variables, LAYER_VARS);
     return NULL;
   }
+  for (int i = 0; i < n_variables; i++)
+    if (layer_check_name(names[i], "a layer's variable", VARIABLE_NAME - 1, fault)) return NULL;
   Custom *c = (Custom *)object_new(&layer_custom.kind, fault);
   if (!c) return NULL;
   c->function = callable_retain(forward);

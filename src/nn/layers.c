@@ -145,32 +145,25 @@ typedef struct Dropout {
   double rate;
 } Dropout;
 
-static Err dropout_check(Object *object, Fault *fault) {
-  double rate = ((Dropout *)object)->rate;
-  if (rate < 1) return ERR_OK;
-  return fault_set(fault, ERR_VALUE,
-                   "nn.Dropout: option \"rate\": got 1, allowed: a number from 0 to below "
-                   "1: the share that is dropped");
-}
-
 /* Inverted: what stays is divided by its probability, so that inference does nothing. */
 static Node *dropout_forward(Graph *graph, Layer *layer, Node *x) {
   double rate = ((Dropout *)layer)->rate;
   if (!graph->training || rate == 0) return x;
   char name[STREAM_NAME];
-  Stream stream = graph_draw(graph, "dropout", layer_stream(graph, layer, name));
+  if (!layer_stream(graph, layer, name)) return NULL;
+  Stream stream = graph_draw(graph, "dropout", name);
   return op_mul(graph, x, op_dropout_mask(graph, &x->shape, rate, stream));
 }
 
 static const Option dropout_options[] = {
     {.name = "rate", .kind = OPT_REAL, AT(Dropout, rate), .position = 1, .lo = 0, .hi = 1,
-     .alias = "p", .doc = "probability that an element is dropped"},
+     .open_hi = true, .alias = "p", .doc = "probability that an element is dropped"},
     LAYER_OPTIONS,
     {0}};
 
 const LayerKind layer_dropout = {
     .kind = {.name = "Dropout", .family = &layer_family, .size = sizeof(Dropout),
-             .options = dropout_options, .check = dropout_check, .deinit = layer_deinit,
+             .options = dropout_options, .deinit = layer_deinit,
              .doc = "In training, sets elements to 0 at random; in inference, nothing.",
              .equation = "y = x m / (1 - rate), m ~ Bernoulli(1 - rate)",
              .source = "Srivastava et al., JMLR 15, 2014"},
@@ -184,8 +177,7 @@ typedef struct Lambda {
 } Lambda;
 
 static Node *lambda_forward(Graph *graph, Layer *layer, Node *x) {
-  Value in = {.kind = VALUE_NODE, .as.ref = x};
-  return callable_node(graph, ((Lambda *)layer)->function, &in, 1, layer->name);
+  return layer_function(graph, layer, ((Lambda *)layer)->function, x);
 }
 
 static const Option lambda_options[] = {

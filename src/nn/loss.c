@@ -178,7 +178,7 @@ static Node *apply_sparse(Graph *graph, Loss *loss, Node *output, Node *target) 
 static Node *apply_function(Graph *graph, Loss *loss, Node *output, Node *target) {
   Value in[2] = {{.kind = VALUE_NODE, .as.ref = output},
                  {.kind = VALUE_NODE, .as.ref = target}};
-  Node *y = callable_node(graph, loss->function, in, 2, "loss");
+  Node *y = callable_tensor(graph, loss->function, in, 2, "loss");
   if (!y || y->shape.rank == 0) return y;
   if (shape_count(&y->shape) == 1) return op_reshape(graph, y, &SHAPE_SCALAR);
   char got[SHAPE_TEXT];

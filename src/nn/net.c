@@ -1,9 +1,12 @@
 /* net.c: what all layers share: names, variables, build, forward.
  *
- * A net is a tree of layers (a layer may stand in it twice: then it shares its weights).
- * Names are computed anew from the outermost layer whenever somebody asks, so they follow
- * what was added; renaming touches only what changed. */
+ * A net is a tree of layers (a layer may stand in it twice: then it shares its weights, and
+ * in several nets). Names are computed anew from the layer that is asked whenever somebody
+ * asks, so they follow what was added, and no other net that shares a layer has a say;
+ * renaming touches only what changed. Streams of random numbers are named once, when a layer
+ * first draws, and keep their names. */
 #include "nn/nn.h"
+#include "base/utf8.h"
 #include "graph/ops.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,6 +79,63 @@ Err layer_list(Layer *net, LayerList *out, Fault *fault) {
 
 /* -- names ------------------------------------------------------------------------- */
 
+enum { LAYER_NAME = 128, LONGEST_NAME = 120 };
+
+Err layer_check_name(const char *name, const char *whose, int longest, Fault *fault) {
+  size_t n_bytes = strlen(name);
+  if (n_bytes == 0 || n_bytes > (size_t)longest)
+    return fault_set(fault, ERR_VALUE, "the name of %s has %zu bytes; allowed: 1 to %d",
+                     whose, n_bytes, longest);
+  for (const char *at = name, *end = name + n_bytes; at < end;) {
+    uint32_t code = 0;
+    size_t n = utf8_next(at, end, &code);
+    if (n == 0 || code < ' ' || code == 0x7f)
+      return fault_set(fault, ERR_VALUE, "the name of %s has at byte %d what is %s; allowed: "
+                       "text in UTF-8", whose, (int)(at - name) + 1,
+                       n ? "a control character" : "no UTF-8");
+    at += n;
+  }
+  return ERR_OK;
+}
+
+/* How many of its kind stand in the list up to number i, named ones included: so a name
+ * given to one layer renames no other. */
+static int count_kind(const LayerList *list, int i) {
+  int count = 1;
+  for (int k = 0; k < i; k++) count += list->v[k]->object.kind == list->v[i]->object.kind;
+  return count;
+}
+
+static void own_name(const LayerList *list, int i, char name[LAYER_NAME]) {
+  const Layer *layer = list->v[i];
+  if (layer->given_name) snprintf(name, LAYER_NAME, "%s", layer->given_name);
+  else snprintf(name, LAYER_NAME, "%s_%d", layer_kind(layer)->prefix, count_kind(list, i));
+}
+
+/* "nn.Dense number 2 (name given)" */
+static char *describe(const LayerList *list, int i, char *buffer, size_t n_bytes) {
+  char label[96];
+  const Layer *layer = list->v[i];
+  snprintf(buffer, n_bytes, "%s number %d (name %s)",
+           kind_label(layer->object.kind, label, sizeof label), count_kind(list, i),
+           layer->given_name ? "given" : "counted");
+  return buffer;
+}
+
+/* Two counted names always differ. */
+static Err check_names(const LayerList *list, char (*name)[LAYER_NAME], Fault *fault) {
+  for (int i = 0; i < list->n; i++)
+    for (int k = 0; list->v[i]->given_name && k < list->n; k++) {
+      if (k == i || strcmp(name[i], name[k]) != 0) continue;
+      char one[160], other[160];
+      return fault_set(fault, ERR_VALUE,
+                       "two layers of the net are called \"%s\": %s and %s; names must differ",
+                       name[i], describe(list, i < k ? i : k, one, sizeof one),
+                       describe(list, i < k ? k : i, other, sizeof other));
+    }
+  return ERR_OK;
+}
+
 static Err set_name(Layer *layer, const char *name, Fault *fault) {
   if (layer->name && strcmp(layer->name, name) == 0) return ERR_OK;
   char *copy = text_copy(name);
@@ -90,73 +150,110 @@ static Err name_variables(Layer *layer, Fault *fault) {
   for (int i = 0; i < LAYER_VARS; i++) {
     Variable *v = layer->var[i];
     if (!v) continue;
-    char name[200];
-    snprintf(name, sizeof name, "%.120s.%.60s", layer->name, layer->var_name[i]);
+    char name[LAYER_NAME + VARIABLE_NAME];
+    snprintf(name, sizeof name, "%s.%s", layer->name, layer->var_name[i]);
     if (v->name && strcmp(v->name, name) == 0) continue;
     if (variable_rename(v, name, fault)) return ERR_MEMORY;
   }
   return ERR_OK;
 }
 
-/* Number i of the list: the given name, or its prefix with how many of the kind stand
- * before it, named ones included: so a name given to one layer renames no other. */
-static Err name_one(const LayerList *list, int i, Fault *fault) {
-  Layer *layer = list->v[i];
-  int count = 1;
-  for (int k = 0; k < i; k++) count += list->v[k]->object.kind == layer->object.kind;
-  char name[140];
-  if (layer->given_name && !*layer->given_name)
-    return fault_set(fault, ERR_VALUE, "a layer's name is \"\"; allowed: at least one "
-                     "character");
-  if (layer->given_name) snprintf(name, sizeof name, "%.120s", layer->given_name);
-  else snprintf(name, sizeof name, "%s_%d", layer_kind(layer)->prefix, count);
-  for (int k = 0; k < i; k++)
-    if (strcmp(list->v[k]->name, name) == 0)
-      return fault_set(fault, ERR_VALUE,
-                       "two layers of the net are called \"%s\"; names must differ", name);
-  if (set_name(layer, name, fault)) return ERR_MEMORY;
-  return name_variables(layer, fault);
-}
-
-static bool contains(const LayerList *list, const Layer *layer) {
-  for (int i = 0; i < list->n; i++)
-    if (list->v[i] == layer) return true;
-  return false;
-}
-
-Err layer_name(Layer *layer, Fault *fault) {
-  LayerList list;
-  Layer *net = outermost(layer);
-  uint64_t signature = object_signature(&net->object);
-  if (net->named == signature && layer->name) return ERR_OK;
-  Err err = list_tree(net, &list, fault);
-  if (!err && !contains(&list, layer)) { /* its owner has replaced it */
-    free(list.v);
-    leave_owner(layer);
-    return layer_name(layer, fault);
+/* All names or, on a fault, none: but for lack of memory. */
+static Err name_list(const LayerList *list, const Layer *asked, Fault *fault) {
+  char (*name)[LAYER_NAME] = malloc((size_t)list->n * sizeof *name + 1);
+  Err err = name ? ERR_OK : fault_memory(fault, (size_t)list->n * sizeof *name);
+  for (int i = 0; !err && i < list->n; i++) {
+    const char *given = list->v[i]->given_name;
+    if (given) err = layer_check_name(given, "a layer", LONGEST_NAME, fault);
+    if (!err) own_name(list, i, name[i]);
   }
-  for (int i = 0; !err && i < list.n; i++) err = name_one(&list, i, fault);
-  free(list.v);
-  if (!err) net->named = signature;
+  if (!err) err = check_names(list, name, fault);
+  for (int i = list->n - 1; !err && i >= 0; i--) {   /* of a shared tensor the first counts */
+    list->v[i]->namer = asked;
+    err = set_name(list->v[i], name[i], fault);
+    if (!err) err = name_variables(list->v[i], fault);
+  }
+  free(name);
   return err;
+}
+
+/* Did `asked` name the layer and all inside it last? */
+static bool named_by(Layer *layer, const Layer *asked) {
+  Layer *const *child = NULL;
+  int n = layer_children(layer, &child);
+  for (int i = 0; i < n; i++)
+    if (!named_by(child[i], asked)) return false;
+  return layer->namer == asked;
+}
+
+Err layer_name(Layer *net, Fault *fault) {
+  LayerList list;
+  uint64_t signature = object_signature(&net->object);
+  if (net->named == signature && net->name && named_by(net, net)) return ERR_OK;
+  Err err = list_tree(net, &list, fault);
+  if (!err) err = name_list(&list, net, fault);
+  free(list.v);
+  net->named = err ? 0 : signature;
+  return err;
+}
+
+/* -- streams ----------------------------------------------------------------------- */
+
+static int place_in(const LayerList *list, const Layer *layer) {
+  for (int i = 0; i < list->n; i++)
+    if (list->v[i] == layer) return i;
+  return -1;
+}
+
+/* The outermost net around `net` and all its layers; one that has replaced `net` among its
+ * layers is not around it any more. */
+static Layer *list_around(Layer *net, LayerList *out, Fault *fault) {
+  for (;;) {
+    Layer *around = outermost(net);
+    if (list_tree(around, out, fault)) return NULL;
+    if (place_in(out, net) >= 0) return around;
+    free(out->v);
+    leave_owner(net);
+  }
 }
 
 /* The net's number in the run, given when it is first needed. One that is larger than the
  * count was taken back by a rollback. */
-static int64_t net_number(Graph *graph, Layer *layer) {
-  Layer *net = outermost(layer);
-  if (net->number == 0 || net->number > graph->net_count)
-    net->number = ++graph->net_count;
-  return net->number;
+static int64_t net_number(const Graph *graph, const Layer *net) {
+  return net->number > graph->net_count ? 0 : net->number;
 }
 
 int64_t layer_number(Layer *layer) { return outermost(layer)->number; }
 
 void layer_set_number(Layer *layer, int64_t number) { outermost(layer)->number = number; }
 
+Err layer_set_stream(Layer *layer, int64_t net, const char *name, Fault *fault) {
+  char *copy = text_copy(name);
+  if (!copy) return fault_memory(fault, strlen(name) + 1);
+  free(layer->stream);
+  layer->stream = copy;
+  layer->stream_net = net;
+  return ERR_OK;
+}
+
+/* The stream is that of the layer in the outermost net around the one that is called now. */
+static Err name_stream(Graph *graph, Layer *layer) {
+  LayerList list;
+  char name[LAYER_NAME] = "";
+  Layer *net = list_around(graph->net ? graph->net : layer, &list, &graph->fault);
+  if (!net) return graph->fault.code;
+  int place = place_in(&list, layer);
+  must(place >= 0);
+  own_name(&list, place, name);
+  free(list.v);
+  if (!net_number(graph, net)) net->number = ++graph->net_count;
+  return layer_set_stream(layer, net->number, name, &graph->fault);
+}
+
 char *layer_stream(Graph *graph, Layer *layer, char *buffer) {
-  snprintf(buffer, STREAM_NAME, "net%lld/%.120s", (long long)net_number(graph, layer),
-           layer->name);
+  bool known = layer->stream && layer->stream_net <= graph->net_count;
+  if (!known && name_stream(graph, layer)) return NULL;
+  snprintf(buffer, STREAM_NAME, "net%lld/%s", (long long)layer->stream_net, layer->stream);
   return buffer;
 }
 
@@ -177,6 +274,7 @@ void layer_deinit(Object *object) {
   while (layer->owned) leave_owner(layer->owned);
   for (int i = 0; i < LAYER_VARS; i++) variable_release(layer->var[i]);
   free(layer->name);
+  free(layer->stream);
 }
 
 Err layer_give(Graph *graph, Layer *layer, int i, Init *init, const Shape *shape,
@@ -190,7 +288,7 @@ Err layer_give(Graph *graph, Layer *layer, int i, Init *init, const Shape *shape
                      shape_text(got, have), shape_text(want, shape));
   }
   char stream[STREAM_NAME + 64];
-  layer_stream(graph, layer, stream);
+  if (!layer_stream(graph, layer, stream)) return graph_ok(graph, fault);
   snprintf(stream + strlen(stream), 64, ".%.60s", layer->var_name[i]);
   Node *value = init_make(graph, init, shape, fan_in, fan_out, stream);
   if (!value || variable_assign(graph, v, value)) return graph_ok(graph, fault);
@@ -219,6 +317,13 @@ Node *layer_refuse(Graph *graph, Layer *layer, const char *expects, const Shape 
     fault_set(&graph->fault, ERR_SHAPE, "%s: expects %s, got %s", layer->name, expects,
               shape_text(text, got));
   return NULL;
+}
+
+Node *layer_function(Graph *graph, Layer *layer, Callable *function, Node *x) {
+  Value in = {.kind = VALUE_NODE, .as.ref = x};
+  char what[192];
+  snprintf(what, sizeof what, "%s: a layer gives one tensor", layer->name);
+  return callable_tensor(graph, function, &in, 1, what);
 }
 
 static Node *build_and_forward(Graph *graph, Layer *layer, Node *x) {
@@ -281,9 +386,15 @@ static Node *forward_or_nothing(Graph *graph, Layer *net, Node *x) {
   return y;
 }
 
+/* Inside a call of a net that holds this one, names are those of the net that was called. */
 Node *layer_call(Graph *graph, Layer *net, Node *x) {
-  if (!x || graph->fault.code || layer_name(net, &graph->fault)) return NULL;
+  if (!x || graph->fault.code) return NULL;
+  Layer *called = graph->net;
+  bool inside = called && net->namer == called;
+  if (!inside && layer_name(net, &graph->fault)) return NULL;
+  if (!inside) graph->net = net;
   Node *y = forward_or_nothing(graph, net, x);
+  graph->net = called;
   if (y && y != x) y->net_output = true;
   return y;
 }

@@ -5,9 +5,12 @@
  *     get shape and initial value when it is built: at its first use, or by layer_build. A
  *     layer is built when its variables have values; nothing else remembers it, so a step
  *     that is rolled back also takes back the build.
- *   - Names are those of the outermost net: per kind a count from 1 in the order of
- *     traversal, nested containers included (dense_1, dense_2, batch_norm_1); a given name
- *     replaces it. State names are <layer>.<variable>: dense_1.weight.
+ *   - Names are those of the net that is asked, whatever other nets share its layers: per
+ *     kind a count from 1 in the order of traversal, nested containers included (dense_1,
+ *     dense_2, batch_norm_1); a given name replaces it. State names are <layer>.<variable>:
+ *     dense_1.weight. A tensor that two layers share has one, that of the first.
+ *   - A layer draws from the streams of the outermost net in which it was built, for ever:
+ *     no net that takes it up later changes what it draws.
  *   - A forward makes nodes and computes nothing. What it changes (running statistics)
  *     changes through variable_assign, in program order.
  *
@@ -26,7 +29,7 @@
 typedef struct Layer Layer;
 typedef struct LayerKind LayerKind;
 
-enum { LAYER_VARS = 8 };
+enum { LAYER_VARS = 8, VARIABLE_NAME = 64 };   /* bytes of a tensor's own name, with its end */
 
 struct Layer {
   Object object;
@@ -34,9 +37,9 @@ struct Layer {
   char *given_name;            /* NULL: counted */
   IntList input_shape;         /* of one example; n 0: inferred at first use */
   /* read-only */
-  char *name;                  /* NULL until the net is named */
+  char *name;                  /* in the net that was asked last; NULL: none was */
   const char *label;           /* the name, interned in the session; NULL: not yet */
-  Layer *owner;                /* container it stands in, or NULL; no reference */
+  Layer *owner;                /* container it came to first, or NULL; no reference */
   Variable *var[LAYER_VARS];   /* NULL: the layer has none such */
   const char *const *var_name; /* of these: the kind's vars, or a custom layer's own */
   Shape input, output;         /* of its last forward; valid when `seen` */
@@ -44,7 +47,10 @@ struct Layer {
   /* private to net.c */
   Layer *owned, *sibling;      /* list of all whose owner this is; next one of that list */
   int64_t number;              /* of the outermost: its number in the run; 0: not built */
-  uint64_t named;              /* of the outermost: its signature when names were given */
+  char *stream;                /* its name in the net of whose streams it draws; NULL: none */
+  int64_t stream_net;          /* that net's number */
+  const Layer *namer;          /* the net whose names it has; to be compared alone */
+  uint64_t named;              /* its signature when it named all its layers */
   bool visited;
 };
 
@@ -82,6 +88,10 @@ static inline const LayerKind *layer_kind(const Layer *layer) {
 
 /* Makes variable number `i` of the kind, without name and value. */
 Err layer_declare(Layer *layer, int i, bool trainable, Fault *fault) WARN_UNUSED;
+/* Is it a name of 1 to `longest` bytes, UTF-8 without control characters? Names stand in files
+ * and messages. `whose`: "a layer". */
+Err layer_check_name(const char *name, const char *whose, int longest, Fault *fault)
+    WARN_UNUSED;
 /* Takes up a child: its owner is this layer, unless it has one already. */
 void layer_adopt(Layer *layer, Layer *child);
 /* The common part of every kind's deinit. */
@@ -92,7 +102,11 @@ Err layer_give(Graph *graph, Layer *layer, int i, Init *init, const Shape *shape
                double fan_in, double fan_out, Fault *fault) WARN_UNUSED;
 /* Records "<layer>: expects <expects>, got 32x784" in graph->fault; returns NULL. */
 Node *layer_refuse(Graph *graph, Layer *layer, const char *expects, const Shape *got);
-/* "net1/dropout_1": the name of a layer's streams. Writes to and returns `buffer`. */
+/* y = function(x): one tensor, or a fault in graph->fault that says so; returns NULL then. */
+Node *layer_function(Graph *graph, Layer *layer, Callable *function, Node *x);
+/* "net1/dropout_1": the name of a layer's streams, in the outermost net around the one that is
+ * called when it first asks. Writes to and returns `buffer`; NULL after a fault, which then
+ * stands in graph->fault. */
 enum { STREAM_NAME = 160 };
 char *layer_stream(Graph *graph, Layer *layer, char *buffer);
 /* One child in its place: builds it if need be, labels the nodes, forwards. */
@@ -113,6 +127,8 @@ bool layer_built(Layer *net);
  * 0: not given yet. Set to put back what it was. */
 int64_t layer_number(Layer *layer);
 void layer_set_number(Layer *layer, int64_t number);
+/* Puts back of which net's streams the layer draws, and under which name. */
+Err layer_set_stream(Layer *layer, int64_t net, const char *name, Fault *fault) WARN_UNUSED;
 
 /* Builds now if the first layer was given its input_shape; else does nothing. */
 Err layer_prepare(Graph *graph, Layer *net, Fault *fault) WARN_UNUSED;
@@ -129,9 +145,9 @@ Layer *layer_custom_new(Callable *forward, Layer *const *layers, int n_layers,
                         Variable *const *variables, const char *const *names,
                         int n_variables, Fault *fault);
 
-/* Names all layers of the outermost net around `layer` and their variables; a fault when
- * two share a name. Every function below does it first. */
-Err layer_name(Layer *layer, Fault *fault) WARN_UNUSED;
+/* Names all layers of the net and their variables; a fault, and no name changed, when two
+ * share one. Every function below does it first. */
+Err layer_name(Layer *net, Fault *fault) WARN_UNUSED;
 
 /* The layers directly inside, borrowed; returns how many. */
 int layer_children(Layer *layer, Layer *const **out);
@@ -140,12 +156,20 @@ int layer_children(Layer *layer, Layer *const **out);
 typedef struct LayerList { int n, capacity; Layer **v; } LayerList;
 Err layer_list(Layer *net, LayerList *out, Fault *fault) WARN_UNUSED;
 
-/* Variables in order, named "<layer>.<variable>". The list is the caller's (state_deinit),
- * the variables are borrowed. parameters: the trainable ones, frozen included. */
-typedef struct StateList { int n; Variable **v; } StateList;
+/* Variables in order, each once, under the names "<layer>.<variable>" that they have in this
+ * net. The list with its names is the caller's (state_deinit), the variables are borrowed.
+ * parameters: the trainable ones, frozen included; trained: the same without names. */
+typedef struct StateList {
+  int n;
+  Variable **v;
+  char **name;                 /* NULL: as the variables are called by themselves */
+} StateList;
 Err layer_state(Layer *net, StateList *out, Fault *fault) WARN_UNUSED;
 Err layer_parameters(Layer *net, StateList *out, Fault *fault) WARN_UNUSED;
+Err layer_trained(Layer *net, StateList *out, Fault *fault) WARN_UNUSED;
 void state_deinit(StateList *list);
+/* The name of number i; NULL: it has none. */
+const char *state_name(const StateList *list, int i);
 
 /* Assigns the values by name; nothing is changed on a fault, which lists the names that are
  * missing or unknown, or both shapes where they differ. */

@@ -52,14 +52,6 @@ static Err check_sgd(Object *object, Fault *fault) {
   return ERR_OK;
 }
 
-static Err check_adam(Object *object, Fault *fault) {
-  const Optimizer *opt = (const Optimizer *)object;
-  if (opt->beta1 < 1 && opt->beta2 < 1) return ERR_OK;
-  return fault_set(fault, ERR_VALUE,
-                   "optim.%s: beta1 = %g, beta2 = %g; allowed: numbers below 1",
-                   object->kind->name, opt->beta1, opt->beta2);
-}
-
 static void slots_release(OptimSlots *slots) {
   variable_release(slots->param);
   for (int i = 0; i < OPTIM_SLOTS; i++) variable_release(slots->slot[i]);
@@ -91,9 +83,9 @@ static void optimizer_deinit(Object *object) {
 #define COUPLED "added to the gradient: w times this (coupled)"
 #define BETAS                                                                          \
   {.name = "beta1", .kind = OPT_REAL, AT(beta1), .value = "0.9", .alias = "beta_1",    \
-   .lo = 0, .hi = 1, .doc = "decay of the first moment, below 1"},                     \
+   .lo = 0, .hi = 1, .open_hi = true, .doc = "decay of the first moment"},             \
   {.name = "beta2", .kind = OPT_REAL, AT(beta2), .value = "0.999", .alias = "beta_2",  \
-   .lo = 0, .hi = 1, .doc = "decay of the second moment, below 1"},                    \
+   .lo = 0, .hi = 1, .open_hi = true, .doc = "decay of the second moment"},            \
   {.name = "eps", .kind = OPT_REAL, AT(eps), .value = "1e-8", .alias = "epsilon",      \
    .lo = 0, .hi = 1e9, .doc = "added outside the square root (Keras: 1e-7)"}
 
@@ -124,7 +116,7 @@ static const OptimKind
                  velocity_names, update_sgd, has_momentum, false},
     optim_adam = {{.name = "Adam", .alias = "adam", .family = &optim_family,
                    .size = sizeof(Optimizer), .options = adam_options,
-                   .check = check_adam, .deinit = optimizer_deinit,
+                   .deinit = optimizer_deinit,
                    .doc = "Adaptive moments, with corrected bias.",
                    .equation = "m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2;  "
                                "w <- w - lr m/(1 - b1^t) / (sqrt(v/(1 - b2^t)) + eps); "
@@ -133,7 +125,7 @@ static const OptimKind
                   moment_names, update_adam_coupled, NULL, true},
     optim_adamw = {{.name = "AdamW", .alias = "adamw", .family = &optim_family,
                     .size = sizeof(Optimizer), .options = adamw_options,
-                    .check = check_adam, .deinit = optimizer_deinit,
+                    .deinit = optimizer_deinit,
                     .doc = "Adam with weight decay apart from the gradient.",
                     .equation = "as Adam, and w <- w - lr weight_decay w",
                     .source = "Loshchilov & Hutter, ICLR 2019, algorithm 2"},

@@ -39,7 +39,7 @@ static const Option step_options[] = {
     PER, WARMUP, {0}};
 static const Option exponential_options[] = {
     {.name = "gamma", .kind = OPT_REAL, AT(gamma), .position = 1, .lo = 0, .hi = 1e9,
-     .alias = "decay_rate", .doc = "factor per epoch or step"},
+     .open = true, .alias = "decay_rate", .doc = "factor per epoch or step"},
     PER, WARMUP, {0}};
 static const Option cosine_options[] = {
     {.name = "steps", .kind = OPT_INT, AT(steps), .position = 1, .lo = 1, .hi = 1e9,
@@ -117,10 +117,11 @@ static Err rate_by_function(Schedule *s, int64_t t, double lr, double *out, Faul
   Value result = {0};
   Err err = s->function->call(s->function, in, 2, &result, 1, fault);
   if (err) return err;
-  if (result.kind == VALUE_REAL) *out = result.as.real;
-  else if (result.kind == VALUE_INT) *out = (double)result.as.integer;
-  else return fault_set(fault, ERR_VALUE, "schedule: the function must return a number");
-  return ERR_OK;
+  char got[32];
+  *out = result.as.real;
+  if (result.kind == VALUE_REAL) return ERR_OK;
+  return fault_set(fault, ERR_VALUE, "schedule: the function returned %s; allowed: a number, the "
+                   "rate", value_text(&result, got, sizeof got));
 }
 
 Err schedule_rate(Schedule *s, int64_t t, double lr, double *out, Fault *fault) {

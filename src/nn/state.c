@@ -10,40 +10,113 @@
 
 /* -- variables by name ------------------------------------------------------------- */
 
-static Err list_variables(Layer *net, bool trainable_only, StateList *out, Fault *fault) {
-  *out = (StateList){0};
-  LayerList list;
-  Err err = layer_list(net, &list, fault);
-  if (err) return err;
-  out->v = malloc(((size_t)list.n * LAYER_VARS + 1) * sizeof *out->v);
-  if (!out->v) err = fault_memory(fault, (size_t)list.n * LAYER_VARS * sizeof *out->v);
-  for (int k = 0; !err && k < list.n; k++)
+/* Only a layer of the user can hold a variable that another one has, too. */
+static bool may_share(const LayerList *layers) {
+  for (int i = 0; i < layers->n; i++)
+    if (layer_kind(layers->v[i]) == &layer_custom) return true;
+  return false;
+}
+
+static bool is_listed(const StateList *list, const Variable *v) {
+  for (int i = 0; i < list->n; i++)
+    if (list->v[i] == v) return true;
+  return false;
+}
+
+typedef struct Place { int layer, var; } Place;
+
+/* The names of the listed variables, in one block behind their pointers. */
+static Err add_names(StateList *list, const LayerList *layers, const Place *place,
+                     Fault *fault) {
+  size_t n_bytes = ((size_t)list->n + 1) * sizeof *list->name, at = n_bytes;
+  for (int i = 0; i < list->n; i++) {
+    const Layer *layer = layers->v[place[i].layer];
+    n_bytes += strlen(layer->name) + 1 + strlen(layer->var_name[place[i].var]) + 1;
+  }
+  list->name = malloc(n_bytes);
+  if (!list->name) return fault_memory(fault, n_bytes);
+  for (int i = 0; i < list->n; i++) {
+    const Layer *layer = layers->v[place[i].layer];
+    list->name[i] = (char *)list->name + at;
+    at += (size_t)sprintf(list->name[i], "%s.%s", layer->name,
+                          layer->var_name[place[i].var]) + 1;
+  }
+  return ERR_OK;
+}
+
+/* A layer "a.b" with a tensor "c" and a layer "a" with a tensor "b.c" are told apart by
+ * nothing in a file. */
+static Err check_names(const StateList *list, Fault *fault) {
+  for (int i = 0; i < list->n; i++) {
+    bool one_point = strchr(list->name[i], '.') == strrchr(list->name[i], '.');
+    for (int k = 0; !one_point && k < i; k++)
+      if (strcmp(list->name[i], list->name[k]) == 0)
+        return fault_set(fault, ERR_VALUE, "two tensors of the net are called \"%s\", a layer "
+                         "and its tensor with points in their names; names must differ",
+                         list->name[i]);
+  }
+  return ERR_OK;
+}
+
+static Err take_variables(const LayerList *layers, bool trainable_only, bool named,
+                          StateList *out, Fault *fault) {
+  size_t room = (size_t)layers->n * LAYER_VARS + 1;
+  out->v = malloc(room * sizeof *out->v);
+  Place *place = malloc(room * sizeof *place);
+  bool shared = may_share(layers);
+  Err err = out->v && place ? ERR_OK : fault_memory(fault, room * sizeof *place);
+  for (int k = 0; !err && k < layers->n; k++)
     for (int i = 0; i < LAYER_VARS; i++) {
-      Variable *v = list.v[k]->var[i];
-      if (v && (v->trainable || !trainable_only)) out->v[out->n++] = v;
+      Variable *v = layers->v[k]->var[i];
+      if (!v || (trainable_only && !v->trainable)) continue;
+      if (shared && is_listed(out, v)) continue;
+      place[out->n] = (Place){k, i};
+      out->v[out->n++] = v;
     }
-  free(list.v);
+  if (!err && named) err = add_names(out, layers, place, fault);
+  if (!err && named) err = check_names(out, fault);
+  free(place);
+  return err;
+}
+
+static Err list_variables(Layer *net, bool trainable_only, bool named, StateList *out,
+                          Fault *fault) {
+  *out = (StateList){0};
+  LayerList layers;
+  Err err = layer_list(net, &layers, fault);
+  if (!err) err = take_variables(&layers, trainable_only, named, out, fault);
+  free(layers.v);
+  if (err) state_deinit(out);
   return err;
 }
 
 Err layer_state(Layer *net, StateList *out, Fault *fault) {
-  return list_variables(net, false, out, fault);
+  return list_variables(net, false, true, out, fault);
 }
 
 Err layer_parameters(Layer *net, StateList *out, Fault *fault) {
-  return list_variables(net, true, out, fault);
+  return list_variables(net, true, true, out, fault);
+}
+
+Err layer_trained(Layer *net, StateList *out, Fault *fault) {
+  return list_variables(net, true, false, out, fault);
 }
 
 void state_deinit(StateList *list) {
   free(list->v);
+  free(list->name);
   *list = (StateList){0};
+}
+
+const char *state_name(const StateList *list, int i) {
+  return list->name ? list->name[i] : list->v[i]->name;
 }
 
 /* -- load -------------------------------------------------------------------------- */
 
 static Variable *find_variable(const StateList *state, const char *name) {
   for (int i = 0; i < state->n; i++)
-    if (strcmp(state->v[i]->name, name) == 0) return state->v[i];
+    if (strcmp(state->name[i], name) == 0) return state->v[i];
   return NULL;
 }
 
@@ -62,14 +135,14 @@ static Err check_load(const StateList *state, const NamedValue *values, int n,
                       Fault *fault) {
   Text missing = {0}, unknown = {0}, wrong = {0};
   for (int i = 0; i < state->n; i++)
-    if (!find_value(values, n, state->v[i]->name)) add_name(&missing, state->v[i]->name);
+    if (!find_value(values, n, state->name[i])) add_name(&missing, state->name[i]);
   for (int i = 0; i < n; i++) {
     const Variable *v = find_variable(state, values[i].name);
     char have[SHAPE_TEXT], got[SHAPE_TEXT];
     if (!v) add_name(&unknown, values[i].name);
     else if (v->has_value && !shape_equal(&v->current->shape, &values[i].value->shape))
       text_addf(&wrong, "%s%s is %s in the net, %s in the state", wrong.n_bytes ? "; " : "",
-                v->name, shape_text(have, &v->current->shape),
+                values[i].name, shape_text(have, &v->current->shape),
                 shape_text(got, &values[i].value->shape));
   }
   Err err = ERR_OK;
@@ -91,7 +164,7 @@ Err layer_load(Graph *graph, Layer *net, const NamedValue *values, int n, Fault 
   Err err = layer_state(net, &state, fault);
   if (!err) err = check_load(&state, values, n, fault);
   for (int i = 0; !err && i < state.n; i++) {
-    Node *value = find_value(values, n, state.v[i]->name);
+    Node *value = find_value(values, n, state.name[i]);
     if (variable_assign(graph, state.v[i], op_cast(graph, value, DT_REAL)))
       err = graph_ok(graph, fault);
   }
@@ -115,7 +188,7 @@ Err layer_save(Graph *graph, Layer *net, const char *path, Fault *fault) {
   NamedTensor *tensors = calloc((size_t)state.n + 1, sizeof *tensors);
   if (!tensors) err = fault_memory(fault, (size_t)state.n * sizeof *tensors);
   for (int i = 0; !err && i < state.n; i++) {
-    tensors[i] = (NamedTensor){state.v[i]->name, held_value(graph, state.v[i])};
+    tensors[i] = (NamedTensor){state.name[i], held_value(graph, state.v[i])};
     err = graph_ok(graph, fault);
   }
   if (!err) err = safetensors_save(path, tensors, state.n, NULL, 0, fault);
@@ -146,12 +219,17 @@ Err layer_load_file(Graph *graph, Layer *net, const char *path, Fault *fault) {
 
 /* -- freeze ------------------------------------------------------------------------ */
 
+/* A name that has a sign of patterns in it still means itself. */
+static bool fits(const char *pattern, const char *name) {
+  return strcmp(pattern, name) == 0 || fnmatch(pattern, name, 0) == 0;
+}
+
 static int freeze_layer(Layer *layer, const char *pattern, bool frozen) {
   int n = 0;
-  bool whole = fnmatch(pattern, layer->name, 0) == 0;
+  bool whole = fits(pattern, layer->name);
   for (int i = 0; i < LAYER_VARS; i++) {
     Variable *v = layer->var[i];
-    if (!v || !(whole || fnmatch(pattern, v->name, 0) == 0)) continue;
+    if (!v || !(whole || fits(pattern, v->name))) continue;
     v->frozen = frozen;
     n++;
   }

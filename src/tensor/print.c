@@ -122,8 +122,9 @@ void tensor_print(Text *out, const Tensor *t, int columns) {
   int64_t n = tensor_count(t);
   if (shape->rank == 0) {
     char number[CELL];
-    snprintf(number, sizeof number, "%.*g", sizeof(real) == 4 ? 8 : 16,
-             array_get(&t->a, 0));
+    double v = array_get(&t->a, 0);
+    if (isnan(v)) snprintf(number, sizeof number, "nan");
+    else snprintf(number, sizeof number, "%.*g", sizeof(real) == 4 ? 8 : 16, v);
     text_addf(out, "%s\n", number);
     return;
   }

@@ -159,7 +159,7 @@ static Err save_held(const EarlyStopping *stop, const FitRun *run, Checkpoint *c
     const Held *held = held_of(stop, state.v[i], i);
     if (!held || !held->value) continue;
     Tensor *value = graph_value(run->graph, held->value);
-    err = value ? checkpoint_add(c, part, state.v[i]->name, value, fault)
+    err = value ? checkpoint_add(c, part, state.name[i], value, fault)
                 : graph_ok(run->graph, fault);
   }
   state_deinit(&state);
@@ -174,12 +174,12 @@ static Err load_held(EarlyStopping *stop, FitRun *run, const Checkpoint *c, cons
   Err err = hold_state(stop, run, fault);
   if (!err) err = layer_state(run->net, &state, fault);
   for (int i = 0; !err && i < state.n; i++) {
-    Tensor *value = checkpoint_find(c, part, state.v[i]->name);
+    Tensor *value = checkpoint_find(c, part, state.name[i]);
     Node *node = value ? graph_const(graph, value) : NULL;
     if (!node) {
       err = graph->fault.code ? graph_ok(graph, fault)
                               : fault_set(fault, ERR_DATA, "the best %s is missing",
-                                          state.v[i]->name);
+                                          state.name[i]);
       break;
     }
     node_drop(stop->held[i].value);
@@ -386,8 +386,13 @@ static Err function_epoch(Callback *callback, FitRun *run, Fault *fault) {
   Value in = {.kind = VALUE_FIELDS, .as.fields = {field, n}};
   Callable *function = ((FunctionCallback *)callback)->function;
   Err err = function->call(function, &in, 1, &result, 1, fault);
-  if (!err && result.kind == VALUE_BOOL && result.as.boolean) run->stop = true;
-  return err;
+  if (err || result.kind == VALUE_NIL) return err;
+  char got[32];
+  if (result.kind != VALUE_BOOL)
+    return fault_set(fault, ERR_VALUE, "callback: the function returned %s; allowed: true, which "
+                     "ends the fit, false or nothing", value_text(&result, got, sizeof got));
+  if (result.as.boolean) run->stop = true;
+  return ERR_OK;
 }
 
 static Err function_save(Callback *callback, const FitRun *run, Checkpoint *c,

@@ -55,8 +55,8 @@ Err checkpoint_load(Checkpoint *out, const char *path, MemoryCount *memory,
 
 /* -- nets, optimizers, streams ----------------------------------------------------- */
 
-/* A net: values of its variables, which are frozen, options of its layers, its number in the
- * run. Put back, a net that was not built is, and draws nothing for it. */
+/* A net: values of its variables, which are frozen, options and streams of its layers, its
+ * number in the run. Put back, a net that was not built is, and draws nothing for it. */
 Err checkpoint_add_net(Checkpoint *c, const char *part, Graph *graph, Layer *net,
                        Fault *fault) WARN_UNUSED;
 Err checkpoint_get_net(const Checkpoint *c, const char *part, Graph *graph, Layer *net,

@@ -10,6 +10,12 @@
 
 /* -- values of variables ------------------------------------------------------------- */
 
+/* One that is kept by itself, outside of nets, may have no name. */
+static const char *name_of(const StateList *variables, int i) {
+  const char *name = state_name(variables, i);
+  return name ? name : "value";
+}
+
 static Err add_value(Checkpoint *c, const char *part, const char *name, Graph *graph,
                      Variable *v, Fault *fault) {
   if (!v->has_value) return ERR_OK;
@@ -22,20 +28,21 @@ Err checkpoint_add_values(Checkpoint *c, const char *part, Graph *graph,
                           const StateList *variables, Fault *fault) {
   Err err = ERR_OK;
   for (int i = 0; !err && i < variables->n; i++) {
-    const char *name = variables->v[i]->name;
-    err = add_value(c, part, name ? name : "value", graph, variables->v[i], fault);
+    err = add_value(c, part, name_of(variables, i), graph, variables->v[i], fault);
   }
   return err;
 }
 
-static Tensor *find_value(const Checkpoint *c, const char *part, const Variable *v) {
-  return checkpoint_find(c, part, v->name ? v->name : "value");
+static Tensor *find_value(const Checkpoint *c, const char *part, const StateList *variables,
+                          int i) {
+  return checkpoint_find(c, part, name_of(variables, i));
 }
 
-static Err check_value(const Checkpoint *c, const char *part, const Variable *v,
-                       Fault *fault) {
-  const Tensor *t = find_value(c, part, v);
-  const char *name = v->name ? v->name : "variable";
+static Err check_value(const Checkpoint *c, const char *part, const StateList *variables,
+                       int i, Fault *fault) {
+  const Variable *v = variables->v[i];
+  const Tensor *t = find_value(c, part, variables, i);
+  const char *name = name_of(variables, i);
   if (!v->has_value) return ERR_OK;
   if (!t)
     return fault_set(fault, ERR_DATA, "%s: the checkpoint has no value for it", name);
@@ -51,10 +58,10 @@ Err checkpoint_get_values(const Checkpoint *c, const char *part, Graph *graph,
                           const StateList *variables, Fault *fault) {
   Err err = ERR_OK;
   for (int i = 0; !err && i < variables->n; i++)
-    err = check_value(c, part, variables->v[i], fault);
+    err = check_value(c, part, variables, i, fault);
   int scope = graph_scope_begin(graph);
   for (int i = 0; !err && i < variables->n; i++) {
-    Tensor *t = find_value(c, part, variables->v[i]);
+    Tensor *t = find_value(c, part, variables, i);
     if (t && variable_assign(graph, variables->v[i], graph_const(graph, t)))
       err = graph_ok(graph, fault);
   }
@@ -88,6 +95,10 @@ static Json *layer_json(const Layer *layer) {
   for (int i = 0; i < LAYER_VARS; i++)
     if (layer->var[i] && layer->var[i]->frozen) json_push_int(frozen, i + 1);
   json_put(map, "frozen", frozen);
+  if (layer->stream) {
+    json_put_int(map, "stream_net", layer->stream_net);
+    json_put_text(map, "stream", layer->stream);
+  }
   return map;
 }
 
@@ -117,6 +128,11 @@ static Err layer_from_json(Layer *layer, const Json *map, Fault *fault) {
     layer->output = output;
     layer->seen = true;
   }
+  int64_t net;
+  const char *stream = NULL;
+  if (json_get_int(json_find(map, "stream_net"), &net) &&
+      json_get_text(json_find(map, "stream"), &stream))
+    return layer_set_stream(layer, net, stream, fault);
   return ERR_OK;
 }
 
@@ -154,7 +170,7 @@ static Err check_layers(const Checkpoint *c, const char *part, const LayerList *
     return fault_set(fault, ERR_DATA, "%d layers, in the checkpoint %lld", layers->n,
                      (long long)json_count(list));
   for (int i = 0; i < state->n; i++) {
-    Err err = check_value(c, part, state->v[i], fault);
+    Err err = check_value(c, part, state, i, fault);
     if (err) return err;
   }
   return ERR_OK;
@@ -208,9 +224,9 @@ Err checkpoint_get_optimizer(const Checkpoint *c, const char *part, Optimizer *o
 }
 
 /* "<prefix>dense_1.weight.velocity" */
-static void slot_name(char *buffer, size_t n_bytes, const char *prefix, const Variable *v,
-                      const char *slot) {
-  snprintf(buffer, n_bytes, "%.100s%.200s.%.40s", prefix, v->name ? v->name : "value", slot);
+static void slot_name(char *buffer, size_t n_bytes, const char *prefix,
+                      const StateList *variables, int i, const char *slot) {
+  snprintf(buffer, n_bytes, "%.100s%.200s.%.40s", prefix, name_of(variables, i), slot);
 }
 
 enum { SLOT_NAME = 352 };
@@ -220,7 +236,9 @@ static const char updates_name[] = "updates";
 
 /* *any: it has slots. */
 static Err add_slots_of(Checkpoint *c, const char *part, const char *prefix, Graph *graph,
-                        const Optimizer *opt, const Variable *v, bool *any, Fault *fault) {
+                        const Optimizer *opt, const StateList *variables, int i, bool *any,
+                        Fault *fault) {
+  const Variable *v = variables->v[i];
   const char *const *names = optimizer_slot_names(opt);
   char name[SLOT_NAME];
   *any = false;
@@ -228,13 +246,13 @@ static Err add_slots_of(Checkpoint *c, const char *part, const char *prefix, Gra
     Variable *slot = optimizer_slot(opt, v, s);
     if (!slot) continue;
     *any = true;
-    slot_name(name, sizeof name, prefix, v, names[s]);
+    slot_name(name, sizeof name, prefix, variables, i, names[s]);
     Err err = add_value(c, part, name, graph, slot, fault);
     if (err) return err;
   }
   if (!*any) return ERR_OK;
   int64_t t = optimizer_updates(opt, v);
-  slot_name(name, sizeof name, prefix, v, updates_name);
+  slot_name(name, sizeof name, prefix, variables, i, updates_name);
   return checkpoint_add_bytes(c, part, name, &t, sizeof t, fault);
 }
 
@@ -243,7 +261,7 @@ Err checkpoint_add_slots(Checkpoint *c, const char *part, const char *prefix, Gr
                          Fault *fault) {
   for (int i = 0; i < variables->n; i++) {
     bool any;
-    Err err = add_slots_of(c, part, prefix, graph, opt, variables->v[i], &any, fault);
+    Err err = add_slots_of(c, part, prefix, graph, opt, variables, i, &any, fault);
     if (err) return err;
     if (n) *n += any;
   }
@@ -252,15 +270,17 @@ Err checkpoint_add_slots(Checkpoint *c, const char *part, const char *prefix, Gr
 
 /* All of its slots and their count, or none where it was never trained. */
 static Err get_slots_of(const Checkpoint *c, const char *part, const char *prefix,
-                        Graph *graph, Optimizer *opt, Variable *v, Fault *fault) {
+                        Graph *graph, Optimizer *opt, const StateList *variables, int i,
+                        Fault *fault) {
+  Variable *v = variables->v[i];
   const char *const *names = optimizer_slot_names(opt);
   char name[SLOT_NAME];
   int64_t t;
-  slot_name(name, sizeof name, prefix, v, updates_name);
+  slot_name(name, sizeof name, prefix, variables, i, updates_name);
   if (!checkpoint_find(c, part, name)) return ERR_OK;
   Err err = checkpoint_get_bytes(c, part, name, &t, sizeof t, fault);
   for (int s = 0; !err && names[s]; s++) {
-    slot_name(name, sizeof name, prefix, v, names[s]);
+    slot_name(name, sizeof name, prefix, variables, i, names[s]);
     Tensor *value = checkpoint_find(c, part, name);
     if (!value)
       return fault_set(fault, ERR_DATA, "the checkpoint has no \"%s.%s\"", part, name);
@@ -276,7 +296,7 @@ Err checkpoint_get_slots(const Checkpoint *c, const char *part, const char *pref
   Err err = ERR_OK;
   int scope = graph_scope_begin(graph);
   for (int i = 0; !err && i < variables->n; i++)
-    err = get_slots_of(c, part, prefix, graph, opt, variables->v[i], fault);
+    err = get_slots_of(c, part, prefix, graph, opt, variables, i, fault);
   graph_scope_end(graph, scope);
   return err;
 }

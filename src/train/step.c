@@ -83,7 +83,7 @@ static Err list_params(Step *step) {
   step->n_vars = 0;
   for (int i = 0; i < target->n_nets; i++) {
     StateList list;
-    Err err = layer_parameters(target->nets[i], &list, step->fault);
+    Err err = layer_trained(target->nets[i], &list, step->fault);
     if (!err) err = add_params(step, list.v, list.n);
     state_deinit(&list);
     if (err) return err;

@@ -28,7 +28,7 @@ function tests.test_wrong_rate()
   fails([[optim.SGD { lr = -0.1 }]], 1, "lr", "-0.1")
   fails([[optim.Adam { lr = math.huge }]], 1, "lr", "inf")
   fails([[optim.SGD { lr = 1e10 }]], 1, "got 1e+10, allowed: a number from 0 to 1e+09")
-  fails([[optim.SGD { lr = -1 }]], 1, "got -1, allowed: a number of at least 0")
+  fails([[optim.SGD { lr = -1 }]], 1, "got -1, allowed: a number from 0 to 1e+09")
   fails([[nn.Dense(1e10)]], 1, "allowed: an integer from 1 to 1e+09")
   fails([[nn.BatchNorm { momentum = 0.99 }]], 1, "momentum", "0.99", "Keras")
 end

@@ -20,7 +20,7 @@ end
 function tests.test_a_layer_has_usage_options_equation_and_aliases()
   says("help(nn.Dense)", "nn.Dense(units, { options })", "Y = X W + b", "number of outputs",
     "out_features", '"glorot_uniform"', "kernel_initializer", "Also called: Linear")
-  says("help(nn.Dropout)", "from 0 to 1")
+  says("help(nn.Dropout)", "(a number from 0 to below")
 end
 
 function tests.test_a_name_may_be_several_things()

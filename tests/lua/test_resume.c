@@ -153,6 +153,32 @@ static const char own_loop[] =
     "for _, row in ipairs(state.log) do show('row', { row[1], row[2] }); show('t', row[3]) end\n"
     "show_draws()\n";
 
+/* Layers in two nets: each checkpoint part has the names of its own net, and a layer draws as in
+ * the net where it was built. */
+static const char shared_layers[] =
+    "local gen = nn.Sequential { nn.Dense(4), nn.Dropout(0.3), nn.Dense(2) }\n"
+    "local dis = nn.Sequential { nn.Dense(5), nn.Dropout(0.3), nn.Dense(1) }\n"
+    "gen:build { 2 }; dis:build { 2 }\n"
+    "local both = nn.Sequential { nn.Dropout(0.1), gen, dis }\n"
+    "local d_opt, g_opt = optim.Adam { lr = 0.02 }, optim.SGD { lr = 0.1, momentum = 0.9 }\n"
+    "local d_step = train.step(function(x) return (dis(x) + dis(gen(x))):square():mean() end,\n"
+    "  dis, d_opt)\n"
+    "local g_step = train.step(function(x) return both(x):square():mean() end, gen, g_opt)\n"
+    "local things = { gen = gen, dis = dis, both = both, d_opt = d_opt, g_opt = g_opt }\n"
+    "local state = run:restore(things) or { epoch = 0, total = 0 }\n"
+    "for epoch = state.epoch + 1, 5 do\n"
+    "  for x in set:batches(32) do\n"
+    "    state.total = state.total + d_step(x) + g_step(x); step_done()\n"
+    "  end\n"
+    "  state.epoch = epoch\n"
+    "  run:checkpoint { gen = gen, dis = dis, both = both, d_opt = d_opt, g_opt = g_opt,\n"
+    "    epoch = epoch, total = state.total }\n"
+    "end\n"
+    "local last = train.fit(both, data.set(set:tensors(), tensor.zeros(90, 1)), { loss = 'mse',\n"
+    "  optimizer = d_opt, epochs = 2, verbose = false })\n"
+    "show_net(gen); show_net(dis); show_net(both); show('total', state.total)\n"
+    "show_history(last); show_draws()\n";
+
 /* -- one attempt ----------------------------------------------------------------------- */
 
 typedef enum How {
@@ -383,6 +409,7 @@ TEST(callbacks_that_remember) { check_script(callbacks, false); }
 TEST(fits_in_sequence_share_an_optimizer) { check_script(sequence, false); }
 TEST(functions_of_the_script) { check_script(functions, false); }
 TEST(a_loop_of_ones_own) { check_script(own_loop, true); }
+TEST(layers_of_two_nets) { check_script(shared_layers, true); }
 
 /* -- damage ---------------------------------------------------------------------------- */
 

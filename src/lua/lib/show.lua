@@ -32,6 +32,7 @@ end
 
 local function number(value)
   if math.type(value) == "integer" then return tostring(value) end
+  if value ~= value then return "nan" end   -- C would show the sign that some have
   local text = ("%.6g"):format(value)
   return text:find "^%-?%d+$" and text .. ".0" or text
 end
@@ -161,7 +162,7 @@ end
 local function show(value)
   local kind = type(value)
   if kind == "string" then return value end
-  if kind == "number" then return tostring(value) end
+  if kind == "number" then return value == value and tostring(value) or "nan" end
   local meta = kind == "table" and debug.getmetatable(value)
   if kind == "userdata" or (meta and meta.__tostring) then return tostring(value) end
   return show_value(value, "", 1, {})

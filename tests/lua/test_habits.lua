@@ -1,0 +1,193 @@
+-- What is plainly meant works; what is not is told with what to write instead.
+
+local check = dofile "tests/check.lua"
+local tests = {}
+
+local a = tensor { { 1, -2 }, { 3, 4 } }
+local moons = data.moons { n = 20 }
+
+function tests.test_modules_name_the_nearest()
+  check.fails(function() return nn.Densee end, 'nn has no "Densee"; did you mean "Dense"?')
+  check.fails(function() return nn.mse end, "did you mean loss.mse?")
+  check.fails(function() return optim.XYZ end, "help(optim)")
+  check.fails(function() return tensor.reluu end, '"relu"')
+  check.fails(function() return train.fitt() end, '"fit"')
+  check.fails(function() return data.moon {} end, '"moons"')
+  check.fails(function() return init[1] end, 'init has no "1"')
+  check.equal(rawget(nn, "Densee"), nil)
+  check.yes(pcall(function() return nn.Dense end))
+  for _, module in ipairs { nn, init, loss, optim, data, train, tensor } do
+    for name in pairs(module) do check.yes(module[name] ~= nil) end
+  end
+end
+
+function tests.test_activations_are_functions()
+  local relu = { { 1, 0 }, { 3, 4 } }
+  check.near(nn.relu(a), relu)
+  check.near(nn.leaky_relu(a, 0.5), { { 1, -1 }, { 3, 4 } })
+  check.near(nn.elu(0.5)(a)[2], { 3, 4 })
+  check.near(nn.Sequential { nn.relu }(a), relu)
+  check.near(nn.Sequential { "relu" }(a), relu)
+  check.near(nn.Sequential(nn.Identity(), nn.relu())(a), relu)
+  local with = nn.Dense(3, { activation = nn.relu, init = init.ones })
+  check.near(with(a), { { 0, 0, 0 }, { 7, 7, 7 } })
+  check.fails(function() nn.Sequential { "relux" } end, 'did you mean "relu"')
+  check.fails(function() nn.Sequential { "Dens" } end, 'did you mean "Dense"')
+  check.fails(function() nn.Dense(3, { activation = nn.Dense }) end, "got nn.Dense")
+  check.fails(function() nn.Sequential { nn.Dense } end, '"units" is missing')
+  check.fails(function() nn.Dense(3, { activation = "relux" }) end, "relu")
+end
+
+function tests.test_constructors_stand_for_their_defaults()
+  local how = { loss = loss.mse, optimizer = optim.Adam, epochs = 1, verbose = false,
+    record = false, callbacks = { train.early_stopping { monitor = "loss" } } }
+  local net = nn.Sequential { nn.Dense(1) }
+  local set = data.set(a, tensor { { 1 }, { 2 } })
+  check.equal(#train.fit(net, set, how).loss, 1)
+end
+
+function tests.test_layers_without_braces()
+  local net = nn.Sequential(nn.Dense(2), nn.Dense(3), { name = "both" })
+  check.equal(#net, 2)
+  check.equal(net.name, "both")
+  check.equal(#nn.Sequential(nn.Dense(2)), 1)
+  check.equal(#nn.Sequential {}, 0)
+  local twice = { forward = function(_, x) return x * 2 end }
+  check.near(nn.Sequential(twice)(a), a * 2)
+  check.near(nn.Residual(twice)(a), a * 3)
+  check.equal(nn.Concat(nn.Identity(), nn.Identity(), { axis = 1 })(a).shape, { 4, 2 })
+  check.fails(function() nn.Sequential(nn.Dense(2), 3) end, "layer")
+  check.fails(function() nn.Residual({ nn.Dense(2), nn.Dense(2) }) end, "write nn.Sequential")
+end
+
+function tests.test_layers_by_number_and_variables_by_name()
+  local net = nn.Sequential { nn.Dense(3), nn.Residual(nn.Dense(3)) }
+  check.fails(function() return net[1].weight end, "net:build(shape)")
+  net:build { 2 }
+  check.equal(net[1].weight.shape, { 2, 3 })
+  check.equal(net[-1][1].weight.shape, { 3, 3 })
+  check.equal(net[1].bias, true)   -- the option
+  net[1].weight:assign(tensor.zeros(2, 3))
+  check.near(net:state()["dense_1.weight"], tensor.zeros(2, 3))
+  local n = 0
+  for i, layer in ipairs(net) do n = n + i * #layer:parameters() end
+  check.equal(n, 6)
+  check.fails(function() return net[4] end, "allowed: 1 to 2")
+  check.fails(function() return net[0] end, "allowed: 1 to 2")
+  check.fails(function() return net[1][2] end, "there are none")
+  check.fails(function() return nn.BatchNorm { affine = false }.weight end, "made without weight")
+end
+
+function tests.test_names_from_elsewhere()
+  local net, opt = nn.Sequential { nn.Dense(2) }, optim.SGD()
+  check.fails(function() net:fit(moons) end, "write train.fit(net, set, { ... })")
+  check.fails(function() net:forward(a) end, "write net(x)")
+  check.fails(function() return nn.Dense(2).weights end, "write net:parameters()")
+  check.fails(function() net:state_dict() end, "write net:state()")
+  check.fails(function() opt:step() end, "train.step(f, net, optimizer)")
+  check.fails(function() a:backward() end, "write grad(y, { x })")
+  check.fails(function() a:reshap(4) end, 'did you mean "reshape"?')
+  check.fails(function() net:sumary() end, 'did you mean "summary"?')
+  check.fails(function() return opt.lrr end, '"lr"')
+end
+
+function tests.test_trailing_nil_is_nothing()
+  check.near(tensor.relu(a, nil), nn.relu(a))
+  check.equal(loss.mse(a, a, nil):item(), 0.0)
+  check.yes(loss.cross_entropy({ from_logits = true }, nil).from_logits == "true")
+  check.equal(nn.Dense(3, nil, nil).units, 3)
+  check.fails(function() tensor.relu(a, 1) end, "too many arguments")
+end
+
+function tests.test_tensors()
+  local rows = {}
+  for i, row in ipairs(a) do rows[i] = row:totable() end
+  check.equal(rows, a:totable())
+  check.equal(a[3], nil)   -- where ipairs ends
+  check.fails(function() return a[4] end, "out of range")
+  check.fails(function() return a[{ 1, 2 }] end, "t[i][j]")
+  check.equal(tensor.variable { 1, 2 }:totable(), { 1.0, 2.0 })
+  check.equal(tensor.variable({ { 1 } }, "w").name, "w")
+  check.equal(nn.Dense(2) { { 1, 2 } }.shape, { 1, 2 })
+  check.equal(nn.Dense(2):predict({ { 1, 2 } }).shape, { 1, 2 })
+  check.fails(function() nn.Dense(2) { { 1, "x" } } end, "element 2 is a string")
+end
+
+function tests.test_initializers_give_tensors()
+  local q = init.orthogonal()(3, 3)
+  check.near(q:matmul(q:transpose()), tensor.eye(3), 1e-5)
+  check.equal(init.ones()({ 2, 2 }):totable(), { { 1, 1 }, { 1, 1 } })
+  check.fails(function() init.ones()(a) end, "takes sizes")
+  check.fails(function() init.ones()() end, "takes sizes")
+  check.fails(function() init.ones()(2, 0) end, "size 2 is 0")
+end
+
+function tests.test_a_function_or_name_with_options()
+  local opt = optim.SGD { lr = 1, schedule = { function(t, lr) return lr / (t + 1) end,
+    per = "step" } }
+  check.equal(opt.schedule.per, "step")
+  check.equal(optim.SGD { schedule = { "cosine", steps = 4 } }.schedule.steps, 4)
+  check.fails(function() optim.SGD { schedule = { "cosine" } } end, "steps")
+  check.fails(function() optim.SGD { schedule = { "cosine", step = 4 } } end, '"steps"')
+  check.fails(function() optim.SGD { schedule = { print, pr = 1 } } end, '"per"')
+  check.fails(function() optim.SGD { schedule = { a } } end, "got a table")
+  local f = function(p) return p:mean() end
+  local how = { loss = "mse", metrics = { { f, name = "level" } }, verbose = false,
+    record = false }
+  local set, net = data.set(a, tensor { { 1 }, { 2 } }), nn.Sequential { nn.Dense(1) }
+  check.equal(#train.fit(net, set, how).level, 1)
+  how.metrics = { f, name = "alone" }
+  check.equal(#train.fit(net, set, how).alone, 1)
+  local ends = {}
+  how.callbacks = { epoch_end = function(self, info) ends[info.epoch] = self end }
+  train.fit(net, set, how)
+  check.equal(ends[1], how.callbacks)
+  how.metrics = { f, f, name = "lost" }
+  check.fails(function() train.fit(net, set, how) end, "a list with names in it")
+end
+
+function tests.test_data_sets()
+  check.equal(#moons:subset(tensor.arange(1, 5)), 5)
+  local x = moons:subset(tensor({ -1, 1 }, { dtype = "int32" })):tensors()
+  check.equal(x:totable()[2], (moons:tensors()):totable()[1])
+  check.fails(function() moons:subset(tensor { 1.5 }) end, "element 1 is 1.5")
+  check.fails(function() moons:subset(a) end, "one axis")
+  local first = moons:batches(7, { shuffle = false })()
+  check.equal(first:totable(), (moons:take(7):tensors()):totable())
+  check.yes(pcall(moons.batches, moons, 7, { shuffle = true }))
+  check.fails(function() moons:batches(7, { shuffle = "no" }) end, 'or false, which is "none"')
+  for _, per in ipairs { "all", "channel", "feature" } do
+    local normal, t = moons:normalize { per = per }
+    check.equal(t((moons:tensors())):totable(), (normal:tensors()):totable())
+    if per ~= "all" then check.fails(function() t(tensor { { 1, 2, 3 } }) end, "features 2") end
+    check.fails(function() t(moons) end, "set:normalize(transform)")
+  end
+end
+
+-- The range that is told is the one that is checked.
+function tests.test_ranges()
+  check.fails(function() nn.Dropout(1) end, "got 1, allowed: a number from 0 to below 1")
+  check.equal(nn.Dropout(0).rate, 0.0)
+  check.fails(function() optim.Adam { beta1 = 1 } end, "from 0 to below 1")
+  check.fails(function() optim.exponential(0) end, "a number above 0 and up to 1e+09")
+  check.fails(function() optim.SGD { lr = 1e18 } end, "got 1e+18, allowed: a number from 0 to 1e+")
+  check.fails(function() optim.SGD { lr = -1 } end, "from 0 to 1e+09")
+  check.fails(function() train.fit(nn.Dense(1), moons, { loss = "mse", validation = 1 }) end,
+    "above 0 and below 1")
+  check.fails(function() nn.Dense(0) end, "an integer from 1 to 1e+09")
+end
+
+function tests.test_nan_has_no_sign()
+  local output = check.script_output [[
+    local zero = tensor.zeros(2)
+    local n = zero / zero
+    print(0 / 0, -(0 / 0), n[1], n, -n, n:mean():item(), n:totable()[1])
+    io.write(0 / 0, " ", -(0 / 0), "\n")
+    print(("%g"):format(n[1]:item()) .. tostring((-n)[1]:item()))
+    print(loss.mse(n, zero))
+  ]]()
+  check.yes(output:find("nan", 1, true) ~= nil)
+  check.equal(output:find("-nan", 1, true), nil)
+end
+
+check.run(tests)
