@@ -218,6 +218,7 @@ Node *node_new(Graph *graph, const Op *op, Node *const *in, int n_in, const Attr
     node->in[i] = node_retain(in[i]);
     if (in[i]->tracked) node->tracked = true;
   }
+  node->known = op->known ? op->known(node) : KNOWN_NOTHING;
   history_inherit(node);
   return scope_add(graph, node);
 }
@@ -290,7 +291,9 @@ Node *graph_const(Graph *graph, Tensor *value) {
   if (!value || graph->fault.code) return NULL;
   Node *node = node_new(graph, &op_record_constant, NULL, 0, NULL, 0, &value->a.shape,
                         &value->a.dtype, 1);
-  if (node) node->value[0] = tensor_retain(value);
+  if (!node) return NULL;
+  node->value[0] = tensor_retain(value);
+  if (node->shape.rank == 0) node->known.lo = node->known.hi = array_get(&value->a, 0);
   return node;
 }
 
@@ -313,6 +316,7 @@ static Node *cut(Graph *graph, Node *x) {
   if (!x || graph->fault.code) return NULL;
   Node *node = node_new(graph, &op_record_read, &x, 1, NULL, 0, &x->shape, &x->dtype, 1);
   if (!node) return NULL;
+  node->known = x->known;
   node->tracked = false;
   node->from = history_bit(node->serial);
   node->history = 0;
@@ -341,8 +345,10 @@ Node *graph_pick(Graph *graph, Node *node, int i) {
   if (!node || graph->fault.code) return NULL;
   must(i >= 0 && i < node->n_out);
   Attr which = {.i = i};
-  return node_new(graph, &op_record_pick, &node, 1, &which, 1, &node->out_shape[i],
-                  &node->out_dtype[i], 1);
+  Node *pick = node_new(graph, &op_record_pick, &node, 1, &which, 1, &node->out_shape[i],
+                        &node->out_dtype[i], 1);
+  if (pick && i == 0) pick->known = node->known;
+  return pick;
 }
 
 Node *graph_track(Graph *graph, Node *x) {

@@ -10,6 +10,7 @@
  * gather_grad adds without races: phase 0 sorts the positions p by row (counting sort, so
  * positions of one row stay in order), phase 1 sums the rows of the result independently,
  * in double, in that order. So its bits do not depend on the threads. */
+#include "graph/known.h"
 #include "graph/ops.h"
 #include "base/ints.h"
 #include "kernel/kernel.h"
@@ -134,6 +135,7 @@ const Op op_record_gather = {
     .vjp = gather_vjp,
     .reference = gather_reference,
     .samples = gather_samples,
+    .known = known_gather,
 };
 
 Node *op_gather(Graph *g, Node *x, Node *index) {

@@ -13,6 +13,7 @@
  *   var   gx = gy 2 (x - mean(x)) / (n - correction)
  *         (the mean's own share vanishes: sum (x - mean) = 0)
  *   max   gx = gy [x = y] / |{x = y}|, shared equally among equals; min likewise */
+#include "graph/known.h"
 #include "graph/ops_move.h"
 #include "graph/ops_walk.h"
 #include "base/ints.h"
@@ -564,7 +565,7 @@ const Op op_record_sum = {
     .doc = "Sum over axes; 0 over no elements.",
     .equation = "y = sum_i x_i",
     .infer = sum_infer, .split = reduce_split, .run = sum_run, .vjp = sum_vjp,
-    .reference = sum_reference, .samples = sum_samples,
+    .reference = sum_reference, .samples = sum_samples, .known = known_sum,
 };
 
 const Op op_record_mean = {
@@ -573,7 +574,7 @@ const Op op_record_mean = {
     .doc = "Mean over axes.",
     .equation = "y = (1/n) sum_i x_i",
     .infer = nonempty_infer, .split = reduce_split, .run = mean_run, .vjp = mean_vjp,
-    .reference = mean_reference, .samples = reduce_samples,
+    .reference = mean_reference, .samples = reduce_samples, .known = known_mean,
 };
 
 const Op op_record_var = {
@@ -593,7 +594,7 @@ const Op op_record_max = {
     .doc = "Largest element over axes; NaN wins. Equal ones share the gradient equally.",
     .equation = "y = max_i x_i",
     .infer = nonempty_infer, .split = reduce_split, .run = max_run, .vjp = extreme_vjp,
-    .reference = max_reference, .samples = reduce_samples,
+    .reference = max_reference, .samples = reduce_samples, .known = known_extreme,
 };
 
 const Op op_record_min = {
@@ -602,7 +603,7 @@ const Op op_record_min = {
     .doc = "Smallest element over axes; NaN wins. Equal ones share the gradient equally.",
     .equation = "y = min_i x_i",
     .infer = nonempty_infer, .split = reduce_split, .run = min_run, .vjp = extreme_vjp,
-    .reference = min_reference, .samples = reduce_samples,
+    .reference = min_reference, .samples = reduce_samples, .known = known_extreme,
 };
 
 /* -- constructors -------------------------------------------------------------------- */

@@ -15,6 +15,7 @@
  * Runs: rows where the axis is the last, else planes of columns (kernel/vector/softmax.c).
  * A block is some rows, or some columns of one plane; each is computed alone, so the bits
  * do not depend on the cut. */
+#include "graph/known.h"
 #include "graph/ops.h"
 #include "base/ints.h"
 #include "kernel/kernel.h"
@@ -189,6 +190,7 @@ const Op op_record_softmax = {
     .vjp = softmax_vjp,
     .reference = softmax_reference,
     .samples = softmax_samples,
+    .known = known_softmax,
 };
 
 const Op op_record_log_softmax = {
@@ -206,6 +208,7 @@ const Op op_record_log_softmax = {
     .vjp = log_softmax_vjp,
     .reference = log_softmax_reference,
     .samples = softmax_samples,
+    .known = known_log_softmax,
 };
 
 /* -- cross-entropy ------------------------------------------------------------------- */
