@@ -100,6 +100,7 @@ struct Graph {
   bool naive;                 /* steps run by the naive executor, the oracle */
   bool checked;               /* plans are verified after each pass; preset in checked
                                  builds (-DRUNNER_CHECKED) */
+  unsigned warned;            /* bits of GraphWarning that were given */
   int whole_history;          /* > 0: none is cut, in functions given to grad */
   /* private */
   uint64_t next_serial, walk;
@@ -158,6 +159,12 @@ void graph_seed(Graph *graph, uint64_t seed);
 /* Sets the seed and how far all streams are: `counters` as they stood in graph->counters. */
 Err graph_set_streams(Graph *graph, uint64_t seed, const Counter *counters, int n,
                       Fault *fault) WARN_UNUSED;
+
+/* A line on stderr that a session gives once, with the script line of the node; NULL: the one
+ * under way. */
+typedef enum GraphWarning { WARN_NORMALIZED, WARN_BROADCAST } GraphWarning;
+void graph_warn(Graph *graph, GraphWarning which, const Node *node, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 
 /* -- nodes --------------------------------------------------------------------------- */
 

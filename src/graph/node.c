@@ -1,8 +1,10 @@
 /* node.c: making, keeping and freeing nodes; scopes; the session. */
 #include "graph/cache.h"
 #include "graph/graph_private.h"
+#include "base/out.h"
 #include "base/sys.h"
 #include "kernel/gemm.h"
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,6 +106,19 @@ bool graph_keep(Graph *graph, Node *node) {
     return false;
   graph->kept[graph->n_kept++] = node_hold(node);
   return true;
+}
+
+void graph_warn(Graph *graph, GraphWarning which, const Node *node, const char *format, ...) {
+  if (graph->warned & 1u << which) return;
+  graph->warned |= 1u << which;
+  char text[640], place[160] = "";
+  va_list args;
+  va_start(args, format);
+  vsnprintf(text, sizeof text, format, args);
+  va_end(args);
+  const char *file = node ? node->file : graph->file;
+  if (file) snprintf(place, sizeof place, "%.128s:%d: ", file, node ? node->line : graph->line);
+  err_print("warning: %s%s\n", place, text);
 }
 
 /* -- streams ------------------------------------------------------------------------- */
