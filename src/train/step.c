@@ -262,6 +262,7 @@ static CachedPlan *find_plan(Step *step) {
   Node *number[OPTIM_NUMBERS];
   if (cached) graph->n_misses = 0;
   else count_miss(step);
+  if (!cached) step_warn_of_pairs(graph, trace);
   if (!cached && !emit_numbers(step, number) && !emit_updates(step, number)) {
     cached = cache_add(graph, trace, step->root, step->n_roots, variables, number,
                        OPTIM_NUMBERS);
