@@ -2,7 +2,7 @@
  *
  *   Source    where rows come from: an Object of family "dataset" (a record with options).
  *             Loaded on first use, then kept: x as it is in the file (images stay uint8),
- *             y as int32 labels that count from 1, or real targets.
+ *             y as int32 labels that count from 1, or targets.
  *   Dataset   a view of one part of a source: a list of rows (splits, subsets, shuffles)
  *             and a chain of transforms, applied when a batch is assembled. Immutable.
  *   Batches   walks a Dataset in an order.
@@ -27,7 +27,7 @@ typedef struct Names {
 typedef struct Rows {
   Tensor *x;                        /* [n, ...features] */
   Tensor *y;                        /* int32 labels, [n] or one at each place of x [n, t];
-                                       or [n, ...] real; NULL: none */
+                                       or targets [n, ...] of any type; NULL: none */
   int64_t n_classes;                /* 0: y are not labels */
   Names class_names;                /* n_classes of them, or none */
   Names feature_names;              /* one for each feature, or none */
@@ -76,9 +76,10 @@ const Rows *source_rows(Source *source, int part, Fault *fault);
 Err fashion_mnist_check(Fault *fault) WARN_UNUSED;
 
 /* A source of given tensors (retained). y may be NULL. Labels: `y` int32 or uint8 of one
- * axis, or any y when n_classes > 0; then they are checked to be whole numbers from
- * label_base to label_base + n_classes - 1 (n_classes 0: the largest is the number of
- * classes) and converted to int32 from 1. */
+ * axis (of any number where label_base is not 1), or any y of one axis when
+ * n_classes > 0; then they are checked to be whole numbers from label_base to label_base +
+ * n_classes - 1 (n_classes 0: the largest is the number of classes) and converted to int32
+ * from 1. */
 Source *source_from_tensors(Tensor *x, Tensor *y, int64_t n_classes, int64_t label_base,
                             MemoryCount *memory, Fault *fault);
 
@@ -108,6 +109,8 @@ Err dataset_count(Dataset *set, int64_t *n, Fault *fault) WARN_UNUSED;
 int64_t dataset_n(const Dataset *set);
 Shape dataset_features(const Dataset *set);               /* of one row of x */
 bool dataset_has_y(const Dataset *set);
+/* The targets of one row (from 0) of a set that has some: borrowed, [1, ...]. */
+Array dataset_targets(const Dataset *set, int64_t row);
 bool dataset_has_labels(const Dataset *set);
 int64_t dataset_classes(const Dataset *set);              /* 0: no labels */
 const char *dataset_class_name(const Dataset *set, int64_t label);  /* or NULL */
@@ -180,7 +183,7 @@ typedef enum ShuffleMode { SHUFFLE_EPOCH, SHUFFLE_ONCE, SHUFFLE_NONE } ShuffleMo
 extern const char *const shuffle_names[];                 /* "epoch" "once" "none" NULL */
 
 /* Rows given by number into memory of the right shape: x [n, ...features] real, y [n]
- * int32 or [n, ...] real (data NULL: not wanted). Allocates nothing. The set is loaded. */
+ * int32 or [n, ...] (data NULL: not wanted). Allocates nothing. The set is loaded. */
 void dataset_fill(const Dataset *set, const int64_t *rows, int64_t n, const Array *x,
                   const Array *y);
 

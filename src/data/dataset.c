@@ -159,8 +159,17 @@ bool dataset_has_y(const Dataset *set) {
   return set->rows->y != NULL;
 }
 
+Array dataset_targets(const Dataset *set, int64_t row) {
+  must(dataset_has_y(set) && row >= 0 && row < set->n);
+  Array y = set->rows->y->a;
+  size_t n_bytes = (size_t)shape_stride(&y.shape, 0) * dtype_bytes(y.dtype);
+  y.data = (char *)y.data + (size_t)dataset_row(set, row) * n_bytes;
+  y.shape.dim[0] = 1;
+  return y;
+}
+
 bool dataset_has_labels(const Dataset *set) {
-  return dataset_has_y(set) && set->rows->y->a.dtype == DT_INT32;
+  return dataset_has_y(set) && set->rows->n_classes > 0;
 }
 
 int64_t dataset_classes(const Dataset *set) {

@@ -147,13 +147,11 @@ static int64_t most_classes(int64_t n_rows) {
   return n_rows > ALWAYS ? n_rows : ALWAYS;
 }
 
-Err labels_convert(const Tensor *y, int64_t n_classes, int64_t label_base,
-                   MemoryCount *memory, Rows *out, Fault *fault) {
-  char text[SHAPE_TEXT];
-  if (y->a.shape.rank != 1)
-    return fault_set(fault, ERR_DATA, "labels of shape %s, expected one axis",
-                     shape_text(text, &y->a.shape));
+/* Whole numbers of any number of axes, as int32 from 1. */
+static Err count_labels(const Tensor *y, int64_t n_classes, int64_t label_base,
+                        MemoryCount *memory, Rows *out, Fault *fault) {
   int64_t n = tensor_count(y), largest = 0;
+  int64_t per_row = y->a.shape.rank ? most(shape_stride(&y->a.shape, 0), 1) : 1;
   int64_t last = label_base - 1 + (n_classes > 0 ? n_classes : most_classes(n));
   Tensor *labels = tensor_new(memory, DT_INT32, &y->a.shape, fault);
   if (!labels) return ERR_MEMORY;
@@ -161,7 +159,7 @@ Err labels_convert(const Tensor *y, int64_t n_classes, int64_t label_base,
     double v = array_get(&y->a, i);
     if (!(v >= (double)label_base && v <= (double)last) || v != floor(v)) {
       tensor_release(labels);
-      return label_fault(v, i, label_base, last, n_classes == 0, fault);
+      return label_fault(v, i / per_row, label_base, last, n_classes == 0, fault);
     }
     int64_t label = (int64_t)v - label_base + 1;
     ((int32_t *)labels->a.data)[i] = (int32_t)label;
@@ -170,6 +168,14 @@ Err labels_convert(const Tensor *y, int64_t n_classes, int64_t label_base,
   out->y = labels;
   out->n_classes = n_classes > 0 ? n_classes : largest;
   return ERR_OK;
+}
+
+Err labels_convert(const Tensor *y, int64_t n_classes, int64_t label_base,
+                   MemoryCount *memory, Rows *out, Fault *fault) {
+  char text[SHAPE_TEXT];
+  if (y->a.shape.rank == 1) return count_labels(y, n_classes, label_base, memory, out, fault);
+  return fault_set(fault, ERR_DATA, "labels of shape %s, expected one axis",
+                   shape_text(text, &y->a.shape));
 }
 
 /* -- tensors as a source ------------------------------------------------------------- */
@@ -187,28 +193,20 @@ static void set_deinit(Object *object) {
   source_deinit(object);
 }
 
-static Err targets_convert(Tensor *y, MemoryCount *memory, Rows *out, Fault *fault) {
-  if (y->a.dtype == DT_REAL) {
-    out->y = tensor_retain(y);
-    return ERR_OK;
-  }
-  out->y = tensor_new(memory, DT_REAL, &y->a.shape, fault);
-  if (!out->y) return ERR_MEMORY;
-  for (int64_t i = 0; i < tensor_count(y); i++)
-    array_set(&out->y->a, i, array_get(&y->a, i));
-  return ERR_OK;
-}
-
 static Err set_load(Source *source, int part, Rows *out, Fault *fault) {
   (void)part;
   SetSource *set = (SetSource *)source;
   out->x = tensor_retain(set->x);
   if (!set->y) return ERR_OK;
+  bool integers = set->y->a.dtype != DT_REAL;
   bool labels = set->n_classes > 0 ||
-                (set->y->a.dtype != DT_REAL && set->y->a.shape.rank == 1);
-  if (!labels) return targets_convert(set->y, source->memory, out, fault);
-  return labels_convert(set->y, set->n_classes, set->label_base, source->memory, out,
-                        fault);
+                (integers && (set->y->a.shape.rank == 1 || set->label_base != 1));
+  if (!labels) {
+    out->y = tensor_retain(set->y);
+    return ERR_OK;
+  }
+  return (integers ? count_labels : labels_convert)(set->y, set->n_classes, set->label_base,
+                                                    source->memory, out, fault);
 }
 
 static const Option set_options[] = {
@@ -217,7 +215,7 @@ static const Option set_options[] = {
     {.name = "y", .kind = OPT_REF, .offset = offsetof(SetSource, y), .position = 2,
      .ref_type = "tensor", .value = "none",
      .doc = "labels [n] (int32 or uint8, or any when classes is given) or targets "
-            "[n, ...]"},
+            "[n, ...], which stay the type they are"},
     {.name = "classes", .kind = OPT_INT, .offset = offsetof(SetSource, n_classes),
      .value = "0", .lo = 0, .hi = 1e9,
      .doc = "number of classes; 0: the largest label, where y are labels"},

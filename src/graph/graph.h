@@ -29,6 +29,13 @@ enum { MAX_OUT = 4, MAX_IN = 64, GRAPH_KEPT = 4096 };
 
 typedef union Attr { int64_t i; double f; } Attr;
 
+/* What is known of a value before it is computed: see known.c. Dropout counts as nothing. */
+typedef struct Known {
+  double lo, hi;              /* no element is below or above */
+  double total;               /* of each row along the last axis; NaN: not known */
+  bool logs;                  /* exponentials of a row sum to 1 */
+} Known;
+
 struct Node {
   /* read-only */
   const Op *op;
@@ -43,6 +50,7 @@ struct Node {
   bool tracked;               /* depends on a variable, or was marked by graph_track */
   bool forgotten;             /* had inputs, has none any more */
   bool net_output;            /* returned by a net: a cross-entropy takes it for logits */
+  Known known;
   const char *layer;          /* interned path of the layer that made it, or NULL */
   const char *file;           /* interned script name, or NULL */
   int line;
@@ -93,6 +101,7 @@ struct Graph {
   bool naive;                 /* steps run by the naive executor, the oracle */
   bool checked;               /* plans are verified after each pass; preset in checked
                                  builds (-DRUNNER_CHECKED) */
+  unsigned warned;            /* bits of GraphWarning that were given */
   int whole_history;          /* > 0: none is cut, in functions given to grad */
   /* private */
   uint64_t next_serial, walk;
@@ -152,6 +161,12 @@ void graph_seed(Graph *graph, uint64_t seed);
 Err graph_set_streams(Graph *graph, uint64_t seed, const Counter *counters, int n,
                       Fault *fault) WARN_UNUSED;
 
+/* A line on stderr that a session gives once, with the script line of the node; NULL: the one
+ * under way. */
+typedef enum GraphWarning { WARN_NORMALIZED, WARN_BROADCAST } GraphWarning;
+void graph_warn(Graph *graph, GraphWarning which, const Node *node, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
 /* -- nodes --------------------------------------------------------------------------- */
 
 Node *node_retain(Node *node);
@@ -189,6 +204,12 @@ bool graph_step_over(Graph *graph, uint32_t step);
 /* Holds a node of the open transaction until that ends; false, and nothing done, for any
  * other node and when GRAPH_KEPT are held. */
 bool graph_keep(Graph *graph, Node *node);
+
+extern const Known KNOWN_NOTHING;
+#define KNOWN_SLACK 1e-6      /* of bounds and totals: what rounding may add */
+/* Is every element in [0, 1]? Does each row along the last axis sum to 1 besides? */
+bool known_probabilities(const Known *known);
+bool known_distributions(const Known *known);
 
 /* -- variables ----------------------------------------------------------------------- */
 

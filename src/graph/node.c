@@ -1,8 +1,10 @@
 /* node.c: making, keeping and freeing nodes; scopes; the session. */
 #include "graph/cache.h"
 #include "graph/graph_private.h"
+#include "base/out.h"
 #include "base/sys.h"
 #include "kernel/gemm.h"
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,6 +106,19 @@ bool graph_keep(Graph *graph, Node *node) {
     return false;
   graph->kept[graph->n_kept++] = node_hold(node);
   return true;
+}
+
+void graph_warn(Graph *graph, GraphWarning which, const Node *node, const char *format, ...) {
+  if (graph->warned & 1u << which) return;
+  graph->warned |= 1u << which;
+  char text[640], place[160] = "";
+  va_list args;
+  va_start(args, format);
+  vsnprintf(text, sizeof text, format, args);
+  va_end(args);
+  const char *file = node ? node->file : graph->file;
+  if (file) snprintf(place, sizeof place, "%.128s:%d: ", file, node ? node->line : graph->line);
+  err_print("warning: %s%s\n", place, text);
 }
 
 /* -- streams ------------------------------------------------------------------------- */
@@ -218,6 +233,7 @@ Node *node_new(Graph *graph, const Op *op, Node *const *in, int n_in, const Attr
     node->in[i] = node_retain(in[i]);
     if (in[i]->tracked) node->tracked = true;
   }
+  node->known = op->known ? op->known(node) : KNOWN_NOTHING;
   history_inherit(node);
   return scope_add(graph, node);
 }
@@ -290,7 +306,9 @@ Node *graph_const(Graph *graph, Tensor *value) {
   if (!value || graph->fault.code) return NULL;
   Node *node = node_new(graph, &op_record_constant, NULL, 0, NULL, 0, &value->a.shape,
                         &value->a.dtype, 1);
-  if (node) node->value[0] = tensor_retain(value);
+  if (!node) return NULL;
+  node->value[0] = tensor_retain(value);
+  if (node->shape.rank == 0) node->known.lo = node->known.hi = array_get(&value->a, 0);
   return node;
 }
 
@@ -313,6 +331,7 @@ static Node *cut(Graph *graph, Node *x) {
   if (!x || graph->fault.code) return NULL;
   Node *node = node_new(graph, &op_record_read, &x, 1, NULL, 0, &x->shape, &x->dtype, 1);
   if (!node) return NULL;
+  node->known = x->known;
   node->tracked = false;
   node->from = history_bit(node->serial);
   node->history = 0;
@@ -341,8 +360,10 @@ Node *graph_pick(Graph *graph, Node *node, int i) {
   if (!node || graph->fault.code) return NULL;
   must(i >= 0 && i < node->n_out);
   Attr which = {.i = i};
-  return node_new(graph, &op_record_pick, &node, 1, &which, 1, &node->out_shape[i],
-                  &node->out_dtype[i], 1);
+  Node *pick = node_new(graph, &op_record_pick, &node, 1, &which, 1, &node->out_shape[i],
+                        &node->out_dtype[i], 1);
+  if (pick && i == 0) pick->known = node->known;
+  return pick;
 }
 
 Node *graph_track(Graph *graph, Node *x) {

@@ -160,6 +160,10 @@ struct Op {
    * differentiates the expansion, and the tests compare both. Fills out[n_out]. */
   void (*expand)(Graph *graph, Node *y, Node **out);
 
+  /* What follows for the values (output 0) from what is known of the inputs: known.h. NULL:
+   * nothing. */
+  Known (*known)(const Node *node);
+
   /* Plain reference in double. Elementwise: one element. Others: whole arrays, with shapes
    * in call (its data pointers are not used) and integers given as doubles. */
   double (*scalar)(const double *in, const Attr *attr);

@@ -81,6 +81,16 @@ Node *op_log_softmax(Graph *g, Node *x, int axis);
 /* logits [N, C], labels [N] from 1 -> loss per row [N]; pick 1 of it: probabilities. */
 Node *op_softmax_cross_entropy(Graph *g, Node *logits, Node *labels);
 
+/* ERR_DATA unless all are whole numbers from 1 to C (0: any number); the first is number
+ * `first`, from 0. */
+Err labels_check(const Array *labels, int64_t C, int64_t first, Fault *fault) WARN_UNUSED;
+/* Targets of a cross-entropy, real, from 0 to 1; labels: integers are labels 1 and 2, which
+ * become 0 and 1. Others are refused when computed, as targets_check does. */
+Node *op_targets(Graph *g, Node *t, bool labels);
+/* ERR_DATA that names the first element that such targets may not hold; rows are counted from
+ * `first_row`, from 0. */
+Err targets_check(const Array *t, bool labels, int64_t first_row, Fault *fault) WARN_UNUSED;
+
 /* Training-mode normalization. x [N, C, ...], weight and bias [C] (NULL: 1 and 0).
  * Picks: 0 y; 1 batch mean [C]; 2 batch variance (biased) [C]. */
 Node *op_batch_norm(Graph *g, Node *x, Node *weight, Node *bias, double eps);

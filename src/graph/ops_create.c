@@ -8,6 +8,7 @@
  *   random_int      lo + a number below hi - lo + 1 from w_2i and w_2i+1 (philox_below)
  *   dropout_mask    0 where u(w_i) < rate, else 1 / (1 - rate)
  * Normals are computed in double by the C library: they make initial weights, not steps. */
+#include "graph/known.h"
 #include "graph/ops_move.h"
 #include "base/ints.h"
 #include "kernel/kernel.h"
@@ -370,7 +371,7 @@ const Op op_record_dropout_mask = {
     .equation = "y_i = 0 with probability rate, else 1 / (1 - rate)",
     .source = "Srivastava et al., \"Dropout\", JMLR 2014, section 10",
     .infer = mask_infer, .split = draw_split, .run = mask_run, .vjp = vjp_none,
-    .reference = mask_reference, .samples = mask_samples,
+    .reference = mask_reference, .samples = mask_samples, .known = known_dropout_mask,
 };
 
 /* -- constructors -------------------------------------------------------------------- */

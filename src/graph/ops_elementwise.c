@@ -10,6 +10,7 @@
  * exists anyway. Masks are selections, not products, so that 0 is chosen where the
  * other branch is infinite. Steps (sign, floor, comparisons) have gradient zero and say
  * OP_NO_GRAD. */
+#include "graph/known.h"
 #include "graph/ops.h"
 #include "graph/ops_walk.h"
 #include "kernel/kernel.h"
@@ -447,14 +448,14 @@ const Op op_record_neg = {
     COMMON(neg), .n_in = 1, .flags = OP_ELEMENTWISE,
     .doc = "Minus x.", .equation = "y = -x",
     .infer = infer_broadcast, .split = split_light, .vjp = vjp_neg,
-    .samples = samples_any,
+    .samples = samples_any, .known = known_neg,
 };
 
 const Op op_record_abs = {
     COMMON(abs), .n_in = 1, .flags = OP_ELEMENTWISE,
     .doc = "Absolute value. Its gradient at 0 is 0.", .equation = "y = |x|",
     .infer = infer_broadcast, .split = split_light, .vjp = vjp_abs,
-    .samples = samples_any,
+    .samples = samples_any, .known = known_abs,
 };
 
 const Op op_record_sign = {
@@ -462,56 +463,56 @@ const Op op_record_sign = {
     .doc = "1 for positive, -1 for negative elements; 0 and NaN stay.",
     .equation = "y = x / |x|, 0 at 0",
     .infer = infer_broadcast, .split = split_light, .vjp = vjp_none,
-    .samples = samples_any,
+    .samples = samples_any, .known = known_increasing,
 };
 
 const Op op_record_square = {
     COMMON(square), .n_in = 1, .flags = OP_ELEMENTWISE,
     .doc = "Square.", .equation = "y = x^2",
     .infer = infer_broadcast, .split = split_light, .vjp = vjp_square,
-    .samples = samples_any,
+    .samples = samples_any, .known = known_square,
 };
 
 const Op op_record_sqrt = {
     COMMON(sqrt), .n_in = 1, .flags = OP_ELEMENTWISE,
     .doc = "Square root; NaN below 0.", .equation = "y = x^(1/2)",
     .infer = infer_broadcast, .split = split_light, .vjp = vjp_sqrt,
-    .samples = samples_positive,
+    .samples = samples_positive, .known = known_increasing,
 };
 
 const Op op_record_reciprocal = {
     COMMON(reciprocal), .n_in = 1, .flags = OP_ELEMENTWISE,
     .doc = "One over x.", .equation = "y = 1 / x",
     .infer = infer_broadcast, .split = split_light, .vjp = vjp_reciprocal,
-    .samples = samples_any,
+    .samples = samples_any, .known = known_reciprocal,
 };
 
 const Op op_record_exp = {
     COMMON(exp), .n_in = 1, .flags = OP_ELEMENTWISE,
     .doc = "Exponential.", .equation = "y = e^x",
     .infer = infer_broadcast, .split = split_heavy, .vjp = vjp_exp,
-    .samples = samples_any,
+    .samples = samples_any, .known = known_exp,
 };
 
 const Op op_record_expm1 = {
     COMMON(expm1), .n_in = 1, .flags = OP_ELEMENTWISE,
     .doc = "Exponential minus 1, exact near 0.", .equation = "y = e^x - 1",
     .infer = infer_broadcast, .split = split_heavy, .vjp = vjp_expm1,
-    .samples = samples_any,
+    .samples = samples_any, .known = known_increasing,
 };
 
 const Op op_record_log = {
     COMMON(log), .n_in = 1, .flags = OP_ELEMENTWISE,
     .doc = "Natural logarithm; -inf at 0, NaN below.", .equation = "y = ln x",
     .infer = infer_broadcast, .split = split_heavy, .vjp = vjp_log,
-    .samples = samples_positive,
+    .samples = samples_positive, .known = known_log,
 };
 
 const Op op_record_log1p = {
     COMMON(log1p), .n_in = 1, .flags = OP_ELEMENTWISE,
     .doc = "Natural logarithm of 1 + x, exact near 0.", .equation = "y = ln(1 + x)",
     .infer = infer_broadcast, .split = split_heavy, .vjp = vjp_log1p,
-    .samples = samples_above_minus_one,
+    .samples = samples_above_minus_one, .known = known_increasing,
 };
 
 const Op op_record_sin = {
@@ -532,7 +533,7 @@ const Op op_record_tanh = {
     COMMON(tanh), .n_in = 1, .flags = OP_ELEMENTWISE,
     .doc = "Hyperbolic tangent.", .equation = "y = (e^x - e^-x) / (e^x + e^-x)",
     .infer = infer_broadcast, .split = split_heavy, .vjp = vjp_tanh,
-    .samples = samples_any,
+    .samples = samples_any, .known = known_increasing,
 };
 
 const Op op_record_erf = {
@@ -540,35 +541,35 @@ const Op op_record_erf = {
     .doc = "Error function.",
     .equation = "y = 2 / sqrt(pi) * integral from 0 to x of e^(-t^2) dt",
     .infer = infer_broadcast, .split = split_heavy, .vjp = vjp_erf,
-    .samples = samples_any,
+    .samples = samples_any, .known = known_increasing,
 };
 
 const Op op_record_floor = {
     COMMON(floor), .n_in = 1, .flags = OP_ELEMENTWISE | OP_NO_GRAD,
     .doc = "Largest integer not above x.", .equation = "y = floor(x)",
     .infer = infer_broadcast, .split = split_light, .vjp = vjp_none,
-    .samples = samples_treads,
+    .samples = samples_treads, .known = known_increasing,
 };
 
 const Op op_record_ceil = {
     COMMON(ceil), .n_in = 1, .flags = OP_ELEMENTWISE | OP_NO_GRAD,
     .doc = "Smallest integer not below x.", .equation = "y = ceil(x)",
     .infer = infer_broadcast, .split = split_light, .vjp = vjp_none,
-    .samples = samples_treads,
+    .samples = samples_treads, .known = known_increasing,
 };
 
 const Op op_record_round = {
     COMMON(round), .n_in = 1, .flags = OP_ELEMENTWISE | OP_NO_GRAD,
     .doc = "Nearest integer; halves go to the even one.", .equation = "y = round(x)",
     .infer = infer_broadcast, .split = split_light, .vjp = vjp_none,
-    .samples = samples_treads,
+    .samples = samples_treads, .known = known_increasing,
 };
 
 const Op op_record_sigmoid = {
     COMMON(sigmoid), .n_in = 1, .flags = OP_ELEMENTWISE,
     .doc = "Logistic function, into (0, 1).", .equation = "y = 1 / (1 + e^-x)",
     .infer = infer_broadcast, .split = split_heavy, .vjp = vjp_sigmoid,
-    .samples = samples_any,
+    .samples = samples_any, .known = known_increasing,
 };
 
 const Op op_record_softplus = {
@@ -576,7 +577,7 @@ const Op op_record_softplus = {
     .doc = "Smooth relu.", .equation = "y = ln(1 + e^x)",
     .source = "Dugas et al., NIPS 2000",
     .infer = infer_broadcast, .split = split_heavy, .vjp = vjp_softplus,
-    .samples = samples_any,
+    .samples = samples_any, .known = known_increasing,
 };
 
 const Op op_record_relu = {
@@ -585,7 +586,7 @@ const Op op_record_relu = {
     .equation = "y = max(x, 0)",
     .source = "Nair, Hinton, ICML 2010, section 2",
     .infer = infer_broadcast, .split = split_light, .vjp = vjp_relu,
-    .samples = samples_any,
+    .samples = samples_any, .known = known_increasing,
 };
 
 const Op op_record_leaky_relu = {
@@ -616,7 +617,7 @@ const Op op_record_selu = {
     .equation = "y = 1.0507009873554805 * elu(x, alpha = 1.6732632423543772)",
     .source = "Klambauer, Unterthiner, Mayr, Hochreiter, NIPS 2017, section 2",
     .infer = infer_broadcast, .split = split_heavy, .vjp = vjp_selu,
-    .samples = samples_any,
+    .samples = samples_any, .known = known_increasing,
 };
 
 const Op op_record_clip = {
@@ -626,34 +627,35 @@ const Op op_record_clip = {
     .doc = "x limited to [lo, hi]; the gradient passes inside, limits included.",
     .equation = "y = min(max(x, lo), hi)",
     .infer = infer_clip, .split = split_light, .vjp = vjp_clip, .samples = samples_clip,
+    .known = known_clip,
 };
 
 const Op op_record_add = {
     COMMON(add), .n_in = 2, .flags = OP_ELEMENTWISE,
     .doc = "Sum.", .equation = "z = x + y",
     .infer = infer_broadcast, .split = split_light, .vjp = vjp_add,
-    .samples = samples_two,
+    .samples = samples_two, .known = known_add,
 };
 
 const Op op_record_sub = {
     COMMON(sub), .n_in = 2, .flags = OP_ELEMENTWISE,
     .doc = "Difference.", .equation = "z = x - y",
     .infer = infer_broadcast, .split = split_light, .vjp = vjp_sub,
-    .samples = samples_two,
+    .samples = samples_two, .known = known_sub,
 };
 
 const Op op_record_mul = {
     COMMON(mul), .n_in = 2, .flags = OP_ELEMENTWISE,
     .doc = "Product of elements.", .equation = "z = x y",
     .infer = infer_broadcast, .split = split_light, .vjp = vjp_mul,
-    .samples = samples_two,
+    .samples = samples_two, .known = known_mul,
 };
 
 const Op op_record_div = {
     COMMON(div), .n_in = 2, .flags = OP_ELEMENTWISE,
     .doc = "Quotient.", .equation = "z = x / y",
     .infer = infer_broadcast, .split = split_light, .vjp = vjp_div,
-    .samples = samples_divisor,
+    .samples = samples_divisor, .known = known_div,
 };
 
 const Op op_record_pow = {
@@ -669,7 +671,7 @@ const Op op_record_maximum = {
     .doc = "The larger one; NaN wins. Equal ones share the gradient.",
     .equation = "z = max(x, y)",
     .infer = infer_broadcast, .split = split_light, .vjp = vjp_maximum,
-    .samples = samples_two,
+    .samples = samples_two, .known = known_maximum,
 };
 
 const Op op_record_minimum = {
@@ -677,7 +679,7 @@ const Op op_record_minimum = {
     .doc = "The smaller one; NaN wins. Equal ones share the gradient.",
     .equation = "z = min(x, y)",
     .infer = infer_broadcast, .split = split_light, .vjp = vjp_minimum,
-    .samples = samples_two,
+    .samples = samples_two, .known = known_minimum,
 };
 
 const Op op_record_eq = {
@@ -731,7 +733,7 @@ const Op op_record_where = {
     .inputs = where_inputs, .doc = "x where the condition is not 0, else y.",
     .equation = "z = x if condition ~= 0, else y",
     .infer = infer_broadcast, .split = split_light, .vjp = vjp_where,
-    .samples = samples_where,
+    .samples = samples_where, .known = known_where,
 };
 
 const Op op_record_cast = {
@@ -742,7 +744,7 @@ const Op op_record_cast = {
     .doc = "The same values as another type; to an integer type each must fit.",
     .equation = "y = x",
     .infer = infer_cast, .check = check_cast, .split = split_light, .vjp = vjp_cast,
-    .samples = samples_cast,
+    .samples = samples_cast, .known = known_same,
 };
 
 /* -- constructors ------------------------------------------------------------------ */

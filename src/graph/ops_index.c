@@ -10,6 +10,7 @@
  * gather_grad adds without races: phase 0 sorts the positions p by row (counting sort, so
  * positions of one row stay in order), phase 1 sums the rows of the result independently,
  * in double, in that order. So its bits do not depend on the threads. */
+#include "graph/known.h"
 #include "graph/ops.h"
 #include "base/ints.h"
 #include "kernel/kernel.h"
@@ -25,8 +26,8 @@ static int64_t index_at(const Array *index, int64_t p) {
   return (int64_t)array_get(index, p) - 1;
 }
 
-/* Are all whole numbers from 1 to n? */
-static Err check_index(const Array *index, int64_t n, Fault *fault) {
+/* Are all whole numbers from 1 to n? `why` stands behind one that is out of range. */
+static Err check_index(const Array *index, int64_t n, const char *why, Fault *fault) {
   for (int64_t p = 0; p < shape_count(&index->shape); p++) {
     double v = array_get(index, p);
     char got[32];
@@ -38,7 +39,7 @@ static Err check_index(const Array *index, int64_t n, Fault *fault) {
                        "allowed 1 to %lld", got, (long long)p + 1, (long long)n);
     return fault_set(fault, ERR_DATA, "index %s at position %lld is out of range: "
                      "allowed 1 to %lld%s", got, (long long)p + 1, (long long)n,
-                     v == 0 ? " (indices count from 1)" : "");
+                     why);
   }
   return ERR_OK;
 }
@@ -62,7 +63,7 @@ static Err gather_infer(OpInfer *io) {
 }
 
 static Err gather_check(const OpCall *c, Fault *fault) {
-  return check_index(&c->in[1], c->in[0].shape.dim[0], fault);
+  return check_index(&c->in[1], c->in[0].shape.dim[0], " (indices count from 1)", fault);
 }
 
 /* Positions per block. */
@@ -134,6 +135,7 @@ const Op op_record_gather = {
     .vjp = gather_vjp,
     .reference = gather_reference,
     .samples = gather_samples,
+    .known = known_gather,
 };
 
 Node *op_gather(Graph *g, Node *x, Node *index) {
@@ -162,7 +164,7 @@ static Err gather_grad_infer(OpInfer *io) {
 }
 
 static Err gather_grad_check(const OpCall *c, Fault *fault) {
-  return check_index(&c->in[1], c->attr[0].i, fault);
+  return check_index(&c->in[1], c->attr[0].i, " (indices count from 1)", fault);
 }
 
 /* The scratch: positions sorted by row; those of row r stand at first[r] .. first[r + 1].
@@ -291,7 +293,8 @@ static Err one_hot_infer(OpInfer *io) {
 }
 
 static Err one_hot_check(const OpCall *c, Fault *fault) {
-  return check_index(&c->in[0], c->attr[0].i, fault);
+  return check_index(&c->in[0], c->attr[0].i,
+                     " (they count from 1; of labels, label_base = 0 converts)", fault);
 }
 
 static int64_t one_hot_rows(const OpCall *c) {

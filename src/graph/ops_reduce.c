@@ -14,6 +14,7 @@
  *         (the mean's own share vanishes: sum (x - mean) = 0)
  *   norm  none: it is for clipping
  *   max   gx = gy [x = y] / |{x = y}|, shared equally among equals; min likewise */
+#include "graph/known.h"
 #include "graph/ops_move.h"
 #include "graph/ops_walk.h"
 #include "base/ints.h"
@@ -612,7 +613,7 @@ const Op op_record_sum = {
     .doc = "Sum over axes; 0 over no elements.",
     .equation = "y = sum_i x_i",
     .infer = sum_infer, .split = reduce_split, .run = sum_run, .vjp = sum_vjp,
-    .reference = sum_reference, .samples = sum_samples,
+    .reference = sum_reference, .samples = sum_samples, .known = known_sum,
 };
 
 const Op op_record_mean = {
@@ -621,7 +622,7 @@ const Op op_record_mean = {
     .doc = "Mean over axes.",
     .equation = "y = (1/n) sum_i x_i",
     .infer = nonempty_infer, .split = reduce_split, .run = mean_run, .vjp = mean_vjp,
-    .reference = mean_reference, .samples = reduce_samples,
+    .reference = mean_reference, .samples = reduce_samples, .known = known_mean,
 };
 
 const Op op_record_var = {
@@ -651,7 +652,7 @@ const Op op_record_max = {
     .doc = "Largest element over axes; NaN wins. Equal ones share the gradient equally.",
     .equation = "y = max_i x_i",
     .infer = nonempty_infer, .split = reduce_split, .run = max_run, .vjp = extreme_vjp,
-    .reference = max_reference, .samples = reduce_samples,
+    .reference = max_reference, .samples = reduce_samples, .known = known_extreme,
 };
 
 const Op op_record_min = {
@@ -660,7 +661,7 @@ const Op op_record_min = {
     .doc = "Smallest element over axes; NaN wins. Equal ones share the gradient equally.",
     .equation = "y = min_i x_i",
     .infer = nonempty_infer, .split = reduce_split, .run = min_run, .vjp = extreme_vjp,
-    .reference = min_reference, .samples = reduce_samples,
+    .reference = min_reference, .samples = reduce_samples, .known = known_extreme,
 };
 
 /* -- constructors -------------------------------------------------------------------- */

@@ -9,6 +9,7 @@
  *   y = concat(x1, x2..)  gxi = slice(gy, the part of xi)
  *
  * They work for all dtypes, by size of element, and run as Moves (kernel/move.h). */
+#include "graph/known.h"
 #include "graph/ops_move.h"
 #include "base/ints.h"
 #include <string.h>
@@ -251,6 +252,7 @@ const Op op_record_slice = {
     .vjp = slice_vjp,
     .reference = slice_reference,
     .samples = slice_samples,
+    .known = known_slice,
 };
 
 Node *op_slice(Graph *g, Node *x, const int64_t *start, const int64_t *count,
@@ -533,6 +535,7 @@ const Op op_record_concat = {
     .vjp = concat_vjp,
     .reference = concat_reference,
     .samples = concat_samples,
+    .known = known_concat,
 };
 
 Node *op_concat(Graph *g, Node *const *x, int n, int axis) {

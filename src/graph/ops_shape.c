@@ -9,6 +9,7 @@
  *   y = transpose(x, p)   gx = transpose(gy, p^-1)
  *
  * All run as Moves (kernel/move.h). */
+#include "graph/known.h"
 #include "graph/ops_move.h"
 #include <string.h>
 
@@ -159,6 +160,7 @@ const Op op_record_reshape = {
     .vjp = reshape_vjp,
     .reference = reshape_reference,
     .samples = reshape_samples,
+    .known = known_reshape,
 };
 
 Node *op_reshape(Graph *g, Node *x, const Shape *shape) {
@@ -251,6 +253,7 @@ const Op op_record_broadcast_to = {
     .vjp = broadcast_vjp,
     .reference = broadcast_reference,
     .samples = broadcast_samples,
+    .known = known_broadcast,
 };
 
 Node *op_broadcast_to(Graph *g, Node *x, const Shape *shape) {
@@ -347,6 +350,7 @@ const Op op_record_transpose = {
     .vjp = transpose_vjp,
     .reference = transpose_reference,
     .samples = transpose_samples,
+    .known = known_transpose,
 };
 
 Node *op_transpose(Graph *g, Node *x, const int *perm) {

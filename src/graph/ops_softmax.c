@@ -15,10 +15,12 @@
  * Runs: rows where the axis is the last, else planes of columns (kernel/vector/softmax.c).
  * A block is some rows, or some columns of one plane; each is computed alone, so the bits
  * do not depend on the cut. */
+#include "graph/known.h"
 #include "graph/ops.h"
 #include "base/ints.h"
 #include "kernel/kernel.h"
 #include <math.h>
+#include <stdio.h>
 
 enum { BLOCK = 16384, COLUMNS = 64, LABELS = 256, EXP_WORK = 8 };
 
@@ -189,6 +191,7 @@ const Op op_record_softmax = {
     .vjp = softmax_vjp,
     .reference = softmax_reference,
     .samples = softmax_samples,
+    .known = known_softmax,
 };
 
 const Op op_record_log_softmax = {
@@ -206,6 +209,7 @@ const Op op_record_log_softmax = {
     .vjp = log_softmax_vjp,
     .reference = log_softmax_reference,
     .samples = softmax_samples,
+    .known = known_log_softmax,
 };
 
 /* -- cross-entropy ------------------------------------------------------------------- */
@@ -246,23 +250,23 @@ static Err cross_entropy_infer(OpInfer *io) {
   return ERR_OK;
 }
 
-/* Is every label a whole number from 1 to C? */
-static Err check_labels(const Array *labels, int64_t C, Fault *fault) {
+Err labels_check(const Array *labels, int64_t C, int64_t first, Fault *fault) {
   for (int64_t i = 0; i < shape_count(&labels->shape); i++) {
     double t = array_get(labels, i);
-    bool inside = t >= 1 && t <= (double)C;
+    bool inside = t >= 1 && (C == 0 || t <= (double)C);
     if (inside && t == floor(t)) continue;
-    char got[32];
-    return fault_set(fault, ERR_DATA, "label %s at row %lld is %s: allowed 1 to %lld%s",
-                     text_number(got, t), (long long)i + 1,
-                     inside ? "no whole number" : "out of range", (long long)C,
-                     t == 0 ? "; labels count from 1 (label_base = 0 converts)" : "");
+    char got[32], most[32] = "and more";
+    if (C) snprintf(most, sizeof most, "to %lld", (long long)C);
+    return fault_set(fault, ERR_DATA, "label %s at row %lld is %s: allowed 1 %s%s",
+                     text_number(got, t), (long long)(first + i) + 1,
+                     inside ? "no whole number" : "out of range", most,
+                     inside ? "" : "; labels count from 1 (label_base = 0 converts)");
   }
   return ERR_OK;
 }
 
 static Err cross_entropy_check(const OpCall *call, Fault *fault) {
-  return check_labels(&call->in[1], call->in[0].shape.dim[1], fault);
+  return labels_check(&call->in[1], call->in[0].shape.dim[1], 0, fault);
 }
 
 /* Rows per block: their labels fit into an array on the stack. */
@@ -369,7 +373,8 @@ static Err cross_entropy_grad_infer(OpInfer *io) {
 }
 
 static Err cross_entropy_grad_check(const OpCall *call, Fault *fault) {
-  return check_labels(&call->in[G_LABELS], call->in[G_PROBABILITIES].shape.dim[1], fault);
+  return labels_check(&call->in[G_LABELS], call->in[G_PROBABILITIES].shape.dim[1], 0,
+                      fault);
 }
 
 static void cross_entropy_grad_split(const OpCall *call, OpSplit *split) {

@@ -108,21 +108,37 @@ static int net_build(lua_State *L) {
   return 1;
 }
 
-/* net:summary() or net:summary("sparse_categorical_crossentropy"): a string. */
+typedef struct SummaryCall {
+  Object object;
+  Loss *loss;
+} SummaryCall;
+
+static const Kind summary_method;
+static const Kind *const net_method_kinds[] = {&summary_method, NULL};
+static const Family net_methods = {"net", "net", net_method_kinds, NULL};
+
+static const Option summary_options[] = {
+    {.name = "loss", .kind = OPT_OBJECT, .offset = offsetof(SummaryCall, loss), .position = 1,
+     .family = &loss_family, .doc = "says in which form a cross-entropy takes the outputs"},
+    {0}};
+
+static const Kind summary_method = {
+    .name = "summary", .family = &net_methods, .size = sizeof(SummaryCall),
+    .options = summary_options, .doc = "a table of the layers, their shapes and parameters"};
+
+/* net:summary(), net:summary("cross_entropy") or net:summary { loss = ... }: a string. */
 static int net_summary(lua_State *L) {
   Layer *net = check_layer(L, 1);
   Graph *graph = session_graph(L);
   Fault fault = {0};
-  Object *loss = NULL;
-  if (!lua_isnoneornil(L, 2)) {
-    loss = object_from_lua(L, 2, &loss_family, &fault);
-    if (!loss) return raise_fault(L, &fault);
-  }
+  SummaryCall *call = NULL;
+  if (!lua_isnoneornil(L, 2))
+    call = (SummaryCall *)object_from_args(L, 2, &summary_method);
   int scope = enter_call(L);
   Text text = {0};
-  Err err = layer_summary(graph, net, (Loss *)loss, &text, &fault);
+  Err err = layer_summary(graph, net, call ? call->loss : NULL, &text, &fault);
   graph_scope_end(graph, scope);
-  object_release(loss);
+  object_release(call);
   if (!err && text.failed) err = fault_memory(&fault, text.n_bytes);
   if (!err) lua_pushlstring(L, text.data ? text.data : "", text.n_bytes);
   text_deinit(&text);
@@ -465,7 +481,7 @@ static const Function layer_methods[] = {
     {"build", net_build, "net:build(shape)", "Gives the parameters shape and value for "
      "inputs of that shape, without the batch axis; gives the net.", NULL},
     {"summary", net_summary, "net:summary(loss)", "A table of the layers, their shapes and "
-     "parameters, as text.", NULL},
+     "parameters, as text; with a loss, in which form it takes the outputs.", NULL},
     {"parameters", net_parameters, "net:parameters()", "The list of all variables that are "
      "trained.", NULL},
     {"state", net_state, "net:state()", "All tensors of the net by name, in order: a "

@@ -8,10 +8,13 @@
 /* What a cross-entropy takes its input for. */
 typedef enum LossForm {
   FORM_PLAIN,                  /* not a cross-entropy */
-  FORM_FOLDED,                 /* made by softmax or sigmoid: folded, computed from logits */
+  FORM_FOLDED,                 /* made by softmax or sigmoid, perhaps reshaped since: folded,
+                                  computed from logits */
   FORM_LOGITS,                 /* any other output of a net, or from_logits = true */
-  FORM_PROBABILITIES,          /* from_logits = false */
-  FORM_UNKNOWN                 /* a plain tensor, nothing said: an error */
+  FORM_PROBABILITIES,          /* known to be such, or from_logits = false */
+  FORM_NORMALIZED,             /* the same where a row need not sum to 1: divided by its sum */
+  FORM_UNKNOWN                 /* a plain tensor, nothing said: an error; so are logarithms
+                                  of probabilities for a loss of yes or no */
 } LossForm;
 
 typedef enum FromLogits { LOGITS_AUTO, LOGITS_TRUE, LOGITS_FALSE } FromLogits;
@@ -22,17 +25,40 @@ typedef struct Loss {
   Callable *function;          /* of the user: f(output, target) -> scalar */
 } Loss;
 
+/* What the targets of a loss say about its outputs: what may stand in them, and how an
+ * accuracy is counted, follow from it. */
+typedef enum LossTargets {
+  TARGETS_OWN,                 /* a function of the user: it alone knows */
+  TARGETS_NUMBERS,             /* numbers of any size, of the output's shape */
+  TARGETS_YES_NO,              /* how much each output is a yes, from 0 to 1; integers are
+                                  labels: 1 no, 2 yes */
+  TARGETS_LABELS,              /* a class label from 1 for each row of C outputs */
+  TARGETS_DISTRIBUTIONS        /* for each row of C outputs C shares from 0 to 1 */
+} LossTargets;
+
 typedef struct LossKind {
   Kind kind;
   Node *(*apply)(Graph *graph, Loss *loss, Node *output, Node *target);
   const char *fold;            /* the op it folds, "softmax" or "sigmoid"; NULL: none */
-  bool labels;                 /* targets are class labels from 1 */
+  LossTargets targets;
 } LossKind;
 
 extern const Family loss_family;         /* module "loss" */
 
 /* NULL after a fault, which then stands in graph->fault. */
 Node *loss_apply(Graph *graph, Loss *loss, Node *output, Node *target);
+
+LossTargets loss_targets(const Loss *loss);
+
+/* The target under the output's shape where the two differ by a last axis of 1 alone, [N] and
+ * [N, 1]; else as it is. Fit and evaluate give targets so to losses and metrics. */
+Node *loss_conform(Graph *graph, Node *output, Node *target);
+
+/* ERR_DATA that names the first value which targets of this loss may not hold: before any
+ * step, what an op would refuse later. `t` holds some rows of a data set, the first of which
+ * is number `first_row`, from 0. */
+Err loss_check_targets(const Loss *loss, const Array *t, int64_t first_row, Fault *fault)
+    WARN_UNUSED;
 
 /* The form that loss_apply would take for this output. */
 LossForm loss_form(const Loss *loss, const Node *output);

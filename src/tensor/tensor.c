@@ -30,6 +30,14 @@ bool shape_equal(const Shape *a, const Shape *b) {
   return true;
 }
 
+bool shape_differ_by_one(const Shape *a, const Shape *b) {
+  const Shape *shorter = a->rank < b->rank ? a : b, *longer = a->rank < b->rank ? b : a;
+  if (longer->rank != shorter->rank + 1 || longer->dim[shorter->rank] != 1) return false;
+  for (int i = 0; i < shorter->rank; i++)
+    if (longer->dim[i] != shorter->dim[i]) return false;
+  return true;
+}
+
 int64_t shape_stride(const Shape *shape, int axis) {
   int64_t n = 1;
   for (int i = axis + 1; i < shape->rank; i++) n *= shape->dim[i];

@@ -27,6 +27,8 @@ int64_t shape_count(const Shape *shape);             /* number of elements */
 /* Can the elements be counted, exactly also as a double? */
 bool shape_countable(const Shape *shape);
 bool shape_equal(const Shape *a, const Shape *b);
+/* Is one of them the other and an axis of 1 behind it, as [N, 1] and [N]? */
+bool shape_differ_by_one(const Shape *a, const Shape *b);
 /* Elements per step of `axis` (product of the dims after it). */
 int64_t shape_stride(const Shape *shape, int axis);
 /* NumPy broadcasting; false when they do not fit. `out` may be one of them. */

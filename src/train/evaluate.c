@@ -2,10 +2,22 @@
 #include "train/train.h"
 #include <math.h>
 
+Err train_check_targets(const Loss *loss, const Dataset *set, Fault *fault) {
+  Err err = ERR_OK;
+  for (int64_t row = 0; !err && row < dataset_n(set); row++) {
+    Array targets = dataset_targets(set, row);
+    err = loss_check_targets(loss, &targets, row, fault);
+  }
+  if (err) fault_prefix(fault, "data set %s: loss.%s", dataset_name(set),
+                        loss->object.kind->name);
+  return err;
+}
+
 /* Nodes of one batch: loss (unless NULL) and metrics. */
 static Err emit(Graph *graph, Layer *net, Loss *loss, const ObjectList *metrics, Node *x,
                 Node *y, Node **out) {
   Node *output = layer_call(graph, net, x);
+  y = loss_conform(graph, output, y);
   int n = 0;
   if (loss) out[n++] = loss_apply(graph, loss, output, y);
   for (int i = 0; metrics && i < metrics->n; i++)
@@ -48,6 +60,7 @@ Err train_evaluate(Graph *graph, Layer *net, Dataset *set, Loss *loss,
     return fault_set(fault, ERR_DATA, "values are missing in %s, and whose means fill them in "
                      "is not said: set:impute(train), or impute() for its own; the parts of a "
                      "split know it", dataset_name(set));
+  if (loss && (err = train_check_targets(loss, set, fault))) return err;
   Batches batches = {0};
   BatchOptions options = {.batch_size = batch_size, .shuffle = SHUFFLE_NONE};
   Tensor *x = NULL, *y = NULL;

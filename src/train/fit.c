@@ -117,9 +117,9 @@ static Err open_columns(Work *w) {
 
 /* -- preparation ------------------------------------------------------------------- */
 
-static Err check_set(Dataset *set, const char *what, Fault *fault) {
+static Err check_set(const Loss *loss, Dataset *set, const char *what, Fault *fault) {
   Err err = dataset_need_rows(set, what, fault);
-  if (err || dataset_has_y(set)) return err;
+  if (err || dataset_has_y(set)) return err ? err : train_check_targets(loss, set, fault);
   return fault_set(fault, ERR_DATA, "data set %s has no targets (%s)", dataset_name(set),
                    what);
 }
@@ -132,10 +132,10 @@ static Dataset *complete_like(Work *w, Dataset *set) {
 
 static Err split_sets(Work *w, Dataset *set) {
   const Fit *fit = w->run.fit;
-  Err err = check_set(set, "training", w->fault);
+  Err err = check_set(fit->loss, set, "training", w->fault);
   if (!err && fit->validation_data)
-    err = check_set(fit->validation_data, "validation", w->fault);
-  if (!err && fit->test) err = check_set(fit->test, "test", w->fault);
+    err = check_set(fit->loss, fit->validation_data, "validation", w->fault);
+  if (!err && fit->test) err = check_set(fit->loss, fit->test, "test", w->fault);
   if (err) return err;
   if (isnan(fit->validation)) {
     w->train = dataset_complete(set, set, w->fault);
@@ -227,6 +227,7 @@ static Err batch_forward(void *ctx, Graph *graph, Node **out, int *n_out, Fault 
   Fit *fit = w->run.fit;
   Node *x = graph_const(graph, w->x), *y = graph_const(graph, w->y);
   Node *output = layer_call(graph, w->run.net, x);
+  y = loss_conform(graph, output, y);
   out[0] = loss_apply(graph, fit->loss, output, y);
   for (int i = 0; i < fit->metrics.n; i++)
     out[1 + i] = metric_apply(graph, (Metric *)fit->metrics.v[i], fit->loss, output, y);

@@ -301,6 +301,7 @@ static CachedPlan *find_plan(Step *step) {
   CachedPlan *cached = cache_find(graph, trace);
   if (cached) graph->n_misses = 0;
   else count_miss(step);
+  if (!cached) step_warn_of_pairs(graph, trace);
   if (!cached) cached = make_plan(step);
   if (cached) cached_bind(cached, graph, trace, variables, step->numbers.input);
   if (cached && step->capture && step->built) capture(step, cached, trace);

@@ -7,6 +7,7 @@
 #define TRAIN_TRAIN_H
 
 #include "data/data.h"
+#include "graph/cache.h"
 #include "nn/nn.h"
 #include "train/checkpoint.h"
 #include "train/replay.h"
@@ -42,6 +43,14 @@ typedef Err (*StepFunction)(void *ctx, Graph *graph, Node **out, int *n_out, Fau
 Err train_step(Graph *graph, const StepTarget *target, Optimizer *optimizer,
                StepFunction function, void *ctx, const StepCapture *capture, Node **out,
                int *n_out, Fault *fault) WARN_UNUSED;
+
+/* Warns, once in a session, where the graph of a step broadcasts [N, 1] and [N], one that is
+ * trained and one that is given, to [N, N]. */
+void step_warn_of_pairs(Graph *graph, const Trace *trace);
+
+/* Before the first step: may each target of a set that has some be one of this loss? ERR_DATA
+ * that names set, loss and row. */
+Err train_check_targets(const Loss *loss, const Dataset *set, Fault *fault) WARN_UNUSED;
 
 /* -- history ----------------------------------------------------------------------- */
 

@@ -204,7 +204,7 @@ TEST(every_activation) {
 
 /* [N, C] outputs; targets of each loss. */
 static Node *make_target(const Loss *loss, const Shape *shape) {
-  bool labels = ((const LossKind *)loss->object.kind)->labels;
+  bool labels = loss_targets(loss) == TARGETS_LABELS;
   Tensor *t = labels ? tensor_new(NULL, DT_INT32, &SHAPE_OF(shape->dim[0]), &fault)
                      : numbers(shape, 900, 0.1, 0.9);
   for (int64_t i = 0; labels && i < shape->dim[0]; i++)
@@ -214,7 +214,9 @@ static Node *make_target(const Loss *loss, const Shape *shape) {
   return node;
 }
 
-typedef enum OutputForm { AS_LOGITS, AS_FOLDED, AS_PROBABILITIES } OutputForm;
+typedef enum OutputForm {
+  AS_LOGITS, AS_FOLDED, AS_RESHAPED, AS_PROBABILITIES, AS_SIGMOIDS, OUTPUT_FORMS
+} OutputForm;
 
 static Node *emit_loss(Loss *loss, Node *z, OutputForm form) {
   const char *fold = ((const LossKind *)loss->object.kind)->fold;
@@ -225,6 +227,12 @@ static Node *emit_loss(Loss *loss, Node *z, OutputForm form) {
   if (form == AS_PROBABILITIES) { /* no longer the op's own output */
     loss->from_logits = LOGITS_FALSE;
     output = op_add(&graph, output, graph_scalar(&graph, 0));
+  }
+  if (form == AS_RESHAPED)
+    output = op_reshape(&graph, op_reshape(&graph, output, &SHAPE_OF(-1)), &z->shape);
+  if (form == AS_SIGMOIDS) { /* rows need not sum to 1 */
+    loss->from_logits = LOGITS_FALSE;
+    output = op_scale(&graph, op_sigmoid(&graph, z), 0.9);
   }
   Node *y = loss_apply(&graph, loss, output, make_target(loss, &z->shape));
   if (!y) fail_msg("%s: %s", loss->object.kind->name, graph.fault.text);
@@ -268,7 +276,7 @@ TEST(every_loss) {
   for (int k = 0; loss_family.kinds[k]; k++) {
     Loss *loss = (Loss *)family_make(&loss_family, loss_family.kinds[k]->name, &fault);
     for (int s = 0; s < MAX_SHAPES; s++)
-      for (int form = AS_LOGITS; form <= AS_PROBABILITIES; form++)
+      for (int form = AS_LOGITS; form < OUTPUT_FORMS; form++)
         check_loss(loss, &shapes[s], (OutputForm)form);
     object_release(loss);
   }

@@ -101,6 +101,215 @@ TEST(binary_cross_entropy_agrees_in_every_form_and_far_out) {
   graph_close(&graph);
 }
 
+static void refused(Loss *loss, Node *output, Node *target, const char *word) {
+  Node *y = loss_apply(&graph, loss, output, target);
+  if (y && graph_value(&graph, y)) fail_msg("accepted; expected \"%s\"", word);
+  if (!strstr(graph.fault.text, word)) fail_msg("\"%s\" lacks \"%s\"", graph.fault.text, word);
+  fault_clear(&graph.fault);
+}
+
+TEST(targets_outside_0_to_1_are_refused_by_place) {
+  assert_int_equal(graph_open(&graph, 1, 1, &fault), ERR_OK);
+  Loss *bce = loss_of("bce"), *cce = loss_of("cce");
+  double out[] = {2, -1, 1.5, NAN, INFINITY}, y[] = {0.5, 0.5, 0.5, 0.5};
+  Node *p = op_sigmoid(&graph, node(2, 2, y)), *q = op_softmax(&graph, node(2, 2, y), 1);
+  for (int i = 0; i < 5; i++) {
+    double t[] = {0, 1, out[i], 0};
+    refused(bce, p, node(2, 2, t), "in row 2, element 1");
+    refused(cce, q, node(2, 2, t), "in row 2, element 1");
+  }
+  double edge[] = {0, 1 + 1e-7, -1e-7, 1};   /* what rounding of a mixture may leave */
+  assert_true(isfinite(value(bce, p, node(2, 2, edge))));
+  double rows[] = {0.25, 0.25, 0, 0};        /* need not sum to 1 */
+  assert_true(isfinite(value(cce, q, node(2, 2, rows))));
+  object_release(bce);
+  object_release(cce);
+  graph_close(&graph);
+}
+
+TEST(integers_of_a_binary_loss_are_labels_in_every_shape_and_type) {
+  assert_int_equal(graph_open(&graph, 1, 1, &fault), ERR_OK);
+  Loss *bce = loss_of("bce");
+  bce->from_logits = LOGITS_TRUE;
+  double class[] = {2, 1, 2, 1, 1, 2}, same[] = {1, 0, 1, 0, 0, 1}, zero[] = {1, 0};
+  const Shape flat = SHAPE_OF(6), column = SHAPE_OF(6, 1);
+  double want = value(bce, node(6, 1, z), node(6, 1, same));
+  for (int o = 0; o < 2; o++)
+    for (int t = 0; t < 2; t++)
+      for (int d = DT_INT32; d <= DT_UINT8; d++) {
+        Node *output = graph_from_doubles(&graph, DT_REAL, o ? &flat : &column, z);
+        Node *target = graph_from_doubles(&graph, (DType)d, t ? &flat : &column, class);
+        CHECK_NEAR(value(bce, output, target), want, 1e-6);
+      }
+  refused(bce, node(2, 1, z), labels(2, zero), ":cast \"real\"");
+  refused(bce, node(2, 1, z), labels(2, zero), "label_base = 0");
+  refused(bce, node(2, 3, z), labels(2, class), "sparse_categorical_crossentropy");
+  zero[1] = 3;
+  refused(bce, node(2, 1, z), labels(2, zero), "sparse_categorical_crossentropy");
+  refused(bce, node(6, 1, z), graph_from_doubles(&graph, DT_REAL, &flat, same),
+          ":reshape(6, 1)");
+  object_release(bce);
+  graph_close(&graph);
+}
+
+TEST(labels_count_from_1_in_every_form) {
+  assert_int_equal(graph_open(&graph, 1, 1, &fault), ERR_OK);
+  Loss *sparse = loss_of("cross_entropy");
+  double t[] = {3, 1}, bad[] = {0, 4, -1, 1.5, NAN};
+  Node *p = op_softmax(&graph, node(2, 3, z), 1);
+  double want = value(sparse, p, labels(2, t));
+  CHECK_NEAR(value(sparse, p, node(2, 1, t)), want, 0);
+  Node *bytes = graph_from_doubles(&graph, DT_UINT8, &SHAPE_OF(2, 1), t);
+  CHECK_NEAR(value(sparse, p, bytes), want, 0);
+  for (int i = 0; i < 5; i++) {
+    t[1] = bad[i];
+    refused(sparse, p, node(2, 1, t), i == 3 ? "no whole number" : "label_base = 0");
+  }
+  t[1] = 0;
+  Node *known = op_clip(&graph, p, 1e-6, 1);
+  refused(sparse, known, labels(2, t), "label_base = 0");
+  object_release(sparse);
+  graph_close(&graph);
+}
+
+TEST(one_class_is_refused) {
+  assert_int_equal(graph_open(&graph, 1, 1, &fault), ERR_OK);
+  double ones[] = {1, 1, 1, 1, 1, 1};
+  Node *one = op_softmax(&graph, node(6, 1, z), 1), *t = node(6, 1, ones);
+  for (int k = 0; loss_family.kinds[k]; k++) {
+    Loss *loss = loss_of(loss_family.kinds[k]->name);
+    refused(loss, one, t, "softmax of one unit");
+    loss->from_logits = LOGITS_TRUE;
+    LossTargets targets = loss_targets(loss);
+    if (targets == TARGETS_LABELS || targets == TARGETS_DISTRIBUTIONS)
+      refused(loss, node(6, 1, z), t, "binary_crossentropy");
+    object_release(loss);
+  }
+  graph_close(&graph);
+}
+
+/* Twice, once in double: its first gradient and the gradient of a sum of that. */
+static void check_masked(Loss *loss, Node *target) {
+  double masked[] = {0, -INFINITY, 1, 2, 1, -INFINITY}, weight[] = {1, 2, 3, 4, 5, 6};
+  Node *x = graph_track(&graph, node(2, 3, masked)), *gx = NULL, *gxx = NULL;
+  Node *y = loss_apply(&graph, loss, x, target);
+  if (!y) fail_msg("%s", graph.fault.text);
+  assert_int_equal(graph_grad(&graph, y, NULL, &x, 1, &gx), ERR_OK);
+  Node *sum = op_sum(&graph, op_mul(&graph, gx, node(2, 3, weight)), ALL_AXES, false);
+  assert_int_equal(graph_grad(&graph, sum, NULL, &x, 1, &gxx), ERR_OK);
+  double e = exp(1), want = (log(1 + e) + log(1 + 1 / e)) / 2;
+  CHECK_NEAR(graph_item(&graph, y), want, 1e-6);
+  const Tensor *g = graph_value(&graph, gx), *gg = graph_value(&graph, gxx);
+  double share = 0.5 / (1 + e), p = 1 / (1 + e), curve = p * (1 - p) / 2;
+  double first[] = {share - 0.5, 0, 0.5 - share, -share, share, 0};
+  double second[] = {-2 * curve, 0, 2 * curve, -curve, curve, 0};
+  for (int i = 0; i < 6; i++) {
+    CHECK_NEAR(array_get(&g->a, i), first[i], 1e-6);
+    CHECK_NEAR(array_get(&gg->a, i), second[i], 1e-6);
+  }
+}
+
+TEST(a_masked_class_adds_nothing_unless_it_is_the_target) {
+  assert_int_equal(graph_open(&graph, 1, 1, &fault), ERR_OK);
+  Loss *sparse = loss_of("cross_entropy"), *full = loss_of("cce");
+  sparse->from_logits = full->from_logits = LOGITS_TRUE;
+  double hot[] = {1, 0, 0, 1, 0, 0}, t[] = {1, 1}, wrong[] = {2, 1};
+  double wrong_hot[] = {0, 1, 0, 1, 0, 0}, masked[] = {0, -INFINITY, 1, 2, 1, -INFINITY};
+  check_masked(sparse, labels(2, t));
+  check_masked(full, node(2, 3, hot));
+  assert_true(value(sparse, node(2, 3, masked), labels(2, wrong)) == INFINITY);
+  assert_true(value(full, node(2, 3, masked), node(2, 3, wrong_hot)) == INFINITY);
+  full->from_logits = LOGITS_FALSE;
+  double p[] = {0.5, 0, 0.5, 0.25, 0.75, 0};
+  CHECK_NEAR(value(full, node(2, 3, p), node(2, 3, hot)), (log(2) + log(4)) / 2, 1e-6);
+  object_release(sparse);
+  object_release(full);
+  graph_close(&graph);
+}
+
+TEST(rows_that_need_not_sum_to_1_are_divided_by_their_sum) {
+  assert_int_equal(graph_open(&graph, 1, 1, &fault), ERR_OK);
+  Loss *sparse = loss_of("cross_entropy"), *full = loss_of("cce");
+  double t[] = {3, 1}, hot[] = {0, 0, 1, 1, 0, 0}, s[6], zeros[6] = {0};
+  for (int i = 0; i < 6; i++) s[i] = 1 / (1 + exp(-z[i]));
+  double want = -(log(s[2] / (s[0] + s[1] + s[2])) + log(s[3] / (s[3] + s[4] + s[5]))) / 2;
+  Node *p = op_sigmoid(&graph, node(2, 3, z));
+  assert_int_equal(loss_form(sparse, p), FORM_NORMALIZED);
+  assert_int_equal(graph.warned, 0);
+  CHECK_NEAR(value(sparse, p, labels(2, t)), want, 1e-6);
+  assert_int_equal(graph.warned, 1u << WARN_NORMALIZED);
+  CHECK_NEAR(value(full, p, node(2, 3, hot)), want, 1e-6);
+  Node *columns = op_softmax(&graph, node(2, 3, z), 0);
+  assert_int_equal(loss_form(sparse, columns), FORM_NORMALIZED);
+  sparse->from_logits = LOGITS_FALSE;
+  for (int i = 0; i < 6; i++) s[i] *= 7;
+  CHECK_NEAR(value(sparse, node(2, 3, s), labels(2, t)), want, 1e-6);
+  assert_true(isfinite(value(sparse, node(2, 3, zeros), labels(2, t))));
+  graph.warned = 0;
+  double sums[] = {0.2, 0.3, 0.5, 1, 0, 0};   /* seen to be distributions: no warning */
+  value(sparse, node(2, 3, sums), labels(2, t));
+  assert_int_equal(graph.warned, 0);
+  object_release(sparse);
+  object_release(full);
+  graph_close(&graph);
+}
+
+TEST(probabilities_stay_probabilities_behind_softmax_and_sigmoid) {
+  assert_int_equal(graph_open(&graph, 1, 1, &fault), ERR_OK);
+  Loss *sparse = loss_of("cross_entropy"), *bce = loss_of("bce");
+  double t[] = {3, 1}, hot[] = {0, 0, 1, 1, 0, 0};
+  Node *x = node(2, 3, z), *p = op_softmax(&graph, x, 1), *s = op_sigmoid(&graph, x);
+  Node *deep = op_reshape(&graph, p, &SHAPE_OF(2, 1, 3)), *one = graph_scalar(&graph, 1);
+  double want = value(sparse, p, labels(2, t));
+  assert_int_equal(loss_form(sparse, deep), FORM_FOLDED);
+  CHECK_NEAR(value(sparse, op_reshape(&graph, deep, &SHAPE_OF(2, 3)), labels(2, t)), want, 0);
+  Node *clipped = op_clip(&graph, p, 1e-6, 1);
+  clipped->net_output = true;
+  assert_int_equal(loss_form(sparse, clipped), FORM_PROBABILITIES);
+  CHECK_NEAR(value(sparse, clipped, labels(2, t)), want, 1e-6);
+  Node *e = op_exp(&graph, x), *own = op_div(&graph, e, op_sum(&graph, e, 2u, true));
+  CHECK_NEAR(value(sparse, own, labels(2, t)), want, 1e-6);
+  CHECK_NEAR(value(sparse, op_log_softmax(&graph, x, 1), labels(2, t)), want, 1e-6);
+  refused(bce, op_log_softmax(&graph, x, 1), node(2, 3, hot), "log_softmax");
+  double binary = value(bce, s, node(2, 3, hot));
+  Node *by_hand = op_div(&graph, one, op_add(&graph, one, op_exp(&graph, op_neg(&graph, x))));
+  by_hand->net_output = true;
+  assert_int_equal(loss_form(bce, by_hand), FORM_PROBABILITIES);
+  CHECK_NEAR(value(bce, by_hand, node(2, 3, hot)), binary, 1e-6);
+  Node *turned = op_reshape(&graph, s, &SHAPE_OF(3, 2));
+  CHECK_NEAR(value(bce, turned, node(3, 2, hot)), binary, 1e-6);
+  object_release(sparse);
+  object_release(bce);
+  graph_close(&graph);
+}
+
+TEST(targets_take_the_outputs_shape_where_a_last_axis_of_1_is_all) {
+  assert_int_equal(graph_open(&graph, 1, 1, &fault), ERR_OK);
+  Node *flat = graph_from_doubles(&graph, DT_REAL, &SHAPE_OF(6), z), *column = node(6, 1, z);
+  assert_int_equal(loss_conform(&graph, column, flat)->shape.rank, 2);
+  assert_int_equal(loss_conform(&graph, flat, column)->shape.rank, 1);
+  assert_ptr_equal(loss_conform(&graph, node(3, 2, z), flat), flat);
+  Loss *mse = loss_of("mse"), *mae = loss_of("mae");
+  refused(mse, column, flat, ":reshape(6, 1)");
+  refused(mae, flat, column, ":reshape(6)");
+  object_release(mse);
+  object_release(mae);
+  graph_close(&graph);
+}
+
+TEST(far_logits_give_finite_losses) {
+  assert_int_equal(graph_open(&graph, 1, 1, &fault), ERR_OK);
+  Loss *bce = loss_of("bce"), *sparse = loss_of("cross_entropy");
+  bce->from_logits = sparse->from_logits = LOGITS_TRUE;
+  double far[] = {1e30, -1e30}, right[] = {1, 0}, wrong[] = {0, 1}, t[] = {1};
+  CHECK_NEAR(value(bce, node(2, 1, far), node(2, 1, right)), 0, 0);
+  CHECK_NEAR(value(bce, node(2, 1, far), node(2, 1, wrong)) / 1e30, 1, 1e-6);
+  CHECK_NEAR(value(sparse, node(1, 2, far), labels(1, t)), 0, 0);
+  object_release(bce);
+  object_release(sparse);
+  graph_close(&graph);
+}
+
 TEST(accuracy_counts_hits) {
   assert_int_equal(graph_open(&graph, 1, 1, &fault), ERR_OK);
   Metric *accuracy = (Metric *)family_make(&metric_family, "acc", &fault);

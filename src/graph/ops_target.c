@@ -1,0 +1,145 @@
+/* ops_target.c: targets of cross-entropies: shares from 0 to 1, refused where they are not.
+ *
+ *   y = t                      real targets; integers too, unless they are labels
+ *   y = t - 1                  integers that are labels: 1 (no) and 2 (yes)
+ *
+ * One meaning for every shape: whether an integer is a label follows from the loss alone. */
+#include "graph/known.h"
+#include "graph/ops.h"
+#include "base/ints.h"
+#include <math.h>
+#include <stdio.h>
+
+enum { BLOCK = 16384 };
+
+/* -- what may stand in targets ------------------------------------------------------- */
+
+static bool is_label_array(const Array *t, bool labels) {
+  return labels && t->dtype != DT_REAL;
+}
+
+/* Index of the first element outside [lo, hi]; -1: none. */
+static int64_t first_outside(const Array *t, double lo, double hi) {
+  int64_t n = shape_count(&t->shape);
+  if (t->dtype != DT_REAL) {
+    for (int64_t i = 0; i < n; i++) {
+      double v = array_get(t, i);
+      if (v < lo || v > hi) return i;
+    }
+    return -1;
+  }
+  const real *v = t->data, least_v = (real)lo, most_v = (real)hi;
+  for (int64_t i = 0; i < n; i++) {
+    bool inside = v[i] >= least_v && v[i] <= most_v;
+    if (!inside) return i;
+  }
+  return -1;
+}
+
+/* What to do about a target of that value. */
+static const char *advice(double v, bool labels, bool integers) {
+  if (integers && labels && v == 0)
+    return ": integer targets of this loss are labels, 1 (no) and 2 (yes); for numbers 0 "
+           "and 1 use :cast \"real\", for a file's labels label_base = 0";
+  if (integers && labels)
+    return ": integer targets of this loss are labels, 1 (no) and 2 (yes); for more classes "
+           "use sparse_categorical_crossentropy with one output per class";
+  if (integers)
+    return ": allowed 0 to 1; class labels belong to sparse_categorical_crossentropy";
+  if (labels && v == 2)
+    return ": allowed 0 to 1; labels 1 and 2 are integers: :cast \"int32\"";
+  return ": allowed 0 to 1";
+}
+
+Err targets_check(const Array *t, bool labels, int64_t first_row, Fault *fault) {
+  bool label = is_label_array(t, labels);
+  int64_t at = label ? first_outside(t, 1, 2) : first_outside(t, -KNOWN_SLACK, 1 + KNOWN_SLACK);
+  if (at < 0) return ERR_OK;
+  char got[32], element[48] = "";
+  int64_t per_row = t->shape.rank ? shape_stride(&t->shape, 0) : 1;
+  double v = array_get(t, at);
+  if (per_row > 1)
+    snprintf(element, sizeof element, ", element %lld", (long long)(at % per_row) + 1);
+  return fault_set(fault, ERR_DATA, "target %s in row %lld%s%s", text_number(got, v),
+                   (long long)(first_row + at / per_row) + 1, element,
+                   advice(v, labels, t->dtype != DT_REAL));
+}
+
+/* -- the op -------------------------------------------------------------------------- */
+
+static Err targets_infer(OpInfer *io) {
+  io->out_shape[0] = io->in[0]->shape;
+  return ERR_OK;
+}
+
+static Err targets_op_check(const OpCall *call, Fault *fault) {
+  return targets_check(&call->in[0], call->attr[0].i, 0, fault);
+}
+
+static void targets_split(const OpCall *call, OpSplit *split) {
+  split->n_blocks[0] = divide_up(shape_count(&call->out[0].shape), BLOCK);
+}
+
+static void targets_run(const OpCall *call, int phase, int64_t block) {
+  (void)phase;
+  const Array *t = &call->in[0];
+  real *y = call->out[0].data;
+  int64_t first = block * BLOCK, end = least(first + BLOCK, shape_count(&t->shape));
+  double base = is_label_array(t, call->attr[0].i) ? 1 : 0;
+  if (t->dtype == DT_REAL)
+    for (int64_t i = first; i < end; i++) y[i] = ((const real *)t->data)[i];
+  else
+    for (int64_t i = first; i < end; i++) y[i] = (real)(array_get(t, i) - base);
+}
+
+static void targets_reference(const OpCall *call, const double *const *in,
+                              double *const *out) {
+  double base = is_label_array(&call->in[0], call->attr[0].i) ? 1 : 0;
+  for (int64_t i = 0; i < shape_count(&call->out[0].shape); i++) out[0][i] = in[0][i] - base;
+}
+
+static void targets_vjp(Graph *g, Node *y, Node *const *gy, const bool *want, Node **gx) {
+  (void)g;
+  if (want[0] && y->in[0]->dtype == DT_REAL) gx[0] = gy[0];
+}
+
+static Known targets_known(const Node *y) {
+  Known k = y->in[0]->known;
+  k.lo = 0;
+  k.hi = 1;
+  if (y->in[0]->dtype != DT_REAL) k.total = NAN;
+  return k;
+}
+
+static const Sample targets_samples[] = {
+    {1, {{.shape = {0, {0}}, .lo = 0.1, .hi = 0.9}}, 1, {{.i = 1}}},
+    {1, {{.shape = {2, {7, 5}}, .lo = 0.1, .hi = 0.9}}, 1, {{.i = 0}}},
+    {1, {{.shape = {1, {1030}}, .dtype = DT_UINT8, .lo = 1, .hi = 2}}, 1, {{.i = 1}}},
+    {1, {{.shape = {2, {130, 1}}, .dtype = DT_INT32, .lo = 1, .hi = 2}}, 1, {{.i = 1}}},
+    {1, {{.shape = {2, {131, 129}}, .dtype = DT_INT32, .lo = 0, .hi = 1}}, 1, {{.i = 0}}},
+    {1, {{.shape = {2, {131, 129}}, .lo = 0.1, .hi = 0.9}}, 1, {{.i = 0}}},
+    SAMPLES_END};
+
+const Op op_record_targets = {
+    .name = "targets",
+    .n_in = 1,
+    .n_out = 1,
+    .flags = OP_INTERNAL,
+    .inputs = (const char *const[]){"t"},
+    .attrs = {{.name = "labels", .kind = ATTR_BOOL,
+               .doc = "are integers labels 1 and 2, which become 0 and 1?"}},
+    .doc = "targets of a cross-entropy as reals from 0 to 1; others are refused",
+    .equation = "y = t, of integer labels t - 1",
+    .infer = targets_infer,
+    .check = targets_op_check,
+    .split = targets_split,
+    .run = targets_run,
+    .vjp = targets_vjp,
+    .reference = targets_reference,
+    .samples = targets_samples,
+    .known = targets_known,
+};
+
+Node *op_targets(Graph *g, Node *t, bool labels) {
+  return graph_apply(g, &op_record_targets, &t, 1, &(Attr){.i = labels}, 1);
+}
