@@ -45,6 +45,10 @@ static Node *apply_mae(Graph *graph, Loss *loss, Node *output, Node *target) {
   return mean_all(graph, op_abs(graph, difference(graph, output, target)));
 }
 
+LossTargets loss_targets(const Loss *loss) {
+  return ((const LossKind *)loss->object.kind)->targets;
+}
+
 /* -- form -------------------------------------------------------------------------- */
 
 LossForm loss_form(const Loss *loss, const Node *output) {
@@ -208,12 +212,12 @@ static const LossKind
                  .doc = "Mean squared error over all elements.",
                  .equation = "L = mean((y - t)^2)",
                  .source = "Goodfellow et al., Deep Learning, 6.2.2.1"},
-                apply_mse, NULL, false},
+                apply_mse, NULL, TARGETS_NUMBERS},
     loss_mae = {{.name = "mae", .alias = "mean_absolute_error L1Loss",
                  .family = &loss_family, .size = sizeof(Loss),
                  .doc = "Mean absolute error over all elements.",
                  .equation = "L = mean(|y - t|)"},
-                apply_mae, NULL, false},
+                apply_mae, NULL, TARGETS_NUMBERS},
     loss_binary = {{.name = "binary_crossentropy",
                     .alias = "binary_cross_entropy bce BCELoss BCEWithLogitsLoss",
                     .family = &loss_family, .size = sizeof(Loss),
@@ -222,7 +226,7 @@ static const LossKind
                            "numbers from 0 to 1 of the output's shape, or labels 1 and 2.",
                     .equation = "L = mean(-t log p - (1 - t) log(1 - p)), p = sigmoid(z)",
                     .source = "Goodfellow et al., Deep Learning, 6.2.2.2"},
-                   apply_binary, "sigmoid", false},
+                   apply_binary, "sigmoid", TARGETS_YES_NO},
     loss_categorical = {{.name = "categorical_crossentropy",
                          .alias = "categorical_cross_entropy cce", .family = &loss_family,
                          .size = sizeof(Loss), .options = entropy_options,
@@ -230,7 +234,7 @@ static const LossKind
                                 "[N, C], one-hot for example.",
                          .equation = "L = mean_n(-sum_j t_nj log p_nj), p = softmax(z)",
                          .source = "Goodfellow et al., Deep Learning, 6.2.2.3"},
-                        apply_categorical, "softmax", false},
+                        apply_categorical, "softmax", TARGETS_DISTRIBUTIONS},
     loss_sparse = {{.name = "sparse_categorical_crossentropy",
                     .alias = "sparse_categorical_cross_entropy cross_entropy "
                              "CrossEntropyLoss",
@@ -240,11 +244,11 @@ static const LossKind
                            "count from 1.",
                     .equation = "L = mean_n(-log p[n, t_n]), p = softmax(z)",
                     .source = "Goodfellow et al., Deep Learning, 6.2.2.3"},
-                   apply_sparse, "softmax", true},
+                   apply_sparse, "softmax", TARGETS_LABELS},
     loss_function = {{.name = "function", .family = &loss_family, .size = sizeof(Loss),
                       .options = function_options, .doc = "A function of the user.",
                       .equation = "L = f(y, t)"},
-                     apply_function, NULL, false};
+                     apply_function, NULL, TARGETS_OWN};
 
 static const Kind *const loss_kinds[] = {
     &loss_mse.kind,         &loss_mae.kind,    &loss_binary.kind,
