@@ -204,7 +204,7 @@ TEST(every_activation) {
 
 /* [N, C] outputs; targets of each loss. */
 static Node *make_target(const Loss *loss, const Shape *shape) {
-  bool labels = ((const LossKind *)loss->object.kind)->labels;
+  bool labels = loss_targets(loss) == TARGETS_LABELS;
   Tensor *t = labels ? tensor_new(NULL, DT_INT32, &SHAPE_OF(shape->dim[0]), &fault)
                      : numbers(shape, 900, 0.1, 0.9);
   for (int64_t i = 0; labels && i < shape->dim[0]; i++)
