@@ -216,7 +216,8 @@ static const char *const goal_names[] = {"auto", "min", "max", NULL};
 #define AT(field) .offset = offsetof(FunctionMetric, field)
 
 static const Option options[] = {
-    {.name = "function", .kind = OPT_CALL, AT(function), .position = 1,
+    {.name = "function", .kind = OPT_CALL, AT(function), .value = "none",
+     .position = 1,
      .doc = "f(output, target) -> [N], a value for each row, whose mean is taken; or -> one "
             "number, then it is called once, with the outputs and targets of all rows in order "
             "(up to 256 MB of them)"},

@@ -2,6 +2,7 @@
  * and options say. Every metric of the table is measured here. */
 #include "test.h"
 #include "base/record_json.h"
+#include "graph/ops.h"
 #include "nn/nn.h"
 #include <math.h>
 #include <string.h>
@@ -258,6 +259,68 @@ TEST(r2_is_of_targets_far_from_zero_too) {
     y[i] = 1048576 + (i == 0);
   }
   gives(metric_of("r2"), &(Rows){8, 1, 1, y, t}, numbers, 1 - 5.0 / 2);
+}
+
+/* -- a function of the user ------------------------------------------------------------- */
+
+/* The mean error of each row, or that of all of them. */
+typedef struct Mean {
+  Callable callable;
+  bool by_row;
+  int calls;
+} Mean;
+
+static Err mean_error(Callable *self, const Value *in, int n_in, Value *out, int n_out,
+                      Fault *f) {
+  Mean *mean = (Mean *)self;
+  (void)n_in, (void)n_out, (void)f;
+  mean->calls++;
+  Node *error = op_sub(&graph, in[0].as.ref, in[1].as.ref);
+  unsigned axes = mean->by_row ? 1u << 1 : ALL_AXES;
+  *out = (Value){.kind = VALUE_NODE, .as.ref = op_mean(&graph, error, axes, false)};
+  return ERR_OK;
+}
+
+static void keep(Callable *self) { (void)self; }
+
+/* Beyond the limit, values of rows are added up part by part; one number is an error. */
+TEST(rows_are_kept_up_to_a_limit) {
+  assert_int_equal(graph_open(&graph, 1, 1, &fault), ERR_OK);
+  double y[20], t[20];
+  for (int i = 0; i < 20; i++) y[i] = i, t[i] = 0;
+  Rows r = {20, 1, 1, y, t};
+  Mean mean = {.callable = {1, mean_error, keep}};
+  Object *metric = object_new(metric_family.from_function, &fault);
+  const Option *opt = option_find(metric->kind, "function", &fault);
+  assert_int_equal(option_set_call(metric, opt, &mean.callable, &fault), ERR_OK);
+  for (int by_row = 0; by_row < 2; by_row++)
+    for (int limited = 0; limited < 2; limited++) {
+      Measure m;
+      double value = NAN;
+      Err err = ERR_OK;
+      measure_init(&m, (Metric *)metric);
+      fault = (Fault){0};
+      mean.by_row = by_row;
+      mean.calls = 0;
+      if (limited) m.limit_bytes = 10 * sizeof(real);
+      assert_int_equal(measure_begin(&m, &fault), ERR_OK);
+      for (int64_t at = 0; !err && at < 20; at += 3)
+        err = add_rows(&m, &r, at, 20 - at < 3 ? 20 - at : 3, numbers);
+      if (limited && !by_row) {
+        assert_int_equal(err, ERR_VALUE);
+        assert_non_null(strstr(fault.text, "{ add = function(state, output, target)"));
+      } else {
+        assert_int_equal(err, ERR_OK);
+        for (int again = 0; again < 2; again++) {
+          assert_int_equal(measure_finish(&m, &graph, &value, &fault), ERR_OK);
+          CHECK_NEAR(value, 9.5, 1e-6);
+        }
+        assert_int_equal(mean.calls, limited ? 5 + 2 : 2);
+      }
+      measure_deinit(&m);
+    }
+  object_release(metric);
+  graph_close(&graph);
 }
 
 /* -- names ----------------------------------------------------------------------------- */
