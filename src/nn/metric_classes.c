@@ -81,11 +81,11 @@ static Err class_item(const MetricBatch *batch, int64_t i, Item *out, Fault *fau
     return out->want ? ERR_OK : bad_label(batch, NAN, "numbers from 0 to 1", fault);
   }
   double t = array_get(&batch->target, i);
+  out->want = t >= 1 && t <= (double)n ? (int64_t)t : 0;
+  if (out->want && (double)out->want == t) return ERR_OK;
   char allowed[64];
   snprintf(allowed, sizeof allowed, "labels from 1 to %lld", (long long)n);
-  if (!(t >= 1 && t <= (double)n) || t != floor(t)) return bad_label(batch, t, allowed, fault);
-  out->want = (int64_t)t;
-  return ERR_OK;
+  return bad_label(batch, t, allowed, fault);
 }
 
 static Err item_at(const MetricBatch *batch, const Reading *reading, int64_t i, Item *out,

@@ -41,17 +41,26 @@ Reading reading_of(const Loss *loss, const Node *output, const Node *target) {
   return r;
 }
 
-int64_t reading_largest(const Array *outputs, int64_t at, int64_t n) {
+/* Every training step asks for each of its rows. */
+static int64_t largest_real(const real *v, int64_t n) {
   int64_t best = 0;
-  double most = -INFINITY;
   for (int64_t i = 0; i < n; i++) {
-    double value = array_get(outputs, at + i);
-    if (isnan(value)) return 0;
-    if (best && !(value > most)) continue;
-    most = value;
-    best = i + 1;
+    if (v[i] > v[best]) best = i;
+    else if (!(v[i] <= v[best])) return 0;
   }
-  return best;
+  return best + 1;
+}
+
+static int64_t largest_integer(const Array *outputs, int64_t at, int64_t n) {
+  int64_t best = 0;
+  for (int64_t i = 1; i < n; i++)
+    if (array_get(outputs, at + i) > array_get(outputs, at + best)) best = i;
+  return best + 1;
+}
+
+int64_t reading_largest(const Array *outputs, int64_t at, int64_t n) {
+  if (outputs->dtype != DT_REAL) return largest_integer(outputs, at, n);
+  return largest_real((const real *)outputs->data + at, n);
 }
 
 int reading_yes(const Reading *reading, double value) {

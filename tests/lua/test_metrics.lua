@@ -10,7 +10,9 @@ local function fit(net, set, options)
   return train.fit(net, set, options)
 end
 
-local function line() return data.set(tensor { { 1 }, { 2 }, { 3 } }, tensor { { 1 }, { 2 }, { 6 } }) end
+local function line()
+  return data.set(tensor { { 1 }, { 2 }, { 3 } }, tensor { { 1 }, { 2 }, { 6 } })
+end
 
 -- -- functions of the user ------------------------------------------------------------------
 
@@ -75,7 +77,9 @@ end
 
 function tests.test_a_table_that_is_no_metric_says_what_is_missing()
   local net = nn.Sequential { nn.Identity() }
-  local function with(metric) return function() net:evaluate(line(), { metrics = { metric } }) end end
+  local function with(metric)
+    return function() net:evaluate(line(), { metrics = { metric } }) end
+  end
   check.fails(with { add = function() end }, '"finish" is missing')
   check.fails(with { finish = function() end }, '"add" is missing')
   check.fails(with { ad = function() end }, 'did you mean "add"')
@@ -273,7 +277,7 @@ function tests.test_what_a_file_says_of_it_may_be_anything()
   end
 end
 
--- -- which way is better ---------------------------------------------------------------------------
+-- -- which way is better ---------------------------------------------------------------------
 
 local function watched(name, options, monitor_options)
   local values, epoch = { 0.1, 0.9, 0.5, 0.4, 0.3, 0.2 }, 0
