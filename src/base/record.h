@@ -167,6 +167,9 @@ typedef enum ValueKind {
   VALUE_INTS,    /* list of integers (a shape) */
   VALUE_NODE,    /* a tensor: Node *, known to the floors above */
   VALUE_OBJECT,  /* Object * */
+  VALUE_HELD,    /* any value of the user's language, held by a Callable *. As an argument:
+                     borrowed. As a result only where the caller asks, by setting this kind
+                     before: then new, or VALUE_NIL */
   VALUE_FIELDS,  /* a table of named values */
   VALUE_OTHER,   /* a result that is none of these: `text` is its type */
   VALUE_MANY     /* in place of the last result: more were given, `integer` in all */

@@ -19,24 +19,30 @@ static Json *list_values(const ObjectList *objects, const Family *except) {
   return list;
 }
 
+/* "kind" is the object's own: an option of that name stands under another. */
+static const char *key_of(const Option *opt) {
+  return strcmp(opt->name, "kind") == 0 ? "option kind" : opt->name;
+}
+
 static void put_option(Json *map, const Object *o, const Option *opt, const Family *except) {
   const void *field = option_field(o, opt);
+  const char *key = key_of(opt);
   switch (opt->kind) {
-  case OPT_BOOL: json_put_bool(map, opt->name, *(const bool *)field); break;
-  case OPT_INT: json_put_int(map, opt->name, *(const int64_t *)field); break;
-  case OPT_REAL: json_put_number(map, opt->name, *(const double *)field); break;
-  case OPT_TEXT: json_put_text(map, opt->name, *(char *const *)field); break;
-  case OPT_CHOICE: json_put_text(map, opt->name, opt->choices[*(const int *)field]); break;
-  case OPT_INTS: json_put(map, opt->name, ints_values(field)); break;
+  case OPT_BOOL: json_put_bool(map, key, *(const bool *)field); break;
+  case OPT_INT: json_put_int(map, key, *(const int64_t *)field); break;
+  case OPT_REAL: json_put_number(map, key, *(const double *)field); break;
+  case OPT_TEXT: json_put_text(map, key, *(char *const *)field); break;
+  case OPT_CHOICE: json_put_text(map, key, opt->choices[*(const int *)field]); break;
+  case OPT_INTS: json_put(map, key, ints_values(field)); break;
   case OPT_OBJECT: {
     const Object *inner = *(Object *const *)field;
     if (opt->family == except) break;
-    if (inner) json_put(map, opt->name, object_values(inner, except));
-    else json_put_text(map, opt->name, NULL);
+    if (inner) json_put(map, key, object_values(inner, except));
+    else json_put_text(map, key, NULL);
     break;
   }
   case OPT_OBJECTS:
-    if (opt->family != except) json_put(map, opt->name, list_values(field, except));
+    if (opt->family != except) json_put(map, key, list_values(field, except));
     break;
   default: break;
   }
@@ -186,7 +192,7 @@ Err object_set_values(Object *object, const Json *values, const Family *except,
     return fault_set(fault, ERR_DATA, "%s \"%s\" in the place of \"%s\"",
                      object->kind->family->name, name ? name : "?", object->kind->name);
   for (const Option *opt = object->kind->options; opt && opt->name; opt++) {
-    const Json *value = json_find(values, opt->name);
+    const Json *value = json_find(values, key_of(opt));
     if (!is_plain(opt, except)) continue;
     Err err = value ? set_option(object, opt, value, except, fault)
                     : misfit(object, opt, fault);

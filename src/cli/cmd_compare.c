@@ -3,6 +3,7 @@
 #include "base/out.h"
 #include "cli/asking.h"
 #include "lab/study_compare.h"
+#include "nn/metric.h"
 #include <string.h>
 
 /* Every complete trial has it, so one tells. "values.loss", as in filters, is "loss". */
@@ -33,6 +34,28 @@ static Err find_metric(const Study *study, const char **metric, Fault *fault) {
   return fault->code;
 }
 
+/* What a name says of which way is better, and of the range of values. */
+static void name_measure(StudyQuestion *question) {
+  static const CompareGoal max = COMPARE_MAX, min = COMPARE_MIN;
+  NamedMeasure named = measure_named(question->metric);
+  question->low = named.low;
+  question->high = named.high;
+  if (question->goal || named.goal == GOAL_NONE) return;
+  question->goal = named.goal == GOAL_MAX ? &max : &min;
+}
+
+/* A plan that was written before it told the range. */
+static void add_range(Json *plan) {
+  const char *report = NULL;
+  if (json_find(plan, "range") || !json_get_text(json_find(plan, "report"), &report)) return;
+  NamedMeasure named = measure_named(report);
+  if (!(named.low < named.high)) return;
+  Json *range = json_list();
+  json_push_number(range, named.low);
+  json_push_number(range, named.high);
+  json_put(plan, "range", range);
+}
+
 /* NULL in *out where it was not given. */
 static Err read_goal(const QueryCall *call, const CompareGoal **out, Fault *fault) {
   static const CompareGoal max = COMPARE_MAX, min = COMPARE_MIN;
@@ -52,6 +75,8 @@ static Err compare(const QueryCall *call, const Study *study, Fault *fault) {
   Text text = {0};
   Err err = read_goal(call, &question.goal, fault);
   if (!err && question.metric) err = find_metric(study, &question.metric, fault);
+  if (!err && question.metric && strcmp(question.metric, study->report) != 0)
+    name_measure(&question);
   if (!err) err = study_compare(study, &question, &compared, fault);
   if (!err && call->json) {
     Json *answer = compare_json(compared);
@@ -92,12 +117,13 @@ static Err run_compare(const QueryCall *call, Fault *fault) {
                     "experiment{} are compared", call->runs, name);
   if (err) return err;
   json_put_text(plan, "name", name);   /* of a copy: the directory's */
+  add_range(plan);
   return compare_plan(call, plan, fault);
 }
 
 static const QueryOption compare_options[] = {
     {"--metric", "NAME", "another value than the one that the study reports"},
-    {"--goal", "GOAL", "max or min: which way is better; follows from most names"},
+    {"--goal", "GOAL", "max or min: which way is better; follows from names of metrics and losses"},
     {"--bootstrap", NULL, "intervals by bootstrap-t where there are seeds enough"},
     {NULL, NULL, NULL}};
 

@@ -28,6 +28,11 @@ static bool is_goal(const Json *json) {
   return json_get_text(json, &goal) && (strcmp(goal, "max") == 0 || strcmp(goal, "min") == 0);
 }
 
+static bool is_number(const Json *json) {
+  double number;
+  return json_get_number(json, &number);
+}
+
 typedef struct Field {
   const char *key;
   bool needed;
@@ -44,6 +49,7 @@ static const Field plain_fields[] = {
 static const Field lists[] = {
     {"cells", true, is_map, "maps factor -> level"},
     {"seeds", true, is_integer, "integers"},
+    {"range", false, is_number, "numbers"},
     {"factors", true, is_factor, "maps with a name and a list of levels"},
     {"contrasts", false, is_pair, "pairs of cells"},
     {"skipped", false, is_map, "maps"},

@@ -65,7 +65,8 @@ void trial_id(const char *hash, int64_t seed, char out[TRIAL_ID]);
 
 /* Puts experiment.json in place, if it differs from what stands there. `experiment` is
  *   { name, script, args: {name: value}, factors: [{name, levels: [name]}],
- *     baseline: {factor: level}, metric, metric_goal, report, goal, seeds: [n], rope, contrasts,
+ *     baseline: {factor: level}, metric, metric_goal, report, goal, range: [low, high] of what is
+ *     reported, if it is known, seeds: [n], rope, contrasts,
  *     cells: [{factor: level}], fingerprints: [of the code of each cell],
  *     skipped: [{cell, why}], others: [id], kept_code (study_code.c) }
  * Trials that belong to the experiment are those of cells x seeds, with the config

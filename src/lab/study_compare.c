@@ -1,6 +1,5 @@
 /* study_compare.c: a study's trials as a comparison. */
 #include "lab/study_compare.h"
-#include "lab/measure.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,13 +93,23 @@ static void draft_trials(Draft *d, const char *metric) {
   }
 }
 
-/* Accuracies and the like lie between 0 and 1, unless the values say otherwise. */
-static void draft_range(Draft *d) {
-  d->spec.high = measure_is_share(d->spec.metric);
-  for (int64_t i = 0; i < d->study->n_trials; i++)
+/* A range that is known is that of all values, unless one says otherwise: an accuracy may be
+ * told in percent. */
+static void draft_range(Draft *d, const StudyQuestion *question) {
+  double low = question->low, high = question->high;
+  if (strcmp(d->spec.metric, d->study->report) == 0) {
+    const Json *range = json_find(d->study->plan, "range");
+    bool told = range && json_kind(range) == JSON_KIND_LIST && json_count(range) == 2;
+    if (!told || !json_get_number(json_item(range, 0), &low) ||
+        !json_get_number(json_item(range, 1), &high))
+      low = high = 0;
+  }
+  for (int64_t i = 0; low < high && i < d->study->n_trials; i++)
     if (d->trials[i].state == COMPARE_COMPLETE &&
-        !(d->trials[i].value >= 0 && d->trials[i].value <= 1))
-      d->spec.high = 0;
+        !(d->trials[i].value >= low && d->trials[i].value <= high))
+      low = high = 0;
+  d->spec.low = low;
+  d->spec.high = high;
 }
 
 /* The plan's rope and what `ls` shows are those of the reported metric. */
@@ -145,14 +154,15 @@ static void draft_deinit(Draft *d) {
 
 static Err goal_of(const Study *study, const StudyQuestion *question, const char *metric,
                    CompareGoal *out, Fault *fault) {
-  MeasureGoal named = measure_goal(metric);
-  *out = named == MEASURE_MAX ? COMPARE_MAX : COMPARE_MIN;
-  if (strcmp(metric, study->report) == 0)
-    *out = study->larger_is_better ? COMPARE_MAX : COMPARE_MIN;
-  else if (named == MEASURE_UNKNOWN && !question->goal)
-    return fault_set(fault, ERR_USAGE, "whether more or less %s is better does not follow from "
-                     "its name: add --goal max or --goal min", metric);
+  *out = study->larger_is_better ? COMPARE_MAX : COMPARE_MIN;
+  const char *goal = text_of(study->plan, "metric_goal");
   if (question->goal) *out = *question->goal;
+  else if (strcmp(metric, study->report) == 0) return ERR_OK;
+  else if (strcmp(metric, study->metric) == 0 && goal)
+    *out = strcmp(goal, "max") == 0 ? COMPARE_MAX : COMPARE_MIN;
+  else
+    return fault_set(fault, ERR_USAGE, "whether more or less %s is better is not known: add "
+                     "--goal max or --goal min", metric);
   return ERR_OK;
 }
 
@@ -181,7 +191,7 @@ Err study_compare(const Study *study, const StudyQuestion *question, Compare **o
   if (!err) {
     draft_pairs(&d);
     draft_trials(&d, d.spec.metric);
-    draft_range(&d);
+    draft_range(&d, question);
     d.spec.factors = d.factor;
     d.spec.pairs = d.pairs;
     err = compare_new(out, &d.spec, d.trials, study->n_trials, fault);

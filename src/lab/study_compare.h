@@ -8,8 +8,8 @@
 /* What is asked besides the plan's own question. */
 typedef struct StudyQuestion {
   const char *metric;        /* NULL: the measure that the plan reports */
-  const CompareGoal *goal;   /* NULL: the plan's; of another metric, the one that follows from
-                                its name, else ERR_USAGE */
+  const CompareGoal *goal;   /* NULL: the plan's; of another metric ERR_USAGE */
+  double low, high;          /* range of another metric; equal: not known */
   bool bootstrap;
 } StudyQuestion;
 

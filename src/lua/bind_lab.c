@@ -7,7 +7,6 @@
 #include "base/sys.h"
 #include "base/version.h"
 #include "kernel/gemm.h"
-#include "lab/measure.h"
 #include "lab/table.h"
 #include <math.h>
 #include <string.h>
@@ -136,10 +135,30 @@ static int level_text(lua_State *L) {
   return 1;
 }
 
-/* named_goal(measure) -> "max", "min"; nil where nothing follows from the name. */
+/* named_goal(measure, option) -> "max", "min"; where nothing follows from the name nil, and why
+ * the option is missing. */
 static int named_goal(lua_State *L) {
-  MeasureGoal goal = measure_goal(luaL_checkstring(L, 1));
-  lua_pushstring(L, goal == MEASURE_MAX ? "max" : goal == MEASURE_MIN ? "min" : NULL);
+  const char *name = luaL_checkstring(L, 1), *option = luaL_checkstring(L, 2);
+  Goal goal = measure_named(name).goal;
+  lua_pushstring(L, goal == GOAL_MAX ? "max" : goal == GOAL_MIN ? "min" : NULL);
+  if (goal != GOAL_NONE) return 1;
+  Text why = {0};
+  add_goal_missing(&why, name, option);
+  lua_pushlstring(L, why.data ? why.data : "", why.n_bytes);
+  text_deinit(&why);
+  return 2;
+}
+
+/* named_range(measure) -> { low, high }; nil where it is not known, or has no ends. */
+static int named_range(lua_State *L) {
+  NamedMeasure named = measure_named(luaL_checkstring(L, 1));
+  if (!(named.low < named.high)) return 0;
+  lua_createtable(L, 2, 0);
+  mark_list(L, lua_gettop(L));
+  lua_pushnumber(L, named.low);
+  lua_rawseti(L, -2, 1);
+  lua_pushnumber(L, named.high);
+  lua_rawseti(L, -2, 2);
   return 1;
 }
 
@@ -196,6 +215,7 @@ void add_lab_functions(lua_State *L) {
       {"is_history", is_history},
       {"level_text", level_text},
       {"named_goal", named_goal},
+      {"named_range", named_range},
       {"list", list},
       {"warn", warn},
       {"base_seed", base_seed},

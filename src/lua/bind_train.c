@@ -3,6 +3,7 @@
 #include "lua/lab.h"
 #include "lua/net_private.h"
 #include "lua/reflect.h"
+#include "nn/trained.h"
 #include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -574,10 +575,12 @@ typedef struct Evaluation {
 
 static const Option evaluation_options[] = {
     {.name = "loss", .kind = OPT_OBJECT, .offset = offsetof(Evaluation, loss),
-     .family = &loss_family, .doc = "measured as in training"},
+     .family = &loss_family,
+     .doc = "default: that which the net was trained with, unless metrics are given"},
     {.name = "metrics", .kind = OPT_OBJECTS, .offset = offsetof(Evaluation, metrics),
      .family = &metric_family, .value = "none",
-     .doc = "default: accuracy, where the set has classes"},
+     .doc = "default: those that the net was trained with; without such, accuracy where the "
+            "targets are labels that the loss knows as classes; {} for none"},
     {.name = "batch_size", .kind = OPT_INT, .offset = offsetof(Evaluation, batch_size),
      .value = "256", .lo = 1, .hi = 1e9, .doc = "rows at once"},
     {0}};
@@ -590,15 +593,37 @@ const Kind evaluation_kind = {.name = "evaluate", .family = &evaluation_family,
 static const Kind *const evaluation_kinds[] = {&evaluation_kind, NULL};
 static const Family evaluation_family = {"evaluation", "net", evaluation_kinds, NULL};
 
-/* Without loss and metrics: the accuracy where there are classes, else the mean squared
- * error. */
-static Err add_defaults(Evaluation *e, Dataset *set, Fault *fault) {
-  if (e->loss || e->metrics.n) return ERR_OK;
+/* Does the loss (or NULL) know labels as classes? */
+static bool knows_classes(const Loss *loss) {
+  if (!loss) return true;
+  LossTargets targets = loss_targets(loss);
+  return targets != TARGETS_OWN && targets != TARGETS_NUMBERS;
+}
+
+/* What was not asked: loss and metrics that the net was trained with, else the accuracy where
+ * there are classes. A net that was not trained, on a set without classes: mse. */
+static Err add_defaults(Evaluation *e, const Layer *net, Dataset *set, bool metrics_given,
+                        Fault *fault) {
+  const Option *loss = &evaluation_options[0], *metrics = &evaluation_options[1];
+  const ObjectList *trained = layer_metrics(net);
+  if (metrics_given) return ERR_OK;
   Err err = dataset_load(set, fault);
+  if (!err && !e->loss && layer_loss(net))
+    err = option_set_object(&e->object, loss, &layer_loss(net)->object, fault);
   if (err) return err;
-  bool classes = dataset_has_labels(set);
-  const Option *opt = &evaluation_options[classes ? 1 : 0];
-  return option_set_text(&e->object, opt, classes ? "accuracy" : "mse", fault);
+  if (trained->n)
+    return option_set_objects(&e->object, metrics, trained->v, trained->n, fault);
+  if (dataset_has_labels(set) && knows_classes(e->loss))
+    return option_set_text(&e->object, metrics, "accuracy", fault);
+  return e->loss ? ERR_OK : option_set_text(&e->object, loss, "mse", fault);
+}
+
+/* Is the option among those in the table at `arg`? */
+static bool is_given(lua_State *L, int arg, const char *option) {
+  if (lua_type(L, arg) != LUA_TTABLE) return false;
+  bool given = lua_getfield(L, arg, option) != LUA_TNIL;
+  lua_pop(L, 1);
+  return given;
 }
 
 static void push_measures(lua_State *L, const Evaluation *e, const double *value) {
@@ -616,6 +641,7 @@ static void push_measures(lua_State *L, const Evaluation *e, const double *value
 int net_evaluate(lua_State *L) {
   Layer *net = check_object(L, 1, &layer_family);
   Dataset *set = check_dataset(L, 2);
+  bool metrics_given = is_given(L, 3, "metrics");
   Evaluation *e = (Evaluation *)object_from_args(L, 3, &evaluation_kind);
   push_object(L, &e->object);
   object_release(e);
@@ -623,7 +649,7 @@ int net_evaluate(lua_State *L) {
   Fault fault = {0};
   if (e->metrics.n >= STEP_OUT) return luaL_error(L, "evaluate: too many metrics");
   int scope = enter_call(L);
-  if (add_defaults(e, set, &fault) ||
+  if (add_defaults(e, net, set, metrics_given, &fault) ||
       train_evaluate(session_graph(L), net, set, e->loss, &e->metrics, e->batch_size, value,
                      &fault))
     return raise_fault(L, &fault);
@@ -689,9 +715,26 @@ static Object *callback_from_table(lua_State *L, int arg, Fault *fault) {
   return err ? NULL : callback;
 }
 
+/* -- a Lua table with `add` and `finish` is a metric ------------------------------------- */
+
+static Object *metric_from_table(lua_State *L, int arg, Fault *fault) {
+  Object *metric = object_new(metric_family.from_function, fault);
+  if (!metric) return NULL;
+  push_object(L, metric);   /* owns it: looking up a field may raise */
+  object_release(metric);
+  Err err = lua_type(L, arg) == LUA_TTABLE
+                ? set_options(L, arg, metric, false, NULL, fault)
+                : fault_set(fault, ERR_SCRIPT, "a %s", luaL_typename(L, arg));
+  if (!err) err = object_ready(metric, NULL, fault);
+  if (!err) object_retain(metric);
+  lua_pop(L, 1);
+  return err ? NULL : metric;
+}
+
 /* -- the module ---------------------------------------------------------------------- */
 
-static const FamilyBinding metric_binding = {.family = &metric_family};
+static const FamilyBinding metric_binding = {.family = &metric_family,
+                                             .from_table = metric_from_table};
 static const FamilyBinding callback_binding = {.family = &callback_family,
                                                .from_table = callback_from_table};
 static const FamilyBinding fit_binding = {.family = &fit_family};

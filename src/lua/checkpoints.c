@@ -247,12 +247,27 @@ static Err get_own(void *ctx, const Checkpoint *c, Fault *fault) {
 
 /* A function of the user and the part of a checkpoint that is its result or argument. */
 typedef struct PartCall {
-  Callable *function;
+  Callable *function;          /* NULL, or a value held: the part is that value */
+  Callable **held;             /* of get_held, else NULL */
   Checkpoint *out;             /* of add, else NULL */
   const Checkpoint *in;
   const char *part;
   Text bytes;
 } PartCall;
+
+static int run_held(lua_State *L) {
+  PartCall *call = lua_touserdata(L, 1);
+  Fault fault = {0};
+  lua_settop(L, 0);
+  if (call->out) {
+    push_callable(L, call->function);
+    plain_save(L, 1, call->out, call->part, &call->bytes);
+    return 0;
+  }
+  plain_push(L, call->in, call->part);
+  *call->held = callable_from_lua(L, 1, &fault);
+  return *call->held ? 0 : raise_fault(L, &fault);
+}
 
 static int run_part_call(lua_State *L) {
   PartCall *call = lua_touserdata(L, 1);
@@ -264,11 +279,11 @@ static int run_part_call(lua_State *L) {
   return 0;
 }
 
-static Err part_call(Checkpoints *all, PartCall *call, Fault *fault) {
+static Err part_call(Checkpoints *all, lua_CFunction run, PartCall *call, Fault *fault) {
   lua_State *L = all->L;
   if (!lua_checkstack(L, 8)) return fault_memory(fault, 0);
   LuaEntry entry = lua_entry_begin(all->session);
-  lua_pushcfunction(L, run_part_call);
+  lua_pushcfunction(L, run);
   lua_pushlightuserdata(L, call);
   Err err = call_protected(L, 1, 0, fault);
   lua_entry_end(all->session, &entry);
@@ -279,13 +294,25 @@ static Err part_call(Checkpoints *all, PartCall *call, Fault *fault) {
 static Err add_call(void *ctx, Callable *state, Checkpoint *c, const char *part,
                     Fault *fault) {
   PartCall call = {.function = state, .out = c, .part = part};
-  return part_call(ctx, &call, fault);
+  return part_call(ctx, run_part_call, &call, fault);
 }
 
 static Err get_call(void *ctx, Callable *restore, const Checkpoint *c, const char *part,
                     Fault *fault) {
   PartCall call = {.function = restore, .in = c, .part = part};
-  return part_call(ctx, &call, fault);
+  return part_call(ctx, run_part_call, &call, fault);
+}
+
+static Err add_held(void *ctx, Callable *held, Checkpoint *c, const char *part,
+                    Fault *fault) {
+  PartCall call = {.function = held, .out = c, .part = part};
+  return part_call(ctx, run_held, &call, fault);
+}
+
+static Err get_held(void *ctx, Callable **held, const Checkpoint *c, const char *part,
+                    Fault *fault) {
+  PartCall call = {.held = held, .in = c, .part = part};
+  return part_call(ctx, run_held, &call, fault);
 }
 
 /* -- of a session -------------------------------------------------------------------- */
@@ -302,7 +329,7 @@ static Checkpoints *open_checkpoints(lua_State *L) {
       .fits = {.ctx = all, .interval_s = s->checkpoint_s, .last_s = clock_s(),
                .write = write_fit, .read = read_fit, .asked_to_stop = asked_to_stop,
                .add_own = add_own, .get_own = get_own, .add_call = add_call,
-               .get_call = get_call}};
+               .get_call = get_call, .add_held = add_held, .get_held = get_held}};
   lua_pop(L, 1);
   remove_files(s->checkpoint_directory, ".safetensors.tmp-");
   return all;

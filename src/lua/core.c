@@ -233,6 +233,7 @@ void push_value(lua_State *L, const Value *value) {
   case VALUE_INTS: push_ints(L, &value->as.ints); break;
   case VALUE_NODE: push_node(L, value->as.ref); break;
   case VALUE_OBJECT: push_object(L, value->as.ref); break;
+  case VALUE_HELD: push_callable(L, value->as.ref); break;
   case VALUE_FIELDS:
     lua_createtable(L, 0, value->as.fields.n);
     for (int i = 0; i < value->as.fields.n; i++) {
@@ -251,9 +252,20 @@ typedef struct LuaFunction {
   int ref;               /* in the registry */
 } LuaFunction;
 
+/* Any value but nil, as the caller asked. */
+static Err hold_value(lua_State *L, Value *out, Fault *fault) {
+  *out = (Value){.kind = VALUE_NIL};
+  if (lua_isnoneornil(L, -1)) return ERR_OK;
+  Callable *held = callable_from_lua(L, lua_gettop(L), fault);
+  if (!held) return ERR_MEMORY;
+  *out = (Value){.kind = VALUE_HELD, .as.ref = held};
+  return ERR_OK;
+}
+
 /* The Lua value at the top as a Value; tensors are kept in the current scope. */
 static Err take_value(lua_State *L, Value *out, Fault *fault) {
   Graph *graph = session_graph(L);
+  if (out->kind == VALUE_HELD) return hold_value(L, out, fault);
   switch (lua_type(L, -1)) {
   case LUA_TNIL:
   case LUA_TNONE: *out = (Value){.kind = VALUE_NIL}; return ERR_OK;

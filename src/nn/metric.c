@@ -1,105 +1,171 @@
-/* metric.c: the records of the metrics. */
+/* metric.c: metrics over the rows of a set, and what their names tell; see metric.h. */
 #include "nn/metric.h"
-#include "graph/ops.h"
-#include "nn/activation.h"
-#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
 
-/* -- accuracy ---------------------------------------------------------------------- */
+/* -- the family ---------------------------------------------------------------------- */
 
-static Node *refuse(Graph *graph, const Node *output, const Node *target) {
-  char o[SHAPE_TEXT], t[SHAPE_TEXT];
-  fault_set(&graph->fault, ERR_SHAPE,
-            "accuracy: targets must be labels [N], or of the output's shape; got output %s "
-            "and target %s", shape_text(o, &output->shape), shape_text(t, &target->shape));
-  return NULL;
-}
+#define METRIC(name) extern const MetricKind metric_##name;
+#include "nn/metrics.def"
+#undef METRIC
 
-/* One output per row: yes when it is at least the threshold; without a loss that says what
- * the output is, it is a logit unless a sigmoid made it, as in predict_classes. Integer
- * targets are labels 1 and 2, others numbers from 0 to 1. */
-static Node *binary_accuracy(Graph *graph, const Loss *loss, Node *output, Node *target) {
-  if (shape_count(&output->shape) != shape_count(&target->shape))
-    return refuse(graph, output, target);
-  bool logit = loss ? loss_form(loss, output) == FORM_LOGITS :
-                      output->net_output && output->op != &op_record_sigmoid;
-  bool labels = target->dtype != DT_REAL;
-  Node *yes = op_ge(graph, output, graph_scalar(graph, logit ? 0 : 0.5));
-  Node *is = op_ge(graph, target, graph_scalar(graph, labels ? 1.5 : 0.5));
-  Node *hit = op_eq(graph, yes, op_reshape(graph, is, &output->shape));
-  return op_mean(graph, hit, ALL_AXES, false);
-}
-
-static Node *apply_accuracy(Graph *graph, Metric *metric, const Loss *loss, Node *output,
-                            Node *target) {
-  (void)metric;
-  const Shape *o = &output->shape, *t = &target->shape;
-  if (o->rank < 2 || o->dim[o->rank - 1] == 1)
-    return binary_accuracy(graph, loss, output, target);
-  int last = o->rank - 1;
-  Node *got = op_argmax(graph, output, last), *want = target;
-  if (shape_equal(o, t)) want = op_argmax(graph, target, last);
-  else if (shape_count(t) * o->dim[last] != shape_count(o))
-    return refuse(graph, output, target);
-  if (!got || !want) return NULL;
-  want = op_reshape(graph, want, &got->shape);
-  return op_mean(graph, op_eq(graph, got, want), ALL_AXES, false);
-}
-
-/* -- a function of the user -------------------------------------------------------- */
-
-static Node *apply_function(Graph *graph, Metric *metric, const Loss *loss, Node *output,
-                            Node *target) {
-  (void)loss;
-  Value in[2] = {{.kind = VALUE_NODE, .as.ref = output},
-                 {.kind = VALUE_NODE, .as.ref = target}};
-  Node *y = callable_node(graph, metric->function, in, 2, "metric");
-  return y && y->shape.rank ? op_mean(graph, y, ALL_AXES, false) : y;
-}
-
-/* -- records ----------------------------------------------------------------------- */
-
-#define NAME                                                                           \
-  {.name = "name", .kind = OPT_TEXT, .offset = offsetof(Metric, name),                 \
-   .doc = "of its column in the history"}
-
-static const Option accuracy_options[] = {NAME, {0}};
-static const Option function_options[] = {
-    {.name = "function", .kind = OPT_CALL, .offset = offsetof(Metric, function),
-     .position = 1, .doc = "f(output, target) -> number, the mean over the batch"},
-    NAME,
-    {0}};
-
-static Err function_check(Object *object, Fault *fault) {
-  if (((const Metric *)object)->function) return ERR_OK;
-  return fault_set(fault, ERR_VALUE, "train.metric: \"function\" is missing: "
-                   "f(output, target) -> number");
-}
-
-static const MetricKind metric_accuracy = {
-    {.name = "accuracy", .alias = "acc", .family = &metric_family, .size = sizeof(Metric),
-     .options = accuracy_options,
-     .doc = "Share of rows whose largest output is the target; with one output, of those "
-            "on the right side of 1/2.",
-     .equation = "mean_n(argmax_j y_nj = t_n)"},
-    apply_accuracy};
-static const MetricKind metric_function = {
-    {.name = "metric", .family = &metric_family, .size = sizeof(Metric),
-     .options = function_options, .check = function_check, .doc = "A function of the user.",
-     .equation = "m = f(y, t)"},
-    apply_function};
-
-static const Kind *const metric_kinds[] = {&metric_accuracy.kind, &metric_function.kind,
-                                           NULL};
+static const Kind *const metric_kinds[] = {
+#define METRIC(name) &metric_##name.kind,
+#include "nn/metrics.def"
+#undef METRIC
+    NULL};
 
 const Family metric_family = {"metric", "train", metric_kinds, &metric_function.kind};
 
-Node *metric_apply(Graph *graph, Metric *metric, const Loss *loss, Node *output,
-                   Node *target) {
-  if (!output || !target || graph->fault.code) return NULL;
-  const MetricKind *kind = (const MetricKind *)metric->object.kind;
-  return kind->apply(graph, metric, loss, output, target);
-}
-
 const char *metric_name(const Metric *metric) {
   return metric->name ? metric->name : metric->object.kind->name;
+}
+
+/* -- a measure ----------------------------------------------------------------------- */
+
+void measure_init(Measure *m, Metric *metric) {
+  *m = (Measure){.metric = object_retain(metric), .limit_bytes = MEASURE_LIMIT_BYTES};
+}
+
+void measure_deinit(Measure *m) {
+  object_release(m->metric);
+  callable_release(m->state);
+  free(m->v);
+  free(m->output.bytes);
+  free(m->target.bytes);
+  *m = (Measure){0};
+}
+
+Err measure_begin(Measure *m, Fault *fault) {
+  (void)fault;
+  m->n = 0;
+  m->output.n_bytes = m->target.n_bytes = 0;
+  callable_release(m->state);
+  m->state = NULL;
+  return ERR_OK;
+}
+
+Err measure_room(Measure *m, int64_t n, Fault *fault) {
+  if (n > m->room) {
+    int64_t room = 2 * n;
+    double *v = realloc(m->v, (size_t)room * sizeof *v);
+    if (!v) return fault_memory(fault, (size_t)room * sizeof *v);
+    m->v = v;
+    m->room = room;
+  }
+  for (; m->n < n; m->n++) m->v[m->n] = 0;
+  return ERR_OK;
+}
+
+Err kept_add(KeptRows *kept, const Array *rows, Fault *fault) {
+  size_t n_bytes = (size_t)shape_count(&rows->shape) * dtype_bytes(rows->dtype);
+  if (!kept->n_bytes) {
+    kept->shape = rows->shape;
+    kept->shape.dim[0] = 0;
+    kept->dtype = rows->dtype;
+  }
+  Shape next = kept->shape;
+  next.dim[0] = rows->shape.dim[0];
+  if (!shape_equal(&next, &rows->shape) || kept->dtype != rows->dtype) {
+    char had[SHAPE_TEXT], got[SHAPE_TEXT];
+    return fault_set(fault, ERR_SHAPE, "metric: rows of one shape can be measured together, "
+                     "got %s after %s; give { add = f, finish = g }",
+                     shape_text(got, &rows->shape), shape_text(had, &kept->shape));
+  }
+  if (kept->n_bytes + n_bytes > kept->room_bytes) {
+    size_t room = 2 * (kept->n_bytes + n_bytes);
+    unsigned char *bytes = realloc(kept->bytes, room);
+    if (!bytes) return fault_memory(fault, room);
+    kept->bytes = bytes;
+    kept->room_bytes = room;
+  }
+  if (n_bytes) memcpy(kept->bytes + kept->n_bytes, rows->data, n_bytes);
+  kept->n_bytes += n_bytes;
+  kept->shape.dim[0] += rows->shape.dim[0];
+  return ERR_OK;
+}
+
+Array metric_target(const Array *output, const Array *target) {
+  Array out = *target;
+  if (shape_differ_by_one(&output->shape, &target->shape)) out.shape = output->shape;
+  return out;
+}
+
+static Err prefixed(const Metric *metric, Err err, Fault *fault) {
+  if (err && err != ERR_SCRIPT) fault_prefix(fault, "%s", metric_name(metric));
+  return err;
+}
+
+Err metric_check(const Metric *metric, const MetricBatch *batch, Fault *fault) {
+  const MetricKind *kind = metric_kind(metric);
+  if (batch->output.shape.rank < 1 || batch->target.shape.rank < 1) {
+    char o[SHAPE_TEXT], t[SHAPE_TEXT];
+    fault_set(fault, ERR_SHAPE, "outputs and targets must have rows; got output %s and target "
+              "%s", shape_text(o, &batch->output.shape), shape_text(t, &batch->target.shape));
+    return prefixed(metric, ERR_SHAPE, fault);
+  }
+  return kind->check ? prefixed(metric, kind->check(metric, batch, fault), fault) : ERR_OK;
+}
+
+Err measure_add(Measure *m, const MetricBatch *batch, Fault *fault) {
+  Err err = metric_check(m->metric, batch, fault);
+  if (err) return err;
+  return prefixed(m->metric, metric_kind(m->metric)->add(m, batch, fault), fault);
+}
+
+Err measure_finish(const Measure *m, Graph *graph, double *value, Fault *fault) {
+  return prefixed(m->metric, metric_kind(m->metric)->finish(m, graph, value, fault), fault);
+}
+
+/* -- which way is better --------------------------------------------------------------- */
+
+static bool is_word(const Kind *kind, const char *name) {
+  return strcmp(kind->name, name) == 0 || text_has_word(kind->alias, name);
+}
+
+static const Kind *kind_of_name(const Family *family, const char *name) {
+  for (int i = 0; family->kinds[i]; i++)
+    if (is_word(family->kinds[i], name)) return family->kinds[i];
+  return NULL;
+}
+
+/* Behind "fit2.", then "val_" or "test_". */
+static const char *measure_of(const char *column) {
+  if (strncmp(column, "fit", 3) == 0) {
+    size_t digits = strspn(column + 3, "0123456789");
+    if (digits && column[3 + digits] == '.') column += 3 + digits + 1;
+  }
+  if (strncmp(column, "val_", 4) == 0) return column + 4;
+  return strncmp(column, "test_", 5) == 0 ? column + 5 : column;
+}
+
+NamedMeasure measure_named(const char *column) {
+  const char *name = measure_of(column);
+  const MetricKind *metric = (const MetricKind *)kind_of_name(&metric_family, name);
+  if (metric) return (NamedMeasure){metric->goal, metric->low, metric->high};
+  bool loss = strcmp(name, "loss") == 0 || kind_of_name(&loss_family, name);
+  return (NamedMeasure){.goal = loss ? GOAL_MIN : GOAL_NONE};
+}
+
+Goal measure_goal(const char *column, Object *const *metrics, int n) {
+  const char *name = measure_of(column);
+  Goal goal = GOAL_NONE;
+  for (int i = 0; goal == GOAL_NONE && i < n; i++) {
+    const Metric *metric = (const Metric *)metrics[i];
+    if (strcmp(metric_name(metric), name) != 0) continue;
+    goal = metric->goal != GOAL_NONE ? (Goal)metric->goal : metric_kind(metric)->goal;
+  }
+  return goal == GOAL_NONE ? measure_named(column).goal : goal;
+}
+
+void add_goal_missing(Text *out, const char *column, const char *option) {
+  const char *names[64] = {"loss"};
+  int n = 1;
+  for (int i = 0; metric_kinds[i] && n < 64; i++)
+    if (((const MetricKind *)metric_kinds[i])->goal != GOAL_NONE)
+      names[n++] = metric_kinds[i]->name;
+  const char *nearest = text_nearest(measure_of(column), names, n);
+  text_addf(out, "option \"%s\" is missing: whether more or less %s is better does not follow "
+            "from its name%s%s%s; allowed: \"max\" or \"min\"", option, column,
+            nearest ? " (did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?)" : "");
 }

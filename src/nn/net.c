@@ -273,6 +273,7 @@ void layer_deinit(Object *object) {
   leave_owner(layer);
   while (layer->owned) leave_owner(layer->owned);
   for (int i = 0; i < LAYER_VARS; i++) variable_release(layer->var[i]);
+  object_release(layer->trained);
   free(layer->name);
   free(layer->stream);
 }

@@ -44,6 +44,7 @@ struct Layer {
   const char *const *var_name; /* of these: the kind's vars, or a custom layer's own */
   Shape input, output;         /* of its last forward; valid when `seen` */
   bool seen;
+  Object *trained;             /* of a net: what it was trained with (trained.h); or NULL */
   /* private to net.c */
   Layer *owned, *sibling;      /* list of all whose owner this is; next one of that list */
   int64_t number;              /* of the outermost: its number in the run; 0: not built */
@@ -177,7 +178,7 @@ typedef struct NamedValue { const char *name; Node *value; } NamedValue;
 Err layer_load(Graph *graph, Layer *net, const NamedValue *values, int n, Fault *fault)
     WARN_UNUSED;
 
-/* The state as .safetensors; load as above. */
+/* The state as .safetensors, with what the net was trained with; load as above. */
 Err layer_save(Graph *graph, Layer *net, const char *path, Fault *fault) WARN_UNUSED;
 Err layer_load_file(Graph *graph, Layer *net, const char *path, Fault *fault) WARN_UNUSED;
 
@@ -191,7 +192,9 @@ Err layer_freeze(Layer *net, const char *pattern, bool frozen, Fault *fault) WAR
 Err layer_summary(Graph *graph, Layer *net, const Loss *loss, Text *out, Fault *fault)
     WARN_UNUSED;
 
-/* Outputs for all rows of x, in batches, evaluated. predict_classes: labels from 1. */
+/* Outputs for all rows of x, in batches, evaluated. predict_classes: labels from 1 as fit and
+ * evaluate read them (trained.h): for each row that of its largest output, for each yes-no
+ * output 1 (no) or 2 (yes); an output that is NaN is a fault. */
 Node *layer_predict(Graph *graph, Layer *net, Node *x, int64_t batch);
 Node *layer_predict_classes(Graph *graph, Layer *net, Node *x, int64_t batch);
 

@@ -1,7 +1,9 @@
 /* state.c: nets from outside: their variables by name, freezing, loading, prediction and
  * the summary. */
 #include "nn/nn.h"
+#include "base/out.h"
 #include "graph/ops.h"
+#include "nn/trained.h"
 #include "tensor/safetensors.h"
 #include <fnmatch.h>
 #include <stdio.h>
@@ -191,10 +193,23 @@ Err layer_save(Graph *graph, Layer *net, const char *path, Fault *fault) {
     tensors[i] = (NamedTensor){state.name[i], held_value(graph, state.v[i])};
     err = graph_ok(graph, fault);
   }
-  if (!err) err = safetensors_save(path, tensors, state.n, NULL, 0, fault);
+  Text trained = {0};
+  if (!err) err = layer_trained_text(net, &trained, fault);
+  NamedText meta = {TRAINED_META, trained.data};
+  if (!err) err = safetensors_save(path, tensors, state.n, &meta, trained.n_bytes > 0, fault);
+  text_deinit(&trained);
   free(tensors);
   state_deinit(&state);
   return err;
+}
+
+/* The weights are what counts: a file that says it in a way of its own is told, and taken. */
+static void load_trained(Layer *net, const TensorFile *file, const char *path) {
+  Fault fault = {0};
+  const char *text = tensor_file_meta(file, TRAINED_META);
+  if (text && layer_trained_from_text(net, text, &fault))
+    err_print("warning: %s: what the net was trained with cannot be read: %s\n", path,
+              fault.text);
 }
 
 Err layer_load_file(Graph *graph, Layer *net, const char *path, Fault *fault) {
@@ -211,6 +226,7 @@ Err layer_load_file(Graph *graph, Layer *net, const char *path, Fault *fault) {
   }
   if (!err) err = layer_load(graph, net, values, file.n_tensors, fault);
   if (err) fault_prefix(fault, "%s", path);
+  else load_trained(net, &file, path);
   free(values);
   tensor_file_deinit(&file);
   graph_scope_end(graph, scope);
@@ -277,15 +293,35 @@ static Node *rows(Graph *graph, Node *x, int64_t from, int64_t n) {
   return op_slice(graph, x, start, count, step);
 }
 
-/* The class of each row, from 1; of a single output: 1 below the middle, else 2. */
-static Node *classes(Graph *graph, Node *y) {
-  if (!y) return NULL;
-  int last = y->shape.rank - 1;
-  if (last >= 1 && y->shape.dim[last] > 1) return op_argmax(graph, y, last);
-  double middle = y->op == &op_record_sigmoid ? 0.5 : 0;
-  Node *yes = op_ge(graph, y, graph_scalar(graph, middle));
-  Node *label = op_add(graph, yes, graph_scalar(graph, 1));
-  return op_cast(graph, op_reshape(graph, label, &SHAPE_OF(y->shape.dim[0])), DT_INT32);
+/* The shape of the labels of outputs: a row's for the largest, else one for each output. */
+static Shape label_shape(const Shape *y, ReadAs as) {
+  Shape shape = *y;
+  if (y->rank >= 2 && (as == READ_CATEGORICAL || (y->rank == 2 && y->dim[1] == 1)))
+    shape.rank--;
+  return shape;
+}
+
+static int64_t label_at(const Reading *reading, const Array *y, int64_t i) {
+  int64_t width = reading_width(&y->shape);
+  if (reading->as == READ_CATEGORICAL) return reading_largest(y, i * width, width);
+  return reading_yes(reading, array_get(y, i));
+}
+
+/* Returns new: the labels of computed outputs, of which `from` rows stand before. */
+static Tensor *labels_of(Graph *graph, const Tensor *y, const Reading *reading, int64_t from) {
+  Shape shape = label_shape(&y->a.shape, reading->as);
+  Tensor *out = tensor_new(&graph->memory, DT_INT32, &shape, &graph->fault);
+  int64_t n = out ? tensor_count(out) : 0, per_row = n / (n ? shape.dim[0] : 1);
+  for (int64_t i = 0; i < n; i++) {
+    int64_t label = label_at(reading, &y->a, i);
+    array_set(&out->a, i, (double)label);
+    if (label) continue;
+    fault_set(&graph->fault, ERR_NONFINITE, "predict_classes: an output of row %lld is NaN, "
+              "which is no class", (long long)(from + i / per_row + 1));
+    tensor_release(out);
+    return NULL;
+  }
+  return out;
 }
 
 /* Copies the rows of one batch to their place; makes `*out` at the first one. */
@@ -308,6 +344,16 @@ static Err keep_rows(Graph *graph, Tensor **out, const Tensor *y, int64_t from,
   return ERR_OK;
 }
 
+/* Returns new: the labels of one batch, from its outputs, which are computed. */
+static Tensor *batch_labels(Graph *graph, const Layer *net, Node *y, int64_t from) {
+  Reading reading = layer_reading(net, y);
+  if (y->shape.rank < 1) {
+    fault_set(&graph->fault, ERR_SHAPE, "predict_classes: the outputs have no rows");
+    return NULL;
+  }
+  return labels_of(graph, node_value(y), &reading, from);
+}
+
 static Node *predict(Graph *graph, Layer *net, Node *x, int64_t batch, bool labels) {
   if (!x || graph->fault.code) return NULL;
   int64_t n = x->shape.rank ? x->shape.dim[0] : 0;
@@ -322,9 +368,11 @@ static Node *predict(Graph *graph, Layer *net, Node *x, int64_t batch, bool labe
     int scope = graph_scope_begin(graph);
     int64_t n_rows = n - from < batch ? n - from : batch;
     Node *y = layer_call(graph, net, n_rows == n ? x : rows(graph, x, from, n_rows));
-    if (labels) y = classes(graph, y);
     Tensor *value = graph_value(graph, y);
+    Tensor *made = labels && value ? batch_labels(graph, net, y, from) : NULL;
+    if (labels) value = made;
     failed = !value || keep_rows(graph, &out, value, from, n_rows, n);
+    tensor_release(made);
     graph_scope_end(graph, scope);
   }
   graph->training = training;

@@ -8,20 +8,33 @@
 
 /* -- what is watched --------------------------------------------------------------- */
 
-typedef enum WatchMode { MODE_AUTO, MODE_MIN, MODE_MAX } WatchMode;
-static const char *const mode_names[] = {"auto", "min", "max", NULL};
+static const char *const mode_names[] = {"auto", "min", "max", NULL};   /* as Goal */
 
 /* The best value so far of one column. */
 typedef struct Watch {
   char *monitor;
-  int mode;                    /* WatchMode */
+  int mode;                    /* Goal; GOAL_NONE: as the measure's record says */
+  Goal goal;                   /* of this fit */
   double min_delta, best;
   int64_t best_epoch;          /* 0: none yet */
 } Watch;
 
+static Err find_goal(Watch *watch, const FitRun *run, const char *who, Fault *fault) {
+  const ObjectList *metrics = &run->fit->metrics;
+  watch->goal = watch->mode != GOAL_NONE ? (Goal)watch->mode
+                                         : measure_goal(watch->monitor, metrics->v, metrics->n);
+  if (watch->goal != GOAL_NONE) return ERR_OK;
+  Text why = {0};
+  add_goal_missing(&why, watch->monitor, "mode");
+  Err err = fault_set(fault, ERR_VALUE, "train.%s: %s", who, why.data ? why.data : "");
+  text_deinit(&why);
+  return err;
+}
+
 static Err watch_begin(Watch *watch, const FitRun *run, const char *who, Fault *fault) {
   watch->best_epoch = 0;
-  if (history_find(run->history, watch->monitor) >= 0) return ERR_OK;
+  if (history_find(run->history, watch->monitor) >= 0)
+    return find_goal(watch, run, who, fault);
   Text names = {0};
   for (int i = 0; i < run->history->n_columns; i++)
     text_addf(&names, "%s%s", i ? ", " : "", run->history->column[i].name);
@@ -33,17 +46,11 @@ static Err watch_begin(Watch *watch, const FitRun *run, const char *who, Fault *
   return err;
 }
 
-/* Larger is better for accuracies, smaller for all else. */
-static bool larger_is_better(const Watch *watch) {
-  if (watch->mode != MODE_AUTO) return watch->mode == MODE_MAX;
-  return strstr(watch->monitor, "acc") != NULL;
-}
-
 /* Takes the epoch's value; true when it is the best by at least min_delta. NaN never is. */
 static bool watch_better(Watch *watch, const FitRun *run) {
   const History *history = run->history;
   double value = history_get(history, watch->monitor, history->n_rows - 1);
-  double gain = larger_is_better(watch) ? value - watch->best : watch->best - value;
+  double gain = watch->goal == GOAL_MAX ? value - watch->best : watch->best - value;
   if (isnan(value) || (watch->best_epoch && !(gain > watch->min_delta))) return false;
   watch->best = value;
   watch->best_epoch = run->epoch;
@@ -216,7 +223,8 @@ static Err early_stopping_load(Callback *callback, FitRun *run, const Checkpoint
    .value = default_, .doc = "column of the history that is watched"},                 \
   {.name = "mode", .kind = OPT_CHOICE, .offset = offsetof(type, watch.mode),           \
    .value = "auto", .choices = mode_names,                                             \
-   .doc = "which way is better; auto: up for accuracies, else down"}
+   .doc = "which way is better; auto: as the name of a metric or a loss says (\"loss\", " \
+          "\"f1\"), or the goal of a train.metric; any other name needs it said"}
 
 static const Option early_stopping_options[] = {
     MONITOR(EarlyStopping, "val_loss"),

@@ -111,6 +111,11 @@ typedef struct FitCheckpointer {
   Err (*add_call)(void *ctx, Callable *state, Checkpoint *c, const char *part, Fault *fault);
   Err (*get_call)(void *ctx, Callable *restore, const Checkpoint *c, const char *part,
                   Fault *fault);
+  /* A value held for the user (VALUE_HELD) as the part, and back: *held is new. NULL: such
+   * values cannot be kept. */
+  Err (*add_held)(void *ctx, Callable *held, Checkpoint *c, const char *part, Fault *fault);
+  Err (*get_held)(void *ctx, Callable **held, const Checkpoint *c, const char *part,
+                  Fault *fault);
 } FitCheckpointer;
 
 #endif

@@ -3,6 +3,7 @@
  * What is put back is checked first: a fault leaves the net as it was. Values that have been
  * computed are taken as they are; only those that wait for it are evaluated. */
 #include "base/record_json.h"
+#include "nn/trained.h"
 #include "train/checkpoint.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -151,6 +152,8 @@ Err checkpoint_add_net(Checkpoint *c, const char *part, Graph *graph, Layer *net
       json_put(list, layers.v[i]->name, layer_json(layers.v[i]));
     json_put_int(map, "number", layer_number(net));
     json_put(map, "layers", list);
+    Json *trained = layer_trained_json(net);
+    if (trained) json_put(map, "trained", trained);
     json_put(c->state, part, map);
   }
   state_deinit(&state);
@@ -191,6 +194,7 @@ Err checkpoint_get_net(const Checkpoint *c, const char *part, Graph *graph, Laye
   for (int i = 0; !err && i < layers.n; i++)
     err = layer_from_json(layers.v[i], json_find(list, layers.v[i]->name), fault);
   if (!err) err = checkpoint_get_values(c, part, graph, &state, fault);
+  if (!err) err = layer_trained_from_json(net, json_find(map, "trained"), fault);
   if (!err) layer_set_number(net, number);
   state_deinit(&state);
   free(layers.v);

@@ -1,6 +1,8 @@
 /* evaluate.c: loss and metrics over a data set, without training. */
+#include "nn/trained.h"
 #include "train/train.h"
 #include <math.h>
+#include <stdlib.h>
 
 Err train_check_targets(const Loss *loss, const Dataset *set, Fault *fault) {
   Err err = ERR_OK;
@@ -13,45 +15,112 @@ Err train_check_targets(const Loss *loss, const Dataset *set, Fault *fault) {
   return err;
 }
 
-/* Nodes of one batch: loss (unless NULL) and metrics. */
-static Err emit(Graph *graph, Layer *net, Loss *loss, const ObjectList *metrics, Node *x,
-                Node *y, Node **out) {
-  Node *output = layer_call(graph, net, x);
-  y = loss_conform(graph, output, y);
-  int n = 0;
-  if (loss) out[n++] = loss_apply(graph, loss, output, y);
-  for (int i = 0; metrics && i < metrics->n; i++)
-    out[n++] = metric_apply(graph, (Metric *)metrics->v[i], loss, output, y);
-  return graph->fault.code;
+/* -- measures of a list of metrics ------------------------------------------------------ */
+
+Err measures_open(Measures *out, const ObjectList *metrics, Fault *fault) {
+  *out = (Measures){.v = calloc((size_t)metrics->n + 1, sizeof *out->v)};
+  if (!out->v) return fault_memory(fault, (size_t)metrics->n * sizeof *out->v);
+  for (; out->n < metrics->n; out->n++)
+    measure_init(&out->v[out->n], (Metric *)metrics->v[out->n]);
+  return measures_begin(out, fault);
 }
 
-/* Adds the batch's values, weighted by its rows. */
-static Err add_batch(Graph *graph, Layer *net, Loss *loss, const ObjectList *metrics,
-                     Tensor *x, Tensor *y, double *sum) {
-  Node *out[STEP_OUT];
-  int n_metrics = metrics ? metrics->n : 0, first = loss ? 0 : 1;
+void measures_close(Measures *measures) {
+  for (int i = 0; i < measures->n; i++) measure_deinit(&measures->v[i]);
+  free(measures->v);
+  *measures = (Measures){0};
+}
+
+Err measures_begin(Measures *measures, Fault *fault) {
+  Err err = ERR_OK;
+  for (int i = 0; !err && i < measures->n; i++) err = measure_begin(&measures->v[i], fault);
+  return err;
+}
+
+Err measures_check(Measures *measures, Graph *graph, const Loss *loss, const Node *output,
+                   const Node *target, Fault *fault) {
+  MetricBatch batch = {.graph = graph, .output = {output->shape, output->dtype, NULL}};
+  Array t = {target->shape, target->dtype, NULL};
+  batch.target = metric_target(&batch.output, &t);
+  batch.reading = measures->reading = reading_of(loss, output, target);
+  Err err = ERR_OK;
+  for (int i = 0; !err && i < measures->n; i++)
+    err = metric_check(measures->v[i].metric, &batch, fault);
+  return err;
+}
+
+Err measures_add(Measures *measures, Graph *graph, const Tensor *output, const Tensor *target,
+                 Fault *fault) {
+  MetricBatch batch = {graph, output->a, metric_target(&output->a, &target->a),
+                       measures->reading};
+  Err err = ERR_OK;
+  for (int i = 0; !err && i < measures->n; i++)
+    err = measure_add(&measures->v[i], &batch, fault);
+  return err;
+}
+
+Err measures_finish(const Measures *measures, Graph *graph, double *value, Fault *fault) {
+  Err err = ERR_OK;
+  for (int i = 0; !err && i < measures->n; i++)
+    err = measure_finish(&measures->v[i], graph, &value[i], fault);
+  return err;
+}
+
+/* -- a set ------------------------------------------------------------------------------- */
+
+typedef struct Evaluation {
+  Graph *graph;
+  Layer *net;
+  Loss *loss;                  /* NULL: not measured */
+  Measures measures;
+  double sum;                  /* of the loss, weighted by rows */
+} Evaluation;
+
+/* Nodes of one batch: the output, then the loss, unless there is none. */
+static Err emit(Evaluation *e, Node *x, Node *y, Node **out, Fault *fault) {
+  Graph *graph = e->graph;
+  out[0] = layer_call(graph, e->net, x);
+  y = loss_conform(graph, out[0], y);
+  out[1] = out[0] && e->loss ? loss_apply(graph, e->loss, out[0], y) : NULL;
+  if (graph->fault.code) return graph_ok(graph, fault);
+  const Loss *reads = e->loss ? e->loss : layer_loss(e->net);
+  return measures_check(&e->measures, graph, reads, out[0], y, fault);
+}
+
+static Err add_batch(Evaluation *e, Tensor *x, Tensor *y, Fault *fault) {
+  Graph *graph = e->graph;
+  Node *out[2];
   int scope = graph_scope_begin(graph);
-  Err err = emit(graph, net, loss, metrics, graph_const(graph, x), graph_const(graph, y), out);
-  if (!err) err = graph_eval(graph, out, n_metrics + 1 - first);
-  for (int i = first; !err && i <= n_metrics; i++) {
-    const Tensor *value = node_value(out[i - first]);
-    if (tensor_count(value) != 1) {
-      char got[SHAPE_TEXT];
-      err = fault_set(&graph->fault, ERR_SHAPE, "metric: must give one number, got %s",
-                      shape_text(got, &value->a.shape));
-    } else {
-      sum[i] += array_get(&value->a, 0) * (double)x->a.shape.dim[0];
-    }
-  }
+  Node *in = graph_const(graph, x), *target = graph_const(graph, y);
+  Err err = in && target ? emit(e, in, target, out, fault) : graph_ok(graph, fault);
+  if (!err && graph_eval(graph, out, e->loss ? 2 : 1)) err = graph_ok(graph, fault);
+  if (!err && e->loss)
+    e->sum += array_get(&node_value(out[1])->a, 0) * (double)x->a.shape.dim[0];
+  if (!err) err = measures_add(&e->measures, graph, node_value(out[0]), y, fault);
   graph_scope_end(graph, scope);
   return err;
+}
+
+static Err add_all(Evaluation *e, Dataset *set, int64_t batch_size, double *value,
+                   Fault *fault) {
+  Batches batches = {0};
+  BatchOptions options = {.batch_size = batch_size, .shuffle = SHUFFLE_NONE};
+  Tensor *x = NULL, *y = NULL;
+  bool more = true;
+  Err err = batches_open(&batches, set, &options, fault);
+  while (!err && !(err = batches_next(&batches, &x, &y, &more, fault)) && more)
+    err = add_batch(e, x, y, fault);
+  value[0] = e->loss ? e->sum / (double)batches.n_rows : NAN;
+  tensor_release(x);
+  tensor_release(y);
+  batches_close(&batches);
+  return err ? err : measures_finish(&e->measures, e->graph, value + 1, fault);
 }
 
 Err train_evaluate(Graph *graph, Layer *net, Dataset *set, Loss *loss,
                    const ObjectList *metrics, int64_t batch_size, double *value,
                    Fault *fault) {
-  int n_metrics = metrics ? metrics->n : 0;
-  must(n_metrics < STEP_OUT);
+  Evaluation e = {.graph = graph, .net = net, .loss = loss};
   Err err = dataset_need_rows(set, "evaluation", fault);
   if (err) return err;
   if (!dataset_has_y(set))
@@ -61,20 +130,11 @@ Err train_evaluate(Graph *graph, Layer *net, Dataset *set, Loss *loss,
                      "is not said: set:impute(train), or impute() for its own; the parts of a "
                      "split know it", dataset_name(set));
   if (loss && (err = train_check_targets(loss, set, fault))) return err;
-  Batches batches = {0};
-  BatchOptions options = {.batch_size = batch_size, .shuffle = SHUFFLE_NONE};
-  Tensor *x = NULL, *y = NULL;
-  bool training = graph->training, more = true;
+  bool training = graph->training;
   graph->training = false;
-  for (int i = 0; i <= n_metrics; i++) value[i] = 0;
-  err = batches_open(&batches, set, &options, fault);
-  while (!err && !(err = batches_next(&batches, &x, &y, &more, fault)) && more)
-    if (add_batch(graph, net, loss, metrics, x, y, value)) err = graph_ok(graph, fault);
-  for (int i = 0; i <= n_metrics; i++) value[i] /= (double)batches.n_rows;
-  if (!loss) value[0] = NAN;
-  tensor_release(x);
-  tensor_release(y);
-  batches_close(&batches);
+  err = measures_open(&e.measures, metrics, fault);
+  if (!err) err = add_all(&e, set, batch_size, value, fault);
+  measures_close(&e.measures);
   graph->training = training;
   return err;
 }

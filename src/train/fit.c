@@ -5,11 +5,13 @@
  *     ─► validation ─► a row of the history ─► sink ─► callbacks
  *   ─► callbacks end ─► test
  *
- * Training measures are means over the epoch, taken while the weights change; validation
- * and test are measured afterwards, in inference mode. What is random (split, order) comes
+ * Training measures are over the rows of the epoch, taken while the weights change: a step
+ * gives loss and outputs, metrics add them up (nn/metric.h). Validation and test are measured
+ * afterwards, in inference mode. What is random (split, order) comes
  * from streams of the fit's number, so nothing else shifts it. */
-#include "train/fit_private.h"
 #include "base/sys.h"
+#include "nn/trained.h"
+#include "train/fit_private.h"
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -229,10 +231,17 @@ static Err batch_forward(void *ctx, Graph *graph, Node **out, int *n_out, Fault 
   Node *output = layer_call(graph, w->run.net, x);
   y = loss_conform(graph, output, y);
   out[0] = loss_apply(graph, fit->loss, output, y);
-  for (int i = 0; i < fit->metrics.n; i++)
-    out[1 + i] = metric_apply(graph, (Metric *)fit->metrics.v[i], fit->loss, output, y);
-  *n_out = 1 + fit->metrics.n;
-  return graph_ok(graph, fault);
+  out[1] = output;
+  *n_out = fit->metrics.n ? 2 : 1;
+  if (!out[0] || !output) return graph_ok(graph, fault);
+  return measures_check(&w->measures, graph, fit->loss, output, y, fault);
+}
+
+/* What a step gave: the loss, and the outputs where something is measured on them. */
+static Err take_batch(Work *w, const Tensor *loss, const Tensor *output) {
+  w->batch_loss = array_get(&loss->a, 0);
+  if (!output) return ERR_OK;
+  return measures_add(&w->measures, w->run.graph, output, w->y, w->fault);
 }
 
 /* A batch by replaying an earlier one of the same shape and settings, if there is one. */
@@ -240,9 +249,9 @@ static Err replay_batch(Work *w, const StepCapture *capture, bool *done) {
   *done = false;
   if (!capture || !replay_ready(w->replay, capture->signature, &capture->args)) return ERR_OK;
   Err err = replay_run(w->replay, &capture->args, done, w->fault);
-  for (int i = 0; !err && *done && i <= n_metrics(w); i++)
-    w->value[i] = array_get(&replay_out(w->replay, i)->a, 0);
-  return err;
+  if (err || !*done) return err;
+  return take_batch(w, replay_out(w->replay, 0),
+                    n_metrics(w) ? replay_out(w->replay, 1) : NULL);
 }
 
 static Err trace_batch(Work *w, const StepCapture *capture) {
@@ -253,7 +262,8 @@ static Err trace_batch(Work *w, const StepCapture *capture) {
   int scope = graph_scope_begin(graph);
   Err err = train_step(graph, &target, w->run.fit->optimizer, batch_forward, w, capture, out,
                        &n_out, w->fault);
-  for (int i = 0; !err && i < n_out; i++) w->value[i] = array_get(&node_value(out[i])->a, 0);
+  if (!err)
+    err = take_batch(w, node_value(out[0]), n_out > 1 ? node_value(out[1]) : NULL);
   graph_scope_end(graph, scope);
   return err;
 }
@@ -271,13 +281,19 @@ static Err train_batch(Work *w) {
   bool done;
   Err err = replay_batch(w, kept, &done);
   if (!err && !done) err = trace_batch(w, kept);
+  if (!err && !w->remembered) err = fit_remember(w);
   if (err) return err;
   w->stepped = true;
   int64_t n = w->x->a.shape.dim[0];
-  for (int i = 0; i <= n_metrics(w); i++) w->sum[i] += w->value[i] * (double)n;
+  w->sum += w->batch_loss * (double)n;
   w->n_rows += n;
-  w->run.loss = w->sum[0] / (double)w->n_rows;
+  w->run.loss = w->sum / (double)w->n_rows;
   return ERR_OK;
+}
+
+Err fit_remember(Work *w) {
+  w->remembered = true;
+  return layer_remember(w->run.net, w->run.fit->loss, &w->run.fit->metrics, w->fault);
 }
 
 /* From batch number run.batch on: 0, or where a checkpoint was taken. */
@@ -309,7 +325,7 @@ static Err record_epoch(Work *w, const double *validation) {
   history_set(history, "epoch", (double)w->run.epoch);
   for (int i = 0; i <= n_metrics(w); i++) {
     char name[HISTORY_NAME];
-    history_set(history, measure_name(w, i), w->sum[i] / (double)w->n_rows);
+    history_set(history, measure_name(w, i), w->value[i]);
     snprintf(name, sizeof name, "val_%.40s", measure_name(w, i));
     if (w->validation) history_set(history, name, validation[i]);
   }
@@ -320,9 +336,16 @@ static Err record_epoch(Work *w, const double *validation) {
 
 static Err begin_epoch(Work *w) {
   w->run.batch = w->n_rows = 0;
-  for (int i = 0; i <= n_metrics(w); i++) w->sum[i] = 0;
+  w->sum = 0;
   w->run.epoch_start_s = clock_s();
-  return epoch_begin_all(w);
+  Err err = measures_begin(&w->measures, w->fault);
+  return err ? err : epoch_begin_all(w);
+}
+
+/* Before validation: a metric of the user may keep what it adds up in a place of its own. */
+static Err finish_epoch(Work *w) {
+  w->value[0] = w->sum / (double)w->n_rows;
+  return measures_finish(&w->measures, w->run.graph, w->value + 1, w->fault);
 }
 
 /* Callbacks are not interrupted where there are checkpoints: what they remember would be
@@ -343,6 +366,7 @@ static Err one_epoch(Work *w) {
   if (err) return err;
   w->stage = FIT_IN_EPOCH;
   err = train_epoch(w);
+  if (!err) err = finish_epoch(w);
   if (!err) err = measure_validation(w, validation);
   if (err) return fit_keep_at_stop(w, err);
   err = end_epoch(w, validation);
@@ -398,11 +422,11 @@ static Err run_stages(Work *w) {
   return ERR_OK;
 }
 
-/* Steps of built-in parts alone are replayed: a user's function runs at every step. */
+/* Steps of built-in parts alone are replayed: a user's function runs at every step. Metrics
+ * are no part of a step. */
 static Err prepare_replay(Work *w) {
   const Fit *fit = w->run.fit;
   bool own = object_has_call(&w->run.net->object) || object_has_call(&fit->loss->object);
-  for (int i = 0; i < fit->metrics.n; i++) own = own || object_has_call(fit->metrics.v[i]);
   if (own || w->run.graph->naive) return ERR_OK;
   w->replay = replay_new(w->fault);
   return w->replay ? ERR_OK : w->fault->code;
@@ -412,6 +436,7 @@ static Err prepare(Work *w, Dataset *set) {
   Err err = split_sets(w, set);
   if (!err) err = open_batches(w);
   if (!err) err = open_columns(w);
+  if (!err) err = measures_open(&w->measures, &w->run.fit->metrics, w->fault);
   if (!err) err = prepare_replay(w);
   return err ? err : fit_find_checkpoint(w);
 }
@@ -444,6 +469,7 @@ static void put_back(Work *w, const Before *before, Err err) {
 
 static void work_deinit(Work *w) {
   replay_free(w->replay);
+  measures_close(&w->measures);
   tensor_release(w->x);
   tensor_release(w->y);
   batches_close(&w->batches);

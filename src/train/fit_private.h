@@ -27,8 +27,10 @@ typedef struct Work {
   Batches batches;
   Tensor *x, *y;               /* of the batch */
   Replay *replay;              /* NULL: functions of the user run at every step */
-  double value[1 + MAX_METRICS];   /* loss and metrics of the last batch */
-  double sum[1 + MAX_METRICS]; /* and over the rows of this epoch so far */
+  Measures measures;           /* the metrics over the rows of this epoch so far */
+  double batch_loss, sum;      /* the loss of the last batch; over those rows, weighted */
+  double value[1 + MAX_METRICS];   /* of the epoch: loss and metrics */
+  bool remembered;             /* the net knows what it is trained with */
   int64_t n_rows;
   Json *begin;                 /* what the fit was asked to do: only its own checkpoint fits */
   Checkpoint saved;            /* the one found; empty: none, or it has been put back */
@@ -45,6 +47,8 @@ static inline Callback *callback_at(const Work *w, int i) {
   return (Callback *)w->run.fit->callbacks.v[i];
 }
 
+/* From its first step on the net remembers what it is trained with (nn/trained.h). */
+Err fit_remember(Work *w) WARN_UNUSED;
 /* Before the callbacks begin. Sets the stage to that of the checkpoint, if there is one. */
 Err fit_find_checkpoint(Work *w) WARN_UNUSED;
 /* Afterwards: everything as it was at the checkpoint. */

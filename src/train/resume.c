@@ -2,7 +2,8 @@
  *
  *   part        holds
  *   begin       what the fit was asked to do: another one's checkpoint is not taken
- *   fit         stage, epoch, batch, rows and running sums of the epoch
+ *   fit         stage, epoch, batch, rows and running sum of the loss of the epoch
+ *   metric1     what the first metric has added up in the epoch, and so on
  *   net         values and settings of the net
  *   optimizer   steps, rate, settings, slots of the net's parameters and their updates
  *   history     its columns, best epoch, test measures
@@ -175,6 +176,100 @@ static Err load_callbacks(Work *w, const Checkpoint *c) {
   return err;
 }
 
+/* -- metrics in the middle of an epoch --------------------------------------------------- */
+
+static const char *metric_part(char buffer[PART_NAME], int i) {
+  snprintf(buffer, PART_NAME, "metric%d", i + 1);
+  return buffer;
+}
+
+static Err save_kept(const KeptRows *kept, Checkpoint *c, const char *part, const char *name,
+                     Json *map, Fault *fault) {
+  Json *row = json_map(), *shape = json_list();
+  for (int i = 0; kept->n_bytes && i < kept->shape.rank; i++)
+    json_push_int(shape, kept->shape.dim[i]);
+  json_put_text(row, "dtype", dtype_name(kept->dtype));
+  json_put(row, "shape", shape);
+  json_put(map, name, row);
+  if (!kept->n_bytes) return ERR_OK;
+  return checkpoint_add_bytes(c, part, name, kept->bytes, kept->n_bytes, fault);
+}
+
+static Err load_kept(KeptRows *kept, const Checkpoint *c, const char *part, const char *name,
+                     const Json *map, Fault *fault) {
+  const Json *row = json_find(map, name), *list = row ? json_find(row, "shape") : NULL;
+  const char *type = "";
+  Shape shape = {0};
+  bool fits = list && json_kind(list) == JSON_KIND_LIST && json_count(list) <= MAX_RANK &&
+              json_get_text(json_find(row, "dtype"), &type);
+  for (; fits && shape.rank < json_count(list); shape.rank++)
+    fits = json_get_int(json_item(list, shape.rank), &shape.dim[shape.rank]) &&
+           shape.dim[shape.rank] >= 0;
+  DType dtype;
+  if (!fits || !dtype_parse(&dtype, type) || !shape_countable(&shape))
+    return fault_set(fault, ERR_DATA, "the rows of a metric are missing");
+  if (!shape.rank) return ERR_OK;
+  size_t n_bytes = (size_t)shape_count(&shape) * dtype_bytes(dtype);
+  unsigned char *bytes = malloc(n_bytes + 1);
+  if (!bytes) return fault_memory(fault, n_bytes);
+  free(kept->bytes);
+  *kept = (KeptRows){bytes, n_bytes, n_bytes, shape, dtype};
+  return checkpoint_get_bytes(c, part, name, bytes, n_bytes, fault);
+}
+
+static Err save_measure(const Work *w, const Measure *m, Checkpoint *c, const char *part,
+                        Fault *fault) {
+  const FitCheckpointer *cp = w->run.checkpointer;
+  char state[PART_NAME + 8];
+  Json *map = json_map();
+  json_put_int(map, "numbers", m->n);
+  json_put_bool(map, "state", m->state != NULL);
+  Err err = save_kept(&m->output, c, part, "outputs", map, fault);
+  if (!err) err = save_kept(&m->target, c, part, "targets", map, fault);
+  json_put(c->state, part, map);
+  if (!err && m->n)
+    err = checkpoint_add_bytes(c, part, "numbers", m->v, (size_t)m->n * sizeof *m->v, fault);
+  snprintf(state, sizeof state, "%s.state", part);
+  if (err || !m->state || !cp->add_held) return err;
+  return cp->add_held(cp->ctx, m->state, c, state, fault);
+}
+
+static Err load_measure(Work *w, Measure *m, const Checkpoint *c, const char *part) {
+  const FitCheckpointer *cp = w->run.checkpointer;
+  const Json *map = checkpoint_part(c, part);
+  char state[PART_NAME + 8];
+  int64_t n;
+  bool held;
+  if (!json_get_int(json_find(map, "numbers"), &n) || n < 0 ||
+      !json_get_bool(json_find(map, "state"), &held))
+    return fault_set(w->fault, ERR_DATA, "what a metric added up is missing");
+  Err err = measure_begin(m, w->fault);
+  if (!err && n) err = measure_room(m, n, w->fault);
+  if (!err && n)
+    err = checkpoint_get_bytes(c, part, "numbers", m->v, (size_t)n * sizeof *m->v, w->fault);
+  if (!err) err = load_kept(&m->output, c, part, "outputs", map, w->fault);
+  if (!err) err = load_kept(&m->target, c, part, "targets", map, w->fault);
+  snprintf(state, sizeof state, "%s.state", part);
+  if (err || !held || !cp->get_held) return err;
+  return cp->get_held(cp->ctx, &m->state, c, state, w->fault);
+}
+
+static Err save_measures(const Work *w, Checkpoint *c, Fault *fault) {
+  char part[PART_NAME];
+  Err err = ERR_OK;
+  for (int i = 0; !err && w->stage == FIT_IN_EPOCH && i < w->measures.n; i++)
+    err = save_measure(w, &w->measures.v[i], c, metric_part(part, i), fault);
+  return err;
+}
+
+static Err load_measures(Work *w, const Checkpoint *c) {
+  char part[PART_NAME];
+  Err err = ERR_OK;
+  for (int i = 0; !err && w->stage == FIT_IN_EPOCH && i < w->measures.n; i++)
+    err = load_measure(w, &w->measures.v[i], c, metric_part(part, i));
+  return err;
+}
+
 /* -- the place in the fit ------------------------------------------------------------ */
 
 static Err save_place(const Work *w, Checkpoint *c, Fault *fault) {
@@ -189,8 +284,7 @@ static Err save_place(const Work *w, Checkpoint *c, Fault *fault) {
   json_put(c->state, "fit", map);
   json_put(c->state, "begin", json_share(w->begin));
   json_put(c->state, "options", object_values(&w->run.fit->object, NULL));
-  Err err = checkpoint_add_bytes(c, "fit", "sums", w->sum,
-                                 (size_t)(1 + n_metrics(w)) * sizeof *w->sum, fault);
+  Err err = checkpoint_add_bytes(c, "fit", "sum", &w->sum, sizeof w->sum, fault);
   if (err) return err;
   return checkpoint_add_bytes(c, "fit", "elapsed_s", &elapsed, sizeof elapsed, fault);
 }
@@ -203,13 +297,12 @@ static Err load_place(Work *w, const Checkpoint *c) {
       !json_get_int(json_find(map, "rows"), &w->n_rows) ||
       !json_get_bool(json_find(map, "stop"), &w->run.stop))
     return fault_set(w->fault, ERR_DATA, "the place in the data is missing");
-  Err err = checkpoint_get_bytes(c, "fit", "sums", w->sum,
-                                 (size_t)(1 + n_metrics(w)) * sizeof *w->sum, w->fault);
+  Err err = checkpoint_get_bytes(c, "fit", "sum", &w->sum, sizeof w->sum, w->fault);
   if (!err)
     err = checkpoint_get_bytes(c, "fit", "elapsed_s", &elapsed, sizeof elapsed, w->fault);
   if (err) return err;
   w->run.epoch_start_s = clock_s() - elapsed;
-  if (w->n_rows) w->run.loss = w->sum[0] / (double)w->n_rows;
+  if (w->n_rows) w->run.loss = w->sum / (double)w->n_rows;
   return ERR_OK;
 }
 
@@ -247,6 +340,8 @@ Err fit_restore(Work *w) {
   const FitCheckpointer *cp = w->run.checkpointer;
   Err err = load_place(w, c);
   if (!err) err = load_training(w, c);
+  if (!err) err = load_measures(w, c);
+  if (!err) err = fit_remember(w);
   if (!err) err = load_history(w, c);
   if (!err) err = load_callbacks(w, c);
   if (!err && cp->get_own) err = cp->get_own(cp->ctx, c, w->fault);
@@ -267,6 +362,7 @@ static Err fill(const Work *w, Checkpoint *c, Fault *fault) {
   Err err = checkpoint_init(c, fault);
   if (!err) err = save_place(w, c, fault);
   if (!err) err = save_training(w, c, fault);
+  if (!err) err = save_measures(w, c, fault);
   if (!err) err = save_history(w, c, fault);
   if (!err) err = save_callbacks(w, c, fault);
   if (!err && cp->add_own) err = cp->add_own(cp->ctx, c, fault);

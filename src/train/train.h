@@ -146,8 +146,32 @@ typedef struct FitSink {
 Err fit_run(Graph *graph, Fit *fit, Layer *net, Dataset *set, const FitSink *sink,
             History *history, Fault *fault) WARN_UNUSED;
 
-/* Loss (unless NULL) and metrics over a set, in inference mode: means over its rows, into
- * value[0 .. n], where value[0] is the loss (NaN without one). */
+/* -- measures ---------------------------------------------------------------------- */
+
+/* The metrics of a list over the same rows. All zero: none. */
+typedef struct Measures {
+  Measure *v;
+  int n;
+  Reading reading;             /* of the outputs: set by measures_check */
+} Measures;
+
+Err measures_open(Measures *out, const ObjectList *metrics, Fault *fault) WARN_UNUSED;
+void measures_close(Measures *measures);
+/* Forgets the rows. */
+Err measures_begin(Measures *measures, Fault *fault) WARN_UNUSED;
+/* Once the nodes of a batch are there, before anything is computed: how the loss (or NULL)
+ * reads such outputs, and whether all can be measured on them. */
+Err measures_check(Measures *measures, Graph *graph, const Loss *loss, const Node *output,
+                   const Node *target, Fault *fault) WARN_UNUSED;
+Err measures_add(Measures *measures, Graph *graph, const Tensor *output, const Tensor *target,
+                 Fault *fault) WARN_UNUSED;
+/* value[0 .. n - 1]. Changes nothing. */
+Err measures_finish(const Measures *measures, Graph *graph, double *value,
+                    Fault *fault) WARN_UNUSED;
+
+/* Loss (unless NULL) and metrics over a set, in inference mode, exact over all its rows, into
+ * value[0 .. n], where value[0] is the loss (NaN without one). Without a loss, outputs are
+ * read as by the one that the net was trained with. */
 Err train_evaluate(Graph *graph, Layer *net, Dataset *set, Loss *loss,
                    const ObjectList *metrics, int64_t batch_size, double *value,
                    Fault *fault) WARN_UNUSED;

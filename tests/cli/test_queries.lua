@@ -359,7 +359,8 @@ end
 -- Trials are claimed, by the script that runs, between the look at them and their removal.
 function tests.test_rm_stops_no_study()
   local script = check.file("live.lua", [[
-    experiment { name = "live", factors = { k = { "1", "2" } }, seeds = 30, metric = "score",
+    experiment { name = "live", factors = { k = { "1", "2" } }, seeds = 30,
+      metric = "score", goal = "max",
       trial = function(c, run)
         local begin = os.clock()
         while os.clock() - begin < 0.02 do end
@@ -461,7 +462,7 @@ end
 local study = [[
   args { epochs = 1 }
   experiment { name = "acts", factors = { act = { "relu", "tanh" }, wide = { "no", "yes" } },
-    baseline = { act = "relu", wide = "no" }, seeds = 3, metric = "score", report = "score",
+    baseline = { act = "relu", wide = "no" }, seeds = 3, metric = "score", goal = "max",
     rope = 0.001,
     trial = function(c, run)
       if c.act == "tanh" and run.seed == 3 then error "no luck" end
@@ -522,7 +523,7 @@ function tests.test_a_study_of_many_cells()
   local path = check.file("many.lua", [[
     local levels = { 1, 2, 3, 4, 5, 6, 7 }
     experiment { name = "many", factors = { a = levels, b = levels }, seeds = 1,
-      baseline = { a = 1, b = 1 }, metric = "score", report = "score",
+      baseline = { a = 1, b = 1 }, metric = "score", goal = "max",
       trial = function(c) return { score = 10 * c.a + c.b, cost = c.a } end }
   ]])
   local printed, _, status = check.runner { "--runs=m", path }

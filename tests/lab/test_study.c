@@ -344,7 +344,7 @@ TEST(another_measure_has_a_goal_of_its_own_and_no_rope) {
   assert_true(compare->spec.rope == 0.1);
   assert_int_equal(compare->order[0], 0);
   compare_free(compare);
-  compare = compare_by(&s, "val_accuracy", NULL);
+  compare = compare_by(&s, "val_accuracy", &(CompareGoal){COMPARE_MAX});
   assert_int_equal(compare->spec.goal, COMPARE_MAX);
   assert_true(compare->spec.rope == 0);
   assert_int_equal(compare->order[0], CELLS - 1);
@@ -359,13 +359,40 @@ TEST(another_measure_has_a_goal_of_its_own_and_no_rope) {
   study_close(&s);
 }
 
-TEST(only_whole_words_make_a_measure_a_share) {
+/* The range of what is reported stands in the plan, another measure's in the question; values
+ * beyond it say that it is none. */
+TEST(a_range_is_told_from_above) {
+  Fault fault = {0};
   Study s = study_of_many_measures();
-  Compare *compare = compare_by(&s, "val_accuracy", NULL);
-  assert_true(compare->spec.high == 1);
-  compare_free(compare);
-  compare = compare_by(&s, "diff1", &(CompareGoal){COMPARE_MAX});
+  Compare *compare = compare_by(&s, "loss", NULL);
   assert_true(compare->spec.high == 0);
+  compare_free(compare);
+  Json *range = json_list();
+  json_push_number(range, 0);
+  json_push_number(range, 10);
+  json_put(s.plan, "range", range);
+  compare = compare_by(&s, "loss", NULL);
+  assert_true(compare->spec.low == 0 && compare->spec.high == 10);
+  compare_free(compare);
+  StudyQuestion question = {.metric = "val_accuracy", .goal = &(CompareGoal){COMPARE_MAX}};
+  question.high = 10;
+  assert_int_equal(study_compare(&s, &question, &compare, &fault), ERR_OK);
+  assert_true(compare->spec.high == 10);
+  compare_free(compare);
+  question.high = 0.3;
+  assert_int_equal(study_compare(&s, &question, &compare, &fault), ERR_OK);
+  assert_true(compare->spec.high == 0);
+  compare_free(compare);
+  study_close(&s);
+}
+
+/* What tune chooses on has a goal in the plan, too. */
+TEST(the_metric_of_the_plan_has_its_goal) {
+  Study s = study_of_many_measures();
+  json_put_text(s.plan, "metric_goal", "max");
+  s.metric = "val_accuracy";
+  Compare *compare = compare_by(&s, "val_accuracy", NULL);
+  assert_int_equal(compare->spec.goal, COMPARE_MAX);
   compare_free(compare);
   study_close(&s);
 }

@@ -437,7 +437,7 @@ end
 
 local ends = [[
   experiment { name = "ends", factors = { how = { "well", "error", "nan", "nothing" } },
-    seeds = 1, metric = "score", trial = function(c, run)
+    seeds = 1, metric = "score", goal = "max", trial = function(c, run)
       if c.how == "error" then error "broken on purpose" end
       if c.how == "nan" then return { score = 0 / 0 } end
       if c.how == "nothing" then return { scroe = 1 } end
@@ -543,7 +543,7 @@ end
 function tests.test_a_worker_that_dies_costs_others_nothing()
   local path = check.file("dies.lua", [[
     experiment { name = "dies", factors = { how = { "well", "dies" } }, seeds = 2,
-      metric = "score", trial = function(c, run)
+      metric = "score", goal = "max", trial = function(c, run)
         if c.how == "dies" then
           local pid = io.open("/proc/self/stat"):read "a":match "%d+"
           os.execute("kill -9 " .. pid)
@@ -562,7 +562,7 @@ end
 local deaths = [[
   BEFORE
   experiment { name = "deaths", factors = { how = { "dies", "well" } }, seeds = 1,
-    metric = "score", trial = function(c, run)
+    metric = "score", goal = "max", trial = function(c, run)
       if c.how == "dies" then os.execute "kill -9 $PPID" end
       return { score = 1 }
     end }
@@ -602,7 +602,8 @@ end
 
 function tests.test_a_script_changed_meanwhile_lets_running_trials_finish()
   local path = check.file("edited.lua", [[
-    experiment { name = "edited", factors = { k = { 1, 2, 3, 4 } }, seeds = 1, metric = "score",
+    experiment { name = "edited", factors = { k = { 1, 2, 3, 4 } }, seeds = 1,
+      metric = "score", goal = "max",
       trial = function(c, run)
         if c.k == 1 then os.execute "sleep 0.3; echo '-- more' >> edited.lua" end
         os.execute("sleep " .. 0.6 * (c.k - 1))
@@ -619,7 +620,8 @@ end
 -- over it, the second trial, which writes more than a pipe holds, is finished first.
 function tests.test_results_of_other_code_end_the_study_after_what_runs()
   local path = check.file("mixed.lua", [[
-    experiment { name = "mixed", factors = { k = { 1, 2 } }, seeds = 2, metric = "score",
+    experiment { name = "mixed", factors = { k = { 1, 2 } }, seeds = 2,
+      metric = "score", goal = "max",
       trial = function(c, run)
         if c.k == 1 and run.seed == 1 then
           local later = run.directory:gsub("1$", "2")

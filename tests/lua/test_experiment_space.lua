@@ -87,12 +87,32 @@ function tests.test_levels_from_the_command_line()
   end
 end
 
-function tests.test_the_goal_follows_from_a_word_of_the_name()
-  for name, goal in pairs { layer2_loss = "min", val_accuracy = "max", test_f1 = "max",
-    val_binary_crossentropy = "min" } do
+function tests.test_the_goal_follows_from_the_name_of_a_metric_or_a_loss()
+  for name, goal in pairs { val_loss = "min", val_accuracy = "max", test_f1 = "max", acc = "max",
+    val_binary_crossentropy = "min", ["fit2.val_auc"] = "max", r2_score = "max", rmse = "min",
+    ["fit12.test_MSELoss"] = "min" } do
     local _, out = plan(("factors = { a = { 1 } }, report = %q"):format(name), { "--json" })
-    check.equal(out:match '"goal": "(%l+)"', goal)
+    check.equal({ name, out:match '"goal": "(%l+)"' }, { name, goal })
   end
+end
+
+function tests.test_no_goal_follows_from_parts_of_a_name()
+  for _, name in ipairs { "score", "layer2_loss", "val_accuracy_2", "accuracy_loss", "error",
+    "fit.accuracy", "val_val_loss", "Accuracy" } do
+    local _, _, err, status = plan(("factors = { a = { 1 } }, report = %q"):format(name))
+    check.equal({ name, status }, { name, 1 })
+    check.yes(err:find('option "report_goal" is missing: whether more or less ' .. name ..
+      " is better does not follow from its name", 1, true) ~= nil, err)
+  end
+  local _, _, err = plan 'factors = { a = { 1 } }, report = "val_acuracy"'
+  check.yes(err:find('did you mean "accuracy"', 1, true) ~= nil)
+end
+
+function tests.test_the_range_of_what_is_reported_stands_in_the_plan()
+  local _, out = plan('factors = { a = { 1 } }, report = "test_f1"', { "--json" })
+  check.yes(out:find '"range": %[0%.0, 1%.0%]' ~= nil, out)
+  _, out = plan('factors = { a = { 1 } }, report = "test_r2"', { "--json" })
+  check.yes(not out:find('"range"', 1, true), out)
 end
 
 function tests.test_accuracies_in_percent_are_shown_as_they_are()

@@ -125,6 +125,29 @@ static const char functions[] =
     "  optimizer = 'adam', metrics = { function(y) return y:mean() end } })\n"
     "result(tostring(ok)); show_net(net); show_history(h); show_draws()\n";
 
+/* Metrics that keep rows, sums, scores, and a state of the script, in the middle of an epoch;
+ * afterwards the net knows what it was trained with. */
+static const char measured[] =
+    "local net = nn.Sequential { nn.Dense(5), nn.Dropout(0.2), nn.Dense(3) }\n"
+    "local spread = { name = 'spread', begin = function() return { n = 0, seen = {} } end,\n"
+    "  add = function(state, y, t)\n"
+    "    state.n = state.n + #t\n"
+    "    state.seen[#state.seen + 1] = y:max()\n"
+    "    return state\n"
+    "  end,\n"
+    "  finish = function(state)\n"
+    "    local sum = state.n\n"
+    "    for _, most in ipairs(state.seen) do sum = sum + most:item() end\n"
+    "    return sum\n"
+    "  end }\n"
+    "local function largest(y) return y:max() end\n"
+    "local h = train.fit(net, set, { loss = SCE, epochs = 3, batch_size = 20, verbose = false,\n"
+    "  validation = 0.3, metrics = { 'acc', 'f1', 'auc', spread,\n"
+    "  train.metric(largest, { name = 'largest' }) } })\n"
+    "local again = net:evaluate(set:take(30))\n"
+    "show('again', { again.loss, again.f1, again.auc, again.spread, again.largest })\n"
+    "show_net(net); show_history(h); show_draws()\n";
+
 /* A loop of its own, in which `step_done` counts. */
 static const char own_loop[] =
     "local net = nn.Sequential { nn.Dense(7), nn.BatchNorm(), nn.Dropout(0.2), nn.Dense(3) }\n"
@@ -400,6 +423,13 @@ TEST(one_step_at_a_time) {
   char *want = uninterrupted(adam, 1);
   Attempt a = {.code = adam, .threads = 2, .interval_s = 1e9, .how = ASKED, .at = 1};
   assert_true(until_done(&a, 0, want) > 20);
+  free(want);
+}
+
+TEST(metrics_in_the_middle_of_an_epoch) {
+  char *want = uninterrupted(measured, 1);
+  Attempt a = {.code = measured, .threads = 2, .interval_s = 1e9, .how = ASKED, .at = 2};
+  assert_true(until_done(&a, 0, want) > 3);
   free(want);
 }
 

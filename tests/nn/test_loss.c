@@ -309,18 +309,3 @@ TEST(far_logits_give_finite_losses) {
   object_release(sparse);
   graph_close(&graph);
 }
-
-TEST(accuracy_counts_hits) {
-  assert_int_equal(graph_open(&graph, 1, 1, &fault), ERR_OK);
-  Metric *accuracy = (Metric *)family_make(&metric_family, "acc", &fault);
-  double t[] = {3, 1}, y[] = {0.4, 0.6, 0.9, 0.1}, binary[] = {1, 1, 2, 1};
-  Node *a = metric_apply(&graph, accuracy, NULL, node(2, 3, z), labels(2, t));
-  CHECK_NEAR(graph_item(&graph, a), 0.5, 1e-6);
-  a = metric_apply(&graph, accuracy, NULL, node(4, 1, y), labels(4, binary));
-  CHECK_NEAR(graph_item(&graph, a), 0.75, 1e-6);
-  double hot[] = {1, 0, 0, 0, 1, 0};
-  a = metric_apply(&graph, accuracy, NULL, node(2, 3, z), node(2, 3, hot));
-  CHECK_NEAR(graph_item(&graph, a), 0.5, 1e-6);
-  object_release(accuracy);
-  graph_close(&graph);
-}

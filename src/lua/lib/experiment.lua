@@ -72,7 +72,8 @@ local options = {
     .. "return it.", "the name of a measure that the trial returns", is "string" },
   report = { "The measure that is compared and shown, of test rows say; the metric if not "
     .. "given.", "the name of a measure that the trial returns", is "string" },
-  goal = { "Whether more or less of the metric is better; follows from most names.",
+  goal = { "Whether more or less of the metric is better; follows from names of metrics and "
+    .. "losses, as val_accuracy, test_f1 or loss; any other name needs it said.",
     '"max" or "min"', goal },
   report_goal = { "The same of what is reported, where that is another measure.",
     '"max" or "min"', goal },
@@ -134,9 +135,9 @@ local function as_list(value)
 end
 
 local function goal_of(option, measure, given)
-  return given or internal.named_goal(measure) or space.fail('option "%s" is missing: whether '
-    .. 'more or less %s is better does not follow from its name; allowed: "max" or "min"', option,
-    measure)
+  if given then return given end
+  local named, why = internal.named_goal(measure, option)
+  return named or space.fail("%s", why)
 end
 
 -- Of the metric, and of what is reported: that may be of the other kind.
@@ -415,6 +416,7 @@ local function make_plan(spec, cells, skipped, tuning)
     baseline = spec.space.baseline, metric = spec.metric,
     goal = tuning and spec.metric_goal or spec.goal, metric_goal = spec.metric_goal,
     report = tuning and spec.metric or spec.report, seeds = spec.seeds, rope = spec.rope,
+    range = internal.named_range(tuning and spec.metric or spec.report),
     contrasts = contrast_rows(spec.space, not tuning and spec.contrasts, cells),
     cell_contrasts = not tuning and spec.contrasts == "cells" or nil,
     cells = cells, fingerprints = internal.list(fingerprints),

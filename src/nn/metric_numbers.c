@@ -1,0 +1,114 @@
+/* metric_numbers.c: the metrics of numbers: errors and the share of variance explained. Sums
+ * over all elements, in double; variances by Welford's update, never E[x^2] - E[x]^2. */
+#include "nn/metric.h"
+#include <math.h>
+#include <stddef.h>
+
+static Err check_numbers(const Metric *metric, const MetricBatch *batch, Fault *fault) {
+  (void)metric;
+  char o[SHAPE_TEXT], t[SHAPE_TEXT];
+  if (shape_equal(&batch->output.shape, &batch->target.shape)) return ERR_OK;
+  return fault_set(fault, ERR_SHAPE,
+                   "output and target must have the same shape; got output %s and target %s",
+                   shape_text(o, &batch->output.shape), shape_text(t, &batch->target.shape));
+}
+
+/* -- errors -------------------------------------------------------------------------- */
+
+enum { SUM, COUNT, N_SUMS };
+
+static Err add_errors(Measure *m, const MetricBatch *batch, bool squared, Fault *fault) {
+  int64_t n = shape_count(&batch->output.shape);
+  Err err = measure_room(m, N_SUMS, fault);
+  if (err) return err;
+  for (int64_t i = 0; i < n; i++) {
+    double e = array_get(&batch->output, i) - array_get(&batch->target, i);
+    m->v[SUM] += squared ? e * e : fabs(e);
+  }
+  m->v[COUNT] += (double)n;
+  return ERR_OK;
+}
+
+static Err add_squares(Measure *m, const MetricBatch *batch, Fault *fault) {
+  return add_errors(m, batch, true, fault);
+}
+
+static Err add_distances(Measure *m, const MetricBatch *batch, Fault *fault) {
+  return add_errors(m, batch, false, fault);
+}
+
+static Err finish_mean(const Measure *m, Graph *graph, double *value, Fault *fault) {
+  (void)graph, (void)fault;
+  *value = m->n ? m->v[SUM] / m->v[COUNT] : NAN;
+  return ERR_OK;
+}
+
+static Err finish_root(const Measure *m, Graph *graph, double *value, Fault *fault) {
+  Err err = finish_mean(m, graph, value, fault);
+  *value = sqrt(*value);
+  return err;
+}
+
+/* -- r2 ------------------------------------------------------------------------------ */
+
+enum { RESIDUAL, N_SEEN, MEAN, SPREAD, N_R2 };
+
+static Err add_r2(Measure *m, const MetricBatch *batch, Fault *fault) {
+  int64_t n = shape_count(&batch->output.shape);
+  Err err = measure_room(m, N_R2, fault);
+  if (err) return err;
+  for (int64_t i = 0; i < n; i++) {
+    double t = array_get(&batch->target, i), e = array_get(&batch->output, i) - t;
+    double from_mean = t - m->v[MEAN];
+    m->v[RESIDUAL] += e * e;
+    m->v[N_SEEN] += 1;
+    m->v[MEAN] += from_mean / m->v[N_SEEN];
+    m->v[SPREAD] += from_mean * (t - m->v[MEAN]);
+  }
+  return ERR_OK;
+}
+
+static Err finish_r2(const Measure *m, Graph *graph, double *value, Fault *fault) {
+  (void)graph, (void)fault;
+  *value = m->n && m->v[SPREAD] > 0 ? 1 - m->v[RESIDUAL] / m->v[SPREAD] : NAN;
+  return ERR_OK;
+}
+
+/* -- records ------------------------------------------------------------------------- */
+
+static const Option options[] = {METRIC_NAME, {0}};
+
+const MetricKind metric_mse = {
+    .kind = {.name = "mse", .alias = "mean_squared_error", .family = &metric_family,
+             .size = sizeof(Metric), .options = options,
+             .doc = "Mean squared error over all elements.",
+             .equation = "mse = mean((y - t)^2)",
+             .source = "Goodfellow et al., Deep Learning, 5.1.2"},
+    .goal = GOAL_MIN, .check = check_numbers, .add = add_squares, .finish = finish_mean};
+
+const MetricKind metric_mae = {
+    .kind = {.name = "mae", .alias = "mean_absolute_error", .family = &metric_family,
+             .size = sizeof(Metric), .options = options,
+             .doc = "Mean absolute error over all elements.",
+             .equation = "mae = mean(|y - t|)",
+             .source = "Willmott and Matsuura, Climate Research 30 (2005)"},
+    .goal = GOAL_MIN, .check = check_numbers, .add = add_distances, .finish = finish_mean};
+
+const MetricKind metric_rmse = {
+    .kind = {.name = "rmse", .alias = "root_mean_squared_error", .family = &metric_family,
+             .size = sizeof(Metric), .options = options,
+             .doc = "Root of the mean squared error over all elements, in the unit of the "
+                    "targets.",
+             .equation = "rmse = sqrt(mean((y - t)^2))",
+             .source = "Willmott and Matsuura, Climate Research 30 (2005)"},
+    .goal = GOAL_MIN, .check = check_numbers, .add = add_squares, .finish = finish_root};
+
+const MetricKind metric_r2 = {
+    .kind = {.name = "r2", .alias = "r2_score", .family = &metric_family,
+             .size = sizeof(Metric), .options = options,
+             .doc = "Share of the targets' variance that is explained, over all elements: 1 is "
+                    "perfect, 0 as good as their mean, below 0 worse; NaN where all targets "
+                    "are equal.",
+             .equation = "r2 = 1 - sum((y - t)^2) / sum((t - mean(t))^2)",
+             .source = "Draper and Smith, Applied Regression Analysis, 1.3"},
+    .goal = GOAL_MAX, .check = check_numbers, .add = add_r2, .finish = finish_r2};

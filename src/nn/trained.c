@@ -1,0 +1,132 @@
+/* trained.c: what a net remembers of how it was trained; see trained.h. */
+#include "nn/trained.h"
+#include "base/record_json.h"
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct Trained {
+  Object object;
+  Loss *loss;
+  ObjectList metrics;
+} Trained;
+
+static const Option trained_options[] = {
+    {.name = "loss", .kind = OPT_OBJECT, .offset = offsetof(Trained, loss),
+     .family = &loss_family, .doc = "what was minimized"},
+    {.name = "metrics", .kind = OPT_OBJECTS, .offset = offsetof(Trained, metrics),
+     .family = &metric_family, .value = "none", .doc = "measured beside the loss"},
+    {0}};
+
+static const Family trained_family;
+static const Kind trained_kind = {.name = "trained", .family = &trained_family,
+                                  .size = sizeof(Trained), .options = trained_options,
+                                  .doc = "How a net was trained."};
+static const Kind *const trained_kinds[] = {&trained_kind, NULL};
+static const Family trained_family = {"training", "net", trained_kinds, NULL};
+
+static const Trained *trained_of(const Layer *net) { return (const Trained *)net->trained; }
+
+/* Takes the reference. */
+static void replace(Layer *net, Object *trained) {
+  object_release(net->trained);
+  net->trained = trained;
+}
+
+Err layer_remember(Layer *net, Loss *loss, const ObjectList *metrics, Fault *fault) {
+  Object *trained = object_new(&trained_kind, fault);
+  if (!trained) return fault->code;
+  Err err = loss ? option_set_object(trained, &trained_options[0], &loss->object, fault)
+                 : ERR_OK;
+  if (!err)
+    err = option_set_objects(trained, &trained_options[1], metrics->v, metrics->n, fault);
+  if (err) object_release(trained);
+  else replace(net, trained);
+  return err;
+}
+
+Loss *layer_loss(const Layer *net) { return net->trained ? trained_of(net)->loss : NULL; }
+
+const ObjectList *layer_metrics(const Layer *net) {
+  static const ObjectList none;
+  return net->trained ? &trained_of(net)->metrics : &none;
+}
+
+Reading layer_reading(const Layer *net, const Node *output) {
+  const ObjectList *metrics = layer_metrics(net);
+  Reading reading = reading_of(layer_loss(net), output, NULL);
+  for (int i = metrics->n - 1; i >= 0; i--) {
+    const Metric *metric = (const Metric *)metrics->v[i];
+    if (metric_kind(metric)->read) metric_kind(metric)->read(metric, &reading);
+  }
+  if (reading.as == READ_UNKNOWN)
+    reading.as = reading_width(&output->shape) > 1 ? READ_CATEGORICAL : READ_BINARY;
+  return reading;
+}
+
+/* -- told ---------------------------------------------------------------------------- */
+
+Json *layer_trained_json(const Layer *net) {
+  if (!net->trained) return NULL;
+  const Trained *trained = trained_of(net);
+  Json *map = json_map(), *list = json_list();
+  for (int i = 0; i < trained->metrics.n; i++)
+    if (!object_has_call(trained->metrics.v[i]))
+      json_push(list, object_values(trained->metrics.v[i], NULL));
+  if (trained->loss && !object_has_call(&trained->loss->object))
+    json_put(map, "loss", object_values(&trained->loss->object, NULL));
+  json_put(map, "metrics", list);
+  return map;
+}
+
+/* Returns new. */
+static Object *object_of(const Family *family, const Json *json, Fault *fault) {
+  const char *name = NULL;
+  if (!json || json_kind(json) != JSON_KIND_MAP ||
+      !json_get_text(json_find(json, "kind"), &name)) {
+    fault_set(fault, ERR_DATA, "a %s has no name", family->name);
+    return NULL;
+  }
+  Object *object = family_make(family, name, fault);
+  if (object && object_set_values(object, json, NULL, fault)) {
+    object_release(object);
+    return NULL;
+  }
+  return object;
+}
+
+Err layer_trained_from_json(Layer *net, const Json *json, Fault *fault) {
+  if (!json) return ERR_OK;
+  const Json *list = json_kind(json) == JSON_KIND_MAP ? json_find(json, "metrics") : NULL;
+  const Json *told = list ? json_find(json, "loss") : NULL;
+  if (!list || json_kind(list) != JSON_KIND_LIST)
+    return fault_set(fault, ERR_DATA, "the metrics are missing");
+  Object *loss = told ? object_of(&loss_family, told, fault) : NULL;
+  ObjectList metrics = {0, calloc((size_t)json_count(list) + 1, sizeof *metrics.v)};
+  Err err = told && !loss ? ERR_DATA
+            : metrics.v   ? ERR_OK : fault_memory(fault, (size_t)json_count(list));
+  while (!err && metrics.n < json_count(list)) {
+    Object *metric = object_of(&metric_family, json_item(list, metrics.n), fault);
+    if (metric) metrics.v[metrics.n++] = metric;
+    else err = ERR_DATA;
+  }
+  if (!err) err = layer_remember(net, (Loss *)loss, &metrics, fault);
+  for (int i = 0; i < metrics.n; i++) object_release(metrics.v[i]);
+  free(metrics.v);
+  object_release(loss);
+  return err;
+}
+
+Err layer_trained_text(const Layer *net, Text *out, Fault *fault) {
+  Json *json = layer_trained_json(net);
+  Err err = json ? json_write(json, 0, out, fault) : ERR_OK;
+  json_free(json);
+  return err;
+}
+
+Err layer_trained_from_text(Layer *net, const char *text, Fault *fault) {
+  Json *json = json_parse(text, strlen(text), fault);
+  Err err = json ? layer_trained_from_json(net, json, fault) : fault->code;
+  json_free(json);
+  return err;
+}
