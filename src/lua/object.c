@@ -88,11 +88,9 @@ static void push_option(lua_State *L, const Object *o, const Option *opt) {
     const TextList *list = field;
     lua_createtable(L, list->n, 0);
     for (int i = 0; i < list->n; i++) {
-      lua_pushstring(L, list->v[i]);
-      if (list->number[i]) lua_pushnumber(L, lua_tonumber(L, -1));
-      else lua_pushvalue(L, -1);
-      lua_rawseti(L, -3, i + 1);
-      lua_pop(L, 1);
+      if (!list->number[i] || !lua_stringtonumber(L, list->v[i]))
+        lua_pushstring(L, list->v[i]);
+      lua_rawseti(L, -2, i + 1);
     }
     break;
   }
