@@ -284,7 +284,7 @@ static Err save_place(const Work *w, Checkpoint *c, Fault *fault) {
   json_put(c->state, "fit", map);
   json_put(c->state, "begin", json_share(w->begin));
   json_put(c->state, "options", object_values(&w->run.fit->object, NULL));
-  Err err = checkpoint_add_bytes(c, "fit", "sum", &w->sum, sizeof w->sum, fault);
+  Err err = checkpoint_add_bytes(c, "fit", "sums", &w->sum, sizeof w->sum, fault);
   if (err) return err;
   return checkpoint_add_bytes(c, "fit", "elapsed_s", &elapsed, sizeof elapsed, fault);
 }
@@ -297,7 +297,7 @@ static Err load_place(Work *w, const Checkpoint *c) {
       !json_get_int(json_find(map, "rows"), &w->n_rows) ||
       !json_get_bool(json_find(map, "stop"), &w->run.stop))
     return fault_set(w->fault, ERR_DATA, "the place in the data is missing");
-  Err err = checkpoint_get_bytes(c, "fit", "sum", &w->sum, sizeof w->sum, w->fault);
+  Err err = checkpoint_get_bytes(c, "fit", "sums", &w->sum, sizeof w->sum, w->fault);
   if (!err)
     err = checkpoint_get_bytes(c, "fit", "elapsed_s", &elapsed, sizeof elapsed, w->fault);
   if (err) return err;
