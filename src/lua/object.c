@@ -555,6 +555,12 @@ static Object *object_from_list(lua_State *L, int arg, const Family *family, Fau
   return NULL;
 }
 
+static bool begins_with_function(lua_State *L, int arg) {
+  bool is = lua_rawgeti(L, arg, 1) == LUA_TFUNCTION;
+  lua_pop(L, 1);
+  return is;
+}
+
 Object *object_from_lua(lua_State *L, int arg, const Family *family, Fault *fault) {
   const FamilyBinding *binding = binding_of(L, family);
   Object *object = to_object(L, arg, family);
@@ -566,10 +572,11 @@ Object *object_from_lua(lua_State *L, int arg, const Family *family, Fault *faul
   if (kind) return object_from_constructor(L, binding, kind, fault);
   if (type == LUA_TFUNCTION && family->from_function)
     return object_from_function(L, arg, family->from_function, fault);
-  if ((type == LUA_TTABLE || type == LUA_TUSERDATA) && binding->from_table)
+  bool listed = type == LUA_TTABLE && family->from_function && lua_rawlen(L, arg) == 1;
+  bool is_table = type == LUA_TTABLE || type == LUA_TUSERDATA;
+  if (binding->from_table && is_table && !(listed && begins_with_function(L, arg)))
     return binding->from_table(L, arg, fault);
-  if (type == LUA_TTABLE && family->from_function && lua_rawlen(L, arg) == 1)
-    return object_from_list(L, arg, family, fault);
+  if (listed) return object_from_list(L, arg, family, fault);
   fault_set(fault, ERR_SCRIPT, "a %s", luaL_typename(L, arg));
   return NULL;
 }
