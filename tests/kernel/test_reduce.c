@@ -159,3 +159,44 @@ TEST(columns_give_extremes_and_their_first_places) {
       }
     }
 }
+
+/* -- bounds ---------------------------------------------------------------------------- */
+
+static void check_bounds(const Kernels *k, const real *x, int64_t n, double lo, double hi) {
+  real got_lo = 77, got_hi = 77;
+  k->reduce_bounds(&got_lo, &got_hi, x, n);
+  assert_true((double)got_lo == lo || (isnan(lo) && isnan(got_lo)));
+  assert_true((double)got_hi == hi || (isnan(hi) && isnan(got_hi)));
+}
+
+TEST(bounds_hold_all_elements_and_zero) {
+  static real x[MOST];
+  for (SimdLevel level = 0; level <= simd_level(); level++)
+    for (int s = 0; s < N_SIZES; s++) {
+      int64_t n = sizes[s], at = n / 2;
+      const Kernels *k = tables[level];
+      double lo = 0, hi = 0;
+      fill(x, n, 0);
+      x[at] = 0;
+      for (int64_t i = 0; i < n; i++) {
+        if ((double)x[i] < lo) lo = (double)x[i];
+        if ((double)x[i] > hi) hi = (double)x[i];
+      }
+      check_bounds(k, x, n, lo, hi);
+      x[at] = INFINITY;
+      check_bounds(k, x, n, lo, INFINITY);
+      x[at] = -INFINITY;
+      check_bounds(k, x, n, -INFINITY, hi);
+      fill(x, n, 2);
+      check_bounds(k, x, 0, 0, 0);
+      x[at] = (real)-0.0;
+      real low, high;
+      k->reduce_bounds(&low, &high, x, n);
+      assert_true(low == 0 && high >= 0);
+      for (int sign = -1; sign <= 1; sign += 2) {
+        x[at] = (real)copysign(NAN, sign);
+        k->reduce_bounds(&low, &high, x, n);
+        assert_true(isnan(low) || isnan(high));
+      }
+    }
+}

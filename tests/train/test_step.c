@@ -344,3 +344,187 @@ TEST(a_replay_ends_when_its_groups_fall_apart) {
   replay_free(replay);
   close_world(&w);
 }
+
+/* -- new values that are not finite --------------------------------------------------- */
+
+/* What a step of one parameter w = (1, 2) does: the loss, and what is assigned to `other`. */
+typedef enum Trouble {
+  FINE, GRADIENT_NAN, UPDATE_INF, ASSIGNED_INF, SLOT_INF, N_TROUBLES
+} Trouble;
+
+static const char *const told[N_TROUBLES] = {
+    [GRADIENT_NAN] = "step 3: the gradient of dense_9.weight is not finite (nan at [1])",
+    [UPDATE_INF] = "step 3: the new value of dense_9.weight is not finite",
+    [ASSIGNED_INF] = "step 3: what the function assigned to running is not finite (inf at [1])",
+    [SLOT_INF] = "step 3: the new value of dense_9.weight.moment2 is not finite (inf at [1])",
+};
+
+#ifdef REAL_DOUBLE
+#define HUGE_FACTOR 1e200
+#else
+#define HUGE_FACTOR 1e30
+#endif
+
+typedef struct Small {
+  Graph graph;
+  Fault fault;
+  Optimizer *optimizer;
+  Variable *w, *other;
+  Tensor *x;                   /* its argument */
+  Replay *replay;              /* NULL: none */
+} Small;
+
+/* loss = sum(sqrt((a w)^2) + b w), and noise; running = c d. x holds a, b, c, d. */
+static Err small_forward(void *ctx, Graph *graph, Node **out, int *n_out, Fault *fault) {
+  Small *s = ctx;
+  Node *x = graph_const(graph, s->x), *w = variable_read(graph, s->w);
+  Node *part[4];
+  for (int i = 0; i < 4; i++)
+    part[i] = op_slice(graph, x, (int64_t[]){i}, (int64_t[]){1}, (int64_t[]){1});
+  Node *noise = op_random_normal(graph, &SHAPE_OF(2), 0, 1, graph_draw(graph, "user", "noise"));
+  Node *distance = op_sqrt(graph, op_square(graph, op_mul(graph, part[0], w)));
+  Node *loss = op_sum(graph, op_add(graph, distance, op_mul(graph, part[1], w)), ALL_AXES, false);
+  out[0] = op_add(graph, loss, op_scale(graph, op_sum(graph, noise, ALL_AXES, false), 1e-3));
+  *n_out = 1;
+  Node *running = op_mul(graph, part[2], part[3]);
+  if (running && variable_assign(graph, s->other, running)) return graph_ok(graph, fault);
+  return graph_ok(graph, fault);
+}
+
+/* At 0 the root has no slope; b^2 overflows in the second moment, c d where it is assigned. */
+static void set_trouble(Small *s, Trouble trouble) {
+  double a = trouble == GRADIENT_NAN ? 0 : 1, b = trouble == SLOT_INF ? HUGE_FACTOR : 1;
+  double c = trouble == ASSIGNED_INF ? HUGE_FACTOR : 2;
+  const double numbers[] = {a, b, c, c};
+  for (int i = 0; i < 4; i++) array_set(&s->x->a, i, numbers[i]);
+  s->optimizer->lr = trouble == UPDATE_INF ? INFINITY : 0.1;
+}
+
+static void small_open(Small *s, const char *optimizer, bool naive, bool replayed) {
+  *s = (Small){.replay = replayed ? replay_new(&s->fault) : NULL};
+  assert_int_equal(graph_open(&s->graph, 1, 1, &s->fault), ERR_OK);
+  s->graph.naive = naive;
+  s->optimizer = (Optimizer *)family_make(&optim_family, optimizer, &s->fault);
+  s->w = variable_new("dense_9.weight", &s->fault);
+  s->other = variable_new("running", &s->fault);
+  s->x = tensor_new(&s->graph.memory, DT_REAL, &SHAPE_OF(4), &s->fault);
+  int scope = graph_scope_begin(&s->graph);
+  assert_int_equal(variable_assign(&s->graph, s->w,
+      graph_from_doubles(&s->graph, DT_REAL, &SHAPE_OF(2), (double[]){1, 2})), ERR_OK);
+  assert_int_equal(variable_assign(&s->graph, s->other,
+      graph_from_doubles(&s->graph, DT_REAL, &SHAPE_OF(1), (double[]){5})), ERR_OK);
+  graph_scope_end(&s->graph, scope);
+}
+
+static void small_close(Small *s) {
+  replay_free(s->replay);
+  variable_release(s->w);
+  variable_release(s->other);
+  tensor_release(s->x);
+  object_release(s->optimizer);
+  graph_close(&s->graph);
+}
+
+static Err small_step(Small *s) {
+  ReplayArgs args = {&s->x, 1};
+  bool done = false;
+  fault_clear(&s->fault);
+  if (s->replay && replay_ready(s->replay, 0, &args)) {
+    Err err = replay_run(s->replay, &args, &done, &s->fault);
+    if (err || done) return err;
+  }
+  Node *out[STEP_OUT];
+  int n_out = 0, scope = graph_scope_begin(&s->graph);
+  StepTarget target = {.variables = &s->w, .n_variables = 1};
+  StepCapture capture = {.replay = s->replay, .args = args};
+  Err err = train_step(&s->graph, &target, s->optimizer, small_forward, s,
+                       s->replay ? &capture : NULL, out, &n_out, &s->fault);
+  graph_scope_end(&s->graph, scope);
+  return err;
+}
+
+/* w, other, slots, t, draws. */
+static int small_numbers(Small *s, double out[16]) {
+  int n = 0;
+  const Variable *v[4] = {s->w, s->other};
+  for (int k = 0; k < OPTIM_SLOTS; k++) v[2 + k] = optimizer_slot(s->optimizer, s->w, k);
+  for (int i = 0; i < 4; i++) {
+    const Tensor *t = v[i] ? graph_value(&s->graph, v[i]->current) : NULL;
+    for (int64_t k = 0; t && k < tensor_count(t); k++) out[n++] = array_get(&t->a, k);
+  }
+  out[n++] = (double)s->optimizer->t;
+  for (int i = 0; i < s->graph.n_counters; i++) out[n++] = (double)s->graph.counters[i].count;
+  return n;
+}
+
+/* Two good steps, a bad one, two good ones: as four good ones. */
+static void check_refused(const char *optimizer, Trouble trouble, bool naive, bool replayed) {
+  Small s, reference;
+  double before[16], after[16];
+  small_open(&s, optimizer, naive, replayed);
+  small_open(&reference, optimizer, false, false);
+  for (int i = 0; i < 4; i++) {
+    set_trouble(&s, FINE);
+    set_trouble(&reference, FINE);
+    if (i == 2) {
+      int n = small_numbers(&s, before);
+      set_trouble(&s, trouble);
+      assert_int_equal(small_step(&s), ERR_NONFINITE);
+      if (!strstr(s.fault.text, told[trouble])) fail_msg("%s", s.fault.text);
+      assert_int_equal(s.fault.place.step, 3);
+      if (trouble != ASSIGNED_INF && trouble != GRADIENT_NAN)
+        assert_string_equal(s.fault.place.layer, "dense_9");
+      assert_int_equal(small_numbers(&s, after), n);
+      check_same(before, after, n);
+      set_trouble(&s, FINE);
+    }
+    assert_int_equal(small_step(&s), ERR_OK);
+    assert_int_equal(small_step(&reference), ERR_OK);
+  }
+  int n = small_numbers(&s, before);
+  assert_int_equal(small_numbers(&reference, after), n);
+  check_same(before, after, n);
+  small_close(&s);
+  small_close(&reference);
+}
+
+TEST(a_step_with_a_finite_loss_whose_new_values_are_not_changes_nothing) {
+  for (int way = 0; way < 3; way++)
+    for (int trouble = GRADIENT_NAN; trouble < N_TROUBLES; trouble++) {
+      check_refused("Adam", trouble, way == 1, way == 2);
+      check_refused("AdamW", trouble, way == 1, way == 2);
+      if (trouble != SLOT_INF) check_refused("SGD", trouble, way == 1, way == 2);
+    }
+}
+
+/* Without eps nothing is proved of Adam: each step goes to new memory, to the same bytes. */
+TEST(steps_that_cannot_be_proved_give_the_same) {
+  Small s[3];
+  double numbers[3][16];
+  int n = 0;
+  for (int way = 0; way < 3; way++) {
+    small_open(&s[way], "Adam", way == 1, way == 2);
+    s[way].optimizer->eps = 0;
+    for (int i = 0; i < 5; i++) {
+      set_trouble(&s[way], FINE);
+      assert_int_equal(small_step(&s[way]), ERR_OK);
+    }
+    n = small_numbers(&s[way], numbers[way]);
+    check_same(numbers[0], numbers[way], n);
+  }
+  for (int way = 0; way < 3; way++) small_close(&s[way]);
+}
+
+/* A bound that is only known to hold grows from step to step; then it is measured again. */
+TEST(a_bound_that_has_grown_is_measured_again) {
+  Small s;
+  small_open(&s, "SGD", false, true);
+  s.optimizer->weight_decay = 10;
+  for (int i = 0; i < 1200; i++) {
+    set_trouble(&s, FINE);
+    array_set(&s.x->a, 1, 3);   /* w becomes -0.1 times its gradient, its bound doubles */
+    assert_int_equal(small_step(&s), ERR_OK);
+  }
+  assert_true(isfinite(s.w->hi) && s.w->bounded == s.w->version);
+  small_close(&s);
+}

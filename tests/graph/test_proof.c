@@ -1,0 +1,195 @@
+/* test_proof.c: updates that are proved finite are, and those that are not finite are never
+ * proved. */
+#include "graph/ops.h"
+#include "graph/plan.h"
+#include "kernel/kernel.h"
+#include "test.h"
+
+#ifdef REAL_DOUBLE
+#define FAR 1e300
+#else
+#define FAR 1e35
+#endif
+
+enum { N = 40000, MAX_INPUTS = 16 };   /* elements: several blocks */
+
+/* -- what the records say -------------------------------------------------------------- */
+
+static bool is_rate(const SampleIn *in) { return in->shape.rank == 0; }
+
+/* A call of the sample whose weights, gradients and slots are as large as `size`. */
+typedef struct Update {
+  OpCall call;
+  Array in[MAX_INPUTS], out[MAX_OUT];
+  Range range[MAX_INPUTS];
+} Update;
+
+static Array array_new(Shape shape) {
+  Array a = {shape, DT_REAL, calloc((size_t)shape_count(&shape) + 1, sizeof(real))};
+  assert_non_null(a.data);
+  return a;
+}
+
+static void fill(Array *a, const SampleIn *like, double size, Range *range) {
+  real *x = a->data;
+  *range = (Range){0, 0};
+  for (int64_t i = 0; i < shape_count(&a->shape); i++) {
+    double at = (double)(i * 7 % 11) / 10;
+    double lo = like->lo < like->hi ? like->lo : -1, hi = like->lo < like->hi ? like->hi : 1;
+    x[i] = (real)((lo + (hi - lo) * at) * (is_rate(like) ? 1 : size));
+    if ((double)x[i] < range->lo) range->lo = (double)x[i];
+    if ((double)x[i] > range->hi) range->hi = (double)x[i];
+  }
+}
+
+static void update_init(Update *u, const Op *op, const Sample *sample, double size) {
+  *u = (Update){.call = {.op = op, .n_in = sample->n_in, .n_out = op->n_out,
+                         .n_attr = sample->n_attr, .attr = sample->attr}};
+  if (sample->n_in < op->n_in) u->call.n_out--;
+  for (int i = 0; i < sample->n_in; i++) {
+    u->in[i] = array_new(sample->in[i].shape);
+    fill(&u->in[i], &sample->in[i], size, &u->range[i]);
+  }
+  for (int o = 0; o < u->call.n_out; o++) u->out[o] = array_new(sample->in[0].shape);
+  u->call.in = u->in;
+  u->call.out = u->out;
+}
+
+static void update_deinit(Update *u) {
+  for (int i = 0; i < u->call.n_in; i++) free(u->in[i].data);
+  for (int o = 0; o < u->call.n_out; o++) free(u->out[o].data);
+}
+
+static void check_range(const Array *a, Range range) {
+  for (int64_t i = 0; i < shape_count(&a->shape); i++) {
+    double x = array_get(a, i), slack = 1e-5 * range_size(range);
+    assert_true(x >= range.lo - slack && x <= range.hi + slack);
+  }
+}
+
+/* Returns whether the record proves the sample's results finite. */
+static bool check_sample(const Op *op, const Sample *sample, double size) {
+  Update u;
+  Range range[MAX_OUT];
+  update_init(&u, op, sample, size);
+  OpSplit split = op_split(&u.call);
+  for (int64_t block = 0; block < split.n_blocks[0]; block++) op->run(&u.call, 0, block);
+  op->range(&u.call, u.range, range);
+  bool proved = true;
+  for (int o = 0; o < u.call.n_out; o++) {
+    proved = proved && range_known(range[o]);
+    if (range_known(range[o])) check_range(&u.out[o], range[o]);
+  }
+  update_deinit(&u);
+  return proved;
+}
+
+TEST(every_update_stays_in_the_range_that_its_record_tells) {
+  int n_updates = 0;
+  for (int id = 0; id < N_OPS; id++) {
+    const Op *op = op_table[id];
+    if (!(op->flags & OP_UPDATE)) continue;
+    assert_non_null(op->range);
+    n_updates++;
+    for (const Sample *s = op->samples; s->n_attr >= 0; s++) {
+      assert_true(check_sample(op, s, 1));
+      for (double size = 1; size < FAR; size *= 1000) check_sample(op, s, size);
+      assert_false(check_sample(op, s, FAR * 1000));
+    }
+  }
+  assert_true(n_updates >= 2);
+}
+
+/* A second moment below 0 has no root; without eps a first moment may be divided by 0. */
+TEST(adam_proves_nothing_of_roots_and_quotients_that_may_not_be) {
+  const Op *op = &op_record_adam_update;
+  const Sample *sample = op->samples;
+  for (int k = 0; k < 2; k++) {
+    Update u;
+    Range range[MAX_OUT];
+    update_init(&u, op, sample, 1);
+    Attr attr[MAX_ATTR_SLOTS];
+    memcpy(attr, sample->attr, sizeof attr);
+    u.call.attr = attr;
+    if (k == 0) u.range[3].lo = -1e-30;
+    else attr[2].f = 0;
+    op->range(&u.call, u.range, range);
+    assert_false(range_known(range[0]));
+    update_deinit(&u);
+  }
+}
+
+/* -- what a plan proves ---------------------------------------------------------------- */
+
+/* w and g of N elements; one element of g, of each block in turn, is `bad`. */
+typedef struct World {
+  Graph graph;
+  Fault fault;
+  double value[N];
+} World;
+
+static World w;
+
+/* Plans w - 0.1 (g . 1), computes it without committing, and asks for the proof. */
+static bool proves(int64_t at, double bad, double weight, Range *out) {
+  Graph *g = &w.graph;
+  int scope = graph_scope_begin(g);
+  for (int64_t i = 0; i < N; i++) w.value[i] = i % 2 ? 0.5 : -0.25;
+  w.value[at] = bad;
+  Node *gradient = graph_from_doubles(g, DT_REAL, &SHAPE_OF(N), w.value);
+  for (int64_t i = 0; i < N; i++) w.value[i] = weight;
+  Node *weights = graph_from_doubles(g, DT_REAL, &SHAPE_OF(N), w.value);
+  Node *zero = graph_scalar(g, 0);
+  Node *update = op_sgd_update(g, weights, op_scale(g, gradient, 2), NULL,
+                               graph_scalar(g, 0.1), zero, zero, graph_scalar(g, 1), false);
+  Node *root = graph_pick(g, update, 0);
+  Plan *plan = plan_new(g, &root, 1);
+  assert_non_null(plan);
+  Tensor *made = tensor_new(&g->memory, DT_REAL, &root->shape, &w.fault);
+  assert_non_null(made);
+  Node *const *leaves;
+  void *in[16], *to = made->a.data;
+  int n_leaves = plan_leaves(plan, &leaves);
+  for (int i = 0; i < n_leaves; i++) in[i] = plan_leaf_value(leaves[i])->a.data;
+  PlanRun run = {in, &to, NULL};
+  *out = RANGE_UNKNOWN;
+  assert_int_equal(plan_compute(g, plan, &run), ERR_OK);
+  bool proved = plan_proves_finite(g, plan, NULL, out);
+  plan_commit(g, plan);
+  if (proved) check_range(&made->a, *out);
+  if (!array_is_finite(g, &made->a)) assert_false(proved);
+  tensor_release(made);
+  plan_free(plan);
+  graph_scope_end(g, scope);
+  return proved;
+}
+
+TEST(a_bad_element_anywhere_leaves_nothing_proved) {
+  static const int64_t places[] = {0, 1, 16383, 16384, 32768, N - 1};
+  static const double bad[] = {NAN, INFINITY, -INFINITY, 2 * FAR * 1000, -2 * FAR * 1000};
+  for (int threads = 1; threads <= 7; threads += 3) {
+    Range out;
+    assert_int_equal(graph_open(&w.graph, threads, 1, &w.fault), ERR_OK);
+    w.graph.par.threshold = 1;
+    assert_true(proves(0, 3, 1, &out));
+    CHECK_NEAR(out.hi, 1 + 0.1 * 6, 1e-5);
+    assert_true(proves(N - 1, -FAR / 1e6, 1, &out));
+    assert_false(proves(0, 1, INFINITY, &out));
+    assert_false(proves(0, 1, NAN, &out));
+    for (size_t p = 0; p < sizeof places / sizeof *places; p++)
+      for (size_t b = 0; b < sizeof bad / sizeof *bad; b++)
+        assert_false(proves(places[p], bad[b], 1, &out));
+    graph_close(&w.graph);
+  }
+}
+
+TEST(integers_are_finite_and_empty_arrays_too) {
+  int32_t i[] = {1, 2};
+  real x[] = {1, NAN};
+  assert_int_equal(graph_open(&w.graph, 1, 1, &w.fault), ERR_OK);
+  assert_true(array_is_finite(&w.graph, &(Array){SHAPE_OF(2), DT_INT32, i}));
+  assert_true(array_is_finite(&w.graph, &(Array){SHAPE_OF(0), DT_REAL, x}));
+  assert_true(array_is_finite(&w.graph, &(Array){SHAPE_OF(1), DT_REAL, x}));
+  assert_false(array_is_finite(&w.graph, &(Array){SHAPE_OF(2), DT_REAL, x}));
+  graph_close(&w.graph);
+}
