@@ -11,7 +11,7 @@
 #define OPS_UNARY(X)                                                                    \
   X(neg) X(abs) X(sign) X(square) X(sqrt) X(reciprocal) X(exp) X(expm1) X(log) X(log1p)  \
   X(sin) X(cos) X(tanh) X(erf) X(floor) X(ceil) X(round) X(sigmoid) X(softplus) X(relu)  \
-  X(selu)
+  X(selu) X(silu) X(gelu) X(gelu_slope) X(gelu_curve)
 /* Elementwise, two inputs, NumPy broadcasting; integers become real. Comparisons give
  * reals 0 and 1. */
 #define OPS_BINARY(X)                                                                   \
