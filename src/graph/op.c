@@ -26,6 +26,15 @@ int attr_slots(AttrKind kind) {
   return slots[kind];
 }
 
+DType infer_selected(const OpInfer *io) {
+  DType widest = DT_UINT8;
+  for (int i = io->op->n_conditions; i < io->n_in; i++) {
+    if (io->in[i]->dtype == DT_REAL) return DT_REAL;
+    if (io->in[i]->dtype == DT_INT32) widest = DT_INT32;
+  }
+  return widest;
+}
+
 Err infer_need_real(const OpInfer *io, int i) {
   static const char *const plain[] = {"x", "y", "z"};
   if (io->in[i]->dtype == DT_REAL) return ERR_OK;

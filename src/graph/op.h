@@ -117,7 +117,9 @@ typedef enum OpFlags {
   OP_DRAW = 16,                /* takes random words; its last attribute is a STREAM */
   OP_INTERNAL = 32,            /* made by gradients and layers, not from Lua */
   OP_LEAF = 64,                /* const and read: never run */
-  OP_UPDATE = 128              /* an optimizer's: runs last, may write over its inputs */
+  OP_UPDATE = 128,             /* an optimizer's: runs last, may write over its inputs */
+  OP_EXACT = 256               /* elementwise: beside an int32 input all are taken exactly, as
+                                  doubles, through `scalar`, and the result is rounded once */
 } OpFlags;
 
 struct Op {
@@ -125,6 +127,8 @@ struct Op {
   const char *alias;           /* other Lua names, blank-separated */
   int n_in, n_out;
   int n_optional;              /* how many of the last inputs may be left out */
+  int n_conditions;            /* how many of the first inputs only select: their type has no
+                                  part in the result's */
   unsigned flags;
   const char *const *inputs;   /* names of the inputs, for messages and help; NULL: x, y, z */
   OpAttr attrs[MAX_ATTRS];     /* ends at the first without a name */
@@ -148,7 +152,7 @@ struct Op {
    * known. What it tells is a proof: a step whose updates it proves finite is not looked at
    * before it is written over the old values. */
   void (*range)(const OpCall *call, const Range *in, Range *out);
-  /* OP_ELEMENTWISE with a real output: what run does, on any stretch of the output. */
+  /* OP_ELEMENTWISE: what run does, on any stretch of a real output. */
   OpTile *tile;
   /* OP_VIEW: offset in elements into input 0's storage, or -1 when it must be copied by
    * run (for example a slice that is not of the leading axis). */
@@ -199,6 +203,10 @@ static inline Node *op_make(Graph *graph, const Op *op, Node *const *in, int n_i
 
 /* How the op's work is cut: its record's split over the presets. */
 OpSplit op_split(const OpCall *call);
+
+/* What holds every value of the inputs of a selection: uint8 when all but conditions are, int32
+ * when all are integers, else real. */
+DType infer_selected(const OpInfer *io);
 
 /* For infer: is input i real? Else a fault that names it. */
 Err infer_need_real(const OpInfer *io, int i) WARN_UNUSED;

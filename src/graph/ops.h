@@ -11,9 +11,9 @@
 #define OPS_UNARY(X)                                                                    \
   X(neg) X(abs) X(sign) X(square) X(sqrt) X(reciprocal) X(exp) X(expm1) X(log) X(log1p)  \
   X(sin) X(cos) X(tanh) X(erf) X(floor) X(ceil) X(round) X(sigmoid) X(softplus) X(relu)  \
-  X(selu)
-/* Elementwise, two inputs, NumPy broadcasting; integers become real. Comparisons give
- * reals 0 and 1. */
+  X(selu) X(silu) X(gelu) X(gelu_slope) X(gelu_curve)
+/* Elementwise, two inputs, NumPy broadcasting; of integers real, but for maximum and minimum
+ * (see ops_elementwise.c). Comparisons give reals 0 and 1. */
 #define OPS_BINARY(X)                                                                   \
   X(add) X(sub) X(mul) X(div) X(pow) X(maximum) X(minimum)                              \
   X(eq) X(ne) X(lt) X(le) X(gt) X(ge)

@@ -1,8 +1,10 @@
 /* ops_elementwise.c: ops in which output element i depends on the elements i of the
  * inputs alone, after NumPy broadcasting.
  *
- * Shapes and types. The output has the broadcast shape and type real; integer inputs
- * are converted on the way. Only cast gives integers. How blocks run: ops_walk.h.
+ * Shapes and types. The output has the broadcast shape. Arithmetic and comparisons give
+ * reals: of integers they are exact, rounded once. What only selects (maximum, minimum, clip,
+ * where) keeps an integer type, so that large int32 stay what they are. How blocks run:
+ * ops_walk.h.
  *
  * Gradients. With g the gradient of y, that of input i is g * dy/dx_i, summed over the
  * axes along which x_i was repeated (op_sum_to). The tables below give dy/dx as
@@ -15,7 +17,6 @@
 #include "graph/ops_walk.h"
 #include "kernel/kernel.h"
 #include <math.h>
-#include <string.h>
 
 /* -- shapes ------------------------------------------------------------------------ */
 
@@ -36,20 +37,27 @@ static Err infer_broadcast(OpInfer *io) {
   return ERR_OK;
 }
 
+static Err infer_selection(OpInfer *io) {
+  io->out_dtype[0] = infer_selected(io);
+  return infer_broadcast(io);
+}
+
+/* Can a value that is limited to [lo, hi] be a limit that the type does not have? */
+static bool limits_fit(DType dtype, double lo, double hi) {
+  double least = dtype == DT_UINT8 ? 0 : INT32_MIN;
+  double most = dtype == DT_UINT8 ? UINT8_MAX : INT32_MAX;
+  return (lo <= least || (lo <= most && floor(lo) == lo)) &&
+         (hi >= most || (hi >= least && floor(hi) == hi));
+}
+
 static Err infer_clip(OpInfer *io) {
   if (!(io->attr[0].f <= io->attr[1].f)) {
     return fault_set(io->fault, ERR_VALUE, "lo: got %g, allowed: at most hi, here %g",
                      io->attr[0].f, io->attr[1].f);
   }
+  DType dtype = infer_selected(io);
+  if (limits_fit(dtype, io->attr[0].f, io->attr[1].f)) io->out_dtype[0] = dtype;
   return infer_broadcast(io);
-}
-
-static Err infer_cast(OpInfer *io) {
-  int64_t dtype = io->attr[0].i;
-  must(dtype >= 0 && dtype < N_DTYPES);
-  io->out_shape[0] = io->in[0]->shape;
-  io->out_dtype[0] = (DType)dtype;
-  return ERR_OK;
 }
 
 static void split_light(const OpCall *call, OpSplit *split) {
@@ -272,70 +280,6 @@ static void vjp_where(Graph *g, Node *y, Node *const *gy, const bool *want, Node
   if (want[2]) gx[2] = sum_to(g, op_where(g, condition, zero, gy[0]), y->in[2]);
 }
 
-/* -- cast -------------------------------------------------------------------------- */
-
-/* Integers out of reals or wider integers: each value must be one of the new type. */
-static Err check_cast(const OpCall *call, Fault *fault) {
-  DType to = call->out[0].dtype;
-  const Array *in = &call->in[0];
-  if (to == DT_REAL || in->dtype == to || in->dtype == DT_UINT8) return ERR_OK;
-  double lo = to == DT_UINT8 ? 0 : INT32_MIN;
-  double hi = to == DT_UINT8 ? UINT8_MAX : INT32_MAX;
-  int64_t n = shape_count(&in->shape);
-  for (int64_t i = 0; i < n; i++) {
-    double x = array_get(in, i);
-    if (!(x >= lo && x <= hi && floor(x) == x)) {
-      return fault_set(fault, ERR_DATA,
-                       "to %s: element %lld is %.10g, "
-                       "allowed: integers from %.0f to %.0f",
-                       dtype_name(to), (long long)(i + 1), x, lo, hi);
-    }
-  }
-  return ERR_OK;
-}
-
-/* n elements of `out` from `offset` on. The only narrow path through reals is int32 to
- * uint8, whose values are small. */
-static void store_reals(Array *out, int64_t offset, const real *x, int64_t n) {
-  if (out->dtype == DT_INT32)
-    kernels()->int32_from_real((int32_t *)out->data + offset, x, n);
-  else
-    kernels()->uint8_from_real((uint8_t *)out->data + offset, x, n);
-}
-
-static void run_cast(const OpCall *call, int phase, int64_t block) {
-  const Array *in = &call->in[0];
-  Array *out = &call->out[0];
-  (void)phase;
-  int64_t end = shape_count(&out->shape);
-  if ((block + 1) * BLOCK < end) end = (block + 1) * BLOCK;
-  enum { TILE = 1024 };
-  for (int64_t at = block * BLOCK; at < end; at += TILE) {
-    int64_t n = at + TILE < end ? TILE : end - at;
-    if (in->dtype == out->dtype) {
-      size_t size = dtype_bytes(in->dtype);
-      size_t offset = (size_t)at * size;
-      memcpy((char *)out->data + offset, (char *)in->data + offset, (size_t)n * size);
-    } else if (out->dtype == DT_REAL) {
-      as_reals(in, at, n, (real *)out->data + at);
-    } else {
-      real buffer[TILE];
-      store_reals(out, at, as_reals(in, at, n, buffer), n);
-    }
-  }
-}
-
-static double scalar_cast(const double *in, const Attr *attr) {
-  (void)attr;
-  return in[0];
-}
-
-/* Real to real alone has a gradient: integers are not differentiable. */
-static void vjp_cast(Graph *g, Node *y, Node *const *gy, const bool *want, Node **gx) {
-  (void)g;
-  if (want[0] && y->dtype == DT_REAL) gx[0] = gy[0];
-}
-
 /* -- samples ----------------------------------------------------------------------- */
 
 /* One input: a scalar, one element, odd sizes, more than one block, integers. */
@@ -408,6 +352,14 @@ static const Sample samples_clip[] = {
   {2, {{.shape = {1, {1030}}, .dtype = DT_UINT8, .lo = 1, .hi = 3},                    \
        {.shape = {0, {0}}, .dtype = DT_INT32, .lo = 1, .hi = 3}}, 0, {{0}}}
 
+/* Integers that a float does not tell apart. */
+#define LARGE_INTEGERS                                                                 \
+  {2, {{.shape = {2, {31, 33}}, .dtype = DT_INT32, .lo = 16777216, .hi = 16777219},    \
+       {.shape = {1, {33}}, .dtype = DT_INT32, .lo = 16777216, .hi = 16777219}},       \
+   0, {{0}}}
+
+static const Sample samples_select[] = {TWO_INPUTS(0, 0, -1.9, 1.8), LARGE_INTEGERS,
+                                        SAMPLES_END};
 static const Sample samples_two[] = {TWO_INPUTS(0, 0, -1.9, 1.8), SAMPLES_END};
 static const Sample samples_divisor[] = {TWO_INPUTS(0, 0, 0.5, 3), SAMPLES_END};
 static const Sample samples_pow[] = {TWO_INPUTS(0.2, 2.5, -2, 2), SAMPLES_END};
@@ -422,20 +374,9 @@ static const Sample samples_where[] = {
          {.shape = {0, {0}}}, {.shape = {0, {0}}}}, 0, {{0}}},
     {3, {{.shape = {2, {130, 129}}, .dtype = DT_UINT8, .lo = 0, .hi = 1},
          {.shape = {2, {130, 129}}}, {.shape = {0, {0}}}}, 0, {{0}}},
-    SAMPLES_END};
-
-static const Sample samples_cast[] = {
-    {1, {{.shape = {1, {1}}, .lo = 7, .hi = 7}}, 1, {{.i = DT_INT32}}},
-    {1, {{.shape = {2, {3, 5}}, .lo = 255, .hi = 255}}, 1, {{.i = DT_UINT8}}},
-    {1, {{.shape = {2, {3, 5}}}}, 1, {{.i = DT_REAL}}},
-    {1, {{.shape = {2, {130, 129}}, .dtype = DT_UINT8, .hi = 255}}, 1,
-     {{.i = DT_REAL}}},
-    {1, {{.shape = {1, {1030}}, .dtype = DT_INT32, .lo = -999, .hi = 999}}, 1,
-     {{.i = DT_REAL}}},
-    {1, {{.shape = {2, {31, 41}}, .dtype = DT_INT32, .hi = 255}}, 1, {{.i = DT_UINT8}}},
-    {1, {{.shape = {2, {31, 41}}, .dtype = DT_UINT8, .hi = 255}}, 1, {{.i = DT_INT32}}},
-    {1, {{.shape = {2, {3, 5}}, .dtype = DT_INT32, .lo = -9, .hi = 9}}, 1,
-     {{.i = DT_INT32}}},
+    {3, {{.shape = {2, {31, 33}}, .lo = -1, .hi = 1},
+         {.shape = {1, {33}}, .dtype = DT_INT32, .lo = 16777216, .hi = 16777219},
+         {.shape = {0, {0}}, .dtype = DT_UINT8, .lo = 0, .hi = 255}}, 0, {{0}}},
     SAMPLES_END};
 
 /* -- records ----------------------------------------------------------------------- */
@@ -624,42 +565,43 @@ const Op op_record_clip = {
     COMMON(clip), .n_in = 1, .flags = OP_ELEMENTWISE,
     .attrs = {{.name = "lo", .kind = ATTR_REAL, .doc = "lower limit"},
               {.name = "hi", .kind = ATTR_REAL, .doc = "upper limit"}},
-    .doc = "x limited to [lo, hi]; the gradient passes inside, limits included.",
+    .doc = "x limited to [lo, hi]; the gradient passes inside, limits included. Between "
+           "whole limits integers stay integers.",
     .equation = "y = min(max(x, lo), hi)",
     .infer = infer_clip, .split = split_light, .vjp = vjp_clip, .samples = samples_clip,
     .known = known_clip,
 };
 
 const Op op_record_add = {
-    COMMON(add), .n_in = 2, .flags = OP_ELEMENTWISE,
-    .doc = "Sum.", .equation = "z = x + y",
+    COMMON(add), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT,
+    .doc = "Sum; of int32 exact, then rounded once to real.", .equation = "z = x + y",
     .infer = infer_broadcast, .split = split_light, .vjp = vjp_add,
     .samples = samples_two, .known = known_add,
 };
 
 const Op op_record_sub = {
-    COMMON(sub), .n_in = 2, .flags = OP_ELEMENTWISE,
-    .doc = "Difference.", .equation = "z = x - y",
+    COMMON(sub), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT,
+    .doc = "Difference; of int32 exact, then rounded once to real.", .equation = "z = x - y",
     .infer = infer_broadcast, .split = split_light, .vjp = vjp_sub,
     .samples = samples_two, .known = known_sub,
 };
 
 const Op op_record_mul = {
-    COMMON(mul), .n_in = 2, .flags = OP_ELEMENTWISE,
+    COMMON(mul), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT,
     .doc = "Product of elements.", .equation = "z = x y",
     .infer = infer_broadcast, .split = split_light, .vjp = vjp_mul,
     .samples = samples_two, .known = known_mul,
 };
 
 const Op op_record_div = {
-    COMMON(div), .n_in = 2, .flags = OP_ELEMENTWISE,
+    COMMON(div), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT,
     .doc = "Quotient.", .equation = "z = x / y",
     .infer = infer_broadcast, .split = split_light, .vjp = vjp_div,
     .samples = samples_divisor, .known = known_div,
 };
 
 const Op op_record_pow = {
-    COMMON(pow), .n_in = 2, .flags = OP_ELEMENTWISE,
+    COMMON(pow), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT,
     .doc = "x to the power y; NaN for x < 0 unless y is an integer.",
     .equation = "z = x^y",
     .infer = infer_broadcast, .split = split_heavy, .vjp = vjp_pow,
@@ -668,83 +610,74 @@ const Op op_record_pow = {
 
 const Op op_record_maximum = {
     COMMON(maximum), .n_in = 2, .flags = OP_ELEMENTWISE,
-    .doc = "The larger one; NaN wins. Equal ones share the gradient.",
+    .doc = "The larger one; NaN wins. Equal ones share the gradient. Of integers an "
+           "integer.",
     .equation = "z = max(x, y)",
-    .infer = infer_broadcast, .split = split_light, .vjp = vjp_maximum,
-    .samples = samples_two, .known = known_maximum,
+    .infer = infer_selection, .split = split_light, .vjp = vjp_maximum,
+    .samples = samples_select, .known = known_maximum,
 };
 
 const Op op_record_minimum = {
     COMMON(minimum), .n_in = 2, .flags = OP_ELEMENTWISE,
-    .doc = "The smaller one; NaN wins. Equal ones share the gradient.",
+    .doc = "The smaller one; NaN wins. Equal ones share the gradient. Of integers an "
+           "integer.",
     .equation = "z = min(x, y)",
-    .infer = infer_broadcast, .split = split_light, .vjp = vjp_minimum,
-    .samples = samples_two, .known = known_minimum,
+    .infer = infer_selection, .split = split_light, .vjp = vjp_minimum,
+    .samples = samples_select, .known = known_minimum,
 };
 
 const Op op_record_eq = {
-    COMMON(eq), .n_in = 2,
-    .flags = OP_ELEMENTWISE | OP_NO_GRAD,
-    .doc = "1 where x equals y, else 0.", .equation = "z = 1 if x == y, else 0",
+    COMMON(eq), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT | OP_NO_GRAD,
+    .doc = "1 where x equals y, else 0; int32 are compared exactly.",
+    .equation = "z = 1 if x == y, else 0",
     .infer = infer_broadcast, .split = split_light, .vjp = vjp_none,
-    .samples = samples_two,
+    .samples = samples_select,
 };
 
 const Op op_record_ne = {
-    COMMON(ne), .n_in = 2,
-    .flags = OP_ELEMENTWISE | OP_NO_GRAD,
+    COMMON(ne), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT | OP_NO_GRAD,
     .doc = "1 where x differs from y, else 0.", .equation = "z = 1 if x ~= y, else 0",
     .infer = infer_broadcast, .split = split_light, .vjp = vjp_none,
-    .samples = samples_two,
+    .samples = samples_select,
 };
 
 const Op op_record_lt = {
-    COMMON(lt), .n_in = 2, .flags = OP_ELEMENTWISE | OP_NO_GRAD,
+    COMMON(lt), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT | OP_NO_GRAD,
     .doc = "1 where x is below y, else 0.", .equation = "z = 1 if x < y, else 0",
     .infer = infer_broadcast, .split = split_light, .vjp = vjp_none,
-    .samples = samples_two,
+    .samples = samples_select,
 };
 
 const Op op_record_le = {
-    COMMON(le), .n_in = 2, .flags = OP_ELEMENTWISE | OP_NO_GRAD,
+    COMMON(le), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT | OP_NO_GRAD,
     .doc = "1 where x is at most y, else 0.", .equation = "z = 1 if x <= y, else 0",
     .infer = infer_broadcast, .split = split_light, .vjp = vjp_none,
-    .samples = samples_two,
+    .samples = samples_select,
 };
 
 const Op op_record_gt = {
-    COMMON(gt), .n_in = 2, .flags = OP_ELEMENTWISE | OP_NO_GRAD,
+    COMMON(gt), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT | OP_NO_GRAD,
     .doc = "1 where x is above y, else 0.", .equation = "z = 1 if x > y, else 0",
     .infer = infer_broadcast, .split = split_light, .vjp = vjp_none,
-    .samples = samples_two,
+    .samples = samples_select,
 };
 
 const Op op_record_ge = {
-    COMMON(ge), .n_in = 2, .flags = OP_ELEMENTWISE | OP_NO_GRAD,
+    COMMON(ge), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT | OP_NO_GRAD,
     .doc = "1 where x is at least y, else 0.", .equation = "z = 1 if x >= y, else 0",
     .infer = infer_broadcast, .split = split_light, .vjp = vjp_none,
-    .samples = samples_two,
+    .samples = samples_select,
 };
 
 static const char *const where_inputs[] = {"condition", "x", "y"};
 
 const Op op_record_where = {
-    COMMON(where), .n_in = 3, .flags = OP_ELEMENTWISE,
-    .inputs = where_inputs, .doc = "x where the condition is not 0, else y.",
+    COMMON(where), .n_in = 3, .n_conditions = 1, .flags = OP_ELEMENTWISE,
+    .inputs = where_inputs,
+    .doc = "x where the condition is not 0, else y; of integers an integer.",
     .equation = "z = x if condition ~= 0, else y",
-    .infer = infer_broadcast, .split = split_light, .vjp = vjp_where,
+    .infer = infer_selection, .split = split_light, .vjp = vjp_where,
     .samples = samples_where, .known = known_where,
-};
-
-const Op op_record_cast = {
-    .name = "cast", .n_out = 1, .run = run_cast, .scalar = scalar_cast, .n_in = 1,
-    .flags = OP_ELEMENTWISE,
-    .attrs = {{.name = "dtype", .kind = ATTR_DTYPE,
-               .doc = "\"real\", \"int32\" or \"uint8\""}},
-    .doc = "The same values as another type; to an integer type each must fit.",
-    .equation = "y = x",
-    .infer = infer_cast, .check = check_cast, .split = split_light, .vjp = vjp_cast,
-    .samples = samples_cast, .known = known_same,
 };
 
 /* -- constructors ------------------------------------------------------------------ */
@@ -763,11 +696,6 @@ Node *op_clip(Graph *g, Node *x, double lo, double hi) {
 
 Node *op_where(Graph *g, Node *condition, Node *x, Node *y) {
   return graph_apply(g, &op_record_where, (Node *[]){condition, x, y}, 3, NULL, 0);
-}
-
-Node *op_cast(Graph *g, Node *x, DType dtype) {
-  if (!x || x->dtype == dtype) return x;
-  return graph_apply(g, &op_record_cast, &x, 1, &(Attr){.i = dtype}, 1);
 }
 
 Node *op_scale(Graph *g, Node *x, double factor) {

@@ -167,13 +167,29 @@ typedef struct Reducer {
   void (*row)(double *state, const real *x, int64_t n);
   void (*columns)(double *state, const real *x, int64_t M, int64_t stride, int64_t N);
   void (*merge)(double *into, const double *from, int64_t N);
+  /* The state, at output c, of one element alone. */
+  void (*element)(double *state, double x, int64_t N, int64_t c);
   /* The value of output c; n elements went into it. */
   double (*finish)(const double *state, int64_t N, int64_t c, int64_t n,
                    const Attr *attr);
 } Reducer;
 
+static bool would_round(const Array *x) { return x->dtype == DT_INT32 && !REAL_HOLDS_INT32; }
+
+/* N int32 as states of one element each, so that none is rounded to a float on the way. */
+static void add_int32(const Reducer *r, double *state, const Array *x, int64_t offset,
+                      int64_t N) {
+  double one[MAX_TILE * MAX_PLANES];
+  for (int64_t c = 0; c < N; c++) r->element(one, array_get(x, offset + c), N, c);
+  r->merge(state, one, N);
+}
+
 static void add_row(const Reducer *r, double *state, const Array *x, int64_t offset,
                     int64_t n) {
+  if (would_round(x)) {
+    for (int64_t i = 0; i < n; i++) add_int32(r, state, x, offset + i, 1);
+    return;
+  }
   real buffer[BUFFER];
   int64_t room = x->dtype == DT_REAL ? n : BUFFER;
   for (int64_t i = 0; i < n; i += room) {
@@ -186,6 +202,10 @@ static void add_columns(const Reducer *r, double *state, const Array *x, int64_t
                         int64_t M, int64_t stride, int64_t N) {
   if (x->dtype == DT_REAL) {
     r->columns(state, (const real *)x->data + offset, M, stride, N);
+    return;
+  }
+  if (would_round(x)) {
+    for (int64_t i = 0; i < M; i++) add_int32(r, state, x, offset + i * stride, N);
     return;
   }
   real buffer[BUFFER];
@@ -231,9 +251,8 @@ static void reduce_steps(const Reducer *r, const Plan *p, const Array *x, const 
 
 static void finish_unit(const Reducer *r, const Unit *u, const OpCall *call, int64_t n,
                         const double *state) {
-  real *out = (real *)call->out[0].data + u->out;
   for (int64_t c = 0; c < u->N; c++)
-    out[c] = (real)r->finish(state, u->N, c, n, call->attr);
+    array_set(&call->out[0], u->out + c, r->finish(state, u->N, c, n, call->attr));
 }
 
 static double *scratch_at(const Plan *p, const OpCall *call, int64_t unit, int64_t piece) {
@@ -312,6 +331,17 @@ static void merge_var(double *into, const double *from, int64_t N) {
   }
 }
 
+static void element_as_is(double *state, double x, int64_t N, int64_t c) {
+  (void)N;
+  state[c] = x;
+}
+
+static void element_var(double *state, double x, int64_t N, int64_t c) {
+  state[c] = 1;
+  state[N + c] = x;
+  state[2 * N + c] = 0;
+}
+
 static double finish_as_is(const double *state, int64_t N, int64_t c, int64_t n,
                            const Attr *attr) {
   (void)N, (void)n, (void)attr;
@@ -333,21 +363,21 @@ static void sum_run(const OpCall *call, int phase, int64_t block) {
   const Kernels *k = kernels();
   reduce_run(call, phase, block,
              &(Reducer){1, 0, k->reduce_sum_row, k->reduce_sum_columns, merge_sum,
-                        finish_as_is});
+                        element_as_is, finish_as_is});
 }
 
 static void mean_run(const OpCall *call, int phase, int64_t block) {
   const Kernels *k = kernels();
   reduce_run(call, phase, block,
              &(Reducer){1, 0, k->reduce_sum_row, k->reduce_sum_columns, merge_sum,
-                        finish_mean});
+                        element_as_is, finish_mean});
 }
 
 static void var_run(const OpCall *call, int phase, int64_t block) {
   const Kernels *k = kernels();
   reduce_run(call, phase, block,
              &(Reducer){3, 0, k->reduce_var_row, k->reduce_var_columns, merge_var,
-                        finish_var});
+                        element_var, finish_var});
 }
 
 /* The squares of all sizes brought together; kernel.h. */
@@ -362,25 +392,31 @@ static double finish_norm(const double *state, int64_t N, int64_t c, int64_t n,
   return rest > 0 ? most * sqrt(1 + (rest / most) * (rest / most)) : most;
 }
 
+/* Of an integer, whose square is neither small nor large. */
+static void element_norm(double *state, double x, int64_t N, int64_t c) {
+  state[NORM_SMALL * N + c] = state[NORM_LARGE * N + c] = 0;
+  state[NORM_MIDDLE * N + c] = x * x;
+}
+
 static void norm_run(const OpCall *call, int phase, int64_t block) {
   const Kernels *k = kernels();
   reduce_run(call, phase, block,
              &(Reducer){NORM_STATE, 0, k->reduce_norm_row, k->reduce_norm_columns, merge_norm,
-                        finish_norm});
+                        element_norm, finish_norm});
 }
 
 static void max_run(const OpCall *call, int phase, int64_t block) {
   const Kernels *k = kernels();
   reduce_run(call, phase, block,
              &(Reducer){1, -INFINITY, k->reduce_max_row, k->reduce_max_columns, merge_max,
-                        finish_as_is});
+                        element_as_is, finish_as_is});
 }
 
 static void min_run(const OpCall *call, int phase, int64_t block) {
   const Kernels *k = kernels();
   reduce_run(call, phase, block,
              &(Reducer){1, INFINITY, k->reduce_min_row, k->reduce_min_columns, merge_min,
-                        finish_as_is});
+                        element_as_is, finish_as_is});
 }
 
 /* -- shapes -------------------------------------------------------------------------- */
@@ -406,6 +442,11 @@ static Err nonempty_infer(OpInfer *io) {
   return fault_set(io->fault, ERR_SHAPE,
                    "x is %s: there are no elements along the axes to reduce",
                    shape_text(text, x));
+}
+
+static Err extreme_infer(OpInfer *io) {
+  io->out_dtype[0] = infer_selected(io);
+  return nonempty_infer(io);
 }
 
 static Err var_infer(OpInfer *io) {
@@ -560,12 +601,16 @@ static void min_reference(const OpCall *call, const double *const *in,
       REDUCE_SAMPLE(1, 0, {2, {2100, 17}}), REDUCE_SAMPLE(ALL_AXES, 0, {1, {33001}}),   \
       REDUCE_SAMPLE(5, 0, {3, {40, 3, 301}})
 
-/* Integers become reals. */
+/* Of integers. */
 #define INTEGER_SAMPLES                                                                 \
   {.n_in = 1, .in = {{{2, {7, 21}}, DT_UINT8, 0, 255}}, .n_attr = 2,                    \
    .attr = {{.i = 1}, {.i = 0}}},                                                       \
   {.n_in = 1, .in = {{{2, {7, 21}}, DT_INT32, -99, 99}}, .n_attr = 2,                   \
-   .attr = {{.i = 2}, {.i = 0}}}
+   .attr = {{.i = 2}, {.i = 0}}},                                                       \
+  {.n_in = 1, .in = {{{2, {2100, 17}}, DT_INT32, 16777216, 16777219}}, .n_attr = 2,     \
+   .attr = {{.i = 1}, {.i = 0}}},                                                       \
+  {.n_in = 1, .in = {{{1, {33001}}, DT_INT32, -2147483648.0, 2147483647}}, .n_attr = 2, \
+   .attr = {{.i = 1}, {.i = 0}}}
 
 static const Sample sum_samples[] = {REDUCE_SAMPLES, INTEGER_SAMPLES,
                                      REDUCE_SAMPLE(1, 0, {2, {0, 3}}), SAMPLES_END};
@@ -598,6 +643,8 @@ static const Sample var_samples[] = {
     VAR_SAMPLE(5, 0, 0, {3, {40, 3, 301}}),
     {.n_in = 1, .in = {{{2, {5, 33}}, DT_REAL, 1000, 1001}}, .n_attr = 3,
      .attr = {{.i = 2}, {.i = 0}, {.i = 0}}},
+    {.n_in = 1, .in = {{{2, {33, 5}}, DT_INT32, 16777216, 16777219}}, .n_attr = 3,
+     .attr = {{.i = 1}, {.i = 0}, {.i = 0}}},
     SAMPLES_END};
 
 /* -- records ------------------------------------------------------------------------- */
@@ -610,7 +657,7 @@ static const Sample var_samples[] = {
 const Op op_record_sum = {
     .name = "sum", .n_in = 1, .n_out = 1,
     .attrs = {REDUCE_ATTRS},
-    .doc = "Sum over axes; 0 over no elements.",
+    .doc = "Sum over axes; 0 over no elements. Of integers exact, then rounded once to real.",
     .equation = "y = sum_i x_i",
     .infer = sum_infer, .split = reduce_split, .run = sum_run, .vjp = sum_vjp,
     .reference = sum_reference, .samples = sum_samples, .known = known_sum,
@@ -649,18 +696,20 @@ const Op op_record_norm = {
 const Op op_record_max = {
     .name = "max", .n_in = 1, .n_out = 1,
     .attrs = {REDUCE_ATTRS},
-    .doc = "Largest element over axes; NaN wins. Equal ones share the gradient equally.",
+    .doc = "Largest element over axes; NaN wins. Equal ones share the gradient equally. Of "
+           "integers an integer.",
     .equation = "y = max_i x_i",
-    .infer = nonempty_infer, .split = reduce_split, .run = max_run, .vjp = extreme_vjp,
+    .infer = extreme_infer, .split = reduce_split, .run = max_run, .vjp = extreme_vjp,
     .reference = max_reference, .samples = reduce_samples, .known = known_extreme,
 };
 
 const Op op_record_min = {
     .name = "min", .n_in = 1, .n_out = 1,
     .attrs = {REDUCE_ATTRS},
-    .doc = "Smallest element over axes; NaN wins. Equal ones share the gradient equally.",
+    .doc = "Smallest element over axes; NaN wins. Equal ones share the gradient equally. Of "
+           "integers an integer.",
     .equation = "y = min_i x_i",
-    .infer = nonempty_infer, .split = reduce_split, .run = min_run, .vjp = extreme_vjp,
+    .infer = extreme_infer, .split = reduce_split, .run = min_run, .vjp = extreme_vjp,
     .reference = min_reference, .samples = reduce_samples, .known = known_extreme,
 };
 

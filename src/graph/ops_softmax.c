@@ -181,7 +181,8 @@ const Op op_record_softmax = {
     .n_in = 1,
     .n_out = 1,
     .attrs = AXIS_ATTR,
-    .doc = "exponentials of x, scaled so that they sum to 1 along the axis; any shape",
+    .doc = "exponentials of x, scaled so that they sum to 1 along the axis; any shape. -inf "
+           "gives 0; a line with a NaN or inf, or of -inf alone, gives NaN.",
     .equation = "y = exp(x - max x) / sum exp(x - max x)",
     .source = "Goodfellow, Bengio, Courville, Deep Learning, 6.2.2.3",
     .make = softmax_make,
@@ -199,7 +200,8 @@ const Op op_record_log_softmax = {
     .n_in = 1,
     .n_out = 1,
     .attrs = AXIS_ATTR,
-    .doc = "the logarithm of softmax along the axis, without loss of digits; any shape",
+    .doc = "the logarithm of softmax along the axis, without loss of digits; any shape. -inf "
+           "stays; a line with a NaN or inf, or of -inf alone, gives NaN.",
     .equation = "y = x - max x - log sum exp(x - max x)",
     .source = "Goodfellow, Bengio, Courville, Deep Learning, 6.2.2.3",
     .make = log_softmax_make,

@@ -6,7 +6,7 @@
 #include "graph/ops_walk.h"
 #include "kernel/kernel.h"
 
-enum { TILE = 1024 };
+enum { TILE = 1024, EXACT_TILE = 256 };
 
 int64_t count_blocks(const OpCall *call) {
   return (shape_count(&call->out[0].shape) + BLOCK - 1) / BLOCK;
@@ -16,11 +16,19 @@ static int64_t stride_along(const Shape *in, int axis) {
   return axis >= 0 && in->dim[axis] != 1 ? shape_stride(in, axis) : 0;
 }
 
+static bool is_exact(const OpCall *call) {
+  bool any_int32 = false;
+  for (int i = 0; i < call->n_in; i++) any_int32 |= call->in[i].dtype == DT_INT32;
+  bool rounds = any_int32 && !REAL_HOLDS_INT32 && (call->op->flags & OP_EXACT);
+  return rounds || call->out[0].dtype != DT_REAL;
+}
+
 void elements_init(Elements *e, const OpCall *call) {
   const Shape *out = &call->out[0].shape;
   must(call->n_in <= MAX_ARGS);
   *e = (Elements){.n_in = call->n_in};
   for (int i = 0; i < e->n_in; i++) e->integers |= call->in[i].dtype != DT_REAL;
+  e->exact = is_exact(call);
   for (int axis = out->rank - 1; axis >= 0; axis--) {
     int64_t stride[MAX_ARGS];
     bool merge = e->rank > 0;
@@ -80,19 +88,39 @@ const real *as_reals(const Array *a, int64_t offset, int64_t n, real *buffer) {
   return buffer;
 }
 
-void elements_run(const Elements *e, const OpCall *call, int64_t first, int64_t end) {
+/* n output elements from `at` on, the inputs standing at p. */
+static void run_exact(const OpCall *call, const Place *p, const int64_t *stride, int64_t at,
+                      int64_t n) {
+  Array *out = &call->out[0];
+  double y[EXACT_TILE];
+  for (int64_t j = 0; j < n; j++) {
+    double x[MAX_ARGS];
+    for (int i = 0; i < call->n_in; i++)
+      x[i] = array_get(&call->in[i], p->offset[i] + j * stride[i]);
+    y[j] = call->op->scalar(x, call->attr);
+  }
+  for (int64_t j = 0; j < n; j++) array_set(out, at + j, y[j]);
+}
+
+static void run_reals(const OpCall *call, const Place *p, const int64_t *stride, int64_t at,
+                      int64_t n) {
   real buffer[MAX_ARGS][TILE];
-  int64_t stride[MAX_ARGS];
+  const real *in[MAX_ARGS];
+  for (int i = 0; i < call->n_in; i++)
+    in[i] = as_reals(&call->in[i], p->offset[i], stride[i] ? n : 1, buffer[i]);
+  call->op->tile(call, (real *)call->out[0].data + at, in, stride, n);
+}
+
+void elements_run(const Elements *e, const OpCall *call, int64_t first, int64_t end) {
+  int64_t stride[MAX_ARGS], most = e->exact ? EXACT_TILE : e->integers ? TILE : end - first;
   Place p = place_of(e, first);
   for (int i = 0; i < e->n_in; i++) stride[i] = e->stride[i][0];
   while (first < end) {
-    const real *in[MAX_ARGS];
     int64_t n = e->dim[0] - p.index[0];
     if (n > end - first) n = end - first;
-    if (e->integers && n > TILE) n = TILE;
-    for (int i = 0; i < e->n_in; i++)
-      in[i] = as_reals(&call->in[i], p.offset[i], stride[i] ? n : 1, buffer[i]);
-    call->op->tile(call, (real *)call->out[0].data + first, in, stride, n);
+    if (n > most) n = most;
+    if (e->exact) run_exact(call, &p, stride, first, n);
+    else run_reals(call, &p, stride, first, n);
     first += n;
     place_advance(&p, e, n);
   }

@@ -94,7 +94,8 @@ bool plan_computes(const Compiler *c, int64_t i) {
 /* -- group --------------------------------------------------------------------------- */
 
 static bool fusable(const Node *node) {
-  return (node->op->flags & OP_ELEMENTWISE) && node->op->tile && shape_count(&node->shape) > 0;
+  return (node->op->flags & OP_ELEMENTWISE) && node->op->tile && node->dtype == DT_REAL &&
+         shape_count(&node->shape) > 0;
 }
 
 /* The whole of the value, element for element: what a tile can hand on. */

@@ -17,6 +17,8 @@ typedef struct OpArgs {
   lua_State *L;
   const Op *op;
   Node *in[MAX_IN];
+  bool literal[MAX_IN];  /* a number of Lua, not a tensor */
+  double number[MAX_IN]; /* ... which one */
   int n_in;
   Attr attr[MAX_ATTR_SLOTS];
   int n_attr;
@@ -320,7 +322,34 @@ static void add_input(OpArgs *a, int arg) {
     luaL_error(a->L, "%s: argument %d is a %s; allowed: a tensor or a number", a->op->name,
                a->n_in + 1, luaL_typename(a->L, arg));
   }
+  a->literal[a->n_in] = lua_type(a->L, arg) == LUA_TNUMBER;
+  a->number[a->n_in] = a->literal[a->n_in] ? lua_tonumber(a->L, arg) : 0;
   a->in[a->n_in++] = node;
+}
+
+/* The narrowest of the integer types from `least` on that holds a number, else real. */
+static DType literal_dtype(double v, DType least) {
+  if (least == DT_UINT8 && v == floor(v) && v >= 0 && v <= UINT8_MAX) return DT_UINT8;
+  return v == floor(v) && v >= INT32_MIN && v <= INT32_MAX ? DT_INT32 : DT_REAL;
+}
+
+/* A whole number beside integer tensors is an integer: ids:eq(16777217), where(c, ids, 0). */
+static void fit_literals(OpArgs *a) {
+  DType widest = DT_UINT8;
+  int n_tensors = 0, first = a->op->n_conditions;
+  if (!(a->op->flags & OP_ELEMENTWISE)) return;
+  for (int i = first; i < a->n_in; i++) {
+    if (a->literal[i]) continue;
+    if (a->in[i]->dtype == DT_REAL) return;
+    if (a->in[i]->dtype == DT_INT32) widest = DT_INT32;
+    n_tensors++;
+  }
+  for (int i = first; n_tensors && i < a->n_in; i++) {
+    DType dtype = a->literal[i] ? literal_dtype(a->number[i], widest) : DT_REAL;
+    if (dtype == DT_REAL) continue;
+    a->in[i] = graph_from_doubles(session_graph(a->L), dtype, &SHAPE_SCALAR, &a->number[i]);
+    if (!a->in[i]) raise_graph_fault(a->L);
+  }
 }
 
 /* Returns the index of the first argument after the inputs. */
@@ -354,7 +383,9 @@ static int call_op(lua_State *L) {
   Graph *graph = session_graph(L);
   OpArgs a = {.L = L, .op = lua_touserdata(L, lua_upvalueindex(1))};
   int scope = enter_call(L);
-  read_attrs(&a, read_inputs(&a));
+  int next = read_inputs(&a);
+  fit_literals(&a);
+  read_attrs(&a, next);
   Node *node = op_make(graph, a.op, a.in, a.n_in, a.attr, a.n_attr);
   if (!node) {
     raise_graph_fault(L);

@@ -31,6 +31,15 @@ static void no_overflow(lua_State *L, double value, const char *what, int place)
              REAL_NAME);
 }
 
+/* Raises when element `place` (from 1) is no number of the type. */
+static void check_fits(lua_State *L, DType dtype, double v, const char *function,
+                       int64_t place) {
+  int lo = dtype == DT_UINT8 ? 0 : INT32_MIN, hi = dtype == DT_UINT8 ? UINT8_MAX : INT32_MAX;
+  if (dtype == DT_REAL || (v == floor(v) && v >= lo && v <= hi)) return;
+  luaL_error(L, "%s: element %I is %f, which is no %s; allowed: whole numbers from %d to %d",
+             function, (lua_Integer)place, v, dtype_name(dtype), lo, hi);
+}
+
 /* Stores the lists at the stack's top from flat element *at on; ragged ones are an error. */
 static void fill_nested(lua_State *L, Array *a, int axis, int64_t *at) {
   if (axis == a->shape.rank) {
@@ -39,12 +48,8 @@ static void fill_nested(lua_State *L, Array *a, int axis, int64_t *at) {
       luaL_error(L, "tensor: element %d is a %s; allowed: numbers in lists of equal length",
                  (int)*at + 1, lua_typename(L, type));
     double v = lua_tonumber(L, -1);
-    double lo = a->dtype == DT_UINT8 ? 0 : -0x1p31;
-    double hi = a->dtype == DT_UINT8 ? 255 : 0x1p31 - 1;
     if (a->dtype == DT_REAL) no_overflow(L, v, "element", (int)*at + 1);
-    else if (!(v == floor(v) && v >= lo && v <= hi))
-      luaL_error(L, "tensor: element %d is %f, which is no %s", (int)*at + 1, v,
-                 dtype_name(a->dtype));
+    else check_fits(L, a->dtype, v, "tensor", *at + 1);
     array_set(a, (*at)++, v);
     return;
   }
@@ -146,7 +151,11 @@ static int make_filled(lua_State *L, double value, int first, const char *functi
   int scope = enter_call(L);
   DType dtype;
   Shape shape = shape_and_dtype(L, first, &dtype, function);
-  return push_as(L, op_full(graph, value, &shape), dtype, scope);
+  check_fits(L, dtype, value, function, 1);
+  Node *one = graph_from_doubles(graph, dtype, &SHAPE_SCALAR, &value);
+  push_node(L, op_broadcast_to(graph, one, &shape));
+  graph_scope_end(graph, scope);
+  return 1;
 }
 
 static int make_zeros(lua_State *L) { return make_filled(L, 0, 1, "zeros"); }
@@ -189,6 +198,25 @@ static int make_randint(lua_State *L) {
   return push_as(L, op_random_int(graph, &shape, lo, hi, s), dtype, scope);
 }
 
+/* Integers first, first + step, ...: not by way of reals, which would round them. */
+static int push_counted(lua_State *L, double first, double step, int64_t n, DType dtype,
+                        int scope) {
+  Graph *graph = session_graph(L);
+  Fault fault = {0};
+  Tensor *t = tensor_new(&graph->memory, dtype, &SHAPE_OF(n), &fault);
+  if (!t) return raise_fault(L, &fault);
+  Node *node = graph_const(graph, t);
+  tensor_release(t);
+  push_node(L, node);
+  for (int64_t i = 0; i < n; i++) {
+    double v = first + (double)i * step;
+    check_fits(L, dtype, v, "arange", i + 1);
+    array_set(&t->a, i, v);
+  }
+  graph_scope_end(graph, scope);
+  return 1;
+}
+
 /* arange(first, last, step): both ends included; arange(n) is arange(1, n). */
 static int make_arange(lua_State *L) {
   Graph *graph = session_graph(L);
@@ -196,7 +224,8 @@ static int make_arange(lua_State *L) {
   bool one = lua_type(L, 2) != LUA_TNUMBER;
   double first = one ? 1 : luaL_checknumber(L, 1);
   double last = luaL_checknumber(L, one ? 1 : 2);
-  double step = one ? 1 : luaL_optnumber(L, 3, 1);
+  bool has_step = !one && lua_type(L, 3) != LUA_TTABLE;
+  double step = has_step ? luaL_optnumber(L, 3, 1) : 1;
   luaL_argcheck(L, step != 0 && isfinite(step), 3, "the step must be finite and not 0");
   luaL_argcheck(L, isfinite(first) && isfinite(last), 1, "the ends must be finite");
   no_overflow(L, first, "argument", 1);
@@ -204,8 +233,12 @@ static int make_arange(lua_State *L) {
   /* A last value that rounding puts just beyond the end still counts. */
   double n = floor((last - first) / step * (1 + 1e-12) + 1e-9) + 1;
   luaL_argcheck(L, n < 0x1p40, 2, "too many values");
-  DType dtype = option_dtype(L, one ? 2 : lua_type(L, 3) == LUA_TNUMBER ? 4 : 3, "arange");
-  return push_as(L, op_arange(graph, first, step, n > 0 ? (int64_t)n : 0), dtype, scope);
+  DType dtype = option_dtype(L, one ? 2 : has_step ? 4 : 3, "arange");
+  if (dtype != DT_REAL)
+    return push_counted(L, first, step, n > 0 ? (int64_t)n : 0, dtype, scope);
+  push_node(L, op_arange(graph, first, step, n > 0 ? (int64_t)n : 0));
+  graph_scope_end(graph, scope);
+  return 1;
 }
 
 static int make_linspace(lua_State *L) {

@@ -13,6 +13,8 @@ static Node *apply_relu(Graph *g, A *a, Node *x) { (void)a; return op_relu(g, x)
 static Node *apply_selu(Graph *g, A *a, Node *x) { (void)a; return op_selu(g, x); }
 static Node *apply_sigmoid(Graph *g, A *a, Node *x) { (void)a; return op_sigmoid(g, x); }
 static Node *apply_tanh(Graph *g, A *a, Node *x) { (void)a; return op_tanh(g, x); }
+static Node *apply_silu(Graph *g, A *a, Node *x) { (void)a; return op_silu(g, x); }
+static Node *apply_gelu(Graph *g, A *a, Node *x) { (void)a; return op_gelu(g, x); }
 static Node *apply_softplus(Graph *g, A *a, Node *x) { (void)a; return op_softplus(g, x); }
 static Node *apply_elu(Graph *g, A *a, Node *x) { return op_elu(g, x, a->alpha); }
 
@@ -23,18 +25,6 @@ static Node *apply_leaky_relu(Graph *g, A *a, Node *x) {
 static Node *apply_softmax(Graph *g, A *a, Node *x) {
   (void)a;
   return x ? op_softmax(g, x, x->shape.rank - 1) : NULL;
-}
-
-static Node *apply_silu(Graph *g, A *a, Node *x) {
-  (void)a;
-  return op_mul(g, x, op_sigmoid(g, x));
-}
-
-/* x Phi(x) = x/2 + x/2 erf(x / sqrt 2) */
-static Node *apply_gelu(Graph *g, A *a, Node *x) {
-  (void)a;
-  Node *half = op_scale(g, x, 0.5);
-  return op_add(g, half, op_mul(g, half, op_erf(g, op_scale(g, x, 0.70710678118654752))));
 }
 
 static Err call_for_one(Graph *graph, Callable *function, const Value *in, int n_in,
@@ -101,13 +91,34 @@ static double gain_relu(double slope) { (void)slope; return sqrt(2); }
 static double gain_leaky_relu(double slope) { return sqrt(2 / (1 + slope * slope)); }
 static double gain_selu(double slope) { (void)slope; return 0.75; }
 
-/* name, other names, options, gain, doc, equation, source; emits apply_<name> */
+/* -- references --------------------------------------------------------------------- */
+
+#define VALUE(id, ...)                                                                 \
+  static long double value_##id(const A *a, long double x) {                           \
+    (void)a;                                                                           \
+    return __VA_ARGS__;                                                                \
+  }
+VALUE(linear, x)
+VALUE(relu, x <= 0 ? 0 : x)
+VALUE(leaky_relu, x > 0 ? x : a->slope == 0 && !isnan(x) ? 0 : a->slope * x)
+VALUE(elu, x > 0 ? x : a->alpha * expm1l(x))
+VALUE(selu, 1.0507009873554804934L * (x > 0 ? x : 1.6732632423543772848L * expm1l(x)))
+VALUE(sigmoid, x < 0 ? expl(x) / (1 + expl(x)) : 1 / (1 + expl(-x)))
+VALUE(tanh, tanhl(x))
+VALUE(softplus, (x <= 0 ? 0 : x) + log1pl(expl(-fabsl(x))))
+VALUE(silu, isinf(x) && x < 0 ? -0.0L : x * value_sigmoid(a, x))
+VALUE(gelu, isinf(x) && x < 0 ? -0.0L : x * erfcl(-x * 0.70710678118654752440L) / 2)
+#define value_softmax NULL
+#define value_function NULL
+
+/* name, other names, options, gain, doc, equation, source; emits apply_<name>; judged by
+ * value_<name> */
 #define ACTIVATION(id, other, options_, gain_, doc_, equation_, source_)               \
   static const ActivationKind activation_##id = {                                      \
       {.name = #id, .alias = other, .family = &activation_family,                      \
        .size = sizeof(Activation), .options = options_, .doc = doc_,                   \
        .equation = equation_, .source = source_},                                      \
-      apply_##id, gain_};
+      apply_##id, gain_, value_##id};
 
 ACTIVATION(linear, "identity Identity none", NULL, gain_one, "The input itself.", "y = x",
            NULL)

@@ -18,6 +18,9 @@ typedef struct ActivationKind {
   /* The factor on an initializer's deviation that keeps the variance (see init.gain), for
    * that slope below 0. NULL: none known. */
   double (*gain)(double slope);
+  /* One element of y, from which the tests judge values and derivatives at all edges. NULL:
+   * y is not elementwise, or the user's own. */
+  long double (*reference)(const Activation *a, long double x);
 } ActivationKind;
 
 extern const Family activation_family;   /* module "nn" */

@@ -111,7 +111,9 @@ static void print_head(Text *out, const Tensor *t, bool summarised) {
       if (v > hi) hi = v;
       sum += v;
     }
-    text_addf(out, "  min %.6g  mean %.6g  max %.6g", lo, sum / (double)(n - n_bad), hi);
+    int digits = t->a.dtype == DT_REAL ? 6 : 10;   /* every int32 whole */
+    text_addf(out, "  min %.*g  mean %.6g  max %.*g", digits, lo, sum / (double)(n - n_bad),
+              digits, hi);
     if (n_bad) text_addf(out, "  not finite: %lld", (long long)n_bad);
   }
   text_add(out, "\n");
@@ -123,8 +125,9 @@ void tensor_print(Text *out, const Tensor *t, int columns) {
   if (shape->rank == 0) {
     char number[CELL];
     double v = array_get(&t->a, 0);
+    int digits = t->a.dtype == DT_REAL && sizeof(real) == 4 ? 8 : 16;
     if (isnan(v)) snprintf(number, sizeof number, "nan");
-    else snprintf(number, sizeof number, "%.*g", sizeof(real) == 4 ? 8 : 16, v);
+    else snprintf(number, sizeof number, "%.*g", digits, v);
     text_addf(out, "%s\n", number);
     return;
   }

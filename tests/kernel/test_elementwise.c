@@ -46,6 +46,52 @@ static double r_selu(double x) {
   return 1.0507009873554805 * (x > 0 ? x : 1.6732632423543772 * expm1(x));
 }
 
+/* Wide enough that the argument's rounding does not show in the tail. */
+#ifdef REAL_DOUBLE
+typedef long double Wide;
+#define ERFC erfcl
+#define EXP expl
+#define VANISHED 100          /* where all of gelu is 0 but for the sign */
+#else
+typedef double Wide;
+#define ERFC erfc
+#define EXP exp
+#define VANISHED 30
+#endif
+
+static Wide bounded(double x) {
+  return x < -VANISHED ? -VANISHED : x > VANISHED ? VANISHED : x;
+}
+static Wide r_density(Wide x) { return EXP(-x * x / 2) * (Wide)0.398942280401432677939946L; }
+static Wide r_distribution(Wide x) {
+  return ERFC(-x * (Wide)0.707106781186547524400844L) / 2;
+}
+static double r_silu(double x) {
+  Wide b = x < -1000 ? -1000 : x, e = EXP(b < 0 ? b : -b);
+  return (double)(b < 0 ? b * e / (1 + e) : b / (1 + e));
+}
+static double r_gelu(double x) {
+  Wide b = x < 0 ? bounded(x) : x;
+  return (double)(b * r_distribution(b));
+}
+static double r_gelu_slope(double x) {
+  Wide b = bounded(x);
+  return (double)(r_distribution(b) + b * r_density(b));
+}
+static double r_gelu_curve(double x) {
+  Wide b = bounded(x);
+  return (double)(r_density(b) * (2 - b * b));
+}
+/* Sizes of their terms, which cancel at one place. */
+static double size_of_slope(double x) {
+  Wide b = bounded(x);
+  return (double)(r_distribution(b) + fabs((double)b) * r_density(b));
+}
+static double size_of_curve(double x) {
+  Wide b = bounded(x);
+  return (double)(r_density(b) * (2 + b * b));
+}
+
 static const real elu_alpha = (real)1.3;
 static double r_elu(double x) { return x > 0 ? x : elu_alpha * expm1(x); }
 
@@ -56,6 +102,7 @@ typedef struct UnaryCase {
   real parameter;                                             /* with this */
   double (*want)(double);
   double ulp;              /* allowed error */
+  double (*size)(double);  /* NULL: the result's; units are those of the larger one */
 } UnaryCase;
 
 #define UNARY(X)                                                                       \
@@ -64,10 +111,20 @@ typedef struct UnaryCase {
   X(expm1, expm1, 2) X(log, log, 2) X(log1p, log1p, 2) X(sin, sin, 2) X(cos, cos, 2)   \
   X(tanh, tanh, 2) X(erf, erf, 2) X(floor, floor, 0) X(ceil, ceil, 0) X(round, rint, 0)\
   X(sigmoid, r_sigmoid, 2) X(softplus, r_softplus, 2) X(relu, r_relu, 0)               \
-  X(selu, r_selu, 2)
+  X(selu, r_selu, 2) X(silu, r_silu, 4) X(gelu, r_gelu, GELU_ULP)
+/* ... and the size of terms that cancel. */
+#define UNARY_SIZED(X)                                                                 \
+  X(gelu_slope, r_gelu_slope, GELU_ULP, size_of_slope)                                 \
+  X(gelu_curve, r_gelu_curve, GELU_ULP, size_of_curve)
 
-#define X(name, want, ulp) +1
-enum { N_UNARY = 1 UNARY(X) };   /* and elu */
+#ifdef REAL_DOUBLE
+#define GELU_ULP 8
+#else
+#define GELU_ULP 1
+#endif
+
+#define X(...) +1
+enum { N_UNARY = 1 UNARY(X) UNARY_SIZED(X) };   /* and elu */
 #undef X
 
 static UnaryCase unary_case(SimdLevel level, int i) {
@@ -76,6 +133,11 @@ static UnaryCase unary_case(SimdLevel level, int i) {
 #define X(function, reference, error) \
   {.name = #function, .kernel = k->function, .want = reference, .ulp = error},
       UNARY(X)
+#undef X
+#define X(function, reference, error, sizes)                                           \
+  {.name = #function, .kernel = k->function, .want = reference, .ulp = error,          \
+   .size = sizes},
+      UNARY_SIZED(X)
 #undef X
       {.name = "elu", .kernel_with = k->elu, .parameter = elu_alpha, .want = r_elu,
        .ulp = 2},
@@ -90,28 +152,32 @@ static void unary_run(const UnaryCase *c, real *y, const real *x, int64_t n) {
 
 /* -- error ------------------------------------------------------------------------- */
 
-/* |got - want| in units in the last place of want; special values must be met
- * exactly. */
-static double ulp_error(double got, double want) {
+/* |got - want| in units in the last place of want, or of `size` if that is larger; special
+ * values must be met exactly. */
+static double ulp_error(double got, double want, double size) {
   if (isnan(want)) return isnan(got) ? 0 : INFINITY;
   double rounded = (real)want;
   if (fabs(rounded) > LARGEST) return got == rounded ? 0 : INFINITY;
-  if (want == 0) return got == 0 && !signbit(got) == !signbit(want) ? 0 : INFINITY;
-  if (fabs(want) < SMALLEST) return fabs(got) <= SMALLEST ? 0 : INFINITY;
+  if (want == 0 && size == 0)
+    return got == 0 && !signbit(got) == !signbit(want) ? 0 : INFINITY;
+  if (fabs(want) < SMALLEST && size < SMALLEST) return fabs(got) <= SMALLEST ? 0 : INFINITY;
   int exponent;
-  frexp(want, &exponent);
+  frexp(fabs(want) > size ? want : size, &exponent);
   double error = ldexp(fabs(got - want), DIGITS - exponent);
   return isnan(error) ? INFINITY : error;
 }
 
+static double case_error(const UnaryCase *c, double x, double got) {
+  return ulp_error(got, c->want(x), c->size ? c->size(x) : 0);
+}
+
 /* A denormal argument may count as itself or as zero. */
 static double unary_error(const UnaryCase *c, double x, double got) {
-  double error = ulp_error(got, c->want(x));
+  double error = case_error(c, x, got);
   if (fabs(x) < SMALLEST && x != 0) {
-    double at_zero = c->want(copysign(0, x));
-    double flushed = ulp_error(got, at_zero);
+    double zero = copysign(0, x), flushed = case_error(c, zero, got);
     if (flushed < error) error = flushed;
-    if (at_zero == 0 && fabs(got) <= SMALLEST) error = 0;
+    if (c->want(zero) == 0 && fabs(got) <= SMALLEST) error = 0;
   }
   return error;
 }
@@ -274,10 +340,11 @@ TEST(unary_kernels_are_accurate) {
 /* Where formulas meet, results overflow, vanish or stop being normal; zero to either
  * side, the denormals, infinity, NaN. */
 static const double edges[] = {
-    0, FLT_TRUE_MIN, FLT_MIN, 0x1p-24, 0x1p-13, 0.35, 0.5, 0.625, 0.7071067811865476, 1,
-    1.4142135623730951, 4, 8.5, 9.02, 9.5, 15.94, 16.64, 17.33, 87.33654, 88.37626, 88.722835,
-    103.27893, 103.97208, 200, 0x1p20, 0x1p23, 0x1.fp63, 0x1p64, 0x1p126, FLT_MAX, INFINITY,
-    NAN};
+    0, FLT_TRUE_MIN, FLT_MIN, 0x1p-24, 0x1p-13, 0.35, 0.5, 0.625, 0.7071067811865476,
+    0.751791524693564, 1, 1.4142135623730951, 4, 6, 8.5, 9.02, 9.5, 13.05, 13.3, 14, 15.94,
+    16.64, 17.33, 18, 37.5, 38.5, 40, 87.33654, 88.37626, 88.722835, 92, 103.27893, 103.97208,
+    174, 200, 700, 708.4, 745.1, 1400, 0x1p20, 0x1p23, 0x1.fp63, 0x1p64, 0x1p126, FLT_MAX,
+    INFINITY, NAN};
 
 TEST(unary_kernels_are_accurate_around_edges) {
   enum { AROUND = 500 };
@@ -390,7 +457,7 @@ static void check_binary(const BinaryCase *c, const real *a, int64_t sa, const r
   assert_true(y[n] == 12345);
   for (int i = 0; i < n; i++) {
     double u = a[sa * i], v = b[sb * i];
-    if (!(ulp_error(y[i], c->want(u, v)) <= c->ulp))
+    if (!(ulp_error(y[i], c->want(u, v), 0) <= c->ulp))
       fail_msg("%s(%g, %g), strides %d %d: got %.9g", c->name, u, v, (int)sa, (int)sb,
                (double)y[i]);
     c->kernel(&alone, &a[sa * i], 1, &b[sb * i], 1, 1);

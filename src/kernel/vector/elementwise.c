@@ -89,7 +89,8 @@ VMATH void binary(real (*f)(real, real), real *y, const real *a, int64_t sa,
 
 #define UNARY(X)                                                                       \
   X(neg) X(abs) X(sign) X(square) X(sqrt) X(reciprocal) X(exp) X(expm1) X(log) X(log1p)\
-  X(tanh) X(erf) X(floor) X(ceil) X(round) X(sigmoid) X(softplus) X(relu) X(selu)
+  X(tanh) X(erf) X(floor) X(ceil) X(round) X(sigmoid) X(softplus) X(relu) X(selu)      \
+  X(silu) X(gelu) X(gelu_slope) X(gelu_curve)
 #define X(name) \
   void KN(name)(real *y, const real *x, int64_t n) { unary(f_##name, y, x, n); }
 UNARY(X)
@@ -148,9 +149,14 @@ void KN(cos)(real *y, const real *x, int64_t n) { trig(f_cos, f_cos_far, y, x, n
 
 /* -- with parameters --------------------------------------------------------------- */
 
+/* A slope of 0 is one for infinity too: 0 times it would be NaN. */
 void KN(leaky_relu)(real *y, const real *x, int64_t n, real slope) {
+  const real least = slope == 0 ? (real)-1 : -(real)INFINITY;
   VECTOR_LOOP
-  for (int64_t i = 0; i < n; i++) y[i] = x[i] > 0 ? x[i] : slope * x[i];
+  for (int64_t i = 0; i < n; i++) {
+    real below = x[i] < least ? least : x[i];
+    y[i] = x[i] > 0 ? x[i] : slope * below;
+  }
 }
 
 void KN(elu)(real *y, const real *x, int64_t n, real alpha) {

@@ -39,6 +39,8 @@ VMATH float muladd_f(float a, float b, float c) { return a * b + c; }
 VMATH double muladd_d(double a, double b, double c) { return a * b + c; }
 #endif
 
+#define ONE_OVER_SQRT_2PI 0x1.9884533d43651p-2
+
 #ifdef REAL_DOUBLE
 VMATH real muladd(real a, real b, real c) { return muladd_d(a, b, c); }
 
@@ -62,6 +64,36 @@ VMATH real f_sigmoid(real x) {
   return (x < 0 ? e : 1) / (1 + e);
 }
 VMATH real f_softplus(real x) { return (x <= 0 ? 0 : x) + log1p(exp(-fabs(x))); }
+
+/* Below -700 by e^x = e^-700 e^(x + 700): e^x alone would be denormal too early. x + 700
+ * is exact. */
+VMATH real f_silu(real x) {
+  real y = x * f_sigmoid(x);
+  real b = x < -1400 ? -1400 : x;
+  return x < -700 ? b * 9.85967654375977e-305 * exp(b + 700) : y;
+}
+
+/* See `gelu` below. a^2 = s + what fma tells. */
+#define NORMAL_FAR 40.0
+
+VMATH double normal_half(double a) {
+  double s = a * a;
+  return exp(-0.25 * s) * (1.0 - 0.25 * fma(a, a, -s));
+}
+
+/* From 6 on, off by less than 1e-19, the continued fraction of Mills' ratio (Laplace):
+ * 1 / (a + 1 / (a + 2 / (a + ...))). Before, erfc(z) / 2 at z = a / sqrt 2; what rounding z
+ * lost, d, is put back by the derivative, -2 / sqrt(pi) e^(-z^2). */
+VMATH double normal_ratio(double a, double half) {
+  if (a > 6.0) {
+    double t = a;
+    for (int k = 24; k > 0; k--) t = a + k / t;
+    return ONE_OVER_SQRT_2PI / t;
+  }
+  double z = a * 0x1.6a09e667f3bcdp-1;
+  double d = fma(a, 0x1.6a09e667f3bcdp-1, -z) - a * 0x1.bdd3413b26456p-55;
+  return 0.5 * erfc(z) / (half * half) - d * 0x1.20dd750429b6dp-1;
+}
 #else
 
 VMATH real muladd(real a, real b, real c) { return muladd_f(a, b, c); }
@@ -128,14 +160,34 @@ VMATH real f_tanh(real x) {
 /* With e = e^-|x|: 1 / (1 + e), or e / (1 + e) for x < 0. 1 + e is rounded to s; what
  * was lost, e - (s - 1) exactly, is put back to first order, with 1 / s on [1, 2]
  * replaced by a line within 0.05 of it, for what was lost is at most half a unit. */
-VMATH real f_sigmoid(real x) {
-  float a = abs_f(x);
-  float e = exp_normal_f(a < 87.33654f ? -a : -87.33654f);
+VMATH float sigmoid_of(float x, float e) {
   float s = 1.0f + e;
   float lost = e - (s - 1.0f);
   float y = (x < 0.0f ? e : 1.0f) / s;
-  y = y - y * (lost * muladd_f(-0.5f, s, 1.457f));
-  y = x < -87.33654f ? 0.0f : y;
+  return y - y * (lost * muladd_f(-0.5f, s, 1.457f));
+}
+
+/* Below it, e^x is no normal number. */
+#define EXP_LEAST (-87.33654f)
+
+VMATH real f_sigmoid(real x) {
+  float a = abs_f(x);
+  float y = sigmoid_of(x, exp_normal_f(a < -EXP_LEAST ? -a : EXP_LEAST));
+  y = x < EXP_LEAST ? 0.0f : y;
+  return x != x ? x : y;
+}
+
+/* x sigmoid(x). Where that factor is no normal number any more, the product still may be:
+ * there it is x e^x = (x e^-87) e^(x + 87), where x + 87 is exact. */
+VMATH real f_silu(real x) {
+  float a = abs_f(x);
+  float b = x < -174.0f ? -174.0f : x;
+  float near = a < -EXP_LEAST ? -a : EXP_LEAST;
+  float shifted = b + 87.0f;
+  float e = exp_normal_f(x < EXP_LEAST ? shifted : near);
+  float tail = b * 0x1.666d0ep-126f * e;
+  float y = x * sigmoid_of(x, e);
+  y = x < EXP_LEAST ? tail : y;
   return x != x ? x : y;
 }
 
@@ -269,6 +321,35 @@ VMATH real f_erf(real x) {
   return x != x ? x : copysign_f(y, x);
 }
 
+/* See `gelu` below. */
+#define NORMAL_FAR 18.0
+
+VMATH double normal_half(double a) {
+  double scale;
+  double p = exp_parts(-0.25 * a * a, &scale);   /* the square of a float is exact */
+  return muladd_d(scale, p, scale);
+}
+
+/* p(t) / (a + 3) with t = (a - 3) / (a + 3), off by 1.2e-9 up to a = 13.6; beyond, values
+ * of gelu are 0. */
+VMATH double normal_ratio(double a, double half) {
+  (void)half;
+  double per = 1.0 / (a + 3.0);
+  double t = (a - 3.0) * per;
+  double p = 5.4992154306587735e-5;
+  p = muladd_d(p, t, 1.3249890149971891e-4);
+  p = muladd_d(p, t, -2.4443548521658895e-4);
+  p = muladd_d(p, t, -1.0335680029142104e-3);
+  p = muladd_d(p, t, 1.0242141437114829e-3);
+  p = muladd_d(p, t, 6.9695799469593870e-3);
+  p = muladd_d(p, t, -1.0462335525470136e-2);
+  p = muladd_d(p, t, -4.7262713317308490e-2);
+  p = muladd_d(p, t, 2.3001768218102292e-1);
+  p = muladd_d(p, t, -5.0933199078118910e-1);
+  p = muladd_d(p, t, 7.2908369063068950e-1);
+  return p * per;
+}
+
 /* sin (r + k pi / 2) for |r| <= pi / 4, z = r^2:
  *   sin r = r (1 + z s(z)), s off by 3e-11
  *   cos r = 1 - z / 2 + z^2 c(z), c off by 2e-12
@@ -338,5 +419,49 @@ VMATH real f_cos_far(real x) { return (float)trig_far(x, 1); }
 VMATH real f_pow(real x, real y) { return (float)pow((double)x, (double)y); }
 VMATH real f_sqrt(real x) { return sqrtf(x); }
 #endif
+
+/* -- gelu -------------------------------------------------------------------------- */
+
+/* Of the normal distribution: half^2 = e^(-x^2 / 2), density c half^2 with c = 1 / sqrt(2 pi),
+ * and Phi(-|x|) = half^2 r, where r falls slowly from 1/2 like c / |x|. So the tail for x < 0
+ * keeps its digits, which 1 + erf loses, and half is a normal number wherever the results
+ * are. They vanish before -NORMAL_FAR, where x is cut off (NaN is not). */
+typedef struct Normal {
+  double x, half, r;
+} Normal;
+
+VMATH Normal normal_at(real x) {
+  double b = x < -NORMAL_FAR ? -NORMAL_FAR : (double)x;
+  b = x > NORMAL_FAR ? NORMAL_FAR : b;
+  double a = b < 0.0 ? -b : b;
+  double half = normal_half(a);
+  return (Normal){b, half, normal_ratio(a, half)};
+}
+
+/* half^2 y for small and large y */
+VMATH double times_exp(const Normal *n, double y) { return n->half * (n->half * y); }
+
+/* x Phi(x) */
+VMATH real f_gelu(real x) {
+  Normal n = normal_at(x);
+  double above = (double)x * (1.0 - times_exp(&n, n.r));
+  double tail = times_exp(&n, n.x * n.r);
+  return (real)(x < 0 ? tail : above);
+}
+
+/* Its derivative: Phi(x) + x c half^2. */
+VMATH real f_gelu_slope(real x) {
+  Normal n = normal_at(x);
+  double tilt = n.x * ONE_OVER_SQRT_2PI;
+  double above = (1.0 - times_exp(&n, n.r)) + times_exp(&n, tilt);
+  double tail = times_exp(&n, n.r + tilt);
+  return (real)(x < 0 ? tail : above);
+}
+
+/* Its second derivative: c half^2 (2 - x^2). */
+VMATH real f_gelu_curve(real x) {
+  Normal n = normal_at(x);
+  return (real)times_exp(&n, ONE_OVER_SQRT_2PI * (2.0 - n.x * n.x));
+}
 
 #endif
