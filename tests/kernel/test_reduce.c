@@ -159,3 +159,31 @@ TEST(columns_give_extremes_and_their_first_places) {
       }
     }
 }
+
+/* A value at each place in turn, of all sizes and remainders. */
+TEST(bounds_tell_every_value_and_hold_zero) {
+  static real x[600];
+  const double values[] = {NAN, -NAN, INFINITY, -INFINITY, 7, -7, -0.0, 0};
+  for (SimdLevel level = 0; level <= simd_level(); level++)
+    for (int64_t n = 0; n <= 600; n += n < 20 ? 1 : 29)
+      for (int64_t at = 0; at < n; at += n < 100 ? 1 : 7)
+        for (int v = 0; v < 8; v++) {
+          const double value = values[v];
+          real lo = 1, hi = -1;
+          fill(x, n, 0);
+          x[at] = (real)value;
+          tables[level]->reduce_bounds(&lo, &hi, x, n);
+          if (isfinite(value)) {
+            assert_true((double)lo <= 0 && (double)lo <= value && value <= (double)hi);
+            for (int64_t i = 0; i < n; i++) assert_true(lo <= x[i] && x[i] <= hi);
+            assert_true(fabs(value) < 7 || (double)lo == value || (double)hi == value);
+          } else {
+            assert_true(!isfinite((double)lo) || !isfinite((double)hi));
+          }
+        }
+  for (SimdLevel level = 0; level <= simd_level(); level++) {
+    real lo = 1, hi = 1;
+    tables[level]->reduce_bounds(&lo, &hi, x, 0);
+    assert_true((double)lo == 0 && (double)hi == 0);
+  }
+}
