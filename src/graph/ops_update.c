@@ -149,7 +149,7 @@ static void sgd_range(const OpCall *call, const Range *in, Range *out) {
   double g = range_size(in[SGD_SCALE]) * range_size(in[SGD_G]) +
              range_size(in[SGD_DECAY]) * w;
   double v = moving ? mu * range_size(in[SGD_VELOCITY]) + g : g;
-  double step = moving ? g + mu * v : g;
+  double step = moving && call->attr[0].i ? g + mu * v : v;   /* nesterov */
   w += range_size(in[SGD_LR]) * step;
   bool holds = step <= RANGE_LIMIT && v <= RANGE_LIMIT && w <= RANGE_LIMIT;
   out[0] = holds ? range_around(w) : RANGE_UNKNOWN;

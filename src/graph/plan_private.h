@@ -57,10 +57,18 @@ typedef struct PlanCopy {
 /* An array that updates read: its range is measured before the commit, unless it is known. */
 typedef struct PlanWatch {
   const Array *array;    /* of the call of an update that reads it */
+  int64_t n;             /* its elements */
   int input;             /* of the plan; -1: computed by it */
   Range range;           /* of this run */
-  bool measured;         /* in this run: takes blocks */
+  bool known;            /* that range is */
 } PlanWatch;
+
+/* At most BLOCK elements of what is measured in this run. */
+typedef struct PlanPiece {
+  PlanWatch *watch;
+  int64_t first;
+  Range range;
+} PlanPiece;
 
 typedef struct PlanBlock {
   struct PlanBlock *next;
@@ -75,7 +83,7 @@ struct Plan {
   int *checked;          /* items whose op may refuse its data, in order */
   PlanWatch *watches;
   int *watched;          /* the watch of each input of each update, in their order */
-  Range *measured;       /* per block of what is measured */
+  PlanPiece *pieces;     /* room for all blocks of all watches */
   bool chained;          /* an update reads the result of another: nothing is proved */
   PlanCopy *copies;      /* at the end of compute, the rest at the end of commit */
   Node **leaves, **draws;    /* until plan_release_nodes */

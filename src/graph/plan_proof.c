@@ -12,10 +12,11 @@
 #include "graph/plan_compile.h"
 #include "base/ints.h"
 #include "kernel/kernel.h"
+#include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
-static int64_t block_count(const Array *a) { return divide_up(shape_count(&a->shape), BLOCK); }
+static int64_t block_count(int64_t n) { return divide_up(n, BLOCK); }
 
 /* -- when a plan is made ------------------------------------------------------------- */
 
@@ -34,8 +35,9 @@ static int watch_of(Compiler *c, int *of_node, const Node *update, const PlanMem
     const Spot *spot = &c->spots[update->in[k]->index];
     if (c->spots[spot->value / MAX_OUT].late) plan->chained = true;
     *watch = plan->n_watches++;
-    plan->watches[*watch] =
-        (PlanWatch){.array = &m->call->in[k], .input = given ? m->in[k].index : NOBODY};
+    plan->watches[*watch] = (PlanWatch){.array = &m->call->in[k],
+                                        .n = shape_count(&m->call->in[k].shape),
+                                        .input = given ? m->in[k].index : NOBODY};
   }
   return *watch;
 }
@@ -55,8 +57,8 @@ static Err list_watches(Compiler *c, int *of_node) {
     const Node *update = c->walk.v[c->item_nodes[c->item_first[item]]];
     for (int k = 0; k < update->n_in; k++) *watched++ = watch_of(c, of_node, update, m, k);
   }
-  for (int i = 0; i < plan->n_watches; i++) n_blocks += block_count(plan->watches[i].array);
-  plan->measured = plan_alloc(c, ((size_t)n_blocks + 1) * sizeof *plan->measured);
+  for (int i = 0; i < plan->n_watches; i++) n_blocks += block_count(plan->watches[i].n);
+  plan->pieces = plan_alloc(c, ((size_t)n_blocks + 1) * sizeof *plan->pieces);
   return c->graph->fault.code;
 }
 
@@ -71,45 +73,56 @@ Err plan_watch(Compiler *c) {
 
 /* -- measuring ----------------------------------------------------------------------- */
 
-static Range measure(const Array *a, int64_t block) {
-  int64_t at = block * BLOCK, n = least(shape_count(&a->shape) - at, BLOCK);
+static Range measure(const Array *a, int64_t first, int64_t n) {
   real lo, hi;
-  kernels()->reduce_bounds(&lo, &hi, (const real *)a->data + at, n);
+  kernels()->reduce_bounds(&lo, &hi, (const real *)a->data + first, least(n - first, BLOCK));
   Range range = {(double)lo, (double)hi};
   return range_known(range) ? range : RANGE_UNKNOWN;
 }
 
-static Range joined(Range a, Range b) {
-  return (Range){a.lo < b.lo ? a.lo : b.lo, a.hi > b.hi ? a.hi : b.hi};
+static Range range_of_number(double x) {
+  if (!isfinite(x)) return RANGE_UNKNOWN;
+  return x < 0 ? (Range){x, 0} : (Range){0, x};
 }
 
-static void measure_block(void *ctx, int64_t block) {
-  const Plan *plan = ctx;
-  int64_t at = block;
-  const PlanWatch *watch = plan->watches;
-  for (;; watch++) {
-    int64_t n = watch->measured ? block_count(watch->array) : 0;
-    if (at < n) break;
-    at -= n;
+static void measure_piece(void *ctx, int64_t i) {
+  PlanPiece *piece = (PlanPiece *)ctx + i;
+  piece->range = measure(piece->watch->array, piece->first, piece->watch->n);
+}
+
+/* The range that is given, that of a number, or else pieces to be measured, which join it. */
+static int64_t begin_watch(PlanWatch *w, const Range *known, PlanPiece *piece) {
+  bool given = known && w->input != NOBODY && range_known(known[w->input]);
+  w->range = given ? known[w->input] : (Range){0, 0};
+  w->known = true;
+  if (given) return 0;
+  if (w->n == 1) {
+    w->range = range_of_number((double)*(const real *)w->array->data);
+    w->known = range_known(w->range);
+    return 0;
   }
-  plan->measured[block] = measure(watch->array, at);
+  int64_t n = 0;
+  for (int64_t first = 0; first < w->n; first += BLOCK)
+    piece[n++] = (PlanPiece){.watch = w, .first = first};
+  return n;
+}
+
+static void join(PlanWatch *w, Range part) {
+  if (part.lo < w->range.lo) w->range.lo = part.lo;
+  if (part.hi > w->range.hi) w->range.hi = part.hi;
+  w->known = w->known && range_known(part);
 }
 
 /* The ranges of all watches. */
 static void measure_all(Graph *graph, Plan *plan, const Range *known) {
-  int64_t n_blocks = 0, work = 0;
+  int64_t n = 0, work = 0;
   for (PlanWatch *w = plan->watches; w < plan->watches + plan->n_watches; w++) {
-    Range given = known && w->input != NOBODY ? known[w->input] : RANGE_UNKNOWN;
-    w->range = range_known(given) ? given : (Range){0, 0};
-    w->measured = !range_known(given);
-    n_blocks += w->measured ? block_count(w->array) : 0;
-    work += w->measured ? shape_count(&w->array->shape) : 0;
+    int64_t n_pieces = begin_watch(w, known, plan->pieces + n);
+    n += n_pieces;
+    work += n_pieces ? w->n : 0;
   }
-  par_for(&graph->par, n_blocks, work, measure_block, plan);
-  const Range *part = plan->measured;
-  for (PlanWatch *w = plan->watches; w < plan->watches + plan->n_watches; w++)
-    for (int64_t i = w->measured ? block_count(w->array) : 0; i > 0; i--)
-      w->range = joined(w->range, *part++);
+  par_for(&graph->par, n, work, measure_piece, plan->pieces);
+  for (int64_t i = 0; i < n; i++) join(plan->pieces[i].watch, plan->pieces[i].range);
 }
 
 /* -- proving ------------------------------------------------------------------------- */
@@ -120,8 +133,9 @@ static bool prove_update(const Plan *plan, const PlanMember *m, const int *watch
   Range in[MAX_IN], made[MAX_OUT];
   bool holds = call->op->range != NULL;
   for (int k = 0; k < call->n_in; k++) {
-    in[k] = plan->watches[watched[k]].range;
-    holds = holds && range_known(in[k]);
+    const PlanWatch *watch = &plan->watches[watched[k]];
+    in[k] = watch->range;
+    holds = holds && watch->known;
   }
   if (!holds) return false;
   call->op->range(call, in, made);
@@ -154,18 +168,19 @@ bool plan_proves_finite(Graph *graph, Plan *plan, const Range *known, Range *out
 
 typedef struct Looking {
   const Array *array;
+  int64_t n;
   atomic_bool bad;
 } Looking;
 
 static void look_block(void *ctx, int64_t block) {
   Looking *looking = ctx;
-  if (!range_known(measure(looking->array, block)))
+  if (!range_known(measure(looking->array, block * BLOCK, looking->n)))
     atomic_store_explicit(&looking->bad, true, memory_order_relaxed);
 }
 
 bool array_is_finite(Graph *graph, const Array *a) {
   if (a->dtype != DT_REAL) return true;
-  Looking looking = {.array = a};
-  par_for(&graph->par, block_count(a), shape_count(&a->shape), look_block, &looking);
+  Looking looking = {.array = a, .n = shape_count(&a->shape)};
+  par_for(&graph->par, block_count(looking.n), looking.n, look_block, &looking);
   return !atomic_load_explicit(&looking.bad, memory_order_relaxed);
 }

@@ -82,12 +82,11 @@ static bool refuse_update(const NonfiniteStep *step, Text *what, Text *bad, Faul
   Text old = {0};
   text_addf(what, "the new value of %s is not finite (%s), though its gradient is",
             name_of(v, param, name), bad->data);
-  if (before && array_explain_nonfinite(&before->a, &old))
-    text_addf(what, ": before the step it already was %s", old.data);
-  else
-    text_add(what, ": the update leaves the range of " REAL_NAME);
+  bool was = before && array_explain_nonfinite(&before->a, &old);
+  if (was) text_addf(what, ": before the step it already was %s", old.data);
+  else text_add(what, ": the update leaves the range of " REAL_NAME);
   text_deinit(&old);
-  return refuse(step, what, NULL, step->vars[param], fault) != ERR_OK;
+  return refuse(step, what, was ? NULL : step->update[i], step->vars[param], fault) != ERR_OK;
 }
 
 Err nonfinite_fault(const NonfiniteStep *step, Fault *fault) {

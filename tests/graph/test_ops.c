@@ -312,3 +312,74 @@ TEST(every_op_gives_equal_bytes_for_1_2_and_7_threads) {
   for_every_sample(1, check_threads, &n_shared);
   assert_true(n_shared > 0);
 }
+
+/* -- ranges of updates --------------------------------------------------------------- */
+
+enum { RANGE_ROUNDS = 4000 };
+
+/* A rate, decay or element of any size, also at the very ends of what a real can hold. */
+static double any_size(const Op *op, int round, int64_t i) {
+#ifdef REAL_DOUBLE
+  const double ends = 308;
+#else
+  const double ends = 38;
+#endif
+  double u = test_uniform(op, "size", round, 2 * i), s = test_uniform(op, "size", round, 2 * i + 1);
+  if (s < 0.1) return 0;
+  if (s < 0.2) return s < 0.15 ? 1 : -1;
+  return (s < 0.6 ? 1 : -1) * pow(10, ends * (2 * u - 1) * (s < 0.8 ? 1 : 0.25));
+}
+
+static Range range_of(const Array *a) {
+  Range range = {0, 0};
+  for (int64_t i = 0; i < shape_count(&a->shape); i++) {
+    double x = array_get(a, i);
+    range.lo = x < range.lo ? x : range.lo;
+    range.hi = x > range.hi ? x : range.hi;
+  }
+  return range;
+}
+
+/* Outputs lie where the record says, but for rounding. */
+static bool holds(const Array *a, Range range) {
+  for (int64_t i = 0; i < shape_count(&a->shape); i++) {
+    double x = array_get(a, i);
+    if (isfinite(x) && x >= range.lo * (1 + 1e-5) && x <= range.hi * (1 + 1e-5)) continue;
+    print_error("%.9g is not in [%.9g, %.9g]\n", x, range.lo, range.hi);
+    return false;
+  }
+  return true;
+}
+
+static bool check_range(Case *c, void *ctx) {
+  const Op *op = c->op;
+  int *proved = ctx;
+  if (!op->range || shape_count(&c->in[0]->a.shape) > 40) return true;
+  bool right = true;
+  for (int round = 0; right && round < RANGE_ROUNDS; round++) {
+    Direct d;
+    Range in[MAX_SAMPLE_IN], out[MAX_OUT];
+    int64_t n = 0;
+    direct_init(&d, c->node, c->in, op->samples[c->k].n_in);
+    for (int i = 0; i < d.call.n_in; i++) {
+      for (int64_t e = 0; e < shape_count(&d.in[i].shape); e++)
+        array_set(&d.in[i], e, any_size(op, round, n++));
+      in[i] = range_of(&d.in[i]);
+    }
+    op->range(&d.call, in, out);
+    direct_run(&d);
+    for (int o = 0; o < d.call.n_out; o++) {
+      if (!range_known(out[o])) continue;
+      ++*proved;
+      right = right && holds(&d.out[o], out[o]);
+    }
+    direct_deinit(&d);
+  }
+  return right;
+}
+
+TEST(results_of_updates_lie_where_their_records_say) {
+  int proved = 0;
+  for_every_sample(1, check_range, &proved);
+  assert_true(proved > RANGE_ROUNDS);
+}

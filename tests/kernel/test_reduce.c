@@ -160,43 +160,30 @@ TEST(columns_give_extremes_and_their_first_places) {
     }
 }
 
-/* -- bounds ---------------------------------------------------------------------------- */
-
-static void check_bounds(const Kernels *k, const real *x, int64_t n, double lo, double hi) {
-  real got_lo = 77, got_hi = 77;
-  k->reduce_bounds(&got_lo, &got_hi, x, n);
-  assert_true((double)got_lo == lo || (isnan(lo) && isnan(got_lo)));
-  assert_true((double)got_hi == hi || (isnan(hi) && isnan(got_hi)));
-}
-
-TEST(bounds_hold_all_elements_and_zero) {
-  static real x[MOST];
+/* A value at each place in turn, of all sizes and remainders. */
+TEST(bounds_tell_every_value_and_hold_zero) {
+  static real x[600];
+  const double values[] = {NAN, -NAN, INFINITY, -INFINITY, 7, -7, -0.0, 0};
   for (SimdLevel level = 0; level <= simd_level(); level++)
-    for (int s = 0; s < N_SIZES; s++) {
-      int64_t n = sizes[s], at = n / 2;
-      const Kernels *k = tables[level];
-      double lo = 0, hi = 0;
-      fill(x, n, 0);
-      x[at] = 0;
-      for (int64_t i = 0; i < n; i++) {
-        if ((double)x[i] < lo) lo = (double)x[i];
-        if ((double)x[i] > hi) hi = (double)x[i];
-      }
-      check_bounds(k, x, n, lo, hi);
-      x[at] = INFINITY;
-      check_bounds(k, x, n, lo, INFINITY);
-      x[at] = -INFINITY;
-      check_bounds(k, x, n, -INFINITY, hi);
-      fill(x, n, 2);
-      check_bounds(k, x, 0, 0, 0);
-      x[at] = (real)-0.0;
-      real low, high;
-      k->reduce_bounds(&low, &high, x, n);
-      assert_true(low == 0 && high >= 0);
-      for (int sign = -1; sign <= 1; sign += 2) {
-        x[at] = (real)copysign(NAN, sign);
-        k->reduce_bounds(&low, &high, x, n);
-        assert_true(isnan(low) || isnan(high));
-      }
-    }
+    for (int64_t n = 0; n <= 600; n += n < 20 ? 1 : 29)
+      for (int64_t at = 0; at < n; at += n < 100 ? 1 : 7)
+        for (int v = 0; v < 8; v++) {
+          const double value = values[v];
+          real lo = 1, hi = -1;
+          fill(x, n, 0);
+          x[at] = (real)value;
+          tables[level]->reduce_bounds(&lo, &hi, x, n);
+          if (isfinite(value)) {
+            assert_true((double)lo <= 0 && (double)lo <= value && value <= (double)hi);
+            for (int64_t i = 0; i < n; i++) assert_true(lo <= x[i] && x[i] <= hi);
+            assert_true(fabs(value) < 7 || (double)lo == value || (double)hi == value);
+          } else {
+            assert_true(!isfinite((double)lo) || !isfinite((double)hi));
+          }
+        }
+  for (SimdLevel level = 0; level <= simd_level(); level++) {
+    real lo = 1, hi = 1;
+    tables[level]->reduce_bounds(&lo, &hi, x, 0);
+    assert_true((double)lo == 0 && (double)hi == 0);
+  }
 }

@@ -245,15 +245,34 @@ static inline real real_of(Word word) {
  * Words of positive numbers are ordered as the numbers, NaN behind inf; those of negative
  * ones, taken without a sign, lie above and are ordered by size. So two integer maxima
  * tell all, at two operations a vector. */
+static inline void widen(Word *high, Magnitude *low, real x) {
+  const Word word = word_of(x);
+  *high = word > *high ? word : *high;
+  *low = (Magnitude)word > *low ? (Magnitude)word : *low;
+}
+
+enum { WORDS = 256 / sizeof(Word) };     /* lanes that fill half of the registers */
+
+/* Of the first elements, as many as fill lanes; returns how many. */
+static inline int64_t wide_bounds(Word *high, Magnitude *low, const real *x, int64_t n) {
+  Word highs[WORDS] = {0};
+  Magnitude lows[WORDS] = {0};
+  int64_t i = 0;
+  for (; i + WORDS <= n; i += WORDS)
+    for (int j = 0; j < WORDS; j++) widen(&highs[j], &lows[j], x[i + j]);
+  for (int j = 0; j < WORDS; j++) {
+    *high = highs[j] > *high ? highs[j] : *high;
+    *low = lows[j] > *low ? lows[j] : *low;
+  }
+  return i;
+}
+
 void KN(reduce_bounds)(real *lo, real *hi, const real *x, int64_t n) {
   Word high = 0;
   Magnitude low = 0;
+  int64_t i = n < 2 * WORDS ? 0 : wide_bounds(&high, &low, x, n);
 #pragma omp simd reduction(max : high, low)
-  for (int64_t i = 0; i < n; i++) {
-    const Word word = word_of(x[i]);
-    high = word > high ? word : high;
-    low = (Magnitude)word > low ? (Magnitude)word : low;
-  }
+  for (int64_t k = i; k < n; k++) widen(&high, &low, x[k]);
   *hi = real_of(high);
   *lo = (Word)low < 0 ? real_of((Word)low) : 0;
 }
