@@ -160,7 +160,8 @@ static double ulp_error(double got, double want, double size) {
   if (fabs(rounded) > LARGEST) return got == rounded ? 0 : INFINITY;
   if (want == 0 && size == 0)
     return got == 0 && !signbit(got) == !signbit(want) ? 0 : INFINITY;
-  if (fabs(want) < SMALLEST && size < SMALLEST) return fabs(got) <= SMALLEST ? 0 : INFINITY;
+  if (fabs(want) < SMALLEST && fabs(got) <= SMALLEST) return 0;
+  if (fabs(want) < SMALLEST && size < SMALLEST) return INFINITY;
   int exponent;
   frexp(fabs(want) > size ? want : size, &exponent);
   double error = ldexp(fabs(got - want), DIGITS - exponent);
