@@ -21,7 +21,7 @@
   X(VALUE, 1)     /* a wrong argument, option or type */                                \
   X(SHAPE, 1)     /* shapes that do not fit */                                          \
   X(DATA, 1)      /* a value in the data, or a data file, that cannot be used */        \
-  X(NONFINITE, 1) /* a value to keep is NaN or infinite */                                \
+  X(NONFINITE, 1) /* a value to keep is NaN or infinite */                              \
   X(SCRIPT, 1)    /* an error raised by the user's own Lua code */                      \
   X(USAGE, 2)     /* the command line */                                                \
   X(INTERRUPT, 3) /* asked to stop; what was computed is kept */                        \

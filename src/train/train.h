@@ -1,8 +1,9 @@
 /* train.h: the training step, fit, callbacks.
  *
  * Compute, check, commit: a step builds its graph inside a transaction, computes all of it,
- * checks (loss and new values finite, interrupt), and then commits parameters, slots, statistics, streams
- * and counters together. A step that fails or is interrupted changes nothing. */
+ * checks (loss and new values finite, interrupt), and then commits parameters, slots,
+ * statistics, streams and counters together. A step that fails or is interrupted changes
+ * nothing. */
 #ifndef TRAIN_TRAIN_H
 #define TRAIN_TRAIN_H
 

@@ -44,7 +44,8 @@ end
 local options = {
   { "SGD" }, { "SGD", momentum = 1 }, { "SGD", momentum = 1e-5 },
   { "SGD", momentum = 0.9, nesterov = true, weight_decay = 1e9 },
-  { "SGD", clipnorm = 1 }, { "SGD", clipvalue = 1 }, { "SGD", clipnorm = 1, global_clipnorm = 1e-9 },
+  { "SGD", clipnorm = 1 }, { "SGD", clipvalue = 1 },
+  { "SGD", clipnorm = 1, global_clipnorm = 1e-9 },
   { "Adam" }, { "Adam", eps = 0 }, { "Adam", eps = 1e-37 }, { "Adam", beta1 = 0, beta2 = 0 },
   { "Adam", beta1 = 1 - 1e-12, beta2 = 1 - 1e-15 }, { "Adam", weight_decay = 1e9 },
   { "AdamW", weight_decay = 1e9 },

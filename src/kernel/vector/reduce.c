@@ -162,12 +162,22 @@ void KN(reduce_norm_row)(double *state, const real *x, int64_t n) {
   }
 }
 
+/* One tile of at most ROWS rows and COLUMNS columns, summed before it joins: fewer roundings. */
+static inline void norm_tile(double *sum, const real *x, int64_t M, int64_t stride, int64_t N,
+                             int size) {
+  double s[COLUMNS] = {0};
+  for (int64_t r = 0; r < M; r++)
+    for (int64_t c = 0; c < N; c++) s[c] += square_of_size((double)x[r * stride + c], size);
+  for (int64_t c = 0; c < N; c++) sum[c] += s[c];
+}
+
 void KN(reduce_norm_columns)(double *state, const real *x, int64_t M, int64_t stride,
                              int64_t N) {
-  for (int64_t r = 0; r < M; r++)
-    for (int size = 0; size < NORM_STATE; size++)
-      for (int64_t c = 0; c < N; c++)
-        state[size * N + c] += square_of_size((double)x[r * stride + c], size);
+  for (int64_t r = 0; r < M; r += ROWS)
+    for (int64_t c = 0; c < N; c += COLUMNS)
+      for (int size = 0; size < NORM_STATE; size++)
+        norm_tile(state + size * N + c, x + r * stride + c, least(M - r, ROWS), stride,
+                  least(N - c, COLUMNS), size);
 }
 
 /* -- extremes ------------------------------------------------------------------------ */
