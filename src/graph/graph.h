@@ -24,6 +24,7 @@ typedef struct Graph Graph;
 typedef struct Node Node;
 typedef struct Op Op;
 typedef struct Variable Variable;
+typedef struct Origins Origins;
 
 enum { MAX_OUT = 4, MAX_IN = 64, GRAPH_KEPT = 4096 };
 
@@ -55,7 +56,7 @@ struct Node {
   int handles;                /* holders outside the graph: its value is worth keeping */
   int depth;                  /* longest path of unevaluated nodes below it */
   int64_t history;            /* upper bound of the nodes below it: see history.c */
-  uint64_t from;              /* leaves below it, one bit each, of 64 */
+  Origins *from;              /* what it was computed from, once it has forgotten */
   size_t pending_bytes;       /* of values that wait for its evaluation: upper bound */
   Tensor *value[MAX_OUT];     /* all or none */
   uint64_t mark;              /* of the walk that visited it last */
@@ -106,6 +107,7 @@ struct Graph {
   int n_counters, counter_capacity;
   struct Undo *undo;          /* of the open transaction */
   int n_undo, undo_capacity;
+  bool many_origins;          /* some node was computed from more than it remembers */
   bool in_transaction;
   Node **kept;                /* held until the open transaction ends: graph_keep */
   int n_kept, kept_capacity;
@@ -257,9 +259,9 @@ Variable *graph_assigned(const Graph *graph, int i);
 /* -- gradient ------------------------------------------------------------------------ */
 
 /* out[i] = d(y . gy) / d wrt[i] as new nodes. gy NULL: y must have one element. Each wrt is
- * a node below y; of a read, all reads of the same variable count. One that y does not
- * depend on gives zeros; through an op that is not differentiable nothing flows. A fault
- * when history on the way was forgotten. */
+ * a real node below y, held since before anything below y was evaluated; of a read, all reads
+ * of the same variable count. One that y does not depend on gives zeros; through an op that is
+ * not differentiable nothing flows. A fault when history on the way was forgotten. */
 Err graph_grad(Graph *graph, Node *y, Node *gy, Node *const *wrt, int n, Node **out)
     WARN_UNUSED;
 

@@ -274,6 +274,7 @@ void node_release(Node *node) {
   }
 }
 
+    origins_release(n->from);
 Tensor *node_value(const Node *node) { return node->value[0]; }
 
 char *node_label(char *buffer, size_t n_bytes, const Node *node) {
@@ -314,7 +315,6 @@ static Node *cut(Graph *graph, Node *x) {
   Node *node = node_new(graph, &op_record_read, &x, 1, NULL, 0, &x->shape, &x->dtype, 1);
   if (!node) return NULL;
   node->tracked = false;
-  node->from = history_bit(node->serial);
   node->history = 0;
   return node;
 }
@@ -349,7 +349,6 @@ Node *graph_track(Graph *graph, Node *x) {
   Node *node = graph_pick(graph, x, 0);
   if (!node) return NULL;
   node->tracked = true;
-  node->from |= history_bit(node->serial);
   return node;
 }
 

@@ -79,7 +79,6 @@ Node *variable_read(Graph *graph, Variable *v) {
   leaf->tracked = true;
   leaf->var = v;
   leaf->history = 0;
-  leaf->from = history_bit(v->first_read);
   v->n_reads++;
   return v->leaf = leaf;
 }
