@@ -77,6 +77,14 @@ enum { FREE_NODES = 8192 };
 
 typedef struct Counter { uint64_t key; uint64_t count; } Counter;
 
+/* What names streams and records in a run. Setting the seed anew restarts all but `fits`. */
+typedef struct RunCounts {
+  int nets;                   /* since the seed was set, by build */
+  int fits;                   /* in the run: records and checkpoints are named by it */
+  int fit_streams;            /* since the seed was set */
+  uint32_t seeding;           /* number of that setting: nets from before it count anew */
+} RunCounts;
+
 struct Graph {
   /* public: set by whoever drives the session */
   Par par;
@@ -87,7 +95,7 @@ struct Graph {
   int line;
   Fault fault;                /* the first failure since graph_ok */
   MemoryCount memory;
-  int net_count, fit_count;   /* numbers of nets (by build) and fits in this run */
+  RunCounts count;
   Text *dump;                 /* the stages of the first built step go there; NULL: none */
   bool static_trace;          /* the function of a static step runs: values are not there */
   bool naive;                 /* steps run by the naive executor, the oracle */
@@ -99,6 +107,7 @@ struct Graph {
   Node *free_nodes[NODE_CLASSES];   /* linked by `link` */
   int n_free_nodes;
   uint64_t counted_at;        /* serial at which a history was counted last */
+  bool many_origins;          /* some node was computed from more than it remembers */
   int n_gradients;            /* under way: nothing is evaluated meanwhile, for evaluation
                                  renumbers nodes and lets them forget their inputs */
   Node **pool;                /* borrowed nodes of the open scopes */
@@ -107,13 +116,15 @@ struct Graph {
   int n_counters, counter_capacity;
   struct Undo *undo;          /* of the open transaction */
   int n_undo, undo_capacity;
-  bool many_origins;          /* some node was computed from more than it remembers */
   bool in_transaction;
   Node **kept;                /* held until the open transaction ends: graph_keep */
   int n_kept, kept_capacity;
   uint64_t first_serial;      /* of nodes made in the open transaction */
   uint32_t step, n_steps;     /* number of the open transaction, 0: none; and the last */
-  int n_counters_at_begin, fit_count_at_begin, net_count_at_begin;
+  int n_counters_at_begin;
+  uint64_t seed_at_begin;
+  RunCounts count_at_begin;
+  uint32_t n_seedings;        /* the last number given to a setting of the seed */
   Counter *counters_at_begin;
   int begin_capacity;
   struct CachedPlan **plans;  /* found again by structure: cache.h */
@@ -147,7 +158,9 @@ const char *graph_intern(Graph *graph, const char *string);
 Stream graph_draw(Graph *graph, const char *purpose, const char *name);
 /* The next draw of a stream whose key is known, as of an earlier graph_draw. */
 Stream graph_draw_again(Graph *graph, uint64_t key);
-/* Sets the seed and starts all streams anew. */
+/* Sets the seed and starts all streams anew, from their names on: what is drawn afterwards
+ * depends on nothing that was made before, if the counts of nets and fits restart, too. */
+void graph_restart_counts(Graph *graph);
 void graph_seed(Graph *graph, uint64_t seed);
 /* Sets the seed and how far all streams are: `counters` as they stood in graph->counters. */
 Err graph_set_streams(Graph *graph, uint64_t seed, const Counter *counters, int n,

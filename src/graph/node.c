@@ -129,6 +129,11 @@ void graph_seed(Graph *graph, uint64_t seed) {
   graph->n_counters = 0;
 }
 
+void graph_restart_counts(Graph *graph) {
+  graph->count.nets = graph->count.fit_streams = 0;
+  graph->count.seeding = ++graph->n_seedings;
+}
+
 Err graph_set_streams(Graph *graph, uint64_t seed, const Counter *counters, int n,
                       Fault *fault) {
   if (n > graph->counter_capacity) {
@@ -269,12 +274,12 @@ void node_release(Node *node) {
     list = n->link;
     for (int i = 0; n->in && i < n->n_in; i++) list = unref(n->in[i], list);
     node_drop_values(n);
+    origins_release(n->from);
     if (n->var) variable_unread(n->var, n);
     give_block(n);
   }
 }
 
-    origins_release(n->from);
 Tensor *node_value(const Node *node) { return node->value[0]; }
 
 char *node_label(char *buffer, size_t n_bytes, const Node *node) {

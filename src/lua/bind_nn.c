@@ -359,7 +359,7 @@ static int layer_listing(lua_State *L) {
     add_part(L, layer->var_name[i]);
   }
   if (!layer->owner && layer->number) {
-    lua_pushinteger(L, layer->number);
+    lua_pushinteger(L, layer_number(session_graph(L), check_layer(L, 1)));
     add_part(L, "number");
   }
   return 3;

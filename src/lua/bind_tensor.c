@@ -232,6 +232,7 @@ static int set_seed(lua_State *L) {
   lua_Integer seed = luaL_checkinteger(L, 1);
   luaL_argcheck(L, seed >= 0, 1, "allowed: a whole number of at least 0");
   seed_all(L, seed);
+  graph_restart_counts(session_graph(L));
   return 0;
 }
 
@@ -399,7 +400,6 @@ static int push_leaves(lua_State *L, int n, Node **wrt) {
     wrt[n_wrt] = graph_track(session_graph(L), check_node(L, i));
     push_node(L, wrt[n_wrt++]);
   }
-  LuaEntry entry = lua_entry_begin(s);
   return n_wrt;
 }
 
@@ -412,6 +412,7 @@ static int call_grad_function(lua_State *L) {
   luaL_checkstack(L, n + 8, "grad: too many arguments");
   lua_pushvalue(L, lua_upvalueindex(1));
   int n_wrt = push_leaves(L, n, wrt);
+  LuaEntry entry = lua_entry_begin(s);
   graph->whole_history++;
   int status = lua_pcall(L, n, 1, 0);
   graph->whole_history--;
@@ -456,7 +457,9 @@ static const Function functions[] = {
     {"eye", make_eye, "tensor.eye(n)", "The identity matrix, n x n.", NULL},
     {"variable", make_variable, "tensor.variable(t, name)", "A tensor that can change: by "
      "v:assign(t) or a training step.", NULL},
-    {"seed", set_seed, "tensor.seed(n)", "Begins all random streams anew, from this seed.",
+    {"seed", set_seed, "tensor.seed(n)", "Begins all random streams and the "
+     "counts of nets, fits and draws anew, from this seed: what is drawn from here on does not "
+     "depend on what was made before. A net from before counts as new when it next draws.",
      NULL},
     {"load", load_file, "tensor.load(path)", "Reads a file of tensors.", NULL},
     {"save", save_file, "tensor.save(path, t)", "Writes a tensor, or a table of tensors by "

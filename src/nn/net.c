@@ -141,18 +141,25 @@ Err layer_name(Layer *layer, Fault *fault) {
   return err;
 }
 
-/* The net's number in the run, given when it is first needed. One that is larger than the
- * count was taken back by a rollback. */
-static int64_t net_number(Graph *graph, Layer *layer) {
-  Layer *net = outermost(layer);
-  if (net->number == 0 || net->number > graph->net_count)
-    net->number = ++graph->net_count;
-  return net->number;
+/* A number that is larger than the count was taken back by a rollback; one of another
+ * seeding says nothing about the streams of this one. */
+int64_t layer_number(const Graph *graph, Layer *layer) {
+  const Layer *net = outermost(layer);
+  bool counts = net->seeding == graph->count.seeding && net->number <= graph->count.nets;
+  return counts ? net->number : 0;
 }
 
-int64_t layer_number(Layer *layer) { return outermost(layer)->number; }
+void layer_set_number(const Graph *graph, Layer *layer, int64_t number) {
+  Layer *net = outermost(layer);
+  net->number = number;
+  net->seeding = graph->count.seeding;
+}
 
-void layer_set_number(Layer *layer, int64_t number) { outermost(layer)->number = number; }
+/* The net's number in the run, given when it is first needed. */
+static int64_t net_number(Graph *graph, Layer *layer) {
+  if (!layer_number(graph, layer)) layer_set_number(graph, layer, ++graph->count.nets);
+  return layer_number(graph, layer);
+}
 
 char *layer_stream(Graph *graph, Layer *layer, char *buffer) {
   snprintf(buffer, STREAM_NAME, "net%lld/%.120s", (long long)net_number(graph, layer),

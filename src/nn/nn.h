@@ -44,6 +44,7 @@ struct Layer {
   /* private to net.c */
   Layer *owned, *sibling;      /* list of all whose owner this is; next one of that list */
   int64_t number;              /* of the outermost: its number in the run; 0: not built */
+  uint32_t seeding;            /* when it was given: graph->count.seeding of that time */
   uint64_t named;              /* of the outermost: its signature when names were given */
   bool visited;
 };
@@ -110,9 +111,9 @@ Err layer_build(Graph *graph, Layer *net, const IntList *shape, Fault *fault) WA
 bool layer_built(Layer *net);
 
 /* The number of the outermost net around `layer` in the run, of which its streams are named;
- * 0: not given yet. Set to put back what it was. */
-int64_t layer_number(Layer *layer);
-void layer_set_number(Layer *layer, int64_t number);
+ * 0: not given yet, or before the seed was set. Set to put back what it was. */
+int64_t layer_number(const Graph *graph, Layer *layer);
+void layer_set_number(const Graph *graph, Layer *layer, int64_t number);
 
 /* Builds now if the first layer was given its input_shape; else does nothing. */
 Err layer_prepare(Graph *graph, Layer *net, Fault *fault) WARN_UNUSED;

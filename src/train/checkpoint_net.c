@@ -133,7 +133,7 @@ Err checkpoint_add_net(Checkpoint *c, const char *part, Graph *graph, Layer *net
     Json *map = json_map(), *list = json_map();
     for (int i = 0; i < layers.n; i++)
       json_put(list, layers.v[i]->name, layer_json(layers.v[i]));
-    json_put_int(map, "number", layer_number(net));
+    json_put_int(map, "number", layer_number(graph, net));
     json_put(map, "layers", list);
     json_put(c->state, part, map);
   }
@@ -175,7 +175,7 @@ Err checkpoint_get_net(const Checkpoint *c, const char *part, Graph *graph, Laye
   for (int i = 0; !err && i < layers.n; i++)
     err = layer_from_json(layers.v[i], json_find(list, layers.v[i]->name), fault);
   if (!err) err = checkpoint_get_values(c, part, graph, &state, fault);
-  if (!err) layer_set_number(net, number);
+  if (!err) layer_set_number(graph, net, number);
   state_deinit(&state);
   free(layers.v);
   return err;
@@ -259,8 +259,9 @@ Err checkpoint_get_slots(const Checkpoint *c, const char *part, const char *pref
 Err checkpoint_add_streams(Checkpoint *c, const Graph *graph, Fault *fault) {
   Json *map = json_map();
   json_put_int(map, "seed", (int64_t)graph->seed);
-  json_put_int(map, "nets", graph->net_count);
-  json_put_int(map, "fits", graph->fit_count);
+  json_put_int(map, "nets", graph->count.nets);
+  json_put_int(map, "fits", graph->count.fits);
+  json_put_int(map, "fit_streams", graph->count.fit_streams);
   json_put_int(map, "streams", graph->n_counters);
   json_put(c->state, "graph", map);
   return checkpoint_add_bytes(c, "graph", "streams", graph->counters,
@@ -268,13 +269,14 @@ Err checkpoint_add_streams(Checkpoint *c, const Graph *graph, Fault *fault) {
 }
 
 Err checkpoint_get_streams(const Checkpoint *c, Graph *graph, Fault *fault) {
-  int64_t seed, nets, fits, n;
+  int64_t seed, nets, fits, fit_streams, n;
   const Json *map = checkpoint_part(c, "graph");
   if (!json_get_int(json_find(map, "seed"), &seed) ||
       !json_get_int(json_find(map, "nets"), &nets) ||
       !json_get_int(json_find(map, "fits"), &fits) ||
       !json_get_int(json_find(map, "streams"), &n) || n < 0 || n > INT32_MAX)
     return fault_set(fault, ERR_DATA, "the checkpoint holds no streams");
+  if (!json_get_int(json_find(map, "fit_streams"), &fit_streams)) fit_streams = fits;
   Counter *counters = malloc(((size_t)n + 1) * sizeof *counters);
   if (!counters) return fault_memory(fault, (size_t)n * sizeof *counters);
   Err err = checkpoint_get_bytes(c, "graph", "streams", counters, (size_t)n * sizeof *counters,
@@ -282,7 +284,8 @@ Err checkpoint_get_streams(const Checkpoint *c, Graph *graph, Fault *fault) {
   if (!err) err = graph_set_streams(graph, (uint64_t)seed, counters, (int)n, fault);
   free(counters);
   if (err) return err;
-  graph->net_count = (int)nets;
-  graph->fit_count = (int)fits;
+  graph->count.nets = (int)nets;
+  graph->count.fits = (int)fits;
+  graph->count.fit_streams = (int)fit_streams;
   return ERR_OK;
 }

@@ -135,7 +135,7 @@ static Err split_sets(Work *w, Dataset *set) {
     return ERR_OK;
   }
   char name[32];
-  snprintf(name, sizeof name, "fit%lld", (long long)w->run.number);
+  snprintf(name, sizeof name, "fit%d", w->stream);
   SplitOptions options = {.fraction = 1 - fit->validation, .shuffle = true,
                           .stream = graph_draw(w->run.graph, "split", name)};
   return dataset_split(set, &options, &w->train, &w->validation, w->fault);
@@ -144,7 +144,7 @@ static Err split_sets(Work *w, Dataset *set) {
 static Err open_batches(Work *w) {
   const Fit *fit = w->run.fit;
   char name[32];
-  snprintf(name, sizeof name, "fit%lld", (long long)w->run.number);
+  snprintf(name, sizeof name, "fit%d", w->stream);
   BatchOptions options = {.batch_size = fit->batch_size,
                           .shuffle = (ShuffleMode)fit->shuffle,
                           .drop_last = fit->drop_last,
@@ -404,9 +404,9 @@ Err fit_run(Graph *graph, Fit *fit, Layer *net, Dataset *set, const FitSink *sin
             History *history, Fault *fault) {
   *history = (History){0};
   Work w = {.run = {.graph = graph, .net = net, .fit = fit, .history = history,
-                    .number = ++graph->fit_count,
+                    .number = ++graph->count.fits,
                     .checkpointer = sink ? sink->checkpointer : NULL},
-            .sink = sink, .fault = fault};
+            .stream = ++graph->count.fit_streams, .sink = sink, .fault = fault};
   Err err = prepare(&w, set);
   if (!err) err = begin_all(&w);
   if (!err && w.stage != FIT_NEW) err = fit_restore(&w);

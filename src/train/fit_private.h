@@ -18,6 +18,7 @@ typedef enum FitStage {
 
 typedef struct Work {
   FitRun run;
+  int stream;                  /* number of the fit since the seed was set: names its streams */
   const FitSink *sink;
   bool sink_begun;
   int n_begun;                 /* callbacks that are to be ended */

@@ -132,3 +132,21 @@ TEST(the_products_of_the_chain_rule) {
   }
   close_graph();
 }
+
+TEST(setting_the_seed_restarts_counts_and_a_rollback_puts_them_back) {
+  open_graph();
+  graph.count = (RunCounts){.nets = 3, .fits = 2, .fit_streams = 2};
+  graph_begin(&graph);
+  graph_seed(&graph, 9);
+  graph_restart_counts(&graph);
+  assert_int_equal(graph.count.nets, 0);
+  assert_int_equal(graph.count.fits, 2);
+  assert_int_equal(graph.count.fit_streams, 0);
+  assert_int_not_equal(graph.count.seeding, 0);
+  graph_rollback(&graph);
+  assert_int_equal(graph.seed, 1);
+  assert_int_equal(graph.count.nets, 3);
+  assert_int_equal(graph.count.fit_streams, 2);
+  assert_int_equal(graph.count.seeding, 0);
+  close_graph();
+}
