@@ -130,7 +130,6 @@ struct Graph {
   struct CachedPlan **plans;  /* found again by structure: cache.h */
   int n_plans;
   uint64_t plan_uses;
-  int n_misses;               /* steps in a row whose structure was new */
   unsigned char *arena;       /* of plans: one runs at a time */
   size_t arena_bytes;
   char **interned;
@@ -160,8 +159,8 @@ Stream graph_draw(Graph *graph, const char *purpose, const char *name);
 Stream graph_draw_again(Graph *graph, uint64_t key);
 /* Sets the seed and starts all streams anew, from their names on: what is drawn afterwards
  * depends on nothing that was made before, if the counts of nets and fits restart, too. */
-void graph_restart_counts(Graph *graph);
 void graph_seed(Graph *graph, uint64_t seed);
+void graph_restart_counts(Graph *graph);
 /* Sets the seed and how far all streams are: `counters` as they stood in graph->counters. */
 Err graph_set_streams(Graph *graph, uint64_t seed, const Counter *counters, int n,
                       Fault *fault) WARN_UNUSED;

@@ -232,7 +232,7 @@ static Err trace_batch(Work *w, const StepCapture *capture) {
   Graph *graph = w->run.graph;
   Node *out[STEP_OUT];
   int n_out = 0;
-  StepTarget target = {.nets = &w->run.net, .n_nets = 1};
+  StepTarget target = {.nets = &w->run.net, .n_nets = 1, .watch = &w->watch};
   int scope = graph_scope_begin(graph);
   Err err = train_step(graph, &target, w->run.fit->optimizer, batch_forward, w, capture, out,
                        &n_out, w->fault);

@@ -27,6 +27,7 @@ typedef struct Work {
   Batches batches;
   Tensor *x, *y;               /* of the batch */
   Replay *replay;              /* NULL: functions of the user run at every step */
+  StepWatch watch;
   double value[1 + MAX_METRICS];   /* loss and metrics of the last batch */
   double sum[1 + MAX_METRICS]; /* and over the rows of this epoch so far */
   int64_t n_rows;
