@@ -118,6 +118,7 @@ Err trace_take(Trace *out, Graph *graph, Node *const *roots, int n, VariableList
     ok = plan_is_leaf(out->v[i]) ? put_leaf(out, graph, out->v[i], variables)
                                  : put_node(out, out->v[i]);
   }
+  if (ok) out->start[out->n] = out->n_key;
   ok = ok && key_reserve(out, (size_t)(n + n_words) + (size_t)variables.n * SHAPE_WORDS);
   for (int r = 0; ok && r < n; r++) key_put(out, (uint64_t)roots[r]->index);
   for (int w = 0; ok && w < n_words; w++) key_put(out, words[w]);
@@ -175,21 +176,76 @@ void cache_clear(Graph *graph) {
   graph->n_plans = 0;
 }
 
-bool trace_difference(const Trace *trace, const Graph *graph, Text *out) {
-  const CachedPlan *last = NULL;
+/* -- in what two graphs differ, for people ------------------------------------------- */
+
+/* The words of one node: see put_leaf and put_node. */
+static bool is_leaf_words(const uint64_t *words) { return (words[0] & 0xff) == 1; }
+
+static const char *words_op(const uint64_t *words) {
+  return is_leaf_words(words) ? "a tensor that is given"
+                              : ((const Op *)(uintptr_t)words[0])->name;
+}
+
+static void add_shape_was(Text *out, const uint64_t *words) {
+  char text[SHAPE_TEXT];
+  Shape shape = {.rank = (int)(words[0] & 0xff)};
+  for (int i = 0; i < shape.rank; i++) shape.dim[i] = (int64_t)words[1 + i];
+  text_addf(out, "was %s %s", shape_text(text, &shape), dtype_name((DType)(words[0] >> 8)));
+}
+
+/* The attribute in slot `slot` of the node. */
+static const char *attr_name(const Op *op, size_t slot) {
+  for (int k = 0; k < MAX_ATTRS && op->attrs[k].name; k++) {
+    size_t n = (size_t)attr_slots(op->attrs[k].kind);
+    if (slot < n) return op->attrs[k].name;
+    slot -= n;
+  }
+  return "options";
+}
+
+/* Both have the same words before number `at`. */
+static void add_what_differs(Text *out, const Node *node, const uint64_t *words,
+                             const uint64_t *old, size_t at) {
+  bool leaf = is_leaf_words(words), draws = !leaf && (node->op->flags & OP_DRAW);
+  size_t n_in = (size_t)node->n_in, n_attr = (size_t)node->n_attr - (draws ? 2 : 0);
+  if (at == 0 && leaf && is_leaf_words(old)) text_add(out, "was another variable");
+  else if (at == 0) text_addf(out, "was %s", words_op(old));
+  else if (leaf) add_shape_was(out, old + 1);
+  else if (at == 1) text_add(out, "had other inputs");
+  else if (at < 2 + n_in) text_add(out, "read other values");
+  else if (at < 2 + n_in + n_attr)
+    text_addf(out, "\"%s\" was another", attr_name(node->op, at - 2 - n_in));
+  else if (n_in == 0) add_shape_was(out, old + 2 + n_attr);
+  else text_add(out, "stood in another line");
+}
+
+static const CachedPlan *plan_made(const Graph *graph, uint64_t made) {
   for (int i = 0; i < graph->n_plans; i++)
-    if (!last || graph->plans[i]->used > last->used) last = graph->plans[i];
+    if (graph->plans[i]->made == made) return graph->plans[i];
+  return NULL;
+}
+
+bool trace_difference(const Trace *trace, const Graph *graph, uint64_t made, Text *out) {
+  const CachedPlan *last = plan_made(graph, made);
   if (!last) return false;
   size_t n = last->n_key < trace->n_key ? last->n_key : trace->n_key, at = 0;
   while (at < n && last->key[at] == trace->key[at]) at++;
+  if (trace->n == 0 || at >= trace->start[trace->n]) {
+    text_add(out, "what is returned or trained, or a setting of the optimizer");
+    return true;
+  }
   int64_t i = 0;
-  while (i + 1 < trace->n && trace->start[i + 1] <= at) i++;
-  if (trace->n == 0) return false;
+  while (trace->start[i + 1] <= at) i++;
+  size_t first = trace->start[i];
   char label[256], shape[SHAPE_TEXT];
-  text_addf(out, "%s (%s)", node_label(label, sizeof label, trace->v[i]),
+  text_addf(out, "%s (%s): ", node_label(label, sizeof label, trace->v[i]),
             shape_text(shape, &trace->v[i]->shape));
+  if (at >= last->n_key) text_add(out, "was not there");
+  else add_what_differs(out, trace->v[i], trace->key + first, last->key + first, at - first);
   return true;
 }
+
+/* -- finding and making -------------------------------------------------------------- */
 
 CachedPlan *cache_find(Graph *graph, const Trace *trace) {
   for (int i = 0; i < graph->n_plans; i++) {
@@ -281,7 +337,7 @@ CachedPlan *cache_add(Graph *graph, const Trace *trace, Node *const *roots, int 
     fault_memory(&graph->fault, sizeof *c);
     return NULL;
   }
-  c->used = ++graph->plan_uses;
+  c->made = c->used = ++graph->plan_uses;
   return *room = c;
 }
 

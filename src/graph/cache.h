@@ -19,7 +19,7 @@ typedef struct Trace {
   Node **v;
   int64_t n;
   uint64_t *key;
-  size_t *start;             /* of each node's words in the key */
+  size_t *start;             /* of each node's words in the key; then their end */
   size_t n_key, key_capacity;
   uint64_t hash;
 } Trace;
@@ -55,7 +55,8 @@ typedef struct CachedPlan {
   int n_in, n_draws, n_roots;
   int pins;                  /* holders that keep it from being replaced */
   /* private */
-  uint64_t *key, hash, used;
+  uint64_t *key, hash;
+  uint64_t made, used;       /* when, counted in uses of plans */
   size_t n_key;
   void **in_data, **root_data;   /* room for a run */
   Range *known, *proved;     /* of its inputs, of its roots */
@@ -63,9 +64,10 @@ typedef struct CachedPlan {
   Stream *streams;
 } CachedPlan;
 
-/* The first node at which the trace differs from the plan last looked up, for people:
- * "train.lua:12: dense_1: matmul (32x10)"; false when that cannot be said. */
-bool trace_difference(const Trace *trace, const Graph *graph, Text *out);
+/* The first node at which the trace differs from the plan that was `made` so, and in what,
+ * for people: "train.lua:12: dense_1: matmul (32x10): its shape was 31x10"; false when that
+ * plan is no longer kept. */
+bool trace_difference(const Trace *trace, const Graph *graph, uint64_t made, Text *out);
 
 /* The plan of this structure, or NULL. */
 CachedPlan *cache_find(Graph *graph, const Trace *trace);

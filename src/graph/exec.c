@@ -147,13 +147,25 @@ void node_forget_inputs(Node *node) {
   for (int i = 0; i < node->n_in; i++) node_release(in[i]);
 }
 
-/* In order of making: a node freed by a later one's forgetting was looked at before. */
-static void run_forget(Run *run) {
-  for (int64_t i = 0; i < run->walk.n; i++) {
+/* In order of making: a node freed by a later one's forgetting was looked at before. What
+ * forgets remembers what it was computed from. */
+static Err run_forget(Run *run) {
+  Graph *graph = run->graph;
+  SetsBelow *below = NULL;
+  bool ok = true;
+  for (int64_t i = 0; ok && i < run->walk.n; i++) {
     Node *node = run->walk.v[i];
-    if (run->fresh[i] && has_value(node) && !node->tracked && node->in)
-      node_forget_inputs(node);
+    if (!run->fresh[i] || node->tracked || !node->in) continue;
+    bool forgets = has_value(node);
+    if (!(node->op->flags & OP_LEAF) && node->n_in > 0) {
+      if (!below) below = calloc((size_t)run->walk.n + 1, sizeof *below);
+      ok = below && sets_of_inputs(node, below);
+      if (ok && forgets) ok = origins_keep(node, &below[i]);
+    }
+    if (ok && forgets) node_forget_inputs(node);
   }
+  sets_free(below, run->walk.n);
+  return ok ? ERR_OK : fault_memory(&graph->fault, (size_t)run->walk.n * sizeof *below);
 }
 
 static void run_undo(Run *run) {
@@ -170,7 +182,7 @@ Err graph_eval(Graph *graph, Node *const *nodes, int n) {
     err = run_all(&run);
     par_denormals_restore(control);
     if (err) run_undo(&run);
-    else run_forget(&run);
+    else err = run_forget(&run);
   }
   run_deinit(&run);
   return err;

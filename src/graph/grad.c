@@ -10,11 +10,18 @@
 #include "graph/ops.h"
 #include <stdlib.h>
 
+/* One of those to differentiate by: all reads of a variable, or a node. */
+typedef struct Wrt {
+  const void *key;       /* the variable, else the node */
+  int place;             /* in the caller's list */
+} Wrt;
+
 /* State of one call. Per node of the walk: does it depend on a wrt; gradients of outputs. */
 typedef struct Adjoints {
   Graph *graph;
   Node *const *wrt;
   int n_wrt;
+  Wrt *sorted;           /* by key, then place */
   Walk walk;
   bool *needed;
   Node **gy;             /* MAX_OUT per node; NULL: nothing flows */
@@ -22,35 +29,68 @@ typedef struct Adjoints {
 
 static bool is_leaf(const Node *node) { return (node->op->flags & OP_LEAF) != 0; }
 
+/* -- what is differentiated by ------------------------------------------------------- */
+
 /* A read of a variable stands for all reads of it; anything else for itself. */
-static bool same_wrt(const Node *node, const Node *wrt) {
-  return node == wrt || (wrt->var && node->var == wrt->var);
+static const void *key_of(const Node *node) {
+  return node->var ? (const void *)node->var : node;
 }
 
-static bool is_wrt(const Node *node, Node *const *wrt, int n) {
-  for (int i = 0; i < n; i++)
-    if (same_wrt(node, wrt[i])) return true;
-  return false;
+static int by_key(const void *a, const void *b) {
+  const Wrt *x = a, *y = b;
+  if (x->key != y->key) return (uintptr_t)x->key < (uintptr_t)y->key ? -1 : 1;
+  return (x->place > y->place) - (x->place < y->place);
+}
+
+/* The first place in the caller's list of what the node stands for; -1: it is not there. */
+static int place_of(const Adjoints *a, const Node *node) {
+  const void *key = key_of(node);
+  int lo = 0, hi = a->n_wrt;
+  while (lo < hi) {
+    int middle = lo + (hi - lo) / 2;
+    if ((uintptr_t)a->sorted[middle].key < (uintptr_t)key) lo = middle + 1;
+    else hi = middle;
+  }
+  return lo < a->n_wrt && a->sorted[lo].key == key ? a->sorted[lo].place : -1;
 }
 
 /* Has it forgotten that it was computed from one of them? */
-static bool may_hide(const Node *node, Node *const *wrt, int n) {
-  for (int i = 0; i < n; i++)
-    if (history_may_hide(node, wrt[i])) return true;
-  return false;
+static Hidden hides(const Adjoints *a, const Node *node) {
+  Hidden how = NOT_HIDDEN;
+  for (int i = 0; node->forgotten && how != HIDDEN && i < a->n_wrt; i++) {
+    Hidden this = origins_hide(node, a->wrt[i]);
+    if (this != NOT_HIDDEN) how = this;
+  }
+  return how;
+}
+
+/* What computed tensors among them were computed from tells them from what a node has
+ * forgotten, where that was too much to remember. */
+static Err find_origins(Adjoints *a) {
+  for (int i = 0; a->graph->many_origins && i < a->n_wrt; i++) {
+    Node *node = a->wrt[i];
+    if (!node->in || origin_is_leaf(node)) continue;
+    if (origins_find(a->graph, &node, 1)) return a->graph->fault.code;
+  }
+  return ERR_OK;
 }
 
 static Err adjoints_init(Adjoints *a, Graph *graph, Node *const *ys, int n_ys,
                          Node *const *wrt, int n) {
   *a = (Adjoints){.graph = graph, .wrt = wrt, .n_wrt = n};
-  if (walk_collect(graph, &a->walk, ys, n_ys, is_leaf)) return graph->fault.code;
+  a->sorted = malloc(((size_t)n + 1) * sizeof *a->sorted);
+  if (!a->sorted) return fault_memory(&graph->fault, (size_t)n * sizeof *a->sorted);
+  for (int i = 0; i < n; i++) a->sorted[i] = (Wrt){key_of(wrt[i]), i};
+  qsort(a->sorted, (size_t)n, sizeof *a->sorted, by_key);
+  if (find_origins(a) || walk_collect(graph, &a->walk, ys, n_ys, is_leaf))
+    return graph->fault.code;
   size_t count = (size_t)a->walk.n;
   a->needed = calloc(count + 1, sizeof *a->needed);
   a->gy = calloc(count * MAX_OUT + 1, sizeof *a->gy);
   if (!a->needed || !a->gy) return fault_memory(&graph->fault, count * sizeof *a->gy);
   for (int64_t i = 0; i < a->walk.n; i++) {
     Node *node = a->walk.v[i];
-    bool needed = is_wrt(node, wrt, n) || may_hide(node, wrt, n);
+    bool needed = place_of(a, node) >= 0 || hides(a, node) != NOT_HIDDEN;
     for (int k = 0; !needed && !is_leaf(node) && node->in && k < node->n_in; k++)
       needed = a->needed[node->in[k]->index];
     a->needed[i] = needed;
@@ -60,9 +100,12 @@ static Err adjoints_init(Adjoints *a, Graph *graph, Node *const *ys, int n_ys,
 
 static void adjoints_deinit(Adjoints *a) {
   walk_deinit(&a->walk);
+  free(a->sorted);
   free(a->needed);
   free(a->gy);
 }
+
+/* -- the walk back ------------------------------------------------------------------- */
 
 static void flow(Adjoints *a, Node *node, int output, Node *g) {
   if (!g) return;
@@ -74,9 +117,7 @@ static void flow(Adjoints *a, Node *node, int output, Node *g) {
 /* The same value as `x`, at which a walk stops as long as it is a read. */
 static Node *closed_copy(Graph *graph, Node *x) {
   Attr output = {.i = 0};
-  Node *copy = node_new(graph, &op_record_read, &x, 1, &output, 1, &x->shape, &x->dtype, 1);
-  if (copy) copy->from |= history_bit(copy->serial);
-  return copy;
+  return node_new(graph, &op_record_read, &x, 1, &output, 1, &x->shape, &x->dtype, 1);
 }
 
 /* vjp of an op that has none of its own: differentiates its expansion. The inputs are
@@ -114,7 +155,10 @@ static Err propagate(Adjoints *a, Node *y) {
   bool any = false;
   for (int o = 0; o < y->n_out; o++) any = any || gy[o];
   if (!any || is_leaf(y) || !a->needed[y->index]) return ERR_OK;
-  if (y->forgotten) return may_hide(y, a->wrt, a->n_wrt) ? history_lost(a->graph, y) : ERR_OK;
+  if (y->forgotten) {
+    Hidden how = hides(a, y);
+    return how == NOT_HIDDEN ? ERR_OK : history_lost(a->graph, y, how);
+  }
   if (y->op == &op_record_pick) {
     flow(a, y->in[0], (int)y->attr[0].i, gy[0]);
     return a->graph->fault.code;
@@ -142,15 +186,47 @@ static Err propagate(Adjoints *a, Node *y) {
   return a->graph->fault.code;
 }
 
-/* Sum over all nodes of the walk that stand for `wrt`; NULL when y does not reach it. */
-static Node *collect(Adjoints *a, const Node *wrt) {
-  Node *sum = NULL;
+/* Nodes of the walk that stand for one wrt, in order, as lists: for each place the first
+ * and the last, for each node the next; -1: none. */
+typedef struct Readers {
+  int64_t *first, *last, *next;
+} Readers;
+
+static bool list_readers(const Adjoints *a, Readers *r) {
+  r->first = malloc((2 * (size_t)a->n_wrt + (size_t)a->walk.n + 1) * sizeof *r->first);
+  if (!r->first) return false;
+  r->last = r->first + a->n_wrt;
+  r->next = r->last + a->n_wrt;
+  for (int k = 0; k < a->n_wrt; k++) r->first[k] = -1;
   for (int64_t i = 0; i < a->walk.n; i++) {
-    if (!same_wrt(a->walk.v[i], wrt)) continue;
-    Node *g = a->gy[i * MAX_OUT];
-    if (g) sum = sum ? op_add(a->graph, sum, g) : g;
+    int k = place_of(a, a->walk.v[i]);
+    r->next[i] = -1;
+    if (k < 0) continue;
+    if (r->first[k] < 0) r->first[k] = i;
+    else r->next[r->last[k]] = i;
+    r->last[k] = i;
   }
-  return sum;
+  return true;
+}
+
+/* out[k]: the sum over all nodes of the walk that stand for wrt[k]; zeros when y does not
+ * reach it. */
+static Err collect(Adjoints *a, Node **out) {
+  Graph *graph = a->graph;
+  Readers r;
+  if (!list_readers(a, &r))
+    return fault_memory(&graph->fault, (size_t)a->walk.n * sizeof *r.next);
+  for (int k = 0; !graph->fault.code && k < a->n_wrt; k++) {
+    int place = place_of(a, a->wrt[k]);
+    Node *sum = NULL;
+    for (int64_t i = r.first[place]; i >= 0; i = r.next[i]) {
+      Node *g = a->gy[i * MAX_OUT];
+      if (g) sum = sum ? op_add(graph, sum, g) : g;
+    }
+    out[k] = sum ? sum : op_full(graph, 0, &a->wrt[k]->shape);
+  }
+  free(r.first);
+  return graph->fault.code;
 }
 
 Err grad_many(Graph *graph, Node *const *ys, Node *const *seeds, int n_ys,
@@ -160,14 +236,23 @@ Err grad_many(Graph *graph, Node *const *ys, Node *const *seeds, int n_ys,
   Err err = adjoints_init(&a, graph, ys, n_ys, wrt, n);
   for (int k = 0; !err && k < n_ys; k++) flow(&a, ys[k], 0, seeds[k]);
   for (int64_t i = a.walk.n - 1; !err && i >= 0; i--) err = propagate(&a, a.walk.v[i]);
-  for (int k = 0; !err && k < n; k++) {
-    out[k] = collect(&a, wrt[k]);
-    if (!out[k]) out[k] = op_full(graph, 0, &wrt[k]->shape);
-    if (!out[k]) err = graph->fault.code;
-  }
+  if (!err) err = collect(&a, out);
   adjoints_deinit(&a);
   graph->n_gradients--;
   return err;
+}
+
+static Err check_wrt(Graph *graph, Node *const *wrt, int n) {
+  for (int i = 0; i < n; i++) {
+    if (differentiable(wrt[i])) continue;
+    const char *name = wrt[i]->var ? wrt[i]->var->name : NULL;
+    return fault_set(&graph->fault, ERR_VALUE,
+                     "grad: tensor %d to differentiate by%s%s%s is %s: only real tensors have "
+                     "gradients; allowed: real, as t:cast \"real\" gives", i + 1,
+                     name ? " (" : "", name ? name : "", name ? ")" : "",
+                     dtype_name(wrt[i]->dtype));
+  }
+  return ERR_OK;
 }
 
 Err graph_grad(Graph *graph, Node *y, Node *gy, Node *const *wrt, int n, Node **out) {
@@ -183,6 +268,7 @@ Err graph_grad(Graph *graph, Node *y, Node *gy, Node *const *wrt, int n, Node **
   if (y->dtype != DT_REAL)
     return fault_set(&graph->fault, ERR_VALUE, "grad: y is %s; allowed: real",
                      dtype_name(y->dtype));
+  if (check_wrt(graph, wrt, n)) return graph->fault.code;
   if (!gy) gy = op_full(graph, 1, &y->shape);
   if (!gy) return graph->fault.code;
   return grad_many(graph, &y, &gy, 1, wrt, n, out);

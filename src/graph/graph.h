@@ -24,6 +24,7 @@ typedef struct Graph Graph;
 typedef struct Node Node;
 typedef struct Op Op;
 typedef struct Variable Variable;
+typedef struct Origins Origins;
 
 enum { MAX_OUT = 4, MAX_IN = 64, GRAPH_KEPT = 4096 };
 
@@ -63,7 +64,7 @@ struct Node {
   int handles;                /* holders outside the graph: its value is worth keeping */
   int depth;                  /* longest path of unevaluated nodes below it */
   int64_t history;            /* upper bound of the nodes below it: see history.c */
-  uint64_t from;              /* leaves below it, one bit each, of 64 */
+  Origins *from;              /* what it was computed from, once it has forgotten */
   size_t pending_bytes;       /* of values that wait for its evaluation: upper bound */
   Tensor *value[MAX_OUT];     /* all or none */
   uint64_t mark;              /* of the walk that visited it last */
@@ -84,6 +85,14 @@ enum { FREE_NODES = 8192 };
 
 typedef struct Counter { uint64_t key; uint64_t count; } Counter;
 
+/* What names streams and records in a run. Setting the seed anew restarts all but `fits`. */
+typedef struct RunCounts {
+  int nets;                   /* since the seed was set, by build */
+  int fits;                   /* in the run: records and checkpoints are named by it */
+  int fit_streams;            /* since the seed was set */
+  uint32_t seeding;           /* number of that setting: nets from before it count anew */
+} RunCounts;
+
 struct Graph {
   /* public: set by whoever drives the session */
   Par par;
@@ -95,7 +104,7 @@ struct Graph {
   int line;
   Fault fault;                /* the first failure since graph_ok */
   MemoryCount memory;
-  int net_count, fit_count;   /* numbers of nets (by build) and fits in this run */
+  RunCounts count;
   Text *dump;                 /* the stages of the first built step go there; NULL: none */
   bool static_trace;          /* the function of a static step runs: values are not there */
   bool naive;                 /* steps run by the naive executor, the oracle */
@@ -108,6 +117,7 @@ struct Graph {
   Node *free_nodes[NODE_CLASSES];   /* linked by `link` */
   int n_free_nodes;
   uint64_t counted_at;        /* serial at which a history was counted last */
+  bool many_origins;          /* some node was computed from more than it remembers */
   int n_gradients;            /* under way: nothing is evaluated meanwhile, for evaluation
                                  renumbers nodes and lets them forget their inputs */
   Node **pool;                /* borrowed nodes of the open scopes */
@@ -121,13 +131,15 @@ struct Graph {
   int n_kept, kept_capacity;
   uint64_t first_serial;      /* of nodes made in the open transaction */
   uint32_t step, n_steps;     /* number of the open transaction, 0: none; and the last */
-  int n_counters_at_begin, fit_count_at_begin, net_count_at_begin;
+  int n_counters_at_begin;
+  uint64_t seed_at_begin;
+  RunCounts count_at_begin;
+  uint32_t n_seedings;        /* the last number given to a setting of the seed */
   Counter *counters_at_begin;
   int begin_capacity;
   struct CachedPlan **plans;  /* found again by structure: cache.h */
   int n_plans;
   uint64_t plan_uses;
-  int n_misses;               /* steps in a row whose structure was new */
   unsigned char *arena;       /* of plans: one runs at a time */
   size_t arena_bytes;
   char **interned;
@@ -155,8 +167,10 @@ const char *graph_intern(Graph *graph, const char *string);
 Stream graph_draw(Graph *graph, const char *purpose, const char *name);
 /* The next draw of a stream whose key is known, as of an earlier graph_draw. */
 Stream graph_draw_again(Graph *graph, uint64_t key);
-/* Sets the seed and starts all streams anew. */
+/* Sets the seed and starts all streams anew, from their names on: what is drawn afterwards
+ * depends on nothing that was made before, if the counts of nets and fits restart, too. */
 void graph_seed(Graph *graph, uint64_t seed);
+void graph_restart_counts(Graph *graph);
 /* Sets the seed and how far all streams are: `counters` as they stood in graph->counters. */
 Err graph_set_streams(Graph *graph, uint64_t seed, const Counter *counters, int n,
                       Fault *fault) WARN_UNUSED;
@@ -281,9 +295,9 @@ Variable *graph_assigned(const Graph *graph, int i);
 /* -- gradient ------------------------------------------------------------------------ */
 
 /* out[i] = d(y . gy) / d wrt[i] as new nodes. gy NULL: y must have one element. Each wrt is
- * a node below y; of a read, all reads of the same variable count. One that y does not
- * depend on gives zeros; through an op that is not differentiable nothing flows. A fault
- * when history on the way was forgotten. */
+ * a real node below y, held since before anything below y was evaluated; of a read, all reads
+ * of the same variable count. One that y does not depend on gives zeros; through an op that is
+ * not differentiable nothing flows. A fault when history on the way was forgotten. */
 Err graph_grad(Graph *graph, Node *y, Node *gy, Node *const *wrt, int n, Node **out)
     WARN_UNUSED;
 

@@ -40,6 +40,46 @@ void node_forget_inputs(Node *node);
 /* A read of the variable is gone. */
 void variable_unread(Variable *v, const Node *read);
 
+/* -- origins.c ----------------------------------------------------------------------- */
+
+/* How many leaves, and how many computed tensors, a node that forgot its inputs remembers:
+ * the oldest. */
+enum { ORIGINS_MAX = 1024 };
+
+typedef struct SerialSet SerialSet;
+typedef enum OriginKind { ORIGIN_VARIABLE, ORIGIN_LEAF, ORIGIN_MADE, N_ORIGINS } OriginKind;
+
+/* Shared by reference; not changed once made. */
+struct Origins {
+  int refs;
+  SerialSet *set[N_ORIGINS];   /* NULL: empty */
+};
+
+Origins *origins_retain(Origins *from);
+void origins_release(Origins *from);
+
+/* Of each node of a walk, by index; all zero at first. Freed by sets_free. */
+typedef struct SetsBelow { SerialSet *set[N_ORIGINS]; } SetsBelow;
+/* Fills below[node->index] from the inputs of a node of the walk, after those of the inputs;
+ * false: no memory. */
+bool sets_of_inputs(const Node *node, SetsBelow *below);
+void sets_free(SetsBelow *below, int64_t n);
+/* They become the node's `from`; false: no memory. */
+bool origins_keep(Node *node, const SetsBelow *sets);
+/* Sets `from` of each of the nodes that still knows its inputs. */
+Err origins_find(Graph *graph, Node *const *nodes, int n);
+
+/* Not computed from anything that a gradient could flow to? */
+bool origin_is_leaf(const Node *node);
+
+/* Did the node, which has forgotten its inputs, depend on `wrt`? Exact for variables, and for
+ * others where at most ORIGINS_MAX lie below it, or where `wrt` is older than those that it
+ * does not remember; else PERHAPS. */
+typedef enum Hidden { NOT_HIDDEN, HIDDEN, PERHAPS_HIDDEN } Hidden;
+Hidden origins_hide(const Node *node, const Node *wrt);
+
+/* -- the other files ----------------------------------------------------------------- */
+
 /* Computes the value of one node whose inputs have theirs. */
 Err node_compute(Graph *graph, Node *node);
 
@@ -49,12 +89,8 @@ void history_inherit(Node *node);
 Err history_limit(Graph *graph, Node *node);
 /* Do values wait for the node's evaluation that take much more memory than its own? */
 bool history_heavy(const Node *node);
-/* The bit in `from` of what was made with this serial. */
-uint64_t history_bit(uint64_t serial);
-/* May the node, which has forgotten its inputs, have depended on `wrt`? */
-bool history_may_hide(const Node *node, const Node *wrt);
-/* The fault that says so. */
-Err history_lost(Graph *graph, const Node *node);
+/* Fault: a gradient that would flow through `node`, which hides its past. */
+Err history_lost(Graph *graph, const Node *node, Hidden how);
 
 /* "train.lua:12: dense_2: matmul" for messages about one node. */
 char *node_label(char *buffer, size_t n_bytes, const Node *node);

@@ -14,17 +14,12 @@
  * upper bound. Only when it exceeds the limit are the nodes counted, and not again before
  * SLACK more have been made: a walk of about MAX_HISTORY nodes costs each of them a few.
  *
- * Origins. `from` has one bit for each leaf below a node (and for each node that something
- * can be differentiated by), 64 for all: a bit that is missing proves independence. */
+ * What is forgotten leaves behind which tensors it was computed from: origins.c. */
 #include "graph/graph_private.h"
 #include <stdlib.h>
 
 enum { MAX_HISTORY = 10000, SLACK = 1000 };
 static const size_t max_pending_bytes = (size_t)32 << 20;
-
-uint64_t history_bit(uint64_t serial) {
-  return (uint64_t)1 << (serial * 0x9E3779B97F4A7C15u >> 58);
-}
 
 static size_t value_bytes(const Node *node) {
   size_t n = 0;
@@ -34,8 +29,6 @@ static size_t value_bytes(const Node *node) {
 }
 
 void history_inherit(Node *node) {
-  if (!node->n_in) node->from = history_bit(node->serial);
-  for (int i = 0; i < node->n_in; i++) node->from |= node->in[i]->from;
   if (node->step) return; /* its history ends with its transaction: nothing is cut */
   for (int i = 0; i < node->n_in; i++) {
     const Node *in = node->in[i];
@@ -80,6 +73,7 @@ static Err cut(Graph *graph, Node *node, const Walk *walk) {
   int n = list_border(walk, &border);
   if (n < 0) return fault_memory(&graph->fault, (size_t)walk->n * sizeof *border);
   Err err = graph_eval(graph, border, n);
+  if (!err) err = origins_find(graph, border, n);
   for (int i = 0; !err && i < n; i++)
     if (border[i]->in) node_forget_inputs(border[i]);
   free(border);
@@ -109,15 +103,15 @@ Err history_limit(Graph *graph, Node *node) {
 
 /* -- what was lost ------------------------------------------------------------------- */
 
-bool history_may_hide(const Node *node, const Node *wrt) {
-  if (!node->forgotten || node == wrt) return false;
-  uint64_t serial = wrt->var ? wrt->var->first_read : wrt->serial;
-  return node->serial > serial && (wrt->from & ~node->from) == 0;
-}
-
-Err history_lost(Graph *graph, const Node *node) {
+Err history_lost(Graph *graph, const Node *node, Hidden how) {
   char label[256];
   node_label(label, sizeof label, node);
+  if (how == PERHAPS_HIDDEN)
+    return fault_set(&graph->fault, ERR_VALUE,
+                     "grad: %s was evaluated and forgot its inputs; of the tensors below it "
+                     "%d are remembered, and whether one to differentiate by was among the "
+                     "others is not known; make that one a tensor.variable, or use grad(f)",
+                     label, ORIGINS_MAX);
   if (node->tracked)
     return fault_set(&graph->fault, ERR_VALUE,
                      "grad: more than %d nodes lie below y; its history was cut at %s; "

@@ -144,6 +144,11 @@ void graph_seed(Graph *graph, uint64_t seed) {
   graph->n_counters = 0;
 }
 
+void graph_restart_counts(Graph *graph) {
+  graph->count.nets = graph->count.fit_streams = 0;
+  graph->count.seeding = ++graph->n_seedings;
+}
+
 Err graph_set_streams(Graph *graph, uint64_t seed, const Counter *counters, int n,
                       Fault *fault) {
   if (n > graph->counter_capacity) {
@@ -285,6 +290,7 @@ void node_release(Node *node) {
     list = n->link;
     for (int i = 0; n->in && i < n->n_in; i++) list = unref(n->in[i], list);
     node_drop_values(n);
+    origins_release(n->from);
     if (n->var) variable_unread(n->var, n);
     give_block(n);
   }
@@ -333,7 +339,6 @@ static Node *cut(Graph *graph, Node *x) {
   if (!node) return NULL;
   node->known = x->known;
   node->tracked = false;
-  node->from = history_bit(node->serial);
   node->history = 0;
   return node;
 }
@@ -370,7 +375,6 @@ Node *graph_track(Graph *graph, Node *x) {
   Node *node = graph_pick(graph, x, 0);
   if (!node) return NULL;
   node->tracked = true;
-  node->from |= history_bit(node->serial);
   return node;
 }
 

@@ -9,9 +9,9 @@
  * Gradients. With g the gradient of y, that of input i is g * dy/dx_i, summed over the
  * axes along which x_i was repeated (op_sum_to). The tables below give dy/dx as
  * graph-building expressions, in terms of y instead of x where that is cheaper: y
- * exists anyway. Masks are selections, not products, so that 0 is chosen where the
- * other branch is infinite. Steps (sign, floor, comparisons) have gradient zero and say
- * OP_NO_GRAD. */
+ * exists anyway. Masks are selections, and g is multiplied by op_chain_mul, so that a
+ * branch not taken has the gradient 0, also where its slope is infinite. Steps (sign,
+ * floor, comparisons) have gradient zero and say OP_NO_GRAD. */
 #include "graph/known.h"
 #include "graph/ops.h"
 #include "graph/ops_walk.h"
@@ -100,26 +100,26 @@ static double sigmoid(double x) {
  * gradient g is the graph, x and y are the nodes, gy is the gradient of y. */
 #define UNARY(X)                                                                       \
   X(neg, -x, op_neg(g, gy))                                                            \
-  X(abs, fabs(x), op_mul(g, gy, op_sign(g, x)))                                        \
-  X(square, x * x, op_mul(g, gy, op_scale(g, x, 2)))                                   \
-  X(sqrt, sqrt(x), op_div(g, op_scale(g, gy, 0.5), y))                                 \
-  X(reciprocal, 1 / x, op_neg(g, op_mul(g, gy, op_square(g, y))))                      \
-  X(exp, exp(x), op_mul(g, gy, y))                                                     \
-  X(expm1, expm1(x), op_mul(g, gy, plus(g, y, 1)))                                     \
-  X(log, log(x), op_div(g, gy, x))                                                     \
-  X(log1p, log1p(x), op_div(g, gy, plus(g, x, 1)))                                     \
-  X(sin, sin(x), op_mul(g, gy, op_cos(g, x)))                                          \
-  X(cos, cos(x), op_neg(g, op_mul(g, gy, op_sin(g, x))))                               \
-  X(tanh, tanh(x), op_mul(g, gy, op_sub(g, graph_scalar(g, 1), op_square(g, y))))      \
-  X(erf, erf(x), op_mul(g, gy, op_scale(g, op_exp(g, op_neg(g, op_square(g, x))),      \
+  X(abs, fabs(x), op_chain_mul(g, gy, op_sign(g, x)))                                  \
+  X(square, x * x, op_chain_mul(g, gy, op_scale(g, x, 2)))                             \
+  X(sqrt, sqrt(x), op_chain_div(g, op_scale(g, gy, 0.5), y))                           \
+  X(reciprocal, 1 / x, op_neg(g, op_chain_mul(g, gy, op_square(g, y))))                \
+  X(exp, exp(x), op_chain_mul(g, gy, y))                                               \
+  X(expm1, expm1(x), op_chain_mul(g, gy, plus(g, y, 1)))                               \
+  X(log, log(x), op_chain_div(g, gy, x))                                               \
+  X(log1p, log1p(x), op_chain_div(g, gy, plus(g, x, 1)))                               \
+  X(sin, sin(x), op_chain_mul(g, gy, op_cos(g, x)))                                    \
+  X(cos, cos(x), op_neg(g, op_chain_mul(g, gy, op_sin(g, x))))                         \
+  X(tanh, tanh(x), op_chain_mul(g, gy, op_sub(g, graph_scalar(g, 1), op_square(g, y))))\
+  X(erf, erf(x), op_chain_mul(g, gy, op_scale(g, op_exp(g, op_neg(g, op_square(g, x))),\
                                         TWO_OVER_SQRT_PI)))                            \
   X(sigmoid, sigmoid(x),                                                               \
-    op_mul(g, gy, op_mul(g, y, op_sub(g, graph_scalar(g, 1), y))))                     \
-  X(softplus, fmax(x, 0) + log1p(exp(-fabs(x))), op_mul(g, gy, op_sigmoid(g, x)))      \
+    op_chain_mul(g, gy, op_mul(g, y, op_sub(g, graph_scalar(g, 1), y))))               \
+  X(softplus, fmax(x, 0) + log1p(exp(-fabs(x))), op_chain_mul(g, gy, op_sigmoid(g, x)))\
   X(relu, x <= 0 ? 0 : x, above_zero(g, y, gy, graph_scalar(g, 0)))                    \
   X(selu, SELU_SCALE * (x > 0 ? x : SELU_ALPHA * expm1(x)),                            \
     above_zero(g, y, op_scale(g, gy, SELU_SCALE),                                      \
-               op_mul(g, gy, plus(g, y, SELU_SCALE * SELU_ALPHA))))
+               op_chain_mul(g, gy, plus(g, y, SELU_SCALE * SELU_ALPHA))))
 
 /* X(op, reference): steps. */
 #define UNARY_STEP(X)                                                                  \
@@ -159,7 +159,7 @@ UNARY_STEP(X)
   X(leaky_relu, x > 0 ? x : p[0].f * x,                                                \
     above_zero(g, x, gy, op_scale(g, gy, p[0].f)), leaky_relu(y, x, n, (real)p[0].f))  \
   X(elu, x > 0 ? x : p[0].f * expm1(x),                                                \
-    above_zero(g, x, gy, op_mul(g, gy, plus(g, y, p[0].f))),                           \
+    above_zero(g, x, gy, op_chain_mul(g, gy, plus(g, y, p[0].f))),                     \
     elu(y, x, n, (real)p[0].f))                                                        \
   X(clip, x < p[0].f ? p[0].f : x > p[1].f ? p[1].f : x,                               \
     op_where(g, op_mul(g, op_ge(g, x, graph_scalar(g, p[0].f)),                        \
@@ -197,14 +197,14 @@ UNARY_PARAMETERS(X)
 static Node *pow_by_base(Graph *g, Node *x, Node *y, Node *gy) {
   Node *zero = graph_scalar(g, 0);
   Node *exponent = op_where(g, op_eq(g, y, zero), zero, plus(g, y, -1));
-  return op_mul(g, gy, op_mul(g, y, op_pow(g, x, exponent)));
+  return op_chain_mul(g, gy, op_mul(g, y, op_pow(g, x, exponent)));
 }
 
 static Node *pow_by_exponent(Graph *g, Node *x, Node *y, Node *out, Node *gy) {
   Node *zero = graph_scalar(g, 0);
   Node *flat = op_mul(g, op_eq(g, x, zero), op_ge(g, y, zero));
   Node *base = op_where(g, flat, graph_scalar(g, 1), x);
-  return op_mul(g, gy, op_mul(g, out, op_log(g, base)));
+  return op_chain_mul(g, gy, op_mul(g, out, op_log(g, base)));
 }
 
 /* gy where `greater(a, b)`; at a tie each side takes half. */
@@ -218,8 +218,9 @@ static Node *winner(Graph *g, Node *greater, Node *tie, Node *gy) {
 #define BINARY(X)                                                                      \
   X(add, x + y, gz, gz)                                                                \
   X(sub, x - y, gz, op_neg(g, gz))                                                     \
-  X(mul, x * y, op_mul(g, gz, y), op_mul(g, gz, x))                                    \
-  X(div, x / y, op_div(g, gz, y), op_neg(g, op_div(g, op_mul(g, gz, z), y)))           \
+  X(mul, x * y, op_chain_mul(g, gz, y), op_chain_mul(g, gz, x))                        \
+  X(div, x / y, op_chain_div(g, gz, y),                                                \
+    op_neg(g, op_chain_div(g, op_chain_mul(g, gz, z), y)))                             \
   X(pow, pow(x, y), pow_by_base(g, x, y, gz), pow_by_exponent(g, x, y, z, gz))         \
   X(maximum, isnan(x) || x > y ? x : y,                                                \
     winner(g, op_gt(g, x, y), op_eq(g, x, y), gz),                                     \

@@ -489,7 +489,7 @@ static void var_vjp(Graph *graph, Node *y, Node *const *gy, const bool *want, No
   Node *mean = op_mean(graph, x, (unsigned)y->attr[0].i, true);
   double factor = 2.0 / (double)(per_output(y) - y->attr[2].i);
   Node *share = op_scale(graph, with_axes(graph, y, gy[0]), factor);
-  gx[0] = op_mul(graph, op_sub(graph, x, mean), share);
+  gx[0] = op_chain_mul(graph, share, op_sub(graph, x, mean));
 }
 
 static void extreme_vjp(Graph *graph, Node *y, Node *const *gy, const bool *want,
@@ -497,7 +497,7 @@ static void extreme_vjp(Graph *graph, Node *y, Node *const *gy, const bool *want
   if (!want[0]) return;
   Node *is_best = op_eq(graph, y->in[0], with_axes(graph, y, y));
   Node *n_best = op_sum(graph, is_best, (unsigned)y->attr[0].i, true);
-  Node *share = op_div(graph, with_axes(graph, y, gy[0]), n_best);
+  Node *share = op_chain_div(graph, with_axes(graph, y, gy[0]), n_best);
   gx[0] = op_mul(graph, is_best, share);
 }
 

@@ -79,7 +79,6 @@ Node *variable_read(Graph *graph, Variable *v) {
   leaf->tracked = true;
   leaf->var = v;
   leaf->history = 0;
-  leaf->from = history_bit(v->first_read);
   v->n_reads++;
   return v->leaf = leaf;
 }
@@ -183,8 +182,8 @@ void graph_begin(Graph *graph) {
   graph->first_serial = graph->next_serial + 1;
   graph->step = ++graph->n_steps;
   graph->n_counters_at_begin = graph->n_counters;
-  graph->fit_count_at_begin = graph->fit_count;
-  graph->net_count_at_begin = graph->net_count;
+  graph->seed_at_begin = graph->seed;
+  graph->count_at_begin = graph->count;
   if (!graph->n_counters) return;
   if (graph->n_counters > graph->begin_capacity) {
     size_t n_bytes = (size_t)graph->counter_capacity * sizeof(Counter);
@@ -228,8 +227,8 @@ void graph_rollback(Graph *graph) {
     memcpy(graph->counters, graph->counters_at_begin,
            (size_t)graph->n_counters_at_begin * sizeof(Counter));
   graph->n_counters = graph->n_counters_at_begin;
-  graph->fit_count = graph->fit_count_at_begin;
-  graph->net_count = graph->net_count_at_begin;
+  graph->seed = graph->seed_at_begin;
+  graph->count = graph->count_at_begin;
   forget_undo(graph);
 }
 

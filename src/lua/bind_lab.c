@@ -101,7 +101,10 @@ static int surroundings(lua_State *L) {
                   "numerics\t%d\nkernels\tBLIS %s, SIMD %s, real %s\n"
                   "before\t%I nets, %I fits\n",
                   NUMERICS, gemm_kernel_set(), simd_name(simd_level()), REAL_NAME,
-                  (LUAI_UACINT)graph->net_count, (LUAI_UACINT)graph->fit_count);
+                  (LUAI_UACINT)graph->count.nets, (LUAI_UACINT)graph->count.fits);
+  if (graph->count.fit_streams == graph->count.fits) return 1;
+  lua_pushfstring(L, "since the seed\t%I fits\n", (LUAI_UACINT)graph->count.fit_streams);
+  lua_concat(L, 2);
   return 1;
 }
 

@@ -396,7 +396,8 @@ static Object *layer_from_value(lua_State *L, int arg, Fault *fault) {
 /* A layer's options and variables. The number of an outermost one that has been built names
  * its streams, but for layers that were built in another net. */
 static int layer_listing(lua_State *L) {
-  const Layer *layer = check_layer(L, 1);
+  const Graph *graph = session_graph(L);
+  Layer *layer = check_layer(L, 1);
   push_object_listing(L, &layer->object);
   for (int i = 0; i < LAYER_VARS; i++) {
     if (!layer->var[i]) continue;
@@ -404,10 +405,10 @@ static int layer_listing(lua_State *L) {
     add_part(L, layer->var_name[i]);
   }
   if (!layer->owner && layer->number) {
-    lua_pushinteger(L, layer->number);
+    lua_pushinteger(L, layer_number(graph, layer));
     add_part(L, "number");
   }
-  if (layer->stream && layer->stream_net != layer_number(check_layer(L, 1))) {
+  if (layer_has_stream(graph, layer) && layer->stream_net != layer_number(graph, layer)) {
     lua_pushfstring(L, "net%I/%s", (LUAI_UACINT)layer->stream_net, layer->stream);
     add_part(L, "stream");
   }

@@ -289,6 +289,7 @@ static int set_seed(lua_State *L) {
   lua_Integer seed = luaL_checkinteger(L, 1);
   luaL_argcheck(L, seed >= 0, 1, "allowed: a whole number of at least 0");
   seed_all(L, seed);
+  graph_restart_counts(session_graph(L));
   return 0;
 }
 
@@ -399,10 +400,18 @@ static int save_file(lua_State *L) {
 
 /* -- gradients ----------------------------------------------------------------------- */
 
-/* Pushes the list of gradients of node y (times gy) by the tensors listed at `list`. */
+/* Room for n nodes, which the collector frees. */
+static Node **new_nodes(lua_State *L, lua_Integer n) {
+  enum { MANY = 1 << 24 };
+  if (n < 0 || n > MANY)
+    luaL_error(L, "grad: a list of %I tensors; allowed: at most %d", n, MANY);
+  return lua_newuserdatauv(L, ((size_t)n + 1) * sizeof(Node *), 0);
+}
+
+/* Pushes the list of gradients of node y (times gy) by the tensors listed in `wrt`. */
 static void push_grads(lua_State *L, Node *y, Node *gy, Node *const *wrt, int n) {
   Graph *graph = session_graph(L);
-  Node *out[MAX_IN] = {0};
+  Node **out = new_nodes(L, n);
   if (graph_grad(graph, y, gy, wrt, n, out)) raise_graph_fault(L);
   lua_createtable(L, n, 0);
   for (int i = 0; i < n; i++) {
@@ -415,7 +424,7 @@ static void push_grads(lua_State *L, Node *y, Node *gy, Node *const *wrt, int n)
 static int grad_of_tensor(lua_State *L) {
   Graph *graph = session_graph(L);
   int scope = enter_call(L);
-  Node *y = check_node(L, 1), *wrt[MAX_IN];
+  Node *y = check_node(L, 1);
   if (is_tensor(L, 2)) {
     lua_createtable(L, 1, 0);
     lua_pushvalue(L, 2);
@@ -425,13 +434,14 @@ static int grad_of_tensor(lua_State *L) {
   luaL_checktype(L, 2, LUA_TTABLE);
   Node *gy = lua_isnoneornil(L, 3) ? NULL : check_node(L, 3);
   lua_Integer n = luaL_len(L, 2);
-  if (n > MAX_IN) return luaL_error(L, "grad: at most %d tensors at once", MAX_IN);
+  Node **wrt = new_nodes(L, n);
   for (int i = 0; i < n; i++) {
     lua_geti(L, 2, i + 1);
     if (!is_tensor(L, -1))
       return luaL_error(L, "grad: element %d of the list is a %s; allowed: a tensor", i + 1,
                         luaL_typename(L, -1));
-    wrt[i] = check_node(L, -1);
+    wrt[i] = graph_borrow(graph, check_node(L, -1));
+    if (!wrt[i]) raise_graph_fault(L);
     lua_pop(L, 1);
   }
   push_grads(L, y, gy, wrt, (int)n);
@@ -439,22 +449,29 @@ static int grad_of_tensor(lua_State *L) {
   return 1;
 }
 
-/* upvalue 1: f. Calls it on fresh leaves of the tensor arguments; returns their gradients. */
-static int call_grad_function(lua_State *L) {
-  Graph *graph = session_graph(L);
-  Session *s = session(L);
-  int scope = enter_call(L), n = lua_gettop(L), n_wrt = 0;
-  Node *wrt[MAX_IN];
-  if (n > MAX_IN) return luaL_error(L, "grad: at most %d arguments", MAX_IN);
-  lua_pushvalue(L, lua_upvalueindex(1));
+/* The arguments 1 ... n are pushed, tensors as fresh leaves, which are listed in `wrt`. */
+static int push_leaves(lua_State *L, int n, Node **wrt) {
+  int n_wrt = 0;
   for (int i = 1; i <= n; i++) {
     if (!is_tensor(L, i)) {
       lua_pushvalue(L, i);
       continue;
     }
-    wrt[n_wrt] = graph_track(graph, check_node(L, i));
+    wrt[n_wrt] = graph_track(session_graph(L), check_node(L, i));
     push_node(L, wrt[n_wrt++]);
   }
+  return n_wrt;
+}
+
+/* upvalue 1: f. Calls it on fresh leaves of the tensor arguments; returns their gradients. */
+static int call_grad_function(lua_State *L) {
+  Graph *graph = session_graph(L);
+  Session *s = session(L);
+  int scope = enter_call(L), n = lua_gettop(L);
+  Node **wrt = new_nodes(L, n);
+  luaL_checkstack(L, n + 8, "grad: too many arguments");
+  lua_pushvalue(L, lua_upvalueindex(1));
+  int n_wrt = push_leaves(L, n, wrt);
   LuaEntry entry = lua_entry_begin(s);
   graph->whole_history++;
   int status = lua_pcall(L, n, 1, 0);
@@ -469,7 +486,9 @@ static int call_grad_function(lua_State *L) {
   }
   push_grads(L, y, NULL, wrt, n_wrt);
   graph_scope_end(graph, scope);
-  for (int i = 1; i <= n_wrt; i++) lua_rawgeti(L, n + 2, i);
+  int list = lua_gettop(L);
+  luaL_checkstack(L, n_wrt, "grad: too many gradients");
+  for (int i = 1; i <= n_wrt; i++) lua_rawgeti(L, list, i);
   return n_wrt;
 }
 
@@ -498,7 +517,9 @@ static const Function functions[] = {
     {"eye", make_eye, "tensor.eye(n)", "The identity matrix, n x n.", NULL},
     {"variable", make_variable, "tensor.variable(t, name)", "A tensor that can change: by "
      "v:assign(t) or a training step.", NULL},
-    {"seed", set_seed, "tensor.seed(n)", "Begins all random streams anew, from this seed.",
+    {"seed", set_seed, "tensor.seed(n)", "Begins all random streams and the "
+     "counts of nets, fits and draws anew, from this seed: what is drawn from here on does not "
+     "depend on what was made before. A net from before counts as new when it next draws.",
      NULL},
     {"load", load_file, "tensor.load(path)", "Reads a file of tensors.", NULL},
     {"save", save_file, "tensor.save(path, t)", "Writes a tensor, or a table of tensors by "
@@ -511,8 +532,11 @@ static const Function from_table = {
 
 static const Function grad_function = {
     "grad", grad_any, "grad(y, {x, w}, gy)", "The list of gradients of y (times gy, which a "
-    "scalar y needs not) by tensors that it depends on; grad(f) is a function that gives the "
-    "gradients of f by its tensor arguments.", NULL};
+    "scalar y needs not) by real tensors that it depends on, as many as you like; grad(f) is a "
+    "function that gives the gradients of f by its tensor arguments. Where nothing flows in, "
+    "nothing flows on: an element whose gradient is exactly 0 (the branch that where, maximum "
+    "or a slice does not take) gets 0 also where the slope is infinite, as that of 0 * sqrt(x) "
+    "at 0; PyTorch has NaN there.", NULL};
 
 int open_grad(lua_State *L) {
   push_library_function(L, &grad_function);

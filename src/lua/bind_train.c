@@ -21,6 +21,7 @@ typedef struct StepBox {
   Layer **nets;
   Variable **variables;
   int n_nets, n_variables, n_room;
+  StepWatch watch;
 } StepBox;
 
 static int step_gc(lua_State *L) {
@@ -143,12 +144,29 @@ static void push_results(StepCall *call, Node *const *out) {
   }
 }
 
+/* Arguments are values: what depends on no variable is computed before the step, so that
+ * what it was made of (rows 1 to 32 today, 33 to 64 tomorrow) is no part of the step's graph.
+ * What depends on one stays an expression: gradients flow through it. */
+static bool is_expression(lua_State *L, int arg) {
+  return to_variable(L, arg) || check_node(L, arg)->tracked;
+}
+
+static void compute_arguments(lua_State *L, int n_args) {
+  if (session_graph(L)->in_transaction) return;   /* a step in a step: train_step refuses */
+  for (int i = 1; i <= n_args; i++) {
+    if (!is_tensor(L, i)) continue;
+    int scope = enter_call(L);
+    if (!is_expression(L, i)) check_value(L, i);
+    graph_scope_end(session_graph(L), scope);
+  }
+}
+
 /* Runs the function; its results lie on the stack from call->first on. */
 static Err trace_step(StepCall *call, StepBox *box, const StepCapture *capture,
                       Fault *fault) {
   lua_State *L = call->L;
   Graph *graph = session_graph(L);
-  StepTarget target = {box->nets, box->n_nets, box->variables, box->n_variables};
+  StepTarget target = {box->nets, box->n_nets, box->variables, box->n_variables, &box->watch};
   Node *out[STEP_OUT];
   int n_out = 0, scope = enter_call(L);
   graph->static_trace = capture != NULL;
@@ -219,12 +237,18 @@ static int static_step(lua_State *L, StepBox *box, StepCall *call) {
   Tensor *tensors[REPLAY_ARGS];
   ReplayArgs args = {tensors, 0};
   Fault fault = {0};
-  bool done = false;
+  bool done = false, expressions = false;
   for (int i = 1; i <= call->n_args; i++) {
     if (!is_tensor(L, i)) continue;
+    expressions = expressions || is_expression(L, i);
     if (args.n == REPLAY_ARGS)
       return luaL_error(L, "a static step takes at most %d tensors", REPLAY_ARGS);
     tensors[args.n++] = check_value(L, i);
+  }
+  /* Other variables, or other constants, may lie below the next call's. */
+  if (expressions) {
+    replay_clear(box->replay);
+    return trace_step(call, box, NULL, &fault) ? raise_fault(L, &fault) : call->n_results;
   }
   uint64_t signature = box_signature(box);
   if (replay_ready(box->replay, signature, &args) && same_constants(L, call->n_args) &&
@@ -264,6 +288,7 @@ static int step_call(lua_State *L) {
   Fault fault = {0};
   refuse_in_plan(L);
   check_arguments(L);
+  compute_arguments(L, call.n_args);
   if (box->replay) return static_step(L, box, &call);
   return trace_step(&call, box, NULL, &fault) ? raise_fault(L, &fault) : call.n_results;
 }
@@ -743,7 +768,9 @@ static const FamilyBinding evaluation_binding = {.family = &evaluation_family};
 static const Function train_functions[] = {
     {"step", make_step, "train.step(f, what, optimizer, { static = false })", "A function that "
      "trains: each call runs f, whose first result is the loss, and updates a net, several, "
-     "or a list of variables. It gives what f returned, computed.", NULL},
+     "or a list of variables. It gives what f returned, computed. Tensors among its arguments "
+     "are computed before, so that step(X[i]) costs what step(X[i]:eval()) does, and no gradient "
+     "flows into what made them; only those that depend on a variable stay expressions.", NULL},
     {"fit", fit, "train.fit(net, set, { options })", "Trains a net on a data set; gives the "
      "history: a list for each measure.", &fit_kind},
     {"history", last_history, "train.history()", "The history of the last fit, also of one "

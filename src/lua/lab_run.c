@@ -229,8 +229,7 @@ static Err run_all_here(lua_State *L, StudyBox *box, Fault *fault) {
   Session *s = session(L);
   StudyProgress progress;
   Err err = ERR_OK;
-  s->script_nets = session_graph(L)->net_count;
-  s->script_fits = session_graph(L)->fit_count;
+  s->script_count = session_graph(L)->count;
   uint64_t seed = session_graph(L)->seed;
   study_progress_begin(&progress, &box->study, 0, 0);
   for (int64_t i; !err && (i = study_next(&box->study)) >= 0;) {
@@ -243,8 +242,7 @@ static Err run_all_here(lua_State *L, StudyBox *box, Fault *fault) {
   }
   study_progress_end(&progress, &box->study);
   seed_all(L, (lua_Integer)seed);
-  session_graph(L)->net_count = s->script_nets;   /* the next study's trials begin there, too */
-  session_graph(L)->fit_count = s->script_fits;
+  session_graph(L)->count = s->script_count;   /* the next study's trials begin there, too */
   return err;
 }
 

@@ -38,8 +38,7 @@ void trial_enter(Session *s, Trial *record) {
   s->trial_begun = false;
   json_free(s->results);
   s->results = json_map();
-  s->graph.net_count = s->script_nets;
-  s->graph.fit_count = s->script_fits;
+  s->graph.count = s->script_count;
   sha256_begin(&s->weights);
 }
 

@@ -81,7 +81,7 @@ typedef struct Session {
   bool quiet;                /* fits show no progress */
   Sha256 weights;            /* of the nets that the trial's fits ended with */
   char weights_text[SHA256_TEXT];
-  int script_nets, script_fits;   /* numbers of nets and fits before the first trial */
+  RunCounts script_count;      /* of nets and fits before the first trial */
   int64_t n_failed;          /* trials of the study that failed */
   /* private */
   struct Checkpoints *checkpoints;

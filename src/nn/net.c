@@ -217,22 +217,35 @@ static Layer *list_around(Layer *net, LayerList *out, Fault *fault) {
   }
 }
 
-/* The net's number in the run, given when it is first needed. One that is larger than the
- * count was taken back by a rollback. */
-static int64_t net_number(const Graph *graph, const Layer *net) {
-  return net->number > graph->net_count ? 0 : net->number;
+/* A number that is larger than the count was taken back by a rollback; one of another
+ * seeding says nothing about the streams of this one. */
+static bool counts(const Graph *graph, int64_t number, uint32_t seeding) {
+  return number && number <= graph->count.nets && seeding == graph->count.seeding;
 }
 
-int64_t layer_number(Layer *layer) { return outermost(layer)->number; }
+int64_t layer_number(const Graph *graph, Layer *layer) {
+  const Layer *net = outermost(layer);
+  return counts(graph, net->number, net->seeding) ? net->number : 0;
+}
 
-void layer_set_number(Layer *layer, int64_t number) { outermost(layer)->number = number; }
+void layer_set_number(const Graph *graph, Layer *layer, int64_t number) {
+  Layer *net = outermost(layer);
+  net->number = number;
+  net->seeding = graph->count.seeding;
+}
 
-Err layer_set_stream(Layer *layer, int64_t net, const char *name, Fault *fault) {
+bool layer_has_stream(const Graph *graph, const Layer *layer) {
+  return layer->stream && counts(graph, layer->stream_net, layer->stream_seeding);
+}
+
+Err layer_set_stream(const Graph *graph, Layer *layer, int64_t net, const char *name,
+                     Fault *fault) {
   char *copy = text_copy(name);
   if (!copy) return fault_memory(fault, strlen(name) + 1);
   free(layer->stream);
   layer->stream = copy;
   layer->stream_net = net;
+  layer->stream_seeding = graph->count.seeding;
   return ERR_OK;
 }
 
@@ -246,13 +259,12 @@ static Err name_stream(Graph *graph, Layer *layer) {
   must(place >= 0);
   own_name(&list, place, name);
   free(list.v);
-  if (!net_number(graph, net)) net->number = ++graph->net_count;
-  return layer_set_stream(layer, net->number, name, &graph->fault);
+  if (!layer_number(graph, net)) layer_set_number(graph, net, ++graph->count.nets);
+  return layer_set_stream(graph, layer, net->number, name, &graph->fault);
 }
 
 char *layer_stream(Graph *graph, Layer *layer, char *buffer) {
-  bool known = layer->stream && layer->stream_net <= graph->net_count;
-  if (!known && name_stream(graph, layer)) return NULL;
+  if (!layer_has_stream(graph, layer) && name_stream(graph, layer)) return NULL;
   snprintf(buffer, STREAM_NAME, "net%lld/%s", (long long)layer->stream_net, layer->stream);
   return buffer;
 }

@@ -48,8 +48,10 @@ struct Layer {
   /* private to net.c */
   Layer *owned, *sibling;      /* list of all whose owner this is; next one of that list */
   int64_t number;              /* of the outermost: its number in the run; 0: not built */
+  uint32_t seeding;            /* when it was given: graph->count.seeding of that time */
   char *stream;                /* its name in the net of whose streams it draws; NULL: none */
-  int64_t stream_net;          /* that net's number */
+  int64_t stream_net;          /* that net's number, ... */
+  uint32_t stream_seeding;     /* ... and when it was given */
   const Layer *namer;          /* the net whose names it has; to be compared alone */
   uint64_t named;              /* its signature when it named all its layers */
   bool visited;
@@ -125,11 +127,14 @@ Err layer_build(Graph *graph, Layer *net, const IntList *shape, Fault *fault) WA
 bool layer_built(Layer *net);
 
 /* The number of the outermost net around `layer` in the run, of which its streams are named;
- * 0: not given yet. Set to put back what it was. */
-int64_t layer_number(Layer *layer);
-void layer_set_number(Layer *layer, int64_t number);
-/* Puts back of which net's streams the layer draws, and under which name. */
-Err layer_set_stream(Layer *layer, int64_t net, const char *name, Fault *fault) WARN_UNUSED;
+ * 0: not given yet, or before the seed was set. Set to put back what it was. */
+int64_t layer_number(const Graph *graph, Layer *layer);
+void layer_set_number(const Graph *graph, Layer *layer, int64_t number);
+/* Does it draw from streams that are named already? Then of the net stream_net, as stream.
+ * Set to put back what they were. */
+bool layer_has_stream(const Graph *graph, const Layer *layer);
+Err layer_set_stream(const Graph *graph, Layer *layer, int64_t net, const char *name,
+                     Fault *fault) WARN_UNUSED;
 
 /* Builds now if the first layer was given its input_shape; else does nothing. */
 Err layer_prepare(Graph *graph, Layer *net, Fault *fault) WARN_UNUSED;

@@ -86,7 +86,7 @@ static bool shape_from_json(const Json *list, Shape *out) {
   return true;
 }
 
-static Json *layer_json(const Layer *layer) {
+static Json *layer_json(const Graph *graph, const Layer *layer) {
   Json *map = json_map(), *frozen = json_list();
   json_put(map, "options", object_values(&layer->object, &layer_family));
   if (layer->seen) {
@@ -96,7 +96,7 @@ static Json *layer_json(const Layer *layer) {
   for (int i = 0; i < LAYER_VARS; i++)
     if (layer->var[i] && layer->var[i]->frozen) json_push_int(frozen, i + 1);
   json_put(map, "frozen", frozen);
-  if (layer->stream) {
+  if (layer_has_stream(graph, layer)) {
     json_put_int(map, "stream_net", layer->stream_net);
     json_put_text(map, "stream", layer->stream);
   }
@@ -110,7 +110,7 @@ static bool is_frozen(const Json *list, int i) {
   return false;
 }
 
-static Err layer_from_json(Layer *layer, const Json *map, Fault *fault) {
+static Err layer_from_json(const Graph *graph, Layer *layer, const Json *map, Fault *fault) {
   const Json *frozen = json_find(map, "frozen");
   Err err = object_set_values(&layer->object, json_find(map, "options"), &layer_family, fault);
   if (err) return err;
@@ -133,7 +133,7 @@ static Err layer_from_json(Layer *layer, const Json *map, Fault *fault) {
   const char *stream = NULL;
   if (json_get_int(json_find(map, "stream_net"), &net) &&
       json_get_text(json_find(map, "stream"), &stream))
-    return layer_set_stream(layer, net, stream, fault);
+    return layer_set_stream(graph, layer, net, stream, fault);
   return ERR_OK;
 }
 
@@ -149,8 +149,8 @@ Err checkpoint_add_net(Checkpoint *c, const char *part, Graph *graph, Layer *net
   if (!err) {
     Json *map = json_map(), *list = json_map();
     for (int i = 0; i < layers.n; i++)
-      json_put(list, layers.v[i]->name, layer_json(layers.v[i]));
-    json_put_int(map, "number", layer_number(net));
+      json_put(list, layers.v[i]->name, layer_json(graph, layers.v[i]));
+    json_put_int(map, "number", layer_number(graph, net));
     json_put(map, "layers", list);
     Json *trained = layer_trained_json(net);
     if (trained) json_put(map, "trained", trained);
@@ -192,10 +192,10 @@ Err checkpoint_get_net(const Checkpoint *c, const char *part, Graph *graph, Laye
   if (!err) err = layer_state(net, &state, fault);
   if (!err) err = check_layers(c, part, &layers, &state, fault);
   for (int i = 0; !err && i < layers.n; i++)
-    err = layer_from_json(layers.v[i], json_find(list, layers.v[i]->name), fault);
+    err = layer_from_json(graph, layers.v[i], json_find(list, layers.v[i]->name), fault);
   if (!err) err = checkpoint_get_values(c, part, graph, &state, fault);
   if (!err) err = layer_trained_from_json(net, json_find(map, "trained"), fault);
-  if (!err) layer_set_number(net, number);
+  if (!err) layer_set_number(graph, net, number);
   state_deinit(&state);
   free(layers.v);
   return err;
@@ -310,8 +310,9 @@ Err checkpoint_get_slots(const Checkpoint *c, const char *part, const char *pref
 Err checkpoint_add_streams(Checkpoint *c, const Graph *graph, Fault *fault) {
   Json *map = json_map();
   json_put_int(map, "seed", (int64_t)graph->seed);
-  json_put_int(map, "nets", graph->net_count);
-  json_put_int(map, "fits", graph->fit_count);
+  json_put_int(map, "nets", graph->count.nets);
+  json_put_int(map, "fits", graph->count.fits);
+  json_put_int(map, "fit_streams", graph->count.fit_streams);
   json_put_int(map, "streams", graph->n_counters);
   json_put(c->state, "graph", map);
   return checkpoint_add_bytes(c, "graph", "streams", graph->counters,
@@ -319,13 +320,14 @@ Err checkpoint_add_streams(Checkpoint *c, const Graph *graph, Fault *fault) {
 }
 
 Err checkpoint_get_streams(const Checkpoint *c, Graph *graph, Fault *fault) {
-  int64_t seed, nets, fits, n;
+  int64_t seed, nets, fits, fit_streams, n;
   const Json *map = checkpoint_part(c, "graph");
   if (!json_get_int(json_find(map, "seed"), &seed) ||
       !json_get_int(json_find(map, "nets"), &nets) ||
       !json_get_int(json_find(map, "fits"), &fits) ||
       !json_get_int(json_find(map, "streams"), &n) || n < 0 || n > INT32_MAX)
     return fault_set(fault, ERR_DATA, "the checkpoint holds no streams");
+  if (!json_get_int(json_find(map, "fit_streams"), &fit_streams)) fit_streams = fits;
   Counter *counters = malloc(((size_t)n + 1) * sizeof *counters);
   if (!counters) return fault_memory(fault, (size_t)n * sizeof *counters);
   Err err = checkpoint_get_bytes(c, "graph", "streams", counters, (size_t)n * sizeof *counters,
@@ -333,7 +335,8 @@ Err checkpoint_get_streams(const Checkpoint *c, Graph *graph, Fault *fault) {
   if (!err) err = graph_set_streams(graph, (uint64_t)seed, counters, (int)n, fault);
   free(counters);
   if (err) return err;
-  graph->net_count = (int)nets;
-  graph->fit_count = (int)fits;
+  graph->count.nets = (int)nets;
+  graph->count.fits = (int)fits;
+  graph->count.fit_streams = (int)fit_streams;
   return ERR_OK;
 }

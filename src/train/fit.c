@@ -146,7 +146,7 @@ static Err split_sets(Work *w, Dataset *set) {
     return w->train && (w->validation || !fit->validation_data) ? ERR_OK : w->fault->code;
   }
   char name[32];
-  snprintf(name, sizeof name, "fit%lld", (long long)w->run.number);
+  snprintf(name, sizeof name, "fit%d", w->stream);
   SplitOptions options = {.fraction = 1 - fit->validation, .shuffle = true,
                           .stream = graph_draw(w->run.graph, "split", name)};
   return dataset_split(set, &options, &w->train, &w->validation, w->fault);
@@ -155,7 +155,7 @@ static Err split_sets(Work *w, Dataset *set) {
 static Err open_batches(Work *w) {
   const Fit *fit = w->run.fit;
   char name[32];
-  snprintf(name, sizeof name, "fit%lld", (long long)w->run.number);
+  snprintf(name, sizeof name, "fit%d", w->stream);
   BatchOptions options = {.batch_size = fit->batch_size,
                           .shuffle = (ShuffleMode)fit->shuffle,
                           .drop_last = fit->drop_last,
@@ -258,7 +258,7 @@ static Err trace_batch(Work *w, const StepCapture *capture) {
   Graph *graph = w->run.graph;
   Node *out[STEP_OUT];
   int n_out = 0;
-  StepTarget target = {.nets = &w->run.net, .n_nets = 1};
+  StepTarget target = {.nets = &w->run.net, .n_nets = 1, .watch = &w->watch};
   int scope = graph_scope_begin(graph);
   Err err = train_step(graph, &target, w->run.fit->optimizer, batch_forward, w, capture, out,
                        &n_out, w->fault);
@@ -443,7 +443,9 @@ static Err prepare(Work *w, Dataset *set) {
 
 /* What a fit changes before its first step. */
 typedef struct Before {
-  int fit_count, n_counters;
+  RunCounts count;
+  uint64_t seed;
+  int n_counters;
   Counter *counters;           /* owned */
   int64_t epoch;               /* of the optimizer: of a fit that this one is part of */
 } Before;
@@ -451,7 +453,7 @@ typedef struct Before {
 static Err note_before(const Work *w, Before *out) {
   const Graph *graph = w->run.graph;
   size_t n_bytes = (size_t)graph->n_counters * sizeof(Counter);
-  *out = (Before){graph->fit_count, graph->n_counters, malloc(n_bytes + 1),
+  *out = (Before){graph->count, graph->seed, graph->n_counters, malloc(n_bytes + 1),
                   w->run.fit->optimizer->epoch};
   if (!out->counters) return fault_memory(w->fault, n_bytes);
   if (n_bytes) memcpy(out->counters, graph->counters, n_bytes);
@@ -463,7 +465,8 @@ static void put_back(Work *w, const Before *before, Err err) {
   Graph *graph = w->run.graph;
   w->run.fit->optimizer->epoch = before->epoch;
   if (!err || w->stepped || !before->counters) return;
-  graph->fit_count = before->fit_count;
+  graph->count.fits = before->count.fits;
+  graph->count.fit_streams = before->count.fit_streams;
   must(!graph_set_streams(graph, graph->seed, before->counters, before->n_counters, NULL));
 }
 
@@ -487,7 +490,8 @@ Err fit_run(Graph *graph, Fit *fit, Layer *net, Dataset *set, const FitSink *sin
             .sink = sink, .fault = fault};
   Before before;
   Err err = note_before(&w, &before);
-  w.run.number = ++graph->fit_count;
+  w.run.number = ++graph->count.fits;
+  w.stream = ++graph->count.fit_streams;
   if (!err) err = prepare(&w, set);
   if (!err) err = begin_all(&w);
   if (!err && w.stage != FIT_NEW) {

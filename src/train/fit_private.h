@@ -18,6 +18,7 @@ typedef enum FitStage {
 
 typedef struct Work {
   FitRun run;
+  int stream;                  /* number of the fit since the seed was set: names its streams */
   const FitSink *sink;
   bool begun;                  /* all callbacks, then the sink: else the fit is refused */
   bool stepped;                /* a step is done, here or before a checkpoint */
@@ -27,6 +28,7 @@ typedef struct Work {
   Batches batches;
   Tensor *x, *y;               /* of the batch */
   Replay *replay;              /* NULL: functions of the user run at every step */
+  StepWatch watch;
   Measures measures;           /* the metrics over the rows of this epoch so far */
   double batch_loss, sum;      /* the loss of the last batch; over those rows, weighted */
   double value[1 + MAX_METRICS];   /* of the epoch: loss and metrics */

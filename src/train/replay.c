@@ -22,6 +22,8 @@ struct Replay {
   CachedPlan *cached;          /* pinned; NULL: nothing to replay */
   Optimizer *optimizer;        /* retained */
   uint64_t signature;
+  uint64_t seed;
+  uint32_t seeding;            /* streams are known by keys, which come from the seed */
   Input *in;                   /* of those that come from the trace; per input */
   uint64_t *draw_key;
   Variable **vars, **assigned; /* retained */
@@ -116,6 +118,8 @@ void replay_capture(Replay *r, const ReplayStep *step) {
   r->graph = step->graph;
   r->optimizer = object_retain(step->optimizer);
   r->signature = step->signature;
+  r->seed = step->graph->seed;
+  r->seeding = step->graph->count.seeding;
   r->n_in = cached->n_in;
   r->n_draws = cached->n_draws;
   r->in = calloc((size_t)r->n_in + 1, sizeof *r->in);
@@ -153,6 +157,7 @@ void replay_capture(Replay *r, const ReplayStep *step) {
 
 bool replay_ready(const Replay *r, uint64_t signature, const ReplayArgs *args) {
   if (!r->cached || r->signature != signature || r->n_args != args->n) return false;
+  if (r->seed != r->graph->seed || r->seeding != r->graph->count.seeding) return false;
   if (!args_differ(args)) return false;
   for (int k = 0; k < args->n; k++)
     if (!shape_equal(&r->arg_shape[k], &args->v[k]->a.shape) ||

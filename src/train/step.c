@@ -92,6 +92,8 @@ static Err list_params(Step *step) {
 }
 
 static bool all_built(const StepTarget *target) {
+  for (int i = 0; i < target->n_variables; i++)
+    if (!target->variables[i]->has_value) return false;
   for (int i = 0; i < target->n_nets; i++)
     if (!layer_built(target->nets[i])) return false;
   return true;
@@ -256,14 +258,17 @@ static void capture(const Step *step, CachedPlan *cached, const Trace *trace) {
                                .signature = step->capture->signature});
 }
 
-/* Planning costs more than a step: somebody should know when every step is planned anew. */
-static void count_miss(Step *step) {
+/* Planning costs more than a step: somebody should know when one and the same step is
+ * planned anew each time. */
+static void count_miss(const Step *step) {
   enum { MANY = 8 };
-  if (++step->graph->n_misses != MANY) return;
+  StepWatch *watch = step->target->watch;
+  if (!watch || ++watch->n_misses != MANY) return;
   Text what = {0};
-  if (trace_difference(&step->trace, step->graph, &what))
-    err_print("train.step: the graph was another one in each of the last %d steps, so each was "
-              "planned anew; the last difference begins at %s\n", MANY, what.data);
+  bool known = trace_difference(&step->trace, step->graph, watch->plan, &what);
+  err_print("train.step: the graph was another one in each of the last %d calls of this step, "
+            "so each was planned anew%s%s\n", MANY, known ? "; the last difference: " : "",
+            known ? what.data : "");
   text_deinit(&what);
 }
 
@@ -299,10 +304,12 @@ static CachedPlan *find_plan(Step *step) {
   Trace *trace = &step->trace;
   if (take_trace(step, trace)) return NULL;
   CachedPlan *cached = cache_find(graph, trace);
-  if (cached) graph->n_misses = 0;
-  else count_miss(step);
+  StepWatch *watch = step->target->watch;
+  if (!cached) count_miss(step);
+  else if (watch) watch->n_misses = 0;
   if (!cached) step_warn_of_pairs(graph, trace);
   if (!cached) cached = make_plan(step);
+  if (cached && watch) watch->plan = cached->made;
   if (cached) cached_bind(cached, graph, trace, variables, step->numbers.input);
   if (cached && step->capture && step->built) capture(step, cached, trace);
   return cached;

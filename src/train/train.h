@@ -15,12 +15,20 @@
 
 /* -- the step ---------------------------------------------------------------------- */
 
+/* How often in a row one and the same step was planned anew, for a warning. All zero at
+ * first; kept by whoever calls the step again and again. */
+typedef struct StepWatch {
+  int n_misses;
+  uint64_t plan;               /* CachedPlan.made of the last */
+} StepWatch;
+
 /* What a step trains: nets and single variables. Borrowed, valid as long as the step. */
 typedef struct StepTarget {
   Layer *const *nets;
   int n_nets;
   Variable *const *variables;
   int n_variables;
+  StepWatch *watch;            /* NULL: nobody is warned */
 } StepTarget;
 
 /* For a step that is to be replayed later (replay.h). */

@@ -481,9 +481,9 @@ TEST(a_rolled_back_build_is_built_again_with_the_same_values) {
   double first = item(layer_call(&graph, net, matrix(1, 3, x)), 0);
   graph_rollback(&graph);
   assert_false(layer_built(net));
-  assert_int_equal(graph.net_count, 0);
+  assert_int_equal(graph.count.nets, 0);
   assert_true(item(layer_call(&graph, net, matrix(1, 3, x)), 0) == first);
-  assert_int_equal(graph.net_count, 1);
+  assert_int_equal(graph.count.nets, 1);
   object_release(net);
   close_graph();
 }

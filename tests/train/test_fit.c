@@ -353,7 +353,7 @@ TEST(a_sink_that_cannot_begin_has_no_end) {
     fault_clear(&w.fault);
     assert_int_equal(fit_run(&w.graph, w.fit, w.net, w.set, &sink, &w.history, &w.fault),
                      ERR_STORAGE);
-    assert_int_equal(w.graph.fit_count, i);
+    assert_int_equal(w.graph.count.fits, i);
     assert_int_equal(w.history.n_rows, 2 * i);
     check_journal(i ? "begin a begin sink bad end a end sink "
                     : "begin a begin sink bad end a ");

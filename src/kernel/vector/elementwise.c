@@ -44,6 +44,23 @@ VMATH real f_add(real a, real b) { return a + b; }
 VMATH real f_sub(real a, real b) { return a - b; }
 VMATH real f_mul(real a, real b) { return a * b; }
 VMATH real f_div(real a, real b) { return a / b; }
+
+/* A gradient times or by a derivative: nothing stays nothing, also where the derivative is
+ * infinite or NaN. Any other gradient is a plain product or quotient, to the bit. _both: of
+ * two gradients. */
+VMATH real f_chain_mul(real g, real d) {
+  real y = g * d;
+  return g == 0 && y != y ? (real)0 : y;
+}
+VMATH real f_chain_both(real g, real h) {
+  real y = g * h;
+  return (g == 0 || h == 0) && y != y ? (real)0 : y;
+}
+VMATH real f_chain_div(real g, real d) {
+  real y = g / d;
+  return g == 0 && y != y ? (real)0 : y;
+}
+
 VMATH real f_eq(real a, real b) { return a == b ? (real)1 : (real)0; }
 VMATH real f_ne(real a, real b) { return a != b ? (real)1 : (real)0; }
 VMATH real f_lt(real a, real b) { return a < b ? (real)1 : (real)0; }
@@ -104,6 +121,9 @@ UNARY(X)
     binary(f_##name, y, a, sa, b, sb, n);                                              \
   }
 BINARY(X)
+X(chain_mul)
+X(chain_both)
+X(chain_div)
 #undef X
 
 /* A common exponent of 2 is a product: the same bits, since x^2 is exact in double. */

@@ -1,0 +1,229 @@
+/* origins.c: what nodes that forgot their inputs were computed from.
+ *
+ * Three sets of serials, each sorted and shared by all nodes that have the same one:
+ *
+ *   variables   by the serial of their first read; complete
+ *   leaves      other tensors that were not computed: the ORIGINS_MAX oldest
+ *   made        tensors that were computed and that somebody could still name: likewise
+ *
+ * A set that had to leave out some (`more`) is still complete up to its last serial: what a
+ * loop makes by the thousand is young, what a user names is old.
+ *
+ * They are made when a node forgets (exec.c, history.c), never when a node is made. A
+ * number in an expression, as the 2 of 2 * x, is no leaf: nobody can name it. */
+#include "graph/graph_private.h"
+#include <stdlib.h>
+
+struct SerialSet {
+  int refs, n;
+  bool more;               /* than these: it is complete up to the last of them */
+  uint64_t v[];
+};
+
+static void set_release(SerialSet *set) {
+  if (set && --set->refs == 0) free(set);
+}
+
+static SerialSet *set_retain(SerialSet *set) {
+  if (set) set->refs++;
+  return set;
+}
+
+static SerialSet *set_new(int n, bool more) {
+  SerialSet *set = malloc(sizeof *set + (size_t)n * sizeof *set->v);
+  if (set) *set = (SerialSet){.refs = 1, .n = n, .more = more};
+  return set;
+}
+
+static bool set_has(const SerialSet *set, uint64_t serial) {
+  int lo = 0, hi = set ? set->n : 0;
+  while (lo < hi) {
+    int middle = lo + (hi - lo) / 2;
+    if (set->v[middle] < serial) lo = middle + 1;
+    else hi = middle;
+  }
+  return set && lo < set->n && set->v[lo] == serial;
+}
+
+/* Sorted a and b as one sorted list without repetitions, into `out` unless that is NULL;
+ * returns its length. */
+static int merge(const uint64_t *a, int n_a, const uint64_t *b, int n_b, uint64_t *out) {
+  int i = 0, k = 0, n = 0;
+  while (i < n_a || k < n_b) {
+    uint64_t next = k == n_b || (i < n_a && a[i] <= b[k]) ? a[i] : b[k];
+    i += i < n_a && a[i] == next;
+    k += k < n_b && b[k] == next;
+    if (out) out[n] = next;
+    n++;
+  }
+  return n;
+}
+
+/* Is the set complete as far as this serial? */
+static bool set_reaches(const SerialSet *set, uint64_t serial) {
+  return !set || !set->more || serial <= set->v[set->n - 1];
+}
+
+/* How many of n sorted serials the set is complete for. */
+static int n_reached(const SerialSet *set, const uint64_t *v, int n) {
+  while (n > 0 && !set_reaches(set, v[n - 1])) n--;
+  return n;
+}
+
+static SerialSet *set_union(const SerialSet *a, const SerialSet *b, int limit) {
+  int n_a = n_reached(b, a->v, a->n), n_b = n_reached(a, b->v, b->n);
+  SerialSet *all = set_new(n_a + n_b, a->more || b->more);
+  if (!all) return NULL;
+  all->n = merge(a->v, n_a, b->v, n_b, all->v);
+  if (all->n > limit) {
+    all->n = limit;
+    all->more = true;
+  }
+  return all;
+}
+
+/* Does `a` say all that both say? */
+static bool set_covers(const SerialSet *a, const SerialSet *b) {
+  if (b->more && (!a->more || a->v[a->n - 1] > b->v[b->n - 1])) return false;
+  int n = n_reached(a, b->v, b->n);
+  return merge(a->v, a->n, b->v, n, NULL) == a->n;
+}
+
+/* *set becomes its union with another, shared where one of them says all; false: no memory. */
+static bool set_join(SerialSet **set, SerialSet *other, int limit) {
+  SerialSet *old = *set, *all;
+  if (!other || other == old || (old && set_covers(old, other))) return true;
+  if (!old || set_covers(other, old)) all = set_retain(other);
+  else all = set_union(old, other, limit);
+  if (!all) return false;
+  set_release(old);
+  *set = all;
+  return true;
+}
+
+static bool set_add(SerialSet **set, uint64_t serial, int limit) {
+  if (set_has(*set, serial) || !set_reaches(*set, serial)) return true;
+  SerialSet *one = set_new(1, false);
+  if (!one) return false;
+  one->v[0] = serial;
+  bool ok = set_join(set, one, limit);
+  set_release(one);
+  return ok;
+}
+
+/* Can all of `a` be in `b`? */
+static bool set_within(const SerialSet *a, const SerialSet *b) {
+  if (!a) return true;
+  if (!b || (a->more && !b->more)) return false;
+  return merge(a->v, n_reached(b, a->v, a->n), b->v, b->n, NULL) == b->n;
+}
+
+/* -- of a node ----------------------------------------------------------------------- */
+
+static int limit_of(OriginKind kind) {
+  return kind == ORIGIN_VARIABLE ? INT32_MAX : ORIGINS_MAX;
+}
+
+Origins *origins_retain(Origins *from) {
+  if (from) from->refs++;
+  return from;
+}
+
+void origins_release(Origins *from) {
+  if (!from || --from->refs > 0) return;
+  for (int kind = 0; kind < N_ORIGINS; kind++) set_release(from->set[kind]);
+  free(from);
+}
+
+static bool is_number(const Node *node) {
+  return node->op == &op_record_constant && node->shape.rank == 0 && !node->handles;
+}
+
+bool origin_is_leaf(const Node *node) {
+  return node->n_in == 0 || (node->op->flags & OP_LEAF) != 0;
+}
+
+/* What `in` is to those who read it; `below`: what it was computed from, where it still
+ * knows its inputs. */
+static bool add_input(SetsBelow *sets, const Node *in, const SetsBelow *below) {
+  if (in->var)
+    return set_add(&sets->set[ORIGIN_VARIABLE], in->var->first_read, INT32_MAX);
+  if (origin_is_leaf(in))
+    return is_number(in) || set_add(&sets->set[ORIGIN_LEAF], in->serial, ORIGINS_MAX);
+  SerialSet *const *set = in->forgotten ? in->from ? in->from->set : NULL : below->set;
+  bool ok = true;
+  for (int kind = 0; ok && set && kind < N_ORIGINS; kind++)
+    ok = set_join(&sets->set[kind], set[kind], limit_of(kind));
+  bool named = in->forgotten || in->handles > 0;
+  return ok && (!named || set_add(&sets->set[ORIGIN_MADE], in->serial, ORIGINS_MAX));
+}
+
+bool sets_of_inputs(const Node *node, SetsBelow *below) {
+  bool ok = true;
+  for (int k = 0; ok && k < node->n_in; k++)
+    ok = add_input(&below[node->index], node->in[k], &below[node->in[k]->index]);
+  return ok;
+}
+
+void sets_free(SetsBelow *below, int64_t n) {
+  for (int64_t i = 0; below && i < n; i++)
+    for (int kind = 0; kind < N_ORIGINS; kind++) set_release(below[i].set[kind]);
+  free(below);
+}
+
+bool origins_keep(Node *node, const SetsBelow *sets) {
+  if (!sets->set[ORIGIN_VARIABLE] && !sets->set[ORIGIN_LEAF] && !sets->set[ORIGIN_MADE])
+    return true;
+  Origins *from = calloc(1, sizeof *from);
+  if (!from) return false;
+  from->refs = 1;
+  for (int kind = 0; kind < N_ORIGINS; kind++) {
+    from->set[kind] = set_retain(sets->set[kind]);
+    if (from->set[kind] && from->set[kind]->more) node->graph->many_origins = true;
+  }
+  origins_release(node->from);
+  node->from = from;
+  return true;
+}
+
+Err origins_find(Graph *graph, Node *const *nodes, int n) {
+  Walk walk = {0};
+  if (walk_collect(graph, &walk, nodes, n, origin_is_leaf)) return graph->fault.code;
+  SetsBelow *below = calloc((size_t)walk.n + 1, sizeof *below);
+  bool ok = below != NULL;
+  for (int64_t i = 0; ok && i < walk.n; i++)
+    if (walk.v[i]->in && !origin_is_leaf(walk.v[i])) ok = sets_of_inputs(walk.v[i], below);
+  for (int k = 0; ok && k < n; k++)
+    if (nodes[k]->in && !origin_is_leaf(nodes[k]))
+      ok = origins_keep(nodes[k], &below[nodes[k]->index]);
+  sets_free(below, walk.n);
+  walk_deinit(&walk);
+  return ok ? ERR_OK : fault_memory(&graph->fault, (size_t)walk.n * sizeof *below);
+}
+
+/* -- questions ----------------------------------------------------------------------- */
+
+static const SerialSet *set_of(const Node *node, OriginKind kind) {
+  return node->from ? node->from->set[kind] : NULL;
+}
+
+/* Was all that `wrt` was computed from also below `node`? Else it was not below it. */
+static bool could_lie_below(const Node *node, const Node *wrt) {
+  for (int kind = 0; kind < N_ORIGINS; kind++)
+    if (!set_within(set_of(wrt, kind), set_of(node, kind))) return false;
+  return true;
+}
+
+Hidden origins_hide(const Node *node, const Node *wrt) {
+  if (!node->forgotten || node == wrt || (wrt->tracked && !node->tracked)) return NOT_HIDDEN;
+  if (wrt->var)
+    return set_has(set_of(node, ORIGIN_VARIABLE), wrt->var->first_read) ? HIDDEN : NOT_HIDDEN;
+  if (node->serial < wrt->serial) return NOT_HIDDEN;
+  OriginKind kind = origin_is_leaf(wrt) ? ORIGIN_LEAF : ORIGIN_MADE;
+  const SerialSet *set = set_of(node, kind);
+  if (set_has(set, wrt->serial)) return HIDDEN;
+  bool complete = set_reaches(set, wrt->serial);
+  if (kind == ORIGIN_LEAF) return complete ? NOT_HIDDEN : PERHAPS_HIDDEN;
+  if (complete && (wrt->forgotten || wrt->handles > 0)) return NOT_HIDDEN;
+  return could_lie_below(node, wrt) ? PERHAPS_HIDDEN : NOT_HIDDEN;
+}
