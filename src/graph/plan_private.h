@@ -40,6 +40,8 @@ typedef struct PlanItem {
 typedef struct PlanJob {
   int first_item, n_items, n_phases;
   int64_t n_blocks[MAX_PHASES], work;
+  int watch;             /* first of those measured beside its first phase; -1: none */
+  int64_t n_measured;    /* blocks of all of them */
 } PlanJob;
 
 /* A pointer of a call, and where it comes from. */
@@ -54,12 +56,17 @@ typedef struct PlanCopy {
   void *source, *target; /* filled in at each run */
 } PlanCopy;
 
-/* An array that updates read: its range is measured before the commit, unless it is known. */
+/* An array whose range the proof needs. It is known, or measured beside the job that reads
+ * it, or follows from the ranges of what it is computed from, or is measured at the end. */
 typedef struct PlanWatch {
-  const Array *array;    /* of the call of an update that reads it */
+  const Array *array;    /* of a call that reads it */
   int input;             /* of the plan; -1: computed by it */
+  int job, next;         /* where it is measured, and the next one there; -1: at the end */
+  const OpCall *maker;   /* from whose inputs it follows, with watches `from`; NULL: not */
+  int from[2];
+  int64_t first_part, n_parts;   /* its blocks in `parts` */
   Range range;           /* of this run */
-  bool measured;         /* in this run: takes blocks */
+  bool pending;          /* to be measured at the end of this run */
 } PlanWatch;
 
 typedef struct PlanBlock {
@@ -75,7 +82,8 @@ struct Plan {
   int *checked;          /* items whose op may refuse its data, in order */
   PlanWatch *watches;
   int *watched;          /* the watch of each input of each update, in their order */
-  Range *measured;       /* per block of what is measured */
+  Range *parts;          /* of the watches, per block */
+  int *pending;          /* watches that are measured at the end of this run */
   bool chained;          /* an update reads the result of another: nothing is proved */
   PlanCopy *copies;      /* at the end of compute, the rest at the end of commit */
   Node **leaves, **draws;    /* until plan_release_nodes */
@@ -89,6 +97,8 @@ struct Plan {
 /* The split of an item, from its calls. */
 void plan_split(PlanItem *item);
 void plan_add_to_job(PlanJob *job, const PlanItem *item);
+/* Measures block `block` of what is measured beside the job. */
+void plan_measure_beside(const Plan *plan, const PlanJob *job, int64_t block);
 /* Lists the pointers of all calls. */
 Err plan_list_fixes(Plan *plan, Graph *graph);
 
