@@ -630,7 +630,8 @@ static Err emit_leaves(Compiler *c) {
 static Err connect(Compiler *c) {
   if (emit_leaves(c)) return c->graph->fault.code;
   for (int item = 0; item < c->n_items; item++) connect_item(c, item);
-  if (emit_jobs(c) || emit_checks(c) || emit_copies(c) || plan_watch(c)) return c->graph->fault.code;
+  if (emit_jobs(c) || emit_checks(c) || emit_copies(c) || plan_watch(c))
+    return c->graph->fault.code;
   return plan_list_fixes(c->plan, c->graph);
 }
 

@@ -85,7 +85,8 @@ static void optimizer_deinit(Object *object) {
   {.name = "global_clipnorm", .kind = OPT_REAL, AT(global_clipnorm), .value = "none",  \
    .lo = 0, .hi = 1e9, .open = true, .doc = "largest norm of all gradients together"}, \
   {.name = "clipvalue", .kind = OPT_REAL, AT(clipvalue), .value = "none", .lo = 0,     \
-   .hi = 1e9, .open = true, .doc = "largest absolute value of a gradient's element; an infinite one counts as it"},  \
+   .hi = 1e9, .open = true,                                                          \
+   .doc = "largest absolute value of a gradient's element; an infinite one becomes it"}, \
   {.name = "schedule", .kind = OPT_OBJECT, AT(schedule), .family = &schedule_family,   \
    .alias = "lr_schedule", .doc = "changes the rate by epoch or step"}
 #define COUPLED "added to the gradient: w times this (coupled)"
