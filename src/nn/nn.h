@@ -114,7 +114,8 @@ bool layer_built(Layer *net);
 int64_t layer_number(Layer *layer);
 void layer_set_number(Layer *layer, int64_t number);
 
-/* Builds now if the first layer was given its input_shape; else does nothing. */
+/* Builds now if the first layer was given its input_shape, or the net has seen an input, in
+ * a step that was taken back; else does nothing. */
 Err layer_prepare(Graph *graph, Layer *net, Fault *fault) WARN_UNUSED;
 
 /* Appends to a Sequential (retained). */
