@@ -5,6 +5,7 @@
 #define GRAPH_OP_H
 
 #include "graph/graph.h"
+#include <float.h>
 #include <math.h>
 
 /* -- attributes ---------------------------------------------------------------------- */
@@ -85,6 +86,16 @@ typedef void OpTile(const OpCall *call, real *y, const real *const *in,
 typedef struct Range { double lo, hi; } Range;
 
 #define RANGE_UNKNOWN ((Range){-INFINITY, INFINITY})
+/* Numbers of a proof are exact up to this one: it leaves room for the rounding of kernels. */
+#ifdef REAL_DOUBLE
+#define RANGE_LIMIT (DBL_MAX / 1024)
+#else
+#define RANGE_LIMIT ((double)FLT_MAX / 1024)
+#endif
+/* Everything up to `size` in size. */
+static inline Range range_around(double size) {
+  return size <= RANGE_LIMIT ? (Range){-size, size} : RANGE_UNKNOWN;
+}
 /* Largest |x| in a range. */
 static inline double range_size(Range r) { return -r.lo > r.hi ? -r.lo : r.hi; }
 static inline bool range_known(Range r) { return isfinite(r.lo) && isfinite(r.hi); }
@@ -147,10 +158,10 @@ struct Op {
   void (*split)(const OpCall *call, OpSplit *split);
   /* Computes block `block` of phase `phase` into call->out. */
   void (*run)(const OpCall *call, int phase, int64_t block);
-  /* OP_UPDATE: where the outputs lie if the inputs lie in `in` (all known); RANGE_UNKNOWN
-   * where some step of the computation might leave what a real can hold. May be NULL: not
-   * known. What it tells is a proof: a step whose updates it proves finite is not looked at
-   * before it is written over the old values. */
+  /* Where the outputs lie if the inputs lie in `in` (all known); RANGE_UNKNOWN where some
+   * step of the computation might leave what a real can hold. May be NULL: not known. What
+   * it tells is a proof: a step whose updates it proves finite is not looked at before it is
+   * written over the old values. Of an OP_UPDATE, and of ops that make large gradients. */
   void (*range)(const OpCall *call, const Range *in, Range *out);
   /* OP_ELEMENTWISE: what run does, on any stretch of a real output. */
   OpTile *tile;

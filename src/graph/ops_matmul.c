@@ -134,6 +134,13 @@ static void matmul_run(const OpCall *call, int phase, int64_t block) {
   }
 }
 
+/* Whatever the order of the K products of an element. */
+static void matmul_range(const OpCall *call, const Range *in, Range *out) {
+  const Shape *x = &call->in[X].shape;
+  Matrix a = matrix_of(x, call->attr[TRANSPOSE_X].i);
+  out[0] = range_around((double)a.columns * range_size(in[X]) * range_size(in[Y]));
+}
+
 static void matmul_reference(const OpCall *call, const double *const *in,
                              double *const *out) {
   const Shape *x = &call->in[X].shape, *y = &call->in[Y].shape;
@@ -275,7 +282,7 @@ const Op op_record_matmul = {
     .make = matmul_make,
     .infer = matmul_infer,
     .split = matmul_split,
-    .run = matmul_run,
+    .range = matmul_range, .run = matmul_run,
     .vjp = matmul_vjp,
     .reference = matmul_reference,
     .samples = matmul_samples,

@@ -4,25 +4,18 @@
  * An optional slot comes last among the inputs; without it the op has fewer outputs.
  *
  * Ranges. The bounds of all inputs bound every intermediate result, by the triangle
- * inequality. While these stay below RANGE_LIMIT, which leaves room for the rounding of
- * some steps, nothing overflows, so nothing becomes NaN either. */
+ * inequality. While these stay below RANGE_LIMIT nothing overflows, so nothing becomes NaN
+ * either. */
 #include "graph/ops.h"
 #include "graph/ops_walk.h"
 #include "kernel/kernel.h"
-#include <float.h>
 #include <math.h>
 
 #ifdef REAL_DOUBLE
-#define REAL_LARGEST DBL_MAX
 #define REAL_SMALLEST DBL_MIN  /* below it numbers count as zero */
 #else
-#define REAL_LARGEST FLT_MAX
 #define REAL_SMALLEST FLT_MIN
 #endif
-#define RANGE_LIMIT ((double)REAL_LARGEST / 1024)
-
-/* Everything up to `size` in size. */
-static Range range_around(double size) { return (Range){-size, size}; }
 
 static int64_t block_end(int64_t n, int64_t block) {
   return n < (block + 1) * BLOCK ? n : (block + 1) * BLOCK;

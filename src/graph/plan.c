@@ -583,6 +583,7 @@ static Err emit_jobs(Compiler *c) {
   for (int item = 0; item < c->n_items; item++) {
     PlanJob *job = &plan->jobs[c->item_job[item]];
     if (job->n_items == 0) job->first_item = item;
+    job->watch = NOBODY;
     job->n_items++;
     plan_add_to_job(job, &plan->items[item]);
   }

@@ -47,9 +47,9 @@ typedef struct PlanRun {
 Err plan_compute(Graph *graph, Plan *plan, const PlanRun *run) WARN_UNUSED;
 /* After plan_compute: is it proved that every value which the updates will write is finite?
  * A proof needs where the values lie that they begin with: `known`, per leaf (op.h, Range;
- * RANGE_UNKNOWN: it is measured), and what they are computed from, which is measured: so all
- * gradients are read once more, and nothing else. `out`, per root, is filled for the roots
- * of updates. No proof does not say that a value is not finite. */
+ * RANGE_UNKNOWN: it is measured), and where the gradients lie (plan_proof.c). `out`, per
+ * root, is filled for the roots of updates. No proof does not say that a value is not
+ * finite. */
 bool plan_proves_finite(Graph *graph, Plan *plan, const Range *known, Range *out);
 /* After plan_compute: other memory for the roots of updates. */
 void plan_redirect(Graph *graph, Plan *plan, const PlanRun *run);

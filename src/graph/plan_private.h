@@ -40,6 +40,8 @@ typedef struct PlanItem {
 typedef struct PlanJob {
   int first_item, n_items, n_phases;
   int64_t n_blocks[MAX_PHASES], work;
+  int watch;             /* first of those measured beside its first phase; -1: none */
+  int64_t n_measured;    /* blocks of all of them */
 } PlanJob;
 
 /* A pointer of a call, and where it comes from. */
@@ -54,20 +56,23 @@ typedef struct PlanCopy {
   void *source, *target; /* filled in at each run */
 } PlanCopy;
 
-/* An array that updates read: its range is measured before the commit, unless it is known. */
+/* An array whose range the proof needs. It is known, or measured beside the job that reads
+ * it, or follows from the ranges of what it is computed from, or is measured at the end. */
 typedef struct PlanWatch {
-  const Array *array;    /* of the call of an update that reads it */
-  int64_t n;             /* its elements */
+  const Array *array;    /* of a call that reads it */
   int input;             /* of the plan; -1: computed by it */
+  int job, next;         /* where it is measured, and the next one there; -1: at the end */
+  const OpCall *maker;   /* from whose inputs it follows, with watches `from`; NULL: not */
+  int from[2];
+  int64_t first_part, n_parts;   /* its blocks in `parts` */
   Range range;           /* of this run */
-  bool known;            /* that range is */
+  bool pending;          /* to be measured at the end of this run */
 } PlanWatch;
 
-/* At most BLOCK elements of what is measured in this run. */
+/* A block of what is measured at the end. */
 typedef struct PlanPiece {
-  PlanWatch *watch;
-  int64_t first;
-  Range range;
+  const PlanWatch *watch;
+  int64_t block;
 } PlanPiece;
 
 typedef struct PlanBlock {
@@ -83,7 +88,8 @@ struct Plan {
   int *checked;          /* items whose op may refuse its data, in order */
   PlanWatch *watches;
   int *watched;          /* the watch of each input of each update, in their order */
-  PlanPiece *pieces;     /* room for all blocks of all watches */
+  Range *parts;          /* of the watches, per block */
+  PlanPiece *pending;    /* room for the blocks of all watches */
   bool chained;          /* an update reads the result of another: nothing is proved */
   PlanCopy *copies;      /* at the end of compute, the rest at the end of commit */
   Node **leaves, **draws;    /* until plan_release_nodes */
@@ -97,6 +103,8 @@ struct Plan {
 /* The split of an item, from its calls. */
 void plan_split(PlanItem *item);
 void plan_add_to_job(PlanJob *job, const PlanItem *item);
+/* Measures block `block` of what is measured beside the job. */
+void plan_measure_beside(const Plan *plan, const PlanJob *job, int64_t block);
 /* Lists the pointers of all calls. */
 Err plan_list_fixes(Plan *plan, Graph *graph);
 

@@ -4,19 +4,23 @@
  * what they read. So before they run, the ranges of all that they read are brought together:
  *
  *   parameters, slots   known since the last commit, which followed from a proof
- *   gradients, factors  measured: one reading, in blocks that threads take
+ *   gradients           that are a product follow from the ranges of its factors, which are
+ *                       smaller and are measured beside the job that multiplies them
+ *   everything else     is measured at the end
  *
- * and each update's record tells where its results then lie (Op.range). That holds for all
- * steps but those that come near the end of what a real can hold; such a step is written
- * elsewhere and looked at. */
+ * and each update's record tells where its results then lie (Op.range). Where that proves
+ * nothing, what is known and what follows may be far too wide: all inputs of the updates are
+ * then measured. That leaves the steps that come near the end of what a real can hold; they
+ * are written elsewhere and looked at. */
 #include "graph/plan_compile.h"
 #include "base/ints.h"
 #include "kernel/kernel.h"
 #include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
-static int64_t block_count(int64_t n) { return divide_up(n, BLOCK); }
+static int64_t block_count(const Array *a) { return divide_up(shape_count(&a->shape), BLOCK); }
 
 /* -- when a plan is made ------------------------------------------------------------- */
 
@@ -25,59 +29,129 @@ static int first_update(const Plan *plan) {
                                              : plan->n_items;
 }
 
-/* The watch of input k of the update; each node is watched once. One that is an update's
- * result is not there when the others are measured. */
-static int watch_of(Compiler *c, int *of_node, const Node *update, const PlanMember *m, int k) {
-  Plan *plan = c->plan;
-  int *watch = &of_node[update->in[k]->index];
-  if (*watch == NOBODY) {
-    bool given = m->in[k].kind == IN_INPUT && m->in[k].offset == 0;
-    const Spot *spot = &c->spots[update->in[k]->index];
-    if (c->spots[spot->value / MAX_OUT].late) plan->chained = true;
-    *watch = plan->n_watches++;
-    plan->watches[*watch] = (PlanWatch){.array = &m->call->in[k],
-                                        .n = shape_count(&m->call->in[k].shape),
-                                        .input = given ? m->in[k].index : NOBODY};
-  }
-  return *watch;
+typedef struct Watching {
+  Compiler *c;
+  int *of_node;              /* the watch of each node; NOBODY */
+  int n_room;
+} Watching;
+
+/* A new watch of input k of the member. */
+static int add_watch(Watching *w, const Node *node, const PlanMember *m, int k) {
+  Plan *plan = w->c->plan;
+  bool given = m->in[k].kind == IN_INPUT && m->in[k].offset == 0;
+  must(plan->n_watches < w->n_room);
+  plan->watches[plan->n_watches] =
+      (PlanWatch){.array = &m->call->in[k], .input = given ? m->in[k].index : NOBODY,
+                  .n_parts = block_count(&m->call->in[k]), .job = NOBODY, .next = NOBODY};
+  return w->of_node[node->index] = plan->n_watches++;
 }
 
-static Err list_watches(Compiler *c, int *of_node) {
+/* What makes the node, all of it, from less than it is; else NULL. */
+static const PlanMember *maker_of(const Compiler *c, const Node *node) {
+  const Spot *spot = &c->spots[node->index];
+  const Node *base = c->walk.v[spot->value / MAX_OUT];
+  int item = c->spots[base->index].item;
+  if (item == NOBODY || spot->offset || !base->op->range || base->n_in != 2) return NULL;
+  if (base->op->flags & OP_UPDATE) return NULL;
+  int64_t n = shape_count(&base->in[0]->shape) + shape_count(&base->in[1]->shape);
+  return n < shape_count(&base->shape) ? &c->plan->items[item].members[0] : NULL;
+}
+
+/* A factor of a product: what the run computes is measured where it is multiplied, for its
+ * memory may be another's afterwards. */
+static int watch_factor(Watching *w, const Node *product, const PlanMember *m, int k) {
+  const Node *node = product->in[k];
+  if (w->of_node[node->index] != NOBODY) return w->of_node[node->index];
+  int added = add_watch(w, node, m, k);
+  PlanWatch *watch = &w->c->plan->watches[added];
+  if (m->in[k].kind == IN_INPUT) return added;
+  watch->job = w->c->item_job[w->c->spots[product->index].item];
+  PlanJob *job = &w->c->plan->jobs[watch->job];
+  watch->next = job->watch;
+  job->watch = added;
+  job->n_measured += watch->n_parts;
+  return added;
+}
+
+/* The watch of input k of the update. One that is itself an update's result is not there
+ * when the others are measured. */
+static int watch_input(Watching *w, const Node *update, const PlanMember *m, int k) {
+  Compiler *c = w->c;
+  const Node *node = update->in[k];
+  const Spot *spot = &c->spots[node->index];
+  if (c->spots[spot->value / MAX_OUT].late) c->plan->chained = true;
+  if (w->of_node[node->index] != NOBODY) return w->of_node[node->index];
+  const PlanMember *maker = maker_of(c, node);
+  int from[2] = {NOBODY, NOBODY};
+  for (int i = 0; maker && i < 2; i++)
+    from[i] = watch_factor(w, c->walk.v[spot->value / MAX_OUT], maker, i);
+  int added = add_watch(w, node, m, k);
+  PlanWatch *watch = &c->plan->watches[added];
+  watch->maker = maker ? maker->call : NULL;
+  memcpy(watch->from, from, sizeof from);
+  return added;
+}
+
+static Err list_watches(Watching *w) {
+  Compiler *c = w->c;
   Plan *plan = c->plan;
   int n_inputs = 0;
-  int64_t n_blocks = 0;
   for (int item = first_update(plan); item < plan->n_items; item++)
     n_inputs += plan->items[item].members[0].call->n_in;
-  plan->watches = plan_alloc(c, ((size_t)n_inputs + 1) * sizeof *plan->watches);
+  w->n_room = 3 * n_inputs + 1;
+  plan->watches = plan_alloc(c, (size_t)w->n_room * sizeof *plan->watches);
   plan->watched = plan_alloc(c, ((size_t)n_inputs + 1) * sizeof *plan->watched);
   if (!plan->watches || !plan->watched) return c->graph->fault.code;
   int *watched = plan->watched;
   for (int item = first_update(plan); item < plan->n_items; item++) {
     const PlanMember *m = &plan->items[item].members[0];
     const Node *update = c->walk.v[c->item_nodes[c->item_first[item]]];
-    for (int k = 0; k < update->n_in; k++) *watched++ = watch_of(c, of_node, update, m, k);
+    for (int k = 0; k < update->n_in; k++) *watched++ = watch_input(w, update, m, k);
   }
-  for (int i = 0; i < plan->n_watches; i++) n_blocks += block_count(plan->watches[i].n);
-  plan->pieces = plan_alloc(c, ((size_t)n_blocks + 1) * sizeof *plan->pieces);
+  int64_t n_parts = 0;
+  for (int i = 0; i < plan->n_watches; i++) {
+    plan->watches[i].first_part = n_parts;
+    n_parts += plan->watches[i].n_parts;
+  }
+  plan->parts = plan_alloc(c, ((size_t)n_parts + 1) * sizeof *plan->parts);
+  plan->pending = plan_alloc(c, ((size_t)n_parts + 1) * sizeof *plan->pending);
   return c->graph->fault.code;
 }
 
 Err plan_watch(Compiler *c) {
-  int *of_node = malloc(((size_t)c->walk.n + 1) * sizeof *of_node);
-  if (!of_node) return fault_memory(&c->graph->fault, (size_t)c->walk.n * sizeof *of_node);
-  for (int64_t i = 0; i < c->walk.n; i++) of_node[i] = NOBODY;
-  Err err = list_watches(c, of_node);
-  free(of_node);
+  size_t n = (size_t)c->walk.n + 1;
+  Watching w = {.c = c, .of_node = malloc(n * sizeof *w.of_node)};
+  if (!w.of_node) return fault_memory(&c->graph->fault, n * sizeof *w.of_node);
+  for (int64_t i = 0; i < c->walk.n; i++) w.of_node[i] = NOBODY;
+  Err err = list_watches(&w);
+  free(w.of_node);
   return err;
 }
 
 /* -- measuring ----------------------------------------------------------------------- */
 
-static Range measure(const Array *a, int64_t first, int64_t n) {
+static Range measure(const Array *a, int64_t block) {
+  int64_t at = block * BLOCK, n = least(shape_count(&a->shape) - at, BLOCK);
   real lo, hi;
-  kernels()->reduce_bounds(&lo, &hi, (const real *)a->data + first, least(n - first, BLOCK));
+  kernels()->reduce_bounds(&lo, &hi, (const real *)a->data + at, n);
   Range range = {(double)lo, (double)hi};
   return range_known(range) ? range : RANGE_UNKNOWN;
+}
+
+static void measure_part(const Plan *plan, const PlanWatch *watch, int64_t block) {
+  plan->parts[watch->first_part + block] = measure(watch->array, block);
+}
+
+void plan_measure_beside(const Plan *plan, const PlanJob *job, int64_t block) {
+  const PlanWatch *watch = &plan->watches[job->watch];
+  for (; block >= watch->n_parts; watch = &plan->watches[watch->next])
+    block -= watch->n_parts;
+  measure_part(plan, watch, block);
+}
+
+static void measure_pending(void *ctx, int64_t i) {
+  const Plan *plan = ctx;
+  measure_part(plan, plan->pending[i].watch, plan->pending[i].block);
 }
 
 static Range range_of_number(double x) {
@@ -85,47 +159,52 @@ static Range range_of_number(double x) {
   return x < 0 ? (Range){x, 0} : (Range){0, x};
 }
 
-static void measure_piece(void *ctx, int64_t i) {
-  PlanPiece *piece = (PlanPiece *)ctx + i;
-  piece->range = measure(piece->watch->array, piece->first, piece->watch->n);
-}
-
-/* The range that is given, that of a number, or else pieces to be measured, which join it. */
-static int64_t begin_watch(PlanWatch *w, const Range *known, PlanPiece *piece) {
-  bool given = known && w->input != NOBODY && range_known(known[w->input]);
-  w->range = given ? known[w->input] : (Range){0, 0};
-  w->known = true;
-  if (given) return 0;
-  if (w->n == 1) {
-    w->range = range_of_number((double)*(const real *)w->array->data);
-    w->known = range_known(w->range);
-    return 0;
+static Range join_parts(const Plan *plan, const PlanWatch *watch) {
+  Range all = {0, 0};
+  const Range *part = plan->parts + watch->first_part;
+  for (int64_t i = watch->n_parts; i > 0; i--, part++) {
+    if (part->lo < all.lo) all.lo = part->lo;
+    if (part->hi > all.hi) all.hi = part->hi;
   }
-  int64_t n = 0;
-  for (int64_t first = 0; first < w->n; first += BLOCK)
-    piece[n++] = (PlanPiece){.watch = w, .first = first};
-  return n;
+  return all;
 }
 
-static void join(PlanWatch *w, Range part) {
-  if (part.lo < w->range.lo) w->range.lo = part.lo;
-  if (part.hi > w->range.hi) w->range.hi = part.hi;
-  w->known = w->known && range_known(part);
-}
-
-/* The ranges of all watches. */
-static void measure_all(Graph *graph, Plan *plan, const Range *known) {
-  int64_t n = 0, work = 0;
-  for (PlanWatch *w = plan->watches; w < plan->watches + plan->n_watches; w++) {
-    int64_t n_pieces = begin_watch(w, known, plan->pieces + n);
-    n += n_pieces;
-    work += n_pieces ? w->n : 0;
-  }
-  par_for(&graph->par, n, work, measure_piece, plan->pieces);
-  for (int64_t i = 0; i < n; i++) join(plan->pieces[i].watch, plan->pieces[i].range);
+static Range follow(const Plan *plan, const PlanWatch *watch) {
+  Range in[2] = {plan->watches[watch->from[0]].range, plan->watches[watch->from[1]].range};
+  Range made[MAX_OUT] = {RANGE_UNKNOWN};
+  if (range_known(in[0]) && range_known(in[1])) watch->maker->op->range(watch->maker, in, made);
+  return made[0];
 }
 
 /* -- proving ------------------------------------------------------------------------- */
+
+/* What is known of the range before anything is measured at the end; numbers tell theirs. */
+static Range known_range(const Plan *plan, const PlanWatch *w, const Range *known, bool exact) {
+  if (w->job != NOBODY) return join_parts(plan, w);
+  bool given = !exact && known && w->input != NOBODY && range_known(known[w->input]);
+  if (given) return known[w->input];
+  bool number = shape_count(&w->array->shape) == 1 && (exact || !w->maker);
+  return number ? range_of_number((double)*(const real *)w->array->data) : RANGE_UNKNOWN;
+}
+
+/* The range of each watch; `exact`: from its own elements, whatever is known. */
+static void find_ranges(Graph *graph, Plan *plan, const Range *known, bool exact) {
+  int64_t n = 0, work = 0;
+  for (PlanWatch *w = plan->watches; w < plan->watches + plan->n_watches; w++) {
+    w->range = known_range(plan, w, known, exact);
+    int64_t count = shape_count(&w->array->shape);
+    w->pending = w->job == NOBODY && !range_known(w->range) && count > 1 && (exact || !w->maker);
+    if (!w->pending) continue;
+    for (int64_t block = 0; block < w->n_parts; block++)
+      plan->pending[n++] = (PlanPiece){w, block};
+    work += count;
+  }
+  par_for(&graph->par, n, work, measure_pending, plan);
+  for (PlanWatch *w = plan->watches; w < plan->watches + plan->n_watches; w++) {
+    if (w->pending) w->range = join_parts(plan, w);
+    else if (w->maker && !exact) w->range = follow(plan, w);
+  }
+}
 
 /* One update, whose inputs have the watches `watched`. */
 static bool prove_update(const Plan *plan, const PlanMember *m, const int *watched, Range *out) {
@@ -133,9 +212,8 @@ static bool prove_update(const Plan *plan, const PlanMember *m, const int *watch
   Range in[MAX_IN], made[MAX_OUT];
   bool holds = call->op->range != NULL;
   for (int k = 0; k < call->n_in; k++) {
-    const PlanWatch *watch = &plan->watches[watched[k]];
-    in[k] = watch->range;
-    holds = holds && watch->known;
+    in[k] = plan->watches[watched[k]].range;
+    holds = holds && range_known(in[k]);
   }
   if (!holds) return false;
   call->op->range(call, in, made);
@@ -146,10 +224,10 @@ static bool prove_update(const Plan *plan, const PlanMember *m, const int *watch
   return holds;
 }
 
-static bool prove(Graph *graph, Plan *plan, const Range *known, Range *out) {
+static bool prove(Graph *graph, Plan *plan, const Range *known, bool exact, Range *out) {
   bool holds = true;
   const int *watched = plan->watched;
-  measure_all(graph, plan, known);
+  find_ranges(graph, plan, known, exact);
   for (int item = first_update(plan); holds && item < plan->n_items; item++) {
     const PlanMember *m = &plan->items[item].members[0];
     holds = prove_update(plan, m, watched, out);
@@ -158,29 +236,27 @@ static bool prove(Graph *graph, Plan *plan, const Range *known, Range *out) {
   return holds;
 }
 
-/* What is known may have grown far beyond what is: then all is measured. */
 bool plan_proves_finite(Graph *graph, Plan *plan, const Range *known, Range *out) {
   if (plan->chained) return false;
-  return prove(graph, plan, known, out) || (known && prove(graph, plan, NULL, out));
+  return prove(graph, plan, known, false, out) || prove(graph, plan, known, true, out);
 }
 
 /* -- looking ------------------------------------------------------------------------- */
 
 typedef struct Looking {
   const Array *array;
-  int64_t n;
   atomic_bool bad;
 } Looking;
 
 static void look_block(void *ctx, int64_t block) {
   Looking *looking = ctx;
-  if (!range_known(measure(looking->array, block * BLOCK, looking->n)))
+  if (!range_known(measure(looking->array, block)))
     atomic_store_explicit(&looking->bad, true, memory_order_relaxed);
 }
 
 bool array_is_finite(Graph *graph, const Array *a) {
   if (a->dtype != DT_REAL) return true;
-  Looking looking = {.array = a, .n = shape_count(&a->shape)};
-  par_for(&graph->par, block_count(looking.n), looking.n, look_block, &looking);
+  Looking looking = {.array = a};
+  par_for(&graph->par, block_count(a), shape_count(&a->shape), look_block, &looking);
   return !atomic_load_explicit(&looking.bad, memory_order_relaxed);
 }

@@ -148,6 +148,11 @@ typedef struct RunningJob {
 static void run_job_block(void *ctx, int64_t block) {
   const RunningJob *running = ctx;
   if (running->may_stop && interrupt_pending()) return;
+  int64_t n_blocks = running->job->n_blocks[running->phase];
+  if (block >= n_blocks) {
+    plan_measure_beside(running->plan, running->job, block - n_blocks);
+    return;
+  }
   const PlanItem *item = &running->plan->items[running->job->first_item];
   for (;; item++) {
     bool has_phase = running->phase < item->split.n_phases;
@@ -210,8 +215,8 @@ static Err check_items(Graph *graph, const Plan *plan, const PlanJob *job, int *
 static void run_job(Graph *graph, const Plan *plan, const PlanJob *job, bool may_stop) {
   for (int phase = 0; phase < job->n_phases; phase++) {
     RunningJob running = {plan, job, phase, may_stop};
-    par_for(&graph->par, job->n_blocks[phase], job->work / job->n_phases, run_job_block,
-            &running);
+    int64_t n_blocks = job->n_blocks[phase] + (phase == 0 ? job->n_measured : 0);
+    par_for(&graph->par, n_blocks, job->work / job->n_phases, run_job_block, &running);
   }
 }
 

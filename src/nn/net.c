@@ -444,9 +444,9 @@ Err layer_prepare(Graph *graph, Layer *net, Fault *fault) {
     if (layer_children(list.v[i], &child) == 0) break;
   }
   free(list.v);
-  /* Built by a step that was then taken back. */
-  for (int a = 1; !shape.n && net->seen && a < net->input.rank; a++)
-    shape.v[a - 1] = net->input.dim[a];
-  if (!shape.n && net->seen) shape.n = net->input.rank - 1;
-  return err || shape.n < 1 ? err : layer_build(graph, net, &shape, fault);
+  if (!err && !shape.n && net->seen && net->input.rank > 1) {
+    shape.n = net->input.rank - 1;
+    memcpy(shape.v, net->input.dim + 1, (size_t)shape.n * sizeof *shape.v);
+  }
+  return err || !shape.n ? err : layer_build(graph, net, &shape, fault);
 }

@@ -136,7 +136,8 @@ bool layer_has_stream(const Graph *graph, const Layer *layer);
 Err layer_set_stream(const Graph *graph, Layer *layer, int64_t net, const char *name,
                      Fault *fault) WARN_UNUSED;
 
-/* Builds now if the first layer was given its input_shape; else does nothing. */
+/* Builds now if the first layer was given its input_shape, or the net has seen an input, in
+ * a step that was taken back; else does nothing. */
 Err layer_prepare(Graph *graph, Layer *net, Fault *fault) WARN_UNUSED;
 
 /* Appends to a Sequential (retained). */

@@ -46,8 +46,8 @@ typedef Err (*StepFunction)(void *ctx, Graph *graph, Node **out, int *n_out, Fau
 
 /* One training step. Afterwards out[0 .. *n_out - 1] are evaluated; they are borrowed from
  * the graph's current scope. `capture` (NULL: none) is filled when the step succeeds. Faults:
- * of the function; ERR_NONFINITE, for the loss or any new value of parameters, slots or what
- * the function assigned, with step number, first bad layer, op and index;
+ * of the function; ERR_NONFINITE, where the loss, a new value of a parameter or slot, or what
+ * the function assigned is not finite, with step number, first bad layer, op and index;
  * ERR_INTERRUPT. */
 Err train_step(Graph *graph, const StepTarget *target, Optimizer *optimizer,
                StepFunction function, void *ctx, const StepCapture *capture, Node **out,

@@ -6,7 +6,7 @@
 #include "test.h"
 
 #ifdef REAL_DOUBLE
-#define FAR 1e300
+#define FAR 1e305
 #else
 #define FAR 1e35
 #endif
@@ -121,7 +121,6 @@ TEST(adam_proves_nothing_of_roots_and_quotients_that_may_not_be) {
 
 /* -- what a plan proves ---------------------------------------------------------------- */
 
-/* w and g of N elements; one element of g, of each block in turn, is `bad`. */
 typedef struct World {
   Graph graph;
   Fault fault;
@@ -130,18 +129,21 @@ typedef struct World {
 
 static World w;
 
-/* Plans w - 0.1 (g . 1), computes it without committing, and asks for the proof. */
-static bool proves(int64_t at, double bad, double weight, Range *out) {
-  Graph *g = &w.graph;
-  int scope = graph_scope_begin(g);
+/* Values 0.5 and -0.25 in turn, but for one. */
+static Node *values(Shape shape, int64_t at, double other) {
   for (int64_t i = 0; i < N; i++) w.value[i] = i % 2 ? 0.5 : -0.25;
-  w.value[at] = bad;
-  Node *gradient = graph_from_doubles(g, DT_REAL, &SHAPE_OF(N), w.value);
+  if (at >= 0) w.value[at] = other;
+  return op_scale(&w.graph, graph_from_doubles(&w.graph, DT_REAL, &shape, w.value), 2);
+}
+
+/* Plans weight - 0.1 gradient, computes it without committing, and asks for the proof. */
+static bool proves(Node *gradient, double weight, Range *out) {
+  Graph *g = &w.graph;
   for (int64_t i = 0; i < N; i++) w.value[i] = weight;
-  Node *weights = graph_from_doubles(g, DT_REAL, &SHAPE_OF(N), w.value);
+  Node *weights = graph_from_doubles(g, DT_REAL, &gradient->shape, w.value);
   Node *zero = graph_scalar(g, 0);
-  Node *update = op_sgd_update(g, weights, op_scale(g, gradient, 2), NULL,
-                               graph_scalar(g, 0.1), zero, zero, graph_scalar(g, 1), false);
+  Node *update = op_sgd_update(g, weights, gradient, NULL, graph_scalar(g, 0.1), zero, zero,
+                               graph_scalar(g, 1), false);
   Node *root = graph_pick(g, update, 0);
   Plan *plan = plan_new(g, &root, 1);
   assert_non_null(plan);
@@ -160,7 +162,26 @@ static bool proves(int64_t at, double bad, double weight, Range *out) {
   if (!array_is_finite(g, &made->a)) assert_false(proved);
   tensor_release(made);
   plan_free(plan);
-  graph_scope_end(g, scope);
+  return proved;
+}
+
+static bool proves_values(int64_t at, double bad, double weight, Range *out) {
+  int scope = graph_scope_begin(&w.graph);
+  bool proved = proves(values(SHAPE_OF(N), at, bad), weight, out);
+  graph_scope_end(&w.graph, scope);
+  return proved;
+}
+
+enum { ROWS = 8, LEFT = 130, RIGHT = 290 };
+
+/* The gradient of a dense layer: a product of which both factors are smaller. */
+static bool proves_product(int64_t at_left, double left, int64_t at_right, double right,
+                           Range *out) {
+  int scope = graph_scope_begin(&w.graph);
+  Node *a = values(SHAPE_OF(ROWS, LEFT), at_left, left);
+  Node *b = values(SHAPE_OF(ROWS, RIGHT), at_right, right);
+  bool proved = proves(op_matmul(&w.graph, op_transpose(&w.graph, a, NULL), b), 1, out);
+  graph_scope_end(&w.graph, scope);
   return proved;
 }
 
@@ -171,14 +192,34 @@ TEST(a_bad_element_anywhere_leaves_nothing_proved) {
     Range out;
     assert_int_equal(graph_open(&w.graph, threads, 1, &w.fault), ERR_OK);
     w.graph.par.threshold = 1;
-    assert_true(proves(0, 3, 1, &out));
+    assert_true(proves_values(0, 3, 1, &out));
     CHECK_NEAR(out.hi, 1 + 0.1 * 6, 1e-5);
-    assert_true(proves(N - 1, -FAR / 1e6, 1, &out));
-    assert_false(proves(0, 1, INFINITY, &out));
-    assert_false(proves(0, 1, NAN, &out));
+    assert_true(proves_values(N - 1, -FAR / 1e6, 1, &out));
+    assert_false(proves_values(0, 1, INFINITY, &out));
+    assert_false(proves_values(0, 1, NAN, &out));
     for (size_t p = 0; p < sizeof places / sizeof *places; p++)
       for (size_t b = 0; b < sizeof bad / sizeof *bad; b++)
-        assert_false(proves(places[p], bad[b], 1, &out));
+        assert_false(proves_values(places[p], bad[b], 1, &out));
+    graph_close(&w.graph);
+  }
+}
+
+TEST(a_product_is_finite_where_its_factors_say_so_or_it_is_measured) {
+  for (int threads = 1; threads <= 7; threads += 3) {
+    Range out;
+    assert_int_equal(graph_open(&w.graph, threads, 1, &w.fault), ERR_OK);
+    w.graph.par.threshold = 1;
+    assert_true(proves_product(-1, 0, -1, 0, &out));
+    CHECK_NEAR(out.hi, 1 + 0.1 * ROWS, 1e-5);            /* 8 products of at most 1 */
+    assert_true(proves_product(3, 1000, ROWS * RIGHT - 1, 5, &out));
+    CHECK_NEAR(out.hi, 1 + 0.1 * ROWS * 2000 * 10, 1);
+    /* The largest numbers of both factors do not meet, but they might. */
+    assert_true(proves_product(0, FAR / 1e6, RIGHT, FAR / 1e6, &out));
+    assert_false(proves_product(0, FAR / 1e6, 0, FAR / 1e6, &out));
+    for (int64_t at = 0; at < ROWS * LEFT; at += ROWS * LEFT - 1) {
+      assert_false(proves_product(at, NAN, -1, 0, &out));
+      assert_false(proves_product(-1, 0, at, INFINITY, &out));
+    }
     graph_close(&w.graph);
   }
 }

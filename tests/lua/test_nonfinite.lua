@@ -24,7 +24,8 @@ function tests.test_a_fit_ends_at_a_gradient_that_is_not_finite()
   for _, built in ipairs { false, true } do
     if built then net:build { 2 } end
     check.fails(function() fit(net, set, { loss = distance, epochs = 1 }) end,
-      "step 1: the gradient of dense_1.weight is not finite (nan at [1, 1])", "test_nonfinite.lua:")
+      "step 1: the gradient of dense_1.weight is not finite (nan at [1, 1])",
+      "test_nonfinite.lua:")
     for _, t in pairs(net:state()) do check.yes(t:sum():item() < inf) end
   end
 end
@@ -54,7 +55,8 @@ function tests.test_clipvalue_makes_a_finite_number_of_inf_and_none_of_nan()
   end
   local function slope(x)       -- a loss of 0 whose slope is infinite: sqrt at 0
     local w = tensor.variable(tensor { x })
-    train.step(function() return w:sqrt():sum() end, { w }, optim.SGD { lr = 0.1, clipvalue = 0.5 })()
+    train.step(function() return w:sqrt():sum() end, { w },
+      optim.SGD { lr = 0.1, clipvalue = 0.5 })()
     return w
   end
   check.near(step { 4, 2 }, { 0.95, 0.95 })
@@ -68,13 +70,15 @@ end
 
 function tests.test_norms_for_clipping_do_not_overflow_or_vanish()
   local big, small = double and 3e200 or 3e20, double and 1e-200 or 1e-25
-  for _, o in ipairs { { global_clipnorm = 1 }, { clipnorm = 1 }, { clipnorm = 1, global_clipnorm = 1 } } do
+  local both = { clipnorm = 1, global_clipnorm = 1 }
+  for _, o in ipairs { { global_clipnorm = 1 }, { clipnorm = 1 }, both } do
     for _, scale in ipairs { 1, big / 3, small } do
       local limit = scale == small and small or 1
       for name in pairs(o) do o[name] = limit end
       o.lr = 0.1
       local w = tensor.variable(tensor { limit, limit })
-      train.step(function() return (w * tensor { 3 * scale, 4 * scale }):sum() end, { w }, optim.SGD(o))()
+      local g = tensor { 3 * scale, 4 * scale }
+      train.step(function() return (w * g):sum() end, { w }, optim.SGD(o))()
       check.near(w / limit, { 0.94, 0.92 }, 1e-6)
     end
   end
@@ -107,7 +111,8 @@ function tests.test_gradients_of_zeros_and_norms_without_a_factor()
 end
 
 function tests.test_a_batch_beyond_a_real_leaves_the_running_statistics()
-  local net = nn.Sequential { nn.BatchNorm(), nn.Lambda(function(x) return x * x end), nn.BatchNorm() }
+  local function two(f) return nn.Sequential { nn.BatchNorm(), nn.Lambda(f), nn.BatchNorm() } end
+  local net = two(function(x) return x * x end)
   net:build { 1 }
   net(tensor { { 1 }, { 2 }, { 3.5 } }, { training = true })
   local before = values(net)
@@ -115,20 +120,23 @@ function tests.test_a_batch_beyond_a_real_leaves_the_running_statistics()
     check.fails(function() net(tensor(x), { training = true }) end, ...)
     check.equal(values(net), before)
   end
-  refused({ { far }, { -far }, { 0 } }, "batch_norm_1", "variance", "running_var would become inf at [1]")
+  refused({ { far }, { -far }, { 0 } }, "batch_norm_1", "variance",
+    "running_var would become inf at [1]")
   refused({ { nan }, { 1 }, { 0 } }, "batch_norm_1", "running_mean would become nan at [1]")
   refused({ { inf }, { 1 }, { 0 } }, "batch_norm_1", "mean")
-  local second = nn.Sequential { nn.BatchNorm(), nn.Lambda(function(x) return x * far end), nn.BatchNorm() }
+  local second = two(function(x) return x * far end)
   second:build { 1 }
   local initial = values(second)
-  check.fails(function() second(tensor { { 1 }, { 2 }, { 3 } }, { training = true }) end, "batch_norm_2")
+  check.fails(function() second(tensor { { 1 }, { 2 }, { 3 } }, { training = true }) end,
+    "batch_norm_2")
   check.equal(values(second), initial)
 end
 
 function tests.test_a_step_names_the_statistic()
   local net = nn.Sequential { nn.BatchNorm(), nn.Dense(1) }
   net:build { 1 }
-  local step = train.step(function(x) return net(x):square():mean() end, net, optim.SGD { lr = 0.1 })
+  local step = train.step(function(x) return net(x):square():mean() end, net,
+    optim.SGD { lr = 0.1 })
   local before = values(net)
   check.fails(function() step(tensor { { far }, { -far }, { 0 } }) end,
     "step 1: what the function assigned to batch_norm_1.running_var is not finite (inf at [1])")
@@ -171,6 +179,28 @@ function tests.test_a_parameter_that_is_infinite_but_frozen_does_not_matter()
   local step = train.step(function(x) return first(x):sum() + (net(x) * 0):lt(1):sum() * 0 end,
     { first, net }, optim.SGD { lr = 0.1 })
   check.yes(step(tensor { { 1 } }) < inf)
+end
+
+-- A trial whose losses are all finite ends as diverged when a new value is not.
+function tests.test_a_trial_with_a_finite_loss_is_diverged()
+  local path = check.file("finite.lua", [[
+    experiment { name = "finite", factors = { at = { 0, 1 } }, seeds = 1, metric = "loss",
+      trial = function(c, run)
+        local net = nn.Sequential { nn.Dense(1) }
+        local set = data.set(tensor { { 0, 0 }, { 1, 0 } }, tensor { { c.at }, { 1 + c.at } })
+        return train.fit(net, set, { epochs = 1, run = run, optimizer = optim.SGD { lr = 0.1 },
+          loss = function(o, t) return (o - t):square():sum(2):sqrt():mean() end })
+      end }
+  ]])
+  check.runner { "--runs", "finite", path }
+  local function results(at)
+    local pipe = io.popen(("cat %s/finite/finite/trials/*/%s"):format(check.temp, at))
+    return pipe:read "a"
+  end
+  local _, diverged = results "result.json":gsub('"state": "diverged"', "")
+  local _, complete = results "result.json":gsub('"state": "complete"', "")
+  check.equal({ diverged, complete }, { 1, 1 })
+  check.yes(results "result.json":find '"layer": "dense_1"' ~= nil)
 end
 
 check.run(tests)
