@@ -88,8 +88,8 @@ static DType option_dtype(lua_State *L, int arg, const char *function) {
   DType dtype = DT_REAL;
   if (lua_isnoneornil(L, arg)) return dtype;
   if (lua_type(L, arg) != LUA_TTABLE)
-    luaL_error(L, "%s: got a %s in the place of options; allowed: a table, as "
-                  "{ dtype = \"int32\" }", function, luaL_typename(L, arg));
+    luaL_error(L, "%s: argument %d is a %s; allowed: a table of options at the end, as "
+                  "{ dtype = \"int32\" }", function, arg, luaL_typename(L, arg));
   lua_pushnil(L);
   while (lua_next(L, arg)) {
     bool known = lua_type(L, -2) == LUA_TSTRING && strcmp(lua_tostring(L, -2), "dtype") == 0;
@@ -133,16 +133,17 @@ static int push_as(lua_State *L, Node *node, DType dtype, int scope) {
 static int make_from_table(lua_State *L) {
   Graph *graph = session_graph(L);
   int scope = enter_call(L);
-  DType dtype = option_dtype(L, 3, "tensor");
-  if (is_tensor(L, 2)) {
-    bool asked = lua_type(L, 3) == LUA_TTABLE && lua_getfield(L, 3, "dtype") != LUA_TNIL;
-    if (asked) return push_as(L, check_node(L, 2), dtype, scope);
-    lua_settop(L, 2);
+  lua_remove(L, 1);   /* the module */
+  DType dtype = option_dtype(L, 2, "tensor");
+  if (is_tensor(L, 1)) {
+    bool asked = lua_type(L, 2) == LUA_TTABLE && lua_getfield(L, 2, "dtype") != LUA_TNIL;
+    if (asked) return push_as(L, check_node(L, 1), dtype, scope);
+    lua_settop(L, 1);
     return 1;
   }
-  if (lua_type(L, 2) != LUA_TTABLE && lua_type(L, 2) != LUA_TNUMBER)
-    luaL_typeerror(L, 2, "list of numbers");
-  push_from_list(L, 2, dtype);
+  if (lua_type(L, 1) != LUA_TTABLE && lua_type(L, 1) != LUA_TNUMBER)
+    luaL_typeerror(L, 1, "list of numbers");
+  push_from_list(L, 1, dtype);
   graph_scope_end(graph, scope);
   return 1;
 }

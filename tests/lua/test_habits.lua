@@ -127,7 +127,7 @@ function tests.test_names_among_numbers()
   check.equal(t.dtype, "int32")
   check.equal(tensor(t).dtype, "int32")
   check.fails(function() tensor(tensor { 1.5 }, { dtype = "int32" }):eval() end, "element 1")
-  check.fails(function() return tensor({ 1 }, "int32") end, "got a string", "{ dtype = ")
+  check.fails(function() return tensor({ 1 }, "int32") end, "argument 2 is a string", "{ dtype = ")
 end
 
 function tests.test_initializers_give_tensors()
