@@ -1,5 +1,6 @@
 /* missing.c: means in the place of missing values, marked by NaN in the rows of a source. */
 #include "data/dataset.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,12 +52,11 @@ static Means *means_new(int64_t n, Fault *fault) {
   return means;
 }
 
-static Err no_mean(const Dataset *set, int64_t feature, Fault *fault) {
+static Err refuse_mean(const Dataset *set, int64_t feature, const char *why, Fault *fault) {
   const char *name = dataset_feature_name(set, feature + 1);
-  return fault_set(fault, ERR_DATA, "feature %lld%s%s%s of %s has no value in any of the %lld "
-                   "rows whose means fill in what is missing", (long long)(feature + 1),
-                   name ? " (\"" : "", name ? name : "", name ? "\")" : "", set->name,
-                   (long long)set->n);
+  return fault_set(fault, ERR_DATA, "feature %lld%s%s%s of %s has %s the %lld rows whose means "
+                   "fill in what is missing", (long long)(feature + 1), name ? " (\"" : "",
+                   name ? name : "", name ? "\")" : "", set->name, why, (long long)set->n);
 }
 
 /* Sums of the values that are there into means->v, their numbers into `counts`. */
@@ -84,8 +84,10 @@ static Means *means_of(const Dataset *set, Fault *fault) {
   Err err = means ? ERR_OK : fault->code;
   if (!err) add_rows(set, means, counts);
   for (int64_t j = 0; j < set->n_features && !err; j++) {
-    if (counts[j] == 0) err = no_mean(set, j, fault);
+    if (counts[j] == 0) err = refuse_mean(set, j, "no value in any of", fault);
     else means->v[j] /= (double)counts[j];
+    if (!err && !isfinite(means->v[j]))
+      err = refuse_mean(set, j, "no finite sum over", fault);
   }
   free(counts);
   if (!err) return means;

@@ -1,7 +1,8 @@
 /* png.c: the door to libpng. What counts are the samples in the file: no gamma, colour
  * space or significant bits change them (gAMA, cHRM, iCCP, sRGB, sBIT are not read).
  * Palettes become their colours, grey of 1, 2 or 4 bits is spread over 0 to 255 (a bit:
- * 0 or 255), what tRNS makes transparent a channel of its own; 16 bits stay 16.
+ * 0 or 255), what tRNS makes transparent a channel of its own (of a palette it is dropped);
+ * 16 bits stay 16.
  *
  * This is libpng's full interface, since the simplified one converts colour spaces and
  * reads interlaced pictures of 16 bits wrong. A call that fails does not return to its
@@ -32,7 +33,7 @@ typedef struct Decoder {
   png_structp png;
   png_infop info;
   const unsigned char *at, *end;   /* what is left of the file; borrowed */
-  Image *out;
+  Image *rows;                     /* what is read; borrowed */
   jmp_buf failed;
   char message[128];
 } Decoder;
@@ -67,12 +68,18 @@ static bool guarded(Decoder *d, void (*step)(Decoder *)) {
 
 /* -- the steps ----------------------------------------------------------------------- */
 
-/* Size and type, and how rows are to come. */
+static bool is_palette(const Decoder *d) {
+  return png_get_color_type(d->png, d->info) == PNG_COLOR_TYPE_PALETTE;
+}
+
+/* Size and type, and how rows are to come: of a palette as numbers of its colours, since
+ * libpng would make those that it lacks black. */
 static void read_header(Decoder *d) {
   png_set_read_fn(d->png, d, on_read);
   png_set_keep_unknown_chunks(d->png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
   png_read_info(d->png, d->info);
-  png_set_expand(d->png);
+  if (is_palette(d)) png_set_packing(d->png);
+  else png_set_expand(d->png);
   if (png_get_bit_depth(d->png, d->info) == 16) png_set_swap(d->png);
   png_set_interlace_handling(d->png);
   png_read_update_info(d->png, d->info);
@@ -80,7 +87,7 @@ static void read_header(Decoder *d) {
 
 /* Each pass of an interlaced picture writes the pixels that it has; then all checksums. */
 static void read_rows(Decoder *d) {
-  const Image *out = d->out;
+  const Image *out = d->rows;
   size_t row = png_get_rowbytes(d->png, d->info);
   must((int64_t)row == image_row_bytes(out));
   int passes = png_get_interlace_type(d->png, d->info) == PNG_INTERLACE_NONE
@@ -94,25 +101,59 @@ static void read_rows(Decoder *d) {
 /* deflate packs 1032 to 1, and eight pixels fit into a byte. */
 enum { PIXELS_PER_BYTE = 8 * 1032 };
 
-static Err decode(Decoder *d, size_t n_bytes, Fault *fault) {
+/* Reads header and rows into *out, as they come. */
+static Err read_picture(Decoder *d, Image *out, size_t n_bytes, Fault *fault) {
+  d->rows = out;
   if (!guarded(d, read_header))
     return fault_set(fault, ERR_DATA, "damaged: %s", d->message);
-  int channels = png_get_channels(d->png, d->info);
-  Err err = image_reserve(d->out, png_get_image_height(d->png, d->info),
-                          png_get_image_width(d->png, d->info), channels,
+  Err err = image_reserve(out, png_get_image_height(d->png, d->info),
+                          png_get_image_width(d->png, d->info),
+                          png_get_channels(d->png, d->info),
                           png_get_bit_depth(d->png, d->info), n_bytes, PIXELS_PER_BYTE, fault);
   if (!err && !guarded(d, read_rows))
     err = fault_set(fault, ERR_DATA, "damaged: %s", d->message);
   return err;
 }
 
+/* The colours of the numbers in `rows`. */
+static Err look_up_colours(Decoder *d, const Image *rows, Image *out, size_t n_bytes,
+                           Fault *fault) {
+  png_colorp colours = NULL;
+  int n_colours = 0;
+  png_get_PLTE(d->png, d->info, &colours, &n_colours);
+  Err err = image_reserve(out, rows->height, rows->width, 3, 8, n_bytes, PIXELS_PER_BYTE, fault);
+  uint8_t *to = out->pixels;
+  for (int64_t i = 0; !err && i < rows->height * rows->width; i++, to += 3) {
+    int number = image_sample(rows, i);
+    if (number >= n_colours)
+      return fault_set(fault, ERR_DATA, "damaged: a pixel is colour %d of a palette of %d",
+                       number + 1, n_colours);
+    to[0] = colours[number].red;
+    to[1] = colours[number].green;
+    to[2] = colours[number].blue;
+  }
+  return err;
+}
+
+static Err decode(Decoder *d, Image *out, size_t n_bytes, Fault *fault) {
+  Image rows = {0};
+  Err err = read_picture(d, &rows, n_bytes, fault);
+  if (!err && is_palette(d)) {
+    err = look_up_colours(d, &rows, out, n_bytes, fault);
+    image_deinit(&rows);
+    return err;
+  }
+  *out = rows;
+  return err;
+}
+
 Err png_decode(Image *out, const unsigned char *bytes, size_t n_bytes, Fault *fault) {
   if (n_bytes < 8 || !is_whole(bytes, n_bytes))
     return fault_set(fault, ERR_DATA, "truncated");
-  Decoder d = {.at = bytes, .end = bytes + n_bytes, .out = out};
+  Decoder d = {.at = bytes, .end = bytes + n_bytes};
   d.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &d, on_error, on_warning);
   d.info = d.png ? png_create_info_struct(d.png) : NULL;
-  Err err = d.info ? decode(&d, n_bytes, fault) : fault_memory(fault, n_bytes);
+  Err err = d.info ? decode(&d, out, n_bytes, fault) : fault_memory(fault, n_bytes);
   png_destroy_read_struct(&d.png, &d.info, NULL);
   return err;
 }

@@ -409,7 +409,7 @@ const Op op_record_sign = {
 };
 
 const Op op_record_square = {
-    COMMON(square), .n_in = 1, .flags = OP_ELEMENTWISE,
+    COMMON(square), .n_in = 1, .flags = OP_ELEMENTWISE | OP_EXACT,
     .doc = "Square.", .equation = "y = x^2",
     .infer = infer_broadcast, .split = split_light, .vjp = vjp_square,
     .samples = samples_any, .known = known_square,
@@ -423,7 +423,7 @@ const Op op_record_sqrt = {
 };
 
 const Op op_record_reciprocal = {
-    COMMON(reciprocal), .n_in = 1, .flags = OP_ELEMENTWISE,
+    COMMON(reciprocal), .n_in = 1, .flags = OP_ELEMENTWISE | OP_EXACT,
     .doc = "One over x.", .equation = "y = 1 / x",
     .infer = infer_broadcast, .split = split_light, .vjp = vjp_reciprocal,
     .samples = samples_any, .known = known_reciprocal,

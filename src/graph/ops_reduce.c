@@ -650,7 +650,7 @@ static const Sample var_samples[] = {
 /* -- records ------------------------------------------------------------------------- */
 
 #define REDUCE_ATTRS                                                                    \
-  {.name = "axes", .kind = ATTR_AXES, .doc = "the axes to reduce; default: all"},       \
+  {.name = "axes", .kind = ATTR_AXES, .doc = "the axes to reduce"},       \
       {.name = "keepdims", .kind = ATTR_BOOL, .value = "false",                         \
        .doc = "keep reduced axes, with length 1"}
 

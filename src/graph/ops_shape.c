@@ -341,7 +341,7 @@ const Op op_record_transpose = {
     .n_in = 1,
     .n_out = 1,
     .attrs = {{.name = "axes", .kind = ATTR_PERM,
-               .doc = "the axes of x in their new order; default: reversed"}},
+               .doc = "the axes of x in their new order"}},
     .doc = "x with its axes in another order",
     .equation = "shape(y)[a] = shape(x)[axes[a]]; two axes: y[i, j] = x[j, i]",
     .infer = transpose_infer,

@@ -229,7 +229,11 @@ static int net_state(lua_State *L) {
   return 1;
 }
 
-/* The entries of the table at `arg` in a userdata that the collector frees. */
+static int by_name(const void *a, const void *b) {
+  return strcmp(((const NamedValue *)a)->name, ((const NamedValue *)b)->name);
+}
+
+/* The entries of the table at `arg`, sorted, in a userdata that the collector frees. */
 static NamedValue *table_values(lua_State *L, int arg, int *n) {
   *n = 0;
   lua_pushnil(L);
@@ -244,6 +248,7 @@ static NamedValue *table_values(lua_State *L, int arg, int *n) {
                  luaL_tolstring(L, -2, NULL), got);
     values[i++] = (NamedValue){lua_tostring(L, -2), check_node(L, -1)};
   }
+  qsort(values, (size_t)i, sizeof *values, by_name);
   return values;
 }
 

@@ -40,6 +40,20 @@ static void check_fits(lua_State *L, DType dtype, double v, const char *function
              function, (lua_Integer)place, v, dtype_name(dtype), lo, hi);
 }
 
+/* Has the table at the stack's top more than its list? What is beside the numbers would be
+ * lost. */
+static void only_list(lua_State *L) {
+  lua_Integer n = (lua_Integer)lua_rawlen(L, -1);
+  lua_pushnil(L);
+  while (lua_next(L, -2)) {
+    lua_pop(L, 1);
+    if (lua_isinteger(L, -1) && lua_tointeger(L, -1) >= 1 && lua_tointeger(L, -1) <= n) continue;
+    luaL_error(L, "tensor: got the name \"%s\" among the numbers; allowed: a list of numbers; "
+                  "options are apart, as in tensor({ ... }, { dtype = \"int32\" })",
+               luaL_tolstring(L, -1, NULL));
+  }
+}
+
 /* Stores the lists at the stack's top from flat element *at on; ragged ones are an error. */
 static void fill_nested(lua_State *L, Array *a, int axis, int64_t *at) {
   if (axis == a->shape.rank) {
@@ -57,6 +71,7 @@ static void fill_nested(lua_State *L, Array *a, int axis, int64_t *at) {
   if (n != a->shape.dim[axis])
     luaL_error(L, "tensor: the lists of axis %d differ in length (%d and %d)", axis + 1,
                (int)a->shape.dim[axis], (int)n);
+  only_list(L);
   for (int64_t i = 1; i <= n; i++) {
     lua_rawgeti(L, -1, i);
     fill_nested(L, a, axis + 1, at);
@@ -73,8 +88,8 @@ static DType option_dtype(lua_State *L, int arg, const char *function) {
   DType dtype = DT_REAL;
   if (lua_isnoneornil(L, arg)) return dtype;
   if (lua_type(L, arg) != LUA_TTABLE)
-    luaL_error(L, "%s: argument %d is a %s; allowed: sizes, then a table of options",
-               function, arg, luaL_typename(L, arg));
+    luaL_error(L, "%s: argument %d is a %s; allowed: a table of options at the end, as "
+                  "{ dtype = \"int32\" }", function, arg, luaL_typename(L, arg));
   lua_pushnil(L);
   while (lua_next(L, arg)) {
     bool known = lua_type(L, -2) == LUA_TSTRING && strcmp(lua_tostring(L, -2), "dtype") == 0;
@@ -107,18 +122,28 @@ static Node *push_from_list(lua_State *L, int arg, DType dtype) {
 
 Node *list_node(lua_State *L, int arg) { return push_from_list(L, arg, DT_REAL); }
 
+static int push_as(lua_State *L, Node *node, DType dtype, int scope) {
+  Graph *graph = session_graph(L);
+  push_node(L, op_cast(graph, node, dtype));
+  graph_scope_end(graph, scope);
+  return 1;
+}
+
 /* tensor{...}, tensor({...}, {dtype = }), tensor(3): __call of the module. */
 static int make_from_table(lua_State *L) {
   Graph *graph = session_graph(L);
   int scope = enter_call(L);
-  DType dtype = option_dtype(L, 3, "tensor");
-  if (is_tensor(L, 2)) {
-    lua_settop(L, 2);
+  lua_remove(L, 1);   /* the module */
+  DType dtype = option_dtype(L, 2, "tensor");
+  if (is_tensor(L, 1)) {
+    bool asked = lua_type(L, 2) == LUA_TTABLE && lua_getfield(L, 2, "dtype") != LUA_TNIL;
+    if (asked) return push_as(L, check_node(L, 1), dtype, scope);
+    lua_settop(L, 1);
     return 1;
   }
-  if (lua_type(L, 2) != LUA_TTABLE && lua_type(L, 2) != LUA_TNUMBER)
-    luaL_typeerror(L, 2, "list of numbers");
-  push_from_list(L, 2, dtype);
+  if (lua_type(L, 1) != LUA_TTABLE && lua_type(L, 1) != LUA_TNUMBER)
+    luaL_typeerror(L, 1, "list of numbers");
+  push_from_list(L, 1, dtype);
   graph_scope_end(graph, scope);
   return 1;
 }
@@ -137,13 +162,6 @@ static Shape shape_and_dtype(lua_State *L, int first, DType *dtype, const char *
   no_negative(L, &shape);
   *dtype = option_dtype(L, next, function);
   return shape;
-}
-
-static int push_as(lua_State *L, Node *node, DType dtype, int scope) {
-  Graph *graph = session_graph(L);
-  push_node(L, op_cast(graph, node, dtype));
-  graph_scope_end(graph, scope);
-  return 1;
 }
 
 static int make_filled(lua_State *L, double value, int first, const char *function) {

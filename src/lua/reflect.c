@@ -117,13 +117,24 @@ static const char *attr_allowed(const OpAttr *attr, char *buffer, size_t n_bytes
     return buffer;
   case ATTR_BOOL: return "true or false";
   case ATTR_AXIS: return "an axis: 1, 2, ... or -1 for the last";
-  case ATTR_AXES: return "an axis or a list of axes; default: all";
-  case ATTR_PERM: return "every axis once, in the new order; default: reversed";
+  case ATTR_AXES: return "an axis or a list of axes";
+  case ATTR_PERM: return "every axis once, in the new order";
   case ATTR_SHAPE: return "sizes, or a list of them";
   case ATTR_RANGES: return "for each axis: a position, {first, last, step}, or nil: all";
   case ATTR_PADS: return "for each axis: a number, or {before, after}";
   case ATTR_DTYPE: return "\"real\", \"int32\" or \"uint8\"";
   default: return NULL;
+  }
+}
+
+/* What stands for one that is not given; NULL: it must be. */
+static const char *attr_default(const OpAttr *attr) {
+  switch (attr->kind) {
+  case ATTR_AXES:
+  case ATTR_RANGES: return "all";
+  case ATTR_PERM: return "reversed";
+  case ATTR_PADS: return "0";
+  default: return attr->value;
   }
 }
 
@@ -137,7 +148,7 @@ static void set_attrs(lua_State *L, const Op *op) {
     set_text(L, "name", attr->name);
     set_words(L, "alias", NULL);
     set_text(L, "doc", attr->doc);
-    set_text(L, "value", attr->value);
+    set_text(L, "value", attr_default(attr));
     set_text(L, "allowed", attr_allowed(attr, allowed, sizeof allowed));
     set_words(L, "values", NULL);
     lua_pushinteger(L, i + 1);

@@ -235,12 +235,17 @@ Err layer_load_file(Graph *graph, Layer *net, const char *path, Fault *fault) {
 
 /* -- freeze ------------------------------------------------------------------------ */
 
-/* A name that has a sign of patterns in it still means itself. */
-static bool fits(const char *pattern, const char *name) {
-  return strcmp(pattern, name) == 0 || fnmatch(pattern, name, 0) == 0;
+typedef bool Fits(const char *pattern, const char *name);
+
+static bool is_name(const char *pattern, const char *name) {
+  return strcmp(pattern, name) == 0;
 }
 
-static int freeze_layer(Layer *layer, const char *pattern, bool frozen) {
+static bool is_like(const char *pattern, const char *name) {
+  return fnmatch(pattern, name, 0) == 0;
+}
+
+static int freeze_layer(Layer *layer, Fits *fits, const char *pattern, bool frozen) {
   int n = 0;
   bool whole = fits(pattern, layer->name);
   for (int i = 0; i < LAYER_VARS; i++) {
@@ -253,13 +258,19 @@ static int freeze_layer(Layer *layer, const char *pattern, bool frozen) {
   return n;
 }
 
+static int freeze_layers(const LayerList *list, Fits *fits, const char *pattern, bool frozen) {
+  int n = 0;
+  for (int i = 0; i < list->n; i++) n += freeze_layer(list->v[i], fits, pattern, frozen);
+  return n;
+}
+
+/* A name that has a sign of patterns in it means itself alone. */
 Err layer_freeze(Layer *net, const char *pattern, bool frozen, Fault *fault) {
   LayerList list;
   Err err = layer_list(net, &list, fault);
   if (err) return err;
-  int n = 0;
-  for (int i = 0; i < list.n; i++) n += freeze_layer(list.v[i], pattern, frozen);
-  if (n == 0) {
+  if (!freeze_layers(&list, is_name, pattern, frozen) &&
+      !freeze_layers(&list, is_like, pattern, frozen)) {
     Text names = {0};
     for (int i = 0; i < list.n; i++)
       if (list.v[i]->var_name) add_name(&names, list.v[i]->name);
@@ -393,16 +404,27 @@ Node *layer_predict_classes(Graph *graph, Layer *net, Node *x, int64_t batch) {
 
 typedef struct Counts { int64_t all, trained; } Counts;
 
+static void count_variable(Counts *c, const Variable *v) {
+  if (!v || !v->trainable || !v->has_value) return;
+  int64_t n = shape_count(&v->current->shape);
+  c->all += n;
+  if (!v->frozen) c->trained += n;
+}
+
 static Counts count_layer(const Layer *layer) {
   Counts c = {0};
-  for (int i = 0; i < LAYER_VARS; i++) {
-    const Variable *v = layer->var[i];
-    if (!v || !v->trainable || !v->has_value) continue;
-    int64_t n = shape_count(&v->current->shape);
-    c.all += n;
-    if (!v->frozen) c.trained += n;
-  }
+  for (int i = 0; i < LAYER_VARS; i++) count_variable(&c, layer->var[i]);
   return c;
+}
+
+/* Of the whole net: one that two layers have counts once. */
+static Err count_net(Layer *net, Counts *out, Fault *fault) {
+  StateList list;
+  Err err = layer_trained(net, &list, fault);
+  *out = (Counts){0};
+  for (int i = 0; !err && i < list.n; i++) count_variable(out, list.v[i]);
+  if (!err) state_deinit(&list);
+  return err;
 }
 
 /* "N x 300": the batch axis is not fixed. */
@@ -426,14 +448,13 @@ static bool has_variables(const Layer *layer) {
   return false;
 }
 
-static Counts add_rows(const LayerList *list, Text *out) {
+static void add_rows(const LayerList *list, Text *out) {
   enum { RULE = 68 };
   char rule[RULE + 1], shape[SHAPE_TEXT];
   memset(rule, '-', RULE);
   rule[RULE] = 0;
   text_addf(out, "%-26s %-18s %12s  %s\n%s\n", "Layer", "Output", "Parameters",
             "Trainable", rule);
-  Counts total = {0};
   for (int i = 0; i < list->n; i++) {
     Layer *layer = list->v[i], *const *child = NULL;
     if (layer_children(layer, &child) && !has_variables(layer)) continue;
@@ -443,11 +464,8 @@ static Counts add_rows(const LayerList *list, Text *out) {
     text_addf(out, "%-26s %-18s %12s  %s\n", layer->name,
               output_text(shape, sizeof shape, layer), layer_built(layer) ? count : "?",
               trained_text(c));
-    total.all += c.all;
-    total.trained += c.trained;
   }
   text_addf(out, "%s\n", rule);
-  return total;
 }
 
 /* Which form of a cross-entropy the loss takes for what the net gives. */
@@ -465,10 +483,12 @@ static Err add_form(Graph *graph, Layer *net, const Loss *loss, Text *out, Fault
 
 Err layer_summary(Graph *graph, Layer *net, const Loss *loss, Text *out, Fault *fault) {
   LayerList list;
+  Counts total;
   Err err = layer_prepare(graph, net, fault);
+  if (!err) err = count_net(net, &total, fault);
   if (!err) err = layer_list(net, &list, fault);
   if (err) return err;
-  Counts total = add_rows(&list, out);
+  add_rows(&list, out);
   free(list.v);
   text_addf(out, "total: %lld parameters, %lld trainable\n", (long long)total.all,
             (long long)total.trained);

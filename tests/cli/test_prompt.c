@@ -208,6 +208,14 @@ static void complete(Terminal *t, const char *text, const char *added) {
   terminal_expect(t, added);
 }
 
+/* The text, then Tab, which adds nothing and rings the bell. */
+static void leave(Terminal *t, const char *text) {
+  terminal_type(t, text);
+  terminal_expect(t, text);
+  terminal_type(t, "\t");
+  assert_true(terminal_wait(t, POLLIN));
+}
+
 /* Ctrl-C, then the prompt after it: what Tab listed was followed by one, too. */
 static void drop_line(Terminal *t) {
   terminal_type(t, "\3");
@@ -239,6 +247,8 @@ TEST(tab_completes_what_it_knows) {
   terminal_line(&t, "net = nn.Sequential { nn.Dense(2) }", NULL);
   complete(&t, "#net:param", "eters");
   terminal_line(&t, "()", "2");
+  leave(&t, "({ whi = 5 }).whi");   /* of which nothing is known */
+  terminal_line(&t, " + 30", "35");
   complete(&t, "tensor.on", "e");
   terminal_type(&t, "\t");
   terminal_expect(&t, "one_hot  ones");

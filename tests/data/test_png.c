@@ -252,6 +252,11 @@ TEST(files_that_lie) {
   png = begin(&more);
   finish(&png, &s);
   refuses(read_image, png.bytes, png.n, "damaged");
+  Spec colours = {{3, 1, 4}, 5, 4, true};
+  png = begin(&colours);
+  add_palette(&png, 15);
+  finish(&png, &colours);
+  refuses(read_image, png.bytes, png.n, "colour 16 of a palette of 15");
   Spec odd = {{2, 3, 4}, 3, 3, false};
   png = png_of(&odd);
   refuses(read_image, png.bytes, png.n, "damaged");

@@ -113,6 +113,23 @@ function tests.test_tensors()
   check.fails(function() nn.Dense(2) { { 1, "x" } } end, "element 2 is a string")
 end
 
+-- What stands beside the numbers would be lost; options are a table of their own.
+function tests.test_names_among_numbers()
+  check.fails(function() return tensor { 1, 2, dtype = "int32" } end, 'got the name "dtype"',
+    'tensor({ ... }, { dtype = "int32" })')
+  check.fails(function() return tensor { { 1, x = 2 }, { 3 } } end, 'got the name "x"')
+  check.fails(function() return tensor { x = 1 } end, 'got the name "x"')
+  check.fails(function() return tensor { 1, nil, nil, 4 } end, "lists of equal length")
+  check.fails(function() return nn.Dense(2) { x = 1 } end, 'got the name "x"')
+  check.fails(function() return tensor.variable { 1, name = "w" } end, 'got the name "name"')
+  check.equal(tensor({}).shape, { 0 })
+  local t = tensor(tensor { 1, 2 }, { dtype = "int32" })
+  check.equal(t.dtype, "int32")
+  check.equal(tensor(t).dtype, "int32")
+  check.fails(function() tensor(tensor { 1.5 }, { dtype = "int32" }):eval() end, "element 1")
+  check.fails(function() return tensor({ 1 }, "int32") end, "argument 2 is a string", "{ dtype = ")
+end
+
 function tests.test_initializers_give_tensors()
   local q = init.orthogonal()(3, 3)
   check.near(q:matmul(q:transpose()), tensor.eye(3), 1e-5)

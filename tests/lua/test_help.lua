@@ -23,6 +23,16 @@ function tests.test_a_layer_has_usage_options_equation_and_aliases()
   says("help(nn.Dropout)", "(a number from 0 to below")
 end
 
+-- What need not be given is not said to be required.
+function tests.test_arguments_of_ops_and_their_defaults()
+  says("help(tensor.sum)", "an axis or a list of axes; default all")
+  says("help(tensor.transpose)", "default reversed")
+  says("help(tensor.clip)", "lower limit (a number; required)")
+  for _, name in ipairs { "sum", "transpose", "slice", "pad" } do
+    check.equal(printed(("help(tensor.%s)"):format(name)):find("required", 1, true), nil)
+  end
+end
+
 function tests.test_a_name_may_be_several_things()
   says('help "relu"', "nn.relu", "tensor.relu(x)", "Source: Nair & Hinton")
   says('help "kaiming_normal"', "init.he_normal")

@@ -166,6 +166,45 @@ function tests.test_fit_fills_in_what_it_measures_on()
   check.near(history.test_loss, mse_of(from_to(11, 20), mean), 1e-3)
 end
 
+-- Targets are powers of 2, whose sum tells which rows fit has split off.
+function tests.test_fit_splits_before_it_fills_in()
+  local lines = { "a,b,y" }
+  for i = 1, 20 do
+    lines[i + 1] = ("%s,0,%d"):format(i % 4 == 0 and "" or i * i, 1 << (i - 1))
+  end
+  local set = csv(table.concat(lines, "\n"), { target = "y", missing = "mean" })
+  local n_gaps = 0
+  for _ = 1, 3 do
+    local h = train.fit(first_feature(), set, { loss = "mse", optimizer = optim.SGD { lr = 0 },
+      epochs = 1, batch_size = 20, validation = 0.25, verbose = false, record = false,
+      metrics = { { function(_, y) return y:sum() end, name = "rows" },
+        { function(p) return p:sum() end, name = "total" } } })
+    local kept, held = {}, {}
+    for i = 1, 20 do
+      local to = math.tointeger(h.val_rows[1]) >> (i - 1) & 1 == 1 and held or kept
+      to[#to + 1] = i
+    end
+    check.equal(#held, 5)
+    local mean = mean_of(kept)
+    local function total(rows)
+      local sum = 0
+      for _, i in ipairs(rows) do sum = sum + (i % 4 == 0 and mean or i * i) end
+      return sum
+    end
+    for _, i in ipairs(held) do n_gaps = n_gaps + (i % 4 == 0 and 1 or 0) end
+    check.near(h.total[1], total(kept), 1e-2)
+    check.near(h.val_total[1], total(held), 1e-2)
+  end
+  check.yes(n_gaps > 0)
+end
+
+-- Means are sums in double, which numbers of a double can exceed.
+function tests.test_sums_beyond_a_double()
+  if check.eps ~= 2 ^ -52 then return end
+  local set = csv("a\n1e308\n1e308\n?\n", { missing = "mean" })
+  check.fails(function() set:tensors() end, 'feature 1 ("a")', "no finite sum over the 3 rows")
+end
+
 function tests.test_evaluate_must_be_told()
   local set = csv(drifting(), { target = "y", missing = "mean" })
   local net = first_feature()

@@ -97,6 +97,7 @@ function tests.test_a_tensor_of_two_layers_has_one_name()
   check.equal(#net:parameters(), 1)
   net:freeze "custom_1.w"
   check.fails(function() net:freeze "custom_2.w" end, "custom_2.w")
+  check.yes(net:summary():find("total: 4 parameters, 0 trainable", 1, true) ~= nil)
   check_own_state(net)
 end
 
@@ -147,6 +148,24 @@ function tests.test_given_names()
   check.fails(function() plain(2, ("n"):rep(121)):state() end, "121 bytes")
   check.equal(names(plain(2, "Schicht zwei é [1]"):build { 2 }), { "Schicht zwei é [1].weight" })
   check.equal(nn.Sequential { plain(2, "a[1]") }:freeze "a[1]":parameters()[1].name, "a[1].weight")
+end
+
+-- A name that has a sign of patterns in it means itself, and no other that it would fit.
+function tests.test_freezing_by_exact_name()
+  local net = nn.Sequential { plain(2, "a[1]"), plain(2, "a1") }
+  net:build { 2 }
+  check.yes(net:freeze "a[1]":summary():find("8 parameters, 4 trainable", 1, true) ~= nil)
+  check.yes(net:unfreeze():freeze "a[1].weight":summary():find("4 trainable", 1, true) ~= nil)
+  check.yes(net:unfreeze():freeze "a?":summary():find("4 trainable", 1, true) ~= nil)
+  check.yes(net:unfreeze():freeze "a*":summary():find("0 trainable", 1, true) ~= nil)
+end
+
+-- The order in which Lua keeps names must not show.
+function tests.test_names_in_messages_are_sorted()
+  local net, odd = nn.Sequential { plain(2) }, {}
+  net:build { 2 }
+  for i = 1, 9 do odd["z" .. i] = tensor { 1 } end
+  check.fails(function() net:load(odd) end, "unknown z1, z2, z3, z4, z5, z6, z7, z8, z9")
 end
 
 function tests.test_points_in_names()

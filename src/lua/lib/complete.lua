@@ -200,6 +200,8 @@ end
 
 -- Names for code at the end of the text.
 local function code_words(text, open, env)
+  local unknown = text:match "[%)%]][.:]([%a_]?[%w_]*)$"   -- of what is computed
+  if unknown then return unknown, {} end
   local chain, separator, start = text:match "([%a_][%w_.:]*)([.:])([%a_]?[%w_]*)$"
   if chain then return start, field_words(chain, separator, env) end
   start = text:match "[%a_][%w_]*$" or ""
