@@ -92,6 +92,11 @@ Array metric_target(const Array *output, const Array *target);
   {.name = "name", .kind = OPT_TEXT, .offset = offsetof(Metric, name),                 \
    .doc = "of its column in the history"}
 
+/* A column may be called so, with val_ or test_ before it: the first thing that a kind's own
+ * check of its options asks. */
+enum { METRIC_NAME_BYTES = 40 };
+Err metric_check_name(Object *object, Fault *fault) WARN_UNUSED;
+
 /* Room for `n` numbers in all, new ones 0. */
 Err measure_room(Measure *m, int64_t n, Fault *fault) WARN_UNUSED;
 /* Appends a batch; ERR_SHAPE where its rows are of another shape than those before. */

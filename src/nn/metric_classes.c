@@ -361,6 +361,7 @@ static Err finish_auc(const Measure *m, Graph *graph, double *value, Fault *faul
 
 static Err check_options(Object *object, Fault *fault) {
   const ClassMetric *c = (const ClassMetric *)object;
+  if (metric_check_name(object, fault)) return fault->code;
   if (isnan(c->threshold) || c->as != READ_CATEGORICAL) return ERR_OK;
   return fault_set(fault, ERR_VALUE, "train.%s: option \"threshold\" is of yes-no outputs; with "
                    "kind = \"categorical\" the largest output counts", object->kind->name);
@@ -368,8 +369,7 @@ static Err check_options(Object *object, Fault *fault) {
 
 static Err check_scores(Object *object, Fault *fault) {
   ((ClassMetric *)object)->threshold = NAN;
-  (void)fault;
-  return ERR_OK;
+  return metric_check_name(object, fault);
 }
 
 static const Option accuracy_options[] = {READ, THRESHOLD, {0}};

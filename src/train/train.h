@@ -155,7 +155,9 @@ typedef struct Measures {
   Reading reading;             /* of the outputs: set by measures_check */
 } Measures;
 
-Err measures_open(Measures *out, const ObjectList *metrics, Fault *fault) WARN_UNUSED;
+/* ERR_VALUE that `who` tells: two have one name. */
+Err measures_open(Measures *out, const ObjectList *metrics, const char *who, Fault *fault)
+    WARN_UNUSED;
 void measures_close(Measures *measures);
 /* Forgets the rows. */
 Err measures_begin(Measures *measures, Fault *fault) WARN_UNUSED;

@@ -277,6 +277,37 @@ function tests.test_what_a_file_says_of_it_may_be_anything()
   end
 end
 
+-- -- names ----------------------------------------------------------------------------------
+
+local function called(name) return train.metric(function(o) return o:mean() end, { name = name }) end
+
+function tests.test_a_metric_is_called_what_a_column_can_be_called()
+  for _, name in ipairs { "", "a b", "a,b", "a=b", 'a"', "a\n", ("x"):rep(41), ("x"):rep(2000) } do
+    check.fails(function() called(name) end, 'train.metric: option "name"', "1 to 40")
+  end
+  for _, name in ipairs { "loss", "epoch", "lr", "time_s", "stopped", "best_epoch", "epochs", "net",
+    "val_x", "test_loss" } do
+    check.fails(function() called(name) end, 'option "name"', '"' .. name .. '"', "another column")
+  end
+  for _, kind in ipairs { "accuracy", "auc", "f1", "rmse", "r2" } do
+    check.fails(function() train[kind] { name = "lr" } end, "train." .. kind, "another column")
+  end
+  local long, set = ("x"):rep(40), line()
+  local h = fit(fixed(1), set, { loss = "mse", metrics = { called(long) }, validation_data = set,
+    test = set })
+  check.equal({ #h[long], #h["val_" .. long], math.type(h["test_" .. long]) }, { 1, 1, "float" })
+end
+
+function tests.test_two_metrics_of_one_name_are_refused()
+  for _, metrics in ipairs { { "mse", "mse" }, { "mse", "mean_squared_error" },
+    { called "x", "mae", called "x" } } do
+    check.fails(function() fixed(1):evaluate(line(), { metrics = metrics }) end, "net:evaluate",
+      "two of them are called")
+    check.fails(function() fit(fixed(1), line(), { loss = "mse", metrics = metrics }) end,
+      "train.fit", "two of them are called")
+  end
+end
+
 -- -- which way is better ---------------------------------------------------------------------
 
 local function watched(name, options, monitor_options)
