@@ -117,7 +117,12 @@ Known known_square(const Node *y) {
 
 Known known_reciprocal(const Node *y) {
   const Known *x = of(y, 0);
-  return x->lo >= 0 ? between(1 / x->hi, 1 / x->lo) : KNOWN_NOTHING;
+  return x->lo >= 0 ? between(1 / x->hi, 1 / fabs(x->lo)) : KNOWN_NOTHING;   /* -0 too */
+}
+
+Known known_wave(const Node *y) {
+  (void)y;
+  return between(-1, 1);
 }
 
 Known known_same(const Node *y) { return *of(y, 0); }
@@ -161,6 +166,15 @@ static bool is_row_sum(const Node *sum, const Node *x) {
   return ((unsigned)sum->attr[0].i & all) == last && sum->attr[1].i;
 }
 
+/* Is it such a sum, or one that something was added to, or that is kept from being small? */
+static bool is_row_sum_or_more(const Node *b, const Node *x) {
+  if (is_row_sum(b, x)) return true;
+  if (!b->in || (b->op != &op_record_add && b->op != &op_record_maximum)) return false;
+  for (int i = 0; i < 2; i++)
+    if (is_row_sum(b->in[i], x)) return b->op == &op_record_maximum || of(b, 1 - i)->lo >= 0;
+  return false;
+}
+
 Known known_div(const Node *y) {
   const Known *a = of(y, 0), *b = of(y, 1);
   Known k = KNOWN_NOTHING;
@@ -169,9 +183,23 @@ Known known_div(const Node *y) {
     k.total = 1;
     return k;
   }
+  if (a->lo >= 0 && is_row_sum_or_more(y->in[1], y->in[0])) return between(0, 1);
   if (b->lo > 0) k = product(a->lo, a->hi, 1 / b->hi, 1 / b->lo);
   if (is_number(b)) k.total = row_total(y, 0) / b->lo;
   return k;
+}
+
+/* Of no negative number to one exponent: it rises with the base, or falls where that is < 0. */
+Known known_pow(const Node *y) {
+  const Known *a = of(y, 0), *b = of(y, 1);
+  if (!(a->lo >= 0) || !is_number(b)) return KNOWN_NOTHING;
+  double lo = pow(fabs(a->lo), b->lo), hi = pow(a->hi, b->lo);
+  return b->lo >= 0 ? between(lo, hi) : between(hi, lo);
+}
+
+Known known_truth(const Node *y) {
+  (void)y;
+  return between(0, 1);
 }
 
 Known known_maximum(const Node *y) {
