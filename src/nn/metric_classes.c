@@ -249,23 +249,39 @@ typedef struct Scored {
 /* v[0]: questions; then of each row, for each question, a Scored. */
 enum { QUESTIONS, FIRST_SCORED };
 
-/* Scores of the classes of a row: their probabilities. Of two, one question: the difference
- * of the outputs, which orders rows as the probability of class 2 does, with its ties. */
+/* What makes a row of outputs probabilities, as the loss does: divided by the sum, of logits
+ * behind exp(y - most). */
+typedef struct RowScale {
+  double most, sum;
+} RowScale;
+
+static double share_at(const MetricBatch *batch, const Reading *reading, int64_t i, double most) {
+  double value = array_get(&batch->output, i);
+  return reading->logits ? exp(value - most) : value;
+}
+
+static RowScale row_scale(const MetricBatch *batch, const Reading *reading, int64_t at,
+                          int64_t width) {
+  RowScale row = {-INFINITY, 0};
+  for (int64_t c = 0; c < width; c++) row.most = fmax(row.most, array_get(&batch->output, at + c));
+  if (!reading->logits && !reading->divided) return (RowScale){row.most, 1};
+  for (int64_t c = 0; c < width; c++) row.sum += share_at(batch, reading, at + c, row.most);
+  if (row.sum == 0) row.sum = 1;   /* zeros stay */
+  return row;
+}
+
+/* Scores of the classes of a row: their probabilities. Of two, one question: where the loss
+ * does not divide them, the difference of the outputs, which orders rows as the probability of
+ * class 2 does, with its ties. */
 static void score_classes(const MetricBatch *batch, const Reading *reading, int64_t at,
                           int64_t width, double *score) {
-  const Array *y = &batch->output;
-  if (width == 2) {
-    score[0] = array_get(y, at + 1) - array_get(y, at);
+  if (width == 2 && !reading->divided) {
+    score[0] = array_get(&batch->output, at + 1) - array_get(&batch->output, at);
     return;
   }
-  double most = -INFINITY, sum = 0;
-  for (int64_t c = 0; c < width; c++) most = fmax(most, array_get(y, at + c));
-  for (int64_t c = 0; c < width; c++) {
-    double value = array_get(y, at + c);
-    score[2 * c] = reading->logits ? exp(value - most) : value;
-    sum += score[2 * c];
-  }
-  for (int64_t c = 0; reading->logits && c < width; c++) score[2 * c] /= sum;
+  RowScale row = row_scale(batch, reading, at, width);
+  for (int64_t c = width == 2 ? 1 : 0, q = 0; c < width; c++, q++)
+    score[2 * q] = share_at(batch, reading, at + c, row.most) / row.sum;
 }
 
 static Err add_scores(Measure *m, const MetricBatch *batch, Fault *fault) {

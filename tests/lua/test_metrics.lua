@@ -204,6 +204,21 @@ function tests.test_a_refused_metric_leaves_the_net_as_it_was()
   check.fails(function() net:evaluate(set, { metrics = { "accuracy" } }) end, "kind")
 end
 
+-- Whatever made the probabilities, and whatever it is that was minimized.
+function tests.test_probabilities_are_read_as_such_without_a_loss()
+  local x, y = tensor { { -1 }, { 0.5 }, { 1 } }, tensor { { 0 }, { 0 }, { 1 } }
+  for _, f in ipairs { "sigmoid", function(z) return z:sigmoid():reshape(-1, 1) end,
+    function(z) return 1 / (1 + (-z):exp()) end, function(z) return z:sigmoid() * 1 end } do
+    local net = nn.Sequential { nn.Dense(1, { init = "ones" }), nn.activation(f) }
+    check.equal(net:predict_classes(x):reshape(-1):totable(), { 1, 2, 2 })
+    local h = fit(net, data.set(x, y), { optimizer = optim.SGD { lr = 1e-30 },
+      loss = function(o, t) return (o - t):square():mean() end,
+      metrics = { train.accuracy { kind = "binary" } } })
+    check.near(h.accuracy, { 2 / 3 })
+    check.equal(net:predict_classes(x):reshape(-1):totable(), { 1, 2, 2 })
+  end
+end
+
 function tests.test_nan_is_no_class()
   local net, nan = fixed(1, 2):build { 1 }, 0 / 0
   net:load { ["dense_1.weight"] = tensor { { nan, nan } }, ["dense_1.bias"] = tensor { nan, nan } }
@@ -356,13 +371,15 @@ end
 function tests.test_an_experiment_goes_where_the_record_says()
   local function script(metric)
     return check.file("f1.lua", ([[
+      local asked = args { goal = "", report = %q }
       experiment { name = "f1", factors = { lr = { 0.1, 0.5 } }, seeds = 1, metric = %q,
+        goal = asked.goal ~= "" and asked.goal or nil, report = asked.report,
         trial = function(c, run)
           return train.fit(nn.Sequential { nn.Dense(2) }, data.moons { n = 40 }, { epochs = 2,
             loss = "cross_entropy", optimizer = optim.SGD { lr = c.lr }, validation = 0.5,
             metrics = { "f1", train.metric(function(o) return o:mean() end, { name = "score" }) },
             run = run })
-        end }]]):format(metric))
+        end }]]):format(metric, metric))
   end
   local out, err, status = check.runner { "--runs", "named", script "val_f1" }
   local none   -- what is not looked at
@@ -374,6 +391,9 @@ function tests.test_an_experiment_goes_where_the_record_says()
     .. "not follow from its name", 1, true) ~= nil, err)
   out = check.runner { "--runs", "named", "compare", "f1", "--metric=val_loss" }
   check.yes(out:find("val_loss, lower is better", 1, true) ~= nil, out)
+  check.runner { "--runs", "asked", script "val_loss", "goal=max", "report=val_f1" }
+  out = check.runner { "--runs", "asked", "compare", "f1", "--metric=val_loss" }
+  check.yes(out:find("val_loss, higher is better", 1, true) ~= nil, out)
   none, err, status = check.runner { "--runs", "named", "compare", "f1", "--metric=val_score" }
   check.equal(status, 2)
   check.yes(err:find("--goal max or --goal min", 1, true) ~= nil, err)
