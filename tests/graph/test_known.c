@@ -191,3 +191,26 @@ TEST(powers_and_comparisons_of_probabilities_are_known) {
   assert_true(known_probabilities(&op_square(&graph, op_sin(&graph, z))->known));
   graph_close(&graph);
 }
+
+static Node *mix(Node *g, Node *a, Node *rest, Node *b) {
+  return op_add(&graph, op_mul(&graph, g, a), op_mul(&graph, b, rest));
+}
+
+TEST(mixtures_of_distributions_are_distributions) {
+  Fault fault = {0};
+  assert_int_equal(graph_open(&graph, 1, 1, &fault), ERR_OK);
+  Node *one = graph_scalar(&graph, 1), *two = graph_scalar(&graph, 2);
+  Node *p = op_softmax(&graph, data(6, 4), 1), *q = op_softmax(&graph, data(6, 4), 1);
+  Node *g = op_sigmoid(&graph, data(6, 1)), *each = op_sigmoid(&graph, data(6, 4));
+  assert_true(is_distribution(mix(g, p, op_sub(&graph, one, g), q)));
+  assert_true(is_distribution(mix(op_sub(&graph, one, g), p, g, q)));
+  Node *single = mix(each, p, op_sub(&graph, one, each), q);   /* a weight for each element */
+  assert_true(known_probabilities(&single->known));
+  assert_false(is_distribution(single));
+  assert_false(known_probabilities(&mix(g, p, op_sub(&graph, two, g), q)->known));
+  assert_false(known_probabilities(&mix(g, p, op_sub(&graph, one, each), q)->known));
+  Node *free = data(6, 1);
+  assert_false(known_probabilities(&mix(free, p, op_sub(&graph, one, free), q)->known));
+  assert_false(known_probabilities(&mix(g, data(6, 4), op_sub(&graph, one, g), q)->known));
+  graph_close(&graph);
+}
