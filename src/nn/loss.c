@@ -331,10 +331,10 @@ static const Option entropy_options[] = {
     {.name = "from_logits", .kind = OPT_CHOICE, .offset = offsetof(Loss, from_logits),
      .value = "auto", .choices = from_logits_names,
      .doc = "is the output a logit? auto: what softmax or sigmoid made is folded, what is "
-            "known to lie from 0 to 1 is a probability, another output of a net is a logit (with a "
-            "warning where it cannot be below 0 nor beyond some number), "
-            "a plain tensor is an error; false: classes whose outputs need not sum to 1 are "
-            "divided by their sum"},
+            "known to lie from 0 to 1 is a probability, another output of a net is a logit "
+            "(with a warning where it cannot be below 0 nor beyond some number), a plain "
+            "tensor is an error; false: classes whose outputs need not sum to 1 are divided "
+            "by their sum"},
     {0}};
 static const Option function_options[] = {
     {.name = "function", .kind = OPT_CALL, .offset = offsetof(Loss, function),

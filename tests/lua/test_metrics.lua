@@ -294,10 +294,12 @@ end
 
 -- -- names ----------------------------------------------------------------------------------
 
-local function called(name) return train.metric(function(o) return o:mean() end, { name = name }) end
+local function called(name)
+  return train.metric(function(o) return o:mean() end, { name = name })
+end
 
 function tests.test_a_metric_is_called_what_a_column_can_be_called()
-  for _, name in ipairs { "", "a b", "a,b", "a=b", 'a"', "a\n", ("x"):rep(41), ("x"):rep(2000) } do
+  for _, name in ipairs { "", "a b", "a,b", "a=b", 'a"', "a\n", ("x"):rep(41) } do
     check.fails(function() called(name) end, 'train.metric: option "name"', "1 to 40")
   end
   for _, name in ipairs { "loss", "epoch", "lr", "time_s", "stopped", "best_epoch", "epochs", "net",

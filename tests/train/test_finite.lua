@@ -4,7 +4,7 @@
 local check = dofile "tests/check.lua"
 local tests = {}
 
-local LARGEST = tensor { 1e200 }:item() < math.huge and 1.7e308 or 3.4e38
+local LARGEST = pcall(tensor, { 1e200 }) and 1.7e308 or 3.4e38
 
 local function is_finite(v)
   for _, x in ipairs(v:totable()) do
