@@ -52,7 +52,8 @@ typedef struct MetricKind {
   Kind kind;
   Goal goal;
   double low, high;            /* range of its values; equal: not known, or without ends */
-  /* Before the first batch, of whose arrays only shapes and types are there. May be NULL. */
+  /* Before the first batch, of whose arrays only shapes and types are there; or the targets
+   * too, which are then looked at. May be NULL. */
   Err (*check)(const Metric *metric, const MetricBatch *batch, Fault *fault);
   Err (*add)(Measure *m, const MetricBatch *batch, Fault *fault);
   /* Changes nothing: it may be asked again. NaN: not defined for these rows. */

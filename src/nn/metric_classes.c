@@ -26,7 +26,7 @@ typedef struct ClassMetric {
 /* -- items ----------------------------------------------------------------------------- */
 
 /* An item: what it was read as and what it is, 1 .. n_classes (yes-no: 1 no, 2 yes); got 0:
- * NaN. `place`: of the yes-no output in its row, from 0. */
+ * NaN, or there are targets alone. `place`: of the yes-no output in its row, from 0. */
 typedef struct Item {
   int64_t place, got, want;
 } Item;
@@ -67,7 +67,7 @@ static Err yes_no_item(const MetricBatch *batch, const Reading *reading, int64_t
   if (label && t != 1 && t != 2) return bad_label(batch, t, "labels 1 (no) and 2 (yes)", fault);
   if (!label && !(t >= 0 && t <= 1)) return bad_label(batch, t, "numbers from 0 to 1", fault);
   out->place = i % reading_width(&batch->output.shape);
-  out->got = reading_yes(reading, array_get(&batch->output, i));
+  if (batch->output.data) out->got = reading_yes(reading, array_get(&batch->output, i));
   out->want = t >= (label ? 2 : 0.5) ? 2 : 1;
   return ERR_OK;
 }
@@ -75,7 +75,7 @@ static Err yes_no_item(const MetricBatch *batch, const Reading *reading, int64_t
 static Err class_item(const MetricBatch *batch, int64_t i, Item *out, Fault *fault) {
   int64_t n = reading_width(&batch->output.shape);
   out->place = 0;
-  out->got = reading_largest(&batch->output, i * n, n);
+  if (batch->output.data) out->got = reading_largest(&batch->output, i * n, n);
   if (is_distribution(batch)) {
     out->want = reading_largest(&batch->target, i * n, n);
     return out->want ? ERR_OK : bad_label(batch, NAN, "numbers from 0 to 1", fault);
@@ -102,7 +102,7 @@ static Err refuse_shapes(const MetricBatch *batch, const char *allowed, Fault *f
                    shape_text(o, &batch->output.shape), shape_text(t, &batch->target.shape));
 }
 
-static Err check_classes(const Metric *metric, const MetricBatch *batch, Fault *fault) {
+static Err check_class_shapes(const Metric *metric, const MetricBatch *batch, Fault *fault) {
   Reading reading = reading_for(metric, batch);
   int64_t width = reading_width(&batch->output.shape);
   int64_t n = shape_count(&batch->output.shape), n_targets = shape_count(&batch->target.shape);
@@ -119,6 +119,17 @@ static Err check_classes(const Metric *metric, const MetricBatch *batch, Fault *
                      "kind = \"binary\"");
   if (is_distribution(batch) || n_targets * width == n) return ERR_OK;
   return refuse_shapes(batch, "labels [N], or of the outputs' shape", fault);
+}
+
+static Err check_classes(const Metric *metric, const MetricBatch *batch, Fault *fault) {
+  Err err = check_class_shapes(metric, batch, fault);
+  if (err || !batch->target.data || batch->output.data) return err;
+  Reading reading = reading_for(metric, batch);
+  for (int64_t i = 0; !err && i < n_items(batch, &reading); i++) {
+    Item item = {0};
+    err = item_at(batch, &reading, i, &item, fault);
+  }
+  return err;
 }
 
 /* -- accuracy -------------------------------------------------------------------------- */

@@ -65,6 +65,25 @@ Err measures_check(Measures *measures, Graph *graph, const Loss *loss, const Nod
   return err;
 }
 
+Err measures_check_set(const Measures *measures, Graph *graph, Dataset *set,
+                       const Node *output, int64_t n_rows, Fault *fault) {
+  MetricBatch batch = {.graph = graph, .output = {output->shape, output->dtype, NULL},
+                       .reading = measures->reading};
+  int64_t *n_out = batch.output.shape.dim;
+  Err err = ERR_OK;
+  if (measures->n == 0 || n_rows == 0 || *n_out % n_rows) return ERR_OK;
+  int64_t per_row = *n_out / n_rows;
+  for (int64_t row = 0; !err && row < dataset_n(set); row++) {
+    Array t = dataset_targets(set, row);
+    *n_out = per_row * t.shape.dim[0];
+    batch.target = metric_target(&batch.output, &t);
+    for (int i = 0; !err && i < measures->n; i++)
+      err = metric_check(measures->v[i].metric, &batch, fault);
+  }
+  if (err) fault_prefix(fault, "data set %s", dataset_name(set));
+  return err;
+}
+
 Err measures_add(Measures *measures, Graph *graph, const Tensor *output, const Tensor *target,
                  Fault *fault) {
   MetricBatch batch = {graph, output->a, metric_target(&output->a, &target->a),

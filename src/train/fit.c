@@ -216,6 +216,18 @@ static Err end_all(Work *w, Err err) {
 
 /* -- one epoch --------------------------------------------------------------------- */
 
+/* Before the first step, of which nothing may stay if a metric is refused later. */
+static Err check_measures(Work *w, const Node *output, const Node *y) {
+  Graph *graph = w->run.graph;
+  Dataset *const sets[] = {w->train, w->validation, w->run.fit->test};
+  Err err = measures_check(&w->measures, graph, w->run.fit->loss, output, y, w->fault);
+  for (int i = 0; !err && !w->stepped && i < 3; i++)
+    if (sets[i])
+      err = measures_check_set(&w->measures, graph, sets[i], output, w->y->a.shape.dim[0],
+                               w->fault);
+  return err;
+}
+
 static Err batch_forward(void *ctx, Graph *graph, Node **out, int *n_out, Fault *fault) {
   Work *w = ctx;
   Fit *fit = w->run.fit;
@@ -226,7 +238,7 @@ static Err batch_forward(void *ctx, Graph *graph, Node **out, int *n_out, Fault 
   out[1] = output;
   *n_out = fit->metrics.n ? 2 : 1;
   if (!out[0] || !output) return graph_ok(graph, fault);
-  return measures_check(&w->measures, graph, fit->loss, output, y, fault);
+  return check_measures(w, output, y);
 }
 
 /* What a step gave: the loss, and the outputs where something is measured on them. */

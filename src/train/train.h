@@ -165,6 +165,10 @@ Err measures_begin(Measures *measures, Fault *fault) WARN_UNUSED;
  * reads such outputs, and whether all can be measured on them. */
 Err measures_check(Measures *measures, Graph *graph, const Loss *loss, const Node *output,
                    const Node *target, Fault *fault) WARN_UNUSED;
+/* Then, whether the targets of a whole set can be measured: before any step, what adding them
+ * would refuse later. `output` is of a batch of n_rows. */
+Err measures_check_set(const Measures *measures, Graph *graph, Dataset *set,
+                       const Node *output, int64_t n_rows, Fault *fault) WARN_UNUSED;
 Err measures_add(Measures *measures, Graph *graph, const Tensor *output, const Tensor *target,
                  Fault *fault) WARN_UNUSED;
 /* value[0 .. n - 1]. Changes nothing. */

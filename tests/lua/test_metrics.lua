@@ -219,6 +219,28 @@ function tests.test_probabilities_are_read_as_such_without_a_loss()
   end
 end
 
+-- Also where only the last row of a set that is measured later says so.
+function tests.test_targets_that_no_metric_can_count_are_refused_before_the_first_step()
+  local x = tensor { { 1 }, { 2 }, { 3 } }
+  local good, bad = data.set(x, tensor { 0, 1, 1 }), data.set(x, tensor { 0, 1, 7 })
+  local net = fixed(1):build { 1 }
+  for _, case in ipairs { { bad }, { good, validation_data = bad }, { good, test = bad } } do
+    for _, metric in ipairs { "accuracy", "f1", "auc" } do
+      check.fails(function()
+        fit(net, case[1], { loss = "mse", metrics = { "mse", metric }, batch_size = 2,
+          shuffle = "none", validation_data = case.validation_data, test = case.test })
+      end, "data set", metric .. ": a target is 7", "numbers from 0 to 1")
+      check.equal(net:state()["dense_1.weight"]:item(), 1.0)
+    end
+  end
+  check.fails(function()
+    fit(fixed(1, 2), data.set(x, int { 1, 2, 3 }), { batch_size = 2, shuffle = "none",
+      loss = function(o) return o:square():mean() end, metrics = { "accuracy" } })
+  end, "a target is 3", "labels from 1 to 2")
+  local h = fit(net, good, { loss = "mse", metrics = { "accuracy" }, test = good, batch_size = 2 })
+  check.yes(h.test_accuracy ~= nil)
+end
+
 function tests.test_nan_is_no_class()
   local net, nan = fixed(1, 2):build { 1 }, 0 / 0
   net:load { ["dense_1.weight"] = tensor { { nan, nan } }, ["dense_1.bias"] = tensor { nan, nan } }
