@@ -34,13 +34,16 @@ static Err find_metric(const Study *study, const char **metric, Fault *fault) {
   return fault->code;
 }
 
-/* What a name says of which way is better, and of the range of values. */
-static void name_measure(StudyQuestion *question) {
+/* What a name says of which way is better, unless the plan says it of its metric, and of the
+ * range of values. */
+static void name_measure(const Study *study, StudyQuestion *question) {
   static const CompareGoal max = COMPARE_MAX, min = COMPARE_MIN;
   NamedMeasure named = measure_named(question->metric);
   question->low = named.low;
   question->high = named.high;
-  if (question->goal || named.goal == GOAL_NONE) return;
+  bool planned = strcmp(question->metric, study->metric) == 0 &&
+                 json_find(study->plan, "metric_goal");
+  if (question->goal || planned || named.goal == GOAL_NONE) return;
   question->goal = named.goal == GOAL_MAX ? &max : &min;
 }
 
@@ -76,7 +79,7 @@ static Err compare(const QueryCall *call, const Study *study, Fault *fault) {
   Err err = read_goal(call, &question.goal, fault);
   if (!err && question.metric) err = find_metric(study, &question.metric, fault);
   if (!err && question.metric && strcmp(question.metric, study->report) != 0)
-    name_measure(&question);
+    name_measure(study, &question);
   if (!err) err = study_compare(study, &question, &compared, fault);
   if (!err && call->json) {
     Json *answer = compare_json(compared);

@@ -177,7 +177,7 @@ Err graph_set_streams(Graph *graph, uint64_t seed, const Counter *counters, int 
 
 /* A line on stderr that a session gives once, with the script line of the node; NULL: the one
  * under way. */
-typedef enum GraphWarning { WARN_NORMALIZED, WARN_BROADCAST } GraphWarning;
+typedef enum GraphWarning { WARN_NORMALIZED, WARN_BOUNDED, WARN_BROADCAST } GraphWarning;
 void graph_warn(Graph *graph, GraphWarning which, const Node *node, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 

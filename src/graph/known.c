@@ -117,14 +117,66 @@ Known known_square(const Node *y) {
 
 Known known_reciprocal(const Node *y) {
   const Known *x = of(y, 0);
-  return x->lo >= 0 ? between(1 / x->hi, 1 / x->lo) : KNOWN_NOTHING;
+  return x->lo >= 0 ? between(1 / x->hi, 1 / fabs(x->lo)) : KNOWN_NOTHING;   /* -0 too */
+}
+
+Known known_wave(const Node *y) {
+  (void)y;
+  return between(-1, 1);
 }
 
 Known known_same(const Node *y) { return *of(y, 0); }
 
 /* -- elementwise, several inputs ----------------------------------------------------- */
 
+/* Is b the same function of the same inputs as a, written twice? */
+static bool same_function(const Node *a, const Node *b) {
+  if (a == b) return true;
+  bool alike = a->op == b->op && a->in && b->in && a->n_in == b->n_in && a->n_in > 0 &&
+               a->n_attr == b->n_attr && !(a->op->flags & (OP_DRAW | OP_LEAF));
+  for (int i = 0; alike && i < a->n_in; i++) alike = a->in[i] == b->in[i];
+  return alike && memcmp(a->attr, b->attr, (size_t)a->n_attr * sizeof *a->attr) == 0;
+}
+
+/* Is h = 1 - g? */
+static bool is_rest(const Node *h, const Node *g) {
+  if (h->op != &op_record_sub || !h->in) return false;
+  const Known *one = of(h, 0);
+  return is_number(one) && one->lo == 1 && same_function(h->in[1], g);
+}
+
+typedef struct Mixture {
+  const Node *weight, *a, *b;
+} Mixture;
+
+/* Is y = g a + (1 - g) b, of a weight g in [0, 1]? */
+static bool is_mixture(const Node *y, Mixture *out) {
+  const Node *m = y->in[0], *n = y->in[1];
+  if (m->op != &op_record_mul || n->op != &op_record_mul || !m->in || !n->in) return false;
+  for (int i = 0; i < 2; i++)
+    for (int j = 0; j < 2; j++) {
+      const Node *g = m->in[i], *h = n->in[j];
+      if (!known_probabilities(&g->known) || !(is_rest(h, g) || is_rest(g, h))) continue;
+      *out = (Mixture){g, m->in[1 - i], n->in[1 - j]};
+      return true;
+    }
+  return false;
+}
+
+/* Between both; a row of two that have one total has it too, where it has one weight. */
+static Known known_mixture(const Node *y, const Mixture *mix) {
+  const Known *a = &mix->a->known, *b = &mix->b->known;
+  Known k = between(fmin(a->lo, b->lo), fmax(a->hi, b->hi));
+  bool one_weight = last_dim(mix->weight) <= 1;
+  if (one_weight && last_dim(mix->a) == last_dim(y) && last_dim(mix->b) == last_dim(y) &&
+      a->total == b->total)
+    k.total = a->total;
+  return k;
+}
+
 Known known_add(const Node *y) {
+  Mixture mix;
+  if (is_mixture(y, &mix)) return known_mixture(y, &mix);
   Known k = between(of(y, 0)->lo + of(y, 1)->lo, of(y, 0)->hi + of(y, 1)->hi);
   k.total = row_total(y, 0) + row_total(y, 1);
   return k;
@@ -144,21 +196,21 @@ Known known_mul(const Node *y) {
   return k;
 }
 
-/* Is b the same function of the same inputs as a, written twice? */
-static bool same_function(const Node *a, const Node *b) {
-  if (a == b) return true;
-  bool alike = a->op == b->op && a->in && b->in && a->n_in == b->n_in && a->n_in > 0 &&
-               a->n_attr == b->n_attr && !(a->op->flags & (OP_DRAW | OP_LEAF));
-  for (int i = 0; alike && i < a->n_in; i++) alike = a->in[i] == b->in[i];
-  return alike && memcmp(a->attr, b->attr, (size_t)a->n_attr * sizeof *a->attr) == 0;
-}
-
 /* Is `sum` what the rows of x sum to, one number per row? */
 static bool is_row_sum(const Node *sum, const Node *x) {
   if (sum->op != &op_record_sum || !sum->in || !x->shape.rank) return false;
   if (!same_function(sum->in[0], x)) return false;
   unsigned last = 1u << (x->shape.rank - 1), all = last | (last - 1);
   return ((unsigned)sum->attr[0].i & all) == last && sum->attr[1].i;
+}
+
+/* Is it such a sum, or one that something was added to, or that is kept from being small? */
+static bool is_row_sum_or_more(const Node *b, const Node *x) {
+  if (is_row_sum(b, x)) return true;
+  if (!b->in || (b->op != &op_record_add && b->op != &op_record_maximum)) return false;
+  for (int i = 0; i < 2; i++)
+    if (is_row_sum(b->in[i], x)) return b->op == &op_record_maximum || of(b, 1 - i)->lo >= 0;
+  return false;
 }
 
 Known known_div(const Node *y) {
@@ -169,9 +221,23 @@ Known known_div(const Node *y) {
     k.total = 1;
     return k;
   }
+  if (a->lo >= 0 && is_row_sum_or_more(y->in[1], y->in[0])) return between(0, 1);
   if (b->lo > 0) k = product(a->lo, a->hi, 1 / b->hi, 1 / b->lo);
   if (is_number(b)) k.total = row_total(y, 0) / b->lo;
   return k;
+}
+
+/* Of no negative number to one exponent: it rises with the base, or falls where that is < 0. */
+Known known_pow(const Node *y) {
+  const Known *a = of(y, 0), *b = of(y, 1);
+  if (!(a->lo >= 0) || !is_number(b)) return KNOWN_NOTHING;
+  double lo = pow(fabs(a->lo), b->lo), hi = pow(a->hi, b->lo);
+  return b->lo >= 0 ? between(lo, hi) : between(hi, lo);
+}
+
+Known known_truth(const Node *y) {
+  (void)y;
+  return between(0, 1);
 }
 
 Known known_maximum(const Node *y) {

@@ -14,6 +14,8 @@ Known known_neg(const Node *y);
 Known known_abs(const Node *y);
 Known known_square(const Node *y);
 Known known_reciprocal(const Node *y);
+/* sin and cos. */
+Known known_wave(const Node *y);
 /* The values themselves, perhaps as another type. */
 Known known_same(const Node *y);
 
@@ -22,6 +24,9 @@ Known known_add(const Node *y);
 Known known_sub(const Node *y);
 Known known_mul(const Node *y);
 Known known_div(const Node *y);
+Known known_pow(const Node *y);
+/* Comparisons: 0 or 1. */
+Known known_truth(const Node *y);
 Known known_maximum(const Node *y);
 Known known_minimum(const Node *y);
 Known known_where(const Node *y);

@@ -461,14 +461,14 @@ const Op op_record_sin = {
     COMMON(sin), .n_in = 1, .flags = OP_ELEMENTWISE,
     .doc = "Sine of an angle in radians.", .equation = "y = sin x",
     .infer = infer_broadcast, .split = split_heavy, .vjp = vjp_sin,
-    .samples = samples_any,
+    .samples = samples_any, .known = known_wave,
 };
 
 const Op op_record_cos = {
     COMMON(cos), .n_in = 1, .flags = OP_ELEMENTWISE,
     .doc = "Cosine of an angle in radians.", .equation = "y = cos x",
     .infer = infer_broadcast, .split = split_heavy, .vjp = vjp_cos,
-    .samples = samples_any,
+    .samples = samples_any, .known = known_wave,
 };
 
 const Op op_record_tanh = {
@@ -606,7 +606,7 @@ const Op op_record_pow = {
     .doc = "x to the power y; NaN for x < 0 unless y is an integer.",
     .equation = "z = x^y",
     .infer = infer_broadcast, .split = split_heavy, .vjp = vjp_pow,
-    .samples = samples_pow,
+    .samples = samples_pow, .known = known_pow,
 };
 
 const Op op_record_maximum = {
@@ -632,42 +632,42 @@ const Op op_record_eq = {
     .doc = "1 where x equals y, else 0; int32 are compared exactly.",
     .equation = "z = 1 if x == y, else 0",
     .infer = infer_broadcast, .split = split_light, .vjp = vjp_none,
-    .samples = samples_select,
+    .samples = samples_select, .known = known_truth,
 };
 
 const Op op_record_ne = {
     COMMON(ne), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT | OP_NO_GRAD,
     .doc = "1 where x differs from y, else 0.", .equation = "z = 1 if x ~= y, else 0",
     .infer = infer_broadcast, .split = split_light, .vjp = vjp_none,
-    .samples = samples_select,
+    .samples = samples_select, .known = known_truth,
 };
 
 const Op op_record_lt = {
     COMMON(lt), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT | OP_NO_GRAD,
     .doc = "1 where x is below y, else 0.", .equation = "z = 1 if x < y, else 0",
     .infer = infer_broadcast, .split = split_light, .vjp = vjp_none,
-    .samples = samples_select,
+    .samples = samples_select, .known = known_truth,
 };
 
 const Op op_record_le = {
     COMMON(le), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT | OP_NO_GRAD,
     .doc = "1 where x is at most y, else 0.", .equation = "z = 1 if x <= y, else 0",
     .infer = infer_broadcast, .split = split_light, .vjp = vjp_none,
-    .samples = samples_select,
+    .samples = samples_select, .known = known_truth,
 };
 
 const Op op_record_gt = {
     COMMON(gt), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT | OP_NO_GRAD,
     .doc = "1 where x is above y, else 0.", .equation = "z = 1 if x > y, else 0",
     .infer = infer_broadcast, .split = split_light, .vjp = vjp_none,
-    .samples = samples_select,
+    .samples = samples_select, .known = known_truth,
 };
 
 const Op op_record_ge = {
     COMMON(ge), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT | OP_NO_GRAD,
     .doc = "1 where x is at least y, else 0.", .equation = "z = 1 if x >= y, else 0",
     .infer = infer_broadcast, .split = split_light, .vjp = vjp_none,
-    .samples = samples_select,
+    .samples = samples_select, .known = known_truth,
 };
 
 static const char *const where_inputs[] = {"condition", "x", "y"};

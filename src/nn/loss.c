@@ -169,12 +169,27 @@ static Node *folded(Graph *graph, const Loss *loss, Node *output) {
   return shape_equal(&z->shape, &output->shape) ? z : op_reshape(graph, z, &output->shape);
 }
 
+/* Logits may be of any sign and size. What cannot be below 0 nor beyond some number is more
+ * likely a sum of probabilities than that. */
+static void warn_of_bounds(Graph *graph, const Loss *loss, const Node *output) {
+  const Known *k = &output->known;
+  bool bounded = k->lo >= 0 && isfinite(k->hi);
+  if (!bounded || loss->from_logits != LOGITS_AUTO) return;
+  graph_warn(graph, WARN_BOUNDED, NULL,
+             "loss.%s: the outputs lie from %.4g to %.4g, and are taken for logits; say "
+             "from_logits = false if they are probabilities, true if not",
+             loss->object.kind->name, k->lo, k->hi);
+}
+
 /* Sets *z to the logits, or *p to the probabilities; false after a fault. */
 static bool take_form(Graph *graph, const Loss *loss, Node *output, Node **z, Node **p) {
   *z = *p = NULL;
   switch (loss_form(loss, output)) {
   case FORM_FOLDED: *z = folded(graph, loss, output); break;
-  case FORM_LOGITS: *z = output; break;
+  case FORM_LOGITS:
+    warn_of_bounds(graph, loss, output);
+    *z = output;
+    break;
   case FORM_PROBABILITIES: *p = op_clip(graph, output, SMALLEST_P, 1); break;
   case FORM_NORMALIZED:
     *p = op_clip(graph, normalized(graph, loss, output), SMALLEST_P, 1);
@@ -316,9 +331,10 @@ static const Option entropy_options[] = {
     {.name = "from_logits", .kind = OPT_CHOICE, .offset = offsetof(Loss, from_logits),
      .value = "auto", .choices = from_logits_names,
      .doc = "is the output a logit? auto: what softmax or sigmoid made is folded, what is "
-            "known to lie from 0 to 1 is a probability, another output of a net is a logit, "
-            "a plain tensor is an error; false: classes whose outputs need not sum to 1 are "
-            "divided by their sum"},
+            "known to lie from 0 to 1 is a probability, another output of a net is a logit "
+            "(with a warning where it cannot be below 0 nor beyond some number), a plain "
+            "tensor is an error; false: classes whose outputs need not sum to 1 are divided "
+            "by their sum"},
     {0}};
 static const Option function_options[] = {
     {.name = "function", .kind = OPT_CALL, .offset = offsetof(Loss, function),

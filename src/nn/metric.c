@@ -21,6 +21,38 @@ const char *metric_name(const Metric *metric) {
   return metric->name ? metric->name : metric->object.kind->name;
 }
 
+/* What a history, and what a callback is told, hold beside the measures. */
+static const char *const taken[] = {"loss", "epoch", "lr", "time_s", "best_epoch", "stopped",
+                                    "epochs", "net", NULL};
+
+static bool is_taken(const char *name) {
+  if (strncmp(name, "val_", 4) == 0 || strncmp(name, "test_", 5) == 0) return true;
+  for (int i = 0; taken[i]; i++)
+    if (strcmp(taken[i], name) == 0) return true;
+  return false;
+}
+
+/* The signs that filters of records are made of stay theirs. */
+static bool is_name(const char *name) {
+  size_t n = strlen(name);
+  if (n == 0 || n > METRIC_NAME_BYTES || strpbrk(name, ",=<>!\"")) return false;
+  for (size_t i = 0; i < n; i++)
+    if ((unsigned char)name[i] <= ' ' || name[i] == 0x7f) return false;
+  return true;
+}
+
+Err metric_check_name(Object *object, Fault *fault) {
+  const Metric *metric = (const Metric *)object;
+  if (!metric->name || (is_name(metric->name) && !is_taken(metric->name))) return ERR_OK;
+  if (is_name(metric->name))
+    return fault_set(fault, ERR_VALUE, "train.%s: option \"name\": \"%s\" is, or may become, the "
+                     "name of another column of the history; allowed: any other, not beginning "
+                     "with val_ or test_", object->kind->name, metric->name);
+  return fault_set(fault, ERR_VALUE, "train.%s: option \"name\": got \"%.60s\", allowed: 1 to %d "
+                   "bytes without blanks and without , = < > ! \"", object->kind->name,
+                   metric->name, METRIC_NAME_BYTES);
+}
+
 /* -- a measure ----------------------------------------------------------------------- */
 
 void measure_init(Measure *m, Metric *metric) {

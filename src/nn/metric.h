@@ -52,7 +52,8 @@ typedef struct MetricKind {
   Kind kind;
   Goal goal;
   double low, high;            /* range of its values; equal: not known, or without ends */
-  /* Before the first batch, of whose arrays only shapes and types are there. May be NULL. */
+  /* Before the first batch, of whose arrays only shapes and types are there; or the targets
+   * too, which are then looked at. May be NULL. */
   Err (*check)(const Metric *metric, const MetricBatch *batch, Fault *fault);
   Err (*add)(Measure *m, const MetricBatch *batch, Fault *fault);
   /* Changes nothing: it may be asked again. NaN: not defined for these rows. */
@@ -91,6 +92,11 @@ Array metric_target(const Array *output, const Array *target);
 #define METRIC_NAME                                                                    \
   {.name = "name", .kind = OPT_TEXT, .offset = offsetof(Metric, name),                 \
    .doc = "of its column in the history"}
+
+/* A column may be called so, with val_ or test_ before it: the first thing that a kind's own
+ * check of its options asks. */
+enum { METRIC_NAME_BYTES = 40 };
+Err metric_check_name(Object *object, Fault *fault) WARN_UNUSED;
 
 /* Room for `n` numbers in all, new ones 0. */
 Err measure_room(Measure *m, int64_t n, Fault *fault) WARN_UNUSED;

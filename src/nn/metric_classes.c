@@ -26,7 +26,7 @@ typedef struct ClassMetric {
 /* -- items ----------------------------------------------------------------------------- */
 
 /* An item: what it was read as and what it is, 1 .. n_classes (yes-no: 1 no, 2 yes); got 0:
- * NaN. `place`: of the yes-no output in its row, from 0. */
+ * NaN, or there are targets alone. `place`: of the yes-no output in its row, from 0. */
 typedef struct Item {
   int64_t place, got, want;
 } Item;
@@ -67,7 +67,7 @@ static Err yes_no_item(const MetricBatch *batch, const Reading *reading, int64_t
   if (label && t != 1 && t != 2) return bad_label(batch, t, "labels 1 (no) and 2 (yes)", fault);
   if (!label && !(t >= 0 && t <= 1)) return bad_label(batch, t, "numbers from 0 to 1", fault);
   out->place = i % reading_width(&batch->output.shape);
-  out->got = reading_yes(reading, array_get(&batch->output, i));
+  if (batch->output.data) out->got = reading_yes(reading, array_get(&batch->output, i));
   out->want = t >= (label ? 2 : 0.5) ? 2 : 1;
   return ERR_OK;
 }
@@ -75,7 +75,7 @@ static Err yes_no_item(const MetricBatch *batch, const Reading *reading, int64_t
 static Err class_item(const MetricBatch *batch, int64_t i, Item *out, Fault *fault) {
   int64_t n = reading_width(&batch->output.shape);
   out->place = 0;
-  out->got = reading_largest(&batch->output, i * n, n);
+  if (batch->output.data) out->got = reading_largest(&batch->output, i * n, n);
   if (is_distribution(batch)) {
     out->want = reading_largest(&batch->target, i * n, n);
     return out->want ? ERR_OK : bad_label(batch, NAN, "numbers from 0 to 1", fault);
@@ -102,7 +102,7 @@ static Err refuse_shapes(const MetricBatch *batch, const char *allowed, Fault *f
                    shape_text(o, &batch->output.shape), shape_text(t, &batch->target.shape));
 }
 
-static Err check_classes(const Metric *metric, const MetricBatch *batch, Fault *fault) {
+static Err check_class_shapes(const Metric *metric, const MetricBatch *batch, Fault *fault) {
   Reading reading = reading_for(metric, batch);
   int64_t width = reading_width(&batch->output.shape);
   int64_t n = shape_count(&batch->output.shape), n_targets = shape_count(&batch->target.shape);
@@ -119,6 +119,17 @@ static Err check_classes(const Metric *metric, const MetricBatch *batch, Fault *
                      "kind = \"binary\"");
   if (is_distribution(batch) || n_targets * width == n) return ERR_OK;
   return refuse_shapes(batch, "labels [N], or of the outputs' shape", fault);
+}
+
+static Err check_classes(const Metric *metric, const MetricBatch *batch, Fault *fault) {
+  Err err = check_class_shapes(metric, batch, fault);
+  if (err || !batch->target.data || batch->output.data) return err;
+  Reading reading = reading_for(metric, batch);
+  for (int64_t i = 0; !err && i < n_items(batch, &reading); i++) {
+    Item item = {0};
+    err = item_at(batch, &reading, i, &item, fault);
+  }
+  return err;
 }
 
 /* -- accuracy -------------------------------------------------------------------------- */
@@ -249,23 +260,39 @@ typedef struct Scored {
 /* v[0]: questions; then of each row, for each question, a Scored. */
 enum { QUESTIONS, FIRST_SCORED };
 
-/* Scores of the classes of a row: their probabilities. Of two, one question: the difference
- * of the outputs, which orders rows as the probability of class 2 does, with its ties. */
+/* What makes a row of outputs probabilities, as the loss does: divided by the sum, of logits
+ * behind exp(y - most). */
+typedef struct RowScale {
+  double most, sum;
+} RowScale;
+
+static double share_at(const MetricBatch *batch, const Reading *reading, int64_t i, double most) {
+  double value = array_get(&batch->output, i);
+  return reading->logits ? exp(value - most) : value;
+}
+
+static RowScale row_scale(const MetricBatch *batch, const Reading *reading, int64_t at,
+                          int64_t width) {
+  RowScale row = {-INFINITY, 0};
+  for (int64_t c = 0; c < width; c++) row.most = fmax(row.most, array_get(&batch->output, at + c));
+  if (!reading->logits && !reading->divided) return (RowScale){row.most, 1};
+  for (int64_t c = 0; c < width; c++) row.sum += share_at(batch, reading, at + c, row.most);
+  if (row.sum == 0) row.sum = 1;   /* zeros stay */
+  return row;
+}
+
+/* Scores of the classes of a row: their probabilities. Of two, one question: where the loss
+ * does not divide them, the difference of the outputs, which orders rows as the probability of
+ * class 2 does, with its ties. */
 static void score_classes(const MetricBatch *batch, const Reading *reading, int64_t at,
                           int64_t width, double *score) {
-  const Array *y = &batch->output;
-  if (width == 2) {
-    score[0] = array_get(y, at + 1) - array_get(y, at);
+  if (width == 2 && !reading->divided) {
+    score[0] = array_get(&batch->output, at + 1) - array_get(&batch->output, at);
     return;
   }
-  double most = -INFINITY, sum = 0;
-  for (int64_t c = 0; c < width; c++) most = fmax(most, array_get(y, at + c));
-  for (int64_t c = 0; c < width; c++) {
-    double value = array_get(y, at + c);
-    score[2 * c] = reading->logits ? exp(value - most) : value;
-    sum += score[2 * c];
-  }
-  for (int64_t c = 0; reading->logits && c < width; c++) score[2 * c] /= sum;
+  RowScale row = row_scale(batch, reading, at, width);
+  for (int64_t c = width == 2 ? 1 : 0, q = 0; c < width; c++, q++)
+    score[2 * q] = share_at(batch, reading, at + c, row.most) / row.sum;
 }
 
 static Err add_scores(Measure *m, const MetricBatch *batch, Fault *fault) {
@@ -361,6 +388,7 @@ static Err finish_auc(const Measure *m, Graph *graph, double *value, Fault *faul
 
 static Err check_options(Object *object, Fault *fault) {
   const ClassMetric *c = (const ClassMetric *)object;
+  if (metric_check_name(object, fault)) return fault->code;
   if (isnan(c->threshold) || c->as != READ_CATEGORICAL) return ERR_OK;
   return fault_set(fault, ERR_VALUE, "train.%s: option \"threshold\" is of yes-no outputs; with "
                    "kind = \"categorical\" the largest output counts", object->kind->name);
@@ -368,8 +396,7 @@ static Err check_options(Object *object, Fault *fault) {
 
 static Err check_scores(Object *object, Fault *fault) {
   ((ClassMetric *)object)->threshold = NAN;
-  (void)fault;
-  return ERR_OK;
+  return metric_check_name(object, fault);
 }
 
 static const Option accuracy_options[] = {READ, THRESHOLD, {0}};

@@ -195,6 +195,7 @@ static Err finish_function(const Measure *m, Graph *graph, double *value, Fault 
 static Err function_check(Object *object, Fault *fault) {
   const FunctionMetric *f = (const FunctionMetric *)object;
   bool parts = f->begin || f->add || f->finish;
+  if (metric_check_name(object, fault)) return fault->code;
   if (f->function && parts)
     return fault_set(fault, ERR_VALUE, "train.metric: both a function and %s are given; allowed: "
                      "f(output, target), or add and finish", f->add ? "add" : "finish");

@@ -80,7 +80,7 @@ static const Option options[] = {METRIC_NAME, {0}};
 
 const MetricKind metric_mse = {
     .kind = {.name = "mse", .alias = "mean_squared_error", .family = &metric_family,
-             .size = sizeof(Metric), .options = options,
+             .size = sizeof(Metric), .options = options, .check = metric_check_name,
              .doc = "Mean squared error over all elements.",
              .equation = "mse = mean((y - t)^2)",
              .source = "Goodfellow et al., Deep Learning, 5.1.2"},
@@ -88,7 +88,7 @@ const MetricKind metric_mse = {
 
 const MetricKind metric_mae = {
     .kind = {.name = "mae", .alias = "mean_absolute_error", .family = &metric_family,
-             .size = sizeof(Metric), .options = options,
+             .size = sizeof(Metric), .options = options, .check = metric_check_name,
              .doc = "Mean absolute error over all elements.",
              .equation = "mae = mean(|y - t|)",
              .source = "Willmott and Matsuura, Climate Research 30 (2005)"},
@@ -96,7 +96,7 @@ const MetricKind metric_mae = {
 
 const MetricKind metric_rmse = {
     .kind = {.name = "rmse", .alias = "root_mean_squared_error", .family = &metric_family,
-             .size = sizeof(Metric), .options = options,
+             .size = sizeof(Metric), .options = options, .check = metric_check_name,
              .doc = "Root of the mean squared error over all elements, in the unit of the "
                     "targets.",
              .equation = "rmse = sqrt(mean((y - t)^2))",
@@ -105,7 +105,7 @@ const MetricKind metric_rmse = {
 
 const MetricKind metric_r2 = {
     .kind = {.name = "r2", .alias = "r2_score", .family = &metric_family,
-             .size = sizeof(Metric), .options = options,
+             .size = sizeof(Metric), .options = options, .check = metric_check_name,
              .doc = "Share of the targets' variance that is explained, over all elements: 1 is "
                     "perfect, 0 as good as their mean, below 0 worse; NaN where all targets "
                     "are equal.",

@@ -1,16 +1,15 @@
 /* reading.c: what the outputs of a net say of classes; see reading.h. */
 #include "nn/reading.h"
-#include "graph/ops.h"
 #include <math.h>
 
 int64_t reading_width(const Shape *outputs) {
   return outputs->rank < 2 ? 1 : outputs->dim[outputs->rank - 1];
 }
 
-/* Without a loss: by the targets, and by the op that made the output. */
+/* Without a loss: by the targets, and by what is known of the output. */
 static Reading by_targets(const Node *output, const Node *target) {
-  bool squashed = output->op == &op_record_sigmoid || output->op == &op_record_softmax;
-  Reading r = {.threshold = squashed ? 0.5 : 0, .logits = !squashed};
+  bool shares = known_probabilities(&output->known);
+  Reading r = {.threshold = shares ? 0.5 : 0, .logits = !shares};
   if (!target || target->dtype != DT_REAL)
     r.as = reading_width(&output->shape) > 1 ? READ_CATEGORICAL : READ_BINARY;
   return r;
@@ -37,6 +36,7 @@ Reading reading_of(const Loss *loss, const Node *output, const Node *target) {
     return r;
   }
   r.logits = form == FORM_LOGITS;
+  r.divided = form == FORM_NORMALIZED;
   r.threshold = r.logits ? 0 : 0.5;
   return r;
 }

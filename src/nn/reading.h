@@ -18,13 +18,14 @@ typedef struct Reading {
   double threshold;            /* of yes-no outputs: 0 for logits, 1/2 for probabilities */
   bool logits;                 /* outputs are logits, not probabilities */
   bool numbers;                /* integer targets are numbers (of mse, mae), not labels */
+  bool divided;                /* probabilities that the loss divides by their row's sum */
 } Reading;
 
 /* How a loss reads `output`: a categorical one by the largest, a binary one by the threshold
  * of its form, mse and mae at 1/2 where there is one output. Of a loss of the user, integer
  * targets beside several outputs are labels of the largest. Without a loss (NULL), integer
- * targets are such labels, or with one output 1 and 2; `target` NULL: such. A sigmoid or
- * softmax makes probabilities; other outputs count as logits. */
+ * targets are such labels, or with one output 1 and 2; `target` NULL: such. Outputs
+ * that are known to be probabilities are such, others count as logits. */
 Reading reading_of(const Loss *loss, const Node *output, const Node *target);
 
 /* Outputs in a row of `outputs`: its last axis, 1 where there is none. */

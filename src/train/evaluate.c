@@ -3,6 +3,7 @@
 #include "train/train.h"
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 Err train_check_targets(const Loss *loss, const Dataset *set, Fault *fault) {
   Err err = ERR_OK;
@@ -17,7 +18,22 @@ Err train_check_targets(const Loss *loss, const Dataset *set, Fault *fault) {
 
 /* -- measures of a list of metrics ------------------------------------------------------ */
 
-Err measures_open(Measures *out, const ObjectList *metrics, Fault *fault) {
+static Err check_names(const ObjectList *metrics, const char *who, Fault *fault) {
+  for (int i = 0; i < metrics->n; i++)
+    for (int k = 0; k < i; k++) {
+      const char *name = metric_name((const Metric *)metrics->v[i]);
+      if (strcmp(name, metric_name((const Metric *)metrics->v[k])) != 0) continue;
+      return fault_set(fault, ERR_VALUE, "%s: option \"metrics\": two of them are called \"%s\"; "
+                       "give one another name, as in train.metric(f, { name = \"...\" })", who,
+                       name);
+    }
+  return ERR_OK;
+}
+
+Err measures_open(Measures *out, const ObjectList *metrics, const char *who,
+                  Fault *fault) {
+  *out = (Measures){0};
+  if (check_names(metrics, who, fault)) return fault->code;
   *out = (Measures){.v = calloc((size_t)metrics->n + 1, sizeof *out->v)};
   if (!out->v) return fault_memory(fault, (size_t)metrics->n * sizeof *out->v);
   for (; out->n < metrics->n; out->n++)
@@ -46,6 +62,25 @@ Err measures_check(Measures *measures, Graph *graph, const Loss *loss, const Nod
   Err err = ERR_OK;
   for (int i = 0; !err && i < measures->n; i++)
     err = metric_check(measures->v[i].metric, &batch, fault);
+  return err;
+}
+
+Err measures_check_set(const Measures *measures, Graph *graph, Dataset *set,
+                       const Node *output, int64_t n_rows, Fault *fault) {
+  MetricBatch batch = {.graph = graph, .output = {output->shape, output->dtype, NULL},
+                       .reading = measures->reading};
+  int64_t *n_out = batch.output.shape.dim;
+  Err err = ERR_OK;
+  if (measures->n == 0 || n_rows == 0 || *n_out % n_rows) return ERR_OK;
+  int64_t per_row = *n_out / n_rows;
+  for (int64_t row = 0; !err && row < dataset_n(set); row++) {
+    Array t = dataset_targets(set, row);
+    *n_out = per_row * t.shape.dim[0];
+    batch.target = metric_target(&batch.output, &t);
+    for (int i = 0; !err && i < measures->n; i++)
+      err = metric_check(measures->v[i].metric, &batch, fault);
+  }
+  if (err) fault_prefix(fault, "data set %s", dataset_name(set));
   return err;
 }
 
@@ -132,7 +167,7 @@ Err train_evaluate(Graph *graph, Layer *net, Dataset *set, Loss *loss,
   if (loss && (err = train_check_targets(loss, set, fault))) return err;
   bool training = graph->training;
   graph->training = false;
-  err = measures_open(&e.measures, metrics, fault);
+  err = measures_open(&e.measures, metrics, "net:evaluate", fault);
   if (!err) err = add_all(&e, set, batch_size, value, fault);
   measures_close(&e.measures);
   graph->training = training;

@@ -90,29 +90,21 @@ static const char *measure_name(const Work *w, int i) {
   return i ? metric_name((const Metric *)w->run.fit->metrics.v[i - 1]) : "loss";
 }
 
-/* A column of a measure: its own, else one measure would overwrite the other. */
-static Err measure_column(Work *w, const char *name) {
-  History *history = w->run.history;
-  bool taken = history_find(history, name) >= 0 || strcmp(name, "lr") == 0 ||
-               strcmp(name, "time_s") == 0;
-  if (!taken) return history_column(history, name, w->fault);
-  return fault_set(w->fault, ERR_VALUE,
-                   "train.fit: option \"metrics\": two columns of the history would be "
-                   "called \"%s\"; give the metric another name, as in "
-                   "train.metric(f, { name = \"...\" })", name);
+/* "val_accuracy"; a metric's name is no longer than METRIC_NAME_BYTES. */
+static const char *prefixed(char name[HISTORY_NAME], const char *prefix, const Work *w, int i) {
+  snprintf(name, HISTORY_NAME, "%s%.40s", prefix, measure_name(w, i));
+  return name;
 }
 
 /* Columns: epoch, loss, metrics, val_..., lr, time_s. */
 static Err open_columns(Work *w) {
   History *history = w->run.history;
+  char name[HISTORY_NAME];
   Err err = history_column(history, "epoch", w->fault);
   for (int i = 0; !err && i <= n_metrics(w); i++)
-    err = measure_column(w, measure_name(w, i));
-  for (int i = 0; !err && w->validation && i <= n_metrics(w); i++) {
-    char name[HISTORY_NAME];
-    snprintf(name, sizeof name, "val_%.40s", measure_name(w, i));
-    err = measure_column(w, name);
-  }
+    err = history_column(history, measure_name(w, i), w->fault);
+  for (int i = 0; !err && w->validation && i <= n_metrics(w); i++)
+    err = history_column(history, prefixed(name, "val_", w, i), w->fault);
   if (!err) err = history_column(history, "lr", w->fault);
   return err ? err : history_column(history, "time_s", w->fault);
 }
@@ -224,6 +216,18 @@ static Err end_all(Work *w, Err err) {
 
 /* -- one epoch --------------------------------------------------------------------- */
 
+/* Before the first step, of which nothing may stay if a metric is refused later. */
+static Err check_measures(Work *w, const Node *output, const Node *y) {
+  Graph *graph = w->run.graph;
+  Dataset *const sets[] = {w->train, w->validation, w->run.fit->test};
+  Err err = measures_check(&w->measures, graph, w->run.fit->loss, output, y, w->fault);
+  for (int i = 0; !err && !w->stepped && i < 3; i++)
+    if (sets[i])
+      err = measures_check_set(&w->measures, graph, sets[i], output, w->y->a.shape.dim[0],
+                               w->fault);
+  return err;
+}
+
 static Err batch_forward(void *ctx, Graph *graph, Node **out, int *n_out, Fault *fault) {
   Work *w = ctx;
   Fit *fit = w->run.fit;
@@ -234,7 +238,7 @@ static Err batch_forward(void *ctx, Graph *graph, Node **out, int *n_out, Fault 
   out[1] = output;
   *n_out = fit->metrics.n ? 2 : 1;
   if (!out[0] || !output) return graph_ok(graph, fault);
-  return measures_check(&w->measures, graph, fit->loss, output, y, fault);
+  return check_measures(w, output, y);
 }
 
 /* What a step gave: the loss, and the outputs where something is measured on them. */
@@ -326,8 +330,7 @@ static Err record_epoch(Work *w, const double *validation) {
   for (int i = 0; i <= n_metrics(w); i++) {
     char name[HISTORY_NAME];
     history_set(history, measure_name(w, i), w->value[i]);
-    snprintf(name, sizeof name, "val_%.40s", measure_name(w, i));
-    if (w->validation) history_set(history, name, validation[i]);
+    if (w->validation) history_set(history, prefixed(name, "val_", w, i), validation[i]);
   }
   history_set(history, "lr", w->run.fit->optimizer->rate);
   history_set(history, "time_s", clock_s() - w->run.epoch_start_s);
@@ -388,7 +391,7 @@ static Err measure_test(Work *w) {
                            fit->batch_size, value, w->fault);
   dataset_release(test);
   for (int i = 0; !err && i <= n_metrics(w); i++) {
-    snprintf(history->test[i].name, HISTORY_NAME, "test_%.40s", measure_name(w, i));
+    prefixed(history->test[i].name, "test_", w, i);
     history->test[i].value = value[i];
     history->n_test = i + 1;
   }
@@ -435,8 +438,8 @@ static Err prepare_replay(Work *w) {
 static Err prepare(Work *w, Dataset *set) {
   Err err = split_sets(w, set);
   if (!err) err = open_batches(w);
+  if (!err) err = measures_open(&w->measures, &w->run.fit->metrics, "train.fit", w->fault);
   if (!err) err = open_columns(w);
-  if (!err) err = measures_open(&w->measures, &w->run.fit->metrics, w->fault);
   if (!err) err = prepare_replay(w);
   return err ? err : fit_find_checkpoint(w);
 }

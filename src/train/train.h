@@ -164,7 +164,9 @@ typedef struct Measures {
   Reading reading;             /* of the outputs: set by measures_check */
 } Measures;
 
-Err measures_open(Measures *out, const ObjectList *metrics, Fault *fault) WARN_UNUSED;
+/* ERR_VALUE that `who` tells: two have one name. */
+Err measures_open(Measures *out, const ObjectList *metrics, const char *who, Fault *fault)
+    WARN_UNUSED;
 void measures_close(Measures *measures);
 /* Forgets the rows. */
 Err measures_begin(Measures *measures, Fault *fault) WARN_UNUSED;
@@ -172,6 +174,10 @@ Err measures_begin(Measures *measures, Fault *fault) WARN_UNUSED;
  * reads such outputs, and whether all can be measured on them. */
 Err measures_check(Measures *measures, Graph *graph, const Loss *loss, const Node *output,
                    const Node *target, Fault *fault) WARN_UNUSED;
+/* Then, whether the targets of a whole set can be measured: before any step, what adding them
+ * would refuse later. `output` is of a batch of n_rows. */
+Err measures_check_set(const Measures *measures, Graph *graph, Dataset *set,
+                       const Node *output, int64_t n_rows, Fault *fault) WARN_UNUSED;
 Err measures_add(Measures *measures, Graph *graph, const Tensor *output, const Tensor *target,
                  Fault *fault) WARN_UNUSED;
 /* value[0 .. n - 1]. Changes nothing. */

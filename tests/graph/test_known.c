@@ -148,3 +148,69 @@ TEST(activations_written_by_hand_are_known) {
   assert_false(op_log_softmax(&graph, z, 0)->known.logs);
   graph_close(&graph);
 }
+
+/* x / (sum x + 1e-7), and what else keeps a divisor from 0. */
+TEST(rows_divided_by_no_less_than_their_sum_are_probabilities) {
+  Fault fault = {0};
+  assert_int_equal(graph_open(&graph, 1, 1, &fault), ERR_OK);
+  Node *z = data(6, 4), *r = op_relu(&graph, z), *eps = graph_scalar(&graph, 1e-7);
+  Node *sum = op_sum(&graph, r, 2u, true), *more = op_add(&graph, sum, eps);
+  assert_true(known_probabilities(&op_div(&graph, r, more)->known));
+  assert_false(is_distribution(op_div(&graph, r, more)));
+  assert_true(known_probabilities(&op_div(&graph, r, op_add(&graph, eps, sum))->known));
+  assert_true(known_probabilities(&op_div(&graph, r, op_maximum(&graph, sum, eps))->known));
+  assert_false(known_probabilities(&op_div(&graph, r, op_minimum(&graph, sum, eps))->known));
+  assert_false(known_probabilities(&op_div(&graph, r, op_sub(&graph, sum, eps))->known));
+  assert_false(known_probabilities(&op_div(&graph, z, more)->known));
+  graph_close(&graph);
+}
+
+TEST(a_reciprocal_of_what_may_be_minus_0_has_no_upper_bound) {
+  Fault fault = {0};
+  assert_int_equal(graph_open(&graph, 1, 1, &fault), ERR_OK);
+  Node *z = data(6, 4), *zero = graph_scalar(&graph, 0);
+  Node *above = op_neg(&graph, op_minimum(&graph, z, zero));
+  assert_false(known_probabilities(&op_reciprocal(&graph, above)->known));
+  Node *logs = op_neg(&graph, op_log_softmax(&graph, z, 1));
+  assert_false(known_probabilities(&op_reciprocal(&graph, logs)->known));
+  graph_close(&graph);
+}
+
+TEST(powers_and_comparisons_of_probabilities_are_known) {
+  Fault fault = {0};
+  assert_int_equal(graph_open(&graph, 1, 1, &fault), ERR_OK);
+  Node *z = data(6, 4), *p = op_sigmoid(&graph, z), *two = graph_scalar(&graph, 2);
+  Node *sharp = op_pow(&graph, op_softmax(&graph, z, 1), two);
+  assert_true(known_probabilities(&op_pow(&graph, p, two)->known));
+  assert_true(is_distribution(op_div(&graph, sharp, op_sum(&graph, sharp, 2u, true))));
+  assert_false(known_probabilities(&op_pow(&graph, p, op_neg(&graph, two))->known));
+  assert_false(known_probabilities(&op_pow(&graph, z, two)->known));
+  assert_false(known_probabilities(&op_pow(&graph, p, z)->known));
+  Node *where = op_gt(&graph, z, p);
+  assert_true(known_probabilities(&op_mul(&graph, where, p)->known));
+  assert_true(known_probabilities(&op_square(&graph, op_sin(&graph, z))->known));
+  graph_close(&graph);
+}
+
+static Node *mix(Node *g, Node *a, Node *rest, Node *b) {
+  return op_add(&graph, op_mul(&graph, g, a), op_mul(&graph, b, rest));
+}
+
+TEST(mixtures_of_distributions_are_distributions) {
+  Fault fault = {0};
+  assert_int_equal(graph_open(&graph, 1, 1, &fault), ERR_OK);
+  Node *one = graph_scalar(&graph, 1), *two = graph_scalar(&graph, 2);
+  Node *p = op_softmax(&graph, data(6, 4), 1), *q = op_softmax(&graph, data(6, 4), 1);
+  Node *g = op_sigmoid(&graph, data(6, 1)), *each = op_sigmoid(&graph, data(6, 4));
+  assert_true(is_distribution(mix(g, p, op_sub(&graph, one, g), q)));
+  assert_true(is_distribution(mix(op_sub(&graph, one, g), p, g, q)));
+  Node *single = mix(each, p, op_sub(&graph, one, each), q);   /* a weight for each element */
+  assert_true(known_probabilities(&single->known));
+  assert_false(is_distribution(single));
+  assert_false(known_probabilities(&mix(g, p, op_sub(&graph, two, g), q)->known));
+  assert_false(known_probabilities(&mix(g, p, op_sub(&graph, one, each), q)->known));
+  Node *free = data(6, 1);
+  assert_false(known_probabilities(&mix(free, p, op_sub(&graph, one, free), q)->known));
+  assert_false(known_probabilities(&mix(g, data(6, 4), op_sub(&graph, one, g), q)->known));
+  graph_close(&graph);
+}

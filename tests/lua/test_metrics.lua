@@ -204,6 +204,43 @@ function tests.test_a_refused_metric_leaves_the_net_as_it_was()
   check.fails(function() net:evaluate(set, { metrics = { "accuracy" } }) end, "kind")
 end
 
+-- Whatever made the probabilities, and whatever it is that was minimized.
+function tests.test_probabilities_are_read_as_such_without_a_loss()
+  local x, y = tensor { { -1 }, { 0.5 }, { 1 } }, tensor { { 0 }, { 0 }, { 1 } }
+  for _, f in ipairs { "sigmoid", function(z) return z:sigmoid():reshape(-1, 1) end,
+    function(z) return 1 / (1 + (-z):exp()) end, function(z) return z:sigmoid() * 1 end } do
+    local net = nn.Sequential { nn.Dense(1, { init = "ones" }), nn.activation(f) }
+    check.equal(net:predict_classes(x):reshape(-1):totable(), { 1, 2, 2 })
+    local h = fit(net, data.set(x, y), { optimizer = optim.SGD { lr = 1e-30 },
+      loss = function(o, t) return (o - t):square():mean() end,
+      metrics = { train.accuracy { kind = "binary" } } })
+    check.near(h.accuracy, { 2 / 3 })
+    check.equal(net:predict_classes(x):reshape(-1):totable(), { 1, 2, 2 })
+  end
+end
+
+-- Also where only the last row of a set that is measured later says so.
+function tests.test_targets_that_no_metric_can_count_are_refused_before_the_first_step()
+  local x = tensor { { 1 }, { 2 }, { 3 } }
+  local good, bad = data.set(x, tensor { 0, 1, 1 }), data.set(x, tensor { 0, 1, 7 })
+  local net = fixed(1):build { 1 }
+  for _, case in ipairs { { bad }, { good, validation_data = bad }, { good, test = bad } } do
+    for _, metric in ipairs { "accuracy", "f1", "auc" } do
+      check.fails(function()
+        fit(net, case[1], { loss = "mse", metrics = { "mse", metric }, batch_size = 2,
+          shuffle = "none", validation_data = case.validation_data, test = case.test })
+      end, "data set", metric .. ": a target is 7", "numbers from 0 to 1")
+      check.equal(net:state()["dense_1.weight"]:item(), 1.0)
+    end
+  end
+  check.fails(function()
+    fit(fixed(1, 2), data.set(x, int { 1, 2, 3 }), { batch_size = 2, shuffle = "none",
+      loss = function(o) return o:square():mean() end, metrics = { "accuracy" } })
+  end, "a target is 3", "labels from 1 to 2")
+  local h = fit(net, good, { loss = "mse", metrics = { "accuracy" }, test = good, batch_size = 2 })
+  check.yes(h.test_accuracy ~= nil)
+end
+
 function tests.test_nan_is_no_class()
   local net, nan = fixed(1, 2):build { 1 }, 0 / 0
   net:load { ["dense_1.weight"] = tensor { { nan, nan } }, ["dense_1.bias"] = tensor { nan, nan } }
@@ -277,6 +314,39 @@ function tests.test_what_a_file_says_of_it_may_be_anything()
   end
 end
 
+-- -- names ----------------------------------------------------------------------------------
+
+local function called(name)
+  return train.metric(function(o) return o:mean() end, { name = name })
+end
+
+function tests.test_a_metric_is_called_what_a_column_can_be_called()
+  for _, name in ipairs { "", "a b", "a,b", "a=b", 'a"', "a\n", ("x"):rep(41) } do
+    check.fails(function() called(name) end, 'train.metric: option "name"', "1 to 40")
+  end
+  for _, name in ipairs { "loss", "epoch", "lr", "time_s", "stopped", "best_epoch", "epochs", "net",
+    "val_x", "test_loss" } do
+    check.fails(function() called(name) end, 'option "name"', '"' .. name .. '"', "another column")
+  end
+  for _, kind in ipairs { "accuracy", "auc", "f1", "rmse", "r2" } do
+    check.fails(function() train[kind] { name = "lr" } end, "train." .. kind, "another column")
+  end
+  local long, set = ("x"):rep(40), line()
+  local h = fit(fixed(1), set, { loss = "mse", metrics = { called(long) }, validation_data = set,
+    test = set })
+  check.equal({ #h[long], #h["val_" .. long], math.type(h["test_" .. long]) }, { 1, 1, "float" })
+end
+
+function tests.test_two_metrics_of_one_name_are_refused()
+  for _, metrics in ipairs { { "mse", "mse" }, { "mse", "mean_squared_error" },
+    { called "x", "mae", called "x" } } do
+    check.fails(function() fixed(1):evaluate(line(), { metrics = metrics }) end, "net:evaluate",
+      "two of them are called")
+    check.fails(function() fit(fixed(1), line(), { loss = "mse", metrics = metrics }) end,
+      "train.fit", "two of them are called")
+  end
+end
+
 -- -- which way is better ---------------------------------------------------------------------
 
 local function watched(name, options, monitor_options)
@@ -325,13 +395,15 @@ end
 function tests.test_an_experiment_goes_where_the_record_says()
   local function script(metric)
     return check.file("f1.lua", ([[
+      local asked = args { goal = "", report = %q }
       experiment { name = "f1", factors = { lr = { 0.1, 0.5 } }, seeds = 1, metric = %q,
+        goal = asked.goal ~= "" and asked.goal or nil, report = asked.report,
         trial = function(c, run)
           return train.fit(nn.Sequential { nn.Dense(2) }, data.moons { n = 40 }, { epochs = 2,
             loss = "cross_entropy", optimizer = optim.SGD { lr = c.lr }, validation = 0.5,
             metrics = { "f1", train.metric(function(o) return o:mean() end, { name = "score" }) },
             run = run })
-        end }]]):format(metric))
+        end }]]):format(metric, metric))
   end
   local out, err, status = check.runner { "--runs", "named", script "val_f1" }
   local none   -- what is not looked at
@@ -343,6 +415,9 @@ function tests.test_an_experiment_goes_where_the_record_says()
     .. "not follow from its name", 1, true) ~= nil, err)
   out = check.runner { "--runs", "named", "compare", "f1", "--metric=val_loss" }
   check.yes(out:find("val_loss, lower is better", 1, true) ~= nil, out)
+  check.runner { "--runs", "asked", script "val_loss", "goal=max", "report=val_f1" }
+  out = check.runner { "--runs", "asked", "compare", "f1", "--metric=val_loss" }
+  check.yes(out:find("val_loss, higher is better", 1, true) ~= nil, out)
   none, err, status = check.runner { "--runs", "named", "compare", "f1", "--metric=val_score" }
   check.equal(status, 2)
   check.yes(err:find("--goal max or --goal min", 1, true) ~= nil, err)

@@ -195,6 +195,27 @@ function tests.test_sigmoid_outputs_learn_classes_and_softmax_is_named_once()
   check.equal(select(2, told:gsub("softmax", "")), 1)
 end
 
+-- A sum of two probabilities counts as logits, which is hardly meant.
+function tests.test_logits_that_cannot_be_below_0_are_told_once()
+  local path = check.file("bounded.lua", [[
+    local how = args { from_logits = "auto", f = "twice" }
+    local f = ({ twice = function(z) return z:sigmoid() * 2 end, relu = nn.relu,
+      tanh = nn.tanh })[how.f]
+    for _ = 1, 2 do
+      train.fit(nn.Sequential { nn.Dense(1), nn.activation(f) },
+        data.set(tensor.randn(8, 2), tensor.ones(8)), { verbose = false, record = false,
+        epochs = 2, loss = loss.bce { from_logits = how.from_logits } })
+    end]])
+  local _, told, status = check.runner { path }
+  check.equal(status, 0)
+  check.yes(told:find("lie from 0 to 2, and are taken for logits", 1, true) ~= nil, told)
+  check.equal(select(2, told:gsub("warning", "")), 1)
+  for _, words in ipairs { "f=relu", "f=tanh", "from_logits=true", "from_logits=false" } do
+    _, told = check.runner { path, words }
+    check.equal({ words, told }, { words, "" })
+  end
+end
+
 function tests.test_probabilities_are_known_whatever_follows_softmax()
   local x, y = tensor { { 3, 1, -2 } }, ints { 2 }
   local want = -math.log(math.exp(1) / (math.exp(3) + math.exp(1) + math.exp(-2)))
@@ -207,7 +228,10 @@ function tests.test_probabilities_are_known_whatever_follows_softmax()
     behind(function(p) return p:slice { 1, 1 } end),
     behind(function(p) return p:log():exp() end),
     behind(function(p) return 0.5 * p + 0.5 * p end),
+    behind(function(p) local g = p:max(-1, true) return g * p + (1 - g) * p end),
     { nn.Lambda(function(z) return z:exp() / z:exp():sum(-1, true) end) },
+    { nn.Lambda(function(z) return z:exp() / (z:exp():sum(-1, true) + 1e-7) end) },
+    { nn.Lambda(function(z) local p = (z / 2):softmax() ^ 2 return p / p:sum(-1, true) end) },
     { nn.Lambda(function(z) local e = (z - z:max(-1, true)):exp() return e / e:sum(-1, true) end) },
     { nn.Lambda(function(z) return z:log_softmax() end) },
     { nn.Lambda(function(z) return z * 1 end) } } do

@@ -10,11 +10,12 @@
 static Fault fault;
 static Graph graph;
 
-static const Reading logits = {READ_BINARY, 0, true, false};
-static const Reading classes = {READ_CATEGORICAL, 0, true, false};
-static const Reading shares = {READ_CATEGORICAL, 0.5, false, false};
-static const Reading numbers = {READ_BINARY, 0.5, false, true};
-static const Reading unknown = {READ_UNKNOWN, 0, true, false};
+static const Reading logits = {READ_BINARY, 0, true, false, false};
+static const Reading classes = {READ_CATEGORICAL, 0, true, false, false};
+static const Reading shares = {READ_CATEGORICAL, 0.5, false, false, false};
+static const Reading numbers = {READ_BINARY, 0.5, false, true, false};
+static const Reading divided = {READ_CATEGORICAL, 0.5, false, false, true};
+static const Reading unknown = {READ_UNKNOWN, 0, true, false, false};
 
 static Metric *metric_of(const char *name) {
   fault = (Fault){0};
@@ -221,6 +222,17 @@ TEST(auc_of_classes_is_one_against_the_rest) {
   double z[] = {0, 0, 0, 9, 9, 9.5}, three_of[] = {3, 1};
   /* By probability .33 against .45 for the third, .33 against .27 for the first. */
   gives(metric_of("auc"), &(Rows){2, 3, 0, z, three_of}, classes, 0);
+}
+
+/* Outputs of sigmoids under a categorical loss: its probabilities are the shares of the sum. */
+TEST(auc_divides_what_the_loss_divides) {
+  double two[] = {.9, .8, .1, .02}, labels[] = {2, 1}, none[] = {0, 0, 0, 0};
+  gives(metric_of("auc"), &(Rows){2, 2, 0, two, labels}, divided, 1);
+  gives(metric_of("auc"), &(Rows){2, 2, 0, two, labels}, shares, 0);
+  gives(metric_of("auc"), &(Rows){2, 2, 0, none, labels}, divided, 0.5);
+  double three_p[] = {.9, .8, .1, .1, .02, 0}, third[] = {2, 3};
+  /* class 2: .44 against .17; class 3: 0 against .06 */
+  gives(metric_of("auc"), &(Rows){2, 3, 0, three_p, third}, divided, 0.5);
 }
 
 TEST(auc_keeps_scores_up_to_a_limit) {
