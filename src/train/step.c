@@ -99,7 +99,19 @@ static bool all_built(const StepTarget *target) {
   return true;
 }
 
-/* The slots follow the parameters; all have computed values. */
+/* Initial values that nobody has looked at are computed now: those of parameters that the
+ * function does not read would be in no trace. What it assigned is computed by the plan. */
+static Err settle_vars(Step *step) {
+  Graph *graph = step->graph;
+  for (int i = 0; i < step->n_vars; i++) {
+    Node *value = step->vars[i]->current;
+    if (variable_at_begin(graph, step->vars[i]) != value || node_value(value)) continue;
+    if (graph_eval(graph, &value, 1)) return graph_fault(step);
+  }
+  return ERR_OK;
+}
+
+/* The slots follow the parameters. */
 static Err list_slots(Step *step) {
   Graph *graph = step->graph;
   int n = step->n_params, n_slots = n * OPTIM_SLOTS;
@@ -108,10 +120,6 @@ static Err list_slots(Step *step) {
                       &step->n_slots_each))
     return graph_fault(step);
   step->n_vars = n + n * step->n_slots_each;
-  for (int i = n; i < step->n_vars; i++) {
-    Node *value = step->vars[i]->current;
-    if (!node_value(value) && graph_eval(graph, &value, 1)) return graph_fault(step);
-  }
   return ERR_OK;
 }
 
@@ -496,7 +504,7 @@ static Err run(Step *step, StepFunction function, void *ctx, Node **out) {
   if (step->n_params == 0)
     return fault_set(step->fault, ERR_VALUE,
                      "step: nothing to train: no variable that is built and not frozen");
-  if ((err = list_slots(step))) return err;
+  if ((err = list_slots(step)) || (err = settle_vars(step))) return err;
   note_owned(step, step->built ? step->n_params : 0);
   if ((err = list_assigned(step, n_assignments)) || (err = list_roots(step, out))) return err;
   if (!step->built) memset(step->own, 0, (size_t)step->n_vars * sizeof *step->own);

@@ -127,4 +127,24 @@ function tests.test_a_step_that_changes_says_what_changed()
   has(warning("local y = w for _ = 1, a do y = y + 1 end return y:sum()", "i"), "was sum")
 end
 
+-- Initial values that nobody has looked at, of nets that the function does not read.
+function tests.test_nets_that_the_function_does_not_read()
+  local function built() return nn.Sequential { nn.Dense(3) }:build { 2 } end
+  for _, optimizer in ipairs { optim.SGD(), optim.Adam() } do
+    local used, unused, alone = built(), built(), built()
+    local step = train.step(function(x) return used(x):mean() end, { used, unused }, optimizer)
+    step(tensor.ones(2, 2))
+    step(tensor.ones(2, 2))
+    check.equal(train.step(function() return tensor(3) end, alone, optimizer)(), 3)
+    local inside
+    train.step(function(x)
+      inside = inside or built()
+      return used(x):mean() + inside(x):detach():mean()
+    end, { used }, optimizer)(tensor.ones(2, 2))
+    for _, net in ipairs { unused, alone } do
+      check.yes(net:parameters()[1]:abs():sum():item() > 0)
+    end
+  end
+end
+
 check.run(tests)
