@@ -36,8 +36,8 @@ static Err call_for_one(Graph *graph, Callable *function, const Value *in, int n
 static Node *refuse_result(Graph *graph, const char *what, const Value *got,
                            const char *allowed) {
   char type[32];
-  fault_set(&graph->fault, ERR_VALUE, "%s: the function returned %s; allowed: %s", what,
-            value_text(got, type, sizeof type), allowed);
+  fault_set(&graph->fault, ERR_VALUE, "%s%sthe function returned %s; allowed: %s", what,
+            *what ? ": " : "", value_text(got, type, sizeof type), allowed);
   return NULL;
 }
 

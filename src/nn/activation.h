@@ -28,8 +28,8 @@ extern const Family activation_family;   /* module "nn" */
 /* NULL after a fault, which then stands in graph->fault. */
 Node *activation_apply(Graph *graph, Activation *activation, Node *x);
 
-/* f(in ...) -> one tensor, for functions of the user; `what` is for messages. Borrowed. The
- * first takes a number for a tensor without axes. */
+/* f(in ...) -> one tensor, for functions of the user; `what` begins messages, "" where the
+ * caller says it. Borrowed. The first takes a number for a tensor without axes. */
 Node *callable_node(Graph *graph, Callable *function, const Value *in, int n_in,
                     const char *what);
 Node *callable_tensor(Graph *graph, Callable *function, const Value *in, int n_in,

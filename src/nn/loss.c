@@ -309,7 +309,7 @@ static Node *apply_sparse(Graph *graph, Loss *loss, Node *output, Node *target) 
 static Node *apply_function(Graph *graph, Loss *loss, Node *output, Node *target) {
   Value in[2] = {{.kind = VALUE_NODE, .as.ref = output},
                  {.kind = VALUE_NODE, .as.ref = target}};
-  Node *y = callable_tensor(graph, loss->function, in, 2, "loss");
+  Node *y = callable_tensor(graph, loss->function, in, 2, "");
   if (y && output->tracked && !y->tracked) {
     fault_set(&graph->fault, ERR_VALUE,
               "what the function returns does not depend on the output, so nothing is learned");

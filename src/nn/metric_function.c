@@ -72,7 +72,7 @@ static Err call_on_rows(const Measure *m, Graph *graph, double *sum, int64_t *n,
   Node *output = kept_node(graph, &m->output), *target = kept_node(graph, &m->target);
   Value in[2] = {{.kind = VALUE_NODE, .as.ref = output},
                  {.kind = VALUE_NODE, .as.ref = target}};
-  Node *y = output && target ? callable_node(graph, own(m)->function, in, 2, "metric") : NULL;
+  Node *y = output && target ? callable_node(graph, own(m)->function, in, 2, "") : NULL;
   Err err = y ? take_result(m, graph, y, sum, n, whole, fault) : graph_ok(graph, fault);
   graph_scope_end(graph, scope);
   return err;
@@ -168,7 +168,7 @@ static Err finish_state(const Measure *m, Graph *graph, double *value, Fault *fa
   const FunctionMetric *f = own(m);
   Value in = state_value(m);
   int scope = graph_scope_begin(graph);
-  Node *y = callable_node(graph, f->finish, &in, 1, "metric");
+  Node *y = callable_node(graph, f->finish, &in, 1, "finish");
   const Tensor *t = y ? graph_value(graph, y) : NULL;
   Err err = t ? ERR_OK : graph_ok(graph, fault);
   char got[SHAPE_TEXT];

@@ -39,7 +39,7 @@ end
 function tests.test_losses_and_metrics()
   for _, f in ipairs { function(a, b) return two(loss.mse(a, b)) end, function() end,
     function() return {} end } do
-    check.fails(function() fit { loss = f } end, "loss: the function returned")
+    check.fails(function() fit { loss = f } end, "loss.function: the function returned")
     check.fails(function() fit { metrics = { f } } end, "metric: the function returned")
   end
   check.fails(function() fit { loss = function() return 1 end } end, "returned a number")
