@@ -81,8 +81,12 @@ static Means *means_of(const Dataset *set, Fault *fault) {
     return NULL;
   }
   Means *means = means_new(set->n_features, fault);
-  Err err = means ? ERR_OK : fault->code;
-  if (!err) add_rows(set, means, counts);
+  if (!means) {
+    free(counts);
+    return NULL;
+  }
+  Err err = ERR_OK;
+  add_rows(set, means, counts);
   for (int64_t j = 0; j < set->n_features && !err; j++) {
     if (counts[j] == 0) err = refuse_mean(set, j, "no value in any of", fault);
     else means->v[j] /= (double)counts[j];

@@ -118,6 +118,7 @@ static Err emit(Evaluation *e, Node *x, Node *y, Node **out, Fault *fault) {
   y = loss_conform(graph, out[0], y);
   out[1] = out[0] && e->loss ? loss_apply(graph, e->loss, out[0], y) : NULL;
   if (graph->fault.code) return graph_ok(graph, fault);
+  must(out[0]);
   const Loss *reads = e->loss ? e->loss : layer_loss(e->net);
   return measures_check(&e->measures, graph, reads, out[0], y, fault);
 }

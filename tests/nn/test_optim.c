@@ -34,7 +34,7 @@ static void step(Optimizer *opt) {
   Variable *slot[OPTIM_SLOTS];
   OptimNumbers numbers;
   int n_slots;
-  bool grouped;
+  bool grouped = false;
   if (optimizer_slots(&graph, opt, &param, 1, slot, &n_slots))
     fail_msg("%s", graph.fault.text);
   if (optim_numbers_init(&numbers, opt, &param, 1, &fault) ||

@@ -135,7 +135,7 @@ static inline double square_of_size(double x, int size) {
   bool small = a < NORM_TINY, large = a > NORM_HUGE;
   if (size == NORM_SMALL) return small ? (a * NORM_UP) * (a * NORM_UP) : 0;
   if (size == NORM_LARGE) return large ? (a * NORM_DOWN) * (a * NORM_DOWN) : 0;
-  return small | large ? 0 : a * a;
+  return (small | large) ? 0 : a * a;
 #else
   return size == NORM_MIDDLE ? x * x : 0;
 #endif
@@ -281,7 +281,6 @@ void KN(reduce_bounds)(real *lo, real *hi, const real *x, int64_t n) {
   Word high = 0;
   Magnitude low = 0;
   int64_t i = n < 2 * WORDS ? 0 : wide_bounds(&high, &low, x, n);
-#pragma omp simd reduction(max : high, low)
   for (int64_t k = i; k < n; k++) widen(&high, &low, x[k]);
   *hi = real_of(high);
   *lo = (Word)low < 0 ? real_of((Word)low) : 0;
