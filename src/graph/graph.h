@@ -197,8 +197,11 @@ Node *graph_scalar(Graph *graph, double value);
 /* As graph_const, from plain numbers; used by tests and readers. */
 Node *graph_from_doubles(Graph *graph, DType dtype, const Shape *shape, const double *v);
 
-/* The same value as `x`, cut from its history; NULL-safe. Evaluates nothing. */
+/* The same value as `x` as another node, cut from its history: no gradient flows on into x,
+ * be it a leaf. NULL-safe; evaluates nothing. */
 Node *graph_detach(Graph *graph, Node *x);
+/* x itself where it is not tracked, else cut from its history; NULL-safe. */
+Node *graph_untracked(Graph *graph, Node *x);
 /* The same value as `x` as another node to differentiate by; gradients of gradients still
  * flow on into x. Tracked, so that what is computed from it keeps its history. */
 Node *graph_track(Graph *graph, Node *x);

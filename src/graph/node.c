@@ -332,9 +332,11 @@ Node *graph_scalar(Graph *graph, double value) {
   return graph_from_doubles(graph, DT_REAL, &SHAPE_SCALAR, &value);
 }
 
-/* The value of x without its history. */
-static Node *cut(Graph *graph, Node *x) {
-  if (!x || graph->fault.code) return NULL;
+/* Nothing flows through it even where x is a leaf: it may be differentiated by. Of one that
+ * is cut it is another, so that detaching in a loop makes no chain. */
+Node *graph_detach(Graph *graph, Node *x) {
+  if (!x || graph->fault.code || graph_expired(graph, x)) return NULL;
+  if (x->op == &op_record_read && !x->var && x->in) x = x->in[0];
   Node *node = node_new(graph, &op_record_read, &x, 1, NULL, 0, &x->shape, &x->dtype, 1);
   if (!node) return NULL;
   node->known = x->known;
@@ -343,8 +345,8 @@ static Node *cut(Graph *graph, Node *x) {
   return node;
 }
 
-Node *graph_detach(Graph *graph, Node *x) {
-  return x && !x->tracked ? x : cut(graph, x);
+Node *graph_untracked(Graph *graph, Node *x) {
+  return x && !x->tracked ? x : graph_detach(graph, x);
 }
 
 void node_outlive(Node *node) { node->step = 0; }

@@ -141,7 +141,7 @@ static void point(Variable *v, Node *value) {
 
 Err variable_assign(Graph *graph, Variable *v, Node *value) {
   /* In a transaction the history goes with its nodes. */
-  if (!graph->in_transaction) value = graph_detach(graph, value);
+  if (!graph->in_transaction) value = graph_untracked(graph, value);
   if (!value) return graph->fault.code ? graph->fault.code : ERR_VALUE;
   if (v->has_value && (!shape_equal(&value->shape, &v->current->shape) ||
                        value->dtype != v->current->dtype)) {
