@@ -57,6 +57,7 @@ void graph_close(Graph *graph) {
   free(graph->counters_at_begin);
   free(graph->undo);
   free(graph->kept);
+  free(graph->void_steps);
   *graph = (Graph){0};
 }
 
@@ -147,6 +148,23 @@ void graph_seed(Graph *graph, uint64_t seed) {
 void graph_restart_counts(Graph *graph) {
   graph->count.nets = graph->count.fit_streams = 0;
   graph->count.seeding = ++graph->n_seedings;
+}
+
+bool graph_is_void(const Graph *graph, uint32_t step) {
+  int lo = 0, hi = graph->n_void_steps;
+  while (lo < hi) {
+    int middle = lo + (hi - lo) / 2;
+    if (graph->void_steps[middle] < step) lo = middle + 1;
+    else hi = middle;
+  }
+  return lo < graph->n_void_steps && graph->void_steps[lo] == step;
+}
+
+void graph_void_names(Graph *graph) {
+  if (!graph->named) return;
+  if (grow((void **)&graph->void_steps, graph->n_void_steps, &graph->void_capacity,
+           sizeof *graph->void_steps))
+    graph->void_steps[graph->n_void_steps++] = graph->step;
 }
 
 Err graph_set_streams(Graph *graph, uint64_t seed, const Counter *counters, int n,

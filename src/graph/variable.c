@@ -179,6 +179,7 @@ bool variable_write_back(Graph *graph, Variable *v, const void *data) {
 void graph_begin(Graph *graph) {
   must(!graph->in_transaction);
   graph->in_transaction = true;
+  graph->named = false;
   graph->first_serial = graph->next_serial + 1;
   graph->step = ++graph->n_steps;
   graph->n_counters_at_begin = graph->n_counters;
@@ -229,6 +230,7 @@ void graph_rollback(Graph *graph) {
   graph->n_counters = graph->n_counters_at_begin;
   graph->seed = graph->seed_at_begin;
   graph->count = graph->count_at_begin;
+  graph_void_names(graph);
   forget_undo(graph);
 }
 
