@@ -135,6 +135,9 @@ struct Graph {
   uint64_t seed_at_begin;
   RunCounts count_at_begin;
   uint32_t n_seedings;        /* the last number given to a setting of the seed */
+  bool named;                 /* the open transaction named a net or a stream */
+  uint32_t *void_steps;       /* taken back, in order: names that they gave count for nothing */
+  int n_void_steps, void_capacity;
   Counter *counters_at_begin;
   int begin_capacity;
   struct CachedPlan **plans;  /* found again by structure: cache.h */
@@ -171,6 +174,10 @@ Stream graph_draw_again(Graph *graph, uint64_t key);
  * depends on nothing that was made before, if the counts of nets and fits restart, too. */
 void graph_seed(Graph *graph, uint64_t seed);
 void graph_restart_counts(Graph *graph);
+/* Was the transaction of this number one that named nets or streams and was taken back? */
+bool graph_is_void(const Graph *graph, uint32_t step);
+/* After a rollback: what the transaction named is named no more. */
+void graph_void_names(Graph *graph);
 /* Sets the seed and how far all streams are: `counters` as they stood in graph->counters. */
 Err graph_set_streams(Graph *graph, uint64_t seed, const Counter *counters, int n,
                       Fault *fault) WARN_UNUSED;
@@ -197,8 +204,11 @@ Node *graph_scalar(Graph *graph, double value);
 /* As graph_const, from plain numbers; used by tests and readers. */
 Node *graph_from_doubles(Graph *graph, DType dtype, const Shape *shape, const double *v);
 
-/* The same value as `x`, cut from its history; NULL-safe. Evaluates nothing. */
+/* The same value as `x` as another node, cut from its history: no gradient flows on into x,
+ * be it a leaf. NULL-safe; evaluates nothing. */
 Node *graph_detach(Graph *graph, Node *x);
+/* x itself where it is not tracked, else cut from its history; NULL-safe. */
+Node *graph_untracked(Graph *graph, Node *x);
 /* The same value as `x` as another node to differentiate by; gradients of gradients still
  * flow on into x. Tracked, so that what is computed from it keeps its history. */
 Node *graph_track(Graph *graph, Node *x);

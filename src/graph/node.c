@@ -57,6 +57,7 @@ void graph_close(Graph *graph) {
   free(graph->counters_at_begin);
   free(graph->undo);
   free(graph->kept);
+  free(graph->void_steps);
   *graph = (Graph){0};
 }
 
@@ -147,6 +148,23 @@ void graph_seed(Graph *graph, uint64_t seed) {
 void graph_restart_counts(Graph *graph) {
   graph->count.nets = graph->count.fit_streams = 0;
   graph->count.seeding = ++graph->n_seedings;
+}
+
+bool graph_is_void(const Graph *graph, uint32_t step) {
+  int lo = 0, hi = graph->n_void_steps;
+  while (lo < hi) {
+    int middle = lo + (hi - lo) / 2;
+    if (graph->void_steps[middle] < step) lo = middle + 1;
+    else hi = middle;
+  }
+  return lo < graph->n_void_steps && graph->void_steps[lo] == step;
+}
+
+void graph_void_names(Graph *graph) {
+  if (!graph->named) return;
+  if (grow((void **)&graph->void_steps, graph->n_void_steps, &graph->void_capacity,
+           sizeof *graph->void_steps))
+    graph->void_steps[graph->n_void_steps++] = graph->step;
 }
 
 Err graph_set_streams(Graph *graph, uint64_t seed, const Counter *counters, int n,
@@ -332,9 +350,11 @@ Node *graph_scalar(Graph *graph, double value) {
   return graph_from_doubles(graph, DT_REAL, &SHAPE_SCALAR, &value);
 }
 
-/* The value of x without its history. */
-static Node *cut(Graph *graph, Node *x) {
-  if (!x || graph->fault.code) return NULL;
+/* Nothing flows through it even where x is a leaf: it may be differentiated by. Of one that
+ * is cut it is another, so that detaching in a loop makes no chain. */
+Node *graph_detach(Graph *graph, Node *x) {
+  if (!x || graph->fault.code || graph_expired(graph, x)) return NULL;
+  if (x->op == &op_record_read && !x->var && x->in) x = x->in[0];
   Node *node = node_new(graph, &op_record_read, &x, 1, NULL, 0, &x->shape, &x->dtype, 1);
   if (!node) return NULL;
   node->known = x->known;
@@ -343,8 +363,8 @@ static Node *cut(Graph *graph, Node *x) {
   return node;
 }
 
-Node *graph_detach(Graph *graph, Node *x) {
-  return x && !x->tracked ? x : cut(graph, x);
+Node *graph_untracked(Graph *graph, Node *x) {
+  return x && !x->tracked ? x : graph_detach(graph, x);
 }
 
 void node_outlive(Node *node) { node->step = 0; }

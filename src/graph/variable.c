@@ -141,7 +141,7 @@ static void point(Variable *v, Node *value) {
 
 Err variable_assign(Graph *graph, Variable *v, Node *value) {
   /* In a transaction the history goes with its nodes. */
-  if (!graph->in_transaction) value = graph_detach(graph, value);
+  if (!graph->in_transaction) value = graph_untracked(graph, value);
   if (!value) return graph->fault.code ? graph->fault.code : ERR_VALUE;
   if (v->has_value && (!shape_equal(&value->shape, &v->current->shape) ||
                        value->dtype != v->current->dtype)) {
@@ -179,6 +179,7 @@ bool variable_write_back(Graph *graph, Variable *v, const void *data) {
 void graph_begin(Graph *graph) {
   must(!graph->in_transaction);
   graph->in_transaction = true;
+  graph->named = false;
   graph->first_serial = graph->next_serial + 1;
   graph->step = ++graph->n_steps;
   graph->n_counters_at_begin = graph->n_counters;
@@ -229,6 +230,7 @@ void graph_rollback(Graph *graph) {
   graph->n_counters = graph->n_counters_at_begin;
   graph->seed = graph->seed_at_begin;
   graph->count = graph->count_at_begin;
+  graph_void_names(graph);
   forget_undo(graph);
 }
 

@@ -158,7 +158,7 @@ static Node *make_function(Graph *graph, Init *init, const Shape *shape, double 
   in[0].as.ints.n = shape->rank;
   for (int i = 0; i < shape->rank; i++) in[0].as.ints.v[i] = shape->dim[i];
   Node *node = callable_node(graph, init->function, in, 3, "initializer");
-  return op_cast(graph, graph_detach(graph, node), DT_REAL);
+  return op_cast(graph, graph_untracked(graph, node), DT_REAL);
 }
 
 /* -- records ----------------------------------------------------------------------- */

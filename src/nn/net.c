@@ -217,25 +217,28 @@ static Layer *list_around(Layer *net, LayerList *out, Fault *fault) {
   }
 }
 
-/* A number that is larger than the count was taken back by a rollback; one of another
- * seeding says nothing about the streams of this one. */
-static bool counts(const Graph *graph, int64_t number, uint32_t seeding) {
+/* What a transaction that was rolled back gave counts for nothing, also when another net has
+ * its number now; one of another seeding says nothing about the streams of this one. */
+static bool counts(const Graph *graph, int64_t number, uint32_t seeding, uint32_t step) {
+  if (graph_is_void(graph, step)) return false;
   return number && number <= graph->count.nets && seeding == graph->count.seeding;
 }
 
 int64_t layer_number(const Graph *graph, Layer *layer) {
   const Layer *net = outermost(layer);
-  return counts(graph, net->number, net->seeding) ? net->number : 0;
+  return counts(graph, net->number, net->seeding, net->number_step) ? net->number : 0;
 }
 
 void layer_set_number(const Graph *graph, Layer *layer, int64_t number) {
   Layer *net = outermost(layer);
   net->number = number;
+  net->number_step = graph->step;
   net->seeding = graph->count.seeding;
 }
 
 bool layer_has_stream(const Graph *graph, const Layer *layer) {
-  return layer->stream && counts(graph, layer->stream_net, layer->stream_seeding);
+  return layer->stream && counts(graph, layer->stream_net, layer->stream_seeding,
+                                 layer->stream_step);
 }
 
 Err layer_set_stream(const Graph *graph, Layer *layer, int64_t net, const char *name,
@@ -245,6 +248,7 @@ Err layer_set_stream(const Graph *graph, Layer *layer, int64_t net, const char *
   free(layer->stream);
   layer->stream = copy;
   layer->stream_net = net;
+  layer->stream_step = graph->step;
   layer->stream_seeding = graph->count.seeding;
   return ERR_OK;
 }
@@ -259,6 +263,7 @@ static Err name_stream(Graph *graph, Layer *layer) {
   must(place >= 0);
   own_name(&list, place, name);
   free(list.v);
+  graph->named = true;
   if (!layer_number(graph, net)) layer_set_number(graph, net, ++graph->count.nets);
   return layer_set_stream(graph, layer, net->number, name, &graph->fault);
 }

@@ -48,9 +48,11 @@ struct Layer {
   /* private to net.c */
   Layer *owned, *sibling;      /* list of all whose owner this is; next one of that list */
   int64_t number;              /* of the outermost: its number in the run; 0: not built */
+  uint32_t number_step;        /* the transaction that gave it; 0: none */
   uint32_t seeding;            /* when it was given: graph->count.seeding of that time */
   char *stream;                /* its name in the net of whose streams it draws; NULL: none */
   int64_t stream_net;          /* that net's number, ... */
+  uint32_t stream_step;        /* ... in which transaction */
   uint32_t stream_seeding;     /* ... and when it was given */
   const Layer *namer;          /* the net whose names it has; to be compared alone */
   uint64_t named;              /* its signature when it named all its layers */

@@ -137,6 +137,17 @@ static Err layer_from_json(const Graph *graph, Layer *layer, const Json *map, Fa
   return ERR_OK;
 }
 
+/* -- which setting of the seed ------------------------------------------------------- */
+
+/* Numbers of nets and names of streams count in the setting of the seed that gave them: one
+ * made by a callback of the fit did not happen in this process. Later ones differ from it. */
+static void take_seeding(const Checkpoint *c, Graph *graph) {
+  int64_t seeding;
+  if (!json_get_int(json_find(checkpoint_part(c, "graph"), "seeding"), &seeding)) return;
+  graph->count.seeding = (uint32_t)seeding;
+  if (graph->n_seedings < graph->count.seeding) graph->n_seedings = graph->count.seeding;
+}
+
 /* -- nets ---------------------------------------------------------------------------- */
 
 Err checkpoint_add_net(Checkpoint *c, const char *part, Graph *graph, Layer *net,
@@ -191,6 +202,7 @@ Err checkpoint_get_net(const Checkpoint *c, const char *part, Graph *graph, Laye
   Err err = layer_list(net, &layers, fault);
   if (!err) err = layer_state(net, &state, fault);
   if (!err) err = check_layers(c, part, &layers, &state, fault);
+  if (!err) take_seeding(c, graph);
   for (int i = 0; !err && i < layers.n; i++)
     err = layer_from_json(graph, layers.v[i], json_find(list, layers.v[i]->name), fault);
   if (!err) err = checkpoint_get_values(c, part, graph, &state, fault);
@@ -313,6 +325,7 @@ Err checkpoint_add_streams(Checkpoint *c, const Graph *graph, Fault *fault) {
   json_put_int(map, "nets", graph->count.nets);
   json_put_int(map, "fits", graph->count.fits);
   json_put_int(map, "fit_streams", graph->count.fit_streams);
+  json_put_int(map, "seeding", graph->count.seeding);
   json_put_int(map, "streams", graph->n_counters);
   json_put(c->state, "graph", map);
   return checkpoint_add_bytes(c, "graph", "streams", graph->counters,
@@ -335,6 +348,7 @@ Err checkpoint_get_streams(const Checkpoint *c, Graph *graph, Fault *fault) {
   if (!err) err = graph_set_streams(graph, (uint64_t)seed, counters, (int)n, fault);
   free(counters);
   if (err) return err;
+  take_seeding(c, graph);
   graph->count.nets = (int)nets;
   graph->count.fits = (int)fits;
   graph->count.fit_streams = (int)fit_streams;

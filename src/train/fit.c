@@ -463,14 +463,14 @@ static Err note_before(const Work *w, Before *out) {
   return ERR_OK;
 }
 
-/* There is room for counters that were there. */
+/* Of a checkpoint that could not be put back some may have been. There is room for counters
+ * that were there. */
 static void put_back(Work *w, const Before *before, Err err) {
   Graph *graph = w->run.graph;
   w->run.fit->optimizer->epoch = before->epoch;
   if (!err || w->stepped || !before->counters) return;
-  graph->count.fits = before->count.fits;
-  graph->count.fit_streams = before->count.fit_streams;
-  must(!graph_set_streams(graph, graph->seed, before->counters, before->n_counters, NULL));
+  graph->count = before->count;
+  must(!graph_set_streams(graph, before->seed, before->counters, before->n_counters, NULL));
 }
 
 static void work_deinit(Work *w) {

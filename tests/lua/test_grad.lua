@@ -64,6 +64,42 @@ function tests.test_detach_stops_it()
   check.near(grad((w * w:detach()):sum(), { w })[1], { 2 })
 end
 
+-- Also of a tensor that has no history to be cut from, and however often.
+function tests.test_detach_stops_it_at_a_leaf()
+  local x = tensor { 1, 2 }
+  local pending, done, view = x * 3, (x + 1):eval(), x:reshape(1, 2)
+  for _, t in ipairs { x, pending, done, view } do
+    local d = t:detach()
+    check.near(d, t)
+    check.near(grad((t * d):sum(), { t, d }), { t, t })
+    check.near(grad((t * d:detach()):sum(), { t, d }), { t, t * 0 })
+    check.near(grad((t * (d * 2):eval()):sum(), { t })[1], t * 2)
+  end
+  check.near(grad((x * pending:detach()):sum(), { x })[1], { 3, 6 })
+  for _ = 1, 20000 do x = x:detach() end
+  check.near(x, { 1, 2 })
+end
+
+-- What a step detaches is its own argument at every call, also where it is replayed.
+function tests.test_detach_in_a_step()
+  local function losses(static)
+    local w = tensor.variable(tensor { 1, 2 })
+    local step = train.step(function(a)
+      local d = a:detach()
+      return ((w * d):square() + w * (a * 2):detach()):sum(), d + 1
+    end, { w }, optim.SGD { lr = 0.125 }, { static = static })
+    local out = {}
+    for i = 1, 6 do
+      local loss, d = step(tensor { i / 8, 0.5 })
+      out[2 * i - 1], out[2 * i] = loss, d:totable()
+    end
+    return out
+  end
+  local traced = losses(false)
+  check.equal(traced[12], { 1.75, 1.5 })
+  check.equal(losses(true), traced)
+end
+
 function tests.test_two_reads_of_a_variable_both_count()
   local w = tensor.variable(tensor { 3 })
   local before = w * 2

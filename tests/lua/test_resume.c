@@ -125,6 +125,22 @@ static const char functions[] =
     "  optimizer = 'adam', metrics = { function(y) return y:mean() end } })\n"
     "result(tostring(ok)); show_net(net); show_history(h); show_draws()\n";
 
+/* The seed is set between the epochs: nets from before draw from new streams. The net drew
+ * before the fit; the one beside it takes the first number in some epochs. */
+static const char seeded[] =
+    "local net = nn.Sequential { nn.Dense(6, { activation = 'relu' }), nn.Dropout(0.4),\n"
+    "  nn.Dense(3) }\n"
+    "local other = nn.Sequential { nn.Dropout(0.5) }\n"
+    "show('before', net(tensor.ones(4, 2), { training = true }))\n"
+    "local function reseed(info)\n"
+    "  if info.epoch % 2 == 0 then tensor.seed(info.epoch) end\n"
+    "  if info.epoch == 4 then other(tensor.ones(9), { training = true }):eval() end\n"
+    "end\n"
+    "local h = train.fit(net, set, { loss = SCE, epochs = 5, batch_size = 30,\n"
+    "  verbose = false, optimizer = 'adam', callbacks = { reseed } })\n"
+    "show_net(net); show_history(h); show_draws()\n"
+    "show('after', net(tensor.ones(4, 2), { training = true }))\n";
+
 /* Metrics that keep rows, sums, scores, and a state of the script, in the middle of an epoch;
  * afterwards the net knows what it was trained with. */
 static const char measured[] =
@@ -430,6 +446,15 @@ TEST(metrics_in_the_middle_of_an_epoch) {
   char *want = uninterrupted(measured, 1);
   Attempt a = {.code = measured, .threads = 2, .interval_s = 1e9, .how = ASKED, .at = 2};
   assert_true(until_done(&a, 0, want) > 3);
+  free(want);
+}
+
+TEST(seeds_set_by_a_callback) {
+  char *want = uninterrupted(seeded, 1);
+  for (int at = 1; at < 4; at++) {
+    Attempt a = {.code = seeded, .threads = 1, .interval_s = 1e9, .how = ASKED, .at = at};
+    assert_true(until_done(&a, 0, want) > 3);
+  }
   free(want);
 }
 

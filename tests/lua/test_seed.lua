@@ -63,6 +63,20 @@ function tests.test_a_failed_step_puts_the_seed_back()
   check.equal({ tensor.randn(1):item(), weights() }, { next_draw, next_net })
 end
 
+-- Nor does it number a net: another one has that number afterwards.
+function tests.test_a_failed_step_numbers_no_net()
+  local ones, w = tensor.ones(64), tensor.variable(tensor { 1 })
+  local function draws(failed)
+    tensor.seed(3)
+    local a, b = nn.Sequential { nn.Dropout(0.5) }, nn.Sequential { nn.Dropout(0.5) }
+    local step = train.step(function() return (a(ones) * w):sum(), error "no" end, { w }, "sgd")
+    if failed then check.fails(step, "no") end
+    local of_b = b(ones, { training = true }):totable()
+    return { of_b, a(ones, { training = true }):totable() }
+  end
+  check.equal(draws(true), draws(false))
+end
+
 function tests.test_a_replayed_step_follows_the_seed()
   local function losses(static)
     local w = tensor.variable(tensor.ones(8))
