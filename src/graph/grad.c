@@ -218,6 +218,7 @@ static Err collect(Adjoints *a, Node **out) {
     return fault_memory(&graph->fault, (size_t)a->walk.n * sizeof *r.next);
   for (int k = 0; !graph->fault.code && k < a->n_wrt; k++) {
     int place = place_of(a, a->wrt[k]);
+    must(place >= 0);
     Node *sum = NULL;
     for (int64_t i = r.first[place]; i >= 0; i = r.next[i]) {
       Node *g = a->gy[i * MAX_OUT];

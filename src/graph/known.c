@@ -262,7 +262,8 @@ static bool keeps_last(const Node *y) {
 
 Known known_sum(const Node *y) {
   int64_t n_out = shape_count(&y->shape);
-  double n = n_out ? (double)(shape_count(&y->in[0]->shape) / n_out) : 0;
+  int64_t n_each = n_out ? shape_count(&y->in[0]->shape) / n_out : 0;
+  double n = (double)n_each;
   Known k = between(times(of(y, 0)->lo, n), times(of(y, 0)->hi, n));
   if (keeps_last(y)) k.total = of(y, 0)->total * n;
   return k;
