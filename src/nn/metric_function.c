@@ -80,9 +80,9 @@ static Err call_on_rows(const Measure *m, Graph *graph, double *sum, int64_t *n,
 
 /* What is kept goes to the function, which must not want all rows at once. */
 static Err use_part(Measure *m, Graph *graph, Fault *fault) {
-  double sum;
-  int64_t n;
-  bool whole;
+  double sum = 0;
+  int64_t n = 0;
+  bool whole = false;
   Err err = call_on_rows(m, graph, &sum, &n, &whole, fault);
   if (!err && whole)
     err = fault_set(fault, ERR_VALUE, "the function returns one number for all rows, whose "

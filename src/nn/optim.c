@@ -167,6 +167,7 @@ static OptimSlots *slots_of(Optimizer *opt, Variable *param, int *hint, Fault *f
     opt->slots = larger;
     opt->slot_capacity = wanted;
   }
+  must(opt->slots);
   slots = &opt->slots[opt->n_slots++];
   *slots = (OptimSlots){.param = variable_retain(param)};
   *hint = opt->n_slots;
@@ -255,7 +256,9 @@ Err optim_numbers_init(OptimNumbers *out, const Optimizer *opt, Variable *const 
   size_t n_bytes = most * (sizeof(double) + sizeof(real)) + (size_t)n * sizeof(int);
   *out = (OptimNumbers){.n_params = n, .value = calloc(1, n_bytes)};
   if (!out->value) return fault_memory(fault, n_bytes);
+  /* cppcheck-suppress [invalidPointerCast] ; one block, its parts side by side */
   out->input = (real *)(out->value + most);
+  /* cppcheck-suppress [invalidPointerCast] */
   out->group = (int *)(out->input + most);
   int hint = 0;
   for (int i = 0; kind_of(opt)->corrects && i < n; i++) {
@@ -311,7 +314,7 @@ static Node *norm_of_norms(Graph *graph, Node *const *norm, int n) {
  * the factor on its gradient. */
 static void clip(Graph *graph, const Optimizer *opt, Node **grads, int n, Node **scale) {
   Node *one = graph_scalar(graph, 1), *all = NULL;
-  Node **norm = malloc(((size_t)n + 1) * sizeof *norm);
+  Node **norm = calloc((size_t)n + 1, sizeof *norm);
   bool any = given(opt->clipnorm) || given(opt->global_clipnorm);
   if (!norm) fault_memory(&graph->fault, (size_t)n * sizeof *norm);
   for (int i = 0; norm && i < n; i++) {

@@ -322,13 +322,13 @@ static int64_t label_at(const Reading *reading, const Array *y, int64_t i) {
 static Tensor *labels_of(Graph *graph, const Tensor *y, const Reading *reading, int64_t from) {
   Shape shape = label_shape(&y->a.shape, reading->as);
   Tensor *out = tensor_new(&graph->memory, DT_INT32, &shape, &graph->fault);
-  int64_t n = out ? tensor_count(out) : 0, per_row = n / (n ? shape.dim[0] : 1);
+  int64_t n = out ? tensor_count(out) : 0, n_rows = n ? shape.dim[0] : 1;
   for (int64_t i = 0; i < n; i++) {
     int64_t label = label_at(reading, &y->a, i);
     array_set(&out->a, i, (double)label);
     if (label) continue;
     fault_set(&graph->fault, ERR_NONFINITE, "predict_classes: an output of row %lld is NaN, "
-              "which is no class", (long long)(from + i / per_row + 1));
+              "which is no class", (long long)(from + i * n_rows / n + 1));
     tensor_release(out);
     return NULL;
   }

@@ -108,6 +108,7 @@ static Err hold_state(EarlyStopping *stop, const FitRun *run, Fault *fault) {
   stop->held = calloc((size_t)state.n + 1, sizeof *stop->held);
   if (!stop->held) err = fault_memory(fault, (size_t)state.n * sizeof *stop->held);
   if (!err) stop->n_held = state.n;
+  must(stop->held || stop->n_held == 0);
   for (int i = 0; i < stop->n_held; i++) {
     Variable *v = state.v[i];
     stop->held[i] = (Held){variable_retain(v), v->has_value ? node_hold(v->current) : NULL};

@@ -76,7 +76,7 @@ static bool refuse_update(const NonfiniteStep *step, Text *what, Text *bad, Faul
   int i = first_bad(step->graph, step->update, step->n_vars, bad), n = step->n_params;
   if (i < 0) return false;
   const Variable *v = step->vars[i];
-  int each = n ? (step->n_vars - n) / n : 0, param = i < n ? i : (i - n) / each;
+  int each = n ? (step->n_vars - n) / n : 0, param = i < n || !each ? i : (i - n) / each;
   const Tensor *before = node_value(variable_at_begin(step->graph, v));
   char name[32];
   Text old = {0};

@@ -209,12 +209,10 @@ static Err bind_roots(Replay *r, Fault *fault) {
   for (int i = 0; i < r->n_out; i++) {
     Tensor *old = r->out[i];
     if (old->refs > 1 || old->storage->refs > 1) {
-      r->out[i] = tensor_new(memory, old->a.dtype, &old->a.shape, fault);
+      Tensor *made = tensor_new(memory, old->a.dtype, &old->a.shape, fault);
+      if (!made) return fault->code;
+      r->out[i] = made;
       tensor_release(old);
-      if (!r->out[i]) {
-        replay_clear(r);
-        return fault->code;
-      }
     }
     c->root_data[i] = r->out[i]->a.data;
   }
@@ -321,7 +319,7 @@ Err replay_run(Replay *r, const ReplayArgs *args, bool *done, Fault *fault) {
   if (err || !*done) {
     graph_rollback(graph);
     optimizer_rollback(optimizer, &mark);
-    for (int i = 0; i < r->n_vars; i++) {
+    for (int i = 0; r->fresh && i < r->n_vars; i++) {
       tensor_release(r->fresh[i]);
       r->fresh[i] = NULL;
     }
