@@ -35,6 +35,23 @@ DType infer_selected(const OpInfer *io) {
   return widest;
 }
 
+Err infer_broadcast(OpInfer *io) {
+  Shape shape = io->in[0]->shape;
+  for (int i = 1; i < io->n_in; i++) {
+    const Shape so_far = shape;
+    const Shape *next = &io->in[i]->shape;
+    char a[SHAPE_TEXT], b[SHAPE_TEXT];
+    if (!shape_broadcast(&shape, &so_far, next)) {
+      return fault_set(io->fault, ERR_SHAPE,
+                       "shapes %s and %s do not fit: got different sizes of an axis, "
+                       "allowed: equal ones, or 1",
+                       shape_text(a, &so_far), shape_text(b, next));
+    }
+  }
+  io->out_shape[0] = shape;
+  return ERR_OK;
+}
+
 Err infer_need_real(const OpInfer *io, int i) {
   static const char *const plain[] = {"x", "y", "z"};
   if (io->in[i]->dtype == DT_REAL) return ERR_OK;

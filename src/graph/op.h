@@ -219,6 +219,9 @@ OpSplit op_split(const OpCall *call);
  * when all are integers, else real. */
 DType infer_selected(const OpInfer *io);
 
+/* For infer: output 0 has the shape to which all inputs are broadcast. */
+Err infer_broadcast(OpInfer *io) WARN_UNUSED;
+
 /* For infer: is input i real? Else a fault that names it. */
 Err infer_need_real(const OpInfer *io, int i) WARN_UNUSED;
 

@@ -17,10 +17,6 @@ static Err average_infer(OpInfer *io) {
   return ERR_OK;
 }
 
-static void average_split(const OpCall *call, OpSplit *split) {
-  split->n_blocks[0] = count_blocks(call);
-}
-
 static void average_tile(const OpCall *call, real *y, const real *const *in,
                          const int64_t *stride, int64_t n) {
   real w = (real)call->attr[WEIGHT].f, wf = (real)(call->attr[WEIGHT].f * call->attr[FACTOR].f);
@@ -55,7 +51,7 @@ const Op op_record_moving_average = {
                .doc = "on the new value: n / (n - 1) makes a variance unbiased"}},
     .doc = "x moved towards z: the running statistics of a normalization",
     .equation = "y = (1 - weight) x + weight factor z",
-    .infer = average_infer, .split = average_split, .run = elements_run_block,
+    .infer = average_infer, .split = elements_split, .run = elements_run_block,
     .tile = average_tile, .vjp = average_vjp, .scalar = average_scalar,
     .samples = average_samples};
 

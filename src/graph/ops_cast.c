@@ -17,10 +17,6 @@ static Err infer_cast(OpInfer *io) {
   return ERR_OK;
 }
 
-static void split_cast(const OpCall *call, OpSplit *split) {
-  split->n_blocks[0] = count_blocks(call);
-}
-
 /* Integers out of reals or wider integers: each value must be one of the new type. */
 static Err check_cast(const OpCall *call, Fault *fault) {
   DType to = call->out[0].dtype;
@@ -104,7 +100,7 @@ const Op op_record_cast = {
                .doc = "\"real\", \"int32\" or \"uint8\""}},
     .doc = "The same values as another type; to an integer type each must fit.",
     .equation = "y = x",
-    .infer = infer_cast, .check = check_cast, .split = split_cast, .vjp = vjp_cast,
+    .infer = infer_cast, .check = check_cast, .split = elements_split, .vjp = vjp_cast,
     .samples = samples_cast, .known = known_same,
 };
 

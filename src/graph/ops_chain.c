@@ -16,18 +16,6 @@
 #include "kernel/kernel.h"
 #include <math.h>
 
-static Err infer_chain(OpInfer *io) {
-  const Shape *g = &io->in[0]->shape, *d = &io->in[1]->shape;
-  char a[SHAPE_TEXT], b[SHAPE_TEXT];
-  if (shape_broadcast(&io->out_shape[0], g, d)) return ERR_OK;
-  return fault_set(io->fault, ERR_SHAPE, "shapes %s and %s do not fit", shape_text(a, g),
-                   shape_text(b, d));
-}
-
-static void split_chain(const OpCall *call, OpSplit *split) {
-  split->n_blocks[0] = count_blocks(call);
-}
-
 static double nothing_stays(double g, double y) { return g == 0 && isnan(y) ? 0 : y; }
 
 static double scalar_mul(const double *in, const Attr *attr) {
@@ -46,51 +34,39 @@ static double scalar_div(const double *in, const Attr *attr) {
   return nothing_stays(in[0], in[0] / in[1]);
 }
 
-static void tile_mul(const OpCall *call, real *y, const real *const *in,
-                     const int64_t *stride, int64_t n) {
-  (void)call;
-  kernels()->chain_mul(y, in[0], stride[0], in[1], stride[1], n);
-}
-
-static void tile_both(const OpCall *call, real *y, const real *const *in,
-                      const int64_t *stride, int64_t n) {
-  (void)call;
-  kernels()->chain_both(y, in[0], stride[0], in[1], stride[1], n);
-}
-
-static void tile_div(const OpCall *call, real *y, const real *const *in,
-                     const int64_t *stride, int64_t n) {
-  (void)call;
-  kernels()->chain_div(y, in[0], stride[0], in[1], stride[1], n);
-}
+#define X(op)                                                                          \
+  static void tile_##op(const OpCall *call, real *y, const real *const *in,            \
+                        const int64_t *stride, int64_t n) {                            \
+    (void)call;                                                                        \
+    kernels()->chain_##op(y, in[0], stride[0], in[1], stride[1], n);                   \
+  }
+X(mul)
+X(both)
+X(div)
+#undef X
 
 static Node *both(Graph *g, Node *x, Node *y) {
   return graph_apply(g, &op_record_chain_both, (Node *[]){x, y}, 2, NULL, 0);
 }
 
-/* gx summed to the shape of x. */
-static Node *like(Graph *g, Node *gx, const Node *x) {
-  return gx && !shape_equal(&gx->shape, &x->shape) ? op_sum_to(g, gx, &x->shape) : gx;
-}
-
 static void vjp_mul(Graph *g, Node *z, Node *const *gz, const bool *want, Node **gx) {
   Node *x = z->in[0], *d = z->in[1];
-  if (want[0]) gx[0] = like(g, op_chain_mul(g, gz[0], d), x);
-  if (want[1]) gx[1] = like(g, both(g, gz[0], x), d);
+  if (want[0]) gx[0] = op_sum_to(g, op_chain_mul(g, gz[0], d), &x->shape);
+  if (want[1]) gx[1] = op_sum_to(g, both(g, gz[0], x), &d->shape);
 }
 
 /* Of h g: to h it goes on as above, to g as to any gradient. */
 static void vjp_both(Graph *g, Node *z, Node *const *gz, const bool *want, Node **gx) {
   Node *h = z->in[0], *x = z->in[1];
-  if (want[0]) gx[0] = like(g, both(g, gz[0], x), h);
-  if (want[1]) gx[1] = like(g, op_chain_mul(g, gz[0], h), x);
+  if (want[0]) gx[0] = op_sum_to(g, both(g, gz[0], x), &h->shape);
+  if (want[1]) gx[1] = op_sum_to(g, op_chain_mul(g, gz[0], h), &x->shape);
 }
 
 static void vjp_div(Graph *g, Node *z, Node *const *gz, const bool *want, Node **gx) {
   Node *x = z->in[0], *d = z->in[1];
-  if (want[0]) gx[0] = like(g, op_chain_div(g, gz[0], d), x);
+  if (want[0]) gx[0] = op_sum_to(g, op_chain_div(g, gz[0], d), &x->shape);
   if (want[1])
-    gx[1] = like(g, op_neg(g, op_chain_div(g, both(g, gz[0], z), d)), d);
+    gx[1] = op_sum_to(g, op_neg(g, op_chain_div(g, both(g, gz[0], z), d)), &d->shape);
 }
 
 /* Factors of both signs; divisors away from 0; broadcast either way; several blocks. */
@@ -114,15 +90,15 @@ const Op op_record_chain_mul = {
     .inputs = chain_inputs,
     .doc = "A gradient times a derivative; 0 where the gradient is 0.",
     .equation = "z = 0 if x = 0, else x y",
-    .infer = infer_chain, .split = split_chain, .run = elements_run_block, .tile = tile_mul,
-    .vjp = vjp_mul, .scalar = scalar_mul, .samples = samples_mul,
+    .infer = infer_broadcast, .split = elements_split, .run = elements_run_block,
+    .tile = tile_mul, .vjp = vjp_mul, .scalar = scalar_mul, .samples = samples_mul,
 };
 
 const Op op_record_chain_both = {
     .name = "chain_both", .n_in = 2, .n_out = 1, .flags = OP_ELEMENTWISE | OP_INTERNAL,
     .doc = "The product of two gradients; 0 where one is 0.",
     .equation = "z = 0 if x = 0 or y = 0, else x y",
-    .infer = infer_chain, .split = split_chain, .run = elements_run_block,
+    .infer = infer_broadcast, .split = elements_split, .run = elements_run_block,
     .tile = tile_both, .vjp = vjp_both, .scalar = scalar_both, .samples = samples_mul,
 };
 
@@ -131,8 +107,8 @@ const Op op_record_chain_div = {
     .inputs = chain_inputs,
     .doc = "A gradient divided by the inverse of a derivative; 0 where the gradient is 0.",
     .equation = "z = 0 if x = 0, else x / y",
-    .infer = infer_chain, .split = split_chain, .run = elements_run_block, .tile = tile_div,
-    .vjp = vjp_div, .scalar = scalar_div, .samples = samples_div,
+    .infer = infer_broadcast, .split = elements_split, .run = elements_run_block,
+    .tile = tile_div, .vjp = vjp_div, .scalar = scalar_div, .samples = samples_div,
 };
 
 Node *op_chain_mul(Graph *g, Node *gradient, Node *d) {

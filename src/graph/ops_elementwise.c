@@ -20,23 +20,6 @@
 
 /* -- shapes ------------------------------------------------------------------------ */
 
-static Err infer_broadcast(OpInfer *io) {
-  Shape shape = io->in[0]->shape;
-  for (int i = 1; i < io->n_in; i++) {
-    const Shape so_far = shape;
-    const Shape *next = &io->in[i]->shape;
-    char a[SHAPE_TEXT], b[SHAPE_TEXT];
-    if (!shape_broadcast(&shape, &so_far, next)) {
-      return fault_set(io->fault, ERR_SHAPE,
-                       "shapes %s and %s do not fit: got different sizes of an axis, "
-                       "allowed: equal ones, or 1",
-                       shape_text(a, &so_far), shape_text(b, next));
-    }
-  }
-  io->out_shape[0] = shape;
-  return ERR_OK;
-}
-
 static Err infer_selection(OpInfer *io) {
   io->out_dtype[0] = infer_selected(io);
   return infer_broadcast(io);
@@ -60,22 +43,7 @@ static Err infer_clip(OpInfer *io) {
   return infer_broadcast(io);
 }
 
-static void split_light(const OpCall *call, OpSplit *split) {
-  split->n_blocks[0] = count_blocks(call);
-}
-
-/* For functions that cost about 16 operations per element. */
-static void split_heavy(const OpCall *call, OpSplit *split) {
-  split->n_blocks[0] = count_blocks(call);
-  split->work = 16 * shape_count(&call->out[0].shape);
-}
-
 /* -- gradients: what the tables need ----------------------------------------------- */
-
-/* gx summed to the shape of x. */
-static Node *sum_to(Graph *g, Node *gx, const Node *x) {
-  return gx && !shape_equal(&gx->shape, &x->shape) ? op_sum_to(g, gx, &x->shape) : gx;
-}
 
 /* a where x > 0, else b. */
 static Node *above_zero(Graph *g, Node *x, Node *a, Node *b) {
@@ -239,8 +207,8 @@ static Node *winner(Graph *g, Node *greater, Node *tie, Node *gy) {
     Node *gz = gzs[0];                                                                 \
     Node *x = z->in[0];                                                                \
     Node *y = z->in[1];                                                                \
-    if (want[0]) gx[0] = sum_to(g, gradient_x, x);                                     \
-    if (want[1]) gx[1] = sum_to(g, gradient_y, y);                                     \
+    if (want[0]) gx[0] = op_sum_to(g, gradient_x, &x->shape);                          \
+    if (want[1]) gx[1] = op_sum_to(g, gradient_y, &y->shape);                          \
   }
 BINARY(X)
 #undef X
@@ -277,8 +245,8 @@ static void kernel_where(const OpCall *call, real *y, const real *const *in,
 static void vjp_where(Graph *g, Node *y, Node *const *gy, const bool *want, Node **gx) {
   Node *condition = y->in[0];
   Node *zero = graph_scalar(g, 0);
-  if (want[1]) gx[1] = sum_to(g, op_where(g, condition, gy[0], zero), y->in[1]);
-  if (want[2]) gx[2] = sum_to(g, op_where(g, condition, zero, gy[0]), y->in[2]);
+  if (want[1]) gx[1] = op_sum_to(g, op_where(g, condition, gy[0], zero), &y->in[1]->shape);
+  if (want[2]) gx[2] = op_sum_to(g, op_where(g, condition, zero, gy[0]), &y->in[2]->shape);
 }
 
 /* -- samples ----------------------------------------------------------------------- */
@@ -389,14 +357,14 @@ static const Sample samples_where[] = {
 const Op op_record_neg = {
     COMMON(neg), .n_in = 1, .flags = OP_ELEMENTWISE,
     .doc = "Minus x.", .equation = "y = -x",
-    .infer = infer_broadcast, .split = split_light, .vjp = vjp_neg,
+    .infer = infer_broadcast, .split = elements_split, .vjp = vjp_neg,
     .samples = samples_any, .known = known_neg,
 };
 
 const Op op_record_abs = {
     COMMON(abs), .n_in = 1, .flags = OP_ELEMENTWISE,
     .doc = "Absolute value. Its gradient at 0 is 0.", .equation = "y = |x|",
-    .infer = infer_broadcast, .split = split_light, .vjp = vjp_abs,
+    .infer = infer_broadcast, .split = elements_split, .vjp = vjp_abs,
     .samples = samples_any, .known = known_abs,
 };
 
@@ -404,77 +372,77 @@ const Op op_record_sign = {
     COMMON(sign), .n_in = 1, .flags = OP_ELEMENTWISE | OP_NO_GRAD,
     .doc = "1 for positive, -1 for negative elements; 0 and NaN stay.",
     .equation = "y = x / |x|, 0 at 0",
-    .infer = infer_broadcast, .split = split_light, .vjp = vjp_none,
+    .infer = infer_broadcast, .split = elements_split, .vjp = vjp_none,
     .samples = samples_any, .known = known_increasing,
 };
 
 const Op op_record_square = {
     COMMON(square), .n_in = 1, .flags = OP_ELEMENTWISE | OP_EXACT,
     .doc = "Square.", .equation = "y = x^2",
-    .infer = infer_broadcast, .split = split_light, .vjp = vjp_square,
+    .infer = infer_broadcast, .split = elements_split, .vjp = vjp_square,
     .samples = samples_any, .known = known_square,
 };
 
 const Op op_record_sqrt = {
     COMMON(sqrt), .n_in = 1, .flags = OP_ELEMENTWISE,
     .doc = "Square root; NaN below 0.", .equation = "y = x^(1/2)",
-    .infer = infer_broadcast, .split = split_light, .vjp = vjp_sqrt,
+    .infer = infer_broadcast, .split = elements_split, .vjp = vjp_sqrt,
     .samples = samples_positive, .known = known_increasing,
 };
 
 const Op op_record_reciprocal = {
     COMMON(reciprocal), .n_in = 1, .flags = OP_ELEMENTWISE | OP_EXACT,
     .doc = "One over x.", .equation = "y = 1 / x",
-    .infer = infer_broadcast, .split = split_light, .vjp = vjp_reciprocal,
+    .infer = infer_broadcast, .split = elements_split, .vjp = vjp_reciprocal,
     .samples = samples_any, .known = known_reciprocal,
 };
 
 const Op op_record_exp = {
     COMMON(exp), .n_in = 1, .flags = OP_ELEMENTWISE,
     .doc = "Exponential.", .equation = "y = e^x",
-    .infer = infer_broadcast, .split = split_heavy, .vjp = vjp_exp,
+    .infer = infer_broadcast, .split = elements_split_heavy, .vjp = vjp_exp,
     .samples = samples_any, .known = known_exp,
 };
 
 const Op op_record_expm1 = {
     COMMON(expm1), .n_in = 1, .flags = OP_ELEMENTWISE,
     .doc = "Exponential minus 1, exact near 0.", .equation = "y = e^x - 1",
-    .infer = infer_broadcast, .split = split_heavy, .vjp = vjp_expm1,
+    .infer = infer_broadcast, .split = elements_split_heavy, .vjp = vjp_expm1,
     .samples = samples_any, .known = known_increasing,
 };
 
 const Op op_record_log = {
     COMMON(log), .n_in = 1, .flags = OP_ELEMENTWISE,
     .doc = "Natural logarithm; -inf at 0, NaN below.", .equation = "y = ln x",
-    .infer = infer_broadcast, .split = split_heavy, .vjp = vjp_log,
+    .infer = infer_broadcast, .split = elements_split_heavy, .vjp = vjp_log,
     .samples = samples_positive, .known = known_log,
 };
 
 const Op op_record_log1p = {
     COMMON(log1p), .n_in = 1, .flags = OP_ELEMENTWISE,
     .doc = "Natural logarithm of 1 + x, exact near 0.", .equation = "y = ln(1 + x)",
-    .infer = infer_broadcast, .split = split_heavy, .vjp = vjp_log1p,
+    .infer = infer_broadcast, .split = elements_split_heavy, .vjp = vjp_log1p,
     .samples = samples_above_minus_one, .known = known_increasing,
 };
 
 const Op op_record_sin = {
     COMMON(sin), .n_in = 1, .flags = OP_ELEMENTWISE,
     .doc = "Sine of an angle in radians.", .equation = "y = sin x",
-    .infer = infer_broadcast, .split = split_heavy, .vjp = vjp_sin,
+    .infer = infer_broadcast, .split = elements_split_heavy, .vjp = vjp_sin,
     .samples = samples_any, .known = known_wave,
 };
 
 const Op op_record_cos = {
     COMMON(cos), .n_in = 1, .flags = OP_ELEMENTWISE,
     .doc = "Cosine of an angle in radians.", .equation = "y = cos x",
-    .infer = infer_broadcast, .split = split_heavy, .vjp = vjp_cos,
+    .infer = infer_broadcast, .split = elements_split_heavy, .vjp = vjp_cos,
     .samples = samples_any, .known = known_wave,
 };
 
 const Op op_record_tanh = {
     COMMON(tanh), .n_in = 1, .flags = OP_ELEMENTWISE,
     .doc = "Hyperbolic tangent.", .equation = "y = (e^x - e^-x) / (e^x + e^-x)",
-    .infer = infer_broadcast, .split = split_heavy, .vjp = vjp_tanh,
+    .infer = infer_broadcast, .split = elements_split_heavy, .vjp = vjp_tanh,
     .samples = samples_any, .known = known_increasing,
 };
 
@@ -482,35 +450,35 @@ const Op op_record_erf = {
     COMMON(erf), .n_in = 1, .flags = OP_ELEMENTWISE,
     .doc = "Error function.",
     .equation = "y = 2 / sqrt(pi) * integral from 0 to x of e^(-t^2) dt",
-    .infer = infer_broadcast, .split = split_heavy, .vjp = vjp_erf,
+    .infer = infer_broadcast, .split = elements_split_heavy, .vjp = vjp_erf,
     .samples = samples_any, .known = known_increasing,
 };
 
 const Op op_record_floor = {
     COMMON(floor), .n_in = 1, .flags = OP_ELEMENTWISE | OP_NO_GRAD,
     .doc = "Largest integer not above x.", .equation = "y = floor(x)",
-    .infer = infer_broadcast, .split = split_light, .vjp = vjp_none,
+    .infer = infer_broadcast, .split = elements_split, .vjp = vjp_none,
     .samples = samples_treads, .known = known_increasing,
 };
 
 const Op op_record_ceil = {
     COMMON(ceil), .n_in = 1, .flags = OP_ELEMENTWISE | OP_NO_GRAD,
     .doc = "Smallest integer not below x.", .equation = "y = ceil(x)",
-    .infer = infer_broadcast, .split = split_light, .vjp = vjp_none,
+    .infer = infer_broadcast, .split = elements_split, .vjp = vjp_none,
     .samples = samples_treads, .known = known_increasing,
 };
 
 const Op op_record_round = {
     COMMON(round), .n_in = 1, .flags = OP_ELEMENTWISE | OP_NO_GRAD,
     .doc = "Nearest integer; halves go to the even one.", .equation = "y = round(x)",
-    .infer = infer_broadcast, .split = split_light, .vjp = vjp_none,
+    .infer = infer_broadcast, .split = elements_split, .vjp = vjp_none,
     .samples = samples_treads, .known = known_increasing,
 };
 
 const Op op_record_sigmoid = {
     COMMON(sigmoid), .n_in = 1, .flags = OP_ELEMENTWISE,
     .doc = "Logistic function, into (0, 1).", .equation = "y = 1 / (1 + e^-x)",
-    .infer = infer_broadcast, .split = split_heavy, .vjp = vjp_sigmoid,
+    .infer = infer_broadcast, .split = elements_split_heavy, .vjp = vjp_sigmoid,
     .samples = samples_any, .known = known_increasing,
 };
 
@@ -518,7 +486,7 @@ const Op op_record_softplus = {
     COMMON(softplus), .n_in = 1, .flags = OP_ELEMENTWISE,
     .doc = "Smooth relu.", .equation = "y = ln(1 + e^x)",
     .source = "Dugas et al., NIPS 2000",
-    .infer = infer_broadcast, .split = split_heavy, .vjp = vjp_softplus,
+    .infer = infer_broadcast, .split = elements_split_heavy, .vjp = vjp_softplus,
     .samples = samples_any, .known = known_increasing,
 };
 
@@ -527,7 +495,7 @@ const Op op_record_relu = {
     .doc = "Rectified linear unit. Its gradient at 0 is 0.",
     .equation = "y = max(x, 0)",
     .source = "Nair, Hinton, ICML 2010, section 2",
-    .infer = infer_broadcast, .split = split_light, .vjp = vjp_relu,
+    .infer = infer_broadcast, .split = elements_split, .vjp = vjp_relu,
     .samples = samples_any, .known = known_increasing,
 };
 
@@ -538,7 +506,7 @@ const Op op_record_leaky_relu = {
     .doc = "Rectified linear unit with a slope below 0.",
     .equation = "y = x if x > 0, else negative_slope * x",
     .source = "Maas, Hannun, Ng, ICML 2013, section 2",
-    .infer = infer_broadcast, .split = split_light, .vjp = vjp_leaky_relu,
+    .infer = infer_broadcast, .split = elements_split, .vjp = vjp_leaky_relu,
     .samples = samples_slope,
 };
 
@@ -549,7 +517,7 @@ const Op op_record_elu = {
     .doc = "Exponential linear unit.",
     .equation = "y = x if x > 0, else alpha * (e^x - 1)",
     .source = "Clevert, Unterthiner, Hochreiter, ICLR 2016, section 3",
-    .infer = infer_broadcast, .split = split_heavy, .vjp = vjp_elu,
+    .infer = infer_broadcast, .split = elements_split_heavy, .vjp = vjp_elu,
     .samples = samples_alpha,
 };
 
@@ -558,7 +526,7 @@ const Op op_record_selu = {
     .doc = "Scaled exponential linear unit: keeps mean 0 and variance 1.",
     .equation = "y = 1.0507009873554805 * elu(x, alpha = 1.6732632423543772)",
     .source = "Klambauer, Unterthiner, Mayr, Hochreiter, NIPS 2017, section 2",
-    .infer = infer_broadcast, .split = split_heavy, .vjp = vjp_selu,
+    .infer = infer_broadcast, .split = elements_split_heavy, .vjp = vjp_selu,
     .samples = samples_any, .known = known_increasing,
 };
 
@@ -569,35 +537,35 @@ const Op op_record_clip = {
     .doc = "x limited to [lo, hi]; the gradient passes inside, limits included. Between "
            "whole limits integers stay integers.",
     .equation = "y = min(max(x, lo), hi)",
-    .infer = infer_clip, .split = split_light, .vjp = vjp_clip, .samples = samples_clip,
+    .infer = infer_clip, .split = elements_split, .vjp = vjp_clip, .samples = samples_clip,
     .known = known_clip,
 };
 
 const Op op_record_add = {
     COMMON(add), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT,
     .doc = "Sum; of int32 exact, then rounded once to real.", .equation = "z = x + y",
-    .infer = infer_broadcast, .split = split_light, .vjp = vjp_add,
+    .infer = infer_broadcast, .split = elements_split, .vjp = vjp_add,
     .samples = samples_two, .known = known_add,
 };
 
 const Op op_record_sub = {
     COMMON(sub), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT,
     .doc = "Difference; of int32 exact, then rounded once to real.", .equation = "z = x - y",
-    .infer = infer_broadcast, .split = split_light, .vjp = vjp_sub,
+    .infer = infer_broadcast, .split = elements_split, .vjp = vjp_sub,
     .samples = samples_two, .known = known_sub,
 };
 
 const Op op_record_mul = {
     COMMON(mul), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT,
     .doc = "Product of elements.", .equation = "z = x y",
-    .infer = infer_broadcast, .split = split_light, .vjp = vjp_mul,
+    .infer = infer_broadcast, .split = elements_split, .vjp = vjp_mul,
     .samples = samples_two, .known = known_mul,
 };
 
 const Op op_record_div = {
     COMMON(div), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT,
     .doc = "Quotient.", .equation = "z = x / y",
-    .infer = infer_broadcast, .split = split_light, .vjp = vjp_div,
+    .infer = infer_broadcast, .split = elements_split, .vjp = vjp_div,
     .samples = samples_divisor, .known = known_div,
 };
 
@@ -605,7 +573,7 @@ const Op op_record_pow = {
     COMMON(pow), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT,
     .doc = "x to the power y; NaN for x < 0 unless y is an integer.",
     .equation = "z = x^y",
-    .infer = infer_broadcast, .split = split_heavy, .vjp = vjp_pow,
+    .infer = infer_broadcast, .split = elements_split_heavy, .vjp = vjp_pow,
     .samples = samples_pow, .known = known_pow,
 };
 
@@ -614,7 +582,7 @@ const Op op_record_maximum = {
     .doc = "The larger one; NaN wins. Equal ones share the gradient. Of integers an "
            "integer.",
     .equation = "z = max(x, y)",
-    .infer = infer_selection, .split = split_light, .vjp = vjp_maximum,
+    .infer = infer_selection, .split = elements_split, .vjp = vjp_maximum,
     .samples = samples_select, .known = known_maximum,
 };
 
@@ -623,7 +591,7 @@ const Op op_record_minimum = {
     .doc = "The smaller one; NaN wins. Equal ones share the gradient. Of integers an "
            "integer.",
     .equation = "z = min(x, y)",
-    .infer = infer_selection, .split = split_light, .vjp = vjp_minimum,
+    .infer = infer_selection, .split = elements_split, .vjp = vjp_minimum,
     .samples = samples_select, .known = known_minimum,
 };
 
@@ -631,42 +599,42 @@ const Op op_record_eq = {
     COMMON(eq), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT | OP_NO_GRAD,
     .doc = "1 where x equals y, else 0; int32 are compared exactly.",
     .equation = "z = 1 if x == y, else 0",
-    .infer = infer_broadcast, .split = split_light, .vjp = vjp_none,
+    .infer = infer_broadcast, .split = elements_split, .vjp = vjp_none,
     .samples = samples_select, .known = known_truth,
 };
 
 const Op op_record_ne = {
     COMMON(ne), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT | OP_NO_GRAD,
     .doc = "1 where x differs from y, else 0.", .equation = "z = 1 if x ~= y, else 0",
-    .infer = infer_broadcast, .split = split_light, .vjp = vjp_none,
+    .infer = infer_broadcast, .split = elements_split, .vjp = vjp_none,
     .samples = samples_select, .known = known_truth,
 };
 
 const Op op_record_lt = {
     COMMON(lt), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT | OP_NO_GRAD,
     .doc = "1 where x is below y, else 0.", .equation = "z = 1 if x < y, else 0",
-    .infer = infer_broadcast, .split = split_light, .vjp = vjp_none,
+    .infer = infer_broadcast, .split = elements_split, .vjp = vjp_none,
     .samples = samples_select, .known = known_truth,
 };
 
 const Op op_record_le = {
     COMMON(le), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT | OP_NO_GRAD,
     .doc = "1 where x is at most y, else 0.", .equation = "z = 1 if x <= y, else 0",
-    .infer = infer_broadcast, .split = split_light, .vjp = vjp_none,
+    .infer = infer_broadcast, .split = elements_split, .vjp = vjp_none,
     .samples = samples_select, .known = known_truth,
 };
 
 const Op op_record_gt = {
     COMMON(gt), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT | OP_NO_GRAD,
     .doc = "1 where x is above y, else 0.", .equation = "z = 1 if x > y, else 0",
-    .infer = infer_broadcast, .split = split_light, .vjp = vjp_none,
+    .infer = infer_broadcast, .split = elements_split, .vjp = vjp_none,
     .samples = samples_select, .known = known_truth,
 };
 
 const Op op_record_ge = {
     COMMON(ge), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT | OP_NO_GRAD,
     .doc = "1 where x is at least y, else 0.", .equation = "z = 1 if x >= y, else 0",
-    .infer = infer_broadcast, .split = split_light, .vjp = vjp_none,
+    .infer = infer_broadcast, .split = elements_split, .vjp = vjp_none,
     .samples = samples_select, .known = known_truth,
 };
 
@@ -677,7 +645,7 @@ const Op op_record_where = {
     .inputs = where_inputs,
     .doc = "x where the condition is not 0, else y; of integers an integer.",
     .equation = "z = x if condition ~= 0, else y",
-    .infer = infer_selection, .split = split_light, .vjp = vjp_where,
+    .infer = infer_selection, .split = elements_split, .vjp = vjp_where,
     .samples = samples_where, .known = known_where,
 };
 

@@ -18,17 +18,6 @@
 static const double ONE_OVER_SQRT_2PI = 0.39894228040143268;
 static const double SQRT_HALF = 0.70710678118654752;
 
-static Err infer_like_x(OpInfer *io) {
-  io->out_shape[0] = io->in[0]->shape;
-  return ERR_OK;
-}
-
-/* About 16 operations per element, twice that where they run in double. */
-static void split_gate(const OpCall *call, OpSplit *split) {
-  split->n_blocks[0] = count_blocks(call);
-  split->work = 16 * shape_count(&call->out[0].shape);
-}
-
 /* -- references -------------------------------------------------------------------- */
 
 static double density(double x) { return ONE_OVER_SQRT_2PI * exp(-x * x / 2); }
@@ -116,7 +105,8 @@ static const Sample samples[] = {
     SAMPLES_END};
 
 #define COMMON(op)                                                                     \
-  .name = #op, .n_in = 1, .n_out = 1, .infer = infer_like_x, .split = split_gate,      \
+  .name = #op, .n_in = 1, .n_out = 1, .infer = infer_broadcast,                        \
+  .split = elements_split_heavy,                                                       \
   .run = elements_run_block, .tile = kernel_##op, .vjp = vjp_##op,                     \
   .scalar = scalar_##op, .samples = samples
 

@@ -47,10 +47,6 @@ static Err clip_factor_infer(OpInfer *io) {
   return infer_need_real(io, 0);
 }
 
-static void clip_factor_split(const OpCall *call, OpSplit *split) {
-  split->n_blocks[0] = count_blocks(call);
-}
-
 /* A factor that counts as zero would stop the training without a word. */
 static void clip_factor_tile(const OpCall *call, real *y, const real *const *in,
                              const int64_t *stride, int64_t n) {
@@ -83,7 +79,7 @@ const Op op_record_clip_factor = {
     .equation = "y = min(1, limit / norm)",
     .source = "Pascanu, Mikolov, Bengio, \"On the difficulty of training recurrent neural "
               "networks\", ICML 2013, algorithm 1",
-    .infer = clip_factor_infer, .split = clip_factor_split, .run = elements_run_block,
+    .infer = clip_factor_infer, .split = elements_split, .run = elements_run_block,
     .tile = clip_factor_tile, .scalar = clip_factor_scalar, .vjp = vjp_none,
     .samples = clip_factor_samples,
 };

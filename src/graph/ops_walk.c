@@ -12,6 +12,15 @@ int64_t count_blocks(const OpCall *call) {
   return (shape_count(&call->out[0].shape) + BLOCK - 1) / BLOCK;
 }
 
+void elements_split(const OpCall *call, OpSplit *split) {
+  split->n_blocks[0] = count_blocks(call);
+}
+
+void elements_split_heavy(const OpCall *call, OpSplit *split) {
+  split->n_blocks[0] = count_blocks(call);
+  split->work = 16 * shape_count(&call->out[0].shape);
+}
+
 static int64_t stride_along(const Shape *in, int axis) {
   return axis >= 0 && in->dim[axis] != 1 ? shape_stride(in, axis) : 0;
 }

@@ -20,6 +20,10 @@ enum { REAL_HOLDS_INT32 = sizeof(real) > sizeof(int32_t) };
 
 /* Blocks of output 0. */
 int64_t count_blocks(const OpCall *call);
+/* Op.split of ops that run by such blocks. heavy: of functions that cost about 16 operations
+ * per element. */
+void elements_split(const OpCall *call, OpSplit *split);
+void elements_split_heavy(const OpCall *call, OpSplit *split);
 
 /* An elementwise op with its broadcasting worked out: axes along which all inputs go on
  * alike are merged, innermost first; strides in elements. At most three inputs. */
