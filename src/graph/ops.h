@@ -40,8 +40,8 @@ Node *op_cast(Graph *g, Node *x, DType dtype);     /* x itself when it has that 
 Node *op_scale(Graph *g, Node *x, double factor);
 
 /* g d and g / d of a gradient g and what it is multiplied with or divided by: the chain
- * rule, but where nothing flows (g is 0) nothing flows on, whatever d is. Every gradient
- * rule multiplies by these, so that a branch not taken gives 0. */
+ * rule, but where nothing flows (g is 0) nothing flows on, whatever d is. Every rule
+ * of elementwise ops and reductions multiplies by these, so that a branch not taken gives 0. */
 Node *op_chain_mul(Graph *g, Node *gradient, Node *d);
 Node *op_chain_div(Graph *g, Node *gradient, Node *d);
 

@@ -4,8 +4,9 @@
  *
  * A selection (where, maximum, clip, a slice) gives the branch not taken the gradient 0, and
  * 0 times the slope of sqrt at 0 would be NaN. So a gradient of exactly 0 is absorbing in
- * every rule that multiplies; any other one is multiplied plainly, so that what is infinite
- * or NaN comes through. Finite results have the bits of the plain product.
+ * every rule of elementwise ops and reductions that multiplies; any other one is multiplied
+ * plainly, so that what is infinite or NaN comes through. Finite results have the bits of the
+ * plain product.
  *
  * Gradients of gradients. z = g d is linear in g and d. The gradient h of z goes on to g as
  * h d, as above; to d as h g, a product of two gradients: 0 where either is (chain_both), for

@@ -53,9 +53,9 @@ static double gelu_curve(double x) {
  * off there, for infinity times 0 is not. */
 static Node *silu_gradient(Graph *g, Node *x, Node *gy) {
   Node *s = op_sigmoid(g, x);
-  Node *by_gate = op_mul(g, gy, op_clip(g, x, -1e3, 1e3));
+  Node *by_gate = op_chain_mul(g, gy, op_clip(g, x, -1e3, 1e3));
   Node *slope = op_mul(g, s, op_sub(g, graph_scalar(g, 1), s));
-  return op_add(g, op_mul(g, gy, s), op_mul(g, by_gate, slope));
+  return op_add(g, op_chain_mul(g, gy, s), op_chain_mul(g, by_gate, slope));
 }
 
 /* p(x) (x^3 - 4 x), which is 0 beyond 40. */
@@ -69,9 +69,9 @@ static Node *gelu_third(Graph *g, Node *x) {
 /* X(op, gradient of x): g is the graph, x and gy are the nodes. */
 #define GATED(X)                                                                       \
   X(silu, silu_gradient(g, x, gy))                                                     \
-  X(gelu, op_mul(g, gy, op_gelu_slope(g, x)))                                          \
-  X(gelu_slope, op_mul(g, gy, op_gelu_curve(g, x)))                                    \
-  X(gelu_curve, op_mul(g, gy, gelu_third(g, x)))
+  X(gelu, op_chain_mul(g, gy, op_gelu_slope(g, x)))                                    \
+  X(gelu_slope, op_chain_mul(g, gy, op_gelu_curve(g, x)))                              \
+  X(gelu_curve, op_chain_mul(g, gy, gelu_third(g, x)))
 
 #define X(op, gradient)                                                                \
   static void vjp_##op(Graph *g, Node *y, Node *const *gys, const bool *want,          \

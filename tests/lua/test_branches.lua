@@ -11,7 +11,7 @@ local cases = {
   { "log", 0, -1 }, { "log1p", -1, -2 }, { "square", inf }, { "sin", inf, nan },
   { "cos", inf }, { "tanh", nan }, { "sigmoid", nan }, { "erf", nan }, { "softplus", nan, inf },
   { "elu", nan, -inf }, { "selu", nan }, { "relu", nan, inf }, { "leaky_relu", nan },
-  { "abs", nan }, { "neg", nan },
+  { "abs", nan }, { "neg", nan }, { "silu", nan, -inf }, { "gelu", nan, -inf },
   { function(x) return x ^ 0.5 end, 0, -1 }, { function(x) return x ^ -1 end, 0 },
   { function(x) return tensor { 2 } ^ x end, inf, 5000 },
   { function(x) return 1 / x end, 0 }, { function(x) return x / x end, 0, inf },
