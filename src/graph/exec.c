@@ -151,20 +151,20 @@ void node_forget_inputs(Node *node) {
  * forgets remembers what it was computed from. */
 static Err run_forget(Run *run) {
   Graph *graph = run->graph;
-  SetsBelow *below = NULL;
+  Origins *below = NULL;
   bool ok = true;
   for (int64_t i = 0; ok && i < run->walk.n; i++) {
     Node *node = run->walk.v[i];
     if (!run->fresh[i] || node->tracked || !node->in) continue;
     bool forgets = has_value(node);
-    if (!(node->op->flags & OP_LEAF) && node->n_in > 0) {
+    if (!origin_is_leaf(node)) {
       if (!below) below = calloc((size_t)run->walk.n + 1, sizeof *below);
-      ok = below && sets_of_inputs(node, below);
+      ok = below && origins_of_inputs(node, below);
       if (ok && forgets) ok = origins_keep(node, &below[i]);
     }
     if (ok && forgets) node_forget_inputs(node);
   }
-  sets_free(below, run->walk.n);
+  origins_free(below, run->walk.n);
   return ok ? ERR_OK : fault_memory(&graph->fault, (size_t)run->walk.n * sizeof *below);
 }
 

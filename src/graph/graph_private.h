@@ -49,23 +49,17 @@ enum { ORIGINS_MAX = 1024 };
 typedef struct SerialSet SerialSet;
 typedef enum OriginKind { ORIGIN_VARIABLE, ORIGIN_LEAF, ORIGIN_MADE, N_ORIGINS } OriginKind;
 
-/* Shared by reference; not changed once made. */
 struct Origins {
-  int refs;
-  SerialSet *set[N_ORIGINS];   /* NULL: empty */
+  SerialSet *set[N_ORIGINS];   /* shared, not changed once made; NULL: empty */
 };
 
-Origins *origins_retain(Origins *from);
-void origins_release(Origins *from);
-
-/* Of each node of a walk, by index; all zero at first. Freed by sets_free. */
-typedef struct SetsBelow { SerialSet *set[N_ORIGINS]; } SetsBelow;
-/* Fills below[node->index] from the inputs of a node of the walk, after those of the inputs;
- * false: no memory. */
-bool sets_of_inputs(const Node *node, SetsBelow *below);
-void sets_free(SetsBelow *below, int64_t n);
+/* An array of n, as of one node or, by index, of those of a walk. */
+void origins_free(Origins *from, int64_t n);
+/* Fills below[node->index], all zero at first, from the inputs of a node of the walk, after
+ * those of the inputs; false: no memory. */
+bool origins_of_inputs(const Node *node, Origins *below);
 /* They become the node's `from`; false: no memory. */
-bool origins_keep(Node *node, const SetsBelow *sets);
+bool origins_keep(Node *node, const Origins *from);
 /* Sets `from` of each of the nodes that still knows its inputs. */
 Err origins_find(Graph *graph, Node *const *nodes, int n);
 

@@ -308,7 +308,7 @@ void node_release(Node *node) {
     list = n->link;
     for (int i = 0; n->in && i < n->n_in; i++) list = unref(n->in[i], list);
     node_drop_values(n);
-    origins_release(n->from);
+    origins_free(n->from, 1);
     if (n->var) variable_unread(n->var, n);
     give_block(n);
   }

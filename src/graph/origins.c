@@ -124,14 +124,9 @@ static int limit_of(OriginKind kind) {
   return kind == ORIGIN_VARIABLE ? INT32_MAX : ORIGINS_MAX;
 }
 
-Origins *origins_retain(Origins *from) {
-  if (from) from->refs++;
-  return from;
-}
-
-void origins_release(Origins *from) {
-  if (!from || --from->refs > 0) return;
-  for (int kind = 0; kind < N_ORIGINS; kind++) set_release(from->set[kind]);
+void origins_free(Origins *from, int64_t n) {
+  for (int64_t i = 0; from && i < n; i++)
+    for (int kind = 0; kind < N_ORIGINS; kind++) set_release(from[i].set[kind]);
   free(from);
 }
 
@@ -145,58 +140,52 @@ bool origin_is_leaf(const Node *node) {
 
 /* What `in` is to those who read it; `below`: what it was computed from, where it still
  * knows its inputs. */
-static bool add_input(SetsBelow *sets, const Node *in, const SetsBelow *below) {
+static bool add_input(Origins *from, const Node *in, const Origins *below) {
   if (in->var)
-    return set_add(&sets->set[ORIGIN_VARIABLE], in->var->first_read, INT32_MAX);
+    return set_add(&from->set[ORIGIN_VARIABLE], in->var->first_read, INT32_MAX);
   if (origin_is_leaf(in))
-    return is_number(in) || set_add(&sets->set[ORIGIN_LEAF], in->serial, ORIGINS_MAX);
-  SerialSet *const *set = in->forgotten ? in->from ? in->from->set : NULL : below->set;
+    return is_number(in) || set_add(&from->set[ORIGIN_LEAF], in->serial, ORIGINS_MAX);
+  const Origins *more = in->forgotten ? in->from : below;
   bool ok = true;
-  for (int kind = 0; ok && set && kind < N_ORIGINS; kind++)
-    ok = set_join(&sets->set[kind], set[kind], limit_of(kind));
+  for (int kind = 0; ok && more && kind < N_ORIGINS; kind++)
+    ok = set_join(&from->set[kind], more->set[kind], limit_of(kind));
   bool named = in->forgotten || in->handles > 0;
-  return ok && (!named || set_add(&sets->set[ORIGIN_MADE], in->serial, ORIGINS_MAX));
+  return ok && (!named || set_add(&from->set[ORIGIN_MADE], in->serial, ORIGINS_MAX));
 }
 
-bool sets_of_inputs(const Node *node, SetsBelow *below) {
+bool origins_of_inputs(const Node *node, Origins *below) {
   bool ok = true;
   for (int k = 0; ok && k < node->n_in; k++)
     ok = add_input(&below[node->index], node->in[k], &below[node->in[k]->index]);
   return ok;
 }
 
-void sets_free(SetsBelow *below, int64_t n) {
-  for (int64_t i = 0; below && i < n; i++)
-    for (int kind = 0; kind < N_ORIGINS; kind++) set_release(below[i].set[kind]);
-  free(below);
-}
-
-bool origins_keep(Node *node, const SetsBelow *sets) {
-  if (!sets->set[ORIGIN_VARIABLE] && !sets->set[ORIGIN_LEAF] && !sets->set[ORIGIN_MADE])
-    return true;
-  Origins *from = calloc(1, sizeof *from);
-  if (!from) return false;
-  from->refs = 1;
+bool origins_keep(Node *node, const Origins *from) {
+  bool any = false;
   for (int kind = 0; kind < N_ORIGINS; kind++) {
-    from->set[kind] = set_retain(sets->set[kind]);
+    any = any || from->set[kind];
     if (from->set[kind] && from->set[kind]->more) node->graph->many_origins = true;
   }
-  origins_release(node->from);
-  node->from = from;
+  if (!any) return true;
+  Origins *kept = malloc(sizeof *kept);
+  if (!kept) return false;
+  for (int kind = 0; kind < N_ORIGINS; kind++) kept->set[kind] = set_retain(from->set[kind]);
+  origins_free(node->from, 1);
+  node->from = kept;
   return true;
 }
 
 Err origins_find(Graph *graph, Node *const *nodes, int n) {
   Walk walk = {0};
   if (walk_collect(graph, &walk, nodes, n, origin_is_leaf)) return graph->fault.code;
-  SetsBelow *below = calloc((size_t)walk.n + 1, sizeof *below);
+  Origins *below = calloc((size_t)walk.n + 1, sizeof *below);
   bool ok = below != NULL;
   for (int64_t i = 0; ok && i < walk.n; i++)
-    if (walk.v[i]->in && !origin_is_leaf(walk.v[i])) ok = sets_of_inputs(walk.v[i], below);
+    if (walk.v[i]->in && !origin_is_leaf(walk.v[i])) ok = origins_of_inputs(walk.v[i], below);
   for (int k = 0; ok && k < n; k++)
     if (nodes[k]->in && !origin_is_leaf(nodes[k]))
       ok = origins_keep(nodes[k], &below[nodes[k]->index]);
-  sets_free(below, walk.n);
+  origins_free(below, walk.n);
   walk_deinit(&walk);
   return ok ? ERR_OK : fault_memory(&graph->fault, (size_t)walk.n * sizeof *below);
 }
