@@ -186,47 +186,20 @@ static Err propagate(Adjoints *a, Node *y) {
   return a->graph->fault.code;
 }
 
-/* Nodes of the walk that stand for one wrt, in order, as lists: for each place the first
- * and the last, for each node the next; -1: none. */
-typedef struct Readers {
-  int64_t *first, *last, *next;
-} Readers;
-
-static bool list_readers(const Adjoints *a, Readers *r) {
-  r->first = malloc((2 * (size_t)a->n_wrt + (size_t)a->walk.n + 1) * sizeof *r->first);
-  if (!r->first) return false;
-  r->last = r->first + a->n_wrt;
-  r->next = r->last + a->n_wrt;
-  for (int k = 0; k < a->n_wrt; k++) r->first[k] = -1;
-  for (int64_t i = 0; i < a->walk.n; i++) {
-    int k = place_of(a, a->walk.v[i]);
-    r->next[i] = -1;
-    if (k < 0) continue;
-    if (r->first[k] < 0) r->first[k] = i;
-    else r->next[r->last[k]] = i;
-    r->last[k] = i;
-  }
-  return true;
-}
-
-/* out[k]: the sum over all nodes of the walk that stand for wrt[k]; zeros when y does not
- * reach it. */
+/* out[k]: the sum over all nodes of the walk that stand for wrt[k], in order; zeros when y
+ * does not reach it. Summed at its first place in the list. */
 static Err collect(Adjoints *a, Node **out) {
   Graph *graph = a->graph;
-  Readers r;
-  if (!list_readers(a, &r))
-    return fault_memory(&graph->fault, (size_t)a->walk.n * sizeof *r.next);
+  for (int k = 0; k < a->n_wrt; k++) out[k] = NULL;
+  for (int64_t i = 0; i < a->walk.n; i++) {
+    int k = place_of(a, a->walk.v[i]);
+    Node *g = a->gy[i * MAX_OUT];
+    if (k >= 0 && g) out[k] = out[k] ? op_add(graph, out[k], g) : g;
+  }
   for (int k = 0; !graph->fault.code && k < a->n_wrt; k++) {
-    int place = place_of(a, a->wrt[k]);
-    must(place >= 0);
-    Node *sum = NULL;
-    for (int64_t i = r.first[place]; i >= 0; i = r.next[i]) {
-      Node *g = a->gy[i * MAX_OUT];
-      if (g) sum = sum ? op_add(graph, sum, g) : g;
-    }
+    Node *sum = out[place_of(a, a->wrt[k])];
     out[k] = sum ? sum : op_full(graph, 0, &a->wrt[k]->shape);
   }
-  free(r.first);
   return graph->fault.code;
 }
 
