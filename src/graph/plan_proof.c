@@ -15,7 +15,6 @@
 #include "graph/plan_compile.h"
 #include "base/ints.h"
 #include "kernel/kernel.h"
-#include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -154,11 +153,6 @@ static void measure_pending(void *ctx, int64_t i) {
   measure_part(plan, plan->pending[i].watch, plan->pending[i].block);
 }
 
-static Range range_of_number(double x) {
-  if (!isfinite(x)) return RANGE_UNKNOWN;
-  return x < 0 ? (Range){x, 0} : (Range){0, x};
-}
-
 static Range join_parts(const Plan *plan, const PlanWatch *watch) {
   Range all = {0, 0};
   const Range *part = plan->parts + watch->first_part;
@@ -184,7 +178,7 @@ static Range known_range(const Plan *plan, const PlanWatch *w, const Range *know
   bool given = !exact && known && w->input != NOBODY && range_known(known[w->input]);
   if (given) return known[w->input];
   bool number = shape_count(&w->array->shape) == 1 && (exact || !w->maker);
-  return number ? range_of_number((double)*(const real *)w->array->data) : RANGE_UNKNOWN;
+  return number ? measure(w->array, 0) : RANGE_UNKNOWN;
 }
 
 /* The range of each watch; `exact`: from its own elements, whatever is known. */
