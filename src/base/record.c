@@ -238,8 +238,18 @@ Object *object_new(const Kind *kind, Fault *fault) {
   return o;
 }
 
-static void objects_free(ObjectList *list);
-static void texts_free(TextList *list);
+static void objects_free(ObjectList *list) {
+  for (int i = 0; i < list->n; i++) object_release(list->v[i]);
+  free(list->v);
+  *list = (ObjectList){0};
+}
+
+static void texts_free(TextList *list) {
+  for (int i = 0; i < list->n; i++) free(list->v[i]);
+  free(list->v);
+  free(list->number);
+  *list = (TextList){0};
+}
 
 void option_clear(Object *o, const Option *opt) {
   void *field = option_field(o, opt);
@@ -283,31 +293,11 @@ void *object_retain(void *object) {
   return o;
 }
 
-static void objects_free(ObjectList *list) {
-  for (int i = 0; i < list->n; i++) object_release(list->v[i]);
-  free(list->v);
-  *list = (ObjectList){0};
-}
-
-static void texts_free(TextList *list) {
-  for (int i = 0; i < list->n; i++) free(list->v[i]);
-  free(list->v);
-  free(list->number);
-  *list = (TextList){0};
-}
-
 void object_release(void *object) {
   Object *o = object;
   if (!o || --o->refs > 0) return;
   if (o->kind->deinit) o->kind->deinit(o);
-  for (const Option *opt = o->kind->options; opt && opt->name; opt++) {
-    void *field = option_field(o, opt);
-    if (opt->kind == OPT_TEXT) free(*(char **)field);
-    if (opt->kind == OPT_TEXTS) texts_free(field);
-    if (opt->kind == OPT_OBJECT) object_release(*(Object **)field);
-    if (opt->kind == OPT_OBJECTS) objects_free(field);
-    if (opt->kind == OPT_CALL) callable_release(*(Callable **)field);
-  }
+  for (const Option *opt = o->kind->options; opt && opt->name; opt++) option_clear(o, opt);
   free(o);
 }
 
