@@ -4,13 +4,12 @@
  *   y = t - 1                  integers that are labels: 1 (no) and 2 (yes)
  *
  * One meaning for every shape: whether an integer is a label follows from the loss alone. */
-#include "graph/known.h"
 #include "graph/ops.h"
+#include "graph/ops_walk.h"
 #include "base/ints.h"
 #include <math.h>
 #include <stdio.h>
-
-enum { BLOCK = 16384 };
+#include <string.h>
 
 /* -- what may stand in targets ------------------------------------------------------- */
 
@@ -67,29 +66,19 @@ Err targets_check(const Array *t, bool labels, int64_t first_row, Fault *fault) 
 
 /* -- the op -------------------------------------------------------------------------- */
 
-static Err targets_infer(OpInfer *io) {
-  io->out_shape[0] = io->in[0]->shape;
-  return ERR_OK;
-}
-
 static Err targets_op_check(const OpCall *call, Fault *fault) {
   return targets_check(&call->in[0], call->attr[0].i, 0, fault);
-}
-
-static void targets_split(const OpCall *call, OpSplit *split) {
-  split->n_blocks[0] = divide_up(shape_count(&call->out[0].shape), BLOCK);
 }
 
 static void targets_run(const OpCall *call, int phase, int64_t block) {
   (void)phase;
   const Array *t = &call->in[0];
-  real *y = call->out[0].data;
-  int64_t first = block * BLOCK, end = least(first + BLOCK, shape_count(&t->shape));
-  double base = is_label_array(t, call->attr[0].i) ? 1 : 0;
-  if (t->dtype == DT_REAL)
-    for (int64_t i = first; i < end; i++) y[i] = ((const real *)t->data)[i];
-  else
-    for (int64_t i = first; i < end; i++) y[i] = (real)(array_get(t, i) - base);
+  int64_t first = block * BLOCK, n = least(BLOCK, shape_count(&t->shape) - first);
+  real *y = (real *)call->out[0].data + first;
+  const real *reals = as_reals(t, first, n, y);
+  if (reals != y) memcpy(y, reals, (size_t)n * sizeof *y);
+  if (!is_label_array(t, call->attr[0].i)) return;
+  for (int64_t i = 0; i < n; i++) y[i] -= 1;
 }
 
 static void targets_reference(const OpCall *call, const double *const *in,
@@ -130,9 +119,9 @@ const Op op_record_targets = {
                .doc = "are integers labels 1 and 2, which become 0 and 1?"}},
     .doc = "targets of a cross-entropy as reals from 0 to 1; others are refused",
     .equation = "y = t, of integer labels t - 1",
-    .infer = targets_infer,
+    .infer = infer_broadcast,
     .check = targets_op_check,
-    .split = targets_split,
+    .split = elements_split,
     .run = targets_run,
     .vjp = targets_vjp,
     .reference = targets_reference,
