@@ -22,8 +22,7 @@ static Err check_cast(const OpCall *call, Fault *fault) {
   DType to = call->out[0].dtype;
   const Array *in = &call->in[0];
   if (to == DT_REAL || in->dtype == to || in->dtype == DT_UINT8) return ERR_OK;
-  double lo = to == DT_UINT8 ? 0 : INT32_MIN;
-  double hi = to == DT_UINT8 ? UINT8_MAX : INT32_MAX;
+  double lo = dtype_least(to), hi = dtype_most(to);
   int64_t n = shape_count(&in->shape);
   for (int64_t i = 0; i < n; i++) {
     double x = array_get(in, i);

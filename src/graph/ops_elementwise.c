@@ -25,10 +25,9 @@ static Err infer_selection(OpInfer *io) {
   return infer_broadcast(io);
 }
 
-/* Can a value that is limited to [lo, hi] be a limit that the type does not have? */
+/* Has the integer type all numbers that its own become when limited to [lo, hi]? */
 static bool limits_fit(DType dtype, double lo, double hi) {
-  double least = dtype == DT_UINT8 ? 0 : INT32_MIN;
-  double most = dtype == DT_UINT8 ? UINT8_MAX : INT32_MAX;
+  int least = dtype_least(dtype), most = dtype_most(dtype);
   return (lo <= least || (lo <= most && floor(lo) == lo)) &&
          (hi >= most || (hi >= least && floor(hi) == hi));
 }
@@ -39,7 +38,8 @@ static Err infer_clip(OpInfer *io) {
                      io->attr[0].f, io->attr[1].f);
   }
   DType dtype = infer_selected(io);
-  if (limits_fit(dtype, io->attr[0].f, io->attr[1].f)) io->out_dtype[0] = dtype;
+  bool fits = dtype == DT_REAL || limits_fit(dtype, io->attr[0].f, io->attr[1].f);
+  if (fits) io->out_dtype[0] = dtype;
   return infer_broadcast(io);
 }
 

@@ -34,8 +34,9 @@ static void no_overflow(lua_State *L, double value, const char *what, int place)
 /* Raises when element `place` (from 1) is no number of the type. */
 static void check_fits(lua_State *L, DType dtype, double v, const char *function,
                        int64_t place) {
-  int lo = dtype == DT_UINT8 ? 0 : INT32_MIN, hi = dtype == DT_UINT8 ? UINT8_MAX : INT32_MAX;
-  if (dtype == DT_REAL || (v == floor(v) && v >= lo && v <= hi)) return;
+  if (dtype == DT_REAL) return;
+  int lo = dtype_least(dtype), hi = dtype_most(dtype);
+  if (v == floor(v) && v >= lo && v <= hi) return;
   luaL_error(L, "%s: element %I is %f, which is no %s; allowed: whole numbers from %d to %d",
              function, (lua_Integer)place, v, dtype_name(dtype), lo, hi);
 }

@@ -67,14 +67,28 @@ char *shape_text(char *buffer, const Shape *shape) {
 
 /* -- types --------------------------------------------------------------------------- */
 
-static const struct { const char *name; size_t n_bytes; } dtypes[N_DTYPES] = {
-    [DT_REAL] = {"real", sizeof(real)},
-    [DT_INT32] = {"int32", 4},
-    [DT_UINT8] = {"uint8", 1},
+static const struct {
+  const char *name;
+  size_t n_bytes;
+  int least, most;           /* of integers */
+} dtypes[N_DTYPES] = {
+    [DT_REAL] = {"real", sizeof(real), 0, 0},
+    [DT_INT32] = {"int32", 4, INT32_MIN, INT32_MAX},
+    [DT_UINT8] = {"uint8", 1, 0, UINT8_MAX},
 };
 
 size_t dtype_bytes(DType dtype) { return dtypes[dtype].n_bytes; }
 const char *dtype_name(DType dtype) { return dtypes[dtype].name; }
+
+int dtype_least(DType dtype) {
+  must(dtype != DT_REAL);
+  return dtypes[dtype].least;
+}
+
+int dtype_most(DType dtype) {
+  must(dtype != DT_REAL);
+  return dtypes[dtype].most;
+}
 
 bool dtype_parse(DType *out, const char *name) {
   if (text_has_word("float double float32 float64", name)) name = "real";

@@ -40,6 +40,9 @@ char *shape_text(char *buffer, const Shape *shape);
 typedef enum DType { DT_REAL, DT_INT32, DT_UINT8, N_DTYPES } DType;
 size_t dtype_bytes(DType dtype);
 const char *dtype_name(DType dtype);                 /* "real", "int32", "uint8" */
+/* The ends of an integer type. */
+int dtype_least(DType dtype);
+int dtype_most(DType dtype);
 bool dtype_parse(DType *out, const char *name);      /* float/double mean real */
 
 /* Bytes that live tensors hold, for the collector; shared by all storages of a session. */
