@@ -289,17 +289,19 @@ Err file_sync_system(const char *path, Fault *fault) {
   return err;
 }
 
-Err file_read(const char *path, size_t limit_bytes, Text *out, Fault *fault) {
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0)
-    return fault_set(fault, ERR_DATA, "%s: cannot be read: %s", path, strerror(errno));
+static Err read_failed(const char *path, Fault *fault) {
+  return fault_set(fault, ERR_DATA, "%s: cannot be read: %s", path, strerror(errno));
+}
+
+/* Closes the file. */
+static Err read_open(int fd, const char *path, size_t limit_bytes, Text *out, Fault *fault) {
   char buffer[1 << 14];
   size_t total = 0;
   Err err = ERR_OK;
   for (ssize_t n; !err && (n = read(fd, buffer, sizeof buffer)) != 0;) {
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) {
-      err = fault_set(fault, ERR_DATA, "%s: cannot be read: %s", path, strerror(errno));
+      err = read_failed(path, fault);
       break;
     }
     total += (size_t)n;
@@ -310,6 +312,18 @@ Err file_read(const char *path, size_t limit_bytes, Text *out, Fault *fault) {
   }
   close(fd);
   return err;
+}
+
+Err file_read(const char *path, size_t limit_bytes, Text *out, Fault *fault) {
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  return fd < 0 ? read_failed(path, fault) : read_open(fd, path, limit_bytes, out, fault);
+}
+
+Err file_read_any(const char *path, size_t limit_bytes, Text *out, bool *there, Fault *fault) {
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  *there = fd >= 0 || (errno != ENOENT && errno != ENOTDIR);
+  if (fd >= 0) return read_open(fd, path, limit_bytes, out, fault);
+  return *there ? read_failed(path, fault) : ERR_OK;
 }
 
 bool file_exists(const char *path) { return access(path, F_OK) == 0; }
@@ -361,17 +375,22 @@ void file_grow_end(GrowingFile *file) {
 
 /* -- directories --------------------------------------------------------------------- */
 
+/* Another process may remove it between the two questions; a link that leads nowhere is there
+ * and stays. */
 static bool make_directory(const char *path) {
   if (step_fails(FILE_STEP_DIRECTORY, path)) return false;
-  if (mkdir(path, 0777) == 0) return true;
-  int error = errno;
-  struct stat at;
-  if (stat(path, &at) != 0) {
+  while (mkdir(path, 0777) != 0) {
+    int error = errno;
+    struct stat at;
+    if (stat(path, &at) == 0) {
+      errno = ENOTDIR;
+      return S_ISDIR(at.st_mode);
+    }
+    bool removed = error == EEXIST && lstat(path, &at) != 0;
     errno = error;
-    return false;
+    if (!removed) return false;
   }
-  errno = ENOTDIR;
-  return S_ISDIR(at.st_mode);
+  return true;
 }
 
 Err file_make_dirs(const char *path, Fault *fault) {

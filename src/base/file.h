@@ -50,6 +50,10 @@ Err file_sync_system(const char *path, Fault *fault) WARN_UNUSED;
 
 /* Adds the file's bytes to `out`; more than `limit_bytes` is an error. ERR_DATA. */
 Err file_read(const char *path, size_t limit_bytes, Text *out, Fault *fault) WARN_UNUSED;
+/* The same; a file that is not there is no fault: *there is false. One that others remove
+ * meanwhile is read or not there. */
+Err file_read_any(const char *path, size_t limit_bytes, Text *out, bool *there, Fault *fault)
+    WARN_UNUSED;
 
 bool file_exists(const char *path);
 /* Is there a directory of that name in `parent`? */

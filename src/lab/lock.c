@@ -36,6 +36,7 @@ static bool still_there(int fd, const char *path) {
 static Err take(const char *path, int *out, Fault *fault) {
   for (;;) {
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (fd < 0 && errno == ENOENT) return ERR_OK;
     if (fd < 0)
       return fault_set(fault, ERR_STORAGE, "%s: cannot be created: %s", path,
                        strerror(errno));

@@ -10,7 +10,8 @@
 
 enum { LOCK_NONE = -1 };
 
-/* LOCK_NONE in *out, without a fault, when a live process has it. */
+/* LOCK_NONE in *out, without a fault, when a live process has it, or the directory is gone:
+ * `rm` may take it away at any moment. */
 Err lock_take(const char *directory, int *out, Fault *fault) WARN_UNUSED;
 
 /* Ends it. `remove`: and removes the file, since nobody will lock this directory again. */

@@ -12,16 +12,15 @@ enum { JSON_LIMIT = 1 << 26 };
 static Json *read_json(const char *directory, const char *name, Fault *fault) {
   Text path = {0}, text = {0};
   Json *json = NULL;
+  bool there = false;
   text_addf(&path, "%s/%s", directory, name);
   if (path.failed) {
     fault_memory(fault, strlen(directory));
-  } else if (file_exists(path.data)) {
-    if (file_read(path.data, JSON_LIMIT, &text, fault) == ERR_OK) {
-      json = json_parse(text.data ? text.data : "", text.n_bytes, fault);
-      if (!json) fault_prefix(fault, "%s", path.data);
-    } else if (fault->code == ERR_DATA) {
-      fault->code = ERR_STORAGE;   /* a file of ours */
-    }
+  } else if (file_read_any(path.data, JSON_LIMIT, &text, &there, fault)) {
+    if (fault->code == ERR_DATA) fault->code = ERR_STORAGE;   /* a file of ours */
+  } else if (there) {
+    json = json_parse(text.data ? text.data : "", text.n_bytes, fault);
+    if (!json) fault_prefix(fault, "%s", path.data);
   }
   text_deinit(&path);
   text_deinit(&text);

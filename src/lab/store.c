@@ -95,11 +95,11 @@ static Err write_text(const Json *json, Text *out, Fault *fault) {
 
 static bool holds(const char *path, const Text *text) {
   Fault fault = {0};
-  Text there = {0};
-  bool same = file_exists(path) && file_read(path, text->n_bytes, &there, &fault) == ERR_OK &&
-              there.n_bytes == text->n_bytes &&
-              (!text->n_bytes || memcmp(there.data, text->data, text->n_bytes) == 0);
-  text_deinit(&there);
+  Text found = {0};
+  bool same = file_read(path, text->n_bytes, &found, &fault) == ERR_OK &&
+              found.n_bytes == text->n_bytes &&
+              (!text->n_bytes || memcmp(found.data, text->data, text->n_bytes) == 0);
+  text_deinit(&found);
   return same;
 }
 
@@ -380,7 +380,7 @@ static Err locked(Held held, bool stays, Err (*work)(const Held *, Fault *), boo
   Err err = ERR_OK;
   if (file_exists(directory)) {
     err = lock_take(directory, &lock, fault);
-    if (!err && lock == LOCK_NONE) *done = false;
+    if (!err && lock == LOCK_NONE) *done = !file_exists(directory);
     else if (!err) err = work(&held, fault);
     lock_drop(lock, directory, stays);
   }

@@ -109,9 +109,9 @@ typedef struct StoreClaim {
 /* Claims the trial: makes its directory with config.json, removes what a dead process left
  * half written, sets aside stdout.log and a damaged result of an earlier attempt; where
  * nothing tells of that attempt, or it was taken back, its metrics and checkpoints are
- * removed. *claimed is false, without a fault, if a live process holds it or it is
- * published. A claim is ended by store_publish or store_release. A directory whose config is
- * another one is a fault.
+ * removed. *claimed is false, without a fault, if a live process holds it, it is published
+ * or just being removed. A claim is ended by store_publish or store_release. A directory
+ * whose config is another one is a fault.
  *
  * Metrics of an earlier attempt stay: the first row of a fit in this attempt cuts its file
  * before the row with the same or a later first column, so whoever resumes at epoch k

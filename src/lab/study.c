@@ -240,10 +240,12 @@ Err study_check_report(const Study *study, Fault *fault) {
 
 /* -- the queue ----------------------------------------------------------------------- */
 
-static bool to_run(const StudyTrial *t) {
-  return !t->ours && (t->state == TRIAL_PENDING || t->state == TRIAL_INTERRUPTED ||
-                      t->state == TRIAL_STALE);
+bool study_is_open(const StudyTrial *trial) {
+  return trial->state == TRIAL_PENDING || trial->state == TRIAL_INTERRUPTED ||
+         trial->state == TRIAL_STALE;
 }
+
+static bool to_run(const StudyTrial *t) { return !t->ours && study_is_open(t); }
 
 int64_t study_next(Study *study) {
   for (; study->next < study->n_trials; study->next++) {

@@ -215,15 +215,26 @@ static Err after_look(Pool *pool, const Fault *found) {
   return pool->fault->code;
 }
 
-static Err look_at(Pool *pool, int64_t trial) {
+/* Looks at a trial that none of our workers runs any more: another process runs it, or it has
+ * a result, or it is to be run again, since another one left it or rm removed it since. But
+ * a result of ours (`ended`) that is damaged already would be so again. */
+static Err look_at(Pool *pool, int64_t trial, bool ended) {
+  StudyTrial *t = &pool->study->trials[trial];
   Fault found = {0};
   (void)!study_look_at(pool->study, trial, &found);
-  return after_look(pool, &found);
+  if (after_look(pool, &found)) return pool->fault->code;
+  t->ours = study_is_published(t) || (ended && t->damaged);
+  if (t->state == TRIAL_RUNNING) {
+    pool->n_others++;
+    pool->others_s = clock_s();
+  }
+  if (study_is_open(t) && !t->ours) study_put_back(pool->study, trial, true);
+  return ERR_OK;
 }
 
 static Err on_ended(Pool *pool, int64_t trial) {
   Study *s = pool->study;
-  if (look_at(pool, trial)) return pool->fault->code;
+  if (look_at(pool, trial, true)) return pool->fault->code;
   study_progress_trial(&pool->progress, s, trial);
   if (pool->options->fail_fast && s->trials[trial].state == TRIAL_FAILED && !pool->stopping) {
     err_print("--fail-fast: running trials are finished, then the study ends\n");
@@ -256,20 +267,6 @@ static Err lost(Pool *pool, int64_t trial, const char *why) {
   return err ? err : on_ended(pool, trial);
 }
 
-static Err on_taken(Pool *pool, int64_t trial) {
-  StudyTrial *t = &pool->study->trials[trial];
-  if (look_at(pool, trial)) return pool->fault->code;
-  t->ours = false;
-  if (t->state == TRIAL_RUNNING) {
-    pool->n_others++;
-    pool->others_s = clock_s();
-  }
-  bool open = t->state == TRIAL_PENDING || t->state == TRIAL_INTERRUPTED ||
-              t->state == TRIAL_STALE;
-  if (open) study_put_back(pool->study, trial, true);
-  return ERR_OK;
-}
-
 static Err on_refused(Pool *pool, int64_t trial, Err code, const char *message) {
   Fault why = {0};
   study_put_back(pool->study, trial, false);
@@ -287,7 +284,7 @@ static Err on_reply(Pool *pool, Worker *w, const Json *reply) {
   w->trial = -1;
   switch (job_outcome_parse(outcome)) {
   case JOB_ENDED: return on_ended(pool, trial);
-  case JOB_TAKEN: return on_taken(pool, trial);
+  case JOB_TAKEN: return look_at(pool, trial, false);
   case JOB_STORAGE: return on_refused(pool, trial, ERR_STORAGE, message);
   case JOB_CODE: return on_refused(pool, trial, ERR_USAGE, message);
   default:

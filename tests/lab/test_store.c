@@ -627,6 +627,42 @@ TEST(a_crowd_publishes_each_trial_once) {
   store_close(&store);
 }
 
+/* -- removed meanwhile ----------------------------------------------------------------- */
+
+static void remove_for_ever(const Store *store) {
+  Fault fault = {0};
+  for (bool done = false;;)
+    if (store_remove(store, "x-s1", &done, &fault)) _exit(1);
+}
+
+/* Claims, publishes and looks, all of which may find the trial there or gone. */
+TEST(what_is_removed_meanwhile_is_no_fault) {
+  Store store = open_store("removed");
+  Fault fault = {0};
+  Json *conf = config(0.1);
+  int n_claimed = 0, status;
+  pid_t child = fork();
+  if (child == 0) remove_for_ever(&store);
+  for (int i = 0; i < 500; i++) {
+    StoreClaim c;
+    bool claimed;
+    if (store_claim(&store, "x-s1", conf, 1, &c, &claimed, &fault)) fail_msg("%s", fault.text);
+    if (claimed) {
+      c.trial.brief = true;
+      assert_true(publish(&c, TRIAL_COMPLETE, 0.5));
+    }
+    n_claimed += claimed;
+    TrialInfo info = look(&store, "x-s1");
+    trial_info_deinit(&info);
+  }
+  kill(child, SIGKILL);
+  waitpid(child, &status, 0);
+  assert_true(WIFSIGNALED(status));
+  assert_true(n_claimed > 0);
+  json_free(conf);
+  store_close(&store);
+}
+
 /* -- killed at any moment ------------------------------------------------------------ */
 
 enum { KILLED_TRIALS = 6, KILLED_ROWS = 5, KILLED_PROCESSES = 3 };
