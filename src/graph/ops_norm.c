@@ -118,10 +118,9 @@ static void channel_split(const Shape *x, OpSplit *split) {
   split->work = NORM_WORK * shape_count(x);
 }
 
-/* sqrt(variance + eps) of channel c. A variance that is not finite may only be beyond what
- * holds it: its root is not, so it is computed in the widest type that there is. */
-static double channel_std(const Array *x, int64_t c, double mean, double variance, double eps) {
-  if (isfinite(variance)) return sqrt(variance + eps);
+/* sqrt(variance + eps) of channel c, whose variance is not finite: it may only be beyond what
+ * holds it, its root is not, so that is computed in the widest type that there is. */
+static double wide_std(const Array *x, int64_t c, double mean, double eps) {
   Channels l = channels_of(&x->shape);
   long double s = 0;
   for (int64_t i = 0; i < l.N * l.S; i++) {
@@ -184,12 +183,17 @@ static void channel_factors(const OpCall *call, const double *mean, const double
   double count = channels_of(&call->in[B_X].shape).n, eps = call->attr[0].f;
   const real *w = optional(call, B_WEIGHT, first), *b = optional(call, B_BIAS, first);
   real *m = out_reals(call, B_MEAN) + first, *v = out_reals(call, B_VARIANCE) + first;
+  double std[COLUMNS];
+  must(n <= COLUMNS);
   for (int64_t c = 0; c < n; c++) {
-    double variance = squares[c] / count;
     m[c] = (real)mean[c];
-    v[c] = (real)variance;
-    double std = channel_std(&call->in[B_X], first + c, mean[c], variance, eps);
-    scale[c] = (real)((w ? (double)w[c] : 1) / std);
+    v[c] = (real)(squares[c] / count);
+    std[c] = sqrt(squares[c] / count + eps);
+  }
+  for (int64_t c = 0; c < n; c++)
+    if (!isfinite(squares[c])) std[c] = wide_std(&call->in[B_X], first + c, mean[c], eps);
+  for (int64_t c = 0; c < n; c++) {
+    scale[c] = (real)((w ? (double)w[c] : 1) / std[c]);
     shift[c] = b ? b[c] : 0;
   }
 }
@@ -359,8 +363,13 @@ static void gradient_factors(const OpCall *call, const double *sum, const double
   const real *v = reals(&call->in[G_VARIANCE]) + first;
   const real *m = reals(&call->in[G_MEAN]) + first;
   const real *w = optional(call, G_WEIGHT, first);
+  double std[COLUMNS];
+  must(n <= COLUMNS);
+  for (int64_t c = 0; c < n; c++) std[c] = sqrt((double)v[c] + eps);
+  for (int64_t c = 0; c < n; c++)
+    if (!isfinite(v[c])) std[c] = wide_std(&call->in[G_X], first + c, (double)m[c], eps);
   for (int64_t c = 0; c < n; c++) {
-    double istd = 1 / channel_std(&call->in[G_X], first + c, (double)m[c], (double)v[c], eps);
+    double istd = 1 / std[c];
     scale[c] = (real)((w ? (double)w[c] : 1) * istd);
     offset[c] = (real)(sum[c] / count);
     slope[c] = (real)(moment[c] * istd * istd / count);
