@@ -251,8 +251,13 @@ static void reduce_steps(const Reducer *r, const Plan *p, const Array *x, const 
 
 static void finish_unit(const Reducer *r, const Unit *u, const OpCall *call, int64_t n,
                         const double *state) {
-  for (int64_t c = 0; c < u->N; c++)
-    array_set(&call->out[0], u->out + c, r->finish(state, u->N, c, n, call->attr));
+  Array *out = &call->out[0];
+  real *reals = out->dtype == DT_REAL ? (real *)out->data + u->out : NULL;
+  for (int64_t c = 0; c < u->N; c++) {
+    double y = r->finish(state, u->N, c, n, call->attr);
+    if (reals) reals[c] = (real)y;
+    else array_set(out, u->out + c, y);
+  }
 }
 
 static double *scratch_at(const Plan *p, const OpCall *call, int64_t unit, int64_t piece) {

@@ -113,6 +113,13 @@ static void run_exact(const OpCall *call, const Place *p, const int64_t *stride,
 
 static void run_reals(const OpCall *call, const Place *p, const int64_t *stride, int64_t at,
                       int64_t n) {
+  const real *in[MAX_ARGS];
+  for (int i = 0; i < call->n_in; i++) in[i] = (const real *)call->in[i].data + p->offset[i];
+  call->op->tile(call, (real *)call->out[0].data + at, in, stride, n);
+}
+
+static void run_converted(const OpCall *call, const Place *p, const int64_t *stride, int64_t at,
+                          int64_t n) {
   real buffer[MAX_ARGS][TILE];
   const real *in[MAX_ARGS];
   for (int i = 0; i < call->n_in; i++)
@@ -121,6 +128,8 @@ static void run_reals(const OpCall *call, const Place *p, const int64_t *stride,
 }
 
 void elements_run(const Elements *e, const OpCall *call, int64_t first, int64_t end) {
+  void (*run)(const OpCall *, const Place *, const int64_t *, int64_t, int64_t) =
+      e->exact ? run_exact : e->integers ? run_converted : run_reals;
   int64_t stride[MAX_ARGS], most = e->exact ? EXACT_TILE : e->integers ? TILE : end - first;
   Place p = place_of(e, first);
   for (int i = 0; i < e->n_in; i++) stride[i] = e->stride[i][0];
@@ -128,8 +137,7 @@ void elements_run(const Elements *e, const OpCall *call, int64_t first, int64_t 
     int64_t n = e->dim[0] - p.index[0];
     if (n > end - first) n = end - first;
     if (n > most) n = most;
-    if (e->exact) run_exact(call, &p, stride, first, n);
-    else run_reals(call, &p, stride, first, n);
+    run(call, &p, stride, first, n);
     first += n;
     place_advance(&p, e, n);
   }

@@ -64,6 +64,7 @@ typedef struct PlanWatch {
   int job, next;         /* where it is measured, and the next one there; -1: at the end */
   const OpCall *maker;   /* from whose inputs it follows, with watches `from`; NULL: not */
   int from[2];
+  int64_t n_elements;
   int64_t first_part, n_parts;   /* its blocks in `parts` */
   Range range;           /* of this run */
   bool pending;          /* to be measured at the end of this run */

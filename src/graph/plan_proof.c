@@ -41,6 +41,7 @@ static int add_watch(Watching *w, const Node *node, const PlanMember *m, int k) 
   must(plan->n_watches < w->n_room);
   plan->watches[plan->n_watches] =
       (PlanWatch){.array = &m->call->in[k], .input = given ? m->in[k].index : NOBODY,
+                  .n_elements = shape_count(&m->call->in[k].shape),
                   .n_parts = block_count(&m->call->in[k]), .job = NOBODY, .next = NOBODY};
   return w->of_node[node->index] = plan->n_watches++;
 }
@@ -56,20 +57,33 @@ static const PlanMember *maker_of(const Compiler *c, const Node *node) {
   return n < shape_count(&base->shape) ? &c->plan->items[item].members[0] : NULL;
 }
 
+/* The watch is measured beside that job, as further blocks of its first phase. */
+static void measure_in(Watching *w, int index, int job_index) {
+  PlanWatch *watch = &w->c->plan->watches[index];
+  PlanJob *job = &w->c->plan->jobs[job_index];
+  watch->job = job_index;
+  watch->next = job->watch;
+  job->watch = index;
+  job->n_measured += watch->n_parts;
+}
+
 /* A factor of a product: what the run computes is measured where it is multiplied, for its
  * memory may be another's afterwards. */
 static int watch_factor(Watching *w, const Node *product, const PlanMember *m, int k) {
   const Node *node = product->in[k];
   if (w->of_node[node->index] != NOBODY) return w->of_node[node->index];
   int added = add_watch(w, node, m, k);
-  PlanWatch *watch = &w->c->plan->watches[added];
-  if (m->in[k].kind == IN_INPUT) return added;
-  watch->job = w->c->item_job[w->c->spots[product->index].item];
-  PlanJob *job = &w->c->plan->jobs[watch->job];
-  watch->next = job->watch;
-  job->watch = added;
-  job->n_measured += watch->n_parts;
+  if (m->in[k].kind != IN_INPUT)
+    measure_in(w, added, w->c->item_job[w->c->spots[product->index].item]);
   return added;
+}
+
+/* What makes the value is in a job before the last: it is measured in the next one, while it
+ * is in a near cache. */
+static void watch_made(Watching *w, int added, const Node *base) {
+  int item = w->c->spots[base->index].item;
+  int next = item == NOBODY ? NOBODY : w->c->item_job[item] + 1;
+  if (next != NOBODY && next < w->c->plan->n_compute_jobs) measure_in(w, added, next);
 }
 
 /* The watch of input k of the update. One that is itself an update's result is not there
@@ -85,6 +99,7 @@ static int watch_input(Watching *w, const Node *update, const PlanMember *m, int
   for (int i = 0; maker && i < 2; i++)
     from[i] = watch_factor(w, c->walk.v[spot->value / MAX_OUT], maker, i);
   int added = add_watch(w, node, m, k);
+  if (!maker) watch_made(w, added, c->walk.v[spot->value / MAX_OUT]);
   PlanWatch *watch = &c->plan->watches[added];
   watch->maker = maker ? maker->call : NULL;
   memcpy(watch->from, from, sizeof from);
@@ -177,7 +192,7 @@ static Range known_range(const Plan *plan, const PlanWatch *w, const Range *know
   if (w->job != NOBODY) return join_parts(plan, w);
   bool given = !exact && known && w->input != NOBODY && range_known(known[w->input]);
   if (given) return known[w->input];
-  bool number = shape_count(&w->array->shape) == 1 && (exact || !w->maker);
+  bool number = w->n_elements == 1 && (exact || !w->maker);
   return number ? measure(w->array, 0) : RANGE_UNKNOWN;
 }
 
@@ -186,12 +201,12 @@ static void find_ranges(Graph *graph, Plan *plan, const Range *known, bool exact
   int64_t n = 0, work = 0;
   for (PlanWatch *w = plan->watches; w < plan->watches + plan->n_watches; w++) {
     w->range = known_range(plan, w, known, exact);
-    int64_t count = shape_count(&w->array->shape);
-    w->pending = w->job == NOBODY && !range_known(w->range) && count > 1 && (exact || !w->maker);
+    bool open = w->job == NOBODY && !range_known(w->range) && w->n_elements > 1;
+    w->pending = open && (exact || !w->maker);
     if (!w->pending) continue;
     for (int64_t block = 0; block < w->n_parts; block++)
       plan->pending[n++] = (PlanPiece){w, block};
-    work += count;
+    work += w->n_elements;
   }
   par_for(&graph->par, n, work, measure_pending, plan);
   for (PlanWatch *w = plan->watches; w < plan->watches + plan->n_watches; w++) {
@@ -250,6 +265,7 @@ static void look_block(void *ctx, int64_t block) {
 
 bool array_is_finite(Graph *graph, const Array *a) {
   if (a->dtype != DT_REAL) return true;
+  if (block_count(a) == 1) return range_known(measure(a, 0));
   Looking looking = {.array = a};
   par_for(&graph->par, block_count(a), shape_count(&a->shape), look_block, &looking);
   return !atomic_load_explicit(&looking.bad, memory_order_relaxed);

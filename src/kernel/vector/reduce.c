@@ -263,25 +263,33 @@ static inline void widen(Word *high, Magnitude *low, real x) {
 
 enum { WORDS = 256 / sizeof(Word) };     /* lanes that fill half of the registers */
 
-/* Of the first elements, as many as fill lanes; returns how many. */
+/* Of the first elements, as many as fill lanes, at least one of each; returns how many. Lanes
+ * begin with elements, not with zeros: gcc clears arrays by an instruction that is slow to
+ * start. */
 static inline int64_t wide_bounds(Word *high, Magnitude *low, const real *x, int64_t n) {
-  Word highs[WORDS] = {0};
-  Magnitude lows[WORDS] = {0};
-  int64_t i = 0;
+  Word highs[WORDS], h = 0;
+  Magnitude lows[WORDS], l = 0;
+  int64_t i = WORDS;
+  for (int j = 0; j < WORDS; j++) {
+    highs[j] = word_of(x[j]);
+    lows[j] = (Magnitude)highs[j];
+  }
   for (; i + WORDS <= n; i += WORDS)
     for (int j = 0; j < WORDS; j++) widen(&highs[j], &lows[j], x[i + j]);
   for (int j = 0; j < WORDS; j++) {
-    *high = highs[j] > *high ? highs[j] : *high;
-    *low = lows[j] > *low ? lows[j] : *low;
+    h = highs[j] > h ? highs[j] : h;
+    l = lows[j] > l ? lows[j] : l;
   }
+  *high = h;
+  *low = l;
   return i;
 }
 
 void KN(reduce_bounds)(real *lo, real *hi, const real *x, int64_t n) {
   Word high = 0;
   Magnitude low = 0;
-  int64_t i = n < 2 * WORDS ? 0 : wide_bounds(&high, &low, x, n);
-  for (int64_t k = i; k < n; k++) widen(&high, &low, x[k]);
+  int64_t i = n < WORDS ? 0 : wide_bounds(&high, &low, x, n);
+  for (; i < n; i++) widen(&high, &low, x[i]);
   *hi = real_of(high);
   *lo = (Word)low < 0 ? real_of((Word)low) : 0;
 }
