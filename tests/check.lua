@@ -73,6 +73,14 @@ function check.file(name, text)
   return path
 end
 
+-- The data set that data.csv makes of a file with that text.
+function check.csv(text, options) return data.csv(check.file("t.csv", text), options) end
+
+-- Reading it must fail with an error that has all the given plain strings in it.
+function check.csv_fails(text, options, ...)
+  return check.fails(function() return #check.csv(text, options) end, ...)
+end
+
 function check.read(path)
   local f = assert(io.open(path, "rb"))
   local text = f:read "a"

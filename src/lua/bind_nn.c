@@ -409,12 +409,12 @@ static int layer_listing(lua_State *L) {
     push_variable(L, layer->var[i]);
     add_part(L, layer->var_name[i]);
   }
-  if (!layer->owner && layer->number) {
+  if (!layer->owner && layer->number.n) {
     lua_pushinteger(L, layer_number(graph, layer));
     add_part(L, "number");
   }
-  if (layer_has_stream(graph, layer) && layer->stream_net != layer_number(graph, layer)) {
-    lua_pushfstring(L, "net%I/%s", (LUAI_UACINT)layer->stream_net, layer->stream);
+  if (layer_has_stream(graph, layer) && layer->stream_net.n != layer_number(graph, layer)) {
+    lua_pushfstring(L, "net%I/%s", (LUAI_UACINT)layer->stream_net.n, layer->stream);
     add_part(L, "stream");
   }
   return 3;

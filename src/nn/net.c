@@ -219,26 +219,26 @@ static Layer *list_around(Layer *net, LayerList *out, Fault *fault) {
 
 /* What a transaction that was rolled back gave counts for nothing, also when another net has
  * its number now; one of another seeding says nothing about the streams of this one. */
-static bool counts(const Graph *graph, int64_t number, uint32_t seeding, uint32_t step) {
-  if (graph_is_void(graph, step)) return false;
-  return number && number <= graph->count.nets && seeding == graph->count.seeding;
+static bool counts(const Graph *graph, const NetNumber *number) {
+  if (graph_is_void(graph, number->step)) return false;
+  return number->n && number->n <= graph->count.nets && number->seeding == graph->count.seeding;
+}
+
+static NetNumber number_now(const Graph *graph, int64_t n) {
+  return (NetNumber){n, graph->step, graph->count.seeding};
 }
 
 int64_t layer_number(const Graph *graph, Layer *layer) {
   const Layer *net = outermost(layer);
-  return counts(graph, net->number, net->seeding, net->number_step) ? net->number : 0;
+  return counts(graph, &net->number) ? net->number.n : 0;
 }
 
 void layer_set_number(const Graph *graph, Layer *layer, int64_t number) {
-  Layer *net = outermost(layer);
-  net->number = number;
-  net->number_step = graph->step;
-  net->seeding = graph->count.seeding;
+  outermost(layer)->number = number_now(graph, number);
 }
 
 bool layer_has_stream(const Graph *graph, const Layer *layer) {
-  return layer->stream && counts(graph, layer->stream_net, layer->stream_seeding,
-                                 layer->stream_step);
+  return layer->stream && counts(graph, &layer->stream_net);
 }
 
 Err layer_set_stream(const Graph *graph, Layer *layer, int64_t net, const char *name,
@@ -247,9 +247,7 @@ Err layer_set_stream(const Graph *graph, Layer *layer, int64_t net, const char *
   if (!copy) return fault_memory(fault, strlen(name) + 1);
   free(layer->stream);
   layer->stream = copy;
-  layer->stream_net = net;
-  layer->stream_step = graph->step;
-  layer->stream_seeding = graph->count.seeding;
+  layer->stream_net = number_now(graph, net);
   return ERR_OK;
 }
 
@@ -265,12 +263,12 @@ static Err name_stream(Graph *graph, Layer *layer) {
   free(list.v);
   graph->named = true;
   if (!layer_number(graph, net)) layer_set_number(graph, net, ++graph->count.nets);
-  return layer_set_stream(graph, layer, net->number, name, &graph->fault);
+  return layer_set_stream(graph, layer, net->number.n, name, &graph->fault);
 }
 
 char *layer_stream(Graph *graph, Layer *layer, char *buffer) {
   if (!layer_has_stream(graph, layer) && name_stream(graph, layer)) return NULL;
-  snprintf(buffer, STREAM_NAME, "net%lld/%s", (long long)layer->stream_net, layer->stream);
+  snprintf(buffer, STREAM_NAME, "net%lld/%s", (long long)layer->stream_net.n, layer->stream);
   return buffer;
 }
 

@@ -31,6 +31,13 @@ typedef struct LayerKind LayerKind;
 
 enum { LAYER_VARS = 8, VARIABLE_NAME = 64 };   /* bytes of a tensor's own name, with its end */
 
+/* A net's number in the run, and when it was given. */
+typedef struct NetNumber {
+  int64_t n;                   /* 0: none */
+  uint32_t step;               /* the transaction; 0: none */
+  uint32_t seeding;            /* graph->count.seeding of that time */
+} NetNumber;
+
 struct Layer {
   Object object;
   /* options of every layer: LAYER_OPTIONS */
@@ -47,13 +54,9 @@ struct Layer {
   Object *trained;             /* of a net: what it was trained with (trained.h); or NULL */
   /* private to net.c */
   Layer *owned, *sibling;      /* list of all whose owner this is; next one of that list */
-  int64_t number;              /* of the outermost: its number in the run; 0: not built */
-  uint32_t number_step;        /* the transaction that gave it; 0: none */
-  uint32_t seeding;            /* when it was given: graph->count.seeding of that time */
+  NetNumber number;            /* of the outermost: its number in the run */
   char *stream;                /* its name in the net of whose streams it draws; NULL: none */
-  int64_t stream_net;          /* that net's number, ... */
-  uint32_t stream_step;        /* ... in which transaction */
-  uint32_t stream_seeding;     /* ... and when it was given */
+  NetNumber stream_net;        /* that net's number */
   const Layer *namer;          /* the net whose names it has; to be compared alone */
   uint64_t named;              /* its signature when it named all its layers */
   bool visited;

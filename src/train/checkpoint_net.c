@@ -97,7 +97,7 @@ static Json *layer_json(const Graph *graph, const Layer *layer) {
     if (layer->var[i] && layer->var[i]->frozen) json_push_int(frozen, i + 1);
   json_put(map, "frozen", frozen);
   if (layer_has_stream(graph, layer)) {
-    json_put_int(map, "stream_net", layer->stream_net);
+    json_put_int(map, "stream_net", layer->stream_net.n);
     json_put_text(map, "stream", layer->stream);
   }
   return map;

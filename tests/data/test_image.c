@@ -1,6 +1,5 @@
 /* Pictures: decoding, resizing, and files that lie. */
-#include "data/image.h"
-#include "hostile.h"
+#include "data/hostile_image.h"
 #include <png.h>
 #include <turbojpeg.h>
 
@@ -197,17 +196,6 @@ TEST(jpeg_of_inks_is_refused_by_name) {
 }
 
 /* -- hostile files ------------------------------------------------------------------- */
-
-static bool read_image(Input *in, Fault *fault) {
-  Text bytes = {0};
-  Image image = {0};
-  Err err = input_rest(in, 1 << 20, &bytes, fault);
-  if (!err)
-    err = image_decode(&image, (const unsigned char *)bytes.data, bytes.n_bytes, 0, fault);
-  image_deinit(&image);
-  text_deinit(&bytes);
-  return !err;
-}
 
 TEST(pictures_cut_and_flipped) {
   uint8_t pixels[16 * 16 * 3];

@@ -1,7 +1,6 @@
 /* PNG: the samples of the file are what is read, for every type, depth and order of rows,
  * whatever is said of gamma and colours; and files that lie. */
-#include "data/image.h"
-#include "hostile.h"
+#include "data/hostile_image.h"
 #include <zlib.h>
 
 typedef struct Png {
@@ -201,17 +200,6 @@ TEST(channels_are_converted_in_16_bits) {
 }
 
 /* -- hostile files ------------------------------------------------------------------- */
-
-static bool read_image(Input *in, Fault *fault) {
-  Text bytes = {0};
-  Image image = {0};
-  Err err = input_rest(in, 1 << 20, &bytes, fault);
-  if (!err)
-    err = image_decode(&image, (const unsigned char *)bytes.data, bytes.n_bytes, 0, fault);
-  image_deinit(&image);
-  text_deinit(&bytes);
-  return !err;
-}
 
 TEST(cut_and_flipped) {
   for (int t = 0; t < N_TYPES; t += 3) {

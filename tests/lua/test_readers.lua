@@ -3,7 +3,7 @@
 local check = dofile "tests/check.lua"
 local tests = {}
 
-local function csv(text, options) return data.csv(check.file("t.csv", text), options) end
+local csv, refused = check.csv, check.csv_fails
 
 -- Reading the set must fail with an error that says all the parts.
 local function refused(text, options, ...)
