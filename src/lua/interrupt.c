@@ -137,18 +137,21 @@ static void call_script_hook(lua_State *L, lua_Debug *at, ScriptHook *hook, int 
   hook->call(L, at);
 }
 
+/* Count events that fall into a hook of the script's are lost, and may be so for ever: lines
+ * are looked at, too. */
 static void guard(lua_State *L, lua_Debug *at) {
   Session *s = session(L);
   ScriptHook *hook = script_hook(L, L);
-  int n = lua_gethookcount(L);
-  if (at->event == LUA_HOOKCOUNT) {
+  bool counts = at->event == LUA_HOOKCOUNT;
+  int n = counts ? lua_gethookcount(L) : 1;
+  if (counts || at->event == LUA_HOOKLINE) {
     bool due = is_due(s, n);
-    if (due || n != HOOK_INSTRUCTIONS) set_guard(L, hook);
+    if (due || (counts && n != HOOK_INSTRUCTIONS)) set_guard(L, hook);
     if (due) raise_interruption(L);
   }
   if (at->event == LUA_HOOKRET && s->interruption.on_return) s->interruption.on_return(L, at);
   call_script_hook(L, at, hook, n);
-  if (hook && at->event == LUA_HOOKCOUNT) set_guard(L, script_hook(L, L));
+  if (hook && counts) set_guard(L, script_hook(L, L));
 }
 
 /* In the handler of a signal. lua_sethook is made for that. */
@@ -350,12 +353,9 @@ static int get_hook(lua_State *L) {
 
 /* -- programs --------------------------------------------------------------------------- */
 
-/* What os.execute gives of the status. A shell ends with 128 and the signal that its own
- * program died of. */
+/* What os.execute gives of the status. */
 static int give_status(lua_State *L, int status) {
-  bool stopped = WIFSIGNALED(status) ? WTERMSIG(status) == SIGINT
-                                     : WEXITSTATUS(status) == 128 + SIGINT;
-  if (status != -1 && stopped) interrupt_raise();
+  if (status != -1 && WIFSIGNALED(status) && WTERMSIG(status) == SIGINT) interrupt_raise();
   if (status != -1) errno = 0;
   return luaL_execresult(L, status);
 }
