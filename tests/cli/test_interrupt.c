@@ -1,5 +1,6 @@
 /* Ctrl-C and Ctrl-Z in a terminal: the prompt, and studies whose trials start programs. */
 #include "terminal.h"
+#include <termios.h>
 
 /* Waits until the file is there. */
 static void await_file(const char *name) {
@@ -78,6 +79,45 @@ TEST(what_runs_in_c_ends_at_the_third_ctrl_c) {
   text_deinit(&t.seen);
 }
 
+/* The letter of the process's state in /proc. */
+static char state_of(pid_t pid) {
+  char path[64], *text;
+  snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+  text = temp_read(path, NULL);
+  char state = text && strrchr(text, ')') ? strrchr(text, ')')[2] : 0;
+  free(text);
+  return state;
+}
+
+static void await_state(pid_t pid, bool stopped) {
+  for (double begin_s = clock_s(); (state_of(pid) == 'T') != stopped;) {
+    if (clock_s() - begin_s > PATIENCE) fail_msg("state %c", state_of(pid));
+    usleep(10000);
+  }
+}
+
+#ifdef HAVE_LIBEDIT
+
+TEST(ctrl_z_gives_the_terminal_back_and_keeps_the_line) {
+  struct termios mode;
+  Terminal t = open_prompt();
+  terminal_type(&t, "kept + ");
+  terminal_expect(&t, "kept + ");
+  terminal_type(&t, "\32");
+  await_state(t.pid, true);
+  assert_int_equal(tcgetattr(t.fd, &mode), 0);
+  assert_true((mode.c_lflag & ICANON) && (mode.c_lflag & ECHO));
+  kill(t.pid, SIGCONT);
+  terminal_expect(&t, "> kept + ");
+  assert_int_equal(tcgetattr(t.fd, &mode), 0);
+  assert_false(mode.c_lflag & ICANON);
+  terminal_line(&t, "2", "7");
+  terminal_type(&t, "\4");
+  terminal_end(&t, 0);
+}
+
+#endif
+
 /* -- studies ------------------------------------------------------------------------------- */
 
 static Terminal open_study(const char *trial) {
@@ -103,7 +143,7 @@ static void close_study(Terminal *t, const char *said, int status) {
 TEST(the_first_ctrl_c_does_not_reach_programs_of_a_trial) {
   Terminal t = open_study("local p, n = io.popen 'touch begun; while [ ! -e go ]; do sleep 0.05; "
                           "done; echo 1; echo 2; echo 3', 0 for _ in p:lines() do n = n + 1 end "
-                          "p:close() print(n) return { score = n }");
+                          "p:close() assert(n == 3) return { score = n }");
   await_file("begun");
   terminal_type(&t, "\3");
   terminal_expect(&t, "running trials are finished");
@@ -131,21 +171,14 @@ TEST(a_trial_that_reads_the_terminal_is_told_so) {
   close_study(&t, "0 left", 0);
 }
 
-/* The letter of the process's state in /proc. */
-static char state_of(pid_t pid) {
-  char path[64], *text;
-  snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-  text = temp_read(path, NULL);
-  char state = text && strrchr(text, ')') ? strrchr(text, ')')[2] : 0;
+/* Of the trial that has begun, by what it wrote. */
+static pid_t worker_of_trial(void) {
+  await_file("begun");
+  char *text = temp_read(temp_path("worker"), NULL);
+  pid_t worker = (pid_t)atoi(text ? text : "0");
   free(text);
-  return state;
-}
-
-static void await_state(pid_t pid, bool stopped) {
-  for (double begin_s = clock_s(); (state_of(pid) == 'T') != stopped;) {
-    if (clock_s() - begin_s > PATIENCE) fail_msg("state %c", state_of(pid));
-    usleep(10000);
-  }
+  assert_true(worker > 0);
+  return worker;
 }
 
 TEST(ctrl_z_stops_the_workers_too_and_nothing_is_lost) {
@@ -153,10 +186,7 @@ TEST(ctrl_z_stops_the_workers_too_and_nothing_is_lost) {
                           "f:write((io.open '/proc/self/stat':read 'n')) f:close() "
                           "os.execute 'touch begun; while [ ! -e go ]; do sleep 0.05; done' "
                           "return { score = 1 }");
-  await_file("begun");
-  char *text = temp_read(temp_path("worker"), NULL);
-  pid_t worker = (pid_t)atoi(text ? text : "0");
-  free(text);
+  pid_t worker = worker_of_trial();
   terminal_type(&t, "\32");
   await_state(t.pid, true);
   await_state(worker, true);
@@ -170,10 +200,7 @@ TEST(a_study_that_ends_while_it_is_stopped_takes_its_workers_along) {
   Terminal t = open_study("local f = io.open('worker', 'w') "
                           "f:write((io.open '/proc/self/stat':read 'n')) f:close() "
                           "os.execute 'touch begun; sleep 1000' return { score = 1 }");
-  await_file("begun");
-  char *text = temp_read(temp_path("worker"), NULL);
-  pid_t worker = (pid_t)atoi(text ? text : "0");
-  free(text);
+  pid_t worker = worker_of_trial();
   terminal_type(&t, "\32");
   await_state(worker, true);
   kill(t.pid, SIGKILL);

@@ -19,8 +19,9 @@ end
 
 local runner = "'" .. os.getenv "RUNNER" .. "' --threads 1"
 
--- What all scripts have: `ready()` says that the signal may come.
+-- What all scripts have: `ready()` says that the signal may come; closing(f) is closed by f.
 local prologue = [[
+  local function closing(f) return setmetatable({}, { __close = f }) end
   local function ready() io.open("ready", "w"):close() end
   local function loop() ready() while true do end end
   local function save(text) local f = io.open("saved", "w") f:write(text) f:close() end
@@ -68,12 +69,12 @@ local endless = {
   short_threads = [[ready() while true do
     pcall(coroutine.wrap(function() for _ = 1, 100 do end end)) end]],
   reader = "while true do load(loop) end",
-  close = "local c <close> = setmetatable({}, { __close = function() while true do end end }) loop()",
+  close = "local c <close> = closing(function() while true do end end) loop()",
   close_that_catches = [[while true do pcall(function()
-    local c <close> = setmetatable({}, { __close = function() while true do pcall(loop) end end })
+    local c <close> = closing(function() while true do pcall(loop) end end)
     loop() end) end]],
   no_hook = "debug.sethook() loop()",
-  hook_of_lines = "local n = 0 debug.sethook(function() for _ = 1, 20 do n = n + 1 end end, 'l') loop()",
+  hook_of_lines = [[debug.sethook(function() for _ = 1, 20 do end end, 'l') loop()]],
   own_hook = "debug.sethook(function() end, 'clr', 10) while true do pcall(loop) end",
   hook_of_a_thread = [[local co = coroutine.create(loop) debug.sethook(co)
     coroutine.resume(co) loop()]],
@@ -113,11 +114,11 @@ end
 function tests.test_close_handlers_run_to_their_end()
   for _, how in ipairs { "loop()", "fit()", "coroutine.wrap(loop)()", "pcall(loop) loop()" } do
     local status, _, saved = signalled(([[
-      local c <close> = setmetatable({}, { __close = function(_, e)
+      local c <close> = closing(function(_, e)
         local ok = pcall(error, "of its own")
         for i = 1, 10000 do end
         save(tostring(ok) .. tostring(e):match "interrupted")
-      end })
+      end)
       %s]]):format(how))
     check.equal({ status, saved }, { 3, "falseinterrupted" })
   end
@@ -136,9 +137,9 @@ end
 function tests.test_a_program_that_died_of_sigint_asks_for_an_interruption()
   for _, code in ipairs {
     "os.execute 'kill -INT $$'", "coroutine.wrap(os.execute) 'kill -INT $$'",
-    "io.popen 'kill -INT $$':close()", "pcall(os.execute, 'kill -INT $$') save '' while true do end",
+    "io.popen 'kill -INT $$':close()", "pcall(os.execute, 'kill -INT $$') while true do end",
   } do
-    local _, err, status = check.runner { "-e", "local function save() end " .. code .. " print(1)" }
+    local _, err, status = check.runner { "-e", code .. " print(1)" }
     check.equal({ status, err }, { 3, "runner: -e:1: interrupted\n" })
   end
   local out, _, status = check.runner { "-e", [[print(os.execute "exit 7")
@@ -244,7 +245,8 @@ local study = [[
     wrap = function(begin) pcall(coroutine.wrap(begin)) return 0 end,
     resume = function(begin) coroutine.resume(coroutine.create(begin)) return 0 end,
     close = function(begin)
-      local c <close> = setmetatable({}, { __close = function() while true do pcall(begin) end end })
+      local c <close> = setmetatable({}, { __close = function()
+        while true do pcall(begin) end end })
       begin()
     end,
     no_hook = function(begin) debug.sethook() while true do pcall(begin) end end,
@@ -304,7 +306,8 @@ local begin_deaf = ([[
 
 function tests.test_nothing_outlives_the_coordinator()
   check.file("deaf.lua", deaf)
-  for _, how in ipairs { "kill -9 $p", "kill -INT $p; sleep 0.3; kill -INT $p; sleep 0.3; kill -INT $p" } do
+  local third = "for i in 1 2 3; do kill -INT $p; sleep 0.3; done"
+  for _, how in ipairs { "kill -9 $p", third } do
     local status, out = shell(begin_deaf .. how .. [[
 
       until_true gone $p $(cat worker-* program-*)]])
