@@ -24,6 +24,7 @@
  * results, because blocks are cut by shape alone. */
 #include "base/par.h"
 #include "base/fault.h"
+#include "base/sys.h"
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
@@ -163,7 +164,7 @@ static void *open_region(void *arg) {
 /* Are there threads to share with? The first call lets them come. */
 static bool has_helpers(struct ParTeam *team) {
   if (team->started || team->n_helpers == 0) return team->started;
-  team->started = pthread_create(&team->helper, NULL, open_region, team) == 0;
+  team->started = thread_start(&team->helper, open_region, team);
   if (!team->started) team->n_helpers = 0;
   return team->started;
 }

@@ -1,7 +1,7 @@
 /* sys.c: clock, interrupt flag, terminal, processor.
  *
  * Two things here outlive a call, because they belong to the process and not to a
- * session: the interrupt flag with its event and holds, which a signal handler can reach in
+ * session: the interrupt flag with all that goes with it, which a signal handler can reach in
  * no other way, and the SIMD level, which must not change once a kernel has run. */
 #include "base/sys.h"
 #include <errno.h>
@@ -31,58 +31,98 @@ char *clock_utc(char *buffer) {
 
 /* -- interrupt --------------------------------------------------------------------- */
 
-static atomic_bool interrupt_flag, interrupt_final, keep_session;
+/* The signal that ends the process wherever it is, counted while one is pending. */
+enum { LAST_SIGNAL = 3 };
+static const double HELD_KEY_S = 0.25;
+
+static atomic_bool interrupt_flag, interrupt_final, at_prompt, in_worker, counting;
 /* eventfd: readable while the flag is set, so that waiting and a signal cannot miss each
  * other; -1 before interrupt_install. */
 static atomic_int interrupt_event = -1;
-static volatile sig_atomic_t counting, n_signals;
+static atomic_int n_signals;
+static atomic_bool stop_asked;
+static void (*_Atomic tell)(void *ctx);
+static void *_Atomic told;
 
-/* The first signal asks for an orderly end. A second SIGINT while that one is pending
- * ends the process by the default action: unblocked on return from the handler, it is
- * delivered before the program goes on. Calls only what is safe in a handler. */
+/* A key that is held down asks once. */
+static bool is_repeated(int number) {
+  static double last_s = -1;   /* of handlers alone, one at a time */
+  double before_s = last_s;
+  if (!at_prompt || number != SIGINT) return false;
+  last_s = clock_s();
+  return n_signals > 0 && last_s - before_s < HELD_KEY_S;
+}
+
+/* The first signal asks for an orderly end. The last ends the process by the default action:
+ * unblocked on return from the handler, it is delivered before the program goes on. Calls
+ * only what is safe in a handler. */
 static void on_signal(int number) {
   int saved = errno;
-  if (counting) {
-    n_signals += number == SIGINT ? 1 : 2;
-    if (number != SIGINT || n_signals < 3) return;
-    interrupt_flag = true;
-  }
-  if (number == SIGINT && interrupt_flag && !keep_session) {
+  if (is_repeated(number)) return;
+  n_signals += counting && number != SIGINT ? 2 : 1;
+  if (n_signals >= LAST_SIGNAL && !in_worker && (number == SIGINT || !counting)) {
     signal(number, SIG_DFL);
     raise(number);
   }
-  if (number == SIGTERM) interrupt_final = true;
-  interrupt_raise();
+  if (!counting) {
+    if (number == SIGTERM) interrupt_final = true;
+    interrupt_raise();
+  }
   errno = saved;
 }
 
-void interrupt_install(void) {
-  struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-  if (interrupt_event < 0) interrupt_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+static void set_handler(int number, void (*handler)(int)) {
+  struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
   sigemptyset(&action.sa_mask);
-  sigaction(SIGINT, &action, NULL);
-  sigaction(SIGTERM, &action, NULL);
-  sigaction(SIGUSR1, &action, NULL);
+  sigaction(number, &action, NULL);
+}
+
+void interrupt_install(void) {
+  if (interrupt_event < 0) interrupt_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  set_handler(SIGINT, on_signal);
+  set_handler(SIGTERM, on_signal);
+  set_handler(SIGUSR1, on_signal);
+}
+
+static void on_nothing(int number) { (void)number; }
+
+/* A handler and not SIG_IGN where programs that it starts are to have the default. */
+void interrupt_in_worker(void) {
+  in_worker = true;
+  set_handler(SIGPIPE, on_nothing);
+  signal(SIGTTIN, SIG_IGN);
+  signal(SIGTTOU, SIG_IGN);
 }
 
 static atomic_int interrupt_holds;   /* set by the thread that runs scripts, read by all */
 
 void interrupt_hold(void) { interrupt_holds++; }
 void interrupt_release(void) { interrupt_holds--; }
-void interrupt_keep_session(void) { keep_session = true; }
+void interrupt_at_prompt(void) { at_prompt = true; }
 bool interrupt_pending(void) { return interrupt_flag && interrupt_holds == 0; }
 bool interrupt_is_final(void) { return interrupt_final; }
+int interrupt_count(void) { return n_signals; }
 
 void interrupt_raise(void) {
   uint64_t one = 1;
   interrupt_flag = true;
+  if (n_signals == 0) n_signals = 1;
   if (interrupt_event >= 0) (void)!write(interrupt_event, &one, sizeof one);
+  void (*call)(void *) = tell;
+  if (call) call(told);
+}
+
+void interrupt_tell(void (*call)(void *ctx), void *ctx) {
+  tell = NULL;
+  told = ctx;
+  tell = call;
 }
 
 void interrupt_clear(void) {
   uint64_t count;
   if (interrupt_event >= 0) (void)!read(interrupt_event, &count, sizeof count);
   interrupt_flag = false;
+  n_signals = 0;
 }
 
 bool interrupt_wait(int fd) {
@@ -91,12 +131,42 @@ bool interrupt_wait(int fd) {
   return poll(files, 2, -1) > 0 && !interrupt_flag;
 }
 
+/* -- signals that are only counted ---------------------------------------------------- */
+
+static void on_stop(int number) {
+  (void)number;
+  stop_asked = true;
+}
+
+/* Where Ctrl-Z is ignored, as by what a shell without job control starts, it stays so. */
+static void count_stops(bool on) {
+  struct sigaction old;
+  if (sigaction(SIGTSTP, NULL, &old) || old.sa_handler == SIG_IGN) return;
+  if (on) set_handler(SIGTSTP, on_stop);
+  else signal(SIGTSTP, SIG_DFL);
+}
+
 void interrupt_counting(bool on) {
   if (on) n_signals = interrupt_flag ? 2 : 0;   /* one that came before counts too */
   counting = on;
+  count_stops(on);
+  if (!on && interrupt_stop_asked()) raise(SIGTSTP);
 }
 
-int interrupt_count(void) { return n_signals; }
+bool interrupt_stop_asked(void) { return atomic_exchange(&stop_asked, false); }
+
+bool thread_start(pthread_t *thread, void *(*body)(void *ctx), void *ctx) {
+  sigset_t blocked, before;
+  sigemptyset(&blocked);
+  sigaddset(&blocked, SIGINT);
+  sigaddset(&blocked, SIGTERM);
+  sigaddset(&blocked, SIGUSR1);
+  sigaddset(&blocked, SIGTSTP);
+  pthread_sigmask(SIG_BLOCK, &blocked, &before);
+  bool started = pthread_create(thread, NULL, body, ctx) == 0;
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  return started;
+}
 
 /* -- terminal ---------------------------------------------------------------------- */
 

@@ -1,7 +1,8 @@
-/* sys.h: clock, interrupt flag, memory, terminal, processor. */
+/* sys.h: clock, interrupts, memory, terminal, processor. */
 #ifndef BASE_SYS_H
 #define BASE_SYS_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -12,24 +13,37 @@ double clock_s(void);
 /* UTC now, "2025-03-01T09:30:00Z" in `buffer` (at least 32 bytes). */
 char *clock_utc(char *buffer);
 
-/* Set by the handlers of SIGINT, SIGTERM and SIGUSR1; polled between blocks of an op and between
- * batches. A second SIGINT while one is pending ends the process, unless the prompt runs: it
- * keeps its session. */
+/* Set by the handlers of SIGINT, SIGTERM and SIGUSR1; polled between blocks of an op, between
+ * batches and between instructions of a script. The third signal while one is pending ends
+ * the process wherever it is, by the signal's default action. */
 void interrupt_install(void);
-void interrupt_keep_session(void);
+/* At the prompt a key that is held down is one signal: what comes within a quarter second. */
+void interrupt_at_prompt(void);
+/* In a worker no number of signals ends the process: its coordinator does, or its own watch
+ * over that. The terminal belongs to others: neither it nor a program of a trial stops when
+ * it reads there (which fails) or writes. */
+void interrupt_in_worker(void);
 bool interrupt_pending(void);
 bool interrupt_is_final(void);   /* SIGTERM has come: the program is to end */
+int interrupt_count(void);       /* signals since the last clear, or since counting began */
 void interrupt_raise(void);      /* as the handler does; tests use it */
 void interrupt_clear(void);
+/* The handler calls it at each signal: only what is safe there. Signals come to the thread
+ * that runs scripts alone (thread_start). NULL: nobody is told. */
+void interrupt_tell(void (*call)(void *ctx), void *ctx);
 /* Between hold and release (they nest) nothing seems pending: what has been begun there is
  * ended first. */
 void interrupt_hold(void);
 void interrupt_release(void);
 
 /* While signals are only counted, the program looks at them itself: nothing is pending for
- * others, and only the third SIGINT ends it. A SIGTERM or SIGUSR1 counts as two SIGINTs. */
+ * others, and only the third SIGINT ends it. A SIGTERM or SIGUSR1 counts as two SIGINTs.
+ * Ctrl-Z (SIGTSTP) is kept until asked for; who asks then stops the process. */
 void interrupt_counting(bool on);
-int interrupt_count(void);    /* since counting began */
+bool interrupt_stop_asked(void);
+
+/* A thread to which none of these signals come. */
+bool thread_start(pthread_t *thread, void *(*body)(void *ctx), void *ctx);
 
 /* Waits until there is something to read from `fd`, or its end: true; false when an interrupt
  * is pending first, or another signal with a handler came. */

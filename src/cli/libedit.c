@@ -1,7 +1,8 @@
 /* libedit.c: the only door to libedit (histedit.h).
  *
  * Characters are read by read_character, which waits where a signal is seen; libedit's own
- * signal handling stays off. A pending interrupt ends the line with EDIT_INTERRUPT.
+ * signal handling stays off. A pending interrupt ends the line with EDIT_INTERRUPT. Ctrl-Z
+ * gives the terminal back as it was before it stops the program.
  *
  * One editor per process: libedit gives its prompt function the EditLine, whose client data
  * is the Libedit. */
@@ -54,14 +55,31 @@ static Libedit *self(EditLine *line) {
 
 /* -- characters -------------------------------------------------------------------------- */
 
-/* The terminal has another size, or was another's for a while. */
+/* The terminal has another size, was another's for a while, or is to be so. */
 static volatile sig_atomic_t terminal_changed;
 static void on_terminal_signal(int number) { terminal_changed = number; }
+
+static void watch_signal(int number) {
+  struct sigaction action = {.sa_handler = on_terminal_signal, .sa_flags = SA_RESTART};
+  sigemptyset(&action.sa_mask);
+  sigaction(number, &action, NULL);
+}
+
+/* Outside of lines Ctrl-Z does what it did, which is put back. */
+static void watch_stop(struct sigaction *before) {
+  sigaction(SIGTSTP, NULL, before);
+  if (before->sa_handler != SIG_IGN) watch_signal(SIGTSTP);
+}
 
 static void redraw(EditLine *line) {
   int number = terminal_changed;
   terminal_changed = 0;
-  if (number == SIGCONT) el_set(line, EL_PREP_TERM, 1);
+  if (number == SIGTSTP) {
+    el_set(line, EL_PREP_TERM, 0);
+    raise(SIGSTOP);          /* and here it goes on */
+    terminal_changed = 0;
+  }
+  if (number == SIGCONT || number == SIGTSTP) el_set(line, EL_PREP_TERM, 1);
   el_resize(line);
   el_set(line, EL_REFRESH);
 }
@@ -178,13 +196,6 @@ static void use_utf8(void) {
   if (strcmp(nl_langinfo(CODESET), "UTF-8") != 0) setlocale(LC_CTYPE, "C.UTF-8");
 }
 
-static void watch_terminal(void) {
-  struct sigaction action = {.sa_handler = on_terminal_signal, .sa_flags = SA_RESTART};
-  sigemptyset(&action.sa_mask);
-  sigaction(SIGWINCH, &action, NULL);
-  sigaction(SIGCONT, &action, NULL);
-}
-
 static void bind_keys(EditLine *line) {
   static const char *const keys[][2] = {
       {"^I", "runner-complete"}, {"^R", "em-inc-search-prev"},
@@ -223,7 +234,8 @@ Libedit *libedit_open(EditComplete *complete, void *ctx) {
     return NULL;
   }
   set_up(editor);
-  watch_terminal();
+  watch_signal(SIGWINCH);
+  watch_signal(SIGCONT);
   return editor;
 }
 
@@ -237,10 +249,15 @@ void libedit_close(Libedit *editor) {
 
 EditResult libedit_line(Libedit *editor, const char *prompt, Text *out) {
   int n = 0;
+  struct sigaction before;
   editor->prompt = prompt;
   fflush(stdout);
+  watch_stop(&before);
   el_set(editor->line, EL_PREP_TERM, 1);   /* before the prompt is seen, not after it */
+  if (terminal_changed) el_resize(editor->line);
+  terminal_changed = 0;                    /* while there was no line to be drawn again */
   const char *typed = el_gets(editor->line, &n);
+  sigaction(SIGTSTP, &before, NULL);
   if (!typed) return n < 0 && !editor->ended ? EDIT_INTERRUPT : EDIT_END;
   size_t length = strlen(typed);
   if (length && typed[length - 1] == '\n') length--;

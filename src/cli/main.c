@@ -8,6 +8,7 @@
 #include "cli/query_command.h"
 #include "cli/study_command.h"
 #include "kernel/gemm.h"
+#include "lua/interrupt.h"
 #include "lua/lab.h"
 #include <errno.h>
 #include <stdio.h>
@@ -371,7 +372,7 @@ static void call_script(lua_State *L, const CommandLine *line, Fault *fault) {
 static Err run_whole(lua_State *L, const CommandLine *line) {
   Session *s = session(L);
   Fault fault = {0};
-  lua_sethook(L, end_if_interrupted, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
+  watch_interrupts(L, NULL);
   if (load_script(L, line, &fault) == ERR_OK) call_script(L, line, &fault);
   if (line->plan_dump) print_plan(s, &fault);
   else if (!fault.code && !s->stopped && line->study.mode != STUDY_RUN)

@@ -10,7 +10,7 @@
  * field of that table, put there when its chunk returns or fails: a closure made in the same
  * statement goes on with the variable itself, later statements with the field.
  *
- * Ctrl-C ends what runs (end_if_interrupted, and the engine's own polls), then the flag is
+ * Ctrl-C ends what runs (lua/interrupt.h, and the engine's own polls), then the flag is
  * cleared: the session goes on. */
 #include "cli/prompt.h"
 #include "base/out.h"
@@ -19,6 +19,7 @@
 #include "cli/edit.h"
 #include "cli/history.h"
 #include "kernel/gemm.h"
+#include "lua/interrupt.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,15 +52,14 @@ static bool is_kept(lua_State *L, lua_Debug *frame) {
   return same;
 }
 
-/* Hook: calls of chunks are seen to their end; all else is as in scripts. */
-static void watch(lua_State *L, lua_Debug *frame) {
-  if (frame->event != LUA_HOOKRET) end_if_interrupted(L, frame);
-  else if (is_kept(L, frame)) keep_locals(L, frame);
+/* Calls of chunks are seen to their end. */
+static void on_return(lua_State *L, lua_Debug *frame) {
+  if (is_kept(L, frame)) keep_locals(L, frame);
 }
 
 void prompt_keep_locals(lua_State *L) {
   session(L)->kept_chunk = lua_topointer(L, -1);
-  lua_sethook(L, watch, LUA_MASKCOUNT | LUA_MASKRET, HOOK_INSTRUCTIONS);
+  watch_interrupts(L, on_return);
 }
 
 /* Message handler: the frames are still there. */
@@ -249,8 +249,8 @@ static void complete(void *ctx, const char *before, EditWords *out) {
 /* -- the loop ----------------------------------------------------------------------------- */
 
 /* The interrupt has done its work, unless it is to end the program. */
-static bool go_on(void) {
-  interrupt_clear();
+static bool go_on(const Prompt *p) {
+  forget_interruption(session(p->L));
   return !interrupt_is_final();
 }
 
@@ -297,7 +297,7 @@ static bool one_line(Prompt *p, Fault *fault) {
     out_print("^C\n");
   }
   text_deinit(&line);
-  return go_on() && more && !session(p->L)->stopped;
+  return go_on(p) && more && !session(p->L)->stopped;
 }
 
 /* `exit` and `quit`, at the prompt alone. */
@@ -323,11 +323,11 @@ Err prompt_run(lua_State *L, Fault *fault) {
   p.editor = edit_open(history, complete, &p);
   free(history);
   if (!p.editor) return fault_memory(fault, sizeof p);
-  interrupt_keep_session();
+  interrupt_at_prompt();
   lua_pushcfunction(L, add_exit);
   Err err = call_protected(L, 0, 0, fault);
   if (!err) greet(s);
-  bool more = !err && go_on();
+  bool more = !err && go_on(&p);
   while (more) more = one_line(&p, fault);
   edit_close(p.editor);
   text_deinit(&p.code);

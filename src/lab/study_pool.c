@@ -6,9 +6,10 @@
  * becomes the trial's log meanwhile), its stderr comes here, and descriptor 3 is its end of
  * the link (study_link.h).
  *
- * SIGINT stays blocked in workers: at a terminal it reaches the whole group, and it is the
- * coordinator who says when a trial has to stop, by SIGTERM. A worker whose coordinator dies
- * gets SIGTERM from the system. */
+ * A worker is the leader of a process group, in which the programs are that its trials start.
+ * So Ctrl-C at a terminal reaches the coordinator alone, who says when a trial has to stop:
+ * by SIGTERM to the whole group, which ends with its worker. Ctrl-Z stops the workers too. A
+ * worker sees by its link that the coordinator is gone (worker.c). */
 #include "lab/study_pool.h"
 #include "base/out.h"
 #include "base/par.h"
@@ -112,18 +113,15 @@ static pid_t spawn(const PoolOptions *o, const int fds[4]) {
   for (int i = 0; i < o->n_words; i++) argv[n++] = o->words[i];
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
-  sigset_t blocked;
   pid_t pid = -1;
-  sigemptyset(&blocked);
-  sigaddset(&blocked, SIGINT);
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
   posix_spawn_file_actions_adddup2(&actions, fds[3], 2);
   posix_spawn_file_actions_adddup2(&actions, fds[1], WORKER_FD);
   posix_spawnattr_init(&attributes);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-  posix_spawnattr_setsigmask(&attributes, &blocked);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+  posix_spawnattr_setpgroup(&attributes, 0);
   if (posix_spawn(&pid, "/proc/self/exe", &actions, &attributes, argv, environ)) pid = -1;
   posix_spawn_file_actions_destroy(&actions);
   posix_spawnattr_destroy(&attributes);
@@ -188,14 +186,14 @@ static int count_running(const Pool *pool) {
   return n;
 }
 
-/* A trial stops at its next step; one that makes none in time, since it waits for a program
- * that it started, say, is ended. */
+/* A trial stops at its next step, and the programs that it started; one that does not in time
+ * is ended. */
 static void stop_all(Pool *pool) {
   bool late = pool->stopped_s > 0 && clock_s() - pool->stopped_s > END_GRACE_S;
   if (pool->stopped_s == 0) pool->stopped_s = clock_s();
   for (int i = 0; i < pool->options->jobs; i++) {
     Worker *w = &pool->workers[i];
-    if (w->pid && (late || !w->told_to_stop)) kill(w->pid, late ? SIGKILL : SIGTERM);
+    if (w->pid && (late || !w->told_to_stop)) kill(-w->pid, late ? SIGKILL : SIGTERM);
     w->told_to_stop = true;
   }
 }
@@ -343,13 +341,19 @@ static void describe_death(const Worker *w, int status, Text *out) {
   if (w->said.n_bytes) text_addf(out, "; it said:\n%s", w->said.data);
 }
 
+/* Ends what is left of the group of a worker, before its number can be another's; its status. */
+static int reap(const Worker *w) {
+  int status = 0;
+  kill(-w->pid, SIGKILL);
+  while (waitpid(w->pid, &status, 0) < 0 && errno == EINTR) continue;
+  return status;
+}
+
 /* A worker is gone: its place is free, its trial is to be run again. */
 static Err on_gone(Pool *pool, Worker *w) {
-  int status = 0;
   int64_t trial = w->trial;
   Text why = {0};
-  kill(w->pid, SIGKILL);     /* its link is closed: whatever it does, nobody hears it */
-  while (waitpid(w->pid, &status, 0) < 0 && errno == EINTR) continue;
+  int status = reap(w);      /* its link is closed: whatever it does, nobody hears it */
   hear_last_words(pool, w);
   describe_death(w, status, &why);
   link_close(&w->link);
@@ -389,7 +393,22 @@ static Err wait_and_hear(Pool *pool, int timeout_ms) {
   return err;
 }
 
+static void signal_groups(const Pool *pool, int number) {
+  for (int i = 0; i < pool->options->jobs; i++)
+    if (pool->workers[i].pid) kill(-pool->workers[i].pid, number);
+}
+
+/* Ctrl-Z: all stop, and go on together. The time in between is no grace. */
+static void stop_for_a_while(Pool *pool) {
+  out_progress_end(true);
+  signal_groups(pool, SIGSTOP);
+  raise(SIGSTOP);
+  signal_groups(pool, SIGCONT);
+  if (pool->stopped_s > 0) pool->stopped_s = clock_s();
+}
+
 static void heed_signals(Pool *pool) {
+  if (interrupt_stop_asked()) stop_for_a_while(pool);
   int n = interrupt_count();
   if (n > pool->n_heeded && count_running(pool) > 0)
     err_print(n == 1 ? "interrupted: running trials are finished; once more: they stop too\n"
@@ -422,16 +441,24 @@ static Err run_all(Pool *pool) {
   }
 }
 
+/* Is it gone? It is not reaped yet. */
+static bool has_ended(const Worker *w) {
+  siginfo_t info = {0};
+  return waitid(P_PID, (id_t)w->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+         info.si_pid == w->pid;
+}
+
 /* Waits until it is gone. What it says is read meanwhile: a full pipe would hold it up. */
 static void await_end(Pool *pool, Worker *w) {
   double begin = clock_s();
   struct pollfd said = {w->stderr_fd, POLLIN, 0};
-  while (waitpid(w->pid, NULL, WNOHANG) == 0) {
+  while (!has_ended(w)) {
     poll(&said, 1, END_POLL_MS);
     if (said.revents & POLLIN) hear_stderr(pool, w);
     else if (said.revents) said = (struct pollfd){-1, 0, 0};   /* closed: it ends, or sleeps */
-    if (clock_s() - begin > END_GRACE_S) kill(w->pid, SIGKILL);
+    if (clock_s() - begin > END_GRACE_S) kill(-w->pid, SIGKILL);
   }
+  reap(w);
   hear_last_words(pool, w);
 }
 
@@ -439,7 +466,7 @@ static void await_end(Pool *pool, Worker *w) {
 static void end_workers(Pool *pool, bool now) {
   for (int i = 0; i < pool->options->jobs; i++) {
     if (!pool->workers[i].pid) continue;
-    if (now) kill(pool->workers[i].pid, SIGTERM);
+    if (now) kill(-pool->workers[i].pid, SIGTERM);
     link_close(&pool->workers[i].link);
   }
   for (int i = 0; i < pool->options->jobs; i++) {
@@ -449,6 +476,25 @@ static void end_workers(Pool *pool, bool now) {
     close(w->stderr_fd);
     text_deinit(&w->said);
   }
+}
+
+/* How it ended, where nothing of ours went wrong. */
+static Err outcome(const Pool *pool, bool interrupted) {
+  const Study *study = pool->study;
+  if (pool->ended.code) {
+    *pool->fault = pool->ended;
+    return pool->fault->code;
+  }
+  if (interrupted && study->n_left) {
+    interrupt_raise();       /* the script is to end, too */
+    return fault_set(pool->fault, ERR_INTERRUPT, "interrupted; the same command runs what is "
+                     "left: %lld of %lld trials%s", (long long)study->n_left,
+                     (long long)study->n_trials,
+                     pool->options->tuning ? " of tuning, and all that are reported" : "");
+  }
+  if (!interrupt_pending()) return ERR_OK;
+  return fault_set(pool->fault, ERR_INTERRUPT, "interrupted; all trials are done: the same "
+                   "command shows what they tell");
 }
 
 Err pool_run(Study *study, const PoolOptions *options, Fault *fault) {
@@ -470,18 +516,7 @@ Err pool_run(Study *study, const PoolOptions *options, Fault *fault) {
     bool interrupted = interrupt_count() > 0;
     interrupt_counting(false);
     study_progress_end(&pool.progress, study);
-    if (!err && pool.ended.code) {
-      *fault = pool.ended;
-      err = fault->code;
-    }
-    if (!err && interrupted && study->n_left)
-      err = fault_set(fault, ERR_INTERRUPT, "interrupted; the same command runs what is left: "
-                      "%lld of %lld trials%s", (long long)study->n_left,
-                      (long long)study->n_trials,
-                      options->tuning ? " of tuning, and all that are reported" : "");
-    if (!err && interrupt_pending())
-      err = fault_set(fault, ERR_INTERRUPT, "interrupted; all trials are done: the same command "
-                      "shows what they tell");
+    if (!err) err = outcome(&pool, interrupted);
   }
   text_deinit(&pool.told);
   free(pool.workers);

@@ -20,9 +20,9 @@ typedef struct PoolOptions {
  * file, keep running from trial to trial, and are replaced when they die; the trial of one
  * that died is run again, STUDY_DEATHS times at most, then it counts as failed.
  *
- * SIGINT once: running trials are finished; twice: they keep a checkpoint and stop, or are
- * killed if they do not in twenty seconds; a third ends the program. SIGTERM and SIGUSR1: as
- * SIGINT twice.
+ * SIGINT once: running trials are finished, and with them the programs that they started;
+ * twice: they keep a checkpoint and stop, or are killed if they do not in twenty seconds; a
+ * third ends the program, and all others with it. SIGTERM and SIGUSR1: as SIGINT twice.
  *
  * ERR_INTERRUPT after a signal, with trials left; ERR_STORAGE when a trial's files could not
  * be written; ERR_USAGE when the script changed while the study ran, or

@@ -1,6 +1,7 @@
 /* core.c: faults as Lua errors, user functions as Callables. */
 #include "lua/core.h"
 #include "base/sys.h"
+#include "lua/interrupt.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 static const char raised_key = 0;
 
 static NEVER_RETURNS int raise_at(lua_State *L, Err code, FaultPlace place) {
+  if (code == ERR_INTERRUPT) count_interruption(L);
   session(L)->raised = code;
   session(L)->raised_at = place;
   lua_pushvalue(L, -1);
@@ -27,20 +29,22 @@ int raise_fault(lua_State *L, const Fault *fault) {
   raise_at(L, fault->code, fault->place);
 }
 
-void end_if_interrupted(lua_State *L, lua_Debug *where) {
-  (void)where;
-  if (!interrupt_pending()) return;
-  luaL_where(L, 0);
-  lua_pushliteral(L, "interrupted");
-  lua_concat(L, 2);
-  raise_text(L, ERR_INTERRUPT);
+/* Is the value at `at` what was raised last? */
+static bool was_raised(lua_State *L, int at) {
+  at = lua_absindex(L, at);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &raised_key);
+  bool same = lua_rawequal(L, at, -1);
+  lua_pop(L, 1);
+  return same;
+}
+
+bool is_interruption(lua_State *L, int at) {
+  return session(L)->raised == ERR_INTERRUPT && was_raised(L, at);
 }
 
 /* A script may have caught what was raised: its code does not go with another error. */
 static void forget_other_fault(lua_State *L, int error) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &raised_key);
-  if (!lua_rawequal(L, error, -1)) session(L)->raised = ERR_OK;
-  lua_pop(L, 1);
+  if (!was_raised(L, error)) session(L)->raised = ERR_OK;
 }
 
 void raise_graph_fault(lua_State *L) {
@@ -100,11 +104,17 @@ static const char *push_error_text(lua_State *L, int at) {
   return luaL_tolstring(L, at, NULL);
 }
 
+/* What a script makes of an interruption, an error of its own among others, is one. */
+static Err code_of_error(bool interrupted, Err raised) {
+  if (raised) return raised;
+  return interrupted ? ERR_INTERRUPT : ERR_SCRIPT;
+}
+
 Err fault_from_lua(lua_State *L, Fault *fault) {
   Err raised = session(L)->raised;
   bool first = !fault->code;
   int top = lua_gettop(L);
-  fault_set(fault, raised ? raised : ERR_SCRIPT, "%s", push_error_text(L, -1));
+  fault_set(fault, code_of_error(interrupt_pending(), raised), "%s", push_error_text(L, -1));
   if (first && raised == ERR_NONFINITE) fault->place = session(L)->raised_at;
   session(L)->raised = ERR_OK;
   lua_settop(L, top - 1);
@@ -131,8 +141,8 @@ static void drop_library_frames(lua_State *L) {
 int with_traceback(lua_State *L) {
   forget_other_fault(L, 1);
   const char *text = push_error_text(L, 1);
-  Err raised = session(L)->raised;
-  if (raised == ERR_USAGE || raised == ERR_INTERRUPT || raised == ERR_STORAGE)
+  Err code = code_of_error(interrupt_pending(), session(L)->raised);
+  if (code == ERR_USAGE || code == ERR_INTERRUPT || code == ERR_STORAGE)
     return 1;   /* no code is at fault */
   luaL_traceback(L, L, text, 2);
   drop_library_frames(L);

@@ -25,6 +25,8 @@ int luaL_argerror(lua_State *L, int arg, const char *text) NEVER_RETURNS;
 int raise_fault(lua_State *L, const Fault *fault) NEVER_RETURNS;
 /* Raises the string at the stack's top as the text of such a fault. */
 int raise_text(lua_State *L, Err code) NEVER_RETURNS;
+/* Is the value at `at` the text of an interruption, the one that was raised last? */
+bool is_interruption(lua_State *L, int at);
 /* Raises the graph's fault, if it has one. */
 void raise_graph_fault(lua_State *L);
 /* Marks the script line of the running Lua function on nodes made from now on. */
@@ -46,11 +48,6 @@ void lua_entry_end(Session *s, const LuaEntry *entry);
 
 /* The Lua error on the stack's top (of a failed pcall) as a fault; pops it. */
 Err fault_from_lua(lua_State *L, Fault *fault);
-/* Hook, called every so many instructions: a script that computes in Lua, or catches the fault
- * of an interrupted step and goes on, ends too. Far enough apart to save a net in between. */
-enum { HOOK_INSTRUCTIONS = 10000 };
-void end_if_interrupted(lua_State *L, lua_Debug *where);
-
 /* Message handler for lua_pcall: the error's text, with a traceback where code is at fault. */
 int with_traceback(lua_State *L);
 /* lua_pcall with that message handler; what it makes of the error is the fault's text. */

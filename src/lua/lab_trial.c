@@ -6,6 +6,7 @@
  * hash of weights are put to where the script's own beginning left them. */
 #include "lua/lab.h"
 #include "lua/checkpoints.h"
+#include "lua/interrupt.h"
 #include "base/out.h"
 #include "base/sys.h"
 #include "base/version.h"
@@ -101,10 +102,20 @@ static Err publish(StoreClaim *claim, const TrialEnd *end, Fault *fault) {
   return err;
 }
 
+/* Once asked to stop, a trial is interrupted, whatever its function made of that: what it
+ * returned may be of a fit that was cut off. */
+static void check_interrupted(Fault *fault) {
+  if (!interrupt_pending() || fault->code == ERR_INTERRUPT || fault->code == ERR_STORAGE) return;
+  fault_clear(fault);
+  fault_set(fault, ERR_INTERRUPT, "interrupted");
+}
+
 JobOutcome trial_leave(Session *s, StoreClaim *claim, Fault *fault, TrialEnd *end) {
   static const char no_experiment[] = "the script ended without its experiment";
   s->study_record = NULL;
   s->quiet = s->in_trial = false;
+  check_interrupted(fault);
+  end_interrupted_trial(s);
   if (!fault->code && !s->trial_begun) fault_set(fault, ERR_SCRIPT, "%s", no_experiment);
   sha256_end(&s->weights, s->weights_text);
   *end = trial_end_of(fault, s->results);

@@ -5,6 +5,7 @@
  * assigning a name that nobody declared is an error. */
 #include "lua/lab.h"
 #include "lua/checkpoints.h"
+#include "lua/interrupt.h"
 #include "lua/reflect.h"
 #include "base/out.h"
 #include "base/sys.h"
@@ -404,6 +405,7 @@ static int open_all(lua_State *L) {
   lua_gc(L, LUA_GCSTOP);
   luaL_openlibs(L);
   replace_output(L);
+  replace_catchers(L);
   find_random(L);
   seed_all(L, (lua_Integer)session(L)->graph.seed);
   open_modules(L);
@@ -450,6 +452,7 @@ lua_State *session_open(Session *s, Fault *fault) {
 
 void session_close(Session *s, lua_State *L) {
   session_forget_checkpoints(s);
+  unwatch_interrupts(L);
   lua_close(L);
   if (s->has_trial) trial_deinit(&s->trial);
   json_free(s->config);

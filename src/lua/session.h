@@ -50,6 +50,16 @@ typedef struct KnownFile {
   const char *file;
 } KnownFile;
 
+/* How far an interruption has come (interrupt.h). */
+typedef enum Raised { RAISED_NOT, RAISED_ONCE, RAISED_FOR_GOOD } Raised;
+typedef struct Interruption {
+  Raised raised;
+  int64_t left;              /* instructions that may be run after it */
+  bool hooked;               /* the script has set a hook of its own */
+  lua_State *main, *running; /* threads; NULL: nothing is watched */
+  lua_Hook on_return;        /* or NULL */
+} Interruption;
+
 /* All state of one Lua state; reached from it by session(L). */
 typedef struct Session {
   /* public: set before session_open */
@@ -97,6 +107,7 @@ typedef struct Session {
   Call calls[MAX_CALLS];     /* of bindings, under way: see enter_call */
   int n_calls;
   KnownFile known_files[KNOWN_FILES];   /* by the function's address */
+  Interruption interruption;
   const void *kept_chunk;    /* function whose locals the prompt keeps; NULL: none */
 } Session;
 

@@ -4,20 +4,38 @@
  *       ◄── reply ◄── published, or given back
  *
  * What stays from trial to trial: the process, its threads, the data that was read. SIGTERM
- * ends the trial at the next step, and then the worker. */
+ * ends the trial at the next step, and then the worker. So does the end of the coordinator,
+ * which a thread sees by the link; and a worker that does not hear of it, in a call of C or
+ * in a finalizer, is ended: nothing of its process group outlives the study. */
 #include "base/file.h"
 #include "base/out.h"
 #include "base/sha256.h"
 #include "base/sys.h"
+#include "lua/interrupt.h"
 #include "lua/lab.h"
+#include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { LINK_FD = 3, SOURCE_BYTES = 1 << 24 };
+/* Once the coordinator is gone: until a script must have ended; until its trial must have
+ * been given back. */
+enum { SCRIPT_GRACE_MS = 1500, LEAVE_GRACE_MS = 20000 };
+
+/* Over the link, by a thread of its own. */
+typedef struct Watch {
+  pthread_t thread;
+  int ended;                 /* eventfd: the worker ends by itself */
+  pid_t coordinator;
+  atomic_bool leaving;       /* no code of a script runs any more */
+} Watch;
 
 /* A file of the code, as it was when it was last read and found to be right. */
 typedef struct CodeFile {
@@ -35,7 +53,50 @@ typedef struct WorkerState {
   CodeFile *files;
   int n_files;
   SourceCache sources;
+  Watch watch;
 } WorkerState;
+
+/* -- the watch ------------------------------------------------------------------------- */
+
+/* Who is not started by a coordinator is in the group of others. */
+static void signal_group(int number) {
+  kill(getpgrp() == getpid() ? 0 : getpid(), number);
+}
+
+/* Waits for the end of the worker itself. */
+static bool ends_within(const Watch *watch, int ms) {
+  struct pollfd ended = {watch->ended, POLLIN, 0};
+  return poll(&ended, 1, ms) > 0;
+}
+
+static void *watch_link(void *ctx) {
+  Watch *watch = ctx;
+  struct pollfd files[] = {{LINK_FD, POLLRDHUP, 0}, {watch->ended, POLLIN, 0}};
+  while (poll(files, 2, -1) < 0 && errno == EINTR) continue;
+  if (files[1].revents) return NULL;
+  signal_group(SIGTERM);
+  if (ends_within(watch, SCRIPT_GRACE_MS)) return NULL;
+  if (watch->leaving && ends_within(watch, LEAVE_GRACE_MS)) return NULL;
+  signal_group(SIGKILL);
+  return NULL;
+}
+
+static Err begin_watch(Watch *watch, Fault *fault) {
+  watch->coordinator = getppid();
+  watch->ended = eventfd(0, EFD_CLOEXEC);
+  if (watch->ended >= 0 && thread_start(&watch->thread, watch_link, watch)) return ERR_OK;
+  if (watch->ended >= 0) close(watch->ended);
+  watch->ended = -1;
+  return fault_set(fault, ERR_MEMORY, "worker: no thread can be started: %s", strerror(errno));
+}
+
+static void end_watch(Watch *watch) {
+  uint64_t one = 1;
+  if (watch->ended < 0) return;
+  (void)!write(watch->ended, &one, sizeof one);
+  pthread_join(watch->thread, NULL);
+  close(watch->ended);
+}
 
 /* -- what it is told ----------------------------------------------------------------- */
 
@@ -144,7 +205,7 @@ typedef struct WorkerTrial {
 } WorkerTrial;
 
 static void run_script(lua_State *L, const char *script, Fault *fault) {
-  lua_sethook(L, end_if_interrupted, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
+  watch_interrupts(L, NULL);
   if (luaL_loadfile(L, script)) fault_from_lua(L, fault);
   else call_protected(L, 0, 0, fault);
   if (session(L)->stopped) fault_clear(fault);
@@ -157,11 +218,13 @@ static void run_session(void *ctx) {
   Trial *record = &t->claim->trial;
   TrialEnd end;
   lua_State *L = session_open(s, t->fault);
+  t->worker->watch.leaving = false;
   forget_reads(t->worker);
   trial_enter(s, record);
   describe_trial(s, json_find(t->worker->hello, "meta"), record->meta);
   json_put_text(record->meta, "fingerprint", text_of(t->job, "fingerprint"));
   if (L && trial_open(record, t->fault) == ERR_OK) run_script(L, s->script, t->fault);
+  t->worker->watch.leaving = true;
   if (L && t->fault->code) lua_gc(L, LUA_GCCOLLECT);   /* what it held may be all memory */
   note_data(t->worker, record->meta);
   JobOutcome outcome = trial_leave(s, t->claim, t->fault, &end);
@@ -218,14 +281,17 @@ static void close_worker(WorkerState *w) {
 }
 
 Err worker_run(const WorkerOptions *options, Fault *fault) {
-  WorkerState w = {.options = options, .link.fd = LINK_FD};
-  prctl(PR_SET_PDEATHSIG, SIGTERM);   /* the coordinator's death ends the trial */
+  WorkerState w = {.options = options, .link.fd = LINK_FD, .watch.ended = -1};
   fcntl(LINK_FD, F_SETFD, FD_CLOEXEC);   /* our death is seen, whatever we left running */
+  interrupt_in_worker();
   out_capture();
-  Err err = take_hello(&w, fault);
+  Err err = begin_watch(&w.watch, fault);
+  if (!err) err = take_hello(&w, fault);
   for (Json *job; !err && !interrupt_pending() && (job = receive(&w.link));
        json_free(job))
     if (!run_job(&w, job)) err = ERR_INTERRUPT;
+  end_watch(&w.watch);
   close_worker(&w);
+  if (w.watch.coordinator != getppid()) signal_group(SIGKILL);   /* nobody else ends the rest */
   return err;
 }

@@ -46,12 +46,13 @@ TEST(interrupt_is_pending_until_cleared) {
   assert_false(interrupt_pending());
 }
 
-TEST(second_interrupt_ends_the_process) {
+TEST(third_interrupt_ends_the_process) {
   pid_t child = fork();
   if (child == 0) {
     interrupt_install();
     raise(SIGINT);
-    if (!interrupt_pending()) _exit(1);
+    raise(SIGINT);
+    if (!interrupt_pending() || interrupt_count() != 2) _exit(1);
     raise(SIGINT);
     _exit(2);
   }

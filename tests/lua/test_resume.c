@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/sys.h"
 #include "lua/checkpoints.h"
+#include "lua/interrupt.h"
 #include "base/version.h"
 #include <fcntl.h>
 #include <signal.h>
@@ -256,9 +257,11 @@ static int lua_result(lua_State *L) {
   return 0;
 }
 
-/* Once, in the attempt that is to be signalled. */
+/* Once, in the attempt that is to be signalled. It comes when the next fit begins: the guard
+ * over the script is not told. */
 static int lua_signal(lua_State *L) {
   (void)L;
+  interrupt_tell(NULL, NULL);
   if (child.how == SIGNAL) interrupt_raise();
   return 0;
 }
@@ -304,7 +307,7 @@ static void run_body(void *ctx) {
   add_global(L, "signal");
   push_run(L);
   add_global(L, "run");
-  lua_sethook(L, end_if_interrupted, LUA_MASKCOUNT, 1000);
+  watch_interrupts(L, NULL);
   FitCheckpointer *cp = session_checkpointer(L);
   if (cp) cp->asked_to_stop = asked_to_stop;
   Text code = {0};
