@@ -197,11 +197,15 @@ Err out_tee_begin(const char *path, Fault *fault) {
   must(!out.log);
   char *copy = text_copy(path);
   if (!copy) return fault_memory(fault, strlen(path));
-  out.log = fopen(path, "wbe");
+  int flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+  int fd = open(path, flags, 0666);
+  out.log = fd < 0 ? NULL : fdopen(fd, "wb");
   if (!out.log) {
+    Err err = fault_set(fault, ERR_STORAGE, "%s: cannot be created: %s", path,
+                        strerror(errno));
+    if (fd >= 0) close(fd);
     free(copy);
-    return fault_set(fault, ERR_STORAGE, "%s: cannot be created: %s", path,
-                     strerror(errno));
+    return err;
   }
   out.log_path = copy;
   out.log_errno = 0;
