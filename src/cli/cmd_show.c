@@ -4,6 +4,7 @@
 #include "cli/asking.h"
 #include "lab/csv.h"
 #include "lab/look.h"
+#include "lab/names.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,10 +81,10 @@ static Err find_whole(const QueryCall *call, const char *experiment, const char 
   FileNames names;
   Json *rows = *out = json_list();
   Err err = file_names(call->runs, &names, fault);
-  for (int i = 0; !err && *id && id[0] != '.' && i < names.n; i++) {
+  for (int i = 0; !err && i < names.n; i++) {
     if (experiment && strcmp(experiment, names.v[i]) != 0) continue;
-    add_if_there(rows, call, names.v[i], "trials/", id);
-    if (id[0] >= '0' && id[0] <= '9') add_if_there(rows, call, names.v[i], "", id);
+    if (name_is_trial(id)) add_if_there(rows, call, names.v[i], "trials/", id);
+    if (name_is_run(id)) add_if_there(rows, call, names.v[i], "", id);
   }
   file_names_deinit(&names);
   return err;
@@ -147,11 +148,6 @@ static Json *summarize_column(const Csv *csv, int column) {
   return summary;
 }
 
-static bool is_metrics(const char *name) {
-  size_t n = strlen(name);
-  return strncmp(name, "metrics", 7) == 0 && n > 4 && strcmp(name + n - 4, ".csv") == 0;
-}
-
 /* A list of { file, rows, columns: [{ column, first, last, min, max }] }. */
 static Json *summarize_metrics(const char *directory) {
   Json *all = json_list();
@@ -162,7 +158,7 @@ static Json *summarize_metrics(const char *directory) {
     Text path = {0};
     Csv csv = {0};
     text_addf(&path, "%s/%s", directory, names.v[i]);
-    if (is_metrics(names.v[i]) && !path.failed && !csv_read(&csv, path.data, &ignored)) {
+    if (name_is_metrics(names.v[i]) && !path.failed && !csv_read(&csv, path.data, &ignored)) {
       Json *file = json_map(), *columns = json_list();
       json_put_text(file, "file", names.v[i]);
       json_put_int(file, "rows", csv.n_rows);

@@ -5,6 +5,7 @@
 #include "lab/query.h"
 #include "base/text.h"
 #include "lab/index_private.h"
+#include "lab/names.h"
 #include "lab/trial.h"
 #include <math.h>
 #include <stdio.h>
@@ -384,6 +385,17 @@ static void put_column(Json *row, sqlite3_stmt *s, int column, const char *key) 
   }
 }
 
+/* Where it is follows from its names: what the file of the index says may be anybody's. */
+static void put_path(Json *row) {
+  const char *experiment = "", *id = "";
+  Text path = {0};
+  json_get_text(json_find(row, "experiment"), &experiment);
+  json_get_text(json_find(row, "id"), &id);
+  text_addf(&path, name_is_run(id) ? "%s/%s" : "%s/trials/%s", experiment, id);
+  json_put_text(row, "path", path.data);
+  text_deinit(&path);
+}
+
 static Json *trial_row_json(Index *index, sqlite3_stmt *s, sqlite3_stmt *fields,
                             Fault *fault) {
   static const char *const keys[] = {"experiment", "id", "path", "seed", "state", "attempts",
@@ -391,6 +403,7 @@ static Json *trial_row_json(Index *index, sqlite3_stmt *s, sqlite3_stmt *fields,
                                      "message", "purpose"};
   Json *row = json_map();
   for (int i = 0; i < 12; i++) put_column(row, s, i + 1, keys[i]);
+  put_path(row);
   json_put_bool(row, "belongs", sqlite3_column_int(s, 13) != 0);
   put_fields(index, row, sqlite3_column_int64(s, 0), fields, fault);
   return row;
