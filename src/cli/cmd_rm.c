@@ -146,14 +146,11 @@ static Err survey(Whole *whole, Fault *fault) {
 
 static void print_others(const Whole *whole) {
   if (json_count(whole->others))
-    out_print("what else lies in %s goes too:\n", whole->store.directory);
+    out_say("what else lies in %s goes too:\n", whole->store.directory);
   for (int64_t i = 0; i < json_count(whole->others); i++) {
     const char *name = "";
-    Text clean = {0};
     json_get_text(json_item(whole->others, i), &name);
-    text_add_clean(&clean, name);
-    out_print("  %s\n", clean.data && !clean.failed ? clean.data : "?");
-    text_deinit(&clean);
+    out_say("  %s\n", name);
   }
 }
 

@@ -153,7 +153,7 @@ static Err read_known(Update *u, Fault *fault) {
       u->known = known;
     }
     Known *k = &u->known[u->n_known++];
-    snprintf(k->id, sizeof k->id, "%s", (const char *)sqlite3_column_text(s, 0));
+    snprintf(k->id, sizeof k->id, "%s", index_text(s, 0));
     k->stamp = sqlite3_column_int64(s, 1);
     k->on_disk = false;
   }
@@ -508,7 +508,7 @@ static Err refresh_entry(Index *index, const char *name, Fault *fault) {
 static Err find_removed(Index *index, FileNames *gone, Fault *fault) {
   sqlite3_stmt *s = index_prepare(index, "SELECT name FROM entry", fault);
   while (index_next(index, s, fault)) {
-    const char *name = (const char *)sqlite3_column_text(s, 0);
+    const char *name = index_text(s, 0);
     bool below = name[0] != '.' && !strchr(name, '/');   /* the index may be anybody's */
     if (below && file_is_directory(index->runs, name)) continue;
     char **v = realloc(gone->v, (size_t)(gone->n + 1) * sizeof *v);

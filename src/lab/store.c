@@ -248,12 +248,11 @@ static Json *config_with_seed(const Json *config, int64_t seed) {
 
 /* The list of attempts in meta.json, to be gone on with; NULL when there is none. */
 static Json *earlier_attempts(const char *directory) {
-  Fault ignored = {0};
-  Json *meta = look_json(directory, "meta.json", &ignored);
-  Json *attempts = json_find(meta, "attempts");
-  if (attempts && json_kind(attempts) != JSON_KIND_LIST) attempts = NULL;
-  attempts = json_share(attempts);
+  char *damage;
+  Json *meta = look_meta(directory, &damage);
+  Json *attempts = json_share(json_find(meta, "attempts"));
   json_free(meta);
+  free(damage);
   return attempts;
 }
 

@@ -221,7 +221,7 @@ static Err tell(const Findings *f, bool json, Fault *fault) {
     add_closing(f, &out);
   }
   Err err = out.failed ? fault_memory(fault, out.n_bytes) : fault->code;
-  if (!err) out_write(out.data, out.n_bytes);
+  if (!err) out_data(out.data, out.n_bytes);
   text_deinit(&out);
   return err;
 }

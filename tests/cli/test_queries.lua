@@ -725,4 +725,68 @@ function tests.test_runs_of_scripts()
   lacks(runner("ls", "plain", "--json"), '"seed": 5')
 end
 
+-- -- what records hold ------------------------------------------------------------------
+
+-- Keys and texts may be anybody's: no terminal does anything by them, and an export has them
+-- as they are.
+function tests.test_texts_of_records()
+  make_study "ta"
+  local at = ("ta/study/trials/%s-s1/"):format(relu)
+  check.file(at .. "result.json", [[{"state": "complete", "message": "m\u001b[5mM", "values":
+    {"accuracy": 0.5, "\u001b[31mK": 1, "t": "a\u001b]0;x\u0007b\u009bc|d\r\ne"}}]])
+  local plan = check.read(check.temp .. "/ta/study/experiment.json")
+  check.file("ta/study/experiment.json",
+    (plan:gsub('"s.lua"', '"\\u001b[2Js.lua"'):gsub('"accuracy"', '"accuracy\\u001b[1m"')))
+  local id = relu .. "-s1"
+  for _, words in ipairs { { "show", id }, { "show", "study" }, { "ls", "study" }, { "compare",
+    "study" }, { "ls", "study", "--cells" }, { "gc", "--dry-run" } } do
+    words[#words + 1] = "--runs=ta"
+    local out, err = check.runner(words)
+    check.yes(not (out .. err):find "[\27\7\r\194]", table.concat(words, " "))
+  end
+  has(runner("show", id, "--runs=ta"), "?[31mK", "message: m?[5mM")
+  has(runner("show", "study", "--runs=ta"), "script: ?[2Js.lua", "accuracy?[1m")
+  local csv = runner("export", "study", "--runs=ta", "seed=1", "act=relu")
+  has(csv, "\27[31mK", '"a\27]0;x\7b\194\155c|d\r\ne"', "m\27[5mM")
+  has(runner("export", "study", "--runs=ta", "--format=md"), "a\27]0;x\7b\194\155c\\|d\r e",
+    "m\27[5mM")
+  runner("export", "study", "--runs=ta", "seed=1", "act=relu", "--out", check.temp .. "/ta.csv")
+  check.equal(check.read(check.temp .. "/ta.csv"), csv)
+  has(runner("export", "study", "--runs=ta", "--json"), "a\\u001b]0;x\\u0007b\194\155c|d")
+end
+
+-- A meta.json that is none tells nothing, and that is said.
+function tests.test_a_meta_that_is_none()
+  make_study "tb"
+  local at = ("tb/study/trials/%s-s1/meta.json"):format(relu)
+  for _, text in ipairs { "[]", "x", '{"attempts": {}}', '{"attempts": [3]}', '{"data": []}' } do
+    check.file(at, text)
+    check.file(at:gsub("meta", "result"), '{"state": "complete", "values": {"accuracy": 0.5}}')
+    has(runner("show", relu .. "-s1", "--runs=tb"), "state: complete", "message: ", at)
+    has(runner("ls", "study", "--runs=tb"), "meta.json")
+    has(runner("export", "study", "seed=1", "act=relu", "--runs=tb"), "meta.json")
+    runner("retry", "study", "seed=1", "act=relu", "state=complete", "--runs=tb")
+    has(runner("ls", "study", "seed=1", "act=relu", "--runs=tb"), "pending")
+  end
+end
+
+-- A pipe, a directory in place of a record: told, not waited for.
+function tests.test_records_that_are_no_files()
+  local wrong = { "result.json", "meta.json", "config.json", "metrics.csv", "lock" }
+  for i, name in ipairs(wrong) do
+    local runs = "tc" .. i
+    make_study(runs)
+    local at = ("%s/study/trials/%s-s1/%s"):format(runs, relu, name)
+    shell(("rm -f %s && mkfifo %s"):format(at, at))
+    runner("ls", "study", "--runs=" .. runs)
+    local _, told, shown = check.runner { "show", relu .. "-s1", "--runs=" .. runs }
+    check.equal(shown, name == "result.json" and 4 or 0)
+    if shown == 4 then has(told, at .. ": cannot be read: is not a file") end
+    runner("doctor", "--runs=" .. runs)
+    local _, err, status = check.runner { "export", "study", "--metrics", "--runs=" .. runs }
+    check.equal(status, name == "metrics.csv" and 4 or 0)
+    if status == 4 then has(err, at .. ": cannot be read: is not a file") end
+  end
+end
+
 check.run(tests)
