@@ -159,11 +159,12 @@ static bool is_synced(Publish how) {
   return how != PUBLISH_DRAFT && how != PUBLISH_ONCE_DRAFT;
 }
 
-/* One step where the file system has it, so that a killed process leaves no second name. */
+/* One step where the file system has it, so that a killed process leaves no second name. -1
+ * and errno; -2 where the file system has neither that nor links. */
 static int move_once(const char *temp, const char *path) {
   if (renameat2(AT_FDCWD, temp, AT_FDCWD, path, RENAME_NOREPLACE) == 0) return 0;
   if (errno != EINVAL && errno != ENOSYS) return -1;
-  if (link(temp, path) != 0) return -1;
+  if (link(temp, path) != 0) return errno == EPERM || errno == EOPNOTSUPP ? -2 : -1;
   unlink(temp);
   return 0;
 }
@@ -171,7 +172,12 @@ static int move_once(const char *temp, const char *path) {
 static Err put_in_place(const char *temp, const char *path, Publish how, Fault *fault) {
   if (step_fails(FILE_STEP_PLACE, path))
     return storage_fault(fault, "cannot be put in place", path);
-  if ((is_once(how) ? move_once(temp, path) : rename(temp, path)) == 0) return ERR_OK;
+  int moved = is_once(how) ? move_once(temp, path) : rename(temp, path);
+  if (moved == 0) return ERR_OK;
+  if (moved == -2)
+    return fault_set(fault, ERR_STORAGE, "%s: cannot be put in place: the file system can "
+                     "neither link nor rename without replacing, which makes a result final; "
+                     "--runs DIR records on another one", path);
   if (is_once(how) && errno == EEXIST)
     return fault_set(fault, ERR_STORAGE, "%s: is already there", path);
   return storage_fault(fault, "cannot be put in place", path);

@@ -33,7 +33,8 @@ Err read_plan(const char *runs, const char *experiment, Json **out, Fault *fault
 /* The text of a map's field; "" if it has none. */
 const char *json_text(const Json *map, const char *key);
 
-/* Adds a value as a person reads it: texts as they are (print_text and tables clean them), numbers to `digits` digits, 0: all. */
+/* Adds a value as a person reads it: texts as they are (print_text and tables clean them),
+ * numbers to `digits` digits, 0: all. */
 void add_value(Text *text, const Json *value, int digits);
 /* The same as the next cell of a table; nothing for NULL. */
 void add_cell(Table *table, const Json *value, int digits);

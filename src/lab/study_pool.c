@@ -468,6 +468,7 @@ Err pool_run(Study *study, const PoolOptions *options, Fault *fault) {
     err = crash_begin(&study->store, &mark, fault);
     if (!err) err = run_all(&pool);
     end_workers(&pool, err != ERR_OK);
+    if (!err) err = study_check_there(study, options->tuning, fault);
     if (!err) err = crash_end(&study->store, fault);
     lock_drop(mark, study->store.directory, false);
     bool interrupted = interrupt_count() > 0;

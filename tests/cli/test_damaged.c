@@ -17,7 +17,8 @@
 #define TRIAL "runs/study/trials/" CELL "-s1/"
 
 static const char *const records[][2] = {
-    {TRIAL "config.json", "{\"args\": {\"lr\": 0.5}, \"factors\": {\"act\": \"relu\"}, \"seed\": 1}"},
+    {TRIAL "config.json",
+     "{\"args\": {\"lr\": 0.5}, \"factors\": {\"act\": \"relu\"}, \"seed\": 1}"},
     {TRIAL "meta.json",
      "{\"fingerprint\": \"f00d\", \"threads\": 1, \"sources\": {\"lr\": \"script\"},"
      " \"data\": {\"moons\": \"abc\"}, \"started\": \"2026-01-01T00:00:00Z\", \"attempts\":"
