@@ -30,7 +30,7 @@ static bool step_fails(FileStep step, const char *path) {
 }
 
 static Err storage_fault(Fault *fault, const char *what, const char *path) {
-  return fault_set(fault, ERR_STORAGE, "%s: %s: %s", path, what, strerror(errno));
+  return fault_set(fault, ERR_STORAGE, "%s: %s: %s", path, what, file_error());
 }
 
 const char *file_name(const char *path) {
@@ -159,11 +159,12 @@ static bool is_synced(Publish how) {
   return how != PUBLISH_DRAFT && how != PUBLISH_ONCE_DRAFT;
 }
 
-/* One step where the file system has it, so that a killed process leaves no second name. */
+/* One step where the file system has it, so that a killed process leaves no second name. -1
+ * and errno; -2 where the file system has neither that nor links. */
 static int move_once(const char *temp, const char *path) {
   if (renameat2(AT_FDCWD, temp, AT_FDCWD, path, RENAME_NOREPLACE) == 0) return 0;
   if (errno != EINVAL && errno != ENOSYS) return -1;
-  if (link(temp, path) != 0) return -1;
+  if (link(temp, path) != 0) return errno == EPERM || errno == EOPNOTSUPP ? -2 : -1;
   unlink(temp);
   return 0;
 }
@@ -171,7 +172,12 @@ static int move_once(const char *temp, const char *path) {
 static Err put_in_place(const char *temp, const char *path, Publish how, Fault *fault) {
   if (step_fails(FILE_STEP_PLACE, path))
     return storage_fault(fault, "cannot be put in place", path);
-  if ((is_once(how) ? move_once(temp, path) : rename(temp, path)) == 0) return ERR_OK;
+  int moved = is_once(how) ? move_once(temp, path) : rename(temp, path);
+  if (moved == 0) return ERR_OK;
+  if (moved == -2)
+    return fault_set(fault, ERR_STORAGE, "%s: cannot be put in place: the file system can "
+                     "neither link nor rename without replacing, which makes a result final; "
+                     "--runs DIR records on another one", path);
   if (is_once(how) && errno == EEXIST)
     return fault_set(fault, ERR_STORAGE, "%s: is already there", path);
   return storage_fault(fault, "cannot be put in place", path);
@@ -289,8 +295,37 @@ Err file_sync_system(const char *path, Fault *fault) {
   return err;
 }
 
+/* -- reading ------------------------------------------------------------------------- */
+
+/* Opening a pipe would wait, opening a device may do something: it is looked at first. What
+ * takes its place in between is not waited for either. */
+int file_open(const char *path) {
+  struct stat at;
+  if (stat(path, &at) != 0) return -1;
+  int fd = S_ISREG(at.st_mode) ? open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC) : -1;
+  if (fd >= 0 && (fstat(fd, &at) != 0 || !S_ISREG(at.st_mode))) {
+    close(fd);
+    fd = -1;
+  }
+  if (fd < 0 && !S_ISREG(at.st_mode)) errno = FILE_IS_NONE;
+  return fd;
+}
+
+int file_open_own(const char *path, int flags) {
+  struct stat at;
+  if (lstat(path, &at) == 0 && !S_ISREG(at.st_mode)) {
+    errno = FILE_IS_NONE;
+    return -1;
+  }
+  return open(path, flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0666);
+}
+
+const char *file_error(void) {
+  return errno == FILE_IS_NONE ? "is not a file" : strerror(errno);
+}
+
 static Err read_failed(const char *path, Fault *fault) {
-  return fault_set(fault, ERR_DATA, "%s: cannot be read: %s", path, strerror(errno));
+  return fault_set(fault, ERR_DATA, "%s: cannot be read: %s", path, file_error());
 }
 
 /* Closes the file. */
@@ -315,18 +350,26 @@ static Err read_open(int fd, const char *path, size_t limit_bytes, Text *out, Fa
 }
 
 Err file_read(const char *path, size_t limit_bytes, Text *out, Fault *fault) {
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  int fd = file_open(path);
   return fd < 0 ? read_failed(path, fault) : read_open(fd, path, limit_bytes, out, fault);
 }
 
 Err file_read_any(const char *path, size_t limit_bytes, Text *out, bool *there, Fault *fault) {
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  int fd = file_open(path);
   *there = fd >= 0 || (errno != ENOENT && errno != ENOTDIR);
   if (fd >= 0) return read_open(fd, path, limit_bytes, out, fault);
   return *there ? read_failed(path, fault) : ERR_OK;
 }
 
 bool file_exists(const char *path) { return access(path, F_OK) == 0; }
+
+Err file_check_unlinked(const char *path, Fault *fault) {
+  char target[PATH_MAX];
+  ssize_t n = readlink(path, target, sizeof target - 1);
+  if (n < 0) return ERR_OK;      /* no link, or not there */
+  return fault_set(fault, ERR_STORAGE, "%s: is a link to %.*s: what is behind links is read, "
+                   "never changed", path, (int)n, target);
+}
 
 bool file_is_directory(const char *parent, const char *name) {
   struct stat at;
@@ -343,7 +386,7 @@ Err file_grow(GrowingFile *out, const char *path, long long keep_bytes, Fault *f
   *out = (GrowingFile){.path = text_copy(path), .fd = -1, .n_bytes = keep_bytes};
   if (!out->path) return fault_memory(fault, strlen(path));
   if (!step_fails(FILE_STEP_CREATE, path))
-    out->fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    out->fd = file_open_own(path, O_WRONLY | O_CREAT);
   if (out->fd >= 0 && ftruncate(out->fd, keep_bytes) == 0 &&
       lseek(out->fd, keep_bytes, SEEK_SET) == keep_bytes)
     return ERR_OK;
@@ -432,11 +475,8 @@ static bool add_name(FileNames *names, int *capacity, const char *name) {
   return copy != NULL;
 }
 
-Err file_names(const char *directory, FileNames *out, Fault *fault) {
+static Err read_names(DIR *dir, FileNames *out, Fault *fault) {
   *out = (FileNames){0};
-  DIR *dir = opendir(directory);
-  if (!dir && (errno == ENOENT || errno == ENOTDIR)) return ERR_OK;
-  if (!dir) return storage_fault(fault, "cannot be read", directory);
   Err err = ERR_OK;
   int capacity = 0;
   for (struct dirent *entry; !err && (entry = readdir(dir));) {
@@ -444,9 +484,18 @@ Err file_names(const char *directory, FileNames *out, Fault *fault) {
     if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0) continue;
     if (!add_name(out, &capacity, name)) err = fault_memory(fault, strlen(name));
   }
-  closedir(dir);
   if (err) file_names_deinit(out);
   else if (out->n) qsort(out->v, (size_t)out->n, sizeof *out->v, by_bytes);
+  return err;
+}
+
+Err file_names(const char *directory, FileNames *out, Fault *fault) {
+  *out = (FileNames){0};
+  DIR *dir = opendir(directory);
+  if (!dir && (errno == ENOENT || errno == ENOTDIR)) return ERR_OK;
+  if (!dir) return storage_fault(fault, "cannot be read", directory);
+  Err err = read_names(dir, out, fault);
+  closedir(dir);
   return err;
 }
 
@@ -488,30 +537,78 @@ Err file_move(const char *from, const char *to, Fault *fault) {
   return storage_fault(fault, "cannot be renamed", from);
 }
 
-static Err remove_entries(const char *path, Fault *fault) {
-  FileNames names;
-  Err err = file_names(path, &names, fault);
-  for (int i = 0; !err && i < names.n; i++) {
-    Text entry = {0};
-    text_addf(&entry, "%s/%s", path, names.v[i]);
-    err = entry.failed ? fault_memory(fault, entry.n_bytes) : file_remove(entry.data, fault);
-    text_deinit(&entry);
-  }
-  file_names_deinit(&names);
+/* -- removing ------------------------------------------------------------------------ */
+
+static Err remove_failed(const char *path, Fault *fault) {
+  return storage_fault(fault, "cannot be removed", path);
+}
+
+static Err remove_at(int parent, const char *name, const char *path, Fault *fault);
+
+static Err remove_entry(int directory, const char *name, const char *path, Fault *fault) {
+  Text entry = {0};
+  text_addf(&entry, "%s/%s", path, name);
+  Err err = entry.failed ? fault_memory(fault, entry.n_bytes)
+                         : remove_at(directory, name, entry.data, fault);
+  text_deinit(&entry);
   return err;
 }
 
-Err file_remove(const char *path, Fault *fault) {
-  struct stat at;
-  if (lstat(path, &at) != 0) {
-    return errno == ENOENT ? ERR_OK : storage_fault(fault, "cannot be removed", path);
+/* Closes the directory. */
+static Err remove_entries(int directory, const char *path, Fault *fault) {
+  FileNames names;
+  DIR *dir = fdopendir(directory);
+  if (!dir) {
+    close(directory);
+    return remove_failed(path, fault);
   }
+  Err err = read_names(dir, &names, fault);
+  for (int i = 0; !err && i < names.n; i++)
+    err = remove_entry(directory, names.v[i], path, fault);
+  file_names_deinit(&names);
+  closedir(dir);
+  return err;
+}
+
+/* What is in a directory. It is opened from the one that holds it, never by its path: that a
+ * link takes its place meanwhile changes nothing. */
+static Err empty_at(int parent, const char *name, dev_t device, const char *path, Fault *fault) {
+  struct stat at;
+  int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0) return errno == ENOENT ? ERR_OK : remove_failed(path, fault);
+  if (fstat(fd, &at) == 0 && at.st_dev == device) return remove_entries(fd, path, fault);
+  close(fd);
+  return fault_set(fault, ERR_STORAGE, "%s: is another file system: nothing is removed there",
+                   path);
+}
+
+/* Nothing there is fine. */
+static Err remove_at(int parent, const char *name, const char *path, Fault *fault) {
+  struct stat at, above;
+  if (fstatat(parent, name, &at, AT_SYMLINK_NOFOLLOW) != 0)
+    return errno == ENOENT || errno == ENOTDIR ? ERR_OK : remove_failed(path, fault);
   bool directory = S_ISDIR(at.st_mode);
-  if (directory && remove_entries(path, fault)) return fault->code;
-  if (step_fails(FILE_STEP_REMOVE, path))
-    return storage_fault(fault, "cannot be removed", path);
-  if ((directory ? rmdir(path) : unlink(path)) == 0 || errno == ENOENT) return ERR_OK;
-  return storage_fault(fault, "cannot be removed", path);
+  if (directory && fstat(parent, &above) != 0) return remove_failed(path, fault);
+  if (directory && empty_at(parent, name, above.st_dev, path, fault)) return fault->code;
+  if (step_fails(FILE_STEP_REMOVE, path)) return remove_failed(path, fault);
+  if (unlinkat(parent, name, directory ? AT_REMOVEDIR : 0) == 0 || errno == ENOENT)
+    return ERR_OK;
+  return remove_failed(path, fault);
+}
+
+Err file_remove(const char *path, Fault *fault) {
+  const char *name = file_name(path);
+  char *above = name > path ? text_copy(path) : text_copy(".");
+  if (!above) return fault_memory(fault, strlen(path));
+  if (name > path + 1) above[name - path - 1] = 0;
+  else if (name > path) above[1] = 0;            /* right below the root */
+  int parent = open(above, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  free(above);
+  if (parent < 0)
+    return errno == ENOENT || errno == ENOTDIR ? ERR_OK : remove_failed(path, fault);
+  Err err = remove_at(parent, name, path, fault);
+  close(parent);
+  return err;
 }
 
 Err file_remove_empty(const char *path, bool *gone, Fault *fault) {

@@ -48,6 +48,15 @@ Err file_sync(const char *path, Fault *fault) WARN_UNUSED;
 /* Syncs all that was written so far to the file system which holds the path. */
 Err file_sync_system(const char *path, Fault *fault) WARN_UNUSED;
 
+/* Opens a file for reading: a descriptor, or -1 and errno, of which file_error tells the text.
+ * What is no file (a pipe, a socket, a device, a directory) is not opened, nor waited for:
+ * errno is FILE_IS_NONE. */
+enum { FILE_IS_NONE = 1 << 20 };
+int file_open(const char *path);
+/* The same with open's flags, for a file of a record: behind a link nothing is opened. */
+int file_open_own(const char *path, int flags);
+const char *file_error(void);
+
 /* Adds the file's bytes to `out`; more than `limit_bytes` is an error. ERR_DATA. */
 Err file_read(const char *path, size_t limit_bytes, Text *out, Fault *fault) WARN_UNUSED;
 /* The same; a file that is not there is no fault: *there is false. One that others remove
@@ -56,6 +65,8 @@ Err file_read_any(const char *path, size_t limit_bytes, Text *out, bool *there, 
     WARN_UNUSED;
 
 bool file_exists(const char *path);
+/* ERR_STORAGE where the path itself is a link. */
+Err file_check_unlinked(const char *path, Fault *fault) WARN_UNUSED;
 /* Is there a directory of that name in `parent`? */
 bool file_is_directory(const char *parent, const char *name);
 
@@ -99,8 +110,8 @@ bool file_is_temporary(const char *name);
 Err file_clean(const char *directory, Fault *fault) WARN_UNUSED;
 /* Renames within a file system; ERR_STORAGE. */
 Err file_move(const char *from, const char *to, Fault *fault) WARN_UNUSED;
-/* Removes a file or a directory with all in it; links are not followed. Nothing there is
- * fine. */
+/* Removes a file or a directory with all in it. Links are not followed, nor mounts of another
+ * file system: such a directory is a fault, as it stands. Nothing there is fine. */
 Err file_remove(const char *path, Fault *fault) WARN_UNUSED;
 /* Removes a directory if nothing is in it; *gone is false where something is. */
 Err file_remove_empty(const char *path, bool *gone, Fault *fault) WARN_UNUSED;

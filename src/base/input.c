@@ -1,5 +1,6 @@
 /* input.c: see input.h. */
 #include "base/input.h"
+#include "base/file.h"
 #include "base/ints.h"
 #include "base/pack.h"
 #include "base/sys.h"
@@ -7,21 +8,23 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static Err read_fault(Fault *fault) {
+  if (errno == FILE_IS_NONE) return fault_set(fault, ERR_DATA, "%s", file_error());
   return fault_set(fault, ERR_DATA, "cannot be read: %s", strerror(errno));
 }
 
 Err input_open(Input *out, const char *path, Fault *fault) {
   *out = (Input){0};
   struct stat at;
-  if (stat(path, &at) != 0) return read_fault(fault);   /* opening a pipe would wait */
-  if (!S_ISREG(at.st_mode)) return fault_set(fault, ERR_DATA, "is not a file");
-  FILE *file = fopen(path, "rbe");
-  if (!file) return read_fault(fault);
-  if (fstat(fileno(file), &at) != 0 || !S_ISREG(at.st_mode)) {
-    fclose(file);
-    return fault_set(fault, ERR_DATA, "is not a file");
+  int fd = file_open(path);
+  FILE *file = fd < 0 ? NULL : fdopen(fd, "rb");
+  if (!file || fstat(fd, &at) != 0) {
+    Err err = read_fault(fault);
+    if (file) fclose(file);
+    else if (fd >= 0) close(fd);
+    return err;
   }
   *out = (Input){.file = file, .n_bytes = at.st_size};
   return ERR_OK;

@@ -55,27 +55,54 @@ void out_write(const void *bytes, size_t n_bytes) {
   else keep(bytes, n_bytes);
 }
 
+static void write_clean(const char *text) {
+  Text clean = {0};
+  text_add_clean_lines(&clean, text);
+  if (!clean.failed && clean.n_bytes) out_write(clean.data, clean.n_bytes);
+  else if (clean.failed && !out.stdout_errno) out.stdout_errno = ENOMEM;
+  text_deinit(&clean);
+}
+
+static void write_plain(const char *text) { out_write(text, strlen(text)); }
+
+static void print(void (*write)(const char *), const char *format, va_list args) {
+  char buffer[1024], *text = buffer;
+  va_list again;
+  va_copy(again, args);
+  int n = vsnprintf(buffer, sizeof buffer, format, args);
+  must(n >= 0);
+  if ((size_t)n >= sizeof buffer && (text = malloc((size_t)n + 1)))
+    vsnprintf(text, (size_t)n + 1, format, again);
+  va_end(again);
+  if (text) write(text);
+  else if (!out.stdout_errno) out.stdout_errno = ENOMEM;
+  if (text != buffer) free(text);
+}
+
 void out_print(const char *format, ...) {
-  char buffer[1024];
   va_list args;
   va_start(args, format);
-  int n = vsnprintf(buffer, sizeof buffer, format, args);
+  print(write_plain, format, args);
   va_end(args);
-  must(n >= 0);
-  if ((size_t)n < sizeof buffer) {
-    out_write(buffer, (size_t)n);
-    return;
-  }
-  char *large = malloc((size_t)n + 1);
-  if (!large) {
-    if (!out.stdout_errno) out.stdout_errno = ENOMEM;
-    return;
-  }
+}
+
+void out_say(const char *format, ...) {
+  va_list args;
   va_start(args, format);
-  vsnprintf(large, (size_t)n + 1, format, args);
+  print(write_clean, format, args);
   va_end(args);
-  out_write(large, (size_t)n);
-  free(large);
+}
+
+void out_data(const void *bytes, size_t n_bytes) {
+  Text text = {0};
+  if (terminal_columns(stdout) <= 0) {
+    out_write(bytes, n_bytes);
+    return;
+  }
+  text_add_bytes(&text, bytes, n_bytes);
+  if (text.data && !text.failed) write_clean(text.data);
+  else if (text.failed && !out.stdout_errno) out.stdout_errno = ENOMEM;
+  text_deinit(&text);
 }
 
 /* Whatever a script's error says, no terminal is made to do things by it. */
@@ -149,8 +176,12 @@ void out_progress(const char *format, ...) {
   va_start(args, format);
   vsnprintf(line, sizeof line, format, args);
   va_end(args);
+  Text clean = {0};
+  text_add_clean(&clean, line);
+  const char *shown = clean.data && !clean.failed ? clean.data : "";
   if (!out.progress && !out.stdout_errno) fflush(stdout);
-  fprintf(stderr, "\r%.*s\033[K", (int)cut_at(line, columns - 1), line);
+  fprintf(stderr, "\r%.*s\033[K", (int)cut_at(shown, columns - 1), shown);
+  text_deinit(&clean);
   fflush(stderr);
   out.progress = true;
 }
@@ -197,11 +228,15 @@ Err out_tee_begin(const char *path, Fault *fault) {
   must(!out.log);
   char *copy = text_copy(path);
   if (!copy) return fault_memory(fault, strlen(path));
-  out.log = fopen(path, "wbe");
+  int flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+  int fd = open(path, flags, 0666);
+  out.log = fd < 0 ? NULL : fdopen(fd, "wb");
   if (!out.log) {
+    Err err = fault_set(fault, ERR_STORAGE, "%s: cannot be created: %s", path,
+                        strerror(errno));
+    if (fd >= 0) close(fd);
     free(copy);
-    return fault_set(fault, ERR_STORAGE, "%s: cannot be created: %s", path,
-                     strerror(errno));
+    return err;
   }
   out.log_path = copy;
   out.log_errno = 0;

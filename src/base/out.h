@@ -17,6 +17,12 @@ enum { OUT_KEPT_BYTES = 1 << 20, OUT_NO_LIMIT = 1 << 20 };
 void out_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void out_write(const void *bytes, size_t n_bytes);
 
+/* The same with "?" for control characters other than line ends and tabs: for a person, with
+ * texts of records in it, which may be anybody's. */
+void out_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* For a program: as it is, but on a terminal as out_say. */
+void out_data(const void *bytes, size_t n_bytes);
+
 /* To stderr, never to the log; "?" for control characters other than line ends and tabs. */
 void err_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* A line of its own, in red where colour is wanted there. */

@@ -132,7 +132,7 @@ void add_value(Text *text, const Json *value, int digits) {
   Fault ignored = {0};
   const char *given;
   double number;
-  if (json_get_text(value, &given)) text_add_clean_lines(text, given);
+  if (json_get_text(value, &given)) text_add(text, given);
   else if (digits > 0 && json_kind(value) == JSON_KIND_NUMBER && json_get_number(value, &number))
     text_addf(text, "%.*g", digits, number);
   else (void)!json_write(value, 0, text, &ignored);
@@ -183,7 +183,7 @@ void print_wrapped(int used, int indent, const char *format, ...) {
   va_end(args);
   if (n < 0) return;
   text_add_wrapped(&text, words, used, indent, out_columns());
-  if (!text.failed) out_write(text.data, text.n_bytes);
+  if (!text.failed) out_say("%s", text.data);
   text_deinit(&text);
   free(words);
 }
@@ -198,7 +198,14 @@ void print_entry(const char *name, const char *value, int column, const char *do
 
 Err print_text(Text *text, Fault *fault) {
   Err err = text->failed ? fault_memory(fault, text->n_bytes) : ERR_OK;
-  if (!err && text->n_bytes) out_write(text->data, text->n_bytes);
+  if (!err && text->n_bytes) out_say("%s", text->data);
+  text_deinit(text);
+  return err;
+}
+
+Err print_data(Text *text, Fault *fault) {
+  Err err = text->failed ? fault_memory(fault, text->n_bytes) : ERR_OK;
+  if (!err && text->n_bytes) out_data(text->data, text->n_bytes);
   text_deinit(text);
   return err;
 }
@@ -208,7 +215,7 @@ Err print_json(Json *json, Fault *fault) {
   Err err = json_write(json, 2, &text, fault);
   text_add(&text, "\n");
   json_free(json);
-  if (!err) return print_text(&text, fault);
+  if (!err) return print_data(&text, fault);
   text_deinit(&text);
   return err;
 }

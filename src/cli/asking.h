@@ -33,7 +33,8 @@ Err read_plan(const char *runs, const char *experiment, Json **out, Fault *fault
 /* The text of a map's field; "" if it has none. */
 const char *json_text(const Json *map, const char *key);
 
-/* Adds a value as a person reads it: texts plain, numbers to `digits` digits, 0: all. */
+/* Adds a value as a person reads it: texts as they are (print_text and tables clean them),
+ * numbers to `digits` digits, 0: all. */
 void add_value(Text *text, const Json *value, int digits);
 /* The same as the next cell of a table; nothing for NULL. */
 void add_cell(Table *table, const Json *value, int digits);
@@ -52,7 +53,9 @@ void print_wrapped(int used, int indent, const char *format, ...)
 /* Prints "  left   doc", the doc from the column on and wrapped; `value` (NULL: none) stands
  * behind the name. */
 void print_entry(const char *name, const char *value, int column, const char *doc);
-/* Prints the text, or its lack of memory, and frees it. */
+/* Prints the text, or its lack of memory, and frees it: for a person (out_say), and for a
+ * program (out_data). */
 Err print_text(Text *text, Fault *fault) WARN_UNUSED;
+Err print_data(Text *text, Fault *fault) WARN_UNUSED;
 
 #endif

@@ -5,7 +5,7 @@
 #include "base/par.h"
 #include "base/sys.h"
 #include "base/version.h"
-#include "cli/asking.h"
+#include "cli/tidy.h"
 #include "data/data.h"
 #include "kernel/gemm.h"
 #include "kernel/kernel.h"
@@ -74,7 +74,7 @@ static void check_files(const QueryCall *call, Finding *f) {
   Fault fault = {0};
   Text directory = {0}, path = {0};
   int lock = LOCK_NONE;
-  text_addf(&directory, "%s/.doctor-%ld", place(call), (long)getpid());
+  text_addf(&directory, "%s/" DOCTOR_DIRECTORY "%ld", place(call), (long)getpid());
   text_addf(&path, "%s/file", directory.data ? directory.data : "");
   Err err = directory.failed || path.failed ? fault_memory(&fault, 0)
                                             : file_make_dirs(directory.data, &fault);

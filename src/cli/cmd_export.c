@@ -202,7 +202,7 @@ static const Json *value_of(const Json *row, const Column *column) {
 /* On a page a message goes without its trace. */
 static void add_message_cell(Text *out, const Format *format, const char *message) {
   Text line = {0};
-  text_add_first_line(&line, message);
+  text_add_bytes(&line, message, strcspn(message, "\n"));
   format->cell(out, line.data ? line.data : "", false);
   out->failed |= line.failed;
   text_deinit(&line);
@@ -369,7 +369,7 @@ static Err export_table(const QueryCall *call, const Format *format, const Json 
 
 static Err put_out(const QueryCall *call, Text *text, Fault *fault) {
   const char *path = call_option(call, "--out");
-  if (!path) return print_text(text, fault);
+  if (!path) return print_data(text, fault);
   Err err = text->failed ? fault_memory(fault, text->n_bytes)
                          : file_put_out(path, text->data, text->n_bytes, fault);
   text_deinit(text);

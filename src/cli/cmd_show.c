@@ -4,6 +4,7 @@
 #include "cli/asking.h"
 #include "lab/csv.h"
 #include "lab/look.h"
+#include "lab/names.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,10 +81,10 @@ static Err find_whole(const QueryCall *call, const char *experiment, const char 
   FileNames names;
   Json *rows = *out = json_list();
   Err err = file_names(call->runs, &names, fault);
-  for (int i = 0; !err && *id && id[0] != '.' && i < names.n; i++) {
+  for (int i = 0; !err && i < names.n; i++) {
     if (experiment && strcmp(experiment, names.v[i]) != 0) continue;
-    add_if_there(rows, call, names.v[i], "trials/", id);
-    if (id[0] >= '0' && id[0] <= '9') add_if_there(rows, call, names.v[i], "", id);
+    if (name_is_trial(id)) add_if_there(rows, call, names.v[i], "trials/", id);
+    if (name_is_run(id)) add_if_there(rows, call, names.v[i], "", id);
   }
   file_names_deinit(&names);
   return err;
@@ -147,11 +148,6 @@ static Json *summarize_column(const Csv *csv, int column) {
   return summary;
 }
 
-static bool is_metrics(const char *name) {
-  size_t n = strlen(name);
-  return strncmp(name, "metrics", 7) == 0 && n > 4 && strcmp(name + n - 4, ".csv") == 0;
-}
-
 /* A list of { file, rows, columns: [{ column, first, last, min, max }] }. */
 static Json *summarize_metrics(const char *directory) {
   Json *all = json_list();
@@ -162,7 +158,7 @@ static Json *summarize_metrics(const char *directory) {
     Text path = {0};
     Csv csv = {0};
     text_addf(&path, "%s/%s", directory, names.v[i]);
-    if (is_metrics(names.v[i]) && !path.failed && !csv_read(&csv, path.data, &ignored)) {
+    if (name_is_metrics(names.v[i]) && !path.failed && !csv_read(&csv, path.data, &ignored)) {
       Json *file = json_map(), *columns = json_list();
       json_put_text(file, "file", names.v[i]);
       json_put_int(file, "rows", csv.n_rows);
@@ -185,7 +181,7 @@ static Err print_metrics(const Json *metrics, Fault *fault) {
     const Json *file = json_item(metrics, i), *columns = json_find(file, "columns");
     Text rows = {0};
     add_value(&rows, json_find(file, "rows"), 0);
-    out_print("\n%s (%s rows)\n", json_text(file, "file"), rows.data ? rows.data : "");
+    out_say("\n%s (%s rows)\n", json_text(file, "file"), rows.data ? rows.data : "");
     text_deinit(&rows);
     Table table = {0};
     table_column(&table, "", TABLE_LEFT, 0);
@@ -223,7 +219,9 @@ static int add_map(Text *out, const char *prefix, const Json *map, const Json *n
       const char *note = json_text(notes, json_key(it));
       add_value(&value, json_value(it), 0);
       int gap = width > columns ? width - columns + 2 : 2;
-      text_addf(out, "%*s%s%*s", INDENT, "", name, gap, "");
+      text_addf(out, "%*s", INDENT, "");
+      text_add_clean(out, name);
+      text_addf(out, "%*s", gap, "");
       text_add_clean(out, value.data ? value.data : "");
       text_addf(out, *note ? "  (%s)\n" : "\n", note);
       text_deinit(&value);
@@ -248,7 +246,7 @@ static Err print_attempts(const Json *attempts, Fault *fault) {
   if (!attempts || json_kind(attempts) != JSON_KIND_LIST || json_count(attempts) < 1)
     return ERR_OK;
   Table table = {0};
-  out_print("\nattempts\n");
+  out_say("\nattempts\n");
   for (int k = 0; k < N; k++)
     table_column(&table, k ? keys[k] : "", k == 3 ? TABLE_RIGHT : TABLE_LEFT, k > 4 ? 2 : 0);
   for (int64_t i = 0; i < json_count(attempts); i++) {
@@ -281,12 +279,10 @@ static Err print_trial(const Json *trial, Fault *fault) {
   Json *facts = without(result, has_weights(result) ? "values state message"
                                                     : "values state message weights");
   Json *provenance = without(meta, "attempts sources");
-  out_print("%s of %s\n%s\nstate: %s\n", json_text(trial, "id"), json_text(trial, "experiment"),
+  out_say("%s of %s\n%s\nstate: %s\n", json_text(trial, "id"), json_text(trial, "experiment"),
             json_text(trial, "path"), json_text(trial, "state"));
-  Text message = {0};
-  text_add_clean_lines(&message, json_text(trial, "message"));
-  if (message.n_bytes && !message.failed) out_print("message: %s\n", message.data);
-  text_deinit(&message);
+  const char *message = json_text(trial, "message");
+  if (*message) out_say("message: %s\n", message);
   Err err = print_map("configuration", config, json_find(meta, "sources"), fault);
   if (!err) err = print_map("result", json_find(result, "values"), NULL, fault);
   if (!err) err = print_metrics(json_find(trial, "metrics"), fault);
@@ -365,7 +361,7 @@ static Err print_factors(const Json *plan, Fault *fault) {
   const Json *factors = json_find(plan, "factors"), *baseline = json_find(plan, "baseline");
   if (!factors || json_kind(factors) != JSON_KIND_LIST || !json_count(factors)) return ERR_OK;
   Table table = {0};
-  out_print("\nfactors\n");
+  out_say("\nfactors\n");
   table_column(&table, "", TABLE_LEFT, 0);
   table_column(&table, "levels", TABLE_LEFT, 0);
   table_column(&table, "baseline", TABLE_LEFT, 0);
@@ -384,7 +380,7 @@ static Err print_factors(const Json *plan, Fault *fault) {
 static void print_count(const Json *map, const char *key, const char *what) {
   const Json *list = json_find(map, key);
   if (list && json_kind(list) == JSON_KIND_LIST && json_count(list))
-    out_print("%s: %lld\n", what, (long long)json_count(list));
+    out_say("%s: %lld\n", what, (long long)json_count(list));
 }
 
 /* The goal is that of what is reported, which may be the metric itself. */
@@ -392,17 +388,17 @@ static void print_measures(const Json *plan) {
   const char *metric = json_text(plan, "metric"), *report = json_text(plan, "report");
   const char *goal = json_text(plan, "goal");
   bool same = !*report || strcmp(metric, report) == 0;
-  if (*metric && !same) out_print("metric: %s\n", metric);
+  if (*metric && !same) out_say("metric: %s\n", metric);
   if (same) report = metric;
   if (*report)
-    out_print("%s: %s%s%s%s\n", same ? "metric" : "report", report, *goal ? " (" : "", goal,
+    out_say("%s: %s%s%s%s\n", same ? "metric" : "report", report, *goal ? " (" : "", goal,
               *goal ? ")" : "");
 }
 
 static Err print_experiment(const Json *experiment, Fault *fault) {
   const Json *plan = json_find(experiment, "plan"), *entries = json_find(experiment, "entries");
-  out_print("%s\n%s\n", json_text(experiment, "name"), json_text(experiment, "path"));
-  if (*json_text(plan, "script")) out_print("script: %s\n", json_text(plan, "script"));
+  out_say("%s\n%s\n", json_text(experiment, "name"), json_text(experiment, "path"));
+  if (*json_text(plan, "script")) out_say("script: %s\n", json_text(plan, "script"));
   print_measures(plan);
   print_count(plan, "cells", "cells");
   print_count(plan, "seeds", "seeds");

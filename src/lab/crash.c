@@ -3,9 +3,9 @@
 #include "base/file.h"
 #include "base/out.h"
 #include "lab/digest.h"
+#include "lab/lock.h"
 #include "lab/look.h"
-#include <errno.h>
-#include <signal.h>
+#include "lab/names.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,27 +25,42 @@ static void boot_id(char out[64]) {
 
 typedef enum MarkOwner { MARK_NONE, MARK_ALIVE, MARK_KILLED, MARK_CRASHED } MarkOwner;
 
-/* Whose mark the name is; MARK_NONE: it is no mark, or one that is being written (file.h). */
-static MarkOwner owner_of(const char *name, const char *boot) {
-  size_t n = sizeof mark_start - 1;
-  if (strncmp(name, mark_start, n) != 0 || strstr(name, ".tmp-")) return MARK_NONE;
-  char *rest;
-  long pid = strtol(name + n, &rest, 10);
-  if (*rest != '-' || strcmp(rest + 1, boot) != 0) return MARK_CRASHED;
-  bool gone = pid <= 0 || (kill((pid_t)pid, 0) != 0 && errno == ESRCH);
-  return gone ? MARK_KILLED : MARK_ALIVE;
+static char *path_in(const Store *store, const char *name, Fault *fault) {
+  Text path = {0};
+  text_addf(&path, "%s/%s", store->directory, name);
+  if (!path.failed) return path.data;
+  text_deinit(&path);
+  fault_memory(fault, strlen(name));
+  return NULL;
 }
 
-static Err remove_in(const char *directory, const char *name, Fault *fault) {
-  Text path = {0};
-  text_addf(&path, "%s/%s", directory, name);
-  Err err = path.failed ? fault_memory(fault, path.n_bytes) : file_remove(path.data, fault);
-  text_deinit(&path);
+/* One of an earlier version that is being written is none yet (file.h). */
+bool crash_is_mark(const char *name) {
+  return strncmp(name, mark_start, sizeof mark_start - 1) == 0 && !file_is_temporary(name);
+}
+
+static MarkOwner owner_of(const char *path, const char *boot) {
+  const char *name = file_name(path);
+  size_t n = sizeof mark_start - 1;
+  if (!crash_is_mark(name)) return MARK_NONE;
+  if (lock_file_held(path)) return MARK_ALIVE;
+  const char *rest = name + n + strspn(name + n, "0123456789");
+  return *rest == '-' && strcmp(rest + 1, boot) == 0 ? MARK_KILLED : MARK_CRASHED;
+}
+
+/* Unless its process is alive after all, and took the lock just now. */
+static Err remove_mark(const char *path, Fault *fault) {
+  int lock;
+  Err err = lock_take_file(path, &lock, fault);
+  if (err || lock == LOCK_NONE) return err;
+  err = file_remove(path, fault);
+  close(lock);
   return err;
 }
 
-/* Counts the marks of such owners, and removes them with `remove`. */
-static Err find_marks(const Store *store, MarkOwner owner, bool remove, int *n,
+/* Counts the marks of such owners, and removes them with `remove`; *process is the number in
+ * the name of the last. */
+static Err find_marks(const Store *store, MarkOwner owner, bool remove, int *n, long *process,
                       Fault *fault) {
   FileNames names;
   char boot[64];
@@ -53,51 +68,54 @@ static Err find_marks(const Store *store, MarkOwner owner, bool remove, int *n,
   *n = 0;
   Err err = file_names(store->directory, &names, fault);
   for (int i = 0; !err && i < names.n; i++) {
-    if (owner_of(names.v[i], boot) != owner) continue;
-    ++*n;
-    if (remove) err = remove_in(store->directory, names.v[i], fault);
+    char *path = path_in(store, names.v[i], fault);
+    if (!path) err = fault->code;
+    else if (owner_of(path, boot) == owner) {
+      ++*n;
+      *process = strtol(names.v[i] + sizeof mark_start - 1, NULL, 10);
+      if (remove) err = remove_mark(path, fault);
+    }
+    free(path);
   }
   file_names_deinit(&names);
   return err;
 }
 
-static void own_mark(char out[128]) {
-  char boot[64];
+/* NULL and a fault on lack of memory. */
+static char *own_mark(const Store *store, Fault *fault) {
+  char boot[64], name[128];
   boot_id(boot);
-  snprintf(out, 128, "%s%ld-%s", mark_start, (long)getpid(), boot);
+  snprintf(name, sizeof name, "%s%ld-%s", mark_start, (long)getpid(), boot);
+  return path_in(store, name, fault);
 }
 
-Err crash_begin(const Store *store, Fault *fault) {
-  char name[128];
-  Text path = {0};
-  own_mark(name);
-  text_addf(&path, "%s/%s", store->directory, name);
-  Err err = path.failed ? fault_memory(fault, path.n_bytes)
-                        : file_put(path.data, "", 0, PUBLISH_REPLACE, fault);
-  text_deinit(&path);
+/* On disk before the first trial is. */
+Err crash_begin(const Store *store, int *mark, Fault *fault) {
+  *mark = LOCK_NONE;
+  char *path = own_mark(store, fault);
+  Err err = path ? lock_take_file(path, mark, fault) : fault->code;
+  if (!err && *mark == LOCK_NONE)
+    err = fault_set(fault, ERR_STORAGE, "%s: cannot be locked", path);
+  if (!err) err = file_sync(path, fault);
+  if (!err) err = file_sync(store->directory, fault);
+  free(path);
   return err;
 }
 
 Err crash_end(const Store *store, Fault *fault) {
-  char name[128];
   int n;
-  own_mark(name);
-  Err err = file_sync_system(store->directory, fault);
-  if (!err) err = remove_in(store->directory, name, fault);
-  return err ? err : find_marks(store, MARK_KILLED, true, &n, fault);
+  long process;
+  char *path = own_mark(store, fault);
+  Err err = path ? file_sync_system(store->directory, fault) : fault->code;
+  if (!err) err = file_remove(path, fault);
+  free(path);
+  return err ? err : find_marks(store, MARK_KILLED, true, &n, &process, fault);
 }
 
 Err crash_runs(const Store *store, long *process, Fault *fault) {
-  FileNames names;
-  char boot[64];
-  boot_id(boot);
+  int n;
   *process = 0;
-  Err err = file_names(store->directory, &names, fault);
-  for (int i = 0; !err && i < names.n; i++)
-    if (owner_of(names.v[i], boot) == MARK_ALIVE)
-      *process = strtol(names.v[i] + sizeof mark_start - 1, NULL, 10);
-  file_names_deinit(&names);
-  return err;
+  return find_marks(store, MARK_ALIVE, false, &n, process, fault);
 }
 
 /* -- repair -------------------------------------------------------------------------- */
@@ -143,7 +161,7 @@ static Err repair_all(const Store *store, int64_t *n, Fault *fault) {
   Err err = path.failed ? fault_memory(fault, path.n_bytes)
                         : file_names(path.data, &names, fault);
   for (int i = 0; !err && i < names.n; i++)
-    if (names.v[i][0] != '.') err = repair_trial(store, names.v[i], n, fault);
+    if (name_is_trial(names.v[i])) err = repair_trial(store, names.v[i], n, fault);
   file_names_deinit(&names);
   text_deinit(&path);
   return err;
@@ -152,12 +170,13 @@ static Err repair_all(const Store *store, int64_t *n, Fault *fault) {
 Err crash_repair(const Store *store, Fault *fault) {
   int64_t n = 0;
   int n_marks;
-  Err err = find_marks(store, MARK_CRASHED, false, &n_marks, fault);
+  long process;
+  Err err = find_marks(store, MARK_CRASHED, false, &n_marks, &process, fault);
   if (err || !n_marks) return err;
   err_print("%s: the machine went down while it ran: checking what is there\n", store->name);
   err = repair_all(store, &n, fault);
   if (!err && n)
     err_print("%s: %lld of the trials were not whole and are run again\n", store->name,
               (long long)n);
-  return err ? err : find_marks(store, MARK_CRASHED, true, &n_marks, fault);
+  return err ? err : find_marks(store, MARK_CRASHED, true, &n_marks, &process, fault);
 }

@@ -9,7 +9,8 @@
  *   the end of the run. Until then a mark stands in the experiment's directory,
  *     .unsynced-<number of the process>-<id of the machine's boot>
  *
- * A mark of another boot means that the machine went down within a run. crash_repair then
+ * of which that process holds the lock (lock.h): its number may be another's by now. A mark of
+ * another boot means that the machine went down within a run. crash_repair then
  * compares the digest of every published trial with its files, and takes back those that do
  * not agree: they are run again. A result.json that is empty or cut is no result in any case
  * (look.h). A mark of this boot whose process is gone is left to the next crash_end. */
@@ -23,11 +24,16 @@
 /* After a crash of the machine: repairs the store, and says so on stderr. Else nothing. */
 Err crash_repair(const Store *store, Fault *fault) WARN_UNUSED;
 
+/* Is it the name of a mark? */
+bool crash_is_mark(const char *name);
+
 /* Are the files of a published trial those of which its digest was made? */
 Err crash_check(const Store *store, const char *id, bool *whole, Fault *fault) WARN_UNUSED;
 
-/* Before the first trial of a run, and after the last. Faults are ERR_STORAGE. */
-Err crash_begin(const Store *store, Fault *fault) WARN_UNUSED;
+/* Before the first trial of a run, and after the last. *mark is the lock of the mark, to be
+ * ended by lock_drop: also where the run ended badly, when the mark stays for the next one.
+ * Faults are ERR_STORAGE. */
+Err crash_begin(const Store *store, int *mark, Fault *fault) WARN_UNUSED;
 Err crash_end(const Store *store, Fault *fault) WARN_UNUSED;
 
 /* The number of a live process that is between the two; 0: there is none. */

@@ -30,6 +30,11 @@ bool index_next(Index *index, sqlite3_stmt *s, Fault *fault) {
   return status == SQLITE_ROW;
 }
 
+const char *index_text(sqlite3_stmt *s, int column) {
+  const unsigned char *text = sqlite3_column_text(s, column);
+  return text ? (const char *)text : "";
+}
+
 Err index_run(Index *index, const char *sql, Fault *fault) {
   if (sqlite3_exec(index->db, sql, NULL, NULL, NULL) == SQLITE_OK) return ERR_OK;
   return index_fault(index, fault);

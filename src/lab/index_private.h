@@ -47,6 +47,8 @@ sqlite3_stmt *index_prepare(Index *index, const char *sql, Fault *fault);
 /* Steps to the next row: true if there is one. False at the end, for a fault, which is set,
  * and for a NULL statement or a fault that was set before: loops need no other check. */
 bool index_next(Index *index, sqlite3_stmt *s, Fault *fault);
+/* The text of a column, "" where it is none: the file may be anybody's. */
+const char *index_text(sqlite3_stmt *s, int column);
 /* Runs statements without results. */
 Err index_run(Index *index, const char *sql, Fault *fault) WARN_UNUSED;
 

@@ -8,6 +8,7 @@
 #include "base/sys.h"
 #include "lab/index_private.h"
 #include "lab/look.h"
+#include "lab/names.h"
 #include "lab/planned.h"
 #include <fcntl.h>
 #include <math.h>
@@ -63,15 +64,6 @@ static int64_t stamp_of(int directory, const char *name) {
   return stamp > 0 && now_ns() - stamp > grain_ns ? stamp : 0;
 }
 
-/* "20250301T093000Z", perhaps with "-2". */
-static bool is_time(const char *name) {
-  static const char form[] = "########T######Z";
-  for (int i = 0; form[i]; i++)
-    if (form[i] == '#' ? name[i] < '0' || name[i] > '9' : name[i] != form[i]) return false;
-  const char *rest = name + sizeof form - 1;
-  return !*rest || (*rest == '-' && rest[1] && strspn(rest + 1, "0123456789") == strlen(rest + 1));
-}
-
 static int by_id(const void *id, const void *known) {
   return strcmp(id, ((const Known *)known)->id);
 }
@@ -91,7 +83,8 @@ static Err add_found(Update *u, const char *id, bool run, int64_t stamp, Fault *
 }
 
 static Err look_at(Update *u, int directory, const char *name, bool run, Fault *fault) {
-  if (name[0] == '.' || strlen(name) >= TRIAL_ID || is_time(name) != run) return ERR_OK;
+  bool ours = run ? name_is_run(name) : name_is_trial(name);
+  if (!ours || strlen(name) >= TRIAL_ID) return ERR_OK;
   int64_t stamp = stamp_of(directory, name);
   if (stamp < 0) return ERR_OK;
   Known *known = u->n_known ? bsearch(name, u->known, (size_t)u->n_known, sizeof *known, by_id)
@@ -160,7 +153,7 @@ static Err read_known(Update *u, Fault *fault) {
       u->known = known;
     }
     Known *k = &u->known[u->n_known++];
-    snprintf(k->id, sizeof k->id, "%s", (const char *)sqlite3_column_text(s, 0));
+    snprintf(k->id, sizeof k->id, "%s", index_text(s, 0));
     k->stamp = sqlite3_column_int64(s, 1);
     k->on_disk = false;
   }
@@ -249,7 +242,7 @@ static void bind_or_null(sqlite3_stmt *s, int at, const char *text) {
 static Err put_row(Update *u, const Row *row, int64_t *out, Fault *fault) {
   sqlite3_stmt *s = u->put_trial;
   const char *dash = strstr(row->id, "-s");
-  bool run = is_time(row->id);
+  bool run = name_is_run(row->id);
   int n_cell = dash && !run ? (int)(dash - row->id) : 0;
   bind_text(s, 1, u->name);
   bind_text(s, 2, row->id);
@@ -515,8 +508,9 @@ static Err refresh_entry(Index *index, const char *name, Fault *fault) {
 static Err find_removed(Index *index, FileNames *gone, Fault *fault) {
   sqlite3_stmt *s = index_prepare(index, "SELECT name FROM entry", fault);
   while (index_next(index, s, fault)) {
-    const char *name = (const char *)sqlite3_column_text(s, 0);
-    if (file_is_directory(index->runs, name)) continue;
+    const char *name = index_text(s, 0);
+    bool below = name[0] != '.' && !strchr(name, '/');   /* the index may be anybody's */
+    if (below && file_is_directory(index->runs, name)) continue;
     char **v = realloc(gone->v, (size_t)(gone->n + 1) * sizeof *v);
     if (v) gone->v = v;
     char *copy = v ? text_copy(name) : NULL;

@@ -5,6 +5,7 @@
  * Whoever removes the file holds the lock, so one who locked a file that is no longer the
  * one in the directory begins again. */
 #include "lab/lock.h"
+#include "base/file.h"
 #include "base/text.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -33,13 +34,13 @@ static bool still_there(int fd, const char *path) {
          ours.st_dev == theirs.st_dev;
 }
 
-static Err take(const char *path, int *out, Fault *fault) {
+Err lock_take_file(const char *path, int *out, Fault *fault) {
+  *out = LOCK_NONE;
   for (;;) {
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    int fd = file_open_own(path, O_RDWR | O_CREAT);
     if (fd < 0 && errno == ENOENT) return ERR_OK;
     if (fd < 0)
-      return fault_set(fault, ERR_STORAGE, "%s: cannot be created: %s", path,
-                       strerror(errno));
+      return fault_set(fault, ERR_STORAGE, "%s: cannot be created: %s", path, file_error());
     struct flock lock;
     if (set_lock(fd, F_OFD_SETLK, &lock) == 0) {
       if (still_there(fd, path)) {
@@ -62,7 +63,7 @@ static Err take(const char *path, int *out, Fault *fault) {
 Err lock_take(const char *directory, int *out, Fault *fault) {
   *out = LOCK_NONE;
   char *path = lock_path(directory);
-  Err err = path ? take(path, out, fault) : fault_memory(fault, strlen(directory));
+  Err err = path ? lock_take_file(path, out, fault) : fault_memory(fault, strlen(directory));
   free(path);
   return err;
 }
@@ -75,13 +76,18 @@ void lock_drop(int lock, const char *directory, bool remove) {
   close(lock);
 }
 
-bool lock_held(const char *directory) {
-  char *path = lock_path(directory);
-  int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-  free(path);
+bool lock_file_held(const char *path) {
+  int fd = file_open_own(path, O_RDONLY);
   if (fd < 0) return false;
   struct flock lock;
   bool held = set_lock(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
   close(fd);
+  return held;
+}
+
+bool lock_held(const char *directory) {
+  char *path = lock_path(directory);
+  bool held = path && lock_file_held(path);
+  free(path);
   return held;
 }

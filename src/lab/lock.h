@@ -19,4 +19,8 @@ void lock_drop(int lock, const char *directory, bool remove);
 
 bool lock_held(const char *directory);
 
+/* The same of any file, which is made if it is not there. Whoever removes it holds its lock. */
+Err lock_take_file(const char *path, int *out, Fault *fault) WARN_UNUSED;
+bool lock_file_held(const char *path);
+
 #endif

@@ -8,7 +8,17 @@
 
 enum { JSON_LIMIT = 1 << 26 };
 
-/* As look_json; but the fault is ERR_DATA where the file could be read and is no JSON. */
+/* The map of the text; else NULL and an ERR_DATA fault. */
+static Json *parse_map(const Text *text, const char *path, Fault *fault) {
+  Json *json = json_parse(text->data ? text->data : "", text->n_bytes, fault);
+  if (json && json_kind(json) == JSON_KIND_MAP) return json;
+  if (json) fault_set(fault, ERR_DATA, "is JSON, but no map");
+  json_free(json);
+  fault_prefix(fault, "%s", path);
+  return NULL;
+}
+
+/* As look_json; but the fault is ERR_DATA where the file could be read and is no record. */
 static Json *read_json(const char *directory, const char *name, Fault *fault) {
   Text path = {0}, text = {0};
   Json *json = NULL;
@@ -17,10 +27,10 @@ static Json *read_json(const char *directory, const char *name, Fault *fault) {
   if (path.failed) {
     fault_memory(fault, strlen(directory));
   } else if (file_read_any(path.data, JSON_LIMIT, &text, &there, fault)) {
-    if (fault->code == ERR_DATA) fault->code = ERR_STORAGE;   /* a file of ours */
+    bool refused = fault->code == ERR_DATA && text.n_bytes <= JSON_LIMIT;
+    if (refused) fault->code = ERR_STORAGE;   /* by the system: a file of ours */
   } else if (there) {
-    json = json_parse(text.data ? text.data : "", text.n_bytes, fault);
-    if (!json) fault_prefix(fault, "%s", path.data);
+    json = parse_map(&text, path.data, fault);
   }
   text_deinit(&path);
   text_deinit(&text);
@@ -33,11 +43,34 @@ Json *look_json(const char *directory, const char *name, Fault *fault) {
   return json;
 }
 
+static bool is_of(const Json *json, JsonKind kind) { return json && json_kind(json) == kind; }
+
+/* What keeps it from being a meta.json; NULL: nothing. */
+static const char *meta_flaw(const Json *meta) {
+  const Json *attempts = json_find(meta, "attempts"), *data = json_find(meta, "data");
+  if (attempts && json_kind(attempts) != JSON_KIND_LIST) return "\"attempts\" is no list";
+  if (data && json_kind(data) != JSON_KIND_MAP) return "\"data\" is no map";
+  for (int64_t i = 0; attempts && i < json_count(attempts); i++)
+    if (!is_of(json_item(attempts, i), JSON_KIND_MAP)) return "one of \"attempts\" is no map";
+  return NULL;
+}
+
+Json *look_meta(const char *directory, char **damage) {
+  Fault fault = {0};
+  Json *meta = look_json(directory, "meta.json", &fault);
+  const char *flaw = meta ? meta_flaw(meta) : NULL;
+  if (flaw) fault_set(&fault, ERR_STORAGE, "%s/meta.json: %s", directory, flaw);
+  *damage = fault.code ? text_copy(fault.text) : NULL;
+  if (!fault.code) return meta;
+  json_free(meta);
+  return NULL;
+}
+
 Json *look_last_attempt(const Json *meta) {
   const Json *attempts = json_find(meta, "attempts");
-  if (!attempts || json_kind(attempts) != JSON_KIND_LIST || !json_count(attempts))
-    return NULL;
-  return json_item(attempts, json_count(attempts) - 1);
+  if (!is_of(attempts, JSON_KIND_LIST) || !json_count(attempts)) return NULL;
+  Json *last = json_item(attempts, json_count(attempts) - 1);
+  return is_of(last, JSON_KIND_MAP) ? last : NULL;
 }
 
 /* Without a result and a lock. */
@@ -91,18 +124,18 @@ static TrialState state_of(const Look *look, const char *directory) {
 }
 
 Err look_open(Look *out, const char *directory, Fault *fault) {
-  Fault ignored = {0};
   *out = (Look){0};
   Err err = read_result(directory, &out->result, &out->damage, fault);
   if (err) return err;
-  out->meta = look_json(directory, "meta.json", &ignored);
+  out->meta = look_meta(directory, &out->meta_damage);
   out->state = state_of(out, directory);
   if (out->result || out->state == TRIAL_RUNNING) return ERR_OK;
   /* published and unlocked between the two looks? */
   err = read_result(directory, &out->result, &out->damage, fault);
   if (out->result) {
     json_free(out->meta);
-    out->meta = look_json(directory, "meta.json", &ignored);
+    free(out->meta_damage);
+    out->meta = look_meta(directory, &out->meta_damage);
     out->state = state_of(out, directory);
   }
   return err;
@@ -112,6 +145,7 @@ void look_close(Look *look) {
   json_free(look->meta);
   json_free(look->result);
   free(look->damage);
+  free(look->meta_damage);
   *look = (Look){0};
 }
 
@@ -143,9 +177,9 @@ void look_info(const Look *look, TrialInfo *out) {
   copy_text(out->fingerprint, sizeof out->fingerprint, json_find(maker, "fingerprint"));
   copy_text(out->digest, sizeof out->digest, json_find(look->result, "digest"));
   out->values = json_share(json_find(look->result, "values"));
-  const Json *data = json_find(look->meta, "data");
-  out->data = data && json_kind(data) == JSON_KIND_MAP ? json_share((Json *)data) : NULL;
+  out->data = json_share(json_find(look->meta, "data"));
   if (look->damage) out->message = text_copy(look->damage);
   else if (json_get_text(json_find(look->result ? look->result : last, "message"), &message))
     out->message = text_copy(message);
+  else if (look->meta_damage) out->message = text_copy(look->meta_damage);
 }

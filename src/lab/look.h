@@ -8,13 +8,15 @@
 typedef struct Look {
   Json *meta, *result;       /* NULL: not there */
   char *damage;              /* what is wrong with a result.json that is no result; or NULL */
+  char *meta_damage;         /* the same of a meta.json */
   TrialState state;
 } Look;
 
 /* Of a directory that is not there: pending, both NULL. A result.json that is empty or cut,
  * as a crash of the machine may leave it, or not of the form of one, counts as none: the state
  * is stale, unless it runs, and `damage` is set. One that the system refuses to read is an
- * ERR_STORAGE fault; a meta.json that cannot be read counts as none. */
+ * ERR_STORAGE fault; a meta.json that cannot be read, or is none, counts as not there, and
+ * `meta_damage` is set. */
 Err look_open(Look *out, const char *directory, Fault *fault) WARN_UNUSED;
 void look_close(Look *look);
 
@@ -24,8 +26,12 @@ Err look_published(const char *directory, bool *published, Fault *fault) WARN_UN
 /* What the two files say, as a TrialInfo; ended by trial_info_deinit. */
 void look_info(const Look *look, TrialInfo *out);
 
-/* The map or list in directory/name, new. NULL without a fault when there is no such file;
- * NULL with an ERR_STORAGE fault when it cannot be read. */
+/* meta.json, new, with a list of attempts that are maps, or without one; NULL where there is
+ * none, or *damage (new) says what is wrong with it. */
+Json *look_meta(const char *directory, char **damage);
+
+/* The map in directory/name, new: every record is one. NULL without a fault when there is no
+ * such file; NULL with an ERR_STORAGE fault when it cannot be read or is something else. */
 Json *look_json(const char *directory, const char *name, Fault *fault);
 
 /* Key of an attempt after which the trial was taken back, to begin anew. */

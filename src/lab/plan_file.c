@@ -1,6 +1,7 @@
 /* plan_file.c: reading experiment.json; see plan_file.h. */
 #include "lab/plan_file.h"
 #include "lab/look.h"
+#include "lab/names.h"
 #include <string.h>
 
 static bool is_of(const Json *json, JsonKind kind) { return json && json_kind(json) == kind; }
@@ -13,6 +14,17 @@ static bool is_list(const Json *json) {
 static bool is_map(const Json *json) { return is_of(json, JSON_KIND_MAP); }
 static bool is_integer(const Json *json) { return is_of(json, JSON_KIND_INT); }
 static bool is_text(const Json *json) { return is_of(json, JSON_KIND_TEXT); }
+
+static bool is_trial(const Json *json) {
+  const char *id;
+  return json_get_text(json, &id) && name_is_trial(id) && strlen(id) < TRIAL_ID;
+}
+
+static bool is_map_of_maps(const Json *json) {
+  for (void *it = is_map(json) ? json_first(json) : NULL; it; it = json_next(json, it))
+    if (!is_map(json_value(it))) return false;
+  return is_map(json);
+}
 
 static bool is_factor(const Json *json) {
   return is_text(json_find(json, "name")) && is_list(json_find(json, "levels"));
@@ -45,7 +57,11 @@ static const Field plain_fields[] = {
     {"name", true, is_text, "text"},
     {"metric", true, is_text, "text"},
     {"report", true, is_text, "text"},
-    {"goal", true, is_goal, "max or min"}};
+    {"goal", true, is_goal, "max or min"},
+    {"args", false, is_map, "a map"},
+    {"baseline", false, is_map, "a map"},
+    {"tuned", false, is_map, "a map"},
+    {"kept_code", false, is_map_of_maps, "a map of maps"}};
 static const Field lists[] = {
     {"cells", true, is_map, "maps factor -> level"},
     {"seeds", true, is_integer, "integers"},
@@ -53,7 +69,7 @@ static const Field lists[] = {
     {"factors", true, is_factor, "maps with a name and a list of levels"},
     {"contrasts", false, is_pair, "pairs of cells"},
     {"skipped", false, is_map, "maps"},
-    {"others", false, is_text, "ids of trials"},
+    {"others", false, is_trial, "ids of trials"},
     {"fingerprints", false, is_text, "hashes of code"},
     {"words", false, is_text, "words of the command line"}};
 static const Field tuned_lists[] = {{"names", false, is_text, "names of parameters"}};

@@ -5,6 +5,7 @@
 #include "lab/query.h"
 #include "base/text.h"
 #include "lab/index_private.h"
+#include "lab/names.h"
 #include "lab/trial.h"
 #include <math.h>
 #include <stdio.h>
@@ -110,8 +111,8 @@ static Err names_of(Index *index, const char *experiment, Json **out, Fault *fau
   Json *names = json_list();
   while (index_next(index, s, fault)) {
     Json *name = json_map();
-    json_put_text(name, "kind", (const char *)sqlite3_column_text(s, 0));
-    json_put_text(name, "key", (const char *)sqlite3_column_text(s, 1));
+    json_put_text(name, "kind", index_text(s, 0));
+    json_put_text(name, "key", index_text(s, 1));
     json_push(names, name);
   }
   sqlite3_finalize(s);
@@ -336,9 +337,14 @@ static Err add_order(Sql *sql, const Query *query, const Json *names, Fault *fau
   "t.number, t.experiment, t.id, t.path, t.seed, t.state, t.attempts, t.seconds, "      \
   "t.started, t.digest, t.fingerprint, t.message, t.purpose, t.belongs"
 
-static Json *field_value(sqlite3_stmt *s) {
+static Json *parsed(const char *text) {
   Fault ignored = {0};
-  const char *text = (const char *)sqlite3_column_text(s, 4);
+  Json *json = json_parse(text, strlen(text), &ignored);
+  return json ? json : json_map();
+}
+
+static Json *field_value(sqlite3_stmt *s) {
+  const char *text = index_text(s, 4);
   Json *holder = json_map();
   switch ((JsonKind)sqlite3_column_int(s, 2)) {
     case JSON_KIND_INT: json_put_int(holder, "v", strtoll(text, NULL, 10)); break;
@@ -346,7 +352,7 @@ static Json *field_value(sqlite3_stmt *s) {
     case JSON_KIND_TEXT: json_put_text(holder, "v", text); break;
     case JSON_KIND_BOOL: json_put_bool(holder, "v", strcmp(text, "true") == 0); break;
     case JSON_KIND_NULL: json_put_text(holder, "v", NULL); break;
-    default: json_put(holder, "v", json_parse(text, strlen(text), &ignored)); break;
+    default: json_put(holder, "v", parsed(text)); break;
   }
   Json *value = json_share(json_find(holder, "v"));
   json_free(holder);
@@ -366,10 +372,10 @@ static void put_fields(Index *index, Json *row, int64_t trial, sqlite3_stmt *fie
   for (int k = 0; k < 3; k++) map[k] = json_map();
   sqlite3_bind_int64(fields, 1, trial);
   while (index_next(index, fields, fault)) {
-    const char *kind = (const char *)sqlite3_column_text(fields, 0);
+    const char *kind = index_text(fields, 0);
     for (int k = 0; k < 3; k++)
       if (strcmp(kind, kinds[k]) == 0)
-        json_put(map[k], (const char *)sqlite3_column_text(fields, 1), field_value(fields));
+        json_put(map[k], index_text(fields, 1), field_value(fields));
   }
   sqlite3_reset(fields);
   for (int k = 0; k < 3; k++) json_put(row, kinds[k], map[k]);
@@ -379,9 +385,20 @@ static void put_column(Json *row, sqlite3_stmt *s, int column, const char *key) 
   switch (sqlite3_column_type(s, column)) {
     case SQLITE_INTEGER: json_put_int(row, key, sqlite3_column_int64(s, column)); break;
     case SQLITE_FLOAT: json_put_number(row, key, sqlite3_column_double(s, column)); break;
-    case SQLITE_TEXT: json_put_text(row, key, (const char *)sqlite3_column_text(s, column));
+    case SQLITE_TEXT: json_put_text(row, key, index_text(s, column));
     default: break;
   }
+}
+
+/* Where it is follows from its names: what the file of the index says may be anybody's. */
+static void put_path(Json *row) {
+  const char *experiment = "", *id = "";
+  Text path = {0};
+  json_get_text(json_find(row, "experiment"), &experiment);
+  json_get_text(json_find(row, "id"), &id);
+  text_addf(&path, name_is_run(id) ? "%s/%s" : "%s/trials/%s", experiment, id);
+  json_put_text(row, "path", path.data);
+  text_deinit(&path);
 }
 
 static Json *trial_row_json(Index *index, sqlite3_stmt *s, sqlite3_stmt *fields,
@@ -391,6 +408,7 @@ static Json *trial_row_json(Index *index, sqlite3_stmt *s, sqlite3_stmt *fields,
                                      "message", "purpose"};
   Json *row = json_map();
   for (int i = 0; i < 12; i++) put_column(row, s, i + 1, keys[i]);
+  put_path(row);
   json_put_bool(row, "belongs", sqlite3_column_int(s, 13) != 0);
   put_fields(index, row, sqlite3_column_int64(s, 0), fields, fault);
   return row;
@@ -470,7 +488,7 @@ static Err put_levels(Index *index, const Query *query, const KeyRef *key, Json 
   sqlite3_stmt *s = err ? NULL : prepare(index, &sql, fault);
   *numbers = false;
   while (index_next(index, s, fault)) {
-    json_push_text(levels, (const char *)sqlite3_column_text(s, 0));
+    json_push_text(levels, index_text(s, 0));
     *numbers |= sqlite3_column_int(s, 1) != 0;
   }
   sqlite3_finalize(s);
@@ -670,7 +688,7 @@ Err query_cells(Index *index, const Query *query, Json **out, int64_t *n_all, Fa
 
 static Json *entry_row(sqlite3_stmt *s) {
   Json *row = json_map();
-  json_put_text(row, "experiment", (const char *)sqlite3_column_text(s, 0));
+  json_put_text(row, "experiment", index_text(s, 0));
   json_put_text(row, "kind", sqlite3_column_int(s, 1) ? "study" : "runs");
   json_put_int(row, "trials", sqlite3_column_int64(s, 2));
   put_state_counts(row, s, 5);

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "lab/look.h"
 #include "lab/lock.h"
+#include "lab/names.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,6 +49,12 @@ static Err unknown_experiment(const char *runs, const char *name, Fault *fault) 
   return err;
 }
 
+/* A link leads out of the store: whatever is behind it is not ours to change. */
+static Err check_own(const Store *store, Fault *fault) {
+  Err err = file_check_unlinked(store->directory, fault);
+  return err ? err : file_check_unlinked(store->trials, fault);
+}
+
 Err store_open(Store *out, const char *runs, const char *experiment, bool create,
                Fault *fault) {
   *out = (Store){0};
@@ -56,6 +63,7 @@ Err store_open(Store *out, const char *runs, const char *experiment, bool create
   out->directory = join(runs, experiment);
   out->trials = out->directory ? join(out->directory, "trials") : NULL;
   Err err = out->name && out->trials ? ERR_OK : fault_memory(fault, strlen(experiment));
+  if (!err && create) err = check_own(out, fault);
   if (!err && create) err = file_make_dirs(out->trials, fault);
   if (!err && !file_exists(out->directory))
     err = unknown_experiment(runs, experiment, fault);
@@ -119,7 +127,8 @@ Err store_keep(const Store *store, const char *name, const void *bytes, size_t n
   Text path = {0};
   sha256(bytes, n_bytes, hash);
   text_addf(&path, "%s/code", store->directory);
-  Err err = path.failed ? fault_memory(fault, 0) : file_make_dirs(path.data, fault);
+  Err err = path.failed ? fault_memory(fault, 0) : file_check_unlinked(path.data, fault);
+  if (!err) err = file_make_dirs(path.data, fault);
   text_addf(&path, "/%.16s-%s", hash, file_name(name));
   if (!err && path.failed) err = fault_memory(fault, path.n_bytes);
   if (!err && !file_exists(path.data))
@@ -151,23 +160,30 @@ void trial_info_deinit(TrialInfo *info) {
 
 /* -- claims -------------------------------------------------------------------------- */
 
-static bool begins(const char *name, const char *start) {
-  return strncmp(name, start, strlen(start)) == 0;
+/* The directory of a trial that is to be changed, new. NULL and a fault for a name that leads
+ * elsewhere, and where something on the way is a link. */
+static char *own_trial(const Store *store, const char *id, Fault *fault) {
+  if (!*id || *id == '.' || strchr(id, '/')) {
+    fault_set(fault, ERR_STORAGE, "%s: \"%s\" is no name of a trial", store->trials, id);
+    return NULL;
+  }
+  char *directory = join(store->trials, id);
+  Err err = directory ? check_own(store, fault) : fault_memory(fault, strlen(id));
+  if (!err) err = file_check_unlinked(directory, fault);
+  if (!err) return directory;
+  free(directory);
+  return NULL;
 }
 
-/* What another run of the trial must not find. */
-static bool is_product(const char *name) {
-  return begins(name, "metrics") || begins(name, "probes.") || begins(name, "checkpoint-") ||
-         file_is_temporary(name);
-}
-
-static Err remove_products(const char *directory, Fault *fault) {
+/* Does it to what an earlier attempt made. */
+static Err each_product(const char *directory, Err (*work)(const char *path, Fault *fault),
+                        Fault *fault) {
   FileNames names;
   Err err = file_names(directory, &names, fault);
   for (int i = 0; !err && i < names.n; i++) {
-    if (!is_product(names.v[i])) continue;
+    if (!name_is_product(names.v[i])) continue;
     char *path = join(directory, names.v[i]);
-    err = path ? file_remove(path, fault) : fault_memory(fault, 0);
+    err = path ? work(path, fault) : fault_memory(fault, 0);
     free(path);
   }
   file_names_deinit(&names);
@@ -232,12 +248,11 @@ static Json *config_with_seed(const Json *config, int64_t seed) {
 
 /* The list of attempts in meta.json, to be gone on with; NULL when there is none. */
 static Json *earlier_attempts(const char *directory) {
-  Fault ignored = {0};
-  Json *meta = look_json(directory, "meta.json", &ignored);
-  Json *attempts = json_find(meta, "attempts");
-  if (attempts && json_kind(attempts) != JSON_KIND_LIST) attempts = NULL;
-  attempts = json_share(attempts);
+  char *damage;
+  Json *meta = look_meta(directory, &damage);
+  Json *attempts = json_share(json_find(meta, "attempts"));
   json_free(meta);
+  free(damage);
   return attempts;
 }
 
@@ -250,11 +265,13 @@ static bool may_go_on(const Json *attempts) {
 }
 
 /* What an earlier attempt left: half written files go, a damaged result is set aside, and
- * all that it made where no attempt may go on with it. */
+ * all that it made goes where no attempt may go on with it. What is gone on with is no link:
+ * what leads out of the store would be written there. */
 static Err clean_trial(const char *directory, const Json *attempts, Fault *fault) {
   Err err = file_clean(directory, fault);
   if (!err) err = number_result(directory, attempts ? (int)json_count(attempts) : 0, fault);
-  return err || may_go_on(attempts) ? err : remove_products(directory, fault);
+  if (err) return err;
+  return each_product(directory, may_go_on(attempts) ? file_check_unlinked : file_remove, fault);
 }
 
 /* Has no attempt been begun? Known for sure while the lock is held. */
@@ -285,10 +302,10 @@ Err store_claim(const Store *store, const char *id, const Json *config, int64_t 
                 StoreClaim *out, bool *claimed, Fault *fault) {
   *out = (StoreClaim){.trial.lock = LOCK_NONE};
   *claimed = false;
-  char *directory = join(store->trials, id);
+  char *directory = own_trial(store, id, fault);
   int lock = LOCK_NONE;
   bool fresh = false;
-  Err err = directory ? file_make_new(directory, &fresh, fault) : fault_memory(fault, 0);
+  Err err = directory ? file_make_new(directory, &fresh, fault) : fault->code;
   if (!err) err = lock_open_trial(directory, &lock, fault);
   if (!err && lock != LOCK_NONE) {
     err = begin_trial(directory, lock, fresh, config, seed, &out->trial, fault);
@@ -350,7 +367,7 @@ static Err reset_held(const Held *held, Fault *fault) {
     return err;
   }
   err = number_result(directory, info.attempts, fault);
-  if (!err) err = remove_products(directory, fault);
+  if (!err) err = each_product(directory, file_remove, fault);
   if (!err) err = file_sync(directory, fault);
   trial_info_deinit(&info);
   return err;
@@ -359,7 +376,7 @@ static Err reset_held(const Held *held, Fault *fault) {
 /* Out of sight in one step, then bit by bit; what a crash leaves of that, gc removes. */
 static Err remove_held(const Held *held, Fault *fault) {
   Text hidden = {0};
-  text_addf(&hidden, "%s/" STORE_REMOVED "%s", held->store->trials, held->id);
+  text_addf(&hidden, "%s/" NAME_REMOVED "%s", held->store->trials, held->id);
   Err err = hidden.failed ? fault_memory(fault, hidden.n_bytes)
                           : file_remove(hidden.data, fault);
   if (!err) err = file_move(held->directory, hidden.data, fault);
@@ -373,10 +390,10 @@ static Err remove_held(const Held *held, Fault *fault) {
 static Err locked(Held held, bool stays, Err (*work)(const Held *, Fault *), bool *done,
                   Fault *fault) {
   *done = true;
-  char *directory = join(held.store->trials, held.id);
+  char *directory = own_trial(held.store, held.id, fault);
   int lock = LOCK_NONE;
   held.directory = directory;
-  if (!directory) return fault_memory(fault, 0);
+  if (!directory) return fault->code;
   Err err = ERR_OK;
   if (file_exists(directory)) {
     err = lock_take(directory, &lock, fault);
@@ -396,6 +413,13 @@ Err store_reset_foreign(const Store *store, const char *id, const char *fingerpr
                         bool *done, Fault *fault) {
   return locked((Held){.store = store, .id = id, .fingerprint = fingerprint}, true,
                 reset_held, done, fault);
+}
+
+Err store_try(const Store *store, const char *id, bool *done, Fault *fault) {
+  char *directory = own_trial(store, id, fault);
+  *done = directory && !lock_held(directory);
+  free(directory);
+  return fault->code;
 }
 
 Err store_remove(const Store *store, const char *id, bool *done, Fault *fault) {

@@ -26,6 +26,10 @@
  * So any number of coordinators and workers may use one directory, and killing any of them
  * at any moment loses nothing that was published. Readers take no lock.
  *
+ * Nothing is changed behind a link, be it the experiment, trials/, code/ or a trial: what is
+ * there is read, and to write or remove it is a fault. What is read must be a file: pipes,
+ * sockets and devices are not opened.
+ *
  * Faults are ERR_STORAGE (a file cannot be written or read; it is named) or ERR_MEMORY.
  * After one, the trial is not published, nothing that stood there is damaged, and the same
  * calls go through once there is room. */
@@ -139,8 +143,8 @@ Err store_reset(const Store *store, const char *id, bool *done, Fault *fault) WA
 Err store_reset_foreign(const Store *store, const char *id, const char *fingerprint,
                         bool *done, Fault *fault) WARN_UNUSED;
 
-/* Begin of the names of directories that are on their way out. */
-#define STORE_REMOVED ".removed-"
+/* What stands in the way of the two, without doing anything: a fault, or *done is false. */
+Err store_try(const Store *store, const char *id, bool *done, Fault *fault) WARN_UNUSED;
 
 /* Removes the trial's directory. *done is false if it is running. */
 Err store_remove(const Store *store, const char *id, bool *done, Fault *fault) WARN_UNUSED;

@@ -1,5 +1,6 @@
 /* study.c: trials of an experiment, their states and their order; see study.h. */
 #include "lab/study.h"
+#include "base/file.h"
 #include "base/out.h"
 #include "base/sys.h"
 #include "lab/plan_file.h"
@@ -276,6 +277,37 @@ Err study_look_at_others(Study *study, int64_t *n, Fault *fault) {
     else if (to_run(t) && i < study->next) study->next = i;
   }
   return err;
+}
+
+static bool is_there(const Study *s, const char *below) {
+  Text path = {0};
+  text_addf(&path, "%s/%s", s->store.directory, below);
+  bool there = path.failed || file_exists(path.data);
+  text_deinit(&path);
+  return there;
+}
+
+static bool has_result(const Study *s, const StudyTrial *t) {
+  char name[TRIAL_ID + 32];
+  snprintf(name, sizeof name, "trials/%s/result.json", t->id);
+  return is_there(s, name);
+}
+
+Err study_check_there(Study *study, bool tuning, Fault *fault) {
+  int64_t n_gone = 0;
+  Err err = ERR_OK;
+  for (int64_t i = 0; !err && i < study->n_trials; i++) {
+    StudyTrial *t = &study->trials[i];
+    if (!study_is_published(t) || has_result(study, t)) continue;
+    err = study_look_at(study, i, fault);
+    n_gone += !err && !study_is_published(t);
+  }
+  if (!err && !is_there(study, "experiment.json"))
+    err = study_write_plan(study, tuning, fault);
+  if (err || !n_gone) return err;
+  return fault_set(fault, ERR_STORAGE, "%s: %lld result%s removed while the study ran; the same "
+                   "command runs %s again", study->store.directory, (long long)n_gone,
+                   n_gone == 1 ? " was" : "s were", n_gone == 1 ? "that trial" : "those trials");
 }
 
 int study_best(const Study *study, double *mean, int *n) {

@@ -115,6 +115,9 @@ int64_t study_next(Study *study);
 /* Looks again at trials that others run: *n of them still do; one that was left behind by
  * its process is ours to run. */
 Err study_look_at_others(Study *study, int64_t *n, Fault *fault) WARN_UNUSED;
+/* After a run: trials whose result was there and is gone are what the directory says again, and
+ * experiment.json is written if it is not there. ERR_STORAGE if somebody removed any. */
+Err study_check_there(Study *study, bool tuning, Fault *fault) WARN_UNUSED;
 /* How a trial ended, where nothing is recorded. Borrows all. */
 Err study_outcome(Study *study, int64_t trial, const TrialEnd *end, double seconds,
                   Fault *fault) WARN_UNUSED;

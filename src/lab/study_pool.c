@@ -15,6 +15,7 @@
 #include "base/par.h"
 #include "base/sys.h"
 #include "lab/crash.h"
+#include "lab/lock.h"
 #include "lab/study_link.h"
 #include "lab/study_progress.h"
 #include <errno.h>
@@ -509,10 +510,13 @@ Err pool_run(Study *study, const PoolOptions *options, Fault *fault) {
     int64_t workers = study->n_left < options->jobs ? study->n_left : options->jobs;
     study_progress_begin(&pool.progress, study, (int)workers, options->threads);
     interrupt_counting(true);
-    err = crash_begin(&study->store, fault);
+    int mark;
+    err = crash_begin(&study->store, &mark, fault);
     if (!err) err = run_all(&pool);
     end_workers(&pool, err != ERR_OK);
+    if (!err) err = study_check_there(study, options->tuning, fault);
     if (!err) err = crash_end(&study->store, fault);
+    lock_drop(mark, study->store.directory, false);
     bool interrupted = interrupt_count() > 0;
     interrupt_counting(false);
     study_progress_end(&pool.progress, study);

@@ -8,7 +8,7 @@
 enum { CELLS_SHOWN = 200, SKIPPED_SHOWN = 40, FAILED_SHOWN = 10 };
 
 static Err flush(Text *text, Fault *fault) {
-  if (!text->failed && text->n_bytes) out_write(text->data, text->n_bytes);
+  if (!text->failed && text->n_bytes) out_data(text->data, text->n_bytes);
   Err err = text->failed ? fault_memory(fault, text->n_bytes) : ERR_OK;
   text_deinit(text);
   return err;

@@ -6,6 +6,8 @@
 #include "base/philox.h"
 #include "base/sys.h"
 #include "lab/crash.h"
+#include "lab/look.h"
+#include "lab/plan_file.h"
 #include "lab/table.h"
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +19,7 @@ typedef struct Findings {
   bool *altered;             /* of each trial: its files are not those of its digest */
   int64_t n_records, n_altered, n_unreadable, n_missing, n_run, n_differ;
   Json *rows;                /* of the trials with which something is wrong */
+  Json *plan;                /* sentences: what is wrong with experiment.json */
 } Findings;
 
 /* The row, borrowed. */
@@ -37,21 +40,39 @@ static Json *add_row(Findings *f, const StudyTrial *t, const char *problem) {
 
 /* -- the records: are they what was written? ----------------------------------------- */
 
-static Err check_whole(Findings *f, int64_t trial, Fault *fault) {
-  const StudyTrial *t = &f->study->trials[trial];
-  bool whole;
-  Err err = crash_check(&f->study->store, t->id, &whole, fault);
-  f->n_records++;
-  f->altered[trial] = !whole;
-  f->n_altered += !whole;
-  if (!whole) add_row(f, t, "altered");
-  return err;
+static void note_unreadable(Findings *f, const StudyTrial *t, const char *message) {
+  json_put_text(add_row(f, t, "unreadable"), "message", message);
+  f->n_unreadable++;
 }
 
-static void note_unreadable(Findings *f, const StudyTrial *t) {
-  json_put_text(add_row(f, t, "unreadable"), "message", t->message);
+/* No digest is made of meta.json. */
+static Err check_meta(Findings *f, const StudyTrial *t, Fault *fault) {
+  Text path = {0};
+  char *damage = NULL;
+  text_addf(&path, "%s/trials/%s", f->study->store.directory, t->id);
+  if (path.failed) return fault_memory(fault, path.n_bytes);
+  Json *meta = look_meta(path.data, &damage);
+  if (!meta && !damage) text_add(&path, "/meta.json: is not there");
+  if (!meta) note_unreadable(f, t, damage ? damage : path.data);
+  json_free(meta);
+  free(damage);
+  text_deinit(&path);
+  return ERR_OK;
+}
+
+/* A file that the system does not let us read is one record's trouble. */
+static Err check_whole(Findings *f, int64_t trial, Fault *fault) {
+  const StudyTrial *t = &f->study->trials[trial];
+  bool whole = true;
+  Fault own = {0};
+  Err err = crash_check(&f->study->store, t->id, &whole, &own);
+  if (err && err != ERR_STORAGE) return fault_set(fault, err, "%s", own.text);
   f->n_records++;
-  f->n_unreadable++;
+  f->altered[trial] = !whole || err;
+  f->n_altered += !err && !whole;
+  if (err) note_unreadable(f, t, own.text);
+  else if (!whole) add_row(f, t, "altered");
+  return err || !whole ? ERR_OK : check_meta(f, t, fault);
 }
 
 /* A failed trial has a digest too, of what it did before its end: it promises nothing. */
@@ -60,10 +81,52 @@ static Err check_records(Findings *f, Fault *fault) {
   for (int64_t i = 0; !err && i < f->study->n_trials; i++) {
     const StudyTrial *t = &f->study->trials[i];
     if (study_is_done(t)) err = check_whole(f, i, fault);
-    else if (t->damaged) note_unreadable(f, t);
-    else f->n_missing += !study_is_published(t);
+    else if (t->damaged) {
+      f->n_records++;
+      note_unreadable(f, t, t->message);
+    } else f->n_missing += !study_is_published(t);
   }
   return err;
+}
+
+/* -- the plan: does it ask for what the study does? ---------------------------------- */
+
+static void add_text(Text *out, const Json *value) {
+  Fault ignored = {0};
+  Json *canonical = value ? json_canonical(value) : NULL;
+  if (!value) text_add(out, "missing");
+  else (void)!json_write(canonical, 0, out, &ignored);
+  json_free(canonical);
+}
+
+/* The two texts, cut where they are long. */
+static void note_difference(Findings *f, const char *key, const Text *there, const Text *here) {
+  enum { SHOWN = 60 };
+  Text line = {0};
+  text_addf(&line, "experiment.json: \"%s\" is %.*s%s, and the script asks for %.*s%s", key, SHOWN,
+            there->data, there->n_bytes > SHOWN ? "..." : "", SHOWN, here->data,
+            here->n_bytes > SHOWN ? "..." : "");
+  if (!line.failed) json_push_text(f->plan, line.data);
+  text_deinit(&line);
+}
+
+/* What decides which trials there are and how they are compared. */
+static void check_plan(Findings *f) {
+  static const char *const keys[] = {"name", "factors", "cells", "args", "seeds", "baseline",
+                                     "metric", "report", "goal", "range", "rope", "contrasts"};
+  Fault fault = {0};
+  Json *there = plan_file_read(f->study->store.directory, &fault);
+  if (!there) json_push_text(f->plan, fault.code ? fault.text : "experiment.json is not there");
+  for (size_t i = 0; there && i < sizeof keys / sizeof *keys; i++) {
+    Text old = {0}, now = {0};
+    add_text(&old, json_find(there, keys[i]));
+    add_text(&now, json_find(f->study->plan, keys[i]));
+    if (old.data && now.data && strcmp(old.data, now.data) != 0)
+      note_difference(f, keys[i], &old, &now);
+    text_deinit(&old);
+    text_deinit(&now);
+  }
+  json_free(there);
 }
 
 /* -- a sample, run again ------------------------------------------------------------- */
@@ -189,6 +252,21 @@ static void add_advice(const Findings *f, Text *out) {
   add_wrapped(out, &line);
 }
 
+static void add_plan(const Findings *f, Text *out) {
+  for (int64_t i = 0; i < json_count(f->plan); i++) {
+    Text line = {0};
+    const char *text = "";
+    json_get_text(json_item(f->plan, i), &text);
+    text_add_clean(&line, text);
+    add_wrapped(out, &line);
+  }
+  if (json_count(f->plan)) {
+    Text line = {0};
+    text_add(&line, "the script, run again, writes experiment.json anew");
+    add_wrapped(out, &line);
+  }
+}
+
 static void add_closing(const Findings *f, Text *out) {
   Text line = {0};
   int64_t n_whole = f->n_records - f->n_altered - f->n_unreadable;
@@ -212,32 +290,36 @@ static Err tell(const Findings *f, bool json, Fault *fault) {
     json_put_int(answer, "run_again", f->n_run);
     json_put_int(answer, "differ", f->n_differ);
     json_put(answer, "trials", json_share(f->rows));
+    json_put(answer, "plan", json_share(f->plan));
     (void)!json_write(answer, 2, &out, fault);
     text_add(&out, "\n");
     json_free(answer);
   } else {
     for (int64_t i = 0; i < json_count(f->rows); i++) add_line(&out, json_item(f->rows, i));
     add_advice(f, &out);
+    add_plan(f, &out);
     add_closing(f, &out);
   }
   Err err = out.failed ? fault_memory(fault, out.n_bytes) : fault->code;
-  if (!err) out_write(out.data, out.n_bytes);
+  if (!err) out_data(out.data, out.n_bytes);
   text_deinit(&out);
   return err;
 }
 
 Err study_verify(const Study *study, const PoolOptions *options, int sample, bool json,
                  int64_t *n_wrong, Fault *fault) {
-  Findings f = {.study = study, .rows = json_list(),
+  Findings f = {.study = study, .rows = json_list(), .plan = json_list(),
                 .altered = calloc((size_t)study->n_trials + 1, sizeof(bool))};
-  Err err = f.rows && f.altered ? ERR_OK : fault_memory(fault, (size_t)study->n_trials);
+  Err err = f.rows && f.plan && f.altered ? ERR_OK : fault_memory(fault, (size_t)study->n_trials);
   if (!err) err = check_records(&f, fault);
   if (!err && f.n_records == 0)
     err = fault_set(fault, ERR_VALUE, "%s: no trial is done: nothing to verify", study->name);
+  if (!err) check_plan(&f);
   if (!err) err = run_again(&f, options, sample, fault);
   if (!err) err = tell(&f, json, fault);
-  *n_wrong = f.n_altered + f.n_unreadable + f.n_differ;
+  *n_wrong = f.n_altered + f.n_unreadable + f.n_differ + (f.plan ? json_count(f.plan) : 0);
   json_free(f.rows);
+  json_free(f.plan);
   free(f.altered);
   return err;
 }

@@ -240,6 +240,7 @@ static Err run_all_here(lua_State *L, StudyBox *box, Fault *fault) {
       err = fault_set(fault, ERR_SCRIPT, "a trial failed, and --fail-fast ends the study: %s",
                       box->study.trials[i].message ? box->study.trials[i].message : "");
   }
+  if (!err && box->study.stored) err = study_check_there(&box->study, box->tuning, fault);
   study_progress_end(&progress, &box->study);
   seed_all(L, (lua_Integer)seed);
   session_graph(L)->count = s->script_count;   /* the next study's trials begin there, too */

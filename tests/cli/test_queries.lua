@@ -338,22 +338,69 @@ local function exists(name)
   return file ~= nil
 end
 
--- What a coordinator that is alive put into the directory while it runs trials.
-local function mark_as_run(runs)
-  local boot = check.read "/proc/sys/kernel/random/boot_id":gsub("%s", "")
-  check.file(("%s/study/.unsynced-1-%s"):format(runs, boot), "")
+local function shell(command)
+  local pipe = assert(io.popen(("cd '%s' && { %s; } 2>&1"):format(check.temp, command)))
+  local said = pipe:read "a"
+  pipe:close()
+  return said
 end
 
+-- Starts the script in the background and waits for what `ready` sees, or its end.
+local function start(script, runs, ready)
+  os.remove(check.temp .. "/ended")
+  os.execute(("cd '%s' && { '%s' --jobs 2 '%s' --runs %s >said 2>&1; "
+    .. "echo $? >ended.new; mv ended.new ended; } &")
+    :format(check.temp, os.getenv "RUNNER", script, runs))
+  while not ready() and not exists "ended" do os.execute "sleep 0.02" end
+end
+
+local function ended()
+  while not exists "ended" do os.execute "sleep 0.02" end
+  return check.read(check.temp .. "/ended"), check.read(check.temp .. "/said")
+end
+
+-- A study between two of its trials: what it is about to run belongs to it.
 function tests.test_rm_leaves_an_experiment_that_is_run()
-  make_study "fr"
-  mark_as_run "fr"
-  local out, err = runner("rm", "study", "--yes", "--runs=fr")
-  check.equal(out, "removed: 5 trials\n")
-  has(err, "process 1 runs the study: what belongs to it stays")
-  check.yes(exists "fr/study/experiment.json" and exists "fr/study/trials/.")
-  os.execute(("rm '%s'/fr/study/.unsynced-1-*"):format(check.temp))
-  runner("rm", "study", "--yes", "--runs=fr")
-  check.yes(not exists "fr/study/.")
+  local script = check.file("held.lua", [[
+    experiment { name = "held", factors = { k = { "1", "2" } }, seeds = 1, metric = "score",
+      goal = "max",
+      trial = function(c, run)
+        while c.k == "2" and not io.open "go" do os.execute "sleep 0.02" end
+        return { score = 1.5 }
+      end }]])
+  start(script, "fr", function()
+    return shell "ls fr/held/trials/*/result.json" ~= "" and exists "fr/held/experiment.json"
+      and not shell "ls fr/held/trials/*/result.json":find "cannot"
+  end)
+  local out, err = runner("rm", "held", "--dry-run", "--runs=fr")
+  check.equal(out, "would be removed: 1 trial\nleft alone, since they run: 1 trial\n")
+  local done = runner("rm", "held", "--yes", "--runs=fr")
+  check.equal(done, (out:gsub("would be removed", "removed")))
+  has(err, " runs the study: what belongs to it stays")
+  check.yes(exists "fr/held/experiment.json" and exists "fr/held/trials/.")
+  check.file("go", "")
+  check.equal(ended(), "0\n")
+end
+
+-- The number of a process that died is another's by now: nobody holds the lock of its mark.
+function tests.test_a_mark_whose_number_was_taken_again()
+  make_study "fm"
+  local boot = check.read "/proc/sys/kernel/random/boot_id":gsub("%s", "")
+  check.file(("fm/study/.unsynced-1-%s"):format(boot), "")
+  local out, err = runner("rm", "study", "--yes", "--runs=fm")
+  check.equal({ out, err }, { "removed: 5 trials\n", "" })
+  check.yes(not exists "fm/study/.")
+end
+
+function tests.test_leftovers_whose_number_was_taken_again()
+  make_study "fn"
+  shell "mkdir fn/.verify-1 fn/.doctor-1 fn/.verify-1x fn/.verify- && touch fn/study/a.tmp-1-1f"
+  check.file("fn/.doctor-1/file", "x")
+  has(runner("gc", "--runs=fn"), " 0  leftovers of")
+  shell "touch -d 2000-01-01 fn/.verify-1 fn/.doctor-1 fn/.verify-1x fn/.verify- fn/study/a.tmp*"
+  has(runner("gc", "--runs=fn"), " 3  leftovers of")
+  check.equal(shell "ls -Ad fn/.[vd]*", "fn/.verify-\nfn/.verify-1x\n")
+  check.yes(not exists "fn/study/a.tmp-1-1f")
 end
 
 -- Trials are claimed, by the script that runs, between the look at them and their removal.
@@ -366,12 +413,113 @@ function tests.test_rm_stops_no_study()
         while os.clock() - begin < 0.02 do end
         return { score = run.seed + 0.5 }
       end }]])
-  os.execute(("cd '%s' && { '%s' --jobs 2 '%s' --runs live >live.txt 2>&1; echo $? >ended; } &")
-    :format(check.temp, os.getenv "RUNNER", script))
-  while not exists "live/live/experiment.json" and not exists "ended" do end
+  start(script, "live", function() return exists "live/live/experiment.json" end)
   while not exists "ended" do check.runner { "rm", "live", "--yes", "--runs=live" } end
-  local said = check.read(check.temp .. "/live.txt")
-  check.equal(check.read(check.temp .. "/ended"), "0\n", said)
+  local status, said = ended()
+  check.equal(status, "0\n", said)
+end
+
+-- -- links, and what others put into a store --------------------------------------------
+
+-- What stands in a directory and below, a name a line.
+local function tree(directory) return shell(("find %s | sort"):format(directory)) end
+
+function tests.test_nothing_behind_a_link_is_changed()
+  make_study "la"
+  make_study "lb"
+  shell "mv la/study behind && mkdir behind/mine && echo k >behind/mine/file"
+  shell "ln -s ../behind la/study"
+  local before = tree "behind"
+  has(runner("ls", "study", "--runs=la"), relu .. "-s1", "complete")
+  for _, words in ipairs { { "rm" }, { "rm", "--dry-run" }, { "rm", "--yes" },
+    { "rm", "act=relu", "--yes" }, { "retry" }, { "retry", "--dry-run" }, { "gc", "--yes" } } do
+    local out, err, status = check.runner { words[1], "study", "--runs=la", table.unpack(words, 2) }
+    check.equal(status, 4, table.concat(words, " "))
+    has(out .. err, "la/study: is a link to ../behind: what is behind links is read, never")
+  end
+  local _, err = runner("gc", "--yes", "--runs=la")
+  has(err, "la/study: is a link to ../behind")
+  check.equal(tree "behind", before)
+  -- A trial that is a link: the others are dealt with.
+  shell(("mv lb/study/trials/%s-s1 one && ln -s ../../../one lb/study/trials/%s-s1")
+    :format(tanh, tanh))
+  shell "touch one/metrics-of-mine.txt one/checkpoint-mine.txt"
+  before = tree "one"
+  for _, words in ipairs { { "retry", "state=failed,complete,interrupted" },
+    { "rm", "act=tanh", "--yes" } } do
+    local out, told, status = check.runner { words[1], "study", "--runs=lb",
+      table.unpack(words, 2) }
+    check.equal(status, 4)
+    has(told, ("trials/%s-s1: is a link to ../../../one"):format(tanh),
+      "left as they are: 1 trial")
+    has(out, words[1] == "rm" and "removed: 1 trial\n" or "to be run again: 3 trials\n")
+    check.equal(tree "one", before)
+  end
+  -- With the experiment goes the link, not what is behind it.
+  local dry = runner("rm", "study", "--dry-run", "--runs=lb")
+  check.equal(dry, ("what else lies in lb/study goes too:\n  trials/%s-s1 -> ../../../one\n"
+    .. "would be removed: 3 trials\n"):format(tanh))
+  check.equal(runner("rm", "study", "--yes", "--runs=lb"), (dry:gsub("would be ", "")))
+  check.equal(tree "one", before)
+  check.yes(not exists "lb/study/.")
+end
+
+function tests.test_rm_removes_experiments_only()
+  make_study "lc"
+  shell "mkdir -p lc/notes/deep lc/odd/trials lc/empty && echo k >lc/notes/deep/file"
+  shell "echo k >lc/odd/mine && mkdir lc/odd/trials/other"
+  for _, name in ipairs { "notes", "odd", "empty" } do
+    for _, words in ipairs { {}, { "--dry-run" }, { "--yes" } } do
+      fails(2, ("lc/%s is no experiment"):format(name), "rm", name, "--runs=lc",
+        table.unpack(words))
+    end
+  end
+  check.yes(exists "lc/notes/deep/file" and exists "lc/odd/trials/other" and exists "lc/empty/.")
+  shell "mkdir -p lc/begun/trials"   -- all that a study left that asked about code, say
+  check.equal(runner("rm", "begun", "--yes", "--runs=lc"), "removed: 0 trials\n")
+end
+
+function tests.test_rm_names_what_else_goes()
+  make_study "ld"
+  shell("mkdir -p ld/study/mine ld/study/trials/mine ld/study/code ld/far && cd ld/study "
+    .. "&& echo k >mine/file && echo k >trials/notes.txt && echo k >code/x "
+    .. "&& echo k >code/0123456789abcdef-s.lua && ln -s ../far away && echo k >../far/file")
+  local dry = runner("rm", "study", "--dry-run", "--runs=ld")
+  check.equal(dry, "what else lies in ld/study goes too:\n  away -> ../far\n  code/x\n  mine/\n"
+    .. "  trials/mine/\n  trials/notes.txt\nwould be removed: 5 trials\n")
+  has(runner("rm", "study", "--dry-run", "--json", "--runs=ld"), '"others": ["away -> ../far",')
+  fails(2, "5 trials of study, and what else", "rm", "study", "--runs=ld")
+  check.equal(runner("rm", "study", "--yes", "--runs=ld"), (dry:gsub("would be ", "")))
+  check.equal(shell "ls ld; cat ld/far/file", "far\nindex.sqlite\nindex.sqlite-shm\n"
+    .. "index.sqlite-wal\nk\n")
+end
+
+-- One trial goes unasked, what else lies there does not.
+function tests.test_rm_asks_before_what_is_not_ours()
+  make_trial("le", relu, 1, "relu", "complete", 0.5)
+  check.file("le/study/mine", "")
+  fails(2, "1 trial of study, and what else lies there; add --yes", "rm", "study", "--runs=le")
+  os.remove(check.temp .. "/le/study/mine")
+  check.equal(runner("rm", "study", "--runs=le"), "removed: 1 trial\n")
+end
+
+-- One that is not to be dealt with stops none of the others.
+function tests.test_gc_goes_on_after_one()
+  make_study "lf"
+  shell "cp -r lf/study lf/torn && cp -r lf/study \"lf/$(printf 'Z\\001')\""
+  shell "cp -r lf/study lf/a && rm -r lf/a/trials && touch lf/a/trials"
+  check.file("lf/torn/experiment.json", "{")
+  shell "mkdir lf/study/trials/.removed-x lf/a/.removed-x lf/torn/trials/.removed-x"
+  local out, err, status = check.runner { "gc", "--runs=lf" }
+  check.equal(status, 4)
+  check.yes(exists "lf/a/.removed-x/.")
+  has(err, "warning: experiment name \"Z?\": allowed", "warning: lf/torn/experiment.json",
+    "gc: left as they are, for the reasons above: 1 experiment")
+  has(out, " 1  leftover of")
+  check.equal(shell "ls -Ad lf/*/trials/.rem*", "lf/torn/trials/.removed-x\n")
+  shell "rm -r lf/torn"
+  local _, left = runner("gc", "--runs=lf")
+  has(left, "\"Z?\"")
 end
 
 function tests.test_gc()
@@ -575,6 +723,70 @@ function tests.test_runs_of_scripts()
   has(runner("ls", "plain", "seed=5", "--json"), '"wait": true')
   check.equal(runner("rm", "plain", "seed=5"), "removed: 1 trial\n")
   lacks(runner("ls", "plain", "--json"), '"seed": 5')
+end
+
+-- -- what records hold ------------------------------------------------------------------
+
+-- Keys and texts may be anybody's: no terminal does anything by them, and an export has them
+-- as they are.
+function tests.test_texts_of_records()
+  make_study "ta"
+  local at = ("ta/study/trials/%s-s1/"):format(relu)
+  check.file(at .. "result.json", [[{"state": "complete", "message": "m\u001b[5mM", "values":
+    {"accuracy": 0.5, "\u001b[31mK": 1, "t": "a\u001b]0;x\u0007b\u009bc|d\r\ne"}}]])
+  local plan = check.read(check.temp .. "/ta/study/experiment.json")
+  check.file("ta/study/experiment.json",
+    (plan:gsub('"s.lua"', '"\\u001b[2Js.lua"'):gsub('"accuracy"', '"accuracy\\u001b[1m"')))
+  local id = relu .. "-s1"
+  for _, words in ipairs { { "show", id }, { "show", "study" }, { "ls", "study" }, { "compare",
+    "study" }, { "ls", "study", "--cells" }, { "gc", "--dry-run" } } do
+    words[#words + 1] = "--runs=ta"
+    local out, err = check.runner(words)
+    check.yes(not (out .. err):find "[\27\7\r\194]", table.concat(words, " "))
+  end
+  has(runner("show", id, "--runs=ta"), "?[31mK", "message: m?[5mM")
+  has(runner("show", "study", "--runs=ta"), "script: ?[2Js.lua", "accuracy?[1m")
+  local csv = runner("export", "study", "--runs=ta", "seed=1", "act=relu")
+  has(csv, "\27[31mK", '"a\27]0;x\7b\194\155c|d\r\ne"', "m\27[5mM")
+  has(runner("export", "study", "--runs=ta", "--format=md"), "a\27]0;x\7b\194\155c\\|d\r e",
+    "m\27[5mM")
+  runner("export", "study", "--runs=ta", "seed=1", "act=relu", "--out", check.temp .. "/ta.csv")
+  check.equal(check.read(check.temp .. "/ta.csv"), csv)
+  has(runner("export", "study", "--runs=ta", "--json"), "a\\u001b]0;x\\u0007b\194\155c|d")
+end
+
+-- A meta.json that is none tells nothing, and that is said.
+function tests.test_a_meta_that_is_none()
+  make_study "tb"
+  local at = ("tb/study/trials/%s-s1/meta.json"):format(relu)
+  for _, text in ipairs { "[]", "x", '{"attempts": {}}', '{"attempts": [3]}', '{"data": []}' } do
+    check.file(at, text)
+    check.file(at:gsub("meta", "result"), '{"state": "complete", "values": {"accuracy": 0.5}}')
+    has(runner("show", relu .. "-s1", "--runs=tb"), "state: complete", "message: ", at)
+    has(runner("ls", "study", "--runs=tb"), "meta.json")
+    has(runner("export", "study", "seed=1", "act=relu", "--runs=tb"), "meta.json")
+    runner("retry", "study", "seed=1", "act=relu", "state=complete", "--runs=tb")
+    has(runner("ls", "study", "seed=1", "act=relu", "--runs=tb"), "pending")
+  end
+end
+
+-- A pipe, a directory in place of a record: told, not waited for.
+function tests.test_records_that_are_no_files()
+  local wrong = { "result.json", "meta.json", "config.json", "metrics.csv", "lock" }
+  for i, name in ipairs(wrong) do
+    local runs = "tc" .. i
+    make_study(runs)
+    local at = ("%s/study/trials/%s-s1/%s"):format(runs, relu, name)
+    shell(("rm -f %s && mkfifo %s"):format(at, at))
+    runner("ls", "study", "--runs=" .. runs)
+    local _, told, shown = check.runner { "show", relu .. "-s1", "--runs=" .. runs }
+    check.equal(shown, name == "result.json" and 4 or 0)
+    if shown == 4 then has(told, at .. ": cannot be read: is not a file") end
+    runner("doctor", "--runs=" .. runs)
+    local _, err, status = check.runner { "export", "study", "--metrics", "--runs=" .. runs }
+    check.equal(status, name == "metrics.csv" and 4 or 0)
+    if status == 4 then has(err, at .. ": cannot be read: is not a file") end
+  end
 end
 
 check.run(tests)

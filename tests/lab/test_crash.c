@@ -2,9 +2,12 @@
 #include "base/file.h"
 #include "base/sys.h"
 #include "lab/crash.h"
+#include "lab/lock.h"
 #include "tempdir.h"
 #include "test.h"
 #include <unistd.h>
+
+#define ID "0123456789abcdef-s"
 
 static Store open_store(const char *name) {
   Store store;
@@ -78,20 +81,21 @@ static int count_syncs(FileStep step, const char *path) {
 TEST(only_long_trials_are_synced_one_by_one) {
   Store store = open_store("synced");
   file_set_hook(count_syncs);
-  run(&store, "x-s1", 0);
+  run(&store, ID "1", 0);
   assert_int_equal(n_synced, 0);
-  run(&store, "x-s2", 2 * CRASH_SYNC_S);
+  run(&store, ID "2", 2 * CRASH_SYNC_S);
   file_set_hook(NULL);
   assert_true(n_synced >= 4);
-  check_state(&store, "x-s1", TRIAL_COMPLETE);
-  check_state(&store, "x-s2", TRIAL_COMPLETE);
+  check_state(&store, ID "1", TRIAL_COMPLETE);
+  check_state(&store, ID "2", TRIAL_COMPLETE);
   store_close(&store);
 }
 
 TEST(a_run_leaves_its_mark_until_all_is_synced) {
+  int mark;
   Store store = open_store("marked");
   Fault fault = {0};
-  assert_int_equal(crash_begin(&store, &fault), ERR_OK);
+  assert_int_equal(crash_begin(&store, &mark, &fault), ERR_OK);
   assert_int_equal(count_marks(&store), 1);
   assert_int_equal(crash_repair(&store, &fault), ERR_OK);   /* our own: nothing happened */
   assert_int_equal(count_marks(&store), 1);
@@ -101,6 +105,28 @@ TEST(a_run_leaves_its_mark_until_all_is_synced) {
   file_set_hook(NULL);
   assert_int_equal(n_synced, 1);
   assert_int_equal(count_marks(&store), 0);
+  lock_drop(mark, store.directory, false);
+  store_close(&store);
+}
+
+/* A process lives as long as it holds the lock of its mark, whose number may be another's. */
+TEST(a_mark_is_alive_while_its_lock_is_held) {
+  Store store = open_store("owned");
+  Fault fault = {0};
+  long process = 0;
+  int mark, next;
+  assert_int_equal(crash_begin(&store, &mark, &fault), ERR_OK);
+  assert_int_equal(crash_runs(&store, &process, &fault), ERR_OK);
+  assert_int_equal(process, getpid());
+  lock_drop(mark, store.directory, false);   /* as a process that dies does */
+  assert_int_equal(crash_runs(&store, &process, &fault), ERR_OK);
+  assert_int_equal(process, 0);
+  assert_int_equal(crash_repair(&store, &fault), ERR_OK);   /* no crash of the machine */
+  assert_int_equal(count_marks(&store), 1);
+  assert_int_equal(crash_begin(&store, &next, &fault), ERR_OK);
+  assert_int_equal(crash_end(&store, &fault), ERR_OK);
+  assert_int_equal(count_marks(&store), 0);
+  lock_drop(next, store.directory, false);
   store_close(&store);
 }
 
@@ -124,7 +150,7 @@ TEST(a_damaged_result_is_none) {
   for (size_t i = 0; i < sizeof damaged / sizeof *damaged; i++) {
     char id[32];
     Fault fault = {0};
-    snprintf(id, sizeof id, "x-s%zu", i);
+    snprintf(id, sizeof id, ID "%zu", i);
     run(&store, id, 0);
     assert_int_equal(file_put(path_in(&store, id, "result.json"), damaged[i].bytes,
                               damaged[i].n, PUBLISH_REPLACE, &fault), ERR_OK);
@@ -142,19 +168,19 @@ TEST(after_a_crash_trials_that_are_not_whole_are_taken_back) {
   const char *mark = ".unsynced-1-00000000-0000-0000-0000-000000000000";
   for (int i = 1; i <= 3; i++) {
     char id[32];
-    snprintf(id, sizeof id, "x-s%d", i);
+    snprintf(id, sizeof id, ID "%d", i);
     run(&store, id, 0);
   }
-  assert_int_equal(truncate(path_in(&store, "x-s2", "metrics.csv"), 0), 0);
-  assert_int_equal(truncate(path_in(&store, "x-s3", "result.json"), 0), 0);
+  assert_int_equal(truncate(path_in(&store, ID "2", "metrics.csv"), 0), 0);
+  assert_int_equal(truncate(path_in(&store, ID "3", "result.json"), 0), 0);
   assert_int_equal(crash_repair(&store, &fault), ERR_OK);
-  check_state(&store, "x-s2", TRIAL_COMPLETE);   /* no mark: nobody looks */
+  check_state(&store, ID "2", TRIAL_COMPLETE);   /* no mark: nobody looks */
   assert_int_equal(file_put(path_in(&store, NULL, mark), "", 0, PUBLISH_REPLACE, &fault),
                    ERR_OK);
   assert_int_equal(crash_repair(&store, &fault), ERR_OK);
-  check_state(&store, "x-s1", TRIAL_COMPLETE);
-  check_state(&store, "x-s2", TRIAL_PENDING);
-  check_state(&store, "x-s3", TRIAL_PENDING);
+  check_state(&store, ID "1", TRIAL_COMPLETE);
+  check_state(&store, ID "2", TRIAL_PENDING);
+  check_state(&store, ID "3", TRIAL_PENDING);
   assert_int_equal(count_marks(&store), 0);
   store_close(&store);
 }
@@ -163,17 +189,17 @@ TEST(after_a_crash_trials_that_are_not_whole_are_taken_back) {
 TEST(checkpoints_of_an_attempt_that_nothing_tells_of_are_removed) {
   Store store = open_store("unknown");
   Fault fault = {0};
-  StoreClaim c = claim(&store, "x-s1");
+  StoreClaim c = claim(&store, ID "1");
   assert_int_equal(trial_open(&c.trial, &fault), ERR_OK);
   store_release(&c, NULL);
-  assert_int_equal(file_put(path_in(&store, "x-s1", "checkpoint-fit1-1.safetensors"), "x", 1,
+  assert_int_equal(file_put(path_in(&store, ID "1", "checkpoint-fit1-1.safetensors"), "x", 1,
                             PUBLISH_REPLACE, &fault), ERR_OK);
-  c = claim(&store, "x-s1");
-  assert_true(file_exists(path_in(&store, "x-s1", "checkpoint-fit1-1.safetensors")));
+  c = claim(&store, ID "1");
+  assert_true(file_exists(path_in(&store, ID "1", "checkpoint-fit1-1.safetensors")));
   store_release(&c, NULL);
-  assert_int_equal(truncate(path_in(&store, "x-s1", "meta.json"), 0), 0);
-  c = claim(&store, "x-s1");
-  assert_false(file_exists(path_in(&store, "x-s1", "checkpoint-fit1-1.safetensors")));
+  assert_int_equal(truncate(path_in(&store, ID "1", "meta.json"), 0), 0);
+  c = claim(&store, ID "1");
+  assert_false(file_exists(path_in(&store, ID "1", "checkpoint-fit1-1.safetensors")));
   store_release(&c, NULL);
   store_close(&store);
 }

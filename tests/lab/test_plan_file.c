@@ -31,7 +31,7 @@ static void check_refused(const char *text, const char *want) {
 
 TEST(a_plan_without_its_lists_is_refused) {
   check_refused("{}", "\"cells\" is missing");
-  check_refused("[]", "\"cells\" is missing");
+  check_refused("[]", "is JSON, but no map");
   check_refused("{\"cells\": []}", "\"seeds\" is missing");
   check_refused("{\"cells\": 3}", "\"cells\" is something else, allowed: a list of maps");
   check_refused("{\"cells\": [3]}", "\"cells\"");
@@ -58,6 +58,12 @@ TEST(what_may_lack_must_be_a_list_where_it_is) {
   check_refused(WHOLE "\"words\": [1]}", "\"words\"");
   check_refused(WHOLE NAMED ", \"script\": []}", "\"script\" is something else");
   check_refused(WHOLE NAMED ", \"tuned\": {\"names\": 3}}", "\"names\"");
+  check_refused(WHOLE NAMED ", \"tuned\": []}", "\"tuned\" is something else, allowed: a map");
+  check_refused(WHOLE NAMED ", \"args\": []}", "\"args\" is something else");
+  check_refused(WHOLE NAMED ", \"baseline\": 1}", "\"baseline\" is something else");
+  check_refused(WHOLE NAMED ", \"kept_code\": []}", "\"kept_code\" is something else");
+  check_refused(WHOLE NAMED ", \"kept_code\": {\"f00d\": []}}", "\"kept_code\"");
+  check_refused(WHOLE NAMED ", \"others\": [\"../0123456789abcdef-s1\"]}", "\"others\"");
 }
 
 TEST(what_is_compared_must_be_said) {
