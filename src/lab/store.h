@@ -9,9 +9,10 @@
  *                        gone once it is published
  *     config.json        the config and the seed, keys sorted; never changes
  *     meta.json          what the caller says of machine and code, and all attempts
- *     metrics.csv, probes.*, stdout.log, checkpoint-*.safetensors
+ *     metrics.csv, probes.*, stdout.log, stderr.log, checkpoint-*.safetensors
  *     result.json        last, put in place exactly once
- *     result-<n>.json, stdout-<n>.log              of attempt n, when another followed
+ *     result-<n>.json, stdout-<n>.log, stderr-<n>.log
+ *                        of attempt n, when another followed
  *
  * The state is read off the directory and stored nowhere else:
  *   result.json there        its state: complete, diverged, failed, cancelled
@@ -107,7 +108,7 @@ typedef struct StoreClaim {
 } StoreClaim;
 
 /* Claims the trial: makes its directory with config.json, removes what a dead process left
- * half written, sets aside stdout.log and a damaged result of an earlier attempt; where
+ * half written, sets aside the logs and a damaged result of an earlier attempt; where
  * nothing tells of that attempt, or it was taken back, its metrics and checkpoints are
  * removed. *claimed is false, without a fault, if a live process holds it, it is published
  * or just being removed. A claim is ended by store_publish or store_release. A directory
