@@ -331,6 +331,8 @@ static void run_for_help(lua_State *L) {
 }
 
 static int run_script(lua_State *L) {
+  push_hook(L, "check_undeclared");
+  lua_call(L, 0, 0);
   if (session(L)->want_help) run_for_help(L);
   else lua_call(L, 0, 0);
   check_arguments(L);
@@ -461,7 +463,7 @@ static Err run_worker(const CommandLine *line, Fault *fault) {
 static Err run_session(CommandLine *line, Fault *fault) {
   Session s = {.runs = line->runs, .n_args = line->n_args, .args = line->args,
                .want_help = line->script_help, .study = line->study,
-               .script = records(line) ? line->script : NULL};
+               .script = records(line) ? line->script : NULL, .code = line->code};
   s.study.threads = line->threads;
   if (find_script(line, fault)) return fault->code;
   if (graph_open(&s.graph, line->threads, 1, fault)) return fault->code;
