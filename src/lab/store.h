@@ -42,6 +42,9 @@ enum { TRIAL_ID = 64, HASH_TEXT = SHA256_TEXT };   /* bytes of an id, a hash in 
  * reported, times and 32 random bits among them, are not above it. */
 #define SEED_MAX INT64_C(1000000000000)
 
+/* That one experiment may have: cells times seeds, or trials of tuning. */
+enum { TRIALS_MAX = 1000000 };
+
 /* One experiment. Used by one thread; nothing is kept open between calls. */
 typedef struct Store {
   /* read-only */
@@ -65,7 +68,7 @@ Err config_hash(const Json *config, char out[17], Fault *fault) WARN_UNUSED;
 void trial_id(const char *hash, int64_t seed, char out[TRIAL_ID]);
 
 /* Puts experiment.json in place, if it differs from what stands there. `experiment` is
- *   { name, script, args: {name: value}, factors: [{name, levels: [name]}],
+ *   { name, script, script_path (script.h), args: {name: value}, factors: [{name, levels: [name]}],
  *     baseline: {factor: level}, metric, metric_goal, report, goal, range: [low, high] of what is
  *     reported, if it is known, seeds: [n], rope, contrasts,
  *     cells: [{factor: level}], fingerprints: [of the code of each cell],

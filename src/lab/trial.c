@@ -13,6 +13,7 @@
 #include "lab/crash.h"
 #include "lab/digest.h"
 #include "lab/lock.h"
+#include "lab/run_name.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,17 +62,6 @@ bool trial_state_parse(const char *name, TrialState *out) {
 
 /* -- life ---------------------------------------------------------------------------- */
 
-/* "dir/name.lua" -> "name". What a file name cannot hold or would hide becomes '_'. */
-static char *script_name(const char *script) {
-  char *name = text_copy(file_name(script));
-  if (!name) return NULL;
-  char *end = strrchr(name, '.');
-  if (end && end != name && strcmp(end, ".lua") == 0) *end = 0;
-  for (char *s = name; *s; s++)
-    if ((unsigned char)*s <= ' ' || *s == 0x7F || (s == name && *s == '.')) *s = '_';
-  return name;
-}
-
 static void start_clock(Trial *trial) {
   trial->start_s = clock_s();
   clock_utc(trial->start_utc);
@@ -82,7 +72,7 @@ Err trial_init(Trial *out, const char *runs, const char *script, Json *config, J
   *out = (Trial){.config = config,
                  .meta = meta ? meta : json_map(),
                  .runs = text_copy(runs),
-                 .name = script_name(script),
+                 .name = run_name_of(script),
                  .attempt = 1,
                  .lock = LOCK_NONE};
   start_clock(out);
