@@ -9,6 +9,7 @@
 #include "base/par.h"
 #include "base/sys.h"
 #include "lab/crash.h"
+#include "lab/script.h"
 #include "lab/study_compare.h"
 #include "lab/study_pool.h"
 #include "lab/study_progress.h"
@@ -131,12 +132,12 @@ static Json *make_hello(lua_State *L, const StudyBox *box) {
 
 /* Two scripts that give their experiments one name take each other's place. */
 static void warn_of_other_script(const Study *study) {
-  const char *now, *earlier;
-  if (json_get_text(json_find(study->plan, "script"), &now) &&
-      json_get_text(json_find(study->earlier, "script"), &earlier) &&
-      strcmp(file_name(now), file_name(earlier)) != 0)
-    err_print("warning: the experiment %s was run from %s before; what this script does not ask "
-              "for no longer belongs to it\n", study->name, earlier);
+  const char *earlier = "";
+  if (!script_is_other(study->plan, study->earlier)) return;
+  json_get_text(json_find(study->earlier, "script"), &earlier);
+  err_print("warning: the experiment %s was run from %s before; what this script does not ask "
+            "for no longer belongs to it: name = \"...\" keeps the two apart\n", study->name,
+            earlier);
 }
 
 /* After parameters were tuned the plan on disk knows no cells, so the new one is written

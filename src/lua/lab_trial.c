@@ -12,6 +12,7 @@
 #include "base/version.h"
 #include "graph/op.h"
 #include "kernel/gemm.h"
+#include "lab/script.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,6 +27,9 @@ void describe_trial(const Session *s, Json *meta) {
   json_put_text(meta, "flags", RUNNER_FLAGS);
   json_put_int(meta, "threads", s->graph.par.threads);
   json_put_text(meta, "script", s->script);
+  char *path = s->script ? script_path(s->script) : NULL;
+  if (path) json_put_text(meta, "script_path", path);
+  free(path);
   json_put(meta, "sources", json_share(s->origins));
 }
 

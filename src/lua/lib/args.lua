@@ -42,7 +42,9 @@ local types = {
   boolean = { "true or false", "boolean", function(text)
     if text == "true" then return true elseif text == "false" then return false end
   end },
-  string = { "a string", "string", function(text) return text end },
+  string = { "a string of UTF-8", "string", function(text)
+    return utf8.len(text) and not text:find("\0", 1, true) and text or nil
+  end },
 }
 
 local function type_of(value) return math.type(value) or type(value) end
@@ -75,6 +77,9 @@ local function declare(key, value)
   if not types[type_of(default)] then
     error(("args: %s: got a %s, allowed: a number, string or boolean, or { default, text }")
       :format(key, type(default)), 3)
+  end
+  if type(default) == "string" and not types.string[3](default) then
+    error(("args: %s: got %q, allowed: UTF-8 without zero bytes"):format(key, default), 3)
   end
   declared[key] = { default = default, doc = doc or declared[key] and declared[key].doc }
 end

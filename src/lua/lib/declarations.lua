@@ -7,15 +7,15 @@
 
 local internal = ...
 
-local function is_literal(text) return text and text:find "^[\"']" or text and text:find "^%[=*%[" end
+local function is_literal(text)
+  return text and (text:find "^[\"']" or text:find "^%[=*%[") ~= nil
+end
 
 -- What the token of a string says; nil where it is not plain.
 local function said(text)
   local inside = text:match "^%[=*%[(.*)%]=*%]$" or text:sub(2, -2)
   return not inside:find "\\" and inside or nil
 end
-
-local function is_call(after) return after == "{" or after == "(" or is_literal(after) end
 
 local Scan = {}
 Scan.__index = Scan
