@@ -5,6 +5,8 @@
 #include "cli/asking.h"
 #include "lab/crash.h"
 #include "lab/lock.h"
+#include "lab/look.h"
+#include "lab/script.h"
 #include "lab/store.h"
 #include "lab/study_verify.h"
 #include <errno.h>
@@ -276,7 +278,8 @@ const QueryCommand command_rm = {
 
 typedef struct Garbage {
   bool dry, finished_too;
-  int64_t n_trials, n_kept, n_running, n_checkpoints, n_leftovers, n_bytes;
+  int64_t n_trials, n_kept, n_others, n_running, n_checkpoints, n_leftovers, n_bytes;
+  char other[256];           /* a script that made some of those n_others */
 } Garbage;
 
 /* Bytes of a file, or of all in a directory. */
@@ -354,15 +357,32 @@ static bool is_published(const Json *row) {
          strcmp(state, "cancelled") == 0;
 }
 
+/* Did another script make the trial, one that is still there? Its study may ask for it. */
+static Err is_of_other(Garbage *garbage, const QueryCall *call, const Json *row,
+                       const char *directory, bool *other, Fault *fault) {
+  Json *plan = NULL;
+  Fault ignored = {0};
+  Err err = read_plan(call->runs, json_text(row, "experiment"), &plan, fault);
+  Json *meta = err ? NULL : look_json(directory, "meta.json", &ignored);
+  *other = meta && script_is_another_there(plan, meta);
+  if (*other)
+    snprintf(garbage->other, sizeof garbage->other, "%s", json_text(meta, "script"));
+  json_free(plan);
+  json_free(meta);
+  return err;
+}
+
 static Err collect_trial(Garbage *garbage, const QueryCall *call, const Json *row,
                          Fault *fault) {
   Text path = {0};
-  bool belongs = true, done = true;
+  bool belongs = true, done = true, other = false;
   text_addf(&path, "%s/%s", call->runs, json_text(row, "path"));
   if (path.failed) return fault_memory(fault, path.n_bytes);
   json_get_bool(json_find(row, "belongs"), &belongs);
-  Err err = ERR_OK;
-  if (belongs) {
+  Err err = belongs ? ERR_OK : is_of_other(garbage, call, row, path.data, &other, fault);
+  if (err || other) {
+    garbage->n_others += other;
+  } else if (belongs) {
     err = clean_directory(garbage, path.data, is_published(row), fault);
   } else if (is_published(row) && !garbage->finished_too) {
     garbage->n_kept++;       /* a run with other words may ask for it again */
@@ -442,6 +462,7 @@ static Err tell_garbage(const Garbage *garbage, const QueryCall *call, Fault *fa
                 parts[i].n == 1 ? parts[i].one : parts[i].many);
   }
   json_put_int(answer, "kept", garbage->n_kept);
+  json_put_int(answer, "kept_of_others", garbage->n_others);
   json_put_int(answer, "running", garbage->n_running);
   json_put_int(answer, "bytes", garbage->n_bytes);
   if (call->json) return print_json(answer, fault);
@@ -451,6 +472,9 @@ static Err tell_garbage(const Garbage *garbage, const QueryCall *call, Fault *fa
     print_wrapped(0, 2, "kept: %s that the experiment does not ask for as it was run last; "
                   "gc --yes removes %s", counted(garbage->n_kept, "finished trial"),
                   garbage->n_kept == 1 ? "it" : "them");
+  if (garbage->n_others)
+    print_wrapped(0, 2, "kept: %s of another script, %s, which shares the name; runner rm takes "
+                  "trials by their id", counted(garbage->n_others, "trial"), garbage->other);
   if (garbage->n_running)
     out_print("left alone, since they run: %s\n", counted(garbage->n_running, "trial"));
   return ERR_OK;

@@ -492,6 +492,10 @@ static Err run_resumed(CommandLine *line, Fault *fault) {
   if (!line->script)         /* but -e */
     return fault_set(fault, ERR_USAGE, "resume: allowed: the name of an experiment");
   if (study_recall(&recall, line->runs, line->script, fault)) return fault->code;
+  if (study_check_script(&recall, line->runs, line->script, fault)) {
+    study_recall_deinit(&recall);
+    return fault->code;
+  }
   CommandLine again = *line;
   again.script = recall.script;
   again.args = calloc((size_t)(line->n_args + recall.n_words) + 1, sizeof *again.args);
