@@ -226,7 +226,8 @@ end
 
 -- What stands in a record under its name must come back under it.
 function tests.test_names_of_measures_are_checked()
-  for name, shown in pairs { ['"\\xff"'] = '"\u{FFFD}"', ['"a\\0b"'] = '"a\\0b"', ['"a b"'] = '"a b"',
+  for name, shown in pairs {
+    ['"\\xff"'] = '"\u{FFFD}"', ['"a\\0b"'] = '"a\\0b"', ['"a b"'] = '"a b"',
     ['"a=1"'] = '"a=1"', ['""'] = '""', ['"\\xc2\\x9b"'] = '"?', ["7"] = "7", ["2.5"] = "2.5" } do
     local path = check.file("named.lua", ([[
       experiment { factors = { a = { 1 } }, seeds = 1, metric = "score", goal = "max",

@@ -246,8 +246,8 @@ end
 -- The name of a script that nobody gave is told as such.
 function tests.test_a_script_whose_name_is_none_of_an_experiment()
   for _, name in ipairs { "my exp", "trials", "index.sqlite", ".hidden" } do
-    local path = check.file(name .. ".lua", "experiment { factors = { a = { 1 } }, metric = 'loss', "
-      .. "trial = function() end }")
+    local path = check.file(name .. ".lua",
+      "experiment { factors = { a = { 1 } }, metric = 'loss', trial = function() end }")
     local _, err, status = check.runner { "plan", path }
     check.equal(status, 1)
     check.yes(err:find(("the script's name, %q, cannot"):format(name), 1, true) ~= nil, err)

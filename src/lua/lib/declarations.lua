@@ -109,8 +109,10 @@ end
 
 local scan
 
--- Is what is declared after n calls of args all that there will be?
+-- Is what is declared after n calls of args all that there will be? Nobody looks where nothing
+-- was given to be checked.
 function internal.declares_all(n)
+  if internal.job or not internal.want_help and not next(internal.given) then return false end
   scan = scan or scan_script()
   return not scan.open and scan.n_args == n
 end
@@ -120,7 +122,6 @@ local function has_experiment()
   scan = scan or scan_script()
   return scan.experiment
 end
-internal.has_experiment = has_experiment
 
 -- Before the script runs: where it declares nothing, nothing may be given.
 local function check_undeclared()
