@@ -236,10 +236,19 @@ Err out_tee_end(int *log, Fault *fault) {
 
 /* -- other places for descriptors 1 and 2 -------------------------------------------- */
 
-/* Both are opened, or none: several processes may write, each at the end. */
+/* Several processes may write, each at the end. Above the descriptors that it will replace. */
+static int open_above(const char *path) {
+  int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666);
+  if (fd < 0 || fd > STDERR_FILENO) return fd;
+  int above = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  close(fd);
+  return above;
+}
+
+/* Both are opened, or none. */
 static bool open_both(const char *const paths[2], int fds[2], Fault *fault) {
   for (int i = 0; i < 2; i++) {
-    fds[i] = open(paths[i], O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666);
+    fds[i] = open_above(paths[i]);
     if (fds[i] >= 0) continue;
     cannot_create(paths[i], fault);
     if (i > 0) close(fds[0]);
@@ -267,7 +276,7 @@ Err out_divert(const char *out_path, const char *err_path, Fault *fault) {
   flush_both();
   out.diverted = (struct Diverted){.path = path};
   for (int i = 0; i < 2; i++) {
-    out.diverted.saved[i] = fcntl(STDOUT_FILENO + i, F_DUPFD_CLOEXEC, 3);
+    out.diverted.saved[i] = fcntl(STDOUT_FILENO + i, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
     dup2(fds[i], STDOUT_FILENO + i);
     close(fds[i]);
   }
@@ -281,7 +290,7 @@ Err out_divert_end(Fault *fault) {
   fflush(stderr);
   for (int i = 0; i < 2; i++) {
     if (d->saved[i] >= 0) dup2(d->saved[i], STDOUT_FILENO + i);
-    if (d->saved[i] >= 0) close(d->saved[i]);
+    close(d->saved[i] >= 0 ? d->saved[i] : STDOUT_FILENO + i);   /* -1: it was closed */
   }
   Err err = write_fault(d->path, d->error, fault);
   free(d->path);

@@ -3,6 +3,7 @@
 #include "base/out.h"
 #include "tempdir.h"
 #include "test.h"
+#include <fcntl.h>
 #include <sys/stat.h>
 
 /* stdout goes to /dev/null meanwhile. */
@@ -135,6 +136,33 @@ TEST(what_is_diverted_is_in_the_files_alone) {
   assert_memory_equal(wrong, "no line endwarning\n", n);
   free(said);
   free(wrong);
+}
+
+/* What was closed before is so afterwards, and its number is taken for nothing else. */
+TEST(closed_descriptors_are_closed_again) {
+  Fault fault = {0};
+  fflush(stderr);
+  fflush(stdout);
+  int old[2] = {dup(1), dup(2)};
+  close(1);
+  close(2);
+  Err err = out_divert(temp_path("some"), temp_path("other"), &fault);
+  bool whole = write(1, "out", 3) == 3 && write(2, "err", 3) == 3;
+  if (!err) err = out_divert_end(&fault);
+  bool open_after = fcntl(1, F_GETFD) >= 0 || fcntl(2, F_GETFD) >= 0;
+  for (int i = 0; i < 2; i++) {
+    dup2(old[i], 1 + i);
+    close(old[i]);
+  }
+  assert_int_equal(err, ERR_OK);
+  assert_true(whole);
+  assert_false(open_after);
+  size_t n;
+  char *some = temp_read(temp_path("some"), &n), *other = temp_read(temp_path("other"), &n);
+  assert_memory_equal(some, "out", 3);
+  assert_memory_equal(other, "err", 3);
+  free(some);
+  free(other);
 }
 
 TEST(files_that_cannot_be_divert_nothing) {

@@ -83,8 +83,9 @@ function tests.test_attempts_have_logs_of_their_own()
   local _, err, failed = check.runner({ path }, "LATE=1")
   check.equal({ failed, times(err, "attempt failed\n") }, { 1, 1 })
   check.runner { "retry", "again" }
-  local _, _, status = check.runner { path }
-  check.equal(status, 0)
+  local _, later, status = check.runner { path }
+  check.equal({ status, times(later, "attempt calm\n"), times(later, "attempt failed") },
+    { 0, 1, 0 })
   check.equal(log_of("again", "stderr.log"), "attempt calm")
   check.equal(log_of("again", "stderr-1.log"), "attempt failed")
 end

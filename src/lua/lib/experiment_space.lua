@@ -583,10 +583,21 @@ end
 -- said to have no more.
 local DRAWS = 100
 
+-- How many different points there can be.
+local function most_points(drawn)
+  local most = 1.0
+  for _, factor in ipairs(drawn) do
+    most = most * (factor.choice and #factor.choice or factor.whole and factor.hi - factor.lo + 1.0
+      or math.huge)
+  end
+  return most
+end
+
 -- The points, factor name -> level: each once, so a longer list begins with a shorter one.
 local function points_of(self, drawn)
   local points, seen, draw, last_new = {}, {}, 0, 0
-  while #points < self.random and draw - last_new <= DRAWS * (#points + 1) do
+  local wanted = math.min(self.random, most_points(drawn))
+  while #points < wanted and draw - last_new <= DRAWS * (#points + 1) do
     draw = draw + 1
     local point, names = {}, {}
     for i, factor in ipairs(drawn) do
