@@ -1,10 +1,10 @@
-/* out.c: stdout, its copy in stdout.log, stderr, the progress line.
+/* out.c: stdout, its copies in logs, stderr, the progress line.
  *
  * Until a log is open what is printed is kept in `kept`; from its opening on every write
- * goes to both; or, after out_capture, descriptor 1 is the log, so that what others write
- * there (io.stdout of Lua, programs that a script starts) lands in it too. The first error
- * of either is remembered: it is not a reason to stop in the middle of a print, but
- * out_flush reports it. */
+ * goes to both. While output is diverted descriptors 1 and 2 are files, so that what others
+ * write there (io.stdout of Lua, programs that a script starts) lands in them too. The first
+ * error of each is remembered: it is not a reason to stop in the middle of a print, but
+ * out_flush, or the end of the log, reports it. */
 #include "base/out.h"
 #include "base/sys.h"
 #include "base/text.h"
@@ -15,13 +15,22 @@
 #include <string.h>
 #include <unistd.h>
 
+typedef struct Log {
+  char *path;              /* NULL: the place is free */
+  FILE *file;
+  int error;               /* errno of the first write that failed */
+} Log;
+
 static struct Out {
   Text kept;               /* printed before there was a log */
   size_t dropped_bytes;    /* of it, what did not fit */
-  FILE *log;
-  char *log_path;
-  int stdout_errno, log_errno;   /* of the first write that failed */
-  bool captured;           /* stdout is the log, or else nothing */
+  Log log[OUT_LOGS];
+  int stdout_errno;        /* of the first write that failed */
+  struct Diverted {
+    char *path;            /* of what descriptor 1 is; NULL: nothing is diverted */
+    int saved[2];          /* what descriptors 1 and 2 were */
+    int error;
+  } diverted;
   bool progress;           /* the progress line stands on the terminal */
 } out;
 
@@ -39,20 +48,32 @@ static void keep(const char *bytes, size_t n_bytes) {
   out.dropped_bytes += n_bytes - n;
 }
 
-static void log_write(const void *bytes, size_t n_bytes) {
-  bool whole = fwrite(bytes, 1, n_bytes, out.log) == n_bytes && fflush(out.log) == 0;
-  if (!whole && !out.log_errno) out.log_errno = errno ? errno : EIO;
+static void log_write(Log *log, const void *bytes, size_t n_bytes) {
+  bool whole = fwrite(bytes, 1, n_bytes, log->file) == n_bytes && fflush(log->file) == 0;
+  if (!whole && !log->error) log->error = errno ? errno : EIO;
+}
+
+/* To all logs; false when there is none. */
+static bool write_logs(const void *bytes, size_t n_bytes) {
+  bool any = false;
+  for (Log *log = out.log; log < out.log + OUT_LOGS; log++) {
+    if (!log->path) continue;
+    log_write(log, bytes, n_bytes);
+    any = true;
+  }
+  return any;
 }
 
 void out_write(const void *bytes, size_t n_bytes) {
   if (n_bytes == 0) return;
   wipe_progress();
   errno = 0;
-  bool whole = out.captured ? fflush(stdout) == 0   /* what others wrote stands before */
-                            : fwrite(bytes, 1, n_bytes, stdout) == n_bytes;
-  if (!whole && !out.stdout_errno) out.stdout_errno = errno ? errno : EIO;
-  if (out.log) log_write(bytes, n_bytes);
-  else keep(bytes, n_bytes);
+  bool diverted = out.diverted.path != NULL;
+  int *error = diverted ? &out.diverted.error : &out.stdout_errno;
+  bool whole = fwrite(bytes, 1, n_bytes, stdout) == n_bytes;
+  if (diverted) whole = fflush(stdout) == 0 && whole;   /* programs write there, too */
+  if (!whole && !*error) *error = errno ? errno : EIO;
+  if (!write_logs(bytes, n_bytes) && !diverted) keep(bytes, n_bytes);
 }
 
 static void write_clean(const char *text) {
@@ -194,77 +215,123 @@ void out_progress_end(bool leave) {
 
 /* -- the log ------------------------------------------------------------------------- */
 
-static void log_kept(void) {
-  if (out.kept.n_bytes > 0) log_write(out.kept.data, out.kept.n_bytes);
+/* Nothing is written behind a link, nobody is waited for at the other end of a pipe. */
+enum { LOG_FLAGS = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC };
+
+static void log_kept(Log *log) {
+  if (out.kept.n_bytes > 0) log_write(log, out.kept.data, out.kept.n_bytes);
   if (out.dropped_bytes > 0) {
     char note[96];
     int n = snprintf(note, sizeof note, "\n[%zu bytes printed here were not kept]\n",
                      out.dropped_bytes);
-    log_write(note, (size_t)n);
+    log_write(log, note, (size_t)n);
   }
   text_deinit(&out.kept);
   out.kept = (Text){0};
   out.dropped_bytes = 0;
 }
 
-/* Descriptor 1 becomes a copy of `fd`, or of nothing (-1). False and errno when what was
- * written before is lost. */
-static bool redirect(int fd) {
-  bool whole = fflush(stdout) == 0;
-  int error = errno, target = fd >= 0 ? fd : open("/dev/null", O_WRONLY | O_CLOEXEC);
-  if (target >= 0) dup2(target, STDOUT_FILENO);
-  if (fd < 0 && target >= 0) close(target);
-  errno = error;
-  return whole;
+static Err cannot_create(const char *path, Fault *fault) {
+  return fault_set(fault, ERR_STORAGE, "%s: cannot be created: %s", path, strerror(errno));
 }
 
-void out_capture(void) {
-  must(!out.log);
-  out.captured = true;
-  redirect(-1);
+static Err write_fault(const char *path, int error, Fault *fault) {
+  if (!error) return ERR_OK;
+  return fault_set(fault, ERR_STORAGE, "%s: cannot be written: %s", path, strerror(error));
 }
 
-Err out_tee_begin(const char *path, Fault *fault) {
-  must(!out.log);
-  char *copy = text_copy(path);
-  if (!copy) return fault_memory(fault, strlen(path));
-  int flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
-  int fd = open(path, flags, 0666);
-  out.log = fd < 0 ? NULL : fdopen(fd, "wb");
-  if (!out.log) {
-    Err err = fault_set(fault, ERR_STORAGE, "%s: cannot be created: %s", path,
-                        strerror(errno));
+Err out_tee_begin(const char *path, int *log, Fault *fault) {
+  int place = 0;
+  while (place < OUT_LOGS && out.log[place].path) place++;
+  must(place < OUT_LOGS);
+  Log new = {.path = text_copy(path)};
+  if (!new.path) return fault_memory(fault, strlen(path));
+  int fd = open(path, LOG_FLAGS, 0666);
+  new.file = fd < 0 ? NULL : fdopen(fd, "wb");
+  if (!new.file) {
+    Err err = cannot_create(path, fault);
     if (fd >= 0) close(fd);
-    free(copy);
+    free(new.path);
     return err;
   }
-  out.log_path = copy;
-  out.log_errno = 0;
-  if (out.captured) {        /* two ways into one file: each goes on at its end */
-    fcntl(fileno(out.log), F_SETFL, O_APPEND);
-    redirect(fileno(out.log));
-  }
-  log_kept();
+  out.log[place] = new;
+  *log = place + 1;
+  log_kept(&out.log[place]);
   return ERR_OK;
 }
 
-bool out_tee_on(void) { return out.log != NULL; }
-
-static Err log_fault(Fault *fault) {
-  if (!out.log_errno) return ERR_OK;
-  return fault_set(fault, ERR_STORAGE, "%s: cannot be written: %s", out.log_path,
-                   strerror(out.log_errno));
+Err out_tee_end(int *log, Fault *fault) {
+  if (*log == OUT_NO_LOG) return ERR_OK;
+  Log *ended = &out.log[*log - 1];
+  if (fclose(ended->file) != 0 && !ended->error) ended->error = errno;
+  Err err = write_fault(ended->path, ended->error, fault);
+  free(ended->path);
+  *ended = (Log){0};
+  *log = OUT_NO_LOG;
+  return err;
 }
 
-Err out_tee_end(Fault *fault) {
-  if (!out.log) return ERR_OK;
-  if (out.captured && !redirect(-1) && !out.log_errno) out.log_errno = errno;
-  if (fclose(out.log) != 0 && !out.log_errno) out.log_errno = errno;
-  Err err = log_fault(fault);
-  free(out.log_path);
-  out.log = NULL;
-  out.log_path = NULL;
-  out.log_errno = 0;
+/* -- other places for descriptors 1 and 2 -------------------------------------------- */
+
+/* Several processes may write, each at the end. Above the descriptors that it will replace. */
+static int open_above(const char *path) {
+  int fd = open(path, LOG_FLAGS | O_APPEND, 0666);
+  if (fd < 0 || fd > STDERR_FILENO) return fd;
+  int above = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  close(fd);
+  return above;
+}
+
+/* Both are opened, or none. */
+static bool open_both(const char *const paths[2], int fds[2], Fault *fault) {
+  for (int i = 0; i < 2; i++) {
+    fds[i] = open_above(paths[i]);
+    if (fds[i] >= 0) continue;
+    cannot_create(paths[i], fault);
+    if (i > 0) close(fds[0]);
+    return false;
+  }
+  return true;
+}
+
+/* What was written before stands where it was meant to. */
+static void flush_both(void) {
+  if (fflush(stdout) != 0 && !out.stdout_errno) out.stdout_errno = errno;
+  fflush(stderr);
+}
+
+Err out_divert(const char *out_path, const char *err_path, Fault *fault) {
+  int fds[2];
+  must(!out.diverted.path);
+  char *path = text_copy(out_path);
+  if (!path) return fault_memory(fault, strlen(out_path));
+  if (!open_both((const char *const[]){out_path, err_path}, fds, fault)) {
+    free(path);
+    return fault->code;
+  }
+  wipe_progress();
+  flush_both();
+  out.diverted = (struct Diverted){.path = path};
+  for (int i = 0; i < 2; i++) {
+    out.diverted.saved[i] = fcntl(STDOUT_FILENO + i, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    dup2(fds[i], STDOUT_FILENO + i);
+    close(fds[i]);
+  }
+  return ERR_OK;
+}
+
+Err out_divert_end(Fault *fault) {
+  struct Diverted *d = &out.diverted;
+  if (!d->path) return ERR_OK;
+  if (fflush(stdout) != 0 && !d->error) d->error = errno;
+  fflush(stderr);
+  for (int i = 0; i < 2; i++) {
+    if (d->saved[i] >= 0) dup2(d->saved[i], STDOUT_FILENO + i);
+    close(d->saved[i] >= 0 ? d->saved[i] : STDOUT_FILENO + i);   /* -1: it was closed */
+  }
+  Err err = write_fault(d->path, d->error, fault);
+  free(d->path);
+  *d = (struct Diverted){0};
   return err;
 }
 
@@ -273,5 +340,8 @@ Err out_flush(Fault *fault) {
   if (out.stdout_errno)
     return fault_set(fault, ERR_STORAGE, "standard output: cannot be written: %s",
                      strerror(out.stdout_errno));
-  return out.log ? log_fault(fault) : ERR_OK;
+  Err err = ERR_OK;
+  for (const Log *log = out.log; !err && log < out.log + OUT_LOGS; log++)
+    if (log->path) err = write_fault(log->path, log->error, fault);
+  return err;
 }

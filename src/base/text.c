@@ -141,6 +141,16 @@ static size_t printable(const char *s, const char *end) {
   return code < 0x20 || (code >= 0x7F && code < 0xA0) ? 0 : n;
 }
 
+bool text_is_name(const char *text, size_t n_bytes) {
+  const char *end = text + n_bytes;
+  bool fine = n_bytes > 0;
+  for (size_t n; fine && text < end; text += n) {
+    n = printable(text, end);
+    fine = n > 0 && !(n == 1 && strchr(" ,=<>!", *text));
+  }
+  return fine;
+}
+
 static void add_clean(Text *out, const char *text, size_t n_bytes, const char *kept) {
   const char *end = text + n_bytes;
   while (text < end) {

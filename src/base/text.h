@@ -29,6 +29,11 @@ const char *text_nearest(const char *name, const char *const *names, int n);
 /* Is `word` one of the blank-separated words of `list`? NULL list: no. */
 bool text_has_word(const char *list, const char *word);
 
+/* May a level or a measure be called so? UTF-8 without blanks and control characters, and
+ * without the signs that filters are made of. TEXT_NAME: that in words. */
+bool text_is_name(const char *text, size_t n_bytes);
+#define TEXT_NAME "UTF-8 without blanks and without , = < > !"
+
 /* The shortest decimal that reads back as the same double; integers without a point.
  * Writes to and returns `buffer` (at least 32 bytes). */
 char *text_number(char *buffer, double value);

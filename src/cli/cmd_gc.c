@@ -6,7 +6,9 @@
 #include "base/file.h"
 #include "base/out.h"
 #include "cli/tidy.h"
+#include "lab/look.h"
 #include "lab/names.h"
+#include "lab/script.h"
 #include "lab/study_verify.h"
 #include <errno.h>
 #include <signal.h>
@@ -20,7 +22,9 @@
 typedef struct Garbage {
   const QueryCall *call;
   bool dry, finished_too;
-  int64_t n_trials, n_kept, n_running, n_checkpoints, n_leftovers, n_bytes;
+  const Json *plan;          /* of the experiment that is gone through */
+  int64_t n_trials, n_kept, n_others, n_running, n_checkpoints, n_leftovers, n_bytes;
+  char other[256];           /* a script that made some of those n_others */
   int64_t n_entries, n_refused;   /* experiments gone through, and left as they are */
 } Garbage;
 
@@ -151,12 +155,26 @@ static bool is_published(const Json *row) {
          strcmp(state, "cancelled") == 0;
 }
 
+/* Did another script make the trial, one that is still there? Its study may ask for it. */
+static bool is_of_other(Garbage *garbage, const char *path) {
+  Fault ignored = {0};
+  Json *meta = look_json(path, "meta.json", &ignored);
+  bool other = meta && script_is_another_there(garbage->plan, meta);
+  if (other) snprintf(garbage->other, sizeof garbage->other, "%s", json_text(meta, "script"));
+  json_free(meta);
+  return other;
+}
+
 /* One that no longer belongs to its experiment. */
 static Err drop_trial(Garbage *garbage, const Store *store, const Json *row, const char *path,
                       Fault *fault) {
   bool done = false;
   int64_t n_bytes = bytes_of(path);
   const char *id = json_text(row, "id");
+  if (is_of_other(garbage, path)) {
+    garbage->n_others++;
+    return ERR_OK;
+  }
   if (is_published(row) && !garbage->finished_too) {
     garbage->n_kept++;       /* a run with other words may ask for it again */
     return ERR_OK;
@@ -205,6 +223,7 @@ static Err collect_entry(Garbage *garbage, Asking *asking, const Store *store, F
   const char *all = asking->query.experiment;
   asking->query.experiment = store->name;
   Err err = read_plan(garbage->call->runs, store->name, &plan, fault);
+  garbage->plan = plan;
   if (!err) err = tidy_choose(asking, &rows, fault);
   for (int64_t i = 0; !err && i < json_count(rows); i++)
     err = collect_trial(garbage, store, json_item(rows, i), fault);
@@ -267,6 +286,7 @@ static Err tell_garbage(const Garbage *garbage, const QueryCall *call, Fault *fa
                 parts[i].n == 1 ? parts[i].one : parts[i].many);
   }
   json_put_int(answer, "kept", garbage->n_kept);
+  json_put_int(answer, "kept_of_others", garbage->n_others);
   json_put_int(answer, "running", garbage->n_running);
   json_put_int(answer, "bytes", garbage->n_bytes);
   if (call->json) return print_json(answer, fault);
@@ -276,6 +296,9 @@ static Err tell_garbage(const Garbage *garbage, const QueryCall *call, Fault *fa
     print_wrapped(0, 2, "kept: %s that the experiment does not ask for as it was run last; "
                   "gc --yes removes %s", counted(garbage->n_kept, "finished trial"),
                   garbage->n_kept == 1 ? "it" : "them");
+  if (garbage->n_others)
+    print_wrapped(0, 2, "kept: %s of another script, %s, which shares the name; runner rm takes "
+                  "trials by their id", counted(garbage->n_others, "trial"), garbage->other);
   if (garbage->n_running)
     out_print("left alone, since they run: %s\n", counted(garbage->n_running, "trial"));
   return ERR_OK;

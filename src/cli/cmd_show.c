@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { INDENT = 2 };
 
@@ -273,6 +274,16 @@ static bool has_weights(const Json *result) {
   return strcmp(json_text(result, "weights"), none) != 0;
 }
 
+/* Where stands what it said. */
+static void print_logs(const Json *trial) {
+  const Json *logs = json_find(trial, "logs");
+  for (void *it = logs ? json_first(logs) : NULL; it; it = json_next(logs, it)) {
+    const char *path = "";
+    json_get_text(json_value(it), &path);
+    out_say("%s: %s\n", json_key(it), path);
+  }
+}
+
 static Err print_trial(const Json *trial, Fault *fault) {
   const Json *config = json_find(trial, "config"), *meta = json_find(trial, "meta");
   const Json *result = json_find(trial, "result");
@@ -283,6 +294,7 @@ static Err print_trial(const Json *trial, Fault *fault) {
             json_text(trial, "path"), json_text(trial, "state"));
   const char *message = json_text(trial, "message");
   if (*message) out_say("message: %s\n", message);
+  print_logs(trial);
   Err err = print_map("configuration", config, json_find(meta, "sources"), fault);
   if (!err) err = print_map("result", json_find(result, "values"), NULL, fault);
   if (!err) err = print_metrics(json_find(trial, "metrics"), fault);
@@ -306,6 +318,22 @@ static Json *planned_config(const Json *row) {
   return config;
 }
 
+/* { stdout, stderr }: paths of what it said, where it said anything. */
+static Json *find_logs(const char *directory) {
+  static const struct { const char *key, *name; } logs[] = {{"stdout", TRIAL_STDOUT},
+                                                            {"stderr", TRIAL_STDERR}};
+  Json *found = json_map();
+  for (int i = 0; i < 2; i++) {
+    Text path = {0};
+    struct stat at;
+    text_addf(&path, "%s/%s", directory, logs[i].name);
+    if (!path.failed && stat(path.data, &at) == 0 && at.st_size > 0)
+      json_put_text(found, logs[i].key, path.data);
+    text_deinit(&path);
+  }
+  return found;
+}
+
 /* Everything, new: where it is and what the files hold. */
 static Err read_trial(const QueryCall *call, const Json *row, Json **out, Fault *fault) {
   Text path = {0};
@@ -323,6 +351,7 @@ static Err read_trial(const QueryCall *call, const Json *row, Json **out, Fault 
     json_put_text(trial, "path", path.data);
     json_put_text(trial, "state", trial_state_name(info.state));
     if (info.message) json_put_text(trial, "message", info.message);
+    json_put(trial, "logs", find_logs(path.data));
     json_put(trial, "config", config ? config : planned_config(row));
     share_into(trial, "result", json_share(look.result));
     json_put(trial, "metrics", summarize_metrics(path.data));

@@ -332,6 +332,8 @@ static void run_for_help(lua_State *L) {
 }
 
 static int run_script(lua_State *L) {
+  push_hook(L, "check_undeclared");
+  lua_call(L, 0, 0);
   if (session(L)->want_help) run_for_help(L);
   else lua_call(L, 0, 0);
   check_arguments(L);
@@ -462,7 +464,7 @@ static Err run_worker(const CommandLine *line, Fault *fault) {
 static Err run_session(CommandLine *line, Fault *fault) {
   Session s = {.runs = line->runs, .n_args = line->n_args, .args = line->args,
                .want_help = line->script_help, .study = line->study,
-               .script = records(line) ? line->script : NULL};
+               .script = records(line) ? line->script : NULL, .code = line->code};
   s.study.threads = line->threads;
   if (find_script(line, fault)) return fault->code;
   if (graph_open(&s.graph, line->threads, 1, fault)) return fault->code;
@@ -491,6 +493,10 @@ static Err run_resumed(CommandLine *line, Fault *fault) {
   if (!line->script)         /* but -e */
     return fault_set(fault, ERR_USAGE, "resume: allowed: the name of an experiment");
   if (study_recall(&recall, line->runs, line->script, fault)) return fault->code;
+  if (study_check_script(&recall, line->runs, line->script, fault)) {
+    study_recall_deinit(&recall);
+    return fault->code;
+  }
   CommandLine again = *line;
   again.script = recall.script;
   again.args = calloc((size_t)(line->n_args + recall.n_words) + 1, sizeof *again.args);

@@ -1,7 +1,9 @@
 /* study_command.c: options of studies, and `resume`: the command that an experiment was run
  * with last. */
 #include "cli/study_command.h"
+#include "base/file.h"
 #include "cli/asking.h"
+#include "lab/script.h"
 #include "lab/study.h"
 #include <stdlib.h>
 #include <string.h>
@@ -86,4 +88,33 @@ Err study_recall(StudyRecall *out, const char *runs, const char *name, Fault *fa
   json_free(plan);
   if (err) study_recall_deinit(out);
   return err;
+}
+
+/* Adds it behind a blank, as a shell reads it back: it may come from anybody, too. */
+static void add_word(Text *command, const char *word) {
+  static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
+                              "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./=,:-";
+  bool quote = !*word || word[strspn(word, plain)] != 0;
+  text_add(command, quote ? " '" : " ");
+  for (; *word; word++) {
+    if (*word == '\'') text_add(command, "'\\''");
+    else text_add_bytes(command, word, 1);
+  }
+  if (quote) text_add(command, "'");
+}
+
+Err study_check_script(const StudyRecall *recall, const char *runs, const char *name,
+                       Fault *fault) {
+  Text command = {0};
+  if (!file_exists(recall->script) || script_is_of_tree(recall->script, runs)) return ERR_OK;
+  if (strcmp(runs, "runs") != 0) text_add(&command, " --runs");
+  if (strcmp(runs, "runs") != 0) add_word(&command, runs);
+  add_word(&command, recall->script);
+  for (int i = 0; i < recall->n_words; i++) add_word(&command, recall->words[i]);
+  fault_set(fault, ERR_USAGE, "resume: the records of %s name the script %s, which does not "
+            "stand in the tree of this directory, or stands among records: records may come "
+            "from anybody, a script does what it likes. If it is to run: runner%s", name,
+            recall->script, command.data ? command.data : "");
+  text_deinit(&command);
+  return fault->code;
 }

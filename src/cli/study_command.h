@@ -19,6 +19,10 @@ typedef struct StudyRecall {
 /* ERR_USAGE where there is no such experiment in `runs` (the nearest is named). */
 Err study_recall(StudyRecall *out, const char *runs, const char *name,
                  Fault *fault) WARN_UNUSED;
+/* ERR_USAGE, with the command that runs it, where the script is there and not one of the user's
+ * own tree: records may come from anybody, and name any script. */
+Err study_check_script(const StudyRecall *recall, const char *runs, const char *name,
+                       Fault *fault) WARN_UNUSED;
 void study_recall_deinit(StudyRecall *recall);
 
 #endif

@@ -37,6 +37,11 @@ typedef struct Rows {
 
 enum { MAX_PARTS = 2 };
 
+/* The sources that live of those that were put into it. All zero: none. */
+typedef struct SourceList {
+  struct Source *first;
+} SourceList;
+
 typedef struct Source {
   Object object;
   /* set by whoever makes it, before first use */
@@ -46,6 +51,8 @@ typedef struct Source {
   /* private */
   bool loaded[MAX_PARTS];
   Rows rows[MAX_PARTS];
+  SourceList *list;                 /* in which it is; NULL: in none */
+  struct Source *before, *after;    /* in that list */
 } Source;
 
 typedef struct SourceKind {
@@ -59,6 +66,9 @@ typedef struct SourceKind {
 
 /* The constructors of module "data": its list in source.c names them all. */
 extern const Family dataset_family;
+
+/* Puts a new one into the list, which must outlive it. */
+void source_enlist(SourceList *list, Source *source);
 
 /* Do its rows follow from run_seed? Are they in memory from the start? */
 bool source_draws(const Source *source);

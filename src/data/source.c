@@ -74,8 +74,24 @@ void rows_deinit(Rows *rows) {
   *rows = (Rows){0};
 }
 
+void source_enlist(SourceList *list, Source *source) {
+  must(!source->list);
+  source->list = list;
+  source->after = list->first;
+  if (list->first) list->first->before = source;
+  list->first = source;
+}
+
+static void take_out(Source *source) {
+  if (!source->list) return;
+  if (source->before) source->before->after = source->after;
+  else source->list->first = source->after;
+  if (source->after) source->after->before = source->before;
+}
+
 void source_deinit(Object *object) {
   Source *source = (Source *)object;
+  take_out(source);
   for (int i = 0; i < MAX_PARTS; i++) rows_deinit(&source->rows[i]);
 }
 

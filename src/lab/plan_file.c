@@ -54,6 +54,7 @@ typedef struct Field {
 
 static const Field plain_fields[] = {
     {"script", false, is_text, "a path"},
+    {"script_path", false, is_text, "a path"},
     {"name", true, is_text, "text"},
     {"metric", true, is_text, "text"},
     {"report", true, is_text, "text"},
@@ -96,6 +97,17 @@ static Err check(const Json *map, const Field *fields, size_t n, bool of_lists,
   return ERR_OK;
 }
 
+/* Whoever reads it makes room for all of them. */
+static Err check_size(const Json *plan, const char *directory, Fault *fault) {
+  const Json *others = json_find(plan, "others");
+  int64_t n_cells = json_count(json_find(plan, "cells"));
+  int64_t n_seeds = json_count(json_find(plan, "seeds"));
+  int64_t n = n_cells * n_seeds, n_others = others ? json_count(others) : 0;
+  if (n <= TRIALS_MAX && n_others <= TRIALS_MAX) return ERR_OK;
+  return fault_set(fault, ERR_STORAGE, "%s/experiment.json: asks for %lld trials, allowed: up "
+                   "to %d", directory, (long long)(n > n_others ? n : n_others), TRIALS_MAX);
+}
+
 Json *plan_file_read(const char *directory, Fault *fault) {
   Json *plan = look_json(directory, "experiment.json", fault);
   if (!plan) return NULL;
@@ -104,6 +116,7 @@ Json *plan_file_read(const char *directory, Fault *fault) {
   if (!err)
     err = check(json_find(plan, "tuned"), tuned_lists, COUNT(tuned_lists), true, directory,
                 fault);
+  if (!err) err = check_size(plan, directory, fault);
   if (!err) return plan;
   json_free(plan);
   return NULL;

@@ -7,6 +7,7 @@
 #include "lab/look.h"
 #include "lab/lock.h"
 #include "lab/names.h"
+#include "lab/run_name.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,9 +30,8 @@ static char *join(const char *directory, const char *name) {
 static Err check_name(const char *name, Fault *fault) {
   bool control = false;
   for (const char *s = name; *s; s++) control |= (unsigned char)*s < ' ' || *s == 0x7F;
-  bool index = strncmp(name, "index.sqlite", 12) == 0;   /* a file in runs (index.h) */
-  if (*name && *name != '.' && !control && !index && !strchr(name, '/') && strlen(name) < 200)
-    return ERR_OK;
+  bool hidden = run_name_is_hidden(name);
+  if (*name && !control && !hidden && !strchr(name, '/') && strlen(name) < 200) return ERR_OK;
   return fault_set(fault, ERR_VALUE, "experiment name \"%s\": allowed: the name of a "
                    "directory, without '/', not beginning with '.' or \"index.sqlite\"", name);
 }

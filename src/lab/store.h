@@ -9,9 +9,10 @@
  *                        gone once it is published
  *     config.json        the config and the seed, keys sorted; never changes
  *     meta.json          what the caller says of machine and code, and all attempts
- *     metrics.csv, probes.*, stdout.log, checkpoint-*.safetensors
+ *     metrics.csv, probes.*, stdout.log, stderr.log, checkpoint-*.safetensors
  *     result.json        last, put in place exactly once
- *     result-<n>.json, stdout-<n>.log              of attempt n, when another followed
+ *     result-<n>.json, stdout-<n>.log, stderr-<n>.log
+ *                        of attempt n, when another followed
  *
  * The state is read off the directory and stored nowhere else:
  *   result.json there        its state: complete, diverged, failed, cancelled
@@ -45,6 +46,9 @@ enum { TRIAL_ID = 64, HASH_TEXT = SHA256_TEXT };   /* bytes of an id, a hash in 
  * reported, times and 32 random bits among them, are not above it. */
 #define SEED_MAX INT64_C(1000000000000)
 
+/* That one experiment may have: cells times seeds, or trials of tuning. */
+enum { TRIALS_MAX = 1000000 };
+
 /* One experiment. Used by one thread; nothing is kept open between calls. */
 typedef struct Store {
   /* read-only */
@@ -68,7 +72,7 @@ Err config_hash(const Json *config, char out[17], Fault *fault) WARN_UNUSED;
 void trial_id(const char *hash, int64_t seed, char out[TRIAL_ID]);
 
 /* Puts experiment.json in place, if it differs from what stands there. `experiment` is
- *   { name, script, args: {name: value}, factors: [{name, levels: [name]}],
+ *   { name, script, script_path (script.h), args: {name: value}, factors: [{name, levels: [name]}],
  *     baseline: {factor: level}, metric, metric_goal, report, goal, range: [low, high] of what is
  *     reported, if it is known, seeds: [n], rope, contrasts,
  *     cells: [{factor: level}], fingerprints: [of the code of each cell],
@@ -111,7 +115,7 @@ typedef struct StoreClaim {
 } StoreClaim;
 
 /* Claims the trial: makes its directory with config.json, removes what a dead process left
- * half written, sets aside stdout.log and a damaged result of an earlier attempt; where
+ * half written, sets aside the logs and a damaged result of an earlier attempt; where
  * nothing tells of that attempt, or it was taken back, its metrics and checkpoints are
  * removed. *claimed is false, without a fault, if a live process holds it, it is published
  * or just being removed. A claim is ended by store_publish or store_release. A directory

@@ -2,9 +2,9 @@
  *
  * One loop: give work to idle workers, wait for what they say, take note, show progress. A
  * worker is this program again (posix_spawn of /proc/self/exe with the command "worker"): a
- * process that OpenMP has run in must not fork. Its stdin and stdout are /dev/null (stdout
- * becomes the trial's log meanwhile), its stderr comes here, and descriptor 3 is its end of
- * the link (study_link.h).
+ * process that OpenMP has run in must not fork. Its stdin and stdout are /dev/null, its stderr
+ * comes here, and descriptor 3 is its end of the link (study_link.h). While a trial runs stdout
+ * and stderr are its logs, and what it says is read out of the latter (study_said.h).
  *
  * A worker is the leader of a process group, in which the programs are that its trials start.
  * So Ctrl-C at a terminal reaches the coordinator alone, who says when a trial has to stop:
@@ -18,6 +18,7 @@
 #include "lab/lock.h"
 #include "lab/study_link.h"
 #include "lab/study_progress.h"
+#include "lab/study_said.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -32,14 +33,14 @@
 
 extern char **environ;
 
-enum { WORKER_FD = 3, SPARE_FD = 16, TAIL_BYTES = 1500, POLL_MS = 200, OTHERS_MS = 500 };
-enum { LAST_READS = 64, TOLD_BYTES = 1 << 16, END_POLL_MS = 2, END_GRACE_S = 20 };
+enum { WORKER_FD = 3, SPARE_FD = 16, POLL_MS = 200, OTHERS_MS = 500 };
+enum { LAST_READS = 64, END_POLL_MS = 2, END_GRACE_S = 20 };
 
 typedef struct Worker {
   pid_t pid;                 /* 0: there is none in this place */
   Link link;
   int stderr_fd;
-  Text said;                 /* on stderr, its last part */
+  Voice voice;
   int64_t trial;             /* that it runs; -1: idle */
   bool told_to_stop;
 } Worker;
@@ -50,7 +51,7 @@ typedef struct Pool {
   Worker *workers;
   struct pollfd *polled;     /* two per worker: link and stderr */
   StudyProgress progress;
-  Text told;                 /* lines of workers that were passed on, each once */
+  Told told;
   bool stopping;             /* nothing new is begun */
   Fault ended;               /* what ends the study once running trials are finished */
   int n_heeded;              /* signals so far */
@@ -148,6 +149,14 @@ static Err start_worker(Pool *pool, Worker *w) {
 
 /* -- work ---------------------------------------------------------------------------- */
 
+/* What the trial says from its beginning on. */
+static void follow(const Pool *pool, Worker *w, const char *id) {
+  Text directory = {0};
+  text_addf(&directory, "%s/trials/%s", pool->study->store.directory, id);
+  if (!directory.failed) voice_follow(&w->voice, directory.data);
+  text_deinit(&directory);
+}
+
 static void give(Pool *pool, Worker *w, int64_t trial) {
   Study *s = pool->study;
   const StudyTrial *t = &s->trials[trial];
@@ -160,6 +169,7 @@ static void give(Pool *pool, Worker *w, int64_t trial) {
   json_put_bool(job, "tuning", pool->options->tuning);
   json_put_text(job, "fingerprint", s->fingerprints[t->cell]);
   w->trial = trial;
+  follow(pool, w, t->id);
   link_send(&w->link, job);
   json_free(job);
 }
@@ -200,6 +210,20 @@ static void stop_all(Pool *pool) {
 }
 
 /* -- what workers say ---------------------------------------------------------------- */
+
+/* False when there is nothing to be read. */
+static bool hear_stderr(Pool *pool, Worker *w) {
+  char buffer[4096];
+  ssize_t n = read(w->stderr_fd, buffer, sizeof buffer);
+  if (n > 0) voice_add(&w->voice, &pool->told, buffer, (size_t)n);
+  return n > 0;
+}
+
+/* What was said last; a program that the script left behind may go on for ever. */
+static void hear_last_words(Pool *pool, Worker *w) {
+  for (int i = 0; i < LAST_READS && hear_stderr(pool, w); i++) continue;
+  voice_pause(&w->voice, &pool->told);
+}
 
 /* The study is to end; what runs is finished first. */
 static void end_study(Pool *pool, const Fault *why) {
@@ -280,6 +304,7 @@ static Err on_reply(Pool *pool, Worker *w, const Json *reply) {
   if (trial < 0) return ERR_OK;
   json_get_text(json_find(reply, "outcome"), &outcome);
   json_get_text(json_find(reply, "message"), &message);
+  hear_last_words(pool, w);
   w->trial = -1;
   switch (job_outcome_parse(outcome)) {
   case JOB_ENDED: return on_ended(pool, trial);
@@ -291,55 +316,12 @@ static Err on_reply(Pool *pool, Worker *w, const Json *reply) {
   }
 }
 
-/* Passes on what a worker said, each line once, however many trials say it. */
-static void pass_on(Pool *pool, const char *line, size_t n) {
-  Text whole = {0};          /* between two line ends, as it stands among those told */
-  text_add(&whole, "\n");
-  text_add_bytes(&whole, line, n);
-  text_add(&whole, "\n");
-  bool new = n && !whole.failed && !(pool->told.data && strstr(pool->told.data, whole.data));
-  if (new && pool->told.n_bytes < TOLD_BYTES) {
-    text_add(&pool->told, whole.data);
-    err_print("%s", whole.data + 1);
-    if (pool->told.n_bytes >= TOLD_BYTES)
-      err_print("what workers say from here on is not shown\n");
-  }
-  text_deinit(&whole);
-}
-
-static void keep_tail(Text *said) {
-  if (said->n_bytes <= 2 * TAIL_BYTES) return;
-  memmove(said->data, said->data + said->n_bytes - TAIL_BYTES, TAIL_BYTES);
-  said->n_bytes = TAIL_BYTES;
-  said->data[TAIL_BYTES] = 0;
-}
-
-/* False when there is nothing to be read. */
-static bool hear_stderr(Pool *pool, Worker *w) {
-  char buffer[4096];
-  ssize_t n = read(w->stderr_fd, buffer, sizeof buffer);
-  if (n <= 0) return false;
-  size_t begin = w->said.n_bytes;
-  text_add_bytes(&w->said, buffer, (size_t)n);
-  if (w->said.failed) return true;
-  while (begin > 0 && w->said.data[begin - 1] != '\n') begin--;
-  for (char *line = w->said.data + begin, *end; (end = strchr(line, '\n')); line = end + 1)
-    pass_on(pool, line, (size_t)(end - line));
-  keep_tail(&w->said);
-  return true;
-}
-
-/* What was said last; a program that the script left behind may go on for ever. */
-static void hear_last_words(Pool *pool, Worker *w) {
-  for (int i = 0; i < LAST_READS && hear_stderr(pool, w); i++) continue;
-}
-
 static void describe_death(const Worker *w, int status, Text *out) {
   if (WIFSIGNALED(status))
     text_addf(out, "its process died of signal %d (%s)", WTERMSIG(status),
               strsignal(WTERMSIG(status)));
   else text_addf(out, "its process ended with status %d", WEXITSTATUS(status));
-  if (w->said.n_bytes) text_addf(out, "; it said:\n%s", w->said.data);
+  if (w->voice.tail.n_bytes) text_addf(out, "; it said:\n%s", w->voice.tail.data);
 }
 
 /* Ends what is left of the group of a worker, before its number can be another's; its status. */
@@ -359,7 +341,7 @@ static Err on_gone(Pool *pool, Worker *w) {
   describe_death(w, status, &why);
   link_close(&w->link);
   close(w->stderr_fd);
-  text_deinit(&w->said);
+  voice_deinit(&w->voice);
   *w = (Worker){.link.fd = -1, .stderr_fd = -1, .trial = -1};
   Err err = trial < 0 ? ERR_OK : lost(pool, trial, why.failed ? "out of memory" : why.data);
   text_deinit(&why);
@@ -386,9 +368,11 @@ static Err wait_and_hear(Pool *pool, int timeout_ms) {
   }
   int n = poll(pool->polled, (nfds_t)(2 * jobs), timeout_ms);
   Err err = ERR_OK;
-  for (int i = 0; n > 0 && !err && i < jobs; i++) {
+  for (int i = 0; n >= 0 && !err && i < jobs; i++) {
     Worker *w = &pool->workers[i];
+    if (!w->pid) continue;
     if (pool->polled[2 * i + 1].revents & POLLIN) hear_stderr(pool, w);
+    if (w->trial >= 0) voice_hear(&w->voice, &pool->told);
     if (pool->polled[2 * i].revents) err = hear(pool, w);
   }
   return err;
@@ -475,7 +459,7 @@ static void end_workers(Pool *pool, bool now) {
     if (!w->pid) continue;
     await_end(pool, w);
     close(w->stderr_fd);
-    text_deinit(&w->said);
+    voice_deinit(&w->voice);
   }
 }
 
@@ -522,7 +506,7 @@ Err pool_run(Study *study, const PoolOptions *options, Fault *fault) {
     study_progress_end(&pool.progress, study);
     if (!err) err = outcome(&pool, interrupted);
   }
-  text_deinit(&pool.told);
+  text_deinit(&pool.told.lines);
   free(pool.workers);
   free(pool.polled);
   return err;

@@ -1,7 +1,7 @@
 /* trial.c: the record of a run; see trial.h.
  *
- * Order on disk: directory, lock, config.json, meta.json, stdout.log when it is opened; rows
- * of metrics as they come; at the end meta.json again, the log's end, result.json. Whoever
+ * Order on disk: directory, lock, config.json, meta.json, the logs when it is opened; rows
+ * of metrics as they come; at the end meta.json again, the logs' end, result.json. Whoever
  * finds result.json finds all the rest complete: at the end everything is synced before it
  * (or with it, where crash.h says so). Until then nothing is, since whoever finds no result
  * runs the trial again. */
@@ -13,6 +13,7 @@
 #include "lab/crash.h"
 #include "lab/digest.h"
 #include "lab/lock.h"
+#include "lab/run_name.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,17 +62,6 @@ bool trial_state_parse(const char *name, TrialState *out) {
 
 /* -- life ---------------------------------------------------------------------------- */
 
-/* "dir/name.lua" -> "name". What a file name cannot hold or would hide becomes '_'. */
-static char *script_name(const char *script) {
-  char *name = text_copy(file_name(script));
-  if (!name) return NULL;
-  char *end = strrchr(name, '.');
-  if (end && end != name && strcmp(end, ".lua") == 0) *end = 0;
-  for (char *s = name; *s; s++)
-    if ((unsigned char)*s <= ' ' || *s == 0x7F || (s == name && *s == '.')) *s = '_';
-  return name;
-}
-
 static void start_clock(Trial *trial) {
   trial->start_s = clock_s();
   clock_utc(trial->start_utc);
@@ -82,7 +72,7 @@ Err trial_init(Trial *out, const char *runs, const char *script, Json *config, J
   *out = (Trial){.config = config,
                  .meta = meta ? meta : json_map(),
                  .runs = text_copy(runs),
-                 .name = script_name(script),
+                 .name = run_name_of(script),
                  .attempt = 1,
                  .lock = LOCK_NONE};
   start_clock(out);
@@ -97,6 +87,7 @@ Err trial_init_at(Trial *out, const char *directory, int lock, Json *config, Jso
                  .meta = json_map(),
                  .directory = text_copy(directory),
                  .attempt = 1 + (attempts ? (int)json_count(attempts) : 0),
+                 .of_study = true,
                  .lock = lock};
   json_put(out->meta, "attempts", attempts ? attempts : json_list());
   start_clock(out);
@@ -264,25 +255,40 @@ static Err make_directory(Trial *trial, Fault *fault) {
   return err;
 }
 
-/* What was printed in an earlier attempt stays beside. */
-static Err keep_earlier_log(const Trial *trial, Fault *fault) {
-  char name[32];
-  if (trial->attempt == 1 || !has_file(trial, "stdout.log")) return ERR_OK;
-  snprintf(name, sizeof name, "stdout-%d.log", trial->attempt - 1);
-  char *from = path_of(trial, "stdout.log", fault), *to = path_of(trial, name, fault);
-  Err err = from && to ? file_move(from, to, fault) : ERR_MEMORY;
+/* What an earlier attempt said stays beside, as "stdout-1.log". */
+static Err keep_earlier_log(const Trial *trial, const char *name, Fault *fault) {
+  Text numbered = {0};
+  if (trial->attempt == 1 || !has_file(trial, name)) return ERR_OK;
+  text_addf(&numbered, "%.*s-%d.log", (int)strcspn(name, "."), name, trial->attempt - 1);
+  char *from = path_of(trial, name, fault);
+  char *to = numbered.failed ? NULL : path_of(trial, numbered.data, fault);
+  Err err = from && to ? file_move(from, to, fault) : fault_memory(fault, 0);
+  text_deinit(&numbered);
   free(from);
   free(to);
   return err;
 }
 
-static Err open_log(const Trial *trial, Fault *fault) {
+/* Whatever reaches descriptors 1 and 2 while a trial of a study runs is the trial's; of a
+ * script only what it prints is. */
+static Err open_logs(Trial *trial, Fault *fault) {
   if (trial->logless) return ERR_OK;
-  Err err = keep_earlier_log(trial, fault);
-  char *log = err ? NULL : path_of(trial, "stdout.log", fault);
-  if (!err) err = log ? out_tee_begin(log, fault) : ERR_MEMORY;
-  free(log);
+  Err err = keep_earlier_log(trial, TRIAL_STDOUT, fault);
+  if (!err) err = keep_earlier_log(trial, TRIAL_STDERR, fault);
+  if (err) return err;
+  char *out = path_of(trial, TRIAL_STDOUT, fault), *errors = path_of(trial, TRIAL_STDERR, fault);
+  if (!out || !errors) err = ERR_MEMORY;
+  else if (trial->of_study) err = out_divert(out, errors, fault);
+  else err = out_tee_begin(out, &trial->log, fault);
+  free(out);
+  free(errors);
   return err;
+}
+
+/* Nothing where none was opened. */
+static Err close_logs(Trial *trial, Fault *fault) {
+  if (trial->of_study && !trial->logless) return out_divert_end(fault);
+  return out_tee_end(&trial->log, fault);
 }
 
 static Err open_record(Trial *trial, Fault *fault) {
@@ -291,7 +297,7 @@ static Err open_record(Trial *trial, Fault *fault) {
     err = put_json(trial, "config.json", trial->config, PUBLISH_DRAFT, fault);
   if (!err && !trial->attempt_note) note_begin(trial);
   if (!err) err = put_json(trial, "meta.json", trial->meta, PUBLISH_DRAFT, fault);
-  if (!err) err = open_log(trial, fault);
+  if (!err) err = open_logs(trial, fault);
   trial->opened = !err;
   return err;
 }
@@ -348,13 +354,14 @@ static Err result_json(const Trial *trial, const TrialEnd *end, Json **out, Faul
 static Err sync_all(Trial *trial, Fault *fault) {
   Err err = metrics_sync(&trial->metrics, fault);
   if (!err) err = sync_file(trial, "config.json", fault);
-  if (!err && !trial->logless) err = sync_file(trial, "stdout.log", fault);
+  if (!err && !trial->logless) err = sync_file(trial, TRIAL_STDOUT, fault);
+  if (!err && !trial->logless && trial->of_study) err = sync_file(trial, TRIAL_STDERR, fault);
   return err ? err : sync_file(trial, "..", fault);
 }
 
 /* Everything but the result; with `sync` on disk to stay. */
 static Err settle(Trial *trial, const TrialEnd *end, bool sync, Fault *fault) {
-  Err err = trial->logless ? ERR_OK : out_tee_end(fault);
+  Err err = close_logs(trial, fault);
   if (!err) err = sync ? sync_all(trial, fault) : metrics_check(&trial->metrics, fault);
   note_end(trial, end->state, end->message);
   if (!err)
@@ -423,7 +430,7 @@ Err trial_finish(Trial *trial, const TrialEnd *end, Fault *fault) {
   if (trial->finished || !trial->directory) return ERR_OK;
   if (trial->failed) {   /* what stands there stays, without a result */
     trial->finished = true;
-    (void)!out_tee_end(NULL);
+    (void)!close_logs(trial, NULL);
     return ERR_OK;
   }
   bool first;
@@ -439,7 +446,7 @@ void trial_release(Trial *trial, const char *why) {
   if (trial->finished) return;
   Fault fault = {0};
   trial->finished = true;
-  Err err = trial->logless ? ERR_OK : out_tee_end(&fault);
+  Err err = close_logs(trial, &fault);
   if (trial->opened) {
     fault_clear(&fault);
     note_end(trial, TRIAL_INTERRUPTED, why);

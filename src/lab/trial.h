@@ -4,8 +4,9 @@
  *   config.json    seed and arguments
  *   metrics.csv    one row per epoch, columns fixed by the first row, written at once;
  *                  a second fit of the same run writes metrics-2.csv, and so on
- *   stdout.log     everything printed to stdout since the program began; in a worker whatever
- *                  reaches descriptor 1, programs that the script starts included
+ *   stdout.log     everything printed to stdout since the program began; of a trial of a study
+ *                  whatever reaches descriptor 1, programs that it starts included
+ *   stderr.log     of such a trial: the same of descriptor 2, byte by byte
  *   meta.json      times, machine, versions, peak memory, attempts
  *   result.json    last, put in place exactly once: its presence means the run is over
  *   lock           held while it runs
@@ -41,7 +42,7 @@ typedef struct Trial {
   /* public */
   bool go_on;
   bool brief;                /* when short, others see to it that it is synced (crash.h) */
-  bool logless;              /* what this process prints is not the trial's: no stdout.log */
+  bool logless;              /* what this process prints is not the trial's: no logs */
   Json *meta;                /* the caller may put into it until trial_open */
   /* read-only */
   char *directory;           /* of a plain run: NULL until something is recorded */
@@ -49,6 +50,7 @@ typedef struct Trial {
   bool opened;
   bool failed;               /* recording ended by a fault under go_on */
   bool finished;
+  bool of_study;
   /* private */
   char *runs, *name;         /* of a plain run */
   Json *config;
@@ -56,8 +58,13 @@ typedef struct Trial {
   double start_s;
   char start_utc[32];
   Metrics metrics;
+  int log;                   /* of what a plain run prints (out.h) */
   int lock;
 } Trial;
+
+/* Names of its logs. */
+#define TRIAL_STDOUT "stdout.log"
+#define TRIAL_STDERR "stderr.log"
 
 /* Nothing is written yet. `runs` is the directory of runs, `script` the path of the script
  * (its name without directory and ".lua" is used) or a name. Takes both values, also on
@@ -73,7 +80,7 @@ Err trial_init_at(Trial *out, const char *directory, int lock, Json *config, Jso
                   Fault *fault) WARN_UNUSED;
 void trial_deinit(Trial *trial);           /* writes nothing; ends the lock */
 
-/* Makes the directory with config.json, meta.json and stdout.log; once, then a no-op.
+/* Makes the directory with config.json, meta.json and the logs; once, then a no-op.
  * The directory's path is in trial->directory. */
 Err trial_open(Trial *trial, Fault *fault) WARN_UNUSED;
 
@@ -99,7 +106,7 @@ typedef struct TrialEnd {
 /* The end of a run that this fault ended (or none); borrows both. */
 TrialEnd trial_end_of(const Fault *fault, const Json *values);
 
-/* Final meta.json, the end of stdout.log, then result.json with its digest. Nothing when
+/* Final meta.json, the end of the logs, then result.json with its digest. Nothing when
  * the record was never opened. A second call is a no-op. */
 Err trial_finish(Trial *trial, const TrialEnd *end, Fault *fault) WARN_UNUSED;
 

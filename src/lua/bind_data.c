@@ -3,7 +3,7 @@
  * A source with one part is a data set at once (data.spirals{...}); one with several is an
  * object whose parts are fields (data.fashion_mnist().train). A box is pushed before the
  * thing it will own is made, so that no error can leak it. */
-#include "lua/core.h"
+#include "lua/sources.h"
 #include "data/methods.h"
 #include "graph/ops.h"
 #include "lua/reflect.h"
@@ -577,52 +577,19 @@ static int push_source(lua_State *L, Source *source) {
   return store_set(L, box, dataset_open(source, 0, &fault), &fault);
 }
 
-static bool was_read(const Source *source) {
-  for (int part = 0; part < MAX_PARTS; part++)
-    if (source->read[part]) return true;
-  return false;
-}
-
-/* The next place that is free, or whose source this trial has not read: what it read is noted
- * at its end. Where it has read all, the next one. */
-static int place_for_source(SourceCache *cache) {
-  for (int i = 0; i < CACHED_SOURCES; i++) {
-    int place = cache->n++ % CACHED_SOURCES;
-    if (!cache->v[place].source || !was_read(cache->v[place].source)) return place;
-  }
-  return cache->n++ % CACHED_SOURCES;
-}
-
-/* The source of the same kind and options, and seed if that matters, that an earlier session
- * made; else this one, which is kept for later ones. The object is at the stack's top. */
-static Source *cached_source(lua_State *L, SourceCache *cache, Source *source) {
-  const char *text = luaL_tolstring(L, -1, NULL);
-  const char *key = text;
-  if (source_draws(source))
-    key = lua_pushfstring(L, "%s of seed %I", text, (LUAI_UACINT)source->run_seed);
-  for (int i = 0; i < CACHED_SOURCES && i < cache->n; i++)
-    if (strcmp(cache->v[i].key, key) == 0) return cache->v[i].source;
-  char *copy = text_copy(key);
-  if (!copy) return source;
-  int place = place_for_source(cache);
-  if (cache->v[place].source) object_release(cache->v[place].source);
-  free(cache->v[place].key);
-  cache->v[place] = (CachedSource){.key = copy, .source = object_retain(source)};
-  source->memory = &cache->memory;
-  return source;
-}
-
 /* upvalue 1: the kind. */
 static int make_source(lua_State *L) {
-  SourceCache *cache = session(L)->sources;
+  Session *s = session(L);
+  SourceCache *cache = s->sources;
   Source *source =
       (Source *)object_from_args(L, 1, lua_touserdata(L, lua_upvalueindex(1)));
-  source->memory = &session_graph(L)->memory;
-  source->run_seed = session_graph(L)->seed;
+  source->memory = cache ? cache->memory : &s->graph.memory;
+  source->run_seed = s->graph.seed;
+  if (!s->job) source_enlist(&s->made, source);   /* a worker's may outlive the session */
   if (!cache) return push_source(L, source);
   push_object(L, &source->object);
   object_release(source);
-  return push_source(L, object_retain(cached_source(L, cache, source)));
+  return push_source(L, object_retain(sources_keep(L, cache, source)));
 }
 
 /* data.set(x, y, {classes =, label_base =}), also data.set(x), data.set(x, {...}).

@@ -7,8 +7,11 @@
 #include "base/sys.h"
 #include "base/version.h"
 #include "kernel/gemm.h"
+#include "lab/run_name.h"
+#include "lab/script.h"
 #include "lab/table.h"
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* -- the run ------------------------------------------------------------------------- */
@@ -130,6 +133,20 @@ static int thread_functions(lua_State *L) {
   return 1;
 }
 
+/* run_name_taken(name): as run_name_is_taken. */
+static int run_name_taken(lua_State *L) {
+  lua_pushboolean(L, run_name_is_taken(luaL_checkstring(L, 1)));
+  return 1;
+}
+
+/* is_name(text): as text_is_name. */
+static int is_name(lua_State *L) {
+  size_t n;
+  const char *text = luaL_checklstring(L, 1, &n);
+  lua_pushboolean(L, text_is_name(text, n));
+  return 1;
+}
+
 /* level_text(factor, level): as text_add_level. */
 static int level_text(lua_State *L) {
   const char *factor = luaL_checkstring(L, 1), *level = luaL_checkstring(L, 2);
@@ -204,6 +221,15 @@ static int script_name(lua_State *L) {
   return 1;
 }
 
+/* Where the script stands; nil without one. */
+static int path_of_script(lua_State *L) {
+  const char *script = session(L)->script;
+  char *path = script ? script_path(script) : NULL;
+  lua_pushstring(L, path);
+  free(path);
+  return 1;
+}
+
 void add_lab_functions(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"begin_trial", begin_trial},
@@ -216,6 +242,8 @@ void add_lab_functions(lua_State *L) {
       {"surroundings", surroundings},
       {"thread_functions", thread_functions},
       {"is_history", is_history},
+      {"is_name", is_name},
+      {"run_name_taken", run_name_taken},
       {"level_text", level_text},
       {"named_goal", named_goal},
       {"named_range", named_range},
@@ -225,6 +253,7 @@ void add_lab_functions(lua_State *L) {
       {"resolved_arguments", resolved_arguments},
       {"check_arguments", check_all_arguments},
       {"script_name", script_name},
+      {"script_path", path_of_script},
       {"study", lab_study},
       {NULL, NULL}};
   Session *s = session(L);
@@ -233,6 +262,10 @@ void add_lab_functions(lua_State *L) {
     push_json(L, s->job);
     lua_setfield(L, -2, "job");
   }
+  lua_pushinteger(L, TRIALS_MAX);
+  lua_setfield(L, -2, "trials_max");
+  lua_pushliteral(L, TEXT_NAME);
+  lua_setfield(L, -2, "name_allowed");
   lua_pushboolean(L, s->study.mode == STUDY_PLAN);
   lua_setfield(L, -2, "planning");
   lua_pushboolean(L, s->study.mode == STUDY_RUN);

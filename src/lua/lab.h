@@ -17,16 +17,27 @@ int lab_study(lua_State *L);
 /* internal.is_history(value): is it a table that train.fit gave? nil: no. */
 int is_history(lua_State *L);
 
-/* Meta of a trial that runs in this session: machine, versions, script, and what `more` (a
- * map, or NULL) holds. */
-void describe_trial(const Session *s, const Json *more, Json *meta);
+/* Meta of a run in this session: machine, versions, script. */
+void describe_trial(const Session *s, Json *meta);
+
+/* A trial of a study, in this session: what it is, and what runs it. */
+typedef struct TrialRun {
+  StoreClaim *claim;         /* NULL: nothing is recorded */
+  const Json *meta;          /* of all trials of the study: files, sources; borrowed */
+  const char *fingerprint;   /* of its code */
+  void (*body)(lua_State *L, void *ctx, Fault *fault);   /* ends in the trial's function */
+  void *ctx;
+} TrialRun;
+
+/* Runs it and publishes the claim, or gives it back: all of it, wherever trials run. `fault`:
+ * what came before (then L may be NULL, and the body is not called), and why it ended so.
+ * `end` becomes what was told, valid while session and fault are. */
+JobOutcome trial_run(Session *s, lua_State *L, const TrialRun *run, TrialEnd *end,
+                     Fault *fault);
 
 /* A trial begins in this session, in the record (NULL: none is kept). Its results, the hash
  * of its weights and the numbers of nets and fits start as they stood before any trial. */
 void trial_enter(Session *s, Trial *record);
-/* It ended with this fault (or none): publishes it or gives the claim back. `claim` NULL:
- * nothing is recorded. `end` becomes what was told, valid while session and fault are. */
-JobOutcome trial_leave(Session *s, StoreClaim *claim, Fault *fault, TrialEnd *end);
 
 /* The worker's side of a study: takes jobs from descriptor 3 until there are no more. */
 typedef struct WorkerOptions {

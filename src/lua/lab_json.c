@@ -1,5 +1,6 @@
 /* lab_json.c: values between Lua and JSON. */
 #include "lua/lab.h"
+#include "base/utf8.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,23 +26,44 @@ static int by_bytes(const void *a, const void *b) {
   return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* New: the string keys, sorted; they live as long as the table. NULL on lack of memory. */
-static const char **sorted_keys(lua_State *L, int arg, int *n) {
+/* A key that is no UTF-8, or holds a zero byte, would come back as another one. */
+static bool check_key(lua_State *L, int arg, Fault *fault) {
+  size_t n;
+  const char *key = lua_tolstring(L, arg, &n), *at = key, *end = key + n;
+  for (size_t bytes = 1; at < end && *at && bytes; at += bytes) {
+    uint32_t code;
+    bytes = utf8_next(at, end, &code);
+  }
+  if (at == end && strlen(key) == n) return true;
+  fault_set(fault, ERR_VALUE, "a table with the key \"%s\" cannot be written down; allowed: "
+            "UTF-8 without zero bytes", key);
+  return false;
+}
+
+/* New: the string keys, sorted; they live as long as the table. NULL and a fault on lack of
+ * memory, and for a key that cannot be written. */
+static const char **sorted_keys(lua_State *L, int arg, int *n, Fault *fault) {
   int room = 0;
   *n = 0;
-  for (lua_pushnil(L); lua_next(L, arg); lua_pop(L, 1)) room++;
+  for (lua_pushnil(L); lua_next(L, arg); lua_pop(L, 1)) {
+    room++;
+    if (lua_type(L, -2) != LUA_TSTRING || check_key(L, -2, fault)) continue;
+    lua_pop(L, 2);
+    return NULL;
+  }
   const char **keys = malloc(((size_t)room + 1) * sizeof *keys);
   for (lua_pushnil(L); keys && lua_next(L, arg); lua_pop(L, 1))
     if (lua_type(L, -2) == LUA_TSTRING) keys[(*n)++] = lua_tostring(L, -2);
   if (keys) qsort(keys, (size_t)*n, sizeof *keys, by_bytes);
+  else fault_memory(fault, (size_t)room * sizeof *keys);
   return keys;
 }
 
 static Json *map_from_lua(lua_State *L, int arg, Fault *fault) {
   int n;
-  const char **keys = sorted_keys(L, arg, &n);
+  const char **keys = sorted_keys(L, arg, &n, fault);
   Json *map = keys ? json_map() : NULL;
-  if (!map) fault_memory(fault, 0);
+  if (keys && !map) fault_memory(fault, 0);
   for (int i = 0; map && i < n; i++) {
     lua_pushstring(L, keys[i]);
     lua_rawget(L, arg);

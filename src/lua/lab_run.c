@@ -3,19 +3,24 @@
  *
  * All C parts of it stand in one userdata, so that an error raised on the way leaks nothing. */
 #include "lua/lab.h"
+#include "lua/sources.h"
 #include "base/file.h"
 #include "base/out.h"
 #include "base/par.h"
 #include "base/sys.h"
 #include "lab/crash.h"
+#include "lab/script.h"
 #include "lab/study_compare.h"
 #include "lab/study_pool.h"
 #include "lab/study_progress.h"
+#include "lab/study_said.h"
 #include "lab/study_verify.h"
 #include <stdlib.h>
 #include <string.h>
 
 #define STUDY_META "runner.study"
+
+enum { SHOWN_BYTES = 1 << 24 };   /* of what a trial printed */
 
 typedef struct StudyBox {
   Study study;
@@ -127,12 +132,12 @@ static Json *make_hello(lua_State *L, const StudyBox *box) {
 
 /* Two scripts that give their experiments one name take each other's place. */
 static void warn_of_other_script(const Study *study) {
-  const char *now, *earlier;
-  if (json_get_text(json_find(study->plan, "script"), &now) &&
-      json_get_text(json_find(study->earlier, "script"), &earlier) &&
-      strcmp(file_name(now), file_name(earlier)) != 0)
-    err_print("warning: the experiment %s was run from %s before; what this script does not ask "
-              "for no longer belongs to it\n", study->name, earlier);
+  const char *earlier = "";
+  if (!script_is_other(study->plan, study->earlier)) return;
+  json_get_text(json_find(study->earlier, "script"), &earlier);
+  err_print("warning: the experiment %s was run from %s before; what this script does not ask "
+            "for no longer belongs to it: name = \"...\" keeps the two apart\n", study->name,
+            earlier);
 }
 
 /* After parameters were tuned the plan on disk knows no cells, so the new one is written
@@ -170,52 +175,54 @@ static PoolOptions pool_options(const Session *s, const StudyBox *box) {
   return options;
 }
 
+/* A trial in this Lua state. */
+typedef struct HereTrial {
+  const Study *study;
+  const StudyTrial *trial;
+  bool tuning;
+} HereTrial;
+
 /* Runs the Lua function of the parts on the job; errors become the fault. */
-static void call_trial(lua_State *L, const StudyTrial *t, const Study *study, bool tuning,
-                       Fault *fault) {
+static void call_trial(lua_State *L, void *ctx, Fault *fault) {
+  const HereTrial *here = ctx;
+  const StudyTrial *t = here->trial;
   lua_getfield(L, PARTS, "run_trial");
   lua_createtable(L, 0, 3);
   lua_pushinteger(L, t->seed);
   lua_setfield(L, -2, "seed");
-  push_json(L, json_item(json_find(study->plan, "cells"), t->cell));
+  push_json(L, json_item(json_find(here->study->plan, "cells"), t->cell));
   lua_setfield(L, -2, "cell");
-  lua_pushboolean(L, tuning);
+  lua_pushboolean(L, here->tuning);
   lua_setfield(L, -2, "tuning");
   LuaEntry entry = lua_entry_begin(session(L));
   call_protected(L, 1, 0, fault);
   lua_entry_end(session(L), &entry);
 }
 
-static Err open_record(Session *s, const StudyBox *box, int cell, StoreClaim *claim,
-                       Fault *fault) {
-  describe_trial(s, json_find(box->hello, "meta"), claim->trial.meta);
-  json_put_text(claim->trial.meta, "fingerprint", box->study.fingerprints[cell]);
-  return trial_open(&claim->trial, fault);
+/* What it printed stands in its logs; here somebody waits for it. */
+static void show_logs(const char *directory, Voice *voice, Told *told) {
+  Text path = {0}, text = {0};
+  Fault ignored = {0};
+  text_addf(&path, "%s/" TRIAL_STDOUT, directory);
+  if (!path.failed && file_read(path.data, SHOWN_BYTES, &text, &ignored) == ERR_OK)
+    out_write(text.data, text.n_bytes);
+  voice_pause(voice, told);
+  text_deinit(&path);
+  text_deinit(&text);
 }
 
-/* One trial in this Lua state. */
-static Err run_here(lua_State *L, StudyBox *box, int64_t i, Fault *fault) {
-  Session *s = session(L);
+/* The trial runs: here, under this claim, or in no record (NULL). */
+static Err run_claimed(lua_State *L, StudyBox *box, int64_t i, StoreClaim *claim,
+                       Fault *fault) {
   Study *study = &box->study;
-  StudyTrial *t = &study->trials[i];
-  StoreClaim claim;
-  bool claimed = false;
+  HereTrial here = {study, &study->trials[i], box->tuning};
+  TrialRun run = {.claim = claim, .meta = json_find(box->hello, "meta"),
+                  .fingerprint = study->fingerprints[here.trial->cell], .body = call_trial,
+                  .ctx = &here};
   double begin_s = clock_s();
-  if (study->stored) {
-    Err err = store_claim(&study->store, t->id, study->configs[t->cell], t->seed, &claim,
-                          &claimed, fault);
-    if (!err && !claimed) return study_look_at(study, i, fault);
-    if (!err) err = open_record(s, box, t->cell, &claim, fault);
-    if (err) {
-      if (claimed) store_release(&claim, fault->text);
-      return err;
-    }
-  }
   Fault own = {0};
   TrialEnd end;
-  trial_enter(s, claimed ? &claim.trial : NULL);
-  call_trial(L, t, study, box->tuning, &own);
-  JobOutcome outcome = trial_leave(s, claimed ? &claim : NULL, &own, &end);
+  JobOutcome outcome = trial_run(session(L), L, &run, &end, &own);
   if (outcome != JOB_ENDED) {
     study_put_back(study, i, false);
     *fault = own;
@@ -225,23 +232,57 @@ static Err run_here(lua_State *L, StudyBox *box, int64_t i, Fault *fault) {
   return study_outcome(study, i, &end, clock_s() - begin_s, fault);
 }
 
+/* One trial in this Lua state. */
+static Err run_here(lua_State *L, StudyBox *box, int64_t i, Told *told, Fault *fault) {
+  Study *study = &box->study;
+  const StudyTrial *t = &study->trials[i];
+  StoreClaim claim;
+  Voice voice = {0};
+  bool claimed = false;
+  if (!study->stored) return run_claimed(L, box, i, NULL, fault);
+  if (store_claim(&study->store, t->id, study->configs[t->cell], t->seed, &claim, &claimed,
+                  fault))
+    return fault->code;
+  if (!claimed) return study_look_at(study, i, fault);
+  char *directory = text_copy(claim.trial.directory);
+  if (directory) voice_follow(&voice, directory);
+  Err err = run_claimed(L, box, i, &claim, fault);
+  if (directory) show_logs(directory, &voice, told);
+  voice_deinit(&voice);
+  free(directory);
+  return err;
+}
+
+static Err run_next_here(lua_State *L, StudyBox *box, int64_t i, Told *told, Fault *fault) {
+  const StudyTrial *t = &box->study.trials[i];
+  Err err = run_here(L, box, i, told, fault);
+  if (err || !session(L)->study.fail_fast || t->state != TRIAL_FAILED) return err;
+  return fault_set(fault, ERR_SCRIPT, "a trial failed, and --fail-fast ends the study: %s",
+                   t->message ? t->message : "");
+}
+
 static Err run_all_here(lua_State *L, StudyBox *box, Fault *fault) {
   Session *s = session(L);
+  SourceCache sources = {.memory = &s->graph.memory};
   StudyProgress progress;
+  Told told = {0};
   Err err = ERR_OK;
   s->script_count = session_graph(L)->count;
   uint64_t seed = session_graph(L)->seed;
+  sources_adopt(L, &sources);
+  s->sources = &sources;
   study_progress_begin(&progress, &box->study, 0, 0);
   for (int64_t i; !err && (i = study_next(&box->study)) >= 0;) {
-    err = run_here(L, box, i, fault);
-    if (!err) study_progress_trial(&progress, &box->study, i);
+    err = run_next_here(L, box, i, &told, fault);
+    if (!err || study_is_published(&box->study.trials[i]))
+      study_progress_trial(&progress, &box->study, i);
     study_progress_show(&progress, &box->study, 0, false);
-    if (!err && s->study.fail_fast && box->study.trials[i].state == TRIAL_FAILED)
-      err = fault_set(fault, ERR_SCRIPT, "a trial failed, and --fail-fast ends the study: %s",
-                      box->study.trials[i].message ? box->study.trials[i].message : "");
   }
   if (!err && box->study.stored) err = study_check_there(&box->study, box->tuning, fault);
   study_progress_end(&progress, &box->study);
+  s->sources = NULL;
+  sources_deinit(&sources);
+  text_deinit(&told.lines);
   seed_all(L, (lua_Integer)seed);
   session_graph(L)->count = s->script_count;   /* the next study's trials begin there, too */
   return err;
@@ -337,8 +378,9 @@ static int show_or_verify(lua_State *L, StudyBox *box) {
 static int run_first(lua_State *L, StudyBox *box) {
   Fault fault = {0};
   Session *s = session(L);
+  HereTrial first = {&box->study, &box->study.trials[0], box->tuning};
   trial_enter(s, NULL);
-  call_trial(L, &box->study.trials[0], &box->study, box->tuning, &fault);
+  call_trial(L, &first, &fault);
   s->in_trial = false;
   return fault.code && !s->stopped ? raise_plain(L, &fault) : end_script(L);
 }

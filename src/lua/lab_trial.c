@@ -7,15 +7,17 @@
 #include "lua/lab.h"
 #include "lua/checkpoints.h"
 #include "lua/interrupt.h"
+#include "lua/sources.h"
 #include "base/out.h"
 #include "base/sys.h"
 #include "base/version.h"
 #include "graph/op.h"
 #include "kernel/gemm.h"
+#include "lab/script.h"
 #include <stdlib.h>
 #include <string.h>
 
-void describe_trial(const Session *s, const Json *more, Json *meta) {
+void describe_trial(const Session *s, Json *meta) {
   json_put_text(meta, "runner", RUNNER_VERSION);
   json_put_int(meta, "numerics", NUMERICS);
   json_put_text(meta, "lua", LUA_RELEASE);
@@ -26,9 +28,10 @@ void describe_trial(const Session *s, const Json *more, Json *meta) {
   json_put_text(meta, "flags", RUNNER_FLAGS);
   json_put_int(meta, "threads", s->graph.par.threads);
   json_put_text(meta, "script", s->script);
+  char *path = s->script ? script_path(s->script) : NULL;
+  if (path) json_put_text(meta, "script_path", path);
+  free(path);
   json_put(meta, "sources", json_share(s->origins));
-  for (void *it = more ? json_first(more) : NULL; it; it = json_next(more, it))
-    json_put(meta, json_key(it), json_share(json_value(it)));
 }
 
 void trial_enter(Session *s, Trial *record) {
@@ -110,7 +113,7 @@ static void check_interrupted(Fault *fault) {
   fault_set(fault, ERR_INTERRUPT, "interrupted");
 }
 
-JobOutcome trial_leave(Session *s, StoreClaim *claim, Fault *fault, TrialEnd *end) {
+static JobOutcome trial_leave(Session *s, StoreClaim *claim, Fault *fault, TrialEnd *end) {
   static const char no_experiment[] = "the script ended without its experiment";
   s->study_record = NULL;
   s->quiet = s->in_trial = false;
@@ -133,4 +136,27 @@ JobOutcome trial_leave(Session *s, StoreClaim *claim, Fault *fault, TrialEnd *en
   session_forget_checkpoints(s);
   s->checkpoint_directory = NULL;
   return outcome;
+}
+
+/* -- the whole ----------------------------------------------------------------------- */
+
+static Err open_record(const Session *s, const TrialRun *run, Fault *fault) {
+  Trial *record = &run->claim->trial;
+  describe_trial(s, record->meta);
+  for (void *it = run->meta ? json_first(run->meta) : NULL; it; it = json_next(run->meta, it))
+    json_put(record->meta, json_key(it), json_share(json_value(it)));
+  json_put_text(record->meta, "fingerprint", run->fingerprint);
+  return fault->code ? fault->code : trial_open(record, fault);
+}
+
+JobOutcome trial_run(Session *s, lua_State *L, const TrialRun *run, TrialEnd *end,
+                     Fault *fault) {
+  StoreClaim *claim = run->claim;
+  if (s->sources) sources_begin(s->sources);
+  trial_enter(s, claim ? &claim->trial : NULL);
+  if (claim) (void)!open_record(s, run, fault);
+  if (!fault->code) run->body(L, run->ctx, fault);
+  if (L && fault->code) lua_gc(L, LUA_GCCOLLECT);   /* what it held may be all memory */
+  if (claim && s->sources) sources_note(s->sources, claim->trial.meta);
+  return trial_leave(s, claim, fault, end);
 }

@@ -31,7 +31,7 @@ static Err open_own_record(Session *s, const FitRun *run, Fault *fault) {
     return fault_set(fault, ERR_VALUE, "train.fit: option \"record\": the fit that this one "
                      "is part of keeps a record of its own already");
   Json *meta = json_map();
-  describe_trial(s, NULL, meta);
+  describe_trial(s, meta);
   if (trial_init(&s->fit_trial, s->runs, run->fit->record, json_share(s->config), meta, fault))
     return fault->code;
   s->recorded_fit = run->number;

@@ -268,6 +268,8 @@ static void push_internal(lua_State *L) {
   lua_setfield(L, -2, "seed_max");
   lua_pushstring(L, s->script);
   lua_setfield(L, -2, "script");
+  lua_pushstring(L, s->code);
+  lua_setfield(L, -2, "chunk");
   add_lab_functions(L);
 }
 
@@ -469,7 +471,7 @@ Err session_trial(Session *s, Trial **out, Fault *fault) {
   if (!s->script || s->in_trial) return ERR_OK;
   if (!s->has_trial) {
     Json *config = json_share(s->config), *meta = json_map();
-    describe_trial(s, NULL, meta);
+    describe_trial(s, meta);
     if (trial_init(&s->trial, s->runs, s->script, config, meta, fault)) return fault->code;
     s->has_trial = true;
   }

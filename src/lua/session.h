@@ -30,15 +30,17 @@ typedef struct StudyOptions {
   bool json;                 /* the plan as JSON */
 } StudyOptions;
 
-/* Data sources that outlive a session: a worker reads each once. */
+/* Data sources of the trials of a study (sources.h): each is read once. */
 enum { CACHED_SOURCES = 16 };
 typedef struct CachedSource {
   char *key;                 /* what it is, with all options, and the seed if that matters */
   Source *source;
+  bool read_before[MAX_PARTS];         /* by the script, before any trial ... */
+  bool read_ever[MAX_PARTS];           /* ... or by any trial before this one */
   char hash[MAX_PARTS][SHA256_TEXT];   /* of the rows; "": not made yet */
 } CachedSource;
 typedef struct SourceCache {
-  MemoryCount memory;        /* of their tensors */
+  MemoryCount *memory;       /* counts the tensors of new ones; borrowed */
   int n;                     /* places taken so far, round and round */
   CachedSource v[CACHED_SOURCES];
 } SourceCache;
@@ -65,13 +67,14 @@ typedef struct Session {
   /* public: set before session_open */
   Graph graph;
   const char *script;        /* path; NULL: -e, stdin or the prompt, which record nothing */
+  const char *code;          /* text of -e; or NULL */
   const char *runs;          /* directory of the records */
   int n_args;                /* `key=value` words of the command line ... */
   char *const *args;         /* ... borrowed from main */
   bool want_help;            /* --help was given after the script */
   StudyOptions study;
   const Json *job;           /* of a worker: the trial that experiment{} is to run; or NULL */
-  SourceCache *sources;      /* NULL: sources live as long as the session */
+  SourceCache *sources;      /* of trials, in a worker or while they run here; else NULL */
   const char *checkpoint_directory;   /* of a run that can be resumed (checkpoints.h) ... */
   double checkpoint_s;       /* ... and least time between its checkpoints; NULL: none */
   /* read-only */
@@ -94,6 +97,7 @@ typedef struct Session {
   RunCounts script_count;      /* of nets and fits before the first trial */
   int64_t n_failed;          /* trials of the study that failed */
   /* private */
+  SourceList made;           /* the data sources that live in it, but in a worker */
   struct Checkpoints *checkpoints;
   void *random;              /* state of math.random, which Lua owns */
   size_t random_bytes;

@@ -13,6 +13,7 @@
 #include "base/sys.h"
 #include "lua/interrupt.h"
 #include "lua/lab.h"
+#include "lua/sources.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -52,6 +53,7 @@ typedef struct WorkerState {
   Store store;
   CodeFile *files;
   int n_files;
+  MemoryCount memory;        /* of the tensors of `sources` */
   SourceCache sources;
   Watch watch;
 } WorkerState;
@@ -154,33 +156,6 @@ static const char *changed_file(WorkerState *w) {
   return NULL;
 }
 
-/* -- hashes of data ------------------------------------------------------------------ */
-
-static void note_part(CachedSource *cached, int part, Json *data) {
-  const char *name = source_part(cached->source, part);
-  Text key = {0};
-  if (!cached->hash[part][0]) source_hash(cached->source, part, cached->hash[part]);
-  text_addf(&key, "%s%s%s", cached->key, *name ? " " : "", name);
-  if (!key.failed) json_put_text(data, key.data, cached->hash[part]);
-  text_deinit(&key);
-}
-
-/* What earlier trials read stays in memory; what this one reads is noted anew. */
-static void forget_reads(WorkerState *w) {
-  for (int i = 0; i < CACHED_SOURCES && i < w->sources.n; i++)
-    for (int part = 0; part < MAX_PARTS; part++) w->sources.v[i].source->read[part] = false;
-}
-
-/* The data that the trial read, by what it is, with hashes of the rows. */
-static void note_data(WorkerState *w, Json *meta) {
-  Json *data = json_map();
-  for (int i = 0; i < CACHED_SOURCES && i < w->sources.n; i++)
-    for (int part = 0; part < MAX_PARTS; part++)
-      if (w->sources.v[i].source->read[part] && w->sources.v[i].source->loaded[part])
-        note_part(&w->sources.v[i], part, data);
-  json_put(meta, "data", data);
-}
-
 /* -- one trial ----------------------------------------------------------------------- */
 
 static bool reply(WorkerState *w, const Json *job, JobOutcome outcome, const Fault *fault) {
@@ -204,32 +179,26 @@ typedef struct WorkerTrial {
   bool told;                 /* the coordinator knows how it ended */
 } WorkerTrial;
 
-static void run_script(lua_State *L, const char *script, Fault *fault) {
+static void run_script(lua_State *L, void *ctx, Fault *fault) {
+  WorkerTrial *t = ctx;
+  t->worker->watch.leaving = false;
   watch_interrupts(L, NULL);
-  if (luaL_loadfile(L, script)) fault_from_lua(L, fault);
+  if (luaL_loadfile(L, t->session->script)) fault_from_lua(L, fault);
   else call_protected(L, 0, 0, fault);
-  if (session(L)->stopped) fault_clear(fault);
+  if (t->session->stopped) fault_clear(fault);
+  t->worker->watch.leaving = true;
 }
 
 /* Inside the team of threads. The coordinator looks at the result while the session closes. */
 static void run_session(void *ctx) {
   WorkerTrial *t = ctx;
-  Session *s = t->session;
-  Trial *record = &t->claim->trial;
   TrialEnd end;
-  lua_State *L = session_open(s, t->fault);
-  t->worker->watch.leaving = false;
-  forget_reads(t->worker);
-  trial_enter(s, record);
-  describe_trial(s, json_find(t->worker->hello, "meta"), record->meta);
-  json_put_text(record->meta, "fingerprint", text_of(t->job, "fingerprint"));
-  if (L && trial_open(record, t->fault) == ERR_OK) run_script(L, s->script, t->fault);
-  t->worker->watch.leaving = true;
-  if (L && t->fault->code) lua_gc(L, LUA_GCCOLLECT);   /* what it held may be all memory */
-  note_data(t->worker, record->meta);
-  JobOutcome outcome = trial_leave(s, t->claim, t->fault, &end);
+  TrialRun run = {.claim = t->claim, .meta = json_find(t->worker->hello, "meta"),
+                  .fingerprint = text_of(t->job, "fingerprint"), .body = run_script, .ctx = t};
+  lua_State *L = session_open(t->session, t->fault);
+  JobOutcome outcome = trial_run(t->session, L, &run, &end, t->fault);
   t->told = reply(t->worker, t->job, outcome, t->fault);
-  if (L) session_close(s, L);
+  if (L) session_close(t->session, L);
 }
 
 static bool run_claimed(WorkerState *w, const Json *job, StoreClaim *claim, Fault *fault) {
@@ -270,10 +239,7 @@ static bool run_job(WorkerState *w, const Json *job) {
 /* -- the whole ----------------------------------------------------------------------- */
 
 static void close_worker(WorkerState *w) {
-  for (int i = 0; i < CACHED_SOURCES && i < w->sources.n; i++) {
-    object_release(w->sources.v[i].source);
-    free(w->sources.v[i].key);
-  }
+  sources_deinit(&w->sources);
   store_close(&w->store);
   json_free(w->hello);
   free(w->files);
@@ -282,9 +248,9 @@ static void close_worker(WorkerState *w) {
 
 Err worker_run(const WorkerOptions *options, Fault *fault) {
   WorkerState w = {.options = options, .link.fd = LINK_FD, .watch.ended = -1};
+  w.sources.memory = &w.memory;
   fcntl(LINK_FD, F_SETFD, FD_CLOEXEC);   /* our death is seen, whatever we left running */
   interrupt_in_worker();
-  out_capture();
   Err err = begin_watch(&w.watch, fault);
   if (!err) err = take_hello(&w, fault);
   for (Json *job; !err && !interrupt_pending() && (job = receive(&w.link));

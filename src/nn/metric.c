@@ -32,13 +32,10 @@ static bool is_taken(const char *name) {
   return false;
 }
 
-/* The signs that filters of records are made of stay theirs. */
+/* Names of columns, too, are written into tables where quotes mean something. */
 static bool is_name(const char *name) {
   size_t n = strlen(name);
-  if (n == 0 || n > METRIC_NAME_BYTES || strpbrk(name, ",=<>!\"")) return false;
-  for (size_t i = 0; i < n; i++)
-    if ((unsigned char)name[i] <= ' ' || name[i] == 0x7f) return false;
-  return true;
+  return n <= METRIC_NAME_BYTES && text_is_name(name, n) && !strchr(name, '"');
 }
 
 Err metric_check_name(Object *object, Fault *fault) {
@@ -49,8 +46,8 @@ Err metric_check_name(Object *object, Fault *fault) {
                      "name of another column of the history; allowed: any other, not beginning "
                      "with val_ or test_", object->kind->name, metric->name);
   return fault_set(fault, ERR_VALUE, "train.%s: option \"name\": got \"%.60s\", allowed: 1 to %d "
-                   "bytes without blanks and without , = < > ! \"", object->kind->name,
-                   metric->name, METRIC_NAME_BYTES);
+                   "bytes, " TEXT_NAME " \"", object->kind->name, metric->name,
+                   METRIC_NAME_BYTES);
 }
 
 /* -- a measure ----------------------------------------------------------------------- */

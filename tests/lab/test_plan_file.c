@@ -49,6 +49,18 @@ TEST(a_plan_without_its_lists_is_refused) {
 
 #define NAMED "\"name\": \"n\", \"metric\": \"m\", \"report\": \"m\", \"goal\": \"max\""
 
+/* Whoever reads it makes room for all the trials. */
+TEST(a_plan_of_too_many_trials_is_refused) {
+  Text text = {0};
+  text_add(&text, "{\"cells\": [{}");
+  for (int i = 1; i < 1001; i++) text_add(&text, ", {}");
+  text_add(&text, "], \"seeds\": [1");
+  for (int i = 1; i < 1000; i++) text_add(&text, ", 1");
+  text_add(&text, "], \"factors\": {}, " NAMED "}");
+  check_refused(text.data, "asks for 1001000 trials, allowed: up to 1000000");
+  text_deinit(&text);
+}
+
 TEST(what_may_lack_must_be_a_list_where_it_is) {
 #define WHOLE "{\"cells\": [], \"seeds\": [], \"factors\": {}, "
   check_refused(WHOLE "\"contrasts\": [[{}]]}", "\"contrasts\"");

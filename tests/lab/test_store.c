@@ -176,6 +176,7 @@ TEST(an_interrupted_trial_goes_on) {
                             "3,0.3333333333333333,0.75\n4,0.25,0.75\n");
   free(text);
   assert_true(has(&store, "parts-s1", "stdout-1.log"));
+  assert_true(has(&store, "parts-s1", "stderr-1.log"));
   TrialInfo whole = look(&store, "whole-s1"), parts = look(&store, "parts-s1");
   assert_int_equal(parts.attempts, 2);
   assert_string_equal(whole.digest, parts.digest);
@@ -226,12 +227,12 @@ TEST(a_dead_process_leaves_a_stale_trial) {
   snprintf(directory, sizeof directory, "%s/trials/x-s1", store.directory);
   FileNames names;
   assert_int_equal(file_names(directory, &names, &fault), ERR_OK);
-  assert_int_equal(names.n, 5);   /* lock config meta stdout and the half checkpoint */
+  assert_int_equal(names.n, 6);   /* lock config meta stdout stderr and the half checkpoint */
   file_names_deinit(&names);
   StoreClaim c = claim(&store, "x-s1");
   assert_int_equal(c.trial.attempt, 2);
   assert_int_equal(file_names(directory, &names, &fault), ERR_OK);
-  assert_int_equal(names.n, 4);
+  assert_int_equal(names.n, 5);
   file_names_deinit(&names);
   assert_true(publish(&c, TRIAL_DIVERGED, 0.1));
   check_state(&store, "x-s1", TRIAL_DIVERGED, 2);

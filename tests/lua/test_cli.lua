@@ -325,4 +325,28 @@ function tests.test_an_experiment_is_no_script()
   end
 end
 
+-- Two logs are open then, of which each begins and ends with its record.
+function tests.test_a_fit_with_its_own_record_after_one_of_the_script()
+  local path = check.file("both.lua", [[
+    local set, net = data.moons { n = 16 }, nn.Sequential { nn.Dense(2) }
+    local function fit(record)
+      train.fit(net, set, { loss = "cross_entropy", epochs = 1, record = record,
+        callbacks = { function() print("in", record) end } })
+    end
+    print "first"
+    fit(nil) fit "apart" fit(nil)
+    print "last"
+  ]])
+  local out, err, status = check.runner { "--runs", "both", path }
+  check.equal({ status, err:find("error", 1, true) }, { 0 })
+  local function log(name)
+    local pipe = io.popen(("cat %s/both/%s/*/stdout.log"):format(check.temp, name))
+    local text = pipe:read "a"
+    pipe:close()
+    return text
+  end
+  check.equal(log "both", out)
+  check.equal(log "apart", "in\tapart\n")
+end
+
 check.run(tests)

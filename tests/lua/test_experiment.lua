@@ -296,6 +296,36 @@ function tests.test_a_factor_that_no_cell_has_is_left_out()
   check.yes(out:find("2 cells, 2 seeds", 1, true) ~= nil)
 end
 
+-- What stands in a record under its name must come back under it.
+function tests.test_names_of_measures_are_checked()
+  for name, shown in pairs {
+    ['"\\xff"'] = '"\u{FFFD}"', ['"a\\0b"'] = '"a\\0b"', ['"a b"'] = '"a b"',
+    ['"a=1"'] = '"a=1"', ['""'] = '""', ['"\\xc2\\x9b"'] = '"?', ["7"] = "7", ["2.5"] = "2.5" } do
+    local path = check.file("named.lua", ([[
+      experiment { factors = { a = { 1 } }, seeds = 1, metric = "score", goal = "max",
+        trial = function(c, run) return { score = 1, [%s] = 2 } end }
+    ]]):format(name))
+    local out, err, status = check.runner { "--runs", "named", path, "--code=rerun" }
+    check.equal({ name, status }, { name, 1 })
+    local part = "the trial gave a measure named " .. shown
+    if not err:find(part, 1, true) then error(name .. ": " .. err) end
+    check.yes(err:find("allowed: UTF-8 without blanks", 1, true) ~= nil)
+    check.yes(out:find("1 trial failed", 1, true) ~= nil)
+    local ls = check.runner { "--runs", "named", "ls", "named" }
+    check.yes(ls:find("failed", 1, true) ~= nil, ls)
+  end
+end
+
+-- Two texts that JSON makes one would be one configuration.
+function tests.test_texts_of_arguments_are_utf8()
+  local path = check.file("text.lua", "print(args { name = 'x' }.name)")
+  local _, err, status = check.runner { path, "name=caf\xe9" }
+  check.equal(status, 2)
+  check.yes(err:find("allowed: a string of UTF-8", 1, true) ~= nil, err)
+  check.equal(check.runner { path, "name=café" }, "café\n")
+  check.script_fails("args { name = 'a\\0b' }", 1, "args: name: got", "UTF-8 without zero bytes")
+end
+
 function tests.test_a_measure_of_another_type_is_named()
   local path = check.file("measure.lua", [[
     experiment { name = "measure", factors = { a = { 1, 2 } }, seeds = 1, metric = "loss",

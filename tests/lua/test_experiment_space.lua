@@ -181,10 +181,77 @@ function tests.test_wrong_options_are_named()
     ["factors = { a = { 1, 2 } }, contrasts = { { { a = 1 }, { a = 2 }, x = 1 } }"] = '"x"',
     ["factors = { a = { 1, 2 } }, baseline = { a = 3 }"] = '"a"; its levels: 1, 2',
     ["factors = { a = { 1, 2 } }, contrasts = { { { a = 3 }, { a = 1 } } }"] = "no level",
+    ["factors = { a = { 1, nil, 3 } }"] = '"a": level 2 is nil',
+    ["factors = { a = { nil, 3 } }"] = '"a": level 1 is nil',
+    ["factors = { a = { choice = { 1, nil, 3 } } }, random = 1"] = '"a": level 2 is nil',
+    ["factors = { a = { 1 } }, tune = { lr = { 1, 2, nil, 3 } }"] = '"lr": level 3 is nil',
+    ["factors = { a = { 1 } }, seeds = { 1, nil, 3 }"] = '"seeds": item 2 is nil',
+    ["factors = { a = { 1, 2 } }, contrasts = { nil, { { a = 1 }, { a = 2 } } }"] =
+      '"contrasts": item 1 is nil',
+    ["factors = { a = { 1 }, b = { 1 } }, order = { 'a', nil, 'b' }"] = '"order": item 2 is nil',
+    ["factors = { a = { 1 } }, skip = { nil, print }"] = '"skip": item 1 is nil',
+    ["factors = { a = { 1 } }, name = '.x'"] = "the first one a letter, a digit or _",
+    ["factors = { a = { 1 } }, name = 'trials'"] = "not index.sqlite, trials",
+    ["factors = { a = { 1 } }, name = 'index.sqlite-wal'"] = "not index.sqlite, trials",
+    ["factors = { a = { uniform = { 2, 1 } } }, random = 2"] = "got { 2, 1 }; allowed: two numbers",
+    ["factors = { a = { uniform = { 1, 2, 3, 4 } } }, random = 2"] = "got { 1, 2, 3, ... }",
+    ["factors = { a = { integer = { 1, '4' } } }, random = 2"] = 'got { 1, "4" }',
+    ["factors = { a = { 1 } }, metric = 'a b'"] = 'option "metric": got "a b", allowed: UTF-8',
+    ["factors = { a = { 1 } }, report = 'a=b'"] = 'option "report": got "a=b"',
+    ["factors = { a = { 1 } }, report = 'caf\\xe9'"] = 'option "report"',
   } do
     local _, _, err, status = plan(options)
     check.equal({ options, status }, { options, 1 })
     if not err:find(part, 1, true) then error(options .. ": " .. err) end
+  end
+end
+
+-- Trials are counted before anything is made of them, whatever option makes them many.
+function tests.test_counts_have_bounds()
+  local ten = "{ 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 }"
+  local function grid(n, option)
+    local factors = {}
+    for i = 1, n do factors[i] = ("f%d = %s"):format(i, ten) end
+    return option .. " = { " .. table.concat(factors, ", ") .. " }"
+  end
+  local all = "factors = { a = { 1, 2 } }"
+  for options, part in pairs {
+    [all .. ", tune = { lr = { 1, 2 } }, tune_seeds = 1000000000"] =
+      '"tune_seeds": got 1000000000, allowed: an integer from 1 to 100000',
+    [all .. ", seeds = 1000000000"] = "seeds: got 1000000000, allowed: 1 to 100000 of them",
+    ["factors = { a = { uniform = { 0, 1 } } }, random = 1000000000"] =
+      '"random": got 1000000000, allowed: an integer from 1 to 100000',
+    ["factors = { a = { uniform = { 0, 1 } } }, random = 300, seeds = 100000"] =
+      "300 cells x 100000 seeds are 30000000 trials; allowed: up to 1000000",
+    [grid(4, "factors") .. ", seeds = 1000"] =
+      "10000 cells x 1000 seeds are 10000000 trials; allowed: up to 1000000",
+    [grid(7, "factors")] = "have 10000000 combinations of levels; allowed: up to 100000 cells",
+    [grid(30, "factors")] = "have 1e+30 combinations",
+    [grid(6, "factors") .. ", where = function(c) return c.f1 == 1 end"] =
+      "have 1000000 combinations",
+    [grid(6, "factors"):gsub("}$", ", d = function(c) return { 1, 2 } end }") .. ""] =
+      "have at least 1000000 combinations",
+    [all .. ", " .. grid(9, "tune")] = "tune: 2000000000 cells x 2 seeds are 4000000000 trials",
+    [all .. ", " .. grid(40, "tune")] = "tune: 2e+40 cells x 2 seeds are 4e+40 trials",
+  } do
+    local _, out, err, status = plan(options .. ", goal = 'max'")
+    check.equal({ options, status, out }, { options, 1, "" })
+    if not err:find(part, 1, true) then error(options .. ": " .. err) end
+  end
+  local _, _, err, status = plan(all, { "seeds=1000000000" })
+  check.equal(status, 2)
+  check.yes(err:find("argument seeds: got 1000000000, allowed: 1 to 100000", 1, true) ~= nil, err)
+end
+
+-- The name of a script that nobody gave is told as such.
+function tests.test_a_script_whose_name_is_none_of_an_experiment()
+  for _, name in ipairs { "my exp", "trials", "index.sqlite", ".hidden" } do
+    local path = check.file(name .. ".lua",
+      "experiment { factors = { a = { 1 } }, metric = 'loss', trial = function() end }")
+    local _, err, status = check.runner { "plan", path }
+    check.equal(status, 1)
+    check.yes(err:find(("the script's name, %q, cannot"):format(name), 1, true) ~= nil, err)
+    check.yes(err:find('name = "..." gives it another', 1, true) ~= nil)
   end
 end
 

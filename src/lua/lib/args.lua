@@ -31,24 +31,27 @@ local function sorted_keys(t)
   return keys
 end
 
--- What a value of this default's type is called, and how a text becomes one.
+-- What a value of this default's type is called, in sentences and in the help, and how a text
+-- becomes one.
 local types = {
-  integer = { "an integer", function(text) return math.tointeger(tonumber(text)) end },
-  float = { "a number", function(text)
+  integer = { "an integer", "integer", function(text) return math.tointeger(tonumber(text)) end },
+  float = { "a number", "number", function(text)
     local n = tonumber(text)
     return n and n == n and math.abs(n) ~= math.huge and n + 0.0 or nil
   end },
-  boolean = { "true or false", function(text)
+  boolean = { "true or false", "boolean", function(text)
     if text == "true" then return true elseif text == "false" then return false end
   end },
-  string = { "a string", function(text) return text end },
+  string = { "a string of UTF-8", "string", function(text)
+    return utf8.len(text) and not text:find("\0", 1, true) and text or nil
+  end },
 }
 
 local function type_of(value) return math.type(value) or type(value) end
 
 local function parse(key, text, default)
   local kind = types[type_of(default)]
-  local value = kind[2](text)
+  local value = kind[3](text)
   if value == nil then
     internal.usage_error(("argument %s=%s: allowed: %s (default %s)")
       :format(key, text, kind[1], default))
@@ -75,6 +78,9 @@ local function declare(key, value)
     error(("args: %s: got a %s, allowed: a number, string or boolean, or { default, text }")
       :format(key, type(default)), 3)
   end
+  if type(default) == "string" and not types.string[3](default) then
+    error(("args: %s: got %q, allowed: UTF-8 without zero bytes"):format(key, default), 3)
+  end
   declared[key] = { default = default, doc = doc or declared[key] and declared[key].doc }
 end
 
@@ -83,21 +89,26 @@ local function print_help()
   for _, key in ipairs(sorted_keys(declared)) do
     local d = declared[key]
     local line = ("  %-16s %-10s default %-10s %s")
-      :format(key, types[type_of(d.default)][1]:match("%S+$"), tostring(d.default), d.doc or "")
+      :format(key, types[type_of(d.default)][2], tostring(d.default), d.doc or "")
     print((line:gsub(" +$", "")))
   end
   internal.stop()
 end
 
--- Does the script call experiment? That declares more: the help waits for it.
-local function has_experiment()
-  local file = internal.script and internal.code.file_of(internal.script)
-  local tokens = file and file.tokens or {}
-  for i = 2, #tokens do
-    if tokens[i - 1].text == "experiment" and tokens[i].text:find "^[{(]" then return true end
+-- Called where nothing more is declared (declarations.lua), else at the first of: a fit or
+-- step, an experiment, the end of the script.
+local function check_arguments()
+  if internal.want_help then print_help() end
+  for _, key in ipairs(sorted_keys(given)) do
+    if not declared[key] then
+      local nearest = internal.nearest(key, declared)
+      internal.usage_error(("unknown argument %q%s; the script declares: %s")
+        :format(key, nearest and ('; did you mean "%s"?'):format(nearest) or "",
+          table.concat(sorted_keys(declared), ", ")))
+    end
   end
-  return false
 end
+internal.check_arguments = check_arguments
 
 local function check_seed(seed)
   if seed < 0 then
@@ -117,7 +128,7 @@ local function args(defaults)
     error(("args: got a %s, allowed: a table of names and defaults"):format(type(defaults)), 2)
   end
   for key, value in pairs(defaults) do declare(key, value) end
-  if internal.want_help and not has_experiment() then print_help() end
+  if internal.declares_all(1) then check_arguments() end
   local result = {}
   for _, key in ipairs(sorted_keys(declared)) do
     local default = declared[key].default
@@ -138,19 +149,6 @@ local function args(defaults)
   })
 end
 
--- Called at the first of: a fit or step, an experiment, the end of the script.
-local function check_arguments()
-  if internal.want_help then print_help() end
-  for _, key in ipairs(sorted_keys(given)) do
-    if not declared[key] then
-      local nearest = internal.nearest(key, declared)
-      internal.usage_error(("unknown argument %q%s; the script declares: %s")
-        :format(key, nearest and ('; did you mean "%s"?'):format(nearest) or "",
-          table.concat(sorted_keys(declared), ", ")))
-    end
-  end
-end
-
 if given.seed then
   internal.set_seed(check_seed(parse("seed", given.seed, 1)), "command line")
 end
@@ -162,4 +160,4 @@ internal.documented[args] = {
     "command line replaces a default. Gives a table.",
 }
 
-return { args = args }, { check_arguments = check_arguments, has_experiment = has_experiment }
+return { args = args }, { check_arguments = check_arguments }

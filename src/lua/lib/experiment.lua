@@ -30,6 +30,12 @@ end
 
 local function whole(value) return type(value) == "number" and math.tointeger(value) end
 
+local function between(low, high)
+  return function(value) return whole(value) and value >= low and value <= high end
+end
+
+local SEEDS_MAX, POINTS_MAX = 100000, 100000
+
 local function goal(value) return value == "max" or value == "min" end
 
 -- Name -> { what it is, what is allowed in words, a test }. An option that is not here is an
@@ -56,8 +62,8 @@ local options = {
     "{ base = { factor = level }, change = { factor = { levels } } } in place of factors, or "
     .. "true with factors and baseline", is("table", "boolean") },
   random = { "How many points are drawn of all factors that are ranges, together; the same "
-    .. "ones for every combination of the others.", "an integer of at least 1",
-    function(v) return whole(v) and v >= 1 end },
+    .. "ones for every combination of the others.",
+    ("an integer from 1 to %d"):format(POINTS_MAX), between(1, POINTS_MAX) },
   skip = { "Leaves out cells; what it returns is the reason that runner plan shows.",
     "a function of the cell that says (why) it is left out, or a list of such", rules },
   where = { "Keeps only some cells; a second value that it returns is the reason.",
@@ -89,7 +95,7 @@ local options = {
     .. "seeds of their own; c holds them like factors.", "a table parameter -> list of values",
     is "table" },
   tune_seeds = { "Seeds that tune chooses on, none of those reported; 2 if not given.",
-    "an integer of at least 1", function(v) return whole(v) and v >= 1 end },
+    ("an integer from 1 to %d"):format(SEEDS_MAX), between(1, SEEDS_MAX) },
   record = { "Whether trials are kept on disk, to be found again; true in a script, false at "
     .. "the prompt, with -e and from stdin.", "true or false", is "boolean" },
 }
@@ -99,7 +105,8 @@ local lists = { order = 1, zip = 2, skip = 1, where = 1, seeds = 1, contrasts = 
 
 local function check_list(key, value, depth)
   if type(value) ~= "table" or depth == 0 then return end
-  local field = space.no_item(value, #value)
+  local hole, field = space.list_flaw(value)
+  if hole then space.fail("option %q: item %d is nil; allowed: a list without gaps", key, hole) end
   if field ~= nil then space.fail("option %q: a list has no field %q", key, tostring(field)) end
   for _, item in ipairs(value) do check_list(key, item, depth - 1) end
 end
@@ -163,9 +170,10 @@ end
 local function seed_list(given, from)
   if type(given) == "number" then
     local n = check_seed(given, from)
-    if n < 1 or n > 100000 then
-      if from then internal.usage_error("argument seeds: allowed: 1 to 100000 of them") end
-      space.fail("seeds: got %d, allowed: 1 to 100000 of them", n)
+    if n < 1 or n > SEEDS_MAX then
+      local text = ("seeds: got %d, allowed: 1 to %d of them"):format(n, SEEDS_MAX)
+      if from then internal.usage_error("argument " .. text) end
+      space.fail("%s", text)
     end
     given = {}
     for i = 1, n do given[i] = i end
@@ -321,13 +329,23 @@ local function number_of(result, value)
   return type(last) == "number" and last + 0.0 or nil
 end
 
+-- The name of a measure that a trial gave: what stands in records and is asked for by it.
+local function check_measure(name)
+  if type(name) ~= "string" or not internal.is_name(name) then
+    error(("the trial gave a measure named %s; allowed: %s"):format(
+      type(name) == "string" and ("%q"):format(name) or tostring(name), internal.name_allowed), 0)
+  end
+  return name
+end
+
 local function values_of(spec, result)
   local values = {}
   if type(result) == "number" then
     values[spec.metric] = result + 0.0
   elseif type(result) == "table" then
     for key, value in next, result do
-      if type(key) == "string" and key ~= "time_s" then values[key] = number_of(result, value) end
+      local number = key ~= "time_s" and number_of(result, value)
+      if number then values[check_measure(key)] = number end
     end
   elseif result ~= nil then
     error(("the trial returned a %s; allowed: a history, a table of measures, or a number")
@@ -411,7 +429,8 @@ end
 local function make_plan(spec, cells, skipped, tuning)
   local fingerprints, listings = code.of_cells(spec, cells)
   local plan = {
-    name = spec.name, script = internal.script, words = internal.list(internal.words),
+    name = spec.name, script = internal.script, script_path = internal.script_path(),
+    words = internal.list(internal.words),
     args = internal.resolved_arguments(), factors = factor_rows(spec, tuning),
     baseline = spec.space.baseline, metric = spec.metric,
     goal = tuning and spec.metric_goal or spec.goal, metric_goal = spec.metric_goal,
@@ -545,6 +564,9 @@ local function tuning_rows(spec, result, per_cell)
 end
 
 local function tuning_grid(spec, cells)
+  local n = #cells + 0.0
+  for _, name in ipairs(spec.tune_order) do n = n * #spec.tune[name] end
+  space.check_trials("tune: ", n, spec.tune_seeds)
   local choices = combinations(spec.tune, spec.tune_order)
   local grid = {}
   for _, cell in ipairs(cells) do
@@ -665,16 +687,25 @@ end
 
 -- -- experiment { } -----------------------------------------------------------------------
 
-local function check_experiment_name(name)
-  if #name > 100 or not name:match "^[%w_][%w_.-]*$" or name:find "^index%.sqlite" then
-    space.fail("name: got %q; allowed: up to 100 letters, digits and _ . -, not index.sqlite", name)
-  end
-  return name
+local NAME_ALLOWED = "up to 100 letters, digits and _ . -, the first one a letter, a digit or _, "
+  .. "not index.sqlite, trials"
+
+local function is_experiment_name(name)
+  return #name <= 100 and name:match "^[%w_][%w_.-]*$" and not internal.run_name_taken(name)
+end
+
+-- The name that is given, else that of the script.
+local function experiment_name(given)
+  local name = given or internal.script_name() or "experiment"
+  if is_experiment_name(name) then return name end
+  if given then space.fail("name: got %q; allowed: %s", name, NAME_ALLOWED) end
+  space.fail("the script's name, %q, cannot be that of its experiment: name = \"...\" gives it "
+    .. "another; allowed: %s", name, NAME_ALLOWED)
 end
 
 local function check_measure_name(option, name)
-  if name and (name == "" or name:find "%c" or not utf8.len(name)) then
-    space.fail("option %q: got %q, allowed: UTF-8 without control characters", option, name)
+  if name and not internal.is_name(name) then
+    space.fail("option %q: got %q, allowed: %s", option, name, internal.name_allowed)
   end
   if name == "time_s" then
     space.fail("option %q: got \"time_s\", which is left out of what a trial gives: times are no "
@@ -690,7 +721,7 @@ local function spec_of(given)
   local factors = given.factors or space.from_ablate(ablate)
   local words = take_words(factors)
   local spec = {
-    name = check_experiment_name(given.name or internal.script_name() or "experiment"),
+    name = experiment_name(given.name),
     trial = given.trial, metric = given.metric, report = given.report or given.metric,
     rope = given.rope,
     contrasts = given.contrasts, record = given.record,
@@ -727,6 +758,7 @@ local function experiment(given)
   internal.had_experiment = true
   local spec = spec_of(given)
   local cells, skipped = space.expand(spec.space)
+  space.check_trials("", #cells, #spec.seeds)
   contrast_rows(spec.space, spec.contrasts, cells, true)   -- before anything runs
   if spec.contrasts == "cells" then
     if given.random then space.fail 'contrasts: "cells": points that are drawn have no baseline' end

@@ -15,6 +15,7 @@ local space = {}
 internal.space = space
 
 local MAX_CELLS = 100000
+space.max_cells = MAX_CELLS
 
 -- -- messages -----------------------------------------------------------------------------
 
@@ -55,6 +56,22 @@ function space.no_item(t, n)
   end)
 end
 
+-- Up to the first that is nil.
+local function count_items(t)
+  local n = 0
+  while t[n + 1] ~= nil do n = n + 1 end
+  return n
+end
+
+-- The place of the first item of a list that is nil, though others stand behind it; else nil,
+-- and the first key that a list has not.
+function space.list_flaw(t)
+  local n = count_items(t)
+  local other = space.no_item(t, n)
+  if math.type(other) == "integer" and other > n then return n + 1 end
+  return nil, other
+end
+
 local function is_level_field(key) return key == "name" or key == "value" end
 
 local plain = { string = true, number = true, boolean = true }
@@ -62,9 +79,8 @@ local plain = { string = true, number = true, boolean = true }
 local function is_finite(number) return number == number and math.abs(number) ~= math.huge end
 
 local function check_name(factor, name)
-  if name == "" or name:find "[%s%c,=<>!]" or not utf8.len(name) then
-    fail("factor %q: level name %q: allowed: UTF-8 without blanks and without , = < > !", factor,
-      name)
+  if not internal.is_name(name) then
+    fail("factor %q: level name %q: allowed: %s", factor, name, internal.name_allowed)
   end
   return name
 end
@@ -110,7 +126,10 @@ local function levels_of(factor, list)
     levels[i] = level
     levels[level.name] = level
   end
-  local other = space.no_item(list, #levels)
+  local hole, other = space.list_flaw(list)
+  if hole then
+    fail("factor %q: level %d is nil; allowed: a list of levels without gaps", factor, hole)
+  end
   if other ~= nil then
     fail("factor %q: unknown field %q; allowed: a list of levels, or one of %s%s", factor,
       tostring(other), table.concat(range_kinds, ", "), near(other, range_names))
@@ -152,15 +171,29 @@ end
 -- Widths up to these are numbers, and integers that a draw of 53 bits reaches.
 local WIDTH_MAX, WHOLE_WIDTH_MAX = 1e300, 2^53
 
+local function whole_number(value) return type(value) == "number" and math.tointeger(value) end
+
+-- "{ 2, 1 }", of what may be anything.
+local function range_text(range)
+  local parts = {}
+  for i = 1, math.min(#range, 3) do
+    local item = range[i]
+    parts[i] = type(item) == "number" and internal.number_text(item)
+      or type(item) == "string" and ("%q"):format(item) or "a " .. type(item)
+  end
+  return "{ " .. table.concat(parts, ", ") .. (#range > 3 and ", ..." or "") .. " }"
+end
+
 -- Its ends, and whether these draws are integers.
 local function ends_of(factor, kind, range)
   local lo, hi = range[1], range[2]
   local whole = kind:find "integer" ~= nil
-  if whole then lo, hi = math.tointeger(lo), math.tointeger(hi) end
+  if whole then lo, hi = whole_number(lo), whole_number(hi) end
   if type(lo) ~= "number" or type(hi) ~= "number" or #range ~= 2 or not (lo < hi)
     or not (hi + 0.0 - lo < (whole and WHOLE_WIDTH_MAX or WIDTH_MAX)) then
-    fail("factor %q: %s: allowed: two %s, { low, high }", factor, kind,
-      whole and "integers" or "numbers")
+    fail("factor %q: %s: got %s; allowed: two %s, { low, high }, low below high and less than "
+      .. "%g apart", factor, kind, range_text(range), whole and "integers" or "numbers",
+      whole and WHOLE_WIDTH_MAX or WIDTH_MAX)
   end
   if kind:find "^log" and not (lo > 0) then
     fail("factor %q: %s: got %s, allowed: numbers above 0", factor, kind, lo)
@@ -395,9 +428,6 @@ function space.open(options, words, seed)
   if drawn and not self.random then
     fail("factor %q is a range: say how many points to draw, as in random = 20", drawn.name)
   end
-  if self.random and self.random > MAX_CELLS then
-    fail("random: got %d, allowed: up to %d points", self.random, MAX_CELLS)
-  end
   if self.random and not drawn then
     fail("random: no factor is a range; write one as in lr = { log_uniform = { 1e-4, 1 } }")
   end
@@ -553,10 +583,21 @@ end
 -- said to have no more.
 local DRAWS = 100
 
+-- How many different points there can be.
+local function most_points(drawn)
+  local most = 1.0
+  for _, factor in ipairs(drawn) do
+    most = most * (factor.choice and #factor.choice or factor.whole and factor.hi - factor.lo + 1.0
+      or math.huge)
+  end
+  return most
+end
+
 -- The points, factor name -> level: each once, so a longer list begins with a shorter one.
 local function points_of(self, drawn)
   local points, seen, draw, last_new = {}, {}, 0, 0
-  while #points < self.random and draw - last_new <= DRAWS * (#points + 1) do
+  local wanted = math.min(self.random, most_points(drawn))
+  while #points < wanted and draw - last_new <= DRAWS * (#points + 1) do
     draw = draw + 1
     local point, names = {}, {}
     for i, factor in ipairs(drawn) do
@@ -631,13 +672,38 @@ local function copy(t)
   return result
 end
 
+local function count_text(n, at_least)
+  return (at_least and "at least " or "") .. (n < 1e15 and ("%.0f"):format(n) or ("%.3g"):format(n))
+end
+
+-- Trials are counted before anything is made of them.
+function space.check_trials(what, n_cells, n_seeds)
+  local n = n_cells + 0.0
+  if n * n_seeds > internal.trials_max then
+    fail("%s%s cells x %d seeds are %s trials; allowed: up to %d", what, count_text(n), n_seeds,
+      count_text(n * n_seeds), internal.trials_max)
+  end
+end
+
+-- How many cells the factors with fixed levels, and the points, span.
+local function combinations_of(self, axes)
+  local product, sum = 1.0, 1
+  for _, axis in ipairs(axes) do product, sum = product * axis.n, sum + axis.n - 1 end
+  return self.one_at_a_time and sum or product
+end
+
 local Walk = {}
 Walk.__index = Walk
+
+function Walk:too_many()
+  fail("the factors have %s combinations of levels; allowed: up to %d cells, and as many that "
+    .. "are left out", count_text(self.combinations, next(self.pending)), MAX_CELLS)
+end
 
 function Walk:add(names, values)
   local why = left_out(self.space, values)
   local list = why and self.skipped or self.cells
-  if #list >= MAX_CELLS then fail("more than %d cells", MAX_CELLS) end
+  if #list >= MAX_CELLS then self:too_many() end
   if why then list[#list + 1] = { cell = copy(names), why = why }
   else list[#list + 1] = copy(names) end
 end
@@ -708,6 +774,8 @@ function space.expand(self)
     if factor.depends then walk.pending[factor.name] = factor end
   end
   walk.axes = axes_of(self)
+  walk.combinations = combinations_of(self, walk.axes)
+  if walk.combinations > MAX_CELLS and not self.skip and not self.where then walk:too_many() end
   if self.one_at_a_time then walk:one_at_a_time() else walk:axis(1, {}, {}) end
   for _, factor in ipairs(self.factors) do
     for _, name in ipairs(sorted_keys(factor.only or {})) do

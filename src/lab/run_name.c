@@ -1,0 +1,31 @@
+/* run_name.c: names of the directories in runs/; see run_name.h. */
+#include "lab/run_name.h"
+#include "base/file.h"
+#include "base/text.h"
+#include <stdlib.h>
+#include <string.h>
+
+bool run_name_is_hidden(const char *name) {
+  static const char index[] = "index.sqlite";   /* index.h; -wal, -shm, -journal */
+  return name[0] == '.' || strncmp(name, index, sizeof index - 1) == 0;
+}
+
+bool run_name_is_taken(const char *name) {
+  return run_name_is_hidden(name) || strcmp(name, "trials") == 0;
+}
+
+char *run_name_of(const char *script) {
+  char *name = text_copy(file_name(script));
+  if (!name) return NULL;
+  char *end = strrchr(name, '.');
+  if (end && end != name && strcmp(end, ".lua") == 0) *end = 0;
+  for (char *s = name; *s; s++)
+    if ((unsigned char)*s <= ' ' || *s == 0x7F || (s == name && *s == '.')) *s = '_';
+  if (!run_name_is_taken(name)) return name;
+  Text free_name = {0};
+  text_addf(&free_name, "_%s", name);
+  free(name);
+  if (!free_name.failed) return free_name.data;
+  text_deinit(&free_name);
+  return NULL;
+}

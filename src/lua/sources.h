@@ -1,0 +1,23 @@
+/* sources.h: the data that trials read: each source once for all trials of a process, and what
+ * is noted of it in the record of a trial: by what it is, with a hash of its rows. */
+#ifndef LUA_SOURCES_H
+#define LUA_SOURCES_H
+
+#include "lua/core.h"
+
+/* The source of the same kind and options, and seed if that matters, that was kept before;
+ * else this one, which is kept for later ones. The object is at the stack's top. Borrowed. */
+Source *sources_keep(lua_State *L, SourceCache *cache, Source *source);
+
+/* Keeps the sources that live in this session, with what the script has read of them: every
+ * trial counts as having read that, as it would in a process of its own. */
+void sources_adopt(lua_State *L, SourceCache *cache);
+
+/* A trial begins: what earlier ones read is noted no more. */
+void sources_begin(SourceCache *cache);
+/* The data that the trial read, into its meta. */
+void sources_note(SourceCache *cache, Json *meta);
+
+void sources_deinit(SourceCache *cache);
+
+#endif
