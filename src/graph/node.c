@@ -63,7 +63,7 @@ void graph_close(Graph *graph) {
 
 Err graph_ok(Graph *graph, Fault *fault) {
   Err code = graph->fault.code;
-  if (code && fault) fault_set(fault, code, "%s", graph->fault.text);
+  if (code) fault_pass(fault, &graph->fault);
   fault_clear(&graph->fault);
   return code;
 }

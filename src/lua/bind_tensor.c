@@ -493,7 +493,7 @@ static int call_grad_function(lua_State *L) {
   int n_wrt = push_leaves(L, n, wrt);
   LuaEntry entry = lua_entry_begin(s);
   graph->whole_history++;
-  int status = lua_pcall(L, n, 1, 0);
+  int status = call_guarded(L, n, 1);
   graph->whole_history--;
   lua_entry_end(s, &entry);
   if (status != LUA_OK) return lua_error(L);

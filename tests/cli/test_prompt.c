@@ -86,6 +86,8 @@ TEST(an_error_is_told_and_the_session_goes_on) {
                 "dense_1: expects [N, 784], got 32x100\nstack traceback:\n"
                 "\tprompt:1: in function 'f'");
   terminal_line(&t, "#f(tensor.zeros(32, 784))", "32");
+  terminal_type(&t, "error 'why'\r");             /* the raising function is no news */
+  terminal_expect(&t, "prompt:1: why\n> ");
   terminal_line(&t, "error({})", NULL);
   terminal_line(&t, "tensro", "did you mean \"tensor\"?");
   quit(&t);
