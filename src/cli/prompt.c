@@ -4,7 +4,8 @@
  *             └ its end is missing: another line
  *
  * Each statement is compiled once and run once. It is an expression if it compiles behind
- * "return"; its end is missing if Lua's own message ends with "<eof>".
+ * "return"; its end is missing if Lua's own message ends with "<eof>". The line end is part of
+ * what is compiled: a string that is still open there cannot go on.
  *
  * Globals of a statement are those of push_prompt_globals. A top-level `local` lives on as a
  * field of that table, put there when its chunk returns or fails: a closure made in the same
@@ -132,6 +133,7 @@ static Compiled compile(lua_State *L, const char *prefix, const Text *code) {
   Text whole = {0};
   text_add(&whole, prefix);
   text_add_bytes(&whole, code->data ? code->data : "", code->n_bytes);
+  text_add(&whole, "\n");
   int status = LUA_ERRMEM;
   if (whole.failed) lua_pushliteral(L, "out of memory");
   else status = luaL_loadbufferx(L, whole.data, whole.n_bytes, "=prompt", "t");

@@ -93,6 +93,24 @@ TEST(an_error_is_told_and_the_session_goes_on) {
   quit(&t);
 }
 
+/* The next line can end a long string, a comment or what a backslash joins; no other string. */
+TEST(a_string_that_cannot_go_on_is_told_at_once) {
+  Terminal t = open_prompt(80);
+  terminal_line(&t, "print \"a", "unfinished string near '\"a'");
+  terminal_line(&t, "x = 'b", "unfinished string near ''b'");
+  terminal_line(&t, "1 + 2", "3");
+  terminal_type(&t, "print [[a\r");
+  terminal_expect(&t, "\n>> ");
+  terminal_line(&t, "b]]", "a\nb");
+  terminal_type(&t, "print 'c\\\r");
+  terminal_expect(&t, "\n>> ");
+  terminal_line(&t, "d'", "c\nd");
+  terminal_type(&t, "print 'e\\z\r");
+  terminal_expect(&t, "\n>> ");
+  terminal_line(&t, "  f'", "ef");
+  quit(&t);
+}
+
 /* -- Ctrl-C -------------------------------------------------------------------------------- */
 
 /* Presses Ctrl-C once the statement says that it runs. */
