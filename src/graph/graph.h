@@ -168,6 +168,8 @@ const char *graph_intern(Graph *graph, const char *string);
 
 /* The next draw of the stream (graph seed, purpose, name): fixes its position. */
 Stream graph_draw(Graph *graph, const char *purpose, const char *name);
+/* The only one of a stream that nothing else draws from: none is counted. */
+Stream graph_draw_once(const Graph *graph, const char *purpose, const char *name);
 /* The next draw of a stream whose key is known, as of an earlier graph_draw. */
 Stream graph_draw_again(Graph *graph, uint64_t key);
 /* Sets the seed and starts all streams anew, from their names on: what is drawn afterwards

@@ -128,6 +128,10 @@ Stream graph_draw(Graph *graph, const char *purpose, const char *name) {
   return graph_draw_again(graph, philox_key(graph->seed, purpose, name));
 }
 
+Stream graph_draw_once(const Graph *graph, const char *purpose, const char *name) {
+  return (Stream){philox_key(graph->seed, purpose, name), 0};
+}
+
 Stream graph_draw_again(Graph *graph, uint64_t key) {
   for (int i = 0; i < graph->n_counters; i++)
     if (graph->counters[i].key == key) return (Stream){key, graph->counters[i].count++};

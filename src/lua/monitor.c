@@ -38,6 +38,12 @@ static Err open_own_record(Session *s, const FitRun *run, Fault *fault) {
   return ERR_OK;
 }
 
+/* Does anybody ask for its final values? A trial does, of all its fits that are recorded. */
+static bool keeps_results(const Session *s, const FitRun *run) {
+  bool refused = run->fit->record && !*run->fit->record;
+  return !refused && (s->in_trial || s->script);
+}
+
 /* Where rows of this fit go; NULL: nowhere. */
 static Err record_of(Session *s, const FitRun *run, Trial **out, Fault *fault) {
   *out = has_own_record(run) ? &s->fit_trial : NULL;
@@ -181,7 +187,7 @@ static void monitor_end(void *ctx, const FitRun *run, const Fault *fault) {
   char prefix[32] = "";
   out_progress_end(fault->code != ERR_OK);
   if (run->number > 1) snprintf(prefix, sizeof prefix, "fit%lld.", (long long)run->number);
-  put_values(run, s->results, prefix);
+  if (keeps_results(s, run)) put_values(run, s->results, prefix);
   if (s->in_trial && !fault->code) add_weights(s, run);
   if (s->recorded_fit == run->number) close_own_record(s, run, fault);
 }

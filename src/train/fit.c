@@ -140,7 +140,7 @@ static Err split_sets(Work *w, Dataset *set) {
   char name[32];
   snprintf(name, sizeof name, "fit%d", w->stream);
   SplitOptions options = {.fraction = 1 - fit->validation, .shuffle = true,
-                          .stream = graph_draw(w->run.graph, "split", name)};
+                          .stream = graph_draw_once(w->run.graph, "split", name)};
   return dataset_split(set, &options, &w->train, &w->validation, w->fault);
 }
 
@@ -151,7 +151,7 @@ static Err open_batches(Work *w) {
   BatchOptions options = {.batch_size = fit->batch_size,
                           .shuffle = (ShuffleMode)fit->shuffle,
                           .drop_last = fit->drop_last,
-                          .order = graph_draw(w->run.graph, "order", name)};
+                          .order = graph_draw_once(w->run.graph, "order", name)};
   Err err = batches_open(&w->batches, w->train, &options, w->fault);
   if (err) return err;
   int64_t n = w->batches.n_rows, last = n % fit->batch_size;
