@@ -25,6 +25,11 @@ static struct Out {
   bool progress;           /* the progress line stands on the terminal */
 } out;
 
+/* A flush that failed may give its bytes up: the next would say that all is well. */
+static void flush_stdout(void) {
+  if (!out.stdout_errno && fflush(stdout) != 0) out.stdout_errno = errno;
+}
+
 static void wipe_progress(void) {
   if (!out.progress) return;
   fputs("\r\033[K", stderr);
@@ -83,7 +88,7 @@ static void put_error(const char *before, const char *text, const char *after) {
   Text clean = {0};
   text_add_clean_lines(&clean, text);
   wipe_progress();
-  if (!out.stdout_errno) fflush(stdout);   /* keeps the order on a shared terminal */
+  flush_stdout();                          /* keeps the order on a shared terminal */
   fprintf(stderr, "%s%s%s", before, clean.data && !clean.failed ? clean.data : "", after);
   fflush(stderr);
   text_deinit(&clean);
@@ -149,7 +154,7 @@ void out_progress(const char *format, ...) {
   va_start(args, format);
   vsnprintf(line, sizeof line, format, args);
   va_end(args);
-  if (!out.progress && !out.stdout_errno) fflush(stdout);
+  if (!out.progress) flush_stdout();
   fprintf(stderr, "\r%.*s\033[K", (int)cut_at(line, columns - 1), line);
   fflush(stderr);
   out.progress = true;
@@ -234,7 +239,7 @@ Err out_tee_end(Fault *fault) {
 }
 
 Err out_flush(Fault *fault) {
-  if (fflush(stdout) != 0 && !out.stdout_errno) out.stdout_errno = errno;
+  flush_stdout();
   if (out.stdout_errno)
     return fault_set(fault, ERR_STORAGE, "standard output: cannot be written: %s",
                      strerror(out.stdout_errno));

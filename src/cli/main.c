@@ -1,5 +1,6 @@
 /* main.c: the command line: options, the script, how the program ends. The only place that
  * exits. */
+#include "base/environment.h"
 #include "base/out.h"
 #include "base/sys.h"
 #include "base/version.h"
@@ -176,6 +177,17 @@ static void print_summary(const char *name, const char *usage, const char *doc) 
   print_wrapped(COLUMN, COLUMN, "%s", doc);
 }
 
+/* "RUNNER_SIMD=plain|avx2|avx512" */
+static void print_variable(const EnvVariable *v) {
+  Text usage = {0};
+  text_addf(&usage, "%s=", v->name);
+  for (int i = 0; v->values && v->values[i]; i++)
+    text_addf(&usage, "%s%s", i ? "|" : "", v->values[i]);
+  if (!v->values) text_add(&usage, "VALUE");
+  print_entry(usage.data ? usage.data : v->name, NULL, 38, v->doc);
+  text_deinit(&usage);
+}
+
 static const char about_words[] =
     "key=value sets an argument that the script declares; seed=N always works, but for an "
     "experiment, which takes seeds=N and factor=level,level.";
@@ -192,6 +204,8 @@ static void print_usage(void) {
     if (c->doc) print_summary(c->name, c->usage, c->doc);
   for (const QueryCommand *const *c = query_commands; *c; c++)
     print_summary((*c)->name, (*c)->usage, (*c)->doc);
+  out_print("\nenvironment:\n");
+  for (const EnvVariable *v = env_variables; v->name; v++) print_variable(v);
   out_print("\n");
   print_wrapped(0, 0, "%s", about_words);
   print_wrapped(0, 0, "exit status: 0 all well, 1 the script or a trial failed, 2 usage, "
@@ -526,7 +540,7 @@ static Err run_explain(CommandLine *line, Fault *fault) {
 }
 
 static Err run_program(CommandLine *line, int argc, char **argv, Fault *fault) {
-  if (parse(line, argv + 1, argc - 1, fault)) return fault->code;
+  if (env_check(fault) || parse(line, argv + 1, argc - 1, fault)) return fault->code;
   const Command *command = line->command;
   if (line->help) {
     if (command && command->doc && !line->explain) print_command_help(command);
@@ -551,6 +565,7 @@ static Err run_program(CommandLine *line, int argc, char **argv, Fault *fault) {
 }
 
 int main(int argc, char **argv) {
+  fill_standard_descriptors();
   Fault fault = {0};
   CommandLine line = {.runs = "runs", .study.sample = 3,
                       .args = calloc((size_t)argc + 1, sizeof(char *))};
