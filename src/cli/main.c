@@ -24,7 +24,8 @@ typedef struct CommandLine {
   bool help, version;        /* of the program */
   bool script_help;
   bool plan_dump;            /* the command of that name */
-  bool interactive;          /* ends at the prompt */
+  bool interactive;          /* ends at the prompt, ... */
+  bool terminal;             /* ... where somebody can type; else with what is piped in */
   QueryCall query;           /* a command that needs no script; .command NULL: none */
   StudyOptions study;        /* how experiment{} runs */
   const struct Command *command;   /* that was given, of those that may need a script */
@@ -109,7 +110,7 @@ static Err set_version(CommandLine *line, const char *value, Fault *fault) {
 
 static const Flag flags[] = {
     {"-e", "CODE", "run CODE instead of a script", set_code},
-    {"-i", NULL, "the prompt afterwards, with the script's globals and locals", set_interactive},
+    {"-i", NULL, "then the prompt, or what is piped in, with the script's names", set_interactive},
     {"--threads", "N", "threads to use (default: OMP_NUM_THREADS, else the cores)",
      set_threads},
     {"--runs", "DIR", "where runs are recorded (default: runs)", set_runs},
@@ -409,6 +410,30 @@ static Err run_prompt(lua_State *L) {
   return err;
 }
 
+/* What is piped in, as one script after the other, which may have failed. */
+static Err run_piped(lua_State *L) {
+  Fault fault = {0};
+  session(L)->script = NULL;
+  session(L)->kept_chunk = NULL;
+  if (luaL_loadfile(L, NULL)) fault_from_lua(L, &fault);
+  else {
+    push_prompt_globals(L);
+    lua_setupvalue(L, -2, 1);
+    call_protected(L, 0, 0, &fault);
+  }
+  if (session(L)->stopped) fault_clear(&fault);
+  if (fault.code) err_print("runner: %s\n", fault.text);
+  return fault.code;
+}
+
+/* The prompt's own end is the program's; of what is piped in the first failure counts. */
+static Err run_afterwards(lua_State *L, const CommandLine *line, Err before) {
+  if (line->terminal) return run_prompt(L);
+  if (before == ERR_INTERRUPT) return before;
+  Err err = run_piped(L);
+  return before ? before : err;
+}
+
 /* What the library tells of a name, or that neither it nor a command is called so. */
 static Err run_topic(lua_State *L, const char *topic) {
   const char *names[COMMANDS_MAX];
@@ -438,7 +463,7 @@ static Err run(Session *s, const CommandLine *line) {
   if (line->topic) err = run_topic(L, line->topic);
   if (has_code) err = run_whole(L, line);
   stopped = s->stopped || err == ERR_USAGE;
-  if (line->interactive && !stopped) err = run_prompt(L);
+  if (line->interactive && !stopped) err = run_afterwards(L, line, err);
   session_close(s, L);
   return err;
 }
@@ -453,15 +478,12 @@ static bool records(const CommandLine *line) {
   return line->script && strcmp(line->script, "-") != 0 && !line->plan_dump;
 }
 
-/* Without a script: the prompt, where stdin is a terminal; else stdin is the script. With -i
- * and no terminal there is nobody to ask. */
+/* Without a script: the prompt, where stdin is a terminal; else stdin is the script. */
 static void choose_input(CommandLine *line) {
-  bool terminal = terminal_columns(stdin) > 0;
-  if (!line->script && !line->code) {
-    line->interactive = terminal;
-    if (!terminal) line->script = "-";
-  }
-  line->interactive = line->interactive && terminal;
+  line->terminal = terminal_columns(stdin) > 0;
+  if (line->script || line->code) return;
+  line->interactive = line->terminal;
+  if (!line->terminal) line->script = "-";
 }
 
 static Err run_worker(const CommandLine *line, Fault *fault) {

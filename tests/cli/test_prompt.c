@@ -411,6 +411,19 @@ TEST(from_a_pipe_there_is_no_prompt_and_errors_fail) {
   assert_int_equal(shell("printf 'x = 1\\n' | \"$RUNNER\" -i"), 1);
 }
 
+/* It is no terminal: it runs as one script, with the names of the other. */
+TEST(dash_i_runs_what_is_piped_in) {
+  temp_path("");
+  assert_int_equal(shell("echo 'print(99, x)' | \"$RUNNER\" -i -e 'local x = 5 print(7)'"), 0);
+  assert_output("7\n99\t5\n");
+  assert_int_equal(shell("echo 'x = = 1' | \"$RUNNER\" -i -e 'print(7)'"), 1);
+  assert_output("7\nrunner: stdin:1: unexpected symbol near '='\n");
+  assert_int_equal(shell("echo 'print(8)' | \"$RUNNER\" -i -e 'x = = 1'"), 1);
+  assert_output("runner: -e:1: unexpected symbol near '='\n8\n");
+  assert_int_equal(shell("\"$RUNNER\" -i -e 'print(7)' </dev/null"), 0);
+  assert_output("7\n");
+}
+
 TEST(dash_i_ends_at_the_prompt_with_the_scripts_names) {
   static const char code[] = "local net = nn.Dense(3)\nlocal answer = 42\n"
                              "rawset(_G, 'shared', 7)\nprint 'script'\n";
