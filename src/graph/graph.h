@@ -186,7 +186,9 @@ Err graph_set_streams(Graph *graph, uint64_t seed, const Counter *counters, int 
 
 /* A line on stderr that a session gives once, with the script line of the node; NULL: the one
  * under way. */
-typedef enum GraphWarning { WARN_NORMALIZED, WARN_BOUNDED, WARN_BROADCAST } GraphWarning;
+typedef enum GraphWarning {
+  WARN_NORMALIZED, WARN_BOUNDED, WARN_BROADCAST, WARN_UNTRAINED
+} GraphWarning;
 void graph_warn(Graph *graph, GraphWarning which, const Node *node, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
@@ -257,12 +259,17 @@ struct Variable {
   uint32_t assigned_in;       /* the last transaction that assigned it ... */
   Node *before;               /* ... and what it stood for before, borrowed */
   int place;                  /* in the last list that it was looked up in */
+  bool loose;                 /* a script's own, of no layer, and no step was made to train it:
+                                 made at ... */
+  const char *file;           /* ... this line; interned, or NULL */
+  int line;
   double lo, hi;              /* where its elements lie (op.h, Range) ... */
   uint64_t bounded;           /* ... as long as this is its version */
 };
 
 Variable *variable_new(const char *name, Fault *fault);      /* name may be NULL */
 Variable *variable_retain(Variable *v);
+Variable *variable_claim(Variable *v);   /* the same for who trains it: it is loose no more */
 void variable_release(Variable *v);
 Err variable_rename(Variable *v, const char *name, Fault *fault) WARN_UNUSED;
 

@@ -287,6 +287,7 @@ static Err train_batch(Work *w) {
   if (!err && !done) err = trace_batch(w, kept);
   if (!err && !w->remembered) err = fit_remember(w);
   if (err) return err;
+  if (!w->stepped) w->run.first_loss = w->batch_loss;
   w->stepped = true;
   int64_t n = w->x->a.shape.dim[0];
   w->sum += w->batch_loss * (double)n;
@@ -489,7 +490,7 @@ Err fit_run(Graph *graph, Fit *fit, Layer *net, Dataset *set, const FitSink *sin
             History *history, Fault *fault) {
   *history = (History){0};
   Work w = {.run = {.graph = graph, .net = net, .fit = fit, .history = history,
-                    .checkpointer = sink ? sink->checkpointer : NULL},
+                    .first_loss = NAN, .checkpointer = sink ? sink->checkpointer : NULL},
             .sink = sink, .fault = fault};
   Before before;
   Err err = note_before(&w, &before);
