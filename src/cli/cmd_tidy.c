@@ -94,6 +94,20 @@ static bool filters_state(const Filter *filter) {
   return false;
 }
 
+/* Runs of a plain script, which nothing runs again but its next call. */
+static Err refuse_plain(const char *name, const Json *rows, Fault *fault) {
+  int64_t n = json_count(rows);
+  for (int64_t i = 0; i < n; i++)
+    if (in_trials(json_item(rows, i))) return ERR_OK;
+  if (n == 0) return ERR_OK;
+  Text text = {0};
+  text_addf(&text, "retry: %s has runs of a plain script alone, which runs whenever it is called; "
+            "allowed: an experiment", name);
+  Err err = text.failed ? fault_memory(fault, 0) : refuse(fault, text.data);
+  text_deinit(&text);
+  return err;
+}
+
 static Err retry_trials(Asking *asking, const QueryCall *call, Fault *fault) {
   Filter *filter = &asking->query.filter;
   int64_t n_done = 0, n_running = 0;
@@ -102,6 +116,7 @@ static Err retry_trials(Asking *asking, const QueryCall *call, Fault *fault) {
   if (!filters_state(filter) || call_option(call, "--failed"))
     err = filter_add(filter, "state=failed", fault);
   if (!err) err = choose(asking, &rows, fault);
+  if (!err) err = refuse_plain(asking->query.experiment, rows, fault);
   if (!err && call_option(call, "--dry-run")) n_done = json_count(rows);
   else if (!err) err = act_on(call, asking->query.experiment, rows, store_reset, &n_done,
                               &n_running, fault);
