@@ -25,6 +25,12 @@ Err fault_set(Fault *fault, Err code, const char *format, ...) {
   return code;
 }
 
+Err fault_pass(Fault *fault, const Fault *from) {
+  must(from->code != ERR_OK);
+  if (fault && !fault->code) *fault = *from;
+  return from->code;
+}
+
 void fault_prefix(Fault *fault, const char *format, ...) {
   if (!fault || !fault->code) return;
   char rest[FAULT_TEXT];
@@ -41,6 +47,7 @@ void fault_clear(Fault *fault) {
   fault->code = ERR_OK;
   fault->text[0] = 0;
   fault->place = (FaultPlace){0};
+  fault->of_script = false;
 }
 
 void must_failed(const char *cond, const char *file, int line, const char *function) {

@@ -48,11 +48,16 @@ typedef struct Fault {
   Err code;               /* ERR_OK: no fault */
   char text[FAULT_TEXT];  /* one or more lines, no newline at the end */
   FaultPlace place;       /* of ERR_NONFINITE */
+  bool of_script;         /* was an error of the script: the text says where, and how it came
+                             there */
 } Fault;
 
 /* Records a fault (unless one is there) and returns its code. */
 Err fault_set(Fault *fault, Err code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* The fault that is in `from` (unless one is in `fault`), with all that is known of it. */
+Err fault_pass(Fault *fault, const Fault *from);
 
 /* Puts "prefix: " before the text of the fault that is there. */
 void fault_prefix(Fault *fault, const char *format, ...)

@@ -1,7 +1,8 @@
 /* json.c: a small ordered tree of values; jansson parses, this file writes.
  *
- * A map is a list with a key per item, searched from the front: maps here are short or
- * are walked in order. `failed` marks a container that lost something to lack of memory;
+ * A map is a list with a key per item. A short one is searched from the front; one that grows
+ * has an index: places of the items by the hash of their keys, each in the first free place from
+ * there on. `failed` marks a container that lost something to lack of memory;
  * json_write looks for it in the whole tree. */
 #include "base/json.h"
 #include <jansson.h>
@@ -18,7 +19,12 @@ struct Json {
     int64_t integer;
     double number;
     char *text;
-    struct Items { struct Item *v; int64_t n, capacity; } items;
+    struct Items {
+      struct Item *v;
+      int64_t n, capacity;
+      int64_t *index;      /* n_index of them: number of an item from 1, 0: free; or NULL */
+      int64_t n_index;     /* a power of two, more than 2 n */
+    } items;
   } as;
 };
 
@@ -58,6 +64,7 @@ void json_free(Json *json) {
       json_free(json->as.items.v[i].value);
     }
     free(json->as.items.v);
+    free(json->as.items.index);
   }
   free(json);
 }
@@ -99,10 +106,49 @@ static Json *new_bool(bool value) {
 
 /* -- building ------------------------------------------------------------------------ */
 
+enum { INDEXED = 16 };     /* items from which on a map has an index */
+
+/* FNV-1a. */
+static uint64_t hash_of(const char *key) {
+  uint64_t hash = 14695981039346656037u;
+  for (; *key; key++) hash = (hash ^ (unsigned char)*key) * 1099511628211u;
+  return hash;
+}
+
+/* Where the key stands in the index, or the free place where it belongs. */
+static int64_t *place_of(const struct Items *items, const char *key) {
+  uint64_t mask = (uint64_t)items->n_index - 1, i = hash_of(key) & mask;
+  while (items->index[i] && strcmp(items->v[items->index[i] - 1].key, key) != 0)
+    i = (i + 1) & mask;
+  return &items->index[i];
+}
+
 static Item *find_item(const Json *map, const char *key) {
-  for (int64_t i = 0; i < map->as.items.n; i++)
-    if (strcmp(map->as.items.v[i].key, key) == 0) return &map->as.items.v[i];
+  const struct Items *items = &map->as.items;
+  if (items->index) {
+    int64_t number = *place_of(items, key);
+    return number ? &items->v[number - 1] : NULL;
+  }
+  for (int64_t i = 0; i < items->n; i++)
+    if (strcmp(items->v[i].key, key) == 0) return &items->v[i];
   return NULL;
+}
+
+/* Without memory for it the map is searched from the front. */
+static void make_index(struct Items *items) {
+  free(items->index);
+  items->n_index = 4 * INDEXED;
+  while (items->n_index <= 4 * items->n) items->n_index *= 2;
+  items->index = calloc((size_t)items->n_index, sizeof *items->index);
+  for (int64_t i = 0; items->index && i < items->n; i++)
+    *place_of(items, items->v[i].key) = i + 1;
+}
+
+/* The last item is new. */
+static void index_last(struct Items *items) {
+  if (items->n < INDEXED) return;
+  if (!items->index || items->n_index <= 2 * items->n) make_index(items);
+  else *place_of(items, items->v[items->n - 1].key) = items->n;
 }
 
 /* Takes key and value; false on lack of memory, when both are freed. */
@@ -120,6 +166,7 @@ static bool append(Json *container, char *key, Json *value) {
     items->capacity = capacity;
   }
   items->v[items->n++] = (Item){key, value};
+  if (key) index_last(items);
   return true;
 }
 
@@ -175,6 +222,11 @@ static int by_key(const void *a, const void *b) {
   return strcmp(((const Item *)a)->key, ((const Item *)b)->key);
 }
 
+static void sort_items(struct Items *items) {
+  qsort(items->v, (size_t)items->n, sizeof(Item), by_key);
+  if (items->index) make_index(items);
+}
+
 static Json *canonical_container(const Json *json) {
   Json *out = value_new(json->kind);
   for (int64_t i = 0; out && i < json->as.items.n; i++) {
@@ -187,7 +239,7 @@ static Json *canonical_container(const Json *json) {
     return NULL;
   }
   if (out && json->kind == JSON_KIND_MAP && out->as.items.n)
-    qsort(out->as.items.v, (size_t)out->as.items.n, sizeof(Item), by_key);
+    sort_items(&out->as.items);
   return out;
 }
 

@@ -34,6 +34,11 @@ static struct Out {
   bool progress;           /* the progress line stands on the terminal */
 } out;
 
+/* A flush that failed may give its bytes up: the next would say that all is well. */
+static void flush_stdout(void) {
+  if (!out.stdout_errno && fflush(stdout) != 0) out.stdout_errno = errno;
+}
+
 static void wipe_progress(void) {
   if (!out.progress) return;
   fputs("\r\033[K", stderr);
@@ -131,7 +136,7 @@ static void put_error(const char *before, const char *text, const char *after) {
   Text clean = {0};
   text_add_clean_lines(&clean, text);
   wipe_progress();
-  if (!out.stdout_errno) fflush(stdout);   /* keeps the order on a shared terminal */
+  flush_stdout();                          /* keeps the order on a shared terminal */
   fprintf(stderr, "%s%s%s", before, clean.data && !clean.failed ? clean.data : "", after);
   fflush(stderr);
   text_deinit(&clean);
@@ -200,7 +205,7 @@ void out_progress(const char *format, ...) {
   Text clean = {0};
   text_add_clean(&clean, line);
   const char *shown = clean.data && !clean.failed ? clean.data : "";
-  if (!out.progress && !out.stdout_errno) fflush(stdout);
+  if (!out.progress) flush_stdout();
   fprintf(stderr, "\r%.*s\033[K", (int)cut_at(shown, columns - 1), shown);
   text_deinit(&clean);
   fflush(stderr);
@@ -336,7 +341,7 @@ Err out_divert_end(Fault *fault) {
 }
 
 Err out_flush(Fault *fault) {
-  if (fflush(stdout) != 0 && !out.stdout_errno) out.stdout_errno = errno;
+  flush_stdout();
   if (out.stdout_errno)
     return fault_set(fault, ERR_STORAGE, "standard output: cannot be written: %s",
                      strerror(out.stdout_errno));

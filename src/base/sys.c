@@ -180,12 +180,12 @@ int terminal_columns(FILE *file) {
 
 /* -- processor --------------------------------------------------------------------- */
 
-static const char *const simd_names[SIMD_LEVELS] = {
+const char *const simd_names[SIMD_LEVELS + 1] = {
     [SIMD_PLAIN] = "plain", [SIMD_AVX2] = "avx2", [SIMD_AVX512] = "avx512"};
 
 const char *simd_name(SimdLevel level) { return simd_names[level]; }
 
-static SimdLevel simd_best(void) {
+SimdLevel simd_best(void) {
 #ifdef __x86_64__
   bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   bool avx512 = __builtin_cpu_supports("avx512f") &&

@@ -62,6 +62,8 @@ typedef enum SimdLevel { SIMD_PLAIN, SIMD_AVX2, SIMD_AVX512, SIMD_LEVELS } SimdL
 /* The best level of this processor, or the lower one that RUNNER_SIMD names
  * ("plain", "avx2", "avx512"). */
 SimdLevel simd_level(void);
+SimdLevel simd_best(void);
 const char *simd_name(SimdLevel level);
+extern const char *const simd_names[SIMD_LEVELS + 1];   /* NULL at the end */
 
 #endif

@@ -128,6 +128,14 @@ char *text_number(char *buffer, double value) {
   return buffer;
 }
 
+char *text_measure(char *buffer, double value) {
+  double size = fabs(value);
+  bool plain = value == 0 || (size >= 5e-5 && size < 1e5);
+  if (isnan(value)) return strcpy(buffer, "nan");
+  snprintf(buffer, 32, plain ? "%.4f" : "%.4g", value);
+  return buffer;
+}
+
 char *text_copy(const char *string) {
   size_t n = strlen(string) + 1;
   char *copy = malloc(n);

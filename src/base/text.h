@@ -38,6 +38,10 @@ bool text_is_name(const char *text, size_t n_bytes);
  * Writes to and returns `buffer` (at least 32 bytes). */
 char *text_number(char *buffer, double value);
 
+/* A number that was measured, for people: four decimals, or four digits in all where those would
+ * be no more than 0, or are lost behind a long number. The same buffer. */
+char *text_measure(char *buffer, double value);
+
 /* A copy that the caller frees; NULL on lack of memory. */
 char *text_copy(const char *string);
 

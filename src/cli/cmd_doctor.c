@@ -109,11 +109,14 @@ static void check_room(const QueryCall *call, Finding *f) {
     find_bad(f, HEALTH_WARN, ERR_OK, "A long study may fill it; runner gc makes room.");
 }
 
-static int64_t count_of(const Json *rows, const char *key) {
+/* Of entries of that kind: "study", or "runs" of plain scripts; NULL: of all. */
+static int64_t count_of(const Json *rows, const char *kind, const char *key) {
   int64_t sum = 0;
   for (int64_t i = 0; rows && i < json_count(rows); i++) {
+    const Json *row = json_item(rows, i);
     int64_t n = 0;
-    json_get_int(json_find(json_item(rows, i), key), &n);
+    if (kind && strcmp(json_text(row, "kind"), kind) != 0) continue;
+    json_get_int(json_find(row, key), &n);
     sum += n;
   }
   return sum;
@@ -141,20 +144,26 @@ static Err count_damaged(const QueryCall *call, Index *index, int64_t *n, Fault 
 }
 
 static void add_records(Finding *f, const Json *entries, int64_t n_damaged, bool read_only) {
-  long long failed = count_of(entries, "failed"), damaged = n_damaged;
-  long long died = count_of(entries, "stale") - damaged;
+  long long failed = count_of(entries, NULL, "failed"), damaged = n_damaged;
+  long long died = count_of(entries, NULL, "stale") - damaged;
+  bool plain = count_of(entries, "runs", "failed") + count_of(entries, "runs", "stale") > 0;
   text_addf(&f->detail, "experiments: %lld; trials: %lld, of them running %lld, failed %lld, "
             "of processes that died %lld", (long long)json_count(entries),
-            (long long)count_of(entries, "trials"), (long long)count_of(entries, "running"),
-            failed, died);
+            (long long)count_of(entries, NULL, "trials"),
+            (long long)count_of(entries, NULL, "running"), failed, died);
   if (damaged) text_addf(&f->detail, ", with a damaged record %lld", damaged);
   if (read_only) text_add(&f->detail, "; the index cannot be written");
-  if (died > 0) warn_too(f, "The script, run again, goes on with those of processes that died.");
+  if (died > 0 && count_of(entries, "study", "stale"))
+    warn_too(f, "The script, run again, goes on with those of processes that died.");
   if (damaged)
     warn_too(f, "runner ls state=stale says what is damaged; the script, run again, makes "
              "those trials anew.");
-  if (failed)
-    warn_too(f, "runner ls state=failed lists them; retry NAME runs them again.");
+  if (failed) warn_too(f, "runner ls state=failed lists them.");
+  if (count_of(entries, "study", "failed"))
+    warn_too(f, "runner retry EXPERIMENT, then the script: those of an experiment run again.");
+  if (plain)
+    warn_too(f, "A plain script begins a new run whenever it is called; runner rm NAME "
+             "state=failed,stale removes the records of those that did not end well.");
 }
 
 /* The index, and by it all records. */
@@ -167,7 +176,7 @@ static void check_store(const QueryCall *call, Finding *f) {
   Err err = index_open(&index, call->runs, &fault);
   if (!err) err = index_refresh(index, NULL, &fault);
   if (!err) err = query_entries(index, &query, &entries, &fault);
-  if (!err && count_of(entries, "stale"))
+  if (!err && count_of(entries, NULL, "stale"))
     err = count_damaged(call, index, &n_damaged, &fault);
   if (err) {
     text_add(&f->detail, fault.text);

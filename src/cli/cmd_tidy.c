@@ -90,6 +90,16 @@ static bool filters_state(const Filter *filter) {
   return false;
 }
 
+/* Runs of a plain script, which nothing runs again but its next call. */
+static Err refuse_plain(const char *name, const Json *rows, Fault *fault) {
+  int64_t n = json_count(rows);
+  for (int64_t i = 0; i < n; i++)
+    if (name_is_trial(json_text(json_item(rows, i), "id"))) return ERR_OK;
+  if (n == 0) return ERR_OK;
+  return fault_set(fault, ERR_USAGE, "retry: %s has runs of a plain script alone, which runs "
+                   "whenever it is called; allowed: an experiment", name);
+}
+
 static Err retry_trials(Asking *asking, const QueryCall *call, Fault *fault) {
   Filter *filter = &asking->query.filter;
   TrialAction action = call_option(call, "--dry-run") ? store_try : store_reset;
@@ -99,6 +109,7 @@ static Err retry_trials(Asking *asking, const QueryCall *call, Fault *fault) {
   if (!filters_state(filter) || call_option(call, "--failed"))
     err = filter_add(filter, "state=failed", fault);
   if (!err) err = tidy_choose(asking, &rows, fault);
+  if (!err) err = refuse_plain(asking->query.experiment, rows, fault);
   if (!err) err = tidy_trials(call, asking->query.experiment, rows, action, &tally, fault);
   json_free(rows);
   if (!err) err = tidy_tell(call, "to be run again", &tally, NULL, fault);

@@ -16,15 +16,22 @@ static char *join(const char *directory, const char *name) {
   return path.data;
 }
 
+static bool is_directory(const char *path) {
+  struct stat status;
+  return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+static const char under_state[] = "runner/history";
+
 char *history_path(void) {
   const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-  if (state && *state == '/') return join(state, "runner/history");
-  if (!home || !*home) return NULL;
+  if (state && *state == '/') return join(state, under_state);
+  if (!home || !is_directory(home)) return NULL;
   char *usual = join(home, ".local/state");
-  struct stat status;
-  bool there = usual && stat(usual, &status) == 0 && S_ISDIR(status.st_mode);
+  bool there = usual && is_directory(usual);
+  char *path = there ? join(usual, under_state) : join(home, ".runner_history");
   free(usual);
-  return join(home, there ? ".local/state/runner/history" : ".runner_history");
+  return path;
 }
 
 /* -- one statement as one line --------------------------------------------------------- */
@@ -82,13 +89,17 @@ void history_read(const char *path, void (*add)(void *ctx, const char *statement
   text_deinit(&text);
 }
 
-static void make_directory_of(const char *path) {
-  char *copy = text_copy(path), *slash = copy ? strrchr(copy, '/') : NULL;
-  Fault ignored = {0};
-  if (slash && slash > copy) {
-    *slash = 0;
-    (void)!file_make_dirs(copy, &ignored);
-  }
+/* The directory of states and ours in it, but nothing above: a home that is not there is
+ * nobody's to make. */
+static void make_directories_of(const char *path) {
+  size_t n = strlen(path), n_under = strlen(under_state);
+  char *copy = n > n_under && strcmp(path + n - n_under, under_state) == 0 ? text_copy(path) : NULL;
+  if (!copy) return;
+  copy[n - n_under - 1] = 0;
+  mkdir(copy, 0700);
+  copy[n - n_under - 1] = '/';
+  *strrchr(copy, '/') = 0;
+  mkdir(copy, 0700);
   free(copy);
 }
 
@@ -96,7 +107,7 @@ void history_add(const char *path, const char *statement) {
   Text line = {0};
   encode(&line, statement);
   if (!line.failed && line.n_bytes <= HISTORY_BYTES) {
-    make_directory_of(path);
+    make_directories_of(path);
     int file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (file >= 0) {
       (void)!write(file, line.data, line.n_bytes);

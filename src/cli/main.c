@@ -1,5 +1,6 @@
 /* main.c: the command line: options, the script, how the program ends. The only place that
  * exits. */
+#include "base/environment.h"
 #include "base/out.h"
 #include "base/sys.h"
 #include "base/version.h"
@@ -24,7 +25,8 @@ typedef struct CommandLine {
   bool help, version;        /* of the program */
   bool script_help;
   bool plan_dump;            /* the command of that name */
-  bool interactive;          /* ends at the prompt */
+  bool interactive;          /* ends at the prompt, ... */
+  bool terminal;             /* ... where somebody can type; else with what is piped in */
   QueryCall query;           /* a command that needs no script; .command NULL: none */
   StudyOptions study;        /* how experiment{} runs */
   const struct Command *command;   /* that was given, of those that may need a script */
@@ -109,7 +111,7 @@ static Err set_version(CommandLine *line, const char *value, Fault *fault) {
 
 static const Flag flags[] = {
     {"-e", "CODE", "run CODE instead of a script", set_code},
-    {"-i", NULL, "the prompt afterwards, with the script's globals and locals", set_interactive},
+    {"-i", NULL, "then the prompt, or what is piped in, with the script's names", set_interactive},
     {"--threads", "N", "threads to use (default: OMP_NUM_THREADS, else the cores)",
      set_threads},
     {"--runs", "DIR", "where runs are recorded (default: runs)", set_runs},
@@ -177,6 +179,17 @@ static void print_summary(const char *name, const char *usage, const char *doc) 
   print_wrapped(COLUMN, COLUMN, "%s", doc);
 }
 
+/* "RUNNER_SIMD=plain|avx2|avx512" */
+static void print_variable(const EnvVariable *v) {
+  Text usage = {0};
+  text_addf(&usage, "%s=", v->name);
+  for (int i = 0; v->values && v->values[i]; i++)
+    text_addf(&usage, "%s%s", i ? "|" : "", v->values[i]);
+  if (!v->values) text_add(&usage, "VALUE");
+  print_entry(usage.data ? usage.data : v->name, NULL, 38, v->doc);
+  text_deinit(&usage);
+}
+
 static const char about_words[] =
     "key=value sets an argument that the script declares; seed=N always works, but for an "
     "experiment, which takes seeds=N and factor=level,level.";
@@ -193,6 +206,8 @@ static void print_usage(void) {
     if (c->doc) print_summary(c->name, c->usage, c->doc);
   for (const QueryCommand *const *c = query_commands; *c; c++)
     print_summary((*c)->name, (*c)->usage, (*c)->doc);
+  out_print("\nenvironment:\n");
+  for (const EnvVariable *v = env_variables; v->name; v++) print_variable(v);
   out_print("\n");
   print_wrapped(0, 0, "%s", about_words);
   print_wrapped(0, 0, "exit status: 0 all well, 1 the script or a trial failed, 2 usage, "
@@ -398,6 +413,30 @@ static Err run_prompt(lua_State *L) {
   return err;
 }
 
+/* What is piped in, as one script after the other, which may have failed. */
+static Err run_piped(lua_State *L) {
+  Fault fault = {0};
+  session(L)->script = NULL;
+  session(L)->kept_chunk = NULL;
+  if (luaL_loadfile(L, NULL)) fault_from_lua(L, &fault);
+  else {
+    push_prompt_globals(L);
+    lua_setupvalue(L, -2, 1);
+    call_protected(L, 0, 0, &fault);
+  }
+  if (session(L)->stopped) fault_clear(&fault);
+  if (fault.code) err_print("runner: %s\n", fault.text);
+  return fault.code;
+}
+
+/* The prompt's own end is the program's; of what is piped in the first failure counts. */
+static Err run_afterwards(lua_State *L, const CommandLine *line, Err before) {
+  if (line->terminal) return run_prompt(L);
+  if (before == ERR_INTERRUPT) return before;
+  Err err = run_piped(L);
+  return before ? before : err;
+}
+
 /* What the library tells of a name, or that neither it nor a command is called so. */
 static Err run_topic(lua_State *L, const char *topic) {
   const char *names[COMMANDS_MAX];
@@ -427,7 +466,7 @@ static Err run(Session *s, const CommandLine *line) {
   if (line->topic) err = run_topic(L, line->topic);
   if (has_code) err = run_whole(L, line);
   stopped = s->stopped || err == ERR_USAGE;
-  if (line->interactive && !stopped) err = run_prompt(L);
+  if (line->interactive && !stopped) err = run_afterwards(L, line, err);
   session_close(s, L);
   return err;
 }
@@ -442,15 +481,12 @@ static bool records(const CommandLine *line) {
   return line->script && strcmp(line->script, "-") != 0 && !line->plan_dump;
 }
 
-/* Without a script: the prompt, where stdin is a terminal; else stdin is the script. With -i
- * and no terminal there is nobody to ask. */
+/* Without a script: the prompt, where stdin is a terminal; else stdin is the script. */
 static void choose_input(CommandLine *line) {
-  bool terminal = terminal_columns(stdin) > 0;
-  if (!line->script && !line->code) {
-    line->interactive = terminal;
-    if (!terminal) line->script = "-";
-  }
-  line->interactive = line->interactive && terminal;
+  line->terminal = terminal_columns(stdin) > 0;
+  if (line->script || line->code) return;
+  line->interactive = line->terminal;
+  if (!line->terminal) line->script = "-";
 }
 
 static Err run_worker(const CommandLine *line, Fault *fault) {
@@ -533,7 +569,7 @@ static Err run_explain(CommandLine *line, Fault *fault) {
 }
 
 static Err run_program(CommandLine *line, int argc, char **argv, Fault *fault) {
-  if (parse(line, argv + 1, argc - 1, fault)) return fault->code;
+  if (env_check(fault) || parse(line, argv + 1, argc - 1, fault)) return fault->code;
   const Command *command = line->command;
   if (line->help) {
     if (command && command->doc && !line->explain) print_command_help(command);
@@ -558,6 +594,7 @@ static Err run_program(CommandLine *line, int argc, char **argv, Fault *fault) {
 }
 
 int main(int argc, char **argv) {
+  fill_standard_descriptors();
   Fault fault = {0};
   CommandLine line = {.runs = "runs", .study.sample = 3,
                       .args = calloc((size_t)argc + 1, sizeof(char *))};

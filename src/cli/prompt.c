@@ -4,7 +4,8 @@
  *             └ its end is missing: another line
  *
  * Each statement is compiled once and run once. It is an expression if it compiles behind
- * "return"; its end is missing if Lua's own message ends with "<eof>".
+ * "return"; its end is missing if Lua's own message ends with "<eof>". The line end is part of
+ * what is compiled: a string that is still open there cannot go on.
  *
  * Globals of a statement are those of push_prompt_globals. A top-level `local` lives on as a
  * field of that table, put there when its chunk returns or fails: a closure made in the same
@@ -81,7 +82,7 @@ Err prompt_call(lua_State *L, int n_args, Fault *fault) {
 
 /* Does the line of a traceback tell a person at the prompt anything? */
 static bool tells_something(const char *line, size_t n) {
-  static const char *const frames[] = {"in main chunk", "[C]: in ?", "(...tail calls...)"};
+  static const char *const frames[] = {"in main chunk", "(...tail calls...)"};
   for (size_t i = 0; i < sizeof frames / sizeof *frames; i++) {
     size_t length = strlen(frames[i]);
     if (n >= length && memcmp(line + n - length, frames[i], length) == 0) return false;
@@ -89,16 +90,19 @@ static bool tells_something(const char *line, size_t n) {
   return true;
 }
 
-/* Keeps of the traceback the functions between the statement and the fault. */
+/* Keeps of the traceback the functions between the statement and the fault, but for a C
+ * function that raised it: the message tells of that. */
 static void shorten_traceback(char *text) {
-  static const char head[] = "\nstack traceback:";
-  char *trace = strstr(text, head);
+  char *trace = strstr(text, TRACEBACK_HEAD);
   if (!trace) return;
-  char *to = trace + strlen(head);
+  char *to = trace + strlen(TRACEBACK_HEAD);
+  static const char raiser[] = "\n\t[C]: in ";
   bool empty = true;
   for (char *line = to; *line;) {
     size_t n = 1 + strcspn(line + 1, "\n");
-    bool kept = tells_something(line, n);
+    bool first = line == trace + strlen(TRACEBACK_HEAD);
+    bool kept = tells_something(line, n) &&
+                !(first && strncmp(line, raiser, strlen(raiser)) == 0);
     if (kept) memmove(to, line, n), to += n;
     empty = empty && !kept;
     line += n;
@@ -129,6 +133,7 @@ static Compiled compile(lua_State *L, const char *prefix, const Text *code) {
   Text whole = {0};
   text_add(&whole, prefix);
   text_add_bytes(&whole, code->data ? code->data : "", code->n_bytes);
+  text_add(&whole, "\n");
   int status = LUA_ERRMEM;
   if (whole.failed) lua_pushliteral(L, "out of memory");
   else status = luaL_loadbufferx(L, whole.data, whole.n_bytes, "=prompt", "t");

@@ -168,6 +168,8 @@ const char *graph_intern(Graph *graph, const char *string);
 
 /* The next draw of the stream (graph seed, purpose, name): fixes its position. */
 Stream graph_draw(Graph *graph, const char *purpose, const char *name);
+/* The only one of a stream that nothing else draws from: none is counted. */
+Stream graph_draw_once(const Graph *graph, const char *purpose, const char *name);
 /* The next draw of a stream whose key is known, as of an earlier graph_draw. */
 Stream graph_draw_again(Graph *graph, uint64_t key);
 /* Sets the seed and starts all streams anew, from their names on: what is drawn afterwards
@@ -184,7 +186,9 @@ Err graph_set_streams(Graph *graph, uint64_t seed, const Counter *counters, int 
 
 /* A line on stderr that a session gives once, with the script line of the node; NULL: the one
  * under way. */
-typedef enum GraphWarning { WARN_NORMALIZED, WARN_BOUNDED, WARN_BROADCAST } GraphWarning;
+typedef enum GraphWarning {
+  WARN_NORMALIZED, WARN_BOUNDED, WARN_BROADCAST, WARN_UNTRAINED
+} GraphWarning;
 void graph_warn(Graph *graph, GraphWarning which, const Node *node, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
@@ -255,12 +259,17 @@ struct Variable {
   uint32_t assigned_in;       /* the last transaction that assigned it ... */
   Node *before;               /* ... and what it stood for before, borrowed */
   int place;                  /* in the last list that it was looked up in */
+  bool loose;                 /* a script's own, of no layer, and no step was made to train it:
+                                 made at ... */
+  const char *file;           /* ... this line; interned, or NULL */
+  int line;
   double lo, hi;              /* where its elements lie (op.h, Range) ... */
   uint64_t bounded;           /* ... as long as this is its version */
 };
 
 Variable *variable_new(const char *name, Fault *fault);      /* name may be NULL */
 Variable *variable_retain(Variable *v);
+Variable *variable_claim(Variable *v);   /* the same for who trains it: it is loose no more */
 void variable_release(Variable *v);
 Err variable_rename(Variable *v, const char *name, Fault *fault) WARN_UNUSED;
 

@@ -63,7 +63,7 @@ void graph_close(Graph *graph) {
 
 Err graph_ok(Graph *graph, Fault *fault) {
   Err code = graph->fault.code;
-  if (code && fault) fault_set(fault, code, "%s", graph->fault.text);
+  if (code) fault_pass(fault, &graph->fault);
   fault_clear(&graph->fault);
   return code;
 }
@@ -126,6 +126,10 @@ void graph_warn(Graph *graph, GraphWarning which, const Node *node, const char *
 
 Stream graph_draw(Graph *graph, const char *purpose, const char *name) {
   return graph_draw_again(graph, philox_key(graph->seed, purpose, name));
+}
+
+Stream graph_draw_once(const Graph *graph, const char *purpose, const char *name) {
+  return (Stream){philox_key(graph->seed, purpose, name), 0};
 }
 
 Stream graph_draw_again(Graph *graph, uint64_t key) {

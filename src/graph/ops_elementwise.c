@@ -597,7 +597,8 @@ const Op op_record_minimum = {
 
 const Op op_record_eq = {
     COMMON(eq), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT | OP_NO_GRAD,
-    .doc = "1 where x equals y, else 0; int32 are compared exactly.",
+    .doc = "1 where x equals y, else 0; int32 are compared exactly. x == y is Lua's own: are they "
+           "one and the same tensor? x:item() == y:item() compares two numbers.",
     .equation = "z = 1 if x == y, else 0",
     .infer = infer_broadcast, .split = elements_split, .vjp = vjp_none,
     .samples = samples_select, .known = known_truth,

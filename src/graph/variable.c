@@ -28,6 +28,11 @@ Variable *variable_retain(Variable *v) {
   return v;
 }
 
+Variable *variable_claim(Variable *v) {
+  v->loose = false;
+  return variable_retain(v);
+}
+
 static void free_unused(Variable *v) {
   if (v->refs > 0 || v->n_reads > 0) return;
   free(v->name);

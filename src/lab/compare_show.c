@@ -58,9 +58,9 @@ static int at_most(int decimals, int limit) { return decimals < limit ? decimals
 
 Shown shown_of(const Compare *compare) {
   const CompareSpec *spec = &compare->spec;
-  Shown shown = {1, 4, 4, "", ""};
+  Shown shown = {1, 4, 4, "", "", spec->low, spec->high};
   if (spec->low == 0 && spec->high == 1)
-    shown = (Shown){100, 2, 2, NO_BREAK "%", NO_BREAK "points"};
+    shown = (Shown){100, 2, 2, NO_BREAK "%", NO_BREAK "points", 0, 1};
   int n = compare->n_cells, m = compare->n_contrasts;
   double *numbers = malloc(((size_t)n + (size_t)m + 1) * sizeof *numbers);
   if (!numbers) return shown;        /* plain decimals will do */
@@ -117,7 +117,12 @@ static const char *interval_text(StatInterval interval, double scale, int decima
 }
 
 const char *shown_interval(Shown shown, StatInterval interval, char *buffer) {
-  return interval_text(interval, shown.scale, shown.decimals, buffer);
+  bool known = shown.low < shown.high && !isnan(interval.low);
+  bool cut = known && (interval.low < shown.low || interval.high > shown.high);
+  if (cut) interval = (StatInterval){fmax(interval.low, shown.low),
+                                     fmin(interval.high, shown.high)};
+  interval_text(interval, shown.scale, shown.decimals, buffer);
+  return cut ? strcat(buffer, " (cut)") : buffer;
 }
 
 const char *shown_difference_interval(Shown shown, StatInterval interval, char *buffer) {

@@ -11,6 +11,7 @@ typedef struct Shown {
   int difference_decimals;
   const char *unit;          /* after a value, no-break space included: "%", or "" */
   const char *difference_unit;   /* the same: "points", or "" */
+  double low, high;          /* the metric's range; low < high, else it is not known */
 } Shown;
 
 Shown shown_of(const Compare *compare);
@@ -18,6 +19,7 @@ Shown shown_of(const Compare *compare);
 /* Each writes to and returns `buffer`; NaN gives "" . */
 enum { SHOWN_BYTES = 80 };
 const char *shown_value(Shown shown, double value, char *buffer);
+/* Of a value: "12.50 to 100.00 (cut)" where it would go beyond the metric's range. */
 const char *shown_interval(Shown shown, StatInterval interval, char *buffer);
 const char *shown_difference(Shown shown, double value, char *buffer);   /* with sign */
 const char *shown_size(Shown shown, double value, char *buffer);         /* without */

@@ -112,7 +112,7 @@ static Err read_result(const char *directory, Json **out, char **damage, Fault *
   json_free(*out);
   *out = NULL;
   if (own.code == ERR_DATA) *damage = text_copy(own.text);
-  else if (own.code) return fault_set(fault, own.code, "%s", own.text);
+  else if (own.code) return fault_pass(fault, &own);
   return ERR_OK;
 }
 

@@ -29,18 +29,24 @@ void csv_add_field(Text *line, const char *field) {
   text_add(line, "\"");
 }
 
+/* Fits follow each other: the one that is looked for is among the last. */
 static MetricsFile *table_of(Metrics *metrics, int fit, Fault *fault) {
-  if (fit > metrics->n) {
-    MetricsFile *v = realloc(metrics->v, (size_t)fit * sizeof *v);
-    if (!v) {
-      fault_memory(fault, (size_t)fit * sizeof *v);
-      return NULL;
-    }
-    memset(v + metrics->n, 0, (size_t)(fit - metrics->n) * sizeof *v);
-    metrics->v = v;
-    metrics->n = fit;
+  for (int i = metrics->n - 1; i >= 0; i--)
+    if (metrics->v[i].fit == fit) return &metrics->v[i];
+  if (metrics->n == METRICS_FITS) {
+    fault_set(fault, ERR_VALUE, "fit number %d of a run has a record, allowed: %d of them; "
+              "record = false records none", METRICS_FITS + 1, METRICS_FITS);
+    return NULL;
   }
-  return &metrics->v[fit - 1];
+  size_t n_bytes = ((size_t)metrics->n + 1) * sizeof *metrics->v;
+  MetricsFile *v = realloc(metrics->v, n_bytes);
+  if (!v) {
+    fault_memory(fault, n_bytes);
+    return NULL;
+  }
+  metrics->v = v;
+  v[metrics->n] = (MetricsFile){.fit = fit};
+  return &v[metrics->n++];
 }
 
 /* -- going on with an earlier table -------------------------------------------------- */
@@ -105,11 +111,8 @@ static Err add_line(MetricsFile *m, const char *directory, int fit, Text *header
 
 Err metrics_row(Metrics *metrics, const char *directory, int fit, const char *const *columns,
                 const double *values, int n, Fault *fault) {
-  if (fit > METRICS_FITS)
-    return fault_set(fault, ERR_VALUE, "fit number %d of a run, allowed: up to %d", fit,
-                     METRICS_FITS);
   MetricsFile *m = table_of(metrics, fit, fault);
-  if (!m) return ERR_MEMORY;
+  if (!m) return fault->code;
   Text header = {0}, line = {0};
   for (int i = 0; i < n; i++) {
     char number[40];
@@ -130,7 +133,7 @@ Err metrics_check(const Metrics *metrics, Fault *fault) {
   for (int i = 0; i < metrics->n; i++)
     if (metrics->v[i].failed)
       return fault_set(fault, ERR_STORAGE,
-                       "metrics of fit %d: a row could not be written", i + 1);
+                       "metrics of fit %d: a row could not be written", metrics->v[i].fit);
   return ERR_OK;
 }
 

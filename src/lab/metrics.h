@@ -5,9 +5,10 @@
 
 #include "base/file.h"
 
-enum { METRICS_FITS = 1000 };              /* most fits of one trial */
+enum { METRICS_FITS = 1000 };   /* most fits of one trial that are recorded */
 
 typedef struct MetricsFile {
+  int fit;                   /* its number, from 1 */
   GrowingFile file;
   bool open;                 /* this fit has a row of this attempt */
   bool failed;               /* a row was lost: never to be called complete */
@@ -15,7 +16,7 @@ typedef struct MetricsFile {
 } MetricsFile;
 
 typedef struct Metrics {
-  MetricsFile *v;            /* by number of the fit, from 0 */
+  MetricsFile *v;            /* in the order of their first rows */
   int n;
 } Metrics;
 

@@ -491,7 +491,7 @@ static const Function layer_methods[] = {
     {"parameters", net_parameters, "net:parameters()", "The list of all variables that are "
      "trained.", NULL},
     {"state", net_state, "net:state()", "All tensors of the net by name, in order: a "
-     "snapshot.", NULL},
+     "snapshot, through which no gradient flows; a penalty is made of net:parameters().", NULL},
     {"load", net_load, "net:load(state)", "Takes over tensors by name, from a table or a "
      ".safetensors file; gives the net.", NULL},
     {"save", net_save, "net:save(path)", "Writes the state as .safetensors; gives the net.",

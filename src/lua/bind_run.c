@@ -255,7 +255,7 @@ static int run_checkpoint(lua_State *L) {
   lua_insert(L, 1);
   bool stop = interrupt_pending();
   interrupt_hold();
-  int status = lua_pcall(L, 3, 1, 0);
+  int status = call_guarded(L, 3, 1);
   interrupt_release();
   if (status != LUA_OK) return lua_error(L);
   if (!stop) return 1;

@@ -297,6 +297,9 @@ static int make_variable(lua_State *L) {
   Fault fault = {0};
   Variable *v = variable_new(name, &fault);
   if (!v) return raise_fault(L, &fault);
+  v->loose = true;
+  v->file = graph->file;
+  v->line = graph->line;
   push_variable(L, v);
   variable_release(v);
   if (variable_assign(graph, v, value)) raise_graph_fault(L);
@@ -493,7 +496,7 @@ static int call_grad_function(lua_State *L) {
   int n_wrt = push_leaves(L, n, wrt);
   LuaEntry entry = lua_entry_begin(s);
   graph->whole_history++;
-  int status = lua_pcall(L, n, 1, 0);
+  int status = call_guarded(L, n, 1);
   graph->whole_history--;
   lua_entry_end(s, &entry);
   if (status != LUA_OK) return lua_error(L);
@@ -535,7 +538,9 @@ static const Function functions[] = {
      "both ends included.", NULL},
     {"eye", make_eye, "tensor.eye(n)", "The identity matrix, n x n.", NULL},
     {"variable", make_variable, "tensor.variable(t, name)", "A tensor that can change: by "
-     "v:assign(t) or a training step.", NULL},
+     "v:assign(t) or a training step. A step trains those that it is given, as train.step(f, "
+     "{ v }, \"adam\"), and those of layers: a table with `forward` that holds it is one. One "
+     "that a loss merely reads is not trained, which is told once.", NULL},
     {"seed", set_seed, "tensor.seed(n)", "Begins all random streams and the "
      "counts of nets, fits and draws anew, from this seed: what is drawn from here on does not "
      "depend on what was made before. A net from before counts as new when it next draws.",

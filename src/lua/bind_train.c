@@ -40,7 +40,7 @@ static int step_gc(lua_State *L) {
 static bool add_target(lua_State *L, int arg, StepBox *box) {
   Variable *variable = to_variable(L, arg);
   if (variable) {
-    box->variables[box->n_variables++] = variable_retain(variable);
+    box->variables[box->n_variables++] = variable_claim(variable);
     return true;
   }
   Fault fault = {0};

@@ -23,7 +23,8 @@ static NEVER_RETURNS int raise_at(lua_State *L, Err code, FaultPlace place) {
 int raise_text(lua_State *L, Err code) { raise_at(L, code, (FaultPlace){0}); }
 
 int raise_fault(lua_State *L, const Fault *fault) {
-  luaL_where(L, 1);
+  if (fault->of_script) lua_pushliteral(L, "");
+  else luaL_where(L, 1);
   lua_pushstring(L, fault->text);
   lua_concat(L, 2);
   raise_at(L, fault->code, fault->place);
@@ -115,14 +116,21 @@ Err fault_from_lua(lua_State *L, Fault *fault) {
   bool first = !fault->code;
   int top = lua_gettop(L);
   fault_set(fault, code_of_error(interrupt_pending(), raised), "%s", push_error_text(L, -1));
+  if (first) fault->of_script = true;
   if (first && raised == ERR_NONFINITE) fault->place = session(L)->raised_at;
   session(L)->raised = ERR_OK;
   lua_settop(L, top - 1);
   return fault->code;
 }
 
-/* Takes the library's own frames out of the traceback on the stack: they are no help to who
+static bool begins(const char *line, const char *with) {
+  return strncmp(line, with, strlen(with)) == 0;
+}
+
+/* Takes the library's own frames out of the traceback on the stack, with the C functions that
+ * they call and those without a name, through which they are called: they are no help to who
  * wrote the script. A tail call goes with the frame before it. */
+#define LIBRARY_FRAME "\n\t" LIBRARY_CHUNK
 static void drop_library_frames(lua_State *L) {
   luaL_Buffer kept;
   const char *line = lua_tostring(L, -1);
@@ -130,23 +138,44 @@ static void drop_library_frames(lua_State *L) {
   luaL_buffinit(L, &kept);
   while (*line) {
     size_t n = strcspn(line + 1, "\n") + 1;   /* with the newline before it */
-    dropped = strncmp(line, "\n\t" LIBRARY_CHUNK, strlen("\n\t" LIBRARY_CHUNK)) == 0 ||
-              (dropped && strncmp(line, "\n\t(...tail", strlen("\n\t(...tail")) == 0);
+    dropped = begins(line, LIBRARY_FRAME) || begins(line, "\n\t[C]: in ?") ||
+              (begins(line, "\n\t[C]: in ") && begins(line + n, LIBRARY_FRAME)) ||
+              (dropped && begins(line, "\n\t(...tail"));
     if (!dropped) luaL_addlstring(&kept, line, n);
     line += n;
   }
   luaL_pushresult(&kept);
 }
 
+/* Texts alone: who catches an error value of his own gets that very value. */
+static int keep_frames(lua_State *L) {
+  return lua_type(L, 1) == LUA_TSTRING ? with_traceback(L) : 1;
+}
+
+/* From the frame that raised it on. An error of a function that C called, a layer's or a
+ * callback's, comes by here again on its way out: its traceback is whole already. The fault
+ * that was raised goes on with the longer text. */
 int with_traceback(lua_State *L) {
   forget_other_fault(L, 1);
   const char *text = push_error_text(L, 1);
   Err code = code_of_error(interrupt_pending(), session(L)->raised);
   if (code == ERR_USAGE || code == ERR_INTERRUPT || code == ERR_STORAGE)
     return 1;   /* no code is at fault */
-  luaL_traceback(L, L, text, 2);
+  if (strstr(text, TRACEBACK_HEAD)) lua_pushstring(L, text);
+  else luaL_traceback(L, L, text, 1);
   drop_library_frames(L);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &raised_key);
   return 1;
+}
+
+int call_guarded(lua_State *L, int n_args, int n_results) {
+  int handler = lua_gettop(L) - n_args;
+  lua_pushcfunction(L, keep_frames);
+  lua_insert(L, handler);
+  int status = lua_pcall(L, n_args, n_results, handler);
+  lua_remove(L, handler);
+  return status;
 }
 
 Err call_handled(lua_State *L, int n_args, int n_results, lua_CFunction on_error,

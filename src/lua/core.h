@@ -48,13 +48,18 @@ void lua_entry_end(Session *s, const LuaEntry *entry);
 
 /* The Lua error on the stack's top (of a failed pcall) as a fault; pops it. */
 Err fault_from_lua(lua_State *L, Fault *fault);
-/* Message handler for lua_pcall: the error's text, with a traceback where code is at fault. */
+/* Message handler for lua_pcall: the error's text, with a traceback where code is at fault, and
+ * none twice. */
+#define TRACEBACK_HEAD "\nstack traceback:"
 int with_traceback(lua_State *L);
 /* lua_pcall with that message handler; what it makes of the error is the fault's text. */
 Err call_handled(lua_State *L, int n_args, int n_results, lua_CFunction on_error,
                  Fault *fault);
 /* The same with_traceback. */
 Err call_protected(lua_State *L, int n_args, int n_results, Fault *fault);
+/* lua_pcall for a C function that puts something back and then raises what was raised with
+ * lua_error: the frames in which that was are in its text. */
+int call_guarded(lua_State *L, int n_args, int n_results);
 
 /* The userdata at `arg` if its first word is `key` (an address of ours, which nobody else's
  * userdata begins with; cheaper than a look at the metatable); else NULL. */

@@ -375,8 +375,9 @@ static int tensor_newindex(lua_State *L) {
 }
 
 static int tensor_compare(lua_State *L) {
-  return luaL_error(L, "tensors are not compared by < and <=; use t:lt(u), t:le(u), t:gt(u), "
-                       "t:ge(u), which compare element by element");
+  return luaL_error(L, "tensors are not compared by < and <=: for an `if` write t:item() < "
+                       "u:item(), of one element each; t:lt(u), t:le(u), t:gt(u), t:ge(u) compare "
+                       "element by element and give a tensor, which `if` takes for true");
 }
 
 static int tensor_concat_text(lua_State *L) {

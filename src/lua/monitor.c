@@ -38,6 +38,12 @@ static Err open_own_record(Session *s, const FitRun *run, Fault *fault) {
   return ERR_OK;
 }
 
+/* Does anybody ask for its final values? A trial does, of all its fits that are recorded. */
+static bool keeps_results(const Session *s, const FitRun *run) {
+  bool refused = run->fit->record && !*run->fit->record;
+  return !refused && (s->in_trial || s->script);
+}
+
 /* Where rows of this fit go; NULL: nowhere. */
 static Err record_of(Session *s, const FitRun *run, Trial **out, Fault *fault) {
   *out = has_own_record(run) ? &s->fit_trial : NULL;
@@ -102,9 +108,11 @@ static void monitor_batch(void *ctx, const FitRun *run) {
   for (int i = 0; i < BAR_CELLS; i++) bar[i] = i < filled ? '=' : i == filled ? '>' : ' ';
   bar[BAR_CELLS] = 0;
   double elapsed = now - run->epoch_start_s, rate = (double)run->batch / elapsed;
-  out_progress("epoch %lld/%lld [%s] %lld/%lld  loss %.4f  %.0f it/s  ETA %.0f s",
+  char loss[32];
+  out_progress("epoch %lld/%lld [%s] %lld/%lld  loss %s  %.0f it/s  ETA %.0f s",
                (long long)run->epoch, (long long)run->fit->epochs, bar,
-               (long long)run->batch, (long long)run->n_batches, run->loss, rate,
+               (long long)run->batch, (long long)run->n_batches,
+               text_measure(loss, run->loss), rate,
                (double)(run->n_batches - run->batch) / rate);
 }
 
@@ -119,8 +127,9 @@ static void print_epoch(const FitRun *run) {
   text_addf(&line, "epoch %lld/%lld", (long long)run->epoch, (long long)run->fit->epochs);
   for (int c = 0; c < h->n_columns; c++) {
     double v = h->column[c].v[h->n_rows - 1];
+    char number[32];
     if (!shown_apart(h->column[c].name) && !isnan(v))
-      text_addf(&line, "  %s %.4f", h->column[c].name, v);
+      text_addf(&line, "  %s %s", h->column[c].name, text_measure(number, v));
   }
   text_addf(&line, "  %.2f s", history_get(h, "time_s", h->n_rows - 1));
   out_progress_end(false);
@@ -140,10 +149,44 @@ static Err record_row(const FitRun *run, Trial *trial, int64_t row, Fault *fault
   return trial_row(trial, (int)run->number, names, values, h->n_columns, fault);
 }
 
+/* How the loss of that epoch went astray, into `out`; false: it did not. In the first epoch it
+ * is held against that of the first step. */
+static bool went_astray(const FitRun *run, int64_t row, Text *out) {
+  static const char *const losses[] = {"loss", "val_loss"};
+  enum { FAR = 1000 };
+  const History *h = run->history;
+  double first = row ? history_get(h, "loss", 0) : run->first_loss;
+  double loss = history_get(h, "loss", row);
+  char number[32];
+  for (int i = 0; i < 2; i++) {
+    if (history_find(h, losses[i]) < 0 || isfinite(history_get(h, losses[i], row))) continue;
+    text_addf(out, "%s is %s", losses[i], text_measure(number, history_get(h, losses[i], row)));
+    return true;
+  }
+  if (!(first != 0 && loss >= FAR * fabs(first))) return false;
+  text_addf(out, "the loss is %s times that of the first %s",
+            text_measure(number, loss / fabs(first)), row ? "epoch" : "step");
+  return true;
+}
+
+/* Once in a fit. Trials tell it by their results. */
+static void warn_of_loss(const Session *s, const FitRun *run) {
+  Text now = {0}, before = {0};
+  int64_t last = run->history->n_rows - 1;
+  bool astray = !s->quiet && went_astray(run, last, &now);
+  for (int64_t row = 0; astray && row < last; row++) astray = !went_astray(run, row, &before);
+  if (astray && !now.failed)
+    err_print("warning: epoch %lld: %s; is the learning rate too large?\n",
+              (long long)run->epoch, now.data);
+  text_deinit(&now);
+  text_deinit(&before);
+}
+
 static Err monitor_epoch(void *ctx, const FitRun *run, Fault *fault) {
   Session *s = ctx;
   Trial *trial;
   if (!silent(s, run)) print_epoch(run);
+  warn_of_loss(s, run);
   if (record_of(s, run, &trial, fault) || !trial) return fault->code;
   return record_row(run, trial, run->history->n_rows - 1, fault);
 }
@@ -181,7 +224,7 @@ static void monitor_end(void *ctx, const FitRun *run, const Fault *fault) {
   char prefix[32] = "";
   out_progress_end(fault->code != ERR_OK);
   if (run->number > 1) snprintf(prefix, sizeof prefix, "fit%lld.", (long long)run->number);
-  put_values(run, s->results, prefix);
+  if (keeps_results(s, run)) put_values(run, s->results, prefix);
   if (s->in_trial && !fault->code) add_weights(s, run);
   if (s->recorded_fit == run->number) close_own_record(s, run, fault);
 }

@@ -297,7 +297,7 @@ static Object *element_from_lua(lua_State *L, int arg, const Object *o, const Op
     option_wrong_type(o, opt, inner.text, fault);
     return NULL;
   }
-  fault_set(fault, inner.code, "%s", inner.text);
+  fault_pass(fault, &inner);
   fault_prefix(fault, "%s: option \"%s\"", kind_label(o->kind, label, sizeof label),
                opt->name);
   return NULL;

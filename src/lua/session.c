@@ -7,6 +7,7 @@
 #include "lua/checkpoints.h"
 #include "lua/interrupt.h"
 #include "lua/reflect.h"
+#include "base/environment.h"
 #include "base/out.h"
 #include "base/sys.h"
 #include "graph/op.h"
@@ -421,12 +422,6 @@ static int open_all(lua_State *L) {
   make_globals_strict(L);
   lua_gc(L, LUA_GCRESTART);
   return 0;
-}
-
-/* Does the environment variable have that value? */
-static bool env_is(const char *name, const char *wanted) {
-  const char *value = getenv(name);
-  return value && strcmp(value, wanted) == 0;
 }
 
 lua_State *session_open(Session *s, Fault *fault) {

@@ -238,7 +238,7 @@ Layer *layer_custom_new(Callable *forward, Layer *const *layers, int n_layers,
                                (Object *const *)layers, n_layers, fault);
   for (int i = 0; !err && i < n_layers; i++) layer_adopt(&c->layer, layers[i]);
   for (int i = 0; !err && i < n_variables; i++) {
-    c->layer.var[i] = variable_retain(variables[i]);
+    c->layer.var[i] = variable_claim(variables[i]);
     c->names[i] = text_copy(names[i]);
     if (!c->names[i]) err = fault_memory(fault, strlen(names[i]) + 1);
   }

@@ -347,7 +347,7 @@ static Node *build_and_forward(Graph *graph, Layer *layer, Node *x) {
   if (kind->build && !has_values(layer)) {
     Fault fault = {0};
     if (kind->build(graph, layer, &x->shape, &fault)) {
-      fault_set(&graph->fault, fault.code, "%s", fault.text);
+      fault_pass(&graph->fault, &fault);
       return NULL;
     }
   }

@@ -140,7 +140,7 @@ static Err split_sets(Work *w, Dataset *set) {
   char name[32];
   snprintf(name, sizeof name, "fit%d", w->stream);
   SplitOptions options = {.fraction = 1 - fit->validation, .shuffle = true,
-                          .stream = graph_draw(w->run.graph, "split", name)};
+                          .stream = graph_draw_once(w->run.graph, "split", name)};
   return dataset_split(set, &options, &w->train, &w->validation, w->fault);
 }
 
@@ -151,7 +151,7 @@ static Err open_batches(Work *w) {
   BatchOptions options = {.batch_size = fit->batch_size,
                           .shuffle = (ShuffleMode)fit->shuffle,
                           .drop_last = fit->drop_last,
-                          .order = graph_draw(w->run.graph, "order", name)};
+                          .order = graph_draw_once(w->run.graph, "order", name)};
   Err err = batches_open(&w->batches, w->train, &options, w->fault);
   if (err) return err;
   int64_t n = w->batches.n_rows, last = n % fit->batch_size;
@@ -287,6 +287,7 @@ static Err train_batch(Work *w) {
   if (!err && !done) err = trace_batch(w, kept);
   if (!err && !w->remembered) err = fit_remember(w);
   if (err) return err;
+  if (!w->stepped) w->run.first_loss = w->batch_loss;
   w->stepped = true;
   int64_t n = w->x->a.shape.dim[0];
   w->sum += w->batch_loss * (double)n;
@@ -489,7 +490,7 @@ Err fit_run(Graph *graph, Fit *fit, Layer *net, Dataset *set, const FitSink *sin
             History *history, Fault *fault) {
   *history = (History){0};
   Work w = {.run = {.graph = graph, .net = net, .fit = fit, .history = history,
-                    .checkpointer = sink ? sink->checkpointer : NULL},
+                    .first_loss = NAN, .checkpointer = sink ? sink->checkpointer : NULL},
             .sink = sink, .fault = fault};
   Before before;
   Err err = note_before(&w, &before);

@@ -409,7 +409,7 @@ Err fit_keep_between(Work *w) {
   Fault fault = {0};
   Err err = keep(w, &fault);
   cp->last_s = clock_s();
-  if (err == ERR_SCRIPT) return fault_set(w->fault, err, "%s", fault.text);
+  if (err == ERR_SCRIPT) return fault_pass(w->fault, &fault);
   if (err) warn(w, &fault);
   return ERR_OK;
 }

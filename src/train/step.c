@@ -316,6 +316,7 @@ static CachedPlan *find_plan(Step *step) {
   if (!cached) count_miss(step);
   else if (watch) watch->n_misses = 0;
   if (!cached) step_warn_of_pairs(graph, trace);
+  if (!cached) step_warn_of_untrained(graph, trace, step->root[0]);
   if (!cached) cached = make_plan(step);
   if (cached && watch) watch->plan = cached->made;
   if (cached) cached_bind(cached, graph, trace, variables, step->numbers.input);

@@ -57,6 +57,10 @@ Err train_step(Graph *graph, const StepTarget *target, Optimizer *optimizer,
  * trained and one that is given, to [N, N]. */
 void step_warn_of_pairs(Graph *graph, const Trace *trace);
 
+/* Warns, once in a session, where the loss depends on a variable of the script that nobody
+ * trains, with its name and line. */
+void step_warn_of_untrained(Graph *graph, const Trace *trace, const Node *loss);
+
 /* Before the first step: may each target of a set that has some be one of this loss? ERR_DATA
  * that names set, loss and row. */
 Err train_check_targets(const Loss *loss, const Dataset *set, Fault *fault) WARN_UNUSED;
@@ -125,6 +129,7 @@ typedef struct FitRun {
   int64_t batch, n_batches;    /* batches done in this epoch, and in all of it */
   int64_t n_train, n_validation;
   double loss;                 /* running mean of this epoch */
+  double first_loss;           /* of the fit's first step; NaN where a checkpoint was put back */
   double epoch_start_s;        /* on the clock of clock_s */
   bool stop;                   /* a callback asks to end after this epoch */
   FitCheckpointer *checkpointer;   /* NULL: none */

@@ -29,6 +29,33 @@ TEST(json_keeps_order_and_writes_shortest_numbers) {
   json_free(map);
 }
 
+/* Around the number from which on there is an index, and far beyond. */
+TEST(json_finds_each_of_many_keys) {
+  for (int n = 14; n <= 20000; n = n < 70 ? n + 1 : 3 * n) {
+    Json *map = json_map();
+    char key[32];
+    for (int i = 0; i < n; i++) {
+      snprintf(key, sizeof key, "fit%d.loss", (i * 7919) % n);
+      json_put_int(map, key, -1);
+      json_put_int(map, key, (i * 7919) % n);
+    }
+    Json *sorted = json_canonical(map);
+    assert_int_equal(json_count(sorted), json_count(map));
+    for (int i = 0; i < n; i++) {
+      int64_t value = -2, again = -3;
+      snprintf(key, sizeof key, "fit%d.loss", (i * 7919) % n);
+      assert_true(json_get_int(json_find(map, key), &value));
+      assert_true(json_get_int(json_find(sorted, key), &again));
+      assert_int_equal(value, (i * 7919) % n);
+      assert_int_equal(again, value);
+    }
+    assert_null(json_find(map, "fit.loss"));
+    assert_null(json_find(sorted, "fit-1.loss"));
+    json_free(sorted);
+    json_free(map);
+  }
+}
+
 TEST(json_reads_back_what_it_wrote) {
   Json *map = json_map();
   json_put_number(map, "x", 0.1 + 0.2);

@@ -86,8 +86,28 @@ TEST(an_error_is_told_and_the_session_goes_on) {
                 "dense_1: expects [N, 784], got 32x100\nstack traceback:\n"
                 "\tprompt:1: in function 'f'");
   terminal_line(&t, "#f(tensor.zeros(32, 784))", "32");
+  terminal_type(&t, "error 'why'\r");             /* the raising function is no news */
+  terminal_expect(&t, "prompt:1: why\n> ");
   terminal_line(&t, "error({})", NULL);
   terminal_line(&t, "tensro", "did you mean \"tensor\"?");
+  quit(&t);
+}
+
+/* The next line can end a long string, a comment or what a backslash joins; no other string. */
+TEST(a_string_that_cannot_go_on_is_told_at_once) {
+  Terminal t = open_prompt(80);
+  terminal_line(&t, "print \"a", "unfinished string near '\"a'");
+  terminal_line(&t, "x = 'b", "unfinished string near ''b'");
+  terminal_line(&t, "1 + 2", "3");
+  terminal_type(&t, "print [[a\r");
+  terminal_expect(&t, "\n>> ");
+  terminal_line(&t, "b]]", "a\nb");
+  terminal_type(&t, "print 'c\\\r");
+  terminal_expect(&t, "\n>> ");
+  terminal_line(&t, "d'", "c\nd");
+  terminal_type(&t, "print 'e\\z\r");
+  terminal_expect(&t, "\n>> ");
+  terminal_line(&t, "  f'", "ef");
   quit(&t);
 }
 
@@ -389,6 +409,19 @@ TEST(from_a_pipe_there_is_no_prompt_and_errors_fail) {
   assert_null(strstr(text, "\033"));
   free(text);
   assert_int_equal(shell("printf 'x = 1\\n' | \"$RUNNER\" -i"), 1);
+}
+
+/* It is no terminal: it runs as one script, with the names of the other. */
+TEST(dash_i_runs_what_is_piped_in) {
+  temp_path("");
+  assert_int_equal(shell("echo 'print(99, x)' | \"$RUNNER\" -i -e 'local x = 5 print(7)'"), 0);
+  assert_output("7\n99\t5\n");
+  assert_int_equal(shell("echo 'x = = 1' | \"$RUNNER\" -i -e 'print(7)'"), 1);
+  assert_output("7\nrunner: stdin:1: unexpected symbol near '='\n");
+  assert_int_equal(shell("echo 'print(8)' | \"$RUNNER\" -i -e 'x = = 1'"), 1);
+  assert_output("runner: -e:1: unexpected symbol near '='\n8\n");
+  assert_int_equal(shell("\"$RUNNER\" -i -e 'print(7)' </dev/null"), 0);
+  assert_output("7\n");
 }
 
 TEST(dash_i_ends_at_the_prompt_with_the_scripts_names) {

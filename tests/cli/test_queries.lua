@@ -556,13 +556,52 @@ function tests.test_doctor()
   for _, name in ipairs { "runs", "files", "room", "records", "libraries", "kernels", "threads",
     "data", "clock" } do has(out, name) end
   check.yes(io.open(check.temp .. "/h") == nil)
-  local _, _, status = check.runner({ "doctor" }, "RUNNER_DATA=/nowhere")
+  local _, _, status = check.runner({ "doctor" }, "RUNNER_DATA=nowhere")
   check.equal(status, 0)
   check.file("file", "")
   local bad, err, code = check.runner { "doctor", "--runs=file/x" }
   check.equal(code, 4)
   has(bad, "bad")
   has(err, "doctor: ")
+end
+
+-- What it advises can be done: runs of plain scripts are not retried, trials are.
+function tests.test_doctor_advises_by_kind()
+  local plain = check.file("plain.lua", [[
+    train.fit(nn.Sequential { nn.Dense(2) }, data.moons { n = 8 },
+      { loss = "cross_entropy", verbose = false })
+    error "on purpose"]])
+  check.runner { "--runs=k", plain }
+  local out = runner("doctor", "--runs=k"):gsub("%s+", " ")
+  has(out, "failed 1", "runner ls state=failed", "begins a new run whenever it is called")
+  check.equal(out:find("retry", 1, true), nil)
+  for _, words in ipairs { { "retry", "plain" }, { "retry", "plain", "--dry-run" } } do
+    local _, err, status = check.runner { "--runs=k", table.unpack(words) }
+    check.equal(status, 2)
+    has(err:gsub("%s+", " "), "plain has runs of a plain script alone", "allowed: an experiment")
+  end
+  has(runner("rm", "plain", "state=failed", "--dry-run", "--runs=k"), "1 trial")
+  local trials = check.file("trials.lua", [[
+    experiment { name = "of_trials", factors = { a = { 1, 2 } }, seeds = 1, metric = "v",
+      goal = "max", trial = function(c) assert(c.a == 1) return { v = 1 } end }]])
+  check.runner { "--runs=k", trials }
+  has(runner("doctor", "--runs=k"):gsub("%s+", " "), "failed 2", "runner retry EXPERIMENT")
+  has(runner("retry", "of_trials", "--runs=k"), "to be run again: 1 trial")
+end
+
+-- A metric that no trial gives: nothing to compare, and why.
+function tests.test_a_wrong_metric_is_told_shortly()
+  local path = check.file("wrong.lua", [[
+    experiment { name = "wrong", factors = { a = { 1, 2 } }, seeds = 2, metric = "val_acuracy",
+      goal = "max", trial = function() return { val_accuracy = 1 } end }]])
+  local out = check.runner { "--runs=l", path }
+  has(out, "wrong: 0 of 4 trials complete, 4 failed\nNo trial has a value of val_acuracy yet.\n",
+    'did you mean "val_accuracy"?')
+  for _, empty in ipairs { "What each factor", "Contrasts", "mean" } do
+    check.equal(out:gsub("did you mean", ""):find(empty, 1, true), nil)
+  end
+  check.equal((runner("compare", "wrong", "--runs=l")),
+    "wrong: 0 of 4 trials complete, 4 failed\nNo trial has a value of val_acuracy yet.\n")
 end
 
 -- Each kind of trouble is told, with what to do about it.

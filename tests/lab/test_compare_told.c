@@ -90,6 +90,53 @@ TEST(what_contrasts_tell_apart_varies) {
   }
 }
 
+/* -- intervals at the end of the range ------------------------------------------------ */
+
+TEST(intervals_end_with_the_range_and_say_so) {
+  Study *study = study_new();
+  study->spec.n_factors = 1;
+  static const double high[] = {0.2, 0.9, 1}, low[] = {0, 0.01, 0.3};
+  for (int64_t seed = 1; seed <= 3; seed++) {
+    add(study, 0, 0, seed, high[seed - 1]);
+    add(study, 1, 0, seed, low[seed - 1]);
+    add(study, 2, 0, seed, 0.5 + 0.01 * (double)seed);
+  }
+  Compare *c = compare(study);
+  check_says(c, COMPARE_CELLS, " to 100.0 (cut)");
+  check_says(c, COMPARE_CELLS, "  0.0 to ");
+  Text text = {0};
+  Fault fault = {0};
+  assert_int_equal(compare_text(c, 100, COMPARE_ALL, &text, &fault), ERR_OK);
+  for (char *at = text.data; (at = strstr(at, " to ")); at++) {
+    double end = strtod(at + 4, NULL);
+    assert_true(end <= 200);
+  }
+  text_deinit(&text);
+  compare_free(c);
+  study->spec.low = study->spec.high = 0;       /* nothing is known of the range */
+  c = compare(study);
+  text = (Text){0};
+  assert_int_equal(compare_text(c, 100, COMPARE_CELLS, &text, &fault), ERR_OK);
+  assert_null(strstr(text.data, "(cut)"));
+  text_deinit(&text);
+  finish(study, c);
+}
+
+TEST(a_study_without_any_value_is_told_in_a_line) {
+  Study *study = study_new();
+  fill(study, 2);
+  for (int i = 0; i < study->n; i++)
+    study->trials[i].state = i % 2 ? COMPARE_FAILED : COMPARE_MISSING;
+  Compare *c = compare(study);
+  Text text = {0};
+  Fault fault = {0};
+  assert_int_equal(compare_text(c, 100, COMPARE_ALL, &text, &fault), ERR_OK);
+  assert_string_equal(text.data, "study: 0 of 12 trials complete, 6 failed, 6 without a result\n"
+                                 "No trial has a value of test_accuracy yet.\n");
+  text_deinit(&text);
+  finish(study, c);
+}
+
 /* -- decimals ------------------------------------------------------------------------ */
 
 /* Two levels of one factor around `value`, 8 seeds. */

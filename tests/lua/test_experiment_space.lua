@@ -269,7 +269,7 @@ end
 
 function tests.test_plan_reads_and_trains_nothing()
   local path = check.file("heavy.lua", [[
-    local set = data.idx { images = "/nowhere/x.gz", labels = "/nowhere/y.gz" }
+    local set = data.idx { images = "nowhere/x.gz", labels = "nowhere/y.gz" }
     experiment { name = "heavy", factors = { a = { 1, 2 } }, metric = "loss",
       trial = function() error(#set) end }
   ]])

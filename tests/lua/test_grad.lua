@@ -107,6 +107,21 @@ function tests.test_two_reads_of_a_variable_both_count()
   check.near(grad((before + w):sum(), { w })[1], { 3 })
 end
 
+-- As many tensors as there are, as of a deep net.
+function tests.test_by_many_tensors()
+  local net = nn.Sequential {}
+  for _ = 1, 70 do net:add(nn.Dense(2)) end
+  local parameters = (net(tensor.ones(1, 2)) and net):parameters()
+  local g = grad(net(tensor.ones(1, 2)):sum(), parameters)
+  check.equal({ #parameters, #g }, { 140, 140 })
+  check.near(g[140], { 1, 1 })
+end
+
+function tests.test_not_by_integers()
+  local x = tensor({ 1, 2 }, { dtype = "int32" })
+  check.fails(function() grad((x * 2):sum(), { x }) end, "only real tensors")
+end
+
 function tests.test_nothing_flows_through_integers()
   local x = tensor { 1, 2 }
   check.near(grad(x:cast("int32"):one_hot(3):sum(), { x })[1], { 0, 0 })

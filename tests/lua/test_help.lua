@@ -54,6 +54,22 @@ function tests.test_modules_functions_and_values()
   check.equal(printed "help()", printed "print(help)")
 end
 
+-- Those of the value, and none that another thing calls so, too.
+function tests.test_methods_are_the_values_own()
+  local of_tensor = printed "help(tensor.zeros(2))"
+  local of_net = printed "help(nn.Sequential { nn.Dense(2) })"
+  says("help(tensor.zeros(2))", "tensor.add", "t:detach", "tensor.softmax")
+  says("help(nn.Sequential { nn.Dense(2) })", "net:add", "net:summary")
+  says("help(data.moons { n = 4 })", "set:split", "set:batches")
+  check.equal(of_tensor:find("net:", 1, true), nil)
+  check.equal(of_net:find("tensor.add", 1, true), nil)
+  check.equal(printed "help(data.moons { n = 4 })":find("tensor%.%l"), nil)
+end
+
+function tests.test_comparisons()
+  says("help(tensor.eq)", "x == y", "one and the same")
+end
+
 -- Each option has a sentence: before the bracket with what is allowed.
 function tests.test_options_of_an_experiment_say_what_they_mean()
   local out = printed "help(experiment)":match "Options\n(.*)"

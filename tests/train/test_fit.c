@@ -117,6 +117,20 @@ TEST(the_same_fit_gives_the_same_numbers) {
   assert_true(loss[0] == loss[1]);
 }
 
+/* A fit's own streams, for split and order, are drawn from once. */
+TEST(fits_leave_no_streams_behind) {
+  World w;
+  open_world(&w, 40);
+  add(&w, "Dense", 2);
+  w.fit->validation = 0.25;
+  assert_int_equal(run(&w), ERR_OK);
+  int n = w.graph.n_counters;
+  for (int i = 0; i < 20; i++) assert_int_equal(run(&w), ERR_OK);
+  assert_int_equal(w.graph.n_counters, n);
+  assert_int_equal(w.graph.count.fits, 21);
+  close_world(&w);
+}
+
 TEST(a_last_batch_of_one_with_batch_norm_is_refused) {
   World w;
   open_world(&w, 33);

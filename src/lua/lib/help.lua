@@ -248,17 +248,19 @@ local function name_text(name)
     :format(name, near and ('; did you mean "%s"?'):format(near) or "", name)
 end
 
--- What can be done with a value of the library that has no record of its own.
+-- What can be done with a value of the library that has no record of its own: its methods, each
+-- by the record of that very function, for a net has another `add` than a tensor.
 local function methods_text(value)
   local _, methods = internal.members(value)
-  local list = entries_where(function(entry)
-    return entry.path:find ":" or entry.family == "op"
-  end)
-  local names, rows = {}, {}
-  for _, name in ipairs(methods) do names[name] = true end
-  for _, entry in ipairs(list) do
-    if names[entry.name] then rows[#rows + 1] = entry end
+  local rows, seen = {}, {}
+  for _, name in ipairs(methods) do
+    local entry = internal.describe(value[name])
+    if entry and not seen[entry.path] then
+      seen[entry.path] = true
+      rows[#rows + 1] = entry
+    end
   end
+  table.sort(rows, function(a, b) return a.path < b.path end)
   if #rows > 0 then return list_text("Methods", rows) end
 end
 
