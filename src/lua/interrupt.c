@@ -176,6 +176,14 @@ void unwatch_interrupts(lua_State *L) {
   lua_sethook(L, NULL, 0, 0);
 }
 
+/* Calls upvalue 1, the function of Lua's library that this one stands for. */
+static int call_original(lua_State *L) {
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+  return lua_gettop(L);
+}
+
 /* -- what catches errors ---------------------------------------------------------------- */
 
 /* false and the message at the top, unless the error passes. */
@@ -292,15 +300,27 @@ static int wrap(lua_State *L) {
   return 1;
 }
 
-/* -- hooks of the script -------------------------------------------------------------- */
-
-/* Calls upvalue 1, the function of Lua's library that this one stands for. */
-static int call_original(lua_State *L) {
-  lua_pushvalue(L, lua_upvalueindex(1));
-  lua_insert(L, 1);
-  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
-  return lua_gettop(L);
+/* A function that gives an error as its second result. */
+static int call_telling(lua_State *L) {
+  Raised before = session(L)->interruption.raised;
+  int n = call_original(L);
+  if (n == 2 && !lua_toboolean(L, 1) && passes(session(L), before)) return lua_error(L);
+  return n;
 }
+
+/* coroutine.close(thread), which calls <close> handlers */
+static int close_thread(lua_State *L) {
+  luaL_argexpected(L, lua_isthread(L, 1), 1, "coroutine");
+  return call_telling(L);
+}
+
+/* load(chunk, ...), where a function gives the chunk */
+static int load_chunk(lua_State *L) {
+  if (!lua_isstring(L, 1)) luaL_checktype(L, 1, LUA_TFUNCTION);
+  return call_telling(L);
+}
+
+/* -- hooks of the script -------------------------------------------------------------- */
 
 static lua_State *thread_argument(lua_State *L, int *first) {
   *first = lua_isthread(L, 1) ? 2 : 1;
@@ -413,6 +433,8 @@ void replace_catchers(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &hooks_key);
   lua_register(L, "pcall", call_caught);
   lua_register(L, "xpcall", call_handled_by);
+  replace(L, "_G", "load", load_chunk);
+  replace(L, "coroutine", "close", close_thread);
   replace(L, "coroutine", "resume", resume);
   replace(L, "coroutine", "wrap", wrap);
   replace(L, "debug", "sethook", set_hook);

@@ -60,6 +60,7 @@ local endless = {
   fit = "while true do pcall(fit) end",
   xpcall = "while true do xpcall(loop, function() return 0 end) end",
   handler = "xpcall(loop, function() while true do end end)",
+  handler_of_a_fit = "xpcall(fit, function() while true do end end)",
   handler_of_an_error = "xpcall(error, function() ready() while true do end end)",
   handler_that_catches = "xpcall(loop, function() while true do pcall(loop) end end)",
   resume = "while true do coroutine.resume(coroutine.create(loop)) end",
@@ -70,6 +71,13 @@ local endless = {
     pcall(coroutine.wrap(function() for _ = 1, 100 do end end)) end]],
   reader = "while true do load(loop) end",
   close = "local c <close> = closing(function() while true do end end) loop()",
+  close_of_a_thread = [[while true do
+    local co = coroutine.create(function()
+      local c <close> = closing(loop)
+      coroutine.yield()
+    end)
+    coroutine.resume(co)
+    coroutine.close(co) end]],
   close_that_catches = [[while true do pcall(function()
     local c <close> = closing(function() while true do pcall(loop) end end)
     loop() end) end]],
@@ -186,6 +194,9 @@ function tests.test_coroutines_are_those_of_lua()
   check.equal({ pcall(coroutine.wrap(function() error { 1 } end)) }, { false, { 1 } })
   check.fails(function() coroutine.resume(1) end, "bad argument #1 to 'resume'", "coroutine")
   check.fails(function() coroutine.wrap(1) end, "bad argument #1 to 'wrap'")
+  check.fails(function() coroutine.close(1) end, "bad argument #1 to 'close'")
+  check.fails(function() load() end, "bad argument #1 to 'load'")
+  check.equal(load(function() error "x" end), nil)
   local n = 0
   for i in coroutine.wrap(function() for i = 1, 3 do coroutine.yield(i) end end) do n = n + i end
   check.equal(n, 6)
