@@ -70,7 +70,7 @@ void forget_interruption(Session *s) {
 
 /* -- the guard ------------------------------------------------------------------------ */
 
-/* Pushes nothing; NULL where the script has set none. */
+/* That of the thread `of`; NULL where the script has set none. */
 static ScriptHook *script_hook(lua_State *L, lua_State *of) {
   if (!session(L)->interruption.hooked) return NULL;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &hooks_key);
@@ -323,8 +323,11 @@ static int load_chunk(lua_State *L) {
 /* -- hooks of the script -------------------------------------------------------------- */
 
 static lua_State *thread_argument(lua_State *L, int *first) {
-  *first = lua_isthread(L, 1) ? 2 : 1;
-  return *first == 2 ? lua_tothread(L, 1) : L;
+  bool given = lua_isthread(L, 1);
+  lua_State *of = given ? lua_tothread(L, 1) : L;
+  *first = given ? 2 : 1;
+  if (!lua_checkstack(of, 1)) luaL_error(L, "stack overflow");
+  return of;
 }
 
 /* Keeps what the library has set on the thread. */

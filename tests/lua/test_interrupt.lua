@@ -8,7 +8,8 @@ local tests = {}
 local shell_functions = [[
   until_true() { n=0; until "$@"; do [ $((n=n+1)) -lt 1200 ] || exit 99; sleep 0.05; done; }
   all_there() { for f; do [ -e $f ] || return 1; done; }
-  gone() { for q; do kill -0 $q 2>/dev/null && return 1; done; return 0; }
+  runs() { [ -e /proc/$1 ] && ! grep -q '^State:.Z' /proc/$1/status 2>/dev/null; }
+  gone() { for q; do runs $q && return 1; done; return 0; }
 ]]
 
 local function shell(code)
