@@ -296,6 +296,29 @@ function tests.test_a_trial_that_is_asked_to_stop_is_interrupted()
   check.equal({ calm, err:match "%d+ left" }, { 0, "0 left" })
 end
 
+-- One that runs in the script's own process is so at the first signal; what is outside of it may
+-- catch that, once.
+function tests.test_a_trial_of_this_process_is_interrupted_too()
+  check.file("here.lua", prologue .. [[
+    local function trial() pcall(loop) return { score = 0 } end
+    local spec = { name = "here", record = true, factors = { a = { 1, 2 } }, seeds = 1,
+      metric = "score", goal = "max", trial = trial }
+    print(pcall(experiment, spec))
+    pcall(experiment, spec) ]])
+  local status = shell(([[
+    rm -f ready
+    %s - <here.lua >out.txt 2>err.txt & p=$!
+    until_true [ -e ready ]
+    kill -INT $p
+    until_true gone $p
+    wait $p]]):format(runner))
+  check.equal(status, 3)
+  check.yes(check.read(check.temp .. "/out.txt"):find "\nfalse\t[^\n]*interrupted" ~= nil)
+  local list = check.runner { "ls", "here", "--json" }
+  check.equal(select(2, list:gsub('"state": "interrupted"', "")), 1)
+  check.equal(select(2, list:gsub('"state": "complete"', "")), 0)
+end
+
 -- A trial that hears of nothing, and a program that it started; both tell their numbers.
 local deaf = [[
   experiment { factors = { how = { "find", "gc" } }, seeds = 1, metric = "score", goal = "max",
