@@ -33,7 +33,9 @@ char *clock_utc(char *buffer) {
 
 /* The signal that ends the process wherever it is, counted while one is pending. */
 enum { LAST_SIGNAL = 3 };
-static const double HELD_KEY_S = 0.25;
+/* The program `timeout` sends its SIGTERM twice at once; a key that is held down asks many times
+ * a second. */
+static const double TWICE_S = 0.05, HELD_KEY_S = 0.25;
 
 static atomic_bool interrupt_flag, interrupt_final, at_prompt, in_worker, counting;
 /* eventfd: readable while the flag is set, so that waiting and a signal cannot miss each
@@ -44,13 +46,16 @@ static atomic_bool stop_asked;
 static void (*_Atomic tell)(void *ctx);
 static void *_Atomic told;
 
-/* A key that is held down asks once. */
+/* Is it the signal that came a moment ago? Of handlers alone, one at a time. */
 static bool is_repeated(int number) {
-  static double last_s = -1;   /* of handlers alone, one at a time */
-  double before_s = last_s;
-  if (!at_prompt || number != SIGINT) return false;
-  last_s = clock_s();
-  return n_signals > 0 && last_s - before_s < HELD_KEY_S;
+  static double last_s;
+  static int last_number;
+  double now_s = clock_s();
+  double least_s = number != SIGINT ? TWICE_S : at_prompt ? HELD_KEY_S : 0;
+  bool repeated = n_signals > 0 && number == last_number && now_s - last_s < least_s;
+  last_s = now_s;
+  last_number = number;
+  return repeated;
 }
 
 /* The first signal asks for an orderly end. The last ends the process by the default action:

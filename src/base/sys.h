@@ -15,7 +15,8 @@ char *clock_utc(char *buffer);
 
 /* Set by the handlers of SIGINT, SIGTERM and SIGUSR1; polled between blocks of an op, between
  * batches and between instructions of a script. The third signal while one is pending ends
- * the process wherever it is, by the signal's default action. */
+ * the process wherever it is, by the signal's default action. A SIGTERM that comes twice at
+ * once is one. */
 void interrupt_install(void);
 /* At the prompt a key that is held down is one signal: what comes within a quarter second. */
 void interrupt_at_prompt(void);

@@ -70,7 +70,7 @@ void forget_interruption(Session *s) {
 
 /* -- the guard ------------------------------------------------------------------------ */
 
-/* Pushes nothing; NULL where the script has set none. */
+/* That of the thread `of`; NULL where the script has set none. */
 static ScriptHook *script_hook(lua_State *L, lua_State *of) {
   if (!session(L)->interruption.hooked) return NULL;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &hooks_key);
@@ -174,6 +174,14 @@ void watch_interrupts(lua_State *L, lua_Hook on_return) {
 void unwatch_interrupts(lua_State *L) {
   interrupt_tell(NULL, NULL);
   lua_sethook(L, NULL, 0, 0);
+}
+
+/* Calls upvalue 1, the function of Lua's library that this one stands for. */
+static int call_original(lua_State *L) {
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+  return lua_gettop(L);
 }
 
 /* -- what catches errors ---------------------------------------------------------------- */
@@ -292,19 +300,34 @@ static int wrap(lua_State *L) {
   return 1;
 }
 
-/* -- hooks of the script -------------------------------------------------------------- */
-
-/* Calls upvalue 1, the function of Lua's library that this one stands for. */
-static int call_original(lua_State *L) {
-  lua_pushvalue(L, lua_upvalueindex(1));
-  lua_insert(L, 1);
-  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
-  return lua_gettop(L);
+/* A function that gives an error as its second result. */
+static int call_telling(lua_State *L) {
+  Raised before = session(L)->interruption.raised;
+  int n = call_original(L);
+  if (n == 2 && !lua_toboolean(L, 1) && passes(session(L), before)) return lua_error(L);
+  return n;
 }
 
+/* coroutine.close(thread), which calls <close> handlers */
+static int close_thread(lua_State *L) {
+  luaL_argexpected(L, lua_isthread(L, 1), 1, "coroutine");
+  return call_telling(L);
+}
+
+/* load(chunk, ...), where a function gives the chunk */
+static int load_chunk(lua_State *L) {
+  if (!lua_isstring(L, 1)) luaL_checktype(L, 1, LUA_TFUNCTION);
+  return call_telling(L);
+}
+
+/* -- hooks of the script -------------------------------------------------------------- */
+
 static lua_State *thread_argument(lua_State *L, int *first) {
-  *first = lua_isthread(L, 1) ? 2 : 1;
-  return *first == 2 ? lua_tothread(L, 1) : L;
+  bool given = lua_isthread(L, 1);
+  lua_State *of = given ? lua_tothread(L, 1) : L;
+  *first = given ? 2 : 1;
+  if (!lua_checkstack(of, 1)) luaL_error(L, "stack overflow");
+  return of;
 }
 
 /* Keeps what the library has set on the thread. */
@@ -413,6 +436,8 @@ void replace_catchers(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &hooks_key);
   lua_register(L, "pcall", call_caught);
   lua_register(L, "xpcall", call_handled_by);
+  replace(L, "_G", "load", load_chunk);
+  replace(L, "coroutine", "close", close_thread);
   replace(L, "coroutine", "resume", resume);
   replace(L, "coroutine", "wrap", wrap);
   replace(L, "debug", "sethook", set_hook);

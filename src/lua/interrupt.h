@@ -16,8 +16,8 @@
 /* Between two looks; an interruption raised by C code counts as so many, too. */
 enum { HOOK_INSTRUCTIONS = 10000, SAVING_INSTRUCTIONS = 1000000 };
 
-/* Puts what this needs in place of Lua's own pcall, xpcall, coroutine.resume and wrap,
- * debug.sethook and gethook, io.popen, os.execute. Once, before scripts see them. */
+/* Puts what this needs in place of Lua's own pcall, xpcall, load, coroutine.close, resume and
+ * wrap, debug.sethook and gethook, io.popen, os.execute. Once, before scripts see them. */
 void replace_catchers(lua_State *L);
 
 /* From here on the code of this state, of which L is the main thread, is watched until

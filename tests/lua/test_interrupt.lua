@@ -8,7 +8,8 @@ local tests = {}
 local shell_functions = [[
   until_true() { n=0; until "$@"; do [ $((n=n+1)) -lt 1200 ] || exit 99; sleep 0.05; done; }
   all_there() { for f; do [ -e $f ] || return 1; done; }
-  gone() { for q; do kill -0 $q 2>/dev/null && return 1; done; return 0; }
+  runs() { [ -e /proc/$1 ] && ! grep -q '^State:.Z' /proc/$1/status 2>/dev/null; }
+  gone() { for q; do runs $q && return 1; done; return 0; }
 ]]
 
 local function shell(code)
@@ -60,6 +61,7 @@ local endless = {
   fit = "while true do pcall(fit) end",
   xpcall = "while true do xpcall(loop, function() return 0 end) end",
   handler = "xpcall(loop, function() while true do end end)",
+  handler_of_a_fit = "xpcall(fit, function() while true do end end)",
   handler_of_an_error = "xpcall(error, function() ready() while true do end end)",
   handler_that_catches = "xpcall(loop, function() while true do pcall(loop) end end)",
   resume = "while true do coroutine.resume(coroutine.create(loop)) end",
@@ -70,6 +72,13 @@ local endless = {
     pcall(coroutine.wrap(function() for _ = 1, 100 do end end)) end]],
   reader = "while true do load(loop) end",
   close = "local c <close> = closing(function() while true do end end) loop()",
+  close_of_a_thread = [[while true do
+    local co = coroutine.create(function()
+      local c <close> = closing(loop)
+      coroutine.yield()
+    end)
+    coroutine.resume(co)
+    coroutine.close(co) end]],
   close_that_catches = [[while true do pcall(function()
     local c <close> = closing(function() while true do pcall(loop) end end)
     loop() end) end]],
@@ -186,6 +195,9 @@ function tests.test_coroutines_are_those_of_lua()
   check.equal({ pcall(coroutine.wrap(function() error { 1 } end)) }, { false, { 1 } })
   check.fails(function() coroutine.resume(1) end, "bad argument #1 to 'resume'", "coroutine")
   check.fails(function() coroutine.wrap(1) end, "bad argument #1 to 'wrap'")
+  check.fails(function() coroutine.close(1) end, "bad argument #1 to 'close'")
+  check.fails(function() load() end, "bad argument #1 to 'load'")
+  check.equal(load(function() error "x" end), nil)
   local n = 0
   for i in coroutine.wrap(function() for i = 1, 3 do coroutine.yield(i) end end) do n = n + i end
   check.equal(n, 6)
@@ -282,6 +294,29 @@ function tests.test_a_trial_that_is_asked_to_stop_is_interrupted()
   check.equal(select(2, list:gsub('"state": "interrupted"', "")), #names)
   local _, err, calm = check.runner({ "stop.lua" }, "CALM=1")
   check.equal({ calm, err:match "%d+ left" }, { 0, "0 left" })
+end
+
+-- One that runs in the script's own process is so at the first signal; what is outside of it may
+-- catch that, once.
+function tests.test_a_trial_of_this_process_is_interrupted_too()
+  check.file("here.lua", prologue .. [[
+    local function trial() pcall(loop) return { score = 0 } end
+    local spec = { name = "here", record = true, factors = { a = { 1, 2 } }, seeds = 1,
+      metric = "score", goal = "max", trial = trial }
+    print(pcall(experiment, spec))
+    pcall(experiment, spec) ]])
+  local status = shell(([[
+    rm -f ready
+    %s - <here.lua >out.txt 2>err.txt & p=$!
+    until_true [ -e ready ]
+    kill -INT $p
+    until_true gone $p
+    wait $p]]):format(runner))
+  check.equal(status, 3)
+  check.yes(check.read(check.temp .. "/out.txt"):find "\nfalse\t[^\n]*interrupted" ~= nil)
+  local list = check.runner { "ls", "here", "--json" }
+  check.equal(select(2, list:gsub('"state": "interrupted"', "")), 1)
+  check.equal(select(2, list:gsub('"state": "complete"', "")), 0)
 end
 
 -- A trial that hears of nothing, and a program that it started; both tell their numbers.
