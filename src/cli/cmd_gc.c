@@ -333,5 +333,6 @@ const QueryCommand command_gc = {
     .details = "That is: trials that their experiment no longer asks for (other levels, seeds\n"
                "or arguments than in its last run), checkpoints of finished trials, what dead\n"
                "processes left half written. Trials that are finished stay, unless --yes: a run\n"
-               "as before finds them. Without a name: in all experiments.",
+               "as before finds them. Those that another script made, which is still there, stay\n"
+               "always. Without a name: in all experiments.",
     .options = gc_options, .run = run_gc};

@@ -120,8 +120,11 @@ static Err no_column(const Table *t, const char *option, const char *name, Fault
   if (nearest) text_addf(&hint, "; did you mean \"%s\"?", nearest);
   if (looks_like_number(name))
     text_addf(&hint, "; a number, without quotes, is a place");
-  text_addf(&hint, "; there are %lld columns, the first is \"%.100s\"",
-            (long long)t->n_columns, t->columns[0].name);
+  if (t->n_columns == 1)
+    text_addf(&hint, "; there is one column, \"%.100s\"", t->columns[0].name);
+  else
+    text_addf(&hint, "; there are %lld columns, the first is \"%.100s\"",
+              (long long)t->n_columns, t->columns[0].name);
   csv_hint_delimiter(t, &hint);
   Err err = fault_set(fault, ERR_VALUE, "option \"%s\": no column \"%s\"%s", option, name,
                       hint.failed ? "" : hint.data);

@@ -79,7 +79,7 @@ void voice_follow(Voice *voice, const char *directory) {
   voice->earlier = voice->log ? inode_of(voice->log) : 0;
   voice->inode = 0;
   voice->n_read = 0;
-  voice->tail.n_bytes = 0;   /* what the trial before said tells nothing of this one */
+  text_deinit(&voice->tail);   /* what the trial before said tells nothing of this one */
 }
 
 /* The file, at the place up to which it was read; -1: it is not there, or not yet the one. */

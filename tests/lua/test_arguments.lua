@@ -60,6 +60,7 @@ function tests.test_nothing_is_refused_that_may_be_declared_later()
   local head = "local a = args { epochs = 3 } "
   for _, more in ipairs { "require 'declaring'", "require('asking')", "require [[declaring]]",
     "local name = 'declaring' require(name)", "pcall(require, 'declaring')",
+    "require('declar' .. 'ing')", "dofile('declaring' .. '.lua')",
     "dofile 'declaring.lua'", "loadfile('declaring.lua')()",
     "load 'return args { depth = 3 }' ()", "local f = args f { depth = 3 }",
     "; (function(declare) declare { depth = 3 } end)(args)", "_G.args { depth = 3 }",

@@ -221,7 +221,8 @@ function tests.test_csv_a_column_once()
 end
 
 function tests.test_csv_another_separator()
-  refused("a;b\n1;2\n", { target = "b" }, 'no column "b"', 'separated by ";": delimiter = ";"')
+  refused("a;b\n1;2\n", { target = "b" }, 'no column "b"; there is one column, "a;b"',
+    'separated by ";": delimiter = ";"')
   refused("a;b\n1;2\n", nil, 'delimiter = ";"')
   refused("a\tb\n1\t2\n", { target = 2 }, [[delimiter = "\t"]])
   refused("1|2\n3|4\n", { header = false }, 'delimiter = "|"')

@@ -20,7 +20,7 @@ end
 local Scan = {}
 Scan.__index = Scan
 
--- The text at the place after this one, and whether the word there is a field of something.
+-- Texts of the token before this place, of the one after it and of the next.
 function Scan:around(tokens, i)
   local text = function(at) return tokens[at] and tokens[at].text end
   return text(i - 1), text(i + 1), text(i + 2)
@@ -30,8 +30,9 @@ end
 function Scan:name_given(tokens, i)
   local before, after, inside = self:around(tokens, i)
   if before == "." or before == ":" then return nil end
+  local whole = after ~= "(" or tokens[i + 3] and tokens[i + 3].text == ")"
   local text = after == "(" and inside or after
-  local name = is_literal(text) and said(text)
+  local name = whole and is_literal(text) and said(text)
   if not name then self.open = true end
   return name
 end
