@@ -627,6 +627,9 @@ function tests.test_a_worker_that_dies_costs_others_nothing()
   check.equal(status, 1)
   check.yes(err:find("run again: dies, seed 2: its process died of signal 9", 1, true) ~= nil)
   check.yes(err:find("failed: dies, seed 2: its process died of signal 9", 1, true) ~= nil)
+  -- Ten deaths, which README.md tells, and the attempt that writes them down.
+  local told = check.runner { "--runs", "dies", "ls", "dies", "state=failed", "--json" }
+  check.equal(select(2, told:gsub('"attempts": 11,', "")), 2)
   check.yes(err:find("2 failed, 0 left", 1, true) ~= nil)
   check.yes(err:find("4 trials in", 1, true) ~= nil)
 end
