@@ -225,6 +225,20 @@ static Err run_here(lua_State *L, StudyBox *box, int64_t i, Fault *fault) {
   return study_outcome(study, i, &end, clock_s() - begin_s, fault);
 }
 
+static Err run_pending_here(lua_State *L, StudyBox *box, StudyProgress *progress, Fault *fault) {
+  Session *s = session(L);
+  Err err = ERR_OK;
+  for (int64_t i; !err && (i = study_next(&box->study)) >= 0;) {
+    err = run_here(L, box, i, fault);
+    if (!err) study_progress_trial(progress, &box->study, i);
+    study_progress_show(progress, &box->study, 0, false);
+    if (!err && s->study.fail_fast && box->study.trials[i].state == TRIAL_FAILED)
+      err = fault_set(fault, ERR_SCRIPT, "a trial failed, and --fail-fast ends the study: %s",
+                      box->study.trials[i].message ? box->study.trials[i].message : "");
+  }
+  return err;
+}
+
 static Err run_all_here(lua_State *L, StudyBox *box, Fault *fault) {
   Session *s = session(L);
   StudyProgress progress;
@@ -232,15 +246,11 @@ static Err run_all_here(lua_State *L, StudyBox *box, Fault *fault) {
   s->script_count = session_graph(L)->count;
   uint64_t seed = session_graph(L)->seed;
   study_progress_begin(&progress, &box->study, 0, 0);
-  for (int64_t i; !err && (i = study_next(&box->study)) >= 0;) {
-    err = run_here(L, box, i, fault);
-    if (!err) study_progress_trial(&progress, &box->study, i);
-    study_progress_show(&progress, &box->study, 0, false);
-    if (!err && s->study.fail_fast && box->study.trials[i].state == TRIAL_FAILED)
-      err = fault_set(fault, ERR_SCRIPT, "a trial failed, and --fail-fast ends the study: %s",
-                      box->study.trials[i].message ? box->study.trials[i].message : "");
+  for (int64_t n = 1; !err && n;) {
+    n = 0;
+    err = run_pending_here(L, box, &progress, fault);
+    if (!err && box->study.stored) err = study_find_gone(&box->study, box->tuning, &n, fault);
   }
-  if (!err && box->study.stored) err = study_check_there(&box->study, box->tuning, fault);
   study_progress_end(&progress, &box->study);
   seed_all(L, (lua_Integer)seed);
   session_graph(L)->count = s->script_count;   /* the next study's trials begin there, too */
