@@ -207,7 +207,6 @@ static Err rm_surveyed(Whole *whole, const QueryCall *call, Fault *fault) {
 static Err rm_whole(const QueryCall *call, const char *experiment, Fault *fault) {
   Whole whole = {.others = json_list()};
   Err err = store_open(&whole.store, call->runs, experiment, false, fault);
-  if (!err) err = file_check_unlinked(whole.store.directory, fault);
   if (!err) err = survey(&whole, fault);
   if (!err) err = rm_surveyed(&whole, call, fault);
   store_close(&whole.store);
@@ -263,9 +262,19 @@ static Err rm_some(Asking *asking, const QueryCall *call, Fault *fault) {
   return err;
 }
 
+static Err check_own(const QueryCall *call, const char *experiment, Fault *fault) {
+  Text path = {0};
+  text_addf(&path, "%s/%s", call->runs, experiment);
+  Err err = path.failed ? fault_memory(fault, path.n_bytes)
+                        : file_check_unlinked(path.data, fault);
+  text_deinit(&path);
+  return err;
+}
+
 static Err run_rm(const QueryCall *call, Fault *fault) {
   Asking asking;
   Err err = asking_begin(&asking, call, true, fault);
+  if (!err) err = check_own(call, asking.query.experiment, fault);
   if (!err)
     err = asking.query.filter.n ? rm_some(&asking, call, fault)
                                 : rm_whole(call, asking.query.experiment, fault);

@@ -27,6 +27,12 @@ static char *join(const char *directory, const char *name) {
 
 /* -- the experiment ------------------------------------------------------------------ */
 
+/* A link leads out of the store: whatever is behind it is not ours to change. */
+static Err check_own(const Store *store, Fault *fault) {
+  Err err = file_check_unlinked(store->directory, fault);
+  return err ? err : file_check_unlinked(store->trials, fault);
+}
+
 static Err check_name(const char *name, Fault *fault) {
   bool control = false;
   for (const char *s = name; *s; s++) control |= (unsigned char)*s < ' ' || *s == 0x7F;
@@ -47,12 +53,6 @@ static Err unknown_experiment(const char *runs, const char *name, Fault *fault) 
                           : "%s/%s: no such experiment", runs, name, nearest);
   file_names_deinit(&names);
   return err;
-}
-
-/* A link leads out of the store: whatever is behind it is not ours to change. */
-static Err check_own(const Store *store, Fault *fault) {
-  Err err = file_check_unlinked(store->directory, fault);
-  return err ? err : file_check_unlinked(store->trials, fault);
 }
 
 Err store_open(Store *out, const char *runs, const char *experiment, bool create,
@@ -115,10 +115,22 @@ Err store_plan(const Store *store, const Json *experiment, Fault *fault) {
   Text text = {0};
   char *path = join(store->directory, plan_name);
   Err err = path ? write_text(experiment, &text, fault) : fault_memory(fault, 0);
-  if (!err && !holds(path, &text))
-    err = file_put(path, text.data, text.n_bytes, PUBLISH_REPLACE, fault);
+  if (!err && !holds(path, &text)) {
+    err = check_own(store, fault);
+    if (!err) err = file_put(path, text.data, text.n_bytes, PUBLISH_REPLACE, fault);
+  }
   free(path);
   text_deinit(&text);
+  return err;
+}
+
+/* The directory of sources, made if it is not there. */
+static Err make_code(const Store *store, Fault *fault) {
+  char *path = join(store->directory, "code");
+  Err err = path ? check_own(store, fault) : fault_memory(fault, 0);
+  if (!err) err = file_check_unlinked(path, fault);
+  if (!err) err = file_make_dirs(path, fault);
+  free(path);
   return err;
 }
 
@@ -126,13 +138,12 @@ Err store_keep(const Store *store, const char *name, const void *bytes, size_t n
                char hash[HASH_TEXT], Fault *fault) {
   Text path = {0};
   sha256(bytes, n_bytes, hash);
-  text_addf(&path, "%s/code", store->directory);
-  Err err = path.failed ? fault_memory(fault, 0) : file_check_unlinked(path.data, fault);
-  if (!err) err = file_make_dirs(path.data, fault);
-  text_addf(&path, "/%.16s-%s", hash, file_name(name));
-  if (!err && path.failed) err = fault_memory(fault, path.n_bytes);
-  if (!err && !file_exists(path.data))
-    err = file_put(path.data, bytes, n_bytes, PUBLISH_REPLACE, fault);
+  text_addf(&path, "%s/code/%.16s-%s", store->directory, hash, file_name(name));
+  Err err = path.failed ? fault_memory(fault, path.n_bytes) : ERR_OK;
+  if (!err && !file_exists(path.data)) {
+    err = make_code(store, fault);
+    if (!err) err = file_put(path.data, bytes, n_bytes, PUBLISH_REPLACE, fault);
+  }
   text_deinit(&path);
   return err;
 }

@@ -293,21 +293,35 @@ static bool has_result(const Study *s, const StudyTrial *t) {
   return is_there(s, name);
 }
 
-Err study_check_there(Study *study, bool tuning, Fault *fault) {
-  int64_t n_gone = 0;
+/* Somebody removed its result. It is to be run again, unless that happened before. */
+static Err note_gone(Study *s, int64_t trial, int64_t *n_again, int64_t *n_left, Fault *fault) {
+  StudyTrial *t = &s->trials[trial];
+  bool again = !t->gone;
+  Err err = study_look_at(s, trial, fault);
+  if (err || !study_is_open(t)) return err;
+  t->gone = true;
+  t->ours = !again;
+  if (again && trial < s->next) s->next = trial;
+  ++*(again ? n_again : n_left);
+  return ERR_OK;
+}
+
+static void tell_gone(const Study *s, int64_t n, const char *what) {
+  if (n)
+    err_print("%s: %lld result%s removed while the study ran%s\n", s->store.directory,
+              (long long)n, n == 1 ? " was" : "s were", what);
+}
+
+Err study_find_gone(Study *study, bool tuning, int64_t *n, Fault *fault) {
+  int64_t n_left = *n = 0;
   Err err = ERR_OK;
-  for (int64_t i = 0; !err && i < study->n_trials; i++) {
-    StudyTrial *t = &study->trials[i];
-    if (!study_is_published(t) || has_result(study, t)) continue;
-    err = study_look_at(study, i, fault);
-    n_gone += !err && !study_is_published(t);
-  }
-  if (!err && !is_there(study, "experiment.json"))
-    err = study_write_plan(study, tuning, fault);
-  if (err || !n_gone) return err;
-  return fault_set(fault, ERR_STORAGE, "%s: %lld result%s removed while the study ran; the same "
-                   "command runs %s again", study->store.directory, (long long)n_gone,
-                   n_gone == 1 ? " was" : "s were", n_gone == 1 ? "that trial" : "those trials");
+  for (int64_t i = 0; !err && i < study->n_trials; i++)
+    if (study_is_published(&study->trials[i]) && !has_result(study, &study->trials[i]))
+      err = note_gone(study, i, n, &n_left, fault);
+  tell_gone(study, *n, ": run again");
+  tell_gone(study, n_left, ", and again: left; the same command runs what is left");
+  if (!err && !is_there(study, "experiment.json")) err = study_write_plan(study, tuning, fault);
+  return err;
 }
 
 int study_best(const Study *study, double *mean, int *n) {

@@ -28,6 +28,7 @@ typedef struct StudyTrial {
   char id[TRIAL_ID];
   TrialState state;          /* RUNNING: by us, or by somebody else */
   bool ours;                 /* ran, or runs, in this study */
+  bool gone;                 /* its result was removed while the study ran */
   bool foreign;              /* its last attempt was made by other code */
   bool kept;                 /* foreign, and said to stand beside the code as it is now */
   bool damaged;              /* without a result, since that cannot be read: see message */
@@ -115,9 +116,10 @@ int64_t study_next(Study *study);
 /* Looks again at trials that others run: *n of them still do; one that was left behind by
  * its process is ours to run. */
 Err study_look_at_others(Study *study, int64_t *n, Fault *fault) WARN_UNUSED;
-/* After a run: trials whose result was there and is gone are what the directory says again, and
- * experiment.json is written if it is not there. ERR_STORAGE if somebody removed any. */
-Err study_check_there(Study *study, bool tuning, Fault *fault) WARN_UNUSED;
+/* When nothing is left to be run: *n trials whose result was there and is gone, since somebody
+ * removed it, are to be run again, once; what is removed again is left. That is told on stderr,
+ * and experiment.json is written if it is not there. */
+Err study_find_gone(Study *study, bool tuning, int64_t *n, Fault *fault) WARN_UNUSED;
 /* How a trial ended, where nothing is recorded. Borrows all. */
 Err study_outcome(Study *study, int64_t trial, const TrialEnd *end, double seconds,
                   Fault *fault) WARN_UNUSED;

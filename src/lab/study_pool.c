@@ -11,6 +11,7 @@
  * by SIGTERM to the whole group, which ends with its worker. Ctrl-Z stops the workers too. A
  * worker sees by its link that the coordinator is gone (worker.c). */
 #include "lab/study_pool.h"
+#include "base/file.h"
 #include "base/out.h"
 #include "base/par.h"
 #include "base/sys.h"
@@ -298,6 +299,15 @@ static Err on_refused(Pool *pool, int64_t trial, Err code, const char *message) 
   return ERR_OK;
 }
 
+/* Else somebody removed its directory while it ran: no fault of the storage. */
+static bool is_there(const Study *s, int64_t trial) {
+  Text trials = {0};
+  text_addf(&trials, "%s/trials", s->store.directory);
+  bool there = trials.failed || file_is_directory(trials.data, s->trials[trial].id);
+  text_deinit(&trials);
+  return there;
+}
+
 static Err on_reply(Pool *pool, Worker *w, const Json *reply) {
   const char *outcome = "", *message = "";
   int64_t trial = w->trial;
@@ -309,7 +319,9 @@ static Err on_reply(Pool *pool, Worker *w, const Json *reply) {
   switch (job_outcome_parse(outcome)) {
   case JOB_ENDED: return on_ended(pool, trial);
   case JOB_TAKEN: return look_at(pool, trial, false);
-  case JOB_STORAGE: return on_refused(pool, trial, ERR_STORAGE, message);
+  case JOB_STORAGE:
+    return is_there(pool->study, trial) ? on_refused(pool, trial, ERR_STORAGE, message)
+                                        : lost(pool, trial, message);
   case JOB_CODE: return on_refused(pool, trial, ERR_USAGE, message);
   default:
     return lost(pool, trial, *message ? message : "it was stopped again and again");
@@ -421,7 +433,13 @@ static Err run_all(Pool *pool) {
     if (err) return err;
     study_progress_show(&pool->progress, pool->study, running, pool->stopping);
     bool more = !pool->stopping && (pool->n_others || pool->study->next < pool->study->n_trials);
-    if (running == 0 && !more) return ERR_OK;
+    if (running == 0 && !more) {
+      int64_t n_gone = 0;
+      if (!pool->stopping)
+        err = study_find_gone(pool->study, pool->options->tuning, &n_gone, pool->fault);
+      if (err || !n_gone) return err;
+      continue;
+    }
     if ((err = wait_and_hear(pool, POLL_MS))) return err;
   }
 }
@@ -498,7 +516,6 @@ Err pool_run(Study *study, const PoolOptions *options, Fault *fault) {
     err = crash_begin(&study->store, &mark, fault);
     if (!err) err = run_all(&pool);
     end_workers(&pool, err != ERR_OK);
-    if (!err) err = study_check_there(study, options->tuning, fault);
     if (!err) err = crash_end(&study->store, fault);
     lock_drop(mark, study->store.directory, false);
     bool interrupted = interrupt_count() > 0;

@@ -236,7 +236,8 @@ static Err make_directory(Trial *trial, Fault *fault) {
   Text path = {0};
   text_addf(&path, "%s/%s", trial->runs, trial->name);
   if (path.failed) return fault_memory(fault, strlen(trial->runs));
-  Err err = file_make_dirs(path.data, fault);
+  Err err = file_check_unlinked(path.data, fault);   /* as in a store (store.h) */
+  if (!err) err = file_make_dirs(path.data, fault);
   text_addf(&path, "/%s", stamp);
   size_t base = path.n_bytes;
   for (int i = 2; !err && !path.failed; i++) {

@@ -261,6 +261,18 @@ static Err run_next_here(lua_State *L, StudyBox *box, int64_t i, Told *told, Fau
                    t->message ? t->message : "");
 }
 
+static Err run_pending_here(lua_State *L, StudyBox *box, StudyProgress *progress, Told *told,
+                            Fault *fault) {
+  Err err = ERR_OK;
+  for (int64_t i; !err && (i = study_next(&box->study)) >= 0;) {
+    err = run_next_here(L, box, i, told, fault);
+    if (!err || study_is_published(&box->study.trials[i]))
+      study_progress_trial(progress, &box->study, i);
+    study_progress_show(progress, &box->study, 0, false);
+  }
+  return err;
+}
+
 static Err run_all_here(lua_State *L, StudyBox *box, Fault *fault) {
   Session *s = session(L);
   SourceCache sources = {.memory = &s->graph.memory};
@@ -272,13 +284,11 @@ static Err run_all_here(lua_State *L, StudyBox *box, Fault *fault) {
   sources_adopt(L, &sources);
   s->sources = &sources;
   study_progress_begin(&progress, &box->study, 0, 0);
-  for (int64_t i; !err && (i = study_next(&box->study)) >= 0;) {
-    err = run_next_here(L, box, i, &told, fault);
-    if (!err || study_is_published(&box->study.trials[i]))
-      study_progress_trial(&progress, &box->study, i);
-    study_progress_show(&progress, &box->study, 0, false);
+  for (int64_t n = 1; !err && n;) {
+    n = 0;
+    err = run_pending_here(L, box, &progress, &told, fault);
+    if (!err && box->study.stored) err = study_find_gone(&box->study, box->tuning, &n, fault);
   }
-  if (!err && box->study.stored) err = study_check_there(&box->study, box->tuning, fault);
   study_progress_end(&progress, &box->study);
   s->sources = NULL;
   sources_deinit(&sources);

@@ -114,78 +114,6 @@ function tests.test_unreadable_and_missing_records_are_told()
   end
 end
 
--- What no digest is made of, too: meta.json, and the plan by which results are compared.
-function tests.test_other_records_are_verified()
-  local path = check.file("others.lua", [[
-    experiment { name = "others", factors = { a = { 1, 2 } }, seeds = 2, metric = "loss",
-      trial = function(c, run) return { loss = c.a + run.seed } end } ]])
-  check.runner { "--runs", "others", path }
-  local ids = {}
-  for id in pairs(digests("others", "others")) do ids[#ids + 1] = id end
-  table.sort(ids)
-  local function verify(status, ...)
-    local out, err, got = check.runner { "--runs", "others", "verify", path }
-    check.equal(got, status, out .. err)
-    for _, part in ipairs { ... } do check.yes(out:find(part, 1, true) ~= nil, out) end
-  end
-  verify(0, "4 of 4 records are whole; 3 of 3 trials")
-  local at = check.temp .. "/others/others/"
-  local meta = check.read(at .. "trials/" .. ids[1] .. "/meta.json")
-  for damage, said in pairs { ["[]"] = "meta.json: is JSON, but no map", x = "meta.json: not valid",
-    ['{"attempts": 1}'] = 'meta.json: "attempts" is no list' } do
-    check.file("others/others/trials/" .. ids[1] .. "/meta.json", damage)
-    verify(1, "unreadable: ", ids[1], said, "3 of 4 records are whole")
-  end
-  os.remove(at .. "trials/" .. ids[1] .. "/meta.json")
-  verify(1, "meta.json: is not there")
-  check.file("others/others/trials/" .. ids[1] .. "/meta.json", meta)
-  os.execute(("rm '%s/trials/%s/config.json' && mkfifo '%s/trials/%s/config.json'")
-    :format(at, ids[2], at, ids[2]))
-  verify(1, "unreadable: ", ids[2], "config.json: cannot be read: is not a file")
-  os.remove(at .. "trials/" .. ids[2] .. "/config.json")
-  verify(1, "altered: ", ids[2])
-  check.runner { "--runs", "others", "rm", "others", "id=" .. ids[2] }
-  check.runner { "--runs", "others", path }
-  local plan = check.read(at .. "experiment.json")
-  local function with(old, new)
-    local changed, n = plan:gsub(old, new)
-    check.equal(n > 0, true, plan)
-    check.file("others/others/experiment.json", changed)
-  end
-  with('"seeds": %[1, 2%]', '"seeds": [1, 3]')
-  verify(1, 'experiment.json: "seeds" is [1,3], and the script asks for [1,2]',
-    "the script, run again, writes experiment.json anew", "4 of 4 records are whole")
-  with('"goal": "min"', '"goal": "max"')
-  verify(1, 'experiment.json: "goal" is "max", and the script asks for "min"')
-  with('"seeds"', '"seed"')
-  verify(1, 'experiment.json: "seeds" is missing')
-  check.file("others/others/experiment.json", "x")
-  verify(1, "experiment.json: not valid JSON")
-  check.runner { "--runs", "others", path }
-  verify(0)
-end
-
--- Somebody removes results of a study while it runs: not all is done then, and that is said.
-function tests.test_results_that_are_removed_meanwhile()
-  local path = check.file("gone.lua", ([[
-    experiment { name = "gone", factors = { a = { 1, 2 } }, seeds = 2, metric = "loss",
-      trial = function(c, run)
-        local trials = "%s/gone/gone/trials/"
-        if c.a == 2 and run.seed == 2 and not io.open(trials .. "../kept") then
-          os.execute("rm -r " .. trials .. "*-s1 " .. trials .. "../experiment.json")
-        end
-        return { loss = c.a } end } ]]):format(check.temp))
-  local _, err, status = check.runner { "--runs", "gone", "--jobs", "1", path }
-  check.equal(status, 4)
-  check.yes(err:find("; 0 diverged, 0 failed, 2 left\n", 1, true) ~= nil, err)
-  check.yes(err:find("gone/gone: 2 results were removed while the study ran; the same command runs "
-    .. "those trials again\n", 1, true) ~= nil, err)
-  check.file("gone/gone/kept", "")
-  _, err, status = check.runner { "--runs", "gone", "--jobs", "1", path }
-  check.equal(status, 0, err)
-  check.yes(err:find("4 trials: 2 done, 0 failed, 2 to run", 1, true) ~= nil, err)
-end
-
 function tests.test_again_runs_what_is_missing()
   local path = small "small.lua"
   local _, err = check.runner { "--runs", "again", path, "seeds=1", "norm=none" }
@@ -657,6 +585,9 @@ function tests.test_a_worker_that_dies_costs_others_nothing()
   check.equal(status, 1)
   check.yes(err:find("run again: dies, seed 2: its process died of signal 9", 1, true) ~= nil)
   check.yes(err:find("failed: dies, seed 2: its process died of signal 9", 1, true) ~= nil)
+  -- Ten deaths, which README.md tells, and the attempt that writes them down.
+  local told = check.runner { "--runs", "dies", "ls", "dies", "state=failed", "--json" }
+  check.equal(select(2, told:gsub('"attempts": 11,', "")), 2)
   check.yes(err:find("2 failed, 0 left", 1, true) ~= nil)
   check.yes(err:find("4 trials in", 1, true) ~= nil)
 end
