@@ -9,6 +9,7 @@
 #include "lab/csv.h"
 #include "lab/metrics.h"
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -225,24 +226,59 @@ static void add_trial(Text *out, const Format *format, const Columns *columns,
 /* Calls `visit` with each table of metrics of each trial. */
 typedef Err (*VisitMetrics)(void *ctx, const Json *row, int fit, const Csv *csv, Fault *fault);
 
+/* Number of the fit whose table is called so; 0: it is none. */
+static int table_number(const char *name) {
+  static const char numbered[] = "metrics-";
+  char *end;
+  if (strcmp(name, "metrics.csv") == 0) return 1;
+  if (strncmp(name, numbered, strlen(numbered)) != 0) return 0;
+  long n = strtol(name + strlen(numbered), &end, 10);
+  return strcmp(end, ".csv") == 0 && n > 1 && n < INT_MAX ? (int)n : 0;
+}
+
+/* The name of the next table: fits that recorded nothing have none. NULL: there is no more. */
+static const char *next_table(const FileNames *names, int *fit) {
+  const char *next = NULL;
+  int before = *fit;
+  for (int i = 0; i < names->n; i++) {
+    int number = table_number(names->v[i]);
+    if (number <= before || (next && number >= *fit)) continue;
+    next = names->v[i];
+    *fit = number;
+  }
+  return next;
+}
+
+static Err each_of_trial(const char *directory, const Json *row, VisitMetrics visit, void *ctx,
+                         Fault *fault) {
+  FileNames names = {0};
+  int fit = 0;
+  Err err = file_names(directory, &names, fault);
+  for (const char *name; !err && (name = next_table(&names, &fit));) {
+    Text path = {0};
+    Csv csv = {0};
+    text_addf(&path, "%s/%s", directory, name);
+    if (path.failed) err = fault_memory(fault, path.n_bytes);
+    bool there = !err && file_exists(path.data);   /* and not removed since */
+    if (there) err = csv_read(&csv, path.data, fault);
+    if (there && !err) err = visit(ctx, row, fit, &csv, fault);
+    csv_deinit(&csv);
+    text_deinit(&path);
+  }
+  file_names_deinit(&names);
+  return err;
+}
+
 static Err each_table(const QueryCall *call, const Json *rows, VisitMetrics visit, void *ctx,
                       Fault *fault) {
   Err err = ERR_OK;
   for (int64_t r = 0; !err && r < json_count(rows); r++) {
     const Json *row = json_item(rows, r);
-    for (int fit = 1; !err && fit <= METRICS_FITS; fit++) {
-      Text path = {0};
-      Csv csv = {0};
-      text_addf(&path, fit > 1 ? "%s/%s/metrics-%d.csv" : "%s/%s/metrics.csv", call->runs,
-                json_text(row, "path"), fit);
-      if (path.failed) err = fault_memory(fault, path.n_bytes);
-      bool there = !err && file_exists(path.data);
-      if (there) err = csv_read(&csv, path.data, fault);
-      if (there && !err) err = visit(ctx, row, fit, &csv, fault);
-      csv_deinit(&csv);
-      text_deinit(&path);
-      if (!there) break;
-    }
+    Text directory = {0};
+    text_addf(&directory, "%s/%s", call->runs, json_text(row, "path"));
+    err = directory.failed ? fault_memory(fault, directory.n_bytes)
+                           : each_of_trial(directory.data, row, visit, ctx, fault);
+    text_deinit(&directory);
   }
   return err;
 }

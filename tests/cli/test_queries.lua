@@ -360,6 +360,23 @@ function tests.test_a_wrong_metric_is_told_shortly()
     "wrong: 0 of 4 trials complete, 4 failed\nNo trial has a value of val_acuracy yet.\n")
 end
 
+-- Also those after a fit that recorded nothing, in the order of the fits.
+function tests.test_export_of_all_fits_with_a_record()
+  local path = check.file("gaps.lua", [[
+    local set, net = data.moons { n = 8 }, nn.Sequential { nn.Dense(2) }
+    for i = 1, 12 do
+      local how = { loss = "cross_entropy", verbose = false }
+      if i == 1 or i == 4 then how.record = false end
+      train.fit(net, set, how)
+    end]])
+  check.runner { "--runs=m", path }
+  local fits = {}
+  for fit in runner("export", "gaps", "--metrics", "--json", "--runs=m"):gmatch '"fit": (%d+)' do
+    fits[#fits + 1] = math.tointeger(fit)
+  end
+  check.equal(fits, { 2, 3, 5, 6, 7, 8, 9, 10, 11, 12 })
+end
+
 -- Each kind of trouble is told, with what to do about it.
 function tests.test_doctor_tells_damaged_from_dead()
   make_study "hd"
