@@ -139,10 +139,18 @@ static int net_summary(lua_State *L) {
   Err err = layer_summary(graph, net, call ? call->loss : NULL, &text, &fault);
   graph_scope_end(graph, scope);
   object_release(call);
-  if (!err && text.failed) err = fault_memory(&fault, text.n_bytes);
-  if (!err) lua_pushlstring(L, text.data ? text.data : "", text.n_bytes);
+  if (!err) return push_text(L, &text);
   text_deinit(&text);
-  return err ? raise_either(L, &fault) : 1;
+  return raise_either(L, &fault);
+}
+
+/* A net as a line per layer; one layer with all its options. */
+static int layer_tostring(lua_State *L) {
+  Layer *layer = check_layer(L, 1);
+  Text text = {0};
+  if (layer_kind(layer)->children) layer_add_lines(&text, layer);
+  else object_add_text(&text, &layer->object);
+  return push_text(L, &text);
 }
 
 static int net_parameters(lua_State *L) {
@@ -482,6 +490,7 @@ static const Habit layer_habits[] = {
 static const Function layer_methods[] = {
     {"__call", net_call, NULL, NULL, NULL},
     {"__len", net_len, NULL, NULL, NULL},
+    {"__tostring", layer_tostring, NULL, NULL, NULL},
     {LISTING, layer_listing, NULL, NULL, NULL},
     {"add", net_add, "net:add(layer)", "Appends a layer; gives the net.", NULL},
     {"build", net_build, "net:build(shape)", "Gives the parameters shape and value for "

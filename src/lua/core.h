@@ -177,8 +177,15 @@ void push_real(lua_State *L, double value);
 /* Is it a number that is NaN? What prints for us shows it as "nan". */
 bool is_nan(lua_State *L, int arg);
 
+/* Pushes the text, which it frees; raises on lack of memory. Gives 1. */
+int push_text(lua_State *L, Text *text);
+
 /* Pushes a Value as its Lua equivalent. */
 void push_value(lua_State *L, const Value *value);
+
+/* Columns for values that are shown: of the terminal at the prompt; what a script prints is
+ * the same wherever it goes. */
+int value_columns(lua_State *L);
 
 /* -- libraries: each pushes its module table, or registers into what is there --------- */
 

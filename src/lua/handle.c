@@ -4,7 +4,6 @@
  * is most of what a handle costs. */
 #include "lua/tensor_private.h"
 #include "lua/reflect.h"
-#include "base/out.h"
 #include "base/sha256.h"
 #include "graph/ops.h"
 #include <string.h>
@@ -213,12 +212,9 @@ static int tensor_eval(lua_State *L) {
 static int tensor_tostring(lua_State *L) {
   Tensor *t = check_value(L, 1);
   Text text = {0};
-  tensor_print(&text, t, out_columns());
+  tensor_print(&text, t, value_columns(L));
   if (text.n_bytes && text.data[text.n_bytes - 1] == '\n') text.n_bytes--;
-  bool failed = text.failed;
-  if (!failed) lua_pushlstring(L, text.data, text.n_bytes);
-  text_deinit(&text);
-  return failed ? luaL_error(L, "out of memory") : 1;
+  return push_text(L, &text);
 }
 
 /* The node whose shape and type are those of the tensor at 1; of a variable no read. */

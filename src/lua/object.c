@@ -185,103 +185,12 @@ static int object_newindex(lua_State *L) {
   return raise_fault(L, &fault);
 }
 
-/* In quotes, so that a list of texts and numbers reads in one way only. */
-static void add_quoted(luaL_Buffer *b, const char *text) {
-  luaL_addchar(b, '"');
-  for (; *text; text++) {
-    if (*text == '"' || *text == '\\') luaL_addchar(b, '\\');
-    luaL_addchar(b, *text);
-  }
-  luaL_addchar(b, '"');
-}
-
-static void describe_option(lua_State *L, luaL_Buffer *b, Object *o, const Option *opt) {
-  (void)L;
-  const void *field = option_field(o, opt);
-  char number[32];
-  luaL_addstring(b, opt->name);
-  luaL_addstring(b, " = ");
-  switch (opt->kind) {
-  case OPT_BOOL: luaL_addstring(b, *(const bool *)field ? "true" : "false"); break;
-  case OPT_INT:
-    luaL_addstring(b, text_number(number, (double)*(const int64_t *)field));
-    break;
-  case OPT_REAL:
-    luaL_addstring(b, isnan(*(const double *)field)
-                          ? "none" : text_number(number, *(const double *)field));
-    break;
-  case OPT_TEXT:
-    luaL_addstring(b, *(char *const *)field ? *(char *const *)field : "none");
-    break;
-  case OPT_CHOICE: luaL_addstring(b, opt->choices[*(const int *)field]); break;
-  case OPT_INTS: {
-    const IntList *list = field;
-    for (int i = 0; i < list->n; i++) {
-      luaL_addstring(b, i ? ", " : "{ ");
-      luaL_addstring(b, text_number(number, (double)list->v[i]));
-    }
-    luaL_addstring(b, " }");
-    break;
-  }
-  case OPT_TEXTS: {
-    const TextList *list = field;
-    for (int i = 0; i < list->n; i++) {
-      luaL_addstring(b, i ? ", " : "{ ");
-      if (list->number[i]) luaL_addstring(b, list->v[i]);
-      else add_quoted(b, list->v[i]);
-    }
-    luaL_addstring(b, " }");
-    break;
-  }
-  case OPT_OBJECT: {
-    const Object *object = *(Object *const *)field;
-    luaL_addstring(b, object ? object->kind->name : "none");
-    break;
-  }
-  case OPT_OBJECTS: {
-    const ObjectList *list = field;
-    for (int i = 0; i < list->n; i++) {
-      luaL_addstring(b, i ? ", " : "{ ");
-      luaL_addstring(b, list->v[i]->kind->name);
-    }
-    luaL_addstring(b, list->n ? " }" : "{}");
-    break;
-  }
-  default: luaL_addstring(b, "..."); break;
-  }
-}
-
-/* Has it no value that text tells? Functions, tensors; texts and lists that are not given. */
-static bool is_untold(const Object *o, const Option *opt) {
-  const void *field = option_field(o, opt);
-  switch (opt->kind) {
-  case OPT_CALL:
-  case OPT_REF: return true;
-  case OPT_TEXT: return !*(char *const *)field;
-  case OPT_INTS: return ((const IntList *)field)->n == 0;
-  case OPT_TEXTS: return ((const TextList *)field)->n == 0;
-  default: return false;
-  }
-}
-
 /* nn.Dense { units = 64, bias = true, ... }. Data sources that read the same are the same:
  * a worker keeps them by this text (bind_data.c). */
 static int object_tostring(lua_State *L) {
-  Object *o = self_object(L);
-  char label[96];
-  luaL_Buffer b;
-  luaL_buffinit(L, &b);
-  luaL_addstring(&b, kind_label(o->kind, label, sizeof label));
-  bool first = true;
-  for (const Option *opt = o->kind->options; opt && opt->name; opt++) {
-    if (is_untold(o, opt)) continue;
-    luaL_addstring(&b, first ? " { " : ", ");
-    describe_option(L, &b, o, opt);
-    first = false;
-  }
-  if (!first) luaL_addstring(&b, " }");
-  luaL_pushresult(&b);
-  return 1;
+  Text text = {0};
+  object_add_text(&text, self_object(L));
+  return push_text(L, &text);
 }
 
 /* -- options from Lua values --------------------------------------------------------- */

@@ -110,12 +110,25 @@ void push_prompt_globals(lua_State *L) {
 
 /* -- output through one door, so that it lands in the record ------------------------- */
 
+/* Pushes the value's text as the prompt shows it (lib/show.lua). */
+static void push_shown(lua_State *L, int arg) {
+  int type = lua_type(L, arg);
+  if (is_nan(L, arg)) {
+    lua_pushliteral(L, "nan");
+  } else if (type == LUA_TTABLE || type == LUA_TFUNCTION) {
+    push_hook(L, "show");
+    lua_pushvalue(L, arg);
+    lua_call(L, 1, 1);
+  } else {
+    luaL_tolstring(L, arg, NULL);
+  }
+}
+
 static int lua_print(lua_State *L) {
   int n = lua_gettop(L);
   for (int i = 1; i <= n; i++) {
     size_t n_bytes;
-    if (is_nan(L, i)) lua_pushliteral(L, "nan");
-    else luaL_tolstring(L, i, NULL);
+    push_shown(L, i);
     const char *text = lua_tolstring(L, -1, &n_bytes);
     if (i > 1) out_write("\t", 1);
     out_write(text, n_bytes);
@@ -222,10 +235,16 @@ static int internal_columns(lua_State *L) {
   return 1;
 }
 
+static int internal_value_columns(lua_State *L) {
+  lua_pushinteger(L, value_columns(L));
+  return 1;
+}
+
 static const luaL_Reg internal_functions[] = {
     {"nearest", internal_nearest},       {"usage_error", internal_usage_error},
     {"stop", internal_stop},             {"record_argument", internal_record_argument},
     {"set_seed", internal_set_seed},     {"columns", internal_columns},
+    {"value_columns", internal_value_columns},
     {NULL, NULL}};
 
 /* Lua's reserved words (manual, section 3.1) as a list. */

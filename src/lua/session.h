@@ -79,6 +79,7 @@ typedef struct Session {
   bool trial_begun;          /* ... its function was called */
   Trial *study_record;       /* its record, borrowed; NULL: none is kept */
   bool quiet;                /* fits show no progress */
+  bool at_prompt;            /* what runs was typed, and the session goes on after it */
   Sha256 weights;            /* of the nets that the trial's fits ended with */
   char weights_text[SHA256_TEXT];
   RunCounts script_count;      /* of nets and fits before the first trial */
