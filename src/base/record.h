@@ -60,7 +60,8 @@ typedef struct Option {
   double lo, hi;               /* allowed range for INT and REAL; both 0: any finite */
   bool open, open_hi;          /* the lower, the upper end itself is not allowed */
   const char *const *choices;  /* OPT_CHOICE: names, NULL-terminated */
-  const char *yes, *no;        /* OPT_CHOICE: what true and false stand for; or NULL */
+  const char *yes, *no;        /* OPT_CHOICE, OPT_INT: what true and false stand for (of an
+                                  integer it need not be in the range); or NULL */
   const Family *family;        /* OPT_OBJECT(S) */
   const char *ref_type;        /* OPT_REF: name of the type: "tensor", "dataset" ... */
   const char *hint;            /* said after a range error, e.g. on Keras's convention */

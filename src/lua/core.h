@@ -88,6 +88,10 @@ Variable *to_variable(lua_State *L, int arg);
 /* Evaluates: the value of the tensor at `arg`, borrowed while the handle lives. */
 Tensor *check_value(lua_State *L, int arg);
 
+/* What the argument is, in words, for messages: "a tensor", "an optimizer", "nothing". Valid
+ * while it is on the stack. */
+const char *argument_text(lua_State *L, int arg);
+
 /* Sizes from arguments `first` ... (2, 3) or from one list {2, 3}; stops at the first
  * argument that is neither. Returns the index after the last one taken. */
 int check_shape(lua_State *L, int first, Shape *shape);
@@ -107,6 +111,9 @@ typedef struct FamilyBinding {
    * nor an option; false: there is none. NULL: there never is. */
   bool (*index)(lua_State *L);
   const struct Habit *habits;              /* ends with a NULL name; or NULL */
+  const struct Habit *option_habits;       /* the same of options; or NULL */
+  /* Said of an argument without a name that does not fit: where it belongs; or NULL. */
+  const char *elsewhere;
 } FamilyBinding;
 
 /* A name that users know from elsewhere, and what is written here. */
