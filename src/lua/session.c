@@ -438,6 +438,20 @@ static int open_all(lua_State *L) {
   return 0;
 }
 
+void look_beside_script(lua_State *L, const char *path) {
+  const char *end = strrchr(path, '/');
+  if (end) lua_pushlstring(L, path, (size_t)(end - path));   /* "" for the root */
+  else lua_pushliteral(L, ".");
+  const char *directory = lua_tostring(L, -1);
+  lua_getglobal(L, "package");
+  if (!strpbrk(directory, ";?") && lua_getfield(L, -1, "path") == LUA_TSTRING) {
+    lua_pushfstring(L, "%s/?.lua;%s/?/init.lua;%s", directory, directory, lua_tostring(L, -1));
+    lua_setfield(L, -3, "path");
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 2);
+}
+
 /* Does the environment variable have that value? */
 static bool env_is(const char *name, const char *wanted) {
   const char *value = getenv(name);

@@ -120,6 +120,10 @@ void seed_all(lua_State *L, lua_Integer seed);
  * prints the script's help and stops. */
 void check_arguments(lua_State *L);
 
+/* `require` looks beside the script at `path` first. A directory with ";" or "?" in its name,
+ * which mean something in package.path, is left out. Raises nothing but for memory. */
+void look_beside_script(lua_State *L, const char *path);
+
 /* Pushes a function of the Lua part of the library that C calls: the second table that a
  * file of lua/lib returns. */
 void push_hook(lua_State *L, const char *name);

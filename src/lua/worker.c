@@ -145,6 +145,7 @@ typedef struct WorkerTrial {
 
 static void run_script(lua_State *L, const char *script, Fault *fault) {
   lua_sethook(L, end_if_interrupted, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
+  look_beside_script(L, script);
   if (luaL_loadfile(L, script)) fault_from_lua(L, fault);
   else call_protected(L, 0, 0, fault);
   if (session(L)->stopped) fault_clear(fault);
