@@ -51,9 +51,11 @@ static bool has_member(const Members *m, const Layer *layer, const Variable *var
   return false;
 }
 
-/* The value at the top, if it is a layer or a variable; pops it. `number`: in its list; 0: it
- * stands alone. */
-static void take_member(lua_State *L, Members *m, const char *field, lua_Integer number) {
+/* Lists in lists; one that holds itself has an end, too. */
+enum { LIST_DEPTH = 8 };
+
+/* The value at the top, if it is a layer or a variable, called `name`; pops it. */
+static void take_member(lua_State *L, Members *m, const char *name) {
   Layer *layer = to_object(L, -1, &layer_family);
   Variable *variable = to_variable(L, -1);
   lua_pop(L, 1);
@@ -64,18 +66,25 @@ static void take_member(lua_State *L, Members *m, const char *field, lua_Integer
     m->layers[m->n_layers++] = layer;
     return;
   }
-  luaL_checkstack(L, 8, "too many variables");
-  m->names[m->n_variables] =
-      number ? lua_pushfstring(L, "%s_%I", field, (LUAI_UACINT)number) : field;
+  m->names[m->n_variables] = name;
   m->variables[m->n_variables++] = variable;
 }
 
-/* The elements of the list at `list`. */
-static void take_list(lua_State *L, Members *m, int list, const char *field) {
+/* The elements of the list at `list`, called "name_1" and so on, and those of lists in it. Names
+ * stay on the stack. */
+static void take_list(lua_State *L, Members *m, int list, const char *name, int depth) {
   lua_Integer n = (lua_Integer)lua_rawlen(L, list);
   for (lua_Integer i = 1; i <= n; i++) {
-    lua_rawgeti(L, list, i);
-    take_member(L, m, field, i);
+    luaL_checkstack(L, 8, "too many layers or variables");
+    int type = lua_rawgeti(L, list, i);
+    if (type != LUA_TTABLE && type != LUA_TUSERDATA) {
+      lua_pop(L, 1);
+      continue;
+    }
+    const char *own = lua_pushfstring(L, "%s_%I", name, (LUAI_UACINT)i);
+    lua_insert(L, -2);
+    if (type == LUA_TTABLE && depth < LIST_DEPTH) take_list(L, m, lua_gettop(L), own, depth + 1);
+    else take_member(L, m, own);
   }
 }
 
@@ -108,14 +117,14 @@ static int list_members(lua_State *L) {
     lua_pushstring(L, names[i]);
     lua_rawget(L, 1);
     int value = lua_gettop(L);
-    if (lua_type(L, value) == LUA_TTABLE) take_list(L, m, value, names[i]);
+    if (lua_type(L, value) == LUA_TTABLE) take_list(L, m, value, names[i], 1);
     lua_pushvalue(L, value);
-    take_member(L, m, names[i], 0);
+    take_member(L, m, names[i]);
   }
   if (lua_getfield(L, 1, "parameters") == LUA_TFUNCTION) {
     lua_pushvalue(L, 1);
     lua_call(L, 1, 1);
-    if (lua_type(L, -1) == LUA_TTABLE) take_list(L, m, lua_gettop(L), "parameter");
+    if (lua_type(L, -1) == LUA_TTABLE) take_list(L, m, lua_gettop(L), "parameter", 1);
   }
   return lua_gettop(L) - 2;
 }

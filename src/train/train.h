@@ -109,7 +109,8 @@ typedef struct Fit {
   ObjectList callbacks;        /* of Callback */
   int shuffle;                 /* Shuffle: epoch, once, none */
   bool drop_last;
-  int64_t verbose;             /* for the sink: show every so many epochs, FIT_ONE_LINE, 0 none, ... */
+  int64_t verbose;             /* for the sink: show every so many epochs, 0: none; or
+                                  FIT_ONE_LINE ... */
   char *record;                /* ... and where to record: NULL: as usual; "": nowhere; else
                                   the name of a record of this fit alone */
 } Fit;

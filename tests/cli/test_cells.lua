@@ -12,7 +12,9 @@ experiment {
   tune = { lr = { 0.1, 0.2 } }, tune_seeds = 1,
   trial = function(c, run)
     local base = c.activation == "relu" and 0.9 or 0.6
-    if c.activation == "tanh" and c.width == 16 then return { val_accuracy = 0.5, test_accuracy = 0.5 } end
+    if c.activation == "tanh" and c.width == 16 then
+      return { val_accuracy = 0.5, test_accuracy = 0.5 }
+    end
     return { val_accuracy = base, test_accuracy = base + (run.seed % 4 - 2) / 128 }
   end,
 }
@@ -104,7 +106,8 @@ function tests.test_cells_for_a_page()
   check.yes(lines[2]:find ",relu,8,0.1,3,3,0.9%d*,0.0078125" ~= nil, csv)
   check.yes(asked { "export", "shares", "--cells", "--format=md", "--metric", "val_accuracy" }
     :find("| n | val_accuracy |\n", 1, true) ~= nil)
-  check.yes(asked { "export", "shares", "--cells", "--json" }:find('"sd": 0.0078125', 1, true) ~= nil)
+  local json = asked { "export", "shares", "--cells", "--json" }
+  check.yes(json:find('"sd": 0.0078125', 1, true) ~= nil, json)
   check.yes(asked { "export", "shares", "--cells", "purpose=tuning" }:find("relu", 1, true) ~= nil)
   local _, err, status = asked { "export", "shares", "--cells", "--metrics" }
   check.equal(status, 2, err)

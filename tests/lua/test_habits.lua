@@ -169,10 +169,14 @@ function tests.test_layers_in_lua()
   check.fails(function()
     nn.Sequential { { forward = forward, parameters = function() error "broken" end } }
   end, "broken")
-  local many = {}
+  local blocks = { { nn.Dense(3), nn.relu() }, { nn.Dense(2), { nn.Dense(1) } } }
+  blocks[3] = blocks
+  check.equal(#nn.Sequential { { blocks = blocks, forward = forward } }:parameters(), 6)
+  local many, some = {}, {}
   for i = 1, 100 do many[i] = tensor.variable { i } end
-  check.fails(function() nn.Sequential { { forward = forward, many = many } } end, "a layer of more")
-  check.fails(function() nn.Sequential { { forward = forward, many = { table.unpack(many, 1, 9) } } } end,
+  for i = 1, 9 do some[i] = many[i] end
+  check.fails(function() nn.Sequential { { forward = forward, many = many } } end, "of more than")
+  check.fails(function() nn.Sequential { { forward = forward, some = some } } end,
     "a layer with 9 variables, allowed: at most 8")
 end
 

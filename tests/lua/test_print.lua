@@ -10,7 +10,8 @@ local function printed(code, environment)
 end
 
 function tests.test_tables_are_shown()
-  check.equal(printed "print { 1, 2, { a = 3, [true] = 'x' } }", '{ 1, 2, { a = 3, [true] = "x" } }\n')
+  check.equal(printed "print { 1, 2, { a = 3, [true] = 'x' } }",
+    '{ 1, 2, { a = 3, [true] = "x" } }\n')
   check.equal(printed "print(tensor.zeros(2, 3).shape, {}, 'x')", "{ 2, 3 }\t{}\tx\n")
   check.equal(printed "local t = {} t.t = t print(t)", "{ t = { itself } }\n")
   check.equal(printed "print(nil, true, 3, 2.5, 0 / 0)", "nil\ttrue\t3\t2.5\tnan\n")
@@ -47,6 +48,14 @@ function tests.test_lines_are_as_wide_as_columns_says()
   check.equal(printed(code, "COLUMNS=200"):find "\n", #printed(code, "COLUMNS=200"))
 end
 
+-- What contains itself ends; what stands in two places is shown in both.
+function tests.test_tables_in_tables()
+  check.equal(printed "local a = { 1 } print { a, a }", "{ { 1 }, { 1 } }\n")
+  for _, table in ipairs { "package.loaded", "_G", "require 'runner'" } do
+    check.yes(#printed("print(" .. table .. ")") > 100)
+  end
+end
+
 function tests.test_a_net_prints_a_line_per_layer()
   local net = nn.Sequential { nn.Dense(3, { activation = "relu", init = "he_normal" }),
     nn.BatchNorm(), nn.Residual(nn.Dense(3)), "tanh", nn.Lambda(function(x) return x end),
@@ -65,7 +74,8 @@ nn.Sequential {
 }]])
   net:build { 4 }
   local text = tostring(net)
-  check.yes(text:find("[1] nn.Dense(3, activation = relu, init = he_normal)  4 -> 3\n", 1, true) ~= nil, text)
+  check.yes(text:find("[1] nn.Dense(3, activation = relu, init = he_normal)  4 -> 3\n", 1,
+    true) ~= nil, text)
   check.yes(text:find("    [1] nn.Dense(3)  3 -> 3\n", 1, true) ~= nil, text)
   check.yes(text:find("[7] nn.Dense(2, bias = false)  3 -> 2\n}", 1, true) ~= nil, text)
   check.equal(printed "print { nn.Sequential { nn.Dense(1) } }", "{ nn.Sequential { ... } }\n")
@@ -87,7 +97,8 @@ end
 function tests.test_the_summary_names_activations()
   local summary = nn.Sequential { nn.Dense(3, { activation = "relu" }), nn.elu(2),
     nn.Dense(2) }:build { 4 }:summary()
-  check.yes(summary:find("dense_1 (relu)             N x 3                        15  yes", 1, true) ~= nil, summary)
+  check.yes(summary:find("dense_1 (relu)             N x 3                        15  yes", 1,
+    true) ~= nil, summary)
   check.yes(summary:find("activation_1 (elu) ", 1, true) ~= nil, summary)
   check.yes(summary:find("\ndense_2  ", 1, true) ~= nil, summary)
 end
