@@ -43,6 +43,15 @@ void fault_prefix(Fault *fault, const char *format, ...) {
   snprintf(fault->text + used, sizeof fault->text - used, ": %s", rest);
 }
 
+void fault_suffix(Fault *fault, const char *format, ...) {
+  if (!fault || !fault->code) return;
+  size_t used = strlen(fault->text);
+  va_list args;
+  va_start(args, format);
+  vsnprintf(fault->text + used, sizeof fault->text - used, format, args);
+  va_end(args);
+}
+
 void fault_clear(Fault *fault) {
   fault->code = ERR_OK;
   fault->text[0] = 0;

@@ -63,6 +63,10 @@ Err fault_pass(Fault *fault, const Fault *from);
 void fault_prefix(Fault *fault, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Puts the text behind a message that is there. */
+void fault_suffix(Fault *fault, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
 void fault_clear(Fault *fault);
 
 /* A condition that only a bug can break. */

@@ -166,15 +166,19 @@ void err_print_red(const char *text) {
 
 bool out_progress_on(void) { return terminal_columns(stderr) > 0; }
 
-static int columns_or(int otherwise) {
-  int columns = terminal_columns(stdout);
-  if (columns > 0) return columns;
+static int wanted_columns(int otherwise) {
   const char *wanted = getenv("COLUMNS");
   long n = wanted ? strtol(wanted, NULL, 10) : 0;
   return n > 0 && n < OUT_NO_LIMIT ? (int)n : otherwise;
 }
 
+static int columns_or(int otherwise) {
+  int columns = terminal_columns(stdout);
+  return columns > 0 ? columns : wanted_columns(otherwise);
+}
+
 int out_columns(void) { return columns_or(80); }
+int out_page_columns(void) { return wanted_columns(80); }
 int out_table_columns(void) { return columns_or(OUT_NO_LIMIT); }
 
 static bool colour_on(FILE *file) {

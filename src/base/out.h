@@ -33,6 +33,8 @@ void err_print_red(const char *text);
 bool out_progress_on(void);
 /* Columns for results on stdout: the terminal's, else those of COLUMNS, else 80. */
 int out_columns(void);
+/* The same whether it is a terminal or not: those of COLUMNS, else 80. */
+int out_page_columns(void);
 /* The same for tables that are asked for: into a file or a pipe, whole. */
 int out_table_columns(void);
 /* Is colour wanted there: a terminal that is not dumb, and no NO_COLOR? */

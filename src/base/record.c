@@ -5,6 +5,7 @@
  * the object as it was when it refuses. */
 #include "base/record.h"
 #include "base/text.h"
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,7 +65,11 @@ char *option_allowed(const Option *opt, char *buffer, size_t n_bytes) {
   switch (opt->kind) {
   case OPT_BOOL: snprintf(buffer, n_bytes, "true or false"); break;
   case OPT_INT:
-  case OPT_REAL: describe_range(opt, buffer, n_bytes); break;
+  case OPT_REAL: {
+    size_t used = opt->yes ? (size_t)snprintf(buffer, n_bytes, "true, false, or ") : 0;
+    if (used < n_bytes) describe_range(opt, buffer + used, n_bytes - used);
+    break;
+  }
   case OPT_TEXT: snprintf(buffer, n_bytes, "a string"); break;
   case OPT_CHOICE: describe_choice(opt, buffer, n_bytes); break;
   case OPT_INTS: describe_list(opt, buffer, n_bytes); break;
@@ -209,6 +214,9 @@ static Err option_set_default(Object *o, const Option *opt, Fault *fault) {
   switch (opt->kind) {
   case OPT_BOOL: return option_set_bool(o, opt, strcmp(value, "true") == 0, fault);
   case OPT_INT:
+    if (opt->yes && !isdigit((unsigned char)*value))
+      return option_set_bool(o, opt, strcmp(value, "true") == 0, fault);
+    return option_set_number(o, opt, strtod(value, NULL), fault);
   case OPT_REAL: return option_set_number(o, opt, strtod(value, NULL), fault);
   case OPT_TEXT:
   case OPT_CHOICE: return option_set_text(o, opt, value, fault);
@@ -345,9 +353,10 @@ Err option_set_bool(Object *o, const Option *opt, bool value, Fault *fault) {
   const char *stands = value ? opt->yes : opt->no;
   if (opt->kind == OPT_CHOICE)
     return option_set_choice(o, opt, stands ? stands : value ? "true" : "false", fault);
-  if (opt->kind != OPT_BOOL)
+  if (opt->kind != OPT_BOOL && !(opt->kind == OPT_INT && stands))
     return option_refuse(o, opt, value ? "true" : "false", fault);
-  *(bool *)option_field(o, opt) = value;
+  if (opt->kind == OPT_BOOL) *(bool *)option_field(o, opt) = value;
+  else *(int64_t *)option_field(o, opt) = strtoll(stands, NULL, 10);
   o->version++;
   return ERR_OK;
 }

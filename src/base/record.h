@@ -21,6 +21,7 @@
 #define BASE_RECORD_H
 
 #include "base/fault.h"
+#include "base/text.h"
 #include <stdint.h>
 
 typedef struct Object Object;
@@ -59,7 +60,8 @@ typedef struct Option {
   double lo, hi;               /* allowed range for INT and REAL; both 0: any finite */
   bool open, open_hi;          /* the lower, the upper end itself is not allowed */
   const char *const *choices;  /* OPT_CHOICE: names, NULL-terminated */
-  const char *yes, *no;        /* OPT_CHOICE: what true and false stand for; or NULL */
+  const char *yes, *no;        /* OPT_CHOICE, OPT_INT: what true and false stand for (of an
+                                  integer it need not be in the range); or NULL */
   const Family *family;        /* OPT_OBJECT(S) */
   const char *ref_type;        /* OPT_REF: name of the type: "tensor", "dataset" ... */
   const char *hint;            /* said after a range error, e.g. on Keras's convention */
@@ -156,6 +158,15 @@ char *option_allowed(const Option *opt, char *buffer, size_t n_bytes);
 static inline void *option_field(const Object *o, const Option *opt) {
   return (char *)o + opt->offset;
 }
+
+/* The option's value as a script says it, "0.1" or "{ 2, 3 }"; of an object its kind's name, of
+ * a function "...". */
+void option_add_text(Text *out, const Object *o, const Option *opt);
+/* What `nn.Dense { units = 64, bias = true }` reads like: all options that text tells. */
+void object_add_text(Text *out, const Object *o);
+/* The same as a call, without those that have their defaults: `nn.Dense(64, bias = false)`.
+ * `aside`: options of that family are left out, and empty brackets; or NULL. */
+void object_add_call(Text *out, const Object *o, const Family *aside);
 
 /* "nn.Dense": module and name, for messages. Writes to and returns `buffer`. */
 char *kind_label(const Kind *kind, char *buffer, size_t n_bytes);

@@ -77,6 +77,18 @@ static const char *nearest_level(const FilterTerm *term, const Json *levels) {
   return nearest;
 }
 
+/* A share is recorded from 0 to 1; who thinks in percent writes 50%. */
+static void add_range(Text *out, const FilterTerm *term, const Json *miss) {
+  double low, high, wanted = strtod(term->values[0], NULL);
+  if (!json_get_number(json_find(miss, "low"), &low) ||
+      !json_get_number(json_find(miss, "high"), &high))
+    return;
+  text_addf(out, "%s goes from %.4g to %.4g", term->key, low, high);
+  if (low >= 0 && high <= 1 && wanted > 1 && wanted <= 100)
+    text_addf(out, "; did you mean %s%%?", term->word);
+  text_add(out, "\n");
+}
+
 static void add_miss(Text *out, const FilterTerm *term, const Json *miss) {
   const Json *levels = json_find(miss, "levels");
   const char *key = json_text(miss, "key");
@@ -103,7 +115,8 @@ Err tell_misses(const Asking *asking, Fault *fault) {
   for (int64_t i = 0; !err && i < json_count(misses); i++) {
     int64_t term = 0;
     json_get_int(json_find(json_item(misses, i), "term"), &term);
-    add_miss(&out, &asking->query.filter.v[term], json_item(misses, i));
+    const Json *miss = json_item(misses, i);
+    (json_find(miss, "levels") ? add_miss : add_range)(&out, &asking->query.filter.v[term], miss);
   }
   if (!err && out.n_bytes) err_print("%s", out.data);
   text_deinit(&out);
@@ -118,6 +131,36 @@ Err read_plan(const char *runs, const char *experiment, Json **out, Fault *fault
   if (path.failed) fault_memory(fault, path.n_bytes);
   text_deinit(&path);
   return fault->code;
+}
+
+static bool equal_values(const Json *a, const Json *b) {
+  Text left = {0}, right = {0};
+  if (a) add_value(&left, a, 0);
+  if (b) add_value(&right, b, 0);
+  bool equal = !a == !b && (!a || strcmp(left.data ? left.data : "",
+                                         right.data ? right.data : "") == 0);
+  text_deinit(&left);
+  text_deinit(&right);
+  return equal;
+}
+
+bool rows_differ(const Json *rows, const char *kind, const char *key) {
+  if (json_count(rows) == 0) return false;
+  const Json *first = json_find(json_find(json_item(rows, 0), kind), key);
+  for (int64_t r = 1; r < json_count(rows); r++)
+    if (!equal_values(first, json_find(json_find(json_item(rows, r), kind), key))) return true;
+  return false;
+}
+
+const char *reported_metric(const Json *plan, const Json *names) {
+  const char *report = json_text(plan, "report");
+  for (int64_t i = 0; i < json_count(names); i++) {
+    const Json *name = json_item(names, i);
+    if (strcmp(json_text(name, "kind"), "values") == 0 &&
+        strcmp(json_text(name, "key"), report) == 0)
+      return report;
+  }
+  return NULL;
 }
 
 /* -- printing ------------------------------------------------------------------------ */

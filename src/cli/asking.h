@@ -27,6 +27,11 @@ Err check_experiment(const char *runs, const char *name, Fault *fault) WARN_UNUS
  * for, and the nearest. */
 Err tell_misses(const Asking *asking, Fault *fault) WARN_UNUSED;
 
+/* Do the rows differ in it? kind: "factors", "args", "values". */
+bool rows_differ(const Json *rows, const char *kind, const char *key);
+/* What the plan reports, if a trial has it: before the first result none does. Borrowed. */
+const char *reported_metric(const Json *plan, const Json *names);
+
 /* experiment.json, new, as plan_file_read gives it; NULL in *out if there is none. */
 Err read_plan(const char *runs, const char *experiment, Json **out, Fault *fault) WARN_UNUSED;
 

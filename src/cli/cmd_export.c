@@ -2,7 +2,8 @@
  *
  * A column per fact, factor, argument and value; a name that two of these have is plain
  * for the first and "args.x", "values.x" for the others, as in filters. Numbers are written
- * with all digits. Tables for a page (md, latex) leave out what is told of the run. */
+ * with all digits, but for means on a page. Tables for a page (md, latex) leave out what is
+ * told of the run. */
 #include "base/file.h"
 #include "base/out.h"
 #include "cli/asking.h"
@@ -10,6 +11,7 @@
 #include "lab/metrics.h"
 #include <errno.h>
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -372,6 +374,107 @@ static Err add_epochs(void *ctx, const Json *row, int fit, const Csv *csv, Fault
   return ERR_OK;
 }
 
+/* -- one row per cell ------------------------------------------------------------------ */
+
+/* Decimals with which the spread has two digits. */
+static int decimals(double sd) {
+  int n = sd > 0 && isfinite(sd) ? 1 - (int)floor(log10(sd)) : 4;
+  return n < 0 ? 0 : n > 12 ? 12 : n;
+}
+
+/* "0.912 ± 0.014": the mean has the digits that the spread over the seeds leaves to it. */
+static void add_spread_cell(Text *out, const Format *format, const Json *row, bool first) {
+  double mean, sd;
+  Text text = {0};
+  bool spread = json_get_number(json_find(row, "sd"), &sd);
+  if (json_get_number(json_find(row, "mean"), &mean))
+    text_addf(&text, "%.*f", decimals(spread ? sd : 0), mean);
+  if (spread) text_addf(&text, " ± %.*f", decimals(sd), sd);
+  format->cell(out, text.data ? text.data : "", first);
+  out->failed |= text.failed;
+  text_deinit(&text);
+}
+
+/* Factors, and arguments where they differ; then what is counted. */
+static Err cell_columns(Columns *columns, const Json *rows, const Json *names, bool page,
+                        Fault *fault) {
+  Err err = page ? ERR_OK : add_column(columns, NULL, "cell", fault);
+  for (int64_t i = 0; !err && i < json_count(names); i++) {
+    const char *kind = json_text(json_item(names, i), "kind");
+    const char *key = json_text(json_item(names, i), "key");
+    if (strcmp(kind, "factors") == 0 ||
+        (strcmp(kind, "args") == 0 && rows_differ(rows, kind, key)))
+      err = add_column(columns, kind, key, fault);
+  }
+  if (!err && !page) err = add_column(columns, NULL, "trials", fault);
+  return err ? err : add_column(columns, NULL, "n", fault);
+}
+
+static Err export_cells(const Format *format, const char *metric, const Json *rows,
+                        const Json *names, Text *out, Fault *fault) {
+  static const char *const moments[] = {"mean", "sd"};
+  Columns columns = {0};
+  Err err = cell_columns(&columns, rows, names, format->page, fault);
+  int n = columns.n + (format->page ? 1 : 2);
+  if (!err && format->begin) format->begin(out, n);
+  for (int i = 0; !err && i < columns.n; i++) format->cell(out, columns.v[i].title, i == 0);
+  if (!err && format->page) format->cell(out, metric ? metric : "", !columns.n);
+  for (int i = 0; !err && !format->page && i < 2; i++) {
+    Text title = {0};
+    text_addf(&title, "%s %s", moments[i], metric ? metric : "");
+    format->cell(out, title.data ? title.data : "", false);
+    text_deinit(&title);
+  }
+  if (!err) format->end_row(out, n, true);
+  for (int64_t r = 0; !err && r < json_count(rows); r++) {
+    const Json *row = json_item(rows, r);
+    for (int i = 0; i < columns.n; i++)
+      add_json_cell(out, format, value_of(row, &columns.v[i]), i == 0);
+    if (format->page) add_spread_cell(out, format, row, !columns.n);
+    for (int i = 0; !format->page && i < 2; i++)
+      add_json_cell(out, format, json_find(row, moments[i]), false);
+    format->end_row(out, n, false);
+  }
+  if (!err && format->end) format->end(out);
+  columns_deinit(&columns);
+  return err;
+}
+
+/* Trials that only choose parameters are no results, unless they are asked for. */
+static Json *without_tuning(const Asking *asking, const Json *rows) {
+  bool asked = false;
+  Json *kept = json_list();
+  for (int i = 0; i < asking->query.filter.n; i++)
+    asked |= strcmp(asking->query.filter.v[i].key, "purpose") == 0;
+  for (int64_t r = 0; r < json_count(rows); r++)
+    if (asked || strcmp(json_text(json_item(rows, r), "purpose"), "tuning") != 0)
+      json_push(kept, json_share(json_item(rows, r)));
+  return kept;
+}
+
+static Err ask_for_cells(Asking *asking, const QueryCall *call, const Format *format, Text *out,
+                         Fault *fault) {
+  const char *experiment = asking->query.experiment;
+  Json *all = NULL, *rows = NULL, *names = NULL, *plan = NULL;
+  int64_t n = 0;
+  Err err = read_plan(call->runs, experiment, &plan, fault);
+  if (!err) err = query_names(asking->index, experiment, &names, fault);
+  asking->query.metric = call_option(call, "--metric");
+  if (!err && !asking->query.metric) asking->query.metric = reported_metric(plan, names);
+  if (!err) err = query_cells(asking->index, &asking->query, &all, &n, fault);
+  if (!err && n == 0) err = tell_misses(asking, fault);
+  if (!err) rows = without_tuning(asking, all);
+  if (!err && format->cell)
+    err = export_cells(format, asking->query.metric, rows, names, out, fault);
+  else if (!err) err = json_write(rows, 2, out, fault);
+  if (!err && !format->cell) text_add(out, "\n");
+  json_free(all);
+  json_free(rows);
+  json_free(names);
+  json_free(plan);
+  return err;
+}
+
 /* -- the command --------------------------------------------------------------------- */
 
 static Err export_json(const QueryCall *call, const Json *rows, bool metrics, Text *out,
@@ -412,21 +515,32 @@ static Err put_out(const QueryCall *call, Text *text, Fault *fault) {
   return err;
 }
 
-static Err export_rows(Asking *asking, const QueryCall *call, Fault *fault) {
-  const Format *format;
+static Err ask_for_trials(Asking *asking, const QueryCall *call, const Format *format, Text *out,
+                          Fault *fault) {
   bool metrics = call_option(call, "--metrics") != NULL;
   Json *rows = NULL, *names = NULL;
   int64_t n_all = 0;
+  Err err = query_trials(asking->index, &asking->query, &rows, &n_all, fault);
+  if (!err && n_all == 0) err = tell_misses(asking, fault);
+  if (!err) err = query_names(asking->index, asking->query.experiment, &names, fault);
+  if (!err) err = format->cell ? export_table(call, format, rows, names, metrics, out, fault)
+                               : export_json(call, rows, metrics, out, fault);
+  json_free(rows);
+  json_free(names);
+  return err;
+}
+
+static Err export_rows(Asking *asking, const QueryCall *call, Fault *fault) {
+  const Format *format = NULL;
+  bool cells = call_option(call, "--cells") != NULL;
   Text out = {0};
   asking->query.all = call_option(call, "--all") != NULL;
   Err err = find_format(call, &format, fault);
-  if (!err) err = query_trials(asking->index, &asking->query, &rows, &n_all, fault);
-  if (!err && n_all == 0) err = tell_misses(asking, fault);
-  if (!err) err = query_names(asking->index, asking->query.experiment, &names, fault);
-  if (!err) err = format->cell ? export_table(call, format, rows, names, metrics, &out, fault)
-                               : export_json(call, rows, metrics, &out, fault);
-  json_free(rows);
-  json_free(names);
+  if (!err && cells && call_option(call, "--metrics"))
+    err = fault_set(fault, ERR_USAGE, "export: allowed: --cells or --metrics");
+  if (!err && !cells && call_option(call, "--metric"))
+    err = fault_set(fault, ERR_USAGE, "export: --metric goes with --cells");
+  if (!err) err = (cells ? ask_for_cells : ask_for_trials)(asking, call, format, &out, fault);
   if (!err) return put_out(call, &out, fault);
   text_deinit(&out);
   return err;
@@ -444,6 +558,9 @@ static const QueryOption export_options[] = {
     {"--format", "NAME", "csv (the default), json, md or latex"},
     {"--out", "FILE", "into a file instead of to stdout"},
     {"--metrics", NULL, "one row per epoch instead of one per trial"},
+    {"--cells", NULL, "one row per cell, over its seeds, without trials of tuning; on a page "
+     "with as many digits as the spread leaves"},
+    {"--metric", "NAME", "with --cells: what is averaged (default: what the study reports)"},
     {"--all", NULL, "those trials too that no longer belong to the experiment"},
     {NULL, NULL, NULL}};
 

@@ -93,32 +93,14 @@ static void add_heading(Table *table, const Column *column, int rank) {
   text_deinit(&title);
 }
 
-static bool equal_values(const Json *a, const Json *b) {
-  Text left = {0}, right = {0};
-  if (a) add_value(&left, a, 0);
-  if (b) add_value(&right, b, 0);
-  bool equal = !a == !b && (!a || strcmp(left.data ? left.data : "",
-                                         right.data ? right.data : "") == 0);
-  text_deinit(&left);
-  text_deinit(&right);
-  return equal;
-}
-
-/* Do the rows differ in it? */
-static bool varies(const Json *rows, const Column *column) {
-  for (int64_t r = 1; r < json_count(rows); r++)
-    if (!equal_values(field(json_item(rows, 0), column), field(json_item(rows, r), column)))
-      return true;
-  return false;
-}
-
 /* Factors all, arguments where they vary. */
 static void choose_settings(Columns *columns, const Json *rows, const Json *names) {
   for (int64_t i = 0; i < json_count(names); i++) {
     const char *kind = json_text(json_item(names, i), "kind");
-    Column column = {.kind = kind, .key = json_text(json_item(names, i), "key")};
-    if (strcmp(kind, "factors") == 0 || (strcmp(kind, "args") == 0 && varies(rows, &column)))
-      add_column(columns, column.kind, column.key);
+    const char *key = json_text(json_item(names, i), "key");
+    if (strcmp(kind, "factors") == 0 ||
+        (strcmp(kind, "args") == 0 && rows_differ(rows, kind, key)))
+      add_column(columns, kind, key);
   }
 }
 
@@ -243,18 +225,6 @@ static Err print_rest(const Asking *asking, const Json *rows, int64_t n_all, con
   return n_all == 0 ? tell_misses(asking, fault) : ERR_OK;
 }
 
-/* What the plan reports, if a trial has it: before the first result none does. */
-static const char *reported(const Json *plan, const Json *names) {
-  const char *report = json_text(plan, "report");
-  for (int64_t i = 0; i < json_count(names); i++) {
-    const Json *name = json_item(names, i);
-    if (strcmp(json_text(name, "kind"), "values") == 0 &&
-        strcmp(json_text(name, "key"), report) == 0)
-      return report;
-  }
-  return NULL;
-}
-
 static Err print_rows(const Asking *asking, const QueryCall *call, const Json *rows,
                       const Json *names, const Json *plan, Fault *fault) {
   bool cells = call_option(call, "--cells") != NULL;
@@ -274,7 +244,7 @@ static Err list_rows(Asking *asking, const QueryCall *call, Fault *fault) {
   Err err = experiment ? read_plan(call->runs, experiment, &plan, fault) : ERR_OK;
   if (!err) err = query_names(asking->index, experiment, &names, fault);
   asking->query.metric = call_option(call, "--metric");
-  if (!err && !asking->query.metric) asking->query.metric = reported(plan, names);
+  if (!err && !asking->query.metric) asking->query.metric = reported_metric(plan, names);
   if (!err)
     err = cells ? query_cells(asking->index, &asking->query, &rows, &n_all, fault)
                 : query_trials(asking->index, &asking->query, &rows, &n_all, fault);
@@ -331,7 +301,8 @@ const QueryCommand command_ls = {
     .name = "ls", .usage = "[experiment] [filters]", .json = true,
     .doc = "Lists the experiments, or the trials of one, or of all that fit the filters.",
     .details = "Filters are ANDed: activation=relu,tanh 'accuracy>0.88' state=failed seed=3\n"
-               "with = != > >= < <= (quote > and < from the shell). Keys: facts of a trial\n"
+               "with = != > >= < <= (quote > and < from the shell). Shares are recorded from 0\n"
+               "to 1; 88% is 0.88. Keys: facts of a trial\n"
                "(id cell seed purpose state attempts seconds started digest fingerprint\n"
                "message), its factors, arguments and values; args.lr where a name is in two of\n"
                "these.",

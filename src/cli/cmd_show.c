@@ -46,18 +46,27 @@ static Err unknown_name(const QueryCall *call, const char *word, Fault *fault) {
 
 enum { NAMED = 10 };         /* of trials that begin alike */
 
-static Err not_one(const QueryCall *call, const char *word, const Json *rows, Fault *fault) {
+/* The fault of more rows than one; `what` says how they were asked for. */
+static Err several(const Json *rows, const char *what, Fault *fault) {
   int64_t n = json_count(rows);
-  if (n == 0) return unknown_name(call, word, fault);
   Text list = {0};
   for (int64_t i = 0; i < n && i < NAMED; i++)
     text_addf(&list, "\n  %s/%s", json_text(json_item(rows, i), "experiment"),
               json_text(json_item(rows, i), "id"));
   if (n > NAMED) text_addf(&list, "\n  and %lld more", (long long)(n - NAMED));
-  fault_set(fault, ERR_USAGE, "%s: several trials begin so:%s", *word ? word : "\"\"",
+  fault_set(fault, ERR_USAGE, "%s:%s", what,
             list.data ? list.data : "");
   text_deinit(&list);
   return fault->code;
+}
+
+static Err not_one(const QueryCall *call, const char *word, const Json *rows, Fault *fault) {
+  if (json_count(rows) == 0) return unknown_name(call, word, fault);
+  Text what = {0};
+  text_addf(&what, "%s: several trials begin so", *word ? word : "\"\"");
+  Err err = what.failed ? fault_memory(fault, what.n_bytes) : several(rows, what.data, fault);
+  text_deinit(&what);
+  return err;
 }
 
 /* Adds { experiment, id, path } for runs/<experiment>/<between><id>, if it is there. */
@@ -363,17 +372,37 @@ static Err read_trial(const QueryCall *call, const Json *row, Json **out, Fault 
   return err;
 }
 
-static Err show_trial(const QueryCall *call, const char *word, Fault *fault) {
-  Json *row = NULL;
-  Err err = find_trial(call, word, &row, fault);
-  if (err) return err;
+/* Takes the row. */
+static Err show_row(const QueryCall *call, Json *row, Fault *fault) {
   Json *trial = NULL;
-  err = read_trial(call, row, &trial, fault);
+  Err err = read_trial(call, row, &trial, fault);
   json_free(row);
   if (err) return err;
   if (call->json) return print_json(trial, fault);
   err = print_trial(trial, fault);
   json_free(trial);
+  return err;
+}
+
+static Err show_trial(const QueryCall *call, const char *word, Fault *fault) {
+  Json *row = NULL;
+  Err err = find_trial(call, word, &row, fault);
+  return err ? err : show_row(call, row, fault);
+}
+
+/* The one trial that fits the filters. */
+static Err show_fitting(const QueryCall *call, Asking *asking, Fault *fault) {
+  Json *rows = NULL;
+  int64_t n = 0;
+  Err err = query_trials(asking->index, &asking->query, &rows, &n, fault);
+  if (!err && n == 0) {
+    err = tell_misses(asking, fault);
+    if (!err) err = fault_set(fault, ERR_USAGE, "show: no trial fits the filters");
+  } else if (!err && n > 1) {
+    err = several(rows, "the filters: several trials fit them", fault);
+  }
+  if (!err) err = show_row(call, json_share(json_item(rows, 0)), fault);
+  json_free(rows);
   return err;
 }
 
@@ -473,20 +502,24 @@ static bool names_experiment(const QueryCall *call, const char *word) {
 }
 
 static Err run_show(const QueryCall *call, Fault *fault) {
-  if (call->n_words != 1)
-    return fault_set(fault, ERR_USAGE, "show: allowed: one trial or experiment");
+  bool filters = false;
+  for (int i = 0; i < call->n_words; i++) filters |= filter_is_term(call->words[i]);
+  if (!filters && call->n_words != 1)
+    return fault_set(fault, ERR_USAGE, "show: allowed: one trial or experiment, or filters that "
+                     "fit one trial");
+  if (!filters && !names_experiment(call, call->words[0]))
+    return show_trial(call, call->words[0], fault);
   Asking asking = {0};
-  bool experiment = names_experiment(call, call->words[0]);
-  if (!experiment) return show_trial(call, call->words[0], fault);
-  Err err = asking_begin(&asking, call, true, fault);
-  if (!err) err = show_experiment(call, &asking, fault);
+  Err err = asking_begin(&asking, call, false, fault);
+  if (!err) err = filters ? show_fitting(call, &asking, fault)
+                          : show_experiment(call, &asking, fault);
   asking_end(&asking);
   return err;
 }
 
 const QueryCommand command_show = {
-    .name = "show", .usage = "trial|experiment", .json = true,
+    .name = "show", .usage = "trial|experiment [filters]", .json = true,
     .doc = "Shows one trial with all that is recorded, or an experiment.",
-    .details = "A trial is named by its id or the begin of it, by experiment/id, or by the\n"
-               "path of its directory.",
+    .details = "A trial is named by its id or the begin of it, by experiment/id, by the path of\n"
+               "its directory, or by filters that fit it alone, as in activation=relu seed=1.",
     .run = run_show};

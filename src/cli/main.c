@@ -332,7 +332,10 @@ static Err load_script(lua_State *L, const CommandLine *line, Fault *fault) {
   int failed;
   if (line->code) failed = luaL_loadbuffer(L, line->code, strlen(line->code), "=-e");
   else if (strcmp(line->script, "-") == 0) failed = luaL_loadfile(L, NULL);
-  else failed = luaL_loadfile(L, line->script);
+  else {
+    look_beside_script(L, line->script);
+    failed = luaL_loadfile(L, line->script);
+  }
   return failed ? fault_from_lua(L, fault) : ERR_OK;
 }
 

@@ -329,6 +329,7 @@ Err prompt_run(lua_State *L, Fault *fault) {
   free(history);
   if (!p.editor) return fault_memory(fault, sizeof p);
   interrupt_at_prompt();
+  s->at_prompt = true;
   lua_pushcfunction(L, add_exit);
   Err err = call_protected(L, 0, 0, fault);
   if (!err) greet(s);

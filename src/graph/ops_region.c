@@ -242,7 +242,9 @@ const Op op_record_slice = {
     .n_out = 1,
     .flags = OP_VIEW,
     .attrs = {{.name = "ranges", .kind = ATTR_RANGES,
-               .doc = "per axis {first, last, step}, ends inclusive"}},
+               .doc = "one for each axis, ends inclusive: t:slice(2, {1, 3}), or in a list, "
+                      "t:slice{nil, {1, 3}} and t[{2, {1, 3}}]; t:slice{1, 3} is {1, 3} of "
+                      "the first axis"}},
     .doc = "the part of x in a range of each axis; no copy where it is one stretch",
     .equation = "y[c1, c2, ..] = x[first1 + c1 step1, first2 + c2 step2, ..]",
     .infer = slice_infer,

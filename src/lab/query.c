@@ -191,10 +191,15 @@ static Err find_key(const Json *names, const char *key, KeyRef *out, Fault *faul
 
 /* -- conditions ---------------------------------------------------------------------- */
 
-/* As the fields were read: SQLite's own CAST knows neither inf nor hexadecimal. */
+/* As the fields were read: SQLite's own CAST knows neither inf nor hexadecimal. "50%" is 0.5, as
+ * compare tells what is recorded as a share. */
 static bool read_number(const char *text, double *out) {
   char *end;
   *out = strtod(text, &end);
+  if (end != text && *end == '%' && !end[1]) {
+    *out /= 100;
+    end++;
+  }
   return end != text && !*end && !isnan(*out);
 }
 
@@ -505,6 +510,30 @@ static bool is_a_value(const Json *names, const char *key) {
   return false;
 }
 
+/* Puts the least and the greatest number of the field among the trials of the query, its filter
+ * aside; nothing where there is none. */
+static Err put_range(Index *index, const Query *query, const KeyRef *key, Json *row,
+                     Fault *fault) {
+  Sql sql = {0};
+  Query all = *query;
+  all.filter.n = 0;
+  text_add(&sql.text, "SELECT min(f.number), max(f.number) FROM field f "
+                      "JOIN (SELECT t.number AS trial");
+  Err err = add_where(&sql, &all, NULL, fault);
+  text_add(&sql.text, ") c ON c.trial = f.trial WHERE f.kind = ");
+  add_bind(&sql, key->kind);
+  text_add(&sql.text, " AND f.key = ");
+  add_bind(&sql, key->key);
+  sqlite3_stmt *s = err ? NULL : prepare(index, &sql, fault);
+  if (index_next(index, s, fault)) {
+    put_column(row, s, 0, "low");
+    put_column(row, s, 1, "high");
+  }
+  sqlite3_finalize(s);
+  text_deinit(&sql.text);
+  return fault->code;
+}
+
 /* Adds the term with that number to the misses, if it is one. */
 static Err add_miss(Index *index, const Query *query, const Json *names, int term,
                     Json *misses, Fault *fault) {
@@ -514,16 +543,17 @@ static Err add_miss(Index *index, const Query *query, const Json *names, int ter
   bool numbers;
   alone.filter = (Filter){.v = &query->filter.v[term], .n = 1};
   if (find_key(names, alone.filter.v->key, &key, fault)) return fault->code;
-  if (key.fact || strcmp(key.kind, "values") == 0) return ERR_OK;
+  if (key.fact) return ERR_OK;
   if (count_all(index, &alone, names, "count(*)", &n, fault) || n) return fault->code;
   Json *row = json_map();
   FilterOp op = alone.filter.v->op;
   json_put_int(row, "term", term);
   json_put_text(row, "key", key.key);
+  json_push(misses, row);
+  if (strcmp(key.kind, "values") == 0) return put_range(index, query, &key, row, fault);
   Err err = put_levels(index, query, &key, row, &numbers, fault);
   json_put_bool(row, "value", op != FILTER_EQ && op != FILTER_NE && !numbers &&
                               is_a_value(names, key.key));
-  json_push(misses, row);
   return err;
 }
 

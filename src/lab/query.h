@@ -39,10 +39,10 @@ Err query_cells(Index *index, const Query *query, Json **out, int64_t *n_all,
  * factors, args, values; factors as declared, the others by name. */
 Err query_names(Index *index, const char *experiment, Json **out, Fault *fault) WARN_UNUSED;
 
-/* A list of { term, key, levels, value }, of those terms of the filter (their numbers) that no
- * trial fits, whatever the others say, though their key is a factor or an argument: the levels
- * that there are, as planned; `value`: numbers are compared and no level is one, but trials
- * have a value of that name. */
+/* A list of those terms of the filter (their numbers) that no trial fits, whatever the others
+ * say. Of a factor or an argument { term, key, levels, value }: the levels that there are, as
+ * planned; `value`: numbers are compared and no level is one, but trials have a value of that
+ * name. Of a value { term, key, low, high }: the least and the greatest that there is. */
 Err query_misses(Index *index, const Query *query, Json **out, Fault *fault) WARN_UNUSED;
 
 /* Does the key stand for a fact of the trial, in filters, whatever else has that name? */

@@ -36,6 +36,8 @@ Dataset *check_dataset(lua_State *L, int arg) {
   if (source)
     luaL_error(L, "%s has several parts; take one of them, as in .train",
                source->object.kind->name);
+  if (is_tensor(L, arg)) luaL_argerror(L, arg, "got a tensor; allowed: a data set, as "
+                                       "data.set(x, y) makes one");
   luaL_typeerror(L, arg, "data set");
   return NULL;
 }

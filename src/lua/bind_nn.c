@@ -36,11 +36,6 @@ static bool option_training(lua_State *L, int arg, bool otherwise) {
   return otherwise;
 }
 
-/* What the argument is, in words. */
-static const char *argument_text(lua_State *L, int arg) {
-  return is_tensor(L, arg) ? "tensor" : luaL_typename(L, arg);
-}
-
 /* The one input of a net: a tensor, or a list of numbers, which is one. */
 static Node *check_input(lua_State *L, int arg, const char *function) {
   if (to_dataset(L, arg))
@@ -62,7 +57,7 @@ static int net_call(lua_State *L) {
     return luaL_error(L, "net: got %d arguments; allowed: one tensor, then { training = true } "
                       "or nothing", n);
   if (!lua_isnoneornil(L, 3) && lua_type(L, 3) != LUA_TTABLE)
-    return luaL_error(L, "net: argument 2 is a %s; allowed: { training = true }, since a net "
+    return luaL_error(L, "net: argument 2 is %s; allowed: { training = true }, since a net "
                       "takes one tensor", argument_text(L, 3));
   lua_settop(L, 3);
   Node *x = check_input(L, 2, "net");
@@ -139,10 +134,18 @@ static int net_summary(lua_State *L) {
   Err err = layer_summary(graph, net, call ? call->loss : NULL, &text, &fault);
   graph_scope_end(graph, scope);
   object_release(call);
-  if (!err && text.failed) err = fault_memory(&fault, text.n_bytes);
-  if (!err) lua_pushlstring(L, text.data ? text.data : "", text.n_bytes);
+  if (!err) return push_text(L, &text);
   text_deinit(&text);
-  return err ? raise_either(L, &fault) : 1;
+  return raise_either(L, &fault);
+}
+
+/* A net as a line per layer; one layer with all its options. */
+static int layer_tostring(lua_State *L) {
+  Layer *layer = check_layer(L, 1);
+  Text text = {0};
+  if (layer_kind(layer)->children) layer_add_lines(&text, layer);
+  else object_add_text(&text, &layer->object);
+  return push_text(L, &text);
 }
 
 static int net_parameters(lua_State *L) {
@@ -314,89 +317,7 @@ static int predict(lua_State *L, Node *(*f)(Graph *, Layer *, Node *, int64_t)) 
 static int net_predict(lua_State *L) { return predict(L, layer_predict); }
 static int net_predict_classes(lua_State *L) { return predict(L, layer_predict_classes); }
 
-/* -- a Lua table with `forward` is a layer ------------------------------------------- */
-
-/* upvalue 1: the table. forward(self, x) */
-static int call_forward(lua_State *L) {
-  lua_getfield(L, lua_upvalueindex(1), "forward");
-  lua_pushvalue(L, lua_upvalueindex(1));
-  lua_pushvalue(L, 1);
-  lua_call(L, 2, LUA_MULTRET);
-  return lua_gettop(L) - 1;
-}
-
-typedef struct Members {
-  const char *names[MAX_IN];
-  int n;
-} Members;
-
-static int by_text(const void *a, const void *b) {
-  return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-/* Names of the fields that hold layers or variables, sorted: pairs() has no order. */
-static void list_members(lua_State *L, int table, Members *m) {
-  m->n = 0;
-  lua_pushnil(L);
-  for (; lua_next(L, table); lua_pop(L, 1))
-    if (lua_type(L, -2) == LUA_TSTRING && m->n < MAX_IN &&
-        (to_variable(L, -1) || to_object(L, -1, &layer_family)))
-      m->names[m->n++] = lua_tostring(L, -2);
-  if (m->n) qsort(m->names, (size_t)m->n, sizeof *m->names, by_text);
-}
-
-static int get_forward(lua_State *L) {
-  lua_getfield(L, 1, "forward");
-  return 1;
-}
-
-/* Has the table a function `forward`? Protected: its metatable may raise. */
-static bool has_forward(lua_State *L, int table) {
-  lua_pushcfunction(L, get_forward);
-  lua_pushvalue(L, table);
-  bool found = lua_pcall(L, 1, 1, 0) == LUA_OK && lua_type(L, -1) == LUA_TFUNCTION;
-  lua_pop(L, 1);
-  return found;
-}
-
-/* Also an activation, as nn.relu() gives it, is a layer. Raises nothing. */
-static Object *layer_from_value(lua_State *L, int arg, Fault *fault) {
-  Object *activation = to_object(L, arg, &activation_family);
-  if (activation) return (Object *)layer_activation_new((Activation *)activation, fault);
-  arg = lua_absindex(L, arg);
-  if (lua_type(L, arg) != LUA_TTABLE || !has_forward(L, arg)) {
-    bool list = lua_type(L, arg) == LUA_TTABLE && lua_rawlen(L, arg) > 0;
-    fault_set(fault, ERR_SCRIPT, "a %s%s", luaL_typename(L, arg),
-              list ? " that is a list (write nn.Sequential { ... })"
-              : lua_type(L, arg) == LUA_TTABLE ? " without a function `forward`" : "");
-    return NULL;
-  }
-  Members m;
-  Layer *layers[MAX_IN];
-  Variable *variables[MAX_IN];
-  const char *names[MAX_IN];
-  int n_layers = 0, n_variables = 0;
-  list_members(L, arg, &m);
-  for (int i = 0; i < m.n; i++) {
-    lua_getfield(L, arg, m.names[i]);
-    Layer *layer = to_object(L, -1, &layer_family);
-    if (layer) layers[n_layers++] = layer;
-    else {
-      names[n_variables] = m.names[i];
-      variables[n_variables++] = to_variable(L, -1);
-    }
-    lua_pop(L, 1);
-  }
-  lua_pushvalue(L, arg);
-  lua_pushcclosure(L, call_forward, 1);
-  Callable *forward = callable_from_lua(L, lua_gettop(L), fault);
-  lua_pop(L, 1);
-  if (!forward) return NULL;
-  Layer *layer = layer_custom_new(forward, layers, n_layers, variables, names, n_variables,
-                                  fault);
-  callable_release(forward);
-  return (Object *)layer;
-}
+/* -- layers ------------------------------------------------------------------------- */
 
 /* A layer's options and variables. The number of an outermost one that has been built names
  * its streams, but for layers that were built in another net. */
@@ -469,7 +390,15 @@ static const Habit layer_habits[] = {
     {"zero_grad", "train.step, which needs none"},
     {"train", "net(x, { training = true }); train.step and train.fit do so by themselves"},
     {"eval", "net(x), which is inference"},
-    {"weights", "net:parameters() or net:state()"},
+    {"kernel", "layer.weight"},
+    {"weights", "net:parameters(), net:state() or layer.weight"},
+    {"get_layer", "net[i]"},
+    {"children", "for i, layer in ipairs(net)"},
+    {"modules", "for i, layer in ipairs(net)"},
+    {"append", "net:add(layer)"},
+    {"count_params", "net:summary()"},
+    {"to", "nothing: everything runs on the CPU"},
+    {"cuda", "nothing: everything runs on the CPU"},
     {"trainable_variables", "net:parameters()"},
     {"get_weights", "net:state()"},
     {"set_weights", "net:load(state)"},
@@ -479,9 +408,17 @@ static const Habit layer_habits[] = {
     {"load_weights", "net:load(path)"},
     {NULL, NULL}};
 
+static const Habit layer_options_elsewhere[] = {
+    {"in_features", "nn.Dense(units): sizes of inputs follow by themselves"},
+    {"num_features", "nn.BatchNorm(): sizes of inputs follow by themselves"},
+    {"normalized_shape", "nn.LayerNorm(): sizes of inputs follow by themselves"},
+    {"input_dim", "input_shape = { ... }, or leave it out: sizes follow at first use"},
+    {NULL, NULL}};
+
 static const Function layer_methods[] = {
     {"__call", net_call, NULL, NULL, NULL},
     {"__len", net_len, NULL, NULL, NULL},
+    {"__tostring", layer_tostring, NULL, NULL, NULL},
     {LISTING, layer_listing, NULL, NULL, NULL},
     {"add", net_add, "net:add(layer)", "Appends a layer; gives the net.", NULL},
     {"build", net_build, "net:build(shape)", "Gives the parameters shape and value for "
@@ -509,7 +446,9 @@ static const Function layer_methods[] = {
 
 static const FamilyBinding layer_binding = {
     .family = &layer_family, .methods = layer_methods, .from_table = layer_from_value,
-    .also = &activation_family, .index = layer_index, .habits = layer_habits};
+    .also = &activation_family, .index = layer_index, .habits = layer_habits,
+    .option_habits = layer_options_elsewhere,
+    .elsewhere = "sizes of inputs follow by themselves: nn.Dense(20) in place of (10, 20)"};
 
 /* -- activations: nn.relu(x), nn.elu(0.5)(x), nn.elu(0.5) ------------------------------ */
 
@@ -701,8 +640,10 @@ static const Habit optim_habits[] = {
     {"learning_rate", "optimizer.lr"},
     {NULL, NULL}};
 
-static const FamilyBinding optim_binding = {.family = &optim_family, .methods = optim_methods,
-                                            .habits = optim_habits};
+static const FamilyBinding optim_binding = {
+    .family = &optim_family, .methods = optim_methods, .habits = optim_habits,
+    .elsewhere = "what it trains is told by train.fit and train.step(f, net, optimizer), options "
+                 "by name, as in optim.SGD { lr = 0.1, momentum = 0.9 }"};
 static const FamilyBinding schedule_binding = {.family = &schedule_family};
 
 int open_optim(lua_State *L) {

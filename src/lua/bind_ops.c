@@ -147,6 +147,7 @@ static void use_range(OpArgs *a, const OpAttr *spec, Attr *slot, int k) {
 static void use_pad(OpArgs *a, const OpAttr *spec, Attr *slot, int k) {
   lua_State *L = a->L;
   int arg = lua_gettop(L);
+  if (lua_type(L, arg) == LUA_TNIL || lua_type(L, arg) == LUA_TBOOLEAN) return;
   if (lua_type(L, arg) == LUA_TTABLE) {
     lua_geti(L, arg, 1);
     lua_geti(L, arg, 2);
@@ -222,10 +223,14 @@ static bool set_default(OpArgs *a, const OpAttr *spec, Attr *slot) {
   return true;
 }
 
-/* Is the argument the first of a list that was written without braces? Of ranges and pads
- * each may itself be a table, so their list is never written with braces. */
+/* Does each element of its list stand for an axis, and may be a table itself? */
+static bool is_per_axis(const OpAttr *spec) {
+  return spec->kind == ATTR_RANGES || spec->kind == ATTR_PADS;
+}
+
+/* Is the argument the first of a list that was written without braces? */
 static bool takes_rest(lua_State *L, const OpAttr *spec, int arg, int n_attrs) {
-  if (spec->kind == ATTR_RANGES || spec->kind == ATTR_PADS) return true;
+  if (is_per_axis(spec)) return true;
   bool list = spec->kind == ATTR_AXES || spec->kind == ATTR_PERM || spec->kind == ATTR_SHAPE;
   return list && n_attrs == 1 && lua_type(L, arg) != LUA_TTABLE;
 }
@@ -243,12 +248,27 @@ static int gather_list(lua_State *L, int first, int last) {
   return lua_gettop(L);
 }
 
+/* Of ranges or pads the one argument {1, 3} is that of the first axis; one in which tables
+ * stand, {nil, {1, 3}}, has those of all axes: its elements take its place at the top. */
+static int open_list(lua_State *L, int *last) {
+  bool tables = false;
+  int arg = *last;
+  if (lua_type(L, arg) != LUA_TTABLE) return arg;
+  lua_pushnil(L);
+  for (; lua_next(L, arg); lua_pop(L, 1)) tables = tables || lua_type(L, -1) == LUA_TTABLE;
+  if (!tables) return arg;
+  *last = arg + push_elements(L, arg);
+  return arg + 1;
+}
+
+/* A table with names alone; one with holes may begin with nil, and has no length then. */
 static bool is_options(lua_State *L, int arg) {
   if (lua_type(L, arg) != LUA_TTABLE || lua_rawlen(L, arg) > 0) return false;
   lua_pushnil(L);
   if (!lua_next(L, arg)) return true;
+  bool named = lua_type(L, -2) != LUA_TNUMBER;
   lua_pop(L, 2);
-  return true;
+  return named;
 }
 
 static void set_by_name(OpArgs *a, int arg, Attr *const *slots, bool *given) {
@@ -292,7 +312,8 @@ static void read_attrs(OpArgs *a, int next) {
   for (int k = 0; next <= top && k < n; k++, next++) {
     const OpAttr *spec = &a->op->attrs[k];
     if (takes_rest(L, spec, next, n)) {
-      set_attr(a, spec, slots[k], gather_list(L, next, top));
+      int last = top, first = is_per_axis(spec) && next == top ? open_list(L, &last) : next;
+      set_attr(a, spec, slots[k], gather_list(L, first, last));
       given[k] = true;
       next = top;
     } else if (!lua_isnil(L, next)) {

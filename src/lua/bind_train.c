@@ -1,9 +1,8 @@
-/* bind_train.c: the global `train`: steps, fits, callbacks, metrics; and net:evaluate. */
+/* bind_train.c: the global `train`: steps, fits, callbacks, metrics. */
 #include "lua/checkpoints.h"
 #include "lua/lab.h"
 #include "lua/net_private.h"
 #include "lua/reflect.h"
-#include "nn/trained.h"
 #include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -71,8 +70,8 @@ static void take_targets(lua_State *L, int arg, StepBox *box) {
     bool wanted = (type == LUA_TUSERDATA || type == LUA_TTABLE) &&
                   add_target(L, lua_gettop(L), box);
     if (!wanted)
-      luaL_error(L, "train.step: argument 2: got a %s; allowed: a net, a list of nets, or "
-                    "a list of variables", luaL_typename(L, -1));
+      luaL_error(L, "train.step: argument 2: got %s; allowed: a net, a list of nets, or "
+                    "a list of variables", argument_text(L, lua_gettop(L)));
     lua_pop(L, 1);
   }
   if (n == 0) luaL_error(L, "train.step: argument 2 is an empty list: nothing to train");
@@ -365,7 +364,9 @@ void add_stepped_weights(lua_State *L) {
 /* train.step(f, what, optimizer, { static = true }) -> function */
 static int make_step(lua_State *L) {
   Fault fault = {0};
-  luaL_checktype(L, 1, LUA_TFUNCTION);
+  if (lua_type(L, 1) != LUA_TFUNCTION)
+    return luaL_error(L, "train.step: argument 1 is %s; allowed: a function that gives the loss, "
+                      "as in train.step(f, net, optimizer)", argument_text(L, 1));
   luaL_checkany(L, 3);
   bool is_static = option_static(L, 4);
   StepBox *box = lua_newuserdatauv(L, sizeof *box, 0);
@@ -375,7 +376,7 @@ static int make_step(lua_State *L) {
   if (!box->optimizer) {
     if (fault.code != ERR_SCRIPT) return raise_fault(L, &fault);
     return luaL_error(L, "train.step: argument 3: got %s; allowed: an optimizer or its name",
-                      fault.text);
+                      argument_text(L, 3));
   }
   take_targets(L, 2, box);
   if (is_static && !session_graph(L)->naive) {
@@ -520,7 +521,9 @@ static int push_copy(lua_State *L, int arg) {
   lua_newtable(L);
   int copy = lua_gettop(L);
   if (lua_isnoneornil(L, arg)) return copy;
-  luaL_checktype(L, arg, LUA_TTABLE);
+  if (lua_type(L, arg) != LUA_TTABLE)
+    luaL_error(L, "train.fit: argument %d is %s; allowed: a table of options, as in "
+               "{ loss = \"mse\", epochs = 10 }", arg, argument_text(L, arg));
   lua_pushnil(L);
   while (lua_next(L, arg)) {
     lua_pushvalue(L, -2);
@@ -550,9 +553,13 @@ static Fit *push_fit(lua_State *L, int arg) {
 static Layer *push_net(lua_State *L, int arg) {
   Fault fault = {0};
   luaL_checkany(L, arg);
+  if (to_dataset(L, arg))
+    luaL_error(L, "train.fit: argument %d is a data set: the net comes first, "
+                  "train.fit(net, set, { ... })", arg);
   Object *net = object_from_lua(L, arg, &layer_family, &fault);
   if (!net) {
-    luaL_error(L, "train.fit: argument %d: got %s; allowed: a net", arg, fault.text);
+    luaL_error(L, "train.fit: argument %d: got %s; allowed: a net", arg,
+               fault.code == ERR_SCRIPT ? fault.text : argument_text(L, arg));
     return NULL;
   }
   push_object(L, net);
@@ -587,100 +594,6 @@ static int fit(lua_State *L) {
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &history_key);
   return err ? raise_fault(L, &fault) : 1;
-}
-
-/* -- evaluation ---------------------------------------------------------------------- */
-
-typedef struct Evaluation {
-  Object object;
-  Loss *loss;
-  ObjectList metrics;
-  int64_t batch_size;
-} Evaluation;
-
-static const Option evaluation_options[] = {
-    {.name = "loss", .kind = OPT_OBJECT, .offset = offsetof(Evaluation, loss),
-     .family = &loss_family,
-     .doc = "default: that which the net was trained with, unless metrics are given"},
-    {.name = "metrics", .kind = OPT_OBJECTS, .offset = offsetof(Evaluation, metrics),
-     .family = &metric_family, .value = "none",
-     .doc = "default: those that the net was trained with; without such, accuracy where the "
-            "targets are labels that the loss knows as classes; {} for none"},
-    {.name = "batch_size", .kind = OPT_INT, .offset = offsetof(Evaluation, batch_size),
-     .value = "256", .lo = 1, .hi = 1e9, .doc = "rows at once"},
-    {0}};
-
-static const Family evaluation_family;
-const Kind evaluation_kind = {.name = "evaluate", .family = &evaluation_family,
-                                     .size = sizeof(Evaluation),
-                                     .options = evaluation_options,
-                                     .doc = "Measures a net on a data set."};
-static const Kind *const evaluation_kinds[] = {&evaluation_kind, NULL};
-static const Family evaluation_family = {"evaluation", "net", evaluation_kinds, NULL};
-
-/* Does the loss (or NULL) know labels as classes? */
-static bool knows_classes(const Loss *loss) {
-  if (!loss) return true;
-  LossTargets targets = loss_targets(loss);
-  return targets != TARGETS_OWN && targets != TARGETS_NUMBERS;
-}
-
-/* What was not asked: loss and metrics that the net was trained with, else the accuracy where
- * there are classes. A net that was not trained, on a set without classes: mse. */
-static Err add_defaults(Evaluation *e, const Layer *net, Dataset *set, bool metrics_given,
-                        Fault *fault) {
-  const Option *loss = &evaluation_options[0], *metrics = &evaluation_options[1];
-  const ObjectList *trained = layer_metrics(net);
-  if (metrics_given) return ERR_OK;
-  Err err = dataset_load(set, fault);
-  if (!err && !e->loss && layer_loss(net))
-    err = option_set_object(&e->object, loss, &layer_loss(net)->object, fault);
-  if (err) return err;
-  if (trained->n)
-    return option_set_objects(&e->object, metrics, trained->v, trained->n, fault);
-  if (dataset_has_labels(set) && knows_classes(e->loss))
-    return option_set_text(&e->object, metrics, "accuracy", fault);
-  return e->loss ? ERR_OK : option_set_text(&e->object, loss, "mse", fault);
-}
-
-/* Is the option among those in the table at `arg`? */
-static bool is_given(lua_State *L, int arg, const char *option) {
-  if (lua_type(L, arg) != LUA_TTABLE) return false;
-  bool given = lua_getfield(L, arg, option) != LUA_TNIL;
-  lua_pop(L, 1);
-  return given;
-}
-
-static void push_measures(lua_State *L, const Evaluation *e, const double *value) {
-  lua_createtable(L, 0, e->metrics.n + 1);
-  if (e->loss) {
-    push_real(L, value[0]);
-    lua_setfield(L, -2, "loss");
-  }
-  for (int i = 0; i < e->metrics.n; i++) {
-    push_real(L, value[i + 1]);
-    lua_setfield(L, -2, metric_name((const Metric *)e->metrics.v[i]));
-  }
-}
-
-int net_evaluate(lua_State *L) {
-  Layer *net = check_object(L, 1, &layer_family);
-  Dataset *set = check_dataset(L, 2);
-  bool metrics_given = is_given(L, 3, "metrics");
-  Evaluation *e = (Evaluation *)object_from_args(L, 3, &evaluation_kind);
-  push_object(L, &e->object);
-  object_release(e);
-  double value[STEP_OUT];
-  Fault fault = {0};
-  if (e->metrics.n >= STEP_OUT) return luaL_error(L, "evaluate: too many metrics");
-  int scope = enter_call(L);
-  if (add_defaults(e, net, set, metrics_given, &fault) ||
-      train_evaluate(session_graph(L), net, set, e->loss, &e->metrics, e->batch_size, value,
-                     &fault))
-    return raise_fault(L, &fault);
-  graph_scope_end(session_graph(L), scope);
-  push_measures(L, e, value);
-  return 1;
 }
 
 /* -- a Lua table with `epoch_end` is a callback --------------------------------------- */
@@ -762,8 +675,22 @@ static const FamilyBinding metric_binding = {.family = &metric_family,
                                              .from_table = metric_from_table};
 static const FamilyBinding callback_binding = {.family = &callback_family,
                                                .from_table = callback_from_table};
-static const FamilyBinding fit_binding = {.family = &fit_family};
-static const FamilyBinding evaluation_binding = {.family = &evaluation_family};
+
+/* What others give to fit or to a trainer, and where it belongs here. */
+static const Habit fit_options_elsewhere[] = {
+    {"lr", "optimizer = optim.Adam { lr = ... }: the rate is the optimizer's"},
+    {"learning_rate", "optimizer = optim.Adam { lr = ... }: the rate is the optimizer's"},
+    {"momentum", "optimizer = optim.SGD { momentum = ... }"},
+    {"weight_decay", "optimizer = optim.AdamW { weight_decay = ... }"},
+    {"clipnorm", "optimizer = optim.Adam { clipnorm = ... }"},
+    {"schedule", "optimizer = optim.Adam { schedule = ... }"},
+    {"patience", "callbacks = { train.early_stopping { patience = ... } }"},
+    {"seed", "tensor.seed(n), or seed=n on the command line"},
+    {"device", "nothing: everything runs on the CPU"},
+    {"workers", "nothing: --threads N on the command line sets the threads"},
+    {NULL, NULL}};
+static const FamilyBinding fit_binding = {.family = &fit_family,
+                                          .option_habits = fit_options_elsewhere};
 
 static const Function train_functions[] = {
     {"step", make_step, "train.step(f, what, optimizer, { static = false })", "A function that "

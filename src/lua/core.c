@@ -1,5 +1,6 @@
 /* core.c: faults as Lua errors, user functions as Callables. */
 #include "lua/core.h"
+#include "base/out.h"
 #include "base/sys.h"
 #include "lua/interrupt.h"
 #include <math.h>
@@ -258,6 +259,17 @@ void push_real(lua_State *L, double value) {
 
 bool is_nan(lua_State *L, int arg) {
   return lua_type(L, arg) == LUA_TNUMBER && isnan(lua_tonumber(L, arg));
+}
+
+int push_text(lua_State *L, Text *text) {
+  bool failed = text->failed;
+  if (!failed) lua_pushlstring(L, text->data ? text->data : "", text->n_bytes);
+  text_deinit(text);
+  return failed ? luaL_error(L, "out of memory") : 1;
+}
+
+int value_columns(lua_State *L) {
+  return session(L)->at_prompt ? out_columns() : out_page_columns();
 }
 
 void push_value(lua_State *L, const Value *value) {

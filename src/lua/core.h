@@ -90,6 +90,10 @@ Variable *to_variable(lua_State *L, int arg);
 /* Evaluates: the value of the tensor at `arg`, borrowed while the handle lives. */
 Tensor *check_value(lua_State *L, int arg);
 
+/* What the argument is, in words, for messages: "a tensor", "an optimizer", "nothing". Valid
+ * while it is on the stack. */
+const char *argument_text(lua_State *L, int arg);
+
 /* Sizes from arguments `first` ... (2, 3) or from one list {2, 3}; stops at the first
  * argument that is neither. Returns the index after the last one taken. */
 int check_shape(lua_State *L, int first, Shape *shape);
@@ -109,6 +113,9 @@ typedef struct FamilyBinding {
    * nor an option; false: there is none. NULL: there never is. */
   bool (*index)(lua_State *L);
   const struct Habit *habits;              /* ends with a NULL name; or NULL */
+  const struct Habit *option_habits;       /* the same of options; or NULL */
+  /* Said of an argument without a name that does not fit: where it belongs; or NULL. */
+  const char *elsewhere;
 } FamilyBinding;
 
 /* A name that users know from elsewhere, and what is written here. */
@@ -179,8 +186,15 @@ void push_real(lua_State *L, double value);
 /* Is it a number that is NaN? What prints for us shows it as "nan". */
 bool is_nan(lua_State *L, int arg);
 
+/* Pushes the text, which it frees; raises on lack of memory. Gives 1. */
+int push_text(lua_State *L, Text *text);
+
 /* Pushes a Value as its Lua equivalent. */
 void push_value(lua_State *L, const Value *value);
+
+/* Columns for values that are shown: of the terminal at the prompt; what a script prints is
+ * the same wherever it goes. */
+int value_columns(lua_State *L);
 
 /* -- libraries: each pushes its module table, or registers into what is there --------- */
 

@@ -4,7 +4,6 @@
  * is most of what a handle costs. */
 #include "lua/tensor_private.h"
 #include "lua/reflect.h"
-#include "base/out.h"
 #include "base/sha256.h"
 #include "graph/ops.h"
 #include <string.h>
@@ -213,12 +212,9 @@ static int tensor_eval(lua_State *L) {
 static int tensor_tostring(lua_State *L) {
   Tensor *t = check_value(L, 1);
   Text text = {0};
-  tensor_print(&text, t, out_columns());
+  tensor_print(&text, t, value_columns(L));
   if (text.n_bytes && text.data[text.n_bytes - 1] == '\n') text.n_bytes--;
-  bool failed = text.failed;
-  if (!failed) lua_pushlstring(L, text.data, text.n_bytes);
-  text_deinit(&text);
-  return failed ? luaL_error(L, "out of memory") : 1;
+  return push_text(L, &text);
 }
 
 /* The node whose shape and type are those of the tensor at 1; of a variable no read. */
@@ -292,6 +288,32 @@ static int index_leading(lua_State *L) {
   return 1;
 }
 
+int push_elements(lua_State *L, int arg) {
+  lua_Integer n = 0;
+  arg = lua_absindex(L, arg);
+  luaL_checkstack(L, MAX_RANK + 4, "too many arguments");
+  lua_pushnil(L);
+  for (; lua_next(L, arg); lua_pop(L, 1)) {
+    if (!lua_isinteger(L, -2) || lua_tointeger(L, -2) < 1)
+      luaL_error(L, "got the name \"%s\" in a list of ranges; allowed: one for each axis, in "
+                 "order", luaL_tolstring(L, -2, NULL));
+    if (lua_tointeger(L, -2) > n) n = lua_tointeger(L, -2);
+  }
+  if (n > MAX_RANK)
+    luaL_error(L, "got a list of %I ranges; allowed: at most %d", (LUAI_UACINT)n, MAX_RANK);
+  for (lua_Integer i = 1; i <= n; i++) lua_rawgeti(L, arg, i);
+  return (int)n;
+}
+
+/* t[{ 2, { 1, 3 } }]: t:slice(2, { 1, 3 }). upvalue 1: methods. */
+static int index_by_list(lua_State *L) {
+  lua_getfield(L, lua_upvalueindex(1), "slice");
+  lua_pushvalue(L, 1);
+  int n = push_elements(L, 2);
+  lua_call(L, n + 1, 1);
+  return 1;
+}
+
 static int push_shape(lua_State *L) {
   Handle *h = to_handle(L, 1);
   if (h->variable && !h->variable->has_value) {
@@ -329,6 +351,10 @@ static const Habit tensor_habits[] = {
     {"size", "t.shape"},                 {"view", "t:reshape(...)"},
     {"dim", "#t.shape"},                 {"T", "t:transpose()"},
     {"requires_grad", "tensor.variable(t)"},
+    {"permute", "t:transpose(axes)"},    {"unsqueeze", "t:reshape(...)"},
+    {"squeeze", "t:reshape(...)"},       {"ndim", "#t.shape"},
+    {"float", "t:cast \"real\""},        {"long", "t:cast \"int32\""},
+    {"astype", "t:cast(dtype)"},         {"copy", "t itself: tensors do not change"},
     {"clone", "t itself: tensors do not change"},
     {NULL, NULL}};
 
@@ -361,9 +387,10 @@ static int tensor_index(lua_State *L) {
   }
   lua_pushvalue(L, 2);
   if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;
+  if (lua_type(L, 2) == LUA_TTABLE) return index_by_list(L);
   if (lua_type(L, 2) != LUA_TSTRING)
-    return luaL_error(L, "a tensor is indexed by one whole number, got a %s; write t[i][j], or "
-                      "t:slice({first, last}, {first, last})", luaL_typename(L, 2));
+    return luaL_error(L, "a tensor is indexed by a whole number or a list, as in t[i] and "
+                      "t[{ i, { first, last } }], got %s", argument_text(L, 2));
   const char *name = lua_tostring(L, 2);
   for (const luaL_Reg *f = fields; f->name; f++)
     if (strcmp(f->name, name) == 0) return f->func(L);

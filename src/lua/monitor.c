@@ -1,7 +1,9 @@
 /* monitor.c: what a person sees of a fit, and what the record keeps of it.
  *
- * On a terminal one line is redrawn with a bar, iterations, speed and the time left of the
- * epoch; elsewhere only the line at the end of each epoch is printed. Both go to stderr. */
+ * On a terminal one line is drawn anew for the whole fit: a bar of the epoch, the running loss,
+ * what the last epoch measured, the time left; at the end the line of the last epoch stands.
+ * Elsewhere a line per epoch, and in a long one a line per 30 s. With `verbose = n` every n-th
+ * epoch has a line that stays, on a terminal too. All of it goes to stderr. */
 #include "lua/lab.h"
 #include "base/out.h"
 #include "base/sys.h"
@@ -9,15 +11,17 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { BAR_CELLS = 24 };
-static const double redraw_s = 0.1;
+enum { BAR_CELLS = 12 };
+static const double redraw_s = 0.1, line_s = 30;
 
 static bool silent(const Session *s, const FitRun *run) {
   return s->quiet || !run->fit->verbose;
 }
 
-static bool draws_bar(const Session *s, const FitRun *run) {
-  return !silent(s, run) && out_progress_on();
+/* Does the epoch get a line that stays? */
+static bool has_line(const FitRun *run, int64_t epoch) {
+  int64_t every = run->fit->verbose;
+  return every == FIT_ONE_LINE ? !out_progress_on() : epoch % every == 0;
 }
 
 /* -- the record ---------------------------------------------------------------------- */
@@ -89,7 +93,7 @@ static Err open_records(Session *s, const FitRun *run, Fault *fault) {
 
 static Err monitor_begin(void *ctx, const FitRun *run, Fault *fault) {
   Session *s = ctx;
-  s->last_drawn_s = 0;
+  s->last_drawn_s = out_progress_on() ? 0 : clock_s();
   if (!silent(s, run))
     err_print("training on %lld, validating on %lld, %lld iterations per epoch of %lld\n",
               (long long)run->n_train, (long long)run->n_validation,
@@ -97,44 +101,74 @@ static Err monitor_begin(void *ctx, const FitRun *run, Fault *fault) {
   return open_records(s, run, fault);
 }
 
-static void monitor_batch(void *ctx, const FitRun *run) {
-  Session *s = ctx;
-  double now = clock_s();
-  if (!draws_bar(s, run) || (now - s->last_drawn_s < redraw_s && run->batch < run->n_batches))
-    return;
-  s->last_drawn_s = now;
-  char bar[BAR_CELLS + 1];
-  int filled = (int)(BAR_CELLS * run->batch / run->n_batches);
-  for (int i = 0; i < BAR_CELLS; i++) bar[i] = i < filled ? '=' : i == filled ? '>' : ' ';
-  bar[BAR_CELLS] = 0;
-  double elapsed = now - run->epoch_start_s, rate = (double)run->batch / elapsed;
-  char loss[32];
-  out_progress("epoch %lld/%lld [%s] %lld/%lld  loss %s  %.0f it/s  ETA %.0f s",
-               (long long)run->epoch, (long long)run->fit->epochs, bar,
-               (long long)run->batch, (long long)run->n_batches,
-               text_measure(loss, run->loss), rate,
-               (double)(run->n_batches - run->batch) / rate);
-}
-
 /* Columns that the line shows under another form, or not at all. */
 static bool shown_apart(const char *name) {
   return strcmp(name, "epoch") == 0 || strcmp(name, "time_s") == 0 || strcmp(name, "lr") == 0;
 }
 
+/* What the last epoch measured; `loss`: the training loss too. */
+static void add_measures(Text *line, const History *h, bool loss) {
+  for (int c = 0; h->n_rows && c < h->n_columns; c++) {
+    const char *name = h->column[c].name;
+    double v = h->column[c].v[h->n_rows - 1];
+    char number[32];
+    if (!shown_apart(name) && !isnan(v) && (loss || strcmp(name, "loss") != 0))
+      text_addf(line, "  %s %s", name, text_measure(number, v));
+  }
+}
+
+/* Of the fit, were all epochs as long as the last one; of the first by its begin. */
+static double seconds_left(const FitRun *run, double now) {
+  const History *h = run->history;
+  double done = (double)run->batch / (double)run->n_batches;
+  double epoch_s = h->n_rows ? history_get(h, "time_s", h->n_rows - 1)
+                             : (now - run->epoch_start_s) / done;
+  return epoch_s * ((double)(run->fit->epochs - run->epoch + 1) - done);
+}
+
+/* "epoch 3/10 [=====>      ]  loss 0.4211  val_loss 0.4402  ETA 12 s" */
+static void add_progress(Text *line, const FitRun *run, double now) {
+  char bar[BAR_CELLS + 1], loss[32];
+  int filled = (int)(BAR_CELLS * run->batch / run->n_batches);
+  for (int i = 0; i < BAR_CELLS; i++) bar[i] = i < filled ? '=' : i == filled ? '>' : ' ';
+  bar[BAR_CELLS] = 0;
+  text_addf(line, "epoch %lld/%lld [%s]  loss %s", (long long)run->epoch,
+            (long long)run->fit->epochs, bar, text_measure(loss, run->loss));
+  add_measures(line, run->history, false);
+  text_addf(line, "  ETA %.0f s", seconds_left(run, now));
+}
+
+static void monitor_batch(void *ctx, const FitRun *run) {
+  Session *s = ctx;
+  double now = clock_s();
+  bool draws = out_progress_on();
+  if (silent(s, run) || now - s->last_drawn_s < (draws ? redraw_s : line_s)) return;
+  s->last_drawn_s = now;
+  Text line = {0};
+  add_progress(&line, run, now);
+  if (draws && !line.failed) out_progress("%s", line.data);
+  else if (!line.failed) err_print("%s\n", line.data);
+  text_deinit(&line);
+}
+
+/* The line of the epoch that the history ends with. */
 static void print_epoch(const FitRun *run) {
   const History *h = run->history;
   Text line = {0};
-  text_addf(&line, "epoch %lld/%lld", (long long)run->epoch, (long long)run->fit->epochs);
-  for (int c = 0; c < h->n_columns; c++) {
-    double v = h->column[c].v[h->n_rows - 1];
-    char number[32];
-    if (!shown_apart(h->column[c].name) && !isnan(v))
-      text_addf(&line, "  %s %s", h->column[c].name, text_measure(number, v));
-  }
+  text_addf(&line, "epoch %.0f/%lld", history_get(h, "epoch", h->n_rows - 1),
+            (long long)run->fit->epochs);
+  add_measures(&line, h, true);
   text_addf(&line, "  %.2f s", history_get(h, "time_s", h->n_rows - 1));
   out_progress_end(false);
   if (!line.failed) err_print("%s\n", line.data);
   text_deinit(&line);
+}
+
+/* The last epoch has its line in any case. */
+static void print_last(const FitRun *run) {
+  const History *h = run->history;
+  int64_t epoch = h->n_rows ? (int64_t)history_get(h, "epoch", h->n_rows - 1) : 0;
+  if (epoch && !has_line(run, epoch)) print_epoch(run);
 }
 
 /* Row number `row` of the history, from 0, into the record. */
@@ -185,7 +219,10 @@ static void warn_of_loss(const Session *s, const FitRun *run) {
 static Err monitor_epoch(void *ctx, const FitRun *run, Fault *fault) {
   Session *s = ctx;
   Trial *trial;
-  if (!silent(s, run)) print_epoch(run);
+  if (!silent(s, run) && has_line(run, run->epoch)) {
+    print_epoch(run);
+    s->last_drawn_s = clock_s();
+  }
   warn_of_loss(s, run);
   if (record_of(s, run, &trial, fault) || !trial) return fault->code;
   return record_row(run, trial, run->history->n_rows - 1, fault);
@@ -218,11 +255,19 @@ static void add_weights(Session *s, const FitRun *run) {
   if (session_add_net(s, run->net, &fault)) err_print("warning: %s\n", fault.text);
 }
 
+/* What was to be assigned, as in h = train.fit(...), is not. */
+static void print_kept(const FitRun *run) {
+  err_print("stopped in epoch %lld of %lld: the weights are kept, train.history() has the curve\n",
+            (long long)run->epoch, (long long)run->fit->epochs);
+}
+
 /* Results: "val_accuracy" of the first fit, "fit2.val_accuracy" of the second. */
 static void monitor_end(void *ctx, const FitRun *run, const Fault *fault) {
   Session *s = ctx;
   char prefix[32] = "";
+  if (!silent(s, run)) print_last(run);
   out_progress_end(fault->code != ERR_OK);
+  if (fault->code == ERR_INTERRUPT && s->at_prompt) print_kept(run);
   if (run->number > 1) snprintf(prefix, sizeof prefix, "fit%lld.", (long long)run->number);
   if (keeps_results(s, run)) put_values(run, s->results, prefix);
   if (s->in_trial && !fault->code) add_weights(s, run);

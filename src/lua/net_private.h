@@ -1,11 +1,16 @@
-/* net_private.h: what bind_nn.c and bind_train.c share. */
+/* net_private.h: what the bindings of nets and of their training share. */
 #ifndef LUA_NET_PRIVATE_H
 #define LUA_NET_PRIVATE_H
 
 #include "lua/core.h"
 
-/* net:evaluate(set, options) -> table of measures; in bind_train.c. */
+/* net:evaluate(set, options) -> table of measures; in bind_evaluate.c. */
 int net_evaluate(lua_State *L);
 extern const Kind evaluation_kind;       /* of its options */
+extern const FamilyBinding evaluation_binding;
+
+/* A value that is no layer as one: an activation, as nn.relu() gives it, or a table with
+ * `forward` (bind_layer.c). NULL and a fault otherwise; raises nothing. */
+Object *layer_from_value(lua_State *L, int arg, Fault *fault);
 
 #endif

@@ -15,11 +15,17 @@ enum { MAX_OPTIONS = 64 };
 /* Key of the registry's table family name -> binding. */
 static const char bindings_key = 0;
 
-static const FamilyBinding *binding_of(lua_State *L, const Family *family) {
+/* NULL: the family has none, as options of a function. */
+static const FamilyBinding *find_binding(lua_State *L, const Family *family) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &bindings_key);
   lua_getfield(L, -1, family->name);
   const FamilyBinding *binding = lua_touserdata(L, -1);
   lua_pop(L, 2);
+  return binding && binding->family == family ? binding : NULL;
+}
+
+static const FamilyBinding *binding_of(lua_State *L, const Family *family) {
+  const FamilyBinding *binding = find_binding(L, family);
   must(binding);
   return binding;
 }
@@ -185,103 +191,22 @@ static int object_newindex(lua_State *L) {
   return raise_fault(L, &fault);
 }
 
-/* In quotes, so that a list of texts and numbers reads in one way only. */
-static void add_quoted(luaL_Buffer *b, const char *text) {
-  luaL_addchar(b, '"');
-  for (; *text; text++) {
-    if (*text == '"' || *text == '\\') luaL_addchar(b, '\\');
-    luaL_addchar(b, *text);
-  }
-  luaL_addchar(b, '"');
-}
-
-static void describe_option(lua_State *L, luaL_Buffer *b, Object *o, const Option *opt) {
-  (void)L;
-  const void *field = option_field(o, opt);
-  char number[32];
-  luaL_addstring(b, opt->name);
-  luaL_addstring(b, " = ");
-  switch (opt->kind) {
-  case OPT_BOOL: luaL_addstring(b, *(const bool *)field ? "true" : "false"); break;
-  case OPT_INT:
-    luaL_addstring(b, text_number(number, (double)*(const int64_t *)field));
-    break;
-  case OPT_REAL:
-    luaL_addstring(b, isnan(*(const double *)field)
-                          ? "none" : text_number(number, *(const double *)field));
-    break;
-  case OPT_TEXT:
-    luaL_addstring(b, *(char *const *)field ? *(char *const *)field : "none");
-    break;
-  case OPT_CHOICE: luaL_addstring(b, opt->choices[*(const int *)field]); break;
-  case OPT_INTS: {
-    const IntList *list = field;
-    for (int i = 0; i < list->n; i++) {
-      luaL_addstring(b, i ? ", " : "{ ");
-      luaL_addstring(b, text_number(number, (double)list->v[i]));
-    }
-    luaL_addstring(b, " }");
-    break;
-  }
-  case OPT_TEXTS: {
-    const TextList *list = field;
-    for (int i = 0; i < list->n; i++) {
-      luaL_addstring(b, i ? ", " : "{ ");
-      if (list->number[i]) luaL_addstring(b, list->v[i]);
-      else add_quoted(b, list->v[i]);
-    }
-    luaL_addstring(b, " }");
-    break;
-  }
-  case OPT_OBJECT: {
-    const Object *object = *(Object *const *)field;
-    luaL_addstring(b, object ? object->kind->name : "none");
-    break;
-  }
-  case OPT_OBJECTS: {
-    const ObjectList *list = field;
-    for (int i = 0; i < list->n; i++) {
-      luaL_addstring(b, i ? ", " : "{ ");
-      luaL_addstring(b, list->v[i]->kind->name);
-    }
-    luaL_addstring(b, list->n ? " }" : "{}");
-    break;
-  }
-  default: luaL_addstring(b, "..."); break;
-  }
-}
-
-/* Has it no value that text tells? Functions, tensors; texts and lists that are not given. */
-static bool is_untold(const Object *o, const Option *opt) {
-  const void *field = option_field(o, opt);
-  switch (opt->kind) {
-  case OPT_CALL:
-  case OPT_REF: return true;
-  case OPT_TEXT: return !*(char *const *)field;
-  case OPT_INTS: return ((const IntList *)field)->n == 0;
-  case OPT_TEXTS: return ((const TextList *)field)->n == 0;
-  default: return false;
-  }
-}
-
 /* nn.Dense { units = 64, bias = true, ... }. Data sources that read the same are the same:
  * a worker keeps them by this text (bind_data.c). */
 static int object_tostring(lua_State *L) {
-  Object *o = self_object(L);
-  char label[96];
-  luaL_Buffer b;
-  luaL_buffinit(L, &b);
-  luaL_addstring(&b, kind_label(o->kind, label, sizeof label));
-  bool first = true;
-  for (const Option *opt = o->kind->options; opt && opt->name; opt++) {
-    if (is_untold(o, opt)) continue;
-    luaL_addstring(&b, first ? " { " : ", ");
-    describe_option(L, &b, o, opt);
-    first = false;
-  }
-  if (!first) luaL_addstring(&b, " }");
-  luaL_pushresult(&b);
-  return 1;
+  Text text = {0};
+  object_add_text(&text, self_object(L));
+  return push_text(L, &text);
+}
+
+const char *argument_text(lua_State *L, int arg) {
+  const Kind *kind = kind_at(L, arg);
+  if (lua_isnoneornil(L, arg)) return "nothing, or nil";
+  if (is_tensor(L, arg)) return "a tensor";
+  if (to_dataset(L, arg)) return "a data set";
+  if (!kind) return lua_pushfstring(L, "a %s", luaL_typename(L, arg));
+  const char *name = kind->family->name;
+  return lua_pushfstring(L, "%s %s", strchr("aeiou", *name) ? "an" : "a", name);
 }
 
 /* -- options from Lua values --------------------------------------------------------- */
@@ -435,11 +360,23 @@ static bool has_names(lua_State *L, int arg) {
   return found;
 }
 
+/* The option of that name; a fault that says what is written instead, or the nearest. */
+static const Option *find_option(lua_State *L, const Kind *kind, const char *name,
+                                 Fault *fault) {
+  const FamilyBinding *binding = find_binding(L, kind->family);
+  const char *write = binding ? habit_of(binding->option_habits, name) : NULL;
+  char label[96];
+  if (!write || option_named(kind, name)) return option_find(kind, name, fault);
+  fault_set(fault, ERR_VALUE, "%s: unknown option \"%s\"; write %s",
+            kind_label(kind, label, sizeof label), name, write);
+  return NULL;
+}
+
 /* The option with the name on the stack at -2, set to the value at -1. Given twice, once
  * by an alias, is a fault: pairs() would decide which value counts. */
 static Err set_by_name(lua_State *L, Object *object, bool *given, Fault *fault) {
   const char *name = lua_tostring(L, -2);
-  const Option *opt = option_find(object->kind, name, fault);
+  const Option *opt = find_option(L, object->kind, name, fault);
   if (!opt) return fault->code;
   bool *seen = &given[opt - object->kind->options];
   char label[96];
@@ -595,6 +532,28 @@ static void gather_list(lua_State *L, int first, const Family *family) {
   for (int i = last; i > first; i--) lua_remove(L, i);
 }
 
+/* The option that a text without a name was meant for, as the "relu" of nn.Dense(3, "relu"). */
+static const Option *meant_option(lua_State *L, int arg, const Kind *kind) {
+  const char *text = lua_type(L, arg) == LUA_TSTRING ? lua_tostring(L, arg) : NULL;
+  for (const Option *opt = kind->options; text && opt && opt->name; opt++)
+    if (opt->kind == OPT_OBJECT && family_find(opt->family, text, NULL)) return opt;
+  return NULL;
+}
+
+/* The fault of argument `position`, which is none. */
+static Err refuse_argument(lua_State *L, int arg, int position, const Kind *kind, Fault *fault) {
+  const Option *meant = meant_option(L, arg, kind);
+  const FamilyBinding *binding = find_binding(L, kind->family);
+  const char *elsewhere = binding && !meant ? binding->elsewhere : NULL;
+  char label[96];
+  fault_set(fault, ERR_VALUE, "%s: argument %d is a %s; allowed: a table of options%s%s",
+            kind_label(kind, label, sizeof label), position, luaL_typename(L, arg),
+            elsewhere ? "; " : "", elsewhere ? elsewhere : "");
+  if (meant)
+    fault_suffix(fault, ", as in { %s = \"%s\" }", meant->name, lua_tostring(L, arg));
+  return fault->code;
+}
+
 /* Positional arguments from `first` on; returns the index after the last one taken. */
 static Err take_positional(lua_State *L, int first, Object *o, bool *given, int *next,
                            Fault *fault) {
@@ -605,7 +564,12 @@ static Err take_positional(lua_State *L, int first, Object *o, bool *given, int 
     if (options && opt && opt->family) options = !is_one_of(L, first, opt->family);
     if (!opt || options) break;
     if (opt->kind == OPT_OBJECTS && !is_list(L, first)) gather_list(L, first, opt->family);
-    if (set_option(L, first, o, opt, fault)) return fault->code;
+    if (set_option(L, first, o, opt, fault)) {
+      bool number = lua_type(L, first) == LUA_TNUMBER;   /* out of its range */
+      const FamilyBinding *binding = number ? NULL : find_binding(L, o->kind->family);
+      if (binding && binding->elsewhere) fault_suffix(fault, "; %s", binding->elsewhere);
+      return fault->code;
+    }
     given[opt - o->kind->options] = true;
     /* nn.Sequential { layer, layer, name = "encoder" }: names beside the list. */
     if (opt->kind == OPT_OBJECTS && lua_type(L, first) == LUA_TTABLE &&
@@ -618,7 +582,6 @@ static Err take_positional(lua_State *L, int first, Object *o, bool *given, int 
 
 static Err take_arguments(lua_State *L, int first, Object *o, Fault *fault) {
   bool given[MAX_OPTIONS] = {0};
-  char label[96];
   int next = first;
   must(option_count(o->kind) <= MAX_OPTIONS);
   if (take_positional(L, first, o, given, &next, fault)) return fault->code;
@@ -626,10 +589,7 @@ static Err take_arguments(lua_State *L, int first, Object *o, Fault *fault) {
     if (set_options(L, next, o, false, given, fault)) return fault->code;
     next++;
   }
-  if (next <= lua_gettop(L))
-    return fault_set(fault, ERR_VALUE, "%s: argument %d is a %s; allowed: a table of options",
-                     kind_label(o->kind, label, sizeof label), next - first + 1,
-                     luaL_typename(L, next));
+  if (next <= lua_gettop(L)) return refuse_argument(L, next, next - first + 1, o->kind, fault);
   return object_ready(o, given, fault);
 }
 

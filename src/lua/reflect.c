@@ -171,8 +171,10 @@ static void set_op_usage(lua_State *L, const Op *op) {
     luaL_addstring(&b, op->inputs ? op->inputs[i] : i < 3 ? usual[i] : "...");
   }
   for (int i = 0; i < MAX_ATTRS && op->attrs[i].name; i++) {
+    bool per_axis = op->attrs[i].kind == ATTR_RANGES || op->attrs[i].kind == ATTR_PADS;
     luaL_addstring(&b, ", ");
     luaL_addstring(&b, op->attrs[i].name);
+    if (per_axis) luaL_addstring(&b, " ...");
   }
   luaL_addstring(&b, ")");
   luaL_pushresult(&b);
@@ -231,8 +233,7 @@ static void push_record(lua_State *L, int sort, const void *record) {
   }
 }
 
-/* The kind of the object at `arg`, whatever its family; NULL if it is none. */
-static const Kind *kind_at(lua_State *L, int arg) {
+const Kind *kind_at(lua_State *L, int arg) {
   if (lua_type(L, arg) != LUA_TUSERDATA || !lua_getmetatable(L, arg)) return NULL;
   lua_getfield(L, -1, "__family");
   const Family *family = lua_touserdata(L, -1);

@@ -29,6 +29,9 @@ void set_library_functions(lua_State *L, const Function *list);
  * NULL: it is none. */
 const Kind *function_kind(lua_State *L, int arg);
 
+/* The kind of the object at `arg`, whatever its family; NULL if it is none. */
+const Kind *kind_at(lua_State *L, int arg);
+
 /* What the Lua part of the library sees of it; into the table at the stack's top:
  *   describe(value)   the record of a function, or of the kind of an object, as a table:
  *                     path, name, alias (a list), family, usage, doc, equation, source, and

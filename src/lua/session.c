@@ -112,12 +112,25 @@ void push_prompt_globals(lua_State *L) {
 
 /* -- output through one door, so that it lands in the record ------------------------- */
 
+/* Pushes the value's text as the prompt shows it (lib/show.lua). */
+static void push_shown(lua_State *L, int arg) {
+  int type = lua_type(L, arg);
+  if (is_nan(L, arg)) {
+    lua_pushliteral(L, "nan");
+  } else if (type == LUA_TTABLE || type == LUA_TFUNCTION) {
+    push_hook(L, "show");
+    lua_pushvalue(L, arg);
+    lua_call(L, 1, 1);
+  } else {
+    luaL_tolstring(L, arg, NULL);
+  }
+}
+
 static int lua_print(lua_State *L) {
   int n = lua_gettop(L);
   for (int i = 1; i <= n; i++) {
     size_t n_bytes;
-    if (is_nan(L, i)) lua_pushliteral(L, "nan");
-    else luaL_tolstring(L, i, NULL);
+    push_shown(L, i);
     const char *text = lua_tolstring(L, -1, &n_bytes);
     if (i > 1) out_write("\t", 1);
     out_write(text, n_bytes);
@@ -224,10 +237,16 @@ static int internal_columns(lua_State *L) {
   return 1;
 }
 
+static int internal_value_columns(lua_State *L) {
+  lua_pushinteger(L, value_columns(L));
+  return 1;
+}
+
 static const luaL_Reg internal_functions[] = {
     {"nearest", internal_nearest},       {"usage_error", internal_usage_error},
     {"stop", internal_stop},             {"record_argument", internal_record_argument},
     {"set_seed", internal_set_seed},     {"columns", internal_columns},
+    {"value_columns", internal_value_columns},
     {NULL, NULL}};
 
 /* Lua's reserved words (manual, section 3.1) as a list. */
@@ -422,6 +441,20 @@ static int open_all(lua_State *L) {
   make_globals_strict(L);
   lua_gc(L, LUA_GCRESTART);
   return 0;
+}
+
+void look_beside_script(lua_State *L, const char *path) {
+  const char *end = strrchr(path, '/');
+  if (end) lua_pushlstring(L, path, (size_t)(end - path));   /* "" for the root */
+  else lua_pushliteral(L, ".");
+  const char *directory = lua_tostring(L, -1);
+  lua_getglobal(L, "package");
+  if (!strpbrk(directory, ";?") && lua_getfield(L, -1, "path") == LUA_TSTRING) {
+    lua_pushfstring(L, "%s/?.lua;%s/?/init.lua;%s", directory, directory, lua_tostring(L, -1));
+    lua_setfield(L, -3, "path");
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 2);
 }
 
 lua_State *session_open(Session *s, Fault *fault) {

@@ -92,6 +92,7 @@ typedef struct Session {
   bool trial_begun;          /* ... its function was called */
   Trial *study_record;       /* its record, borrowed; NULL: none is kept */
   bool quiet;                /* fits show no progress */
+  bool at_prompt;            /* what runs was typed, and the session goes on after it */
   Sha256 weights;            /* of the nets that the trial's fits ended with */
   char weights_text[SHA256_TEXT];
   RunCounts script_count;      /* of nets and fits before the first trial */
@@ -133,6 +134,10 @@ void seed_all(lua_State *L, lua_Integer seed);
  * at the first of: a fit or step, the end of the script. With --help and no args{} before,
  * prints the script's help and stops. */
 void check_arguments(lua_State *L);
+
+/* `require` looks beside the script at `path` first. A directory with ";" or "?" in its name,
+ * which mean something in package.path, is left out. Raises nothing but for memory. */
+void look_beside_script(lua_State *L, const char *path);
 
 /* Pushes a function of the Lua part of the library that C calls: the second table that a
  * file of lua/lib returns. */

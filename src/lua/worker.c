@@ -183,6 +183,7 @@ static void run_script(lua_State *L, void *ctx, Fault *fault) {
   WorkerTrial *t = ctx;
   t->worker->watch.leaving = false;
   watch_interrupts(L, NULL);
+  look_beside_script(L, t->session->script);
   if (luaL_loadfile(L, t->session->script)) fault_from_lua(L, fault);
   else call_protected(L, 0, 0, fault);
   if (t->session->stopped) fault_clear(fault);

@@ -189,7 +189,9 @@ static const Option lambda_options[] = {
 const LayerKind layer_lambda = {
     .kind = {.name = "Lambda", .family = &layer_family, .size = sizeof(Lambda),
              .options = lambda_options, .deinit = layer_deinit,
-             .doc = "A function of the user as a layer.", .equation = "y = f(x)"},
+             .doc = "A function of the user as a layer; one with variables of its own: "
+                    "help \"forward\".",
+             .equation = "y = f(x)"},
     .prefix = "lambda", .forward = lambda_forward};
 
 /* -- all kinds --------------------------------------------------------------------- */

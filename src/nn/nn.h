@@ -203,6 +203,10 @@ Err layer_freeze(Layer *net, const char *pattern, bool frozen, Fault *fault) WAR
 Err layer_summary(Graph *graph, Layer *net, const Loss *loss, Text *out, Fault *fault)
     WARN_UNUSED;
 
+/* A line per layer, nested as the containers are: what it was made with, but for defaults, and
+ * what it took and gave of one example, once it was used. A leaf is one line. */
+void layer_add_lines(Text *out, Layer *net);
+
 /* Outputs for all rows of x, in batches, evaluated. predict_classes: labels from 1 as fit and
  * evaluate read them (trained.h): for each row that of its largest output, for each yes-no
  * output 1 (no) or 2 (yes); an output that is NaN is a fault. */

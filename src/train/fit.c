@@ -69,8 +69,10 @@ static const Option fit_options[] = {
      .doc = "new order every epoch, one order, or as it is"},
     {.name = "drop_last", .kind = OPT_BOOL, AT(drop_last), .value = "false",
      .doc = "leave out a last batch that is not full"},
-    {.name = "verbose", .kind = OPT_BOOL, AT(verbose), .value = "true",
-     .doc = "show progress"},
+    {.name = "verbose", .kind = OPT_INT, AT(verbose), .value = "true", .lo = 0, .hi = 1e9,
+     .yes = "-1", .no = "0",
+     .doc = "show progress: true: on a terminal in one line, which is drawn anew, else a line "
+            "per epoch; n: a line for every n-th epoch and the last"},
     {.name = "record", .kind = OPT_TEXT, AT(record), .value = "none",
      .doc = "a record of this fit alone, in runs/<record>/<time>/, at the prompt as in a "
             "script; true: under the script's name, or \"prompt\"; false: none at all; "

@@ -98,6 +98,9 @@ double history_get(const History *history, const char *column, int64_t row);
 
 /* -- fit --------------------------------------------------------------------------- */
 
+/* Of `verbose`: each epoch, in one line where it can be drawn anew. */
+enum { FIT_ONE_LINE = -1 };
+
 typedef struct Fit {
   Object object;
   Loss *loss;
@@ -110,7 +113,8 @@ typedef struct Fit {
   ObjectList callbacks;        /* of Callback */
   int shuffle;                 /* Shuffle: epoch, once, none */
   bool drop_last;
-  bool verbose;                /* for the sink: show progress, ... */
+  int64_t verbose;             /* for the sink: show every so many epochs, 0: none; or
+                                  FIT_ONE_LINE ... */
   char *record;                /* ... and where to record: NULL: as usual; "": nowhere; else
                                   the name of a record of this fit alone */
 } Fit;

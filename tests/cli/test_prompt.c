@@ -359,7 +359,7 @@ static void read_block(const char *first, Text *out) {
 TEST(the_transcript_in_the_readme_is_what_happens) {
   Text block = {0};
   char here[4096];
-  read_block("    $ build/runner\n    > ", &block);
+  read_block("    $ runner\n    > ", &block);
   assert_non_null(getcwd(here, sizeof here - 16));
   strcat(here, "/experiments");
   assert_int_equal(symlink(here, temp_path("experiments")), 0);

@@ -91,6 +91,95 @@ function tests.test_names_from_elsewhere()
   check.fails(function() return opt.lrr end, '"lr"')
 end
 
+-- What is given at the wrong place is told where it belongs.
+function tests.test_arguments_from_elsewhere()
+  local how = { loss = "cross_entropy" }
+  check.fails(function() nn.Linear(10, 20) end, "argument 2 is a number",
+    "sizes of inputs follow by themselves")
+  for _, layer in ipairs { nn.BatchNorm, nn.LayerNorm, nn.Flatten, nn.BatchNorm1d } do
+    check.fails(function() layer(64) end, "sizes of inputs follow by themselves")
+  end
+  check.fails(function() nn.Linear { in_features = 3, units = 2 } end, "write nn.Dense(units)")
+  check.fails(function() nn.Dense(3, "relu") end, 'as in { activation = "relu" }')
+  check.fails(function() nn.Dense(3, "he_normal") end, 'as in { init = "he_normal" }')
+  check.fails(function() nn.Dense(3, nn.relu()) end, "a table of options")
+  check.fails(function() return nn.Dense(2).kernel end, "write layer.weight")
+  local net = nn.Sequential { nn.Dense(2) }
+  check.fails(function() optim.Adam(net:parameters(), { lr = 1 }) end, "train.step(f, net, opt")
+  check.fails(function() optim.SGD(net, 0.1) end, "train.step(f, net, opt")
+  for _, name in ipairs { "lr", "learning_rate", "momentum", "weight_decay" } do
+    how[name] = 0.1
+    check.fails(function() train.fit(net, moons, how) end, 'unknown option "' .. name .. '"',
+      "write optimizer = optim.")
+    how[name] = nil
+  end
+  check.fails(function() train.fit(moons, net, how) end, "the net comes first")
+  check.fails(function() train.fit(net, a, tensor.zeros(2), how) end, "data.set(x, y)")
+  check.fails(function() net:evaluate(a) end, "data.set(x, y)")
+  check.fails(function() train.fit(net, moons, "mse") end, "argument 3 is a string", "loss =")
+  check.fails(function() train.fit(nil, moons, how) end, "allowed: a net")
+  check.fails(function() train.fit(optim.Adam(), moons, how) end, "allowed: a net")
+  check.fails(function() train.step(net, print, "adam") end, "argument 1 is a layer")
+  check.fails(function() train.step(print, optim.Adam(), net) end, "argument 3: got a layer")
+  check.fails(function() train.step(print, moons, "adam") end, "argument 2: got a data set")
+end
+
+-- Three classes and one output: the loss, and the one that is right.
+function tests.test_classes_that_a_loss_does_not_know()
+  local three, net = data.spirals { n = 30, classes = 3 }, nn.Sequential { nn.Dense(1) }
+  for _, name in ipairs { "binary_crossentropy", "bce" } do
+    check.fails(function() train.fit(net, three, { loss = name, verbose = false }) end,
+      "loss.binary_crossentropy", "sparse_categorical_crossentropy with one output per class")
+    check.fails(function() net:evaluate(three, { loss = name }) end,
+      "sparse_categorical_crossentropy with one output per class")
+  end
+  check.fails(function() train.fit(net, three, { loss = "cross_entropy", verbose = false }) end,
+    "has one class", "binary_crossentropy")
+end
+
+-- A table with `forward`: what stands in its fields, in lists there, and what `parameters`
+-- gives is trained, once.
+function tests.test_layers_in_lua()
+  local function names(layer)
+    local list = {}
+    for i, p in ipairs(nn.Sequential { layer }:parameters()) do list[i] = p.name end
+    return table.concat(list, " ")
+  end
+  local w, b = tensor.variable(tensor.ones(2, 2)), tensor.variable(tensor.zeros(2))
+  local function forward(self, x) return x:matmul(w) + b end
+  check.equal(names { w = w, b = b, forward = forward }, "custom_1.b custom_1.w")
+  check.equal(names { weights = { w, b }, forward = forward },
+    "custom_1.weights_1 custom_1.weights_2")
+  check.equal(names { parameters = function() return { w, b } end, forward = forward },
+    "custom_1.parameter_1 custom_1.parameter_2")
+  check.equal(names { parameters = { w, b }, forward = forward },
+    "custom_1.parameters_1 custom_1.parameters_2")
+  check.equal(names { w = w, again = w, parameters = function() return { b, w } end,
+    forward = forward }, "custom_1.again custom_1.parameter_1")
+  local class = { forward = forward, parameters = function(self) return { self.w } end }
+  class.__index = class
+  check.equal(names(setmetatable({ w = w }, class)), "custom_1.w")
+  local inner = nn.Dense(2)
+  local stack = { layers = { nn.Dense(3), nn.Dense(2) }, head = inner, also = { inner },
+    forward = function(self, x) return self.head(self.layers[2](self.layers[1](x))) end }
+  local net = nn.Sequential { stack }:build { 4 }
+  check.equal(#net:parameters(), 6)
+  train.fit(nn.Sequential { stack }, data.set(tensor.randn(8, 4), tensor.randn(8, 2)),
+    { loss = "mse", verbose = false, record = false })
+  check.fails(function()
+    nn.Sequential { { forward = forward, parameters = function() error "broken" end } }
+  end, "broken")
+  local blocks = { { nn.Dense(3), nn.relu() }, { nn.Dense(2), { nn.Dense(1) } } }
+  blocks[3] = blocks
+  check.equal(#nn.Sequential { { blocks = blocks, forward = forward } }:parameters(), 6)
+  local many, some = {}, {}
+  for i = 1, 100 do many[i] = tensor.variable { i } end
+  for i = 1, 9 do some[i] = many[i] end
+  check.fails(function() nn.Sequential { { forward = forward, many = many } } end, "of more than")
+  check.fails(function() nn.Sequential { { forward = forward, some = some } } end,
+    "a layer with 9 variables, allowed: at most 8")
+end
+
 function tests.test_trailing_nil_is_nothing()
   check.near(tensor.relu(a, nil), nn.relu(a))
   check.equal(loss.mse(a, a, nil):item(), 0.0)
@@ -105,7 +194,7 @@ function tests.test_tensors()
   check.equal(rows, a:totable())
   check.equal(a[3], nil)   -- where ipairs ends
   check.fails(function() return a[4] end, "out of range")
-  check.fails(function() return a[{ 1, 2 }] end, "t[i][j]")
+  check.fails(function() return a[true] end, "t[{ i, { first, last } }]", "got a boolean")
   check.equal(tensor.variable { 1, 2 }:totable(), { 1.0, 2.0 })
   check.equal(tensor.variable({ { 1 } }, "w").name, "w")
   check.equal(nn.Dense(2) { { 1, 2 } }.shape, { 1, 2 })

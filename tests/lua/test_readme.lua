@@ -35,11 +35,80 @@ local function block_with(word)
 end
 
 function tests.test_the_first_script_and_the_loop_run()
-  local script = block_with("-- spirals.lua"):gsub("\n%$ build/runner.*", "\n")
+  local script = block_with("-- spirals.lua"):gsub("\n%$ runner.*", "\n")
   local path = check.file("spirals.lua", script .. block_with("train.step("))
   local out, err, status = check.runner { path, "epochs=2" }
   check.equal(status, 0, err)
   check.yes(out:find("dense_3", 1, true) ~= nil, out)
+end
+
+-- Numbers, and the room that they take, differ with the machine's kernels; words do not.
+local function masked(line)
+  return (line:gsub("[%d.+-]*%d%%?", "#"):gsub("[%s#]+", " "):gsub("^ ", ""):gsub(" $", ""))
+end
+
+-- Every line that is shown is printed, in this order; "..." stands for others.
+function tests.test_the_study_says_what_is_shown()
+  local path = check.file("depth.lua", block_with("-- depth.lua"))
+  local out, err, status = check.runner { "--jobs", "2", path }
+  check.equal({ status, err:match "runner: .*" }, { 0, nil })
+  local at, n = 1, 0
+  local printed = {}
+  for line in out:gmatch "[^\n]+" do printed[#printed + 1] = masked(line) end
+  for line in block_with("$ runner depth.lua\n"):gmatch "[^\n]+" do
+    local want = masked(line)
+    if line ~= "..." and not line:find "^%$" then
+      while at <= #printed and printed[at] ~= want do at = at + 1 end
+      check.yes(at <= #printed, ("not printed: %s\n%s"):format(line, out))
+      at, n = at + 1, n + 1
+    end
+  end
+  check.yes(n > 10)
+  local verified, told, code = check.runner { "verify", "--sample", "all", "--threads", "2", path }
+  check.equal(code, 0, told)
+  says((verified .. told):match "%d+ of %d+ trials came to the same digest")
+end
+
+-- The names of a module as they are written, without aliases.
+local function names_of(module)
+  local names, n = {}, 0
+  local out = check.runner { "-e", ("for _, f in pairs(%s) do print(f) end"):format(module) }
+  for name, rest in out:gmatch("function " .. module .. "%.([%w_]+)([^\n]*)") do
+    if rest == "" and not names[name] then names[name], n = true, n + 1 end
+  end
+  check.yes(n > 2, out)
+  return names
+end
+
+function tests.test_what_there_is_and_what_is_not()
+  for _, module in ipairs { "nn", "init", "loss", "optim", "train" } do
+    for name in pairs(names_of(module)) do
+      if name ~= "metric" then says("`" .. name .. "`") end
+    end
+  end
+  says "Not there: GPUs"
+  for _, name in ipairs { "Conv2D", "Conv1D", "LSTM", "GRU", "Embedding", "MultiHeadAttention" } do
+    check.equal(rawget(nn, name), nil, "README.md says that there are none")
+  end
+  local _, n_ops = check.read("src/graph/ops.def"):gsub("\nOP%(", "")
+  says(("| %d operations"):format(n_ops))
+end
+
+-- One way to call the program, said once.
+function tests.test_the_program_is_called_in_one_way()
+  says 'export PATH="$PWD/build:$PATH"'
+  for _, block in ipairs(blocks()) do
+    check.equal(block:find "%$ build/runner", nil, block)
+  end
+end
+
+function tests.test_the_layer_in_lua_is_trained()
+  local code = block_with("function scale:forward")
+  local path = check.file("scale.lua", code ..
+    "\nfor _, p in ipairs(scaled:build { 2 }:parameters()) do print(p.name) end")
+  local out, err, status = check.runner { path }
+  check.equal({ status, err }, { 0, "" })
+  check.yes(out:find("custom_1.gain", 1, true) ~= nil, out)
 end
 
 function tests.test_every_option_and_exit_status_is_in_the_tables()

@@ -161,4 +161,31 @@ function tests.test_save_and_load()
   check.fails(function() tensor.save(check.temp .. "/t.xyz", t) end, ".safetensors")
 end
 
+-- A list of what each axis gives, as Torch has it; a range alone is that of the first axis.
+function tests.test_slices_by_list()
+  local t = tensor.arange(1, 24):reshape(2, 3, 4)
+  check.equal(t[{ 2, 1, 3 }]:item(), 15.0)
+  check.equal(t[{ 2, 1, 3 }].shape, t:slice(2, 1, 3).shape)
+  check.near(t[{ 2, { 1, 2 } }], t:slice(2, { 1, 2 }))
+  check.near(t[{ { 1, 1 }, nil, { 4, 1, -1 } }], t:slice({ 1, 1 }, nil, { 4, 1, -1 }))
+  check.near(t[{ nil, { 2, 3 }, nil }], t:slice(nil, { 2, 3 }))
+  check.near(t[{}], t)
+  check.near(t[{ 2 }], t[2])
+  check.near(t:slice { nil, nil, { 4, 1, -1 } }, t:slice(nil, nil, { 4, 1, -1 }))
+  check.near(t:slice { nil, { 2, 3 } }, t:slice(nil, { 2, 3 }))
+  check.near(t:slice { nil, { 2, 3 }, nil }, t:slice(nil, { 2, 3 }))
+  check.near(t:slice { 2, { 2, 3 } }, t:slice(2, { 2, 3 }))
+  check.near(t:slice { 1, 2 }, t:slice({ 1, 2 }))
+  check.near(tensor.slice(t, { { 1, 2 }, { 1, 2 } }), t:slice({ 1, 2 }, { 1, 2 }))
+  check.near(tensor.ones(1, 2):pad { nil, { 1, 1 } }, { 0, 1, 1, 0 })
+  check.near(tensor.ones(1, 2):pad { { 0, 1 }, { 1, 0 } }, { 0, 1, 1, 0, 0, 0 })
+  check.fails(function() return t[{ 1, x = 2 }] end, 'got the name "x"')
+  check.fails(function() return t[{ 1, 2, 3, 4 }] end, "more ranges than the tensor has axes (3)")
+  check.fails(function() return t[{ [1000] = 1 }] end, "a list of 1000 ranges")
+  check.fails(function() return t[{ 3 }] end, "from 1 to 2")
+  check.fails(function() return t:slice { { 1, 2 }, x = 3 } end, '"x"')
+  local v = tensor.variable { { 1, 2 }, { 3, 4 } }
+  check.near(grad(v[{ 1, 2 }]:sum(), { v })[1], { 0, 1, 0, 0 })
+end
+
 check.run(tests)

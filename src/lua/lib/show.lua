@@ -1,8 +1,9 @@
--- show.lua: values for people, as the prompt echoes them.
+-- show.lua: values for people, as the prompt echoes them and `print` prints them.
 --
--- Tables are shown with their keys sorted, in one line where it fits the terminal, cut where
--- they are long or deep; a table inside itself is shown once. Tensors at the top print
--- themselves (whole, or as a summary when large); inside a table one line says what they are.
+-- What has a text of its own (__tostring, __name) gives that. Other tables are shown with
+-- their keys sorted, in one line where it fits, cut where they are long or deep; a table inside
+-- itself is shown once. Tensors at the top print themselves (whole, or as a summary when
+-- large); inside a table one line says what they are. tostring(t) remains Lua's own.
 
 local internal = ...
 
@@ -55,7 +56,13 @@ end
 local function first_line(value)
   local text = tostring(value)
   local line = text:match "^[^\n]*"
-  return line == text and text or line .. " ..."
+  return line == text and text or line .. (line:find "{$" and " ... }" or " ...")
+end
+
+-- Has the table a text of its own?
+local function tells_itself(t)
+  local meta = debug.getmetatable(t)
+  return meta and (rawget(meta, "__tostring") ~= nil or type(rawget(meta, "__name")) == "string")
 end
 
 local function leaf(value)
@@ -122,8 +129,7 @@ local show_table
 
 local function show_value(value, indent, depth, inside)
   if type(value) ~= "table" then return leaf(value) end
-  local meta = debug.getmetatable(value)
-  if meta and meta.__tostring then return first_line(value) end
+  if tells_itself(value) then return first_line(value) end
   if inside[value] then return "{ itself }" end
   if next(value) == nil then return "{}" end
   if depth > MAX_DEPTH then return "{ ... }" end
@@ -153,18 +159,17 @@ function show_table(t, indent, depth, inside)
   inside[t] = nil
   local line = "{ " .. table.concat(parts, ", ") .. " }"
   local width = utf8.len(line) or #line
-  if width + #indent <= internal.columns() and not line:find "\n" then return line end
+  if width + #indent <= internal.value_columns() and not line:find "\n" then return line end
   return "{\n" .. indent .. "  " .. table.concat(parts, ",\n" .. indent .. "  ") .. "\n" ..
     indent .. "}"
 end
 
--- What the prompt prints for a value: strings and tensors as they are.
+-- What the prompt shows of a value: strings and tensors as they are.
 local function show(value)
   local kind = type(value)
   if kind == "string" then return value end
   if kind == "number" then return value == value and tostring(value) or "nan" end
-  local meta = kind == "table" and debug.getmetatable(value)
-  if kind == "userdata" or (meta and meta.__tostring) then return tostring(value) end
+  if kind == "userdata" or (kind == "table" and tells_itself(value)) then return tostring(value) end
   return show_value(value, "", 1, {})
 end
 
