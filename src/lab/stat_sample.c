@@ -114,3 +114,20 @@ StatInterval stat_wilson(double successes, int n) {
   if (successes >= n) high = 1;
   return (StatInterval){low, high};
 }
+
+static double log_choose(int n, int k) {
+  return stat_log_gamma(n + 1.0) - stat_log_gamma(k + 1.0) - stat_log_gamma(n - k + 1.0);
+}
+
+/* Tables whose probability differs by rounding only are equally likely. */
+double stat_fisher(int a, int n_a, int b, int n_b) {
+  must(a >= 0 && b >= 0 && a <= n_a && b <= n_b);
+  int sum = a + b, first = sum > n_b ? sum - n_b : 0, last = sum < n_a ? sum : n_a;
+  double all = log_choose(n_a + n_b, sum), p = 0;
+  double seen = log_choose(n_a, a) + log_choose(n_b, b) - all;
+  for (int k = first; k <= last; k++) {
+    double one = log_choose(n_a, k) + log_choose(n_b, sum - k) - all;
+    if (one <= seen + 1e-9) p += exp(one);
+  }
+  return fmin(1, p);
+}
