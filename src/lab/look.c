@@ -145,6 +145,8 @@ void look_info(const Look *look, TrialInfo *out) {
   out->values = json_share(json_find(look->result, "values"));
   const Json *data = json_find(look->meta, "data");
   out->data = data && json_kind(data) == JSON_KIND_MAP ? json_share((Json *)data) : NULL;
+  const Json *rows = json_find(look->meta, "rows");
+  out->rows = rows && json_kind(rows) == JSON_KIND_MAP ? json_share((Json *)rows) : NULL;
   if (look->damage) out->message = text_copy(look->damage);
   else if (json_get_text(json_find(look->result ? look->result : last, "message"), &message))
     out->message = text_copy(message);

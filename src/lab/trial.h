@@ -6,7 +6,7 @@
  *                  a second fit of the same run writes metrics-2.csv, and so on
  *   stdout.log     everything printed to stdout since the program began; in a worker whatever
  *                  reaches descriptor 1, programs that the script starts included
- *   meta.json      times, machine, versions, peak memory, attempts
+ *   meta.json      times, machine, versions, peak memory, attempts, rows of shares
  *   result.json    last, put in place exactly once: its presence means the run is over
  *   lock           held while it runs
  *
@@ -94,6 +94,8 @@ typedef struct TrialEnd {
   const char *layer;         /* first one with a value that is not finite */
   const Json *values;        /* map: final metrics by name */
   const char *weights;       /* hash of the final weights, as text */
+  const Json *rows;          /* map: of values that are shares, how many rows they are of; goes
+                                into meta.json */
 } TrialEnd;
 
 /* The end of a run that this fault ended (or none); borrows both. */

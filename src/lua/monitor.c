@@ -60,6 +60,25 @@ static void put_values(const FitRun *run, Json *out, const char *prefix) {
   }
 }
 
+static void put_row_count(Json *out, const char *prefix, const char *set, const Metric *metric,
+                          int64_t n) {
+  char key[HISTORY_NAME + 32];
+  snprintf(key, sizeof key, "%s%s%s", prefix, set, metric_name(metric));
+  if (n > 0) json_put_int(out, key, n);
+}
+
+/* How many rows the metrics are shares of that are such. */
+static void put_rows(const FitRun *run, Json *out, const char *prefix) {
+  const Fit *fit = run->fit;
+  for (int i = 0; i < fit->metrics.n; i++) {
+    const Metric *metric = (const Metric *)fit->metrics.v[i];
+    if (!metric_kind(metric)->share) continue;
+    put_row_count(out, prefix, "", metric, run->n_train);
+    put_row_count(out, prefix, "val_", metric, run->n_validation);
+    put_row_count(out, prefix, "test_", metric, fit->test ? dataset_n(fit->test) : 0);
+  }
+}
+
 static void close_own_record(Session *s, const FitRun *run, const Fault *fault) {
   Json *values = json_map();
   put_values(run, values, "");
@@ -182,6 +201,7 @@ static void monitor_end(void *ctx, const FitRun *run, const Fault *fault) {
   out_progress_end(fault->code != ERR_OK);
   if (run->number > 1) snprintf(prefix, sizeof prefix, "fit%lld.", (long long)run->number);
   put_values(run, s->results, prefix);
+  if (s->in_trial) put_rows(run, s->rows, prefix);
   if (s->in_trial && !fault->code) add_weights(s, run);
   if (s->recorded_fit == run->number) close_own_record(s, run, fault);
 }
