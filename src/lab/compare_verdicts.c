@@ -120,8 +120,9 @@ static void say_decided(const Words *words) {
   const Compare *compare = words->compare;
   Text text = {0};
   int n = count(words, is_decided);
-  if (n == 0) text_add(&text, "Nothing is decided");
-  else text_addf(&text, "Decided: %d", n);
+  const char *so_far = compare->n_missing ? " so far" : "";
+  if (n == 0) text_addf(&text, "Nothing is decided%s", so_far);
+  else text_addf(&text, "Decided%s: %d", so_far, n);
   text_addf(&text, " of %d contrast%s of %s", compare->n_contrasts,
             words_plural(compare->n_contrasts), compare->spec.metric);
   if (n) text_addf(&text, " (95" NO_BREAK "%% intervals%s)", after_holm(compare));

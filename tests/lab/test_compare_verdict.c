@@ -74,6 +74,7 @@ TEST(contrasts_with_too_few_seeds_are_named) {
   Compare *c = compare(study);
   assert_int_equal(contrast(c, 0, 1)->verdict, COMPARE_UNTESTED);
   assert_int_equal(contrast(c, 0, 2)->verdict, COMPARE_WORSE);
+  check_says(c, COMPARE_VERDICTS, "Decided so far: 2 of 3 contrasts of test_accuracy");
   check_says(c, COMPARE_VERDICTS, "Too few seeds to test: 1; a verdict takes at least 4:\n"
                                   "  activation: tanh against relu (2 seeds)\n");
   finish(study, c);

@@ -73,6 +73,16 @@ TEST(pairs_that_a_difference_takes) {
   assert_int_equal(stat_pairs_needed(INFINITY, 0.05), STAT_TEST_MIN);
 }
 
+TEST(power_of_small_levels_and_large_samples) {
+  assert_int_equal(stat_pairs_needed(0.5, STAT_ALPHA), 34);
+  for (int exponent = 3; exponent <= 9; exponent++) {
+    double level = pow(10, -exponent), smallest = stat_smallest(4, level);
+    assert_true(isfinite(smallest) && smallest > stat_smallest(5, level));
+    CHECK_NEAR(stat_power(smallest, 4, level), STAT_POWER, 1e-6);
+  }
+  CHECK_NEAR(stat_power(0.01, 100000, STAT_ALPHA), 0.885379, 1e-5);   /* as of the normal */
+}
+
 /* -- shares -------------------------------------------------------------------------- */
 
 TEST(fishers_exact_test) {
@@ -84,6 +94,13 @@ TEST(fishers_exact_test) {
   CHECK_NEAR(stat_fisher(0, 7, 0, 9), 1, 0);
   CHECK_NEAR(stat_fisher(7, 7, 9, 9), 1, 0);
   CHECK_NEAR(stat_fisher(0, 0, 3, 9), 1, 1e-12);
+}
+
+/* What is as likely is so relative to its size, however small. */
+TEST(fishers_exact_test_of_tables_that_are_hardly_likely) {
+  CHECK_NEAR(stat_fisher(22, 22, 0, 102) / 7.175066786245e-25, 1, 1e-9);
+  CHECK_NEAR(stat_fisher(50, 51, 257, 632) / 1.222047036352e-17, 1, 1e-9);
+  CHECK_NEAR(stat_fisher(94, 142, 3577, 20565) / 2.069356341010659e-37, 1, 1e-7);
 }
 
 /* All tables of up to six against up to six, by counting. */
@@ -102,6 +119,20 @@ TEST(fishers_exact_test_agrees_with_counting) {
           }
           CHECK_NEAR(stat_fisher(a, n_a, b, n_b), (double)extreme / (double)all, 1e-9);
         }
+}
+
+/* The unit of a metric decides nothing, though squares of it overflow or vanish. */
+TEST(the_unit_decides_nothing) {
+  static const double plain[] = {2, 3, 4, 2.5, 3.5};
+  StatPaired want = stat_paired(plain, 5, 1, 0);
+  for (int exponent = -1000; exponent <= 1000; exponent += 100) {
+    double values[5];
+    for (int i = 0; i < 5; i++) values[i] = ldexp(plain[i], exponent);
+    StatPaired got = stat_paired(values, 5, 1, 0);
+    CHECK_NEAR(got.sd, ldexp(want.sd, exponent), 0);
+    CHECK_NEAR(got.d_z, want.d_z, 0);
+    CHECK_NEAR(got.p, want.p, 0);
+  }
 }
 
 /* -- the parts of a verdict ---------------------------------------------------------- */
