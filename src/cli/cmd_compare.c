@@ -132,5 +132,14 @@ static const QueryOption compare_options[] = {
 
 const QueryCommand command_compare = {
     .name = "compare", .usage = "experiment", .json = true,
-    .doc = "Says what a study shows so far: cells, factors, contrasts, a verdict.",
+    .doc = "Says what a study shows so far: a verdict, cells, factors, contrasts.",
+    .details =
+        "What is decided stands first. A contrast is decided by the paired t test over\n"
+        "its seeds, four at least, with Holm's correction for the number of contrasts;\n"
+        "it is equivalent where the interval lies within the script's rope. p flip,\n"
+        "beside it, is the sign-flip test, which assumes no distribution. Where the two\n"
+        "differ in their share of runs that failed, diverged or learned nothing, or one\n"
+        "seed makes most of the difference, the verdict is one on typical runs. Seeds\n"
+        "that are added when there are results make another look, and the level of .05\n"
+        "is shared by the looks.",
     .options = compare_options, .run = run_compare};

@@ -45,7 +45,8 @@ void compare_free(Compare *compare) {
 /* -- names --------------------------------------------------------------------------- */
 
 const char *compare_verdict_name(CompareVerdict verdict) {
-  static const char *const names[] = {"undecided", "better", "worse", "equivalent"};
+  static const char *const names[] = {"undecided", "better", "worse", "equivalent",
+                                      "too few seeds"};
   return names[verdict];
 }
 
@@ -180,6 +181,7 @@ static Err check_spec(const CompareSpec *spec, Fault *fault) {
   if (!(spec->rope >= 0) || isinf(spec->rope))
     return fault_set(fault, ERR_VALUE, "compare: rope is %g, allowed: 0 or more",
                      spec->rope);
+  must(spec->resolution >= 0 && !isinf(spec->resolution) && spec->looks >= 0);
   for (int f = 0; f < spec->n_factors; f++) {
     const CompareFactor *factor = &spec->factors[f];
     if (factor->n_levels < 1)
@@ -536,13 +538,15 @@ Err compare_new(Compare **out, const CompareSpec *spec, const CompareTrial *tria
   if (err) return err;
   Compare *compare = calloc(1, sizeof *compare);
   if (!compare) return fault_memory(fault, sizeof *compare);
+  compare->level = STAT_ALPHA / (spec->looks > 1 ? spec->looks : 1);
   err = copy_spec(compare, spec, fault);
   if (!err) err = make_table(compare, trials, n_trials, fault);
   if (!err) err = find_facts(compare, fault);
   if (!err) err = make_cells(compare, fault);
-  if (!err) err = compare_make_contrasts(compare, fault);
-  if (!err) err = compare_make_grid(compare, fault);
   if (!err) err = compare_make_flags(compare, fault);
+  if (!err) err = compare_make_contrasts(compare, fault);
+  if (!err) err = compare_find_sd(compare, fault);
+  if (!err) err = compare_make_grid(compare, fault);
   compare->spec.pairs = NULL;
   compare->spec.n_pairs = 0;
   if (err) compare_free(compare);

@@ -13,25 +13,30 @@
  *   compare_free(compare);
  *
  * Before anything has run, `plan` does the same with trials that are all COMPARE_MISSING
- * and asks for COMPARE_REACH: can these seeds reach significance in these contrasts? The
- * order of trials does not matter: cells and seeds are sorted. Seeds are never selected
- * from; nothing here is a maximum over seeds.
+ * and asks for COMPARE_REACH: how large a difference do these seeds find? The order of trials
+ * does not matter: cells and seeds are sorted. Seeds are never selected from; nothing here is a
+ * maximum over seeds.
  *
  * What is compared. A contrast sets level a of a factor against its baseline b. For each
  * seed the difference a - b is averaged over the settings: those combinations of the other
  * factors in which both levels are planned. So n is the number of seeds, not of trials.
  * Where trials lack, the largest complete block of settings x seeds is used, or a smaller
- * one of at least half its size that has seeds enough for significance; it is told. A
+ * one of at least half its size that has seeds enough for a verdict; it is told. A
  * factor that applies to one of the two levels only (a momentum that adam does not have) is
  * averaged over first. Factors that always change together (zip) count as one.
  * Cell contrasts compare two cells seed by seed. A contrast of two cells that another one
  * has already, in either order, is not made again.
  *
- * Verdict: equivalent if a rope is given and holds the interval; else better or worse if
- * p < .05 after Holm and the interval excludes 0; else undecided. With diverged trials two
- * analyses are made: complete cases, and diverged ones as the worst value of the study.
- * Where their verdicts differ it is undecided and marked as disputed; where no complete
- * case is left the second counts. */
+ * Verdict, from STAT_TEST_MIN seeds on: equivalent if a rope is given and holds the interval;
+ * else better or worse if p after Holm is below the level and the interval excludes 0; else
+ * undecided. p is that of the paired t test (stat_paired.h). What it tests is that it makes no
+ * difference to the distribution of results which of the two is run: where they differ in their
+ * share of runs that failed, diverged or are at the floor, or one seed makes more than half of
+ * the sum of squares, a verdict is told of typical runs, and those shares are compared by
+ * themselves. The level is STAT_ALPHA, shared by the looks where seeds were added after one.
+ * With diverged trials two analyses are made: complete cases, and diverged ones as the worst
+ * value of the study. Where one decides what the other does not it is undecided and marked as
+ * disputed; where no complete case is left the second counts. */
 #ifndef LAB_COMPARE_H
 #define LAB_COMPARE_H
 
@@ -71,6 +76,9 @@ typedef struct CompareSpec {
   const ComparePair *pairs;  /* further cell contrasts */
   int n_pairs;
   bool bootstrap;            /* intervals by bootstrap-t where there are seeds enough */
+  double resolution;         /* the step in which values of a trial come; 0: none is known */
+  int looks;                 /* at results, this one included, after which seeds were added;
+                                0 and 1: the only one */
 } CompareSpec;
 
 /* COMPARE_MISSING is all that has no result: pending, running, interrupted, cancelled. A
@@ -98,38 +106,57 @@ typedef struct CompareCell {
   StatSample sample;         /* of the complete trials */
   StatSample imputed;        /* the same with diverged ones at the worst value */
   bool floor, ceiling;       /* where the metric can hardly differ: see compare_flags.c */
+  int n_floored;             /* complete trials that learned nothing: see there */
 } CompareCell;
 
 typedef enum CompareVerdict {
-  COMPARE_UNDECIDED, COMPARE_BETTER, COMPARE_WORSE, COMPARE_EQUIVALENT
+  COMPARE_UNDECIDED,         /* no clear difference */
+  COMPARE_BETTER, COMPARE_WORSE, COMPARE_EQUIVALENT,
+  COMPARE_UNTESTED           /* too few seeds */
 } CompareVerdict;
 const char *compare_verdict_name(CompareVerdict verdict);
 
 typedef struct CompareAnalysis {
   int n_settings;            /* used, of the contrast's n_settings */
   StatPaired paired;         /* a - b; `won` is in the goal's direction */
-  double p_holm;
+  double p_holm;             /* NaN: untested */
+  int dominant;              /* the seed (index) that makes more than half of the sum of
+                                squares; -1: none does */
   CompareVerdict verdict;
 } CompareAnalysis;
+
+/* What became of the runs of one side that ended. */
+typedef struct CompareRuns {
+  int n, n_failed, n_diverged, n_floored;
+} CompareRuns;
 
 typedef struct CompareContrast {
   int factor;                /* -1: of cells */
   int a, b;                  /* levels of the factor, or indices of cells */
   int n_settings;            /* planned */
-  int n_diverged_a, n_diverged_b;
+  CompareRuns runs_a, runs_b;
+  bool uneven;               /* the share of those that went wrong is not the same */
+  double p_wrong, p_wrong_holm;   /* Fisher's exact test of these shares; Holm over the
+                                contrasts with such runs. NaN: there are none */
   CompareAnalysis complete, imputed;   /* the same where nothing diverged */
   bool disputed;
   CompareVerdict verdict;
 } CompareContrast;
 
+/* How large a difference n_seeds find with probability STAT_POWER after Holm. */
+typedef struct CompareFind {
+  int n_seeds;
+  double sds;                /* in sd of the differences */
+  double difference;         /* in the metric's unit; NaN: no sd is known yet */
+} CompareFind;
+
+enum { COMPARE_FINDS = 6 };
+
+/* For 4, 5, 6, 8 and 10 seeds, and those planned; none without a contrast. */
 typedef struct CompareReach {
-  int n_seeds;               /* asked about */
-  int n_contrasts;           /* of the family */
-  double p_min, p_min_holm;  /* smallest p that can come out, alone and after Holm */
-  bool reachable;
-  int needed;                /* fewest seeds for this family; 0: no number does */
+  int n;
+  CompareFind finds[COMPARE_FINDS];
 } CompareReach;
-CompareReach compare_reach(int n_seeds, int n_contrasts);
 
 /* Mean of a level, or of a pair of levels, on the grid. */
 typedef struct CompareMargin {
@@ -168,8 +195,8 @@ typedef struct Compare {
   double worst;              /* what diverged trials are imputed with; NaN: nothing is */
   int n_contrasts;
   CompareContrast *contrasts;
-  CompareReach planned, reach;   /* with the seeds planned, with the most that a contrast
-                                    has */
+  double level;              /* below which p after Holm decides */
+  double sd;                 /* of differences: the median contrast's; NaN: unknown yet */
   CompareGrid grid;
   bool unequal;              /* cells have unequal variances */
   double variance_p;         /* Brown and Forsythe's test over cells; NaN: not tested */
@@ -186,15 +213,18 @@ Err compare_new(Compare **out, const CompareSpec *spec, const CompareTrial *tria
                 int64_t n_trials, Fault *fault) WARN_UNUSED;
 void compare_free(Compare *compare);         /* NULL is a no-op */
 
+CompareReach compare_reach(const Compare *compare);
+
 /* -- output -------------------------------------------------------------------------- */
 
 typedef enum ComparePart {
-  COMPARE_CELLS = 1,         /* the table of cells, best first */
-  COMPARE_EFFECTS = 2,       /* what each factor explains */
-  COMPARE_CONTRASTS = 4,     /* the table of contrasts */
-  COMPARE_REACH = 8,         /* can the seeds reach significance */
-  COMPARE_WORDS = 16,        /* the verdict in sentences, with what to be careful about */
-  COMPARE_ALL = 23           /* what a run ends with; WORDS tells of reach if it fails */
+  COMPARE_VERDICTS = 1,      /* what is decided, what is not */
+  COMPARE_CELLS = 2,         /* the table of cells, best first */
+  COMPARE_EFFECTS = 4,       /* what each factor explains */
+  COMPARE_CONTRASTS = 8,     /* the table of contrasts */
+  COMPARE_REACH = 16,        /* what the seeds can show */
+  COMPARE_WORDS = 32,        /* what to be careful about */
+  COMPARE_ALL = 47           /* what a run ends with */
 } ComparePart;
 
 /* Adds the parts (a sum of ComparePart) as lines of at most `width` columns, as far as
@@ -207,6 +237,6 @@ Err compare_text(const Compare *compare, int width, int parts, Text *out,
  * json_write. */
 Json *compare_json(const Compare *compare);
 /* The part of it that `plan` tells before anything has run. */
-Json *compare_reach_json(CompareReach reach);
+Json *compare_reach_json(const Compare *compare);
 
 #endif

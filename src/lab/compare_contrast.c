@@ -4,7 +4,7 @@
  * Cells of one side and setting are averaged (more than one only where a factor does not
  * apply to the other side). A setting counts for a seed when all its members have a value;
  * the largest complete block of settings x seeds gives one difference for each seed. A
- * block with seeds enough to reach significance is preferred, if it is half as large. */
+ * block with seeds enough for a verdict is preferred, if it is half as large. */
 #include "lab/compare_private.h"
 #include "lab/stat_grid.h"
 #include <math.h>
@@ -20,16 +20,6 @@ typedef struct Members {
   Member *v;                 /* by setting */
   int n, n_settings;
 } Members;
-
-CompareReach compare_reach(int n_seeds, int n_contrasts) {
-  CompareReach reach = {.n_seeds = n_seeds, .n_contrasts = n_contrasts};
-  reach.p_min = stat_sign_flip_min(n_seeds, n_contrasts);
-  reach.p_min_holm = fmin(1, n_contrasts * reach.p_min);
-  reach.reachable = n_contrasts > 0 && n_seeds >= STAT_INTERVAL_MIN &&
-                    reach.p_min_holm < STAT_ALPHA;
-  reach.needed = stat_seeds_needed(n_contrasts);
-  return reach;
-}
 
 /* -- members ------------------------------------------------------------------------- */
 
@@ -116,7 +106,6 @@ typedef struct Scratch {
   int *n_side[2];            /* per setting */
   CellPair *pairs;           /* per contrast of the family, repeated ones included */
   int n_tests;               /* contrasts, once they are counted */
-  int wanted;                /* seeds with which significance can be reached */
 } Scratch;
 
 static Err scratch_init(Compare *compare, Scratch *out, Fault *fault) {
@@ -174,6 +163,19 @@ static double difference_of(const Compare *compare, const Scratch *scratch, int 
   return fabs(sum) <= STAT_ROUNDING * size ? 0 : sum / n_kept;
 }
 
+/* The seed (index) of difference number i. */
+static int seed_of(const Compare *compare, const Scratch *scratch, int i) {
+  for (int s = 0; s < compare->n_seeds; s++)
+    if (scratch->keep[scratch->members.n_settings + s] && i-- == 0) return s;
+  return -1;
+}
+
+/* The least sd of differences that values in steps allow: each is off by an error that is even
+ * over one step, of variance step^2 / 12; a difference has two, a mean over k settings 1 / k. */
+static double sd_floor(const Compare *compare, int n_settings) {
+  return n_settings ? compare->spec.resolution / sqrt(6.0 * n_settings) : 0;
+}
+
 /* The differences of the seeds kept; returns how many. Where they differ by no more than
  * rounding of the values they are made equal: large values leave more of it in a small
  * difference than its own size tells. */
@@ -218,13 +220,15 @@ static Err analyse(const Compare *compare, const CompareContrast *contrast, bool
   int n_settings = scratch->members.n_settings;
   int sizes[2] = {n_settings, compare->n_seeds};
   int64_t count = 0;
-  Err err = stat_grid_largest(scratch->present, sizes, 2, scratch->wanted, scratch->keep,
+  Err err = stat_grid_largest(scratch->present, sizes, 2, STAT_TEST_MIN, scratch->keep,
                               &count, fault);
   if (err) return err;
   out->n_settings = 0;
   for (int k = 0; k < n_settings; k++) out->n_settings += scratch->keep[k];
   int n = fill_differences(compare, scratch, out->n_settings);
-  out->paired = stat_paired(scratch->differences, n, scratch->n_tests);
+  out->paired = stat_paired(scratch->differences, n, scratch->n_tests,
+                            sd_floor(compare, out->n_settings));
+  out->dominant = seed_of(compare, scratch, out->paired.dominant);
   if (compare->spec.bootstrap)
     err = bootstrap_contrast(compare, contrast, scratch->differences, &out->paired, fault);
   if (compare->spec.goal == COMPARE_MIN) turn_won(&out->paired);
@@ -236,30 +240,37 @@ static Err analyse(const Compare *compare, const CompareContrast *contrast, bool
 static CompareVerdict verdict_of(const Compare *compare, const CompareAnalysis *analysis) {
   StatInterval interval = analysis->paired.interval;
   double rope = compare->spec.rope;
+  if (analysis->paired.n < STAT_TEST_MIN) return COMPARE_UNTESTED;
   if (rope > 0 && interval.low >= -rope && interval.high <= rope)
     return COMPARE_EQUIVALENT;
   bool apart = interval.low > 0 || interval.high < 0;
-  if (!apart || !(analysis->p_holm < STAT_ALPHA)) return COMPARE_UNDECIDED;
+  if (!apart || !(analysis->p_holm < compare->level)) return COMPARE_UNDECIDED;
   bool higher = interval.low > 0;
   return higher == (compare->spec.goal == COMPARE_MAX) ? COMPARE_BETTER : COMPARE_WORSE;
 }
 
+/* One that has too few seeds for a verdict is of the family all the same. */
 static Err adjust(Compare *compare, bool impute, Fault *fault) {
   int n = compare->n_contrasts;
   double *p = compare_alloc(compare, 2 * (int64_t)n, sizeof *p, fault);
   if (!p) return ERR_MEMORY;
   for (int i = 0; i < n; i++) {
-    CompareContrast *c = &compare->contrasts[i];
-    p[i] = impute ? c->imputed.paired.p : c->complete.paired.p;
+    const CompareContrast *c = &compare->contrasts[i];
+    const StatPaired *paired = impute ? &c->imputed.paired : &c->complete.paired;
+    p[i] = paired->n < STAT_TEST_MIN ? NAN : paired->p;
   }
   Err err = stat_holm(p, n, p + n, fault);
   for (int i = 0; i < n && !err; i++) {
     CompareContrast *c = &compare->contrasts[i];
     CompareAnalysis *analysis = impute ? &c->imputed : &c->complete;
-    analysis->p_holm = p[n + i];
+    analysis->p_holm = isnan(p[i]) ? NAN : p[n + i];
     analysis->verdict = verdict_of(compare, analysis);
   }
   return err;
+}
+
+static bool is_open(CompareVerdict verdict) {
+  return verdict == COMPARE_UNDECIDED || verdict == COMPARE_UNTESTED;
 }
 
 static void conclude(CompareContrast *contrast) {
@@ -268,20 +279,51 @@ static void conclude(CompareContrast *contrast) {
   contrast->verdict = complete;
   if (contrast->complete.paired.n == 0) {
     contrast->verdict = imputed;
-  } else if (complete != imputed) {
+  } else if (complete != imputed && !(is_open(complete) && is_open(imputed))) {
     contrast->disputed = true;
     contrast->verdict = COMPARE_UNDECIDED;
   }
 }
 
-static void count_diverged(const Compare *compare, const Members *members,
-                           CompareContrast *contrast) {
+/* -- runs that went wrong ------------------------------------------------------------ */
+
+static void count_runs(const Compare *compare, const Members *members,
+                       CompareContrast *contrast) {
   for (int i = 0; i < members->n; i++) {
-    int n = compare->cells[members->v[i].cell].n_diverged;
-    if (members->v[i].is_a) contrast->n_diverged_a += n;
-    else contrast->n_diverged_b += n;
+    const CompareCell *cell = &compare->cells[members->v[i].cell];
+    CompareRuns *runs = members->v[i].is_a ? &contrast->runs_a : &contrast->runs_b;
+    runs->n += cell->n_planned - cell->n_missing;
+    runs->n_failed += cell->n_failed;
+    runs->n_diverged += cell->n_diverged;
+    runs->n_floored += cell->n_floored;
   }
 }
+
+static void test_runs(CompareContrast *contrast) {
+  CompareRuns a = contrast->runs_a, b = contrast->runs_b;
+  int wrong_a = compare_n_wrong(a), wrong_b = compare_n_wrong(b);
+  contrast->p_wrong = contrast->p_wrong_holm = NAN;
+  if (wrong_a + wrong_b == 0 || a.n == 0 || b.n == 0) return;
+  contrast->uneven = (int64_t)wrong_a * b.n != (int64_t)wrong_b * a.n;
+  contrast->p_wrong = stat_fisher(wrong_a, a.n, wrong_b, b.n);
+}
+
+/* A contrast in which no run went wrong cannot come out: it is not of this family (Tarone,
+ * Biometrics 46, 1990). */
+static Err adjust_runs(Compare *compare, Fault *fault) {
+  double *p = compare_alloc(compare, 2 * (int64_t)compare->n_contrasts, sizeof *p, fault);
+  if (!p) return ERR_MEMORY;
+  int n = 0, k = 0;
+  for (int i = 0; i < compare->n_contrasts; i++)
+    if (!isnan(compare->contrasts[i].p_wrong)) p[n++] = compare->contrasts[i].p_wrong;
+  Err err = stat_holm(p, n, p + n, fault);
+  for (int i = 0; i < compare->n_contrasts && !err; i++)
+    if (!isnan(compare->contrasts[i].p_wrong))
+      compare->contrasts[i].p_wrong_holm = p[n + k++];
+  return err;
+}
+
+/* -- which contrasts ----------------------------------------------------------------- */
 
 /* Adds the contrast of the scratch's members, unless no setting has both sides. */
 static void add_contrast(Compare *compare, Scratch *scratch, int factor, int a, int b) {
@@ -404,39 +446,27 @@ static Err analyse_contrast(Compare *compare, Scratch *scratch, CompareContrast 
     cell_members(contrast->a, contrast->b, &scratch->members);
   else
     level_members(compare, contrast->factor, contrast->a, contrast->b, &scratch->members);
-  count_diverged(compare, &scratch->members, contrast);
+  count_runs(compare, &scratch->members, contrast);
+  test_runs(contrast);
   Err err = analyse(compare, contrast, false, scratch, &contrast->complete, fault);
   if (err) return err;
-  if (contrast->n_diverged_a + contrast->n_diverged_b > 0)
+  if (contrast->runs_a.n_diverged + contrast->runs_b.n_diverged > 0)
     return analyse(compare, contrast, true, scratch, &contrast->imputed, fault);
   contrast->imputed = contrast->complete;
   return ERR_OK;
 }
 
-/* Verdicts, and the most seeds that a contrast has. */
-static void conclude_all(Compare *compare) {
-  int most = 0;
-  for (int i = 0; i < compare->n_contrasts; i++) {
-    CompareContrast *contrast = &compare->contrasts[i];
-    conclude(contrast);
-    if (contrast->complete.paired.n > most) most = contrast->complete.paired.n;
-    if (contrast->imputed.paired.n > most) most = contrast->imputed.paired.n;
-  }
-  compare->planned = compare_reach(compare->n_seeds, compare->n_contrasts);
-  compare->reach = compare_reach(most, compare->n_contrasts);
-}
-
-/* The family is made first: how many contrasts there are says how many seeds they need. */
+/* The family is made first: how many contrasts there are is what draws of a test go by. */
 Err compare_make_contrasts(Compare *compare, Fault *fault) {
   Scratch scratch = {0};
   Err err = scratch_init(compare, &scratch, fault);
   if (!err) err = make_family(compare, &scratch, fault);
   scratch.n_tests = compare->n_contrasts;
-  scratch.wanted = stat_seeds_needed(compare->n_contrasts);
   for (int i = 0; i < compare->n_contrasts && !err; i++)
     err = analyse_contrast(compare, &scratch, &compare->contrasts[i], fault);
   if (!err) err = adjust(compare, false, fault);
   if (!err) err = adjust(compare, true, fault);
-  if (!err) conclude_all(compare);
+  if (!err) err = adjust_runs(compare, fault);
+  for (int i = 0; i < compare->n_contrasts && !err; i++) conclude(&compare->contrasts[i]);
   return err;
 }

@@ -14,18 +14,31 @@
  * second of each pair of rules holds only if the end has at least twice as many values as any
  * other value has.
  *
+ * Runs at the floor. Where some runs of a configuration learn and others do not, its mean tells
+ * of neither. A run is at the floor if its own value is within 2 % of the metric's range of the
+ * bad end; or its value is like the worst of the study, and its cell is at the floor, or the
+ * study has such a floor: some cell has values both there and elsewhere, at least two are there,
+ * and either half of the range of all values separates them from the rest, or the end has twice
+ * as many as any other value and a tenth of the range does, or three are equal to the last bit.
+ *
  * Variances. They count as unequal if Brown and Forsythe's test over the cells with five
  * trials or more gives p < .05 and the largest sd is at least twice the smallest. */
 #include "lab/compare_private.h"
 #include <math.h>
 #include <stdlib.h>
 
-enum { VARIANCE_MIN = 5 };   /* fewer values tell little about a spread */
+enum {
+  VARIANCE_MIN = 5,          /* fewer values tell little about a spread */
+  FLOOR_EQUAL = 3,           /* values that are the same to the last bit */
+  FLOOR_GAP = 10,            /* times what counts as alike: a tenth of the range, ... */
+  FLOOR_FAR = 50             /* ... and half of it */
+};
 
 typedef struct Ends {
   double bad, good;          /* the worst and the best value of the study */
   double alike;              /* values closer than that are alike */
   bool crowded_bad, crowded_good;   /* see stands_out */
+  bool has_floored;          /* some cells have runs both at the bad end and apart from it */
   int n_alike;               /* cells with half of their values at the bad end */
   double sd_elsewhere;       /* see there */
 } Ends;
@@ -54,12 +67,12 @@ static int count_at(const Compare *compare, int cell, double end, double toleran
   return n;
 }
 
-/* Is the cell's mean within 2 % of the metric's range of its good (or bad) end? */
-static bool near_bound(const Compare *compare, const CompareCell *cell, bool good) {
+/* Is the value within 2 % of the metric's range of its good (or bad) end? */
+static bool near_bound(const Compare *compare, double value, bool good) {
   double low = compare->spec.low, high = compare->spec.high;
   if (!(low < high)) return false;
   bool upper = good == (compare->spec.goal == COMPARE_MAX);
-  return fabs(cell->sample.mean - (upper ? high : low)) <= 0.02 * (high - low);
+  return fabs(value - (upper ? high : low)) <= 0.02 * (high - low);
 }
 
 static int by_value(const void *a, const void *b) {
@@ -97,6 +110,29 @@ static double sd_elsewhere(const Compare *compare, Ends ends, double *sds) {
   return n ? sds[n / 2] : NAN;
 }
 
+/* Are the values at the bad end set apart from the others? */
+static bool is_apart(const double *values, int64_t n, Ends ends) {
+  double gap = INFINITY;
+  int n_end = 0, n_equal = 0;
+  for (int64_t i = 0; i < n; i++) {
+    double distance = fabs(values[i] - ends.bad);
+    n_equal += distance == 0;
+    n_end += distance <= ends.alike;
+    if (distance > ends.alike) gap = fmin(gap, distance);
+  }
+  if (n_end < 2 || isinf(gap)) return false;
+  bool stands = n_equal >= FLOOR_EQUAL || gap >= FLOOR_GAP * ends.alike;
+  return (ends.crowded_bad && stands) || gap >= FLOOR_FAR * ends.alike;
+}
+
+static bool any_cell_is_mixed(const Compare *compare, Ends ends) {
+  for (int c = 0; c < compare->n_cells; c++) {
+    int n = count_at(compare, c, ends.bad, ends.alike);
+    if (n > 0 && n < compare->cells[c].sample.n) return true;
+  }
+  return false;
+}
+
 static Err find_crowds(const Compare *compare, Ends *ends, Fault *fault) {
   int64_t size = (int64_t)compare->n_cells * compare->n_seeds, n = 0;
   double *values = malloc(((size_t)size + 1) * sizeof *values);
@@ -106,6 +142,7 @@ static Err find_crowds(const Compare *compare, Ends *ends, Fault *fault) {
   qsort(values, (size_t)n, sizeof *values, by_value);
   ends->crowded_bad = stands_out(values, n, ends->bad, ends->alike);
   ends->crowded_good = stands_out(values, n, ends->good, 0);
+  ends->has_floored = is_apart(values, n, *ends) && any_cell_is_mixed(compare, *ends);
   ends->sd_elsewhere = sd_elsewhere(compare, *ends, values);
   for (int c = 0; c < compare->n_cells; c++) ends->n_alike += is_alike(compare, c, *ends);
   free(values);
@@ -113,16 +150,26 @@ static Err find_crowds(const Compare *compare, Ends *ends, Fault *fault) {
 }
 
 static bool at_floor(const Compare *compare, int c, Ends ends) {
-  if (near_bound(compare, &compare->cells[c], false)) return true;
+  if (near_bound(compare, compare->cells[c].sample.mean, false)) return true;
   if (!ends.crowded_bad || !is_alike(compare, c, ends)) return false;
   bool squeezed = compare->cells[c].sample.sd <= ends.sd_elsewhere / 4;
   return count_at(compare, c, ends.bad, 0) > 1 || (ends.n_alike > 1 && squeezed);
 }
 
 static bool at_ceiling(const Compare *compare, int c, Ends ends) {
-  if (near_bound(compare, &compare->cells[c], true)) return true;
+  if (near_bound(compare, compare->cells[c].sample.mean, true)) return true;
   int best = count_at(compare, c, ends.good, 0);
   return ends.crowded_good && best > 1 && 2 * best >= compare->cells[c].sample.n;
+}
+
+static void flag_runs(Compare *compare, int c, Ends ends) {
+  CompareCell *cell = &compare->cells[c];
+  double value;
+  for (int s = 0; s < compare->n_seeds; s++) {
+    if (!compare_value(compare, c, s, false, &value)) continue;
+    bool at_end = fabs(value - ends.bad) <= ends.alike && (cell->floor || ends.has_floored);
+    cell->n_floored += at_end || near_bound(compare, value, false);
+  }
 }
 
 static Err flag_ends(Compare *compare, Fault *fault) {
@@ -134,6 +181,7 @@ static Err flag_ends(Compare *compare, Fault *fault) {
     if (cell->sample.n == 0) continue;
     cell->floor = at_floor(compare, c, ends);
     cell->ceiling = at_ceiling(compare, c, ends);
+    flag_runs(compare, c, ends);
     compare->n_floor += cell->floor;
     compare->n_ceiling += cell->ceiling;
   }

@@ -6,8 +6,11 @@
  *     cells: [{levels: {factor: level}, baseline, n, mean, sd, interval, ...}], best
  *     first, by diverged_as_worst where trials diverged,
  *     grid: {text, whole, cells, seeds, effects: [...], margins: [...]},
- *     contrasts: [{factor, a, b, verdict, complete: {...}, diverged_as_worst: {...}}],
- *     reach: {planned: {...}, now: {...}},
+ *     resolution, looks, level,
+ *     contrasts: [{factor, a, b, verdict, typical_runs, runs_a, runs_b, p_runs, p_runs_holm,
+ *     complete: {...}, diverged_as_worst: {...}}],
+ *     reach: {seeds, contrasts, level, seeds_needed, sd,
+ *     finds: [{seeds, sds, difference}]},
  *     variances: {p, sd_min, sd_max, unequal}, floor, ceiling }
  * A number that is not there is null; an interval is [low, high] or null. */
 #include "lab/compare_private.h"
@@ -78,6 +81,7 @@ static Json *cells_json(const Compare *compare) {
     json_put_int(map, "diverged", cell->n_diverged);
     json_put_int(map, "failed", cell->n_failed);
     json_put_int(map, "missing", cell->n_missing);
+    json_put_int(map, "floored", cell->n_floored);
     json_put_bool(map, "floor", cell->floor);
     json_put_bool(map, "ceiling", cell->ceiling);
     if (cell->n_diverged) {
@@ -90,19 +94,23 @@ static Json *cells_json(const Compare *compare) {
   return list;
 }
 
-static Json *analysis_json(const CompareAnalysis *analysis) {
+static Json *analysis_json(const Compare *compare, const CompareAnalysis *analysis) {
   const StatPaired *paired = &analysis->paired;
   Json *map = json_map();
   json_put_int(map, "seeds", paired->n);
   json_put_int(map, "settings", analysis->n_settings);
   put_number(map, "difference", paired->mean);
   put_number(map, "sd", paired->sd);
+  put_number(map, "sd_used", paired->sd_used);
   put_interval(map, "interval", paired->interval);
   put_number(map, "d_z", paired->d_z);
   put_number(map, "t", paired->t);
   put_number(map, "p_t", paired->p_t);
+  put_number(map, "p_sign_flip", paired->p_flip);
   put_number(map, "p", paired->p);
   put_number(map, "p_holm", analysis->p_holm);
+  if (analysis->dominant >= 0)
+    json_put_int(map, "decisive_seed", compare->seeds[analysis->dominant]);
   put_number(map, "won", paired->won);
   put_interval(map, "won_interval", paired->won_interval);
   json_put_text(map, "verdict", compare_verdict_name(analysis->verdict));
@@ -117,6 +125,15 @@ static void put_side(Json *map, const char *key, const Compare *compare,
     json_put_text(map, key, compare_level(compare, contrast->factor, side));
 }
 
+static Json *runs_json(CompareRuns runs) {
+  Json *map = json_map();
+  json_put_int(map, "n", runs.n);
+  json_put_int(map, "failed", runs.n_failed);
+  json_put_int(map, "diverged", runs.n_diverged);
+  json_put_int(map, "floored", runs.n_floored);
+  return map;
+}
+
 static Json *contrasts_json(const Compare *compare) {
   Json *list = json_list();
   for (int i = 0; i < compare->n_contrasts; i++) {
@@ -129,11 +146,14 @@ static Json *contrasts_json(const Compare *compare) {
     json_put_text(map, "verdict", compare_verdict_name(contrast->verdict));
     json_put_bool(map, "disputed", contrast->disputed);
     json_put_int(map, "settings", contrast->n_settings);
-    json_put_int(map, "diverged_a", contrast->n_diverged_a);
-    json_put_int(map, "diverged_b", contrast->n_diverged_b);
-    json_put(map, "complete", analysis_json(&contrast->complete));
-    if (contrast->n_diverged_a + contrast->n_diverged_b > 0)
-      json_put(map, "diverged_as_worst", analysis_json(&contrast->imputed));
+    json_put_bool(map, "typical_runs", compare_is_typical(contrast));
+    json_put(map, "runs_a", runs_json(contrast->runs_a));
+    json_put(map, "runs_b", runs_json(contrast->runs_b));
+    put_number(map, "p_runs", contrast->p_wrong);
+    put_number(map, "p_runs_holm", contrast->p_wrong_holm);
+    json_put(map, "complete", analysis_json(compare, &contrast->complete));
+    if (contrast->runs_a.n_diverged + contrast->runs_b.n_diverged > 0)
+      json_put(map, "diverged_as_worst", analysis_json(compare, &contrast->imputed));
     json_push(list, map);
   }
   return list;
@@ -184,14 +204,22 @@ static Json *grid_json(const Compare *compare) {
   return map;
 }
 
-Json *compare_reach_json(CompareReach reach) {
-  Json *map = json_map();
-  json_put_int(map, "seeds", reach.n_seeds);
-  json_put_int(map, "contrasts", reach.n_contrasts);
-  json_put_number(map, "p_min", reach.p_min);
-  json_put_number(map, "p_min_holm", reach.p_min_holm);
-  json_put_bool(map, "reachable", reach.reachable);
-  json_put_int(map, "seeds_needed", reach.needed);
+Json *compare_reach_json(const Compare *compare) {
+  const CompareReach reach = compare_reach(compare);
+  Json *map = json_map(), *finds = json_list();
+  json_put_int(map, "seeds", compare->n_seeds);
+  json_put_int(map, "contrasts", compare->n_contrasts);
+  json_put_number(map, "level", compare->level);
+  json_put_int(map, "seeds_needed", STAT_TEST_MIN);
+  put_number(map, "sd", compare->sd);
+  for (int i = 0; i < reach.n; i++) {
+    Json *find = json_map();
+    json_put_int(find, "seeds", reach.finds[i].n_seeds);
+    json_put_number(find, "sds", reach.finds[i].sds);
+    put_number(find, "difference", reach.finds[i].difference);
+    json_push(finds, find);
+  }
+  json_put(map, "finds", finds);
   return map;
 }
 
@@ -217,10 +245,13 @@ static void put_spec(Json *map, const Compare *compare) {
   put_number(map, "rope", spec->rope > 0 ? spec->rope : NAN);
   if (spec->rope_of) json_put_text(map, "rope_of", spec->rope_of);
   json_put_text(map, "intervals", spec->bootstrap ? "bootstrap-t" : "t");
+  put_number(map, "resolution", spec->resolution > 0 ? spec->resolution : NAN);
+  json_put_int(map, "looks", spec->looks > 1 ? spec->looks : 1);
+  json_put_number(map, "level", compare->level);
 }
 
 Json *compare_json(const Compare *compare) {
-  Json *map = json_map(), *seeds = json_list(), *reach = json_map();
+  Json *map = json_map(), *seeds = json_list();
   Json *variances = json_map();
   put_spec(map, compare);
   for (int s = 0; s < compare->n_seeds; s++) json_push_int(seeds, compare->seeds[s]);
@@ -231,9 +262,7 @@ Json *compare_json(const Compare *compare) {
   json_put(map, "cells", cells_json(compare));
   json_put(map, "grid", grid_json(compare));
   json_put(map, "contrasts", contrasts_json(compare));
-  json_put(reach, "planned", compare_reach_json(compare->planned));
-  json_put(reach, "now", compare_reach_json(compare->reach));
-  json_put(map, "reach", reach);
+  json_put(map, "reach", compare_reach_json(compare));
   put_number(variances, "p", compare->variance_p);
   put_number(variances, "sd_min", compare->sd_min);
   put_number(variances, "sd_max", compare->sd_max);

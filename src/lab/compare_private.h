@@ -10,6 +10,26 @@ typedef struct Trials {
   CompareState *state;       /* a combination that is not planned is missing */
 } Trials;
 
+/* The analysis that a verdict comes from: of complete trials, where there are any. */
+static inline const CompareAnalysis *compare_main(const CompareContrast *contrast) {
+  return contrast->complete.paired.n > 0 ? &contrast->complete : &contrast->imputed;
+}
+
+static inline bool compare_is_decided(CompareVerdict verdict) {
+  return verdict == COMPARE_BETTER || verdict == COMPARE_WORSE;
+}
+
+/* Is the verdict one on typical runs, and none on means? */
+static inline bool compare_is_typical(const CompareContrast *contrast) {
+  if (compare_is_decided(contrast->verdict))
+    return contrast->uneven || compare_main(contrast)->dominant >= 0;
+  return contrast->uneven && contrast->verdict == COMPARE_EQUIVALENT;
+}
+
+static inline int compare_n_wrong(CompareRuns runs) {
+  return runs.n_failed + runs.n_diverged + runs.n_floored;
+}
+
 /* Zeroed memory that lives as long as `compare`; NULL and a fault on lack of it. */
 void *compare_alloc(Compare *compare, int64_t n, size_t size, Fault *fault);
 /* A copy of that memory. */
@@ -49,8 +69,9 @@ void compare_add_contrast(const Compare *compare, const CompareContrast *contras
                           Text *out);
 
 /* The parts of compare_new, in this order. */
-Err compare_make_contrasts(Compare *compare, Fault *fault) WARN_UNUSED;
-Err compare_make_grid(Compare *compare, Fault *fault) WARN_UNUSED;
 Err compare_make_flags(Compare *compare, Fault *fault) WARN_UNUSED;
+Err compare_make_contrasts(Compare *compare, Fault *fault) WARN_UNUSED;
+Err compare_find_sd(Compare *compare, Fault *fault) WARN_UNUSED;
+Err compare_make_grid(Compare *compare, Fault *fault) WARN_UNUSED;
 
 #endif

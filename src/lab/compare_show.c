@@ -84,6 +84,17 @@ Shown shown_of(const Compare *compare) {
   return shown;
 }
 
+Shown shown_by(Shown shown, double spread) {
+  int decimals = decimals_of(spread * shown.scale, shown.difference_decimals);
+  if (shown.difference_decimals >= 0)
+    shown.difference_decimals = decimals > DECIMALS_MAX ? -1 : decimals;
+  return shown;
+}
+
+Shown shown_alone(Shown shown, const StatPaired *paired) {
+  return shown_by(shown, contrast_spread(paired));
+}
+
 /* A value that rounds to zero loses its sign. */
 static const char *number(double value, int decimals, bool sign, char *buffer) {
   if (isnan(value)) return strcpy(buffer, "");

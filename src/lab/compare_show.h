@@ -15,6 +15,10 @@ typedef struct Shown {
 } Shown;
 
 Shown shown_of(const Compare *compare);
+/* The same for differences of this spread (above 0) alone, or for one in a sentence: with as
+ * many decimals as they need. */
+Shown shown_by(Shown shown, double spread);
+Shown shown_alone(Shown shown, const StatPaired *paired);
 
 /* Each writes to and returns `buffer`; NaN gives "" . */
 enum { SHOWN_BYTES = 80 };
@@ -26,9 +30,5 @@ const char *shown_size(Shown shown, double value, char *buffer);         /* with
 const char *shown_difference_interval(Shown shown, StatInterval interval, char *buffer);
 const char *shown_p(double p, char *buffer);          /* ".012", "<.001", "1" */
 const char *shown_p_exact(double p, char *buffer);    /* three digits: ".00195" */
-
-/* Adds the sentences; see COMPARE_WORDS and COMPARE_REACH. */
-void compare_add_reach(const Compare *compare, int width, Text *out);
-void compare_add_words(const Compare *compare, int width, Text *out);
 
 #endif

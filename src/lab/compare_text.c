@@ -1,6 +1,6 @@
 /* compare_text.c: the tables that a run ends with: cells, effects, contrasts. */
 #include "base/out.h"
-#include "lab/compare_show.h"
+#include "lab/compare_words.h"
 #include "lab/table.h"
 #include <math.h>
 #include <stdio.h>
@@ -429,16 +429,24 @@ static void add_contrast_name(const Compare *compare, const CompareContrast *con
  * verdict stands with it, so that no narrow table is without. */
 static void add_verdict(const Compare *compare, const CompareContrast *contrast,
                         const CompareAnalysis *analysis, Table *table) {
-  char seeds[48] = "", settings[64] = "";
-  const char *verdict = compare_verdict_name(analysis->verdict);
-  if (analysis->paired.n < compare->n_seeds)
-    snprintf(seeds, sizeof seeds, "%d/%d seeds", analysis->paired.n, compare->n_seeds);
-  if (analysis->n_settings < contrast->n_settings && analysis->n_settings > 0)
-    snprintf(settings, sizeof settings, "%d/%d settings", analysis->n_settings,
-             contrast->n_settings);
-  if (!*seeds && !*settings) table_add(table, verdict);
-  else table_addf(table, "%s (%s%s%s)", verdict, seeds, *seeds && *settings ? ", " : "",
-                  settings);
+  Text text = {0};
+  const char *verdict = compare_verdict_name(analysis->verdict), *between = " (";
+  text_add(&text, verdict);
+  if (analysis == compare_main(contrast) && compare_is_typical(contrast)) {
+    text_addf(&text, "%stypical runs", between);
+    between = ", ";
+  }
+  if (analysis->paired.n < compare->n_seeds) {
+    text_addf(&text, "%s%d/%d seeds", between, analysis->paired.n, compare->n_seeds);
+    between = ", ";
+  }
+  if (analysis->n_settings < contrast->n_settings && analysis->n_settings > 0) {
+    text_addf(&text, "%s%d/%d settings", between, analysis->n_settings, contrast->n_settings);
+    between = ", ";
+  }
+  if (*between == ',') text_add(&text, ")");
+  table_add(table, text.failed ? verdict : text.data);
+  text_deinit(&text);
 }
 
 static void add_numbers(const Compare *compare, Shown shown,
@@ -451,8 +459,9 @@ static void add_numbers(const Compare *compare, Shown shown,
   table_add(table, shown_difference_interval(shown, paired->interval, buffer));
   if (paired->n < 2 || isnan(paired->d_z)) table_add(table, "");
   else table_addf(table, "%.2f", paired->d_z);
-  table_add(table, shown_p(paired->p, buffer));
+  table_add(table, shown_p(paired->p_t, buffer));
   if (compare->n_contrasts > 1) table_add(table, shown_p(analysis->p_holm, buffer));
+  table_add(table, paired->n ? shown_p(paired->p_flip, buffer) : "");
   if (paired->n == 0) table_add(table, "");
   else table_addf(table, "%.*f/%d", won != floor(won), won, paired->n);
   if (paired->n == 0) table_add(table, "");
@@ -470,6 +479,7 @@ static void contrast_columns(const Compare *compare, Table *table) {
   table_column(table, "d_z", TABLE_RIGHT, 3);
   table_column(table, "p", TABLE_RIGHT, holm ? 4 : 0);
   if (holm) table_column(table, "p Holm", TABLE_RIGHT, 0);
+  table_column(table, "p flip", TABLE_RIGHT, 0);
   table_column(table, "won", TABLE_RIGHT, 2);
   table_column(table, "95 % of won", TABLE_RIGHT, 5);
   table_column(table, "verdict", TABLE_LEFT, 0);
@@ -479,7 +489,7 @@ static void add_contrast_rows(const Compare *compare, Shown shown,
                               const CompareContrast *contrast, bool new_factor,
                               Table *table) {
   Text factor = {0};
-  bool both = contrast->n_diverged_a + contrast->n_diverged_b > 0;
+  bool both = contrast->runs_a.n_diverged + contrast->runs_b.n_diverged > 0;
   if (new_factor && contrast->factor >= 0)
     compare_add_factor(compare, contrast->factor, &factor);
   else if (new_factor)
@@ -510,11 +520,11 @@ static void add_contrasts(const Compare *compare, Shown shown, int width, Text *
   bool settings = false;
   for (int i = 0; i < compare->n_contrasts; i++)
     settings = settings || compare->contrasts[i].n_settings > 1;
-  text_addf(&text, "Contrasts%s: paired by seed%s; sign-flip test",
+  text_addf(&text, "Contrasts%s: paired by seed%s; paired t test",
             *shown.unit ? " in points" : "",
             settings ? ", mean over the settings of the other factors" : "");
   if (compare->n_contrasts > 1) text_addf(&text, ", Holm over %d", compare->n_contrasts);
-  text_add(&text, ".");
+  text_add(&text, "; p flip: sign-flip test.");
   add_paragraph(&text, width, out);
   text_deinit(&text);
   Table table = {0};
@@ -546,6 +556,7 @@ Err compare_text(const Compare *compare, int width, int parts, Text *out, Fault 
   for (int part = 1; part <= COMPARE_WORDS; part *= 2) {
     if (!(parts & part)) continue;
     if (out->n_bytes > begin) text_add(out, "\n");
+    if (part == COMPARE_VERDICTS) compare_add_verdicts(compare, sentence_columns(width), out);
     if (part == COMPARE_CELLS) add_cells(compare, shown, width, out);
     if (part == COMPARE_EFFECTS) add_effects(compare, shown, width, out);
     if (part == COMPARE_CONTRASTS) add_contrasts(compare, shown, width, out);

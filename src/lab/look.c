@@ -49,7 +49,9 @@ static bool is_of(const Json *json, JsonKind kind) { return json && json_kind(js
 static const char *meta_flaw(const Json *meta) {
   const Json *attempts = json_find(meta, "attempts"), *data = json_find(meta, "data");
   if (attempts && json_kind(attempts) != JSON_KIND_LIST) return "\"attempts\" is no list";
+  const Json *rows = json_find(meta, "rows");
   if (data && json_kind(data) != JSON_KIND_MAP) return "\"data\" is no map";
+  if (rows && json_kind(rows) != JSON_KIND_MAP) return "\"rows\" is no map";
   for (int64_t i = 0; attempts && i < json_count(attempts); i++)
     if (!is_of(json_item(attempts, i), JSON_KIND_MAP)) return "one of \"attempts\" is no map";
   return NULL;
@@ -178,6 +180,7 @@ void look_info(const Look *look, TrialInfo *out) {
   copy_text(out->digest, sizeof out->digest, json_find(look->result, "digest"));
   out->values = json_share(json_find(look->result, "values"));
   out->data = json_share(json_find(look->meta, "data"));
+  out->rows = json_share(json_find(look->meta, "rows"));
   if (look->damage) out->message = text_copy(look->damage);
   else if (json_get_text(json_find(look->result ? look->result : last, "message"), &message))
     out->message = text_copy(message);

@@ -71,6 +71,7 @@ static const Field lists[] = {
     {"contrasts", false, is_pair, "pairs of cells"},
     {"skipped", false, is_map, "maps"},
     {"others", false, is_trial, "ids of trials"},
+      {"looks", false, is_map, "maps"},
     {"fingerprints", false, is_text, "hashes of code"},
     {"words", false, is_text, "words of the command line"}};
 static const Field tuned_lists[] = {{"names", false, is_text, "names of parameters"}};

@@ -1,5 +1,5 @@
-/* stat_dist.c: t and F tails by the incomplete beta function, critical values by its
- * inversion.
+/* stat_dist.c: t and F tails by the incomplete beta function, noncentral ones by sums of it,
+ * critical values by its inversion.
  *
  * Sources, in the NIST Digital Library of Mathematical Functions (dlmf.nist.gov):
  *   8.17.22  the continued fraction of I_x(a, b), which converges fast for
@@ -15,8 +15,10 @@
 #include <math.h>
 
 enum { FRACTION_TERMS = 100000, NEWTON_STEPS = 2000 };   /* far more than are needed */
+#define WEIGHT_MIN 1e-16     /* of a term that still counts */
+#define FAR 10.0             /* Z < -FAR and C > FAR^2 df do not happen */
 
-static double log_gamma(double x) {
+double stat_log_gamma(double x) {
   int sign;
   return lgamma_r(x, &sign);    /* lgamma itself writes to a global */
 }
@@ -50,7 +52,7 @@ static double beta_ratio(double a, double b, double x, double y) {
   if (x <= 0) return 0;
   if (y <= 0) return 1;
   if (x > (a + 1) / (a + b + 2)) return 1 - beta_ratio(b, a, y, x);
-  double log_front = log_gamma(a + b) - log_gamma(a) - log_gamma(b) +
+  double log_front = stat_log_gamma(a + b) - stat_log_gamma(a) - stat_log_gamma(b) +
                      a * (x < 0.5 ? log(x) : log1p(-y)) +
                      b * (y < 0.5 ? log(y) : log1p(-x));
   return exp(log_front) / a * beta_fraction(a, b, x);
@@ -69,6 +71,38 @@ double stat_t_tail(double t, double df) {
   return beta_ratio(df / 2, 0.5, df / (df + square), square / (df + square));
 }
 
+/* x^a y^b / (a B(a, b)): by so much I_x(a, b) is above I_x(a + 1, b) (DLMF 8.17.20). */
+static double beta_step(double a, double b, double x, double y) {
+  return exp(a * log(x) + b * log(y) + stat_log_gamma(a + b) - stat_log_gamma(a + 1) -
+             stat_log_gamma(b));
+}
+
+static double poisson(double j, double mean) {
+  return exp(j * log(mean) - mean - stat_log_gamma(j + 1));
+}
+
+/* T^2 is of the noncentral F distribution: with j of the Poisson distribution with mean
+ * shift^2 / 2, P(|T| < t) is the mean of I_x(1 / 2 + j, df / 2), x = t^2 / (df + t^2). Summed
+ * from the largest j that counts down, so that each I_x follows from the last by an addition. */
+double stat_shifted_t_tail(double t, double df, double shift) {
+  must(!(df <= 0) && !(t < 0));
+  if (isnan(t) || isnan(shift)) return NAN;
+  double mean = shift * shift / 2, square = t * t, b = df / 2, sum = 0;
+  if (mean == 0 || square == 0) return square == 0 ? 1 : stat_t_tail(t, df);
+  if (isinf(square)) return 0;
+  if (fabs(shift) > FAR * (1 + t)) return 1;   /* T < t would be far out */
+  double x = square / (df + square), y = df / (df + square), j = ceil(mean);
+  while (poisson(j, mean) > WEIGHT_MIN) j++;
+  double below = beta_ratio(0.5 + j, b, x, y);
+  for (; j >= 0; j--) {
+    double weight = poisson(j, mean);
+    if (j < mean && weight < WEIGHT_MIN) break;
+    sum += weight * below;
+    if (j > 0) below += beta_step(j - 0.5, b, x, y);
+  }
+  return fmax(0, 1 - sum);
+}
+
 /* P(F >= f) = I_x(below / 2, above / 2) with x = below / (below + above f). */
 double stat_f_tail(double f, double df_above, double df_below) {
   must(!(df_above <= 0) && !(df_below <= 0));
@@ -79,7 +113,7 @@ double stat_f_tail(double f, double df_above, double df_below) {
 }
 
 static double t_density(double t, double df) {
-  double log_front = log_gamma((df + 1) / 2) - log_gamma(df / 2) - log(df * M_PI) / 2;
+  double log_front = stat_log_gamma((df + 1) / 2) - stat_log_gamma(df / 2) - log(df * M_PI) / 2;
   return exp(log_front - (df + 1) / 2 * log1p(t * t / df));
 }
 

@@ -106,21 +106,36 @@ double stat_sign_flip_min(int n, int n_tests) {
   return n <= STAT_EXACT_MAX ? ldexp(1, 1 - n) : 1.0 / (double)(flips_among(n_tests) + 1);
 }
 
-int stat_seeds_needed(int n_tests) {
+int stat_flips_needed(int n_tests, double level) {
   for (int n = 1; n <= STAT_EXACT_MAX + 1; n++)
-    if (n_tests * stat_sign_flip_min(n, n_tests) < STAT_ALPHA) return n;
+    if (n_tests * stat_sign_flip_min(n, n_tests) < level) return n;
   return 0;
 }
 
-StatPaired stat_paired(const double *differences, int n, int n_tests) {
+static int find_dominant(const double *differences, int n) {
+  double squares = 0, largest = 0;
+  int at = -1;
+  for (int i = 0; i < n; i++) largest = fmax(largest, fabs(differences[i]));
+  for (int i = 0; i < n && largest > 0; i++) {   /* scaled: squares may overflow, or vanish */
+    double size = fabs(differences[i]) / largest;
+    squares += size * size;
+    if (size == 1) at = i;
+  }
+  return squares < 2 ? at : -1;
+}
+
+StatPaired stat_paired(const double *differences, int n, int n_tests, double sd_floor) {
   StatPaired out = {.n = n};
   out.mean = stat_mean(differences, n);
   out.sd = stat_sd(differences, n);
-  out.interval = stat_t_interval(out.mean, out.sd, n, 0.05);
-  out.d_z = out.mean / out.sd;
+  out.sd_used = n < 2 ? NAN : fmax(out.sd, sd_floor);
+  out.interval = stat_t_interval(out.mean, out.sd_used, n, 0.05);
+  out.d_z = out.mean / out.sd_used;
   out.t = out.d_z * sqrt(n);
   out.p_t = n < 2 ? NAN : stat_t_tail(out.t, n - 1);
-  out.p = stat_sign_flip(differences, n, n_tests);
+  out.p_flip = stat_sign_flip(differences, n, n_tests);
+  out.p = out.sd_used > 0 ? out.p_t : out.p_flip;
+  out.dominant = find_dominant(differences, n);
   double won = 0;
   for (int i = 0; i < n; i++)
     won += differences[i] > 0 ? 1 : differences[i] == 0 ? 0.5 : 0;

@@ -19,17 +19,24 @@ double stat_mean(const double *values, int n) {
 }
 
 /* Equal values leave a trace of rounding, in themselves and in their mean. Taken for a spread
- * it would make a ratio to it, as of a mean, a number without sense instead of infinity. */
+ * it would make a ratio to it, as of a mean, a number without sense instead of infinity.
+ * Squares are of the deviations in units of a power of two near the largest: they neither
+ * overflow nor vanish, and the bits are the same. */
 double stat_sd(const double *values, int n) {
   if (n < 2) return NAN;
   double mean = stat_mean(values, n), squares = 0, low = values[0], high = values[0];
+  int unit;
   for (int i = 0; i < n; i++) {
-    squares += (values[i] - mean) * (values[i] - mean);
     low = fmin(low, values[i]);
     high = fmax(high, values[i]);
   }
-  bool equal = high - low <= STAT_ROUNDING * (fabs(low) + fabs(high));
-  return equal ? 0 : sqrt(squares / (n - 1));
+  if (high - low <= STAT_ROUNDING * (fabs(low) + fabs(high))) return 0;
+  frexp(high / 2 - low / 2, &unit);
+  for (int i = 0; i < n; i++) {
+    double deviation = ldexp(values[i] - mean, -unit);
+    squares += deviation * deviation;
+  }
+  return ldexp(sqrt(squares / (n - 1)), unit);
 }
 
 StatInterval stat_t_interval(double mean, double sd, int n, double miss) {
@@ -113,4 +120,21 @@ StatInterval stat_wilson(double successes, int n) {
   if (successes <= 0) low = 0;      /* exactly, where rounding leaves a trace */
   if (successes >= n) high = 1;
   return (StatInterval){low, high};
+}
+
+static double log_choose(int n, int k) {
+  return stat_log_gamma(n + 1.0) - stat_log_gamma(k + 1.0) - stat_log_gamma(n - k + 1.0);
+}
+
+/* Tables whose probability differs by rounding only are equally likely. */
+double stat_fisher(int a, int n_a, int b, int n_b) {
+  must(a >= 0 && b >= 0 && a <= n_a && b <= n_b);
+  int sum = a + b, first = sum > n_b ? sum - n_b : 0, last = sum < n_a ? sum : n_a;
+  double all = log_choose(n_a + n_b, sum), p = 0;
+  double seen = log_choose(n_a, a) + log_choose(n_b, b) - all;
+  for (int k = first; k <= last; k++) {
+    double one = log_choose(n_a, k) + log_choose(n_b, sum - k) - all;
+    if (one <= seen + 1e-9) p += exp(one);
+  }
+  return fmin(1, p);
 }

@@ -48,4 +48,10 @@ Err stat_bootstrap_t(const double *values, int n, Stream stream, StatInterval *o
  * halves (ties). None for n = 0. */
 StatInterval stat_wilson(double successes, int n);
 
+/* Fisher's exact test (Statistical Methods for Research Workers, section 21.02), two-sided: are
+ * shares of a of n_a and b of n_b apart? The p of all tables with the same margins that are no
+ * likelier than this one. 1 where there is nothing to compare. Where pairs of runs go well or
+ * fail together the p is too large, never too small. */
+double stat_fisher(int a, int n_a, int b, int n_b);
+
 #endif

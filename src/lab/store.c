@@ -165,6 +165,7 @@ Err store_look(const Store *store, const char *id, TrialInfo *out, Fault *fault)
 void trial_info_deinit(TrialInfo *info) {
   json_free(info->values);
   json_free(info->data);
+  json_free(info->rows);
   free(info->message);
   *info = (TrialInfo){0};
 }

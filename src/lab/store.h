@@ -76,7 +76,8 @@ void trial_id(const char *hash, int64_t seed, char out[TRIAL_ID]);
  *     baseline: {factor: level}, metric, metric_goal, report, goal, range: [low, high] of what is
  *     reported, if it is known, seeds: [n], rope, contrasts,
  *     cells: [{factor: level}], fingerprints: [of the code of each cell],
- *     skipped: [{cell, why}], others: [id], kept_code (study_code.c) }
+ *     skipped: [{cell, why}], others: [id], kept_code (study_code.c),
+ *     looks (study_looks.c) }
  * Trials that belong to the experiment are those of cells x seeds, with the config
  * { factors: cell, args: args }, and those listed in `others` (of tuning, say). */
 Err store_plan(const Store *store, const Json *experiment, Fault *fault) WARN_UNUSED;
@@ -96,6 +97,7 @@ typedef struct TrialInfo {
   char digest[HASH_TEXT];    /* of a published one; else "" */
   Json *values;              /* map of a published one; NULL if none */
   Json *data;                /* map: what was read -> hash of its rows; NULL if unknown */
+  Json *rows;                /* map: a value that is a share -> of how many; NULL if unknown */
   char *message;             /* of what ended the last attempt; NULL if none */
 } TrialInfo;
 

@@ -93,6 +93,7 @@ Err study_open(Study *out, Json *plan, const Json *seeds, const char *runs, bool
 void study_close(Study *study) {
   for (int64_t i = 0; study->trials && i < study->n_trials; i++) {
     json_free(study->trials[i].values);
+    json_free(study->trials[i].rows);
     free(study->trials[i].message);
   }
   for (int i = 0; study->configs && i < study->n_cells; i++) json_free(study->configs[i]);
@@ -169,10 +170,12 @@ static void note_data(Study *s, StudyTrial *t, const Json *data) {
 static void take_info(Study *s, StudyTrial *t, TrialInfo *info) {
   count(s, t, -1);
   json_free(t->values);
+  json_free(t->rows);
   free(t->message);
   t->state = info->state;
   t->seconds = info->seconds;
   t->values = info->values;
+  t->rows = info->rows;
   t->message = info->message;
   memcpy(t->digest, info->digest, sizeof t->digest);
   memcpy(t->made_by, info->fingerprint, sizeof t->made_by);
@@ -182,7 +185,7 @@ static void take_info(Study *s, StudyTrial *t, TrialInfo *info) {
   t->damaged = info->damaged;
   t->other_data = false;
   if (study_is_published(t)) note_data(s, t, info->data);
-  info->values = NULL;
+  info->values = info->rows = NULL;
   info->message = NULL;
   count(s, t, 1);
 }
@@ -206,6 +209,7 @@ Err study_look(Study *study, Fault *fault) {
   for (int64_t i = 0; !err && study->stored && i < study->n_trials; i++)
     err = study_look_at(study, i, fault);
   study->n_found = study->n_done + study->n_failed;
+  if (!err && study->earlier) err = study_note_looks(study, fault);
   return err;
 }
 
@@ -214,6 +218,7 @@ Err study_outcome(Study *study, int64_t trial, const TrialEnd *end, double secon
   TrialInfo info = {.state = end->state, .seconds = seconds};
   info.message = end->message ? text_copy(end->message) : NULL;
   info.values = end->values ? json_share((Json *)end->values) : NULL;
+  info.rows = end->rows ? json_share((Json *)end->rows) : NULL;
   take_info(study, &study->trials[trial], &info);
   return end->message && !study->trials[trial].message ? fault_memory(fault, 0) : ERR_OK;
 }

@@ -36,6 +36,7 @@ typedef struct StudyTrial {
   int deaths;
   double seconds;
   Json *values;              /* NULL: none */
+  Json *rows;                /* of values that are shares, of how many; NULL: unknown */
   char *message;             /* NULL: none */
   char digest[HASH_TEXT];
   char made_by[HASH_TEXT];   /* fingerprint of the code of the last attempt; "": unknown */
@@ -109,6 +110,14 @@ Err study_write_code(const Study *study, const Json *listings, const Json *files
 /* experiment.json. `tuning`: the trials are those that choose parameters; they are listed as
  * the plan's `others`, and its cells are not known yet. */
 Err study_write_plan(const Study *study, bool tuning, Fault *fault) WARN_UNUSED;
+
+/* Looks at results after which seeds were added (study_looks.c). study_look notes one in the plan
+ * where it has seeds that the plan on disk lacks. Of results that other code takes the place of
+ * they are forgotten. */
+Err study_note_looks(Study *study, Fault *fault) WARN_UNUSED;
+Err study_forget_looks(Study *study, Fault *fault) WARN_UNUSED;
+/* How many there are of these arguments, the next one included. */
+int study_looks(const Study *study);
 
 /* The next trial that is to be run, now marked as running by us; -1: none is. */
 int64_t study_next(Study *study);

@@ -109,6 +109,7 @@ Err study_check_code(Study *study, CodeChoice choice, const Json *listings,
   if (!err && study->stored) err = reset_foreign(study, choice, fault);
   if (!err && n_asked && choice == CODE_KEEP) note_kept(study);
   if (!err && n_foreign && choice == CODE_RERUN) json_put(study->plan, "kept_code", json_map());
+  if (!err && choice == CODE_RERUN && study->n_done == 0) err = study_forget_looks(study, fault);
   study->n_found = study->n_done + study->n_failed;
   study->code_decided = true;
   study->keeps_foreign = choice == CODE_KEEP;

@@ -1,5 +1,6 @@
 /* study_compare.c: a study's trials as a comparison. */
 #include "lab/study_compare.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -112,6 +113,24 @@ static void draft_range(Draft *d, const StudyQuestion *question) {
   d->spec.high = high;
 }
 
+/* The step in which values come that are shares of rows: 1 / rows, of the fewest if trials
+ * differ. 0 where nobody recorded the rows, or a value is no such share: one that is weighted,
+ * or of more outputs than rows. */
+static void draft_resolution(Draft *d) {
+  const Study *s = d->study;
+  double fewest = INFINITY;
+  for (int64_t i = 0; i < s->n_trials; i++) {
+    double rows, hits;
+    if (d->trials[i].state != COMPARE_COMPLETE) continue;
+    if (!json_get_number(json_find(s->trials[i].rows, d->spec.metric), &rows) || !(rows >= 1))
+      return;
+    hits = d->trials[i].value * rows;
+    if (!(fabs(hits - round(hits)) <= STAT_ROUNDING * 16 * rows)) return;
+    fewest = fmin(fewest, rows);
+  }
+  d->spec.resolution = 1 / fewest;
+}
+
 /* The plan's rope and what `ls` shows are those of the reported metric. */
 static void draft_reported(Draft *d) {
   const Study *s = d->study;
@@ -179,6 +198,7 @@ Err study_compare(const Study *study, const StudyQuestion *question, Compare **o
                          .bootstrap = question->bootstrap};
   if (goal_of(study, question, d.spec.metric, &d.spec.goal, fault)) return fault->code;
   d.spec.n_pairs = contrasts ? (int)json_count(contrasts) : 0;
+  d.spec.looks = study_looks(study);
   json_get_bool(json_find(plan, "cell_contrasts"), &d.spec.cell_contrasts);
   draft_reported(&d);
   Err err = allocate(&d, fault);
@@ -192,6 +212,7 @@ Err study_compare(const Study *study, const StudyQuestion *question, Compare **o
     draft_pairs(&d);
     draft_trials(&d, d.spec.metric);
     draft_range(&d, question);
+    draft_resolution(&d);
     d.spec.factors = d.factor;
     d.spec.pairs = d.pairs;
     err = compare_new(out, &d.spec, d.trials, study->n_trials, fault);

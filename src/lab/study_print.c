@@ -256,7 +256,7 @@ Err study_print_plan(const Study *study, int jobs, Fault *fault) {
 static Json *reach_json(const Study *s, Fault *fault) {
   Compare *compare;
   if (study_compare(s, NULL, &compare, fault)) return NULL;
-  Json *reach = compare_reach_json(compare->planned);
+  Json *reach = compare_reach_json(compare);
   compare_free(compare);
   return reach;
 }

@@ -365,6 +365,7 @@ static Err settle(Trial *trial, const TrialEnd *end, bool sync, Fault *fault) {
   Err err = close_logs(trial, fault);
   if (!err) err = sync ? sync_all(trial, fault) : metrics_check(&trial->metrics, fault);
   note_end(trial, end->state, end->message);
+  if (end->rows) json_put(trial->meta, "rows", json_share((Json *)end->rows));
   if (!err)
     err = put_json(trial, "meta.json", trial->meta, sync ? PUBLISH_AHEAD : PUBLISH_DRAFT,
                    fault);

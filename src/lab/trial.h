@@ -7,7 +7,7 @@
  *   stdout.log     everything printed to stdout since the program began; of a trial of a study
  *                  whatever reaches descriptor 1, programs that it starts included
  *   stderr.log     of such a trial: the same of descriptor 2, byte by byte
- *   meta.json      times, machine, versions, peak memory, attempts
+ *   meta.json      times, machine, versions, peak memory, attempts, rows of shares
  *   result.json    last, put in place exactly once: its presence means the run is over
  *   lock           held while it runs
  *
@@ -101,6 +101,8 @@ typedef struct TrialEnd {
   const char *layer;         /* first one with a value that is not finite */
   const Json *values;        /* map: final metrics by name */
   const char *weights;       /* hash of the final weights, as text */
+  const Json *rows;          /* map: of values that are shares, how many rows they are of; goes
+                                into meta.json */
 } TrialEnd;
 
 /* The end of a run that this fault ended (or none); borrows both. */

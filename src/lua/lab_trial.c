@@ -41,7 +41,9 @@ void trial_enter(Session *s, Trial *record) {
   s->quiet = s->in_trial = true;
   s->trial_begun = false;
   json_free(s->results);
+  json_free(s->rows);
   s->results = json_map();
+  s->rows = json_map();
   s->graph.count = s->script_count;
   sha256_begin(&s->weights);
 }
@@ -122,6 +124,7 @@ static JobOutcome trial_leave(Session *s, StoreClaim *claim, Fault *fault, Trial
   if (!fault->code && !s->trial_begun) fault_set(fault, ERR_SCRIPT, "%s", no_experiment);
   sha256_end(&s->weights, s->weights_text);
   *end = trial_end_of(fault, s->results);
+  end->rows = s->rows;
   end->weights = s->weights_text;
   JobOutcome outcome = JOB_ENDED;
   Fault storage = {0};

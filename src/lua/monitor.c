@@ -42,10 +42,10 @@ static Err open_own_record(Session *s, const FitRun *run, Fault *fault) {
   return ERR_OK;
 }
 
-/* Does anybody ask for its final values? A trial does, of all its fits that are recorded. */
+/* Does anybody ask for its final values? A trial does, of all its fits. */
 static bool keeps_results(const Session *s, const FitRun *run) {
   bool refused = run->fit->record && !*run->fit->record;
-  return !refused && (s->in_trial || s->script);
+  return s->in_trial || (s->script && !refused);
 }
 
 /* Where rows of this fit go; NULL: nowhere. */
@@ -67,6 +67,25 @@ static void put_values(const FitRun *run, Json *out, const char *prefix) {
   for (int i = 0; i < h->n_test; i++) {
     snprintf(key, sizeof key, "%s%s", prefix, h->test[i].name);
     json_put_number(out, key, h->test[i].value);
+  }
+}
+
+static void put_row_count(Json *out, const char *prefix, const char *set, const Metric *metric,
+                          int64_t n) {
+  char key[HISTORY_NAME + 32];
+  snprintf(key, sizeof key, "%s%s%s", prefix, set, metric_name(metric));
+  if (n > 0) json_put_int(out, key, n);
+}
+
+/* How many rows the metrics are shares of that are such. */
+static void put_rows(const FitRun *run, Json *out, const char *prefix) {
+  const Fit *fit = run->fit;
+  for (int i = 0; i < fit->metrics.n; i++) {
+    const Metric *metric = (const Metric *)fit->metrics.v[i];
+    if (!metric_kind(metric)->share) continue;
+    put_row_count(out, prefix, "", metric, run->n_train);
+    put_row_count(out, prefix, "val_", metric, run->n_validation);
+    put_row_count(out, prefix, "test_", metric, fit->test ? dataset_n(fit->test) : 0);
   }
 }
 
@@ -270,6 +289,7 @@ static void monitor_end(void *ctx, const FitRun *run, const Fault *fault) {
   if (fault->code == ERR_INTERRUPT && s->at_prompt) print_kept(run);
   if (run->number > 1) snprintf(prefix, sizeof prefix, "fit%lld.", (long long)run->number);
   if (keeps_results(s, run)) put_values(run, s->results, prefix);
+  if (s->in_trial) put_rows(run, s->rows, prefix);
   if (s->in_trial && !fault->code) add_weights(s, run);
   if (s->recorded_fit == run->number) close_own_record(s, run, fault);
 }

@@ -469,6 +469,7 @@ lua_State *session_open(Session *s, Fault *fault) {
   s->config = json_map();
   s->origins = json_map();
   s->results = json_map();
+  s->rows = json_map();
   json_put_text(s->origins, "seed", "default");
   json_put_int(s->config, "seed", (int64_t)s->graph.seed);
   json_put(s->config, "args", json_map());
@@ -488,7 +489,8 @@ void session_close(Session *s, lua_State *L) {
   json_free(s->config);
   json_free(s->origins);
   json_free(s->results);
-  s->config = s->origins = s->results = NULL;
+  json_free(s->rows);
+  s->config = s->origins = s->results = s->rows = NULL;
   s->has_trial = false;
 }
 

@@ -88,6 +88,7 @@ typedef struct Session {
   Json *config;              /* seed and arguments, for the record ... */
   Json *origins;             /* ... and where each value came from, by name */
   Json *results;             /* final metrics of the fits */
+  Json *rows;                /* of those that are shares, how many rows they are of */
   bool in_trial;             /* a trial of a study runs ... */
   bool trial_begun;          /* ... its function was called */
   Trial *study_record;       /* its record, borrowed; NULL: none is kept */

@@ -52,6 +52,7 @@ typedef struct MetricKind {
   Kind kind;
   Goal goal;
   double low, high;            /* range of its values; equal: not known, or without ends */
+  bool share;                  /* of the rows: its values come in steps of 1 / rows */
   /* Before the first batch, of whose arrays only shapes and types are there; or the targets
    * too, which are then looked at. May be NULL. */
   Err (*check)(const Metric *metric, const MetricBatch *batch, Fault *fault);

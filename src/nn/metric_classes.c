@@ -419,7 +419,7 @@ const MetricKind metric_accuracy = {
                     "NaN is wrong.",
              .equation = "mean_n(argmax_j y_nj = t_n); mean_nj([y_nj >= threshold] = t_nj)",
              .source = "Goodfellow et al., Deep Learning, 5.1.2"},
-    .goal = GOAL_MAX, .high = 1, .check = check_classes, .add = add_accuracy,
+    .goal = GOAL_MAX, .high = 1, .share = true, .check = check_classes, .add = add_accuracy,
     .finish = finish_accuracy, .read = read_class_metric};
 
 const MetricKind metric_precision = {

@@ -42,7 +42,7 @@ TEST(pairs_are_compared_once_whichever_way_round_they_are_asked) {
   assert_int_equal(c->cells[first->b].levels[0], 1);
   assert_int_equal(c->cells[second->a].levels[1], 1);
   assert_int_equal(c->cells[second->b].levels[0], 1);
-  assert_int_equal(c->planned.n_contrasts, 5);
+  assert_int_equal(c->n_contrasts, 5);
   finish(study, c);
 }
 

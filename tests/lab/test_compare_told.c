@@ -10,8 +10,8 @@ TEST(what_is_used_where_trials_lack_is_told_whatever_they_lack_for) {
     Compare *c = compare(study);
     check_says(c, COMPARE_WORDS, "2 of 3 contrasts lack trials. Such a contrast uses the "
                                  "largest complete block of settings and seeds, or a smaller "
-                                 "one, of at least half its size, that has seeds enough for "
-                                 "significance.");
+                                 "one, of at least half its size, that has seeds enough for a "
+                                 "verdict.");
     finish(study, c);
   }
 }
@@ -203,18 +203,18 @@ TEST(one_cell_with_a_value_was_not_picked) {
     if (study->levels[i][0] != 1 || study->levels[i][1] != 0)
       study->trials[i].state = i % 2 ? COMPARE_MISSING : COMPARE_FAILED;
   Compare *c = compare(study);
-  check_says(c, COMPARE_WORDS, "Only one cell has a value: tanh, norm=none with");
-  check_silent(c, COMPARE_WORDS, "picked");
+  check_says(c, COMPARE_VERDICTS, "Only one cell has a value: tanh, norm=none with");
+  check_silent(c, COMPARE_ALL, "picked");
   compare_free(c);
   for (int i = 0; i < study->n; i++)
     if (study->levels[i][0] == 0) study->trials[i].state = COMPARE_DIVERGED;
   c = compare(study);
-  check_says(c, COMPARE_WORDS, "Only one cell has a value: tanh, norm=none with");
-  check_silent(c, COMPARE_WORDS, "same mean");
+  check_says(c, COMPARE_VERDICTS, "Only one cell has a value: tanh, norm=none with");
+  check_silent(c, COMPARE_ALL, "same mean");
   compare_free(c);
   find(study, 2, 1, 1)->state = COMPARE_COMPLETE;
   c = compare(study);
-  check_says(c, COMPARE_WORDS, "It was picked as the best of 2,");
+  check_says(c, COMPARE_VERDICTS, "It was picked as the best of 2,");
   finish(study, c);
 }
 
@@ -227,7 +227,7 @@ TEST(the_table_begins_with_the_cell_that_is_called_best) {
   const CompareCell *first = &c->cells[c->order[0]];
   assert_int_equal(first->levels[0], 1);
   assert_int_equal(first->levels[1], 1);
-  check_says(c, COMPARE_WORDS, "Best mean: tanh, batch with");
+  check_says(c, COMPARE_VERDICTS, "Best mean: tanh, batch with");
   check_says(c, COMPARE_CELLS, "; sorted with diverged trials as the worst value");
   finish(study, c);
 }
@@ -245,11 +245,11 @@ TEST(a_level_that_two_factors_have_is_told_with_its_factor) {
         add(study, a, b, seed, 0.7 + 0.05 * b - 0.03 * a + noise(a, b, seed));
   study->spec.cell_contrasts = true;
   Compare *c = compare(study);
-  check_says(c, COMPARE_WORDS, "Best mean: encoder=small, decoder=large with");
+  check_says(c, COMPARE_VERDICTS, "Best mean: encoder=small, decoder=large with");
   check_says(c, COMPARE_CONTRASTS, "  encoder=large - small  ");
   check_says(c, COMPARE_CONTRASTS, "  decoder=large - small  ");
   check_says(c, COMPARE_CONTRASTS, "  decoder=small: encoder=large - encoder=small  ");
-  check_says(c, COMPARE_WORDS, "encoder: small beats large by");   /* the factor stands there */
+  check_says(c, COMPARE_VERDICTS, "encoder: small beats large by");   /* the factor stands there */
   finish(study, c);
 }
 

@@ -78,15 +78,20 @@ TEST(what_a_verdict_was_made_from_is_never_left_out) {
     find(study, 2, 1, seed)->state = COMPARE_MISSING;
   Compare *c = compare(study);
   char *text = text_of(c, 80, COMPARE_CONTRASTS);
-  assert_non_null(strstr(text, "  worse (7/8 seeds,\n"));
-  assert_non_null(strstr(text, "  1/2 settings)\n"));
+  assert_non_null(strstr(text, "  worse (typical\n"));
+  assert_non_null(strstr(text, "  better (typical\n"));
+  assert_non_null(strstr(text, "  runs, 6/8\n"));
+  assert_non_null(strstr(text, "  seeds, 2/3\n"));
+  assert_non_null(strstr(text, "  settings)\n"));
   assert_null(strstr(text, "d_z"));
   free(text);
   text = text_of(c, 60, COMPARE_CONTRASTS);
-  assert_non_null(strstr(text, "  (7/8\n"));
+  assert_non_null(strstr(text, "6/8\n"));
   assert_non_null(strstr(text, "  settings)\n"));
   free(text);
-  check_says(c, COMPARE_CONTRASTS, "  worse (7/8 seeds, 1/2 settings)\n");
+  check_says(c, COMPARE_CONTRASTS, "  worse (typical runs, 6/8 seeds)\n");
+  check_says(c, COMPARE_CONTRASTS, "  worse (5/8 seeds)\n");
+  check_says(c, COMPARE_CONTRASTS, "  better (typical runs, 6/8 seeds, 2/3 settings)\n");
   check_says(c, COMPARE_CONTRASTS, "d_z");
   finish(study, c);
 }
@@ -100,7 +105,7 @@ TEST(a_file_takes_whole_tables_and_short_sentences) {
   char *text = text_of(c, OUT_NO_LIMIT, COMPARE_CONTRASTS);
   assert_non_null(strstr(text, "95 % of won"));
   free(text);
-  text = text_of(c, OUT_NO_LIMIT, COMPARE_WORDS | COMPARE_REACH);
+  text = text_of(c, OUT_NO_LIMIT, COMPARE_VERDICTS | COMPARE_WORDS | COMPARE_REACH);
   check_clean(text, 80);
   free(text);
   finish(study, c);

@@ -123,7 +123,7 @@ TEST(paired_tests_agree) {
     const Json *row = json_item(rows, i);
     int n;
     const double *differences = numbers_of(row, "differences", &n);
-    StatPaired paired = stat_paired(differences, n, 1);
+    StatPaired paired = stat_paired(differences, n, 1, 0);
     check_close(paired.mean, number_of(row, "mean"));
     check_close(paired.sd, number_of(row, "sd"));
     check_close(paired.d_z, number_of(row, "d_z"));
@@ -132,7 +132,8 @@ TEST(paired_tests_agree) {
     check_close(paired.won, number_of(row, "won"));
     check_close(paired.won_interval.low, number_of(row, "won_low"));
     check_close(paired.won_interval.high, number_of(row, "won_high"));
-    CHECK_NEAR(paired.p, number_of(row, "p"), 0);
+    CHECK_NEAR(paired.p_flip, number_of(row, "p"), 0);
+    CHECK_NEAR(paired.p, paired.p_t, 0);
     if (n < STAT_INTERVAL_MIN) {
       assert_true(isnan(paired.interval.low) && isnan(paired.interval.high));
       continue;
@@ -257,7 +258,7 @@ TEST(sign_flip_without_any_difference_is_one) {
   double values[25] = {0};
   CHECK_NEAR(stat_sign_flip(values, 7, 1), 1, 0);
   CHECK_NEAR(stat_sign_flip(values, 25, 1), 1, 0);
-  StatPaired paired = stat_paired(values, 7, 1);
+  StatPaired paired = stat_paired(values, 7, 1, 0);
   assert_true(isnan(paired.d_z) && isnan(paired.p_t) && paired.won == 0.5);
 }
 
@@ -271,13 +272,14 @@ TEST(rounding_is_no_spread_of_a_sample) {
   StatSample sample;
   assert_int_equal(stat_sample(values, 7, &sample, NULL), ERR_OK);
   CHECK_NEAR(sample.sd, 0, 0);
-  StatPaired paired = stat_paired(values, 7, 1);
+  StatPaired paired = stat_paired(values, 7, 1, 0);
   assert_true(paired.d_z == INFINITY && paired.t == INFINITY);
   CHECK_NEAR(paired.p_t, 0, 0);
-  CHECK_NEAR(paired.p, 2.0 / 128, 0);
+  CHECK_NEAR(paired.p_flip, 2.0 / 128, 0);
+  CHECK_NEAR(paired.p, paired.p_flip, 0);     /* there is no sd to go by */
   CHECK_NEAR(paired.interval.low, 0.3, 1e-15);
   CHECK_NEAR(paired.interval.high, 0.3, 1e-15);
-  assert_true(stat_paired(turned, 7, 1).d_z == -INFINITY);
+  assert_true(stat_paired(turned, 7, 1, 0).d_z == -INFINITY);
   values[0] = 0.3 + 1e-9;
   assert_true(stat_sd(values, 7) > 1e-10);
 }
@@ -324,7 +326,7 @@ TEST(drawn_sign_flip_is_near_the_exact_one) {
 TEST(more_seeds_never_take_significance_away) {
   static const int families[] = {1, 7, 100, 5000, 6317, 26000, 99000};
   for (int i = 0; i < 7; i++) {
-    int m = families[i], needed = stat_seeds_needed(m);
+    int m = families[i], needed = stat_flips_needed(m, STAT_ALPHA);
     assert_true(needed > 0);
     for (int n = 1; n <= 40; n++)
       assert_int_equal(m * stat_sign_flip_min(n, m) < STAT_ALPHA, n >= needed);
@@ -343,14 +345,14 @@ TEST(draws_go_on_only_where_none_is_extreme) {
   CHECK_NEAR(stat_sign_flip(values, 25, 100000), p, 0);
 }
 
-TEST(seeds_needed_for_a_family) {
-  assert_int_equal(stat_seeds_needed(1), 6);
-  assert_int_equal(stat_seeds_needed(6), 8);
-  assert_int_equal(stat_seeds_needed(7), 9);
-  assert_int_equal(stat_seeds_needed(12), 9);
-  assert_int_equal(stat_seeds_needed(25), 10);
-  assert_int_equal(stat_seeds_needed(26), 11);
-  assert_int_equal(stat_seeds_needed(100000000), 0);
+TEST(sign_flip_needs_seeds_for_a_family) {
+  assert_int_equal(stat_flips_needed(1, STAT_ALPHA), 6);
+  assert_int_equal(stat_flips_needed(6, STAT_ALPHA), 8);
+  assert_int_equal(stat_flips_needed(7, STAT_ALPHA), 9);
+  assert_int_equal(stat_flips_needed(12, STAT_ALPHA), 9);
+  assert_int_equal(stat_flips_needed(25, STAT_ALPHA), 10);
+  assert_int_equal(stat_flips_needed(26, STAT_ALPHA), 11);
+  assert_int_equal(stat_flips_needed(100000000, STAT_ALPHA), 0);
 }
 
 TEST(anova_of_one_block_and_of_constant_values) {

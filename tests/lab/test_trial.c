@@ -112,7 +112,7 @@ TEST(a_run_that_failed_says_why) {
   Fault fault = {0};
   start(&trial, "failed");
   assert_int_equal(trial_open(&trial, &fault), ERR_OK);
-  TrialEnd end = {TRIAL_DIVERGED, "loss is nan", 12, "dense_2", NULL, NULL};
+  TrialEnd end = {TRIAL_DIVERGED, "loss is nan", 12, "dense_2", NULL, NULL, NULL};
   assert_int_equal(trial_finish(&trial, &end, &fault), ERR_OK);
   check_result(&trial, "{\n  \"state\": \"diverged\",\n  \"message\": \"loss is nan\",\n"
                        "  \"step\": 12,\n  \"layer\": \"dense_2\"");

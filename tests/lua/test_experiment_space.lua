@@ -57,7 +57,7 @@ function tests.test_random_points_are_the_same_for_all_levels()
   end
   local again, out = plan(options)
   check.equal(again, rows)
-  check.yes(out:find("in one contrast", 1, true) ~= nil)   -- tanh - relu, at equal points
+  check.yes(out:find "with%s+probability%s+%.8%.%s" ~= nil, out)   -- one contrast: tanh - relu
 end
 
 function tests.test_a_point_is_drawn_once()
@@ -125,7 +125,7 @@ end
 function tests.test_each_cell_is_compared_on_request()
   local _, out = plan [[factors = { a = { "x", "y" }, b = { 1, 2 } }, seeds = 8,
     contrasts = "cells"]]
-  check.yes(out:find("in 5 contrasts", 1, true) ~= nil)
+  check.yes(out:find "corrected for%s+5 contrasts" ~= nil, out)
   local pair = "factors = { a = { 'x', 'y' } }, contrasts = { { { a = 'y' }, { a = 'x' } } }"
   check.equal(plan(pair), { "x", "y" })
   local rows, _, warning = plan(pair, { "a=x" })
@@ -275,10 +275,12 @@ function tests.test_plan_reads_and_trains_nothing()
   ]])
   local out, _, status = check.runner { "plan", path }
   check.equal(status, 0)
-  check.yes(out:find("At least 6", 1, true) ~= nil)
+  check.yes(out:find("5 seeds find a difference of 1.68 sd or more", 1, true) ~= nil, out)
+  check.yes(out:find "\n  seeds     4     5     6     8    10\n  in sd  2.13  1.68" ~= nil, out)
   check.yes(io.open(check.temp .. "/runs/heavy") == nil)
   local json = check.runner { "plan", path, "--json" }
-  check.yes(json:find '"left": 10' and json:find '"seeds_needed": 6' ~= nil)
+  check.yes(json:find '"left": 10' and json:find '"seeds_needed": 4' ~= nil)
+  check.yes(json:find '"sds": 1%.68' ~= nil, json)
   local narrow = check.runner({ "plan", path }, "COLUMNS=40")
   check.yes(narrow:find("^heavy: 2 cells x 5 seeds = 10 trials: 0\n  done, 0 failed, 10 to run\n\n")
     ~= nil, narrow)

@@ -70,9 +70,9 @@ local options = {
     "a function of the cell that says whether it is in, or a list of such", rules },
   baseline = { "The level of each factor that the others are compared with; the first one if "
     .. "not given.", "a table factor -> level", is "table" },
-  seeds = { "The seeds that every cell runs with; 5 if not given. The plan says how many a "
-    .. "verdict needs.", ("a number of seeds (1 to n), or a list of seeds, each from 0 to %d")
-    :format(internal.seed_max),
+  seeds = { "The seeds that every cell runs with; 5 if not given, 4 at least for a "
+    .. "verdict. The plan says how large a difference they find.",
+    ("a number of seeds (1 to n), or a list of seeds, each from 0 to %d"):format(internal.seed_max),
     is("number", "table") },
   metric = { "The measure that tune chooses on, of validation rows say; every trial must "
     .. "return it.", "the name of a measure that the trial returns", is "string" },
@@ -781,7 +781,7 @@ internal.documented[experiment] = {
   path = "experiment", name = "experiment", family = "function", alias = {},
   options = documented_options(), usage = "experiment { trial = function(c, run) ... end, ... }",
   doc = "Runs the trial for every combination of the factors' levels with every seed, in " ..
-    "parallel; what is done is not run again. Ends in tables and a verdict.",
+    "parallel; what is done is not run again. Ends in a verdict and tables.",
 }
 
 return { experiment = experiment }

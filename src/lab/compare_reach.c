@@ -1,0 +1,119 @@
+/* compare_reach.c: what the seeds can show: the smallest difference that they find, before
+ * anything has run in standard deviations of the differences, then in the metric's unit.
+ *
+ * After Holm the first of m contrasts is tested at level / m: so it is counted, as if one
+ * difference were there. */
+#include "lab/compare_words.h"
+#include "lab/stat_power.h"
+#include "lab/table.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static int by_size(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+/* The median over the contrasts that have one. */
+Err compare_find_sd(Compare *compare, Fault *fault) {
+  double *sds = compare_alloc(compare, compare->n_contrasts, sizeof *sds, fault);
+  if (!sds) return ERR_MEMORY;
+  int n = 0;
+  for (int i = 0; i < compare->n_contrasts; i++) {
+    double sd = compare_main(&compare->contrasts[i])->paired.sd_used;
+    if (sd > 0) sds[n++] = sd;
+  }
+  qsort(sds, (size_t)n, sizeof *sds, by_size);
+  compare->sd = n ? sds[n / 2] : NAN;
+  return ERR_OK;
+}
+
+static void add_find(const Compare *compare, int n_seeds, CompareReach *reach) {
+  double sds = stat_smallest(n_seeds, compare->level / compare->n_contrasts);
+  reach->finds[reach->n++] = (CompareFind){n_seeds, sds, sds * compare->sd};
+}
+
+CompareReach compare_reach(const Compare *compare) {
+  static const int asked[] = {4, 5, 6, 8, 10};
+  CompareReach reach = {0};
+  int planned = compare->n_seeds;
+  bool added = planned < STAT_TEST_MIN;
+  if (compare->n_contrasts == 0) return reach;
+  for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
+    if (!added && planned < asked[i]) add_find(compare, planned, &reach);
+    added = added || planned <= asked[i];
+    add_find(compare, asked[i], &reach);
+  }
+  if (!added) add_find(compare, planned, &reach);
+  return reach;
+}
+
+/* -- in words ------------------------------------------------------------------------ */
+
+static void add_row(const CompareReach *reach, Shown shown, const char *title, bool in_sds,
+                    Table *table) {
+  char buffer[SHOWN_BYTES];
+  table_add(table, title);
+  for (int i = 0; i < reach->n; i++)
+    if (in_sds) table_addf(table, "%.2f", reach->finds[i].sds);
+    else table_add(table, shown_size(shown, reach->finds[i].difference, buffer));
+}
+
+static void add_finds(const Compare *compare, const CompareReach *reach, Shown shown, int width,
+                      Text *out) {
+  Table table = {0};
+  char title[16];
+  table_column(&table, "seeds", TABLE_LEFT, 0);
+  for (int i = 0; i < reach->n; i++) {
+    snprintf(title, sizeof title, "%d", reach->finds[i].n_seeds);
+    table_column(&table, title, TABLE_RIGHT, 0);
+  }
+  add_row(reach, shown, "in sd", true, &table);
+  if (!isnan(compare->sd))
+    add_row(reach, shown, *shown.difference_unit ? "in points" : "in its unit", false, &table);
+  table_write(&table, width, 2, out);
+  table_deinit(&table);
+}
+
+/* "5 seeds find a difference of 2.76 sd or more, which is 1.93 points so far" */
+static void add_planned(const Compare *compare, const CompareReach *reach, Shown shown,
+                        Text *text) {
+  const CompareFind *find = reach->finds;
+  char size[SHOWN_BYTES];
+  int n_seeds = compare->n_seeds;
+  if (n_seeds < STAT_TEST_MIN) {
+    text_addf(text, "%d seed%s too few for a verdict, which takes at least %d; of more, each "
+              "number finds a difference of at least this size", n_seeds,
+              n_seeds == 1 ? " is" : "s are", STAT_TEST_MIN);
+    return;
+  }
+  while (find->n_seeds != n_seeds) find++;
+  text_addf(text, "%d seeds find a difference of %.2f sd or more", n_seeds, find->sds);
+  if (!isnan(find->difference))
+    text_addf(text, ", which is %s%s so far,", shown_size(shown, find->difference, size),
+              shown.difference_unit);
+}
+
+void compare_add_reach(const Compare *compare, int width, Text *out) {
+  const CompareReach reach = compare_reach(compare);
+  const Words words = {compare, shown_by(shown_of(compare), compare->sd), width, out};
+  Text text = {0};
+  if (reach.n == 0) {
+    text_addf(&text, "Nothing is compared: %s.", compare_is_drawn(compare)
+              ? "points that are drawn have no baseline"
+              : "no two cells differ in one factor alone");
+    words_say(&words, 0, &text);
+    return;
+  }
+  add_planned(compare, &reach, words.shown, &text);
+  text_add(&text, " with probability .8");
+  if (compare->n_contrasts > 1)
+    text_addf(&text, ", corrected for %d contrasts", compare->n_contrasts);
+  if (compare->spec.looks > 1)
+    text_addf(&text, "%s %d looks", compare->n_contrasts > 1 ? " and" : ", corrected for",
+              compare->spec.looks);
+  text_add(&text, ". The sd is how much the difference of two varies from seed to seed.");
+  words_say(&words, 0, &text);
+  add_finds(compare, &reach, words.shown, width, out);
+}

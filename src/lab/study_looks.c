@@ -1,0 +1,128 @@
+/* study_looks.c: looks at results after which seeds were added.
+ *
+ * Who adds seeds until a difference is significant finds one that is none, and the oftener the
+ * more he looks: at five seeds and again at eight in 8 of 100 studies, not in 5. So a run whose
+ * plan has seeds that the plan on disk lacks writes down those whose results were there, if they
+ * were enough for a verdict; whether somebody looked is not asked. experiment.json keeps
+ *   looks: [{ args: hash of the arguments, seeds: [n] }]
+ * over all plans, each set of seeds once; those of the same arguments count. */
+#include "lab/planned.h"
+#include "lab/stat_paired.h"
+#include "lab/study.h"
+#include <string.h>
+
+static bool has_seed(const Json *seeds, int64_t seed) {
+  int64_t other;
+  for (int64_t i = 0; seeds && i < json_count(seeds); i++)
+    if (json_get_int(json_item(seeds, i), &other) && other == seed) return true;
+  return false;
+}
+
+static bool adds_seeds(const Json *seeds, const Json *before) {
+  int64_t seed;
+  for (int64_t i = 0; seeds && i < json_count(seeds); i++)
+    if (json_get_int(json_item(seeds, i), &seed) && !has_seed(before, seed)) return true;
+  return false;
+}
+
+static bool same_seeds(const Json *a, const Json *b) {
+  return !adds_seeds(a, b) && !adds_seeds(b, a);
+}
+
+static Err args_hash(const Json *plan, char out[17], Fault *fault) {
+  Json *none = json_map(), *config = planned_config(plan, none);
+  Err err = config_hash(config, out, fault);
+  json_free(config);
+  json_free(none);
+  return err;
+}
+
+static bool is_of(const Json *look, const char *args) {
+  const char *text;
+  return json_get_text(json_find(look, "args"), &text) && strcmp(text, args) == 0;
+}
+
+/* The seeds with which two cells have a result, which is what a contrast needs. */
+static Err seeds_with_results(const Study *s, const Planned *planned, Json *out, Fault *fault) {
+  const Json *seeds = json_find(planned->experiment, "seeds");
+  int64_t n_seeds = json_count(seeds);
+  int64_t n_cells = json_count(json_find(planned->experiment, "cells"));
+  for (int64_t i = 0; i < n_seeds; i++) {
+    int n = 0;
+    for (int64_t c = 0; c < n_cells && n < 2; c++) {
+      TrialInfo info;
+      if (store_look(&s->store, planned->v[i * n_cells + c].id, &info, fault))
+        return fault->code;
+      n += info.state == TRIAL_COMPLETE || info.state == TRIAL_DIVERGED;
+      trial_info_deinit(&info);
+    }
+    if (n == 2) json_push(out, json_share(json_item(seeds, i)));
+  }
+  return ERR_OK;
+}
+
+/* Takes `seeds`. */
+static void add_look(Json *looks, const char *args, Json *seeds) {
+  bool known = json_count(seeds) < STAT_TEST_MIN;
+  for (int64_t i = 0; i < json_count(looks) && !known; i++) {
+    const Json *look = json_item(looks, i);
+    known = is_of(look, args) && same_seeds(json_find(look, "seeds"), seeds);
+  }
+  if (known) {
+    json_free(seeds);
+    return;
+  }
+  Json *look = json_map();
+  json_put_text(look, "args", args);
+  json_put(look, "seeds", seeds);
+  json_push(looks, look);
+}
+
+/* A copy of those of the plan that is not of these arguments; "": of all. */
+static Json *looks_but(const Json *plan, const char *args) {
+  const Json *looks = json_find(plan, "looks");
+  Json *copy = json_list();
+  for (int64_t i = 0; looks && i < json_count(looks); i++)
+    if (!is_of(json_item(looks, i), args)) json_push(copy, json_share(json_item(looks, i)));
+  return copy;
+}
+
+Err study_note_looks(Study *study, Fault *fault) {
+  Planned planned;
+  char args[17];
+  const Json *before = json_find(study->earlier, "seeds");
+  Json *looks = looks_but(study->earlier, "");
+  Err err = ERR_OK;
+  if (before && adds_seeds(json_find(study->plan, "seeds"), before)) {
+    err = planned_open(&planned, study->store.directory, fault);
+    if (!err) {
+      Json *seeds = json_list();
+      err = args_hash(planned.experiment, args, fault);
+      if (!err) err = seeds_with_results(study, &planned, seeds, fault);
+      if (err) json_free(seeds);
+      else add_look(looks, args, seeds);
+      planned_close(&planned);
+    }
+  }
+  if (json_count(looks)) json_put(study->plan, "looks", looks);
+  else json_free(looks);
+  return err;
+}
+
+Err study_forget_looks(Study *study, Fault *fault) {
+  char args[17];
+  if (!json_find(study->plan, "looks")) return ERR_OK;
+  Err err = args_hash(study->plan, args, fault);
+  if (!err) json_put(study->plan, "looks", looks_but(study->plan, args));
+  return err;
+}
+
+int study_looks(const Study *study) {
+  const Json *looks = json_find(study->plan, "looks");
+  Fault none = {0};
+  char args[17];
+  int n = 1;
+  if (!looks || args_hash(study->plan, args, &none)) return 1;
+  for (int64_t i = 0; i < json_count(looks); i++) n += is_of(json_item(looks, i), args);
+  return n;
+}
