@@ -44,7 +44,7 @@ static MarkOwner owner_of(const char *path, const char *boot) {
   size_t n = sizeof mark_start - 1;
   if (!crash_is_mark(name)) return MARK_NONE;
   if (lock_file_held(path)) return MARK_ALIVE;
-  const char *rest = name + n + strspn(name + n, "0123456789");
+  const char *rest = name + n + strspn(name + n, "0123456789.");
   return *rest == '-' && strcmp(rest + 1, boot) == 0 ? MARK_KILLED : MARK_CRASHED;
 }
 
@@ -81,31 +81,37 @@ static Err find_marks(const Store *store, MarkOwner owner, bool remove, int *n, 
   return err;
 }
 
-/* NULL and a fault on lack of memory. */
-static char *own_mark(const Store *store, Fault *fault) {
-  char boot[64], name[128];
-  boot_id(boot);
-  snprintf(name, sizeof name, "%s%ld-%s", mark_start, (long)getpid(), boot);
-  return path_in(store, name, fault);
-}
-
-/* On disk before the first trial is. */
-Err crash_begin(const Store *store, int *mark, Fault *fault) {
-  *mark = LOCK_NONE;
-  char *path = own_mark(store, fault);
-  Err err = path ? lock_take_file(path, mark, fault) : fault->code;
-  if (!err && *mark == LOCK_NONE)
-    err = fault_set(fault, ERR_STORAGE, "%s: cannot be locked", path);
-  if (!err) err = file_sync(path, fault);
-  if (!err) err = file_sync(store->directory, fault);
+/* *lock is LOCK_NONE where a process of another container has that number and lives. */
+static Err try_mark(const Store *store, CrashMark *mark, Fault *fault) {
+  char *path = path_in(store, mark->name, fault);
+  Err err = path ? lock_take_file(path, &mark->lock, fault) : fault->code;
+  if (!err && mark->lock != LOCK_NONE) err = file_sync(path, fault);
   free(path);
   return err;
 }
 
-Err crash_end(const Store *store, Fault *fault) {
+/* On disk before the first trial is. */
+Err crash_begin(const Store *store, CrashMark *out, Fault *fault) {
+  enum { ALIKE = 1000 };
+  char boot[64];
+  Err err = ERR_OK;
+  boot_id(boot);
+  *out = (CrashMark){.lock = LOCK_NONE};
+  for (int i = 1; !err && out->lock == LOCK_NONE && i <= ALIKE; i++) {
+    char again[16] = "";
+    if (i > 1) snprintf(again, sizeof again, ".%d", i);
+    snprintf(out->name, sizeof out->name, "%s%ld%s-%s", mark_start, (long)getpid(), again, boot);
+    err = try_mark(store, out, fault);
+  }
+  if (!err && out->lock == LOCK_NONE)
+    err = fault_set(fault, ERR_STORAGE, "%s/%s: cannot be locked", store->directory, out->name);
+  return err ? err : file_sync(store->directory, fault);
+}
+
+Err crash_end(const Store *store, const CrashMark *mark, Fault *fault) {
   int n;
   long process;
-  char *path = own_mark(store, fault);
+  char *path = path_in(store, mark->name, fault);
   Err err = path ? file_sync_system(store->directory, fault) : fault->code;
   if (!err) err = file_remove(path, fault);
   free(path);

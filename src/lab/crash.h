@@ -8,6 +8,7 @@
  *   a shorter one of a study is not (Trial.brief): crash_end syncs the file system once, at
  *   the end of the run. Until then a mark stands in the experiment's directory,
  *     .unsynced-<number of the process>-<id of the machine's boot>
+ *     (<number>.2- and so on where processes of two containers have one number)
  *
  * of which that process holds the lock (lock.h): its number may be another's by now. A mark of
  * another boot means that the machine went down within a run. crash_repair then
@@ -30,11 +31,16 @@ bool crash_is_mark(const char *name);
 /* Are the files of a published trial those of which its digest was made? */
 Err crash_check(const Store *store, const char *id, bool *whole, Fault *fault) WARN_UNUSED;
 
-/* Before the first trial of a run, and after the last. *mark is the lock of the mark, to be
- * ended by lock_drop: also where the run ended badly, when the mark stays for the next one.
- * Faults are ERR_STORAGE. */
-Err crash_begin(const Store *store, int *mark, Fault *fault) WARN_UNUSED;
-Err crash_end(const Store *store, Fault *fault) WARN_UNUSED;
+/* The mark of a run. */
+typedef struct CrashMark {
+  int lock;                  /* to be ended by lock_drop, also where the run ended badly: then
+                                the mark stays for the next crash_end */
+  char name[128];
+} CrashMark;
+
+/* Before the first trial of a run, and after the last. Faults are ERR_STORAGE. */
+Err crash_begin(const Store *store, CrashMark *out, Fault *fault) WARN_UNUSED;
+Err crash_end(const Store *store, const CrashMark *mark, Fault *fault) WARN_UNUSED;
 
 /* The number of a live process that is between the two; 0: there is none. */
 Err crash_runs(const Store *store, long *process, Fault *fault) WARN_UNUSED;

@@ -512,12 +512,12 @@ Err pool_run(Study *study, const PoolOptions *options, Fault *fault) {
     int64_t workers = study->n_left < options->jobs ? study->n_left : options->jobs;
     study_progress_begin(&pool.progress, study, (int)workers, options->threads);
     interrupt_counting(true);
-    int mark;
+    CrashMark mark;
     err = crash_begin(&study->store, &mark, fault);
     if (!err) err = run_all(&pool);
     end_workers(&pool, err != ERR_OK);
-    if (!err) err = crash_end(&study->store, fault);
-    lock_drop(mark, study->store.directory, false);
+    if (!err) err = crash_end(&study->store, &mark, fault);
+    lock_drop(mark.lock, study->store.directory, false);
     bool interrupted = interrupt_count() > 0;
     interrupt_counting(false);
     study_progress_end(&pool.progress, study);

@@ -92,7 +92,7 @@ TEST(only_long_trials_are_synced_one_by_one) {
 }
 
 TEST(a_run_leaves_its_mark_until_all_is_synced) {
-  int mark;
+  CrashMark mark;
   Store store = open_store("marked");
   Fault fault = {0};
   assert_int_equal(crash_begin(&store, &mark, &fault), ERR_OK);
@@ -101,11 +101,11 @@ TEST(a_run_leaves_its_mark_until_all_is_synced) {
   assert_int_equal(count_marks(&store), 1);
   n_synced = 0;
   file_set_hook(count_syncs);
-  assert_int_equal(crash_end(&store, &fault), ERR_OK);
+  assert_int_equal(crash_end(&store, &mark, &fault), ERR_OK);
   file_set_hook(NULL);
   assert_int_equal(n_synced, 1);
   assert_int_equal(count_marks(&store), 0);
-  lock_drop(mark, store.directory, false);
+  lock_drop(mark.lock, store.directory, false);
   store_close(&store);
 }
 
@@ -114,19 +114,28 @@ TEST(a_mark_is_alive_while_its_lock_is_held) {
   Store store = open_store("owned");
   Fault fault = {0};
   long process = 0;
-  int mark, next;
+  CrashMark mark, next, third;
   assert_int_equal(crash_begin(&store, &mark, &fault), ERR_OK);
   assert_int_equal(crash_runs(&store, &process, &fault), ERR_OK);
   assert_int_equal(process, getpid());
-  lock_drop(mark, store.directory, false);   /* as a process that dies does */
+  lock_drop(mark.lock, store.directory, false);   /* as a process that dies does */
   assert_int_equal(crash_runs(&store, &process, &fault), ERR_OK);
   assert_int_equal(process, 0);
   assert_int_equal(crash_repair(&store, &fault), ERR_OK);   /* no crash of the machine */
   assert_int_equal(count_marks(&store), 1);
   assert_int_equal(crash_begin(&store, &next, &fault), ERR_OK);
-  assert_int_equal(crash_end(&store, &fault), ERR_OK);
+  /* a process of another container, with the same number */
+  assert_int_equal(crash_begin(&store, &third, &fault), ERR_OK);
+  assert_string_not_equal(third.name, next.name);
+  assert_int_equal(count_marks(&store), 2);
+  assert_int_equal(crash_repair(&store, &fault), ERR_OK);
+  assert_int_equal(crash_end(&store, &next, &fault), ERR_OK);
+  assert_int_equal(crash_runs(&store, &process, &fault), ERR_OK);
+  assert_int_equal(process, getpid());
+  lock_drop(third.lock, store.directory, false);
+  assert_int_equal(crash_end(&store, &third, &fault), ERR_OK);
   assert_int_equal(count_marks(&store), 0);
-  lock_drop(next, store.directory, false);
+  lock_drop(next.lock, store.directory, false);
   store_close(&store);
 }
 
