@@ -62,7 +62,8 @@ TEST(what_is_no_file_is_not_written) {
     assert_int_equal(file_grow(&grown, paths[i], 0, &fault), ERR_STORAGE);
     assert_non_null(strstr(fault.text, "is not a file"));
     fault_clear(&fault);
-    assert_int_equal(out_tee_begin(paths[i], &fault), ERR_STORAGE);
+    int log = OUT_NO_LOG;
+    assert_int_equal(out_tee_begin(paths[i], &log, &fault), ERR_STORAGE);
   }
   char *left = temp_read(target, NULL);
   assert_string_equal(left, "abc");
