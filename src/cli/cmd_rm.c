@@ -198,9 +198,10 @@ static Err rm_surveyed(Whole *whole, const QueryCall *call, Fault *fault) {
   }
   if (!call->json) print_others(whole);
   if (!dry) err = remove_all(whole, stays, fault);
-  if (!err)
-    err = tidy_tell(call, dry ? "would be removed" : "removed", &whole->tally, whole->others,
-                    fault);
+  Fault telling = {0};       /* what was removed is told, whatever stopped it */
+  if (tidy_tell(call, dry ? "would be removed" : "removed", &whole->tally, whole->others,
+                &telling))
+    return fault_set(fault, telling.code, "%s", telling.text);
   return err ? err : tally_end(&whole->tally, fault);
 }
 
