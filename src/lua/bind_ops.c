@@ -261,14 +261,14 @@ static int open_list(lua_State *L, int *last) {
   return arg + 1;
 }
 
-/* A table with names alone; one with holes may begin with nil, and has no length then. */
-static bool is_options(lua_State *L, int arg) {
+/* A table with names alone; a list for axes may have holes, and has no length then. */
+static bool is_options(lua_State *L, const Op *op, int arg) {
   if (lua_type(L, arg) != LUA_TTABLE || lua_rawlen(L, arg) > 0) return false;
   lua_pushnil(L);
   if (!lua_next(L, arg)) return true;
-  bool named = lua_type(L, -2) != LUA_TNUMBER;
+  bool list = is_per_axis(&op->attrs[0]) && lua_isinteger(L, -2);
   lua_pop(L, 2);
-  return named;
+  return !list;
 }
 
 static void set_by_name(OpArgs *a, int arg, Attr *const *slots, bool *given) {
@@ -307,7 +307,7 @@ static void read_attrs(OpArgs *a, int next) {
   }
   int top = lua_gettop(L);
   while (top >= next && lua_isnil(L, top)) top--;
-  int options = next <= top && is_options(L, top) ? top : 0;
+  int options = next <= top && is_options(L, a->op, top) ? top : 0;
   if (options) top--;
   for (int k = 0; next <= top && k < n; k++, next++) {
     const OpAttr *spec = &a->op->attrs[k];

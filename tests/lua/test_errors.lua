@@ -163,6 +163,7 @@ end
 function tests.test_options_of_ops_are_given_by_name()
   fails([[print(tensor { 1, 2 }:sum { [true] = 1 })]], 1, "sum", "by name")
   fails([[print(tensor { 1, 2 }:sum { [1.5] = 1 })]], 1, "sum", "by name")
+  fails([[print(tensor { 1, 2 }:sum { [2] = 1 })]], 1, "sum", "by name")
 end
 
 function tests.test_messages_say_what_was_got()

@@ -17,6 +17,11 @@ function tests.test_tables_are_shown()
   check.equal(printed "print(nil, true, 3, 2.5, 0 / 0)", "nil\ttrue\t3\t2.5\tnan\n")
   check.equal(printed "local t = {} for i = 1, 1000 do t[i] = 'x' end print(t)":match "%d+ more",
     "976 more")
+  local many = printed "local t = {} for i = 1, 3e5 do t['k' .. i] = i end print(t)"
+  check.yes(many:find("^{\n  k1 = 1,\n  k10 = 10,\n  k100 = 100,") ~= nil, many)
+  check.equal(many:match "%.%.%. (%d+) more", "299976")
+  check.equal(printed "print { b = 1, a = 2, 7, [2.5] = 0, [10] = 3, [true] = 4 }",
+    "{ 7, [2.5] = 0, [10] = 3, a = 2, b = 1, [true] = 4 }\n")
   check.equal(printed "print(function() end)", "function (-e:1)\n")
   check.equal(printed [[
     local how = { loss = "mse", epochs = 2, verbose = false, metrics = {} }

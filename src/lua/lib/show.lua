@@ -94,18 +94,38 @@ local function key_order(a, b)
   return tostring(a) < tostring(b)
 end
 
--- The keys beside the list 1 .. n: in the order that pairs() promises, or sorted.
+-- Puts the key into its place among the first MAX_ITEMS.
+local function keep_first(keys, key)
+  local at = #keys + 1
+  if at > MAX_ITEMS then
+    if not key_order(key, keys[MAX_ITEMS]) then return end
+    at = MAX_ITEMS
+  end
+  while at > 1 and key_order(key, keys[at - 1]) do
+    keys[at] = keys[at - 1]
+    at = at - 1
+  end
+  keys[at] = key
+end
+
+-- The keys beside the list 1 .. n: in the order that pairs() promises, or sorted; the first
+-- MAX_ITEMS, and how many there are.
 local function other_keys(t, n)
-  local keys, meta = {}, debug.getmetatable(t)
+  local keys, total, meta = {}, 0, debug.getmetatable(t)
   if meta and meta.__pairs then
-    for key in pairs(t) do keys[#keys + 1] = key end
-    return keys
+    for key in pairs(t) do
+      total = total + 1
+      if total <= MAX_ITEMS then keys[total] = key end
+    end
+    return keys, total
   end
   for key in next, t do
-    if not (math.type(key) == "integer" and key >= 1 and key <= n) then keys[#keys + 1] = key end
+    if not (math.type(key) == "integer" and key >= 1 and key <= n) then
+      total = total + 1
+      keep_first(keys, key)
+    end
   end
-  table.sort(keys, key_order)
-  return keys
+  return keys, total
 end
 
 local function all_numbers(t, n)
@@ -137,14 +157,14 @@ local function show_value(value, indent, depth, inside)
 end
 
 -- The texts of all elements that are shown.
-local function elements(t, indent, depth, inside)
-  local n, parts, left_out = rawlen(t), {}, 0
+local function elements(t, indent, depth, inside, keys, total)
+  local n, parts, left_out = rawlen(t), {}, total - #keys
   local function add(text, value)
     if #parts == MAX_ITEMS then left_out = left_out + 1
     else parts[#parts + 1] = text .. show_value(value, indent .. "  ", depth + 1, inside) end
   end
   for i = 1, n do add("", rawget(t, i)) end
-  for _, key in ipairs(other_keys(t, n)) do
+  for _, key in ipairs(keys) do
     add(#parts < MAX_ITEMS and key_text(key) .. " = " or "", rawget(t, key))
   end
   if left_out > 0 then parts[#parts + 1] = ("... %d more"):format(left_out) end
@@ -153,9 +173,10 @@ end
 
 function show_table(t, indent, depth, inside)
   local n = rawlen(t)
-  if all_numbers(t, n) and #other_keys(t, n) == 0 then return number_list(t, n) end
+  local keys, total = other_keys(t, n)
+  if total == 0 and all_numbers(t, n) then return number_list(t, n) end
   inside[t] = true
-  local parts = elements(t, indent, depth, inside)
+  local parts = elements(t, indent, depth, inside, keys, total)
   inside[t] = nil
   local line = "{ " .. table.concat(parts, ", ") .. " }"
   local width = utf8.len(line) or #line
