@@ -259,11 +259,22 @@ static bool go_on(const Prompt *p) {
   return !interrupt_is_final();
 }
 
+/* What was to be assigned, as in h = train.fit(...), is not. */
+static void print_kept(const Session *s) {
+  if (s->cut_epochs)
+    err_print("stopped in epoch %lld of %lld: the weights are kept, train.history() has the "
+              "curve\n", (long long)s->cut_epoch, (long long)s->cut_epochs);
+}
+
 static void run_statement(Prompt *p, Fault *fault) {
+  Session *s = session(p->L);
   bool quiet = ends_quietly(&p->code);
   edit_remember(p->editor, p->code.data);
   text_deinit(&p->code);
-  if (run_chunk(p->L, quiet, fault) && !session(p->L)->stopped) print_fault(fault);
+  s->cut_epochs = 0;
+  bool failed = run_chunk(p->L, quiet, fault) != ERR_OK && !s->stopped;
+  if (failed && fault->code == ERR_INTERRUPT) print_kept(s);
+  if (failed) print_fault(fault);
   fault_clear(fault);
 }
 

@@ -537,7 +537,7 @@ static void add_contrasts(const Compare *compare, Shown shown, int width, Text *
   table_deinit(&table);
 }
 
-/* Nothing is there to compare: how many trials there are; the words say the rest. */
+/* Nothing is there to compare: how many trials there are; the verdict says the rest. */
 static void add_nothing(const Compare *compare, int width, Text *out) {
   Text text = {0};
   if (compare->spec.name) text_addf(&text, "%s: ", compare->spec.name);
@@ -548,9 +548,9 @@ static void add_nothing(const Compare *compare, int width, Text *out) {
 
 Err compare_text(const Compare *compare, int width, int parts, Text *out, Fault *fault) {
   Shown shown = shown_of(compare);
-  if ((parts & COMPARE_WORDS) && compare->n_complete + compare->n_diverged == 0) {
+  if ((parts & COMPARE_VERDICTS) && compare->n_complete + compare->n_diverged == 0) {
     add_nothing(compare, width, out);
-    parts = COMPARE_WORDS;
+    parts = COMPARE_VERDICTS;
   }
   size_t begin = out->n_bytes;
   for (int part = 1; part <= COMPARE_WORDS; part *= 2) {

@@ -274,19 +274,16 @@ static void add_weights(Session *s, const FitRun *run) {
   if (session_add_net(s, run->net, &fault)) err_print("warning: %s\n", fault.text);
 }
 
-/* What was to be assigned, as in h = train.fit(...), is not. */
-static void print_kept(const FitRun *run) {
-  err_print("stopped in epoch %lld of %lld: the weights are kept, train.history() has the curve\n",
-            (long long)run->epoch, (long long)run->fit->epochs);
-}
-
 /* Results: "val_accuracy" of the first fit, "fit2.val_accuracy" of the second. */
 static void monitor_end(void *ctx, const FitRun *run, const Fault *fault) {
   Session *s = ctx;
   char prefix[32] = "";
   if (!silent(s, run)) print_last(run);
   out_progress_end(fault->code != ERR_OK);
-  if (fault->code == ERR_INTERRUPT && s->at_prompt) print_kept(run);
+  if (fault->code == ERR_INTERRUPT) {
+    s->cut_epoch = run->epoch;
+    s->cut_epochs = run->fit->epochs;
+  }
   if (run->number > 1) snprintf(prefix, sizeof prefix, "fit%lld.", (long long)run->number);
   if (keeps_results(s, run)) put_values(run, s->results, prefix);
   if (s->in_trial) put_rows(run, s->rows, prefix);

@@ -93,6 +93,8 @@ typedef struct Session {
   bool trial_begun;          /* ... its function was called */
   Trial *study_record;       /* its record, borrowed; NULL: none is kept */
   bool quiet;                /* fits show no progress */
+  int64_t cut_epoch, cut_epochs;   /* where the last fit that an interruption ended stood, of
+                                      how many; the prompt tells; 0: none */
   bool at_prompt;            /* what runs was typed, and the session goes on after it */
   Sha256 weights;            /* of the nets that the trial's fits ended with */
   char weights_text[SHA256_TEXT];

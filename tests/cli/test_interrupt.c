@@ -63,11 +63,38 @@ TEST(a_key_that_is_held_down_ends_no_session) {
   terminal_end(&t, 0);
 }
 
+/* Copies what /proc tells of the process from its state on. */
+static void read_stat(pid_t pid, char *fields, size_t room) {
+  char path[64], *text;
+  snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+  text = temp_read(path, NULL);
+  const char *name_end = text ? strrchr(text, ')') : NULL;
+  snprintf(fields, room, "%s", name_end ? name_end + 2 : "");
+  free(text);
+}
+
+/* Ticks of the processor that it has used. */
+static unsigned long ticks_of(pid_t pid) {
+  char fields[1024];
+  unsigned long ticks = 0;
+  read_stat(pid, fields, sizeof fields);
+  sscanf(fields, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu", &ticks);
+  return ticks;
+}
+
+/* Until what was printed before is long past. */
+static void wait_for_work(pid_t pid) {
+  unsigned long before = ticks_of(pid);
+  for (double begin_s = clock_s(); ticks_of(pid) < before + 5; usleep(10000))
+    assert_true(clock_s() - begin_s < PATIENCE);
+}
+
 TEST(what_runs_in_c_ends_at_the_third_ctrl_c) {
   int status = 0;
   Terminal t = open_prompt();
   terminal_type(&t, "print 'runs' _ = ('a'):rep(100000):find '.-.-.-.-.-.-b'\r");
   terminal_expect(&t, "\nruns\n");
+  wait_for_work(t.pid);
   for (double begin_s = clock_s(); clock_s() - begin_s < PATIENCE;) {
     terminal_type(&t, "\3");
     terminal_wait(&t, POLLIN);
@@ -79,14 +106,10 @@ TEST(what_runs_in_c_ends_at_the_third_ctrl_c) {
   text_deinit(&t.seen);
 }
 
-/* The letter of the process's state in /proc. */
 static char state_of(pid_t pid) {
-  char path[64], *text;
-  snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-  text = temp_read(path, NULL);
-  char state = text && strrchr(text, ')') ? strrchr(text, ')')[2] : 0;
-  free(text);
-  return state;
+  char fields[1024];
+  read_stat(pid, fields, sizeof fields);
+  return fields[0];
 }
 
 static void await_state(pid_t pid, bool stopped) {
