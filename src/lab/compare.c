@@ -530,6 +530,32 @@ static Err make_cells(Compare *compare, Fault *fault) {
   return ERR_OK;
 }
 
+/* -- the level ----------------------------------------------------------------------- */
+
+/* Are there results of two cells, which is what a contrast needs, for seeds enough? */
+static bool is_enough_for_a_look(const Compare *compare) {
+  int n_seeds = 0;
+  for (int s = 0; s < compare->n_seeds; s++) {
+    int n = 0;
+    for (int c = 0; c < compare->n_cells && n < 2; c++) {
+      CompareState state = compare->trials->state[(int64_t)c * compare->n_seeds + s];
+      n += state == COMPARE_COMPLETE || state == COMPARE_DIVERGED;
+    }
+    n_seeds += n == 2;
+  }
+  return n_seeds >= STAT_TEST_MIN;
+}
+
+static void find_levels(Compare *compare) {
+  int looks = compare->spec.looks > 1 ? compare->spec.looks : 1;
+  compare->level = STAT_ALPHA / looks;
+  compare->level_of_more = STAT_ALPHA / (looks + is_enough_for_a_look(compare));
+}
+
+double compare_level_at(const Compare *compare, int n_seeds) {
+  return n_seeds > compare->n_seeds ? compare->level_of_more : compare->level;
+}
+
 Err compare_new(Compare **out, const CompareSpec *spec, const CompareTrial *trials,
                 int64_t n_trials, Fault *fault) {
   must(n_trials >= 0);
@@ -538,9 +564,9 @@ Err compare_new(Compare **out, const CompareSpec *spec, const CompareTrial *tria
   if (err) return err;
   Compare *compare = calloc(1, sizeof *compare);
   if (!compare) return fault_memory(fault, sizeof *compare);
-  compare->level = STAT_ALPHA / (spec->looks > 1 ? spec->looks : 1);
   err = copy_spec(compare, spec, fault);
   if (!err) err = make_table(compare, trials, n_trials, fault);
+  if (!err) find_levels(compare);
   if (!err) err = find_facts(compare, fault);
   if (!err) err = make_cells(compare, fault);
   if (!err) err = compare_make_flags(compare, fault);

@@ -146,6 +146,7 @@ typedef struct CompareContrast {
 /* How large a difference n_seeds find with probability STAT_POWER after Holm. */
 typedef struct CompareFind {
   int n_seeds;
+  double level;              /* shared by the looks, that at so many seeds included */
   double sds;                /* in sd of the differences */
   double difference;         /* in the metric's unit; NaN: no sd is known yet */
 } CompareFind;
@@ -196,6 +197,7 @@ typedef struct Compare {
   int n_contrasts;
   CompareContrast *contrasts;
   double level;              /* below which p after Holm decides */
+  double level_of_more;      /* the same with more seeds than these: see compare_level_at */
   double sd;                 /* of differences: the median contrast's; NaN: unknown yet */
   CompareGrid grid;
   bool unequal;              /* cells have unequal variances */
@@ -213,6 +215,9 @@ Err compare_new(Compare **out, const CompareSpec *spec, const CompareTrial *tria
                 int64_t n_trials, Fault *fault) WARN_UNUSED;
 void compare_free(Compare *compare);         /* NULL is a no-op */
 
+/* The level of a verdict on n_seeds of each cell. Where results are there that are enough for
+ * one, more seeds than are planned add a look (study_looks.c). */
+double compare_level_at(const Compare *compare, int n_seeds);
 CompareReach compare_reach(const Compare *compare);
 
 /* -- output -------------------------------------------------------------------------- */

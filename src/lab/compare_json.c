@@ -10,7 +10,7 @@
  *     contrasts: [{factor, a, b, verdict, typical_runs, runs_a, runs_b, p_runs, p_runs_holm,
  *     complete: {...}, diverged_as_worst: {...}}],
  *     reach: {seeds, contrasts, level, seeds_needed, sd,
- *     finds: [{seeds, sds, difference}]},
+ *     finds: [{seeds, level, sds, difference}]},
  *     variances: {p, sd_min, sd_max, unequal}, floor, ceiling }
  * A number that is not there is null; an interval is [low, high] or null. */
 #include "lab/compare_private.h"
@@ -215,6 +215,7 @@ Json *compare_reach_json(const Compare *compare) {
   for (int i = 0; i < reach.n; i++) {
     Json *find = json_map();
     json_put_int(find, "seeds", reach.finds[i].n_seeds);
+    json_put_number(find, "level", reach.finds[i].level);
     json_put_number(find, "sds", reach.finds[i].sds);
     put_number(find, "difference", reach.finds[i].difference);
     json_push(finds, find);

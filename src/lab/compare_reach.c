@@ -30,8 +30,9 @@ Err compare_find_sd(Compare *compare, Fault *fault) {
 }
 
 static void add_find(const Compare *compare, int n_seeds, CompareReach *reach) {
-  double sds = stat_smallest(n_seeds, compare->level / compare->n_contrasts);
-  reach->finds[reach->n++] = (CompareFind){n_seeds, sds, sds * compare->sd};
+  double level = compare_level_at(compare, n_seeds);
+  double sds = stat_smallest(n_seeds, level / compare->n_contrasts);
+  reach->finds[reach->n++] = (CompareFind){n_seeds, level, sds, sds * compare->sd};
 }
 
 CompareReach compare_reach(const Compare *compare) {
@@ -113,6 +114,9 @@ void compare_add_reach(const Compare *compare, int width, Text *out) {
   if (compare->spec.looks > 1)
     text_addf(&text, "%s %d looks", compare->n_contrasts > 1 ? " and" : ", corrected for",
               compare->spec.looks);
+  if (reach.finds[reach.n - 1].level < compare->level)
+    text_addf(&text, ". More than %d seeds are told with the look that they would add",
+              compare->n_seeds);
   text_add(&text, ". The sd is how much the difference of two varies from seed to seed.");
   words_say(&words, 0, &text);
   add_finds(compare, &reach, words.shown, width, out);

@@ -152,14 +152,21 @@ static void add_disputed(const Words *words, const CompareContrast *contrast, Te
   add_finding(words, contrast, contrast->imputed.verdict, text);
 }
 
-/* The seeds with which a difference as large as the one seen would be decided. What is decided
- * by now needs no correction any more. More are needed than there are, whatever chance is. */
-static int seeds_needed(const Words *words, const StatPaired *paired) {
-  int n_open = words->compare->n_contrasts - count(words, is_decided);
-  double level = words->compare->level;
-  int n = paired->sd_used > 0 ? stat_pairs_needed(paired->d_z, level / n_open)
-                              : stat_flips_needed(n_open, level);
+/* With which a difference as large as the one seen would be decided; 0: none. More are needed
+ * than there are, whatever chance is. */
+static int seeds_at(const StatPaired *paired, int n_tests, double level) {
+  int n = paired->sd_used > 0 ? stat_pairs_needed(paired->d_z, level / n_tests)
+                              : stat_flips_needed(n_tests, level);
   return n > 0 && n <= paired->n ? paired->n + 1 : n;
+}
+
+/* What is decided by now needs no correction any more; seeds that are not planned are looked
+ * at once more. */
+static int seeds_needed(const Words *words, const StatPaired *paired) {
+  const Compare *compare = words->compare;
+  int n_open = compare->n_contrasts - count(words, is_decided);
+  int n = seeds_at(paired, n_open, compare->level);
+  return n <= compare->n_seeds ? n : seeds_at(paired, n_open, compare->level_of_more);
 }
 
 /* "tanh against relu: +0.10 points (-0.30 to 0.50, p = .51): 240 seeds" */

@@ -118,7 +118,7 @@ TEST(without_spread_and_resolution_signs_decide) {
     assert_int_equal(verdict_of(same, n, 0), n < 6 ? COMPARE_UNDECIDED : COMPARE_BETTER);
   Study *study = study_of(same, 5);
   Compare *c = compare(study);
-  check_says(c, COMPARE_VERDICTS, "tanh against relu: +2.0 points (2.0 to 2.0, p = .063): 6 "
+  check_says(c, COMPARE_VERDICTS, "tanh against relu: +2.0 points (2.0 to 2.0, p = .063): 7 "
                                   "seeds\n");
   check_silent(c, COMPARE_VERDICTS, "disagrees");
   finish(study, c);
@@ -131,9 +131,9 @@ TEST(undecided_contrasts_tell_the_seeds_that_they_would_take) {
   Study *study = study_of(unclear, 5);
   Compare *c = compare(study);
   const StatPaired *paired = &c->contrasts[0].complete.paired;
-  int needed = stat_pairs_needed(paired->d_z, 0.05);
-  assert_true(needed > 5 && stat_power(paired->d_z, needed, 0.05) >= 0.8 &&
-              stat_power(paired->d_z, needed - 1, 0.05) < 0.8);
+  int needed = stat_pairs_needed(paired->d_z, 0.025);      /* seeds that are added are looked at */
+  assert_true(needed > 5 && stat_power(paired->d_z, needed, 0.025) >= 0.8 &&
+              stat_power(paired->d_z, needed - 1, 0.025) < 0.8);
   char want[200];
   snprintf(want, sizeof want, "Undecided: 1, no clear difference; behind each, the seeds that "
            "would decide one as large as it looks:\n  activation: tanh against relu: ");
@@ -145,6 +145,32 @@ TEST(undecided_contrasts_tell_the_seeds_that_they_would_take) {
   study = study_of(hardly, 4);
   c = compare(study);
   check_says(c, COMPARE_VERDICTS, "): over 1000 seeds\n");
+  finish(study, c);
+}
+
+/* Who adds the seeds that are told has another look at results, and decides what looks alike. */
+TEST(the_seeds_told_decide_when_they_are_added) {
+  double same[8];
+  for (int i = 0; i < 8; i++) same[i] = 0.02;
+  for (int n = 6; n <= 7; n++) {
+    Study *study = study_of(same, n);
+    study->spec.looks = 2;
+    Compare *c = compare(study);
+    assert_int_equal(c->contrasts[0].verdict, n < 7 ? COMPARE_UNDECIDED : COMPARE_BETTER);
+    if (n < 7) check_says(c, COMPARE_VERDICTS, "p = .031): 7 seeds\n");
+    finish(study, c);
+  }
+}
+
+/* Those that are planned already are none to be added. */
+TEST(planned_seeds_are_no_further_look) {
+  double same[8];
+  for (int i = 0; i < 8; i++) same[i] = 0.02;
+  Study *study = study_of(same, 8);
+  for (int i = 0; i < study->n; i++)
+    if (study->trials[i].seed > 5) study->trials[i].state = COMPARE_MISSING;
+  Compare *c = compare(study);
+  check_says(c, COMPARE_VERDICTS, "p = .063, 5 of 8 seeds): 6 seeds\n");
   finish(study, c);
 }
 
@@ -290,6 +316,13 @@ TEST(with_results_plan_tells_it_in_the_unit_of_the_metric) {
   CHECK_NEAR(c->sd, sds[0] + sds[1] + sds[2] - low - high, 1e-15);
   CHECK_NEAR(find.difference, find.sds * c->sd, 1e-15);
   check_says(c, COMPARE_REACH, "\n  in points  ");
+  for (int i = 0; i < 5; i++) {      /* 4, 5, 6, 8, 10: more than 5 are a second look */
+    double level = i < 2 ? 0.05 : 0.025;
+    CHECK_NEAR(compare_reach(c).finds[i].level, level, 1e-15);
+    CHECK_NEAR(compare_reach(c).finds[i].sds, stat_smallest(compare_reach(c).finds[i].n_seeds,
+                                                            level / 3), 1e-12);
+  }
+  check_says(c, COMPARE_REACH, "More than 5 seeds are told with the look that they would add. ");
   check_says(c, COMPARE_REACH, " points so far, with probability .8");
   finish(study, c);
 }
