@@ -459,7 +459,7 @@ static void add_numbers(const Compare *compare, Shown shown,
   table_add(table, shown_difference_interval(shown, paired->interval, buffer));
   if (paired->n < 2 || isnan(paired->d_z)) table_add(table, "");
   else table_addf(table, "%.2f", paired->d_z);
-  table_add(table, shown_p(paired->p_t, buffer));
+  table_add(table, paired->n < 2 ? "" : shown_p(paired->p, buffer));
   if (compare->n_contrasts > 1) table_add(table, shown_p(analysis->p_holm, buffer));
   table_add(table, paired->n ? shown_p(paired->p_flip, buffer) : "");
   if (paired->n == 0) table_add(table, "");

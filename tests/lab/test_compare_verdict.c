@@ -120,6 +120,8 @@ TEST(without_spread_and_resolution_signs_decide) {
   Compare *c = compare(study);
   check_says(c, COMPARE_VERDICTS, "tanh against relu: +2.0 points (2.0 to 2.0, p = .063): 7 "
                                   "seeds\n");
+  check_says(c, COMPARE_CONTRASTS, "  inf  .063    .063  5/5 ");    /* the p that decides */
+  check_says(c, COMPARE_CONTRASTS, "  inf  .063    .063  5/5 ");    /* the p that decides */
   check_silent(c, COMPARE_VERDICTS, "disagrees");
   finish(study, c);
 }
