@@ -16,7 +16,8 @@
 /* What is found out, and told at the end. */
 typedef struct Findings {
   const Study *study;
-  bool *altered;             /* of each trial: its files are not those of its digest */
+  bool *altered;             /* of each trial: its files are not those of its digest, or cannot
+                                be read */
   int64_t n_records, n_altered, n_unreadable, n_missing, n_run, n_differ;
   Json *rows;                /* of the trials with which something is wrong */
   Json *plan;                /* sentences: what is wrong with experiment.json */
@@ -91,10 +92,10 @@ static Err check_records(Findings *f, Fault *fault) {
 
 /* -- the plan: does it ask for what the study does? ---------------------------------- */
 
-static void add_text(Text *out, const Json *value) {
+static void add_text(Text *out, const Json *value, const char *otherwise) {
   Fault ignored = {0};
   Json *canonical = value ? json_canonical(value) : NULL;
-  if (!value) text_add(out, "missing");
+  if (!value) text_add(out, otherwise);
   else (void)!json_write(canonical, 0, out, &ignored);
   json_free(canonical);
 }
@@ -113,14 +114,17 @@ static void note_difference(Findings *f, const char *key, const Text *there, con
 /* What decides which trials there are and how they are compared. */
 static void check_plan(Findings *f) {
   static const char *const keys[] = {"name", "factors", "cells", "args", "seeds", "baseline",
-                                     "metric", "report", "goal", "range", "rope", "contrasts"};
+                                     "metric", "metric_goal", "report", "goal", "range", "rope",
+                                     "contrasts", "cell_contrasts", "random"};
   Fault fault = {0};
   Json *there = plan_file_read(f->study->store.directory, &fault);
   if (!there) json_push_text(f->plan, fault.code ? fault.text : "experiment.json is not there");
   for (size_t i = 0; there && i < sizeof keys / sizeof *keys; i++) {
     Text old = {0}, now = {0};
-    add_text(&old, json_find(there, keys[i]));
-    add_text(&now, json_find(f->study->plan, keys[i]));
+    const Json *value = json_find(there, keys[i]), *asked = json_find(f->study->plan, keys[i]);
+    if (!value && !asked) continue;
+    add_text(&old, value, "missing");
+    add_text(&now, asked, "none");
     if (old.data && now.data && strcmp(old.data, now.data) != 0)
       note_difference(f, keys[i], &old, &now);
     text_deinit(&old);
@@ -237,13 +241,15 @@ static void add_line(Text *out, const Json *row) {
 /* How the trials whose files were altered become what they were. */
 static void add_advice(const Findings *f, Text *out) {
   Text line = {0};
-  const char *comma = "";
+  const char *comma = "", *problem = "", *id = "";
   if (!f->n_altered) return;
-  text_addf(&line, "runner rm %s id=", f->study->name);
-  for (int64_t i = 0; i < f->study->n_trials; i++) {
-    if (!f->altered[i]) continue;
-    text_addf(&line, "%s%s", comma, f->n_altered > 3 ? "..." : f->study->trials[i].id);
-    if (f->n_altered > 3) break;
+  text_addf(&line, "runner rm %s id=%s", f->study->name, f->n_altered > 3 ? "..." : "");
+  for (int64_t i = 0; f->n_altered <= 3 && i < json_count(f->rows); i++) {
+    const Json *row = json_item(f->rows, i);
+    json_get_text(json_find(row, "problem"), &problem);
+    json_get_text(json_find(row, "id"), &id);
+    if (strcmp(problem, "altered") != 0) continue;
+    text_addf(&line, "%s%s", comma, id);
     comma = ",";
   }
   text_addf(&line, "%s removes %s; the script, run again, makes %s anew",
