@@ -326,8 +326,8 @@ static Err same_trial_twice(const Compare *compare, int cell, int64_t seed, Faul
 }
 
 static CompareState state_of(const CompareTrial *trial) {
-  if (trial->state == COMPARE_COMPLETE && !isfinite(trial->value)) return COMPARE_DIVERGED;
-  return trial->state;
+  bool is_number = fabs(trial->value) <= COMPARE_VALUE_MAX;
+  return trial->state == COMPARE_COMPLETE && !is_number ? COMPARE_DIVERGED : trial->state;
 }
 
 static void count_trial(Compare *compare, CompareCell *cell, CompareState state) {

@@ -81,8 +81,10 @@ typedef struct CompareSpec {
                                 0 and 1: the only one */
 } CompareSpec;
 
+#define COMPARE_VALUE_MAX 1e145   /* squares of a whole table's values have a finite sum */
+
 /* COMPARE_MISSING is all that has no result: pending, running, interrupted, cancelled. A
- * complete trial whose value is not finite counts as diverged. */
+ * complete trial whose value is not finite, or larger than that, counts as diverged. */
 typedef enum CompareState {
   COMPARE_MISSING, COMPARE_COMPLETE, COMPARE_DIVERGED, COMPARE_FAILED
 } CompareState;

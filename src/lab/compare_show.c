@@ -13,6 +13,8 @@ enum {
   DECIMALS_MORE = 3,         /* for the smallest spread, than the typical one needs */
   DIGITS_MAX = 12            /* of a value, those before the point included */
 };
+static const double plain_max = 1e15;  /* larger ones, beside others that are small, have a
+                                          power of ten */
 static const double half_up = 1e-9;    /* p of .0625 is .063: those of few seeds end so */
 
 static int by_value(const void *a, const void *b) {
@@ -98,7 +100,8 @@ Shown shown_alone(Shown shown, const StatPaired *paired) {
 /* A value that rounds to zero loses its sign. */
 static const char *number(double value, int decimals, bool sign, char *buffer) {
   if (isnan(value)) return strcpy(buffer, "");
-  if (decimals < 0) snprintf(buffer, 32, sign ? "%+.4g" : "%.4g", value);
+  bool plain = decimals >= 0 && fabs(value) < plain_max;
+  if (!plain) snprintf(buffer, 32, sign ? "%+.4g" : "%.4g", value);
   else snprintf(buffer, 32, sign ? "%+.*f" : "%.*f", decimals, value);
   if (strtod(buffer, NULL) == 0 && (*buffer == '-' || *buffer == '+'))
     memmove(buffer, buffer + 1, strlen(buffer));

@@ -177,6 +177,25 @@ TEST(a_level_that_always_diverges_is_worse) {
   finish(study, c);
 }
 
+/* Sums of the largest doubles overflow: no mean of them is one, no sd, no p. */
+TEST(what_is_too_large_for_sums_counts_as_diverged) {
+  Study *study = study_new();
+  study->spec.low = study->spec.high = 0;
+  study->spec.goal = COMPARE_MIN;
+  fill(study, 6);
+  for (int64_t seed = 1; seed <= 6; seed++)
+    find(study, 1, 0, seed)->value = 1.7e308 - 1e305 * (double)seed;
+  find(study, 2, 0, 1)->value = -1e144;
+  find(study, 2, 0, 2)->value = 1e144;      /* its mean is small again */
+  Compare *c = compare(study);
+  assert_int_equal(c->n_diverged, 6);
+  assert_int_equal(contrast(c, 0, 1)->runs_a.n_diverged, 6);
+  for (int i = 0; i < c->n_cells; i++)
+    assert_true(isnan(c->cells[i].sample.sd) || isfinite(c->cells[i].sample.sd));
+  check_says(c, COMPARE_CELLS, "-1e+144  1e+144");
+  finish(study, c);
+}
+
 TEST(nothing_to_say_when_everything_diverged_or_is_to_come) {
   Study *study = study_new();
   fill(study, 5);
