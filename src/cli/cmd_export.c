@@ -376,20 +376,31 @@ static Err add_epochs(void *ctx, const Json *row, int fit, const Csv *csv, Fault
 
 /* -- one row per cell ------------------------------------------------------------------ */
 
-/* Decimals with which the spread has two digits. */
-static int decimals(double sd) {
-  int n = sd > 0 && isfinite(sd) ? 1 - (int)floor(log10(sd)) : 4;
-  return n < 0 ? 0 : n > 12 ? 12 : n;
+/* Decimals with which `size` has that many digits. */
+static int decimals(double size, int digits) {
+  return size > 0 && isfinite(size) ? digits - 1 - (int)floor(log10(size)) : 0;
 }
 
-/* "0.912 ± 0.014": the mean has the digits that the spread over the seeds leaves to it. */
+/* With a power of ten where so many decimals, or digits before the point, say nothing. */
+static void add_number(Text *out, double value, int n, int digits) {
+  enum { DECIMALS_MAX = 12 };
+  bool plain = n <= DECIMALS_MAX && fabs(value) < 1e15;
+  if (plain) text_addf(out, "%.*f", n > 0 ? n : 0, value);
+  else text_addf(out, "%.*g", digits, value);
+}
+
+/* "0.912 ± 0.014": the mean has the digits that the spread over the seeds leaves to it; without
+ * a spread four decimals, or as many as show four digits. */
 static void add_spread_cell(Text *out, const Format *format, const Json *row, bool first) {
-  double mean, sd;
+  double mean = 0, sd = 0;
   Text text = {0};
   bool spread = json_get_number(json_find(row, "sd"), &sd);
-  if (json_get_number(json_find(row, "mean"), &mean))
-    text_addf(&text, "%.*f", decimals(spread ? sd : 0), mean);
-  if (spread) text_addf(&text, " ± %.*f", decimals(sd), sd);
+  bool known = json_get_number(json_find(row, "mean"), &mean);
+  int n = sd > 0 ? decimals(sd, 2) : decimals(fabs(mean), 4);
+  if (!(sd > 0) && n < 4) n = 4;
+  if (known) add_number(&text, mean, n, 4);
+  if (spread) text_add(&text, " ± ");
+  if (spread) add_number(&text, sd, n, 2);
   format->cell(out, text.data ? text.data : "", first);
   out->failed |= text.failed;
   text_deinit(&text);
@@ -418,10 +429,10 @@ static Err export_cells(const Format *format, const char *metric, const Json *ro
   int n = columns.n + (format->page ? 1 : 2);
   if (!err && format->begin) format->begin(out, n);
   for (int i = 0; !err && i < columns.n; i++) format->cell(out, columns.v[i].title, i == 0);
-  if (!err && format->page) format->cell(out, metric ? metric : "", !columns.n);
+  if (!err && format->page) format->cell(out, metric, !columns.n);
   for (int i = 0; !err && !format->page && i < 2; i++) {
     Text title = {0};
-    text_addf(&title, "%s %s", moments[i], metric ? metric : "");
+    text_addf(&title, "%s %s", moments[i], metric);
     format->cell(out, title.data ? title.data : "", false);
     text_deinit(&title);
   }
@@ -465,7 +476,9 @@ static Err ask_for_cells(Asking *asking, const QueryCall *call, const Format *fo
   if (!err && n == 0) err = tell_misses(asking, fault);
   if (!err) rows = without_tuning(asking, all);
   if (!err && format->cell)
-    err = export_cells(format, asking->query.metric, rows, names, out, fault);
+    err = export_cells(format, asking->query.metric ? asking->query.metric
+                                                     : json_text(plan, "report"),
+                       rows, names, out, fault);
   else if (!err) err = json_write(rows, 2, out, fault);
   if (!err && !format->cell) text_add(out, "\n");
   json_free(all);

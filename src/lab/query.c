@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "lab/index_private.h"
 #include "lab/names.h"
+#include "lab/stat_sample.h"
 #include "lab/trial.h"
 #include <math.h>
 #include <stdio.h>
@@ -638,20 +639,25 @@ static Err add_cells(Sql *sql, const Query *query, const KeyRef *metric, const J
   Err err = add_where(sql, query, names, fault);
   text_add(&sql->text, " AND t.cell <> '') SELECT min(number) AS first, experiment, cell, "
                        "purpose, count(*), count(value), mean, "
-                       "sum((value - mean) * (value - mean))");
+                       "sum((value - mean) * (value - mean)), min(value), max(value)");
   add_state_counts(&sql->text);
   text_add(&sql->text, " FROM (SELECT *, avg(value) OVER (PARTITION BY experiment, cell, "
                        "purpose) AS mean FROM chosen) t GROUP BY experiment, cell, purpose");
   return err;
 }
 
-/* Of an infinite mean there is no sd. */
+/* Of an infinite mean there is no sd. Where values differ by rounding only the sums hold a trace
+ * of it, which is no spread (stat_sample.h). */
 static void put_moments(Json *row, sqlite3_stmt *s, int column) {
   int64_t n = sqlite3_column_int64(s, column);
+  double squares = sqlite3_column_double(s, column + 2);
+  double low = sqlite3_column_double(s, column + 3), high = sqlite3_column_double(s, column + 4);
+  bool alike = high - low <= STAT_ROUNDING * (fabs(low) + fabs(high));
   json_put_int(row, "n", n);
-  put_column(row, s, column + 1, "mean");
+  if (n > 0 && low == high) json_put_number(row, "mean", low);
+  else put_column(row, s, column + 1, "mean");
   if (n > 1 && isfinite(sqlite3_column_double(s, column + 1)))
-    json_put_number(row, "sd", sqrt(sqlite3_column_double(s, column + 2) / (double)(n - 1)));
+    json_put_number(row, "sd", alike ? 0 : sqrt(squares / (double)(n - 1)));
 }
 
 static Json *cell_row(Index *index, sqlite3_stmt *s, sqlite3_stmt *fields, bool has_metric,
@@ -662,7 +668,7 @@ static Json *cell_row(Index *index, sqlite3_stmt *s, sqlite3_stmt *fields, bool 
   put_fields(index, row, sqlite3_column_int64(s, 0), fields, fault);
   json_put(row, "values", json_map());   /* those of one trial stand for nothing here */
   if (has_metric) put_moments(row, s, 5);
-  put_state_counts(row, s, 8);
+  put_state_counts(row, s, 10);
   return row;
 }
 

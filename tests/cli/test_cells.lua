@@ -86,6 +86,35 @@ function tests.test_percent()
   check.yes(err:find('got "%", allowed: a number', 1, true) ~= nil, err)
 end
 
+-- What has no spread, or is far from 1, keeps its digits; where no trial has a value the columns
+-- have their names.
+function tests.test_cells_of_any_size()
+  local path = check.file("sizes.lua", [[
+    local args = args { fails = false }
+    experiment { name = args.fails and "none" or "sizes", seeds = 3, metric = "loss",
+      factors = { a = { "point", "tiny", "wee", "big", "zero" } },
+      trial = function(c, run)
+        if args.fails then error "no" end
+        return { loss = ({ point = 0.1, tiny = 1.234e-6, wee = 1e-20 * run.seed,
+                           big = 1e20 * run.seed, zero = 0 })[c.a] }
+      end }]])
+  check.runner { "--runs=sizes", path }
+  check.equal((check.runner { "export", "sizes", "--cells", "--format=md", "--runs=sizes" }), [[
+| a | n | loss |
+|---|---|---|
+| point | 3 | 0.1000 ± 0.0000 |
+| tiny | 3 | 0.000001234 ± 0.000000000 |
+| wee | 3 | 2e-20 ± 1e-20 |
+| big | 3 | 2e+20 ± 1e+20 |
+| zero | 3 | 0.0000 ± 0.0000 |
+]])
+  local csv = check.runner { "export", "sizes", "--cells", "--runs=sizes" }
+  check.yes(csv:find(",point,3,3,0.1,0.0\n", 1, true) ~= nil, csv)
+  check.runner { "--runs=sizes", path, "fails=true" }
+  csv = check.runner { "export", "none", "--cells", "--runs=sizes" }
+  check.equal(csv:match "[^\n]*", "cell,a,trials,n,mean loss,sd loss")
+end
+
 function tests.test_cells_for_a_page()
   check.equal((asked { "export", "shares", "--cells", "--format=md" }), [[
 | activation | width | lr | n | test_accuracy |
