@@ -379,7 +379,8 @@ static void say_best(const Words *words) {
   if (n_valued == 0) {
     text_addf(&text, "No trial has a value of %s%s.", compare->spec.metric,
               compare->n_diverged && compare->n_failed ? ": all that ran diverged or failed"
-              : compare->n_diverged ? ": all that ran diverged" : " yet");
+              : compare->n_diverged ? ": all that ran diverged"
+              : compare->n_failed && !compare->n_missing ? ": all failed" : " yet");
     words_say(words, 0, &text);
     return;
   }

@@ -134,6 +134,10 @@ TEST(a_study_without_any_value_is_told_in_a_line) {
   assert_string_equal(text.data, "study: 0 of 12 trials complete, 6 failed, 6 without a result\n"
                                  "No trial has a value of test_accuracy yet.\n");
   text_deinit(&text);
+  compare_free(c);
+  for (int i = 0; i < study->n; i++) study->trials[i].state = COMPARE_FAILED;
+  c = compare(study);
+  check_says(c, COMPARE_ALL, "No trial has a value of test_accuracy: all failed.\n");
   finish(study, c);
 }
 
