@@ -194,10 +194,12 @@ static int fill_differences(const Compare *compare, Scratch *scratch, int n_sett
   return n;
 }
 
+/* Where the sd is the floor the interval by t stays: resamples know of no floor. */
 static Err bootstrap_contrast(const Compare *compare, const CompareContrast *contrast,
                               const double *differences, StatPaired *paired,
                               Fault *fault) {
   Text name = {0};
+  if (paired->sd_used > paired->sd) return ERR_OK;
   compare_add_contrast(compare, contrast, &name);
   Stream stream = {philox_key(0, "bootstrap contrast", name.data), 0};
   Err err = name.failed ? fault_memory(fault, name.n_bytes)

@@ -1,5 +1,6 @@
 /* What decides a contrast, and what a verdict says beside: floors, failures, looks, seeds. */
 #include "lab/compare_study.h"
+#include "lab/stat_dist.h"
 #include "lab/stat_power.h"
 
 /* One factor with two levels, relu and tanh; the differences of the seeds are given. */
@@ -108,6 +109,25 @@ TEST(the_floor_falls_with_the_settings_that_are_averaged) {
   CHECK_NEAR(contrast(c, 0, 1)->complete.paired.sd_used, 0.2 / sqrt(6 * 2), 1e-15);
   CHECK_NEAR(contrast(c, 1, 1)->complete.paired.sd_used, 0.2 / sqrt(6 * 3), 1e-15);
   finish(study, c);
+}
+
+/* Resamples of values that agree by chance would be sure of it. */
+TEST(the_floor_of_the_sd_holds_for_bootstrap_too) {
+  static const double same[] = {0.01, 0.01, 0.01, 0.01, 0.01};
+  Study *study = study_of(same, 5);
+  study->spec.resolution = 0.01;
+  study->spec.rope = 0.012;
+  for (int bootstrap = 0; bootstrap < 2; bootstrap++) {
+    study->spec.bootstrap = bootstrap;
+    Compare *c = compare(study);
+    const StatPaired *paired = &c->contrasts[0].complete.paired;
+    double half = stat_t_critical(0.05, 4) * 0.01 / sqrt(6) / sqrt(5);
+    CHECK_NEAR(paired->interval.low, 0.01 - half, 1e-12);
+    CHECK_NEAR(paired->interval.high, 0.01 + half, 1e-12);
+    assert_true(c->contrasts[0].verdict != COMPARE_EQUIVALENT);
+    compare_free(c);
+  }
+  free(study);
 }
 
 /* No spread, and no step is known: signs alone decide. */
