@@ -181,7 +181,8 @@ static Err check_spec(const CompareSpec *spec, Fault *fault) {
   if (!(spec->rope >= 0) || isinf(spec->rope))
     return fault_set(fault, ERR_VALUE, "compare: rope is %g, allowed: 0 or more",
                      spec->rope);
-  must(spec->resolution >= 0 && !isinf(spec->resolution) && spec->looks >= 0);
+  must(spec->resolution >= 0 && !isinf(spec->resolution));
+  must(spec->looks >= 0 && spec->looks_of_more >= 0);
   for (int f = 0; f < spec->n_factors; f++) {
     const CompareFactor *factor = &spec->factors[f];
     if (factor->n_levels < 1)
@@ -532,24 +533,11 @@ static Err make_cells(Compare *compare, Fault *fault) {
 
 /* -- the level ----------------------------------------------------------------------- */
 
-/* Are there results of two cells, which is what a contrast needs, for seeds enough? */
-static bool is_enough_for_a_look(const Compare *compare) {
-  int n_seeds = 0;
-  for (int s = 0; s < compare->n_seeds; s++) {
-    int n = 0;
-    for (int c = 0; c < compare->n_cells && n < 2; c++) {
-      CompareState state = compare->trials->state[(int64_t)c * compare->n_seeds + s];
-      n += state == COMPARE_COMPLETE || state == COMPARE_DIVERGED;
-    }
-    n_seeds += n == 2;
-  }
-  return n_seeds >= STAT_TEST_MIN;
-}
-
 static void find_levels(Compare *compare) {
   int looks = compare->spec.looks > 1 ? compare->spec.looks : 1;
+  int more = compare->spec.looks_of_more > looks ? compare->spec.looks_of_more : looks;
   compare->level = STAT_ALPHA / looks;
-  compare->level_of_more = STAT_ALPHA / (looks + is_enough_for_a_look(compare));
+  compare->level_of_more = STAT_ALPHA / more;
 }
 
 double compare_level_at(const Compare *compare, int n_seeds) {
@@ -565,8 +553,8 @@ Err compare_new(Compare **out, const CompareSpec *spec, const CompareTrial *tria
   Compare *compare = calloc(1, sizeof *compare);
   if (!compare) return fault_memory(fault, sizeof *compare);
   err = copy_spec(compare, spec, fault);
+  find_levels(compare);
   if (!err) err = make_table(compare, trials, n_trials, fault);
-  if (!err) find_levels(compare);
   if (!err) err = find_facts(compare, fault);
   if (!err) err = make_cells(compare, fault);
   if (!err) err = compare_make_flags(compare, fault);

@@ -79,6 +79,7 @@ typedef struct CompareSpec {
   double resolution;         /* the step in which values of a trial come; 0: none is known */
   int looks;                 /* at results, this one included, after which seeds were added;
                                 0 and 1: the only one */
+  int looks_of_more;         /* with more seeds than are planned; 0: as many */
 } CompareSpec;
 
 #define COMPARE_VALUE_MAX 1e145   /* squares of a whole table's values have a finite sum */
@@ -217,8 +218,7 @@ Err compare_new(Compare **out, const CompareSpec *spec, const CompareTrial *tria
                 int64_t n_trials, Fault *fault) WARN_UNUSED;
 void compare_free(Compare *compare);         /* NULL is a no-op */
 
-/* The level of a verdict on n_seeds of each cell. Where results are there that are enough for
- * one, more seeds than are planned add a look (study_looks.c). */
+/* The level of a verdict on n_seeds of each cell, shared by its looks. */
 double compare_level_at(const Compare *compare, int n_seeds);
 CompareReach compare_reach(const Compare *compare);
 

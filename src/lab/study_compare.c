@@ -199,6 +199,7 @@ Err study_compare(const Study *study, const StudyQuestion *question, Compare **o
   if (goal_of(study, question, d.spec.metric, &d.spec.goal, fault)) return fault->code;
   d.spec.n_pairs = contrasts ? (int)json_count(contrasts) : 0;
   d.spec.looks = study_looks(study);
+  d.spec.looks_of_more = study_looks_of_more(study);
   json_get_bool(json_find(plan, "cell_contrasts"), &d.spec.cell_contrasts);
   draft_reported(&d);
   Err err = allocate(&d, fault);

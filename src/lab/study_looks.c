@@ -117,12 +117,39 @@ Err study_forget_looks(Study *study, Fault *fault) {
   return err;
 }
 
+static int count_looks(const Json *looks, const char *args) {
+  int n = 0;
+  for (int64_t i = 0; looks && i < json_count(looks); i++) n += is_of(json_item(looks, i), args);
+  return n;
+}
+
 int study_looks(const Study *study) {
-  const Json *looks = json_find(study->plan, "looks");
   Fault none = {0};
   char args[17];
-  int n = 1;
+  const Json *looks = json_find(study->plan, "looks");
   if (!looks || args_hash(study->plan, args, &none)) return 1;
-  for (int64_t i = 0; i < json_count(looks); i++) n += is_of(json_item(looks, i), args);
+  return 1 + count_looks(looks, args);
+}
+
+/* As seeds_with_results, of what the study has seen. */
+static Json *seeds_seen(const Study *s) {
+  const Json *seeds = json_find(s->plan, "seeds");
+  Json *out = json_list();
+  for (int64_t i = 0; i < json_count(seeds) && (i + 1) * s->n_cells <= s->n_trials; i++) {
+    int n = 0;
+    for (int64_t c = 0; c < s->n_cells; c++) n += study_is_done(&s->trials[i * s->n_cells + c]);
+    if (n >= 2) json_push(out, json_share(json_item(seeds, i)));
+  }
+  return out;
+}
+
+int study_looks_of_more(const Study *study) {
+  Fault none = {0};
+  char args[17];
+  if (args_hash(study->plan, args, &none)) return 1;
+  Json *looks = looks_but(study->plan, "");
+  add_look(looks, args, seeds_seen(study));
+  int n = 1 + count_looks(looks, args);
+  json_free(looks);
   return n;
 }

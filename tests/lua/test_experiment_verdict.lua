@@ -96,6 +96,24 @@ function tests.test_seeds_that_are_added_after_a_look_share_the_level()
   check.equal(looks "grow", 3)
 end
 
+-- What is told of more seeds is of the level that they will be judged by.
+function tests.test_more_seeds_are_told_with_their_look()
+  local path = growing "more"
+  local function level_of(seeds)
+    local json = runner("compare", "more", "--runs=more", "--json")
+    return tonumber(json:match(('"seeds": %d,%%s+"level": ([%%d.]+)'):format(seeds)))
+  end
+  runner("--runs=more", path, "seeds=3")
+  check.equal({ level_of(4), level_of(8) }, { 0.05, 0.05 })
+  runner("--runs=more", path, "seeds=5")
+  check.equal({ level_of(5), level_of(8) }, { 0.05, 0.025 })
+  has(runner("--runs=more", "plan", path), "More than 5 seeds are told with the look that they")
+  runner("--runs=more", path, "seeds=8")
+  check.equal(level_of(8), 0.025)
+  runner("--runs=more", path, "seeds=5")
+  check.equal({ level_of(5), level_of(8) }, { 0.025, 0.025 })    -- that look is known
+end
+
 -- Other seeds in place of those that were looked at are a second try.
 function tests.test_other_seeds_are_another_look()
   local path = growing "other"
