@@ -66,9 +66,10 @@ static void add_finds(const Compare *compare, const CompareReach *reach, Shown s
   Table table = {0};
   char title[16];
   table_column(&table, "seeds", TABLE_LEFT, 0);
-  for (int i = 0; i < reach->n; i++) {
+  for (int i = 0; i < reach->n; i++) {       /* where there is no room, the planned number */
+    bool planned = reach->finds[i].n_seeds == compare->n_seeds;
     snprintf(title, sizeof title, "%d", reach->finds[i].n_seeds);
-    table_column(&table, title, TABLE_RIGHT, 0);
+    table_column(&table, title, TABLE_RIGHT, planned ? 0 : 1 + i);
   }
   add_row(reach, shown, "in sd", true, &table);
   if (!isnan(compare->sd))

@@ -47,6 +47,20 @@ TEST(no_line_is_wider_than_a_narrow_terminal) {
   finish(study, c);
 }
 
+TEST(what_seeds_find_fits_at_any_size) {
+  Study *study = wide_ablation(7);
+  study->spec.high = 0;
+  for (int64_t i = 0; i < study->n; i++) study->trials[i].value *= 1e13;
+  Compare *c = compare(study);
+  for (int width = 50; width <= 140; width++) {
+    char *text = text_of(c, width, COMPARE_REACH);
+    check_clean(text, width);
+    assert_non_null(strstr(text, " 7"));   /* the planned number */
+    free(text);
+  }
+  finish(study, c);
+}
+
 /* Ten columns of means beside the names have no room side by side. */
 TEST(a_wide_matrix_goes_on_below) {
   static const char *const names[] = {"level_a", "level_b", "level_c", "level_d", "level_e",
