@@ -523,7 +523,7 @@ Err pool_run(Study *study, const PoolOptions *options, Fault *fault) {
     study_progress_end(&pool.progress, study);
     if (!err) err = outcome(&pool, interrupted);
   }
-  text_deinit(&pool.told.lines);
+  told_deinit(&pool.told);
   free(pool.workers);
   free(pool.polled);
   return err;

@@ -292,7 +292,7 @@ static Err run_all_here(lua_State *L, StudyBox *box, Fault *fault) {
   study_progress_end(&progress, &box->study);
   s->sources = NULL;
   sources_deinit(&sources);
-  text_deinit(&told.lines);
+  told_deinit(&told);
   seed_all(L, (lua_Integer)seed);
   session_graph(L)->count = s->script_count;   /* the next study's trials begin there, too */
   return err;

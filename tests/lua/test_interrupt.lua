@@ -319,6 +319,33 @@ function tests.test_a_trial_of_this_process_is_interrupted_too()
   check.equal(select(2, list:gsub('"state": "complete"', "")), 0)
 end
 
+-- Nobody reads all that as fast as it is written.
+function tests.test_a_trial_that_never_stops_talking_is_stopped()
+  check.file("talks.lua", [[
+    experiment { factors = { a = { 1 } }, seeds = 1, metric = "score", goal = "max",
+      trial = function()
+        local i = 0
+        while true do
+          i = i + 1
+          io.stderr:write("line ", i % 50000, "\n")
+          if i == 50000 then io.open("talks", "w"):close() end
+        end
+      end }
+  ]])
+  local status, out = shell(([[
+    rm -f talks
+    %s --jobs 1 talks.lua >out.txt 2>err.txt & p=$!
+    (sleep 60; kill -9 $p) 2>/dev/null >&2 & k=$!
+    until_true [ -e talks ]
+    kill -INT $p
+    until_true grep -q 'running trials are finished' err.txt
+    kill -INT $p
+    until_true gone $p
+    kill $k
+    wait $p]]):format(runner))
+  check.equal({ status, out }, { 3, "" })
+end
+
 -- A trial that hears of nothing, and a program that it started; both tell their numbers.
 local deaf = [[
   experiment { factors = { how = { "find", "gc" } }, seeds = 1, metric = "score", goal = "max",
