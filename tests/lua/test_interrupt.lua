@@ -319,6 +319,23 @@ function tests.test_a_trial_of_this_process_is_interrupted_too()
   check.equal(select(2, list:gsub('"state": "complete"', "")), 0)
 end
 
+-- So is one whose program died of SIGINT, and nothing else: its worker goes on.
+function tests.test_a_program_of_a_trial_that_died_of_sigint_interrupts_it_alone()
+  check.file("dies.lua", [[
+    experiment { factors = { a = { 1 } }, seeds = 3, metric = "score", goal = "max",
+      trial = function(c, run)
+        io.open("pids", "a"):write((io.open("/proc/self/stat"):read "n"), "\n"):close()
+        if run.seed == 2 then os.execute "kill -INT $$" end
+        return { score = 1 }
+      end }
+  ]])
+  local _, err, status = check.runner { "--jobs", "1", "dies.lua" }
+  check.equal({ status, err:match "%d+ failed, %d+ left" }, { 1, "1 failed, 0 left" })
+  check.yes(err:find "\nfailed: a=1, seed 2: dies.lua:%d+: interrupted\n" ~= nil)
+  local pids = check.read(check.temp .. "/pids")
+  check.equal(pids, pids:match "^%d+\n":rep(12))
+end
+
 -- Nobody reads all that as fast as it is written.
 function tests.test_a_trial_that_never_stops_talking_is_stopped()
   check.file("talks.lua", [[
