@@ -497,6 +497,11 @@ static Err outcome(const Pool *pool, bool interrupted) {
                      (long long)study->n_trials,
                      pool->options->tuning ? " of tuning, and all that are reported" : "");
   }
+  if (interrupted && pool->options->tuning) {
+    interrupt_raise();       /* nothing of what it is for has begun */
+    return fault_set(pool->fault, ERR_INTERRUPT, "interrupted; the same command runs all trials "
+                     "that are reported");
+  }
   if (!interrupt_pending()) return ERR_OK;
   return fault_set(pool->fault, ERR_INTERRUPT, "interrupted; all trials are done: the same "
                    "command shows what they tell");

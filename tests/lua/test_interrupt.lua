@@ -336,6 +336,32 @@ function tests.test_a_program_of_a_trial_that_died_of_sigint_interrupts_it_alone
   check.equal(pids, pids:match "^%d+\n":rep(12))
 end
 
+-- What was asked for while the last trials of tuning ran holds for those that are reported, too.
+function tests.test_an_interruption_in_tuning_ends_the_study()
+  check.file("tunes.lua", [[
+    experiment { factors = { a = { 1 } }, tune = { b = { 1 } }, tune_seeds = 1, seeds = 4,
+      metric = "score", goal = "max", trial = function(c, run)
+        io.open("tunes", "w"):close()
+        while not io.open "go" do os.execute "sleep 0.05" end
+        return { score = 1 }
+      end }
+  ]])
+  local status, out = shell(([[
+    rm -f tunes go
+    %s --jobs 1 tunes.lua >out.txt 2>err.txt & p=$!
+    until_true [ -e tunes ]
+    kill -INT $p
+    until_true grep -q 'running trials are finished' err.txt
+    touch go
+    until_true gone $p
+    wait $p]]):format(runner))
+  check.equal({ status, out }, { 3, "" })
+  check.yes(check.read(check.temp .. "/err.txt"):find(
+    "runner: interrupted; the same command runs all trials that are reported\n", 1, true) ~= nil)
+  local _, err, again = check.runner { "--jobs", "1", "tunes.lua" }
+  check.equal({ again, err:match "4 trials [^\n]*0 left" ~= nil }, { 0, true })
+end
+
 -- Nobody reads all that as fast as it is written.
 function tests.test_a_trial_that_never_stops_talking_is_stopped()
   check.file("talks.lua", [[
