@@ -15,12 +15,12 @@
 #include "lab/study_progress.h"
 #include "lab/study_said.h"
 #include "lab/study_verify.h"
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define STUDY_META "runner.study"
-
-enum { SHOWN_BYTES = 1 << 24 };   /* of what a trial printed */
 
 typedef struct StudyBox {
   Study study;
@@ -199,16 +199,17 @@ static void call_trial(lua_State *L, void *ctx, Fault *fault) {
   lua_entry_end(session(L), &entry);
 }
 
-/* What it printed stands in its logs; here somebody waits for it. */
+/* What it printed stands in its logs; here somebody waits for it: all of it, however much. */
 static void show_logs(const char *directory, Voice *voice, Told *told) {
-  Text path = {0}, text = {0};
-  Fault ignored = {0};
+  char buffer[1 << 14];
+  Text path = {0};
   text_addf(&path, "%s/" TRIAL_STDOUT, directory);
-  if (!path.failed && file_read(path.data, SHOWN_BYTES, &text, &ignored) == ERR_OK)
-    out_write(text.data, text.n_bytes);
+  int log = path.failed ? -1 : file_open_own(path.data, O_RDONLY);
+  for (ssize_t n; log >= 0 && (n = read(log, buffer, sizeof buffer)) > 0;)
+    out_write(buffer, (size_t)n);
+  if (log >= 0) close(log);
   voice_pause(voice, told);
   text_deinit(&path);
-  text_deinit(&text);
 }
 
 /* The trial runs: here, under this claim, or in no record (NULL). */
