@@ -156,6 +156,22 @@ function tests.test_a_program_that_died_of_sigint_asks_for_an_interruption()
   check.equal({ out, status }, { "nil\texit\t7\nnil\tsignal\t15\nnil\texit\t130\ntrue\n", 0 })
 end
 
+-- Of one that comes while the library's Lua part runs for the script, too.
+function tests.test_the_place_is_the_line_of_the_script()
+  local _, err, status = check.runner { "-e", [[
+    local function signal_within_the_library()
+      if not debug.getinfo(2, "S").short_src:find("[runner]", 1, true) then return end
+      debug.sethook()
+      os.execute "kill -INT $PPID"
+    end
+    experiment { factors = { a = { 1 } }, seeds = 1, metric = "s", goal = "max", record = false,
+      trial = function(c)
+        debug.sethook(signal_within_the_library, "c")
+        return { s = c.a }
+      end } ]] }
+  check.equal({ status, err:match "runner: [^\n]*" }, { 3, "runner: -e:9: interrupted" })
+end
+
 -- -- they are Lua's own otherwise ----------------------------------------------------------------
 
 function tests.test_errors_are_caught_as_in_lua()
