@@ -422,7 +422,7 @@ static void signal_groups(const Pool *pool, int number) {
 static void stop_for_a_while(Pool *pool) {
   out_progress_end(true);
   signal_groups(pool, SIGSTOP);
-  raise(SIGSTOP);
+  process_stop();
   signal_groups(pool, SIGCONT);
   if (pool->stopped_s > 0) pool->stopped_s = clock_s();
 }
