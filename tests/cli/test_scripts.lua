@@ -41,7 +41,8 @@ end
 function tests.test_what_is_typed_is_another_script()
   check.file("typed.lua", study("a", "1, 2"))
   run("--runs", "typed", "typed.lua")
-  local code = study("b", "1, 2"):gsub("experiment {", 'experiment { name = "typed", record = true,')
+  local named = 'experiment { name = "typed", record = true,'
+  local code = study("b", "1, 2"):gsub("experiment {", named)
   local err = run("--runs", "typed", "-e", code)
   check.yes(err:find("was run from typed.lua before", 1, true) ~= nil, err)
   local _, out = run("--runs", "typed", "gc", "typed", "--yes")
