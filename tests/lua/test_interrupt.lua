@@ -378,6 +378,22 @@ function tests.test_an_interruption_in_tuning_ends_the_study()
   check.equal({ again, err:match "4 trials [^\n]*0 left" ~= nil }, { 0, true })
 end
 
+-- Nothing of what was run to verify stays.
+function tests.test_a_verification_that_is_interrupted_begins_anew()
+  check.file("verified.lua", [[
+    experiment { factors = { a = { 1, 2 } }, seeds = 1, metric = "score", goal = "max",
+      trial = function(c, run)
+        local coordinator = io.open("/proc/self/stat"):read "a":match "%) %a (%d+)"
+        if os.getenv "STOP" then os.execute("kill -INT " .. coordinator) end
+        return { score = 1 }
+      end }
+  ]])
+  check.runner { "--jobs", "1", "verified.lua" }
+  local _, err, status = check.runner({ "--jobs", "1", "verify", "verified.lua" }, "STOP=1")
+  check.equal({ status, err:match "runner: [^\n]*" },
+    { 3, "runner: interrupted: nothing is verified; the same command runs all 2 trials again" })
+end
+
 -- Nobody reads all that as fast as it is written.
 function tests.test_a_trial_that_never_stops_talking_is_stopped()
   check.file("talks.lua", [[
