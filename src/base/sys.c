@@ -158,6 +158,8 @@ void interrupt_counting(bool on) {
   if (!on && interrupt_stop_asked()) raise(SIGTSTP);
 }
 
+void interrupt_heed(int n) { n_signals -= n; }
+
 /* SIGSTOP would stop it in any case. */
 void process_stop(void) {
   struct sigaction stop = {.sa_handler = SIG_DFL}, before;

@@ -483,26 +483,29 @@ static void end_workers(Pool *pool, bool now) {
   }
 }
 
-/* How it ended, where nothing of ours went wrong. */
-static Err outcome(const Pool *pool, bool interrupted) {
+/* How it ended after so many signals, where nothing of ours went wrong. */
+static Err outcome(const Pool *pool, int n_signals) {
   const Study *study = pool->study;
   if (pool->ended.code) {
     *pool->fault = pool->ended;
     return pool->fault->code;
   }
-  if (interrupted && study->n_left) {
+  if (n_signals && study->n_left) {
     interrupt_raise();       /* the script is to end, too */
     return fault_set(pool->fault, ERR_INTERRUPT, "interrupted; the same command runs what is "
                      "left: %lld of %lld trials%s", (long long)study->n_left,
                      (long long)study->n_trials,
                      pool->options->tuning ? " of tuning, and all that are reported" : "");
   }
-  if (interrupted && pool->options->tuning) {
+  if (n_signals && pool->options->tuning) {
     interrupt_raise();       /* nothing of what it is for has begun */
     return fault_set(pool->fault, ERR_INTERRUPT, "interrupted; the same command runs all trials "
                      "that are reported");
   }
-  if (!interrupt_pending()) return ERR_OK;
+  if (!interrupt_pending()) {
+    interrupt_heed(n_signals);
+    return ERR_OK;
+  }
   return fault_set(pool->fault, ERR_INTERRUPT, "interrupted; all trials are done: the same "
                    "command shows what they tell");
 }
@@ -525,10 +528,10 @@ Err pool_run(Study *study, const PoolOptions *options, Fault *fault) {
     end_workers(&pool, err != ERR_OK);
     if (!err) err = crash_end(&study->store, &mark, fault);
     lock_drop(mark.lock, study->store.directory, false);
-    bool interrupted = interrupt_count() > 0;
+    int n_signals = interrupt_count();
     interrupt_counting(false);
     study_progress_end(&pool.progress, study);
-    if (!err) err = outcome(&pool, interrupted);
+    if (!err) err = outcome(&pool, n_signals);
   }
   told_deinit(&pool.told);
   free(pool.workers);

@@ -378,6 +378,34 @@ function tests.test_an_interruption_in_tuning_ends_the_study()
   check.equal({ again, err:match "4 trials [^\n]*0 left" ~= nil }, { 0, true })
 end
 
+-- One that came while a study's last trials ran has had its effect, once they are done.
+function tests.test_the_first_after_a_study_is_raised_once()
+  check.file("after.lua", prologue .. [[
+    experiment { factors = { a = { 1 } }, seeds = 1, metric = "score", goal = "max",
+      trial = function()
+        io.open("begun", "w"):close()
+        while not io.open "go" do os.execute "sleep 0.05" end
+        return { score = 1 }
+      end }
+    pcall(loop)
+    save "all"
+  ]])
+  local status, out = shell(([[
+    rm -f ready begun go saved
+    %s --jobs 1 after.lua >out.txt 2>err.txt & p=$!
+    (sleep 60; kill -9 $p) 2>/dev/null >&2 & k=$!
+    until_true [ -e begun ]
+    kill -INT $p
+    until_true grep -q 'running trials are finished' err.txt
+    touch go
+    until_true [ -e ready ]
+    kill -INT $p
+    until_true gone $p
+    kill $k
+    wait $p]]):format(runner))
+  check.equal({ status, out, io.open(check.temp .. "/saved") ~= nil }, { 3, "", true })
+end
+
 -- Nothing of what was run to verify stays.
 function tests.test_a_verification_that_is_interrupted_begins_anew()
   check.file("verified.lua", [[
