@@ -10,6 +10,8 @@ local shell_functions = [[
   all_there() { for f; do [ -e $f ] || return 1; done; }
   runs() { [ -e /proc/$1 ] && ! grep -q '^State:.Z' /proc/$1/status 2>/dev/null; }
   gone() { for q; do runs $q && return 1; done; return 0; }
+  ticks() { cut -d ' ' -f 14 /proc/$1/stat; }
+  works() { [ $(ticks $1) -ge $2 ]; }
 ]]
 
 local function shell(code)
@@ -35,18 +37,20 @@ local prologue = [[
 ]]
 
 -- The status of the script, which gets the signal once, or again and again; its stderr, and
--- what it saved.
-local function signalled(code, again)
+-- what it saved. `within`: once it is in the midst of what follows `ready()`, and computes.
+local function signalled(code, again, within)
   check.file("long.lua", prologue .. code)
   local status = shell(([[
     rm -f ready saved
     %s --runs plain long.lua >out.txt 2>err.txt & p=$!
     until_true [ -e ready ]
     (sleep 60; kill -9 $p) 2>/dev/null >&2 & k=$!
+    %s
     kill -INT $p
     %s
     wait $p; s=$?; kill $k; exit $s]])
-    :format(runner, again and "while sleep 0.2; kill -INT $p 2>/dev/null; do :; done" or ""))
+    :format(runner, within and "until_true works $p $(($(ticks $p) + 5))" or "",
+      again and "while sleep 0.2; kill -INT $p 2>/dev/null; do :; done" or ""))
   local file = io.open(check.temp .. "/saved")
   local saved = file and file:read "a"
   if file then file:close() end
@@ -139,7 +143,7 @@ function tests.test_what_runs_in_c_and_finalizers_end_at_the_third()
     "setmetatable({}, { __gc = loop }) collectgarbage()",
     "debug.sethook(loop, 'l') local _ = 1",
   } do
-    check.equal((signalled(code, true)), 130)
+    check.equal((signalled(code, true, true)), 130)
   end
 end
 
