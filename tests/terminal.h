@@ -22,31 +22,69 @@ static const double PATIENCE = 30;   /* seconds */
 
 typedef struct Terminal {
   int fd;
-  pid_t pid;
+  pid_t pid;                   /* the first program there, which is waited for ... */
+  pid_t job;                   /* ... and $RUNNER: the same, or a job of the first */
   Text seen;
   size_t at;                   /* what was expected so far ends here */
   double moved_s;              /* when something was last read or written */
   int escape;                  /* of an escape sequence: 0 outside, 1 after ESC, 2 inside */
 } Terminal;
 
-/* Runs $RUNNER with these words (NULL-terminated, at most 6) in a terminal of that width. */
-static inline Terminal terminal_open(int columns, const char *const *words) {
-  Terminal t = {.moved_s = clock_s()};
-  struct winsize size = {.ws_row = 24, .ws_col = (unsigned short)columns};
+/* Becomes $RUNNER with these words (NULL-terminated, at most 6). */
+static inline void terminal_exec(const char *const *words) {
   char *args[8] = {getenv("RUNNER")};
   for (int i = 0; words && words[i]; i++) args[i + 1] = (char *)words[i];
   const char *home = temp_path("home");
-  t.pid = forkpty(&t.fd, NULL, NULL, &size);
-  if (t.pid == 0) {
-    setenv("HOME", home, 1);
-    setenv("XDG_STATE_HOME", home, 1);
-    setenv("TERM", "xterm", 1);
-    setenv("NO_COLOR", "1", 1);
-    if (chdir(temp_root) || !args[0]) _exit(126);
-    execv(args[0], args);
-    _exit(127);
-  }
+  setenv("HOME", home, 1);
+  setenv("XDG_STATE_HOME", home, 1);
+  setenv("TERM", "xterm", 1);
+  setenv("NO_COLOR", "1", 1);
+  if (chdir(temp_root) || !args[0]) _exit(126);
+  execv(args[0], args);
+  _exit(127);
+}
+
+/* Runs it in a terminal of that width, as the first program there: nobody lets it go on once it
+ * is stopped. */
+static inline Terminal terminal_open(int columns, const char *const *words) {
+  Terminal t = {.moved_s = clock_s()};
+  struct winsize size = {.ws_row = 24, .ws_col = (unsigned short)columns};
+  (void)temp_path("home");     /* the same for all */
+  t.pid = t.job = forkpty(&t.fd, NULL, NULL, &size);
+  if (t.pid == 0) terminal_exec(words);
   assert_true(t.pid > 0);
+  fcntl(t.fd, F_SETFL, O_NONBLOCK);
+  return t;
+}
+
+/* The foreground job of what is as a shell to it; ends with its status. */
+static inline void terminal_shell(int tell, const char *const *words) {
+  int status = 0;
+  signal(SIGTTOU, SIG_IGN);
+  pid_t job = fork();
+  setpgid(job, job);
+  tcsetpgrp(0, job ? job : getpid());
+  if (job == 0) {
+    signal(SIGTTOU, SIG_DFL);
+    terminal_exec(words);
+  }
+  if (write(tell, &job, sizeof job) < 0) _exit(125);
+  while (waitpid(job, &status, 0) < 0 && errno == EINTR) continue;
+  _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+}
+
+/* As terminal_open, but started as shells do: Ctrl-Z stops it. */
+static inline Terminal terminal_open_job(int columns, const char *const *words) {
+  Terminal t = {.moved_s = clock_s()};
+  struct winsize size = {.ws_row = 24, .ws_col = (unsigned short)columns};
+  int pipe_fds[2];
+  (void)temp_path("home");
+  assert_int_equal(pipe2(pipe_fds, O_CLOEXEC), 0);
+  t.pid = forkpty(&t.fd, NULL, NULL, &size);
+  if (t.pid == 0) terminal_shell(pipe_fds[1], words);
+  close(pipe_fds[1]);
+  assert_true(t.pid > 0 && read(pipe_fds[0], &t.job, sizeof t.job) == sizeof t.job);
+  close(pipe_fds[0]);
   fcntl(t.fd, F_SETFL, O_NONBLOCK);
   return t;
 }

@@ -158,6 +158,16 @@ void interrupt_counting(bool on) {
   if (!on && interrupt_stop_asked()) raise(SIGTSTP);
 }
 
+void interrupt_heed(int n) { n_signals -= n; }
+
+/* SIGSTOP would stop it in any case. */
+void process_stop(void) {
+  struct sigaction stop = {.sa_handler = SIG_DFL}, before;
+  sigaction(SIGTSTP, &stop, &before);
+  raise(SIGTSTP);
+  sigaction(SIGTSTP, &before, NULL);
+}
+
 bool interrupt_stop_asked(void) { return atomic_exchange(&stop_asked, false); }
 
 bool thread_start(pthread_t *thread, void *(*body)(void *ctx), void *ctx) {

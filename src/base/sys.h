@@ -41,7 +41,11 @@ void interrupt_release(void);
  * others, and only the third SIGINT ends it. A SIGTERM or SIGUSR1 counts as two SIGINTs.
  * Ctrl-Z (SIGTSTP) is kept until asked for; who asks then stops the process. */
 void interrupt_counting(bool on);
+void interrupt_heed(int n);      /* so many of those that were counted have had their effect */
 bool interrupt_stop_asked(void);
+/* Stops the process as Ctrl-Z does, until it is let go on; not where nobody is who could: no
+ * shell, as in the first program of a terminal. */
+void process_stop(void);
 
 /* A thread to which none of these signals come. */
 bool thread_start(pthread_t *thread, void *(*body)(void *ctx), void *ctx);

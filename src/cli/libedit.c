@@ -76,7 +76,7 @@ static void redraw(EditLine *line) {
   terminal_changed = 0;
   if (number == SIGTSTP) {
     el_set(line, EL_PREP_TERM, 0);
-    raise(SIGSTOP);          /* and here it goes on */
+    process_stop();          /* and here it goes on */
     terminal_changed = 0;
   }
   if (number == SIGCONT || number == SIGTSTP) el_set(line, EL_PREP_TERM, 1);

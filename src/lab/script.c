@@ -32,7 +32,8 @@ static bool are_two(const char *a, const char *b) {
 
 bool script_is_other(const Json *now, const Json *earlier) {
   const char *script = text_of(now, "script"), *before = text_of(earlier, "script");
-  if (!script || !before) return false;
+  if (!before) return false;
+  if (!script) return true;
   return strcmp(file_name(script), file_name(before)) != 0 ||
          are_two(place_of(now), place_of(earlier));
 }

@@ -35,7 +35,7 @@
 extern char **environ;
 
 enum { WORKER_FD = 3, SPARE_FD = 16, POLL_MS = 200, OTHERS_MS = 500 };
-enum { LAST_READS = 64, END_POLL_MS = 2, END_GRACE_S = 20 };
+enum { LAST_READS = 64, END_POLL_MS = 2, END_GRACE_S = 20, GONE_GRACE_S = 2 };
 
 typedef struct Worker {
   pid_t pid;                 /* 0: there is none in this place */
@@ -336,6 +336,13 @@ static void describe_death(const Worker *w, int status, Text *out) {
   if (w->voice.tail.n_bytes) text_addf(out, "; it said:\n%s", w->voice.tail.data);
 }
 
+/* Is it gone? It is not reaped yet. */
+static bool has_ended(const Worker *w) {
+  siginfo_t info = {0};
+  return waitid(P_PID, (id_t)w->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+         info.si_pid == w->pid;
+}
+
 /* Ends what is left of the group of a worker, before its number can be another's; its status. */
 static int reap(const Worker *w) {
   int status = 0;
@@ -344,12 +351,28 @@ static int reap(const Worker *w) {
   return status;
 }
 
-/* A worker is gone: its place is free, its trial is to be run again. */
+/* Waits until it is gone, so long at most; its status. What it says is read meanwhile: a full
+ * pipe would hold it up. */
+static int await_end(Pool *pool, Worker *w, double grace_s) {
+  double begin = clock_s();
+  struct pollfd said = {w->stderr_fd, POLLIN, 0};
+  while (!has_ended(w)) {
+    poll(&said, 1, END_POLL_MS);
+    if (said.revents & POLLIN) hear_stderr(pool, w);
+    else if (said.revents) said = (struct pollfd){-1, 0, 0};   /* closed: it ends, or sleeps */
+    if (clock_s() - begin > grace_s) kill(-w->pid, SIGKILL);
+  }
+  int status = reap(w);
+  hear_last_words(pool, w);
+  return status;
+}
+
+/* A worker is gone, or closed its link, on its way out: its place is free, its trial is to be run
+ * again. */
 static Err on_gone(Pool *pool, Worker *w) {
   int64_t trial = w->trial;
   Text why = {0};
-  int status = reap(w);      /* its link is closed: whatever it does, nobody hears it */
-  hear_last_words(pool, w);
+  int status = await_end(pool, w, GONE_GRACE_S);
   describe_death(w, status, &why);
   link_close(&w->link);
   close(w->stderr_fd);
@@ -399,7 +422,7 @@ static void signal_groups(const Pool *pool, int number) {
 static void stop_for_a_while(Pool *pool) {
   out_progress_end(true);
   signal_groups(pool, SIGSTOP);
-  raise(SIGSTOP);
+  process_stop();
   signal_groups(pool, SIGCONT);
   if (pool->stopped_s > 0) pool->stopped_s = clock_s();
 }
@@ -444,27 +467,6 @@ static Err run_all(Pool *pool) {
   }
 }
 
-/* Is it gone? It is not reaped yet. */
-static bool has_ended(const Worker *w) {
-  siginfo_t info = {0};
-  return waitid(P_PID, (id_t)w->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
-         info.si_pid == w->pid;
-}
-
-/* Waits until it is gone. What it says is read meanwhile: a full pipe would hold it up. */
-static void await_end(Pool *pool, Worker *w) {
-  double begin = clock_s();
-  struct pollfd said = {w->stderr_fd, POLLIN, 0};
-  while (!has_ended(w)) {
-    poll(&said, 1, END_POLL_MS);
-    if (said.revents & POLLIN) hear_stderr(pool, w);
-    else if (said.revents) said = (struct pollfd){-1, 0, 0};   /* closed: it ends, or sleeps */
-    if (clock_s() - begin > END_GRACE_S) kill(-w->pid, SIGKILL);
-  }
-  reap(w);
-  hear_last_words(pool, w);
-}
-
 /* Workers end when their link does; one that does not is ended. */
 static void end_workers(Pool *pool, bool now) {
   for (int i = 0; i < pool->options->jobs; i++) {
@@ -475,27 +477,35 @@ static void end_workers(Pool *pool, bool now) {
   for (int i = 0; i < pool->options->jobs; i++) {
     Worker *w = &pool->workers[i];
     if (!w->pid) continue;
-    await_end(pool, w);
+    await_end(pool, w, END_GRACE_S);
     close(w->stderr_fd);
     voice_deinit(&w->voice);
   }
 }
 
-/* How it ended, where nothing of ours went wrong. */
-static Err outcome(const Pool *pool, bool interrupted) {
+/* How it ended after so many signals, where nothing of ours went wrong. */
+static Err outcome(const Pool *pool, int n_signals) {
   const Study *study = pool->study;
   if (pool->ended.code) {
     *pool->fault = pool->ended;
     return pool->fault->code;
   }
-  if (interrupted && study->n_left) {
+  if (n_signals && study->n_left) {
     interrupt_raise();       /* the script is to end, too */
     return fault_set(pool->fault, ERR_INTERRUPT, "interrupted; the same command runs what is "
                      "left: %lld of %lld trials%s", (long long)study->n_left,
                      (long long)study->n_trials,
                      pool->options->tuning ? " of tuning, and all that are reported" : "");
   }
-  if (!interrupt_pending()) return ERR_OK;
+  if (n_signals && pool->options->tuning) {
+    interrupt_raise();       /* nothing of what it is for has begun */
+    return fault_set(pool->fault, ERR_INTERRUPT, "interrupted; the same command runs all trials "
+                     "that are reported");
+  }
+  if (!interrupt_pending()) {
+    interrupt_heed(n_signals);
+    return ERR_OK;
+  }
   return fault_set(pool->fault, ERR_INTERRUPT, "interrupted; all trials are done: the same "
                    "command shows what they tell");
 }
@@ -518,12 +528,12 @@ Err pool_run(Study *study, const PoolOptions *options, Fault *fault) {
     end_workers(&pool, err != ERR_OK);
     if (!err) err = crash_end(&study->store, &mark, fault);
     lock_drop(mark.lock, study->store.directory, false);
-    bool interrupted = interrupt_count() > 0;
+    int n_signals = interrupt_count();
     interrupt_counting(false);
     study_progress_end(&pool.progress, study);
-    if (!err) err = outcome(&pool, interrupted);
+    if (!err) err = outcome(&pool, n_signals);
   }
-  text_deinit(&pool.told.lines);
+  told_deinit(&pool.told);
   free(pool.workers);
   free(pool.polled);
   return err;

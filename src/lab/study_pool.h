@@ -24,10 +24,9 @@ typedef struct PoolOptions {
  * twice: they keep a checkpoint and stop, or are killed if they do not in twenty seconds; a
  * third ends the program, and all others with it. SIGTERM and SIGUSR1: as SIGINT twice.
  *
- * ERR_INTERRUPT after a signal, with trials left; ERR_STORAGE when a trial's files could not
- * be written; ERR_USAGE when the script changed while the study ran, or
- * another process ran trials of it with other code. In each case what is
- * done is kept. */
+ * ERR_INTERRUPT after a signal, with trials left or while tuning; ERR_STORAGE when a trial's
+ * files could not be written; ERR_USAGE when the script changed while the study ran, or another
+ * process ran trials of it with other code. In each case what is done is kept. */
 Err pool_run(Study *study, const PoolOptions *options, Fault *fault) WARN_UNUSED;
 
 /* Fills in jobs and threads. Returns true when more threads than cores were asked for. */

@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 enum { TAIL_BYTES = 1500, LINE_BYTES = 1 << 16, TOLD_BYTES = 1 << 16, READ_BYTES = 1 << 14 };
+/* More than twice as many places as lines: these have at least one character, and an end. */
+enum { TOLD_PLACES = 1 << 17 };
 
 /* -- lines to the screen ------------------------------------------------------------- */
 
@@ -21,22 +23,42 @@ static const char *last_state(const char *line, size_t *n_bytes) {
   return begin;
 }
 
+static bool is_full(const Told *told) {
+  return told->lines.n_bytes >= TOLD_BYTES || told->lines.failed;
+}
+
+static bool stands_at(const Text *lines, size_t at, const char *line, size_t n_bytes) {
+  return lines->n_bytes - at > n_bytes && lines->data[at + n_bytes] == '\n' &&
+         memcmp(lines->data + at, line, n_bytes) == 0;
+}
+
+/* Adds the line, unless it is there. */
+static bool is_new(Told *told, const char *line, size_t n_bytes) {
+  uint32_t hash = 2166136261U;
+  for (size_t i = 0; i < n_bytes; i++) hash = (hash ^ (unsigned char)line[i]) * 16777619U;
+  if (!told->places) told->places = calloc(TOLD_PLACES, sizeof *told->places);
+  if (!told->places) return false;
+  uint32_t *place = &told->places[hash % TOLD_PLACES];
+  for (; *place; place = &told->places[++hash % TOLD_PLACES])
+    if (stands_at(&told->lines, *place - 1, line, n_bytes)) return false;
+  *place = (uint32_t)told->lines.n_bytes + 1;
+  text_add_bytes(&told->lines, line, n_bytes);
+  text_add(&told->lines, "\n");
+  return !told->lines.failed;
+}
+
 static void pass_on(Told *told, const char *line, size_t n_bytes) {
-  Text whole = {0};          /* between two line ends, as it stands among those told */
   line = last_state(line, &n_bytes);
-  text_add(&whole, "\n");
-  text_add_bytes(&whole, line, n_bytes);
-  text_add(&whole, "\n");
-  Text *lines = &told->lines;
-  bool new = n_bytes && !whole.failed && !(lines->data && strstr(lines->data, whole.data));
-  if (new && lines->n_bytes < TOLD_BYTES) {
-    text_add(lines, whole.data);
-    err_print("%s", whole.data + 1);
-    if (lines->n_bytes >= TOLD_BYTES)
-      err_print("what trials say from here on stands only in the " TRIAL_STDERR
-                " of each\n");
-  }
-  text_deinit(&whole);
+  if (!n_bytes || is_full(told) || !is_new(told, line, n_bytes)) return;
+  err_print("%s", told->lines.data + told->lines.n_bytes - n_bytes - 1);
+  if (is_full(told))
+    err_print("what trials say from here on stands only in the " TRIAL_STDERR " of each\n");
+}
+
+void told_deinit(Told *told) {
+  text_deinit(&told->lines);
+  free(told->places);
+  *told = (Told){0};
 }
 
 /* Keeps the last part, and a line that has no end yet unless it is endless. */
@@ -55,6 +77,7 @@ void voice_add(Voice *voice, Told *told, const char *bytes, size_t n_bytes) {
   size_t begin = tail->n_bytes;
   text_add_bytes(tail, bytes, n_bytes);
   if (tail->failed) return;
+  for (char *c; (c = memchr(tail->data + begin, 0, tail->n_bytes - begin));) *c = '?';
   while (begin > 0 && tail->data[begin - 1] != '\n') begin--;
   char *line = tail->data + begin, *end;
   for (; (end = memchr(line, '\n', tail->n_bytes - (size_t)(line - tail->data)));
@@ -82,30 +105,38 @@ void voice_follow(Voice *voice, const char *directory) {
   text_deinit(&voice->tail);   /* what the trial before said tells nothing of this one */
 }
 
-/* The file, at the place up to which it was read; -1: it is not there, or not yet the one. */
-static int open_log(Voice *voice) {
+/* The file, at the place up to which it was read, and its size; -1: it is not there, or not yet
+ * the one. */
+static int open_log(Voice *voice, off_t *n_bytes) {
   struct stat at;
   int fd = voice->log ? open(voice->log, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW) : -1;
   if (fd < 0) return -1;
   bool ours = fstat(fd, &at) == 0 && S_ISREG(at.st_mode) && at.st_ino != voice->earlier;
   if (ours && at.st_ino != voice->inode) voice->n_read = 0;
   if (ours) voice->inode = at.st_ino;
+  *n_bytes = at.st_size;
   if (ours && lseek(fd, voice->n_read, SEEK_SET) >= 0) return fd;
   close(fd);
   return -1;
 }
 
-void voice_hear(Voice *voice, Told *told) {
+/* Reads so much of what stands there now: it may be written faster than it is read. */
+static void hear(Voice *voice, Told *told, off_t most) {
   char buffer[READ_BYTES];
-  int fd = open_log(voice);
+  off_t size;
+  int fd = open_log(voice, &size);
   if (fd < 0) return;
-  for (ssize_t n; (n = read(fd, buffer, sizeof buffer)) > 0; voice->n_read += n)
+  off_t end = size - voice->n_read > most ? voice->n_read + most : size;
+  for (ssize_t n; voice->n_read < end && (n = read(fd, buffer, sizeof buffer)) > 0;
+       voice->n_read += n)
     voice_add(voice, told, buffer, (size_t)n);
   close(fd);
 }
 
+void voice_hear(Voice *voice, Told *told) { hear(voice, told, HEAR_BYTES); }
+
 void voice_pause(Voice *voice, Told *told) {
-  voice_hear(voice, told);
+  hear(voice, told, INT64_MAX);
   const Text *tail = &voice->tail;
   if (tail->n_bytes && !tail->failed && tail->data[tail->n_bytes - 1] != '\n')
     voice_add(voice, told, "\n", 1);

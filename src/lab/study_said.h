@@ -12,10 +12,12 @@
 #include "base/text.h"
 #include <sys/types.h>
 
-/* Lines that were passed on. All zero: none; ended by text_deinit(&told.lines). */
+/* Lines that were passed on. All zero: none. */
 typedef struct Told {
-  Text lines;
+  Text lines;                /* each with its end */
+  uint32_t *places;          /* by hash: 1 + the offset of a line; 0: free */
 } Told;
+void told_deinit(Told *told);
 
 /* One who speaks: a worker, and the trial that it runs. All zero but for nothing said yet. */
 typedef struct Voice {
@@ -31,9 +33,12 @@ void voice_add(Voice *voice, Told *told, const char *bytes, size_t n_bytes);
 /* A trial is about to begin: stderr.log in this directory, once it is new, is the next to be
  * read. */
 void voice_follow(Voice *voice, const char *directory);
-/* Reads what was added to it. */
+/* Reads what was added to it, up to HEAR_BYTES: who says more than that at a time is heard on
+ * at the next call, and others in between. */
+enum { HEAR_BYTES = 1 << 20 };
 void voice_hear(Voice *voice, Told *told);
-/* The same, and the last line, with or without its end: nothing more comes of this trial. */
+/* Reads all that stands there now, and takes the last line, with or without its end: nothing
+ * more comes of this trial. */
 void voice_pause(Voice *voice, Told *told);
 void voice_deinit(Voice *voice);
 

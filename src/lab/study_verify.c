@@ -187,6 +187,11 @@ static Err run_chosen(Findings *f, const PoolOptions *options, const char *direc
   err = keep_only(&again, chosen, n, fault);
   if (!err) err = pool_run(&again, &own, fault);
   if (!err) compare_digests(f, &again, chosen);
+  if (err == ERR_INTERRUPT) {  /* what was run goes with the directory */
+    fault_clear(fault);
+    fault_set(fault, err, "interrupted: nothing is verified; the same command runs all %lld "
+              "trial%s again", (long long)n, n == 1 ? "" : "s");
+  }
   study_close(&again);
   return err;
 }

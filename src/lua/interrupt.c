@@ -118,9 +118,22 @@ static void spare_handler(lua_State *L) {
   }
 }
 
+/* Where the script is: its line that runs, or that called the library. */
+static void push_place(lua_State *L) {
+  static const char library[] = LIBRARY_CHUNK;
+  lua_Debug at;
+  for (int level = 0; lua_getstack(L, level, &at); level++) {
+    lua_getinfo(L, "Sl", &at);
+    if (at.currentline <= 0 || strncmp(at.short_src, library, sizeof library - 1) == 0) continue;
+    lua_pushfstring(L, "%s:%d: ", at.short_src, at.currentline);
+    return;
+  }
+  lua_pushliteral(L, "");
+}
+
 static void raise_interruption(lua_State *L) {
   spare_handler(L);
-  luaL_where(L, 0);
+  push_place(L);
   lua_pushliteral(L, "interrupted");
   lua_concat(L, 2);
   raise_text(L, ERR_INTERRUPT);

@@ -15,12 +15,15 @@
 #include "lab/study_progress.h"
 #include "lab/study_said.h"
 #include "lab/study_verify.h"
+#include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define STUDY_META "runner.study"
 
-enum { SHOWN_BYTES = 1 << 24 };   /* of what a trial printed */
+enum { OTHERS_MS = 500 };      /* between two looks at trials that others run */
 
 typedef struct StudyBox {
   Study study;
@@ -199,16 +202,17 @@ static void call_trial(lua_State *L, void *ctx, Fault *fault) {
   lua_entry_end(session(L), &entry);
 }
 
-/* What it printed stands in its logs; here somebody waits for it. */
+/* What it printed stands in its logs; here somebody waits for it: all of it, however much. */
 static void show_logs(const char *directory, Voice *voice, Told *told) {
-  Text path = {0}, text = {0};
-  Fault ignored = {0};
+  char buffer[1 << 14];
+  Text path = {0};
   text_addf(&path, "%s/" TRIAL_STDOUT, directory);
-  if (!path.failed && file_read(path.data, SHOWN_BYTES, &text, &ignored) == ERR_OK)
-    out_write(text.data, text.n_bytes);
+  int log = path.failed ? -1 : file_open_own(path.data, O_RDONLY);
+  for (ssize_t n; log >= 0 && (n = read(log, buffer, sizeof buffer)) > 0;)
+    out_write(buffer, (size_t)n);
+  if (log >= 0) close(log);
   voice_pause(voice, told);
   text_deinit(&path);
-  text_deinit(&text);
 }
 
 /* The trial runs: here, under this claim, or in no record (NULL). */
@@ -232,6 +236,15 @@ static Err run_claimed(lua_State *L, StudyBox *box, int64_t i, StoreClaim *claim
   return study_outcome(study, i, &end, clock_s() - begin_s, fault);
 }
 
+/* One that another process runs, or ended or gave back a moment ago. */
+static Err look_at_other(Study *study, int64_t i, Fault *fault) {
+  StudyTrial *t = &study->trials[i];
+  Err err = study_look_at(study, i, fault);
+  t->ours = study_is_published(t);
+  if (!err && study_is_open(t)) study_put_back(study, i, true);
+  return err;
+}
+
 /* One trial in this Lua state. */
 static Err run_here(lua_State *L, StudyBox *box, int64_t i, Told *told, Fault *fault) {
   Study *study = &box->study;
@@ -243,7 +256,7 @@ static Err run_here(lua_State *L, StudyBox *box, int64_t i, Told *told, Fault *f
   if (store_claim(&study->store, t->id, study->configs[t->cell], t->seed, &claim, &claimed,
                   fault))
     return fault->code;
-  if (!claimed) return study_look_at(study, i, fault);
+  if (!claimed) return look_at_other(study, i, fault);
   char *directory = text_copy(claim.trial.directory);
   if (directory) voice_follow(&voice, directory);
   Err err = run_claimed(L, box, i, &claim, fault);
@@ -273,6 +286,25 @@ static Err run_pending_here(lua_State *L, StudyBox *box, StudyProgress *progress
   return err;
 }
 
+/* Trials that other processes run are waited for, as coordinators of workers do: the end is told
+ * with them. *more: some that these left, or that were removed, are to be run. */
+static Err await_others(StudyBox *box, StudyProgress *progress, bool *more, Fault *fault) {
+  Study *study = &box->study;
+  int64_t n_others = 0, n_gone = 0;
+  for (;;) {
+    if (study_look_at_others(study, &n_others, fault)) return fault->code;
+    *more = study->next < study->n_trials;
+    if (*more) return ERR_OK;
+    if (!n_others) break;
+    if (interrupt_pending()) return fault_set(fault, ERR_INTERRUPT, "interrupted");
+    study_progress_show(progress, study, 0, false);
+    poll(NULL, 0, OTHERS_MS);
+  }
+  Err err = study_find_gone(study, box->tuning, &n_gone, fault);
+  *more = n_gone > 0;
+  return err;
+}
+
 static Err run_all_here(lua_State *L, StudyBox *box, Fault *fault) {
   Session *s = session(L);
   SourceCache sources = {.memory = &s->graph.memory};
@@ -284,15 +316,16 @@ static Err run_all_here(lua_State *L, StudyBox *box, Fault *fault) {
   sources_adopt(L, &sources);
   s->sources = &sources;
   study_progress_begin(&progress, &box->study, 0, 0);
-  for (int64_t n = 1; !err && n;) {
-    n = 0;
+  for (bool more = true; !err && more;) {
+    more = false;
     err = run_pending_here(L, box, &progress, &told, fault);
-    if (!err && box->study.stored) err = study_find_gone(&box->study, box->tuning, &n, fault);
+    if (!err && box->study.stored)
+      err = await_others(box, &progress, &more, fault);
   }
   study_progress_end(&progress, &box->study);
   s->sources = NULL;
   sources_deinit(&sources);
-  text_deinit(&told.lines);
+  told_deinit(&told);
   seed_all(L, (lua_Integer)seed);
   session_graph(L)->count = s->script_count;   /* the next study's trials begin there, too */
   return err;

@@ -239,6 +239,12 @@ static bool run_job(WorkerState *w, const Json *job) {
 
 /* -- the whole ----------------------------------------------------------------------- */
 
+/* What interrupted the trial alone, a program of its own that died of SIGINT, is over with it. */
+static bool goes_on(void) {
+  if (!interrupt_is_final()) interrupt_clear();
+  return !interrupt_is_final();
+}
+
 static void close_worker(WorkerState *w) {
   sources_deinit(&w->sources);
   store_close(&w->store);
@@ -254,7 +260,7 @@ Err worker_run(const WorkerOptions *options, Fault *fault) {
   interrupt_in_worker();
   Err err = begin_watch(&w.watch, fault);
   if (!err) err = take_hello(&w, fault);
-  for (Json *job; !err && !interrupt_pending() && (job = receive(&w.link));
+  for (Json *job; !err && goes_on() && (job = receive(&w.link));
        json_free(job))
     if (!run_job(&w, job)) err = ERR_INTERRUPT;
   end_watch(&w.watch);

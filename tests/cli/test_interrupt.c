@@ -15,12 +15,16 @@ static void make_file(const char *name) { temp_file(name, "", 0); }
 
 /* -- the prompt ---------------------------------------------------------------------------- */
 
-static Terminal open_prompt(void) {
-  Terminal t = terminal_open(80, NULL);
+typedef Terminal Opener(int columns, const char *const *words);
+
+static Terminal open_prompt_as(Opener *open) {
+  Terminal t = open(80, NULL);
   terminal_expect(&t, "\n> ");
   terminal_line(&t, "kept = 5", NULL);
   return t;
 }
+
+static Terminal open_prompt(void) { return open_prompt_as(terminal_open); }
 
 /* Presses Ctrl-C until the prompt is there, which is at the second time at the latest. */
 static void check_ends(const char *statement) {
@@ -123,17 +127,29 @@ static void await_state(pid_t pid, bool stopped) {
 
 TEST(ctrl_z_gives_the_terminal_back_and_keeps_the_line) {
   struct termios mode;
+  Terminal t = open_prompt_as(terminal_open_job);
+  terminal_type(&t, "kept + ");
+  terminal_expect(&t, "kept + ");
+  terminal_type(&t, "\32");
+  await_state(t.job, true);
+  assert_int_equal(tcgetattr(t.fd, &mode), 0);
+  assert_true((mode.c_lflag & ICANON) && (mode.c_lflag & ECHO));
+  kill(t.job, SIGCONT);
+  terminal_expect(&t, "> kept + ");
+  assert_int_equal(tcgetattr(t.fd, &mode), 0);
+  assert_false(mode.c_lflag & ICANON);
+  terminal_line(&t, "2", "7");
+  terminal_type(&t, "\4");
+  terminal_end(&t, 0);
+}
+
+/* Where no shell is that could let it go on, it does not stop. */
+TEST(ctrl_z_in_the_first_program_of_a_terminal_stops_no_prompt) {
   Terminal t = open_prompt();
   terminal_type(&t, "kept + ");
   terminal_expect(&t, "kept + ");
   terminal_type(&t, "\32");
-  await_state(t.pid, true);
-  assert_int_equal(tcgetattr(t.fd, &mode), 0);
-  assert_true((mode.c_lflag & ICANON) && (mode.c_lflag & ECHO));
-  kill(t.pid, SIGCONT);
   terminal_expect(&t, "> kept + ");
-  assert_int_equal(tcgetattr(t.fd, &mode), 0);
-  assert_false(mode.c_lflag & ICANON);
   terminal_line(&t, "2", "7");
   terminal_type(&t, "\4");
   terminal_end(&t, 0);
@@ -143,7 +159,7 @@ TEST(ctrl_z_gives_the_terminal_back_and_keeps_the_line) {
 
 /* -- studies ------------------------------------------------------------------------------- */
 
-static Terminal open_study(const char *trial) {
+static Terminal open_study_as(Opener *open, const char *trial) {
   Text code = {0};
   text_addf(&code, "experiment { factors = { a = { 1 } }, seeds = 1, metric = 'score', "
             "goal = 'max', trial = function(c) %s end }\n", trial);
@@ -151,8 +167,10 @@ static Terminal open_study(const char *trial) {
   text_deinit(&code);
   remove(temp_path("begun"));
   remove(temp_path("go"));
-  return terminal_open(80, (const char *[]){"--jobs", "1", "--runs", "none", "t.lua", NULL});
+  return open(80, (const char *[]){"--jobs", "1", "--runs", "none", "t.lua", NULL});
 }
+
+static Terminal open_study(const char *trial) { return open_study_as(terminal_open, trial); }
 
 static void close_study(Terminal *t, const char *said, int status) {
   if (said) terminal_expect(t, said);
@@ -204,29 +222,41 @@ static pid_t worker_of_trial(void) {
   return worker;
 }
 
+#define TELLS_WORKER                                                                        \
+  "local f = io.open('worker', 'w') f:write((io.open '/proc/self/stat':read 'n')) f:close() "
+
 TEST(ctrl_z_stops_the_workers_too_and_nothing_is_lost) {
-  Terminal t = open_study("local f = io.open('worker', 'w') "
-                          "f:write((io.open '/proc/self/stat':read 'n')) f:close() "
-                          "os.execute 'touch begun; while [ ! -e go ]; do sleep 0.05; done' "
-                          "return { score = 1 }");
+  Terminal t = open_study_as(terminal_open_job, TELLS_WORKER
+                             "os.execute 'touch begun; while [ ! -e go ]; do sleep 0.05; done' "
+                             "return { score = 1 }");
   pid_t worker = worker_of_trial();
   terminal_type(&t, "\32");
-  await_state(t.pid, true);
+  await_state(t.job, true);
   await_state(worker, true);
   make_file("go");
-  kill(t.pid, SIGCONT);
+  kill(t.job, SIGCONT);
   await_state(worker, false);
   close_study(&t, "0 left", 0);
 }
 
+TEST(ctrl_z_in_the_first_program_of_a_terminal_stops_no_study) {
+  Terminal t = open_study(TELLS_WORKER "os.execute 'touch begun; while [ ! -e go ]; do sleep "
+                                       "0.05; done' return { score = 1 }");
+  pid_t worker = worker_of_trial();
+  terminal_type(&t, "\32");
+  terminal_expect(&t, "^Z");
+  make_file("go");
+  close_study(&t, "0 left", 0);
+  assert_int_not_equal(kill(worker, 0), 0);
+}
+
 TEST(a_study_that_ends_while_it_is_stopped_takes_its_workers_along) {
-  Terminal t = open_study("local f = io.open('worker', 'w') "
-                          "f:write((io.open '/proc/self/stat':read 'n')) f:close() "
-                          "os.execute 'touch begun; sleep 1000' return { score = 1 }");
+  Terminal t = open_study_as(terminal_open_job, TELLS_WORKER
+                             "os.execute 'touch begun; sleep 1000' return { score = 1 }");
   pid_t worker = worker_of_trial();
   terminal_type(&t, "\32");
   await_state(worker, true);
-  kill(t.pid, SIGKILL);
+  kill(t.job, SIGKILL);
   assert_int_equal(waitpid(t.pid, NULL, 0), t.pid);
   for (double begin_s = clock_s(); kill(worker, 0) == 0 && state_of(worker) != 'Z';) {
     if (clock_s() - begin_s > PATIENCE) fail_msg("the worker is left: %c", state_of(worker));

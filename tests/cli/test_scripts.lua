@@ -37,6 +37,21 @@ function tests.test_two_scripts_of_one_file_name()
   check.yes(again:find("2 done, 0 failed, 0 to run", 1, true) ~= nil, again)
 end
 
+-- Nor is anything taken from a script by what is typed under its name.
+function tests.test_what_is_typed_is_another_script()
+  check.file("typed.lua", study("a", "1, 2"))
+  run("--runs", "typed", "typed.lua")
+  local named = 'experiment { name = "typed", record = true,'
+  local code = study("b", "1, 2"):gsub("experiment {", named)
+  local err = run("--runs", "typed", "-e", code)
+  check.yes(err:find("was run from typed.lua before", 1, true) ~= nil, err)
+  local _, out = run("--runs", "typed", "gc", "typed", "--yes")
+  check.yes(out:find("kept: 2 trials of another script, typed.lua,", 1, true) ~= nil, out)
+  local again = run("--runs", "typed", "typed.lua")
+  check.yes(again:find("2 done, 0 failed, 0 to run", 1, true) ~= nil, again)
+  check.yes(again:find("before", 1, true) == nil, again)
+end
+
 -- What stood elsewhere when it ran, and is no more there, has nobody that asks for its trials.
 function tests.test_a_script_that_was_moved_is_the_same()
   shell "mkdir -p moved"

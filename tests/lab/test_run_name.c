@@ -78,7 +78,9 @@ TEST(scripts_of_one_name_are_told_apart_by_where_they_stand) {
   check_other("train.lua", p, "nowhere/train.lua", NULL, false, false);
   Json *none = json_map(), *some = told("train.lua", p);
   assert_false(script_is_other(some, none));
-  assert_false(script_is_other(none, some));
+  assert_false(script_is_other(none, none));
+  assert_true(script_is_other(none, some));                       /* by -e */
+  assert_true(script_is_another_there(none, some));
   assert_false(script_is_other(some, NULL));
   json_free(none);
   json_free(some);

@@ -69,6 +69,20 @@ function tests.test_nothing_is_refused_that_may_be_declared_later()
     is_taken(head .. more .. " print 'ran'", "depth=5")
   end
   is_taken("local more = require 'declaring' print 'ran'", "depth=5")
+  is_taken("local a = require 'runner' ['args'] { depth = 3 } print 'ran'", "depth=5")
+end
+
+-- One call in the text that is made twice.
+function tests.test_names_that_are_computed_may_be_others_later()
+  for _, call in ipairs { "args { [name] = default }", "args({ seed = 1, [name] = default })" } do
+    is_taken(([[
+      local function arg(name, default) return %s[name] end
+      local depth, rate = arg("depth", 3), arg("rate", 0.1)
+      assert(depth == 3 and rate == 0.5)
+      print "ran" ]]):format(call), "rate=0.5")
+  end
+  is_early("local t = { 1 } local a = args { epochs = t[1], depth = { t[1], 'text' } } print 'ran'",
+    "epoch=5")
 end
 
 function tests.test_what_is_declared_later_is_checked_then()

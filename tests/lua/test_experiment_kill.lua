@@ -107,4 +107,30 @@ function tests.test_two_coordinators_share_one_study()
   check_all "shared"
 end
 
+-- Neither ends before the other one's trials have ended, wherever these run.
+function tests.test_two_processes_without_workers_share_one_study()
+  check.file("here.lua", [[
+    experiment { name = "here", record = true, factors = { a = { 1, 2, 3 } }, seeds = 1,
+      metric = "score", goal = "max", trial = function(c)
+        io.open("begun-" .. c.a, "w"):close()
+        while c.a == 1 and not io.open "go" do os.execute "sleep 0.05" end
+        return { score = c.a }
+      end } ]])
+  shell(([[
+    until_there() { n=0; until [ -e $1 ]; do [ $((n=n+1)) -lt 1200 ] || exit 99; sleep 0.05; done; }
+    %s - <here.lua >one.txt 2>one-err.txt & p=$!
+    until_there begun-1
+    %s - <here.lua >two.txt 2>two-err.txt & q=$!
+    for a in 2 3; do until_there begun-$a; done
+    n=0; while kill -0 $q && [ $((n=n+1)) -lt 20 ]; do sleep 0.05; done
+    touch go
+    wait $p; echo $? >here.txt; wait $q; echo $? >>here.txt]]):format(runner, runner))
+  check.equal(check.read(check.temp .. "/here.txt"), "0\n0\n")
+  for _, name in ipairs { "one", "two" } do
+    local out = check.read(check.temp .. "/" .. name .. ".txt")
+    check.yes(out:find("3 of 3 trials complete", 1, true) ~= nil, out)
+    check.yes(check.read(check.temp .. "/" .. name .. "-err.txt"):find(" 0 left\n", 1, true) ~= nil)
+  end
+end
+
 check.run(tests)

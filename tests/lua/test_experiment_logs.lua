@@ -164,6 +164,16 @@ function tests.test_they_are_recorded_as_workers_record_them()
     times(err, "no end\n") }, { 1, 1, 1, 1 })
 end
 
+function tests.test_all_that_they_printed_is_shown()
+  local out, _, status = check.runner { "-e", study("prints", [[
+    local line = ("x"):rep(999)
+    for i = 1, 20000 do print(line) end
+    print "the end"
+  ]]) }
+  check.equal({ status, times(out, ("x"):rep(999) .. "\n"), times(out, "the end\n") },
+    { 0, 20000, 1 })
+end
+
 -- What one trial read is no part of the next one's record; what was read before a study counts
 -- for all its trials.
 function tests.test_each_notes_what_it_read_itself()

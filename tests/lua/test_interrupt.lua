@@ -10,6 +10,8 @@ local shell_functions = [[
   all_there() { for f; do [ -e $f ] || return 1; done; }
   runs() { [ -e /proc/$1 ] && ! grep -q '^State:.Z' /proc/$1/status 2>/dev/null; }
   gone() { for q; do runs $q && return 1; done; return 0; }
+  ticks() { cut -d ' ' -f 14 /proc/$1/stat; }
+  works() { [ $(ticks $1) -ge $2 ]; }
 ]]
 
 local function shell(code)
@@ -35,18 +37,20 @@ local prologue = [[
 ]]
 
 -- The status of the script, which gets the signal once, or again and again; its stderr, and
--- what it saved.
-local function signalled(code, again)
+-- what it saved. `within`: once it is in the midst of what follows `ready()`, and computes.
+local function signalled(code, again, within)
   check.file("long.lua", prologue .. code)
   local status = shell(([[
     rm -f ready saved
     %s --runs plain long.lua >out.txt 2>err.txt & p=$!
     until_true [ -e ready ]
     (sleep 60; kill -9 $p) 2>/dev/null >&2 & k=$!
+    %s
     kill -INT $p
     %s
     wait $p; s=$?; kill $k; exit $s]])
-    :format(runner, again and "while sleep 0.2; kill -INT $p 2>/dev/null; do :; done" or ""))
+    :format(runner, within and "until_true works $p $(($(ticks $p) + 5))" or "",
+      again and "while sleep 0.2; kill -INT $p 2>/dev/null; do :; done" or ""))
   local file = io.open(check.temp .. "/saved")
   local saved = file and file:read "a"
   if file then file:close() end
@@ -139,7 +143,7 @@ function tests.test_what_runs_in_c_and_finalizers_end_at_the_third()
     "setmetatable({}, { __gc = loop }) collectgarbage()",
     "debug.sethook(loop, 'l') local _ = 1",
   } do
-    check.equal((signalled(code, true)), 130)
+    check.equal((signalled(code, true, true)), 130)
   end
 end
 
@@ -154,6 +158,22 @@ function tests.test_a_program_that_died_of_sigint_asks_for_an_interruption()
   local out, _, status = check.runner { "-e", [[print(os.execute "exit 7")
     print(os.execute "kill $$") print(io.popen "exit 130":close()) print(os.execute()) ]] }
   check.equal({ out, status }, { "nil\texit\t7\nnil\tsignal\t15\nnil\texit\t130\ntrue\n", 0 })
+end
+
+-- Of one that comes while the library's Lua part runs for the script, too.
+function tests.test_the_place_is_the_line_of_the_script()
+  local _, err, status = check.runner { "-e", [[
+    local function signal_within_the_library()
+      if not debug.getinfo(2, "S").short_src:find("[runner]", 1, true) then return end
+      debug.sethook()
+      os.execute "kill -INT $PPID"
+    end
+    experiment { factors = { a = { 1 } }, seeds = 1, metric = "s", goal = "max", record = false,
+      trial = function(c)
+        debug.sethook(signal_within_the_library, "c")
+        return { s = c.a }
+      end } ]] }
+  check.equal({ status, err:match "runner: [^\n]*" }, { 3, "runner: -e:9: interrupted" })
 end
 
 -- -- they are Lua's own otherwise ----------------------------------------------------------------
@@ -317,6 +337,120 @@ function tests.test_a_trial_of_this_process_is_interrupted_too()
   local list = check.runner { "ls", "here", "--json" }
   check.equal(select(2, list:gsub('"state": "interrupted"', "")), 1)
   check.equal(select(2, list:gsub('"state": "complete"', "")), 0)
+end
+
+-- So is one whose program died of SIGINT, and nothing else: its worker goes on.
+function tests.test_a_program_of_a_trial_that_died_of_sigint_interrupts_it_alone()
+  check.file("dies.lua", [[
+    experiment { factors = { a = { 1 } }, seeds = 3, metric = "score", goal = "max",
+      trial = function(c, run)
+        io.open("pids", "a"):write((io.open("/proc/self/stat"):read "n"), "\n"):close()
+        if run.seed == 2 then os.execute "kill -INT $$" end
+        return { score = 1 }
+      end }
+  ]])
+  local _, err, status = check.runner { "--jobs", "1", "dies.lua" }
+  check.equal({ status, err:match "%d+ failed, %d+ left" }, { 1, "1 failed, 0 left" })
+  check.yes(err:find "\nfailed: a=1, seed 2: dies.lua:%d+: interrupted\n" ~= nil)
+  local pids = check.read(check.temp .. "/pids")
+  check.equal(pids, pids:match "^%d+\n":rep(12))
+end
+
+-- What was asked for while the last trials of tuning ran holds for those that are reported, too.
+function tests.test_an_interruption_in_tuning_ends_the_study()
+  check.file("tunes.lua", [[
+    experiment { factors = { a = { 1 } }, tune = { b = { 1 } }, tune_seeds = 1, seeds = 4,
+      metric = "score", goal = "max", trial = function(c, run)
+        io.open("tunes", "w"):close()
+        while not io.open "go" do os.execute "sleep 0.05" end
+        return { score = 1 }
+      end }
+  ]])
+  local status, out = shell(([[
+    rm -f tunes go
+    %s --jobs 1 tunes.lua >out.txt 2>err.txt & p=$!
+    until_true [ -e tunes ]
+    kill -INT $p
+    until_true grep -q 'running trials are finished' err.txt
+    touch go
+    until_true gone $p
+    wait $p]]):format(runner))
+  check.equal({ status, out }, { 3, "" })
+  check.yes(check.read(check.temp .. "/err.txt"):find(
+    "runner: interrupted; the same command runs all trials that are reported\n", 1, true) ~= nil)
+  local _, err, again = check.runner { "--jobs", "1", "tunes.lua" }
+  check.equal({ again, err:match "4 trials [^\n]*0 left" ~= nil }, { 0, true })
+end
+
+-- One that came while a study's last trials ran has had its effect, once they are done.
+function tests.test_the_first_after_a_study_is_raised_once()
+  check.file("after.lua", prologue .. [[
+    experiment { factors = { a = { 1 } }, seeds = 1, metric = "score", goal = "max",
+      trial = function()
+        io.open("begun", "w"):close()
+        while not io.open "go" do os.execute "sleep 0.05" end
+        return { score = 1 }
+      end }
+    pcall(loop)
+    save "all"
+  ]])
+  local status, out = shell(([[
+    rm -f ready begun go saved
+    %s --jobs 1 after.lua >out.txt 2>err.txt & p=$!
+    (sleep 60; kill -9 $p) 2>/dev/null >&2 & k=$!
+    until_true [ -e begun ]
+    kill -INT $p
+    until_true grep -q 'running trials are finished' err.txt
+    touch go
+    until_true [ -e ready ]
+    kill -INT $p
+    until_true gone $p
+    kill $k
+    wait $p]]):format(runner))
+  check.equal({ status, out, io.open(check.temp .. "/saved") ~= nil }, { 3, "", true })
+end
+
+-- Nothing of what was run to verify stays.
+function tests.test_a_verification_that_is_interrupted_begins_anew()
+  check.file("verified.lua", [[
+    experiment { factors = { a = { 1, 2 } }, seeds = 1, metric = "score", goal = "max",
+      trial = function(c, run)
+        local coordinator = io.open("/proc/self/stat"):read "a":match "%) %a (%d+)"
+        if os.getenv "STOP" then os.execute("kill -INT " .. coordinator) end
+        return { score = 1 }
+      end }
+  ]])
+  check.runner { "--jobs", "1", "verified.lua" }
+  local _, err, status = check.runner({ "--jobs", "1", "verify", "verified.lua" }, "STOP=1")
+  check.equal({ status, err:match "runner: [^\n]*" },
+    { 3, "runner: interrupted: nothing is verified; the same command runs all 2 trials again" })
+end
+
+-- Nobody reads all that as fast as it is written.
+function tests.test_a_trial_that_never_stops_talking_is_stopped()
+  check.file("talks.lua", [[
+    experiment { factors = { a = { 1 } }, seeds = 1, metric = "score", goal = "max",
+      trial = function()
+        local i = 0
+        while true do
+          i = i + 1
+          io.stderr:write("line ", i % 50000, "\n")
+          if i == 50000 then io.open("talks", "w"):close() end
+        end
+      end }
+  ]])
+  local status, out = shell(([[
+    rm -f talks
+    %s --jobs 1 talks.lua >out.txt 2>err.txt & p=$!
+    (sleep 60; kill -9 $p) 2>/dev/null >&2 & k=$!
+    until_true [ -e talks ]
+    kill -INT $p
+    until_true grep -q 'running trials are finished' err.txt
+    kill -INT $p
+    until_true gone $p
+    kill $k
+    wait $p]]):format(runner))
+  check.equal({ status, out }, { 3, "" })
 end
 
 -- A trial that hears of nothing, and a program that it started; both tell their numbers.

@@ -3,7 +3,8 @@
 -- Read are the tokens of the script (so no comment and no string looks like code) and of all
 -- modules and files that they name by literals. What must hold: a script is said to declare
 -- all at one place only where nothing else in it could: an args or experiment that goes about
--- under another name, code made of texts, a module whose name is computed leave it open.
+-- under another name, names that are computed, code made of texts, a module whose name is put
+-- together leave it open.
 
 local internal = ...
 
@@ -51,10 +52,23 @@ local function names_its_table(tokens, i)
   return text(1) == "=" and (text(2) == "args" or text(2) == ">" and text(5) == "args")
 end
 
+-- Has the table whose "{" is at this place a key in brackets? It may have another one each time.
+local function computes_names(tokens, i)
+  local depth = 0
+  for at = i, #tokens do
+    local text, before = tokens[at].text, tokens[at - 1] and tokens[at - 1].text
+    depth = depth + (text == "{" and 1 or text == "}" and -1 or 0)
+    if depth == 0 then return false end
+    local begins = before == "{" or before == "," or before == ";"
+    if depth == 1 and text == "[" and begins then return true end
+  end
+end
+
 function words.args(scan, tokens, i)
   local before, after, inside = scan:around(tokens, i)
   if after == "{" or after == "(" and inside == "{" then
     scan.n_args = scan.n_args + 1
+    scan.open = scan.open or computes_names(tokens, after == "{" and i + 1 or i + 2)
     scan.own = scan.own or names_its_table(tokens, i)
   elseif before ~= "local" and after ~= "." and after ~= "[" and not scan.own then
     scan.open = true
@@ -78,7 +92,8 @@ function words.load(scan, tokens, i)
 end
 
 -- Ways to names and modules that no literal tells.
-for _, word in ipairs { "_G", "_ENV", "package", "debug" } do
+for _, word in ipairs { "_G", "_ENV", "package", "debug", '"args"', "'args'", '"experiment"',
+  "'experiment'" } do
   words[word] = function(scan) scan.open = true end
 end
 
