@@ -27,6 +27,12 @@ function tests.test_nothing_there_is_no_fault()
   has(runner("show", "study", "--runs=empty"), "empty/study")
   check.equal(runner("show", "empty/study/", "--runs", "empty/"),
     runner("show", "study", "--runs", "empty/"))
+  check.file("empty/studi", "a file")            -- what is no experiment is meant by nobody
+  for _, name in ipairs { "index.sqlite", "index.sqlit", "stud" } do
+    local ask = name == "stud" and '; did you mean "study"?' or "; runner ls lists them"
+    fails(2, ('empty has no experiment "%s"%s'):format(name, ask), "rm", name, "--runs=empty")
+    fails(2, ask, "show", name, "--runs=empty")
+  end
   runner("gc", "--runs=none")
 end
 
