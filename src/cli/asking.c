@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/out.h"
 #include "lab/plan_file.h"
+#include "lab/run_name.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,17 +32,16 @@ static Err read_words(Asking *out, const QueryCall *call, bool needs_name, Fault
 Err check_experiment(const char *runs, const char *name, Fault *fault) {
   bool plain = *name && !strchr(name, '/') && name[0] != '.';
   if (plain && file_is_directory(runs, name)) return ERR_OK;
-  FileNames names;
-  Err err = file_names(runs, &names, fault);
+  char *nearest;
+  Err err = run_name_nearest(runs, name, &nearest, fault);
   if (err) return err;
-  const char *nearest = text_nearest(name, (const char *const *)names.v, names.n);
   if (nearest)
     err = fault_set(fault, ERR_USAGE, "%s has no experiment \"%s\"; did you mean \"%s\"?",
                     runs, name, nearest);
   else
     err = fault_set(fault, ERR_USAGE, "%s has no experiment \"%s\"; runner ls lists them",
                     runs, name);
-  file_names_deinit(&names);
+  free(nearest);
   return err;
 }
 

@@ -5,6 +5,7 @@
 #include "lab/csv.h"
 #include "lab/look.h"
 #include "lab/names.h"
+#include "lab/run_name.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,14 +34,13 @@ static void split_path(char *word, const char **experiment, const char **id) {
 }
 
 static Err unknown_name(const QueryCall *call, const char *word, Fault *fault) {
-  FileNames names;
-  Err err = file_names(call->runs, &names, fault);
+  char *nearest;
+  Err err = run_name_nearest(call->runs, word, &nearest, fault);
   if (err) return err;
-  const char *nearest = text_nearest(word, (const char *const *)names.v, names.n);
   fault_set(fault, ERR_USAGE, "%s: no trial's id begins with it, and %s has no experiment of "
             "that name; %s%s%s", word, call->runs, nearest ? "did you mean \"" : "runner ls "
             "lists them", nearest ? nearest : "", nearest ? "\"?" : "");
-  file_names_deinit(&names);
+  free(nearest);
   return fault->code;
 }
 

@@ -29,3 +29,21 @@ char *run_name_of(const char *script) {
   text_deinit(&free_name);
   return NULL;
 }
+
+Err run_name_nearest(const char *runs, const char *name, char **out, Fault *fault) {
+  FileNames names;
+  int n = 0;
+  *out = NULL;
+  Err err = file_names(runs, &names, fault);
+  if (err) return err;
+  for (int i = 0; i < names.n; i++) {
+    if (run_name_is_hidden(names.v[i]) || !file_is_directory(runs, names.v[i])) continue;
+    char *shown = names.v[i];
+    names.v[i] = names.v[n];
+    names.v[n++] = shown;
+  }
+  const char *nearest = text_nearest(name, (const char *const *)names.v, n);
+  if (nearest && !(*out = text_copy(nearest))) err = fault_memory(fault, strlen(nearest));
+  file_names_deinit(&names);
+  return err;
+}

@@ -44,14 +44,13 @@ static Err check_name(const char *name, Fault *fault) {
 
 /* Names the nearest of the experiments that are there. */
 static Err unknown_experiment(const char *runs, const char *name, Fault *fault) {
-  FileNames names;
-  Err err = file_names(runs, &names, fault);
+  char *nearest;
+  Err err = run_name_nearest(runs, name, &nearest, fault);
   if (err) return err;
-  const char *nearest = text_nearest(name, (const char *const *)names.v, names.n);
   err = fault_set(fault, ERR_STORAGE,
                   nearest ? "%s/%s: no such experiment; did you mean \"%s\"?"
                           : "%s/%s: no such experiment", runs, name, nearest);
-  file_names_deinit(&names);
+  free(nearest);
   return err;
 }
 

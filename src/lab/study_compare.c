@@ -115,7 +115,7 @@ static void draft_range(Draft *d, const StudyQuestion *question) {
 
 /* The step in which values come that are shares of rows: 1 / rows, of the fewest if trials
  * differ. 0 where nobody recorded the rows, or a value is no such share: one that is weighted,
- * or of more outputs than rows. */
+ * or of more outputs than rows, or told in percent. */
 static void draft_resolution(Draft *d) {
   const Study *s = d->study;
   double fewest = INFINITY;
@@ -125,7 +125,7 @@ static void draft_resolution(Draft *d) {
     if (!json_get_number(json_find(s->trials[i].rows, d->spec.metric), &rows) || !(rows >= 1))
       return;
     hits = d->trials[i].value * rows;
-    if (!(fabs(hits - round(hits)) <= STAT_ROUNDING * 16 * rows)) return;
+    if (!(fabs(hits - round(hits)) <= STAT_ROUNDING * 16 * rows) || hits > rows) return;
     fewest = fmin(fewest, rows);
   }
   d->spec.resolution = 1 / fewest;

@@ -27,6 +27,12 @@ function tests.test_nothing_there_is_no_fault()
   has(runner("show", "study", "--runs=empty"), "empty/study")
   check.equal(runner("show", "empty/study/", "--runs", "empty/"),
     runner("show", "study", "--runs", "empty/"))
+  check.file("empty/studi", "a file")            -- what is no experiment is meant by nobody
+  for _, name in ipairs { "index.sqlite", "index.sqlit", "stud" } do
+    local ask = name == "stud" and '; did you mean "study"?' or "; runner ls lists them"
+    fails(2, ('empty has no experiment "%s"%s'):format(name, ask), "rm", name, "--runs=empty")
+    fails(2, ask, "show", name, "--runs=empty")
+  end
   runner("gc", "--runs=none")
 end
 
@@ -351,13 +357,13 @@ function tests.test_a_wrong_metric_is_told_shortly()
     experiment { name = "wrong", factors = { a = { 1, 2 } }, seeds = 2, metric = "val_acuracy",
       goal = "max", trial = function() return { val_accuracy = 1 } end }]])
   local out = check.runner { "--runs=l", path }
-  has(out, "wrong: 0 of 4 trials complete, 4 failed\nNo trial has a value of val_acuracy yet.\n",
-    'did you mean "val_accuracy"?')
+  local told = "wrong: 0 of 4 trials complete, 4 failed\n" ..
+    "No trial has a value of val_acuracy: all failed.\n"
+  has(out, told, 'did you mean "val_accuracy"?')
   for _, empty in ipairs { "What each factor", "Contrasts", "mean" } do
     check.equal(out:gsub("did you mean", ""):find(empty, 1, true), nil)
   end
-  check.equal((runner("compare", "wrong", "--runs=l")),
-    "wrong: 0 of 4 trials complete, 4 failed\nNo trial has a value of val_acuracy yet.\n")
+  check.equal((runner("compare", "wrong", "--runs=l")), told)
 end
 
 -- Also those after a fit that recorded nothing, in the order of the fits.

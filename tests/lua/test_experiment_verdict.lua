@@ -57,6 +57,8 @@ end
 function tests.test_what_is_no_share_of_the_rows_has_no_steps()
   runner("--runs=own", fitting("own", "history.test_accuracy = history.test_accuracy * 0.97 + .01"))
   check.equal(resolution("own", "--runs=own", "--json"), "null")
+  runner("--runs=own", fitting("percent", "history.test_accuracy = history.test_accuracy * 96"))
+  check.equal(resolution("percent", "--runs=own", "--json"), "null")
 end
 
 -- -- looks --------------------------------------------------------------------------------
