@@ -8,6 +8,7 @@ local moons = data.moons { n = 20 }
 
 function tests.test_modules_name_the_nearest()
   check.fails(function() return nn.Densee end, 'nn has no "Densee"; did you mean "Dense"?')
+  check.equal(tensor.cat({ tensor { 1, 2 }, tensor { 3 } }, 1):totable(), { 1, 2, 3 })
   check.fails(function() return nn.mse end, "did you mean loss.mse?")
   check.fails(function() return optim.XYZ end, "help(optim)")
   check.fails(function() return tensor.reluu end, '"relu"')
