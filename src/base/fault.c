@@ -56,7 +56,7 @@ void fault_clear(Fault *fault) {
   fault->code = ERR_OK;
   fault->text[0] = 0;
   fault->place = (FaultPlace){0};
-  fault->of_script = false;
+  fault->located = false;
 }
 
 void must_failed(const char *cond, const char *file, int line, const char *function) {

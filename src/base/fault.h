@@ -48,8 +48,7 @@ typedef struct Fault {
   Err code;               /* ERR_OK: no fault */
   char text[FAULT_TEXT];  /* one or more lines, no newline at the end */
   FaultPlace place;       /* of ERR_NONFINITE */
-  bool of_script;         /* was an error of the script: the text says where, and how it came
-                             there */
+  bool located;           /* the text says where in the script it came about */
 } Fault;
 
 /* Records a fault (unless one is there) and returns its code. */

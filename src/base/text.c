@@ -92,12 +92,18 @@ static bool is_nearer(const char *name, const char *a, const char *b) {
   return of_a != of_b ? of_a < of_b : strcmp(a, b) < 0;
 }
 
+static int longer(const char *a, const char *b) {
+  size_t n = strlen(a), m = strlen(b);
+  return (int)(n > m ? n : m);
+}
+
 const char *text_nearest(const char *name, const char *const *names, int n) {
   const char *nearest = NULL;
   int best = 2 + (int)strlen(name) / 4;
   for (int i = 0; i < n; i++) {
     int distance = edit_distance(name, names[i], tolower);
     if (distance > best || (distance == best && !nearest)) continue;
+    if (distance >= longer(name, names[i])) continue;
     if (distance == best && !is_nearer(name, names[i], nearest)) continue;
     best = distance, nearest = names[i];
   }

@@ -23,7 +23,8 @@ void text_addf(Text *text, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* The one of `names` (n of them) that a person most likely meant by `name`, or NULL when
- * none is near: Damerau-Levenshtein distance at most 1 + length / 4, case ignored. */
+ * none is near: Damerau-Levenshtein distance at most 1 + length / 4, case ignored, and something
+ * in common: of one letter no other letter is near. */
 const char *text_nearest(const char *name, const char *const *names, int n);
 
 /* Is `word` one of the blank-separated words of `list`? NULL list: no. */

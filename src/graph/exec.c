@@ -81,6 +81,7 @@ Err node_compute(Graph *graph, Node *node) {
     char label[256];
     node_drop_values(node);
     fault_prefix(&graph->fault, "%s", node_label(label, sizeof label, node));
+    graph->fault.located = node->file != NULL;
   }
   return graph->fault.code;
 }

@@ -525,6 +525,7 @@ static const Sample concat_samples[] = {
 
 const Op op_record_concat = {
     .name = "concat",
+    .alias = "cat concatenate",
     .n_in = ANY_NUMBER,
     .n_out = 1,
     .attrs = {{.name = "axis", .kind = ATTR_AXIS, .value = "1",

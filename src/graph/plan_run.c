@@ -201,6 +201,7 @@ static Err check_item(Graph *graph, const PlanItem *item) {
   char label[256];
   Node like = {.op = m->call->op, .layer = m->layer, .file = m->file, .line = m->line};
   fault_prefix(&graph->fault, "%s", node_label(label, sizeof label, &like));
+  graph->fault.located = like.file != NULL;
   return graph->fault.code;
 }
 

@@ -475,21 +475,27 @@ Err query_trials(Index *index, const Query *query, Json **out, int64_t *n_all,
 
 /* -- filters that fit nothing -------------------------------------------------------- */
 
+/* "SELECT <what>" of the field among the trials of the query, its filter aside. */
+static Err add_field(Sql *sql, const char *what, const Query *query, const KeyRef *key,
+                     Fault *fault) {
+  Query all = *query;
+  all.filter.n = 0;
+  text_addf(&sql->text, "SELECT %s FROM field f JOIN (SELECT t.number AS trial", what);
+  Err err = add_where(sql, &all, NULL, fault);
+  text_add(&sql->text, ") c ON c.trial = f.trial WHERE f.kind = ");
+  add_bind(sql, key->kind);
+  text_add(&sql->text, " AND f.key = ");
+  add_bind(sql, key->key);
+  return err;
+}
+
 /* Puts the levels of the field among the trials of the query, its filter aside: each once, as
  * planned. *numbers: is one of them a number? */
 static Err put_levels(Index *index, const Query *query, const KeyRef *key, Json *row,
                       bool *numbers, Fault *fault) {
   Sql sql = {0};
   Json *levels = json_list();
-  Query all = *query;
-  all.filter.n = 0;
-  text_add(&sql.text, "SELECT f.text, max(f.number IS NOT NULL) FROM field f "
-                      "JOIN (SELECT t.number AS trial");
-  Err err = add_where(&sql, &all, NULL, fault);
-  text_add(&sql.text, ") c ON c.trial = f.trial WHERE f.kind = ");
-  add_bind(&sql, key->kind);
-  text_add(&sql.text, " AND f.key = ");
-  add_bind(&sql, key->key);
+  Err err = add_field(&sql, "f.text, max(f.number IS NOT NULL)", query, key, fault);
   text_add(&sql.text, " GROUP BY f.text ORDER BY min(f.trial)");
   sqlite3_stmt *s = err ? NULL : prepare(index, &sql, fault);
   *numbers = false;
@@ -516,15 +522,7 @@ static bool is_a_value(const Json *names, const char *key) {
 static Err put_range(Index *index, const Query *query, const KeyRef *key, Json *row,
                      Fault *fault) {
   Sql sql = {0};
-  Query all = *query;
-  all.filter.n = 0;
-  text_add(&sql.text, "SELECT min(f.number), max(f.number) FROM field f "
-                      "JOIN (SELECT t.number AS trial");
-  Err err = add_where(&sql, &all, NULL, fault);
-  text_add(&sql.text, ") c ON c.trial = f.trial WHERE f.kind = ");
-  add_bind(&sql, key->kind);
-  text_add(&sql.text, " AND f.key = ");
-  add_bind(&sql, key->key);
+  Err err = add_field(&sql, "min(f.number), max(f.number)", query, key, fault);
   sqlite3_stmt *s = err ? NULL : prepare(index, &sql, fault);
   if (index_next(index, s, fault)) {
     put_column(row, s, 0, "low");

@@ -37,10 +37,11 @@ static bool has_forward(lua_State *L, int table) {
 /* -- what it trains -------------------------------------------------------------------- */
 
 typedef struct Members {
-  Layer *layers[MAX_IN];       /* borrowed from the table */
+  Layer *layers[MAX_IN];       /* these and the variables: borrowed from the Lua stack */
   Variable *variables[MAX_IN];
-  const char *names[MAX_IN];   /* of the variables; on the Lua stack */
+  const char *names[MAX_IN];   /* of the variables; kept by the Lua stack */
   int n_layers, n_variables;
+  bool too_many;               /* of one of them */
 } Members;
 
 static bool has_member(const Members *m, const Layer *layer, const Variable *variable) {
@@ -54,14 +55,16 @@ static bool has_member(const Members *m, const Layer *layer, const Variable *var
 /* Lists in lists; one that holds itself has an end, too. */
 enum { LIST_DEPTH = 8 };
 
-/* The value at the top, if it is a layer or a variable, called `name`; pops it. */
+/* The value at the top, if it is a layer or a variable, called `name`. It stays there: what
+ * `parameters` does to the table must not free it. */
 static void take_member(lua_State *L, Members *m, const char *name) {
   Layer *layer = to_object(L, -1, &layer_family);
   Variable *variable = to_variable(L, -1);
-  lua_pop(L, 1);
   if ((!layer && !variable) || has_member(m, layer, variable)) return;
-  if (m->n_layers == MAX_IN || m->n_variables == MAX_IN)
-    luaL_error(L, "a layer of more than %d layers or variables", MAX_IN - 1);
+  if ((layer ? m->n_layers : m->n_variables) == MAX_IN) {
+    m->too_many = true;
+    return;
+  }
   if (layer) {
     m->layers[m->n_layers++] = layer;
     return;
@@ -70,8 +73,8 @@ static void take_member(lua_State *L, Members *m, const char *name) {
   m->variables[m->n_variables++] = variable;
 }
 
-/* The elements of the list at `list`, called "name_1" and so on, and those of lists in it. Names
- * stay on the stack. */
+/* The elements of the list at `list`, called "name_1" and so on, and those of lists in it. They
+ * and their names stay on the stack. */
 static void take_list(lua_State *L, Members *m, int list, const char *name, int depth) {
   lua_Integer n = (lua_Integer)lua_rawlen(L, list);
   for (lua_Integer i = 1; i <= n; i++) {
@@ -92,22 +95,30 @@ static int by_text(const void *a, const void *b) {
   return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* The names of the table's fields, sorted: n of them, in a userdata that is pushed. */
+/* The names of the table's fields, sorted: n of them, in a userdata. It is pushed, and a list
+ * that keeps the names where the table does not. */
 static const char **field_names(lua_State *L, int table, int *n) {
   *n = 0;
+  lua_newtable(L);
+  int kept = lua_gettop(L);
   lua_pushnil(L);
-  for (; lua_next(L, table); lua_pop(L, 1)) *n += lua_type(L, -2) == LUA_TSTRING;
+  for (; lua_next(L, table); lua_pop(L, 1)) {
+    if (lua_type(L, -2) != LUA_TSTRING) continue;
+    lua_pushvalue(L, -2);
+    lua_rawseti(L, kept, ++*n);
+  }
   const char **names = lua_newuserdatauv(L, sizeof *names * (size_t)(*n + 1), 0);
-  int i = 0;
-  lua_pushnil(L);
-  for (; lua_next(L, table); lua_pop(L, 1))
-    if (lua_type(L, -2) == LUA_TSTRING) names[i++] = lua_tostring(L, -2);
+  for (int i = 0; i < *n; i++) {
+    lua_rawgeti(L, kept, i + 1);
+    names[i] = lua_tostring(L, -1);
+    lua_pop(L, 1);
+  }
   if (*n) qsort(names, (size_t)*n, sizeof *names, by_text);
   return names;
 }
 
 /* (table, members): fields, lists of fields, then what `parameters` gives. The results, which
- * are kept, hold the names. */
+ * are kept, hold the members and their names. */
 static int list_members(lua_State *L) {
   Members *m = lua_touserdata(L, 2);
   int n;
@@ -138,6 +149,8 @@ static Object *layer_from_table(lua_State *L, int arg, Fault *fault) {
   lua_pushvalue(L, arg);
   lua_pushlightuserdata(L, &m);
   Err err = call_protected(L, 2, LUA_MULTRET, fault);
+  if (!err && m.too_many)
+    err = fault_set(fault, ERR_VALUE, "a layer with more than %d layers or variables", MAX_IN);
   lua_pushvalue(L, arg);
   lua_pushcclosure(L, call_forward, 1);
   Callable *forward = err ? NULL : callable_from_lua(L, lua_gettop(L), fault);

@@ -24,7 +24,7 @@ static NEVER_RETURNS int raise_at(lua_State *L, Err code, FaultPlace place) {
 int raise_text(lua_State *L, Err code) { raise_at(L, code, (FaultPlace){0}); }
 
 int raise_fault(lua_State *L, const Fault *fault) {
-  if (fault->of_script) lua_pushliteral(L, "");
+  if (fault->located) lua_pushliteral(L, "");
   else luaL_where(L, 1);
   lua_pushstring(L, fault->text);
   lua_concat(L, 2);
@@ -117,7 +117,7 @@ Err fault_from_lua(lua_State *L, Fault *fault) {
   bool first = !fault->code;
   int top = lua_gettop(L);
   fault_set(fault, code_of_error(interrupt_pending(), raised), "%s", push_error_text(L, -1));
-  if (first) fault->of_script = true;
+  if (first) fault->located = true;
   if (first && raised == ERR_NONFINITE) fault->place = session(L)->raised_at;
   session(L)->raised = ERR_OK;
   lua_settop(L, top - 1);

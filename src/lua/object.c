@@ -211,18 +211,20 @@ const char *argument_text(lua_State *L, int arg) {
 
 /* -- options from Lua values --------------------------------------------------------- */
 
-/* The value at `arg` as an object for the option; a fault names the option. */
+/* The value at `arg` as an object for the option; a fault names the option, but for an error
+ * of the script, which says where it came about. */
 static Object *element_from_lua(lua_State *L, int arg, const Object *o, const Option *opt,
                                 Fault *fault) {
   Fault inner = {0};
   char label[96];
   Object *value = object_from_lua(L, arg, opt->family, &inner);
   if (value) return value;
-  if (inner.code == ERR_SCRIPT) {
+  if (inner.code == ERR_SCRIPT && !inner.located) {
     option_wrong_type(o, opt, inner.text, fault);
     return NULL;
   }
   fault_pass(fault, &inner);
+  if (inner.located) return NULL;
   fault_prefix(fault, "%s: option \"%s\"", kind_label(o->kind, label, sizeof label),
                opt->name);
   return NULL;
@@ -565,8 +567,9 @@ static Err take_positional(lua_State *L, int first, Object *o, bool *given, int 
     if (!opt || options) break;
     if (opt->kind == OPT_OBJECTS && !is_list(L, first)) gather_list(L, first, opt->family);
     if (set_option(L, first, o, opt, fault)) {
-      bool number = lua_type(L, first) == LUA_TNUMBER;   /* out of its range */
-      const FamilyBinding *binding = number ? NULL : find_binding(L, o->kind->family);
+      /* Neither a number out of its range nor what is wrong in a layer that is given. */
+      bool meant = lua_type(L, first) == LUA_TNUMBER || opt->family;
+      const FamilyBinding *binding = meant ? NULL : find_binding(L, o->kind->family);
       if (binding && binding->elsewhere) fault_suffix(fault, "; %s", binding->elsewhere);
       return fault->code;
     }

@@ -131,7 +131,8 @@ enum { MOST_LINES = 1000 };
 static void add_layer(Text *out, Layer *layer, int depth, int *n_lines) {
   Layer *const *child = NULL;
   int n = layer_children(layer, &child);
-  bool container = layer_kind(layer)->children != NULL;
+  /* A function alone, as of a table with `forward`, holds nothing. */
+  bool container = layer_kind(layer)->children && (n || !object_has_call(&layer->object));
   object_add_call(out, &layer->object, container ? &layer_family : NULL);
   if (layer->seen && !container) {
     text_add(out, "  ");

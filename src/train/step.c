@@ -280,11 +280,17 @@ static void count_miss(const Step *step) {
   text_deinit(&what);
 }
 
+/* Is this the step whose stages are asked for? */
+static bool is_dumped(const Step *step) {
+  const Text *out = step->graph->dump;
+  return out && step->built && !out->n_bytes;
+}
+
 /* Writes the stages for people and stops. */
 static Err dump(Step *step, const CachedPlan *cached) {
+  if (!is_dumped(step)) return ERR_OK;
   Graph *graph = step->graph;
   Text *out = graph->dump;
-  if (!out || !step->built || out->n_bytes) return ERR_OK;
   text_add(out, "-- forward graph\n");
   graph_dump(graph, step->root, step->n_out + step->n_assigned, out);
   text_add(out, "\n-- with gradients and updates\n");
@@ -305,13 +311,14 @@ static CachedPlan *make_plan(Step *step) {
   return cached && dump(step, cached) ? NULL : cached;
 }
 
-/* The plan of this step's structure, from the cache or made now; bound to its values. */
+/* The plan of this step's structure, from the cache or made now; bound to its values. One whose
+ * stages are asked for is made, also where the step that built the net has made its like. */
 static CachedPlan *find_plan(Step *step) {
   Graph *graph = step->graph;
   VariableList variables = {step->vars, step->n_vars};
   Trace *trace = &step->trace;
   if (take_trace(step, trace)) return NULL;
-  CachedPlan *cached = cache_find(graph, trace);
+  CachedPlan *cached = is_dumped(step) ? NULL : cache_find(graph, trace);
   StepWatch *watch = step->target->watch;
   if (!cached) count_miss(step);
   else if (watch) watch->n_misses = 0;

@@ -26,14 +26,18 @@ static bool is_forgotten(const Graph *graph, const Node *node) {
   return v && v->loose && v->trainable && !v->frozen && !assigned;
 }
 
+/* Of many the first ones: what to do about them stands behind. */
 static void add_names(const Graph *graph, const Trace *trace, const bool *below, Text *out) {
+  enum { MOST = 3 };
+  int n = 0;
   for (int64_t i = 0; i < trace->n; i++) {
     const Node *node = trace->v[i];
-    if (!below[i] || !is_forgotten(graph, node)) continue;
+    if (!below[i] || !is_forgotten(graph, node) || ++n > MOST) continue;
     text_add(out, out->n_bytes ? ", " : "");
     if (node->var->name) text_addf(out, "\"%s\" ", node->var->name);
     text_addf(out, "made at %s:%d", node->var->file ? node->var->file : "?", node->var->line);
   }
+  if (n > MOST) text_addf(out, " and %d more", n - MOST);
 }
 
 void step_warn_of_untrained(Graph *graph, const Trace *trace, const Node *loss) {

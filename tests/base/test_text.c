@@ -20,6 +20,17 @@ TEST(names_are_of_utf8_and_of_signs_that_filters_leave) {
   assert_false(text_is_name("\xe2\x82\xac", 2));
 }
 
+TEST(the_nearest_name_has_something_in_common) {
+  static const char *const names[] = {"_", "x", "net", "ls"};
+  enum { N = sizeof names / sizeof *names };
+  assert_null(text_nearest("h", names, N));
+  assert_null(text_nearest("rm", names, N));
+  assert_null(text_nearest("", names, N));
+  assert_string_equal(text_nearest("X", names, N), "x");
+  assert_string_equal(text_nearest("ner", names, N), "net");
+  assert_string_equal(text_nearest("lss", names, N), "ls");
+}
+
 static void assert_measure(double value, const char *wanted) {
   char buffer[32];
   assert_string_equal(text_measure(buffer, value), wanted);

@@ -187,6 +187,10 @@ function tests.test_plan_dump_shows_the_stages_and_trains_nothing()
     check.yes(out:find(part, 1, true) ~= nil)
   end
   check.yes(out:find("done", 1, true) == nil)
+  local even = training:gsub("validation = 0.25", "batch_size = 16")
+  local at_first_use, told, code = runner { "plan-dump", check.file("unbuilt.lua", even) }
+  check.equal({ code, told:match "runner: .*" }, { 0, nil })
+  check.yes(at_first_use:find("sgd_update", 1, true) ~= nil, at_first_use)
   local _, err, none = runner { "plan-dump", check.file("none.lua", "print(1)") }
   check.equal(none, 1)
   check.yes(err:find("no training step", 1, true) ~= nil)

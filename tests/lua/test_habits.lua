@@ -8,6 +8,7 @@ local moons = data.moons { n = 20 }
 
 function tests.test_modules_name_the_nearest()
   check.fails(function() return nn.Densee end, 'nn has no "Densee"; did you mean "Dense"?')
+  check.equal(tensor.cat({ tensor { 1, 2 }, tensor { 3 } }, 1):totable(), { 1, 2, 3 })
   check.fails(function() return nn.mse end, "did you mean loss.mse?")
   check.fails(function() return optim.XYZ end, "help(optim)")
   check.fails(function() return tensor.reluu end, '"relu"')
@@ -175,9 +176,44 @@ function tests.test_layers_in_lua()
   local many, some = {}, {}
   for i = 1, 100 do many[i] = tensor.variable { i } end
   for i = 1, 9 do some[i] = many[i] end
-  check.fails(function() nn.Sequential { { forward = forward, many = many } } end, "of more than")
+  check.fails(function() nn.Sequential { { forward = forward, many = many } } end,
+    "a layer with more than 64 layers")
   check.fails(function() nn.Sequential { { forward = forward, some = some } } end,
     "a layer with 9 variables, allowed: at most 8")
+end
+
+-- What `parameters` takes out of its table is there until the layer is made; what it raises is
+-- told as any error of a script.
+function tests.test_parameters_of_a_layer_in_lua_may_do_anything()
+  local name = "custom_1.key_of" .. os.time()
+  local layer = { [name:sub(10)] = tensor.variable(tensor.ones(2)), list = { nn.Dense(2) },
+    forward = function(_, x) return x end }
+  function layer:parameters()
+    for key in pairs(self) do
+      if key:find "^key_of" then self[key] = nil end
+    end
+    self.list[1], self.list = nil, nil
+    collectgarbage()
+    collectgarbage()
+    local others = {}
+    for i = 1, 30000 do others[i] = "others_" .. i + 1000000000 end
+    return {}
+  end
+  local net = nn.Sequential { layer }
+  local found = {}
+  for _, p in ipairs(net:parameters()) do found[p.name] = true end
+  check.equal(found, { [name] = true, ["dense_1.weight"] = true, ["dense_1.bias"] = true })
+  local ok, message = pcall(nn.Sequential, { nn.Dense(2),
+    { forward = layer.forward, parameters = function() error "broken" end } })
+  check.equal({ ok, message:match "^[^\n]+" }, { false, message:match "^[^ ]+lua:%d+: broken" })
+  check.equal(message:find "; ", nil, message)
+end
+
+-- Where a layer that is given is wrong, nothing is said of numbers of inputs.
+function tests.test_a_list_of_layers_is_no_number_of_inputs()
+  local ok, message = pcall(nn.Sequential, { nn.Dense })
+  check.equal({ ok, message:find("in place of", 1, true) }, { false, nil }, message)
+  check.fails(function() nn.Linear(10, 20) end, "nn.Dense(20) in place of (10, 20)")
 end
 
 function tests.test_trailing_nil_is_nothing()

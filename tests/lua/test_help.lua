@@ -28,6 +28,10 @@ function tests.test_arguments_of_ops_and_their_defaults()
   says("help(tensor.sum)", "an axis or a list of axes; default all")
   says("help(tensor.transpose)", "default reversed")
   says("help(tensor.clip)", "lower limit (a number; required)")
+  for _, thing in ipairs { "nn.Sequential {}.evaluate", "train.fit", "train.accuracy" } do
+    check.equal(printed(("help(%s)"):format(thing)):gsub("%s+", " ")
+      :match "default: [^()]*%([^()]*default none", nil, thing)
+  end
   for _, name in ipairs { "sum", "transpose", "slice", "pad" } do
     check.equal(printed(("help(tensor.%s)"):format(name)):find("required", 1, true), nil)
   end

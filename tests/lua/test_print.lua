@@ -83,12 +83,25 @@ nn.Sequential {
     true) ~= nil, text)
   check.yes(text:find("    [1] nn.Dense(3)  3 -> 3\n", 1, true) ~= nil, text)
   check.yes(text:find("[7] nn.Dense(2, bias = false)  3 -> 2\n}", 1, true) ~= nil, text)
+  local lua = { gain = tensor.variable(tensor.ones(3)) }
+  function lua:forward(x) return x * self.gain end
+  check.equal(tostring(nn.Sequential { nn.Dense(3), lua }:build { 2 }),
+    "nn.Sequential {\n  [1] nn.Dense(3)  2 -> 3\n  [2] nn.Custom(...)  3 -> 3\n}")
   check.equal(printed "print { nn.Sequential { nn.Dense(1) } }", "{ nn.Sequential { ... } }\n")
   check.equal(tostring(nn.Sequential {}), "nn.Sequential {}")
   check.equal(tostring(nn.Concat(nn.Identity(), { axis = 1 })),
     "nn.Concat(axis = 1) {\n  [1] nn.Identity()\n}")
   check.equal(tostring(nn.Dense(3)), "nn.Dense { units = 3, activation = none, bias = true, " ..
     "init = glorot_uniform, bias_init = zeros }")
+end
+
+-- Those that are written in Lua, too.
+function tests.test_functions_of_the_library()
+  check.equal(printed "print(nn.Dense)", "function nn.Dense\n")
+  for _, name in ipairs { "args", "experiment", "grad", "apropos" } do
+    local text = printed(("print(%s)"):format(name))
+    check.equal(text:find("function " .. name, 1, true), 1, text)
+  end
 end
 
 -- A layer in many places makes more lines than anybody reads.

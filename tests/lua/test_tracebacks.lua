@@ -71,6 +71,21 @@ function tests.test_functions_that_others_call()
     train.step(function(x) bad(3) return net(x):sum() end, net, "sgd")(tensor.ones(2, 2))]], of)
 end
 
+-- Values that an op refuses when it is computed: the place is the op's.
+function tests.test_values_that_an_op_refuses()
+  told("local t = tensor({ 4 }, { dtype = 'int32' }):one_hot(3)\nprint(t:item())",
+    "s.lua:1: one_hot: index 4", "s.lua:2: in main chunk")
+  local labels = "local set = data.spirals { n = 30, classes = 3 }\n"
+  local net = "local net = nn.Sequential { nn.Dense(2) }\n"
+  local refused = "softmax_cross_entropy: label 3"
+  told(labels .. net .. "net:build { 2 } net:evaluate(set, { loss = 'cross_entropy' })", refused)
+  told(labels .. net .. "train.fit(net, set, { loss = 'cross_entropy', record = false, " ..
+    "verbose = false })", refused)
+  told(labels .. net .. [[
+    local step = train.step(function(x, y) return loss.cross_entropy(net(x), y) end, net, "sgd")
+    for x, y in set:batches(30) do step(x, y) end]], refused)
+end
+
 -- What an error was raised as is kept: a text with its first position, a table as it is.
 function tests.test_what_a_script_catches()
   local ok, message = pcall(grad(function() error { code = 7 } end), tensor { 1 })

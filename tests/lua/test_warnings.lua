@@ -44,6 +44,18 @@ function tests.test_a_variable_in_a_step()
   check.equal(stderr_of((code:gsub("{ w }", "{ w, v }")):format "+ v"), "")
 end
 
+-- However many there are, the warning ends with what to do.
+function tests.test_many_variables_are_told_in_short()
+  local err = stderr_of [[
+    local w, vs = tensor.variable(tensor { 1 }), {}
+    for i = 1, 300 do vs[i] = tensor.variable(tensor { i }) end
+    train.step(function(x)
+      for i = 1, 300 do x = x * vs[i] * vs[i] end
+      return (w * x):sum()
+    end, { w }, "sgd")(tensor { 0.001 })]]
+  check.yes(err:find("s%.lua:2 and 297 more; give it to train%.step.*meant to stay") ~= nil, err)
+end
+
 -- Trained in turn, by a layer in Lua, assigned by the script, or only looked at.
 function tests.test_variables_that_are_meant_so()
   check.equal(stderr_of [[

@@ -103,7 +103,9 @@ local function usage(entry)
   return entry.path .. "(" .. table.concat(positional, ", ") .. ")"
 end
 
+-- Where the text says what it is, "none" would contradict it.
 local function default_of(option)
+  if option.value == "none" and (option.doc or ""):find "default:" then return end
   if not option.value then return option.position and "required" or nil end
   local text = #option.values > 0 and option.value ~= "none" and '"' .. option.value .. '"'
     or option.value

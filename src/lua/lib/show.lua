@@ -39,7 +39,7 @@ local function number(value)
 end
 
 local function function_text(value)
-  local entry = internal.describe(value)
+  local entry = internal.documented[value] or internal.describe(value)
   if entry then return "function " .. (entry.usage or entry.path) end
   local info = debug.getinfo(value, "S")
   if info.what == "C" then return tostring(value) end
