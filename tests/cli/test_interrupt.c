@@ -93,8 +93,11 @@ static void wait_for_work(pid_t pid) {
     assert_true(clock_s() - begin_s < PATIENCE);
 }
 
+/* The thread sanitizer hands signals on at the calls that it knows, of which there is none. */
 TEST(what_runs_in_c_ends_at_the_third_ctrl_c) {
   int status = 0;
+  const char *instrumented = getenv("INSTRUMENTED");
+  if (instrumented && strcmp(instrumented, "tsan") == 0) return;
   Terminal t = open_prompt();
   terminal_type(&t, "print 'runs' _ = ('a'):rep(100000):find '.-.-.-.-.-.-b'\r");
   terminal_expect(&t, "\nruns\n");
