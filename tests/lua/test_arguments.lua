@@ -48,7 +48,8 @@ function tests.test_a_script_that_declares_nothing_is_given_nothing()
 end
 
 function tests.test_text_of_the_command_line_is_read_too()
-  local out, err, status = check.runner { "-e", "local a = args { depth = 3 } print 'ran'", "dept=3" }
+  local code = "local a = args { depth = 3 } print 'ran'"
+  local out, err, status = check.runner { "-e", code, "dept=3" }
   check.equal({ out, status }, { "", 2 })
   check.yes(err:find('did you mean "depth"?', 1, true) ~= nil)
 end
