@@ -159,9 +159,11 @@ static void add_progress(Text *line, const FitRun *run, double now) {
 
 static void monitor_batch(void *ctx, const FitRun *run) {
   Session *s = ctx;
-  double now = clock_s();
+  if (silent(s, run)) return;      /* before anything is asked: this is done for every batch */
+  double now = clock_s(), since_s = now - s->last_drawn_s;
+  if (since_s < redraw_s) return;
   bool draws = out_progress_on();
-  if (silent(s, run) || now - s->last_drawn_s < (draws ? redraw_s : line_s)) return;
+  if (!draws && since_s < line_s) return;
   s->last_drawn_s = now;
   Text line = {0};
   add_progress(&line, run, now);
