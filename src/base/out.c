@@ -15,6 +15,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { COMPOSED_BYTES = 1024 };   /* of a text that needs no memory */
+
 typedef struct Log {
   char *path;              /* NULL: the place is free */
   FILE *file;
@@ -91,15 +93,22 @@ static void write_clean(const char *text) {
 
 static void write_plain(const char *text) { out_write(text, strlen(text)); }
 
-static void print(void (*write)(const char *), const char *format, va_list args) {
-  char buffer[1024], *text = buffer;
+/* The text in `buffer`, or new where it is longer; NULL on lack of memory, with what fits in
+ * `buffer`. */
+static char *compose(char buffer[COMPOSED_BYTES], const char *format, va_list args) {
+  char *text = buffer;
   va_list again;
   va_copy(again, args);
-  int n = vsnprintf(buffer, sizeof buffer, format, args);
+  int n = vsnprintf(buffer, COMPOSED_BYTES, format, args);
   must(n >= 0);
-  if ((size_t)n >= sizeof buffer && (text = malloc((size_t)n + 1)))
+  if (n >= COMPOSED_BYTES && (text = malloc((size_t)n + 1)))
     vsnprintf(text, (size_t)n + 1, format, again);
   va_end(again);
+  return text;
+}
+
+static void print(void (*write)(const char *), const char *format, va_list args) {
+  char buffer[COMPOSED_BYTES], *text = compose(buffer, format, args);
   if (text) write(text);
   else if (!out.stdout_errno) out.stdout_errno = ENOMEM;
   if (text != buffer) free(text);
@@ -143,15 +152,9 @@ static void put_error(const char *before, const char *text, const char *after) {
 }
 
 void err_print(const char *format, ...) {
-  char buffer[1024], *text = buffer;
-  va_list args, again;
+  va_list args;
   va_start(args, format);
-  va_copy(again, args);
-  int n = vsnprintf(buffer, sizeof buffer, format, args);
-  must(n >= 0);
-  if ((size_t)n >= sizeof buffer && (text = malloc((size_t)n + 1)))
-    vsnprintf(text, (size_t)n + 1, format, again);
-  va_end(again);
+  char buffer[COMPOSED_BYTES], *text = compose(buffer, format, args);
   va_end(args);
   put_error("", text ? text : buffer, "");   /* without memory what fits */
   if (text != buffer) free(text);

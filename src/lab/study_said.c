@@ -1,5 +1,6 @@
 /* study_said.c: what trials say on stderr; see study_said.h. */
 #include "lab/study_said.h"
+#include "base/file.h"
 #include "base/out.h"
 #include "lab/trial.h"
 #include <fcntl.h>
@@ -109,7 +110,7 @@ void voice_follow(Voice *voice, const char *directory) {
  * the one. */
 static int open_log(Voice *voice, off_t *n_bytes) {
   struct stat at;
-  int fd = voice->log ? open(voice->log, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW) : -1;
+  int fd = voice->log ? file_open_own(voice->log, O_RDONLY) : -1;
   if (fd < 0) return -1;
   bool ours = fstat(fd, &at) == 0 && S_ISREG(at.st_mode) && at.st_ino != voice->earlier;
   if (ours && at.st_ino != voice->inode) voice->n_read = 0;
