@@ -58,22 +58,32 @@ void KN(norm_grad_sum_columns)(double *sum, const real *gy, const real *x,
   }
 }
 
+/* Lanes begin with elements, not with zeros: gcc clears arrays by an instruction that is slow
+ * to start. */
 void KN(norm_grad_sum_row)(double *sum, const real *gy, const real *x, real mean,
                            int64_t n) {
-  double s[LANES] = {0}, moment[LANES] = {0};
+  double whole[2] = {0, 0}, tail[2] = {0, 0};
   int64_t i = 0;
-  for (; i + LANES <= n; i += LANES)
+  if (n >= LANES) {
+    double s[LANES], moment[LANES];
     for (int l = 0; l < LANES; l++) {
-      s[l] += (double)gy[i + l];
-      moment[l] += (double)(gy[i + l] * (x[i + l] - mean));
+      s[l] = 0.0 + (double)gy[l];
+      moment[l] = 0.0 + (double)(gy[l] * (x[l] - mean));
     }
-  double s_tail = 0, moment_tail = 0;
-  for (; i < n; i++) {
-    s_tail += (double)gy[i];
-    moment_tail += (double)(gy[i] * (x[i] - mean));
+    for (i = LANES; i + LANES <= n; i += LANES)
+      for (int l = 0; l < LANES; l++) {
+        s[l] += (double)gy[i + l];
+        moment[l] += (double)(gy[i + l] * (x[i + l] - mean));
+      }
+    whole[0] = fold(s);
+    whole[1] = fold(moment);
   }
-  sum[0] += fold(s) + s_tail;
-  sum[1] += fold(moment) + moment_tail;
+  for (; i < n; i++) {
+    tail[0] += (double)gy[i];
+    tail[1] += (double)(gy[i] * (x[i] - mean));
+  }
+  sum[0] += whole[0] + tail[0];
+  sum[1] += whole[1] + tail[1];
 }
 
 void KN(norm_grad_columns)(real *gx, const real *gy, const real *x, const real *mean,
@@ -135,6 +145,23 @@ static double row_std(double var, const real *x, double mean, int64_t n, double 
   return (double)sqrtl(s / (long double)n + eps);
 }
 
+/* y = (x - centre) scale w + b in one pass; w and b may be missing. */
+static void centred_row(real *y, const real *x, real centre, real scale, const real *w,
+                        const real *b, int64_t C) {
+  if (w && b)
+#pragma omp simd
+    for (int64_t c = 0; c < C; c++) y[c] = (x[c] - centre) * scale * w[c] + b[c];
+  else if (w)
+#pragma omp simd
+    for (int64_t c = 0; c < C; c++) y[c] = (x[c] - centre) * scale * w[c];
+  else if (b)
+#pragma omp simd
+    for (int64_t c = 0; c < C; c++) y[c] = (x[c] - centre) * scale + b[c];
+  else
+#pragma omp simd
+    for (int64_t c = 0; c < C; c++) y[c] = (x[c] - centre) * scale;
+}
+
 void KN(layer_norm_rows)(real *y, real *mean, real *var, const real *x, const real *w,
                          const real *b, int64_t N, int64_t C, double eps) {
   for (int64_t i = 0; i < N; i++) {
@@ -145,14 +172,7 @@ void KN(layer_norm_rows)(real *y, real *mean, real *var, const real *x, const re
     const real centre = (real)m, scale = (real)(1 / row_std(v, from, m, C, eps));
     mean[i] = centre;
     var[i] = (real)v;
-#pragma omp simd
-    for (int64_t c = 0; c < C; c++) to[c] = (from[c] - centre) * scale;
-    if (w)
-#pragma omp simd
-      for (int64_t c = 0; c < C; c++) to[c] *= w[c];
-    if (b)
-#pragma omp simd
-      for (int64_t c = 0; c < C; c++) to[c] += b[c];
+    centred_row(to, from, centre, scale, w, b, C);
   }
 }
 

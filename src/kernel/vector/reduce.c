@@ -97,19 +97,34 @@ void KN(reduce_var_row)(double *state, const real *x, int64_t n) {
   }
 }
 
+static inline double square(double x) { return x * x; }
+
+/* Row by row in each column, four at a time in memory. */
+static inline void column_squares(double *restrict q, const real *restrict x,
+                                  const double *restrict mean, int64_t M, int64_t stride,
+                                  int64_t N) {
+  int64_t r = 0;
+  for (; r + 4 <= M; r += 4) {
+    const real *x0 = x + r * stride, *x1 = x0 + stride, *x2 = x1 + stride,
+               *x3 = x2 + stride;
+    for (int64_t c = 0; c < N; c++)
+      q[c] = (((q[c] + square((double)x0[c] - mean[c])) + square((double)x1[c] - mean[c])) +
+              square((double)x2[c] - mean[c])) + square((double)x3[c] - mean[c]);
+  }
+  for (; r < M; r++)
+    for (int64_t c = 0; c < N; c++) q[c] += square((double)x[r * stride + c] - mean[c]);
+}
+
 /* One tile of at most ROWS rows and COLUMNS columns. */
 static inline void column_tile_var(double *restrict count, double *restrict mean,
                                    double *restrict squares, const real *restrict x,
                                    int64_t M, int64_t stride, int64_t N) {
-  double m[COLUMNS] = {0}, q[COLUMNS] = {0};
+  double m[COLUMNS], q[COLUMNS];
+  for (int64_t c = 0; c < N; c++) m[c] = q[c] = 0;
   column_sums(m, x, M, stride, N);
   double n_b = (double)M, n_a = count[0], total = n_a + n_b;
   for (int64_t c = 0; c < N; c++) m[c] /= n_b;
-  for (int64_t r = 0; r < M; r++)
-    for (int64_t c = 0; c < N; c++) {
-      double d = (double)x[r * stride + c] - m[c];
-      q[c] += d * d;
-    }
+  column_squares(q, x, m, M, stride, N);
   for (int64_t c = 0; c < N; c++) {
     double d = m[c] - mean[c];
     count[c] = total;
@@ -261,35 +276,34 @@ static inline void widen(Word *high, Magnitude *low, real x) {
   *low = (Magnitude)word > *low ? (Magnitude)word : *low;
 }
 
-enum { WORDS = 256 / sizeof(Word) };     /* lanes that fill half of the registers */
+enum { WORDS = 256 / sizeof(Word) };     /* lanes that leave registers free */
 
-/* Of the first elements, as many as fill lanes, at least one of each; returns how many. Lanes
- * begin with elements, not with zeros: gcc clears arrays by an instruction that is slow to
- * start. */
-static inline int64_t wide_bounds(Word *high, Magnitude *low, const real *x, int64_t n) {
+/* Of at least WORDS elements; the last lanes take some of them again, which changes nothing.
+ * Lanes begin with elements, not with zeros: gcc clears arrays by an instruction that is slow
+ * to start. */
+static inline void wide_bounds(Word *high, Magnitude *low, const real *x, int64_t n) {
   Word highs[WORDS], h = 0;
   Magnitude lows[WORDS], l = 0;
-  int64_t i = WORDS;
   for (int j = 0; j < WORDS; j++) {
     highs[j] = word_of(x[j]);
     lows[j] = (Magnitude)highs[j];
   }
-  for (; i + WORDS <= n; i += WORDS)
+  for (int64_t i = WORDS; i + WORDS <= n; i += WORDS)
     for (int j = 0; j < WORDS; j++) widen(&highs[j], &lows[j], x[i + j]);
+  for (int j = 0; j < WORDS; j++) widen(&highs[j], &lows[j], x[n - WORDS + j]);
   for (int j = 0; j < WORDS; j++) {
     h = highs[j] > h ? highs[j] : h;
     l = lows[j] > l ? lows[j] : l;
   }
   *high = h;
   *low = l;
-  return i;
 }
 
 void KN(reduce_bounds)(real *lo, real *hi, const real *x, int64_t n) {
   Word high = 0;
   Magnitude low = 0;
-  int64_t i = n < WORDS ? 0 : wide_bounds(&high, &low, x, n);
-  for (; i < n; i++) widen(&high, &low, x[i]);
+  if (n >= WORDS) wide_bounds(&high, &low, x, n);
+  else for (int64_t i = 0; i < n; i++) widen(&high, &low, x[i]);
   *hi = real_of(high);
   *lo = (Word)low < 0 ? real_of((Word)low) : 0;
 }
