@@ -160,10 +160,19 @@ static const KernelSet *best_set(unsigned has) {
   return NULL;
 }
 
-/* BLIS aborts when asked for its set before it is initialised with a set chosen. */
-static arch_t kernel_set(void) {
+/* BLIS aborts when asked for its set before it is initialised with a set chosen. What it would
+ * check of each call is ours to hold. */
+static arch_t begin_blis(void) {
   bli_init();
+  bli_error_checking_level_set(BLIS_NO_ERROR_CHECKING);
   return bli_arch_query_id();
+}
+
+static arch_t kernel_set(void) {
+  static _Atomic int chosen = -1;   /* every thread is told the same */
+  int set = chosen;
+  if (set < 0) chosen = set = (int)begin_blis();
+  return (arch_t)set;
 }
 
 Err gemm_init(Fault *fault) {
@@ -343,6 +352,7 @@ int64_t gemm_blocks(const Gemm *gemm) {
 
 /* Where piece i of n of a side begins. */
 static int64_t piece(int64_t size, int64_t step, int64_t n, int64_t i) {
+  if (i == 0 || i == n) return i ? size : 0;
   int64_t at = divide_up(i * divide_up(size, step), n) * step;
   return at < size ? at : size;
 }
@@ -352,12 +362,13 @@ static int64_t piece(int64_t size, int64_t step, int64_t n, int64_t i) {
 static void blis_gemm(dim_t m, dim_t n, dim_t k, const real *a, inc_t rsa, inc_t csa,
                       const real *b, inc_t rsb, inc_t csb, real *c, inc_t rsc) {
   real one = 1, zero = 0;
+  rntm_t serial = BLIS_RNTM_INITIALIZER;   /* else BLIS looks it up behind a lock */
 #ifdef REAL_DOUBLE
-  bli_dgemm(BLIS_NO_TRANSPOSE, BLIS_NO_TRANSPOSE, m, n, k, &one, (real *)a, rsa, csa,
-            (real *)b, rsb, csb, &zero, c, rsc, 1);
+  bli_dgemm_ex(BLIS_NO_TRANSPOSE, BLIS_NO_TRANSPOSE, m, n, k, &one, (real *)a, rsa, csa,
+               (real *)b, rsb, csb, &zero, c, rsc, 1, NULL, &serial);
 #else
-  bli_sgemm(BLIS_NO_TRANSPOSE, BLIS_NO_TRANSPOSE, m, n, k, &one, (real *)a, rsa, csa,
-            (real *)b, rsb, csb, &zero, c, rsc, 1);
+  bli_sgemm_ex(BLIS_NO_TRANSPOSE, BLIS_NO_TRANSPOSE, m, n, k, &one, (real *)a, rsa, csa,
+               (real *)b, rsb, csb, &zero, c, rsc, 1, NULL, &serial);
 #endif
 }
 
