@@ -64,6 +64,14 @@ typedef struct Place {
   int64_t offset[MAX_ARGS];
 } Place;
 
+/* The output element `at` where the innermost axis is the only one. */
+static Place place_along(const Elements *e, int64_t at) {
+  Place p;
+  p.index[0] = at;
+  for (int i = 0; i < e->n_in; i++) p.offset[i] = at * e->stride[i][0];
+  return p;
+}
+
 /* The output element `at`. */
 static Place place_of(const Elements *e, int64_t at) {
   Place p = {0};
@@ -79,6 +87,7 @@ static Place place_of(const Elements *e, int64_t at) {
 static void place_advance(Place *p, const Elements *e, int64_t n) {
   p->index[0] += n;
   for (int i = 0; i < e->n_in; i++) p->offset[i] += n * e->stride[i][0];
+  if (p->index[0] < e->dim[0]) return;
   for (int k = 0; p->index[k] == e->dim[k] && k + 1 < e->rank; k++) {
     p->index[k] = 0;
     p->index[k + 1]++;
@@ -131,7 +140,7 @@ void elements_run(const Elements *e, const OpCall *call, int64_t first, int64_t 
   void (*run)(const OpCall *, const Place *, const int64_t *, int64_t, int64_t) =
       e->exact ? run_exact : e->integers ? run_converted : run_reals;
   int64_t stride[MAX_ARGS], most = e->exact ? EXACT_TILE : e->integers ? TILE : end - first;
-  Place p = place_of(e, first);
+  Place p = e->rank == 1 ? place_along(e, first) : place_of(e, first);
   for (int i = 0; i < e->n_in; i++) stride[i] = e->stride[i][0];
   while (first < end) {
     int64_t n = e->dim[0] - p.index[0];
@@ -139,7 +148,7 @@ void elements_run(const Elements *e, const OpCall *call, int64_t first, int64_t 
     if (n > most) n = most;
     run(call, &p, stride, first, n);
     first += n;
-    place_advance(&p, e, n);
+    if (first < end) place_advance(&p, e, n);
   }
 }
 

@@ -57,16 +57,15 @@ typedef struct PlanCopy {
 } PlanCopy;
 
 /* An array whose range the proof needs. It is known, or measured beside the job that reads
- * it, or follows from the ranges of what it is computed from, or is measured at the end. */
+ * it, or follows from the ranges of what it is computed from, or is measured at the end.
+ * Most are known: these lie in lists of their own, which stay in the cache. */
 typedef struct PlanWatch {
   const Array *array;    /* of a call that reads it */
-  int input;             /* of the plan; -1: computed by it */
   int job, next;         /* where it is measured, and the next one there; -1: at the end */
   const OpCall *maker;   /* from whose inputs it follows, with watches `from`; NULL: not */
   int from[2];
   int64_t n_elements;
   int64_t first_part, n_parts;   /* its blocks in `parts` */
-  Range range;           /* of this run */
   bool pending;          /* to be measured at the end of this run */
 } PlanWatch;
 
@@ -85,9 +84,13 @@ struct Plan {
   PlanBlock *blocks;     /* all memory of the plan */
   PlanItem *items;
   PlanJob *jobs;
-  PlanFix *fixes;
+  PlanFix *fixes;        /* first those into the arena */
+  const void *arena;     /* for which these are filled in */
   int *checked;          /* items whose op may refuse its data, in order */
   PlanWatch *watches;
+  int *given;            /* per watch: the input of the plan that it is; -1: computed by it */
+  Range *ranges;         /* per watch, of this run */
+  int *open;             /* room for the watches that are not known in this run */
   int *watched;          /* the watch of each input of each update, in their order */
   Range *parts;          /* of the watches, per block */
   PlanPiece *pending;    /* room for the blocks of all watches */
@@ -95,7 +98,7 @@ struct Plan {
   PlanCopy *copies;      /* at the end of compute, the rest at the end of commit */
   Node **leaves, **draws;    /* until plan_release_nodes */
   Attr **draw_attr;      /* key and position of each draw, in its call */
-  int n_items, n_jobs, n_compute_jobs, n_fixes, n_checked, n_leaves, n_draws;
+  int n_items, n_jobs, n_compute_jobs, n_fixes, n_arena_fixes, n_checked, n_leaves, n_draws;
   int n_copies, n_compute_copies, n_watches;
   PlanSize size;
   Text passes;           /* what each pass found; only where graph->dump is set */

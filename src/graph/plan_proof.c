@@ -39,8 +39,9 @@ static int add_watch(Watching *w, const Node *node, const PlanMember *m, int k) 
   Plan *plan = w->c->plan;
   bool given = m->in[k].kind == IN_INPUT && m->in[k].offset == 0;
   must(plan->n_watches < w->n_room);
+  plan->given[plan->n_watches] = given ? m->in[k].index : NOBODY;
   plan->watches[plan->n_watches] =
-      (PlanWatch){.array = &m->call->in[k], .input = given ? m->in[k].index : NOBODY,
+      (PlanWatch){.array = &m->call->in[k],
                   .n_elements = shape_count(&m->call->in[k].shape),
                   .n_parts = block_count(&m->call->in[k]), .job = NOBODY, .next = NOBODY};
   return w->of_node[node->index] = plan->n_watches++;
@@ -57,7 +58,8 @@ static const PlanMember *maker_of(const Compiler *c, const Node *node) {
   return n < shape_count(&base->shape) ? &c->plan->items[item].members[0] : NULL;
 }
 
-/* The watch is measured beside that job, as further blocks of its first phase. */
+/* The watch is measured beside that job, as blocks of its first phase: before those that read
+ * the same, which then find it in the cache, and write over what is there. */
 static void measure_in(Watching *w, int index, int job_index) {
   PlanWatch *watch = &w->c->plan->watches[index];
   PlanJob *job = &w->c->plan->jobs[job_index];
@@ -113,9 +115,13 @@ static Err list_watches(Watching *w) {
   for (int item = first_update(plan); item < plan->n_items; item++)
     n_inputs += plan->items[item].members[0].call->n_in;
   w->n_room = 3 * n_inputs + 1;
-  plan->watches = plan_alloc(c, (size_t)w->n_room * sizeof *plan->watches);
+  size_t n_room = (size_t)w->n_room;
+  plan->watches = plan_alloc(c, n_room * sizeof *plan->watches);
+  plan->given = plan_alloc(c, n_room * sizeof *plan->given);
+  plan->ranges = plan_alloc(c, n_room * sizeof *plan->ranges);
+  plan->open = plan_alloc(c, n_room * sizeof *plan->open);
   plan->watched = plan_alloc(c, ((size_t)n_inputs + 1) * sizeof *plan->watched);
-  if (!plan->watches || !plan->watched) return c->graph->fault.code;
+  if (c->graph->fault.code) return c->graph->fault.code;
   int *watched = plan->watched;
   for (int item = first_update(plan); item < plan->n_items; item++) {
     const PlanMember *m = &plan->items[item].members[0];
@@ -144,8 +150,9 @@ Err plan_watch(Compiler *c) {
 
 /* -- measuring ----------------------------------------------------------------------- */
 
-static Range measure(const Array *a, int64_t block) {
-  int64_t at = block * BLOCK, n = least(shape_count(&a->shape) - at, BLOCK);
+/* Of an array with so many elements. */
+static Range measure(const Array *a, int64_t n_elements, int64_t block) {
+  int64_t at = block * BLOCK, n = least(n_elements - at, BLOCK);
   real lo, hi;
   kernels()->reduce_bounds(&lo, &hi, (const real *)a->data + at, n);
   Range range = {(double)lo, (double)hi};
@@ -153,7 +160,7 @@ static Range measure(const Array *a, int64_t block) {
 }
 
 static void measure_part(const Plan *plan, const PlanWatch *watch, int64_t block) {
-  plan->parts[watch->first_part + block] = measure(watch->array, block);
+  plan->parts[watch->first_part + block] = measure(watch->array, watch->n_elements, block);
 }
 
 void plan_measure_beside(const Plan *plan, const PlanJob *job, int64_t block) {
@@ -179,7 +186,7 @@ static Range join_parts(const Plan *plan, const PlanWatch *watch) {
 }
 
 static Range follow(const Plan *plan, const PlanWatch *watch) {
-  Range in[2] = {plan->watches[watch->from[0]].range, plan->watches[watch->from[1]].range};
+  Range in[2] = {plan->ranges[watch->from[0]], plan->ranges[watch->from[1]]};
   Range made[MAX_OUT] = {RANGE_UNKNOWN};
   if (range_known(in[0]) && range_known(in[1])) watch->maker->op->range(watch->maker, in, made);
   return made[0];
@@ -187,21 +194,34 @@ static Range follow(const Plan *plan, const PlanWatch *watch) {
 
 /* -- proving ------------------------------------------------------------------------- */
 
-/* What is known of the range before anything is measured at the end; numbers tell theirs. */
-static Range known_range(const Plan *plan, const PlanWatch *w, const Range *known, bool exact) {
+/* The range where it is had before anything is measured at the end; numbers tell theirs. */
+static Range early_range(const Plan *plan, const PlanWatch *w, bool exact) {
   if (w->job != NOBODY) return join_parts(plan, w);
-  bool given = !exact && known && w->input != NOBODY && range_known(known[w->input]);
-  if (given) return known[w->input];
   bool number = w->n_elements == 1 && (exact || !w->maker);
-  return number ? measure(w->array, 0) : RANGE_UNKNOWN;
+  return number ? measure(w->array, 1, 0) : RANGE_UNKNOWN;
+}
+
+/* Fills the ranges of what is known; returns how many watches are left, in `open`. */
+static int take_known(Plan *plan, const Range *known, bool exact) {
+  int n_open = 0;
+  for (int i = 0; i < plan->n_watches; i++) {
+    int given = plan->given[i];
+    if (!exact && known && given != NOBODY && range_known(known[given]))
+      plan->ranges[i] = known[given];
+    else
+      plan->open[n_open++] = i;
+  }
+  return n_open;
 }
 
 /* The range of each watch; `exact`: from its own elements, whatever is known. */
 static void find_ranges(Graph *graph, Plan *plan, const Range *known, bool exact) {
+  int n_open = take_known(plan, known, exact);
   int64_t n = 0, work = 0;
-  for (PlanWatch *w = plan->watches; w < plan->watches + plan->n_watches; w++) {
-    w->range = known_range(plan, w, known, exact);
-    bool open = w->job == NOBODY && !range_known(w->range) && w->n_elements > 1;
+  for (const int *i = plan->open; i < plan->open + n_open; i++) {
+    PlanWatch *w = &plan->watches[*i];
+    Range early = plan->ranges[*i] = early_range(plan, w, exact);
+    bool open = w->job == NOBODY && !range_known(early) && w->n_elements > 1;
     w->pending = open && (exact || !w->maker);
     if (!w->pending) continue;
     for (int64_t block = 0; block < w->n_parts; block++)
@@ -209,9 +229,10 @@ static void find_ranges(Graph *graph, Plan *plan, const Range *known, bool exact
     work += w->n_elements;
   }
   par_for(&graph->par, n, work, measure_pending, plan);
-  for (PlanWatch *w = plan->watches; w < plan->watches + plan->n_watches; w++) {
-    if (w->pending) w->range = join_parts(plan, w);
-    else if (w->maker && !exact) w->range = follow(plan, w);
+  for (const int *i = plan->open; i < plan->open + n_open; i++) {
+    const PlanWatch *w = &plan->watches[*i];
+    if (w->pending) plan->ranges[*i] = join_parts(plan, w);
+    else if (w->maker && !exact) plan->ranges[*i] = follow(plan, w);
   }
 }
 
@@ -221,7 +242,7 @@ static bool prove_update(const Plan *plan, const PlanMember *m, const int *watch
   Range in[MAX_IN], made[MAX_OUT];
   bool holds = call->op->range != NULL;
   for (int k = 0; k < call->n_in; k++) {
-    in[k] = plan->watches[watched[k]].range;
+    in[k] = plan->ranges[watched[k]];
     holds = holds && range_known(in[k]);
   }
   if (!holds) return false;
@@ -254,19 +275,21 @@ bool plan_proves_finite(Graph *graph, Plan *plan, const Range *known, Range *out
 
 typedef struct Looking {
   const Array *array;
+  int64_t n_elements;
   atomic_bool bad;
 } Looking;
 
 static void look_block(void *ctx, int64_t block) {
   Looking *looking = ctx;
-  if (!range_known(measure(looking->array, block)))
+  if (!range_known(measure(looking->array, looking->n_elements, block)))
     atomic_store_explicit(&looking->bad, true, memory_order_relaxed);
 }
 
 bool array_is_finite(Graph *graph, const Array *a) {
   if (a->dtype != DT_REAL) return true;
-  if (block_count(a) == 1) return range_known(measure(a, 0));
-  Looking looking = {.array = a};
-  par_for(&graph->par, block_count(a), shape_count(&a->shape), look_block, &looking);
+  int64_t n = shape_count(&a->shape);
+  if (n <= BLOCK) return range_known(measure(a, n, 0));
+  Looking looking = {.array = a, .n_elements = n};
+  par_for(&graph->par, divide_up(n, BLOCK), n, look_block, &looking);
   return !atomic_load_explicit(&looking.bad, memory_order_relaxed);
 }

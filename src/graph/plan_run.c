@@ -28,31 +28,37 @@ void plan_add_to_job(PlanJob *job, const PlanItem *item) {
   job->work += item->split.work;
 }
 
-static void add_fix(Plan *plan, void **where, PlanPlace place) {
-  if (place.kind == IN_TILE) return;
+static void add_fix(Plan *plan, void **where, PlanPlace place, bool in_arena) {
+  if (place.kind == IN_TILE || (place.kind == IN_ARENA) != in_arena) return;
   if (plan->fixes) plan->fixes[plan->n_fixes] = (PlanFix){where, place};
   plan->n_fixes++;
 }
 
-static void walk_fixes(Plan *plan) {
-  plan->n_fixes = 0;
+static void add_fixes(Plan *plan, bool in_arena) {
   for (int i = 0; i < plan->n_items; i++) {
     PlanItem *item = &plan->items[i];
     for (int m = 0; m < item->n_members; m++) {
       PlanMember *member = &item->members[m];
       OpCall *call = member->call;
       for (int k = 0; k < call->n_in; k++)
-        add_fix(plan, &((Array *)call->in)[k].data, member->in[k]);
+        add_fix(plan, &((Array *)call->in)[k].data, member->in[k], in_arena);
       for (int o = 0; o < call->n_out; o++)
-        add_fix(plan, &call->out[o].data, member->out[o]);
+        add_fix(plan, &call->out[o].data, member->out[o], in_arena);
       if (item->split.scratch_bytes)
-        add_fix(plan, &call->scratch, (PlanPlace){IN_ARENA, 0, item->scratch});
+        add_fix(plan, &call->scratch, (PlanPlace){IN_ARENA, 0, item->scratch}, in_arena);
     }
   }
   for (int i = 0; i < plan->n_copies; i++) {
-    add_fix(plan, &plan->copies[i].source, plan->copies[i].from);
-    add_fix(plan, &plan->copies[i].target, plan->copies[i].to);
+    add_fix(plan, &plan->copies[i].source, plan->copies[i].from, in_arena);
+    add_fix(plan, &plan->copies[i].target, plan->copies[i].to, in_arena);
   }
+}
+
+static void walk_fixes(Plan *plan) {
+  plan->n_fixes = 0;
+  add_fixes(plan, true);
+  plan->n_arena_fixes = plan->n_fixes;
+  add_fixes(plan, false);
 }
 
 Err plan_list_fixes(Plan *plan, Graph *graph) {
@@ -148,11 +154,12 @@ typedef struct RunningJob {
 static void run_job_block(void *ctx, int64_t block) {
   const RunningJob *running = ctx;
   if (running->may_stop && interrupt_pending()) return;
-  int64_t n_blocks = running->job->n_blocks[running->phase];
-  if (block >= n_blocks) {
-    plan_measure_beside(running->plan, running->job, block - n_blocks);
+  int64_t n_measured = running->phase == 0 ? running->job->n_measured : 0;
+  if (block < n_measured) {
+    plan_measure_beside(running->plan, running->job, block);
     return;
   }
+  block -= n_measured;
   const PlanItem *item = &running->plan->items[running->job->first_item];
   for (;; item++) {
     bool has_phase = running->phase < item->split.n_phases;
@@ -185,8 +192,11 @@ static void *address(const Graph *graph, const PlanRun *run, PlanPlace place) {
   return base + place.offset;
 }
 
+/* Those into the arena stay, unless it has moved. */
 static void fill_pointers(const Graph *graph, Plan *plan, const PlanRun *run) {
-  for (int i = 0; i < plan->n_fixes; i++)
+  int first = plan->arena == graph->arena ? plan->n_arena_fixes : 0;
+  plan->arena = graph->arena;
+  for (int i = first; i < plan->n_fixes; i++)
     *plan->fixes[i].where = address(graph, run, plan->fixes[i].place);
   for (int i = 0; i < plan->n_draws; i++) {
     plan->draw_attr[i][0].i = (int64_t)run->draw[i].key;
