@@ -137,7 +137,7 @@ static const Option cifar_options[] = {
      .doc = "batches hold x / 255, from 0 to 1"},
     {0}};
 
-const SourceKind cifar10_kind = {
+const SourceKind dataset_cifar10 = {
     .kind = {.name = "cifar10",
              .family = &dataset_family,
              .size = sizeof(Cifar),

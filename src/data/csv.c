@@ -347,7 +347,7 @@ static const Option csv_options[] = {
      .doc = "one character"},
     {0}};
 
-const SourceKind csv_kind = {
+const SourceKind dataset_csv = {
     .kind = {.name = "csv",
              .family = &dataset_family,
              .size = sizeof(Csv),

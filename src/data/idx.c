@@ -197,7 +197,7 @@ static const Option idx_options[] = {
      .doc = "batches of unsigned bytes hold x / 255"},
     {0}};
 
-const SourceKind idx_kind = {
+const SourceKind dataset_idx = {
     .kind = {.name = "idx",
              .family = &dataset_family,
              .size = sizeof(Idx),
@@ -298,7 +298,7 @@ static const Option fashion_options[] = {
      .value = "true", .doc = "batches hold x / 255, from 0 to 1"},
     {0}};
 
-const SourceKind fashion_mnist_kind = {
+const SourceKind dataset_fashion_mnist = {
     .kind = {.name = "fashion_mnist",
              .family = &dataset_family,
              .size = sizeof(Fashion),

@@ -402,7 +402,7 @@ static const Option images_options[] = {
             "0 to 1. false: the samples of the files, which must have equal bits"},
     {0}};
 
-const SourceKind images_kind = {
+const SourceKind dataset_images = {
     .kind = {.name = "images",
              .family = &dataset_family,
              .size = sizeof(Images),

@@ -6,10 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define DATASET(name) extern const SourceKind dataset_##name;
+#include "data/datasets.def"
+#undef DATASET
+
 static const Kind *const dataset_kinds[] = {
-    &fashion_mnist_kind.kind, &cifar10_kind.kind, &idx_kind.kind,    &csv_kind.kind,
-    &images_kind.kind,        &text_kind.kind,    &set_kind.kind,    &spirals_kind.kind,
-    &moons_kind.kind,         &circles_kind.kind, &xor_kind.kind,    NULL};
+#define DATASET(name) &dataset_##name.kind,
+#include "data/datasets.def"
+#undef DATASET
+    NULL};
 
 const Family dataset_family = {
     .name = "dataset", .module = "data", .kinds = dataset_kinds};
@@ -239,7 +244,7 @@ static const Option set_options[] = {
      .value = "1", .lo = -1e9, .hi = 1e9, .doc = "label of the first class in y"},
     {0}};
 
-const SourceKind set_kind = {
+const SourceKind dataset_set = {
     .kind = {.name = "set",
              .family = &dataset_family,
              .size = sizeof(SetSource),
@@ -251,7 +256,7 @@ const SourceKind set_kind = {
 
 Source *source_from_tensors(Tensor *x, Tensor *y, int64_t n_classes, int64_t label_base,
                             MemoryCount *memory, Fault *fault) {
-  SetSource *set = (SetSource *)object_new(&set_kind.kind, fault);
+  SetSource *set = (SetSource *)object_new(&dataset_set.kind, fault);
   if (!set) return NULL;
   set->x = tensor_retain(x);
   set->y = y ? tensor_retain(y) : NULL;

@@ -5,10 +5,6 @@
 #include "base/input.h"
 #include "data/data.h"
 
-extern const SourceKind fashion_mnist_kind, cifar10_kind, idx_kind, csv_kind, images_kind;
-extern const SourceKind text_kind, set_kind;
-extern const SourceKind spirals_kind, moons_kind, circles_kind, xor_kind;
-
 /* Releases the rows; every kind's deinit is this or calls it. */
 void source_deinit(Object *object);
 

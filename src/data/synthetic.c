@@ -84,7 +84,7 @@ static const Option spirals_options[] = {
     SEED,
     {0}};
 
-const SourceKind spirals_kind = {
+const SourceKind dataset_spirals = {
     .kind = {.name = "spirals",
              .family = &dataset_family,
              .size = sizeof(Synthetic),
@@ -116,7 +116,7 @@ static const Option moons_options[] = {
     SEED,
     {0}};
 
-const SourceKind moons_kind = {
+const SourceKind dataset_moons = {
     .kind = {.name = "moons",
              .family = &dataset_family,
              .size = sizeof(Synthetic),
@@ -149,7 +149,7 @@ static const Option circles_options[] = {
     SEED,
     {0}};
 
-const SourceKind circles_kind = {
+const SourceKind dataset_circles = {
     .kind = {.name = "circles",
              .family = &dataset_family,
              .size = sizeof(Synthetic),
@@ -181,7 +181,7 @@ static const Option xor_options[] = {
     SEED,
     {0}};
 
-const SourceKind xor_kind = {
+const SourceKind dataset_xor = {
     .kind = {.name = "xor",
              .family = &dataset_family,
              .size = sizeof(Synthetic),

@@ -185,7 +185,7 @@ static const Option text_options[] = {
             "table.concat(set.class_names); none: those that occur"},
     {0}};
 
-const SourceKind text_kind = {
+const SourceKind dataset_text = {
     .kind = {.name = "text",
              .family = &dataset_family,
              .size = sizeof(TextSource),

@@ -662,11 +662,15 @@ static void extend_source_metatable(lua_State *L) {
   lua_pop(L, 1);
 }
 
+static const char *const *source_fields(const Kind *kind) {
+  return ((const SourceKind *)kind)->parts;
+}
+
 /* Constructors of data sources in place of those that families have. */
 static void add_sources(lua_State *L) {
   for (int i = 0; dataset_family.kinds[i]; i++) {
     const Kind *kind = dataset_family.kinds[i];
-    bool of_tensors = strcmp(kind->name, "set") == 0;
+    bool of_tensors = ((const SourceKind *)kind)->given;
     lua_pushlightuserdata(L, (void *)kind);
     lua_pushcclosure(L, of_tensors ? make_set : make_source, 1);
     lua_setfield(L, -2, kind->name);
@@ -682,7 +686,8 @@ int open_data(lua_State *L) {
       {NULL, NULL}};
   static const Function source[] = {{"__newindex", source_newindex, NULL, NULL, NULL},
                                     {LISTING, source_listing, NULL, NULL, NULL}, {0}};
-  static const FamilyBinding binding = {.family = &dataset_family, .methods = source};
+  static const FamilyBinding binding = {
+      .family = &dataset_family, .methods = source, .fields = source_fields};
   static const FamilyBinding methods = {.family = &dataset_methods};
   add_metatable(L, TRANSFORM_META, transform);
   add_metatable(L, BATCHES_META, batches);

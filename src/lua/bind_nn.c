@@ -444,9 +444,14 @@ static const Function layer_methods[] = {
      "set; gives a table.", &evaluation_kind},
     {0}};
 
+static const char *const *layer_fields(const Kind *kind) {
+  return ((const LayerKind *)kind)->vars;
+}
+
 static const FamilyBinding layer_binding = {
     .family = &layer_family, .methods = layer_methods, .from_table = layer_from_value,
-    .also = &activation_family, .index = layer_index, .habits = layer_habits,
+    .also = &activation_family, .index = layer_index, .fields = layer_fields,
+    .habits = layer_habits,
     .option_habits = layer_options_elsewhere,
     .elsewhere = "sizes of inputs follow by themselves: nn.Dense(20) in place of (10, 20)"};
 
@@ -499,32 +504,47 @@ static int make_activation(lua_State *L) {
   return 1;
 }
 
-/* nn.norm("none" | "batch" | "layer", options of that layer) */
+/* Raises: no normalization has that name; with those that there are. */
+static int refuse_norm(lua_State *L, const char *name) {
+  enum { NAMES = 64 };
+  const char *names[NAMES];
+  luaL_Buffer all;
+  int n = 0;
+  luaL_buffinit(L, &all);
+  for (const Kind *const *k = layer_family.kinds; *k && n < NAMES; k++) {
+    const char *norm = ((const LayerKind *)*k)->norm;
+    if (!norm) continue;
+    lua_pushfstring(L, "%s\"%s\"", n ? ", " : "", norm);
+    luaL_addvalue(&all);
+    names[n++] = norm;
+  }
+  luaL_pushresult(&all);
+  const char *nearest = text_nearest(name, names, n);
+  return luaL_error(L, "nn.norm: got \"%s\"%s%s%s, allowed: %s", name,
+                    nearest ? " (did you mean \"" : "", nearest ? nearest : "",
+                    nearest ? "\"?)" : "", lua_tostring(L, -1));
+}
+
+/* nn.norm(name, options of that layer): the layer whose record has that name as its norm. */
 static int make_norm(lua_State *L) {
-  static const struct { const char *name; const LayerKind *kind; } norms[] = {
-      {"none", &layer_identity}, {"batch", &layer_batch_norm}, {"layer", &layer_layer_norm}};
-  enum { N = sizeof norms / sizeof *norms };
-  const char *name = luaL_checkstring(L, 1), *names[N];
-  for (int i = 0; i < N; i++) {
-    names[i] = norms[i].name;
-    if (strcmp(name, names[i]) != 0) continue;
-    Object *layer = object_from_args(L, 2, &norms[i].kind->kind);
+  const char *name = luaL_checkstring(L, 1);
+  for (const Kind *const *k = layer_family.kinds; *k; k++) {
+    const char *norm = ((const LayerKind *)*k)->norm;
+    if (!norm || strcmp(norm, name) != 0) continue;
+    Object *layer = object_from_args(L, 2, *k);
     push_object(L, layer);
     object_release(layer);
     return 1;
   }
-  const char *nearest = text_nearest(name, names, N);
-  return luaL_error(L, "nn.norm: got \"%s\"%s%s%s, allowed: \"none\", \"batch\", \"layer\"",
-                    name, nearest ? " (did you mean \"" : "", nearest ? nearest : "",
-                    nearest ? "\"?)" : "");
+  return refuse_norm(L, name);
 }
 
 int open_nn(lua_State *L) {
   static const Function functions[] = {
       {"activation", make_activation, "nn.activation(name)", "A layer of an activation's "
        "name, or of a function.", NULL},
-      {"norm", make_norm, "nn.norm(name, { options })", "The normalization \"batch\" or "
-       "\"layer\", or \"none\", as a layer with that layer's options.", NULL},
+      {"norm", make_norm, "nn.norm(name, { options })", "The normalization of that short "
+       "name, as \"batch\", or \"none\", as a layer with that layer's options.", NULL},
       {0}};
   lua_newtable(L);
   register_family_as(L, &activation_binding, make_or_apply_activation);
@@ -556,20 +576,31 @@ static int init_call(lua_State *L) {
 static const Function init_methods[] = {{"__call", init_call, NULL, NULL, NULL}, {0}};
 static const FamilyBinding init_binding = {.family = &init_family, .methods = init_methods};
 
-/* init.gain("leaky_relu", 0.2) */
+/* init.gain("leaky_relu", 0.2): a name with what its constructor takes; or an activation. */
 static int gain(lua_State *L) {
+  bool named = lua_type(L, 1) == LUA_TSTRING;
   Fault fault = {0};
   double g;
-  if (init_gain(luaL_checkstring(L, 1), luaL_optnumber(L, 2, 0.01), &g, &fault))
+  const Kind *kind =
+      named ? family_find(&activation_family, lua_tostring(L, 1), &fault) : NULL;
+  if (named && !kind) return raise_fault(L, &fault);
+  Object *activation = named ? object_from_args(L, 2, kind)
+                             : object_from_lua(L, 1, &activation_family, &fault);
+  if (!activation) {
+    fault_prefix(&fault, "init.gain: got");
     return raise_fault(L, &fault);
+  }
+  Err err = init_gain((Activation *)activation, &g, &fault);
+  object_release(activation);
+  if (err) return raise_fault(L, &fault);
   lua_pushnumber(L, g);
   return 1;
 }
 
 int open_init(lua_State *L) {
   static const Function functions[] = {
-      {"gain", gain, "init.gain(activation, slope)", "The gain that keeps the variance "
-       "through an activation.", NULL},
+      {"gain", gain, "init.gain(activation, { options })", "The gain that keeps the variance "
+       "through an activation, with that activation's options.", NULL},
       {0}};
   lua_newtable(L);
   register_family(L, &init_binding);

@@ -112,11 +112,17 @@ typedef struct FamilyBinding {
   /* Pushes object[key], where the key (at 2) is a number, or a name that is neither a method
    * nor an option; false: there is none. NULL: there never is. */
   bool (*index)(lua_State *L);
+  /* The names that objects of the kind have so beside their options, NULL-terminated, or NULL.
+   * NULL: none ever. */
+  const char *const *(*fields)(const Kind *kind);
   const struct Habit *habits;              /* ends with a NULL name; or NULL */
   const struct Habit *option_habits;       /* the same of options; or NULL */
   /* Said of an argument without a name that does not fit: where it belongs; or NULL. */
   const char *elsewhere;
 } FamilyBinding;
+
+/* FamilyBinding.fields of the kind; NULL: none. */
+const char *const *kind_fields(lua_State *L, const Kind *kind);
 
 /* A name that users know from elsewhere, and what is written here. */
 typedef struct Habit {

@@ -134,6 +134,11 @@ static int object_listing(lua_State *L) {
   return 3;
 }
 
+const char *const *kind_fields(lua_State *L, const Kind *kind) {
+  const FamilyBinding *binding = find_binding(L, kind->family);
+  return binding && binding->fields ? binding->fields(kind) : NULL;
+}
+
 const char *habit_of(const Habit *habits, const char *name) {
   for (; habits && habits->name; habits++)
     if (strcmp(habits->name, name) == 0) return habits->write;

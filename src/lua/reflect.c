@@ -1,7 +1,6 @@
 /* reflect.c: the records of ops, kinds and functions as Lua tables. Nothing is said here
  * that a record says: this file only knows how the parts of a record are called. */
 #include "lua/reflect.h"
-#include "data/data.h"
 #include "graph/op.h"
 #include <dirent.h>
 #include <stdio.h>
@@ -301,13 +300,8 @@ static void add_methods(lua_State *L, int list) {
 static void add_object_fields(lua_State *L, int list, const Kind *kind) {
   for (const Option *opt = kind->options; opt && opt->name; opt++)
     add_name(L, list, opt->name);
-  if (kind->family == &layer_family) {
-    const char *const *vars = ((const LayerKind *)kind)->vars;
-    for (int i = 0; vars && vars[i]; i++) add_name(L, list, vars[i]);
-  }
-  if (kind->family != &dataset_family) return;
-  const char *const *parts = ((const SourceKind *)kind)->parts;
-  for (int i = 0; parts && parts[i]; i++) add_name(L, list, parts[i]);
+  const char *const *names = kind_fields(L, kind);
+  for (int i = 0; names && names[i]; i++) add_name(L, list, names[i]);
 }
 
 /* members(userdata) -> fields, methods */

@@ -1,32 +1,34 @@
-/* activation.h: elementwise functions (and softmax) between layers, as records. */
+/* activation.h: functions between layers, as records: elementwise, or over the last axis. */
 #ifndef NN_ACTIVATION_H
 #define NN_ACTIVATION_H
 
 #include "base/record.h"
 #include "graph/graph.h"
 
+/* The struct of each kind begins with this one; its further fields are its options. */
 typedef struct Activation {
   Object object;
-  double slope;                /* leaky_relu */
-  double alpha;                /* elu */
-  Callable *function;          /* of the user: f(x) -> y of the same shape */
 } Activation;
 
 typedef struct ActivationKind {
   Kind kind;
-  Node *(*apply)(Graph *graph, Activation *activation, Node *x);
-  /* The factor on an initializer's deviation that keeps the variance (see init.gain), for
-   * that slope below 0. NULL: none known. */
-  double (*gain)(double slope);
+  Node *(*apply)(Graph *graph, const Activation *self, Node *x);
+  /* The factor on an initializer's deviation that keeps the variance (see init.gain). NULL:
+   * none known. */
+  double (*gain)(const Activation *self);
   /* One element of y, from which the tests judge values and derivatives at all edges. NULL:
    * y is not elementwise, or the user's own. */
-  long double (*reference)(const Activation *a, long double x);
+  long double (*reference)(const Activation *self, long double x);
 } ActivationKind;
 
 extern const Family activation_family;   /* module "nn" */
 
+static inline const ActivationKind *activation_kind(const Activation *activation) {
+  return (const ActivationKind *)activation->object.kind;
+}
+
 /* NULL after a fault, which then stands in graph->fault. */
-Node *activation_apply(Graph *graph, Activation *activation, Node *x);
+Node *activation_apply(Graph *graph, const Activation *activation, Node *x);
 
 /* f(in ...) -> one tensor, for functions of the user; `what` begins messages, "" where the
  * caller says it. Borrowed. The first takes a number for a tensor without axes. */

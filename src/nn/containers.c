@@ -62,25 +62,29 @@ static const Option sequential_options[] = {
     LAYER_OPTIONS,
     {0}};
 
+static ObjectList *sequential_growing(Layer *layer) { return &((Container *)layer)->layers; }
+
 const LayerKind layer_sequential = {
     .kind = {.name = "Sequential", .family = &layer_family, .size = sizeof(Container),
              .options = sequential_options, .check = container_check,
              .deinit = layer_deinit,
              .doc = "One layer after the other; net:add appends.",
              .equation = "y = f_n(... f_2(f_1(x)))"},
-    .prefix = "sequential", .forward = sequential_forward, .children = container_children};
+    .prefix = "sequential", .forward = sequential_forward, .children = container_children,
+    .growing = sequential_growing};
 
 Layer *layer_sequential_new(Fault *fault) {
   return (Layer *)object_new(&layer_sequential.kind, fault);
 }
 
 Err layer_add(Layer *sequential, Layer *layer, Fault *fault) {
-  if (layer_kind(sequential) != &layer_sequential)
+  ObjectList *(*growing)(Layer *) = layer_kind(sequential)->growing;
+  if (!growing)
     return fault_set(fault, ERR_VALUE, "add: nn.%s holds no list of layers; allowed: "
                      "nn.Sequential", sequential->object.kind->name);
   if (holds(layer, sequential))
     return fault_set(fault, ERR_VALUE, "add: a net cannot be a layer of itself");
-  ObjectList *list = &((Container *)sequential)->layers;
+  ObjectList *list = growing(sequential);
   size_t n_bytes = ((size_t)list->n + 1) * sizeof *list->v;
   Object **larger = realloc(list->v, n_bytes);
   if (!larger) return fault_memory(fault, n_bytes);
@@ -214,11 +218,13 @@ static const Option custom_options[] = {
     LAYER_OPTIONS,
     {0}};
 
-const LayerKind layer_custom = {
+/* Made by layer_custom_new alone. */
+static const LayerKind layer_custom = {
     .kind = {.name = "Custom", .family = &layer_family, .size = sizeof(Custom),
              .options = custom_options, .deinit = custom_deinit,
              .doc = "A table with `forward`."},
-    .prefix = "custom", .forward = custom_forward, .children = custom_children};
+    .prefix = "custom", .forward = custom_forward, .children = custom_children,
+    .shares = true};
 
 Layer *layer_custom_new(Callable *forward, Layer *const *layers, int n_layers,
                         Variable *const *variables, const char *const *names,

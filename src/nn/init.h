@@ -5,32 +5,47 @@
 
 #include "base/record.h"
 #include "graph/graph.h"
+#include "nn/activation.h"
 
+/* The struct of each kind begins with this one; its further fields are its options. */
 typedef struct Init {
   Object object;
-  double value, mean, std, lo, hi, gain;
-  int mode;                    /* InitMode */
-  bool truncated;
-  Callable *function;          /* f(shape, fan_in, fan_out) -> tensor */
 } Init;
 
-typedef enum InitMode { FAN_IN, FAN_OUT, FAN_AVG } InitMode;
+/* What is made: a parameter of that shape, each of whose units has so many inputs and outputs,
+ * drawn from the stream ("init", stream). */
+typedef struct InitCall {
+  const Shape *shape;
+  double fan_in, fan_out;
+  const char *stream;
+} InitCall;
 
 typedef struct InitKind {
   Kind kind;
-  /* Draws from the stream ("init", stream). */
-  Node *(*make)(Graph *graph, Init *init, const Shape *shape, double fan_in,
-                double fan_out, const char *stream);
+  Node *(*make)(Graph *graph, const Init *self, const InitCall *call);
 } InitKind;
 
 extern const Family init_family;         /* module "init" */
 
 /* Borrowed; of exactly `shape`, else NULL and graph->fault. */
-Node *init_make(Graph *graph, Init *init, const Shape *shape, double fan_in,
+Node *init_make(Graph *graph, const Init *init, const Shape *shape, double fan_in,
                 double fan_out, const char *stream);
 
-/* The factor that keeps the variance through the activation of that name, as its record
- * says. `slope`: of leaky_relu. A fault for unknown names, and where no gain is known. */
-Err init_gain(const char *activation, double slope, double *out, Fault *fault) WARN_UNUSED;
+/* The factor that keeps the variance through the activation, as its record says; a fault
+ * where none is known. */
+Err init_gain(const Activation *activation, double *out, Fault *fault) WARN_UNUSED;
+
+/* -- for the kinds ------------------------------------------------------------------- */
+
+/* A normal law. Truncated: cut off at two sigma, rescaled to the deviation `std`. */
+Node *init_normal_law(Graph *graph, const InitCall *call, double mean, double std,
+                      bool truncated);
+
+#define INIT_TRUNCATED(type)                                                           \
+  {.name = "truncated", .kind = OPT_BOOL, .offset = offsetof(type, truncated),         \
+   .value = "false", .doc = "cut off at two sigma and rescaled, as in Keras"}
+#define INIT_GAIN(type)                                                                \
+  {.name = "gain", .kind = OPT_REAL, .offset = offsetof(type, gain), .value = "1",     \
+   .lo = 0, .hi = 1e6, .open = true, .doc = "factor on the deviation: see init.gain"}
 
 #endif

@@ -1,6 +1,5 @@
 /* layers.c: leaf layers: Dense, Flatten, Activation, Dropout, Lambda, Identity; and the
- * table of all kinds. Adding a layer: one LayerKind beside its code and one line in
- * layer_kinds. */
+ * family. */
 #include "nn/nn.h"
 #include "graph/ops.h"
 #include <stdio.h>
@@ -106,7 +105,7 @@ const LayerKind layer_identity = {
     .kind = {.name = "Identity", .family = &layer_family, .size = sizeof(Layer),
              .options = plain_options, .deinit = layer_deinit,
              .doc = "Gives what it gets.", .equation = "y = x"},
-    .prefix = "identity", .forward = identity_forward};
+    .prefix = "identity", .norm = "none", .forward = identity_forward};
 
 /* -- Activation -------------------------------------------------------------------- */
 
@@ -196,10 +195,14 @@ const LayerKind layer_lambda = {
 
 /* -- all kinds --------------------------------------------------------------------- */
 
+#define LAYER(name) extern const LayerKind layer_##name;
+#include "nn/layers.def"
+#undef LAYER
+
 static const Kind *const layer_kinds[] = {
-    &layer_sequential.kind, &layer_residual.kind,   &layer_concat.kind,
-    &layer_dense.kind,      &layer_flatten.kind,    &layer_activation.kind,
-    &layer_batch_norm.kind, &layer_layer_norm.kind, &layer_dropout.kind,
-    &layer_lambda.kind,     &layer_identity.kind,   NULL};
+#define LAYER(name) &layer_##name.kind,
+#include "nn/layers.def"
+#undef LAYER
+    NULL};
 
 const Family layer_family = {"layer", "nn", layer_kinds, &layer_lambda.kind};

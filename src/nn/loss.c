@@ -341,7 +341,7 @@ static const Option function_options[] = {
      .position = 1, .doc = "f(output, target) -> tensor with one element"},
     {0}};
 
-static const LossKind
+const LossKind
     loss_mse = {{.name = "mse", .alias = "mean_squared_error MeanSquaredError MSELoss",
                  .family = &loss_family, .size = sizeof(Loss),
                  .doc = "Mean squared error over all elements.",
@@ -381,15 +381,22 @@ static const LossKind
                            "count from 1.",
                     .equation = "L = mean_n(-log p[n, t_n]), p = softmax(z)",
                     .source = "Goodfellow et al., Deep Learning, 6.2.2.3"},
-                   apply_sparse, "softmax", TARGETS_LABELS},
+                   apply_sparse, "softmax", TARGETS_LABELS};
+static const LossKind
     loss_function = {{.name = "function", .family = &loss_family, .size = sizeof(Loss),
                       .options = function_options, .doc = "A function of the user.",
                       .equation = "L = f(y, t)"},
                      apply_function, NULL, TARGETS_OWN};
 
+#define LOSS(name) extern const LossKind loss_##name;
+#include "nn/losses.def"
+#undef LOSS
+
 static const Kind *const loss_kinds[] = {
-    &loss_mse.kind,         &loss_mae.kind,    &loss_binary.kind,
-    &loss_categorical.kind, &loss_sparse.kind, NULL};
+#define LOSS(name) &loss_##name.kind,
+#include "nn/losses.def"
+#undef LOSS
+    NULL};
 
 const Family loss_family = {"loss", "loss", loss_kinds, &loss_function.kind};
 

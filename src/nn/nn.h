@@ -73,14 +73,16 @@ struct LayerKind {
   Node *(*forward)(Graph *graph, Layer *layer, Node *x);
   /* The layers inside, borrowed; returns how many. NULL: a leaf. */
   int (*children)(Layer *layer, Layer *const **out);
+  /* Traits */
+  const char *norm;            /* its name for nn.norm: "batch"; NULL: it is no normalization */
+  bool shares;                 /* another layer may hold its variables, too */
+  /* Would it use statistics of the batch in training? NULL: never. */
+  bool (*uses_batch)(const Layer *layer);
+  /* The layers that layer_add appends to. NULL: it holds no such list. */
+  ObjectList *(*growing)(Layer *layer);
 };
 
 extern const Family layer_family;        /* module "nn" */
-
-/* Every kind; the last is made by layer_custom_new alone. */
-extern const LayerKind layer_sequential, layer_residual, layer_concat, layer_dense,
-    layer_flatten, layer_activation, layer_dropout, layer_lambda, layer_identity,
-    layer_batch_norm, layer_layer_norm, layer_custom;
 
 static inline const LayerKind *layer_kind(const Layer *layer) {
   return (const LayerKind *)layer->object.kind;
@@ -213,9 +215,7 @@ void layer_add_lines(Text *out, Layer *net);
 Node *layer_predict(Graph *graph, Layer *net, Node *x, int64_t batch);
 Node *layer_predict_classes(Graph *graph, Layer *net, Node *x, int64_t batch);
 
-/* A batch normalization whose running statistics are not frozen. */
-bool batch_norm_live(const Layer *layer);
-/* Is there a batch normalization that would use statistics of the batch in training? */
+/* Is there a layer that would use statistics of the batch in training? */
 bool layer_needs_batches(Layer *net);
 
 #endif

@@ -67,8 +67,9 @@ static Err batch_norm_build(Graph *graph, Layer *layer, const Shape *in, Fault *
   return give_all(graph, layer, in->dim[1], fault);
 }
 
-bool batch_norm_live(const Layer *layer) {
-  return layer_kind(layer) == &layer_batch_norm && !layer->var[RUNNING_MEAN]->frozen;
+/* With frozen running statistics it uses these in training, too. */
+static bool batch_norm_live(const Layer *layer) {
+  return !layer->var[RUNNING_MEAN]->frozen;
 }
 
 static Node *moved_towards(Graph *graph, Variable *running, Node *batch, double momentum,
@@ -179,7 +180,7 @@ const LayerKind layer_batch_norm = {
              .equation = "y = weight (x - mean) / sqrt(var + eps) + bias",
              .source = "Ioffe & Szegedy, ICML 2015, algorithms 1 and 2"},
     .prefix = "batch_norm", .vars = batch_vars, .build = batch_norm_build,
-    .forward = batch_norm_forward};
+    .forward = batch_norm_forward, .norm = "batch", .uses_batch = batch_norm_live};
 
 /* -- layer normalization ----------------------------------------------------------- */
 
@@ -221,4 +222,4 @@ const LayerKind layer_layer_norm = {
              .equation = "y = weight (x - mean) / sqrt(var + eps) + bias",
              .source = "Ba et al., arXiv:1607.06450, eq. 4"},
     .prefix = "layer_norm", .vars = layer_vars, .build = layer_norm_build,
-    .forward = layer_norm_forward};
+    .forward = layer_norm_forward, .norm = "layer"};

@@ -106,7 +106,7 @@ static const Option adamw_options[] = {
 static const char *const velocity_names[] = {"velocity", NULL};
 static const char *const moment_names[] = {"moment1", "moment2", NULL};
 
-static const OptimKind
+const OptimKind
     optim_sgd = {{.name = "SGD", .alias = "sgd", .family = &optim_family,
                   .size = sizeof(Optimizer), .options = sgd_options, .check = check_sgd,
                   .deinit = optimizer_deinit,
@@ -132,8 +132,15 @@ static const OptimKind
                     .source = "Loshchilov & Hutter, ICLR 2019, algorithm 2"},
                    moment_names, update_adamw, NULL, true};
 
-static const Kind *const optim_kinds[] = {&optim_sgd.kind, &optim_adam.kind,
-                                          &optim_adamw.kind, NULL};
+#define OPTIMIZER(name) extern const OptimKind optim_##name;
+#include "nn/optimizers.def"
+#undef OPTIMIZER
+
+static const Kind *const optim_kinds[] = {
+#define OPTIMIZER(name) &optim_##name.kind,
+#include "nn/optimizers.def"
+#undef OPTIMIZER
+    NULL};
 
 const Family optim_family = {"optimizer", "optim", optim_kinds, NULL};
 

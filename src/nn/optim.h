@@ -1,4 +1,4 @@
-/* optim.h: optimizers and schedules as records.
+/* optim.h: optimizers as records.
  *
  * An optimizer emits update nodes; it changes nothing itself. Its slots (velocity, moments)
  * are variables, one set per parameter, found by the parameter's identity. Rates are 0-axis
@@ -12,32 +12,7 @@
 
 #include "base/record.h"
 #include "graph/graph.h"
-
-/* -- schedules --------------------------------------------------------------------- */
-
-typedef enum SchedulePer { PER_EPOCH, PER_STEP } SchedulePer;
-
-/* rate = lr * factor(t), t = 0, 1, ... epochs or steps; a user's function gives the rate
- * itself: f(t, lr). */
-typedef struct Schedule {
-  Object object;
-  int per;                     /* SchedulePer */
-  int64_t every, steps, warmup;
-  double gamma, final;
-  Callable *function;
-} Schedule;
-
-typedef struct ScheduleKind {
-  Kind kind;
-  double (*factor)(const Schedule *schedule, double t);
-} ScheduleKind;
-
-extern const Family schedule_family;     /* module "optim" */
-
-/* The rate at time t for base rate lr; a fault from a user's function, or when the rate is
- * negative or not finite. */
-Err schedule_rate(Schedule *schedule, int64_t t, double lr, double *out, Fault *fault)
-    WARN_UNUSED;
+#include "nn/schedule.h"
 
 /* -- optimizers -------------------------------------------------------------------- */
 

@@ -11,10 +11,9 @@
 
 /* -- variables by name ------------------------------------------------------------- */
 
-/* Only a layer of the user can hold a variable that another one has, too. */
 static bool may_share(const LayerList *layers) {
   for (int i = 0; i < layers->n; i++)
-    if (layer_kind(layers->v[i]) == &layer_custom) return true;
+    if (layer_kind(layers->v[i])->shares) return true;
   return false;
 }
 
@@ -288,7 +287,8 @@ bool layer_needs_batches(Layer *net) {
   int n = layer_children(net, &child);
   for (int i = 0; i < n; i++)
     if (layer_needs_batches(child[i])) return true;
-  return batch_norm_live(net);
+  bool (*uses_batch)(const Layer *) = layer_kind(net)->uses_batch;
+  return uses_batch && uses_batch(net);
 }
 
 /* -- prediction -------------------------------------------------------------------- */

@@ -1,5 +1,5 @@
 /* callbacks.c: the records of the callbacks: early_stopping, checkpoint, schedule, and a
- * function of the user. Adding one: a record and its line in callback_kinds. */
+ * function of the user. */
 #include "train/train.h"
 #include <math.h>
 #include <stddef.h>
@@ -242,7 +242,7 @@ static const Option early_stopping_options[] = {
             "interrupted or fails (Keras: false)"},
     {0}};
 
-static const CallbackKind callback_early_stopping = {
+const CallbackKind callback_early_stopping = {
     .kind = {.name = "early_stopping", .alias = "EarlyStopping", .family = &callback_family,
              .size = sizeof(EarlyStopping), .options = early_stopping_options,
              .deinit = early_stopping_deinit,
@@ -314,7 +314,7 @@ static Err checkpoint_check(Object *object, Fault *fault) {
   return fault_set(fault, ERR_VALUE, "train.checkpoint: \"path\" is missing: a string");
 }
 
-static const CallbackKind callback_checkpoint = {
+const CallbackKind callback_checkpoint = {
     .kind = {.name = "checkpoint", .alias = "ModelCheckpoint", .family = &callback_family,
              .size = sizeof(SaveNet), .options = checkpoint_options,
              .check = checkpoint_check,
@@ -361,7 +361,7 @@ static const Option schedule_options[] = {
      .doc = "f(epoch, lr) -> rate, epochs from 0; or one of optim's schedules"},
     {0}};
 
-static const CallbackKind callback_schedule = {
+const CallbackKind callback_schedule = {
     .kind = {.name = "schedule", .alias = "LearningRateScheduler",
              .family = &callback_family, .size = sizeof(ScheduleCallback),
              .options = schedule_options, .check = schedule_check,
@@ -440,7 +440,7 @@ static const Option function_options[] = {
      .doc = "f(what state gave), when the fit goes on from a checkpoint"},
     {0}};
 
-static const CallbackKind callback_function = {
+const CallbackKind callback_function = {
     .kind = {.name = "callback", .family = &callback_family,
              .size = sizeof(FunctionCallback), .options = function_options,
              .check = function_check,
@@ -451,9 +451,15 @@ static const CallbackKind callback_function = {
                     "state(self) and restore(self, what)."},
     .epoch_end = function_epoch, .save = function_save, .load = function_load};
 
+#define CALLBACK(name) extern const CallbackKind callback_##name;
+#include "train/callbacks.def"
+#undef CALLBACK
+
 static const Kind *const callback_kinds[] = {
-    &callback_early_stopping.kind, &callback_checkpoint.kind, &callback_schedule.kind,
-    &callback_function.kind, NULL};
+#define CALLBACK(name) &callback_##name.kind,
+#include "train/callbacks.def"
+#undef CALLBACK
+    NULL};
 
 const Family callback_family = {"callback", "train", callback_kinds,
                                 &callback_function.kind};

@@ -7,19 +7,20 @@
 /* -- text ---------------------------------------------------------------------------- */
 
 /* place: of a column, 0: no option is set. */
-static Source *source_of(const SourceKind *kind, const char *option, int place) {
+static Source *source_of(const char *name, const char *option, int place) {
   Fault fault = {0};
-  Object *o = object_new(&kind->kind, &fault);
+  const Kind *kind = family_find(&dataset_family, name, &fault);
+  Object *o = object_new(kind, &fault);
   Err err = ERR_OK;
   if (place)
-    err = option_set_number(o, option_find(&kind->kind, option, &fault), place, &fault);
+    err = option_set_number(o, option_find(kind, option, &fault), place, &fault);
   if (err) fail_msg("%s", fault.text);
   return (Source *)o;
 }
 
-static bool read_rows(const SourceKind *kind, const char *option, int place,
+static bool read_rows(const char *name, const char *option, int place,
                       ParseRows *parse, Input *in, Fault *fault) {
-  Source *source = source_of(kind, option, place);
+  Source *source = source_of(name, option, place);
   Rows rows = {.scale = 1};
   Err err = parse(source, in, &rows, fault);
   if (!err) assert_int_equal(rows.x->a.shape.dim[0], rows.y ? rows.y->a.shape.dim[0]
@@ -30,15 +31,15 @@ static bool read_rows(const SourceKind *kind, const char *option, int place,
 }
 
 static bool read_csv(Input *in, Fault *fault) {
-  return read_rows(&csv_kind, "target", -1, csv_parse, in, fault);
+  return read_rows("csv", "target", -1, csv_parse, in, fault);
 }
 
 static bool read_categories(Input *in, Fault *fault) {
-  return read_rows(&csv_kind, "categorical", 1, csv_parse, in, fault);
+  return read_rows("csv", "categorical", 1, csv_parse, in, fault);
 }
 
 static bool read_text(Input *in, Fault *fault) {
-  return read_rows(&text_kind, NULL, 0, text_parse, in, fault);
+  return read_rows("text", NULL, 0, text_parse, in, fault);
 }
 
 /* Any prefix of a table or text may be a good one: none may crash. */

@@ -22,7 +22,7 @@ static Source *csv_source(const uint8_t *options) {
   static const char *const missing[] = {"error", "drop", "mean"};
   static const char *const headers[] = {"auto", "true", "false"};
   Fault fault = {0};
-  Source *source = (Source *)object_new(&csv_kind.kind, &fault);
+  Source *source = (Source *)object_new(family_find(&dataset_family, "csv", &fault), &fault);
   must(source);
   const char *target = columns[options[0] / 2 % 6], *category = columns[options[1] % 6];
   const char *delimiter = delimiters[options[2] % 4];
@@ -37,7 +37,7 @@ static Source *csv_source(const uint8_t *options) {
 /* Short windows: a fuzzer's texts are short. */
 static Source *text_source(const uint8_t *options) {
   Fault fault = {0};
-  Source *source = (Source *)object_new(&text_kind.kind, &fault);
+  Source *source = (Source *)object_new(family_find(&dataset_family, "text", &fault), &fault);
   must(source);
   const Option *length = option_find(source->object.kind, "length", &fault);
   must(!option_set_number(&source->object, length, 1 + options[1] % 8, &fault));

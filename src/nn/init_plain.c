@@ -1,0 +1,132 @@
+/* init_plain.c: initializers that do not look at the fans: constants, and laws of a given
+ * width. */
+#include "nn/init.h"
+#include "graph/ops.h"
+#include <stddef.h>
+
+/* -- constants ----------------------------------------------------------------------- */
+
+static Node *zeros_make(Graph *graph, const Init *self, const InitCall *call) {
+  (void)self;
+  return op_full(graph, 0, call->shape);
+}
+
+const InitKind init_zeros = {
+    .kind = {.name = "zeros", .alias = "zero", .family = &init_family,
+             .size = sizeof(Init), .doc = "All zero.", .equation = "w = 0"},
+    .make = zeros_make};
+
+static Node *ones_make(Graph *graph, const Init *self, const InitCall *call) {
+  (void)self;
+  return op_full(graph, 1, call->shape);
+}
+
+const InitKind init_ones = {
+    .kind = {.name = "ones", .alias = "one", .family = &init_family,
+             .size = sizeof(Init), .doc = "All one.", .equation = "w = 1"},
+    .make = ones_make};
+
+typedef struct Constant {
+  Init init;
+  double value;
+} Constant;
+
+static Node *constant_make(Graph *graph, const Init *self, const InitCall *call) {
+  return op_full(graph, ((const Constant *)self)->value, call->shape);
+}
+
+static const Option constant_options[] = {
+    {.name = "value", .kind = OPT_REAL, .offset = offsetof(Constant, value), .value = "0",
+     .position = 1, .doc = "value of every element"},
+    {0}};
+
+const InitKind init_constant = {
+    .kind = {.name = "constant", .family = &init_family, .size = sizeof(Constant),
+             .options = constant_options, .doc = "All the same.", .equation = "w = value"},
+    .make = constant_make};
+
+/* -- normal -------------------------------------------------------------------------- */
+
+/* Standard deviation of the normal law cut off at two sigma. */
+#define TRUNCATED_STD 0.87962566103423978
+
+static Node *draw_normal(Graph *graph, const InitCall *call, double mean, double std) {
+  Stream stream = graph_draw(graph, "init", call->stream);
+  return op_random_normal(graph, call->shape, mean, std, stream);
+}
+
+/* What lies outside is drawn again. A value is outside with probability 0.0455, eight times
+ * over with 2e-11; then it is set on the edge. */
+static Node *draw_truncated(Graph *graph, const InitCall *call, double mean, double std) {
+  enum { ROUNDS = 8 };
+  Node *z = op_clip(graph, draw_normal(graph, call, 0, 1), -2, 2);
+  for (int i = 1; i < ROUNDS; i++) {
+    Node *next = draw_normal(graph, call, 0, 1);
+    Node *inside = op_le(graph, op_abs(graph, next), graph_scalar(graph, 2));
+    z = op_where(graph, inside, next, z);
+  }
+  return op_add(graph, op_scale(graph, z, std / TRUNCATED_STD), graph_scalar(graph, mean));
+}
+
+Node *init_normal_law(Graph *graph, const InitCall *call, double mean, double std,
+                      bool truncated) {
+  return (truncated ? draw_truncated : draw_normal)(graph, call, mean, std);
+}
+
+typedef struct Normal {
+  Init init;
+  double mean, std;
+  bool truncated;
+} Normal;
+
+static Node *normal_make(Graph *graph, const Init *self, const InitCall *call) {
+  const Normal *n = (const Normal *)self;
+  return init_normal_law(graph, call, n->mean, n->std, n->truncated);
+}
+
+static const Option normal_options[] = {
+    {.name = "mean", .kind = OPT_REAL, .offset = offsetof(Normal, mean), .value = "0",
+     .position = 1, .doc = "mean"},
+    {.name = "std", .kind = OPT_REAL, .offset = offsetof(Normal, std), .value = "0.05",
+     .alias = "stddev", .position = 2, .lo = 0, .hi = 1e6,
+     .doc = "standard deviation (PyTorch: 1)"},
+    INIT_TRUNCATED(Normal),
+    {0}};
+
+const InitKind init_normal = {
+    .kind = {.name = "normal", .alias = "random_normal", .family = &init_family,
+             .size = sizeof(Normal), .options = normal_options,
+             .doc = "Normal law, whatever the fans.", .equation = "w ~ N(mean, std^2)"},
+    .make = normal_make};
+
+/* -- uniform ------------------------------------------------------------------------- */
+
+typedef struct Uniform {
+  Init init;
+  double lo, hi;
+} Uniform;
+
+static Node *uniform_make(Graph *graph, const Init *self, const InitCall *call) {
+  const Uniform *u = (const Uniform *)self;
+  Stream stream = graph_draw(graph, "init", call->stream);
+  return op_random_uniform(graph, call->shape, u->lo, u->hi, stream);
+}
+
+static Err uniform_check(Object *object, Fault *fault) {
+  const Uniform *u = (const Uniform *)object;
+  if (u->lo <= u->hi) return ERR_OK;
+  return fault_set(fault, ERR_VALUE, "init.uniform: lo = %g is above hi = %g", u->lo, u->hi);
+}
+
+static const Option uniform_options[] = {
+    {.name = "lo", .kind = OPT_REAL, .offset = offsetof(Uniform, lo), .value = "-0.05",
+     .alias = "minval a", .position = 1, .doc = "lower end (PyTorch: 0)"},
+    {.name = "hi", .kind = OPT_REAL, .offset = offsetof(Uniform, hi), .value = "0.05",
+     .alias = "maxval b", .position = 2, .doc = "upper end (PyTorch: 1)"},
+    {0}};
+
+const InitKind init_uniform = {
+    .kind = {.name = "uniform", .alias = "random_uniform", .family = &init_family,
+             .size = sizeof(Uniform), .options = uniform_options, .check = uniform_check,
+             .doc = "Uniform law, whatever the fans.", .equation = "w ~ U(lo, hi)"},
+    .make = uniform_make};

@@ -1,0 +1,121 @@
+/* init_scaled.c: initializers whose variance follows from the fans.
+ *
+ * They draw with a variance of gain^2 c / fan, where fan is the number of inputs or outputs of
+ * one unit, or their mean:
+ *
+ *   glorot   c = 1, fan = (fan_in + fan_out) / 2    [Glorot & Bengio 2010, eq. 16]
+ *   he       c = 2, fan = fan_in                    [He et al. 2015, eq. 10]
+ *   lecun    c = 1, fan = fan_in                    [LeCun et al. 1998, section 4.6]
+ *
+ * A uniform law on [-a, a] has variance a^2 / 3, so a = sqrt(3 variance). */
+#include "nn/init.h"
+#include "graph/ops.h"
+#include <math.h>
+#include <stddef.h>
+
+typedef enum FanMode { FAN_IN, FAN_OUT, FAN_AVG } FanMode;
+static const char *const mode_names[] = {"fan_in", "fan_out", "fan_avg", NULL};
+
+typedef struct Scaled {
+  Init init;
+  double gain;
+  int mode;                    /* FanMode */
+} Scaled;
+
+typedef struct ScaledNormal {
+  Scaled scaled;
+  bool truncated;
+} ScaledNormal;
+
+static double scaled_std(const Init *self, double c, const InitCall *call) {
+  const Scaled *s = (const Scaled *)self;
+  double fan = s->mode == FAN_IN    ? call->fan_in
+               : s->mode == FAN_OUT ? call->fan_out
+                                    : (call->fan_in + call->fan_out) / 2;
+  return s->gain * sqrt(c / (fan > 0 ? fan : 1));
+}
+
+static Node *scaled_uniform(Graph *graph, const Init *self, double c, const InitCall *call) {
+  double a = sqrt(3) * scaled_std(self, c, call);
+  return op_random_uniform(graph, call->shape, -a, a, graph_draw(graph, "init", call->stream));
+}
+
+static Node *scaled_normal(Graph *graph, const Init *self, double c, const InitCall *call) {
+  bool truncated = ((const ScaledNormal *)self)->truncated;
+  return init_normal_law(graph, call, 0, scaled_std(self, c, call), truncated);
+}
+
+static Node *single_uniform(Graph *graph, const Init *self, const InitCall *call) {
+  return scaled_uniform(graph, self, 1, call);
+}
+
+static Node *double_uniform(Graph *graph, const Init *self, const InitCall *call) {
+  return scaled_uniform(graph, self, 2, call);
+}
+
+static Node *single_normal(Graph *graph, const Init *self, const InitCall *call) {
+  return scaled_normal(graph, self, 1, call);
+}
+
+static Node *double_normal(Graph *graph, const Init *self, const InitCall *call) {
+  return scaled_normal(graph, self, 2, call);
+}
+
+/* -- records ------------------------------------------------------------------------- */
+
+#define MODE(default_)                                                                 \
+  {.name = "mode", .kind = OPT_CHOICE, .offset = offsetof(Scaled, mode),               \
+   .value = default_, .choices = mode_names, .doc = "which fan scales the variance"}
+
+static const Option avg_uniform[] = {INIT_GAIN(Scaled), MODE("fan_avg"), {0}};
+static const Option in_uniform[] = {INIT_GAIN(Scaled), MODE("fan_in"), {0}};
+static const Option avg_normal[] = {INIT_GAIN(Scaled), MODE("fan_avg"),
+                                    INIT_TRUNCATED(ScaledNormal), {0}};
+static const Option in_normal[] = {INIT_GAIN(Scaled), MODE("fan_in"),
+                                   INIT_TRUNCATED(ScaledNormal), {0}};
+
+const InitKind init_glorot_uniform = {
+    .kind = {.name = "glorot_uniform", .alias = "xavier_uniform", .family = &init_family,
+             .size = sizeof(Scaled), .options = avg_uniform,
+             .doc = "Keeps the variance of activations and gradients of linear layers.",
+             .equation = "w ~ U(-a, a), a = gain sqrt(6 / (fan_in + fan_out))",
+             .source = "Glorot & Bengio, AISTATS 2010, eq. 16"},
+    .make = single_uniform};
+
+const InitKind init_glorot_normal = {
+    .kind = {.name = "glorot_normal", .alias = "xavier_normal", .family = &init_family,
+             .size = sizeof(ScaledNormal), .options = avg_normal,
+             .doc = "As glorot_uniform, with a normal law.",
+             .equation = "w ~ N(0, gain^2 2 / (fan_in + fan_out))",
+             .source = "Glorot & Bengio, AISTATS 2010, eq. 12"},
+    .make = single_normal};
+
+const InitKind init_he_uniform = {
+    .kind = {.name = "he_uniform", .alias = "kaiming_uniform", .family = &init_family,
+             .size = sizeof(Scaled), .options = in_uniform,
+             .doc = "As he_normal, with a uniform law.",
+             .equation = "w ~ U(-a, a), a = gain sqrt(6 / fan_in)",
+             .source = "He et al., ICCV 2015, eq. 10"},
+    .make = double_uniform};
+
+const InitKind init_he_normal = {
+    .kind = {.name = "he_normal", .alias = "kaiming_normal", .family = &init_family,
+             .size = sizeof(ScaledNormal), .options = in_normal,
+             .doc = "Keeps the variance through rectifiers.",
+             .equation = "w ~ N(0, gain^2 2 / fan_in)",
+             .source = "He et al., ICCV 2015, eq. 10"},
+    .make = double_normal};
+
+const InitKind init_lecun_uniform = {
+    .kind = {.name = "lecun_uniform", .family = &init_family, .size = sizeof(Scaled),
+             .options = in_uniform, .doc = "As lecun_normal, with a uniform law.",
+             .equation = "w ~ U(-a, a), a = gain sqrt(3 / fan_in)",
+             .source = "LeCun et al., Efficient BackProp, 1998, section 4.6"},
+    .make = single_uniform};
+
+const InitKind init_lecun_normal = {
+    .kind = {.name = "lecun_normal", .family = &init_family, .size = sizeof(ScaledNormal),
+             .options = in_normal, .doc = "Sums of inputs of variance 1 have variance 1.",
+             .equation = "w ~ N(0, gain^2 / fan_in)",
+             .source = "LeCun et al., Efficient BackProp, 1998, section 4.6"},
+    .make = single_normal};

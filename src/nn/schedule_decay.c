@@ -1,0 +1,122 @@
+/* schedule_decay.c: schedules that stay, fall or rise by a formula of t. */
+#include "nn/schedule.h"
+#include <math.h>
+#include <stddef.h>
+
+typedef const Schedule S;
+
+/* -- constant ------------------------------------------------------------------------ */
+
+static double constant_factor(S *self, double t) { (void)self, (void)t; return 1; }
+
+static const Option constant_options[] = {SCHEDULE_PER, SCHEDULE_WARMUP, {0}};
+
+const ScheduleKind schedule_constant = {
+    .kind = {.name = "constant", .family = &schedule_family, .size = sizeof(Schedule),
+             .options = constant_options, .doc = "The base rate.", .equation = "rate = lr"},
+    .factor = constant_factor};
+
+/* -- step ---------------------------------------------------------------------------- */
+
+typedef struct Stairs {
+  Schedule schedule;
+  int64_t every;               /* epochs or steps of one stair */
+  double gamma;                /* factor from stair to stair */
+} Stairs;
+
+static double step_factor(S *self, double t) {
+  const Stairs *s = (const Stairs *)self;
+  return pow(s->gamma, floor(t / s->every));
+}
+
+static const Option step_options[] = {
+    {.name = "every", .kind = OPT_INT, .offset = offsetof(Stairs, every), .position = 1,
+     .lo = 1, .hi = 1e9, .alias = "step_size", .doc = "length of one stair"},
+    {.name = "gamma", .kind = OPT_REAL, .offset = offsetof(Stairs, gamma), .value = "0.1",
+     .position = 2, .lo = 0, .hi = 1e9, .doc = "factor from stair to stair"},
+    SCHEDULE_PER, SCHEDULE_WARMUP, {0}};
+
+const ScheduleKind schedule_step = {
+    .kind = {.name = "step", .alias = "step_decay StepLR", .family = &schedule_family,
+             .size = sizeof(Stairs), .options = step_options,
+             .check = schedule_check_first, .doc = "Falls in stairs.",
+             .equation = "rate = lr gamma^floor(t / every)"},
+    .factor = step_factor};
+
+/* -- exponential --------------------------------------------------------------------- */
+
+typedef struct Exponential {
+  Schedule schedule;
+  double gamma;                /* factor per epoch or step */
+} Exponential;
+
+static double exponential_factor(S *self, double t) {
+  return pow(((const Exponential *)self)->gamma, t);
+}
+
+static const Option exponential_options[] = {
+    {.name = "gamma", .kind = OPT_REAL, .offset = offsetof(Exponential, gamma),
+     .position = 1, .lo = 0, .hi = 1e9, .open = true, .alias = "decay_rate",
+     .doc = "factor per epoch or step"},
+    SCHEDULE_PER, SCHEDULE_WARMUP, {0}};
+
+const ScheduleKind schedule_exponential = {
+    .kind = {.name = "exponential", .alias = "exponential_decay ExponentialLR",
+             .family = &schedule_family, .size = sizeof(Exponential),
+             .options = exponential_options, .check = schedule_check_first,
+             .doc = "Falls by a factor.", .equation = "rate = lr gamma^t"},
+    .factor = exponential_factor};
+
+/* -- cosine -------------------------------------------------------------------------- */
+
+typedef struct Cosine {
+  Schedule schedule;
+  int64_t steps;               /* epochs or steps of the descent */
+  double final;                /* factor at its end */
+} Cosine;
+
+static double cosine_factor(S *self, double t) {
+  const Cosine *s = (const Cosine *)self;
+  double part = t < s->steps ? t / s->steps : 1;
+  return s->final + (1 - s->final) * (1 + cos(M_PI * part)) / 2;
+}
+
+static const Option cosine_options[] = {
+    {.name = "steps", .kind = OPT_INT, .offset = offsetof(Cosine, steps), .position = 1,
+     .lo = 1, .hi = 1e9, .alias = "decay_steps T_max", .doc = "length of the descent"},
+    {.name = "final", .kind = OPT_REAL, .offset = offsetof(Cosine, final), .value = "0",
+     .position = 2, .lo = 0, .hi = 1, .alias = "alpha", .doc = "factor at the end"},
+    SCHEDULE_PER, SCHEDULE_WARMUP, {0}};
+
+const ScheduleKind schedule_cosine = {
+    .kind = {.name = "cosine", .alias = "cosine_decay CosineAnnealingLR",
+             .family = &schedule_family, .size = sizeof(Cosine),
+             .options = cosine_options, .check = schedule_check_first,
+             .doc = "Falls along half a cosine.",
+             .equation = "rate = lr (final + (1 - final) (1 + cos(pi t / steps)) / 2)",
+             .source = "Loshchilov & Hutter, ICLR 2017, eq. 5"},
+    .factor = cosine_factor};
+
+/* -- warmup -------------------------------------------------------------------------- */
+
+typedef struct Rise {
+  Schedule schedule;
+  int64_t steps;               /* epochs or steps of it */
+} Rise;
+
+static double warmup_factor(S *self, double t) {
+  int64_t steps = ((const Rise *)self)->steps;
+  return t < steps ? (t + 1) / steps : 1;
+}
+
+static const Option warmup_options[] = {
+    {.name = "steps", .kind = OPT_INT, .offset = offsetof(Rise, steps), .position = 1,
+     .lo = 1, .hi = 1e9, .doc = "length of the rise"},
+    SCHEDULE_PER, {0}};
+
+const ScheduleKind schedule_warmup = {
+    .kind = {.name = "warmup", .alias = "linear_warmup", .family = &schedule_family,
+             .size = sizeof(Rise), .options = warmup_options,
+             .check = schedule_check_first, .doc = "Rises linearly, then stays.",
+             .equation = "rate = lr min(1, (t + 1) / steps)"},
+    .factor = warmup_factor};
