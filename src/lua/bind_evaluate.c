@@ -84,12 +84,11 @@ int net_evaluate(lua_State *L) {
   Evaluation *e = (Evaluation *)object_from_args(L, 3, &evaluation_kind);
   push_object(L, &e->object);
   object_release(e);
-  double value[STEP_OUT];
   Fault fault = {0};
-  if (e->metrics.n >= STEP_OUT) return luaL_error(L, "evaluate: too many metrics");
   int scope = enter_call(L);
-  if (add_defaults(e, net, set, metrics_given, &fault) ||
-      train_evaluate(session_graph(L), net, set, e->loss, &e->metrics, e->batch_size, value,
+  if (add_defaults(e, net, set, metrics_given, &fault)) return raise_fault(L, &fault);
+  double *value = lua_newuserdatauv(L, (1 + (size_t)e->metrics.n) * sizeof *value, 0);
+  if (train_evaluate(session_graph(L), net, set, e->loss, &e->metrics, e->batch_size, value,
                      &fault))
     return raise_fault(L, &fault);
   graph_scope_end(session_graph(L), scope);

@@ -15,7 +15,10 @@
 
 typedef struct StepBox {
   Replay *replay;              /* of a static step; else NULL */
-  int n_results, place[STEP_OUT];   /* of the captured call */
+  int n_results, place_room;
+  int *place;                  /* of result i of the last traced call: its number among the
+                                  outputs, or -1. Where a call was captured, of that one */
+  StepOutputs outputs;         /* of the last traced call */
   Optimizer *optimizer;        /* retained, as all below */
   Layer **nets;
   Variable **variables;
@@ -30,6 +33,8 @@ static int step_gc(lua_State *L) {
   for (int i = 0; i < box->n_variables; i++) variable_release(box->variables[i]);
   free(box->nets);
   free(box->variables);
+  free(box->place);
+  step_outputs_deinit(&box->outputs);
   replay_free(box->replay);
   *box = (StepBox){0};
   return 0;
@@ -79,62 +84,71 @@ static void take_targets(lua_State *L, int arg, StepBox *box) {
 
 /* -- one step ------------------------------------------------------------------------ */
 
-/* The function's results lie on the Lua stack from `first` on; place[i] is the number of
- * result i among the nodes, or -1. */
+/* The function's results lie on the Lua stack from `first` on. */
 typedef struct StepCall {
   lua_State *L;
+  StepBox *box;
   int n_args;
   int first, n_results;
-  int place[STEP_OUT];
 } StepCall;
 
+static Err place_room(StepBox *box, int n, Fault *fault) {
+  if (n <= box->place_room) return ERR_OK;
+  int *place = realloc(box->place, (size_t)n * sizeof *place);
+  if (!place) return fault_memory(fault, (size_t)n * sizeof *place);
+  box->place = place;
+  box->place_room = n;
+  return ERR_OK;
+}
+
 /* Takes the results that are tensors into the step's scope. */
-static Err take_results(StepCall *call, Node **out, int *n_out, Fault *fault) {
+static Err take_results(StepCall *call, StepOutputs *out, Fault *fault) {
   lua_State *L = call->L;
   Graph *graph = session_graph(L);
   call->n_results = lua_gettop(L) - call->first + 1;
-  if (call->n_results > STEP_OUT)
-    return fault_set(fault, ERR_VALUE, "step: the function returned %d values, allowed: %d",
-                     call->n_results, STEP_OUT);
+  if (!lua_checkstack(L, 8)) return fault_memory(fault, 0);
+  if (place_room(call->box, call->n_results, fault)) return fault->code;
   if (call->n_results < 1 || !is_tensor(L, call->first))
     return fault_set(fault, ERR_VALUE,
                      "step: the function returned %s first; allowed: the loss, a tensor "
                      "with one element",
                      call->n_results < 1 ? "nothing" : luaL_typename(L, call->first));
   for (int i = 0; i < call->n_results; i++) {
-    call->place[i] = -1;
+    call->box->place[i] = -1;
     if (!is_tensor(L, call->first + i)) continue;
     Node *node = graph_borrow(graph, to_operand(L, call->first + i));
     if (!node) return graph_ok(graph, fault);
-    call->place[i] = *n_out;
-    out[(*n_out)++] = node;
+    call->box->place[i] = out->n;
+    Err err = step_output(out, node, fault);
+    if (err) return err;
   }
   return ERR_OK;
 }
 
 /* upvalues of the step: 1 the box, 2 the function. */
-static Err call_function(void *ctx, Graph *graph, Node **out, int *n_out, Fault *fault) {
+static Err call_function(void *ctx, Graph *graph, StepOutputs *out, Fault *fault) {
   (void)graph;
   StepCall *call = ctx;
   lua_State *L = call->L;
   Session *s = session(L);
-  if (!lua_checkstack(L, call->n_args + STEP_OUT + 8)) return fault_memory(fault, 0);
+  if (!lua_checkstack(L, call->n_args + 8)) return fault_memory(fault, 0);
   LuaEntry entry = lua_entry_begin(s);
   lua_pushvalue(L, lua_upvalueindex(2));
   for (int i = 1; i <= call->n_args; i++) lua_pushvalue(L, i);
   call->first = lua_gettop(L) - call->n_args;
   Err err = call_protected(L, call->n_args, LUA_MULTRET, fault);
-  if (!err) err = take_results(call, out, n_out, fault);
+  if (!err) err = take_results(call, out, fault);
   lua_entry_end(s, &entry);
   return err;
 }
 
 /* Replaces the tensors among the results by their values: numbers for scalars. */
-static void push_results(StepCall *call, Node *const *out) {
+static void push_results(const StepCall *call) {
   lua_State *L = call->L;
+  const StepBox *box = call->box;
   for (int i = 0; i < call->n_results; i++) {
-    if (call->place[i] < 0) continue;
-    Node *node = out[call->place[i]];
+    if (box->place[i] < 0) continue;
+    Node *node = box->outputs.v[box->place[i]];
     const Tensor *value = node_value(node);
     if (node->shape.rank > 0) push_node(L, node);
     else if (node->dtype == DT_REAL) push_real(L, array_get(&value->a, 0));
@@ -161,18 +175,17 @@ static void compute_arguments(lua_State *L, int n_args) {
 }
 
 /* Runs the function; its results lie on the stack from call->first on. */
-static Err trace_step(StepCall *call, StepBox *box, const StepCapture *capture,
-                      Fault *fault) {
+static Err trace_step(StepCall *call, const StepCapture *capture, Fault *fault) {
   lua_State *L = call->L;
+  StepBox *box = call->box;
   Graph *graph = session_graph(L);
   StepTarget target = {box->nets, box->n_nets, box->variables, box->n_variables, &box->watch};
-  Node *out[STEP_OUT];
-  int n_out = 0, scope = enter_call(L);
+  int scope = enter_call(L);
   graph->static_trace = capture != NULL;
-  Err err = train_step(graph, &target, box->optimizer, call_function, call, capture, out,
-                       &n_out, fault);
+  Err err = train_step(graph, &target, box->optimizer, call_function, call, capture,
+                       &box->outputs, fault);
   graph->static_trace = false;
-  if (!err) push_results(call, out);
+  if (!err) push_results(call);
   graph_scope_end(graph, scope);
   return err;
 }
@@ -232,7 +245,8 @@ static uint64_t box_signature(const StepBox *box) {
   return signature;
 }
 
-static int static_step(lua_State *L, StepBox *box, StepCall *call) {
+static int static_step(lua_State *L, StepCall *call) {
+  StepBox *box = call->box;
   Tensor *tensors[REPLAY_ARGS];
   ReplayArgs args = {tensors, 0};
   Fault fault = {0};
@@ -247,7 +261,7 @@ static int static_step(lua_State *L, StepBox *box, StepCall *call) {
   /* Other variables, or other constants, may lie below the next call's. */
   if (expressions) {
     replay_clear(box->replay);
-    return trace_step(call, box, NULL, &fault) ? raise_fault(L, &fault) : call->n_results;
+    return trace_step(call, NULL, &fault) ? raise_fault(L, &fault) : call->n_results;
   }
   uint64_t signature = box_signature(box);
   if (replay_ready(box->replay, signature, &args) && same_constants(L, call->n_args) &&
@@ -255,9 +269,8 @@ static int static_step(lua_State *L, StepBox *box, StepCall *call) {
     return raise_fault(L, &fault);
   if (done) return push_replayed(L, box);
   StepCapture capture = {box->replay, args, signature};
-  if (trace_step(call, box, &capture, &fault)) return raise_fault(L, &fault);
+  if (trace_step(call, &capture, &fault)) return raise_fault(L, &fault);
   box->n_results = call->n_results;
-  memcpy(box->place, call->place, sizeof box->place);
   keep_constants(L, "args", 1, call->n_args);
   keep_constants(L, "results", call->first, call->n_results);
   return call->n_results;
@@ -283,13 +296,13 @@ static void refuse_in_plan(lua_State *L) {
 
 static int step_call(lua_State *L) {
   StepBox *box = lua_touserdata(L, lua_upvalueindex(1));
-  StepCall call = {.L = L, .n_args = lua_gettop(L)};
+  StepCall call = {.L = L, .box = box, .n_args = lua_gettop(L)};
   Fault fault = {0};
   refuse_in_plan(L);
   check_arguments(L);
   compute_arguments(L, call.n_args);
-  if (box->replay) return static_step(L, box, &call);
-  return trace_step(&call, box, NULL, &fault) ? raise_fault(L, &fault) : call.n_results;
+  if (box->replay) return static_step(L, &call);
+  return trace_step(&call, NULL, &fault) ? raise_fault(L, &fault) : call.n_results;
 }
 
 static int step_listing(lua_State *L) {
@@ -584,10 +597,11 @@ static int fit(lua_State *L) {
   *history = (History){0};
   luaL_setmetatable(L, HISTORY_META);
   Fault fault = {0};
-  FitSink sink = session_sink(session(L));
-  sink.checkpointer = session_checkpointer(L);
+  Listener listeners[SESSION_LISTENERS];
+  FitHost host = {listeners, SESSION_LISTENERS, session_checkpointer(L)};
+  session_listeners(session(L), listeners);
   int scope = enter_call(L);
-  Err err = fit_run(session_graph(L), options, net, set, &sink, history, &fault);
+  Err err = fit_run(session_graph(L), options, net, set, &host, history, &fault);
   graph_scope_end(session_graph(L), scope);
   if (err && !history->n_columns) return raise_fault(L, &fault);   /* refused */
   push_history(L, history);

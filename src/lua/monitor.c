@@ -1,10 +1,10 @@
-/* monitor.c: what a person sees of a fit, and what the record keeps of it.
+/* monitor.c: what a person sees of a fit.
  *
  * On a terminal one line is drawn anew for the whole fit: a bar of the epoch, the running loss,
  * what the last epoch measured, the time left; at the end the line of the last epoch stands.
  * Elsewhere a line per epoch, and in a long one a line per 30 s. With `verbose = n` every n-th
  * epoch has a line that stays, on a terminal too. All of it goes to stderr. */
-#include "lua/lab.h"
+#include "lua/session.h"
 #include "base/out.h"
 #include "base/sys.h"
 #include <math.h>
@@ -24,100 +24,15 @@ static bool has_line(const FitRun *run, int64_t epoch) {
   return every == FIT_ONE_LINE ? !out_progress_on() : epoch % every == 0;
 }
 
-/* -- the record ---------------------------------------------------------------------- */
-
-static bool has_own_record(const FitRun *run) {
-  return run->fit->record && *run->fit->record;
-}
-
-static Err open_own_record(Session *s, const FitRun *run, Fault *fault) {
-  if (s->recorded_fit)
-    return fault_set(fault, ERR_VALUE, "train.fit: option \"record\": the fit that this one "
-                     "is part of keeps a record of its own already");
-  Json *meta = json_map();
-  describe_trial(s, meta);
-  if (trial_init(&s->fit_trial, s->runs, run->fit->record, json_share(s->config), meta, fault))
-    return fault->code;
-  s->recorded_fit = run->number;
-  return ERR_OK;
-}
-
-/* Does anybody ask for its final values? A trial does, of all its fits. */
-static bool keeps_results(const Session *s, const FitRun *run) {
-  bool refused = run->fit->record && !*run->fit->record;
-  return s->in_trial || (s->script && !refused);
-}
-
-/* Where rows of this fit go; NULL: nowhere. */
-static Err record_of(Session *s, const FitRun *run, Trial **out, Fault *fault) {
-  *out = has_own_record(run) ? &s->fit_trial : NULL;
-  return run->fit->record ? ERR_OK : session_trial(s, out, fault);
-}
-
-/* The final values of the fit: of the epoch whose weights the net has, then of the test. */
-static void put_values(const FitRun *run, Json *out, const char *prefix) {
-  const History *h = run->history;
-  char key[HISTORY_NAME + 32];
-  int64_t row = h->best_epoch ? h->best_epoch - 1 : h->n_rows - 1;
-  for (int c = 0; row >= 0 && c < h->n_columns; c++) {
-    if (strcmp(h->column[c].name, "time_s") == 0) continue;
-    snprintf(key, sizeof key, "%s%s", prefix, h->column[c].name);
-    json_put_number(out, key, h->column[c].v[row]);
-  }
-  for (int i = 0; i < h->n_test; i++) {
-    snprintf(key, sizeof key, "%s%s", prefix, h->test[i].name);
-    json_put_number(out, key, h->test[i].value);
-  }
-}
-
-static void put_row_count(Json *out, const char *prefix, const char *set, const Metric *metric,
-                          int64_t n) {
-  char key[HISTORY_NAME + 32];
-  snprintf(key, sizeof key, "%s%s%s", prefix, set, metric_name(metric));
-  if (n > 0) json_put_int(out, key, n);
-}
-
-/* How many rows the metrics are shares of that are such. */
-static void put_rows(const FitRun *run, Json *out, const char *prefix) {
-  const Fit *fit = run->fit;
-  for (int i = 0; i < fit->metrics.n; i++) {
-    const Metric *metric = (const Metric *)fit->metrics.v[i];
-    if (!metric_kind(metric)->share) continue;
-    put_row_count(out, prefix, "", metric, run->n_train);
-    put_row_count(out, prefix, "val_", metric, run->n_validation);
-    put_row_count(out, prefix, "test_", metric, fit->test ? dataset_n(fit->test) : 0);
-  }
-}
-
-static void close_own_record(Session *s, const FitRun *run, const Fault *fault) {
-  Json *values = json_map();
-  put_values(run, values, "");
-  close_record(&s->fit_trial, values, fault);   /* the fit is learned, its record told lost */
-  json_free(values);
-  trial_deinit(&s->fit_trial);
-  s->recorded_fit = 0;
-}
-
-/* -- the sink ------------------------------------------------------------------------ */
-
-/* A record that cannot be opened is closed again: a fit that is refused has no end. */
-static Err open_records(Session *s, const FitRun *run, Fault *fault) {
-  Trial *trial;
-  if (has_own_record(run) && open_own_record(s, run, fault)) return fault->code;
-  Err err = record_of(s, run, &trial, fault);
-  if (!err && trial) err = trial_open(trial, fault);
-  if (err && s->recorded_fit == run->number) close_own_record(s, run, fault);
-  return err;
-}
-
-static Err monitor_begin(void *ctx, const FitRun *run, Fault *fault) {
-  Session *s = ctx;
+static Err show_begin(void *self, FitRun *run, Fault *fault) {
+  Session *s = self;
+  (void)fault;
   s->last_drawn_s = out_progress_on() ? 0 : clock_s();
   if (!silent(s, run))
     err_print("training on %lld, validating on %lld, %lld iterations per epoch of %lld\n",
               (long long)run->n_train, (long long)run->n_validation,
               (long long)run->n_batches, (long long)run->fit->batch_size);
-  return open_records(s, run, fault);
+  return ERR_OK;
 }
 
 /* Columns that the line shows under another form, or not at all. */
@@ -157,19 +72,21 @@ static void add_progress(Text *line, const FitRun *run, double now) {
   text_addf(line, "  ETA %.0f s", seconds_left(run, now));
 }
 
-static void monitor_batch(void *ctx, const FitRun *run) {
-  Session *s = ctx;
-  if (silent(s, run)) return;      /* before anything is asked: this is done for every batch */
+static Err show_batch(void *self, FitRun *run, Fault *fault) {
+  Session *s = self;
+  (void)fault;
+  if (silent(s, run)) return ERR_OK; /* before anything is asked: this is done for every batch */
   double now = clock_s(), since_s = now - s->last_drawn_s;
-  if (since_s < redraw_s) return;
+  if (since_s < redraw_s) return ERR_OK;
   bool draws = out_progress_on();
-  if (!draws && since_s < line_s) return;
+  if (!draws && since_s < line_s) return ERR_OK;
   s->last_drawn_s = now;
   Text line = {0};
   add_progress(&line, run, now);
   if (draws && !line.failed) out_progress("%s", line.data);
   else if (!line.failed) err_print("%s\n", line.data);
   text_deinit(&line);
+  return ERR_OK;
 }
 
 /* The line of the epoch that the history ends with. */
@@ -190,18 +107,6 @@ static void print_last(const FitRun *run) {
   const History *h = run->history;
   int64_t epoch = h->n_rows ? (int64_t)history_get(h, "epoch", h->n_rows - 1) : 0;
   if (epoch && !has_line(run, epoch)) print_epoch(run);
-}
-
-/* Row number `row` of the history, from 0, into the record. */
-static Err record_row(const FitRun *run, Trial *trial, int64_t row, Fault *fault) {
-  const History *h = run->history;
-  const char *names[HISTORY_COLUMNS];
-  double values[HISTORY_COLUMNS];
-  for (int c = 0; c < h->n_columns; c++) {
-    names[c] = h->column[c].name;
-    values[c] = h->column[c].v[row];
-  }
-  return trial_row(trial, (int)run->number, names, values, h->n_columns, fault);
 }
 
 /* How the loss of that epoch went astray, into `out`; false: it did not. In the first epoch it
@@ -237,63 +142,48 @@ static void warn_of_loss(const Session *s, const FitRun *run) {
   text_deinit(&before);
 }
 
-static Err monitor_epoch(void *ctx, const FitRun *run, Fault *fault) {
-  Session *s = ctx;
-  Trial *trial;
+static Err show_epoch(void *self, FitRun *run, Fault *fault) {
+  Session *s = self;
+  (void)fault;
   if (!silent(s, run) && has_line(run, run->epoch)) {
     print_epoch(run);
     s->last_drawn_s = clock_s();
   }
   warn_of_loss(s, run);
-  if (record_of(s, run, &trial, fault) || !trial) return fault->code;
-  return record_row(run, trial, run->history->n_rows - 1, fault);
+  return ERR_OK;
 }
 
-static void print_restored(const FitRun *run, bool finished) {
-  if (finished)
+static Err show_restored(void *self, FitRun *run, Fault *fault) {
+  (void)fault;
+  if (silent(self, run)) return ERR_OK;
+  if (run->finished)
     err_print("fit %lld is finished: its results are taken from its checkpoint\n",
               (long long)run->number);
   else
     err_print("going on from a checkpoint: epoch %lld/%lld, iteration %lld/%lld\n",
               (long long)run->epoch, (long long)run->fit->epochs, (long long)run->batch,
               (long long)run->n_batches);
-}
-
-/* The record of this attempt begins anew: it gets the rows that others have trained. */
-static Err monitor_restored(void *ctx, const FitRun *run, bool finished, Fault *fault) {
-  Session *s = ctx;
-  Trial *trial;
-  if (!silent(s, run)) print_restored(run, finished);
-  if (record_of(s, run, &trial, fault) || !trial) return fault->code;
-  for (int64_t row = 0; row < run->history->n_rows; row++)
-    if (record_row(run, trial, row, fault)) return fault->code;
   return ERR_OK;
 }
 
-/* A net that cannot be read again was read a moment ago: no reason to lose the fit. */
-static void add_weights(Session *s, const FitRun *run) {
-  Fault fault = {0};
-  if (session_add_net(s, run->net, &fault)) err_print("warning: %s\n", fault.text);
-}
-
-/* Results: "val_accuracy" of the first fit, "fit2.val_accuracy" of the second. */
-static void monitor_end(void *ctx, const FitRun *run, const Fault *fault) {
-  Session *s = ctx;
-  char prefix[32] = "";
+static Err show_end(void *self, FitRun *run, Fault *fault) {
+  Session *s = self;
   if (!silent(s, run)) print_last(run);
   out_progress_end(fault->code != ERR_OK);
   if (fault->code == ERR_INTERRUPT) {
     s->cut_epoch = run->epoch;
     s->cut_epochs = run->fit->epochs;
   }
-  if (run->number > 1) snprintf(prefix, sizeof prefix, "fit%lld.", (long long)run->number);
-  if (keeps_results(s, run)) put_values(run, s->results, prefix);
-  if (s->in_trial) put_rows(run, s->rows, prefix);
-  if (s->in_trial && !fault->code) add_weights(s, run);
-  if (s->recorded_fit == run->number) close_own_record(s, run, fault);
+  return ERR_OK;
 }
 
-FitSink session_sink(Session *s) {
-  return (FitSink){.ctx = s, .begin = monitor_begin, .restored = monitor_restored,
-                   .batch = monitor_batch, .epoch = monitor_epoch, .end = monitor_end};
+static const Events progress = {
+    .on = {[FIT_STARTED] = show_begin, [FIT_RESTORED] = show_restored,
+           [FIT_BATCH_END] = show_batch, [FIT_EPOCH_END] = show_epoch,
+           [FIT_ENDED] = show_end}};
+
+/* A line of an epoch stands before the row that the record gets of it. */
+void session_listeners(Session *s, Listener out[SESSION_LISTENERS]) {
+  out[0] = (Listener){&progress, s, NULL, 0};
+  out[1] = (Listener){&fit_record, s, NULL, 0};
 }

@@ -157,8 +157,10 @@ Err session_trial(Session *s, Trial **out, Fault *fault);
 /* Closes a record as `end` says, and says where it is; the fault that it has is told. */
 Err close_record(Trial *trial, const Json *values, const Fault *end);
 
-/* Draws progress and records epochs. */
-FitSink session_sink(Session *s);
+/* Listeners of every fit, whose `self` is the session: one shows its progress, one records it. */
+enum { SESSION_LISTENERS = 2 };
+void session_listeners(Session *s, Listener out[SESSION_LISTENERS]);
+extern const Events fit_record;
 
 /* Adds values of a net, or of variables, to the hash of the trial's final weights. */
 Err session_add_net(Session *s, Layer *net, Fault *fault);

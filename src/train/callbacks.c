@@ -129,22 +129,23 @@ static Err restore_state(EarlyStopping *stop, const FitRun *run, Fault *fault) {
   return err;
 }
 
-static Err early_stopping_begin(Callback *callback, FitRun *run, Fault *fault) {
-  EarlyStopping *stop = (EarlyStopping *)callback;
+static Err early_stopping_begin(void *self, FitRun *run, Fault *fault) {
+  EarlyStopping *stop = self;
   return watch_begin(&stop->watch, run, "early_stopping", fault);
 }
 
-static Err early_stopping_epoch(Callback *callback, FitRun *run, Fault *fault) {
-  EarlyStopping *stop = (EarlyStopping *)callback;
+static Err early_stopping_epoch(void *self, FitRun *run, Fault *fault) {
+  EarlyStopping *stop = self;
   if (watch_better(&stop->watch, run))
     return stop->restore_best ? hold_state(stop, run, fault) : ERR_OK;
   if (run->epoch - stop->watch.best_epoch >= stop->patience) run->stop = true;
   return ERR_OK;
 }
 
-static Err early_stopping_end(Callback *callback, FitRun *run, Err err, Fault *fault) {
-  EarlyStopping *stop = (EarlyStopping *)callback;
-  (void)err;                   /* however the fit ends */
+/* However the fit ends. */
+static Err early_stopping_end(void *self, FitRun *run, Fault *fault) {
+  EarlyStopping *stop = self;
+  Err err = ERR_OK;
   if (stop->held && stop->watch.best_epoch != run->epoch) err = restore_state(stop, run, fault);
   drop_held(stop);
   return err;
@@ -198,9 +199,9 @@ static Err load_held(EarlyStopping *stop, FitRun *run, const Checkpoint *c, cons
   return err;
 }
 
-static Err early_stopping_save(Callback *callback, const FitRun *run, Checkpoint *c,
+static Err early_stopping_save(void *self, const FitRun *run, Checkpoint *c,
                                const char *part, Fault *fault) {
-  const EarlyStopping *stop = (EarlyStopping *)callback;
+  const EarlyStopping *stop = self;
   Json *map = json_map();
   watch_put(&stop->watch, map);
   json_put_bool(map, "held", stop->held != NULL);
@@ -208,9 +209,9 @@ static Err early_stopping_save(Callback *callback, const FitRun *run, Checkpoint
   return stop->held ? save_held(stop, run, c, part, fault) : ERR_OK;
 }
 
-static Err early_stopping_load(Callback *callback, FitRun *run, const Checkpoint *c,
+static Err early_stopping_load(void *self, FitRun *run, const Checkpoint *c,
                                const char *part, Fault *fault) {
-  EarlyStopping *stop = (EarlyStopping *)callback;
+  EarlyStopping *stop = self;
   const Json *map = checkpoint_part(c, part);
   bool held = false;
   Err err = watch_get(&stop->watch, map, fault);
@@ -247,8 +248,9 @@ const CallbackKind callback_early_stopping = {
              .size = sizeof(EarlyStopping), .options = early_stopping_options,
              .deinit = early_stopping_deinit,
              .doc = "Ends the fit when a measure has not improved for `patience` epochs."},
-    .begin = early_stopping_begin, .epoch_end = early_stopping_epoch,
-    .end = early_stopping_end, .save = early_stopping_save, .load = early_stopping_load};
+    .events = {.on = {[FIT_BEGIN] = early_stopping_begin, [FIT_EPOCH_END] = early_stopping_epoch,
+                      [FIT_TRAINED] = early_stopping_end},
+               .save = early_stopping_save, .load = early_stopping_load}};
 
 /* -- checkpoint -------------------------------------------------------------------- */
 
@@ -259,8 +261,8 @@ typedef struct SaveNet {
   bool best_only;
 } SaveNet;
 
-static Err checkpoint_begin(Callback *callback, FitRun *run, Fault *fault) {
-  SaveNet *c = (SaveNet *)callback;
+static Err checkpoint_begin(void *self, FitRun *run, Fault *fault) {
+  SaveNet *c = self;
   return c->best_only ? watch_begin(&c->watch, run, "checkpoint", fault) : ERR_OK;
 }
 
@@ -275,8 +277,8 @@ static void add_path(Text *out, const char *path, int64_t epoch) {
   text_addf(out, "%lld%s", (long long)epoch, mark + strlen("{epoch}"));
 }
 
-static Err checkpoint_epoch(Callback *callback, FitRun *run, Fault *fault) {
-  SaveNet *c = (SaveNet *)callback;
+static Err checkpoint_epoch(void *self, FitRun *run, Fault *fault) {
+  SaveNet *c = self;
   if (c->best_only && !watch_better(&c->watch, run)) return ERR_OK;
   Text path = {0};
   add_path(&path, c->path, run->epoch);
@@ -286,19 +288,19 @@ static Err checkpoint_epoch(Callback *callback, FitRun *run, Fault *fault) {
   return err;
 }
 
-static Err checkpoint_save_watch(Callback *callback, const FitRun *run, Checkpoint *c,
+static Err checkpoint_save_watch(void *self, const FitRun *run, Checkpoint *c,
                                  const char *part, Fault *fault) {
   (void)run, (void)fault;
   Json *map = json_map();
-  watch_put(&((SaveNet *)callback)->watch, map);
+  watch_put(&((SaveNet *)self)->watch, map);
   json_put(c->state, part, map);
   return ERR_OK;
 }
 
-static Err checkpoint_load_watch(Callback *callback, FitRun *run, const Checkpoint *c,
+static Err checkpoint_load_watch(void *self, FitRun *run, const Checkpoint *c,
                                  const char *part, Fault *fault) {
   (void)run;
-  return watch_get(&((SaveNet *)callback)->watch, checkpoint_part(c, part), fault);
+  return watch_get(&((SaveNet *)self)->watch, checkpoint_part(c, part), fault);
 }
 
 static const Option checkpoint_options[] = {
@@ -319,8 +321,8 @@ const CallbackKind callback_checkpoint = {
              .size = sizeof(SaveNet), .options = checkpoint_options,
              .check = checkpoint_check,
              .doc = "Writes the net's state after every epoch, as net:save does."},
-    .begin = checkpoint_begin, .epoch_end = checkpoint_epoch,
-    .save = checkpoint_save_watch, .load = checkpoint_load_watch};
+    .events = {.on = {[FIT_BEGIN] = checkpoint_begin, [FIT_EPOCH_END] = checkpoint_epoch},
+               .save = checkpoint_save_watch, .load = checkpoint_load_watch}};
 
 /* -- schedule ---------------------------------------------------------------------- */
 
@@ -329,20 +331,20 @@ typedef struct ScheduleCallback {
   Schedule *schedule;
 } ScheduleCallback;
 
-static Err schedule_begin(Callback *callback, FitRun *run, Fault *fault) {
+static Err schedule_begin(void *self, FitRun *run, Fault *fault) {
   Optimizer *optimizer = run->fit->optimizer;
   if (optimizer->schedule)
     return fault_set(fault, ERR_VALUE,
                      "train.schedule: the optimizer has a schedule already");
-  optimizer->schedule = object_retain(((ScheduleCallback *)callback)->schedule);
+  optimizer->schedule = object_retain(((ScheduleCallback *)self)->schedule);
   return ERR_OK;
 }
 
 /* Takes away what it gave; one that the script has put there meanwhile stays. */
-static Err schedule_end(Callback *callback, FitRun *run, Err err, Fault *fault) {
+static Err schedule_end(void *self, FitRun *run, Fault *fault) {
   Optimizer *optimizer = run->fit->optimizer;
-  (void)err, (void)fault;
-  if (optimizer->schedule != ((ScheduleCallback *)callback)->schedule) return ERR_OK;
+  (void)fault;
+  if (optimizer->schedule != ((ScheduleCallback *)self)->schedule) return ERR_OK;
   object_release(optimizer->schedule);
   optimizer->schedule = NULL;
   return ERR_OK;
@@ -366,7 +368,7 @@ const CallbackKind callback_schedule = {
              .family = &callback_family, .size = sizeof(ScheduleCallback),
              .options = schedule_options, .check = schedule_check,
              .doc = "Sets the rate of the optimizer for this fit."},
-    .begin = schedule_begin, .end = schedule_end};
+    .events = {.on = {[FIT_BEGIN] = schedule_begin, [FIT_TRAINED] = schedule_end}}};
 
 /* -- a function of the user -------------------------------------------------------- */
 
@@ -376,25 +378,32 @@ typedef struct FunctionCallback {
   Callable *state, *restore;   /* what it remembers, and back; both or none */
 } FunctionCallback;
 
-static Err function_epoch(Callback *callback, FitRun *run, Fault *fault) {
-  enum { MORE = 2 };
+/* The columns of the epoch's row, then epochs and net. */
+static void list_fields(const FitRun *run, Value *field) {
   const History *history = run->history;
-  Value field[HISTORY_COLUMNS + MORE], result = {0};
-  int n = 0;
-  for (int i = 0; i < history->n_columns; i++) {
-    double value = history->column[i].v[history->n_rows - 1];
+  for (int i = 0; i < history->n_columns; i++, field++) {
     const char *name = history->column[i].name;
     if (strcmp(name, "epoch") == 0)
-      field[n++] = (Value){.kind = VALUE_INT, .name = name, .as.integer = run->epoch};
+      *field = (Value){.kind = VALUE_INT, .name = name, .as.integer = run->epoch};
     else
-      field[n++] = (Value){.kind = VALUE_REAL, .name = name, .as.real = value};
+      *field = (Value){.kind = VALUE_REAL, .name = name,
+                       .as.real = history->column[i].v[history->n_rows - 1]};
   }
-  field[n++] = (Value){.kind = VALUE_INT, .name = "epochs",
-                       .as.integer = run->fit->epochs};
-  field[n++] = (Value){.kind = VALUE_OBJECT, .name = "net", .as.ref = run->net};
+  *field++ = (Value){.kind = VALUE_INT, .name = "epochs", .as.integer = run->fit->epochs};
+  *field = (Value){.kind = VALUE_OBJECT, .name = "net", .as.ref = run->net};
+}
+
+static Err function_epoch(void *self, FitRun *run, Fault *fault) {
+  enum { MORE = 2 };
+  Value result = {0};
+  int n = run->history->n_columns + MORE;
+  Value *field = malloc((size_t)n * sizeof *field);
+  if (!field) return fault_memory(fault, (size_t)n * sizeof *field);
+  list_fields(run, field);
   Value in = {.kind = VALUE_FIELDS, .as.fields = {field, n}};
-  Callable *function = ((FunctionCallback *)callback)->function;
+  Callable *function = ((FunctionCallback *)self)->function;
   Err err = function->call(function, &in, 1, &result, 1, fault);
+  free(field);
   if (err || result.kind == VALUE_NIL) return err;
   char got[32];
   if (result.kind != VALUE_BOOL)
@@ -404,17 +413,17 @@ static Err function_epoch(Callback *callback, FitRun *run, Fault *fault) {
   return ERR_OK;
 }
 
-static Err function_save(Callback *callback, const FitRun *run, Checkpoint *c,
+static Err function_save(void *self, const FitRun *run, Checkpoint *c,
                          const char *part, Fault *fault) {
-  const FunctionCallback *f = (FunctionCallback *)callback;
+  const FunctionCallback *f = self;
   const FitCheckpointer *cp = run->checkpointer;
   if (!f->state || !cp->add_call) return ERR_OK;
   return cp->add_call(cp->ctx, f->state, c, part, fault);
 }
 
-static Err function_load(Callback *callback, FitRun *run, const Checkpoint *c,
+static Err function_load(void *self, FitRun *run, const Checkpoint *c,
                          const char *part, Fault *fault) {
-  const FunctionCallback *f = (FunctionCallback *)callback;
+  const FunctionCallback *f = self;
   const FitCheckpointer *cp = run->checkpointer;
   if (!f->restore || !cp->get_call) return ERR_OK;
   return cp->get_call(cp->ctx, f->restore, c, part, fault);
@@ -449,7 +458,8 @@ const CallbackKind callback_function = {
                     "something gives state and restore: train.callback(f, { state = g, "
                     "restore = h }), or a table with the methods epoch_end(self, info), "
                     "state(self) and restore(self, what)."},
-    .epoch_end = function_epoch, .save = function_save, .load = function_load};
+    .events = {.on = {[FIT_EPOCH_END] = function_epoch},
+               .save = function_save, .load = function_load}};
 
 #define CALLBACK(name) extern const CallbackKind callback_##name;
 #include "train/callbacks.def"

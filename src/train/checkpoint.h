@@ -88,7 +88,7 @@ Err checkpoint_get_streams(const Checkpoint *c, Graph *graph, Fault *fault) WARN
 
 /* -- of a fit ---------------------------------------------------------------------- */
 
-/* Who keeps the checkpoints of fits; given to fit_run in its sink. Functions that may be NULL
+/* Who keeps the checkpoints of fits; given to fit_run by its host. Functions that may be NULL
  * say so. Fits are numbered as they begin in the run, from 1. */
 typedef struct FitCheckpointer {
   void *ctx;

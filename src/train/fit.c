@@ -2,9 +2,10 @@
  *
  *   split off validation ─► check everything that can be checked ─► epochs:
  *     batches in the epoch's order ─► train_step ─► running means
- *     ─► validation ─► a row of the history ─► sink ─► callbacks
- *   ─► callbacks end ─► test
+ *     ─► validation ─► a row of the history
+ *   ─► test
  *
+ * Who listens is told of each of these (event.h).
  * Training measures are over the rows of the epoch, taken while the weights change: a step
  * gives loss and outputs, metrics add them up (nn/metric.h). Validation and test are measured
  * afterwards, in inference mode. What is random (split, order) comes
@@ -30,9 +31,6 @@ static Err fit_check(Object *object, Fault *fault) {
   if (fit->validation >= 1)
     return fault_set(fault, ERR_VALUE, "train.fit: option \"validation\": got %g, allowed: "
                      "a share between 0 and 1, or a data set", fit->validation);
-  if (fit->metrics.n > MAX_METRICS)
-    return fault_set(fault, ERR_VALUE, "train.fit: %d metrics, allowed: at most %d",
-                     fit->metrics.n, MAX_METRICS);
   return ERR_OK;
 }
 
@@ -169,50 +167,59 @@ static Err open_batches(Work *w) {
   return ERR_OK;
 }
 
-/* -- callbacks and sink ------------------------------------------------------------ */
+/* -- listeners --------------------------------------------------------------------- */
+
+static Err list_listeners(Work *w, const FitHost *host) {
+  const ObjectList *callbacks = &w->run.fit->callbacks;
+  int n_host = host ? host->n_listeners : 0;
+  size_t n_bytes = (size_t)(n_host + callbacks->n + 1) * sizeof *w->listeners;
+  w->listeners = malloc(n_bytes);
+  if (!w->listeners) return fault_memory(w->fault, n_bytes);
+  for (int i = 0; i < n_host; i++) w->listeners[w->n_listeners++] = host->listeners[i];
+  for (int i = 0; i < callbacks->n; i++) {
+    const CallbackKind *kind = (const CallbackKind *)callbacks->v[i]->kind;
+    w->listeners[w->n_listeners++] =
+        (Listener){&kind->events, callbacks->v[i], callback_family.name, i + 1};
+  }
+  if (w->run.checkpointer) w->listeners[w->n_listeners++] = (Listener){&fit_keeper, w, NULL, 0};
+  return ERR_OK;
+}
+
+static Err tell_one(Work *w, int i, FitEvent event) {
+  FitHandler handler = w->listeners[i].events->on[event];
+  return handler ? handler(w->listeners[i].self, &w->run, w->fault) : ERR_OK;
+}
+
+Err fit_tell(Work *w, FitEvent event) {
+  Err err = ERR_OK;
+  for (int i = 0; !err && i < w->n_listeners; i++) err = tell_one(w, i, event);
+  return err;
+}
 
 static Err begin_all(Work *w) {
   Err err = ERR_OK;
-  int n = w->stage < FIT_ENDED ? w->run.fit->callbacks.n : 0;
-  for (int i = 0; i < n; i++) {
-    if (callback_kind(w, i)->begin)
-      err = callback_kind(w, i)->begin(callback_at(w, i), &w->run, w->fault);
-    if (err) return err;
-    w->n_begun++;
-  }
-  if (w->sink && w->sink->begin) err = w->sink->begin(w->sink->ctx, &w->run, w->fault);
-  w->begun = !err;
+  int n = w->stage < FIT_UNTESTED ? w->n_listeners : 0;
+  while (w->n_begun < n && !(err = tell_one(w, w->n_begun, FIT_BEGIN))) w->n_begun++;
+  if (!err) err = fit_tell(w, FIT_STARTED);
+  w->started = !err;
   return err;
 }
 
-static Err epoch_begin_all(Work *w) {
-  Err err = ERR_OK;
-  for (int i = 0; !err && i < w->run.fit->callbacks.n; i++)
-    if (callback_kind(w, i)->epoch_begin)
-      err = callback_kind(w, i)->epoch_begin(callback_at(w, i), &w->run, w->fault);
-  return err;
-}
-
-static Err epoch_end_all(Work *w) {
-  Err err = ERR_OK;
-  if (w->sink && w->sink->epoch) err = w->sink->epoch(w->sink->ctx, &w->run, w->fault);
-  for (int i = 0; !err && i < w->run.fit->callbacks.n; i++)
-    if (callback_kind(w, i)->epoch_end)
-      err = callback_kind(w, i)->epoch_end(callback_at(w, i), &w->run, w->fault);
-  return err;
-}
-
-/* Each that has begun gets its end, the last first; the first fault stands. Not interrupted:
- * it may be an interrupt after which weights are put back. */
-static Err end_all(Work *w, Err err) {
+/* The first fault stays. Not interrupted: it may be an interrupt after which weights are put
+ * back. */
+static Err end_training(Work *w, Err err) {
   interrupt_hold();
   while (w->n_begun) {
-    int i = --w->n_begun;
-    if (!callback_kind(w, i)->end) continue;
-    Err own = callback_kind(w, i)->end(callback_at(w, i), &w->run, err, w->fault);
+    Err own = tell_one(w, --w->n_begun, FIT_TRAINED);
     if (!err) err = own;
   }
   interrupt_release();
+  return err;
+}
+
+/* `err` with which a part of the fit ends after which it could go on from here. */
+static Err end_part(Work *w, Err err) {
+  if (err == ERR_INTERRUPT) (void)!fit_tell(w, FIT_CUT);
   return err;
 }
 
@@ -230,17 +237,17 @@ static Err check_measures(Work *w, const Node *output, const Node *y) {
   return err;
 }
 
-static Err batch_forward(void *ctx, Graph *graph, Node **out, int *n_out, Fault *fault) {
+static Err batch_forward(void *ctx, Graph *graph, StepOutputs *out, Fault *fault) {
   Work *w = ctx;
   Fit *fit = w->run.fit;
   Node *x = graph_const(graph, w->x), *y = graph_const(graph, w->y);
   Node *output = layer_call(graph, w->run.net, x);
   y = loss_conform(graph, output, y);
-  out[0] = loss_apply(graph, fit->loss, output, y);
-  out[1] = output;
-  *n_out = fit->metrics.n ? 2 : 1;
-  if (!out[0] || !output) return graph_ok(graph, fault);
-  return check_measures(w, output, y);
+  Node *loss = loss_apply(graph, fit->loss, output, y);
+  if (!loss || !output) return graph_ok(graph, fault);
+  Err err = step_output(out, loss, fault);
+  if (!err && fit->metrics.n) err = step_output(out, output, fault);
+  return err ? err : check_measures(w, output, y);
 }
 
 /* What a step gave: the loss, and the outputs where something is measured on them. */
@@ -262,14 +269,13 @@ static Err replay_batch(Work *w, const StepCapture *capture, bool *done) {
 
 static Err trace_batch(Work *w, const StepCapture *capture) {
   Graph *graph = w->run.graph;
-  Node *out[STEP_OUT];
-  int n_out = 0;
+  StepOutputs *out = &w->outputs;
   StepTarget target = {.nets = &w->run.net, .n_nets = 1, .watch = &w->watch};
   int scope = graph_scope_begin(graph);
   Err err = train_step(graph, &target, w->run.fit->optimizer, batch_forward, w, capture, out,
-                       &n_out, w->fault);
+                       w->fault);
   if (!err)
-    err = take_batch(w, node_value(out[0]), n_out > 1 ? node_value(out[1]) : NULL);
+    err = take_batch(w, node_value(out->v[0]), out->n > 1 ? node_value(out->v[1]) : NULL);
   graph_scope_end(graph, scope);
   return err;
 }
@@ -313,19 +319,18 @@ static Err train_epoch(Work *w) {
     if (err || !more) return err;
     if ((err = train_batch(w))) return err;
     w->run.batch++;
-    if (w->sink && w->sink->batch) w->sink->batch(w->sink->ctx, &w->run);
-    if ((err = fit_stop_if_asked(w))) return err;
+    if ((err = fit_tell(w, FIT_BATCH_END))) return err;
   }
 }
 
-static Err measure_validation(Work *w, double *value) {
+static Err measure_validation(Work *w) {
   const Fit *fit = w->run.fit;
   if (!w->validation) return ERR_OK;
   return train_evaluate(w->run.graph, w->run.net, w->validation, fit->loss, &fit->metrics,
-                        fit->batch_size, value, w->fault);
+                        fit->batch_size, w->validation_value, w->fault);
 }
 
-static Err record_epoch(Work *w, const double *validation) {
+static Err record_epoch(Work *w) {
   History *history = w->run.history;
   Err err = history_row(history, w->fault);
   if (err) return err;
@@ -333,7 +338,8 @@ static Err record_epoch(Work *w, const double *validation) {
   for (int i = 0; i <= n_metrics(w); i++) {
     char name[HISTORY_NAME];
     history_set(history, measure_name(w, i), w->value[i]);
-    if (w->validation) history_set(history, prefixed(name, "val_", w, i), validation[i]);
+    if (w->validation)
+      history_set(history, prefixed(name, "val_", w, i), w->validation_value[i]);
   }
   history_set(history, "lr", w->run.fit->optimizer->rate);
   history_set(history, "time_s", clock_s() - w->run.epoch_start_s);
@@ -345,7 +351,7 @@ static Err begin_epoch(Work *w) {
   w->sum = 0;
   w->run.epoch_start_s = clock_s();
   Err err = measures_begin(&w->measures, w->fault);
-  return err ? err : epoch_begin_all(w);
+  return err ? err : fit_tell(w, FIT_EPOCH_BEGIN);
 }
 
 /* Before validation: a metric of the user may keep what it adds up in a place of its own. */
@@ -354,50 +360,45 @@ static Err finish_epoch(Work *w) {
   return measures_finish(&w->measures, w->run.graph, w->value + 1, w->fault);
 }
 
-/* Callbacks are not interrupted where there are checkpoints: what they remember would be
+/* Listeners are not interrupted where there are checkpoints: what they remember would be
  * neither that of this epoch nor that of the next. */
-static Err end_epoch(Work *w, const double *validation) {
+static Err end_epoch(Work *w) {
   if (w->run.checkpointer) interrupt_hold();
-  Err err = record_epoch(w, validation);
-  if (!err) err = epoch_end_all(w);
+  Err err = record_epoch(w);
+  if (!err) err = fit_tell(w, FIT_EPOCH_END);
   if (w->run.checkpointer) interrupt_release();
   return err;
 }
 
 /* An epoch, or the rest of the one in which a checkpoint was taken. */
 static Err one_epoch(Work *w) {
-  double validation[1 + MAX_METRICS];
   w->run.fit->optimizer->epoch = w->run.epoch;
   Err err = w->stage == FIT_IN_EPOCH ? ERR_OK : begin_epoch(w);
   if (err) return err;
   w->stage = FIT_IN_EPOCH;
   err = train_epoch(w);
   if (!err) err = finish_epoch(w);
-  if (!err) err = measure_validation(w, validation);
-  if (err) return fit_keep_at_stop(w, err);
-  err = end_epoch(w, validation);
+  if (!err) err = measure_validation(w);
+  if (err) return end_part(w, err);
+  err = end_epoch(w);
   if (err) return err;
   w->stage = FIT_BETWEEN;
-  return fit_keep_between(w);
+  return fit_tell(w, FIT_EPOCH_DONE);
 }
 
 /* -- the whole --------------------------------------------------------------------- */
 
 static Err measure_test(Work *w) {
   const Fit *fit = w->run.fit;
-  History *history = w->run.history;
-  double value[1 + MAX_METRICS];
+  char name[HISTORY_NAME];
   if (!fit->test) return ERR_OK;
   Dataset *test = complete_like(w, fit->test);
   if (!test) return w->fault->code;
   Err err = train_evaluate(w->run.graph, w->run.net, test, fit->loss, &fit->metrics,
-                           fit->batch_size, value, w->fault);
+                           fit->batch_size, w->value, w->fault);
   dataset_release(test);
-  for (int i = 0; !err && i <= n_metrics(w); i++) {
-    prefixed(history->test[i].name, "test_", w, i);
-    history->test[i].value = value[i];
-    history->n_test = i + 1;
-  }
+  for (int i = 0; !err && i <= n_metrics(w); i++)
+    err = history_test(w->run.history, prefixed(name, "test_", w, i), w->value[i], w->fault);
   return err;
 }
 
@@ -413,19 +414,18 @@ static Err run_epochs(Work *w) {
   return err;
 }
 
-/* Epochs, the callbacks' end, test; or what a checkpoint leaves of them. */
+/* Epochs and test, or what a checkpoint leaves of them. */
 static Err run_stages(Work *w) {
   Err err = ERR_OK;
-  if (w->stage < FIT_ENDED) {
-    err = end_all(w, run_epochs(w));
+  if (w->stage < FIT_UNTESTED) {
+    err = end_training(w, run_epochs(w));
     if (err) return err;
-    w->stage = FIT_ENDED;
+    w->stage = FIT_UNTESTED;
   }
   if (w->stage == FIT_FINISHED) return ERR_OK;
-  if ((err = measure_test(w))) return fit_keep_at_stop(w, err);
+  if ((err = measure_test(w))) return end_part(w, err);
   w->stage = FIT_FINISHED;
-  fit_keep_results(w);
-  return ERR_OK;
+  return fit_tell(w, FIT_TESTED);
 }
 
 /* Steps of built-in parts alone are replayed: a user's function runs at every step. Metrics
@@ -438,10 +438,19 @@ static Err prepare_replay(Work *w) {
   return w->replay ? ERR_OK : w->fault->code;
 }
 
-static Err prepare(Work *w, Dataset *set) {
-  Err err = split_sets(w, set);
+static Err make_values(Work *w) {
+  size_t n = 1 + (size_t)n_metrics(w);
+  w->value = calloc(n, sizeof *w->value);
+  w->validation_value = calloc(n, sizeof *w->validation_value);
+  return w->value && w->validation_value ? ERR_OK : fault_memory(w->fault, n * sizeof(double));
+}
+
+static Err prepare(Work *w, const FitHost *host, Dataset *set) {
+  Err err = list_listeners(w, host);
+  if (!err) err = split_sets(w, set);
   if (!err) err = open_batches(w);
   if (!err) err = measures_open(&w->measures, &w->run.fit->metrics, "train.fit", w->fault);
+  if (!err) err = make_values(w);
   if (!err) err = open_columns(w);
   if (!err) err = prepare_replay(w);
   return err ? err : fit_find_checkpoint(w);
@@ -486,28 +495,33 @@ static void work_deinit(Work *w) {
   dataset_release(w->validation);
   checkpoint_deinit(&w->saved);
   json_free(w->begin);
+  step_outputs_deinit(&w->outputs);
+  free(w->value);
+  free(w->validation_value);
+  free(w->listeners);
 }
 
-Err fit_run(Graph *graph, Fit *fit, Layer *net, Dataset *set, const FitSink *sink,
+Err fit_run(Graph *graph, Fit *fit, Layer *net, Dataset *set, const FitHost *host,
             History *history, Fault *fault) {
   *history = (History){0};
   Work w = {.run = {.graph = graph, .net = net, .fit = fit, .history = history,
-                    .first_loss = NAN, .checkpointer = sink ? sink->checkpointer : NULL},
-            .sink = sink, .fault = fault};
+                    .first_loss = NAN, .checkpointer = host ? host->checkpointer : NULL},
+            .fault = fault};
   Before before;
   Err err = note_before(&w, &before);
   w.run.number = ++graph->count.fits;
   w.stream = ++graph->count.fit_streams;
-  if (!err) err = prepare(&w, set);
+  if (!err) err = prepare(&w, host, set);
   if (!err) err = begin_all(&w);
   if (!err && w.stage != FIT_NEW) {
     err = fit_restore(&w);
     w.stepped = !err;
   }
-  err = err ? end_all(&w, err) : run_stages(&w);
+  err = err ? end_training(&w, err) : run_stages(&w);
   put_back(&w, &before, err);
-  if (w.begun && sink && sink->end) sink->end(sink->ctx, &w.run, fault);
-  if (!w.begun) history_deinit(history);
+  Err own = w.started ? fit_tell(&w, FIT_ENDED) : ERR_OK;
+  if (!err) err = own;
+  if (!w.started) history_deinit(history);
   work_deinit(&w);
   free(before.counters);
   return err;

@@ -1,5 +1,5 @@
-/* history.c: what a fit measured, a table of numbers with one row per epoch. */
-#include "train/train.h"
+/* history.c: the table of what a fit measured; see history.h. */
+#include "train/history.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +7,8 @@
 
 void history_deinit(History *history) {
   for (int i = 0; i < history->n_columns; i++) free(history->column[i].v);
+  free(history->column);
+  free(history->test);
   *history = (History){0};
 }
 
@@ -16,16 +18,17 @@ int history_find(const History *history, const char *column) {
   return -1;
 }
 
+/* Columns are few and added once: one more each time. */
 Err history_column(History *history, const char *name, Fault *fault) {
   if (history_find(history, name) >= 0) return ERR_OK;
-  if (history->n_columns == HISTORY_COLUMNS)
-    return fault_set(fault, ERR_VALUE, "more than %d columns to record; allowed: %d",
-                     HISTORY_COLUMNS, HISTORY_COLUMNS);
-  HistoryColumn *column = &history->column[history->n_columns];
   must(history->n_rows == 0);
+  size_t n_bytes = ((size_t)history->n_columns + 1) * sizeof *history->column;
+  HistoryColumn *larger = realloc(history->column, n_bytes);
+  if (!larger) return fault_memory(fault, n_bytes);
+  history->column = larger;
+  HistoryColumn *column = &history->column[history->n_columns++];
   *column = (HistoryColumn){0};
   snprintf(column->name, sizeof column->name, "%s", name);
-  history->n_columns++;
   return ERR_OK;
 }
 
@@ -55,4 +58,15 @@ void history_set(History *history, const char *name, double value) {
 double history_get(const History *history, const char *column, int64_t row) {
   int i = history_find(history, column);
   return i >= 0 && row >= 0 && row < history->n_rows ? history->column[i].v[row] : NAN;
+}
+
+Err history_test(History *history, const char *name, double value, Fault *fault) {
+  size_t n_bytes = ((size_t)history->n_test + 1) * sizeof *history->test;
+  HistoryTest *larger = realloc(history->test, n_bytes);
+  if (!larger) return fault_memory(fault, n_bytes);
+  history->test = larger;
+  HistoryTest *test = &history->test[history->n_test++];
+  snprintf(test->name, sizeof test->name, "%s", name);
+  test->value = value;
+  return ERR_OK;
 }

@@ -7,7 +7,7 @@
  *   net         values and settings of the net
  *   optimizer   steps, rate, settings, slots of the net's parameters and their updates
  *   history     its columns, best epoch, test measures
- *   callback1   what the first callback remembers, and so on
+ *   callback1   what the first callback remembers, and so on for all listeners
  *   graph       seed and position of all streams, numbers of nets and fits
  *   (own)       of the floor above
  *
@@ -24,12 +24,13 @@
 
 static const char *const stage_names[FIT_STAGES] = {
     [FIT_NEW] = "new",     [FIT_IN_EPOCH] = "in epoch",  [FIT_BETWEEN] = "between epochs",
-    [FIT_ENDED] = "ended", [FIT_FINISHED] = "finished"};
+    [FIT_UNTESTED] = "ended", [FIT_FINISHED] = "finished"};
 
 enum { PART_NAME = 32 };
 
-static const char *callback_part(char buffer[PART_NAME], int i) {
-  snprintf(buffer, PART_NAME, "callback%d", i + 1);
+/* "callback1": of a listener that keeps something. */
+static const char *listener_part(char buffer[PART_NAME], const Listener *listener) {
+  snprintf(buffer, PART_NAME, "%s%d", listener->part, listener->number);
   return buffer;
 }
 
@@ -65,43 +66,49 @@ static Err describe(Work *w) {
 
 /* -- the history --------------------------------------------------------------------- */
 
+static Err save_test(const History *h, Checkpoint *c, Json *map, Fault *fault) {
+  Json *test = json_list();
+  size_t n_bytes = (size_t)h->n_test * sizeof(double);
+  double *value = malloc(n_bytes + 1);
+  for (int i = 0; value && i < h->n_test; i++) {
+    json_push_text(test, h->test[i].name);
+    value[i] = h->test[i].value;
+  }
+  json_put(map, "test", test);
+  Err err = value ? checkpoint_add_bytes(c, "history.test", "values", value, n_bytes, fault)
+                  : fault_memory(fault, n_bytes);
+  free(value);
+  return err;
+}
+
 static Err save_history(const Work *w, Checkpoint *c, Fault *fault) {
   const History *h = w->run.history;
-  Json *map = json_map(), *test = json_list();
-  double value[HISTORY_COLUMNS] = {0};
+  Json *map = json_map();
   Err err = ERR_OK;
   for (int i = 0; !err && i < h->n_columns; i++)
     err = checkpoint_add_bytes(c, "history", h->column[i].name, h->column[i].v,
                                (size_t)h->n_rows * sizeof(double), fault);
-  for (int i = 0; i < h->n_test; i++) {
-    json_push_text(test, h->test[i].name);
-    value[i] = h->test[i].value;
-  }
   json_put_int(map, "rows", h->n_rows);
   json_put_int(map, "best_epoch", h->best_epoch);
   json_put_bool(map, "stopped", h->stopped);
-  json_put(map, "test", test);
   json_put(c->state, "history", map);
-  if (err) return err;
-  return checkpoint_add_bytes(c, "history.test", "values", value,
-                              (size_t)h->n_test * sizeof(double), fault);
+  return err ? err : save_test(h, c, map, fault);
 }
 
 static Err load_test(History *h, const Checkpoint *c, const Json *test, Fault *fault) {
-  double value[HISTORY_COLUMNS] = {0};
   int64_t n = test && json_kind(test) == JSON_KIND_LIST ? json_count(test) : -1;
-  if (n < 0 || n > HISTORY_COLUMNS)
-    return fault_set(fault, ERR_DATA, "the history's test measures are missing");
-  Err err = checkpoint_get_bytes(c, "history.test", "values", value,
-                                 (size_t)n * sizeof(double), fault);
-  for (int i = 0; !err && i < n; i++) {
+  if (n < 0) return fault_set(fault, ERR_DATA, "the history's test measures are missing");
+  size_t n_bytes = (size_t)n * sizeof(double);
+  double *value = malloc(n_bytes + 1);
+  if (!value) return fault_memory(fault, n_bytes);
+  Err err = checkpoint_get_bytes(c, "history.test", "values", value, n_bytes, fault);
+  for (int64_t i = 0; !err && i < n; i++) {
     const char *name = "";
-    if (!json_get_text(json_item(test, i), &name))
-      return fault_set(fault, ERR_DATA, "the history's test measures have no names");
-    snprintf(h->test[i].name, HISTORY_NAME, "%s", name);
-    h->test[i].value = value[i];
-    h->n_test = i + 1;
+    err = json_get_text(json_item(test, i), &name)
+              ? history_test(h, name, value[i], fault)
+              : fault_set(fault, ERR_DATA, "the history's test measures have no names");
   }
+  free(value);
   return err;
 }
 
@@ -125,7 +132,7 @@ static Err load_history(Work *w, const Checkpoint *c) {
   return load_test(h, c, json_find(map, "test"), w->fault);
 }
 
-/* -- net and optimizer, callbacks ---------------------------------------------------- */
+/* -- net and optimizer, listeners ---------------------------------------------------- */
 
 static Err save_training(const Work *w, Checkpoint *c, Fault *fault) {
   Graph *graph = w->run.graph;
@@ -156,23 +163,25 @@ static Err load_training(Work *w, const Checkpoint *c) {
   return err;
 }
 
-static Err save_callbacks(const Work *w, Checkpoint *c, Fault *fault) {
+static Err save_listeners(const Work *w, Checkpoint *c, Fault *fault) {
   char part[PART_NAME];
   Err err = ERR_OK;
-  for (int i = 0; !err && i < w->run.fit->callbacks.n; i++)
-    if (callback_kind(w, i)->save)
-      err = callback_kind(w, i)->save(callback_at(w, i), &w->run, c, callback_part(part, i),
-                                      fault);
+  for (int i = 0; !err && i < w->n_listeners; i++) {
+    const Listener *l = &w->listeners[i];
+    if (l->events->save)
+      err = l->events->save(l->self, &w->run, c, listener_part(part, l), fault);
+  }
   return err;
 }
 
-static Err load_callbacks(Work *w, const Checkpoint *c) {
+static Err load_listeners(Work *w, const Checkpoint *c) {
   char part[PART_NAME];
   Err err = ERR_OK;
-  for (int i = 0; !err && i < w->run.fit->callbacks.n; i++)
-    if (callback_kind(w, i)->load)
-      err = callback_kind(w, i)->load(callback_at(w, i), &w->run, c, callback_part(part, i),
-                                      w->fault);
+  for (int i = 0; !err && i < w->n_listeners; i++) {
+    const Listener *l = &w->listeners[i];
+    if (l->events->load)
+      err = l->events->load(l->self, &w->run, c, listener_part(part, l), w->fault);
+  }
   return err;
 }
 
@@ -343,7 +352,7 @@ Err fit_restore(Work *w) {
   if (!err) err = load_measures(w, c);
   if (!err) err = fit_remember(w);
   if (!err) err = load_history(w, c);
-  if (!err) err = load_callbacks(w, c);
+  if (!err) err = load_listeners(w, c);
   if (!err && cp->get_own) err = cp->get_own(cp->ctx, c, w->fault);
   if (!err) err = checkpoint_get_streams(c, w->run.graph, w->fault);
   if (err) {
@@ -351,8 +360,8 @@ Err fit_restore(Work *w) {
     return err;
   }
   checkpoint_deinit(&w->saved);
-  if (!w->sink->restored) return ERR_OK;
-  return w->sink->restored(w->sink->ctx, &w->run, w->stage == FIT_FINISHED, w->fault);
+  w->run.finished = w->stage == FIT_FINISHED;
+  return fit_tell(w, FIT_RESTORED);
 }
 
 /* -- keeping ------------------------------------------------------------------------- */
@@ -364,7 +373,7 @@ static Err fill(const Work *w, Checkpoint *c, Fault *fault) {
   if (!err) err = save_training(w, c, fault);
   if (!err) err = save_measures(w, c, fault);
   if (!err) err = save_history(w, c, fault);
-  if (!err) err = save_callbacks(w, c, fault);
+  if (!err) err = save_listeners(w, c, fault);
   if (!err && cp->add_own) err = cp->add_own(cp->ctx, c, fault);
   return err ? err : checkpoint_add_streams(c, w->run.graph, fault);
 }
@@ -381,40 +390,47 @@ static Err keep(Work *w, Fault *fault) {
   return err;
 }
 
-/* Training is worth more than its checkpoint. */
 static void warn(const Work *w, const Fault *fault) {
   err_print("train.fit: no checkpoint of fit %lld was kept: %s\n", (long long)w->run.number,
             fault->text);
 }
 
-static bool asked(const Work *w) {
-  const FitCheckpointer *cp = w->run.checkpointer;
-  return cp && cp->asked_to_stop && cp->asked_to_stop(cp->ctx);
-}
-
-static Err stop(Work *w) { return fault_set(w->fault, ERR_INTERRUPT, "interrupted"); }
-
-Err fit_stop_if_asked(Work *w) { return asked(w) ? stop(w) : ERR_OK; }
-
-Err fit_keep_at_stop(Work *w, Err err) {
-  Fault fault = {0};
-  if (err == ERR_INTERRUPT && w->run.checkpointer && keep(w, &fault)) warn(w, &fault);
-  return err;
-}
-
-Err fit_keep_between(Work *w) {
-  FitCheckpointer *cp = w->run.checkpointer;
-  if (asked(w)) return fit_keep_at_stop(w, stop(w));
-  if (!cp || clock_s() - cp->last_s < cp->interval_s) return ERR_OK;
-  Fault fault = {0};
-  Err err = keep(w, &fault);
-  cp->last_s = clock_s();
-  if (err == ERR_SCRIPT) return fault_pass(w->fault, &fault);
-  if (err) warn(w, &fault);
+/* Training is worth more than its checkpoint: it goes on without. */
+static Err keep_or_warn(void *self, FitRun *run, Fault *fault) {
+  (void)run, (void)fault;
+  Fault why = {0};
+  if (keep(self, &why)) warn(self, &why);
   return ERR_OK;
 }
 
-void fit_keep_results(Work *w) {
-  Fault fault = {0};
-  if (w->run.checkpointer && keep(w, &fault)) warn(w, &fault);
+static bool asked(const FitRun *run) {
+  const FitCheckpointer *cp = run->checkpointer;
+  return cp->asked_to_stop && cp->asked_to_stop(cp->ctx);
 }
+
+static Err stop(Fault *fault) { return fault_set(fault, ERR_INTERRUPT, "interrupted"); }
+
+static Err stop_if_asked(void *self, FitRun *run, Fault *fault) {
+  (void)self;
+  return asked(run) ? stop(fault) : ERR_OK;
+}
+
+/* Between epochs: one if it is time, or if it is asked to stop. */
+static Err keep_between(void *self, FitRun *run, Fault *fault) {
+  FitCheckpointer *cp = run->checkpointer;
+  if (asked(run)) {
+    Err err = keep_or_warn(self, run, fault);
+    return err ? err : stop(fault);
+  }
+  if (clock_s() - cp->last_s < cp->interval_s) return ERR_OK;
+  Fault why = {0};
+  Err err = keep(self, &why);
+  cp->last_s = clock_s();
+  if (err == ERR_SCRIPT) return fault_pass(fault, &why);
+  if (err) warn(self, &why);
+  return ERR_OK;
+}
+
+const Events fit_keeper = {
+    .on = {[FIT_BATCH_END] = stop_if_asked, [FIT_EPOCH_DONE] = keep_between,
+           [FIT_CUT] = keep_or_warn, [FIT_TESTED] = keep_or_warn}};

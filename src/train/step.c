@@ -138,14 +138,32 @@ static Err check_loss(const Node *loss, Fault *fault) {
                    loss ? shape_text(got, &loss->shape) : "nothing");
 }
 
-static Err forward(Step *step, StepFunction function, void *ctx, Node **out) {
+Err step_output(StepOutputs *out, Node *node, Fault *fault) {
+  if (out->n == out->room) {
+    int room = 2 * out->room + 4;
+    Node **v = realloc(out->v, (size_t)room * sizeof *v);
+    if (!v) return fault_memory(fault, (size_t)room * sizeof *v);
+    out->v = v;
+    out->room = room;
+  }
+  out->v[out->n++] = node;
+  return ERR_OK;
+}
+
+void step_outputs_deinit(StepOutputs *out) {
+  free(out->v);
+  *out = (StepOutputs){0};
+}
+
+static Err forward(Step *step, StepFunction function, void *ctx, StepOutputs *out) {
   Graph *graph = step->graph;
   bool training = graph->training;
   graph->training = true;
-  Err err = function(ctx, graph, out, &step->n_out, step->fault);
+  Err err = function(ctx, graph, out, step->fault);
   graph->training = training;
   if (!err) err = graph_fault(step);
-  return err ? err : check_loss(step->n_out ? out[0] : NULL, step->fault);
+  step->n_out = out->n;
+  return err ? err : check_loss(out->n ? out->v[0] : NULL, step->fault);
 }
 
 /* Variables that the function assigned, each once, without those that are updated anyway. */
@@ -499,7 +517,7 @@ static Err begin_numbers(Step *step) {
   return err;
 }
 
-static Err run(Step *step, StepFunction function, void *ctx, Node **out) {
+static Err run(Step *step, StepFunction function, void *ctx, StepOutputs *out) {
   Graph *graph = step->graph;
   step->built = all_built(step->target);
   Err err = step->built ? list_params(step) : ERR_OK;
@@ -514,27 +532,27 @@ static Err run(Step *step, StepFunction function, void *ctx, Node **out) {
                      "step: nothing to train: no variable that is built and not frozen");
   if ((err = list_slots(step)) || (err = settle_vars(step))) return err;
   note_owned(step, step->built ? step->n_params : 0);
-  if ((err = list_assigned(step, n_assignments)) || (err = list_roots(step, out))) return err;
+  if ((err = list_assigned(step, n_assignments)) || (err = list_roots(step, out->v))) return err;
   if (!step->built) memset(step->own, 0, (size_t)step->n_vars * sizeof *step->own);
   for (int i = 0; i < step->n_params; i++)
     if (variable_at_begin(graph, step->vars[i]) != step->vars[i]->current) step->own[i] = false;
   if ((err = begin_numbers(step))) return err;
-  return graph->naive ? run_naive(step, out) : run_planned(step, out);
+  return graph->naive ? run_naive(step, out->v) : run_planned(step, out->v);
 }
 
 Err train_step(Graph *graph, const StepTarget *target, Optimizer *optimizer,
-               StepFunction function, void *ctx, const StepCapture *capture, Node **out,
-               int *n_out, Fault *fault) {
+               StepFunction function, void *ctx, const StepCapture *capture, StepOutputs *out,
+               Fault *fault) {
   if (graph->in_transaction)
     return fault_set(fault, ERR_VALUE, "step: a step was called inside a step");
   Step step = {.graph = graph, .target = target, .capture = capture,
                .optimizer = optimizer, .fault = fault};
   OptimMark mark = optimizer_mark(optimizer);
+  out->n = 0;
   graph_begin(graph);
   step.first_serial = graph->first_serial;
   Err err = graph_ok(graph, fault);
   if (!err) err = run(&step, function, ctx, out);
-  *n_out = step.n_out;
   trace_expire(&step.trace, graph);
   trace_deinit(&step.trace);
   if (err) {

@@ -277,26 +277,26 @@ static Err log_call(const Callback *callback, const char *what, bool fails, Faul
   return fails ? fault_set(fault, ERR_SCRIPT, "%c failed", c->name) : ERR_OK;
 }
 
-static Err logged_begin(Callback *callback, FitRun *run, Fault *fault) {
+static Err logged_begin(void *self, FitRun *run, Fault *fault) {
   (void)run;
-  return log_call(callback, "begin ", ((Logged *)callback)->fails_at == 0, fault);
+  return log_call(self, "begin ", ((Logged *)self)->fails_at == 0, fault);
 }
 
-static Err logged_epoch(Callback *callback, FitRun *run, Fault *fault) {
-  const Logged *c = (Logged *)callback;
+static Err logged_epoch(void *self, FitRun *run, Fault *fault) {
+  const Logged *c = self;
   if (run->epoch == c->raises_at) interrupt_raise();
-  return run->epoch == c->fails_at ? log_call(callback, "fail ", true, fault) : ERR_OK;
+  return run->epoch == c->fails_at ? log_call(self, "fail ", true, fault) : ERR_OK;
 }
 
-static Err logged_end(Callback *callback, FitRun *run, Err err, Fault *fault) {
+static Err logged_end(void *self, FitRun *run, Fault *fault) {
   (void)run;
-  log_call(callback, err ? "bad end " : "end ", false, fault);
-  return err;
+  return log_call(self, fault->code ? "bad end " : "end ", false, fault);
 }
 
 static const CallbackKind logged_kind = {
     .kind = {.name = "logged", .family = &callback_family, .size = sizeof(Logged)},
-    .begin = logged_begin, .epoch_end = logged_epoch, .end = logged_end};
+    .events = {.on = {[FIT_BEGIN] = logged_begin, [FIT_EPOCH_END] = logged_epoch,
+                      [FIT_TRAINED] = logged_end}}};
 
 static Logged *logged(World *w, char name) {
   Logged *c = (Logged *)object_new(&logged_kind.kind, &w->fault);
@@ -338,26 +338,30 @@ TEST(an_end_for_each_that_began_the_last_first) {
   close_world(&w);
 }
 
-static Err sink_begin(void *ctx, const FitRun *run, Fault *fault) {
+static Err host_started(void *self, FitRun *run, Fault *fault) {
   (void)run;
-  text_add(&journal, "begin sink ");
-  return *(bool *)ctx ? fault_set(fault, ERR_STORAGE, "no room") : ERR_OK;
+  text_add(&journal, "begin host ");
+  return *(bool *)self ? fault_set(fault, ERR_STORAGE, "no room") : ERR_OK;
 }
 
-static Err sink_epoch(void *ctx, const FitRun *run, Fault *fault) {
-  (void)ctx;
+static Err host_epoch(void *self, FitRun *run, Fault *fault) {
+  (void)self;
   return run->epoch == 2 ? fault_set(fault, ERR_STORAGE, "no room") : ERR_OK;
 }
 
-static void sink_end(void *ctx, const FitRun *run, const Fault *fault) {
-  (void)ctx, (void)run, (void)fault;
-  text_add(&journal, "end sink ");
+static Err host_ended(void *self, FitRun *run, Fault *fault) {
+  (void)self, (void)run, (void)fault;
+  text_add(&journal, "end host ");
+  return ERR_OK;
 }
 
-TEST(a_sink_that_cannot_begin_has_no_end) {
+TEST(a_listener_of_the_host_that_cannot_start_has_no_end) {
+  static const Events events = {.on = {[FIT_STARTED] = host_started, [FIT_EPOCH_END] = host_epoch,
+                                       [FIT_ENDED] = host_ended}};
   World w;
   bool fails = true;
-  FitSink sink = {.ctx = &fails, .begin = sink_begin, .epoch = sink_epoch, .end = sink_end};
+  const Listener listener = {&events, &fails, NULL, 0};
+  const FitHost host = {&listener, 1, NULL};
   open_world(&w, 40);
   add(&w, "Dense", 2);
   Logged *c = logged(&w, 'a');
@@ -365,12 +369,57 @@ TEST(a_sink_that_cannot_begin_has_no_end) {
   for (int i = 0; i < 2; i++, fails = false) {
     history_deinit(&w.history);
     fault_clear(&w.fault);
-    assert_int_equal(fit_run(&w.graph, w.fit, w.net, w.set, &sink, &w.history, &w.fault),
+    assert_int_equal(fit_run(&w.graph, w.fit, w.net, w.set, &host, &w.history, &w.fault),
                      ERR_STORAGE);
     assert_int_equal(w.graph.count.fits, i);
     assert_int_equal(w.history.n_rows, 2 * i);
-    check_journal(i ? "begin a begin sink bad end a end sink "
-                    : "begin a begin sink bad end a ");
+    check_journal(i ? "begin a begin host bad end a end host "
+                    : "begin a begin host bad end a ");
+  }
+  close_world(&w);
+}
+
+/* A listener that writes down all events, by one letter each. */
+#define LETTER(event, letter)                                          \
+  static Err letter_##event(void *self, FitRun *run, Fault *fault) {   \
+    (void)self, (void)run, (void)fault;                                \
+    text_add(&journal, letter);                                        \
+    return ERR_OK;                                                     \
+  }
+LETTER(FIT_BEGIN, "b")
+LETTER(FIT_STARTED, "s")
+LETTER(FIT_EPOCH_BEGIN, " e")
+LETTER(FIT_BATCH_END, ".")
+LETTER(FIT_EPOCH_END, "E")
+LETTER(FIT_EPOCH_DONE, "D")
+LETTER(FIT_TRAINED, " T")
+LETTER(FIT_TESTED, "t")
+LETTER(FIT_ENDED, "!")
+#undef LETTER
+
+TEST(events_come_in_their_order) {
+#define ON(event) [event] = letter_##event
+  static const Events events = {
+      .on = {ON(FIT_BEGIN), ON(FIT_STARTED), ON(FIT_EPOCH_BEGIN), ON(FIT_BATCH_END),
+             ON(FIT_EPOCH_END), ON(FIT_EPOCH_DONE), ON(FIT_TRAINED), ON(FIT_TESTED),
+             ON(FIT_ENDED)}};
+#undef ON
+  World w;
+  const Listener listener = {&events, &w, NULL, 0};
+  const FitHost host = {&listener, 1, NULL};
+  open_world(&w, 70);
+  add(&w, "Dense", 2);
+  w.fit->epochs = 2;
+  Logged *c = logged(&w, 'a');
+  set_callbacks(&w, (Object *[]){&c->callback.object}, 1);
+  for (int i = 0; i < 2; i++) {
+    history_deinit(&w.history);
+    fault_clear(&w.fault);
+    Err err = fit_run(&w.graph, w.fit, w.net, w.set, &host, &w.history, &w.fault);
+    assert_int_equal(err, i ? ERR_SCRIPT : ERR_OK);
+    check_journal(i ? "bbegin a s e...Efail a bad end a  T!"
+                    : "bbegin a s e...ED e...EDend a  Tt!");
+    c->fails_at = 1;
   }
   close_world(&w);
 }

@@ -42,30 +42,29 @@ static void close_world(World *w) {
   graph_close(&w->graph);
 }
 
-static Err forward(void *ctx, Graph *graph, Node **out, int *n_out, Fault *fault) {
+static Err forward(void *ctx, Graph *graph, StepOutputs *out, Fault *fault) {
   World *w = ctx;
   Node *x = graph_from_doubles(graph, DT_REAL, &SHAPE_OF(3, 2), inputs);
   Node *t = graph_from_doubles(graph, DT_REAL, &SHAPE_OF(3, 1), targets);
   Node *y = layer_call(graph, w->net, x);
   Node *loss = op_mean(graph, op_square(graph, op_sub(graph, y, t)), ALL_AXES, false);
-  out[0] = op_mul(graph, loss, graph_scalar(graph, w->factor));
-  out[1] = y;
-  *n_out = 2;
+  loss = op_mul(graph, loss, graph_scalar(graph, w->factor));
+  if (step_output(out, loss, fault) || step_output(out, y, fault)) return fault->code;
   return graph_ok(graph, fault);
 }
 
 static Err step(World *w, double *loss) {
-  Node *out[STEP_OUT];
-  int n_out = 0, scope = graph_scope_begin(&w->graph);
+  StepOutputs out = {0};
+  int scope = graph_scope_begin(&w->graph);
   StepTarget target = {.nets = &w->net, .n_nets = 1};
   fault_clear(&w->fault);
-  Err err = train_step(&w->graph, &target, w->optimizer, forward, w, NULL, out, &n_out,
-                       &w->fault);
+  Err err = train_step(&w->graph, &target, w->optimizer, forward, w, NULL, &out, &w->fault);
   if (!err) {
-    *loss = array_get(&node_value(out[0])->a, 0);
-    assert_int_equal(n_out, 2);
-    assert_int_equal(tensor_count(node_value(out[1])), 3);
+    *loss = array_get(&node_value(out.v[0])->a, 0);
+    assert_int_equal(out.n, 2);
+    assert_int_equal(tensor_count(node_value(out.v[1])), 3);
   }
+  step_outputs_deinit(&out);
   graph_scope_end(&w->graph, scope);
   return err;
 }
@@ -114,11 +113,11 @@ TEST(a_step_is_w_minus_lr_times_gradient) {
   state_deinit(&list);
   World u; /* runs the same forward again, for its output */
   open_world(&u, "SGD");
-  Node *out[STEP_OUT];
-  int n_out = 0;
+  StepOutputs out = {0};
   u.graph.training = true;
-  assert_int_equal(forward(&u, &u.graph, out, &n_out, &u.fault), ERR_OK);
-  Tensor *y = graph_value(&u.graph, out[1]);
+  assert_int_equal(forward(&u, &u.graph, &out, &u.fault), ERR_OK);
+  Tensor *y = graph_value(&u.graph, out.v[1]);
+  step_outputs_deinit(&out);
   double gradient = 0; /* of the mean square by the last bias */
   for (int i = 0; i < 3; i++) gradient += 2.0 / 3 * (array_get(&y->a, i) - targets[i]);
   CHECK_NEAR(after, before - 0.1 * gradient, 1e-5);
@@ -209,10 +208,9 @@ TEST(a_step_inside_a_step_is_refused) {
   double loss;
   assert_int_equal(step(&w, &loss), ERR_OK);
   StepTarget target = {.nets = &w.net, .n_nets = 1};
-  Node *out[STEP_OUT];
-  int n_out = 0;
+  StepOutputs out = {0};
   graph_begin(&w.graph);
-  assert_int_equal(train_step(&w.graph, &target, w.optimizer, forward, &w, NULL, out, &n_out,
+  assert_int_equal(train_step(&w.graph, &target, w.optimizer, forward, &w, NULL, &out,
                               &w.fault), ERR_VALUE);
   graph_rollback(&w.graph);
   close_world(&w);
@@ -221,12 +219,13 @@ TEST(a_step_inside_a_step_is_refused) {
 /* -- replay ------------------------------------------------------------------------- */
 
 static void traced_step(World *w, Replay *replay) {
-  Node *out[STEP_OUT];
-  int n_out = 0, scope = graph_scope_begin(&w->graph);
+  StepOutputs out = {0};
+  int scope = graph_scope_begin(&w->graph);
   StepTarget target = {.nets = &w->net, .n_nets = 1};
   StepCapture capture = {.replay = replay};
-  assert_int_equal(train_step(&w->graph, &target, w->optimizer, forward, w, &capture, out,
-                              &n_out, &w->fault), ERR_OK);
+  assert_int_equal(train_step(&w->graph, &target, w->optimizer, forward, w, &capture, &out,
+                              &w->fault), ERR_OK);
+  step_outputs_deinit(&out);
   graph_scope_end(&w->graph, scope);
 }
 
@@ -375,7 +374,7 @@ typedef struct Small {
 } Small;
 
 /* loss = sum(sqrt((a w)^2) + b w), and noise; running = c d. x holds a, b, c, d. */
-static Err small_forward(void *ctx, Graph *graph, Node **out, int *n_out, Fault *fault) {
+static Err small_forward(void *ctx, Graph *graph, StepOutputs *out, Fault *fault) {
   Small *s = ctx;
   Node *x = graph_const(graph, s->x), *w = variable_read(graph, s->w);
   Node *part[4];
@@ -384,8 +383,8 @@ static Err small_forward(void *ctx, Graph *graph, Node **out, int *n_out, Fault 
   Node *noise = op_random_normal(graph, &SHAPE_OF(2), 0, 1, graph_draw(graph, "user", "noise"));
   Node *distance = op_sqrt(graph, op_square(graph, op_mul(graph, part[0], w)));
   Node *loss = op_sum(graph, op_add(graph, distance, op_mul(graph, part[1], w)), ALL_AXES, false);
-  out[0] = op_add(graph, loss, op_scale(graph, op_sum(graph, noise, ALL_AXES, false), 1e-3));
-  *n_out = 1;
+  loss = op_add(graph, loss, op_scale(graph, op_sum(graph, noise, ALL_AXES, false), 1e-3));
+  if (step_output(out, loss, fault)) return fault->code;
   Node *running = op_mul(graph, part[2], part[3]);
   if (running && variable_assign(graph, s->other, running)) return graph_ok(graph, fault);
   return graph_ok(graph, fault);
@@ -433,12 +432,13 @@ static Err small_step(Small *s) {
     Err err = replay_run(s->replay, &args, &done, &s->fault);
     if (err || done) return err;
   }
-  Node *out[STEP_OUT];
-  int n_out = 0, scope = graph_scope_begin(&s->graph);
+  StepOutputs out = {0};
+  int scope = graph_scope_begin(&s->graph);
   StepTarget target = {.variables = &s->w, .n_variables = 1};
   StepCapture capture = {.replay = s->replay, .args = args};
   Err err = train_step(&s->graph, &target, s->optimizer, small_forward, s,
-                       s->replay ? &capture : NULL, out, &n_out, &s->fault);
+                       s->replay ? &capture : NULL, &out, &s->fault);
+  step_outputs_deinit(&out);
   graph_scope_end(&s->graph, scope);
   return err;
 }

@@ -1,0 +1,151 @@
+/* fit_record.c: what the record of a run, and the results of a trial, keep of a fit.
+ *
+ * Rows go to the record of the run, or to one of the fit alone (the option "record"). */
+#include "lua/lab.h"
+#include "base/out.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool has_own_record(const FitRun *run) {
+  return run->fit->record && *run->fit->record;
+}
+
+static Err open_own_record(Session *s, const FitRun *run, Fault *fault) {
+  if (s->recorded_fit)
+    return fault_set(fault, ERR_VALUE, "train.fit: option \"record\": the fit that this one "
+                     "is part of keeps a record of its own already");
+  Json *meta = json_map();
+  describe_trial(s, meta);
+  if (trial_init(&s->fit_trial, s->runs, run->fit->record, json_share(s->config), meta, fault))
+    return fault->code;
+  s->recorded_fit = run->number;
+  return ERR_OK;
+}
+
+/* Does anybody ask for its final values? A trial does, of all its fits. */
+static bool keeps_results(const Session *s, const FitRun *run) {
+  bool refused = run->fit->record && !*run->fit->record;
+  return s->in_trial || (s->script && !refused);
+}
+
+/* Where rows of this fit go; NULL: nowhere. */
+static Err record_of(Session *s, const FitRun *run, Trial **out, Fault *fault) {
+  *out = has_own_record(run) ? &s->fit_trial : NULL;
+  return run->fit->record ? ERR_OK : session_trial(s, out, fault);
+}
+
+/* The final values of the fit: of the epoch whose weights the net has, then of the test. */
+static void put_values(const FitRun *run, Json *out, const char *prefix) {
+  const History *h = run->history;
+  char key[HISTORY_NAME + 32];
+  int64_t row = h->best_epoch ? h->best_epoch - 1 : h->n_rows - 1;
+  for (int c = 0; row >= 0 && c < h->n_columns; c++) {
+    if (strcmp(h->column[c].name, "time_s") == 0) continue;
+    snprintf(key, sizeof key, "%s%s", prefix, h->column[c].name);
+    json_put_number(out, key, h->column[c].v[row]);
+  }
+  for (int i = 0; i < h->n_test; i++) {
+    snprintf(key, sizeof key, "%s%s", prefix, h->test[i].name);
+    json_put_number(out, key, h->test[i].value);
+  }
+}
+
+static void put_row_count(Json *out, const char *prefix, const char *set, const Metric *metric,
+                          int64_t n) {
+  char key[HISTORY_NAME + 32];
+  snprintf(key, sizeof key, "%s%s%s", prefix, set, metric_name(metric));
+  if (n > 0) json_put_int(out, key, n);
+}
+
+/* How many rows the metrics are shares of that are such. */
+static void put_rows(const FitRun *run, Json *out, const char *prefix) {
+  const Fit *fit = run->fit;
+  for (int i = 0; i < fit->metrics.n; i++) {
+    const Metric *metric = (const Metric *)fit->metrics.v[i];
+    if (!metric_kind(metric)->share) continue;
+    put_row_count(out, prefix, "", metric, run->n_train);
+    put_row_count(out, prefix, "val_", metric, run->n_validation);
+    put_row_count(out, prefix, "test_", metric, fit->test ? dataset_n(fit->test) : 0);
+  }
+}
+
+static void close_own_record(Session *s, const FitRun *run, const Fault *fault) {
+  Json *values = json_map();
+  put_values(run, values, "");
+  close_record(&s->fit_trial, values, fault);   /* the fit is learned, its record told lost */
+  json_free(values);
+  trial_deinit(&s->fit_trial);
+  s->recorded_fit = 0;
+}
+
+/* -- the listener -------------------------------------------------------------------- */
+
+/* A record that cannot be opened is closed again: a fit that is refused has no end. */
+static Err open_records(Session *s, const FitRun *run, Fault *fault) {
+  Trial *trial;
+  if (has_own_record(run) && open_own_record(s, run, fault)) return fault->code;
+  Err err = record_of(s, run, &trial, fault);
+  if (!err && trial) err = trial_open(trial, fault);
+  if (err && s->recorded_fit == run->number) close_own_record(s, run, fault);
+  return err;
+}
+
+static Err record_begin(void *self, FitRun *run, Fault *fault) {
+  return open_records(self, run, fault);
+}
+
+/* Row number `row` of the history, from 0, into the record. */
+static Err record_row(const FitRun *run, Trial *trial, int64_t row, Fault *fault) {
+  const History *h = run->history;
+  size_t n = (size_t)h->n_columns;
+  const char **names = malloc(n * sizeof *names);
+  double *values = malloc(n * sizeof *values);
+  for (size_t c = 0; names && values && c < n; c++) {
+    names[c] = h->column[c].name;
+    values[c] = h->column[c].v[row];
+  }
+  Err err = names && values
+                ? trial_row(trial, (int)run->number, names, values, h->n_columns, fault)
+                : fault_memory(fault, n * (sizeof *names + sizeof *values));
+  free(names);
+  free(values);
+  return err;
+}
+
+static Err record_epoch(void *self, FitRun *run, Fault *fault) {
+  Trial *trial;
+  if (record_of(self, run, &trial, fault) || !trial) return fault->code;
+  return record_row(run, trial, run->history->n_rows - 1, fault);
+}
+
+/* The record of this attempt begins anew: it gets the rows that others have trained. */
+static Err record_restored(void *self, FitRun *run, Fault *fault) {
+  Trial *trial;
+  if (record_of(self, run, &trial, fault) || !trial) return fault->code;
+  for (int64_t row = 0; row < run->history->n_rows; row++)
+    if (record_row(run, trial, row, fault)) return fault->code;
+  return ERR_OK;
+}
+
+/* A net that cannot be read again was read a moment ago: no reason to lose the fit. */
+static void add_weights(Session *s, const FitRun *run) {
+  Fault fault = {0};
+  if (session_add_net(s, run->net, &fault)) err_print("warning: %s\n", fault.text);
+}
+
+/* Results: "val_accuracy" of the first fit, "fit2.val_accuracy" of the second. */
+static Err record_end(void *self, FitRun *run, Fault *fault) {
+  Session *s = self;
+  char prefix[32] = "";
+  if (run->number > 1) snprintf(prefix, sizeof prefix, "fit%lld.", (long long)run->number);
+  if (keeps_results(s, run)) put_values(run, s->results, prefix);
+  if (s->in_trial) put_rows(run, s->rows, prefix);
+  if (s->in_trial && !fault->code) add_weights(s, run);
+  if (s->recorded_fit == run->number) close_own_record(s, run, fault);
+  return ERR_OK;
+}
+
+const Events fit_record = {
+    .on = {[FIT_STARTED] = record_begin, [FIT_RESTORED] = record_restored,
+           [FIT_EPOCH_END] = record_epoch, [FIT_ENDED] = record_end}};
