@@ -258,10 +258,15 @@ CachedPlan *cache_find(Graph *graph, const Trace *trace) {
   return NULL;
 }
 
+/* Planning walked over more than the trace: its nodes get their places in it back. */
+static void note_nodes(const Trace *trace) {
+  for (int64_t i = 0; i < trace->n; i++) trace->v[i]->index = i;
+}
+
+/* After note_nodes; -1: not there. */
 static int64_t trace_place(const Trace *trace, const Node *node) {
-  for (int64_t i = 0; i < trace->n; i++)
-    if (trace->v[i] == node) return i;
-  return -1;
+  bool there = node->index >= 0 && node->index < trace->n && trace->v[node->index] == node;
+  return there ? node->index : -1;
 }
 
 static PlanSource source_of(const Graph *graph, const Trace *trace, VariableList variables,
@@ -311,6 +316,7 @@ static bool fill(CachedPlan *c, const Graph *graph, const Trace *trace,
   c->n_in = plan_leaves(c->plan, &leaves);
   c->n_draws = plan_draws(c->plan, &draws);
   if (!allocate(c, trace)) return false;
+  note_nodes(trace);
   for (int i = 0; i < c->n_in; i++)
     c->in[i] = source_of(graph, trace, variables, numbers, n_numbers, leaves[i]);
   for (int i = 0; i < c->n_draws; i++) c->draw[i] = trace_place(trace, draws[i]);

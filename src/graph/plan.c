@@ -39,14 +39,23 @@ Tensor *plan_leaf_value(const Node *leaf) {
 }
 
 void *plan_alloc(Compiler *c, size_t n_bytes) {
-  PlanBlock *block = calloc(1, sizeof *block + n_bytes);
-  if (!block) {
-    fault_memory(&c->graph->fault, n_bytes);
-    return NULL;
+  enum { BLOCK_BYTES = 1 << 16, ALIGNED = 16 };
+  PlanBlock *block = c->plan->blocks;
+  size_t n = (n_bytes + ALIGNED - 1) / ALIGNED * ALIGNED;
+  if (!block || block->n_free < n) {
+    size_t room = n > BLOCK_BYTES ? n : BLOCK_BYTES;
+    block = calloc(1, sizeof *block + room);
+    if (!block) {
+      fault_memory(&c->graph->fault, n_bytes);
+      return NULL;
+    }
+    *block = (PlanBlock){.next = c->plan->blocks, .at = block->data, .n_free = room};
+    c->plan->blocks = block;
   }
-  block->next = c->plan->blocks;
-  c->plan->blocks = block;
-  return block->data;
+  void *at = block->at;
+  block->at += n;
+  block->n_free -= n;
+  return at;
 }
 
 static Node *producer(const Compiler *c, int64_t value) { return c->walk.v[value / MAX_OUT]; }
@@ -65,7 +74,7 @@ static Err resolve(Compiler *c) {
     Node *node = c->walk.v[i];
     Spot *spot = &c->spots[i];
     int64_t offset;
-    *spot = (Spot){value_of(i, 0), 0, NOBODY, NOBODY, false};
+    *spot = (Spot){.value = value_of(i, 0), .group = NOBODY, .next = NOBODY, .item = NOBODY};
     if (plan_is_leaf(node) || !is_alias(node, &offset)) continue;
     const Spot *base = &c->spots[node->in[0]->index];
     int output = node->op == &op_record_pick ? (int)node->attr[0].i : 0;
@@ -131,20 +140,25 @@ static int group_to_join(const Compiler *c, const Node *node) {
   return best;
 }
 
+/* The node becomes the last member of a group; which. */
+static int join_group(Compiler *c, int64_t i) {
+  int g = group_to_join(c, c->walk.v[i]);
+  if (g == NOBODY) {
+    g = c->n_groups++;
+    c->groups[g] = (Group){.shape = &c->walk.v[i]->shape, .first = i};
+  } else {
+    c->spots[c->groups[g].last].next = i;
+  }
+  c->groups[g].last = i;
+  c->groups[g].n_members++;
+  return g;
+}
+
 static Err group(Compiler *c) {
   for (int64_t i = 0; i < c->walk.n; i++) {
     Node *node = c->walk.v[i];
     if (!plan_computes(c, i)) continue;
-    int g = NOBODY;
-    if (fusable(node)) {
-      g = group_to_join(c, node);
-      if (g == NOBODY) {
-        g = c->n_groups++;
-        c->groups[g] = (Group){.shape = &node->shape};
-      }
-      c->groups[g].last = i;
-      c->groups[g].n_members++;
-    }
+    int g = fusable(node) ? join_group(c, i) : NOBODY;
     c->spots[i].group = g;
     for (int k = 0; k < node->n_in; k++) {
       int of = group_of(c, node->in[k]);
@@ -181,8 +195,7 @@ static void find_late(Compiler *c) {
 static void add_item(Compiler *c, int64_t last, int *n_nodes) {
   int g = c->spots[last].group;
   c->item_first[c->n_items] = *n_nodes;
-  for (int64_t i = g == NOBODY ? last : 0; i <= last; i++) {
-    if (g != NOBODY && (c->spots[i].group != g || !plan_computes(c, i))) continue;
+  for (int64_t i = g == NOBODY ? last : c->groups[g].first; i != NOBODY; i = c->spots[i].next) {
     c->spots[i].item = c->n_items;
     c->item_nodes[(*n_nodes)++] = i;
   }
@@ -244,8 +257,6 @@ static void print_jobs(const Compiler *c, Text *out) {
 
 /* -- place --------------------------------------------------------------------------- */
 
-size_t plan_rounded(size_t n) { return (n + 63) / 64 * 64; }
-
 size_t plan_value_bytes(const Node *node, int output) {
   size_t n = (size_t)shape_count(&node->out_shape[output]);
   return n * dtype_bytes(node->out_dtype[output]);
@@ -269,8 +280,9 @@ static void read_values(Compiler *c, int item) {
     for (int k = 0; k < node->n_in; k++) {
       int64_t value = c->spots[node->in[k]->index].value;
       Life *life = &c->lives[value];
-      if (c->item_job[item] > life->dies) life->dies = c->item_job[item];
-      if (life->last_item != item) life->n_readers++;
+      bool later = c->item_job[item] > life->dies;
+      if (later) life->dies = c->item_job[item];
+      if (life->last_item != item) life->n_last = later ? 1 : life->n_last + 1;
       life->last_item = item;
       if (item_of_value(c, value) != item) life->outside = true;
     }
@@ -336,15 +348,12 @@ static bool reads(const Compiler *c, int64_t node, int64_t value, bool indirectl
   return false;
 }
 
-/* Is `value` read by a later member of the item, by one that does not go along with the
- * tiles, or by another item of the same job? */
+/* Is `value`, which dies in the job of the item, read by a later member of it, by one that
+ * does not go along with the tiles, or by another item of that job? */
 static bool read_otherwise(const Compiler *c, int64_t value, int item, int at) {
   for (int q = c->item_first[item]; q < c->item_first[item + 1]; q++)
     if (reads(c, c->item_nodes[q], value, q <= at)) return true;
-  for (int other = item - 1; other >= 0 && c->item_job[other] == c->item_job[item]; other--)
-    for (int q = c->item_first[other]; q < c->item_first[other + 1]; q++)
-      if (reads(c, c->item_nodes[q], value, false)) return true;
-  return false;
+  return c->lives[value].n_last > 1;
 }
 
 /* The output of a group's member over an input that nobody reads afterwards. */
@@ -364,73 +373,23 @@ static void inherit(Compiler *c, int item) {
         continue;
       if (read_otherwise(c, value, item, at)) continue;
       old->heir = value_of(i, 0);
+      life->inherits = true;
       break;
     }
   }
 }
 
-/* One stretch of arena: a value with its heirs, or an item's scratch memory. */
-typedef struct Stretch {
-  int64_t value;         /* NOBODY: scratch of `item` */
-  int item, born, dies;
-  size_t n_bytes, offset;
-} Stretch;
-
-static int by_size(const void *a, const void *b) {
-  const Stretch *x = a, *y = b;
-  if (x->n_bytes != y->n_bytes) return x->n_bytes < y->n_bytes ? 1 : -1;
-  if (x->born != y->born) return x->born - y->born;
-  return (x->value > y->value) - (x->value < y->value);
-}
-
-static int by_offset(const void *a, const void *b) {
-  const Stretch *x = *(Stretch *const *)a, *y = *(Stretch *const *)b;
-  return (x->offset > y->offset) - (x->offset < y->offset);
-}
-
-static bool overlap(const Stretch *a, const Stretch *b) {
-  return a->born <= b->dies && b->born <= a->dies;
-}
-
-/* Largest first, each at the lowest offset that is free for all of its life. */
-static size_t assign_offsets(Stretch *s, int n, Stretch **beside) {
-  size_t total = 0;
-  qsort(s, (size_t)n, sizeof *s, by_size);
-  for (int i = 0; i < n; i++) {
-    int n_beside = 0;
-    for (int k = 0; k < i; k++)
-      if (overlap(&s[i], &s[k])) beside[n_beside++] = &s[k];
-    if (n_beside) qsort(beside, (size_t)n_beside, sizeof *beside, by_offset);
-    size_t at = 0;
-    for (int k = 0; k < n_beside; k++) {
-      if (at + plan_rounded(s[i].n_bytes) <= beside[k]->offset) break;
-      size_t end = beside[k]->offset + plan_rounded(beside[k]->n_bytes);
-      if (end > at) at = end;
-    }
-    s[i].offset = at;
-    if (at + plan_rounded(s[i].n_bytes) > total) total = at + plan_rounded(s[i].n_bytes);
-  }
-  return total;
-}
-
 static int list_stretches(const Compiler *c, Stretch *out) {
   int n = 0;
-  bool *inherited = calloc((size_t)c->walk.n * MAX_OUT + 1, 1);
-  if (!inherited) return NOBODY;
-  int64_t n_values = c->walk.n * MAX_OUT;
-  for (int64_t v = 0; v < n_values; v++)
-    if (v % MAX_OUT < producer(c, v)->n_out && c->lives[v].heir != NOBODY)
-      inherited[c->lives[v].heir] = true;
-  for (int64_t v = 0; v < n_values; v++) {
-    const Life *life = &c->lives[v];
-    bool computed = v % MAX_OUT < producer(c, v)->n_out && life->born != NOBODY;
-    if (!computed || life->place.kind != IN_ARENA || inherited[v]) continue;
-    int dies = life->dies;
-    for (int64_t heir = life->heir; heir != NOBODY; heir = c->lives[heir].heir)
-      dies = c->lives[heir].dies;
-    out[n++] = (Stretch){v, NOBODY, life->born, dies, life->n_bytes, 0};
-  }
-  free(inherited);
+  for (int64_t i = 0; i < c->walk.n; i++)
+    for (int o = 0; plan_computes(c, i) && o < c->walk.v[i]->n_out; o++) {
+      const Life *life = &c->lives[value_of(i, o)];
+      if (life->place.kind != IN_ARENA || life->inherits) continue;
+      int dies = life->dies;
+      for (int64_t heir = life->heir; heir != NOBODY; heir = c->lives[heir].heir)
+        dies = c->lives[heir].dies;
+      out[n++] = (Stretch){value_of(i, o), NOBODY, life->born, dies, life->n_bytes, 0};
+    }
   for (int item = 0; item < c->n_items; item++) {
     size_t scratch = c->plan->items[item].split.scratch_bytes;
     int job = c->item_job[item];
@@ -441,21 +400,20 @@ static int list_stretches(const Compiler *c, Stretch *out) {
 
 static Err place_in_arena(Compiler *c) {
   size_t most = (size_t)c->walk.n * MAX_OUT + (size_t)c->n_items + 1;
-  Stretch *s = malloc(most * sizeof *s), **beside = malloc(most * sizeof *beside);
-  int n = s && beside ? list_stretches(c, s) : NOBODY;
-  if (n == NOBODY) {
-    fault_memory(&c->graph->fault, most * sizeof *s);
-  } else {
-    c->plan->size.arena_bytes = assign_offsets(s, n, beside);
-    for (int i = 0; i < n; i++) {
-      if (s[i].value == NOBODY) c->plan->items[s[i].item].scratch = s[i].offset;
-      for (int64_t v = s[i].value; v != NOBODY; v = c->lives[v].heir)
-        c->lives[v].place.offset = s[i].offset;
-    }
+  Stretch *s = malloc(most * sizeof *s);
+  if (!s) return fault_memory(&c->graph->fault, most * sizeof *s);
+  int n = list_stretches(c, s);
+  StretchesSize size;
+  Err err = stretches_place(s, n, c->plan->n_jobs + 1, &size, &c->graph->fault);
+  for (int i = 0; !err && i < n; i++) {
+    if (s[i].value == NOBODY) c->plan->items[s[i].item].scratch = s[i].offset;
+    for (int64_t v = s[i].value; v != NOBODY; v = c->lives[v].heir)
+      c->lives[v].place.offset = s[i].offset;
   }
+  c->plan->size.arena_bytes = size.n_bytes;
+  c->plan->size.n_looks = size.n_looks;
   free(s);
-  free(beside);
-  return c->graph->fault.code;
+  return err;
 }
 
 static Err place(Compiler *c) {
@@ -616,6 +574,15 @@ static Err emit_copies(Compiler *c) {
   return ERR_OK;
 }
 
+static Err emit_fixes(Compiler *c) {
+  Plan *plan = c->plan;
+  plan_count_fixes(plan);
+  plan->fixes = plan_alloc(c, ((size_t)plan->n_fixes + 1) * sizeof *plan->fixes);
+  if (!plan->fixes) return ERR_MEMORY;
+  plan_list_fixes(plan);
+  return ERR_OK;
+}
+
 static Err emit_leaves(Compiler *c) {
   Plan *plan = c->plan;
   plan->leaves = plan_alloc(c, ((size_t)c->walk.n + 1) * sizeof *plan->leaves);
@@ -631,9 +598,9 @@ static Err emit_leaves(Compiler *c) {
 static Err connect(Compiler *c) {
   if (emit_leaves(c)) return c->graph->fault.code;
   for (int item = 0; item < c->n_items; item++) connect_item(c, item);
-  if (emit_jobs(c) || emit_checks(c) || emit_copies(c) || plan_watch(c))
+  if (emit_jobs(c) || emit_checks(c) || emit_copies(c) || plan_watch(c) || emit_fixes(c))
     return c->graph->fault.code;
-  return plan_list_fixes(c->plan, c->graph);
+  return ERR_OK;
 }
 
 static void print_connect(const Compiler *c, Text *out) {

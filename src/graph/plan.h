@@ -67,6 +67,8 @@ typedef struct PlanSize {
   size_t arena_bytes;          /* of the plan */
   size_t naive_bytes;          /* sum of the buffers that the naive executor makes: values
                                   and scratch memory, each rounded up as tensors are */
+  int64_t n_looks;             /* taken spans of the arena that were looked at to place its
+                                  values: a measure of the work of planning */
 } PlanSize;
 PlanSize plan_size(const Plan *plan);
 /* Passes, jobs, items, groups and where their values live: for people. */

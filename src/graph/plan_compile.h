@@ -4,6 +4,7 @@
 #ifndef GRAPH_PLAN_COMPILE_H
 #define GRAPH_PLAN_COMPILE_H
 
+#include "graph/plan_arena.h"
 #include "graph/plan_private.h"
 
 enum { NOBODY = -1 };
@@ -13,13 +14,14 @@ typedef struct Spot {
   int64_t value;         /* the value that output 0 stands for: its own, or an alias's */
   size_t offset;         /* in bytes, into that value */
   int group;             /* NOBODY: none */
+  int64_t next;          /* member of that group; NOBODY */
   int item;              /* that computes it; NOBODY: leaf or alias */
   bool late;             /* an update that only updates read: runs at commit */
 } Spot;
 
 typedef struct Group {
   const Shape *shape;
-  int64_t last;          /* node at which it runs */
+  int64_t first, last;   /* members; it runs where the last one stands */
   int n_members;
   bool closed;
 } Group;
@@ -29,9 +31,10 @@ typedef struct Life {
   PlanPlace place;
   int born, dies;        /* jobs; born NOBODY: not computed here */
   int last_item;         /* that reads it */
-  int n_readers;         /* items that read it */
+  int n_last;            /* items of the job `dies` that read it */
   bool outside;          /* read by another item than its own, or a root */
   int64_t heir;          /* value that takes over its memory; NOBODY */
+  bool inherits;         /* it is such a value */
   size_t n_bytes;
 } Life;
 
@@ -76,8 +79,6 @@ bool plan_computes(const Compiler *c, int64_t node);
 void *plan_alloc(Compiler *c, size_t n_bytes);
 /* Lists what is to be watched: in the pass `connect`. */
 Err plan_watch(Compiler *c);
-/* Size of a piece of arena for n bytes. */
-size_t plan_rounded(size_t n);
 size_t plan_value_bytes(const Node *node, int output);
 
 Err verify_resolve(const Compiler *c, Fault *fault);

@@ -75,8 +75,11 @@ typedef struct PlanPiece {
   int64_t block;
 } PlanPiece;
 
+/* Memory of the plan, handed out in pieces from `at` on. */
 typedef struct PlanBlock {
   struct PlanBlock *next;
+  unsigned char *at;
+  size_t n_free;
   _Alignas(16) unsigned char data[];
 } PlanBlock;
 
@@ -109,7 +112,8 @@ void plan_split(PlanItem *item);
 void plan_add_to_job(PlanJob *job, const PlanItem *item);
 /* Measures block `block` of what is measured beside the job. */
 void plan_measure_beside(const Plan *plan, const PlanJob *job, int64_t block);
-/* Lists the pointers of all calls. */
-Err plan_list_fixes(Plan *plan, Graph *graph);
+/* Counts the pointers of all calls; then lists them, in `fixes` with room for all. */
+void plan_count_fixes(Plan *plan);
+void plan_list_fixes(Plan *plan);
 
 #endif

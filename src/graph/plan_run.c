@@ -28,49 +28,49 @@ void plan_add_to_job(PlanJob *job, const PlanItem *item) {
   job->work += item->split.work;
 }
 
-static void add_fix(Plan *plan, void **where, PlanPlace place, bool in_arena) {
-  if (place.kind == IN_TILE || (place.kind == IN_ARENA) != in_arena) return;
-  if (plan->fixes) plan->fixes[plan->n_fixes] = (PlanFix){where, place};
-  plan->n_fixes++;
+/* Where the next fix into the arena goes, and the next other one. */
+typedef struct FixPlace {
+  PlanFix *fixes;        /* NULL: they are counted */
+  int arena, other;
+} FixPlace;
+
+static void add_fix(FixPlace *at, void **where, PlanPlace place) {
+  if (place.kind == IN_TILE) return;
+  int *next = place.kind == IN_ARENA ? &at->arena : &at->other;
+  if (at->fixes) at->fixes[*next] = (PlanFix){where, place};
+  ++*next;
 }
 
-static void add_fixes(Plan *plan, bool in_arena) {
+static void add_fixes(const Plan *plan, FixPlace *at) {
   for (int i = 0; i < plan->n_items; i++) {
     PlanItem *item = &plan->items[i];
     for (int m = 0; m < item->n_members; m++) {
       PlanMember *member = &item->members[m];
       OpCall *call = member->call;
       for (int k = 0; k < call->n_in; k++)
-        add_fix(plan, &((Array *)call->in)[k].data, member->in[k], in_arena);
+        add_fix(at, &((Array *)call->in)[k].data, member->in[k]);
       for (int o = 0; o < call->n_out; o++)
-        add_fix(plan, &call->out[o].data, member->out[o], in_arena);
+        add_fix(at, &call->out[o].data, member->out[o]);
       if (item->split.scratch_bytes)
-        add_fix(plan, &call->scratch, (PlanPlace){IN_ARENA, 0, item->scratch}, in_arena);
+        add_fix(at, &call->scratch, (PlanPlace){IN_ARENA, 0, item->scratch});
     }
   }
   for (int i = 0; i < plan->n_copies; i++) {
-    add_fix(plan, &plan->copies[i].source, plan->copies[i].from, in_arena);
-    add_fix(plan, &plan->copies[i].target, plan->copies[i].to, in_arena);
+    add_fix(at, &plan->copies[i].source, plan->copies[i].from);
+    add_fix(at, &plan->copies[i].target, plan->copies[i].to);
   }
 }
 
-static void walk_fixes(Plan *plan) {
-  plan->n_fixes = 0;
-  add_fixes(plan, true);
-  plan->n_arena_fixes = plan->n_fixes;
-  add_fixes(plan, false);
+void plan_count_fixes(Plan *plan) {
+  FixPlace count = {0};
+  add_fixes(plan, &count);
+  plan->n_arena_fixes = count.arena;
+  plan->n_fixes = count.arena + count.other;
 }
 
-Err plan_list_fixes(Plan *plan, Graph *graph) {
-  walk_fixes(plan);
-  size_t n_bytes = ((size_t)plan->n_fixes + 1) * sizeof(PlanFix);
-  PlanBlock *block = malloc(sizeof *block + n_bytes);
-  if (!block) return fault_memory(&graph->fault, n_bytes);
-  block->next = plan->blocks;
-  plan->blocks = block;
-  plan->fixes = (PlanFix *)block->data;
-  walk_fixes(plan);
-  return ERR_OK;
+void plan_list_fixes(Plan *plan) {
+  FixPlace at = {.fixes = plan->fixes, .other = plan->n_arena_fixes};
+  add_fixes(plan, &at);
 }
 
 void plan_free(Plan *plan) {

@@ -665,3 +665,35 @@ TEST(an_interrupt_leaves_out_the_blocks_that_are_left) {
   }
   graph_close(&g);
 }
+
+/* -- long chains ---------------------------------------------------------------------------- */
+
+/* tanh(h w + x), `n` times, and its gradient, whose way back needs every h. */
+static PlanSize size_of_chain(int n) {
+  Graph g;
+  Fault fault = {0};
+  assert_int_equal(graph_open(&g, 1, 1, &fault), ERR_OK);
+  Node *x = filled(&g, DT_REAL, SHAPE_OF(2, 3), -2, 2, 1), *roots[2];
+  Node *w = graph_track(&g, filled(&g, DT_REAL, SHAPE_OF(3, 3), -0.3, 0.3, 2)), *h = x;
+  g.whole_history = 1;
+  for (int i = 0; i < n; i++) h = op_tanh(&g, op_add(&g, op_matmul(&g, h, w), x));
+  roots[0] = op_mean(&g, h, ALL_AXES, false);
+  assert_int_equal(graph_grad(&g, roots[0], NULL, &w, 1, &roots[1]), ERR_OK);
+  Plan *plan = plan_new(&g, roots, 2);
+  assert_non_null(plan);
+  PlanSize size = plan_size(plan);
+  plan_free(plan);
+  graph_close(&g);
+  return size;
+}
+
+TEST(twice_the_chain_takes_about_twice_the_planning_and_memory) {
+  PlanSize before = size_of_chain(250);
+  for (int n = 500; n <= 4000; n *= 2) {
+    PlanSize size = size_of_chain(n);
+    assert_true(size.n_nodes >= 7 * n);
+    assert_true((double)size.n_looks <= 2.3 * (double)before.n_looks);
+    assert_true((double)size.arena_bytes <= 2.05 * (double)before.arena_bytes);
+    before = size;
+  }
+}
