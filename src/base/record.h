@@ -120,6 +120,10 @@ uint64_t object_signature(const Object *object);
 /* Is a function of the user among its options, at any depth? */
 bool object_has_call(const Object *object);
 
+/* The option's value as words, for exact keys: other values give other words. Functions and
+ * references count by identity. Returns how many; `out` NULL: only that. */
+int option_words(const Object *object, const Option *opt, uint64_t *out);
+
 /* The nearest of the family's names, NULL: none is near. */
 const char *family_nearest(const Family *family, const char *name);
 

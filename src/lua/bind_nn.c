@@ -646,17 +646,17 @@ int open_loss(lua_State *L) {
 /* Options, and where it stands: one that has trained goes on from there. */
 static int optim_listing(lua_State *L) {
   const Optimizer *opt = check_object(L, 1, &optim_family);
-  const char *const *names = optimizer_slot_names(opt);
+  const OptimSlot *list = optimizer_slot_list(opt);
   push_object_listing(L, &opt->object);
   lua_pushinteger(L, opt->t);
   add_part(L, "steps");
   for (int i = 0; i < opt->n_slots; i++) {
     push_variable(L, opt->slots[i].param);
     add_numbered_part(L, "trained", i + 1);
-    for (int s = 0; names && names[s]; s++) {
+    for (int s = 0; list[s].name; s++) {
       if (!opt->slots[i].slot[s]) continue;
       push_variable(L, opt->slots[i].slot[s]);
-      add_numbered_part(L, names[s], i + 1);
+      add_numbered_part(L, list[s].name, i + 1);
     }
   }
   return 3;

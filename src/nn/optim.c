@@ -1,4 +1,4 @@
-/* optim.c: the records of the optimizers, and how one step is emitted.
+/* optim.c: the optimizers, and how one step is emitted.
  *
  *   g  <- scale * gradient            scale <= 1 by clipnorm or global_clipnorm
  *   w', slots' = update(w, g, slots, rates)
@@ -11,126 +11,10 @@
 #include "nn/optim.h"
 #include "graph/ops.h"
 #include <math.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-/* -- kinds ------------------------------------------------------------------------- */
-
-static Node *update_sgd(Graph *graph, const Optimizer *opt, Node *const *number, Node *w,
-                        Node *gw, Node *const *slot, Node *scale) {
-  return op_sgd_update(graph, w, gw, slot[0], number[NUMBER_LR], number[NUMBER_MOMENTUM],
-                       number[NUMBER_DECAY], scale, opt->nesterov);
-}
-
-static Node *update_adam(Graph *graph, const Optimizer *opt, Node *const *number, Node *w,
-                         Node *gw, Node *const *slot, Node *scale, bool decoupled) {
-  return op_adam_update(graph, w, gw, slot[0], slot[1], number[NUMBER_LR],
-                        number[NUMBER_CORRECTION1], number[NUMBER_CORRECTION2],
-                        number[NUMBER_DECAY], scale, opt->beta1, opt->beta2, opt->eps,
-                        decoupled);
-}
-
-static Node *update_adam_coupled(Graph *graph, const Optimizer *opt, Node *const *number,
-                                 Node *w, Node *gw, Node *const *slot, Node *scale) {
-  return update_adam(graph, opt, number, w, gw, slot, scale, false);
-}
-
-static Node *update_adamw(Graph *graph, const Optimizer *opt, Node *const *number,
-                          Node *w, Node *gw, Node *const *slot, Node *scale) {
-  return update_adam(graph, opt, number, w, gw, slot, scale, true);
-}
-
-static bool has_momentum(const Optimizer *opt) { return opt->momentum != 0; }
-
-static Err check_sgd(Object *object, Fault *fault) {
-  const Optimizer *opt = (const Optimizer *)object;
-  if (opt->nesterov && opt->momentum == 0)
-    return fault_set(fault, ERR_VALUE,
-                     "optim.SGD: nesterov = true needs a momentum above 0");
-  return ERR_OK;
-}
-
-static void slots_release(OptimSlots *slots) {
-  variable_release(slots->param);
-  for (int i = 0; i < OPTIM_SLOTS; i++) variable_release(slots->slot[i]);
-}
-
-static void optimizer_deinit(Object *object) {
-  Optimizer *opt = (Optimizer *)object;
-  for (int i = 0; i < opt->n_slots; i++) slots_release(&opt->slots[i]);
-  free(opt->slots);
-}
-
-/* -- records ----------------------------------------------------------------------- */
-
-#define AT(field) .offset = offsetof(Optimizer, field)
-#define LR(default_)                                                                   \
-  {.name = "lr", .kind = OPT_REAL, AT(lr), .value = default_, .alias = "learning_rate", \
-   .position = 1, .lo = 0, .hi = 1e9, .doc = "learning rate"}
-#define COMMON(decay_doc, decay_default)                                               \
-  {.name = "weight_decay", .kind = OPT_REAL, AT(weight_decay), .value = decay_default, \
-   .lo = 0, .hi = 1e9, .doc = decay_doc},                                              \
-  {.name = "clipnorm", .kind = OPT_REAL, AT(clipnorm), .value = "none", .lo = 0,       \
-   .hi = 1e9, .open = true, .doc = "largest norm of each parameter's gradient"},       \
-  {.name = "global_clipnorm", .kind = OPT_REAL, AT(global_clipnorm), .value = "none",  \
-   .lo = 0, .hi = 1e9, .open = true, .doc = "largest norm of all gradients together"}, \
-  {.name = "clipvalue", .kind = OPT_REAL, AT(clipvalue), .value = "none", .lo = 0,     \
-   .hi = 1e9, .open = true,                                                            \
-   .doc = "largest absolute value of a gradient's element; an infinite one counts as it"}, \
-  {.name = "schedule", .kind = OPT_OBJECT, AT(schedule), .family = &schedule_family,   \
-   .alias = "lr_schedule", .doc = "changes the rate by epoch or step"}
-#define COUPLED "added to the gradient: w times this (coupled)"
-#define BETAS                                                                          \
-  {.name = "beta1", .kind = OPT_REAL, AT(beta1), .value = "0.9", .alias = "beta_1",    \
-   .lo = 0, .hi = 1, .open_hi = true, .doc = "decay of the first moment"},             \
-  {.name = "beta2", .kind = OPT_REAL, AT(beta2), .value = "0.999", .alias = "beta_2",  \
-   .lo = 0, .hi = 1, .open_hi = true, .doc = "decay of the second moment"},            \
-  {.name = "eps", .kind = OPT_REAL, AT(eps), .value = "1e-8", .alias = "epsilon",      \
-   .lo = 0, .hi = 1e9, .doc = "added outside the square root (Keras: 1e-7)"}
-
-static const Option sgd_options[] = {
-    LR("0.01"),
-    {.name = "momentum", .kind = OPT_REAL, AT(momentum), .value = "0", .lo = 0, .hi = 1,
-     .doc = "share of the velocity that is kept"},
-    {.name = "nesterov", .kind = OPT_BOOL, AT(nesterov), .value = "false",
-     .doc = "look ahead along the velocity"},
-    COMMON(COUPLED, "0"),
-    {0}};
-static const Option adam_options[] = {LR("0.001"), BETAS, COMMON(COUPLED, "0"), {0}};
-static const Option adamw_options[] = {
-    LR("0.001"), BETAS,
-    COMMON("lr times this share is taken from w itself (Keras: 0.004)", "0.01"), {0}};
-
-static const char *const velocity_names[] = {"velocity", NULL};
-static const char *const moment_names[] = {"moment1", "moment2", NULL};
-
-const OptimKind
-    optim_sgd = {{.name = "SGD", .alias = "sgd", .family = &optim_family,
-                  .size = sizeof(Optimizer), .options = sgd_options, .check = check_sgd,
-                  .deinit = optimizer_deinit,
-                  .doc = "Stochastic gradient descent, with momentum if wanted.",
-                  .equation = "v <- momentum v + g;  w <- w - lr v;  nesterov: w <- w - "
-                              "lr (g + momentum v)",
-                  .source = "Sutskever et al., ICML 2013, section 2"},
-                 velocity_names, update_sgd, has_momentum, false},
-    optim_adam = {{.name = "Adam", .alias = "adam", .family = &optim_family,
-                   .size = sizeof(Optimizer), .options = adam_options,
-                   .deinit = optimizer_deinit,
-                   .doc = "Adaptive moments, with corrected bias.",
-                   .equation = "m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2;  "
-                               "w <- w - lr m/(1 - b1^t) / (sqrt(v/(1 - b2^t)) + eps); "
-                               "t counts the updates of this w",
-                   .source = "Kingma & Ba, ICLR 2015, algorithm 1"},
-                  moment_names, update_adam_coupled, NULL, true},
-    optim_adamw = {{.name = "AdamW", .alias = "adamw", .family = &optim_family,
-                    .size = sizeof(Optimizer), .options = adamw_options,
-                    .deinit = optimizer_deinit,
-                    .doc = "Adam with weight decay apart from the gradient.",
-                    .equation = "as Adam, and w <- w - lr weight_decay w",
-                    .source = "Loshchilov & Hutter, ICLR 2019, algorithm 2"},
-                   moment_names, update_adamw, NULL, true};
+/* -- the family ---------------------------------------------------------------------- */
 
 #define OPTIMIZER(name) extern const OptimKind optim_##name;
 #include "nn/optimizers.def"
@@ -148,6 +32,46 @@ static const OptimKind *kind_of(const Optimizer *opt) {
   return (const OptimKind *)opt->object.kind;
 }
 
+const OptimSlot *optimizer_slot_list(const Optimizer *opt) {
+  static const OptimSlot none[] = {{0}};
+  const OptimSlot *slots = kind_of(opt)->slots;
+  return slots ? slots : none;
+}
+
+/* -- numbers ------------------------------------------------------------------------- */
+
+static double rate_of(const Optimizer *opt, double t) { (void)t; return opt->rate; }
+
+/* Those of every kind; after them come its own. */
+enum { LR, WEIGHT_DECAY, COMMON_NUMBERS };
+static const OptimNumber common_numbers[] = {
+    [LR] = {.value = rate_of},
+    [WEIGHT_DECAY] = {.offset = offsetof(Optimizer, weight_decay)}};
+
+/* Number k, NULL after the last. */
+static const OptimNumber *number_at(const Optimizer *opt, int k) {
+  const OptimNumber *own = kind_of(opt)->numbers;
+  if (k < COMMON_NUMBERS) return &common_numbers[k];
+  own = own ? own + k - COMMON_NUMBERS : NULL;
+  return own && (own->value || own->offset) ? own : NULL;
+}
+
+static double number_value(const Optimizer *opt, const OptimNumber *number, double t) {
+  if (number->value) return number->value(opt, t);
+  const void *field = (const char *)opt + number->offset;
+  return *(const double *)field;
+}
+
+/* Is the option a number of steps, or what the rate is made of? */
+static bool is_number(const Optimizer *opt, const Option *option) {
+  size_t offset = option->offset;
+  if (offset == offsetof(Optimizer, lr) || offset == offsetof(Optimizer, schedule)) return true;
+  const OptimNumber *number;
+  for (int k = 0; (number = number_at(opt, k)); k++)
+    if (!number->value && number->offset == offset) return true;
+  return false;
+}
+
 /* -- slots ------------------------------------------------------------------------- */
 
 /* The slots of a parameter, NULL: none. `*hint`: where they probably are; moved to the place
@@ -160,23 +84,49 @@ static OptimSlots *find_slots(const Optimizer *opt, const Variable *param, int *
   return &opt->slots[at];
 }
 
+static int count_list(const OptimSlot *list) {
+  int n = 0;
+  while (list[n].name) n++;
+  return n;
+}
+
+static void slots_deinit(const Optimizer *opt, OptimSlots *slots) {
+  variable_release(slots->param);
+  for (int i = count_list(optimizer_slot_list(opt)); i-- > 0;)
+    variable_release(slots->slot[i]);
+  free(slots->slot);
+}
+
+void optimizer_deinit(Object *object) {
+  Optimizer *opt = (Optimizer *)object;
+  for (int i = 0; i < opt->n_slots; i++) slots_deinit(opt, &opt->slots[i]);
+  free(opt->slots);
+}
+
+/* Room for one more parameter; false: no memory. */
+static bool slots_reserve(Optimizer *opt) {
+  if (opt->n_slots < opt->slot_capacity) return true;
+  int wanted = opt->slot_capacity ? 2 * opt->slot_capacity : 16;
+  OptimSlots *larger = realloc(opt->slots, (size_t)wanted * sizeof *larger);
+  if (!larger) return false;
+  opt->slots = larger;
+  opt->slot_capacity = wanted;
+  return true;
+}
+
 /* The same, made where there are none. NULL: no memory. */
 static OptimSlots *slots_of(Optimizer *opt, Variable *param, int *hint, Fault *fault) {
   OptimSlots *slots = find_slots(opt, param, hint);
   if (slots) return slots;
-  if (opt->n_slots == opt->slot_capacity) {
-    int wanted = opt->slot_capacity ? 2 * opt->slot_capacity : 16;
-    OptimSlots *larger = realloc(opt->slots, (size_t)wanted * sizeof *larger);
-    if (!larger) {
-      fault_memory(fault, (size_t)wanted * sizeof *larger);
-      return NULL;
-    }
-    opt->slots = larger;
-    opt->slot_capacity = wanted;
+  size_t n_bytes = ((size_t)count_list(optimizer_slot_list(opt)) + 1) * sizeof *slots->slot;
+  Variable **slot = slots_reserve(opt) ? calloc(1, n_bytes) : NULL;
+  if (!slot) {
+    fault_memory(fault, n_bytes);
+    return NULL;
   }
   must(opt->slots);
   slots = &opt->slots[opt->n_slots++];
-  *slots = (OptimSlots){.param = variable_retain(param)};
+  *slots = (OptimSlots){.param = variable_retain(param), .slot = slot};
   *hint = opt->n_slots;
   return slots;
 }
@@ -203,8 +153,6 @@ static Variable *slot_ready(Graph *graph, OptimSlots *slots, int i, const char *
   return v;
 }
 
-const char *const *optimizer_slot_names(const Optimizer *opt) { return kind_of(opt)->slots; }
-
 Variable *optimizer_slot(const Optimizer *opt, const Variable *param, int s) {
   const OptimSlots *slots = find_slots(opt, param, &(int){0});
   return slots ? slots->slot[s] : NULL;
@@ -213,7 +161,8 @@ Variable *optimizer_slot(const Optimizer *opt, const Variable *param, int s) {
 Err optimizer_set_slot(Graph *graph, Optimizer *opt, Variable *param, int s, Node *value,
                        Fault *fault) {
   OptimSlots *slots = slots_of(opt, param, &(int){0}, fault);
-  Variable *v = slots ? slot_variable(slots, s, kind_of(opt)->slots[s], fault) : NULL;
+  Variable *v = slots ? slot_variable(slots, s, optimizer_slot_list(opt)[s].name, fault)
+                      : NULL;
   if (!v) return ERR_MEMORY;
   return variable_assign(graph, v, value) ? graph_ok(graph, fault) : ERR_OK;
 }
@@ -246,33 +195,45 @@ OptimMark optimizer_mark(const Optimizer *opt) {
 void optimizer_rollback(Optimizer *opt, const OptimMark *mark) {
   opt->t = mark->t;
   opt->rate = mark->rate;
-  while (opt->n_slots > mark->n_slots) slots_release(&opt->slots[--opt->n_slots]);
+  while (opt->n_slots > mark->n_slots) slots_deinit(opt, &opt->slots[--opt->n_slots]);
 }
 
-/* The group of a count, made where there is none yet: value[g] is the count of group g. */
+/* The group of a count, made where there is none yet. */
 static int group_of(OptimNumbers *numbers, double t) {
   for (int g = 0; g < numbers->n_groups; g++)
-    if (numbers->value[g] == t) return g;
-  numbers->value[numbers->n_groups] = t;
+    if (numbers->count[g] == t) return g;
+  numbers->count[numbers->n_groups] = t;
   return numbers->n_groups++;
+}
+
+/* How many numbers there are, and room for those of up to n groups. */
+static Err numbers_new(OptimNumbers *out, const Optimizer *opt, int n, Fault *fault) {
+  const OptimNumber *number;
+  *out = (OptimNumbers){.n_params = n};
+  for (int k = 0; (number = number_at(opt, k)); k++)
+    ++*(number->counted ? &out->n_counted : &out->n_shared);
+  size_t most = (size_t)out->n_shared + (size_t)n * (size_t)out->n_counted;
+  size_t n_bytes = most * (sizeof(double) + sizeof(real)) +
+                   (size_t)n * (sizeof(double) + sizeof(int));
+  out->value = calloc(1, n_bytes);
+  if (!out->value) return fault_memory(fault, n_bytes);
+  out->count = out->value + most;
+  /* cppcheck-suppress [invalidPointerCast] ; one block, its parts side by side */
+  out->input = (real *)(out->count + n);
+  /* cppcheck-suppress [invalidPointerCast] */
+  out->group = (int *)(out->input + most);
+  return ERR_OK;
 }
 
 Err optim_numbers_init(OptimNumbers *out, const Optimizer *opt, Variable *const *params,
                        int n, Fault *fault) {
-  size_t most = NUMBERS_SHARED + (size_t)n * NUMBERS_OF_GROUP;
-  size_t n_bytes = most * (sizeof(double) + sizeof(real)) + (size_t)n * sizeof(int);
-  *out = (OptimNumbers){.n_params = n, .value = calloc(1, n_bytes)};
-  if (!out->value) return fault_memory(fault, n_bytes);
-  /* cppcheck-suppress [invalidPointerCast] ; one block, its parts side by side */
-  out->input = (real *)(out->value + most);
-  /* cppcheck-suppress [invalidPointerCast] */
-  out->group = (int *)(out->input + most);
+  if (numbers_new(out, opt, n, fault)) return fault->code;
   int hint = 0;
-  for (int i = 0; kind_of(opt)->corrects && i < n; i++) {
+  for (int i = 0; out->n_counted && i < n; i++) {
     const OptimSlots *slots = find_slots(opt, params[i], &hint);
     out->group[i] = group_of(out, slots ? (double)slots->t : 0);
   }
-  out->n = NUMBERS_SHARED + out->n_groups * NUMBERS_OF_GROUP;
+  out->n = out->n_shared + out->n_groups * out->n_counted;
   return ERR_OK;
 }
 
@@ -281,20 +242,18 @@ void optim_numbers_deinit(OptimNumbers *numbers) {
   *numbers = (OptimNumbers){0};
 }
 
-/* The counts after this step, into both places of each group; false: they differ in one. */
+/* The counts after this step; false: they differ in a group. */
 static bool count_groups(const Optimizer *opt, Variable *const *params,
                          OptimNumbers *numbers) {
-  double *count = numbers->value + NUMBERS_SHARED;
   int hint = 0, n_seen = 0;
   for (int i = 0; numbers->n_groups && i < numbers->n_params; i++) {
     const OptimSlots *slots = find_slots(opt, params[i], &hint);
-    double t = slots ? (double)slots->t + 1 : 1;
-    double *of_group = count + numbers->group[i] * NUMBERS_OF_GROUP;
+    double t = slots ? (double)slots->t + 1 : 1, *count = &numbers->count[numbers->group[i]];
     if (numbers->group[i] == n_seen) {
       n_seen++;
-      of_group[0] = of_group[1] = t;
+      *count = t;
     }
-    if (of_group[0] != t) return false;
+    if (*count != t) return false;
   }
   return true;
 }
@@ -356,102 +315,121 @@ static Err set_rate(Optimizer *opt, Fault *fault) {
   return schedule_rate(opt->schedule, t, opt->lr, &opt->rate, fault);
 }
 
-static double correction(double beta, double t) { return 1 / (1 - pow(beta, t)); }
+/* As `numbers` lists them. */
+static void set_numbers(const Optimizer *opt, OptimNumbers *numbers) {
+  const OptimNumber *number;
+  int shared = 0, counted = 0;
+  for (int k = 0; (number = number_at(opt, k)); k++) {
+    if (!number->counted) {
+      numbers->value[shared++] = number_value(opt, number, 0);
+      continue;
+    }
+    double *of_group = numbers->value + numbers->n_shared + counted++;
+    for (int g = 0; g < numbers->n_groups; g++, of_group += numbers->n_counted)
+      *of_group = number_value(opt, number, numbers->count[g]);
+  }
+  for (int i = 0; i < numbers->n; i++) numbers->input[i] = (real)numbers->value[i];
+}
 
 Err optimizer_begin(Optimizer *opt, Variable *const *params, OptimNumbers *numbers,
                     bool *grouped, Fault *fault) {
-  double *value = numbers->value;
   *grouped = count_groups(opt, params, numbers);
   if (!*grouped) return ERR_OK;
   if (set_rate(opt, fault)) return fault->code;
   opt->t++;
-  value[NUMBER_LR] = opt->rate;
-  value[NUMBER_MOMENTUM] = opt->momentum;
-  value[NUMBER_DECAY] = opt->weight_decay;
-  for (int i = NUMBERS_SHARED; i < numbers->n; i += NUMBERS_OF_GROUP) {
-    value[i] = correction(opt->beta1, value[i]);
-    value[i + 1] = correction(opt->beta2, value[i + 1]);
-  }
-  for (int i = 0; i < numbers->n; i++) numbers->input[i] = (real)value[i];
+  set_numbers(opt, numbers);
   return ERR_OK;
 }
 
-static int count_slots(const Optimizer *opt) {
-  const OptimKind *kind = kind_of(opt);
+static bool wants(const Optimizer *opt, const OptimSlot *slot) {
+  return !slot->wanted || slot->wanted(opt);
+}
+
+int optimizer_slots_each(const Optimizer *opt) {
   int n = 0;
-  if (kind->wants_slots && !kind->wants_slots(opt)) return 0;
-  while (kind->slots[n]) n++;
+  for (const OptimSlot *slot = optimizer_slot_list(opt); slot->name; slot++)
+    n += wants(opt, slot);
   return n;
 }
 
 Err optimizer_slots(Graph *graph, Optimizer *opt, Variable *const *params, int n,
-                    Variable **out, int *n_each) {
-  int k = *n_each = count_slots(opt), hint = 0;
-  for (int i = 0; k && i < n; i++) {
+                    Variable **out) {
+  const OptimSlot *list = optimizer_slot_list(opt);
+  bool any = optimizer_slots_each(opt) > 0;
+  int hint = 0;
+  for (int i = 0; any && i < n; i++) {
     OptimSlots *slots = slots_of(opt, params[i], &hint, &graph->fault);
-    for (int s = 0; slots && s < k; s++)
-      out[i * k + s] = slot_ready(graph, slots, s, kind_of(opt)->slots[s]);
+    if (!slots) return graph->fault.code;
+    for (int s = 0; list[s].name; s++)
+      if (wants(opt, &list[s])) *out++ = slot_ready(graph, slots, s, list[s].name);
     if (graph->fault.code) return graph->fault.code;
   }
   return ERR_OK;
 }
 
-static void emit_one(Graph *graph, const Optimizer *opt, Node *const *number,
-                     Variable *param, Variable *const *slots, int n_slots, Node *grad,
-                     Node *scale, Node **w, Node **slot) {
-  Node *read[OPTIM_SLOTS] = {0};
-  for (int s = 0; s < n_slots; s++) read[s] = variable_read(graph, slots[s]);
-  Node *update = kind_of(opt)->update(graph, opt, number, variable_read(graph, param), grad,
-                                      read, scale);
-  *w = graph_pick(graph, update, 0);
-  for (int s = 0; s < n_slots; s++) slot[s] = graph_pick(graph, update, 1 + s);
+/* The kind's numbers for a parameter of group g. */
+static void numbers_of(const Optimizer *opt, const OptimNumbers *numbers, Node *const *number,
+                       int g, Node **out) {
+  const OptimNumber *own;
+  int shared = COMMON_NUMBERS, counted = numbers->n_shared + g * numbers->n_counted;
+  for (int k = COMMON_NUMBERS; (own = number_at(opt, k)); k++)
+    *out++ = number[own->counted ? counted++ : shared++];
 }
 
-/* The numbers of a parameter of group g; those of a kind without corrections are NULL. */
-static void numbers_of(const OptimNumbers *numbers, Node *const *number, int g,
-                       Node *out[OPTIM_NUMBERS]) {
-  for (int k = 0; k < OPTIM_NUMBERS; k++) {
-    int at = k < NUMBERS_SHARED ? k : k + g * NUMBERS_OF_GROUP;
-    out[k] = at < numbers->n ? number[at] : NULL;
-  }
+/* One parameter: reads its slots, and gives the new values of those that are wanted. */
+static Node **emit_one(const Optimizer *opt, OptimUpdate *u, Variable *const *slots,
+                       Node **slot) {
+  const OptimSlot *list = optimizer_slot_list(opt);
+  for (int s = 0; list[s].name; s++)
+    u->slot[s] = wants(opt, &list[s]) ? variable_read(u->graph, *slots++) : NULL;
+  kind_of(opt)->update(opt, u);
+  for (int s = 0; list[s].name; s++)
+    if (wants(opt, &list[s])) *slot++ = u->slot[s];
+  return slot;
 }
 
 Err optimizer_emit(Graph *graph, Optimizer *opt, const OptimNumbers *numbers,
                    Node *const *number, Variable *const *params, Variable *const *slots,
                    Node *const *grads, Node **w, Node **slot) {
-  int n = numbers->n_params, k = count_slots(opt);
-  Node **nodes = malloc((size_t)(2 * n + 1) * sizeof *nodes), *own[OPTIM_NUMBERS];
-  if (!nodes) return fault_memory(&graph->fault, (size_t)(2 * n + 1) * sizeof *nodes);
+  int n = numbers->n_params, n_list = count_list(optimizer_slot_list(opt));
+  int n_own = numbers->n_shared + numbers->n_counted, each = optimizer_slots_each(opt);
+  size_t room = (size_t)(2 * n + n_list + n_own + 1);
+  Node **nodes = calloc(room, sizeof *nodes);
+  if (!nodes) return fault_memory(&graph->fault, room * sizeof *nodes);
   Node **scale = nodes + n;
   for (int i = 0; i < n; i++) nodes[i] = grads[i];
   clip(graph, opt, nodes, n, scale);
   for (int i = 0; i < n && !graph->fault.code; i++) {
-    numbers_of(numbers, number, numbers->group[i], own);
-    emit_one(graph, opt, own, params[i], slots + i * k, k, nodes[i], scale[i], &w[i],
-             slot + i * k);
+    Node **own = scale + n + n_list;
+    numbers_of(opt, numbers, number, numbers->group[i], own);
+    OptimUpdate u = {.graph = graph, .w = variable_read(graph, params[i]), .g = nodes[i],
+                     .scale = scale[i], .lr = number[LR], .number = own,
+                     .weight_decay = number[WEIGHT_DECAY], .slot = scale + n};
+    slot = emit_one(opt, &u, slots + i * each, slot);
+    w[i] = u.w;
   }
   free(nodes);
   return graph->fault.code;
 }
 
-static uint64_t bits_of(double x) {
-  uint64_t bits;
-  memcpy(&bits, &x, sizeof bits);
-  return bits;
+/* -- the key of a plan ----------------------------------------------------------------- */
+
+static void put(uint64_t *out, int *n, uint64_t word) {
+  if (out) out[*n] = word;
+  ++*n;
 }
 
 int optimizer_words(const Optimizer *opt, const OptimNumbers *numbers, uint64_t *out) {
-  const double settings[] = {opt->beta1, opt->beta2, opt->eps, opt->clipnorm,
-                             opt->global_clipnorm, opt->clipvalue};
+  const Kind *kind = opt->object.kind;
   int n = 0;
-  out[n++] = (uint64_t)(uintptr_t)opt->object.kind;
-  out[n++] = (uint64_t)opt->nesterov;
-  out[n++] = (uint64_t)count_slots(opt);
-  for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
-    out[n++] = bits_of(settings[i]);
-  out[n++] = (uint64_t)numbers->n_groups;
-  must(n <= OPTIM_WORDS);
+  put(out, &n, (uint64_t)(uintptr_t)kind);
+  for (const OptimSlot *slot = optimizer_slot_list(opt); slot->name; slot++)
+    put(out, &n, wants(opt, slot));
+  for (const Option *option = kind->options; option->name; option++)
+    if (!is_number(opt, option))
+      n += option_words(&opt->object, option, out ? out + n : NULL);
+  put(out, &n, (uint64_t)numbers->n_groups);
   for (int i = 0; numbers->n_groups > 1 && i < numbers->n_params; i++)
-    out[n++] = (uint64_t)numbers->group[i];
+    put(out, &n, (uint64_t)numbers->group[i]);
   return n;
 }

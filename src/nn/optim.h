@@ -1,9 +1,12 @@
 /* optim.h: optimizers as records.
  *
  * An optimizer emits update nodes; it changes nothing itself. Its slots (velocity, moments)
- * are variables, one set per parameter, found by the parameter's identity. Rates are 0-axis
- * nodes made anew at each step, so they are inputs of the step and no part of its
- * structure.
+ * are variables, one set per parameter, found by the parameter's identity. What changes from
+ * step to step (rates, corrections) are 0-axis nodes made anew at each step, so they are
+ * inputs of the step and no part of its structure; every other option is part of it.
+ *
+ * A kind is its struct, its options and its OptimKind in one file, optim_<name>.c, and one
+ * line of optimizers.def.
  *
  * Schedules count the optimizer's steps. Corrections of bias count the updates of each
  * parameter: one that joins later (thawed, added, of another net) begins at its first. */
@@ -13,22 +16,22 @@
 #include "base/record.h"
 #include "graph/graph.h"
 #include "nn/schedule.h"
+#include <stddef.h>
 
 /* -- optimizers -------------------------------------------------------------------- */
 
-enum { OPTIM_SLOTS = 2 };
-
 typedef struct OptimSlots {
   Variable *param;             /* retained */
-  Variable *slot[OPTIM_SLOTS]; /* named "<param>.velocity" and so on */
+  Variable **slot;             /* of the kind's list, in its order, "<param>.velocity" and so
+                                  on; NULL: never used */
   int64_t t;                   /* updates of the parameter by this optimizer */
 } OptimSlots;
 
+/* What every optimizer is; a kind's own struct begins with it. */
 typedef struct Optimizer {
   Object object;
   /* options */
-  double lr, momentum, weight_decay, beta1, beta2, eps;
-  bool nesterov;
+  double lr, weight_decay;
   double clipnorm, global_clipnorm, clipvalue;   /* NaN: none */
   Schedule *schedule;          /* NULL: lr as it is */
   /* read-only */
@@ -39,34 +42,80 @@ typedef struct Optimizer {
   int n_slots, slot_capacity;
 } Optimizer;
 
-/* What changes from step to step without changing its structure: the numbers of the update
- * of one parameter. */
-typedef enum OptimNumber {
-  NUMBER_LR, NUMBER_MOMENTUM, NUMBER_DECAY, NUMBER_CORRECTION1, NUMBER_CORRECTION2,
-  OPTIM_NUMBERS,
-  NUMBERS_SHARED = NUMBER_CORRECTION1, NUMBERS_OF_GROUP = OPTIM_NUMBERS - NUMBERS_SHARED
+/* -- for the kinds ------------------------------------------------------------------- */
+
+/* One value that an optimizer keeps for each parameter, of its shape, from zeros on. */
+typedef struct OptimSlot {
+  const char *name;            /* "velocity"; NULL ends a list */
+  bool (*wanted)(const Optimizer *self);   /* with these options? NULL: always */
+} OptimSlot;
+
+/* A number that may change from step to step without changing the step's structure. The rate
+ * and the weight decay are such for every kind. */
+typedef struct OptimNumber {
+  size_t offset;               /* of the real option that it is; 0: of none, then `value` */
+  double (*value)(const Optimizer *self, double t);   /* at the t-th update of a parameter */
+  bool counted;                /* depends on t */
 } OptimNumber;
 
-/* The numbers of a step: first those that all parameters share, then the corrections of each
+/* What an update is made of: nodes of one parameter. */
+typedef struct OptimUpdate {
+  Graph *graph;
+  Node *w;                     /* becomes the new value */
+  Node *g;                     /* the gradient, clipped by value */
+  Node *scale;                 /* factor on it, by clipping of norms */
+  Node *lr, *weight_decay;
+  Node *const *number;         /* as the kind lists them */
+  Node **slot;                 /* as the kind lists them, NULL where not wanted; become the
+                                  new values */
+} OptimUpdate;
+
+typedef struct OptimKind {
+  Kind kind;
+  const OptimSlot *slots;      /* NULL: none */
+  const OptimNumber *numbers;  /* ended by zeros; NULL: none */
+  void (*update)(const Optimizer *self, OptimUpdate *u);
+} OptimKind;
+
+#define OPTIM_RECORD(own)                                                              \
+  .family = &optim_family, .size = sizeof(own), .deinit = optimizer_deinit
+void optimizer_deinit(Object *object);
+
+#define OPTIM_AT(field) .offset = offsetof(Optimizer, field)
+#define OPTIM_LR(default_)                                                             \
+  {.name = "lr", .kind = OPT_REAL, OPTIM_AT(lr), .value = default_,                    \
+   .alias = "learning_rate", .position = 1, .lo = 0, .hi = 1e9, .doc = "learning rate"}
+/* What follows a kind's own options. */
+#define OPTIM_COMMON(decay_doc, decay_default)                                         \
+  {.name = "weight_decay", .kind = OPT_REAL, OPTIM_AT(weight_decay),                   \
+   .value = decay_default, .lo = 0, .hi = 1e9, .doc = decay_doc},                      \
+  {.name = "clipnorm", .kind = OPT_REAL, OPTIM_AT(clipnorm), .value = "none", .lo = 0, \
+   .hi = 1e9, .open = true, .doc = "largest norm of each parameter's gradient"},       \
+  {.name = "global_clipnorm", .kind = OPT_REAL, OPTIM_AT(global_clipnorm),             \
+   .value = "none", .lo = 0, .hi = 1e9, .open = true,                                  \
+   .doc = "largest norm of all gradients together"},                                   \
+  {.name = "clipvalue", .kind = OPT_REAL, OPTIM_AT(clipvalue), .value = "none",        \
+   .lo = 0, .hi = 1e9, .open = true,                                                   \
+   .doc = "largest absolute value of a gradient's element; an infinite one counts as it"}, \
+  {.name = "schedule", .kind = OPT_OBJECT, OPTIM_AT(schedule),                         \
+   .family = &schedule_family, .alias = "lr_schedule",                                 \
+   .doc = "changes the rate by epoch or step"},                                        \
+  {0}
+#define OPTIM_COUPLED "added to the gradient: w times this (coupled)"
+
+/* -- for who trains ------------------------------------------------------------------ */
+
+/* The numbers of a step: first those that all parameters share, then the counted ones of each
  * group of parameters that have been updated equally often. What is in which group is part
  * of the step's structure; usually there is one group. */
 typedef struct OptimNumbers {
   int n_params, n_groups, n;   /* n: of value and input */
+  int n_shared, n_counted;     /* of all parameters; of each group */
   int *group;                  /* of each parameter; from 0, as they first occur */
-  double *value;               /* owns the memory of all three */
+  double *count;               /* of each group: updates of a parameter, with this one */
+  double *value;               /* owns the memory of all four */
   real *input;                 /* the same, as a plan takes them */
 } OptimNumbers;
-
-typedef struct OptimKind {
-  Kind kind;
-  const char *const *slots;    /* names, NULL-terminated */
-  /* The node whose outputs are the new value and the new slots. */
-  Node *(*update)(Graph *graph, const Optimizer *opt, Node *const *number, Node *w,
-                  Node *gw, Node *const *slot, Node *scale);
-  /* Does it use slots at all (SGD without momentum does not)? NULL: yes. */
-  bool (*wants_slots)(const Optimizer *opt);
-  bool corrects;               /* its update takes the corrections; else they are NULL */
-} OptimKind;
 
 extern const Family optim_family;        /* module "optim" */
 
@@ -92,15 +141,17 @@ typedef struct OptimMark {
 OptimMark optimizer_mark(const Optimizer *opt);
 void optimizer_rollback(Optimizer *opt, const OptimMark *mark);
 
-/* The slots of all parameters, made and zeroed where missing: slot s of parameter i is
- * out[i * k + s]; k, at most OPTIM_SLOTS, is returned in *n_each. Inside a transaction new
- * slots are undone with it. */
+/* How many slots each parameter has in a step with these options. */
+int optimizer_slots_each(const Optimizer *opt);
+/* The slots of all parameters, made and zeroed where missing: the s-th that is wanted, of
+ * parameter i, is out[i * optimizer_slots_each + s]. Inside a transaction new slots are undone
+ * with it. */
 Err optimizer_slots(Graph *graph, Optimizer *opt, Variable *const *params, int n,
-                    Variable **out, int *n_each) WARN_UNUSED;
+                    Variable **out) WARN_UNUSED;
 
-/* Names of its slots, "velocity", NULL-terminated. */
-const char *const *optimizer_slot_names(const Optimizer *opt);
-/* Slot `s` of a parameter, NULL where it was never used; borrowed. */
+/* All slots of the kind, wanted or not; ended by a name NULL. */
+const OptimSlot *optimizer_slot_list(const Optimizer *opt);
+/* Slot `s` of that list for a parameter, NULL where it was never used; borrowed. */
 Variable *optimizer_slot(const Optimizer *opt, const Variable *param, int s);
 /* Puts back a slot's value. */
 Err optimizer_set_slot(Graph *graph, Optimizer *opt, Variable *param, int s, Node *value,
@@ -115,9 +166,9 @@ Err optimizer_emit(Graph *graph, Optimizer *opt, const OptimNumbers *numbers,
                    Node *const *number, Variable *const *params, Variable *const *slots,
                    Node *const *grads, Node **w, Node **slot) WARN_UNUSED;
 
-/* What the structure of the emitted nodes depends on, as words for the key of a plan: at most
- * OPTIM_WORDS and one for each parameter. */
-enum { OPTIM_WORDS = 12 };
+/* What the structure of the emitted nodes depends on, as words for the key of a plan: every
+ * option but those that are numbers of a step, the slots, the groups. Returns how many; `out`
+ * NULL: only that. */
 int optimizer_words(const Optimizer *opt, const OptimNumbers *numbers, uint64_t *out);
 
 #endif

@@ -255,14 +255,14 @@ static Err add_slots_of(Checkpoint *c, const char *part, const char *prefix, Gra
                         const Optimizer *opt, const StateList *variables, int i, bool *any,
                         Fault *fault) {
   const Variable *v = variables->v[i];
-  const char *const *names = optimizer_slot_names(opt);
+  const OptimSlot *list = optimizer_slot_list(opt);
   char name[SLOT_NAME];
   *any = false;
-  for (int s = 0; names[s]; s++) {
+  for (int s = 0; list[s].name; s++) {
     Variable *slot = optimizer_slot(opt, v, s);
     if (!slot) continue;
     *any = true;
-    slot_name(name, sizeof name, prefix, variables, i, names[s]);
+    slot_name(name, sizeof name, prefix, variables, i, list[s].name);
     Err err = add_value(c, part, name, graph, slot, fault);
     if (err) return err;
   }
@@ -284,22 +284,27 @@ Err checkpoint_add_slots(Checkpoint *c, const char *part, const char *prefix, Gr
   return ERR_OK;
 }
 
-/* All of its slots and their count, or none where it was never trained. */
+/* Its slots and their count, or none where it was never trained. A slot that depends on the
+ * options may not have been used yet; one at least is there. */
 static Err get_slots_of(const Checkpoint *c, const char *part, const char *prefix,
                         Graph *graph, Optimizer *opt, const StateList *variables, int i,
                         Fault *fault) {
   Variable *v = variables->v[i];
-  const char *const *names = optimizer_slot_names(opt);
+  const OptimSlot *list = optimizer_slot_list(opt);
   char name[SLOT_NAME];
   int64_t t;
+  bool any = false;
   slot_name(name, sizeof name, prefix, variables, i, updates_name);
   if (!checkpoint_find(c, part, name)) return ERR_OK;
   Err err = checkpoint_get_bytes(c, part, name, &t, sizeof t, fault);
-  for (int s = 0; !err && names[s]; s++) {
-    slot_name(name, sizeof name, prefix, variables, i, names[s]);
+  for (int s = 0; !err && list[s].name; s++) {
+    slot_name(name, sizeof name, prefix, variables, i, list[s].name);
     Tensor *value = checkpoint_find(c, part, name);
+    bool may_lack = list[s].wanted && (any || list[s + 1].name);
+    if (!value && may_lack) continue;
     if (!value)
       return fault_set(fault, ERR_DATA, "the checkpoint has no \"%s.%s\"", part, name);
+    any = true;
     err = optimizer_set_slot(graph, opt, v, s, graph_const(graph, value), fault);
   }
   if (!err) optimizer_set_updates(opt, v, t);

@@ -34,7 +34,7 @@ typedef struct Step {
   bool built;                  /* before the step: else its plan draws initial values too */
   Variable **vars;             /* parameters, each once, then slots; borrowed */
   bool *own;                   /* of vars: nobody else holds the value */
-  int n_params, n_slots_each, n_vars, var_room;
+  int n_params, n_vars, var_room;
   Variable **assigned;         /* by the function; borrowed */
   Node **root;
   Node **grads;                /* of the parameters; NULL: a known plan has them */
@@ -114,12 +114,11 @@ static Err settle_vars(Step *step) {
 /* The slots follow the parameters. */
 static Err list_slots(Step *step) {
   Graph *graph = step->graph;
-  int n = step->n_params, n_slots = n * OPTIM_SLOTS;
+  int n = step->n_params, n_slots = n * optimizer_slots_each(step->optimizer);
   if (vars_room(step, n_slots)) return step->fault->code;
-  if (optimizer_slots(graph, step->optimizer, step->vars, n, step->vars + n,
-                      &step->n_slots_each))
+  if (optimizer_slots(graph, step->optimizer, step->vars, n, step->vars + n))
     return graph_fault(step);
-  step->n_vars = n + n * step->n_slots_each;
+  step->n_vars = n + n_slots;
   return ERR_OK;
 }
 
@@ -257,13 +256,14 @@ static int add_assigned_params(Step *step, Node **root) {
 }
 
 static Err take_trace(Step *step, Trace *trace) {
-  size_t n_bytes = (OPTIM_WORDS + 2 + (size_t)step->n_params) * sizeof(uint64_t);
+  int n = optimizer_words(step->optimizer, &step->numbers, NULL);
+  size_t n_bytes = ((size_t)n + 2) * sizeof(uint64_t);
   int n_roots = step->n_out + step->n_assigned;
   n_roots += add_assigned_params(step, step->root + n_roots);
   if (step->graph->fault.code) return step->graph->fault.code;
   uint64_t *words = malloc(n_bytes);
   if (!words) return fault_memory(&step->graph->fault, n_bytes);
-  int n = optimizer_words(step->optimizer, &step->numbers, words);
+  n = optimizer_words(step->optimizer, &step->numbers, words);
   words[n++] = (uint64_t)step->n_params;
   words[n++] = (uint64_t)step->n_out;
   Err err = trace_take(trace, step->graph, step->root, n_roots,

@@ -7,6 +7,8 @@ static Graph graph;
 static Fault fault;
 static Variable *param;
 
+enum { MOST = 8 };   /* slots of a parameter; numbers of a step */
+
 static Optimizer *begin(const char *name, double w0, double w1) {
   fault = (Fault){0};
   assert_int_equal(graph_open(&graph, 1, 1, &fault), ERR_OK);
@@ -17,6 +19,16 @@ static Optimizer *begin(const char *name, double w0, double w1) {
   Optimizer *opt = (Optimizer *)family_make(&optim_family, name, &fault);
   assert_non_null(opt);
   return opt;
+}
+
+/* An option of the kind, as a script sets it. */
+static void set_option(Optimizer *opt, const char *name, double value) {
+  const Option *option = option_find(opt->object.kind, name, &fault);
+  assert_non_null(option);
+  Err err = option->kind == OPT_BOOL
+                ? option_set_bool(&opt->object, option, value != 0, &fault)
+                : option_set_number(&opt->object, option, value, &fault);
+  if (err) fail_msg("%s", fault.text);
 }
 
 static void end(Optimizer *opt) {
@@ -30,17 +42,19 @@ static void step(Optimizer *opt) {
   Node *loss = op_scale(&graph, op_sum(&graph, op_square(&graph, w), ALL_AXES, false), 0.5);
   Node *grad;
   assert_int_equal(graph_grad(&graph, loss, NULL, &w, 1, &grad), ERR_OK);
-  Node *number[OPTIM_NUMBERS], *new_w = NULL, *new_slot[OPTIM_SLOTS];
-  Variable *slot[OPTIM_SLOTS];
+  Node *number[MOST], *new_w = NULL, *new_slot[MOST];
+  Variable *slot[MOST];
   OptimNumbers numbers;
-  int n_slots;
+  int n_slots = optimizer_slots_each(opt);
   bool grouped = false;
-  if (optimizer_slots(&graph, opt, &param, 1, slot, &n_slots))
+  assert_true(n_slots <= MOST);
+  if (optimizer_slots(&graph, opt, &param, 1, slot))
     fail_msg("%s", graph.fault.text);
   if (optim_numbers_init(&numbers, opt, &param, 1, &fault) ||
       optimizer_begin(opt, &param, &numbers, &grouped, &fault))
     fail_msg("%s", fault.text);
   assert_true(grouped);
+  assert_true(numbers.n <= MOST);
   for (int i = 0; i < numbers.n; i++) number[i] = graph_scalar(&graph, numbers.value[i]);
   if (optimizer_emit(&graph, opt, &numbers, number, &param, slot, &grad, &new_w, new_slot))
     fail_msg("%s", graph.fault.text);
@@ -57,13 +71,14 @@ TEST(sgd_plain_momentum_and_nesterov) {
   for (int kind = 0; kind < 3; kind++) {
     Optimizer *opt = begin("SGD", 2, -1);
     opt->lr = 0.1;
-    opt->momentum = kind ? 0.9 : 0;
-    opt->nesterov = kind == 2;
+    double momentum = kind ? 0.9 : 0;
+    set_option(opt, "momentum", momentum);
+    set_option(opt, "nesterov", kind == 2);
     double w = 2, v = 0;
     for (int i = 0; i < 5; i++) {
       step(opt);
       double g = w;
-      v = opt->momentum * v + g;
+      v = momentum * v + g;
       w -= 0.1 * (kind == 2 ? g + 0.9 * v : v);
       CHECK_NEAR(w_at(0), w, 1e-5);
       CHECK_NEAR(w_at(1), -w / 2, 1e-5);

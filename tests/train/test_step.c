@@ -446,9 +446,11 @@ static Err small_step(Small *s) {
 /* w, other, slots, t, draws. */
 static int small_numbers(Small *s, double out[16]) {
   int n = 0;
-  const Variable *v[4] = {s->w, s->other};
-  for (int k = 0; k < OPTIM_SLOTS; k++) v[2 + k] = optimizer_slot(s->optimizer, s->w, k);
-  for (int i = 0; i < 4; i++) {
+  const Variable *v[6] = {s->w, s->other};
+  int n_vars = 2;
+  for (int k = 0; optimizer_slot_list(s->optimizer)[k].name; k++)
+    v[n_vars++] = optimizer_slot(s->optimizer, s->w, k);
+  for (int i = 0; i < n_vars; i++) {
     const Tensor *t = v[i] ? graph_value(&s->graph, v[i]->current) : NULL;
     for (int64_t k = 0; t && k < tensor_count(t); k++) out[n++] = array_get(&t->a, k);
   }
@@ -504,7 +506,9 @@ TEST(steps_that_cannot_be_proved_give_the_same) {
   int n = 0;
   for (int way = 0; way < 3; way++) {
     small_open(&s[way], "Adam", way == 1, way == 2);
-    s[way].optimizer->eps = 0;
+    const Option *eps = option_find(s[way].optimizer->object.kind, "eps", &s[way].fault);
+    assert_int_equal(option_set_number(&s[way].optimizer->object, eps, 0, &s[way].fault),
+                     ERR_OK);
     for (int i = 0; i < 5; i++) {
       set_trouble(&s[way], FINE);
       assert_int_equal(small_step(&s[way]), ERR_OK);
@@ -527,4 +531,44 @@ TEST(a_bound_that_has_grown_is_measured_again) {
   }
   assert_true(isfinite(s.w->hi) && s.w->bounded == s.w->version);
   small_close(&s);
+}
+
+/* Another value than it has. */
+static void change_option(Object *object, const Option *option, Fault *fault) {
+  const void *field = option_field(object, option);
+  bool half = option->lo < 0.5 && (option->hi >= 0.5 || option->hi == option->lo);
+  Err err = option->kind == OPT_BOOL
+                ? option_set_bool(object, option, !*(const bool *)field, fault)
+                : option_set_number(object, option, half ? 0.5 : option->lo, fault);
+  if (err) fail_msg("%s", fault->text);
+}
+
+/* Two steps, then the option is another, then two more; w, slots and so on afterwards. */
+static int numbers_by_option(const Kind *kind, const Option *option, bool naive,
+                             double out[16]) {
+  Small s;
+  small_open(&s, kind->name, naive, false);
+  for (int i = 0; i < 4; i++) {
+    if (i == 2) change_option(&s.optimizer->object, option, &s.fault);
+    set_trouble(&s, FINE);
+    assert_int_equal(small_step(&s), ERR_OK);
+  }
+  int n = small_numbers(&s, out);
+  small_close(&s);
+  return n;
+}
+
+/* No plan of other options is used again: the naive executor has none. */
+TEST(every_option_that_is_set_between_steps_counts_from_the_next_one) {
+  double planned[16], naive[16];
+  int n_tried = 0;
+  for (const Kind *const *kind = optim_family.kinds; *kind; kind++)
+    for (const Option *option = (*kind)->options; option->name; option++) {
+      if (option->kind != OPT_REAL && option->kind != OPT_BOOL) continue;
+      int n = numbers_by_option(*kind, option, false, planned);
+      assert_int_equal(numbers_by_option(*kind, option, true, naive), n);
+      check_same(planned, naive, n);
+      n_tried++;
+    }
+  assert_true(n_tried >= 20);
 }

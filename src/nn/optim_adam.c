@@ -1,0 +1,71 @@
+/* optim_adam.c: Adam, and AdamW, whose weight decay goes apart from the gradient. */
+#include "graph/ops.h"
+#include "nn/optim.h"
+#include <math.h>
+
+typedef struct Adam {
+  Optimizer base;
+  double beta1, beta2, eps;
+} Adam;
+
+#define AT(field) .offset = offsetof(Adam, field)
+#define OPTIONS(decay_doc, decay_default)                                              \
+  OPTIM_LR("0.001"),                                                                   \
+  {.name = "beta1", .kind = OPT_REAL, AT(beta1), .value = "0.9", .alias = "beta_1",    \
+   .lo = 0, .hi = 1, .open_hi = true, .doc = "decay of the first moment"},             \
+  {.name = "beta2", .kind = OPT_REAL, AT(beta2), .value = "0.999", .alias = "beta_2",  \
+   .lo = 0, .hi = 1, .open_hi = true, .doc = "decay of the second moment"},            \
+  {.name = "eps", .kind = OPT_REAL, AT(eps), .value = "1e-8", .alias = "epsilon",      \
+   .lo = 0, .hi = 1e9, .doc = "added outside the square root (Keras: 1e-7)"},          \
+  OPTIM_COMMON(decay_doc, decay_default)
+
+static const Option adam_options[] = {OPTIONS(OPTIM_COUPLED, "0")};
+static const Option adamw_options[] = {
+    OPTIONS("lr times this share is taken from w itself (Keras: 0.004)", "0.01")};
+
+enum { MOMENT1, MOMENT2 };
+static const OptimSlot slots[] = {[MOMENT1] = {"moment1", NULL}, [MOMENT2] = {"moment2", NULL},
+                                  {0}};
+
+static double correction(double beta, double t) { return 1 / (1 - pow(beta, t)); }
+static double correction1(const Optimizer *self, double t) {
+  return correction(((const Adam *)self)->beta1, t);
+}
+static double correction2(const Optimizer *self, double t) {
+  return correction(((const Adam *)self)->beta2, t);
+}
+
+enum { CORRECTION1, CORRECTION2 };
+static const OptimNumber numbers[] = {[CORRECTION1] = {.value = correction1, .counted = true},
+                                      [CORRECTION2] = {.value = correction2, .counted = true},
+                                      {0}};
+
+static void update(const Optimizer *opt, OptimUpdate *u, bool decoupled) {
+  const Adam *self = (const Adam *)opt;
+  Node *made = op_adam_update(u->graph, u->w, u->g, u->slot[MOMENT1], u->slot[MOMENT2], u->lr,
+                              u->number[CORRECTION1], u->number[CORRECTION2],
+                              u->weight_decay, u->scale, self->beta1, self->beta2, self->eps,
+                              decoupled);
+  u->w = graph_pick(u->graph, made, 0);
+  u->slot[MOMENT1] = graph_pick(u->graph, made, 1);
+  u->slot[MOMENT2] = graph_pick(u->graph, made, 2);
+}
+
+static void update_coupled(const Optimizer *self, OptimUpdate *u) { update(self, u, false); }
+static void update_decoupled(const Optimizer *self, OptimUpdate *u) { update(self, u, true); }
+
+const OptimKind optim_adam = {
+    .kind = {OPTIM_RECORD(Adam), .name = "Adam", .alias = "adam", .options = adam_options,
+             .doc = "Adaptive moments, with corrected bias.",
+             .equation = "m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2;  "
+                         "w <- w - lr m/(1 - b1^t) / (sqrt(v/(1 - b2^t)) + eps); "
+                         "t counts the updates of this w",
+             .source = "Kingma & Ba, ICLR 2015, algorithm 1"},
+    .slots = slots, .numbers = numbers, .update = update_coupled};
+
+const OptimKind optim_adamw = {
+    .kind = {OPTIM_RECORD(Adam), .name = "AdamW", .alias = "adamw", .options = adamw_options,
+             .doc = "Adam with weight decay apart from the gradient.",
+             .equation = "as Adam, and w <- w - lr weight_decay w",
+             .source = "Loshchilov & Hutter, ICLR 2019, algorithm 2"},
+    .slots = slots, .numbers = numbers, .update = update_decoupled};

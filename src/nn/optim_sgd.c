@@ -1,0 +1,51 @@
+/* optim_sgd.c: stochastic gradient descent, with momentum if wanted. */
+#include "graph/ops.h"
+#include "nn/optim.h"
+
+typedef struct Sgd {
+  Optimizer base;
+  double momentum;
+  bool nesterov;
+} Sgd;
+
+#define AT(field) .offset = offsetof(Sgd, field)
+static const Option options[] = {
+    OPTIM_LR("0.01"),
+    {.name = "momentum", .kind = OPT_REAL, AT(momentum), .value = "0", .lo = 0, .hi = 1,
+     .doc = "share of the velocity that is kept"},
+    {.name = "nesterov", .kind = OPT_BOOL, AT(nesterov), .value = "false",
+     .doc = "look ahead along the velocity"},
+    OPTIM_COMMON(OPTIM_COUPLED, "0")};
+
+static Err check(Object *object, Fault *fault) {
+  const Sgd *self = (const Sgd *)object;
+  if (self->nesterov && self->momentum == 0)
+    return fault_set(fault, ERR_VALUE,
+                     "optim.SGD: nesterov = true needs a momentum above 0");
+  return ERR_OK;
+}
+
+static bool has_momentum(const Optimizer *self) { return ((const Sgd *)self)->momentum != 0; }
+
+enum { VELOCITY };
+static const OptimSlot slots[] = {[VELOCITY] = {"velocity", has_momentum}, {0}};
+
+enum { MOMENTUM };
+static const OptimNumber numbers[] = {[MOMENTUM] = {AT(momentum)}, {0}};
+
+static void update(const Optimizer *self, OptimUpdate *u) {
+  Node *v = u->slot[VELOCITY];
+  Node *made = op_sgd_update(u->graph, u->w, u->g, v, u->lr, u->number[MOMENTUM],
+                             u->weight_decay, u->scale, ((const Sgd *)self)->nesterov);
+  u->w = graph_pick(u->graph, made, 0);
+  if (v) u->slot[VELOCITY] = graph_pick(u->graph, made, 1);
+}
+
+const OptimKind optim_sgd = {
+    .kind = {OPTIM_RECORD(Sgd), .name = "SGD", .alias = "sgd", .options = options,
+             .check = check,
+             .doc = "Stochastic gradient descent, with momentum if wanted.",
+             .equation = "v <- momentum v + g;  w <- w - lr v;  nesterov: w <- w - "
+                         "lr (g + momentum v)",
+             .source = "Sutskever et al., ICML 2013, section 2"},
+    .slots = slots, .numbers = numbers, .update = update};
