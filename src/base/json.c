@@ -482,3 +482,11 @@ bool json_get_text(const Json *json, const char **out) {
   *out = json->as.text;
   return true;
 }
+
+const char *json_text_or(const Json *map, const char *key, const char *otherwise) {
+  const char *text = otherwise;
+  json_get_text(json_find(map, key), &text);
+  return text;
+}
+
+const char *json_text(const Json *map, const char *key) { return json_text_or(map, key, ""); }

@@ -70,5 +70,8 @@ bool json_get_bool(const Json *json, bool *out);
 bool json_get_int(const Json *json, int64_t *out);         /* integers only */
 bool json_get_number(const Json *json, double *out);
 bool json_get_text(const Json *json, const char **out);    /* borrowed */
+/* The text of a map's field, borrowed; where it has none "", or what is given. */
+const char *json_text(const Json *map, const char *key);
+const char *json_text_or(const Json *map, const char *key, const char *otherwise);
 
 #endif

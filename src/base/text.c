@@ -42,16 +42,21 @@ void text_add(Text *text, const char *string) {
   text_add_bytes(text, string, strlen(string));
 }
 
+void text_add_args(Text *text, const char *format, va_list args) {
+  va_list again;
+  va_copy(again, args);
+  int n = vsnprintf(NULL, 0, format, again);
+  va_end(again);
+  if (n < 0 || !text_reserve(text, (size_t)n)) return;
+  vsnprintf(text->data + text->n_bytes, (size_t)n + 1, format, args);
+  text->n_bytes += (size_t)n;
+}
+
 void text_addf(Text *text, const char *format, ...) {
   va_list args;
   va_start(args, format);
-  int n = vsnprintf(NULL, 0, format, args);
+  text_add_args(text, format, args);
   va_end(args);
-  if (n < 0 || !text_reserve(text, (size_t)n)) return;
-  va_start(args, format);
-  vsnprintf(text->data + text->n_bytes, (size_t)n + 1, format, args);
-  va_end(args);
-  text->n_bytes += (size_t)n;
 }
 
 enum { NEAREST_MAX = 63 };
@@ -182,4 +187,43 @@ void text_add_clean_lines(Text *out, const char *text) {
 
 void text_add_first_line(Text *out, const char *text) {
   add_clean(out, text, strcspn(text, "\n"), "");
+}
+
+/* -- words on lines ------------------------------------------------------------------ */
+
+int text_columns_of(const char *bytes, size_t n_bytes) {
+  int n = 0;
+  for (size_t i = 0; i < n_bytes; i++) n += ((unsigned char)bytes[i] & 0xC0) != 0x80;
+  return n;
+}
+
+int text_columns(const char *text) { return text_columns_of(text, strlen(text)); }
+
+/* Adds n_bytes of a word, blanks for its no-break spaces. */
+static void add_word(Text *out, const char *word, size_t n_bytes) {
+  for (size_t i = 0; i < n_bytes;) {
+    bool no_break = (unsigned char)word[i] == 0xC2 && (unsigned char)word[i + 1] == 0xA0;
+    text_add_bytes(out, no_break ? " " : word + i, 1);
+    i += no_break ? 2 : 1;
+  }
+}
+
+void text_add_wrapped(Text *out, const char *text, int used, int indent, int width) {
+  bool begun = false;
+  for (text += strspn(text, " "); *text; text += strspn(text, " ")) {
+    size_t n_bytes = strcspn(text, " ");
+    int columns = text_columns_of(text, n_bytes);
+    if (begun && used + 1 + columns > width) {
+      text_addf(out, "\n%*s", indent, "");
+      used = indent;
+    } else if (begun) {
+      text_add(out, " ");
+      used++;
+    }
+    add_word(out, text, n_bytes);
+    used += columns;
+    text += n_bytes;
+    begun = true;
+  }
+  text_add(out, "\n");
 }

@@ -2,6 +2,7 @@
 #ifndef BASE_TEXT_H
 #define BASE_TEXT_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,6 +22,8 @@ void text_add(Text *text, const char *string);
 void text_add_bytes(Text *text, const void *data, size_t n_bytes);
 void text_addf(Text *text, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+void text_add_args(Text *text, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
 
 /* The one of `names` (n of them) that a person most likely meant by `name`, or NULL when
  * none is near: Damerau-Levenshtein distance at most 1 + length / 4, case ignored, and something
@@ -52,5 +55,16 @@ void text_add_clean(Text *out, const char *text);
 void text_add_clean_lines(Text *out, const char *text);
 /* Adds what stands before the first line end, as text_add_clean does. */
 void text_add_first_line(Text *out, const char *text);
+
+/* Columns that a text takes on a terminal: one for each code point. The same of n_bytes. */
+int text_columns(const char *text);
+int text_columns_of(const char *bytes, size_t n_bytes);
+
+#define NO_BREAK "\u00a0"
+
+/* Adds the words of `text`, in lines of up to `width` columns: the first goes on in
+ * column `used`, the others begin after `indent` blanks. A newline ends it. NO_BREAK stands
+ * for a blank at which no line ends. */
+void text_add_wrapped(Text *out, const char *text, int used, int indent, int width);
 
 #endif

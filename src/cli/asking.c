@@ -2,6 +2,7 @@
 #include "cli/asking.h"
 #include "base/file.h"
 #include "base/out.h"
+#include "lab/level.h"
 #include "lab/plan_file.h"
 #include "lab/run_name.h"
 #include <stdarg.h>
@@ -165,12 +166,6 @@ const char *reported_metric(const Json *plan, const Json *names) {
 
 /* -- printing ------------------------------------------------------------------------ */
 
-const char *json_text(const Json *map, const char *key) {
-  const char *text = "";
-  json_get_text(json_find(map, key), &text);
-  return text;
-}
-
 void add_value(Text *text, const Json *value, int digits) {
   Fault ignored = {0};
   const char *given;
@@ -215,6 +210,31 @@ Err print_table(Table *table, int indent, Fault *fault) {
   if (!err && left_out.n_bytes && !left_out.failed) tell_left_out(&left_out);
   text_deinit(&left_out);
   return err;
+}
+
+Err find_writer(const QueryCall *call, const DocWriter **out, Fault *fault) {
+  const char *name = call_option(call, "--format"), *names[8];
+  Text allowed = {0};
+  int n = 0;
+  *out = doc_writer_find(name ? name : "text");
+  if (*out) return ERR_OK;
+  for (const DocWriter *w = doc_writers; w->name; w++) {
+    text_addf(&allowed, "%s%s", n ? ", " : "", w->name);
+    names[n++] = w->name;
+  }
+  const char *nearest = text_nearest(name, names, n);
+  fault_set(fault, ERR_USAGE, "--format %s: allowed: %s%s%s%s", name,
+            allowed.data ? allowed.data : "", nearest ? "; did you mean \"" : "",
+            nearest ? nearest : "", nearest ? "\"?" : "");
+  text_deinit(&allowed);
+  return fault->code;
+}
+
+Err print_doc(Doc *doc, const DocWriter *writer, Fault *fault) {
+  Text text = {0};
+  writer->write(doc, out_table_columns(), &text);
+  doc_deinit(doc);
+  return print_data(&text, fault);
 }
 
 void print_wrapped(int used, int indent, const char *format, ...) {

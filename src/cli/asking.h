@@ -5,7 +5,7 @@
 
 #include "cli/query_command.h"
 #include "lab/query.h"
-#include "lab/table.h"
+#include "doc/doc.h"
 
 /* An open index and what was asked of it. */
 typedef struct Asking {
@@ -35,9 +35,6 @@ const char *reported_metric(const Json *plan, const Json *names);
 /* experiment.json, new, as plan_file_read gives it; NULL in *out if there is none. */
 Err read_plan(const char *runs, const char *experiment, Json **out, Fault *fault) WARN_UNUSED;
 
-/* The text of a map's field; "" if it has none. */
-const char *json_text(const Json *map, const char *key);
-
 /* Adds a value as a person reads it: texts as they are (print_text and tables clean them),
  * numbers to `digits` digits, 0: all. */
 void add_value(Text *text, const Json *value, int digits);
@@ -49,6 +46,10 @@ void add_first_line(Table *table, const char *message);
 /* Prints the table with a width of stdout, after `indent` blanks, and on stderr which columns
  * found no room. Ends the table. */
 Err print_table(Table *table, int indent, Fault *fault) WARN_UNUSED;
+/* The writer of the document that --format names; that of text. ERR_USAGE with the nearest. */
+Err find_writer(const QueryCall *call, const DocWriter **out, Fault *fault) WARN_UNUSED;
+/* Prints the document and frees it. */
+Err print_doc(Doc *doc, const DocWriter *writer, Fault *fault) WARN_UNUSED;
 /* Prints the value and frees it. */
 Err print_json(Json *json, Fault *fault) WARN_UNUSED;
 /* Prints the words that the format gives as text_add_wrapped adds them, within the width of

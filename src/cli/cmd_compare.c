@@ -1,6 +1,5 @@
 /* cmd_compare.c: the command compare: what a study says, from its records, as at the end of
  * a run. */
-#include "base/out.h"
 #include "cli/asking.h"
 #include "lab/study_compare.h"
 #include "nn/metric.h"
@@ -75,8 +74,10 @@ static Err compare(const QueryCall *call, const Study *study, Fault *fault) {
   StudyQuestion question = {.metric = call_option(call, "--metric"),
                             .bootstrap = call_option(call, "--bootstrap") != NULL};
   Compare *compared = NULL;
-  Text text = {0};
-  Err err = read_goal(call, &question.goal, fault);
+  Doc doc = {0};
+  const DocWriter *writer = NULL;
+  Err err = find_writer(call, &writer, fault);
+  if (!err) err = read_goal(call, &question.goal, fault);
   if (!err && question.metric) err = find_metric(study, &question.metric, fault);
   if (!err && question.metric && strcmp(question.metric, study->report) != 0)
     name_measure(study, &question);
@@ -86,12 +87,10 @@ static Err compare(const QueryCall *call, const Study *study, Fault *fault) {
     json_put(answer, "notes", study_notes(study));
     err = print_json(answer, fault);
   } else if (!err) {
-    if (study->n_cells)
-      err = compare_text(compared, out_table_columns(), COMPARE_ALL, &text, fault);
-    study_add_notes(study, out_columns(), &text);
-    if (!err) err = print_text(&text, fault);
+    study_result_doc(study, compared, &doc);
+    err = print_doc(&doc, writer, fault);
   }
-  text_deinit(&text);
+  doc_deinit(&doc);
   compare_free(compared);
   return err;
 }
@@ -127,6 +126,7 @@ static Err run_compare(const QueryCall *call, Fault *fault) {
 static const QueryOption compare_options[] = {
     {"--metric", "NAME", "another value than the one that the study reports"},
     {"--goal", "GOAL", "max or min: which way is better; follows from names of metrics and losses"},
+    {"--format", "NAME", "text (the default), md, html, latex, csv or json: the page so written"},
     {"--bootstrap", NULL, "intervals by bootstrap-t where there are seeds enough"},
     {NULL, NULL, NULL}};
 

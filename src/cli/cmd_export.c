@@ -4,6 +4,7 @@
  * for the first and "args.x", "values.x" for the others, as in filters. Numbers are written
  * with all digits, but for means on a page. Tables for a page (md, latex) leave out what is
  * told of the run. */
+#include "base/csv.h"
 #include "base/file.h"
 #include "base/out.h"
 #include "cli/asking.h"

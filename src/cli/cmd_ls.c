@@ -18,14 +18,14 @@ static int state_rank(TrialState state) {
 static Err print_entries(const Json *rows, Fault *fault) {
   static const char *const left[] = {"experiment", "kind"};
   Table table = {0};
-  table_column(&table, left[0], TABLE_LEFT, TABLE_FIRST);
-  table_column(&table, left[1], TABLE_LEFT, 4);
-  table_column(&table, "trials", TABLE_RIGHT, TABLE_FIRST);
+  table_column(&table, left[0], TABLE_TEXT, TABLE_FIRST);
+  table_column(&table, left[1], TABLE_TEXT, 4);
+  table_column(&table, "trials", TABLE_NUMBER, TABLE_FIRST);
   for (int i = 0; i < TRIAL_STATES; i++)
-    table_column(&table, trial_state_name((TrialState)i), TABLE_RIGHT,
+    table_column(&table, trial_state_name((TrialState)i), TABLE_NUMBER,
                  state_rank((TrialState)i));
-  table_column(&table, "others", TABLE_RIGHT, 6);
-  table_column(&table, "last", TABLE_LEFT, 5);
+  table_column(&table, "others", TABLE_NUMBER, 6);
+  table_column(&table, "last", TABLE_TEXT, 5);
   for (int64_t r = 0; r < json_count(rows); r++) {
     const Json *row = json_item(rows, r);
     for (int i = 0; i < 2; i++) table_add(&table, json_text(row, left[i]));
@@ -89,7 +89,7 @@ static void add_heading(Table *table, const Column *column, int rank) {
   if (column->shared) text_addf(&title, "%s.", column->kind);
   text_add(&title, column->key);
   table_column(table, title.data ? title.data : "",
-               is_value(column) ? TABLE_RIGHT : TABLE_LEFT, rank);
+               is_value(column) ? TABLE_NUMBER : TABLE_TEXT, rank);
   text_deinit(&title);
 }
 
@@ -151,19 +151,19 @@ enum { RANK_VALUE, RANK_SEED, RANK_PURPOSE, RANK_VALUES, RANK_SECONDS };
 static void add_trial_columns(Table *table, const Json *rows, const Columns *columns,
                               bool every) {
   bool first = true;
-  if (every) table_column(table, "experiment", TABLE_LEFT, TABLE_FIRST);
-  table_column(table, "id", TABLE_LEFT, TABLE_FIRST);
-  table_column(table, "seed", TABLE_RIGHT, ids_have_seeds(rows) ? RANK_SEED : TABLE_FIRST);
-  table_column(table, "purpose", TABLE_LEFT, RANK_PURPOSE);
-  table_column(table, "state", TABLE_LEFT, TABLE_FIRST);
+  if (every) table_column(table, "experiment", TABLE_TEXT, TABLE_FIRST);
+  table_column(table, "id", TABLE_TEXT, TABLE_FIRST);
+  table_column(table, "seed", TABLE_NUMBER, ids_have_seeds(rows) ? RANK_SEED : TABLE_FIRST);
+  table_column(table, "purpose", TABLE_TEXT, RANK_PURPOSE);
+  table_column(table, "state", TABLE_TEXT, TABLE_FIRST);
   for (int i = 0; i < columns->n; i++) {
     bool value = is_value(&columns->v[i]);
     add_heading(table, &columns->v[i],
                 !value ? TABLE_FIRST : first ? RANK_VALUE : RANK_VALUES);
     first = first && !value;
   }
-  table_column(table, "seconds", TABLE_RIGHT, RANK_SECONDS);
-  table_column(table, "message", TABLE_LEFT, TABLE_BELOW);
+  table_column(table, "seconds", TABLE_NUMBER, RANK_SECONDS);
+  table_column(table, "message", TABLE_TEXT, TABLE_BELOW);
 }
 
 static Err print_trials(const Json *rows, const Columns *columns, bool every, Fault *fault) {
@@ -188,15 +188,15 @@ static Err print_cells(const Json *rows, const Columns *columns, const char *met
                        Fault *fault) {
   Table table = {0};
   char title[96];
-  table_column(&table, "cell", TABLE_LEFT, 1);
-  table_column(&table, "purpose", TABLE_LEFT, 0);
+  table_column(&table, "cell", TABLE_TEXT, 1);
+  table_column(&table, "purpose", TABLE_TEXT, 0);
   for (int i = 0; i < columns->n; i++) add_heading(&table, &columns->v[i], 0);
-  table_column(&table, "n", TABLE_RIGHT, 0);
+  table_column(&table, "n", TABLE_NUMBER, 0);
   snprintf(title, sizeof title, "mean %s", metric ? metric : "");
-  table_column(&table, title, TABLE_RIGHT, 0);
-  table_column(&table, "sd", TABLE_RIGHT, 0);
+  table_column(&table, title, TABLE_NUMBER, 0);
+  table_column(&table, "sd", TABLE_NUMBER, 0);
   for (int i = 0; i < TRIAL_STATES; i++)
-    table_column(&table, trial_state_name((TrialState)i), TABLE_RIGHT, 0);
+    table_column(&table, trial_state_name((TrialState)i), TABLE_NUMBER, 0);
   for (int64_t r = 0; r < json_count(rows); r++) {
     const Json *row = json_item(rows, r);
     table_add(&table, json_text(row, "cell"));

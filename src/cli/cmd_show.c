@@ -194,8 +194,8 @@ static Err print_metrics(const Json *metrics, Fault *fault) {
     out_say("\n%s (%s rows)\n", json_text(file, "file"), rows.data ? rows.data : "");
     text_deinit(&rows);
     Table table = {0};
-    table_column(&table, "", TABLE_LEFT, 0);
-    for (int k = 0; k < 4; k++) table_column(&table, keys[k], TABLE_RIGHT, 0);
+    table_column(&table, "", TABLE_TEXT, 0);
+    for (int k = 0; k < 4; k++) table_column(&table, keys[k], TABLE_NUMBER, 0);
     for (int64_t c = 0; c < json_count(columns); c++) {
       table_add(&table, json_text(json_item(columns, c), "column"));
       for (int k = 0; k < 4; k++)
@@ -258,7 +258,7 @@ static Err print_attempts(const Json *attempts, Fault *fault) {
   Table table = {0};
   out_say("\nattempts\n");
   for (int k = 0; k < N; k++)
-    table_column(&table, k ? keys[k] : "", k == 3 ? TABLE_RIGHT : TABLE_LEFT, k > 4 ? 2 : 0);
+    table_column(&table, k ? keys[k] : "", k == 3 ? TABLE_NUMBER : TABLE_TEXT, k > 4 ? 2 : 0);
   for (int64_t i = 0; i < json_count(attempts); i++) {
     const Json *attempt = json_item(attempts, i);
     for (int k = 0; k < N - 1; k++) add_cell(&table, json_find(attempt, keys[k]), 4);
@@ -420,9 +420,9 @@ static Err print_factors(const Json *plan, Fault *fault) {
   if (!factors || json_kind(factors) != JSON_KIND_LIST || !json_count(factors)) return ERR_OK;
   Table table = {0};
   out_say("\nfactors\n");
-  table_column(&table, "", TABLE_LEFT, 0);
-  table_column(&table, "levels", TABLE_LEFT, 0);
-  table_column(&table, "baseline", TABLE_LEFT, 0);
+  table_column(&table, "", TABLE_TEXT, 0);
+  table_column(&table, "levels", TABLE_TEXT, 0);
+  table_column(&table, "baseline", TABLE_TEXT, 0);
   for (int64_t i = 0; i < json_count(factors); i++) {
     Text levels = {0};
     const char *name = json_text(json_item(factors, i), "name");

@@ -3,7 +3,7 @@
  * Trials are sorted by levels, then by seed; equal levels are a cell. All that follows
  * works on the table cells x seeds. All memory hangs on one list and goes at once. */
 #include "lab/compare_private.h"
-#include "lab/table.h"
+#include "lab/level.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,8 +102,7 @@ static void add_levels(const Compare *compare, int cell, int other, Part part, T
     if (!is_part(compare, cell, other, part, f)) continue;
     text_add(out, between);
     const char *level = compare_level(compare, f, compare->cells[cell].levels[f]);
-    text_add_level_of(out, compare->spec.factors[f].name, level,
-                      count_factors(compare, level));
+    level_add(compare->spec.factors[f].name, level, count_factors(compare, level), out);
     between = ", ";
   }
   if (!*between) text_add(out, "all trials");

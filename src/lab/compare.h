@@ -1,6 +1,6 @@
 /* compare.h: what a study says: cells, contrasts, shares of variance, a verdict in words.
  *
- *   trials of all cells --> compare_new --> Compare --> compare_text, compare_json
+ *   trials of all cells --> compare_new --> Compare --> compare_doc, compare_json
  *
  * How to call it: fill a CompareSpec from experiment.json (names and levels in their order,
  * baseline, goal, rope; `metric` is the reported one, or else the rope is not of it), make
@@ -9,7 +9,7 @@
  *
  *   Compare *compare = NULL;
  *   Err err = compare_new(&compare, &spec, trials, n_trials, fault);
- *   if (!err) err = compare_text(compare, out_table_columns(), COMPARE_ALL, &text, fault);
+ *   if (!err) compare_doc(compare, COMPARE_ALL, &doc);
  *   compare_free(compare);
  *
  * Before anything has run, `plan` does the same with trials that are all COMPARE_MISSING
@@ -41,6 +41,7 @@
 #define LAB_COMPARE_H
 
 #include "base/json.h"
+#include "doc/doc.h"
 #include "lab/stat_anova.h"
 #include "lab/stat_paired.h"
 
@@ -234,11 +235,8 @@ typedef enum ComparePart {
   COMPARE_ALL = 47           /* what a run ends with */
 } ComparePart;
 
-/* Adds the parts (a sum of ComparePart) as lines of at most `width` columns, as far as
- * names and numbers allow; with OUT_NO_LIMIT tables are as wide as they need, and sentences
- * have out_columns(). UTF-8 without control characters, whatever the names hold. */
-Err compare_text(const Compare *compare, int width, int parts, Text *out,
-                 Fault *fault) WARN_UNUSED;
+/* Adds the parts (a sum of ComparePart), a section each. */
+void compare_doc(const Compare *compare, int parts, Doc *doc);
 
 /* Everything above, in the metric's own unit. Returns new; lack of memory shows in
  * json_write. */

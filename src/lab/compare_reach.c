@@ -3,9 +3,8 @@
  *
  * After Holm the first of m contrasts is tested at level / m: so it is counted, as if one
  * difference were there. */
-#include "lab/compare_words.h"
+#include "lab/compare_page.h"
 #include "lab/stat_power.h"
-#include "lab/table.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,21 +60,21 @@ static void add_row(const CompareReach *reach, Shown shown, const char *title, b
     else table_add(table, shown_size(shown, reach->finds[i].difference, buffer));
 }
 
-static void add_finds(const Compare *compare, const CompareReach *reach, Shown shown, int width,
-                      Text *out) {
-  Table table = {0};
+/* Where there is no room, the planned number stays. */
+static void add_finds(const Page *page, const CompareReach *reach) {
+  const Compare *compare = page->compare;
+  Table *table = doc_table(page->doc);
   char title[16];
-  table_column(&table, "seeds", TABLE_LEFT, 0);
-  for (int i = 0; i < reach->n; i++) {       /* where there is no room, the planned number */
+  table_column(table, "seeds", TABLE_TEXT, 0);
+  for (int i = 0; i < reach->n; i++) {
     bool planned = reach->finds[i].n_seeds == compare->n_seeds;
     snprintf(title, sizeof title, "%d", reach->finds[i].n_seeds);
-    table_column(&table, title, TABLE_RIGHT, planned ? 0 : 1 + i);
+    table_column(table, title, TABLE_NUMBER, planned ? 0 : 1 + i);
   }
-  add_row(reach, shown, "in sd", true, &table);
-  if (!isnan(compare->sd))
-    add_row(reach, shown, *shown.difference_unit ? "in points" : "in its unit", false, &table);
-  table_write(&table, width, 2, out);
-  table_deinit(&table);
+  add_row(reach, page->shown, "in sd", true, table);
+  if (isnan(compare->sd)) return;
+  add_row(reach, page->shown, *page->shown.difference_unit ? "in points" : "in its unit", false,
+          table);
 }
 
 /* "5 seeds find a difference of 2.76 sd or more, which is 1.93 points so far" */
@@ -97,28 +96,27 @@ static void add_planned(const Compare *compare, const CompareReach *reach, Shown
               shown.difference_unit);
 }
 
-void compare_add_reach(const Compare *compare, int width, Text *out) {
+void page_reach(const Page *page) {
+  const Compare *compare = page->compare;
   const CompareReach reach = compare_reach(compare);
-  const Words words = {compare, shown_by(shown_of(compare), compare->sd), width, out};
-  Text text = {0};
+  const Page own = {compare, shown_by(page->shown, compare->sd), page->doc};
+  Text *text = doc_begin(page->doc, DOC_PARAGRAPH);
   if (reach.n == 0) {
-    text_addf(&text, "Nothing is compared: %s.", compare_is_drawn(compare)
+    text_addf(text, "Nothing is compared: %s.", compare_is_drawn(compare)
               ? "points that are drawn have no baseline"
               : "no two cells differ in one factor alone");
-    words_say(&words, 0, &text);
     return;
   }
-  add_planned(compare, &reach, words.shown, &text);
-  text_add(&text, " with probability .8");
+  add_planned(compare, &reach, own.shown, text);
+  text_add(text, " with probability .8");
   if (compare->n_contrasts > 1)
-    text_addf(&text, ", corrected for %d contrasts", compare->n_contrasts);
+    text_addf(text, ", corrected for %d contrasts", compare->n_contrasts);
   if (compare->spec.looks > 1)
-    text_addf(&text, "%s %d looks", compare->n_contrasts > 1 ? " and" : ", corrected for",
+    text_addf(text, "%s %d looks", compare->n_contrasts > 1 ? " and" : ", corrected for",
               compare->spec.looks);
   if (reach.finds[reach.n - 1].level < compare->level)
-    text_addf(&text, ". More than %d seeds are told with the look that they would add",
+    text_addf(text, ". More than %d seeds are told with the look that they would add",
               compare->n_seeds);
-  text_add(&text, ". The sd is how much the difference of two varies from seed to seed.");
-  words_say(&words, 0, &text);
-  add_finds(compare, &reach, words.shown, width, out);
+  text_add(text, ". The sd is how much the difference of two varies from seed to seed.");
+  add_finds(&own, &reach);
 }

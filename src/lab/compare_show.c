@@ -2,7 +2,6 @@
  * of the smallest standard deviation, or of the smallest half width of an interval, unless
  * it is far below the typical one. */
 #include "lab/compare_show.h"
-#include "lab/table.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -7,13 +7,11 @@
  *
  * Then the best cell, and what a verdict leaves open: runs that went wrong, one seed that makes
  * most of a difference, the other test, looks. */
-#include "lab/compare_words.h"
+#include "lab/compare_page.h"
 #include "lab/stat_power.h"
-#include "lab/table.h"
 #include <math.h>
 
 enum {
-  INDENT = 2,
   TOLD = 8,                  /* lines of one kind that is not decided */
   SEEDS_TOLD = 1000          /* beyond, no number of seeds is told */
 };
@@ -21,38 +19,38 @@ enum {
 /* -- a contrast ---------------------------------------------------------------------- */
 
 /* "activation: "; of cells nothing. */
-static void add_factor(const Words *words, const CompareContrast *contrast, Text *text) {
+static void add_factor(const Page *page, const CompareContrast *contrast, Text *text) {
   if (contrast->factor < 0) return;
-  compare_add_factor(words->compare, contrast->factor, text);
+  compare_add_factor(page->compare, contrast->factor, text);
   text_add(text, ": ");
 }
 
 /* "a beats b", or the other way round where `turn` is set. */
-static void add_sides(const Words *words, const CompareContrast *contrast, bool turn,
+static void add_sides(const Page *page, const CompareContrast *contrast, bool turn,
                       const char *between, Text *text) {
   int first = turn ? contrast->b : contrast->a, second = turn ? contrast->a : contrast->b;
   if (contrast->factor < 0) {
-    compare_add_cells(words->compare, first, between, second, text);
+    compare_add_cells(page->compare, first, between, second, text);
     return;
   }
-  compare_add_level(words->compare, contrast->factor, first, text);
+  compare_add_level(page->compare, contrast->factor, first, text);
   text_add(text, between);
-  compare_add_level(words->compare, contrast->factor, second, text);
+  compare_add_level(page->compare, contrast->factor, second, text);
 }
 
 /* "2.41 to 3.80, p = .002, 7 of 8 seeds"; the interval is turned round where the difference is
  * told from the other side. */
-static void add_evidence(const Words *words, const CompareContrast *contrast, bool turn,
+static void add_evidence(const Page *page, const CompareContrast *contrast, bool turn,
                          Text *text) {
   char buffer[SHOWN_BYTES];
   const CompareAnalysis *analysis = compare_main(contrast);
   StatInterval interval = analysis->paired.interval;
   if (turn) interval = (StatInterval){-interval.high, -interval.low};
   text_addf(text, "%s, ", shown_difference_interval(
-      shown_alone(words->shown, &analysis->paired), interval, buffer));
-  words_add_p(analysis->p_holm, text);
-  if (analysis->paired.n < words->compare->n_seeds)
-    text_addf(text, ", %d of %d seeds", analysis->paired.n, words->compare->n_seeds);
+      shown_alone(page->shown, &analysis->paired), interval, buffer));
+  page_add_p(analysis->p_holm, text);
+  if (analysis->paired.n < page->compare->n_seeds)
+    text_addf(text, ", %d of %d seeds", analysis->paired.n, page->compare->n_seeds);
   if (analysis->n_settings < contrast->n_settings)
     text_addf(text, ", %d of %d settings", analysis->n_settings, contrast->n_settings);
 }
@@ -70,44 +68,42 @@ static bool is_untested(const CompareContrast *c) { return c->verdict == COMPARE
 static bool is_equivalent(const CompareContrast *c) { return c->verdict == COMPARE_EQUIVALENT; }
 static bool is_uneven(const CompareContrast *c) { return c->uneven; }
 
-static int count(const Words *words, Choice *chosen) {
+static int count(const Page *page, Choice *chosen) {
   int n = 0;
-  for (int i = 0; i < words->compare->n_contrasts; i++)
-    n += chosen(&words->compare->contrasts[i]);
+  for (int i = 0; i < page->compare->n_contrasts; i++)
+    n += chosen(&page->compare->contrasts[i]);
   return n;
 }
 
-typedef void Teller(const Words *words, const CompareContrast *contrast, Text *text);
+typedef void Teller(const Page *page, const CompareContrast *contrast, Text *text);
 
 /* A line for each contrast that is chosen, up to `most`. */
-static void say_each(const Words *words, Choice *chosen, Teller *tell, int most) {
-  Text text = {0};
-  int n = count(words, chosen), told = 0;
+static void say_each(const Page *page, Choice *chosen, Teller *tell, int most) {
+  int n = count(page, chosen), told = 0;
   if (n <= most + 1) most = n;             /* a line that says "1 more" tells less */
-  for (int i = 0; i < words->compare->n_contrasts && told < most; i++) {
-    const CompareContrast *contrast = &words->compare->contrasts[i];
+  for (int i = 0; i < page->compare->n_contrasts && told < most; i++) {
+    const CompareContrast *contrast = &page->compare->contrasts[i];
     if (!chosen(contrast)) continue;
-    add_factor(words, contrast, &text);
-    tell(words, contrast, &text);
-    words_say(words, INDENT, &text);
+    Text *text = doc_begin(page->doc, DOC_ITEM);
+    add_factor(page, contrast, text);
+    tell(page, contrast, text);
     told++;
   }
-  if (n > told) text_addf(&text, "and %d more", n - told);
-  words_say(words, INDENT, &text);
+  if (n > told) doc_say(page->doc, DOC_ITEM, "and %d more", n - told);
 }
 
 /* -- decided, or not ----------------------------------------------------------------- */
 
 /* "relu beats sigmoid by 3.10 points (2.41 to 3.80, p = .002)" */
-static void tell_decided(const Words *words, const CompareContrast *contrast, Text *text) {
+static void tell_decided(const Page *page, const CompareContrast *contrast, Text *text) {
   const StatPaired *paired = &compare_main(contrast)->paired;
-  const Shown shown = shown_alone(words->shown, paired);
+  const Shown shown = shown_alone(page->shown, paired);
   char buffer[SHOWN_BYTES];
-  add_sides(words, contrast, contrast->verdict != COMPARE_BETTER, " beats ", text);
+  add_sides(page, contrast, contrast->verdict != COMPARE_BETTER, " beats ", text);
   if (compare_is_typical(contrast)) text_add(text, " in typical runs");
   text_addf(text, " by %s%s (", shown_size(shown, fabs(paired->mean), buffer),
             shown.difference_unit);
-  add_evidence(words, contrast, paired->mean < 0, text);
+  add_evidence(page, contrast, paired->mean < 0, text);
   text_add(text, ")");
   add_if_imputed(contrast, text);
 }
@@ -116,40 +112,39 @@ static const char *after_holm(const Compare *compare) {
   return compare->n_contrasts > 1 ? ", p after Holm" : ", p";
 }
 
-static void say_decided(const Words *words) {
-  const Compare *compare = words->compare;
-  Text text = {0};
-  int n = count(words, is_decided);
+static void say_decided(const Page *page) {
+  const Compare *compare = page->compare;
+  Text *text = doc_begin(page->doc, DOC_PARAGRAPH);
+  int n = count(page, is_decided);
   const char *so_far = compare->n_missing ? " so far" : "";
-  if (n == 0) text_addf(&text, "Nothing is decided%s", so_far);
-  else text_addf(&text, "Decided%s: %d", so_far, n);
-  text_addf(&text, " of %d contrast%s of %s", compare->n_contrasts,
-            words_plural(compare->n_contrasts), compare->spec.metric);
-  if (n) text_addf(&text, " (95" NO_BREAK "%% intervals%s)", after_holm(compare));
-  text_add(&text, n ? ":" : ".");
-  words_say(words, 0, &text);
-  say_each(words, is_decided, tell_decided, n);
+  if (n == 0) text_addf(text, "Nothing is decided%s", so_far);
+  else text_addf(text, "Decided%s: %d", so_far, n);
+  text_addf(text, " of %d contrast%s of %s", compare->n_contrasts,
+            page_plural(compare->n_contrasts), compare->spec.metric);
+  if (n) text_addf(text, " (95" NO_BREAK "%% intervals%s)", after_holm(compare));
+  text_add(text, n ? ":" : ".");
+  say_each(page, is_decided, tell_decided, n);
 }
 
 /* "tanh is worse", "there is no clear difference" */
-static void add_finding(const Words *words, const CompareContrast *contrast,
+static void add_finding(const Page *page, const CompareContrast *contrast,
                         CompareVerdict verdict, Text *text) {
   if (verdict == COMPARE_UNDECIDED) text_add(text, "there is no clear difference");
   else if (verdict == COMPARE_UNTESTED) text_add(text, "there are too few seeds");
   else {
-    if (contrast->factor < 0) compare_add_cell(words->compare, contrast->a, text);
-    else compare_add_level(words->compare, contrast->factor, contrast->a, text);
+    if (contrast->factor < 0) compare_add_cell(page->compare, contrast->a, text);
+    else compare_add_level(page->compare, contrast->factor, contrast->a, text);
     text_addf(text, " is %s", compare_verdict_name(verdict));
   }
 }
 
-static void add_disputed(const Words *words, const CompareContrast *contrast, Text *text) {
+static void add_disputed(const Page *page, const CompareContrast *contrast, Text *text) {
   int n = contrast->runs_a.n_diverged + contrast->runs_b.n_diverged;
   text_addf(text, " depends on how %d diverged trial%s count%s: left out, ", n,
-            words_plural(n), n == 1 ? "s" : "");
-  add_finding(words, contrast, contrast->complete.verdict, text);
+            page_plural(n), n == 1 ? "s" : "");
+  add_finding(page, contrast, contrast->complete.verdict, text);
   text_add(text, "; counted as the worst value, ");
-  add_finding(words, contrast, contrast->imputed.verdict, text);
+  add_finding(page, contrast, contrast->imputed.verdict, text);
 }
 
 /* With which a difference as large as the one seen would be decided; 0: none. More are needed
@@ -162,20 +157,20 @@ static int seeds_at(const StatPaired *paired, int n_tests, double level) {
 
 /* What is decided by now needs no correction any more; seeds that are not planned are looked
  * at once more. */
-static int seeds_needed(const Words *words, const StatPaired *paired) {
-  const Compare *compare = words->compare;
-  int n_open = compare->n_contrasts - count(words, is_decided);
+static int seeds_needed(const Page *page, const StatPaired *paired) {
+  const Compare *compare = page->compare;
+  int n_open = compare->n_contrasts - count(page, is_decided);
   int n = seeds_at(paired, n_open, compare->level);
   return n <= compare->n_seeds ? n : seeds_at(paired, n_open, compare->level_of_more);
 }
 
 /* "tanh against relu: +0.10 points (-0.30 to 0.50, p = .51): 240 seeds" */
-static void tell_undecided(const Words *words, const CompareContrast *contrast, Text *text) {
+static void tell_undecided(const Page *page, const CompareContrast *contrast, Text *text) {
   const StatPaired *paired = &compare_main(contrast)->paired;
   char buffer[SHOWN_BYTES];
-  add_sides(words, contrast, false, " against ", text);
+  add_sides(page, contrast, false, " against ", text);
   if (contrast->disputed) {
-    add_disputed(words, contrast, text);
+    add_disputed(page, contrast, text);
     return;
   }
   if (paired->mean == 0 && paired->sd == 0) {
@@ -183,122 +178,115 @@ static void tell_undecided(const Words *words, const CompareContrast *contrast, 
     add_if_imputed(contrast, text);
     return;
   }
-  const Shown shown = shown_alone(words->shown, paired);
+  const Shown shown = shown_alone(page->shown, paired);
   text_addf(text, ": %s%s (", shown_difference(shown, paired->mean, buffer),
             shown.difference_unit);
-  add_evidence(words, contrast, false, text);
+  add_evidence(page, contrast, false, text);
   text_add(text, ")");
   add_if_imputed(contrast, text);
-  int n = seeds_needed(words, paired);
+  int n = seeds_needed(page, paired);
   if (n > 0 && n <= SEEDS_TOLD) text_addf(text, ": %d" NO_BREAK "seeds", n);
   else text_addf(text, ": over" NO_BREAK "%d" NO_BREAK "seeds", SEEDS_TOLD);
 }
 
-static void say_undecided(const Words *words) {
-  Text text = {0};
-  int n = count(words, is_undecided);
+static void say_undecided(const Page *page) {
+  Text *text = doc_begin(page->doc, DOC_PARAGRAPH);
+  int n = count(page, is_undecided);
   if (n == 0) return;
-  text_addf(&text, "Undecided: %d, no clear difference; behind each, the seeds that would "
+  text_addf(text, "Undecided: %d, no clear difference; behind each, the seeds that would "
             "decide one as large as it looks:", n);
-  words_say(words, 0, &text);
-  say_each(words, is_undecided, tell_undecided, TOLD);
+  say_each(page, is_undecided, tell_undecided, TOLD);
 }
 
-static void tell_untested(const Words *words, const CompareContrast *contrast, Text *text) {
+static void tell_untested(const Page *page, const CompareContrast *contrast, Text *text) {
   int n = compare_main(contrast)->paired.n;
-  add_sides(words, contrast, false, " against ", text);
-  if (n) text_addf(text, " (%d seed%s)", n, words_plural(n));
+  add_sides(page, contrast, false, " against ", text);
+  if (n) text_addf(text, " (%d seed%s)", n, page_plural(n));
   else text_add(text, " (no seed has both)");
 }
 
-static void say_untested(const Words *words) {
-  const Compare *compare = words->compare;
-  Text text = {0};
-  int n = count(words, is_untested);
+static void say_untested(const Page *page) {
+  const Compare *compare = page->compare;
+  Text *text = doc_begin(page->doc, DOC_PARAGRAPH);
+  int n = count(page, is_untested);
   if (n == 0) return;
-  text_addf(&text, "Too few seeds to test: %d; a verdict takes at least %d", n, STAT_TEST_MIN);
+  text_addf(text, "Too few seeds to test: %d; a verdict takes at least %d", n, STAT_TEST_MIN);
   if (compare->n_seeds < STAT_TEST_MIN)
-    text_addf(&text, ", and there %s %d", compare->n_seeds == 1 ? "is" : "are",
+    text_addf(text, ", and there %s %d", compare->n_seeds == 1 ? "is" : "are",
               compare->n_seeds);
   bool each = compare->n_seeds >= STAT_TEST_MIN;
-  text_add(&text, each ? ":" : ".");
-  words_say(words, 0, &text);
-  if (each) say_each(words, is_untested, tell_untested, TOLD);
+  text_add(text, each ? ":" : ".");
+  if (each) say_each(page, is_untested, tell_untested, TOLD);
 }
 
-static void tell_equivalent(const Words *words, const CompareContrast *contrast, Text *text) {
+static void tell_equivalent(const Page *page, const CompareContrast *contrast, Text *text) {
   const StatPaired *paired = &compare_main(contrast)->paired;
   char buffer[SHOWN_BYTES];
-  add_sides(words, contrast, false, " is equivalent to ", text);
+  add_sides(page, contrast, false, " is equivalent to ", text);
   if (compare_is_typical(contrast)) text_add(text, " in typical runs");
-  text_addf(text, " (%s)", shown_difference_interval(shown_alone(words->shown, paired),
+  text_addf(text, " (%s)", shown_difference_interval(shown_alone(page->shown, paired),
                                                      paired->interval, buffer));
   add_if_imputed(contrast, text);
 }
 
-static void say_equivalent(const Words *words) {
-  Text text = {0};
-  int n = count(words, is_equivalent);
+static void say_equivalent(const Page *page) {
+  Text *text = doc_begin(page->doc, DOC_PARAGRAPH);
+  int n = count(page, is_equivalent);
   if (n == 0) return;
-  text_addf(&text, "Equivalent: %d, the 95" NO_BREAK "%% interval is within %.6g%s:", n,
-            words->compare->spec.rope * words->shown.scale, words->shown.difference_unit);
-  words_say(words, 0, &text);
-  say_each(words, is_equivalent, tell_equivalent, TOLD);
+  text_addf(text, "Equivalent: %d, the 95" NO_BREAK "%% interval is within %.6g%s:", n,
+            page->compare->spec.rope * page->shown.scale, page->shown.difference_unit);
+  say_each(page, is_equivalent, tell_equivalent, TOLD);
 }
 
 /* -- what a verdict leaves open ------------------------------------------------------ */
 
 /* "3 of 10 runs of sigmoid" */
-static void add_runs(const Words *words, const CompareContrast *contrast, bool of_a,
+static void add_runs(const Page *page, const CompareContrast *contrast, bool of_a,
                      Text *text) {
   CompareRuns runs = of_a ? contrast->runs_a : contrast->runs_b;
   int side = of_a ? contrast->a : contrast->b;
-  text_addf(text, "%d of %d run%s of ", compare_n_wrong(runs), runs.n, words_plural(runs.n));
-  if (contrast->factor < 0) compare_add_cell(words->compare, side, text);
-  else compare_add_level(words->compare, contrast->factor, side, text);
+  text_addf(text, "%d of %d run%s of ", compare_n_wrong(runs), runs.n, page_plural(runs.n));
+  if (contrast->factor < 0) compare_add_cell(page->compare, side, text);
+  else compare_add_level(page->compare, contrast->factor, side, text);
 }
 
-static void tell_uneven(const Words *words, const CompareContrast *contrast, Text *text) {
-  bool clear = contrast->p_wrong_holm < words->compare->level;
-  add_runs(words, contrast, true, text);
+static void tell_uneven(const Page *page, const CompareContrast *contrast, Text *text) {
+  bool clear = contrast->p_wrong_holm < page->compare->level;
+  add_runs(page, contrast, true, text);
   text_add(text, ", ");
-  add_runs(words, contrast, false, text);
+  add_runs(page, contrast, false, text);
   text_addf(text, ": %s (", clear ? "a clear difference" : "no clear difference");
-  words_add_p(contrast->p_wrong_holm, text);
+  page_add_p(contrast->p_wrong_holm, text);
   text_add(text, ")");
 }
 
-static void say_uneven(const Words *words) {
-  Text text = {0};
-  int n = count(words, is_uneven);
+static void say_uneven(const Page *page) {
+  Text *text = doc_begin(page->doc, DOC_PARAGRAPH);
+  int n = count(page, is_uneven);
   if (n == 0) return;
-  text_addf(&text, "Runs that failed, diverged or are at the floor, where the two differ "
-            "(Fisher's exact test%s):", after_holm(words->compare));
-  words_say(words, 0, &text);
-  say_each(words, is_uneven, tell_uneven, TOLD);
+  text_addf(text, "Runs that failed, diverged or are at the floor, where the two differ "
+            "(Fisher's exact test%s):", after_holm(page->compare));
+  say_each(page, is_uneven, tell_uneven, TOLD);
 }
 
 static bool is_dominated(const CompareContrast *c) {
   return is_decided(c) && compare_main(c)->dominant >= 0;
 }
 
-static void tell_dominated(const Words *words, const CompareContrast *contrast, Text *text) {
-  add_sides(words, contrast, false, " against ", text);
+static void tell_dominated(const Page *page, const CompareContrast *contrast, Text *text) {
+  add_sides(page, contrast, false, " against ", text);
   text_addf(text, ", seed %lld",
-            (long long)words->compare->seeds[compare_main(contrast)->dominant]);
+            (long long)page->compare->seeds[compare_main(contrast)->dominant]);
 }
 
-static void say_typical(const Words *words) {
-  Text text = {0};
-  if (count(words, is_dominated)) {
-    text_add(&text, "One seed makes more than half of the sum of squares:");
-    words_say(words, 0, &text);
-    say_each(words, is_dominated, tell_dominated, TOLD);
+static void say_typical(const Page *page) {
+  if (count(page, is_dominated)) {
+    doc_say(page->doc, DOC_PARAGRAPH, "One seed makes more than half of the sum of squares:");
+    say_each(page, is_dominated, tell_dominated, TOLD);
   }
-  if (count(words, compare_is_typical) == 0) return;
-  text_add(&text, "A verdict on typical runs is none on means: what happens in few runs, it "
-                  "does not see.");
-  words_say(words, 0, &text);
+  if (count(page, compare_is_typical))
+    doc_say(page->doc, DOC_PARAGRAPH, "A verdict on typical runs is none on means: what "
+            "happens in few runs, it does not see.");
 }
 
 /* Do the two tests disagree at 5 %, before any correction? */
@@ -317,40 +305,38 @@ static bool is_contradicted_freely(const CompareContrast *c) {
   return is_contradicted(c) && can_agree(c);
 }
 
-static void tell_contradicted(const Words *words, const CompareContrast *contrast, Text *text) {
+static void tell_contradicted(const Page *page, const CompareContrast *contrast, Text *text) {
   const StatPaired *paired = &compare_main(contrast)->paired;
-  add_sides(words, contrast, false, " against ", text);
+  add_sides(page, contrast, false, " against ", text);
   text_add(text, ": ");
-  words_add_p(paired->p_t, text);
+  page_add_p(paired->p_t, text);
   text_add(text, ", by sign-flip ");
-  words_add_p(paired->p_flip, text);
+  page_add_p(paired->p_flip, text);
 }
 
-static void say_contradicted(const Words *words) {
-  Text text = {0};
-  int n = count(words, is_contradicted), n_free = count(words, is_contradicted_freely);
+static void say_contradicted(const Page *page) {
+  Text *text = doc_begin(page->doc, DOC_PARAGRAPH);
+  int n = count(page, is_contradicted), n_free = count(page, is_contradicted_freely);
   if (n == 0) return;
-  text_addf(&text, "The sign-flip test, which assumes no distribution, disagrees with the t test "
-            "at 5" NO_BREAK "%% in %d of %d contrast%s", n, words->compare->n_contrasts,
-            words_plural(words->compare->n_contrasts));
+  text_addf(text, "The sign-flip test, which assumes no distribution, disagrees with the t test "
+            "at 5" NO_BREAK "%% in %d of %d contrast%s", n, page->compare->n_contrasts,
+            page_plural(page->compare->n_contrasts));
   if (n_free < n)
-    text_addf(&text, "%s: it takes %d seeds to come below .05 at all",
+    text_addf(text, "%s: it takes %d seeds to come below .05 at all",
               n_free ? ", in some since they have few seeds" : "",
               stat_flips_needed(1, STAT_ALPHA));
-  text_add(&text, n_free ? ":" : ".");
-  words_say(words, 0, &text);
-  say_each(words, is_contradicted_freely, tell_contradicted, TOLD);
+  text_add(text, n_free ? ":" : ".");
+  say_each(page, is_contradicted_freely, tell_contradicted, TOLD);
 }
 
-static void say_looks(const Words *words) {
-  Text text = {0};
+static void say_looks(const Page *page) {
+  Text *text = doc_begin(page->doc, DOC_PARAGRAPH);
   char p[SHOWN_BYTES];
-  int looks = words->compare->spec.looks;
+  int looks = page->compare->spec.looks;
   if (looks < 2) return;
-  text_addf(&text, "Looks: %d. Seeds were added when there were results, so p is compared with "
+  text_addf(text, "Looks: %d. Seeds were added when there were results, so p is compared with "
             ".05" NO_BREAK "/" NO_BREAK "%d = %s.", looks, looks,
-            shown_p_exact(words->compare->level, p));
-  words_say(words, 0, &text);
+            shown_p_exact(page->compare->level, p));
 }
 
 /* -- the best cell ------------------------------------------------------------------- */
@@ -371,56 +357,53 @@ static int count_alike(const Compare *compare, int best) {
   return n;
 }
 
-static void say_best(const Words *words) {
-  const Compare *compare = words->compare;
-  Text text = {0};
+static void say_best(const Page *page) {
+  const Compare *compare = page->compare;
+  Text *text = doc_begin(page->doc, DOC_PARAGRAPH);
   char mean[SHOWN_BYTES], interval[SHOWN_BYTES];
   int n_valued = count_valued(compare);
   if (n_valued == 0) {
-    text_addf(&text, "No trial has a value of %s%s.", compare->spec.metric,
+    text_addf(text, "No trial has a value of %s%s.", compare->spec.metric,
               compare->n_diverged && compare->n_failed ? ": all that ran diverged or failed"
               : compare->n_diverged ? ": all that ran diverged"
               : compare->n_failed && !compare->n_missing ? ": all failed" : " yet");
-    words_say(words, 0, &text);
     return;
   }
   int best = compare->order[0];
   const CompareCell *cell = &compare->cells[best];
   if (compare->n_cells > 1) {
-    text_add(&text, n_valued > 1 ? "Best mean: " : "Only one cell has a value: ");
-    compare_add_cell(compare, best, &text);
-    if (cell->note) text_addf(&text, " (%s)", cell->note);
-    text_add(&text, " with ");
+    text_add(text, n_valued > 1 ? "Best mean: " : "Only one cell has a value: ");
+    compare_add_cell(compare, best, text);
+    if (cell->note) text_addf(text, " (%s)", cell->note);
+    text_add(text, " with ");
   }
-  text_addf(&text, "%s %s%s (", compare->spec.metric,
-            shown_value(words->shown, cell->imputed.mean, mean), words->shown.unit);
-  shown_interval(words->shown, cell->imputed.interval, interval);
-  if (*interval) text_addf(&text, "95" NO_BREAK "%% CI" NO_BREAK "%s, ", interval);
-  text_addf(&text, "%d seed%s", cell->imputed.n, words_plural(cell->imputed.n));
+  text_addf(text, "%s %s%s (", compare->spec.metric,
+            shown_value(page->shown, cell->imputed.mean, mean), page->shown.unit);
+  shown_interval(page->shown, cell->imputed.interval, interval);
+  if (*interval) text_addf(text, "95" NO_BREAK "%% CI" NO_BREAK "%s, ", interval);
+  text_addf(text, "%d seed%s", cell->imputed.n, page_plural(cell->imputed.n));
   if (cell->n_diverged)
-    text_addf(&text, ", of which %d diverged and count%s as the worst value",
+    text_addf(text, ", of which %d diverged and count%s as the worst value",
               cell->n_diverged, cell->n_diverged == 1 ? "s" : "");
-  text_add(&text, ").");
+  text_add(text, ").");
   int n_alike = count_alike(compare, best);
   if (n_alike)
-    text_addf(&text, " %d other cell%s the same mean.", n_alike,
+    text_addf(text, " %d other cell%s the same mean.", n_alike,
               n_alike == 1 ? " has" : "s have");
   if (n_valued > 1)
-    text_addf(&text, " It was picked as the best of %d, so its mean flatters it.", n_valued);
-  words_say(words, 0, &text);
+    text_addf(text, " It was picked as the best of %d, so its mean flatters it.", n_valued);
 }
 
-void compare_add_verdicts(const Compare *compare, int width, Text *out) {
-  const Words words = {compare, shown_of(compare), width, out};
-  if (compare->n_complete > 0 && compare->n_contrasts > 0) {
-    say_decided(&words);
-    say_undecided(&words);
-    say_untested(&words);
-    say_equivalent(&words);
-    say_uneven(&words);
-    say_typical(&words);
-    say_contradicted(&words);
-    say_looks(&words);
+void page_verdicts(const Page *page) {
+  if (page->compare->n_complete > 0 && page->compare->n_contrasts > 0) {
+    say_decided(page);
+    say_undecided(page);
+    say_untested(page);
+    say_equivalent(page);
+    say_uneven(page);
+    say_typical(page);
+    say_contradicted(page);
+    say_looks(page);
   }
-  say_best(&words);
+  say_best(page);
 }

@@ -1,5 +1,6 @@
 /* metrics.c: the tables of metrics of a trial; see metrics.h. */
 #include "lab/metrics.h"
+#include "base/csv.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,19 +15,6 @@ void metrics_deinit(Metrics *metrics) {
   }
   free(metrics->v);
   *metrics = (Metrics){0};
-}
-
-void csv_add_field(Text *line, const char *field) {
-  if (!strpbrk(field, ",\"\r\n")) {
-    text_add(line, field);
-    return;
-  }
-  text_add(line, "\"");
-  for (; *field; field++) {
-    if (*field == '"') text_add(line, "\"");
-    text_add_bytes(line, field, 1);
-  }
-  text_add(line, "\"");
 }
 
 /* Fits follow each other: the one that is looked for is among the last. */

@@ -34,7 +34,4 @@ Err metrics_check(const Metrics *metrics, Fault *fault) WARN_UNUSED;
 /* The same; and what was written so far survives a crash of the machine. */
 Err metrics_sync(Metrics *metrics, Fault *fault) WARN_UNUSED;
 
-/* Adds a field to a line of CSV, quoted where it must be. */
-void csv_add_field(Text *line, const char *field);
-
 #endif

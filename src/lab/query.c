@@ -130,14 +130,8 @@ Err query_names(Index *index, const char *experiment, Json **out, Fault *fault) 
   return ask(index, answer_names, &(Question){.experiment = experiment}, out, fault);
 }
 
-static const char *text_of(const Json *map, const char *key) {
-  const char *text = "";
-  json_get_text(json_find(map, key), &text);
-  return text;
-}
-
 static bool is_kind(const Json *name, const char *kind) {
-  return !kind || strcmp(text_of(name, "kind"), kind) == 0;
+  return !kind || strcmp(json_text(name, "kind"), kind) == 0;
 }
 
 /* Says which keys there are, of that kind (NULL: all, and facts), or the nearest. */
@@ -146,7 +140,7 @@ static Err unknown_key(const Json *names, const char *kind, const char *key, Fau
   int n = 0;
   for (int i = 0; !kind && i < N_FACTS; i++) all[n++] = facts[i].name;
   for (int64_t i = 0; i < json_count(names) && n < KEY_NAMES; i++)
-    if (is_kind(json_item(names, i), kind)) all[n++] = text_of(json_item(names, i), "key");
+    if (is_kind(json_item(names, i), kind)) all[n++] = json_text(json_item(names, i), "key");
   const char *nearest = text_nearest(key, all, n);
   if (nearest)
     return fault_set(fault, ERR_USAGE, "unknown %s \"%s\"; did you mean \"%s\"?", what, key,
@@ -166,7 +160,7 @@ static Err find_field(const Json *names, const char *kind, const char *key, KeyR
   for (int64_t i = 0; i < json_count(names); i++) {
     const Json *field = json_item(names, i);
     if (!is_kind(field, kind)) continue;
-    const char *its_kind = text_of(field, "kind"), *name = text_of(field, "key");
+    const char *its_kind = json_text(field, "kind"), *name = json_text(field, "key");
     size_t n_kind = strlen(its_kind);
     bool whole = strncmp(key, its_kind, n_kind) == 0 && key[n_kind] == '.' &&
                  strcmp(key + n_kind + 1, name) == 0;
@@ -512,7 +506,7 @@ static Err put_levels(Index *index, const Query *query, const KeyRef *key, Json 
 static bool is_a_value(const Json *names, const char *key) {
   for (int64_t i = 0; i < json_count(names); i++)
     if (is_kind(json_item(names, i), "values") &&
-        strcmp(text_of(json_item(names, i), "key"), key) == 0)
+        strcmp(json_text(json_item(names, i), "key"), key) == 0)
       return true;
   return false;
 }

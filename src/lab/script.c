@@ -7,15 +7,10 @@
 
 char *script_path(const char *script) { return realpath(script, NULL); }
 
-static const char *text_of(const Json *map, const char *key) {
-  const char *text = NULL;
-  return json_get_text(json_find(map, key), &text) ? text : NULL;
-}
-
 /* Where to look for it; borrowed. */
 static const char *place_of(const Json *map) {
-  const char *path = text_of(map, "script_path");
-  return path ? path : text_of(map, "script");
+  const char *path = json_text_or(map, "script_path", NULL);
+  return path ? path : json_text_or(map, "script", NULL);
 }
 
 static bool is_file(const char *path) {
@@ -31,7 +26,8 @@ static bool are_two(const char *a, const char *b) {
 }
 
 bool script_is_other(const Json *now, const Json *earlier) {
-  const char *script = text_of(now, "script"), *before = text_of(earlier, "script");
+  const char *script = json_text_or(now, "script", NULL);
+  const char *before = json_text_or(earlier, "script", NULL);
   if (!before) return false;
   if (!script) return true;
   return strcmp(file_name(script), file_name(before)) != 0 ||

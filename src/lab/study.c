@@ -4,19 +4,15 @@
 #include "base/out.h"
 #include "base/sys.h"
 #include "lab/plan_file.h"
+#include "lab/level.h"
 #include "lab/planned.h"
-#include "lab/table.h"
+#include "lab/level.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* -- opening ------------------------------------------------------------------------- */
-
-static const char *plan_text(const Json *plan, const char *key) {
-  const char *text = NULL;
-  return json_get_text(json_find(plan, key), &text) ? text : "";
-}
 
 static Err open_cells(Study *s, char (*hashes)[17], Fault *fault) {
   const Json *cells = json_find(s->plan, "cells");
@@ -69,10 +65,10 @@ static void take_earlier(Study *s) {
 Err study_open(Study *out, Json *plan, const Json *seeds, const char *runs, bool create,
                Fault *fault) {
   *out = (Study){.plan = plan, .data = json_map()};
-  out->name = plan_text(plan, "name");
-  out->metric = plan_text(plan, "metric");
-  out->report = plan_text(plan, "report");
-  out->larger_is_better = strcmp(plan_text(plan, "goal"), "max") == 0;
+  out->name = json_text(plan, "name");
+  out->metric = json_text(plan, "metric");
+  out->report = json_text(plan, "report");
+  out->larger_is_better = strcmp(json_text(plan, "goal"), "max") == 0;
   /* What was read has cells (plan_file.h): one that was made lacks memory. */
   Err err = json_find(plan, "cells") ? allocate(out, seeds, fault)
                                      : fault_memory(fault, sizeof(void *));
@@ -364,10 +360,10 @@ void study_cell_text(const Study *study, int cell, Text *out) {
 void study_levels_text(const Study *study, const Json *levels, Text *out) {
   const Json *factors = json_find(study->plan, "factors");
   for (int64_t i = 0, n = 0; i < json_count(factors); i++) {
-    const char *level, *factor = plan_text(json_item(factors, i), "name");
+    const char *level, *factor = json_text(json_item(factors, i), "name");
     if (json_get_text(json_find(levels, factor), &level)) {
       text_add(out, n++ ? ", " : "");
-      text_add_level_of(out, factor, level, count_factors(factors, level));
+      level_add(factor, level, count_factors(factors, level), out);
     }
   }
 }

@@ -15,6 +15,7 @@
 #ifndef LAB_STUDY_H
 #define LAB_STUDY_H
 
+#include "doc/doc.h"
 #include "lab/store.h"
 
 /* What to do with trials of the same identity that other code made. */
@@ -149,7 +150,7 @@ Err study_check_report(const Study *study, Fault *fault) WARN_UNUSED;
  * sentences, empty where all are alike. */
 Json *study_notes(const Study *study);
 /* The same as paragraphs. */
-void study_add_notes(const Study *study, int width, Text *out);
+void study_notes_doc(const Study *study, Doc *doc);
 
 /* "relu, he_normal, batch": the level names of a cell in the order of factors. */
 void study_cell_text(const Study *study, int cell, Text *out);

@@ -18,12 +18,6 @@ typedef struct Draft {
   CompareTrial *trials;
 } Draft;
 
-static const char *text_of(const Json *map, const char *key) {
-  const char *text = NULL;
-  json_get_text(json_find(map, key), &text);
-  return text;
-}
-
 /* Number of the level, -1 for none. */
 static int level_number(const CompareFactor *factor, const char *name) {
   for (int i = 0; name && i < factor->n_levels; i++)
@@ -38,14 +32,15 @@ static Err draft_factor(const Draft *d, int i, CompareFactor *out, Fault *fault)
   if (!names) return fault_memory(fault, 0);
   for (int k = 0; k < n; k++)
     if (!json_get_text(json_item(levels, k), &names[k])) names[k] = "";
-  *out = (CompareFactor){.name = text_of(row, "name"), .levels = names, .n_levels = n};
-  out->baseline = level_number(out, text_of(json_find(d->study->plan, "baseline"), out->name));
+  const Json *baseline = json_find(d->study->plan, "baseline");
+  *out = (CompareFactor){.name = json_text(row, "name"), .levels = names, .n_levels = n};
+  out->baseline = level_number(out, json_text_or(baseline, out->name, NULL));
   return ERR_OK;
 }
 
 static void draft_levels(const Draft *d, const Json *cell, int *out) {
   for (int i = 0; i < d->n_factors; i++)
-    out[i] = level_number(&d->factor[i], text_of(cell, d->factor[i].name));
+    out[i] = level_number(&d->factor[i], json_text_or(cell, d->factor[i].name, NULL));
 }
 
 static void draft_pairs(Draft *d) {
@@ -174,7 +169,7 @@ static void draft_deinit(Draft *d) {
 static Err goal_of(const Study *study, const StudyQuestion *question, const char *metric,
                    CompareGoal *out, Fault *fault) {
   *out = study->larger_is_better ? COMPARE_MAX : COMPARE_MIN;
-  const char *goal = text_of(study->plan, "metric_goal");
+  const char *goal = json_text_or(study->plan, "metric_goal", NULL);
   if (question->goal) *out = *question->goal;
   else if (strcmp(metric, study->report) == 0) return ERR_OK;
   else if (strcmp(metric, study->metric) == 0 && goal)

@@ -19,18 +19,16 @@ typedef struct StudyQuestion {
 Err study_compare(const Study *study, const StudyQuestion *question, Compare **out,
                   Fault *fault) WARN_UNUSED;
 
-/* The end of a run, on stdout: what is decided and what is not, the table of cells, what each
- * factor explains, contrasts, cautions; then trials that failed, and results of other code that
- * were kept. */
+/* The end of a run: what is decided and what is not, the cells, cautions; then trials that
+ * failed, and results of other code that were kept. */
+void study_result_doc(const Study *study, const Compare *compare, Doc *doc);
+/* The same, on stdout. */
 Err study_print_result(const Study *study, Fault *fault) WARN_UNUSED;
 
-/* The plan as JSON, on stdout: experiment.json's keys, and done, failed, left (trials),
- * cell_counts (the same of each cell), seconds (that the rest will take; left out if unknown),
- * reach (compare.h). */
-Err study_print_plan_json(const Study *study, int jobs, Fault *fault) WARN_UNUSED;
-
 /* The plan, on stdout: cells with their states, those left out and why, the time that what
- * is left will take on `jobs` workers (0: unknown), what the seeds can show. */
-Err study_print_plan(const Study *study, int jobs, Fault *fault) WARN_UNUSED;
+ * is left will take on `jobs` workers (0: unknown), what the seeds can show. As JSON
+ * experiment.json's keys, and done, failed, left (trials), cell_counts (the same of each cell),
+ * seconds (that the rest will take; left out if unknown), reach (compare.h). */
+Err study_print_plan(const Study *study, int jobs, bool json, Fault *fault) WARN_UNUSED;
 
 #endif

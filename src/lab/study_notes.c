@@ -1,6 +1,5 @@
 /* study_notes.c: what makes trials of one study less than alike: other code, other data. */
 #include "lab/study.h"
-#include "lab/table.h"
 #include <string.h>
 
 enum { CELLS_NAMED = 3 };
@@ -112,13 +111,12 @@ Json *study_notes(const Study *study) {
   return notes;
 }
 
-void study_add_notes(const Study *study, int width, Text *out) {
-  const char *note;
+void study_notes_doc(const Study *study, Doc *doc) {
   Json *notes = study_notes(study);
+  const char *note = "";
   for (int64_t i = 0; i < json_count(notes); i++) {
-    if (!json_get_text(json_item(notes, i), &note)) continue;
-    text_add(out, out->n_bytes ? "\n" : "");
-    text_add_wrapped(out, note, 0, 2, width);
+    doc_break(doc);
+    if (json_get_text(json_item(notes, i), &note)) doc_say(doc, DOC_PARAGRAPH, "%s", note);
   }
   json_free(notes);
 }

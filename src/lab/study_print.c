@@ -1,18 +1,10 @@
-/* study_print.c: what a study prints on stdout: its plan, and its end. */
+/* study_print.c: what a study says as a document: its plan, and its end. */
 #include "base/out.h"
 #include "lab/study_compare.h"
 #include "lab/study_progress.h"
-#include "lab/table.h"
 #include <string.h>
 
-enum { CELLS_SHOWN = 200, SKIPPED_SHOWN = 40, FAILED_SHOWN = 10 };
-
-static Err flush(Text *text, Fault *fault) {
-  if (!text->failed && text->n_bytes) out_data(text->data, text->n_bytes);
-  Err err = text->failed ? fault_memory(fault, text->n_bytes) : ERR_OK;
-  text_deinit(text);
-  return err;
-}
+enum { CELLS_SHOWN = 200, SKIPPED_SHOWN = 40, FAILED_SHOWN = 10, LEVELS_SHOWN = 60 };
 
 /* -- the end of a run ---------------------------------------------------------------- */
 
@@ -38,54 +30,52 @@ static void add_failure(const Study *s, int64_t trial, Text *out) {
   const StudyTrial *t = &s->trials[trial];
   int64_t alike = 0;
   for (int64_t i = trial + 1; i < s->n_trials; i++) alike += failed_alike(t, &s->trials[i]);
-  text_add(out, "  ");
   study_cell_text(s, t->cell, out);
   text_addf(out, ", seed %lld", (long long)t->seed);
   if (alike) text_addf(out, " and %lld other%s", (long long)alike, alike == 1 ? "" : "s");
   text_add(out, ": ");
   if (t->message) text_add_first_line(out, t->message);
-  text_add(out, "\n");
 }
 
-/* Each reason once, with the first trial that it ended. */
-static void add_failed(const Study *s, Text *out) {
+static void add_failed(const Study *s, Doc *doc) {
   int n = 0;
-  if (s->n_failed == 0) return;
-  text_addf(out, "\n%lld trial%s failed:\n", (long long)s->n_failed,
-            s->n_failed == 1 ? "" : "s");
+  doc_break(doc);
+  doc_say(doc, DOC_PARAGRAPH, "%lld trial%s failed:", (long long)s->n_failed,
+          s->n_failed == 1 ? "" : "s");
   for (int64_t i = 0; i < s->n_trials && n <= FAILED_SHOWN; i++) {
     if (s->trials[i].state != TRIAL_FAILED || told_before(s, i)) continue;
-    if (n++ < FAILED_SHOWN) add_failure(s, i, out);
-    else text_add(out, "  and others, for other reasons\n");
+    if (n++ < FAILED_SHOWN) add_failure(s, i, doc_begin(doc, DOC_ITEM));
+    else doc_say(doc, DOC_ITEM, "and others, for other reasons");
   }
-  if (s->stored) text_addf(out, "`runner retry %s` makes them run again\n", s->name);
 }
 
-Err study_print_result(const Study *study, Fault *fault) {
-  Text out = {0};
-  Compare *compare;
-  if (study_compare(study, NULL, &compare, fault)) return fault->code;
-  Err err = compare_text(compare, out_table_columns(), COMPARE_ALL, &out, fault);
-  compare_free(compare);
-  add_failed(study, &out);
-  study_add_notes(study, out_columns(), &out);
-  Err printing = flush(&out, fault);
-  return err ? err : printing;
+/* Did the whole study fail, and for one reason? */
+static bool fails_alike(const Study *s) {
+  for (int64_t i = 0; i < s->n_trials; i++)
+    if (s->trials[i].state != TRIAL_FAILED || !failed_alike(&s->trials[0], &s->trials[i]))
+      return false;
+  return s->n_trials > 1;
+}
+
+static void add_reason(const Study *s, Doc *doc) {
+  Text *text = doc_begin(doc, DOC_PARAGRAPH);
+  text_addf(text, "%s: all %lld trials failed: ", s->name, (long long)s->n_trials);
+  if (s->trials[0].message) text_add_first_line(text, s->trials[0].message);
+}
+
+/* Each reason is told once, with the first trial that it ended. */
+void study_result_doc(const Study *study, const Compare *compare, Doc *doc) {
+  bool alike = fails_alike(study);
+  if (alike) add_reason(study, doc);
+  else if (study->n_cells) compare_doc(compare, COMPARE_ALL, doc);
+  if (study->n_failed && !alike) add_failed(study, doc);
+  if (study->n_failed && study->stored)
+    doc_say(doc, DOC_PARAGRAPH, DOC_CODE "runner retry %s" DOC_END " makes them run again",
+            study->name);
+  study_notes_doc(study, doc);
 }
 
 /* -- the plan ------------------------------------------------------------------------ */
-
-static const char *level_of(const Study *s, int cell, const char *factor) {
-  const char *level = "-";
-  json_get_text(json_find(json_item(json_find(s->plan, "cells"), cell), factor), &level);
-  return level;
-}
-
-static const char *factor_name(const Json *factors, int64_t i) {
-  const char *name = "";
-  json_get_text(json_find(json_item(factors, i), "name"), &name);
-  return name;
-}
 
 /* Trials of a cell: how many have ended in each way. */
 typedef struct CellCount { int done, failed, left; } CellCount;
@@ -101,69 +91,54 @@ static CellCount count_cell(const Study *s, int cell) {
   return n;
 }
 
-static int64_t at_most(int64_t n, int64_t most) { return n < most ? n : most; }
-
-static const char *tuned_name(const Json *names, int64_t i) {
-  const char *name = "";
-  json_get_text(json_item(names, i), &name);
-  return name;
+/* Names of the factors, then of the parameters that were tuned; *n of them, borrowed. */
+static void names_of(const Json *plan, const char **names, int *n) {
+  const Json *factors = json_find(plan, "factors");
+  const Json *tuned = json_find(json_find(plan, "tuned"), "names");
+  int64_t n_factors = json_count(factors), n_tuned = tuned ? json_count(tuned) : 0;
+  for (int64_t i = 0; i < n_factors && *n < LEVELS_SHOWN; i++)
+    names[(*n)++] = json_text(json_item(factors, i), "name");
+  for (int64_t i = 0; i < n_tuned && *n < LEVELS_SHOWN; i++)
+    if (json_get_text(json_item(tuned, i), &names[*n])) ++*n;
 }
 
-static void add_cells(const Study *s, Text *out) {
-  const Json *factors = json_find(s->plan, "factors");
-  const Json *tuned = json_find(json_find(s->plan, "tuned"), "names");
-  int64_t n_factors = at_most(json_count(factors), TABLE_COLUMNS_MAX - 4);
-  int64_t n_tuned = tuned ? at_most(json_count(tuned), TABLE_COLUMNS_MAX - 4 - n_factors) : 0;
-  int shown = (int)at_most(s->n_cells, CELLS_SHOWN);
-  Table table = {0};
-  table_column(&table, "cell", TABLE_RIGHT, 0);
-  for (int64_t i = 0; i < n_factors; i++)
-    table_column(&table, factor_name(factors, i), TABLE_LEFT, 0);
-  for (int64_t i = 0; i < n_tuned; i++)
-    table_column(&table, tuned_name(tuned, i), TABLE_LEFT, 0);
-  table_column(&table, "done", TABLE_RIGHT, 0);
-  table_column(&table, "failed", TABLE_RIGHT, 0);
-  table_column(&table, "to run", TABLE_RIGHT, 0);
+static void add_cells(const Study *s, Doc *doc) {
+  const char *names[LEVELS_SHOWN];
+  int n_names = 0, shown = s->n_cells < CELLS_SHOWN ? s->n_cells : CELLS_SHOWN;
+  names_of(s->plan, names, &n_names);
+  Table *table = doc_table(doc);
+  table->outdented = true;
+  table_column(table, "cell", TABLE_NUMBER, 0);
+  for (int i = 0; i < n_names; i++) table_column(table, names[i], TABLE_TEXT, 0);
+  table_column(table, "done", TABLE_NUMBER, 0);
+  table_column(table, "failed", TABLE_NUMBER, 0);
+  table_column(table, "to run", TABLE_NUMBER, 0);
   for (int cell = 0; cell < shown; cell++) {
+    const Json *levels = json_item(json_find(s->plan, "cells"), cell);
     CellCount n = count_cell(s, cell);
-    table_addf(&table, "%d", cell + 1);
-    for (int64_t i = 0; i < n_factors; i++)
-      table_add(&table, level_of(s, cell, factor_name(factors, i)));
-    for (int64_t i = 0; i < n_tuned; i++)
-      table_add(&table, level_of(s, cell, tuned_name(tuned, i)));
-    table_addf(&table, "%d", n.done);
-    table_addf(&table, "%d", n.failed);
-    table_addf(&table, "%d", n.left);
+    table_addf(table, "%d", cell + 1);
+    for (int i = 0; i < n_names; i++) table_add(table, json_text_or(levels, names[i], "-"));
+    table_addf(table, "%d", n.done);
+    table_addf(table, "%d", n.failed);
+    table_addf(table, "%d", n.left);
   }
-  table_write(&table, out_table_columns(), 0, out);
-  table_deinit(&table);
-  if (shown < s->n_cells) text_addf(out, "and %d cells more\n", s->n_cells - shown);
+  if (shown < s->n_cells)
+    doc_say(doc, DOC_PARAGRAPH, "and %d cells more", s->n_cells - shown);
 }
 
-/* Adds the text in lines as wide as the terminal, the first of which has `used` columns, and
- * ends it. */
-static void add_line(Text *line, int used, int indent, Text *out) {
-  if (line->data) text_add_wrapped(out, line->data, used, indent, out_columns());
-  out->failed |= line->failed;
-  text_deinit(line);
-}
-
-static void add_skipped(const Study *s, Text *out) {
+static void add_skipped(const Study *s, Doc *doc) {
   const Json *skipped = json_find(s->plan, "skipped");
   int64_t n = skipped ? json_count(skipped) : 0;
-  if (n) text_addf(out, "\nleft out: %lld cell%s\n", (long long)n, n == 1 ? "" : "s");
+  if (n == 0) return;
+  doc_break(doc);
+  doc_say(doc, DOC_PARAGRAPH, "left out: %lld cell%s", (long long)n, n == 1 ? "" : "s");
   for (int64_t i = 0; i < n && i < SKIPPED_SHOWN; i++) {
-    const Json *row = json_item(skipped, i);
-    const char *why = "";
-    json_get_text(json_find(row, "why"), &why);
-    Text line = {0};
-    study_levels_text(s, json_find(row, "cell"), &line);
-    text_add(&line, ": ");
-    text_add_clean(&line, why);
-    text_add(out, "  ");
-    add_line(&line, 2, 4, out);
+    Text *line = doc_begin(doc, DOC_ITEM);
+    study_levels_text(s, json_find(json_item(skipped, i), "cell"), line);
+    text_addf(line, ": %s", json_text(json_item(skipped, i), "why"));
   }
-  if (n > SKIPPED_SHOWN) text_addf(out, "  and %lld more\n", (long long)(n - SKIPPED_SHOWN));
+  if (n > SKIPPED_SHOWN)
+    doc_say(doc, DOC_ITEM, "and %lld more", (long long)(n - SKIPPED_SHOWN));
 }
 
 /* Trials of tuning, which come before those of the plan. */
@@ -194,71 +169,46 @@ static double time_left(const Study *s, int jobs, int64_t *n) {
   return *n ? sum / (double)*n * left / (jobs > 0 ? jobs : 1) : 0;
 }
 
-static void add_time(const Study *s, int jobs, Text *out) {
+static void add_time(const Study *s, int jobs, Doc *doc) {
   int64_t n;
   char spent[32];
   double left = time_left(s, jobs, &n);
   if (s->n_left == 0) return;
-  Text line = {0};
   if (n == 0)
-    text_add(&line, "estimated time: unknown before a trial has ended; seeds=1 runs one of "
-                    "each cell, and they count");
+    doc_say(doc, DOC_PARAGRAPH, "estimated time: unknown before a trial has ended; seeds=1 runs "
+            "one of each cell, and they count");
   else
-    text_addf(&line, "estimated time: %s by %d worker%s, from %lld trial%s that ended",
-              duration_text(left, spent), jobs, jobs == 1 ? "" : "s", (long long)n,
-              n == 1 ? "" : "s");
-  add_line(&line, 0, 2, out);
+    doc_say(doc, DOC_PARAGRAPH, "estimated time: %s by %d worker%s, from %lld trial%s that ended",
+            duration_text(left, spent), jobs, jobs == 1 ? "" : "s", (long long)n,
+            n == 1 ? "" : "s");
 }
 
-static void add_tuning(const Study *s, Text *out) {
+static void add_tuning(const Study *s, Doc *doc) {
   Tuning tuning = tuning_of(s);
-  Text line = {0};
-  if (!tuning.trials) return;
-  text_addf(&line, "tuning: %lld trials choose the parameters of each cell before; %lld done",
-            (long long)tuning.trials, (long long)tuning.done);
-  add_line(&line, 0, 2, out);
+  if (tuning.trials)
+    doc_say(doc, DOC_PARAGRAPH, "tuning: %lld trials choose the parameters of each cell before; "
+            "%lld done", (long long)tuning.trials, (long long)tuning.done);
 }
 
-static Err add_reach(const Study *s, Text *out, Fault *fault) {
-  Compare *compare;
-  if (study_compare(s, NULL, &compare, fault)) return fault->code;
-  text_add(out, "\n");
-  Err err = compare_text(compare, out_columns(), COMPARE_REACH, out, fault);
-  compare_free(compare);
-  return err;
-}
-
-static void add_size(const Study *s, Text *out) {
-  Text line = {0};
+static void add_size(const Study *s, Doc *doc) {
   long long n_seeds = s->n_cells ? s->n_trials / s->n_cells : 0;
-  text_addf(&line, "%s: %d cell%s x %lld seed%s = %lld trial%s: %lld done, %lld failed, %lld to "
-            "run", s->name, s->n_cells, s->n_cells == 1 ? "" : "s", n_seeds,
-            n_seeds == 1 ? "" : "s", (long long)s->n_trials, s->n_trials == 1 ? "" : "s",
-            (long long)s->n_done, (long long)s->n_failed, (long long)s->n_left);
-  add_line(&line, 0, 2, out);
-  text_add(out, "\n");
+  doc_say(doc, DOC_PARAGRAPH, "%s: %d cell%s x %lld seed%s = %lld trial%s: %lld done, %lld "
+          "failed, %lld to run", s->name, s->n_cells, s->n_cells == 1 ? "" : "s", n_seeds,
+          n_seeds == 1 ? "" : "s", (long long)s->n_trials, s->n_trials == 1 ? "" : "s",
+          (long long)s->n_done, (long long)s->n_failed, (long long)s->n_left);
 }
 
-Err study_print_plan(const Study *study, int jobs, Fault *fault) {
-  Text out = {0};
-  add_size(study, &out);
-  add_cells(study, &out);
-  add_skipped(study, &out);
-  if (tuning_of(study).trials || study->n_left) text_add(&out, "\n");
-  add_tuning(study, &out);
-  add_time(study, jobs, &out);
-  Err err = add_reach(study, &out, fault);
-  study_add_notes(study, out_columns(), &out);
-  Err printing = flush(&out, fault);
-  return err ? err : printing;
-}
-
-static Json *reach_json(const Study *s, Fault *fault) {
-  Compare *compare;
-  if (study_compare(s, NULL, &compare, fault)) return NULL;
-  Json *reach = compare_reach_json(compare);
-  compare_free(compare);
-  return reach;
+static void plan_doc(const Study *study, const Compare *compare, int jobs, Doc *doc) {
+  add_size(study, doc);
+  doc_break(doc);
+  add_cells(study, doc);
+  add_skipped(study, doc);
+  doc_break(doc);
+  add_tuning(study, doc);
+  add_time(study, jobs, doc);
+  doc_break(doc);
+  compare_doc(compare, COMPARE_REACH, doc);
+  study_notes_doc(study, doc);
 }
 
 /* A list of { done, failed, left }, of each cell. */
@@ -275,15 +225,10 @@ static Json *counts_json(const Study *s) {
   return counts;
 }
 
-Err study_print_plan_json(const Study *study, int jobs, Fault *fault) {
-  Text out = {0};
+static Json *plan_json(const Study *study, const Compare *compare, int jobs) {
   int64_t n;
   double left = time_left(study, jobs, &n);
-  Json *reach = reach_json(study, fault), *plan = json_map();
-  if (!reach) {
-    json_free(plan);
-    return fault->code;
-  }
+  Json *plan = json_map();
   for (void *it = json_first(study->plan); it; it = json_next(study->plan, it))
     json_put(plan, json_key(it), json_share(json_value(it)));
   json_put_int(plan, "done", study->n_done);
@@ -291,11 +236,39 @@ Err study_print_plan_json(const Study *study, int jobs, Fault *fault) {
   json_put_int(plan, "left", study->n_left);
   json_put(plan, "cell_counts", counts_json(study));
   if (n || !study->n_left) json_put_number(plan, "seconds", left);
-  json_put(plan, "reach", reach);
+  json_put(plan, "reach", compare_reach_json(compare));
   json_put(plan, "notes", study_notes(study));
-  Err err = json_write(plan, 2, &out, fault);
-  json_free(plan);
+  return plan;
+}
+
+/* -- on stdout ----------------------------------------------------------------------- */
+
+static Err print_json(Json *json, Fault *fault) {
+  Text out = {0};
+  Err err = json_write(json, 2, &out, fault);
   text_add(&out, "\n");
-  Err printing = flush(&out, fault);
-  return err ? err : printing;
+  json_free(json);
+  if (!err && out.failed) err = fault_memory(fault, out.n_bytes);
+  if (!err) out_data(out.data, out.n_bytes);
+  text_deinit(&out);
+  return err;
+}
+
+Err study_print_result(const Study *study, Fault *fault) {
+  Compare *compare;
+  Doc doc = {0};
+  if (study_compare(study, NULL, &compare, fault)) return fault->code;
+  study_result_doc(study, compare, &doc);
+  compare_free(compare);
+  return doc_print(&doc, fault);
+}
+
+Err study_print_plan(const Study *study, int jobs, bool json, Fault *fault) {
+  Compare *compare;
+  Doc doc = {0};
+  if (study_compare(study, NULL, &compare, fault)) return fault->code;
+  Json *answer = json ? plan_json(study, compare, jobs) : NULL;
+  if (!json) plan_doc(study, compare, jobs, &doc);
+  compare_free(compare);
+  return json ? print_json(answer, fault) : doc_print(&doc, fault);
 }

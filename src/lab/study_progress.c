@@ -2,7 +2,6 @@
 #include "lab/study_progress.h"
 #include "base/out.h"
 #include "base/sys.h"
-#include "lab/table.h"
 #include <stdio.h>
 #include <string.h>
 

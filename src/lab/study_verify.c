@@ -8,7 +8,6 @@
 #include "lab/crash.h"
 #include "lab/look.h"
 #include "lab/plan_file.h"
-#include "lab/table.h"
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

@@ -9,7 +9,7 @@
 #include "kernel/gemm.h"
 #include "lab/run_name.h"
 #include "lab/script.h"
-#include "lab/table.h"
+#include "lab/level.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -147,7 +147,7 @@ static int is_name(lua_State *L) {
   return 1;
 }
 
-/* level_text(factor, level): as text_add_level. */
+/* level_text(factor, level): as level_add, of one factor. */
 static int level_text(lua_State *L) {
   const char *factor = luaL_checkstring(L, 1), *level = luaL_checkstring(L, 2);
   if (level_is_word(level)) lua_pushstring(L, level);

@@ -401,8 +401,7 @@ static int show_or_verify(lua_State *L, StudyBox *box) {
   if (box->tuning) return push_study(L, &box->study);
   if (s->study.mode == STUDY_PLAN) {
     PoolOptions options = pool_options(s, box);
-    Err err = s->study.json ? study_print_plan_json(&box->study, options.jobs, &fault)
-                            : study_print_plan(&box->study, options.jobs, &fault);
+    Err err = study_print_plan(&box->study, options.jobs, s->study.json, &fault);
     return err ? raise_plain(L, &fault) : end_script(L);
   }
   if (!box->study.stored || !s->script)

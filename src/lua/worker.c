@@ -110,12 +110,6 @@ static Json *receive(Link *link) {
   }
 }
 
-static const char *text_of(const Json *map, const char *key) {
-  const char *text = "";
-  json_get_text(json_find(map, key), &text);
-  return text;
-}
-
 static Err take_hello(WorkerState *w, Fault *fault) {
   w->hello = receive(&w->link);
   if (!w->hello) return fault_set(fault, ERR_INTERRUPT, "worker: no coordinator");
@@ -125,9 +119,9 @@ static Err take_hello(WorkerState *w, Fault *fault) {
   if (!w->files) return fault_memory(fault, 0);
   for (int i = 0; i < w->n_files; i++) {
     const Json *row = json_item(files, i);
-    w->files[i] = (CodeFile){.path = text_of(row, "path"), .hash = text_of(row, "hash")};
+    w->files[i] = (CodeFile){.path = json_text(row, "path"), .hash = json_text(row, "hash")};
   }
-  return store_open(&w->store, w->options->runs, text_of(w->hello, "experiment"), false, fault);
+  return store_open(&w->store, w->options->runs, json_text(w->hello, "experiment"), false, fault);
 }
 
 /* Is the file what the coordinator read? One that has not been touched is not read again. */
@@ -195,7 +189,7 @@ static void run_session(void *ctx) {
   WorkerTrial *t = ctx;
   TrialEnd end;
   TrialRun run = {.claim = t->claim, .meta = json_find(t->worker->hello, "meta"),
-                  .fingerprint = text_of(t->job, "fingerprint"), .body = run_script, .ctx = t};
+                  .fingerprint = json_text(t->job, "fingerprint"), .body = run_script, .ctx = t};
   lua_State *L = session_open(t->session, t->fault);
   JobOutcome outcome = trial_run(t->session, L, &run, &end, t->fault);
   t->told = reply(t->worker, t->job, outcome, t->fault);
@@ -229,7 +223,7 @@ static bool run_job(WorkerState *w, const Json *job) {
     return reply(w, job, JOB_CODE, &fault);
   }
   json_get_int(json_find(job, "seed"), &seed);
-  if (store_claim(&w->store, text_of(job, "id"), json_find(job, "config"), seed, &claim,
+  if (store_claim(&w->store, json_text(job, "id"), json_find(job, "config"), seed, &claim,
                   &claimed, &fault))
     return reply(w, job, fault.code == ERR_MEMORY ? JOB_STOPPED : JOB_STORAGE, &fault);
   if (!claimed) return reply(w, job, JOB_TAKEN, &fault);

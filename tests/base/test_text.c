@@ -51,3 +51,20 @@ TEST(measures_keep_four_digits_and_stay_short) {
   assert_measure(INFINITY, "inf");
   assert_measure(-INFINITY, "-inf");
 }
+
+TEST(control_characters_are_never_printed) {
+  Text out = {0};
+  text_add_clean(&out, "a\x1B[31m\tb\n\x7F\xC2\x9B\xFF\xE2\x82\xAC\xE2\x82");
+  assert_string_equal(out.data, "a?[31m?b?\?\?\?\?\xE2\x82\xAC?\?");
+  text_deinit(&out);
+}
+
+TEST(words_are_wrapped) {
+  Text out = {0};
+  text_add_wrapped(&out, "one two p" NO_BREAK "=" NO_BREAK "1  three", 0, 2, 10);
+  assert_string_equal(out.data, "one two\n  p = 1\n  three\n");
+  text_deinit(&out);
+  text_add_wrapped(&out, "averyverylongword x", 4, 2, 8);
+  assert_string_equal(out.data, "averyverylongword\n  x\n");
+  text_deinit(&out);
+}

@@ -4,7 +4,6 @@
 #define TESTS_COMPARE_STUDY_H
 
 #include "lab/compare.h"
-#include "lab/table.h"
 #include "test.h"
 
 enum { TRIALS_MAX = 2000 };
@@ -83,7 +82,11 @@ static inline const CompareContrast *contrast(const Compare *compare, int factor
 
 static inline char *text_of(const Compare *compare, int width, int parts) {
   Text text = {0};
-  assert_int_equal(compare_text(compare, width, parts, &text, NULL), ERR_OK);
+  Doc doc = {0};
+  compare_doc(compare, parts, &doc);
+  doc_write_text(&doc, width, &text);
+  doc_deinit(&doc);
+  assert_false(text.failed);
   return text.data ? text.data : calloc(1, 1);
 }
 

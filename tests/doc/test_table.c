@@ -1,5 +1,5 @@
 /* Tables of text: widths, what gives way when there is no room, what is never printed. */
-#include "lab/table.h"
+#include "doc/table.h"
 #include "test.h"
 
 static void check_table(const Table *table, int width, const char *want) {
@@ -12,10 +12,10 @@ static void check_table(const Table *table, int width, const char *want) {
 
 static Table two_rows(void) {
   Table table = {0};
-  table_column(&table, "init", TABLE_LEFT, 0);
-  table_column(&table, "mean", TABLE_RIGHT, 0);
-  table_column(&table, "sd", TABLE_RIGHT, 1);
-  table_column(&table, "note", TABLE_LEFT, 0);
+  table_column(&table, "init", TABLE_TEXT, 0);
+  table_column(&table, "mean", TABLE_NUMBER, 0);
+  table_column(&table, "sd", TABLE_NUMBER, 1);
+  table_column(&table, "note", TABLE_TEXT, 0);
   table_add(&table, "glorot_uniform");
   table_addf(&table, "%.2f", 88.5);
   table_addf(&table, "%.1f", 0.5);
@@ -60,9 +60,9 @@ TEST(ranks_give_way_then_names_are_wrapped) {
 
 TEST(names_are_wrapped_at_blanks_before_words_are_cut) {
   Table table = {0};
-  table_column(&table, "contrast", TABLE_LEFT, 0);
-  table_column(&table, "p", TABLE_RIGHT, 0);
-  table_column(&table, "the verdict", TABLE_LEFT, 0);
+  table_column(&table, "contrast", TABLE_TEXT, 0);
+  table_column(&table, "p", TABLE_NUMBER, 0);
+  table_column(&table, "the verdict", TABLE_TEXT, 0);
   table_add(&table, "relu, dropout=0.5 - baseline");
   table_add(&table, ".012");
   table_add(&table, "worse");
@@ -92,7 +92,7 @@ TEST(names_are_wrapped_at_blanks_before_words_are_cut) {
 /* A column is never cut inside a letter of several bytes. */
 TEST(letters_of_several_bytes_are_not_broken) {
   Table table = {0};
-  table_column(&table, "a", TABLE_LEFT, 0);
+  table_column(&table, "a", TABLE_TEXT, 0);
   table_add(&table, EURO EURO EURO EURO EURO EURO "\xC3\xA9");
   check_table(&table, 8,
               "  a\n"
@@ -103,9 +103,9 @@ TEST(letters_of_several_bytes_are_not_broken) {
 
 TEST(a_wide_column_does_not_cost_those_behind_it) {
   Table table = {0};
-  table_column(&table, "a", TABLE_LEFT, 0);
-  table_column(&table, "wide", TABLE_LEFT, 1);
-  table_column(&table, "b", TABLE_LEFT, 2);
+  table_column(&table, "a", TABLE_TEXT, 0);
+  table_column(&table, "wide", TABLE_TEXT, 1);
+  table_column(&table, "b", TABLE_TEXT, 2);
   table_add(&table, "x");
   table_add(&table, "a long remark that has no room");
   table_add(&table, "y");
@@ -122,14 +122,14 @@ static void check_left_out(const Table *table, int width, const char *want) {
 
 TEST(what_names_a_row_goes_last) {
   Table table = {0};
-  table_column(&table, "id", TABLE_LEFT, TABLE_FIRST);
-  table_column(&table, "purpose", TABLE_LEFT, 1);
-  table_column(&table, "init", TABLE_LEFT, TABLE_FIRST);
-  table_column(&table, "norm", TABLE_LEFT, TABLE_FIRST);
-  table_column(&table, "loss", TABLE_RIGHT, 0);
-  table_column(&table, "score", TABLE_RIGHT, 1);
-  table_column(&table, "none", TABLE_RIGHT, 1);
-  table_column(&table, "why", TABLE_LEFT, TABLE_BELOW);
+  table_column(&table, "id", TABLE_TEXT, TABLE_FIRST);
+  table_column(&table, "purpose", TABLE_TEXT, 1);
+  table_column(&table, "init", TABLE_TEXT, TABLE_FIRST);
+  table_column(&table, "norm", TABLE_TEXT, TABLE_FIRST);
+  table_column(&table, "loss", TABLE_NUMBER, 0);
+  table_column(&table, "score", TABLE_NUMBER, 1);
+  table_column(&table, "none", TABLE_NUMBER, 1);
+  table_column(&table, "why", TABLE_TEXT, TABLE_BELOW);
   table_add(&table, "e47753f5-s1");
   table_add(&table, "tuning");
   table_add(&table, "glorot_uniform");
@@ -172,9 +172,9 @@ TEST(what_names_a_row_goes_last) {
 /* Right-aligned columns break at blanks before words are cut, and never within a number. */
 TEST(numbers_go_on_below_before_words_are_cut) {
   Table table = {0};
-  table_column(&table, "contrast", TABLE_LEFT, 0);
-  table_column(&table, "difference", TABLE_RIGHT, 0);
-  table_column(&table, "95 % interval", TABLE_RIGHT, 0);
+  table_column(&table, "contrast", TABLE_TEXT, 0);
+  table_column(&table, "difference", TABLE_NUMBER, 0);
+  table_column(&table, "95 % interval", TABLE_NUMBER, 0);
   table_add(&table, "undecided");
   table_add(&table, "-19.59");
   table_add(&table, "-20.01 to -19.16");
@@ -194,43 +194,9 @@ TEST(numbers_go_on_below_before_words_are_cut) {
   table_deinit(&table);
 }
 
-TEST(levels_that_say_nothing_alone_get_their_factor) {
-  static const char *const words[] = {"relu", "inf", "he_normal", "-", "3x3", "Tanh"};
-  static const char *const others[] = {"0.1", "-1", ".5", "1e-04", "true", "none", "3"};
-  for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-    if (!level_is_word(words[i])) fail_msg("%s", words[i]);
-  for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-    if (level_is_word(others[i])) fail_msg("%s", others[i]);
-  Text out = {0};
-  text_add_level(&out, "lr", "0.1");
-  assert_string_equal(out.data, "lr=0.1");
-  text_add_level(&out, "activation", "relu");
-  assert_string_equal(out.data, "lr=0.1relu");
-  text_add_level_of(&out, "gate", "relu", 2);
-  assert_string_equal(out.data, "lr=0.1relugate=relu");
-  text_deinit(&out);
-}
-
 TEST(a_table_without_rows_is_nothing) {
   Table table = {0};
-  table_column(&table, "init", TABLE_LEFT, 0);
+  table_column(&table, "init", TABLE_TEXT, 0);
   check_table(&table, 80, "");
   table_deinit(&table);
-}
-
-TEST(control_characters_are_never_printed) {
-  Text out = {0};
-  text_add_clean(&out, "a\x1B[31m\tb\n\x7F\xC2\x9B\xFF\xE2\x82\xAC\xE2\x82");
-  assert_string_equal(out.data, "a?[31m?b?\?\?\?\?\xE2\x82\xAC?\?");
-  text_deinit(&out);
-}
-
-TEST(words_are_wrapped) {
-  Text out = {0};
-  text_add_wrapped(&out, "one two p" NO_BREAK "=" NO_BREAK "1  three", 0, 2, 10);
-  assert_string_equal(out.data, "one two\n  p = 1\n  three\n");
-  text_deinit(&out);
-  text_add_wrapped(&out, "averyverylongword x", 4, 2, 8);
-  assert_string_equal(out.data, "averyverylongword\n  x\n");
-  text_deinit(&out);
 }

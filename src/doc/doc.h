@@ -1,0 +1,93 @@
+/* doc.h: a document as a value: what is told is said once, and each writer makes of it what its
+ * format has room for.
+ *
+ *   Doc doc = {0};
+ *   doc_say(&doc, DOC_PARAGRAPH, "Decided: %d of %d contrasts:", 1, 2);
+ *   doc_say(&doc, DOC_ITEM, "relu beats tanh");
+ *   Table *table = doc_table(&doc);              rows as table.h has them
+ *   doc_writer_find("html")->write(&doc, OUT_NO_LIMIT, &text);
+ *   doc_deinit(&doc);
+ *
+ * A document knows no width and no format. Texts are UTF-8 and may be anybody's: a writer for
+ * people shows "?" for control characters, and each escapes what means something in its format.
+ * DOC_CODE and DOC_STRONG begin a span, DOC_END ends it; NO_BREAK (base/text.h) is a blank at
+ * which no line ends. Lack of memory while building is remembered and shows in the writer's
+ * out->failed. */
+#ifndef DOC_DOC_H
+#define DOC_DOC_H
+
+#include "base/fault.h"
+#include "doc/table.h"
+
+typedef enum DocKind {
+  DOC_HEADING,
+  DOC_PARAGRAPH,
+  DOC_ITEM,                  /* of a list; those that follow each other are one list */
+  DOC_NOTE,                  /* belongs to a table: what it says, or how it is read */
+  DOC_TABLE,
+  DOC_BREAK                  /* what follows is another section */
+} DocKind;
+
+#define DOC_CODE "\001"
+#define DOC_STRONG "\002"
+#define DOC_END "\003"
+
+typedef struct DocBlock {
+  DocKind kind;
+  Text text;                 /* of all but tables */
+  Table table;
+  struct DocBlock *next;
+} DocBlock;
+
+typedef struct Doc {
+  /* read-only */
+  DocBlock *first;           /* owned; NULL: an empty document */
+  /* private */
+  DocBlock *last;
+  DocBlock lost;             /* what there was no memory for is built here, and dropped */
+  bool failed;
+} Doc;
+
+void doc_deinit(Doc *doc);
+
+/* A new block of text, to be filled; one that stays empty is none. Borrowed from the document. */
+Text *doc_begin(Doc *doc, DocKind kind);
+void doc_say(Doc *doc, DocKind kind, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* What follows is another section. One without anything in it is none. */
+void doc_break(Doc *doc);
+/* A new table, without columns. Borrowed. */
+Table *doc_table(Doc *doc);
+
+/* Is there nothing in it to be shown? */
+bool doc_is_empty(const DocBlock *block);
+
+/* Adds the title of every column for which a table has no room in `width` columns: "sd, max". */
+void doc_left_out(const Doc *doc, int width, Text *out);
+
+/* -- writers: one record each -------------------------------------------------------- */
+
+typedef struct DocWriter {
+  const char *name;
+  const char *doc;           /* what it writes, in words */
+  /* Adds the document to `out`. `width` is for the terminal alone: the columns of a line. With
+   * OUT_NO_LIMIT tables are as wide as they need, and sentences have out_columns(). */
+  void (*write)(const Doc *doc, int width, Text *out);
+} DocWriter;
+
+extern const DocWriter doc_writers[];        /* ends with a name of NULL */
+/* NULL: there is none of that name. */
+const DocWriter *doc_writer_find(const char *name);
+
+/* Prints it on stdout as text, and frees it; what was lost for lack of memory is the fault. */
+Err doc_print(Doc *doc, Fault *fault) WARN_UNUSED;
+
+/* The functions of the records. */
+void doc_write_text(const Doc *doc, int width, Text *out);
+void doc_write_md(const Doc *doc, int width, Text *out);
+void doc_write_html(const Doc *doc, int width, Text *out);
+void doc_write_latex(const Doc *doc, int width, Text *out);
+void doc_write_csv(const Doc *doc, int width, Text *out);
+void doc_write_json(const Doc *doc, int width, Text *out);
+
+#endif

@@ -1,0 +1,120 @@
+/* table.c: the cells of tables; see table.h. How they are laid out on a terminal is
+ * table_layout.c's. */
+#include "doc/table.h"
+#include "base/fault.h"
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void table_deinit(Table *table) {
+  if (table->narrow) table_deinit(table->narrow);
+  free(table->narrow);
+  free(table->columns);
+  text_deinit(&table->cells);
+  *table = (Table){0};
+}
+
+void table_column(Table *table, const char *title, TableKind kind, int rank) {
+  must(table->n_cells == table->n_columns);
+  size_t n_bytes = ((size_t)table->n_columns + 1) * sizeof *table->columns;
+  TableColumn *columns = realloc(table->columns, n_bytes);
+  if (columns) {
+    table->columns = columns;
+    columns[table->n_columns++] = (TableColumn){kind, rank};
+    table_add(table, title);
+  } else {
+    table->cells.failed = true;
+  }
+}
+
+Table *table_narrow(Table *table) {
+  table->narrow = calloc(1, sizeof *table->narrow);
+  if (!table->narrow) table->cells.failed = true;
+  return table->narrow;
+}
+
+Text *table_cell(Table *table) { return &table->cells; }
+
+void table_cell_end(Table *table) {
+  text_add_bytes(&table->cells, "", 1);
+  table->n_cells++;
+}
+
+void table_add(Table *table, const char *cell) {
+  text_add(&table->cells, cell);
+  table_cell_end(table);
+}
+
+void table_addf(Table *table, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  text_add_args(&table->cells, format, args);
+  va_end(args);
+  table_cell_end(table);
+}
+
+const char *table_next(const char *cell) { return cell + strlen(cell) + 1; }
+
+bool table_is_empty(const Table *table) {
+  return table->cells.failed || table->n_cells == table->n_columns;
+}
+
+/* -- drawn intervals ----------------------------------------------------------------- */
+
+void table_add_drawn(Table *table, double low, double value, double high) {
+  if (isfinite(value)) text_addf(&table->cells, "%.17g %.17g %.17g", low, value, high);
+  table_cell_end(table);
+}
+
+bool table_get_drawn(const char *cell, double *low, double *value, double *high) {
+  char *end = NULL;
+  *low = strtod(cell, &end);
+  *value = strtod(end, &end);
+  *high = strtod(end, NULL);
+  return *cell != 0;
+}
+
+/* An interval far wider than the values lie apart would make one dot of them all. */
+TableScale table_scale(const Table *table, int column) {
+  double least = INFINITY, most = -INFINITY, low = INFINITY, high = -INFINITY;
+  const char *cell = table->cells.data;
+  for (int64_t i = 0; i < table->n_cells; i++, cell = table_next(cell)) {
+    double from, value, to;
+    bool drawn = i >= table->n_columns && (int)(i % table->n_columns) == column &&
+                 table_get_drawn(cell, &from, &value, &to);
+    if (!drawn) continue;
+    least = fmin(least, value);
+    most = fmax(most, value);
+    low = fmin(low, fmin(from, value));      /* fmin and fmax leave NaN out */
+    high = fmax(high, fmax(to, value));
+  }
+  if (most < least) return (TableScale){0, 0};
+  double beside = most > least ? most - least : INFINITY;
+  return (TableScale){fmax(low, least - beside), fmin(high, most + beside)};
+}
+
+double table_place(TableScale scale, double value) {
+  double span = scale.high - scale.low;
+  return span > 0 && isfinite(span) ? fmin(fmax((value - scale.low) / span, 0), 1) : 0.5;
+}
+
+static int draw_at(TableScale scale, double value, int n_columns) {
+  return (int)lround(table_place(scale, value) * (n_columns - 1));
+}
+
+void table_draw(TableScale scale, const char *cell, int n_columns, Text *out) {
+  double low, value, high;
+  if (!table_get_drawn(cell, &low, &value, &high)) return;
+  bool known = !isnan(low) && !isnan(high);
+  int at = draw_at(scale, value, n_columns);
+  int from = known ? draw_at(scale, low, n_columns) : at;
+  int to = known ? draw_at(scale, high, n_columns) : at;
+  for (int i = 0; i < n_columns; i++) {
+    const char *mark = i > from && i < to ? "-" : " ";
+    if (known && i == from) mark = low < scale.low ? "<" : "|";
+    if (known && i == to) mark = high > scale.high ? ">" : "|";
+    text_add(out, i == at ? "o" : mark);
+  }
+}

@@ -1,0 +1,101 @@
+/* write_data.c: documents for programs: the tables as CSV, the whole as JSON.
+ *
+ *   [ { "heading" | "paragraph" | "item" | "note": text }
+ *   | { "columns": [title ...], "rows": [[cell ...] ...] } ... ]
+ * A drawn interval is [low, value, high], a number where it is one, else a text. */
+#include "base/csv.h"
+#include "base/json.h"
+#include "doc/doc.h"
+#include <math.h>
+#include <stdlib.h>
+
+static bool is_drawn(const Table *table, int64_t i) {
+  return table->columns[i % table->n_columns].kind == TABLE_DRAWN;
+}
+
+/* Intervals that are drawn stand beside their numbers. */
+static void csv_table(const Table *table, Text *out) {
+  const char *cell = table->cells.data, *comma = "";
+  for (int64_t i = 0; i < table->n_cells; i++, cell = table_next(cell)) {
+    if (!is_drawn(table, i)) {
+      text_add(out, comma);
+      csv_add_field(out, cell);
+      comma = ",";
+    }
+    if ((i + 1) % table->n_columns == 0) text_add(out, "\n"), comma = "";
+  }
+}
+
+/* An empty line stands between two tables. */
+void doc_write_csv(const Doc *doc, int width, Text *out) {
+  size_t begin = out->n_bytes;
+  (void)width;
+  out->failed |= doc->failed;
+  for (const DocBlock *block = doc->first; block; block = block->next) {
+    if (block->kind != DOC_TABLE) continue;
+    out->failed |= block->table.cells.failed;
+    if (doc_is_empty(block)) continue;
+    if (out->n_bytes > begin) text_add(out, "\n");
+    csv_table(&block->table, out);
+  }
+}
+
+static void push_cell(Json *row, const Table *table, int64_t i, const char *cell) {
+  char *end;
+  double low, value, high, number = strtod(cell, &end);
+  bool title = i < table->n_columns;
+  if (!title && is_drawn(table, i)) {
+    Json *interval = json_list();
+    if (table_get_drawn(cell, &low, &value, &high))
+      json_push_number(interval, low), json_push_number(interval, value),
+      json_push_number(interval, high);
+    json_push(row, interval);
+  } else if (!title && table->columns[i % table->n_columns].kind == TABLE_NUMBER && *cell &&
+             !*end) {
+    json_push_number(row, number);
+  } else {
+    json_push_text(row, cell);
+  }
+}
+
+static Json *table_json(const Table *table) {
+  Json *map = json_map(), *rows = json_list(), *row = json_list();
+  const char *cell = table->cells.data;
+  for (int64_t i = 0; i < table->n_cells; i++, cell = table_next(cell)) {
+    push_cell(row, table, i, cell);
+    if ((i + 1) % table->n_columns) continue;
+    if (i < table->n_columns) json_put(map, "columns", row);
+    else json_push(rows, row);
+    row = i + 1 < table->n_cells ? json_list() : NULL;
+  }
+  json_put(map, "rows", rows);
+  return map;
+}
+
+/* The words, without the marks of spans. */
+static Json *text_json(const DocBlock *block) {
+  static const char *const keys[] = {[DOC_HEADING] = "heading", [DOC_PARAGRAPH] = "paragraph",
+                                     [DOC_ITEM] = "item", [DOC_NOTE] = "note"};
+  Json *map = json_map();
+  Text words = {0};
+  for (const char *at = block->text.data; *at; at++)
+    if (*at != *DOC_CODE && *at != *DOC_STRONG && *at != *DOC_END) text_add_bytes(&words, at, 1);
+  json_put_text(map, keys[block->kind], words.data ? words.data : "");
+  text_deinit(&words);
+  return map;
+}
+
+void doc_write_json(const Doc *doc, int width, Text *out) {
+  Json *list = json_list();
+  Fault fault = {0};
+  (void)width;
+  out->failed |= doc->failed;
+  for (const DocBlock *block = doc->first; block; block = block->next) {
+    out->failed |= block->text.failed || block->table.cells.failed;
+    if (doc_is_empty(block)) continue;
+    json_push(list, block->kind == DOC_TABLE ? table_json(&block->table) : text_json(block));
+  }
+  out->failed |= json_write(list, 2, out, &fault) != ERR_OK;
+  text_add(out, "\n");
+  json_free(list);
+}

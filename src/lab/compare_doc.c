@@ -1,0 +1,442 @@
+/* compare_doc.c: the page that says what a study shows: the tables of cells, effects and
+ * contrasts; the sentences are those of compare_verdicts.c, compare_words.c, compare_reach.c. */
+#include "lab/compare_page.h"
+#include <math.h>
+#include <stdlib.h>
+
+enum {
+  CELL_ROWS = 40,            /* of the table of cells; the rest is told in a line */
+  BAR_COLUMNS = 20,          /* of a share of 100 % */
+  MATRICES = 2               /* of interactions, at most */
+};
+static const double matrix_share = 0.02;   /* smallest share of a pair that is shown */
+static const double negligible_share = 0.0005;   /* pairs below it share a row */
+
+/* -- cells --------------------------------------------------------------------------- */
+
+static void add_counts(const Compare *compare, Text *text) {
+  text_addf(text, "%d of %d trials complete", compare->n_complete, compare->n_trials);
+  if (compare->n_diverged) text_addf(text, ", %d diverged", compare->n_diverged);
+  if (compare->n_failed) text_addf(text, ", %d failed", compare->n_failed);
+  if (compare->n_missing) text_addf(text, ", %d without a result", compare->n_missing);
+}
+
+/* "; throughout: norm = batch, momentum = 0 (where it applies)" */
+static void add_throughout(const Compare *compare, Text *text) {
+  const char *before = "; throughout: ";
+  for (int f = 0; f < compare->spec.n_factors; f++) {
+    int level = -1, n = 0;
+    for (int c = 0; c < compare->n_cells; c++) {
+      n += compare->cells[c].levels[f] >= 0;
+      if (level < 0) level = compare->cells[c].levels[f];
+    }
+    if (compare->varies[f] || level < 0) continue;
+    text_addf(text, "%s%s = %s%s", before, compare->spec.factors[f].name,
+              compare_level(compare, f, level),
+              n < compare->n_cells ? " (where it applies)" : "");
+    before = ", ";
+  }
+}
+
+static void add_heading(const Page *page) {
+  const Compare *compare = page->compare;
+  const CompareSpec *spec = &compare->spec;
+  Text *text = doc_begin(page->doc, DOC_PARAGRAPH);
+  if (spec->name) text_addf(text, "%s: ", spec->name);
+  text_addf(text, "%s%s, %s is better; %d cell%s, %d seed%s; ", spec->metric,
+            *page->shown.unit ? " in" NO_BREAK "%" : "",
+            spec->goal == COMPARE_MAX ? "higher" : "lower", compare->n_cells,
+            page_plural(compare->n_cells), compare->n_seeds, page_plural(compare->n_seeds));
+  add_counts(compare, text);
+  text_addf(text, "; 95" NO_BREAK "%% intervals of the mean over seeds, by %s",
+            spec->bootstrap ? "bootstrap-t" : "Student's t");
+  if (compare->n_diverged && compare->n_complete)
+    text_add(text, "; sorted with diverged trials as the worst value");
+  add_throughout(compare, text);
+  doc_break(page->doc);
+}
+
+/* "baseline, floor, 2 diverged" */
+static void add_note(const CompareCell *cell, Table *table) {
+  const struct { int n; const char *word; } counts[] = {
+    {cell->n_diverged, "diverged"}, {cell->n_failed, "failed"}, {cell->n_missing, "to go"}};
+  const struct { bool is; const char *word; } marks[] = {
+    {cell->note, cell->note}, {cell->baseline, "baseline"}, {cell->floor, "floor"},
+    {cell->ceiling, "ceiling"}};
+  Text *note = table_cell(table);
+  const char *comma = "";
+  for (int i = 0; i < 4; i++)
+    if (marks[i].is) text_addf(note, "%s%s", comma, marks[i].word), comma = ", ";
+  for (int i = 0; i < 3; i++)
+    if (counts[i].n) text_addf(note, "%s%d %s", comma, counts[i].n, counts[i].word), comma = ", ";
+  table_cell_end(table);
+}
+
+/* Into one column, or one for each factor that varies. */
+static void add_cell_levels(const Compare *compare, int c, bool together, Table *table) {
+  if (together) compare_add_cell(compare, c, table_cell(table)), table_cell_end(table);
+  for (int f = 0; !together && f < compare->spec.n_factors; f++)
+    if (compare->varies[f])
+      table_add(table, compare_level(compare, f, compare->cells[c].levels[f]));
+}
+
+static void level_columns(const Compare *compare, bool together, Table *table) {
+  if (together) table_column(table, "cell", TABLE_TEXT, 0);
+  for (int f = 0; !together && f < compare->spec.n_factors; f++)
+    if (compare->varies[f]) table_column(table, compare->spec.factors[f].name, TABLE_TEXT, 0);
+}
+
+static void add_cell_row(const Page *page, int c, bool together, Table *table) {
+  const CompareCell *cell = &page->compare->cells[c];
+  const StatSample *sample = &cell->sample;
+  const Shown shown = page->shown;
+  char buffer[SHOWN_BYTES];
+  add_cell_levels(page->compare, c, together, table);
+  table_addf(table, "%d", sample->n);
+  table_add(table, sample->n ? shown_value(shown, sample->mean, buffer) : "-");
+  table_add(table, shown_interval(shown, sample->interval, buffer));
+  table_add(table, shown_value(shown, sample->sd, buffer));
+  table_add(table, shown_value(shown, sample->median, buffer));
+  table_add(table, shown_value(shown, sample->min, buffer));
+  table_add(table, shown_value(shown, sample->max, buffer));
+  table_add(table, cell->n_diverged ? shown_value(shown, cell->imputed.mean, buffer) : "");
+  add_note(cell, table);
+}
+
+static void fill_cells(const Page *page, int rows, bool together, Table *table) {
+  level_columns(page->compare, together, table);
+  table_column(table, "n", TABLE_NUMBER, 0);
+  table_column(table, "mean", TABLE_NUMBER, 0);
+  table_column(table, "95 % interval", TABLE_NUMBER, 0);
+  table_column(table, "sd", TABLE_NUMBER, 1);
+  table_column(table, "median", TABLE_NUMBER, 3);
+  table_column(table, "min", TABLE_NUMBER, 2);
+  table_column(table, "max", TABLE_NUMBER, 2);
+  table_column(table, "div. as worst", TABLE_NUMBER, 1);
+  table_column(table, "", TABLE_TEXT, 0);
+  for (int i = 0; i < rows; i++) add_cell_row(page, page->compare->order[i], together, table);
+}
+
+/* "and 9 more, the last: sigmoid, batch 61.2; `runner ls study --cells` lists all" */
+static void add_cells_left(const Page *page, int rows) {
+  const Compare *compare = page->compare;
+  char buffer[SHOWN_BYTES];
+  int last = compare->order[compare->n_cells - 1];
+  const StatSample *sample = &compare->cells[last].sample;
+  Text *text = doc_begin(page->doc, DOC_PARAGRAPH);
+  text_addf(text, "and %d more, the last: ", compare->n_cells - rows);
+  compare_add_cell(compare, last, text);
+  text_addf(text, " %s", sample->n ? shown_value(page->shown, sample->mean, buffer)
+                                   : "without a value");
+  if (compare->spec.listing)
+    text_addf(text, "; " DOC_CODE "%s" DOC_END " lists all", compare->spec.listing);
+}
+
+/* Where there are too many factors for columns, the levels of a cell share one. */
+static void add_cells(const Page *page) {
+  int n = page->compare->n_cells, rows = n > CELL_ROWS ? CELL_ROWS : n;
+  add_heading(page);
+  Table *table = doc_table(page->doc), *narrow = table_narrow(table);
+  fill_cells(page, rows, false, table);
+  if (narrow) fill_cells(page, rows, true, narrow);
+  if (rows < n) add_cells_left(page, rows);
+}
+
+/* -- effects ------------------------------------------------------------------------- */
+
+static void add_source(const Compare *compare, const StatEffect *effect, Text *text) {
+  static const char *const names[] = {
+    [STAT_HIGHER] = "interactions of three and more",
+    [STAT_BLOCK] = "seed", [STAT_RESIDUAL] = "residual: seed within cell"};
+  if (effect->source <= STAT_PAIR) compare_add_factor(compare, effect->a, text);
+  if (effect->source == STAT_PAIR) {
+    text_add(text, " x ");
+    compare_add_factor(compare, effect->b, text);
+  } else if (effect->source > STAT_PAIR) {
+    text_add(text, names[effect->source]);
+  }
+}
+
+/* Largest share first; seed and residual last. */
+static int by_share(const void *a, const void *b) {
+  const StatEffect *x = *(const StatEffect *const *)a, *y = *(const StatEffect *const *)b;
+  bool x_last = x->source >= STAT_BLOCK, y_last = y->source >= STAT_BLOCK;
+  if (x_last != y_last) return x_last ? 1 : -1;
+  if (x_last) return (int)x->source - (int)y->source;
+  if (x->eta2 != y->eta2) return x->eta2 > y->eta2 ? -1 : 1;
+  return x < y ? -1 : 1;
+}
+
+static void add_share_row(const Compare *compare, const StatEffect *effect, Table *table) {
+  add_source(compare, effect, table_cell(table));
+  table_cell_end(table);
+  table_addf(table, "%.1f %%", 100 * effect->eta2);
+  if (isnan(effect->omega2)) table_add(table, "");
+  else table_addf(table, "%.1f %%", 100 * fmax(0, effect->omega2));
+  int n = (int)lround(BAR_COLUMNS * effect->eta2);
+  table_addf(table, "%.*s", n > 0 ? n : 0, "####################");
+}
+
+/* A pair of factors that explains next to nothing. */
+static bool is_negligible(const StatEffect *effect) {
+  return effect->source == STAT_PAIR && effect->eta2 < negligible_share;
+}
+
+/* Rows of all effects; three and more negligible pairs are one. */
+static void add_share_rows(const Compare *compare, const StatEffect *const *sorted, int n,
+                           Table *table) {
+  int n_negligible = 0;
+  for (int i = 0; i < n; i++) n_negligible += is_negligible(sorted[i]);
+  bool fold = n_negligible >= 3, told = false;
+  for (int i = 0; i < n; i++) {
+    if (!fold || !is_negligible(sorted[i])) {
+      add_share_row(compare, sorted[i], table);
+    } else if (!told) {
+      table_addf(table, "%d other pairs, each", n_negligible);
+      table_add(table, "< 0.1 %");
+      table_add(table, "");
+      table_add(table, "");
+      told = true;
+    }
+  }
+}
+
+static void add_shares(const Page *page) {
+  const CompareGrid *grid = &page->compare->grid;
+  int n = grid->n_effects - 1;         /* without the total */
+  Table *table = doc_table(page->doc);
+  const StatEffect **sorted = malloc((size_t)n * sizeof *sorted);
+  if (!sorted) {
+    table->cells.failed = true;
+    return;
+  }
+  for (int i = 0; i < n; i++) sorted[i] = &grid->effects[i];
+  qsort(sorted, (size_t)n, sizeof *sorted, by_share);
+  table_column(table, "", TABLE_TEXT, 0);
+  table_column(table, "eta^2", TABLE_NUMBER, 0);
+  table_column(table, "omega^2", TABLE_NUMBER, 1);
+  table_column(table, "", TABLE_TEXT, 2);
+  add_share_rows(page->compare, sorted, n, table);
+  free(sorted);
+}
+
+static void add_level_name(const Compare *compare, int factor, int level, Table *table) {
+  compare_add_level(compare, factor, level, table_cell(table));
+  table_cell_end(table);
+}
+
+static void add_marginal_means(const Page *page) {
+  const Compare *compare = page->compare;
+  const CompareGrid *grid = &compare->grid;
+  char buffer[SHOWN_BYTES];
+  doc_break(page->doc);
+  doc_say(page->doc, DOC_NOTE, "Means over everything else:");
+  Table *table = doc_table(page->doc);
+  table_column(table, "factor", TABLE_TEXT, 0);
+  table_column(table, "level", TABLE_TEXT, 0);
+  table_column(table, "mean", TABLE_NUMBER, 0);
+  table_column(table, "95 % interval", TABLE_NUMBER, 1);
+  int last = -1;
+  for (int i = 0; i < grid->n_margins && grid->margins[i].b < 0; i++) {
+    const CompareMargin *margin = &grid->margins[i];
+    if (compare->spec.drawn[margin->a]) continue;
+    if (margin->a != last) compare_add_factor(compare, margin->a, table_cell(table));
+    table_cell_end(table);
+    last = margin->a;
+    add_level_name(compare, margin->a, margin->level_a, table);
+    table_add(table, shown_value(page->shown, margin->sample.mean, buffer));
+    table_add(table, shown_interval(page->shown, margin->sample.interval, buffer));
+  }
+}
+
+/* The means of a pair of factors: rows are a's levels, columns b's. The pair's margins follow
+ * each other, row by row. */
+static void add_matrix(const Page *page, const StatEffect *effect) {
+  const CompareGrid *grid = &page->compare->grid;
+  const CompareMargin *first = grid->margins, *end = grid->margins + grid->n_margins;
+  char buffer[SHOWN_BYTES];
+  while (first->a != effect->a || first->b != effect->b) first++;
+  doc_break(page->doc);
+  Text *title = doc_begin(page->doc, DOC_NOTE);
+  text_add(title, "Means of ");
+  add_source(page->compare, effect, title);
+  text_add(title, ":");
+  Table *table = doc_table(page->doc);
+  table->split = true;
+  table_column(table, "", TABLE_TEXT, 0);
+  for (const CompareMargin *m = first; m < end && m->a == effect->a && m->b == effect->b &&
+                                       m->level_a == first->level_a; m++) {
+    Text name = {0};
+    compare_add_level(page->compare, m->b, m->level_b, &name);
+    table_column(table, name.data ? name.data : "", TABLE_NUMBER, 0);
+    text_deinit(&name);
+  }
+  for (const CompareMargin *m = first; m < end && m->a == effect->a && m->b == effect->b; m++) {
+    if (m->level_b == first->level_b) add_level_name(page->compare, m->a, m->level_a, table);
+    table_add(table, shown_value(page->shown, m->sample.mean, buffer));
+  }
+}
+
+static double share_of(const StatEffect *effect) {
+  return isnan(effect->omega2) ? effect->eta2 : effect->omega2;
+}
+
+/* The pairs with the largest shares, if they are worth it. */
+static void add_matrices(const Page *page) {
+  const CompareGrid *grid = &page->compare->grid;
+  const bool *drawn = page->compare->spec.drawn;
+  double below = INFINITY;
+  for (int k = 0; k < MATRICES; k++) {
+    const StatEffect *largest = NULL;
+    for (int i = 0; i < grid->n_effects; i++) {
+      const StatEffect *effect = &grid->effects[i];
+      if (effect->source != STAT_PAIR || !(share_of(effect) < below)) continue;
+      if (drawn[effect->a] || drawn[effect->b]) continue;
+      if (!largest || share_of(effect) > share_of(largest)) largest = effect;
+    }
+    if (!largest || share_of(largest) < matrix_share) return;
+    add_matrix(page, largest);
+    below = share_of(largest);
+  }
+}
+
+static void add_effects(const Page *page) {
+  const CompareGrid *grid = &page->compare->grid;
+  bool varies = grid->n_factors > 0 && !isnan(grid->effects[0].eta2);
+  Text *text = doc_begin(page->doc, DOC_PARAGRAPH);
+  if (grid->n_factors == 0)
+    text_addf(text, "What each factor explains: not told, %s.", page->compare->n_complete
+              ? "there is no complete grid of two levels or more" : "no trial has a value");
+  else
+    text_addf(text, "What each factor explains: %s on %s.",
+              varies ? "shares of variance" : "nothing varies", grid->text);
+  if (!varies) return;
+  add_shares(page);
+  doc_say(page->doc, DOC_NOTE, "They describe this grid and test nothing: other levels would "
+          "give other shares. omega^2 takes off what chance alone would give.");
+  if (grid->n_factors > 1) add_marginal_means(page);
+  add_matrices(page);
+}
+
+/* -- contrasts ----------------------------------------------------------------------- */
+
+/* "worse", or "worse (9/10 seeds, 5/6 settings)" if not all were used: what qualifies the
+ * verdict stands with it, so that no narrow table is without. */
+static void add_verdict(const Compare *compare, const CompareContrast *contrast,
+                        const CompareAnalysis *analysis, Table *table) {
+  Text *text = table_cell(table);
+  const char *between = " (";
+  text_add(text, compare_verdict_name(analysis->verdict));
+  if (analysis == compare_main(contrast) && compare_is_typical(contrast)) {
+    text_addf(text, "%stypical runs", between);
+    between = ", ";
+  }
+  if (analysis->paired.n < compare->n_seeds) {
+    text_addf(text, "%s%d/%d seeds", between, analysis->paired.n, compare->n_seeds);
+    between = ", ";
+  }
+  if (analysis->n_settings < contrast->n_settings && analysis->n_settings > 0) {
+    text_addf(text, "%s%d/%d settings", between, analysis->n_settings, contrast->n_settings);
+    between = ", ";
+  }
+  if (*between == ',') text_add(text, ")");
+  table_cell_end(table);
+}
+
+static void add_numbers(const Page *page, const CompareContrast *contrast,
+                        const CompareAnalysis *analysis, Table *table) {
+  const StatPaired *paired = &analysis->paired;
+  const Shown shown = page->shown;
+  char buffer[SHOWN_BYTES];
+  double won = round(2 * paired->won * paired->n) / 2;   /* ties are halves */
+  table_add(table, paired->n ? shown_difference(shown, paired->mean, buffer) : "-");
+  table_add(table, shown_difference_interval(shown, paired->interval, buffer));
+  if (paired->n < 2 || isnan(paired->d_z)) table_add(table, "");
+  else table_addf(table, "%.2f", paired->d_z);
+  table_add(table, paired->n < 2 ? "" : shown_p(paired->p, buffer));
+  if (page->compare->n_contrasts > 1) table_add(table, shown_p(analysis->p_holm, buffer));
+  table_add(table, paired->n ? shown_p(paired->p_flip, buffer) : "");
+  if (paired->n == 0) table_add(table, "");
+  else table_addf(table, "%.*f/%d", won != floor(won), won, paired->n);
+  if (paired->n == 0) table_add(table, "");
+  else table_addf(table, "%.0f-%.0f %%", 100 * paired->won_interval.low,
+                  100 * paired->won_interval.high);
+  add_verdict(page->compare, contrast, analysis, table);
+}
+
+static void contrast_columns(bool holm, Table *table) {
+  table_column(table, "factor", TABLE_TEXT, 1);
+  table_column(table, "contrast", TABLE_TEXT, 0);
+  table_column(table, "difference", TABLE_NUMBER, 0);
+  table_column(table, "95 % interval", TABLE_NUMBER, 0);
+  table_column(table, "d_z", TABLE_NUMBER, 3);
+  table_column(table, "p", TABLE_NUMBER, holm ? 4 : 0);
+  if (holm) table_column(table, "p Holm", TABLE_NUMBER, 0);
+  table_column(table, "p flip", TABLE_NUMBER, 0);
+  table_column(table, "won", TABLE_NUMBER, 2);
+  table_column(table, "95 % of won", TABLE_NUMBER, 5);
+  table_column(table, "verdict", TABLE_TEXT, 0);
+}
+
+/* The factor is told where it begins. */
+static void add_contrast_rows(const Page *page, int i, Table *table) {
+  const CompareContrast *contrast = &page->compare->contrasts[i];
+  Text *cell = table_cell(table);
+  if (i > 0 && contrast->factor == contrast[-1].factor) text_add(cell, "");
+  else if (contrast->factor >= 0) compare_add_factor(page->compare, contrast->factor, cell);
+  else text_add(cell, "cells");
+  table_cell_end(table);
+  compare_add_contrast(page->compare, contrast, cell);
+  table_cell_end(table);
+  add_numbers(page, contrast, &contrast->complete, table);
+  if (contrast->runs_a.n_diverged + contrast->runs_b.n_diverged == 0) return;
+  table_add(table, "");
+  table_add(table, "  diverged as worst");
+  add_numbers(page, contrast, &contrast->imputed, table);
+}
+
+static void add_contrasts(const Page *page) {
+  const Compare *compare = page->compare;
+  Text *text = doc_begin(page->doc, DOC_PARAGRAPH);
+  if (compare->n_contrasts == 0 || compare->n_complete == 0) {
+    text_addf(text, "Contrasts: %s", compare->n_contrasts ? "none yet, no trial has a value."
+              : compare->n_cells == 1 ? "none, there is one cell."
+              : compare_is_drawn(compare) ? "none, points that are drawn have no baseline."
+                                          : "none, no two cells differ in one factor alone.");
+    return;
+  }
+  bool settings = false;
+  for (int i = 0; i < compare->n_contrasts; i++)
+    settings = settings || compare->contrasts[i].n_settings > 1;
+  text_addf(text, "Contrasts%s: paired by seed%s; paired t test",
+            *page->shown.unit ? " in points" : "",
+            settings ? ", mean over the settings of the other factors" : "");
+  if (compare->n_contrasts > 1) text_addf(text, ", Holm over %d", compare->n_contrasts);
+  text_add(text, "; p flip: sign-flip test.");
+  Table *table = doc_table(page->doc);
+  contrast_columns(compare->n_contrasts > 1, table);
+  for (int i = 0; i < compare->n_contrasts; i++) add_contrast_rows(page, i, table);
+}
+
+/* Nothing is there to compare: how many trials there are; the verdict says the rest. */
+static void add_nothing(const Page *page) {
+  Text *text = doc_begin(page->doc, DOC_PARAGRAPH);
+  if (page->compare->spec.name) text_addf(text, "%s: ", page->compare->spec.name);
+  add_counts(page->compare, text);
+}
+
+void compare_doc(const Compare *compare, int parts, Doc *doc) {
+  static void (*const add[])(const Page *page) = {page_verdicts, add_cells, add_effects,
+                                                  add_contrasts, page_reach, page_words};
+  const Page page = {compare, shown_of(compare), doc};
+  if ((parts & COMPARE_VERDICTS) && compare->n_complete + compare->n_diverged == 0) {
+    add_nothing(&page);
+    page_verdicts(&page);
+    return;
+  }
+  for (size_t i = 0; i < sizeof add / sizeof *add; i++) {
+    if (!(parts & (1 << i))) continue;
+    doc_break(doc);
+    add[i](&page);
+  }
+}

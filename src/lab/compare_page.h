@@ -1,0 +1,23 @@
+/* compare_page.h: what the parts of a comparison's page share. */
+#ifndef LAB_COMPARE_PAGE_H
+#define LAB_COMPARE_PAGE_H
+
+#include "lab/compare_show.h"
+
+typedef struct Page {
+  const Compare *compare;
+  Shown shown;
+  Doc *doc;
+} Page;
+
+static inline const char *page_plural(int n) { return n == 1 ? "" : "s"; }
+
+/* "p = .012", "p < .001" */
+void page_add_p(double p, Text *text);
+
+/* Each adds its part of the page (compare.h). */
+void page_verdicts(const Page *page);
+void page_reach(const Page *page);
+void page_words(const Page *page);
+
+#endif
