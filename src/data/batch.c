@@ -78,9 +78,15 @@ static void fill_values(const Dataset *set, int64_t row, real *out) {
     fill_uniform(out + k * run, x, at + k * run, run, set->shift[k], set->scale[k]);
 }
 
-static void fill_row(const Dataset *set, int64_t row, real *out) {
-  fill_values(set, row, out);
-  if (set->means) fill_gaps(set, row, out);
+/* `row` of the source. */
+static void fill_row(const Dataset *set, int64_t row, real *out, const Augment *augment) {
+  real *first = set->chain ? set->chain->scratch : out;
+  fill_values(set, row, first);
+  if (set->means) fill_gaps(set, row, first);
+  if (!set->chain) return;
+  Stream draw = {0};
+  if (augment) draw = (Stream){augment->key, augment->epoch << 40 | (uint64_t)row};
+  chain_row(set->chain, out, augment ? &draw : NULL);
 }
 
 static void fill_targets(const Dataset *set, const int64_t *rows, int64_t n,
@@ -94,12 +100,13 @@ static void fill_targets(const Dataset *set, const int64_t *rows, int64_t n,
 }
 
 void dataset_fill(const Dataset *set, const int64_t *rows, int64_t n, const Array *x,
-                  const Array *y) {
+                  const Array *y, const Augment *augment) {
   must(set->rows && !dataset_lacks(set));
   if (x->data) {
-    must(x->dtype == DT_REAL && shape_count(&x->shape) == n * set->n_features);
+    int64_t n_given = shape_count(&set->given);
+    must(x->dtype == DT_REAL && shape_count(&x->shape) == n * n_given);
     for (int64_t i = 0; i < n; i++)
-      fill_row(set, dataset_row(set, rows[i]), (real *)x->data + i * set->n_features);
+      fill_row(set, dataset_row(set, rows[i]), (real *)x->data + i * n_given, augment);
   }
   if (y && y->data && set->rows->y) fill_targets(set, rows, n, y);
 }
@@ -143,6 +150,7 @@ void batches_close(Batches *batches) {
 
 void batches_epoch(Batches *b, int64_t epoch) {
   b->at = 0;
+  b->epoch = epoch;
   if (b->options.shuffle == SHUFFLE_NONE) return;
   Stream stream = b->options.order;
   if (b->options.shuffle == SHUFFLE_EPOCH) stream.draw += (uint64_t)epoch;
@@ -176,8 +184,8 @@ Err batches_next(Batches *b, Tensor **x, Tensor **y, bool *more, Fault *fault) {
   if (n == 0) return ERR_OK;
   const Dataset *set = b->set;
   MemoryCount *memory = set->source->memory;
-  Shape shape = set->rows->x->a.shape;
-  shape.dim[0] = n;
+  Shape shape = {.rank = set->given.rank + 1, .dim = {n}};
+  for (int i = 0; i < set->given.rank; i++) shape.dim[i + 1] = set->given.dim[i];
   Err err = own_tensor(x, memory, DT_REAL, &shape, fault);
   Array none = {0};
   if (!err && set->rows->y) {
@@ -193,6 +201,8 @@ Err batches_next(Batches *b, Tensor **x, Tensor **y, bool *more, Fault *fault) {
     b->at--;
     return err;
   }
-  dataset_fill(set, rows, n, &(*x)->a, *y ? &(*y)->a : &none);
+  Augment augment = {b->options.augment.key, b->options.augment.draw + (uint64_t)b->epoch};
+  dataset_fill(set, rows, n, &(*x)->a, *y ? &(*y)->a : &none,
+               b->options.training ? &augment : NULL);
   return ERR_OK;
 }

@@ -14,6 +14,7 @@
 
 #include "base/philox.h"
 #include "base/record.h"
+#include "data/transform.h"
 #include "tensor/tensor.h"
 
 /* -- sources ------------------------------------------------------------------------- */
@@ -95,7 +96,6 @@ Source *source_from_tensors(Tensor *x, Tensor *y, int64_t n_classes, int64_t lab
 
 /* -- data sets ----------------------------------------------------------------------- */
 
-typedef struct Transform Transform;
 typedef struct Dataset Dataset;
 
 /* All rows of a part of the source (retained); nothing is read. */
@@ -165,16 +165,22 @@ Dataset *dataset_take(Dataset *set, int64_t n, Fault *fault);
 /* The rows of the view with these numbers (from 0), in that order. */
 Dataset *dataset_subset(Dataset *set, const int64_t *rows, int64_t n, Fault *fault);
 
-/* -- transforms: x -> (x - shift) * scale -------------------------------------------- */
+/* -- transforms ---------------------------------------------------------------------- */
 
-/* One shift and scale for all, per channel (first feature axis), or per feature. */
+/* The set with the transform after those that it has; the features must fit. */
+Dataset *dataset_apply(Dataset *set, Transform *transform, Fault *fault);
+/* Are there any that may draw? */
+bool dataset_augments(const Dataset *set);
+
+/* Normalization, x -> (x - shift) * scale: one pair for all, per channel (first feature axis),
+ * or per feature. It holds the means of the rows it was made of, for what others lack. */
 typedef enum Per { PER_ALL, PER_CHANNEL, PER_FEATURE } Per;
 
-/* Mean 0 and standard deviation 1 on the rows of `set` (after its transforms); where the
- * deviation is 0, only the mean is taken away. Returns new. */
+/* Mean 0 and standard deviation 1 on the rows of `set` (after its transforms, as they are where
+ * nothing is trained); where the deviation is 0, only the mean is taken away. Returns new. */
 Transform *transform_normalize(Dataset *set, Per per, Fault *fault);
 Transform *transform_scale(double shift, double scale, Fault *fault);
-void transform_release(Transform *transform);             /* NULL is a no-op */
+/* Of these two alone: */
 int64_t transform_n(const Transform *transform);          /* numbers held: 1, C or all */
 double transform_shift(const Transform *transform, int64_t i);
 double transform_scaling(const Transform *transform, int64_t i);
@@ -183,19 +189,21 @@ double transform_mean(const Transform *transform, int64_t i);
 /* Shifts, then scales, transform_n of each, as a tensor of *out for rows of the shape x: the
  * caller's (free). NULL and a fault where the rows are of other features. */
 double *transform_pairs(const Transform *t, const Shape *x, Shape *out, Fault *fault);
-
-/* The set with the transform after those it has; the feature shapes must fit. */
-Dataset *dataset_apply(Dataset *set, Transform *transform, Fault *fault);
-
 /* -- batches ------------------------------------------------------------------------- */
 
 typedef enum ShuffleMode { SHUFFLE_EPOCH, SHUFFLE_ONCE, SHUFFLE_NONE } ShuffleMode;
 extern const char *const shuffle_names[];                 /* "epoch" "once" "none" NULL */
 
+/* From where random transforms draw: row r of the source by draw (epoch, r) of the key. */
+typedef struct Augment {
+  uint64_t key, epoch;
+} Augment;
+
 /* Rows given by number into memory of the right shape: x [n, ...features] real, y [n]
- * int32 or [n, ...] (data NULL: not wanted). Allocates nothing. The set is loaded. */
+ * int32 or [n, ...] (data NULL: not wanted). Allocates nothing. The set is loaded. augment
+ * NULL: not for training. */
 void dataset_fill(const Dataset *set, const int64_t *rows, int64_t n, const Array *x,
-                  const Array *y);
+                  const Array *y, const Augment *augment);
 
 typedef struct BatchOptions {
   int64_t batch_size;               /* at least 1 */
@@ -203,6 +211,9 @@ typedef struct BatchOptions {
   bool drop_last;                   /* leave out a last batch that is not full */
   Stream order;                     /* epoch e (from 0) is shuffled by draw order.draw + e;
                                        SHUFFLE_ONCE: always by order.draw */
+  bool training;                    /* random transforms draw: epoch e from augment.key, by
+                                       epoch augment.draw + e */
+  Stream augment;
 } BatchOptions;
 
 typedef struct Batches {
@@ -210,6 +221,7 @@ typedef struct Batches {
   Dataset *set;                     /* retained */
   BatchOptions options;
   int64_t n_rows, n_batches;        /* rows of the set; batches per epoch */
+  int64_t epoch;                    /* from 0 */
   int64_t at;                       /* batches given in this epoch */
   int64_t *order;                   /* row numbers, of this epoch */
 } Batches;

@@ -38,6 +38,7 @@ void dataset_release(Dataset *set) {
   object_release(set->source);
   affine_deinit(&set->affine);
   means_release(set->means);
+  chain_release(set->chain);
   free(set->shift);
   free(set->index);
   free(set->name);
@@ -58,7 +59,7 @@ static uint64_t mix(uint64_t hash, const void *bytes, size_t n_bytes) {
 /* All rows as the source gives them, read or not? */
 static bool is_whole(const Dataset *set) {
   const Affine *a = &set->affine;
-  if (set->index || set->means) return false;
+  if (set->index || set->means || set->chain) return false;
   return !a->n || (a->n == 1 && a->shift[0] == 0 && a->scale[0] == set->rows->scale);
 }
 
@@ -70,7 +71,14 @@ uint64_t dataset_view_hash(const Dataset *set) {
   if (set->means)
     hash = mix(hash, set->means->v, (size_t)set->means->n * sizeof *set->means->v);
   if (n) hash = mix(hash, set->affine.shift, n * sizeof *set->affine.shift);
-  return n ? mix(hash, set->affine.scale, n * sizeof *set->affine.scale) : hash;
+  if (n) hash = mix(hash, set->affine.scale, n * sizeof *set->affine.scale);
+  for (int i = 0; set->chain && i < set->chain->n; i++) {
+    Text text = {0};
+    transform_add_text(&text, set->chain->stage[i].transform);
+    hash = mix(hash, text.data, text.n_bytes);
+    text_deinit(&text);
+  }
+  return hash;
 }
 
 /* Derives the pairs that batches use from the affine. */
@@ -104,6 +112,7 @@ Err dataset_load(Dataset *set, Fault *fault) {
   set->features.rank = x->rank - 1;
   for (int i = 1; i < x->rank; i++) set->features.dim[i - 1] = x->dim[i];
   set->n_features = shape_count(&set->features);
+  set->given = set->features;
   set->n = x->dim[0];
   set->rows = rows;
   return ERR_OK;
@@ -127,6 +136,7 @@ Dataset *dataset_view(const Dataset *set, int64_t *index, int64_t n, const Affin
   view->index = index;
   view->n = n;
   view->means = means_retain(set->means);
+  view->chain = chain_retain(set->chain);
   view->affine = (Affine){0};
   view->shift = view->scale = NULL;
   if (!set_affine(view, affine ? affine : &set->affine, fault)) return view;
@@ -151,7 +161,7 @@ int64_t dataset_n(const Dataset *set) {
 
 Shape dataset_features(const Dataset *set) {
   must(set->rows);
-  return set->features;
+  return set->given;
 }
 
 bool dataset_has_y(const Dataset *set) {

@@ -12,19 +12,38 @@ typedef struct Affine {
   double *shift, *scale;     /* one allocation, at shift */
 } Affine;
 
+/* Transforms one after the other, each with the features that it takes and gives. Shared by
+ * views, never changed but for the scratch: one row at a time. */
+typedef struct Stage {
+  Transform *transform;      /* retained */
+  Shape in, out;
+} Stage;
+
+typedef struct Chain {
+  int refs;
+  real *scratch;             /* two rows of n_scratch; the first is what a chain begins with */
+  int64_t n_scratch;
+  int n;
+  Stage stage[];
+} Chain;
+
+Chain *chain_retain(Chain *chain);                        /* NULL is a no-op */
+void chain_release(Chain *chain);                         /* NULL is a no-op */
+/* The chain (NULL: none) and then the transform, for rows that have `features` by then: new. */
+Chain *chain_then(const Chain *chain, const Shape *features, Transform *t, Fault *fault);
+/* The row in the scratch through all stages into `out`. `draw`: of this row; NULL: not for
+ * training. */
+void chain_row(const Chain *chain, real *out, const Stream *draw);
+
+/* The loaded set with the transform at the end of its chain: new. */
+Dataset *dataset_add_stage(const Dataset *set, Transform *t, Fault *fault);
+
 /* Stands for missing values: one for each feature, in the units of the source. */
 typedef struct Means {
   int refs;
   int64_t n;
   double v[];
 } Means;
-
-struct Transform {
-  int refs;
-  Means *means;              /* retained; NULL: none */
-  Shape features;            /* of the rows it was made for; PER_ALL: any fit */
-  Affine affine;
-};
 
 struct Dataset {
   int refs;
@@ -33,13 +52,15 @@ struct Dataset {
   char *name;
   /* from here on: once loaded */
   const Rows *rows;          /* borrowed from the source; NULL: not loaded */
-  Shape features;
+  Shape features;            /* of a row of the source */
   int64_t n_features;
   int64_t n;                 /* rows of the view */
   int64_t *index;            /* row of the source for each; NULL: all in order */
   Means *means;              /* retained; NULL: nothing missing, or not decided */
-  Affine affine;             /* all transforms in one, in double */
+  Affine affine;             /* the first shifts and scales, all in one, in double */
   real *shift, *scale;       /* the same as batches are computed; one allocation */
+  Chain *chain;              /* what comes after; NULL: nothing */
+  Shape given;               /* features of a row in a batch: the last stage's */
 };
 
 static inline int64_t dataset_row(const Dataset *set, int64_t i) {

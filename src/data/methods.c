@@ -76,6 +76,22 @@ const Kind normalize_method = {
            "only centred",
     .equation = "x' = (x - mean) / sqrt(mean((x - mean)^2))"};
 
+/* -- transform ----------------------------------------------------------------------- */
+
+static const Option transform_options[] = {
+    {.name = "transforms", .kind = OPT_OBJECTS, AT(TransformCall, transforms), .position = 1,
+     .family = &transform_family, .doc = "one transform, or several, in their order"},
+    {0}};
+
+const Kind transform_method = {
+    .name = "transform", .family = &dataset_methods, .size = sizeof(TransformCall),
+    .options = transform_options,
+    .doc = "the set whose rows go through these transforms, after those that it has. Random "
+           "ones draw in train.fit's training and in set:batches, for each row and epoch anew "
+           "(stream \"augment\"), whatever the batch size; net:evaluate, validation (also "
+           "where it is split off this set), test and set:tensors get rows as they are where "
+           "nothing is trained"};
+
 /* -- batches ------------------------------------------------------------------------- */
 
 static const Option batches_options[] = {
@@ -88,8 +104,10 @@ static const Option batches_options[] = {
      .doc = "leave out a last batch that is not full"},
     {.name = "seed", .kind = OPT_INT, AT(BatchesCall, seed), .value = "0", .lo = 0,
      .hi = 0x1p53, .doc = doc_seed},
+    {.name = "training", .kind = OPT_BOOL, AT(BatchesCall, training), .value = "true",
+     .doc = "random transforms of the set draw; else rows are as in an evaluation"},
     {.name = "name", .kind = OPT_TEXT, AT(BatchesCall, name), .value = "none",
-     .doc = "name of the order's stream; none: the data set's name"},
+     .doc = "name of the order's stream and of the transforms'; none: the data set's name"},
     {0}};
 
 const Kind batches_method = {
@@ -97,8 +115,9 @@ const Kind batches_method = {
     .options = batches_options,
     .doc = "iterator over one epoch: for x, y in set:batches(32) do ... end"};
 
-static const Kind *const method_kinds[] = {&split_method,     &shuffle_method, &take_method,
-                                           &normalize_method, &batches_method, NULL};
+static const Kind *const method_kinds[] = {&split_method,     &shuffle_method,   &take_method,
+                                           &normalize_method, &transform_method, &batches_method,
+                                           NULL};
 
 const Family dataset_methods = {
     .name = "data set method", .module = "set", .kinds = method_kinds};

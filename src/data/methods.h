@@ -28,17 +28,23 @@ typedef struct NormalizeCall {
   int per;                   /* a Per */
 } NormalizeCall;
 
+typedef struct TransformCall {
+  Object object;
+  ObjectList transforms;
+} TransformCall;
+
 typedef struct BatchesCall {
   Object object;
   int64_t batch_size;
   int shuffle;               /* a ShuffleMode */
   bool drop_last;
   int64_t seed;
-  char *name;                /* of the stream; NULL: the data set's name */
+  bool training;
+  char *name;                /* of the streams; NULL: the data set's name */
 } BatchesCall;
 
 extern const Kind split_method, shuffle_method, take_method, normalize_method;
-extern const Kind batches_method;
+extern const Kind transform_method, batches_method;
 extern const Family dataset_methods;         /* all of them; module "set" */
 
 #endif

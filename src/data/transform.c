@@ -1,242 +1,119 @@
-/* transform.c: x -> (x - shift) * scale, and its estimation from data.
- *
- * Statistics of unsigned bytes are exact: with s = sum x and q = sum x^2 as integers,
- * mean = s / n and variance = (n q - s^2) / n^2, the numerator without rounding. Others
- * take two passes in double: the mean, then the mean of (x - mean)^2. The deviation is
- * that of the rows at hand (divided by n). */
+/* transform.c: the family of transforms, and chains of them. */
+#include "data/transform.h"
 #include "data/dataset.h"
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* -- affine -------------------------------------------------------------------------- */
+#define TRANSFORM(name) extern const TransformKind transform_##name;
+#include "data/transforms.def"
+#undef TRANSFORM
 
-int64_t affine_count(Per per, const Shape *features) {
-  if (per == PER_ALL) return 1;
-  if (per == PER_FEATURE) return shape_count(features);
-  return features->rank > 0 ? features->dim[0] : 1;
-}
+static const Kind *const transform_kinds[] = {
+#define TRANSFORM(name) &transform_##name.kind,
+#include "data/transforms.def"
+#undef TRANSFORM
+    NULL};
 
-Err affine_init(Affine *out, Per per, int64_t n, Fault *fault) {
-  *out = (Affine){per, n, malloc(2 * (size_t)n * sizeof(double)), NULL};
-  if (!out->shift) return fault_memory(fault, 2 * (size_t)n * sizeof(double));
-  out->scale = out->shift + n;
+const Family transform_family = {
+    .name = "transform", .module = "data", .kinds = transform_kinds};
+
+Err transform_planes(const Transform *self, const Shape *features, Planes *out, Fault *fault) {
+  char label[64], text[SHAPE_TEXT];
+  int rank = features->rank;
+  if (rank < 2)
+    return fault_set(fault, ERR_SHAPE, "%s: got rows of features %s, allowed: pictures, [H, W] "
+                     "or [C, H, W]", kind_label(self->object.kind, label, sizeof label),
+                     shape_text(text, features));
+  *out = (Planes){1, features->dim[rank - 2], features->dim[rank - 1]};
+  for (int i = 0; i < rank - 2; i++) out->n *= features->dim[i];
   return ERR_OK;
 }
 
-void affine_deinit(Affine *affine) {
-  free(affine->shift);
-  *affine = (Affine){0};
+/* -- chains -------------------------------------------------------------------------- */
+
+Chain *chain_retain(Chain *chain) {
+  if (chain) chain->refs++;
+  return chain;
 }
 
-Err affine_then(Affine *out, const Affine *a, const Affine *b, const Shape *features,
-                Fault *fault) {
-  Per per = a->per > b->per ? a->per : b->per;
-  Err err = affine_init(out, per, affine_count(per, features), fault);
-  if (err) return err;
-  for (int64_t i = 0; i < out->n; i++) {
-    /* Counts divide one another: pair i of the finer one lies in pair i * n / out->n. */
-    int64_t ia = i / (out->n / a->n), ib = i / (out->n / b->n);
-    out->shift[i] = a->shift[ia] + b->shift[ib] / a->scale[ia];
-    out->scale[i] = a->scale[ia] * b->scale[ib];
+void chain_release(Chain *chain) {
+  if (!chain || --chain->refs > 0) return;
+  for (int i = 0; i < chain->n; i++) object_release(chain->stage[i].transform);
+  free(chain->scratch);
+  free(chain);
+}
+
+/* Two rows of the largest features that lie between stages. */
+static Err add_scratch(Chain *chain, Fault *fault) {
+  int64_t n = 1;
+  for (int i = 0; i < chain->n; i++) {
+    int64_t n_in = shape_count(&chain->stage[i].in);
+    if (n_in > n) n = n_in;
   }
-  return ERR_OK;
+  size_t n_bytes = 2 * (size_t)n * sizeof *chain->scratch;
+  chain->scratch = malloc(n_bytes);
+  chain->n_scratch = n;
+  return chain->scratch ? ERR_OK : fault_memory(fault, n_bytes);
 }
 
-/* -- transforms ---------------------------------------------------------------------- */
-
-static Transform *transform_new(Per per, const Shape *features, Fault *fault) {
-  Transform *t = calloc(1, sizeof *t);
-  if (!t) {
-    fault_memory(fault, sizeof *t);
+Chain *chain_then(const Chain *chain, const Shape *features, Transform *t, Fault *fault) {
+  int n = chain ? chain->n : 0;
+  Shape out;
+  if (transform_kind(t)->shape(t, features, &out, fault)) return NULL;
+  size_t n_bytes = sizeof(Chain) + ((size_t)n + 1) * sizeof(Stage);
+  Chain *longer = calloc(1, n_bytes);
+  if (!longer) {
+    fault_memory(fault, n_bytes);
     return NULL;
   }
-  t->refs = 1;
-  t->features = *features;
-  if (!affine_init(&t->affine, per, affine_count(per, features), fault)) return t;
-  free(t);
+  longer->refs = 1;
+  for (int i = 0; i < n; i++) longer->stage[i] = chain->stage[i];
+  longer->stage[n] = (Stage){t, *features, out};
+  longer->n = n + 1;
+  for (int i = 0; i <= n; i++) object_retain(longer->stage[i].transform);
+  if (!add_scratch(longer, fault)) return longer;
+  chain_release(longer);
   return NULL;
 }
 
-void transform_release(Transform *t) {
-  if (!t || --t->refs > 0) return;
-  affine_deinit(&t->affine);
-  means_release(t->means);
-  free(t);
+void chain_row(const Chain *chain, real *out, const Stream *draw) {
+  const real *x = chain->scratch;
+  for (int i = 0; i < chain->n; i++) {
+    const Stage *s = &chain->stage[i];
+    bool last = i == chain->n - 1;
+    real *y = last ? out : chain->scratch + (i % 2 == 0 ? chain->n_scratch : 0);
+    RowDraw own = {draw ? *draw : (Stream){0}, (uint64_t)i * ROW_WORDS};
+    transform_kind(s->transform)->row(s->transform, x, &s->in, y, &s->out,
+                                      draw ? &own : NULL);
+    x = y;
+  }
 }
 
-int64_t transform_n_means(const Transform *t) { return t->means ? t->means->n : 0; }
-double transform_mean(const Transform *t, int64_t i) { return t->means->v[i]; }
-
-int64_t transform_n(const Transform *t) { return t->affine.n; }
-double transform_shift(const Transform *t, int64_t i) { return t->affine.shift[i]; }
-double transform_scaling(const Transform *t, int64_t i) { return t->affine.scale[i]; }
-
-double *transform_pairs(const Transform *t, const Shape *x, Shape *out, Fault *fault) {
-  const Affine *a = &t->affine;
-  int rank = a->per == PER_FEATURE ? t->features.rank + 1 : a->per == PER_ALL ? 0 : x->rank;
-  bool fits = x->rank >= (a->per == PER_CHANNEL ? 2 : 0) && (rank == 0 || rank == x->rank);
-  *out = (Shape){.rank = rank};
-  for (int i = 0; fits && i < rank; i++) {
-    bool apart = i > 0 && (a->per == PER_FEATURE || i == 1);
-    out->dim[i] = apart ? x->dim[i] : 1;
-  }
-  if (fits && a->per == PER_FEATURE)
-    for (int i = 1; i < rank; i++) fits = fits && x->dim[i] == t->features.dim[i - 1];
-  if (!fits || shape_count(out) != a->n) {
-    char got[SHAPE_TEXT], want[SHAPE_TEXT];
-    fault_set(fault, ERR_SHAPE, "transform: made for features %s, got the shape %s; allowed: "
-              "rows of such features", shape_text(want, &t->features), shape_text(got, x));
-    return NULL;
-  }
-  size_t n_bytes = 2 * (size_t)a->n * sizeof(double);
-  double *pairs = malloc(n_bytes);
-  if (!pairs) fault_memory(fault, n_bytes);
-  else memcpy(pairs, a->shift, n_bytes);
-  return pairs;
-}
-
-Transform *transform_scale(double shift, double scale, Fault *fault) {
-  if (!isfinite(shift) || !isfinite(scale) || scale == 0) {
-    fault_set(fault, ERR_VALUE, "scale: got shift %g and scale %g, allowed: finite "
-              "numbers, scale not 0", shift, scale);
-    return NULL;
-  }
-  Transform *t = transform_new(PER_ALL, &SHAPE_SCALAR, fault);
-  if (!t) return NULL;
-  t->affine.shift[0] = shift;
-  t->affine.scale[0] = scale;
-  return t;
+void transform_add_text(Text *out, const Transform *self) {
+  object_add_text(out, &self->object);
+  if (transform_kind(self)->add_text) transform_kind(self)->add_text(self, out);
 }
 
 Dataset *dataset_apply(Dataset *set, Transform *t, Fault *fault) {
   if (dataset_load(set, fault)) return NULL;
-  bool fits = t->affine.per == PER_ALL ||
-              affine_count(t->affine.per, &set->features) == t->affine.n;
-  if (t->affine.per == PER_FEATURE) fits = shape_equal(&t->features, &set->features);
-  if (!fits) {
-    char a[SHAPE_TEXT], b[SHAPE_TEXT];
-    fault_set(fault, ERR_SHAPE, "normalize: made for features %s, %s has %s",
-              shape_text(a, &t->features), set->name, shape_text(b, &set->features));
-    return NULL;
-  }
-  Affine both;
-  if (affine_then(&both, &set->affine, &t->affine, &set->features, fault)) return NULL;
+  const TransformKind *kind = transform_kind(t);
+  return kind->join ? kind->join(t, set, fault) : dataset_add_stage(set, t, fault);
+}
+
+bool dataset_augments(const Dataset *set) { return set->chain != NULL; }
+
+Dataset *dataset_add_stage(const Dataset *set, Transform *t, Fault *fault) {
+  Chain *chain = chain_then(set->chain, &set->given, t, fault);
+  if (!chain) return NULL;
   bool ok;
   int64_t *index = dataset_copy_index(set, &ok, fault);
-  Dataset *out = ok ? dataset_view(set, index, set->n, &both, fault) : NULL;
-  affine_deinit(&both);
-  if (!out || !t->means || !dataset_lacks(out)) return out;
-  Dataset *complete = dataset_with_means(out, t->means, fault);
-  dataset_release(out);
-  return complete;
-}
-
-/* -- statistics ---------------------------------------------------------------------- */
-
-__extension__ typedef unsigned __int128 Wide;
-
-/* Features are `n` groups of `run` each, one after another. */
-typedef struct Groups { int64_t n, run; } Groups;
-
-/* Of the raw bytes: means into `mean`, deviations into `deviation`. */
-static Err byte_statistics(const Dataset *set, Groups g, double *mean, double *deviation,
-                           Fault *fault) {
-  uint64_t *sum = calloc(2 * (size_t)g.n, sizeof *sum);
-  if (!sum) return fault_memory(fault, 2 * (size_t)g.n * sizeof *sum);
-  uint64_t *squares = sum + g.n;
-  for (int64_t i = 0; i < set->n; i++) {
-    const uint8_t *x =
-        (const uint8_t *)set->rows->x->a.data + dataset_row(set, i) * set->n_features;
-    for (int64_t k = 0; k < g.n; k++, x += g.run) {
-      uint64_t s = 0, q = 0;
-      for (int64_t j = 0; j < g.run; j++) {
-        s += x[j];
-        q += (uint64_t)x[j] * x[j];
-      }
-      sum[k] += s;
-      squares[k] += q;
-    }
+  Dataset *out = ok ? dataset_view(set, index, set->n, NULL, fault) : NULL;
+  if (!out) {
+    chain_release(chain);
+    return NULL;
   }
-  double n = (double)set->n * (double)g.run;
-  Wide count = (Wide)set->n * (uint64_t)g.run;
-  for (int64_t k = 0; k < g.n; k++) {
-    Wide above = count * squares[k] - (Wide)sum[k] * sum[k];
-    mean[k] = (double)sum[k] / n;
-    deviation[k] = sqrt((double)above) / n;
-  }
-  free(sum);
-  return ERR_OK;
-}
-
-/* Feature j of a row, after the set's transforms, in double. */
-static double feature(const Dataset *set, int64_t row, int64_t j) {
-  int64_t pair = j / (set->n_features / set->affine.n);
-  double x = dataset_raw(set, row, j);
-  return (x - set->affine.shift[pair]) * set->affine.scale[pair];
-}
-
-/* Adds feature (power 1), or its squared distance from the mean (power 2), by group. */
-static void add_moments(const Dataset *set, Groups g, int power, const double *mean,
-                        double *sum) {
-  for (int64_t i = 0; i < set->n; i++) {
-    int64_t row = dataset_row(set, i);
-    for (int64_t k = 0; k < g.n; k++) {
-      double s = 0;
-      for (int64_t j = k * g.run; j < (k + 1) * g.run; j++) {
-        double v = feature(set, row, j);
-        s += power == 1 ? v : (v - mean[k]) * (v - mean[k]);
-      }
-      sum[k] += s;
-    }
-  }
-}
-
-static void statistics(const Dataset *set, Groups g, double *mean, double *deviation) {
-  double n = (double)set->n * (double)g.run;
-  for (int64_t k = 0; k < g.n; k++) mean[k] = deviation[k] = 0;
-  add_moments(set, g, 1, NULL, mean);
-  for (int64_t k = 0; k < g.n; k++) mean[k] /= n;
-  add_moments(set, g, 2, mean, deviation);
-  for (int64_t k = 0; k < g.n; k++) deviation[k] = sqrt(deviation[k] / n);
-}
-
-/* Of a set for which it is decided what stands for missing values. */
-static Transform *normalize_complete(Dataset *set, Per per, Fault *fault) {
-  Transform *t = transform_new(per, &set->features, fault);
-  if (!t) return NULL;
-  t->means = means_retain(set->means);
-  Affine *a = &t->affine;
-  Groups g = {a->n, set->n_features / a->n};
-  Err err = ERR_OK;
-  /* mean((x - m) s) = (mean(x) - m) s, and deviations scale with |s|. */
-  if (set->rows->x->a.dtype == DT_UINT8 && set->affine.n == 1) {
-    err = byte_statistics(set, g, a->shift, a->scale, fault);
-    for (int64_t k = 0; k < a->n && !err; k++) {
-      a->shift[k] = (a->shift[k] - set->affine.shift[0]) * set->affine.scale[0];
-      a->scale[k] *= fabs(set->affine.scale[0]);
-    }
-  } else {
-    statistics(set, g, a->shift, a->scale);
-  }
-  for (int64_t k = 0; k < a->n && !err; k++) {
-    if (!isfinite(a->shift[k]) || !isfinite(a->scale[k]))
-      err = fault_set(fault, ERR_DATA,
-                      "normalize: %s holds values that are not finite, or whose variance is "
-                      "not (feature group %lld)", set->name, (long long)(k + 1));
-    /* A constant feature has deviation 0 up to rounding. */
-    bool constant = !(a->scale[k] > 1e-12 * fabs(a->shift[k]));
-    a->scale[k] = constant ? 1 : 1 / a->scale[k];
-  }
-  if (!err) return t;
-  transform_release(t);
-  return NULL;
-}
-
-Transform *transform_normalize(Dataset *set, Per per, Fault *fault) {
-  if (dataset_need_rows(set, "normalize", fault)) return NULL;
-  Dataset *complete = dataset_complete(set, set, fault);
-  Transform *t = complete ? normalize_complete(complete, per, fault) : NULL;
-  dataset_release(complete);
-  return t;
+  chain_release(out->chain);
+  out->chain = chain;
+  out->given = chain->stage[chain->n - 1].out;
+  return out;
 }

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #define SET_META "runner.set"
-#define TRANSFORM_META "runner.transform"
+#define TRANSFORM_META "runner.normalization"
 #define BATCHES_META "runner.batches"
 
 /* -- boxes --------------------------------------------------------------------------- */
@@ -51,7 +51,7 @@ static int set_gc(lua_State *L) {
 
 static int transform_gc(lua_State *L) {
   Transform **box = lua_touserdata(L, 1);
-  transform_release(*box);
+  object_release(*box);
   *box = NULL;
   return 0;
 }
@@ -193,6 +193,23 @@ static int set_normalize(lua_State *L) {
   return 2;
 }
 
+/* set:transform(transform), set:transform{transform, ...} -> set */
+static int set_transform(lua_State *L) {
+  Dataset *set = check_dataset(L, 1);
+  const ObjectList *list = &((const TransformCall *)method_arguments(L, &transform_method))
+                                ->transforms;
+  Fault fault = {0};
+  Dataset **box = new_set_box(L);
+  *box = dataset_retain(set);
+  for (int i = 0; i < list->n; i++) {
+    Dataset *next = dataset_apply(*box, (Transform *)list->v[i], &fault);
+    if (!next) return raise_fault(L, &fault);
+    dataset_release(*box);
+    *box = next;
+  }
+  return 1;
+}
+
 /* set:impute(other): missing values become the means of the other set's rows; its own ones
  * without it. */
 static int set_impute(lua_State *L) {
@@ -273,6 +290,13 @@ static Stream order_stream(lua_State *L, const BatchesCall *call, const Dataset 
   return stream;
 }
 
+/* Where random transforms draw from: anew at each call, as the order of the rows. */
+static Stream augment_stream(lua_State *L, const BatchesCall *call, const Dataset *set) {
+  const char *name = call->name ? call->name : dataset_name(set);
+  uint64_t draw = graph_draw(session_graph(L), "augment", name).draw;
+  return (Stream){philox_key(seed_or_run(L, call->seed), "augment", name), draw};
+}
+
 /* for x, y in set:batches(32, {...}): function, nil, nil, and the box to be closed. */
 static int set_batches(lua_State *L) {
   Dataset *set = check_dataset(L, 1);
@@ -280,7 +304,9 @@ static int set_batches(lua_State *L) {
   BatchOptions options = {.batch_size = call->batch_size,
                           .shuffle = (ShuffleMode)call->shuffle,
                           .drop_last = call->drop_last,
-                          .order = order_stream(L, call, set)};
+                          .order = order_stream(L, call, set),
+                          .training = call->training};
+  if (call->training && dataset_augments(set)) options.augment = augment_stream(L, call, set);
   BatchBox *box = lua_newuserdatauv(L, sizeof *box, 0);
   *box = (BatchBox){0};
   luaL_setmetatable(L, BATCHES_META);
@@ -394,6 +420,8 @@ static const Function set_methods[] = {
      "from the end; a list or a tensor.", NULL},
     {"normalize", set_normalize, "set:normalize({ options })", "The set with mean 0 and "
      "deviation 1, and the transform that did it.", &normalize_method},
+    {"transform", set_transform, "set:transform({ transforms })", "The set whose rows go through "
+     "transforms, such as data.random_crop and data.random_flip.", &transform_method},
     {"impute", set_impute, "set:impute(other)", "The set with its missing values (data.csv, "
      "missing = \"mean\") filled in by the features' means over the rows of another set, the "
      "one to train on; without it, over its own. train.fit does it with what it validates and "
@@ -689,6 +717,7 @@ int open_data(lua_State *L) {
   static const FamilyBinding binding = {
       .family = &dataset_family, .methods = source, .fields = source_fields};
   static const FamilyBinding methods = {.family = &dataset_methods};
+  static const FamilyBinding transforms = {.family = &transform_family};
   add_metatable(L, TRANSFORM_META, transform);
   add_metatable(L, BATCHES_META, batches);
   add_set_metatable(L);
@@ -697,6 +726,7 @@ int open_data(lua_State *L) {
   lua_pop(L, 1);
   lua_newtable(L);
   register_family(L, &binding);
+  register_family(L, &transforms);
   extend_source_metatable(L);
   add_sources(L);
   return 1;

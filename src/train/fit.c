@@ -151,7 +151,9 @@ static Err open_batches(Work *w) {
   BatchOptions options = {.batch_size = fit->batch_size,
                           .shuffle = (ShuffleMode)fit->shuffle,
                           .drop_last = fit->drop_last,
-                          .order = graph_draw_once(w->run.graph, "order", name)};
+                          .order = graph_draw_once(w->run.graph, "order", name),
+                          .training = true,
+                          .augment = graph_draw_once(w->run.graph, "augment", name)};
   Err err = batches_open(&w->batches, w->train, &options, w->fault);
   if (err) return err;
   int64_t n = w->batches.n_rows, last = n % fit->batch_size;

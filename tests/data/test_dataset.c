@@ -28,7 +28,7 @@ static void source_rows_of(Dataset *set, int64_t *out) {
   for (int64_t i = 0; i < dataset_n(set); i++) {
     Tensor *x = tensor_new(NULL, DT_REAL, &SHAPE_OF(1, 2, 3), &fault);
     Tensor *y = tensor_new(NULL, DT_INT32, &SHAPE_OF(1), &fault);
-    dataset_fill(set, &i, 1, &x->a, &y->a);
+    dataset_fill(set, &i, 1, &x->a, &y->a, NULL);
     out[i] = (int64_t)(tensor_reals(x)[0] / 10);
     assert_int_equal(((int32_t *)y->a.data)[0], out[i] % 3 + 1);
     tensor_release(x);
@@ -176,7 +176,7 @@ static void check_normal(Dataset *set, Per per) {
   Tensor *x = tensor_new(NULL, DT_REAL, &SHAPE_OF(n, 2, 3), &fault);
   for (int64_t i = 0; i < n; i++) {
     Array row = {SHAPE_OF(1, 2, 3), DT_REAL, tensor_reals(x) + 6 * i};
-    dataset_fill(set, &i, 1, &row, NULL);
+    dataset_fill(set, &i, 1, &row, NULL, NULL);
   }
   int64_t groups = per == PER_ALL ? 1 : per == PER_CHANNEL ? 2 : 6, run = 6 / groups;
   for (int64_t g = 0; g < groups; g++) {
@@ -211,12 +211,12 @@ TEST(normalized_sets_have_mean_0_and_deviation_1) {
         Transform *b = transform_normalize(scaled, pers[q], &fault);
         Dataset *twice = dataset_apply(scaled, b, &fault);
         check_normal(twice, pers[q]);
-        transform_release(shifted);
-        transform_release(b);
+        object_release(shifted);
+        object_release(b);
         dataset_release(scaled);
         dataset_release(twice);
       }
-      transform_release(a);
+      object_release(a);
       dataset_release(normal);
       dataset_release(set);
     }
@@ -233,10 +233,10 @@ TEST(a_transform_of_the_training_rows_serves_others) {
   CHECK_NEAR(transform_scaling(t, 2), 1 / sqrt(825.0), 1e-12);
   Dataset *normal = dataset_apply(rest, t, &fault);
   Tensor *x = tensor_new(NULL, DT_REAL, &SHAPE_OF(1, 2, 3), &fault);
-  dataset_fill(normal, (int64_t[]){0}, 1, &x->a, NULL);
+  dataset_fill(normal, (int64_t[]){0}, 1, &x->a, NULL, NULL);
   CHECK_NEAR((double)tensor_reals(x)[2], (102 - 47) / sqrt(825.0), 1e-6);
   tensor_release(x);
-  transform_release(t);
+  object_release(t);
   Dataset *all[] = {set, train, rest, normal};
   for (int i = 0; i < 4; i++) dataset_release(all[i]);
 }
@@ -257,7 +257,7 @@ TEST(constant_features_are_centred_only) {
   Dataset *other = numbered(3, DT_REAL);
   assert_null(dataset_apply(other, t, &fault));
   assert_int_equal(fault.code, ERR_SHAPE);
-  transform_release(t);
+  object_release(t);
   fault_clear(&fault);
   tensor_reals(x)[0] = (real)NAN;
   assert_null(transform_normalize(set, PER_ALL, &fault));

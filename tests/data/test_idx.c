@@ -35,7 +35,7 @@ static void check_images(const char *images, const char *labels) {
   assert_int_equal(dataset_classes(set), 3);
   Tensor *x = tensor_new(NULL, DT_REAL, &SHAPE_OF(2, 1, 2, 3), &fault);
   Tensor *y = tensor_new(NULL, DT_INT32, &SHAPE_OF(2), &fault);
-  dataset_fill(set, (int64_t[]){4, 0}, 2, &x->a, &y->a);
+  dataset_fill(set, (int64_t[]){4, 0}, 2, &x->a, &y->a, NULL);
   for (int j = 0; j < 6; j++) {
     CHECK_NEAR((double)tensor_reals(x)[j], (24 + j) * 7 % 256 / 255.0, 1e-7);
     CHECK_NEAR((double)tensor_reals(x)[6 + j], j * 7 / 255.0, 1e-7);
@@ -271,7 +271,7 @@ TEST(installed_fashion_mnist_is_whole) {
   Transform *t = transform_normalize(train, PER_ALL, &fault);
   CHECK_NEAR(transform_shift(t, 0), 0.2860, 1e-4);
   CHECK_NEAR(1 / transform_scaling(t, 0), 0.3530, 1e-4);
-  transform_release(t);
+  object_release(t);
   dataset_release(train);
   dataset_release(test);
   object_release(source);
