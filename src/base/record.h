@@ -209,9 +209,9 @@ struct Value {
 const char *value_text(const Value *value, char *buffer, size_t n_bytes);
 
 /* A function of the user, called from below without knowing Lua. Results that it does not give
- * are VALUE_NIL; if it gives more than n_out, the last of them is VALUE_MANY, so that none is
- * lost without a word. Nodes it returns belong
- * to the session's current scope. An error of the function comes back as ERR_SCRIPT with
+ * are VALUE_NIL, a nil that it gives behind the first is VALUE_OTHER; if it gives more than
+ * n_out, the last of them is VALUE_MANY, so that none is lost without a word. Nodes it returns
+ * belong to the session's current scope. An error of the function comes back as ERR_SCRIPT with
  * its text and traceback. */
 struct Callable {
   int refs;

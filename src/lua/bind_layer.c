@@ -1,7 +1,7 @@
 /* bind_layer.c: a Lua table with a function `forward` is a layer.
  *
  *   { w = tensor.variable(...), inner = nn.Dense(3), rest = { nn.Dense(2), nn.Dense(1) },
- *     forward = function(self, x) return ... end,
+ *     forward = function(self, x, ...) return ... end,
  *     parameters = function(self) return { ... } end }
  *
  * It trains the variables and layers that stand in its fields, or in lists that do, and the
@@ -11,13 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* upvalue 1: the table. forward(self, x) */
+/* upvalue 1: the table. forward(self, x, ...) */
 static int call_forward(lua_State *L) {
+  int n = lua_gettop(L);
   lua_getfield(L, lua_upvalueindex(1), "forward");
+  lua_insert(L, 1);
   lua_pushvalue(L, lua_upvalueindex(1));
-  lua_pushvalue(L, 1);
-  lua_call(L, 2, LUA_MULTRET);
-  return lua_gettop(L) - 1;
+  lua_insert(L, 2);
+  lua_call(L, n + 1, LUA_MULTRET);
+  return lua_gettop(L);
 }
 
 static int get_forward(lua_State *L) {
@@ -37,12 +39,47 @@ static bool has_forward(lua_State *L, int table) {
 /* -- what it trains -------------------------------------------------------------------- */
 
 typedef struct Members {
-  Layer *layers[MAX_IN];       /* these and the variables: borrowed from the Lua stack */
-  Variable *variables[MAX_IN];
-  const char *names[MAX_IN];   /* of the variables; kept by the Lua stack */
+  Layer **layers;              /* these and the variables: borrowed from the Lua stack */
+  Variable **variables;
+  const char **names;          /* of the variables; kept by the Lua stack */
   int n_layers, n_variables;
-  bool too_many;               /* of one of them */
+  int layer_room, variable_room;
 } Members;
+
+static void members_deinit(Members *m) {
+  free(m->layers);
+  free(m->variables);
+  free(m->names);
+}
+
+static int more_room(int room) { return room ? 2 * room : 16; }
+
+static bool add_layer(Members *m, Layer *layer) {
+  if (m->n_layers == m->layer_room) {
+    int room = more_room(m->layer_room);
+    Layer **larger = realloc(m->layers, (size_t)room * sizeof *larger);
+    if (!larger) return false;
+    m->layers = larger;
+    m->layer_room = room;
+  }
+  m->layers[m->n_layers++] = layer;
+  return true;
+}
+
+static bool add_variable(Members *m, Variable *variable, const char *name) {
+  if (m->n_variables == m->variable_room) {
+    int room = more_room(m->variable_room);
+    Variable **variables = realloc(m->variables, (size_t)room * sizeof *variables);
+    if (variables) m->variables = variables;
+    const char **names = variables ? realloc(m->names, (size_t)room * sizeof *names) : NULL;
+    if (!names) return false;
+    m->names = names;
+    m->variable_room = room;
+  }
+  m->variables[m->n_variables] = variable;
+  m->names[m->n_variables++] = name;
+  return true;
+}
 
 static bool has_member(const Members *m, const Layer *layer, const Variable *variable) {
   for (int i = 0; layer && i < m->n_layers; i++)
@@ -61,16 +98,8 @@ static void take_member(lua_State *L, Members *m, const char *name) {
   Layer *layer = to_object(L, -1, &layer_family);
   Variable *variable = to_variable(L, -1);
   if ((!layer && !variable) || has_member(m, layer, variable)) return;
-  if ((layer ? m->n_layers : m->n_variables) == MAX_IN) {
-    m->too_many = true;
-    return;
-  }
-  if (layer) {
-    m->layers[m->n_layers++] = layer;
-    return;
-  }
-  m->names[m->n_variables] = name;
-  m->variables[m->n_variables++] = variable;
+  if (!(layer ? add_layer(m, layer) : add_variable(m, variable, name)))
+    luaL_error(L, "out of memory");
 }
 
 /* The elements of the list at `list`, called "name_1" and so on, and those of lists in it. They
@@ -149,8 +178,6 @@ static Object *layer_from_table(lua_State *L, int arg, Fault *fault) {
   lua_pushvalue(L, arg);
   lua_pushlightuserdata(L, &m);
   Err err = call_protected(L, 2, LUA_MULTRET, fault);
-  if (!err && m.too_many)
-    err = fault_set(fault, ERR_VALUE, "a layer with more than %d layers or variables", MAX_IN);
   lua_pushvalue(L, arg);
   lua_pushcclosure(L, call_forward, 1);
   Callable *forward = err ? NULL : callable_from_lua(L, lua_gettop(L), fault);
@@ -158,6 +185,7 @@ static Object *layer_from_table(lua_State *L, int arg, Fault *fault) {
     layer = layer_custom_new(forward, m.layers, m.n_layers, m.variables, m.names,
                              m.n_variables, fault);
   callable_release(forward);
+  members_deinit(&m);
   lua_settop(L, top);
   return (Object *)layer;
 }

@@ -18,25 +18,36 @@ static int raise_either(lua_State *L, const Fault *fault) {
 
 /* -- calling ------------------------------------------------------------------------- */
 
-/* The one option of net(x, { training = true }). */
-static bool option_training(lua_State *L, int arg, bool otherwise) {
-  if (lua_isnoneornil(L, arg)) return otherwise;
-  luaL_checktype(L, arg, LUA_TTABLE);
-  lua_pushnil(L);
-  while (lua_next(L, arg)) {
-    if (lua_type(L, -2) != LUA_TSTRING || strcmp(lua_tostring(L, -2), "training") != 0)
-      luaL_error(L, "net: unknown option \"%s\"; allowed: \"training\"",
-                 luaL_tolstring(L, -2, NULL));
+/* net(x, ..., { training = true, mask = m }). */
+typedef struct CallOptions {
+  bool training;
+  Node *mask;                  /* of the first input; or NULL */
+} CallOptions;
+
+static void take_call_option(lua_State *L, CallOptions *out) {
+  const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
+  if (strcmp(name, "training") == 0) {
     if (lua_type(L, -1) != LUA_TBOOLEAN)
       luaL_error(L, "net: option \"training\": got a %s, allowed: true or false",
                  luaL_typename(L, -1));
-    otherwise = lua_toboolean(L, -1);
-    lua_pop(L, 1);
+    out->training = lua_toboolean(L, -1);
+  } else if (strcmp(name, "mask") == 0) {
+    if (!is_tensor(L, -1))
+      luaL_error(L, "net: option \"mask\": got a %s, allowed: a tensor [N, T], 1 where a step "
+                 "counts, else 0", luaL_typename(L, -1));
+    out->mask = check_node(L, lua_gettop(L));
+  } else {
+    luaL_error(L, "net: unknown option \"%s\"; allowed: \"training\", \"mask\"",
+               luaL_tolstring(L, -2, NULL));
   }
-  return otherwise;
 }
 
-/* The one input of a net: a tensor, or a list of numbers, which is one. */
+static void take_call_options(lua_State *L, int arg, CallOptions *out) {
+  lua_pushnil(L);
+  for (; lua_next(L, arg); lua_pop(L, 1)) take_call_option(L, out);
+}
+
+/* An input of a net: a tensor, or a list of numbers, which is one. */
 static Node *check_input(lua_State *L, int arg, const char *function) {
   if (to_dataset(L, arg))
     luaL_error(L, "%s: got a data set; allowed: a tensor, as x of x, y = set:tensors()",
@@ -48,26 +59,61 @@ static Node *check_input(lua_State *L, int arg, const char *function) {
   return list_node(L, arg);
 }
 
-/* net(x), net(x, { training = true }) */
+/* Are options, not a list of numbers, at `arg`? */
+static bool is_options(lua_State *L, int arg) {
+  return lua_type(L, arg) == LUA_TTABLE && lua_rawlen(L, arg) == 0;
+}
+
+/* The inputs at 2 to `last`. */
+static void check_inputs(lua_State *L, int last, Ports *in) {
+  int n = last < 2 ? 1 : last - 1;
+  if (n > MAX_PORTS)
+    luaL_error(L, "net: got %d tensors; allowed: up to %d, then { training = true } or nothing",
+               n, MAX_PORTS);
+  for (int i = 0; i < n; i++) {
+    int arg = 2 + i, type = lua_type(L, arg);
+    if (i > 0 && !is_tensor(L, arg) && (type != LUA_TTABLE || is_options(L, arg)))
+      luaL_error(L, "net: argument %d is %s; allowed: tensors, then { training = true } or "
+                 "nothing", i + 1, argument_text(L, arg));
+    in->v[i].x = check_input(L, arg, "net");
+  }
+  in->n = n;
+}
+
+static void check_mask(lua_State *L, const Node *mask, const Node *x) {
+  const Shape *steps = &mask->shape, *of = &x->shape;
+  char got[SHAPE_TEXT], input[SHAPE_TEXT];
+  if (steps->rank == 2 && of->rank >= 2 && steps->dim[0] == of->dim[0] &&
+      steps->dim[1] == of->dim[1])
+    return;
+  luaL_error(L, "net: option \"mask\": got %s for an input of %s; allowed: [N, T] of an input "
+             "[N, T, ...]", shape_text(got, steps), shape_text(input, of));
+}
+
+/* net(x, ...), net(x, ..., { training = true, mask = m }) -> y, ... */
 static int net_call(lua_State *L) {
   Graph *graph = session_graph(L);
-  int scope = enter_call(L), n = lua_gettop(L) - 1;
+  int scope = enter_call(L), last = lua_gettop(L);
   Layer *net = check_layer(L, 1);
-  if (n > 2)
-    return luaL_error(L, "net: got %d arguments; allowed: one tensor, then { training = true } "
-                      "or nothing", n);
-  if (!lua_isnoneornil(L, 3) && lua_type(L, 3) != LUA_TTABLE)
-    return luaL_error(L, "net: argument 2 is %s; allowed: { training = true }, since a net "
-                      "takes one tensor", argument_text(L, 3));
-  lua_settop(L, 3);
-  Node *x = check_input(L, 2, "net");
+  CallOptions options = {.training = graph->training};
+  Ports in = {0};
+  while (last > 2 && lua_isnil(L, last)) last--;
+  int options_at = last > 2 && is_options(L, last) ? last-- : 0;
+  check_inputs(L, last, &in);
+  if (options_at) take_call_options(L, options_at, &options);
+  if (options.mask) {
+    check_mask(L, options.mask, in.v[0].x);
+    in.v[0].mask = op_cast(graph, options.mask, DT_REAL);
+  }
   bool before = graph->training;
-  graph->training = option_training(L, 3, before);
-  Node *y = layer_call(graph, net, x);
+  graph->training = options.training;
+  Ports out = layer_call_ports(graph, net, &in);
   graph->training = before;
-  push_node(L, y);
+  luaL_checkstack(L, MAX_PORTS, "too many results");
+  if (out.n == 0) push_node(L, NULL);
+  for (int i = 0; i < out.n; i++) push_node(L, out.v[i].x);
   graph_scope_end(graph, scope);
-  return 1;
+  return out.n;
 }
 
 /* -- structure ----------------------------------------------------------------------- */
@@ -87,16 +133,26 @@ static int net_add(lua_State *L) {
   return 1;
 }
 
+/* The sizes at `arg` (numbers to the end, or a list); returns the argument behind them. */
+static int check_sizes(lua_State *L, int arg, IntList *out) {
+  Shape shape;
+  int next = check_shape(L, arg, &shape);
+  *out = (IntList){.n = shape.rank};
+  memcpy(out->v, shape.dim, sizeof(int64_t) * (size_t)shape.rank);
+  return next;
+}
+
+/* net:build(28, 28), net:build { 28, 28 }; of several inputs net:build({ 3 }, { 4 }). */
 static int net_build(lua_State *L) {
   Layer *net = check_layer(L, 1);
   Graph *graph = session_graph(L);
-  int scope = enter_call(L);
-  Shape shape;
+  int scope = enter_call(L), n = 0;
+  IntList shapes[MAX_PORTS + 1];
   Fault fault = {0};
-  check_shape(L, 2, &shape);
-  IntList list = {.n = shape.rank};
-  memcpy(list.v, shape.dim, sizeof(int64_t) * (size_t)shape.rank);
-  Err err = layer_build(graph, net, &list, &fault);
+  int next = check_sizes(L, 2, &shapes[n++]);
+  while (n <= MAX_PORTS && lua_type(L, next) == LUA_TTABLE)
+    next = check_sizes(L, next, &shapes[n++]);
+  Err err = layer_build(graph, net, shapes, n, &fault);
   graph_scope_end(graph, scope);
   if (err) return raise_either(L, &fault);
   lua_settop(L, 1);
@@ -325,7 +381,7 @@ static int layer_listing(lua_State *L) {
   const Graph *graph = session_graph(L);
   Layer *layer = check_layer(L, 1);
   push_object_listing(L, &layer->object);
-  for (int i = 0; i < LAYER_VARS; i++) {
+  for (int i = 0; i < layer->n_vars; i++) {
     if (!layer->var[i]) continue;
     push_variable(L, layer->var[i]);
     add_part(L, layer->var_name[i]);
@@ -368,8 +424,8 @@ static bool layer_index(lua_State *L) {
   if (lua_type(L, 2) == LUA_TNUMBER) return push_child(L, layer);
   const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
   const char *const *vars = layer->var_name ? layer->var_name : layer_kind(layer)->vars;
-  for (int i = 0; vars && i < LAYER_VARS && vars[i]; i++) {
-    Variable *v = layer->var[i];
+  for (int i = 0; vars && vars[i]; i++) {
+    Variable *v = layer_var(layer, i);
     if (strcmp(vars[i], name) != 0) continue;
     if (!v) luaL_error(L, "nn.%s: it was made without %s", layer->object.kind->name, name);
     if (!v->has_value)
@@ -422,7 +478,8 @@ static const Function layer_methods[] = {
     {LISTING, layer_listing, NULL, NULL, NULL},
     {"add", net_add, "net:add(layer)", "Appends a layer; gives the net.", NULL},
     {"build", net_build, "net:build(shape)", "Gives the parameters shape and value for "
-     "inputs of that shape, without the batch axis; gives the net.", NULL},
+     "inputs of that shape, without the batch axis; of several inputs a list each. Gives the "
+     "net.", NULL},
     {"summary", net_summary, "net:summary(loss)", "A table of the layers, their shapes and "
      "parameters, as text; with a loss, in which form it takes the outputs.", NULL},
     {"parameters", net_parameters, "net:parameters()", "The list of all variables that are "

@@ -367,6 +367,8 @@ static Err lua_function_call(Callable *self, const Value *in, int n_in, Value *o
   for (int i = 0; !err && i < n_out; i++) {
     lua_pushvalue(L, top + 1 + i);
     err = take_value(L, &out[i], fault);
+    if (!err && out[i].kind == VALUE_NIL && i > 0 && i < n_results)
+      out[i] = (Value){.kind = VALUE_OTHER, .as.text = "nil"};
     lua_pop(L, 1);
   }
   if (!err && n_out && n_results > n_out)

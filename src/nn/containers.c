@@ -50,9 +50,10 @@ static Err container_check(Object *object, Fault *fault) {
 
 /* -- Sequential -------------------------------------------------------------------- */
 
-static Node *sequential_forward(Graph *graph, Layer *layer, Node *x) {
+static Ports sequential_ports(Graph *graph, Layer *layer, const Ports *in) {
   const ObjectList *layers = &((Container *)layer)->layers;
-  for (int i = 0; i < layers->n; i++) x = layer_forward(graph, (Layer *)layers->v[i], x);
+  Ports x = *in;
+  for (int i = 0; i < layers->n; i++) x = layer_forward(graph, (Layer *)layers->v[i], &x);
   return x;
 }
 
@@ -68,9 +69,17 @@ const LayerKind layer_sequential = {
     .kind = {.name = "Sequential", .family = &layer_family, .size = sizeof(Container),
              .options = sequential_options, .check = container_check,
              .deinit = layer_deinit,
-             .doc = "One layer after the other; net:add appends.",
-             .equation = "y = f_n(... f_2(f_1(x)))"},
-    .prefix = "sequential", .forward = sequential_forward, .children = container_children,
+             .doc = "One layer after the other; net:add appends. All that net(a, b) is given "
+                    "goes to the first.",
+             .equation = "y = f_n(... f_2(f_1(x)))",
+             .source = "Goodfellow, Bengio & Courville, Deep Learning, 2016, chapter 6"},
+    .prefix = "sequential", .knows_masks = true,
+    .samples = (const LayerSample[]){
+        {{{"layers", "Dense 3"}}, {{2, {3, 5}}}, {2, {3, 3}}},
+        {{{"layers", "BatchNorm"}}, {{2, {7, 2}}}, {2, {7, 2}}},
+        {{{"layers", "Lambda"}}, {{2, {2, 3}}, {2, {2, 3}}}, {2, {2, 3}}},
+        LAYER_SAMPLES_END},
+    .ports = sequential_ports, .children = container_children,
     .growing = sequential_growing};
 
 Layer *layer_sequential_new(Fault *fault) {
@@ -97,15 +106,38 @@ Err layer_add(Layer *sequential, Layer *layer, Fault *fault) {
 
 /* -- Concat ------------------------------------------------------------------------ */
 
-static Node *concat_forward(Graph *graph, Layer *layer, Node *x) {
+/* A step of what is joined counts if it counts in all parts. */
+static Node *joined_mask(Graph *graph, Node *mask, Node *other) {
+  return !mask || mask == other ? other : !other ? mask : op_mul(graph, mask, other);
+}
+
+/* The results of all layers, one behind the other; 0: a fault. */
+static int concat_parts(Graph *graph, Container *c, const Ports *in, Node **y, Node **mask) {
+  int n = 0;
+  for (int i = 0; i < c->layers.n; i++) {
+    Ports out = layer_forward(graph, (Layer *)c->layers.v[i], in);
+    if (n + out.n > MAX_IN)
+      fault_set(&graph->fault, ERR_VALUE, "%s: joins at most %d tensors", c->layer.name, MAX_IN);
+    if (graph->fault.code) return 0;
+    for (int k = 0; k < out.n; k++) {
+      y[n++] = out.v[k].x;
+      *mask = joined_mask(graph, *mask, out.v[k].mask);
+    }
+  }
+  return n;
+}
+
+static Ports concat_ports(Graph *graph, Layer *layer, const Ports *in) {
   Container *c = (Container *)layer;
-  Node *y[MAX_IN];
+  Node *y[MAX_IN], *mask = NULL, *x = in->v[0].x;
   int64_t axis = c->axis < 0 ? x->shape.rank + c->axis : c->axis - 1;
   if (axis < 0 || axis >= x->shape.rank)
-    return layer_refuse(graph, layer, "an input that has the axis", &x->shape);
-  for (int i = 0; i < c->layers.n; i++)
-    y[i] = layer_forward(graph, (Layer *)c->layers.v[i], x);
-  return op_concat(graph, y, c->layers.n, (int)axis);
+    return ports_of(layer_refuse(graph, layer, "an input that has the axis", &x->shape), NULL);
+  int n = concat_parts(graph, c, in, y, &mask);
+  if (n && mask && axis < 2)
+    fault_set(&graph->fault, ERR_VALUE, "%s: joins along axis %d what has a mask of steps; put "
+              "nn.Unmask() before it to drop it", layer->name, (int)axis + 1);
+  return ports_of(n && !graph->fault.code ? op_concat(graph, y, n, (int)axis) : NULL, mask);
 }
 
 static Err concat_check(Object *object, Fault *fault) {
@@ -131,8 +163,15 @@ const LayerKind layer_concat = {
     .kind = {.name = "Concat", .family = &layer_family, .size = sizeof(Container),
              .options = concat_options, .check = concat_check, .deinit = layer_deinit,
              .doc = "Several layers on the same input, their outputs joined.",
-             .equation = "y = [f_1(x), f_2(x), ...]"},
-    .prefix = "concat", .forward = concat_forward, .children = container_children};
+             .equation = "y = [f_1(x), f_2(x), ...]",
+             .source = "Szegedy et al., CVPR 2015, section 4 (filter concatenation)"},
+    .prefix = "concat", .knows_masks = true,
+    .samples = (const LayerSample[]){
+        {{{"layers", "Dense 3"}}, {{2, {2, 1}}}, {2, {2, 3}}},
+        {{{"layers", "Dense 2"}}, {{2, {5, 7}}}, {2, {5, 2}}},
+        {{{"layers", "Lambda"}, {"axis", "1"}}, {{2, {2, 3}}, {2, {2, 3}}}, {2, {4, 3}}},
+        LAYER_SAMPLES_END},
+    .ports = concat_ports, .children = container_children};
 
 /* -- Residual ---------------------------------------------------------------------- */
 
@@ -154,11 +193,7 @@ static Err residual_check(Object *object, Fault *fault) {
   return take_children(&r->layer, fault);
 }
 
-static Node *residual_forward(Graph *graph, Layer *layer, Node *x) {
-  Residual *r = (Residual *)layer;
-  Node *y = layer_forward(graph, r->block, x);
-  Node *s = r->shortcut ? layer_forward(graph, r->shortcut, x) : x;
-  if (!y || !s) return NULL;
+static Node *residual_sum(Graph *graph, const Layer *layer, Node *y, Node *s) {
   if (!shape_equal(&y->shape, &s->shape)) {
     char block[SHAPE_TEXT], shortcut[SHAPE_TEXT];
     fault_set(&graph->fault, ERR_SHAPE,
@@ -167,6 +202,21 @@ static Node *residual_forward(Graph *graph, Layer *layer, Node *x) {
     return NULL;
   }
   return op_add(graph, y, s);
+}
+
+/* Each result of the block beside that of the shortcut; masks are the block's. */
+static Ports residual_ports(Graph *graph, Layer *layer, const Ports *in) {
+  Residual *r = (Residual *)layer;
+  Ports y = layer_forward(graph, r->block, in);
+  Ports s = r->shortcut ? layer_forward(graph, r->shortcut, in) : *in;
+  if (y.n == 0 || s.n == 0) return (Ports){0};
+  if (y.n != s.n)
+    fault_set(&graph->fault, ERR_VALUE, "%s: the block gives %d tensors, the shortcut %d; they "
+              "must be as many", layer->name, y.n, s.n);
+  for (int i = 0; i < y.n && !graph->fault.code; i++)
+    y.v[i].x = residual_sum(graph, layer, y.v[i].x, s.v[i].x);
+  if (graph->fault.code) y.n = 0;
+  return y;
 }
 
 static const Option residual_options[] = {
@@ -183,7 +233,13 @@ const LayerKind layer_residual = {
              .deinit = layer_deinit, .doc = "A block beside a shortcut.",
              .equation = "y = block(x) + shortcut(x)",
              .source = "He et al., CVPR 2016, eq. 1 and 2"},
-    .prefix = "residual", .forward = residual_forward, .children = residual_children};
+    .prefix = "residual", .knows_masks = true,
+    .samples = (const LayerSample[]){
+        {{{"block", "LayerNorm"}}, {{2, {4, 3}}}, {2, {4, 3}}},
+        {{{"block", "Dense 2"}, {"shortcut", "Dense 2"}}, {{3, {3, 5, 2}}}, {3, {3, 5, 2}}},
+        {{{"block", "LayerNorm"}}, {{4, {2, 3, 2, 5}}}, {4, {2, 3, 2, 5}}},
+        LAYER_SAMPLES_END},
+    .ports = residual_ports, .children = residual_children};
 
 /* -- layers of the user ------------------------------------------------------------ */
 
@@ -191,7 +247,7 @@ typedef struct Custom {
   Layer layer;
   Callable *function;
   ObjectList layers;
-  char *names[LAYER_VARS];
+  char **names;                /* of its variables */
 } Custom;
 
 static int custom_children(Layer *layer, Layer *const **out) {
@@ -202,17 +258,18 @@ static int custom_children(Layer *layer, Layer *const **out) {
 
 static void custom_deinit(Object *object) {
   Custom *c = (Custom *)object;
-  for (int i = 0; i < LAYER_VARS; i++) free(c->names[i]);
+  for (int i = 0; i < c->layer.n_vars; i++) free(c->names[i]);
+  free(c->names);
   layer_deinit(object);
 }
 
-static Node *custom_forward(Graph *graph, Layer *layer, Node *x) {
-  return layer_function(graph, layer, ((Custom *)layer)->function, x);
+static Ports custom_ports(Graph *graph, Layer *layer, const Ports *in) {
+  return layer_function(graph, layer, ((Custom *)layer)->function, in);
 }
 
 static const Option custom_options[] = {
     {.name = "forward", .kind = OPT_CALL, AT(Custom, function), .position = 1,
-     .doc = "forward(self, x) -> tensor"},
+     .doc = "forward(self, x, ...) -> tensor, ..."},
     {.name = "layers", .kind = OPT_OBJECTS, AT(Custom, layers), .value = "none",
      .family = &layer_family, .doc = "the layers that it uses"},
     LAYER_OPTIONS,
@@ -223,31 +280,34 @@ static const LayerKind layer_custom = {
     .kind = {.name = "Custom", .family = &layer_family, .size = sizeof(Custom),
              .options = custom_options, .deinit = custom_deinit,
              .doc = "A table with `forward`."},
-    .prefix = "custom", .forward = custom_forward, .children = custom_children,
-    .shares = true};
+    .prefix = "custom", .shares = true, .ports = custom_ports,
+    .children = custom_children};
+
+static Err custom_variables(Custom *c, Variable *const *variables, const char *const *names,
+                            int n, Fault *fault) {
+  c->names = calloc((size_t)n + 1, sizeof *c->names);
+  if (!c->names) return fault_memory(fault, (size_t)n * sizeof *c->names);
+  Err err = layer_reserve(&c->layer, n, (const char *const *)c->names, fault);
+  for (int i = 0; !err && i < n; i++) {
+    c->layer.var[i] = variable_claim(variables[i]);
+    c->names[i] = text_copy(names[i]);
+    if (!c->names[i]) err = fault_memory(fault, strlen(names[i]) + 1);
+  }
+  return err;
+}
 
 Layer *layer_custom_new(Callable *forward, Layer *const *layers, int n_layers,
                         Variable *const *variables, const char *const *names,
                         int n_variables, Fault *fault) {
-  if (n_variables > LAYER_VARS) {
-    fault_set(fault, ERR_VALUE, "a layer with %d variables, allowed: at most %d",
-              n_variables, LAYER_VARS);
-    return NULL;
-  }
   for (int i = 0; i < n_variables; i++)
     if (layer_check_name(names[i], "a layer's variable", VARIABLE_NAME - 1, fault)) return NULL;
   Custom *c = (Custom *)object_new(&layer_custom.kind, fault);
   if (!c) return NULL;
   c->function = callable_retain(forward);
-  c->layer.var_name = (const char *const *)c->names;
   Err err = option_set_objects(&c->layer.object, &custom_options[1],
                                (Object *const *)layers, n_layers, fault);
   for (int i = 0; !err && i < n_layers; i++) layer_adopt(&c->layer, layers[i]);
-  for (int i = 0; !err && i < n_variables; i++) {
-    c->layer.var[i] = variable_claim(variables[i]);
-    c->names[i] = text_copy(names[i]);
-    if (!c->names[i]) err = fault_memory(fault, strlen(names[i]) + 1);
-  }
+  if (!err && n_variables) err = custom_variables(c, variables, names, n_variables, fault);
   if (!err) return &c->layer;
   object_release(c);
   return NULL;

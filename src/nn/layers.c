@@ -23,8 +23,9 @@ static Err dense_check(Object *object, Fault *fault) {
   return err || !d->bias ? err : layer_declare(&d->layer, BIAS, true, fault);
 }
 
-static Err dense_build(Graph *graph, Layer *layer, const Shape *in, Fault *fault) {
+static Err dense_build(Graph *graph, Layer *layer, const Ports *ports, Fault *fault) {
   Dense *d = (Dense *)layer;
+  const Shape *in = &ports->v[0].x->shape;
   if (in->rank < 2) {
     char got[SHAPE_TEXT];
     return fault_set(fault, ERR_SHAPE, "%s: expects [N, inputs], got %s", layer->name,
@@ -33,7 +34,7 @@ static Err dense_build(Graph *graph, Layer *layer, const Shape *in, Fault *fault
   int64_t n = in->dim[in->rank - 1];
   Err err = layer_give(graph, layer, WEIGHT, d->init, &SHAPE_OF(n, d->units), (double)n,
                        (double)d->units, fault);
-  if (err || !layer->var[BIAS]) return err;
+  if (err || !d->bias) return err;
   return layer_give(graph, layer, BIAS, d->bias_init, &SHAPE_OF(d->units), (double)n,
                     (double)d->units, fault);
 }
@@ -75,8 +76,16 @@ const LayerKind layer_dense = {
              .size = sizeof(Dense), .options = dense_options,
              .doc = "Fully connected: [N, in] -> [N, units]; acts on the last axis. "
                     "weight [in, units], bias [units].",
-             .equation = "Y = X W + b", .check = dense_check, .deinit = layer_deinit},
-    .prefix = "dense", .vars = dense_vars, .build = dense_build, .forward = dense_forward};
+             .equation = "Y = X W + b",
+             .source = "Goodfellow, Bengio & Courville, Deep Learning, 2016, section 6.1",
+             .check = dense_check, .deinit = layer_deinit},
+    .prefix = "dense", .keeps_time = true, .vars = dense_vars,
+    .samples = (const LayerSample[]){
+        {{{"units", "3"}}, {{2, {1, 1}}}, {2, {1, 3}}},
+        {{{"units", "2"}, {"activation", "tanh"}}, {{2, {5, 7}}}, {2, {5, 2}}},
+        {{{"units", "4"}, {"bias", "false"}}, {{3, {2, 3, 4}}}, {3, {2, 3, 4}}},
+        LAYER_SAMPLES_END},
+    .build = dense_build, .forward = dense_forward};
 
 /* -- Flatten ----------------------------------------------------------------------- */
 
@@ -91,8 +100,16 @@ static const Option plain_options[] = {LAYER_OPTIONS, {0}};
 const LayerKind layer_flatten = {
     .kind = {.name = "Flatten", .family = &layer_family, .size = sizeof(Layer),
              .options = plain_options, .deinit = layer_deinit,
-             .doc = "All axes but the first become one: [N, a, b] -> [N, a b]."},
-    .prefix = "flatten", .forward = flatten_forward};
+             .doc = "All axes but the first become one: [N, a, b] -> [N, a b].",
+             .equation = "y[n, (i - 1) b + j] = x[n, i, j]",
+             .source = "LeCun et al., Proc. IEEE 86, 1998, section II (images as vectors)"},
+    .prefix = "flatten",
+    .samples = (const LayerSample[]){
+        {.in = {{2, {3, 4}}}, .out = {2, {3, 4}}},
+        {.in = {{3, {2, 3, 4}}}, .out = {2, {2, 12}}},
+        {.in = {{4, {1, 2, 3, 2}}}, .out = {2, {1, 12}}},
+        LAYER_SAMPLES_END},
+    .forward = flatten_forward};
 
 /* -- Identity ---------------------------------------------------------------------- */
 
@@ -104,8 +121,14 @@ static Node *identity_forward(Graph *graph, Layer *layer, Node *x) {
 const LayerKind layer_identity = {
     .kind = {.name = "Identity", .family = &layer_family, .size = sizeof(Layer),
              .options = plain_options, .deinit = layer_deinit,
-             .doc = "Gives what it gets.", .equation = "y = x"},
-    .prefix = "identity", .norm = "none", .forward = identity_forward};
+             .doc = "Gives what it gets.", .equation = "y = x",
+             .source = "He et al., CVPR 2016, section 3.2 (identity shortcuts)"},
+    .prefix = "identity", .norm = "none", .keeps_time = true,
+    .samples = (const LayerSample[]){
+        {.in = {{2, {3, 5}}}, .out = {2, {3, 5}}},
+        {.in = {{3, {2, 1, 4}}}, .out = {3, {2, 1, 4}}},
+        LAYER_SAMPLES_END},
+    .forward = identity_forward};
 
 /* -- Activation -------------------------------------------------------------------- */
 
@@ -128,8 +151,15 @@ static const Option activation_options[] = {
 const LayerKind layer_activation = {
     .kind = {.name = "Activation", .family = &layer_family, .size = sizeof(ActivationLayer),
              .options = activation_options, .deinit = layer_deinit,
-             .doc = "An activation as a layer of its own.", .equation = "y = f(x)"},
-    .prefix = "activation", .forward = activation_forward};
+             .doc = "An activation as a layer of its own.", .equation = "y = f(x)",
+             .source = "Goodfellow, Bengio & Courville, Deep Learning, 2016, section 6.3"},
+    .prefix = "activation", .keeps_time = true,
+    .samples = (const LayerSample[]){
+        {{{"activation", "tanh"}}, {{2, {4, 3}}}, {2, {4, 3}}},
+        {{{"activation", "softmax"}}, {{3, {3, 5, 2}}}, {3, {3, 5, 2}}},
+        {{{"activation", "gelu"}}, {{4, {2, 3, 2, 5}}}, {4, {2, 3, 2, 5}}},
+        LAYER_SAMPLES_END},
+    .forward = activation_forward};
 
 Layer *layer_activation_new(Activation *activation, Fault *fault) {
   ActivationLayer *layer = (ActivationLayer *)object_new(&layer_activation.kind, fault);
@@ -166,7 +196,12 @@ const LayerKind layer_dropout = {
              .doc = "In training, sets elements to 0 at random; in inference, nothing.",
              .equation = "y = x m / (1 - rate), m ~ Bernoulli(1 - rate)",
              .source = "Srivastava et al., JMLR 15, 2014"},
-    .prefix = "dropout", .forward = dropout_forward};
+    .prefix = "dropout", .keeps_time = true,
+    .samples = (const LayerSample[]){
+        {{{"rate", "0.4"}}, {{2, {4, 3}}}, {2, {4, 3}}},
+        {{{"rate", "0.4"}}, {{3, {3, 5, 2}}}, {3, {3, 5, 2}}},
+        LAYER_SAMPLES_END},
+    .forward = dropout_forward};
 
 /* -- Lambda ------------------------------------------------------------------------ */
 
@@ -175,23 +210,51 @@ typedef struct Lambda {
   Callable *function;
 } Lambda;
 
-static Node *lambda_forward(Graph *graph, Layer *layer, Node *x) {
-  return layer_function(graph, layer, ((Lambda *)layer)->function, x);
+static Ports lambda_ports(Graph *graph, Layer *layer, const Ports *in) {
+  return layer_function(graph, layer, ((Lambda *)layer)->function, in);
 }
 
 static const Option lambda_options[] = {
     {.name = "function", .kind = OPT_CALL, AT(Lambda, function), .position = 1,
-     .doc = "f(x) -> tensor"},
+     .doc = "f(x, ...) -> tensor, ..."},
     LAYER_OPTIONS,
     {0}};
 
 const LayerKind layer_lambda = {
     .kind = {.name = "Lambda", .family = &layer_family, .size = sizeof(Lambda),
              .options = lambda_options, .deinit = layer_deinit,
-             .doc = "A function of the user as a layer; one with variables of its own: "
-                    "help \"forward\".",
-             .equation = "y = f(x)"},
-    .prefix = "lambda", .forward = lambda_forward};
+             .doc = "A function of the user as a layer, of one tensor or several; one with "
+                    "variables of its own: help \"forward\".",
+             .equation = "y = f(x)",
+             .source = "Chollet et al., Keras, 2015 (Lambda)"},
+    .prefix = "lambda",
+    .samples = (const LayerSample[]){
+        {.in = {{2, {3, 5}}}, .out = {2, {3, 5}}},
+        {.in = {{2, {2, 1}}, {2, {2, 1}}}, .out = {2, {2, 1}}},
+        LAYER_SAMPLES_END},
+    .ports = lambda_ports};
+
+/* -- Unmask ------------------------------------------------------------------------ */
+
+static Ports unmask_ports(Graph *graph, Layer *layer, const Ports *in) {
+  (void)graph, (void)layer;
+  Ports out = *in;
+  for (int i = 0; i < out.n; i++) out.v[i].mask = NULL;
+  return out;
+}
+
+const LayerKind layer_unmask = {
+    .kind = {.name = "Unmask", .family = &layer_family, .size = sizeof(Layer),
+             .options = plain_options, .deinit = layer_deinit,
+             .doc = "Gives what it gets, without the mask of its steps: from here on all steps "
+                    "count.",
+             .equation = "y = x", .source = "Chollet et al., Keras, 2015 (masking)"},
+    .prefix = "unmask", .knows_masks = true,
+    .samples = (const LayerSample[]){
+        {.in = {{3, {2, 3, 4}}}, .out = {3, {2, 3, 4}}},
+        {.in = {{2, {3, 2}}, {3, {3, 2, 1}}}, .out = {2, {3, 2}}},
+        LAYER_SAMPLES_END},
+    .ports = unmask_ports};
 
 /* -- all kinds --------------------------------------------------------------------- */
 

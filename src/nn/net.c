@@ -147,7 +147,7 @@ static Err set_name(Layer *layer, const char *name, Fault *fault) {
 }
 
 static Err name_variables(Layer *layer, Fault *fault) {
-  for (int i = 0; i < LAYER_VARS; i++) {
+  for (int i = 0; i < layer->n_vars; i++) {
     Variable *v = layer->var[i];
     if (!v) continue;
     char name[LAYER_NAME + VARIABLE_NAME];
@@ -274,9 +274,24 @@ char *layer_stream(Graph *graph, Layer *layer, char *buffer) {
 
 /* -- variables --------------------------------------------------------------------- */
 
+Err layer_reserve(Layer *layer, int n, const char *const *names, Fault *fault) {
+  layer->var = calloc((size_t)n + 1, sizeof *layer->var);
+  if (!layer->var) return fault_memory(fault, (size_t)n * sizeof *layer->var);
+  layer->n_vars = n;
+  layer->var_name = names;
+  return ERR_OK;
+}
+
+static Err reserve_own(Layer *layer, Fault *fault) {
+  const char *const *names = layer_kind(layer)->vars;
+  int n = 0;
+  while (names[n]) n++;
+  return layer_reserve(layer, n, names, fault);
+}
+
 Err layer_declare(Layer *layer, int i, bool trainable, Fault *fault) {
-  if (layer->var[i]) return ERR_OK;
-  layer->var_name = layer_kind(layer)->vars;
+  if (layer_var(layer, i)) return ERR_OK;
+  if (!layer->var && reserve_own(layer, fault)) return ERR_MEMORY;
   layer->var[i] = variable_new(NULL, fault);
   if (!layer->var[i]) return ERR_MEMORY;
   layer->var[i]->trainable = trainable;
@@ -287,7 +302,8 @@ void layer_deinit(Object *object) {
   Layer *layer = (Layer *)object;
   leave_owner(layer);
   while (layer->owned) leave_owner(layer->owned);
-  for (int i = 0; i < LAYER_VARS; i++) variable_release(layer->var[i]);
+  for (int i = 0; i < layer->n_vars; i++) variable_release(layer->var[i]);
+  free(layer->var);
   object_release(layer->trained);
   free(layer->name);
   free(layer->stream);
@@ -311,8 +327,13 @@ Err layer_give(Graph *graph, Layer *layer, int i, Init *init, const Shape *shape
   return ERR_OK;
 }
 
+Node *layer_read(Graph *graph, const Layer *layer, int i) {
+  Variable *v = layer_var(layer, i);
+  return v ? variable_read(graph, v) : NULL;
+}
+
 static bool has_values(const Layer *layer) {
-  for (int i = 0; i < LAYER_VARS; i++)
+  for (int i = 0; i < layer->n_vars; i++)
     if (layer->var[i] && !layer->var[i]->has_value) return false;
   return true;
 }
@@ -335,37 +356,105 @@ Node *layer_refuse(Graph *graph, Layer *layer, const char *expects, const Shape 
   return NULL;
 }
 
-Node *layer_function(Graph *graph, Layer *layer, Callable *function, Node *x) {
-  Value in = {.kind = VALUE_NODE, .as.ref = x};
-  char what[192];
-  snprintf(what, sizeof what, "%s: a layer gives one tensor", layer->name);
-  return callable_tensor(graph, function, &in, 1, what);
+bool layer_takes(Graph *graph, Layer *layer, const Ports *in, int least, int most) {
+  if (in->n >= least && in->n <= most) return true;
+  if (least == most)
+    fault_set(&graph->fault, ERR_VALUE, "%s: takes %d tensor%s, got %d", layer->name, most,
+              most == 1 ? "" : "s", in->n);
+  else
+    fault_set(&graph->fault, ERR_VALUE, "%s: takes %d to %d tensors, got %d", layer->name,
+              least, most, in->n);
+  return false;
 }
 
-static Node *build_and_forward(Graph *graph, Layer *layer, Node *x) {
+/* Result number i (from 0) of the user's function; NULL and a fault: it is no tensor. */
+static Node *take_result(Graph *graph, const Layer *layer, const Value *got, int i) {
+  char text[32];
+  if (got->kind == VALUE_NODE) return got->as.ref;
+  if (got->kind == VALUE_MANY)
+    fault_set(&graph->fault, ERR_VALUE, "%s: the function returned %lld values; allowed: up to "
+              "%d tensors", layer->name, (long long)got->as.integer, MAX_PORTS);
+  else if (i == 0)
+    fault_set(&graph->fault, ERR_VALUE, "%s: a layer gives tensors: the function returned %s",
+              layer->name, value_text(got, text, sizeof text));
+  else
+    fault_set(&graph->fault, ERR_VALUE, "%s: a layer gives tensors: value %d that the function "
+              "returned is %s", layer->name, i + 1, value_text(got, text, sizeof text));
+  return NULL;
+}
+
+Ports layer_function(Graph *graph, Layer *layer, Callable *function, const Ports *in) {
+  Value x[MAX_PORTS], y[MAX_PORTS] = {{0}};
+  Ports out = {0};
+  for (int i = 0; i < in->n; i++) x[i] = (Value){.kind = VALUE_NODE, .as.ref = in->v[i].x};
+  if (function->call(function, x, in->n, y, MAX_PORTS, &graph->fault)) return (Ports){0};
+  do {
+    Node *node = take_result(graph, layer, &y[out.n], out.n);
+    if (!node) return (Ports){0};
+    out.v[out.n++] = (Port){node, NULL};
+  } while (out.n < MAX_PORTS && y[out.n].kind != VALUE_NIL);
+  return out;
+}
+
+static Err build_for(Graph *graph, Layer *layer, const Ports *in) {
   const LayerKind *kind = layer_kind(layer);
-  if (kind->build && !has_values(layer)) {
-    Fault fault = {0};
-    if (kind->build(graph, layer, &x->shape, &fault)) {
-      fault_pass(&graph->fault, &fault);
-      return NULL;
-    }
-  }
-  return kind->forward(graph, layer, x);
+  if (!kind->build || has_values(layer)) return ERR_OK;
+  Fault fault = {0};
+  if (kind->build(graph, layer, in, &fault)) fault_pass(&graph->fault, &fault);
+  return graph->fault.code;
 }
 
-Node *layer_forward(Graph *graph, Layer *layer, Node *x) {
-  if (!x || graph->fault.code) return NULL;
+static const char *mask_origin(const Node *mask) {
+  return mask->layer ? mask->layer : "the input";
+}
+
+/* Does the layer know what to do with the masks that come? */
+static Err check_masks(Graph *graph, const Layer *layer, const Ports *in) {
+  const LayerKind *kind = layer_kind(layer);
+  if (kind->keeps_time || kind->knows_masks) return ERR_OK;
+  for (int i = 0; i < in->n; i++)
+    if (in->v[i].mask)
+      return fault_set(&graph->fault, ERR_VALUE, "%s: knows no mask of steps, which may mix, but "
+                       "gets that of %s; put nn.Unmask() between them to drop it", layer->name,
+                       mask_origin(in->v[i].mask));
+  return ERR_OK;
+}
+
+/* The mask that came passes on, if the steps are still there. */
+static Ports keep_mask(Graph *graph, const Layer *layer, Node *y, Node *mask) {
+  const Shape *steps = mask && y ? &mask->shape : NULL;
+  if (!steps || (y->shape.rank >= 2 && y->shape.dim[0] == steps->dim[0] &&
+                 y->shape.dim[1] == steps->dim[1]))
+    return ports_of(y, mask);
+  char got[SHAPE_TEXT], want[SHAPE_TEXT];
+  fault_set(&graph->fault, ERR_SHAPE, "%s: gives %s, whose steps are not those of the mask of %s, "
+            "%s; nn.Unmask() before it drops the mask", layer->name,
+            shape_text(got, &y->shape), mask_origin(mask), shape_text(want, steps));
+  return (Ports){0};
+}
+
+static Ports build_and_forward(Graph *graph, Layer *layer, const Ports *in) {
+  const LayerKind *kind = layer_kind(layer);
+  if (check_masks(graph, layer, in)) return (Ports){0};
+  if (kind->forward && !layer_takes(graph, layer, in, 1, 1)) return (Ports){0};
+  if (build_for(graph, layer, in)) return (Ports){0};
+  if (!kind->forward) return kind->ports(graph, layer, in);
+  return keep_mask(graph, layer, kind->forward(graph, layer, in->v[0].x), in->v[0].mask);
+}
+
+Ports layer_forward(Graph *graph, Layer *layer, const Ports *in) {
+  if (in->n == 0 || graph->fault.code) return (Ports){0};
   const char *outer = graph->layer;
   if (!layer->label) layer->label = graph_intern(graph, layer->name);
   graph->layer = layer->label;
-  Node *y = build_and_forward(graph, layer, x);
+  Ports out = build_and_forward(graph, layer, in);
   graph->layer = outer;
-  if (!y) return NULL;
-  layer->input = x->shape;
-  layer->output = y->shape;
+  if (out.n == 0) return out;
+  layer->input = in->v[0].x->shape;
+  layer->output = out.v[0].x->shape;
+  layer->n_inputs = in->n;
   layer->seen = true;
-  return y;
+  return out;
 }
 
 /* What the variables stood for that have a value; NULL elsewhere. */
@@ -390,47 +479,75 @@ static void put_back(Graph *graph, const StateList *list, Node *const *value) {
 
 /* In training mode a forward updates running statistics; outside of a step, whose end takes
  * everything back, one that fails must leave those of all layers as they were. */
-static Node *forward_or_nothing(Graph *graph, Layer *net, Node *x) {
-  if (!graph->training || graph->in_transaction) return layer_forward(graph, net, x);
+static Ports forward_or_nothing(Graph *graph, Layer *net, const Ports *in) {
+  if (!graph->training || graph->in_transaction) return layer_forward(graph, net, in);
   StateList list;
-  if (layer_state(net, &list, &graph->fault)) return NULL;
-  Node **before = hold_values(&list, &graph->fault), *y = NULL;
-  if (before && !(y = layer_forward(graph, net, x))) put_back(graph, &list, before);
+  if (layer_state(net, &list, &graph->fault)) return (Ports){0};
+  Node **before = hold_values(&list, &graph->fault);
+  Ports out = {0};
+  if (before) out = layer_forward(graph, net, in);
+  if (before && out.n == 0) put_back(graph, &list, before);
   for (int i = 0; before && i < list.n; i++) node_drop(before[i]);
   free(before);
   state_deinit(&list);
-  return y;
+  return out;
+}
+
+static bool is_input(const Ports *in, const Node *node) {
+  for (int i = 0; i < in->n; i++)
+    if (in->v[i].x == node) return true;
+  return false;
 }
 
 /* Inside a call of a net that holds this one, names are those of the net that was called. */
-Node *layer_call(Graph *graph, Layer *net, Node *x) {
-  if (!x || graph->fault.code) return NULL;
+Ports layer_call_ports(Graph *graph, Layer *net, const Ports *in) {
+  if (in->n == 0 || graph->fault.code) return (Ports){0};
   Layer *called = graph->net;
   bool inside = called && net->namer == called;
-  if (!inside && layer_name(net, &graph->fault)) return NULL;
+  if (!inside && layer_name(net, &graph->fault)) return (Ports){0};
   if (!inside) graph->net = net;
-  Node *y = forward_or_nothing(graph, net, x);
+  Ports out = forward_or_nothing(graph, net, in);
   graph->net = called;
-  if (y && y != x) y->net_output = true;
-  return y;
+  for (int i = 0; i < out.n; i++)
+    if (!is_input(in, out.v[i].x)) out.v[i].x->net_output = true;
+  return out;
 }
 
-Err layer_build(Graph *graph, Layer *net, const IntList *shape, Fault *fault) {
+Node *layer_call(Graph *graph, Layer *net, Node *x) {
+  Ports in = ports_of(x, NULL), out = layer_call_ports(graph, net, &in);
+  if (out.n > 1)
+    fault_set(&graph->fault, ERR_VALUE, "%s: gives %d tensors, allowed: one", net->name, out.n);
+  return out.n == 1 ? out.v[0].x : NULL;
+}
+
+static Err batch_of_one(const IntList *shape, Shape *out, Fault *fault) {
   if (shape->n < 1 || shape->n >= MAX_RANK)
     return fault_set(fault, ERR_SHAPE,
                      "build: a shape of %d axes; allowed: 1 to %d, the shape of one "
                      "example, without the batch axis", shape->n, MAX_RANK - 1);
-  Shape input = {.rank = shape->n + 1, .dim = {1}};
+  *out = (Shape){.rank = shape->n + 1, .dim = {1}};
   for (int i = 0; i < shape->n; i++) {
     if (shape->v[i] < 1)
       return fault_set(fault, ERR_SHAPE, "build: a size of %lld, allowed: at least 1",
                        (long long)shape->v[i]);
-    input.dim[i + 1] = shape->v[i];
+    out->dim[i + 1] = shape->v[i];
   }
+  return ERR_OK;
+}
+
+Err layer_build(Graph *graph, Layer *net, const IntList *shape, int n, Fault *fault) {
+  Shape input[MAX_PORTS];
+  if (n < 1 || n > MAX_PORTS)
+    return fault_set(fault, ERR_VALUE, "build: shapes of %d inputs, allowed: 1 to %d", n,
+                     MAX_PORTS);
+  for (int i = 0; i < n; i++)
+    if (batch_of_one(&shape[i], &input[i], fault)) return fault->code;
   bool training = graph->training;
   int scope = graph_scope_begin(graph);
   graph->training = false;
-  layer_call(graph, net, op_full(graph, 0, &input));
+  Ports in = {.n = n};
+  for (int i = 0; i < n; i++) in.v[i].x = op_full(graph, 0, &input[i]);
+  layer_call_ports(graph, net, &in);
   graph->training = training;
   graph_scope_end(graph, scope);
   return graph_ok(graph, fault);
@@ -447,9 +564,9 @@ Err layer_prepare(Graph *graph, Layer *net, Fault *fault) {
     if (layer_children(list.v[i], &child) == 0) break;
   }
   free(list.v);
-  if (!err && !shape.n && net->seen && net->input.rank > 1) {
+  if (!err && !shape.n && net->seen && net->n_inputs == 1 && net->input.rank > 1) {
     shape.n = net->input.rank - 1;
     memcpy(shape.v, net->input.dim + 1, (size_t)shape.n * sizeof *shape.v);
   }
-  return err || !shape.n ? err : layer_build(graph, net, &shape, fault);
+  return err || !shape.n ? err : layer_build(graph, net, &shape, 1, fault);
 }

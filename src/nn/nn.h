@@ -13,6 +13,9 @@
  *     no net that takes it up later changes what it draws.
  *   - A forward makes nodes and computes nothing. What it changes (running statistics)
  *     changes through variable_assign, in program order.
+ *   - Tensors go from layer to layer through ports, as many as there are, each with the mask
+ *     of its steps. None is dropped: a layer that takes one refuses two, and a layer that
+ *     mixes steps and knows no mask refuses a masked one.
  *
  * Ownership. A container retains its layers; `owner` points back without a reference. */
 #ifndef NN_NN_H
@@ -29,7 +32,19 @@
 typedef struct Layer Layer;
 typedef struct LayerKind LayerKind;
 
-enum { LAYER_VARS = 8, VARIABLE_NAME = 64 };   /* bytes of a tensor's own name, with its end */
+enum { VARIABLE_NAME = 64 };   /* bytes of a tensor's own name, with its end */
+
+/* What goes from layer to layer. mask [N, T], of an x [N, T, ...]: 1 at the steps that count,
+ * 0 at those that do not; NULL: all count. n is 0 after a fault, which then stands in
+ * graph->fault. The nodes are borrowed. */
+enum { MAX_PORTS = 8 };
+typedef struct Port { Node *x, *mask; } Port;
+typedef struct Ports { int n; Port v[MAX_PORTS]; } Ports;
+
+/* One tensor; none where it is NULL. */
+static inline Ports ports_of(Node *x, Node *mask) {
+  return (Ports){.n = x != NULL, .v = {{x, mask}}};
+}
 
 /* A net's number in the run, and when it was given. */
 typedef struct NetNumber {
@@ -47,9 +62,11 @@ struct Layer {
   char *name;                  /* in the net that was asked last; NULL: none was */
   const char *label;           /* the name, interned in the session; NULL: not yet */
   Layer *owner;                /* container it came to first, or NULL; no reference */
-  Variable *var[LAYER_VARS];   /* NULL: the layer has none such */
+  int n_vars;
+  Variable **var;              /* n_vars of them, NULL: not made with it (layer_var) */
   const char *const *var_name; /* of these: the kind's vars, or a custom layer's own */
-  Shape input, output;         /* of its last forward; valid when `seen` */
+  Shape input, output;         /* of the first ports of its last forward; valid when `seen` */
+  int n_inputs;                /* of that forward */
   bool seen;
   Object *trained;             /* of a net: what it was trained with (trained.h); or NULL */
   /* private to net.c */
@@ -62,18 +79,34 @@ struct Layer {
   bool visited;
 };
 
+/* One case for the tests that every layer goes through: options by name, as text (of layers
+ * "Dense 3": a kind and its first option), shapes of the inputs and of the first output. */
+enum { SAMPLE_OPTIONS = 6, SAMPLE_INPUTS = 3 };
+typedef struct LayerSample {
+  struct { const char *name, *value; } options[SAMPLE_OPTIONS];   /* a NULL name ends */
+  Shape in[SAMPLE_INPUTS];     /* rank 0 ends */
+  Shape out;                   /* rank 0 ends a list of samples */
+} LayerSample;
+#define LAYER_SAMPLES_END {.out = {0}}
+
 struct LayerKind {
   Kind kind;
   const char *prefix;          /* of counted names: "dense" */
   const char *const *vars;     /* names of its variables, NULL-terminated; NULL: none */
-  /* Gives the variables shape and initial value (layer_give) for inputs of that shape. NULL:
-   * nothing to build. */
-  Err (*build)(Graph *graph, Layer *layer, const Shape *in, Fault *fault);
-  /* NULL after a fault, which then stands in graph->fault. */
+  const LayerSample *samples;
+  /* Gives the variables shape and initial value (layer_give) for such inputs. NULL: nothing to
+   * build. */
+  Err (*build)(Graph *graph, Layer *layer, const Ports *in, Fault *fault);
+  /* One tensor to one; NULL after a fault, which then stands in graph->fault. */
   Node *(*forward)(Graph *graph, Layer *layer, Node *x);
+  /* In place of it, for what takes or gives several, or masks. */
+  Ports (*ports)(Graph *graph, Layer *layer, const Ports *in);
   /* The layers inside, borrowed; returns how many. NULL: a leaf. */
   int (*children)(Layer *layer, Layer *const **out);
   /* Traits */
+  bool keeps_time;             /* step t of the result follows from step t of the input alone:
+                                  a mask passes through */
+  bool knows_masks;            /* `ports` says what becomes of masks */
   const char *norm;            /* its name for nn.norm: "batch"; NULL: it is no normalization */
   bool shares;                 /* another layer may hold its variables, too */
   /* Would it use statistics of the batch in training? NULL: never. */
@@ -87,6 +120,10 @@ extern const Family layer_family;        /* module "nn" */
 static inline const LayerKind *layer_kind(const Layer *layer) {
   return (const LayerKind *)layer->object.kind;
 }
+/* Variable number `i` of the kind; NULL: the layer was made without it. */
+static inline Variable *layer_var(const Layer *layer, int i) {
+  return i < layer->n_vars ? layer->var[i] : NULL;
+}
 
 /* -- for the kinds ----------------------------------------------------------------- */
 
@@ -96,6 +133,8 @@ static inline const LayerKind *layer_kind(const Layer *layer) {
   {.name = "input_shape", .kind = OPT_INTS, .offset = offsetof(Layer, input_shape),    \
    .doc = "shape of one example, to build the net before its first use"}
 
+/* Room for n variables, of which there is none yet. */
+Err layer_reserve(Layer *layer, int n, const char *const *names, Fault *fault) WARN_UNUSED;
 /* Makes variable number `i` of the kind, without name and value. */
 Err layer_declare(Layer *layer, int i, bool trainable, Fault *fault) WARN_UNUSED;
 /* Is it a name of 1 to `longest` bytes, UTF-8 without control characters? Names stand in files
@@ -112,24 +151,32 @@ Err layer_give(Graph *graph, Layer *layer, int i, Init *init, const Shape *shape
                double fan_in, double fan_out, Fault *fault) WARN_UNUSED;
 /* Records "<layer>: expects <expects>, got 32x784" in graph->fault; returns NULL. */
 Node *layer_refuse(Graph *graph, Layer *layer, const char *expects, const Shape *got);
-/* y = function(x): one tensor, or a fault in graph->fault that says so; returns NULL then. */
-Node *layer_function(Graph *graph, Layer *layer, Callable *function, Node *x);
+/* Its value as a node, to which gradients flow; NULL where there is none. */
+Node *layer_read(Graph *graph, const Layer *layer, int i);
+/* Are there `least` to `most` tensors? Else a fault in graph->fault. */
+bool layer_takes(Graph *graph, Layer *layer, const Ports *in, int least, int most);
+/* y, ... = function(x, ...): tensors without masks. */
+Ports layer_function(Graph *graph, Layer *layer, Callable *function, const Ports *in);
 /* "net1/dropout_1": the name of a layer's streams, in the outermost net around the one that is
  * called when it first asks. Writes to and returns `buffer`; NULL after a fault, which then
  * stands in graph->fault. */
 enum { STREAM_NAME = 160 };
 char *layer_stream(Graph *graph, Layer *layer, char *buffer);
 /* One child in its place: builds it if need be, labels the nodes, forwards. */
-Node *layer_forward(Graph *graph, Layer *layer, Node *x);
+Ports layer_forward(Graph *graph, Layer *layer, const Ports *in);
 
 /* -- nets -------------------------------------------------------------------------- */
 
-/* y = net(x): inference unless graph->training. Builds what is not built yet. The result is
- * marked as the output of a net. */
+/* y, ... = net(x, ...): inference unless graph->training. Builds what is not built yet. The
+ * results are marked as outputs of a net. */
+Ports layer_call_ports(Graph *graph, Layer *net, const Ports *in);
+/* y = net(x): a net that gives more than one is a fault. The mask of y is left to the caller
+ * of layer_call_ports. */
 Node *layer_call(Graph *graph, Layer *net, Node *x);
 
-/* Builds for inputs of `shape`, one example without the batch axis. */
-Err layer_build(Graph *graph, Layer *net, const IntList *shape, Fault *fault) WARN_UNUSED;
+/* Builds for n inputs of such shapes, each of one example without the batch axis. */
+Err layer_build(Graph *graph, Layer *net, const IntList *shape, int n, Fault *fault)
+    WARN_UNUSED;
 /* All variables have values. */
 bool layer_built(Layer *net);
 
@@ -143,7 +190,7 @@ bool layer_has_stream(const Graph *graph, const Layer *layer);
 Err layer_set_stream(const Graph *graph, Layer *layer, int64_t net, const char *name,
                      Fault *fault) WARN_UNUSED;
 
-/* Builds now if the first layer was given its input_shape, or the net has seen an input, in
+/* Builds now if the first layer was given its input_shape, or the net has seen one input, in
  * a step that was taken back; else does nothing. */
 Err layer_prepare(Graph *graph, Layer *net, Fault *fault) WARN_UNUSED;
 
@@ -153,8 +200,8 @@ Err layer_add(Layer *sequential, Layer *layer, Fault *fault) WARN_UNUSED;
 /* Returns new. */
 Layer *layer_sequential_new(Fault *fault);
 Layer *layer_activation_new(Activation *activation, Fault *fault);
-/* A layer of the user: `forward` (retained) takes and gives a tensor; `layers` and
- * `variables` are what it trains, in order; names are copied. At most LAYER_VARS. */
+/* A layer of the user: `forward` (retained) takes and gives tensors; `layers` and
+ * `variables` are what it trains, in order; names are copied. */
 Layer *layer_custom_new(Callable *forward, Layer *const *layers, int n_layers,
                         Variable *const *variables, const char *const *names,
                         int n_variables, Fault *fault);
@@ -215,7 +262,8 @@ void layer_add_lines(Text *out, Layer *net);
 Node *layer_predict(Graph *graph, Layer *net, Node *x, int64_t batch);
 Node *layer_predict_classes(Graph *graph, Layer *net, Node *x, int64_t batch);
 
-/* Is there a layer that would use statistics of the batch in training? */
-bool layer_needs_batches(Layer *net);
+/* The layer itself, or one inside, that would use statistics of the batch in training; NULL:
+ * there is none. */
+const Layer *layer_needs_batches(Layer *net);
 
 #endif

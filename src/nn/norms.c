@@ -29,7 +29,7 @@ typedef struct Norm {
 /* Gives all declared variables `n` elements: ones for weight and variance, zeros else. */
 static Err give_all(Graph *graph, Layer *layer, int64_t n, Fault *fault) {
   Err err = ERR_OK;
-  for (int i = 0; !err && i <= RUNNING_VAR; i++) {
+  for (int i = 0; !err && i < layer->n_vars; i++) {
     if (!layer->var[i]) continue;
     const char *values = i == WEIGHT || i == RUNNING_VAR ? "ones" : "zeros";
     Init *init = (Init *)family_make(&init_family, values, fault);
@@ -38,10 +38,6 @@ static Err give_all(Graph *graph, Layer *layer, int64_t n, Fault *fault) {
     object_release(init);
   }
   return err;
-}
-
-static Node *read(Graph *graph, Layer *layer, int i) {
-  return layer->var[i] ? variable_read(graph, layer->var[i]) : NULL;
 }
 
 static Err refuse_input(Layer *layer, const char *expects, const Shape *in, Fault *fault) {
@@ -62,7 +58,8 @@ static Err batch_norm_check(Object *object, Fault *fault) {
   return err;
 }
 
-static Err batch_norm_build(Graph *graph, Layer *layer, const Shape *in, Fault *fault) {
+static Err batch_norm_build(Graph *graph, Layer *layer, const Ports *ports, Fault *fault) {
+  const Shape *in = &ports->v[0].x->shape;
   if (in->rank < 2) return refuse_input(layer, "[N, C, ...]", in, fault);
   return give_all(graph, layer, in->dim[1], fault);
 }
@@ -108,8 +105,8 @@ static Node *batch_norm_train(Graph *graph, Layer *layer, Node *x) {
               "least 2, got %s", layer->name, shape_text(got, &x->shape));
     return NULL;
   }
-  Node *y = op_batch_norm(graph, x, read(graph, layer, WEIGHT), read(graph, layer, BIAS),
-                          norm->eps);
+  Node *y = op_batch_norm(graph, x, layer_read(graph, layer, WEIGHT),
+                          layer_read(graph, layer, BIAS), norm->eps);
   Node *mean = moved_towards(graph, layer->var[RUNNING_MEAN], graph_pick(graph, y, 1),
                              norm->momentum, 1);
   Node *var = moved_towards(graph, layer->var[RUNNING_VAR], graph_pick(graph, y, 2),
@@ -131,14 +128,14 @@ static Node *per_channel(Graph *graph, Node *v, const Shape *x) {
 
 static Node *batch_norm_infer(Graph *graph, Layer *layer, Node *x) {
   const Norm *norm = (const Norm *)layer;
-  Node *mean = read(graph, layer, RUNNING_MEAN), *var = read(graph, layer, RUNNING_VAR);
+  Node *mean = layer_read(graph, layer, RUNNING_MEAN), *var = layer_read(graph, layer, RUNNING_VAR);
   Node *std = op_sqrt(graph, op_add(graph, var, graph_scalar(graph, norm->eps)));
-  Node *scale = norm->affine ? op_div(graph, read(graph, layer, WEIGHT), std) :
+  Node *scale = norm->affine ? op_div(graph, layer_read(graph, layer, WEIGHT), std) :
                                op_reciprocal(graph, std);
   Node *centred = op_sub(graph, x, per_channel(graph, mean, &x->shape));
   Node *y = op_mul(graph, centred, per_channel(graph, scale, &x->shape));
   if (!norm->affine) return y;
-  return op_add(graph, y, per_channel(graph, read(graph, layer, BIAS), &x->shape));
+  return op_add(graph, y, per_channel(graph, layer_read(graph, layer, BIAS), &x->shape));
 }
 
 static Node *batch_norm_forward(Graph *graph, Layer *layer, Node *x) {
@@ -179,8 +176,14 @@ const LayerKind layer_batch_norm = {
                     "the running statistics.",
              .equation = "y = weight (x - mean) / sqrt(var + eps) + bias",
              .source = "Ioffe & Szegedy, ICML 2015, algorithms 1 and 2"},
-    .prefix = "batch_norm", .vars = batch_vars, .build = batch_norm_build,
-    .forward = batch_norm_forward, .norm = "batch", .uses_batch = batch_norm_live};
+    .prefix = "batch_norm", .norm = "batch", .uses_batch = batch_norm_live, .vars = batch_vars,
+    .samples = (const LayerSample[]){
+        {.in = {{2, {4, 3}}}, .out = {2, {4, 3}}},
+        {{{"affine", "false"}}, {{3, {3, 5, 2}}}, {3, {3, 5, 2}}},
+        {.in = {{4, {2, 3, 2, 5}}}, .out = {4, {2, 3, 2, 5}}},
+        LAYER_SAMPLES_END},
+    .build = batch_norm_build,
+    .forward = batch_norm_forward};
 
 /* -- layer normalization ----------------------------------------------------------- */
 
@@ -192,7 +195,8 @@ static Err layer_norm_check(Object *object, Fault *fault) {
   return err;
 }
 
-static Err layer_norm_build(Graph *graph, Layer *layer, const Shape *in, Fault *fault) {
+static Err layer_norm_build(Graph *graph, Layer *layer, const Ports *ports, Fault *fault) {
+  const Shape *in = &ports->v[0].x->shape;
   if (in->rank < 2) return refuse_input(layer, "[N, ..., D]", in, fault);
   return give_all(graph, layer, in->dim[in->rank - 1], fault);
 }
@@ -207,8 +211,8 @@ static Node *layer_norm_forward(Graph *graph, Layer *layer, Node *x) {
       snprintf(expects, sizeof expects, "[N, ..., %lld]", (long long)want);
     return layer_refuse(graph, layer, expects, &x->shape);
   }
-  return op_layer_norm(graph, op_cast(graph, x, DT_REAL), read(graph, layer, WEIGHT),
-                       read(graph, layer, BIAS), norm->eps);
+  return op_layer_norm(graph, op_cast(graph, x, DT_REAL), layer_read(graph, layer, WEIGHT),
+                       layer_read(graph, layer, BIAS), norm->eps);
 }
 
 static const Option layer_norm_options[] = {EPS_AFFINE, LAYER_OPTIONS, {0}};
@@ -221,5 +225,11 @@ const LayerKind layer_layer_norm = {
                     "inference.",
              .equation = "y = weight (x - mean) / sqrt(var + eps) + bias",
              .source = "Ba et al., arXiv:1607.06450, eq. 4"},
-    .prefix = "layer_norm", .vars = layer_vars, .build = layer_norm_build,
-    .forward = layer_norm_forward, .norm = "layer"};
+    .prefix = "layer_norm", .norm = "layer", .keeps_time = true, .vars = layer_vars,
+    .samples = (const LayerSample[]){
+        {.in = {{2, {4, 3}}}, .out = {2, {4, 3}}},
+        {{{"affine", "false"}}, {{3, {3, 5, 2}}}, {3, {3, 5, 2}}},
+        {.in = {{4, {2, 3, 2, 5}}}, .out = {4, {2, 3, 2, 5}}},
+        LAYER_SAMPLES_END},
+    .build = layer_norm_build,
+    .forward = layer_norm_forward};

@@ -11,6 +11,7 @@
 
 /* -- variables by name ------------------------------------------------------------- */
 
+/* Can one of the layers hold a variable that another one has, too? */
 static bool may_share(const LayerList *layers) {
   for (int i = 0; i < layers->n; i++)
     if (layer_kind(layers->v[i])->shares) return true;
@@ -60,13 +61,14 @@ static Err check_names(const StateList *list, Fault *fault) {
 
 static Err take_variables(const LayerList *layers, bool trainable_only, bool named,
                           StateList *out, Fault *fault) {
-  size_t room = (size_t)layers->n * LAYER_VARS + 1;
+  size_t room = 1;
+  for (int k = 0; k < layers->n; k++) room += (size_t)layers->v[k]->n_vars;
   out->v = malloc(room * sizeof *out->v);
   Place *place = malloc(room * sizeof *place);
   bool shared = may_share(layers);
   Err err = out->v && place ? ERR_OK : fault_memory(fault, room * sizeof *place);
   for (int k = 0; !err && k < layers->n; k++)
-    for (int i = 0; i < LAYER_VARS; i++) {
+    for (int i = 0; i < layers->v[k]->n_vars; i++) {
       Variable *v = layers->v[k]->var[i];
       if (!v || (trainable_only && !v->trainable)) continue;
       if (shared && is_listed(out, v)) continue;
@@ -246,7 +248,7 @@ static bool is_like(const char *pattern, const char *name) {
 static int freeze_layer(Layer *layer, Fits *fits, const char *pattern, bool frozen) {
   int n = 0;
   bool whole = fits(pattern, layer->name);
-  for (int i = 0; i < LAYER_VARS; i++) {
+  for (int i = 0; i < layer->n_vars; i++) {
     Variable *v = layer->var[i];
     if (!v || !(whole || fits(pattern, v->name))) continue;
     v->frozen = frozen;
@@ -282,13 +284,13 @@ Err layer_freeze(Layer *net, const char *pattern, bool frozen, Fault *fault) {
   return err;
 }
 
-bool layer_needs_batches(Layer *net) {
+const Layer *layer_needs_batches(Layer *net) {
   Layer *const *child = NULL;
   int n = layer_children(net, &child);
-  for (int i = 0; i < n; i++)
-    if (layer_needs_batches(child[i])) return true;
+  const Layer *found = NULL;
+  for (int i = 0; i < n && !found; i++) found = layer_needs_batches(child[i]);
   bool (*uses_batch)(const Layer *) = layer_kind(net)->uses_batch;
-  return uses_batch && uses_batch(net);
+  return found ? found : uses_batch && uses_batch(net) ? net : NULL;
 }
 
 /* -- prediction -------------------------------------------------------------------- */

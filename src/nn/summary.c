@@ -16,7 +16,7 @@ static void count_variable(Counts *c, const Variable *v) {
 
 static Counts count_layer(const Layer *layer) {
   Counts c = {0};
-  for (int i = 0; i < LAYER_VARS; i++) count_variable(&c, layer->var[i]);
+  for (int i = 0; i < layer->n_vars; i++) count_variable(&c, layer->var[i]);
   return c;
 }
 
@@ -45,12 +45,6 @@ static const char *trained_text(Counts c) {
   return c.trained == c.all ? "yes" : "partly";
 }
 
-static bool has_variables(const Layer *layer) {
-  for (int i = 0; i < LAYER_VARS; i++)
-    if (layer->var[i]) return true;
-  return false;
-}
-
 /* "dense_1 (relu)": with the activation that it was made with. */
 static void add_label(Text *out, const Layer *layer) {
   text_add(out, layer->name);
@@ -71,7 +65,7 @@ static void add_rows(const LayerList *list, Text *out) {
             "Trainable", rule);
   for (int i = 0; i < list->n; i++) {
     Layer *layer = list->v[i], *const *child = NULL;
-    if (layer_children(layer, &child) && !has_variables(layer)) continue;
+    if (layer_children(layer, &child) && !layer->n_vars) continue;
     Counts c = count_layer(layer);
     char count[32];
     snprintf(count, sizeof count, "%lld", (long long)c.all);
@@ -113,7 +107,7 @@ Err layer_summary(Graph *graph, Layer *net, const Loss *loss, Text *out, Fault *
     text_add(out, "not built yet: sizes follow at first use, or by net:build(shape)\n");
     return ERR_OK;
   }
-  return loss && net->seen ? add_form(graph, net, loss, out, fault) : ERR_OK;
+  return loss && net->seen && net->n_inputs == 1 ? add_form(graph, net, loss, out, fault) : ERR_OK;
 }
 
 /* -- lines ------------------------------------------------------------------------- */

@@ -92,8 +92,9 @@ static Json *layer_json(const Graph *graph, const Layer *layer) {
   if (layer->seen) {
     json_put(map, "input", shape_json(&layer->input));
     json_put(map, "output", shape_json(&layer->output));
+    if (layer->n_inputs != 1) json_put_int(map, "inputs", layer->n_inputs);
   }
-  for (int i = 0; i < LAYER_VARS; i++)
+  for (int i = 0; i < layer->n_vars; i++)
     if (layer->var[i] && layer->var[i]->frozen) json_push_int(frozen, i + 1);
   json_put(map, "frozen", frozen);
   if (layer_has_stream(graph, layer)) {
@@ -116,17 +117,19 @@ static Err layer_from_json(const Graph *graph, Layer *layer, const Json *map, Fa
   if (err) return err;
   if (!frozen || json_kind(frozen) != JSON_KIND_LIST)
     return fault_set(fault, ERR_DATA, "the checkpoint does not say what is frozen");
-  for (int i = 0; i < LAYER_VARS; i++) {
+  for (int i = 0; i < layer->n_vars; i++) {
     Variable *v = layer->var[i];
     if (!v || v->frozen == is_frozen(frozen, i)) continue;
     v->frozen = !v->frozen;
     layer->object.version++;
   }
   Shape input, output;
+  int64_t n_inputs;
   if (shape_from_json(json_find(map, "input"), &input) &&
       shape_from_json(json_find(map, "output"), &output)) {
     layer->input = input;
     layer->output = output;
+    layer->n_inputs = json_get_int(json_find(map, "inputs"), &n_inputs) ? (int)n_inputs : 1;
     layer->seen = true;
   }
   int64_t net;

@@ -158,11 +158,13 @@ static Err open_batches(Work *w) {
   if (err) return err;
   int64_t n = w->batches.n_rows, last = n % fit->batch_size;
   bool single = fit->batch_size == 1 || n == 1 || (last == 1 && !fit->drop_last);
-  if (single && layer_needs_batches(w->run.net))
+  const Layer *norm = single ? layer_needs_batches(w->run.net) : NULL;
+  if (norm)
     return fault_set(w->fault, ERR_VALUE,
                      "train.fit: %lld rows in batches of %lld leave a batch of one row, "
-                     "which BatchNorm cannot normalize; use drop_last = true or another "
-                     "batch_size", (long long)n, (long long)fit->batch_size);
+                     "which %s cannot normalize; use drop_last = true or another "
+                     "batch_size", (long long)n, (long long)fit->batch_size,
+                     norm->object.kind->name);
   w->run.n_batches = w->batches.n_batches;
   w->run.n_train = n;
   w->run.n_validation = w->validation ? dataset_n(w->validation) : 0;

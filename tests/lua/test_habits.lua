@@ -173,13 +173,11 @@ function tests.test_layers_in_lua()
   local blocks = { { nn.Dense(3), nn.relu() }, { nn.Dense(2), { nn.Dense(1) } } }
   blocks[3] = blocks
   check.equal(#nn.Sequential { { blocks = blocks, forward = forward } }:parameters(), 6)
-  local many, some = {}, {}
-  for i = 1, 100 do many[i] = tensor.variable { i } end
-  for i = 1, 9 do some[i] = many[i] end
-  check.fails(function() nn.Sequential { { forward = forward, many = many } } end,
-    "a layer with more than 64 layers")
-  check.fails(function() nn.Sequential { { forward = forward, some = some } } end,
-    "a layer with 9 variables, allowed: at most 8")
+  local many, layers = {}, {}
+  for i = 1, 1000 do many[i], layers[i] = tensor.variable { i }, nn.Flatten() end
+  local all = nn.Sequential { { forward = forward, many = many, layers = layers } }
+  check.equal({ #all:parameters(), #all[1] }, { 1000, 1000 })
+  check.equal(all:state()["custom_1.many_1000"]:item(), 1000)
 end
 
 -- What `parameters` takes out of its table is there until the layer is made; what it raises is

@@ -14,18 +14,19 @@ end
 
 local function two(value) return value, value end
 
-function tests.test_a_layer_gives_one_tensor()
-  local results = { two, function() end, function() return 3 end, function() return {} end,
-    function() return true end, function() return "x" end }
-  local told = { "returned 2 values", "returned nothing", "returned a number",
-    "returned a table", "returned a boolean", "returned a string" }
+function tests.test_a_layer_gives_tensors()
+  local results = { function(v) return v, nil end, function() end, function() return 3 end,
+    function() return {} end, function() return true end, function() return "x" end,
+    function(v) return v, 3 end, function(v) return v, v, v, v, v, v, v, v, v end }
+  local told = { "value 2 that the function returned is a nil", "returned nothing",
+    "returned a number", "returned a table", "returned a boolean", "returned a string",
+    "value 2 that the function returned is a number", "9 values; allowed: up to 8 tensors" }
   for i, f in ipairs(results) do
-    check.fails(function() nn.Lambda(f)(x) end, "lambda_1: a layer gives one tensor", told[i])
+    check.fails(function() nn.Lambda(f)(x) end, "lambda_1: ", told[i])
     local custom = { forward = function(_, v) return f(v) end }
     check.fails(function() nn.Sequential { custom }(x) end, "custom_1", told[i])
     check.fails(function() nn.Sequential { f }(x) end, "lambda_1", told[i])
   end
-  check.fails(function() nn.Lambda(function(v) return v, nil end)(x) end, "2 values")
   check.equal(nn.Lambda(function(v) return v end)(x):totable(), x:totable())
 end
 
@@ -60,11 +61,13 @@ function tests.test_schedules_and_callbacks()
   check.yes(fit { callbacks = { function() return true end, function() return false end } } ~= nil)
 end
 
-function tests.test_nets_take_one_tensor()
+function tests.test_what_nets_take()
   local net = nn.Sequential { nn.Dense(1) }
-  check.fails(function() net(x, t) end, "net: argument 2 is a tensor", "one tensor")
-  check.fails(function() net(x, true) end, "{ training = true }")
-  check.fails(function() net(x, {}, t) end, "3 arguments")
+  check.fails(function() net(x, t) end, "dense_1: takes 1 tensor, got 2")
+  check.fails(function() net(x, true) end, "net: argument 2 is a boolean", "{ training = true }")
+  check.fails(function() net(x, {}, t) end, "net: argument 2 is a table")
+  check.fails(function() net(x, { train = true }) end, 'unknown option "train"')
+  check.fails(function() net(x, x, x, x, x, x, x, x, x) end, "got 9 tensors; allowed: up to 8")
   check.fails(function() nn.Dense(2)() end, "a tensor")
   check.equal(nn.Dense(2) { { 1, 2 } }.shape, { 1, 2 })
   check.fails(function() net(set) end, "set:tensors()")

@@ -55,7 +55,7 @@ static void add(Layer *net, Layer *layer) {
 }
 
 static void build(Layer *net, int64_t n) {
-  assert_int_equal(layer_build(&graph, net, &(IntList){1, {n}}, &fault), ERR_OK);
+  assert_int_equal(layer_build(&graph, net, &(IntList){1, {n}}, 1, &fault), ERR_OK);
 }
 
 static double item(Node *node, int64_t i) {

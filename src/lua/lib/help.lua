@@ -347,12 +347,13 @@ end
 -- Of what is no function: help "forward".
 local function topic(name, usage, doc) document({}, name, usage, doc) end
 
-topic("forward", "{ forward = function(self, x) return y end, ... }",
+topic("forward", "{ forward = function(self, x, ...) return y, ... end, ... }",
   "A Lua table with a function `forward` is a layer wherever one is taken: in nn.Sequential, " ..
-  "in train.fit, in train.step. It trains the variables (tensor.variable) and layers that stand " ..
-  "in its fields, or in lists there, as { w = v, layers = { nn.Dense(3), nn.Dense(2) } }, and " ..
-  "the variables that its function `parameters(self)` gives, if it has one. They are looked at " ..
-  "once, when the table becomes a layer; at most 8 variables of its own.")
+  "in train.fit, in train.step. It takes and gives one tensor or several. It trains the " ..
+  "variables (tensor.variable) and layers that stand in its fields, or in lists there, as " ..
+  "{ w = v, layers = { nn.Dense(3), nn.Dense(2) } }, and the variables that its function " ..
+  "`parameters(self)` gives, if it has one. They are looked at once, when the table becomes a " ..
+  "layer.")
 
 document(help, "help", "help(thing)", "Tells what a thing or, as help \"relu\", a name is.")
 document(apropos, "apropos", "apropos \"word\"", "Lists everything that mentions the word.")
