@@ -61,16 +61,20 @@ static bool put_leaf(Trace *t, const Graph *graph, const Node *node, VariableLis
   return true;
 }
 
-/* An op whose data can be refused names its line: part of the key, so that it is right. */
+/* An op whose data can be refused names its layer and line: part of the key, so that they are
+ * right. */
 static bool put_node(Trace *t, const Node *node) {
   int n_attr = node->op->flags & OP_DRAW ? node->n_attr - 2 : node->n_attr;
-  if (!key_reserve(t, (size_t)(3 + node->n_in + n_attr) + SHAPE_WORDS)) return false;
+  if (!key_reserve(t, (size_t)(5 + node->n_in + n_attr) + SHAPE_WORDS)) return false;
   key_put(t, (uint64_t)(uintptr_t)node->op);
   key_put(t, (uint64_t)node->n_in << 8 | node->tracked << 1);
   for (int k = 0; k < node->n_in; k++) key_put(t, (uint64_t)node->in[k]->index);
   for (int k = 0; k < n_attr; k++) key_put(t, (uint64_t)node->attr[k].i);
   if (node->n_in == 0) put_shape(t, node);
-  if (node->op->check) key_put(t, (uint64_t)node->line);
+  if (!node->op->check) return true;
+  key_put(t, (uint64_t)node->line);
+  key_put(t, (uint64_t)(uintptr_t)node->file);
+  key_put(t, (uint64_t)(uintptr_t)node->layer);
   return true;
 }
 
@@ -89,10 +93,10 @@ static Err settle(Graph *graph, const Walk *walk, uint64_t first_serial, bool *a
   return ERR_OK;
 }
 
-static Err list_nodes(Trace *out, Graph *graph, Node *const *roots, int n,
-                      uint64_t first_serial) {
+Err trace_list(Trace *out, Graph *graph, Node *const *roots, int n, uint64_t first_serial) {
   Walk walk = {0};
   bool again = true;
+  *out = (Trace){0};
   while (again) {
     walk_deinit(&walk);
     if (walk_collect(graph, &walk, roots, n, plan_is_leaf)) return graph->fault.code;
@@ -106,31 +110,33 @@ static Err list_nodes(Trace *out, Graph *graph, Node *const *roots, int n,
   return ERR_OK;
 }
 
-Err trace_take(Trace *out, Graph *graph, Node *const *roots, int n, VariableList variables,
-               uint64_t first_serial, const uint64_t *words, int n_words) {
-  *out = (Trace){0};
+static bool put_nodes(Trace *t, const Graph *graph, VariableList variables) {
+  t->start = malloc(((size_t)t->n + 1) * sizeof *t->start);
+  bool ok = t->start != NULL;
+  for (int64_t i = 0; ok && i < t->n; i++) {
+    t->start[i] = t->n_key;
+    ok = plan_is_leaf(t->v[i]) ? put_leaf(t, graph, t->v[i], variables)
+                               : put_node(t, t->v[i]);
+  }
+  if (ok) t->start[t->n] = t->n_key;
+  return ok;
+}
+
+Err trace_key(Trace *t, Graph *graph, Node *const *roots, int n, VariableList variables,
+              const uint64_t *words, int n_words) {
   note_places(variables);
-  if (list_nodes(out, graph, roots, n, first_serial)) return graph->fault.code;
-  out->start = malloc(((size_t)out->n + 1) * sizeof *out->start);
-  bool ok = out->start != NULL;
-  for (int64_t i = 0; ok && i < out->n; i++) {
-    out->start[i] = out->n_key;
-    ok = plan_is_leaf(out->v[i]) ? put_leaf(out, graph, out->v[i], variables)
-                                 : put_node(out, out->v[i]);
-  }
-  if (ok) out->start[out->n] = out->n_key;
-  ok = ok && key_reserve(out, (size_t)(n + n_words) + (size_t)variables.n * SHAPE_WORDS);
-  for (int r = 0; ok && r < n; r++) key_put(out, (uint64_t)roots[r]->index);
-  for (int w = 0; ok && w < n_words; w++) key_put(out, words[w]);
-  for (int i = 0; ok && i < variables.n; i++) {
+  bool ok = put_nodes(t, graph, variables) &&
+            key_reserve(t, (size_t)(n + n_words) + (size_t)variables.n * SHAPE_WORDS);
+  if (!ok) return fault_memory(&graph->fault, t->key_capacity * 2 * sizeof(uint64_t));
+  for (int r = 0; r < n; r++) key_put(t, (uint64_t)roots[r]->index);
+  for (int w = 0; w < n_words; w++) key_put(t, words[w]);
+  for (int i = 0; i < variables.n; i++) {
     const Node *value = variables.v[i]->current;
-    if (value) put_shape(out, value);
-    else key_put(out, 0);
+    if (value) put_shape(t, value);
+    else key_put(t, 0);
   }
-  out->hash = key_hash(out->key, out->n_key);
-  if (ok) return ERR_OK;
-  trace_deinit(out);
-  return fault_memory(&graph->fault, out->key_capacity * 2 * sizeof(uint64_t));
+  t->hash = key_hash(t->key, t->n_key);
+  return ERR_OK;
 }
 
 void trace_expire(Trace *trace, const Graph *graph) {
@@ -170,10 +176,12 @@ static void cached_free(CachedPlan *c) {
 }
 
 void cache_clear(Graph *graph) {
-  for (int i = 0; i < graph->n_plans; i++) cached_free(graph->plans[i]);
-  free(graph->plans);
-  graph->plans = NULL;
-  graph->n_plans = 0;
+  for (int use = 0; use < N_PLAN_USES; use++) {
+    PlanStore *store = &graph->plans[use];
+    for (int i = 0; i < store->n; i++) cached_free(store->v[i]);
+    free(store->v);
+    *store = (PlanStore){0};
+  }
 }
 
 /* -- in what two graphs differ, for people ------------------------------------------- */
@@ -220,8 +228,9 @@ static void add_what_differs(Text *out, const Node *node, const uint64_t *words,
 }
 
 static const CachedPlan *plan_made(const Graph *graph, uint64_t made) {
-  for (int i = 0; i < graph->n_plans; i++)
-    if (graph->plans[i]->made == made) return graph->plans[i];
+  const PlanStore *store = &graph->plans[PLANS_OF_STEPS];
+  for (int i = 0; i < store->n; i++)
+    if (store->v[i]->made == made) return store->v[i];
   return NULL;
 }
 
@@ -247,9 +256,10 @@ bool trace_difference(const Trace *trace, const Graph *graph, uint64_t made, Tex
 
 /* -- finding and making -------------------------------------------------------------- */
 
-CachedPlan *cache_find(Graph *graph, const Trace *trace) {
-  for (int i = 0; i < graph->n_plans; i++) {
-    CachedPlan *c = graph->plans[i];
+CachedPlan *cache_find(Graph *graph, PlanUse use, const Trace *trace) {
+  const PlanStore *store = &graph->plans[use];
+  for (int i = 0; i < store->n; i++) {
+    CachedPlan *c = store->v[i];
     if (c->hash != trace->hash || c->n_key != trace->n_key) continue;
     if (memcmp(c->key, trace->key, c->n_key * sizeof *c->key) != 0) continue;
     c->used = ++graph->plan_uses;
@@ -272,12 +282,12 @@ static int64_t trace_place(const Trace *trace, const Node *node) {
 static PlanSource source_of(const Graph *graph, const Trace *trace, VariableList variables,
                             Node *const *numbers, int n_numbers, const Node *leaf) {
   int64_t at = leaf_place(graph, variables, leaf);
-  if (at >= 0) return (PlanSource){FROM_VARIABLE, at, NULL};
+  if (at >= 0) return (PlanSource){.from = FROM_VARIABLE, .index = at};
   for (int k = 0; k < n_numbers; k++)
-    if (numbers[k] == leaf) return (PlanSource){FROM_NUMBER, k, NULL};
+    if (numbers[k] == leaf) return (PlanSource){.from = FROM_NUMBER, .index = k};
   at = trace_place(trace, leaf);
-  if (at >= 0) return (PlanSource){FROM_TRACE, at, NULL};
-  return (PlanSource){FROM_CONSTANT, 0, tensor_retain(plan_leaf_value(leaf))};
+  if (at >= 0) return (PlanSource){.from = FROM_TRACE, .index = at};
+  return (PlanSource){.from = FROM_CONSTANT, .constant = tensor_retain(plan_leaf_value(leaf))};
 }
 
 static bool allocate(CachedPlan *c, const Trace *trace) {
@@ -294,20 +304,33 @@ static bool allocate(CachedPlan *c, const Trace *trace) {
          c->proved && c->spare && c->streams;
 }
 
-/* The place for a new plan: one more, or that of the plan unused for longest. */
-static CachedPlan **make_room(Graph *graph) {
-  if (!graph->plans) graph->plans = calloc(CACHE_PLANS, sizeof *graph->plans);
-  if (!graph->plans) return NULL;
-  if (graph->n_plans < CACHE_PLANS) return &graph->plans[graph->n_plans++];
+/* Of those without pins the one unused for longest; -1: none. */
+static int oldest_free(const PlanStore *store) {
   int oldest = -1;
-  for (int i = 0; i < graph->n_plans; i++) {
-    must(graph->plans[i]);
-    if (graph->plans[i]->pins) continue;
-    if (oldest < 0 || graph->plans[i]->used < graph->plans[oldest]->used) oldest = i;
+  for (int i = 0; i < store->n; i++) {
+    must(store->v[i]);
+    if (store->v[i]->pins) continue;
+    if (oldest < 0 || store->v[i]->used < store->v[oldest]->used) oldest = i;
   }
+  return oldest;
+}
+
+bool cache_has_room(const Graph *graph, PlanUse use, uint64_t n_uses) {
+  const PlanStore *store = &graph->plans[use];
+  if (store->n < CACHE_PLANS) return true;
+  int oldest = oldest_free(store);
+  return oldest >= 0 && store->v[oldest]->used + n_uses <= graph->plan_uses;
+}
+
+/* The place for a new plan: one more, or that of the plan unused for longest. */
+static CachedPlan **make_room(PlanStore *store) {
+  if (!store->v) store->v = calloc(CACHE_PLANS, sizeof *store->v);
+  if (!store->v) return NULL;
+  if (store->n < CACHE_PLANS) return &store->v[store->n++];
+  int oldest = oldest_free(store);
   if (oldest < 0) return NULL;
-  cached_free(graph->plans[oldest]);
-  return &graph->plans[oldest];
+  cached_free(store->v[oldest]);
+  return &store->v[oldest];
 }
 
 static bool fill(CachedPlan *c, const Graph *graph, const Trace *trace,
@@ -327,8 +350,9 @@ static bool fill(CachedPlan *c, const Graph *graph, const Trace *trace,
   return true;
 }
 
-CachedPlan *cache_add(Graph *graph, const Trace *trace, Node *const *roots, int n_roots,
-                      VariableList variables, Node *const *numbers, int n_numbers) {
+CachedPlan *cache_add(Graph *graph, PlanUse use, const Trace *trace, Node *const *roots,
+                      int n_roots, VariableList variables, Node *const *numbers,
+                      int n_numbers) {
   CachedPlan *c = calloc(1, sizeof *c);
   if (!c) {
     fault_memory(&graph->fault, sizeof *c);
@@ -337,7 +361,8 @@ CachedPlan *cache_add(Graph *graph, const Trace *trace, Node *const *roots, int 
   c->n_roots = n_roots;
   c->plan = plan_new(graph, roots, n_roots);
   CachedPlan **room = NULL;
-  if (c->plan && fill(c, graph, trace, variables, numbers, n_numbers)) room = make_room(graph);
+  if (c->plan && fill(c, graph, trace, variables, numbers, n_numbers))
+    room = make_room(&graph->plans[use]);
   if (!room) {
     cached_free(c);
     fault_memory(&graph->fault, sizeof *c);
@@ -351,24 +376,30 @@ CachedPlan *cache_add(Graph *graph, const Trace *trace, Node *const *roots, int 
 
 void *leaf_data(const Node *leaf) { return plan_leaf_value(leaf)->a.data; }
 
-void cached_bind(CachedPlan *c, const Graph *graph, const Trace *trace,
-                 VariableList variables, const real *numbers) {
-  for (int i = 0; i < c->n_in; i++) {
-    const PlanSource *source = &c->in[i];
-    switch (source->from) {
-    case FROM_TRACE: c->in_data[i] = leaf_data(trace->v[source->index]); break;
-    case FROM_VARIABLE:
-      c->in_data[i] = leaf_data(variable_at_begin(graph, variables.v[source->index]));
-      break;
-    case FROM_NUMBER: c->in_data[i] = (void *)&numbers[source->index]; break;
-    case FROM_CONSTANT: c->in_data[i] = source->constant->a.data; break;
-    }
+static Stream draw_stream(const Node *draw) {
+  const Attr *attr = draw->attr + draw->n_attr - 2;
+  return (Stream){(uint64_t)attr[0].i, (uint64_t)attr[1].i};
+}
+
+static void *source_data(const PlanSource *source, const Graph *graph,
+                         const PlanGiven *given) {
+  switch (source->from) {
+  case FROM_TRACE: return leaf_data(given->trace->v[source->index]);
+  case FROM_VARIABLE:
+    return leaf_data(variable_at_begin(graph, given->variables.v[source->index]));
+  case FROM_READ: return leaf_data(variable_at_begin(graph, source->variable));
+  case FROM_NUMBER: return (void *)&given->numbers[source->index];
+  case FROM_CONSTANT: return source->constant->a.data;
+  case FROM_ARGUMENT: return given->args[source->index]->a.data;
   }
-  for (int i = 0; i < c->n_draws; i++) {
-    const Node *draw = trace->v[c->draw[i]];
-    const Attr *attr = draw->attr + draw->n_attr - 2;
-    c->streams[i] = (Stream){(uint64_t)attr[0].i, (uint64_t)attr[1].i};
-  }
+  return NULL;
+}
+
+void cached_bind(CachedPlan *c, Graph *graph, const PlanGiven *given) {
+  for (int i = 0; i < c->n_in; i++) c->in_data[i] = source_data(&given->in[i], graph, given);
+  for (int i = 0; i < c->n_draws; i++)
+    c->streams[i] = given->trace ? draw_stream(given->trace->v[c->draw[i]])
+                                 : graph_draw_again(graph, given->draw_key[i]);
 }
 
 Err cached_compute(Graph *graph, CachedPlan *c) {

@@ -6,7 +6,9 @@
  * positions and values are inputs and no part of it. A hit skips everything that follows
  * from the forward graph: gradient, updates, planning.
  *
- * At most CACHE_PLANS plans are kept; the one unused for longest makes room. */
+ * Plans of steps and plans of values (values.c) are kept apart, at most CACHE_PLANS of each: so
+ * no number of evaluations pushes out a plan of training. Of each the one unused for longest
+ * makes room. */
 #ifndef GRAPH_CACHE_H
 #define GRAPH_CACHE_H
 
@@ -30,21 +32,28 @@ typedef struct VariableList {
   int n;
 } VariableList;
 
-/* Lists what lies below the roots and makes the key. Pending values of variables that were
- * assigned before `first_serial` are evaluated first. */
-Err trace_take(Trace *out, Graph *graph, Node *const *roots, int n, VariableList variables,
-               uint64_t first_serial, const uint64_t *words, int n_words) WARN_UNUSED;
+/* Lists what lies below the roots. Pending values of variables that were assigned before
+ * `first_serial` are evaluated first. */
+Err trace_list(Trace *out, Graph *graph, Node *const *roots, int n,
+               uint64_t first_serial) WARN_UNUSED;
+/* Makes the key; the roots are nodes of the list. */
+Err trace_key(Trace *trace, Graph *graph, Node *const *roots, int n, VariableList variables,
+              const uint64_t *words, int n_words) WARN_UNUSED;
 void trace_deinit(Trace *trace);
 /* The step is over: its nodes forget their inputs, so that one that is still held somewhere
  * (by a handle that was not collected) keeps nothing else alive. */
 void trace_expire(Trace *trace, const Graph *graph);
 
-/* Where an input of a plan comes from. */
-typedef enum PlanFrom { FROM_TRACE, FROM_VARIABLE, FROM_NUMBER, FROM_CONSTANT } PlanFrom;
+/* Where an input of a plan comes from; the last two in place of FROM_TRACE where a plan is run
+ * without a trace (bound.h). */
+typedef enum PlanFrom {
+  FROM_TRACE, FROM_VARIABLE, FROM_NUMBER, FROM_CONSTANT, FROM_ARGUMENT, FROM_READ
+} PlanFrom;
 typedef struct PlanSource {
   PlanFrom from;
-  int64_t index;             /* in the trace, the variables, the numbers */
-  Tensor *constant;          /* retained */
+  int64_t index;             /* in the trace, the variables, the numbers, the arguments */
+  Tensor *constant;          /* of FROM_CONSTANT: retained */
+  Variable *variable;        /* of FROM_READ, as it is at the run: retained */
 } PlanSource;
 
 typedef struct CachedPlan {
@@ -70,17 +79,28 @@ typedef struct CachedPlan {
 bool trace_difference(const Trace *trace, const Graph *graph, uint64_t made, Text *out);
 
 /* The plan of this structure, or NULL. */
-CachedPlan *cache_find(Graph *graph, const Trace *trace);
+CachedPlan *cache_find(Graph *graph, PlanUse use, const Trace *trace);
+/* Is there a place for one more, or a plan without pins that the last `n_uses` uses of plans
+ * were none of? */
+bool cache_has_room(const Graph *graph, PlanUse use, uint64_t n_uses);
 /* Plans all roots and keeps the plan under the trace's key. numbers[k] are 0-axis nodes that
  * the caller gives at each run. NULL and graph->fault on failure. */
-CachedPlan *cache_add(Graph *graph, const Trace *trace, Node *const *roots, int n_roots,
-                      VariableList variables, Node *const *numbers, int n_numbers);
+CachedPlan *cache_add(Graph *graph, PlanUse use, const Trace *trace, Node *const *roots,
+                      int n_roots, VariableList variables, Node *const *numbers,
+                      int n_numbers);
 void cache_clear(Graph *graph);
 
-/* Fills cached->in_data and streams from a trace of the same structure; numbers must stay
- * valid until the run. */
-void cached_bind(CachedPlan *cached, const Graph *graph, const Trace *trace,
-                 VariableList variables, const real *numbers);
+/* What a run is given, valid until it is over. */
+typedef struct PlanGiven {
+  const PlanSource *in;      /* of each input */
+  const Trace *trace;        /* of the same structure, with the positions of draws; or NULL ... */
+  const uint64_t *draw_key;  /* ... and each draw is the next of this stream */
+  VariableList variables;
+  const real *numbers;
+  Tensor *const *args;
+} PlanGiven;
+/* Fills cached->in_data and streams. */
+void cached_bind(CachedPlan *cached, Graph *graph, const PlanGiven *given);
 /* Data of a leaf whose value is there. */
 void *leaf_data(const Node *leaf);
 

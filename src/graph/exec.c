@@ -150,23 +150,22 @@ void node_forget_inputs(Node *node) {
 
 /* In order of making: a node freed by a later one's forgetting was looked at before. What
  * forgets remembers what it was computed from. */
-static Err run_forget(Run *run) {
-  Graph *graph = run->graph;
+Err walk_forget(Graph *graph, const Walk *walk, const bool *fresh) {
   Origins *below = NULL;
   bool ok = true;
-  for (int64_t i = 0; ok && i < run->walk.n; i++) {
-    Node *node = run->walk.v[i];
-    if (!run->fresh[i] || node->tracked || !node->in) continue;
+  for (int64_t i = 0; ok && i < walk->n; i++) {
+    Node *node = walk->v[i];
+    if (!fresh[i] || node->tracked || !node->in) continue;
     bool forgets = has_value(node);
     if (!origin_is_leaf(node)) {
-      if (!below) below = calloc((size_t)run->walk.n + 1, sizeof *below);
+      if (!below) below = calloc((size_t)walk->n + 1, sizeof *below);
       ok = below && origins_of_inputs(node, below);
       if (ok && forgets) ok = origins_keep(node, &below[i]);
     }
     if (ok && forgets) node_forget_inputs(node);
   }
-  origins_free(below, run->walk.n);
-  return ok ? ERR_OK : fault_memory(&graph->fault, (size_t)run->walk.n * sizeof *below);
+  origins_free(below, walk->n);
+  return ok ? ERR_OK : fault_memory(&graph->fault, (size_t)walk->n * sizeof *below);
 }
 
 static void run_undo(Run *run) {
@@ -183,14 +182,14 @@ Err graph_eval(Graph *graph, Node *const *nodes, int n) {
     err = run_all(&run);
     par_denormals_restore(control);
     if (err) run_undo(&run);
-    else err = run_forget(&run);
+    else err = walk_forget(graph, &run.walk, run.fresh);
   }
   run_deinit(&run);
   return err;
 }
 
 Tensor *graph_value(Graph *graph, Node *node) {
-  if (!node || (!has_value(node) && graph_eval(graph, &node, 1))) return NULL;
+  if (!node || (!has_value(node) && graph_compute(graph, &node, 1))) return NULL;
   return node->value[0];
 }
 

@@ -93,6 +93,14 @@ typedef struct RunCounts {
   uint32_t seeding;           /* number of that setting: nets from before it count anew */
 } RunCounts;
 
+/* What plans are kept for: steps, and values that somebody looks at. */
+typedef enum PlanUse { PLANS_OF_STEPS, PLANS_OF_VALUES, N_PLAN_USES } PlanUse;
+typedef struct PlanStore {
+  struct CachedPlan **v;
+  int n;
+} PlanStore;
+enum { PLAN_SIGHTS = 128 };
+
 struct Graph {
   /* public: set by whoever drives the session */
   Par par;
@@ -107,7 +115,7 @@ struct Graph {
   RunCounts count;
   Text *dump;                 /* the stages of the first built step go there; NULL: none */
   bool static_trace;          /* the function of a static step runs: values are not there */
-  bool naive;                 /* steps run by the naive executor, the oracle */
+  bool naive;                 /* all is run by the naive executor, the oracle */
   bool checked;               /* plans are verified after each pass; preset in checked
                                  builds (-DRUNNER_CHECKED) */
   unsigned warned;            /* bits of GraphWarning that were given */
@@ -140,9 +148,13 @@ struct Graph {
   int n_void_steps, void_capacity;
   Counter *counters_at_begin;
   int begin_capacity;
-  struct CachedPlan **plans;  /* found again by structure: cache.h */
-  int n_plans;
+  PlanStore plans[N_PLAN_USES];   /* found again by structure: cache.h */
   uint64_t plan_uses;
+  bool begins_at_values;      /* plans being made begin at every value that is there, also at
+                                 one through which a gradient could flow */
+  uint64_t sights[PLAN_SIGHTS];   /* keys of graphs that were computed without a plan: a ring */
+  int next_sight;
+  int64_t plan_debt;          /* what planning values has cost and their runs not saved yet */
   unsigned char *arena;       /* of plans: one runs at a time */
   size_t arena_bytes;
   char **interned;
@@ -326,9 +338,13 @@ Err graph_grad(Graph *graph, Node *y, Node *gy, Node *const *wrt, int n, Node **
  * fault (data that an op refuses, memory, interrupt) values computed so far are dropped. */
 Err graph_eval(Graph *graph, Node *const *nodes, int n) WARN_UNUSED;
 
+/* The same values and the same faults, by a plan where the like of the graph was computed before
+ * and that pays: see values.c. */
+Err graph_compute(Graph *graph, Node *const *nodes, int n);
+
 /* The value of an evaluated node (output 0), borrowed; NULL when not evaluated. */
 Tensor *node_value(const Node *node);
-/* Evaluates, then the value; NULL and graph->fault on failure. */
+/* graph_compute, then the value; NULL and graph->fault on failure. */
 Tensor *graph_value(Graph *graph, Node *node);
 /* Evaluates a node with one element. */
 double graph_item(Graph *graph, Node *node);

@@ -28,6 +28,9 @@ typedef struct Walk {
 Err walk_collect(Graph *graph, Walk *walk, Node *const *roots, int n,
                  bool (*stop)(const Node *node));
 void walk_deinit(Walk *walk);
+/* After an evaluation that computed those nodes of the walk for which fresh[i] is set: what is
+ * not tracked and has its value forgets its inputs. */
+Err walk_forget(Graph *graph, const Walk *walk, const bool *fresh);
 
 /* The node itself, of shapes and types that are known; retains its inputs. Borrowed. */
 Node *node_new(Graph *graph, const Op *op, Node *const *in, int n_in, const Attr *attr,

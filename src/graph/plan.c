@@ -30,7 +30,7 @@ bool plan_is_leaf(const Node *node) {
   if (node->op == &op_record_read && node->value[0]) return true;
   if (node->op == &op_record_read) return node->in[0]->value[0] != NULL || !node->in[0]->in;
   if (is_part_of_leaf(node)) return true;
-  return node->value[0] && !node->tracked;
+  return node->value[0] && (!node->tracked || node->graph->begins_at_values);
 }
 
 Tensor *plan_leaf_value(const Node *leaf) {

@@ -247,15 +247,15 @@ static uint64_t box_signature(const StepBox *box) {
 
 static int static_step(lua_State *L, StepCall *call) {
   StepBox *box = call->box;
-  Tensor *tensors[REPLAY_ARGS];
-  ReplayArgs args = {tensors, 0};
+  Tensor *tensors[BOUND_ARGS];
+  PlanArgs args = {tensors, 0};
   Fault fault = {0};
   bool done = false, expressions = false;
   for (int i = 1; i <= call->n_args; i++) {
     if (!is_tensor(L, i)) continue;
     expressions = expressions || is_expression(L, i);
-    if (args.n == REPLAY_ARGS)
-      return luaL_error(L, "a static step takes at most %d tensors", REPLAY_ARGS);
+    if (args.n == BOUND_ARGS)
+      return luaL_error(L, "a static step takes at most %d tensors", BOUND_ARGS);
     tensors[args.n++] = check_value(L, i);
   }
   /* Other variables, or other constants, may lie below the next call's. */

@@ -1,4 +1,5 @@
 /* state.c: nets from outside: their variables by name, freezing, loading, prediction. */
+#include "graph/bound.h"
 #include "nn/nn.h"
 #include "base/out.h"
 #include "graph/ops.h"
@@ -356,14 +357,61 @@ static Err keep_rows(Graph *graph, Tensor **out, const Tensor *y, int64_t from,
   return ERR_OK;
 }
 
-/* Returns new: the labels of one batch, from its outputs, which are computed. */
-static Tensor *batch_labels(Graph *graph, const Layer *net, Node *y, int64_t from) {
-  Reading reading = layer_reading(net, y);
-  if (y->shape.rank < 1) {
-    fault_set(&graph->fault, ERR_SHAPE, "predict_classes: the outputs have no rows");
-    return NULL;
+typedef struct Prediction {
+  Graph *graph;
+  Layer *net;
+  Node *x;                     /* all rows, computed */
+  Tensor *batch, *out;         /* rows of x; what was predicted so far, of all rows */
+  int64_t from;
+  bool labels;                 /* instead of outputs */
+  Reading reading;             /* of the outputs: for labels */
+  Repeat repeat;
+} Prediction;
+
+/* The rows of this batch keep what is known of all. */
+static Err emit_batch(void *ctx, Node **out, int *n_out, Fault *fault) {
+  Prediction *p = ctx;
+  Graph *graph = p->graph;
+  int64_t n_rows = p->batch->a.shape.dim[0];
+  bool all = n_rows == p->x->shape.dim[0];
+  Node *x = all ? p->x : rows(graph, p->x, p->from, n_rows);
+  out[0] = graph_value(graph, x) ? layer_call(graph, p->net, x) : NULL;
+  *n_out = 1;
+  if (!out[0]) return graph_ok(graph, fault);
+  if (p->labels && out[0]->shape.rank < 1)
+    return fault_set(fault, ERR_SHAPE, "predict_classes: the outputs have no rows");
+  if (p->labels) p->reading = layer_reading(p->net, out[0]);
+  return ERR_OK;
+}
+
+/* The rows of one batch, as a view. */
+static Tensor *view_rows(const Prediction *p, int64_t n_rows, Fault *fault) {
+  Tensor *all = node_value(p->x);
+  Shape shape = all->a.shape;
+  shape.dim[0] = n_rows;
+  return tensor_view(all, p->from * shape_stride(&all->a.shape, 0), &shape, fault);
+}
+
+static Err predict_batch(Prediction *p, int64_t size) {
+  Graph *graph = p->graph;
+  int64_t n = p->x->shape.dim[0], left = n - p->from, n_rows = left < size ? left : size;
+  Tensor *args[] = {p->batch = view_rows(p, n_rows, &graph->fault)};
+  if (!args[0]) return graph->fault.code;
+  uint64_t settings = object_signature(&p->net->object);
+  Fault fault = {0};
+  Err err = repeat_run(&p->repeat, &(PlanArgs){args, 1}, settings,
+                       n_rows < size ? 1 : left / size, &fault);
+  tensor_release(p->batch);
+  if (err) {
+    fault_pass(&graph->fault, &fault);
+    return err;
   }
-  return labels_of(graph, node_value(y), &reading, from);
+  const Tensor *y = p->repeat.value[0];
+  Tensor *made = p->labels ? labels_of(graph, y, &p->reading, p->from) : NULL;
+  if (!p->labels || made) (void)!keep_rows(graph, &p->out, made ? made : y, p->from, n_rows, n);
+  tensor_release(made);
+  p->from += n_rows;
+  return graph->fault.code;
 }
 
 static Node *predict(Graph *graph, Layer *net, Node *x, int64_t batch, bool labels) {
@@ -373,23 +421,16 @@ static Node *predict(Graph *graph, Layer *net, Node *x, int64_t batch, bool labe
     fault_set(&graph->fault, ERR_SHAPE, "predict: no rows in the input");
     return NULL;
   }
-  Tensor *out = NULL;
+  Prediction p = {.graph = graph, .net = net, .x = x, .labels = labels};
+  p.repeat = (Repeat){.graph = graph, .emit = emit_batch, .ctx = &p,
+                      .bindable = !object_has_call(&net->object)};
   bool training = graph->training, failed = !graph_value(graph, x);
   graph->training = false;
-  for (int64_t from = 0; from < n && !failed; from += batch) {
-    int scope = graph_scope_begin(graph);
-    int64_t n_rows = n - from < batch ? n - from : batch;
-    Node *y = layer_call(graph, net, n_rows == n ? x : rows(graph, x, from, n_rows));
-    Tensor *value = graph_value(graph, y);
-    Tensor *made = labels && value ? batch_labels(graph, net, y, from) : NULL;
-    if (labels) value = made;
-    failed = !value || keep_rows(graph, &out, value, from, n_rows, n);
-    tensor_release(made);
-    graph_scope_end(graph, scope);
-  }
+  while (!failed && p.from < n) failed = predict_batch(&p, batch) != ERR_OK;
   graph->training = training;
-  Node *result = failed ? NULL : graph_const(graph, out);
-  tensor_release(out);
+  repeat_end(&p.repeat);
+  Node *result = failed ? NULL : graph_const(graph, p.out);
+  tensor_release(p.out);
   return result;
 }
 

@@ -1,4 +1,5 @@
 /* evaluate.c: loss and metrics over a data set, without training. */
+#include "graph/bound.h"
 #include "nn/trained.h"
 #include "train/train.h"
 #include <math.h>
@@ -108,48 +109,58 @@ typedef struct Evaluation {
   Layer *net;
   Loss *loss;                  /* NULL: not measured */
   Measures measures;
+  Repeat repeat;
+  Batches batches;
+  Tensor *x, *y;               /* of the batch */
   double sum;                  /* of the loss, weighted by rows */
 } Evaluation;
 
 /* Nodes of one batch: the output, then the loss, unless there is none. */
-static Err emit(Evaluation *e, Node *x, Node *y, Node **out, Fault *fault) {
+static Err emit(void *ctx, Node **out, int *n_out, Fault *fault) {
+  Evaluation *e = ctx;
   Graph *graph = e->graph;
+  Node *x = graph_const(graph, e->x), *y = graph_const(graph, e->y);
   out[0] = layer_call(graph, e->net, x);
   y = loss_conform(graph, out[0], y);
-  out[1] = out[0] && e->loss ? loss_apply(graph, e->loss, out[0], y) : NULL;
+  if (e->loss) out[1] = loss_apply(graph, e->loss, out[0], y);
+  *n_out = e->loss ? 2 : 1;
   if (graph->fault.code) return graph_ok(graph, fault);
   must(out[0]);
   const Loss *reads = e->loss ? e->loss : layer_loss(e->net);
   return measures_check(&e->measures, graph, reads, out[0], y, fault);
 }
 
-static Err add_batch(Evaluation *e, Tensor *x, Tensor *y, Fault *fault) {
-  Graph *graph = e->graph;
-  Node *out[2];
-  int scope = graph_scope_begin(graph);
-  Node *in = graph_const(graph, x), *target = graph_const(graph, y);
-  Err err = in && target ? emit(e, in, target, out, fault) : graph_ok(graph, fault);
-  if (!err && graph_eval(graph, out, e->loss ? 2 : 1)) err = graph_ok(graph, fault);
-  if (!err && e->loss)
-    e->sum += array_get(&node_value(out[1])->a, 0) * (double)x->a.shape.dim[0];
-  if (!err) err = measures_add(&e->measures, graph, node_value(out[0]), y, fault);
-  graph_scope_end(graph, scope);
-  return err;
+/* Everything whose setting changes what emit makes. */
+static uint64_t settings(const Evaluation *e) {
+  return object_signature(&e->net->object) ^
+         object_signature(e->loss ? &e->loss->object : NULL) * 0x9E3779B97F4A7C15u;
+}
+
+static Err add_batch(Evaluation *e, Fault *fault) {
+  Tensor *args[] = {e->x, e->y};
+  int64_t n_rows = e->x->a.shape.dim[0], size = e->batches.options.batch_size;
+  int64_t n_like = n_rows < size ? 1 : e->batches.n_rows / size - e->batches.at + 1;
+  Repeat *repeat = &e->repeat;
+  Err err = repeat_run(repeat, &(PlanArgs){args, 2}, settings(e), n_like, fault);
+  if (err) return err;
+  if (e->loss) e->sum += array_get(&repeat->value[1]->a, 0) * (double)n_rows;
+  return measures_add(&e->measures, e->graph, repeat->value[0], e->y, fault);
 }
 
 static Err add_all(Evaluation *e, Dataset *set, int64_t batch_size, double *value,
                    Fault *fault) {
-  Batches batches = {0};
   BatchOptions options = {.batch_size = batch_size, .shuffle = SHUFFLE_NONE};
-  Tensor *x = NULL, *y = NULL;
   bool more = true;
-  Err err = batches_open(&batches, set, &options, fault);
-  while (!err && !(err = batches_next(&batches, &x, &y, &more, fault)) && more)
-    err = add_batch(e, x, y, fault);
-  value[0] = e->loss ? e->sum / (double)batches.n_rows : NAN;
-  tensor_release(x);
-  tensor_release(y);
-  batches_close(&batches);
+  bool own = object_has_call(&e->net->object) || (e->loss && object_has_call(&e->loss->object));
+  e->repeat = (Repeat){.graph = e->graph, .emit = emit, .ctx = e, .bindable = !own};
+  Err err = batches_open(&e->batches, set, &options, fault);
+  while (!err && !(err = batches_next(&e->batches, &e->x, &e->y, &more, fault)) && more)
+    err = add_batch(e, fault);
+  value[0] = e->loss ? e->sum / (double)e->batches.n_rows : NAN;
+  repeat_end(&e->repeat);
+  tensor_release(e->x);
+  tensor_release(e->y);
+  batches_close(&e->batches);
   return err ? err : measures_finish(&e->measures, e->graph, value + 1, fault);
 }
 

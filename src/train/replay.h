@@ -2,17 +2,10 @@
 #ifndef TRAIN_REPLAY_H
 #define TRAIN_REPLAY_H
 
-#include "graph/cache.h"
+#include "graph/bound.h"
 #include "nn/nn.h"
 
 typedef struct Replay Replay;
-
-/* The tensors that change from call to call, by position. Borrowed. */
-enum { REPLAY_ARGS = 8 };
-typedef struct ReplayArgs {
-  Tensor *const *v;
-  int n;
-} ReplayArgs;
 
 Replay *replay_new(Fault *fault);
 void replay_free(Replay *replay);                    /* NULL is a no-op */
@@ -27,7 +20,7 @@ typedef struct ReplayStep {
   Variable *const *vars, *const *assigned;           /* vars: parameters, then slots */
   Node *const *root;
   int n_params, n_vars, n_assigned, n_out;
-  ReplayArgs args;
+  PlanArgs args;
   uint64_t signature;                                /* of all settings */
 } ReplayStep;
 
@@ -35,12 +28,12 @@ typedef struct ReplayStep {
 void replay_capture(Replay *replay, const ReplayStep *step);
 
 /* May a step with these arguments be replayed: same shapes, same settings? */
-bool replay_ready(const Replay *replay, uint64_t signature, const ReplayArgs *args);
+bool replay_ready(const Replay *replay, uint64_t signature, const PlanArgs *args);
 
 /* One step. *done is false, and nothing has changed, when the loss or a new value is not
  * finite: a traced step then says where; also when some of its parameters, which shared their
  * corrections, have been updated by other steps meanwhile: a traced step groups them anew. */
-Err replay_run(Replay *replay, const ReplayArgs *args, bool *done, Fault *fault) WARN_UNUSED;
+Err replay_run(Replay *replay, const PlanArgs *args, bool *done, Fault *fault) WARN_UNUSED;
 
 /* Result i of the last run, borrowed. */
 Tensor *replay_out(const Replay *replay, int i);

@@ -266,9 +266,10 @@ static Err take_trace(Step *step, Trace *trace) {
   n = optimizer_words(step->optimizer, &step->numbers, words);
   words[n++] = (uint64_t)step->n_params;
   words[n++] = (uint64_t)step->n_out;
-  Err err = trace_take(trace, step->graph, step->root, n_roots,
-                       (VariableList){step->vars, step->n_vars}, step->first_serial, words,
-                       n);
+  Err err = trace_list(trace, step->graph, step->root, n_roots, step->first_serial);
+  if (!err)
+    err = trace_key(trace, step->graph, step->root, n_roots,
+                    (VariableList){step->vars, step->n_vars}, words, n);
   free(words);
   return err;
 }
@@ -323,7 +324,7 @@ static CachedPlan *make_plan(Step *step) {
   CachedPlan *cached = NULL;
   Node **number = emit_numbers(step);
   if (number && !emit_updates(step, number))
-    cached = cache_add(step->graph, &step->trace, step->root, step->n_roots,
+    cached = cache_add(step->graph, PLANS_OF_STEPS, &step->trace, step->root, step->n_roots,
                        (VariableList){step->vars, step->n_vars}, number, step->numbers.n);
   free(number);
   return cached && dump(step, cached) ? NULL : cached;
@@ -336,7 +337,7 @@ static CachedPlan *find_plan(Step *step) {
   VariableList variables = {step->vars, step->n_vars};
   Trace *trace = &step->trace;
   if (take_trace(step, trace)) return NULL;
-  CachedPlan *cached = is_dumped(step) ? NULL : cache_find(graph, trace);
+  CachedPlan *cached = is_dumped(step) ? NULL : cache_find(graph, PLANS_OF_STEPS, trace);
   StepWatch *watch = step->target->watch;
   if (!cached) count_miss(step);
   else if (watch) watch->n_misses = 0;
@@ -344,7 +345,10 @@ static CachedPlan *find_plan(Step *step) {
   if (!cached) step_warn_of_untrained(graph, trace, step->root[0]);
   if (!cached) cached = make_plan(step);
   if (cached && watch) watch->plan = cached->made;
-  if (cached) cached_bind(cached, graph, trace, variables, step->numbers.input);
+  if (cached)
+    cached_bind(cached, graph,
+                &(PlanGiven){.in = cached->in, .trace = trace, .variables = variables,
+                             .numbers = step->numbers.input});
   if (cached && step->capture && step->built) capture(step, cached, trace);
   return cached;
 }

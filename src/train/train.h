@@ -34,7 +34,7 @@ typedef struct StepTarget {
 /* For a step that is to be replayed later (replay.h). */
 typedef struct StepCapture {
   Replay *replay;
-  ReplayArgs args;
+  PlanArgs args;
   uint64_t signature;
 } StepCapture;
 

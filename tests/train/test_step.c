@@ -237,7 +237,7 @@ typedef struct Replays {
 
 static void count_replays(void *ctx) {
   Replays *r = ctx;
-  const ReplayArgs none = {0};
+  const PlanArgs none = {0};
   for (int k = 0; k < 5; k++) {
     bool done = false;
     int64_t before = n_allocations;
@@ -324,7 +324,7 @@ TEST(a_replay_ends_when_its_groups_fall_apart) {
   World w;
   open_world(&w, "Adam");
   double loss;
-  const ReplayArgs none = {0};
+  const PlanArgs none = {0};
   bool done = true;
   assert_int_equal(step(&w, &loss), ERR_OK);
   Replay *replay = replay_new(&w.fault);
@@ -425,7 +425,7 @@ static void small_close(Small *s) {
 }
 
 static Err small_step(Small *s) {
-  ReplayArgs args = {&s->x, 1};
+  PlanArgs args = {&s->x, 1};
   bool done = false;
   fault_clear(&s->fault);
   if (s->replay && replay_ready(s->replay, 0, &args)) {
