@@ -88,12 +88,11 @@ test-long: ## the same with exhaustive checks (all floats through the vector mat
 	@LONG=1 LIMIT=7200 tests/run $(BUILD)/float $(BUILD)/double
 
 # Debian's python, whatever stands first in PATH: it is the one that has python3-torch.
-bench: ## a training step against PyTorch's, workers, trials; BENCH_THREADS="1 2" BENCH_JSON=path
+bench: ## a training step against PyTorch's, workers, trials, planning; CASE=planning BENCH_THREADS="1 2" BENCH_JSON=path
 	@$(deps) run bench
 	@$(MAKE) --no-print-directory $(jobs) REAL=float binary bench-programs
-	@/usr/bin/python3 -B scripts/bench/compare.py $(BUILD)/float
-	@/usr/bin/python3 -B scripts/bench/workers.py $(BUILD)/float
-	@/usr/bin/python3 -B scripts/bench/trials.py $(BUILD)/float
+	@for case in $(or $(CASE),compare workers trials planning); do \
+	  /usr/bin/python3 -B scripts/bench/$$case.py $(BUILD)/float || exit 1; done
 
 check: ## floors, doors, lengths, words; no warning of gcc and clang; no finding of analyzers
 	@$(deps) check

@@ -22,7 +22,8 @@ void plan_split(PlanItem *item) {
                           .work = n * WORK_PER_ELEMENT * item->n_members};
 }
 
-void plan_add_to_job(PlanJob *job, const PlanItem *item) {
+void plan_add_to_job(PlanJob *job, PlanItem *item) {
+  memcpy(item->first_block, job->n_blocks, sizeof item->first_block);
   if (item->split.n_phases > job->n_phases) job->n_phases = item->split.n_phases;
   for (int p = 0; p < item->split.n_phases; p++) job->n_blocks[p] += item->split.n_blocks[p];
   job->work += item->split.work;
@@ -151,6 +152,18 @@ typedef struct RunningJob {
   bool may_stop;             /* blocks that an interrupt finds are left out */
 } RunningJob;
 
+/* The item that has the block: the last one that does not begin behind it. */
+static const PlanItem *item_of_block(const RunningJob *running, int64_t block) {
+  const PlanItem *first = &running->plan->items[running->job->first_item];
+  for (int n = running->job->n_items; n > 1;) {
+    const PlanItem *middle = first + n / 2;
+    bool behind = middle->first_block[running->phase] > block;
+    n = behind ? n / 2 : n - n / 2;
+    if (!behind) first = middle;
+  }
+  return first;
+}
+
 static void run_job_block(void *ctx, int64_t block) {
   const RunningJob *running = ctx;
   if (running->may_stop && interrupt_pending()) return;
@@ -160,14 +173,9 @@ static void run_job_block(void *ctx, int64_t block) {
     return;
   }
   block -= n_measured;
-  const PlanItem *item = &running->plan->items[running->job->first_item];
-  for (;; item++) {
-    bool has_phase = running->phase < item->split.n_phases;
-    int64_t n = has_phase ? item->split.n_blocks[running->phase] : 0;
-    if (block < n) break;
-    block -= n;
-  }
+  const PlanItem *item = item_of_block(running, block);
   const OpCall *call = item->members[0].call;
+  block -= item->first_block[running->phase];
   if (item->is_group) run_group(item, block);
   else call->op->run(call, running->phase, block);
 }
