@@ -349,16 +349,14 @@ CachedPlan *cache_add(Graph *graph, const Trace *trace, Node *const *roots, int 
 
 /* -- running ------------------------------------------------------------------------- */
 
-void *leaf_data(const Node *leaf) { return plan_leaf_value(leaf)->a.data; }
-
 void cached_bind(CachedPlan *c, const Graph *graph, const Trace *trace,
                  VariableList variables, const real *numbers) {
   for (int i = 0; i < c->n_in; i++) {
     const PlanSource *source = &c->in[i];
     switch (source->from) {
-    case FROM_TRACE: c->in_data[i] = leaf_data(trace->v[source->index]); break;
+    case FROM_TRACE: c->in_data[i] = plan_leaf_data(trace->v[source->index]); break;
     case FROM_VARIABLE:
-      c->in_data[i] = leaf_data(variable_at_begin(graph, variables.v[source->index]));
+      c->in_data[i] = plan_leaf_data(variable_at_begin(graph, variables.v[source->index]));
       break;
     case FROM_NUMBER: c->in_data[i] = (void *)&numbers[source->index]; break;
     case FROM_CONSTANT: c->in_data[i] = source->constant->a.data; break;

@@ -81,8 +81,6 @@ void cache_clear(Graph *graph);
  * valid until the run. */
 void cached_bind(CachedPlan *cached, const Graph *graph, const Trace *trace,
                  VariableList variables, const real *numbers);
-/* Data of a leaf whose value is there. */
-void *leaf_data(const Node *leaf);
 
 /* Runs what cached_bind and root_data say. */
 Err cached_compute(Graph *graph, CachedPlan *cached) WARN_UNUSED;

@@ -83,7 +83,7 @@ static bool args_differ(const ReplayArgs *args) {
 
 static Input input_of(const Graph *graph, const Node *leaf, const ReplayArgs *args) {
   if (variable_read_at_begin(graph, leaf)) return (Input){.variable = variable_retain(leaf->var)};
-  const void *data = leaf_data(leaf);
+  const void *data = plan_leaf_data(leaf);
   for (int k = 0; k < args->n; k++)
     if (args->v[k]->a.data == data) return (Input){.arg = k};
   const Node *holder = leaf->value[0] ? leaf : leaf->in[0];
@@ -188,11 +188,11 @@ static void bind_inputs(Replay *r, const ReplayArgs *args) {
     const PlanSource *source = &c->in[i];
     const Input *in = &r->in[i];
     switch (source->from) {
-    case FROM_VARIABLE: c->in_data[i] = leaf_data(r->vars[source->index]->current); break;
+    case FROM_VARIABLE: c->in_data[i] = plan_leaf_data(r->vars[source->index]->current); break;
     case FROM_NUMBER: c->in_data[i] = &r->numbers.input[source->index]; break;
     case FROM_CONSTANT: c->in_data[i] = source->constant->a.data; break;
     case FROM_TRACE:
-      c->in_data[i] = in->variable   ? leaf_data(in->variable->current)
+      c->in_data[i] = in->variable   ? plan_leaf_data(in->variable->current)
                       : in->constant ? in->constant->a.data
                                      : args->v[in->arg]->a.data;
       break;
