@@ -88,22 +88,21 @@ test-long: ## the same with exhaustive checks (all floats through the vector mat
 	@LONG=1 LIMIT=7200 tests/run $(BUILD)/float $(BUILD)/double
 
 # Debian's python, whatever stands first in PATH: it is the one that has python3-torch.
-bench: ## a training step against PyTorch's, evaluation, workers, trials; BENCH_THREADS="1 2" BENCH_JSON=path
+bench: ## a training step against PyTorch's, evaluation, workers, trials, planning; CASE=planning BENCH_THREADS="1 2" BENCH_JSON=path
 	@$(deps) run bench
 	@$(MAKE) --no-print-directory $(jobs) REAL=float binary bench-programs
-	@/usr/bin/python3 -B scripts/bench/compare.py $(BUILD)/float
-	@/usr/bin/python3 -B scripts/bench/evaluate.py $(BUILD)/float
-	@/usr/bin/python3 -B scripts/bench/workers.py $(BUILD)/float
-	@/usr/bin/python3 -B scripts/bench/trials.py $(BUILD)/float
+	@for case in $(or $(CASE),compare evaluate workers trials planning); do \
+	  /usr/bin/python3 -B scripts/bench/$$case.py $(BUILD)/float || exit 1; done
 
-check: ## floors, doors, lengths, words; no warning of gcc and clang; no finding of analyzers
+check: ## floors, circles, doors, lengths, words; no warning of gcc and clang; no finding of analyzers
 	@$(deps) check
-	@failed=0; scripts/check-tree || failed=1; \
+	@failed=0; \
 	for cc in gcc clang; do for real in float double; do \
 	  if $(MAKE) --no-print-directory -k -s $(jobs) CC=$$cc REAL=$$real CFLAGS=-Werror \
 	    BUILD='$(BUILD)/check/'$$cc objects; \
 	  then echo "check: warnings of $$cc, real = $$real: none"; else failed=1; fi; \
-	done; done; $(MAKE) --no-print-directory analyze || failed=1; exit $$failed
+	done; done; scripts/check-tree '$(BUILD)/check/gcc/float/obj' || failed=1; \
+	$(MAKE) --no-print-directory analyze || failed=1; exit $$failed
 
 analyze: ## what gcc -fanalyzer, clang-tidy and cppcheck find
 	@$(deps) check

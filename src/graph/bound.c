@@ -15,7 +15,7 @@ static bool args_differ(const PlanArgs *args) {
 static PlanSource source_of(const Graph *graph, const Node *leaf, const PlanArgs *args) {
   if (variable_read_at_begin(graph, leaf))
     return (PlanSource){.from = FROM_READ, .variable = variable_retain(leaf->var)};
-  const void *data = leaf_data(leaf);
+  const void *data = plan_leaf_data(leaf);
   for (int k = 0; k < args->n; k++)
     if (args->v[k]->a.data == data) return (PlanSource){.from = FROM_ARGUMENT, .index = k};
   return (PlanSource){.from = FROM_CONSTANT, .constant = tensor_retain(plan_leaf_value(leaf))};

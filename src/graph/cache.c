@@ -374,8 +374,6 @@ CachedPlan *cache_add(Graph *graph, PlanUse use, const Trace *trace, Node *const
 
 /* -- running ------------------------------------------------------------------------- */
 
-void *leaf_data(const Node *leaf) { return plan_leaf_value(leaf)->a.data; }
-
 static Stream draw_stream(const Node *draw) {
   const Attr *attr = draw->attr + draw->n_attr - 2;
   return (Stream){(uint64_t)attr[0].i, (uint64_t)attr[1].i};
@@ -384,10 +382,10 @@ static Stream draw_stream(const Node *draw) {
 static void *source_data(const PlanSource *source, const Graph *graph,
                          const PlanGiven *given) {
   switch (source->from) {
-  case FROM_TRACE: return leaf_data(given->trace->v[source->index]);
+  case FROM_TRACE: return plan_leaf_data(given->trace->v[source->index]);
   case FROM_VARIABLE:
-    return leaf_data(variable_at_begin(graph, given->variables.v[source->index]));
-  case FROM_READ: return leaf_data(variable_at_begin(graph, source->variable));
+    return plan_leaf_data(variable_at_begin(graph, given->variables.v[source->index]));
+  case FROM_READ: return plan_leaf_data(variable_at_begin(graph, source->variable));
   case FROM_NUMBER: return (void *)&given->numbers[source->index];
   case FROM_CONSTANT: return source->constant->a.data;
   case FROM_ARGUMENT: return given->args[source->index]->a.data;

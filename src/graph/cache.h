@@ -101,8 +101,6 @@ typedef struct PlanGiven {
 } PlanGiven;
 /* Fills cached->in_data and streams. */
 void cached_bind(CachedPlan *cached, Graph *graph, const PlanGiven *given);
-/* Data of a leaf whose value is there. */
-void *leaf_data(const Node *leaf);
 
 /* Runs what cached_bind and root_data say. */
 Err cached_compute(Graph *graph, CachedPlan *cached) WARN_UNUSED;

@@ -23,15 +23,6 @@ static void job_block(void *ctx, int64_t block) {
   if (!interrupt_pending()) job->call->op->run(job->call, job->phase, block);
 }
 
-OpSplit op_split(const OpCall *call) {
-  OpSplit split = {.n_phases = 1, .n_blocks = {1, 1, 1}};
-  for (int i = 0; i < call->n_in; i++) split.work += shape_count(&call->in[i].shape);
-  for (int o = 0; o < call->n_out; o++) split.work += shape_count(&call->out[o].shape);
-  if (call->op->split) call->op->split(call, &split);
-  must(split.n_phases >= 1 && split.n_phases <= MAX_PHASES);
-  return split;
-}
-
 static Err run_op(Graph *graph, const OpCall *call_without_scratch) {
   OpCall call = *call_without_scratch;
   OpSplit split = op_split(&call);
@@ -138,14 +129,6 @@ static Err run_all(Run *run) {
     for (int k = 0; k < node->n_in; k++) used(run, node->in[k]);
   }
   return ERR_OK;
-}
-
-void node_forget_inputs(Node *node) {
-  Node **in = node->in;
-  node->in = NULL;
-  node->history = 0;
-  node->forgotten = node->n_in > 0 && !(node->op->flags & OP_LEAF);
-  for (int i = 0; i < node->n_in; i++) node_release(in[i]);
 }
 
 /* In order of making: a node freed by a later one's forgetting was looked at before. What

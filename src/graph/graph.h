@@ -190,8 +190,6 @@ void graph_seed(Graph *graph, uint64_t seed);
 void graph_restart_counts(Graph *graph);
 /* Was the transaction of this number one that named nets or streams and was taken back? */
 bool graph_is_void(const Graph *graph, uint32_t step);
-/* After a rollback: what the transaction named is named no more. */
-void graph_void_names(Graph *graph);
 /* Sets the seed and how far all streams are: `counters` as they stood in graph->counters. */
 Err graph_set_streams(Graph *graph, uint64_t seed, const Counter *counters, int n,
                       Fault *fault) WARN_UNUSED;

@@ -1,4 +1,16 @@
-/* graph_private.h: what the files of the graph's core share: not for other floors. */
+/* graph_private.h: what the files of the graph's core share: not for other floors.
+ *
+ * Each of these files calls those before it alone:
+ *
+ *   walk, origins, node        nodes are made, kept, listed and freed
+ *   exec, history, apply       they are computed and cut; an op is applied to them
+ *   variable                   what changes; transactions
+ *   known, op, ops_*, grad     what is known, computed and differentiated
+ *   plan_compile, plan_arena, plan_proof, plan_verify, plan_emit, plan, plan_run, cache
+ *   session                    opens and closes it all
+ *
+ * Left is one circle, of ops_elementwise, ops_chain, ops_reduce and ops_shape: a gradient of a
+ * sum broadcasts, and that of what was broadcast sums. scripts/check-tree finds any other. */
 #ifndef GRAPH_GRAPH_PRIVATE_H
 #define GRAPH_GRAPH_PRIVATE_H
 
@@ -40,8 +52,16 @@ void node_drop_values(Node *node);
 /* From now on its value stands for itself. */
 void node_forget_inputs(Node *node);
 
-/* A read of the variable is gone. */
-void variable_unread(Variable *v, const Node *read);
+/* Of all outputs together. */
+size_t node_value_bytes(const Node *node);
+/* Gives the session's free blocks of nodes back. */
+void node_free_blocks(Graph *graph);
+
+/* Frees the struct, once it has neither owners nor reads. */
+void variable_free_unused(Variable *v);
+
+/* Grows an array to hold one more; false on lack of memory. */
+bool graph_grow(void **v, int n, int *capacity, size_t item_bytes);
 
 /* -- origins.c ----------------------------------------------------------------------- */
 
@@ -80,8 +100,6 @@ Hidden origins_hide(const Node *node, const Node *wrt);
 /* Computes the value of one node whose inputs have theirs. */
 Err node_compute(Graph *graph, Node *node);
 
-/* What a new node knows about what lies below it: depth, history, from, pending_bytes. */
-void history_inherit(Node *node);
 /* Evaluates or cuts what has grown too long below a new node. */
 Err history_limit(Graph *graph, Node *node);
 /* Do values wait for the node's evaluation that take much more memory than its own? */

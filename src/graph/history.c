@@ -21,30 +21,10 @@
 enum { MAX_HISTORY = 10000, SLACK = 1000 };
 static const size_t max_pending_bytes = (size_t)32 << 20;
 
-static size_t value_bytes(const Node *node) {
-  size_t n = 0;
-  for (int o = 0; o < node->n_out; o++)
-    n += (size_t)shape_count(&node->out_shape[o]) * dtype_bytes(node->out_dtype[o]);
-  return n;
-}
-
-void history_inherit(Node *node) {
-  if (node->step) return; /* its history ends with its transaction: nothing is cut */
-  for (int i = 0; i < node->n_in; i++) {
-    const Node *in = node->in[i];
-    bool pending = !in->value[0];
-    if (pending && in->depth >= node->depth) node->depth = in->depth + 1;
-    size_t waits = pending ? in->pending_bytes : value_bytes(in);
-    node->pending_bytes += waits < SIZE_MAX / 2 / MAX_IN ? waits : SIZE_MAX / 2 / MAX_IN;
-    node->history += in->history < INT32_MAX ? in->history : INT32_MAX;
-  }
-  node->history += !(node->op->flags & OP_LEAF);
-}
-
 /* Would the evaluation free much more than it makes? */
 bool history_heavy(const Node *node) {
   return node->pending_bytes > max_pending_bytes &&
-         node->pending_bytes / 8 > value_bytes(node);
+         node->pending_bytes / 8 > node_value_bytes(node);
 }
 
 /* -- the cut ------------------------------------------------------------------------- */

@@ -26,6 +26,15 @@ int attr_slots(AttrKind kind) {
   return slots[kind];
 }
 
+OpSplit op_split(const OpCall *call) {
+  OpSplit split = {.n_phases = 1, .n_blocks = {1, 1, 1}};
+  for (int i = 0; i < call->n_in; i++) split.work += shape_count(&call->in[i].shape);
+  for (int o = 0; o < call->n_out; o++) split.work += shape_count(&call->out[o].shape);
+  if (call->op->split) call->op->split(call, &split);
+  must(split.n_phases >= 1 && split.n_phases <= MAX_PHASES);
+  return split;
+}
+
 DType infer_selected(const OpInfer *io) {
   DType widest = DT_UINT8;
   for (int i = io->op->n_conditions; i < io->n_in; i++) {

@@ -12,51 +12,11 @@
  *              reads it. An output of a group may take the place of an input that ends there
  *   connect    each pointer of a call learns where it comes from at a run
  *
- * In checked builds, and where graph->checked is set, what must hold after a pass is
- * verified after it (plan_verify.c). */
+ * calls and connect are in plan_emit.c, offsets are found in plan_arena.c. In checked builds,
+ * and where graph->checked is set, what must hold after a pass is verified after it
+ * (plan_verify.c). */
 #include "graph/plan_compile.h"
 #include <stdlib.h>
-#include <string.h>
-
-/* One of the values of an evaluated node with several: each is a leaf of its own. */
-static bool is_part_of_leaf(const Node *node) {
-  return node->op == &op_record_pick && node->in[0]->n_out > 1 && node->in[0]->value[0] &&
-         plan_is_leaf(node->in[0]);
-}
-
-bool plan_is_leaf(const Node *node) {
-  if (!node->in) return true;
-  if (node->op == &op_record_constant) return true;
-  if (node->op == &op_record_read && node->value[0]) return true;
-  if (node->op == &op_record_read) return node->in[0]->value[0] != NULL || !node->in[0]->in;
-  if (is_part_of_leaf(node)) return true;
-  return node->value[0] && (!node->tracked || node->graph->begins_at_values);
-}
-
-Tensor *plan_leaf_value(const Node *leaf) {
-  if (leaf->value[0]) return leaf->value[0];
-  return leaf->in[0]->value[leaf->op == &op_record_pick ? leaf->attr[0].i : 0];
-}
-
-void *plan_alloc(Compiler *c, size_t n_bytes) {
-  enum { BLOCK_BYTES = 1 << 16, ALIGNED = 16 };
-  PlanBlock *block = c->plan->blocks;
-  size_t n = (n_bytes + ALIGNED - 1) / ALIGNED * ALIGNED;
-  if (!block || block->n_free < n) {
-    size_t room = n > BLOCK_BYTES ? n : BLOCK_BYTES;
-    block = calloc(1, sizeof *block + room);
-    if (!block) {
-      fault_memory(&c->graph->fault, n_bytes);
-      return NULL;
-    }
-    *block = (PlanBlock){.next = c->plan->blocks, .at = block->data, .n_free = room};
-    c->plan->blocks = block;
-  }
-  void *at = block->at;
-  block->at += n;
-  block->n_free -= n;
-  return at;
-}
 
 static Node *producer(const Compiler *c, int64_t value) { return c->walk.v[value / MAX_OUT]; }
 
@@ -94,10 +54,6 @@ static void print_resolve(const Compiler *c, Text *out) {
   text_addf(out, "%lld nodes: %lld inputs, %lld other names of a value, %lld to compute\n",
             (long long)c->walk.n, (long long)n_leaves, (long long)n_alias,
             (long long)(c->walk.n - n_leaves - n_alias));
-}
-
-bool plan_computes(const Compiler *c, int64_t i) {
-  return !plan_is_leaf(c->walk.v[i]) && c->spots[i].value == value_of(i, 0);
 }
 
 /* -- group --------------------------------------------------------------------------- */
@@ -256,11 +212,6 @@ static void print_jobs(const Compiler *c, Text *out) {
 }
 
 /* -- place --------------------------------------------------------------------------- */
-
-size_t plan_value_bytes(const Node *node, int output) {
-  size_t n = (size_t)shape_count(&node->out_shape[output]);
-  return n * dtype_bytes(node->out_dtype[output]);
-}
 
 static void begin_life(Compiler *c, int64_t i) {
   Node *node = c->walk.v[i];
@@ -438,176 +389,6 @@ static void print_place(const Compiler *c, Text *out) {
             c->plan->size.arena_bytes, (long long)n_heirs, c->plan->size.naive_bytes);
 }
 
-/* -- calls --------------------------------------------------------------------------- */
-
-/* The call of one node, without pointers. */
-static OpCall *emit_call(Compiler *c, const Node *node) {
-  OpCall *call = plan_alloc(c, sizeof *call);
-  Array *in = plan_alloc(c, ((size_t)node->n_in + 1) * sizeof *in);
-  Array *out = plan_alloc(c, (size_t)node->n_out * sizeof *out);
-  Attr *attr = plan_alloc(c, ((size_t)node->n_attr + 1) * sizeof *attr);
-  if (!call || !in || !out || !attr) return NULL;
-  for (int k = 0; k < node->n_in; k++)
-    in[k] = (Array){node->in[k]->shape, node->in[k]->dtype, NULL};
-  for (int o = 0; o < node->n_out; o++)
-    out[o] = (Array){node->out_shape[o], node->out_dtype[o], NULL};
-  if (node->n_attr) memcpy(attr, node->attr, (size_t)node->n_attr * sizeof *attr);
-  *call = (OpCall){.op = node->op, .n_in = node->n_in, .n_out = node->n_out,
-                   .n_attr = node->n_attr, .in = in, .out = out, .attr = attr};
-  return call;
-}
-
-static Err emit_member(Compiler *c, PlanMember *m, int64_t i) {
-  const Node *node = c->walk.v[i];
-  m->call = emit_call(c, node);
-  m->in = plan_alloc(c, ((size_t)node->n_in + 1) * sizeof *m->in);
-  m->out = plan_alloc(c, (size_t)node->n_out * sizeof *m->out);
-  if (!m->call || !m->in || !m->out) return c->graph->fault.code;
-  m->layer = node->layer;
-  m->file = node->file;
-  m->line = node->line;
-  return ERR_OK;
-}
-
-/* Before placing: calls and splits, which tell the scratch memory. */
-static Err emit_item(Compiler *c, int item) {
-  PlanItem *it = &c->plan->items[item];
-  int first = c->item_first[item];
-  it->n_members = c->item_first[item + 1] - first;
-  it->is_group = c->spots[c->item_nodes[first]].group != NOBODY;
-  it->members = plan_alloc(c, (size_t)it->n_members * sizeof *it->members);
-  for (int m = 0; it->members && m < it->n_members; m++)
-    if (emit_member(c, &it->members[m], c->item_nodes[first + m])) break;
-  if (c->graph->fault.code) return c->graph->fault.code;
-  plan_split(it);
-  c->plan->size.naive_bytes += plan_rounded(it->split.scratch_bytes);
-  for (int m = 0; m < it->n_members; m++)
-    if (it->members[m].call->op->flags & OP_DRAW) c->plan->n_draws++;
-  return ERR_OK;
-}
-
-static Err calls(Compiler *c) {
-  c->plan->n_items = c->n_items;
-  c->plan->items = plan_alloc(c, ((size_t)c->n_items + 1) * sizeof *c->plan->items);
-  if (!c->plan->items) return c->graph->fault.code;
-  for (int item = 0; item < c->n_items; item++)
-    if (emit_item(c, item)) return c->graph->fault.code;
-  return ERR_OK;
-}
-
-static void print_calls(const Compiler *c, Text *out) {
-  int64_t n_blocks = 0, n_phases = 0;
-  for (int item = 0; item < c->n_items; item++) {
-    const OpSplit *split = &c->plan->items[item].split;
-    n_phases += split->n_phases;
-    for (int p = 0; p < split->n_phases; p++) n_blocks += split->n_blocks[p];
-  }
-  text_addf(out, "%lld phases of %lld blocks in all\n", (long long)n_phases,
-            (long long)n_blocks);
-}
-
-/* -- connect ------------------------------------------------------------------------- */
-
-static PlanPlace place_of(const Compiler *c, const Node *in) {
-  const Spot *spot = &c->spots[in->index];
-  PlanPlace place = c->lives[spot->value].place;
-  place.offset += spot->offset;
-  return place;
-}
-
-/* After placing: where each pointer of the calls comes from. */
-static void connect_item(Compiler *c, int item) {
-  PlanItem *it = &c->plan->items[item];
-  for (int m = 0; m < it->n_members; m++) {
-    int64_t i = c->item_nodes[c->item_first[item] + m];
-    const Node *node = c->walk.v[i];
-    PlanMember *member = &it->members[m];
-    for (int k = 0; k < node->n_in; k++) member->in[k] = place_of(c, node->in[k]);
-    for (int o = 0; o < node->n_out; o++)
-      member->out[o] = c->lives[value_of(i, o)].place;
-    if (it->is_group) elements_init(&member->elements, member->call);
-    if (node->op->flags & OP_DRAW) {
-      c->plan->draw_attr[c->plan->n_draws] =
-          (Attr *)member->call->attr + (node->n_attr - 2);
-      c->plan->draws[c->plan->n_draws++] = c->walk.v[i];
-    }
-  }
-}
-
-static Err emit_jobs(Compiler *c) {
-  Plan *plan = c->plan;
-  plan->jobs = plan_alloc(c, ((size_t)plan->n_jobs + 1) * sizeof *plan->jobs);
-  if (!plan->jobs) return ERR_MEMORY;
-  for (int item = 0; item < c->n_items; item++) {
-    PlanJob *job = &plan->jobs[c->item_job[item]];
-    if (job->n_items == 0) job->first_item = item;
-    job->watch = NOBODY;
-    job->n_items++;
-    plan_add_to_job(job, &plan->items[item]);
-  }
-  return ERR_OK;
-}
-
-static Err emit_checks(Compiler *c) {
-  Plan *plan = c->plan;
-  plan->checked = plan_alloc(c, ((size_t)plan->n_items + 1) * sizeof *plan->checked);
-  if (!plan->checked) return ERR_MEMORY;
-  for (int item = 0; item < plan->n_items; item++)
-    if (plan->items[item].members[0].call->op->check) plan->checked[plan->n_checked++] = item;
-  return ERR_OK;
-}
-
-static Err emit_copies(Compiler *c) {
-  Plan *plan = c->plan;
-  plan->copies = plan_alloc(c, ((size_t)c->n_roots + 1) * sizeof *plan->copies);
-  if (!plan->copies) return ERR_MEMORY;
-  for (int late = 0; late < 2; late++) {
-    for (int r = 0; r < c->n_roots; r++) {
-      int64_t value = c->copy_root[r];
-      if (value == NOBODY || c->spots[value / MAX_OUT].late != (late == 1)) continue;
-      plan->copies[plan->n_copies++] =
-          (PlanCopy){.from = place_of(c, c->roots[r]), .to = {IN_ROOT, r, 0},
-                     .n_bytes = plan_value_bytes(c->roots[r], 0)};
-    }
-    if (!late) plan->n_compute_copies = plan->n_copies;
-  }
-  return ERR_OK;
-}
-
-static Err emit_fixes(Compiler *c) {
-  Plan *plan = c->plan;
-  plan_count_fixes(plan);
-  plan->fixes = plan_alloc(c, ((size_t)plan->n_fixes + 1) * sizeof *plan->fixes);
-  if (!plan->fixes) return ERR_MEMORY;
-  plan_list_fixes(plan);
-  return ERR_OK;
-}
-
-static Err emit_leaves(Compiler *c) {
-  Plan *plan = c->plan;
-  plan->leaves = plan_alloc(c, ((size_t)c->walk.n + 1) * sizeof *plan->leaves);
-  plan->draws = plan_alloc(c, ((size_t)plan->n_draws + 1) * sizeof *plan->draws);
-  plan->draw_attr = plan_alloc(c, ((size_t)plan->n_draws + 1) * sizeof *plan->draw_attr);
-  if (!plan->leaves || !plan->draws || !plan->draw_attr) return ERR_MEMORY;
-  plan->n_draws = 0; /* counted again by connect */
-  for (int64_t i = 0; i < c->walk.n; i++)
-    if (plan_is_leaf(c->walk.v[i])) plan->leaves[plan->n_leaves++] = c->walk.v[i];
-  return ERR_OK;
-}
-
-static Err connect(Compiler *c) {
-  if (emit_leaves(c)) return c->graph->fault.code;
-  for (int item = 0; item < c->n_items; item++) connect_item(c, item);
-  if (emit_jobs(c) || emit_checks(c) || emit_copies(c) || plan_watch(c) || emit_fixes(c))
-    return c->graph->fault.code;
-  return ERR_OK;
-}
-
-static void print_connect(const Compiler *c, Text *out) {
-  text_addf(out, "%d pointers to fill in, %d draws, %d copies\n", c->plan->n_fixes,
-            c->plan->n_draws, c->plan->n_copies);
-}
-
 /* -- all passes ---------------------------------------------------------------------- */
 
 const PlanPass plan_passes[] = {
@@ -615,39 +396,10 @@ const PlanPass plan_passes[] = {
     {"group", group, verify_group, print_group},
     {"order", order, verify_order, print_order},
     {"jobs", jobs, verify_jobs, print_jobs},
-    {"calls", calls, verify_calls, print_calls},
+    {"calls", emit_calls, verify_calls, print_calls},
     {"place", place, verify_place, print_place},
-    {"connect", connect, verify_connect, print_connect},
+    {"connect", emit_pointers, verify_connect, print_pointers},
     {0}};
-
-Err compiler_init(Compiler *c, Graph *graph, Node *const *roots, int n_roots) {
-  c->graph = graph;
-  c->roots = roots;
-  c->n_roots = n_roots;
-  if (walk_collect(graph, &c->walk, roots, n_roots, plan_is_leaf)) return graph->fault.code;
-  size_t n = (size_t)c->walk.n + 1;
-  c->spots = calloc(n, sizeof *c->spots);
-  c->groups = calloc(n, sizeof *c->groups);
-  c->lives = calloc(n * MAX_OUT, sizeof *c->lives);
-  c->item_first = calloc(n + 1, sizeof *c->item_first);
-  c->item_nodes = calloc(n, sizeof *c->item_nodes);
-  c->item_job = calloc(n, sizeof *c->item_job);
-  c->copy_root = calloc((size_t)n_roots + 1, sizeof *c->copy_root);
-  bool all = c->spots && c->groups && c->lives && c->item_first && c->item_nodes &&
-             c->item_job && c->copy_root;
-  return all ? ERR_OK : fault_memory(&graph->fault, n * sizeof *c->lives);
-}
-
-void compiler_deinit(Compiler *c) {
-  walk_deinit(&c->walk);
-  free(c->spots);
-  free(c->groups);
-  free(c->lives);
-  free(c->item_first);
-  free(c->item_nodes);
-  free(c->item_job);
-  free(c->copy_root);
-}
 
 static Err run_pass(Compiler *c, const PlanPass *pass) {
   Graph *graph = c->graph;
@@ -659,6 +411,17 @@ static Err run_pass(Compiler *c, const PlanPass *pass) {
   if (!graph->checked || !pass->verify(c, &graph->fault)) return ERR_OK;
   fault_prefix(&graph->fault, "internal error in a plan: after %s", pass->name);
   return graph->fault.code;
+}
+
+void plan_free(Plan *plan) {
+  if (!plan) return;
+  while (plan->blocks) {
+    PlanBlock *next = plan->blocks->next;
+    free(plan->blocks);
+    plan->blocks = next;
+  }
+  text_deinit(&plan->passes);
+  free(plan);
 }
 
 Plan *plan_new(Graph *graph, Node *const *roots, int n_roots) {

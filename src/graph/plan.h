@@ -34,6 +34,7 @@ void plan_release_nodes(Plan *plan);
 /* A node at which a plan begins: its value is given. */
 bool plan_is_leaf(const Node *node);
 Tensor *plan_leaf_value(const Node *leaf);           /* borrowed */
+void *plan_leaf_data(const Node *leaf);              /* of that value */
 
 /* What a run is given: data of each leaf, memory for each root (of its size), streams of the
  * draws. The root of an update may be the memory of what it updates. */

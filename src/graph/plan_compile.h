@@ -81,6 +81,12 @@ void *plan_alloc(Compiler *c, size_t n_bytes);
 Err plan_watch(Compiler *c);
 size_t plan_value_bytes(const Node *node, int output);
 
+/* The passes of plan_emit.c. */
+Err emit_calls(Compiler *c);
+Err emit_pointers(Compiler *c);
+void print_calls(const Compiler *c, Text *out);
+void print_pointers(const Compiler *c, Text *out);
+
 Err verify_resolve(const Compiler *c, Fault *fault);
 Err verify_group(const Compiler *c, Fault *fault);
 Err verify_order(const Compiler *c, Fault *fault);

@@ -32,6 +32,7 @@ typedef struct PlanItem {
   int n_members;
   bool is_group;
   OpSplit split;
+  int64_t first_block[MAX_PHASES];   /* of its blocks among those of its job */
   size_t scratch;        /* offset in the arena */
 } PlanItem;
 
@@ -107,13 +108,7 @@ struct Plan {
   Text passes;           /* what each pass found; only where graph->dump is set */
 };
 
-/* The split of an item, from its calls. */
-void plan_split(PlanItem *item);
-void plan_add_to_job(PlanJob *job, const PlanItem *item);
 /* Measures block `block` of what is measured beside the job. */
 void plan_measure_beside(const Plan *plan, const PlanJob *job, int64_t block);
-/* Counts the pointers of all calls; then lists them, in `fixes` with room for all. */
-void plan_count_fixes(Plan *plan);
-void plan_list_fixes(Plan *plan);
 
 #endif

@@ -1,88 +1,10 @@
 /* plan_run.c: running a plan: a loop over its jobs, no allocation, no decisions. */
 #include "graph/plan_private.h"
 #include "base/sys.h"
-#include "graph/cache.h"
 #include <stdlib.h>
 #include <string.h>
 
-/* -- preparation, called by plan.c --------------------------------------------------- */
-
-/* Elementwise work per element and member, about: as the naive executor's ops say. */
-enum { WORK_PER_ELEMENT = 8 };
-
-void plan_split(PlanItem *item) {
-  const OpCall *call = item->members[0].call;
-  if (!item->is_group) {
-    item->split = op_split(call);
-    return;
-  }
-  int64_t n = shape_count(&call->out[0].shape);
-  item->split = (OpSplit){.n_phases = 1,
-                          .n_blocks = {(n + PLAN_BLOCK - 1) / PLAN_BLOCK},
-                          .work = n * WORK_PER_ELEMENT * item->n_members};
-}
-
-void plan_add_to_job(PlanJob *job, const PlanItem *item) {
-  if (item->split.n_phases > job->n_phases) job->n_phases = item->split.n_phases;
-  for (int p = 0; p < item->split.n_phases; p++) job->n_blocks[p] += item->split.n_blocks[p];
-  job->work += item->split.work;
-}
-
-/* Where the next fix into the arena goes, and the next other one. */
-typedef struct FixPlace {
-  PlanFix *fixes;        /* NULL: they are counted */
-  int arena, other;
-} FixPlace;
-
-static void add_fix(FixPlace *at, void **where, PlanPlace place) {
-  if (place.kind == IN_TILE) return;
-  int *next = place.kind == IN_ARENA ? &at->arena : &at->other;
-  if (at->fixes) at->fixes[*next] = (PlanFix){where, place};
-  ++*next;
-}
-
-static void add_fixes(const Plan *plan, FixPlace *at) {
-  for (int i = 0; i < plan->n_items; i++) {
-    PlanItem *item = &plan->items[i];
-    for (int m = 0; m < item->n_members; m++) {
-      PlanMember *member = &item->members[m];
-      OpCall *call = member->call;
-      for (int k = 0; k < call->n_in; k++)
-        add_fix(at, &((Array *)call->in)[k].data, member->in[k]);
-      for (int o = 0; o < call->n_out; o++)
-        add_fix(at, &call->out[o].data, member->out[o]);
-      if (item->split.scratch_bytes)
-        add_fix(at, &call->scratch, (PlanPlace){IN_ARENA, 0, item->scratch});
-    }
-  }
-  for (int i = 0; i < plan->n_copies; i++) {
-    add_fix(at, &plan->copies[i].source, plan->copies[i].from);
-    add_fix(at, &plan->copies[i].target, plan->copies[i].to);
-  }
-}
-
-void plan_count_fixes(Plan *plan) {
-  FixPlace count = {0};
-  add_fixes(plan, &count);
-  plan->n_arena_fixes = count.arena;
-  plan->n_fixes = count.arena + count.other;
-}
-
-void plan_list_fixes(Plan *plan) {
-  FixPlace at = {.fixes = plan->fixes, .other = plan->n_arena_fixes};
-  add_fixes(plan, &at);
-}
-
-void plan_free(Plan *plan) {
-  if (!plan) return;
-  while (plan->blocks) {
-    PlanBlock *next = plan->blocks->next;
-    free(plan->blocks);
-    plan->blocks = next;
-  }
-  text_deinit(&plan->passes);
-  free(plan);
-}
+/* -- what it is given ----------------------------------------------------------------- */
 
 int plan_leaves(const Plan *plan, Node *const **out) {
   *out = plan->leaves;
@@ -151,6 +73,18 @@ typedef struct RunningJob {
   bool may_stop;             /* blocks that an interrupt finds are left out */
 } RunningJob;
 
+/* The item that has the block: the last one that does not begin behind it. */
+static const PlanItem *item_of_block(const RunningJob *running, int64_t block) {
+  const PlanItem *first = &running->plan->items[running->job->first_item];
+  for (int n = running->job->n_items; n > 1;) {
+    const PlanItem *middle = first + n / 2;
+    bool behind = middle->first_block[running->phase] > block;
+    n = behind ? n / 2 : n - n / 2;
+    if (!behind) first = middle;
+  }
+  return first;
+}
+
 static void run_job_block(void *ctx, int64_t block) {
   const RunningJob *running = ctx;
   if (running->may_stop && interrupt_pending()) return;
@@ -160,14 +94,9 @@ static void run_job_block(void *ctx, int64_t block) {
     return;
   }
   block -= n_measured;
-  const PlanItem *item = &running->plan->items[running->job->first_item];
-  for (;; item++) {
-    bool has_phase = running->phase < item->split.n_phases;
-    int64_t n = has_phase ? item->split.n_blocks[running->phase] : 0;
-    if (block < n) break;
-    block -= n;
-  }
+  const PlanItem *item = item_of_block(running, block);
   const OpCall *call = item->members[0].call;
+  block -= item->first_block[running->phase];
   if (item->is_group) run_group(item, block);
   else call->op->run(call, running->phase, block);
 }
@@ -293,7 +222,7 @@ static Err run_once(Graph *graph, Plan *plan, Node *const *nodes, int n, Tensor 
   bool room = in && root && draw;
   if (!room) fault_memory(&graph->fault, (size_t)n * sizeof *root);
   if (room && !graph->fault.code && !make_roots(graph, nodes, n, made, root)) {
-    for (int i = 0; i < plan->n_leaves; i++) in[i] = leaf_data(plan->leaves[i]);
+    for (int i = 0; i < plan->n_leaves; i++) in[i] = plan_leaf_data(plan->leaves[i]);
     for (int i = 0; i < plan->n_draws; i++) draw[i] = stream_of(plan->draws[i]);
     /* cppcheck-suppress uninitdata ; each has a value that the plan reads */
     if (!plan_compute(graph, plan, &(PlanRun){in, root, draw})) plan_commit(graph, plan);

@@ -33,12 +33,6 @@ Variable *variable_claim(Variable *v) {
   return variable_retain(v);
 }
 
-static void free_unused(Variable *v) {
-  if (v->refs > 0 || v->n_reads > 0) return;
-  free(v->name);
-  free(v);
-}
-
 /* What it stands for may, not yet computed, lead back to a read of it: reads are counted
  * apart, and the last owner cuts the circle. */
 void variable_release(Variable *v) {
@@ -49,13 +43,7 @@ void variable_release(Variable *v) {
   v->n_reads++; /* stays until its value is gone */
   node_drop(current);
   v->n_reads--;
-  free_unused(v);
-}
-
-void variable_unread(Variable *v, const Node *read) {
-  if (v->leaf == read) v->leaf = NULL;
-  v->n_reads--;
-  free_unused(v);
+  variable_free_unused(v);
 }
 
 Err variable_rename(Variable *v, const char *name, Fault *fault) {
@@ -223,6 +211,14 @@ void graph_commit(Graph *graph) {
   forget_undo(graph);
 }
 
+/* What the transaction named is named no more. */
+static void void_names(Graph *graph) {
+  if (!graph->named) return;
+  if (graph_grow((void **)&graph->void_steps, graph->n_void_steps, &graph->void_capacity,
+                 sizeof *graph->void_steps))
+    graph->void_steps[graph->n_void_steps++] = graph->step;
+}
+
 void graph_rollback(Graph *graph) {
   must(graph->in_transaction);
   for (int i = graph->n_undo - 1; i >= 0; i--) {
@@ -235,8 +231,18 @@ void graph_rollback(Graph *graph) {
   graph->n_counters = graph->n_counters_at_begin;
   graph->seed = graph->seed_at_begin;
   graph->count = graph->count_at_begin;
-  graph_void_names(graph);
+  void_names(graph);
   forget_undo(graph);
+}
+
+bool graph_is_void(const Graph *graph, uint32_t step) {
+  int lo = 0, hi = graph->n_void_steps;
+  while (lo < hi) {
+    int middle = lo + (hi - lo) / 2;
+    if (graph->void_steps[middle] < step) lo = middle + 1;
+    else hi = middle;
+  }
+  return lo < graph->n_void_steps && graph->void_steps[lo] == step;
 }
 
 Variable *graph_assigned(const Graph *graph, int i) {

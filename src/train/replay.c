@@ -113,7 +113,7 @@ static Err bind_updates(Replay *r, Fault *fault) {
   void **root_data = r->bound.cached->root_data + r->bound.n_out;
   for (int i = 0; i < r->n_assigned; i++) root_data[i] = r->spare[i]->a.data;
   for (int i = 0; i < r->n_vars; i++) {
-    if (variable_owned(r->vars[i])) update_data(r)[i] = leaf_data(r->vars[i]->current);
+    if (variable_owned(r->vars[i])) update_data(r)[i] = plan_leaf_data(r->vars[i]->current);
     else if (make_fresh(r, i, fault)) return fault->code;
   }
   return ERR_OK;

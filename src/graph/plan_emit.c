@@ -1,0 +1,242 @@
+/* plan_emit.c: the passes that write what is run: the calls of the items, before their values
+ * have places, and afterwards the pointers into those. */
+#include "graph/plan_compile.h"
+#include <string.h>
+
+/* -- calls --------------------------------------------------------------------------- */
+
+/* The call of one node, without pointers. */
+static OpCall *emit_call(Compiler *c, const Node *node) {
+  OpCall *call = plan_alloc(c, sizeof *call);
+  Array *in = plan_alloc(c, ((size_t)node->n_in + 1) * sizeof *in);
+  Array *out = plan_alloc(c, (size_t)node->n_out * sizeof *out);
+  Attr *attr = plan_alloc(c, ((size_t)node->n_attr + 1) * sizeof *attr);
+  if (!call || !in || !out || !attr) return NULL;
+  for (int k = 0; k < node->n_in; k++)
+    in[k] = (Array){node->in[k]->shape, node->in[k]->dtype, NULL};
+  for (int o = 0; o < node->n_out; o++)
+    out[o] = (Array){node->out_shape[o], node->out_dtype[o], NULL};
+  if (node->n_attr) memcpy(attr, node->attr, (size_t)node->n_attr * sizeof *attr);
+  *call = (OpCall){.op = node->op, .n_in = node->n_in, .n_out = node->n_out,
+                   .n_attr = node->n_attr, .in = in, .out = out, .attr = attr};
+  return call;
+}
+
+static Err emit_member(Compiler *c, PlanMember *m, int64_t i) {
+  const Node *node = c->walk.v[i];
+  m->call = emit_call(c, node);
+  m->in = plan_alloc(c, ((size_t)node->n_in + 1) * sizeof *m->in);
+  m->out = plan_alloc(c, (size_t)node->n_out * sizeof *m->out);
+  if (!m->call || !m->in || !m->out) return c->graph->fault.code;
+  m->layer = node->layer;
+  m->file = node->file;
+  m->line = node->line;
+  return ERR_OK;
+}
+
+/* Elementwise work per element and member, about: as the naive executor's ops say. */
+enum { WORK_PER_ELEMENT = 8 };
+
+static void split_item(PlanItem *item) {
+  const OpCall *call = item->members[0].call;
+  if (!item->is_group) {
+    item->split = op_split(call);
+    return;
+  }
+  int64_t n = shape_count(&call->out[0].shape);
+  item->split = (OpSplit){.n_phases = 1,
+                          .n_blocks = {(n + PLAN_BLOCK - 1) / PLAN_BLOCK},
+                          .work = n * WORK_PER_ELEMENT * item->n_members};
+}
+
+/* Before placing: calls and splits, which tell the scratch memory. */
+static Err emit_item(Compiler *c, int item) {
+  PlanItem *it = &c->plan->items[item];
+  int first = c->item_first[item];
+  it->n_members = c->item_first[item + 1] - first;
+  it->is_group = c->spots[c->item_nodes[first]].group != NOBODY;
+  it->members = plan_alloc(c, (size_t)it->n_members * sizeof *it->members);
+  if (!it->members) return c->graph->fault.code;
+  for (int m = 0; m < it->n_members; m++)
+    if (emit_member(c, &it->members[m], c->item_nodes[first + m])) return c->graph->fault.code;
+  split_item(it);
+  c->plan->size.naive_bytes += plan_rounded(it->split.scratch_bytes);
+  for (int m = 0; m < it->n_members; m++)
+    if (it->members[m].call->op->flags & OP_DRAW) c->plan->n_draws++;
+  return ERR_OK;
+}
+
+Err emit_calls(Compiler *c) {
+  c->plan->n_items = c->n_items;
+  c->plan->items = plan_alloc(c, ((size_t)c->n_items + 1) * sizeof *c->plan->items);
+  if (!c->plan->items) return c->graph->fault.code;
+  for (int item = 0; item < c->n_items; item++)
+    if (emit_item(c, item)) return c->graph->fault.code;
+  return ERR_OK;
+}
+
+void print_calls(const Compiler *c, Text *out) {
+  int64_t n_blocks = 0, n_phases = 0;
+  for (int item = 0; item < c->n_items; item++) {
+    const OpSplit *split = &c->plan->items[item].split;
+    n_phases += split->n_phases;
+    for (int p = 0; p < split->n_phases; p++) n_blocks += split->n_blocks[p];
+  }
+  text_addf(out, "%lld phases of %lld blocks in all\n", (long long)n_phases,
+            (long long)n_blocks);
+}
+
+/* -- connect ------------------------------------------------------------------------- */
+
+static PlanPlace place_of(const Compiler *c, const Node *in) {
+  const Spot *spot = &c->spots[in->index];
+  PlanPlace place = c->lives[spot->value].place;
+  place.offset += spot->offset;
+  return place;
+}
+
+/* After placing: where each pointer of the calls comes from. */
+static void connect_item(Compiler *c, int item) {
+  PlanItem *it = &c->plan->items[item];
+  for (int m = 0; m < it->n_members; m++) {
+    int64_t i = c->item_nodes[c->item_first[item] + m];
+    const Node *node = c->walk.v[i];
+    PlanMember *member = &it->members[m];
+    for (int k = 0; k < node->n_in; k++) member->in[k] = place_of(c, node->in[k]);
+    for (int o = 0; o < node->n_out; o++)
+      member->out[o] = c->lives[value_of(i, o)].place;
+    if (it->is_group) elements_init(&member->elements, member->call);
+    if (node->op->flags & OP_DRAW) {
+      c->plan->draw_attr[c->plan->n_draws] =
+          (Attr *)member->call->attr + (node->n_attr - 2);
+      c->plan->draws[c->plan->n_draws++] = c->walk.v[i];
+    }
+  }
+}
+
+/* Its blocks come behind those that the job has. */
+static void add_to_job(PlanJob *job, PlanItem *item) {
+  memcpy(item->first_block, job->n_blocks, sizeof item->first_block);
+  if (item->split.n_phases > job->n_phases) job->n_phases = item->split.n_phases;
+  for (int p = 0; p < item->split.n_phases; p++) job->n_blocks[p] += item->split.n_blocks[p];
+  job->work += item->split.work;
+}
+
+static Err emit_jobs(Compiler *c) {
+  Plan *plan = c->plan;
+  plan->jobs = plan_alloc(c, ((size_t)plan->n_jobs + 1) * sizeof *plan->jobs);
+  if (!plan->jobs) return ERR_MEMORY;
+  for (int item = 0; item < c->n_items; item++) {
+    PlanJob *job = &plan->jobs[c->item_job[item]];
+    if (job->n_items == 0) job->first_item = item;
+    job->watch = NOBODY;
+    job->n_items++;
+    add_to_job(job, &plan->items[item]);
+  }
+  return ERR_OK;
+}
+
+static Err emit_checks(Compiler *c) {
+  Plan *plan = c->plan;
+  plan->checked = plan_alloc(c, ((size_t)plan->n_items + 1) * sizeof *plan->checked);
+  if (!plan->checked) return ERR_MEMORY;
+  for (int item = 0; item < plan->n_items; item++)
+    if (plan->items[item].members[0].call->op->check) plan->checked[plan->n_checked++] = item;
+  return ERR_OK;
+}
+
+static Err emit_copies(Compiler *c) {
+  Plan *plan = c->plan;
+  plan->copies = plan_alloc(c, ((size_t)c->n_roots + 1) * sizeof *plan->copies);
+  if (!plan->copies) return ERR_MEMORY;
+  for (int late = 0; late < 2; late++) {
+    for (int r = 0; r < c->n_roots; r++) {
+      int64_t value = c->copy_root[r];
+      if (value == NOBODY || c->spots[value / MAX_OUT].late != (late == 1)) continue;
+      plan->copies[plan->n_copies++] =
+          (PlanCopy){.from = place_of(c, c->roots[r]), .to = {IN_ROOT, r, 0},
+                     .n_bytes = plan_value_bytes(c->roots[r], 0)};
+    }
+    if (!late) plan->n_compute_copies = plan->n_copies;
+  }
+  return ERR_OK;
+}
+
+/* Where the next fix into the arena goes, and the next other one. */
+typedef struct FixPlace {
+  PlanFix *fixes;        /* NULL: they are counted */
+  int arena, other;
+} FixPlace;
+
+static void add_fix(FixPlace *at, void **where, PlanPlace place) {
+  if (place.kind == IN_TILE) return;
+  int *next = place.kind == IN_ARENA ? &at->arena : &at->other;
+  if (at->fixes) at->fixes[*next] = (PlanFix){where, place};
+  ++*next;
+}
+
+static void add_fixes(const Plan *plan, FixPlace *at) {
+  for (int i = 0; i < plan->n_items; i++) {
+    PlanItem *item = &plan->items[i];
+    for (int m = 0; m < item->n_members; m++) {
+      PlanMember *member = &item->members[m];
+      OpCall *call = member->call;
+      for (int k = 0; k < call->n_in; k++)
+        add_fix(at, &((Array *)call->in)[k].data, member->in[k]);
+      for (int o = 0; o < call->n_out; o++)
+        add_fix(at, &call->out[o].data, member->out[o]);
+      if (item->split.scratch_bytes)
+        add_fix(at, &call->scratch, (PlanPlace){IN_ARENA, 0, item->scratch});
+    }
+  }
+  for (int i = 0; i < plan->n_copies; i++) {
+    add_fix(at, &plan->copies[i].source, plan->copies[i].from);
+    add_fix(at, &plan->copies[i].target, plan->copies[i].to);
+  }
+}
+
+static void count_fixes(Plan *plan) {
+  FixPlace count = {0};
+  add_fixes(plan, &count);
+  plan->n_arena_fixes = count.arena;
+  plan->n_fixes = count.arena + count.other;
+}
+
+static void list_fixes(Plan *plan) {
+  FixPlace at = {.fixes = plan->fixes, .other = plan->n_arena_fixes};
+  add_fixes(plan, &at);
+}
+
+static Err emit_fixes(Compiler *c) {
+  Plan *plan = c->plan;
+  count_fixes(plan);
+  plan->fixes = plan_alloc(c, ((size_t)plan->n_fixes + 1) * sizeof *plan->fixes);
+  if (!plan->fixes) return ERR_MEMORY;
+  list_fixes(plan);
+  return ERR_OK;
+}
+
+static Err emit_leaves(Compiler *c) {
+  Plan *plan = c->plan;
+  plan->leaves = plan_alloc(c, ((size_t)c->walk.n + 1) * sizeof *plan->leaves);
+  plan->draws = plan_alloc(c, ((size_t)plan->n_draws + 1) * sizeof *plan->draws);
+  plan->draw_attr = plan_alloc(c, ((size_t)plan->n_draws + 1) * sizeof *plan->draw_attr);
+  if (!plan->leaves || !plan->draws || !plan->draw_attr) return ERR_MEMORY;
+  plan->n_draws = 0; /* counted again by connect */
+  for (int64_t i = 0; i < c->walk.n; i++)
+    if (plan_is_leaf(c->walk.v[i])) plan->leaves[plan->n_leaves++] = c->walk.v[i];
+  return ERR_OK;
+}
+
+Err emit_pointers(Compiler *c) {
+  if (emit_leaves(c)) return c->graph->fault.code;
+  for (int item = 0; item < c->n_items; item++) connect_item(c, item);
+  if (emit_jobs(c) || emit_checks(c) || emit_copies(c) || plan_watch(c) || emit_fixes(c))
+    return c->graph->fault.code;
+  return ERR_OK;
+}
+
+void print_pointers(const Compiler *c, Text *out) {
+  text_addf(out, "%d pointers to fill in, %d draws, %d copies\n", c->plan->n_fixes,
+            c->plan->n_draws, c->plan->n_copies);
+}
