@@ -20,53 +20,10 @@
 #ifndef BASE_RECORD_H
 #define BASE_RECORD_H
 
-#include "base/fault.h"
+#include "base/option.h"
 #include "base/text.h"
-#include <stdint.h>
 
-typedef struct Object Object;
 typedef struct Kind Kind;
-typedef struct Family Family;
-typedef struct Callable Callable;
-
-typedef enum OptionKind {
-  OPT_NONE,
-  OPT_BOOL,     /* bool */
-  OPT_INT,      /* int64_t; 3.0 is accepted, 3.5 is not */
-  OPT_REAL,     /* double; never NaN from a user; the default "none" stores NaN: absent */
-  OPT_TEXT,     /* char *, owned; default NULL when absent */
-  OPT_CHOICE,   /* int: index into `choices` */
-  OPT_INTS,     /* IntList */
-  OPT_TEXTS,    /* TextList, owned; one text is a list of one; a number stays known as one */
-  OPT_OBJECT,   /* Object *, retained: one of `family`; a name gives one with defaults */
-  OPT_OBJECTS,  /* ObjectList: a list of the above */
-  OPT_CALL,     /* Callable *, retained: a function of the user */
-  OPT_REF       /* void *: something of an upper floor (a tensor, a net ...), set by that
-                   floor's binding through `ref_type`; retained by its own rules */
-} OptionKind;
-
-typedef struct IntList { int n; int64_t v[8]; } IntList;
-/* number[i]: v[i] is the text of a number that was given, not a text that looks like one. */
-typedef struct TextList { int n; char **v; bool *number; } TextList;
-typedef struct ObjectList { int n; Object **v; } ObjectList;
-
-typedef struct Option {
-  const char *name;            /* NULL ends a list of options */
-  OptionKind kind;
-  size_t offset;               /* of the field in the object's struct */
-  const char *value;           /* default as text; NULL: required if positional, else zero */
-  const char *alias;           /* other names, blank-separated */
-  int position;                /* 1, 2, ... : may be given as that argument */
-  double lo, hi;               /* allowed range for INT and REAL; both 0: any finite */
-  bool open, open_hi;          /* the lower, the upper end itself is not allowed */
-  const char *const *choices;  /* OPT_CHOICE: names, NULL-terminated */
-  const char *yes, *no;        /* OPT_CHOICE, OPT_INT: what true and false stand for (of an
-                                  integer it need not be in the range); or NULL */
-  const Family *family;        /* OPT_OBJECT(S) */
-  const char *ref_type;        /* OPT_REF: name of the type: "tensor", "dataset" ... */
-  const char *hint;            /* said after a range error, e.g. on Keras's convention */
-  const char *doc;             /* one line: meaning, unit */
-} Option;
 
 struct Kind {
   const char *name;            /* as written by users: "Dense", "he_normal" */
@@ -89,7 +46,8 @@ struct Family {
   const char *name;
   const char *module;
   const Kind *const *kinds;    /* NULL-terminated */
-  const Kind *from_function;   /* made of a user's function (first OPT_CALL); or NULL */
+  const Kind *from_function;   /* made of a user's function, which is its option at
+                                  position 1; or NULL */
 };
 
 struct Object {
@@ -136,15 +94,12 @@ const Option *option_find(const Kind *kind, const char *name, Fault *fault);
 const Option *option_at(const Kind *kind, int position);
 
 /* Setting checks type and range; the fault reads like
- * `nn.Dense: option "units": got -3, allowed: an integer from 1 to 1e+09`. */
+ * `nn.Dense: option "units": got -3, allowed: an integer from 1 to 1e+09`. The others are
+ * option_set for a value of C. */
+Err option_set(Object *o, const Option *opt, const Given *value, Fault *fault) WARN_UNUSED;
 Err option_set_bool(Object *o, const Option *opt, bool value, Fault *fault) WARN_UNUSED;
 Err option_set_number(Object *o, const Option *opt, double value, Fault *fault) WARN_UNUSED;
 Err option_set_text(Object *o, const Option *opt, const char *value, Fault *f) WARN_UNUSED;
-Err option_set_ints(Object *o, const Option *opt, const int64_t *v, int n, Fault *f)
-    WARN_UNUSED;
-/* number: which of them are texts of numbers; NULL: none. */
-Err option_set_texts(Object *o, const Option *opt, const char *const *v, const bool *number,
-                     int n, Fault *f) WARN_UNUSED;
 Err option_set_object(Object *o, const Option *opt, Object *value, Fault *f) WARN_UNUSED;
 Err option_set_objects(Object *o, const Option *opt, Object *const *v, int n, Fault *f)
     WARN_UNUSED;
@@ -153,15 +108,8 @@ Err option_set_call(Object *o, const Option *opt, Callable *value, Fault *f) WAR
 /* Absent again, for the kinds that have such a value; others keep theirs. */
 void option_clear(Object *o, const Option *opt);
 
-/* `got` of the wrong type: records the fault "…: got a string, allowed: true or false". */
-Err option_wrong_type(const Object *o, const Option *opt, const char *got, Fault *fault);
-
 /* What is allowed, in words, into `buffer`: "an integer from 1 to 10". */
 char *option_allowed(const Option *opt, char *buffer, size_t n_bytes);
-
-static inline void *option_field(const Object *o, const Option *opt) {
-  return (char *)o + opt->offset;
-}
 
 /* The option's value as a script says it, "0.1" or "{ 2, 3 }"; of an object its kind's name, of
  * a function "...". */
@@ -174,53 +122,5 @@ void object_add_call(Text *out, const Object *o, const Family *aside);
 
 /* "nn.Dense": module and name, for messages. Writes to and returns `buffer`. */
 char *kind_label(const Kind *kind, char *buffer, size_t n_bytes);
-
-/* -- values and user functions ------------------------------------------------------- */
-
-typedef enum ValueKind {
-  VALUE_NIL, VALUE_BOOL, VALUE_INT, VALUE_REAL, VALUE_TEXT,
-  VALUE_INTS,    /* list of integers (a shape) */
-  VALUE_NODE,    /* a tensor: Node *, known to the floors above */
-  VALUE_OBJECT,  /* Object * */
-  VALUE_HELD,    /* any value of the user's language, held by a Callable *. As an argument:
-                     borrowed. As a result only where the caller asks, by setting this kind
-                     before: then new, or VALUE_NIL */
-  VALUE_FIELDS,  /* a table of named values */
-  VALUE_OTHER,   /* a result that is none of these: `text` is its type */
-  VALUE_MANY     /* in place of the last result: more were given, `integer` in all */
-} ValueKind;
-
-typedef struct Value Value;
-struct Value {
-  ValueKind kind;
-  const char *name;            /* in VALUE_FIELDS: the key */
-  union {
-    bool boolean;
-    int64_t integer;
-    double real;
-    const char *text;          /* borrowed, valid until the call returns */
-    void *ref;                 /* VALUE_NODE, VALUE_OBJECT: borrowed */
-    IntList ints;
-    struct { const Value *v; int n; } fields;
-  } as;
-};
-
-/* What it is, as the result of a function: "nothing", "a number", "a table", "2 values". */
-const char *value_text(const Value *value, char *buffer, size_t n_bytes);
-
-/* A function of the user, called from below without knowing Lua. Results that it does not give
- * are VALUE_NIL, a nil that it gives behind the first is VALUE_OTHER; if it gives more than
- * n_out, the last of them is VALUE_MANY, so that none is lost without a word. Nodes it returns
- * belong to the session's current scope. An error of the function comes back as ERR_SCRIPT with
- * its text and traceback. */
-struct Callable {
-  int refs;
-  Err (*call)(Callable *self, const Value *in, int n_in, Value *out, int n_out,
-              Fault *fault);
-  void (*free)(Callable *self);
-};
-
-Callable *callable_retain(Callable *callable);
-void callable_release(Callable *callable);
 
 #endif

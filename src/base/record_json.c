@@ -1,21 +1,37 @@
 /* record_json.c: the plain options of objects as JSON; see record_json.h. */
 #include "base/record_json.h"
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* -- to JSON ------------------------------------------------------------------------- */
 
-static Json *ints_values(const IntList *ints) {
-  Json *list = json_list();
-  for (int i = 0; i < ints->n; i++) json_push_int(list, ints->v[i]);
-  return list;
+static void put_value(Json *map, const char *key, const Value *value, const Family *except) {
+  switch (value->kind) {
+  case VALUE_BOOL: json_put_bool(map, key, value->as.boolean); break;
+  case VALUE_INT: json_put_int(map, key, value->as.integer); break;
+  case VALUE_REAL: json_put_number(map, key, value->as.real); break;
+  case VALUE_TEXT: json_put_text(map, key, value->as.text); break;
+  case VALUE_OBJECT: json_put(map, key, object_values(value->as.ref, except)); break;
+  default: json_put_text(map, key, NULL); break;
+  }
 }
 
-static Json *list_values(const ObjectList *objects, const Family *except) {
+static void push_value(Json *list, const Value *value, const Family *except) {
+  switch (value->kind) {
+  case VALUE_INT: json_push_int(list, value->as.integer); break;
+  case VALUE_REAL: json_push_number(list, value->as.real); break;
+  case VALUE_TEXT: json_push_text(list, value->as.text); break;
+  default: json_push(list, object_values(value->as.ref, except)); break;
+  }
+}
+
+static Json *list_values(const Object *o, const Option *opt, int n, const Family *except) {
   Json *list = json_list();
-  for (int i = 0; i < objects->n; i++) json_push(list, object_values(objects->v[i], except));
+  for (int i = 0; i < n; i++) {
+    Value item;
+    option_item(o, opt, i, &item);
+    push_value(list, &item, except);
+  }
   return list;
 }
 
@@ -24,35 +40,22 @@ static const char *key_of(const Option *opt) {
   return strcmp(opt->name, "kind") == 0 ? "option kind" : opt->name;
 }
 
-static void put_option(Json *map, const Object *o, const Option *opt, const Family *except) {
-  const void *field = option_field(o, opt);
-  const char *key = key_of(opt);
-  switch (opt->kind) {
-  case OPT_BOOL: json_put_bool(map, key, *(const bool *)field); break;
-  case OPT_INT: json_put_int(map, key, *(const int64_t *)field); break;
-  case OPT_REAL: json_put_number(map, key, *(const double *)field); break;
-  case OPT_TEXT: json_put_text(map, key, *(char *const *)field); break;
-  case OPT_CHOICE: json_put_text(map, key, opt->choices[*(const int *)field]); break;
-  case OPT_INTS: json_put(map, key, ints_values(field)); break;
-  case OPT_OBJECT: {
-    const Object *inner = *(Object *const *)field;
-    if (opt->family == except) break;
-    if (inner) json_put(map, key, object_values(inner, except));
-    else json_put_text(map, key, NULL);
-    break;
-  }
-  case OPT_OBJECTS:
-    if (opt->family != except) json_put(map, key, list_values(field, except));
-    break;
-  default: break;
-  }
+static bool is_plain(const Option *opt, const Family *except) {
+  return !option_type(opt)->untold && !(except && opt->family == except);
 }
 
 Json *object_values(const Object *object, const Family *except) {
   Json *map = json_map();
   json_put_text(map, "kind", object->kind->name);
-  for (const Option *opt = object->kind->options; opt && opt->name; opt++)
-    put_option(map, object, opt, except);
+  for (const Option *opt = object->kind->options; opt && opt->name; opt++) {
+    Value value;
+    if (!is_plain(opt, except)) continue;
+    option_get(object, opt, &value);
+    if (value.kind == VALUE_LIST)
+      json_put(map, key_of(opt), list_values(object, opt, value.as.n_items, except));
+    else
+      put_value(map, key_of(opt), &value, except);
+  }
   return map;
 }
 
@@ -64,122 +67,112 @@ static Err misfit(const Object *o, const Option *opt, Fault *fault) {
                    kind_label(o->kind, label, sizeof label));
 }
 
-static Err set_bool(Object *o, const Option *opt, const Json *value, Fault *fault) {
-  bool *field = option_field(o, opt), wanted;
-  if (!json_get_bool(value, &wanted)) return misfit(o, opt, fault);
-  return wanted == *field ? ERR_OK : option_set_bool(o, opt, wanted, fault);
-}
-
-static Err set_int(Object *o, const Option *opt, const Json *value, Fault *fault) {
-  int64_t *field = option_field(o, opt), wanted;
-  if (!json_get_int(value, &wanted)) return misfit(o, opt, fault);
-  if (wanted == *field) return ERR_OK;
-  *field = wanted;             /* exact, also beyond 2^53 */
-  o->version++;
-  return ERR_OK;
-}
-
-static Err set_real(Object *o, const Option *opt, const Json *value, Fault *fault) {
-  double *field = option_field(o, opt), wanted;
-  if (!json_get_number(value, &wanted)) return misfit(o, opt, fault);
-  if (wanted == *field || (isnan(wanted) && isnan(*field))) return ERR_OK;
-  *field = wanted;             /* NaN, too: an option that is not given */
-  o->version++;
-  return ERR_OK;
-}
-
-static Err set_text(Object *o, const Option *opt, const Json *value, Fault *fault) {
-  char **field = option_field(o, opt);
-  const char *wanted = NULL;
-  if (json_kind(value) == JSON_KIND_NULL) {
-    if (*field) o->version++;
-    free(*field);
-    *field = NULL;
-    return ERR_OK;
-  }
-  if (!json_get_text(value, &wanted)) return misfit(o, opt, fault);
-  if (*field && strcmp(*field, wanted) == 0) return ERR_OK;
-  return option_set_text(o, opt, wanted, fault);
-}
-
-static Err set_choice(Object *o, const Option *opt, const Json *value, Fault *fault) {
-  const char *wanted;
-  if (!json_get_text(value, &wanted)) return misfit(o, opt, fault);
-  const int *field = option_field(o, opt);
-  if (strcmp(opt->choices[*field], wanted) == 0) return ERR_OK;
-  return option_set_text(o, opt, wanted, fault);
-}
-
-static Err set_ints(Object *o, const Option *opt, const Json *value, Fault *fault) {
-  IntList *field = option_field(o, opt), wanted = {0};
-  enum { MOST = sizeof wanted.v / sizeof wanted.v[0] };
-  if (json_kind(value) != JSON_KIND_LIST || json_count(value) > MOST)
-    return misfit(o, opt, fault);
-  for (; wanted.n < json_count(value); wanted.n++)
-    if (!json_get_int(json_item(value, wanted.n), &wanted.v[wanted.n]))
-      return misfit(o, opt, fault);
-  if (wanted.n == field->n && !memcmp(wanted.v, field->v, (size_t)wanted.n * sizeof *wanted.v))
-    return ERR_OK;
-  return option_set_ints(o, opt, wanted.v, wanted.n, fault);
-}
-
 /* The object in place, or a new one where it is of another kind: returns new. */
-static Object *object_for(Object *old, const Option *opt, const Json *value, Fault *fault) {
+static Object *object_for(Object *old, const Option *opt, const Json *json, Fault *fault) {
   const char *name;
-  if (!json_get_text(json_find(value, "kind"), &name)) return NULL;
+  if (!json_get_text(json_find(json, "kind"), &name)) return NULL;
   if (old && strcmp(old->kind->name, name) == 0) return object_retain(old);
   const Kind *kind = family_find(opt->family, name, fault);
   return kind ? object_new(kind, fault) : NULL;
 }
 
-static Err set_object(Object *o, const Option *opt, const Json *value, const Family *except,
+static Err set_object(Object *o, const Option *opt, const Json *json, const Family *except,
                       Fault *fault) {
-  Object **field = option_field(o, opt);
-  if (json_kind(value) == JSON_KIND_NULL) {
-    if (*field) o->version++;
-    object_release(*field);
-    *field = NULL;
-    return ERR_OK;
-  }
-  Object *inner = object_for(*field, opt, value, fault);
+  Object *old = option_type(opt)->nested(option_field(o, opt), 0);
+  Object *inner = object_for(old, opt, json, fault);
   if (!inner) return misfit(o, opt, fault);
-  Err err = object_set_values(inner, value, except, fault);
-  if (!err && inner != *field) err = option_set_object(o, opt, inner, fault);
+  Err err = object_set_values(inner, json, except, fault);
+  if (!err && inner != old) err = option_set_object(o, opt, inner, fault);
   object_release(inner);
   return err;
 }
 
-static Err set_objects(Object *o, const Option *opt, const Json *value, const Family *except,
+/* The objects of a list are those that are there. */
+static Err set_objects(Object *o, const Option *opt, const Json *json, const Family *except,
                        Fault *fault) {
-  const ObjectList *list = option_field(o, opt);
-  if (json_kind(value) != JSON_KIND_LIST || json_count(value) != list->n)
+  Value now;
+  option_get(o, opt, &now);
+  if (now.kind != VALUE_LIST || json_count(json) != now.as.n_items)
     return misfit(o, opt, fault);
-  for (int i = 0; i < list->n; i++) {
-    Err err = object_set_values(list->v[i], json_item(value, i), except, fault);
-    if (err) return err;
+  Err err = ERR_OK;
+  for (int i = 0; !err && i < now.as.n_items; i++) {
+    Object *inner = option_type(opt)->nested(option_field(o, opt), i);
+    err = object_set_values(inner, json_item(json, i), except, fault);
   }
-  return ERR_OK;
+  return err;
 }
 
-static Err set_option(Object *o, const Option *opt, const Json *value, const Family *except,
+static void json_given(const Json *json, Given *out);
+
+static void item_given(const Given *list, int i, Given *out) {
+  json_given(json_item(list->context, i), out);
+}
+
+static void item_done(const Given *item) { (void)item; }
+
+/* Objects are maps, which set_object takes. */
+static Object *no_object(const Given *given, const Family *family, Fault *fault) {
+  (void)given;
+  fault_set(fault, ERR_DATA, "no %s", family->name);
+  return NULL;
+}
+
+/* What JSON says, as a value that is given. */
+static void json_given(const Json *json, Given *out) {
+  static const GivenSource source = {
+      .item = item_given, .done = item_done, .object = no_object};
+  Value *v = &out->value;
+  *out = (Given){.value = {.kind = VALUE_OTHER, .as.text = "map"}, .source = &source,
+                 .context = (void *)json, .trusted = true};
+  switch (json_kind(json)) {
+  case JSON_KIND_NULL: v->kind = VALUE_NIL; break;
+  case JSON_KIND_BOOL: v->kind = VALUE_BOOL; json_get_bool(json, &v->as.boolean); break;
+  case JSON_KIND_INT: v->kind = VALUE_INT; json_get_int(json, &v->as.integer); break;
+  case JSON_KIND_NUMBER: v->kind = VALUE_REAL; json_get_number(json, &v->as.real); break;
+  case JSON_KIND_TEXT: v->kind = VALUE_TEXT; json_get_text(json, &v->as.text); break;
+  case JSON_KIND_LIST: *v = (Value){.kind = VALUE_LIST, .as.n_items = (int)json_count(json)}; break;
+  case JSON_KIND_MAP: break;
+  }
+}
+
+static bool same_value(const Object *o, const Option *opt, const Value *now, const Json *json) {
+  Json *map = json_map();
+  Text where = {0};
+  if (now->kind == VALUE_LIST) json_put(map, "", list_values(o, opt, now->as.n_items, NULL));
+  else put_value(map, "", now, NULL);
+  bool same = map && !json_difference(json_find(map, ""), json, &where);
+  text_deinit(&where);
+  json_free(map);
+  return same;
+}
+
+/* A value that is no object. JSON tells a number that is none by a text. */
+static Err set_plain(Object *o, const Option *opt, const Json *json, Fault *fault) {
+  Given given;
+  Value now;
+  Fault refused = {0};
+  double real;
+  option_get(o, opt, &now);
+  if (same_value(o, opt, &now, json)) return ERR_OK;
+  json_given(json, &given);
+  if (now.kind == VALUE_REAL && json_get_number(json, &real))
+    given.value = (Value){.kind = VALUE_REAL, .as.real = real};
+  if (given.value.kind == VALUE_NIL && option_type(opt)->clear) {
+    option_clear(o, opt);
+    return ERR_OK;
+  }
+  Err err = option_set(o, opt, &given, &refused);
+  if (err == ERR_MEMORY) return fault_pass(fault, &refused);
+  return err ? misfit(o, opt, fault) : ERR_OK;
+}
+
+static Err set_option(Object *o, const Option *opt, const Json *json, const Family *except,
                       Fault *fault) {
-  switch (opt->kind) {
-  case OPT_BOOL: return set_bool(o, opt, value, fault);
-  case OPT_INT: return set_int(o, opt, value, fault);
-  case OPT_REAL: return set_real(o, opt, value, fault);
-  case OPT_TEXT: return set_text(o, opt, value, fault);
-  case OPT_CHOICE: return set_choice(o, opt, value, fault);
-  case OPT_INTS: return set_ints(o, opt, value, fault);
-  case OPT_OBJECT: return set_object(o, opt, value, except, fault);
-  case OPT_OBJECTS: return set_objects(o, opt, value, except, fault);
-  default: return ERR_OK;
-  }
-}
-
-static bool is_plain(const Option *opt, const Family *except) {
-  if (opt->kind == OPT_CALL || opt->kind == OPT_REF) return false;
-  bool inner = opt->kind == OPT_OBJECT || opt->kind == OPT_OBJECTS;
-  return !(inner && opt->family == except);
+  JsonKind kind = json_kind(json);
+  bool nests = option_type(opt)->nested;
+  if (nests && kind == JSON_KIND_LIST) return set_objects(o, opt, json, except, fault);
+  if (nests && kind == JSON_KIND_MAP) return set_object(o, opt, json, except, fault);
+  return set_plain(o, opt, json, fault);
 }
 
 Err object_set_values(Object *object, const Json *values, const Family *except,

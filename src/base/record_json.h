@@ -1,8 +1,7 @@
 /* record_json.h: the plain options of objects as JSON, and back.
  *
- * For what has to be compared or put back later: numbers, choices, texts and lists of
- * integers of an object and of the objects among its options. Functions of the user and
- * things of upper floors (OPT_REF) are left out. */
+ * For what has to be compared or put back later: all options of an object, and of the
+ * objects among them, but for functions of the user and things of upper floors. */
 #ifndef BASE_RECORD_JSON_H
 #define BASE_RECORD_JSON_H
 

@@ -14,69 +14,34 @@ static void add_quoted(Text *out, const char *text) {
   text_add(out, "\"");
 }
 
-static void add_ints(Text *out, const IntList *list) {
+/* listed: it stands in a list. */
+static void add_value(Text *out, const Value *value, bool listed) {
   char number[32];
-  for (int i = 0; i < list->n; i++) {
-    text_add(out, i ? ", " : "{ ");
-    text_add(out, text_number(number, (double)list->v[i]));
-  }
-  text_add(out, " }");
-}
-
-static void add_texts(Text *out, const TextList *list) {
-  for (int i = 0; i < list->n; i++) {
-    text_add(out, i ? ", " : "{ ");
-    if (list->number[i]) text_add(out, list->v[i]);
-    else add_quoted(out, list->v[i]);
-  }
-  text_add(out, " }");
-}
-
-static void add_objects(Text *out, const ObjectList *list) {
-  for (int i = 0; i < list->n; i++) {
-    text_add(out, i ? ", " : "{ ");
-    text_add(out, list->v[i]->kind->name);
-  }
-  text_add(out, list->n ? " }" : "{}");
-}
-
-void option_add_text(Text *out, const Object *o, const Option *opt) {
-  const void *field = option_field(o, opt);
-  char number[32];
-  switch (opt->kind) {
-  case OPT_BOOL: text_add(out, *(const bool *)field ? "true" : "false"); break;
-  case OPT_INT: text_add(out, text_number(number, (double)*(const int64_t *)field)); break;
-  case OPT_REAL:
-    text_add(out, isnan(*(const double *)field) ? "none"
-                                                : text_number(number, *(const double *)field));
+  switch (value->kind) {
+  case VALUE_NIL: text_add(out, "none"); break;
+  case VALUE_BOOL: text_add(out, value->as.boolean ? "true" : "false"); break;
+  case VALUE_INT: text_add(out, text_number(number, (double)value->as.integer)); break;
+  case VALUE_REAL:
+    text_add(out, isnan(value->as.real) ? "none" : text_number(number, value->as.real));
     break;
-  case OPT_TEXT:
-    text_add(out, *(char *const *)field ? *(char *const *)field : "none");
-    break;
-  case OPT_CHOICE: text_add(out, opt->choices[*(const int *)field]); break;
-  case OPT_INTS: add_ints(out, field); break;
-  case OPT_TEXTS: add_texts(out, field); break;
-  case OPT_OBJECT: {
-    const Object *object = *(Object *const *)field;
-    text_add(out, object ? object->kind->name : "none");
-    break;
-  }
-  case OPT_OBJECTS: add_objects(out, field); break;
+  case VALUE_TEXT: (listed ? add_quoted : text_add)(out, value->as.text); break;
+  case VALUE_OBJECT: text_add(out, ((const Object *)value->as.ref)->kind->name); break;
   default: text_add(out, "..."); break;
   }
 }
 
-/* Has it no value that text tells? Functions, tensors; texts and lists that are not given. */
-static bool is_untold(const Object *o, const Option *opt) {
-  const void *field = option_field(o, opt);
-  switch (opt->kind) {
-  case OPT_CALL:
-  case OPT_REF: return true;
-  case OPT_TEXT: return !*(char *const *)field;
-  case OPT_INTS: return ((const IntList *)field)->n == 0;
-  case OPT_TEXTS: return ((const TextList *)field)->n == 0;
-  default: return false;
+void option_add_text(Text *out, const Object *o, const Option *opt) {
+  Value value, item;
+  option_get(o, opt, &value);
+  if (option_type(opt)->untold) text_add(out, "...");
+  else if (value.kind != VALUE_LIST) add_value(out, &value, false);
+  if (option_type(opt)->untold || value.kind != VALUE_LIST) return;
+  for (int i = 0; i < value.as.n_items; i++) {
+    option_item(o, opt, i, &item);
+    text_add(out, i ? ", " : "{ ");
+    add_value(out, &item, true);
   }
+  text_add(out, value.as.n_items ? " }" : "{}");
 }
 
 void object_add_text(Text *out, const Object *o) {
@@ -84,7 +49,7 @@ void object_add_text(Text *out, const Object *o) {
   bool first = true;
   text_add(out, kind_label(o->kind, label, sizeof label));
   for (const Option *opt = o->kind->options; opt && opt->name; opt++) {
-    if (is_untold(o, opt)) continue;
+    if (option_untold(o, opt)) continue;
     text_addf(out, "%s%s = ", first ? " { " : ", ", opt->name);
     option_add_text(out, o, opt);
     first = false;
@@ -111,7 +76,7 @@ void object_add_call(Text *out, const Object *o, const Family *aside) {
   text_add(out, kind_label(o->kind, label, sizeof label));
   for (const Option *opt = o->kind->options; opt && opt->name; opt++) {
     bool required = opt->position && !opt->value;
-    bool told = required || (!is_untold(o, opt) && !(plain && same_text(o, plain, opt)));
+    bool told = required || (!option_untold(o, opt) && !(plain && same_text(o, plain, opt)));
     if (!told || (aside && opt->family == aside)) continue;
     text_add(out, first ? "(" : ", ");
     if (!required) text_addf(out, "%s = ", opt->name);

@@ -23,7 +23,7 @@ static void put_real(Words *words, double x) {
 }
 
 static void put_text(Words *words, const char *text) {
-  size_t n = text ? strlen(text) + 1 : 0;
+  size_t n = strlen(text) + 1;
   put(words, n);
   for (size_t at = 0; at < n; at += sizeof(uint64_t)) {
     uint64_t word = 0;
@@ -35,44 +35,33 @@ static void put_text(Words *words, const char *text) {
 static void put_option(Words *words, const Object *object, const Option *opt);
 
 static void put_object(Words *words, const Object *object) {
-  put_pointer(words, object ? object->kind : NULL);
-  const Option *opt = object ? object->kind->options : NULL;
-  for (; opt && opt->name; opt++) put_option(words, object, opt);
+  put_pointer(words, object->kind);
+  for (const Option *opt = object->kind->options; opt && opt->name; opt++)
+    put_option(words, object, opt);
 }
 
-static void put_texts(Words *words, const TextList *list) {
-  put(words, (uint64_t)list->n);
-  for (int i = 0; i < list->n; i++) {
-    put(words, list->number[i]);
-    put_text(words, list->v[i]);
+/* What kind of value it is comes first: an option may take several. */
+static void put_value(Words *words, const Value *value) {
+  put(words, value->kind);
+  switch (value->kind) {
+  case VALUE_NIL: break;
+  case VALUE_BOOL: put(words, value->as.boolean); break;
+  case VALUE_INT: put(words, (uint64_t)value->as.integer); break;
+  case VALUE_REAL: put_real(words, value->as.real); break;
+  case VALUE_TEXT: put_text(words, value->as.text); break;
+  case VALUE_LIST: put(words, (uint64_t)value->as.n_items); break;
+  case VALUE_OBJECT: put_object(words, value->as.ref); break;
+  default: put_pointer(words, value->as.ref); break;
   }
 }
 
 static void put_option(Words *words, const Object *object, const Option *opt) {
-  const void *field = option_field(object, opt);
-  switch (opt->kind) {
-  case OPT_BOOL: put(words, *(const bool *)field); break;
-  case OPT_INT: put(words, (uint64_t)*(const int64_t *)field); break;
-  case OPT_REAL: put_real(words, *(const double *)field); break;
-  case OPT_TEXT: put_text(words, *(char *const *)field); break;
-  case OPT_CHOICE: put(words, (uint64_t)*(const int *)field); break;
-  case OPT_TEXTS: put_texts(words, field); break;
-  case OPT_INTS: {
-    const IntList *list = field;
-    put(words, (uint64_t)list->n);
-    for (int i = 0; i < list->n; i++) put(words, (uint64_t)list->v[i]);
-    break;
-  }
-  case OPT_OBJECT: put_object(words, *(Object *const *)field); break;
-  case OPT_OBJECTS: {
-    const ObjectList *list = field;
-    put(words, (uint64_t)list->n);
-    for (int i = 0; i < list->n; i++) put_object(words, list->v[i]);
-    break;
-  }
-  case OPT_CALL:
-  case OPT_REF: put_pointer(words, *(void *const *)field); break;
-  case OPT_NONE: break;
+  Value value, item;
+  option_get(object, opt, &value);
+  put_value(words, &value);
+  for (int i = 0; value.kind == VALUE_LIST && i < value.as.n_items; i++) {
+    option_item(object, opt, i, &item);
+    put_value(words, &item);
   }
 }
 

@@ -102,6 +102,7 @@ typedef struct Dataset Dataset;
 Dataset *dataset_open(Source *source, int part, Fault *fault);
 Dataset *dataset_retain(Dataset *set);
 void dataset_release(Dataset *set);                       /* NULL is a no-op */
+extern const RefType dataset_ref_type;                    /* of options that hold one */
 
 /* "fashion_mnist.train", "spirals", "set": for messages and summaries; borrowed. */
 const char *dataset_name(const Dataset *set);

@@ -45,6 +45,11 @@ void dataset_release(Dataset *set) {
   free(set);
 }
 
+static void *retain_thing(void *set) { return dataset_retain(set); }
+static void release_thing(void *set) { dataset_release(set); }
+
+const RefType dataset_ref_type = {"data set", retain_thing, release_thing};
+
 const char *dataset_name(const Dataset *set) { return set->name; }
 
 Source *dataset_source(const Dataset *set) { return set->source; }

@@ -203,16 +203,9 @@ Err labels_convert(const Tensor *y, int64_t n_classes, int64_t label_base,
 
 typedef struct SetSource {
   Source source;
-  Tensor *x, *y;             /* retained */
+  Tensor *x, *y;
   int64_t n_classes, label_base;
 } SetSource;
-
-static void set_deinit(Object *object) {
-  SetSource *set = (SetSource *)object;
-  tensor_release(set->x);
-  tensor_release(set->y);
-  source_deinit(object);
-}
 
 static Err set_load(Source *source, int part, Rows *out, Fault *fault) {
   (void)part;
@@ -232,9 +225,9 @@ static Err set_load(Source *source, int part, Rows *out, Fault *fault) {
 
 static const Option set_options[] = {
     {.name = "x", .kind = OPT_REF, .offset = offsetof(SetSource, x), .position = 1,
-     .ref_type = "tensor", .doc = "rows of features, [n, ...features]"},
+     .ref_type = &tensor_ref_type, .doc = "rows of features, [n, ...features]"},
     {.name = "y", .kind = OPT_REF, .offset = offsetof(SetSource, y), .position = 2,
-     .ref_type = "tensor", .value = "none",
+     .ref_type = &tensor_ref_type, .value = "none",
      .doc = "labels [n] (int32 or uint8, or any when classes is given) or targets "
             "[n, ...], which stay the type they are"},
     {.name = "classes", .kind = OPT_INT, .offset = offsetof(SetSource, n_classes),
@@ -249,7 +242,7 @@ const SourceKind dataset_set = {
              .family = &dataset_family,
              .size = sizeof(SetSource),
              .options = set_options,
-             .deinit = set_deinit,
+             .deinit = source_deinit,
              .doc = "data set of given tensors; x may be uint8 and stays so in memory"},
     .given = true,
     .load = set_load};

@@ -29,6 +29,19 @@ Dataset *to_dataset(lua_State *L, int arg) {
   return box ? *box : NULL;
 }
 
+/* -- data sets as options -------------------------------------------------------------- */
+
+static void *get_dataset(lua_State *L, int arg, Fault *fault) {
+  Source *source = to_object(L, arg, &dataset_family);
+  if (source)
+    fault_set(fault, ERR_VALUE, "%s has several parts; take one of them, as in .train",
+              source->object.kind->name);
+  Dataset *set = to_dataset(L, arg);
+  return set ? dataset_retain(set) : NULL;
+}
+
+static void push_dataset(lua_State *L, void *set) { *new_set_box(L) = dataset_retain(set); }
+
 Dataset *check_dataset(lua_State *L, int arg) {
   Dataset *set = to_dataset(L, arg);
   if (set) return set;
@@ -504,7 +517,7 @@ static int set_listing(lua_State *L) {
 static int source_listing(lua_State *L) {
   Source *source = check_object(L, 1, &dataset_family);
   char hash[SHA256_TEXT];
-  push_object_listing(L, &source->object);
+  push_object_listing(L, &source->object, !source_given(source));
   if (source_draws(source)) {
     lua_pushinteger(L, (lua_Integer)source->run_seed);
     add_part(L, "run_seed");
@@ -622,29 +635,18 @@ static int make_source(lua_State *L) {
   return push_source(L, object_retain(sources_keep(L, cache, source)));
 }
 
-/* data.set(x, y, {classes =, label_base =}), also data.set(x), data.set(x, {...}).
+/* data.set(x, y, {classes =, label_base =}), also data.set(x), data.set(x, {...}). The rows are
+ * looked at here, so that what is wrong with them is said at this line.
  * upvalue 1: the kind. */
 static int make_set(lua_State *L) {
   const Kind *kind = lua_touserdata(L, lua_upvalueindex(1));
-  int at = lua_isnoneornil(L, 2) || is_tensor(L, 2) ? 3 : 2;
-  lua_settop(L, at);
-  Tensor *x = check_value(L, 1), *y = is_tensor(L, 2) ? check_value(L, 2) : NULL;
   Fault fault = {0};
-  Object *options = object_new(kind, &fault);
-  if (!options) return raise_fault(L, &fault);
-  push_object(L, options);   /* owned by the stack from here on */
-  object_release(options);
-  if (!lua_isnil(L, at)) {
-    luaL_checktype(L, at, LUA_TTABLE);
-    if (set_options(L, at, options, false, NULL, &fault)) return raise_fault(L, &fault);
-  }
-  const Option *classes = option_find(kind, "classes", &fault);
-  const Option *base = option_find(kind, "label_base", &fault);
-  must(classes && base);
-  Source *source = source_from_tensors(x, y, *(int64_t *)option_field(options, classes),
-                                       *(int64_t *)option_field(options, base),
-                                       &session_graph(L)->memory, &fault);
-  return source ? push_source(L, source) : raise_fault(L, &fault);
+  Source *source = (Source *)object_from_args(L, 1, kind);
+  push_object(L, &source->object);
+  object_release(source);
+  source->memory = &session_graph(L)->memory;
+  if (!source_rows(source, 0, &fault)) return raise_fault(L, &fault);
+  return push_source(L, object_retain(source));
 }
 
 /* -- the module ---------------------------------------------------------------------- */
@@ -718,6 +720,8 @@ int open_data(lua_State *L) {
       .family = &dataset_family, .methods = source, .fields = source_fields};
   static const FamilyBinding methods = {.family = &dataset_methods};
   static const FamilyBinding transforms = {.family = &transform_family};
+  static const RefBinding ref = {&dataset_ref_type, get_dataset, push_dataset};
+  register_ref(L, &ref);
   add_metatable(L, TRANSFORM_META, transform);
   add_metatable(L, BATCHES_META, batches);
   add_set_metatable(L);

@@ -380,7 +380,7 @@ static int net_predict_classes(lua_State *L) { return predict(L, layer_predict_c
 static int layer_listing(lua_State *L) {
   const Graph *graph = session_graph(L);
   Layer *layer = check_layer(L, 1);
-  push_object_listing(L, &layer->object);
+  push_object_listing(L, &layer->object, true);
   for (int i = 0; i < layer->n_vars; i++) {
     if (!layer->var[i]) continue;
     push_variable(L, layer->var[i]);
@@ -704,7 +704,7 @@ int open_loss(lua_State *L) {
 static int optim_listing(lua_State *L) {
   const Optimizer *opt = check_object(L, 1, &optim_family);
   const OptimSlot *list = optimizer_slot_list(opt);
-  push_object_listing(L, &opt->object);
+  push_object_listing(L, &opt->object, true);
   lua_pushinteger(L, opt->t);
   add_part(L, "steps");
   for (int i = 0; i < opt->n_slots; i++) {

@@ -477,34 +477,19 @@ static int last_history(lua_State *L) {
 
 /* -- fit ----------------------------------------------------------------------------- */
 
-/* Takes a data set out of the table of options; NULL when there is none under the name. */
-static Dataset *take_set(lua_State *L, int options, const char *name) {
-  if (lua_getfield(L, options, name) == LUA_TNIL) {
+/* `validation = set` stands for validation_data, unless that is given, too. */
+static void name_validation(lua_State *L, int options) {
+  bool set = lua_getfield(L, options, "validation") == LUA_TUSERDATA && to_dataset(L, -1);
+  if (set) {
+    if (lua_getfield(L, options, "validation_data") == LUA_TNIL) {
+      lua_pushvalue(L, -2);
+      lua_setfield(L, options, "validation_data");
+    }
+    lua_pushnil(L);
+    lua_setfield(L, options, "validation");
     lua_pop(L, 1);
-    return NULL;
   }
-  Dataset *set = to_dataset(L, -1);
-  if (!set)
-    luaL_error(L, "train.fit: option \"%s\": got a %s, allowed: a data set", name,
-               luaL_typename(L, -1));
   lua_pop(L, 1);
-  lua_pushnil(L);
-  lua_setfield(L, options, name);
-  return dataset_retain(set);
-}
-
-/* The options that are data sets go into the record; the rest is left in the table. */
-static void take_sets(lua_State *L, int options, Fit *fit) {
-  if (lua_getfield(L, options, "validation") == LUA_TUSERDATA)
-    fit->validation_data = take_set(L, options, "validation");
-  lua_pop(L, 1);
-  Dataset *given = take_set(L, options, "validation_data");
-  if (given) {
-    dataset_release(fit->validation_data);
-    fit->validation_data = given;
-  }
-  fit->test = take_set(L, options, "test");
-  if (!fit->test) fit->test = take_set(L, options, "test_data");
 }
 
 /* `run = run`: the run that a trial gets, whose checkpoints the fit takes part in anyway;
@@ -554,7 +539,7 @@ static Fit *push_fit(lua_State *L, int arg) {
   if (!fit) raise_fault(L, &fault);
   push_object(L, fit);
   object_release(fit);
-  take_sets(L, options, (Fit *)fit);
+  name_validation(L, options);
   take_run(L, options);
   name_record(L, options);
   if (set_options(L, options, fit, false, NULL, &fault) ||

@@ -275,6 +275,8 @@ int value_columns(lua_State *L) {
 void push_value(lua_State *L, const Value *value) {
   switch (value->kind) {
   case VALUE_NIL:
+  case VALUE_LIST:   /* these two are asked for where they came from */
+  case VALUE_REF:
   case VALUE_OTHER:
   case VALUE_MANY: lua_pushnil(L); break;
   case VALUE_BOOL: lua_pushboolean(L, value->as.boolean); break;

@@ -147,6 +147,17 @@ void *check_object(lua_State *L, int arg, const Family *family);
  * a fault otherwise. */
 Object *object_from_lua(lua_State *L, int arg, const Family *family, Fault *fault);
 
+/* How things of a type that options refer to appear in Lua. */
+typedef struct RefBinding {
+  const RefType *type;
+  /* That at `arg`: new (retained); NULL where it is none, and with a fault where it is one that
+   * cannot be had. Raises nothing. */
+  void *(*get)(lua_State *L, int arg, Fault *fault);
+  void (*push)(lua_State *L, void *thing);
+} RefBinding;
+/* `binding` must outlive the state. */
+void register_ref(lua_State *L, const RefBinding *binding);
+
 /* Makes an object of `kind` from call arguments: positional ones from `first` on, then a
  * table of options. Returns new; raises on wrong options. */
 Object *object_from_args(lua_State *L, int first, const Kind *kind);
@@ -171,8 +182,9 @@ void begin_listing(lua_State *L, const void *key, const char *text);
  * "net.2", from 1. */
 void add_part(lua_State *L, const char *name);
 void add_numbered_part(lua_State *L, const char *name, int64_t number);
-/* Pushes the three of an object, its options as parts. */
-void push_object_listing(lua_State *L, const Object *object);
+/* Pushes the three of an object, its options as parts. things: also those that are things of
+ * upper floors; else the caller tells what they decide. */
+void push_object_listing(lua_State *L, const Object *object, bool things);
 
 /* -- data sets ----------------------------------------------------------------------- */
 

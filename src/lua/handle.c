@@ -116,22 +116,50 @@ Variable *to_variable(lua_State *L, int arg) {
   return h ? h->variable : NULL;
 }
 
-Tensor *check_value(lua_State *L, int arg) {
+#define NO_VALUE                                                                       \
+  "a value was asked for inside a static step, whose function runs only once; return the " \
+  "tensor from the function, or leave out static = true"
+
+/* Evaluates; NULL: a fault stands in the graph. */
+static Tensor *handle_value(lua_State *L, const Handle *h) {
   Graph *graph = session_graph(L);
-  if (graph->static_trace)
-    luaL_error(L, "a value was asked for inside a static step, whose function runs only once; "
-                  "return the tensor from the function, or leave out static = true");
   int scope = graph_scope_begin(graph);
-  Node *node = node_hold(check_node(L, arg));
-  Tensor *value = graph_value(graph, node);
-  node_drop(node);
+  Node *read = handle_node(L, h), *node = read ? node_hold(read) : NULL;
+  Tensor *value = node ? graph_value(graph, node) : NULL;
+  if (node) node_drop(node);
   graph_scope_end(graph, scope);
-  if (!value) raise_graph_fault(L);
   /* A variable's read may be gone with its last reference: its node keeps the value. */
+  return value && h->variable ? graph_value(graph, h->variable->current) : value;
+}
+
+Tensor *check_value(lua_State *L, int arg) {
   Handle *h = to_handle(L, arg);
-  if (h->variable) value = graph_value(graph, h->variable->current);
+  if (session_graph(L)->static_trace) luaL_error(L, NO_VALUE);
+  if (!h) luaL_typeerror(L, arg, "tensor");
+  Tensor *value = handle_value(L, h);
   if (!value) raise_graph_fault(L);
   return value;
+}
+
+/* -- tensors as options ---------------------------------------------------------------- */
+
+static void *get_tensor(lua_State *L, int arg, Fault *fault) {
+  Graph *graph = session_graph(L);
+  const Handle *h = to_handle(L, arg);
+  if (!h) return NULL;
+  if (graph->static_trace) {
+    fault_set(fault, ERR_VALUE, NO_VALUE);
+    return NULL;
+  }
+  Tensor *value = handle_value(L, h);
+  return graph_ok(graph, fault) ? NULL : tensor_retain(value);
+}
+
+static void push_tensor(lua_State *L, void *tensor) {
+  Graph *graph = session_graph(L);
+  int scope = graph_scope_begin(graph);
+  push_node(L, graph_const(graph, tensor));
+  graph_scope_end(graph, scope);
 }
 
 int check_shape(lua_State *L, int first, Shape *shape) {
@@ -450,6 +478,8 @@ static const Function tensor_methods[] = {
     {0}};
 
 void push_tensor_metatable(lua_State *L) {
+  static const RefBinding ref = {&tensor_ref_type, get_tensor, push_tensor};
+  register_ref(L, &ref);
   new_metatable(L, TENSOR_META);
   luaL_setfuncs(L, metamethods, 0);
   lua_newtable(L);

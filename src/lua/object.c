@@ -34,6 +34,20 @@ static void meta_name(char *buffer, size_t n_bytes, const Family *family) {
   snprintf(buffer, n_bytes, "runner.%s", family->name);
 }
 
+/* -- things of upper floors ----------------------------------------------------------- */
+
+void register_ref(lua_State *L, const RefBinding *binding) {
+  lua_pushlightuserdata(L, (void *)binding);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, binding->type);
+}
+
+static const RefBinding *find_ref(lua_State *L, const RefType *type) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, type);
+  const RefBinding *binding = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return binding;
+}
+
 /* -- objects as userdata ------------------------------------------------------------- */
 
 typedef struct Box {
@@ -74,63 +88,46 @@ static Object *self_object(lua_State *L) { return ((Box *)lua_touserdata(L, 1))-
 
 /* -- fields -------------------------------------------------------------------------- */
 
+static void push_ref(lua_State *L, const Value *value) {
+  const RefBinding *binding = find_ref(L, value->ref_type);
+  must(binding);
+  binding->push(L, value->as.ref);
+}
+
+/* A value of an option; one that is absent is nil. */
+static void push_one(lua_State *L, const Value *value) {
+  if (value->kind == VALUE_REF) push_ref(L, value);
+  else if (value->kind == VALUE_REAL && isnan(value->as.real)) lua_pushnil(L);
+  else push_value(L, value);
+}
+
 static void push_option(lua_State *L, const Object *o, const Option *opt) {
-  const void *field = option_field(o, opt);
-  switch (opt->kind) {
-  case OPT_BOOL: lua_pushboolean(L, *(const bool *)field); break;
-  case OPT_INT: lua_pushinteger(L, *(const int64_t *)field); break;
-  case OPT_REAL:
-    if (isnan(*(const double *)field)) lua_pushnil(L);
-    else push_real(L, *(const double *)field);
-    break;
-  case OPT_TEXT: lua_pushstring(L, *(char *const *)field); break;
-  case OPT_CHOICE: lua_pushstring(L, opt->choices[*(const int *)field]); break;
-  case OPT_INTS: {
-    Value v = {.kind = VALUE_INTS, .as.ints = *(const IntList *)field};
-    push_value(L, &v);
-    break;
+  Value value, item;
+  option_get(o, opt, &value);
+  if (value.kind != VALUE_LIST) {
+    push_one(L, &value);
+    return;
   }
-  case OPT_TEXTS: {
-    const TextList *list = field;
-    lua_createtable(L, list->n, 0);
-    for (int i = 0; i < list->n; i++) {
-      if (!list->number[i] || !lua_stringtonumber(L, list->v[i]))
-        lua_pushstring(L, list->v[i]);
-      lua_rawseti(L, -2, i + 1);
-    }
-    break;
-  }
-  case OPT_OBJECT: push_object(L, *(Object *const *)field); break;
-  case OPT_OBJECTS: {
-    const ObjectList *list = field;
-    lua_createtable(L, list->n, 0);
-    for (int i = 0; i < list->n; i++) {
-      push_object(L, list->v[i]);
-      lua_rawseti(L, -2, i + 1);
-    }
-    break;
-  }
-  case OPT_CALL: {
-    const Callable *call = *(Callable *const *)field;
-    if (call) push_callable(L, call);
-    else lua_pushnil(L);
-    break;
-  }
-  default: lua_pushnil(L);
+  lua_createtable(L, value.as.n_items, 0);
+  for (int i = 0; i < value.as.n_items; i++) {
+    option_item(o, opt, i, &item);
+    push_one(L, &item);
+    lua_rawseti(L, -2, i + 1);
   }
 }
 
-void push_object_listing(lua_State *L, const Object *o) {
+void push_object_listing(lua_State *L, const Object *o, bool things) {
   char label[96];
   begin_listing(L, o, kind_label(o->kind, label, sizeof label));
   for (const Option *opt = o->kind->options; opt && opt->name; opt++) {
+    if (opt->ref_type && !things) continue;
     push_option(L, o, opt);
     add_part(L, opt->name);
   }
 }
 
 static int object_listing(lua_State *L) {
-  push_object_listing(L, self_object(L));
+  push_object_listing(L, self_object(L), true);
   return 3;
 }
 
@@ -216,99 +213,68 @@ const char *argument_text(lua_State *L, int arg) {
 
 /* -- options from Lua values --------------------------------------------------------- */
 
-/* The value at `arg` as an object for the option; a fault names the option, but for an error
- * of the script, which says where it came about. */
-static Object *element_from_lua(lua_State *L, int arg, const Object *o, const Option *opt,
-                                Fault *fault) {
-  Fault inner = {0};
-  char label[96];
-  Object *value = object_from_lua(L, arg, opt->family, &inner);
-  if (value) return value;
-  if (inner.code == ERR_SCRIPT && !inner.located) {
-    option_wrong_type(o, opt, inner.text, fault);
-    return NULL;
+static void given_at(lua_State *L, int arg, Given *out);
+
+static void item_of(const Given *list, int i, Given *out) {
+  lua_State *L = list->context;
+  lua_rawgeti(L, list->at, i + 1);
+  given_at(L, -1, out);
+}
+
+static void item_done(const Given *item) { lua_pop((lua_State *)item->context, 1); }
+
+static Object *object_of(const Given *given, const Family *family, Fault *fault) {
+  return object_from_lua(given->context, given->at, family, fault);
+}
+
+static Callable *call_of(const Given *given, Fault *fault) {
+  return callable_from_lua(given->context, given->at, fault);
+}
+
+static void *ref_of(const Given *given, const RefType *type, Fault *fault) {
+  lua_State *L = given->context;
+  int top = lua_gettop(L);
+  const RefBinding *binding = find_ref(L, type);
+  must(binding);
+  void *thing = binding->get(L, given->at, fault);
+  if (!thing && !fault->code)
+    fault_set(fault, ERR_SCRIPT, "%s", argument_text(L, given->at));
+  lua_settop(L, top);
+  return thing;
+}
+
+/* The value at `arg`, which must stay there. */
+static void given_at(lua_State *L, int arg, Given *out) {
+  static const GivenSource source = {item_of, item_done, object_of, call_of, ref_of};
+  Value *v = &out->value;
+  *out = (Given){.value.kind = VALUE_OTHER, .what = luaL_typename(L, arg), .source = &source,
+                 .context = L, .at = lua_absindex(L, arg)};
+  switch (lua_type(L, arg)) {
+  case LUA_TNIL: v->kind = VALUE_NIL; break;
+  case LUA_TBOOLEAN:
+    *v = (Value){.kind = VALUE_BOOL, .as.boolean = lua_toboolean(L, arg)};
+    out->what = NULL;
+    break;
+  case LUA_TNUMBER:
+    *v = (Value){.kind = VALUE_REAL, .as.real = lua_tonumber(L, arg)};
+    out->what = NULL;
+    break;
+  case LUA_TSTRING:
+    out->what = "a string with a zero byte in it";
+    if (strlen(lua_tostring(L, arg)) != lua_rawlen(L, arg)) break;
+    *v = (Value){.kind = VALUE_TEXT, .as.text = lua_tostring(L, arg)};
+    out->what = NULL;
+    break;
+  case LUA_TTABLE:
+    *v = (Value){.kind = VALUE_LIST, .as.n_items = (int)lua_rawlen(L, arg)};
+    out->what = "a table";
+    break;
+  case LUA_TFUNCTION:
+    v->kind = VALUE_HELD;
+    out->what = "a function";
+    break;
+  default: break;
   }
-  fault_pass(fault, &inner);
-  if (inner.located) return NULL;
-  fault_prefix(fault, "%s: option \"%s\"", kind_label(o->kind, label, sizeof label),
-               opt->name);
-  return NULL;
-}
-
-static Err set_list(lua_State *L, int arg, Object *o, const Option *opt, Fault *fault) {
-  int n = (int)lua_rawlen(L, arg);
-  Object **v = calloc((size_t)n + 1, sizeof *v);
-  if (!v) return fault_memory(fault, (size_t)n * sizeof *v);
-  Err err = ERR_OK;
-  int made = 0;
-  for (; !err && made < n; made++) {
-    lua_rawgeti(L, arg, made + 1);
-    v[made] = element_from_lua(L, lua_gettop(L), o, opt, fault);
-    lua_pop(L, 1);
-    if (!v[made]) err = fault->code;
-  }
-  if (!err) err = option_set_objects(o, opt, v, n, fault);
-  for (int i = 0; i < made; i++) object_release(v[i]);
-  free(v);
-  return err;
-}
-
-static Err set_ints(lua_State *L, int arg, Object *o, const Option *opt, Fault *fault) {
-  int64_t v[16];
-  int n = (int)lua_rawlen(L, arg);
-  if (n > 16) n = 16;
-  for (int i = 0; i < n; i++) {
-    int is_integer;
-    lua_rawgeti(L, arg, i + 1);
-    v[i] = lua_tointegerx(L, -1, &is_integer);
-    lua_pop(L, 1);
-    if (!is_integer) return option_wrong_type(o, opt, "a list with something else", fault);
-  }
-  return option_set_ints(o, opt, v, n, fault);
-}
-
-/* Numbers in the list are told from texts that look like them. */
-static Err set_texts(lua_State *L, int arg, Object *o, const Option *opt, Fault *fault) {
-  int n = (int)lua_rawlen(L, arg);
-  size_t n_bytes = ((size_t)n + 1) * (sizeof(char *) + sizeof(bool));
-  const char **v = lua_newuserdatauv(L, n_bytes, 1);
-  bool *number = (bool *)(v + n + 1);
-  lua_createtable(L, n, 0);   /* keeps the texts */
-  for (int i = 0; i < n; i++) {
-    int type = lua_rawgeti(L, arg, i + 1);
-    if (type != LUA_TSTRING && type != LUA_TNUMBER) {
-      lua_pop(L, 3);
-      return option_wrong_type(o, opt, "a list with something else", fault);
-    }
-    number[i] = type == LUA_TNUMBER;
-    if (number[i]) {
-      char text[32];
-      lua_pushstring(L, text_number(text, lua_tonumber(L, -1)));
-      lua_remove(L, -2);
-    }
-    v[i] = lua_tostring(L, -1);
-    lua_rawseti(L, -2, i + 1);
-  }
-  Err err = option_set_texts(o, opt, v, number, n, fault);
-  lua_pop(L, 2);
-  return err;
-}
-
-static Err set_object_option(lua_State *L, int arg, Object *o, const Option *opt,
-                             Fault *fault) {
-  Object *value = element_from_lua(L, arg, o, opt, fault);
-  if (!value) return fault->code;
-  Err err = option_set_object(o, opt, value, fault);
-  object_release(value);
-  return err;
-}
-
-static Err set_call(lua_State *L, int arg, Object *o, const Option *opt, Fault *fault) {
-  Callable *call = callable_from_lua(L, arg, fault);
-  if (!call) return ERR_MEMORY;
-  Err err = option_set_call(o, opt, call, fault);
-  callable_release(call);
-  return err;
 }
 
 static bool is_list(lua_State *L, int arg) {
@@ -316,34 +282,17 @@ static bool is_list(lua_State *L, int arg) {
 }
 
 static Err set_option(lua_State *L, int arg, Object *o, const Option *opt, Fault *fault) {
-  int type = lua_type(L, arg);
-  arg = lua_absindex(L, arg);
-  if (opt->kind == OPT_OBJECTS && type == LUA_TTABLE &&
-      (is_list(L, arg) || lua_rawlen(L, arg) == 0))
-    return set_list(L, arg, o, opt, fault);
-  if (opt->kind == OPT_OBJECT || opt->kind == OPT_OBJECTS)
-    return set_object_option(L, arg, o, opt, fault);
-  switch (type) {
-  case LUA_TBOOLEAN: return option_set_bool(o, opt, lua_toboolean(L, arg), fault);
-  case LUA_TNUMBER:
-    if (opt->kind == OPT_INTS) {
-      int64_t one = (int64_t)lua_tonumber(L, arg);
-      if ((double)one == lua_tonumber(L, arg)) return option_set_ints(o, opt, &one, 1, fault);
-    }
-    return option_set_number(o, opt, lua_tonumber(L, arg), fault);
-  case LUA_TSTRING:
-    if (strlen(lua_tostring(L, arg)) != lua_rawlen(L, arg))
-      return option_wrong_type(o, opt, "a string with a zero byte in it", fault);
-    return option_set_text(o, opt, lua_tostring(L, arg), fault);
-  case LUA_TTABLE:
-    if (opt->kind == OPT_INTS) return set_ints(L, arg, o, opt, fault);
-    if (opt->kind == OPT_TEXTS) return set_texts(L, arg, o, opt, fault);
-    return option_wrong_type(o, opt, "a table", fault);
-  case LUA_TFUNCTION:
-    if (opt->kind == OPT_CALL) return set_call(L, arg, o, opt, fault);
-    return option_wrong_type(o, opt, "a function", fault);
-  default: return option_wrong_type(o, opt, luaL_typename(L, arg), fault);
-  }
+  Given given;
+  given_at(L, arg, &given);
+  return option_set(o, opt, &given, fault);
+}
+
+/* The same of a table that is one of the option's family, not a list of such. */
+static Err set_whole(lua_State *L, int arg, Object *o, const Option *opt, Fault *fault) {
+  Given given;
+  given_at(L, arg, &given);
+  given.value.kind = VALUE_OTHER;
+  return option_set(o, opt, &given, fault);
 }
 
 static bool is_one_of(lua_State *L, int arg, const Family *family) {
@@ -394,11 +343,11 @@ static Err set_by_name(lua_State *L, Object *object, bool *given, Fault *fault) 
                      strcmp(name, opt->name) ? name : "",
                      strcmp(name, opt->name) ? "\" is another name of it)" : "");
   *seen = true;
-  if (opt->kind != OPT_OBJECTS || !has_names(L, -1))
+  if (!option_type(opt)->gathers || !has_names(L, -1))
     return set_option(L, -1, object, opt, fault);
   return is_one_of(L, -1, opt->family)
-             ? set_object_option(L, -1, object, opt, fault)
-             : option_wrong_type(object, opt, "a list with names in it", fault);
+             ? set_whole(L, -1, object, opt, fault)
+             : option_refuse(object, opt, "a list with names in it", fault);
 }
 
 Err set_options(lua_State *L, int arg, Object *object, bool list_allowed, bool *given,
@@ -428,15 +377,11 @@ Err set_options(lua_State *L, int arg, Object *object, bool list_allowed, bool *
 
 /* -- objects from Lua values --------------------------------------------------------- */
 
-/* An object of the family's from_function kind, with the function at `arg` as its first
- * OPT_CALL option. */
+/* An object of the family's from_function kind, of the function at `arg`. */
 static Object *object_from_function(lua_State *L, int arg, const Kind *kind, Fault *fault) {
   Object *o = object_new(kind, fault);
-  for (const Option *opt = kind->options; o && opt->name; opt++) {
-    if (opt->kind != OPT_CALL) continue;
-    if (set_call(L, arg, o, opt, fault) || object_ready(o, NULL, fault)) break;
+  if (o && !set_option(L, arg, o, option_at(kind, 1), fault) && !object_ready(o, NULL, fault))
     return o;
-  }
   object_release(o);
   return NULL;
 }
@@ -543,7 +488,7 @@ static void gather_list(lua_State *L, int first, const Family *family) {
 static const Option *meant_option(lua_State *L, int arg, const Kind *kind) {
   const char *text = lua_type(L, arg) == LUA_TSTRING ? lua_tostring(L, arg) : NULL;
   for (const Option *opt = kind->options; text && opt && opt->name; opt++)
-    if (opt->kind == OPT_OBJECT && family_find(opt->family, text, NULL)) return opt;
+    if (opt->family && family_find(opt->family, text, NULL)) return opt;
   return NULL;
 }
 
@@ -561,16 +506,19 @@ static Err refuse_argument(lua_State *L, int arg, int position, const Kind *kind
   return fault->code;
 }
 
-/* Positional arguments from `first` on; returns the index after the last one taken. */
+/* Positional arguments from `first` on, nil for one that is left out; the index after the last
+ * one taken into *next. */
 static Err take_positional(lua_State *L, int first, Object *o, bool *given, int *next,
                            Fault *fault) {
   for (int position = 1; first <= lua_gettop(L); position++, first++) {
     const Option *opt = option_at(o->kind, position);
+    if (opt && lua_isnil(L, first)) continue;
     bool last_table = first == lua_gettop(L) && lua_type(L, first) == LUA_TTABLE;
     bool options = last_table && !is_list(L, first);
     if (options && opt && opt->family) options = !is_one_of(L, first, opt->family);
     if (!opt || options) break;
-    if (opt->kind == OPT_OBJECTS && !is_list(L, first)) gather_list(L, first, opt->family);
+    bool gathers = option_type(opt)->gathers;
+    if (gathers && !is_list(L, first)) gather_list(L, first, opt->family);
     if (set_option(L, first, o, opt, fault)) {
       /* Neither a number out of its range nor what is wrong in a layer that is given. */
       bool meant = lua_type(L, first) == LUA_TNUMBER || opt->family;
@@ -580,7 +528,7 @@ static Err take_positional(lua_State *L, int first, Object *o, bool *given, int 
     }
     given[opt - o->kind->options] = true;
     /* nn.Sequential { layer, layer, name = "encoder" }: names beside the list. */
-    if (opt->kind == OPT_OBJECTS && lua_type(L, first) == LUA_TTABLE &&
+    if (gathers && lua_type(L, first) == LUA_TTABLE &&
         set_options(L, first, o, true, given, fault))
       return fault->code;
   }

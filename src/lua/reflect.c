@@ -70,14 +70,13 @@ static void set_words(lua_State *L, const char *field, const char *words) {
 /* The strings that the option takes: choices, or the names of its family. */
 static void set_values(lua_State *L, const Option *opt) {
   lua_newtable(L);
-  for (int i = 0; opt->kind == OPT_CHOICE && opt->choices[i]; i++) {
+  for (int i = 0; opt->choices && opt->choices[i]; i++) {
     lua_pushstring(L, opt->choices[i]);
     lua_rawseti(L, -2, i + 1);
   }
-  bool named = opt->kind == OPT_OBJECT || opt->kind == OPT_OBJECTS;
-  for (int i = 0; named && opt->family->kinds[i]; i++) {
+  for (int i = 0; opt->family && opt->family->kinds[i]; i++) {
     lua_pushstring(L, opt->family->kinds[i]->name);
-    lua_rawseti(L, -2, i + 1);
+    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
   }
   lua_setfield(L, -2, "values");
 }

@@ -8,9 +8,9 @@ const char *const schedule_per_names[] = {"epoch", "step", NULL};
 
 Err schedule_check_first(Object *object, Fault *fault) {
   const Option *opt = option_at(object->kind, 1);
-  double value = opt->kind == OPT_INT ? (double)*(int64_t *)option_field(object, opt)
-                                      : *(double *)option_field(object, opt);
-  if (value > 0) return ERR_OK;
+  Value value;
+  option_get(object, opt, &value);
+  if ((value.kind == VALUE_INT ? (double)value.as.integer : value.as.real) > 0) return ERR_OK;
   return fault_set(fault, ERR_VALUE, "optim.%s: option \"%s\" is missing: %s",
                    object->kind->name, opt->name, opt->doc);
 }

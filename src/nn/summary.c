@@ -49,10 +49,10 @@ static const char *trained_text(Counts c) {
 static void add_label(Text *out, const Layer *layer) {
   text_add(out, layer->name);
   for (const Option *opt = layer->object.kind->options; opt && opt->name; opt++) {
-    const Object *activation = NULL;
-    if (opt->kind == OPT_OBJECT && opt->family == &activation_family)
-      activation = *(Object *const *)option_field(&layer->object, opt);
-    if (activation) text_addf(out, " (%s)", activation->kind->name);
+    Value value = {0};
+    if (opt->family == &activation_family) option_get(&layer->object, opt, &value);
+    if (value.kind == VALUE_OBJECT)
+      text_addf(out, " (%s)", ((const Object *)value.as.ref)->kind->name);
   }
 }
 

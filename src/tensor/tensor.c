@@ -184,6 +184,11 @@ void tensor_release(Tensor *t) {
   free(t);
 }
 
+static void *retain_thing(void *tensor) { return tensor_retain(tensor); }
+static void release_thing(void *tensor) { tensor_release(tensor); }
+
+const RefType tensor_ref_type = {"tensor", retain_thing, release_thing};
+
 void tensor_hash(const Tensor *t, Sha256 *hash) {
   char shape[SHAPE_TEXT];
   const char *type = dtype_name(t->a.dtype);

@@ -10,6 +10,7 @@
 #include "base/real.h"
 #include "base/sha256.h"
 #include "base/text.h"
+#include "base/value.h"
 #include <stdint.h>
 
 enum { MAX_RANK = 6 };
@@ -76,6 +77,9 @@ Tensor *tensor_new(MemoryCount *count, DType dtype, const Shape *shape, Fault *f
 Tensor *tensor_view(Tensor *t, int64_t offset, const Shape *shape, Fault *fault);
 Tensor *tensor_retain(Tensor *t);
 void tensor_release(Tensor *t);                      /* NULL is a no-op */
+
+/* Of options that hold a Tensor *. */
+extern const RefType tensor_ref_type;
 
 /* Adds shape, type and values. */
 void tensor_hash(const Tensor *t, Sha256 *hash);

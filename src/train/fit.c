@@ -34,12 +34,6 @@ static Err fit_check(Object *object, Fault *fault) {
   return ERR_OK;
 }
 
-static void fit_deinit(Object *object) {
-  Fit *fit = (Fit *)object;
-  dataset_release(fit->validation_data);
-  dataset_release(fit->test);
-}
-
 #define AT(field) .offset = offsetof(Fit, field)
 
 static const Option fit_options[] = {
@@ -54,9 +48,9 @@ static const Option fit_options[] = {
     {.name = "validation", .kind = OPT_REAL, AT(validation), .value = "none", .lo = 0,
      .hi = 1, .open = true, .open_hi = true, .alias = "validation_split",
      .doc = "share of the training set that is split off, at random; or a data set"},
-    {.name = "validation_data", .kind = OPT_REF, AT(validation_data), .ref_type = "dataset",
+    {.name = "validation_data", .kind = OPT_REF, AT(validation_data), .ref_type = &dataset_ref_type,
      .doc = "measured after every epoch"},
-    {.name = "test", .kind = OPT_REF, AT(test), .ref_type = "dataset", .alias = "test_data",
+    {.name = "test", .kind = OPT_REF, AT(test), .ref_type = &dataset_ref_type, .alias = "test_data",
      .doc = "measured once, at the end"},
     {.name = "metrics", .kind = OPT_OBJECTS, AT(metrics), .family = &metric_family,
      .value = "none", .doc = "measured beside the loss"},
@@ -78,7 +72,7 @@ static const Option fit_options[] = {
     {0}};
 
 const Kind fit_kind = {.name = "fit", .family = &fit_family, .size = sizeof(Fit),
-                       .options = fit_options, .check = fit_check, .deinit = fit_deinit,
+                       .options = fit_options, .check = fit_check,
                        .doc = "Trains a net on a data set."};
 
 static const Kind *const fit_kinds[] = {&fit_kind, NULL};

@@ -57,15 +57,24 @@ static bool same(const Key *a, const Key *b) {
 }
 
 static Err change(Object *o, const Option *opt, Object *inner) {
-  const char *tags[] = {"a", "longer than one word"};
-  switch (opt->kind) {
-  case OPT_BOOL: return option_set_bool(o, opt, true, &fault);
-  case OPT_TEXT: return option_set_text(o, opt, "12345678", &fault);
-  case OPT_INTS: return option_set_ints(o, opt, (int64_t[]){2, 3}, 2, &fault);
-  case OPT_TEXTS: return option_set_texts(o, opt, tags, NULL, 2, &fault);
-  case OPT_OBJECT: return option_set_object(o, opt, inner, &fault);
-  default: return option_set_number(o, opt, 7, &fault);
-  }
+  const Value shape[] = {{.kind = VALUE_INT, .as.integer = 2},
+                         {.kind = VALUE_INT, .as.integer = 3}};
+  const Value tags[] = {{.kind = VALUE_TEXT, .as.text = "a"},
+                        {.kind = VALUE_TEXT, .as.text = "longer than one word"}};
+  const Given given[] = {{.value = {.kind = VALUE_BOOL, .as.boolean = true}},
+                         {.value = {.kind = VALUE_INT, .as.integer = 7}},
+                         {.value = {.kind = VALUE_REAL, .as.real = 7}},
+                         {.value = {.kind = VALUE_TEXT, .as.text = "12345678"}},
+                         {.value = {.kind = VALUE_LIST, .as.n_items = 2}, .items = shape},
+                         {.value = {.kind = VALUE_LIST, .as.n_items = 2}, .items = tags},
+                         {.value = {.kind = VALUE_OBJECT, .as.ref = inner}}};
+  return option_set(o, opt, &given[opt - options], &fault);
+}
+
+/* The tags become a list of these. */
+static void tag(Object *o, int n, const Value *tags) {
+  Given given = {.value = {.kind = VALUE_LIST, .as.n_items = n}, .items = tags};
+  assert_int_equal(option_set(o, option_named(&thing_kind, "tags"), &given, &fault), ERR_OK);
 }
 
 TEST(each_option_that_differs_gives_other_words) {
@@ -86,17 +95,15 @@ TEST(each_option_that_differs_gives_other_words) {
 /* { "ab" } is not { "a", "b" }, a number in a list not its text, an inner option counts. */
 TEST(lists_and_inner_objects_tell_their_parts) {
   Object *a = thing(), *b = thing(), *inner = thing();
-  const Option *tags = option_named(&thing_kind, "tags"),
-               *own = option_named(&thing_kind, "inner"),
+  const Option *own = option_named(&thing_kind, "inner"),
                *count = option_named(&thing_kind, "count");
-  assert_int_equal(option_set_texts(a, tags, (const char *[]){"1"}, NULL, 1, &fault), ERR_OK);
-  assert_int_equal(option_set_texts(b, tags, (const char *[]){"1"}, (bool[]){true}, 1, &fault),
-                   ERR_OK);
+  tag(a, 1, (const Value[]){{.kind = VALUE_TEXT, .as.text = "1"}});
+  tag(b, 1, (const Value[]){{.kind = VALUE_REAL, .as.real = 1}});
   Key x = key_of(a), y = key_of(b);
   assert_false(same(&x, &y));
-  assert_int_equal(option_set_texts(a, tags, (const char *[]){"ab"}, NULL, 1, &fault), ERR_OK);
-  assert_int_equal(option_set_texts(b, tags, (const char *[]){"a", "b"}, NULL, 2, &fault),
-                   ERR_OK);
+  tag(a, 1, (const Value[]){{.kind = VALUE_TEXT, .as.text = "ab"}});
+  tag(b, 2, (const Value[]){{.kind = VALUE_TEXT, .as.text = "a"},
+                            {.kind = VALUE_TEXT, .as.text = "b"}});
   x = key_of(a), y = key_of(b);
   assert_false(same(&x, &y));
   assert_int_equal(option_set_object(a, own, inner, &fault), ERR_OK);

@@ -14,11 +14,9 @@ static Transform *sample_transform(const TransformKind *kind, const TransformSam
     const Option *opt = option_find(o->kind, s->option, &fault);
     assert_non_null(opt);
     given[opt - o->kind->options] = true;
-    int64_t whole = (int64_t)s->value;
-    if (opt->kind == OPT_INTS) assert_int_equal(option_set_ints(o, opt, &whole, 1, &fault), 0);
-    else if (opt->kind == OPT_CHOICE)
-      assert_int_equal(option_set_text(o, opt, opt->choices[whole], &fault), 0);
-    else assert_int_equal(option_set_number(o, opt, s->value, &fault), 0);
+    assert_int_equal(opt->choices
+                         ? option_set_text(o, opt, opt->choices[(int)s->value], &fault)
+                         : option_set_number(o, opt, s->value, &fault), ERR_OK);
   }
   assert_int_equal(object_ready(o, given, &fault), ERR_OK);
   return (Transform *)o;

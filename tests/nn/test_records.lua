@@ -25,4 +25,34 @@ function tests.test_gains_of_activations()
   check.fails(function() init.gain("relu", 2) end, "allowed: a table of options")
 end
 
+-- Tensors and data sets are options like any other.
+function tests.test_tensors_as_options()
+  local x, labels = tensor { { 1, 2 }, { 3, 4 } }, tensor({ 1, 2 }):cast "int32"
+  check.equal(#data.set(x, nil, { classes = 2 }), 2)
+  check.equal(#data.set(x, labels, { classes = 3 }), 2)
+  check.equal(#data.set { x = x, y = labels }, 2)
+  check.fails(function() data.set() end, '"x" is missing: a tensor')
+  check.fails(function() data.set(3) end, 'option "x": got a number, allowed: a tensor')
+  check.fails(function() data.set(x, { 1, 2 }) end, 'option "y": got a table')
+  check.fails(function() data.set(x, labels, 3) end, "argument 3 is a number")
+end
+
+function tests.test_data_sets_as_options()
+  local set = data.set(tensor { { 1, 2 }, { 3, 4 } }, tensor({ 1, 2 }):cast "int32")
+  local function fit(options)
+    options.loss, options.verbose = "cross_entropy", false
+    return train.fit(nn.Sequential { nn.Dense(2) }, set, options)
+  end
+  local history = fit { validation = set, test_data = set }
+  check.near(history.test_loss, history.val_loss[1])
+  local refused = {
+    ['option "test": got a tensor, allowed: a data set'] = { test = tensor { 1 } },
+    ['option "validation_data": got a number'] = { validation_data = 3 },
+    ['option "test" is given twice'] = { test = set, test_data = set },
+    ["has several parts; take one of them"] = { test = data.fashion_mnist() },
+    ['option "validation": got 2, allowed: a number above 0'] = { validation = 2 },
+  }
+  for text, options in pairs(refused) do check.fails(function() fit(options) end, text) end
+end
+
 check.run(tests)
