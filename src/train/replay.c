@@ -30,7 +30,7 @@ struct Replay {
   Tensor **spare;              /* next values of `assigned` */
   Tensor **out;                /* memory of the results */
   Tensor **fresh;              /* new values of vars that somebody else holds; else NULL */
-  int n_in, n_draws, n_vars, n_assigned, n_out;
+  int n_in, n_draws, n_vars, n_assigned, n_gauges, n_out;
   Shape arg_shape[REPLAY_ARGS];
   DType arg_dtype[REPLAY_ARGS];
   int n_args;
@@ -128,6 +128,7 @@ void replay_capture(Replay *r, const ReplayStep *step) {
   r->n_vars = r->vars ? step->n_vars : 0;
   r->assigned = retain_all(step->assigned, step->n_assigned);
   r->n_assigned = r->assigned ? step->n_assigned : 0;
+  r->n_gauges = step->n_gauges;
   r->n_out = step->n_out;
   r->spare = calloc((size_t)r->n_assigned + 1, sizeof *r->spare);
   r->out = calloc((size_t)r->n_out + 1, sizeof *r->out);
@@ -202,8 +203,10 @@ static void bind_inputs(Replay *r, const ReplayArgs *args) {
     c->streams[i] = graph_draw_again(r->graph, r->draw_key[i]);
 }
 
+static int first_update(const Replay *r) { return r->n_out + r->n_assigned + r->n_gauges; }
+
 /* A result that the user still holds is left to him. */
-static Err bind_roots(Replay *r, Fault *fault) {
+static Err bind_roots(Replay *r, Gauges *gauges, Fault *fault) {
   CachedPlan *c = r->cached;
   MemoryCount *memory = &r->graph->memory;
   for (int i = 0; i < r->n_out; i++) {
@@ -217,6 +220,8 @@ static Err bind_roots(Replay *r, Fault *fault) {
     c->root_data[i] = r->out[i]->a.data;
   }
   for (int i = 0; i < r->n_assigned; i++) c->root_data[r->n_out + i] = r->spare[i]->a.data;
+  for (int i = 0; i < r->n_gauges; i++)
+    c->root_data[first_update(r) - 1 - i] = &gauges->value[i];
   for (int i = 0; i < r->n_vars; i++) {
     const Tensor *value = node_value(r->vars[i]->current);
     void *data = value->a.data;
@@ -225,7 +230,7 @@ static Err bind_roots(Replay *r, Fault *fault) {
       if (!r->fresh[i]) return fault->code;
       data = r->fresh[i]->a.data;
     }
-    c->root_data[r->n_out + r->n_assigned + i] = data;
+    c->root_data[first_update(r) + i] = data;
   }
   return ERR_OK;
 }
@@ -272,7 +277,7 @@ static Err commit_apart(Replay *r, bool *finite, Fault *fault) {
     if (r->fresh[i]) continue;
     r->fresh[i] = tensor_new(&r->graph->memory, value->a.dtype, &value->a.shape, fault);
     if (!r->fresh[i]) return fault->code;
-    r->cached->root_data[r->n_out + r->n_assigned + i] = r->fresh[i]->a.data;
+    r->cached->root_data[first_update(r) + i] = r->fresh[i]->a.data;
   }
   cached_redirect(r->graph, r->cached);
   cached_commit(r->graph, r->cached);
@@ -282,11 +287,12 @@ static Err commit_apart(Replay *r, bool *finite, Fault *fault) {
 }
 
 /* *grouped is false where the parameters' numbers of updates fit the plan no more. */
-static Err compute(Replay *r, const ReplayArgs *args, bool *grouped, Fault *fault) {
+static Err compute(Replay *r, const ReplayArgs *args, Gauges *gauges, bool *grouped,
+                   Fault *fault) {
   Err err = optimizer_begin(r->optimizer, r->vars, &r->numbers, grouped, fault);
   if (err || !*grouped) return err;
   err = settle_all(r, fault);
-  if (!err) err = bind_roots(r, fault);
+  if (!err) err = bind_roots(r, gauges, fault);
   if (err) return err;
   bind_inputs(r, args);
   return cached_compute(r->graph, r->cached) ? graph_ok(r->graph, fault) : ERR_OK;
@@ -294,9 +300,11 @@ static Err compute(Replay *r, const ReplayArgs *args, bool *grouped, Fault *faul
 
 /* Computes, checks, and commits what is finite; *finite stays false where a traced step is
  * to group the parameters anew. */
-static Err run(Replay *r, const ReplayArgs *args, bool *finite, Fault *fault) {
-  bool grouped;
-  Err err = compute(r, args, &grouped, fault);
+static Err run(Replay *r, const ReplayArgs *args, Gauges *gauges, bool *finite, Fault *fault) {
+  bool grouped = false;
+  must(r->n_gauges == gauges_asked(gauges) * r->numbers.n_params);
+  Err err = gauges_begin(gauges, r->numbers.n_params, fault);
+  if (!err) err = compute(r, args, gauges, &grouped, fault);
   if (err || !grouped) return err;
   *finite = isfinite((double)*tensor_reals(r->out[0]));
   for (int i = 0; *finite && i < r->n_assigned; i++)
@@ -308,14 +316,14 @@ static Err run(Replay *r, const ReplayArgs *args, bool *finite, Fault *fault) {
   return !err && *finite ? commit(r, proved, fault) : err;
 }
 
-Err replay_run(Replay *r, const ReplayArgs *args, bool *done, Fault *fault) {
+Err replay_run(Replay *r, const ReplayArgs *args, Gauges *gauges, bool *done, Fault *fault) {
   Graph *graph = r->graph;
   Optimizer *optimizer = object_retain(r->optimizer);   /* also if the replay is cleared */
   OptimMark mark = optimizer_mark(optimizer);
   int scope = graph_scope_begin(graph);
   *done = false;
   graph_begin(graph);
-  Err err = run(r, args, done, fault);
+  Err err = run(r, args, gauges, done, fault);
   if (err || !*done) {
     graph_rollback(graph);
     optimizer_rollback(optimizer, &mark);
@@ -325,6 +333,7 @@ Err replay_run(Replay *r, const ReplayArgs *args, bool *done, Fault *fault) {
     }
   } else {
     optimizer_count(optimizer, r->vars, r->numbers.n_params);
+    if (gauges) gauges_take(gauges, r->vars, r->numbers.n_params);
     graph_commit(graph);
   }
   object_release(optimizer);

@@ -4,6 +4,7 @@
 
 #include "graph/cache.h"
 #include "nn/nn.h"
+#include "train/gauge.h"
 
 typedef struct Replay Replay;
 
@@ -26,7 +27,7 @@ typedef struct ReplayStep {
   Optimizer *optimizer;
   Variable *const *vars, *const *assigned;           /* vars: parameters, then slots */
   Node *const *root;
-  int n_params, n_vars, n_assigned, n_out;
+  int n_params, n_vars, n_assigned, n_gauges, n_out;
   ReplayArgs args;
   uint64_t signature;                                /* of all settings */
 } ReplayStep;
@@ -39,8 +40,10 @@ bool replay_ready(const Replay *replay, uint64_t signature, const ReplayArgs *ar
 
 /* One step. *done is false, and nothing has changed, when the loss or a new value is not
  * finite: a traced step then says where; also when some of its parameters, which shared their
- * corrections, have been updated by other steps meanwhile: a traced step groups them anew. */
-Err replay_run(Replay *replay, const ReplayArgs *args, bool *done, Fault *fault) WARN_UNUSED;
+ * corrections, have been updated by other steps meanwhile: a traced step groups them anew.
+ * `gauges` (NULL: none) ask what the captured step was asked. */
+Err replay_run(Replay *replay, const ReplayArgs *args, Gauges *gauges, bool *done,
+               Fault *fault) WARN_UNUSED;
 
 /* Result i of the last run, borrowed. */
 Tensor *replay_out(const Replay *replay, int i);
