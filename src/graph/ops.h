@@ -51,6 +51,7 @@ Node *op_sum(Graph *g, Node *x, unsigned axes, bool keepdims);
 Node *op_mean(Graph *g, Node *x, unsigned axes, bool keepdims);
 Node *op_var(Graph *g, Node *x, unsigned axes, bool keepdims);      /* biased: /n */
 Node *op_norm(Graph *g, Node *x, unsigned axes, bool keepdims);     /* no gradient */
+Node *op_quick_norm(Graph *g, Node *x);         /* of all elements, to six digits; no gradient */
 Node *op_max(Graph *g, Node *x, unsigned axes, bool keepdims);
 Node *op_argmax(Graph *g, Node *x, int axis);      /* int32, from 1 */
 /* x summed over the axes along which `shape` was broadcast to x's shape. */

@@ -34,7 +34,8 @@ static Err resolve(Compiler *c) {
     Node *node = c->walk.v[i];
     Spot *spot = &c->spots[i];
     int64_t offset;
-    *spot = (Spot){.value = value_of(i, 0), .group = NOBODY, .next = NOBODY, .item = NOBODY};
+    *spot = (Spot){.value = value_of(i, 0), .group = NOBODY, .next = NOBODY, .item = NOBODY,
+                    .end = NOBODY};
     if (plan_is_leaf(node) || !is_alias(node, &offset)) continue;
     const Spot *base = &c->spots[node->in[0]->index];
     int output = node->op == &op_record_pick ? (int)node->attr[0].i : 0;
@@ -148,6 +149,32 @@ static void find_late(Compiler *c) {
   }
 }
 
+/* Is it something that nothing reads, smaller than the one value that it is made of? */
+static bool is_end(const Compiler *c, int64_t i) {
+  const Node *node = c->walk.v[i];
+  const Spot *spot = &c->spots[i];
+  return plan_computes(c, i) && !spot->read && !spot->late && spot->group == NOBODY &&
+         node->n_in == 1 && !(node->op->flags & OP_UPDATE) &&
+         shape_count(&node->shape) < shape_count(&node->in[0]->shape);
+}
+
+/* Ends, as the norm of a gradient that somebody asks for, are made in the job after the one that
+ * makes what they read, while that is in a near cache. */
+static void find_ends(Compiler *c) {
+  for (int64_t i = 0; i < c->walk.n; i++)
+    for (int k = 0; plan_computes(c, i) && k < c->walk.v[i]->n_in; k++)
+      c->spots[c->spots[c->walk.v[i]->in[k]->index].value / MAX_OUT].read = true;
+  for (int64_t i = c->walk.n - 1; i >= 0; i--) {
+    if (!is_end(c, i)) continue;
+    int64_t of = c->spots[c->walk.v[i]->in[0]->index].value / MAX_OUT;
+    if (plan_is_leaf(c->walk.v[of]) || c->spots[of].late) continue;
+    if (c->spots[of].group != NOBODY) of = c->groups[c->spots[of].group].last;
+    c->spots[i].is_end = true;
+    c->spots[i].end = c->spots[of].end;
+    c->spots[of].end = i;
+  }
+}
+
 static void add_item(Compiler *c, int64_t last, int *n_nodes) {
   int g = c->spots[last].group;
   c->item_first[c->n_items] = *n_nodes;
@@ -158,17 +185,46 @@ static void add_item(Compiler *c, int64_t last, int *n_nodes) {
   c->item_first[++c->n_items] = *n_nodes;
 }
 
+/* Does what is computed with node `last` read what items from number `first` on make? Then it
+ * begins a job (below). */
+static bool reads_since(const Compiler *c, int64_t last, int first) {
+  int g = c->spots[last].group;
+  for (int64_t i = g == NOBODY ? last : c->groups[g].first; i != NOBODY; i = c->spots[i].next)
+    for (int k = 0; k < c->walk.v[i]->n_in; k++) {
+      int64_t value = c->spots[c->walk.v[i]->in[k]->index].value;
+      if (c->spots[value / MAX_OUT].item >= first) return true;
+    }
+  return false;
+}
+
+/* A job ends before the next item: the ends of what it made come first in the next. Returns the
+ * number of the item that this one begins with. */
+static int add_ends(Compiler *c, int first, int *n_nodes) {
+  int next = c->n_items;
+  for (int item = first; item < next; item++) {
+    int64_t last = c->item_nodes[c->item_first[item + 1] - 1];
+    if (c->spots[last].is_end) continue;
+    for (int64_t end = c->spots[last].end; end != NOBODY; end = c->spots[end].end)
+      add_item(c, end, n_nodes);
+  }
+  return next;
+}
+
 static Err order(Compiler *c) {
-  int n_nodes = 0;
+  int n_nodes = 0, first = 0;
   find_late(c);
-  for (int late = 0; late < 2; late++)
+  find_ends(c);
+  for (int late = 0; late < 2; late++) {
     for (int64_t i = 0; i < c->walk.n; i++) {
-      if (!plan_computes(c, i) || c->spots[i].late != (late == 1)) continue;
+      if (!plan_computes(c, i) || c->spots[i].late != (late == 1) || c->spots[i].is_end) continue;
       int g = c->spots[i].group;
       if (g != NOBODY && c->groups[g].last != i) continue;
+      if (!late && reads_since(c, i, first)) first = add_ends(c, first, &n_nodes);
       add_item(c, i, &n_nodes);
       c->n_updates += late;
     }
+    if (!late) add_ends(c, first, &n_nodes);
+  }
   return ERR_OK;
 }
 

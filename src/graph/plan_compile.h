@@ -16,7 +16,11 @@ typedef struct Spot {
   int group;             /* NOBODY: none */
   int64_t next;          /* member of that group; NOBODY */
   int item;              /* that computes it; NOBODY: leaf or alias */
+  int64_t end;           /* first of the ends (find_ends) made soon after it; of an end: the
+                            next of those; NOBODY */
   bool late;             /* an update that only updates read: runs at commit */
+  bool read;             /* by something */
+  bool is_end;
 } Spot;
 
 typedef struct Group {

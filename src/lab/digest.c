@@ -4,6 +4,7 @@
  * two lists give the same bytes. */
 #include "lab/digest.h"
 #include "base/file.h"
+#include "lab/names.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -91,7 +92,7 @@ static Err add_file(Sha256 *hash, const char *directory, const char *name, Fault
 
 static bool counts(const char *name) {
   if (file_is_temporary(name)) return false;
-  if (strcmp(name, "config.json") == 0 || strncmp(name, "probes.", 7) == 0) return true;
+  if (strcmp(name, "config.json") == 0 || name_is_probes(name)) return true;
   return strncmp(name, "metrics", 7) == 0 && ends_with(name, ".csv");
 }
 

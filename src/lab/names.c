@@ -52,11 +52,16 @@ bool name_is_metrics(const char *name) {
   return rest && (strcmp(rest, ".csv") == 0 || (*rest == '-' && is_number(rest + 1, ".csv")));
 }
 
+bool name_is_probes(const char *name) {
+  const char *rest = behind(name, "probes");
+  return rest && (*rest == '.' || (*rest == '-' && is_number(rest + 1, ".csv")));
+}
+
 bool name_is_checkpoint(const char *name) {
   return behind(name, "checkpoint-") && ends_with(name, ".safetensors");
 }
 
 bool name_is_product(const char *name) {
-  return name_is_metrics(name) || name_is_checkpoint(name) || behind(name, "probes.") ||
+  return name_is_metrics(name) || name_is_checkpoint(name) || name_is_probes(name) ||
          file_is_temporary(name);
 }

@@ -17,6 +17,7 @@ bool name_is_source(const char *name);
 
 /* In the directory of a trial or a run. */
 bool name_is_metrics(const char *name);
+bool name_is_probes(const char *name);
 bool name_is_checkpoint(const char *name);
 /* What another run of the trial must not find: these, probes, what is half written. */
 bool name_is_product(const char *name);

@@ -319,6 +319,30 @@ Err trial_row(Trial *trial, int fit, const char *const *columns, const double *v
   return tolerate(trial, err, fault);
 }
 
+/* Files of a short trial are synced by others. */
+static bool syncs(const Trial *trial) {
+  return !trial->brief || clock_s() - trial->start_s >= CRASH_SYNC_S;
+}
+
+static Err put_probes(const Trial *trial, int fit, const Text *csv, Fault *fault) {
+  char name[32];
+  snprintf(name, sizeof name, fit > 1 ? "probes-%d.csv" : "probes.csv", fit);
+  char *path = path_of(trial, name, fault);
+  Err err = path ? file_put(path, csv->data, csv->n_bytes,
+                            syncs(trial) ? PUBLISH_REPLACE : PUBLISH_DRAFT, fault)
+                 : ERR_MEMORY;
+  free(path);
+  return err;
+}
+
+Err trial_probes(Trial *trial, int fit, const Text *csv, Fault *fault) {
+  must(fit >= 1 && !trial->finished);
+  if (csv->failed) return fault_memory(fault, csv->n_bytes);
+  Err err = trial_open(trial, fault);
+  if (err || trial->failed) return err;
+  return tolerate(trial, put_probes(trial, fit, csv, fault), fault);
+}
+
 Err trial_sync(Trial *trial, Fault *fault) {
   if (!trial->opened || trial->failed) return ERR_OK;
   return tolerate(trial, metrics_sync(&trial->metrics, fault), fault);
@@ -408,7 +432,7 @@ Err trial_publish(Trial *trial, const TrialEnd *end, bool *first, Fault *fault) 
   *first = false;
   if (trial->finished) return ERR_OK;
   Json *result = NULL;
-  bool sync = !trial->brief || clock_s() - trial->start_s >= CRASH_SYNC_S;
+  bool sync = syncs(trial);
   Err err = trial_open(trial, fault);
   if (!err) err = settle(trial, end, sync, fault);
   if (!err) err = result_json(trial, end, &result, fault);

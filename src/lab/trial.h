@@ -4,6 +4,8 @@
  *   config.json    seed and arguments
  *   metrics.csv    one row per epoch, columns fixed by the first row, written at once;
  *                  a second fit of the same run writes metrics-2.csv, and so on
+ *   probes.csv     what the probes of the first fit measured, put in place at its end; of the
+ *                  second probes-2.csv, and so on
  *   stdout.log     everything printed to stdout since the program began; of a trial of a study
  *                  whatever reaches descriptor 1, programs that it starts included
  *   stderr.log     of such a trial: the same of descriptor 2, byte by byte
@@ -88,6 +90,9 @@ Err trial_open(Trial *trial, Fault *fault) WARN_UNUSED;
  * for all: the same names in the same order, else ERR_VALUE. Opens the record. */
 Err trial_row(Trial *trial, int fit, const char *const *columns, const double *values,
               int n, Fault *fault) WARN_UNUSED;
+
+/* The table of the probes of fit number `fit`, in place of one that is there. Opens the record. */
+Err trial_probes(Trial *trial, int fit, const Text *csv, Fault *fault) WARN_UNUSED;
 
 /* Lets the metrics survive a crash of the machine; before a checkpoint that relies on
  * them. */

@@ -1,5 +1,6 @@
 /* bind_train.c: the global `train`: steps, fits, callbacks, metrics. */
 #include "lua/checkpoints.h"
+#include "lua/history.h"
 #include "lua/lab.h"
 #include "lua/net_private.h"
 #include "lua/reflect.h"
@@ -9,7 +10,6 @@
 #include <string.h>
 
 #define STEP_META "runner.step"
-#define HISTORY_META "runner.history"
 
 /* -- what a step trains -------------------------------------------------------------- */
 
@@ -179,7 +179,8 @@ static Err trace_step(StepCall *call, const StepCapture *capture, Fault *fault) 
   lua_State *L = call->L;
   StepBox *box = call->box;
   Graph *graph = session_graph(L);
-  StepTarget target = {box->nets, box->n_nets, box->variables, box->n_variables, &box->watch};
+  StepTarget target = {.nets = box->nets, .n_nets = box->n_nets, .variables = box->variables,
+                       .n_variables = box->n_variables, .watch = &box->watch};
   int scope = enter_call(L);
   graph->static_trace = capture != NULL;
   Err err = train_step(graph, &target, box->optimizer, call_function, call, capture,
@@ -265,7 +266,7 @@ static int static_step(lua_State *L, StepCall *call) {
   }
   uint64_t signature = box_signature(box);
   if (replay_ready(box->replay, signature, &args) && same_constants(L, call->n_args) &&
-      replay_run(box->replay, &args, &done, &fault))
+      replay_run(box->replay, &args, NULL, &done, &fault))
     return raise_fault(L, &fault);
   if (done) return push_replayed(L, box);
   StepCapture capture = {box->replay, args, signature};
@@ -403,78 +404,6 @@ static int make_step(lua_State *L) {
   return 1;
 }
 
-/* -- history ------------------------------------------------------------------------- */
-
-/* Registry: the table of the last fit; the set of all such tables that live. */
-static const char history_key = 0, histories_key = 0;
-
-static int history_gc(lua_State *L) {
-  history_deinit(lua_touserdata(L, 1));
-  return 0;
-}
-
-static void push_histories(lua_State *L) {
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &histories_key) != LUA_TNIL) return;
-  lua_pop(L, 1);
-  lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "k");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
-  lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &histories_key);
-}
-
-/* Makes the table at the top one of them. */
-static void note_history(lua_State *L) {
-  push_histories(L);
-  lua_pushvalue(L, -2);
-  lua_pushboolean(L, true);
-  lua_rawset(L, -3);
-  lua_pop(L, 1);
-}
-
-int is_history(lua_State *L) {
-  push_histories(L);
-  lua_pushvalue(L, 1);
-  lua_rawget(L, -2);
-  return 1;
-}
-
-/* Columns as lists, test measures and what else is known as fields. */
-static void push_history(lua_State *L, const History *history) {
-  lua_createtable(L, 0, history->n_columns + history->n_test + 2);
-  for (int c = 0; c < history->n_columns; c++) {
-    lua_createtable(L, (int)history->n_rows, 0);
-    bool whole = strcmp(history->column[c].name, "epoch") == 0;
-    for (int64_t row = 0; row < history->n_rows; row++) {
-      double v = history->column[c].v[row];
-      if (whole) lua_pushinteger(L, (lua_Integer)v);
-      else push_real(L, v);
-      lua_rawseti(L, -2, row + 1);
-    }
-    lua_setfield(L, -2, history->column[c].name);
-  }
-  for (int i = 0; i < history->n_test; i++) {
-    push_real(L, history->test[i].value);
-    lua_setfield(L, -2, history->test[i].name);
-  }
-  if (history->best_epoch) {
-    lua_pushinteger(L, history->best_epoch);
-    lua_setfield(L, -2, "best_epoch");
-  }
-  lua_pushboolean(L, history->stopped);
-  lua_setfield(L, -2, "stopped");
-  note_history(L);
-}
-
-/* train.history() -> that of the last fit, also of one that failed, but not of one that was
- * refused; nil before any */
-static int last_history(lua_State *L) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &history_key);
-  return 1;
-}
-
 /* -- fit ----------------------------------------------------------------------------- */
 
 /* `validation = set` stands for validation_data, unless that is given, too. */
@@ -514,6 +443,16 @@ static void name_record(lua_State *L, int options) {
   lua_pop(L, 1);
 }
 
+/* `probes = "none"` is an empty list. */
+static void name_no_probes(lua_State *L, int options) {
+  if (lua_getfield(L, options, "probes") == LUA_TSTRING &&
+      strcmp(lua_tostring(L, -1), "none") == 0) {
+    lua_newtable(L);
+    lua_setfield(L, options, "probes");
+  }
+  lua_pop(L, 1);
+}
+
 /* A shallow copy of the table at `arg` (or an empty one), pushed. */
 static int push_copy(lua_State *L, int arg) {
   lua_newtable(L);
@@ -542,6 +481,7 @@ static Fit *push_fit(lua_State *L, int arg) {
   name_validation(L, options);
   take_run(L, options);
   name_record(L, options);
+  name_no_probes(L, options);
   if (set_options(L, options, fit, false, NULL, &fault) ||
       object_ready(fit, NULL, &fault))
     raise_fault(L, &fault);
@@ -578,9 +518,7 @@ static int fit(lua_State *L) {
   Layer *net = push_net(L, 1);
   Dataset *set = check_dataset(L, 2);
   Fit *options = push_fit(L, 3);
-  History *history = lua_newuserdatauv(L, sizeof *history, 0);
-  *history = (History){0};
-  luaL_setmetatable(L, HISTORY_META);
+  History *history = new_history(L);
   Fault fault = {0};
   Listener listeners[SESSION_LISTENERS];
   FitHost host = {listeners, SESSION_LISTENERS, session_checkpointer(L)};
@@ -590,8 +528,6 @@ static int fit(lua_State *L) {
   graph_scope_end(session_graph(L), scope);
   if (err && !history->n_columns) return raise_fault(L, &fault);   /* refused */
   push_history(L, history);
-  lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &history_key);
   return err ? raise_fault(L, &fault) : 1;
 }
 
@@ -703,17 +639,20 @@ static const Function train_functions[] = {
      "that failed.", NULL},
     {0}};
 
-static void make_box(lua_State *L, const char *meta, const luaL_Reg *functions) {
-  new_metatable(L, meta);
-  luaL_setfuncs(L, functions, 0);
-  lua_pop(L, 1);
+static const FamilyBinding probe_binding = {.family = &probe_family};
+
+int open_probe(lua_State *L) {
+  lua_newtable(L);
+  register_family(L, &probe_binding);
+  return 1;
 }
 
 int open_train(lua_State *L) {
   static const luaL_Reg step[] = {{"__gc", step_gc}, {LISTING, step_listing}, {NULL, NULL}};
-  static const luaL_Reg history[] = {{"__gc", history_gc}, {NULL, NULL}};
-  make_box(L, STEP_META, step);
-  make_box(L, HISTORY_META, history);
+  new_metatable(L, STEP_META);
+  luaL_setfuncs(L, step, 0);
+  lua_pop(L, 1);
+  open_history(L);
   lua_newtable(L);
   register_family(L, &evaluation_binding);
   lua_pushnil(L);

@@ -128,6 +128,34 @@ static Err record_restored(void *self, FitRun *run, Fault *fault) {
   return ERR_OK;
 }
 
+static void add_window(Text *csv, const ProbeSeries *s, const ProbeWindow *window) {
+  const char *const names[PROBE_NAMES] = {s->probe, s->layer, s->quantity};
+  double number[PROBE_NUMBERS];
+  char text[40];
+  probe_window_numbers(window, number);
+  for (int i = 0; i < PROBE_NAMES; i++) {
+    csv_add_field(csv, names[i]);
+    text_add(csv, ",");
+  }
+  for (int i = 0; i < PROBE_NUMBERS; i++)
+    text_addf(csv, "%s%s", text_number(text, number[i]), i + 1 < PROBE_NUMBERS ? "," : "\n");
+}
+
+/* In long form: a line for each window. */
+static Err record_probes(Session *s, const FitRun *run, Fault *fault) {
+  const ProbeLog *log = &run->history->probes;
+  Trial *trial;
+  if (!log->n || record_of(s, run, &trial, fault) || !trial) return fault->code;
+  Text csv = {0};
+  for (int i = 0; probe_columns[i]; i++)
+    text_addf(&csv, "%s%s", probe_columns[i], probe_columns[i + 1] ? "," : "\n");
+  for (int i = 0; i < log->n; i++)
+    for (int k = 0; k < log->v[i].n; k++) add_window(&csv, &log->v[i], &log->v[i].v[k]);
+  Err err = trial_probes(trial, (int)run->number, &csv, fault);
+  text_deinit(&csv);
+  return err;
+}
+
 /* A net that cannot be read again was read a moment ago: no reason to lose the fit. */
 static void add_weights(Session *s, const FitRun *run) {
   Fault fault = {0};
@@ -139,11 +167,13 @@ static Err record_end(void *self, FitRun *run, Fault *fault) {
   Session *s = self;
   char prefix[32] = "";
   if (run->number > 1) snprintf(prefix, sizeof prefix, "fit%lld.", (long long)run->number);
+  Fault own = {0};
   if (keeps_results(s, run)) put_values(run, s->results, prefix);
   if (s->in_trial) put_rows(run, s->rows, prefix);
   if (s->in_trial && !fault->code) add_weights(s, run);
+  if (record_probes(s, run, &own)) fault_pass(fault, &own);
   if (s->recorded_fit == run->number) close_own_record(s, run, fault);
-  return ERR_OK;
+  return own.code;
 }
 
 const Events fit_record = {

@@ -23,7 +23,7 @@ const char *metric_name(const Metric *metric) {
 
 /* What a history, and what a callback is told, hold beside the measures. */
 static const char *const taken[] = {"loss", "epoch", "lr", "time_s", "best_epoch", "stopped",
-                                    "epochs", "net", NULL};
+                                    "probes", "epochs", "net", NULL};
 
 static bool is_taken(const char *name) {
   if (strncmp(name, "val_", 4) == 0 || strncmp(name, "test_", 5) == 0) return true;

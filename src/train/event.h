@@ -3,10 +3,10 @@
  *   BEGIN ─► STARTED ─► [RESTORED] ─► epochs ─► TRAINED ─► the test is measured ─► TESTED ─► ENDED
  *            each epoch: EPOCH_BEGIN ─► batches: BATCH_END ─► validation ─► EPOCH_END ─► EPOCH_DONE
  *
- * Callbacks, the progress line, the record and the keeper of checkpoints are listeners: a table
- * of functions, any of which may be NULL. They are told in the order of their list: first those
- * of the floor above, then callbacks as the fit lists them, last the keeper of checkpoints.
- * TRAINED goes from the last to the first. An error ends the fit. */
+ * Callbacks, probes, the progress line, the record and the keeper of checkpoints are listeners:
+ * a table of functions, any of which may be NULL. They are told in the order of their list:
+ * first those of the floor above, then callbacks as the fit lists them, probes, and last the
+ * keeper of checkpoints. TRAINED goes from the last to the first. An error ends the fit. */
 #ifndef TRAIN_EVENT_H
 #define TRAIN_EVENT_H
 

@@ -56,6 +56,9 @@ static const Option fit_options[] = {
      .value = "none", .doc = "measured beside the loss"},
     {.name = "callbacks", .kind = OPT_OBJECTS, AT(callbacks), .family = &callback_family,
      .value = "none", .doc = "called after every epoch"},
+    {.name = "probes", .kind = OPT_OBJECTS, AT(probes), .family = &probe_family,
+     .value = "none", .doc = "measure the net at every step: h.probes of the history, and "
+                             "probes.csv of the record"},
     {.name = "shuffle", .kind = OPT_CHOICE, AT(shuffle), .value = "epoch",
      .choices = shuffle_names, .yes = "epoch", .no = "none",
      .doc = "new order every epoch, one order, or as it is"},
@@ -170,7 +173,7 @@ static Err open_batches(Work *w) {
 static Err list_listeners(Work *w, const FitHost *host) {
   const ObjectList *callbacks = &w->run.fit->callbacks;
   int n_host = host ? host->n_listeners : 0;
-  size_t n_bytes = (size_t)(n_host + callbacks->n + 1) * sizeof *w->listeners;
+  size_t n_bytes = (size_t)(n_host + callbacks->n + 2) * sizeof *w->listeners;
   w->listeners = malloc(n_bytes);
   if (!w->listeners) return fault_memory(w->fault, n_bytes);
   for (int i = 0; i < n_host; i++) w->listeners[w->n_listeners++] = host->listeners[i];
@@ -179,11 +182,14 @@ static Err list_listeners(Work *w, const FitHost *host) {
     w->listeners[w->n_listeners++] =
         (Listener){&kind->events, callbacks->v[i], callback_family.name, i + 1};
   }
+  if (w->run.fit->probes.n)
+    w->listeners[w->n_listeners++] = (Listener){&probe_events, &w->probes, probe_family.name, 1};
   if (w->run.checkpointer) w->listeners[w->n_listeners++] = (Listener){&fit_keeper, w, NULL, 0};
   return ERR_OK;
 }
 
 static Err tell_one(Work *w, int i, FitEvent event) {
+  must(w->listeners && i < w->n_listeners);
   FitHandler handler = w->listeners[i].events->on[event];
   return handler ? handler(w->listeners[i].self, &w->run, w->fault) : ERR_OK;
 }
@@ -259,7 +265,7 @@ static Err take_batch(Work *w, const Tensor *loss, const Tensor *output) {
 static Err replay_batch(Work *w, const StepCapture *capture, bool *done) {
   *done = false;
   if (!capture || !replay_ready(w->replay, capture->signature, &capture->args)) return ERR_OK;
-  Err err = replay_run(w->replay, &capture->args, done, w->fault);
+  Err err = replay_run(w->replay, &capture->args, probes_gauges(&w->probes), done, w->fault);
   if (err || !*done) return err;
   return take_batch(w, replay_out(w->replay, 0),
                     n_metrics(w) ? replay_out(w->replay, 1) : NULL);
@@ -268,7 +274,8 @@ static Err replay_batch(Work *w, const StepCapture *capture, bool *done) {
 static Err trace_batch(Work *w, const StepCapture *capture) {
   Graph *graph = w->run.graph;
   StepOutputs *out = &w->outputs;
-  StepTarget target = {.nets = &w->run.net, .n_nets = 1, .watch = &w->watch};
+  StepTarget target = {.nets = &w->run.net, .n_nets = 1, .watch = &w->watch,
+                       .gauges = probes_gauges(&w->probes)};
   int scope = graph_scope_begin(graph);
   Err err = train_step(graph, &target, w->run.fit->optimizer, batch_forward, w, capture, out,
                        w->fault);
@@ -444,7 +451,8 @@ static Err make_values(Work *w) {
 }
 
 static Err prepare(Work *w, const FitHost *host, Dataset *set) {
-  Err err = list_listeners(w, host);
+  Err err = probes_open(&w->probes, &w->run.fit->probes, &w->run.history->probes, w->fault);
+  if (!err) err = list_listeners(w, host);
   if (!err) err = split_sets(w, set);
   if (!err) err = open_batches(w);
   if (!err) err = measures_open(&w->measures, &w->run.fit->metrics, "train.fit", w->fault);
@@ -485,6 +493,7 @@ static void put_back(Work *w, const Before *before, Err err) {
 
 static void work_deinit(Work *w) {
   replay_free(w->replay);
+  probes_close(&w->probes);
   measures_close(&w->measures);
   tensor_release(w->x);
   tensor_release(w->y);

@@ -17,7 +17,7 @@ typedef enum FitStage {
 typedef struct Work {
   FitRun run;
   int stream;                  /* number of the fit since the seed was set: names its streams */
-  Listener *listeners;         /* the host's, the callbacks, the keeper of checkpoints */
+  Listener *listeners;         /* the host's, callbacks, probes, the keeper of checkpoints */
   int n_listeners;
   int n_begun;                 /* of them: those that are to be told FIT_TRAINED */
   bool started;                /* all of them: else the fit is refused */
@@ -28,6 +28,7 @@ typedef struct Work {
   Tensor *x, *y;               /* of the batch */
   Replay *replay;              /* NULL: functions of the user run at every step */
   StepWatch watch;
+  Probes probes;
   Measures measures;           /* the metrics over the rows of this epoch so far */
   double batch_loss, sum;      /* the loss of the last batch; over those rows, weighted */
   StepOutputs outputs;         /* of the last traced step */

@@ -9,6 +9,7 @@ void history_deinit(History *history) {
   for (int i = 0; i < history->n_columns; i++) free(history->column[i].v);
   free(history->column);
   free(history->test);
+  probe_log_deinit(&history->probes);
   *history = (History){0};
 }
 

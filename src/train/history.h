@@ -1,10 +1,10 @@
-/* history.h: what a fit measured: a table with one row per finished epoch, and the measures of
- * its test set. Any number of columns, which are fixed before the first row. */
+/* history.h: what a fit measured: a table with one row per finished epoch, the measures of its
+ * test set, and what its probes saw. Any number of columns, which are fixed before the first
+ * row. */
 #ifndef TRAIN_HISTORY_H
 #define TRAIN_HISTORY_H
 
-#include "base/fault.h"
-#include <stdint.h>
+#include "train/probe_log.h"
 
 enum { HISTORY_NAME = 48 };
 
@@ -28,6 +28,7 @@ typedef struct History {
   HistoryTest *test;
   int64_t best_epoch;          /* whose weights the net ends with; 0: the last */
   bool stopped;                /* by a callback, before the last epoch */
+  ProbeLog probes;
 } History;
 
 void history_deinit(History *history);

@@ -18,7 +18,7 @@ struct Replay {
   Variable **vars, **assigned; /* retained */
   Tensor **spare;              /* next values of `assigned` */
   Tensor **fresh;              /* new values of vars that somebody else holds; else NULL */
-  int n_vars, n_assigned;
+  int n_vars, n_assigned, n_gauges;
   OptimNumbers numbers;        /* of the first n_params of vars */
 };
 
@@ -77,6 +77,7 @@ void replay_capture(Replay *r, const ReplayStep *step) {
   r->n_vars = r->vars ? step->n_vars : 0;
   r->assigned = retain_all(step->assigned, step->n_assigned);
   r->n_assigned = r->assigned ? step->n_assigned : 0;
+  r->n_gauges = step->n_gauges;
   r->spare = calloc((size_t)r->n_assigned + 1, sizeof *r->spare);
   r->fresh = calloc((size_t)r->n_vars + 1, sizeof *r->fresh);
   bool room = r->vars && r->assigned && r->spare && r->fresh;
@@ -97,7 +98,7 @@ static VariableList variables_of(const Replay *r) {
 
 /* Memory of the roots that `vars` are. */
 static void **update_data(const Replay *r) {
-  return r->bound.cached->root_data + r->bound.n_out + r->n_assigned;
+  return r->bound.cached->root_data + r->bound.n_out + r->n_assigned + r->n_gauges;
 }
 
 /* New memory for the value of variable `i`. */
@@ -109,9 +110,10 @@ static Err make_fresh(Replay *r, int i, Fault *fault) {
   return ERR_OK;
 }
 
-static Err bind_updates(Replay *r, Fault *fault) {
+static Err bind_updates(Replay *r, Gauges *gauges, Fault *fault) {
   void **root_data = r->bound.cached->root_data + r->bound.n_out;
   for (int i = 0; i < r->n_assigned; i++) root_data[i] = r->spare[i]->a.data;
+  for (int i = 0; i < r->n_gauges; i++) update_data(r)[-1 - i] = &gauges->value[i];
   for (int i = 0; i < r->n_vars; i++) {
     if (variable_owned(r->vars[i])) update_data(r)[i] = plan_leaf_data(r->vars[i]->current);
     else if (make_fresh(r, i, fault)) return fault->code;
@@ -162,20 +164,23 @@ static Err commit_apart(Replay *r, bool *finite, Fault *fault) {
 }
 
 /* *grouped is false where the parameters' numbers of updates fit the plan no more. */
-static Err compute(Replay *r, const PlanArgs *args, bool *grouped, Fault *fault) {
+static Err compute(Replay *r, const PlanArgs *args, Gauges *gauges, bool *grouped,
+                   Fault *fault) {
   Err err = optimizer_begin(r->optimizer, r->vars, &r->numbers, grouped, fault);
   if (err || !*grouped) return err;
   err = bound_begin(&r->bound, args, variables_of(r), r->numbers.input, fault);
-  if (!err) err = bind_updates(r, fault);
+  if (!err) err = bind_updates(r, gauges, fault);
   if (err) return err;
   return cached_compute(r->graph, r->bound.cached) ? graph_ok(r->graph, fault) : ERR_OK;
 }
 
 /* Computes, checks, and commits what is finite; *finite stays false where a traced step is
  * to group the parameters anew. */
-static Err run(Replay *r, const PlanArgs *args, bool *finite, Fault *fault) {
-  bool grouped;
-  Err err = compute(r, args, &grouped, fault);
+static Err run(Replay *r, const PlanArgs *args, Gauges *gauges, bool *finite, Fault *fault) {
+  bool grouped = false;
+  must(r->n_gauges == gauges_asked(gauges) * r->numbers.n_params);
+  Err err = gauges_begin(gauges, r->numbers.n_params, fault);
+  if (!err) err = compute(r, args, gauges, &grouped, fault);
   if (err || !grouped) return err;
   *finite = isfinite((double)*tensor_reals(r->bound.out[0]));
   for (int i = 0; *finite && i < r->n_assigned; i++)
@@ -187,14 +192,14 @@ static Err run(Replay *r, const PlanArgs *args, bool *finite, Fault *fault) {
   return !err && *finite ? commit(r, proved, fault) : err;
 }
 
-Err replay_run(Replay *r, const PlanArgs *args, bool *done, Fault *fault) {
+Err replay_run(Replay *r, const PlanArgs *args, Gauges *gauges, bool *done, Fault *fault) {
   Graph *graph = r->graph;
   Optimizer *optimizer = object_retain(r->optimizer);   /* also if the replay is cleared */
   OptimMark mark = optimizer_mark(optimizer);
   int scope = graph_scope_begin(graph);
   *done = false;
   graph_begin(graph);
-  Err err = run(r, args, done, fault);
+  Err err = run(r, args, gauges, done, fault);
   if (err || !*done) {
     graph_rollback(graph);
     optimizer_rollback(optimizer, &mark);
@@ -204,6 +209,7 @@ Err replay_run(Replay *r, const PlanArgs *args, bool *done, Fault *fault) {
     }
   } else {
     optimizer_count(optimizer, r->vars, r->numbers.n_params);
+    if (gauges) gauges_take(gauges, r->vars, r->numbers.n_params);
     graph_commit(graph);
   }
   object_release(optimizer);

@@ -4,6 +4,7 @@
 
 #include "graph/bound.h"
 #include "nn/nn.h"
+#include "train/gauge.h"
 
 typedef struct Replay Replay;
 
@@ -19,7 +20,7 @@ typedef struct ReplayStep {
   Optimizer *optimizer;
   Variable *const *vars, *const *assigned;           /* vars: parameters, then slots */
   Node *const *root;
-  int n_params, n_vars, n_assigned, n_out;
+  int n_params, n_vars, n_assigned, n_gauges, n_out;
   PlanArgs args;
   uint64_t signature;                                /* of all settings */
 } ReplayStep;
@@ -32,8 +33,10 @@ bool replay_ready(const Replay *replay, uint64_t signature, const PlanArgs *args
 
 /* One step. *done is false, and nothing has changed, when the loss or a new value is not
  * finite: a traced step then says where; also when some of its parameters, which shared their
- * corrections, have been updated by other steps meanwhile: a traced step groups them anew. */
-Err replay_run(Replay *replay, const PlanArgs *args, bool *done, Fault *fault) WARN_UNUSED;
+ * corrections, have been updated by other steps meanwhile: a traced step groups them anew.
+ * `gauges` (NULL: none) ask what the captured step was asked. */
+Err replay_run(Replay *replay, const PlanArgs *args, Gauges *gauges, bool *done,
+               Fault *fault) WARN_UNUSED;
 
 /* Result i of the last run, borrowed. */
 Tensor *replay_out(const Replay *replay, int i);

@@ -22,8 +22,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One step in progress. Roots: results of the function, variables that it assigned, then the
- * updated variables (parameters, slots). */
+/* One step in progress. Roots: results of the function, variables that it assigned, what is
+ * asked of the gradients (gauge.h), then the updated variables (parameters, slots). */
 typedef struct Step {
   Graph *graph;
   const StepTarget *target;
@@ -39,10 +39,13 @@ typedef struct Step {
   Node **root;
   Node **grads;                /* of the parameters; NULL: a known plan has them */
   Tensor **made;               /* memory of the roots; NULL: the variable's own */
-  int n_out, n_assigned, n_roots;
+  int n_out, n_assigned, n_gauges, n_roots;
   Trace trace;                 /* of the forward graph */
   OptimNumbers numbers;
 } Step;
+
+static int first_gauge(const Step *step) { return step->n_out + step->n_assigned; }
+static int first_update(const Step *step) { return first_gauge(step) + step->n_gauges; }
 
 static Err graph_fault(Step *step) { return graph_ok(step->graph, step->fault); }
 
@@ -180,7 +183,8 @@ static Err list_assigned(Step *step, int n_before_slots) {
 }
 
 static Err list_roots(Step *step, Node *const *out) {
-  step->n_roots = step->n_out + step->n_assigned + step->n_vars;
+  step->n_gauges = gauges_asked(step->target->gauges) * step->n_params;
+  step->n_roots = first_update(step) + step->n_vars;
   step->root = calloc((size_t)step->n_roots + 1, sizeof *step->root);
   step->made = calloc((size_t)step->n_roots + 1, sizeof *step->made);
   if (!step->root || !step->made) return fault_memory(step->fault, 0);
@@ -202,7 +206,22 @@ static Node *apart_from_variables(Graph *graph, Node *gradient) {
   return base->var ? op_scale(graph, gradient, 1) : gradient;
 }
 
-/* Gradients and updates: the last roots. */
+/* Those of the last parameters first, as their gradients are computed: each is looked at while
+ * it is in a near cache. */
+static void emit_gauges(const Step *step, Node *const *grads) {
+  const Gauges *gauges = step->target->gauges;
+  Node **root = step->root + first_gauge(step);
+  for (int i = step->n_params - 1; i >= 0; i--)
+    for (int k = gauges_asked(gauges) - 1; k >= 0; k--)
+      *root++ = gauges->ask[k](step->graph, grads[i]);
+}
+
+/* Where the value of root r goes, which is what is asked of a gradient. */
+static real *gauge_value(const Step *step, int r) {
+  return &step->target->gauges->value[first_update(step) - 1 - r];
+}
+
+/* Gradients, what is asked of them, and updates: the last roots. */
 static Err emit_updates(Step *step, Node *const *number) {
   Graph *graph = step->graph;
   int n = step->n_params;
@@ -213,10 +232,11 @@ static Err emit_updates(Step *step, Node *const *number) {
     free(wrt);
     return fault_memory(&graph->fault, (size_t)n * sizeof *wrt);
   }
-  Node **update = step->root + step->n_out + step->n_assigned;
+  Node **update = step->root + first_update(step);
   for (int i = 0; i < n; i++) wrt[i] = variable_read(graph, step->vars[i]);
   if (!graph->fault.code && !graph_grad(graph, step->root[0], NULL, wrt, n, grads)) {
     for (int i = 0; i < n; i++) grads[i] = apart_from_variables(graph, grads[i]);
+    emit_gauges(step, grads);
     (void)!optimizer_emit(graph, step->optimizer, &step->numbers, number, step->vars,
                           step->vars + n, grads, update, update + n);
   }
@@ -256,9 +276,10 @@ static int add_assigned_params(Step *step, Node **root) {
 }
 
 static Err take_trace(Step *step, Trace *trace) {
+  const Gauges *gauges = step->target->gauges;
   int n = optimizer_words(step->optimizer, &step->numbers, NULL);
-  size_t n_bytes = ((size_t)n + 2) * sizeof(uint64_t);
-  int n_roots = step->n_out + step->n_assigned;
+  size_t n_bytes = ((size_t)n + 2 + (size_t)gauges_asked(gauges)) * sizeof(uint64_t);
+  int n_roots = first_gauge(step);
   n_roots += add_assigned_params(step, step->root + n_roots);
   if (step->graph->fault.code) return step->graph->fault.code;
   uint64_t *words = malloc(n_bytes);
@@ -266,6 +287,7 @@ static Err take_trace(Step *step, Trace *trace) {
   n = optimizer_words(step->optimizer, &step->numbers, words);
   words[n++] = (uint64_t)step->n_params;
   words[n++] = (uint64_t)step->n_out;
+  for (int k = 0; k < gauges_asked(gauges); k++) words[n++] = (uint64_t)(uintptr_t)gauges->ask[k];
   Err err = trace_list(trace, step->graph, step->root, n_roots, step->first_serial);
   if (!err)
     err = trace_key(trace, step->graph, step->root, n_roots,
@@ -280,7 +302,7 @@ static void capture(const Step *step, CachedPlan *cached, const Trace *trace) {
                                .optimizer = step->optimizer, .vars = step->vars,
                                .assigned = step->assigned, .root = step->root,
                                .n_params = step->n_params, .n_vars = step->n_vars,
-                               .n_assigned = step->n_assigned,
+                               .n_assigned = step->n_assigned, .n_gauges = step->n_gauges,
                                .n_out = step->n_out, .args = step->capture->args,
                                .signature = step->capture->signature});
 }
@@ -311,7 +333,7 @@ static Err dump(Step *step, const CachedPlan *cached) {
   Graph *graph = step->graph;
   Text *out = graph->dump;
   text_add(out, "-- forward graph\n");
-  graph_dump(graph, step->root, step->n_out + step->n_assigned, out);
+  graph_dump(graph, step->root, first_gauge(step), out);
   text_add(out, "\n-- with gradients and updates\n");
   graph_dump(graph, step->root, step->n_roots, out);
   text_add(out, "\n-- plan: jobs, items, groups (+ and |), memory\n");
@@ -355,14 +377,19 @@ static CachedPlan *find_plan(Step *step) {
 
 /* -- memory of the roots ------------------------------------------------------------- */
 
+/* NULL: the root is no variable's. */
 static Variable *root_variable(const Step *step, int r) {
-  if (r < step->n_out) return NULL;
-  r -= step->n_out;
-  return r < step->n_assigned ? step->assigned[r] : step->vars[r - step->n_assigned];
+  if (r >= first_update(step)) return step->vars[r - first_update(step)];
+  return r >= step->n_out && r < first_gauge(step) ? step->assigned[r - step->n_out] : NULL;
 }
 
 static bool is_assigned(const Step *step, int r) {
-  return r >= step->n_out && r < step->n_out + step->n_assigned;
+  return r >= step->n_out && r < first_gauge(step);
+}
+
+/* Is the root what is asked of a gradient? */
+static bool is_gauge(const Step *step, int r) {
+  return r >= first_gauge(step) && r < first_update(step);
 }
 
 static Tensor *new_like(Step *step, const Node *like) {
@@ -373,10 +400,14 @@ static Tensor *new_like(Step *step, const Node *like) {
 /* Updated variables that nobody else looks at are written where they are; what the function
  * assigned is computed into memory that the plan keeps, and copied at the end. */
 static Err make_roots(Step *step, CachedPlan *cached) {
-  int first_update = step->n_out + step->n_assigned;
+  int first = first_update(step);
   for (int r = 0; r < step->n_roots; r++) {
-    const Node *like = r < first_update ? step->root[r] : root_variable(step, r)->current;
-    if (r >= first_update && step->own[r - first_update]) {
+    if (is_gauge(step, r)) {
+      cached->root_data[r] = gauge_value(step, r);
+      continue;
+    }
+    const Node *like = r < first ? step->root[r] : root_variable(step, r)->current;
+    if (r >= first && step->own[r - first]) {
       cached->root_data[r] = node_value(like)->a.data;
       continue;
     }
@@ -413,8 +444,9 @@ static Err hand_over(Step *step, Tensor **spare, Node **out) {
   }
   for (int r = step->n_out; r < step->n_roots; r++) {
     Variable *v = root_variable(step, r);
-    if (!is_assigned(step, r)) variable_touch(v);
-    else if (spare && spare[r]) variable_write_back(graph, v, spare[r]->a.data);
+    if (r >= first_update(step)) variable_touch(v);
+    else if (is_assigned(step, r) && spare && spare[r])
+      variable_write_back(graph, v, spare[r]->a.data);
   }
   return ERR_OK;
 }
@@ -430,7 +462,7 @@ static Err check_interrupt(Step *step) {
  * forgets its inputs, and the trace only borrows its nodes. */
 static Err refuse(Step *step) {
   Graph *graph = step->graph;
-  Node **update = step->root + step->n_out + step->n_assigned;
+  Node **update = step->root + first_update(step);
   Trace *trace = &step->trace;
   int64_t n_traced = trace->n;
   for (int64_t i = 0; i < n_traced; i++) node_retain(trace->v[i]);
@@ -464,7 +496,7 @@ static bool roots_finite(const Step *step, const CachedPlan *cached, int first, 
 
 /* Not proved: the updates go to new memory, and are looked at there. */
 static Err commit_apart(Step *step, CachedPlan *cached) {
-  int first = step->n_out + step->n_assigned;
+  int first = first_update(step);
   memset(step->own, 0, (size_t)step->n_vars * sizeof *step->own);
   Err err = make_roots(step, cached);
   if (err) return err;
@@ -482,7 +514,7 @@ static Err run_planned(Step *step, Node **out) {
   if (!err && cached_compute(graph, cached)) err = graph_fault(step);
   if (err) return err;
   bool finite = isfinite((double)*(const real *)cached->root_data[0]) &&
-                roots_finite(step, cached, step->n_out, step->n_out + step->n_assigned);
+                roots_finite(step, cached, step->n_out, first_gauge(step));
   bool proved = finite && cached_proves_finite(graph, cached, variables);
   err = !finite ? refuse(step) : check_interrupt(step);
   if (!err && !proved) err = commit_apart(step, cached);
@@ -503,10 +535,13 @@ static Err run_naive(Step *step, Node **out) {
     return graph_fault(step);
   bool finite = isfinite(array_get(&node_value(step->root[0])->a, 0));
   for (int r = step->n_out; finite && r < step->n_roots; r++)
-    finite = array_is_finite(graph, &node_value(step->root[r])->a);
+    finite = is_gauge(step, r) || array_is_finite(graph, &node_value(step->root[r])->a);
   Err err = !finite ? refuse(step) : check_interrupt(step);
-  for (int r = 0; !err && r < step->n_roots; r++)
-    step->made[r] = tensor_retain(node_value(step->root[r]));
+  for (int r = 0; !err && r < step->n_roots; r++) {
+    Tensor *value = node_value(step->root[r]);
+    if (is_gauge(step, r)) *gauge_value(step, r) = *tensor_reals(value);
+    else step->made[r] = tensor_retain(value);
+  }
   return err ? err : hand_over(step, NULL, out);
 }
 
@@ -540,6 +575,7 @@ static Err run(Step *step, StepFunction function, void *ctx, StepOutputs *out) {
   if (!step->built) memset(step->own, 0, (size_t)step->n_vars * sizeof *step->own);
   for (int i = 0; i < step->n_params; i++)
     if (variable_at_begin(graph, step->vars[i]) != step->vars[i]->current) step->own[i] = false;
+  if ((err = gauges_begin(step->target->gauges, step->n_params, step->fault))) return err;
   if ((err = begin_numbers(step))) return err;
   return graph->naive ? run_naive(step, out->v) : run_planned(step, out->v);
 }
@@ -565,6 +601,7 @@ Err train_step(Graph *graph, const StepTarget *target, Optimizer *optimizer,
     if (capture) replay_clear(capture->replay);
   } else {
     optimizer_count(optimizer, step.vars, step.n_params);
+    if (target->gauges) gauges_take(target->gauges, step.vars, step.n_params);
     graph_commit(graph);
   }
   for (int r = 0; step.made && r < step.n_roots; r++) tensor_release(step.made[r]);

@@ -11,6 +11,8 @@
 #include "graph/cache.h"
 #include "nn/nn.h"
 #include "train/event.h"
+#include "train/gauge.h"
+#include "train/probe.h"
 #include "train/replay.h"
 
 /* -- the step ---------------------------------------------------------------------- */
@@ -29,6 +31,7 @@ typedef struct StepTarget {
   Variable *const *variables;
   int n_variables;
   StepWatch *watch;            /* NULL: nobody is warned */
+  Gauges *gauges;              /* NULL: nothing more is asked */
 } StepTarget;
 
 /* For a step that is to be replayed later (replay.h). */
@@ -87,6 +90,7 @@ typedef struct Fit {
   Dataset *test;               /* NULL: none */
   ObjectList metrics;          /* of Metric */
   ObjectList callbacks;        /* of Callback */
+  ObjectList probes;           /* of Probe */
   int shuffle;                 /* Shuffle: epoch, once, none */
   bool drop_last;
   int64_t verbose;             /* for the sink: show every so many epochs, 0: none; or

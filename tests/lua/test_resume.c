@@ -97,6 +97,20 @@ static const char callbacks[] =
     "show_net(net); show_history(h); show_draws(); result(n .. opt.lr .. drop.rate)\n"
     "for _, row in ipairs(plateau.log) do show('row', { row[1], row[2] }); show('t', row[3]) end\n";
 
+static const char probed[] =
+    "local net = nn.Sequential { nn.Dense(9, { activation = 'tanh' }), nn.BatchNorm(),\n"
+    "  nn.Dense(3) }\n"
+    "local function freeze(info)\n"
+    "  if info.epoch == 2 then net:freeze 'dense_1' end\n"
+    "  if info.epoch == 3 then net:unfreeze 'dense_1' end\n"
+    "end\n"
+    "local h = train.fit(net, set, { loss = SCE, optimizer = 'Adam', epochs = 5,\n"
+    "  batch_size = 25, probes = 'gradients', callbacks = { freeze }, verbose = false })\n"
+    "for _, s in ipairs(h.probes.gradients) do\n"
+    "  show(s.layer, { s.step_first, s.step_last, s.mean, s.min, s.max, s.last })\n"
+    "end\n"
+    "show_net(net)\n";
+
 static const char sequence[] =
     "local opt = optim.Adam { lr = 0.03 }\n"
     "local a = nn.Sequential { nn.Dense(6, { activation = 'relu' }), nn.Dropout(0.4),\n"
@@ -464,6 +478,7 @@ TEST(seeds_set_by_a_callback) {
 TEST(adam_batch_norm_dropout_early_stopping) { check_script(adam, false); }
 TEST(momentum_clipping_schedule_by_step) { check_script(momentum, false); }
 TEST(callbacks_that_remember) { check_script(callbacks, false); }
+TEST(windows_of_probes) { check_script(probed, false); }
 TEST(fits_in_sequence_share_an_optimizer) { check_script(sequence, false); }
 TEST(functions_of_the_script) { check_script(functions, false); }
 TEST(a_loop_of_ones_own) { check_script(own_loop, true); }

@@ -242,7 +242,7 @@ static void count_replays(void *ctx) {
     bool done = false;
     int64_t before = n_allocations;
     assert_true(replay_ready(r->replay, 0, &none));
-    assert_int_equal(replay_run(r->replay, &none, &done, &r->world->fault), ERR_OK);
+    assert_int_equal(replay_run(r->replay, &none, NULL, &done, &r->world->fault), ERR_OK);
     assert_true(done);
     if (k > 0) r->n_counted += n_allocations - before;
   }
@@ -332,11 +332,11 @@ TEST(a_replay_ends_when_its_groups_fall_apart) {
   assert_int_equal(layer_freeze(w.net, "dense_1", true, &w.fault), ERR_OK);
   assert_int_equal(step(&w, &loss), ERR_OK);
   assert_int_equal(layer_freeze(w.net, "dense_1", false, &w.fault), ERR_OK);
-  assert_int_equal(replay_run(replay, &none, &done, &w.fault), ERR_OK);
+  assert_int_equal(replay_run(replay, &none, NULL, &done, &w.fault), ERR_OK);
   assert_false(done);
   assert_int_equal(w.optimizer->t, 3);
   traced_step(&w, replay);
-  assert_int_equal(replay_run(replay, &none, &done, &w.fault), ERR_OK);
+  assert_int_equal(replay_run(replay, &none, NULL, &done, &w.fault), ERR_OK);
   assert_true(done);
   assert_int_equal(updates(&w, 0), 4);
   assert_int_equal(updates(&w, 3), 5);
@@ -429,7 +429,7 @@ static Err small_step(Small *s) {
   bool done = false;
   fault_clear(&s->fault);
   if (s->replay && replay_ready(s->replay, 0, &args)) {
-    Err err = replay_run(s->replay, &args, &done, &s->fault);
+    Err err = replay_run(s->replay, &args, NULL, &done, &s->fault);
     if (err || done) return err;
   }
   StepOutputs out = {0};

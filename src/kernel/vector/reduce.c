@@ -177,6 +177,37 @@ void KN(reduce_norm_row)(double *state, const real *x, int64_t n) {
   }
 }
 
+#ifdef REAL_DOUBLE
+void KN(reduce_quick_norm_row)(double *state, const real *x, int64_t n) {
+  KN(reduce_norm_row)(state, x, n);
+}
+#else
+/* The squares of a tile, summed in floats; false: some of them may be too large or too small for
+ * that. What has become 0 is, of sums that are not too small, too little to matter. */
+static inline bool quick_squares(double *sum, const real *x, int64_t n) {
+  static const double least_sum = 1e-28, most_sum = 1e37;
+  real s[2 * LANES] = {0};
+  int64_t i = 0;
+  for (; i + 2 * LANES <= n; i += 2 * LANES)
+    for (int j = 0; j < 2 * LANES; j++) s[j] += x[i + j] * x[i + j];
+  for (int64_t j = 0; i + j < n; j++) s[j] += x[i + j] * x[i + j];
+  double lanes[LANES];
+  for (int j = 0; j < LANES; j++) lanes[j] = (double)s[j] + (double)s[j + LANES];
+  *sum = fold(lanes);
+  return *sum >= least_sum && *sum <= most_sum;
+}
+
+void KN(reduce_quick_norm_row)(double *state, const real *x, int64_t n) {
+  double sum;
+  for (int64_t i = 0; i < n; i += TILE) {
+    int64_t m = least(n - i, TILE);
+    state[NORM_MIDDLE] += quick_squares(&sum, x + i, m)
+                              ? sum
+                              : row_squares_of_size(x + i, m, NORM_MIDDLE);
+  }
+}
+#endif
+
 /* One tile of at most ROWS rows and COLUMNS columns, summed before it joins: fewer roundings. */
 static inline void norm_tile(double *sum, const real *x, int64_t M, int64_t stride, int64_t N,
                              int size) {

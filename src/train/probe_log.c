@@ -1,0 +1,89 @@
+/* probe_log.c: series of windows; see probe_log.h. */
+#include "train/probe_log.h"
+#include "base/text.h"
+#include <stdlib.h>
+#include <string.h>
+
+const char *const probe_columns[] = {"probe", "layer", "quantity", "step_first", "step_last",
+                                     "mean",  "min",   "max",      "last",       NULL};
+
+void probe_window_numbers(const ProbeWindow *w, double out[PROBE_NUMBERS]) {
+  const double numbers[PROBE_NUMBERS] = {
+      (double)w->first, (double)w->last, probe_window_mean(w), w->min, w->max, w->value};
+  memcpy(out, numbers, sizeof numbers);
+}
+
+static void series_deinit(ProbeSeries *s) {
+  free(s->probe);
+  free(s->layer);
+  free(s->quantity);
+  free(s->v);
+}
+
+void probe_log_deinit(ProbeLog *log) {
+  for (int i = 0; i < log->n; i++) series_deinit(&log->v[i]);
+  free(log->v);
+  *log = (ProbeLog){0};
+}
+
+static bool is_series(const ProbeSeries *s, const char *probe, const char *layer,
+                      const char *quantity) {
+  return strcmp(s->layer, layer) == 0 && strcmp(s->probe, probe) == 0 &&
+         strcmp(s->quantity, quantity) == 0;
+}
+
+int probe_log_series(ProbeLog *log, const char *probe, const char *layer, const char *quantity,
+                     Fault *fault) {
+  for (int i = 0; i < log->n; i++)
+    if (is_series(&log->v[i], probe, layer, quantity)) return i;
+  if (log->n == log->room) {
+    int room = 2 * log->room + 16;
+    ProbeSeries *v = realloc(log->v, (size_t)room * sizeof *v);
+    if (!v) return fault_memory(fault, (size_t)room * sizeof *v), -1;
+    log->v = v;
+    log->room = room;
+  }
+  ProbeSeries made = {text_copy(probe), text_copy(layer), text_copy(quantity), NULL, 0, 0};
+  if (!made.probe || !made.layer || !made.quantity) {
+    series_deinit(&made);
+    return fault_memory(fault, sizeof made), -1;
+  }
+  log->v[log->n] = made;
+  return log->n++;
+}
+
+void probe_log_step(ProbeLog *log, int64_t step) {
+  while (log->window_end < step) {
+    int64_t first = log->window_end + 1;
+    log->window_end = ++log->n_windows == PROBE_WINDOWS ? INT64_MAX : first + first / 8;
+  }
+  log->step = step;
+}
+
+Err probe_log_room(ProbeSeries *s, int n, Fault *fault) {
+  if (n <= s->room) return ERR_OK;
+  ProbeWindow *v = realloc(s->v, 2 * (size_t)n * sizeof *v);
+  if (!v) return fault_memory(fault, 2 * (size_t)n * sizeof *v);
+  s->v = v;
+  s->room = 2 * n;
+  return ERR_OK;
+}
+
+static ProbeWindow *open_window(const ProbeLog *log, ProbeSeries *s, Fault *fault) {
+  if (s->n && s->v[s->n - 1].end == log->window_end) return &s->v[s->n - 1];
+  if (probe_log_room(s, s->n + 1, fault)) return NULL;
+  s->v[s->n] = (ProbeWindow){.first = log->step, .end = log->window_end};
+  return &s->v[s->n++];
+}
+
+Err probe_log_add(ProbeLog *log, int series, double value, Fault *fault) {
+  ProbeWindow *w = open_window(log, &log->v[series], fault);
+  if (!w) return fault->code;
+  bool first = w->n++ == 0;
+  w->last = log->step;
+  w->sum += value;
+  w->min = first || value < w->min ? value : w->min;
+  w->max = first || value > w->max ? value : w->max;
+  w->value = value;
+  return ERR_OK;
+}
