@@ -2,6 +2,7 @@
  *
  * Rows go to the record of the run, or to one of the fit alone (the option "record"). */
 #include "lua/lab.h"
+#include "base/csv.h"
 #include "base/out.h"
 #include <stdio.h>
 #include <stdlib.h>
