@@ -122,7 +122,8 @@ static Err emit(void *ctx, Node **out, int *n_out, Fault *fault) {
   Node *x = graph_const(graph, e->x), *y = graph_const(graph, e->y);
   out[0] = layer_call(graph, e->net, x);
   y = loss_conform(graph, out[0], y);
-  if (e->loss) out[1] = loss_apply(graph, e->loss, out[0], y);
+  LossBatch batch = {.output = out[0], .target = y};
+  if (e->loss) out[1] = loss_apply(graph, e->loss, &batch);
   *n_out = e->loss ? 2 : 1;
   if (graph->fault.code) return graph_ok(graph, fault);
   must(out[0]);

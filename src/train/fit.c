@@ -247,7 +247,7 @@ static Err batch_forward(void *ctx, Graph *graph, StepOutputs *out, Fault *fault
   Node *x = graph_const(graph, w->x), *y = graph_const(graph, w->y);
   Node *output = layer_call(graph, w->run.net, x);
   y = loss_conform(graph, output, y);
-  Node *loss = loss_apply(graph, fit->loss, output, y);
+  Node *loss = loss_apply(graph, fit->loss, &(LossBatch){.output = output, .target = y});
   if (!loss || !output) return graph_ok(graph, fault);
   Err err = step_output(out, loss, fault);
   if (!err && fit->metrics.n) err = step_output(out, output, fault);

@@ -143,6 +143,16 @@ TEST(every_activation) {
 
 /* -- losses ------------------------------------------------------------------------ */
 
+/* Without weight and mask. */
+static Node *apply(const Loss *loss, Node *output, Node *target) {
+  return loss_apply(&graph, loss, &(LossBatch){.output = output, .target = target});
+}
+
+static void set_logits(Loss *loss, const char *value) {
+  const Option *option = option_named(loss->object.kind, "from_logits");
+  if (option) assert_int_equal(option_set_text(&loss->object, option, value, &fault), ERR_OK);
+}
+
 /* [N, C] outputs; targets of each loss. */
 static Node *make_target(const Loss *loss, const Shape *shape) {
   bool labels = loss_targets(loss) == TARGETS_LABELS;
@@ -162,20 +172,20 @@ typedef enum OutputForm {
 static Node *emit_loss(Loss *loss, Node *z, OutputForm form) {
   const char *fold = ((const LossKind *)loss->object.kind)->fold;
   Node *output = z;
-  loss->from_logits = form == AS_LOGITS ? LOGITS_TRUE : LOGITS_AUTO;
+  set_logits(loss, form == AS_LOGITS ? "true" : "auto");
   if (fold && form != AS_LOGITS)
     output = strcmp(fold, "softmax") == 0 ? op_softmax(&graph, z, 1) : op_sigmoid(&graph, z);
   if (form == AS_PROBABILITIES) { /* no longer the op's own output */
-    loss->from_logits = LOGITS_FALSE;
+    set_logits(loss, "false");
     output = op_add(&graph, output, graph_scalar(&graph, 0));
   }
   if (form == AS_RESHAPED)
     output = op_reshape(&graph, op_reshape(&graph, output, &SHAPE_OF(-1)), &z->shape);
   if (form == AS_SIGMOIDS) { /* rows need not sum to 1 */
-    loss->from_logits = LOGITS_FALSE;
+    set_logits(loss, "false");
     output = op_scale(&graph, op_sigmoid(&graph, z), 0.9);
   }
-  Node *y = loss_apply(&graph, loss, output, make_target(loss, &z->shape));
+  Node *y = apply(loss, output, make_target(loss, &z->shape));
   if (!y) fail_msg("%s: %s", loss->object.kind->name, graph.fault.text);
   return y;
 }
