@@ -139,21 +139,21 @@ enum { HITS, ITEMS, N_ACCURACY };
 static Err add_accuracy(Measure *m, const MetricBatch *batch, Fault *fault) {
   Reading reading = reading_for(m->metric, batch);
   Err err = measure_room(m, N_ACCURACY, fault);
-  int64_t n = n_items(batch, &reading), hits = 0;
+  int64_t n = n_items(batch, &reading);
   if (err) return err;
   for (int64_t i = 0; i < n; i++) {
     Item item = {0};
+    double w = metric_weight(batch, i, n);
     if ((err = item_at(batch, &reading, i, &item, fault))) return err;
-    hits += item.got == item.want;
+    if (item.got == item.want) m->v[HITS] += w;
+    m->v[ITEMS] += w;
   }
-  m->v[HITS] += (double)hits;
-  m->v[ITEMS] += (double)n;
   return ERR_OK;
 }
 
 static Err finish_accuracy(const Measure *m, Graph *graph, double *value, Fault *fault) {
   (void)graph, (void)fault;
-  *value = m->n ? m->v[HITS] / m->v[ITEMS] : NAN;
+  *value = m->n && m->v[ITEMS] > 0 ? m->v[HITS] / m->v[ITEMS] : NAN;
   return ERR_OK;
 }
 
@@ -166,11 +166,11 @@ typedef struct Tally {
 
 enum { SINGLE, FIRST_TALLY, TALLY = 3 };
 
-static void count_at(Measure *m, int64_t question, bool got, bool want) {
+static void count_at(Measure *m, int64_t question, bool got, bool want, double weight) {
   double *v = &m->v[FIRST_TALLY + TALLY * question];
-  if (got && want) v[0]++;
-  else if (got) v[1]++;
-  else if (want) v[2]++;
+  if (got && want) v[0] += weight;
+  else if (got) v[1] += weight;
+  else if (want) v[2] += weight;
 }
 
 static Err add_tallies(Measure *m, const MetricBatch *batch, Fault *fault) {
@@ -182,10 +182,11 @@ static Err add_tallies(Measure *m, const MetricBatch *batch, Fault *fault) {
   m->v[SINGLE] = binary ? width == 1 : width == 2;
   for (int64_t i = 0; i < n; i++) {
     Item item = {0};
+    double w = metric_weight(batch, i, n);
     if ((err = item_at(batch, &reading, i, &item, fault))) return err;
     for (int64_t c = 1; c <= (binary ? 1 : width); c++) {
       int64_t class = binary ? 2 : c;
-      count_at(m, binary ? item.place : c - 1, item.got == class, item.want == class);
+      count_at(m, binary ? item.place : c - 1, item.got == class, item.want == class, w);
     }
   }
   return ERR_OK;
@@ -254,10 +255,12 @@ static Err finish_f1(const Measure *m, Graph *graph, double *value, Fault *fault
 
 typedef struct Scored {
   double score;
-  double yes;                  /* 1: it is, 0: it is not */
+  double yes;                  /* weight of the row if it is, 0 if it is not */
+  double no;                   /* 0 if it is, the weight of the row if it is not */
 } Scored;
 
-/* v[0]: questions; then of each row, for each question, a Scored. */
+/* v[0]: questions; then of each row, for each question, score and signed weight: above 0 a
+ * yes, below 0 a no. Rows of weight 0 are not there. */
 enum { QUESTIONS, FIRST_SCORED };
 
 /* What makes a row of outputs probabilities, as the loss does: divided by the sum, of logits
@@ -295,6 +298,17 @@ static void score_classes(const MetricBatch *batch, const Reading *reading, int6
     score[2 * q] = share_at(batch, reading, at + c, row.most) / row.sum;
 }
 
+/* Score and answer of item i into `v`, of each question that it belongs to. */
+static void put_scores(const MetricBatch *batch, const Reading *reading, int64_t i,
+                       const Item *item, int64_t questions, double weight, double *v) {
+  bool binary = reading->as == READ_BINARY;
+  int64_t width = reading_width(&batch->output.shape), own = binary ? 1 : questions;
+  if (binary) v[0] = array_get(&batch->output, i);
+  else score_classes(batch, reading, i * width, width, v);
+  for (int64_t q = 0; q < own; q++)
+    v[2 * q + 1] = item->want == (questions == 1 || binary ? 2 : q + 1) ? weight : -weight;
+}
+
 static Err add_scores(Measure *m, const MetricBatch *batch, Fault *fault) {
   Reading reading = reading_for(m->metric, batch);
   bool binary = reading.as == READ_BINARY;
@@ -310,12 +324,10 @@ static Err add_scores(Measure *m, const MetricBatch *batch, Fault *fault) {
   m->v[QUESTIONS] = (double)questions;
   for (int64_t i = 0; i < n; i++) {
     Item item = {0};
+    double w = metric_weight(batch, i, n);
     if ((err = item_at(batch, &reading, i, &item, fault))) return err;
-    double *v = &m->v[at + 2 * i * (binary ? 1 : questions)];
-    if (binary) v[0] = array_get(&batch->output, i);
-    else score_classes(batch, &reading, i * width, width, v);
-    for (int64_t q = 0; q < (binary ? 1 : questions); q++)
-      v[2 * q + 1] = item.want == (questions == 1 || binary ? 2 : q + 1);
+    put_scores(batch, &reading, i, &item, questions, w,
+               &m->v[at + 2 * i * (binary ? 1 : questions)]);
   }
   return ERR_OK;
 }
@@ -325,21 +337,24 @@ static int by_score(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-/* The share of pairs of a yes and a no in which the yes has the larger score, ties a half: by
- * the sum of the ranks of the yeses. NaN: no such pair, or a score is NaN. */
+/* The share of pairs of a yes and a no, by the product of their weights, in which the yes has
+ * the larger score, ties a half. NaN: no such pair, or a score is NaN. */
 static double area(Scored *row, int64_t n) {
-  double n_yes = 0, ranks = 0;
-  for (int64_t i = 0; i < n; i++) {
+  double yes = 0, no = 0, above = 0;
+  for (int64_t i = 0; i < n; i++)
     if (isnan(row[i].score)) return NAN;
-    n_yes += row[i].yes;
-  }
   qsort(row, (size_t)n, sizeof *row, by_score);
   for (int64_t i = 0, end; i < n; i = end) {
-    double yes = 0;
-    for (end = i; end < n && row[end].score == row[i].score; end++) yes += row[end].yes;
-    ranks += yes * ((double)(i + 1) + (double)end) / 2;
+    double yes_here = 0, no_here = 0;
+    for (end = i; end < n && row[end].score == row[i].score; end++) {
+      yes_here += row[end].yes;
+      no_here += row[end].no;
+    }
+    above += yes_here * (no + no_here / 2);
+    yes += yes_here;
+    no += no_here;
   }
-  return (ranks - n_yes * (n_yes + 1) / 2) / (n_yes * ((double)n - n_yes));
+  return above / (yes * no);
 }
 
 static Err finish_auc(const Measure *m, Graph *graph, double *value, Fault *fault) {
@@ -353,14 +368,17 @@ static Err finish_auc(const Measure *m, Graph *graph, double *value, Fault *faul
   double sum = 0;
   bool undefined = false;
   for (int64_t q = 0; q < questions; q++) {
-    double n_yes = 0;
+    double yes = 0, no = 0;
+    int64_t n = 0;
     for (int64_t i = 0; i < rows; i++) {
       const double *v = &m->v[FIRST_SCORED + 2 * (i * questions + q)];
-      row[i] = (Scored){v[0], v[1]};
-      n_yes += v[1];
+      if (v[1] == 0) continue;
+      row[n++] = (Scored){v[0], fmax(v[1], 0), fmax(-v[1], 0)};
+      yes += row[n - 1].yes;
+      no += row[n - 1].no;
     }
-    if (n_yes == 0 || n_yes == (double)rows) continue;
-    double auc = area(row, rows);
+    if (yes == 0 || no == 0) continue;
+    double auc = area(row, n);
     undefined = undefined || isnan(auc);
     sum += auc;
     n_known++;
