@@ -208,6 +208,17 @@ TEST(several_yes_no_outputs_are_averaged) {
 
 /* -- auc ------------------------------------------------------------------------------- */
 
+TEST(balanced_accuracy_is_the_mean_over_classes_that_occur) {
+  gives(metric_of("balanced_accuracy"), &five, classes, (0 + 1.0 / 2 + 1) / 3);
+  double y[] = {1, 0, 5, 4, 2, 1, 0, 1}, label_of[] = {1, 1, 1, 2};   /* 3 of 3, 1 of 1 */
+  gives(metric_of("balanced_accuracy"), &(Rows){4, 2, 0, y, label_of}, classes, 1);
+  label_of[0] = 2;
+  gives(metric_of("balanced_accuracy"), &(Rows){4, 2, 0, y, label_of}, classes, 3.0 / 4);
+  gives(metric_of("balanced_accuracy"), &(Rows){2, 2, 0, y, (double[]){1, 1}}, classes, 1);
+  double score[] = {1, -1, 2, 3, -2}, yes[] = {1, 1, 1, 0, 0};        /* 2 of 3, 1 of 2 */
+  gives(metric_of("balanced_accuracy"), &(Rows){5, 1, 1, score, yes}, logits, (2.0 / 3 + 0.5) / 2);
+}
+
 TEST(auc_is_the_share_of_pairs_in_order) {
   double score[] = {0.1, 0.4, 0.35, 0.8}, yes[] = {0, 0, 1, 1};
   gives(metric_of("auc"), &(Rows){4, 1, 1, score, yes}, logits, 0.75);
