@@ -143,9 +143,13 @@ TEST(every_activation) {
 
 /* -- losses ------------------------------------------------------------------------ */
 
-/* Without weight and mask. */
-static Node *apply(const Loss *loss, Node *output, Node *target) {
-  return loss_apply(&graph, loss, &(LossBatch){.output = output, .target = target});
+/* With weights 0, 0.5, 1 ..., or without. */
+static Node *apply(const Loss *loss, Node *output, Node *target, bool weighted) {
+  double w[32];
+  int64_t n = output->shape.dim[0];
+  for (int64_t i = 0; i < n; i++) w[i] = n == 1 ? 2 : 0.5 * (double)i;
+  Node *weight = weighted ? graph_from_doubles(&graph, DT_REAL, &SHAPE_OF(n), w) : NULL;
+  return loss_apply(&graph, loss, &(LossBatch){output, target, weight, NULL});
 }
 
 static void set_logits(Loss *loss, const char *value) {
@@ -169,7 +173,7 @@ typedef enum OutputForm {
   AS_LOGITS, AS_FOLDED, AS_RESHAPED, AS_PROBABILITIES, AS_SIGMOIDS, OUTPUT_FORMS
 } OutputForm;
 
-static Node *emit_loss(Loss *loss, Node *z, OutputForm form) {
+static Node *emit_loss(Loss *loss, Node *z, OutputForm form, bool weighted) {
   const char *fold = ((const LossKind *)loss->object.kind)->fold;
   Node *output = z;
   set_logits(loss, form == AS_LOGITS ? "true" : "auto");
@@ -185,23 +189,23 @@ static Node *emit_loss(Loss *loss, Node *z, OutputForm form) {
     set_logits(loss, "false");
     output = op_scale(&graph, op_sigmoid(&graph, z), 0.9);
   }
-  Node *y = apply(loss, output, make_target(loss, &z->shape));
+  Node *y = apply(loss, output, make_target(loss, &z->shape), weighted);
   if (!y) fail_msg("%s: %s", loss->object.kind->name, graph.fault.text);
   return y;
 }
 
-static double loss_value(Loss *loss, Tensor *z, OutputForm form) {
+static double loss_value(Loss *loss, Tensor *z, OutputForm form, bool weighted) {
   int scope = graph_scope_begin(&graph);
-  double value = graph_item(&graph, emit_loss(loss, graph_const(&graph, z), form));
+  double value = graph_item(&graph, emit_loss(loss, graph_const(&graph, z), form, weighted));
   graph_scope_end(&graph, scope);
   return value;
 }
 
-static void check_loss(Loss *loss, const Shape *shape, OutputForm form) {
+static void check_loss(Loss *loss, const Shape *shape, OutputForm form, bool weighted) {
   int scope = graph_scope_begin(&graph);
   Tensor *z = sample_numbers(shape, 0, -2, 2);
   Node *leaf = graph_track(&graph, graph_const(&graph, z)), *grad = NULL;
-  Node *y = emit_loss(loss, leaf, form);
+  Node *y = emit_loss(loss, leaf, form, weighted);
   assert_int_equal(graph_grad(&graph, y, NULL, &leaf, 1, &grad), ERR_OK);
   Tensor *analytic = graph_value(&graph, grad);
   const double h = 1e-5;
@@ -210,7 +214,7 @@ static void check_loss(Loss *loss, const Shape *shape, OutputForm form) {
     assert_true(isfinite(got));
     for (int side = 0; side < 2; side++) {
       array_set(&z->a, i, old + (side ? h : -h));
-      value[side] = loss_value(loss, z, form);
+      value[side] = loss_value(loss, z, form, weighted);
     }
     array_set(&z->a, i, old);
     double tolerance = sizeof(real) == sizeof(double) ? 1e-6 : INFINITY;
@@ -228,7 +232,8 @@ TEST(every_loss) {
     Loss *loss = (Loss *)family_make(&loss_family, loss_family.kinds[k]->name, &fault);
     for (int s = 0; s < MAX_SHAPES; s++)
       for (int form = AS_LOGITS; form < OUTPUT_FORMS; form++)
-        check_loss(loss, &shapes[s], (OutputForm)form);
+        for (int weighted = 0; weighted < 2; weighted++)
+          check_loss(loss, &shapes[s], (OutputForm)form, weighted);
     object_release(loss);
   }
   graph_close(&graph);
