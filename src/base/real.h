@@ -7,12 +7,15 @@
 typedef double real;
 #define REAL_NAME "double"
 #define REAL_EPS 2.220446049250313e-16
+#define REAL_MAX DBL_MAX
 #else
 typedef float real;
 #define REAL_NAME "float"
 #define REAL_EPS 1.1920929e-7
+#define REAL_MAX FLT_MAX
 #endif
 
+#include <float.h>
 #include <math.h>
 #include <stdbool.h>
 

@@ -89,13 +89,13 @@ static void fill_row(const Dataset *set, int64_t row, real *out, const Augment *
   chain_row(set->chain, out, augment ? &draw : NULL);
 }
 
-static void fill_targets(const Dataset *set, const int64_t *rows, int64_t n,
-                         const Array *y) {
-  const Array *from = &set->rows->y->a;
-  must(y->dtype == from->dtype);
+/* Rows of targets or weights as they are. */
+static void copy_rows(const Dataset *set, const Array *from, const int64_t *rows, int64_t n,
+                      const Array *to) {
+  must(to->dtype == from->dtype);
   size_t n_bytes = (size_t)shape_stride(&from->shape, 0) * dtype_bytes(from->dtype);
   for (int64_t i = 0; i < n; i++)
-    memcpy((char *)y->data + (size_t)i * n_bytes,
+    memcpy((char *)to->data + (size_t)i * n_bytes,
            (const char *)from->data + (size_t)dataset_row(set, rows[i]) * n_bytes, n_bytes);
 }
 
@@ -108,7 +108,7 @@ void dataset_fill(const Dataset *set, const int64_t *rows, int64_t n, const Arra
     for (int64_t i = 0; i < n; i++)
       fill_row(set, dataset_row(set, rows[i]), (real *)x->data + i * n_given, augment);
   }
-  if (y && y->data && set->rows->y) fill_targets(set, rows, n, y);
+  if (y && y->data && set->rows->y) copy_rows(set, &set->rows->y->a, rows, n, y);
 }
 
 /* -- batches ------------------------------------------------------------------------- */
@@ -166,43 +166,61 @@ int64_t batches_rows(Batches *b, const int64_t **rows) {
   return left < b->options.batch_size ? left : b->options.batch_size;
 }
 
-/* `*t` is made a tensor of that shape which nobody else sees. */
-static Err own_tensor(Tensor **t, MemoryCount *memory, DType dtype, const Shape *shape,
-                      Fault *fault) {
+/* `*t` is made a tensor of n rows of that shape, which nobody else sees. */
+static Err own_rows(Tensor **t, MemoryCount *memory, DType dtype, const Shape *row, int64_t n,
+                    Fault *fault) {
+  Shape shape = {.rank = row->rank + 1, .dim = {n}};
+  for (int i = 0; i < row->rank; i++) shape.dim[i + 1] = row->dim[i];
   if (*t && (*t)->refs == 1 && (*t)->storage->refs == 1 && (*t)->a.dtype == dtype &&
-      shape_equal(&(*t)->a.shape, shape))
+      shape_equal(&(*t)->a.shape, &shape))
     return ERR_OK;
   tensor_release(*t);
-  *t = tensor_new(memory, dtype, shape, fault);
+  *t = tensor_new(memory, dtype, &shape, fault);
   return *t ? ERR_OK : ERR_MEMORY;
 }
 
-Err batches_next(Batches *b, Tensor **x, Tensor **y, bool *more, Fault *fault) {
+/* The same of rows as `from` has them; NULL where that is. */
+static Err own_like(Tensor **t, MemoryCount *memory, const Tensor *from, int64_t n,
+                    Fault *fault) {
+  if (!from) {
+    tensor_release(*t);
+    *t = NULL;
+    return ERR_OK;
+  }
+  Shape row = {.rank = from->a.shape.rank - 1};
+  for (int i = 0; i < row.rank; i++) row.dim[i] = from->a.shape.dim[i + 1];
+  return own_rows(t, memory, from->a.dtype, &row, n, fault);
+}
+
+static Err own_batch(const Dataset *set, Batch *batch, int64_t n, Fault *fault) {
+  MemoryCount *memory = set->source->memory;
+  Err err = own_rows(&batch->x, memory, DT_REAL, &set->given, n, fault);
+  if (!err) err = own_like(&batch->y, memory, set->rows->y, n, fault);
+  return err ? err : own_like(&batch->weight, memory, set->rows->weight, n, fault);
+}
+
+Err batches_next(Batches *b, Batch *batch, bool *more, Fault *fault) {
   const int64_t *rows;
   int64_t n = batches_rows(b, &rows);
   *more = n > 0;
   if (n == 0) return ERR_OK;
   const Dataset *set = b->set;
-  MemoryCount *memory = set->source->memory;
-  Shape shape = {.rank = set->given.rank + 1, .dim = {n}};
-  for (int i = 0; i < set->given.rank; i++) shape.dim[i + 1] = set->given.dim[i];
-  Err err = own_tensor(x, memory, DT_REAL, &shape, fault);
-  Array none = {0};
-  if (!err && set->rows->y) {
-    shape = set->rows->y->a.shape;
-    shape.dim[0] = n;
-    err = own_tensor(y, memory, set->rows->y->a.dtype, &shape, fault);
-  } else if (!err) {
-    tensor_release(*y);
-    *y = NULL;
-  }
+  Err err = own_batch(set, batch, n, fault);
   if (err) {
     *more = false;
     b->at--;
     return err;
   }
   Augment augment = {b->options.augment.key, b->options.augment.draw + (uint64_t)b->epoch};
-  dataset_fill(set, rows, n, &(*x)->a, *y ? &(*y)->a : &none,
+  dataset_fill(set, rows, n, &batch->x->a, batch->y ? &batch->y->a : NULL,
                b->options.training ? &augment : NULL);
+  if (batch->weight) copy_rows(set, &set->rows->weight->a, rows, n, &batch->weight->a);
   return ERR_OK;
+}
+
+void batch_deinit(Batch *batch) {
+  tensor_release(batch->x);
+  tensor_release(batch->y);
+  tensor_release(batch->weight);
+  *batch = (Batch){0};
 }

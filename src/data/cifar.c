@@ -85,13 +85,13 @@ static Err new_rows(int64_t n, MemoryCount *memory, Rows *out, Fault *fault) {
   return err;
 }
 
-typedef struct Batch {
+typedef struct Records {
   char path[4096];
   Input in;
   int64_t n;                 /* records */
-} Batch;
+} Records;
 
-static Err open_batches(const char *dir, const char *const *files, Batch *out,
+static Err open_batches(const char *dir, const char *const *files, Records *out,
                         int64_t *n_rows, Fault *fault) {
   for (int i = 0; files[i]; i++) {
     Err err = find_file(dir, files[i], out[i].path, fault);
@@ -112,7 +112,7 @@ static Err cifar_load(Source *source, int part, Rows *out, Fault *fault) {
   const char *const *files = cifar_files[part];
   const char *dir = cifar->dir ? cifar->dir : getenv("RUNNER_DATA");
   if (!dir || !*dir) return cifar_missing(NULL, files[0], fault);
-  Batch *batches = calloc(FILES_MAX, sizeof *batches);
+  Records *batches = calloc(FILES_MAX, sizeof *batches);
   if (!batches) return fault_memory(fault, FILES_MAX * sizeof *batches);
   int64_t n_rows = 0, first = 0;
   Err err = open_batches(dir, files, batches, &n_rows, fault);

@@ -29,6 +29,8 @@ typedef struct Rows {
   Tensor *x;                        /* [n, ...features] */
   Tensor *y;                        /* int32 labels, [n] or one at each place of x [n, t];
                                        or targets [n, ...] of any type; NULL: none */
+  Tensor *weight;                   /* real, 0 or more: what each row counts, [n], or each step
+                                       of a row, [n, t]; NULL: all count alike */
   int64_t n_classes;                /* 0: y are not labels */
   Names class_names;                /* n_classes of them, or none */
   Names feature_names;              /* one for each feature, or none */
@@ -86,13 +88,13 @@ const Rows *source_rows(Source *source, int part, Fault *fault);
 /* Are all files of Fashion-MNIST where they are looked for? ERR_DATA that says what to do. */
 Err fashion_mnist_check(Fault *fault) WARN_UNUSED;
 
-/* A source of given tensors (retained). y may be NULL. Labels: `y` int32 or uint8 of one
+/* A source of given tensors (retained). y and weight may be NULL. Labels: `y` int32 or uint8 of one
  * axis (of any number where label_base is not 1), or any y of one axis when
  * n_classes > 0; then they are checked to be whole numbers from label_base to label_base +
  * n_classes - 1 (n_classes 0: the largest is the number of classes) and converted to int32
  * from 1. */
-Source *source_from_tensors(Tensor *x, Tensor *y, int64_t n_classes, int64_t label_base,
-                            MemoryCount *memory, Fault *fault);
+Source *source_from_tensors(Tensor *x, Tensor *y, Tensor *weight, int64_t n_classes,
+                            int64_t label_base, MemoryCount *memory, Fault *fault);
 
 /* -- data sets ----------------------------------------------------------------------- */
 
@@ -122,6 +124,7 @@ Shape dataset_features(const Dataset *set);               /* of one row of x */
 bool dataset_has_y(const Dataset *set);
 /* The targets of one row (from 0) of a set that has some: borrowed, [1, ...]. */
 Array dataset_targets(const Dataset *set, int64_t row);
+bool dataset_has_weight(const Dataset *set);
 bool dataset_has_labels(const Dataset *set);
 int64_t dataset_classes(const Dataset *set);              /* 0: no labels */
 const char *dataset_class_name(const Dataset *set, int64_t label);  /* or NULL */
@@ -237,11 +240,18 @@ void batches_epoch(Batches *batches, int64_t epoch);      /* from 0 */
 /* Row numbers of the next batch (borrowed, valid until the next epoch), 0 at the end. */
 int64_t batches_rows(Batches *batches, const int64_t **rows);
 
-/* The next batch as tensors. `*x` and `*y` hold NULL or tensors of the caller: those that
- * nobody else refers to and whose shape fits are filled again, others are released and
- * replaced. `*more` is false at the end of the epoch (the tensors stay). *y is NULL for a
- * set without y. */
-Err batches_next(Batches *batches, Tensor **x, Tensor **y, bool *more, Fault *fault)
-    WARN_UNUSED;
+/* Rows with all that belongs to them, from the data set to loss and metrics. All zero: none. */
+typedef struct Batch {
+  Tensor *x;
+  Tensor *y;                        /* NULL: the set has no targets */
+  Tensor *weight;                   /* NULL: all rows count alike */
+} Batch;
+
+void batch_deinit(Batch *batch);
+
+/* The next batch into `batch`, whose tensors are the caller's: those that nobody else refers
+ * to and whose shape fits are filled again, others are released and replaced. `*more` is false
+ * at the end of the epoch (the tensors stay). */
+Err batches_next(Batches *batches, Batch *batch, bool *more, Fault *fault) WARN_UNUSED;
 
 #endif

@@ -183,6 +183,11 @@ Array dataset_targets(const Dataset *set, int64_t row) {
   return y;
 }
 
+bool dataset_has_weight(const Dataset *set) {
+  must(set->rows);
+  return set->rows->weight != NULL;
+}
+
 bool dataset_has_labels(const Dataset *set) {
   return dataset_has_y(set) && set->rows->n_classes > 0;
 }

@@ -47,6 +47,7 @@ void source_hash(const Source *source, int part, char out[SHA256_TEXT]) {
   sha256_begin(&hash);
   tensor_hash(rows->x, &hash);
   if (rows->y) tensor_hash(rows->y, &hash);
+  if (rows->weight) tensor_hash(rows->weight, &hash);
   sha256_end(&hash, out);
 }
 
@@ -74,6 +75,7 @@ Err names_add(Names *names, const char *name, size_t n_bytes, Fault *fault) {
 void rows_deinit(Rows *rows) {
   tensor_release(rows->x);
   tensor_release(rows->y);
+  tensor_release(rows->weight);
   names_deinit(&rows->class_names);
   names_deinit(&rows->feature_names);
   *rows = (Rows){0};
@@ -110,6 +112,22 @@ Err source_read(Source *source, const char *path, ParseRows *parse, Rows *out,
   return err;
 }
 
+static Err weight_check(const Array *w, int64_t n_rows, Fault *fault) {
+  const Shape *shape = &w->shape;
+  if (shape->rank < 1 || shape->rank > 2 || shape->dim[0] != n_rows) {
+    char text[SHAPE_TEXT];
+    return fault_set(fault, ERR_SHAPE, "weight of shape %s, allowed: one for each of the %lld "
+                     "rows, or for each step of a row, [n, t]", shape_text(text, shape),
+                     (long long)n_rows);
+  }
+  int64_t at = array_first_outside(w, 0, REAL_MAX);
+  if (at < 0) return ERR_OK;
+  char got[32];
+  return fault_set(fault, ERR_DATA, "weight %s in row %lld, allowed: finite numbers, 0 or more",
+                   text_number(got, array_get(w, at)),
+                   (long long)(at / most(shape_stride(shape, 0), 1)) + 1);
+}
+
 /* What every loader must deliver, whatever file it came from. */
 static Err rows_check(const Rows *rows, Fault *fault) {
   const Shape *x = &rows->x->a.shape;
@@ -120,7 +138,8 @@ static Err rows_check(const Rows *rows, Fault *fault) {
     return fault_set(fault, ERR_SHAPE, "x of shape %s has no features",
                      shape_text(text, x));
   }
-  if (!rows->y) return ERR_OK;
+  Err err = rows->weight ? weight_check(&rows->weight->a, x->dim[0], fault) : ERR_OK;
+  if (err || !rows->y) return err;
   const Shape *y = &rows->y->a.shape;
   if (y->rank < 1 || y->dim[0] != x->dim[0])
     return fault_set(fault, ERR_DATA, "x has %lld rows, y has %lld",
@@ -203,14 +222,27 @@ Err labels_convert(const Tensor *y, int64_t n_classes, int64_t label_base,
 
 typedef struct SetSource {
   Source source;
-  Tensor *x, *y;
+  Tensor *x, *y, *weight;
   int64_t n_classes, label_base;
 } SetSource;
+
+/* As real; [n, 1] as [n]. */
+static Err load_weight(const SetSource *set, Rows *out, Fault *fault) {
+  const Array *w = &set->weight->a;
+  Shape shape = w->shape;
+  if (shape.rank == 2 && shape.dim[1] == 1) shape.rank = 1;
+  out->weight = tensor_new(set->source.memory, DT_REAL, &shape, fault);
+  if (!out->weight) return ERR_MEMORY;
+  for (int64_t i = 0; i < shape_count(&shape); i++)
+    array_set(&out->weight->a, i, array_get(w, i));
+  return ERR_OK;
+}
 
 static Err set_load(Source *source, int part, Rows *out, Fault *fault) {
   (void)part;
   SetSource *set = (SetSource *)source;
   out->x = tensor_retain(set->x);
+  if (set->weight && load_weight(set, out, fault)) return fault->code;
   if (!set->y) return ERR_OK;
   bool integers = set->y->a.dtype != DT_REAL;
   bool labels = set->n_classes > 0 ||
@@ -230,6 +262,11 @@ static const Option set_options[] = {
      .ref_type = &tensor_ref_type, .value = "none",
      .doc = "labels [n] (int32 or uint8, or any when classes is given) or targets "
             "[n, ...], which stay the type they are"},
+    {.name = "weight", .kind = OPT_REF, .offset = offsetof(SetSource, weight),
+     .ref_type = &tensor_ref_type, .value = "none", .alias = "sample_weight",
+     .doc = "what each row counts in losses and metrics, [n], or each step of a row, [n, t]: "
+            "0 or more. A loss is sum(w v) / sum(w) over the batch, as PyTorch's (Keras divides "
+            "by the number of rows), so that a row of weight 2 is one that is there twice"},
     {.name = "classes", .kind = OPT_INT, .offset = offsetof(SetSource, n_classes),
      .value = "0", .lo = 0, .hi = 1e9,
      .doc = "number of classes; 0: the largest label, where y are labels"},
@@ -247,12 +284,13 @@ const SourceKind dataset_set = {
     .given = true,
     .load = set_load};
 
-Source *source_from_tensors(Tensor *x, Tensor *y, int64_t n_classes, int64_t label_base,
-                            MemoryCount *memory, Fault *fault) {
+Source *source_from_tensors(Tensor *x, Tensor *y, Tensor *weight, int64_t n_classes,
+                            int64_t label_base, MemoryCount *memory, Fault *fault) {
   SetSource *set = (SetSource *)object_new(&dataset_set.kind, fault);
   if (!set) return NULL;
   set->x = tensor_retain(x);
   set->y = y ? tensor_retain(y) : NULL;
+  set->weight = weight ? tensor_retain(weight) : NULL;
   set->n_classes = n_classes;
   set->label_base = label_base;
   set->source.memory = memory;

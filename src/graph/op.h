@@ -87,11 +87,7 @@ typedef struct Range { double lo, hi; } Range;
 
 #define RANGE_UNKNOWN ((Range){-INFINITY, INFINITY})
 /* Numbers of a proof are exact up to this one: it leaves room for the rounding of kernels. */
-#ifdef REAL_DOUBLE
-#define RANGE_LIMIT (DBL_MAX / 1024)
-#else
-#define RANGE_LIMIT ((double)FLT_MAX / 1024)
-#endif
+#define RANGE_LIMIT ((double)REAL_MAX / 1024)
 /* Everything up to `size` in size. */
 static inline Range range_around(double size) {
   return size <= RANGE_LIMIT ? (Range){-size, size} : RANGE_UNKNOWN;

@@ -97,6 +97,10 @@ Node *op_targets(Graph *g, Node *t, bool labels);
 /* ERR_DATA that names the first element that such targets may not hold; rows are counted from
  * `first_row`, from 0. */
 Err targets_check(const Array *t, bool labels, int64_t first_row, Fault *fault) WARN_UNUSED;
+/* Weights of examples, real; such as weights_check does not allow are refused when computed. */
+Node *op_weights(Graph *g, Node *w);
+/* ERR_DATA where a weight is below 0 or not finite, or all are 0; rows as above. */
+Err weights_check(const Array *w, int64_t first_row, Fault *fault) WARN_UNUSED;
 
 /* Training-mode normalization. x [N, C, ...], weight and bias [C] (NULL: 1 and 0).
  * Picks: 0 y; 1 batch mean [C]; 2 batch variance (biased) [C]. */

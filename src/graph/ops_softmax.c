@@ -134,7 +134,7 @@ static void log_softmax_vjp(Graph *g, Node *y, Node *const *gy, const bool *want
                             Node **gx) {
   if (!want[0]) return;
   Node *total = op_sum(g, gy[0], 1u << y->attr[0].i, true);
-  gx[0] = op_sub(g, gy[0], op_mul(g, op_exp(g, y), total));
+  gx[0] = op_sub(g, gy[0], op_chain_mul(g, total, op_exp(g, y)));
 }
 
 static Node *apply_along(Graph *g, const Op *op, Node *x, int axis) {

@@ -1,9 +1,11 @@
-/* ops_target.c: targets of cross-entropies: shares from 0 to 1, refused where they are not.
+/* ops_target.c: what comes from data beside the inputs, refused where it cannot be used:
+ * targets of cross-entropies, shares from 0 to 1, and weights of examples.
  *
  *   y = t                      real targets; integers too, unless they are labels
  *   y = t - 1                  integers that are labels: 1 (no) and 2 (yes)
  *
- * One meaning for every shape: whether an integer is a label follows from the loss alone. */
+ * One meaning for every shape: whether an integer is a label follows from the loss alone.
+ * Weights are finite, none below 0, and not all 0: their sum divides. */
 #include "graph/ops.h"
 #include "graph/ops_walk.h"
 #include "base/ints.h"
@@ -15,24 +17,6 @@
 
 static bool is_label_array(const Array *t, bool labels) {
   return labels && t->dtype != DT_REAL;
-}
-
-/* Index of the first element outside [lo, hi]; -1: none. */
-static int64_t first_outside(const Array *t, double lo, double hi) {
-  int64_t n = shape_count(&t->shape);
-  if (t->dtype != DT_REAL) {
-    for (int64_t i = 0; i < n; i++) {
-      double v = array_get(t, i);
-      if (v < lo || v > hi) return i;
-    }
-    return -1;
-  }
-  const real *v = t->data, least_v = (real)lo, most_v = (real)hi;
-  for (int64_t i = 0; i < n; i++) {
-    bool inside = v[i] >= least_v && v[i] <= most_v;
-    if (!inside) return i;
-  }
-  return -1;
 }
 
 /* What to do about a target of that value. */
@@ -52,7 +36,8 @@ static const char *advice(double v, bool labels, bool integers) {
 
 Err targets_check(const Array *t, bool labels, int64_t first_row, Fault *fault) {
   bool label = is_label_array(t, labels);
-  int64_t at = label ? first_outside(t, 1, 2) : first_outside(t, -KNOWN_SLACK, 1 + KNOWN_SLACK);
+  int64_t at = label ? array_first_outside(t, 1, 2)
+                     : array_first_outside(t, -KNOWN_SLACK, 1 + KNOWN_SLACK);
   if (at < 0) return ERR_OK;
   char got[32], element[48] = "";
   int64_t per_row = t->shape.rank ? shape_stride(&t->shape, 0) : 1;
@@ -131,4 +116,75 @@ const Op op_record_targets = {
 
 Node *op_targets(Graph *g, Node *t, bool labels) {
   return graph_apply(g, &op_record_targets, &t, 1, &(Attr){.i = labels}, 1);
+}
+
+/* -- weights ------------------------------------------------------------------------- */
+
+Err weights_check(const Array *w, int64_t first_row, Fault *fault) {
+  int64_t at = array_first_outside(w, 0, REAL_MAX), n = shape_count(&w->shape);
+  if (at >= 0) {
+    char got[32];
+    int64_t per_row = most(shape_stride(&w->shape, 0), 1);
+    return fault_set(fault, ERR_DATA, "weight %s in row %lld: allowed finite numbers, 0 or more",
+                     text_number(got, array_get(w, at)), (long long)(first_row + at / per_row) + 1);
+  }
+  for (int64_t i = 0; i < n; i++)
+    if (array_get(w, i) > 0) return ERR_OK;
+  return fault_set(fault, ERR_DATA, "the weights of %lld %s sum to 0: their weighted mean is not "
+                   "defined; larger batches, or other weights, give one", (long long)n,
+                   n == 1 ? "example" : "examples");
+}
+
+static Err weights_op_check(const OpCall *call, Fault *fault) {
+  return weights_check(&call->in[0], 0, fault);
+}
+
+static void weights_run(const OpCall *call, int phase, int64_t block) {
+  (void)phase;
+  const Array *w = &call->in[0];
+  int64_t first = block * BLOCK, n = least(BLOCK, shape_count(&w->shape) - first);
+  real *y = (real *)call->out[0].data + first;
+  const real *reals = as_reals(w, first, n, y);
+  if (reals != y) memcpy(y, reals, (size_t)n * sizeof *y);
+}
+
+static void weights_reference(const OpCall *call, const double *const *in,
+                              double *const *out) {
+  for (int64_t i = 0; i < shape_count(&call->out[0].shape); i++) out[0][i] = in[0][i];
+}
+
+static Known weights_known(const Node *y) {
+  Known k = y->in[0]->known;
+  k.lo = fmax(k.lo, 0);
+  return k;
+}
+
+static const Sample weights_samples[] = {
+    {1, {{.shape = {1, {1}}, .lo = 0.1, .hi = 0.9}}, 0, {{0}}},
+    {1, {{.shape = {2, {131, 129}}, .lo = 0, .hi = 3}}, 0, {{0}}},
+    {1, {{.shape = {1, {1030}}, .dtype = DT_UINT8, .lo = 0, .hi = 1}}, 0, {{0}}},
+    {1, {{.shape = {2, {130, 2}}, .dtype = DT_INT32, .lo = 0, .hi = 5}}, 0, {{0}}},
+    SAMPLES_END};
+
+const Op op_record_weights = {
+    .name = "weights",
+    .n_in = 1,
+    .n_out = 1,
+    .flags = OP_INTERNAL,
+    .inputs = (const char *const[]){"w"},
+    .doc = "weights of examples as reals; numbers below 0, infinite ones and NaN are refused, "
+           "and weights that are all 0",
+    .equation = "y = w",
+    .infer = infer_broadcast,
+    .check = weights_op_check,
+    .split = elements_split,
+    .run = weights_run,
+    .vjp = targets_vjp,
+    .reference = weights_reference,
+    .samples = weights_samples,
+    .known = weights_known,
+};
+
+Node *op_weights(Graph *g, Node *w) {
+  return graph_apply(g, &op_record_weights, &w, 1, NULL, 0);
 }

@@ -257,14 +257,13 @@ static int transform_call(lua_State *L) {
 
 typedef struct BatchBox {
   Batches batches;
-  Tensor *x, *y;             /* of the last batch, reused when Lua has let go of them */
+  Batch last;                /* its tensors are reused when Lua has let go of them */
 } BatchBox;
 
 static int batches_gc(lua_State *L) {
   BatchBox *box = lua_touserdata(L, 1);
   batches_close(&box->batches);
-  tensor_release(box->x);
-  tensor_release(box->y);
+  batch_deinit(&box->last);
   *box = (BatchBox){0};
   return 0;
 }
@@ -274,24 +273,30 @@ static void push_tensor(lua_State *L, Tensor *t) {
   else lua_pushnil(L);
 }
 
+/* x, then y and weight as far as the set has them; returns how many. */
+static int push_batch(lua_State *L, const Batch *batch) {
+  int n = batch->weight ? 3 : batch->y ? 2 : 1;
+  Tensor *const part[] = {batch->x, batch->y, batch->weight};
+  for (int i = 0; i < n; i++) push_tensor(L, part[i]);
+  return n;
+}
+
 /* upvalue 1: the BatchBox. */
 static int batches_step(lua_State *L) {
   BatchBox *box = lua_touserdata(L, lua_upvalueindex(1));
   int scope = enter_call(L);
   Fault fault = {0};
   bool more = false;
-  if (box->batches.set &&
-      batches_next(&box->batches, &box->x, &box->y, &more, &fault))
+  if (box->batches.set && batches_next(&box->batches, &box->last, &more, &fault))
     return raise_fault(L, &fault);
   if (!more) {
     graph_scope_end(session_graph(L), scope);
     lua_pushnil(L);
     return 1;
   }
-  push_tensor(L, box->x);
-  push_tensor(L, box->y);
+  int n = push_batch(L, &box->last);
   graph_scope_end(session_graph(L), scope);
-  return 2;
+  return n;
 }
 
 /* Where the order comes from: "epoch" draws anew at each call, "once" never. */
@@ -310,7 +315,7 @@ static Stream augment_stream(lua_State *L, const BatchesCall *call, const Datase
   return (Stream){philox_key(seed_or_run(L, call->seed), "augment", name), draw};
 }
 
-/* for x, y in set:batches(32, {...}): function, nil, nil, and the box to be closed. */
+/* for x, y, weight in set:batches(32, {...}): function, nil, nil, and the box to be closed. */
 static int set_batches(lua_State *L) {
   Dataset *set = check_dataset(L, 1);
   const BatchesCall *call = method_arguments(L, &batches_method);
@@ -335,29 +340,23 @@ static int set_batches(lua_State *L) {
   return 4;
 }
 
-/* set:tensors() -> x, y: all rows at once, transformed, in the set's order. */
+/* set:tensors() -> x, y, weight: all rows at once, transformed, in the set's order. */
 static int set_tensors(lua_State *L) {
   Dataset *set = check_dataset(L, 1);
   int scope = enter_call(L);
   Fault fault = {0};
   if (dataset_need_rows(set, "tensors", &fault)) return raise_fault(L, &fault);
   BatchOptions options = {.batch_size = dataset_n(set), .shuffle = SHUFFLE_NONE};
-  BatchBox box = {0};
+  BatchBox *box = lua_newuserdatauv(L, sizeof *box, 0);
+  *box = (BatchBox){0};
+  luaL_setmetatable(L, BATCHES_META);
   bool more;
-  Err err = batches_open(&box.batches, set, &options, &fault);
-  if (!err) err = batches_next(&box.batches, &box.x, &box.y, &more, &fault);
-  Graph *graph = session_graph(L);
-  Node *x = err ? NULL : graph_const(graph, box.x);
-  Node *y = x && box.y ? graph_const(graph, box.y) : NULL;
-  bool has_y = box.y != NULL;
-  batches_close(&box.batches);
-  tensor_release(box.x);
-  tensor_release(box.y);
-  if (err) return raise_fault(L, &fault);
-  push_node(L, x);
-  if (has_y) push_node(L, y);
-  graph_scope_end(graph, scope);
-  return has_y ? 2 : 1;
+  if (batches_open(&box->batches, set, &options, &fault) ||
+      batches_next(&box->batches, &box->last, &more, &fault))
+    return raise_fault(L, &fault);
+  int n = push_batch(L, &box->last);
+  graph_scope_end(session_graph(L), scope);
+  return n;
 }
 
 /* -- fields -------------------------------------------------------------------------- */
@@ -440,8 +439,9 @@ static const Function set_methods[] = {
      "one to train on; without it, over its own. train.fit does it with what it validates and "
      "tests on, split with its second part.", NULL},
     {"batches", set_batches, "set:batches(batch_size, { options })", "An iterator: for x, y in "
-     "set:batches(32) do ... end", &batches_method},
-    {"tensors", set_tensors, "set:tensors()", "All rows at once: x, y.", NULL},
+     "set:batches(32) do ... end; for x, y, weight where rows have weights.", &batches_method},
+    {"tensors", set_tensors, "set:tensors()", "All rows at once: x, y, and the weights of rows "
+     "that have some.", NULL},
     {"count", set_count, "set:count()", "The number of rows, as #set.", NULL},
     {0}};
 
@@ -635,7 +635,7 @@ static int make_source(lua_State *L) {
   return push_source(L, object_retain(sources_keep(L, cache, source)));
 }
 
-/* data.set(x, y, {classes =, label_base =}), also data.set(x), data.set(x, {...}). The rows are
+/* data.set(x, y, {weight =, classes =, label_base =}), also data.set(x), data.set(x, {...}). The rows are
  * looked at here, so that what is wrong with them is said at this line.
  * upvalue 1: the kind. */
 static int make_set(lua_State *L) {

@@ -665,28 +665,44 @@ int open_init(lua_State *L) {
   return 1;
 }
 
-/* -- loss: loss.mse(output, target), loss.mse { ... } -------------------------------- */
+/* -- loss: loss.mse(output, target, weight, mask), loss.mse { ... } ------------------- */
 
-static int push_loss(lua_State *L, Loss *loss, int output, int target) {
+enum { LOSS_TENSORS = 4 };
+
+/* Output, target, weight and mask from argument `first` on; what is no tensor is not given. */
+static int push_loss(lua_State *L, Loss *loss, int first) {
   Graph *graph = session_graph(L);
   int scope = enter_call(L);
-  push_node(L, loss_apply(graph, loss, check_node(L, output), check_node(L, target)));
+  LossBatch batch = {.output = check_node(L, first), .target = check_node(L, first + 1)};
+  if (is_tensor(L, first + 2)) batch.weight = check_node(L, first + 2);
+  if (is_tensor(L, first + 3)) batch.mask = check_node(L, first + 3);
+  push_node(L, loss_apply(graph, loss, &batch));
   graph_scope_end(graph, scope);
   return 1;
 }
 
 static int loss_call(lua_State *L) {
-  return push_loss(L, check_object(L, 1, &loss_family), 2, 3);
+  Loss *loss = check_object(L, 1, &loss_family);
+  for (int i = 4; i <= lua_gettop(L); i++)
+    if (i > 1 + LOSS_TENSORS || !(is_tensor(L, i) || lua_isnil(L, i)))
+      return luaL_error(L, "loss.%s: argument %d is %s; allowed: output, target, weight, mask",
+                        loss->object.kind->name, i - 1, argument_text(L, i));
+  return push_loss(L, loss, 2);
 }
 
-/* upvalue 1: the kind. With tensors: the value; else an object for train.fit. */
+/* upvalue 1: the kind. With tensors: the value; else an object for train.fit. Options stand
+ * behind the tensors. */
 static int make_or_apply_loss(lua_State *L) {
   const Kind *kind = lua_touserdata(L, lua_upvalueindex(1));
   bool apply = is_tensor(L, 1);
-  Object *loss = object_from_args(L, apply ? 3 : 1, kind);
+  int options = apply ? 3 : 1;
+  while (apply && options <= LOSS_TENSORS && options <= lua_gettop(L) &&
+         (is_tensor(L, options) || lua_isnil(L, options)))
+    options++;
+  Object *loss = object_from_args(L, options, kind);
   push_object(L, loss);
   object_release(loss);
-  return apply ? push_loss(L, (Loss *)loss, 1, 2) : 1;
+  return apply ? push_loss(L, (Loss *)loss, 1) : 1;
 }
 
 static const Function loss_methods[] = {{"__call", loss_call, NULL, NULL, NULL}, {0}};

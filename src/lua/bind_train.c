@@ -4,6 +4,7 @@
 #include "lua/lab.h"
 #include "lua/net_private.h"
 #include "lua/reflect.h"
+#include "lua/sources.h"
 #include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -421,6 +422,15 @@ static void name_validation(lua_State *L, int options) {
   lua_pop(L, 1);
 }
 
+/* The weights of classes go into the record, where the set knows their names. */
+static void take_class_weight(lua_State *L, int options, Dataset *set, Fit *fit) {
+  if (lua_getfield(L, options, "class_weight") != LUA_TNIL)
+    read_class_weight(L, lua_gettop(L), set, &fit->class_weight);
+  lua_pop(L, 1);
+  lua_pushnil(L);
+  lua_setfield(L, options, "class_weight");
+}
+
 /* `run = run`: the run that a trial gets, whose checkpoints the fit takes part in anyway;
  * said here, it reads as what it is. */
 static void take_run(lua_State *L, int options) {
@@ -453,32 +463,19 @@ static void name_no_probes(lua_State *L, int options) {
   lua_pop(L, 1);
 }
 
-/* A shallow copy of the table at `arg` (or an empty one), pushed. */
-static int push_copy(lua_State *L, int arg) {
-  lua_newtable(L);
-  int copy = lua_gettop(L);
-  if (lua_isnoneornil(L, arg)) return copy;
-  if (lua_type(L, arg) != LUA_TTABLE)
+/* Pushes the record of the options at `arg`, for that set. */
+static Fit *push_fit(lua_State *L, int arg, Dataset *set) {
+  Fault fault = {0};
+  if (!lua_isnoneornil(L, arg) && lua_type(L, arg) != LUA_TTABLE)
     luaL_error(L, "train.fit: argument %d is %s; allowed: a table of options, as in "
                "{ loss = \"mse\", epochs = 10 }", arg, argument_text(L, arg));
-  lua_pushnil(L);
-  while (lua_next(L, arg)) {
-    lua_pushvalue(L, -2);
-    lua_insert(L, -2);
-    lua_rawset(L, copy);
-  }
-  return copy;
-}
-
-/* Pushes the record of the options at `arg`. */
-static Fit *push_fit(lua_State *L, int arg) {
-  Fault fault = {0};
-  int options = push_copy(L, arg);
+  int options = push_table_copy(L, arg);
   Object *fit = object_new(&fit_kind, &fault);
   if (!fit) raise_fault(L, &fault);
   push_object(L, fit);
   object_release(fit);
   name_validation(L, options);
+  take_class_weight(L, options, set, (Fit *)fit);
   take_run(L, options);
   name_record(L, options);
   name_no_probes(L, options);
@@ -517,7 +514,7 @@ static int fit(lua_State *L) {
   lua_settop(L, 3); /* what is pushed below must not stand for a missing argument */
   Layer *net = push_net(L, 1);
   Dataset *set = check_dataset(L, 2);
-  Fit *options = push_fit(L, 3);
+  Fit *options = push_fit(L, 3, set);
   History *history = new_history(L);
   Fault fault = {0};
   Listener listeners[SESSION_LISTENERS];
@@ -619,6 +616,7 @@ static const Habit fit_options_elsewhere[] = {
     {"weight_decay", "optimizer = optim.AdamW { weight_decay = ... }"},
     {"clipnorm", "optimizer = optim.Adam { clipnorm = ... }"},
     {"schedule", "optimizer = optim.Adam { schedule = ... }"},
+    {"sample_weight", "data.set(x, y, { weight = w }): weights belong to the rows of a set"},
     {"patience", "callbacks = { train.early_stopping { patience = ... } }"},
     {"seed", "tensor.seed(n), or seed=n on the command line"},
     {"device", "nothing: everything runs on the CPU"},
@@ -659,6 +657,7 @@ int open_train(lua_State *L) {
   lua_setfield(L, -2, evaluation_kind.name); /* a method of nets, no constructor */
   register_family(L, &metric_binding);
   register_family(L, &callback_binding);
+  register_ref(L, &class_weight_binding);
   register_family(L, &fit_binding);
   set_library_functions(L, train_functions);
   return 1;

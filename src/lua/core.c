@@ -406,3 +406,16 @@ void push_callable(lua_State *L, const Callable *callable) {
   must(callable->call == lua_function_call);
   lua_rawgeti(L, LUA_REGISTRYINDEX, ((const LuaFunction *)callable)->ref);
 }
+
+int push_table_copy(lua_State *L, int arg) {
+  lua_newtable(L);
+  int copy = lua_gettop(L);
+  if (lua_isnoneornil(L, arg)) return copy;
+  lua_pushnil(L);
+  while (lua_next(L, arg)) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, copy);
+  }
+  return copy;
+}

@@ -90,6 +90,10 @@ Variable *to_variable(lua_State *L, int arg);
 /* Evaluates: the value of the tensor at `arg`, borrowed while the handle lives. */
 Tensor *check_value(lua_State *L, int arg);
 
+/* Pushes a shallow copy of the table at `arg`, an empty table where it is nil or none; returns
+ * its index. */
+int push_table_copy(lua_State *L, int arg);
+
 /* What the argument is, in words, for messages: "a tensor", "an optimizer", "nothing". Valid
  * while it is on the stack. */
 const char *argument_text(lua_State *L, int arg);

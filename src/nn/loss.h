@@ -1,4 +1,11 @@
-/* loss.h: losses as records. A loss makes a 0-axis node from output and target. */
+/* loss.h: losses as records, and the one place that weights, masks and averages.
+ *
+ *   output, target ──► kind->values: one value per example ──► weight, mask ──► one number
+ *
+ * Without weights the loss is the mean of all values. With weights w, of which a mask is a
+ * part (w m), it is sum(w v) / sum(w), where v is the mean of an example's values: PyTorch's
+ * rule (Keras divides by their number, whatever they are). Weights that sum to 0 are an error.
+ * A value of weight 0 is left out, also where it is NaN, and no gradient flows to it. */
 #ifndef NN_LOSS_H
 #define NN_LOSS_H
 
@@ -17,12 +24,9 @@ typedef enum LossForm {
                                   of probabilities for a loss of yes or no */
 } LossForm;
 
-typedef enum FromLogits { LOGITS_AUTO, LOGITS_TRUE, LOGITS_FALSE } FromLogits;
-
+/* Base of every loss: first member of each kind's own struct. */
 typedef struct Loss {
   Object object;
-  int from_logits;             /* FromLogits */
-  Callable *function;          /* of the user: f(output, target) -> scalar */
 } Loss;
 
 /* What the targets of a loss say about its outputs: what may stand in them, and how an
@@ -38,15 +42,37 @@ typedef enum LossTargets {
 
 typedef struct LossKind {
   Kind kind;
-  Node *(*apply)(Graph *graph, Loss *loss, Node *output, Node *target);
+  /* One value per example, [N]; per step of a sequence, [N, T]; or per element, [N, ...], of
+   * which the example's value is the mean. One that couples rows gives a value for each pair
+   * of them, [P]. One number: the function of a user alone. NULL after a fault, which then
+   * stands in graph->fault. */
+  Node *(*values)(Graph *graph, const Loss *loss, Node *output, Node *target);
+  /* What it takes the output for; NULL: FORM_PLAIN. */
+  LossForm (*form)(const Loss *loss, const Node *output);
   const char *fold;            /* the op it folds, "softmax" or "sigmoid"; NULL: none */
   LossTargets targets;
 } LossKind;
 
 extern const Family loss_family;         /* module "loss" */
 
-/* NULL after a fault, which then stands in graph->fault. */
-Node *loss_apply(Graph *graph, Loss *loss, Node *output, Node *target);
+static inline const LossKind *loss_kind(const Loss *loss) {
+  return (const LossKind *)loss->object.kind;
+}
+
+/* One batch as nodes. Weight and mask are [N], or [N, T] for the steps of sequences; NULL:
+ * every value counts once. */
+typedef struct LossBatch {
+  Node *output, *target, *weight, *mask;
+} LossBatch;
+
+/* The loss of a batch, a node without axes. NULL after a fault, which then stands in
+ * graph->fault. */
+Node *loss_apply(Graph *graph, const Loss *loss, const LossBatch *batch);
+/* Its values, before they are weighted and averaged. */
+Node *loss_values(Graph *graph, const Loss *loss, Node *output, Node *target);
+/* What each value counts: weight times mask, where both are given; NULL: nothing is, or a
+ * fault. */
+Node *loss_weight(Graph *graph, Node *weight, Node *mask);
 
 LossTargets loss_targets(const Loss *loss);
 
@@ -64,5 +90,11 @@ Err loss_check_targets(const Loss *loss, const Array *t, int64_t first_row, Faul
 LossForm loss_form(const Loss *loss, const Node *output);
 /* In words, for summary: "the softmax of the output is folded in"; "" for FORM_PLAIN. */
 const char *loss_form_text(const Loss *loss, LossForm form);
+
+/* -- for the kinds ------------------------------------------------------------------- */
+
+/* Records what the loss expects and which shapes it got, with the reshape that makes them
+ * equal where one does; returns NULL. */
+Node *loss_refuse(Graph *graph, const char *expects, const Node *output, const Node *target);
 
 #endif

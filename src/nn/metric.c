@@ -62,13 +62,14 @@ void measure_deinit(Measure *m) {
   free(m->v);
   free(m->output.bytes);
   free(m->target.bytes);
+  free(m->weight.bytes);
   *m = (Measure){0};
 }
 
 Err measure_begin(Measure *m, Fault *fault) {
   (void)fault;
   m->n = 0;
-  m->output.n_bytes = m->target.n_bytes = 0;
+  m->output.n_bytes = m->target.n_bytes = m->weight.n_bytes = 0;
   callable_release(m->state);
   m->state = NULL;
   return ERR_OK;
@@ -131,6 +132,13 @@ Err metric_check(const Metric *metric, const MetricBatch *batch, Fault *fault) {
     char o[SHAPE_TEXT], t[SHAPE_TEXT];
     fault_set(fault, ERR_SHAPE, "outputs and targets must have rows; got output %s and target "
               "%s", shape_text(o, &batch->output.shape), shape_text(t, &batch->target.shape));
+    return prefixed(metric, ERR_SHAPE, fault);
+  }
+  if (batch->weight.data && !shape_begins(&batch->output.shape, &batch->weight.shape)) {
+    char o[SHAPE_TEXT], w[SHAPE_TEXT];
+    fault_set(fault, ERR_SHAPE, "weights must be one per row of the outputs, or per step of a row; "
+              "got output %s and weights %s", shape_text(o, &batch->output.shape),
+              shape_text(w, &batch->weight.shape));
     return prefixed(metric, ERR_SHAPE, fault);
   }
   return kind->check ? prefixed(metric, kind->check(metric, batch, fault), fault) : ERR_OK;

@@ -6,6 +6,9 @@
  * in double, or keeps what it needs of the outputs, and makes the number at the end. It sees
  * computed values, no expressions, so a training step is replayed whatever is measured.
  *
+ * Rows count what the data set's weights say, as in Keras's weighted_metrics: a row of weight 2
+ * as two, one of weight 0 not at all, whatever it holds. (class_weight is the loss's alone.)
+ *
  * The record of a metric says which way is better and in which range its values lie. Early
  * stopping, checkpoints, experiments and tables ask measure_named for it, nobody else. */
 #ifndef NN_METRIC_H
@@ -22,10 +25,11 @@ typedef struct Metric {
   int goal;                    /* Goal, as the user said; GOAL_NONE: the record's */
 } Metric;
 
-/* One batch. Targets have the outputs' shape where only a last axis of 1 differs. */
+/* One batch. Targets have the outputs' shape where only a last axis of 1 differs. Weights have
+ * the first axes of the outputs, [N] or [N, T]; data NULL: all rows count alike. */
 typedef struct MetricBatch {
   Graph *graph;
-  Array output, target;
+  Array output, target, weight;
   Reading reading;             /* by the loss, or without one by the targets */
 } MetricBatch;
 
@@ -44,7 +48,7 @@ typedef struct Measure {
   /* the kind's own */
   double *v;                   /* counts, sums, scores: their meaning is the kind's */
   int64_t n, room;
-  KeptRows output, target;
+  KeptRows output, target, weight;
   Callable *state;             /* of the user; NULL: none */
 } Measure;
 
@@ -98,6 +102,12 @@ Array metric_target(const Array *output, const Array *target);
  * check of its options asks. */
 enum { METRIC_NAME_BYTES = 40 };
 Err metric_check_name(Object *object, Fault *fault) WARN_UNUSED;
+
+/* What number i of n counts, which are rows of the batch, or the same many parts of each. */
+static inline double metric_weight(const MetricBatch *batch, int64_t i, int64_t n) {
+  if (!batch->weight.data) return 1;
+  return array_get(&batch->weight, i / (n / shape_count(&batch->weight.shape)));
+}
 
 /* Room for `n` numbers in all, new ones 0. */
 Err measure_room(Measure *m, int64_t n, Fault *fault) WARN_UNUSED;

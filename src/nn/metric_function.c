@@ -25,7 +25,13 @@ static const FunctionMetric *own(const Measure *m) { return (const FunctionMetri
 
 /* -- all rows, or parts of them ------------------------------------------------------ */
 
-/* v: sum and count of what f returned for earlier parts. */
+/* What f returned for some rows, in all. */
+typedef struct Parts {
+  double sum, count;           /* each value times its weight; of these weights */
+  bool whole;                  /* one number for all rows */
+} Parts;
+
+/* v: of what f returned for earlier parts, the sum, each times its weight, and these weights. */
 enum { SUM, COUNT, N_PARTS };
 
 static Node *kept_node(Graph *graph, const KeptRows *kept) {
@@ -39,61 +45,75 @@ static Node *kept_node(Graph *graph, const KeptRows *kept) {
 
 /* Has it the first axes of `of`: one value for each row, for each step of a row ... ? */
 static bool is_by_row(const Shape *shape, const Shape *of) {
-  if (shape->rank < 1 || shape->rank > of->rank) return false;
-  for (int i = 0; i < shape->rank; i++)
-    if (shape->dim[i] != of->dim[i]) return false;
-  return true;
+  return shape->rank >= 1 && shape_begins(of, shape);
 }
 
-/* One value per row, summed; or `*whole`: one number for all of them. */
-static Err take_result(const Measure *m, Graph *graph, Node *y, double *sum, int64_t *n,
-                       bool *whole, Fault *fault) {
+static Err add_values(const Measure *m, const Array *values, Parts *parts, Fault *fault) {
+  const KeptRows *kept = &m->weight;
+  MetricBatch rows = {0};
+  if (kept->n_bytes) rows.weight = (Array){kept->shape, kept->dtype, kept->bytes};
+  int64_t n = shape_count(&values->shape), n_weights = shape_count(&rows.weight.shape);
+  if (rows.weight.data && n % n_weights != 0)
+    return fault_set(fault, ERR_SHAPE, "the data set has %lld weights for %lld values of the "
+                     "function; allowed: one value for each weight", (long long)n_weights,
+                     (long long)n);
+  for (int64_t i = 0; i < n; i++) {
+    double w = metric_weight(&rows, i, n);
+    if (w == 0) continue;
+    parts->sum += w * array_get(values, i);
+    parts->count += w;
+  }
+  return ERR_OK;
+}
+
+/* One value per row, summed; or `whole`: one number for all of them. */
+static Err take_result(const Measure *m, Graph *graph, Node *y, Parts *parts, Fault *fault) {
   const Tensor *t = graph_value(graph, y);
   if (!t) return graph_ok(graph, fault);
   const Shape *shape = &t->a.shape, *rows = &m->output.shape;
   bool by_row = is_by_row(shape, rows) || is_by_row(shape, &m->target.shape) ||
                 (shape->rank == 2 && shape->dim[0] == rows->dim[0] && shape->dim[1] == 1);
-  *n = tensor_count(t);
-  *whole = *n == 1 && !by_row;
-  *sum = 0;
-  if (!by_row && !*whole) {
+  *parts = (Parts){.whole = tensor_count(t) == 1 && !by_row};
+  if (parts->whole && m->weight.n_bytes)
+    return fault_set(fault, ERR_VALUE, "the function returned one number, which the weights of the "
+                     "data set cannot be part of; allowed: one value per row, or { add = "
+                     "function(state, output, target, weight) ..., finish = f }");
+  if (!by_row && !parts->whole) {
     char got[SHAPE_TEXT];
     return fault_set(fault, ERR_SHAPE, "the function must return one number, or one per row, "
                      "[%lld]; got %s: matrices and curves are not recorded yet",
                      (long long)rows->dim[0], shape_text(got, shape));
   }
-  for (int64_t i = 0; i < *n; i++) *sum += array_get(&t->a, i);
+  if (!parts->whole) return add_values(m, &t->a, parts, fault);
+  *parts = (Parts){.whole = true, .sum = array_get(&t->a, 0), .count = 1};
   return ERR_OK;
 }
 
-static Err call_on_rows(const Measure *m, Graph *graph, double *sum, int64_t *n, bool *whole,
-                        Fault *fault) {
+static Err call_on_rows(const Measure *m, Graph *graph, Parts *parts, Fault *fault) {
   int scope = graph_scope_begin(graph);
   Node *output = kept_node(graph, &m->output), *target = kept_node(graph, &m->target);
   Value in[2] = {{.kind = VALUE_NODE, .as.ref = output},
                  {.kind = VALUE_NODE, .as.ref = target}};
   Node *y = output && target ? callable_node(graph, own(m)->function, in, 2, "") : NULL;
-  Err err = y ? take_result(m, graph, y, sum, n, whole, fault) : graph_ok(graph, fault);
+  Err err = y ? take_result(m, graph, y, parts, fault) : graph_ok(graph, fault);
   graph_scope_end(graph, scope);
   return err;
 }
 
 /* What is kept goes to the function, which must not want all rows at once. */
 static Err use_part(Measure *m, Graph *graph, Fault *fault) {
-  double sum = 0;
-  int64_t n = 0;
-  bool whole = false;
-  Err err = call_on_rows(m, graph, &sum, &n, &whole, fault);
-  if (!err && whole)
+  Parts parts = {0};
+  Err err = call_on_rows(m, graph, &parts, fault);
+  if (!err && parts.whole)
     err = fault_set(fault, ERR_VALUE, "the function returns one number for all rows, whose "
                     "outputs and targets are more than %lld MB; give { add = function(state, "
                     "output, target) ... return state end, finish = function(state) ... end }",
                     (long long)(m->limit_bytes >> 20));
   if (!err) err = measure_room(m, N_PARTS, fault);
   if (err) return err;
-  m->v[SUM] += sum;
-  m->v[COUNT] += (double)n;
-  m->output.n_bytes = m->target.n_bytes = 0;
+  m->v[SUM] += parts.sum;
+  m->v[COUNT] += parts.count;
+  m->output.n_bytes = m->target.n_bytes = m->weight.n_bytes = 0;
   return ERR_OK;
 }
 
@@ -104,21 +124,21 @@ static Err keep_rows(Measure *m, const MetricBatch *batch, Fault *fault) {
   if (m->output.n_bytes && m->output.n_bytes + m->target.n_bytes + more > m->limit_bytes)
     err = use_part(m, batch->graph, fault);
   if (!err) err = kept_add(&m->output, &batch->output, fault);
+  if (!err && batch->weight.data) err = kept_add(&m->weight, &batch->weight, fault);
   return err ? err : kept_add(&m->target, &batch->target, fault);
 }
 
 static Err finish_rows(const Measure *m, Graph *graph, double *value, Fault *fault) {
-  double sum = 0;
-  int64_t n = 0;
-  bool whole = false;
+  Parts parts = {0};
   *value = NAN;
   if (!m->output.n_bytes) return ERR_OK;
-  Err err = call_on_rows(m, graph, &sum, &n, &whole, fault);
+  Err err = call_on_rows(m, graph, &parts, fault);
   if (err) return err;
-  if (whole && m->n)
+  if (parts.whole && m->n)
     return fault_set(fault, ERR_SHAPE, "the function returned one number per row for the first "
                      "rows, and one number for the last");
-  *value = m->n ? (m->v[SUM] + sum) / (m->v[COUNT] + (double)n) : sum / (double)n;
+  double sum = m->n ? m->v[SUM] + parts.sum : parts.sum;
+  *value = sum / (m->n ? m->v[COUNT] + parts.count : parts.count);
   return ERR_OK;
 }
 
@@ -148,19 +168,25 @@ static Err add_to_state(Measure *m, const MetricBatch *batch, Fault *fault) {
     if (!err) err = set_state(m, &out, "begin", fault);
   }
   if (err) return err;
-  KeptRows y = {0}, t = {0};
+  KeptRows y = {0}, t = {0}, w = {0};
   int scope = graph_scope_begin(graph);
   err = kept_add(&y, &batch->output, fault);
   if (!err) err = kept_add(&t, &batch->target, fault);
-  Value in[3] = {state_value(m), {.kind = VALUE_NODE}, {.kind = VALUE_NODE}};
+  if (!err && batch->weight.data) err = kept_add(&w, &batch->weight, fault);
+  Value in[4] = {state_value(m), {.kind = VALUE_NODE}, {.kind = VALUE_NODE}, {.kind = VALUE_NIL}};
   if (!err && (!(in[1].as.ref = kept_node(graph, &y)) || !(in[2].as.ref = kept_node(graph, &t))))
     err = graph_ok(graph, fault);
+  if (!err && w.n_bytes) {
+    in[3] = (Value){.kind = VALUE_NODE, .as.ref = kept_node(graph, &w)};
+    if (!in[3].as.ref) err = graph_ok(graph, fault);
+  }
   out = (Value){.kind = VALUE_HELD};
-  if (!err) err = f->add->call(f->add, in, 3, &out, 1, fault);
+  if (!err) err = f->add->call(f->add, in, w.n_bytes ? 4 : 3, &out, 1, fault);
   if (!err) err = set_state(m, &out, "add", fault);
   graph_scope_end(graph, scope);
   free(y.bytes);
   free(t.bytes);
+  free(w.bytes);
   return err;
 }
 
@@ -219,9 +245,9 @@ static const char *const goal_names[] = {"auto", "min", "max", NULL};
 static const Option options[] = {
     {.name = "function", .kind = OPT_CALL, AT(function), .value = "none",
      .position = 1,
-     .doc = "f(output, target) -> [N], a value for each row, whose mean is taken; or -> one "
-            "number, then it is called once, with the outputs and targets of all rows in order "
-            "(up to 256 MB of them)"},
+     .doc = "f(output, target) -> [N], a value for each row, whose mean is taken, by the weights "
+            "of a data set that has some; or -> one number, then it is called once, with the "
+            "outputs and targets of all rows in order (up to 256 MB of them)"},
     METRIC_NAME,
     {.name = "goal", .kind = OPT_CHOICE, .offset = offsetof(Metric, goal), .value = "auto",
      .choices = goal_names,
@@ -232,8 +258,8 @@ static const Option options[] = {
     {.name = "begin", .kind = OPT_CALL, AT(begin),
      .doc = "f() -> state, before the first batch; without it the state begins as nil"},
     {.name = "add", .kind = OPT_CALL, AT(add),
-     .doc = "f(state, output, target) -> state, for each batch, in place of a function of all "
-            "rows"},
+     .doc = "f(state, output, target, weight) -> state, for each batch, in place of a function of "
+            "all rows; weight is nil where the data set has none"},
     {.name = "finish", .kind = OPT_CALL, AT(finish),
      .doc = "f(state) -> number, after the last batch"},
     {0}};

@@ -1,5 +1,6 @@
 /* metric_numbers.c: the metrics of numbers: errors and the share of variance explained. Sums
- * over all elements, in double; variances by Welford's update, never E[x^2] - E[x]^2. */
+ * over all elements, in double, each times the weight of its row; variances by Welford's
+ * update (with weights: West, CACM 22, 1979), never E[x^2] - E[x]^2. */
 #include "nn/metric.h"
 #include <math.h>
 #include <stddef.h>
@@ -23,9 +24,11 @@ static Err add_errors(Measure *m, const MetricBatch *batch, bool squared, Fault 
   if (err) return err;
   for (int64_t i = 0; i < n; i++) {
     double e = array_get(&batch->output, i) - array_get(&batch->target, i);
-    m->v[SUM] += squared ? e * e : fabs(e);
+    double w = metric_weight(batch, i, n);
+    if (w == 0) continue;
+    m->v[SUM] += w * (squared ? e * e : fabs(e));
+    m->v[COUNT] += w;
   }
-  m->v[COUNT] += (double)n;
   return ERR_OK;
 }
 
@@ -39,7 +42,7 @@ static Err add_distances(Measure *m, const MetricBatch *batch, Fault *fault) {
 
 static Err finish_mean(const Measure *m, Graph *graph, double *value, Fault *fault) {
   (void)graph, (void)fault;
-  *value = m->n ? m->v[SUM] / m->v[COUNT] : NAN;
+  *value = m->n && m->v[COUNT] > 0 ? m->v[SUM] / m->v[COUNT] : NAN;
   return ERR_OK;
 }
 
@@ -51,7 +54,7 @@ static Err finish_root(const Measure *m, Graph *graph, double *value, Fault *fau
 
 /* -- r2 ------------------------------------------------------------------------------ */
 
-enum { RESIDUAL, N_SEEN, MEAN, SPREAD, N_R2 };
+enum { RESIDUAL, SEEN, MEAN, SPREAD, N_R2 };   /* SEEN: sum of weights */
 
 static Err add_r2(Measure *m, const MetricBatch *batch, Fault *fault) {
   int64_t n = shape_count(&batch->output.shape);
@@ -59,11 +62,12 @@ static Err add_r2(Measure *m, const MetricBatch *batch, Fault *fault) {
   if (err) return err;
   for (int64_t i = 0; i < n; i++) {
     double t = array_get(&batch->target, i), e = array_get(&batch->output, i) - t;
-    double from_mean = t - m->v[MEAN];
-    m->v[RESIDUAL] += e * e;
-    m->v[N_SEEN] += 1;
-    m->v[MEAN] += from_mean / m->v[N_SEEN];
-    m->v[SPREAD] += from_mean * (t - m->v[MEAN]);
+    double from_mean = t - m->v[MEAN], w = metric_weight(batch, i, n);
+    if (w == 0) continue;
+    m->v[RESIDUAL] += w * (e * e);
+    m->v[SEEN] += w;
+    m->v[MEAN] += w * from_mean / m->v[SEEN];
+    m->v[SPREAD] += w * from_mean * (t - m->v[MEAN]);
   }
   return ERR_OK;
 }

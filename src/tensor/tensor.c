@@ -38,6 +38,13 @@ bool shape_differ_by_one(const Shape *a, const Shape *b) {
   return true;
 }
 
+bool shape_begins(const Shape *of, const Shape *shape) {
+  if (shape->rank > of->rank) return false;
+  for (int i = 0; i < shape->rank; i++)
+    if (shape->dim[i] != of->dim[i]) return false;
+  return true;
+}
+
 int64_t shape_stride(const Shape *shape, int axis) {
   int64_t n = 1;
   for (int i = axis + 1; i < shape->rank; i++) n *= shape->dim[i];
@@ -212,4 +219,21 @@ void array_set(Array *a, int64_t i, double value) {
   case DT_INT32: ((int32_t *)a->data)[i] = (int32_t)value; break;
   default: ((uint8_t *)a->data)[i] = (uint8_t)value; break;
   }
+}
+
+int64_t array_first_outside(const Array *a, double lo, double hi) {
+  int64_t n = shape_count(&a->shape);
+  if (a->dtype != DT_REAL) {
+    for (int64_t i = 0; i < n; i++) {
+      double v = array_get(a, i);
+      if (v < lo || v > hi) return i;
+    }
+    return -1;
+  }
+  const real *v = a->data, least_v = (real)lo, most_v = (real)hi;
+  for (int64_t i = 0; i < n; i++) {
+    bool inside = v[i] >= least_v && v[i] <= most_v;
+    if (!inside) return i;
+  }
+  return -1;
 }

@@ -30,6 +30,8 @@ bool shape_countable(const Shape *shape);
 bool shape_equal(const Shape *a, const Shape *b);
 /* Is one of them the other and an axis of 1 behind it, as [N, 1] and [N]? */
 bool shape_differ_by_one(const Shape *a, const Shape *b);
+/* Has `shape` the first axes of `of`, perhaps all? */
+bool shape_begins(const Shape *of, const Shape *shape);
 /* Elements per step of `axis` (product of the dims after it). */
 int64_t shape_stride(const Shape *shape, int axis);
 /* NumPy broadcasting; false when they do not fit. `out` may be one of them. */
@@ -88,6 +90,8 @@ static inline real *tensor_reals(const Tensor *t) { return (real *)t->a.data; }
 /* Element i (flat, from 0) as a double; element set from a double. */
 double array_get(const Array *a, int64_t i);
 void array_set(Array *a, int64_t i, double value);
+/* Index of the first element outside [lo, hi], NaN too; -1: none. */
+int64_t array_first_outside(const Array *a, double lo, double hi);
 
 /* Adds what a person wants to see: all elements of a small tensor, rows aligned; a large
  * one is summarised: shape, dtype, min, mean, max and edge rows. `columns`: width. */

@@ -85,13 +85,15 @@ Err measures_check_set(const Measures *measures, Graph *graph, Dataset *set,
   return err;
 }
 
-Err measures_add(Measures *measures, Graph *graph, const Tensor *output, const Tensor *target,
+Err measures_add(Measures *measures, Graph *graph, const Tensor *output, const Batch *batch,
                  Fault *fault) {
-  MetricBatch batch = {graph, output->a, metric_target(&output->a, &target->a),
-                       measures->reading};
+  MetricBatch rows = {.graph = graph, .output = output->a,
+                      .target = metric_target(&output->a, &batch->y->a),
+                      .reading = measures->reading};
+  if (batch->weight) rows.weight = batch->weight->a;
   Err err = ERR_OK;
   for (int i = 0; !err && i < measures->n; i++)
-    err = measure_add(&measures->v[i], &batch, fault);
+    err = measure_add(&measures->v[i], &rows, fault);
   return err;
 }
 
@@ -111,19 +113,25 @@ typedef struct Evaluation {
   Measures measures;
   Repeat repeat;
   Batches batches;
-  Tensor *x, *y;               /* of the batch */
-  double sum;                  /* of the loss, weighted by rows */
+  Batch batch;
+  double weight;               /* of the batch's rows in all: without weights, their number */
+  double sum, total;           /* of the loss, each batch times its weight; of the weights */
 } Evaluation;
+
+/* Of rows that all have the weight 0 there is no mean loss, and they add nothing to it. */
+static bool has_loss(const Evaluation *e) { return e->loss && e->weight > 0; }
 
 /* Nodes of one batch: the output, then the loss, unless there is none. */
 static Err emit(void *ctx, Node **out, int *n_out, Fault *fault) {
   Evaluation *e = ctx;
   Graph *graph = e->graph;
-  Node *x = graph_const(graph, e->x), *y = graph_const(graph, e->y);
+  Node *x = graph_const(graph, e->batch.x), *y = graph_const(graph, e->batch.y);
   out[0] = layer_call(graph, e->net, x);
   y = loss_conform(graph, out[0], y);
-  if (e->loss) out[1] = loss_apply(graph, e->loss, out[0], y);
-  *n_out = e->loss ? 2 : 1;
+  LossBatch rows = {.output = out[0], .target = y};
+  if (e->batch.weight) rows.weight = graph_const(graph, e->batch.weight);
+  if (has_loss(e)) out[1] = loss_apply(graph, e->loss, &rows);
+  *n_out = has_loss(e) ? 2 : 1;
   if (graph->fault.code) return graph_ok(graph, fault);
   must(out[0]);
   const Loss *reads = e->loss ? e->loss : layer_loss(e->net);
@@ -133,18 +141,20 @@ static Err emit(void *ctx, Node **out, int *n_out, Fault *fault) {
 /* Everything whose setting changes what emit makes. */
 static uint64_t settings(const Evaluation *e) {
   return object_signature(&e->net->object) ^
-         object_signature(e->loss ? &e->loss->object : NULL) * 0x9E3779B97F4A7C15u;
+         object_signature(has_loss(e) ? &e->loss->object : NULL) * 0x9E3779B97F4A7C15u;
 }
 
 static Err add_batch(Evaluation *e, Fault *fault) {
-  Tensor *args[] = {e->x, e->y};
-  int64_t n_rows = e->x->a.shape.dim[0], size = e->batches.options.batch_size;
+  Tensor *args[] = {e->batch.x, e->batch.y, e->batch.weight};
+  int64_t n_rows = e->batch.x->a.shape.dim[0], size = e->batches.options.batch_size;
   int64_t n_like = n_rows < size ? 1 : e->batches.n_rows / size - e->batches.at + 1;
   Repeat *repeat = &e->repeat;
-  Err err = repeat_run(repeat, &(PlanArgs){args, 2}, settings(e), n_like, fault);
+  e->weight = weight_total(e->batch.weight, n_rows);
+  e->total += e->weight;
+  Err err = repeat_run(repeat, &(PlanArgs){args, args[2] ? 3 : 2}, settings(e), n_like, fault);
   if (err) return err;
-  if (e->loss) e->sum += array_get(&repeat->value[1]->a, 0) * (double)n_rows;
-  return measures_add(&e->measures, e->graph, repeat->value[0], e->y, fault);
+  if (has_loss(e)) e->sum += array_get(&repeat->value[1]->a, 0) * e->weight;
+  return measures_add(&e->measures, e->graph, repeat->value[0], &e->batch, fault);
 }
 
 static Err add_all(Evaluation *e, Dataset *set, int64_t batch_size, double *value,
@@ -154,13 +164,15 @@ static Err add_all(Evaluation *e, Dataset *set, int64_t batch_size, double *valu
   bool own = object_has_call(&e->net->object) || (e->loss && object_has_call(&e->loss->object));
   e->repeat = (Repeat){.graph = e->graph, .emit = emit, .ctx = e, .bindable = !own};
   Err err = batches_open(&e->batches, set, &options, fault);
-  while (!err && !(err = batches_next(&e->batches, &e->x, &e->y, &more, fault)) && more)
+  while (!err && !(err = batches_next(&e->batches, &e->batch, &more, fault)) && more)
     err = add_batch(e, fault);
-  value[0] = e->loss ? e->sum / (double)e->batches.n_rows : NAN;
+  value[0] = e->loss ? e->sum / e->total : NAN;
   repeat_end(&e->repeat);
-  tensor_release(e->x);
-  tensor_release(e->y);
+  batch_deinit(&e->batch);
   batches_close(&e->batches);
+  if (!err && e->loss && !(e->total > 0))
+    err = fault_set(fault, ERR_DATA, "data set %s: its weights sum to 0, so there is no mean loss",
+                    dataset_name(set));
   return err ? err : measures_finish(&e->measures, e->graph, value + 1, fault);
 }
 

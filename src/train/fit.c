@@ -34,6 +34,11 @@ static Err fit_check(Object *object, Fault *fault) {
   return ERR_OK;
 }
 
+static void *retain_weights(void *weights) { return tensor_retain(weights); }
+static void release_weights(void *weights) { tensor_release(weights); }
+const RefType class_weight_ref_type = {
+    "list of numbers, or a table by label or name of a class", retain_weights, release_weights};
+
 #define AT(field) .offset = offsetof(Fit, field)
 
 static const Option fit_options[] = {
@@ -52,6 +57,11 @@ static const Option fit_options[] = {
      .doc = "measured after every epoch"},
     {.name = "test", .kind = OPT_REF, AT(test), .ref_type = &dataset_ref_type, .alias = "test_data",
      .doc = "measured once, at the end"},
+    {.name = "class_weight", .kind = OPT_REF, AT(class_weight), .ref_type = &class_weight_ref_type,
+     .doc = "what a row of each class counts in the loss that is trained, times its own weight: "
+            "{ 1, 2, 0.5 }, one for each class, or { cat = 2 }, the others 1. The loss is sum(w "
+            "v) / sum(w), as PyTorch's; Keras divides by the number of rows. Metrics, validation "
+            "and test do not see it, as in Keras"},
     {.name = "metrics", .kind = OPT_OBJECTS, AT(metrics), .family = &metric_family,
      .value = "none", .doc = "measured beside the loss"},
     {.name = "callbacks", .kind = OPT_OBJECTS, AT(callbacks), .family = &callback_family,
@@ -124,6 +134,7 @@ static Dataset *complete_like(Work *w, Dataset *set) {
 static Err split_sets(Work *w, Dataset *set) {
   const Fit *fit = w->run.fit;
   Err err = check_set(fit->loss, set, "training", w->fault);
+  if (!err && fit->class_weight) err = weight_check_classes(fit->class_weight, set, w->fault);
   if (!err && fit->validation_data)
     err = check_set(fit->loss, fit->validation_data, "validation", w->fault);
   if (!err && fit->test) err = check_set(fit->loss, fit->test, "test", w->fault);
@@ -229,6 +240,11 @@ static Err end_part(Work *w, Err err) {
 
 /* -- one epoch --------------------------------------------------------------------- */
 
+/* What the batch's rows count in the loss; NULL: all alike. */
+static Tensor *row_weight(const Work *w) {
+  return w->loss_weight ? w->loss_weight : w->batch.weight;
+}
+
 /* Before the first step, of which nothing may stay if a metric is refused later. */
 static Err check_measures(Work *w, const Node *output, const Node *y) {
   Graph *graph = w->run.graph;
@@ -236,18 +252,20 @@ static Err check_measures(Work *w, const Node *output, const Node *y) {
   Err err = measures_check(&w->measures, graph, w->run.fit->loss, output, y, w->fault);
   for (int i = 0; !err && !w->stepped && i < 3; i++)
     if (sets[i])
-      err = measures_check_set(&w->measures, graph, sets[i], output, w->y->a.shape.dim[0],
-                               w->fault);
+      err = measures_check_set(&w->measures, graph, sets[i], output,
+                               w->batch.y->a.shape.dim[0], w->fault);
   return err;
 }
 
 static Err batch_forward(void *ctx, Graph *graph, StepOutputs *out, Fault *fault) {
   Work *w = ctx;
   Fit *fit = w->run.fit;
-  Node *x = graph_const(graph, w->x), *y = graph_const(graph, w->y);
+  Tensor *weight = row_weight(w);
+  Node *x = graph_const(graph, w->batch.x), *y = graph_const(graph, w->batch.y);
   Node *output = layer_call(graph, w->run.net, x);
-  y = loss_conform(graph, output, y);
-  Node *loss = loss_apply(graph, fit->loss, output, y);
+  LossBatch batch = {.output = output, .target = y = loss_conform(graph, output, y),
+                     .weight = weight ? graph_const(graph, weight) : NULL};
+  Node *loss = loss_apply(graph, fit->loss, &batch);
   if (!loss || !output) return graph_ok(graph, fault);
   Err err = step_output(out, loss, fault);
   if (!err && fit->metrics.n) err = step_output(out, output, fault);
@@ -258,7 +276,7 @@ static Err batch_forward(void *ctx, Graph *graph, StepOutputs *out, Fault *fault
 static Err take_batch(Work *w, const Tensor *loss, const Tensor *output) {
   w->batch_loss = array_get(&loss->a, 0);
   if (!output) return ERR_OK;
-  return measures_add(&w->measures, w->run.graph, output, w->y, w->fault);
+  return measures_add(&w->measures, w->run.graph, output, &w->batch, w->fault);
 }
 
 /* A batch by replaying an earlier one of the same shape and settings, if there is one. */
@@ -292,8 +310,8 @@ static uint64_t settings(const Work *w) {
 }
 
 static Err train_batch(Work *w) {
-  Tensor *args[] = {w->x, w->y};
-  StepCapture capture = {w->replay, {args, 2}, w->replay ? settings(w) : 0};
+  Tensor *args[] = {w->batch.x, w->batch.y, row_weight(w)};
+  StepCapture capture = {w->replay, {args, args[2] ? 3 : 2}, w->replay ? settings(w) : 0};
   const StepCapture *kept = w->replay ? &capture : NULL;
   bool done;
   Err err = replay_batch(w, kept, &done);
@@ -302,11 +320,18 @@ static Err train_batch(Work *w) {
   if (err) return err;
   if (!w->stepped) w->run.first_loss = w->batch_loss;
   w->stepped = true;
-  int64_t n = w->x->a.shape.dim[0];
-  w->sum += w->batch_loss * (double)n;
-  w->n_rows += n;
-  w->run.loss = w->sum / (double)w->n_rows;
+  double weight = weight_total(row_weight(w), w->batch.x->a.shape.dim[0]);
+  w->sum += w->batch_loss * weight;
+  w->total += weight;
+  w->run.loss = w->sum / w->total;
   return ERR_OK;
+}
+
+/* Before a step: by the classes of its rows too, where the fit says so. */
+static Err weigh_batch(Work *w) {
+  const Tensor *by_class = w->run.fit->class_weight;
+  if (!by_class) return ERR_OK;
+  return weight_by_class(&w->loss_weight, &w->batch, by_class, &w->run.graph->memory, w->fault);
 }
 
 Err fit_remember(Work *w) {
@@ -320,8 +345,9 @@ static Err train_epoch(Work *w) {
   batches_epoch(&w->batches, w->run.epoch - 1);
   w->batches.at = w->run.batch;
   for (;;) {
-    Err err = batches_next(&w->batches, &w->x, &w->y, &more, w->fault);
+    Err err = batches_next(&w->batches, &w->batch, &more, w->fault);
     if (err || !more) return err;
+    if ((err = weigh_batch(w))) return err;
     if ((err = train_batch(w))) return err;
     w->run.batch++;
     if ((err = fit_tell(w, FIT_BATCH_END))) return err;
@@ -352,8 +378,8 @@ static Err record_epoch(Work *w) {
 }
 
 static Err begin_epoch(Work *w) {
-  w->run.batch = w->n_rows = 0;
-  w->sum = 0;
+  w->run.batch = 0;
+  w->sum = w->total = 0;
   w->run.epoch_start_s = clock_s();
   Err err = measures_begin(&w->measures, w->fault);
   return err ? err : fit_tell(w, FIT_EPOCH_BEGIN);
@@ -361,7 +387,7 @@ static Err begin_epoch(Work *w) {
 
 /* Before validation: a metric of the user may keep what it adds up in a place of its own. */
 static Err finish_epoch(Work *w) {
-  w->value[0] = w->sum / (double)w->n_rows;
+  w->value[0] = w->sum / w->total;
   return measures_finish(&w->measures, w->run.graph, w->value + 1, w->fault);
 }
 
@@ -495,8 +521,8 @@ static void work_deinit(Work *w) {
   replay_free(w->replay);
   probes_close(&w->probes);
   measures_close(&w->measures);
-  tensor_release(w->x);
-  tensor_release(w->y);
+  batch_deinit(&w->batch);
+  tensor_release(w->loss_weight);
   batches_close(&w->batches);
   dataset_release(w->train);
   dataset_release(w->validation);

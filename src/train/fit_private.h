@@ -25,16 +25,18 @@ typedef struct Work {
   FitStage stage;
   Dataset *train, *validation; /* retained */
   Batches batches;
-  Tensor *x, *y;               /* of the batch */
+  Batch batch;
+  Tensor *loss_weight;         /* of the batch, by class_weight too; NULL: the batch's own */
   Replay *replay;              /* NULL: functions of the user run at every step */
   StepWatch watch;
   Probes probes;
   Measures measures;           /* the metrics over the rows of this epoch so far */
-  double batch_loss, sum;      /* the loss of the last batch; over those rows, weighted */
+  double batch_loss, sum;      /* the loss of the last batch; those of the epoch so far, each
+                                  times the weight of its rows */
+  double total;                /* of those weights: without any, the rows */
   StepOutputs outputs;         /* of the last traced step */
   double *value, *validation_value;   /* of the epoch or the test: loss and metrics */
   bool remembered;             /* the net knows what it is trained with */
-  int64_t n_rows;
   Json *begin;                 /* what the fit was asked to do: only its own checkpoint fits */
   Checkpoint saved;            /* the one found; empty: none, or it has been put back */
   Fault *fault;

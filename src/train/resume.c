@@ -2,7 +2,8 @@
  *
  *   part        holds
  *   begin       what the fit was asked to do: another one's checkpoint is not taken
- *   fit         stage, epoch, batch, rows and running sum of the loss of the epoch
+ *   fit         stage, epoch, batch, rows (their weights) and running sum of the loss of the
+ *               epoch
  *   metric1     what the first metric has added up in the epoch, and so on
  *   net         values and settings of the net
  *   optimizer   steps, rate, settings, slots of the net's parameters and their updates
@@ -44,7 +45,16 @@ static Json *set_json(const Dataset *set) {
   json_put_text(map, "name", dataset_name(set));
   json_put_int(map, "rows", dataset_n(set));
   json_put(map, "features", shape);
+  if (dataset_has_weight(set)) json_put_bool(map, "weighted", true);
   return map;
+}
+
+static Json *weights_json(const Work *w) {
+  const Tensor *weight = w->run.fit->class_weight;
+  Json *list = json_list();
+  for (int64_t i = 0; i < tensor_count(weight); i++)
+    json_push_number(list, array_get(&weight->a, i));
+  return list;
 }
 
 static Err describe(Work *w) {
@@ -59,6 +69,7 @@ static Err describe(Work *w) {
   json_put(map, "data", set_json(w->train));
   if (w->validation) json_put(map, "validation", set_json(w->validation));
   json_put(map, "options", object_values(&w->run.fit->object, NULL));
+  if (w->run.fit->class_weight) json_put(map, "class_weight", weights_json(w));
   json_put(map, "net", net);
   w->begin = map;
   return ERR_OK;
@@ -235,6 +246,7 @@ static Err save_measure(const Work *w, const Measure *m, Checkpoint *c, const ch
   json_put_bool(map, "state", m->state != NULL);
   Err err = save_kept(&m->output, c, part, "outputs", map, fault);
   if (!err) err = save_kept(&m->target, c, part, "targets", map, fault);
+  if (!err && m->weight.n_bytes) err = save_kept(&m->weight, c, part, "weights", map, fault);
   json_put(c->state, part, map);
   if (!err && m->n)
     err = checkpoint_add_bytes(c, part, "numbers", m->v, (size_t)m->n * sizeof *m->v, fault);
@@ -258,6 +270,8 @@ static Err load_measure(Work *w, Measure *m, const Checkpoint *c, const char *pa
     err = checkpoint_get_bytes(c, part, "numbers", m->v, (size_t)n * sizeof *m->v, w->fault);
   if (!err) err = load_kept(&m->output, c, part, "outputs", map, w->fault);
   if (!err) err = load_kept(&m->target, c, part, "targets", map, w->fault);
+  if (!err && json_find(map, "weights"))
+    err = load_kept(&m->weight, c, part, "weights", map, w->fault);
   snprintf(state, sizeof state, "%s.state", part);
   if (err || !held || !cp->get_held) return err;
   return cp->get_held(cp->ctx, &m->state, c, state, w->fault);
@@ -288,7 +302,7 @@ static Err save_place(const Work *w, Checkpoint *c, Fault *fault) {
   json_put_int(map, "number", w->run.number);
   json_put_int(map, "epoch", w->run.epoch);
   json_put_int(map, "batch", w->run.batch);
-  json_put_int(map, "rows", w->n_rows);
+  json_put_number(map, "rows", w->total);
   json_put_bool(map, "stop", w->run.stop);
   json_put(c->state, "fit", map);
   json_put(c->state, "begin", json_share(w->begin));
@@ -303,7 +317,7 @@ static Err load_place(Work *w, const Checkpoint *c) {
   const Json *map = checkpoint_part(c, "fit");
   if (!json_get_int(json_find(map, "epoch"), &w->run.epoch) ||
       !json_get_int(json_find(map, "batch"), &w->run.batch) ||
-      !json_get_int(json_find(map, "rows"), &w->n_rows) ||
+      !json_get_number(json_find(map, "rows"), &w->total) ||
       !json_get_bool(json_find(map, "stop"), &w->run.stop))
     return fault_set(w->fault, ERR_DATA, "the place in the data is missing");
   Err err = checkpoint_get_bytes(c, "fit", "sums", &w->sum, sizeof w->sum, w->fault);
@@ -311,7 +325,7 @@ static Err load_place(Work *w, const Checkpoint *c) {
     err = checkpoint_get_bytes(c, "fit", "elapsed_s", &elapsed, sizeof elapsed, w->fault);
   if (err) return err;
   w->run.epoch_start_s = clock_s() - elapsed;
-  if (w->n_rows) w->run.loss = w->sum / (double)w->n_rows;
+  if (w->total > 0) w->run.loss = w->sum / w->total;
   return ERR_OK;
 }
 

@@ -88,6 +88,7 @@ typedef struct Fit {
   double validation;           /* share of the training set; NaN: none */
   Dataset *validation_data;    /* NULL: none */
   Dataset *test;               /* NULL: none */
+  Tensor *class_weight;        /* real, of each class, 0 or more; NULL: all classes alike */
   ObjectList metrics;          /* of Metric */
   ObjectList callbacks;        /* of Callback */
   ObjectList probes;           /* of Probe */
@@ -100,6 +101,7 @@ typedef struct Fit {
 } Fit;
 
 extern const Kind fit_kind;              /* of fit_family; module "train" */
+extern const RefType class_weight_ref_type;   /* of the option: a tensor */
 extern const Family fit_family;
 
 /* Trains `net` on `set`. `history` is filled epoch by epoch and stays valid after a fault:
@@ -134,11 +136,23 @@ Err measures_check(Measures *measures, Graph *graph, const Loss *loss, const Nod
  * would refuse later. `output` is of a batch of n_rows. */
 Err measures_check_set(const Measures *measures, Graph *graph, Dataset *set,
                        const Node *output, int64_t n_rows, Fault *fault) WARN_UNUSED;
-Err measures_add(Measures *measures, Graph *graph, const Tensor *output, const Tensor *target,
+/* `output` is that of the batch, whose targets and weights are taken. */
+Err measures_add(Measures *measures, Graph *graph, const Tensor *output, const Batch *batch,
                  Fault *fault) WARN_UNUSED;
 /* value[0 .. n - 1]. Changes nothing. */
 Err measures_finish(const Measures *measures, Graph *graph, double *value,
                     Fault *fault) WARN_UNUSED;
+
+/* -- weights ----------------------------------------------------------------------- */
+
+/* What n_rows rows count in all: the sum of their weights; NULL: their number. */
+double weight_total(const Tensor *weight, int64_t n_rows);
+/* ERR_DATA, ERR_VALUE: the set has no labels, or another number of classes. */
+Err weight_check_classes(const Tensor *by_class, const Dataset *set, Fault *fault) WARN_UNUSED;
+/* The batch's weights, each times that of its row's class, in `*out`: NULL or a tensor of the
+ * caller, filled again where nobody else refers to it and its shape fits. */
+Err weight_by_class(Tensor **out, const Batch *batch, const Tensor *by_class,
+                    MemoryCount *memory, Fault *fault) WARN_UNUSED;
 
 /* Loss (unless NULL) and metrics over a set, in inference mode, exact over all its rows, into
  * value[0 .. n], where value[0] is the loss (NaN without one). Without a loss, outputs are

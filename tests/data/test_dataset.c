@@ -12,7 +12,7 @@ static Dataset *numbered(int64_t n, DType dtype) {
     for (int64_t j = 0; j < 6; j++) array_set(&x->a, 6 * i + j, (double)(10 * i + j));
     array_set(&y->a, i, (double)(i % 3 + 1));
   }
-  Source *source = source_from_tensors(x, y, 0, 1, NULL, &fault);
+  Source *source = source_from_tensors(x, y, NULL, 0, 1, NULL, &fault);
   tensor_release(x);
   tensor_release(y);
   if (!source) fail_msg("%s", fault.text);
@@ -129,7 +129,7 @@ TEST(splits_share_many_classes_out) {
     array_set(&x->a, i, 0);
     array_set(&y->a, i, i < HALF ? 1 : 2 + i - HALF);
   }
-  Source *source = source_from_tensors(x, y, 0, 1, NULL, &fault);
+  Source *source = source_from_tensors(x, y, NULL, 0, 1, NULL, &fault);
   Dataset *set = dataset_open(source, 0, &fault), *a, *b;
   assert_int_equal(dataset_load(set, &fault), ERR_OK);
   assert_int_equal(dataset_classes(set), HALF + 1);
@@ -248,7 +248,7 @@ TEST(constant_features_are_centred_only) {
     tensor_reals(x)[2 * i] = (real)0.1;
     tensor_reals(x)[2 * i + 1] = (real)i;
   }
-  Source *source = source_from_tensors(x, NULL, 0, 1, NULL, &fault);
+  Source *source = source_from_tensors(x, NULL, NULL, 0, 1, NULL, &fault);
   Dataset *set = dataset_open(source, 0, &fault);
   Transform *t = transform_normalize(set, PER_FEATURE, &fault);
   CHECK_NEAR(transform_shift(t, 0), 0.1, 1e-7);
@@ -279,7 +279,7 @@ static void set_refused(const double *labels, int64_t n, int64_t classes, int64_
   Tensor *y = tensor_new(NULL, DT_REAL, &SHAPE_OF(n), &fault);
   for (int64_t i = 0; i < n; i++) array_set(&y->a, i, labels[i]);
   for (int64_t i = 0; i < 2; i++) array_set(&x->a, i, 0);
-  if (source_from_tensors(x, y, classes, base, NULL, &fault)) fail_msg("accepted");
+  if (source_from_tensors(x, y, NULL, classes, base, NULL, &fault)) fail_msg("accepted");
   if (!strstr(fault.text, text)) fail_msg("got \"%s\", want \"%s\"", fault.text, text);
   tensor_release(x);
   tensor_release(y);
@@ -302,25 +302,24 @@ TEST(real_targets_stay_as_they_are) {
   Tensor *y = tensor_new(NULL, DT_REAL, &SHAPE_OF(2, 2), &fault);
   for (int i = 0; i < 2; i++) array_set(&x->a, i, 200 + i);
   for (int i = 0; i < 4; i++) array_set(&y->a, i, i + 0.5);
-  Source *source = source_from_tensors(x, y, 0, 1, NULL, &fault);
+  Source *source = source_from_tensors(x, y, NULL, 0, 1, NULL, &fault);
   Dataset *set = dataset_open(source, 0, &fault);
   assert_int_equal(dataset_load(set, &fault), ERR_OK);
   assert_false(dataset_has_labels(set));
-  Tensor *bx = NULL, *by = NULL;
+  Batch batch = {0};
   Batches b;
   bool more;
   BatchOptions options = {.batch_size = 2, .shuffle = SHUFFLE_NONE};
   assert_int_equal(batches_open(&b, set, &options, &fault), ERR_OK);
-  assert_int_equal(batches_next(&b, &bx, &by, &more, &fault), ERR_OK);
-  CHECK_NEAR(array_get(&bx->a, 1), 201, 0);
-  CHECK_NEAR(array_get(&by->a, 3), 3.5, 0);
+  assert_int_equal(batches_next(&b, &batch, &more, &fault), ERR_OK);
+  CHECK_NEAR(array_get(&batch.x->a, 1), 201, 0);
+  CHECK_NEAR(array_get(&batch.y->a, 3), 3.5, 0);
   batches_close(&b);
   Dataset *first, *second;
   SplitOptions split = {.n_first = 1, .stratify = true};
   assert_int_equal(dataset_split(set, &split, &first, &second, &fault), ERR_VALUE);
   assert_non_null(strstr(fault.text, "stratify needs labels"));
-  tensor_release(bx);
-  tensor_release(by);
+  batch_deinit(&batch);
   tensor_release(x);
   tensor_release(y);
   dataset_release(set);
@@ -331,21 +330,20 @@ TEST(real_targets_stay_as_they_are) {
 
 /* Walks an epoch; checks that each row comes once; returns the number of batches. */
 static int walk(Batches *b, int64_t n, int64_t *order, bool whole) {
-  Tensor *x = NULL, *y = NULL;
+  Batch batch = {0};
   Fault fault = {0};
   bool more = true;
   int64_t at = 0;
   int count = 0;
-  while (batches_next(b, &x, &y, &more, &fault) == ERR_OK && more) {
+  while (batches_next(b, &batch, &more, &fault) == ERR_OK && more) {
     count++;
-    for (int64_t i = 0; i < x->a.shape.dim[0]; i++)
-      order[at++] = (int64_t)(tensor_reals(x)[6 * i] / 10);
+    for (int64_t i = 0; i < batch.x->a.shape.dim[0]; i++)
+      order[at++] = (int64_t)(tensor_reals(batch.x)[6 * i] / 10);
   }
   int seen[32] = {0};
   for (int64_t i = 0; i < at; i++) seen[order[i]]++;
   for (int64_t i = 0; i < n; i++) assert_true(whole ? seen[i] == 1 : seen[i] <= 1);
-  tensor_release(x);
-  tensor_release(y);
+  batch_deinit(&batch);
   return count;
 }
 
@@ -389,34 +387,33 @@ TEST(batches_reuse_what_nobody_else_holds) {
   Dataset *set = numbered(20, DT_UINT8);
   BatchOptions options = {.batch_size = 8, .shuffle = SHUFFLE_NONE};
   Batches b;
-  Tensor *x = NULL, *y = NULL;
+  Batch batch = {0};
   bool more;
   assert_int_equal(batches_open(&b, set, &options, &fault), ERR_OK);
-  assert_int_equal(batches_next(&b, &x, &y, &more, &fault), ERR_OK);
-  Tensor *old_x = x, *old_y = y;
-  assert_int_equal(batches_next(&b, &x, &y, &more, &fault), ERR_OK);
-  assert_ptr_equal(x, old_x);
-  assert_ptr_equal(y, old_y);
-  Tensor *kept = tensor_retain(x);
+  assert_int_equal(batches_next(&b, &batch, &more, &fault), ERR_OK);
+  Tensor *old_x = batch.x, *old_y = batch.y;
+  assert_int_equal(batches_next(&b, &batch, &more, &fault), ERR_OK);
+  assert_ptr_equal(batch.x, old_x);
+  assert_ptr_equal(batch.y, old_y);
+  Tensor *kept = tensor_retain(batch.x);
   batches_epoch(&b, 0);
-  assert_int_equal(batches_next(&b, &x, &y, &more, &fault), ERR_OK);
-  assert_ptr_not_equal(x, kept);
+  assert_int_equal(batches_next(&b, &batch, &more, &fault), ERR_OK);
+  assert_ptr_not_equal(batch.x, kept);
   CHECK_NEAR((double)tensor_reals(kept)[0], 80, 0);
-  CHECK_NEAR((double)tensor_reals(x)[0], 0, 0);
-  Tensor *view = tensor_view(x, 0, &SHAPE_OF(48), &fault);
-  assert_int_equal(batches_next(&b, &x, &y, &more, &fault), ERR_OK);
+  CHECK_NEAR((double)tensor_reals(batch.x)[0], 0, 0);
+  Tensor *view = tensor_view(batch.x, 0, &SHAPE_OF(48), &fault);
+  assert_int_equal(batches_next(&b, &batch, &more, &fault), ERR_OK);
   CHECK_NEAR((double)tensor_reals(view)[0], 0, 0);
-  assert_int_equal(batches_next(&b, &x, &y, &more, &fault), ERR_OK);
+  assert_int_equal(batches_next(&b, &batch, &more, &fault), ERR_OK);
   assert_true(more);
-  assert_int_equal(x->a.shape.dim[0], 4);
-  assert_int_equal(batches_next(&b, &x, &y, &more, &fault), ERR_OK);
+  assert_int_equal(batch.x->a.shape.dim[0], 4);
+  assert_int_equal(batches_next(&b, &batch, &more, &fault), ERR_OK);
   assert_false(more);
   batches_close(&b);
   batches_close(&b);
   tensor_release(kept);
   tensor_release(view);
-  tensor_release(x);
-  tensor_release(y);
+  batch_deinit(&batch);
   dataset_release(set);
 }
 

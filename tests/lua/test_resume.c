@@ -180,6 +180,20 @@ static const char measured[] =
     "show_net(net); show_history(h); show_draws()\n";
 
 /* A loop of its own, in which `step_done` counts. */
+/* Weights of rows and classes, in the loss and in metrics that keep rows or add them up. */
+static const char weighted[] =
+    "local x, y = set:tensors()\n"
+    "local w = (tensor.rand(90) * 3):eval()\n"
+    "local own = data.set(x, y, { weight = w, classes = 3 })\n"
+    "local net = nn.Sequential { nn.Dense(9, { activation = 'tanh' }), nn.Dense(3) }\n"
+    "local rows = train.metric(function(o, t) return o:mean(-1) end, { name = 'rows' })\n"
+    "local sums = { name = 'sums', finish = function(s) return s end,\n"
+    "  add = function(s, o, t, w) return (s or 0) + w:sum():item() end }\n"
+    "local h = train.fit(net, own, { loss = SCE, optimizer = 'adam', epochs = 4,\n"
+    "  batch_size = 20, validation = 0.2, test = own, class_weight = { 1, 0.3, 2.5 },\n"
+    "  metrics = { 'acc', 'f1', 'auc', rows, sums }, verbose = false })\n"
+    "show_net(net); show_history(h); show_draws()\n";
+
 static const char own_loop[] =
     "local net = nn.Sequential { nn.Dense(7), nn.BatchNorm(), nn.Dropout(0.2), nn.Dense(3) }\n"
     "local head = nn.Sequential { nn.Dense(2) }\n"
@@ -477,6 +491,7 @@ TEST(seeds_set_by_a_callback) {
 
 TEST(adam_batch_norm_dropout_early_stopping) { check_script(adam, false); }
 TEST(momentum_clipping_schedule_by_step) { check_script(momentum, false); }
+TEST(weights_of_rows_and_classes) { check_script(weighted, false); }
 TEST(callbacks_that_remember) { check_script(callbacks, false); }
 TEST(windows_of_probes) { check_script(probed, false); }
 TEST(fits_in_sequence_share_an_optimizer) { check_script(sequence, false); }

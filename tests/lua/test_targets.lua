@@ -271,7 +271,7 @@ function tests.test_results_of_a_users_loss_that_cannot_be_minimized()
   end
   refused(function() end, "returned nothing")
   refused(function() return "low" end, "string")
-  refused(function(o, t) return (o - t):square():reshape(-1) end, "one number")
+  refused(function(o, t) return (o - t):square():reshape(2, 2) end, "one number", "per row", "2x2")
   refused(function() return tensor(3) end, "does not depend on the output")
 end
 

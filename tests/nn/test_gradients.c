@@ -143,6 +143,20 @@ TEST(every_activation) {
 
 /* -- losses ------------------------------------------------------------------------ */
 
+/* With weights 0, 0.5, 1 ..., or without. */
+static Node *apply(const Loss *loss, Node *output, Node *target, bool weighted) {
+  double w[32];
+  int64_t n = output->shape.dim[0];
+  for (int64_t i = 0; i < n; i++) w[i] = n == 1 ? 2 : 0.5 * (double)i;
+  Node *weight = weighted ? graph_from_doubles(&graph, DT_REAL, &SHAPE_OF(n), w) : NULL;
+  return loss_apply(&graph, loss, &(LossBatch){output, target, weight, NULL});
+}
+
+static void set_logits(Loss *loss, const char *value) {
+  const Option *option = option_named(loss->object.kind, "from_logits");
+  if (option) assert_int_equal(option_set_text(&loss->object, option, value, &fault), ERR_OK);
+}
+
 /* [N, C] outputs; targets of each loss. */
 static Node *make_target(const Loss *loss, const Shape *shape) {
   bool labels = loss_targets(loss) == TARGETS_LABELS;
@@ -159,39 +173,39 @@ typedef enum OutputForm {
   AS_LOGITS, AS_FOLDED, AS_RESHAPED, AS_PROBABILITIES, AS_SIGMOIDS, OUTPUT_FORMS
 } OutputForm;
 
-static Node *emit_loss(Loss *loss, Node *z, OutputForm form) {
+static Node *emit_loss(Loss *loss, Node *z, OutputForm form, bool weighted) {
   const char *fold = ((const LossKind *)loss->object.kind)->fold;
   Node *output = z;
-  loss->from_logits = form == AS_LOGITS ? LOGITS_TRUE : LOGITS_AUTO;
+  set_logits(loss, form == AS_LOGITS ? "true" : "auto");
   if (fold && form != AS_LOGITS)
     output = strcmp(fold, "softmax") == 0 ? op_softmax(&graph, z, 1) : op_sigmoid(&graph, z);
   if (form == AS_PROBABILITIES) { /* no longer the op's own output */
-    loss->from_logits = LOGITS_FALSE;
+    set_logits(loss, "false");
     output = op_add(&graph, output, graph_scalar(&graph, 0));
   }
   if (form == AS_RESHAPED)
     output = op_reshape(&graph, op_reshape(&graph, output, &SHAPE_OF(-1)), &z->shape);
   if (form == AS_SIGMOIDS) { /* rows need not sum to 1 */
-    loss->from_logits = LOGITS_FALSE;
+    set_logits(loss, "false");
     output = op_scale(&graph, op_sigmoid(&graph, z), 0.9);
   }
-  Node *y = loss_apply(&graph, loss, output, make_target(loss, &z->shape));
+  Node *y = apply(loss, output, make_target(loss, &z->shape), weighted);
   if (!y) fail_msg("%s: %s", loss->object.kind->name, graph.fault.text);
   return y;
 }
 
-static double loss_value(Loss *loss, Tensor *z, OutputForm form) {
+static double loss_value(Loss *loss, Tensor *z, OutputForm form, bool weighted) {
   int scope = graph_scope_begin(&graph);
-  double value = graph_item(&graph, emit_loss(loss, graph_const(&graph, z), form));
+  double value = graph_item(&graph, emit_loss(loss, graph_const(&graph, z), form, weighted));
   graph_scope_end(&graph, scope);
   return value;
 }
 
-static void check_loss(Loss *loss, const Shape *shape, OutputForm form) {
+static void check_loss(Loss *loss, const Shape *shape, OutputForm form, bool weighted) {
   int scope = graph_scope_begin(&graph);
   Tensor *z = sample_numbers(shape, 0, -2, 2);
   Node *leaf = graph_track(&graph, graph_const(&graph, z)), *grad = NULL;
-  Node *y = emit_loss(loss, leaf, form);
+  Node *y = emit_loss(loss, leaf, form, weighted);
   assert_int_equal(graph_grad(&graph, y, NULL, &leaf, 1, &grad), ERR_OK);
   Tensor *analytic = graph_value(&graph, grad);
   const double h = 1e-5;
@@ -200,7 +214,7 @@ static void check_loss(Loss *loss, const Shape *shape, OutputForm form) {
     assert_true(isfinite(got));
     for (int side = 0; side < 2; side++) {
       array_set(&z->a, i, old + (side ? h : -h));
-      value[side] = loss_value(loss, z, form);
+      value[side] = loss_value(loss, z, form, weighted);
     }
     array_set(&z->a, i, old);
     double tolerance = sizeof(real) == sizeof(double) ? 1e-6 : INFINITY;
@@ -218,7 +232,8 @@ TEST(every_loss) {
     Loss *loss = (Loss *)family_make(&loss_family, loss_family.kinds[k]->name, &fault);
     for (int s = 0; s < MAX_SHAPES; s++)
       for (int form = AS_LOGITS; form < OUTPUT_FORMS; form++)
-        check_loss(loss, &shapes[s], (OutputForm)form);
+        for (int weighted = 0; weighted < 2; weighted++)
+          check_loss(loss, &shapes[s], (OutputForm)form, weighted);
     object_release(loss);
   }
   graph_close(&graph);

@@ -35,6 +35,8 @@ typedef struct Rows {
   const double *output, *target;
 } Rows;
 
+static const double *weights;            /* of the rows that are measured; NULL: none */
+
 static Array array_of(const double *values, int64_t from, int64_t n, int64_t width,
                       bool integer, Tensor **out) {
   Shape shape = integer ? SHAPE_OF(n) : SHAPE_OF(n, width);
@@ -51,7 +53,11 @@ static Err add_rows(Measure *m, const Rows *r, int64_t from, int64_t n, Reading 
   batch.output = array_of(r->output, from, n, r->width, false, &y);
   batch.target = array_of(r->target, from, n, r->t_width, r->t_width == 0, &t);
   batch.target = metric_target(&batch.output, &batch.target);
+  Tensor *w = tensor_new(NULL, DT_REAL, &SHAPE_OF(n), &fault);
+  for (int64_t i = 0; weights && i < n; i++) array_set(&w->a, i, weights[from + i]);
+  if (weights) batch.weight = w->a;
   Err err = measure_add(m, &batch, &fault);
+  tensor_release(w);
   tensor_release(y);
   tensor_release(t);
   return err;
@@ -202,6 +208,17 @@ TEST(several_yes_no_outputs_are_averaged) {
 
 /* -- auc ------------------------------------------------------------------------------- */
 
+TEST(balanced_accuracy_is_the_mean_over_classes_that_occur) {
+  gives(metric_of("balanced_accuracy"), &five, classes, (0 + 1.0 / 2 + 1) / 3);
+  double y[] = {1, 0, 5, 4, 2, 1, 0, 1}, label_of[] = {1, 1, 1, 2};   /* 3 of 3, 1 of 1 */
+  gives(metric_of("balanced_accuracy"), &(Rows){4, 2, 0, y, label_of}, classes, 1);
+  label_of[0] = 2;
+  gives(metric_of("balanced_accuracy"), &(Rows){4, 2, 0, y, label_of}, classes, 3.0 / 4);
+  gives(metric_of("balanced_accuracy"), &(Rows){2, 2, 0, y, (double[]){1, 1}}, classes, 1);
+  double score[] = {1, -1, 2, 3, -2}, yes[] = {1, 1, 1, 0, 0};        /* 2 of 3, 1 of 2 */
+  gives(metric_of("balanced_accuracy"), &(Rows){5, 1, 1, score, yes}, logits, (2.0 / 3 + 0.5) / 2);
+}
+
 TEST(auc_is_the_share_of_pairs_in_order) {
   double score[] = {0.1, 0.4, 0.35, 0.8}, yes[] = {0, 0, 1, 1};
   gives(metric_of("auc"), &(Rows){4, 1, 1, score, yes}, logits, 0.75);
@@ -271,6 +288,73 @@ TEST(r2_is_of_targets_far_from_zero_too) {
     y[i] = 1048576 + (i == 0);
   }
   gives(metric_of("r2"), &(Rows){8, 1, 1, y, t}, numbers, 1 - 5.0 / 2);
+}
+
+/* -- weights ------------------------------------------------------------------------------ */
+
+/* Row i of `from` times[i] times into `to`. */
+static void repeat(const Rows *from, const int *times, double *output, double *target, Rows *to) {
+  int64_t n = 0, step = from->t_width ? from->t_width : 1;
+  for (int64_t i = 0; i < from->rows; i++)
+    for (int k = 0; k < times[i]; k++, n++) {
+      memcpy(output + n * from->width, from->output + i * from->width,
+             (size_t)from->width * sizeof *output);
+      memcpy(target + n * step, from->target + i * step, (size_t)step * sizeof *target);
+    }
+  *to = (Rows){n, from->width, from->t_width, output, target};
+}
+
+static double measured(const char *name, const Rows *rows, Reading reading, const double *w) {
+  Metric *metric = metric_of(name);
+  double value = NAN;
+  weights = w;
+  if (measure(metric, rows, 2, reading, &value)) fail_msg("%s", fault.text);
+  object_release(metric);
+  weights = NULL;
+  return value;
+}
+
+static void gives_weighted(const char *name, const Rows *rows, Reading reading, const double *w,
+                           double right) {
+  weights = w;
+  gives(metric_of(name), rows, reading, right);
+  weights = NULL;
+}
+
+/* Weighted, unweighted, and with a row of weight 0 that no other can outweigh. */
+static void counts_weights(const char *name, const Rows *rows, Reading reading, double lost) {
+  const int times[] = {2, 1, 3, 0, 1};
+  const double weight[] = {2, 1, 3, 0, 1}, ones[] = {1, 1, 1, 1, 1};
+  double output[64], target[64], spoilt[64];
+  Rows more, bad = *rows;
+  repeat(rows, times, output, target, &more);
+  double want = measured(name, &more, reading, NULL);
+  gives_weighted(name, rows, reading, weight, want);
+  memcpy(spoilt, rows->output, (size_t)(rows->rows * rows->width) * sizeof *spoilt);
+  spoilt[3 * rows->width] = lost;
+  bad.output = spoilt;
+  gives_weighted(name, &bad, reading, weight, want);
+  want = measured(name, rows, reading, NULL);
+  double value = measured(name, rows, reading, ones);
+  assert_true(memcmp(&value, &want, sizeof value) == 0);
+}
+
+TEST(a_row_of_weight_2_counts_as_two_and_one_of_0_not_at_all) {
+  double y[] = {0.2, -1, 3, 0.5, 2}, t[] = {0, 1, 2.5, -1, 4}, yes[] = {0, 1, 1, 0, 0};
+  const Rows some = {5, 1, 1, y, t}, sides = {5, 1, 1, y, yes};
+  for (const Kind *const *k = metric_family.kinds; *k; k++) {
+    const MetricKind *kind = (const MetricKind *)*k;
+    if (*k == metric_family.from_function) continue;
+    if (kind->goal == GOAL_MAX && kind->high == 1) {
+      counts_weights((*k)->name, &five, classes, NAN);
+      counts_weights((*k)->name, &sides, logits, NAN);
+    } else {
+      counts_weights((*k)->name, &some, numbers, NAN);
+    }
+  }
+  const double none[] = {0, 0, 0, 0, 0};
+  gives_weighted("mse", &some, numbers, none, NAN);
+  gives_weighted("acc", &five, classes, none, NAN);
 }
 
 /* -- a function of the user ------------------------------------------------------------- */

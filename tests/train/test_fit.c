@@ -26,7 +26,7 @@ static Dataset *blobs(World *w, int64_t n, double gap) {
                 side + philox_unit(philox_word(stream, (uint64_t)(2 * i + k))) - 0.5);
     array_set(&y->a, i, (double)(1 + i % 2));
   }
-  Source *source = source_from_tensors(x, y, 2, 1, &w->graph.memory, &w->fault);
+  Source *source = source_from_tensors(x, y, NULL, 2, 1, &w->graph.memory, &w->fault);
   assert_non_null(source);
   Dataset *set = dataset_open(source, 0, &w->fault);
   object_release(source);

@@ -12,6 +12,7 @@
 #include "kernel/vector/lanes.h"
 #include "kernel/vector/vmath.h"
 #include <math.h>
+#include <string.h>
 
 enum {
   TILE = 2048,    /* elements of a tile of rows; also its greatest number of rows */
@@ -195,6 +196,10 @@ void KN(cross_entropy_grad_rows)(real *gx, const real *gy, const real *p,
                                  const int64_t *label, int64_t N, int64_t C) {
   for (int64_t i = 0; i < N; i++) {
     const real g = gy[i];
+    if (g == 0 && isnan(p[i * C])) {   /* nothing flows on (ops_chain.c); NaN fills a row */
+      memset(gx + i * C, 0, (size_t)C * sizeof *gx);
+      continue;
+    }
 #pragma omp simd
     for (int64_t c = 0; c < C; c++) gx[i * C + c] = g * p[i * C + c];
     gx[i * C + label[i]] = g * (p[i * C + label[i]] - 1);

@@ -1,0 +1,297 @@
+/* loss_entropy.c: cross-entropies.
+ *
+ * They are computed from logits z wherever they can be, because log(softmax(z)) and
+ * log(sigmoid(z)) lose all digits where the probability is small:
+ *
+ *   categorical  -log p_y = log sum_j exp(z_j) - z_y
+ *   binary       t softplus(-z) + (1 - t) softplus(z)
+ *
+ * An output that a softmax or sigmoid made is folded: its input are the logits. Only where
+ * there are no logits, probabilities are taken, not smaller than 1e-7. That an output is a
+ * probability is known from the ops that made it (graph/known.c), whatever stands between; the
+ * categorical forms divide rows that need not sum to 1 by their sum, as Keras does.
+ *
+ * A class with target 0 adds 0 even where its probability is 0 and log p is -inf: a masked
+ * class has no share in value and gradient. */
+#include "nn/loss.h"
+#include "graph/ops.h"
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#define SMALLEST_P 1e-7
+
+typedef enum FromLogits { LOGITS_AUTO, LOGITS_TRUE, LOGITS_FALSE } FromLogits;
+
+typedef struct EntropyLoss {
+  Loss loss;
+  int from_logits;             /* FromLogits */
+} EntropyLoss;
+
+/* -- form ---------------------------------------------------------------------------- */
+
+static FromLogits said(const Loss *loss) {
+  return (FromLogits)((const EntropyLoss *)loss)->from_logits;
+}
+
+static bool folds_softmax(const Loss *loss) {
+  return strcmp(loss_kind(loss)->fold, op_record_softmax.name) == 0;
+}
+
+/* The logits of an output that the op to be folded made, before any reshape that kept its
+ * rows; NULL: it did not, or has forgotten. */
+static Node *logits_below(const Loss *loss, const Node *output) {
+  const Node *made = output;
+  while (made->op == &op_record_reshape && made->in) made = made->in[0];
+  if (!made->in || strcmp(made->op->name, loss_kind(loss)->fold) != 0) return NULL;
+  if (!folds_softmax(loss)) return made->in[0];
+  int last = made->shape.rank - 1, own = output->shape.rank - 1;
+  bool rows = made->attr[0].i == last && own >= 0 &&
+              made->shape.dim[last] == output->shape.dim[own];
+  return rows ? made->in[0] : NULL;
+}
+
+static LossForm entropy_form(const Loss *loss, const Node *output) {
+  if (said(loss) == LOGITS_TRUE) return FORM_LOGITS;
+  if (logits_below(loss, output)) return FORM_FOLDED;
+  if (said(loss) == LOGITS_FALSE || known_probabilities(&output->known))
+    return folds_softmax(loss) && !known_distributions(&output->known) ? FORM_NORMALIZED
+                                                                       : FORM_PROBABILITIES;
+  if (output->known.logs) return folds_softmax(loss) ? FORM_LOGITS : FORM_UNKNOWN;
+  return output->net_output ? FORM_LOGITS : FORM_UNKNOWN;
+}
+
+const char *loss_form_text(const Loss *loss, LossForm form) {
+  bool softmax = loss_kind(loss)->fold && folds_softmax(loss);
+  switch (form) {
+  case FORM_FOLDED:
+    return softmax ? "the softmax of the output is folded in" :
+                     "the sigmoid of the output is folded in";
+  case FORM_LOGITS:
+    return softmax ? "outputs are logits: the loss applies softmax" :
+                     "outputs are logits: the loss applies sigmoid";
+  case FORM_PROBABILITIES: return "outputs are probabilities";
+  case FORM_NORMALIZED:
+    return "outputs are probabilities that need not sum to 1: the loss divides them by their "
+           "sum; softmax gives a distribution";
+  case FORM_UNKNOWN: return "say from_logits = true or false";
+  case FORM_PLAIN: break;
+  }
+  return "";
+}
+
+/* Are the values there, and does each row sum to 1? */
+static bool rows_seen_to_sum_to_one(const Node *p) {
+  const Tensor *value = node_value(p);
+  int64_t c = p->shape.dim[p->shape.rank - 1];
+  if (!value || p->dtype != DT_REAL || c == 0) return false;
+  for (int64_t r = 0; r < tensor_count(value); r += c) {
+    double sum = 0;
+    for (int64_t i = 0; i < c; i++) sum += array_get(&value->a, r + i);
+    bool one = fabs(sum - 1) <= 1e-3;
+    if (!one) return false;
+  }
+  return true;
+}
+
+/* Rows divided by their sums; a row of zeros stays. */
+static Node *normalized(Graph *graph, const Loss *loss, Node *p) {
+  if (!rows_seen_to_sum_to_one(p))
+    graph_warn(graph, WARN_NORMALIZED, NULL,
+               "loss.%s: the outputs are probabilities that need not sum to 1 over the "
+               "classes, so each row is divided by its sum; end the net with softmax over the "
+               "last axis, or with no activation", loss->object.kind->name);
+  Node *sum = op_sum(graph, p, 1u << (p->shape.rank - 1), true);
+  Node *zero = graph_scalar(graph, 0), *one = graph_scalar(graph, 1);
+  if (!sum) return NULL;
+  return op_div(graph, p, op_where(graph, op_eq(graph, sum, zero), one, sum));
+}
+
+/* What an op folded, under the shape of its output. */
+static Node *folded(Graph *graph, const Loss *loss, Node *output) {
+  Node *z = logits_below(loss, output);
+  return shape_equal(&z->shape, &output->shape) ? z : op_reshape(graph, z, &output->shape);
+}
+
+/* Logits may be of any sign and size. What cannot be below 0 nor beyond some number is more
+ * likely a sum of probabilities than that. */
+static void warn_of_bounds(Graph *graph, const Loss *loss, const Node *output) {
+  const Known *k = &output->known;
+  bool bounded = k->lo >= 0 && isfinite(k->hi);
+  if (!bounded || said(loss) != LOGITS_AUTO) return;
+  graph_warn(graph, WARN_BOUNDED, NULL,
+             "loss.%s: the outputs lie from %.4g to %.4g, and are taken for logits; say "
+             "from_logits = false if they are probabilities, true if not",
+             loss->object.kind->name, k->lo, k->hi);
+}
+
+/* Sets *z to the logits, or *p to the probabilities; false after a fault. */
+static bool take_form(Graph *graph, const Loss *loss, Node *output, Node **z, Node **p) {
+  *z = *p = NULL;
+  switch (entropy_form(loss, output)) {
+  case FORM_FOLDED: *z = folded(graph, loss, output); break;
+  case FORM_LOGITS:
+    warn_of_bounds(graph, loss, output);
+    *z = output;
+    break;
+  case FORM_PROBABILITIES: *p = op_clip(graph, output, SMALLEST_P, 1); break;
+  case FORM_NORMALIZED:
+    *p = op_clip(graph, normalized(graph, loss, output), SMALLEST_P, 1);
+    break;
+  default:
+    fault_set(&graph->fault, ERR_VALUE, "%s: say from_logits = true or from_logits = false",
+              output->known.logs ? "the outputs are logarithms of probabilities "
+                                   "(log_softmax), which belong to categorical_crossentropy "
+                                   "or sparse_categorical_crossentropy" :
+                                   "the output is a plain tensor, not made by a net, softmax "
+                                   "or sigmoid");
+  }
+  return *z || *p;
+}
+
+/* Targets from 0 to 1; the op that refuses others names the loss. */
+static Node *given_targets(Graph *graph, const Loss *loss, Node *target) {
+  const char *outer = graph->layer;
+  char name[80];
+  snprintf(name, sizeof name, "loss.%s", loss->object.kind->name);
+  graph->layer = graph_intern(graph, name);
+  Node *t = op_targets(graph, target, loss_targets(loss) == TARGETS_YES_NO);
+  graph->layer = outer;
+  return t;
+}
+
+/* -- binary cross-entropy ---------------------------------------------------------- */
+
+static Node *binary_values(Graph *graph, const Loss *loss, Node *output, Node *target) {
+  bool labels = target->dtype != DT_REAL;
+  Node *t = labels ? loss_conform(graph, output, target) : target, *z, *p;
+  if (!t) return NULL;
+  if (!shape_equal(&output->shape, &t->shape))
+    return loss_refuse(graph, labels && output->shape.rank > 1 ?
+                       "output and target must have the same shape; for labels of several "
+                       "classes use sparse_categorical_crossentropy" :
+                       "output and target must have the same shape", output, target);
+  t = given_targets(graph, loss, t);
+  if (!t || !take_form(graph, loss, output, &z, &p)) return NULL;
+  Node *one = graph_scalar(graph, 1), *if_one, *if_zero;
+  if (z) {
+    if_one = op_softplus(graph, op_neg(graph, z));
+    if_zero = op_softplus(graph, z);
+  } else {
+    if_one = op_neg(graph, op_log(graph, p));
+    Node *q = op_clip(graph, op_sub(graph, one, output), SMALLEST_P, 1);
+    if_zero = op_neg(graph, op_log(graph, q));
+  }
+  return op_add(graph, op_mul(graph, t, if_one),
+                op_mul(graph, op_sub(graph, one, t), if_zero));
+}
+
+/* -- categorical cross-entropy ----------------------------------------------------- */
+
+/* -sum_j terms_j over the last axis. */
+static Node *cross_entropy(Graph *graph, Node *terms) {
+  if (!terms) return NULL;
+  return op_neg(graph, op_sum(graph, terms, 1u << (terms->shape.rank - 1), false));
+}
+
+/* One class has always probability 1: there is nothing to learn. */
+static bool one_class(Graph *graph, const Node *output) {
+  if (output->shape.dim[output->shape.rank - 1] != 1) return false;
+  char o[SHAPE_TEXT];
+  fault_set(&graph->fault, ERR_SHAPE,
+            "the output %s has one class, whose probability is always 1; for yes or no use "
+            "binary_crossentropy, with sigmoid or with logits", shape_text(o, &output->shape));
+  return true;
+}
+
+static Node *categorical_values(Graph *graph, const Loss *loss, Node *output, Node *target) {
+  Node *z, *p;
+  if (output->shape.rank < 2 || !shape_equal(&output->shape, &target->shape))
+    return loss_refuse(graph, "output and target must have the same shape [N, C]; for labels "
+                       "use sparse_categorical_crossentropy", output, target);
+  if (one_class(graph, output)) return NULL;
+  Node *t = given_targets(graph, loss, target);
+  if (!t || !take_form(graph, loss, output, &z, &p)) return NULL;
+  if (p) return cross_entropy(graph, op_mul(graph, t, op_log(graph, p)));
+  Node *terms = op_mul(graph, t, op_log_softmax(graph, z, z->shape.rank - 1));
+  Node *zero = graph_scalar(graph, 0);
+  return cross_entropy(graph, op_where(graph, op_eq(graph, t, zero), zero, terms));
+}
+
+/* Does `target` hold one label per row of `output`: its shape without the last axis, or
+ * with a last axis of 1? */
+static bool labels_fit(const Shape *output, const Shape *target) {
+  if (output->rank < 2) return false;
+  bool one = target->rank == output->rank && target->dim[target->rank - 1] == 1;
+  if (target->rank != output->rank - 1 && !one) return false;
+  for (int i = 0; i < output->rank - 1; i++)
+    if (output->dim[i] != target->dim[i]) return false;
+  return true;
+}
+
+static Node *sparse_values(Graph *graph, const Loss *loss, Node *output, Node *target) {
+  Node *z, *p, *v;
+  if (!labels_fit(&output->shape, &target->shape))
+    return loss_refuse(graph, "output must be [N, C] and target one label per row, [N]",
+                       output, target);
+  if (one_class(graph, output) || !take_form(graph, loss, output, &z, &p)) return NULL;
+  int64_t c = output->shape.dim[output->shape.rank - 1];
+  int64_t n = shape_count(&target->shape);
+  Node *labels = op_reshape(graph, target, &SHAPE_OF(n));
+  if (p) {
+    Node *log_p = op_reshape(graph, op_log(graph, p), &SHAPE_OF(n, c));
+    v = cross_entropy(graph, op_mul(graph, op_one_hot(graph, labels, c), log_p));
+  } else {
+    if (z->shape.rank != 2) z = op_reshape(graph, z, &SHAPE_OF(n, c));
+    v = op_softmax_cross_entropy(graph, z, labels);
+  }
+  Shape rows = output->shape;
+  return --rows.rank == 1 ? v : op_reshape(graph, v, &rows);
+}
+
+/* -- records ----------------------------------------------------------------------- */
+
+static const char *const from_logits_names[] = {"auto", "true", "false", NULL};
+
+static const Option options[] = {
+    {.name = "from_logits", .kind = OPT_CHOICE, .offset = offsetof(EntropyLoss, from_logits),
+     .value = "auto", .choices = from_logits_names,
+     .doc = "is the output a logit? auto: what softmax or sigmoid made is folded, what is "
+            "known to lie from 0 to 1 is a probability, another output of a net is a logit "
+            "(with a warning where it cannot be below 0 nor beyond some number), a plain "
+            "tensor is an error; false: classes whose outputs need not sum to 1 are divided "
+            "by their sum"},
+    {0}};
+
+const LossKind loss_binary = {
+    .kind = {.name = "binary_crossentropy",
+             .alias = "binary_cross_entropy bce BCELoss BCEWithLogitsLoss",
+             .family = &loss_family, .size = sizeof(EntropyLoss), .options = options,
+             .doc = "Mean cross-entropy of independent yes-no outputs. Targets are numbers "
+                    "from 0 to 1 of the output's shape; integers are labels, 1 no and 2 yes.",
+             .equation = "L = mean(-t log p - (1 - t) log(1 - p)), p = sigmoid(z)",
+             .source = "Goodfellow et al., Deep Learning, 6.2.2.2"},
+    .values = binary_values, .form = entropy_form, .fold = "sigmoid",
+    .targets = TARGETS_YES_NO};
+
+const LossKind loss_categorical = {
+    .kind = {.name = "categorical_crossentropy", .alias = "categorical_cross_entropy cce",
+             .family = &loss_family, .size = sizeof(EntropyLoss), .options = options,
+             .doc = "Mean cross-entropy of classes; targets are distributions [N, C], one-hot "
+                    "for example: each share from 0 to 1, rows need not sum to 1. A share of 0 "
+                    "adds 0.",
+             .equation = "L = mean_n(-sum_j t_nj log p_nj), p = softmax(z)",
+             .source = "Goodfellow et al., Deep Learning, 6.2.2.3"},
+    .values = categorical_values, .form = entropy_form, .fold = "softmax",
+    .targets = TARGETS_DISTRIBUTIONS};
+
+const LossKind loss_sparse = {
+    .kind = {.name = "sparse_categorical_crossentropy",
+             .alias = "sparse_categorical_cross_entropy cross_entropy CrossEntropyLoss",
+             .family = &loss_family, .size = sizeof(EntropyLoss), .options = options,
+             .doc = "Mean cross-entropy of classes; targets are labels [N] that count from 1.",
+             .equation = "L = mean_n(-log p[n, t_n]), p = softmax(z)",
+             .source = "Goodfellow et al., Deep Learning, 6.2.2.3"},
+    .values = sparse_values, .form = entropy_form, .fold = "softmax",
+    .targets = TARGETS_LABELS};

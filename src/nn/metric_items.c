@@ -1,0 +1,117 @@
+/* metric_items.c: outputs and targets as items of classes; see metric_items.h. */
+#include "nn/metric_items.h"
+#include <math.h>
+#include <stdio.h>
+
+void metric_read(const Metric *metric, Reading *reading) {
+  const ClassMetric *c = (const ClassMetric *)metric;
+  if (c->as != READ_UNKNOWN) reading->as = (ReadAs)c->as;
+  if (!isnan(c->threshold)) reading->threshold = c->threshold;
+}
+
+Reading metric_reading(const Metric *metric, const MetricBatch *batch) {
+  Reading reading = batch->reading;
+  metric_read(metric, &reading);
+  return reading;
+}
+
+static bool is_distribution(const MetricBatch *batch) {
+  return shape_equal(&batch->output.shape, &batch->target.shape);
+}
+
+int64_t metric_n_items(const MetricBatch *batch, const Reading *reading) {
+  int64_t n = shape_count(&batch->output.shape);
+  return reading->as == READ_BINARY ? n : n / reading_width(&batch->output.shape);
+}
+
+static Err bad_label(const MetricBatch *batch, double got, const char *allowed, Fault *fault) {
+  char number[32];
+  return fault_set(fault, ERR_DATA, "a target is %s; allowed: %s%s", text_number(number, got),
+                   allowed, batch->target.dtype != DT_REAL && got == 0
+                                ? "; :cast \"real\" makes numbers of labels, label_base = 0 "
+                                  "counts them from 0" : "");
+}
+
+static Err yes_no_item(const MetricBatch *batch, const Reading *reading, int64_t i, Item *out,
+                       Fault *fault) {
+  double t = array_get(&batch->target, i);
+  bool label = batch->target.dtype != DT_REAL && !reading->numbers;
+  if (label && t != 1 && t != 2) return bad_label(batch, t, "labels 1 (no) and 2 (yes)", fault);
+  if (!label && !(t >= 0 && t <= 1)) return bad_label(batch, t, "numbers from 0 to 1", fault);
+  out->place = i % reading_width(&batch->output.shape);
+  if (batch->output.data) out->got = reading_yes(reading, array_get(&batch->output, i));
+  out->want = t >= (label ? 2 : 0.5) ? 2 : 1;
+  return ERR_OK;
+}
+
+static Err class_item(const MetricBatch *batch, int64_t i, Item *out, Fault *fault) {
+  int64_t n = reading_width(&batch->output.shape);
+  out->place = 0;
+  if (batch->output.data) out->got = reading_largest(&batch->output, i * n, n);
+  if (is_distribution(batch)) {
+    out->want = reading_largest(&batch->target, i * n, n);
+    return out->want ? ERR_OK : bad_label(batch, NAN, "numbers from 0 to 1", fault);
+  }
+  double t = array_get(&batch->target, i);
+  out->want = t >= 1 && t <= (double)n ? (int64_t)t : 0;
+  if (out->want && (double)out->want == t) return ERR_OK;
+  char allowed[64];
+  snprintf(allowed, sizeof allowed, "labels from 1 to %lld", (long long)n);
+  return bad_label(batch, t, allowed, fault);
+}
+
+Err metric_item(const MetricBatch *batch, const Reading *reading, int64_t i, Item *out,
+                Fault *fault) {
+  return reading->as == READ_BINARY ? yes_no_item(batch, reading, i, out, fault)
+                                    : class_item(batch, i, out, fault);
+}
+
+/* -- what can be measured ---------------------------------------------------------------- */
+
+static Err refuse_shapes(const MetricBatch *batch, const char *allowed, Fault *fault) {
+  char o[SHAPE_TEXT], t[SHAPE_TEXT];
+  return fault_set(fault, ERR_SHAPE, "targets must be %s; got output %s and target %s", allowed,
+                   shape_text(o, &batch->output.shape), shape_text(t, &batch->target.shape));
+}
+
+static Err check_class_shapes(const Metric *metric, const MetricBatch *batch, Fault *fault) {
+  Reading reading = metric_reading(metric, batch);
+  int64_t width = reading_width(&batch->output.shape);
+  int64_t n = shape_count(&batch->output.shape), n_targets = shape_count(&batch->target.shape);
+  const char *name = metric->object.kind->name;
+  if (reading.as == READ_UNKNOWN)
+    return fault_set(fault, ERR_VALUE, "whether outputs are classes or yes-no answers does not "
+                     "follow from the loss: say so, as in train.%s { kind = \"categorical\" } "
+                     "(or \"binary\")", name);
+  if (reading.as == READ_BINARY)
+    return n == n_targets ? ERR_OK
+           : refuse_shapes(batch, "of the outputs' shape, one for each yes-no output", fault);
+  if (width == 1)
+    return fault_set(fault, ERR_SHAPE, "one output has no classes; for a yes-no output say "
+                     "kind = \"binary\"");
+  if (is_distribution(batch) || n_targets * width == n) return ERR_OK;
+  return refuse_shapes(batch, "labels [N], or of the outputs' shape", fault);
+}
+
+Err metric_check_items(const Metric *metric, const MetricBatch *batch, Fault *fault) {
+  Err err = check_class_shapes(metric, batch, fault);
+  if (err || !batch->target.data || batch->output.data) return err;
+  Reading reading = metric_reading(metric, batch);
+  for (int64_t i = 0; !err && i < metric_n_items(batch, &reading); i++) {
+    Item item = {0};
+    err = metric_item(batch, &reading, i, &item, fault);
+  }
+  return err;
+}
+
+/* -- options ------------------------------------------------------------------------- */
+
+const char *const metric_as_names[] = {"auto", "categorical", "binary", NULL};
+
+Err metric_check_class_options(Object *object, Fault *fault) {
+  const ClassMetric *c = (const ClassMetric *)object;
+  if (metric_check_name(object, fault)) return fault->code;
+  if (isnan(c->threshold) || c->as != READ_CATEGORICAL) return ERR_OK;
+  return fault_set(fault, ERR_VALUE, "train.%s: option \"threshold\" is of yes-no outputs; with "
+                   "kind = \"categorical\" the largest output counts", object->kind->name);
+}

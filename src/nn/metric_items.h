@@ -1,0 +1,53 @@
+/* metric_items.h: what the metrics of classes and of yes-no answers share.
+ *
+ * All of them read outputs as the loss does (reading.h), or as their options say. What is
+ * counted is an item: a row of outputs read by its largest, or one yes-no output. An item
+ * whose output is NaN has no class: it is wrong, and no prediction of any class. */
+#ifndef NN_METRIC_ITEMS_H
+#define NN_METRIC_ITEMS_H
+
+#include "nn/metric.h"
+#include <stddef.h>
+
+/* Base of the metrics of classes: first member of the struct of one that has more options. */
+typedef struct ClassMetric {
+  Metric metric;
+  int as;                      /* ReadAs; READ_UNKNOWN: as the loss does */
+  double threshold;            /* NaN: that of the loss */
+} ClassMetric;
+
+#define METRIC_READ                                                                    \
+  METRIC_NAME,                                                                         \
+  {.name = "kind", .kind = OPT_CHOICE, .offset = offsetof(ClassMetric, as),            \
+   .value = "auto", .choices = metric_as_names,                                        \
+   .doc = "how outputs are read: categorical, a row's class is that of its largest "   \
+          "output; binary, each output is a yes or a no; auto: as the loss does (mse " \
+          "and mae: binary, with one output)"}
+
+#define METRIC_THRESHOLD                                                               \
+  {.name = "threshold", .kind = OPT_REAL, .offset = offsetof(ClassMetric, threshold),  \
+   .value = "none", .lo = -1e30, .hi = 1e30,                                           \
+   .doc = "an output of at least this is a yes; default: 0 for logits, 1/2 for "       \
+          "probabilities, and for mse and mae"}
+
+extern const char *const metric_as_names[];
+/* Check of a kind with these options. */
+Err metric_check_class_options(Object *object, Fault *fault) WARN_UNUSED;
+
+/* MetricKind.read, MetricKind.check. */
+void metric_read(const Metric *metric, Reading *reading);
+Err metric_check_items(const Metric *metric, const MetricBatch *batch, Fault *fault) WARN_UNUSED;
+
+/* An item: what it was read as and what it is, 1 .. n_classes (yes-no: 1 no, 2 yes); got 0:
+ * NaN, or there are targets alone. `place`: of the yes-no output in its row, from 0. */
+typedef struct Item {
+  int64_t place, got, want;
+} Item;
+
+/* How the metric reads the batch; how many items that makes; item i, from 0. */
+Reading metric_reading(const Metric *metric, const MetricBatch *batch);
+int64_t metric_n_items(const MetricBatch *batch, const Reading *reading);
+Err metric_item(const MetricBatch *batch, const Reading *reading, int64_t i, Item *out,
+                Fault *fault) WARN_UNUSED;
+
+#endif
