@@ -191,9 +191,36 @@ void text_add_first_line(Text *out, const char *text) {
 
 /* -- words on lines ------------------------------------------------------------------ */
 
+typedef struct CodeRange { uint32_t first, last; } CodeRange;
+
+static bool is_in(uint32_t code, const CodeRange *ranges, size_t n) {
+  for (size_t i = 0; i < n; i++)
+    if (code >= ranges[i].first && code <= ranges[i].last) return true;
+  return false;
+}
+
+/* Of one character: marks that join the one before take none, those of East Asia and pictures
+ * two. */
+static int code_columns(uint32_t code) {
+  static const CodeRange none[] = {{0x300, 0x36F}, {0x200B, 0x200F}, {0x20D0, 0x20FF},
+                                   {0xFE00, 0xFE0F}};
+  static const CodeRange two[] = {{0x1100, 0x115F}, {0x2E80, 0xA4CF}, {0xAC00, 0xD7A3},
+                                  {0xF900, 0xFAFF}, {0xFE30, 0xFE6F}, {0xFF00, 0xFF60},
+                                  {0xFFE0, 0xFFE6}, {0x1F300, 0x1F64F}, {0x1F900, 0x1F9FF},
+                                  {0x20000, 0x3FFFD}};
+  if (code < 0x300) return 1;
+  if (is_in(code, none, sizeof none / sizeof *none)) return 0;
+  return is_in(code, two, sizeof two / sizeof *two) ? 2 : 1;
+}
+
 int text_columns_of(const char *bytes, size_t n_bytes) {
   int n = 0;
-  for (size_t i = 0; i < n_bytes; i++) n += ((unsigned char)bytes[i] & 0xC0) != 0x80;
+  const char *end = bytes + n_bytes;
+  for (uint32_t code; bytes < end;) {
+    size_t length = utf8_next(bytes, end, &code);
+    n += length ? code_columns(code) : 1;
+    bytes += length ? length : 1;
+  }
   return n;
 }
 

@@ -56,7 +56,8 @@ void text_add_clean_lines(Text *out, const char *text);
 /* Adds what stands before the first line end, as text_add_clean does. */
 void text_add_first_line(Text *out, const char *text);
 
-/* Columns that a text takes on a terminal: one for each code point. The same of n_bytes. */
+/* Columns that a text takes on a terminal: two for a character of East Asia, none for a mark that
+ * joins the one before, else one. The same of n_bytes. */
 int text_columns(const char *text);
 int text_columns_of(const char *bytes, size_t n_bytes);
 

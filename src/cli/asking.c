@@ -177,17 +177,13 @@ void add_value(Text *text, const Json *value, int digits) {
 }
 
 void add_cell(Table *table, const Json *value, int digits) {
-  Text text = {0};
-  if (value) add_value(&text, value, digits);
-  table_add(table, text.data ? text.data : "");
-  text_deinit(&text);
+  if (value) add_value(table_cell(table), value, digits);
+  table_cell_end(table);
 }
 
 void add_first_line(Table *table, const char *message) {
-  Text line = {0};
-  text_add_first_line(&line, message);
-  table_add(table, line.data ? line.data : "");
-  text_deinit(&line);
+  text_add_bytes(table_cell(table), message, strcspn(message, "\n"));
+  table_cell_end(table);
 }
 
 static void tell_left_out(const Text *titles) {
@@ -200,19 +196,8 @@ static void tell_left_out(const Text *titles) {
   text_deinit(&wrapped);
 }
 
-Err print_table(Table *table, int indent, Fault *fault) {
-  Text text = {0}, left_out = {0};
-  int width = out_table_columns();
-  table_write(table, width, indent, &text);
-  table_left_out(table, width, indent, &left_out);
-  table_deinit(table);
-  Err err = print_text(&text, fault);
-  if (!err && left_out.n_bytes && !left_out.failed) tell_left_out(&left_out);
-  text_deinit(&left_out);
-  return err;
-}
-
-Err find_writer(const QueryCall *call, const DocWriter **out, Fault *fault) {
+/* The writer that --format names, or that of text. */
+static Err find_writer(const QueryCall *call, const DocWriter **out, Fault *fault) {
   const char *name = call_option(call, "--format"), *names[8];
   Text allowed = {0};
   int n = 0;
@@ -230,11 +215,22 @@ Err find_writer(const QueryCall *call, const DocWriter **out, Fault *fault) {
   return fault->code;
 }
 
-Err print_doc(Doc *doc, const DocWriter *writer, Fault *fault) {
+Err print_doc(const QueryCall *call, Doc *doc, Fault *fault) {
+  const DocWriter *writer;
   Text text = {0};
-  writer->write(doc, out_table_columns(), &text);
+  Err err = find_writer(call, &writer, fault);
+  if (!err) writer->write(doc, out_table_columns(), &text);
   doc_deinit(doc);
-  return print_data(&text, fault);
+  return err ? err : print_data(&text, fault);
+}
+
+Err print_records(const QueryCall *call, Doc *doc, Fault *fault) {
+  Text left_out = {0};
+  if (!call_option(call, "--format")) doc_left_out(doc, out_table_columns(), &left_out);
+  Err err = print_doc(call, doc, fault);
+  if (!err && left_out.n_bytes && !left_out.failed) tell_left_out(&left_out);
+  text_deinit(&left_out);
+  return err;
 }
 
 void print_wrapped(int used, int indent, const char *format, ...) {
@@ -257,13 +253,6 @@ void print_entry(const char *name, const char *value, int column, const char *do
   if (!left.failed) out_print("  %-*s ", column - 3, left.data);
   if (!left.failed) print_wrapped(column, column, "%s", doc);
   text_deinit(&left);
-}
-
-Err print_text(Text *text, Fault *fault) {
-  Err err = text->failed ? fault_memory(fault, text->n_bytes) : ERR_OK;
-  if (!err && text->n_bytes) out_say("%s", text->data);
-  text_deinit(text);
-  return err;
 }
 
 Err print_data(Text *text, Fault *fault) {

@@ -35,7 +35,7 @@ const char *reported_metric(const Json *plan, const Json *names);
 /* experiment.json, new, as plan_file_read gives it; NULL in *out if there is none. */
 Err read_plan(const char *runs, const char *experiment, Json **out, Fault *fault) WARN_UNUSED;
 
-/* Adds a value as a person reads it: texts as they are (print_text and tables clean them),
+/* Adds a value as a person reads it: texts as they are (documents clean them),
  * numbers to `digits` digits, 0: all. */
 void add_value(Text *text, const Json *value, int digits);
 /* The same as the next cell of a table; nothing for NULL. */
@@ -43,13 +43,15 @@ void add_cell(Table *table, const Json *value, int digits);
 /* The first line of a message, whose others are a trace, as the next cell. */
 void add_first_line(Table *table, const char *message);
 
-/* Prints the table with a width of stdout, after `indent` blanks, and on stderr which columns
- * found no room. Ends the table. */
-Err print_table(Table *table, int indent, Fault *fault) WARN_UNUSED;
-/* The writer of the document that --format names; that of text. ERR_USAGE with the nearest. */
-Err find_writer(const QueryCall *call, const DocWriter **out, Fault *fault) WARN_UNUSED;
-/* Prints the document and frees it. */
-Err print_doc(Doc *doc, const DocWriter *writer, Fault *fault) WARN_UNUSED;
+/* The option of commands that print documents: how they are written. */
+#define QUERY_FORMAT \
+  {"--format", "NAME", "text (the default), md, html, latex, csv or json: the page so written"}
+
+/* Prints the document as --format has it, as text with the width of stdout, and frees it.
+ * ERR_USAGE for a format that is none, with the nearest. */
+Err print_doc(const QueryCall *call, Doc *doc, Fault *fault) WARN_UNUSED;
+/* The same of records that were asked for: on stderr, which columns found no room. */
+Err print_records(const QueryCall *call, Doc *doc, Fault *fault) WARN_UNUSED;
 /* Prints the value and frees it. */
 Err print_json(Json *json, Fault *fault) WARN_UNUSED;
 /* Prints the words that the format gives as text_add_wrapped adds them, within the width of
@@ -59,9 +61,7 @@ void print_wrapped(int used, int indent, const char *format, ...)
 /* Prints "  left   doc", the doc from the column on and wrapped; `value` (NULL: none) stands
  * behind the name. */
 void print_entry(const char *name, const char *value, int column, const char *doc);
-/* Prints the text, or its lack of memory, and frees it: for a person (out_say), and for a
- * program (out_data). */
-Err print_text(Text *text, Fault *fault) WARN_UNUSED;
+/* Prints the text as out_data does, or its lack of memory, and frees it. */
 Err print_data(Text *text, Fault *fault) WARN_UNUSED;
 
 #endif

@@ -75,9 +75,7 @@ static Err compare(const QueryCall *call, const Study *study, Fault *fault) {
                             .bootstrap = call_option(call, "--bootstrap") != NULL};
   Compare *compared = NULL;
   Doc doc = {0};
-  const DocWriter *writer = NULL;
-  Err err = find_writer(call, &writer, fault);
-  if (!err) err = read_goal(call, &question.goal, fault);
+  Err err = read_goal(call, &question.goal, fault);
   if (!err && question.metric) err = find_metric(study, &question.metric, fault);
   if (!err && question.metric && strcmp(question.metric, study->report) != 0)
     name_measure(study, &question);
@@ -87,8 +85,8 @@ static Err compare(const QueryCall *call, const Study *study, Fault *fault) {
     json_put(answer, "notes", study_notes(study));
     err = print_json(answer, fault);
   } else if (!err) {
-    study_result_doc(study, compared, &doc);
-    err = print_doc(&doc, writer, fault);
+    study_result_doc(study, compared, call_option(call, "--long") != NULL, &doc);
+    err = print_doc(call, &doc, fault);
   }
   doc_deinit(&doc);
   compare_free(compared);
@@ -126,7 +124,8 @@ static Err run_compare(const QueryCall *call, Fault *fault) {
 static const QueryOption compare_options[] = {
     {"--metric", "NAME", "another value than the one that the study reports"},
     {"--goal", "GOAL", "max or min: which way is better; follows from names of metrics and losses"},
-    {"--format", "NAME", "text (the default), md, html, latex, csv or json: the page so written"},
+    {"--long", NULL, "with the tests, what each factor explains, and what both assume"},
+    QUERY_FORMAT,
     {"--bootstrap", NULL, "intervals by bootstrap-t where there are seeds enough"},
     {NULL, NULL, NULL}};
 
@@ -134,7 +133,8 @@ const QueryCommand command_compare = {
     .name = "compare", .usage = "experiment", .json = true,
     .doc = "Says what a study shows so far: a verdict, cells, factors, contrasts.",
     .details =
-        "What is decided stands first. A contrast is decided by the paired t test over\n"
+        "What is decided stands first, then the cells, what is open and what limits it; --long\n"
+        "tells all numbers behind it. A contrast is decided by the paired t test over\n"
         "its seeds, four at least, with Holm's correction for the number of contrasts;\n"
         "it is equivalent where the interval lies within the script's rope. p flip,\n"
         "beside it, is the sign-flip test, which assumes no distribution. Where the two\n"

@@ -4,7 +4,6 @@
  * for the first and "args.x", "values.x" for the others, as in filters. Numbers are written
  * with all digits, but for means on a page. Tables for a page (md, latex) leave out what is
  * told of the run. */
-#include "base/csv.h"
 #include "base/file.h"
 #include "base/out.h"
 #include "cli/asking.h"
@@ -17,74 +16,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* -- formats: one record each -------------------------------------------------------- */
+/* -- formats ------------------------------------------------------------------------- */
 
 typedef struct Format {
-  const char *name;
+  const char *name;          /* of the document's writer */
   bool page;                 /* to be read: without attempts, times and hashes */
-  void (*begin)(Text *out, int n_columns);
-  void (*cell)(Text *out, const char *text, bool first);
-  void (*end_row)(Text *out, int n_columns, bool header);
-  void (*end)(Text *out);
+  bool data;                 /* the rows as they are, and no table */
 } Format;
 
-static void csv_cell_out(Text *out, const char *text, bool first) {
-  if (!first) text_add(out, ",");
-  csv_add_field(out, text);
-}
-
-static void csv_end_row(Text *out, int n_columns, bool header) {
-  (void)n_columns, (void)header;
-  text_add(out, "\n");
-}
-
-static void md_cell(Text *out, const char *text, bool first) {
-  text_add(out, first ? "| " : " | ");
-  for (; *text; text++) {
-    if (*text == '|') text_add(out, "\\");
-    text_add_bytes(out, *text == '\n' ? " " : text, 1);
-  }
-}
-
-static void md_end_row(Text *out, int n_columns, bool header) {
-  text_add(out, " |\n");
-  for (int i = 0; header && i < n_columns; i++) text_add(out, i ? "---|" : "|---|");
-  if (header) text_add(out, "\n");
-}
-
-static void latex_begin(Text *out, int n_columns) {
-  text_add(out, "\\begin{tabular}{");
-  for (int i = 0; i < n_columns; i++) text_add(out, "l");
-  text_add(out, "}\n\\hline\n");
-}
-
-/* The characters that mean something to LaTeX. */
-static void latex_cell(Text *out, const char *text, bool first) {
-  if (!first) text_add(out, " & ");
-  for (; *text; text++) {
-    if (*text == '\\') text_add(out, "\\textbackslash{}");
-    else if (*text == '~') text_add(out, "\\textasciitilde{}");
-    else if (*text == '^') text_add(out, "\\textasciicircum{}");
-    else if (*text == '\n') text_add(out, " ");
-    else {
-      if (strchr("&%$#_{}", *text)) text_add(out, "\\");
-      text_add_bytes(out, text, 1);
-    }
-  }
-}
-
-static void latex_end_row(Text *out, int n_columns, bool header) {
-  (void)n_columns;
-  text_add(out, header ? " \\\\\n\\hline\n" : " \\\\\n");
-}
-
-static void latex_end(Text *out) { text_add(out, "\\hline\n\\end{tabular}\n"); }
-
-static const Format formats[] = {
-    {"csv", false, NULL, csv_cell_out, csv_end_row, NULL},
-    {"md", true, NULL, md_cell, md_end_row, NULL},
-    {"latex", true, latex_begin, latex_cell, latex_end_row, latex_end},
-    {"json", false, NULL, NULL, NULL, NULL}};
+static const Format formats[] = {{"csv", false, false}, {"json", false, true},
+                                 {"md", true, false}, {"latex", true, false},
+                                 {"html", true, false}};
 enum { N_FORMATS = sizeof formats / sizeof *formats };
 
 static Err find_format(const QueryCall *call, const Format **out, Fault *fault) {
@@ -96,8 +38,8 @@ static Err find_format(const QueryCall *call, const Format **out, Fault *fault) 
     if (strcmp(name, formats[i].name) == 0) return ERR_OK;
   }
   const char *nearest = text_nearest(name, names, N_FORMATS);
-  return fault_set(fault, ERR_USAGE, "--format %s: allowed: csv, json, md, latex%s%s%s", name,
-                   nearest ? "; did you mean \"" : "", nearest ? nearest : "",
+  return fault_set(fault, ERR_USAGE, "--format %s: allowed: csv, json, md, latex, html%s%s%s",
+                   name, nearest ? "; did you mean \"" : "", nearest ? nearest : "",
                    nearest ? "\"?" : "");
 }
 
@@ -185,43 +127,20 @@ static Err trial_columns(Columns *columns, const Format *format, const Json *row
 
 /* -- rows ---------------------------------------------------------------------------- */
 
-static void add_titles(Text *out, const Format *format, const Columns *columns) {
-  if (format->begin) format->begin(out, columns->n);
-  for (int i = 0; i < columns->n; i++) format->cell(out, columns->v[i].title, i == 0);
-  format->end_row(out, columns->n, true);
-}
-
-static void add_json_cell(Text *out, const Format *format, const Json *value, bool first) {
-  Text text = {0};
-  if (value) add_value(&text, value, 0);
-  format->cell(out, text.data ? text.data : "", first);
-  out->failed |= text.failed;
-  text_deinit(&text);
-}
-
 static const Json *value_of(const Json *row, const Column *column) {
   return json_find(column->kind ? json_find(row, column->kind) : row, column->key);
 }
 
 /* On a page a message goes without its trace. */
-static void add_message_cell(Text *out, const Format *format, const char *message) {
-  Text line = {0};
-  text_add_bytes(&line, message, strcspn(message, "\n"));
-  format->cell(out, line.data ? line.data : "", false);
-  out->failed |= line.failed;
-  text_deinit(&line);
-}
-
-static void add_trial(Text *out, const Format *format, const Columns *columns,
-                      const Json *row) {
+static void add_trial(const Format *format, const Columns *columns, const Json *row,
+                      Table *table) {
   for (int i = 0; i < columns->n; i++) {
     const Column *column = &columns->v[i];
     if (format->page && !column->kind && strcmp(column->key, "message") == 0)
-      add_message_cell(out, format, json_text(row, column->key));
+      add_first_line(table, json_text(row, column->key));
     else
-      add_json_cell(out, format, value_of(row, column), i == 0);
+      add_cell(table, value_of(row, column), 0);
   }
-  format->end_row(out, columns->n, false);
 }
 
 /* -- one row per epoch --------------------------------------------------------------- */
@@ -315,9 +234,8 @@ static Err collect_columns(void *ctx, const Json *row, int fit, const Csv *csv, 
 }
 
 typedef struct EpochSink {
-  Text *out;                 /* NULL: the rows go to `list` */
+  Table *table;              /* NULL: the rows go to `list` */
   Json *list;
-  const Format *format;
   const Columns *columns;
 } EpochSink;
 
@@ -327,21 +245,19 @@ static int column_in(const Csv *csv, const char *name) {
   return -1;
 }
 
-static void add_epoch(EpochSink *sink, const Json *row, int fit, const Csv *csv, int64_t r) {
+static void add_epoch(const EpochSink *sink, const Json *row, int fit, const Csv *csv,
+                      int64_t r) {
   for (int i = 0; i < sink->columns->n; i++) {
     const Column *column = &sink->columns->v[i];
     if (!column->kind || strcmp(column->kind, "metrics") != 0) {
-      add_json_cell(sink->out, sink->format, value_of(row, column), i == 0);
+      add_cell(sink->table, value_of(row, column), 0);
     } else if (strcmp(column->key, "fit") == 0) {
-      char number[16];
-      snprintf(number, sizeof number, "%d", fit);
-      sink->format->cell(sink->out, number, i == 0);
+      table_addf(sink->table, "%d", fit);
     } else {
       int c = column_in(csv, column->key);
-      sink->format->cell(sink->out, c < 0 ? "" : csv_cell(csv, r, c), i == 0);
+      table_add(sink->table, c < 0 ? "" : csv_cell(csv, r, c));
     }
   }
-  sink->format->end_row(sink->out, sink->columns->n, false);
 }
 
 static Json *epoch_json(const EpochSink *sink, const Json *row, int fit, const Csv *csv,
@@ -369,7 +285,7 @@ static Err add_epochs(void *ctx, const Json *row, int fit, const Csv *csv, Fault
   EpochSink *sink = ctx;
   (void)fault;
   for (int64_t r = 0; r < csv->n_rows; r++) {
-    if (sink->out) add_epoch(sink, row, fit, csv, r);
+    if (sink->table) add_epoch(sink, row, fit, csv, r);
     else json_push(sink->list, epoch_json(sink, row, fit, csv, r));
   }
   return ERR_OK;
@@ -392,19 +308,17 @@ static void add_number(Text *out, double value, int n, int digits) {
 
 /* "0.912 ± 0.014": the mean has the digits that the spread over the seeds leaves to it; without
  * a spread four decimals, or as many as show four digits. */
-static void add_spread_cell(Text *out, const Format *format, const Json *row, bool first) {
+static void add_spread_cell(const Json *row, Table *table) {
   double mean = 0, sd = 0;
-  Text text = {0};
+  Text *text = table_cell(table);
   bool spread = json_get_number(json_find(row, "sd"), &sd);
   bool known = json_get_number(json_find(row, "mean"), &mean);
   int n = sd > 0 ? decimals(sd, 2) : decimals(fabs(mean), 4);
   if (!(sd > 0) && n < 4) n = 4;
-  if (known) add_number(&text, mean, n, 4);
-  if (spread) text_add(&text, " ± ");
-  if (spread) add_number(&text, sd, n, 2);
-  format->cell(out, text.data ? text.data : "", first);
-  out->failed |= text.failed;
-  text_deinit(&text);
+  if (known) add_number(text, mean, n, 4);
+  if (spread) text_add(text, " ± ");
+  if (spread) add_number(text, sd, n, 2);
+  table_cell_end(table);
 }
 
 /* Factors, and arguments where they differ; then what is counted. */
@@ -422,32 +336,29 @@ static Err cell_columns(Columns *columns, const Json *rows, const Json *names, b
   return err ? err : add_column(columns, NULL, "n", fault);
 }
 
+static void add_titles(const Columns *columns, Table *table) {
+  for (int i = 0; i < columns->n; i++) table_column(table, columns->v[i].title, TABLE_TEXT, 0);
+}
+
 static Err export_cells(const Format *format, const char *metric, const Json *rows,
-                        const Json *names, Text *out, Fault *fault) {
+                        const Json *names, Table *table, Fault *fault) {
   static const char *const moments[] = {"mean", "sd"};
   Columns columns = {0};
   Err err = cell_columns(&columns, rows, names, format->page, fault);
-  int n = columns.n + (format->page ? 1 : 2);
-  if (!err && format->begin) format->begin(out, n);
-  for (int i = 0; !err && i < columns.n; i++) format->cell(out, columns.v[i].title, i == 0);
-  if (!err && format->page) format->cell(out, metric, !columns.n);
+  if (!err) add_titles(&columns, table);
+  if (!err && format->page) table_column(table, metric, TABLE_TEXT, 0);
   for (int i = 0; !err && !format->page && i < 2; i++) {
     Text title = {0};
     text_addf(&title, "%s %s", moments[i], metric);
-    format->cell(out, title.data ? title.data : "", false);
+    table_column(table, title.data ? title.data : "", TABLE_TEXT, 0);
     text_deinit(&title);
   }
-  if (!err) format->end_row(out, n, true);
   for (int64_t r = 0; !err && r < json_count(rows); r++) {
     const Json *row = json_item(rows, r);
-    for (int i = 0; i < columns.n; i++)
-      add_json_cell(out, format, value_of(row, &columns.v[i]), i == 0);
-    if (format->page) add_spread_cell(out, format, row, !columns.n);
-    for (int i = 0; !format->page && i < 2; i++)
-      add_json_cell(out, format, json_find(row, moments[i]), false);
-    format->end_row(out, n, false);
+    for (int i = 0; i < columns.n; i++) add_cell(table, value_of(row, &columns.v[i]), 0);
+    if (format->page) add_spread_cell(row, table);
+    for (int i = 0; !format->page && i < 2; i++) add_cell(table, json_find(row, moments[i]), 0);
   }
-  if (!err && format->end) format->end(out);
   columns_deinit(&columns);
   return err;
 }
@@ -464,8 +375,14 @@ static Json *without_tuning(const Asking *asking, const Json *rows) {
   return kept;
 }
 
-static Err ask_for_cells(Asking *asking, const QueryCall *call, const Format *format, Text *out,
-                         Fault *fault) {
+/* What is exported: a table, or the rows as JSON. */
+typedef struct Exported {
+  Doc doc;
+  Json *rows;                /* NULL: it is the document */
+} Exported;
+
+static Err ask_for_cells(Asking *asking, const QueryCall *call, const Format *format,
+                         Exported *out, Fault *fault) {
   const char *experiment = asking->query.experiment;
   Json *all = NULL, *rows = NULL, *names = NULL, *plan = NULL;
   int64_t n = 0;
@@ -476,12 +393,11 @@ static Err ask_for_cells(Asking *asking, const QueryCall *call, const Format *fo
   if (!err) err = query_cells(asking->index, &asking->query, &all, &n, fault);
   if (!err && n == 0) err = tell_misses(asking, fault);
   if (!err) rows = without_tuning(asking, all);
-  if (!err && format->cell)
+  if (!err && format->data) out->rows = json_share(rows);
+  else if (!err)
     err = export_cells(format, asking->query.metric ? asking->query.metric
-                                                     : json_text(plan, "report"),
-                       rows, names, out, fault);
-  else if (!err) err = json_write(rows, 2, out, fault);
-  if (!err && !format->cell) text_add(out, "\n");
+                                                    : json_text(plan, "report"),
+                       rows, names, doc_table(&out->doc), fault);
   json_free(all);
   json_free(rows);
   json_free(names);
@@ -491,63 +407,68 @@ static Err ask_for_cells(Asking *asking, const QueryCall *call, const Format *fo
 
 /* -- the command --------------------------------------------------------------------- */
 
-static Err export_json(const QueryCall *call, const Json *rows, bool metrics, Text *out,
+static Err export_json(const QueryCall *call, Json *rows, bool metrics, Exported *out,
                        Fault *fault) {
   Columns columns = {0};
-  EpochSink sink = {.list = json_list(), .columns = &columns};
+  EpochSink sink = {.list = metrics ? json_list() : json_share(rows), .columns = &columns};
   Err err = metrics ? each_table(call, rows, collect_columns, &columns, fault) : ERR_OK;
   if (!err && metrics) err = each_table(call, rows, add_epochs, &sink, fault);
-  if (!err) err = json_write(metrics ? sink.list : rows, 2, out, fault);
-  text_add(out, "\n");
   columns_deinit(&columns);
-  json_free(sink.list);
+  out->rows = sink.list;
   return err;
 }
 
 static Err export_table(const QueryCall *call, const Format *format, const Json *rows,
-                        const Json *names, bool metrics, Text *out, Fault *fault) {
+                        const Json *names, bool metrics, Table *table, Fault *fault) {
   Columns columns = {0};
-  EpochSink sink = {.out = out, .format = format, .columns = &columns};
+  EpochSink sink = {.table = table, .columns = &columns};
   Err err = trial_columns(&columns, format, rows, names, metrics, fault);
   if (!err && metrics) err = add_column(&columns, "metrics", "fit", fault);
   if (!err && metrics) err = each_table(call, rows, collect_columns, &columns, fault);
-  if (!err) add_titles(out, format, &columns);
+  if (!err) add_titles(&columns, table);
   if (!err && metrics) err = each_table(call, rows, add_epochs, &sink, fault);
   for (int64_t r = 0; !err && !metrics && r < json_count(rows); r++)
-    add_trial(out, format, &columns, json_item(rows, r));
-  if (!err && format->end) format->end(out);
+    add_trial(format, &columns, json_item(rows, r), table);
   columns_deinit(&columns);
   return err;
 }
 
-static Err put_out(const QueryCall *call, Text *text, Fault *fault) {
-  const char *path = call_option(call, "--out");
-  if (!path) return print_data(text, fault);
-  Err err = text->failed ? fault_memory(fault, text->n_bytes)
-                         : file_put_out(path, text->data, text->n_bytes, fault);
-  text_deinit(text);
-  return err;
-}
-
-static Err ask_for_trials(Asking *asking, const QueryCall *call, const Format *format, Text *out,
-                          Fault *fault) {
+static Err ask_for_trials(Asking *asking, const QueryCall *call, const Format *format,
+                          Exported *out, Fault *fault) {
   bool metrics = call_option(call, "--metrics") != NULL;
   Json *rows = NULL, *names = NULL;
   int64_t n_all = 0;
   Err err = query_trials(asking->index, &asking->query, &rows, &n_all, fault);
   if (!err && n_all == 0) err = tell_misses(asking, fault);
   if (!err) err = query_names(asking->index, asking->query.experiment, &names, fault);
-  if (!err) err = format->cell ? export_table(call, format, rows, names, metrics, out, fault)
-                               : export_json(call, rows, metrics, out, fault);
+  if (!err && format->data) err = export_json(call, rows, metrics, out, fault);
+  else if (!err)
+    err = export_table(call, format, rows, names, metrics, doc_table(&out->doc), fault);
   json_free(rows);
   json_free(names);
+  return err;
+}
+
+static Err put_out(const QueryCall *call, const Format *format, const Exported *exported,
+                   Fault *fault) {
+  const char *path = call_option(call, "--out");
+  Text text = {0};
+  Err err = ERR_OK;
+  if (exported->rows) err = json_write(exported->rows, 2, &text, fault);
+  else doc_writer_find(format->name)->write(&exported->doc, OUT_NO_LIMIT, &text);
+  if (exported->rows) text_add(&text, "\n");
+  if (!err && !path) return print_data(&text, fault);
+  if (!err)
+    err = text.failed ? fault_memory(fault, text.n_bytes)
+                      : file_put_out(path, text.data ? text.data : "", text.n_bytes, fault);
+  text_deinit(&text);
   return err;
 }
 
 static Err export_rows(Asking *asking, const QueryCall *call, Fault *fault) {
   const Format *format = NULL;
   bool cells = call_option(call, "--cells") != NULL;
-  Text out = {0};
+  Exported out = {0};
   asking->query.all = call_option(call, "--all") != NULL;
   Err err = find_format(call, &format, fault);
   if (!err && cells && call_option(call, "--metrics"))
@@ -555,8 +476,9 @@ static Err export_rows(Asking *asking, const QueryCall *call, Fault *fault) {
   if (!err && !cells && call_option(call, "--metric"))
     err = fault_set(fault, ERR_USAGE, "export: --metric goes with --cells");
   if (!err) err = (cells ? ask_for_cells : ask_for_trials)(asking, call, format, &out, fault);
-  if (!err) return put_out(call, &out, fault);
-  text_deinit(&out);
+  if (!err) err = put_out(call, format, &out, fault);
+  json_free(out.rows);
+  doc_deinit(&out.doc);
   return err;
 }
 
@@ -569,7 +491,7 @@ static Err run_export(const QueryCall *call, Fault *fault) {
 }
 
 static const QueryOption export_options[] = {
-    {"--format", "NAME", "csv (the default), json, md or latex"},
+    {"--format", "NAME", "csv (the default), json, md, latex or html"},
     {"--out", "FILE", "into a file instead of to stdout"},
     {"--metrics", NULL, "one row per epoch instead of one per trial"},
     {"--cells", NULL, "one row per cell, over its seeds, without trials of tuning; on a page "

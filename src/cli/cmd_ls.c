@@ -8,6 +8,13 @@
 
 enum { DEFAULT_LIMIT = 50, SHOWN_VALUES = 4, SHOWN_DIGITS = 5 };
 
+/* The table that is the whole page. */
+static Table *alone(Doc *doc) {
+  Table *table = doc_table(doc);
+  table->outdented = true;
+  return table;
+}
+
 /* -- experiments --------------------------------------------------------------------- */
 
 /* What is asked for most goes last where there is no room. */
@@ -15,39 +22,38 @@ static int state_rank(TrialState state) {
   return state == TRIAL_COMPLETE ? 0 : state == TRIAL_FAILED ? 1 : state == TRIAL_RUNNING ? 2 : 3;
 }
 
-static Err print_entries(const Json *rows, Fault *fault) {
+static void add_entries(const Json *rows, Table *table) {
   static const char *const left[] = {"experiment", "kind"};
-  Table table = {0};
-  table_column(&table, left[0], TABLE_TEXT, TABLE_FIRST);
-  table_column(&table, left[1], TABLE_TEXT, 4);
-  table_column(&table, "trials", TABLE_NUMBER, TABLE_FIRST);
+  table_column(table, left[0], TABLE_TEXT, TABLE_FIRST);
+  table_column(table, left[1], TABLE_TEXT, 4);
+  table_column(table, "trials", TABLE_NUMBER, TABLE_FIRST);
   for (int i = 0; i < TRIAL_STATES; i++)
-    table_column(&table, trial_state_name((TrialState)i), TABLE_NUMBER,
+    table_column(table, trial_state_name((TrialState)i), TABLE_NUMBER,
                  state_rank((TrialState)i));
-  table_column(&table, "others", TABLE_NUMBER, 6);
-  table_column(&table, "last", TABLE_TEXT, 5);
+  table_column(table, "others", TABLE_NUMBER, 6);
+  table_column(table, "last", TABLE_TEXT, 5);
   for (int64_t r = 0; r < json_count(rows); r++) {
     const Json *row = json_item(rows, r);
-    for (int i = 0; i < 2; i++) table_add(&table, json_text(row, left[i]));
-    add_cell(&table, json_find(row, "trials"), 0);
+    for (int i = 0; i < 2; i++) table_add(table, json_text(row, left[i]));
+    add_cell(table, json_find(row, "trials"), 0);
     for (int i = 0; i < TRIAL_STATES; i++)
-      add_cell(&table, json_find(row, trial_state_name((TrialState)i)), 0);
-    add_cell(&table, json_find(row, "others"), 0);
-    table_add(&table, json_text(row, "last"));
+      add_cell(table, json_find(row, trial_state_name((TrialState)i)), 0);
+    add_cell(table, json_find(row, "others"), 0);
+    table_add(table, json_text(row, "last"));
   }
-  return print_table(&table, 0, fault);
 }
 
 static Err list_entries(Asking *asking, const QueryCall *call, Fault *fault) {
   Json *rows = NULL;
+  Doc doc = {0};
   Err err = query_entries(asking->index, &asking->query, &rows, fault);
   if (!err && call->json) return print_json(rows, fault);
   if (!err && json_count(rows) == 0)
     err_print("no runs in %s yet; a script's are recorded there: runner script.lua\n",
               call->runs);
-  else if (!err) err = print_entries(rows, fault);
+  else if (!err) add_entries(rows, alone(&doc));
   json_free(rows);
-  return err;
+  return err ? err : print_records(call, &doc, fault);
 }
 
 /* -- columns ------------------------------------------------------------------------- */
@@ -166,50 +172,46 @@ static void add_trial_columns(Table *table, const Json *rows, const Columns *col
   table_column(table, "message", TABLE_TEXT, TABLE_BELOW);
 }
 
-static Err print_trials(const Json *rows, const Columns *columns, bool every, Fault *fault) {
-  Table table = {0};
-  add_trial_columns(&table, rows, columns, every);
+static void add_trials(const Json *rows, const Columns *columns, bool every, Table *table) {
+  add_trial_columns(table, rows, columns, every);
   for (int64_t r = 0; r < json_count(rows); r++) {
     const Json *row = json_item(rows, r);
-    if (every) table_add(&table, json_text(row, "experiment"));
-    table_add(&table, json_text(row, "id"));
-    add_cell(&table, json_find(row, "seed"), 0);
-    add_tuning(&table, row);
-    table_add(&table, json_text(row, "state"));
+    if (every) table_add(table, json_text(row, "experiment"));
+    table_add(table, json_text(row, "id"));
+    add_cell(table, json_find(row, "seed"), 0);
+    add_tuning(table, row);
+    table_add(table, json_text(row, "state"));
     for (int i = 0; i < columns->n; i++)
-      add_cell(&table, field(row, &columns->v[i]), SHOWN_DIGITS);
-    add_cell(&table, json_find(row, "seconds"), 3);
-    add_first_line(&table, json_text(row, "message"));
+      add_cell(table, field(row, &columns->v[i]), SHOWN_DIGITS);
+    add_cell(table, json_find(row, "seconds"), 3);
+    add_first_line(table, json_text(row, "message"));
   }
-  return print_table(&table, 0, fault);
 }
 
-static Err print_cells(const Json *rows, const Columns *columns, const char *metric,
-                       Fault *fault) {
-  Table table = {0};
+static void add_cells(const Json *rows, const Columns *columns, const char *metric,
+                      Table *table) {
   char title[96];
-  table_column(&table, "cell", TABLE_TEXT, 1);
-  table_column(&table, "purpose", TABLE_TEXT, 0);
-  for (int i = 0; i < columns->n; i++) add_heading(&table, &columns->v[i], 0);
-  table_column(&table, "n", TABLE_NUMBER, 0);
+  table_column(table, "cell", TABLE_TEXT, 1);
+  table_column(table, "purpose", TABLE_TEXT, 0);
+  for (int i = 0; i < columns->n; i++) add_heading(table, &columns->v[i], 0);
+  table_column(table, "n", TABLE_NUMBER, 0);
   snprintf(title, sizeof title, "mean %s", metric ? metric : "");
-  table_column(&table, title, TABLE_NUMBER, 0);
-  table_column(&table, "sd", TABLE_NUMBER, 0);
+  table_column(table, title, TABLE_NUMBER, 0);
+  table_column(table, "sd", TABLE_NUMBER, 0);
   for (int i = 0; i < TRIAL_STATES; i++)
-    table_column(&table, trial_state_name((TrialState)i), TABLE_NUMBER, 0);
+    table_column(table, trial_state_name((TrialState)i), TABLE_NUMBER, 0);
   for (int64_t r = 0; r < json_count(rows); r++) {
     const Json *row = json_item(rows, r);
-    table_add(&table, json_text(row, "cell"));
-    add_tuning(&table, row);
+    table_add(table, json_text(row, "cell"));
+    add_tuning(table, row);
     for (int i = 0; i < columns->n; i++)
-      add_cell(&table, field(row, &columns->v[i]), SHOWN_DIGITS);
-    add_cell(&table, json_find(row, "n"), 0);
-    add_cell(&table, json_find(row, "mean"), SHOWN_DIGITS);
-    add_cell(&table, json_find(row, "sd"), 2);
+      add_cell(table, field(row, &columns->v[i]), SHOWN_DIGITS);
+    add_cell(table, json_find(row, "n"), 0);
+    add_cell(table, json_find(row, "mean"), SHOWN_DIGITS);
+    add_cell(table, json_find(row, "sd"), 2);
     for (int i = 0; i < TRIAL_STATES; i++)
-      add_cell(&table, json_find(row, trial_state_name((TrialState)i)), 0);
+      add_cell(table, json_find(row, trial_state_name((TrialState)i)), 0);
   }
-  return print_table(&table, 0, fault);
 }
 
 /* -- the command --------------------------------------------------------------------- */
@@ -232,8 +234,10 @@ static Err print_rows(const Asking *asking, const QueryCall *call, const Json *r
   choose_settings(&columns, rows, names);
   if (!cells) choose_values(&columns, plan, names);
   if (json_count(rows) == 0) return ERR_OK;
-  return cells ? print_cells(rows, &columns, asking->query.metric, fault)
-               : print_trials(rows, &columns, !asking->query.experiment, fault);
+  Doc doc = {0};
+  if (cells) add_cells(rows, &columns, asking->query.metric, alone(&doc));
+  else add_trials(rows, &columns, !asking->query.experiment, alone(&doc));
+  return print_records(call, &doc, fault);
 }
 
 static Err list_rows(Asking *asking, const QueryCall *call, Fault *fault) {
@@ -289,6 +293,7 @@ static const QueryOption ls_options[] = {
     {"--sort", "KEY", "smallest first; -KEY: largest first (cells: mean or -mean)"},
     {"--limit", "N", "at most N rows (default 50, with --json all; 0: all)"},
     {"--all", NULL, "those too that no longer belong to their experiment"},
+    QUERY_FORMAT,
     {NULL, NULL, NULL}};
 
 static void print_states(void) {

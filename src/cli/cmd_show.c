@@ -12,8 +12,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { INDENT = 2 };
-
 /* -- finding it ---------------------------------------------------------------------- */
 
 /* "experiment/id", or a path that ends in one, perhaps with "trials/" between. */
@@ -184,87 +182,68 @@ static Json *summarize_metrics(const char *directory) {
   return all;
 }
 
-static Err print_metrics(const Json *metrics, Fault *fault) {
+static void add_metrics(const Json *metrics, Doc *doc) {
   static const char *const keys[] = {"first", "last", "min", "max"};
-  Err err = ERR_OK;
-  for (int64_t i = 0; !err && i < json_count(metrics); i++) {
+  for (int64_t i = 0; i < json_count(metrics); i++) {
     const Json *file = json_item(metrics, i), *columns = json_find(file, "columns");
-    Text rows = {0};
-    add_value(&rows, json_find(file, "rows"), 0);
-    out_say("\n%s (%s rows)\n", json_text(file, "file"), rows.data ? rows.data : "");
-    text_deinit(&rows);
-    Table table = {0};
-    table_column(&table, "", TABLE_TEXT, 0);
-    for (int k = 0; k < 4; k++) table_column(&table, keys[k], TABLE_NUMBER, 0);
+    Text *title = doc_begin(doc, DOC_HEADING);
+    text_addf(title, "%s (", json_text(file, "file"));
+    add_value(title, json_find(file, "rows"), 0);
+    text_add(title, " rows)");
+    Table *table = doc_table(doc);
+    table_column(table, "", TABLE_TEXT, 0);
+    for (int k = 0; k < 4; k++) table_column(table, keys[k], TABLE_NUMBER, 0);
     for (int64_t c = 0; c < json_count(columns); c++) {
-      table_add(&table, json_text(json_item(columns, c), "column"));
+      table_add(table, json_text(json_item(columns, c), "column"));
       for (int k = 0; k < 4; k++)
-        add_cell(&table, json_find(json_item(columns, c), keys[k]), 5);
+        add_cell(table, json_find(json_item(columns, c), keys[k]), 5);
     }
-    if (json_count(columns)) err = print_table(&table, INDENT, fault);
-    else table_deinit(&table);
   }
-  return err;
 }
 
 /* -- a trial ------------------------------------------------------------------------- */
 
-enum { NAME_WIDTH = 24 };    /* wider names push their value to the right */
-
-/* Lines "name  value  (note)" of a map, maps inside it flattened. `notes`: texts by the
- * innermost name, or NULL. With `out` NULL only the width of the names is found. */
-static int add_map(Text *out, const char *prefix, const Json *map, const Json *notes,
-                   int width) {
-  int widest = 0;
+/* Rows of name, value and note of a map, maps inside it flattened. `notes`: texts by the
+ * innermost name, or NULL. */
+static void add_rows(const char *prefix, const Json *map, const Json *notes, Table *table) {
   for (void *it = json_first(map); it; it = json_next(map, it)) {
-    char name[160];
-    snprintf(name, sizeof name, "%s%s", prefix, json_key(it));
-    int columns = text_columns(name);
-    if (json_kind(json_value(it)) == JSON_KIND_MAP) {
-      size_t n = strlen(name);
-      snprintf(name + n, sizeof name - n, ".");
-      columns = add_map(out, name, json_value(it), notes, width);
-    } else if (out) {
-      Text value = {0};
+    Text name = {0};
+    bool inner = json_kind(json_value(it)) == JSON_KIND_MAP;
+    text_addf(&name, "%s%s%s", prefix, json_key(it), inner ? "." : "");
+    if (inner && name.data) {
+      add_rows(name.data, json_value(it), notes, table);
+    } else {
       const char *note = json_text(notes, json_key(it));
-      add_value(&value, json_value(it), 0);
-      int gap = width > columns ? width - columns + 2 : 2;
-      text_addf(out, "%*s", INDENT, "");
-      text_add_clean(out, name);
-      text_addf(out, "%*s", gap, "");
-      text_add_clean(out, value.data ? value.data : "");
-      text_addf(out, *note ? "  (%s)\n" : "\n", note);
-      text_deinit(&value);
+      table_add(table, name.data ? name.data : "");
+      add_cell(table, json_value(it), 0);
+      table_addf(table, *note ? "(%s)" : "%s", note);
     }
-    if (columns > widest) widest = columns;
+    text_deinit(&name);
   }
-  return widest < NAME_WIDTH ? widest : NAME_WIDTH;
 }
 
-static Err print_map(const char *title, const Json *map, const Json *notes, Fault *fault) {
-  if (!map || json_kind(map) != JSON_KIND_MAP || !json_count(map)) return ERR_OK;
-  Text text = {0};
-  text_addf(&text, "\n%s\n", title);
-  add_map(&text, "", map, notes, add_map(NULL, "", map, notes, 0));
-  return print_text(&text, fault);
+static void add_map(const char *title, const Json *map, const Json *notes, Doc *doc) {
+  if (!map || json_kind(map) != JSON_KIND_MAP || !json_count(map)) return;
+  doc_say(doc, DOC_HEADING, "%s", title);
+  Table *table = doc_table(doc);
+  for (int i = 0; i < 3; i++) table_column(table, "", TABLE_TEXT, 0);
+  add_rows("", map, notes, table);
 }
 
-static Err print_attempts(const Json *attempts, Fault *fault) {
+static void add_attempts(const Json *attempts, Doc *doc) {
   static const char *const keys[] = {"attempt", "started", "ended", "wall_s", "state", "host",
                                      "pid", "message"};
   enum { N = sizeof keys / sizeof *keys };
-  if (!attempts || json_kind(attempts) != JSON_KIND_LIST || json_count(attempts) < 1)
-    return ERR_OK;
-  Table table = {0};
-  out_say("\nattempts\n");
+  if (!attempts || json_kind(attempts) != JSON_KIND_LIST || json_count(attempts) < 1) return;
+  doc_say(doc, DOC_HEADING, "attempts");
+  Table *table = doc_table(doc);
   for (int k = 0; k < N; k++)
-    table_column(&table, k ? keys[k] : "", k == 3 ? TABLE_NUMBER : TABLE_TEXT, k > 4 ? 2 : 0);
+    table_column(table, k ? keys[k] : "", k == 3 ? TABLE_NUMBER : TABLE_TEXT, k > 4 ? 2 : 0);
   for (int64_t i = 0; i < json_count(attempts); i++) {
     const Json *attempt = json_item(attempts, i);
-    for (int k = 0; k < N - 1; k++) add_cell(&table, json_find(attempt, keys[k]), 4);
-    add_first_line(&table, json_text(attempt, keys[N - 1]));
+    for (int k = 0; k < N - 1; k++) add_cell(table, json_find(attempt, keys[k]), 4);
+    add_first_line(table, json_text(attempt, keys[N - 1]));
   }
-  return print_table(&table, INDENT, fault);
 }
 
 /* The map without some of its keys, new. */
@@ -283,36 +262,36 @@ static bool has_weights(const Json *result) {
   return strcmp(json_text(result, "weights"), none) != 0;
 }
 
-/* Where stands what it said. */
-static void print_logs(const Json *trial) {
-  const Json *logs = json_find(trial, "logs");
-  for (void *it = logs ? json_first(logs) : NULL; it; it = json_next(logs, it)) {
-    const char *path = "";
-    json_get_text(json_value(it), &path);
-    out_say("%s: %s\n", json_key(it), path);
+/* A message and its trace, line by line as they are. */
+static void add_message(const char *message, Doc *doc) {
+  Text *line = *message ? doc_begin(doc, DOC_PARAGRAPH) : NULL;
+  if (line) text_add(line, "message:" NO_BREAK);
+  for (; *message; message++) {
+    if (*message == '\n') line = doc_begin(doc, DOC_PARAGRAPH);
+    else text_add_bytes(line, *message == ' ' ? NO_BREAK : message, *message == ' ' ? 2 : 1);
   }
 }
 
-static Err print_trial(const Json *trial, Fault *fault) {
+static void trial_doc(const Json *trial, Doc *doc) {
   const Json *config = json_find(trial, "config"), *meta = json_find(trial, "meta");
-  const Json *result = json_find(trial, "result");
+  const Json *result = json_find(trial, "result"), *logs = json_find(trial, "logs");
   Json *facts = without(result, has_weights(result) ? "values state message"
                                                     : "values state message weights");
   Json *provenance = without(meta, "attempts sources");
-  out_say("%s of %s\n%s\nstate: %s\n", json_text(trial, "id"), json_text(trial, "experiment"),
-            json_text(trial, "path"), json_text(trial, "state"));
-  const char *message = json_text(trial, "message");
-  if (*message) out_say("message: %s\n", message);
-  print_logs(trial);
-  Err err = print_map("configuration", config, json_find(meta, "sources"), fault);
-  if (!err) err = print_map("result", json_find(result, "values"), NULL, fault);
-  if (!err) err = print_metrics(json_find(trial, "metrics"), fault);
-  if (!err) err = print_map("identity", facts, NULL, fault);
-  if (!err) err = print_attempts(json_find(meta, "attempts"), fault);
-  if (!err) err = print_map("provenance", provenance, NULL, fault);
+  doc_say(doc, DOC_PARAGRAPH, "%s of %s", json_text(trial, "id"), json_text(trial, "experiment"));
+  doc_say(doc, DOC_PARAGRAPH, "%s", json_text(trial, "path"));
+  doc_say(doc, DOC_PARAGRAPH, "state: %s", json_text(trial, "state"));
+  add_message(json_text(trial, "message"), doc);
+  for (void *it = logs ? json_first(logs) : NULL; it; it = json_next(logs, it))
+    doc_say(doc, DOC_PARAGRAPH, "%s: %s", json_key(it), json_text(logs, json_key(it)));
+  add_map("configuration", config, json_find(meta, "sources"), doc);
+  add_map("result", json_find(result, "values"), NULL, doc);
+  add_metrics(json_find(trial, "metrics"), doc);
+  add_map("identity", facts, NULL, doc);
+  add_attempts(json_find(meta, "attempts"), doc);
+  add_map("provenance", provenance, NULL, doc);
   json_free(facts);
   json_free(provenance);
-  return err;
 }
 
 static void share_into(Json *map, const char *key, Json *value) {
@@ -379,9 +358,10 @@ static Err show_row(const QueryCall *call, Json *row, Fault *fault) {
   json_free(row);
   if (err) return err;
   if (call->json) return print_json(trial, fault);
-  err = print_trial(trial, fault);
+  Doc doc = {0};
+  trial_doc(trial, &doc);
   json_free(trial);
-  return err;
+  return print_records(call, &doc, fault);
 }
 
 static Err show_trial(const QueryCall *call, const char *word, Fault *fault) {
@@ -415,61 +395,59 @@ static void add_list(Text *text, const Json *list) {
   }
 }
 
-static Err print_factors(const Json *plan, Fault *fault) {
+static void add_factors(const Json *plan, Doc *doc) {
   const Json *factors = json_find(plan, "factors"), *baseline = json_find(plan, "baseline");
-  if (!factors || json_kind(factors) != JSON_KIND_LIST || !json_count(factors)) return ERR_OK;
-  Table table = {0};
-  out_say("\nfactors\n");
-  table_column(&table, "", TABLE_TEXT, 0);
-  table_column(&table, "levels", TABLE_TEXT, 0);
-  table_column(&table, "baseline", TABLE_TEXT, 0);
+  if (!factors || json_kind(factors) != JSON_KIND_LIST || !json_count(factors)) return;
+  doc_say(doc, DOC_HEADING, "factors");
+  Table *table = doc_table(doc);
+  table_column(table, "", TABLE_TEXT, 0);
+  table_column(table, "levels", TABLE_TEXT, 0);
+  table_column(table, "baseline", TABLE_TEXT, 0);
   for (int64_t i = 0; i < json_count(factors); i++) {
-    Text levels = {0};
     const char *name = json_text(json_item(factors, i), "name");
-    add_list(&levels, json_find(json_item(factors, i), "levels"));
-    table_add(&table, name);
-    table_add(&table, levels.data ? levels.data : "");
-    add_cell(&table, json_find(baseline, name), 0);
-    text_deinit(&levels);
+    table_add(table, name);
+    add_list(table_cell(table), json_find(json_item(factors, i), "levels"));
+    table_cell_end(table);
+    add_cell(table, json_find(baseline, name), 0);
   }
-  return print_table(&table, INDENT, fault);
 }
 
-static void print_count(const Json *map, const char *key, const char *what) {
+static void add_count(const Json *map, const char *key, const char *what, Doc *doc) {
   const Json *list = json_find(map, key);
   if (list && json_kind(list) == JSON_KIND_LIST && json_count(list))
-    out_say("%s: %lld\n", what, (long long)json_count(list));
+    doc_say(doc, DOC_PARAGRAPH, "%s: %lld", what, (long long)json_count(list));
 }
 
 /* The goal is that of what is reported, which may be the metric itself. */
-static void print_measures(const Json *plan) {
+static void add_measures(const Json *plan, Doc *doc) {
   const char *metric = json_text(plan, "metric"), *report = json_text(plan, "report");
   const char *goal = json_text(plan, "goal");
   bool same = !*report || strcmp(metric, report) == 0;
-  if (*metric && !same) out_say("metric: %s\n", metric);
+  if (*metric && !same) doc_say(doc, DOC_PARAGRAPH, "metric: %s", metric);
   if (same) report = metric;
   if (*report)
-    out_say("%s: %s%s%s%s\n", same ? "metric" : "report", report, *goal ? " (" : "", goal,
-              *goal ? ")" : "");
+    doc_say(doc, DOC_PARAGRAPH, "%s: %s%s%s%s", same ? "metric" : "report", report,
+            *goal ? " (" : "", goal, *goal ? ")" : "");
 }
 
-static Err print_experiment(const Json *experiment, Fault *fault) {
+static void experiment_doc(const Json *experiment, Doc *doc) {
   const Json *plan = json_find(experiment, "plan"), *entries = json_find(experiment, "entries");
-  out_say("%s\n%s\n", json_text(experiment, "name"), json_text(experiment, "path"));
-  if (*json_text(plan, "script")) out_say("script: %s\n", json_text(plan, "script"));
-  print_measures(plan);
-  print_count(plan, "cells", "cells");
-  print_count(plan, "seeds", "seeds");
-  print_count(plan, "skipped", "skipped cells");
-  Err err = print_factors(plan, fault);
-  if (!err) err = print_map("arguments", json_find(plan, "args"), NULL, fault);
-  for (int64_t i = 0; !err && i < json_count(entries); i++) {
+  doc_say(doc, DOC_PARAGRAPH, "%s", json_text(experiment, "name"));
+  doc_say(doc, DOC_PARAGRAPH, "%s", json_text(experiment, "path"));
+  if (*json_text(plan, "script"))
+    doc_say(doc, DOC_PARAGRAPH, "script: %s", json_text(plan, "script"));
+  add_measures(plan, doc);
+  add_count(plan, "cells", "cells", doc);
+  add_count(plan, "seeds", "seeds", doc);
+  add_count(plan, "skipped", "skipped cells", doc);
+  add_factors(plan, doc);
+  add_map("arguments", json_find(plan, "args"), NULL, doc);
+  for (int64_t i = 0; i < json_count(entries); i++) {
     Json *counts = without(json_item(entries, i), "experiment kind");
     bool study = strcmp(json_text(json_item(entries, i), "kind"), "study") == 0;
-    err = print_map(study ? "trials" : "runs of the script", counts, NULL, fault);
+    add_map(study ? "trials" : "runs of the script", counts, NULL, doc);
     json_free(counts);
   }
-  return err;
 }
 
 static Err show_experiment(const QueryCall *call, Asking *asking, Fault *fault) {
@@ -485,9 +463,10 @@ static Err show_experiment(const QueryCall *call, Asking *asking, Fault *fault) 
   if (!err) json_put(experiment, "entries", entries);
   text_deinit(&path);
   if (!err && call->json) return print_json(experiment, fault);
-  if (!err) err = print_experiment(experiment, fault);
+  Doc doc = {0};
+  if (!err) experiment_doc(experiment, &doc);
   json_free(experiment);
-  return err;
+  return err ? err : print_records(call, &doc, fault);
 }
 
 /* -- the command --------------------------------------------------------------------- */
@@ -517,9 +496,11 @@ static Err run_show(const QueryCall *call, Fault *fault) {
   return err;
 }
 
+static const QueryOption show_options[] = {QUERY_FORMAT, {NULL, NULL, NULL}};
+
 const QueryCommand command_show = {
     .name = "show", .usage = "trial|experiment [filters]", .json = true,
     .doc = "Shows one trial with all that is recorded, or an experiment.",
     .details = "A trial is named by its id or the begin of it, by experiment/id, by the path of\n"
                "its directory, or by filters that fit it alone, as in activation=relu seed=1.",
-    .run = run_show};
+    .options = show_options, .run = run_show};

@@ -9,6 +9,7 @@
 #include "cli/query_command.h"
 #include "cli/study_command.h"
 #include "kernel/gemm.h"
+#include "lab/terms.h"
 #include "lua/interrupt.h"
 #include "lua/lab.h"
 #include <errno.h>
@@ -90,6 +91,12 @@ static Err set_json(CommandLine *line, const char *value, Fault *fault) {
   return ERR_OK;
 }
 
+static Err set_whole(CommandLine *line, const char *value, Fault *fault) {
+  (void)value, (void)fault;
+  line->study.whole = true;
+  return ERR_OK;
+}
+
 static Err set_fail_fast(CommandLine *line, const char *value, Fault *fault) {
   (void)value, (void)fault;
   line->study.fail_fast = true;
@@ -119,6 +126,7 @@ static const Flag flags[] = {
     {"--fail-fast", NULL, "the first trial that fails ends the experiment", set_fail_fast},
     {"--code", "HOW", "rerun or keep trials that earlier code made", set_code_choice},
     {"--json", NULL, "what plan, verify and the queries tell, as JSON", set_json},
+    {"--long", NULL, "all tables and tests at the end of an experiment", set_whole},
     {"--sample", "N", "trials that verify runs again, or all (default: 3)", set_sample},
     {"--version", NULL, "versions, kernel set, SIMD level and threads", set_version},
     {"--help", NULL, "this text; after a script: the script's arguments", set_help},
@@ -143,7 +151,7 @@ static void set_explain(CommandLine *line) { line->explain = true; }
 static void set_worker(CommandLine *line) { line->worker = true; }
 
 static const char a_script[] = "a script", script_words[] = "script.lua [key=value ...]";
-static const char run_flags[] = "-i --threads --runs --jobs --fail-fast --code";
+static const char run_flags[] = "-i --threads --runs --jobs --fail-fast --code --long";
 static const Command commands[] = {
     {"plan-dump", script_words, a_script, "the stages of its first training step: graph, "
                                           "gradient, groups, memory", "--threads",
@@ -156,7 +164,8 @@ static const Command commands[] = {
     {"verify", script_words, a_script, "are the records whole, and do some trials, run again, "
                                        "agree?", "--threads --runs --jobs --sample --json",
      set_verify},
-    {"help", "[WORD]", NULL, "this text, or that of a command or of a name, as nn.Dense", NULL,
+    {"help", "[WORD]", NULL, "this text, or that of a command, a name, as nn.Dense, or a word "
+                                 "of a study's page, as Holm; terms: all of these", NULL,
      set_explain},
     {"worker", script_words, a_script, NULL, NULL, set_worker},   /* of experiments alone */
     {NULL, NULL, NULL, NULL, NULL, NULL}};
@@ -554,7 +563,7 @@ static Err run_resumed(CommandLine *line, Fault *fault) {
 static Err run_explain(CommandLine *line, Fault *fault) {
   const char *word = line->script;
   if (line->n_args || line->code)
-    return fault_set(fault, ERR_USAGE, "help: allowed: one word: a command or a name");
+    return fault_set(fault, ERR_USAGE, "help: allowed: one word: a command, a name or a term");
   if (!word) {
     print_usage();
     return ERR_OK;
@@ -566,6 +575,14 @@ static Err run_explain(CommandLine *line, Fault *fault) {
   }
   line->query = (QueryCall){.command = query_command_find(word), .help = true};
   if (line->query.command) return query_command_run(&line->query, fault);
+  const Term *term = term_find(word);
+  if (term || strcmp(word, "terms") == 0) {
+    Doc doc = {0};
+    if (term) term_doc(term, &doc);
+    else terms_doc(&doc);
+    if (doc_print(&doc, fault) || !term || !term->in_library) return fault->code;
+    out_print("\n");
+  }
   line->topic = word;
   line->script = NULL;
   return run_session(line, fault);

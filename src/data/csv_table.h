@@ -5,7 +5,7 @@
 
 #include "base/record.h"
 #include "base/text.h"
-#include "data/csv_text.h"
+#include "base/csv.h"
 #include "data/data.h"
 
 typedef enum Header { HEADER_AUTO, HEADER_TRUE, HEADER_FALSE } Header;

@@ -59,7 +59,7 @@ void doc_break(Doc *doc);
 /* A new table, without columns. Borrowed. */
 Table *doc_table(Doc *doc);
 
-/* Is there nothing in it to be shown? */
+/* Is there nothing in it, not even titles? */
 bool doc_is_empty(const DocBlock *block);
 
 /* Adds the title of every column for which a table has no room in `width` columns: "sd, max". */

@@ -170,15 +170,17 @@ static bool has_drawn(const Table *table) {
   return false;
 }
 
-/* Intervals get the room that the other columns leave. */
+/* Intervals get the room that the other columns leave, and none where words would have to be
+ * broken for it. */
 static Table shown(const Table *table, int width) {
-  Table out = shown_in(table, 0);
-  if (out.cells.failed || !has_drawn(table)) return out;
-  Layout layout = layout_of(&out, width, true);
-  int room = width - total(&out, &layout) - GAP;
-  if (room < DRAWN_MIN) return out;
+  bool drawn = has_drawn(table);
+  Table out = shown_in(table, drawn ? DRAWN_MIN : 0);
+  if (out.cells.failed || !drawn) return out;
+  Layout layout = fitting(&out, width);
+  int more = width - total(&out, &layout);
   table_deinit(&out);
-  return shown_in(table, room < DRAWN_MAX ? room : DRAWN_MAX);
+  if (more < 0) return shown_in(table, 0);
+  return shown_in(table, more < DRAWN_MAX - DRAWN_MIN ? DRAWN_MIN + more : DRAWN_MAX);
 }
 
 bool table_fits(const Table *table, int width, int indent) {
@@ -215,9 +217,13 @@ void table_left_out(const Table *table, int width, int indent, Text *out) {
  * where there is none, as much as fits. */
 static size_t line_bytes(const char *cell, int width) {
   size_t end = 0, blank = 0, word = strspn(cell, " ");
-  for (int n = 0; cell[end] && n < width; n++) {
+  for (int n = 0; cell[end];) {
+    size_t next = end;
+    do next++; while (((unsigned char)cell[next] & 0xC0) == 0x80);
+    n += text_columns_of(cell + end, next - end);
+    if (n > width && end > 0) break;
     if (cell[end] == ' ' && end > word) blank = end;
-    do end++; while (((unsigned char)cell[end] & 0xC0) == 0x80);
+    end = next;
   }
   if (!cell[end] || cell[end] == ' ' || !blank) return end;
   return blank;

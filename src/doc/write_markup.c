@@ -202,6 +202,7 @@ static void latex_char(Text *out, const char *at, size_t n_bytes, bool cell) {
   if (*at == '\\') text_add(out, "\\textbackslash{}");
   else if (*at == '~') text_add(out, "\\textasciitilde{}");
   else if (*at == '^') text_add(out, "\\textasciicircum{}");
+  else if (*at == '[') text_add(out, "{[}");       /* behind \\ it would begin an option */
   else if (*at == '<') text_add(out, "\\textless{}");
   else if (*at == '>') text_add(out, "\\textgreater{}");
   else if (*at == '\n') text_add(out, " ");

@@ -44,7 +44,8 @@ void doc_write_text(const Doc *doc, int width, Text *out) {
   for (const DocBlock *block = doc->first; block; block = block->next) {
     apart |= block->kind == DOC_BREAK || block->kind == DOC_HEADING;
     out->failed |= block->text.failed || block->table.cells.failed;
-    if (doc_is_empty(block)) continue;
+    if (doc_is_empty(block) || (block->kind == DOC_TABLE && table_is_empty(&block->table)))
+      continue;
     if (apart && out->n_bytes > begin) text_add(out, "\n");
     apart = false;
     if (block->kind == DOC_TABLE)

@@ -232,7 +232,9 @@ typedef enum ComparePart {
   COMPARE_CONTRASTS = 8,     /* the table of contrasts */
   COMPARE_REACH = 16,        /* what the seeds can show */
   COMPARE_WORDS = 32,        /* what to be careful about */
-  COMPARE_ALL = 47           /* what a run ends with */
+  COMPARE_ALL = 47,          /* the page that --long asks for */
+  COMPARE_SHORT = 64         /* what a run ends with: what is decided, the cells with their
+                                intervals drawn, what is open, what to be careful about */
 } ComparePart;
 
 /* Adds the parts (a sum of ComparePart), a section each. */

@@ -117,6 +117,33 @@ static void fill_cells(const Page *page, int rows, bool together, Table *table) 
   for (int i = 0; i < rows; i++) add_cell_row(page, page->compare->order[i], together, table);
 }
 
+/* A row of the short page. */
+static void add_drawn_row(const Page *page, int c, bool together, Table *table) {
+  const CompareCell *cell = &page->compare->cells[c];
+  const StatSample *sample = &cell->sample;
+  const Shown shown = page->shown;
+  const StatInterval interval = shown_cut(shown, sample->interval);
+  char buffer[SHOWN_BYTES];
+  double scale = shown.scale;
+  add_cell_levels(page->compare, c, together, table);
+  table_addf(table, "%d", sample->n);
+  table_add(table, sample->n ? shown_value(shown, sample->mean, buffer) : "-");
+  table_add_drawn(table, scale * interval.low, sample->n ? scale * sample->mean : NAN,
+                  scale * interval.high);
+  table_add(table, shown_interval(shown, sample->interval, buffer));
+  add_note(cell, table);
+}
+
+static void fill_drawn(const Page *page, int rows, bool together, Table *table) {
+  level_columns(page->compare, together, table);
+  table_column(table, "n", TABLE_NUMBER, 0);
+  table_column(table, "mean", TABLE_NUMBER, 0);
+  table_column(table, "95 % interval", TABLE_DRAWN, 0);
+  table_column(table, "95 % interval", TABLE_NUMBER, 1);
+  table_column(table, "", TABLE_TEXT, 0);
+  for (int i = 0; i < rows; i++) add_drawn_row(page, page->compare->order[i], together, table);
+}
+
 /* "and 9 more, the last: sigmoid, batch 61.2; `runner ls study --cells` lists all" */
 static void add_cells_left(const Page *page, int rows) {
   const Compare *compare = page->compare;
@@ -132,15 +159,20 @@ static void add_cells_left(const Page *page, int rows) {
     text_addf(text, "; " DOC_CODE "%s" DOC_END " lists all", compare->spec.listing);
 }
 
+typedef void Fill(const Page *page, int rows, bool together, Table *table);
+
 /* Where there are too many factors for columns, the levels of a cell share one. */
-static void add_cells(const Page *page) {
+static void add_table(const Page *page, Fill *fill) {
   int n = page->compare->n_cells, rows = n > CELL_ROWS ? CELL_ROWS : n;
   add_heading(page);
   Table *table = doc_table(page->doc), *narrow = table_narrow(table);
-  fill_cells(page, rows, false, table);
-  if (narrow) fill_cells(page, rows, true, narrow);
+  fill(page, rows, false, table);
+  if (narrow) fill(page, rows, true, narrow);
   if (rows < n) add_cells_left(page, rows);
 }
+
+static void add_cells(const Page *page) { add_table(page, fill_cells); }
+static void add_drawn(const Page *page) { add_table(page, fill_drawn); }
 
 /* -- effects ------------------------------------------------------------------------- */
 
@@ -425,11 +457,22 @@ static void add_nothing(const Page *page) {
   add_counts(page->compare, text);
 }
 
+static void add_short(const Page *page) {
+  page_decided(page);
+  doc_break(page->doc);
+  add_drawn(page);
+  doc_break(page->doc);
+  page_open(page);
+  doc_break(page->doc);
+  page_cautions(page);
+}
+
 void compare_doc(const Compare *compare, int parts, Doc *doc) {
-  static void (*const add[])(const Page *page) = {page_verdicts, add_cells, add_effects,
-                                                  add_contrasts, page_reach, page_words};
+  static void (*const add[])(const Page *page) = {
+      page_verdicts, add_cells, add_effects, add_contrasts, page_reach, page_words, add_short};
   const Page page = {compare, shown_of(compare), doc};
-  if ((parts & COMPARE_VERDICTS) && compare->n_complete + compare->n_diverged == 0) {
+  bool nothing = compare->n_complete + compare->n_diverged == 0;
+  if (nothing && (parts & (COMPARE_VERDICTS | COMPARE_SHORT))) {
     add_nothing(&page);
     page_verdicts(&page);
     return;

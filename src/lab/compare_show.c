@@ -129,13 +129,16 @@ static const char *interval_text(StatInterval interval, double scale, int decima
   return buffer;
 }
 
+StatInterval shown_cut(Shown shown, StatInterval interval) {
+  if (isnan(interval.low) || !(shown.low < shown.high)) return interval;
+  return (StatInterval){fmax(interval.low, shown.low), fmin(interval.high, shown.high)};
+}
+
 const char *shown_interval(Shown shown, StatInterval interval, char *buffer) {
-  bool known = shown.low < shown.high && !isnan(interval.low);
-  bool cut = known && (interval.low < shown.low || interval.high > shown.high);
-  if (cut) interval = (StatInterval){fmax(interval.low, shown.low),
-                                     fmin(interval.high, shown.high)};
-  interval_text(interval, shown.scale, shown.decimals, buffer);
-  return cut ? strcat(buffer, " (cut)") : buffer;
+  StatInterval within = shown_cut(shown, interval);
+  interval_text(within, shown.scale, shown.decimals, buffer);
+  return interval.low < within.low || interval.high > within.high ? strcat(buffer, " (cut)")
+                                                                  : buffer;
 }
 
 const char *shown_difference_interval(Shown shown, StatInterval interval, char *buffer) {

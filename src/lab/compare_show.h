@@ -23,6 +23,8 @@ Shown shown_alone(Shown shown, const StatPaired *paired);
 /* Each writes to and returns `buffer`; NaN gives "" . */
 enum { SHOWN_BYTES = 80 };
 const char *shown_value(Shown shown, double value, char *buffer);
+/* The interval, ended with the range of the metric. */
+StatInterval shown_cut(Shown shown, StatInterval interval);
 /* Of a value: "12.50 to 100.00 (cut)" where it would go beyond the metric's range. */
 const char *shown_interval(Shown shown, StatInterval interval, char *buffer);
 const char *shown_difference(Shown shown, double value, char *buffer);   /* with sign */

@@ -394,8 +394,12 @@ static void say_best(const Page *page) {
     text_addf(text, " It was picked as the best of %d, so its mean flatters it.", n_valued);
 }
 
+static bool has_verdicts(const Page *page) {
+  return page->compare->n_complete > 0 && page->compare->n_contrasts > 0;
+}
+
 void page_verdicts(const Page *page) {
-  if (page->compare->n_complete > 0 && page->compare->n_contrasts > 0) {
+  if (has_verdicts(page)) {
     say_decided(page);
     say_undecided(page);
     say_untested(page);
@@ -406,4 +410,23 @@ void page_verdicts(const Page *page) {
     say_looks(page);
   }
   say_best(page);
+}
+
+/* That seeds are too few for the other test is told with the tests. */
+void page_decided(const Page *page) {
+  if (has_verdicts(page)) {
+    say_decided(page);
+    say_uneven(page);
+    say_typical(page);
+    if (count(page, is_contradicted_freely)) say_contradicted(page);
+    say_looks(page);
+  }
+  say_best(page);
+}
+
+void page_open(const Page *page) {
+  if (!has_verdicts(page)) return;
+  say_undecided(page);
+  say_untested(page);
+  say_equivalent(page);
 }

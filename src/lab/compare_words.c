@@ -174,7 +174,7 @@ static void say_blocks(const Page *page) {
                     "enough for a verdict.");
 }
 
-void page_words(const Page *page) {
+void page_cautions(const Page *page) {
   if (page->compare->n_complete == 0) return;
   say_interactions(page);
   say_uncompared(page);
@@ -182,7 +182,12 @@ void page_words(const Page *page) {
   say_rope(page);
   say_incomplete(page);
   say_diverged(page);
-  say_blocks(page);
   say_ends(page);
+}
+
+void page_words(const Page *page) {
+  if (page->compare->n_complete == 0) return;
+  page_cautions(page);
+  say_blocks(page);
   say_variances(page);
 }

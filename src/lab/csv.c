@@ -1,63 +1,46 @@
 /* csv.c: tables of our own in CSV; see csv.h. Fields are unquoted in place. */
 #include "lab/csv.h"
+#include "base/csv.h"
 #include "base/file.h"
 #include <stdlib.h>
 #include <string.h>
 
 enum { CSV_LIMIT = 1 << 30 };
 
-/* Reads the field at *at, terminates it and moves *at behind its comma or line end. *end is
- * what ended it: ',' '\n', or 0 where the text ends in it. */
-static char *read_field(char **at, char *end) {
-  char *field = *at, *to = *at, *from = *at;
-  bool quoted = false;
-  for (; *from && (quoted || (*from != ',' && *from != '\n')); from++) {
-    if (*from != '"') {
-      if (*from != '\r' || quoted) *to++ = *from;
-    } else if (quoted && from[1] == '"') {
-      *to++ = *from++;
-    } else {
-      quoted = !quoted;
-    }
-  }
-  *end = *from;
-  *at = *from ? from + 1 : from;
-  *to = 0;
-  return field;
-}
-
-static bool add_cell(Csv *csv, size_t *n, size_t *capacity, char *cell) {
-  if (*n == *capacity) {
-    size_t wanted = *capacity ? 2 * *capacity : 256;
-    char **cells = realloc(csv->cells, wanted * sizeof *cells);
-    if (!cells) return false;
+/* The cells of a row, unquoted in place. *whole: it has an end, and as many of them as the
+ * header. */
+static Err read_row(Csv *csv, CsvCursor *at, size_t *capacity, bool *whole, Fault *fault) {
+  CsvField field = {0};
+  Fault open = {0};          /* a quote that is not closed */
+  int n = 0;
+  for (size_t k = csv->n_columns ? (size_t)(csv->n_rows * csv->n_columns) : 0; !field.last; n++) {
+    *whole = false;
+    if (csv_next(at, &field, &open)) return ERR_OK;
+    *whole = at->at[-1] == '\n';      /* which the last cell's end takes the place of */
+    size_t wanted = k + (size_t)n + 1;
+    char **cells = wanted <= *capacity ? csv->cells
+                                       : realloc(csv->cells, 2 * wanted * sizeof *cells);
+    if (!cells) return fault_memory(fault, wanted);
+    if (wanted > *capacity) *capacity = 2 * wanted;
     csv->cells = cells;
-    *capacity = wanted;
+    char *cell = cells[wanted - 1] = csv->bytes.data + (field.at - csv->bytes.data);
+    csv_copy(&field, cell, field.n_bytes + 1);
   }
-  csv->cells[(*n)++] = cell;
-  return true;
+  if (csv->n_columns == 0) csv->n_columns = n;
+  *whole = *whole && n == csv->n_columns;
+  return ERR_OK;
 }
 
-/* One line of fields; false on lack of memory. *whole: it has an end and as many fields as
- * the header. */
-static bool read_line(Csv *csv, char **at, size_t *n, size_t *capacity, bool *whole) {
-  char end = ',';
-  int fields = 0;
-  for (; end == ','; fields++)
-    if (!add_cell(csv, n, capacity, read_field(at, &end))) return false;
-  if (csv->n_columns == 0) csv->n_columns = fields;
-  *whole = end == '\n' && fields == csv->n_columns;
-  return true;
-}
-
+/* Counts the header first. */
 static Err read_rows(Csv *csv, Fault *fault) {
-  size_t n = 0, capacity = 0;
+  CsvCursor at = {csv->bytes.data, csv->bytes.data + csv->bytes.n_bytes, ',', 1};
+  size_t capacity = 0;
   bool whole = true;
-  for (char *at = csv->bytes.data; whole && *at; csv->n_rows++) {
-    if (!read_line(csv, &at, &n, &capacity, &whole)) return fault_memory(fault, capacity);
-    if (!whole) csv->n_rows--;
+  while (whole && csv_more(&at)) {
+    if (read_row(csv, &at, &capacity, &whole, fault)) return fault->code;
+    csv->n_rows += whole;
   }
-  csv->n_rows = csv->n_rows > 0 ? csv->n_rows - 1 : 0;   /* without the header */
+  csv->n_rows = csv->n_rows > 0 ? csv->n_rows - 1 : 0;
   return ERR_OK;
 }
 

@@ -20,10 +20,10 @@ Err study_compare(const Study *study, const StudyQuestion *question, Compare **o
                   Fault *fault) WARN_UNUSED;
 
 /* The end of a run: what is decided and what is not, the cells, cautions; then trials that
- * failed, and results of other code that were kept. */
-void study_result_doc(const Study *study, const Compare *compare, Doc *doc);
+ * failed, and results of other code that were kept. `whole`: with all tables and tests. */
+void study_result_doc(const Study *study, const Compare *compare, bool whole, Doc *doc);
 /* The same, on stdout. */
-Err study_print_result(const Study *study, Fault *fault) WARN_UNUSED;
+Err study_print_result(const Study *study, bool whole, Fault *fault) WARN_UNUSED;
 
 /* The plan, on stdout: cells with their states, those left out and why, the time that what
  * is left will take on `jobs` workers (0: unknown), what the seeds can show. As JSON

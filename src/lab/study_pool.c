@@ -309,11 +309,9 @@ static bool is_there(const Study *s, int64_t trial) {
 }
 
 static Err on_reply(Pool *pool, Worker *w, const Json *reply) {
-  const char *outcome = "", *message = "";
+  const char *outcome = json_text(reply, "outcome"), *message = json_text(reply, "message");
   int64_t trial = w->trial;
   if (trial < 0) return ERR_OK;
-  json_get_text(json_find(reply, "outcome"), &outcome);
-  json_get_text(json_find(reply, "message"), &message);
   hear_last_words(pool, w);
   w->trial = -1;
   switch (job_outcome_parse(outcome)) {

@@ -2,9 +2,12 @@
 #include "base/out.h"
 #include "lab/study_compare.h"
 #include "lab/study_progress.h"
+#include "lab/terms.h"
 #include <string.h>
 
-enum { CELLS_SHOWN = 200, SKIPPED_SHOWN = 40, FAILED_SHOWN = 10, LEVELS_SHOWN = 60 };
+enum {
+  CELLS_SHOWN = 200, SKIPPED_SHOWN = 40, FAILED_SHOWN = 10, LEVELS_SHOWN = 60, TERMS_NAMED = 6
+};
 
 /* -- the end of a run ---------------------------------------------------------------- */
 
@@ -63,16 +66,31 @@ static void add_reason(const Study *s, Doc *doc) {
   if (s->trials[0].message) text_add_first_line(text, s->trials[0].message);
 }
 
+/* Where the rest is to be found, and what the words mean. */
+static void add_pointers(const Study *s, bool whole, Doc *doc) {
+  Text used = {0};
+  terms_used(doc, TERMS_NAMED, &used);
+  doc_break(doc);
+  if (!whole && s->stored)
+    doc_say(doc, DOC_PARAGRAPH, DOC_CODE "runner compare %s --long" DOC_END " adds the tests, "
+            "what each factor explains, and what both assume", s->name);
+  if (used.n_bytes && !used.failed)
+    doc_say(doc, DOC_PARAGRAPH, DOC_CODE "runner help TERM" DOC_END " explains a word: %s",
+            used.data);
+  text_deinit(&used);
+}
+
 /* Each reason is told once, with the first trial that it ended. */
-void study_result_doc(const Study *study, const Compare *compare, Doc *doc) {
-  bool alike = fails_alike(study);
+void study_result_doc(const Study *study, const Compare *compare, bool whole, Doc *doc) {
+  bool alike = fails_alike(study), results = compare->n_complete + compare->n_diverged > 0;
   if (alike) add_reason(study, doc);
-  else if (study->n_cells) compare_doc(compare, COMPARE_ALL, doc);
+  else if (study->n_cells) compare_doc(compare, whole ? COMPARE_ALL : COMPARE_SHORT, doc);
   if (study->n_failed && !alike) add_failed(study, doc);
   if (study->n_failed && study->stored)
     doc_say(doc, DOC_PARAGRAPH, DOC_CODE "runner retry %s" DOC_END " makes them run again",
             study->name);
   study_notes_doc(study, doc);
+  if (study->n_cells && results) add_pointers(study, whole, doc);
 }
 
 /* -- the plan ------------------------------------------------------------------------ */
@@ -254,11 +272,11 @@ static Err print_json(Json *json, Fault *fault) {
   return err;
 }
 
-Err study_print_result(const Study *study, Fault *fault) {
+Err study_print_result(const Study *study, bool whole, Fault *fault) {
   Compare *compare;
   Doc doc = {0};
   if (study_compare(study, NULL, &compare, fault)) return fault->code;
-  study_result_doc(study, compare, &doc);
+  study_result_doc(study, compare, whole, &doc);
   compare_free(compare);
   return doc_print(&doc, fault);
 }

@@ -222,18 +222,16 @@ static void add_wrapped(Text *out, Text *line) {
 
 static void add_line(Text *out, const Json *row) {
   Text line = {0};
-  const char *problem = "", *cell = "", *id = "", *message = NULL;
+  const char *problem = json_text(row, "problem"), *message = json_text_or(row, "message", NULL);
   int64_t seed = 0;
   bool other_code = false;
-  json_get_text(json_find(row, "problem"), &problem);
-  json_get_text(json_find(row, "cell"), &cell);
-  json_get_text(json_find(row, "id"), &id);
   json_get_int(json_find(row, "seed"), &seed);
   json_get_bool(json_find(row, "other_code"), &other_code);
-  text_addf(&line, "%s: %s, seed %lld (%s)", problem, cell, (long long)seed, id);
+  text_addf(&line, "%s: %s, seed %lld (%s)", problem, json_text(row, "cell"),
+            (long long)seed, json_text(row, "id"));
   if (strcmp(problem, "altered") == 0) {
     text_add(&line, ": its files are not those of which its digest was made");
-  } else if (json_get_text(json_find(row, "message"), &message)) {
+  } else if (message) {
     text_add(&line, ": ");
     text_add_first_line(&line, message);
   } else if (other_code) {
@@ -245,15 +243,13 @@ static void add_line(Text *out, const Json *row) {
 /* How the trials whose files were altered become what they were. */
 static void add_advice(const Findings *f, Text *out) {
   Text line = {0};
-  const char *comma = "", *problem = "", *id = "";
+  const char *comma = "";
   if (!f->n_altered) return;
   text_addf(&line, "runner rm %s id=%s", f->study->name, f->n_altered > 3 ? "..." : "");
   for (int64_t i = 0; f->n_altered <= 3 && i < json_count(f->rows); i++) {
     const Json *row = json_item(f->rows, i);
-    json_get_text(json_find(row, "problem"), &problem);
-    json_get_text(json_find(row, "id"), &id);
-    if (strcmp(problem, "altered") != 0) continue;
-    text_addf(&line, "%s%s", comma, id);
+    if (strcmp(json_text(row, "problem"), "altered") != 0) continue;
+    text_addf(&line, "%s%s", comma, json_text(row, "id"));
     comma = ",";
   }
   text_addf(&line, "%s removes %s; the script, run again, makes %s anew",

@@ -36,17 +36,6 @@ static int box_gc(lua_State *L) {
   return 0;
 }
 
-static Box *push_box(lua_State *L) {
-  Box *box = lua_newuserdatauv(L, sizeof *box, 0);
-  *box = (Box){0};
-  if (luaL_newmetatable(L, BOX_META)) {
-    lua_pushcfunction(L, box_gc);
-    lua_setfield(L, -2, "__gc");
-  }
-  lua_setmetatable(L, -2);
-  return box;
-}
-
 /* -- what can stand in the table ----------------------------------------------------- */
 
 /* Things that are put back in place, each with what a checkpoint calls it. */
@@ -227,7 +216,7 @@ static int keep(lua_State *L) {
   Fault fault = {0};
   bool written = false;
   int scope = enter_call(L);
-  Box *box = push_box(L);
+  Box *box = push_box(L, sizeof *box, BOX_META, box_gc);
   fill_box(L, box);
   graph_scope_end(session_graph(L), scope);
   if (session(L)->checkpoint_directory &&
@@ -352,7 +341,7 @@ static int run_restore(lua_State *L) {
   int scope = enter_call(L);
   Fault fault = {0};
   bool found = false;
-  Box *box = push_box(L);
+  Box *box = push_box(L, sizeof *box, BOX_META, box_gc);
   if (checkpoints_get(L, series, &box->c, &found, &fault)) return raise_fault(L, &fault);
   if (found) empty_box(L, box);
   else lua_pushnil(L);

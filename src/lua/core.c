@@ -214,6 +214,16 @@ void *to_userdata(lua_State *L, int arg, const void *key) {
   return data && lua_rawlen(L, arg) >= sizeof *data && *data == key ? data : NULL;
 }
 
+void *push_box(lua_State *L, size_t n_bytes, const char *meta, lua_CFunction gc) {
+  void *box = memset(lua_newuserdatauv(L, n_bytes, 0), 0, n_bytes);
+  if (luaL_newmetatable(L, meta)) {
+    lua_pushcfunction(L, gc);
+    lua_setfield(L, -2, "__gc");
+  }
+  lua_setmetatable(L, -2);
+  return box;
+}
+
 void new_metatable(lua_State *L, const char *name) {
   luaL_newmetatable(L, name);
   lua_pushstring(L, name);

@@ -64,6 +64,8 @@ int call_guarded(lua_State *L, int n_args, int n_results);
 /* The userdata at `arg` if its first word is `key` (an address of ours, which nobody else's
  * userdata begins with; cheaper than a look at the metatable); else NULL. */
 void *to_userdata(lua_State *L, int arg, const void *key);
+/* Pushes zeroed memory of C's that the collector ends by `gc`. */
+void *push_box(lua_State *L, size_t n_bytes, const char *meta, lua_CFunction gc);
 /* luaL_newmetatable for userdata of ours. getmetatable gives scripts its name and not the
  * table, whose functions trust their first argument. */
 void new_metatable(lua_State *L, const char *name);

@@ -43,17 +43,6 @@ static int box_gc(lua_State *L) {
   return 0;
 }
 
-static StudyBox *push_box(lua_State *L) {
-  StudyBox *box = lua_newuserdatauv(L, sizeof *box, 0);
-  *box = (StudyBox){0};
-  if (luaL_newmetatable(L, STUDY_META)) {
-    lua_pushcfunction(L, box_gc);
-    lua_setfield(L, -2, "__gc");
-  }
-  lua_setmetatable(L, -2);
-  return box;
-}
-
 /* Raises the fault without a place: it is not the script's line that is wrong. */
 static int raise_plain(lua_State *L, const Fault *fault) {
   lua_pushstring(L, fault->text);
@@ -427,16 +416,15 @@ static int run_first(lua_State *L, StudyBox *box) {
   return fault.code && !s->stopped ? raise_plain(L, &fault) : end_script(L);
 }
 
-static Err report(const StudyBox *box, Fault *fault) {
-  if (box->tuning) return ERR_OK;
-  return study_print_result(&box->study, fault);
+static Err report(const StudyBox *box, bool whole, Fault *fault) {
+  return box->tuning ? ERR_OK : study_print_result(&box->study, whole, fault);
 }
 
 int lab_study(lua_State *L) {
   Session *s = session(L);
   Fault fault = {0};
   lua_settop(L, 2);
-  StudyBox *box = push_box(L);
+  StudyBox *box = push_box(L, sizeof *box, STUDY_META, box_gc);
   open_box(L, box);
   if (session_graph(L)->dump) return run_first(L, box);
   if (s->study.mode != STUDY_RUN) return show_or_verify(L, box);
@@ -447,6 +435,6 @@ int lab_study(lua_State *L) {
   Err err = workers ? pool_run(&box->study, &options, &fault) : run_all_here(L, box, &fault);
   s->n_failed += box->study.n_failed;
   Fault printing = {0};
-  if (report(box, &printing) && !err) return raise_plain(L, &printing);
+  if (report(box, s->study.whole, &printing) && !err) return raise_plain(L, &printing);
   return err ? raise_plain(L, &fault) : push_study(L, &box->study);
 }

@@ -28,6 +28,7 @@ typedef struct StudyOptions {
   bool fail_fast;
   int sample;                /* trials to verify; 0: all */
   bool json;                 /* the plan as JSON */
+  bool whole;                /* the page at the end with all tables and tests */
 } StudyOptions;
 
 /* Data sources of the trials of a study (sources.h): each is read once. */

@@ -126,6 +126,17 @@ TEST(marks_of_anybody_do_no_harm) {
   doc_deinit(&doc);
 }
 
+/* "[3,3]" that begins a row would be read as the length of the line end before it. */
+TEST(a_row_of_latex_may_begin_with_a_bracket) {
+  Doc doc = {0};
+  Table *table = doc_table(&doc);
+  table_column(table, "kernel", TABLE_TEXT, 0);
+  table_add(table, "[3,3]");
+  check_written(&doc, "latex", "\\begin{tabular}{l}\n\\hline\nkernel \\\\\n\\hline\n"
+                "{[}3,3] \\\\\n\\hline\n\\end{tabular}\n");
+  doc_deinit(&doc);
+}
+
 /* -- drawn intervals ----------------------------------------------------------------- */
 
 static void check_drawn(TableScale scale, double low, double value, double high,

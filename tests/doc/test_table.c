@@ -101,6 +101,22 @@ TEST(letters_of_several_bytes_are_not_broken) {
   table_deinit(&table);
 }
 
+/* Two columns each; a mark that joins the letter before takes none. */
+TEST(wide_characters_keep_columns_aligned) {
+  Table table = {0};
+  table_column(&table, "a", TABLE_TEXT, 0);
+  table_column(&table, "b", TABLE_NUMBER, 0);
+  table_add(&table, "\u5c0f\u5927");
+  table_add(&table, "1");
+  table_add(&table, "e\u0301");
+  table_add(&table, "2");
+  check_table(&table, 80,
+              "  a     b\n"
+              "  \u5c0f\u5927  1\n"
+              "  e\u0301     2\n");
+  table_deinit(&table);
+}
+
 TEST(a_wide_column_does_not_cost_those_behind_it) {
   Table table = {0};
   table_column(&table, "a", TABLE_TEXT, 0);

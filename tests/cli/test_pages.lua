@@ -1,0 +1,83 @@
+-- Pages as users ask for them: the short one and the long one, in each format, and their words.
+
+local check = dofile "tests/check.lua"
+local tests = {}
+
+local function joined(text) return (text:gsub("%s+", " ")) end
+
+local function has(text, ...)
+  for _, part in ipairs { ... } do
+    check.yes(joined(text):find(part, 1, true) ~= nil, part .. "\nis not in\n" .. text)
+  end
+end
+
+local function lacks(text, ...)
+  for _, part in ipairs { ... } do
+    check.yes(joined(text):find(part, 1, true) == nil, part .. "\nis in\n" .. text)
+  end
+end
+
+local function runner(...)
+  local out, err, status = check.runner { ... }
+  check.equal({ status, err:match "runner: [^\n]*" }, { 0, nil })
+  return out
+end
+
+local path = check.file("acts.lua", [[
+  experiment { name = "acts", factors = { act = { "relu", "tanh" }, wide = { "no", "yes" } },
+    baseline = { act = "relu", wide = "no" }, seeds = 5, metric = "score", goal = "max",
+    trial = function(c, run)
+      local luck = math.sin(7 * run.seed + (c.wide == "yes" and 2 or 0)
+        + (c.act == "tanh" and 3 * run.seed or 0)) / 100
+      return { score = (c.act == "relu" and 0.5 or 0.25) + luck, cost = run.seed }
+    end }]])
+
+local long_only = { "What each factor explains", "p flip", "median" }
+
+function tests.test_a_run_ends_with_the_short_page_and_names_the_long_one()
+  local short = runner("--runs=p", path)
+  has(short, "Decided: 1 of 2 contrasts", "act: relu beats tanh by", "o|", "Undecided: 1,",
+    "`runner compare acts --long` adds the tests",
+    "`runner help TERM` explains a word: contrast, Holm, interval")
+  lacks(short, table.unpack(long_only))
+  check.equal(runner("compare", "acts", "--runs=p"), short)
+  local long = runner("--runs=p", "--long", path)
+  has(long, table.unpack(long_only))
+  lacks(long, "adds the tests", "o|")
+  check.equal(runner("compare", "acts", "--long", "--runs=p"), long)
+  for _, columns in ipairs { 60, 80, 120 } do
+    local out = check.runner({ "compare", "acts", "--runs=p" }, "COLUMNS=" .. columns)
+    for line in out:gmatch "[^\n]+" do check.yes(utf8.len(line) <= columns, line) end
+  end
+end
+
+function tests.test_records_are_pages_too()
+  runner("--runs=p", path)
+  has(runner("ls", "acts", "--limit=2", "--format=md", "--runs=p"), "| id | seed |", "|---|---:|")
+  has(runner("ls", "--format=html", "--runs=p"), "<table>", "<td>acts</td>")
+  has(runner("show", "acts", "--format=latex", "--runs=p"), "\\subsection*{factors}", "relu, tanh")
+  local id = runner("ls", "acts", "--limit=1", "--json", "--runs=p"):match '"id": "([^"]+)"'
+  has(runner("show", id, "--format=json", "--runs=p"), '"heading": "configuration"')
+  has(runner("export", "acts", "--cells", "--format=html", "--runs=p"), "<td>0.2", " ± ")
+  local _, err, status = check.runner { "ls", "--format=mad", "--runs=p" }
+  check.equal(status, 2)
+  has(err, '--format mad: allowed: text, md, html, latex, csv, json; did you mean "md"?')
+end
+
+function tests.test_help_explains_the_words_of_a_page()
+  has(runner("help", "contrast"), "contrast: Two levels of one factor", "To read: ")
+  has(runner("help", "holm"), "Holm: Who tests twenty contrasts")
+  has(runner("help", "t test"), "t-test: Divides the mean")
+  local named = joined(runner("help", "terms")):match "TERM`: (.*)%. $"
+  local n = 0
+  for name in named:gmatch "[^,]+" do
+    n = n + 1
+    has(runner("help", (name:gsub("^ ", ""))), "To read: ")
+  end
+  check.yes(n > 20)
+  has(runner("help", "floor"), "floor: The bad end of a metric", "tensor")     -- the op, too
+  local _, err, status = check.runner { "help", "contrats" }
+  check.equal(status ~= 0, true, err)
+end
+
+check.run(tests)
