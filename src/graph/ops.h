@@ -108,6 +108,17 @@ Node *op_batch_norm(Graph *g, Node *x, Node *weight, Node *bias, double eps);
 /* Over the last axis. weight and bias [D] (NULL: 1 and 0). */
 Node *op_layer_norm(Graph *g, Node *x, Node *weight, Node *bias, double eps);
 
+/* Convolution: x [N, C, H, W], w [filters, C / groups, kh, kw]. Along rows and columns: steps,
+ * zeros before and after the image, steps within the kernel. */
+typedef struct ConvSteps {
+  int64_t stride[2], before[2], after[2], dilation[2], groups;
+} ConvSteps;
+Node *op_conv2d(Graph *g, Node *x, Node *w, const ConvSteps *steps);
+
+/* x [N, T, F], weight [F + H + 1, 4 H] (of x, of h, bias; gates i f g o), state [N, 2 H] (h
+ * beside c), mask [N, T]. Picks: 0 h of all steps [N, T, H]; 1 the last state. */
+Node *op_lstm(Graph *g, Node *x, Node *weight, Node *state, Node *mask);
+
 /* (1 - weight) x + weight factor z, for running statistics. */
 Node *op_moving_average(Graph *g, Node *x, Node *z, double weight, double factor);
 
