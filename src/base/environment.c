@@ -33,7 +33,7 @@ const EnvVariable env_variables[] = {
     {.name = "RUNNER_SIMD", .values = simd_names, .fits = is_level,
      .doc = "a lower SIMD level than the processor's best"},
     {.name = "RUNNER_EXECUTOR", .values = executors,
-     .doc = "naive: steps op by op, without plans, to the same bytes"},
+     .doc = "naive: op by op, without plans, to the same bytes"},
     {.name = "RUNNER_CHECKED", .values = switches,
      .doc = "1: every plan is verified after each of its passes"},
     {.name = "RUNNER_PAR_THRESHOLD", .what = "a whole number above 0", .fits = is_count,

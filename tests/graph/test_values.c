@@ -1,6 +1,7 @@
 /* test_values.c: what is looked at again is computed by a plan: the bytes, what stays, and
  * when no plan is made. */
 #include "allocations.h"
+#include "base/sys.h"
 #include "graph/bound.h"
 #include "graph/ops.h"
 
@@ -186,5 +187,26 @@ TEST(batches_run_again_build_nothing_and_allocate_nothing) {
   }
   assert_int_equal(batch.n_emitted, 2);
   repeat_end(&repeat);
+  close_graph();
+}
+
+TEST(an_interrupt_stops_a_batch_and_the_next_run_is_whole) {
+  open_graph();
+  Fault fault = {0};
+  Batch batch = {.x = batch_of(6, 1)};
+  PlanArgs args = {&batch.x, 1};
+  Repeat repeat = {.graph = &graph, .emit = emit, .ctx = &batch, .bindable = true};
+  for (int i = 0; i < 6; i++) {
+    interrupt_raise();
+    assert_int_equal(repeat_run(&repeat, &args, 1, 20, &fault), ERR_INTERRUPT);
+    assert_int_equal(repeat.n_values, 0);
+    interrupt_clear();
+    fault_clear(&fault);
+    assert_int_equal(repeat_run(&repeat, &args, 1, 20, &fault), ERR_OK);
+    assert_int_equal(repeat.n_values, 2);
+  }
+  assert_int_equal(batch.n_emitted, 2);
+  repeat_end(&repeat);
+  tensor_release(batch.x);
   close_graph();
 }
