@@ -51,6 +51,8 @@ struct Node {
   bool tracked;               /* depends on a variable, or was marked by graph_track */
   bool forgotten;             /* had inputs, has none any more */
   bool net_output;            /* returned by a net: a cross-entropy takes it for logits */
+  uint32_t rule;              /* number of the optimizer's rule for one parameter that it is part
+                                 of: it may wait for the commit of a plan; 0: none */
   Known known;
   const char *layer;          /* interned path of the layer that made it, or NULL */
   const char *file;           /* interned script name, or NULL */
@@ -120,6 +122,7 @@ struct Graph {
                                  builds (-DRUNNER_CHECKED) */
   unsigned warned;            /* bits of GraphWarning that were given */
   int whole_history;          /* > 0: none is cut, in functions given to grad */
+  uint32_t rule, n_rules;     /* of nodes being made, 0: none; and the last number given */
   /* private */
   uint64_t next_serial, walk;
   Node *free_nodes[NODE_CLASSES];   /* linked by `link` */

@@ -141,7 +141,7 @@ Node *node_new(Graph *graph, const Op *op, Node *const *in, int n_in, const Attr
                  .attr = (Attr *)(block + attr_at),
                  .out_shape = n_out > 1 ? (Shape *)(block + shape_at) : &node->shape,
                  .out_dtype = n_out > 1 ? (DType *)(block + dtype_at) : &node->dtype,
-                 .layer = graph->layer,
+                 .layer = graph->layer, .rule = graph->rule,
                  .file = graph->file, .line = graph->line,
                  .serial = ++graph->next_serial, .step = graph->step, .refs = 1};
   if (n_out > 1) memcpy(block + shape_at, out_shape, listed(n_out) * sizeof(Shape));

@@ -81,13 +81,19 @@ typedef struct OpSplit {
 typedef void OpTile(const OpCall *call, real *y, const real *const *in,
                     const int64_t *stride, int64_t n);
 
-/* Where all elements x of an array lie: lo <= x <= hi, with lo <= 0 <= hi. Not finite: an
- * element may be anything, NaN too. */
+/* Where all elements x of an array lie: lo <= x <= hi. Not finite: an element may be anything,
+ * NaN too. */
 typedef struct Range { double lo, hi; } Range;
 
 #define RANGE_UNKNOWN ((Range){-INFINITY, INFINITY})
 /* Numbers of a proof are exact up to this one: it leaves room for the rounding of kernels. */
 #define RANGE_LIMIT ((double)REAL_MAX / 1024)
+/* Below it, in size, reals count as zero. */
+#ifdef REAL_DOUBLE
+#define REAL_SMALLEST DBL_MIN
+#else
+#define REAL_SMALLEST ((double)FLT_MIN)
+#endif
 /* Everything up to `size` in size. */
 static inline Range range_around(double size) {
   return size <= RANGE_LIMIT ? (Range){-size, size} : RANGE_UNKNOWN;
@@ -157,7 +163,8 @@ struct Op {
   /* Where the outputs lie if the inputs lie in `in` (all known); RANGE_UNKNOWN where some
    * step of the computation might leave what a real can hold. May be NULL: not known. What
    * it tells is a proof: a step whose updates it proves finite is not looked at before it is
-   * written over the old values. Of an OP_UPDATE, and of ops that make large gradients. */
+   * written over the old values. Of an OP_UPDATE, of elementwise ops that rules of
+   * optimizers are made of (range.h), and of ops that make large gradients. */
   void (*range)(const OpCall *call, const Range *in, Range *out);
   /* OP_ELEMENTWISE: what run does, on any stretch of a real output. */
   OpTile *tile;

@@ -125,6 +125,14 @@ Node *op_moving_average(Graph *g, Node *x, Node *z, double weight, double factor
 /* min(1, limit / norm), for clipping; not differentiable. */
 Node *op_clip_factor(Graph *g, Node *norm, double limit);
 
+/* What rules of optimizers are made of, beside the elementwise ops. */
+Node *op_mix(Graph *g, Node *x, Node *y, double keep);   /* keep x + (1 - keep) y */
+Node *op_add_product(Graph *g, Node *x, Node *a, Node *y);   /* x + a y; a has no axes */
+Node *op_sub_product(Graph *g, Node *x, Node *a, Node *y);   /* x - a y */
+/* The new value of a variable of which `old` is the value before. */
+enum { RENEW_NEW, RENEW_OLD };
+Node *op_renew(Graph *g, Node *value, Node *old);
+
 /* Optimizer updates: whole tensors in, new values out; not differentiable. Rates and
  * factors are 0-axis nodes, so that they are inputs and no structure. `scale` multiplies
  * the gradient first (clipping). Picks: 0 new w; 1 .. new slots. */

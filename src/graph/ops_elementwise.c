@@ -15,6 +15,7 @@
 #include "graph/known.h"
 #include "graph/ops.h"
 #include "graph/ops_walk.h"
+#include "graph/range.h"
 #include "kernel/kernel.h"
 #include <math.h>
 
@@ -358,14 +359,14 @@ const Op op_record_neg = {
     COMMON(neg), .n_in = 1, .flags = OP_ELEMENTWISE,
     .doc = "Minus x.", .equation = "y = -x",
     .infer = infer_broadcast, .split = elements_split, .vjp = vjp_neg,
-    .samples = samples_any, .known = known_neg,
+    .samples = samples_any, .known = known_neg, .range = range_neg,
 };
 
 const Op op_record_abs = {
     COMMON(abs), .n_in = 1, .flags = OP_ELEMENTWISE,
     .doc = "Absolute value. Its gradient at 0 is 0.", .equation = "y = |x|",
     .infer = infer_broadcast, .split = elements_split, .vjp = vjp_abs,
-    .samples = samples_any, .known = known_abs,
+    .samples = samples_any, .known = known_abs, .range = range_abs,
 };
 
 const Op op_record_sign = {
@@ -373,21 +374,21 @@ const Op op_record_sign = {
     .doc = "1 for positive, -1 for negative elements; 0 and NaN stay.",
     .equation = "y = x / |x|, 0 at 0",
     .infer = infer_broadcast, .split = elements_split, .vjp = vjp_none,
-    .samples = samples_any, .known = known_increasing,
+    .samples = samples_any, .known = known_increasing, .range = range_sign,
 };
 
 const Op op_record_square = {
     COMMON(square), .n_in = 1, .flags = OP_ELEMENTWISE | OP_EXACT,
     .doc = "Square.", .equation = "y = x^2",
     .infer = infer_broadcast, .split = elements_split, .vjp = vjp_square,
-    .samples = samples_any, .known = known_square,
+    .samples = samples_any, .known = known_square, .range = range_square,
 };
 
 const Op op_record_sqrt = {
     COMMON(sqrt), .n_in = 1, .flags = OP_ELEMENTWISE,
     .doc = "Square root; NaN below 0.", .equation = "y = x^(1/2)",
     .infer = infer_broadcast, .split = elements_split, .vjp = vjp_sqrt,
-    .samples = samples_positive, .known = known_increasing,
+    .samples = samples_positive, .known = known_increasing, .range = range_sqrt,
 };
 
 const Op op_record_reciprocal = {
@@ -545,28 +546,28 @@ const Op op_record_add = {
     COMMON(add), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT,
     .doc = "Sum; of int32 exact, then rounded once to real.", .equation = "z = x + y",
     .infer = infer_broadcast, .split = elements_split, .vjp = vjp_add,
-    .samples = samples_two, .known = known_add,
+    .samples = samples_two, .known = known_add, .range = range_add,
 };
 
 const Op op_record_sub = {
     COMMON(sub), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT,
     .doc = "Difference; of int32 exact, then rounded once to real.", .equation = "z = x - y",
     .infer = infer_broadcast, .split = elements_split, .vjp = vjp_sub,
-    .samples = samples_two, .known = known_sub,
+    .samples = samples_two, .known = known_sub, .range = range_sub,
 };
 
 const Op op_record_mul = {
     COMMON(mul), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT,
     .doc = "Product of elements.", .equation = "z = x y",
     .infer = infer_broadcast, .split = elements_split, .vjp = vjp_mul,
-    .samples = samples_two, .known = known_mul,
+    .samples = samples_two, .known = known_mul, .range = range_mul,
 };
 
 const Op op_record_div = {
     COMMON(div), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT,
     .doc = "Quotient.", .equation = "z = x / y",
     .infer = infer_broadcast, .split = elements_split, .vjp = vjp_div,
-    .samples = samples_divisor, .known = known_div,
+    .samples = samples_divisor, .known = known_div, .range = range_div,
 };
 
 const Op op_record_pow = {
@@ -583,7 +584,7 @@ const Op op_record_maximum = {
            "integer.",
     .equation = "z = max(x, y)",
     .infer = infer_selection, .split = elements_split, .vjp = vjp_maximum,
-    .samples = samples_select, .known = known_maximum,
+    .samples = samples_select, .known = known_maximum, .range = range_maximum,
 };
 
 const Op op_record_minimum = {
@@ -592,7 +593,7 @@ const Op op_record_minimum = {
            "integer.",
     .equation = "z = min(x, y)",
     .infer = infer_selection, .split = elements_split, .vjp = vjp_minimum,
-    .samples = samples_select, .known = known_minimum,
+    .samples = samples_select, .known = known_minimum, .range = range_minimum,
 };
 
 const Op op_record_eq = {

@@ -11,12 +11,6 @@
 #include "kernel/kernel.h"
 #include <math.h>
 
-#ifdef REAL_DOUBLE
-#define REAL_SMALLEST DBL_MIN  /* below it numbers count as zero */
-#else
-#define REAL_SMALLEST FLT_MIN
-#endif
-
 static int64_t block_end(int64_t n, int64_t block) {
   return n < (block + 1) * BLOCK ? n : (block + 1) * BLOCK;
 }
@@ -54,7 +48,7 @@ static void clip_factor_tile(const OpCall *call, real *y, const real *const *in,
   (void)stride;
   for (int64_t i = 0; i < n; i++) {
     real factor = in[0][i] <= limit ? 1 : limit / in[0][i];
-    y[i] = factor >= REAL_SMALLEST ? factor : (real)NAN;
+    y[i] = (double)factor >= REAL_SMALLEST ? factor : (real)NAN;
   }
 }
 
@@ -249,7 +243,7 @@ static void adam_range(const OpCall *call, const Range *in, Range *out) {
   double v = attr[BETA2].f * in[ADAM_V].hi + (1 - attr[BETA2].f) * (g * g);
   double first = m * range_size(in[ADAM_C1]), second = v * range_size(in[ADAM_C2]);
   w += lr * first / eps + (decoupled ? lr * decay * w : 0);
-  bool holds = eps >= (double)REAL_SMALLEST && in[ADAM_V].lo == 0 && in[ADAM_C2].lo == 0 &&
+  bool holds = eps >= REAL_SMALLEST && in[ADAM_V].lo >= 0 && in[ADAM_C2].lo >= 0 &&
                m <= RANGE_LIMIT && g * g <= RANGE_LIMIT && v <= RANGE_LIMIT &&
                first <= RANGE_LIMIT && lr * first <= RANGE_LIMIT &&
                lr * decay <= RANGE_LIMIT && second <= RANGE_LIMIT && w <= RANGE_LIMIT;

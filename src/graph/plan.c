@@ -84,17 +84,24 @@ static bool reads_across(const Compiler *c, const Node *node, int g) {
   return false;
 }
 
-/* The open group of a producer that `node` may join; NOBODY. */
+/* Rules of optimizers keep apart from the gradients that they read: they run at commit. */
+static bool may_join(const Compiler *c, const Node *node, int g) {
+  const Group *group = g == NOBODY ? NULL : &c->groups[g];
+  return group && !group->closed && group->n_members < PLAN_MEMBERS &&
+         group->rule == node->rule && shape_equal(group->shape, &node->shape) &&
+         !reads_across(c, node, g);
+}
+
+/* The open group of a producer that `node` may join; NOBODY. A rule is one group, also where
+ * its parts read the same values and not each other. */
 static int group_to_join(const Compiler *c, const Node *node) {
   int best = NOBODY;
   for (int k = 0; k < node->n_in; k++) {
     int g = group_of(c, node->in[k]);
-    if (g == NOBODY || c->groups[g].closed || reads_across(c, node, g)) continue;
-    if (c->groups[g].n_members == PLAN_MEMBERS) continue;
-    if (!shape_equal(c->groups[g].shape, &node->shape)) continue;
+    if (!may_join(c, node, g)) continue;
     if (best == NOBODY || c->groups[g].last > c->groups[best].last) best = g;
   }
-  return best;
+  return best == NOBODY && node->rule && may_join(c, node, c->rule_group) ? c->rule_group : best;
 }
 
 /* The node becomes the last member of a group; which. */
@@ -102,7 +109,9 @@ static int join_group(Compiler *c, int64_t i) {
   int g = group_to_join(c, c->walk.v[i]);
   if (g == NOBODY) {
     g = c->n_groups++;
-    c->groups[g] = (Group){.shape = &c->walk.v[i]->shape, .first = i};
+    c->groups[g] = (Group){.shape = &c->walk.v[i]->shape, .first = i,
+                           .rule = c->walk.v[i]->rule};
+    if (c->groups[g].rule) c->rule_group = g;
   } else {
     c->spots[c->groups[g].last].next = i;
   }
@@ -112,6 +121,7 @@ static int join_group(Compiler *c, int64_t i) {
 }
 
 static Err group(Compiler *c) {
+  c->rule_group = NOBODY;
   for (int64_t i = 0; i < c->walk.n; i++) {
     Node *node = c->walk.v[i];
     if (!plan_computes(c, i)) continue;
@@ -137,16 +147,43 @@ static void print_group(const Compiler *c, Text *out) {
 
 /* -- order --------------------------------------------------------------------------- */
 
-/* From the last node to the first, so that all readers of a node are known before it. */
-static void find_late(Compiler *c) {
-  for (int64_t i = 0; i < c->walk.n; i++)
-    c->spots[i].late = plan_computes(c, i) && (c->walk.v[i]->op->flags & OP_UPDATE);
+/* Groups that make new values, and updates that are one op. */
+static void find_updates(Compiler *c) {
+  for (int r = 0; r < c->n_roots; r++) {
+    int g = group_of(c, c->roots[r]);
+    if (plan_renews(c->roots[r]) && g != NOBODY) c->groups[g].late = c->groups[g].rule != 0;
+  }
+  for (int64_t i = 0; i < c->walk.n; i++) {
+    int g = c->spots[i].group;
+    bool update = g == NOBODY ? c->walk.v[i]->op->flags & OP_UPDATE : c->groups[g].late;
+    c->spots[i].late = update && plan_computes(c, i);
+  }
+}
+
+/* What something in compute reads belongs to compute, and a group as a whole does. Goes from
+ * the last node to the first, so that all readers of a node are known before it; returns
+ * whether later members of a group have to be looked at again. */
+static bool keep_read(Compiler *c) {
+  bool again = false;
   for (int64_t i = c->walk.n - 1; i >= 0; i--) {
     const Node *node = c->walk.v[i];
-    if (!plan_computes(c, i) || c->spots[i].late) continue;
+    int g = c->spots[i].group;
+    if (!plan_computes(c, i)) continue;
+    if (g != NOBODY && !c->groups[g].late) c->spots[i].late = false;
+    if (c->spots[i].late) continue;
+    if (g != NOBODY && c->groups[g].late) {
+      c->groups[g].late = false;
+      again = again || i != c->groups[g].last;
+    }
     for (int k = 0; k < node->n_in; k++)
       c->spots[c->spots[node->in[k]->index].value / MAX_OUT].late = false;
   }
+  return again;
+}
+
+static void find_late(Compiler *c) {
+  find_updates(c);
+  while (keep_read(c)) continue;
 }
 
 /* Is it something that nothing reads, smaller than the one value that it is made of? */
@@ -276,9 +313,19 @@ static void begin_life(Compiler *c, int64_t i) {
     Life *life = &c->lives[value_of(i, o)];
     int job = item == NOBODY ? NOBODY : c->item_job[item];
     *life = (Life){.place = {.kind = IN_ARENA}, .born = job, .dies = job, .heir = NOBODY,
-                   .last_item = NOBODY, .n_bytes = plan_value_bytes(node, o)};
+                   .last_item = NOBODY, .late_reader = NOBODY,
+                   .n_bytes = plan_value_bytes(node, o)};
     if (item != NOBODY) c->plan->size.naive_bytes += plan_rounded(life->n_bytes);
   }
+}
+
+/* The node at that place of a late item reads the value that `in` stands for. */
+static void read_late(Compiler *c, Life *life, int item, int at, const Node *in) {
+  const Node *node = c->walk.v[c->item_nodes[at]];
+  bool first = life->late_reader < c->item_first[item];
+  if (life->late_reader != NOBODY && first) life->scattered = true;
+  if (!is_direct(c, in) || !shape_equal(&in->shape, &node->shape)) life->scattered = true;
+  life->late_reader = at;
 }
 
 static void read_values(Compiler *c, int item) {
@@ -292,6 +339,7 @@ static void read_values(Compiler *c, int item) {
       if (life->last_item != item) life->n_last = later ? 1 : life->n_last + 1;
       life->last_item = item;
       if (item_of_value(c, value) != item) life->outside = true;
+      if (item >= c->n_items - c->n_updates) read_late(c, life, item, at, node->in[k]);
     }
   }
 }
@@ -306,15 +354,33 @@ static void live(Compiler *c) {
   for (int item = 0; item < c->n_items; item++) read_values(c, item);
 }
 
+/* May the root's value be computed where it is wanted? A new value of a variable only at
+ * commit, by a member after which nobody reads the old one. */
+static bool may_be_in_place(const Compiler *c, const Node *root) {
+  if (!plan_renews(root)) return true;
+  const Spot *maker = &c->spots[c->spots[root->index].value / MAX_OUT];
+  const Life *old = &c->lives[c->spots[root->in[RENEW_OLD]->index].value];
+  if (!maker->late || old->scattered) return false;
+  int at = old->late_reader;
+  if (at == NOBODY) return true;
+  return c->spots[c->item_nodes[at]].item == maker->item &&
+         c->item_nodes[at] <= c->spots[root->index].value / MAX_OUT;
+}
+
 /* A root gets its value computed in place; where that cannot be (a leaf, a part of a value,
  * a value that is a root already) it is copied at the end. */
 static void place_roots(Compiler *c) {
+  for (int r = 0; r < c->n_roots; r++) {   /* read after all the rest of the commit */
+    Life *life = &c->lives[c->spots[c->roots[r]->index].value];
+    if (plan_renews(c->roots[r]) && life->born == NOBODY) life->scattered = true;
+  }
   for (int r = 0; r < c->n_roots; r++) {
     const Node *root = c->roots[r];
     const Spot *spot = &c->spots[root->index];
     Life *life = &c->lives[spot->value];
     bool whole = spot->offset == 0 && life->n_bytes == plan_value_bytes(root, 0);
-    bool own = whole && life->place.kind == IN_ARENA && life->born != NOBODY;
+    bool own = whole && life->place.kind == IN_ARENA && life->born != NOBODY &&
+               may_be_in_place(c, root);
     c->copy_root[r] = own ? NOBODY : spot->value;
     life->outside = true;
     if (own) life->place = (PlanPlace){IN_ROOT, r, 0};

@@ -4,6 +4,7 @@
 #ifndef GRAPH_PLAN_COMPILE_H
 #define GRAPH_PLAN_COMPILE_H
 
+#include "graph/ops.h"
 #include "graph/plan_arena.h"
 #include "graph/plan_private.h"
 
@@ -28,6 +29,8 @@ typedef struct Group {
   int64_t first, last;   /* members; it runs where the last one stands */
   int n_members;
   bool closed;
+  uint32_t rule;         /* of all members: an optimizer's for one parameter; 0: none */
+  bool late;             /* runs at commit */
 } Group;
 
 /* Of one value. */
@@ -37,6 +40,8 @@ typedef struct Life {
   int last_item;         /* that reads it */
   int n_last;            /* items of the job `dies` that read it */
   bool outside;          /* read by another item than its own, or a root */
+  int late_reader;       /* place in item_nodes of the last that reads it at commit; NOBODY */
+  bool scattered;        /* read at commit by several items, or other elements than are made */
   int64_t heir;          /* value that takes over its memory; NOBODY */
   bool inherits;         /* it is such a value */
   size_t n_bytes;
@@ -49,6 +54,7 @@ typedef struct Compiler {
   Spot *spots;
   Group *groups;
   int n_groups;
+  int rule_group;        /* the last that is part of an optimizer's rule; NOBODY */
   Life *lives;           /* per value */
   int *item_first;       /* per item: its nodes in item_nodes */
   int64_t *item_nodes;
@@ -76,6 +82,9 @@ Err compiler_init(Compiler *c, Graph *graph, Node *const *roots, int n_roots);
 void compiler_deinit(Compiler *c);
 
 static inline int64_t value_of(int64_t node, int output) { return node * MAX_OUT + output; }
+
+/* Is it a new value of a variable, which may be written over the old one at commit? */
+static inline bool plan_renews(const Node *root) { return root->op == &op_record_renew; }
 
 /* Does the node run, that is: is it neither leaf nor alias? */
 bool plan_computes(const Compiler *c, int64_t node);

@@ -152,7 +152,9 @@ static Err emit_copies(Compiler *c) {
   for (int late = 0; late < 2; late++) {
     for (int r = 0; r < c->n_roots; r++) {
       int64_t value = c->copy_root[r];
-      if (value == NOBODY || c->spots[value / MAX_OUT].late != (late == 1)) continue;
+      if (value == NOBODY) continue;
+      bool at_commit = plan_renews(c->roots[r]) || c->spots[value / MAX_OUT].late;
+      if (at_commit != (late == 1)) continue;
       plan->copies[plan->n_copies++] =
           (PlanCopy){.from = place_of(c, c->roots[r]), .to = {IN_ROOT, r, 0},
                      .n_bytes = plan_value_bytes(c->roots[r], 0)};

@@ -95,10 +95,12 @@ struct Plan {
   int *given;            /* per watch: the input of the plan that it is; -1: computed by it */
   Range *ranges;         /* per watch, of this run */
   int *open;             /* room for the watches that are not known in this run */
-  int *watched;          /* the watch of each input of each update, in their order */
+  int *watched;          /* of each input of each call of the commit, in their order: its
+                            watch, or which result of an earlier such call it is */
+  Range *made;           /* per result of these calls, of this run */
   Range *parts;          /* of the watches, per block */
   PlanPiece *pending;    /* room for the blocks of all watches */
-  bool chained;          /* an update reads the result of another: nothing is proved */
+  bool unprovable;       /* a call of the commit tells no range: nothing is proved */
   PlanCopy *copies;      /* at the end of compute, the rest at the end of commit */
   Node **leaves, **draws;    /* until plan_release_nodes */
   Attr **draw_attr;      /* key and position of each draw, in its call */

@@ -8,8 +8,8 @@
  *                       smaller and are measured beside the job that multiplies them
  *   everything else     is measured at the end
  *
- * and each update's record tells where its results then lie (Op.range). Where that proves
- * nothing, what is known and what follows may be far too wide: all inputs of the updates are
+ * and the record of each op of the commit tells where its results then lie (Op.range): of an
+ * update, or of the members of a rule, one after the other. Where that proves nothing, what is known and what follows may be far too wide: all inputs of the updates are
  * then measured. That leaves the steps that come near the end of what a real can hold; they
  * are written elsewhere and looked at. */
 #include "graph/plan_compile.h"
@@ -30,9 +30,12 @@ static int first_update(const Plan *plan) {
 
 typedef struct Watching {
   Compiler *c;
-  int *of_node;              /* the watch of each node; NOBODY */
-  int n_room;
+  int *of_node;              /* the watch of each node, of a late one its first result; NOBODY */
+  int n_room, n_made;
 } Watching;
+
+/* How `watched` tells a result of an earlier call from a watch; its own inverse. */
+static int made_code(int made) { return -1 - made; }
 
 /* A new watch of input k of the member. */
 static int add_watch(Watching *w, const Node *node, const PlanMember *m, int k) {
@@ -53,7 +56,7 @@ static const PlanMember *maker_of(const Compiler *c, const Node *node) {
   const Node *base = c->walk.v[spot->value / MAX_OUT];
   int item = c->spots[base->index].item;
   if (item == NOBODY || spot->offset || !base->op->range || base->n_in != 2) return NULL;
-  if (base->op->flags & OP_UPDATE) return NULL;
+  if (base->op->flags & OP_UPDATE || c->plan->items[item].is_group) return NULL;
   int64_t n = shape_count(&base->in[0]->shape) + shape_count(&base->in[1]->shape);
   return n < shape_count(&base->shape) ? &c->plan->items[item].members[0] : NULL;
 }
@@ -88,13 +91,15 @@ static void watch_made(Watching *w, int added, const Node *base) {
   if (next != NOBODY && next < w->c->plan->n_compute_jobs) measure_in(w, added, next);
 }
 
-/* The watch of input k of the update. One that is itself an update's result is not there
+/* What tells the range of input k of the late node: a result of an earlier one is not there
  * when the others are measured. */
-static int watch_input(Watching *w, const Node *update, const PlanMember *m, int k) {
+static int watch_input(Watching *w, const Node *late, const PlanMember *m, int k) {
   Compiler *c = w->c;
-  const Node *node = update->in[k];
+  const Node *node = late->in[k];
   const Spot *spot = &c->spots[node->index];
-  if (c->spots[spot->value / MAX_OUT].late) c->plan->chained = true;
+  int64_t source = spot->value / MAX_OUT;
+  if (c->spots[source].late)
+    return made_code(w->of_node[source] + (int)(spot->value % MAX_OUT));
   if (w->of_node[node->index] != NOBODY) return w->of_node[node->index];
   const PlanMember *maker = maker_of(c, node);
   int from[2] = {NOBODY, NOBODY};
@@ -108,12 +113,42 @@ static int watch_input(Watching *w, const Node *update, const PlanMember *m, int
   return added;
 }
 
+/* Inputs and results of all calls of the commit. */
+static void count_late(const Plan *plan, int *n_in, int *n_out) {
+  for (int item = first_update(plan); item < plan->n_items; item++)
+    for (int m = 0; m < plan->items[item].n_members; m++) {
+      *n_in += plan->items[item].members[m].call->n_in;
+      *n_out += plan->items[item].members[m].call->n_out;
+    }
+}
+
+/* All members of an item of the commit; returns where the next item's inputs are listed. */
+static int *watch_item(Watching *w, int item, int *watched) {
+  Compiler *c = w->c;
+  const PlanItem *it = &c->plan->items[item];
+  for (int m = 0; m < it->n_members; m++) {
+    int64_t i = c->item_nodes[c->item_first[item] + m];
+    const Node *node = c->walk.v[i];
+    for (int k = 0; k < node->n_in; k++) *watched++ = watch_input(w, node, &it->members[m], k);
+    w->of_node[i] = w->n_made;
+    w->n_made += node->n_out;
+    if (!node->op->range) c->plan->unprovable = true;
+  }
+  return watched;
+}
+
+static void number_parts(Plan *plan, int64_t *n_parts) {
+  for (int i = 0; i < plan->n_watches; i++) {
+    plan->watches[i].first_part = *n_parts;
+    *n_parts += plan->watches[i].n_parts;
+  }
+}
+
 static Err list_watches(Watching *w) {
   Compiler *c = w->c;
   Plan *plan = c->plan;
-  int n_inputs = 0;
-  for (int item = first_update(plan); item < plan->n_items; item++)
-    n_inputs += plan->items[item].members[0].call->n_in;
+  int n_inputs = 0, n_made = 0;
+  count_late(plan, &n_inputs, &n_made);
   w->n_room = 3 * n_inputs + 1;
   size_t n_room = (size_t)w->n_room;
   plan->watches = plan_alloc(c, n_room * sizeof *plan->watches);
@@ -121,18 +156,17 @@ static Err list_watches(Watching *w) {
   plan->ranges = plan_alloc(c, n_room * sizeof *plan->ranges);
   plan->open = plan_alloc(c, n_room * sizeof *plan->open);
   plan->watched = plan_alloc(c, ((size_t)n_inputs + 1) * sizeof *plan->watched);
+  plan->made = plan_alloc(c, ((size_t)n_made + 1) * sizeof *plan->made);
   if (c->graph->fault.code) return c->graph->fault.code;
   int *watched = plan->watched;
-  for (int item = first_update(plan); item < plan->n_items; item++) {
-    const PlanMember *m = &plan->items[item].members[0];
-    const Node *update = c->walk.v[c->item_nodes[c->item_first[item]]];
-    for (int k = 0; k < update->n_in; k++) *watched++ = watch_input(w, update, m, k);
-  }
+  for (int item = first_update(plan); item < plan->n_items; item++)
+    watched = watch_item(w, item, watched);
+  for (int r = 0; r < c->n_roots; r++)   /* new values that are not made at commit */
+    if (plan_renews(c->roots[r]) &&
+        !c->spots[c->spots[c->roots[r]->index].value / MAX_OUT].late)
+      plan->unprovable = true;
   int64_t n_parts = 0;
-  for (int i = 0; i < plan->n_watches; i++) {
-    plan->watches[i].first_part = n_parts;
-    n_parts += plan->watches[i].n_parts;
-  }
+  number_parts(plan, &n_parts);
   plan->parts = plan_alloc(c, ((size_t)n_parts + 1) * sizeof *plan->parts);
   plan->pending = plan_alloc(c, ((size_t)n_parts + 1) * sizeof *plan->pending);
   return c->graph->fault.code;
@@ -194,11 +228,18 @@ static Range follow(const Plan *plan, const PlanWatch *watch) {
 
 /* -- proving ------------------------------------------------------------------------- */
 
+/* Of a number, which is known exactly: a divisor has a distance from 0. */
+static Range range_of_number(const Array *a) {
+  double x = *(const real *)a->data;
+  if (fabs(x) < REAL_SMALLEST) x = 0;
+  return isfinite(x) ? (Range){x, x} : RANGE_UNKNOWN;
+}
+
 /* The range where it is had before anything is measured at the end; numbers tell theirs. */
 static Range early_range(const Plan *plan, const PlanWatch *w, bool exact) {
   if (w->job != NOBODY) return join_parts(plan, w);
   bool number = w->n_elements == 1 && (exact || !w->maker);
-  return number ? measure(w->array, 1, 0) : RANGE_UNKNOWN;
+  return number ? range_of_number(w->array) : RANGE_UNKNOWN;
 }
 
 /* Fills the ranges of what is known; returns how many watches are left, in `open`. */
@@ -236,13 +277,14 @@ static void find_ranges(Graph *graph, Plan *plan, const Range *known, bool exact
   }
 }
 
-/* One update, whose inputs have the watches `watched`. */
-static bool prove_update(const Plan *plan, const PlanMember *m, const int *watched, Range *out) {
+/* One call, whose inputs are told by `watched`, into `made`; may its results be written? */
+static bool prove_call(const Plan *plan, const PlanMember *m, const int *watched, Range *made,
+                       Range *out) {
   const OpCall *call = m->call;
-  Range in[MAX_IN], made[MAX_OUT];
-  bool holds = call->op->range != NULL;
+  Range in[MAX_IN];
+  bool holds = true;
   for (int k = 0; k < call->n_in; k++) {
-    in[k] = plan->ranges[watched[k]];
+    in[k] = watched[k] < 0 ? plan->made[made_code(watched[k])] : plan->ranges[watched[k]];
     holds = holds && range_known(in[k]);
   }
   if (!holds) return false;
@@ -255,19 +297,21 @@ static bool prove_update(const Plan *plan, const PlanMember *m, const int *watch
 }
 
 static bool prove(Graph *graph, Plan *plan, const Range *known, bool exact, Range *out) {
-  bool holds = true;
   const int *watched = plan->watched;
+  Range *made = plan->made;
   find_ranges(graph, plan, known, exact);
-  for (int item = first_update(plan); holds && item < plan->n_items; item++) {
-    const PlanMember *m = &plan->items[item].members[0];
-    holds = prove_update(plan, m, watched, out);
-    watched += m->call->n_in;
-  }
-  return holds;
+  for (int i = first_update(plan); i < plan->n_items; i++)
+    for (int k = 0; k < plan->items[i].n_members; k++) {
+      const PlanMember *m = &plan->items[i].members[k];
+      if (!prove_call(plan, m, watched, made, out)) return false;
+      watched += m->call->n_in;
+      made += m->call->n_out;
+    }
+  return true;
 }
 
 bool plan_proves_finite(Graph *graph, Plan *plan, const Range *known, Range *out) {
-  if (plan->chained) return false;
+  if (plan->unprovable) return false;
   return prove(graph, plan, known, false, out) || prove(graph, plan, known, true, out);
 }
 

@@ -215,6 +215,28 @@ static Err verify_tiles(const Compiler *c, int item, Fault *fault) {
   return ERR_OK;
 }
 
+/* A new value that is written over the old one: nobody reads the old one after its maker ran,
+ * and the maker's item only what it makes anew at the same time. */
+static Err verify_renewed(const Compiler *c, int r, Fault *fault) {
+  const Node *root = c->roots[r];
+  const PlanPlace *place = &c->lives[value_read(c, root)].place;
+  if (!plan_renews(root) || place->kind != IN_ROOT || place->index != r) return ERR_OK;
+  int64_t maker = value_read(c, root) / MAX_OUT, old = value_read(c, root->in[RENEW_OLD]);
+  const Spot *spot = &c->spots[maker];
+  if (!spot->late) return broken(fault, "a new value before the commit", r, maker);
+  for (int at = c->item_first[c->n_items - c->n_updates]; at < c->item_first[c->n_items]; at++) {
+    int64_t i = c->item_nodes[at];
+    const Node *node = c->walk.v[i];
+    for (int k = 0; k < node->n_in; k++) {
+      if (value_read(c, node->in[k]) != old) continue;
+      bool along = i <= maker && c->spots[i].item == spot->item;
+      if (!along || !shape_equal(&node->in[k]->shape, &root->shape))
+        return broken(fault, "an old value read after it was replaced", r, i);
+    }
+  }
+  return ERR_OK;
+}
+
 Err verify_place(const Compiler *c, Fault *fault) {
   size_t most = (size_t)c->walk.n * MAX_OUT + (size_t)c->n_items + 1;
   Span *spans = malloc(most * sizeof *spans);
@@ -224,6 +246,7 @@ Err verify_place(const Compiler *c, Fault *fault) {
   free(spans);
   free(last);
   for (int item = 0; !err && item < c->n_items; item++) err = verify_tiles(c, item, fault);
+  for (int r = 0; !err && r < c->n_roots; r++) err = verify_renewed(c, r, fault);
   return err;
 }
 

@@ -262,6 +262,10 @@ static bool count_groups(const Optimizer *opt, Variable *const *params,
 
 static bool given(double option) { return !isnan(option); }
 
+static bool clips_norm(const Optimizer *opt) {
+  return given(opt->clipnorm) || given(opt->global_clipnorm);
+}
+
 /* The norm of n norms: of all gradients together, of which each has one. */
 static Node *norm_of_norms(Graph *graph, Node *const *norm, int n) {
   Node *part[MAX_IN], *first;
@@ -281,7 +285,7 @@ static Node *norm_of_norms(Graph *graph, Node *const *norm, int n) {
 static void clip(Graph *graph, const Optimizer *opt, Node **grads, int n, Node **scale) {
   Node *one = graph_scalar(graph, 1), *all = NULL;
   Node **norm = calloc((size_t)n + 1, sizeof *norm);
-  bool any = given(opt->clipnorm) || given(opt->global_clipnorm);
+  bool any = clips_norm(opt);
   if (!norm) fault_memory(&graph->fault, (size_t)n * sizeof *norm);
   for (int i = 0; norm && i < n; i++) {
     if (given(opt->clipvalue))
@@ -376,15 +380,31 @@ static void numbers_of(const Optimizer *opt, const OptimNumbers *numbers, Node *
     *out++ = number[own->counted ? counted++ : shared++];
 }
 
+Node *optim_scaled(const OptimUpdate *u) {
+  return u->scaled ? op_mul(u->graph, u->scale, u->g) : u->g;
+}
+
+Node *optim_gradient(const OptimUpdate *u) {
+  Node *g = optim_scaled(u);
+  return u->decayed ? op_add_product(u->graph, g, u->weight_decay, u->w) : g;
+}
+
 /* One parameter: reads its slots, and gives the new values of those that are wanted. */
 static Node **emit_one(const Optimizer *opt, OptimUpdate *u, Variable *const *slots,
                        Node **slot) {
+  const OptimKind *kind = kind_of(opt);
   const OptimSlot *list = optimizer_slot_list(opt);
+  int n = 0;
   for (int s = 0; list[s].name; s++)
-    u->slot[s] = wants(opt, &list[s]) ? variable_read(u->graph, *slots++) : NULL;
-  kind_of(opt)->update(opt, u);
-  for (int s = 0; list[s].name; s++)
-    if (wants(opt, &list[s])) *slot++ = u->slot[s];
+    u->slot[s] = wants(opt, &list[s]) ? variable_read(u->graph, slots[n++]) : NULL;
+  Node *w = u->w;
+  (kind->fused ? kind->fused : kind->rule)(opt, u);
+  u->w = op_renew(u->graph, u->w, w);
+  n = 0;
+  for (int s = 0; list[s].name; s++) {
+    if (!wants(opt, &list[s])) continue;
+    *slot++ = op_renew(u->graph, u->slot[s], variable_read(u->graph, slots[n++]));
+  }
   return slot;
 }
 
@@ -401,13 +421,16 @@ Err optimizer_emit(Graph *graph, Optimizer *opt, const OptimNumbers *numbers,
   clip(graph, opt, nodes, n, scale);
   for (int i = 0; i < n && !graph->fault.code; i++) {
     Node **own = scale + n + n_list;
+    graph->rule = ++graph->n_rules;
     numbers_of(opt, numbers, number, numbers->group[i], own);
     OptimUpdate u = {.graph = graph, .w = variable_read(graph, params[i]), .g = nodes[i],
-                     .scale = scale[i], .lr = number[LR], .number = own,
+                     .scale = scale[i], .scaled = clips_norm(opt),
+                     .decayed = opt->weight_decay != 0, .lr = number[LR], .number = own,
                      .weight_decay = number[WEIGHT_DECAY], .slot = scale + n};
     slot = emit_one(opt, &u, slots + i * each, slot);
     w[i] = u.w;
   }
+  graph->rule = 0;
   free(nodes);
   return graph->fault.code;
 }
@@ -423,6 +446,7 @@ int optimizer_words(const Optimizer *opt, const OptimNumbers *numbers, uint64_t 
   const Kind *kind = opt->object.kind;
   int n = 0;
   put(out, &n, (uint64_t)(uintptr_t)kind);
+  put(out, &n, opt->weight_decay != 0);
   for (const OptimSlot *slot = optimizer_slot_list(opt); slot->name; slot++)
     put(out, &n, wants(opt, slot));
   for (const Option *option = kind->options; option->name; option++)

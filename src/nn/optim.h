@@ -64,6 +64,7 @@ typedef struct OptimUpdate {
   Node *w;                     /* becomes the new value */
   Node *g;                     /* the gradient, clipped by value */
   Node *scale;                 /* factor on it, by clipping of norms */
+  bool scaled, decayed;        /* else the factor is 1, the decay 0 */
   Node *lr, *weight_decay;
   Node *const *number;         /* as the kind lists them */
   Node **slot;                 /* as the kind lists them, NULL where not wanted; become the
@@ -74,8 +75,16 @@ typedef struct OptimKind {
   Kind kind;
   const OptimSlot *slots;      /* NULL: none */
   const OptimNumber *numbers;  /* ended by zeros; NULL: none */
-  void (*update)(const Optimizer *self, OptimUpdate *u);
+  /* The definition, in elementwise ops: one pass over memory. Results of another shape than the
+   * parameter's, and what reads other elements, are computed before the commit. */
+  void (*rule)(const Optimizer *self, OptimUpdate *u);
+  /* The same values, to the byte, by an op of its own; NULL: none. */
+  void (*fused)(const Optimizer *self, OptimUpdate *u);
 } OptimKind;
+
+/* The gradient with its factor; and with the coupled decay added. */
+Node *optim_scaled(const OptimUpdate *u);
+Node *optim_gradient(const OptimUpdate *u);
 
 #define OPTIM_RECORD(own)                                                              \
   .family = &optim_family, .size = sizeof(own), .deinit = optimizer_deinit

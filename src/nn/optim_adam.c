@@ -40,7 +40,23 @@ static const OptimNumber numbers[] = {[CORRECTION1] = {.value = correction1, .co
                                       [CORRECTION2] = {.value = correction2, .counted = true},
                                       {0}};
 
-static void update(const Optimizer *opt, OptimUpdate *u, bool decoupled) {
+static void rule(const Optimizer *opt, OptimUpdate *u, bool decoupled) {
+  const Adam *self = (const Adam *)opt;
+  Graph *g = u->graph;
+  Node *gradient = decoupled ? optim_scaled(u) : optim_gradient(u), *w = u->w;
+  Node *m = u->slot[MOMENT1] = op_mix(g, u->slot[MOMENT1], gradient, self->beta1);
+  Node *v = u->slot[MOMENT2] = op_mix(g, u->slot[MOMENT2], op_square(g, gradient), self->beta2);
+  Node *root = op_sqrt(g, op_mul(g, v, u->number[CORRECTION2]));
+  Node *step = op_mul(g, u->lr, op_mul(g, m, u->number[CORRECTION1]));
+  u->w = op_sub(g, w, op_div(g, step, op_add(g, root, graph_scalar(g, self->eps))));
+  if (decoupled && u->decayed)
+    u->w = op_sub_product(g, u->w, op_mul(g, u->lr, u->weight_decay), w);
+}
+
+static void rule_coupled(const Optimizer *self, OptimUpdate *u) { rule(self, u, false); }
+static void rule_decoupled(const Optimizer *self, OptimUpdate *u) { rule(self, u, true); }
+
+static void fused(const Optimizer *opt, OptimUpdate *u, bool decoupled) {
   const Adam *self = (const Adam *)opt;
   Node *made = op_adam_update(u->graph, u->w, u->g, u->slot[MOMENT1], u->slot[MOMENT2], u->lr,
                               u->number[CORRECTION1], u->number[CORRECTION2],
@@ -51,8 +67,8 @@ static void update(const Optimizer *opt, OptimUpdate *u, bool decoupled) {
   u->slot[MOMENT2] = graph_pick(u->graph, made, 2);
 }
 
-static void update_coupled(const Optimizer *self, OptimUpdate *u) { update(self, u, false); }
-static void update_decoupled(const Optimizer *self, OptimUpdate *u) { update(self, u, true); }
+static void fused_coupled(const Optimizer *self, OptimUpdate *u) { fused(self, u, false); }
+static void fused_decoupled(const Optimizer *self, OptimUpdate *u) { fused(self, u, true); }
 
 const OptimKind optim_adam = {
     .kind = {OPTIM_RECORD(Adam), .name = "Adam", .alias = "adam", .options = adam_options,
@@ -61,11 +77,13 @@ const OptimKind optim_adam = {
                          "w <- w - lr m/(1 - b1^t) / (sqrt(v/(1 - b2^t)) + eps); "
                          "t counts the updates of this w",
              .source = "Kingma & Ba, ICLR 2015, algorithm 1"},
-    .slots = slots, .numbers = numbers, .update = update_coupled};
+    .slots = slots, .numbers = numbers, .rule = rule_coupled,
+    .fused = fused_coupled};
 
 const OptimKind optim_adamw = {
     .kind = {OPTIM_RECORD(Adam), .name = "AdamW", .alias = "adamw", .options = adamw_options,
              .doc = "Adam with weight decay apart from the gradient.",
              .equation = "as Adam, and w <- w - lr weight_decay w",
              .source = "Loshchilov & Hutter, ICLR 2019, algorithm 2"},
-    .slots = slots, .numbers = numbers, .update = update_decoupled};
+    .slots = slots, .numbers = numbers, .rule = rule_decoupled,
+    .fused = fused_decoupled};

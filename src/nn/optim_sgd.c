@@ -33,7 +33,16 @@ static const OptimSlot slots[] = {[VELOCITY] = {"velocity", has_momentum}, {0}};
 enum { MOMENTUM };
 static const OptimNumber numbers[] = {[MOMENTUM] = {AT(momentum)}, {0}};
 
-static void update(const Optimizer *self, OptimUpdate *u) {
+static void rule(const Optimizer *self, OptimUpdate *u) {
+  Node *step = optim_gradient(u), *g = step, *momentum = u->number[MOMENTUM];
+  if (u->slot[VELOCITY])
+    step = u->slot[VELOCITY] = op_add_product(u->graph, g, momentum, u->slot[VELOCITY]);
+  if (u->slot[VELOCITY] && ((const Sgd *)self)->nesterov)
+    step = op_add_product(u->graph, g, momentum, step);
+  u->w = op_sub_product(u->graph, u->w, u->lr, step);
+}
+
+static void fused(const Optimizer *self, OptimUpdate *u) {
   Node *v = u->slot[VELOCITY];
   Node *made = op_sgd_update(u->graph, u->w, u->g, v, u->lr, u->number[MOMENTUM],
                              u->weight_decay, u->scale, ((const Sgd *)self)->nesterov);
@@ -48,4 +57,4 @@ const OptimKind optim_sgd = {
              .equation = "v <- momentum v + g;  w <- w - lr v;  nesterov: w <- w - "
                          "lr (g + momentum v)",
              .source = "Sutskever et al., ICML 2013, section 2"},
-    .slots = slots, .numbers = numbers, .update = update};
+    .slots = slots, .numbers = numbers, .rule = rule, .fused = fused};

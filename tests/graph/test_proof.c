@@ -100,6 +100,60 @@ TEST(every_update_stays_in_the_range_that_its_record_tells) {
   assert_true(n_updates >= 2);
 }
 
+static bool all_alike(const Sample *sample) {
+  for (int i = 0; i < sample->n_in; i++) {
+    const SampleIn *in = &sample->in[i];
+    bool alike = in->shape.rank == 0 || shape_equal(&in->shape, &sample->in[0].shape);
+    if (!alike || in->dtype != DT_REAL) return false;
+  }
+  return true;
+}
+
+/* Members of rules: no slack, and for what is far out nothing that does not hold. */
+TEST(every_elementwise_op_stays_in_the_range_that_its_record_tells) {
+  int n_ops = 0;
+  for (int id = 0; id < N_OPS; id++) {
+    const Op *op = op_table[id];
+    if (!(op->flags & OP_ELEMENTWISE) || !op->range) continue;
+    n_ops++;
+    for (const Sample *s = op->samples; s->n_attr >= 0; s++)
+      for (double size = 1e-30; all_alike(s) && size < FAR; size *= 1000) {
+        Update u;
+        Range range;
+        update_init(&u, op, s, size);
+        OpSplit split = op_split(&u.call);
+        for (int64_t block = 0; block < split.n_blocks[0]; block++) op->run(&u.call, 0, block);
+        op->range(&u.call, u.range, &range);
+        for (int64_t i = 0; range_known(range) && i < shape_count(&u.out[0].shape); i++) {
+          double x = array_get(&u.out[0], i);
+          if (!(x >= range.lo && x <= range.hi)) fail_msg("%s: %g is outside", op->name, x);
+        }
+        update_deinit(&u);
+      }
+  }
+  assert_true(n_ops >= 14);
+}
+
+static Range range_of(const Op *op, double a, double b, double c, double d) {
+  OpCall call = {.op = op, .n_in = op->n_in, .n_out = 1};
+  Range in[2] = {{a, b}, {c, d}}, out;
+  op->range(&call, in, &out);
+  return out;
+}
+
+TEST(what_may_be_no_number_is_not_known) {
+  assert_false(range_known(range_of(&op_record_div, 0, 1, -1, 1)));
+  assert_false(range_known(range_of(&op_record_div, 0, 1, 0, 1)));
+  assert_false(range_known(range_of(&op_record_div, 0, 1, REAL_SMALLEST / 2, 1)));
+  assert_true(range_known(range_of(&op_record_div, 0, 1, 0.5, 1)));
+  assert_true(range_known(range_of(&op_record_div, -1, 1, -1, -0.5)));
+  assert_false(range_known(range_of(&op_record_sqrt, -1e-9, 1, 0, 0)));
+  assert_true(range_known(range_of(&op_record_sqrt, 0, 1, 0, 0)));
+  assert_false(range_known(range_of(&op_record_square, 0, FAR, 0, 0)));
+  assert_false(range_known(range_of(&op_record_mul, 0, FAR, 0, FAR)));
+  assert_false(range_known(range_of(&op_record_add, 0, RANGE_LIMIT, 0, RANGE_LIMIT)));
+}
+
 /* A second moment below 0 has no root; without eps a first moment may be divided by 0. */
 TEST(adam_proves_nothing_of_roots_and_quotients_that_may_not_be) {
   const Op *op = &op_record_adam_update;

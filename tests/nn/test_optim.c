@@ -201,3 +201,115 @@ TEST(epoch_schedule_outside_fit_is_refused) {
   CHECK_NEAR(w_at(0), 0.99, 1e-6);
   end(opt);
 }
+
+/* -- rules --------------------------------------------------------------------------- */
+
+/* Many elements, so that all of a kernel's code runs: tails, full vectors. */
+enum { MANY = 1003 };
+
+static void give_many(double size) {
+  static double w[MANY];
+  for (int i = 0; i < MANY; i++) w[i] = size * ((i * 37 % 101) / 50.0 - 1.01);
+  Node *value = graph_from_doubles(&graph, DT_REAL, &SHAPE_OF(MANY), w);
+  variable_release(param);
+  param = variable_new("w", &fault);
+  assert_int_equal(variable_assign(&graph, param, value), ERR_OK);
+}
+
+/* Values of the parameter, then of its slots, after so many steps. */
+static int after_steps(const Kind *kind, const Setting *settings, bool by_rule,
+                       real out[4][MANY]) {
+  Optimizer *opt = begin(kind->name, 0, 0);
+  OptimKind plain = *(const OptimKind *)kind;
+  plain.fused = NULL;
+  give_many(2);
+  if (by_rule) opt->object.kind = &plain.kind;
+  for (int k = 0; settings[k].name; k++)
+    if (option_named(kind, settings[k].name)) set_option(opt, settings[k].name, settings[k].value);
+  for (int t = 0; t < 9; t++) step(opt);
+  const Variable *v[4] = {param};
+  int n = 1;
+  for (int s = 0; optimizer_slot_list(opt)[s].name; s++) {
+    v[n] = optimizer_slot(opt, param, s);
+    n += v[n] != NULL;
+  }
+  for (int i = 0; i < n; i++)
+    memcpy(out[i], graph_value(&graph, v[i]->current)->a.data, sizeof out[i]);
+  opt->object.kind = kind;
+  end(opt);
+  return n;
+}
+
+TEST(a_fused_update_gives_the_bytes_of_its_rule) {
+  static const Setting settings[][6] = {
+      {{"lr", 0.05}, {0}},
+      {{"lr", 0.05}, {"momentum", 0.9}, {"weight_decay", 0.02}, {0}},
+      {{"lr", 0.05}, {"momentum", 0.8}, {"nesterov", 1}, {"clipnorm", 0.5}, {0}},
+      {{"lr", 0.05}, {"weight_decay", 0.1}, {"global_clipnorm", 2}, {"beta1", 0.7},
+       {"eps", 1e-3}, {0}}};
+  static real fused[4][MANY], ruled[4][MANY];
+  int n_tried = 0;
+  for (const Kind *const *kind = optim_family.kinds; *kind; kind++)
+    for (size_t k = 0; k < sizeof settings / sizeof *settings; k++) {
+      if (!((const OptimKind *)*kind)->fused) continue;
+      int n = after_steps(*kind, settings[k], false, fused);
+      assert_int_equal(after_steps(*kind, settings[k], true, ruled), n);
+      for (int i = 0; i < n; i++) assert_memory_equal(fused[i], ruled[i], sizeof fused[i]);
+      n_tried++;
+    }
+  assert_true(n_tried >= 12);
+}
+
+/* s of Hinton, m and the velocity of Graves, worked in double. */
+static void check_rmsprop(double momentum, bool centered, double decay) {
+  Optimizer *opt = begin("rmsprop", 2, -1);
+  set_option(opt, "lr", 0.02);
+  set_option(opt, "alpha", 0.8);
+  set_option(opt, "eps", 1e-3);
+  set_option(opt, "momentum", momentum);
+  set_option(opt, "centered", centered);
+  set_option(opt, "weight_decay", decay);
+  double w = 2, s = 0, m = 0, v = 0;
+  for (int t = 0; t < 60; t++) {
+    step(opt);
+    double g = w + decay * w;
+    s = 0.8 * s + 0.2 * g * g;
+    m = 0.8 * m + 0.2 * g;
+    double spread = centered ? s - m * m : s;
+    v = momentum * v + g / (sqrt(spread > 0 ? spread : 0) + 1e-3);
+    w -= 0.02 * v;
+    CHECK_NEAR(w_at(0), w, 2e-4 * fabs(w) + 2e-4);
+  }
+  assert_int_equal(optimizer_slots_each(opt), 1 + centered + (momentum != 0));
+  end(opt);
+}
+
+TEST(rmsprop) {
+  for (int k = 0; k < 8; k++) check_rmsprop(k & 1 ? 0.5 : 0, k & 2, k & 4 ? 0.1 : 0);
+}
+
+/* Of equal gradients the variance is 0: no root of what rounding makes of it. */
+TEST(centered_rmsprop_stays_finite_under_a_constant_gradient) {
+  Optimizer *opt = begin("RMSprop", 1, 1);
+  set_option(opt, "centered", 1);
+  set_option(opt, "lr", 0);
+  for (int t = 0; t < 300; t++) step(opt);
+  assert_true(w_at(0) == 1);
+  end(opt);
+}
+
+TEST(lion) {
+  Optimizer *opt = begin("Lion", 2, 0);
+  set_option(opt, "lr", 0.06);
+  set_option(opt, "weight_decay", 0.1);
+  double w = 2, m = 0;
+  for (int t = 0; t < 60; t++) {
+    step(opt);
+    double c = 0.9 * m + 0.1 * w, g = w;
+    m = 0.99 * m + 0.01 * g;
+    w -= 0.06 * ((c > 0) - (c < 0) + 0.1 * w);
+    CHECK_NEAR(w_at(0), w, 1e-4);
+    assert_true(w_at(1) == 0);   /* no gradient, no momentum: no step */
+  }
+  end(opt);
+}

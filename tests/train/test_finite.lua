@@ -48,7 +48,10 @@ local options = {
   { "SGD", clipnorm = 1, global_clipnorm = 1e-9 },
   { "Adam" }, { "Adam", eps = 0 }, { "Adam", eps = 1e-37 }, { "Adam", beta1 = 0, beta2 = 0 },
   { "Adam", beta1 = 1 - 1e-12, beta2 = 1 - 1e-15 }, { "Adam", weight_decay = 1e9 },
-  { "AdamW", weight_decay = 1e9 },
+  { "AdamW", weight_decay = 1e9 }, { "RMSprop" }, { "RMSprop", eps = 0 },
+  { "RMSprop", centered = true, momentum = 1, eps = 1e-30 },
+  { "RMSprop", momentum = 0.9, weight_decay = 1e9, clipvalue = 1 }, { "Lion" },
+  { "Lion", weight_decay = 1e9, clipnorm = 1 }, { "Lion", beta1 = 0, beta2 = 1 - 1e-12 },
 }
 
 function tests.test_every_optimizer_at_the_ends()
