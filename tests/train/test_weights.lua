@@ -270,6 +270,40 @@ function tests.test_weights_of_steps()
   check.near(h.accuracy, { hits / 17, hits / 17 }, 1e-6)
 end
 
+-- A sequence without any step that counts, and a whole batch of such in an evaluation.
+function tests.test_rows_of_no_weight_at_all()
+  tensor.seed(1)
+  local x = tensor.randn(4, 3, 2):eval()
+  local labels = (x:slice(nil, nil, 1):gt(0) + 1):reshape(4, 3):cast "int32":eval()
+  local w = tensor { { 1, 1, 0 }, { 0, 0, 0 }, { 0, 0, 0 }, { 1, 0, 0 } }
+  local set = data.set(x, labels, { weight = w, classes = 2 })
+  tensor.seed(2)
+  local net = nn.Sequential { nn.Dense(2) }
+  local h = train.fit(net, set, { loss = "cross_entropy", metrics = { "accuracy" }, batch_size = 4,
+    validation_data = set, optimizer = optim.SGD { lr = 0 }, verbose = false, record = false })
+  check.near(h.val_loss, h.loss, 1e-6)
+  check.near(h.val_accuracy, h.accuracy, 1e-6)
+  for _, size in ipairs { 1, 2, 3 } do
+    local m = net:evaluate(set, { batch_size = size })
+    check.near({ m.loss, m.accuracy }, { h.loss[1], h.accuracy[1] }, 1e-6)
+  end
+end
+
+-- Validation sees no class_weight.
+function tests.test_class_weight_is_for_training_alone()
+  local set = classes()
+  local function val_loss(weight)
+    tensor.seed(7)
+    local net = nn.Sequential { nn.Dense(3) }
+    return train.fit(net, set, { loss = "cross_entropy", batch_size = 30, validation_data = set,
+      test = set, optimizer = optim.SGD { lr = 0 }, class_weight = weight, verbose = false,
+      record = false })
+  end
+  local plain, weighted = val_loss(nil), val_loss { 5, 1, 0.1 }
+  check.equal({ weighted.val_loss, weighted.test_loss }, { plain.val_loss, plain.test_loss })
+  check.yes(weighted.loss[1] ~= plain.loss[1])
+end
+
 -- -- functions of the user --------------------------------------------------------------
 
 function tests.test_functions_of_the_user_with_weights()
