@@ -9,9 +9,10 @@
  *   everything else     is measured at the end
  *
  * and the record of each op of the commit tells where its results then lie (Op.range): of an
- * update, or of the members of a rule, one after the other. Where that proves nothing, what is known and what follows may be far too wide: all inputs of the updates are
- * then measured. That leaves the steps that come near the end of what a real can hold; they
- * are written elsewhere and looked at. */
+ * update, or of the members of a rule, one after the other. Where that proves nothing, what is
+ * known and what follows may be far too wide: all inputs of the updates are then measured. That
+ * leaves the steps that come near the end of what a real can hold; they are written elsewhere
+ * and looked at. */
 #include "graph/plan_compile.h"
 #include "base/ints.h"
 #include "kernel/kernel.h"
