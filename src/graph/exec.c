@@ -171,17 +171,6 @@ Err graph_eval(Graph *graph, Node *const *nodes, int n) {
   return err;
 }
 
-Tensor *graph_value(Graph *graph, Node *node) {
-  if (!node || (!has_value(node) && graph_compute(graph, &node, 1))) return NULL;
-  return node->value[0];
-}
-
-double graph_item(Graph *graph, Node *node) {
-  Tensor *t = graph_value(graph, node);
-  must(!t || tensor_count(t) == 1);
-  return t ? array_get(&t->a, 0) : NAN;
-}
-
 /* -- finding the first value that is not finite -------------------------------------- */
 
 /* Index from 1 of the first element that is not finite; 0: none. */

@@ -3,11 +3,12 @@
  * Each of these files calls those before it alone:
  *
  *   walk, origins, node        nodes are made, kept, listed and freed
+ *   streams                    where draws come from
  *   exec, history, apply       they are computed and cut; an op is applied to them
  *   variable                   what changes; transactions
  *   known, op, ops_*, grad     what is known, computed and differentiated
  *   plan_compile, plan_arena, plan_proof, plan_verify, plan_emit, plan, plan_run, cache
- *   session                    opens and closes it all
+ *   session, bound, values     opens and closes it all; values by plans
  *
  * Left is one circle, of ops_elementwise, ops_chain, ops_reduce and ops_shape: a gradient of a
  * sum broadcasts, and that of what was broadcast sums. scripts/check-tree finds any other. */

@@ -1,4 +1,4 @@
-/* session.c: a session from its begin to its end; its random streams; what it says once. */
+/* session.c: a session from its begin to its end; labels; what it says once. */
 #include "graph/cache.h"
 #include "graph/graph_private.h"
 #include "base/out.h"
@@ -69,51 +69,4 @@ void graph_warn(Graph *graph, GraphWarning which, const Node *node, const char *
   const char *file = node ? node->file : graph->file;
   if (file) snprintf(place, sizeof place, "%.128s:%d: ", file, node ? node->line : graph->line);
   err_print("warning: %s%s\n", place, text);
-}
-
-/* -- streams ------------------------------------------------------------------------- */
-
-Stream graph_draw(Graph *graph, const char *purpose, const char *name) {
-  return graph_draw_again(graph, philox_key(graph->seed, purpose, name));
-}
-
-Stream graph_draw_once(const Graph *graph, const char *purpose, const char *name) {
-  return (Stream){philox_key(graph->seed, purpose, name), 0};
-}
-
-Stream graph_draw_again(Graph *graph, uint64_t key) {
-  for (int i = 0; i < graph->n_counters; i++)
-    if (graph->counters[i].key == key) return (Stream){key, graph->counters[i].count++};
-  if (!graph_grow((void **)&graph->counters, graph->n_counters, &graph->counter_capacity,
-                  sizeof(Counter))) {
-    fault_memory(&graph->fault, sizeof(Counter));
-    return (Stream){key, 0};
-  }
-  graph->counters[graph->n_counters++] = (Counter){key, 1};
-  return (Stream){key, 0};
-}
-
-void graph_seed(Graph *graph, uint64_t seed) {
-  graph->seed = seed;
-  graph->n_counters = 0;
-}
-
-void graph_restart_counts(Graph *graph) {
-  graph->count.nets = graph->count.fit_streams = 0;
-  graph->count.seeding = ++graph->n_seedings;
-}
-
-Err graph_set_streams(Graph *graph, uint64_t seed, const Counter *counters, int n,
-                      Fault *fault) {
-  if (n > graph->counter_capacity) {
-    size_t n_bytes = (size_t)n * sizeof *counters;
-    Counter *larger = realloc(graph->counters, n_bytes);
-    if (!larger) return fault_memory(fault, n_bytes);
-    graph->counters = larger;
-    graph->counter_capacity = n;
-  }
-  if (n) memcpy(graph->counters, counters, (size_t)n * sizeof *counters);
-  graph->n_counters = n;
-  graph->seed = seed;
-  return ERR_OK;
 }
