@@ -256,7 +256,8 @@ static bool interrupted(Graph *graph) {
 
 static void run_copies(const Plan *plan, int first, int end) {
   for (const PlanCopy *copy = plan->copies + first; copy < plan->copies + end; copy++)
-    if (copy->n_bytes && copy->target != copy->source) memcpy(copy->target, copy->source, copy->n_bytes);
+    if (copy->n_bytes && copy->target != copy->source)
+      memcpy(copy->target, copy->source, copy->n_bytes);
 }
 
 Err plan_compute(Graph *graph, Plan *plan, const PlanRun *run) {
