@@ -1,8 +1,8 @@
-/* norms.c: batch and layer normalization.
+/* norms.c: batch, layer and group normalization.
  *
  *   training   y = weight (x - mean) / sqrt(var + eps) + bias
- *              mean, var (biased) of the batch, per channel (BatchNorm) or of each row
- *              (LayerNorm)
+ *              mean, var (biased) of the batch, per channel (BatchNorm), of each row
+ *              (LayerNorm), or of each group of channels of an example (GroupNorm)
  *   inference  BatchNorm uses running statistics instead, which every training forward
  *              moves towards those of its batch, with the unbiased variance:
  *              running <- (1 - momentum) running + momentum batch
@@ -233,3 +233,67 @@ const LayerKind layer_layer_norm = {
         LAYER_SAMPLES_END},
     .build = layer_norm_build,
     .forward = layer_norm_forward};
+
+/* -- group normalization ----------------------------------------------------------- */
+
+typedef struct GroupNorm {
+  Norm norm;
+  int64_t groups;
+} GroupNorm;
+
+static Err group_norm_build(Graph *graph, Layer *layer, const Ports *ports, Fault *fault) {
+  const Shape *in = &ports->v[0].x->shape;
+  if (in->rank < 2) return refuse_input(layer, "[N, C, ...]", in, fault);
+  return give_all(graph, layer, in->dim[1], fault);
+}
+
+/* x as [N, groups, values of a group]: each group is a row of a layer normalization. */
+static Node *group_norm_forward(Graph *graph, Layer *layer, Node *x) {
+  const GroupNorm *self = (const GroupNorm *)layer;
+  const Variable *weight = layer_var(layer, WEIGHT);
+  int64_t groups = self->groups, C = x->shape.rank < 2 ? 0 : x->shape.dim[1];
+  int64_t per_group = C ? shape_stride(&x->shape, 0) / groups : 0;
+  if (!C || C % groups || per_group < 2 || (weight && weight->current->shape.dim[0] != C)) {
+    char expects[128];
+    if (weight && C % groups == 0 && C != weight->current->shape.dim[0])
+      snprintf(expects, sizeof expects, "[N, %lld, ...]",
+               (long long)weight->current->shape.dim[0]);
+    else
+      snprintf(expects, sizeof expects, "[N, C, ...] of which C is a multiple of %lld groups "
+               "that have at least 2 values each", (long long)groups);
+    return layer_refuse(graph, layer, expects, &x->shape);
+  }
+  Shape shape = x->shape, rows = SHAPE_OF(shape.dim[0], groups, per_group);
+  Node *y = op_reshape(graph, op_cast(graph, x, DT_REAL), &rows);
+  y = op_reshape(graph, op_layer_norm(graph, y, NULL, NULL, self->norm.eps), &shape);
+  if (!weight) return y;
+  y = op_mul(graph, y, per_channel(graph, layer_read(graph, layer, WEIGHT), &shape));
+  return op_add(graph, y, per_channel(graph, layer_read(graph, layer, BIAS), &shape));
+}
+
+static const Option group_norm_options[] = {
+    {.name = "groups", .kind = OPT_INT, .offset = offsetof(GroupNorm, groups), .position = 1,
+     .lo = 1, .hi = 1e9, .alias = "num_groups",
+     .doc = "number of groups into which the channels are divided (Keras: 32)"},
+    EPS_AFFINE,
+    LAYER_OPTIONS,
+    {0}};
+
+const LayerKind layer_group_norm = {
+    .kind = {.name = "GroupNorm", .alias = "GroupNormalization", .family = &layer_family,
+             .size = sizeof(GroupNorm), .options = group_norm_options,
+             .check = layer_norm_check, .deinit = layer_deinit,
+             .doc = "Normalizes each example over groups of its channels (axis 2) with all "
+                    "that follows, the same in training and inference. One group: over all "
+                    "channels; as many as channels: instance normalization.",
+             .equation = "y = weight (x - mean) / sqrt(var + eps) + bias, mean and var of "
+                         "C / groups channels",
+             .source = "Wu & He, ECCV 2018, eq. 1 and 7"},
+    .prefix = "group_norm", .norm = "group", .vars = layer_vars,
+    .samples = (const LayerSample[]){
+        {{{"groups", "1"}}, {{2, {4, 3}}}, {2, {4, 3}}},
+        {{{"groups", "2"}}, {{4, {2, 6, 3, 5}}}, {4, {2, 6, 3, 5}}},
+        {{{"groups", "3"}, {"affine", "false"}}, {{3, {1, 3, 7}}}, {3, {1, 3, 7}}},
+        LAYER_SAMPLES_END},
+    .build = group_norm_build,
+    .forward = group_norm_forward};
