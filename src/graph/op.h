@@ -38,7 +38,7 @@ typedef struct OpAttr {
   const char *doc;
 } OpAttr;
 
-enum { MAX_ATTRS = 6, MAX_ATTR_SLOTS = 4 * MAX_RANK + 8 };
+enum { MAX_ATTRS = 12, MAX_ATTR_SLOTS = 4 * MAX_RANK + 8 };
 
 /* -- one application of an op -------------------------------------------------------- */
 

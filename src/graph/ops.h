@@ -108,6 +108,13 @@ Node *op_batch_norm(Graph *g, Node *x, Node *weight, Node *bias, double eps);
 /* Over the last axis. weight and bias [D] (NULL: 1 and 0). */
 Node *op_layer_norm(Graph *g, Node *x, Node *weight, Node *bias, double eps);
 
+/* Convolution: x [N, C, H, W], w [filters, C / groups, kh, kw]. Along rows and columns: steps,
+ * zeros before and after the image, steps within the kernel. */
+typedef struct ConvSteps {
+  int64_t stride[2], before[2], after[2], dilation[2], groups;
+} ConvSteps;
+Node *op_conv2d(Graph *g, Node *x, Node *w, const ConvSteps *steps);
+
 /* (1 - weight) x + weight factor z, for running statistics. */
 Node *op_moving_average(Graph *g, Node *x, Node *z, double weight, double factor);
 

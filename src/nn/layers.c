@@ -59,15 +59,7 @@ static Node *dense_forward(Graph *graph, Layer *layer, Node *x) {
 static const Option dense_options[] = {
     {.name = "units", .kind = OPT_INT, AT(Dense, units), .position = 1, .lo = 1, .hi = 1e9,
      .alias = "out_features", .doc = "number of outputs"},
-    {.name = "activation", .kind = OPT_OBJECT, AT(Dense, activation),
-     .family = &activation_family, .doc = "applied to the result"},
-    {.name = "bias", .kind = OPT_BOOL, AT(Dense, bias), .value = "true",
-     .alias = "use_bias", .doc = "add a bias"},
-    {.name = "init", .kind = OPT_OBJECT, AT(Dense, init), .family = &init_family,
-     .value = "glorot_uniform", .alias = "kernel_initializer",
-     .doc = "initial weight (PyTorch: uniform with deviation 1 / sqrt(3 inputs))"},
-    {.name = "bias_init", .kind = OPT_OBJECT, AT(Dense, bias_init), .family = &init_family,
-     .value = "zeros", .alias = "bias_initializer", .doc = "initial bias"},
+    LINEAR_OPTIONS(Dense),
     LAYER_OPTIONS,
     {0}};
 

@@ -133,6 +133,19 @@ static inline Variable *layer_var(const Layer *layer, int i) {
   {.name = "input_shape", .kind = OPT_INTS, .offset = offsetof(Layer, input_shape),    \
    .doc = "shape of one example, to build the net before its first use"}
 
+/* Of layers with a weight, a bias and an activation: fields activation, bias, init, bias_init. */
+#define LINEAR_OPTIONS(type)                                                           \
+  {.name = "activation", .kind = OPT_OBJECT, .offset = offsetof(type, activation),     \
+   .family = &activation_family, .doc = "applied to the result"},                      \
+  {.name = "bias", .kind = OPT_BOOL, .offset = offsetof(type, bias), .value = "true",  \
+   .alias = "use_bias", .doc = "add a bias"},                                          \
+  {.name = "init", .kind = OPT_OBJECT, .offset = offsetof(type, init),                 \
+   .family = &init_family, .value = "glorot_uniform", .alias = "kernel_initializer",   \
+   .doc = "initial weight (PyTorch: uniform with deviation 1 / sqrt(3 inputs))"},      \
+  {.name = "bias_init", .kind = OPT_OBJECT, .offset = offsetof(type, bias_init),       \
+   .family = &init_family, .value = "zeros", .alias = "bias_initializer",              \
+   .doc = "initial bias"}
+
 /* Room for n variables, of which there is none yet. */
 Err layer_reserve(Layer *layer, int n, const char *const *names, Fault *fault) WARN_UNUSED;
 /* Makes variable number `i` of the kind, without name and value. */
