@@ -115,6 +115,10 @@ typedef struct ConvSteps {
 } ConvSteps;
 Node *op_conv2d(Graph *g, Node *x, Node *w, const ConvSteps *steps);
 
+/* x [N, T, F], weight [F + H + 1, 4 H] (of x, of h, bias; gates i f g o), state [N, 2 H] (h
+ * beside c), mask [N, T]. Picks: 0 h of all steps [N, T, H]; 1 the last state. */
+Node *op_lstm(Graph *g, Node *x, Node *weight, Node *state, Node *mask);
+
 /* (1 - weight) x + weight factor z, for running statistics. */
 Node *op_moving_average(Graph *g, Node *x, Node *z, double weight, double factor);
 
