@@ -36,19 +36,20 @@ enum { G_Y, G_STATE, G_X, G_WEIGHT, G_FIRST, G_MASK };  /* inputs of lstm_grad *
 
 typedef struct Lstm {
   int64_t N, T, F, H;
-  const real *x, *w_x, *w_h, *b, *state, *mask;
+  const real *x, *weight, *state, *mask;   /* NULL before a run */
 } Lstm;
 
 /* From the inputs of lstm, which stand at `in`. */
 static Lstm lstm_of(const Array *in) {
   const Shape *x = &in[X].shape;
-  Lstm v = {.N = x->dim[0], .T = x->dim[1], .F = x->dim[2], .H = in[STATE].shape.dim[1] / 2,
-            .x = in[X].data, .w_x = in[WEIGHT].data, .state = in[STATE].data,
-            .mask = in[MASK].data};
-  v.w_h = v.w_x + v.F * GATES * v.H;
-  v.b = v.w_h + v.H * GATES * v.H;
-  return v;
+  return (Lstm){.N = x->dim[0], .T = x->dim[1], .F = x->dim[2],
+                .H = in[STATE].shape.dim[1] / 2, .x = in[X].data, .weight = in[WEIGHT].data,
+                .state = in[STATE].data, .mask = in[MASK].data};
 }
+
+/* The rows of the weight behind those of x: those of h, then the bias. */
+static const real *weight_h(const Lstm *v) { return v->weight + v->F * GATES * v->H; }
+static const real *bias_of(const Lstm *v) { return weight_h(v) + v->H * GATES * v->H; }
 
 /* -- shapes -------------------------------------------------------------------------- */
 
@@ -118,8 +119,9 @@ static void cell_row(const Lstm *v, const Step *s, int64_t r) {
   int64_t H = v->H;
   real *a = s->gates + r * GATES * H;
   const real *hidden = s->hidden + r * GATES * H, *c0 = s->c0 + r * H;
+  const real *bias = bias_of(v);
   real *c1 = s->c1 + r * H, *h1 = s->h1 + r * H;
-  for (int64_t j = 0; j < GATES * H; j++) a[j] += hidden[j] + v->b[j];
+  for (int64_t j = 0; j < GATES * H; j++) a[j] += hidden[j] + bias[j];
   kernels()->sigmoid(a, a, 2 * H);
   kernels()->tanh(a + 2 * H, a + 2 * H, H);
   kernels()->sigmoid(a + 3 * H, a + 3 * H, H);
@@ -131,9 +133,9 @@ static void cell_row(const Lstm *v, const Step *s, int64_t r) {
 static void cell(const Lstm *v, const Step *s) {
   int64_t H = v->H;
   take_inputs(v, s);
-  multiply(&(Gemm){.M = s->n, .N = GATES * H, .K = v->F, .a = s->x, .b = v->w_x,
+  multiply(&(Gemm){.M = s->n, .N = GATES * H, .K = v->F, .a = s->x, .b = v->weight,
                    .c = s->gates});
-  multiply(&(Gemm){.M = s->n, .N = GATES * H, .K = H, .a = s->h0, .b = v->w_h,
+  multiply(&(Gemm){.M = s->n, .N = GATES * H, .K = H, .a = s->h0, .b = weight_h(v),
                    .c = s->hidden});
   for (int64_t r = 0; r < s->n; r++) {
     if (counts(v, s->first + r, s->t)) {
@@ -225,16 +227,17 @@ static Tape tape_of(const Lstm *v, void *scratch) {
   return tape;
 }
 
+/* Of weight_ih, or of weight_hh, which stands behind it. */
 static Gemm weight_product(const Lstm *v, const Tape *tape, real *gw, bool of_h) {
   return (Gemm){.M = of_h ? v->H : v->F, .N = GATES * v->H, .K = v->T * v->N,
                 .transpose_a = true, .a = of_h ? tape->h : tape->x, .b = tape->gates,
-                .c = of_h ? gw + v->F * GATES * v->H : gw};
+                .c = gw && of_h ? gw + v->F * GATES * v->H : gw};
 }
 
 static void lstm_grad_split(const OpCall *call, OpSplit *split) {
   Lstm v = lstm_of(call->in + G_X);
-  Tape none = {0};
-  Gemm x = weight_product(&v, &none, NULL, false), h = weight_product(&v, &none, NULL, true);
+  Tape tape = {0};
+  Gemm x = weight_product(&v, &tape, NULL, false), h = weight_product(&v, &tape, NULL, true);
   int64_t steps = v.T * v.N;
   split->n_phases = 2;
   split->n_blocks[0] = divide_up(v.N, ROWS);
@@ -280,9 +283,9 @@ static void back_step(const Lstm *v, const Tape *tape, const Back *b, int64_t fi
                b->dh + r * H, b->dc + r * H, b->tanh_c);
     else memset(a + r * GATES * H, 0, (size_t)(GATES * H) * sizeof *a);
   }
-  multiply(&(Gemm){.M = n, .N = H, .K = GATES * H, .transpose_b = true, .a = a, .b = v->w_h,
+  multiply(&(Gemm){.M = n, .N = H, .K = GATES * H, .transpose_b = true, .a = a, .b = weight_h(v),
                    .c = b->product});
-  multiply(&(Gemm){.M = n, .N = v->F, .K = GATES * H, .transpose_b = true, .a = a, .b = v->w_x,
+  multiply(&(Gemm){.M = n, .N = v->F, .K = GATES * H, .transpose_b = true, .a = a, .b = v->weight,
                    .c = b->dx});
   for (int64_t r = 0; r < n; r++) {
     if (counts(v, first + r, t))

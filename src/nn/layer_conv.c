@@ -12,15 +12,12 @@
 #include "base/ints.h"
 #include "graph/ops.h"
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 typedef struct Conv2D {
   Layer layer;
   int64_t filters, groups;
-  IntList kernel, stride, dilation;   /* one for both, or of rows and columns; stride and
-                                         dilation without any: 1 */
-  TextList padding;                   /* "valid", "same", a number or two */
+  IntPair kernel, stride, dilation;   /* of rows and columns */
+  IntPair padding;                    /* or a word: VALID, SAME */
   bool bias;
   Activation *activation;
   Init *init, *bias_init;
@@ -29,43 +26,11 @@ typedef struct Conv2D {
 enum { WEIGHT, BIAS };
 static const char *const conv_vars[] = {"weight", "bias", NULL};
 
-/* Of rows (i 0) or columns (1). */
-static int64_t along(const IntList *list, int i) {
-  return list->n == 0 ? 1 : list->v[list->n > i ? i : 0];
-}
-
-/* "valid", "same", or numbers from 0? Then those, else -1 of "same". */
-static bool padding_of(const Conv2D *self, int i, int64_t *out) {
-  const TextList *p = &self->padding;
-  if (p->n == 0 || p->n > 2) return (*out = 0, p->n == 0);
-  int at = p->n > i ? i : 0;
-  if (p->number[at]) {
-    char *end;
-    *out = strtoll(p->v[at], &end, 10);
-    return *out >= 0 && !*end;
-  }
-  *out = strcmp(p->v[0], "same") == 0 ? -1 : 0;
-  return p->n == 1 && (*out || strcmp(p->v[0], "valid") == 0);
-}
-
-static Err check_pair(const char *name, const IntList *list, bool needed, Fault *fault) {
-  bool ok = list->n <= 2 && (list->n || !needed);
-  for (int i = 0; i < list->n; i++) ok = ok && list->v[i] >= 1;
-  if (ok) return ERR_OK;
-  return fault_set(fault, ERR_VALUE, "nn.Conv2D: option \"%s\": allowed: a number from 1, or two: "
-                   "{ rows, columns }", name);
-}
+enum { VALID, SAME };
+static const char *const padding_words[] = {"valid", "same", NULL};
 
 static Err conv2d_check(Object *object, Fault *fault) {
   Conv2D *self = (Conv2D *)object;
-  int64_t unused;
-  if (check_pair("kernel_size", &self->kernel, true, fault) ||
-      check_pair("stride", &self->stride, false, fault) ||
-      check_pair("dilation", &self->dilation, false, fault))
-    return fault->code;
-  if (!padding_of(self, 0, &unused) || !padding_of(self, 1, &unused))
-    return fault_set(fault, ERR_VALUE, "nn.Conv2D: option \"padding\": allowed: \"valid\", "
-                     "\"same\", a number from 0, or two: { rows, columns }");
   if (self->filters % self->groups)
     return fault_set(fault, ERR_VALUE, "nn.Conv2D: %lld filters in %lld groups; allowed: a "
                      "multiple of the groups", (long long)self->filters,
@@ -82,7 +47,7 @@ static Err conv2d_build(Graph *graph, Layer *layer, const Ports *in, Fault *faul
     return fault_set(fault, ERR_SHAPE, "%s: expects [N, C, H, W] of which C is a multiple of %lld "
                      "groups, got %s", layer->name, (long long)self->groups,
                      shape_text(got, x));
-  int64_t c = x->dim[1] / self->groups, R = along(&self->kernel, 0), S = along(&self->kernel, 1);
+  int64_t c = x->dim[1] / self->groups, R = self->kernel.v[0], S = self->kernel.v[1];
   int64_t f = self->filters / self->groups;
   double fan_in = (double)(c * R * S), fan_out = (double)(f * R * S);
   Err err = layer_give(graph, layer, WEIGHT, self->init, &SHAPE_OF(self->filters, c, R, S),
@@ -92,15 +57,21 @@ static Err conv2d_build(Graph *graph, Layer *layer, const Ports *in, Fault *faul
                     fan_out, fault);
 }
 
+/* Zeros on both sides of an axis of n elements together. */
+static int64_t padding_of(const Conv2D *self, int axis, int64_t n) {
+  int64_t stride = self->stride.v[axis];
+  int64_t reach = (self->kernel.v[axis] - 1) * self->dilation.v[axis] + 1;
+  if (self->padding.word == SAME)
+    return most(0, (divide_up(n, stride) - 1) * stride + reach - n);
+  return self->padding.word == VALID ? 0 : 2 * self->padding.v[axis];
+}
+
 static ConvSteps steps_for(const Conv2D *self, const Shape *x) {
   ConvSteps steps = {.groups = self->groups};
   for (int i = 0; i < 2; i++) {
-    int64_t n = x->dim[2 + i], stride = along(&self->stride, i), pad;
-    int64_t reach = (along(&self->kernel, i) - 1) * along(&self->dilation, i) + 1;
-    must(padding_of(self, i, &pad));
-    int64_t both = pad < 0 ? most(0, (divide_up(n, stride) - 1) * stride + reach - n) : 2 * pad;
-    steps.stride[i] = stride;
-    steps.dilation[i] = along(&self->dilation, i);
+    int64_t both = padding_of(self, i, x->dim[2 + i]);
+    steps.stride[i] = self->stride.v[i];
+    steps.dilation[i] = self->dilation.v[i];
     steps.before[i] = both / 2;
     steps.after[i] = both - both / 2;
   }
@@ -130,15 +101,16 @@ static Node *conv2d_forward(Graph *graph, Layer *layer, Node *x) {
 static const Option conv2d_options[] = {
     {.name = "filters", .kind = OPT_INT, AT(filters), .position = 1, .lo = 1, .hi = 1e9,
      .alias = "out_channels", .doc = "number of output channels"},
-    {.name = "kernel_size", .kind = OPT_INTS, AT(kernel), .position = 2,
-     .doc = "rows and columns of the kernel: { 3, 5 }, or 3 for both"},
-    {.name = "stride", .kind = OPT_INTS, AT(stride), .value = "none", .alias = "strides",
-     .doc = "step from one position to the next, of rows and columns (left out: 1)"},
-    {.name = "padding", .kind = OPT_TEXTS, AT(padding), .value = "none",
-     .doc = "\"valid\" (none, as when left out), \"same\" (ceil(n / stride) positions, an odd "
-            "zero at the end as in Keras), or zeros on each side, of rows and columns"},
-    {.name = "dilation", .kind = OPT_INTS, AT(dilation), .value = "none",
-     .alias = "dilation_rate", .doc = "step within the kernel, of rows and columns (left out: 1)"},
+    {.name = "kernel_size", .kind = OPT_PAIR, AT(kernel), .position = 2, .lo = 1, .hi = 1e9,
+     .doc = "rows and columns of the kernel"},
+    {.name = "stride", .kind = OPT_PAIR, AT(stride), .value = "1", .lo = 1, .hi = 1e9,
+     .alias = "strides", .doc = "step from one position to the next"},
+    {.name = "padding", .kind = OPT_PAIR, AT(padding), .value = "valid", .lo = 0, .hi = 1e9,
+     .choices = padding_words,
+     .doc = "zeros on each side; \"valid\": none; \"same\": ceil(n / stride) positions, an odd "
+            "zero at the end as in Keras"},
+    {.name = "dilation", .kind = OPT_PAIR, AT(dilation), .value = "1", .lo = 1, .hi = 1e9,
+     .alias = "dilation_rate", .doc = "step within the kernel"},
     {.name = "groups", .kind = OPT_INT, AT(groups), .value = "1", .lo = 1, .hi = 1e9,
      .doc = "channels are divided into so many groups that do not see each other"},
     LINEAR_OPTIONS(Conv2D),

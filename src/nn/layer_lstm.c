@@ -107,7 +107,8 @@ static Ports lstm_ports(Graph *graph, Layer *layer, const Ports *in) {
     out.v[1] = (Port){h, NULL};
     out.v[2] = (Port){state_part(graph, last, H, 1), NULL};
   }
-  return graph->fault.code ? (Ports){0} : out;
+  if (graph->fault.code) out.n = 0;
+  return out;
 }
 
 #define AT(field) .offset = offsetof(Lstm, field)

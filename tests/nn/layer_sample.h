@@ -58,12 +58,11 @@ static void sample_set(Object *o, const char *name, const char *value) {
     if (!err && opt->kind == OPT_OBJECT) err = option_set_object(o, opt, inner, &fault);
     else if (!err) err = option_set_objects(o, opt, &inner, 1, &fault);
     object_release(inner);
-  } else if (opt->kind == OPT_INTS) {
-    int64_t v[2] = {(int64_t)number, strtol(*end ? end : value, NULL, 10)};
-    err = option_set_ints(o, opt, v, *end ? 2 : 1, &fault);
-  } else if (opt->kind == OPT_TEXTS) {
-    bool is_number = end > value;
-    err = option_set_texts(o, opt, &value, &is_number, 1, &fault);
+  } else if (opt->kind == OPT_PAIR && strchr(value, ' ')) {
+    Value pair[2] = {{.kind = VALUE_INT, .as.integer = (int64_t)number},
+                     {.kind = VALUE_INT, .as.integer = strtol(end, NULL, 10)}};
+    Given given = {.value = {.kind = VALUE_LIST, .as.n_items = 2}, .items = pair};
+    err = option_set(o, opt, &given, &fault);
   } else if (strcmp(value, "true") == 0 || strcmp(value, "false") == 0) {
     err = option_set_bool(o, opt, value[0] == 't', &fault);
   } else if (end > value && !*end) {
