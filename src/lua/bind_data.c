@@ -635,8 +635,8 @@ static int make_source(lua_State *L) {
   return push_source(L, object_retain(sources_keep(L, cache, source)));
 }
 
-/* data.set(x, y, {weight =, classes =, label_base =}), also data.set(x), data.set(x, {...}). The rows are
- * looked at here, so that what is wrong with them is said at this line.
+/* data.set(x, y, {weight =, classes =, label_base =}), also data.set(x), data.set(x, {...}). The
+ * rows are looked at here, so that what is wrong with them is said at this line.
  * upvalue 1: the kind. */
 static int make_set(lua_State *L) {
   const Kind *kind = lua_touserdata(L, lua_upvalueindex(1));

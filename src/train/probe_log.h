@@ -1,8 +1,8 @@
 /* probe_log.h: what the probes of a fit measured, step by step, in windows.
  *
  * A series is one quantity that one probe measures of one tensor of the net. It keeps no value
- * of its own but windows of steps, of each the mean, the smallest, the largest and the last value. Windows
- * grow with the number of the step, by an eighth:
+ * of its own but windows of steps, of each the mean, the smallest, the largest and the last
+ * value. Windows grow with the number of the step, by an eighth:
  *
  *   1 | 2 | ... | 7 | 8 9 | 10 11 | 12 13 | 14 15 | 16 17 18 | ... | 94 ... 105 | ...
  *
