@@ -97,6 +97,31 @@ TEST(steps_lower_the_loss) {
   close_world(&w);
 }
 
+TEST(a_thousand_evaluations_of_other_shapes_push_out_no_plan_of_a_step) {
+  World w;
+  open_world(&w, "SGD");
+  double loss;
+  for (int i = 0; i < 3; i++) assert_int_equal(step(&w, &loss), ERR_OK);
+  PlanStore *steps = &w.graph.plans[PLANS_OF_STEPS];
+  int n = steps->n;
+  uint64_t made = steps->v[n - 1]->made, used = steps->v[n - 1]->used;
+  assert_true(n > 0);
+  for (int64_t rows = 1; rows <= 1000; rows++) {
+    int scope = graph_scope_begin(&w.graph);
+    for (int again = 0; again < 3; again++) {
+      Node *y = layer_call(&w.graph, w.net, op_full(&w.graph, 0.5, &SHAPE_OF(rows, 2)));
+      assert_non_null(graph_value(&w.graph, y));
+    }
+    graph_scope_end(&w.graph, scope);
+  }
+  assert_true(w.graph.plans[PLANS_OF_VALUES].n > 0);
+  assert_int_equal(step(&w, &loss), ERR_OK);
+  assert_int_equal(steps->n, n);
+  assert_int_equal(steps->v[n - 1]->made, made);
+  assert_true(steps->v[n - 1]->used > used);
+  close_world(&w);
+}
+
 TEST(a_step_is_w_minus_lr_times_gradient) {
   World w;
   open_world(&w, "SGD");
