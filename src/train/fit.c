@@ -184,9 +184,9 @@ static Err open_batches(Work *w) {
 static Err list_listeners(Work *w, const FitHost *host) {
   const ObjectList *callbacks = &w->run.fit->callbacks;
   int n_host = host ? host->n_listeners : 0;
-  size_t n_bytes = (size_t)(n_host + callbacks->n + 2) * sizeof *w->listeners;
-  w->listeners = malloc(n_bytes);
-  if (!w->listeners) return fault_memory(w->fault, n_bytes);
+  size_t most = (size_t)(n_host + callbacks->n + 2);
+  w->listeners = calloc(most, sizeof *w->listeners);
+  if (!w->listeners) return fault_memory(w->fault, most * sizeof *w->listeners);
   for (int i = 0; i < n_host; i++) w->listeners[w->n_listeners++] = host->listeners[i];
   for (int i = 0; i < callbacks->n; i++) {
     const CallbackKind *kind = (const CallbackKind *)callbacks->v[i]->kind;
@@ -201,8 +201,10 @@ static Err list_listeners(Work *w, const FitHost *host) {
 
 static Err tell_one(Work *w, int i, FitEvent event) {
   must(w->listeners && i < w->n_listeners);
-  FitHandler handler = w->listeners[i].events->on[event];
-  return handler ? handler(w->listeners[i].self, &w->run, w->fault) : ERR_OK;
+  const Listener *listener = &w->listeners[i];
+  must(listener->events);
+  FitHandler handler = listener->events->on[event];
+  return handler ? handler(listener->self, &w->run, w->fault) : ERR_OK;
 }
 
 Err fit_tell(Work *w, FitEvent event) {
