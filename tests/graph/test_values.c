@@ -82,9 +82,10 @@ TEST(what_is_held_keeps_its_value) {
     node_hold(y);
     assert_non_null(graph_value(&graph, y));
     assert_non_null(node_value(middle));
-    Node *again = chain(x, 0.5, &middle);
+    Node *again = chain(x, 0.5, NULL);
     assert_int_equal(graph_eval(&graph, &again, 1), ERR_OK);
     assert_true(same_bytes(node_value(again), node_value(y)));
+    node_drop(middle);
     node_drop(y);
     graph_scope_end(&graph, scope);
   }
@@ -165,7 +166,7 @@ static Tensor *batch_of(int64_t n, double value) {
 
 TEST(batches_run_again_build_nothing_and_allocate_nothing) {
   open_graph();
-  assert_allocations_count();
+  if (COUNTS_ALLOCATIONS) assert_allocations_count();
   Fault fault = {0};
   Batch batch = {0};
   Repeat repeat = {.graph = &graph, .emit = emit, .ctx = &batch, .bindable = true};
