@@ -75,9 +75,9 @@ static void int_allowed(const Option *opt, char *buffer, size_t n_bytes) {
 }
 
 static Err int_set(Object *o, const Option *opt, const Given *given, Fault *fault) {
-  const char *stands = given->value.as.boolean ? opt->yes : opt->no;
-  if (given->value.kind != VALUE_BOOL || !stands)
-    return option_integer(o, opt, given, option_field(o, opt), fault);
+  bool is_bool = given->value.kind == VALUE_BOOL;
+  const char *stands = !is_bool ? NULL : given->value.as.boolean ? opt->yes : opt->no;
+  if (!stands) return option_integer(o, opt, given, option_field(o, opt), fault);
   *(int64_t *)option_field(o, opt) = strtoll(stands, NULL, 10);
   return ERR_OK;
 }
