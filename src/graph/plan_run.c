@@ -22,83 +22,18 @@ PlanSize plan_size(const Plan *plan) { return plan->size; }
 
 /* -- one block ----------------------------------------------------------------------- */
 
-/* How an input goes on along the elements of the group. */
-typedef enum Course {
-  COURSE_WHOLE,              /* element by element */
-  COURSE_ONE,                /* it is one element */
-  COURSE_ROW                 /* a row that repeats: a bias of many rows */
-} Course;
-
-/* A member as this thread runs it. */
+/* A member with its own arrays, whose tile pointers belong to this thread. */
 typedef struct Part {
-  bool direct;               /* a tile is one call of the kernel: */
-  Course course[MAX_ARGS];
-  int64_t stride[MAX_ARGS];
-  const real *from[MAX_ARGS];
-  OpCall call;               /* else with its own arrays, for tiles of this thread */
+  OpCall call;
   Array in[MAX_ARGS], out;
 } Part;
 
-/* A row is written out several times beforehand, to about WIDE elements, so that a kernel is
- * not called for each time it repeats. */
-enum { WIDE = 512, WIDE_ROWS = 8 };
-typedef struct WideRows {
-  _Alignas(64) real v[WIDE_ROWS][WIDE];
-  int n;                     /* in use */
-  int64_t row, n_elements;   /* of each: before and after; 0: none is in use */
-} WideRows;
-
-/* The elements of the rows that repeat in a member; 0: none do. */
-static int64_t repeated_row(const Elements *e) {
-  for (int k = 0; e->rank == 2 && k < e->n_in; k++)
-    if (e->stride[k][0] == 1 && !e->stride[k][1]) return e->dim[0];
-  return 0;
-}
-
-/* Does the member go on so simply that a tile, of the wide rows' length, is one call? */
-static bool is_direct(const Elements *e, const WideRows *wide, int64_t row) {
-  bool fits = row == 0 || (2 * row <= WIDE && (!wide->n || wide->row == row) &&
-                           wide->n + e->n_in <= WIDE_ROWS);
-  bool simple = !e->exact && !e->integers && fits && (e->rank == 1 || row);
-  for (int k = 0; simple && e->rank == 2 && k < e->n_in; k++)
-    simple = e->stride[k][1] == (e->stride[k][0] ? e->dim[0] : 0) ||
-             (e->stride[k][0] && !e->stride[k][1]);
-  return simple;
-}
-
-static real *write_out(WideRows *wide, const real *row, int64_t n) {
-  real *out = wide->v[wide->n++];
-  wide->row = n;
-  wide->n_elements = n * (WIDE / n);
-  memcpy(out, row, (size_t)n * sizeof *row);
-  for (int64_t done = n; done < wide->n_elements;) {
-    int64_t left = wide->n_elements - done, more = done < left ? done : left;
-    memcpy(out + done, out, (size_t)more * sizeof *out);
-    done += more;
-  }
-  return out;
-}
-
-static void own_arrays(Part *part, const PlanMember *m) {
+static void part_init(Part *part, const PlanMember *m) {
   part->call = *m->call;
   for (int k = 0; k < m->call->n_in; k++) part->in[k] = m->call->in[k];
   part->out = m->call->out[0];
   part->call.in = part->in;
   part->call.out = &part->out;
-}
-
-static void part_init(Part *part, const PlanMember *m, WideRows *wide) {
-  const Elements *e = &m->elements;
-  int64_t row = repeated_row(e);
-  part->direct = is_direct(e, wide, row);
-  if (!part->direct) own_arrays(part, m);
-  for (int k = 0; part->direct && k < e->n_in; k++) {
-    bool repeats = row && e->stride[k][0] && !e->stride[k][1];
-    part->stride[k] = e->stride[k][0];
-    part->course[k] = repeats ? COURSE_ROW : e->stride[k][0] ? COURSE_WHOLE : COURSE_ONE;
-    part->from[k] = m->call->in[k].data;
-    if (repeats) part->from[k] = write_out(wide, part->from[k], row);
-  }
 }
 
 /* So that element `first` of the array is the tile's first one. */
@@ -107,50 +42,28 @@ static void *tile_base(real *tiles, int tile, int64_t first) {
                   (uintptr_t)first * sizeof(real));
 }
 
-/* Elements first .. end - 1, which are no more than a wide row has from element `at` on. */
-static void run_direct(const Part *part, const PlanMember *m, real *tiles, int64_t first,
-                       int64_t end, int64_t at) {
-  const int64_t skipped[] = {[COURSE_WHOLE] = first, [COURSE_ONE] = 0, [COURSE_ROW] = at};
-  const real *in[MAX_ARGS];
-  real *out = m->out[0].kind == IN_TILE ? tiles + (size_t)m->out[0].index * PLAN_TILE
-                                        : (real *)m->call->out[0].data + first;
-  for (int k = 0; k < m->elements.n_in; k++)
-    in[k] = m->in[k].kind == IN_TILE ? tiles + (size_t)m->in[k].index * PLAN_TILE
-                                     : part->from[k] + skipped[part->course[k]];
-  m->call->op->tile(m->call, out, in, part->stride, end - first);
-}
-
-static void run_elements(Part *part, const PlanMember *m, real *tiles, int64_t first,
-                         int64_t end) {
-  for (int k = 0; k < part->call.n_in; k++)
-    if (m->in[k].kind == IN_TILE)
-      part->in[k].data = tile_base(tiles, m->in[k].index, first);
-  if (m->out[0].kind == IN_TILE)
-    part->out.data = tile_base(tiles, m->out[0].index, first);
-  elements_run(&m->elements, &part->call, first, end);
-}
-
 static void run_tile(const PlanItem *item, Part *parts, real *tiles, int64_t first,
-                     int64_t end, int64_t at) {
-  for (int i = 0; i < item->n_members; i++)
-    if (parts[i].direct) run_direct(&parts[i], &item->members[i], tiles, first, end, at);
-    else run_elements(&parts[i], &item->members[i], tiles, first, end);
+                     int64_t end) {
+  for (int i = 0; i < item->n_members; i++) {
+    const PlanMember *m = &item->members[i];
+    Part *part = &parts[i];
+    for (int k = 0; k < part->call.n_in; k++)
+      if (m->in[k].kind == IN_TILE)
+        part->in[k].data = tile_base(tiles, m->in[k].index, first);
+    if (m->out[0].kind == IN_TILE)
+      part->out.data = tile_base(tiles, m->out[0].index, first);
+    elements_run(&m->elements, &part->call, first, end);
+  }
 }
 
 static void run_group(const PlanItem *item, int64_t block) {
   _Alignas(64) real tiles[PLAN_TILES * PLAN_TILE];
-  WideRows wide;
   Part parts[PLAN_MEMBERS];
   int64_t n = shape_count(&item->members[0].call->out[0].shape);
   int64_t first = block * PLAN_BLOCK, end = first + PLAN_BLOCK < n ? first + PLAN_BLOCK : n;
-  wide.n = 0;
-  for (int i = 0; i < item->n_members; i++) part_init(&parts[i], &item->members[i], &wide);
-  int64_t tile = wide.n ? wide.n_elements : PLAN_TILE;
-  while (first < end) {
-    int64_t at = first % tile, next = first - at + tile < end ? first - at + tile : end;
-    run_tile(item, parts, tiles, first, next, at);
-    first = next;
-  }
+  for (int i = 0; i < item->n_members; i++) part_init(&parts[i], &item->members[i]);
+  for (; first < end; first += PLAN_TILE)
+    run_tile(item, parts, tiles, first, first + PLAN_TILE < end ? first + PLAN_TILE : end);
 }
 
 typedef struct RunningJob {

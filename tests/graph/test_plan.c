@@ -601,33 +601,6 @@ TEST(an_interrupt_stops_a_run_before_anything_is_committed) {
   graph_close(&g);
 }
 
-/* Of rows shorter, equal and longer than what is written out for a group, in arrays of less and
- * more than a tile and a block. */
-TEST(rows_that_repeat_in_a_group_give_the_bytes_of_the_naive_executor) {
-  static const int64_t widths[] = {1, 2, 3, 20, 100, 255, 256, 257, 600};
-  static const int64_t heights[] = {1, 2, 5, 26, 64, 300};
-  for (int i = 0; i < 9 * 6; i++) {
-    Graph g;
-    int64_t n = heights[i % 6], c = widths[i / 6];
-    graph_for_test(&g, 2);
-    Node *x = filled(&g, DT_REAL, SHAPE_OF(n, c), -2, 2, 1), *y[2];
-    Node *a = filled(&g, DT_REAL, SHAPE_OF(c), -2, 2, 2);
-    Node *b = filled(&g, DT_REAL, SHAPE_OF(1, c), -2, 2, 3);
-    Node *column = filled(&g, DT_REAL, SHAPE_OF(n, 1), -2, 2, 4);
-    Node *one = filled(&g, DT_REAL, SHAPE_OF(1), -2, 2, 5);
-    for (int k = 0; k < 2; k++) {
-      y[k] = op_mul(&g, op_sub(&g, op_add(&g, x, a), b), a);
-      y[k] = op_where(&g, op_gt(&g, y[k], one), op_sub(&g, b, y[k]), op_mul(&g, a, y[k]));
-      y[k] = op_tanh(&g, op_add(&g, op_mul(&g, y[k], column), op_add(&g, a, y[k])));
-    }
-    assert_int_equal(plan_eval(&g, y, 1), ERR_OK);
-    assert_int_equal(graph_eval(&g, y + 1, 1), ERR_OK);
-    const Tensor *got = node_value(y[0]), *want = node_value(y[1]);
-    assert_memory_equal(got->a.data, want->a.data, (size_t)(n * c) * sizeof(real));
-    graph_close(&g);
-  }
-}
-
 TEST(a_plan_of_leaves_alone_only_copies) {
   Graph g;
   graph_for_test(&g, 1);
