@@ -29,8 +29,6 @@ typedef struct Chain {
 
 Chain *chain_retain(Chain *chain);                        /* NULL is a no-op */
 void chain_release(Chain *chain);                         /* NULL is a no-op */
-/* The chain (NULL: none) and then the transform, for rows that have `features` by then: new. */
-Chain *chain_then(const Chain *chain, const Shape *features, Transform *t, Fault *fault);
 /* The row in the scratch through all stages into `out`. `draw`: of this row; NULL: not for
  * training. */
 void chain_row(const Chain *chain, real *out, const Stream *draw);
@@ -79,14 +77,8 @@ void means_release(Means *means);                         /* NULL is a no-op */
 /* The set, whose features have that shape, with these means: new. */
 Dataset *dataset_with_means(const Dataset *set, Means *means, Fault *fault);
 
-/* Number of pairs for these features. */
-int64_t affine_count(Per per, const Shape *features);
 Err affine_init(Affine *out, Per per, int64_t n, Fault *fault) WARN_UNUSED;
 void affine_deinit(Affine *affine);
-/* out = first, then second: (x - a.shift) a.scale, then (. - b.shift) b.scale is
- * (x - (a.shift + b.shift / a.scale)) a.scale b.scale. Scales are never 0. */
-Err affine_then(Affine *out, const Affine *a, const Affine *b, const Shape *features,
-                Fault *fault) WARN_UNUSED;
 
 /* The view's own row numbers, copied for another view; NULL when it has none. `ok` is false
  * and a fault set when memory lacks. */

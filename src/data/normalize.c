@@ -11,7 +11,8 @@
 
 /* -- affine -------------------------------------------------------------------------- */
 
-int64_t affine_count(Per per, const Shape *features) {
+/* Number of pairs for these features. */
+static int64_t affine_count(Per per, const Shape *features) {
   if (per == PER_ALL) return 1;
   if (per == PER_FEATURE) return shape_count(features);
   return features->rank > 0 ? features->dim[0] : 1;
@@ -29,8 +30,10 @@ void affine_deinit(Affine *affine) {
   *affine = (Affine){0};
 }
 
-Err affine_then(Affine *out, const Affine *a, const Affine *b, const Shape *features,
-                Fault *fault) {
+/* out = first, then second: (x - a.shift) a.scale, then (. - b.shift) b.scale is
+ * (x - (a.shift + b.shift / a.scale)) a.scale b.scale. Scales are never 0. */
+static Err affine_then(Affine *out, const Affine *a, const Affine *b, const Shape *features,
+                       Fault *fault) {
   Per per = a->per > b->per ? a->per : b->per;
   Err err = affine_init(out, per, affine_count(per, features), fault);
   if (err) return err;

@@ -56,7 +56,9 @@ static Err add_scratch(Chain *chain, Fault *fault) {
   return chain->scratch ? ERR_OK : fault_memory(fault, n_bytes);
 }
 
-Chain *chain_then(const Chain *chain, const Shape *features, Transform *t, Fault *fault) {
+/* The chain (NULL: none) and then the transform, for rows that have `features` by then: new. */
+static Chain *chain_then(const Chain *chain, const Shape *features, Transform *t,
+                         Fault *fault) {
   int n = chain ? chain->n : 0;
   Shape out;
   if (transform_kind(t)->shape(t, features, &out, fault)) return NULL;

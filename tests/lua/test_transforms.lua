@@ -76,7 +76,9 @@ function tests.test_a_fit_draws_by_epoch_and_validates_on_rows_as_they_are()
   local drawn, net = fitted(set, still)
   check.yes(drawn.loss[1] ~= drawn.loss[2] and drawn.loss[2] ~= drawn.loss[3])
   check.equal(drawn.val_loss[1], drawn.val_loss[3])
-  check.yes(net ~= nil)
+  local _, other = fitted(plain, { optimizer = optim.SGD { lr = 0 } })
+  local x = plain:tensors()
+  check.equal(net:predict(x):totable(), other:predict(x):totable())
 end
 
 function tests.test_chains_are_in_order_and_may_change_the_shape()
