@@ -1,9 +1,10 @@
-/* embed-lua.c: the Lua part of the library, compiled, as C source: `embed-lua FILE.lua...`
- * writes the table `lua_lib` of lua/session.h to stdout. So the program is one file and starts
- * at once: compiling took most of the time until the prompt.
+/* embed-lua.c: the Lua part of the library, compiled, as C source: `embed-lua
+ * FILE.lua...` writes the table `lua_lib` of lua/session.h to stdout. So the program is
+ * one file and starts at once: compiling took most of the time until the prompt.
  *
- * Made and run by the build, with the Lua that the program is linked with. Line numbers and
- * names are kept, for errors. A module's name is its file's, without directory and ".lua". */
+ * Made and run by the build, with the Lua that the program is linked with. Line numbers
+ * and names are kept, for errors. A module's name is its file's, without directory and
+ * ".lua". */
 #include <lauxlib.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,8 +26,8 @@ static void module_name(char name[64], const char *path) {
   if (end) *end = 0;
 }
 
-/* luaL_loadfile would call the chunk by its path; errors shall say the module's name, and
- * tracebacks know it for the library's (LIBRARY_CHUNK in lua/session.h). */
+/* luaL_loadfile would call the chunk by its path; errors shall say the module's name,
+ * and tracebacks know it for the library's (LIBRARY_CHUNK in lua/session.h). */
 static void load(lua_State *L, const char *path) {
   static char text[1 << 20];
   char name[64], chunk[80];

@@ -15,11 +15,26 @@ void *__libc_realloc(void *p, size_t n);
 void *__libc_memalign(size_t alignment, size_t n);
 void __libc_free(void *p);
 
-void *malloc(size_t n) { n_allocations++; return __libc_malloc(n); }
-void *calloc(size_t n, size_t size) { n_allocations++; return __libc_calloc(n, size); }
-void *realloc(void *p, size_t n) { n_allocations++; return __libc_realloc(p, n); }
-void *aligned_alloc(size_t a, size_t n) { n_allocations++; return __libc_memalign(a, n); }
-void free(void *p) { n_allocations += p != NULL; __libc_free(p); }
+void *malloc(size_t n) {
+  n_allocations++;
+  return __libc_malloc(n);
+}
+void *calloc(size_t n, size_t size) {
+  n_allocations++;
+  return __libc_calloc(n, size);
+}
+void *realloc(void *p, size_t n) {
+  n_allocations++;
+  return __libc_realloc(p, n);
+}
+void *aligned_alloc(size_t a, size_t n) {
+  n_allocations++;
+  return __libc_memalign(a, n);
+}
+void free(void *p) {
+  n_allocations += p != NULL;
+  __libc_free(p);
+}
 #else
 #define COUNTS_ALLOCATIONS 0
 #endif

@@ -1,16 +1,18 @@
 /* hostile.h: what every reader of a file must survive: each prefix of a good file is
- * refused, and no flipped bit crashes it. A reader gets a block of exactly the bytes, so
- * that a sanitizer sees it read beyond them. */
+ * refused, and no flipped bit crashes it. A reader gets a block of exactly the bytes,
+ * so that a sanitizer sees it read beyond them. */
 #ifndef TESTS_HOSTILE_H
 #define TESTS_HOSTILE_H
 
 #include "base/input.h"
 #include "test.h"
 
-/* Reads the file, frees what it got, and says whether it was accepted; sets the fault. */
+/* Reads the file, frees what it got, and says whether it was accepted; sets the
+ * fault. */
 typedef bool Reader(Input *in, Fault *fault);
 
-static inline bool hostile_read(Reader *reader, const void *bytes, size_t n, Fault *fault) {
+static inline bool hostile_read(Reader *reader, const void *bytes, size_t n,
+                                Fault *fault) {
   unsigned char *exact = malloc(n ? n : 1);
   if (n) memcpy(exact, bytes, n);
   Input in;
@@ -28,9 +30,11 @@ static inline void accepts(Reader *reader, const void *bytes, size_t n) {
   if (!hostile_read(reader, bytes, n, &fault)) fail_msg("refused: %s", fault.text);
 }
 
-static inline void refuses(Reader *reader, const void *bytes, size_t n, const char *text) {
+static inline void refuses(Reader *reader, const void *bytes, size_t n,
+                           const char *text) {
   Fault fault = {0};
-  if (hostile_read(reader, bytes, n, &fault)) fail_msg("accepted; expected \"%s\"", text);
+  if (hostile_read(reader, bytes, n, &fault))
+    fail_msg("accepted; expected \"%s\"", text);
   if (!strstr(fault.text, text)) fail_msg("got \"%s\", want \"%s\"", fault.text, text);
 }
 

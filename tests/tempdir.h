@@ -26,7 +26,8 @@ static inline const char *temp_path(const char *name) {
   static int turn;
   if (!*temp_root) {
     const char *base = getenv("TMPDIR");
-    snprintf(temp_root, sizeof temp_root, "%s/runner-test-XXXXXX", base ? base : "/tmp");
+    snprintf(temp_root, sizeof temp_root, "%s/runner-test-XXXXXX",
+             base ? base : "/tmp");
     if (!mkdtemp(temp_root)) abort();
     atexit(temp_remove);
   }

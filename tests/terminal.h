@@ -1,8 +1,9 @@
 /* terminal.h: the program in a terminal of the test's own (a pseudo-terminal).
  *
  * What the program writes is read as it comes, without escape sequences and carriage
- * returns; terminal_expect goes forward through it. Nothing here waits for a time to pass:
- * each wait is for a text, and fails the test when nothing at all happens for PATIENCE. */
+ * returns; terminal_expect goes forward through it. Nothing here waits for a time to
+ * pass: each wait is for a text, and fails the test when nothing at all happens for
+ * PATIENCE. */
 #ifndef TESTS_TERMINAL_H
 #define TESTS_TERMINAL_H
 
@@ -18,16 +19,16 @@
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 
-static const double PATIENCE = 30;   /* seconds */
+static const double PATIENCE = 30; /* seconds */
 
 typedef struct Terminal {
   int fd;
-  pid_t pid;                   /* the first program there, which is waited for ... */
-  pid_t job;                   /* ... and $RUNNER: the same, or a job of the first */
+  pid_t pid; /* the first program there, which is waited for ... */
+  pid_t job; /* ... and $RUNNER: the same, or a job of the first */
   Text seen;
-  size_t at;                   /* what was expected so far ends here */
-  double moved_s;              /* when something was last read or written */
-  int escape;                  /* of an escape sequence: 0 outside, 1 after ESC, 2 inside */
+  size_t at;      /* what was expected so far ends here */
+  double moved_s; /* when something was last read or written */
+  int escape;     /* of an escape sequence: 0 outside, 1 after ESC, 2 inside */
 } Terminal;
 
 /* Becomes $RUNNER with these words (NULL-terminated, at most 6). */
@@ -44,12 +45,12 @@ static inline void terminal_exec(const char *const *words) {
   _exit(127);
 }
 
-/* Runs it in a terminal of that width, as the first program there: nobody lets it go on once it
- * is stopped. */
+/* Runs it in a terminal of that width, as the first program there: nobody lets it go on
+ * once it is stopped. */
 static inline Terminal terminal_open(int columns, const char *const *words) {
   Terminal t = {.moved_s = clock_s()};
   struct winsize size = {.ws_row = 24, .ws_col = (unsigned short)columns};
-  (void)temp_path("home");     /* the same for all */
+  (void)temp_path("home"); /* the same for all */
   t.pid = t.job = forkpty(&t.fd, NULL, NULL, &size);
   if (t.pid == 0) terminal_exec(words);
   assert_true(t.pid > 0);
@@ -124,7 +125,8 @@ static inline void terminal_fail(Terminal *t, const char *wanted) {
   fail_msg("not seen: \"%s\" in: %s", wanted, t->seen.data + from);
 }
 
-/* Types the text; reads meanwhile, so that neither side waits for the other for ever. */
+/* Types the text; reads meanwhile, so that neither side waits for the other for
+ * ever. */
 static inline void terminal_type(Terminal *t, const char *text) {
   size_t left = strlen(text);
   while (left > 0) {
@@ -140,7 +142,8 @@ static inline void terminal_expect(Terminal *t, const char *text) {
   for (t->moved_s = clock_s();;) {
     char *found = t->seen.n_bytes > t->at
                       ? memmem(t->seen.data + t->at, t->seen.n_bytes - t->at, text,
-                               strlen(text)) : NULL;
+                               strlen(text))
+                      : NULL;
     if (found) {
       t->at = (size_t)(found - t->seen.data) + strlen(text);
       return;
@@ -157,7 +160,7 @@ static inline void terminal_line(Terminal *t, const char *line, const char *outp
   terminal_type(t, line);
   terminal_type(t, "\r");
   terminal_expect(t, "\n");
-  t->at--;                     /* of a line that prints nothing the prompt follows */
+  t->at--; /* of a line that prints nothing the prompt follows */
   if (output) terminal_expect(t, output);
   terminal_expect(t, "\n> ");
 }

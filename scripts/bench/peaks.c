@@ -2,14 +2,15 @@
  *
  *   peaks THREADS BYTES...
  *
- * prints `fma GFLOPS`, single-precision fused multiply-adds without memory, then for each
- * BYTES `copy BYTES GBYTES_PER_S`: copying half of a working set of so many bytes onto its
- * other half, where a byte read and a byte written count as two. A step whose data fit in a
- * cache is thus held against the speed of that cache.
+ * prints `fma GFLOPS`, single-precision fused multiply-adds without memory, then for
+ * each BYTES `copy BYTES GBYTES_PER_S`: copying half of a working set of so many bytes
+ * onto its other half, where a byte read and a byte written count as two. A step whose
+ * data fit in a cache is thus held against the speed of that cache.
  *
- * Each thread measures its own rate over a few milliseconds and the rates are added; the
- * best of several rounds counts, because a peak is wanted and other load only takes away.
- * Standard C with the compiler's vector types; built for the machine that builds it. */
+ * Each thread measures its own rate over a few milliseconds and the rates are added;
+ * the best of several rounds counts, because a peak is wanted and other load only takes
+ * away. Standard C with the compiler's vector types; built for the machine that builds
+ * it. */
 #include <omp.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -25,7 +26,8 @@ enum { LANES = 8 };
 enum { LANES = 4 };
 #endif
 
-/* Chains of dependent operations that run side by side: latency times units, and more. */
+/* Chains of dependent operations that run side by side: latency times units, and
+ * more. */
 enum { CHAINS = 12, ROUNDS = 12 };
 
 typedef float Vector __attribute__((vector_size(LANES * sizeof(float))));
@@ -36,7 +38,7 @@ static double now_s(void) {
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* -- arithmetic ---------------------------------------------------------------------- */
+/* -- arithmetic -------------------------------------------------------------------- */
 
 /* x <- x a + b in each chain; the sum of all, so that nothing is left out. */
 static float multiply_add(int64_t n, float a, float b) {
@@ -60,7 +62,7 @@ static double fma_rate(void) {
   return 2.0 * LANES * CHAINS * (double)n / (now_s() - start);
 }
 
-/* -- copying ------------------------------------------------------------------------- */
+/* -- copying ----------------------------------------------------------------------- */
 
 static double copy_rate(char *to, const char *from, size_t n_bytes) {
   int64_t n = 0;

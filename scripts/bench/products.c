@@ -1,5 +1,5 @@
-/* products.c: the matrix products of a step alone, through the same door and shared in the
- * same way as in runner: the part of a step that they take.
+/* products.c: the matrix products of a step alone, through the same door and shared in
+ * the same way as in runner: the part of a step that they take.
  *
  *   products THREADS       then on stdin, one answer ("ok ...") per line:
  *     make ID M,N,K,TA,TB ...   the products of one step, in their order
@@ -17,10 +17,10 @@
 enum { MAX_SETS = 64, MAX_PRODUCTS = 256, MAX_LINE = 1 << 16 };
 
 typedef struct Products {
-  char id[32];                 /* "": free */
+  char id[32]; /* "": free */
   int n;
   Gemm gemm[MAX_PRODUCTS];
-  real *memory[MAX_PRODUCTS];  /* of one product's three matrices */
+  real *memory[MAX_PRODUCTS]; /* of one product's three matrices */
 } Products;
 
 typedef struct Worker {
@@ -49,8 +49,8 @@ static bool add_product(Products *set, const char *word) {
   long long M, N, K;
   int ta, tb;
   if (set->n == MAX_PRODUCTS ||
-      sscanf(word, "%lld,%lld,%lld,%d,%d", &M, &N, &K, &ta, &tb) != 5 || M < 1 || N < 1 ||
-      K < 1)
+      sscanf(word, "%lld,%lld,%lld,%d,%d", &M, &N, &K, &ta, &tb) != 5 || M < 1 ||
+      N < 1 || K < 1)
     return false;
   real *memory = random_matrices(M * K + K * N + M * N);
   if (!memory) return false;
@@ -69,7 +69,8 @@ static void drop(Products *set) {
 
 static const char *make(Worker *worker, const char *id) {
   Products *set = find(worker, "");
-  if (!set || strlen(id) >= sizeof set->id) return "no: too many sets or too long a name";
+  if (!set || strlen(id) >= sizeof set->id)
+    return "no: too many sets or too long a name";
   for (const char *word; (word = strtok(NULL, " \n"));)
     if (!add_product(set, word)) {
       drop(set);
@@ -85,8 +86,8 @@ static void run(Worker *worker, Products *set, long count) {
   for (long i = 0; i < count; i++)
     for (int p = 0; p < set->n; p++) {
       Gemm *gemm = &set->gemm[p];
-      par_for(&worker->par, gemm_blocks(gemm), 2 * gemm->M * gemm->N * gemm->K, run_block,
-              gemm);
+      par_for(&worker->par, gemm_blocks(gemm), 2 * gemm->M * gemm->N * gemm->K,
+              run_block, gemm);
     }
 }
 

@@ -111,7 +111,7 @@ bool csv_number(const CsvField *field, double *out) {
   return *end == 0;
 }
 
-/* -- writing ------------------------------------------------------------------------- */
+/* -- writing ----------------------------------------------------------------------- */
 
 void csv_add_field(Text *line, const char *field) {
   if (!strpbrk(field, ",\"\r\n")) {

@@ -1,8 +1,9 @@
 /* csv.h: the rows and fields of comma-separated text (RFC 4180).
  *
- * Fields are separated by one character and may stand in double quotes, in which line ends,
- * the separator and "" for a quote are text. Lines end in \n, \r\n or \r. Blanks around a
- * field do not count unless they are quoted; lines of blanks alone are left out. */
+ * Fields are separated by one character and may stand in double quotes, in which line
+ * ends, the separator and "" for a quote are text. Lines end in \n, \r\n or \r. Blanks
+ * around a field do not count unless they are quoted; lines of blanks alone are left
+ * out. */
 #ifndef BASE_CSV_H
 #define BASE_CSV_H
 
@@ -11,16 +12,16 @@
 #include <stdint.h>
 
 typedef struct CsvCursor {
-  const char *at, *end;        /* borrowed */
+  const char *at, *end; /* borrowed */
   char delimiter;
-  int64_t line;                /* from 1 */
+  int64_t line; /* from 1 */
 } CsvCursor;
 
 typedef struct CsvField {
-  const char *at;              /* borrowed from the text */
+  const char *at; /* borrowed from the text */
   size_t n_bytes;
-  bool doubled;                /* holds "" for " */
-  bool last;                   /* of its row */
+  bool doubled; /* holds "" for " */
+  bool last;    /* of its row */
   int64_t line;
 } CsvField;
 

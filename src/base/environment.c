@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* -- variables ----------------------------------------------------------------------- */
+/* -- variables --------------------------------------------------------------------- */
 
 static const char *const executors[] = {"planned", "naive", NULL};
 static const char *const switches[] = {"0", "1", NULL};
@@ -42,7 +42,8 @@ const EnvVariable env_variables[] = {
 
 static bool fits(const EnvVariable *v, const char *value) {
   bool listed = !v->values;
-  for (int i = 0; !listed && v->values[i]; i++) listed = strcmp(v->values[i], value) == 0;
+  for (int i = 0; !listed && v->values[i]; i++)
+    listed = strcmp(v->values[i], value) == 0;
   return listed && (!v->fits || v->fits(value));
 }
 
@@ -56,8 +57,8 @@ static Err refuse(const EnvVariable *v, const char *value, Fault *fault) {
   for (int i = 0; i < n; i++) text_addf(&allowed, "%s%s", i ? ", " : "", names[i]);
   if (!v->values) text_add(&allowed, v->what);
   const char *nearest = text_nearest(value, names, n);
-  fault_set(fault, ERR_USAGE, nearest ? "%s=%s: allowed: %s; did you mean %s?"
-                                      : "%s=%s: allowed: %s",
+  fault_set(fault, ERR_USAGE,
+            nearest ? "%s=%s: allowed: %s; did you mean %s?" : "%s=%s: allowed: %s",
             v->name, value, allowed.data ? allowed.data : "?", nearest);
   text_deinit(&allowed);
   return fault->code;
@@ -76,10 +77,10 @@ bool env_is(const char *name, const char *value) {
   return got && strcmp(got, value) == 0;
 }
 
-/* -- descriptors --------------------------------------------------------------------- */
+/* -- descriptors ------------------------------------------------------------------- */
 
-/* Open the other way round: reading 0, or writing 1 and 2, says "bad file descriptor", as if
- * they were closed. An open takes the lowest that is free. */
+/* Open the other way round: reading 0, or writing 1 and 2, says "bad file descriptor",
+ * as if they were closed. An open takes the lowest that is free. */
 void fill_standard_descriptors(void) {
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
     if (fcntl(fd, F_GETFD) < 0)

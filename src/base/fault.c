@@ -1,5 +1,5 @@
-/* fault.c: recording faults. The text is formatted once, where the fault happened; who passes
- * it on may put words before it, never change it. */
+/* fault.c: recording faults. The text is formatted once, where the fault happened; who
+ * passes it on may put words before it, never change it. */
 #include "base/fault.h"
 #include <stdio.h>
 #include <stdlib.h>

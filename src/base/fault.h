@@ -15,16 +15,16 @@
 #include <stddef.h>
 
 /* Each code: name, exit status of a program that ends with it. */
-#define ERR_LIST(X)                                                                     \
-  X(OK, 0)        /* no error */                                                        \
-  X(MEMORY, 1)    /* out of memory */                                                   \
-  X(VALUE, 1)     /* a wrong argument, option or type */                                \
-  X(SHAPE, 1)     /* shapes that do not fit */                                          \
-  X(DATA, 1)      /* a value in the data, or a data file, that cannot be used */        \
-  X(NONFINITE, 1) /* a value to keep is NaN or infinite */                              \
-  X(SCRIPT, 1)    /* an error raised by the user's own Lua code */                      \
-  X(USAGE, 2)     /* the command line */                                                \
-  X(INTERRUPT, 3) /* asked to stop; what was computed is kept */                        \
+#define ERR_LIST(X)                                                                    \
+  X(OK, 0)        /* no error */                                                       \
+  X(MEMORY, 1)    /* out of memory */                                                  \
+  X(VALUE, 1)     /* a wrong argument, option or type */                               \
+  X(SHAPE, 1)     /* shapes that do not fit */                                         \
+  X(DATA, 1)      /* a value in the data, or a data file, that cannot be used */       \
+  X(NONFINITE, 1) /* a value to keep is NaN or infinite */                             \
+  X(SCRIPT, 1)    /* an error raised by the user's own Lua code */                     \
+  X(USAGE, 2)     /* the command line */                                               \
+  X(INTERRUPT, 3) /* asked to stop; what was computed is kept */                       \
   X(STORAGE, 4)   /* files of ours that cannot be written or read */
 
 typedef enum Err {
@@ -40,22 +40,23 @@ int err_exit_status(Err err);
 
 /* Where training came to a value that is not finite, as far as it is known. */
 typedef struct FaultPlace {
-  long long step;         /* from 1; 0: unknown */
-  char layer[64];         /* the first with such a value; "": unknown, or none */
+  long long step; /* from 1; 0: unknown */
+  char layer[64]; /* the first with such a value; "": unknown, or none */
 } FaultPlace;
 
 typedef struct Fault {
-  Err code;               /* ERR_OK: no fault */
-  char text[FAULT_TEXT];  /* one or more lines, no newline at the end */
-  FaultPlace place;       /* of ERR_NONFINITE */
-  bool located;           /* the text says where in the script it came about */
+  Err code;              /* ERR_OK: no fault */
+  char text[FAULT_TEXT]; /* one or more lines, no newline at the end */
+  FaultPlace place;      /* of ERR_NONFINITE */
+  bool located;          /* the text says where in the script it came about */
 } Fault;
 
 /* Records a fault (unless one is there) and returns its code. */
 Err fault_set(Fault *fault, Err code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* The fault that is in `from` (unless one is in `fault`), with all that is known of it. */
+/* The fault that is in `from` (unless one is in `fault`), with all that is known of
+ * it. */
 Err fault_pass(Fault *fault, const Fault *from);
 
 /* Puts "prefix: " before the text of the fault that is there. */

@@ -3,8 +3,8 @@
  * The temporary name is "<path>.tmp-<pid>-<time>", opened with O_EXCL: processes never
  * share one, those of two containers with equal numbers neither.
  *
- * Every step that changes the disk asks `step_fails` first, so that tests can let any one
- * of them fail. The hook is the one thing here that outlives a call. */
+ * Every step that changes the disk asks `step_fails` first, so that tests can let any
+ * one of them fail. The hook is the one thing here that outlives a call. */
 #include "base/file.h"
 #include <dirent.h>
 #include <errno.h>
@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LINKS_MAX = 40 };     /* one after another, as the kernel follows them */
+enum { LINKS_MAX = 40 }; /* one after another, as the kernel follows them */
 
 static FileHook hook;
 
@@ -38,7 +38,7 @@ const char *file_name(const char *path) {
   return slash ? slash + 1 : path;
 }
 
-/* -- new files ----------------------------------------------------------------------- */
+/* -- new files --------------------------------------------------------------------- */
 
 static const char temp_mark[] = ".tmp-";
 
@@ -47,7 +47,8 @@ static char *temp_name(const char *path) {
   clock_gettime(CLOCK_REALTIME, &now);
   Text temp = {0};
   text_addf(&temp, "%s%s%ld-%llx", path, temp_mark, (long)getpid(),
-            (unsigned long long)now.tv_sec * 1000000000ull + (unsigned long long)now.tv_nsec);
+            (unsigned long long)now.tv_sec * 1000000000ull +
+                (unsigned long long)now.tv_nsec);
   if (!temp.failed) return temp.data;
   text_deinit(&temp);
   return NULL;
@@ -59,23 +60,24 @@ static bool is_device(const char *path) {
   return stat(path, &at) == 0 && !S_ISREG(at.st_mode) && !S_ISDIR(at.st_mode);
 }
 
-/* False where the path is no link. Else *out is where it leads, whether or not something is
- * there: new, or NULL on lack of memory. */
+/* False where the path is no link. Else *out is where it leads, whether or not
+ * something is there: new, or NULL on lack of memory. */
 static bool behind_link(const char *path, char **out) {
   char target[PATH_MAX];
   Text whole = {0};
   const char *slash = strrchr(path, '/');
   ssize_t n = readlink(path, target, sizeof target);
   if (n <= 0 || n == sizeof target) return false;
-  if (target[0] != '/' && slash) text_add_bytes(&whole, path, (size_t)(slash + 1 - path));
+  if (target[0] != '/' && slash)
+    text_add_bytes(&whole, path, (size_t)(slash + 1 - path));
   text_add_bytes(&whole, target, (size_t)n);
   *out = whole.failed ? NULL : whole.data;
   if (whole.failed) text_deinit(&whole);
   return true;
 }
 
-/* Where a new file goes: behind a link, not in its place. New; NULL and a fault on lack of
- * memory, and for links that lead round in a circle. */
+/* Where a new file goes: behind a link, not in its place. New; NULL and a fault on lack
+ * of memory, and for links that lead round in a circle. */
 static char *destination(const char *path, Fault *fault) {
   char *at = text_copy(path), *next = NULL;
   int n = 0;
@@ -91,11 +93,13 @@ static char *destination(const char *path, Fault *fault) {
   return NULL;
 }
 
-/* A link whose text does not say where it leads: /dev/stdout, to a file without a name. */
+/* A link whose text does not say where it leads: /dev/stdout, to a file without a
+ * name. */
 static bool is_elsewhere(const char *path, const char *destination_path) {
   struct stat a, b;
   if (stat(path, &a) != 0) return false;
-  return stat(destination_path, &b) != 0 || a.st_dev != b.st_dev || a.st_ino != b.st_ino;
+  return stat(destination_path, &b) != 0 || a.st_dev != b.st_dev ||
+         a.st_ino != b.st_ino;
 }
 
 /* -1 and errno. */
@@ -121,7 +125,8 @@ Err file_begin(NewFile *out, const char *path, Fault *fault) {
   out->temp = temp_name(out->path);
   Err err = out->temp ? ERR_OK : fault_memory(fault, strlen(path));
   if (!err && is_device(path))
-    err = fault_set(fault, ERR_STORAGE, "%s: is a device or a pipe; allowed: a file", path);
+    err = fault_set(fault, ERR_STORAGE, "%s: is a device or a pipe; allowed: a file",
+                    path);
   if (!err && !(out->file = create(path, out->temp)))
     err = storage_fault(fault, "cannot be created", path);
   if (!err) return ERR_OK;
@@ -159,8 +164,8 @@ static bool is_synced(Publish how) {
   return how != PUBLISH_DRAFT && how != PUBLISH_ONCE_DRAFT;
 }
 
-/* One step where the file system has it, so that a killed process leaves no second name. -1
- * and errno; -2 where the file system has neither that nor links. */
+/* One step where the file system has it, so that a killed process leaves no second
+ * name. -1 and errno; -2 where the file system has neither that nor links. */
 static int move_once(const char *temp, const char *path) {
   if (renameat2(AT_FDCWD, temp, AT_FDCWD, path, RENAME_NOREPLACE) == 0) return 0;
   if (errno != EINVAL && errno != ENOSYS) return -1;
@@ -175,9 +180,11 @@ static Err put_in_place(const char *temp, const char *path, Publish how, Fault *
   int moved = is_once(how) ? move_once(temp, path) : rename(temp, path);
   if (moved == 0) return ERR_OK;
   if (moved == -2)
-    return fault_set(fault, ERR_STORAGE, "%s: cannot be put in place: the file system can "
-                     "neither link nor rename without replacing, which makes a result final; "
-                     "--runs DIR records on another one", path);
+    return fault_set(fault, ERR_STORAGE,
+                     "%s: cannot be put in place: the file system can neither link nor "
+                     "rename without replacing, which makes a result final; --runs DIR "
+                     "records on another one",
+                     path);
   if (is_once(how) && errno == EEXIST)
     return fault_set(fault, ERR_STORAGE, "%s: is already there", path);
   return storage_fault(fault, "cannot be put in place", path);
@@ -192,7 +199,7 @@ static bool flush(const NewFile *file, bool sync) {
 
 Err file_publish(NewFile *file, Publish how, Fault *fault) {
   bool sync = is_synced(how);
-  errno = 0;   /* a write that failed before now has left only ferror */
+  errno = 0; /* a write that failed before now has left only ferror */
   Err err = ERR_OK;
   if (!flush(file, sync)) {
     if (!errno) errno = EIO;
@@ -204,7 +211,7 @@ Err file_publish(NewFile *file, Publish how, Fault *fault) {
   must(file->path && file->temp);
   if (!err) err = put_in_place(file->temp, file->path, how, fault);
   if (!err && sync && how != PUBLISH_AHEAD) sync_directory(file->path);
-  if (!err) {                /* nothing stands under that name any more */
+  if (!err) { /* nothing stands under that name any more */
     free(file->temp);
     file->temp = NULL;
   }
@@ -237,15 +244,17 @@ static Err fill_and_close(int fd, const char *path, const void *bytes, size_t n_
   return err;
 }
 
-/* The bytes at once, without a stream's buffer: small files are made by the thousand. */
-static Err put_temp(const char *path, const char *temp, const void *bytes, size_t n_bytes,
-                    bool sync, Fault *fault) {
+/* The bytes at once, without a stream's buffer: small files are made by the
+ * thousand. */
+static Err put_temp(const char *path, const char *temp, const void *bytes,
+                    size_t n_bytes, bool sync, Fault *fault) {
   int fd = create_fd(path, temp);
   if (fd < 0) return storage_fault(fault, "cannot be created", path);
   return fill_and_close(fd, path, bytes, n_bytes, sync, fault);
 }
 
-static Err put_into(const char *device, const void *bytes, size_t n_bytes, Fault *fault) {
+static Err put_into(const char *device, const void *bytes, size_t n_bytes,
+                    Fault *fault) {
   int fd = open(device, O_WRONLY | O_CLOEXEC);
   if (fd < 0) return storage_fault(fault, "cannot be opened", device);
   return fill_and_close(fd, device, bytes, n_bytes, false, fault);
@@ -254,9 +263,10 @@ static Err put_into(const char *device, const void *bytes, size_t n_bytes, Fault
 Err file_put_out(const char *path, const void *bytes, size_t n_bytes, Fault *fault) {
   if (is_device(path)) return put_into(path, bytes, n_bytes, fault);
   char *to = destination(path, fault);
-  Err err = !to                      ? fault->code
-            : is_elsewhere(path, to) ? put_into(path, bytes, n_bytes, fault)
-                                     : file_put(to, bytes, n_bytes, PUBLISH_REPLACE, fault);
+  Err err = !to ? fault->code
+            : is_elsewhere(path, to)
+                ? put_into(path, bytes, n_bytes, fault)
+                : file_put(to, bytes, n_bytes, PUBLISH_REPLACE, fault);
   free(to);
   return err;
 }
@@ -279,7 +289,7 @@ Err file_sync(const char *path, Fault *fault) {
   int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return storage_fault(fault, "cannot be opened", path);
   Err err = ERR_OK;
-  if (fsync(fd) != 0 && errno != EINVAL)   /* EINVAL: not on this file system */
+  if (fsync(fd) != 0 && errno != EINVAL) /* EINVAL: not on this file system */
     err = storage_fault(fault, "cannot be written", path);
   close(fd);
   return err;
@@ -295,14 +305,16 @@ Err file_sync_system(const char *path, Fault *fault) {
   return err;
 }
 
-/* -- reading ------------------------------------------------------------------------- */
+/* -- reading ----------------------------------------------------------------------- */
 
-/* Opening a pipe would wait, opening a device may do something: it is looked at first. What
- * takes its place in between is not waited for either. */
+/* Opening a pipe would wait, opening a device may do something: it is looked at first.
+ * What takes its place in between is not waited for either. */
 int file_open(const char *path) {
   struct stat at;
   if (stat(path, &at) != 0) return -1;
-  int fd = S_ISREG(at.st_mode) ? open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC) : -1;
+  int fd = S_ISREG(at.st_mode)
+               ? open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
+               : -1;
   if (fd >= 0 && (fstat(fd, &at) != 0 || !S_ISREG(at.st_mode))) {
     close(fd);
     fd = -1;
@@ -329,7 +341,8 @@ static Err read_failed(const char *path, Fault *fault) {
 }
 
 /* Closes the file. */
-static Err read_open(int fd, const char *path, size_t limit_bytes, Text *out, Fault *fault) {
+static Err read_open(int fd, const char *path, size_t limit_bytes, Text *out,
+                     Fault *fault) {
   char buffer[1 << 14];
   size_t total = 0;
   Err err = ERR_OK;
@@ -351,10 +364,12 @@ static Err read_open(int fd, const char *path, size_t limit_bytes, Text *out, Fa
 
 Err file_read(const char *path, size_t limit_bytes, Text *out, Fault *fault) {
   int fd = file_open(path);
-  return fd < 0 ? read_failed(path, fault) : read_open(fd, path, limit_bytes, out, fault);
+  return fd < 0 ? read_failed(path, fault)
+                : read_open(fd, path, limit_bytes, out, fault);
 }
 
-Err file_read_any(const char *path, size_t limit_bytes, Text *out, bool *there, Fault *fault) {
+Err file_read_any(const char *path, size_t limit_bytes, Text *out, bool *there,
+                  Fault *fault) {
   int fd = file_open(path);
   *there = fd >= 0 || (errno != ENOENT && errno != ENOTDIR);
   if (fd >= 0) return read_open(fd, path, limit_bytes, out, fault);
@@ -366,9 +381,10 @@ bool file_exists(const char *path) { return access(path, F_OK) == 0; }
 Err file_check_unlinked(const char *path, Fault *fault) {
   char target[PATH_MAX];
   ssize_t n = readlink(path, target, sizeof target - 1);
-  if (n < 0) return ERR_OK;      /* no link, or not there */
-  return fault_set(fault, ERR_STORAGE, "%s: is a link to %.*s: what is behind links is read, "
-                   "never changed", path, (int)n, target);
+  if (n < 0) return ERR_OK; /* no link, or not there */
+  return fault_set(fault, ERR_STORAGE,
+                   "%s: is a link to %.*s: what is behind links is read, never changed",
+                   path, (int)n, target);
 }
 
 bool file_is_directory(const char *parent, const char *name) {
@@ -380,7 +396,7 @@ bool file_is_directory(const char *parent, const char *name) {
   return yes;
 }
 
-/* -- growing files ------------------------------------------------------------------- */
+/* -- growing files ----------------------------------------------------------------- */
 
 Err file_grow(GrowingFile *out, const char *path, long long keep_bytes, Fault *fault) {
   *out = (GrowingFile){.path = text_copy(path), .fd = -1, .n_bytes = keep_bytes};
@@ -416,10 +432,10 @@ void file_grow_end(GrowingFile *file) {
   *file = (GrowingFile){.fd = -1};
 }
 
-/* -- directories --------------------------------------------------------------------- */
+/* -- directories ------------------------------------------------------------------- */
 
-/* Another process may remove it between the two questions; a link that leads nowhere is there
- * and stays. */
+/* Another process may remove it between the two questions; a link that leads nowhere is
+ * there and stays. */
 static bool make_directory(const char *path) {
   if (step_fails(FILE_STEP_DIRECTORY, path)) return false;
   while (mkdir(path, 0777) != 0) {
@@ -444,7 +460,8 @@ Err file_make_dirs(const char *path, Fault *fault) {
     if (*s != '/' && *s != 0) continue;
     char end = *s;
     *s = 0;
-    if (s > copy && !make_directory(copy)) err = storage_fault(fault, "cannot be made", copy);
+    if (s > copy && !make_directory(copy))
+      err = storage_fault(fault, "cannot be made", copy);
     *s = end;
     if (!end) break;
   }
@@ -525,7 +542,8 @@ Err file_clean(const char *directory, Fault *fault) {
     if (!file_is_temporary(names.v[i])) continue;
     Text path = {0};
     text_addf(&path, "%s/%s", directory, names.v[i]);
-    err = path.failed ? fault_memory(fault, path.n_bytes) : file_remove(path.data, fault);
+    err = path.failed ? fault_memory(fault, path.n_bytes)
+                      : file_remove(path.data, fault);
     text_deinit(&path);
   }
   file_names_deinit(&names);
@@ -537,7 +555,7 @@ Err file_move(const char *from, const char *to, Fault *fault) {
   return storage_fault(fault, "cannot be renamed", from);
 }
 
-/* -- removing ------------------------------------------------------------------------ */
+/* -- removing ---------------------------------------------------------------------- */
 
 static Err remove_failed(const char *path, Fault *fault) {
   return storage_fault(fault, "cannot be removed", path);
@@ -545,7 +563,8 @@ static Err remove_failed(const char *path, Fault *fault) {
 
 static Err remove_at(int parent, const char *name, const char *path, Fault *fault);
 
-static Err remove_entry(int directory, const char *name, const char *path, Fault *fault) {
+static Err remove_entry(int directory, const char *name, const char *path,
+                        Fault *fault) {
   Text entry = {0};
   text_addf(&entry, "%s/%s", path, name);
   Err err = entry.failed ? fault_memory(fault, entry.n_bytes)
@@ -570,16 +589,18 @@ static Err remove_entries(int directory, const char *path, Fault *fault) {
   return err;
 }
 
-/* What is in a directory. It is opened from the one that holds it, never by its path: that a
- * link takes its place meanwhile changes nothing. */
-static Err empty_at(int parent, const char *name, dev_t device, const char *path, Fault *fault) {
+/* What is in a directory. It is opened from the one that holds it, never by its path:
+ * that a link takes its place meanwhile changes nothing. */
+static Err empty_at(int parent, const char *name, dev_t device, const char *path,
+                    Fault *fault) {
   struct stat at;
   int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0) return errno == ENOENT ? ERR_OK : remove_failed(path, fault);
-  if (fstat(fd, &at) == 0 && at.st_dev == device) return remove_entries(fd, path, fault);
+  if (fstat(fd, &at) == 0 && at.st_dev == device)
+    return remove_entries(fd, path, fault);
   close(fd);
-  return fault_set(fault, ERR_STORAGE, "%s: is another file system: nothing is removed there",
-                   path);
+  return fault_set(fault, ERR_STORAGE,
+                   "%s: is another file system: nothing is removed there", path);
 }
 
 /* Nothing there is fine. */
@@ -589,7 +610,8 @@ static Err remove_at(int parent, const char *name, const char *path, Fault *faul
     return errno == ENOENT || errno == ENOTDIR ? ERR_OK : remove_failed(path, fault);
   bool directory = S_ISDIR(at.st_mode);
   if (directory && fstat(parent, &above) != 0) return remove_failed(path, fault);
-  if (directory && empty_at(parent, name, above.st_dev, path, fault)) return fault->code;
+  if (directory && empty_at(parent, name, above.st_dev, path, fault))
+    return fault->code;
   if (step_fails(FILE_STEP_REMOVE, path)) return remove_failed(path, fault);
   if (unlinkat(parent, name, directory ? AT_REMOVEDIR : 0) == 0 || errno == ENOENT)
     return ERR_OK;
@@ -601,7 +623,7 @@ Err file_remove(const char *path, Fault *fault) {
   char *above = name > path ? text_copy(path) : text_copy(".");
   if (!above) return fault_memory(fault, strlen(path));
   if (name > path + 1) above[name - path - 1] = 0;
-  else if (name > path) above[1] = 0;            /* right below the root */
+  else if (name > path) above[1] = 0; /* right below the root */
   int parent = open(above, O_PATH | O_DIRECTORY | O_CLOEXEC);
   free(above);
   if (parent < 0)

@@ -61,7 +61,7 @@ Err input_open_packed(Input *out, const char *path, Fault *fault) {
   }
   if (!err) err = unpack_open(out, &file, file.n_bytes, PACK_GZIP, fault);
   if (!err) {
-    out->file = file.file;       /* closed with `out` */
+    out->file = file.file; /* closed with `out` */
     return ERR_OK;
   }
   input_close(&file);
@@ -88,7 +88,8 @@ static Err read_raw(const Input *in, void *out, size_t n_bytes, size_t *n_read,
 }
 
 /* Up to n_bytes; fewer only at the end. */
-static Err read_some(Input *in, void *out, size_t n_bytes, size_t *n_read, Fault *fault) {
+static Err read_some(Input *in, void *out, size_t n_bytes, size_t *n_read,
+                     Fault *fault) {
   Err err = read_raw(in, out, n_bytes, n_read, fault);
   if (err) return err;
   in->at += (int64_t)*n_read;
@@ -101,7 +102,8 @@ Err input_read(Input *in, void *out, int64_t n_bytes, Fault *fault) {
   if (n_bytes == 0) return ERR_OK;
   size_t n_read = 0;
   Err err = ERR_OK;
-  if (n_bytes <= input_left(in)) err = read_some(in, out, (size_t)n_bytes, &n_read, fault);
+  if (n_bytes <= input_left(in))
+    err = read_some(in, out, (size_t)n_bytes, &n_read, fault);
   if (err || (int64_t)n_read == n_bytes) return err;
   return fault_set(fault, ERR_DATA, "truncated");
 }
@@ -155,9 +157,10 @@ Err input_rest(Input *in, int64_t limit_bytes, Text *out, Fault *fault) {
     text_add_bytes(out, piece, n_read);
     int64_t n = (int64_t)out->n_bytes;
     if (n > limit_bytes)
-      err = fault_set(fault, ERR_DATA, "larger than %lld bytes", (long long)limit_bytes);
+      err = fault_set(fault, ERR_DATA, "larger than %lld bytes",
+                      (long long)limit_bytes);
     else if (out->failed) err = fault_memory(fault, out->n_bytes);
-    else if (n >= asked_at) {      /* the text doubles: would it fit once more? */
+    else if (n >= asked_at) { /* the text doubles: would it fit once more? */
       err = memory_holds(2 * n, fault);
       asked_at = 2 * n;
     }

@@ -1,12 +1,13 @@
-/* input.h: bytes to be read in order: of a file, of memory, or unpacked from another input.
+/* input.h: bytes to be read in order: of a file, of memory, or unpacked from another
+ * input.
  *
  * What a reader of a file format reads from, so that it works on all three, and so that
- * every size that a file claims can be held against the bytes that there are. Faults are
- * ERR_DATA and leave out the name of the file: who opened it puts it before them.
+ * every size that a file claims can be held against the bytes that there are. Faults
+ * are ERR_DATA and leave out the name of the file: who opened it puts it before them.
  *
- * A reader asks input_holds before it asks for memory: of a file that holds less than its
- * header says nothing is allocated, nor of one that unpacks to more than the machine has
- * free. */
+ * A reader asks input_holds before it asks for memory: of a file that holds less than
+ * its header says nothing is allocated, nor of one that unpacks to more than the
+ * machine has free. */
 #ifndef BASE_INPUT_H
 #define BASE_INPUT_H
 
@@ -19,14 +20,14 @@ struct Unpack;
 
 typedef struct Input {
   /* read-only */
-  int64_t n_bytes;             /* in all; of a packed input: the most it can unpack to */
-  int64_t at;                  /* bytes read so far */
+  int64_t n_bytes; /* in all; of a packed input: the most it can unpack to */
+  int64_t at;      /* bytes read so far */
   /* private */
   FILE *file;
   const unsigned char *memory;
   struct Unpack *unpack;
-  bool borrowed;               /* the file is another input's */
-  bool sealed;                 /* n_bytes is exact, and the checksum must come out right: */
+  bool borrowed; /* the file is another input's */
+  bool sealed;   /* n_bytes is exact, and the checksum must come out right: */
   uint32_t crc, crc_wanted;
 } Input;
 
@@ -36,12 +37,12 @@ Err input_open(Input *out, const char *path, Fault *fault) WARN_UNUSED;
 Err input_open_packed(Input *out, const char *path, Fault *fault) WARN_UNUSED;
 /* Bytes that are borrowed as long as the input is open. */
 void input_memory(Input *out, const void *bytes, size_t n_bytes);
-/* The next n_bytes of `in`, with their checksum (crc_add). `in` is borrowed and must not
- * be read meanwhile. */
+/* The next n_bytes of `in`, with their checksum (crc_add). `in` is borrowed and must
+ * not be read meanwhile. */
 void input_part(Input *out, const Input *in, int64_t n_bytes, uint32_t crc);
 /* From now on `in` is known to hold n_bytes more, with that checksum. */
 void input_seal(Input *in, int64_t n_bytes, uint32_t crc);
-void input_close(Input *in);                 /* of all zero: a no-op */
+void input_close(Input *in); /* of all zero: a no-op */
 
 static inline int64_t input_left(const Input *in) { return in->n_bytes - in->at; }
 

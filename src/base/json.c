@@ -1,9 +1,9 @@
 /* json.c: a small ordered tree of values; jansson parses, this file writes.
  *
- * A map is a list with a key per item. A short one is searched from the front; one that grows
- * has an index: places of the items by the hash of their keys, each in the first free place from
- * there on. `failed` marks a container that lost something to lack of memory;
- * json_write looks for it in the whole tree. */
+ * A map is a list with a key per item. A short one is searched from the front; one that
+ * grows has an index: places of the items by the hash of their keys, each in the first
+ * free place from there on. `failed` marks a container that lost something to lack of
+ * memory; json_write looks for it in the whole tree. */
 #include "base/json.h"
 #include <jansson.h>
 #include <math.h>
@@ -22,14 +22,14 @@ struct Json {
     struct Items {
       struct Item *v;
       int64_t n, capacity;
-      int64_t *index;      /* n_index of them: number of an item from 1, 0: free; or NULL */
-      int64_t n_index;     /* a power of two, more than 2 n */
+      int64_t *index;  /* n_index of them: number of an item from 1, 0: free; or NULL */
+      int64_t n_index; /* a power of two, more than 2 n */
     } items;
   } as;
 };
 
 typedef struct Item {
-  char *key;               /* NULL in a list */
+  char *key; /* NULL in a list */
   Json *value;
 } Item;
 
@@ -53,8 +53,8 @@ Json *json_share(Json *json) {
   return json;
 }
 
-/* Recursion is bounded: parsed values nest at most JSON_DEPTH deep, built ones as deep as
- * the code that builds them. */
+/* Recursion is bounded: parsed values nest at most JSON_DEPTH deep, built ones as deep
+ * as the code that builds them. */
 void json_free(Json *json) {
   if (!json || --json->refs > 0) return;
   if (json->kind == JSON_KIND_TEXT) free(json->as.text);
@@ -104,9 +104,9 @@ static Json *new_bool(bool value) {
   return json;
 }
 
-/* -- building ------------------------------------------------------------------------ */
+/* -- building ---------------------------------------------------------------------- */
 
-enum { INDEXED = 16 };     /* items from which on a map has an index */
+enum { INDEXED = 16 }; /* items from which on a map has an index */
 
 /* FNV-1a. */
 static uint64_t hash_of(const char *key) {
@@ -199,7 +199,8 @@ void json_push(Json *list, Json *value) {
 }
 
 void json_put_text(Json *map, const char *key, const char *value) {
-  json_put(map, key, value ? new_text(value, strlen(value)) : value_new(JSON_KIND_NULL));
+  json_put(map, key,
+           value ? new_text(value, strlen(value)) : value_new(JSON_KIND_NULL));
 }
 void json_put_int(Json *map, const char *key, int64_t value) {
   json_put(map, key, new_int(value));
@@ -216,7 +217,7 @@ void json_push_text(Json *list, const char *value) {
 void json_push_int(Json *list, int64_t value) { json_push(list, new_int(value)); }
 void json_push_number(Json *list, double value) { json_push(list, new_number(value)); }
 
-/* -- canonical form ------------------------------------------------------------------ */
+/* -- canonical form ---------------------------------------------------------------- */
 
 static int by_key(const void *a, const void *b) {
   return strcmp(((const Item *)a)->key, ((const Item *)b)->key);
@@ -238,8 +239,7 @@ static Json *canonical_container(const Json *json) {
     json_free(out);
     return NULL;
   }
-  if (out && json->kind == JSON_KIND_MAP && out->as.items.n)
-    sort_items(&out->as.items);
+  if (out && json->kind == JSON_KIND_MAP && out->as.items.n) sort_items(&out->as.items);
   return out;
 }
 
@@ -250,13 +250,16 @@ Json *json_canonical(const Json *json) {
   return json_share((Json *)json);
 }
 
-/* -- writing ------------------------------------------------------------------------- */
+/* -- writing ----------------------------------------------------------------------- */
 
 /* Bytes from 0x80 on pass as they are; what is not UTF-8 among them becomes U+FFFD, so
  * that the file can always be read back. */
 static int utf8_length(const unsigned char *s) {
-  int n = s[0] < 0x80 ? 1 : s[0] >= 0xC2 && s[0] < 0xE0 ? 2
-        : s[0] >= 0xE0 && s[0] < 0xF0 ? 3 : s[0] >= 0xF0 && s[0] < 0xF5 ? 4 : 0;
+  int n = s[0] < 0x80                   ? 1
+          : s[0] >= 0xC2 && s[0] < 0xE0 ? 2
+          : s[0] >= 0xE0 && s[0] < 0xF0 ? 3
+          : s[0] >= 0xF0 && s[0] < 0xF5 ? 4
+                                        : 0;
   for (int i = 1; i < n; i++)
     if ((s[i] & 0xC0) != 0x80) return 0;
   if (n == 3 && ((s[0] == 0xE0 && s[1] < 0xA0) || (s[0] == 0xED && s[1] >= 0xA0)))
@@ -301,13 +304,13 @@ static void write_number(double value, Text *out) {
 
 static void write_value(const Json *json, int indent, int level, Text *out) {
   switch (json->kind) {
-    case JSON_KIND_NULL: text_add(out, "null"); return;
-    case JSON_KIND_BOOL: text_add(out, json->as.boolean ? "true" : "false"); return;
-    case JSON_KIND_INT: text_addf(out, "%lld", (long long)json->as.integer); return;
-    case JSON_KIND_NUMBER: write_number(json->as.number, out); return;
-    case JSON_KIND_TEXT: write_text(json->as.text, out); return;
-    case JSON_KIND_LIST:
-    case JSON_KIND_MAP: break;
+  case JSON_KIND_NULL: text_add(out, "null"); return;
+  case JSON_KIND_BOOL: text_add(out, json->as.boolean ? "true" : "false"); return;
+  case JSON_KIND_INT: text_addf(out, "%lld", (long long)json->as.integer); return;
+  case JSON_KIND_NUMBER: write_number(json->as.number, out); return;
+  case JSON_KIND_TEXT: write_text(json->as.text, out); return;
+  case JSON_KIND_LIST:
+  case JSON_KIND_MAP: break;
   }
   bool map = json->kind == JSON_KIND_MAP;
   text_add(out, map ? "{" : "[");
@@ -340,13 +343,13 @@ Err json_write(const Json *json, int indent, Text *out, Fault *fault) {
   return out->failed ? fault_memory(fault, out->n_bytes) : ERR_OK;
 }
 
-/* -- parsing ------------------------------------------------------------------------- */
+/* -- parsing ----------------------------------------------------------------------- */
 
 static Json *from_jansson(const json_t *value);
 
 static Json *map_from_jansson(const json_t *value) {
   Json *map = json_map();
-  json_t *object = (json_t *)value;   /* iteration changes nothing */
+  json_t *object = (json_t *)value; /* iteration changes nothing */
   for (void *it = json_object_iter(object); map && it;
        it = json_object_iter_next(object, it)) {
     char *key = text_copy(json_object_iter_key(it));
@@ -373,15 +376,15 @@ static Json *list_from_jansson(const json_t *value) {
 /* Returns new; NULL on lack of memory. */
 static Json *from_jansson(const json_t *value) {
   switch (json_typeof(value)) {
-    case JSON_OBJECT: return map_from_jansson(value);
-    case JSON_ARRAY: return list_from_jansson(value);
-    case JSON_STRING:
-      return new_text(json_string_value(value), json_string_length(value));
-    case JSON_INTEGER: return new_int(json_integer_value(value));
-    case JSON_REAL: return new_number(json_real_value(value));
-    case JSON_TRUE: return new_bool(true);
-    case JSON_FALSE: return new_bool(false);
-    case JSON_NULL: break;
+  case JSON_OBJECT: return map_from_jansson(value);
+  case JSON_ARRAY: return list_from_jansson(value);
+  case JSON_STRING:
+    return new_text(json_string_value(value), json_string_length(value));
+  case JSON_INTEGER: return new_int(json_integer_value(value));
+  case JSON_REAL: return new_number(json_real_value(value));
+  case JSON_TRUE: return new_bool(true);
+  case JSON_FALSE: return new_bool(false);
+  case JSON_NULL: break;
   }
   return value_new(JSON_KIND_NULL);
 }
@@ -407,8 +410,8 @@ Json *json_parse(const char *bytes, size_t n_bytes, Fault *fault) {
     return NULL;
   }
   json_error_t error;
-  json_t *root =
-      json_loadb(bytes, n_bytes, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+  json_t *root = json_loadb(bytes, n_bytes, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY,
+                            &error);
   if (!root) {
     fault_set(fault, ERR_DATA, "not valid JSON: line %d, column %d: %s", error.line,
               error.column, error.text);
@@ -420,7 +423,7 @@ Json *json_parse(const char *bytes, size_t n_bytes, Fault *fault) {
   return json;
 }
 
-/* -- reading ------------------------------------------------------------------------- */
+/* -- reading ----------------------------------------------------------------------- */
 
 JsonKind json_kind(const Json *json) { return json->kind; }
 
@@ -489,4 +492,6 @@ const char *json_text_or(const Json *map, const char *key, const char *otherwise
   return text;
 }
 
-const char *json_text(const Json *map, const char *key) { return json_text_or(map, key, ""); }
+const char *json_text(const Json *map, const char *key) {
+  return json_text_or(map, key, "");
+}

@@ -1,15 +1,16 @@
 /* json.h: JSON values, the door to jansson.
  *
  * Objects keep the order in which their keys were put. Parsing is strict: one value, no
- * trailing bytes, no duplicate keys, valid UTF-8, bounded nesting. Numbers are written as
- * the shortest decimal that reads back as the same double. JSON has no NaN: numbers that
- * are not finite are written as the strings "nan", "inf", "-inf", and json_number reads
- * those back.
+ * trailing bytes, no duplicate keys, valid UTF-8, bounded nesting. Numbers are written
+ * as the shortest decimal that reads back as the same double. JSON has no NaN: numbers
+ * that are not finite are written as the strings "nan", "inf", "-inf", and json_number
+ * reads those back.
  *
  * Ownership: json_map, json_list and json_parse return new; json_put and json_push take
  * their value, also when they fail; everything found inside is borrowed from its
- * container. Lack of memory while building is remembered by json_write (a NULL container
- * is a no-op to put into and an error to write), so a build is checked once, at its end. */
+ * container. Lack of memory while building is remembered by json_write (a NULL
+ * container is a no-op to put into and an error to write), so a build is checked once,
+ * at its end. */
 #ifndef BASE_JSON_H
 #define BASE_JSON_H
 
@@ -18,20 +19,20 @@
 
 typedef struct Json Json;
 
-enum { JSON_DEPTH = 64 };    /* deepest nesting that is accepted */
+enum { JSON_DEPTH = 64 }; /* deepest nesting that is accepted */
 
 typedef enum JsonKind {
   JSON_KIND_NULL, JSON_KIND_BOOL, JSON_KIND_INT, JSON_KIND_NUMBER, JSON_KIND_TEXT,
   JSON_KIND_LIST, JSON_KIND_MAP
 } JsonKind;
 
-Json *json_map(void);                        /* {} */
-Json *json_list(void);                       /* [] */
-void json_free(Json *json);                  /* NULL is a no-op */
+Json *json_map(void);       /* {} */
+Json *json_list(void);      /* [] */
+void json_free(Json *json); /* NULL is a no-op */
 
 /* Setting a key that is there replaces its value and keeps its place. */
 void json_put(Json *map, const char *key, Json *value);
-void json_put_text(Json *map, const char *key, const char *value);   /* NULL: null */
+void json_put_text(Json *map, const char *key, const char *value); /* NULL: null */
 void json_put_int(Json *map, const char *key, int64_t value);
 void json_put_number(Json *map, const char *key, double value);
 void json_put_bool(Json *map, const char *key, bool value);
@@ -55,8 +56,8 @@ Err json_write(const Json *json, int indent, Text *out, Fault *fault) WARN_UNUSE
 Json *json_parse(const char *bytes, size_t n_bytes, Fault *fault);
 
 JsonKind json_kind(const Json *json);
-int64_t json_count(const Json *json);                      /* of a map or a list */
-Json *json_find(const Json *map, const char *key);         /* NULL: not there */
+int64_t json_count(const Json *json);              /* of a map or a list */
+Json *json_find(const Json *map, const char *key); /* NULL: not there */
 Json *json_item(const Json *list, int64_t i);
 
 /* Walks a map in order: for (it = json_first(map); it; it = json_next(map, it)). */
@@ -67,9 +68,9 @@ Json *json_value(void *it);
 
 /* False when the value is of another kind (NULL json: false). */
 bool json_get_bool(const Json *json, bool *out);
-bool json_get_int(const Json *json, int64_t *out);         /* integers only */
+bool json_get_int(const Json *json, int64_t *out); /* integers only */
 bool json_get_number(const Json *json, double *out);
-bool json_get_text(const Json *json, const char **out);    /* borrowed */
+bool json_get_text(const Json *json, const char **out); /* borrowed */
 /* The text of a map's field, borrowed; where it has none "", or what is given. */
 const char *json_text(const Json *map, const char *key);
 const char *json_text_or(const Json *map, const char *key, const char *otherwise);

@@ -1,4 +1,5 @@
-/* memory.c: how much memory this process can still get: the machine's and its cgroup's. */
+/* memory.c: how much memory this process can still get: the machine's and its
+ * cgroup's. */
 #include "base/ints.h"
 #include "base/sys.h"
 #include <stdio.h>
@@ -37,7 +38,8 @@ int64_t memory_free(void) {
   int64_t free_bytes = free_kib < 0 ? INT64_MAX : free_kib * 1024;
   for (size_t i = 0; i < sizeof group_files / sizeof *group_files; i++) {
     const GroupFiles *group = &group_files[i];
-    int64_t limit = file_number(group->limit, NULL), used = file_number(group->used, NULL);
+    int64_t limit = file_number(group->limit, NULL),
+            used = file_number(group->used, NULL);
     if (limit < 0 || used < 0) continue;
     int64_t cached = file_number(group->details, group->reclaimable);
     free_bytes = least(free_bytes, most(0, limit - used + most(0, cached)));

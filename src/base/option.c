@@ -1,4 +1,5 @@
-/* option.c: the table of the types of options, and what all types share; see option.h. */
+/* option.c: the table of the types of options, and what all types share; see
+ * option.h. */
 #include "base/record.h"
 #include <math.h>
 #include <stdio.h>
@@ -15,7 +16,7 @@ const OptionType *const option_types[] = {
 #undef OPTION_TYPE
 };
 
-/* -- messages ------------------------------------------------------------------------ */
+/* -- messages ---------------------------------------------------------------------- */
 
 char *option_allowed(const Option *opt, char *buffer, size_t n_bytes) {
   option_type(opt)->allowed(opt, buffer, n_bytes);
@@ -52,7 +53,7 @@ Err option_refuse_given(const Object *o, const Option *opt, const Given *given,
   return option_refuse(o, opt, given_text(given, got, sizeof got), fault);
 }
 
-/* -- values that are given ----------------------------------------------------------- */
+/* -- values that are given --------------------------------------------------------- */
 
 void given_item(const Given *list, int i, Given *out) {
   if (list->source) list->source->item(list, i, out);
@@ -76,8 +77,8 @@ bool given_integer(const Given *given, int64_t *out) {
   return true;
 }
 
-/* Passes on what a source says of the value; but for an error of the script, which says where
- * it came about, it names the option. */
+/* Passes on what a source says of the value; but for an error of the script, which says
+ * where it came about, it names the option. */
 static void refuse_inner(const Object *o, const Option *opt, const Fault *inner,
                          Fault *fault) {
   char label[96];
@@ -104,7 +105,8 @@ static Object *plain_object(const Option *opt, const Given *given, Fault *inner)
   return NULL;
 }
 
-Object *given_object(const Object *o, const Option *opt, const Given *given, Fault *fault) {
+Object *given_object(const Object *o, const Option *opt, const Given *given,
+                     Fault *fault) {
   Fault inner = {0};
   Object *object = given->source ? given->source->object(given, opt->family, &inner)
                                  : plain_object(opt, given, &inner);
@@ -112,7 +114,8 @@ Object *given_object(const Object *o, const Option *opt, const Given *given, Fau
   return object;
 }
 
-Callable *given_call(const Object *o, const Option *opt, const Given *given, Fault *fault) {
+Callable *given_call(const Object *o, const Option *opt, const Given *given,
+                     Fault *fault) {
   if (given->value.kind != VALUE_HELD) {
     (void)!option_refuse_given(o, opt, given, fault);
     return NULL;
@@ -138,7 +141,7 @@ void *given_ref(const Object *o, const Option *opt, const Given *given, Fault *f
   return thing;
 }
 
-/* -- reading ------------------------------------------------------------------------- */
+/* -- reading ----------------------------------------------------------------------- */
 
 void option_get(const Object *o, const Option *opt, Value *out) {
   *out = (Value){.kind = VALUE_NIL};

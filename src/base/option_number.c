@@ -1,11 +1,12 @@
-/* option_number.c: options that are truth values, numbers, and lists or pairs of numbers. */
+/* option_number.c: options that are truth values, numbers, and lists or pairs of
+ * numbers. */
 #include "base/record.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* -- ranges -------------------------------------------------------------------------- */
+/* -- ranges ------------------------------------------------------------------------ */
 
 bool option_has_range(const Option *opt) { return opt->lo != 0 || opt->hi != 0; }
 
@@ -21,8 +22,7 @@ static bool in_range(const Option *opt, double value) {
 static void describe_range(const Option *opt, const char *what, const char *any,
                            char *buffer, size_t n_bytes) {
   char lo[32], hi[32];
-  if (!option_has_range(opt))
-    snprintf(buffer, n_bytes, "%s", any);
+  if (!option_has_range(opt)) snprintf(buffer, n_bytes, "%s", any);
   else
     snprintf(buffer, n_bytes, "%s %s %s %s %s", what, opt->open ? "above" : "from",
              text_number(lo, opt->lo),
@@ -40,13 +40,14 @@ static void add_words(char *buffer, size_t n_bytes, const char *words) {
 Err option_integer(const Object *o, const Option *opt, const Given *given, int64_t *out,
                    Fault *fault) {
   int64_t value;
-  if (!given_integer(given, &value) || !(given->trusted || in_range(opt, (double)value)))
+  if (!given_integer(given, &value) ||
+      !(given->trusted || in_range(opt, (double)value)))
     return option_refuse_given(o, opt, given, fault);
   *out = value;
   return ERR_OK;
 }
 
-/* -- bool ---------------------------------------------------------------------------- */
+/* -- bool -------------------------------------------------------------------------- */
 
 static void bool_allowed(const Option *opt, char *buffer, size_t n_bytes) {
   (void)opt;
@@ -64,9 +65,10 @@ static void bool_get(const void *field, const Option *opt, Value *out) {
   *out = (Value){.kind = VALUE_BOOL, .as.boolean = *(const bool *)field};
 }
 
-const OptionType option_bool = {.allowed = bool_allowed, .set = bool_set, .get = bool_get};
+const OptionType option_bool = {
+    .allowed = bool_allowed, .set = bool_set, .get = bool_get};
 
-/* -- int ----------------------------------------------------------------------------- */
+/* -- int --------------------------------------------------------------------------- */
 
 static void int_allowed(const Option *opt, char *buffer, size_t n_bytes) {
   size_t used = opt->yes ? (size_t)snprintf(buffer, n_bytes, "true, false, or ") : 0;
@@ -89,7 +91,7 @@ static void int_get(const void *field, const Option *opt, Value *out) {
 
 const OptionType option_int = {.allowed = int_allowed, .set = int_set, .get = int_get};
 
-/* -- real ---------------------------------------------------------------------------- */
+/* -- real -------------------------------------------------------------------------- */
 
 static void real_allowed(const Option *opt, char *buffer, size_t n_bytes) {
   size_t used = opt->yes ? (size_t)snprintf(buffer, n_bytes, "true, false, or ") : 0;
@@ -98,8 +100,8 @@ static void real_allowed(const Option *opt, char *buffer, size_t n_bytes) {
 }
 
 /* One number in the option's range, or a refusal. */
-static Err take_real(const Object *o, const Option *opt, const Given *given, double *out,
-                     Fault *fault) {
+static Err take_real(const Object *o, const Option *opt, const Given *given,
+                     double *out, Fault *fault) {
   const Value *v = &given->value;
   bool number = v->kind == VALUE_REAL || v->kind == VALUE_INT;
   double value = v->kind == VALUE_INT ? (double)v->as.integer : v->as.real;
@@ -126,20 +128,20 @@ static void real_clear(void *field, const Option *opt) {
 const OptionType option_real = {
     .allowed = real_allowed, .set = real_set, .get = real_get, .clear = real_clear};
 
-/* -- ints ---------------------------------------------------------------------------- */
+/* -- ints -------------------------------------------------------------------------- */
 
 static void ints_allowed(const Option *opt, char *buffer, size_t n_bytes) {
   char lo[32], hi[32];
   if (option_has_range(opt))
     snprintf(buffer, n_bytes, "an integer from %s to %s, or a list of such",
              text_number(lo, opt->lo), text_number(hi, opt->hi));
-  else
-    snprintf(buffer, n_bytes, "a list of integers");
+  else snprintf(buffer, n_bytes, "a list of integers");
 }
 
-/* The items of a list of at most `most`, or one integer, into `out`; how many into *n. */
-static Err take_integers(const Object *o, const Option *opt, const Given *given, int64_t *out,
-                         int most, int *n, Fault *fault) {
+/* The items of a list of at most `most`, or one integer, into `out`; how many into
+ * *n. */
+static Err take_integers(const Object *o, const Option *opt, const Given *given,
+                         int64_t *out, int most, int *n, Fault *fault) {
   *n = 1;
   if (given->value.kind != VALUE_LIST) return option_integer(o, opt, given, out, fault);
   char many[48];
@@ -175,10 +177,11 @@ static void ints_item(const void *field, int i, Value *out) {
   *out = (Value){.kind = VALUE_INT, .as.integer = ((const IntList *)field)->v[i]};
 }
 
-const OptionType option_ints = {.allowed = ints_allowed, .set = ints_set, .get = ints_get,
+const OptionType option_ints = {.allowed = ints_allowed, .set = ints_set,
+                                .get = ints_get,
                                 .item = ints_item, .quiet = true};
 
-/* -- reals --------------------------------------------------------------------------- */
+/* -- reals ------------------------------------------------------------------------- */
 
 static void reals_allowed(const Option *opt, char *buffer, size_t n_bytes) {
   describe_range(opt, "a number", "a finite number", buffer, n_bytes);
@@ -218,10 +221,12 @@ static void reals_clear(void *field, const Option *opt) {
   *(RealList *)field = (RealList){0};
 }
 
-const OptionType option_reals = {.allowed = reals_allowed, .set = reals_set, .get = reals_get,
-                                 .item = reals_item, .clear = reals_clear, .quiet = true};
+const OptionType option_reals = {.allowed = reals_allowed, .set = reals_set,
+                                 .get = reals_get,
+                                 .item = reals_item, .clear = reals_clear,
+                                 .quiet = true};
 
-/* -- pair, int_or_word --------------------------------------------------------------- */
+/* -- pair, int_or_word ------------------------------------------------------------- */
 
 /* Behind what is said of numbers: the words. */
 static void add_choices(const Option *opt, char *buffer, size_t n_bytes) {
@@ -255,8 +260,7 @@ static void pair_get(const void *field, const Option *opt, Value *out) {
   const IntPair *pair = field;
   if (opt->choices && pair->word != WORD_NONE)
     *out = (Value){.kind = VALUE_TEXT, .as.text = opt->choices[pair->word]};
-  else
-    *out = (Value){.kind = VALUE_LIST, .as.n_items = 2};
+  else *out = (Value){.kind = VALUE_LIST, .as.n_items = 2};
 }
 
 static void pair_item(const void *field, int i, Value *out) {
@@ -271,7 +275,8 @@ static void int_or_word_allowed(const Option *opt, char *buffer, size_t n_bytes)
   add_choices(opt, buffer, n_bytes);
 }
 
-static Err int_or_word_set(Object *o, const Option *opt, const Given *given, Fault *fault) {
+static Err int_or_word_set(Object *o, const Option *opt, const Given *given,
+                           Fault *fault) {
   IntOrWord value = {.word = WORD_NONE};
   Err err = given->value.kind == VALUE_TEXT
                 ? option_word(o, opt, given->value.as.text, &value.word, fault)
@@ -284,8 +289,7 @@ static void int_or_word_get(const void *field, const Option *opt, Value *out) {
   const IntOrWord *value = field;
   if (value->word == WORD_NONE)
     *out = (Value){.kind = VALUE_INT, .as.integer = value->number};
-  else
-    *out = (Value){.kind = VALUE_TEXT, .as.text = opt->choices[value->word]};
+  else *out = (Value){.kind = VALUE_TEXT, .as.text = opt->choices[value->word]};
 }
 
 const OptionType option_int_or_word = {

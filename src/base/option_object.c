@@ -1,15 +1,16 @@
-/* option_object.c: options that are objects of families, functions of the user, and things of
- * upper floors. */
+/* option_object.c: options that are objects of families, functions of the user, and
+ * things of upper floors. */
 #include "base/record.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* -- object -------------------------------------------------------------------------- */
+/* -- object ------------------------------------------------------------------------ */
 
 static void object_allowed(const Option *opt, char *buffer, size_t n_bytes) {
   const char *name = opt->family->name;
-  snprintf(buffer, n_bytes, "%s %s or its name%s", strchr("aeiou", name[0]) ? "an" : "a", name,
+  snprintf(buffer, n_bytes, "%s %s or its name%s",
+           strchr("aeiou", name[0]) ? "an" : "a", name,
            opt->family->from_function ? ", or a function" : "");
 }
 
@@ -45,7 +46,7 @@ const OptionType option_object = {.allowed = object_allowed, .set = object_set,
                                   .get = object_get, .clear = object_clear,
                                   .nested = object_nested};
 
-/* -- objects ------------------------------------------------------------------------- */
+/* -- objects ----------------------------------------------------------------------- */
 
 static void objects_allowed(const Option *opt, char *buffer, size_t n_bytes) {
   snprintf(buffer, n_bytes, "a list of %ss", opt->family->name);
@@ -93,10 +94,11 @@ static Object *objects_nested(const void *field, int i) {
 }
 
 const OptionType option_objects = {
-    .allowed = objects_allowed, .set = objects_set, .get = objects_get, .item = objects_item,
+    .allowed = objects_allowed, .set = objects_set, .get = objects_get,
+    .item = objects_item,
     .clear = objects_clear, .nested = objects_nested, .gathers = true};
 
-/* -- word_or_object ------------------------------------------------------------------ */
+/* -- word_or_object ---------------------------------------------------------------- */
 
 static void word_or_object_allowed(const Option *opt, char *buffer, size_t n_bytes) {
   option_words_allowed(opt->choices, buffer, n_bytes);
@@ -112,7 +114,8 @@ static int word_index(const Option *opt, const Value *value) {
   return WORD_NONE;
 }
 
-static Err word_or_object_set(Object *o, const Option *opt, const Given *given, Fault *fault) {
+static Err word_or_object_set(Object *o, const Option *opt, const Given *given,
+                              Fault *fault) {
   WordOrObject *field = option_field(o, opt);
   int word = word_index(opt, &given->value);
   Object *object = word == WORD_NONE ? given_object(o, opt, given, fault) : NULL;
@@ -140,10 +143,11 @@ static Object *word_or_object_nested(const void *field, int i) {
 }
 
 const OptionType option_word_or_object = {
-    .allowed = word_or_object_allowed, .set = word_or_object_set, .get = word_or_object_get,
+    .allowed = word_or_object_allowed, .set = word_or_object_set,
+    .get = word_or_object_get,
     .clear = word_or_object_clear, .nested = word_or_object_nested};
 
-/* -- call ---------------------------------------------------------------------------- */
+/* -- call -------------------------------------------------------------------------- */
 
 static void call_allowed(const Option *opt, char *buffer, size_t n_bytes) {
   (void)opt;
@@ -170,10 +174,11 @@ static void call_clear(void *field, const Option *opt) {
   *(Callable **)field = NULL;
 }
 
-const OptionType option_call = {.allowed = call_allowed, .set = call_set, .get = call_get,
+const OptionType option_call = {.allowed = call_allowed, .set = call_set,
+                                .get = call_get,
                                 .clear = call_clear, .untold = true};
 
-/* -- ref ----------------------------------------------------------------------------- */
+/* -- ref --------------------------------------------------------------------------- */
 
 static void ref_allowed(const Option *opt, char *buffer, size_t n_bytes) {
   snprintf(buffer, n_bytes, "a %s", opt->ref_type->name);
@@ -195,7 +200,8 @@ static Err ref_set(Object *o, const Option *opt, const Given *given, Fault *faul
 
 static void ref_get(const void *field, const Option *opt, Value *out) {
   void *thing = *(void *const *)field;
-  if (thing) *out = (Value){.kind = VALUE_REF, .ref_type = opt->ref_type, .as.ref = thing};
+  if (thing)
+    *out = (Value){.kind = VALUE_REF, .ref_type = opt->ref_type, .as.ref = thing};
 }
 
 const OptionType option_ref = {.allowed = ref_allowed, .set = ref_set, .get = ref_get,

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* -- text ---------------------------------------------------------------------------- */
+/* -- text -------------------------------------------------------------------------- */
 
 static void text_allowed(const Option *opt, char *buffer, size_t n_bytes) {
   (void)opt;
@@ -33,10 +33,11 @@ static void text_clear(void *field, const Option *opt) {
   *(char **)field = NULL;
 }
 
-const OptionType option_text = {.allowed = text_allowed, .set = text_set, .get = text_get,
+const OptionType option_text = {.allowed = text_allowed, .set = text_set,
+                                .get = text_get,
                                 .clear = text_clear, .quiet = true};
 
-/* -- choice -------------------------------------------------------------------------- */
+/* -- choice ------------------------------------------------------------------------ */
 
 void option_words_allowed(const char *const *words, char *buffer, size_t n_bytes) {
   size_t used = (size_t)snprintf(buffer, n_bytes, "one of");
@@ -55,8 +56,9 @@ Err option_word(const Object *o, const Option *opt, const char *word, int *out,
     }
   const char *nearest = text_nearest(word, opt->choices, n);
   char got[192];
-  snprintf(got, sizeof got, nearest ? "\"%.64s\" (did you mean \"%.64s\"?)" : "\"%.64s\"",
-           word, nearest);
+  snprintf(got, sizeof got,
+           nearest ? "\"%.64s\" (did you mean \"%.64s\"?)" : "\"%.64s\"", word,
+           nearest);
   return option_refuse(o, opt, got, fault);
 }
 
@@ -70,8 +72,8 @@ static void choice_allowed(const Option *opt, char *buffer, size_t n_bytes) {
     snprintf(buffer + used, n_bytes - used, ", or false, which is \"%s\"", opt->no);
 }
 
-/* A choice between "auto", "true" and "false" takes booleans too, and one that says what they
- * stand for. */
+/* A choice between "auto", "true" and "false" takes booleans too, and one that says
+ * what they stand for. */
 static Err choice_set(Object *o, const Option *opt, const Given *given, Fault *fault) {
   const Value *v = &given->value;
   const char *word = v->kind == VALUE_TEXT ? v->as.text : NULL;
@@ -90,7 +92,7 @@ static void choice_get(const void *field, const Option *opt, Value *out) {
 const OptionType option_choice = {
     .allowed = choice_allowed, .set = choice_set, .get = choice_get};
 
-/* -- texts --------------------------------------------------------------------------- */
+/* -- texts ------------------------------------------------------------------------- */
 
 static void texts_allowed(const Option *opt, char *buffer, size_t n_bytes) {
   (void)opt;
@@ -106,7 +108,8 @@ static void texts_clear(void *field, const Option *opt) {
   *list = (TextList){0};
 }
 
-/* The text of one item into list->v[list->n], or false: it is neither text nor number. */
+/* The text of one item into list->v[list->n], or false: it is neither text nor
+ * number. */
 static bool take_text(TextList *list, const Given *given) {
   const Value *v = &given->value;
   char number[32];
@@ -115,14 +118,13 @@ static bool take_text(TextList *list, const Given *given) {
   list->number[list->n] = integer || v->kind == VALUE_REAL;
   if (list->number[list->n])
     text_number(number, integer ? (double)v->as.integer : v->as.real);
-  else if (v->kind != VALUE_TEXT)
-    return false;
+  else if (v->kind != VALUE_TEXT) return false;
   list->v[list->n] = text_copy(text);
   return true;
 }
 
-static Err take_texts(const Object *o, const Option *opt, const Given *given, TextList *list,
-                      int n, Fault *fault) {
+static Err take_texts(const Object *o, const Option *opt, const Given *given,
+                      TextList *list, int n, Fault *fault) {
   bool listed = given->value.kind == VALUE_LIST, fits = true;
   for (; list->n < n; list->n++) {
     Given item = *given;
@@ -142,8 +144,9 @@ static Err texts_set(Object *o, const Option *opt, const Given *given, Fault *fa
   int n = given->value.kind == VALUE_LIST ? given->value.as.n_items : 1;
   TextList list = {0, calloc((size_t)n + 1, sizeof *list.v),
                    calloc((size_t)n + 1, sizeof *list.number)};
-  Err err = list.v && list.number ? take_texts(o, opt, given, &list, n, fault)
-                                  : fault_memory(fault, ((size_t)n + 1) * sizeof *list.v);
+  Err err = list.v && list.number
+                ? take_texts(o, opt, given, &list, n, fault)
+                : fault_memory(fault, ((size_t)n + 1) * sizeof *list.v);
   TextList *field = option_field(o, opt);
   texts_clear(err ? &list : field, opt);
   if (!err) *field = list;
@@ -165,5 +168,7 @@ static void texts_item(const void *field, int i, Value *out) {
               : (Value){.kind = VALUE_INT, .as.integer = integer};
 }
 
-const OptionType option_texts = {.allowed = texts_allowed, .set = texts_set, .get = texts_get,
-                                 .item = texts_item, .clear = texts_clear, .quiet = true};
+const OptionType option_texts = {.allowed = texts_allowed, .set = texts_set,
+                                 .get = texts_get,
+                                 .item = texts_item, .clear = texts_clear,
+                                 .quiet = true};

@@ -1,10 +1,10 @@
 /* out.c: stdout, its copies in logs, stderr, the progress line.
  *
- * Until a log is open what is printed is kept in `kept`; from its opening on every write
- * goes to both. While output is diverted descriptors 1 and 2 are files, so that what others
- * write there (io.stdout of Lua, programs that a script starts) lands in them too. The first
- * error of each is remembered: it is not a reason to stop in the middle of a print, but
- * out_flush, or the end of the log, reports it. */
+ * Until a log is open what is printed is kept in `kept`; from its opening on every
+ * write goes to both. While output is diverted descriptors 1 and 2 are files, so that
+ * what others write there (io.stdout of Lua, programs that a script starts) lands in
+ * them too. The first error of each is remembered: it is not a reason to stop in the
+ * middle of a print, but out_flush, or the end of the log, reports it. */
 #include "base/out.h"
 #include "base/sys.h"
 #include "base/text.h"
@@ -15,25 +15,25 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { COMPOSED_BYTES = 1024 };   /* of a text that needs no memory */
+enum { COMPOSED_BYTES = 1024 }; /* of a text that needs no memory */
 
 typedef struct Log {
-  char *path;              /* NULL: the place is free */
+  char *path; /* NULL: the place is free */
   FILE *file;
-  int error;               /* errno of the first write that failed */
+  int error; /* errno of the first write that failed */
 } Log;
 
 static struct Out {
-  Text kept;               /* printed before there was a log */
-  size_t dropped_bytes;    /* of it, what did not fit */
+  Text kept;            /* printed before there was a log */
+  size_t dropped_bytes; /* of it, what did not fit */
   Log log[OUT_LOGS];
-  int stdout_errno;        /* of the first write that failed */
+  int stdout_errno; /* of the first write that failed */
   struct Diverted {
-    char *path;            /* of what descriptor 1 is; NULL: nothing is diverted */
-    int saved[2];          /* what descriptors 1 and 2 were */
+    char *path;   /* of what descriptor 1 is; NULL: nothing is diverted */
+    int saved[2]; /* what descriptors 1 and 2 were */
     int error;
   } diverted;
-  bool progress;           /* the progress line stands on the terminal */
+  bool progress; /* the progress line stands on the terminal */
 } out;
 
 /* A flush that failed may give its bytes up: the next would say that all is well. */
@@ -50,13 +50,16 @@ static void wipe_progress(void) {
 
 static void keep(const char *bytes, size_t n_bytes) {
   size_t room = OUT_KEPT_BYTES - out.kept.n_bytes;
-  size_t n = out.dropped_bytes > 0 || out.kept.failed ? 0 : n_bytes < room ? n_bytes : room;
+  size_t n = out.dropped_bytes > 0 || out.kept.failed ? 0
+             : n_bytes < room                         ? n_bytes
+                                                      : room;
   text_add_bytes(&out.kept, bytes, n);
   out.dropped_bytes += n_bytes - n;
 }
 
 static void log_write(Log *log, const void *bytes, size_t n_bytes) {
-  bool whole = fwrite(bytes, 1, n_bytes, log->file) == n_bytes && fflush(log->file) == 0;
+  bool whole = fwrite(bytes, 1, n_bytes, log->file) == n_bytes &&
+               fflush(log->file) == 0;
   if (!whole && !log->error) log->error = errno ? errno : EIO;
 }
 
@@ -78,7 +81,7 @@ void out_write(const void *bytes, size_t n_bytes) {
   bool diverted = out.diverted.path != NULL;
   int *error = diverted ? &out.diverted.error : &out.stdout_errno;
   bool whole = fwrite(bytes, 1, n_bytes, stdout) == n_bytes;
-  if (diverted) whole = fflush(stdout) == 0 && whole;   /* programs write there, too */
+  if (diverted) whole = fflush(stdout) == 0 && whole; /* programs write there, too */
   if (!whole && !*error) *error = errno ? errno : EIO;
   if (!write_logs(bytes, n_bytes) && !diverted) keep(bytes, n_bytes);
 }
@@ -93,8 +96,8 @@ static void write_clean(const char *text) {
 
 static void write_plain(const char *text) { out_write(text, strlen(text)); }
 
-/* The text in `buffer`, or new where it is longer; NULL on lack of memory, with what fits in
- * `buffer`. */
+/* The text in `buffer`, or new where it is longer; NULL on lack of memory, with what
+ * fits in `buffer`. */
 static char *compose(char buffer[COMPOSED_BYTES], const char *format, va_list args) {
   char *text = buffer;
   va_list again;
@@ -145,8 +148,9 @@ static void put_error(const char *before, const char *text, const char *after) {
   Text clean = {0};
   text_add_clean_lines(&clean, text);
   wipe_progress();
-  flush_stdout();                          /* keeps the order on a shared terminal */
-  fprintf(stderr, "%s%s%s", before, clean.data && !clean.failed ? clean.data : "", after);
+  flush_stdout(); /* keeps the order on a shared terminal */
+  fprintf(stderr, "%s%s%s", before, clean.data && !clean.failed ? clean.data : "",
+          after);
   fflush(stderr);
   text_deinit(&clean);
 }
@@ -156,7 +160,7 @@ void err_print(const char *format, ...) {
   va_start(args, format);
   char buffer[COMPOSED_BYTES], *text = compose(buffer, format, args);
   va_end(args);
-  put_error("", text ? text : buffer, "");   /* without memory what fits */
+  put_error("", text ? text : buffer, ""); /* without memory what fits */
   if (text != buffer) free(text);
 }
 
@@ -165,7 +169,7 @@ void err_print_red(const char *text) {
   put_error(colour ? "\033[31m" : "", text, colour ? "\033[0m\n" : "\n");
 }
 
-/* -- progress ------------------------------------------------------------------------ */
+/* -- progress ---------------------------------------------------------------------- */
 
 bool out_progress_on(void) { return terminal_columns(stderr) > 0; }
 
@@ -225,10 +229,13 @@ void out_progress_end(bool leave) {
   out.progress = false;
 }
 
-/* -- the log ------------------------------------------------------------------------- */
+/* -- the log ----------------------------------------------------------------------- */
 
 /* Nothing is written behind a link, nobody is waited for at the other end of a pipe. */
-enum { LOG_FLAGS = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC };
+enum {
+  LOG_FLAGS = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY |
+              O_CLOEXEC
+};
 
 static void log_kept(Log *log) {
   if (out.kept.n_bytes > 0) log_write(log, out.kept.data, out.kept.n_bytes);
@@ -244,12 +251,14 @@ static void log_kept(Log *log) {
 }
 
 static Err cannot_create(const char *path, Fault *fault) {
-  return fault_set(fault, ERR_STORAGE, "%s: cannot be created: %s", path, strerror(errno));
+  return fault_set(fault, ERR_STORAGE, "%s: cannot be created: %s", path,
+                   strerror(errno));
 }
 
 static Err write_fault(const char *path, int error, Fault *fault) {
   if (!error) return ERR_OK;
-  return fault_set(fault, ERR_STORAGE, "%s: cannot be written: %s", path, strerror(error));
+  return fault_set(fault, ERR_STORAGE, "%s: cannot be written: %s", path,
+                   strerror(error));
 }
 
 Err out_tee_begin(const char *path, int *log, Fault *fault) {
@@ -283,9 +292,10 @@ Err out_tee_end(int *log, Fault *fault) {
   return err;
 }
 
-/* -- other places for descriptors 1 and 2 -------------------------------------------- */
+/* -- other places for descriptors 1 and 2 ------------------------------------------ */
 
-/* Several processes may write, each at the end. Above the descriptors that it will replace. */
+/* Several processes may write, each at the end. Above the descriptors that it will
+ * replace. */
 static int open_above(const char *path) {
   int fd = open(path, LOG_FLAGS | O_APPEND, 0666);
   if (fd < 0 || fd > STDERR_FILENO) return fd;
@@ -325,7 +335,8 @@ Err out_divert(const char *out_path, const char *err_path, Fault *fault) {
   flush_both();
   out.diverted = (struct Diverted){.path = path};
   for (int i = 0; i < 2; i++) {
-    out.diverted.saved[i] = fcntl(STDOUT_FILENO + i, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    out.diverted.saved[i] = fcntl(STDOUT_FILENO + i, F_DUPFD_CLOEXEC,
+                                  STDERR_FILENO + 1);
     dup2(fds[i], STDOUT_FILENO + i);
     close(fds[i]);
   }
@@ -339,7 +350,7 @@ Err out_divert_end(Fault *fault) {
   fflush(stderr);
   for (int i = 0; i < 2; i++) {
     if (d->saved[i] >= 0) dup2(d->saved[i], STDOUT_FILENO + i);
-    close(d->saved[i] >= 0 ? d->saved[i] : STDOUT_FILENO + i);   /* -1: it was closed */
+    close(d->saved[i] >= 0 ? d->saved[i] : STDOUT_FILENO + i); /* -1: it was closed */
   }
   Err err = write_fault(d->path, d->error, fault);
   free(d->path);

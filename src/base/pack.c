@@ -19,16 +19,16 @@ int64_t unpack_bound(int64_t n_packed) {
   return n_packed > INT64_MAX / DEFLATE_RATIO ? INT64_MAX : n_packed * DEFLATE_RATIO;
 }
 
-/* -- unpacking ----------------------------------------------------------------------- */
+/* -- unpacking --------------------------------------------------------------------- */
 
 enum { BUFFER = 1 << 15 };
 
 struct Unpack {
   z_stream z;
-  Input in;                    /* a copy: its file or memory is the caller's */
-  int64_t n_left;              /* packed bytes not yet in the buffer */
+  Input in;       /* a copy: its file or memory is the caller's */
+  int64_t n_left; /* packed bytes not yet in the buffer */
   PackForm form;
-  bool ended;                  /* at the end of the last member */
+  bool ended; /* at the end of the last member */
   unsigned char buffer[BUFFER];
 };
 
@@ -82,7 +82,8 @@ static Err next_member(struct Unpack *u, Fault *fault) {
   return ERR_OK;
 }
 
-Err unpack_read(struct Unpack *u, void *out, size_t n_bytes, size_t *n_read, Fault *fault) {
+Err unpack_read(struct Unpack *u, void *out, size_t n_bytes, size_t *n_read,
+                Fault *fault) {
   unsigned char *at = out;
   *n_read = 0;
   while (n_bytes > 0 && !u->ended) {
@@ -117,7 +118,7 @@ Err unpack_end(struct Unpack *u, Fault *fault) {
   return ERR_OK;
 }
 
-/* -- packing ------------------------------------------------------------------------- */
+/* -- packing ----------------------------------------------------------------------- */
 
 struct Packer {
   z_stream z;
@@ -128,8 +129,8 @@ struct Packer {
 
 Packer *pack_open(FILE *file, Fault *fault) {
   Packer *p = calloc(1, sizeof *p);
-  if (p && deflateInit2(&p->z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, window_bits(PACK_DEFLATE),
-                        8, Z_DEFAULT_STRATEGY) == Z_OK) {
+  if (p && deflateInit2(&p->z, Z_DEFAULT_COMPRESSION, Z_DEFLATED,
+                        window_bits(PACK_DEFLATE), 8, Z_DEFAULT_STRATEGY) == Z_OK) {
     p->file = file;
     return p;
   }
@@ -145,7 +146,7 @@ static void run(Packer *p, int flush) {
     p->z.avail_out = BUFFER;
     deflate(&p->z, flush);
     size_t n = BUFFER - p->z.avail_out;
-    fwrite(p->buffer, 1, n, p->file);   /* its error is seen by the file's owner */
+    fwrite(p->buffer, 1, n, p->file); /* its error is seen by the file's owner */
     p->n_written += (int64_t)n;
   } while (p->z.avail_out == 0);
 }

@@ -9,18 +9,20 @@ typedef enum PackForm { PACK_DEFLATE, PACK_GZIP } PackForm;
 /* Most bytes that n_packed bytes can unpack to. */
 int64_t unpack_bound(int64_t n_packed);
 
-/* Makes `out` the unpacked bytes of the next n_packed bytes of `in`, which is borrowed and
- * read as `out` is. gzip: one member or several in a row. Ended by input_close(out). */
-Err unpack_open(Input *out, Input *in, int64_t n_packed, PackForm form, Fault *fault)
-    WARN_UNUSED;
+/* Makes `out` the unpacked bytes of the next n_packed bytes of `in`, which is borrowed
+ * and read as `out` is. gzip: one member or several in a row. Ended by
+ * input_close(out). */
+Err unpack_open(Input *out, Input *in, int64_t n_packed, PackForm form,
+                Fault *fault) WARN_UNUSED;
 
 /* What input.c calls. `n_read` is 0 at the end. */
 Err unpack_read(struct Unpack *unpack, void *out, size_t n_bytes, size_t *n_read,
                 Fault *fault) WARN_UNUSED;
 Err unpack_end(struct Unpack *unpack, Fault *fault) WARN_UNUSED;
-void unpack_close(struct Unpack *unpack);    /* NULL is a no-op */
+void unpack_close(struct Unpack *unpack); /* NULL is a no-op */
 
-/* Writes bytes to a file, packed by deflate; its errors are seen by the file's owner. */
+/* Writes bytes to a file, packed by deflate; its errors are seen by the file's
+ * owner. */
 typedef struct Packer Packer;
 Packer *pack_open(FILE *file, Fault *fault);
 void pack_write(Packer *packer, const void *bytes, size_t n_bytes);

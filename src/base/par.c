@@ -1,17 +1,18 @@
 /* par.c: sharing blocks among the threads of a team.
  *
- * One OpenMP region lives as long as the program's body (par_team); its threads wait for
- * jobs, because opening a region per job would cost microseconds and, worse, every region
- * ends with all threads arriving: when another program has a core, that takes milliseconds.
- * Here a job ends when its blocks are done. Blocks are taken one by one from a ticket, by
- * whoever comes; the caller takes them too, so a thread that does not get its core in time
- * is not missed.
+ * One OpenMP region lives as long as the program's body (par_team); its threads wait
+ * for jobs, because opening a region per job would cost microseconds and, worse, every
+ * region ends with all threads arriving: when another program has a core, that takes
+ * milliseconds. Here a job ends when its blocks are done. Blocks are taken one by one
+ * from a ticket, by whoever comes; the caller takes them too, so a thread that does not
+ * get its core in time is not missed.
  *
  *   caller ── first shared job ─► helper ── region ─► its threads, the helper with them
  *
- * The region is opened by a helper thread, not by the caller, and with the first job that is
- * shared: a caller would wait for all threads to be there, for milliseconds, also in a program
- * that shares nothing. Here the first job is under way while they come.
+ * The region is opened by a helper thread, not by the caller, and with the first job
+ * that is shared: a caller would wait for all threads to be there, for milliseconds,
+ * also in a program that shares nothing. Here the first job is under way while they
+ * come.
  *
  * The caller of a job begins with the first block, the others with the last: so each
  * finds in its cache what it wrote in the job before, for most jobs of a step cut their
@@ -19,9 +20,9 @@
  *
  *   ticket   number of the job | end of the blocks that are left | the first of them
  *
- * Invariant: `block`, `ctx` and `first` of a job change only after all its blocks are done, so a
- * thread that has taken a block may read them. Which thread runs a block cannot be seen in
- * results, because blocks are cut by shape alone. */
+ * Invariant: `block`, `ctx` and `first` of a job change only after all its blocks are
+ * done, so a thread that has taken a block may read them. Which thread runs a block
+ * cannot be seen in results, because blocks are cut by shape alone. */
 #include "base/par.h"
 #include "base/fault.h"
 #include "base/sys.h"
@@ -38,30 +39,35 @@
 #endif
 
 enum { MAX_THREADS = 1024, COUNT_BITS = 20, MAX_BLOCKS = (1 << COUNT_BITS) - 1 };
-/* Looks at the ticket before a waiting thread goes to sleep: some tens of microseconds, the
- * usual time between two jobs of a step. */
+/* Looks at the ticket before a waiting thread goes to sleep: some tens of microseconds,
+ * the usual time between two jobs of a step. */
 enum { SPINS = 2000 };
 
 struct ParTeam {
   _Alignas(64) _Atomic uint64_t ticket;
   _Alignas(64) _Atomic int64_t n_done;
-  _Atomic bool shared;             /* another thread than the caller took a block */
-  _Alignas(64) _Atomic uint32_t n_jobs;   /* futex: grows with every job, and at the end */
+  _Atomic bool shared; /* another thread than the caller took a block */
+  _Alignas(
+      64) _Atomic uint32_t n_jobs; /* futex: grows with every job, and at the end */
   _Atomic int n_asleep;
   _Atomic bool over;
   void (*block)(void *ctx, int64_t i);
   void *ctx;
-  int64_t first;                   /* added to the numbers of the ticket */
-  int n_helpers;                   /* threads besides the caller; 0: there can be none */
-  bool started;                    /* they are there, or on their way */
-  pthread_t helper;                /* the one that opens the region */
+  int64_t first;    /* added to the numbers of the ticket */
+  int n_helpers;    /* threads besides the caller; 0: there can be none */
+  bool started;     /* they are there, or on their way */
+  pthread_t helper; /* the one that opens the region */
 };
 
 static uint64_t ticket_next(uint64_t ticket) { return ticket & MAX_BLOCKS; }
-static uint64_t ticket_end(uint64_t ticket) { return ticket >> COUNT_BITS & MAX_BLOCKS; }
-static bool ticket_left(uint64_t ticket) { return ticket_next(ticket) < ticket_end(ticket); }
+static uint64_t ticket_end(uint64_t ticket) {
+  return ticket >> COUNT_BITS & MAX_BLOCKS;
+}
+static bool ticket_left(uint64_t ticket) {
+  return ticket_next(ticket) < ticket_end(ticket);
+}
 
-/* -- waiting ------------------------------------------------------------------------- */
+/* -- waiting ----------------------------------------------------------------------- */
 
 static void pause_once(void) {
 #ifdef __SSE2__
@@ -89,7 +95,7 @@ static void wake_all(struct ParTeam *team) {
     syscall(SYS_futex, &team->n_jobs, FUTEX_WAKE_PRIVATE, MAX_THREADS, NULL, NULL, 0);
 }
 
-/* -- blocks -------------------------------------------------------------------------- */
+/* -- blocks ------------------------------------------------------------------------ */
 
 /* Takes one block and runs it; false when none is left. */
 static bool run_one(struct ParTeam *team, bool caller) {
@@ -126,7 +132,8 @@ static void run_alone(int64_t n_blocks, void (*block)(void *, int64_t), void *ct
  * thread take one first. */
 static void run_forced(struct ParTeam *team, int64_t last) {
   int spins = 0;
-  while (ticket_end(atomic_load(&team->ticket)) == (uint64_t)last) wait_a_little(&spins);
+  while (ticket_end(atomic_load(&team->ticket)) == (uint64_t)last)
+    wait_a_little(&spins);
   team->block(team->ctx, team->first + last);
 }
 
@@ -152,7 +159,7 @@ static void run_shared(Par *par, int64_t first, int64_t n_blocks,
   par->n_shared += atomic_load(&team->shared);
 }
 
-/* -- teams --------------------------------------------------------------------------- */
+/* -- teams ------------------------------------------------------------------------- */
 
 static void *open_region(void *arg) {
   struct ParTeam *team = arg;
@@ -213,7 +220,7 @@ void par_for(Par *par, int64_t n_blocks, int64_t work,
   }
 }
 
-/* -- set-up -------------------------------------------------------------------------- */
+/* -- set-up ------------------------------------------------------------------------ */
 
 /* The positive integer that an environment variable begins with; 0 if there is none. */
 static int64_t env_count(const char *name) {

@@ -1,4 +1,5 @@
-/* par.h: the only door to OpenMP (pragmas stand in par.c alone, and in kernel/ for simd).
+/* par.h: the only door to OpenMP (pragmas stand in par.c alone, and in kernel/ for
+ * simd).
  *
  * Work is cut into blocks by its shape alone, never by the number of threads; threads
  * only take blocks. So results do not depend on how many threads there are.
@@ -12,10 +13,10 @@
 
 /* How work is shared. One per session. */
 typedef struct Par {
-  int threads;          /* at least 1 */
-  int64_t threshold;    /* work (about: floating-point operations) below which one thread
-                           does it all; 1 forces every job with two blocks to be shared */
-  int64_t n_shared;     /* count: jobs in which more than one thread took blocks */
+  int threads;       /* at least 1 */
+  int64_t threshold; /* work (about: floating-point operations) below which one thread
+                        does it all; 1 forces every job with two blocks to be shared */
+  int64_t n_shared;  /* count: jobs in which more than one thread took blocks */
   /* private */
   struct ParTeam *team; /* threads that wait for jobs, while par_team runs */
 } Par;
@@ -26,9 +27,9 @@ enum { PAR_THRESHOLD = 100000 };
  * variable RUNNER_PAR_THRESHOLD replaces the threshold (tests force 1). */
 void par_init(Par *par, int threads);
 
-/* Runs body(ctx) in this thread. The team's other threads come with the first job of par_for
- * that is shared, wait for jobs while body runs, and sleep when none comes for long. Inside
- * another par_team it only runs the body. */
+/* Runs body(ctx) in this thread. The team's other threads come with the first job of
+ * par_for that is shared, wait for jobs while body runs, and sleep when none comes for
+ * long. Inside another par_team it only runs the body. */
 void par_team(Par *par, void (*body)(void *ctx), void *ctx);
 
 /* Runs block(ctx, i) for i = 0 .. n_blocks - 1, each once, in any order and thread.

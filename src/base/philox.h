@@ -1,8 +1,9 @@
 /* philox.h: counter-based random numbers, Philox 4x32-10.
  *
  * Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3",
- * SC 2011, section 4.3. A stream is a 64-bit key made from (seed, purpose, name); word i
- * of its draw number d is a pure function of (key, d, i). Nothing is stored but counts. */
+ * SC 2011, section 4.3. A stream is a 64-bit key made from (seed, purpose, name); word
+ * i of its draw number d is a pure function of (key, d, i). Nothing is stored but
+ * counts. */
 #ifndef BASE_PHILOX_H
 #define BASE_PHILOX_H
 
@@ -16,8 +17,8 @@
 #define PHILOX_W1 0xBB67AE85u
 enum { PHILOX_ROUNDS = 10 };
 
-/* Where in a stream a draw begins: words (key, draw, 0), (key, draw, 1) ... belong to it.
- * `draw` is the step or call count, so that draws of any size never overlap. */
+/* Where in a stream a draw begins: words (key, draw, 0), (key, draw, 1) ... belong to
+ * it. `draw` is the step or call count, so that draws of any size never overlap. */
 typedef struct Stream {
   uint64_t key;
   uint64_t draw;

@@ -1,21 +1,22 @@
 /* record.c: objects from records: defaults, options by name and position, checks.
  *
- * Every option is written by option_set, which checks type and range, so an object never holds
- * a value that its record does not allow. It leaves the object as it was when it refuses. */
+ * Every option is written by option_set, which checks type and range, so an object
+ * never holds a value that its record does not allow. It leaves the object as it was
+ * when it refuses. */
 #include "base/record.h"
 #include "base/text.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* -- labels and messages ------------------------------------------------------------- */
+/* -- labels and messages ----------------------------------------------------------- */
 
 char *kind_label(const Kind *kind, char *buffer, size_t n_bytes) {
   snprintf(buffer, n_bytes, "%s.%s", kind->family->module, kind->name);
   return buffer;
 }
 
-/* -- lookup -------------------------------------------------------------------------- */
+/* -- lookup ------------------------------------------------------------------------ */
 
 int option_count(const Kind *kind) {
   int n = 0;
@@ -40,14 +41,16 @@ const Option *option_find(const Kind *kind, const char *name, Fault *fault) {
   const char *nearest = text_nearest(name, names, n);
   kind_label(kind, label, sizeof label);
   if (nearest)
-    fault_set(fault, ERR_VALUE, "%s: unknown option \"%s\"; did you mean \"%s\"?", label,
-              name, nearest);
+    fault_set(fault, ERR_VALUE, "%s: unknown option \"%s\"; did you mean \"%s\"?",
+              label, name, nearest);
   else if (n == 0)
-    fault_set(fault, ERR_VALUE, "%s: unknown option \"%s\"; it has no options", label, name);
+    fault_set(fault, ERR_VALUE, "%s: unknown option \"%s\"; it has no options", label,
+              name);
   else {
     char list[512];
     option_words_allowed(names, list, sizeof list);
-    fault_set(fault, ERR_VALUE, "%s: unknown option \"%s\"; allowed: %s", label, name, list);
+    fault_set(fault, ERR_VALUE, "%s: unknown option \"%s\"; allowed: %s", label, name,
+              list);
   }
   return NULL;
 }
@@ -89,7 +92,8 @@ const Kind *family_find(const Family *family, const char *name, Fault *fault) {
     char list[1024];
     kind_names(family, names);
     option_words_allowed(names, list, sizeof list);
-    fault_set(fault, ERR_VALUE, "unknown %s \"%s\"; allowed: %s", family->name, name, list);
+    fault_set(fault, ERR_VALUE, "unknown %s \"%s\"; allowed: %s", family->name, name,
+              list);
   }
   return NULL;
 }
@@ -104,7 +108,7 @@ Object *family_make(const Family *family, const char *name, Fault *fault) {
   return object;
 }
 
-/* -- life ---------------------------------------------------------------------------- */
+/* -- life -------------------------------------------------------------------------- */
 
 /* A default as it is written in a record: true, a number, or a text. */
 static Given given_of_text(const char *text) {
@@ -112,7 +116,8 @@ static Given given_of_text(const char *text) {
   double number = strtod(text, &end);
   if (strcmp(text, "true") == 0 || strcmp(text, "false") == 0)
     return (Given){.value = {.kind = VALUE_BOOL, .as.boolean = *text == 't'}};
-  if (end != text && !*end) return (Given){.value = {.kind = VALUE_REAL, .as.real = number}};
+  if (end != text && !*end)
+    return (Given){.value = {.kind = VALUE_REAL, .as.real = number}};
   return (Given){.value = {.kind = VALUE_TEXT, .as.text = text}};
 }
 
@@ -170,11 +175,12 @@ void object_release(void *object) {
   Object *o = object;
   if (!o || --o->refs > 0) return;
   if (o->kind->deinit) o->kind->deinit(o);
-  for (const Option *opt = o->kind->options; opt && opt->name; opt++) option_clear(o, opt);
+  for (const Option *opt = o->kind->options; opt && opt->name; opt++)
+    option_clear(o, opt);
   free(o);
 }
 
-/* -- setting ------------------------------------------------------------------------- */
+/* -- setting ----------------------------------------------------------------------- */
 
 Err option_set(Object *o, const Option *opt, const Given *given, Fault *fault) {
   Err err = option_type(opt)->set(o, opt, given, fault);
@@ -218,7 +224,7 @@ Err option_set_call(Object *o, const Option *opt, Callable *value, Fault *fault)
   return option_set(o, opt, &given, fault);
 }
 
-/* -- what an object is made of ------------------------------------------------------- */
+/* -- what an object is made of ----------------------------------------------------- */
 
 static uint64_t mix(uint64_t hash, uint64_t word) {
   hash = (hash ^ word) * 0x9E3779B97F4A7C15u;
@@ -234,7 +240,8 @@ uint64_t object_signature(const Object *object) {
     Object *(*nested)(const void *, int) = option_type(opt)->nested;
     if (!nested) continue;
     const void *field = option_field(object, opt);
-    for (int i = 0; (inner = nested(field, i)); i++) hash = mix(hash, object_signature(inner));
+    for (int i = 0; (inner = nested(field, i)); i++)
+      hash = mix(hash, object_signature(inner));
   }
   return hash;
 }

@@ -1,15 +1,15 @@
 /* record.h: one record per layer, initializer, loss, optimizer, callback, data set ...
  *
- * A Kind is a constant record: its names, its options with types, ranges and defaults, its
- * documentation. An Object is an instance: a struct that begins with an Object header and
- * whose further fields are filled from options by offset. The Lua constructors, argument
- * checks, `help`, the manual and the completion all come from these records, so nothing
- * about an option is written twice.
+ * A Kind is a constant record: its names, its options with types, ranges and defaults,
+ * its documentation. An Object is an instance: a struct that begins with an Object
+ * header and whose further fields are filled from options by offset. The Lua
+ * constructors, argument checks, `help`, the manual and the completion all come from
+ * these records, so nothing about an option is written twice.
  *
  *   typedef struct Dense { Layer layer; int64_t units; bool bias; Init *init; } Dense;
  *   static const Option dense_options[] = {
- *     {.name = "units", .kind = OPT_INT, .offset = offsetof(Dense, units), .position = 1,
- *      .lo = 1, .hi = 1e9, .doc = "number of outputs"},
+ *     {.name = "units", .kind = OPT_INT, .offset = offsetof(Dense, units), .position =
+ * 1, .lo = 1, .hi = 1e9, .doc = "number of outputs"},
  *     {.name = "bias", .kind = OPT_BOOL, .offset = offsetof(Dense, bias),
  *      .value = "true", .alias = "use_bias", .doc = "add a bias"},
  *     {.name = "init", .kind = OPT_OBJECT, .offset = offsetof(Dense, init),
@@ -26,15 +26,16 @@
 typedef struct Kind Kind;
 
 struct Kind {
-  const char *name;            /* as written by users: "Dense", "he_normal" */
-  const char *alias;           /* other names, blank-separated: "kaiming_normal" */
+  const char *name;  /* as written by users: "Dense", "he_normal" */
+  const char *alias; /* other names, blank-separated: "kaiming_normal" */
   const Family *family;
-  size_t size;                 /* of the instance's struct; 0: just an Object */
-  const Option *options;       /* NULL: none */
-  const char *doc;             /* one line, then details if need be */
-  const char *equation;        /* plain text; NULL: none */
-  const char *source;          /* paper and section; NULL: none */
-  /* After the options are filled: relations between them, derived fields. May be NULL. */
+  size_t size;           /* of the instance's struct; 0: just an Object */
+  const Option *options; /* NULL: none */
+  const char *doc;       /* one line, then details if need be */
+  const char *equation;  /* plain text; NULL: none */
+  const char *source;    /* paper and section; NULL: none */
+  /* After the options are filled: relations between them, derived fields. May be
+   * NULL. */
   Err (*check)(Object *object, Fault *fault);
   /* Before the options are released: what the kind itself owns. May be NULL. */
   void (*deinit)(Object *object);
@@ -45,41 +46,42 @@ struct Kind {
 struct Family {
   const char *name;
   const char *module;
-  const Kind *const *kinds;    /* NULL-terminated */
-  const Kind *from_function;   /* made of a user's function, which is its option at
-                                  position 1; or NULL */
+  const Kind *const *kinds;  /* NULL-terminated */
+  const Kind *from_function; /* made of a user's function, which is its option at
+                                position 1; or NULL */
 };
 
 struct Object {
   const Kind *kind;
   int refs;
-  uint64_t version;            /* grows whenever a field is set */
+  uint64_t version; /* grows whenever a field is set */
 };
 
-/* Returns new: an object with all defaults filled; the caller then sets options and calls
- * object_ready. NULL and a fault on lack of memory. */
+/* Returns new: an object with all defaults filled; the caller then sets options and
+ * calls object_ready. NULL and a fault on lack of memory. */
 Object *object_new(const Kind *kind, Fault *fault);
 
 /* Required options there? Then the kind's own check. */
 Err object_ready(Object *object, const bool *given, Fault *fault) WARN_UNUSED;
 
-void *object_retain(void *object);     /* NULL is a no-op */
-void object_release(void *object);     /* NULL is a no-op */
+void *object_retain(void *object); /* NULL is a no-op */
+void object_release(void *object); /* NULL is a no-op */
 
-/* The kind of that name or alias, NULL if none; with a fault: a message with the nearest. */
+/* The kind of that name or alias, NULL if none; with a fault: a message with the
+ * nearest. */
 const Kind *family_find(const Family *family, const char *name, Fault *fault);
 
 /* New object by name with defaults: family_find + object_new + object_ready. */
 Object *family_make(const Family *family, const char *name, Fault *fault);
 
-/* Changes when a field of the object, or of an object among its options, is set, or when
- * one is put in or out. */
+/* Changes when a field of the object, or of an object among its options, is set, or
+ * when one is put in or out. */
 uint64_t object_signature(const Object *object);
 /* Is a function of the user among its options, at any depth? */
 bool object_has_call(const Object *object);
 
-/* The option's value as words, for exact keys: other values give other words. Functions and
- * references count by identity. Returns how many; `out` NULL: only that. */
+/* The option's value as words, for exact keys: other values give other words. Functions
+ * and references count by identity. Returns how many; `out` NULL: only that. */
 int option_words(const Object *object, const Option *opt, uint64_t *out);
 
 /* The nearest of the family's names, NULL: none is near. */
@@ -94,16 +96,21 @@ const Option *option_find(const Kind *kind, const char *name, Fault *fault);
 const Option *option_at(const Kind *kind, int position);
 
 /* Setting checks type and range; the fault reads like
- * `nn.Dense: option "units": got -3, allowed: an integer from 1 to 1e+09`. The others are
- * option_set for a value of C. */
-Err option_set(Object *o, const Option *opt, const Given *value, Fault *fault) WARN_UNUSED;
+ * `nn.Dense: option "units": got -3, allowed: an integer from 1 to 1e+09`. The others
+ * are option_set for a value of C. */
+Err option_set(Object *o, const Option *opt, const Given *value,
+               Fault *fault) WARN_UNUSED;
 Err option_set_bool(Object *o, const Option *opt, bool value, Fault *fault) WARN_UNUSED;
-Err option_set_number(Object *o, const Option *opt, double value, Fault *fault) WARN_UNUSED;
-Err option_set_text(Object *o, const Option *opt, const char *value, Fault *f) WARN_UNUSED;
-Err option_set_object(Object *o, const Option *opt, Object *value, Fault *f) WARN_UNUSED;
-Err option_set_objects(Object *o, const Option *opt, Object *const *v, int n, Fault *f)
-    WARN_UNUSED;
-Err option_set_call(Object *o, const Option *opt, Callable *value, Fault *f) WARN_UNUSED;
+Err option_set_number(Object *o, const Option *opt, double value,
+                      Fault *fault) WARN_UNUSED;
+Err option_set_text(Object *o, const Option *opt, const char *value,
+                    Fault *f) WARN_UNUSED;
+Err option_set_object(Object *o, const Option *opt, Object *value,
+                      Fault *f) WARN_UNUSED;
+Err option_set_objects(Object *o, const Option *opt, Object *const *v, int n,
+                       Fault *f) WARN_UNUSED;
+Err option_set_call(Object *o, const Option *opt, Callable *value,
+                    Fault *f) WARN_UNUSED;
 
 /* Absent again, for the kinds that have such a value; others keep theirs. */
 void option_clear(Object *o, const Option *opt);
@@ -111,13 +118,15 @@ void option_clear(Object *o, const Option *opt);
 /* What is allowed, in words, into `buffer`: "an integer from 1 to 10". */
 char *option_allowed(const Option *opt, char *buffer, size_t n_bytes);
 
-/* The option's value as a script says it, "0.1" or "{ 2, 3 }"; of an object its kind's name, of
- * a function "...". */
+/* The option's value as a script says it, "0.1" or "{ 2, 3 }"; of an object its kind's
+ * name, of a function "...". */
 void option_add_text(Text *out, const Object *o, const Option *opt);
-/* What `nn.Dense { units = 64, bias = true }` reads like: all options that text tells. */
+/* What `nn.Dense { units = 64, bias = true }` reads like: all options that text
+ * tells. */
 void object_add_text(Text *out, const Object *o);
-/* The same as a call, without those that have their defaults: `nn.Dense(64, bias = false)`.
- * `aside`: options of that family are left out, and empty brackets; or NULL. */
+/* The same as a call, without those that have their defaults: `nn.Dense(64, bias =
+ * false)`. `aside`: options of that family are left out, and empty brackets; or
+ * NULL. */
 void object_add_call(Text *out, const Object *o, const Family *aside);
 
 /* "nn.Dense": module and name, for messages. Writes to and returns `buffer`. */

@@ -3,9 +3,10 @@
 #include <stdio.h>
 #include <string.h>
 
-/* -- to JSON ------------------------------------------------------------------------- */
+/* -- to JSON ----------------------------------------------------------------------- */
 
-static void put_value(Json *map, const char *key, const Value *value, const Family *except) {
+static void put_value(Json *map, const char *key, const Value *value,
+                      const Family *except) {
   switch (value->kind) {
   case VALUE_BOOL: json_put_bool(map, key, value->as.boolean); break;
   case VALUE_INT: json_put_int(map, key, value->as.integer); break;
@@ -25,7 +26,8 @@ static void push_value(Json *list, const Value *value, const Family *except) {
   }
 }
 
-static Json *list_values(const Object *o, const Option *opt, int n, const Family *except) {
+static Json *list_values(const Object *o, const Option *opt, int n,
+                         const Family *except) {
   Json *list = json_list();
   for (int i = 0; i < n; i++) {
     Value item;
@@ -53,13 +55,12 @@ Json *object_values(const Object *object, const Family *except) {
     option_get(object, opt, &value);
     if (value.kind == VALUE_LIST)
       json_put(map, key_of(opt), list_values(object, opt, value.as.n_items, except));
-    else
-      put_value(map, key_of(opt), &value, except);
+    else put_value(map, key_of(opt), &value, except);
   }
   return map;
 }
 
-/* -- and back ------------------------------------------------------------------------ */
+/* -- and back ---------------------------------------------------------------------- */
 
 static Err misfit(const Object *o, const Option *opt, Fault *fault) {
   char label[96];
@@ -68,7 +69,8 @@ static Err misfit(const Object *o, const Option *opt, Fault *fault) {
 }
 
 /* The object in place, or a new one where it is of another kind: returns new. */
-static Object *object_for(Object *old, const Option *opt, const Json *json, Fault *fault) {
+static Object *object_for(Object *old, const Option *opt, const Json *json,
+                          Fault *fault) {
   const char *name;
   if (!json_get_text(json_find(json, "kind"), &name)) return NULL;
   if (old && strcmp(old->kind->name, name) == 0) return object_retain(old);
@@ -76,8 +78,8 @@ static Object *object_for(Object *old, const Option *opt, const Json *json, Faul
   return kind ? object_new(kind, fault) : NULL;
 }
 
-static Err set_object(Object *o, const Option *opt, const Json *json, const Family *except,
-                      Fault *fault) {
+static Err set_object(Object *o, const Option *opt, const Json *json,
+                      const Family *except, Fault *fault) {
   Object *old = option_type(opt)->nested(option_field(o, opt), 0);
   Object *inner = object_for(old, opt, json, fault);
   if (!inner) return misfit(o, opt, fault);
@@ -88,8 +90,8 @@ static Err set_object(Object *o, const Option *opt, const Json *json, const Fami
 }
 
 /* The objects of a list are those that are there. */
-static Err set_objects(Object *o, const Option *opt, const Json *json, const Family *except,
-                       Fault *fault) {
+static Err set_objects(Object *o, const Option *opt, const Json *json,
+                       const Family *except, Fault *fault) {
   Value now;
   option_get(o, opt, &now);
   if (now.kind != VALUE_LIST || json_count(json) != now.as.n_items)
@@ -126,19 +128,35 @@ static void json_given(const Json *json, Given *out) {
                  .context = (void *)json, .trusted = true};
   switch (json_kind(json)) {
   case JSON_KIND_NULL: v->kind = VALUE_NIL; break;
-  case JSON_KIND_BOOL: v->kind = VALUE_BOOL; json_get_bool(json, &v->as.boolean); break;
-  case JSON_KIND_INT: v->kind = VALUE_INT; json_get_int(json, &v->as.integer); break;
-  case JSON_KIND_NUMBER: v->kind = VALUE_REAL; json_get_number(json, &v->as.real); break;
-  case JSON_KIND_TEXT: v->kind = VALUE_TEXT; json_get_text(json, &v->as.text); break;
-  case JSON_KIND_LIST: *v = (Value){.kind = VALUE_LIST, .as.n_items = (int)json_count(json)}; break;
+  case JSON_KIND_BOOL:
+    v->kind = VALUE_BOOL;
+    json_get_bool(json, &v->as.boolean);
+    break;
+  case JSON_KIND_INT:
+    v->kind = VALUE_INT;
+    json_get_int(json, &v->as.integer);
+    break;
+  case JSON_KIND_NUMBER:
+    v->kind = VALUE_REAL;
+    json_get_number(json, &v->as.real);
+    break;
+  case JSON_KIND_TEXT:
+    v->kind = VALUE_TEXT;
+    json_get_text(json, &v->as.text);
+    break;
+  case JSON_KIND_LIST:
+    *v = (Value){.kind = VALUE_LIST, .as.n_items = (int)json_count(json)};
+    break;
   case JSON_KIND_MAP: break;
   }
 }
 
-static bool same_value(const Object *o, const Option *opt, const Value *now, const Json *json) {
+static bool same_value(const Object *o, const Option *opt, const Value *now,
+                       const Json *json) {
   Json *map = json_map();
   Text where = {0};
-  if (now->kind == VALUE_LIST) json_put(map, "", list_values(o, opt, now->as.n_items, NULL));
+  if (now->kind == VALUE_LIST)
+    json_put(map, "", list_values(o, opt, now->as.n_items, NULL));
   else put_value(map, "", now, NULL);
   bool same = map && !json_difference(json_find(map, ""), json, &where);
   text_deinit(&where);
@@ -166,8 +184,8 @@ static Err set_plain(Object *o, const Option *opt, const Json *json, Fault *faul
   return err ? misfit(o, opt, fault) : ERR_OK;
 }
 
-static Err set_option(Object *o, const Option *opt, const Json *json, const Family *except,
-                      Fault *fault) {
+static Err set_option(Object *o, const Option *opt, const Json *json,
+                      const Family *except, Fault *fault) {
   JsonKind kind = json_kind(json);
   bool nests = option_type(opt)->nested;
   if (nests && kind == JSON_KIND_LIST) return set_objects(o, opt, json, except, fault);
@@ -194,7 +212,7 @@ Err object_set_values(Object *object, const Json *values, const Family *except,
   return version == object->version ? ERR_OK : object_ready(object, NULL, fault);
 }
 
-/* -- difference ---------------------------------------------------------------------- */
+/* -- difference -------------------------------------------------------------------- */
 
 static void add_value(const Json *json, Text *out) {
   Fault fault = {0};
@@ -207,7 +225,8 @@ static bool leaf_difference(const Json *a, const Json *b, Text *out) {
   add_value(a, &x);
   add_value(b, &y);
   bool differ = x.failed || y.failed || strcmp(x.data, y.data) != 0;
-  if (differ) text_addf(out, ": %s, then %s", x.data ? x.data : "?", y.data ? y.data : "?");
+  if (differ)
+    text_addf(out, ": %s, then %s", x.data ? x.data : "?", y.data ? y.data : "?");
   text_deinit(&x);
   text_deinit(&y);
   return differ;
@@ -227,7 +246,8 @@ static bool item_difference(const Json *a, const Json *b, const char *name, Text
 
 static bool map_difference(const Json *a, const Json *b, Text *path, Text *out) {
   for (void *it = json_first(a); it; it = json_next(a, it))
-    if (item_difference(json_value(it), json_find(b, json_key(it)), json_key(it), path, out))
+    if (item_difference(json_value(it), json_find(b, json_key(it)), json_key(it), path,
+                        out))
       return true;
   for (void *it = json_first(b); it; it = json_next(b, it))
     if (!json_find(a, json_key(it)) &&
@@ -240,20 +260,22 @@ static bool list_difference(const Json *a, const Json *b, Text *path, Text *out)
   for (int64_t i = 0; i < json_count(a); i++) {
     char place[32];
     snprintf(place, sizeof place, "%lld", (long long)i + 1);
-    if (item_difference(json_item(a, i), json_item(b, i), place, path, out)) return true;
+    if (item_difference(json_item(a, i), json_item(b, i), place, path, out))
+      return true;
   }
   return false;
 }
 
 static bool difference(const Json *a, const Json *b, Text *path, Text *out) {
   bool maps = a && b && json_kind(a) == JSON_KIND_MAP && json_kind(b) == JSON_KIND_MAP;
-  bool lists = a && b && json_kind(a) == JSON_KIND_LIST && json_kind(b) == JSON_KIND_LIST &&
-               json_count(a) == json_count(b);
+  bool lists = a && b && json_kind(a) == JSON_KIND_LIST &&
+               json_kind(b) == JSON_KIND_LIST && json_count(a) == json_count(b);
   if (maps) return map_difference(a, b, path, out);
   if (lists) return list_difference(a, b, path, out);
   Text what = {0};
   bool differ = leaf_difference(a, b, &what);
-  if (differ) text_addf(out, "%s%s", path->data ? path->data : "", what.data ? what.data : "");
+  if (differ)
+    text_addf(out, "%s%s", path->data ? path->data : "", what.data ? what.data : "");
   text_deinit(&what);
   return differ;
 }

@@ -1,5 +1,5 @@
-/* record_text.c: objects as text, for people. What reads the same is made the same, but for
- * functions and tensors, which no text tells. */
+/* record_text.c: objects as text, for people. What reads the same is made the same, but
+ * for functions and tensors, which no text tells. */
 #include "base/record.h"
 #include <math.h>
 #include <string.h>
@@ -72,11 +72,12 @@ void object_add_call(Text *out, const Object *o, const Family *aside) {
   char label[96];
   bool first = true;
   Fault ignored = {0};
-  Object *plain = object_new(o->kind, &ignored);   /* without it all is told */
+  Object *plain = object_new(o->kind, &ignored); /* without it all is told */
   text_add(out, kind_label(o->kind, label, sizeof label));
   for (const Option *opt = o->kind->options; opt && opt->name; opt++) {
     bool required = opt->position && !opt->value;
-    bool told = required || (!option_untold(o, opt) && !(plain && same_text(o, plain, opt)));
+    bool told = required ||
+                (!option_untold(o, opt) && !(plain && same_text(o, plain, opt)));
     if (!told || (aside && opt->family == aside)) continue;
     text_add(out, first ? "(" : ", ");
     if (!required) text_addf(out, "%s = ", opt->name);

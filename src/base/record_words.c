@@ -1,11 +1,12 @@
-/* record_words.c: values of options as words, for keys that are compared exactly. What is of
- * no fixed size is told with its length before it, so no two values give the same words. */
+/* record_words.c: values of options as words, for keys that are compared exactly. What
+ * is of no fixed size is told with its length before it, so no two values give the same
+ * words. */
 #include "base/record.h"
 #include <string.h>
 
 /* Words that are written where there is room, and counted anyway. */
 typedef struct Words {
-  uint64_t *out;               /* NULL: counted only */
+  uint64_t *out; /* NULL: counted only */
   int n;
 } Words;
 
@@ -14,7 +15,9 @@ static void put(Words *words, uint64_t word) {
   words->n++;
 }
 
-static void put_pointer(Words *words, const void *p) { put(words, (uint64_t)(uintptr_t)p); }
+static void put_pointer(Words *words, const void *p) {
+  put(words, (uint64_t)(uintptr_t)p);
+}
 
 static void put_real(Words *words, double x) {
   uint64_t bits;

@@ -5,10 +5,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SHA256_TEXT = 65 };                   /* bytes of a hash in hex, with the 0 */
+enum { SHA256_TEXT = 65 }; /* bytes of a hash in hex, with the 0 */
 
 typedef struct Sha256 {
-  uint64_t state[32];                        /* private */
+  uint64_t state[32]; /* private */
 } Sha256;
 
 void sha256_begin(Sha256 *hash);

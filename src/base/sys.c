@@ -1,8 +1,9 @@
 /* sys.c: clock, interrupt flag, terminal, processor.
  *
  * Two things here outlive a call, because they belong to the process and not to a
- * session: the interrupt flag with all that goes with it, which a signal handler can reach in
- * no other way, and the SIMD level, which must not change once a kernel has run. */
+ * session: the interrupt flag with all that goes with it, which a signal handler can
+ * reach in no other way, and the SIMD level, which must not change once a kernel has
+ * run. */
 #include "base/sys.h"
 #include <errno.h>
 #include <poll.h>
@@ -33,13 +34,13 @@ char *clock_utc(char *buffer) {
 
 /* The signal that ends the process wherever it is, counted while one is pending. */
 enum { LAST_SIGNAL = 3 };
-/* The program `timeout` sends its SIGTERM twice at once; a key that is held down asks many times
- * a second. */
+/* The program `timeout` sends its SIGTERM twice at once; a key that is held down asks
+ * many times a second. */
 static const double TWICE_S = 0.05, HELD_KEY_S = 0.25;
 
 static atomic_bool interrupt_flag, interrupt_final, at_prompt, in_worker, counting;
-/* eventfd: readable while the flag is set, so that waiting and a signal cannot miss each
- * other; -1 before interrupt_install. */
+/* eventfd: readable while the flag is set, so that waiting and a signal cannot miss
+ * each other; -1 before interrupt_install. */
 static atomic_int interrupt_event = -1;
 static atomic_int n_signals;
 static atomic_bool stop_asked;
@@ -58,9 +59,9 @@ static bool is_repeated(int number) {
   return repeated;
 }
 
-/* The first signal asks for an orderly end. The last ends the process by the default action:
- * unblocked on return from the handler, it is delivered before the program goes on. Calls
- * only what is safe in a handler. */
+/* The first signal asks for an orderly end. The last ends the process by the default
+ * action: unblocked on return from the handler, it is delivered before the program goes
+ * on. Calls only what is safe in a handler. */
 static void on_signal(int number) {
   int saved = errno;
   if (is_repeated(number)) return;
@@ -99,7 +100,8 @@ void interrupt_in_worker(void) {
   signal(SIGTTOU, SIG_IGN);
 }
 
-static atomic_int interrupt_holds;   /* set by the thread that runs scripts, read by all */
+static atomic_int
+    interrupt_holds; /* set by the thread that runs scripts, read by all */
 
 void interrupt_hold(void) { interrupt_holds++; }
 void interrupt_release(void) { interrupt_holds--; }
@@ -136,14 +138,15 @@ bool interrupt_wait(int fd) {
   return poll(files, 2, -1) > 0 && !interrupt_flag;
 }
 
-/* -- signals that are only counted ---------------------------------------------------- */
+/* -- signals that are only counted ------------------------------------------------- */
 
 static void on_stop(int number) {
   (void)number;
   stop_asked = true;
 }
 
-/* Where Ctrl-Z is ignored, as by what a shell without job control starts, it stays so. */
+/* Where Ctrl-Z is ignored, as by what a shell without job control starts, it stays
+ * so. */
 static void count_stops(bool on) {
   struct sigaction old;
   if (sigaction(SIGTSTP, NULL, &old) || old.sa_handler == SIG_IGN) return;
@@ -152,7 +155,7 @@ static void count_stops(bool on) {
 }
 
 void interrupt_counting(bool on) {
-  if (on) n_signals = interrupt_flag ? 2 : 0;   /* one that came before counts too */
+  if (on) n_signals = interrupt_flag ? 2 : 0; /* one that came before counts too */
   counting = on;
   count_stops(on);
   if (!on && interrupt_stop_asked()) raise(SIGTSTP);
@@ -222,7 +225,7 @@ static SimdLevel simd_choose(void) {
 }
 
 SimdLevel simd_level(void) {
-  static _Atomic int chosen = -1;   /* every thread would choose the same */
+  static _Atomic int chosen = -1; /* every thread would choose the same */
   int level = chosen;
   if (level < 0) chosen = level = (int)simd_choose();
   return (SimdLevel)level;

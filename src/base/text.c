@@ -153,7 +153,8 @@ char *text_copy(const char *string) {
   return copy ? memcpy(copy, string, n) : NULL;
 }
 
-/* Bytes of the UTF-8 character at `s`; 0 for a control character or what is no UTF-8. */
+/* Bytes of the UTF-8 character at `s`; 0 for a control character or what is no
+ * UTF-8. */
 static size_t printable(const char *s, const char *end) {
   uint32_t code;
   size_t n = utf8_next(s, end, &code);
@@ -179,7 +180,9 @@ static void add_clean(Text *out, const char *text, size_t n_bytes, const char *k
   }
 }
 
-void text_add_clean(Text *out, const char *text) { add_clean(out, text, strlen(text), ""); }
+void text_add_clean(Text *out, const char *text) {
+  add_clean(out, text, strlen(text), "");
+}
 
 void text_add_clean_lines(Text *out, const char *text) {
   add_clean(out, text, strlen(text), "\n\t");
@@ -189,9 +192,11 @@ void text_add_first_line(Text *out, const char *text) {
   add_clean(out, text, strcspn(text, "\n"), "");
 }
 
-/* -- words on lines ------------------------------------------------------------------ */
+/* -- words on lines ---------------------------------------------------------------- */
 
-typedef struct CodeRange { uint32_t first, last; } CodeRange;
+typedef struct CodeRange {
+  uint32_t first, last;
+} CodeRange;
 
 static bool is_in(uint32_t code, const CodeRange *ranges, size_t n) {
   for (size_t i = 0; i < n; i++)
@@ -199,14 +204,15 @@ static bool is_in(uint32_t code, const CodeRange *ranges, size_t n) {
   return false;
 }
 
-/* Of one character: marks that join the one before take none, those of East Asia and pictures
- * two. */
+/* Of one character: marks that join the one before take none, those of East Asia and
+ * pictures two. */
 static int code_columns(uint32_t code) {
   static const CodeRange none[] = {{0x300, 0x36F}, {0x200B, 0x200F}, {0x20D0, 0x20FF},
                                    {0xFE00, 0xFE0F}};
   static const CodeRange two[] = {{0x1100, 0x115F}, {0x2E80, 0xA4CF}, {0xAC00, 0xD7A3},
                                   {0xF900, 0xFAFF}, {0xFE30, 0xFE6F}, {0xFF00, 0xFF60},
-                                  {0xFFE0, 0xFFE6}, {0x1F300, 0x1F64F}, {0x1F900, 0x1F9FF},
+                                  {0xFFE0, 0xFFE6}, {0x1F300, 0x1F64F},
+                                  {0x1F900, 0x1F9FF},
                                   {0x20000, 0x3FFFD}};
   if (code < 0x300) return 1;
   if (is_in(code, none, sizeof none / sizeof *none)) return 0;
@@ -229,7 +235,8 @@ int text_columns(const char *text) { return text_columns_of(text, strlen(text));
 /* Adds n_bytes of a word, blanks for its no-break spaces. */
 static void add_word(Text *out, const char *word, size_t n_bytes) {
   for (size_t i = 0; i < n_bytes;) {
-    bool no_break = (unsigned char)word[i] == 0xC2 && (unsigned char)word[i + 1] == 0xA0;
+    bool no_break = (unsigned char)word[i] == 0xC2 &&
+                    (unsigned char)word[i + 1] == 0xA0;
     text_add_bytes(out, no_break ? " " : word + i, 1);
     i += no_break ? 2 : 1;
   }

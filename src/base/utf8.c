@@ -14,7 +14,8 @@ size_t utf8_next(const char *at, const char *end, uint32_t *code) {
     if ((byte & 0xC0) != 0x80) return 0;
     *code = *code << 6 | (byte & 0x3F);
   }
-  if (*code < least[n] || *code > 0x10FFFF || (*code >= 0xD800 && *code < 0xE000)) return 0;
+  if (*code < least[n] || *code > 0x10FFFF || (*code >= 0xD800 && *code < 0xE000))
+    return 0;
   return n;
 }
 

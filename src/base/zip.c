@@ -5,8 +5,8 @@
  *   zip64 end    56 bytes, and a locator of 20     only where 32 bits do not do
  *   end          22 bytes, comment
  *
- * A size or offset of 0xFFFFFFFF stands in an extra field (number 1) with 8 bytes, in the
- * order: bytes, packed bytes, offset. */
+ * A size or offset of 0xFFFFFFFF stands in an extra field (number 1) with 8 bytes, in
+ * the order: bytes, packed bytes, offset. */
 #include "base/zip.h"
 #include "base/ints.h"
 #include "base/pack.h"
@@ -17,15 +17,16 @@ enum {
   LOCAL_MARK = 0x04034b50, ENTRY_MARK = 0x02014b50, END_MARK = 0x06054b50,
   WIDE_END_MARK = 0x06064b50, LOCATOR_MARK = 0x07064b50,
   LOCAL_BYTES = 30, ENTRY_BYTES = 46, END_BYTES = 22, WIDE_END_BYTES = 56,
-  LOCATOR_BYTES = 20, COMMENT_MAX = 0xFFFF, ENCRYPTED = 1, SIZES_BEHIND = 8, UTF8 = 0x800
+  LOCATOR_BYTES = 20, COMMENT_MAX = 0xFFFF, ENCRYPTED = 1, SIZES_BEHIND = 8,
+  UTF8 = 0x800
 };
 static const uint32_t wide_32 = 0xFFFFFFFF;
 
-/* -- reading: the end ---------------------------------------------------------------- */
+/* -- reading: the end -------------------------------------------------------------- */
 
 typedef struct Directory {
   uint64_t n, n_bytes, at;
-  int64_t end;               /* what it must not reach into */
+  int64_t end; /* what it must not reach into */
 } Directory;
 
 static Err wrong(Fault *fault, const char *what) {
@@ -47,7 +48,8 @@ static Err read_wide_end(Directory *dir, Input *in, int64_t end_at, Fault *fault
   if (err) return err;
   if (little_32(b) != WIDE_END_MARK || little_32(b + 16) || little_32(b + 20))
     return wrong(fault, "no zip64 end");
-  *dir = (Directory){little_64(b + 32), little_64(b + 40), little_64(b + 48), (int64_t)at};
+  *dir = (Directory){little_64(b + 32), little_64(b + 40), little_64(b + 48),
+                     (int64_t)at};
   return ERR_OK;
 }
 
@@ -81,11 +83,12 @@ static Err find_end(Directory *dir, Input *in, Fault *fault) {
   return ERR_OK;
 }
 
-/* -- reading: the entries ------------------------------------------------------------ */
+/* -- reading: the entries ---------------------------------------------------------- */
 
 /* Takes from the extra field the 8-byte values of those of `v` (n of them) that say so.
  * False where one is missing or too large. */
-static bool widen(uint64_t *const *v, int n, const unsigned char *extra, size_t n_extra) {
+static bool widen(uint64_t *const *v, int n, const unsigned char *extra,
+                  size_t n_extra) {
   const unsigned char *wide = NULL;
   size_t n_wide = 0;
   for (size_t at = 0; n_extra - at >= 4;) {
@@ -107,13 +110,15 @@ static bool widen(uint64_t *const *v, int n, const unsigned char *extra, size_t 
 /* Reads the directory's entry at `b`, of which n bytes are left; *used of them. */
 static Err read_entry(ZipEntry *entry, const unsigned char *b, size_t n, size_t *used,
                       Fault *fault) {
-  if (n < ENTRY_BYTES || little_32(b) != ENTRY_MARK) return wrong(fault, "its directory");
+  if (n < ENTRY_BYTES || little_32(b) != ENTRY_MARK)
+    return wrong(fault, "its directory");
   size_t n_name = little_16(b + 28), n_extra = little_16(b + 30);
   *used = ENTRY_BYTES + n_name + n_extra + little_16(b + 32);
   if (*used > n) return wrong(fault, "its directory");
   const unsigned char *name = b + ENTRY_BYTES;
   if (n_name == 0 || memchr(name, 0, n_name)) return wrong(fault, "a name");
-  uint64_t n_packed = little_32(b + 20), n_bytes = little_32(b + 24), at = little_32(b + 42);
+  uint64_t n_packed = little_32(b + 20), n_bytes = little_32(b + 24),
+           at = little_32(b + 42);
   uint64_t *const wide[] = {&n_bytes, &n_packed, &at};
   if (!widen(wide, 3, name + n_name, n_extra)) return wrong(fault, "a zip64 field");
   *entry = (ZipEntry){.method = little_16(b + 10), .flags = little_16(b + 8),
@@ -126,8 +131,10 @@ static Err read_entry(ZipEntry *entry, const unsigned char *b, size_t n, size_t 
   if (entry->flags & ENCRYPTED)
     return fault_set(fault, ERR_DATA, "\"%s\" is encrypted", entry->name);
   if (entry->method != ZIP_STORED && entry->method != ZIP_DEFLATED)
-    return fault_set(fault, ERR_DATA, "\"%s\" is packed by method %d; allowed: stored, "
-                     "deflated", entry->name, entry->method);
+    return fault_set(fault, ERR_DATA,
+                     "\"%s\" is packed by method %d; allowed: stored, "
+                     "deflated",
+                     entry->name, entry->method);
   return ERR_OK;
 }
 
@@ -148,7 +155,8 @@ static bool header_agrees(const ZipEntry *entry, const unsigned char *b,
 /* Follows the entry to its own header and to its bytes, which end before `end`. */
 static Err find_data(ZipEntry *entry, Input *in, int64_t end, Fault *fault) {
   unsigned char b[LOCAL_BYTES], *rest = NULL;
-  if (entry->header_at > end - LOCAL_BYTES) return wrong(fault, "an entry lies outside");
+  if (entry->header_at > end - LOCAL_BYTES)
+    return wrong(fault, "an entry lies outside");
   Err err = input_seek(in, entry->header_at, fault);
   if (!err) err = input_read(in, b, LOCAL_BYTES, fault);
   if (err) return err;
@@ -176,7 +184,8 @@ static int by_place(const void *a, const void *b) {
 }
 
 static int by_name(const void *a, const void *b) {
-  return strcmp((*(const ZipEntry *const *)a)->name, (*(const ZipEntry *const *)b)->name);
+  return strcmp((*(const ZipEntry *const *)a)->name,
+                (*(const ZipEntry *const *)b)->name);
 }
 
 /* No two entries of one name, none that shares bytes with another. */
@@ -236,7 +245,8 @@ void zip_close(ZipFile *zip) {
   *zip = (ZipFile){0};
 }
 
-Err zip_entry_open(Input *out, const ZipFile *zip, const ZipEntry *entry, Fault *fault) {
+Err zip_entry_open(Input *out, const ZipFile *zip, const ZipEntry *entry,
+                   Fault *fault) {
   *out = (Input){0};
   Err err = input_seek(zip->in, entry->data_at, fault);
   if (err) return err;
@@ -249,7 +259,7 @@ Err zip_entry_open(Input *out, const ZipFile *zip, const ZipEntry *entry, Fault 
   return err;
 }
 
-/* -- writing ------------------------------------------------------------------------- */
+/* -- writing ----------------------------------------------------------------------- */
 
 static void put(Text *out, uint64_t v, int n_bytes) {
   for (int i = 0; i < n_bytes; i++, v >>= 8) {
@@ -294,7 +304,7 @@ static void put_entry(ZipWriter *zip, const ZipEntry *entry, bool wide) {
   put(out, ENTRY_MARK, 4);
   put(out, wide ? 45 : 20, 2);
   put_common(out, entry, wide, wide ? 28 : 0);
-  put(out, 0, 10);           /* no comment, first disk, no attributes */
+  put(out, 0, 10); /* no comment, first disk, no attributes */
   put(out, wide ? wide_32 : (uint64_t)entry->header_at, 4);
   text_add(out, entry->name);
   if (!wide) return;

@@ -10,23 +10,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* -- reading ------------------------------------------------------------------------- */
+/* -- reading ----------------------------------------------------------------------- */
 
-static Err read_words(Asking *out, const QueryCall *call, bool needs_name, Fault *fault) {
+static Err read_words(Asking *out, const QueryCall *call, bool needs_name,
+                      Fault *fault) {
   for (int i = 0; i < call->n_words; i++) {
     const char *word = call->words[i];
     if (filter_is_term(word)) {
       if (filter_add(&out->query.filter, word, fault)) return fault->code;
     } else if (out->query.experiment) {
-      return fault_set(fault, ERR_USAGE, "%s: \"%s\": allowed: one experiment, and filters "
-                       "as in seed=1", call->command->name, word);
+      return fault_set(fault, ERR_USAGE,
+                       "%s: \"%s\": allowed: one experiment, and filters as in seed=1",
+                       call->command->name, word);
     } else {
       out->query.experiment = word;
     }
   }
   if (needs_name && !out->query.experiment)
-    return fault_set(fault, ERR_USAGE, "%s: the name of an experiment is missing; runner ls "
-                     "lists them", call->command->name);
+    return fault_set(fault, ERR_USAGE,
+                     "%s: the name of an experiment is missing; runner ls lists them",
+                     call->command->name);
   return ERR_OK;
 }
 
@@ -37,11 +40,12 @@ Err check_experiment(const char *runs, const char *name, Fault *fault) {
   Err err = run_name_nearest(runs, name, &nearest, fault);
   if (err) return err;
   if (nearest)
-    err = fault_set(fault, ERR_USAGE, "%s has no experiment \"%s\"; did you mean \"%s\"?",
-                    runs, name, nearest);
+    err = fault_set(fault, ERR_USAGE,
+                    "%s has no experiment \"%s\"; did you mean \"%s\"?", runs, name,
+                    nearest);
   else
-    err = fault_set(fault, ERR_USAGE, "%s has no experiment \"%s\"; runner ls lists them",
-                    runs, name);
+    err = fault_set(fault, ERR_USAGE,
+                    "%s has no experiment \"%s\"; runner ls lists them", runs, name);
   free(nearest);
   return err;
 }
@@ -62,19 +66,20 @@ void asking_end(Asking *asking) {
   *asking = (Asking){0};
 }
 
-/* -- what no trial fits -------------------------------------------------------------- */
+/* -- what no trial fits ------------------------------------------------------------ */
 
 enum { LEVELS_SHOWN = 20 };
 
-/* The level nearest to a word that is none; NULL: there is no such word, or none near. Of
- * numbers the digits tell nothing. */
+/* The level nearest to a word that is none; NULL: there is no such word, or none near.
+ * Of numbers the digits tell nothing. */
 static const char *nearest_level(const FilterTerm *term, const Json *levels) {
   const char *names[LEVELS_SHOWN], *nearest = NULL;
   int n = 0;
   for (int64_t i = 0; i < json_count(levels) && n < LEVELS_SHOWN; i++)
     if (json_get_text(json_item(levels, i), &names[n])) n++;
   for (int i = 0; !nearest && i < term->n_values; i++)
-    if (level_is_word(term->values[i])) nearest = text_nearest(term->values[i], names, n);
+    if (level_is_word(term->values[i]))
+      nearest = text_nearest(term->values[i], names, n);
   return nearest;
 }
 
@@ -104,8 +109,7 @@ static void add_miss(Text *out, const FilterTerm *term, const Json *miss) {
   const char *nearest = value ? NULL : nearest_level(term, levels);
   if (value)
     text_addf(out, "; did you mean values.%s%s?", key, term->word + strlen(term->key));
-  else if (nearest)
-    text_addf(out, "; did you mean %s?", nearest);
+  else if (nearest) text_addf(out, "; did you mean %s?", nearest);
   text_add(out, "\n");
 }
 
@@ -117,7 +121,8 @@ Err tell_misses(const Asking *asking, Fault *fault) {
     int64_t term = 0;
     json_get_int(json_find(json_item(misses, i), "term"), &term);
     const Json *miss = json_item(misses, i);
-    (json_find(miss, "levels") ? add_miss : add_range)(&out, &asking->query.filter.v[term], miss);
+    (json_find(miss, "levels") ? add_miss
+                               : add_range)(&out, &asking->query.filter.v[term], miss);
   }
   if (!err && out.n_bytes) err_print("%s", out.data);
   text_deinit(&out);
@@ -149,7 +154,8 @@ bool rows_differ(const Json *rows, const char *kind, const char *key) {
   if (json_count(rows) == 0) return false;
   const Json *first = json_find(json_find(json_item(rows, 0), kind), key);
   for (int64_t r = 1; r < json_count(rows); r++)
-    if (!equal_values(first, json_find(json_find(json_item(rows, r), kind), key))) return true;
+    if (!equal_values(first, json_find(json_find(json_item(rows, r), kind), key)))
+      return true;
   return false;
 }
 
@@ -164,14 +170,15 @@ const char *reported_metric(const Json *plan, const Json *names) {
   return NULL;
 }
 
-/* -- printing ------------------------------------------------------------------------ */
+/* -- printing ---------------------------------------------------------------------- */
 
 void add_value(Text *text, const Json *value, int digits) {
   Fault ignored = {0};
   const char *given;
   double number;
   if (json_get_text(value, &given)) text_add(text, given);
-  else if (digits > 0 && json_kind(value) == JSON_KIND_NUMBER && json_get_number(value, &number))
+  else if (digits > 0 && json_kind(value) == JSON_KIND_NUMBER &&
+           json_get_number(value, &number))
     text_addf(text, "%.*g", digits, number);
   else (void)!json_write(value, 0, text, &ignored);
 }
@@ -188,7 +195,8 @@ void add_first_line(Table *table, const char *message) {
 
 static void tell_left_out(const Text *titles) {
   Text line = {0}, wrapped = {0};
-  text_addf(&line, "left out for lack of room: %s (more with a wider terminal, or --json)",
+  text_addf(&line,
+            "left out for lack of room: %s (more with a wider terminal, or --json)",
             titles->data);
   if (!line.failed) text_add_wrapped(&wrapped, line.data, 0, 2, out_columns());
   if (!wrapped.failed) err_print("%s", wrapped.data);

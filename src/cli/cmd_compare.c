@@ -1,11 +1,12 @@
-/* cmd_compare.c: the command compare: what a study says, from its records, as at the end of
- * a run. */
+/* cmd_compare.c: the command compare: what a study says, from its records, as at the
+ * end of a run. */
 #include "cli/asking.h"
 #include "lab/study_compare.h"
 #include "nn/metric.h"
 #include <string.h>
 
-/* Every complete trial has it, so one tells. "values.loss", as in filters, is "loss". */
+/* Every complete trial has it, so one tells. "values.loss", as in filters, is
+ * "loss". */
 static Err find_metric(const Study *study, const char **metric, Fault *fault) {
   enum { NAMES = 256 };
   static const char kind[] = "values.";
@@ -16,25 +17,28 @@ static Err find_metric(const Study *study, const char **metric, Fault *fault) {
     const Json *values = study->trials[i].values;
     if (study->trials[i].state != TRIAL_COMPLETE || !values) continue;
     if (json_find(values, *metric)) return ERR_OK;
-    for (void *it = n ? NULL : json_first(values); it && n < NAMES; it = json_next(values, it))
+    for (void *it = n ? NULL : json_first(values); it && n < NAMES;
+         it = json_next(values, it))
       names[n++] = json_key(it);
   }
   if (!n)
     return fault_set(fault, ERR_USAGE, "%s has no complete trial yet", study->name);
   const char *nearest = text_nearest(*metric, names, n);
   if (nearest)
-    return fault_set(fault, ERR_USAGE, "no complete trial has a value \"%s\"; did you mean "
-                     "\"%s\"?", *metric, nearest);
+    return fault_set(fault, ERR_USAGE,
+                     "no complete trial has a value \"%s\"; did you mean "
+                     "\"%s\"?",
+                     *metric, nearest);
   Text list = {0};
   for (int i = 0; i < n; i++) text_addf(&list, "%s%s", i ? ", " : "", names[i]);
-  fault_set(fault, ERR_USAGE, "no complete trial has a value \"%s\"; there are: %s", *metric,
-            list.data ? list.data : "");
+  fault_set(fault, ERR_USAGE, "no complete trial has a value \"%s\"; there are: %s",
+            *metric, list.data ? list.data : "");
   text_deinit(&list);
   return fault->code;
 }
 
-/* What a name says of which way is better, unless the plan says it of its metric, and of the
- * range of values. */
+/* What a name says of which way is better, unless the plan says it of its metric, and
+ * of the range of values. */
 static void name_measure(const Study *study, StudyQuestion *question) {
   static const CompareGoal max = COMPARE_MAX, min = COMPARE_MIN;
   NamedMeasure named = measure_named(question->metric);
@@ -49,7 +53,8 @@ static void name_measure(const Study *study, StudyQuestion *question) {
 /* A plan that was written before it told the range. */
 static void add_range(Json *plan) {
   const char *report = NULL;
-  if (json_find(plan, "range") || !json_get_text(json_find(plan, "report"), &report)) return;
+  if (json_find(plan, "range") || !json_get_text(json_find(plan, "report"), &report))
+    return;
   NamedMeasure named = measure_named(report);
   if (!(named.low < named.high)) return;
   Json *range = json_list();
@@ -66,7 +71,8 @@ static Err read_goal(const QueryCall *call, const CompareGoal **out, Fault *faul
   if (!text) return ERR_OK;
   if (strcmp(text, "max") == 0) *out = &max;
   else if (strcmp(text, "min") == 0) *out = &min;
-  else return fault_set(fault, ERR_USAGE, "compare: --goal %s: allowed: max, min", text);
+  else
+    return fault_set(fault, ERR_USAGE, "compare: --goal %s: allowed: max, min", text);
   return ERR_OK;
 }
 
@@ -96,7 +102,8 @@ static Err compare(const QueryCall *call, const Study *study, Fault *fault) {
 /* Takes the plan. */
 static Err compare_plan(const QueryCall *call, Json *plan, Fault *fault) {
   Study study;
-  Err err = study_open(&study, plan, json_find(plan, "seeds"), call->runs, false, fault);
+  Err err = study_open(&study, plan, json_find(plan, "seeds"), call->runs, false,
+                       fault);
   if (err) return err;
   err = study_look(&study, fault);
   if (!err) err = compare(call, &study, fault);
@@ -106,24 +113,28 @@ static Err compare_plan(const QueryCall *call, Json *plan, Fault *fault) {
 
 static Err run_compare(const QueryCall *call, Fault *fault) {
   if (call->n_words != 1)
-    return fault_set(fault, ERR_USAGE, "compare: allowed: the name of one experiment; runner "
-                     "ls lists them");
+    return fault_set(fault, ERR_USAGE,
+                     "compare: allowed: the name of one experiment; runner ls lists "
+                     "them");
   const char *name = call->words[0];
   Err err = check_experiment(call->runs, name, fault);
   Json *plan = NULL;
   if (!err) err = read_plan(call->runs, name, &plan, fault);
   if (!err && !plan)
-    err = fault_set(fault, ERR_USAGE, "%s/%s is of a plain script; only the trials of an "
-                    "experiment{} are compared", call->runs, name);
+    err = fault_set(fault, ERR_USAGE,
+                    "%s/%s is of a plain script; only the trials of an experiment{} "
+                    "are compared",
+                    call->runs, name);
   if (err) return err;
-  json_put_text(plan, "name", name);   /* of a copy: the directory's */
+  json_put_text(plan, "name", name); /* of a copy: the directory's */
   add_range(plan);
   return compare_plan(call, plan, fault);
 }
 
 static const QueryOption compare_options[] = {
     {"--metric", "NAME", "another value than the one that the study reports"},
-    {"--goal", "GOAL", "max or min: which way is better; follows from names of metrics and losses"},
+    {"--goal", "GOAL", "max or min: which way is better; follows from names of "
+                       "metrics and losses"},
     {"--long", NULL, "with the tests, what each factor explains, and what both assume"},
     QUERY_FORMAT,
     {"--bootstrap", NULL, "intervals by bootstrap-t where there are seeds enough"},
@@ -133,13 +144,18 @@ const QueryCommand command_compare = {
     .name = "compare", .usage = "experiment", .json = true,
     .doc = "Says what a study shows so far: a verdict, cells, factors, contrasts.",
     .details =
-        "What is decided stands first, then the cells, what is open and what limits it; --long\n"
+        "What is decided stands first, then the cells, what is open and what limits "
+        "it; --long\n"
         "tells all numbers behind it. A contrast is decided by the paired t test over\n"
-        "its seeds, four at least, with Holm's correction for the number of contrasts;\n"
+        "its seeds, four at least, with Holm's correction for the number of "
+        "contrasts;\n"
         "it is equivalent where the interval lies within the script's rope. p flip,\n"
-        "beside it, is the sign-flip test, which assumes no distribution. Where the two\n"
-        "differ in their share of runs that failed, diverged or learned nothing, or one\n"
+        "beside it, is the sign-flip test, which assumes no distribution. Where the "
+        "two\n"
+        "differ in their share of runs that failed, diverged or learned nothing, or "
+        "one\n"
         "seed makes most of the difference, the verdict is one on typical runs. Seeds\n"
-        "that are added when there are results make another look, and the level of .05\n"
+        "that are added when there are results make another look, and the level of "
+        ".05\n"
         "is shared by the looks.",
     .options = compare_options, .run = run_compare};

@@ -1,5 +1,5 @@
-/* cmd_doctor.c: the command doctor: is all well with the place, the libraries, the machine?
- * Each check is one record in `checks`. */
+/* cmd_doctor.c: the command doctor: is all well with the place, the libraries, the
+ * machine? Each check is one record in `checks`. */
 #include "base/file.h"
 #include "base/out.h"
 #include "base/par.h"
@@ -28,9 +28,9 @@ static const char *const health_names[] = {"ok", "warning", "bad"};
 /* What a check found. */
 typedef struct Finding {
   Health health;
-  Text detail;               /* what is */
-  Text advice;               /* what to do; empty if nothing */
-  Err err;                   /* of a bad one: how the program ends */
+  Text detail; /* what is */
+  Text advice; /* what to do; empty if nothing */
+  Err err;     /* of a bad one: how the program ends */
 } Finding;
 
 static void find_bad(Finding *f, Health health, Err err, const char *advice) {
@@ -45,7 +45,7 @@ static void warn_too(Finding *f, const char *advice) {
   find_bad(f, HEALTH_WARN, ERR_OK, advice);
 }
 
-/* -- the place of the runs ----------------------------------------------------------- */
+/* -- the place of the runs --------------------------------------------------------- */
 
 /* runs, or the nearest directory above in which it would be made. */
 static const char *place(const QueryCall *call) {
@@ -62,7 +62,8 @@ static const char *place(const QueryCall *call) {
 static void check_runs(const QueryCall *call, Finding *f) {
   const char *where = place(call);
   if (file_exists(call->runs)) text_add(&f->detail, call->runs);
-  else text_addf(&f->detail, "%s (not there yet: the first record makes it)", call->runs);
+  else
+    text_addf(&f->detail, "%s (not there yet: the first record makes it)", call->runs);
   if (access(where, R_OK | W_OK | X_OK) == 0) return;
   text_addf(&f->detail, ": %s", strerror(errno));
   find_bad(f, HEALTH_BAD, ERR_STORAGE,
@@ -82,11 +83,14 @@ static void check_files(const QueryCall *call, Finding *f) {
   if (!err) err = lock_take(directory.data, &lock, &fault);
   bool seen = !err && lock != LOCK_NONE && lock_held(directory.data);
   if (!err) lock_drop(lock, directory.data, true);
-  text_add(&f->detail, err ? fault.text : seen ? "can be written, linked, synced and locked"
-                                               : "locks are not kept");
-  if (err) find_bad(f, HEALTH_BAD, ERR_STORAGE, "Check permissions, room and file system.");
+  text_add(&f->detail, err    ? fault.text
+                       : seen ? "can be written, linked, synced and locked"
+                              : "locks are not kept");
+  if (err)
+    find_bad(f, HEALTH_BAD, ERR_STORAGE, "Check permissions, room and file system.");
   else if (!seen)
-    find_bad(f, HEALTH_BAD, ERR_STORAGE, "Studies need locks: use a local file system.");
+    find_bad(f, HEALTH_BAD, ERR_STORAGE,
+             "Studies need locks: use a local file system.");
   if (directory.data) (void)!file_remove(directory.data, &fault);
   text_deinit(&directory);
   text_deinit(&path);
@@ -123,7 +127,8 @@ static int64_t count_of(const Json *rows, const char *kind, const char *key) {
 }
 
 /* How many of the trials that are to be run again have a result that is none. */
-static Err count_damaged(const QueryCall *call, Index *index, int64_t *n, Fault *fault) {
+static Err count_damaged(const QueryCall *call, Index *index, int64_t *n,
+                         Fault *fault) {
   Query query = {0};
   Json *rows = NULL;
   int64_t n_all = 0;
@@ -143,12 +148,17 @@ static Err count_damaged(const QueryCall *call, Index *index, int64_t *n, Fault 
   return err;
 }
 
-static void add_records(Finding *f, const Json *entries, int64_t n_damaged, bool read_only) {
+static void add_records(Finding *f, const Json *entries, int64_t n_damaged,
+                        bool read_only) {
   long long failed = count_of(entries, NULL, "failed"), damaged = n_damaged;
   long long died = count_of(entries, NULL, "stale") - damaged;
-  bool plain = count_of(entries, "runs", "failed") + count_of(entries, "runs", "stale") > 0;
-  text_addf(&f->detail, "experiments: %lld; trials: %lld, of them running %lld, failed %lld, "
-            "of processes that died %lld", (long long)json_count(entries),
+  bool plain = count_of(entries, "runs", "failed") +
+                   count_of(entries, "runs", "stale") >
+               0;
+  text_addf(&f->detail,
+            "experiments: %lld; trials: %lld, of them running %lld, failed %lld, of "
+            "processes that died %lld",
+            (long long)json_count(entries),
             (long long)count_of(entries, NULL, "trials"),
             (long long)count_of(entries, NULL, "running"), failed, died);
   if (damaged) text_addf(&f->detail, ", with a damaged record %lld", damaged);
@@ -156,13 +166,16 @@ static void add_records(Finding *f, const Json *entries, int64_t n_damaged, bool
   if (died > 0 && count_of(entries, "study", "stale"))
     warn_too(f, "The script, run again, goes on with those of processes that died.");
   if (damaged)
-    warn_too(f, "runner ls state=stale says what is damaged; the script, run again, makes "
+    warn_too(f,
+             "runner ls state=stale says what is damaged; the script, run again, makes "
              "those trials anew.");
   if (failed) warn_too(f, "runner ls state=failed lists them.");
   if (count_of(entries, "study", "failed"))
-    warn_too(f, "runner retry EXPERIMENT, then the script: those of an experiment run again.");
+    warn_too(f, "runner retry EXPERIMENT, then the script: those of an experiment run "
+                "again.");
   if (plain)
-    warn_too(f, "A plain script begins a new run whenever it is called; runner rm NAME "
+    warn_too(f,
+             "A plain script begins a new run whenever it is called; runner rm NAME "
              "state=failed,stale removes the records of those that did not end well.");
 }
 
@@ -180,26 +193,30 @@ static void check_store(const QueryCall *call, Finding *f) {
     err = count_damaged(call, index, &n_damaged, &fault);
   if (err) {
     text_add(&f->detail, fault.text);
-    find_bad(f, HEALTH_BAD, err, "Remove index.sqlite: it is built anew from the records.");
+    find_bad(f, HEALTH_BAD, err,
+             "Remove index.sqlite: it is built anew from the records.");
   } else {
-    add_records(f, entries, n_damaged, index_in_memory(index) && file_exists(call->runs));
+    add_records(f, entries, n_damaged,
+                index_in_memory(index) && file_exists(call->runs));
   }
   json_free(entries);
   index_close(index);
 }
 
-/* -- the machine --------------------------------------------------------------------- */
+/* -- the machine ------------------------------------------------------------------- */
 
 static void check_libraries(const QueryCall *call, Finding *f) {
   Fault fault = {0};
   (void)call;
   if (gemm_init(&fault)) {
     text_add(&f->detail, fault.text);
-    find_bad(f, HEALTH_BAD, fault.code, "Unset BLIS_ARCH_TYPE, or set it to a set it names.");
+    find_bad(f, HEALTH_BAD, fault.code,
+             "Unset BLIS_ARCH_TYPE, or set it to a set it names.");
     return;
   }
   text_addf(&f->detail, "runner %s (%s), numerics %d, %s, BLIS %s, SQLite %s",
-            RUNNER_VERSION, REAL_NAME, NUMERICS, LUA_RELEASE, gemm_version(), index_library());
+            RUNNER_VERSION, REAL_NAME, NUMERICS, LUA_RELEASE, gemm_version(),
+            index_library());
 }
 
 static void check_kernels(const QueryCall *call, Finding *f) {
@@ -214,7 +231,8 @@ static void check_kernels(const QueryCall *call, Finding *f) {
             gemm_kernel_set());
   const char *lowered = getenv("RUNNER_SIMD");
   if (lowered && *lowered)
-    find_bad(f, HEALTH_WARN, ERR_OK, "RUNNER_SIMD is set: steps may be slower than they need.");
+    find_bad(f, HEALTH_WARN, ERR_OK,
+             "RUNNER_SIMD is set: steps may be slower than they need.");
   else if (simd_level() == SIMD_PLAIN)
     find_bad(f, HEALTH_WARN, ERR_OK, "This processor has no AVX2: steps are slow.");
 }
@@ -225,8 +243,9 @@ static void check_threads(const QueryCall *call, Finding *f) {
   par_init(&par, call->threads);
   text_addf(&f->detail, "%d for %d cores", par.threads, cores);
   if (par.threads > cores)
-    find_bad(f, HEALTH_WARN, ERR_OK, "More threads than cores slow each other down: lower "
-             "--threads or OMP_NUM_THREADS.");
+    find_bad(f, HEALTH_WARN, ERR_OK,
+             "More threads than cores slow each other down: lower --threads or "
+             "OMP_NUM_THREADS.");
 }
 
 static void check_data(const QueryCall *call, Finding *f) {
@@ -247,15 +266,16 @@ static void check_clock(const QueryCall *call, Finding *f) {
   struct stat at;
   time_t now = time(NULL);
   text_add(&f->detail, clock_utc(utc));
-  bool early = now < 1704067200;   /* 2024-01-01 */
+  bool early = now < 1704067200; /* 2024-01-01 */
   bool ahead = stat(place(call), &at) == 0 && at.st_mtime > now + 60;
   if (early) find_bad(f, HEALTH_WARN, ERR_OK, "That is long ago: set the clock.");
   else if (ahead)
-    find_bad(f, HEALTH_WARN, ERR_OK, "Files there are from the future: set the clock of this "
-             "machine or of the file server.");
+    find_bad(f, HEALTH_WARN, ERR_OK,
+             "Files there are from the future: set the clock of this machine or of the "
+             "file server.");
 }
 
-/* -- all of them --------------------------------------------------------------------- */
+/* -- all of them ------------------------------------------------------------------- */
 
 static const struct Check {
   const char *name;
@@ -289,7 +309,8 @@ static Json *finding_json(const char *name, const Finding *f) {
 
 static Err run_doctor(const QueryCall *call, Fault *fault) {
   if (call->n_words)
-    return fault_set(fault, ERR_USAGE, "doctor: \"%s\": allowed: options only", call->words[0]);
+    return fault_set(fault, ERR_USAGE, "doctor: \"%s\": allowed: options only",
+                     call->words[0]);
   Err worst = ERR_OK;
   int n_bad = 0;
   Json *list = json_list();
@@ -311,6 +332,7 @@ static Err run_doctor(const QueryCall *call, Fault *fault) {
 
 const QueryCommand command_doctor = {
     .name = "doctor", .usage = "", .json = true,
-    .doc = "Checks the place of the runs, libraries, kernels, threads, data, room, clock.",
+    .doc = "Checks the place of the runs, libraries, kernels, threads, data, room, "
+           "clock.",
     .details = "Exit status 0 if nothing is bad, warnings or not.",
     .run = run_doctor};

@@ -1,9 +1,9 @@
 /* cmd_export.c: the command export: all trials of an experiment as one tidy table.
  *
  * A column per fact, factor, argument and value; a name that two of these have is plain
- * for the first and "args.x", "values.x" for the others, as in filters. Numbers are written
- * with all digits, but for means on a page. Tables for a page (md, latex) leave out what is
- * told of the run. */
+ * for the first and "args.x", "values.x" for the others, as in filters. Numbers are
+ * written with all digits, but for means on a page. Tables for a page (md, latex) leave
+ * out what is told of the run. */
 #include "base/file.h"
 #include "base/out.h"
 #include "cli/asking.h"
@@ -16,12 +16,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* -- formats ------------------------------------------------------------------------- */
+/* -- formats ----------------------------------------------------------------------- */
 
 typedef struct Format {
-  const char *name;          /* of the document's writer */
-  bool page;                 /* to be read: without attempts, times and hashes */
-  bool data;                 /* the rows as they are, and no table */
+  const char *name; /* of the document's writer */
+  bool page;        /* to be read: without attempts, times and hashes */
+  bool data;        /* the rows as they are, and no table */
 } Format;
 
 static const Format formats[] = {{"csv", false, false}, {"json", false, true},
@@ -38,23 +38,25 @@ static Err find_format(const QueryCall *call, const Format **out, Fault *fault) 
     if (strcmp(name, formats[i].name) == 0) return ERR_OK;
   }
   const char *nearest = text_nearest(name, names, N_FORMATS);
-  return fault_set(fault, ERR_USAGE, "--format %s: allowed: csv, json, md, latex, html%s%s%s",
-                   name, nearest ? "; did you mean \"" : "", nearest ? nearest : "",
+  return fault_set(fault, ERR_USAGE,
+                   "--format %s: allowed: csv, json, md, latex, html%s%s%s", name,
+                   nearest ? "; did you mean \"" : "", nearest ? nearest : "",
                    nearest ? "\"?" : "");
 }
 
-/* -- columns ------------------------------------------------------------------------- */
+/* -- columns ----------------------------------------------------------------------- */
 
-static const char *const facts_before[] = {"experiment", "id", "seed", "purpose", "state"};
+static const char *const facts_before[] = {"experiment", "id", "seed", "purpose",
+                                           "state"};
 static const char *const facts_after[] = {"attempts", "seconds", "started", "digest",
                                           "fingerprint", "message"};
 enum { N_BEFORE = 5, N_AFTER = 6 };
 
 typedef struct Column {
-  const char *kind;          /* "factors" ...; NULL: a fact; "metrics": of the epochs */
+  const char *kind; /* "factors" ...; NULL: a fact; "metrics": of the epochs */
   char *key;
   char *title;
-  bool real;                 /* of the epochs: not all its cells are integers */
+  bool real; /* of the epochs: not all its cells are integers */
 } Column;
 
 typedef struct Columns {
@@ -71,11 +73,13 @@ static void columns_deinit(Columns *columns) {
   *columns = (Columns){0};
 }
 
-static Err add_column(Columns *columns, const char *kind, const char *key, Fault *fault) {
+static Err add_column(Columns *columns, const char *kind, const char *key,
+                      Fault *fault) {
   bool taken = false;
   for (int i = 0; i < columns->n; i++) {
     bool same_kind = kind == columns->v[i].kind ||
-                     (kind && columns->v[i].kind && strcmp(kind, columns->v[i].kind) == 0);
+                     (kind && columns->v[i].kind &&
+                      strcmp(kind, columns->v[i].kind) == 0);
     if (same_kind && strcmp(columns->v[i].key, key) == 0) return ERR_OK;
     taken |= strcmp(columns->v[i].title, key) == 0;
   }
@@ -106,7 +110,8 @@ static bool any_tuning(const Json *rows) {
   return false;
 }
 
-/* Those of the trials; with metrics the values at the end give way to those of the epochs. */
+/* Those of the trials; with metrics the values at the end give way to those of the
+ * epochs. */
 static Err trial_columns(Columns *columns, const Format *format, const Json *rows,
                          const Json *names, bool metrics, Fault *fault) {
   Err err = ERR_OK;
@@ -125,7 +130,7 @@ static Err trial_columns(Columns *columns, const Format *format, const Json *row
   return err;
 }
 
-/* -- rows ---------------------------------------------------------------------------- */
+/* -- rows -------------------------------------------------------------------------- */
 
 static const Json *value_of(const Json *row, const Column *column) {
   return json_find(column->kind ? json_find(row, column->kind) : row, column->key);
@@ -138,15 +143,15 @@ static void add_trial(const Format *format, const Columns *columns, const Json *
     const Column *column = &columns->v[i];
     if (format->page && !column->kind && strcmp(column->key, "message") == 0)
       add_first_line(table, json_text(row, column->key));
-    else
-      add_cell(table, value_of(row, column), 0);
+    else add_cell(table, value_of(row, column), 0);
   }
 }
 
-/* -- one row per epoch --------------------------------------------------------------- */
+/* -- one row per epoch ------------------------------------------------------------- */
 
 /* Calls `visit` with each table of metrics of each trial. */
-typedef Err (*VisitMetrics)(void *ctx, const Json *row, int fit, const Csv *csv, Fault *fault);
+typedef Err (*VisitMetrics)(void *ctx, const Json *row, int fit, const Csv *csv,
+                            Fault *fault);
 
 /* Number of the fit whose table is called so; 0: it is none. */
 static int table_number(const char *name) {
@@ -158,7 +163,8 @@ static int table_number(const char *name) {
   return strcmp(end, ".csv") == 0 && n > 1 && n < INT_MAX ? (int)n : 0;
 }
 
-/* The name of the next table: fits that recorded nothing have none. NULL: there is no more. */
+/* The name of the next table: fits that recorded nothing have none. NULL: there is no
+ * more. */
 static const char *next_table(const FileNames *names, int *fit) {
   const char *next = NULL;
   int before = *fit;
@@ -171,8 +177,8 @@ static const char *next_table(const FileNames *names, int *fit) {
   return next;
 }
 
-static Err each_of_trial(const char *directory, const Json *row, VisitMetrics visit, void *ctx,
-                         Fault *fault) {
+static Err each_of_trial(const char *directory, const Json *row, VisitMetrics visit,
+                         void *ctx, Fault *fault) {
   FileNames names = {0};
   int fit = 0;
   Err err = file_names(directory, &names, fault);
@@ -181,7 +187,7 @@ static Err each_of_trial(const char *directory, const Json *row, VisitMetrics vi
     Csv csv = {0};
     text_addf(&path, "%s/%s", directory, name);
     if (path.failed) err = fault_memory(fault, path.n_bytes);
-    bool there = !err && file_exists(path.data);   /* and not removed since */
+    bool there = !err && file_exists(path.data); /* and not removed since */
     if (there) err = csv_read(&csv, path.data, fault);
     if (there && !err) err = visit(ctx, row, fit, &csv, fault);
     csv_deinit(&csv);
@@ -191,8 +197,8 @@ static Err each_of_trial(const char *directory, const Json *row, VisitMetrics vi
   return err;
 }
 
-static Err each_table(const QueryCall *call, const Json *rows, VisitMetrics visit, void *ctx,
-                      Fault *fault) {
+static Err each_table(const QueryCall *call, const Json *rows, VisitMetrics visit,
+                      void *ctx, Fault *fault) {
   Err err = ERR_OK;
   for (int64_t r = 0; !err && r < json_count(rows); r++) {
     const Json *row = json_item(rows, r);
@@ -208,7 +214,8 @@ static Err each_table(const QueryCall *call, const Json *rows, VisitMetrics visi
 static Column *metrics_column(const Columns *columns, const char *key) {
   for (int i = 0; i < columns->n; i++) {
     Column *column = &columns->v[i];
-    if (column->kind && strcmp(column->kind, "metrics") == 0 && strcmp(column->key, key) == 0)
+    if (column->kind && strcmp(column->kind, "metrics") == 0 &&
+        strcmp(column->key, key) == 0)
       return column;
   }
   return NULL;
@@ -221,7 +228,8 @@ static bool is_integer(const char *cell) {
   return end != cell && !*end && !errno;
 }
 
-static Err collect_columns(void *ctx, const Json *row, int fit, const Csv *csv, Fault *fault) {
+static Err collect_columns(void *ctx, const Json *row, int fit, const Csv *csv,
+                           Fault *fault) {
   (void)row, (void)fit;
   for (int c = 0; c < csv->n_columns; c++) {
     const char *key = csv_column(csv, c);
@@ -234,7 +242,7 @@ static Err collect_columns(void *ctx, const Json *row, int fit, const Csv *csv, 
 }
 
 typedef struct EpochSink {
-  Table *table;              /* NULL: the rows go to `list` */
+  Table *table; /* NULL: the rows go to `list` */
   Json *list;
   const Columns *columns;
 } EpochSink;
@@ -281,7 +289,8 @@ static Json *epoch_json(const EpochSink *sink, const Json *row, int fit, const C
   return epoch;
 }
 
-static Err add_epochs(void *ctx, const Json *row, int fit, const Csv *csv, Fault *fault) {
+static Err add_epochs(void *ctx, const Json *row, int fit, const Csv *csv,
+                      Fault *fault) {
   EpochSink *sink = ctx;
   (void)fault;
   for (int64_t r = 0; r < csv->n_rows; r++) {
@@ -291,14 +300,15 @@ static Err add_epochs(void *ctx, const Json *row, int fit, const Csv *csv, Fault
   return ERR_OK;
 }
 
-/* -- one row per cell ------------------------------------------------------------------ */
+/* -- one row per cell -------------------------------------------------------------- */
 
 /* Decimals with which `size` has that many digits. */
 static int decimals(double size, int digits) {
   return size > 0 && isfinite(size) ? digits - 1 - (int)floor(log10(size)) : 0;
 }
 
-/* With a power of ten where so many decimals, or digits before the point, say nothing. */
+/* With a power of ten where so many decimals, or digits before the point, say
+ * nothing. */
 static void add_number(Text *out, double value, int n, int digits) {
   enum { DECIMALS_MAX = 12 };
   bool plain = n <= DECIMALS_MAX && fabs(value) < 1e15;
@@ -306,8 +316,8 @@ static void add_number(Text *out, double value, int n, int digits) {
   else text_addf(out, "%.*g", digits, value);
 }
 
-/* "0.912 ± 0.014": the mean has the digits that the spread over the seeds leaves to it; without
- * a spread four decimals, or as many as show four digits. */
+/* "0.912 ± 0.014": the mean has the digits that the spread over the seeds leaves to it;
+ * without a spread four decimals, or as many as show four digits. */
 static void add_spread_cell(const Json *row, Table *table) {
   double mean = 0, sd = 0;
   Text *text = table_cell(table);
@@ -322,8 +332,8 @@ static void add_spread_cell(const Json *row, Table *table) {
 }
 
 /* Factors, and arguments where they differ; then what is counted. */
-static Err cell_columns(Columns *columns, const Json *rows, const Json *names, bool page,
-                        Fault *fault) {
+static Err cell_columns(Columns *columns, const Json *rows, const Json *names,
+                        bool page, Fault *fault) {
   Err err = page ? ERR_OK : add_column(columns, NULL, "cell", fault);
   for (int64_t i = 0; !err && i < json_count(names); i++) {
     const char *kind = json_text(json_item(names, i), "kind");
@@ -337,7 +347,8 @@ static Err cell_columns(Columns *columns, const Json *rows, const Json *names, b
 }
 
 static void add_titles(const Columns *columns, Table *table) {
-  for (int i = 0; i < columns->n; i++) table_column(table, columns->v[i].title, TABLE_TEXT, 0);
+  for (int i = 0; i < columns->n; i++)
+    table_column(table, columns->v[i].title, TABLE_TEXT, 0);
 }
 
 static Err export_cells(const Format *format, const char *metric, const Json *rows,
@@ -355,9 +366,11 @@ static Err export_cells(const Format *format, const char *metric, const Json *ro
   }
   for (int64_t r = 0; !err && r < json_count(rows); r++) {
     const Json *row = json_item(rows, r);
-    for (int i = 0; i < columns.n; i++) add_cell(table, value_of(row, &columns.v[i]), 0);
+    for (int i = 0; i < columns.n; i++)
+      add_cell(table, value_of(row, &columns.v[i]), 0);
     if (format->page) add_spread_cell(row, table);
-    for (int i = 0; !format->page && i < 2; i++) add_cell(table, json_find(row, moments[i]), 0);
+    for (int i = 0; !format->page && i < 2; i++)
+      add_cell(table, json_find(row, moments[i]), 0);
   }
   columns_deinit(&columns);
   return err;
@@ -378,7 +391,7 @@ static Json *without_tuning(const Asking *asking, const Json *rows) {
 /* What is exported: a table, or the rows as JSON. */
 typedef struct Exported {
   Doc doc;
-  Json *rows;                /* NULL: it is the document */
+  Json *rows; /* NULL: it is the document */
 } Exported;
 
 static Err ask_for_cells(Asking *asking, const QueryCall *call, const Format *format,
@@ -389,14 +402,16 @@ static Err ask_for_cells(Asking *asking, const QueryCall *call, const Format *fo
   Err err = read_plan(call->runs, experiment, &plan, fault);
   if (!err) err = query_names(asking->index, experiment, &names, fault);
   asking->query.metric = call_option(call, "--metric");
-  if (!err && !asking->query.metric) asking->query.metric = reported_metric(plan, names);
+  if (!err && !asking->query.metric)
+    asking->query.metric = reported_metric(plan, names);
   if (!err) err = query_cells(asking->index, &asking->query, &all, &n, fault);
   if (!err && n == 0) err = tell_misses(asking, fault);
   if (!err) rows = without_tuning(asking, all);
   if (!err && format->data) out->rows = json_share(rows);
   else if (!err)
-    err = export_cells(format, asking->query.metric ? asking->query.metric
-                                                    : json_text(plan, "report"),
+    err = export_cells(format,
+                       asking->query.metric ? asking->query.metric
+                                            : json_text(plan, "report"),
                        rows, names, doc_table(&out->doc), fault);
   json_free(all);
   json_free(rows);
@@ -405,12 +420,13 @@ static Err ask_for_cells(Asking *asking, const QueryCall *call, const Format *fo
   return err;
 }
 
-/* -- the command --------------------------------------------------------------------- */
+/* -- the command ------------------------------------------------------------------- */
 
 static Err export_json(const QueryCall *call, Json *rows, bool metrics, Exported *out,
                        Fault *fault) {
   Columns columns = {0};
-  EpochSink sink = {.list = metrics ? json_list() : json_share(rows), .columns = &columns};
+  EpochSink sink = {.list = metrics ? json_list() : json_share(rows),
+                    .columns = &columns};
   Err err = metrics ? each_table(call, rows, collect_columns, &columns, fault) : ERR_OK;
   if (!err && metrics) err = each_table(call, rows, add_epochs, &sink, fault);
   columns_deinit(&columns);
@@ -449,8 +465,8 @@ static Err ask_for_trials(Asking *asking, const QueryCall *call, const Format *f
   return err;
 }
 
-static Err put_out(const QueryCall *call, const Format *format, const Exported *exported,
-                   Fault *fault) {
+static Err put_out(const QueryCall *call, const Format *format,
+                   const Exported *exported, Fault *fault) {
   const char *path = call_option(call, "--out");
   Text text = {0};
   Err err = ERR_OK;
@@ -459,8 +475,9 @@ static Err put_out(const QueryCall *call, const Format *format, const Exported *
   if (exported->rows) text_add(&text, "\n");
   if (!err && !path) return print_data(&text, fault);
   if (!err)
-    err = text.failed ? fault_memory(fault, text.n_bytes)
-                      : file_put_out(path, text.data ? text.data : "", text.n_bytes, fault);
+    err = text.failed
+              ? fault_memory(fault, text.n_bytes)
+              : file_put_out(path, text.data ? text.data : "", text.n_bytes, fault);
   text_deinit(&text);
   return err;
 }
@@ -475,7 +492,8 @@ static Err export_rows(Asking *asking, const QueryCall *call, Fault *fault) {
     err = fault_set(fault, ERR_USAGE, "export: allowed: --cells or --metrics");
   if (!err && !cells && call_option(call, "--metric"))
     err = fault_set(fault, ERR_USAGE, "export: --metric goes with --cells");
-  if (!err) err = (cells ? ask_for_cells : ask_for_trials)(asking, call, format, &out, fault);
+  if (!err)
+    err = (cells ? ask_for_cells : ask_for_trials)(asking, call, format, &out, fault);
   if (!err) err = put_out(call, format, &out, fault);
   json_free(out.rows);
   doc_deinit(&out.doc);
@@ -494,9 +512,10 @@ static const QueryOption export_options[] = {
     {"--format", "NAME", "csv (the default), json, md, latex or html"},
     {"--out", "FILE", "into a file instead of to stdout"},
     {"--metrics", NULL, "one row per epoch instead of one per trial"},
-    {"--cells", NULL, "one row per cell, over its seeds, without trials of tuning; on a page "
-     "with as many digits as the spread leaves"},
-    {"--metric", "NAME", "with --cells: what is averaged (default: what the study reports)"},
+    {"--cells", NULL, "one row per cell, over its seeds, without trials of tuning; on "
+     "a page with as many digits as the spread leaves"},
+    {"--metric", "NAME", "with --cells: what is averaged (default: what the study "
+                         "reports)"},
     {"--all", NULL, "those trials too that no longer belong to the experiment"},
     {NULL, NULL, NULL}};
 

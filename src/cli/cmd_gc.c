@@ -1,8 +1,8 @@
 /* cmd_gc.c: the command gc: what nobody needs any more.
  *
- * Each experiment is dealt with by itself: one whose plan cannot be read, or that the system
- * keeps us from, is left as it is, and the others are gone on with. Only what has a name of
- * ours is removed, and nothing behind a link. */
+ * Each experiment is dealt with by itself: one whose plan cannot be read, or that the
+ * system keeps us from, is left as it is, and the others are gone on with. Only what
+ * has a name of ours is removed, and nothing behind a link. */
 #include "base/file.h"
 #include "base/out.h"
 #include "cli/tidy.h"
@@ -22,10 +22,10 @@
 typedef struct Garbage {
   const QueryCall *call;
   bool dry, finished_too;
-  const Json *plan;          /* of the experiment that is gone through */
+  const Json *plan; /* of the experiment that is gone through */
   int64_t n_trials, n_kept, n_others, n_running, n_checkpoints, n_leftovers, n_bytes;
-  char other[256];           /* a script that made some of those n_others */
-  int64_t n_entries, n_refused;   /* experiments gone through, and left as they are */
+  char other[256];              /* a script that made some of those n_others */
+  int64_t n_entries, n_refused; /* experiments gone through, and left as they are */
 } Garbage;
 
 /* Bytes of a file, or of all in a directory. */
@@ -53,7 +53,7 @@ static Err drop(Garbage *garbage, const char *path, int64_t *count, Fault *fault
   return garbage->dry ? ERR_OK : file_remove(path, fault);
 }
 
-/* -- leftovers of processes ---------------------------------------------------------- */
+/* -- leftovers of processes -------------------------------------------------------- */
 
 static double seconds_of(clockid_t clock) {
   struct timespec now;
@@ -70,7 +70,7 @@ static double began_s(long pid) {
   size_t n = file ? fread(line, 1, sizeof line - 1, file) : 0;
   if (file) fclose(file);
   line[n] = 0;
-  char *field = strrchr(line, ')');        /* its name may hold anything */
+  char *field = strrchr(line, ')'); /* its name may hold anything */
   for (int i = 0; field && i < 20; i++) field = strchr(field + 1, ' ');
   if (field) ticks = strtod(field, NULL);
   if (!(ticks > 0)) return 0;
@@ -78,8 +78,8 @@ static double began_s(long pid) {
          ticks / (double)sysconf(_SC_CLK_TCK);
 }
 
-/* Is the process gone that wrote this? One of its number that began after it was written is
- * another. */
+/* Is the process gone that wrote this? One of its number that began after it was
+ * written is another. */
 static bool writer_is_gone(long pid, const char *path) {
   enum { CLOCKS_DIFFER_S = 2 };
   struct stat at;
@@ -105,8 +105,13 @@ static long process_after(const char *name, const char *start) {
 }
 
 /* Which names of ours a directory may hold. */
-typedef enum Place { PLACE_RUNS, PLACE_EXPERIMENT, PLACE_TRIALS, PLACE_TRIAL, PLACE_PUBLISHED }
-    Place;
+typedef enum Place {
+  PLACE_RUNS,
+  PLACE_EXPERIMENT,
+  PLACE_TRIALS,
+  PLACE_TRIAL,
+  PLACE_PUBLISHED
+} Place;
 
 static bool is_leftover(Place place, const char *name, const char *path) {
   long pid = 0;
@@ -118,7 +123,7 @@ static bool is_leftover(Place place, const char *name, const char *path) {
   return writer_is_gone(pid, path);
 }
 
-/* -- one directory ------------------------------------------------------------------- */
+/* -- one directory ----------------------------------------------------------------- */
 
 static Err clean_entry(Garbage *garbage, const char *directory, const char *name,
                        Place place, Fault *fault) {
@@ -127,14 +132,14 @@ static Err clean_entry(Garbage *garbage, const char *directory, const char *name
   bool checkpoint = place == PLACE_PUBLISHED && name_is_checkpoint(name);
   Err err = path.failed ? fault_memory(fault, path.n_bytes) : ERR_OK;
   if (!err && (checkpoint || is_leftover(place, name, path.data)))
-    err = drop(garbage, path.data, checkpoint ? &garbage->n_checkpoints : &garbage->n_leftovers,
-               fault);
+    err = drop(garbage, path.data,
+               checkpoint ? &garbage->n_checkpoints : &garbage->n_leftovers, fault);
   text_deinit(&path);
   return err;
 }
 
-/* What nobody needs in one directory: leftovers, and checkpoints of what is published. Nothing
- * where the directory is a link. */
+/* What nobody needs in one directory: leftovers, and checkpoints of what is published.
+ * Nothing where the directory is a link. */
 static Err clean_directory(Garbage *garbage, const char *directory, Place place,
                            Fault *fault) {
   FileNames names;
@@ -147,7 +152,7 @@ static Err clean_directory(Garbage *garbage, const char *directory, Place place,
   return err;
 }
 
-/* -- one experiment ------------------------------------------------------------------ */
+/* -- one experiment ---------------------------------------------------------------- */
 
 static bool is_published(const Json *row) {
   const char *state = json_text(row, "state");
@@ -155,19 +160,21 @@ static bool is_published(const Json *row) {
          strcmp(state, "cancelled") == 0;
 }
 
-/* Did another script make the trial, one that is still there? Its study may ask for it. */
+/* Did another script make the trial, one that is still there? Its study may ask for
+ * it. */
 static bool is_of_other(Garbage *garbage, const char *path) {
   Fault ignored = {0};
   Json *meta = look_json(path, "meta.json", &ignored);
   bool other = meta && script_is_another_there(garbage->plan, meta);
-  if (other) snprintf(garbage->other, sizeof garbage->other, "%s", json_text(meta, "script"));
+  if (other)
+    snprintf(garbage->other, sizeof garbage->other, "%s", json_text(meta, "script"));
   json_free(meta);
   return other;
 }
 
 /* One that no longer belongs to its experiment. */
-static Err drop_trial(Garbage *garbage, const Store *store, const Json *row, const char *path,
-                      Fault *fault) {
+static Err drop_trial(Garbage *garbage, const Store *store, const Json *row,
+                      const char *path, Fault *fault) {
   bool done = false;
   int64_t n_bytes = bytes_of(path);
   const char *id = json_text(row, "id");
@@ -176,7 +183,7 @@ static Err drop_trial(Garbage *garbage, const Store *store, const Json *row, con
     return ERR_OK;
   }
   if (is_published(row) && !garbage->finished_too) {
-    garbage->n_kept++;       /* a run with other words may ask for it again */
+    garbage->n_kept++; /* a run with other words may ask for it again */
     return ERR_OK;
   }
   Err err = garbage->dry ? store_try(store, id, &done, fault)
@@ -186,7 +193,8 @@ static Err drop_trial(Garbage *garbage, const Store *store, const Json *row, con
   return err;
 }
 
-static Err collect_trial(Garbage *garbage, const Store *store, const Json *row, Fault *fault) {
+static Err collect_trial(Garbage *garbage, const Store *store, const Json *row,
+                         Fault *fault) {
   Text path = {0};
   bool belongs = true;
   const char *id = json_text(row, "id");
@@ -217,8 +225,10 @@ static Err collect_around(Garbage *garbage, const Store *store, Fault *fault) {
   return err;
 }
 
-/* What the experiment asks for must be known before anything of it is called garbage. */
-static Err collect_entry(Garbage *garbage, Asking *asking, const Store *store, Fault *fault) {
+/* What the experiment asks for must be known before anything of it is called
+ * garbage. */
+static Err collect_entry(Garbage *garbage, Asking *asking, const Store *store,
+                         Fault *fault) {
   Json *plan = NULL, *rows = NULL;
   const char *all = asking->query.experiment;
   asking->query.experiment = store->name;
@@ -234,12 +244,13 @@ static Err collect_entry(Garbage *garbage, Asking *asking, const Store *store, F
   return err;
 }
 
-/* -- all of them --------------------------------------------------------------------- */
+/* -- all of them ------------------------------------------------------------------- */
 
-/* One that cannot be dealt with is left to the others' good, unless it is the one that was
- * asked for: what is a link, or has a name that no experiment can have, is not ours, and
- * changes no status. */
-static Err collect_or_leave(Garbage *garbage, Asking *asking, const char *name, Fault *fault) {
+/* One that cannot be dealt with is left to the others' good, unless it is the one that
+ * was asked for: what is a link, or has a name that no experiment can have, is not
+ * ours, and changes no status. */
+static Err collect_or_leave(Garbage *garbage, Asking *asking, const char *name,
+                            Fault *fault) {
   Fault own = {0};
   Store store;
   Err err = store_open(&store, garbage->call->runs, name, false, &own);
@@ -260,8 +271,8 @@ static Err collect_garbage(Garbage *garbage, Asking *asking, Fault *fault) {
   Json *entries = NULL;
   Err err = query_entries(asking->index, &asking->query, &entries, fault);
   for (int64_t i = 0; !err && i < json_count(entries); i++)
-    err = collect_or_leave(garbage, asking, json_text(json_item(entries, i), "experiment"),
-                           fault);
+    err = collect_or_leave(garbage, asking,
+                           json_text(json_item(entries, i), "experiment"), fault);
   if (!err && !asking->query.experiment)
     err = clean_directory(garbage, garbage->call->runs, PLACE_RUNS, fault);
   json_free(entries);
@@ -272,9 +283,11 @@ static Err tell_garbage(const Garbage *garbage, const QueryCall *call, Fault *fa
   const struct { const char *key, *one, *many; int64_t n; } parts[] = {
       {"trials", "trial that no longer belongs to its experiment",
        "trials that no longer belong to their experiment", garbage->n_trials},
-      {"checkpoints", "checkpoint of what is finished", "checkpoints of what is finished",
+      {"checkpoints", "checkpoint of what is finished", "checkpoints of what is "
+                                                        "finished",
        garbage->n_checkpoints},
-      {"leftovers", "leftover of a process that died", "leftovers of processes that died",
+      {"leftovers", "leftover of a process that died", "leftovers of processes that "
+                                                       "died",
        garbage->n_leftovers}};
   Json *answer = json_map();
   json_put_bool(answer, "dry_run", garbage->dry);
@@ -293,12 +306,16 @@ static Err tell_garbage(const Garbage *garbage, const QueryCall *call, Fault *fa
   json_free(answer);
   out_print("%.1f MB\n", (double)garbage->n_bytes / 1e6);
   if (garbage->n_kept)
-    print_wrapped(0, 2, "kept: %s that the experiment does not ask for as it was run last; "
-                  "gc --yes removes %s", counted(garbage->n_kept, "finished trial"),
+    print_wrapped(0, 2,
+                  "kept: %s that the experiment does not ask for as it was run last; "
+                  "gc --yes removes %s",
+                  counted(garbage->n_kept, "finished trial"),
                   garbage->n_kept == 1 ? "it" : "them");
   if (garbage->n_others)
-    print_wrapped(0, 2, "kept: %s of another script, %s, which shares the name; runner rm takes "
-                  "trials by their id", counted(garbage->n_others, "trial"), garbage->other);
+    print_wrapped(0, 2,
+                  "kept: %s of another script, %s, which shares the name; runner rm "
+                  "takes trials by their id",
+                  counted(garbage->n_others, "trial"), garbage->other);
   if (garbage->n_running)
     out_print("left alone, since they run: %s\n", counted(garbage->n_running, "trial"));
   return ERR_OK;
@@ -311,12 +328,14 @@ static Err run_gc(const QueryCall *call, Fault *fault) {
   Err err = asking_begin(&asking, call, false, fault);
   asking.query.all = true;
   if (!err && asking.query.filter.n)
-    err = fault_set(fault, ERR_USAGE, "gc: allowed: an experiment; runner rm takes filters");
+    err = fault_set(fault, ERR_USAGE,
+                    "gc: allowed: an experiment; runner rm takes filters");
   if (!err) err = collect_garbage(&garbage, &asking, fault);
   bool anything = garbage.n_entries || !garbage.n_refused;
   if (!err && anything) err = tell_garbage(&garbage, call, fault);
   if (!err && garbage.n_refused)
-    err = fault_set(fault, ERR_STORAGE, "gc: left as they are, for the reasons above: %s",
+    err = fault_set(fault, ERR_STORAGE,
+                    "gc: left as they are, for the reasons above: %s",
                     counted(garbage.n_refused, "experiment"));
   asking_end(&asking);
   return err;
@@ -330,9 +349,13 @@ static const QueryOption gc_options[] = {
 const QueryCommand command_gc = {
     .name = "gc", .usage = "[experiment]", .json = true,
     .doc = "Removes what is no longer needed.",
-    .details = "That is: trials that their experiment no longer asks for (other levels, seeds\n"
-               "or arguments than in its last run), checkpoints of finished trials, what dead\n"
-               "processes left half written. Trials that are finished stay, unless --yes: a run\n"
-               "as before finds them. Those that another script made, which is still there, stay\n"
+    .details = "That is: trials that their experiment no longer asks for (other "
+               "levels, seeds\n"
+               "or arguments than in its last run), checkpoints of finished trials, "
+               "what dead\n"
+               "processes left half written. Trials that are finished stay, unless "
+               "--yes: a run\n"
+               "as before finds them. Those that another script made, which is still "
+               "there, stay\n"
                "always. Without a name: in all experiments.",
     .options = gc_options, .run = run_gc};

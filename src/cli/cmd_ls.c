@@ -15,11 +15,14 @@ static Table *alone(Doc *doc) {
   return table;
 }
 
-/* -- experiments --------------------------------------------------------------------- */
+/* -- experiments ------------------------------------------------------------------- */
 
 /* What is asked for most goes last where there is no room. */
 static int state_rank(TrialState state) {
-  return state == TRIAL_COMPLETE ? 0 : state == TRIAL_FAILED ? 1 : state == TRIAL_RUNNING ? 2 : 3;
+  return state == TRIAL_COMPLETE  ? 0
+         : state == TRIAL_FAILED  ? 1
+         : state == TRIAL_RUNNING ? 2
+                                  : 3;
 }
 
 static void add_entries(const Json *rows, Table *table) {
@@ -56,11 +59,11 @@ static Err list_entries(Asking *asking, const QueryCall *call, Fault *fault) {
   return err ? err : print_records(call, &doc, fault);
 }
 
-/* -- columns ------------------------------------------------------------------------- */
+/* -- columns ----------------------------------------------------------------------- */
 
 typedef struct Column {
-  const char *kind, *key;    /* borrowed from the rows */
-  bool shared;               /* a fact or a column before it has the same key */
+  const char *kind, *key; /* borrowed from the rows */
+  bool shared;            /* a fact or a column before it has the same key */
 } Column;
 
 enum { COLUMNS = 40 };
@@ -87,9 +90,12 @@ static void add_column(Columns *columns, const char *kind, const char *key) {
     columns->v[columns->n++] = (Column){kind, key, shared};
 }
 
-static bool is_value(const Column *column) { return strcmp(column->kind, "values") == 0; }
+static bool is_value(const Column *column) {
+  return strcmp(column->kind, "values") == 0;
+}
 
-/* Headed by the key; where that alone says something else, as filters do: "values.loss". */
+/* Headed by the key; where that alone says something else, as filters do:
+ * "values.loss". */
 static void add_heading(Table *table, const Column *column, int rank) {
   Text title = {0};
   if (column->shared) text_addf(&title, "%s.", column->kind);
@@ -110,14 +116,15 @@ static void choose_settings(Columns *columns, const Json *rows, const Json *name
   }
 }
 
-/* What an experiment reports and chooses on; else what was measured on test and validation
- * data, then the rest. */
+/* What an experiment reports and chooses on; else what was measured on test and
+ * validation data, then the rest. */
 static void choose_values(Columns *columns, const Json *plan, const Json *names) {
   static const char *const starts[] = {"test_", "val_", ""};
   static const char *const keys[] = {"report", "metric"};
   Columns values = {0};
   for (int i = 0; i < 2; i++)
-    if (*json_text(plan, keys[i])) add_column(&values, "values", json_text(plan, keys[i]));
+    if (*json_text(plan, keys[i]))
+      add_column(&values, "values", json_text(plan, keys[i]));
   for (int s = 0; values.n == 0 || (!plan && s < 3); s++) {
     if (s == 3) break;
     for (int64_t i = 0; i < json_count(names) && values.n < SHOWN_VALUES; i++) {
@@ -131,7 +138,7 @@ static void choose_values(Columns *columns, const Json *plan, const Json *names)
   for (int i = 0; i < values.n; i++) add_column(columns, "values", values.v[i].key);
 }
 
-/* -- trials -------------------------------------------------------------------------- */
+/* -- trials ------------------------------------------------------------------------ */
 
 /* The purpose of what is not reported; nothing beside all others. */
 static void add_tuning(Table *table, const Json *row) {
@@ -150,8 +157,8 @@ static bool ids_have_seeds(const Json *rows) {
   return true;
 }
 
-/* What tells rows apart stays. Where there is no room, the seconds go first, then values but
- * the first, the purpose, a seed that ends the id, and the first value. */
+/* What tells rows apart stays. Where there is no room, the seconds go first, then
+ * values but the first, the purpose, a seed that ends the id, and the first value. */
 enum { RANK_VALUE, RANK_SEED, RANK_PURPOSE, RANK_VALUES, RANK_SECONDS };
 
 static void add_trial_columns(Table *table, const Json *rows, const Columns *columns,
@@ -159,20 +166,24 @@ static void add_trial_columns(Table *table, const Json *rows, const Columns *col
   bool first = true;
   if (every) table_column(table, "experiment", TABLE_TEXT, TABLE_FIRST);
   table_column(table, "id", TABLE_TEXT, TABLE_FIRST);
-  table_column(table, "seed", TABLE_NUMBER, ids_have_seeds(rows) ? RANK_SEED : TABLE_FIRST);
+  table_column(table, "seed", TABLE_NUMBER,
+               ids_have_seeds(rows) ? RANK_SEED : TABLE_FIRST);
   table_column(table, "purpose", TABLE_TEXT, RANK_PURPOSE);
   table_column(table, "state", TABLE_TEXT, TABLE_FIRST);
   for (int i = 0; i < columns->n; i++) {
     bool value = is_value(&columns->v[i]);
     add_heading(table, &columns->v[i],
-                !value ? TABLE_FIRST : first ? RANK_VALUE : RANK_VALUES);
+                !value  ? TABLE_FIRST
+                : first ? RANK_VALUE
+                        : RANK_VALUES);
     first = first && !value;
   }
   table_column(table, "seconds", TABLE_NUMBER, RANK_SECONDS);
   table_column(table, "message", TABLE_TEXT, TABLE_BELOW);
 }
 
-static void add_trials(const Json *rows, const Columns *columns, bool every, Table *table) {
+static void add_trials(const Json *rows, const Columns *columns, bool every,
+                       Table *table) {
   add_trial_columns(table, rows, columns, every);
   for (int64_t r = 0; r < json_count(rows); r++) {
     const Json *row = json_item(rows, r);
@@ -214,16 +225,17 @@ static void add_cells(const Json *rows, const Columns *columns, const char *metr
   }
 }
 
-/* -- the command --------------------------------------------------------------------- */
+/* -- the command ------------------------------------------------------------------- */
 
 /* What was not shown, and why; to stderr. */
-static Err print_rest(const Asking *asking, const Json *rows, int64_t n_all, const char *what,
-                      Fault *fault) {
+static Err print_rest(const Asking *asking, const Json *rows, int64_t n_all,
+                      const char *what, Fault *fault) {
   bool filtered = asking->query.filter.n > 0;
-  if (n_all == 0) err_print("no %s%s\n", what, filtered ? " that fit the filters" : " yet");
+  if (n_all == 0)
+    err_print("no %s%s\n", what, filtered ? " that fit the filters" : " yet");
   if (n_all > json_count(rows))
-    err_print("%lld of %lld %s shown; --limit 0 shows all\n", (long long)json_count(rows),
-              (long long)n_all, what);
+    err_print("%lld of %lld %s shown; --limit 0 shows all\n",
+              (long long)json_count(rows), (long long)n_all, what);
   return n_all == 0 ? tell_misses(asking, fault) : ERR_OK;
 }
 
@@ -248,7 +260,8 @@ static Err list_rows(Asking *asking, const QueryCall *call, Fault *fault) {
   Err err = experiment ? read_plan(call->runs, experiment, &plan, fault) : ERR_OK;
   if (!err) err = query_names(asking->index, experiment, &names, fault);
   asking->query.metric = call_option(call, "--metric");
-  if (!err && !asking->query.metric) asking->query.metric = reported_metric(plan, names);
+  if (!err && !asking->query.metric)
+    asking->query.metric = reported_metric(plan, names);
   if (!err)
     err = cells ? query_cells(asking->index, &asking->query, &rows, &n_all, fault)
                 : query_trials(asking->index, &asking->query, &rows, &n_all, fault);
@@ -289,7 +302,8 @@ static Err run_ls(const QueryCall *call, Fault *fault) {
 
 static const QueryOption ls_options[] = {
     {"--cells", NULL, "one row per cell, over its seeds"},
-    {"--metric", "NAME", "with --cells: what is averaged (default: what the study reports)"},
+    {"--metric", "NAME", "with --cells: what is averaged (default: what the study "
+                         "reports)"},
     {"--sort", "KEY", "smallest first; -KEY: largest first (cells: mean or -mean)"},
     {"--limit", "N", "at most N rows (default 50, with --json all; 0: all)"},
     {"--all", NULL, "those too that no longer belong to their experiment"},
@@ -299,16 +313,22 @@ static const QueryOption ls_options[] = {
 static void print_states(void) {
   out_print("\nStates of a trial:\n");
   for (int i = 0; i < TRIAL_STATES; i++)
-    out_print("  %-12s %s\n", trial_state_name((TrialState)i), trial_state_doc((TrialState)i));
+    out_print("  %-12s %s\n", trial_state_name((TrialState)i),
+              trial_state_doc((TrialState)i));
 }
 
 const QueryCommand command_ls = {
     .name = "ls", .usage = "[experiment] [filters]", .json = true,
-    .doc = "Lists the experiments, or the trials of one, or of all that fit the filters.",
-    .details = "Filters are ANDed: activation=relu,tanh 'accuracy>0.88' state=failed seed=3\n"
-               "with = != > >= < <= (quote > and < from the shell). Shares are recorded from 0\n"
+    .doc = "Lists the experiments, or the trials of one, or of all that fit the "
+           "filters.",
+    .details = "Filters are ANDed: activation=relu,tanh 'accuracy>0.88' state=failed "
+               "seed=3\n"
+               "with = != > >= < <= (quote > and < from the shell). Shares are "
+               "recorded from 0\n"
                "to 1; 88% is 0.88. Keys: facts of a trial\n"
-               "(id cell seed purpose state attempts seconds started digest fingerprint\n"
-               "message), its factors, arguments and values; args.lr where a name is in two of\n"
+               "(id cell seed purpose state attempts seconds started digest "
+               "fingerprint\n"
+               "message), its factors, arguments and values; args.lr where a name is "
+               "in two of\n"
                "these.",
     .print_more = print_states, .options = ls_options, .run = run_ls};

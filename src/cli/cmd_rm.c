@@ -1,9 +1,9 @@
 /* cmd_rm.c: the command rm: an experiment with all that lies in it, or trials.
  *
- * One walk through the directory counts and lists, with --dry-run, or removes: both say the
- * same. Nothing is removed but an experiment, which is what has a plan, a trial or a run of a
- * script, and nothing behind a link: of what is in it and has no name of ours, the user is told
- * before it goes. */
+ * One walk through the directory counts and lists, with --dry-run, or removes: both say
+ * the same. Nothing is removed but an experiment, which is what has a plan, a trial or
+ * a run of a script, and nothing behind a link: of what is in it and has no name of
+ * ours, the user is told before it goes. */
 #include "base/file.h"
 #include "base/out.h"
 #include "cli/tidy.h"
@@ -17,12 +17,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* -- what lies there ----------------------------------------------------------------- */
+/* -- what lies there --------------------------------------------------------------- */
 
-typedef enum Kind { KIND_OTHER, KIND_OWN, KIND_PLAN, KIND_TRIAL, KIND_RUN, KIND_LIST } Kind;
+typedef enum Kind {
+  KIND_OTHER,
+  KIND_OWN,
+  KIND_PLAN,
+  KIND_TRIAL,
+  KIND_RUN,
+  KIND_LIST
+} Kind;
 
 typedef struct Entry {
-  const char *below;         /* "": of the experiment itself; else "trials" or "code" */
+  const char *below; /* "": of the experiment itself; else "trials" or "code" */
   const char *name, *path;
   mode_t mode;
 } Entry;
@@ -33,7 +40,8 @@ static Kind kind_in_experiment(const Entry *e) {
     return KIND_LIST;
   if (directory) return name_is_run(e->name) ? KIND_RUN : KIND_OTHER;
   if (file && strcmp(e->name, "experiment.json") == 0) return KIND_PLAN;
-  return file && (crash_is_mark(e->name) || file_is_temporary(e->name)) ? KIND_OWN : KIND_OTHER;
+  return file && (crash_is_mark(e->name) || file_is_temporary(e->name)) ? KIND_OWN
+                                                                        : KIND_OTHER;
 }
 
 static Kind kind_of(const Entry *e) {
@@ -49,10 +57,10 @@ static Kind kind_of(const Entry *e) {
 typedef struct Whole {
   Store store;
   bool dry;
-  bool rest;                 /* the second walk: what is neither trial nor run */
+  bool rest; /* the second walk: what is neither trial nor run */
   Tally tally;
-  bool experiment;           /* something of ours lies there */
-  Json *others;              /* what has no name of ours, as it is told */
+  bool experiment; /* something of ours lies there */
+  Json *others;    /* what has no name of ours, as it is told */
 } Whole;
 
 /* "mine/", "trials/x -> where it leads". */
@@ -67,7 +75,7 @@ static void note_other(Whole *whole, const Entry *e) {
   text_deinit(&line);
 }
 
-/* -- the walk ------------------------------------------------------------------------ */
+/* -- the walk ---------------------------------------------------------------------- */
 
 /* Runs of plain scripts have directories of their own; one that runs is left alone. */
 static Err remove_run(const char *directory, bool dry, bool *done, Fault *fault) {
@@ -101,7 +109,8 @@ static Err take_entry(Whole *whole, const Entry *e, Fault *fault) {
 /* A directory that is not empty then got a trial just now: that counts as running. */
 static Err remove_emptied(Whole *whole, const char *directory, Fault *fault) {
   bool gone = true;
-  Err err = whole->rest && !whole->dry ? file_remove_empty(directory, &gone, fault) : ERR_OK;
+  Err err = whole->rest && !whole->dry ? file_remove_empty(directory, &gone, fault)
+                                       : ERR_OK;
   whole->tally.n_running += !gone;
   return err;
 }
@@ -131,17 +140,20 @@ static Err walk(Whole *whole, const char *below, Fault *fault) {
   return err;
 }
 
-/* -- a whole experiment -------------------------------------------------------------- */
+/* -- a whole experiment ------------------------------------------------------------ */
 
 /* Counts and lists, and removes nothing. */
 static Err survey(Whole *whole, Fault *fault) {
   whole->dry = true;
   Err err = walk(whole, "", fault);
   bool empty = !json_count(whole->others);
-  if (err || whole->experiment || (empty && file_is_directory(whole->store.directory, "trials")))
+  if (err || whole->experiment ||
+      (empty && file_is_directory(whole->store.directory, "trials")))
     return err;
-  return fault_set(fault, ERR_USAGE, "rm: %s is no experiment: there is no plan in it, no trial "
-                   "and no run of a script; nothing is removed", whole->store.directory);
+  return fault_set(fault, ERR_USAGE,
+                   "rm: %s is no experiment: there is no plan in it, no trial and no "
+                   "run of a script; nothing is removed",
+                   whole->store.directory);
 }
 
 static void print_others(const Whole *whole) {
@@ -168,7 +180,9 @@ static Err remove_all(Whole *whole, bool stays, Fault *fault) {
 /* ERR_USAGE, in lines of stdout's width. */
 static Err refuse(const Whole *whole, Fault *fault) {
   Text text = {0}, wrapped = {0};
-  text_addf(&text, "rm would remove %s of %s%s; add --yes to do it, or --dry-run to only count",
+  text_addf(&text,
+            "rm would remove %s of %s%s; add --yes to do it, or --dry-run to only "
+            "count",
             counted(whole->tally.n_done, "trial"), whole->store.name,
             json_count(whole->others) ? ", and what else lies there" : "");
   if (!text.failed)
@@ -190,17 +204,17 @@ static Err rm_surveyed(Whole *whole, const QueryCall *call, Fault *fault) {
   bool stays = process || whole->tally.n_running || whole->tally.n_refused;
   if (err) return err;
   if (process)
-    err_print("%s: process %ld runs the study: what belongs to it stays\n", whole->store.name,
-              process);
+    err_print("%s: process %ld runs the study: what belongs to it stays\n",
+              whole->store.name, process);
   if (stays) {
     json_free(whole->others);
     whole->others = json_list();
   }
   if (!call->json) print_others(whole);
   if (!dry) err = remove_all(whole, stays, fault);
-  Fault telling = {0};       /* what was removed is told, whatever stopped it */
-  if (tidy_tell(call, dry ? "would be removed" : "removed", &whole->tally, whole->others,
-                &telling))
+  Fault telling = {0}; /* what was removed is told, whatever stopped it */
+  if (tidy_tell(call, dry ? "would be removed" : "removed", &whole->tally,
+                whole->others, &telling))
     return fault_set(fault, telling.code, "%s", telling.text);
   return err ? err : tally_end(&whole->tally, fault);
 }
@@ -215,7 +229,7 @@ static Err rm_whole(const QueryCall *call, const char *experiment, Fault *fault)
   return err;
 }
 
-/* -- some trials --------------------------------------------------------------------- */
+/* -- some trials ------------------------------------------------------------------- */
 
 static Err remove_runs(const QueryCall *call, const char *experiment, const Json *rows,
                        bool dry, Tally *tally, Fault *fault) {
@@ -243,13 +257,18 @@ static Err rm_rows(const QueryCall *call, const char *experiment, const Json *ro
   bool sure = dry || call_option(call, "--yes") || json_count(rows) == 1;
   Tally tally = {0};
   if (!sure && json_count(rows) == 0)
-    return fault_set(fault, ERR_USAGE, "rm: no trial of %s fits the filters", experiment);
+    return fault_set(fault, ERR_USAGE, "rm: no trial of %s fits the filters",
+                     experiment);
   if (!sure)
-    return fault_set(fault, ERR_USAGE, "rm would remove %s of %s; add --yes to do it, or "
-                     "--dry-run to only count", counted(json_count(rows), "trial"), experiment);
-  Err err = tidy_trials(call, experiment, rows, dry ? store_try : store_remove, &tally, fault);
+    return fault_set(fault, ERR_USAGE,
+                     "rm would remove %s of %s; add --yes to do it, or --dry-run to "
+                     "only count",
+                     counted(json_count(rows), "trial"), experiment);
+  Err err = tidy_trials(call, experiment, rows, dry ? store_try : store_remove, &tally,
+                        fault);
   if (!err) err = remove_runs(call, experiment, rows, dry, &tally, fault);
-  if (!err) err = tidy_tell(call, dry ? "would be removed" : "removed", &tally, NULL, fault);
+  if (!err)
+    err = tidy_tell(call, dry ? "would be removed" : "removed", &tally, NULL, fault);
   return err ? err : tally_end(&tally, fault);
 }
 
@@ -290,7 +309,10 @@ static const QueryOption rm_options[] = {
 
 const QueryCommand command_rm = {
     .name = "rm", .usage = "experiment [filters]", .json = true,
-    .doc = "Removes an experiment with all its trials, or the trials that fit the filters.",
-    .details = "One trial: runner rm NAME id=ID. Trials that run are left alone, what is behind\n"
-               "a link too. What else lies in the experiment is named, and goes with it.",
+    .doc = "Removes an experiment with all its trials, or the trials that fit the "
+           "filters.",
+    .details = "One trial: runner rm NAME id=ID. Trials that run are left alone, what "
+               "is behind\n"
+               "a link too. What else lies in the experiment is named, and goes with "
+               "it.",
     .options = rm_options, .run = run_rm};

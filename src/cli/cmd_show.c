@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* -- finding it ---------------------------------------------------------------------- */
+/* -- finding it -------------------------------------------------------------------- */
 
 /* "experiment/id", or a path that ends in one, perhaps with "trials/" between. */
 static void split_path(char *word, const char **experiment, const char **id) {
@@ -35,14 +35,19 @@ static Err unknown_name(const QueryCall *call, const char *word, Fault *fault) {
   char *nearest;
   Err err = run_name_nearest(call->runs, word, &nearest, fault);
   if (err) return err;
-  fault_set(fault, ERR_USAGE, "%s: no trial's id begins with it, and %s has no experiment of "
-            "that name; %s%s%s", word, call->runs, nearest ? "did you mean \"" : "runner ls "
-            "lists them", nearest ? nearest : "", nearest ? "\"?" : "");
+  fault_set(fault, ERR_USAGE,
+            "%s: no trial's id begins with it, and %s has no experiment of that name; "
+            "%s%s%s",
+            word, call->runs,
+            nearest ? "did you mean \""
+                    : "runner ls "
+                      "lists them",
+            nearest ? nearest : "", nearest ? "\"?" : "");
   free(nearest);
   return fault->code;
 }
 
-enum { NAMED = 10 };         /* of trials that begin alike */
+enum { NAMED = 10 }; /* of trials that begin alike */
 
 /* The fault of more rows than one; `what` says how they were asked for. */
 static Err several(const Json *rows, const char *what, Fault *fault) {
@@ -52,17 +57,18 @@ static Err several(const Json *rows, const char *what, Fault *fault) {
     text_addf(&list, "\n  %s/%s", json_text(json_item(rows, i), "experiment"),
               json_text(json_item(rows, i), "id"));
   if (n > NAMED) text_addf(&list, "\n  and %lld more", (long long)(n - NAMED));
-  fault_set(fault, ERR_USAGE, "%s:%s", what,
-            list.data ? list.data : "");
+  fault_set(fault, ERR_USAGE, "%s:%s", what, list.data ? list.data : "");
   text_deinit(&list);
   return fault->code;
 }
 
-static Err not_one(const QueryCall *call, const char *word, const Json *rows, Fault *fault) {
+static Err not_one(const QueryCall *call, const char *word, const Json *rows,
+                   Fault *fault) {
   if (json_count(rows) == 0) return unknown_name(call, word, fault);
   Text what = {0};
   text_addf(&what, "%s: several trials begin so", *word ? word : "\"\"");
-  Err err = what.failed ? fault_memory(fault, what.n_bytes) : several(rows, what.data, fault);
+  Err err = what.failed ? fault_memory(fault, what.n_bytes)
+                        : several(rows, what.data, fault);
   text_deinit(&what);
   return err;
 }
@@ -84,8 +90,8 @@ static void add_if_there(Json *rows, const QueryCall *call, const char *experime
 }
 
 /* The directories of that whole id, found without the index. */
-static Err find_whole(const QueryCall *call, const char *experiment, const char *id, Json **out,
-                      Fault *fault) {
+static Err find_whole(const QueryCall *call, const char *experiment, const char *id,
+                      Json **out, Fault *fault) {
   FileNames names;
   Json *rows = *out = json_list();
   Err err = file_names(call->runs, &names, fault);
@@ -110,7 +116,8 @@ static Err find_starting(const QueryCall *call, const char *experiment, const ch
 }
 
 /* The one trial that is meant; its row, new. */
-static Err find_trial(const QueryCall *call, const char *word, Json **out, Fault *fault) {
+static Err find_trial(const QueryCall *call, const char *word, Json **out,
+                      Fault *fault) {
   const char *experiment, *id;
   Json *rows = NULL;
   char *copy = text_copy(word);
@@ -129,7 +136,7 @@ static Err find_trial(const QueryCall *call, const char *word, Json **out, Fault
   return err;
 }
 
-/* -- metrics ------------------------------------------------------------------------- */
+/* -- metrics ----------------------------------------------------------------------- */
 
 static Json *number_json(double value) {
   Json *holder = json_map();
@@ -150,7 +157,8 @@ static Json *summarize_column(const Csv *csv, int column) {
   }
   json_put_text(summary, "column", csv_column(csv, column));
   json_put(summary, "first", number_json(strtod(csv_cell(csv, 0, column), NULL)));
-  json_put(summary, "last", number_json(strtod(csv_cell(csv, csv->n_rows - 1, column), NULL)));
+  json_put(summary, "last",
+           number_json(strtod(csv_cell(csv, csv->n_rows - 1, column), NULL)));
   json_put(summary, "min", number_json(lo));
   json_put(summary, "max", number_json(hi));
   return summary;
@@ -166,7 +174,8 @@ static Json *summarize_metrics(const char *directory) {
     Text path = {0};
     Csv csv = {0};
     text_addf(&path, "%s/%s", directory, names.v[i]);
-    if (name_is_metrics(names.v[i]) && !path.failed && !csv_read(&csv, path.data, &ignored)) {
+    if (name_is_metrics(names.v[i]) && !path.failed &&
+        !csv_read(&csv, path.data, &ignored)) {
       Json *file = json_map(), *columns = json_list();
       json_put_text(file, "file", names.v[i]);
       json_put_int(file, "rows", csv.n_rows);
@@ -201,11 +210,12 @@ static void add_metrics(const Json *metrics, Doc *doc) {
   }
 }
 
-/* -- a trial ------------------------------------------------------------------------- */
+/* -- a trial ----------------------------------------------------------------------- */
 
-/* Rows of name, value and note of a map, maps inside it flattened. `notes`: texts by the
- * innermost name, or NULL. */
-static void add_rows(const char *prefix, const Json *map, const Json *notes, Table *table) {
+/* Rows of name, value and note of a map, maps inside it flattened. `notes`: texts by
+ * the innermost name, or NULL. */
+static void add_rows(const char *prefix, const Json *map, const Json *notes,
+                     Table *table) {
   for (void *it = json_first(map); it; it = json_next(map, it)) {
     Text name = {0};
     bool inner = json_kind(json_value(it)) == JSON_KIND_MAP;
@@ -231,14 +241,17 @@ static void add_map(const char *title, const Json *map, const Json *notes, Doc *
 }
 
 static void add_attempts(const Json *attempts, Doc *doc) {
-  static const char *const keys[] = {"attempt", "started", "ended", "wall_s", "state", "host",
+  static const char *const keys[] = {"attempt", "started", "ended", "wall_s", "state",
+                                     "host",
                                      "pid", "message"};
   enum { N = sizeof keys / sizeof *keys };
-  if (!attempts || json_kind(attempts) != JSON_KIND_LIST || json_count(attempts) < 1) return;
+  if (!attempts || json_kind(attempts) != JSON_KIND_LIST || json_count(attempts) < 1)
+    return;
   doc_say(doc, DOC_HEADING, "attempts");
   Table *table = doc_table(doc);
   for (int k = 0; k < N; k++)
-    table_column(table, k ? keys[k] : "", k == 3 ? TABLE_NUMBER : TABLE_TEXT, k > 4 ? 2 : 0);
+    table_column(table, k ? keys[k] : "", k == 3 ? TABLE_NUMBER : TABLE_TEXT,
+                 k > 4 ? 2 : 0);
   for (int64_t i = 0; i < json_count(attempts); i++) {
     const Json *attempt = json_item(attempts, i);
     for (int k = 0; k < N - 1; k++) add_cell(table, json_find(attempt, keys[k]), 4);
@@ -268,7 +281,9 @@ static void add_message(const char *message, Doc *doc) {
   if (line) text_add(line, "message:" NO_BREAK);
   for (; *message; message++) {
     if (*message == '\n') line = doc_begin(doc, DOC_PARAGRAPH);
-    else text_add_bytes(line, *message == ' ' ? NO_BREAK : message, *message == ' ' ? 2 : 1);
+    else
+      text_add_bytes(line, *message == ' ' ? NO_BREAK : message,
+                     *message == ' ' ? 2 : 1);
   }
 }
 
@@ -278,7 +293,8 @@ static void trial_doc(const Json *trial, Doc *doc) {
   Json *facts = without(result, has_weights(result) ? "values state message"
                                                     : "values state message weights");
   Json *provenance = without(meta, "attempts sources");
-  doc_say(doc, DOC_PARAGRAPH, "%s of %s", json_text(trial, "id"), json_text(trial, "experiment"));
+  doc_say(doc, DOC_PARAGRAPH, "%s of %s", json_text(trial, "id"),
+          json_text(trial, "experiment"));
   doc_say(doc, DOC_PARAGRAPH, "%s", json_text(trial, "path"));
   doc_say(doc, DOC_PARAGRAPH, "state: %s", json_text(trial, "state"));
   add_message(json_text(trial, "message"), doc);
@@ -302,7 +318,8 @@ static void share_into(Json *map, const char *key, Json *value) {
 static Json *planned_config(const Json *row) {
   static const char *const keys[] = {"seed", "factors", "args"};
   Json *config = json_map();
-  for (int i = 0; i < 3; i++) share_into(config, keys[i], json_share(json_find(row, keys[i])));
+  for (int i = 0; i < 3; i++)
+    share_into(config, keys[i], json_share(json_find(row, keys[i])));
   return config;
 }
 
@@ -323,7 +340,8 @@ static Json *find_logs(const char *directory) {
 }
 
 /* Everything, new: where it is and what the files hold. */
-static Err read_trial(const QueryCall *call, const Json *row, Json **out, Fault *fault) {
+static Err read_trial(const QueryCall *call, const Json *row, Json **out,
+                      Fault *fault) {
   Text path = {0};
   Look look = {0};
   TrialInfo info;
@@ -386,17 +404,19 @@ static Err show_fitting(const QueryCall *call, Asking *asking, Fault *fault) {
   return err;
 }
 
-/* -- an experiment ------------------------------------------------------------------- */
+/* -- an experiment ----------------------------------------------------------------- */
 
 static void add_list(Text *text, const Json *list) {
-  for (int64_t i = 0; list && json_kind(list) == JSON_KIND_LIST && i < json_count(list); i++) {
+  for (int64_t i = 0; list && json_kind(list) == JSON_KIND_LIST && i < json_count(list);
+       i++) {
     if (i > 0) text_add(text, ", ");
     add_value(text, json_item(list, i), 0);
   }
 }
 
 static void add_factors(const Json *plan, Doc *doc) {
-  const Json *factors = json_find(plan, "factors"), *baseline = json_find(plan, "baseline");
+  const Json *factors = json_find(plan, "factors"),
+             *baseline = json_find(plan, "baseline");
   if (!factors || json_kind(factors) != JSON_KIND_LIST || !json_count(factors)) return;
   doc_say(doc, DOC_HEADING, "factors");
   Table *table = doc_table(doc);
@@ -431,7 +451,8 @@ static void add_measures(const Json *plan, Doc *doc) {
 }
 
 static void experiment_doc(const Json *experiment, Doc *doc) {
-  const Json *plan = json_find(experiment, "plan"), *entries = json_find(experiment, "entries");
+  const Json *plan = json_find(experiment, "plan"),
+             *entries = json_find(experiment, "entries");
   doc_say(doc, DOC_PARAGRAPH, "%s", json_text(experiment, "name"));
   doc_say(doc, DOC_PARAGRAPH, "%s", json_text(experiment, "path"));
   if (*json_text(plan, "script"))
@@ -469,7 +490,7 @@ static Err show_experiment(const QueryCall *call, Asking *asking, Fault *fault) 
   return err ? err : print_records(call, &doc, fault);
 }
 
-/* -- the command --------------------------------------------------------------------- */
+/* -- the command ------------------------------------------------------------------- */
 
 static bool names_experiment(const QueryCall *call, const char *word) {
   Text path = {0};
@@ -484,14 +505,16 @@ static Err run_show(const QueryCall *call, Fault *fault) {
   bool filters = false;
   for (int i = 0; i < call->n_words; i++) filters |= filter_is_term(call->words[i]);
   if (!filters && call->n_words != 1)
-    return fault_set(fault, ERR_USAGE, "show: allowed: one trial or experiment, or filters that "
-                     "fit one trial");
+    return fault_set(fault, ERR_USAGE,
+                     "show: allowed: one trial or experiment, or filters that fit one "
+                     "trial");
   if (!filters && !names_experiment(call, call->words[0]))
     return show_trial(call, call->words[0], fault);
   Asking asking = {0};
   Err err = asking_begin(&asking, call, false, fault);
-  if (!err) err = filters ? show_fitting(call, &asking, fault)
-                          : show_experiment(call, &asking, fault);
+  if (!err)
+    err = filters ? show_fitting(call, &asking, fault)
+                  : show_experiment(call, &asking, fault);
   asking_end(&asking);
   return err;
 }
@@ -501,6 +524,8 @@ static const QueryOption show_options[] = {QUERY_FORMAT, {NULL, NULL, NULL}};
 const QueryCommand command_show = {
     .name = "show", .usage = "trial|experiment [filters]", .json = true,
     .doc = "Shows one trial with all that is recorded, or an experiment.",
-    .details = "A trial is named by its id or the begin of it, by experiment/id, by the path of\n"
-               "its directory, or by filters that fit it alone, as in activation=relu seed=1.",
+    .details = "A trial is named by its id or the begin of it, by experiment/id, by "
+               "the path of\n"
+               "its directory, or by filters that fit it alone, as in activation=relu "
+               "seed=1.",
     .options = show_options, .run = run_show};

@@ -1,5 +1,5 @@
-/* cmd_tidy.c: what the commands that change what is recorded share, see tidy.h; and the first
- * of them, retry. */
+/* cmd_tidy.c: what the commands that change what is recorded share, see tidy.h; and the
+ * first of them, retry. */
 #include "cli/tidy.h"
 #include "base/out.h"
 #include "lab/names.h"
@@ -11,11 +11,12 @@ const char *counted(int64_t n, const char *what) {
   static char buffers[2][64];
   static int turn;
   char *buffer = buffers[turn++ % 2];
-  snprintf(buffer, sizeof buffers[0], "%lld %s%s", (long long)n, what, n == 1 ? "" : "s");
+  snprintf(buffer, sizeof buffers[0], "%lld %s%s", (long long)n, what,
+           n == 1 ? "" : "s");
   return buffer;
 }
 
-/* -- telling ------------------------------------------------------------------------- */
+/* -- telling ----------------------------------------------------------------------- */
 
 enum { REFUSALS_TOLD = 5 };
 
@@ -28,12 +29,13 @@ Err tally_note(Tally *tally, Err err, bool done, Fault *own, Fault *fault) {
 
 Err tally_end(const Tally *tally, Fault *fault) {
   if (!tally->n_refused) return ERR_OK;
-  return fault_set(fault, ERR_STORAGE, "left as they are: %s; the first of them are named above",
+  return fault_set(fault, ERR_STORAGE,
+                   "left as they are: %s; the first of them are named above",
                    counted(tally->n_refused, "trial"));
 }
 
-Err tidy_tell(const QueryCall *call, const char *done, const Tally *tally, const Json *others,
-              Fault *fault) {
+Err tidy_tell(const QueryCall *call, const char *done, const Tally *tally,
+              const Json *others, Fault *fault) {
   if (call->json) {
     Json *answer = json_map();
     json_put_int(answer, done, tally->n_done);
@@ -47,7 +49,7 @@ Err tidy_tell(const QueryCall *call, const char *done, const Tally *tally, const
   return ERR_OK;
 }
 
-/* -- choosing ------------------------------------------------------------------------ */
+/* -- choosing ---------------------------------------------------------------------- */
 
 Err tidy_choose(Asking *asking, Json **out, Fault *fault) {
   int64_t n_all = 0;
@@ -82,7 +84,7 @@ Err tidy_trials(const QueryCall *call, const char *experiment, const Json *rows,
   return err;
 }
 
-/* -- retry --------------------------------------------------------------------------- */
+/* -- retry ------------------------------------------------------------------------- */
 
 static bool filters_state(const Filter *filter) {
   for (int i = 0; i < filter->n; i++)
@@ -96,8 +98,10 @@ static Err refuse_plain(const char *name, const Json *rows, Fault *fault) {
   for (int64_t i = 0; i < n; i++)
     if (name_is_trial(json_text(json_item(rows, i), "id"))) return ERR_OK;
   if (n == 0) return ERR_OK;
-  return fault_set(fault, ERR_USAGE, "retry: %s has runs of a plain script alone, which runs "
-                   "whenever it is called; allowed: an experiment", name);
+  return fault_set(fault, ERR_USAGE,
+                   "retry: %s has runs of a plain script alone, which runs whenever it "
+                   "is called; allowed: an experiment",
+                   name);
 }
 
 static Err retry_trials(Asking *asking, const QueryCall *call, Fault *fault) {
@@ -110,11 +114,13 @@ static Err retry_trials(Asking *asking, const QueryCall *call, Fault *fault) {
     err = filter_add(filter, "state=failed", fault);
   if (!err) err = tidy_choose(asking, &rows, fault);
   if (!err) err = refuse_plain(asking->query.experiment, rows, fault);
-  if (!err) err = tidy_trials(call, asking->query.experiment, rows, action, &tally, fault);
+  if (!err)
+    err = tidy_trials(call, asking->query.experiment, rows, action, &tally, fault);
   json_free(rows);
   if (!err) err = tidy_tell(call, "to be run again", &tally, NULL, fault);
   if (!err && tally.n_done && !call->json)
-    err_print("the script, run as before, runs them: their earlier attempts are kept\n");
+    err_print("the script, run as before, runs them: their earlier attempts are "
+              "kept\n");
   return err ? err : tally_end(&tally, fault);
 }
 
@@ -134,6 +140,7 @@ static const QueryOption retry_options[] = {
 const QueryCommand command_retry = {
     .name = "retry", .usage = "experiment [filters]", .json = true,
     .doc = "Marks failed trials, or those that fit the filters, to be run again.",
-    .details = "Every attempt stays: results as result-<n>.json, times and messages in\n"
+    .details = "Every attempt stays: results as result-<n>.json, times and messages "
+               "in\n"
                "meta.json. retry NAME state=diverged does it for diverged ones.",
     .options = retry_options, .run = run_retry};

@@ -1,6 +1,7 @@
 /* edit.c: chooses between libedit and plain lines, and keeps the history file.
  *
- * Reading waits in interrupt_wait alone, so that Ctrl-C is seen at once and none is lost. */
+ * Reading waits in interrupt_wait alone, so that Ctrl-C is seen at once and none is
+ * lost. */
 #include "cli/edit.h"
 #include "base/out.h"
 #include "base/sys.h"
@@ -14,9 +15,9 @@
 #include <unistd.h>
 
 struct Editor {
-  Libedit *libedit;            /* NULL: plain lines */
-  char *history;               /* path; NULL: none */
-  char *last;                  /* statement remembered last: repeated ones count once */
+  Libedit *libedit; /* NULL: plain lines */
+  char *history;    /* path; NULL: none */
+  char *last;       /* statement remembered last: repeated ones count once */
 };
 
 bool edit_more(void) {
@@ -24,7 +25,7 @@ bool edit_more(void) {
   return poll(&input, 1, 0) > 0 && (input.revents & POLLIN);
 }
 
-/* -- plain lines ------------------------------------------------------------------------- */
+/* -- plain lines ------------------------------------------------------------------- */
 
 /* One byte; 0 at the end of input, -1 when interrupted. */
 static int read_byte(char *byte) {
@@ -49,12 +50,12 @@ static EditResult plain_line(const char *prompt, Text *out) {
   }
 }
 
-/* -- the editor --------------------------------------------------------------------------- */
+/* -- the editor -------------------------------------------------------------------- */
 
 static bool terminal_can_edit(void) {
   const char *terminal = getenv("TERM");
-  return terminal && *terminal && strcmp(terminal, "dumb") != 0 && isatty(STDIN_FILENO) &&
-         isatty(STDOUT_FILENO);
+  return terminal && *terminal && strcmp(terminal, "dumb") != 0 &&
+         isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
 }
 
 static void recall(void *ctx, const char *statement) {
@@ -87,7 +88,8 @@ EditResult edit_line(Editor *editor, const char *prompt, Text *out) {
 
 void edit_remember(Editor *editor, const char *statement) {
   bool blank = !statement[strspn(statement, " \t\n")];
-  if (blank || !editor->libedit || (editor->last && strcmp(editor->last, statement) == 0))
+  if (blank || !editor->libedit ||
+      (editor->last && strcmp(editor->last, statement) == 0))
     return;
   free(editor->last);
   editor->last = text_copy(statement);

@@ -1,5 +1,5 @@
-/* edit.h: lines typed by a person: with editing, history and completion where the program
- * was built with libedit and a terminal allows it, else plain lines. */
+/* edit.h: lines typed by a person: with editing, history and completion where the
+ * program was built with libedit and a terminal allows it, else plain lines. */
 #ifndef CLI_EDIT_H
 #define CLI_EDIT_H
 
@@ -11,8 +11,8 @@ typedef enum EditResult {
   EDIT_INTERRUPT               /* Ctrl-C or another interrupt, which is still pending */
 } EditResult;
 
-/* Words that may stand in place of the last n_typed bytes before the cursor, each ended by
- * a zero byte; they begin with these bytes. */
+/* Words that may stand in place of the last n_typed bytes before the cursor, each ended
+ * by a zero byte; they begin with these bytes. */
 typedef struct EditWords {
   size_t n_typed;
   int n;
@@ -26,7 +26,7 @@ typedef struct Editor Editor;
 
 /* `history`: a file, see history.h; NULL: none is kept. NULL on lack of memory. */
 Editor *edit_open(const char *history, EditComplete *complete, void *ctx);
-void edit_close(Editor *editor);         /* puts the terminal back; NULL is a no-op */
+void edit_close(Editor *editor); /* puts the terminal back; NULL is a no-op */
 
 /* Shows the prompt, in colour where there is one, and waits for a line into `out`. */
 EditResult edit_line(Editor *editor, const char *prompt, Text *out);

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* -- the place ------------------------------------------------------------------------- */
+/* -- the place --------------------------------------------------------------------- */
 
 static char *join(const char *directory, const char *name) {
   Text path = {0};
@@ -34,7 +34,7 @@ char *history_path(void) {
   return path;
 }
 
-/* -- one statement as one line --------------------------------------------------------- */
+/* -- one statement as one line ----------------------------------------------------- */
 
 static void encode(Text *out, const char *statement) {
   for (const char *p = statement; *p; p++) {
@@ -55,7 +55,7 @@ static void decode(char *line) {
   *to = 0;
 }
 
-/* -- the file ---------------------------------------------------------------------------- */
+/* -- the file ---------------------------------------------------------------------- */
 
 /* Start of the last HISTORY_LINES lines. */
 static char *last_lines(char *text, size_t n_bytes) {
@@ -73,7 +73,8 @@ static void cut(const char *path, const char *text) {
   umask(mask);
 }
 
-void history_read(const char *path, void (*add)(void *ctx, const char *statement), void *ctx) {
+void history_read(const char *path, void (*add)(void *ctx, const char *statement),
+                  void *ctx) {
   enum { LIMIT_BYTES = 16 * HISTORY_BYTES };
   Text text = {0};
   Fault ignored = {0};
@@ -89,11 +90,13 @@ void history_read(const char *path, void (*add)(void *ctx, const char *statement
   text_deinit(&text);
 }
 
-/* The directory of states and ours in it, but nothing above: a home that is not there is
- * nobody's to make. */
+/* The directory of states and ours in it, but nothing above: a home that is not there
+ * is nobody's to make. */
 static void make_directories_of(const char *path) {
   size_t n = strlen(path), n_under = strlen(under_state);
-  char *copy = n > n_under && strcmp(path + n - n_under, under_state) == 0 ? text_copy(path) : NULL;
+  char *copy = n > n_under && strcmp(path + n - n_under, under_state) == 0
+                   ? text_copy(path)
+                   : NULL;
   if (!copy) return;
   copy[n - n_under - 1] = 0;
   mkdir(copy, 0700);

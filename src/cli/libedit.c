@@ -1,11 +1,11 @@
 /* libedit.c: the only door to libedit (histedit.h).
  *
- * Characters are read by read_character, which waits where a signal is seen; libedit's own
- * signal handling stays off. A pending interrupt ends the line with EDIT_INTERRUPT. Ctrl-Z
- * gives the terminal back as it was before it stops the program.
+ * Characters are read by read_character, which waits where a signal is seen; libedit's
+ * own signal handling stays off. A pending interrupt ends the line with EDIT_INTERRUPT.
+ * Ctrl-Z gives the terminal back as it was before it stops the program.
  *
- * One editor per process: libedit gives its prompt function the EditLine, whose client data
- * is the Libedit. */
+ * One editor per process: libedit gives its prompt function the EditLine, whose client
+ * data is the Libedit. */
 #include "cli/libedit.h"
 #ifndef HAVE_LIBEDIT
 
@@ -43,8 +43,8 @@ struct Libedit {
   EditComplete *complete;
   void *ctx;
   const char *prompt;
-  char shown[64];              /* the prompt with its colour */
-  bool ended;                  /* there is no more input */
+  char shown[64]; /* the prompt with its colour */
+  bool ended;     /* there is no more input */
 };
 
 static Libedit *self(EditLine *line) {
@@ -53,7 +53,7 @@ static Libedit *self(EditLine *line) {
   return data;
 }
 
-/* -- characters -------------------------------------------------------------------------- */
+/* -- characters -------------------------------------------------------------------- */
 
 /* The terminal has another size, was another's for a while, or is to be so. */
 static volatile sig_atomic_t terminal_changed;
@@ -76,7 +76,7 @@ static void redraw(EditLine *line) {
   terminal_changed = 0;
   if (number == SIGTSTP) {
     el_set(line, EL_PREP_TERM, 0);
-    process_stop();          /* and here it goes on */
+    process_stop(); /* and here it goes on */
     terminal_changed = 0;
   }
   if (number == SIGCONT || number == SIGTSTP) el_set(line, EL_PREP_TERM, 1);
@@ -111,7 +111,7 @@ static int read_character(EditLine *line, wchar_t *out) {
   }
 }
 
-/* -- completion --------------------------------------------------------------------------- */
+/* -- completion -------------------------------------------------------------------- */
 
 /* Bytes that all words have in common. */
 static size_t common_bytes(const EditWords *words) {
@@ -123,7 +123,7 @@ static size_t common_bytes(const EditWords *words) {
     while (same < n && word[same] == first[same]) same++;
     n = same;
   }
-  while (n > 0 && ((unsigned char)first[n] & 0xC0) == 0x80) n--;   /* whole characters */
+  while (n > 0 && ((unsigned char)first[n] & 0xC0) == 0x80) n--; /* whole characters */
   return n;
 }
 
@@ -150,8 +150,8 @@ static char *before_cursor(EditLine *line) {
   return strndup(info->buffer, (size_t)(info->cursor - info->buffer));
 }
 
-/* Tab: goes on as far as it is clear how; else shows what is possible. In front of a line it
- * is an indentation, inside pasted text a blank. */
+/* Tab: goes on as far as it is clear how; else shows what is possible. In front of a
+ * line it is an indentation, inside pasted text a blank. */
 static unsigned char on_tab(EditLine *line, int character) {
   (void)character;
   Libedit *editor = self(line);
@@ -180,7 +180,7 @@ static unsigned char on_tab(EditLine *line, int character) {
   return result;
 }
 
-/* -- opening ------------------------------------------------------------------------------ */
+/* -- opening ----------------------------------------------------------------------- */
 
 /* Escape sequences of the prompt stand between \1, which takes no place. */
 static char *show_prompt(EditLine *line) {
@@ -217,7 +217,8 @@ static void set_up(Libedit *editor) {
   el_set(line, EL_HIST, history, editor->history);
   el_set(line, EL_PROMPT_ESC, show_prompt, '\1');
   el_set(line, EL_GETCFN, read_character);
-  el_wset(line, EL_ADDFN, L"runner-complete", L"completes names", on_tab);   /* el_set leaks */
+  el_wset(line, EL_ADDFN, L"runner-complete", L"completes names",
+          on_tab); /* el_set leaks */
   bind_keys(line);
   el_source(line, NULL);
 }
@@ -245,7 +246,7 @@ void libedit_close(Libedit *editor) {
   free(editor);
 }
 
-/* -- lines -------------------------------------------------------------------------------- */
+/* -- lines ------------------------------------------------------------------------- */
 
 EditResult libedit_line(Libedit *editor, const char *prompt, Text *out) {
   int n = 0;
@@ -253,9 +254,9 @@ EditResult libedit_line(Libedit *editor, const char *prompt, Text *out) {
   editor->prompt = prompt;
   fflush(stdout);
   watch_stop(&before);
-  el_set(editor->line, EL_PREP_TERM, 1);   /* before the prompt is seen, not after it */
+  el_set(editor->line, EL_PREP_TERM, 1); /* before the prompt is seen, not after it */
   if (terminal_changed) el_resize(editor->line);
-  terminal_changed = 0;                    /* while there was no line to be drawn again */
+  terminal_changed = 0; /* while there was no line to be drawn again */
   const char *typed = el_gets(editor->line, &n);
   sigaction(SIGTSTP, &before, NULL);
   if (!typed) return n < 0 && !editor->ended ? EDIT_INTERRUPT : EDIT_END;

@@ -1,5 +1,5 @@
-/* libedit.h: the door to libedit; private to edit.c. Built without it, libedit_open gives
- * NULL and nothing else is called. */
+/* libedit.h: the door to libedit; private to edit.c. Built without it, libedit_open
+ * gives NULL and nothing else is called. */
 #ifndef CLI_LIBEDIT_H
 #define CLI_LIBEDIT_H
 

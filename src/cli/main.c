@@ -1,5 +1,5 @@
-/* main.c: the command line: options, the script, how the program ends. The only place that
- * exits. */
+/* main.c: the command line: options, the script, how the program ends. The only place
+ * that exits. */
 #include "base/environment.h"
 #include "base/out.h"
 #include "base/sys.h"
@@ -19,28 +19,28 @@
 #include <sys/stat.h>
 
 typedef struct CommandLine {
-  int threads;               /* 0: as the environment says */
+  int threads; /* 0: as the environment says */
   const char *runs;
-  const char *code;          /* of -e */
-  const char *script;        /* path, or "-" */
-  bool help, version;        /* of the program */
+  const char *code;   /* of -e */
+  const char *script; /* path, or "-" */
+  bool help, version; /* of the program */
   bool script_help;
-  bool plan_dump;            /* the command of that name */
-  bool interactive;          /* ends at the prompt, ... */
-  bool terminal;             /* ... where somebody can type; else with what is piped in */
-  QueryCall query;           /* a command that needs no script; .command NULL: none */
-  StudyOptions study;        /* how experiment{} runs */
-  const struct Command *command;   /* that was given, of those that may need a script */
-  bool worker, resume, explain;    /* those of that name; `explain` is help */
-  const char *topic;         /* what to explain, beyond commands */
+  bool plan_dump;     /* the command of that name */
+  bool interactive;   /* ends at the prompt, ... */
+  bool terminal;      /* ... where somebody can type; else with what is piped in */
+  QueryCall query;    /* a command that needs no script; .command NULL: none */
+  StudyOptions study; /* how experiment{} runs */
+  const struct Command *command; /* that was given, of those that may need a script */
+  bool worker, resume, explain;  /* those of that name; `explain` is help */
+  const char *topic;             /* what to explain, beyond commands */
   int n_args;
-  char **args;               /* key=value words */
+  char **args; /* key=value words */
 } CommandLine;
 
-/* -- options: one table --------------------------------------------------------------- */
+/* -- options: one table ------------------------------------------------------------ */
 
 typedef struct Flag {
-  const char *name, *value;  /* value: what follows, in words; NULL: nothing */
+  const char *name, *value; /* value: what follows, in words; NULL: nothing */
   const char *doc;
   Err (*set)(CommandLine *line, const char *value, Fault *fault);
 } Flag;
@@ -55,8 +55,8 @@ static Err set_threads(CommandLine *line, const char *value, Fault *fault) {
   char *end;
   long n = strtol(value, &end, 10);
   if (*end || end == value || n < 1 || n > 1024)
-    return fault_set(fault, ERR_USAGE, "--threads %s: allowed: an integer from 1 to 1024",
-                     value);
+    return fault_set(fault, ERR_USAGE,
+                     "--threads %s: allowed: an integer from 1 to 1024", value);
   line->threads = (int)n;
   return ERR_OK;
 }
@@ -118,12 +118,14 @@ static Err set_version(CommandLine *line, const char *value, Fault *fault) {
 
 static const Flag flags[] = {
     {"-e", "CODE", "run CODE instead of a script", set_code},
-    {"-i", NULL, "then the prompt, or what is piped in, with the script's names", set_interactive},
+    {"-i", NULL, "then the prompt, or what is piped in, with the script's names",
+     set_interactive},
     {"--threads", "N", "threads to use (default: OMP_NUM_THREADS, else the cores)",
      set_threads},
     {"--runs", "DIR", "where runs are recorded (default: runs)", set_runs},
     {"--jobs", "N", "worker processes of an experiment (default: the cores)", set_jobs},
-    {"--fail-fast", NULL, "the first trial that fails ends the experiment", set_fail_fast},
+    {"--fail-fast", NULL, "the first trial that fails ends the experiment",
+     set_fail_fast},
     {"--code", "HOW", "rerun or keep trials that earlier code made", set_code_choice},
     {"--json", NULL, "what plan, verify and the queries tell, as JSON", set_json},
     {"--long", NULL, "all tables and tests at the end of an experiment", set_whole},
@@ -132,13 +134,13 @@ static const Flag flags[] = {
     {"--help", NULL, "this text; after a script: the script's arguments", set_help},
     {NULL, NULL, NULL, NULL}};
 
-/* -- commands: the first word, unless it names a file with "./" ----------------------- */
+/* -- commands: the first word, unless it names a file with "./" -------------------- */
 
 typedef struct Command {
-  const char *name, *usage;  /* usage: what follows the name */
-  const char *needs;         /* which of that there must be, in words; NULL: nothing */
-  const char *doc;           /* NULL: not told of */
-  const char *flags;         /* those that its help tells, blanks between; NULL: none */
+  const char *name, *usage; /* usage: what follows the name */
+  const char *needs;        /* which of that there must be, in words; NULL: nothing */
+  const char *doc;          /* NULL: not told of */
+  const char *flags;        /* those that its help tells, blanks between; NULL: none */
   void (*set)(CommandLine *line);
 } Command;
 
@@ -150,24 +152,29 @@ static void set_resume(CommandLine *line) { line->resume = true; }
 static void set_explain(CommandLine *line) { line->explain = true; }
 static void set_worker(CommandLine *line) { line->worker = true; }
 
-static const char a_script[] = "a script", script_words[] = "script.lua [key=value ...]";
+static const char a_script[] = "a script",
+                  script_words[] = "script.lua [key=value ...]";
 static const char run_flags[] = "-i --threads --runs --jobs --fail-fast --code --long";
 static const Command commands[] = {
-    {"plan-dump", script_words, a_script, "the stages of its first training step: graph, "
-                                          "gradient, groups, memory", "--threads",
+    {"plan-dump", script_words, a_script, "the stages of its first training step: "
+                                          "graph, gradient, groups, memory",
+                                          "--threads",
      set_plan_dump},
     {"run", script_words, a_script, "as without the word", run_flags, set_run},
-    {"plan", script_words, a_script, "the cells of its experiment, and what is left to run",
+    {"plan", script_words, a_script, "the cells of its experiment, and what is left "
+                                     "to run",
      "--runs --jobs --code --json", set_plan},
     {"resume", "EXPERIMENT [key=value ...]", "the name of an experiment",
      "runs what is missing, as it was run last", run_flags, set_resume},
-    {"verify", script_words, a_script, "are the records whole, and do some trials, run again, "
-                                       "agree?", "--threads --runs --jobs --sample --json",
+    {"verify", script_words, a_script, "are the records whole, and do some trials, "
+                                       "run again, agree?", "--threads --runs --jobs "
+                                                            "--sample --json",
      set_verify},
-    {"help", "[WORD]", NULL, "this text, or that of a command, a name, as nn.Dense, or a word "
-                                 "of a study's page, as Holm; terms: all of these", NULL,
+    {"help", "[WORD]", NULL, "this text, or that of a command, a name, as nn.Dense, "
+                                 "or a word of a study's page, as Holm; terms: all of "
+                                 "these", NULL,
      set_explain},
-    {"worker", script_words, a_script, NULL, NULL, set_worker},   /* of experiments alone */
+    {"worker", script_words, a_script, NULL, NULL, set_worker},  /* of studies */
     {NULL, NULL, NULL, NULL, NULL, NULL}};
 
 static bool take_command(CommandLine *line, const char *word) {
@@ -180,7 +187,9 @@ static bool take_command(CommandLine *line, const char *word) {
   return false;
 }
 
-static void print_flag(const Flag *flag) { print_entry(flag->name, flag->value, 19, flag->doc); }
+static void print_flag(const Flag *flag) {
+  print_entry(flag->name, flag->value, 19, flag->doc);
+}
 
 static void print_summary(const char *name, const char *usage, const char *doc) {
   enum { COLUMN = 40 };
@@ -199,16 +208,18 @@ static void print_variable(const EnvVariable *v) {
   text_deinit(&usage);
 }
 
-static const char about_words[] =
-    "key=value sets an argument that the script declares; seed=N always works, but for an "
-    "experiment, which takes seeds=N and factor=level,level.";
+static const char about_words[] = "key=value sets an argument that the script "
+                                  "declares; seed=N always works, but for an "
+                                  "experiment, which takes seeds=N and "
+                                  "factor=level,level.";
 
 static void print_usage(void) {
-  out_print("usage: runner [options]              (the prompt; from a pipe: as with -)\n"
-            "       runner [options] script.lua [key=value ...]\n"
-            "       runner [options] -e CODE [key=value ...]\n"
-            "       runner [options] -            (the script comes from stdin)\n\n"
-            "Trains deep networks as a Lua script says.\n\n");
+  out_print(
+      "usage: runner [options]              (the prompt; from a pipe: as with -)\n"
+      "       runner [options] script.lua [key=value ...]\n"
+      "       runner [options] -e CODE [key=value ...]\n"
+      "       runner [options] -            (the script comes from stdin)\n\n"
+      "Trains deep networks as a Lua script says.\n\n");
   for (const Flag *f = flags; f->name; f++) print_flag(f);
   out_print("\ncommands:\n");
   for (const Command *c = commands; c->name; c++)
@@ -219,8 +230,9 @@ static void print_usage(void) {
   for (const EnvVariable *v = env_variables; v->name; v++) print_variable(v);
   out_print("\n");
   print_wrapped(0, 0, "%s", about_words);
-  print_wrapped(0, 0, "exit status: 0 all well, 1 the script or a trial failed, 2 usage, "
-                "3 interrupted, 4 storage");
+  print_wrapped(0, 0,
+                "exit status: 0 all well, 1 the script or a trial failed, 2 usage, 3 "
+                "interrupted, 4 storage");
 }
 
 static void print_command_help(const Command *command) {
@@ -251,8 +263,9 @@ static Err take_flag(CommandLine *line, char **words, int n, int *at, Fault *fau
     return f->set(line, value, fault);
   }
   const char *nearest = text_nearest(word, names, n_names);
-  return fault_set(fault, ERR_USAGE, nearest ? "unknown option %s; did you mean %s?"
-                                             : "unknown option %s; see runner --help",
+  return fault_set(fault, ERR_USAGE,
+                   nearest ? "unknown option %s; did you mean %s?"
+                           : "unknown option %s; see runner --help",
                    word, nearest);
 }
 
@@ -283,12 +296,13 @@ static Err parse(CommandLine *line, char **words, int n, Fault *fault) {
 static void print_version(int threads) {
   Par par;
   par_init(&par, threads);
-  out_print("runner %s (%s), numerics %d\n%s\nBLIS %s, %s kernels\nSIMD %s\nthreads %d\n",
-            RUNNER_VERSION, REAL_NAME, NUMERICS, LUA_RELEASE, gemm_version(), gemm_kernel_set(),
-            simd_name(simd_level()), par.threads);
+  out_print("runner %s (%s), numerics %d\n%s\nBLIS %s, %s kernels\nSIMD %s\nthreads "
+            "%d\n",
+            RUNNER_VERSION, REAL_NAME, NUMERICS, LUA_RELEASE, gemm_version(),
+            gemm_kernel_set(), simd_name(simd_level()), par.threads);
 }
 
-/* -- running -------------------------------------------------------------------------- */
+/* -- running ----------------------------------------------------------------------- */
 
 enum { COMMANDS_MAX = 32 };
 
@@ -309,19 +323,24 @@ static Err no_script(const CommandLine *line, Fault *fault) {
   StudyRecall recall;
   Fault none = {0};
   if (line->resume && word[0] != '/')
-    return fault_set(fault, ERR_USAGE, "resume: %s: %s; the script is looked for from the "
-                     "current directory, as it was when it ran", word, strerror(error));
+    return fault_set(fault, ERR_USAGE,
+                     "resume: %s: %s; the script is looked for from the current "
+                     "directory, as it was when it ran",
+                     word, strerror(error));
   if (!line->resume && study_recall(&recall, line->runs, word, &none) == ERR_OK) {
-    fault_set(fault, ERR_USAGE, "%s is an experiment; allowed: a script; it was run from %s",
-              word, recall.script);
+    fault_set(fault, ERR_USAGE,
+              "%s is an experiment; allowed: a script; it was run from %s", word,
+              recall.script);
     study_recall_deinit(&recall);
     return fault->code;
   }
-  const char *nearest = strpbrk(word, "./") ? NULL
-                                            : text_nearest(word, names, command_names(names));
+  const char *nearest = strpbrk(word, "./")
+                            ? NULL
+                            : text_nearest(word, names, command_names(names));
   if (nearest)
-    return fault_set(fault, ERR_USAGE, "%s: no such command or file; did you mean runner %s?",
-                     word, nearest);
+    return fault_set(fault, ERR_USAGE,
+                     "%s: no such command or file; did you mean runner %s?", word,
+                     nearest);
   return fault_set(fault, ERR_USAGE, "%s: %s", word, strerror(error));
 }
 
@@ -348,14 +367,15 @@ static Err load_script(lua_State *L, const CommandLine *line, Fault *fault) {
   return failed ? fault_from_lua(L, fault) : ERR_OK;
 }
 
-/* Until its help is printed, at its end or by its experiment. A failure before that is no
- * reason to tell nothing. */
+/* Until its help is printed, at its end or by its experiment. A failure before that is
+ * no reason to tell nothing. */
 static void run_for_help(lua_State *L) {
   Fault why = {0};
   if (lua_pcall(L, 0, 0, 0) == LUA_OK) return;
   if (session(L)->stopped || interrupt_pending()) lua_error(L);
   fault_from_lua(L, &why);
-  err_print("warning: the script failed; these may not be all its arguments: %s\n", why.text);
+  err_print("warning: the script failed; these may not be all its arguments: %s\n",
+            why.text);
 }
 
 static int run_script(lua_State *L) {
@@ -382,7 +402,9 @@ typedef struct Run {
 static void print_plan(Session *s, Fault *fault) {
   Text *dump = s->graph.dump;
   if (dump->n_bytes) fault_clear(fault);
-  else fault_set(fault, ERR_VALUE, "plan-dump: the script makes no training step of a built net");
+  else
+    fault_set(fault, ERR_VALUE,
+              "plan-dump: the script makes no training step of a built net");
   out_write(dump->data ? dump->data : "", dump->n_bytes);
 }
 
@@ -396,8 +418,8 @@ static void call_script(lua_State *L, const CommandLine *line, Fault *fault) {
   if (session(L)->stopped) fault_clear(fault);
 }
 
-/* Runs the script, or what the command asks of it; its record is closed also when it fails,
- * and a failure to do so counts if none did before. */
+/* Runs the script, or what the command asks of it; its record is closed also when it
+ * fails, and a failure to do so counts if none did before. */
 static Err run_whole(lua_State *L, const CommandLine *line) {
   Session *s = session(L);
   Fault fault = {0};
@@ -412,7 +434,7 @@ static Err run_whole(lua_State *L, const CommandLine *line) {
     err_print("runner: %s\n", fault.text);
   }
   Err storage = s->has_trial ? close_record(&s->trial, s->results, &fault) : ERR_OK;
-  if (!fault.code && s->n_failed) fault.code = ERR_SCRIPT;   /* which was told */
+  if (!fault.code && s->n_failed) fault.code = ERR_SCRIPT; /* which was told */
   return fault.code ? fault.code : storage;
 }
 
@@ -441,7 +463,8 @@ static Err run_piped(lua_State *L) {
   return fault.code;
 }
 
-/* The prompt's own end is the program's; of what is piped in the first failure counts. */
+/* The prompt's own end is the program's; of what is piped in the first failure
+ * counts. */
 static Err run_afterwards(lua_State *L, const CommandLine *line, Err before) {
   if (line->terminal) return run_prompt(L);
   if (before == ERR_INTERRUPT) return before;
@@ -534,11 +557,11 @@ static bool is_given(const CommandLine *line, const char *word) {
   return false;
 }
 
-/* The script and words of an experiment that was run before; a word given now replaces the
- * one of its key. */
+/* The script and words of an experiment that was run before; a word given now replaces
+ * the one of its key. */
 static Err run_resumed(CommandLine *line, Fault *fault) {
   StudyRecall recall;
-  if (!line->script)         /* but -e */
+  if (!line->script) /* but -e */
     return fault_set(fault, ERR_USAGE, "resume: allowed: the name of an experiment");
   if (study_recall(&recall, line->runs, line->script, fault)) return fault->code;
   if (study_check_script(&recall, line->runs, line->script, fault)) {
@@ -563,7 +586,8 @@ static Err run_resumed(CommandLine *line, Fault *fault) {
 static Err run_explain(CommandLine *line, Fault *fault) {
   const char *word = line->script;
   if (line->n_args || line->code)
-    return fault_set(fault, ERR_USAGE, "help: allowed: one word: a command, a name or a term");
+    return fault_set(fault, ERR_USAGE,
+                     "help: allowed: one word: a command, a name or a term");
   if (!word) {
     print_usage();
     return ERR_OK;
@@ -598,7 +622,8 @@ static Err run_program(CommandLine *line, int argc, char **argv, Fault *fault) {
   }
   if (line->query.command) return query_command_run(&line->query, fault);
   if (line->study.json && line->study.mode == STUDY_RUN)
-    return fault_set(fault, ERR_USAGE, "--json: allowed with plan, verify and the queries");
+    return fault_set(fault, ERR_USAGE,
+                     "--json: allowed with plan, verify and the queries");
   if (gemm_init(fault)) return fault->code;
   if (line->version) {
     print_version(line->threads);
@@ -618,7 +643,8 @@ int main(int argc, char **argv) {
   Fault fault = {0};
   CommandLine line = {.runs = "runs", .study.sample = 3,
                       .args = calloc((size_t)argc + 1, sizeof(char *))};
-  Err err = line.args ? run_program(&line, argc, argv, &fault) : fault_memory(&fault, 0);
+  Err err = line.args ? run_program(&line, argc, argv, &fault)
+                      : fault_memory(&fault, 0);
   if (fault.code) err_print("runner: %s\n", fault.text);
   free(line.args);
   fault_clear(&fault);

@@ -3,13 +3,14 @@
  *   line ─► the statement so far: whole? ─► run, its locals kept ─► values shown
  *             └ its end is missing: another line
  *
- * Each statement is compiled once and run once. It is an expression if it compiles behind
- * "return"; its end is missing if Lua's own message ends with "<eof>". The line end is part of
- * what is compiled: a string that is still open there cannot go on.
+ * Each statement is compiled once and run once. It is an expression if it compiles
+ * behind "return"; its end is missing if Lua's own message ends with "<eof>". The line
+ * end is part of what is compiled: a string that is still open there cannot go on.
  *
- * Globals of a statement are those of push_prompt_globals. A top-level `local` lives on as a
- * field of that table, put there when its chunk returns or fails: a closure made in the same
- * statement goes on with the variable itself, later statements with the field.
+ * Globals of a statement are those of push_prompt_globals. A top-level `local` lives on
+ * as a field of that table, put there when its chunk returns or fails: a closure made
+ * in the same statement goes on with the variable itself, later statements with the
+ * field.
  *
  * Ctrl-C ends what runs (lua/interrupt.h, and the engine's own polls), then the flag is
  * cleared: the session goes on. */
@@ -24,7 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* -- locals that live on --------------------------------------------------------------- */
+/* -- locals that live on ----------------------------------------------------------- */
 
 /* Pops the value at the top into the table of prompt globals below it, as a local. */
 static void set_local(lua_State *L, const char *name) {
@@ -39,7 +40,7 @@ static void keep_locals(lua_State *L, lua_Debug *frame) {
   push_prompt_globals(L);
   const char *name;
   for (int i = 1; (name = lua_getlocal(L, frame, i)); i++) {
-    if (name[0] == '(') lua_pop(L, 1);   /* a temporary of the interpreter */
+    if (name[0] == '(') lua_pop(L, 1); /* a temporary of the interpreter */
     else set_local(L, name);
   }
   lua_pop(L, 1);
@@ -78,7 +79,7 @@ Err prompt_call(lua_State *L, int n_args, Fault *fault) {
   return call_handled(L, n_args, LUA_MULTRET, on_error, fault);
 }
 
-/* -- errors ---------------------------------------------------------------------------- */
+/* -- errors ------------------------------------------------------------------------ */
 
 /* Does the line of a traceback tell a person at the prompt anything? */
 static bool tells_something(const char *line, size_t n) {
@@ -117,7 +118,7 @@ static void print_fault(Fault *fault) {
   fault_clear(fault);
 }
 
-/* -- one statement ----------------------------------------------------------------------- */
+/* -- one statement ----------------------------------------------------------------- */
 
 typedef enum Compiled { COMPILED, UNFINISHED, WRONG } Compiled;
 
@@ -212,12 +213,12 @@ static Err run_chunk(lua_State *L, bool quiet, Fault *fault) {
   return err;
 }
 
-/* -- completion -------------------------------------------------------------------------- */
+/* -- completion -------------------------------------------------------------------- */
 
 typedef struct Prompt {
   lua_State *L;
   Editor *editor;
-  Text code;                   /* the statement so far */
+  Text code; /* the statement so far */
 } Prompt;
 
 /* (text, EditWords) */
@@ -251,7 +252,7 @@ static void complete(void *ctx, const char *before, EditWords *out) {
   if (call_protected(L, 2, 0, &ignored)) out->n = 0;
 }
 
-/* -- the loop ----------------------------------------------------------------------------- */
+/* -- the loop ---------------------------------------------------------------------- */
 
 /* The interrupt has done its work, unless it is to end the program. */
 static bool go_on(const Prompt *p) {
@@ -262,8 +263,10 @@ static bool go_on(const Prompt *p) {
 /* What was to be assigned, as in h = train.fit(...), is not. */
 static void print_kept(const Session *s) {
   if (s->cut_epochs)
-    err_print("stopped in epoch %lld of %lld: the weights are kept, train.history() has the "
-              "curve\n", (long long)s->cut_epoch, (long long)s->cut_epochs);
+    err_print("stopped in epoch %lld of %lld: the weights are kept, train.history() "
+              "has the "
+              "curve\n",
+              (long long)s->cut_epoch, (long long)s->cut_epochs);
 }
 
 static void run_statement(Prompt *p, Fault *fault) {
@@ -308,9 +311,7 @@ static bool one_line(Prompt *p, Fault *fault) {
   switch (edit_line(p->editor, p->code.n_bytes ? ">> " : "> ", &line)) {
   case EDIT_LINE: take_line(p, &line, fault); break;
   case EDIT_END: more = !end_of_input(p); break;
-  case EDIT_INTERRUPT:
-    text_deinit(&p->code);
-    out_print("^C\n");
+  case EDIT_INTERRUPT: text_deinit(&p->code); out_print("^C\n");
   }
   text_deinit(&line);
   return go_on(p) && more && !session(p->L)->stopped;
@@ -327,7 +328,8 @@ static int add_exit(lua_State *L) {
 }
 
 static void greet(Session *s) {
-  out_print("runner %s, %s, %s, %d thread%s\nhelp explains, Tab completes, Ctrl-D ends\n",
+  out_print("runner %s, %s, %s, %d thread%s\nhelp explains, Tab completes, Ctrl-D "
+            "ends\n",
             RUNNER_VERSION, LUA_RELEASE, simd_name(simd_level()), s->graph.par.threads,
             s->graph.par.threads == 1 ? "" : "s");
 }

@@ -4,14 +4,16 @@
 
 #include "lua/core.h"
 
-/* The function at the stack's top is a chunk whose top-level locals are to live on: its next
- * call leaves them where the prompt finds them. */
+/* The function at the stack's top is a chunk whose top-level locals are to live on: its
+ * next call leaves them where the prompt finds them. */
 void prompt_keep_locals(lua_State *L);
 
-/* As call_protected, with any number of results; the locals are also kept when it fails. */
+/* As call_protected, with any number of results; the locals are also kept when it
+ * fails. */
 Err prompt_call(lua_State *L, int n_args, Fault *fault);
 
-/* Reads from the terminal until its end, `exit` or SIGTERM; ERR_INTERRUPT for the last. */
+/* Reads from the terminal until its end, `exit` or SIGTERM; ERR_INTERRUPT for the
+ * last. */
 Err prompt_run(lua_State *L, Fault *fault);
 
 #endif

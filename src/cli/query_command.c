@@ -28,7 +28,7 @@ const QueryCommand *query_command_find(const char *name) {
   return NULL;
 }
 
-/* -- reading ------------------------------------------------------------------------- */
+/* -- reading ----------------------------------------------------------------------- */
 
 static bool is_option(const QueryOption *option, const char *word, size_t length) {
   return strlen(option->name) == length && memcmp(option->name, word, length) == 0;
@@ -50,7 +50,7 @@ static Err unknown_option(const QueryCall *call, const char *word, Fault *fault)
 
 /* The option that a word names and where its value is to be put; NULL and a fault. */
 static const QueryOption *find_option(QueryCall *call, const char *word, size_t length,
-                                        const char ***value, Fault *fault) {
+                                      const char ***value, Fault *fault) {
   static const char *ignored;
   const QueryOption *own = call->command->options;
   for (int i = 0; own && own[i].name; i++) {
@@ -59,7 +59,8 @@ static const QueryOption *find_option(QueryCall *call, const char *word, size_t 
     if (is_option(&own[i], word, length)) return &own[i];
   }
   for (int i = 0; i < N_COMMON; i++) {
-    if ((i == JSON && !call->command->json) || !is_option(&common[i], word, length)) continue;
+    if ((i == JSON && !call->command->json) || !is_option(&common[i], word, length))
+      continue;
     *value = i == RUNS ? &call->runs : &ignored;
     if (i == HELP) call->help = true;
     if (i == JSON) call->json = true;
@@ -91,13 +92,15 @@ static Err take_option(QueryCall *call, char **words, int n, int *at, Fault *fau
   return ERR_OK;
 }
 
-/* "runs/name/", as a shell completes it, is "name". In place; a filter stays as it is. */
+/* "runs/name/", as a shell completes it, is "name". In place; a filter stays as it
+ * is. */
 static void shorten_path(const char *runs, char **word) {
   size_t n_runs = strlen(runs), n = strlen(*word);
   if (filter_is_term(*word)) return;
   while (n > 1 && (*word)[n - 1] == '/') (*word)[--n] = 0;
   while (n_runs > 1 && runs[n_runs - 1] == '/') n_runs--;
-  if (strncmp(*word, runs, n_runs) == 0 && (*word)[n_runs] == '/' && (*word)[n_runs + 1])
+  if (strncmp(*word, runs, n_runs) == 0 && (*word)[n_runs] == '/' &&
+      (*word)[n_runs + 1])
     *word += n_runs + 1;
 }
 
@@ -123,7 +126,7 @@ const char *call_option(const QueryCall *call, const char *name) {
 }
 
 Err call_int(const QueryCall *call, const char *name, long lo, long fallback, long *out,
-                Fault *fault) {
+             Fault *fault) {
   const char *text = call_option(call, name);
   char *end;
   *out = fallback;
@@ -135,15 +138,15 @@ Err call_int(const QueryCall *call, const char *name, long lo, long fallback, lo
                    call->command->name, name, text, lo);
 }
 
-/* -- help ---------------------------------------------------------------------------- */
+/* -- help -------------------------------------------------------------------------- */
 
 static void print_option(const QueryOption *option) {
   print_entry(option->name, option->value, 21, option->doc);
 }
 
 static void print_help(const QueryCommand *command) {
-  out_print("usage: runner %s [options]%s%s\n\n", command->name, *command->usage ? " " : "",
-            command->usage);
+  out_print("usage: runner %s [options]%s%s\n\n", command->name,
+            *command->usage ? " " : "", command->usage);
   print_wrapped(0, 0, "%s", command->doc);
   if (command->details) out_print("\n%s\n", command->details);
   if (command->print_more) command->print_more();

@@ -1,5 +1,5 @@
-/* study_command.c: options of studies, and `resume`: the command that an experiment was run
- * with last. */
+/* study_command.c: options of studies, and `resume`: the command that an experiment was
+ * run with last. */
 #include "cli/study_command.h"
 #include "base/file.h"
 #include "cli/asking.h"
@@ -15,8 +15,8 @@ static Err integer(const char *option, const char *value, long low, long high, i
   char *end;
   long n = strtol(value, &end, 10);
   if (*end || end == value || n < low || n > high)
-    return fault_set(fault, ERR_USAGE, "%s %s: allowed: an integer from %ld to %ld", option,
-                     value, low, high);
+    return fault_set(fault, ERR_USAGE, "%s %s: allowed: an integer from %ld to %ld",
+                     option, value, low, high);
   *out = (int)n;
   return ERR_OK;
 }
@@ -40,7 +40,7 @@ Err study_set_code(StudyOptions *options, const char *value, Fault *fault) {
   return ERR_OK;
 }
 
-/* -- resume -------------------------------------------------------------------------- */
+/* -- resume ------------------------------------------------------------------------ */
 
 void study_recall_deinit(StudyRecall *recall) {
   for (int i = 0; recall->words && i < recall->n_words; i++) free(recall->words[i]);
@@ -54,8 +54,9 @@ static Err find_plan(const char *runs, const char *name, Json **out, Fault *faul
   if (check_experiment(runs, name, &unknown))
     return fault_set(fault, ERR_USAGE, "resume: %s", unknown.text);
   if (read_plan(runs, name, out, fault) || *out) return fault->code;
-  return fault_set(fault, ERR_USAGE, "resume: %s/%s is of a plain script; only an experiment{} "
-                   "goes on", runs, name);
+  return fault_set(fault, ERR_USAGE,
+                   "resume: %s/%s is of a plain script; only an experiment{} goes on",
+                   runs, name);
 }
 
 static Err take(StudyRecall *out, const Json *plan, const char *name, Fault *fault) {
@@ -63,9 +64,10 @@ static Err take(StudyRecall *out, const Json *plan, const char *name, Fault *fau
   const Json *words = json_find(plan, "words");
   json_get_text(json_find(plan, "name"), &text);
   if (strcmp(text, name) != 0)
-    return fault_set(fault, ERR_USAGE, "resume: %s is a copy of %s, and its script would go on "
-                     "with that: resume %s, or run the script with another name", name, text,
-                     text);
+    return fault_set(fault, ERR_USAGE,
+                     "resume: %s is a copy of %s, and its script would go on with "
+                     "that: resume %s, or run the script with another name",
+                     name, text, text);
   if (!json_get_text(json_find(plan, "script"), &text))
     return fault_set(fault, ERR_USAGE, "resume: %s was not run from a script", name);
   int n = words && json_kind(words) == JSON_KIND_LIST ? (int)json_count(words) : 0;
@@ -73,7 +75,8 @@ static Err take(StudyRecall *out, const Json *plan, const char *name, Fault *fau
   out->words = calloc((size_t)n + 1, sizeof *out->words);
   bool whole = out->script && out->words;
   for (; whole && out->n_words < n; out->n_words++) {
-    (void)!json_get_text(json_item(words, out->n_words), &text);   /* it is: plan_file.h */
+    (void)!json_get_text(json_item(words, out->n_words),
+                         &text); /* it is: plan_file.h */
     out->words[out->n_words] = text_copy(text);
     whole = out->words[out->n_words] != NULL;
   }
@@ -106,15 +109,17 @@ static void add_word(Text *command, const char *word) {
 Err study_check_script(const StudyRecall *recall, const char *runs, const char *name,
                        Fault *fault) {
   Text command = {0};
-  if (!file_exists(recall->script) || script_is_of_tree(recall->script, runs)) return ERR_OK;
+  if (!file_exists(recall->script) || script_is_of_tree(recall->script, runs))
+    return ERR_OK;
   if (strcmp(runs, "runs") != 0) text_add(&command, " --runs");
   if (strcmp(runs, "runs") != 0) add_word(&command, runs);
   add_word(&command, recall->script);
   for (int i = 0; i < recall->n_words; i++) add_word(&command, recall->words[i]);
-  fault_set(fault, ERR_USAGE, "resume: the records of %s name the script %s, which does not "
-            "stand in the tree of this directory, or stands among records: records may come "
-            "from anybody, a script does what it likes. If it is to run: runner%s", name,
-            recall->script, command.data ? command.data : "");
+  fault_set(fault, ERR_USAGE,
+            "resume: the records of %s name the script %s, which does not stand in the "
+            "tree of this directory, or stands among records: records may come from "
+            "anybody, a script does what it likes. If it is to run: runner%s",
+            name, recall->script, command.data ? command.data : "");
   text_deinit(&command);
   return fault->code;
 }

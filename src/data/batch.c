@@ -1,21 +1,22 @@
 /* batch.c: rows into batches.
  *
- * A batch is computed as (x - shift) * scale in real, elementwise, so its bits depend on
- * the row alone. Filling allocates nothing; batches_next allocates only when it cannot
- * reuse what the caller holds. */
+ * A batch is computed as (x - shift) * scale in real, elementwise, so its bits depend
+ * on the row alone. Filling allocates nothing; batches_next allocates only when it
+ * cannot reuse what the caller holds. */
 #include "data/dataset.h"
 #include <stdlib.h>
 #include <string.h>
 
 const char *const shuffle_names[] = {"epoch", "once", "none", NULL};
 
-/* -- one row ------------------------------------------------------------------------- */
+/* -- one row ----------------------------------------------------------------------- */
 
 /* n features that share one pair. */
 static void uniform_u8(real *out, const uint8_t *x, int64_t n, real shift, real scale) {
   for (int64_t j = 0; j < n; j++) out[j] = ((real)x[j] - shift) * scale;
 }
-static void uniform_i32(real *out, const int32_t *x, int64_t n, real shift, real scale) {
+static void uniform_i32(real *out, const int32_t *x, int64_t n, real shift,
+                        real scale) {
   for (int64_t j = 0; j < n; j++) out[j] = ((real)x[j] - shift) * scale;
 }
 static void uniform_real(real *out, const real *x, int64_t n, real shift, real scale) {
@@ -39,21 +40,25 @@ static void each_real(real *out, const real *x, int64_t n, const real *shift,
 static void fill_uniform(real *out, const Array *x, int64_t at, int64_t n, real shift,
                          real scale) {
   switch (x->dtype) {
-    case DT_UINT8: uniform_u8(out, (const uint8_t *)x->data + at, n, shift, scale); return;
-    case DT_INT32: uniform_i32(out, (const int32_t *)x->data + at, n, shift, scale); return;
-    default: break;
+  case DT_UINT8:
+    uniform_u8(out, (const uint8_t *)x->data + at, n, shift, scale);
+    return;
+  case DT_INT32:
+    uniform_i32(out, (const int32_t *)x->data + at, n, shift, scale);
+    return;
+  default: break;
   }
   const real *from = (const real *)x->data + at;
   if (shift == 0 && scale == 1) memcpy(out, from, (size_t)n * sizeof *out);
   else uniform_real(out, from, n, shift, scale);
 }
 
-static void fill_each(real *out, const Array *x, int64_t at, int64_t n, const real *shift,
-                      const real *scale) {
+static void fill_each(real *out, const Array *x, int64_t at, int64_t n,
+                      const real *shift, const real *scale) {
   switch (x->dtype) {
-    case DT_UINT8: each_u8(out, (const uint8_t *)x->data + at, n, shift, scale); return;
-    case DT_INT32: each_i32(out, (const int32_t *)x->data + at, n, shift, scale); return;
-    default: each_real(out, (const real *)x->data + at, n, shift, scale); return;
+  case DT_UINT8: each_u8(out, (const uint8_t *)x->data + at, n, shift, scale); return;
+  case DT_INT32: each_i32(out, (const int32_t *)x->data + at, n, shift, scale); return;
+  default: each_real(out, (const real *)x->data + at, n, shift, scale); return;
   }
 }
 
@@ -79,7 +84,8 @@ static void fill_values(const Dataset *set, int64_t row, real *out) {
 }
 
 /* `row` of the source. */
-static void fill_row(const Dataset *set, int64_t row, real *out, const Augment *augment) {
+static void fill_row(const Dataset *set, int64_t row, real *out,
+                     const Augment *augment) {
   real *first = set->chain ? set->chain->scratch : out;
   fill_values(set, row, first);
   if (set->means) fill_gaps(set, row, first);
@@ -90,13 +96,14 @@ static void fill_row(const Dataset *set, int64_t row, real *out, const Augment *
 }
 
 /* Rows of targets or weights as they are. */
-static void copy_rows(const Dataset *set, const Array *from, const int64_t *rows, int64_t n,
-                      const Array *to) {
+static void copy_rows(const Dataset *set, const Array *from, const int64_t *rows,
+                      int64_t n, const Array *to) {
   must(to->dtype == from->dtype);
   size_t n_bytes = (size_t)shape_stride(&from->shape, 0) * dtype_bytes(from->dtype);
   for (int64_t i = 0; i < n; i++)
     memcpy((char *)to->data + (size_t)i * n_bytes,
-           (const char *)from->data + (size_t)dataset_row(set, rows[i]) * n_bytes, n_bytes);
+           (const char *)from->data + (size_t)dataset_row(set, rows[i]) * n_bytes,
+           n_bytes);
 }
 
 void dataset_fill(const Dataset *set, const int64_t *rows, int64_t n, const Array *x,
@@ -111,9 +118,10 @@ void dataset_fill(const Dataset *set, const int64_t *rows, int64_t n, const Arra
   if (y && y->data && set->rows->y) copy_rows(set, &set->rows->y->a, rows, n, y);
 }
 
-/* -- batches ------------------------------------------------------------------------- */
+/* -- batches ----------------------------------------------------------------------- */
 
-Err batches_open(Batches *out, Dataset *set, const BatchOptions *options, Fault *fault) {
+Err batches_open(Batches *out, Dataset *set, const BatchOptions *options,
+                 Fault *fault) {
   *out = (Batches){0};
   if (options->batch_size < 1)
     return fault_set(fault, ERR_VALUE, "batch_size: got %lld, allowed: 1 or more",
@@ -122,9 +130,10 @@ Err batches_open(Batches *out, Dataset *set, const BatchOptions *options, Fault 
   if (err) return err;
   int64_t n = set->n, size = options->batch_size;
   if (options->drop_last && n < size)
-    return fault_set(fault, ERR_DATA, "data set is empty: %s has %lld rows, less than one "
-                     "batch of %lld, and drop_last leaves out what is not full", set->name,
-                     (long long)n, (long long)size);
+    return fault_set(fault, ERR_DATA,
+                     "data set is empty: %s has %lld rows, less than one batch of "
+                     "%lld, and drop_last leaves out what is not full",
+                     set->name, (long long)n, (long long)size);
   int64_t *order = malloc((size_t)n * sizeof *order);
   if (!order) return fault_memory(fault, (size_t)n * sizeof *order);
   Dataset *complete = dataset_complete(set, set, fault);
@@ -167,8 +176,8 @@ int64_t batches_rows(Batches *b, const int64_t **rows) {
 }
 
 /* `*t` is made a tensor of n rows of that shape, which nobody else sees. */
-static Err own_rows(Tensor **t, MemoryCount *memory, DType dtype, const Shape *row, int64_t n,
-                    Fault *fault) {
+static Err own_rows(Tensor **t, MemoryCount *memory, DType dtype, const Shape *row,
+                    int64_t n, Fault *fault) {
   Shape shape = {.rank = row->rank + 1, .dim = {n}};
   for (int i = 0; i < row->rank; i++) shape.dim[i + 1] = row->dim[i];
   if (*t && (*t)->refs == 1 && (*t)->storage->refs == 1 && (*t)->a.dtype == dtype &&
@@ -211,7 +220,8 @@ Err batches_next(Batches *b, Batch *batch, bool *more, Fault *fault) {
     b->at--;
     return err;
   }
-  Augment augment = {b->options.augment.key, b->options.augment.draw + (uint64_t)b->epoch};
+  Augment augment = {b->options.augment.key,
+                     b->options.augment.draw + (uint64_t)b->epoch};
   dataset_fill(set, rows, n, &batch->x->a, batch->y ? &batch->y->a : NULL,
                b->options.training ? &augment : NULL);
   if (batch->weight) copy_rows(set, &set->rows->weight->a, rows, n, &batch->weight->a);

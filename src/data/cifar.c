@@ -16,7 +16,8 @@ static const char *const cifar_files[][FILES_MAX + 1] = {
      "data_batch_5.bin", NULL},
     {"test_batch.bin", NULL}};
 static const char *const cifar_classes[CLASSES] = {
-    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"};
+    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship",
+    "truck"};
 static const char cifar_directory[] = "cifar-10-batches-bin";
 
 typedef struct Cifar {
@@ -25,13 +26,15 @@ typedef struct Cifar {
   bool scale;
 } Cifar;
 
-/* -- one file ------------------------------------------------------------------------ */
+/* -- one file ---------------------------------------------------------------------- */
 
 Err cifar10_count(const Input *in, int64_t *n, Fault *fault) {
   *n = in->n_bytes / RECORD;
   if (*n > 0 && in->n_bytes % RECORD == 0) return ERR_OK;
-  return fault_set(fault, ERR_DATA, "has %lld bytes, allowed: records of %d bytes "
-                   "(truncated?)", (long long)in->n_bytes, RECORD);
+  return fault_set(fault, ERR_DATA,
+                   "has %lld bytes, allowed: records of %d bytes "
+                   "(truncated?)",
+                   (long long)in->n_bytes, RECORD);
 }
 
 Err cifar10_parse(Input *in, Rows *out, int64_t first, Fault *fault) {
@@ -42,24 +45,26 @@ Err cifar10_parse(Input *in, Rows *out, int64_t first, Fault *fault) {
     unsigned char label = 0;
     err = input_read(in, &label, 1, fault);
     if (!err && label >= CLASSES)
-      err = fault_set(fault, ERR_DATA, "label %d in record %lld, allowed: 0 to %d", label,
-                      (long long)(i + 1), CLASSES - 1);
+      err = fault_set(fault, ERR_DATA, "label %d in record %lld, allowed: 0 to %d",
+                      label, (long long)(i + 1), CLASSES - 1);
     if (!err)
-      err = input_read(in, (uint8_t *)out->x->a.data + (first + i) * PIXELS, PIXELS, fault);
+      err = input_read(in, (uint8_t *)out->x->a.data + (first + i) * PIXELS, PIXELS,
+                       fault);
     ((int32_t *)out->y->a.data)[first + i] = label + 1;
   }
   return err ? err : input_end(in, fault);
 }
 
-/* -- all of a part ------------------------------------------------------------------- */
+/* -- all of a part ----------------------------------------------------------------- */
 
 /* dir NULL: none is known. */
 static Err cifar_missing(const char *dir, const char *file, Fault *fault) {
-  return fault_set(fault, ERR_DATA, "%s %s%s\n"
+  return fault_set(fault, ERR_DATA,
+                   "%s %s%s\n"
                    "dir = names the directory of the binary version's files "
-                   "(data_batch_1.bin ... data_batch_5.bin, test_batch.bin); else they are "
-                   "looked for in RUNNER_DATA and in its %s", file,
-                   dir ? "is not in " : "is not found: no directory is given",
+                   "(data_batch_1.bin ... data_batch_5.bin, test_batch.bin); else they "
+                   "are looked for in RUNNER_DATA and in its %s",
+                   file, dir ? "is not in " : "is not found: no directory is given",
                    dir ? dir : "", cifar_directory);
 }
 
@@ -81,14 +86,15 @@ static Err new_rows(int64_t n, MemoryCount *memory, Rows *out, Fault *fault) {
   if (!out->y) return fault->code;
   out->n_classes = CLASSES;
   for (int i = 0; i < CLASSES && !err; i++)
-    err = names_add(&out->class_names, cifar_classes[i], strlen(cifar_classes[i]), fault);
+    err = names_add(&out->class_names, cifar_classes[i], strlen(cifar_classes[i]),
+                    fault);
   return err;
 }
 
 typedef struct Records {
   char path[4096];
   Input in;
-  int64_t n;                 /* records */
+  int64_t n; /* records */
 } Records;
 
 static Err open_batches(const char *dir, const char *const *files, Records *out,
@@ -133,7 +139,8 @@ static const Option cifar_options[] = {
      .value = "none",
      .doc = "directory of the six .bin files, or the one that holds their directory "
             "cifar-10-batches-bin; none: RUNNER_DATA"},
-    {.name = "scale", .kind = OPT_BOOL, .offset = offsetof(Cifar, scale), .value = "true",
+    {.name = "scale", .kind = OPT_BOOL, .offset = offsetof(Cifar, scale),
+     .value = "true",
      .doc = "batches hold x / 255, from 0 to 1"},
     {0}};
 
@@ -143,8 +150,9 @@ const SourceKind dataset_cifar10 = {
              .size = sizeof(Cifar),
              .options = cifar_options,
              .deinit = source_deinit,
-             .doc = "60,000 colour images [3, 32, 32] in 10 classes, of the binary version: "
-                    ".train has 50,000 of them, .test 10,000; read on first use",
+             .doc = "60,000 colour images [3, 32, 32] in 10 classes, of the binary "
+                    "version: .train has 50,000 of them, .test 10,000; read on first "
+                    "use",
              .source = "Krizhevsky, \"Learning Multiple Layers of Features from Tiny "
                        "Images\", 2009"},
     .parts = cifar_parts,

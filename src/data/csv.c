@@ -6,9 +6,9 @@
  *   categories   the different values of each column of names, sorted
  *   fill         the tensors, whose sizes are known by then
  *
- * A column is a number (one feature), a category (a feature for each value, or its code), a
- * target, or ignored. A missing value is an error, drops its row, or is marked by NaN, to be
- * filled in by the data sets that look at the rows (dataset_complete). */
+ * A column is a number (one feature), a category (a feature for each value, or its
+ * code), a target, or ignored. A missing value is an error, drops its row, or is marked
+ * by NaN, to be filled in by the data sets that look at the rows (dataset_complete). */
 #include "base/ints.h"
 #include "base/out.h"
 #include "data/csv_table.h"
@@ -30,16 +30,16 @@ void csv_table_deinit(Table *t) {
   text_deinit(&t->text);
 }
 
-/* -- walking ------------------------------------------------------------------------- */
+/* -- walking ----------------------------------------------------------------------- */
 
 static Err walk_row(Table *t, CsvCursor *c, int64_t row, Each *each, Fault *fault) {
   CsvField f = {0};
   for (int64_t i = 0; !f.last; i++) {
     Err err = csv_next(c, &f, fault);
     if (!err && (i >= t->n_columns || (f.last && i + 1 < t->n_columns)))
-      err = fault_set(fault, ERR_DATA, "line %lld: a row of %s %lld fields, the first row "
-                      "has %lld", (long long)f.line,
-                      i >= t->n_columns ? "more than" : "only",
+      err = fault_set(fault, ERR_DATA,
+                      "line %lld: a row of %s %lld fields, the first row has %lld",
+                      (long long)f.line, i >= t->n_columns ? "more than" : "only",
                       (long long)(i >= t->n_columns ? i : i + 1),
                       (long long)t->n_columns);
     if (!err && each) err = each(t, row, i, &f, fault);
@@ -62,7 +62,7 @@ Err csv_walk(Table *t, Each *each, Fault *fault) {
   return ERR_OK;
 }
 
-/* -- categories ---------------------------------------------------------------------- */
+/* -- categories -------------------------------------------------------------------- */
 
 static int by_text(const void *a, const void *b) { return csv_compare(a, b); }
 
@@ -73,7 +73,8 @@ static int by_number(const void *a, const void *b) {
   return p != q ? (p < q ? -1 : 1) : csv_compare(a, b);
 }
 
-static Err note_value(Table *t, int64_t row, int64_t i, const CsvField *f, Fault *fault) {
+static Err note_value(Table *t, int64_t row, int64_t i, const CsvField *f,
+                      Fault *fault) {
   (void)row;
   (void)fault;
   Column *column = &t->columns[i];
@@ -123,7 +124,7 @@ static int64_t code_of(const Column *column, const CsvField *f) {
   return found - column->values;
 }
 
-/* -- fill ---------------------------------------------------------------------------- */
+/* -- fill -------------------------------------------------------------------------- */
 
 static bool is_one_hot(const Table *t, const Column *column) {
   return column->categorical && !column->target && t->csv->encoding == ENCODE_ONE_HOT;
@@ -139,8 +140,9 @@ static Err name_features(const Column *column, bool one_hot, Rows *out, Fault *f
     text_addf(&name, "%s=", column->name);
     char *copy = malloc(f->n_bytes + 1);
     if (copy) text_add(&name, csv_copy(f, copy, f->n_bytes + 1));
-    err = copy && !name.failed ? names_add(&out->feature_names, name.data, name.n_bytes, fault)
-                               : fault_memory(fault, f->n_bytes);
+    err = copy && !name.failed
+              ? names_add(&out->feature_names, name.data, name.n_bytes, fault)
+              : fault_memory(fault, f->n_bytes);
     free(copy);
     text_deinit(&name);
   }
@@ -154,10 +156,12 @@ static Err place_features(Table *t, Rows *out, Fault *fault) {
     if (column->target || column->ignored) continue;
     bool one_hot = is_one_hot(t, column);
     if (one_hot && column->n_values > ONE_HOT_MAX)
-      return fault_set(fault, ERR_DATA, "column %lld (\"%s\") has %lld different values, "
-                       "allowed: %d with a feature for each; encoding = \"code\" makes it "
-                       "one", (long long)(i + 1), column->name,
-                       (long long)column->n_values, ONE_HOT_MAX);
+      return fault_set(fault, ERR_DATA,
+                       "column %lld (\"%s\") has %lld different values, allowed: %d "
+                       "with a feature for each; encoding = \"code\" makes it "
+                       "one",
+                       (long long)(i + 1), column->name, (long long)column->n_values,
+                       ONE_HOT_MAX);
     column->place = t->n_features;
     t->n_features += one_hot ? column->n_values : 1;
     Err err = name_features(column, one_hot, out, fault);
@@ -191,8 +195,9 @@ static Err new_targets(Table *t, Rows *out, MemoryCount *memory, Fault *fault) {
   }
   if (n_targets == 0) return ERR_OK;
   if (classes && n_targets > 1)
-    return fault_set(fault, ERR_DATA, "column \"%s\" holds classes, and is one of %lld "
-                     "targets; allowed: one target of classes, or several of numbers",
+    return fault_set(fault, ERR_DATA,
+                     "column \"%s\" holds classes, and is one of %lld targets; "
+                     "allowed: one target of classes, or several of numbers",
                      classes->name, (long long)n_targets);
   Shape shape = n_targets == 1 ? SHAPE_OF(t->n_rows) : SHAPE_OF(t->n_rows, n_targets);
   out->y = tensor_new(memory, classes ? DT_INT32 : DT_REAL, &shape, fault);
@@ -200,8 +205,8 @@ static Err new_targets(Table *t, Rows *out, MemoryCount *memory, Fault *fault) {
   return classes ? name_classes(classes, out, fault) : ERR_OK;
 }
 
-/* Marks all features that come of the column; one-hot ones are filled in by the share that
- * each value has. */
+/* Marks all features that come of the column; one-hot ones are filled in by the share
+ * that each value has. */
 static void mark_missing(Table *t, int64_t row, const Column *column) {
   int64_t n = is_one_hot(t, column) ? column->n_values : 1;
   real *x = tensor_reals(t->out->x) + row * t->n_features + column->place;
@@ -251,7 +256,8 @@ static Err fill_rows(Table *t, MemoryCount *memory, Fault *fault) {
 
 static void say_dropped(const Table *t) {
   err_print("data.csv: %s: %lld of %lld rows left out, since values are missing "
-            "(missing = \"drop\")\n", t->csv->path, (long long)t->n_dropped,
+            "(missing = \"drop\")\n",
+            t->csv->path, (long long)t->n_dropped,
             (long long)(t->n_rows + t->n_dropped));
 }
 
@@ -268,7 +274,7 @@ Err csv_parse(Source *source, Input *in, Rows *out, Fault *fault) {
   return err;
 }
 
-/* -- the kind ------------------------------------------------------------------------ */
+/* -- the kind ---------------------------------------------------------------------- */
 
 static Err csv_load(Source *source, int part, Rows *out, Fault *fault) {
   (void)part;
@@ -279,7 +285,8 @@ static Err csv_load(Source *source, int part, Rows *out, Fault *fault) {
 static int first_twice(const TextList *list) {
   for (int i = 1; i < list->n; i++)
     for (int k = 0; k < i; k++)
-      if (list->number[i] == list->number[k] && strcmp(list->v[i], list->v[k]) == 0) return i;
+      if (list->number[i] == list->number[k] && strcmp(list->v[i], list->v[k]) == 0)
+        return i;
   return -1;
 }
 
@@ -291,8 +298,9 @@ static Err check_lists(const Csv *csv, Fault *fault) {
     int i = first_twice(lists[k].list);
     if (i < 0) continue;
     const char *quote = lists[k].list->number[i] ? "" : "\"";
-    return fault_set(fault, ERR_VALUE, "data.csv: option \"%s\": got %s%s%s twice, allowed: "
-                     "each once", lists[k].option, quote, lists[k].list->v[i], quote);
+    return fault_set(fault, ERR_VALUE,
+                     "data.csv: option \"%s\": got %s%s%s twice, allowed: each once",
+                     lists[k].option, quote, lists[k].list->v[i], quote);
   }
   return ERR_OK;
 }
@@ -301,8 +309,10 @@ static Err csv_check(Object *object, Fault *fault) {
   const char *d = ((Csv *)object)->delimiter;
   if (strlen(d) == 1 && !strchr("\"\r\n.+-", *d) && !(*d >= '0' && *d <= '9'))
     return check_lists((const Csv *)object, fault);
-  return fault_set(fault, ERR_VALUE, "data.csv: option \"delimiter\": got \"%s\", allowed: "
-                   "one character, as \",\" \";\" \"\\t\"", d);
+  return fault_set(fault, ERR_VALUE,
+                   "data.csv: option \"delimiter\": got \"%s\", allowed: one "
+                   "character, as \",\" \";\" \"\\t\"",
+                   d);
 }
 
 static const char *const header_names[] = {"auto", "true", "false", NULL};
@@ -316,33 +326,33 @@ static const Option csv_options[] = {
     {.name = "path", .kind = OPT_TEXT, AT(path), .position = 1,
      .doc = "file of rows, plain or gzipped, in UTF-8"},
     {.name = "target", .kind = OPT_TEXTS, AT(target),
-     .doc = "column of y: a text is its name, a number its place (-1: the last). Names in "
-            "it become labels of the classes, in sorted order; numbers are numbers. Several "
-            "columns: y is [n, targets]"},
+     .doc = "column of y: a text is its name, a number its place (-1: the last). "
+            "Names in it become labels of the classes, in sorted order; numbers are "
+            "numbers. Several columns: y is [n, targets]"},
     {.name = "header", .kind = OPT_CHOICE, AT(header), .value = "auto",
      .choices = header_names,
-     .doc = "does the first row hold names? auto: it does when none of it is a number, or "
-            "when an option names one of its fields, as target = \"2020\" does, and "
-            "target = 2020 does not"},
+     .doc = "does the first row hold names? auto: it does when none of it is a "
+            "number, or when an option names one of its fields, as target = \"2020\" "
+            "does, and target = 2020 does not"},
     {.name = "categorical", .kind = OPT_TEXTS, AT(categorical),
-     .doc = "columns whose values are names, also where they look like numbers; by name "
-            "or place, like target"},
+     .doc = "columns whose values are names, also where they look like numbers; by "
+            "name or place, like target"},
     {.name = "ignore", .kind = OPT_TEXTS, AT(ignore),
      .doc = "columns to leave out, by name or place, like target"},
     {.name = "missing", .kind = OPT_CHOICE, AT(missing), .value = "error",
      .choices = missing_names,
-     .doc = "values that are not there, in the columns in use. error: a fault that lists the "
-            "columns. drop: such rows are left out. mean: filled in with the feature's mean "
-            "over the rows that are trained on (of a category: the share of each value): "
-            "those of the first part of a split, of the set that train.fit or normalize "
-            "gets; see set:impute"},
+     .doc = "values that are not there, in the columns in use. error: a fault that "
+            "lists the columns. drop: such rows are left out. mean: filled in with the "
+            "feature's mean over the rows that are trained on (of a category: the "
+            "share of each value): those of the first part of a split, of the set that "
+            "train.fit or normalize gets; see set:impute"},
     {.name = "na_values", .kind = OPT_TEXTS, AT(na_values),
-     .doc = "what stands for a missing value besides an empty field: texts, or numbers as "
-            "-999; not given: NA NaN nan null ?"},
+     .doc = "what stands for a missing value besides an empty field: texts, or "
+            "numbers as -999; not given: NA NaN nan null ?"},
     {.name = "encoding", .kind = OPT_CHOICE, AT(encoding), .value = "onehot",
      .choices = encoding_names,
-     .doc = "categorical features: one feature of 0 or 1 for each value, or one feature "
-            "with its code, from 1, in sorted order"},
+     .doc = "categorical features: one feature of 0 or 1 for each value, or one "
+            "feature with its code, from 1, in sorted order"},
     {.name = "delimiter", .kind = OPT_TEXT, AT(delimiter), .value = ",", .alias = "sep",
      .doc = "one character"},
     {0}};
@@ -354,7 +364,7 @@ const SourceKind dataset_csv = {
              .options = csv_options,
              .check = csv_check,
              .deinit = source_deinit,
-             .doc = "a table in comma-separated text: x [n, features], y of the target. "
-                    "Sorted is by bytes, or by value where all are numbers",
+             .doc = "a table in comma-separated text: x [n, features], y of the "
+                    "target. Sorted is by bytes, or by value where all are numbers",
              .source = "RFC 4180"},
     .load = csv_load};

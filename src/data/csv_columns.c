@@ -1,7 +1,7 @@
 /* csv_columns.c: the columns of a table: their names, and what the options say of them.
  *
- * An option names a column by a text, its name, or by a number, its place: never one for the
- * other, since names may look like numbers (2019, 2020). */
+ * An option names a column by a text, its name, or by a number, its place: never one
+ * for the other, since names may look like numbers (2019, 2020). */
 #include "base/ints.h"
 #include "data/csv_table.h"
 #include <stdlib.h>
@@ -9,13 +9,13 @@
 
 enum { COLUMNS_MAX = 1000000 };
 
-/* -- the first row ------------------------------------------------------------------- */
+/* -- the first row ----------------------------------------------------------------- */
 
 static Err add_column(Table *t, const CsvField *f, Fault *fault) {
   if (t->n_columns == COLUMNS_MAX)
     return fault_set(fault, ERR_DATA, "line %lld: more than %d columns",
                      (long long)f->line, COLUMNS_MAX);
-  if ((t->n_columns & (t->n_columns - 1)) == 0) {   /* grows at powers of two */
+  if ((t->n_columns & (t->n_columns - 1)) == 0) { /* grows at powers of two */
     size_t n_bytes = (size_t)most(1, 2 * t->n_columns) * sizeof *t->columns;
     Column *columns = realloc(t->columns, n_bytes);
     if (!columns) return fault_memory(fault, n_bytes);
@@ -35,8 +35,8 @@ static bool is_listed(const TextList *list, const char *name) {
   return false;
 }
 
-/* Is the first row one of names? It is when an option names one of its fields, or it has
- * some text and no number. */
+/* Is the first row one of names? It is when an option names one of its fields, or it
+ * has some text and no number. */
 static bool has_header(const Table *t, bool any_number) {
   const Csv *csv = t->csv;
   if (csv->header != HEADER_AUTO) return csv->header == HEADER_TRUE;
@@ -66,7 +66,8 @@ static Err name_columns(Table *t, bool named, Fault *fault) {
 }
 
 Err csv_read_columns(Table *t, Fault *fault) {
-  CsvCursor begin = {t->text.data, t->text.data + t->text.n_bytes, *t->csv->delimiter, 1};
+  CsvCursor begin = {t->text.data, t->text.data + t->text.n_bytes, *t->csv->delimiter,
+                     1};
   if (!csv_more(&begin)) return fault_set(fault, ERR_DATA, "is empty");
   CsvCursor c = begin;
   CsvField f = {0};
@@ -83,7 +84,7 @@ Err csv_read_columns(Table *t, Fault *fault) {
   return name_columns(t, named, fault);
 }
 
-/* -- the separator ------------------------------------------------------------------- */
+/* -- the separator ----------------------------------------------------------------- */
 
 char csv_guess_delimiter(const Table *t) {
   static const char others[] = ";\t|,";
@@ -104,14 +105,15 @@ void csv_hint_delimiter(const Table *t, Text *out) {
               guess == '\t' ? "\\t" : shown, guess == '\t' ? "\\t" : shown);
 }
 
-/* -- columns by name and by place ---------------------------------------------------- */
+/* -- columns by name and by place -------------------------------------------------- */
 
 static bool looks_like_number(const char *text) {
   double number;
   return csv_number(&(CsvField){.at = text, .n_bytes = strlen(text)}, &number);
 }
 
-static Err no_column(const Table *t, const char *option, const char *name, Fault *fault) {
+static Err no_column(const Table *t, const char *option, const char *name,
+                     Fault *fault) {
   const char *names[64];
   int n = (int)least(t->n_columns, 64);
   for (int i = 0; i < n; i++) names[i] = t->columns[i].name;
@@ -126,8 +128,8 @@ static Err no_column(const Table *t, const char *option, const char *name, Fault
     text_addf(&hint, "; there are %lld columns, the first is \"%.100s\"",
               (long long)t->n_columns, t->columns[0].name);
   csv_hint_delimiter(t, &hint);
-  Err err = fault_set(fault, ERR_VALUE, "option \"%s\": no column \"%s\"%s", option, name,
-                      hint.failed ? "" : hint.data);
+  Err err = fault_set(fault, ERR_VALUE, "option \"%s\": no column \"%s\"%s", option,
+                      name, hint.failed ? "" : hint.data);
   text_deinit(&hint);
   return err;
 }
@@ -138,10 +140,11 @@ static Err column_named(Table *t, const char *option, const char *name, Column *
   for (int64_t i = 0; i < t->n_columns; i++) {
     if (strcmp(t->columns[i].name, name) != 0) continue;
     if (*out)
-      return fault_set(fault, ERR_DATA, "option \"%s\": columns %lld and %lld are both called "
-                       "\"%s\"; the place says which, as in %s = %lld", option,
-                       (long long)(*out - t->columns + 1), (long long)(i + 1), name, option,
-                       (long long)(i + 1));
+      return fault_set(fault, ERR_DATA,
+                       "option \"%s\": columns %lld and %lld are both called \"%s\"; "
+                       "the place says which, as in %s = %lld",
+                       option, (long long)(*out - t->columns + 1), (long long)(i + 1),
+                       name, option, (long long)(i + 1));
     *out = &t->columns[i];
   }
   return *out ? ERR_OK : no_column(t, option, name, fault);
@@ -159,8 +162,10 @@ static Err column_at(Table *t, const char *option, const char *text, Column **ou
   }
   Text hint = {0};
   csv_hint_delimiter(t, &hint);
-  Err err = fault_set(fault, ERR_VALUE, "option \"%s\": no column %s; allowed: 1 to %lld, or "
-                      "negative from the end%s", option, text, (long long)t->n_columns,
+  Err err = fault_set(fault, ERR_VALUE,
+                      "option \"%s\": no column %s; allowed: 1 to %lld, or negative "
+                      "from the end%s",
+                      option, text, (long long)t->n_columns,
                       hint.data ? hint.data : "");
   text_deinit(&hint);
   return err;
@@ -171,15 +176,16 @@ static Err mark_list(Table *t, const char *option, const TextList *list, size_t 
                      Fault *fault) {
   for (int i = 0; i < list->n; i++) {
     Column *column = NULL;
-    Err err = (list->number[i] ? column_at : column_named)(t, option, list->v[i], &column,
-                                                           fault);
+    Err err = (list->number[i] ? column_at : column_named)(t, option, list->v[i],
+                                                           &column, fault);
     if (err) return err;
     must(column);
     /* cppcheck-suppress [nullPointerArithmetic] ; found, for there was no fault */
     bool *marked = (bool *)((char *)column + mark);
     if (*marked)
-      return fault_set(fault, ERR_VALUE, "option \"%s\": column %lld (\"%s\") is there twice",
-                       option, (long long)(column - t->columns + 1), column->name);
+      return fault_set(fault, ERR_VALUE,
+                       "option \"%s\": column %lld (\"%s\") is there twice", option,
+                       (long long)(column - t->columns + 1), column->name);
     *marked = true;
     if (column->target && list == &t->csv->target) column->place = i;
   }
@@ -190,8 +196,10 @@ Err csv_mark_columns(Table *t, Fault *fault) {
   const Csv *csv = t->csv;
   Err err = mark_list(t, "target", &csv->target, offsetof(Column, target), fault);
   if (!err)
-    err = mark_list(t, "categorical", &csv->categorical, offsetof(Column, categorical), fault);
-  if (!err) err = mark_list(t, "ignore", &csv->ignore, offsetof(Column, ignored), fault);
+    err = mark_list(t, "categorical", &csv->categorical, offsetof(Column, categorical),
+                    fault);
+  if (!err)
+    err = mark_list(t, "ignore", &csv->ignore, offsetof(Column, ignored), fault);
   for (int64_t i = 0; i < t->n_columns && !err; i++) {
     const Column *column = &t->columns[i];
     if (column->ignored && (column->target || column->categorical))

@@ -27,11 +27,11 @@ bool csv_is_missing(const Table *t, const CsvField *f) {
   return false;
 }
 
-/* -- one field ----------------------------------------------------------------------- */
+/* -- one field --------------------------------------------------------------------- */
 
 static Err drop_row(Table *t, int64_t row, Fault *fault) {
   if (t->n_dropped > 0 && t->dropped[t->n_dropped - 1] == row) return ERR_OK;
-  if ((t->n_dropped & (t->n_dropped - 1)) == 0) {   /* grows at powers of two */
+  if ((t->n_dropped & (t->n_dropped - 1)) == 0) { /* grows at powers of two */
     size_t n_bytes = (size_t)most(1, 2 * t->n_dropped) * sizeof *t->dropped;
     int64_t *dropped = realloc(t->dropped, n_bytes);
     if (!dropped) return fault_memory(fault, n_bytes);
@@ -56,11 +56,12 @@ static Err look_at(Table *t, int64_t row, int64_t i, const CsvField *f, Fault *f
   }
   column->n_numbers++;
   if (real_holds(number) && isfinite(number)) return ERR_OK;
-  return fault_set(fault, ERR_DATA, "line %lld, column %lld (\"%s\"): the number is too large",
+  return fault_set(fault, ERR_DATA,
+                   "line %lld, column %lld (\"%s\"): the number is too large",
                    (long long)f->line, (long long)(i + 1), column->name);
 }
 
-/* -- what cannot be used ------------------------------------------------------------- */
+/* -- what cannot be used ----------------------------------------------------------- */
 
 /* Names where numbers are wanted: a target of names alone is one of classes. */
 static bool has_odd_names(const Column *column) {
@@ -82,7 +83,7 @@ static bool has_odd_gaps(const Table *t, const Column *column) {
 typedef struct Problems {
   int n, n_told;
   bool gaps, no_mean, names;
-  Text text, list;             /* what is wrong; columns with names, as a list in Lua */
+  Text text, list; /* what is wrong; columns with names, as a list in Lua */
 } Problems;
 
 enum { TOLD = 12 };
@@ -109,13 +110,16 @@ static void describe_column(const Table *t, const Column *column, Problems *p) {
 static void add_hints(const Table *t, Problems *p) {
   if (p->n > p->n_told) text_addf(&p->text, "; and %d columns more", p->n - p->n_told);
   if (p->names)
-    text_addf(&p->text, "; categorical = {%s} codes names, ignore = {%s} leaves columns out",
+    text_addf(&p->text,
+              "; categorical = {%s} codes names, ignore = {%s} leaves columns out",
               p->list.data ? p->list.data : "", p->list.data ? p->list.data : "");
   if (p->gaps && !p->no_mean)
-    text_add(&p->text, "; missing = \"drop\" leaves such rows out, \"mean\" fills in the mean "
-             "of the rows that are trained on");
+    text_add(&p->text,
+             "; missing = \"drop\" leaves such rows out, \"mean\" fills in the mean of "
+             "the rows that are trained on");
   if (p->gaps && p->no_mean)
-    text_add(&p->text, "; targets, codes and empty columns have no mean: missing = \"drop\" "
+    text_add(&p->text,
+             "; targets, codes and empty columns have no mean: missing = \"drop\" "
              "leaves such rows out");
   csv_hint_delimiter(t, &p->text);
 }
@@ -145,12 +149,15 @@ static Err judge_columns(const Table *t, Fault *fault) {
 
 Err csv_survey(Table *t, Fault *fault) {
   Err err = csv_walk(t, look_at, fault);
-  if (!err && t->n_rows == 0) err = fault_set(fault, ERR_DATA, "has a header and no rows");
+  if (!err && t->n_rows == 0)
+    err = fault_set(fault, ERR_DATA, "has a header and no rows");
   if (!err) err = judge_columns(t, fault);
   if (err) return err;
   t->surveyed = true;
   t->n_rows -= t->n_dropped;
   if (t->n_rows > 0) return ERR_OK;
-  return fault_set(fault, ERR_DATA, "missing = \"drop\" leaves no row: in each of the %lld a "
-                   "value is missing", (long long)t->n_dropped);
+  return fault_set(fault, ERR_DATA,
+                   "missing = \"drop\" leaves no row: in each of the %lld a value is "
+                   "missing",
+                   (long long)t->n_dropped);
 }

@@ -16,30 +16,30 @@ typedef struct Csv {
   Source source;
   char *path, *delimiter;
   TextList target, categorical, ignore, na_values;
-  int header;                  /* a Header */
-  int encoding;                /* an Encoding */
-  int missing;                 /* a Missing */
+  int header;   /* a Header */
+  int encoding; /* an Encoding */
+  int missing;  /* a Missing */
 } Csv;
 
-enum { SHOWN = 40 };           /* bytes of a text in a message, with its end */
+enum { SHOWN = 40 }; /* bytes of a text in a message, with its end */
 
 typedef struct Column {
   char *name;
   bool target, categorical, ignored;
-  int64_t place;               /* among the targets, or first feature */
+  int64_t place; /* among the targets, or first feature */
   /* found by the survey, over all rows */
   int64_t n_numbers, n_names, n_missing;
-  CsvField name_seen;          /* the first text */
-  int64_t missing_line;        /* of the first missing value */
-  CsvField *values;            /* of a category: of all rows, then the different ones */
+  CsvField name_seen;   /* the first text */
+  int64_t missing_line; /* of the first missing value */
+  CsvField *values;     /* of a category: of all rows, then the different ones */
   int64_t n_values;
-  bool numeric;                /* values are sorted as numbers */
+  bool numeric; /* values are sorted as numbers */
 } Column;
 
 typedef struct Table {
   const Csv *csv;
   Text text;
-  CsvCursor rows;              /* at the first row of data */
+  CsvCursor rows; /* at the first row of data */
   Column *columns;
   int64_t n_columns, n_features;
   int64_t n_rows;              /* that are kept */
@@ -51,12 +51,14 @@ typedef struct Table {
 void csv_table_deinit(Table *table);
 
 /* Calls `each` on the fields of every row that is kept; rows and columns from 0. */
-typedef Err Each(Table *t, int64_t row, int64_t column, const CsvField *f, Fault *fault);
+typedef Err Each(Table *t, int64_t row, int64_t column, const CsvField *f,
+                 Fault *fault);
 Err csv_walk(Table *t, Each *each, Fault *fault) WARN_UNUSED;
 
 /* Is it empty, or one of na_values? */
 bool csv_is_missing(const Table *t, const CsvField *f);
-/* The character that seems to separate fields where the whole row was taken for one; 0. */
+/* The character that seems to separate fields where the whole row was taken for one;
+ * 0. */
 char csv_guess_delimiter(const Table *t);
 /* Adds what to do about it; nothing where there is no guess. */
 void csv_hint_delimiter(const Table *t, Text *out);
@@ -66,8 +68,9 @@ void csv_hint_delimiter(const Table *t, Text *out);
 Err csv_read_columns(Table *t, Fault *fault) WARN_UNUSED;
 Err csv_mark_columns(Table *t, Fault *fault) WARN_UNUSED;
 
-/* Walks all rows: each has as many fields as the first, and every column in use holds what
- * it may. Rows to be dropped are noted. One fault names all columns that cannot be used. */
+/* Walks all rows: each has as many fields as the first, and every column in use holds
+ * what it may. Rows to be dropped are noted. One fault names all columns that cannot be
+ * used. */
 Err csv_survey(Table *t, Fault *fault) WARN_UNUSED;
 
 #endif

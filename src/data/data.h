@@ -1,14 +1,15 @@
 /* data.h: data sets, views of them, batches.
  *
- *   Source    where rows come from: an Object of family "dataset" (a record with options).
- *             Loaded on first use, then kept: x as it is in the file (images stay uint8),
+ *   Source    where rows come from: an Object of family "dataset" (a record with
+ * options). Loaded on first use, then kept: x as it is in the file (images stay uint8),
  *             y as int32 labels that count from 1, or targets.
- *   Dataset   a view of one part of a source: a list of rows (splits, subsets, shuffles)
- *             and a chain of transforms, applied when a batch is assembled. Immutable.
+ *   Dataset   a view of one part of a source: a list of rows (splits, subsets,
+ * shuffles) and a chain of transforms, applied when a batch is assembled. Immutable.
  *   Batches   walks a Dataset in an order.
  *
  * Randomness comes from Streams that the caller names; row numbers inside this floor
- * count from 0, labels from 1. Every pointer returned is new unless it says borrowed. */
+ * count from 0, labels from 1. Every pointer returned is new unless it says
+ * borrowed. */
 #ifndef DATA_DATA_H
 #define DATA_DATA_H
 
@@ -17,7 +18,7 @@
 #include "data/transform.h"
 #include "tensor/tensor.h"
 
-/* -- sources ------------------------------------------------------------------------- */
+/* -- sources ----------------------------------------------------------------------- */
 
 /* Texts that are owned, one block each. All zero: none. */
 typedef struct Names {
@@ -26,16 +27,16 @@ typedef struct Names {
 } Names;
 
 typedef struct Rows {
-  Tensor *x;                        /* [n, ...features] */
-  Tensor *y;                        /* int32 labels, [n] or one at each place of x [n, t];
-                                       or targets [n, ...] of any type; NULL: none */
-  Tensor *weight;                   /* real, 0 or more: what each row counts, [n], or each step
-                                       of a row, [n, t]; NULL: all count alike */
-  int64_t n_classes;                /* 0: y are not labels */
-  Names class_names;                /* n_classes of them, or none */
-  Names feature_names;              /* one for each feature, or none */
-  bool missing;                     /* x, which is real, holds NaN where there is no value */
-  double scale;                     /* unit of x: batches hold x * scale; 1: as it is */
+  Tensor *x;           /* [n, ...features] */
+  Tensor *y;           /* int32 labels, [n] or one at each place of x [n, t];
+                          or targets [n, ...] of any type; NULL: none */
+  Tensor *weight;      /* real, 0 or more: what each row counts, [n], or each step
+                          of a row, [n, t]; NULL: all count alike */
+  int64_t n_classes;   /* 0: y are not labels */
+  Names class_names;   /* n_classes of them, or none */
+  Names feature_names; /* one for each feature, or none */
+  bool missing;        /* x, which is real, holds NaN where there is no value */
+  double scale;        /* unit of x: batches hold x * scale; 1: as it is */
 } Rows;
 
 enum { MAX_PARTS = 2 };
@@ -48,21 +49,21 @@ typedef struct SourceList {
 typedef struct Source {
   Object object;
   /* set by whoever makes it, before first use */
-  MemoryCount *memory;              /* for its tensors; may be NULL */
-  uint64_t run_seed;                /* of sources that draw, unless they name their own */
-  bool read[MAX_PARTS];             /* asked for since whoever keeps the source cleared it */
+  MemoryCount *memory;  /* for its tensors; may be NULL */
+  uint64_t run_seed;    /* of sources that draw, unless they name their own */
+  bool read[MAX_PARTS]; /* asked for since whoever keeps the source cleared it */
   /* private */
   bool loaded[MAX_PARTS];
   Rows rows[MAX_PARTS];
-  SourceList *list;                 /* in which it is; NULL: in none */
-  struct Source *before, *after;    /* in that list */
+  SourceList *list;              /* in which it is; NULL: in none */
+  struct Source *before, *after; /* in that list */
 } Source;
 
 typedef struct SourceKind {
   Kind kind;
-  const char *const *parts;         /* "train", "test"; NULL-terminated; NULL: one, "" */
-  bool draws;                       /* the rows follow from the seed of the run */
-  bool given;                       /* they are in memory from the start */
+  const char *const *parts; /* "train", "test"; NULL-terminated; NULL: one, "" */
+  bool draws;               /* the rows follow from the seed of the run */
+  bool given;               /* they are in memory from the start */
   /* Fills `out`; what it has set on failure is released by the caller. */
   Err (*load)(Source *source, int part, Rows *out, Fault *fault);
 } SourceKind;
@@ -85,31 +86,32 @@ int source_parts(const Source *source);
 /* Loads the part unless that is done; the rows are borrowed. NULL and a fault else. */
 const Rows *source_rows(Source *source, int part, Fault *fault);
 
-/* Are all files of Fashion-MNIST where they are looked for? ERR_DATA that says what to do. */
+/* Are all files of Fashion-MNIST where they are looked for? ERR_DATA that says what to
+ * do. */
 Err fashion_mnist_check(Fault *fault) WARN_UNUSED;
 
-/* A source of given tensors (retained). y and weight may be NULL. Labels: `y` int32 or uint8 of one
- * axis (of any number where label_base is not 1), or any y of one axis when
- * n_classes > 0; then they are checked to be whole numbers from label_base to label_base +
- * n_classes - 1 (n_classes 0: the largest is the number of classes) and converted to int32
- * from 1. */
+/* A source of given tensors (retained). y and weight may be NULL. Labels: `y` int32 or
+ * uint8 of one axis (of any number where label_base is not 1), or any y of one axis
+ * when n_classes > 0; then they are checked to be whole numbers from label_base to
+ * label_base + n_classes - 1 (n_classes 0: the largest is the number of classes) and
+ * converted to int32 from 1. */
 Source *source_from_tensors(Tensor *x, Tensor *y, Tensor *weight, int64_t n_classes,
                             int64_t label_base, MemoryCount *memory, Fault *fault);
 
-/* -- data sets ----------------------------------------------------------------------- */
+/* -- data sets --------------------------------------------------------------------- */
 
 typedef struct Dataset Dataset;
 
 /* All rows of a part of the source (retained); nothing is read. */
 Dataset *dataset_open(Source *source, int part, Fault *fault);
 Dataset *dataset_retain(Dataset *set);
-void dataset_release(Dataset *set);                       /* NULL is a no-op */
-extern const RefType dataset_ref_type;                    /* of options that hold one */
+void dataset_release(Dataset *set);    /* NULL is a no-op */
+extern const RefType dataset_ref_type; /* of options that hold one */
 
 /* "fashion_mnist.train", "spirals", "set": for messages and summaries; borrowed. */
 const char *dataset_name(const Dataset *set);
 
-Source *dataset_source(const Dataset *set);               /* borrowed */
+Source *dataset_source(const Dataset *set); /* borrowed */
 /* Tells views of the same part of a source apart: which rows, how transformed. Reads
  * nothing; the whole part as it is gives 0. */
 uint64_t dataset_view_hash(const Dataset *set);
@@ -120,40 +122,41 @@ Err dataset_load(Dataset *set, Fault *fault) WARN_UNUSED;
 Err dataset_count(Dataset *set, int64_t *n, Fault *fault) WARN_UNUSED;
 /* Of a loaded set (else a caller's bug). */
 int64_t dataset_n(const Dataset *set);
-Shape dataset_features(const Dataset *set);               /* of one row of x */
+Shape dataset_features(const Dataset *set); /* of one row of x */
 bool dataset_has_y(const Dataset *set);
 /* The targets of one row (from 0) of a set that has some: borrowed, [1, ...]. */
 Array dataset_targets(const Dataset *set, int64_t row);
 bool dataset_has_weight(const Dataset *set);
 bool dataset_has_labels(const Dataset *set);
-int64_t dataset_classes(const Dataset *set);              /* 0: no labels */
-const char *dataset_class_name(const Dataset *set, int64_t label);  /* or NULL */
-const char *dataset_feature_name(const Dataset *set, int64_t feature);  /* from 1; or NULL */
+int64_t dataset_classes(const Dataset *set);                       /* 0: no labels */
+const char *dataset_class_name(const Dataset *set, int64_t label); /* or NULL */
+const char *dataset_feature_name(const Dataset *set,
+                                 int64_t feature); /* from 1; or NULL */
 
 /* -- missing values ------------------------------------------------------------------
- * Where rows lack values, a view fills them in with means of the features over the rows that
- * are trained on. Which those are is decided once, for a view and all made of it: by
- * dataset_complete, by dataset_split (the first part decides for both), by
- * transform_normalize and dataset_apply. Batches of a view for which nothing is decided take
- * the means of its own rows. */
+ * Where rows lack values, a view fills them in with means of the features over the rows
+ * that are trained on. Which those are is decided once, for a view and all made of it:
+ * by dataset_complete, by dataset_split (the first part decides for both), by
+ * transform_normalize and dataset_apply. Batches of a view for which nothing is decided
+ * take the means of its own rows. */
 
 /* Are values missing, and nothing decided? False of a set that is not loaded. */
 bool dataset_lacks(const Dataset *set);
-/* The set with the means of `like`, which may be the set itself: those decided for it, else
- * of its rows, in the units of the source. Returns new, NULL and a fault where a feature has
- * no value in any row, or features differ. Nothing missing, or decided by the set itself:
- * the set, retained. */
+/* The set with the means of `like`, which may be the set itself: those decided for it,
+ * else of its rows, in the units of the source. Returns new, NULL and a fault where a
+ * feature has no value in any row, or features differ. Nothing missing, or decided by
+ * the set itself: the set, retained. */
 Dataset *dataset_complete(Dataset *set, Dataset *like, Fault *fault);
 
-/* A set without rows where rows are needed: ERR_DATA, "data set is empty: <name> (what)".
- * train.fit and net:evaluate call it too. */
+/* A set without rows where rows are needed: ERR_DATA, "data set is empty: <name>
+ * (what)". train.fit and net:evaluate call it too. */
 Err dataset_need_rows(Dataset *set, const char *what, Fault *fault) WARN_UNUSED;
 
-/* The set cut in two: the first gets `n_first` rows, or the share `fraction` of them when
- * n_first is 0 (rounded; both parts get at least one row). Rows are drawn from `stream`
- * (shuffle false: the first ones are the first part) and keep their order within a part.
- * stratify: each class is shared out in proportion. Missing values of both are filled in by
- * the first part's means, unless that is decided. */
+/* The set cut in two: the first gets `n_first` rows, or the share `fraction` of them
+ * when n_first is 0 (rounded; both parts get at least one row). Rows are drawn from
+ * `stream` (shuffle false: the first ones are the first part) and keep their order
+ * within a part. stratify: each class is shared out in proportion. Missing values of
+ * both are filled in by the first part's means, unless that is decided. */
 typedef struct SplitOptions {
   double fraction;
   int64_t n_first;
@@ -169,89 +172,94 @@ Dataset *dataset_take(Dataset *set, int64_t n, Fault *fault);
 /* The rows of the view with these numbers (from 0), in that order. */
 Dataset *dataset_subset(Dataset *set, const int64_t *rows, int64_t n, Fault *fault);
 
-/* -- transforms ---------------------------------------------------------------------- */
+/* -- transforms -------------------------------------------------------------------- */
 
 /* The set with the transform after those that it has; the features must fit. */
 Dataset *dataset_apply(Dataset *set, Transform *transform, Fault *fault);
 /* Are there any that may draw? */
 bool dataset_augments(const Dataset *set);
 
-/* Normalization, x -> (x - shift) * scale: one pair for all, per channel (first feature axis),
- * or per feature. It holds the means of the rows it was made of, for what others lack. */
+/* Normalization, x -> (x - shift) * scale: one pair for all, per channel (first feature
+ * axis), or per feature. It holds the means of the rows it was made of, for what others
+ * lack. */
 typedef enum Per { PER_ALL, PER_CHANNEL, PER_FEATURE } Per;
 
-/* Mean 0 and standard deviation 1 on the rows of `set` (after its transforms, as they are where
- * nothing is trained); where the deviation is 0, only the mean is taken away. Returns new. */
+/* Mean 0 and standard deviation 1 on the rows of `set` (after its transforms, as they
+ * are where nothing is trained); where the deviation is 0, only the mean is taken away.
+ * Returns new. */
 Transform *transform_normalize(Dataset *set, Per per, Fault *fault);
 Transform *transform_scale(double shift, double scale, Fault *fault);
 /* Of these two alone: */
-int64_t transform_n(const Transform *transform);          /* numbers held: 1, C or all */
+int64_t transform_n(const Transform *transform); /* numbers held: 1, C or all */
 double transform_shift(const Transform *transform, int64_t i);
 double transform_scaling(const Transform *transform, int64_t i);
-int64_t transform_n_means(const Transform *transform);    /* for missing values; 0: none */
+int64_t transform_n_means(const Transform *transform); /* for missing values; 0: none */
 double transform_mean(const Transform *transform, int64_t i);
-/* Shifts, then scales, transform_n of each, as a tensor of *out for rows of the shape x: the
- * caller's (free). NULL and a fault where the rows are of other features. */
+/* Shifts, then scales, transform_n of each, as a tensor of *out for rows of the shape
+ * x: the caller's (free). NULL and a fault where the rows are of other features. */
 double *transform_pairs(const Transform *t, const Shape *x, Shape *out, Fault *fault);
-/* -- batches ------------------------------------------------------------------------- */
+/* -- batches ----------------------------------------------------------------------- */
 
 typedef enum ShuffleMode { SHUFFLE_EPOCH, SHUFFLE_ONCE, SHUFFLE_NONE } ShuffleMode;
-extern const char *const shuffle_names[];                 /* "epoch" "once" "none" NULL */
+extern const char *const shuffle_names[]; /* "epoch" "once" "none" NULL */
 
-/* From where random transforms draw: row r of the source by draw (epoch, r) of the key. */
+/* From where random transforms draw: row r of the source by draw (epoch, r) of the
+ * key. */
 typedef struct Augment {
   uint64_t key, epoch;
 } Augment;
 
 /* Rows given by number into memory of the right shape: x [n, ...features] real, y [n]
- * int32 or [n, ...] (data NULL: not wanted). Allocates nothing. The set is loaded. augment
- * NULL: not for training. */
+ * int32 or [n, ...] (data NULL: not wanted). Allocates nothing. The set is loaded.
+ * augment NULL: not for training. */
 void dataset_fill(const Dataset *set, const int64_t *rows, int64_t n, const Array *x,
                   const Array *y, const Augment *augment);
 
 typedef struct BatchOptions {
-  int64_t batch_size;               /* at least 1 */
+  int64_t batch_size; /* at least 1 */
   ShuffleMode shuffle;
-  bool drop_last;                   /* leave out a last batch that is not full */
-  Stream order;                     /* epoch e (from 0) is shuffled by draw order.draw + e;
-                                       SHUFFLE_ONCE: always by order.draw */
-  bool training;                    /* random transforms draw: epoch e from augment.key, by
-                                       epoch augment.draw + e */
+  bool drop_last; /* leave out a last batch that is not full */
+  Stream order;   /* epoch e (from 0) is shuffled by draw order.draw + e;
+                     SHUFFLE_ONCE: always by order.draw */
+  bool training;  /* random transforms draw: epoch e from augment.key, by
+                     epoch augment.draw + e */
   Stream augment;
 } BatchOptions;
 
 typedef struct Batches {
   /* read-only */
-  Dataset *set;                     /* retained */
+  Dataset *set; /* retained */
   BatchOptions options;
-  int64_t n_rows, n_batches;        /* rows of the set; batches per epoch */
-  int64_t epoch;                    /* from 0 */
-  int64_t at;                       /* batches given in this epoch */
-  int64_t *order;                   /* row numbers, of this epoch */
+  int64_t n_rows, n_batches; /* rows of the set; batches per epoch */
+  int64_t epoch;             /* from 0 */
+  int64_t at;                /* batches given in this epoch */
+  int64_t *order;            /* row numbers, of this epoch */
 } Batches;
 
 /* Loads the set; an empty one, or one with less than a batch under drop_last, is an
  * error. Begins epoch 0. */
-Err batches_open(Batches *out, Dataset *set, const BatchOptions *options, Fault *fault)
-    WARN_UNUSED;
-void batches_close(Batches *batches);                     /* of all zero: a no-op */
-void batches_epoch(Batches *batches, int64_t epoch);      /* from 0 */
+Err batches_open(Batches *out, Dataset *set, const BatchOptions *options,
+                 Fault *fault) WARN_UNUSED;
+void batches_close(Batches *batches);                /* of all zero: a no-op */
+void batches_epoch(Batches *batches, int64_t epoch); /* from 0 */
 
-/* Row numbers of the next batch (borrowed, valid until the next epoch), 0 at the end. */
+/* Row numbers of the next batch (borrowed, valid until the next epoch), 0 at the
+ * end. */
 int64_t batches_rows(Batches *batches, const int64_t **rows);
 
-/* Rows with all that belongs to them, from the data set to loss and metrics. All zero: none. */
+/* Rows with all that belongs to them, from the data set to loss and metrics. All zero:
+ * none. */
 typedef struct Batch {
   Tensor *x;
-  Tensor *y;                        /* NULL: the set has no targets */
-  Tensor *weight;                   /* NULL: all rows count alike */
+  Tensor *y;      /* NULL: the set has no targets */
+  Tensor *weight; /* NULL: all rows count alike */
 } Batch;
 
 void batch_deinit(Batch *batch);
 
-/* The next batch into `batch`, whose tensors are the caller's: those that nobody else refers
- * to and whose shape fits are filled again, others are released and replaced. `*more` is false
- * at the end of the epoch (the tensors stay). */
+/* The next batch into `batch`, whose tensors are the caller's: those that nobody else
+ * refers to and whose shape fits are filled again, others are released and replaced.
+ * `*more` is false at the end of the epoch (the tensors stay). */
 Err batches_next(Batches *batches, Batch *batch, bool *more, Fault *fault) WARN_UNUSED;
 
 #endif

@@ -1,20 +1,21 @@
 /* dataset.c: views of a source: rows chosen, split, shuffled. See dataset.h for the
- * layout. Row numbers of a view are looked up once, when a view of it is made: index holds
- * rows of the source, never rows of another view. */
+ * layout. Row numbers of a view are looked up once, when a view of it is made: index
+ * holds rows of the source, never rows of another view. */
 #include "data/dataset.h"
 #include "base/text.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* -- life ---------------------------------------------------------------------------- */
+/* -- life -------------------------------------------------------------------------- */
 
 Dataset *dataset_open(Source *source, int part, Fault *fault) {
   must(part >= 0 && part < source_parts(source));
   const char *part_name = source_part(source, part);
   Dataset *set = calloc(1, sizeof *set);
   Text name = {0};
-  text_addf(&name, "%s%s%s", source->object.kind->name, *part_name ? "." : "", part_name);
+  text_addf(&name, "%s%s%s", source->object.kind->name, *part_name ? "." : "",
+            part_name);
   if (!set || name.failed) {
     free(set);
     text_deinit(&name);
@@ -123,8 +124,8 @@ Err dataset_load(Dataset *set, Fault *fault) {
   return ERR_OK;
 }
 
-Dataset *dataset_view(const Dataset *set, int64_t *index, int64_t n, const Affine *affine,
-                      Fault *fault) {
+Dataset *dataset_view(const Dataset *set, int64_t *index, int64_t n,
+                      const Affine *affine, Fault *fault) {
   Dataset *view = calloc(1, sizeof *view);
   char *name = text_copy(set->name);
   if (!view || !name) {
@@ -151,7 +152,7 @@ Dataset *dataset_view(const Dataset *set, int64_t *index, int64_t n, const Affin
 
 bool dataset_loaded(const Dataset *set) { return set->rows != NULL; }
 
-/* -- facts --------------------------------------------------------------------------- */
+/* -- facts ------------------------------------------------------------------------- */
 
 Err dataset_count(Dataset *set, int64_t *n, Fault *fault) {
   Err err = dataset_load(set, fault);
@@ -214,7 +215,7 @@ Err dataset_need_rows(Dataset *set, const char *what, Fault *fault) {
   return fault_set(fault, ERR_DATA, "data set is empty: %s (%s)", set->name, what);
 }
 
-/* -- rows chosen --------------------------------------------------------------------- */
+/* -- rows chosen ------------------------------------------------------------------- */
 
 static int64_t *new_index(int64_t n, Fault *fault) {
   int64_t *index = malloc((size_t)(n > 0 ? n : 1) * sizeof *index);
@@ -258,12 +259,11 @@ Dataset *dataset_shuffle(Dataset *set, Stream stream, Fault *fault) {
   return dataset_view(set, index, set->n, NULL, fault);
 }
 
-/* -- split --------------------------------------------------------------------------- */
+/* -- split ------------------------------------------------------------------------- */
 
 static Err split_size(const Dataset *set, const SplitOptions *o, int64_t *n_first,
                       Fault *fault) {
-  if (set->n < 2)
-    return fault_set(fault, ERR_DATA, "split: %s has one row", set->name);
+  if (set->n < 2) return fault_set(fault, ERR_DATA, "split: %s has one row", set->name);
   if (o->n_first != 0) {
     *n_first = o->n_first;
     if (*n_first > 0 && *n_first < set->n) return ERR_OK;
@@ -272,8 +272,10 @@ static Err split_size(const Dataset *set, const SplitOptions *o, int64_t *n_firs
   }
   if (!(o->fraction > 0 && o->fraction < 1))
     return fault_set(fault, ERR_VALUE,
-                     "split: got %g, allowed: a fraction between 0 and 1, or a number of "
-                     "rows", o->fraction);
+                     "split: got %g, allowed: a fraction between 0 and 1, or a number "
+                     "of "
+                     "rows",
+                     o->fraction);
   int64_t n = (int64_t)floor(o->fraction * (double)set->n + 0.5);
   *n_first = n < 1 ? 1 : n > set->n - 1 ? set->n - 1 : n;
   return ERR_OK;
@@ -319,8 +321,9 @@ static Err share_out(int64_t *quota, int64_t n_classes, int64_t n_first, int64_t
 static Err mark_stratified(const Dataset *set, const int64_t *order, int64_t n_first,
                            bool *in_first, Fault *fault) {
   if (!dataset_has_labels(set) || set->rows->y->a.shape.rank != 1)
-    return fault_set(fault, ERR_VALUE, "split: stratify needs labels, one for each row; %s "
-                     "has none", set->name);
+    return fault_set(fault, ERR_VALUE,
+                     "split: stratify needs labels, one for each row; %s has none",
+                     set->name);
   int64_t n_classes = set->rows->n_classes;
   int64_t *quota = calloc((size_t)n_classes, sizeof *quota);
   if (!quota) return fault_memory(fault, (size_t)n_classes * sizeof *quota);
@@ -375,7 +378,8 @@ Err dataset_split(Dataset *set, const SplitOptions *options, Dataset **first,
     for (int64_t i = 0; i < set->n; i++) order[i] = i;
     if (options->shuffle) philox_shuffle(order, set->n, options->stream);
     if (options->stratify) err = mark_stratified(set, order, n_first, in_first, fault);
-    else for (int64_t i = 0; i < n_first; i++) in_first[order[i]] = true;
+    else
+      for (int64_t i = 0; i < n_first; i++) in_first[order[i]] = true;
   }
   if (!err) *first = marked_rows(set, in_first, true, n_first, fault);
   if (*first) *second = marked_rows(set, in_first, false, set->n - n_first, fault);

@@ -8,29 +8,29 @@
 /* (x - shift) * scale with one pair for all features, per channel or per feature. */
 typedef struct Affine {
   Per per;
-  int64_t n;                 /* 1, channels or features */
-  double *shift, *scale;     /* one allocation, at shift */
+  int64_t n;             /* 1, channels or features */
+  double *shift, *scale; /* one allocation, at shift */
 } Affine;
 
-/* Transforms one after the other, each with the features that it takes and gives. Shared by
- * views, never changed but for the scratch: one row at a time. */
+/* Transforms one after the other, each with the features that it takes and gives.
+ * Shared by views, never changed but for the scratch: one row at a time. */
 typedef struct Stage {
-  Transform *transform;      /* retained */
+  Transform *transform; /* retained */
   Shape in, out;
 } Stage;
 
 typedef struct Chain {
   int refs;
-  real *scratch;             /* two rows of n_scratch; the first is what a chain begins with */
+  real *scratch; /* two rows of n_scratch; the first is what a chain begins with */
   int64_t n_scratch;
   int n;
   Stage stage[];
 } Chain;
 
-Chain *chain_retain(Chain *chain);                        /* NULL is a no-op */
-void chain_release(Chain *chain);                         /* NULL is a no-op */
-/* The row in the scratch through all stages into `out`. `draw`: of this row; NULL: not for
- * training. */
+Chain *chain_retain(Chain *chain); /* NULL is a no-op */
+void chain_release(Chain *chain);  /* NULL is a no-op */
+/* The row in the scratch through all stages into `out`. `draw`: of this row; NULL: not
+ * for training. */
 void chain_row(const Chain *chain, real *out, const Stream *draw);
 
 /* The loaded set with the transform at the end of its chain: new. */
@@ -45,48 +45,48 @@ typedef struct Means {
 
 struct Dataset {
   int refs;
-  Source *source;            /* retained */
+  Source *source; /* retained */
   int part;
   char *name;
   /* from here on: once loaded */
-  const Rows *rows;          /* borrowed from the source; NULL: not loaded */
-  Shape features;            /* of a row of the source */
+  const Rows *rows; /* borrowed from the source; NULL: not loaded */
+  Shape features;   /* of a row of the source */
   int64_t n_features;
-  int64_t n;                 /* rows of the view */
-  int64_t *index;            /* row of the source for each; NULL: all in order */
-  Means *means;              /* retained; NULL: nothing missing, or not decided */
-  Affine affine;             /* the first shifts and scales, all in one, in double */
-  real *shift, *scale;       /* the same as batches are computed; one allocation */
-  Chain *chain;              /* what comes after; NULL: nothing */
-  Shape given;               /* features of a row in a batch: the last stage's */
+  int64_t n;           /* rows of the view */
+  int64_t *index;      /* row of the source for each; NULL: all in order */
+  Means *means;        /* retained; NULL: nothing missing, or not decided */
+  Affine affine;       /* the first shifts and scales, all in one, in double */
+  real *shift, *scale; /* the same as batches are computed; one allocation */
+  Chain *chain;        /* what comes after; NULL: nothing */
+  Shape given;         /* features of a row in a batch: the last stage's */
 };
 
 static inline int64_t dataset_row(const Dataset *set, int64_t i) {
   return set->index ? set->index[i] : i;
 }
 
-/* Feature j of a row of the source, before transforms; a mean where it is missing and that is
- * decided, else NaN. */
+/* Feature j of a row of the source, before transforms; a mean where it is missing and
+ * that is decided, else NaN. */
 static inline double dataset_raw(const Dataset *set, int64_t row, int64_t j) {
   double x = array_get(&set->rows->x->a, row * set->n_features + j);
   return set->means && isnan(x) ? set->means->v[j] : x;
 }
 
-Means *means_retain(Means *means);                        /* NULL is a no-op */
-void means_release(Means *means);                         /* NULL is a no-op */
+Means *means_retain(Means *means); /* NULL is a no-op */
+void means_release(Means *means);  /* NULL is a no-op */
 /* The set, whose features have that shape, with these means: new. */
 Dataset *dataset_with_means(const Dataset *set, Means *means, Fault *fault);
 
 Err affine_init(Affine *out, Per per, int64_t n, Fault *fault) WARN_UNUSED;
 void affine_deinit(Affine *affine);
 
-/* The view's own row numbers, copied for another view; NULL when it has none. `ok` is false
- * and a fault set when memory lacks. */
+/* The view's own row numbers, copied for another view; NULL when it has none. `ok` is
+ * false and a fault set when memory lacks. */
 int64_t *dataset_copy_index(const Dataset *set, bool *ok, Fault *fault);
 
 /* A new view of the same rows: takes `index` (n of them; also on failure), copies the
  * affine (NULL: the set's own). The set is loaded. */
-Dataset *dataset_view(const Dataset *set, int64_t *index, int64_t n, const Affine *affine,
-                      Fault *fault);
+Dataset *dataset_view(const Dataset *set, int64_t *index, int64_t n,
+                      const Affine *affine, Fault *fault);
 
 #endif

@@ -1,9 +1,9 @@
 /* idx.c: the IDX format of MNIST and its relatives, and Fashion-MNIST.
  *
- * Layout, big-endian: two zero bytes, a byte for the type of the elements, a byte for the
- * number of axes; a 32-bit size per axis; the elements, row-major. Nothing may follow.
- * Files may be gzipped. Sizes are held against the size of the file before memory is
- * asked for. */
+ * Layout, big-endian: two zero bytes, a byte for the type of the elements, a byte for
+ * the number of axes; a 32-bit size per axis; the elements, row-major. Nothing may
+ * follow. Files may be gzipped. Sizes are held against the size of the file before
+ * memory is asked for. */
 #include "base/input.h"
 #include "data/sources.h"
 #include <stdio.h>
@@ -11,12 +11,12 @@
 #include <string.h>
 #include <unistd.h>
 
-/* -- one file ------------------------------------------------------------------------ */
+/* -- one file ---------------------------------------------------------------------- */
 
 typedef struct IdxType {
   int code, n_bytes;
   DType dtype;
-  double (*get)(const unsigned char *bytes);   /* NULL: bytes are the tensor's */
+  double (*get)(const unsigned char *bytes); /* NULL: bytes are the tensor's */
 } IdxType;
 
 static uint32_t big_endian_32(const unsigned char *b) {
@@ -57,9 +57,10 @@ static Err read_header(Input *in, const IdxType **type, Shape *shape, Fault *fau
   if (err) return err;
   *type = idx_type(b[2]);
   if (b[0] || b[1] || !*type || b[3] < 1 || b[3] > MAX_RANK)
-    return fault_set(fault, ERR_DATA, "is not an IDX file (magic %02x%02x%02x%02x, "
-                     "expected 0000, a type 08 09 0b 0c 0d 0e, 1 to %d axes)", b[0], b[1],
-                     b[2], b[3], MAX_RANK);
+    return fault_set(fault, ERR_DATA,
+                     "is not an IDX file (magic %02x%02x%02x%02x, expected 0000, a "
+                     "type 08 09 0b 0c 0d 0e, 1 to %d axes)",
+                     b[0], b[1], b[2], b[3], MAX_RANK);
   shape->rank = b[3];
   int64_t n_bytes = (*type)->n_bytes;
   for (int i = 0; i < shape->rank; i++) {
@@ -80,8 +81,9 @@ static Err read_header(Input *in, const IdxType **type, Shape *shape, Fault *fau
 
 static Err too_large(const Shape *shape, int64_t element, double value, Fault *fault) {
   int64_t row = element / shape_stride(shape, 0) + 1;
-  return fault_set(fault, ERR_DATA, "element %lld (in row %lld) is %g, which type %s does "
-                   "not hold", (long long)(element + 1), (long long)row, value, REAL_NAME);
+  return fault_set(fault, ERR_DATA,
+                   "element %lld (in row %lld) is %g, which type %s does not hold",
+                   (long long)(element + 1), (long long)row, value, REAL_NAME);
 }
 
 static Err read_elements(Input *in, const IdxType *type, Array *a, Fault *fault) {
@@ -125,7 +127,7 @@ Tensor *idx_read(const char *path, MemoryCount *memory, Fault *fault) {
   return t;
 }
 
-/* -- images and labels --------------------------------------------------------------- */
+/* -- images and labels ------------------------------------------------------------- */
 
 /* Images are NCHW: [n, h, w] has one channel. */
 static Tensor *with_channel(Tensor *x, Fault *fault) {
@@ -167,7 +169,7 @@ Err idx_load(const char *images, const char *labels, int64_t n_classes,
   return read_labels(labels, out, images, n_classes, label_base, memory, out, fault);
 }
 
-/* -- kind idx ------------------------------------------------------------------------ */
+/* -- kind idx ---------------------------------------------------------------------- */
 
 typedef struct Idx {
   Source source;
@@ -191,7 +193,8 @@ static const Option idx_options[] = {
     {.name = "label_base", .kind = OPT_INT, .offset = offsetof(Idx, label_base),
      .value = "0", .lo = -1e9, .hi = 1e9,
      .doc = "label of the first class in the file (labels seen from Lua count from 1)"},
-    {.name = "classes", .kind = OPT_INT, .offset = offsetof(Idx, n_classes), .value = "0",
+    {.name = "classes", .kind = OPT_INT, .offset = offsetof(Idx, n_classes),
+     .value = "0",
      .lo = 0, .hi = 1e9, .doc = "number of classes; 0: the largest label of the file"},
     {.name = "scale", .kind = OPT_BOOL, .offset = offsetof(Idx, scale), .value = "true",
      .doc = "batches of unsigned bytes hold x / 255"},
@@ -203,11 +206,11 @@ const SourceKind dataset_idx = {
              .size = sizeof(Idx),
              .options = idx_options,
              .deinit = source_deinit,
-             .doc = "files in IDX format (MNIST and relatives); images become [1, h, w] "
-                    "and stay uint8 in memory"},
+             .doc = "files in IDX format (MNIST and relatives); images become [1, h, "
+                    "w] and stay uint8 in memory"},
     .load = idx_source_load};
 
-/* -- kind fashion_mnist -------------------------------------------------------------- */
+/* -- kind fashion_mnist ------------------------------------------------------------ */
 
 static const char fashion_directory[] = "/usr/share/datasets/fashion-mnist";
 static const char *const fashion_parts[] = {"train", "test", NULL};
@@ -243,8 +246,8 @@ static bool fashion_find(const char *dir, const char *file, Text *out) {
 static Err fashion_missing(const char *dir, const char *file, Fault *fault) {
   return fault_set(fault, ERR_DATA,
                    "%s is not in %s\n"
-                   "Install the Debian package dataset-fashion-mnist, or set RUNNER_DATA "
-                   "to a directory that holds\n"
+                   "Install the Debian package dataset-fashion-mnist, or set "
+                   "RUNNER_DATA to a directory that holds\n"
                    "  %s.gz\n  %s.gz\n  %s.gz\n  %s.gz\n"
                    "(or the same unpacked, without .gz)",
                    file, dir, fashion_files[0][0], fashion_files[0][1],
@@ -281,10 +284,12 @@ static Err fashion_load(Source *source, int part, Rows *out, Fault *fault) {
   must(err || x);
   if (!err && (x->rank != 4 || x->dim[1] != 1 || x->dim[2] != 28 || x->dim[3] != 28 ||
                out->x->a.dtype != DT_UINT8))
-    err = fault_set(fault, ERR_DATA, "%s: images of shape %s, expected n x 1 x 28 x 28 "
-                    "unsigned bytes", paths[0].data, shape_text(text, x));
+    err = fault_set(fault, ERR_DATA,
+                    "%s: images of shape %s, expected n x 1 x 28 x 28 unsigned bytes",
+                    paths[0].data, shape_text(text, x));
   for (int i = 0; i < FASHION_CLASSES && !err; i++)
-    err = names_add(&out->class_names, fashion_classes[i], strlen(fashion_classes[i]), fault);
+    err = names_add(&out->class_names, fashion_classes[i], strlen(fashion_classes[i]),
+                    fault);
   text_deinit(&paths[0]);
   text_deinit(&paths[1]);
   return err;
@@ -304,8 +309,8 @@ const SourceKind dataset_fashion_mnist = {
              .size = sizeof(Fashion),
              .options = fashion_options,
              .deinit = source_deinit,
-             .doc = "70,000 grey images [1, 28, 28] of clothing in 10 classes: .train has "
-                    "60,000 of them, .test 10,000; read on first use",
+             .doc = "70,000 grey images [1, 28, 28] of clothing in 10 classes: .train "
+                    "has 60,000 of them, .test 10,000; read on first use",
              .source = "Xiao, Rasul, Vollgraf, \"Fashion-MNIST\", arXiv:1708.07747"},
     .parts = fashion_parts,
     .load = fashion_load};

@@ -32,15 +32,17 @@ static Err image_new(Image *out, int64_t height, int64_t width, int channels, in
 Err image_reserve(Image *out, int64_t height, int64_t width, int channels, int bits,
                   size_t n_bytes, int64_t per_byte, Fault *fault) {
   if (height < 1 || width < 1 || height > IMAGE_PIXELS_MAX / width)
-    return fault_set(fault, ERR_DATA, "a picture of %lld x %lld pixels, allowed: up to %d "
-                     "pixels in all", (long long)height, (long long)width, IMAGE_PIXELS_MAX);
+    return fault_set(fault, ERR_DATA,
+                     "a picture of %lld x %lld pixels, allowed: up to %d pixels in all",
+                     (long long)height, (long long)width, IMAGE_PIXELS_MAX);
   if (height * width / per_byte > (int64_t)n_bytes)
-    return fault_set(fault, ERR_DATA, "truncated: %zu bytes cannot hold %lld x %lld pixels",
-                     n_bytes, (long long)height, (long long)width);
+    return fault_set(fault, ERR_DATA,
+                     "truncated: %zu bytes cannot hold %lld x %lld pixels", n_bytes,
+                     (long long)height, (long long)width);
   return image_new(out, height, width, channels, bits, fault);
 }
 
-/* -- decoding ------------------------------------------------------------------------ */
+/* -- decoding ---------------------------------------------------------------------- */
 
 typedef struct ImageFormat {
   const char *magic;
@@ -55,14 +57,15 @@ static void put_sample(Image *image, int64_t i, int value) {
   else ((uint8_t *)image->pixels)[i] = (uint8_t)value;
 }
 
-/* Pixel i of one picture to pixel i of another, which may be the same memory where pixels
- * shrink; from 2 and 4 channels, the last one is transparency. */
+/* Pixel i of one picture to pixel i of another, which may be the same memory where
+ * pixels shrink; from 2 and 4 channels, the last one is transparency. */
 static void convert_pixel(Image *out, const Image *in, int64_t i) {
   int64_t at = i * in->channels, to = i * out->channels;
   int last = out->channels - 1, first = image_sample(in, at);
   if (last == 0 && in->channels >= 3)
-    first = (299 * first + 587 * image_sample(in, at + 1) + 114 * image_sample(in, at + 2) +
-             500) / 1000;
+    first = (299 * first + 587 * image_sample(in, at + 1) +
+             114 * image_sample(in, at + 2) + 500) /
+            1000;
   put_sample(out, to, first);
   for (int k = 1; k <= last; k++)
     put_sample(out, to + k, in->channels >= 3 ? image_sample(in, at + k) : first);
@@ -100,19 +103,21 @@ Err image_decode(Image *out, const unsigned char *bytes, size_t n_bytes, int cha
   return err;
 }
 
-/* -- another size -------------------------------------------------------------------- */
+/* -- another size ------------------------------------------------------------------ */
 
-/* Of one axis: new element i is the sum of weight[i][k] times old element first[i] + k. */
+/* Of one axis: new element i is the sum of weight[i][k] times old element first[i] +
+ * k. */
 typedef struct Weights {
-  int64_t n, most;             /* new elements; weights of each, at most */
+  int64_t n, most; /* new elements; weights of each, at most */
   int64_t *first, *count;
-  double *weight;              /* one allocation for all, at `first` */
+  double *weight; /* one allocation for all, at `first` */
 } Weights;
 
 static Err weights_init(Weights *out, int64_t n_old, int64_t n_new, Fault *fault) {
   double scale = (double)n_old / (double)n_new, radius = fmax(scale, 1);
   *out = (Weights){.n = n_new, .most = 2 * (int64_t)ceil(radius) + 2};
-  size_t n_bytes = (size_t)n_new * (2 * sizeof(int64_t) + (size_t)out->most * sizeof(double));
+  size_t n_bytes = (size_t)n_new *
+                   (2 * sizeof(int64_t) + (size_t)out->most * sizeof(double));
   out->first = malloc(n_bytes);
   if (!out->first) return fault_memory(fault, n_bytes);
   out->count = out->first + n_new;
@@ -135,7 +140,8 @@ static Err weights_init(Weights *out, int64_t n_old, int64_t n_new, Fault *fault
 }
 
 /* [height, width, c] samples to [height, n, c]. */
-static void resize_rows(float *out, const float *in, const Image *size, const Weights *w) {
+static void resize_rows(float *out, const float *in, const Image *size,
+                        const Weights *w) {
   int c = size->channels;
   for (int64_t y = 0; y < size->height; y++)
     for (int64_t i = 0; i < w->n; i++)
@@ -161,8 +167,8 @@ static void resize_columns(Image *out, const float *in, const Weights *w) {
     }
 }
 
-/* Room for the samples as floats, which hold 16 bits exactly, then for the picture between
- * the two steps. NULL and a fault. */
+/* Room for the samples as floats, which hold 16 bits exactly, then for the picture
+ * between the two steps. NULL and a fault. */
 static float *new_samples(const Image *in, int64_t n_between, Fault *fault) {
   int64_t n = in->height * in->width * in->channels;
   int64_t n_bytes = (n + n_between) * (int64_t)sizeof(float);

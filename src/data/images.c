@@ -1,11 +1,12 @@
 /* images.c: pictures in a folder, a class in each of its folders.
  *
  * Names are sorted by bytes, folders and files alike, so the same files give the same
- * order everywhere. Hidden files, and those that do not end like pictures, do not count;
- * pictures of types that are not read are counted and said, once for each data set.
+ * order everywhere. Hidden files, and those that do not end like pictures, do not
+ * count; pictures of types that are not read are counted and said, once for each data
+ * set.
  *
- * Samples stay whole numbers: uint8, or int32 where a picture has 16 bits; then those of 8
- * bits are multiplied by 257, so that all go from 0 to 65,535. */
+ * Samples stay whole numbers: uint8, or int32 where a picture has 16 bits; then those
+ * of 8 bits are multiplied by 257, so that all go from 0 to 65,535. */
 #include "base/ints.h"
 #include "base/out.h"
 #include "base/sys.h"
@@ -26,7 +27,7 @@ typedef struct Images {
   bool scale;
 } Images;
 
-/* -- the files ----------------------------------------------------------------------- */
+/* -- the files --------------------------------------------------------------------- */
 
 static const char *const read_types[] = {".png", ".jpg", ".jpeg", NULL};
 #define READ_TYPES ".png .jpg .jpeg"
@@ -60,8 +61,8 @@ static int64_t list_others(const Others *others, char *buffer, size_t n_bytes) {
   for (int i = 0; i < N_OTHER; i++) {
     if (!others->n[i]) continue;
     if (used < n_bytes)
-      used += (size_t)snprintf(buffer + used, n_bytes - used, "%s%s %lld", n ? ", " : "",
-                               other_types[i], (long long)others->n[i]);
+      used += (size_t)snprintf(buffer + used, n_bytes - used, "%s%s %lld",
+                               n ? ", " : "", other_types[i], (long long)others->n[i]);
     n += others->n[i];
   }
   return n;
@@ -73,22 +74,25 @@ static Err no_pictures(const char *dir, const char *what, const Others *others,
   char list[200];
   if (!list_others(others, list, sizeof list))
     return fault_set(fault, ERR_DATA, "%s: holds %s (" READ_TYPES ")", dir, what);
-  return fault_set(fault, ERR_DATA, "%s: holds %s (" READ_TYPES "), only pictures of types "
-                   "that are not read: %s", dir, what, list);
+  return fault_set(fault, ERR_DATA,
+                   "%s: holds %s (" READ_TYPES "), only pictures of types "
+                   "that are not read: %s",
+                   dir, what, list);
 }
 
 static int by_name(const void *a, const void *b) {
   return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Adds the entry of a directory to one of the lists. What leads nowhere (a link whose file
- * is gone) would be missing from a class without a word, so it is a fault. */
+/* Adds the entry of a directory to one of the lists. What leads nowhere (a link whose
+ * file is gone) would be missing from a class without a word, so it is a fault. */
 static Err list_entry(DIR *handle, const char *dir, const char *name, Names *folders,
                       Names *files, Others *others, Fault *fault) {
   struct stat at;
   if (fstatat(dirfd(handle), name, &at, 0) != 0)
     return fault_set(fault, ERR_DATA, "%s/%s: cannot be read: %s%s", dir, name,
-                     strerror(errno), errno == ENOENT ? " (a link that leads nowhere?)" : "");
+                     strerror(errno),
+                     errno == ENOENT ? " (a link that leads nowhere?)" : "");
   if (S_ISDIR(at.st_mode)) return names_add(folders, name, strlen(name), fault);
   int other = type_of(name, other_types);
   if (other >= 0) others->n[other]++;
@@ -98,8 +102,8 @@ static Err list_entry(DIR *handle, const char *dir, const char *name, Names *fol
   return names_add(files, name, strlen(name), fault);
 }
 
-/* The names of what stands in a directory, apart from what does not count, sorted: folders
- * and pictures; the others are counted. */
+/* The names of what stands in a directory, apart from what does not count, sorted:
+ * folders and pictures; the others are counted. */
 static Err list_directory(const char *dir, Names *folders, Names *files, Others *others,
                           Fault *fault) {
   DIR *handle = opendir(dir);
@@ -135,8 +139,10 @@ static Err add_class(const char *dir, const char *folder, Names *paths, Others *
   Err err = path.failed ? fault_memory(fault, strlen(dir))
                         : list_directory(path.data, &inner, &files, &own, fault);
   if (!err && inner.n > 0)
-    err = fault_set(fault, ERR_DATA, "%s: holds the folder \"%s\"; allowed: pictures of one "
-                    "class", path.data, inner.v[0]);
+    err = fault_set(fault, ERR_DATA,
+                    "%s: holds the folder \"%s\"; allowed: pictures of one "
+                    "class",
+                    path.data, inner.v[0]);
   if (!err && files.n == 0) err = no_pictures(path.data, "no pictures", &own, fault);
   for (int i = 0; i < N_OTHER; i++) others->n[i] += own.n[i];
   for (int64_t i = 0; i < files.n && !err; i++)
@@ -152,7 +158,7 @@ static Err add_class(const char *dir, const char *folder, Names *paths, Others *
 typedef struct Listing {
   Names paths, classes;
   int64_t *ends;
-  Others others;               /* of all folders */
+  Others others; /* of all folders */
 } Listing;
 
 static void listing_deinit(Listing *list) {
@@ -166,9 +172,10 @@ static Err list_pictures(const char *dir, Listing *out, Fault *fault) {
   Err err = list_directory(dir, &out->classes, &files, &out->others, fault);
   int64_t n = out->classes.n;
   if (!err && n > 0 && files.n > 0)
-    err = fault_set(fault, ERR_DATA, "%s: holds pictures (\"%s\") beside folders of classes "
-                    "(\"%s\"); allowed: one or the other", dir, files.v[0],
-                    out->classes.v[0]);
+    err = fault_set(fault, ERR_DATA,
+                    "%s: holds pictures (\"%s\") beside folders of classes (\"%s\"); "
+                    "allowed: one or the other",
+                    dir, files.v[0], out->classes.v[0]);
   if (!err && n == 0 && files.n == 0)
     err = no_pictures(dir, "neither folders nor pictures", &out->others, fault);
   if (!err && n > 0) {
@@ -185,11 +192,12 @@ static Err list_pictures(const char *dir, Listing *out, Fault *fault) {
   return err;
 }
 
-/* -- the pictures -------------------------------------------------------------------- */
+/* -- the pictures ------------------------------------------------------------------ */
 
 enum { FILE_LIMIT = 1 << 28 };
 
-static Err read_picture(const char *path, const Images *images, Image *out, Fault *fault) {
+static Err read_picture(const char *path, const Images *images, Image *out,
+                        Fault *fault) {
   Input in;
   Text bytes = {0};
   *out = (Image){0};
@@ -212,12 +220,13 @@ static Err read_picture(const char *path, const Images *images, Image *out, Faul
 }
 
 /* The first picture says what all must be like; bits: of the set's samples. */
-static Err new_rows(const Image *first, int64_t n, int bits, MemoryCount *memory, Rows *out,
-                    Fault *fault) {
+static Err new_rows(const Image *first, int64_t n, int bits, MemoryCount *memory,
+                    Rows *out, Fault *fault) {
   DType dtype = bits == 16 ? DT_INT32 : DT_UINT8;
   Shape shape = SHAPE_OF(n, first->channels, first->height, first->width);
   int64_t n_bytes = 0, size = (int64_t)dtype_bytes(dtype);
-  if (__builtin_mul_overflow(n * size, shape_stride(&shape, 0), &n_bytes)) n_bytes = INT64_MAX;
+  if (__builtin_mul_overflow(n * size, shape_stride(&shape, 0), &n_bytes))
+    n_bytes = INT64_MAX;
   Err err = memory_holds(n_bytes, fault);
   if (err) return err;
   out->x = tensor_new(memory, dtype, &shape, fault);
@@ -229,19 +238,22 @@ static Err check_alike(const Image *image, const Rows *rows, const char *path,
   must(rows->x);
   const int64_t *d = rows->x->a.shape.dim;
   if (image->height != d[2] || image->width != d[3])
-    return fault_set(fault, ERR_DATA, "%s: a picture of %lld x %lld pixels, %s has %lld x "
-                     "%lld; size = {height, width} makes them alike", path,
-                     (long long)image->height, (long long)image->width, first,
+    return fault_set(fault, ERR_DATA,
+                     "%s: a picture of %lld x %lld pixels, %s has %lld x %lld; size = "
+                     "{height, width} makes them alike",
+                     path, (long long)image->height, (long long)image->width, first,
                      (long long)d[2], (long long)d[3]);
   if (image->channels != d[1])
-    return fault_set(fault, ERR_DATA, "%s: %s, %s is not; channels = 1 or 3 makes them "
-                     "alike", path, image->channels == 1 ? "is grey" : "has colours", first);
+    return fault_set(fault, ERR_DATA,
+                     "%s: %s, %s is not; channels = 1 or 3 makes them "
+                     "alike",
+                     path, image->channels == 1 ? "is grey" : "has colours", first);
   return ERR_OK;
 }
 
 static int bits_of(const Rows *rows) { return rows->x->a.dtype == DT_INT32 ? 16 : 8; }
 
-enum { FROM_8_TO_16 = 257 };     /* 255 * 257 = 65535 */
+enum { FROM_8_TO_16 = 257 }; /* 255 * 257 = 65535 */
 
 /* Rows of 8 bits as rows of 16; the first n_filled of them hold pictures. */
 static Err widen(Rows *rows, int64_t n_filled, MemoryCount *memory, Fault *fault) {
@@ -261,13 +273,16 @@ static Err widen(Rows *rows, int64_t n_filled, MemoryCount *memory, Fault *fault
 }
 
 /* Scaled, pictures of 8 and of 16 bits are comparable; as they are, they are not. */
-static Err match_bits(const Images *images, const Image *image, Rows *rows, int64_t n_filled,
-                      const char *path, const char *first, Fault *fault) {
+static Err match_bits(const Images *images, const Image *image, Rows *rows,
+                      int64_t n_filled, const char *path, const char *first,
+                      Fault *fault) {
   int bits = bits_of(rows);
   if (image->bits == bits) return ERR_OK;
   if (!images->scale)
-    return fault_set(fault, ERR_DATA, "%s: has %d bits a channel, %s has %d; scale = true "
-                     "makes them comparable, from 0 to 1", path, image->bits, first, bits);
+    return fault_set(fault, ERR_DATA,
+                     "%s: has %d bits a channel, %s has %d; scale = true makes them "
+                     "comparable, from 0 to 1",
+                     path, image->bits, first, bits);
   return bits == 16 ? ERR_OK : widen(rows, n_filled, images->source.memory, fault);
 }
 
@@ -294,7 +309,7 @@ static void show_progress(int64_t n_done, int64_t n, double *last_s) {
 /* Of pictures that a decoder warned of. */
 typedef struct Warnings {
   int64_t n;
-  const char *first;           /* path, borrowed */
+  const char *first; /* path, borrowed */
   char text[sizeof((Image *)0)->warning];
 } Warnings;
 
@@ -334,9 +349,10 @@ static Err read_pictures(const Images *images, const Names *paths, Rows *out,
   out_progress_end(false);
   if (!err && images->scale) out->scale = 1.0 / (bits_of(out) == 16 ? 65535 : 255);
   if (!err && warnings.n > 0)
-    err_print("data.images: %s: %lld of %lld pictures are read with a warning; the first: "
-              "%s: %s\n", images->dir, (long long)warnings.n, (long long)paths->n,
-              warnings.first, warnings.text);
+    err_print("data.images: %s: %lld of %lld pictures are read with a warning; the "
+              "first: %s: %s\n",
+              images->dir, (long long)warnings.n, (long long)paths->n, warnings.first,
+              warnings.text);
   return err;
 }
 
@@ -371,16 +387,19 @@ static Err images_load(Source *source, int part, Rows *out, Fault *fault) {
   return err;
 }
 
-/* -- the kind ------------------------------------------------------------------------ */
+/* -- the kind ---------------------------------------------------------------------- */
 
 static Err images_check(Object *object, Fault *fault) {
   const Images *images = (const Images *)object;
   if (images->size.n > 2)
-    return fault_set(fault, ERR_VALUE, "data.images: option \"size\": got %d numbers, "
-                     "allowed: {height, width}, or one for both", images->size.n);
+    return fault_set(fault, ERR_VALUE,
+                     "data.images: option \"size\": got %d numbers, allowed: {height, "
+                     "width}, or one for both",
+                     images->size.n);
   if (images->channels == 2)
-    return fault_set(fault, ERR_VALUE, "data.images: option \"channels\": got 2, allowed: "
-                     "1 (grey), 3 (colour), 0 (as in the files)");
+    return fault_set(fault, ERR_VALUE,
+                     "data.images: option \"channels\": got 2, allowed: 1 (grey), 3 "
+                     "(colour), 0 (as in the files)");
   return ERR_OK;
 }
 
@@ -389,17 +408,18 @@ static Err images_check(Object *object, Fault *fault) {
 static const Option images_options[] = {
     {.name = "dir", .kind = OPT_TEXT, AT(dir), .position = 1,
      .doc = "folder with a folder of " READ_TYPES " files for each class, or with such "
-            "files alone: then there are no labels. Pictures of other types are left out "
-            "and counted"},
+            "files alone: then there are no labels. Pictures of other types are left "
+            "out and counted"},
     {.name = "size", .kind = OPT_INTS, AT(size), .lo = 1, .hi = 4096,
-     .doc = "{height, width}, or one for both, in pixels: others are resized (bilinear); "
-            "not given: all must agree"},
+     .doc = "{height, width}, or one for both, in pixels: others are resized "
+            "(bilinear); not given: all must agree"},
     {.name = "channels", .kind = OPT_INT, AT(channels), .value = "0", .lo = 0, .hi = 3,
-     .doc = "1: grey; 3: red, green, blue; 0: as in the files, which must agree (a palette "
-            "is its colours). Transparency is dropped, also that of a palette"},
+     .doc = "1: grey; 3: red, green, blue; 0: as in the files, which must agree (a "
+            "palette is its colours). Transparency is dropped, also that of a palette"},
     {.name = "scale", .kind = OPT_BOOL, AT(scale), .value = "true",
-     .doc = "batches hold x / 255, or x / 65535 where a picture has 16 bits a channel: from "
-            "0 to 1. false: the samples of the files, which must have equal bits"},
+     .doc = "batches hold x / 255, or x / 65535 where a picture has 16 bits a "
+            "channel: from 0 to 1. false: the samples of the files, which must have "
+            "equal bits"},
     {0}};
 
 const SourceKind dataset_images = {
@@ -411,9 +431,9 @@ const SourceKind dataset_images = {
              .deinit = source_deinit,
              .doc = "pictures in folders, [channels, height, width]; classes are the "
                     "folders, in sorted order; uint8 in memory (int32 with 16 bits a "
-                    "channel), read on first use. The samples are those of the file: no "
-                    "gamma or colour profile changes them, grey of 1, 2 or 4 bits is spread "
-                    "over 0 to 255, and the orientation that a camera notes (EXIF) is "
-                    "ignored. A damaged picture is an error; one that the JPEG library only "
-                    "warns of is read and counted"},
+                    "channel), read on first use. The samples are those of the file: "
+                    "no gamma or colour profile changes them, grey of 1, 2 or 4 bits "
+                    "is spread over 0 to 255, and the orientation that a camera notes "
+                    "(EXIF) is ignored. A damaged picture is an error; one that the "
+                    "JPEG library only warns of is read and counted"},
     .load = images_load};

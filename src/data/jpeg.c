@@ -1,23 +1,29 @@
 /* jpeg.c: the door to libjpeg-turbo, by its own interface. Orientation marks of cameras
- * (EXIF) are left aside. A file that is cut off is refused; of other damage, as bytes too
- * many between two segments, libjpeg warns and goes on, and the warning goes with the
- * picture. */
+ * (EXIF) are left aside. A file that is cut off is refused; of other damage, as bytes
+ * too many between two segments, libjpeg warns and goes on, and the warning goes with
+ * the picture. */
 #include "data/image.h"
 #include <stdio.h>
 #include <string.h>
 #include <turbojpeg.h>
 
-/* A marker is 0xff and a byte; in pictures 0xff is written as 0xff 0x00, and the markers RST0
- * to RST7, which have no length, may stand among them. */
-enum { END_OF_IMAGE = 0xd9, TEMPORARY = 0x01, RST_MASK = 0xf8, RST0 = 0xd0, START = 0xd8 };
+/* A marker is 0xff and a byte; in pictures 0xff is written as 0xff 0x00, and the
+ * markers RST0 to RST7, which have no length, may stand among them. */
+enum {
+  END_OF_IMAGE = 0xd9,
+  TEMPORARY = 0x01,
+  RST_MASK = 0xf8,
+  RST0 = 0xd0,
+  START = 0xd8
+};
 
 /* Has the marker a length behind it, and that many bytes? */
 static bool has_length(int marker) {
   return marker != TEMPORARY && marker != START && (marker & RST_MASK) != RST0;
 }
 
-/* Is there an end of the image, behind all the segments? One inside of a segment, as that of
- * a small picture in EXIF, does not count. */
+/* Is there an end of the image, behind all the segments? One inside of a segment, as
+ * that of a small picture in EXIF, does not count. */
 static bool is_whole(const unsigned char *bytes, size_t n_bytes) {
   for (size_t at = 2; at + 1 < n_bytes;) {
     int marker = bytes[at] == 0xff ? bytes[at + 1] : 0;
@@ -49,17 +55,19 @@ static Err judge(tjhandle jpeg, int rc, Image *out, Fault *fault) {
 static Err decode(tjhandle jpeg, Image *out, const unsigned char *bytes, size_t n_bytes,
                   Fault *fault) {
   int width = 0, height = 0, subsampling, space = 0;
-  int rc = tjDecompressHeader3(jpeg, bytes, n_bytes, &width, &height, &subsampling, &space);
+  int rc = tjDecompressHeader3(jpeg, bytes, n_bytes, &width, &height, &subsampling,
+                               &space);
   if (judge(jpeg, rc, out, fault)) return fault->code;
   if (space == TJCS_CMYK || space == TJCS_YCCK)
-    return fault_set(fault, ERR_DATA, "is a %s picture; allowed: grey or colour (RGB, YCbCr); "
-                     "convert it, by the profile of its inks",
+    return fault_set(fault, ERR_DATA,
+                     "is a %s picture; allowed: grey or colour (RGB, YCbCr); convert "
+                     "it, by the profile of its inks",
                      space == TJCS_CMYK ? "CMYK" : "YCCK");
   bool grey = space == TJCS_GRAY;
   Err err = image_reserve(out, height, width, grey ? 1 : 3, 8, n_bytes, PIXELS_PER_BYTE,
                           fault);
   if (err) return err;
-  int flags = TJFLAG_LIMITSCANS | TJFLAG_ACCURATEDCT;   /* endless scans are an error */
+  int flags = TJFLAG_LIMITSCANS | TJFLAG_ACCURATEDCT; /* endless scans are an error */
   rc = tjDecompress2(jpeg, bytes, n_bytes, out->pixels, width, 0, height,
                      grey ? TJPF_GRAY : TJPF_RGB, flags);
   return judge(jpeg, rc, out, fault);

@@ -6,13 +6,13 @@
 
 static const char doc_seed[] = "0: the seed of the run";
 
-/* -- split --------------------------------------------------------------------------- */
+/* -- split ------------------------------------------------------------------------- */
 
 static const Option split_options[] = {
     {.name = "part", .kind = OPT_REAL, AT(SplitCall, part), .position = 1, .lo = 0,
      .hi = 1e15, .open = true,
-     .doc = "what the first set gets: a fraction below 1, or a number of rows (1 is one row, "
-            "1.0 is refused)"},
+     .doc = "what the first set gets: a fraction below 1, or a number of rows (1 is "
+            "one row, 1.0 is refused)"},
     {.name = "shuffle", .kind = OPT_BOOL, AT(SplitCall, shuffle), .value = "true",
      .doc = "draw the rows (stream \"split\"); else the first rows make the first set"},
     {.name = "stratify", .kind = OPT_BOOL, AT(SplitCall, stratify), .value = "false",
@@ -24,18 +24,20 @@ static const Option split_options[] = {
 static Err split_check(Object *object, Fault *fault) {
   double part = ((SplitCall *)object)->part;
   if (part < 1 || part == floor(part)) return ERR_OK;
-  return fault_set(fault, ERR_VALUE, "set.split: option \"part\": got %g, allowed: a "
-                   "fraction below 1, or a whole number of rows", part);
+  return fault_set(fault, ERR_VALUE,
+                   "set.split: option \"part\": got %g, allowed: a fraction below 1, "
+                   "or a whole number of rows",
+                   part);
 }
 
 const Kind split_method = {
     .name = "split", .family = &dataset_methods, .size = sizeof(SplitCall),
     .options = split_options, .check = split_check,
     .doc = "two sets that share the rows out, each in the order of this one; the same "
-           "call gives the same split. The first is the one to train on: its means fill in "
-           "what is missing in both (data.csv, missing = \"mean\")"};
+           "call gives the same split. The first is the one to train on: its means "
+           "fill in what is missing in both (data.csv, missing = \"mean\")"};
 
-/* -- shuffle, take ------------------------------------------------------------------- */
+/* -- shuffle, take ----------------------------------------------------------------- */
 
 static const Option shuffle_options[] = {
     {.name = "seed", .kind = OPT_INT, AT(ShuffleCall, seed), .value = "0", .lo = 0,
@@ -45,7 +47,8 @@ static const Option shuffle_options[] = {
 const Kind shuffle_method = {
     .name = "shuffle", .family = &dataset_methods, .size = sizeof(ShuffleCall),
     .options = shuffle_options,
-    .doc = "the same rows in a random order (stream \"order\"), another one at each call"};
+    .doc = "the same rows in a random order (stream \"order\"), another one at each "
+           "call"};
 
 static const Option take_options[] = {
     {.name = "n", .kind = OPT_INT, AT(TakeCall, n), .position = 1, .lo = 1, .hi = 1e15,
@@ -56,7 +59,7 @@ const Kind take_method = {
     .name = "take", .family = &dataset_methods, .size = sizeof(TakeCall),
     .options = take_options, .doc = "the first n rows"};
 
-/* -- normalize ----------------------------------------------------------------------- */
+/* -- normalize --------------------------------------------------------------------- */
 
 static const char *const per_names[] = {
     [PER_ALL] = "all", [PER_CHANNEL] = "channel", [PER_FEATURE] = "feature", NULL};
@@ -64,35 +67,36 @@ static const char *const per_names[] = {
 static const Option normalize_options[] = {
     {.name = "per", .kind = OPT_CHOICE, AT(NormalizeCall, per), .value = "feature",
      .choices = per_names,
-     .doc = "one mean and deviation for each feature, for each channel (the first axis of "
-            "a row), or for all"},
+     .doc = "one mean and deviation for each feature, for each channel (the first "
+            "axis of a row), or for all"},
     {0}};
 
 const Kind normalize_method = {
     .name = "normalize", .family = &dataset_methods, .size = sizeof(NormalizeCall),
     .options = normalize_options,
-    .doc = "the set with mean 0 and standard deviation 1, and the transform that did it: "
-           "other:normalize(transform) applies it to another set. A constant feature is "
-           "only centred",
+    .doc = "the set with mean 0 and standard deviation 1, and the transform that did "
+           "it: other:normalize(transform) applies it to another set. A constant "
+           "feature is only centred",
     .equation = "x' = (x - mean) / sqrt(mean((x - mean)^2))"};
 
-/* -- transform ----------------------------------------------------------------------- */
+/* -- transform --------------------------------------------------------------------- */
 
 static const Option transform_options[] = {
-    {.name = "transforms", .kind = OPT_OBJECTS, AT(TransformCall, transforms), .position = 1,
+    {.name = "transforms", .kind = OPT_OBJECTS, AT(TransformCall, transforms),
+     .position = 1,
      .family = &transform_family, .doc = "one transform, or several, in their order"},
     {0}};
 
 const Kind transform_method = {
     .name = "transform", .family = &dataset_methods, .size = sizeof(TransformCall),
     .options = transform_options,
-    .doc = "the set whose rows go through these transforms, after those that it has. Random "
-           "ones draw in train.fit's training and in set:batches, for each row and epoch anew "
-           "(stream \"augment\"), whatever the batch size; net:evaluate, validation (also "
-           "where it is split off this set), test and set:tensors get rows as they are where "
-           "nothing is trained"};
+    .doc = "the set whose rows go through these transforms, after those that it has. "
+           "Random ones draw in train.fit's training and in set:batches, for each row "
+           "and epoch anew (stream \"augment\"), whatever the batch size; "
+           "net:evaluate, validation (also where it is split off this set), test and "
+           "set:tensors get rows as they are where nothing is trained"};
 
-/* -- batches ------------------------------------------------------------------------- */
+/* -- batches ----------------------------------------------------------------------- */
 
 static const Option batches_options[] = {
     {.name = "batch_size", .kind = OPT_INT, AT(BatchesCall, batch_size), .position = 1,
@@ -100,14 +104,16 @@ static const Option batches_options[] = {
     {.name = "shuffle", .kind = OPT_CHOICE, AT(BatchesCall, shuffle), .value = "epoch",
      .choices = shuffle_names, .yes = "epoch", .no = "none",
      .doc = "a new order at each call, the same one each time, or the set's own"},
-    {.name = "drop_last", .kind = OPT_BOOL, AT(BatchesCall, drop_last), .value = "false",
+    {.name = "drop_last", .kind = OPT_BOOL, AT(BatchesCall, drop_last),
+     .value = "false",
      .doc = "leave out a last batch that is not full"},
     {.name = "seed", .kind = OPT_INT, AT(BatchesCall, seed), .value = "0", .lo = 0,
      .hi = 0x1p53, .doc = doc_seed},
     {.name = "training", .kind = OPT_BOOL, AT(BatchesCall, training), .value = "true",
      .doc = "random transforms of the set draw; else rows are as in an evaluation"},
     {.name = "name", .kind = OPT_TEXT, AT(BatchesCall, name), .value = "none",
-     .doc = "name of the order's stream and of the transforms'; none: the data set's name"},
+     .doc = "name of the order's stream and of the transforms'; none: the data set's "
+            "name"},
     {0}};
 
 const Kind batches_method = {
@@ -115,8 +121,10 @@ const Kind batches_method = {
     .options = batches_options,
     .doc = "iterator over one epoch: for x, y in set:batches(32) do ... end"};
 
-static const Kind *const method_kinds[] = {&split_method,     &shuffle_method,   &take_method,
-                                           &normalize_method, &transform_method, &batches_method,
+static const Kind *const method_kinds[] = {&split_method,     &shuffle_method,
+                                             &take_method,
+                                           &normalize_method, &transform_method,
+                                           &batches_method,
                                            NULL};
 
 const Family dataset_methods = {

@@ -1,5 +1,5 @@
-/* methods.h: the methods of a data set as records, so that their options are checked and
- * documented like all others. */
+/* methods.h: the methods of a data set as records, so that their options are checked
+ * and documented like all others. */
 #ifndef DATA_METHODS_H
 #define DATA_METHODS_H
 
@@ -8,7 +8,7 @@
 /* Each record is an Object made for one call. seed 0: the seed of the run. */
 typedef struct SplitCall {
   Object object;
-  double part;               /* below 1: a fraction; else a number of rows */
+  double part; /* below 1: a fraction; else a number of rows */
   bool shuffle, stratify;
   int64_t seed;
 } SplitCall;
@@ -25,7 +25,7 @@ typedef struct TakeCall {
 
 typedef struct NormalizeCall {
   Object object;
-  int per;                   /* a Per */
+  int per; /* a Per */
 } NormalizeCall;
 
 typedef struct TransformCall {
@@ -36,15 +36,15 @@ typedef struct TransformCall {
 typedef struct BatchesCall {
   Object object;
   int64_t batch_size;
-  int shuffle;               /* a ShuffleMode */
+  int shuffle; /* a ShuffleMode */
   bool drop_last;
   int64_t seed;
   bool training;
-  char *name;                /* of the streams; NULL: the data set's name */
+  char *name; /* of the streams; NULL: the data set's name */
 } BatchesCall;
 
 extern const Kind split_method, shuffle_method, take_method, normalize_method;
 extern const Kind transform_method, batches_method;
-extern const Family dataset_methods;         /* all of them; module "set" */
+extern const Family dataset_methods; /* all of them; module "set" */
 
 #endif

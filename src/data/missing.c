@@ -1,4 +1,5 @@
-/* missing.c: means in the place of missing values, marked by NaN in the rows of a source. */
+/* missing.c: means in the place of missing values, marked by NaN in the rows of a
+ * source. */
 #include "data/dataset.h"
 #include <math.h>
 #include <stdlib.h>
@@ -38,7 +39,7 @@ Dataset *dataset_with_means(const Dataset *set, Means *means, Fault *fault) {
   return out;
 }
 
-/* -- means --------------------------------------------------------------------------- */
+/* -- means ------------------------------------------------------------------------- */
 
 static Means *means_new(int64_t n, Fault *fault) {
   size_t n_bytes = sizeof(Means) + (size_t)n * sizeof(double);
@@ -52,11 +53,14 @@ static Means *means_new(int64_t n, Fault *fault) {
   return means;
 }
 
-static Err refuse_mean(const Dataset *set, int64_t feature, const char *why, Fault *fault) {
+static Err refuse_mean(const Dataset *set, int64_t feature, const char *why,
+                       Fault *fault) {
   const char *name = dataset_feature_name(set, feature + 1);
-  return fault_set(fault, ERR_DATA, "feature %lld%s%s%s of %s has %s the %lld rows whose means "
-                   "fill in what is missing", (long long)(feature + 1), name ? " (\"" : "",
-                   name ? name : "", name ? "\")" : "", set->name, why, (long long)set->n);
+  return fault_set(fault, ERR_DATA,
+                   "feature %lld%s%s%s of %s has %s the %lld rows whose means fill in "
+                   "what is missing",
+                   (long long)(feature + 1), name ? " (\"" : "", name ? name : "",
+                   name ? "\")" : "", set->name, why, (long long)set->n);
 }
 
 /* Sums of the values that are there into means->v, their numbers into `counts`. */
@@ -104,8 +108,10 @@ Dataset *dataset_complete(Dataset *set, Dataset *like, Fault *fault) {
   if (!set->rows->missing || (set == like && set->means)) return dataset_retain(set);
   if (!shape_equal(&set->features, &like->features)) {
     char a[SHAPE_TEXT], b[SHAPE_TEXT];
-    fault_set(fault, ERR_SHAPE, "missing values: %s has features %s, %s, whose means fill "
-              "them in, has %s", set->name, shape_text(a, &set->features), like->name,
+    fault_set(fault, ERR_SHAPE,
+              "missing values: %s has features %s, %s, whose means fill them in, has "
+              "%s",
+              set->name, shape_text(a, &set->features), like->name,
               shape_text(b, &like->features));
     return NULL;
   }

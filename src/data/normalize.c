@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* -- affine -------------------------------------------------------------------------- */
+/* -- affine ------------------------------------------------------------------------ */
 
 /* Number of pairs for these features. */
 static int64_t affine_count(Per per, const Shape *features) {
@@ -32,13 +32,14 @@ void affine_deinit(Affine *affine) {
 
 /* out = first, then second: (x - a.shift) a.scale, then (. - b.shift) b.scale is
  * (x - (a.shift + b.shift / a.scale)) a.scale b.scale. Scales are never 0. */
-static Err affine_then(Affine *out, const Affine *a, const Affine *b, const Shape *features,
-                       Fault *fault) {
+static Err affine_then(Affine *out, const Affine *a, const Affine *b,
+                       const Shape *features, Fault *fault) {
   Per per = a->per > b->per ? a->per : b->per;
   Err err = affine_init(out, per, affine_count(per, features), fault);
   if (err) return err;
   for (int64_t i = 0; i < out->n; i++) {
-    /* Counts divide one another: pair i of the finer one lies in pair i * n / out->n. */
+    /* Counts divide one another: pair i of the finer one lies in pair i * n /
+     * out->n. */
     int64_t ia = i / (out->n / a->n), ib = i / (out->n / b->n);
     out->shift[i] = a->shift[ia] + b->shift[ib] / a->scale[ia];
     out->scale[i] = a->scale[ia] * b->scale[ib];
@@ -46,12 +47,12 @@ static Err affine_then(Affine *out, const Affine *a, const Affine *b, const Shap
   return ERR_OK;
 }
 
-/* -- the transform ------------------------------------------------------------------- */
+/* -- the transform ----------------------------------------------------------------- */
 
 typedef struct Normalization {
   Transform transform;
-  Means *means;              /* retained; NULL: none */
-  Shape features;            /* of the rows it was made for; PER_ALL: any fit */
+  Means *means;   /* retained; NULL: none */
+  Shape features; /* of the rows it was made for; PER_ALL: any fit */
   Affine affine;
 } Normalization;
 
@@ -80,7 +81,8 @@ static void normalization_deinit(Object *object) {
 static Err normalization_shape(const Transform *self, const Shape *in, Shape *out,
                                Fault *fault) {
   const Normalization *t = (const Normalization *)self;
-  bool fits = t->affine.per == PER_ALL || affine_count(t->affine.per, in) == t->affine.n;
+  bool fits = t->affine.per == PER_ALL ||
+              affine_count(t->affine.per, in) == t->affine.n;
   if (t->affine.per == PER_FEATURE) fits = shape_equal(&t->features, in);
   *out = *in;
   if (fits) return ERR_OK;
@@ -89,8 +91,8 @@ static Err normalization_shape(const Transform *self, const Shape *in, Shape *ou
                    shape_text(a, &t->features), shape_text(b, in));
 }
 
-static void normalization_row(const Transform *self, const real *x, const Shape *in, real *y,
-                              const Shape *out, const RowDraw *draw) {
+static void normalization_row(const Transform *self, const real *x, const Shape *in,
+                              real *y, const Shape *out, const RowDraw *draw) {
   const Affine *a = &((const Normalization *)self)->affine;
   int64_t run = shape_count(in) / a->n;
   (void)out, (void)draw;
@@ -110,7 +112,8 @@ static Dataset *normalization_join(Transform *self, Dataset *set, Fault *fault) 
     out = dataset_add_stage(set, self, fault);
   } else {
     Affine both;
-    if (affine_then(&both, &set->affine, &t->affine, &set->features, fault)) return NULL;
+    if (affine_then(&both, &set->affine, &t->affine, &set->features, fault))
+      return NULL;
     bool ok;
     int64_t *index = dataset_copy_index(set, &ok, fault);
     if (ok) out = dataset_view(set, index, set->n, &both, fault);
@@ -128,7 +131,8 @@ static void normalization_add_text(const Transform *self, Text *out) {
 }
 
 static const TransformKind normalization = {
-    .kind = {.name = "normalize", .family = &transform_family, .size = sizeof(Normalization),
+    .kind = {.name = "normalize", .family = &transform_family,
+             .size = sizeof(Normalization),
              .deinit = normalization_deinit, .doc = "Made by set:normalize.",
              .equation = "x' = (x - shift) scale"},
     .shape = normalization_shape, .row = normalization_row, .join = normalization_join,
@@ -153,11 +157,15 @@ double transform_scaling(const Transform *t, int64_t i) {
   return normalization_of(t)->affine.scale[i];
 }
 
-double *transform_pairs(const Transform *self, const Shape *x, Shape *out, Fault *fault) {
+double *transform_pairs(const Transform *self, const Shape *x, Shape *out,
+                        Fault *fault) {
   const Normalization *t = normalization_of(self);
   const Affine *a = &t->affine;
-  int rank = a->per == PER_FEATURE ? t->features.rank + 1 : a->per == PER_ALL ? 0 : x->rank;
-  bool fits = x->rank >= (a->per == PER_CHANNEL ? 2 : 0) && (rank == 0 || rank == x->rank);
+  int rank = a->per == PER_FEATURE ? t->features.rank + 1
+             : a->per == PER_ALL   ? 0
+                                   : x->rank;
+  bool fits = x->rank >= (a->per == PER_CHANNEL ? 2 : 0) &&
+              (rank == 0 || rank == x->rank);
   *out = (Shape){.rank = rank};
   for (int i = 0; fits && i < rank; i++) {
     bool apart = i > 0 && (a->per == PER_FEATURE || i == 1);
@@ -167,8 +175,10 @@ double *transform_pairs(const Transform *self, const Shape *x, Shape *out, Fault
     for (int i = 1; i < rank; i++) fits = fits && x->dim[i] == t->features.dim[i - 1];
   if (!fits || shape_count(out) != a->n) {
     char got[SHAPE_TEXT], want[SHAPE_TEXT];
-    fault_set(fault, ERR_SHAPE, "transform: made for features %s, got the shape %s; allowed: "
-              "rows of such features", shape_text(want, &t->features), shape_text(got, x));
+    fault_set(fault, ERR_SHAPE,
+              "transform: made for features %s, got the shape %s; allowed: rows of "
+              "such features",
+              shape_text(want, &t->features), shape_text(got, x));
     return NULL;
   }
   size_t n_bytes = 2 * (size_t)a->n * sizeof(double);
@@ -180,8 +190,9 @@ double *transform_pairs(const Transform *self, const Shape *x, Shape *out, Fault
 
 Transform *transform_scale(double shift, double scale, Fault *fault) {
   if (!isfinite(shift) || !isfinite(scale) || scale == 0) {
-    fault_set(fault, ERR_VALUE, "scale: got shift %g and scale %g, allowed: finite "
-              "numbers, scale not 0", shift, scale);
+    fault_set(fault, ERR_VALUE,
+              "scale: got shift %g and scale %g, allowed: finite numbers, scale not 0",
+              shift, scale);
     return NULL;
   }
   Normalization *t = normalization_new(PER_ALL, &SHAPE_SCALAR, fault);
@@ -191,22 +202,24 @@ Transform *transform_scale(double shift, double scale, Fault *fault) {
   return &t->transform;
 }
 
-/* -- statistics ---------------------------------------------------------------------- */
+/* -- statistics -------------------------------------------------------------------- */
 
 __extension__ typedef unsigned __int128 Wide;
 
 /* Features are `n` groups of `run` each, one after another. */
-typedef struct Groups { int64_t n, run; } Groups;
+typedef struct Groups {
+  int64_t n, run;
+} Groups;
 
 /* Of the raw bytes: means into `mean`, deviations into `deviation`. */
-static Err byte_statistics(const Dataset *set, Groups g, double *mean, double *deviation,
-                           Fault *fault) {
+static Err byte_statistics(const Dataset *set, Groups g, double *mean,
+                           double *deviation, Fault *fault) {
   uint64_t *sum = calloc(2 * (size_t)g.n, sizeof *sum);
   if (!sum) return fault_memory(fault, 2 * (size_t)g.n * sizeof *sum);
   uint64_t *squares = sum + g.n;
   for (int64_t i = 0; i < set->n; i++) {
-    const uint8_t *x =
-        (const uint8_t *)set->rows->x->a.data + dataset_row(set, i) * set->n_features;
+    const uint8_t *x = (const uint8_t *)set->rows->x->a.data +
+                       dataset_row(set, i) * set->n_features;
     for (int64_t k = 0; k < g.n; k++, x += g.run) {
       uint64_t s = 0, q = 0;
       for (int64_t j = 0; j < g.run; j++) {
@@ -228,8 +241,8 @@ static Err byte_statistics(const Dataset *set, Groups g, double *mean, double *d
   return ERR_OK;
 }
 
-/* Features of row i of the view in double, after its transforms: of those that only shift and
- * scale without rounding between. `given` has room for a row of the batch. */
+/* Features of row i of the view in double, after its transforms: of those that only
+ * shift and scale without rounding between. `given` has room for a row of the batch. */
 static void row_features(const Dataset *set, int64_t i, real *given, double *out) {
   int64_t row = dataset_row(set, i), n = shape_count(&set->given);
   if (set->chain) {
@@ -240,7 +253,8 @@ static void row_features(const Dataset *set, int64_t i, real *given, double *out
   }
   for (int64_t j = 0; j < n; j++) {
     int64_t pair = j / (n / set->affine.n);
-    out[j] = (dataset_raw(set, row, j) - set->affine.shift[pair]) * set->affine.scale[pair];
+    out[j] = (dataset_raw(set, row, j) - set->affine.shift[pair]) *
+             set->affine.scale[pair];
   }
 }
 
@@ -250,7 +264,8 @@ typedef struct RowRoom {
   real *given;
 } RowRoom;
 
-/* Adds features (power 1), or their squared distance from the mean (power 2), by group. */
+/* Adds features (power 1), or their squared distance from the mean (power 2), by
+ * group. */
 static void add_moments(const Dataset *set, Groups g, RowRoom room, int power,
                         const double *mean, double *sum) {
   for (int64_t i = 0; i < set->n; i++) {
@@ -307,8 +322,9 @@ static Transform *normalize_complete(Dataset *set, Per per, Fault *fault) {
   for (int64_t k = 0; k < a->n && !err; k++) {
     if (!isfinite(a->shift[k]) || !isfinite(a->scale[k]))
       err = fault_set(fault, ERR_DATA,
-                      "normalize: %s holds values that are not finite, or whose variance is "
-                      "not (feature group %lld)", set->name, (long long)(k + 1));
+                      "normalize: %s holds values that are not finite, or whose "
+                      "variance is not (feature group %lld)",
+                      set->name, (long long)(k + 1));
     /* A constant feature has deviation 0 up to rounding. */
     bool constant = !(a->scale[k] > 1e-12 * fabs(a->shift[k]));
     a->scale[k] = constant ? 1 : 1 / a->scale[k];

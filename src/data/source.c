@@ -20,7 +20,7 @@ const Family dataset_family = {
     .name = "dataset", .module = "data", .kinds = dataset_kinds};
 
 static const SourceKind *source_kind(const Source *source) {
-  return (const SourceKind *)source->object.kind;   /* its first field */
+  return (const SourceKind *)source->object.kind; /* its first field */
 }
 
 int source_parts(const Source *source) {
@@ -58,7 +58,7 @@ void names_deinit(Names *names) {
 }
 
 Err names_add(Names *names, const char *name, size_t n_bytes, Fault *fault) {
-  if ((names->n & (names->n - 1)) == 0) {   /* grows when it reaches a power of two */
+  if ((names->n & (names->n - 1)) == 0) { /* grows when it reaches a power of two */
     size_t n = (size_t)most(1, 2 * names->n) * sizeof *names->v;
     char **v = realloc(names->v, n);
     if (!v) return fault_memory(fault, n);
@@ -116,14 +116,16 @@ static Err weight_check(const Array *w, int64_t n_rows, Fault *fault) {
   const Shape *shape = &w->shape;
   if (shape->rank < 1 || shape->rank > 2 || shape->dim[0] != n_rows) {
     char text[SHAPE_TEXT];
-    return fault_set(fault, ERR_SHAPE, "weight of shape %s, allowed: one for each of the %lld "
-                     "rows, or for each step of a row, [n, t]", shape_text(text, shape),
-                     (long long)n_rows);
+    return fault_set(fault, ERR_SHAPE,
+                     "weight of shape %s, allowed: one for each of the %lld rows, or "
+                     "for each step of a row, [n, t]",
+                     shape_text(text, shape), (long long)n_rows);
   }
   int64_t at = array_first_outside(w, 0, REAL_MAX);
   if (at < 0) return ERR_OK;
   char got[32];
-  return fault_set(fault, ERR_DATA, "weight %s in row %lld, allowed: finite numbers, 0 or more",
+  return fault_set(fault, ERR_DATA,
+                   "weight %s in row %lld, allowed: finite numbers, 0 or more",
                    text_number(got, array_get(w, at)),
                    (long long)(at / most(shape_stride(shape, 0), 1)) + 1);
 }
@@ -165,23 +167,24 @@ const Rows *source_rows(Source *source, int part, Fault *fault) {
   return rows;
 }
 
-/* -- labels -------------------------------------------------------------------------- */
+/* -- labels ------------------------------------------------------------------------ */
 
-static Err label_fault(double got, int64_t row, int64_t base, int64_t last, bool guessed,
-                       Fault *fault) {
+static Err label_fault(double got, int64_t row, int64_t base, int64_t last,
+                       bool guessed, Fault *fault) {
   char number[40];
   const char *hint = "";
   if (got == 0 && base == 1)
     hint = " (labels count from 1; label_base = 0 converts labels that count from 0)";
   else if (guessed && got > (double)last) hint = " (classes = n allows more)";
-  return fault_set(fault, ERR_DATA, "label %s in row %lld, allowed: whole numbers from %lld "
-                   "to %lld%s", text_number(number, got), (long long)(row + 1),
-                   (long long)base, (long long)last, hint);
+  return fault_set(fault, ERR_DATA,
+                   "label %s in row %lld, allowed: whole numbers from %lld to %lld%s",
+                   text_number(number, got), (long long)(row + 1), (long long)base,
+                   (long long)last, hint);
 }
 
-/* Where their number is not given, the largest label says how many classes there are; one
- * far beyond the number of rows is more likely an error of the file, and memory for that
- * many classes would be asked for. */
+/* Where their number is not given, the largest label says how many classes there are;
+ * one far beyond the number of rows is more likely an error of the file, and memory for
+ * that many classes would be asked for. */
 static int64_t most_classes(int64_t n_rows) {
   enum { ALWAYS = 65536 };
   return n_rows > ALWAYS ? n_rows : ALWAYS;
@@ -213,12 +216,13 @@ static Err count_labels(const Tensor *y, int64_t n_classes, int64_t label_base,
 Err labels_convert(const Tensor *y, int64_t n_classes, int64_t label_base,
                    MemoryCount *memory, Rows *out, Fault *fault) {
   char text[SHAPE_TEXT];
-  if (y->a.shape.rank == 1) return count_labels(y, n_classes, label_base, memory, out, fault);
+  if (y->a.shape.rank == 1)
+    return count_labels(y, n_classes, label_base, memory, out, fault);
   return fault_set(fault, ERR_DATA, "labels of shape %s, expected one axis",
                    shape_text(text, &y->a.shape));
 }
 
-/* -- tensors as a source ------------------------------------------------------------- */
+/* -- tensors as a source ----------------------------------------------------------- */
 
 typedef struct SetSource {
   Source source;
@@ -251,8 +255,9 @@ static Err set_load(Source *source, int part, Rows *out, Fault *fault) {
     out->y = tensor_retain(set->y);
     return ERR_OK;
   }
-  return (integers ? count_labels : labels_convert)(set->y, set->n_classes, set->label_base,
-                                                    source->memory, out, fault);
+  return (integers ? count_labels : labels_convert)(set->y, set->n_classes,
+                                                    set->label_base, source->memory,
+                                                    out, fault);
 }
 
 static const Option set_options[] = {
@@ -264,9 +269,10 @@ static const Option set_options[] = {
             "[n, ...], which stay the type they are"},
     {.name = "weight", .kind = OPT_REF, .offset = offsetof(SetSource, weight),
      .ref_type = &tensor_ref_type, .value = "none", .alias = "sample_weight",
-     .doc = "what each row counts in losses and metrics, [n], or each step of a row, [n, t]: "
-            "0 or more. A loss is sum(w v) / sum(w) over the batch, as PyTorch's (Keras divides "
-            "by the number of rows), so that a row of weight 2 is one that is there twice"},
+     .doc = "what each row counts in losses and metrics, [n], or each step of a row, "
+            "[n, t]: 0 or more. A loss is sum(w v) / sum(w) over the batch, as "
+            "PyTorch's (Keras divides by the number of rows), so that a row of weight "
+            "2 is one that is there twice"},
     {.name = "classes", .kind = OPT_INT, .offset = offsetof(SetSource, n_classes),
      .value = "0", .lo = 0, .hi = 1e9,
      .doc = "number of classes; 0: the largest label, where y are labels"},

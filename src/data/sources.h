@@ -13,32 +13,34 @@ void rows_deinit(Rows *rows);
 void names_deinit(Names *names);
 Err names_add(Names *names, const char *name, size_t n_bytes, Fault *fault) WARN_UNUSED;
 
-/* A file's bytes as rows, by the options of the source. `out` is empty but for its scale;
- * the caller frees it, also after a failure. */
+/* A file's bytes as rows, by the options of the source. `out` is empty but for its
+ * scale; the caller frees it, also after a failure. */
 typedef Err ParseRows(Source *source, Input *in, Rows *out, Fault *fault);
 ParseRows csv_parse, text_parse;
 /* Opens the file, plain or gzipped, and parses it; faults get its path. */
 Err source_read(Source *source, const char *path, ParseRows *parse, Rows *out,
                 Fault *fault) WARN_UNUSED;
 
-/* Records in a CIFAR-10 file, and their rows into x and y of `out` from row `first` on. */
+/* Records in a CIFAR-10 file, and their rows into x and y of `out` from row `first`
+ * on. */
 Err cifar10_count(const Input *in, int64_t *n, Fault *fault) WARN_UNUSED;
 Err cifar10_parse(Input *in, Rows *out, int64_t first, Fault *fault) WARN_UNUSED;
 
 /* An IDX file's bytes as a tensor; NULL and a fault else. */
 Tensor *idx_parse(Input *in, MemoryCount *memory, Fault *fault);
 /* Reads an IDX file, plain or gzipped, into a tensor: unsigned bytes stay uint8, other
- * whole numbers become int32, floating-point ones real. NULL and ERR_DATA with the path. */
+ * whole numbers become int32, floating-point ones real. NULL and ERR_DATA with the
+ * path. */
 Tensor *idx_read(const char *path, MemoryCount *memory, Fault *fault);
 
 /* Images and labels of two files into `out`. [n, h, w] becomes [n, 1, h, w]. */
 Err idx_load(const char *images, const char *labels, int64_t n_classes,
-             int64_t label_base, bool scale, MemoryCount *memory, Rows *out, Fault *fault)
-    WARN_UNUSED;
+             int64_t label_base, bool scale, MemoryCount *memory, Rows *out,
+             Fault *fault) WARN_UNUSED;
 
-/* y as int32 labels from 1 into out->y, their number into out->n_classes (given, or 0: the
- * largest label, at most 65536 or the number of rows); see source_from_tensors. Faults begin
- * with what the caller puts before them. */
+/* y as int32 labels from 1 into out->y, their number into out->n_classes (given, or 0:
+ * the largest label, at most 65536 or the number of rows); see source_from_tensors.
+ * Faults begin with what the caller puts before them. */
 Err labels_convert(const Tensor *y, int64_t n_classes, int64_t label_base,
                    MemoryCount *memory, Rows *out, Fault *fault) WARN_UNUSED;
 

@@ -1,8 +1,8 @@
 /* synthetic.c: classes of points in the plane, drawn from the stream "data".
  *
- * Row i belongs to class i mod classes, so that every prefix is balanced (in xor the class
- * follows from the place). Row i takes block i of the stream, two words for its place and
- * two for its noise; so a row does not depend on how many there are. */
+ * Row i belongs to class i mod classes, so that every prefix is balanced (in xor the
+ * class follows from the place). Row i takes block i of the stream, two words for its
+ * place and two for its noise; so a row does not depend on how many there are. */
 #include "data/sources.h"
 #include <math.h>
 
@@ -14,11 +14,12 @@ typedef struct Synthetic {
   double noise, turns, factor;
 } Synthetic;
 
-/* Place of a row without noise: u[0], u[1] in [0, 1) are its draws, `label` counts from 0
- * (xor chooses its own). */
+/* Place of a row without noise: u[0], u[1] in [0, 1) are its draws, `label` counts from
+ * 0 (xor chooses its own). */
 typedef void Place(const Synthetic *s, const double u[2], int64_t *label, double p[2]);
 
-/* Two independent N(0, 1) of two words (Box and Muller 1958): the first word in (0, 1]. */
+/* Two independent N(0, 1) of two words (Box and Muller 1958): the first word in (0,
+ * 1]. */
 static void normals(double out[2], uint32_t a, uint32_t b) {
   double radius = sqrt(-2 * log(1 - philox_unit(a))), angle = 2 * pi * philox_unit(b);
   out[0] = radius * cos(angle);
@@ -61,7 +62,7 @@ static Err draw(Source *source, Place *place, int64_t n_classes, Rows *out,
   {.name = "seed", .kind = OPT_INT, .offset = offsetof(Synthetic, seed), .value = "0", \
    .lo = 0, .hi = 0x1p53, .doc = "0: the seed of the run"}
 
-/* -- spirals ------------------------------------------------------------------------- */
+/* -- spirals ----------------------------------------------------------------------- */
 
 static void spiral(const Synthetic *s, const double u[2], int64_t *label, double p[2]) {
   double angle = 2 * pi * (s->turns * u[0] + (double)*label / (double)s->n_classes);
@@ -96,7 +97,7 @@ const SourceKind dataset_spirals = {
     .draws = true,
     .load = spirals_load};
 
-/* -- moons --------------------------------------------------------------------------- */
+/* -- moons ------------------------------------------------------------------------- */
 
 static void moon(const Synthetic *s, const double u[2], int64_t *label, double p[2]) {
   (void)s;
@@ -128,7 +129,7 @@ const SourceKind dataset_moons = {
     .draws = true,
     .load = moons_load};
 
-/* -- circles ------------------------------------------------------------------------- */
+/* -- circles ----------------------------------------------------------------------- */
 
 static void circle(const Synthetic *s, const double u[2], int64_t *label, double p[2]) {
   double radius = *label == 0 ? 1 : s->factor, angle = 2 * pi * u[0];
@@ -160,10 +161,11 @@ const SourceKind dataset_circles = {
     .draws = true,
     .load = circles_load};
 
-/* -- xor ----------------------------------------------------------------------------- */
+/* -- xor --------------------------------------------------------------------------- */
 
 /* The class follows from the place, before noise. */
-static void quadrant(const Synthetic *s, const double u[2], int64_t *label, double p[2]) {
+static void quadrant(const Synthetic *s, const double u[2], int64_t *label,
+                     double p[2]) {
   (void)s;
   p[0] = 2 * u[0] - 1;
   p[1] = 2 * u[1] - 1;

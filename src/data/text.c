@@ -1,9 +1,9 @@
 /* text.c: plain text for language models: windows of characters.
  *
- * Each character that occurs is a class; classes are numbered from 1 in the order of their
- * code points, and class_names holds them: the vocabulary. A row is a window of `length`
- * characters, by number; its target is the character behind it, or, at every place of the
- * window, the one behind that. Windows begin every `step` characters. */
+ * Each character that occurs is a class; classes are numbered from 1 in the order of
+ * their code points, and class_names holds them: the vocabulary. A row is a window of
+ * `length` characters, by number; its target is the character behind it, or, at every
+ * place of the window, the one behind that. Windows begin every `step` characters. */
 #include "base/ints.h"
 #include "base/utf8.h"
 #include "data/plain.h"
@@ -17,7 +17,7 @@ typedef struct TextSource {
   Source source;
   char *path, *vocabulary;
   int64_t length, step;
-  int predict;                 /* a Predict */
+  int predict; /* a Predict */
 } TextSource;
 
 enum { CODES = 0x110000, IN_A_BYTE = 255 };
@@ -30,15 +30,17 @@ typedef struct Characters {
 static bool next_character(Characters *text, uint32_t *code) {
   if (text->at >= text->end) return false;
   size_t n = utf8_next(text->at, text->end, code);
-  must(n > 0);                 /* plain_read has looked, and Lua's string is checked */
+  must(n > 0); /* plain_read has looked, and Lua's string is checked */
   text->at += n;
   return true;
 }
 
-/* -- vocabulary ---------------------------------------------------------------------- */
+/* -- vocabulary -------------------------------------------------------------------- */
 
-/* Marks in `code_of` (CODES of them, zero) the characters, then numbers those marked. */
-static Err number_characters(Characters text, int32_t *code_of, Rows *out, Fault *fault) {
+/* Marks in `code_of` (CODES of them, zero) the characters, then numbers those
+ * marked. */
+static Err number_characters(Characters text, int32_t *code_of, Rows *out,
+                             Fault *fault) {
   uint32_t code, largest = 0;
   Err err = ERR_OK;
   while (next_character(&text, &code)) {
@@ -57,12 +59,15 @@ static Err number_characters(Characters text, int32_t *code_of, Rows *out, Fault
 static Err unknown_character(uint32_t code, int64_t line, Fault *fault) {
   char name[5] = {0};
   utf8_put(name, code);
-  return fault_set(fault, ERR_DATA, "line %lld: character \"%s\" (U+%04X) is not in the "
-                   "vocabulary", (long long)line, name, (unsigned)code);
+  return fault_set(fault, ERR_DATA,
+                   "line %lld: character \"%s\" (U+%04X) is not in the "
+                   "vocabulary",
+                   (long long)line, name, (unsigned)code);
 }
 
 /* The text by number; *n of them. Returns new, NULL and a fault. */
-static int32_t *encode(Characters text, const int32_t *code_of, int64_t *n, Fault *fault) {
+static int32_t *encode(Characters text, const int32_t *code_of, int64_t *n,
+                       Fault *fault) {
   int64_t n_bytes = (text.end - text.at) * (int64_t)sizeof(int32_t), line = 1;
   if (memory_holds(n_bytes, fault)) return NULL;
   int32_t *ids = malloc((size_t)most(n_bytes, 1));
@@ -81,7 +86,7 @@ static int32_t *encode(Characters text, const int32_t *code_of, int64_t *n, Faul
   return ids;
 }
 
-/* -- windows ------------------------------------------------------------------------- */
+/* -- windows ----------------------------------------------------------------------- */
 
 /* Few characters need one byte each, also in many overlapping windows. */
 static Err new_rows(const TextSource *s, int64_t n, Rows *out, Fault *fault) {
@@ -89,7 +94,8 @@ static Err new_rows(const TextSource *s, int64_t n, Rows *out, Fault *fault) {
   bool each = s->predict == PREDICT_EACH;
   int64_t cells = 0, n_bytes = 0;
   if (__builtin_mul_overflow(n, s->length, &cells) ||
-      __builtin_mul_overflow(cells, (int64_t)dtype_bytes(dtype) + (each ? 4 : 0), &n_bytes))
+      __builtin_mul_overflow(cells, (int64_t)dtype_bytes(dtype) + (each ? 4 : 0),
+                             &n_bytes))
     n_bytes = INT64_MAX;
   Err err = memory_holds(n_bytes, fault);
   if (err) return err;
@@ -100,11 +106,12 @@ static Err new_rows(const TextSource *s, int64_t n, Rows *out, Fault *fault) {
   return out->y ? ERR_OK : fault->code;
 }
 
-static Err cut_windows(const TextSource *s, const int32_t *ids, int64_t n_ids, Rows *out,
-                       Fault *fault) {
+static Err cut_windows(const TextSource *s, const int32_t *ids, int64_t n_ids,
+                       Rows *out, Fault *fault) {
   if (n_ids <= s->length)
-    return fault_set(fault, ERR_DATA, "has %lld characters, a window and the one behind it "
-                     "take %lld", (long long)n_ids, (long long)s->length + 1);
+    return fault_set(fault, ERR_DATA,
+                     "has %lld characters, a window and the one behind it take %lld",
+                     (long long)n_ids, (long long)s->length + 1);
   int64_t step = s->step ? s->step : s->length, n = (n_ids - 1 - s->length) / step + 1;
   Err err = new_rows(s, n, out, fault);
   if (err) return err;
@@ -144,7 +151,7 @@ Err text_parse(Source *source, Input *in, Rows *out, Fault *fault) {
   return err;
 }
 
-/* -- the kind ------------------------------------------------------------------------ */
+/* -- the kind ---------------------------------------------------------------------- */
 
 static Err text_load(Source *source, int part, Rows *out, Fault *fault) {
   (void)part;
@@ -158,8 +165,9 @@ static Err text_check(Object *object, Fault *fault) {
   for (size_t n = 0; at && at < end; at += n) {
     n = utf8_next(at, end, &code);
     if (n == 0)
-      return fault_set(fault, ERR_VALUE, "data.text: option \"vocabulary\": got bytes that "
-                       "are not UTF-8, allowed: a text that has all characters");
+      return fault_set(fault, ERR_VALUE,
+                       "data.text: option \"vocabulary\": got bytes that are not "
+                       "UTF-8, allowed: a text that has all characters");
   }
   return ERR_OK;
 }
@@ -178,8 +186,8 @@ static const Option text_options[] = {
      .doc = "characters from one window's begin to the next one's; 0: length"},
     {.name = "predict", .kind = OPT_CHOICE, AT(predict), .value = "next",
      .choices = predict_names,
-     .doc = "y: the character behind the window [n], or at each place the one behind it "
-            "[n, length]"},
+     .doc = "y: the character behind the window [n], or at each place the one behind "
+            "it [n, length]"},
     {.name = "vocabulary", .kind = OPT_TEXT, AT(vocabulary), .value = "none",
      .doc = "a text with all characters, for the numbers of another set: "
             "table.concat(set.class_names); none: those that occur"},
@@ -192,7 +200,7 @@ const SourceKind dataset_text = {
              .options = text_options,
              .check = text_check,
              .deinit = source_deinit,
-             .doc = "characters of a text, by number, in windows [length] for predicting "
-                    "the next one; the characters are the class names. x:one_hot(classes) "
-                    "makes inputs of a dense layer"},
+             .doc = "characters of a text, by number, in windows [length] for "
+                    "predicting the next one; the characters are the class names. "
+                    "x:one_hot(classes) makes inputs of a dense layer"},
     .load = text_load};

@@ -17,19 +17,22 @@ static const Kind *const transform_kinds[] = {
 const Family transform_family = {
     .name = "transform", .module = "data", .kinds = transform_kinds};
 
-Err transform_planes(const Transform *self, const Shape *features, Planes *out, Fault *fault) {
+Err transform_planes(const Transform *self, const Shape *features, Planes *out,
+                     Fault *fault) {
   char label[64], text[SHAPE_TEXT];
   int rank = features->rank;
   if (rank < 2)
-    return fault_set(fault, ERR_SHAPE, "%s: got rows of features %s, allowed: pictures, [H, W] "
-                     "or [C, H, W]", kind_label(self->object.kind, label, sizeof label),
+    return fault_set(fault, ERR_SHAPE,
+                     "%s: got rows of features %s, allowed: pictures, [H, W] or [C, H, "
+                     "W]",
+                     kind_label(self->object.kind, label, sizeof label),
                      shape_text(text, features));
   *out = (Planes){1, features->dim[rank - 2], features->dim[rank - 1]};
   for (int i = 0; i < rank - 2; i++) out->n *= features->dim[i];
   return ERR_OK;
 }
 
-/* -- chains -------------------------------------------------------------------------- */
+/* -- chains ------------------------------------------------------------------------ */
 
 Chain *chain_retain(Chain *chain) {
   if (chain) chain->refs++;
@@ -56,7 +59,8 @@ static Err add_scratch(Chain *chain, Fault *fault) {
   return chain->scratch ? ERR_OK : fault_memory(fault, n_bytes);
 }
 
-/* The chain (NULL: none) and then the transform, for rows that have `features` by then: new. */
+/* The chain (NULL: none) and then the transform, for rows that have `features` by then:
+ * new. */
 static Chain *chain_then(const Chain *chain, const Shape *features, Transform *t,
                          Fault *fault) {
   int n = chain ? chain->n : 0;
@@ -85,8 +89,8 @@ void chain_row(const Chain *chain, real *out, const Stream *draw) {
     bool last = i == chain->n - 1;
     real *y = last ? out : chain->scratch + (i % 2 == 0 ? chain->n_scratch : 0);
     RowDraw own = {draw ? *draw : (Stream){0}, (uint64_t)i * ROW_WORDS};
-    transform_kind(s->transform)->row(s->transform, x, &s->in, y, &s->out,
-                                      draw ? &own : NULL);
+    transform_kind(s->transform)
+        ->row(s->transform, x, &s->in, y, &s->out, draw ? &own : NULL);
     x = y;
   }
 }

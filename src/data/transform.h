@@ -1,11 +1,12 @@
-/* transform.h: what is done to the features of one example on their way into a batch, as
- * records.
+/* transform.h: what is done to the features of one example on their way into a batch,
+ * as records.
  *
- *   source row ─► shift and scale (dataset.h, Affine) ─► transform ─► transform ... ─► batch
+ *   source row ─► shift and scale (dataset.h, Affine) ─► transform ─► ... ─► batch
  *
  * A random transform draws where a batch is for training, and does what its record says
- * elsewhere (a crop takes the middle). What it draws for a row follows from the seed, the fit,
- * the epoch and the row's number in its source alone: the same in batches of any size. */
+ * elsewhere (a crop takes the middle). What it draws for a row follows from the seed,
+ * the fit, the epoch and the row's number in its source alone: the same in batches of
+ * any size. */
 #ifndef DATA_TRANSFORM_H
 #define DATA_TRANSFORM_H
 
@@ -23,7 +24,7 @@ typedef struct Transform {
 enum { ROW_WORDS = 64 };
 typedef struct RowDraw {
   Stream stream;
-  uint64_t first;              /* its words: first .. first + ROW_WORDS - 1 */
+  uint64_t first; /* its words: first .. first + ROW_WORDS - 1 */
 } RowDraw;
 
 static inline uint32_t row_word(const RowDraw *draw, int i) {
@@ -33,28 +34,29 @@ static inline uint32_t row_word(const RowDraw *draw, int i) {
 
 /* An option of a sample and its value. */
 typedef struct TransformSample {
-  const char *option;          /* NULL: only defaults */
+  const char *option; /* NULL: only defaults */
   double value;
-  Shape features;              /* of a row that it takes */
+  Shape features; /* of a row that it takes */
 } TransformSample;
 
 typedef struct TransformKind {
   Kind kind;
   /* The features that it gives; ERR_SHAPE where it cannot take those of `in`. */
   Err (*shape)(const Transform *self, const Shape *in, Shape *out, Fault *fault);
-  /* One row, x of `in` into y of `out`, which lie apart. draw NULL: not for training. */
+  /* One row, x of `in` into y of `out`, which lie apart. draw NULL: not for
+   * training. */
   void (*row)(const Transform *self, const real *x, const Shape *in, real *y,
               const Shape *out, const RowDraw *draw);
-  /* The set with the transform, where that can be part of what is done first; NULL: it is
-   * always a stage of the chain. */
+  /* The set with the transform, where that can be part of what is done first; NULL: it
+   * is always a stage of the chain. */
   struct Dataset *(*join)(Transform *self, struct Dataset *set, Fault *fault);
-  /* Adds what its options do not tell, so that two that differ have different texts. NULL:
-   * they tell all. */
+  /* Adds what its options do not tell, so that two that differ have different texts.
+   * NULL: they tell all. */
   void (*add_text)(const Transform *self, Text *out);
-  const TransformSample *samples;   /* ended by one without features */
+  const TransformSample *samples; /* ended by one without features */
 } TransformKind;
 
-extern const Family transform_family;    /* module "data" */
+extern const Family transform_family; /* module "data" */
 
 static inline const TransformKind *transform_kind(const Transform *t) {
   return (const TransformKind *)t->object.kind;
@@ -69,7 +71,7 @@ typedef struct Planes {
 } Planes;
 
 /* ERR_SHAPE of features with fewer than two axes. */
-Err transform_planes(const Transform *self, const Shape *features, Planes *out, Fault *fault)
-    WARN_UNUSED;
+Err transform_planes(const Transform *self, const Shape *features, Planes *out,
+                     Fault *fault) WARN_UNUSED;
 
 #endif

@@ -1,10 +1,11 @@
-/* transform_random_crop.c: a part of a picture, perhaps with a border around it first. */
+/* transform_random_crop.c: a part of a picture, perhaps with a border around it
+ * first. */
 #include "data/transform.h"
 #include "base/fault.h"
 
 typedef struct RandomCrop {
   Transform transform;
-  IntList size;                /* rows and columns; one number: both */
+  IntList size; /* rows and columns; one number: both */
   int64_t padding;
   double fill;
 } RandomCrop;
@@ -17,23 +18,29 @@ static int64_t crop_size(const RandomCrop *crop, int axis) {
 static Err crop_check(Object *object, Fault *fault) {
   const RandomCrop *crop = (const RandomCrop *)object;
   if (crop->size.n == 1 || crop->size.n == 2) return ERR_OK;
-  return fault_set(fault, ERR_VALUE, "data.random_crop: option \"size\": got %d numbers, "
-                   "allowed: rows and columns, { 28, 28 }, or one number for both",
+  return fault_set(fault, ERR_VALUE,
+                   "data.random_crop: option \"size\": got %d numbers, allowed: rows "
+                   "and columns, { 28, 28 }, or one number for both",
                    crop->size.n);
 }
 
-static Err crop_shape(const Transform *self, const Shape *in, Shape *out, Fault *fault) {
+static Err crop_shape(const Transform *self, const Shape *in, Shape *out,
+                      Fault *fault) {
   const RandomCrop *crop = (const RandomCrop *)self;
   Planes planes;
   if (transform_planes(self, in, &planes, fault)) return fault->code;
-  int64_t room[] = {planes.rows + 2 * crop->padding, planes.columns + 2 * crop->padding};
+  int64_t room[] = {planes.rows + 2 * crop->padding,
+                    planes.columns + 2 * crop->padding};
   *out = *in;
   for (int axis = 0; axis < 2; axis++) {
     int64_t size = crop_size(crop, axis);
     if (size > room[axis])
-      return fault_set(fault, ERR_SHAPE, "data.random_crop: option \"size\": got %lld %s, "
-                       "allowed: at most %lld (%lld and a padding of %lld at each side)",
-                       (long long)size, axis ? "columns" : "rows", (long long)room[axis],
+      return fault_set(fault, ERR_SHAPE,
+                       "data.random_crop: option \"size\": got %lld %s, allowed: at "
+                       "most %lld (%lld and a padding of %lld at each "
+                       "side)",
+                       (long long)size, axis ? "columns" : "rows",
+                       (long long)room[axis],
                        (long long)(axis ? planes.columns : planes.rows),
                        (long long)crop->padding);
     out->dim[in->rank - 2 + axis] = size;
@@ -41,7 +48,8 @@ static Err crop_shape(const Transform *self, const Shape *in, Shape *out, Fault 
   return ERR_OK;
 }
 
-/* Where a part of `size` begins in `room`: by the draw, else such that it is the middle. */
+/* Where a part of `size` begins in `room`: by the draw, else such that it is the
+ * middle. */
 static int64_t place_of(int64_t room, int64_t size, const RowDraw *draw, int axis) {
   int64_t free = room - size;
   if (!draw) return free / 2;
@@ -69,12 +77,15 @@ static void crop_row(const Transform *self, const real *x, const Shape *in, real
 }
 
 static const Option crop_options[] = {
-    {.name = "size", .kind = OPT_INTS, .offset = offsetof(RandomCrop, size), .position = 1,
+    {.name = "size", .kind = OPT_INTS, .offset = offsetof(RandomCrop, size),
+     .position = 1,
      .lo = 1, .hi = 1e6,
      .doc = "rows and columns of the part, { 28, 28 }; one number: both"},
-    {.name = "padding", .kind = OPT_INT, .offset = offsetof(RandomCrop, padding), .value = "0",
+    {.name = "padding", .kind = OPT_INT, .offset = offsetof(RandomCrop, padding),
+     .value = "0",
      .lo = 0, .hi = 1e6, .doc = "pixels added at each side before"},
-    {.name = "fill", .kind = OPT_REAL, .offset = offsetof(RandomCrop, fill), .value = "0",
+    {.name = "fill", .kind = OPT_REAL, .offset = offsetof(RandomCrop, fill),
+     .value = "0",
      .doc = "value of these pixels, in the units that the row has by then: after "
             "set:normalize 0 is the mean"},
     {0}};
@@ -86,11 +97,12 @@ static const TransformSample crop_samples[] = {
 const TransformKind transform_random_crop = {
     .kind = {.name = "random_crop", .alias = "RandomCrop", .family = &transform_family,
              .size = sizeof(RandomCrop), .options = crop_options, .check = crop_check,
-             .doc = "A part of each picture, [H, W] or [C, H, W], from a place drawn at "
-                    "random. Where nothing is trained it is the middle: with size = the "
-                    "picture's and a padding, the picture itself.",
-             .equation = "y[.., r, c] = x[.., r + top - padding, c + left - padding], outside "
-                         "of x: fill; top from 0 to H + 2 padding - size, left alike",
-             .source = "He, Zhang, Ren, Sun, \"Deep residual learning for image recognition\", "
-                       "CVPR 2016, section 4.2"},
+             .doc = "A part of each picture, [H, W] or [C, H, W], from a place drawn "
+                    "at random. Where nothing is trained it is the middle: with size = "
+                    "the picture's and a padding, the picture itself.",
+             .equation = "y[.., r, c] = x[.., r + top - padding, c + left - padding], "
+                         "outside of x: fill; top from 0 to H + 2 padding - size, left "
+                         "alike",
+             .source = "He, Zhang, Ren, Sun, \"Deep residual learning for image "
+                       "recognition\", CVPR 2016, section 4.2"},
     .shape = crop_shape, .row = crop_row, .samples = crop_samples};

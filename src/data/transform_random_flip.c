@@ -7,11 +7,12 @@ static const char *const mode_names[] = {"horizontal", "vertical", "both", NULL}
 
 typedef struct RandomFlip {
   Transform transform;
-  int mode;                    /* FlipMode */
+  int mode; /* FlipMode */
   double p;
 } RandomFlip;
 
-static Err flip_shape(const Transform *self, const Shape *in, Shape *out, Fault *fault) {
+static Err flip_shape(const Transform *self, const Shape *in, Shape *out,
+                      Fault *fault) {
   Planes planes;
   *out = *in;
   return transform_planes(self, in, &planes, fault);
@@ -22,8 +23,10 @@ static void flip_row(const Transform *self, const real *x, const Shape *in, real
   const RandomFlip *flip = (const RandomFlip *)self;
   (void)out;
   int64_t columns = in->dim[in->rank - 1], rows = in->dim[in->rank - 2];
-  bool across = draw && flip->mode != FLIP_VERTICAL && philox_unit(row_word(draw, 0)) < flip->p;
-  bool down = draw && flip->mode != FLIP_HORIZONTAL && philox_unit(row_word(draw, 1)) < flip->p;
+  bool across = draw && flip->mode != FLIP_VERTICAL &&
+                philox_unit(row_word(draw, 0)) < flip->p;
+  bool down = draw && flip->mode != FLIP_HORIZONTAL &&
+              philox_unit(row_word(draw, 1)) < flip->p;
   int64_t n_lines = shape_count(in) / columns;
   for (int64_t i = 0; i < n_lines; i++, y += columns) {
     int64_t r = i % rows, line = down ? i - r + (rows - 1 - r) : i;
@@ -33,10 +36,12 @@ static void flip_row(const Transform *self, const real *x, const Shape *in, real
 }
 
 static const Option flip_options[] = {
-    {.name = "mode", .kind = OPT_CHOICE, .offset = offsetof(RandomFlip, mode), .position = 1,
+    {.name = "mode", .kind = OPT_CHOICE, .offset = offsetof(RandomFlip, mode),
+     .position = 1,
      .value = "horizontal", .choices = mode_names,
      .doc = "left and right, top and bottom, or each of both by a draw of its own"},
-    {.name = "p", .kind = OPT_REAL, .offset = offsetof(RandomFlip, p), .value = "0.5", .lo = 0,
+    {.name = "p", .kind = OPT_REAL, .offset = offsetof(RandomFlip, p), .value = "0.5",
+     .lo = 0,
      .hi = 1, .doc = "how often"},
     {0}};
 
@@ -47,10 +52,11 @@ static const TransformSample flip_samples[] = {
 const TransformKind transform_random_flip = {
     .kind = {.name = "random_flip",
              .alias = "RandomFlip random_horizontal_flip RandomHorizontalFlip",
-             .family = &transform_family, .size = sizeof(RandomFlip), .options = flip_options,
-             .doc = "Pictures, [H, W] or [C, H, W], turned over at random. Where nothing is "
-                    "trained they stay as they are.",
+             .family = &transform_family, .size = sizeof(RandomFlip),
+             .options = flip_options,
+             .doc = "Pictures, [H, W] or [C, H, W], turned over at random. Where "
+                    "nothing is trained they stay as they are.",
              .equation = "y[.., r, c] = x[.., r, W + 1 - c] with probability p",
-             .source = "Krizhevsky, Sutskever, Hinton, \"ImageNet classification with deep "
-                       "convolutional neural networks\", NIPS 2012, section 4.1"},
+             .source = "Krizhevsky, Sutskever, Hinton, \"ImageNet classification with "
+                       "deep convolutional neural networks\", NIPS 2012, section 4.1"},
     .shape = flip_shape, .row = flip_row, .samples = flip_samples};

@@ -62,6 +62,7 @@ Table *doc_table(Doc *doc) { return &add_block(doc, DOC_TABLE)->table; }
 
 bool doc_is_empty(const DocBlock *block) {
   if (block->kind == DOC_BREAK) return true;
-  if (block->kind == DOC_TABLE) return block->table.cells.failed || !block->table.n_cells;
+  if (block->kind == DOC_TABLE)
+    return block->table.cells.failed || !block->table.n_cells;
   return block->text.failed || block->text.n_bytes == 0;
 }

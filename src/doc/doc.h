@@ -1,5 +1,5 @@
-/* doc.h: a document as a value: what is told is said once, and each writer makes of it what its
- * format has room for.
+/* doc.h: a document as a value: what is told is said once, and each writer makes of it
+ * what its format has room for.
  *
  *   Doc doc = {0};
  *   doc_say(&doc, DOC_PARAGRAPH, "Decided: %d of %d contrasts:", 1, 2);
@@ -8,11 +8,11 @@
  *   doc_writer_find("html")->write(&doc, OUT_NO_LIMIT, &text);
  *   doc_deinit(&doc);
  *
- * A document knows no width and no format. Texts are UTF-8 and may be anybody's: a writer for
- * people shows "?" for control characters, and each escapes what means something in its format.
- * DOC_CODE and DOC_STRONG begin a span, DOC_END ends it; NO_BREAK (base/text.h) is a blank at
- * which no line ends. Lack of memory while building is remembered and shows in the writer's
- * out->failed. */
+ * A document knows no width and no format. Texts are UTF-8 and may be anybody's: a
+ * writer for people shows "?" for control characters, and each escapes what means
+ * something in its format. DOC_CODE and DOC_STRONG begin a span, DOC_END ends it;
+ * NO_BREAK (base/text.h) is a blank at which no line ends. Lack of memory while
+ * building is remembered and shows in the writer's out->failed. */
 #ifndef DOC_DOC_H
 #define DOC_DOC_H
 
@@ -34,23 +34,24 @@ typedef enum DocKind {
 
 typedef struct DocBlock {
   DocKind kind;
-  Text text;                 /* of all but tables */
+  Text text; /* of all but tables */
   Table table;
   struct DocBlock *next;
 } DocBlock;
 
 typedef struct Doc {
   /* read-only */
-  DocBlock *first;           /* owned; NULL: an empty document */
+  DocBlock *first; /* owned; NULL: an empty document */
   /* private */
   DocBlock *last;
-  DocBlock lost;             /* what there was no memory for is built here, and dropped */
+  DocBlock lost; /* what there was no memory for is built here, and dropped */
   bool failed;
 } Doc;
 
 void doc_deinit(Doc *doc);
 
-/* A new block of text, to be filled; one that stays empty is none. Borrowed from the document. */
+/* A new block of text, to be filled; one that stays empty is none. Borrowed from the
+ * document. */
 Text *doc_begin(Doc *doc, DocKind kind);
 void doc_say(Doc *doc, DocKind kind, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -62,24 +63,27 @@ Table *doc_table(Doc *doc);
 /* Is there nothing in it, not even titles? */
 bool doc_is_empty(const DocBlock *block);
 
-/* Adds the title of every column for which a table has no room in `width` columns: "sd, max". */
+/* Adds the title of every column for which a table has no room in `width` columns: "sd,
+ * max". */
 void doc_left_out(const Doc *doc, int width, Text *out);
 
-/* -- writers: one record each -------------------------------------------------------- */
+/* -- writers: one record each ------------------------------------------------------ */
 
 typedef struct DocWriter {
   const char *name;
-  const char *doc;           /* what it writes, in words */
-  /* Adds the document to `out`. `width` is for the terminal alone: the columns of a line. With
-   * OUT_NO_LIMIT tables are as wide as they need, and sentences have out_columns(). */
+  const char *doc; /* what it writes, in words */
+  /* Adds the document to `out`. `width` is for the terminal alone: the columns of a
+   * line. With OUT_NO_LIMIT tables are as wide as they need, and sentences have
+   * out_columns(). */
   void (*write)(const Doc *doc, int width, Text *out);
 } DocWriter;
 
-extern const DocWriter doc_writers[];        /* ends with a name of NULL */
+extern const DocWriter doc_writers[]; /* ends with a name of NULL */
 /* NULL: there is none of that name. */
 const DocWriter *doc_writer_find(const char *name);
 
-/* Prints it on stdout as text, and frees it; what was lost for lack of memory is the fault. */
+/* Prints it on stdout as text, and frees it; what was lost for lack of memory is the
+ * fault. */
 Err doc_print(Doc *doc, Fault *fault) WARN_UNUSED;
 
 /* The functions of the records. */

@@ -61,7 +61,7 @@ bool table_is_empty(const Table *table) {
   return table->cells.failed || table->n_cells == table->n_columns;
 }
 
-/* -- drawn intervals ----------------------------------------------------------------- */
+/* -- drawn intervals --------------------------------------------------------------- */
 
 void table_add_drawn(Table *table, double low, double value, double high) {
   if (isfinite(value)) text_addf(&table->cells, "%.17g %.17g %.17g", low, value, high);
@@ -87,7 +87,7 @@ TableScale table_scale(const Table *table, int column) {
     if (!drawn) continue;
     least = fmin(least, value);
     most = fmax(most, value);
-    low = fmin(low, fmin(from, value));      /* fmin and fmax leave NaN out */
+    low = fmin(low, fmin(from, value)); /* fmin and fmax leave NaN out */
     high = fmax(high, fmax(to, value));
   }
   if (most < least) return (TableScale){0, 0};
@@ -97,7 +97,8 @@ TableScale table_scale(const Table *table, int column) {
 
 double table_place(TableScale scale, double value) {
   double span = scale.high - scale.low;
-  return span > 0 && isfinite(span) ? fmin(fmax((value - scale.low) / span, 0), 1) : 0.5;
+  return span > 0 && isfinite(span) ? fmin(fmax((value - scale.low) / span, 0), 1)
+                                    : 0.5;
 }
 
 static int draw_at(TableScale scale, double value, int n_columns) {

@@ -1,5 +1,5 @@
-/* table_layout.c: tables on a terminal: widths first, then the rows, each of as many lines as the
- * cell that is wrapped into the most; see table.h. */
+/* table_layout.c: tables on a terminal: widths first, then the rows, each of as many
+ * lines as the cell that is wrapped into the most; see table.h. */
 #include "doc/table.h"
 #include "base/fault.h"
 #include <stdio.h>
@@ -14,7 +14,7 @@ enum {
 };
 
 typedef struct Layout {
-  int width[SHOWN_MAX];    /* 0: the column is not shown */
+  int width[SHOWN_MAX]; /* 0: the column is not shown */
 } Layout;
 
 static int longest_word(const char *text) {
@@ -28,9 +28,10 @@ static int longest_word(const char *text) {
   return longest;
 }
 
-/* The widest of each column, as `measure` has it, with its title or without; columns without
- * any text below the title get 0. */
-static Layout widest(const Table *table, int (*measure)(const char *text), bool titles) {
+/* The widest of each column, as `measure` has it, with its title or without; columns
+ * without any text below the title get 0. */
+static Layout widest(const Table *table, int (*measure)(const char *text),
+                     bool titles) {
   Layout layout = {{0}};
   bool used[SHOWN_MAX] = {false};
   const char *cell = table->cells.data;
@@ -67,8 +68,8 @@ static Layout fitting(const Table *table, int width) {
   return layout;
 }
 
-/* Takes a column off the widest one so aligned that is wider than `least` has it; false if
- * none is. */
+/* Takes a column off the widest one so aligned that is wider than `least` has it; false
+ * if none is. */
 static bool narrow_one(const Table *table, TableKind kind, const Layout *least,
                        Layout *layout) {
   int found = -1;
@@ -82,8 +83,8 @@ static bool narrow_one(const Table *table, TableKind kind, const Layout *least,
   return found >= 0;
 }
 
-/* Leaves out the last column of the highest rank, but the table's first; false if there is
- * none of at least `least`. */
+/* Leaves out the last column of the highest rank, but the table's first; false if there
+ * is none of at least `least`. */
 static bool drop_one(const Table *table, int least, Layout *layout) {
   int found = -1;
   for (int c = 1; c < table->n_columns; c++)
@@ -110,10 +111,10 @@ static Layout above(const Table *table, int width) {
   return all;
 }
 
-/* Columns are narrowed to their longest words first; then those go that may, which makes
- * room for what was narrowed; only then words are cut, and at last those that should stay go.
- * If it is to be `tight`, numbers go on in further lines before words are cut ("-0.31 to",
- * "1.20"), and then titles are cut. */
+/* Columns are narrowed to their longest words first; then those go that may, which
+ * makes room for what was narrowed; only then words are cut, and at last those that
+ * should stay go. If it is to be `tight`, numbers go on in further lines before words
+ * are cut ("-0.31 to", "1.20"), and then titles are cut. */
 static Layout layout_of(const Table *table, int width, bool tight) {
   bool may_drop = names_rows(table);
   Layout whole = may_drop ? above(table, width) : fitting(table, width), layout = whole;
@@ -135,9 +136,10 @@ static Layout layout_of(const Table *table, int width, bool tight) {
   return layout;
 }
 
-/* -- the cells that are shown -------------------------------------------------------- */
+/* -- the cells that are shown ------------------------------------------------------ */
 
-static void add_shown(const Table *table, int64_t i, const char *cell, int drawn, Table *out) {
+static void add_shown(const Table *table, int64_t i, const char *cell, int drawn,
+                      Table *out) {
   int column = (int)(i % table->n_columns);
   if (column >= SHOWN_MAX) return;
   if (table->columns[column].kind != TABLE_DRAWN) {
@@ -145,20 +147,23 @@ static void add_shown(const Table *table, int64_t i, const char *cell, int drawn
   } else if (drawn > 0) {
     TableScale scale = table_scale(table, column);
     if (i >= table->n_columns) table_draw(scale, cell, drawn, &out->cells);
-    else text_addf(&out->cells, "%-*.4g%*.4g", drawn / 2, scale.low, drawn - drawn / 2,
-                   scale.high);
+    else
+      text_addf(&out->cells, "%-*.4g%*.4g", drawn / 2, scale.low, drawn - drawn / 2,
+                scale.high);
   }
   table_cell_end(out);
 }
 
-/* New: as many columns as a terminal gets, cleaned; intervals drawn in so many columns, 0: left
- * out. */
+/* New: as many columns as a terminal gets, cleaned; intervals drawn in so many columns,
+ * 0: left out. */
 static Table shown_in(const Table *table, int drawn) {
-  Table out = {.n_columns = table->n_columns < SHOWN_MAX ? table->n_columns : SHOWN_MAX};
+  Table out = {.n_columns = table->n_columns < SHOWN_MAX ? table->n_columns
+                                                         : SHOWN_MAX};
   const char *cell = table->cells.data;
   out.columns = calloc((size_t)out.n_columns + 1, sizeof *out.columns);
   if (!out.columns) out.cells.failed = true;
-  for (int c = 0; out.columns && c < out.n_columns; c++) out.columns[c] = table->columns[c];
+  for (int c = 0; out.columns && c < out.n_columns; c++)
+    out.columns[c] = table->columns[c];
   for (int64_t i = 0; i < table->n_cells; i++, cell = table_next(cell))
     add_shown(table, i, cell, drawn, &out);
   return out;
@@ -170,8 +175,8 @@ static bool has_drawn(const Table *table) {
   return false;
 }
 
-/* Intervals get the room that the other columns leave, and none where words would have to be
- * broken for it. */
+/* Intervals get the room that the other columns leave, and none where words would have
+ * to be broken for it. */
 static Table shown(const Table *table, int width) {
   bool drawn = has_drawn(table);
   Table out = shown_in(table, drawn ? DRAWN_MIN : 0);
@@ -211,15 +216,16 @@ void table_left_out(const Table *table, int width, int indent, Text *out) {
   table_deinit(&view);
 }
 
-/* -- writing ------------------------------------------------------------------------- */
+/* -- writing ----------------------------------------------------------------------- */
 
-/* Bytes of the cell's first line: up to the last blank between words with which it fits, or,
- * where there is none, as much as fits. */
+/* Bytes of the cell's first line: up to the last blank between words with which it
+ * fits, or, where there is none, as much as fits. */
 static size_t line_bytes(const char *cell, int width) {
   size_t end = 0, blank = 0, word = strspn(cell, " ");
   for (int n = 0; cell[end];) {
     size_t next = end;
-    do next++; while (((unsigned char)cell[next] & 0xC0) == 0x80);
+    do next++;
+    while (((unsigned char)cell[next] & 0xC0) == 0x80);
     n += text_columns_of(cell + end, next - end);
     if (n > width && end > 0) break;
     if (cell[end] == ' ' && end > word) blank = end;
@@ -229,7 +235,8 @@ static size_t line_bytes(const char *cell, int width) {
   return blank;
 }
 
-static void add_cell(const char *text, size_t n_bytes, TableKind kind, int width, Text *out) {
+static void add_cell(const char *text, size_t n_bytes, TableKind kind, int width,
+                     Text *out) {
   int blanks = width - text_columns_of(text, n_bytes);
   if (kind == TABLE_NUMBER) text_addf(out, "%*s", blanks, "");
   text_add_bytes(out, text, n_bytes);
@@ -242,8 +249,8 @@ static void end_line(Text *out) {
 }
 
 /* What is left of the cells goes on below, until nothing is. */
-static void add_row(const Table *table, const Layout *layout, const char **cells, int indent,
-                    Text *out) {
+static void add_row(const Table *table, const Layout *layout, const char **cells,
+                    int indent, Text *out) {
   for (bool more = true; more;) {
     more = false;
     text_addf(out, "%*s", indent, "");
@@ -261,13 +268,14 @@ static void add_row(const Table *table, const Layout *layout, const char **cells
 }
 
 /* The cells that stand below their row, a step further in. */
-static void add_below(const Table *table, const Layout *layout, const char **cells, int width,
-                      int indent, Text *out) {
+static void add_below(const Table *table, const Layout *layout, const char **cells,
+                      int width, int indent, Text *out) {
   indent += 2 * GAP;
   for (int c = 0; c < table->n_columns; c++) {
     if (table->columns[c].rank != TABLE_BELOW || layout->width[c]) continue;
     for (const char *at = cells[c]; *at; at += strspn(at, " ")) {
-      size_t n_bytes = line_bytes(at, width - indent > WRAP_MIN ? width - indent : WRAP_MIN);
+      size_t n_bytes = line_bytes(at, width - indent > WRAP_MIN ? width - indent
+                                                                : WRAP_MIN);
       text_addf(out, "%*s%.*s", indent, "", (int)n_bytes, at);
       end_line(out);
       at += n_bytes;

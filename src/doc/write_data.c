@@ -48,10 +48,10 @@ static void push_cell(Json *row, const Table *table, int64_t i, const char *cell
     Json *interval = json_list();
     if (table_get_drawn(cell, &low, &value, &high))
       json_push_number(interval, low), json_push_number(interval, value),
-      json_push_number(interval, high);
+          json_push_number(interval, high);
     json_push(row, interval);
-  } else if (!title && table->columns[i % table->n_columns].kind == TABLE_NUMBER && *cell &&
-             !*end) {
+  } else if (!title && table->columns[i % table->n_columns].kind == TABLE_NUMBER &&
+             *cell && !*end) {
     json_push_number(row, number);
   } else {
     json_push_text(row, cell);
@@ -74,12 +74,14 @@ static Json *table_json(const Table *table) {
 
 /* The words, without the marks of spans. */
 static Json *text_json(const DocBlock *block) {
-  static const char *const keys[] = {[DOC_HEADING] = "heading", [DOC_PARAGRAPH] = "paragraph",
+  static const char *const keys[] = {[DOC_HEADING] = "heading",
+                                     [DOC_PARAGRAPH] = "paragraph",
                                      [DOC_ITEM] = "item", [DOC_NOTE] = "note"};
   Json *map = json_map();
   Text words = {0};
   for (const char *at = block->text.data; *at; at++)
-    if (*at != *DOC_CODE && *at != *DOC_STRONG && *at != *DOC_END) text_add_bytes(&words, at, 1);
+    if (*at != *DOC_CODE && *at != *DOC_STRONG && *at != *DOC_END)
+      text_add_bytes(&words, at, 1);
   json_put_text(map, keys[block->kind], words.data ? words.data : "");
   text_deinit(&words);
   return map;
@@ -93,7 +95,8 @@ void doc_write_json(const Doc *doc, int width, Text *out) {
   for (const DocBlock *block = doc->first; block; block = block->next) {
     out->failed |= block->text.failed || block->table.cells.failed;
     if (doc_is_empty(block)) continue;
-    json_push(list, block->kind == DOC_TABLE ? table_json(&block->table) : text_json(block));
+    json_push(list,
+              block->kind == DOC_TABLE ? table_json(&block->table) : text_json(block));
   }
   out->failed |= json_write(list, 2, out, &fault) != ERR_OK;
   text_add(out, "\n");

@@ -1,5 +1,6 @@
-/* write_markup.c: documents as Markdown, HTML and LaTeX: one walk, and what each of them writes
- * around and in place of what. An empty line stands between blocks, none at the end. */
+/* write_markup.c: documents as Markdown, HTML and LaTeX: one walk, and what each of
+ * them writes around and in place of what. An empty line stands between blocks, none at
+ * the end. */
 #include "doc/doc.h"
 #include <string.h>
 
@@ -11,7 +12,7 @@ enum { N_KINDS = DOC_BREAK + 1 };
 
 typedef struct Markup {
   Around block[N_KINDS];
-  Around list;               /* around items that follow each other */
+  Around list; /* around items that follow each other */
   Around code, strong;
   /* Adds a character (of n_bytes) of a text, or of a cell, as it has to be written. */
   void (*add_char)(Text *out, const char *at, size_t n_bytes, bool cell);
@@ -35,8 +36,9 @@ static void add_all(Text *out, const char *text, const Markup *markup, bool cell
 static void add_spans(Text *out, const char *text, const Markup *markup) {
   const char *end = "";
   for (size_t n; *text; text += n) {
-    const Around *span = *text == *DOC_CODE ? &markup->code
-                         : *text == *DOC_STRONG ? &markup->strong : NULL;
+    const Around *span = *text == *DOC_CODE     ? &markup->code
+                         : *text == *DOC_STRONG ? &markup->strong
+                                                : NULL;
     n = char_bytes(text);
     if (!span && *text != *DOC_END) {
       markup->add_char(out, text, n, false);
@@ -78,10 +80,11 @@ static void write_markup(const Doc *doc, const Markup *markup, Text *out) {
 }
 
 /* Calls `visit` with each title and cell. */
-typedef void Visit(Text *out, const Table *table, int column, int64_t row, const char *cell,
-                   const Markup *markup);
+typedef void Visit(Text *out, const Table *table, int column, int64_t row,
+                   const char *cell, const Markup *markup);
 
-static void each_cell(Text *out, const Table *table, Visit *visit, const Markup *markup) {
+static void each_cell(Text *out, const Table *table, Visit *visit,
+                      const Markup *markup) {
   const char *cell = table->cells.data;
   for (int64_t i = 0; i < table->n_cells; i++, cell = table_next(cell))
     visit(out, table, (int)(i % table->n_columns), i / table->n_columns, cell, markup);
@@ -99,7 +102,7 @@ static void add_drawn(Text *out, const Table *table, int column, const char *cel
   text_deinit(&drawn);
 }
 
-/* -- Markdown ------------------------------------------------------------------------ */
+/* -- Markdown ---------------------------------------------------------------------- */
 
 /* A line end would end a row. What might begin a span in a sentence is quoted. */
 static void md_char(Text *out, const char *at, size_t n_bytes, bool cell) {
@@ -107,14 +110,13 @@ static void md_char(Text *out, const char *at, size_t n_bytes, bool cell) {
   text_add_bytes(out, *at == '\n' ? " " : at, n_bytes);
 }
 
-static void md_cell(Text *out, const Table *table, int column, int64_t row, const char *cell,
-                    const Markup *markup) {
+static void md_cell(Text *out, const Table *table, int column, int64_t row,
+                    const char *cell, const Markup *markup) {
   bool last = column == table->n_columns - 1;
   text_add(out, column ? " | " : "| ");
   if (row > 0 && table->columns[column].kind == TABLE_DRAWN)
     add_drawn(out, table, column, cell, markup);
-  else
-    add_all(out, cell, markup, true);
+  else add_all(out, cell, markup, true);
   if (!last) return;
   text_add(out, " |\n");
   for (int c = 0; row == 0 && c < table->n_columns; c++)
@@ -137,7 +139,7 @@ void doc_write_md(const Doc *doc, int width, Text *out) {
   write_markup(doc, &md, out);
 }
 
-/* -- HTML ---------------------------------------------------------------------------- */
+/* -- HTML -------------------------------------------------------------------------- */
 
 static void html_char(Text *out, const char *at, size_t n_bytes, bool cell) {
   (void)cell;
@@ -159,19 +161,22 @@ static void html_interval(Text *out, TableScale scale, const char *cell) {
   double room = WIDTH - 2 * MARGIN, middle = MARGIN + room * table_place(scale, value);
   text_addf(out, "<svg width=\"%d\" height=\"%d\" role=\"img\">", WIDTH, HEIGHT);
   if (low <= high)
-    text_addf(out, "<line x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\" stroke=\"currentColor\"/>",
-              MARGIN + room * table_place(scale, low), MARGIN + room * table_place(scale, high),
-              HEIGHT / 2, HEIGHT / 2);
-  text_addf(out, "<circle cx=\"%.1f\" cy=\"%d\" r=\"3\" fill=\"currentColor\"/></svg>", middle,
-            HEIGHT / 2);
+    text_addf(out,
+              "<line x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\" "
+              "stroke=\"currentColor\"/>",
+              MARGIN + room * table_place(scale, low),
+              MARGIN + room * table_place(scale, high), HEIGHT / 2, HEIGHT / 2);
+  text_addf(out, "<circle cx=\"%.1f\" cy=\"%d\" r=\"3\" fill=\"currentColor\"/></svg>",
+            middle, HEIGHT / 2);
 }
 
-static void html_cell(Text *out, const Table *table, int column, int64_t row, const char *cell,
-                      const Markup *markup) {
+static void html_cell(Text *out, const Table *table, int column, int64_t row,
+                      const char *cell, const Markup *markup) {
   const char *tag = row ? "td" : "th";
   TableKind kind = table->columns[column].kind;
   if (column == 0) text_add(out, "<tr>");
-  text_addf(out, "<%s%s>", tag, kind == TABLE_NUMBER ? " style=\"text-align:right\"" : "");
+  text_addf(out, "<%s%s>", tag,
+            kind == TABLE_NUMBER ? " style=\"text-align:right\"" : "");
   if (row && kind == TABLE_DRAWN) html_interval(out, table_scale(table, column), cell);
   else add_all(out, cell, markup, true);
   text_addf(out, "</%s>", tag);
@@ -186,15 +191,17 @@ static void html_table(Text *out, const Table *table, const Markup *markup) {
 
 void doc_write_html(const Doc *doc, int width, Text *out) {
   static const Markup html = {
-      .block = {[DOC_HEADING] = {"<h2>", "</h2>\n"}, [DOC_PARAGRAPH] = {"<p>", "</p>\n"},
+      .block = {[DOC_HEADING] = {"<h2>", "</h2>\n"},
+                [DOC_PARAGRAPH] = {"<p>", "</p>\n"},
                 [DOC_ITEM] = {"<li>", "</li>\n"}, [DOC_NOTE] = {"<p>", "</p>\n"}},
       .list = {"<ul>\n", "</ul>\n"}, .code = {"<code>", "</code>"},
-      .strong = {"<strong>", "</strong>"}, .add_char = html_char, .add_table = html_table};
+      .strong = {"<strong>", "</strong>"}, .add_char = html_char,
+      .add_table = html_table};
   (void)width;
   write_markup(doc, &html, out);
 }
 
-/* -- LaTeX --------------------------------------------------------------------------- */
+/* -- LaTeX ------------------------------------------------------------------------- */
 
 /* The characters that mean something to LaTeX. */
 static void latex_char(Text *out, const char *at, size_t n_bytes, bool cell) {
@@ -202,7 +209,7 @@ static void latex_char(Text *out, const char *at, size_t n_bytes, bool cell) {
   if (*at == '\\') text_add(out, "\\textbackslash{}");
   else if (*at == '~') text_add(out, "\\textasciitilde{}");
   else if (*at == '^') text_add(out, "\\textasciicircum{}");
-  else if (*at == '[') text_add(out, "{[}");       /* behind \\ it would begin an option */
+  else if (*at == '[') text_add(out, "{[}"); /* behind \\ it would begin an option */
   else if (*at == '<') text_add(out, "\\textless{}");
   else if (*at == '>') text_add(out, "\\textgreater{}");
   else if (*at == '\n') text_add(out, " ");
@@ -213,8 +220,8 @@ static void latex_char(Text *out, const char *at, size_t n_bytes, bool cell) {
   }
 }
 
-static void latex_cell(Text *out, const Table *table, int column, int64_t row, const char *cell,
-                       const Markup *markup) {
+static void latex_cell(Text *out, const Table *table, int column, int64_t row,
+                       const char *cell, const Markup *markup) {
   if (column) text_add(out, " & ");
   if (row && table->columns[column].kind == TABLE_DRAWN) {
     text_add(out, "\\texttt{");

@@ -4,7 +4,8 @@
 
 enum { INDENT = 2 };
 
-/* Where the first line of a block begins; the others begin INDENT further in, of notes below. */
+/* Where the first line of a block begins; the others begin INDENT further in, of notes
+ * below. */
 static int indent_of(DocKind kind) {
   return kind == DOC_ITEM || kind == DOC_NOTE ? INDENT : 0;
 }
@@ -30,7 +31,8 @@ static void add_words(DocKind kind, const char *text, int width, Text *out) {
   out->failed |= plain.failed || clean.failed;
   text_addf(out, "%*s", indent, "");
   if (!clean.failed)
-    text_add_wrapped(out, clean.data, indent, kind == DOC_NOTE ? indent : indent + INDENT, width);
+    text_add_wrapped(out, clean.data, indent,
+                     kind == DOC_NOTE ? indent : indent + INDENT, width);
   text_deinit(&plain);
   text_deinit(&clean);
 }
@@ -44,14 +46,14 @@ void doc_write_text(const Doc *doc, int width, Text *out) {
   for (const DocBlock *block = doc->first; block; block = block->next) {
     apart |= block->kind == DOC_BREAK || block->kind == DOC_HEADING;
     out->failed |= block->text.failed || block->table.cells.failed;
-    if (doc_is_empty(block) || (block->kind == DOC_TABLE && table_is_empty(&block->table)))
+    if (doc_is_empty(block) ||
+        (block->kind == DOC_TABLE && table_is_empty(&block->table)))
       continue;
     if (apart && out->n_bytes > begin) text_add(out, "\n");
     apart = false;
     if (block->kind == DOC_TABLE)
       table_write(&block->table, width, table_indent(&block->table), out);
-    else
-      add_words(block->kind, block->text.data, columns, out);
+    else add_words(block->kind, block->text.data, columns, out);
   }
 }
 

@@ -1,5 +1,5 @@
-/* apply.c: an op applied to nodes gives a node. What has grown too long below it is evaluated
- * or cut here, never where a node is made by itself. */
+/* apply.c: an op applied to nodes gives a node. What has grown too long below it is
+ * evaluated or cut here, never where a node is made by itself. */
 #include "graph/graph_private.h"
 
 /* Puts op and layer before the text of infer's fault. */
@@ -8,12 +8,13 @@ static void apply_failed(Graph *graph, const Op *op) {
   else fault_prefix(&graph->fault, "%s", op->name);
 }
 
-Node *graph_apply(Graph *graph, const Op *op, Node *const *in, int n_in, const Attr *attr,
-                  int n_attr) {
+Node *graph_apply(Graph *graph, const Op *op, Node *const *in, int n_in,
+                  const Attr *attr, int n_attr) {
   if (graph->fault.code) return NULL;
   for (int i = 0; i < n_in; i++)
     if (!in[i]) return NULL;
-  must(op->n_in == ANY_NUMBER || (n_in <= op->n_in && n_in >= op->n_in - op->n_optional));
+  must(op->n_in == ANY_NUMBER ||
+       (n_in <= op->n_in && n_in >= op->n_in - op->n_optional));
   OpInfer io = {.op = op, .n_in = n_in, .in = in, .attr = attr, .n_attr = n_attr,
                 .n_out = op->n_out, .fault = &graph->fault};
   Err err = op->infer(&io);

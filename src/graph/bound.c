@@ -2,7 +2,7 @@
 #include "graph/bound.h"
 #include <stdlib.h>
 
-/* -- binding ------------------------------------------------------------------------- */
+/* -- binding ----------------------------------------------------------------------- */
 
 static bool args_differ(const PlanArgs *args) {
   for (int i = 0; i < args->n; i++)
@@ -12,13 +12,16 @@ static bool args_differ(const PlanArgs *args) {
 }
 
 /* What a leaf of the trace will be in later runs. */
-static PlanSource source_of(const Graph *graph, const Node *leaf, const PlanArgs *args) {
+static PlanSource source_of(const Graph *graph, const Node *leaf,
+                            const PlanArgs *args) {
   if (variable_read_at_begin(graph, leaf))
     return (PlanSource){.from = FROM_READ, .variable = variable_retain(leaf->var)};
   const void *data = plan_leaf_data(leaf);
   for (int k = 0; k < args->n; k++)
-    if (args->v[k]->a.data == data) return (PlanSource){.from = FROM_ARGUMENT, .index = k};
-  return (PlanSource){.from = FROM_CONSTANT, .constant = tensor_retain(plan_leaf_value(leaf))};
+    if (args->v[k]->a.data == data)
+      return (PlanSource){.from = FROM_ARGUMENT, .index = k};
+  return (PlanSource){.from = FROM_CONSTANT,
+                      .constant = tensor_retain(plan_leaf_value(leaf))};
 }
 
 static void bind_source(BoundPlan *b, int i, const Trace *trace, const PlanArgs *args) {
@@ -34,7 +37,8 @@ static void bind_source(BoundPlan *b, int i, const Trace *trace, const PlanArgs 
 static bool make_out(BoundPlan *b, Node *const *root, int n_out) {
   for (; b->n_out < n_out; b->n_out++) {
     const Node *like = root[b->n_out];
-    b->out[b->n_out] = tensor_new(&b->graph->memory, like->dtype, &like->shape, &(Fault){0});
+    b->out[b->n_out] = tensor_new(&b->graph->memory, like->dtype, &like->shape,
+                                  &(Fault){0});
     if (!b->out[b->n_out]) return false;
   }
   return true;
@@ -49,7 +53,8 @@ static void note_args(BoundPlan *b, const PlanArgs *args) {
 }
 
 void bound_take(BoundPlan *b, Graph *graph, CachedPlan *cached, const Trace *trace,
-                Node *const *root, int n_out, const PlanArgs *args, uint64_t signature) {
+                Node *const *root, int n_out, const PlanArgs *args,
+                uint64_t signature) {
   *b = (BoundPlan){.graph = graph, .signature = signature, .seed = graph->seed,
                    .seeding = graph->count.seeding};
   if (!args_differ(args)) return;
@@ -94,7 +99,7 @@ bool bound_fits(const BoundPlan *b, uint64_t signature, const PlanArgs *args) {
   return true;
 }
 
-/* -- a run --------------------------------------------------------------------------- */
+/* -- a run ------------------------------------------------------------------------- */
 
 static Err settle(Graph *graph, const Variable *v, Fault *fault) {
   Node *value = v->current;
@@ -104,7 +109,8 @@ static Err settle(Graph *graph, const Variable *v, Fault *fault) {
 
 static Err settle_all(BoundPlan *b, VariableList variables, Fault *fault) {
   Err err = ERR_OK;
-  for (int i = 0; !err && i < variables.n; i++) err = settle(b->graph, variables.v[i], fault);
+  for (int i = 0; !err && i < variables.n; i++)
+    err = settle(b->graph, variables.v[i], fault);
   for (int i = 0; !err && i < b->cached->n_in; i++)
     if (b->in[i].variable) err = settle(b->graph, b->in[i].variable, fault);
   return err;

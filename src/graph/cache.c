@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* -- keys ---------------------------------------------------------------------------- */
+/* -- keys -------------------------------------------------------------------------- */
 
 /* Room for n more words. */
 static bool key_reserve(Trace *t, size_t n) {
@@ -49,20 +49,22 @@ static void note_places(VariableList list) {
   for (int i = 0; i < list.n; i++) list.v[i]->place = i;
 }
 
-/* The place of the variable that a leaf stands for at the begin of the step; -1: of none. */
+/* The place of the variable that a leaf stands for at the begin of the step; -1: of
+ * none. */
 static int64_t leaf_place(const Graph *graph, VariableList list, const Node *leaf) {
   return variable_read_at_begin(graph, leaf) ? variable_place(list, leaf->var) : -1;
 }
 
-static bool put_leaf(Trace *t, const Graph *graph, const Node *node, VariableList variables) {
+static bool put_leaf(Trace *t, const Graph *graph, const Node *node,
+                     VariableList variables) {
   if (!key_reserve(t, 1 + SHAPE_WORDS)) return false;
   key_put(t, (uint64_t)(leaf_place(graph, variables, node) + 1) << 8 | 1);
   put_shape(t, node);
   return true;
 }
 
-/* An op whose data can be refused names its layer and line: part of the key, so that they are
- * right. */
+/* An op whose data can be refused names its layer and line: part of the key, so that
+ * they are right. */
 static bool put_node(Trace *t, const Node *node) {
   int n_attr = node->op->flags & OP_DRAW ? node->n_attr - 2 : node->n_attr;
   if (!key_reserve(t, (size_t)(5 + node->n_in + n_attr) + SHAPE_WORDS)) return false;
@@ -78,7 +80,7 @@ static bool put_node(Trace *t, const Node *node) {
   return true;
 }
 
-/* -- traces -------------------------------------------------------------------------- */
+/* -- traces ------------------------------------------------------------------------ */
 
 /* Evaluates values that variables were given before and nobody has looked at. */
 static Err settle(Graph *graph, const Walk *walk, uint64_t first_serial, bool *any) {
@@ -93,7 +95,8 @@ static Err settle(Graph *graph, const Walk *walk, uint64_t first_serial, bool *a
   return ERR_OK;
 }
 
-Err trace_list(Trace *out, Graph *graph, Node *const *roots, int n, uint64_t first_serial) {
+Err trace_list(Trace *out, Graph *graph, Node *const *roots, int n,
+               uint64_t first_serial) {
   Walk walk = {0};
   bool again = true;
   *out = (Trace){0};
@@ -156,7 +159,7 @@ void trace_deinit(Trace *trace) {
   *trace = (Trace){0};
 }
 
-/* -- plans --------------------------------------------------------------------------- */
+/* -- plans ------------------------------------------------------------------------- */
 
 static void cached_free(CachedPlan *c) {
   if (!c) return;
@@ -184,7 +187,7 @@ void cache_clear(Graph *graph) {
   }
 }
 
-/* -- in what two graphs differ, for people ------------------------------------------- */
+/* -- in what two graphs differ, for people ----------------------------------------- */
 
 /* The words of one node: see put_leaf and put_node. */
 static bool is_leaf_words(const uint64_t *words) { return (words[0] & 0xff) == 1; }
@@ -198,7 +201,8 @@ static void add_shape_was(Text *out, const uint64_t *words) {
   char text[SHAPE_TEXT];
   Shape shape = {.rank = (int)(words[0] & 0xff)};
   for (int i = 0; i < shape.rank; i++) shape.dim[i] = (int64_t)words[1 + i];
-  text_addf(out, "was %s %s", shape_text(text, &shape), dtype_name((DType)(words[0] >> 8)));
+  text_addf(out, "was %s %s", shape_text(text, &shape),
+            dtype_name((DType)(words[0] >> 8)));
 }
 
 /* The attribute in slot `slot` of the node. */
@@ -234,7 +238,8 @@ static const CachedPlan *plan_made(const Graph *graph, uint64_t made) {
   return NULL;
 }
 
-bool trace_difference(const Trace *trace, const Graph *graph, uint64_t made, Text *out) {
+bool trace_difference(const Trace *trace, const Graph *graph, uint64_t made,
+                      Text *out) {
   const CachedPlan *last = plan_made(graph, made);
   if (!last) return false;
   size_t n = last->n_key < trace->n_key ? last->n_key : trace->n_key, at = 0;
@@ -250,11 +255,13 @@ bool trace_difference(const Trace *trace, const Graph *graph, uint64_t made, Tex
   text_addf(out, "%s (%s): ", node_label(label, sizeof label, trace->v[i]),
             shape_text(shape, &trace->v[i]->shape));
   if (at >= last->n_key) text_add(out, "was not there");
-  else add_what_differs(out, trace->v[i], trace->key + first, last->key + first, at - first);
+  else
+    add_what_differs(out, trace->v[i], trace->key + first, last->key + first,
+                     at - first);
   return true;
 }
 
-/* -- finding and making -------------------------------------------------------------- */
+/* -- finding and making ------------------------------------------------------------ */
 
 CachedPlan *cache_find(Graph *graph, PlanUse use, const Trace *trace) {
   const PlanStore *store = &graph->plans[use];
@@ -275,19 +282,22 @@ static void note_nodes(const Trace *trace) {
 
 /* After note_nodes; -1: not there. */
 static int64_t trace_place(const Trace *trace, const Node *node) {
-  bool there = node->index >= 0 && node->index < trace->n && trace->v[node->index] == node;
+  bool there = node->index >= 0 && node->index < trace->n &&
+               trace->v[node->index] == node;
   return there ? node->index : -1;
 }
 
-static PlanSource source_of(const Graph *graph, const Trace *trace, VariableList variables,
-                            Node *const *numbers, int n_numbers, const Node *leaf) {
+static PlanSource source_of(const Graph *graph, const Trace *trace,
+                            VariableList variables, Node *const *numbers, int n_numbers,
+                            const Node *leaf) {
   int64_t at = leaf_place(graph, variables, leaf);
   if (at >= 0) return (PlanSource){.from = FROM_VARIABLE, .index = at};
   for (int k = 0; k < n_numbers; k++)
     if (numbers[k] == leaf) return (PlanSource){.from = FROM_NUMBER, .index = k};
   at = trace_place(trace, leaf);
   if (at >= 0) return (PlanSource){.from = FROM_TRACE, .index = at};
-  return (PlanSource){.from = FROM_CONSTANT, .constant = tensor_retain(plan_leaf_value(leaf))};
+  return (PlanSource){.from = FROM_CONSTANT,
+                      .constant = tensor_retain(plan_leaf_value(leaf))};
 }
 
 static bool allocate(CachedPlan *c, const Trace *trace) {
@@ -372,7 +382,7 @@ CachedPlan *cache_add(Graph *graph, PlanUse use, const Trace *trace, Node *const
   return *room = c;
 }
 
-/* -- running ------------------------------------------------------------------------- */
+/* -- running ----------------------------------------------------------------------- */
 
 static Stream draw_stream(const Node *draw) {
   const Attr *attr = draw->attr + draw->n_attr - 2;
@@ -394,7 +404,8 @@ static void *source_data(const PlanSource *source, const Graph *graph,
 }
 
 void cached_bind(CachedPlan *c, Graph *graph, const PlanGiven *given) {
-  for (int i = 0; i < c->n_in; i++) c->in_data[i] = source_data(&given->in[i], graph, given);
+  for (int i = 0; i < c->n_in; i++)
+    c->in_data[i] = source_data(&given->in[i], graph, given);
   for (int i = 0; i < c->n_draws; i++)
     c->streams[i] = given->trace ? draw_stream(given->trace->v[c->draw[i]])
                                  : graph_draw_again(graph, given->draw_key[i]);

@@ -1,16 +1,16 @@
-/* exec.c: the naive executor. Every node is computed by its op's own kernel, one after the
- * other, each into memory of its own. It decides nothing and is the oracle for everything
- * faster.
+/* exec.c: the naive executor. Every node is computed by its op's own kernel, one after
+ * the other, each into memory of its own. It decides nothing and is the oracle for
+ * everything faster.
  *
  * A value is kept while somebody may look: for roots, for nodes held from outside, and
- * until the last user below the roots has been computed. Nodes that depend on no variable
- * then forget their inputs. */
+ * until the last user below the roots has been computed. Nodes that depend on no
+ * variable then forget their inputs. */
 #include "graph/graph_private.h"
 #include "base/sys.h"
 #include <math.h>
 #include <stdlib.h>
 
-/* -- one node ------------------------------------------------------------------------ */
+/* -- one node ---------------------------------------------------------------------- */
 
 typedef struct Job {
   const OpCall *call;
@@ -77,13 +77,13 @@ Err node_compute(Graph *graph, Node *node) {
   return graph->fault.code;
 }
 
-/* -- all nodes below some roots ------------------------------------------------------ */
+/* -- all nodes below some roots ---------------------------------------------------- */
 
 typedef struct Run {
   Graph *graph;
   Walk walk;
-  int64_t *n_users;      /* still to be computed */
-  bool *fresh;           /* computed by this run */
+  int64_t *n_users; /* still to be computed */
+  bool *fresh;      /* computed by this run */
 } Run;
 
 static bool has_value(const Node *node) { return node->value[0] != NULL; }
@@ -102,7 +102,7 @@ static Err run_init(Run *run, Graph *graph, Node *const *roots, int n,
     if (has_value(node)) continue;
     for (int k = 0; k < node->n_in; k++) run->n_users[node->in[k]->index]++;
   }
-  for (int i = 0; i < n; i++) run->n_users[roots[i]->index]++;   /* roots stay */
+  for (int i = 0; i < n; i++) run->n_users[roots[i]->index]++; /* roots stay */
   return ERR_OK;
 }
 
@@ -131,8 +131,8 @@ static Err run_all(Run *run) {
   return ERR_OK;
 }
 
-/* In order of making: a node freed by a later one's forgetting was looked at before. What
- * forgets remembers what it was computed from. */
+/* In order of making: a node freed by a later one's forgetting was looked at before.
+ * What forgets remembers what it was computed from. */
 Err walk_forget(Graph *graph, const Walk *walk, const bool *fresh) {
   Origins *below = NULL;
   bool ok = true;
@@ -171,7 +171,7 @@ Err graph_eval(Graph *graph, Node *const *nodes, int n) {
   return err;
 }
 
-/* -- finding the first value that is not finite -------------------------------------- */
+/* -- finding the first value that is not finite ------------------------------------ */
 
 /* Index from 1 of the first element that is not finite; 0: none. */
 static int64_t first_bad(const Array *a) {

@@ -5,31 +5,33 @@
  * the gradients of its inputs; several contributions to one node are added in the order
  * in which they come, so the result does not depend on anything but the graph.
  *
- * The walk stops at reads: what a variable stood for before its last assignment is cut. */
+ * The walk stops at reads: what a variable stood for before its last assignment is
+ * cut. */
 #include "graph/graph_private.h"
 #include "graph/ops.h"
 #include <stdlib.h>
 
 /* One of those to differentiate by: all reads of a variable, or a node. */
 typedef struct Wrt {
-  const void *key;       /* the variable, else the node */
-  int place;             /* in the caller's list */
+  const void *key; /* the variable, else the node */
+  int place;       /* in the caller's list */
 } Wrt;
 
-/* State of one call. Per node of the walk: does it depend on a wrt; gradients of outputs. */
+/* State of one call. Per node of the walk: does it depend on a wrt; gradients of
+ * outputs. */
 typedef struct Adjoints {
   Graph *graph;
   Node *const *wrt;
   int n_wrt;
-  Wrt *sorted;           /* by key, then place */
+  Wrt *sorted; /* by key, then place */
   Walk walk;
   bool *needed;
-  Node **gy;             /* MAX_OUT per node; NULL: nothing flows */
+  Node **gy; /* MAX_OUT per node; NULL: nothing flows */
 } Adjoints;
 
 static bool is_leaf(const Node *node) { return (node->op->flags & OP_LEAF) != 0; }
 
-/* -- what is differentiated by ------------------------------------------------------- */
+/* -- what is differentiated by ----------------------------------------------------- */
 
 /* A read of a variable stands for all reads of it; anything else for itself. */
 static const void *key_of(const Node *node) {
@@ -42,7 +44,8 @@ static int by_key(const void *a, const void *b) {
   return (x->place > y->place) - (x->place < y->place);
 }
 
-/* The first place in the caller's list of what the node stands for; -1: it is not there. */
+/* The first place in the caller's list of what the node stands for; -1: it is not
+ * there. */
 static int place_of(const Adjoints *a, const Node *node) {
   const void *key = key_of(node);
   int lo = 0, hi = a->n_wrt;
@@ -105,7 +108,7 @@ static void adjoints_deinit(Adjoints *a) {
   free(a->gy);
 }
 
-/* -- the walk back ------------------------------------------------------------------- */
+/* -- the walk back ----------------------------------------------------------------- */
 
 static void flow(Adjoints *a, Node *node, int output, Node *g) {
   if (!g) return;
@@ -186,8 +189,8 @@ static Err propagate(Adjoints *a, Node *y) {
   return a->graph->fault.code;
 }
 
-/* out[k]: the sum over all nodes of the walk that stand for wrt[k], in order; zeros when y
- * does not reach it. Summed at its first place in the list. */
+/* out[k]: the sum over all nodes of the walk that stand for wrt[k], in order; zeros
+ * when y does not reach it. Summed at its first place in the list. */
 static Err collect(Adjoints *a, Node **out) {
   Graph *graph = a->graph;
   for (int k = 0; k < a->n_wrt; k++) out[k] = NULL;
@@ -221,9 +224,9 @@ static Err check_wrt(Graph *graph, Node *const *wrt, int n) {
     if (differentiable(wrt[i])) continue;
     const char *name = wrt[i]->var ? wrt[i]->var->name : NULL;
     return fault_set(&graph->fault, ERR_VALUE,
-                     "grad: tensor %d to differentiate by%s%s%s is %s: only real tensors have "
-                     "gradients; allowed: real, as t:cast \"real\" gives", i + 1,
-                     name ? " (" : "", name ? name : "", name ? ")" : "",
+                     "grad: tensor %d to differentiate by%s%s%s is %s: only real "
+                     "tensors have gradients; allowed: real, as t:cast \"real\" gives",
+                     i + 1, name ? " (" : "", name ? name : "", name ? ")" : "",
                      dtype_name(wrt[i]->dtype));
   }
   return ERR_OK;
@@ -234,7 +237,8 @@ Err graph_grad(Graph *graph, Node *y, Node *gy, Node *const *wrt, int n, Node **
   char got[SHAPE_TEXT], want[SHAPE_TEXT];
   if (!gy && shape_count(&y->shape) != 1)
     return fault_set(&graph->fault, ERR_SHAPE,
-                     "grad: y has shape %s; allowed: one element, or give gy of y's shape",
+                     "grad: y has shape %s; allowed: one element, or give gy of y's "
+                     "shape",
                      shape_text(got, &y->shape));
   if (gy && !shape_equal(&gy->shape, &y->shape))
     return fault_set(&graph->fault, ERR_SHAPE, "grad: gy has shape %s, y has shape %s",

@@ -1,18 +1,21 @@
-/* graph.h: expressions. A Node is an immutable value that may not have been computed yet.
+/* graph.h: expressions. A Node is an immutable value that may not have been computed
+ * yet.
  *
  * Invariants
- *   - A node's shape and dtype are known when it is made; a wrong shape is an error there.
- *   - What a node's value is never changes: a Variable changes by pointing at another node.
- *   - A node holds its inputs until it is evaluated and not tracked; then it forgets them.
- *     Tracked nodes (those that depend on a variable) keep their history for graph_grad,
- *     up to a length: see history.c.
+ *   - A node's shape and dtype are known when it is made; a wrong shape is an error
+ * there.
+ *   - What a node's value is never changes: a Variable changes by pointing at another
+ * node.
+ *   - A node holds its inputs until it is evaluated and not tracked; then it forgets
+ * them. Tracked nodes (those that depend on a variable) keep their history for
+ * graph_grad, up to a length: see history.c.
  *   - Draws fix their stream position when made, as an attribute.
  *
- * Ownership. A Graph is a session: all nodes, streams and counters of one script. Functions
- * that make nodes return them *borrowed*, valid until the innermost graph_scope ends;
- * whoever keeps one longer retains it. Constructors accept NULL inputs and then return
- * NULL, and the first failure stays in graph->fault: so a chain of calls is checked once,
- * at its end. */
+ * Ownership. A Graph is a session: all nodes, streams and counters of one script.
+ * Functions that make nodes return them *borrowed*, valid until the innermost
+ * graph_scope ends; whoever keeps one longer retains it. Constructors accept NULL
+ * inputs and then return NULL, and the first failure stays in graph->fault: so a chain
+ * of calls is checked once, at its end. */
 #ifndef GRAPH_GRAPH_H
 #define GRAPH_GRAPH_H
 
@@ -28,54 +31,58 @@ typedef struct Origins Origins;
 
 enum { MAX_OUT = 4, MAX_IN = 64, GRAPH_KEPT = 4096 };
 
-typedef union Attr { int64_t i; double f; } Attr;
+typedef union Attr {
+  int64_t i;
+  double f;
+} Attr;
 
-/* What is known of a value before it is computed: see known.c. Dropout counts as nothing. */
+/* What is known of a value before it is computed: see known.c. Dropout counts as
+ * nothing. */
 typedef struct Known {
-  double lo, hi;              /* no element is below or above */
-  double total;               /* of each row along the last axis; NaN: not known */
-  bool logs;                  /* exponentials of a row sum to 1 */
+  double lo, hi; /* no element is below or above */
+  double total;  /* of each row along the last axis; NaN: not known */
+  bool logs;     /* exponentials of a row sum to 1 */
 } Known;
 
 struct Node {
   /* read-only */
   const Op *op;
-  Shape shape;                /* of output 0 */
+  Shape shape; /* of output 0 */
   DType dtype;
   int n_in, n_attr, n_out;
-  Node **in;                  /* retained; NULL once forgotten */
+  Node **in; /* retained; NULL once forgotten */
   Attr *attr;
-  const Shape *out_shape;     /* n_out of them */
+  const Shape *out_shape; /* n_out of them */
   const DType *out_dtype;
-  Variable *var;              /* of a read: the variable; its value may be gone */
-  bool tracked;               /* depends on a variable, or was marked by graph_track */
-  bool forgotten;             /* had inputs, has none any more */
-  bool net_output;            /* returned by a net: a cross-entropy takes it for logits */
-  uint32_t rule;              /* number of the optimizer's rule for one parameter that it is part
-                                 of: it may wait for the commit of a plan; 0: none */
+  Variable *var;   /* of a read: the variable; its value may be gone */
+  bool tracked;    /* depends on a variable, or was marked by graph_track */
+  bool forgotten;  /* had inputs, has none any more */
+  bool net_output; /* returned by a net: a cross-entropy takes it for logits */
+  uint32_t rule;   /* number of the optimizer's rule for one parameter that it is part
+                      of: it may wait for the commit of a plan; 0: none */
   Known known;
-  const char *layer;          /* interned path of the layer that made it, or NULL */
-  const char *file;           /* interned script name, or NULL */
+  const char *layer; /* interned path of the layer that made it, or NULL */
+  const char *file;  /* interned script name, or NULL */
   int line;
-  uint64_t serial;            /* order of making: inputs have smaller ones */
-  uint32_t step;              /* transaction in which it was made, with which it expires;
-                                 0: none */
+  uint64_t serial; /* order of making: inputs have smaller ones */
+  uint32_t step;   /* transaction in which it was made, with which it expires;
+                      0: none */
   /* private to graph/ */
-  Graph *graph;               /* whose list of free blocks its memory goes back to */
+  Graph *graph; /* whose list of free blocks its memory goes back to */
   int refs;
-  int handles;                /* holders outside the graph: its value is worth keeping */
-  int depth;                  /* longest path of unevaluated nodes below it */
-  int64_t history;            /* upper bound of the nodes below it: see history.c */
-  Origins *from;              /* what it was computed from, once it has forgotten */
-  size_t pending_bytes;       /* of values that wait for its evaluation: upper bound */
-  Tensor *value[MAX_OUT];     /* all or none */
-  uint64_t mark;              /* of the walk that visited it last */
-  int64_t index;              /* its place in that walk */
-  Node *link;                 /* next of those about to be freed */
+  int handles;            /* holders outside the graph: its value is worth keeping */
+  int depth;              /* longest path of unevaluated nodes below it */
+  int64_t history;        /* upper bound of the nodes below it: see history.c */
+  Origins *from;          /* what it was computed from, once it has forgotten */
+  size_t pending_bytes;   /* of values that wait for its evaluation: upper bound */
+  Tensor *value[MAX_OUT]; /* all or none */
+  uint64_t mark;          /* of the walk that visited it last */
+  int64_t index;          /* its place in that walk */
+  Node *link;             /* next of those about to be freed */
 };
 
-/* Blocks of nodes that were freed, by size: a step makes and frees hundreds. None are kept
- * in a build whose heap is watched, so that a use after a free is seen. */
+/* Blocks of nodes that were freed, by size: a step makes and frees hundreds. None are
+ * kept in a build whose heap is watched, so that a use after a free is seen. */
 enum { NODE_CLASSES = 16, NODE_CLASS_BYTES = 64 };
 #ifdef WATCHED_HEAP
 enum { FREE_NODES = 0 };
@@ -83,16 +90,20 @@ enum { FREE_NODES = 0 };
 enum { FREE_NODES = 8192 };
 #endif
 
-/* -- session ------------------------------------------------------------------------- */
+/* -- session ----------------------------------------------------------------------- */
 
-typedef struct Counter { uint64_t key; uint64_t count; } Counter;
+typedef struct Counter {
+  uint64_t key;
+  uint64_t count;
+} Counter;
 
-/* What names streams and records in a run. Setting the seed anew restarts all but `fits`. */
+/* What names streams and records in a run. Setting the seed anew restarts all but
+ * `fits`. */
 typedef struct RunCounts {
-  int nets;                   /* since the seed was set, by build */
-  int fits;                   /* in the run: records and checkpoints are named by it */
-  int fit_streams;            /* since the seed was set */
-  uint32_t seeding;           /* number of that setting: nets from before it count anew */
+  int nets;         /* since the seed was set, by build */
+  int fits;         /* in the run: records and checkpoints are named by it */
+  int fit_streams;  /* since the seed was set */
+  uint32_t seeding; /* number of that setting: nets from before it count anew */
 } RunCounts;
 
 /* What plans are kept for: steps, and values that somebody looks at. */
@@ -107,58 +118,60 @@ struct Graph {
   /* public: set by whoever drives the session */
   Par par;
   uint64_t seed;
-  bool training;              /* mode of layers: see train/step */
-  const char *layer;          /* label for nodes being made */
-  void *net;                  /* the net that is being called (nn/net.c), or NULL */
-  const char *file;           /* script line for nodes being made */
+  bool training;     /* mode of layers: see train/step */
+  const char *layer; /* label for nodes being made */
+  void *net;         /* the net that is being called (nn/net.c), or NULL */
+  const char *file;  /* script line for nodes being made */
   int line;
-  Fault fault;                /* the first failure since graph_ok */
+  Fault fault; /* the first failure since graph_ok */
   MemoryCount memory;
   RunCounts count;
-  Text *dump;                 /* the stages of the first built step go there; NULL: none */
-  bool static_trace;          /* the function of a static step runs: values are not there */
-  bool naive;                 /* all is run by the naive executor, the oracle */
-  bool checked;               /* plans are verified after each pass; preset in checked
-                                 builds (-DRUNNER_CHECKED) */
-  unsigned warned;            /* bits of GraphWarning that were given */
-  int whole_history;          /* > 0: none is cut, in functions given to grad */
-  uint32_t rule, n_rules;     /* of nodes being made, 0: none; and the last number given */
+  Text *dump;             /* the stages of the first built step go there; NULL: none */
+  bool static_trace;      /* the function of a static step runs: values are not there */
+  bool naive;             /* all is run by the naive executor, the oracle */
+  bool checked;           /* plans are verified after each pass; preset in checked
+                             builds (-DRUNNER_CHECKED) */
+  unsigned warned;        /* bits of GraphWarning that were given */
+  int whole_history;      /* > 0: none is cut, in functions given to grad */
+  uint32_t rule, n_rules; /* of nodes being made, 0: none; and the last number given */
   /* private */
   uint64_t next_serial, walk;
-  Node *free_nodes[NODE_CLASSES];   /* linked by `link` */
+  Node *free_nodes[NODE_CLASSES]; /* linked by `link` */
   int n_free_nodes;
-  uint64_t counted_at;        /* serial at which a history was counted last */
-  bool many_origins;          /* some node was computed from more than it remembers */
-  int n_gradients;            /* under way: nothing is evaluated meanwhile, for evaluation
-                                 renumbers nodes and lets them forget their inputs */
-  Node **pool;                /* borrowed nodes of the open scopes */
+  uint64_t counted_at; /* serial at which a history was counted last */
+  bool many_origins;   /* some node was computed from more than it remembers */
+  int n_gradients;     /* under way: nothing is evaluated meanwhile, for evaluation
+                          renumbers nodes and lets them forget their inputs */
+  Node **pool;         /* borrowed nodes of the open scopes */
   int n_pool, pool_capacity;
-  Counter *counters;          /* read-only: draws made from each stream so far */
+  Counter *counters; /* read-only: draws made from each stream so far */
   int n_counters, counter_capacity;
-  struct Undo *undo;          /* of the open transaction */
+  struct Undo *undo; /* of the open transaction */
   int n_undo, undo_capacity;
   bool in_transaction;
-  Node **kept;                /* held until the open transaction ends: graph_keep */
+  Node **kept; /* held until the open transaction ends: graph_keep */
   int n_kept, kept_capacity;
-  uint64_t first_serial;      /* of nodes made in the open transaction */
-  uint32_t step, n_steps;     /* number of the open transaction, 0: none; and the last */
+  uint64_t first_serial;  /* of nodes made in the open transaction */
+  uint32_t step, n_steps; /* number of the open transaction, 0: none; and the last */
   int n_counters_at_begin;
   uint64_t seed_at_begin;
   RunCounts count_at_begin;
-  uint32_t n_seedings;        /* the last number given to a setting of the seed */
-  bool named;                 /* the open transaction named a net or a stream */
-  uint32_t *void_steps;       /* taken back, in order: names that they gave count for nothing */
+  uint32_t n_seedings; /* the last number given to a setting of the seed */
+  bool named;          /* the open transaction named a net or a stream */
+  uint32_t
+      *void_steps; /* taken back, in order: names that they gave count for nothing */
   int n_void_steps, void_capacity;
   Counter *counters_at_begin;
   int begin_capacity;
-  PlanStore plans[N_PLAN_USES];   /* found again by structure: cache.h */
+  PlanStore plans[N_PLAN_USES]; /* found again by structure: cache.h */
   uint64_t plan_uses;
-  bool begins_at_values;      /* plans being made begin at every value that is there, also at
-                                 one through which a gradient could flow */
-  uint64_t sights[PLAN_SIGHTS];   /* keys of graphs that were computed without a plan: a ring */
+  bool begins_at_values; /* plans being made begin at every value that is there, also at
+                            one through which a gradient could flow */
+  uint64_t sights[PLAN_SIGHTS]; /* keys of graphs that were computed without a plan: a
+                                   ring */
   int next_sight;
-  int64_t plan_debt;          /* what planning values has cost and their runs not saved yet */
-  unsigned char *arena;       /* of plans: one runs at a time */
+  int64_t plan_debt;    /* what planning values has cost and their runs not saved yet */
+  unsigned char *arena; /* of plans: one runs at a time */
   size_t arena_bytes;
   char **interned;
   int n_interned, interned_capacity;
@@ -168,7 +181,8 @@ struct Graph {
 Err graph_open(Graph *graph, int threads, uint64_t seed, Fault *fault) WARN_UNUSED;
 void graph_close(Graph *graph);
 
-/* Has nothing failed? Else moves the fault out (to `fault`, unless NULL) and clears it. */
+/* Has nothing failed? Else moves the fault out (to `fault`, unless NULL) and clears
+ * it. */
 Err graph_ok(Graph *graph, Fault *fault) WARN_UNUSED;
 
 /* Nodes made between begin and end are released at the end, unless retained. */
@@ -187,47 +201,52 @@ Stream graph_draw(Graph *graph, const char *purpose, const char *name);
 Stream graph_draw_once(const Graph *graph, const char *purpose, const char *name);
 /* The next draw of a stream whose key is known, as of an earlier graph_draw. */
 Stream graph_draw_again(Graph *graph, uint64_t key);
-/* Sets the seed and starts all streams anew, from their names on: what is drawn afterwards
- * depends on nothing that was made before, if the counts of nets and fits restart, too. */
+/* Sets the seed and starts all streams anew, from their names on: what is drawn
+ * afterwards depends on nothing that was made before, if the counts of nets and fits
+ * restart, too. */
 void graph_seed(Graph *graph, uint64_t seed);
 void graph_restart_counts(Graph *graph);
-/* Was the transaction of this number one that named nets or streams and was taken back? */
+/* Was the transaction of this number one that named nets or streams and was taken
+ * back? */
 bool graph_is_void(const Graph *graph, uint32_t step);
-/* Sets the seed and how far all streams are: `counters` as they stood in graph->counters. */
+/* Sets the seed and how far all streams are: `counters` as they stood in
+ * graph->counters. */
 Err graph_set_streams(Graph *graph, uint64_t seed, const Counter *counters, int n,
                       Fault *fault) WARN_UNUSED;
 
-/* A line on stderr that a session gives once, with the script line of the node; NULL: the one
- * under way. */
+/* A line on stderr that a session gives once, with the script line of the node; NULL:
+ * the one under way. */
 typedef enum GraphWarning {
   WARN_NORMALIZED, WARN_BOUNDED, WARN_BROADCAST, WARN_UNTRAINED
 } GraphWarning;
-void graph_warn(Graph *graph, GraphWarning which, const Node *node, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+void graph_warn(Graph *graph, GraphWarning which, const Node *node, const char *format,
+                ...) __attribute__((format(printf, 4, 5)));
 
-/* -- nodes --------------------------------------------------------------------------- */
+/* -- nodes ------------------------------------------------------------------------- */
 
 Node *node_retain(Node *node);
-void node_release(Node *node);                     /* NULL is a no-op */
+void node_release(Node *node); /* NULL is a no-op */
 /* A handle is a retained reference from outside (Lua, a variable): values of such nodes
  * are kept once computed. */
 Node *node_hold(Node *node);
-void node_drop(Node *node);                        /* NULL is a no-op */
+void node_drop(Node *node); /* NULL is a no-op */
 
-/* A node with a given value; takes no reference of its caller's (retains the tensor). */
+/* A node with a given value; takes no reference of its caller's (retains the
+ * tensor). */
 Node *graph_const(Graph *graph, Tensor *value);
 /* A 0-axis real constant. */
 Node *graph_scalar(Graph *graph, double value);
 /* As graph_const, from plain numbers; used by tests and readers. */
-Node *graph_from_doubles(Graph *graph, DType dtype, const Shape *shape, const double *v);
+Node *graph_from_doubles(Graph *graph, DType dtype, const Shape *shape,
+                         const double *v);
 
-/* The same value as `x` as another node, cut from its history: no gradient flows on into x,
- * be it a leaf. NULL-safe; evaluates nothing. */
+/* The same value as `x` as another node, cut from its history: no gradient flows on
+ * into x, be it a leaf. NULL-safe; evaluates nothing. */
 Node *graph_detach(Graph *graph, Node *x);
 /* x itself where it is not tracked, else cut from its history; NULL-safe. */
 Node *graph_untracked(Graph *graph, Node *x);
-/* The same value as `x` as another node to differentiate by; gradients of gradients still
- * flow on into x. Tracked, so that what is computed from it keeps its history. */
+/* The same value as `x` as another node to differentiate by; gradients of gradients
+ * still flow on into x. Tracked, so that what is computed from it keeps its history. */
 Node *graph_track(Graph *graph, Node *x);
 
 /* The general constructor; the named ones in ops.h call it. */
@@ -242,78 +261,81 @@ void node_outlive(Node *node);
 bool graph_expired(Graph *graph, const Node *node);
 /* The same of a transaction's number, as nodes have it. */
 bool graph_step_over(Graph *graph, uint32_t step);
-/* Holds a node of the open transaction until that ends; false, and nothing done, for any
- * other node and when GRAPH_KEPT are held. */
+/* Holds a node of the open transaction until that ends; false, and nothing done, for
+ * any other node and when GRAPH_KEPT are held. */
 bool graph_keep(Graph *graph, Node *node);
 
 extern const Known KNOWN_NOTHING;
-#define KNOWN_SLACK 1e-6      /* of bounds and totals: what rounding may add */
+#define KNOWN_SLACK 1e-6 /* of bounds and totals: what rounding may add */
 /* Is every element in [0, 1]? Does each row along the last axis sum to 1 besides? */
 bool known_probabilities(const Known *known);
 bool known_distributions(const Known *known);
 
-/* -- variables ----------------------------------------------------------------------- */
+/* -- variables --------------------------------------------------------------------- */
 
 struct Variable {
   /* read-only */
   int refs;
-  char *name;                 /* "dense_1.weight"; NULL while it has none */
-  bool has_value;             /* false until first assigned */
-  Node *current;              /* held: what it stands for now, perhaps not computed yet */
-  uint64_t version;           /* grows with every assignment */
+  char *name;       /* "dense_1.weight"; NULL while it has none */
+  bool has_value;   /* false until first assigned */
+  Node *current;    /* held: what it stands for now, perhaps not computed yet */
+  uint64_t version; /* grows with every assignment */
   /* public */
-  bool trainable;             /* optimizers may change it */
-  bool frozen;                /* by net:freeze */
+  bool trainable; /* optimizers may change it */
+  bool frozen;    /* by net:freeze */
   /* private */
-  Node *leaf;                 /* the read of `version`, made once */
-  int n_reads;                /* nodes that read it: they keep the struct, not the value */
-  int n_pending;              /* assignments since it last stood for a computed value */
-  uint64_t first_read;        /* serial of the first node that read it */
-  uint32_t assigned_in;       /* the last transaction that assigned it ... */
-  Node *before;               /* ... and what it stood for before, borrowed */
-  int place;                  /* in the last list that it was looked up in */
-  bool loose;                 /* a script's own, of no layer, and no step was made to train it:
-                                 made at ... */
-  const char *file;           /* ... this line; interned, or NULL */
+  Node *leaf;           /* the read of `version`, made once */
+  int n_reads;          /* nodes that read it: they keep the struct, not the value */
+  int n_pending;        /* assignments since it last stood for a computed value */
+  uint64_t first_read;  /* serial of the first node that read it */
+  uint32_t assigned_in; /* the last transaction that assigned it ... */
+  Node *before;         /* ... and what it stood for before, borrowed */
+  int place;            /* in the last list that it was looked up in */
+  bool loose;       /* a script's own, of no layer, and no step was made to train it:
+                       made at ... */
+  const char *file; /* ... this line; interned, or NULL */
   int line;
-  double lo, hi;              /* where its elements lie (op.h, Range) ... */
-  uint64_t bounded;           /* ... as long as this is its version */
+  double lo, hi;    /* where its elements lie (op.h, Range) ... */
+  uint64_t bounded; /* ... as long as this is its version */
 };
 
-Variable *variable_new(const char *name, Fault *fault);      /* name may be NULL */
+Variable *variable_new(const char *name, Fault *fault); /* name may be NULL */
 Variable *variable_retain(Variable *v);
-Variable *variable_claim(Variable *v);   /* the same for who trains it: it is loose no more */
+Variable *
+variable_claim(Variable *v); /* the same for who trains it: it is loose no more */
 void variable_release(Variable *v);
 Err variable_rename(Variable *v, const char *name, Fault *fault) WARN_UNUSED;
 
 /* What it stands for at this moment, as a leaf of the graph: later assignments do not
  * change it. A fault when it has no value yet ("build the net first"). */
 Node *variable_read(Graph *graph, Variable *v);
-/* From now on it stands for `value` (detached, evaluated when somebody looks or when the
- * chain gets long). The first assignment fixes shape and dtype. Inside a transaction it is
- * undone by graph_rollback. */
+/* From now on it stands for `value` (detached, evaluated when somebody looks or when
+ * the chain gets long). The first assignment fixes shape and dtype. Inside a
+ * transaction it is undone by graph_rollback. */
 Err variable_assign(Graph *graph, Variable *v, Node *value) WARN_UNUSED;
 
-/* What it stood for when the open transaction began; what it stands for now, if it has not
- * been assigned since or had no value then. */
+/* What it stood for when the open transaction began; what it stands for now, if it has
+ * not been assigned since or had no value then. */
 Node *variable_at_begin(const Graph *graph, const Variable *v);
-/* Does this read of a variable give that? One made before an earlier assignment does not. */
+/* Does this read of a variable give that? One made before an earlier assignment does
+ * not. */
 bool variable_read_at_begin(const Graph *graph, const Node *read);
 
 /* The variable's value was written in place: reads made from now on are new ones. */
 void variable_touch(Variable *v);
-/* Does nobody but the variable hold its value (computed), so that it may be written over? */
+/* Does nobody but the variable hold its value (computed), so that it may be written
+ * over? */
 bool variable_owned(const Variable *v);
 
-/* Takes back what the open transaction assigned to the variable, and writes `data` over the
- * value it had before, if nobody else holds that one; else changes nothing and returns
- * false. With data NULL it only answers. */
+/* Takes back what the open transaction assigned to the variable, and writes `data` over
+ * the value it had before, if nobody else holds that one; else changes nothing and
+ * returns false. With data NULL it only answers. */
 bool variable_write_back(Graph *graph, Variable *v, const void *data);
-/* Gives an owned variable another tensor of the same shape for its value; returns the old
- * one. Both references change hands. */
+/* Gives an owned variable another tensor of the same shape for its value; returns the
+ * old one. Both references change hands. */
 Tensor *variable_swap(Variable *v, Tensor *value);
 
-/* -- transactions: compute, check, commit -------------------------------------------- */
+/* -- transactions: compute, check, commit ------------------------------------------ */
 
 /* Between begin and commit every assignment, draw and count can be undone. They do not
  * nest: begin inside one is a caller's bug. */
@@ -324,23 +346,25 @@ void graph_rollback(Graph *graph);
 /* Variable of assignment number i (from 0) since graph_begin; NULL behind the last. */
 Variable *graph_assigned(const Graph *graph, int i);
 
-/* -- gradient ------------------------------------------------------------------------ */
+/* -- gradient ---------------------------------------------------------------------- */
 
-/* out[i] = d(y . gy) / d wrt[i] as new nodes. gy NULL: y must have one element. Each wrt is
- * a real node below y, held since before anything below y was evaluated; of a read, all reads
- * of the same variable count. One that y does not depend on gives zeros; through an op that is
- * not differentiable nothing flows. A fault when history on the way was forgotten. */
-Err graph_grad(Graph *graph, Node *y, Node *gy, Node *const *wrt, int n, Node **out)
-    WARN_UNUSED;
+/* out[i] = d(y . gy) / d wrt[i] as new nodes. gy NULL: y must have one element. Each
+ * wrt is a real node below y, held since before anything below y was evaluated; of a
+ * read, all reads of the same variable count. One that y does not depend on gives
+ * zeros; through an op that is not differentiable nothing flows. A fault when history
+ * on the way was forgotten. */
+Err graph_grad(Graph *graph, Node *y, Node *gy, Node *const *wrt, int n,
+               Node **out) WARN_UNUSED;
 
-/* -- execution: the naive executor, op by op ----------------------------------------- */
+/* -- execution: the naive executor, op by op --------------------------------------- */
 
 /* Computes the values of the nodes. Afterwards graph_value is not NULL for each. On a
- * fault (data that an op refuses, memory, interrupt) values computed so far are dropped. */
+ * fault (data that an op refuses, memory, interrupt) values computed so far are
+ * dropped. */
 Err graph_eval(Graph *graph, Node *const *nodes, int n) WARN_UNUSED;
 
-/* The same values and the same faults, by a plan where the like of the graph was computed before
- * and that pays: see values.c. */
+/* The same values and the same faults, by a plan where the like of the graph was
+ * computed before and that pays: see values.c. */
 Err graph_compute(Graph *graph, Node *const *nodes, int n);
 
 /* The value of an evaluated node (output 0), borrowed; NULL when not evaluated. */
@@ -350,13 +374,13 @@ Tensor *graph_value(Graph *graph, Node *node);
 /* Evaluates a node with one element. */
 double graph_item(Graph *graph, Node *node);
 
-/* Adds "nan at [3, 7]", the first element that is not finite; false, and nothing is added:
- * all are. */
+/* Adds "nan at [3, 7]", the first element that is not finite; false, and nothing is
+ * added: all are. */
 bool array_explain_nonfinite(const Array *a, Text *out);
 
 /* Recomputes what lies below `node` in order and describes the first value that is not
- * finite: layer, op, index. Adds to `out`; nothing when all is finite. *layer is the layer's
- * label, interned; NULL: the value is of no layer. */
+ * finite: layer, op, index. Adds to `out`; nothing when all is finite. *layer is the
+ * layer's label, interned; NULL: the value is of no layer. */
 void graph_explain_nonfinite(Graph *graph, Node *node, Text *out, const char **layer);
 
 /* The nodes below `roots` in order, one line each: for people. */

@@ -10,22 +10,23 @@
  *   plan_compile, plan_arena, plan_proof, plan_verify, plan_emit, plan, plan_run, cache
  *   session, bound, values     opens and closes it all; values by plans
  *
- * Left is one circle, of ops_elementwise, ops_chain, ops_reduce and ops_shape: a gradient of a
- * sum broadcasts, and that of what was broadcast sums. scripts/check-tree finds any other. */
+ * Left is one circle, of ops_elementwise, ops_chain, ops_reduce and ops_shape: a
+ * gradient of a sum broadcasts, and that of what was broadcast sums. scripts/check-tree
+ * finds any other. */
 #ifndef GRAPH_GRAPH_PRIVATE_H
 #define GRAPH_GRAPH_PRIVATE_H
 
 #include "graph/op.h"
 
-/* Expressions without variables, and assignments to a variable, are evaluated when a chain
- * of pending ones gets this long, so that loops `s = s + 1` and `v:assign(v + 1)` stay
- * small. */
+/* Expressions without variables, and assignments to a variable, are evaluated when a
+ * chain of pending ones gets this long, so that loops `s = s + 1` and `v:assign(v + 1)`
+ * stay small. */
 enum { MAX_PENDING_DEPTH = 1000 };
 
 /* One assignment that a rollback takes back. */
 typedef struct Undo {
-  Variable *var;         /* retained */
-  Node *old;             /* held; NULL: it had no value */
+  Variable *var; /* retained */
+  Node *old;     /* held; NULL: it had no value */
 } Undo;
 
 /* Nodes reachable from some roots, in the order in which they were made, so that inputs
@@ -35,14 +36,14 @@ typedef struct Walk {
   int64_t n, capacity;
 } Walk;
 
-/* Collects into `walk`, which starts all zero. Does not go below a node for which `stop`
- * answers yes (NULL: goes everywhere). Each node's `index` is its place. Iterative: the
- * graph may be a chain of any length. */
+/* Collects into `walk`, which starts all zero. Does not go below a node for which
+ * `stop` answers yes (NULL: goes everywhere). Each node's `index` is its place.
+ * Iterative: the graph may be a chain of any length. */
 Err walk_collect(Graph *graph, Walk *walk, Node *const *roots, int n,
                  bool (*stop)(const Node *node));
 void walk_deinit(Walk *walk);
-/* After an evaluation that computed those nodes of the walk for which fresh[i] is set: what is
- * not tracked and has its value forgets its inputs. */
+/* After an evaluation that computed those nodes of the walk for which fresh[i] is set:
+ * what is not tracked and has its value forgets its inputs. */
 Err walk_forget(Graph *graph, const Walk *walk, const bool *fresh);
 
 /* The node itself, of shapes and types that are known; retains its inputs. Borrowed. */
@@ -64,23 +65,28 @@ void variable_free_unused(Variable *v);
 /* Grows an array to hold one more; false on lack of memory. */
 bool graph_grow(void **v, int n, int *capacity, size_t item_bytes);
 
-/* -- origins.c ----------------------------------------------------------------------- */
+/* -- origins.c --------------------------------------------------------------------- */
 
-/* How many leaves, and how many computed tensors, a node that forgot its inputs remembers:
- * the oldest. */
+/* How many leaves, and how many computed tensors, a node that forgot its inputs
+ * remembers: the oldest. */
 enum { ORIGINS_MAX = 1024 };
 
 typedef struct SerialSet SerialSet;
-typedef enum OriginKind { ORIGIN_VARIABLE, ORIGIN_LEAF, ORIGIN_MADE, N_ORIGINS } OriginKind;
+typedef enum OriginKind {
+  ORIGIN_VARIABLE,
+  ORIGIN_LEAF,
+  ORIGIN_MADE,
+  N_ORIGINS
+} OriginKind;
 
 struct Origins {
-  SerialSet *set[N_ORIGINS];   /* shared, not changed once made; NULL: empty */
+  SerialSet *set[N_ORIGINS]; /* shared, not changed once made; NULL: empty */
 };
 
 /* An array of n, as of one node or, by index, of those of a walk. */
 void origins_free(Origins *from, int64_t n);
-/* Fills below[node->index], all zero at first, from the inputs of a node of the walk, after
- * those of the inputs; false: no memory. */
+/* Fills below[node->index], all zero at first, from the inputs of a node of the walk,
+ * after those of the inputs; false: no memory. */
 bool origins_of_inputs(const Node *node, Origins *below);
 /* They become the node's `from`; false: no memory. */
 bool origins_keep(Node *node, const Origins *from);
@@ -90,13 +96,13 @@ Err origins_find(Graph *graph, Node *const *nodes, int n);
 /* Not computed from anything that a gradient could flow to? */
 bool origin_is_leaf(const Node *node);
 
-/* Did the node, which has forgotten its inputs, depend on `wrt`? Exact for variables, and for
- * others where at most ORIGINS_MAX lie below it, or where `wrt` is older than those that it
- * does not remember; else PERHAPS. */
+/* Did the node, which has forgotten its inputs, depend on `wrt`? Exact for variables,
+ * and for others where at most ORIGINS_MAX lie below it, or where `wrt` is older than
+ * those that it does not remember; else PERHAPS. */
 typedef enum Hidden { NOT_HIDDEN, HIDDEN, PERHAPS_HIDDEN } Hidden;
 Hidden origins_hide(const Node *node, const Node *wrt);
 
-/* -- the other files ----------------------------------------------------------------- */
+/* -- the other files --------------------------------------------------------------- */
 
 /* Computes the value of one node whose inputs have theirs. */
 Err node_compute(Graph *graph, Node *node);
@@ -111,7 +117,8 @@ Err history_lost(Graph *graph, const Node *node, Hidden how);
 /* "train.lua:12: dense_2: matmul" for messages about one node. */
 char *node_label(char *buffer, size_t n_bytes, const Node *node);
 
-/* graph_grad for several outputs at once: seeds[k] flows into ys[k]; both may repeat. */
+/* graph_grad for several outputs at once: seeds[k] flows into ys[k]; both may
+ * repeat. */
 Err grad_many(Graph *graph, Node *const *ys, Node *const *seeds, int n_ys,
               Node *const *wrt, int n, Node **out);
 

@@ -1,30 +1,32 @@
-/* known.c: what is known of values before they are computed: bounds, and what the rows along
- * the last axis sum to. A cross-entropy asks for it: is this output a probability, do those
- * of a row sum to 1?
+/* known.c: what is known of values before they are computed: bounds, and what the rows
+ * along the last axis sum to. A cross-entropy asks for it: is this output a
+ * probability, do those of a row sum to 1?
  *
- * Each rule is interval arithmetic: from what is known of the inputs, the tightest bounds
- * that every value of the output keeps; where nothing follows, nothing is claimed. NaN is
- * outside all bounds and is no concern of theirs. Rounding may cross a bound by as much as
- * rounding does.
+ * Each rule is interval arithmetic: from what is known of the inputs, the tightest
+ * bounds that every value of the output keeps; where nothing follows, nothing is
+ * claimed. NaN is outside all bounds and is no concern of theirs. Rounding may cross a
+ * bound by as much as rounding does.
  *
  *   exp(z) >= 0,  1 + exp(z) >= 1,  so 1 / (1 + exp(z)) is in [0, 1]
  *   e = exp(z) >= 0,  so e / sum(e) is in [0, 1] and sums to 1
  *
- * Constants without axes are known; those with axes are data, of which nothing is said, and
- * so are variables: a number that training moves is no fact. */
+ * Constants without axes are known; those with axes are data, of which nothing is said,
+ * and so are variables: a number that training moves is no fact. */
 #include "graph/known.h"
 #include <math.h>
 #include <string.h>
 
 const Known KNOWN_NOTHING = {-INFINITY, INFINITY, NAN, false};
 
-bool known_probabilities(const Known *k) { return k->lo >= 0 && k->hi <= 1 + KNOWN_SLACK; }
+bool known_probabilities(const Known *k) {
+  return k->lo >= 0 && k->hi <= 1 + KNOWN_SLACK;
+}
 
 bool known_distributions(const Known *k) {
   return known_probabilities(k) && fabs(k->total - 1) <= KNOWN_SLACK;
 }
 
-/* -- helpers ------------------------------------------------------------------------- */
+/* -- helpers ----------------------------------------------------------------------- */
 
 static Known between(double lo, double hi) {
   return (Known){isnan(lo) ? -INFINITY : lo, isnan(hi) ? INFINITY : hi, NAN, false};
@@ -68,7 +70,7 @@ static Known product(double a, double b, double c, double d) {
   return between(lo, hi);
 }
 
-/* -- elementwise, one input ---------------------------------------------------------- */
+/* -- elementwise, one input -------------------------------------------------------- */
 
 Known known_increasing(const Node *y) {
   const Known *x = of(y, 0);
@@ -117,7 +119,7 @@ Known known_square(const Node *y) {
 
 Known known_reciprocal(const Node *y) {
   const Known *x = of(y, 0);
-  return x->lo >= 0 ? between(1 / x->hi, 1 / fabs(x->lo)) : KNOWN_NOTHING;   /* -0 too */
+  return x->lo >= 0 ? between(1 / x->hi, 1 / fabs(x->lo)) : KNOWN_NOTHING; /* -0 too */
 }
 
 Known known_wave(const Node *y) {
@@ -127,7 +129,7 @@ Known known_wave(const Node *y) {
 
 Known known_same(const Node *y) { return *of(y, 0); }
 
-/* -- elementwise, several inputs ----------------------------------------------------- */
+/* -- elementwise, several inputs --------------------------------------------------- */
 
 /* Is b the same function of the same inputs as a, written twice? */
 static bool same_function(const Node *a, const Node *b) {
@@ -152,24 +154,27 @@ typedef struct Mixture {
 /* Is y = g a + (1 - g) b, of a weight g in [0, 1]? */
 static bool is_mixture(const Node *y, Mixture *out) {
   const Node *m = y->in[0], *n = y->in[1];
-  if (m->op != &op_record_mul || n->op != &op_record_mul || !m->in || !n->in) return false;
+  if (m->op != &op_record_mul || n->op != &op_record_mul || !m->in || !n->in)
+    return false;
   for (int i = 0; i < 2; i++)
     for (int j = 0; j < 2; j++) {
       const Node *g = m->in[i], *h = n->in[j];
-      if (!known_probabilities(&g->known) || !(is_rest(h, g) || is_rest(g, h))) continue;
+      if (!known_probabilities(&g->known) || !(is_rest(h, g) || is_rest(g, h)))
+        continue;
       *out = (Mixture){g, m->in[1 - i], n->in[1 - j]};
       return true;
     }
   return false;
 }
 
-/* Between both; a row of two that have one total has it too, where it has one weight. */
+/* Between both; a row of two that have one total has it too, where it has one
+ * weight. */
 static Known known_mixture(const Node *y, const Mixture *mix) {
   const Known *a = &mix->a->known, *b = &mix->b->known;
   Known k = between(fmin(a->lo, b->lo), fmax(a->hi, b->hi));
   bool one_weight = last_dim(mix->weight) <= 1;
-  if (one_weight && last_dim(mix->a) == last_dim(y) && last_dim(mix->b) == last_dim(y) &&
-      a->total == b->total)
+  if (one_weight && last_dim(mix->a) == last_dim(y) &&
+      last_dim(mix->b) == last_dim(y) && a->total == b->total)
     k.total = a->total;
   return k;
 }
@@ -204,12 +209,14 @@ static bool is_row_sum(const Node *sum, const Node *x) {
   return ((unsigned)sum->attr[0].i & all) == last && sum->attr[1].i;
 }
 
-/* Is it such a sum, or one that something was added to, or that is kept from being small? */
+/* Is it such a sum, or one that something was added to, or that is kept from being
+ * small? */
 static bool is_row_sum_or_more(const Node *b, const Node *x) {
   if (is_row_sum(b, x)) return true;
   if (!b->in || (b->op != &op_record_add && b->op != &op_record_maximum)) return false;
   for (int i = 0; i < 2; i++)
-    if (is_row_sum(b->in[i], x)) return b->op == &op_record_maximum || of(b, 1 - i)->lo >= 0;
+    if (is_row_sum(b->in[i], x))
+      return b->op == &op_record_maximum || of(b, 1 - i)->lo >= 0;
   return false;
 }
 
@@ -227,7 +234,8 @@ Known known_div(const Node *y) {
   return k;
 }
 
-/* Of no negative number to one exponent: it rises with the base, or falls where that is < 0. */
+/* Of no negative number to one exponent: it rises with the base, or falls where that is
+ * < 0. */
 Known known_pow(const Node *y) {
   const Known *a = of(y, 0), *b = of(y, 1);
   if (!(a->lo >= 0) || !is_number(b)) return KNOWN_NOTHING;
@@ -252,7 +260,7 @@ Known known_where(const Node *y) {
   return between(fmin(of(y, 1)->lo, of(y, 2)->lo), fmax(of(y, 1)->hi, of(y, 2)->hi));
 }
 
-/* -- reductions ---------------------------------------------------------------------- */
+/* -- reductions -------------------------------------------------------------------- */
 
 /* Does the last axis of x stay? */
 static bool keeps_last(const Node *y) {
@@ -277,7 +285,7 @@ Known known_mean(const Node *y) {
 
 Known known_extreme(const Node *y) { return rows_of(of(y, 0), false); }
 
-/* -- moved elements ------------------------------------------------------------------ */
+/* -- moved elements ---------------------------------------------------------------- */
 
 Known known_reshape(const Node *y) {
   return rows_of(of(y, 0), last_dim(y) && last_dim(y) == last_dim(y->in[0]));
@@ -309,9 +317,11 @@ Known known_concat(const Node *y) {
   return k;
 }
 
-Known known_gather(const Node *y) { return rows_of(of(y, 0), y->in[0]->shape.rank > 1); }
+Known known_gather(const Node *y) {
+  return rows_of(of(y, 0), y->in[0]->shape.rank > 1);
+}
 
-/* -- distributions ------------------------------------------------------------------- */
+/* -- distributions ----------------------------------------------------------------- */
 
 static bool along_last(const Node *y) { return y->attr[0].i == y->shape.rank - 1; }
 

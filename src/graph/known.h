@@ -1,11 +1,12 @@
-/* known.h: rules by which ops know their values before these are computed. One stands in the
- * record of each op that has any (op.h: known). */
+/* known.h: rules by which ops know their values before these are computed. One stands
+ * in the record of each op that has any (op.h: known). */
 #ifndef GRAPH_KNOWN_H
 #define GRAPH_KNOWN_H
 
 #include "graph/op.h"
 
-/* Elementwise, of one input. increasing: any function that never falls, by its scalar. */
+/* Elementwise, of one input. increasing: any function that never falls, by its
+ * scalar. */
 Known known_increasing(const Node *y);
 Known known_exp(const Node *y);
 Known known_log(const Node *y);

@@ -1,7 +1,7 @@
 /* node.c: making, keeping and freeing nodes; scopes.
  *
- * A node that reads a variable keeps the variable's struct, which keeps the node that it
- * stands for: so both are freed here. */
+ * A node that reads a variable keeps the variable's struct, which keeps the node that
+ * it stands for: so both are freed here. */
 #include "graph/graph_private.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +17,7 @@ bool graph_grow(void **v, int n, int *capacity, size_t item_bytes) {
   return true;
 }
 
-/* -- scopes ------------------------------------------------------------------------- */
+/* -- scopes ------------------------------------------------------------------------ */
 
 int graph_scope_begin(Graph *graph) { return graph->n_pool; }
 
@@ -27,7 +27,8 @@ void graph_scope_end(Graph *graph, int scope) {
 
 /* Hands a new node over to the current scope; NULL when there is no room. */
 static Node *scope_add(Graph *graph, Node *node) {
-  if (!graph_grow((void **)&graph->pool, graph->n_pool, &graph->pool_capacity, sizeof(Node *))) {
+  if (!graph_grow((void **)&graph->pool, graph->n_pool, &graph->pool_capacity,
+                  sizeof(Node *))) {
     node_release(node);
     fault_memory(&graph->fault, sizeof(Node *));
     return NULL;
@@ -40,31 +41,35 @@ Node *graph_borrow(Graph *graph, Node *node) {
 }
 
 bool graph_keep(Graph *graph, Node *node) {
-  if (!node->step || node->step != graph->step || graph->n_kept == GRAPH_KEPT) return false;
-  if (!graph_grow((void **)&graph->kept, graph->n_kept, &graph->kept_capacity, sizeof(Node *)))
+  if (!node->step || node->step != graph->step || graph->n_kept == GRAPH_KEPT)
+    return false;
+  if (!graph_grow((void **)&graph->kept, graph->n_kept, &graph->kept_capacity,
+                  sizeof(Node *)))
     return false;
   graph->kept[graph->n_kept++] = node_hold(node);
   return true;
 }
 
-/* -- life ---------------------------------------------------------------------------- */
+/* -- life -------------------------------------------------------------------------- */
 
 static size_t align8(size_t n) { return (n + 7) & ~(size_t)7; }
 
-/* The shape and type of a single output are the node's own; several are listed behind. */
+/* The shape and type of a single output are the node's own; several are listed
+ * behind. */
 static size_t listed(int n_out) { return n_out > 1 ? (size_t)n_out : 0; }
 
 static size_t block_bytes(int n_in, int n_attr, int n_out) {
   return align8(sizeof(Node)) + (size_t)n_in * sizeof(Node *) +
-         (size_t)n_attr * sizeof(Attr) + listed(n_out) * (sizeof(Shape) + sizeof(DType));
+         (size_t)n_attr * sizeof(Attr) +
+         listed(n_out) * (sizeof(Shape) + sizeof(DType));
 }
 
 static size_t block_class(size_t n_bytes) {
   return (n_bytes + NODE_CLASS_BYTES - 1) / NODE_CLASS_BYTES;
 }
 
-/* The block that will be taken next is on its way to the cache meanwhile: since it was freed,
- * the products of a step have gone through there. */
+/* The block that will be taken next is on its way to the cache meanwhile: since it was
+ * freed, the products of a step have gone through there. */
 static void fetch_early(const Node *block, size_t class) {
   for (size_t line = 0; block && line < class; line++)
     __builtin_prefetch((const char *)block + line * NODE_CLASS_BYTES, 1);
@@ -120,7 +125,8 @@ static void inherit(Node *node) {
     bool pending = !in->value[0];
     if (pending && in->depth >= node->depth) node->depth = in->depth + 1;
     size_t waits = pending ? in->pending_bytes : node_value_bytes(in);
-    node->pending_bytes += waits < SIZE_MAX / 2 / MAX_IN ? waits : SIZE_MAX / 2 / MAX_IN;
+    node->pending_bytes += waits < SIZE_MAX / 2 / MAX_IN ? waits
+                                                         : SIZE_MAX / 2 / MAX_IN;
     node->history += in->history < INT32_MAX ? in->history : INT32_MAX;
   }
   node->history += !(node->op->flags & OP_LEAF);
@@ -137,7 +143,8 @@ Node *node_new(Graph *graph, const Op *op, Node *const *in, int n_in, const Attr
   if (!block) return NULL;
   Node *node = (Node *)block;
   *node = (Node){.op = op, .graph = graph, .shape = out_shape[0], .dtype = out_dtype[0],
-                 .n_in = n_in, .n_attr = n_attr, .n_out = n_out, .in = (Node **)(block + in_at),
+                 .n_in = n_in, .n_attr = n_attr, .n_out = n_out,
+                 .in = (Node **)(block + in_at),
                  .attr = (Attr *)(block + attr_at),
                  .out_shape = n_out > 1 ? (Shape *)(block + shape_at) : &node->shape,
                  .out_dtype = n_out > 1 ? (DType *)(block + dtype_at) : &node->dtype,
@@ -240,7 +247,7 @@ char *node_label(char *buffer, size_t n_bytes, const Node *node) {
   return buffer;
 }
 
-/* -- constructors -------------------------------------------------------------------- */
+/* -- constructors ------------------------------------------------------------------ */
 
 Node *graph_const(Graph *graph, Tensor *value) {
   if (!value || graph->fault.code) return NULL;
@@ -252,7 +259,8 @@ Node *graph_const(Graph *graph, Tensor *value) {
   return node;
 }
 
-Node *graph_from_doubles(Graph *graph, DType dtype, const Shape *shape, const double *v) {
+Node *graph_from_doubles(Graph *graph, DType dtype, const Shape *shape,
+                         const double *v) {
   if (graph->fault.code) return NULL;
   Tensor *t = tensor_new(&graph->memory, dtype, shape, &graph->fault);
   if (!t) return NULL;
@@ -266,12 +274,13 @@ Node *graph_scalar(Graph *graph, double value) {
   return graph_from_doubles(graph, DT_REAL, &SHAPE_SCALAR, &value);
 }
 
-/* Nothing flows through it even where x is a leaf: it may be differentiated by. Of one that
- * is cut it is another, so that detaching in a loop makes no chain. */
+/* Nothing flows through it even where x is a leaf: it may be differentiated by. Of one
+ * that is cut it is another, so that detaching in a loop makes no chain. */
 Node *graph_detach(Graph *graph, Node *x) {
   if (!x || graph->fault.code || graph_expired(graph, x)) return NULL;
   if (x->op == &op_record_read && !x->var && x->in) x = x->in[0];
-  Node *node = node_new(graph, &op_record_read, &x, 1, NULL, 0, &x->shape, &x->dtype, 1);
+  Node *node = node_new(graph, &op_record_read, &x, 1, NULL, 0, &x->shape, &x->dtype,
+                        1);
   if (!node) return NULL;
   node->known = x->known;
   node->tracked = false;
@@ -292,8 +301,8 @@ bool graph_expired(Graph *graph, const Node *node) {
 bool graph_step_over(Graph *graph, uint32_t step) {
   if (!step || step == graph->step) return false;
   fault_set(&graph->fault, ERR_VALUE,
-            "this tensor was made inside a step that has ended; return it from the step's "
-            "function to keep it");
+            "this tensor was made inside a step that has ended; return it from the "
+            "step's function to keep it");
   return true;
 }
 
@@ -301,8 +310,8 @@ Node *graph_pick(Graph *graph, Node *node, int i) {
   if (!node || graph->fault.code) return NULL;
   must(i >= 0 && i < node->n_out);
   Attr which = {.i = i};
-  Node *pick = node_new(graph, &op_record_pick, &node, 1, &which, 1, &node->out_shape[i],
-                        &node->out_dtype[i], 1);
+  Node *pick = node_new(graph, &op_record_pick, &node, 1, &which, 1,
+                        &node->out_shape[i], &node->out_dtype[i], 1);
   if (pick && i == 0) pick->known = node->known;
   return pick;
 }

@@ -1,6 +1,6 @@
 /* op.h: the record of a primitive op. One record beside its code (ops_<family>.c), one
- * line in ops.def; dispatch, the Lua binding, argument checks, help, the manual, gradient
- * checks, reference checks and thread checks come from it. */
+ * line in ops.def; dispatch, the Lua binding, argument checks, help, the manual,
+ * gradient checks, reference checks and thread checks come from it. */
 #ifndef GRAPH_OP_H
 #define GRAPH_OP_H
 
@@ -8,21 +8,24 @@
 #include <float.h>
 #include <math.h>
 
-/* -- attributes ---------------------------------------------------------------------- */
+/* -- attributes -------------------------------------------------------------------- */
 
-/* How an attribute is given in Lua, and how many Attr slots it takes in a node. Lua counts
- * axes, indices and labels from 1; slots hold them from 0. */
+/* How an attribute is given in Lua, and how many Attr slots it takes in a node. Lua
+ * counts axes, indices and labels from 1; slots hold them from 0. */
 typedef enum AttrKind {
   ATTR_NONE,
   ATTR_INT,      /* 1 slot .i */
   ATTR_REAL,     /* 1 slot .f */
   ATTR_BOOL,     /* 1 slot .i: 0 or 1 */
-  ATTR_AXIS,     /* 1 slot .i: an axis of input 0, from 0 (Lua: 1 ..., -1 is the last) */
-  ATTR_AXES,     /* 1 slot .i: bit set of axes of input 0; Lua: a number or list; default all */
+  ATTR_AXIS,     /* 1 slot .i: an axis of input 0, from 0 (Lua: 1 ..., -1 is the
+                    last) */
+  ATTR_AXES,     /* 1 slot .i: bit set of axes of input 0; Lua: a number or list;
+                    default all */
   ATTR_PERM,     /* MAX_RANK slots: an order of the axes; default reversed */
   ATTR_SHAPE,    /* 1 + MAX_RANK slots: rank, dims (a -1 is inferred by reshape) */
-  ATTR_RANGES,   /* 3 * MAX_RANK slots: per axis start (from 0), count, step; Lua: per axis
-                    a number, or {first, last[, step]} with inclusive ends, or nil: all */
+  ATTR_RANGES,   /* 3 * MAX_RANK slots: per axis start (from 0), count, step; Lua: per
+                    axis a number, or {first, last[, step]} with inclusive ends, or nil:
+                    all */
   ATTR_PADS,     /* 2 * MAX_RANK slots: per axis before, after */
   ATTR_STREAM,   /* 2 slots .i: key and draw of a Stream; never given in Lua */
   ATTR_DTYPE     /* 1 slot .i: DType; Lua: its name */
@@ -33,14 +36,14 @@ int attr_slots(AttrKind kind);
 typedef struct OpAttr {
   const char *name;
   AttrKind kind;
-  const char *value;          /* default as text; NULL: required, or as the kind says */
-  double lo, hi;              /* range of INT and REAL; both 0: any finite */
+  const char *value; /* default as text; NULL: required, or as the kind says */
+  double lo, hi;     /* range of INT and REAL; both 0: any finite */
   const char *doc;
 } OpAttr;
 
 enum { MAX_ATTRS = 12, MAX_ATTR_SLOTS = 4 * MAX_RANK + 8 };
 
-/* -- one application of an op -------------------------------------------------------- */
+/* -- one application of an op ------------------------------------------------------ */
 
 /* What infer sees and fills. */
 typedef struct OpInfer {
@@ -49,10 +52,10 @@ typedef struct OpInfer {
   Node *const *in;
   const Attr *attr;
   int n_attr;
-  int n_out;                   /* preset from the record */
-  Shape out_shape[MAX_OUT];    /* fill these */
-  DType out_dtype[MAX_OUT];    /* preset to DT_REAL */
-  Fault *fault;                /* text without the op's name, which is put before it */
+  int n_out;                /* preset from the record */
+  Shape out_shape[MAX_OUT]; /* fill these */
+  DType out_dtype[MAX_OUT]; /* preset to DT_REAL */
+  Fault *fault;             /* text without the op's name, which is put before it */
 } OpInfer;
 
 /* What run sees: raw arrays. Inputs are contiguous. */
@@ -62,31 +65,34 @@ typedef struct OpCall {
   const Array *in;
   Array *out;
   const Attr *attr;
-  void *scratch;               /* as many bytes as split asked for, 64-byte aligned */
+  void *scratch; /* as many bytes as split asked for, 64-byte aligned */
 } OpCall;
 
-/* How the work is cut: phases run one after the other, the blocks of a phase in any order
- * on any thread. All of it depends on shapes and attributes alone. */
+/* How the work is cut: phases run one after the other, the blocks of a phase in any
+ * order on any thread. All of it depends on shapes and attributes alone. */
 enum { MAX_PHASES = 3 };
 typedef struct OpSplit {
-  int n_phases;                /* preset to 1 */
-  int64_t n_blocks[MAX_PHASES];/* preset to 1 each */
-  int64_t work;                /* about: scalar operations in all; preset to the elements of
-                                  inputs and outputs together */
-  size_t scratch_bytes;        /* preset to 0 */
+  int n_phases;                 /* preset to 1 */
+  int64_t n_blocks[MAX_PHASES]; /* preset to 1 each */
+  int64_t work;         /* about: scalar operations in all; preset to the elements of
+                           inputs and outputs together */
+  size_t scratch_bytes; /* preset to 0 */
 } OpSplit;
 
-/* Elementwise ops: n elements of y from as many of each input whose stride is 1, or from
- * the one of an input whose stride is 0. y may be an input. */
+/* Elementwise ops: n elements of y from as many of each input whose stride is 1, or
+ * from the one of an input whose stride is 0. y may be an input. */
 typedef void OpTile(const OpCall *call, real *y, const real *const *in,
                     const int64_t *stride, int64_t n);
 
-/* Where all elements x of an array lie: lo <= x <= hi. Not finite: an element may be anything,
- * NaN too. */
-typedef struct Range { double lo, hi; } Range;
+/* Where all elements x of an array lie: lo <= x <= hi. Not finite: an element may be
+ * anything, NaN too. */
+typedef struct Range {
+  double lo, hi;
+} Range;
 
 #define RANGE_UNKNOWN ((Range){-INFINITY, INFINITY})
-/* Numbers of a proof are exact up to this one: it leaves room for the rounding of kernels. */
+/* Numbers of a proof are exact up to this one: it leaves room for the rounding of
+ * kernels. */
 #define RANGE_LIMIT ((double)REAL_MAX / 1024)
 /* Below it, in size, reals count as zero. */
 #ifdef REAL_DOUBLE
@@ -102,12 +108,12 @@ static inline Range range_around(double size) {
 static inline double range_size(Range r) { return -r.lo > r.hi ? -r.lo : r.hi; }
 static inline bool range_known(Range r) { return isfinite(r.lo) && isfinite(r.hi); }
 
-/* -- samples: inputs for the tests that every op goes through ------------------------ */
+/* -- samples: inputs for the tests that every op goes through ---------------------- */
 
 typedef struct SampleIn {
   Shape shape;
-  DType dtype;                 /* real: spread over [lo, hi]; integers: over [lo, hi] */
-  double lo, hi;               /* both 0: [-2, 2], and away from 0 by at least 0.05 */
+  DType dtype;   /* real: spread over [lo, hi]; integers: over [lo, hi] */
+  double lo, hi; /* both 0: [-2, 2], and away from 0 by at least 0.05 */
 } SampleIn;
 
 enum { MAX_SAMPLE_IN = 10 };
@@ -118,53 +124,59 @@ typedef struct Sample {
   Attr attr[MAX_ATTR_SLOTS];
 } Sample;
 
-/* -- the record ---------------------------------------------------------------------- */
+/* -- the record -------------------------------------------------------------------- */
 
-enum { ANY_NUMBER = -1 };      /* n_in of ops over a list of inputs */
+enum { ANY_NUMBER = -1 }; /* n_in of ops over a list of inputs */
 
 typedef enum OpFlags {
-  OP_ELEMENTWISE = 1,          /* output element i depends on elements i of the (broadcast)
-                                  inputs alone; has `scalar` */
+  OP_ELEMENTWISE = 1,          /* output element i depends on elements i of the
+                                  (broadcast) inputs alone; has `scalar` */
   OP_VIEW = 4,                 /* output may share input 0's storage: see `view` */
-  OP_NO_GRAD = 8,              /* not differentiable in any input: its vjp is vjp_none */
+  OP_NO_GRAD = 8,              /* not differentiable in any input: its vjp is
+                                  vjp_none */
   OP_DRAW = 16,                /* takes random words; its last attribute is a STREAM */
   OP_INTERNAL = 32,            /* made by gradients and layers, not from Lua */
   OP_LEAF = 64,                /* const and read: never run */
-  OP_UPDATE = 128,             /* an optimizer's: runs last, may write over its inputs */
-  OP_EXACT = 256               /* elementwise: beside an int32 input all are taken exactly, as
-                                  doubles, through `scalar`, and the result is rounded once */
+  OP_UPDATE = 128,             /* an optimizer's: runs last, may write over its
+                                  inputs */
+  OP_EXACT = 256               /* elementwise: beside an int32 input all are taken
+                                  exactly, as doubles, through `scalar`, and the result
+                                  is rounded once */
 } OpFlags;
 
 struct Op {
-  const char *name;            /* "softmax"; also the Lua method, unless internal */
-  const char *alias;           /* other Lua names, blank-separated */
+  const char *name;  /* "softmax"; also the Lua method, unless internal */
+  const char *alias; /* other Lua names, blank-separated */
   int n_in, n_out;
-  int n_optional;              /* how many of the last inputs may be left out */
-  int n_conditions;            /* how many of the first inputs only select: their type has no
-                                  part in the result's */
+  int n_optional;   /* how many of the last inputs may be left out */
+  int n_conditions; /* how many of the first inputs only select: their type has no
+                       part in the result's */
   unsigned flags;
-  const char *const *inputs;   /* names of the inputs, for messages and help; NULL: x, y, z */
-  OpAttr attrs[MAX_ATTRS];     /* ends at the first without a name */
-  const char *doc;             /* one line: what it gives, shapes */
-  const char *equation;        /* "y = exp(x)" */
-  const char *source;          /* paper and section, where there is one */
+  const char *const
+      *inputs; /* names of the inputs, for messages and help; NULL: x, y, z */
+  OpAttr attrs[MAX_ATTRS]; /* ends at the first without a name */
+  const char *doc;         /* one line: what it gives, shapes */
+  const char *equation;    /* "y = exp(x)" */
+  const char *source;      /* paper and section, where there is one */
 
   /* What users may give beyond what infer takes: casts of integers, promotion of ranks,
    * foldings. Emits other nodes as needed; inputs are not NULL. NULL: graph_apply. */
   Node *(*make)(Graph *graph, Node *const *in, int n_in, const Attr *attr, int n_attr);
   /* Shapes and types of the outputs; a fault where inputs do not fit. */
   Err (*infer)(OpInfer *io);
-  /* Data that cannot be used (a label out of range); before run, serial. May be NULL. */
+  /* Data that cannot be used (a label out of range); before run, serial. May be
+   * NULL. */
   Err (*check)(const OpCall *call, Fault *fault);
   /* May be NULL: one phase of one block. */
   void (*split)(const OpCall *call, OpSplit *split);
   /* Computes block `block` of phase `phase` into call->out. */
   void (*run)(const OpCall *call, int phase, int64_t block);
-  /* Where the outputs lie if the inputs lie in `in` (all known); RANGE_UNKNOWN where some
-   * step of the computation might leave what a real can hold. May be NULL: not known. What
-   * it tells is a proof: a step whose updates it proves finite is not looked at before it is
-   * written over the old values. Of an OP_UPDATE, of elementwise ops that rules of
-   * optimizers are made of (range.h), and of ops that make large gradients. */
+  /* Where the outputs lie if the inputs lie in `in` (all known); RANGE_UNKNOWN where
+   * some step of the computation might leave what a real can hold. May be NULL: not
+   * known. What it tells is a proof: a step whose updates it proves finite is not
+   * looked at before it is written over the old values. Of an OP_UPDATE, of elementwise
+   * ops that rules of optimizers are made of (range.h), and of ops that make large
+   * gradients. */
   void (*range)(const OpCall *call, const Range *in, Range *out);
   /* OP_ELEMENTWISE: what run does, on any stretch of a real output. */
   OpTile *tile;
@@ -174,24 +186,25 @@ struct Op {
   /* Gradient as nodes: given gy[o] for each output (NULL: zero), set gx[i] for those
    * inputs that have one (leave NULL: none). `want[i]`: somebody asks for it. */
   void (*vjp)(Graph *graph, Node *y, Node *const *gy, const bool *want, Node **gx);
-  /* The same outputs by simpler ops, for ops too large to differentiate by hand: a NULL vjp
-   * differentiates the expansion, and the tests compare both. Fills out[n_out]. */
+  /* The same outputs by simpler ops, for ops too large to differentiate by hand: a NULL
+   * vjp differentiates the expansion, and the tests compare both. Fills out[n_out]. */
   void (*expand)(Graph *graph, Node *y, Node **out);
 
-  /* What follows for the values (output 0) from what is known of the inputs: known.h. NULL:
-   * nothing. */
+  /* What follows for the values (output 0) from what is known of the inputs: known.h.
+   * NULL: nothing. */
   Known (*known)(const Node *node);
 
-  /* Plain reference in double. Elementwise: one element. Others: whole arrays, with shapes
-   * in call (its data pointers are not used) and integers given as doubles. */
+  /* Plain reference in double. Elementwise: one element. Others: whole arrays, with
+   * shapes in call (its data pointers are not used) and integers given as doubles. */
   double (*scalar)(const double *in, const Attr *attr);
   void (*reference)(const OpCall *call, const double *const *in, double *const *out);
-  double tolerance;            /* of the float kernel against the reference, in units of
-                                  float eps times max(1, |y|inf); 0: 16 */
-  const Sample *samples;       /* at least three, ended by n_in == 0 && n_attr < 0 */
+  double tolerance;      /* of the float kernel against the reference, in units of
+                            float eps times max(1, |y|inf); 0: 16 */
+  const Sample *samples; /* at least three, ended by n_in == 0 && n_attr < 0 */
 };
 
-#define SAMPLES_END {.n_in = 0, .n_attr = -1}
+#define SAMPLES_END                                                                    \
+  { .n_in = 0, .n_attr = -1 }
 
 /* Every op, in the order of ops.def. */
 typedef enum OpId {
@@ -206,7 +219,7 @@ typedef enum OpId {
 #undef OP
 
 extern const Op *const op_table[N_OPS];
-const Op *op_find(const char *name);     /* by name or alias; NULL: none */
+const Op *op_find(const char *name); /* by name or alias; NULL: none */
 
 /* As a user means it: through the record's `make`, where there is one. */
 static inline Node *op_make(Graph *graph, const Op *op, Node *const *in, int n_in,
@@ -218,8 +231,8 @@ static inline Node *op_make(Graph *graph, const Op *op, Node *const *in, int n_i
 /* How the op's work is cut: its record's split over the presets. */
 OpSplit op_split(const OpCall *call);
 
-/* What holds every value of the inputs of a selection: uint8 when all but conditions are, int32
- * when all are integers, else real. */
+/* What holds every value of the inputs of a selection: uint8 when all but conditions
+ * are, int32 when all are integers, else real. */
 DType infer_selected(const OpInfer *io);
 
 /* For infer: output 0 has the shape to which all inputs are broadcast. */

@@ -8,25 +8,25 @@
 #include "graph/op.h"
 
 /* Elementwise, one input without attributes. */
-#define OPS_UNARY(X)                                                                    \
-  X(neg) X(abs) X(sign) X(square) X(sqrt) X(reciprocal) X(exp) X(expm1) X(log) X(log1p)  \
-  X(sin) X(cos) X(tanh) X(erf) X(floor) X(ceil) X(round) X(sigmoid) X(softplus) X(relu)  \
+#define OPS_UNARY(X)                                                                   \
+  X(neg) X(abs) X(sign) X(square) X(sqrt) X(reciprocal) X(exp) X(expm1) X(log) X(log1p)\
+  X(sin) X(cos) X(tanh) X(erf) X(floor) X(ceil) X(round) X(sigmoid) X(softplus) X(relu)\
   X(selu) X(silu) X(gelu) X(gelu_slope) X(gelu_curve)
-/* Elementwise, two inputs, NumPy broadcasting; of integers real, but for maximum and minimum
- * (see ops_elementwise.c). Comparisons give reals 0 and 1. */
-#define OPS_BINARY(X)                                                                   \
-  X(add) X(sub) X(mul) X(div) X(pow) X(maximum) X(minimum)                              \
+/* Elementwise, two inputs, NumPy broadcasting; of integers real, but for maximum and
+ * minimum (see ops_elementwise.c). Comparisons give reals 0 and 1. */
+#define OPS_BINARY(X)                                                                  \
+  X(add) X(sub) X(mul) X(div) X(pow) X(maximum) X(minimum)                             \
   X(eq) X(ne) X(lt) X(le) X(gt) X(ge)
 
-#define X(name)                                                                         \
-  static inline Node *op_##name(Graph *g, Node *x) {                                    \
-    return graph_apply(g, &op_record_##name, (Node *[]){x}, 1, NULL, 0);                \
+#define X(name)                                                                        \
+  static inline Node *op_##name(Graph *g, Node *x) {                                   \
+    return graph_apply(g, &op_record_##name, (Node *[]){x}, 1, NULL, 0);               \
   }
 OPS_UNARY(X)
 #undef X
-#define X(name)                                                                         \
-  static inline Node *op_##name(Graph *g, Node *x, Node *y) {                           \
-    return graph_apply(g, &op_record_##name, (Node *[]){x, y}, 2, NULL, 0);             \
+#define X(name)                                                                        \
+  static inline Node *op_##name(Graph *g, Node *x, Node *y) {                          \
+    return graph_apply(g, &op_record_##name, (Node *[]){x, y}, 2, NULL, 0);            \
   }
 OPS_BINARY(X)
 #undef X
@@ -35,13 +35,14 @@ Node *op_leaky_relu(Graph *g, Node *x, double negative_slope);
 Node *op_elu(Graph *g, Node *x, double alpha);
 Node *op_clip(Graph *g, Node *x, double lo, double hi);
 Node *op_where(Graph *g, Node *condition, Node *x, Node *y);
-Node *op_cast(Graph *g, Node *x, DType dtype);     /* x itself when it has that dtype */
+Node *op_cast(Graph *g, Node *x, DType dtype); /* x itself when it has that dtype */
 /* x scaled by a constant. */
 Node *op_scale(Graph *g, Node *x, double factor);
 
 /* g d and g / d of a gradient g and what it is multiplied with or divided by: the chain
  * rule, but where nothing flows (g is 0) nothing flows on, whatever d is. Every rule
- * of elementwise ops and reductions multiplies by these, so that a branch not taken gives 0. */
+ * of elementwise ops and reductions multiplies by these, so that a branch not taken
+ * gives 0. */
 Node *op_chain_mul(Graph *g, Node *gradient, Node *d);
 Node *op_chain_div(Graph *g, Node *gradient, Node *d);
 
@@ -49,26 +50,28 @@ Node *op_chain_div(Graph *g, Node *gradient, Node *d);
 #define ALL_AXES (~0u)
 Node *op_sum(Graph *g, Node *x, unsigned axes, bool keepdims);
 Node *op_mean(Graph *g, Node *x, unsigned axes, bool keepdims);
-Node *op_var(Graph *g, Node *x, unsigned axes, bool keepdims);      /* biased: /n */
-Node *op_norm(Graph *g, Node *x, unsigned axes, bool keepdims);     /* no gradient */
-Node *op_quick_norm(Graph *g, Node *x);         /* of all elements, to six digits; no gradient */
+Node *op_var(Graph *g, Node *x, unsigned axes, bool keepdims);  /* biased: /n */
+Node *op_norm(Graph *g, Node *x, unsigned axes, bool keepdims); /* no gradient */
+Node *op_quick_norm(Graph *g,
+                    Node *x); /* of all elements, to six digits; no gradient */
 Node *op_max(Graph *g, Node *x, unsigned axes, bool keepdims);
-Node *op_argmax(Graph *g, Node *x, int axis);      /* int32, from 1 */
+Node *op_argmax(Graph *g, Node *x, int axis); /* int32, from 1 */
 /* x summed over the axes along which `shape` was broadcast to x's shape. */
 Node *op_sum_to(Graph *g, Node *x, const Shape *shape);
 
 /* Shapes. */
-Node *op_reshape(Graph *g, Node *x, const Shape *shape);            /* a dim may be -1 */
+Node *op_reshape(Graph *g, Node *x, const Shape *shape); /* a dim may be -1 */
 Node *op_broadcast_to(Graph *g, Node *x, const Shape *shape);
-Node *op_transpose(Graph *g, Node *x, const int *perm);             /* NULL: reversed */
+Node *op_transpose(Graph *g, Node *x, const int *perm); /* NULL: reversed */
 Node *op_slice(Graph *g, Node *x, const int64_t *start, const int64_t *count,
-               const int64_t *step);               /* per axis; step may be negative */
+               const int64_t *step); /* per axis; step may be negative */
 Node *op_concat(Graph *g, Node *const *x, int n, int axis);
 Node *op_pad(Graph *g, Node *x, const int64_t *before, const int64_t *after);
-Node *op_full(Graph *g, double value, const Shape *shape);          /* real */
+Node *op_full(Graph *g, double value, const Shape *shape); /* real */
 
 /* Indices count from 1, in Lua and here: they are data. */
-Node *op_gather(Graph *g, Node *x, Node *index);   /* rows of axis 0: [n,...],[k] -> [k,...] */
+Node *op_gather(Graph *g, Node *x,
+                Node *index); /* rows of axis 0: [n,...],[k] -> [k,...] */
 Node *op_one_hot(Graph *g, Node *index, int64_t classes);
 
 /* Creation and draws; the stream position is fixed here, by the caller's graph_draw. */
@@ -80,7 +83,8 @@ Node *op_random_int(Graph *g, const Shape *shape, int64_t lo, int64_t hi, Stream
 /* 0 with probability `rate`, else 1 / (1 - rate). */
 Node *op_dropout_mask(Graph *g, const Shape *shape, double rate, Stream s);
 
-/* [.., M, K] x [K, N] or [B.., K, N]; a transposed operand is folded into the product. */
+/* [.., M, K] x [K, N] or [B.., K, N]; a transposed operand is folded into the
+ * product. */
 Node *op_matmul(Graph *g, Node *x, Node *y);
 
 Node *op_softmax(Graph *g, Node *x, int axis);
@@ -88,16 +92,19 @@ Node *op_log_softmax(Graph *g, Node *x, int axis);
 /* logits [N, C], labels [N] from 1 -> loss per row [N]; pick 1 of it: probabilities. */
 Node *op_softmax_cross_entropy(Graph *g, Node *logits, Node *labels);
 
-/* ERR_DATA unless all are whole numbers from 1 to C (0: any number); the first is number
- * `first`, from 0. */
-Err labels_check(const Array *labels, int64_t C, int64_t first, Fault *fault) WARN_UNUSED;
-/* Targets of a cross-entropy, real, from 0 to 1; labels: integers are labels 1 and 2, which
- * become 0 and 1. Others are refused when computed, as targets_check does. */
+/* ERR_DATA unless all are whole numbers from 1 to C (0: any number); the first is
+ * number `first`, from 0. */
+Err labels_check(const Array *labels, int64_t C, int64_t first,
+                 Fault *fault) WARN_UNUSED;
+/* Targets of a cross-entropy, real, from 0 to 1; labels: integers are labels 1 and 2,
+ * which become 0 and 1. Others are refused when computed, as targets_check does. */
 Node *op_targets(Graph *g, Node *t, bool labels);
-/* ERR_DATA that names the first element that such targets may not hold; rows are counted from
- * `first_row`, from 0. */
-Err targets_check(const Array *t, bool labels, int64_t first_row, Fault *fault) WARN_UNUSED;
-/* Weights of examples, real; such as weights_check does not allow are refused when computed. */
+/* ERR_DATA that names the first element that such targets may not hold; rows are
+ * counted from `first_row`, from 0. */
+Err targets_check(const Array *t, bool labels, int64_t first_row,
+                  Fault *fault) WARN_UNUSED;
+/* Weights of examples, real; such as weights_check does not allow are refused when
+ * computed. */
 Node *op_weights(Graph *g, Node *w);
 /* ERR_DATA where a weight is below 0 or not finite, or all are 0; rows as above. */
 Err weights_check(const Array *w, int64_t first_row, Fault *fault) WARN_UNUSED;
@@ -108,15 +115,15 @@ Node *op_batch_norm(Graph *g, Node *x, Node *weight, Node *bias, double eps);
 /* Over the last axis. weight and bias [D] (NULL: 1 and 0). */
 Node *op_layer_norm(Graph *g, Node *x, Node *weight, Node *bias, double eps);
 
-/* Convolution: x [N, C, H, W], w [filters, C / groups, kh, kw]. Along rows and columns: steps,
- * zeros before and after the image, steps within the kernel. */
+/* Convolution: x [N, C, H, W], w [filters, C / groups, kh, kw]. Along rows and columns:
+ * steps, zeros before and after the image, steps within the kernel. */
 typedef struct ConvSteps {
   int64_t stride[2], before[2], after[2], dilation[2], groups;
 } ConvSteps;
 Node *op_conv2d(Graph *g, Node *x, Node *w, const ConvSteps *steps);
 
-/* x [N, T, F], weight [F + H + 1, 4 H] (of x, of h, bias; gates i f g o), state [N, 2 H] (h
- * beside c), mask [N, T]. Picks: 0 h of all steps [N, T, H]; 1 the last state. */
+/* x [N, T, F], weight [F + H + 1, 4 H] (of x, of h, bias; gates i f g o), state [N, 2
+ * H] (h beside c), mask [N, T]. Picks: 0 h of all steps [N, T, H]; 1 the last state. */
 Node *op_lstm(Graph *g, Node *x, Node *weight, Node *state, Node *mask);
 
 /* (1 - weight) x + weight factor z, for running statistics. */
@@ -126,16 +133,16 @@ Node *op_moving_average(Graph *g, Node *x, Node *z, double weight, double factor
 Node *op_clip_factor(Graph *g, Node *norm, double limit);
 
 /* What rules of optimizers are made of, beside the elementwise ops. */
-Node *op_mix(Graph *g, Node *x, Node *y, double keep);   /* keep x + (1 - keep) y */
-Node *op_add_product(Graph *g, Node *x, Node *a, Node *y);   /* x + a y; a has no axes */
-Node *op_sub_product(Graph *g, Node *x, Node *a, Node *y);   /* x - a y */
+Node *op_mix(Graph *g, Node *x, Node *y, double keep);     /* keep x + (1 - keep) y */
+Node *op_add_product(Graph *g, Node *x, Node *a, Node *y); /* x + a y; a has no axes */
+Node *op_sub_product(Graph *g, Node *x, Node *a, Node *y); /* x - a y */
 /* The new value of a variable of which `old` is the value before. */
 enum { RENEW_NEW, RENEW_OLD };
 Node *op_renew(Graph *g, Node *value, Node *old);
 
 /* Optimizer updates: whole tensors in, new values out; not differentiable. Rates and
- * factors are 0-axis nodes, so that they are inputs and no structure. `scale` multiplies
- * the gradient first (clipping). Picks: 0 new w; 1 .. new slots. */
+ * factors are 0-axis nodes, so that they are inputs and no structure. `scale`
+ * multiplies the gradient first (clipping). Picks: 0 new w; 1 .. new slots. */
 Node *op_sgd_update(Graph *g, Node *w, Node *gw, Node *velocity /* NULL: none */,
                     Node *lr, Node *momentum, Node *weight_decay, Node *scale,
                     bool nesterov);
@@ -143,6 +150,7 @@ Node *op_sgd_update(Graph *g, Node *w, Node *gw, Node *velocity /* NULL: none */
  * decay. Picks: 0 w, 1 m, 2 v. */
 Node *op_adam_update(Graph *g, Node *w, Node *gw, Node *m, Node *v, Node *lr,
                      Node *correction1, Node *correction2, Node *weight_decay,
-                     Node *scale, double beta1, double beta2, double eps, bool decoupled);
+                     Node *scale, double beta1, double beta2, double eps,
+                     bool decoupled);
 
 #endif

@@ -1,13 +1,14 @@
 /* ops_arg.c: where the largest or smallest element along an axis stands.
  *
  * Indices count from 1; the first of equals is taken, and a NaN before any number. The
- * array is seen as [A, n, C] with n the axis: along n where C is 1, else down C columns. */
+ * array is seen as [A, n, C] with n the axis: along n where C is 1, else down C
+ * columns. */
 #include "graph/ops.h"
 #include "base/ints.h"
 #include "kernel/kernel.h"
 #include <math.h>
 
-enum { BLOCK = 1 << 14, MAX_TILE = 256 };   /* elements of a block; columns of a unit */
+enum { BLOCK = 1 << 14, MAX_TILE = 256 }; /* elements of a block; columns of a unit */
 
 /* A unit is a row of n, or a tile of columns. */
 typedef struct ArgPlan {
@@ -54,12 +55,10 @@ static void arg_run(const OpCall *call, int64_t block, bool smallest) {
     int64_t row = unit / p.n_tiles, column = unit % p.n_tiles * MAX_TILE;
     int64_t offset = row * p.n * p.C + column, N = least(MAX_TILE, p.C - column);
     int32_t *place = (int32_t *)call->out[0].data + row * p.C + column;
-    if (x->dtype != DT_REAL)
-      arg_integers(x, offset, &p, N, place, smallest);
+    if (x->dtype != DT_REAL) arg_integers(x, offset, &p, N, place, smallest);
     else if (p.C == 1)
       *place = (int32_t)k->arg_row((const real *)x->data + offset, p.n, smallest);
-    else
-      k->arg_columns(place, (const real *)x->data + offset, p.n, p.C, N, smallest);
+    else k->arg_columns(place, (const real *)x->data + offset, p.n, p.C, N, smallest);
     for (int64_t c = 0; c < N; c++) place[c]++;
   }
 }
@@ -92,8 +91,8 @@ static Err arg_infer(OpInfer *io) {
   return ERR_OK;
 }
 
-static void arg_reference(const OpCall *call, const double *const *in, double *const *out,
-                          double sign) {
+static void arg_reference(const OpCall *call, const double *const *in,
+                          double *const *out, double sign) {
   const Shape *x = &call->in[0].shape;
   int axis = (int)call->attr[0].i;
   int64_t n = x->dim[axis], C = shape_stride(x, axis);
@@ -120,7 +119,7 @@ static void argmin_reference(const OpCall *call, const double *const *in,
 
 /* -- samples ----------------------------------------------------------------------- */
 
-#define ARG_SAMPLE(axis, ...)                                                           \
+#define ARG_SAMPLE(axis, ...)                                                          \
   {.n_in = 1, .in = {{.shape = __VA_ARGS__}}, .n_attr = 1, .attr = {{.i = (axis)}}}
 
 static const Sample arg_samples[] = {
@@ -134,13 +133,14 @@ static const Sample arg_samples[] = {
 
 /* -- records ----------------------------------------------------------------------- */
 
-#define ARG_ATTRS                                                                       \
+#define ARG_ATTRS                                                                      \
   {.name = "axis", .kind = ATTR_AXIS, .value = "-1", .doc = "the axis to search along"}
 
 const Op op_record_argmax = {
     .name = "argmax", .n_in = 1, .n_out = 1, .flags = OP_NO_GRAD,
     .attrs = {ARG_ATTRS},
-    .doc = "Index, from 1, of the first largest element along an axis; int32. NaN wins.",
+    .doc = "Index, from 1, of the first largest element along an axis; int32. NaN "
+           "wins.",
     .equation = "y = min {i : x_i = max_j x_j}",
     .infer = arg_infer, .split = arg_split, .run = argmax_run, .vjp = vjp_none,
     .reference = argmax_reference, .samples = arg_samples,
@@ -149,7 +149,8 @@ const Op op_record_argmax = {
 const Op op_record_argmin = {
     .name = "argmin", .n_in = 1, .n_out = 1, .flags = OP_NO_GRAD,
     .attrs = {ARG_ATTRS},
-    .doc = "Index, from 1, of the first smallest element along an axis; int32. NaN wins.",
+    .doc = "Index, from 1, of the first smallest element along an axis; int32. NaN "
+           "wins.",
     .equation = "y = min {i : x_i = min_j x_j}",
     .infer = arg_infer, .split = arg_split, .run = argmin_run, .vjp = vjp_none,
     .reference = argmin_reference, .samples = arg_samples,

@@ -1,5 +1,5 @@
-/* ops_average.c: the moving average of running statistics, as one op: a step of a deep net
- * with batch normalization makes two per layer. */
+/* ops_average.c: the moving average of running statistics, as one op: a step of a deep
+ * net with batch normalization makes two per layer. */
 #include "graph/ops.h"
 #include "graph/ops_walk.h"
 
@@ -19,7 +19,8 @@ static Err average_infer(OpInfer *io) {
 
 static void average_tile(const OpCall *call, real *y, const real *const *in,
                          const int64_t *stride, int64_t n) {
-  real w = (real)call->attr[WEIGHT].f, wf = (real)(call->attr[WEIGHT].f * call->attr[FACTOR].f);
+  real w = (real)call->attr[WEIGHT].f,
+       wf = (real)(call->attr[WEIGHT].f * call->attr[FACTOR].f);
   (void)stride;
   for (int64_t i = 0; i < n; i++) y[i] = (1 - w) * in[0][i] + wf * in[1][i];
 }
@@ -28,14 +29,15 @@ static double average_scalar(const double *in, const Attr *attr) {
   return (1 - attr[WEIGHT].f) * in[0] + attr[WEIGHT].f * attr[FACTOR].f * in[1];
 }
 
-static void average_vjp(Graph *g, Node *y, Node *const *gy, const bool *want, Node **gx) {
+static void average_vjp(Graph *g, Node *y, Node *const *gy, const bool *want,
+                        Node **gx) {
   double w = y->attr[WEIGHT].f;
   if (want[0]) gx[0] = op_scale(g, gy[0], 1 - w);
   if (want[1]) gx[1] = op_scale(g, gy[0], w * y->attr[FACTOR].f);
 }
 
-#define AVERAGE(shape, weight, factor)                                                          \
-  {.n_in = 2, .in = {{shape, DT_REAL, 0, 0}, {shape, DT_REAL, 0, 0}}, .n_attr = 2,       \
+#define AVERAGE(shape, weight, factor)                                                 \
+  {.n_in = 2, .in = {{shape, DT_REAL, 0, 0}, {shape, DT_REAL, 0, 0}}, .n_attr = 2,     \
    .attr = {{.f = weight}, {.f = factor}}}
 
 static const Sample average_samples[] = {AVERAGE(SHAPE_OF(1), 0.1, 1),
@@ -44,7 +46,8 @@ static const Sample average_samples[] = {AVERAGE(SHAPE_OF(1), 0.1, 1),
                                          SAMPLES_END};
 
 const Op op_record_moving_average = {
-    .name = "moving_average", .n_in = 2, .n_out = 1, .flags = OP_ELEMENTWISE | OP_INTERNAL,
+    .name = "moving_average", .n_in = 2, .n_out = 1,
+    .flags = OP_ELEMENTWISE | OP_INTERNAL,
     .attrs = {{.name = "weight", .kind = ATTR_REAL, .lo = 0, .hi = 1,
                .doc = "of the new value"},
               {.name = "factor", .kind = ATTR_REAL, .value = "1",

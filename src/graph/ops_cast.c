@@ -1,7 +1,7 @@
 /* ops_cast.c: the same values as another type.
  *
- * To reals each is rounded to the nearest; to integers it must be one of the new type, or the
- * op refuses the data and names the place. */
+ * To reals each is rounded to the nearest; to integers it must be one of the new type,
+ * or the op refuses the data and names the place. */
 #include "graph/known.h"
 #include "graph/ops.h"
 #include "graph/ops_walk.h"
@@ -28,8 +28,8 @@ static Err check_cast(const OpCall *call, Fault *fault) {
     double x = array_get(in, i);
     if (!(x >= lo && x <= hi && floor(x) == x)) {
       return fault_set(fault, ERR_DATA,
-                       "to %s: element %lld is %.10g, "
-                       "allowed: integers from %.0f to %.0f",
+                       "to %s: element %lld is %.10g, allowed: integers from %.0f to "
+                       "%.0f",
                        dtype_name(to), (long long)(i + 1), x, lo, hi);
     }
   }
@@ -41,8 +41,7 @@ static Err check_cast(const OpCall *call, Fault *fault) {
 static void store_reals(Array *out, int64_t offset, const real *x, int64_t n) {
   if (out->dtype == DT_INT32)
     kernels()->int32_from_real((int32_t *)out->data + offset, x, n);
-  else
-    kernels()->uint8_from_real((uint8_t *)out->data + offset, x, n);
+  else kernels()->uint8_from_real((uint8_t *)out->data + offset, x, n);
 }
 
 static void run_cast(const OpCall *call, int phase, int64_t block) {

@@ -2,16 +2,17 @@
  *
  *   gx = gy dy/dx,   but 0 where gy is 0, also where dy/dx is infinite or NaN
  *
- * A selection (where, maximum, clip, a slice) gives the branch not taken the gradient 0, and
- * 0 times the slope of sqrt at 0 would be NaN. So a gradient of exactly 0 is absorbing in
- * every rule of elementwise ops and reductions that multiplies; any other one is multiplied
- * plainly, so that what is infinite or NaN comes through. Finite results have the bits of the
- * plain product.
+ * A selection (where, maximum, clip, a slice) gives the branch not taken the gradient
+ * 0, and 0 times the slope of sqrt at 0 would be NaN. So a gradient of exactly 0 is
+ * absorbing in every rule of elementwise ops and reductions that multiplies; any other
+ * one is multiplied plainly, so that what is infinite or NaN comes through. Finite
+ * results have the bits of the plain product.
  *
- * Gradients of gradients. z = g d is linear in g and d. The gradient h of z goes on to g as
- * h d, as above; to d as h g, a product of two gradients: 0 where either is (chain_both), for
- * where g is 0 nothing depends on d, even where h is infinite. No rule may replace such a
- * product by a constant 0: at a minimum g is 0, too, and higher derivatives are not. */
+ * Gradients of gradients. z = g d is linear in g and d. The gradient h of z goes on to
+ * g as h d, as above; to d as h g, a product of two gradients: 0 where either is
+ * (chain_both), for where g is 0 nothing depends on d, even where h is infinite. No
+ * rule may replace such a product by a constant 0: at a minimum g is 0, too, and higher
+ * derivatives are not. */
 #include "graph/ops.h"
 #include "graph/ops_walk.h"
 #include "kernel/kernel.h"
@@ -106,7 +107,8 @@ const Op op_record_chain_both = {
 const Op op_record_chain_div = {
     .name = "chain_div", .n_in = 2, .n_out = 1, .flags = OP_ELEMENTWISE | OP_INTERNAL,
     .inputs = chain_inputs,
-    .doc = "A gradient divided by the inverse of a derivative; 0 where the gradient is 0.",
+    .doc = "A gradient divided by the inverse of a derivative; 0 where the gradient "
+           "is 0.",
     .equation = "z = 0 if x = 0, else x / y",
     .infer = infer_broadcast, .split = elements_split, .run = elements_run_block,
     .tile = tile_div, .vjp = vjp_div, .scalar = scalar_div, .samples = samples_div,

@@ -1,7 +1,7 @@
 /* ops_conv.c: the convolution of images, and its two gradients.
  *
- * With x [N, C, H, W], w [F, C / G, R, S] and y [N, F, P, Q], all three are sums of the same
- * products: that of (n, f, p, q, c, r, s) pairs
+ * With x [N, C, H, W], w [F, C / G, R, S] and y [N, F, P, Q], all three are sums of the
+ * same products: that of (n, f, p, q, c, r, s) pairs
  *
  *   y[n, f, p, q],   w[f, c, r, s],   x[n, g C/G + c, p stride - pad + r dilation, ...]
  *
@@ -11,13 +11,15 @@
  *   conv2d_data     (y, w) -> x        the gradient of x, given that of y
  *   conv2d_weight   (y, x) -> w        the gradient of w, given that of y
  *
- * The sum of y (x w) is linear in each of the three, so each op's gradients are the other two
- * and second derivatives are complete (Goodfellow et al., "Deep Learning", section 9.5).
+ * The sum of y (x w) is linear in each of the three, so each op's gradients are the
+ * other two and second derivatives are complete (Goodfellow et al., "Deep Learning",
+ * section 9.5).
  *
- * Runs. Per example and group, and per tile of T positions (p, q), x is unfolded into a matrix
- * K x T, K = C/G R S, and multiplied through the door of gemm.h. Tiles and parts depend on the
- * shape alone; a part, a range of (example, group), has one tile's memory of its own. Weights
- * are summed in double, per part in the order of its tiles, then over the parts in order.
+ * Runs. Per example and group, and per tile of T positions (p, q), x is unfolded into a
+ * matrix K x T, K = C/G R S, and multiplied through the door of gemm.h. Tiles and parts
+ * depend on the shape alone; a part, a range of (example, group), has one tile's memory
+ * of its own. Weights are summed in double, per part in the order of its tiles, then
+ * over the parts in order.
  *
  * Source: Dumoulin, Visin, "A guide to convolution arithmetic", arXiv:1603.07285. */
 #include "graph/ops.h"
@@ -25,25 +27,30 @@
 #include "kernel/gemm.h"
 #include <string.h>
 
-enum { STRIDE_H, STRIDE_W, PAD_TOP, PAD_BOTTOM, PAD_LEFT, PAD_RIGHT, DILATION_H, DILATION_W,
+enum { STRIDE_H, STRIDE_W, PAD_TOP, PAD_BOTTOM, PAD_LEFT, PAD_RIGHT, DILATION_H,
+      DILATION_W,
        GROUPS, SIZE_H, SIZE_W, N_SLOTS };
 enum { X, W, Y, N_ROLES };
 
 enum {
-  TILE = 1 << 15,            /* elements of an unfolded tile, at most; one position at least */
+  TILE = 1 << 15,            /* elements of an unfolded tile, at most; one position at
+                                least */
   MAX_PARTS = 32             /* that run at the same time */
 };
 
 /* What the inputs and the output of an op are. */
-typedef struct Roles { int in[2], out; } Roles;
+typedef struct Roles {
+  int in[2], out;
+} Roles;
 static const Roles forward_roles = {{X, W}, Y}, data_roles = {{Y, W}, X},
                    weight_roles = {{Y, X}, W};
 
 /* All sizes, in the letters above. */
 typedef struct Conv {
   int64_t N, C, H, W, F, R, S, P, Q, G;
-  int64_t c, f;              /* channels of x and of y in a group */
-  int64_t K, T, n_tiles;     /* rows of an unfolded tile; positions of one; tiles of an image */
+  int64_t c, f; /* channels of x and of y in a group */
+  int64_t K, T,
+      n_tiles; /* rows of an unfolded tile; positions of one; tiles of an image */
   int64_t n_parts;
   const Attr *attr;
 } Conv;
@@ -68,7 +75,7 @@ static Conv conv_of_call(const OpCall *call, const Roles *roles) {
   return conv_of(shape[X], shape[W], shape[Y], call->attr);
 }
 
-/* -- shapes -------------------------------------------------------------------------- */
+/* -- shapes ------------------------------------------------------------------------ */
 
 /* Positions along an axis of n elements; below 1: the kernel does not fit. */
 static int64_t positions(int64_t n, int64_t before, int64_t after, int64_t kernel,
@@ -82,78 +89,84 @@ static Err check_rank(const OpInfer *io) {
   for (int i = 0; i < 2; i++) {
     if (infer_need_real(io, i)) return io->fault->code;
     if (io->in[i]->shape.rank != 4)
-      return fault_set(io->fault, ERR_SHAPE, "%s: got %s, allowed: 4 axes", io->op->inputs[i],
-                       shape_text(got, &io->in[i]->shape));
+      return fault_set(io->fault, ERR_SHAPE, "%s: got %s, allowed: 4 axes",
+                       io->op->inputs[i], shape_text(got, &io->in[i]->shape));
   }
   return ERR_OK;
 }
 
 /* Do x, w and y belong together? */
-static Err check_shapes(const OpInfer *io, const Shape *x, const Shape *w, const Shape *y) {
+static Err check_shapes(const OpInfer *io, const Shape *x, const Shape *w,
+                        const Shape *y) {
   const Attr *a = io->attr;
   char xs[SHAPE_TEXT], ws[SHAPE_TEXT], ys[SHAPE_TEXT];
   int64_t G = a[GROUPS].i;
-  int64_t P = positions(x->dim[2], a[PAD_TOP].i, a[PAD_BOTTOM].i, w->dim[2], a[STRIDE_H].i,
-                        a[DILATION_H].i);
-  int64_t Q = positions(x->dim[3], a[PAD_LEFT].i, a[PAD_RIGHT].i, w->dim[3], a[STRIDE_W].i,
-                        a[DILATION_W].i);
+  int64_t P = positions(x->dim[2], a[PAD_TOP].i, a[PAD_BOTTOM].i, w->dim[2],
+                        a[STRIDE_H].i, a[DILATION_H].i);
+  int64_t Q = positions(x->dim[3], a[PAD_LEFT].i, a[PAD_RIGHT].i, w->dim[3],
+                        a[STRIDE_W].i, a[DILATION_W].i);
   if (x->dim[1] != w->dim[1] * G || w->dim[0] % G)
-    return fault_set(io->fault, ERR_SHAPE, "x is %s, the weight %s in %lld groups; allowed: "
-                     "[N, C, H, W] and [filters, C / groups, kernel, kernel], filters a "
-                     "multiple of the groups", shape_text(xs, x), shape_text(ws, w),
-                     (long long)G);
+    return fault_set(io->fault, ERR_SHAPE,
+                     "x is %s, the weight %s in %lld groups; allowed: [N, C, H, W] and "
+                     "[filters, C / groups, kernel, kernel], filters a multiple of the "
+                     "groups",
+                     shape_text(xs, x), shape_text(ws, w), (long long)G);
   if (P < 1 || Q < 1)
-    return fault_set(io->fault, ERR_SHAPE, "a kernel of %lldx%lld, with its dilation, is larger "
-                     "than the padded image %s", (long long)w->dim[2], (long long)w->dim[3],
-                     shape_text(xs, x));
-  if (y->dim[0] == x->dim[0] && y->dim[1] == w->dim[0] && y->dim[2] == P && y->dim[3] == Q)
+    return fault_set(io->fault, ERR_SHAPE,
+                     "a kernel of %lldx%lld, with its dilation, is larger than the "
+                     "padded image %s",
+                     (long long)w->dim[2], (long long)w->dim[3], shape_text(xs, x));
+  if (y->dim[0] == x->dim[0] && y->dim[1] == w->dim[0] && y->dim[2] == P &&
+      y->dim[3] == Q)
     return ERR_OK;
-  return fault_set(io->fault, ERR_SHAPE, "the gradient is %s for x %s and the weight %s",
-                   shape_text(ys, y), shape_text(xs, x), shape_text(ws, w));
+  return fault_set(io->fault, ERR_SHAPE,
+                   "the gradient is %s for x %s and the weight %s", shape_text(ys, y),
+                   shape_text(xs, x), shape_text(ws, w));
 }
 
 static Err conv2d_infer(OpInfer *io) {
   if (check_rank(io)) return io->fault->code;
   const Shape *x = &io->in[0]->shape, *w = &io->in[1]->shape;
   const Attr *a = io->attr;
-  io->out_shape[0] = SHAPE_OF(
-      x->dim[0], w->dim[0],
-      positions(x->dim[2], a[PAD_TOP].i, a[PAD_BOTTOM].i, w->dim[2], a[STRIDE_H].i,
-                a[DILATION_H].i),
-      positions(x->dim[3], a[PAD_LEFT].i, a[PAD_RIGHT].i, w->dim[3], a[STRIDE_W].i,
-                a[DILATION_W].i));
+  io->out_shape[0] = SHAPE_OF(x->dim[0], w->dim[0],
+                              positions(x->dim[2], a[PAD_TOP].i, a[PAD_BOTTOM].i,
+                                        w->dim[2], a[STRIDE_H].i, a[DILATION_H].i),
+                              positions(x->dim[3], a[PAD_LEFT].i, a[PAD_RIGHT].i,
+                                        w->dim[3], a[STRIDE_W].i, a[DILATION_W].i));
   return check_shapes(io, x, w, &io->out_shape[0]);
 }
 
 static Err conv2d_data_infer(OpInfer *io) {
   if (check_rank(io)) return io->fault->code;
   const Shape *y = &io->in[0]->shape, *w = &io->in[1]->shape;
-  io->out_shape[0] = SHAPE_OF(y->dim[0], w->dim[1] * io->attr[GROUPS].i, io->attr[SIZE_H].i,
-                              io->attr[SIZE_W].i);
+  io->out_shape[0] = SHAPE_OF(y->dim[0], w->dim[1] * io->attr[GROUPS].i,
+                              io->attr[SIZE_H].i, io->attr[SIZE_W].i);
   return check_shapes(io, &io->out_shape[0], w, y);
 }
 
 static Err conv2d_weight_infer(OpInfer *io) {
   if (check_rank(io)) return io->fault->code;
   const Shape *y = &io->in[0]->shape, *x = &io->in[1]->shape;
-  io->out_shape[0] = SHAPE_OF(y->dim[1], x->dim[1] / io->attr[GROUPS].i, io->attr[SIZE_H].i,
-                              io->attr[SIZE_W].i);
+  io->out_shape[0] = SHAPE_OF(y->dim[1], x->dim[1] / io->attr[GROUPS].i,
+                              io->attr[SIZE_H].i, io->attr[SIZE_W].i);
   return check_shapes(io, x, &io->out_shape[0], y);
 }
 
-/* -- tiles --------------------------------------------------------------------------- */
+/* -- tiles ------------------------------------------------------------------------- */
 
-/* A stretch of a row of a tile whose elements lie in one row of x: elements q0 to q1 of row p
- * of the positions, for offset (r, s) in the kernel. */
+/* A stretch of a row of a tile whose elements lie in one row of x: elements q0 to q1 of
+ * row p of the positions, for offset (r, s) in the kernel. */
 typedef struct Stretch {
-  int64_t at;                /* element of the tile's row */
+  int64_t at; /* element of the tile's row */
   int64_t n;
-  int64_t row;               /* of x; outside of it: all are padding */
-  int64_t column;            /* of x, of the first element; steps of STRIDE_W */
+  int64_t row;    /* of x; outside of it: all are padding */
+  int64_t column; /* of x, of the first element; steps of STRIDE_W */
 } Stretch;
 
-/* The stretch that begins at position `p0 + at` of the image; `end`: where the tile ends. */
-static Stretch stretch_at(const Conv *v, int64_t position, int64_t end, int64_t r, int64_t s) {
+/* The stretch that begins at position `p0 + at` of the image; `end`: where the tile
+ * ends. */
+static Stretch stretch_at(const Conv *v, int64_t position, int64_t end, int64_t r,
+                          int64_t s) {
   const Attr *a = v->attr;
   int64_t p = position / v->Q, q = position % v->Q;
   return (Stretch){.n = least(v->Q - q, end - position),
@@ -161,7 +174,8 @@ static Stretch stretch_at(const Conv *v, int64_t position, int64_t end, int64_t 
                    .column = q * a[STRIDE_W].i - a[PAD_LEFT].i + s * a[DILATION_W].i};
 }
 
-static void unfold_stretch(const Conv *v, const Stretch *t, real *to, const real *channel) {
+static void unfold_stretch(const Conv *v, const Stretch *t, real *to,
+                           const real *channel) {
   int64_t step = v->attr[STRIDE_W].i, column = t->column;
   if (t->row < 0 || t->row >= v->H) {
     memset(to, 0, (size_t)t->n * sizeof *to);
@@ -172,7 +186,8 @@ static void unfold_stretch(const Conv *v, const Stretch *t, real *to, const real
     to[i] = column >= 0 && column < v->W ? from[column] : 0;
 }
 
-static void fold_stretch(const Conv *v, const Stretch *t, real *channel, const real *from) {
+static void fold_stretch(const Conv *v, const Stretch *t, real *channel,
+                         const real *from) {
   int64_t step = v->attr[STRIDE_W].i, column = t->column;
   if (t->row < 0 || t->row >= v->H) return;
   real *to = channel + t->row * v->W;
@@ -180,7 +195,8 @@ static void fold_stretch(const Conv *v, const Stretch *t, real *channel, const r
     if (column >= 0 && column < v->W) to[column] += from[i];
 }
 
-/* The columns [K, n] of positions `first` to `first + n` from the channels of a group. */
+/* The columns [K, n] of positions `first` to `first + n` from the channels of a
+ * group. */
 static void unfold(const Conv *v, real *tile, const real *x, int64_t first, int64_t n) {
   for (int64_t k = 0; k < v->K; k++) {
     int64_t c = k / (v->R * v->S), r = k / v->S % v->R, s = k % v->S;
@@ -218,9 +234,9 @@ static void multiply(const Gemm *gemm) {
 /* A part: its range of (example, group), and its memory. */
 typedef struct Part {
   int64_t first, end;
-  real *tile;                /* [K, T] */
-  real *rows;                /* [f, T] */
-  real *weight;              /* [f, K]: the product of one tile */
+  real *tile;   /* [K, T] */
+  real *rows;   /* [f, T] */
+  real *weight; /* [f, K]: the product of one tile */
 } Part;
 
 /* Sizes of these, in reals; each begins at 64 bytes. */
@@ -233,7 +249,8 @@ static int64_t part_reals(const Conv *v) {
 static size_t part_bytes(const Conv *v) { return (size_t)part_reals(v) * sizeof(real); }
 
 /* Part number i of `n` of n_items. */
-static Part part_of(const Conv *v, void *scratch, int64_t i, int64_t n, int64_t n_items) {
+static Part part_of(const Conv *v, void *scratch, int64_t i, int64_t n,
+                    int64_t n_items) {
   real *tile = (real *)scratch + i * part_reals(v), *rows = tile + tile_reals(v);
   return (Part){.first = n_items * i / n, .end = n_items * (i + 1) / n, .tile = tile,
                 .rows = rows, .weight = rows + rows_reals(v)};
@@ -241,7 +258,7 @@ static Part part_of(const Conv *v, void *scratch, int64_t i, int64_t n, int64_t 
 
 static int64_t conv_work(const Conv *v) { return 2 * v->N * v->F * v->P * v->Q * v->K; }
 
-/* -- conv2d -------------------------------------------------------------------------- */
+/* -- conv2d ------------------------------------------------------------------------ */
 
 static void conv2d_split(const OpCall *call, OpSplit *split) {
   Conv v = conv_of_call(call, &forward_roles);
@@ -269,7 +286,7 @@ static void conv2d_run(const OpCall *call, int phase, int64_t block) {
   }
 }
 
-/* -- conv2d_data --------------------------------------------------------------------- */
+/* -- conv2d_data ------------------------------------------------------------------- */
 
 static void conv2d_data_split(const OpCall *call, OpSplit *split) {
   Conv v = conv_of_call(call, &data_roles);
@@ -298,7 +315,7 @@ static void conv2d_data_run(const OpCall *call, int phase, int64_t block) {
   }
 }
 
-/* -- conv2d_weight ------------------------------------------------------------------- */
+/* -- conv2d_weight ----------------------------------------------------------------- */
 
 /* Parts of the examples of a group; all groups have as many. */
 static int64_t example_parts(const Conv *v) {
@@ -317,8 +334,8 @@ static void conv2d_weight_split(const OpCall *call, OpSplit *split) {
   split->n_phases = 2;
   split->n_blocks[0] = n_parts;
   split->n_blocks[1] = v.G;
-  split->scratch_bytes =
-      (size_t)n_parts * (part_bytes(&v) + (size_t)(v.f * v.K) * sizeof(double));
+  split->scratch_bytes = (size_t)n_parts *
+                         (part_bytes(&v) + (size_t)(v.f * v.K) * sizeof(double));
   split->work = conv_work(&v);
 }
 
@@ -332,13 +349,15 @@ static void weight_part(const Conv *v, const OpCall *call, int64_t block) {
   memset(sums, 0, (size_t)(v->f * v->K) * sizeof *sums);
   for (int64_t i = from; i < end; i++) {
     const real *y = (const real *)call->in[0].data + (i * v->G + g) * v->f * image;
-    const real *x = (const real *)call->in[1].data + (i * v->G + g) * v->c * v->H * v->W;
+    const real *x = (const real *)call->in[1].data +
+                    (i * v->G + g) * v->c * v->H * v->W;
     for (int64_t first = 0; first < image; first += v->T) {
       int64_t n = least(v->T, image - first);
       unfold(v, part.tile, x, first, n);
       if (n < image) copy_rows(part.rows, n, y + first, image, v->f, n);
       multiply(&(Gemm){.M = v->f, .N = v->K, .K = n, .transpose_b = true,
-                       .a = n < image ? part.rows : y, .b = part.tile, .c = part.weight});
+                       .a = n < image ? part.rows : y, .b = part.tile,
+                       .c = part.weight});
       for (int64_t k = 0; k < v->f * v->K; k++) sums[k] += (double)part.weight[k];
     }
   }
@@ -358,7 +377,7 @@ static void conv2d_weight_run(const OpCall *call, int phase, int64_t block) {
   for (int64_t k = 0; k < n; k++) w[k] = (real)sums[k];
 }
 
-/* -- what holds of all three --------------------------------------------------------- */
+/* -- what holds of all three ------------------------------------------------------- */
 
 /* Each element of the result is a sum of so many products at most. */
 static void range_of_sums(const Range *in, Range *out, int64_t n) {
@@ -385,7 +404,8 @@ static bool places(const Conv *v, int64_t n, int64_t f, int64_t position, int64_
   const Attr *a = v->attr;
   int64_t c = k / (v->R * v->S), r = k / v->S % v->R, s = k % v->S;
   int64_t row = position / v->Q * a[STRIDE_H].i - a[PAD_TOP].i + r * a[DILATION_H].i;
-  int64_t column = position % v->Q * a[STRIDE_W].i - a[PAD_LEFT].i + s * a[DILATION_W].i;
+  int64_t column = position % v->Q * a[STRIDE_W].i - a[PAD_LEFT].i +
+                   s * a[DILATION_W].i;
   if (row < 0 || row >= v->H || column < 0 || column >= v->W) return false;
   at[X] = ((n * v->C + f / v->f * v->c + c) * v->H + row) * v->W + column;
   at[W] = f * v->K + k;
@@ -393,8 +413,8 @@ static bool places(const Conv *v, int64_t n, int64_t f, int64_t position, int64_
   return true;
 }
 
-static void sum_products(const OpCall *call, const Roles *roles, const double *const *in,
-                         double *out) {
+static void sum_products(const OpCall *call, const Roles *roles,
+                         const double *const *in, double *out) {
   Conv v = conv_of_call(call, roles);
   int64_t at[N_ROLES], image = v.P * v.Q;
   memset(out, 0, (size_t)shape_count(&call->out[0].shape) * sizeof *out);
@@ -404,7 +424,8 @@ static void sum_products(const OpCall *call, const Roles *roles, const double *c
         out[at[roles->out]] += in[0][at[roles->in[0]]] * in[1][at[roles->in[1]]];
 }
 
-static void conv2d_reference(const OpCall *call, const double *const *in, double *const *out) {
+static void conv2d_reference(const OpCall *call, const double *const *in,
+                             double *const *out) {
   sum_products(call, &forward_roles, in, out[0]);
 }
 
@@ -418,7 +439,7 @@ static void conv2d_weight_reference(const OpCall *call, const double *const *in,
   sum_products(call, &weight_roles, in, out[0]);
 }
 
-/* -- gradients ----------------------------------------------------------------------- */
+/* -- gradients --------------------------------------------------------------------- */
 
 static Node *apply_sized(Graph *g, const Op *op, Node *a, Node *b, const Attr *attr,
                          const Shape *of) {
@@ -441,12 +462,14 @@ static Node *weight_of(Graph *g, Node *y, Node *x, const Attr *attr, const Shape
   return apply_sized(g, &op_record_conv2d_weight, y, x, attr, w);
 }
 
-static void conv2d_vjp(Graph *g, Node *y, Node *const *gy, const bool *want, Node **gx) {
+static void conv2d_vjp(Graph *g, Node *y, Node *const *gy, const bool *want,
+                       Node **gx) {
   if (want[0]) gx[0] = data_of(g, gy[0], y->in[1], y->attr, &y->in[0]->shape);
   if (want[1]) gx[1] = weight_of(g, gy[0], y->in[0], y->attr, &y->in[1]->shape);
 }
 
-static void conv2d_data_vjp(Graph *g, Node *x, Node *const *gy, const bool *want, Node **gx) {
+static void conv2d_data_vjp(Graph *g, Node *x, Node *const *gy, const bool *want,
+                            Node **gx) {
   if (want[0]) gx[0] = forward_of(g, gy[0], x->in[1], x->attr);
   if (want[1]) gx[1] = weight_of(g, x->in[0], gy[0], x->attr, &x->in[1]->shape);
 }
@@ -458,8 +481,10 @@ static void conv2d_weight_vjp(Graph *g, Node *w, Node *const *gy, const bool *wa
 }
 
 Node *op_conv2d(Graph *g, Node *x, Node *w, const ConvSteps *steps) {
-  Attr attr[N_SLOTS] = {[STRIDE_H] = {.i = steps->stride[0]}, [STRIDE_W] = {.i = steps->stride[1]},
-                        [PAD_TOP] = {.i = steps->before[0]}, [PAD_LEFT] = {.i = steps->before[1]},
+  Attr attr[N_SLOTS] = {[STRIDE_H] = {.i = steps->stride[0]},
+                        [STRIDE_W] = {.i = steps->stride[1]},
+                        [PAD_TOP] = {.i = steps->before[0]},
+                        [PAD_LEFT] = {.i = steps->before[1]},
                         [PAD_BOTTOM] = {.i = steps->after[0]},
                         [PAD_RIGHT] = {.i = steps->after[1]},
                         [DILATION_H] = {.i = steps->dilation[0]},
@@ -468,32 +493,38 @@ Node *op_conv2d(Graph *g, Node *x, Node *w, const ConvSteps *steps) {
   return forward_of(g, x, w, attr);
 }
 
-/* -- records ------------------------------------------------------------------------- */
+/* -- records ----------------------------------------------------------------------- */
 
-#define CONV_ATTRS                                                                      \
-  {{.name = "stride_h", .kind = ATTR_INT, .lo = 1, .hi = 1e9, .doc = "rows from one "   \
-    "position to the next"},                                                            \
-   {.name = "stride_w", .kind = ATTR_INT, .lo = 1, .hi = 1e9, .doc = "columns"},        \
-   {.name = "pad_top", .kind = ATTR_INT, .lo = 0, .hi = 1e9, .doc = "rows of zeros"},   \
-   {.name = "pad_bottom", .kind = ATTR_INT, .lo = 0, .hi = 1e9, .doc = "rows of zeros"},\
-   {.name = "pad_left", .kind = ATTR_INT, .lo = 0, .hi = 1e9, .doc = "columns of zeros"},\
-   {.name = "pad_right", .kind = ATTR_INT, .lo = 0, .hi = 1e9, .doc = "columns of zeros"},\
-   {.name = "dilation_h", .kind = ATTR_INT, .lo = 1, .hi = 1e9, .doc = "rows from one "  \
-    "element of the kernel to the next"},                                               \
-   {.name = "dilation_w", .kind = ATTR_INT, .lo = 1, .hi = 1e9, .doc = "columns"},      \
-   {.name = "groups", .kind = ATTR_INT, .lo = 1, .hi = 1e9, .doc = "of channels"},      \
-   {.name = "size_h", .kind = ATTR_INT, .lo = 0, .hi = 1e9,                             \
-    .doc = "of the result, where it does not follow"},                                  \
-   {.name = "size_w", .kind = ATTR_INT, .lo = 0, .hi = 1e9,                             \
+#define CONV_ATTRS                                                                     \
+  {{.name = "stride_h", .kind = ATTR_INT, .lo = 1, .hi = 1e9, .doc = "rows from one "  \
+    "position to the next"},                                                           \
+   {.name = "stride_w", .kind = ATTR_INT, .lo = 1, .hi = 1e9, .doc = "columns"},       \
+   {.name = "pad_top", .kind = ATTR_INT, .lo = 0, .hi = 1e9, .doc = "rows of zeros"},  \
+   {.name = "pad_bottom", .kind = ATTR_INT, .lo = 0, .hi = 1e9,                        \
+    .doc = "rows of zeros"},                                                           \
+   {.name = "pad_left", .kind = ATTR_INT, .lo = 0, .hi = 1e9,                          \
+    .doc = "columns of zeros"},                                                        \
+   {.name = "pad_right", .kind = ATTR_INT, .lo = 0, .hi = 1e9,                         \
+    .doc = "columns of zeros"},                                                        \
+   {.name = "dilation_h", .kind = ATTR_INT, .lo = 1, .hi = 1e9, .doc = "rows from one "\
+    "element of the kernel to the next"},                                              \
+   {.name = "dilation_w", .kind = ATTR_INT, .lo = 1, .hi = 1e9, .doc = "columns"},     \
+   {.name = "groups", .kind = ATTR_INT, .lo = 1, .hi = 1e9, .doc = "of channels"},     \
+   {.name = "size_h", .kind = ATTR_INT, .lo = 0, .hi = 1e9,                            \
+    .doc = "of the result, where it does not follow"},                                 \
+   {.name = "size_w", .kind = ATTR_INT, .lo = 0, .hi = 1e9,                            \
     .doc = "of the result, where it does not follow"}}
 
-/* Strides, paddings (top, bottom, left, right), dilations, groups, sizes of the result. */
-#define SAMPLE(a, b, ...)                                                               \
-  {.n_in = 2, .in = {{.shape = {4, a}}, {.shape = {4, b}}}, .n_attr = N_SLOTS,           \
+/* Strides, paddings (top, bottom, left, right), dilations, groups, sizes of the
+ * result. */
+#define SAMPLE(a, b, ...)                                                              \
+  {.n_in = 2, .in = {{.shape = {4, a}}, {.shape = {4, b}}}, .n_attr = N_SLOTS,         \
    .attr = {__VA_ARGS__}}
-#define DIMS(...) {__VA_ARGS__}
-#define I(n) {.i = n}
-#define STEPS(sh, sw, pt, pb, pl, pr, dh, dw, g, h, w)                                  \
+#define DIMS(...)                                                                      \
+  { __VA_ARGS__ }
+#define I(n)                                                                           \
+  { .i = n }
+#define STEPS(sh, sw, pt, pb, pl, pr, dh, dw, g, h, w)                                 \
   I(sh), I(sw), I(pt), I(pb), I(pl), I(pr), I(dh), I(dw), I(g), I(h), I(w)
 
 static const Sample conv2d_samples[] = {
@@ -502,50 +533,60 @@ static const Sample conv2d_samples[] = {
     SAMPLE(DIMS(3, 4, 6, 5), DIMS(6, 2, 3, 3), STEPS(2, 1, 1, 1, 1, 2, 1, 2, 2, 0, 0)),
     SAMPLE(DIMS(1, 3, 1, 9), DIMS(3, 1, 1, 4), STEPS(1, 3, 0, 0, 2, 1, 1, 1, 3, 0, 0)),
     SAMPLE(DIMS(35, 1, 4, 4), DIMS(2, 1, 2, 2), STEPS(1, 1, 0, 1, 0, 1, 1, 1, 1, 0, 0)),
-    SAMPLE(DIMS(1, 2, 12, 300), DIMS(2, 2, 3, 3), STEPS(1, 1, 0, 0, 1, 1, 1, 1, 1, 0, 0)),
+    SAMPLE(DIMS(1, 2, 12, 300), DIMS(2, 2, 3, 3),
+           STEPS(1, 1, 0, 0, 1, 1, 1, 1, 1, 0, 0)),
     SAMPLES_END};
 static const Sample conv2d_data_samples[] = {
     SAMPLE(DIMS(1, 1, 1, 1), DIMS(1, 1, 1, 1), STEPS(1, 1, 0, 0, 0, 0, 1, 1, 1, 1, 1)),
     SAMPLE(DIMS(2, 4, 3, 6), DIMS(4, 3, 3, 2), STEPS(1, 1, 0, 0, 0, 0, 1, 1, 1, 5, 7)),
     SAMPLE(DIMS(3, 6, 3, 4), DIMS(6, 2, 3, 3), STEPS(2, 1, 1, 1, 1, 2, 1, 2, 2, 6, 5)),
     SAMPLE(DIMS(35, 2, 4, 4), DIMS(2, 1, 2, 2), STEPS(1, 1, 0, 1, 0, 1, 1, 1, 1, 4, 4)),
-    SAMPLE(DIMS(1, 2, 10, 300), DIMS(2, 2, 3, 3), STEPS(1, 1, 0, 0, 1, 1, 1, 1, 1, 12, 300)),
+    SAMPLE(DIMS(1, 2, 10, 300), DIMS(2, 2, 3, 3),
+           STEPS(1, 1, 0, 0, 1, 1, 1, 1, 1, 12, 300)),
     SAMPLES_END};
 static const Sample conv2d_weight_samples[] = {
     SAMPLE(DIMS(1, 1, 1, 1), DIMS(1, 1, 1, 1), STEPS(1, 1, 0, 0, 0, 0, 1, 1, 1, 1, 1)),
     SAMPLE(DIMS(2, 4, 3, 6), DIMS(2, 3, 5, 7), STEPS(1, 1, 0, 0, 0, 0, 1, 1, 1, 3, 2)),
     SAMPLE(DIMS(3, 6, 3, 4), DIMS(3, 4, 6, 5), STEPS(2, 1, 1, 1, 1, 2, 1, 2, 2, 3, 3)),
-    SAMPLE(DIMS(35, 2, 4, 4), DIMS(35, 1, 4, 4), STEPS(1, 1, 0, 1, 0, 1, 1, 1, 1, 2, 2)),
-    SAMPLE(DIMS(1, 2, 10, 300), DIMS(1, 2, 12, 300), STEPS(1, 1, 0, 0, 1, 1, 1, 1, 1, 3, 3)),
+    SAMPLE(DIMS(35, 2, 4, 4), DIMS(35, 1, 4, 4),
+           STEPS(1, 1, 0, 1, 0, 1, 1, 1, 1, 2, 2)),
+    SAMPLE(DIMS(1, 2, 10, 300), DIMS(1, 2, 12, 300),
+           STEPS(1, 1, 0, 0, 1, 1, 1, 1, 1, 3, 3)),
     SAMPLES_END};
 
-#define CONV_SOURCE                                                                     \
-  "Goodfellow, Bengio & Courville, Deep Learning, 2016, chapter 9; Dumoulin & Visin, "   \
+#define CONV_SOURCE                                                                    \
+  "Goodfellow, Bengio & Courville, Deep Learning, 2016, chapter 9; Dumoulin & Visin, " \
   "arXiv:1603.07285"
 
 const Op op_record_conv2d = {
     .name = "conv2d", .n_in = 2, .n_out = 1, .flags = OP_INTERNAL,
     .inputs = (const char *const[]){"x", "weight"}, .attrs = CONV_ATTRS,
     .doc = "images [N, C, H, W] under a kernel [filters, C / groups, kh, kw]",
-    .equation = "y[n, f, p, q] = sum_crs x[n, c, p stride + r dilation - pad, ...] w[f, c, r, s]",
+    .equation = "y[n, f, p, q] = sum_crs x[n, c, p stride + r dilation - pad, ...] "
+                "w[f, c, r, s]",
     .source = CONV_SOURCE,
-    .infer = conv2d_infer, .split = conv2d_split, .run = conv2d_run, .range = conv2d_range,
+    .infer = conv2d_infer, .split = conv2d_split, .run = conv2d_run,
+    .range = conv2d_range,
     .vjp = conv2d_vjp, .reference = conv2d_reference, .samples = conv2d_samples};
 
 const Op op_record_conv2d_data = {
     .name = "conv2d_data", .n_in = 2, .n_out = 1, .flags = OP_INTERNAL,
     .inputs = (const char *const[]){"gy", "weight"}, .attrs = CONV_ATTRS,
     .doc = "the gradient of conv2d's images, given that of its result",
-    .equation = "gx[n, c, i, j] = sum gy[n, f, p, q] w[f, c, r, s]", .source = CONV_SOURCE,
+    .equation = "gx[n, c, i, j] = sum gy[n, f, p, q] w[f, c, r, s]",
+    .source = CONV_SOURCE,
     .infer = conv2d_data_infer, .split = conv2d_data_split, .run = conv2d_data_run,
-    .range = conv2d_data_range, .vjp = conv2d_data_vjp, .reference = conv2d_data_reference,
+    .range = conv2d_data_range, .vjp = conv2d_data_vjp,
+    .reference = conv2d_data_reference,
     .samples = conv2d_data_samples};
 
 const Op op_record_conv2d_weight = {
     .name = "conv2d_weight", .n_in = 2, .n_out = 1, .flags = OP_INTERNAL,
     .inputs = (const char *const[]){"gy", "x"}, .attrs = CONV_ATTRS,
     .doc = "the gradient of conv2d's kernel, given that of its result",
-    .equation = "gw[f, c, r, s] = sum gy[n, f, p, q] x[n, c, i, j]", .source = CONV_SOURCE,
-    .infer = conv2d_weight_infer, .split = conv2d_weight_split, .run = conv2d_weight_run,
+    .equation = "gw[f, c, r, s] = sum gy[n, f, p, q] x[n, c, i, j]",
+    .source = CONV_SOURCE,
+    .infer = conv2d_weight_infer, .split = conv2d_weight_split,
+    .run = conv2d_weight_run,
     .range = conv2d_weight_range, .vjp = conv2d_weight_vjp,
     .reference = conv2d_weight_reference, .samples = conv2d_weight_samples};

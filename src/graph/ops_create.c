@@ -3,11 +3,11 @@
  * Element i of a draw is a function of (stream, i) alone, whatever the blocks, and both
  * REAL builds draw from the same words w of the stream (u = (w >> 8) 2^-24, in [0, 1)):
  *   random_uniform  lo + (hi - lo) u(w_i)
- *   random_normal   elements 2j and 2j + 1: mean + std r cos(a) and mean + std r sin(a),
- *                   r = sqrt(-2 log(u(w_2j) + 2^-24)), a = 2 pi u(w_2j+1)
- *   random_int      lo + a number below hi - lo + 1 from w_2i and w_2i+1 (philox_below)
- *   dropout_mask    0 where u(w_i) < rate, else 1 / (1 - rate)
- * Normals are computed in double by the C library: they make initial weights, not steps. */
+ *   random_normal   elements 2j and 2j + 1: mean + std r cos(a) and mean + std r
+ * sin(a), r = sqrt(-2 log(u(w_2j) + 2^-24)), a = 2 pi u(w_2j+1) random_int      lo + a
+ * number below hi - lo + 1 from w_2i and w_2i+1 (philox_below) dropout_mask    0 where
+ * u(w_i) < rate, else 1 / (1 - rate) Normals are computed in double by the C library:
+ * they make initial weights, not steps. */
 #include "graph/known.h"
 #include "graph/ops_move.h"
 #include "base/ints.h"
@@ -19,7 +19,9 @@ enum { DRAW_ATTRS = SHAPE_SLOTS + 2 + 2, MASK_ATTRS = SHAPE_SLOTS + 1 + 2 };
 
 static const double two_pi = 6.283185307179586;
 
-static int64_t out_count(const OpCall *call) { return shape_count(&call->out[0].shape); }
+static int64_t out_count(const OpCall *call) {
+  return shape_count(&call->out[0].shape);
+}
 
 static int64_t blocks_of(const OpCall *call, int64_t block) {
   int64_t n = (out_count(call) + block - 1) / block;
@@ -37,7 +39,7 @@ static void stream_to_attr(Attr *attr, Stream s) {
   attr[1].i = (int64_t)s.draw;
 }
 
-/* -- arange -------------------------------------------------------------------------- */
+/* -- arange ------------------------------------------------------------------------ */
 
 static Err arange_infer(OpInfer *io) {
   if (!isfinite(io->attr[0].f) || !isfinite(io->attr[1].f))
@@ -69,13 +71,13 @@ static void arange_reference(const OpCall *call, const double *const *in,
     out[0][i] = call->attr[0].f + (double)i * call->attr[1].f;
 }
 
-/* -- eye ----------------------------------------------------------------------------- */
+/* -- eye --------------------------------------------------------------------------- */
 
 static Err eye_infer(OpInfer *io) {
   int64_t n = io->attr[0].i;
   if (n < 0 || n > INT32_MAX)
-    return fault_set(io->fault, ERR_VALUE, "n: got %lld, allowed: 0 to %d", (long long)n,
-                     INT32_MAX);
+    return fault_set(io->fault, ERR_VALUE, "n: got %lld, allowed: 0 to %d",
+                     (long long)n, INT32_MAX);
   io->out_shape[0] = SHAPE_OF(n, n);
   return ERR_OK;
 }
@@ -97,7 +99,7 @@ static void eye_reference(const OpCall *call, const double *const *in,
   for (int64_t i = 0; i < n * n; i++) out[0][i] = i / n == i % n;
 }
 
-/* -- uniform ------------------------------------------------------------------------- */
+/* -- uniform ----------------------------------------------------------------------- */
 
 static Err draw_infer(OpInfer *io) {
   if (attr_check_shape(io->attr, 0, io->fault)) return io->fault->code;
@@ -135,7 +137,7 @@ static void uniform_reference(const OpCall *call, const double *const *in,
     out[0][i] = lo + (hi - lo) * philox_unit(philox_word(stream_of(call), (uint64_t)i));
 }
 
-/* -- normal -------------------------------------------------------------------------- */
+/* -- normal ------------------------------------------------------------------------ */
 
 static Err normal_infer(OpInfer *io) {
   double mean = io->attr[SHAPE_SLOTS].f, std = io->attr[SHAPE_SLOTS + 1].f;
@@ -185,7 +187,7 @@ static void normal_reference(const OpCall *call, const double *const *in,
   }
 }
 
-/* -- integers ------------------------------------------------------------------------ */
+/* -- integers ---------------------------------------------------------------------- */
 
 static Err int_infer(OpInfer *io) {
   int64_t lo = io->attr[SHAPE_SLOTS].i, hi = io->attr[SHAPE_SLOTS + 1].i;
@@ -199,7 +201,8 @@ static Err int_infer(OpInfer *io) {
 
 static int64_t draw_int(const OpCall *call, int64_t i) {
   int64_t lo = call->attr[SHAPE_SLOTS].i, hi = call->attr[SHAPE_SLOTS + 1].i;
-  return lo + (int64_t)philox_below(stream_of(call), (uint64_t)i, (uint64_t)(hi - lo) + 1);
+  return lo +
+         (int64_t)philox_below(stream_of(call), (uint64_t)i, (uint64_t)(hi - lo) + 1);
 }
 
 static void int_run(const OpCall *call, int phase, int64_t block) {
@@ -220,7 +223,7 @@ static void int_reference(const OpCall *call, const double *const *in,
   for (int64_t i = 0; i < out_count(call); i++) out[0][i] = (double)draw_int(call, i);
 }
 
-/* -- dropout ------------------------------------------------------------------------- */
+/* -- dropout ----------------------------------------------------------------------- */
 
 static Err mask_infer(OpInfer *io) {
   double rate = io->attr[SHAPE_SLOTS].f;
@@ -247,7 +250,7 @@ static void mask_reference(const OpCall *call, const double *const *in,
   }
 }
 
-/* -- samples ------------------------------------------------------------------------- */
+/* -- samples ----------------------------------------------------------------------- */
 
 static const Sample arange_samples[] = {
     {.n_attr = 3, .attr = {{.f = 1}, {.f = 1}, {.i = 1}}},
@@ -259,10 +262,11 @@ static const Sample eye_samples[] = {
     {.n_attr = 1, .attr = {{.i = 1}}}, {.n_attr = 1, .attr = {{.i = 7}}},
     {.n_attr = 1, .attr = {{.i = 150}}}, SAMPLES_END};
 
-/* The shapes: a scalar, [1], [3, 11], [20001]; `a` and `b` as each op's attributes are. */
-#define DRAW_SAMPLE(rank, d0, d1, a, b, key, draw)                                      \
-  {.n_attr = DRAW_ATTRS,                                                                \
-   .attr = {{.i = (rank)}, {.i = (d0)}, {.i = (d1)}, [SHAPE_SLOTS] = a,                 \
+/* The shapes: a scalar, [1], [3, 11], [20001]; `a` and `b` as each op's attributes
+ * are. */
+#define DRAW_SAMPLE(rank, d0, d1, a, b, key, draw)                                     \
+  {.n_attr = DRAW_ATTRS,                                                               \
+   .attr = {{.i = (rank)}, {.i = (d0)}, {.i = (d1)}, [SHAPE_SLOTS] = a,                \
             [SHAPE_SLOTS + 1] = b, {.i = (key)}, {.i = (draw)}}}
 
 static const Sample uniform_samples[] = {
@@ -283,16 +287,17 @@ static const Sample int_samples[] = {
     DRAW_SAMPLE(2, 3, 11, {.i = -5}, {.i = 5}, -13, 2),
     DRAW_SAMPLE(1, 20001, 0, {.i = 1}, {.i = 1000}, 14, 3), SAMPLES_END};
 
-#define MASK_SAMPLE(rank, d0, d1, rate, key, draw)                                      \
-  {.n_attr = MASK_ATTRS,                                                                \
-   .attr = {{.i = (rank)}, {.i = (d0)}, {.i = (d1)}, [SHAPE_SLOTS] = {.f = (rate)},     \
+#define MASK_SAMPLE(rank, d0, d1, rate, key, draw)                                     \
+  {.n_attr = MASK_ATTRS,                                                               \
+   .attr = {{.i = (rank)}, {.i = (d0)}, {.i = (d1)}, [SHAPE_SLOTS] = {.f = (rate)},    \
             {.i = (key)}, {.i = (draw)}}}
 
 static const Sample mask_samples[] = {
     MASK_SAMPLE(0, 0, 0, 0.5, 11, 0), MASK_SAMPLE(1, 1, 0, 0.1, 12, 1),
-    MASK_SAMPLE(2, 3, 11, 0, -13, 2), MASK_SAMPLE(1, 20001, 0, 0.3, 14, 3), SAMPLES_END};
+    MASK_SAMPLE(2, 3, 11, 0, -13, 2), MASK_SAMPLE(1, 20001, 0, 0.3, 14, 3),
+    SAMPLES_END};
 
-/* -- records ------------------------------------------------------------------------- */
+/* -- records ----------------------------------------------------------------------- */
 
 const Op op_record_arange = {
     .name = "arange", .n_in = 0, .n_out = 1, .flags = OP_NO_GRAD,
@@ -317,8 +322,10 @@ const Op op_record_eye = {
     .reference = eye_reference, .samples = eye_samples,
 };
 
-#define SHAPE_ATTR {.name = "shape", .kind = ATTR_SHAPE, .doc = "of the result"}
-#define STREAM_ATTR {.name = "stream", .kind = ATTR_STREAM, .doc = "where the draw begins"}
+#define SHAPE_ATTR                                                                     \
+  { .name = "shape", .kind = ATTR_SHAPE, .doc = "of the result" }
+#define STREAM_ATTR                                                                    \
+  { .name = "stream", .kind = ATTR_STREAM, .doc = "where the draw begins" }
 
 const Op op_record_random_uniform = {
     .name = "random_uniform", .n_in = 0, .n_out = 1, .flags = OP_DRAW | OP_NO_GRAD,
@@ -335,13 +342,15 @@ const Op op_record_random_uniform = {
 const Op op_record_random_normal = {
     .name = "random_normal", .n_in = 0, .n_out = 1, .flags = OP_DRAW | OP_NO_GRAD,
     .attrs = {SHAPE_ATTR,
-              {.name = "mean", .kind = ATTR_REAL, .value = "0", .doc = "expected value"},
+              {.name = "mean", .kind = ATTR_REAL, .value = "0",
+               .doc = "expected value"},
               {.name = "std", .kind = ATTR_REAL, .value = "1",
                .doc = "standard deviation, at least 0"},
               STREAM_ATTR},
     .doc = "Normal draws.",
     .equation = "y_i = mean + std z_i, z_i ~ N(0, 1)",
-    .source = "Box, Muller, \"A note on the generation of random normal deviates\", 1958",
+    .source = "Box, Muller, \"A note on the generation of random normal deviates\", "
+              "1958",
     .infer = normal_infer, .split = normal_split, .run = normal_run, .vjp = vjp_none,
     .reference = normal_reference, .samples = normal_samples,
 };
@@ -374,7 +383,7 @@ const Op op_record_dropout_mask = {
     .reference = mask_reference, .samples = mask_samples, .known = known_dropout_mask,
 };
 
-/* -- constructors -------------------------------------------------------------------- */
+/* -- constructors ------------------------------------------------------------------ */
 
 Node *op_arange(Graph *g, double first, double step, int64_t n) {
   Attr attr[3] = {{.f = first}, {.f = step}, {.i = n}};
@@ -385,7 +394,8 @@ Node *op_eye(Graph *g, int64_t n) {
   return graph_apply(g, &op_record_eye, NULL, 0, &(Attr){.i = n}, 1);
 }
 
-static Node *draw(Graph *g, const Op *op, const Shape *shape, Attr a, Attr b, Stream s) {
+static Node *draw(Graph *g, const Op *op, const Shape *shape, Attr a, Attr b,
+                  Stream s) {
   Attr attr[DRAW_ATTRS];
   shape_to_attr(attr, shape);
   attr[SHAPE_SLOTS] = a;
@@ -399,7 +409,8 @@ Node *op_random_uniform(Graph *g, const Shape *shape, double lo, double hi, Stre
   return draw(g, &op_record_random_uniform, shape, from, to, s);
 }
 
-Node *op_random_normal(Graph *g, const Shape *shape, double mean, double std, Stream s) {
+Node *op_random_normal(Graph *g, const Shape *shape, double mean, double std,
+                       Stream s) {
   const Attr center = {.f = mean}, spread = {.f = std};
   return draw(g, &op_record_random_normal, shape, center, spread, s);
 }

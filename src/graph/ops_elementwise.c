@@ -2,9 +2,9 @@
  * inputs alone, after NumPy broadcasting.
  *
  * Shapes and types. The output has the broadcast shape. Arithmetic and comparisons give
- * reals: of integers they are exact, rounded once. What only selects (maximum, minimum, clip,
- * where) keeps an integer type, so that large int32 stay what they are. How blocks run:
- * ops_walk.h.
+ * reals: of integers they are exact, rounded once. What only selects (maximum, minimum,
+ * clip, where) keeps an integer type, so that large int32 stay what they are. How
+ * blocks run: ops_walk.h.
  *
  * Gradients. With g the gradient of y, that of input i is g * dy/dx_i, summed over the
  * axes along which x_i was repeated (op_sum_to). The tables below give dy/dx as
@@ -246,8 +246,10 @@ static void kernel_where(const OpCall *call, real *y, const real *const *in,
 static void vjp_where(Graph *g, Node *y, Node *const *gy, const bool *want, Node **gx) {
   Node *condition = y->in[0];
   Node *zero = graph_scalar(g, 0);
-  if (want[1]) gx[1] = op_sum_to(g, op_where(g, condition, gy[0], zero), &y->in[1]->shape);
-  if (want[2]) gx[2] = op_sum_to(g, op_where(g, condition, zero, gy[0]), &y->in[2]->shape);
+  if (want[1])
+    gx[1] = op_sum_to(g, op_where(g, condition, gy[0], zero), &y->in[1]->shape);
+  if (want[2])
+    gx[2] = op_sum_to(g, op_where(g, condition, zero, gy[0]), &y->in[2]->shape);
 }
 
 /* -- samples ----------------------------------------------------------------------- */
@@ -352,7 +354,7 @@ static const Sample samples_where[] = {
 /* -- records ----------------------------------------------------------------------- */
 
 #define COMMON(op) \
-  .name = #op, .n_out = 1, .run = elements_run_block, .tile = kernel_##op,                \
+  .name = #op, .n_out = 1, .run = elements_run_block, .tile = kernel_##op,             \
   .scalar = scalar_##op
 
 const Op op_record_neg = {
@@ -535,10 +537,11 @@ const Op op_record_clip = {
     COMMON(clip), .n_in = 1, .flags = OP_ELEMENTWISE,
     .attrs = {{.name = "lo", .kind = ATTR_REAL, .doc = "lower limit"},
               {.name = "hi", .kind = ATTR_REAL, .doc = "upper limit"}},
-    .doc = "x limited to [lo, hi]; the gradient passes inside, limits included. Between "
-           "whole limits integers stay integers.",
+    .doc = "x limited to [lo, hi]; the gradient passes inside, limits included. "
+           "Between whole limits integers stay integers.",
     .equation = "y = min(max(x, lo), hi)",
-    .infer = infer_clip, .split = elements_split, .vjp = vjp_clip, .samples = samples_clip,
+    .infer = infer_clip, .split = elements_split, .vjp = vjp_clip,
+    .samples = samples_clip,
     .known = known_clip,
 };
 
@@ -551,7 +554,8 @@ const Op op_record_add = {
 
 const Op op_record_sub = {
     COMMON(sub), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT,
-    .doc = "Difference; of int32 exact, then rounded once to real.", .equation = "z = x - y",
+    .doc = "Difference; of int32 exact, then rounded once to real.",
+    .equation = "z = x - y",
     .infer = infer_broadcast, .split = elements_split, .vjp = vjp_sub,
     .samples = samples_two, .known = known_sub, .range = range_sub,
 };
@@ -598,8 +602,9 @@ const Op op_record_minimum = {
 
 const Op op_record_eq = {
     COMMON(eq), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT | OP_NO_GRAD,
-    .doc = "1 where x equals y, else 0; int32 are compared exactly. x == y is Lua's own: are they "
-           "one and the same tensor? x:item() == y:item() compares two numbers.",
+    .doc = "1 where x equals y, else 0; int32 are compared exactly. x == y is Lua's "
+           "own: are they one and the same tensor? x:item() == y:item() compares two "
+           "numbers.",
     .equation = "z = 1 if x == y, else 0",
     .infer = infer_broadcast, .split = elements_split, .vjp = vjp_none,
     .samples = samples_select, .known = known_truth,

@@ -8,8 +8,8 @@
  *     d2y/dx2 = p(x) (2 - x^2)           (op gelu_curve)
  *     d3y/dx3 = p(x) (x^3 - 4 x)
  *
- * Each is one op, not a product of two: where the gate is shut the product's digits would
- * be lost, and -inf times 0 is NaN, not the limit, -0. */
+ * Each is one op, not a product of two: where the gate is shut the product's digits
+ * would be lost, and -inf times 0 is NaN, not the limit, -0. */
 #include "graph/ops.h"
 #include "graph/ops_walk.h"
 #include "kernel/kernel.h"
@@ -49,8 +49,8 @@ static double gelu_curve(double x) {
 
 /* -- gradients --------------------------------------------------------------------- */
 
-/* As of x * sigmoid(x), whose bits these are. Beyond 1000 the second term is 0: x is cut
- * off there, for infinity times 0 is not. */
+/* As of x * sigmoid(x), whose bits these are. Beyond 1000 the second term is 0: x is
+ * cut off there, for infinity times 0 is not. */
 static Node *silu_gradient(Graph *g, Node *x, Node *gy) {
   Node *s = op_sigmoid(g, x);
   Node *by_gate = op_chain_mul(g, gy, op_clip(g, x, -1e3, 1e3));
@@ -119,8 +119,8 @@ const Op op_record_silu = {
 
 const Op op_record_gelu = {
     COMMON(gelu), .flags = OP_ELEMENTWISE,
-    .doc = "x times the normal distribution function, exact; the tail below 0 keeps its "
-           "digits.",
+    .doc = "x times the normal distribution function, exact; the tail below 0 keeps "
+           "its digits.",
     .equation = "y = x / 2 erfc(-x / sqrt(2))",
     .source = "Hendrycks, Gimpel, arXiv:1606.08415, section 2",
 };

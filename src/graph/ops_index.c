@@ -1,15 +1,16 @@
 /* ops_index.c: ops that take elements by number: gather, its gradient, one_hot.
  *
- * Indices count from 1 and are data, not structure: int32, uint8, or reals that are whole
- * numbers; `check` refuses the others before anything runs. Nothing flows back into them.
+ * Indices count from 1 and are data, not structure: int32, uint8, or reals that are
+ * whole numbers; `check` refuses the others before anything runs. Nothing flows back
+ * into them.
  *
  *   y = gather(x, i)           y[p, :] = x[i[p] - 1, :]
  *   gx = gather_grad(gy, i)    gx[r, :] = sum of gy[p, :] over the p with i[p] - 1 == r
  *   gather_grad's own gradient is gather again.
  *
- * gather_grad adds without races: phase 0 sorts the positions p by row (counting sort, so
- * positions of one row stay in order), phase 1 sums the rows of the result independently,
- * in double, in that order. So its bits do not depend on the threads. */
+ * gather_grad adds without races: phase 0 sorts the positions p by row (counting sort,
+ * so positions of one row stay in order), phase 1 sums the rows of the result
+ * independently, in double, in that order. So its bits do not depend on the threads. */
 #include "graph/known.h"
 #include "graph/ops.h"
 #include "base/ints.h"
@@ -35,16 +36,18 @@ static Err check_index(const Array *index, int64_t n, const char *why, Fault *fa
     if (inside && v == (double)(int64_t)v) continue;
     text_number(got, v);
     if (inside)
-      return fault_set(fault, ERR_DATA, "index %s at position %lld is not a whole number: "
-                       "allowed 1 to %lld", got, (long long)p + 1, (long long)n);
-    return fault_set(fault, ERR_DATA, "index %s at position %lld is out of range: "
-                     "allowed 1 to %lld%s", got, (long long)p + 1, (long long)n,
-                     why);
+      return fault_set(fault, ERR_DATA,
+                       "index %s at position %lld is not a whole number: allowed 1 to "
+                       "%lld",
+                       got, (long long)p + 1, (long long)n);
+    return fault_set(fault, ERR_DATA,
+                     "index %s at position %lld is out of range: allowed 1 to %lld%s",
+                     got, (long long)p + 1, (long long)n, why);
   }
   return ERR_OK;
 }
 
-/* -- gather -------------------------------------------------------------------------- */
+/* -- gather ------------------------------------------------------------------------ */
 
 static Err gather_infer(OpInfer *io) {
   const Shape *x = &io->in[0]->shape, *index = &io->in[1]->shape;
@@ -63,7 +66,8 @@ static Err gather_infer(OpInfer *io) {
 }
 
 static Err gather_check(const OpCall *c, Fault *fault) {
-  return check_index(&c->in[1], c->in[0].shape.dim[0], " (indices count from 1)", fault);
+  return check_index(&c->in[1], c->in[0].shape.dim[0], " (indices count from 1)",
+                     fault);
 }
 
 /* Positions per block. */
@@ -93,7 +97,8 @@ static Node *gather_grad(Graph *g, Node *gy, Node *index, int64_t rows) {
                      (Attr[]){{.i = rows}}, 1);
 }
 
-static void gather_vjp(Graph *g, Node *y, Node *const *gy, const bool *want, Node **gx) {
+static void gather_vjp(Graph *g, Node *y, Node *const *gy, const bool *want,
+                       Node **gx) {
   if (want[0]) gx[0] = gather_grad(g, gy[0], y->in[1], y->in[0]->shape.dim[0]);
 }
 
@@ -125,8 +130,8 @@ const Op op_record_gather = {
     .n_in = 2,
     .n_out = 1,
     .inputs = (const char *const[]){"x", "index"},
-    .doc = "rows of x by number, from 1: x [n, ..], index of any shape -> index's shape, "
-           "then [..]",
+    .doc = "rows of x by number, from 1: x [n, ..], index of any shape -> index's "
+           "shape, then [..]",
     .equation = "y[p, ..] = x[index[p], ..]",
     .infer = gather_infer,
     .check = gather_check,
@@ -142,7 +147,7 @@ Node *op_gather(Graph *g, Node *x, Node *index) {
   return graph_apply(g, &op_record_gather, (Node *[]){x, index}, 2, NULL, 0);
 }
 
-/* -- gather_grad --------------------------------------------------------------------- */
+/* -- gather_grad ------------------------------------------------------------------- */
 
 static Err gather_grad_infer(OpInfer *io) {
   const Shape *gy = &io->in[0]->shape, *index = &io->in[1]->shape;
@@ -151,13 +156,15 @@ static Err gather_grad_infer(OpInfer *io) {
   char a[SHAPE_TEXT], b[SHAPE_TEXT];
   if (index->rank <= gy->rank) lead.rank = index->rank;
   if (!shape_equal(&lead, index))
-    return fault_set(io->fault, ERR_SHAPE, "gy is %s, the index %s; allowed: gy begins "
-                     "with the axes of the index", shape_text(a, gy),
-                     shape_text(b, index));
+    return fault_set(io->fault, ERR_SHAPE,
+                     "gy is %s, the index %s; allowed: gy begins with the axes of the "
+                     "index",
+                     shape_text(a, gy), shape_text(b, index));
   if (infer_need_real(io, 0)) return io->fault->code;
   if (io->attr[0].i < 0 || gy->rank - index->rank + 1 > MAX_RANK)
-    return fault_set(io->fault, ERR_SHAPE, "%lld rows of %s, allowed: 0 and more, of less "
-                     "than %d axes", (long long)io->attr[0].i, shape_text(a, gy), MAX_RANK);
+    return fault_set(io->fault, ERR_SHAPE,
+                     "%lld rows of %s, allowed: 0 and more, of less than %d axes",
+                     (long long)io->attr[0].i, shape_text(a, gy), MAX_RANK);
   *y = (Shape){1, {io->attr[0].i}};
   for (int i = index->rank; i < gy->rank; i++) y->dim[y->rank++] = gy->dim[i];
   return ERR_OK;
@@ -167,12 +174,12 @@ static Err gather_grad_check(const OpCall *c, Fault *fault) {
   return check_index(&c->in[1], c->attr[0].i, " (indices count from 1)", fault);
 }
 
-/* The scratch: positions sorted by row; those of row r stand at first[r] .. first[r + 1].
- * `next` is used while sorting. */
+/* The scratch: positions sorted by row; those of row r stand at first[r] .. first[r +
+ * 1]. `next` is used while sorting. */
 typedef struct Sorted {
-  int64_t *first;              /* rows + 1 */
-  int64_t *next;               /* rows */
-  int64_t *position;           /* one per index */
+  int64_t *first;    /* rows + 1 */
+  int64_t *next;     /* rows */
+  int64_t *position; /* one per index */
 } Sorted;
 
 static Sorted sorted_of(const OpCall *c) {
@@ -181,9 +188,11 @@ static Sorted sorted_of(const OpCall *c) {
   return (Sorted){v, v + rows + 1, v + 2 * rows + 1};
 }
 
-/* A block of phase 1 is `rows` rows of up to COLUMNS columns: about BLOCK additions when
- * the indices are spread evenly. */
-typedef struct GradTiles { int64_t rows, n_row_tiles, n_column_tiles; } GradTiles;
+/* A block of phase 1 is `rows` rows of up to COLUMNS columns: about BLOCK additions
+ * when the indices are spread evenly. */
+typedef struct GradTiles {
+  int64_t rows, n_row_tiles, n_column_tiles;
+} GradTiles;
 
 static GradTiles grad_tiles(const OpCall *c) {
   int64_t rows = c->attr[0].i, columns = row_elements(&c->out[0].shape);
@@ -277,7 +286,7 @@ const Op op_record_gather_grad = {
     .samples = gather_grad_samples,
 };
 
-/* -- one_hot ------------------------------------------------------------------------- */
+/* -- one_hot ----------------------------------------------------------------------- */
 
 static Err one_hot_infer(OpInfer *io) {
   Shape *y = &io->out_shape[0];
@@ -297,9 +306,7 @@ static Err one_hot_check(const OpCall *c, Fault *fault) {
                      " (they count from 1; of labels, label_base = 0 converts)", fault);
 }
 
-static int64_t one_hot_rows(const OpCall *c) {
-  return most(BLOCK / c->attr[0].i, 1);
-}
+static int64_t one_hot_rows(const OpCall *c) { return most(BLOCK / c->attr[0].i, 1); }
 
 static void one_hot_split(const OpCall *c, OpSplit *split) {
   split->n_blocks[0] = divide_up(shape_count(&c->in[0].shape), one_hot_rows(c));

@@ -3,7 +3,8 @@
  *   y = A B,  A = x or x^T,  B = y or y^T  (the last two axes)
  *
  * Gradient, with g that of the product (Goodfellow, Bengio, Courville, "Deep Learning",
- * section 6.5.6): gA = g B^T and gB = A^T g; of a transposed operand the transpose of that,
+ * section 6.5.6): gA = g B^T and gB = A^T g; of a transposed operand the transpose of
+ * that,
  *
  *            x plain          x transposed              y plain          y transposed
  *   gx       g B^T            B g^T            gy       A^T g            g^T A
@@ -11,19 +12,21 @@
  * each again one matmul with flags, so no transposed copy is ever made.
  *
  * Batches: either both operands have the same leading axes, or one has none and is used
- * for every item; its gradient is then summed over them. Items of [.., M, K] x [K, N] lie
- * one behind the other and so are one product with all rows.
+ * for every item; its gradient is then summed over them. Items of [.., M, K] x [K, N]
+ * lie one behind the other and so are one product with all rows.
  *
  * An operand that is itself a transpose is folded into the flag only if it is tracked:
- * others forget their inputs once somebody has looked at them, and looking must not change
- * a bit of what follows. */
+ * others forget their inputs once somebody has looked at them, and looking must not
+ * change a bit of what follows. */
 #include "graph/ops.h"
 #include "kernel/gemm.h"
 
 enum { X, Y, TRANSPOSE_X = 0, TRANSPOSE_Y, N_SLOTS };
-enum { BATCH_WORK = 20000 /* small products share a block until they make this much */ };
+enum {
+  BATCH_WORK = 20000 /* small products share a block until they make this much */
+};
 
-/* -- shapes -------------------------------------------------------------------------- */
+/* -- shapes ------------------------------------------------------------------------ */
 
 /* The matrix of an operand as it is multiplied. */
 typedef struct Matrix {
@@ -72,7 +75,8 @@ static Err matmul_infer(OpInfer *io) {
                      (long long)a.columns, (long long)b.rows);
   if (x->rank > 2 && y->rank > 2 && !same_batch(x, y))
     return fault_set(io->fault, ERR_SHAPE,
-                     "leading axes differ: %s and %s; allowed: the same, or none in one",
+                     "leading axes differ: %s and %s; allowed: the same, or none in "
+                     "one",
                      shape_text(x_text, x), shape_text(y_text, y));
   Shape *out = &io->out_shape[0];
   *out = x->rank > y->rank ? *x : *y;
@@ -81,14 +85,14 @@ static Err matmul_infer(OpInfer *io) {
   return ERR_OK;
 }
 
-/* -- run ----------------------------------------------------------------------------- */
+/* -- run --------------------------------------------------------------------------- */
 
 /* n products; operands and result of the next lie `step` elements on (0: the same). */
 typedef struct Batch {
   Gemm gemm;
   int64_t n, step_a, step_b, step_c;
-  int64_t blocks;            /* of one product */
-  int64_t group;             /* products per block, where one is one block */
+  int64_t blocks; /* of one product */
+  int64_t group;  /* products per block, where one is one block */
 } Batch;
 
 static double batch_work(const Batch *b) {
@@ -162,7 +166,7 @@ static void matmul_reference(const OpCall *call, const double *const *in,
   }
 }
 
-/* -- gradient ------------------------------------------------------------------------ */
+/* -- gradient ---------------------------------------------------------------------- */
 
 static Node *product(Graph *g, Node *x, Node *y, bool tx, bool ty) {
   Attr attr[N_SLOTS] = {[TRANSPOSE_X] = {.i = tx}, [TRANSPOSE_Y] = {.i = ty}};
@@ -194,7 +198,7 @@ static void matmul_vjp(Graph *g, Node *node, Node *const *gy, const bool *want,
   gx[Y] = op_sum_to(g, gradient, &y->shape);
 }
 
-/* -- constructor --------------------------------------------------------------------- */
+/* -- constructor ------------------------------------------------------------------- */
 
 /* Swaps `node` the last two axes of its input, and will it always know so? */
 static bool swaps_last(const Node *node) {
@@ -242,7 +246,7 @@ Node *op_matmul(Graph *g, Node *x, Node *y) {
   return matmul_make(g, (Node *[]){x, y}, 2, (Attr[N_SLOTS]){{0}}, N_SLOTS);
 }
 
-/* -- record -------------------------------------------------------------------------- */
+/* -- record ------------------------------------------------------------------------ */
 
 #define OPERANDS(...) .n_in = 2, .in = {__VA_ARGS__}, .n_attr = N_SLOTS
 static const Sample matmul_samples[] = {
@@ -275,9 +279,9 @@ const Op op_record_matmul = {
                .doc = "use x with its last two axes swapped"},
               {.name = "transpose_y", .kind = ATTR_BOOL, .value = "false",
                .doc = "use y with its last two axes swapped"}},
-    .doc = "matrix product over the last two axes: [.., M, K] x [K, N] or [.., K, N] -> "
-           "[.., M, N]; a vector is a row on the left, a column on the right, and its axis "
-           "is dropped from the result",
+    .doc = "matrix product over the last two axes: [.., M, K] x [K, N] or [.., K, N] "
+           "-> [.., M, N]; a vector is a row on the left, a column on the right, and "
+           "its axis is dropped from the result",
     .equation = "out[.., i, j] = sum_k x[.., i, k] y[.., k, j]",
     .make = matmul_make,
     .infer = matmul_infer,

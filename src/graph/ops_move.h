@@ -7,7 +7,11 @@
 #include "graph/ops.h"
 #include "kernel/move.h"
 
-enum { SHAPE_SLOTS = 1 + MAX_RANK, RANGE_SLOTS = 3 * MAX_RANK, PAD_SLOTS = 2 * MAX_RANK };
+enum {
+  SHAPE_SLOTS = 1 + MAX_RANK,
+  RANGE_SLOTS = 3 * MAX_RANK,
+  PAD_SLOTS = 2 * MAX_RANK
+};
 
 /* A shape in the slots of an ATTR_SHAPE. */
 void shape_to_attr(Attr *attr, const Shape *s);

@@ -5,7 +5,7 @@
  * a channel of x [N, C, ...] for batch norm (n = N S, with S values per channel and
  * sample), a row of the last axis for layer norm (n = D).
  *
- * Derivation. With h = dL/dxhat (= w gy) and means <.> over a group:
+ * With h = dL/dxhat (= w gy) and means <.> over a group:
  *   dm/dx_j = 1/n,   dv/dx_j = 2 (x_j - m) / n,   d istd/dv = -istd^3 / 2
  *   gx_j = istd h_j - istd <h> - istd xhat_j <h xhat>
  *        = istd (h_j - <h> - xhat_j <h xhat>)
@@ -13,29 +13,27 @@
  *   gx = w istd (gy - <gy> - xhat <gy xhat>),   gw = sum gy xhat,   gb = sum gy
  * Gradients that flow into the outputs m and v add gm / n + gv 2 (x - m) / n.
  *
- * The _grad ops take m and v as inputs. They are differentiated through their expansions,
- * where m and v stand as inputs of their own; what flows there comes back to the norm's
+ * The _grad ops take m and v as inputs. They are differentiated through their
+ * expansions, where m and v are inputs; what flows there comes back to the norm's
  * outputs m and v: so second derivatives are complete.
  *
- * Runs. Batch norm of [N, C]: a block takes COLUMNS channels through all passes while they
- * lie in the cache; of more axes: one channel. Variances are merged from two-pass tiles,
- * sums run in double. The weight gradients of a layer norm are summed per block of rows
- * into scratch, and over the blocks in a second phase. Blocks depend on the shape alone.
+ * Batch norm of [N, C]: a block takes COLUMNS channels through all passes while they
+ * lie in the cache; of more axes: one channel. Variances are merged from two-pass
+ * tiles, sums run in double. The weight gradients of a layer norm are summed per block
+ * of rows into scratch, and over the blocks in a second phase. Blocks depend on the
+ * shape.
  *
- * Sources: Ioffe, Szegedy, arXiv:1502.03167, algorithm 1; Ba, Kiros, Hinton,
- * arXiv:1607.06450, section 3. */
+ * Ioffe, Szegedy, arXiv:1502.03167, algorithm 1; Ba, Kiros, Hinton, arXiv:1607.06450,
+ * section 3. */
 #include "graph/ops.h"
 #include "base/ints.h"
 #include "kernel/kernel.h"
 #include <math.h>
 #include <string.h>
 
-enum {
-  COLUMNS = 64,              /* channels of a block, for [N, C] */
-  BLOCK = 16384,             /* elements of a block of rows */
-  MAX_PARTS = 64,            /* blocks of rows of a layer norm's gradient */
-  NORM_WORK = 8              /* operations per element */
-};
+/* Channels of a block, for [N, C]; elements of a block of rows; blocks of rows of a
+ * layer norm's gradient; operations per element. */
+enum { COLUMNS = 64, BLOCK = 16384, MAX_PARTS = 64, NORM_WORK = 8 };
 
 static const real *reals(const Array *a) { return a->data; }
 static real *out_reals(const OpCall *call, int o) { return call->out[o].data; }
@@ -45,12 +43,12 @@ static const real *optional(const OpCall *call, int i, int64_t at) {
   return call->n_in > i ? reals(&call->in[i]) + at : NULL;
 }
 
-/* -- what both check ----------------------------------------------------------------- */
+/* -- what both check --------------------------------------------------------------- */
 
 static Err need_reals(const OpInfer *io) {
-  for (int i = 0; i < io->n_in; i++)
-    if (infer_need_real(io, i)) return io->fault->code;
-  return ERR_OK;
+  Err err = ERR_OK;
+  for (int i = 0; !err && i < io->n_in; i++) err = infer_need_real(io, i);
+  return err;
 }
 
 /* Has input i the shape [n]? `what`: of which there is one each. */
@@ -59,8 +57,9 @@ static Err need_vector(const OpInfer *io, int i, int64_t n, const char *what) {
   const Shape *s = &io->in[i]->shape;
   char got[SHAPE_TEXT], x[SHAPE_TEXT];
   if (s->rank == 1 && s->dim[0] == n) return ERR_OK;
-  return fault_set(io->fault, ERR_SHAPE, "%s: got %s, allowed: %lld, one per %s of x %s",
-                   io->op->inputs[i], shape_text(got, s), (long long)n, what,
+  return fault_set(io->fault, ERR_SHAPE,
+                   "%s: got %s, allowed: %lld, one per %s of x %s", io->op->inputs[i],
+                   shape_text(got, s), (long long)n, what,
                    shape_text(x, &io->out_shape[0]));
 }
 
@@ -91,16 +90,16 @@ static Node *apply_norm(Graph *g, const Op *op, Node *x, Node *weight, Node *bia
   return graph_apply(g, op, in, n_in, (Attr[]){{.f = eps}}, 1);
 }
 
-#define EPS_ATTR                                                                        \
-  {{.name = "eps", .kind = ATTR_REAL, .value = "1e-5", .lo = 0, .hi = 1e30,             \
+#define EPS_ATTR                                                                       \
+  {{.name = "eps", .kind = ATTR_REAL, .value = "1e-5", .lo = 0, .hi = 1e30,            \
     .doc = "added to the variance"}}
 
-/* -- batch norm: layout -------------------------------------------------------------- */
+/* -- batch norm: layout ------------------------------------------------------------ */
 
 /* x as [N, C, S]. */
 typedef struct Channels {
   int64_t N, C, S;
-  double n;                  /* values per channel */
+  double n; /* values per channel */
 } Channels;
 
 static Channels channels_of(const Shape *x) {
@@ -118,8 +117,8 @@ static void channel_split(const Shape *x, OpSplit *split) {
   split->work = NORM_WORK * shape_count(x);
 }
 
-/* sqrt(variance + eps) of channel c, whose variance is not finite: it may only be beyond what
- * holds it, its root is not, so that is computed in the widest type that there is. */
+/* sqrt(variance + eps) of channel c, whose variance is not finite: it may only be
+ * beyond what holds it, its root is not: computed in the widest type that there is. */
 static double wide_std(const Array *x, int64_t c, double mean, double eps) {
   Channels l = channels_of(&x->shape);
   long double s = 0;
@@ -155,11 +154,11 @@ static Err check_channels(const OpInfer *io, const Shape *x) {
   return ERR_OK;
 }
 
-/* -- batch norm ---------------------------------------------------------------------- */
+/* -- batch norm -------------------------------------------------------------------- */
 
-enum { B_X, B_WEIGHT, B_BIAS };                 /* inputs */
-enum { B_Y, B_MEAN, B_VARIANCE };               /* outputs */
-enum { COUNT, MEAN, SQUARES, N_STATE };         /* planes of a state (reduce.c) */
+enum { B_X, B_WEIGHT, B_BIAS };         /* inputs */
+enum { B_Y, B_MEAN, B_VARIANCE };       /* outputs */
+enum { COUNT, MEAN, SQUARES, N_STATE }; /* planes of a state (reduce.c) */
 
 static Err batch_norm_infer(OpInfer *io) {
   const Shape *x = &io->in[B_X]->shape;
@@ -178,8 +177,9 @@ static void batch_norm_split(const OpCall *call, OpSplit *split) {
 
 /* From the states of n channels, which begin at `first`: the outputs m and v, and scale
  * and shift of the normalization. */
-static void channel_factors(const OpCall *call, const double *mean, const double *squares,
-                            int64_t first, int64_t n, real *scale, real *shift) {
+static void channel_factors(const OpCall *call, const double *mean,
+                            const double *squares, int64_t first, int64_t n,
+                            real *scale, real *shift) {
   double count = channels_of(&call->in[B_X].shape).n, eps = call->attr[0].f;
   const real *w = optional(call, B_WEIGHT, first), *b = optional(call, B_BIAS, first);
   real *m = out_reals(call, B_MEAN) + first, *v = out_reals(call, B_VARIANCE) + first;
@@ -191,7 +191,8 @@ static void channel_factors(const OpCall *call, const double *mean, const double
     std[c] = sqrt(squares[c] / count + eps);
   }
   for (int64_t c = 0; c < n; c++)
-    if (!isfinite(squares[c])) std[c] = wide_std(&call->in[B_X], first + c, mean[c], eps);
+    if (!isfinite(squares[c]))
+      std[c] = wide_std(&call->in[B_X], first + c, mean[c], eps);
   for (int64_t c = 0; c < n; c++) {
     scale[c] = (real)((w ? (double)w[c] : 1) / std[c]);
     shift[c] = b ? b[c] : 0;
@@ -254,8 +255,8 @@ static void batch_norm_reference(const OpCall *call, const double *const *in,
   }
 }
 
-/* What flows into m and v, per group of n values, added to gx (which may be NULL). All are
- * nodes that broadcast against x. */
+/* What flows into m and v, per group of n values, added to gx (which may be NULL). All
+ * are nodes that broadcast against x. */
 static Node *add_statistics(Graph *g, Node *gx, Node *x, Node *mean, Node *g_mean,
                             Node *g_variance, double n) {
   if (g_variance) {
@@ -276,8 +277,8 @@ static void batch_norm_vjp(Graph *g, Node *y, Node *const *gy, const bool *want,
   if (gy[B_Y]) {
     Node *in[] = {gy[B_Y], x, mean, graph_pick(g, y, B_VARIANCE),
                   y->n_in > B_WEIGHT ? y->in[B_WEIGHT] : NULL};
-    Node *all = graph_apply(g, &op_record_batch_norm_grad, in, y->n_in > B_WEIGHT ? 5 : 4,
-                            y->attr, y->n_attr);
+    Node *all = graph_apply(g, &op_record_batch_norm_grad, in,
+                            y->n_in > B_WEIGHT ? 5 : 4, y->attr, y->n_attr);
     for (int i = 0; i < y->n_in; i++)
       if (want[i]) gx[i] = graph_pick(g, all, i);
   }
@@ -301,7 +302,10 @@ static Node *batch_norm_make(Graph *g, Node *const *in, int n_in, const Attr *at
                        attr[0].f);
 }
 
-#define EPS 1, {{.f = 1e-5}}
+#define EPS                                                                            \
+  1, {                                                                                 \
+    { .f = 1e-5 }                                                                      \
+  }
 static const Sample batch_norm_samples[] = {
     {3, {{.shape = {2, {2, 1}}}, {.shape = {1, {1}}}, {.shape = {1, {1}}}}, EPS},
     {1, {{.shape = {2, {5, 3}}}}, EPS},
@@ -319,9 +323,9 @@ const Op op_record_batch_norm = {
     .n_optional = 2,
     .inputs = (const char *const[]){"x", "weight", "bias"},
     .attrs = EPS_ATTR,
-    .doc = "each channel of x [N, C, ...] with mean 0 and variance 1 over the batch, times "
-           "weight [C] plus bias [C] (left out: 1 and 0); further results: the batch's mean "
-           "[C] and biased variance [C]",
+    .doc = "each channel of x [N, C, ...] with mean 0 and variance 1 over the batch, "
+           "times weight [C] plus bias [C] (left out: 1 and 0); further results: the "
+           "batch's mean [C] and biased variance [C]",
     .equation = "y = weight (x - mean x) / sqrt(var x + eps) + bias",
     .source = "Ioffe, Szegedy, 2015, arXiv:1502.03167, algorithm 1",
     .make = batch_norm_make,
@@ -334,10 +338,10 @@ const Op op_record_batch_norm = {
     .samples = batch_norm_samples,
 };
 
-/* -- batch norm's gradient ----------------------------------------------------------- */
+/* -- batch norm's gradient --------------------------------------------------------- */
 
-enum { G_Y, G_X, G_MEAN, G_VARIANCE, G_WEIGHT };   /* inputs, of both gradients */
-enum { GX, GWEIGHT, GBIAS };                       /* outputs, of both gradients */
+enum { G_Y, G_X, G_MEAN, G_VARIANCE, G_WEIGHT }; /* inputs, of both gradients */
+enum { GX, GWEIGHT, GBIAS };                     /* outputs, of both gradients */
 
 static Err batch_norm_grad_infer(OpInfer *io) {
   const Shape *x = &io->in[G_X]->shape;
@@ -354,11 +358,11 @@ static void batch_norm_grad_split(const OpCall *call, OpSplit *split) {
   channel_split(&call->in[G_X].shape, split);
 }
 
-/* From sum gy and sum gy (x - m) of n channels from `first` on: gw, gb, and the factors in
- *   gx = scale (gy - offset - (x - m) slope). */
-static void gradient_factors(const OpCall *call, const double *sum, const double *moment,
-                             int64_t first, int64_t n, real *scale, real *offset,
-                             real *slope) {
+/* From sum gy and sum gy (x - m) of n channels from `first` on: gw, gb, and the factors
+ * in gx = scale (gy - offset - (x - m) slope). */
+static void gradient_factors(const OpCall *call, const double *sum,
+                             const double *moment, int64_t first, int64_t n,
+                             real *scale, real *offset, real *slope) {
   double count = channels_of(&call->in[G_X].shape).n, eps = call->attr[0].f;
   const real *v = reals(&call->in[G_VARIANCE]) + first;
   const real *m = reals(&call->in[G_MEAN]) + first;
@@ -367,7 +371,8 @@ static void gradient_factors(const OpCall *call, const double *sum, const double
   must(n <= COLUMNS);
   for (int64_t c = 0; c < n; c++) std[c] = sqrt((double)v[c] + eps);
   for (int64_t c = 0; c < n; c++)
-    if (!isfinite(v[c])) std[c] = wide_std(&call->in[G_X], first + c, (double)m[c], eps);
+    if (!isfinite(v[c]))
+      std[c] = wide_std(&call->in[G_X], first + c, (double)m[c], eps);
   for (int64_t c = 0; c < n; c++) {
     double istd = 1 / std[c];
     scale[c] = (real)((w ? (double)w[c] : 1) * istd);
@@ -454,7 +459,8 @@ static void batch_norm_grad_expand(Graph *g, Node *y, Node **out) {
 }
 
 /* Mean and variance are inputs of their own here; the variance stays well above 0. */
-#define VARIANCE_OF(n) {{1, {n}}, DT_REAL, 0.5, 2}
+#define VARIANCE_OF(n)                                                                 \
+  { {1, {n}}, DT_REAL, 0.5, 2 }
 static const Sample batch_norm_grad_samples[] = {
     {5, {{.shape = {2, {2, 1}}}, {.shape = {2, {2, 1}}}, {.shape = {1, {1}}},
          VARIANCE_OF(1), {.shape = {1, {1}}}}, EPS},
@@ -462,7 +468,8 @@ static const Sample batch_norm_grad_samples[] = {
          VARIANCE_OF(3)}, EPS},
     {5, {{.shape = {2, {7, 5}}}, {.shape = {2, {7, 5}}}, {.shape = {1, {5}}},
          VARIANCE_OF(5), {.shape = {1, {5}}}}, EPS},
-    {5, {{.shape = {4, {2, 3, 5, 3}}}, {.shape = {4, {2, 3, 5, 3}}}, {.shape = {1, {3}}},
+    {5, {{.shape = {4, {2, 3, 5, 3}}}, {.shape = {4, {2, 3, 5, 3}}}, {.shape = {1,
+                                                                                {3}}},
          VARIANCE_OF(3), {.shape = {1, {3}}}}, EPS},
     {5, {{.shape = {2, {37, 133}}}, {.shape = {2, {37, 133}}}, {.shape = {1, {133}}},
          VARIANCE_OF(133), {.shape = {1, {133}}}}, EPS},
@@ -478,10 +485,10 @@ const Op op_record_batch_norm_grad = {
     .flags = OP_INTERNAL,
     .inputs = grad_inputs,
     .attrs = EPS_ATTR,
-    .doc = "gradient of batch_norm: gy and x [N, C, ...], mean, variance, weight [C] -> "
-           "gx [N, C, ...], gweight [C], gbias [C]",
-    .equation = "gx = w istd (gy - mean(gy) - xhat mean(gy xhat)), gweight = sum(gy xhat), "
-                "gbias = sum(gy)",
+    .doc = "gradient of batch_norm: gy and x [N, C, ...], mean, variance, weight [C] "
+           "-> gx [N, C, ...], gweight [C], gbias [C]",
+    .equation = "gx = w istd (gy - mean(gy) - xhat mean(gy xhat)), gweight = sum(gy "
+                "xhat), gbias = sum(gy)",
     .source = "Ioffe, Szegedy, 2015, arXiv:1502.03167, section 3",
     .infer = batch_norm_grad_infer,
     .split = batch_norm_grad_split,
@@ -492,7 +499,7 @@ const Op op_record_batch_norm_grad = {
     .samples = batch_norm_grad_samples,
 };
 
-/* -- layer norm ---------------------------------------------------------------------- */
+/* -- layer norm -------------------------------------------------------------------- */
 
 /* x as [N, D]. */
 typedef struct Rows {
@@ -553,11 +560,13 @@ static void layer_norm_run(const OpCall *call, int phase, int64_t block) {
   (void)phase;
   Rows r = rows_of(&call->in[B_X].shape);
   int64_t first = block * rows_per_block(&r);
-  kernels()->layer_norm_rows(
-      out_reals(call, B_Y) + first * r.D, out_reals(call, B_MEAN) + first,
-      out_reals(call, B_VARIANCE) + first, reals(&call->in[B_X]) + first * r.D,
-      optional(call, B_WEIGHT, 0), optional(call, B_BIAS, 0),
-      least(r.N - first, rows_per_block(&r)), r.D, call->attr[0].f);
+  kernels()->layer_norm_rows(out_reals(call, B_Y) + first * r.D,
+                             out_reals(call, B_MEAN) + first,
+                             out_reals(call, B_VARIANCE) + first,
+                             reals(&call->in[B_X]) + first * r.D,
+                             optional(call, B_WEIGHT, 0), optional(call, B_BIAS, 0),
+                             least(r.N - first, rows_per_block(&r)), r.D,
+                             call->attr[0].f);
 }
 
 static void layer_norm_reference(const OpCall *call, const double *const *in,
@@ -584,8 +593,8 @@ static void layer_norm_vjp(Graph *g, Node *y, Node *const *gy, const bool *want,
   if (gy[B_Y]) {
     Node *in[] = {gy[B_Y], x, mean, graph_pick(g, y, B_VARIANCE),
                   y->n_in > B_WEIGHT ? y->in[B_WEIGHT] : NULL};
-    Node *all = graph_apply(g, &op_record_layer_norm_grad, in, y->n_in > B_WEIGHT ? 5 : 4,
-                            y->attr, y->n_attr);
+    Node *all = graph_apply(g, &op_record_layer_norm_grad, in,
+                            y->n_in > B_WEIGHT ? 5 : 4, y->attr, y->n_attr);
     for (int i = 0; i < y->n_in; i++)
       if (want[i]) gx[i] = graph_pick(g, all, i);
   }
@@ -614,7 +623,8 @@ static const Sample layer_norm_samples[] = {
     {1, {{.shape = {1, {5}}}}, EPS},
     {2, {{.shape = {2, {3, 5}}}, {.shape = {1, {5}}}}, EPS},
     {3, {{.shape = {3, {2, 3, 7}}}, {.shape = {1, {7}}}, {.shape = {1, {7}}}}, EPS},
-    {3, {{.shape = {2, {131, 133}}}, {.shape = {1, {133}}}, {.shape = {1, {133}}}}, EPS},
+    {3, {{.shape = {2, {131, 133}}}, {.shape = {1, {133}}}, {.shape = {1, {133}}}},
+     EPS},
     SAMPLES_END};
 
 const Op op_record_layer_norm = {
@@ -624,9 +634,9 @@ const Op op_record_layer_norm = {
     .n_optional = 2,
     .inputs = (const char *const[]){"x", "weight", "bias"},
     .attrs = EPS_ATTR,
-    .doc = "x with mean 0 and variance 1 along its last axis, of D values, times weight [D] "
-           "plus bias [D] (left out: 1 and 0); further results: mean and biased variance, "
-           "shaped as x without the last axis",
+    .doc = "x with mean 0 and variance 1 along its last axis, of D values, times "
+           "weight [D] plus bias [D] (left out: 1 and 0); further results: mean and "
+           "biased variance, shaped as x without the last axis",
     .equation = "y = weight (x - mean x) / sqrt(var x + eps) + bias",
     .source = "Ba, Kiros, Hinton, 2016, arXiv:1607.06450, section 3",
     .make = layer_norm_make,
@@ -639,19 +649,20 @@ const Op op_record_layer_norm = {
     .samples = layer_norm_samples,
 };
 
-/* -- layer norm's gradient ----------------------------------------------------------- */
+/* -- layer norm's gradient --------------------------------------------------------- */
 
 static Err layer_norm_grad_infer(OpInfer *io) {
   const Shape *x = &io->in[G_X]->shape;
   io->out_shape[GX] = *x;
-  if (need_reals(io) || check_rows(io, x) || need_same(io, G_Y, x)) return io->fault->code;
+  if (need_reals(io) || check_rows(io, x) || need_same(io, G_Y, x))
+    return io->fault->code;
   Shape rows = per_row(x);
   for (int i = G_MEAN; i <= G_VARIANCE; i++)
     if (!shape_equal(&io->in[i]->shape, &rows)) {
       char got[SHAPE_TEXT], want[SHAPE_TEXT];
-      return fault_set(io->fault, ERR_SHAPE, "%s: got %s, allowed: %s, one per row of x",
-                       grad_inputs[i], shape_text(got, &io->in[i]->shape),
-                       shape_text(want, &rows));
+      return fault_set(io->fault, ERR_SHAPE,
+                       "%s: got %s, allowed: %s, one per row of x", grad_inputs[i],
+                       shape_text(got, &io->in[i]->shape), shape_text(want, &rows));
     }
   int64_t D = x->dim[x->rank - 1];
   if (need_vector(io, G_WEIGHT, D, "value of the last axis")) return io->fault->code;
@@ -686,11 +697,14 @@ static void layer_norm_grad_part(const OpCall *call, const Parts *p, int64_t blo
   int64_t first = block * p->step, at = first * p->rows.D;
   double *sums = (double *)call->scratch + block * 2 * p->rows.D;
   memset(sums, 0, (size_t)(2 * p->rows.D) * sizeof *sums);
-  kernels()->layer_norm_grad_rows(
-      out_reals(call, GX) + at, sums, reals(&call->in[G_Y]) + at,
-      reals(&call->in[G_X]) + at, reals(&call->in[G_MEAN]) + first,
-      reals(&call->in[G_VARIANCE]) + first, optional(call, G_WEIGHT, 0),
-      least(p->rows.N - first, p->step), p->rows.D, call->attr[0].f);
+  kernels()->layer_norm_grad_rows(out_reals(call, GX) + at, sums,
+                                  reals(&call->in[G_Y]) + at,
+                                  reals(&call->in[G_X]) + at,
+                                  reals(&call->in[G_MEAN]) + first,
+                                  reals(&call->in[G_VARIANCE]) + first,
+                                  optional(call, G_WEIGHT, 0),
+                                  least(p->rows.N - first, p->step), p->rows.D,
+                                  call->attr[0].f);
 }
 
 static void layer_norm_grad_run(const OpCall *call, int phase, int64_t block) {
@@ -729,8 +743,8 @@ static void layer_norm_grad_reference(const OpCall *call, const double *const *i
       out[GBIAS][d] += gy[d];
     }
     for (int64_t d = 0; d < r.D; d++)
-      out[GX][i * r.D + d] =
-          istd * (gy[d] * (w ? w[d] : 1) - h - (x[d] - mean) * istd * along);
+      out[GX][i * r.D + d] = istd * (gy[d] * (w ? w[d] : 1) - h -
+                                     (x[d] - mean) * istd * along);
   }
 }
 
@@ -742,7 +756,8 @@ static void layer_norm_grad_expand(Graph *g, Node *y, Node **out) {
   Node *xhat = op_mul(g, op_sub(g, x, keep_last(g, y->in[G_MEAN], s)), istd);
   Node *h = y->n_in > G_WEIGHT ? op_mul(g, gy, y->in[G_WEIGHT]) : gy;
   Node *along = op_mean(g, op_mul(g, h, xhat), last, true);
-  Node *inner = op_sub(g, op_sub(g, h, op_mean(g, h, last, true)), op_mul(g, xhat, along));
+  Node *inner = op_sub(g, op_sub(g, h, op_mean(g, h, last, true)),
+                       op_mul(g, xhat, along));
   out[GX] = op_mul(g, istd, inner);
   Node *gw = op_mul(g, gy, xhat);
   out[GWEIGHT] = others ? op_sum(g, gw, others, false) : gw;
@@ -770,8 +785,8 @@ const Op op_record_layer_norm_grad = {
     .flags = OP_INTERNAL,
     .inputs = grad_inputs,
     .attrs = EPS_ATTR,
-    .doc = "gradient of layer_norm: gy and x [.., D], mean and variance [..], weight [D] -> "
-           "gx [.., D], gweight [D], gbias [D]",
+    .doc = "gradient of layer_norm: gy and x [.., D], mean and variance [..], weight "
+           "[D] -> gx [.., D], gweight [D], gbias [D]",
     .equation = "h = gy w, gx = istd (h - mean(h) - xhat mean(h xhat)), "
                 "gweight = sum(gy xhat), gbias = sum(gy)",
     .source = "Ba, Kiros, Hinton, 2016, arXiv:1607.06450, section 3",

@@ -4,23 +4,24 @@
  *   i, f, o = sigmoid of their parts,  g = tanh
  *   c_t = f c_{t-1} + i g,    h_t = o tanh(c_t)
  *
- * where the mask of a step is above 1/2; elsewhere h and c stay what they were, and x_t, which
- * may be anything, is not used. x is [N, T, F]; weight [F + H + 1, 4 H] is W_x, W_h and b one
- * below the other; a state [N, 2 H] is h beside c.
+ * where the mask of a step is above 1/2; elsewhere h and c stay what they were, and
+ * x_t, which may be anything, is not used. x is [N, T, F]; weight [F + H + 1, 4 H] is
+ * W_x, W_h and b one below the other; a state [N, 2 H] is h beside c.
  *
  * Derivation. With d for dL/d, from the last step back, at steps that count:
  *   dc += dh o (1 - tanh(c_t)^2)
  *   da = (dc g i (1 - i), dc c_{t-1} f (1 - f), dc i (1 - g^2), dh tanh(c_t) o (1 - o))
  *   dx_t = da W_x^T,   dh_{t-1} = da W_h^T,   dc_{t-1} = dc f
- * and dW_x, dW_h, db are the sums over steps of x_t^T da, h_{t-1}^T da and da: one product each
- * at the end. The gradient op computes the steps forward again, so that the forward keeps
- * nothing; it is differentiated through its expansion, the gradient of the plain equations.
+ * and dW_x, dW_h, db are the sums over steps of x_t^T da, h_{t-1}^T da and da: one
+ * product each at the end. The gradient op computes the steps forward again, so that
+ * the forward keeps nothing; it is differentiated through its expansion, the gradient
+ * of the plain equations.
  *
- * Runs. Blocks of ROWS examples go through all steps on their own. Sizes of all products depend
- * on the shape alone.
+ * Runs. Blocks of ROWS examples go through all steps on their own. Sizes of all
+ * products depend on the shape alone.
  *
- * Sources: Hochreiter, Schmidhuber, Neural Computation 9, 1997; Gers, Schmidhuber, Cummins,
- * Neural Computation 12, 2000 (the forget gate). */
+ * Sources: Hochreiter, Schmidhuber, Neural Computation 9, 1997; Gers, Schmidhuber,
+ * Cummins, Neural Computation 12, 2000 (the forget gate). */
 #include "graph/ops.h"
 #include "base/ints.h"
 #include "graph/graph_private.h"
@@ -31,19 +32,20 @@
 #include <string.h>
 
 enum { ROWS = 16, COLUMNS = 64, GATES = 4 };
-enum { X, WEIGHT, STATE, MASK, N_FORWARD };             /* inputs of lstm */
-enum { G_Y, G_STATE, G_X, G_WEIGHT, G_FIRST, G_MASK };  /* inputs of lstm_grad */
+enum { X, WEIGHT, STATE, MASK, N_FORWARD };            /* inputs of lstm */
+enum { G_Y, G_STATE, G_X, G_WEIGHT, G_FIRST, G_MASK }; /* inputs of lstm_grad */
 
 typedef struct Lstm {
   int64_t N, T, F, H;
-  const real *x, *weight, *state, *mask;   /* NULL before a run */
+  const real *x, *weight, *state, *mask; /* NULL before a run */
 } Lstm;
 
 /* From the inputs of lstm, which stand at `in`. */
 static Lstm lstm_of(const Array *in) {
   const Shape *x = &in[X].shape;
   return (Lstm){.N = x->dim[0], .T = x->dim[1], .F = x->dim[2],
-                .H = in[STATE].shape.dim[1] / 2, .x = in[X].data, .weight = in[WEIGHT].data,
+                .H = in[STATE].shape.dim[1] / 2, .x = in[X].data,
+                .weight = in[WEIGHT].data,
                 .state = in[STATE].data, .mask = in[MASK].data};
 }
 
@@ -51,7 +53,7 @@ static Lstm lstm_of(const Array *in) {
 static const real *weight_h(const Lstm *v) { return v->weight + v->F * GATES * v->H; }
 static const real *bias_of(const Lstm *v) { return weight_h(v) + v->H * GATES * v->H; }
 
-/* -- shapes -------------------------------------------------------------------------- */
+/* -- shapes ------------------------------------------------------------------------ */
 
 /* Do the inputs of lstm, which stand at `in`, fit? */
 static Err check_inputs(const OpInfer *io, Node *const *in) {
@@ -60,13 +62,16 @@ static Err check_inputs(const OpInfer *io, Node *const *in) {
   char text[4][SHAPE_TEXT];
   for (int i = 0; i < io->n_in; i++)
     if (infer_need_real(io, i)) return io->fault->code;
-  if (x->rank == 3 && w->rank == 2 && s->rank == 2 && m->rank == 2 && s->dim[1] % 2 == 0 &&
-      s->dim[0] == x->dim[0] && w->dim[0] == x->dim[2] + s->dim[1] / 2 + 1 &&
-      w->dim[1] == 2 * s->dim[1] && m->dim[0] == x->dim[0] && m->dim[1] == x->dim[1])
+  if (x->rank == 3 && w->rank == 2 && s->rank == 2 && m->rank == 2 &&
+      s->dim[1] % 2 == 0 && s->dim[0] == x->dim[0] &&
+      w->dim[0] == x->dim[2] + s->dim[1] / 2 + 1 && w->dim[1] == 2 * s->dim[1] &&
+      m->dim[0] == x->dim[0] && m->dim[1] == x->dim[1])
     return ERR_OK;
-  return fault_set(io->fault, ERR_SHAPE, "got x %s, weight %s, state %s, mask %s; allowed: "
-                   "[N, T, F], [F + H + 1, 4 H], [N, 2 H], [N, T]", shape_text(text[0], x),
-                   shape_text(text[1], w), shape_text(text[2], s), shape_text(text[3], m));
+  return fault_set(io->fault, ERR_SHAPE,
+                   "got x %s, weight %s, state %s, mask %s; allowed: [N, T, F], [F + H "
+                   "+ 1, 4 H], [N, 2 H], [N, T]",
+                   shape_text(text[0], x), shape_text(text[1], w),
+                   shape_text(text[2], s), shape_text(text[3], m));
 }
 
 static Err lstm_infer(OpInfer *io) {
@@ -81,12 +86,13 @@ static Err lstm_grad_infer(OpInfer *io) {
   if (check_inputs(io, io->in + G_X)) return io->fault->code;
   for (int o = 0; o < 3; o++) io->out_shape[o] = io->in[G_X + o]->shape;
   const Shape *y = &io->in[G_Y]->shape, *s = &io->in[G_FIRST]->shape;
-  if (y->rank == 3 && y->dim[2] == s->dim[1] / 2 && shape_equal(&io->in[G_STATE]->shape, s))
+  if (y->rank == 3 && y->dim[2] == s->dim[1] / 2 &&
+      shape_equal(&io->in[G_STATE]->shape, s))
     return ERR_OK;
   return fault_set(io->fault, ERR_SHAPE, "the gradients do not fit the results");
 }
 
-/* -- one step of a block of rows -------------------------------------------------------- */
+/* -- one step of a block of rows --------------------------------------------------- */
 
 static void multiply(const Gemm *gemm) {
   for (int64_t b = 0, n = gemm_blocks(gemm); b < n; b++) gemm_run_block(gemm, b);
@@ -95,11 +101,11 @@ static void multiply(const Gemm *gemm) {
 /* Where a step of n rows, from row `first` on, reads and writes. */
 typedef struct Step {
   int64_t first, n, t;
-  real *x;                   /* [n, F]: 0 where the step does not count */
-  real *gates;               /* [n, 4 H]: i f g o */
-  real *hidden;              /* [n, 4 H]: for the product with h */
-  const real *h0, *c0;       /* [n, H]: before */
-  real *h1, *c1;             /* after */
+  real *x;             /* [n, F]: 0 where the step does not count */
+  real *gates;         /* [n, 4 H]: i f g o */
+  real *hidden;        /* [n, 4 H]: for the product with h */
+  const real *h0, *c0; /* [n, H]: before */
+  real *h1, *c1;       /* after */
 } Step;
 
 static bool counts(const Lstm *v, int64_t row, int64_t t) {
@@ -148,8 +154,8 @@ static void cell(const Lstm *v, const Step *s) {
 }
 
 /* The rows of a state, h and c apart. */
-static void split_state(const Lstm *v, const real *state, int64_t first, int64_t n, real *h,
-                        real *c) {
+static void split_state(const Lstm *v, const real *state, int64_t first, int64_t n,
+                        real *h, real *c) {
   for (int64_t r = 0; r < n; r++) {
     const real *from = state + (first + r) * 2 * v->H;
     memcpy(h + r * v->H, from, (size_t)v->H * sizeof *h);
@@ -157,8 +163,8 @@ static void split_state(const Lstm *v, const real *state, int64_t first, int64_t
   }
 }
 
-static void join_state(const Lstm *v, real *state, int64_t first, int64_t n, const real *h,
-                       const real *c) {
+static void join_state(const Lstm *v, real *state, int64_t first, int64_t n,
+                       const real *h, const real *c) {
   for (int64_t r = 0; r < n; r++) {
     real *to = state + (first + r) * 2 * v->H;
     memcpy(to, h + r * v->H, (size_t)v->H * sizeof *h);
@@ -170,7 +176,7 @@ static int64_t lstm_work(const Lstm *v) {
   return 2 * v->N * v->T * GATES * v->H * (v->F + v->H + 8);
 }
 
-/* -- lstm ---------------------------------------------------------------------------- */
+/* -- lstm -------------------------------------------------------------------------- */
 
 /* Memory of a block: x, gates, hidden, and h and c twice. */
 static int64_t block_reals(const Lstm *v) {
@@ -204,13 +210,14 @@ static void lstm_run(const OpCall *call, int phase, int64_t block) {
   join_state(&v, call->out[1].data, first, n, h, c);
 }
 
-/* -- lstm_grad ----------------------------------------------------------------------- */
+/* -- lstm_grad --------------------------------------------------------------------- */
 
-/* Of all steps, one behind the other, each with all rows: what the weights' products take. */
+/* Of all steps, one behind the other, each with all rows: what the weights' products
+ * take. */
 typedef struct Tape {
-  real *x, *gates;           /* [T, N, F], [T, N, 4 H]: of a step gone back through: da */
-  real *h, *c;               /* [T + 1, N, H]: before each step; then the last */
-  real *blocks;              /* memory of the blocks */
+  real *x, *gates; /* [T, N, F], [T, N, 4 H]: of a step gone back through: da */
+  real *h, *c;     /* [T + 1, N, H]: before each step; then the last */
+  real *blocks;    /* memory of the blocks */
 } Tape;
 
 static int64_t grad_block_reals(const Lstm *v) {
@@ -237,27 +244,30 @@ static Gemm weight_product(const Lstm *v, const Tape *tape, real *gw, bool of_h)
 static void lstm_grad_split(const OpCall *call, OpSplit *split) {
   Lstm v = lstm_of(call->in + G_X);
   Tape tape = {0};
-  Gemm x = weight_product(&v, &tape, NULL, false), h = weight_product(&v, &tape, NULL, true);
+  Gemm x = weight_product(&v, &tape, NULL, false),
+       h = weight_product(&v, &tape, NULL, true);
   int64_t steps = v.T * v.N;
   split->n_phases = 2;
   split->n_blocks[0] = divide_up(v.N, ROWS);
-  split->n_blocks[1] = gemm_blocks(&x) + gemm_blocks(&h) + divide_up(GATES * v.H, COLUMNS);
-  split->scratch_bytes =
-      (size_t)(steps * (v.F + GATES * v.H) + 2 * (steps + v.N) * v.H +
-               split->n_blocks[0] * grad_block_reals(&v)) * sizeof(real);
+  split->n_blocks[1] = gemm_blocks(&x) + gemm_blocks(&h) +
+                       divide_up(GATES * v.H, COLUMNS);
+  split->scratch_bytes = (size_t)(steps * (v.F + GATES * v.H) +
+                                  2 * (steps + v.N) * v.H +
+                                  split->n_blocks[0] * grad_block_reals(&v)) *
+                         sizeof(real);
   split->work = 4 * lstm_work(&v);
 }
 
 /* What flows back through a block of rows. */
 typedef struct Back {
-  real *dh, *dc;             /* [n, H] */
-  real *tanh_c, *product;    /* [H], [n, H] */
-  real *dx;                  /* [n, F] */
+  real *dh, *dc;          /* [n, H] */
+  real *tanh_c, *product; /* [H], [n, H] */
+  real *dx;               /* [n, F] */
 } Back;
 
 /* da of a row in place of its gates; dc moves to the step before. */
-static void back_row(const Lstm *v, real *a, const real *c0, const real *c1, const real *dh,
-                     real *dc, real *tanh_c) {
+static void back_row(const Lstm *v, real *a, const real *c0, const real *c1,
+                     const real *dh, real *dc, real *tanh_c) {
   int64_t H = v->H;
   kernels()->tanh(tanh_c, c1, H);
   for (int64_t j = 0; j < H; j++) {
@@ -271,26 +281,29 @@ static void back_row(const Lstm *v, real *a, const real *c0, const real *c1, con
   }
 }
 
-static void back_step(const Lstm *v, const Tape *tape, const Back *b, int64_t first, int64_t n,
-                      int64_t t, const real *gy, real *gx) {
+static void back_step(const Lstm *v, const Tape *tape, const Back *b, int64_t first,
+                      int64_t n, int64_t t, const real *gy, real *gx) {
   int64_t H = v->H, at = t * v->N + first;
   real *a = tape->gates + at * GATES * H;
   for (int64_t r = 0; r < n; r++) {
     const real *from = gy + ((first + r) * v->T + t) * H;
     for (int64_t j = 0; j < H; j++) b->dh[r * H + j] += from[j];
     if (counts(v, first + r, t))
-      back_row(v, a + r * GATES * H, tape->c + (at + r) * H, tape->c + (at + v->N + r) * H,
-               b->dh + r * H, b->dc + r * H, b->tanh_c);
+      back_row(v, a + r * GATES * H, tape->c + (at + r) * H,
+               tape->c + (at + v->N + r) * H, b->dh + r * H, b->dc + r * H, b->tanh_c);
     else memset(a + r * GATES * H, 0, (size_t)(GATES * H) * sizeof *a);
   }
-  multiply(&(Gemm){.M = n, .N = H, .K = GATES * H, .transpose_b = true, .a = a, .b = weight_h(v),
+  multiply(&(Gemm){.M = n, .N = H, .K = GATES * H, .transpose_b = true, .a = a,
+                   .b = weight_h(v),
                    .c = b->product});
-  multiply(&(Gemm){.M = n, .N = v->F, .K = GATES * H, .transpose_b = true, .a = a, .b = v->weight,
+  multiply(&(Gemm){.M = n, .N = v->F, .K = GATES * H, .transpose_b = true, .a = a,
+                   .b = v->weight,
                    .c = b->dx});
   for (int64_t r = 0; r < n; r++) {
     if (counts(v, first + r, t))
       memcpy(b->dh + r * H, b->product + r * H, (size_t)H * sizeof *a);
-    memcpy(gx + ((first + r) * v->T + t) * v->F, b->dx + r * v->F, (size_t)v->F * sizeof *a);
+    memcpy(gx + ((first + r) * v->T + t) * v->F, b->dx + r * v->F,
+           (size_t)v->F * sizeof *a);
   }
 }
 
@@ -305,7 +318,8 @@ static void grad_rows(const OpCall *call, int64_t block) {
     int64_t at = t * v.N + first, next = at + v.N;
     cell(&v, &(Step){.first = first, .n = n, .t = t, .x = tape.x + at * v.F,
                      .gates = tape.gates + at * GATES * H, .hidden = memory,
-                     .h0 = tape.h + at * H, .c0 = tape.c + at * H, .h1 = tape.h + next * H,
+                     .h0 = tape.h + at * H, .c0 = tape.c + at * H,
+                     .h1 = tape.h + next * H,
                      .c1 = tape.c + next * H});
   }
   real *rest = memory + ROWS * GATES * H;
@@ -319,10 +333,12 @@ static void grad_rows(const OpCall *call, int64_t block) {
 
 /* Columns of db, in double. */
 static void grad_bias(const Lstm *v, const Tape *tape, real *gb, int64_t block) {
-  int64_t width = GATES * v->H, first = block * COLUMNS, n = least(COLUMNS, width - first);
+  int64_t width = GATES * v->H, first = block * COLUMNS,
+          n = least(COLUMNS, width - first);
   double sum[COLUMNS] = {0};
   for (int64_t i = 0; i < v->T * v->N; i++)
-    for (int64_t j = 0; j < n; j++) sum[j] += (double)tape->gates[i * width + first + j];
+    for (int64_t j = 0; j < n; j++)
+      sum[j] += (double)tape->gates[i * width + first + j];
   for (int64_t j = 0; j < n; j++) gb[first + j] = (real)sum[j];
 }
 
@@ -334,20 +350,22 @@ static void lstm_grad_run(const OpCall *call, int phase, int64_t block) {
   Lstm v = lstm_of(call->in + G_X);
   Tape tape = tape_of(&v, call->scratch);
   real *gw = call->out[1].data;
-  Gemm x = weight_product(&v, &tape, gw, false), h = weight_product(&v, &tape, gw, true);
+  Gemm x = weight_product(&v, &tape, gw, false),
+       h = weight_product(&v, &tape, gw, true);
   int64_t n_x = gemm_blocks(&x), n_h = gemm_blocks(&h);
   if (block < n_x) gemm_run_block(&x, block);
   else if (block < n_x + n_h) gemm_run_block(&h, block - n_x);
   else grad_bias(&v, &tape, gw + (v.F + v.H) * GATES * v.H, block - n_x - n_h);
 }
 
-/* -- the plain equations ------------------------------------------------------------- */
+/* -- the plain equations ----------------------------------------------------------- */
 
 static double logistic(double x) { return 1 / (1 + exp(-x)); }
 
-/* A step of one example in plain loops: the gates a [4 H], from which c moves on; h follows. */
-static void plain_step(int64_t F, int64_t H, const double *w, const double *x, double *h,
-                       double *c, double *a) {
+/* A step of one example in plain loops: the gates a [4 H], from which c moves on; h
+ * follows. */
+static void plain_step(int64_t F, int64_t H, const double *w, const double *x,
+                       double *h, double *c, double *a) {
   int64_t width = GATES * H;
   for (int64_t j = 0; j < width; j++) {
     a[j] = w[(F + H) * width + j];
@@ -361,9 +379,11 @@ static void plain_step(int64_t F, int64_t H, const double *w, const double *x, d
   }
 }
 
-static void lstm_reference(const OpCall *call, const double *const *in, double *const *out) {
+static void lstm_reference(const OpCall *call, const double *const *in,
+                           double *const *out) {
   const Shape *x = &call->in[X].shape;
-  int64_t N = x->dim[0], T = x->dim[1], F = x->dim[2], H = call->in[STATE].shape.dim[1] / 2;
+  int64_t N = x->dim[0], T = x->dim[1], F = x->dim[2],
+          H = call->in[STATE].shape.dim[1] / 2;
   double *a = malloc((size_t)(GATES * H) * sizeof *a);
   must(a);
   memcpy(out[1], in[STATE], (size_t)(N * 2 * H) * sizeof *a);
@@ -375,13 +395,16 @@ static void lstm_reference(const OpCall *call, const double *const *in, double *
   free(a);
 }
 
-/* A step back: a becomes da; what flows into x, the weights and the state (d: dh beside dc). */
+/* A step back: a becomes da; what flows into x, the weights and the state (d: dh beside
+ * dc). */
 static void plain_back(int64_t F, int64_t H, const double *w, const double *x,
-                       const double *state, double *a, double *d, double *gx, double *gw) {
+                       const double *state, double *a, double *d, double *gx,
+                       double *gw) {
   int64_t width = GATES * H;
   for (int64_t j = 0; j < H; j++) {
     double i = a[j], f = a[H + j], z = a[2 * H + j], o = a[3 * H + j];
-    double th = tanh(f * state[H + j] + i * z), dc = d[H + j] + d[j] * o * (1 - th * th);
+    double th = tanh(f * state[H + j] + i * z),
+           dc = d[H + j] + d[j] * o * (1 - th * th);
     a[j] = dc * z * i * (1 - i);
     a[H + j] = dc * state[H + j] * f * (1 - f);
     a[2 * H + j] = dc * i * (1 - z * z);
@@ -405,7 +428,8 @@ static void plain_back(int64_t F, int64_t H, const double *w, const double *x,
 static void lstm_grad_reference(const OpCall *call, const double *const *in,
                                 double *const *out) {
   const Shape *x = &call->in[G_X].shape;
-  int64_t N = x->dim[0], T = x->dim[1], F = x->dim[2], S = call->in[G_FIRST].shape.dim[1];
+  int64_t N = x->dim[0], T = x->dim[1], F = x->dim[2],
+          S = call->in[G_FIRST].shape.dim[1];
   int64_t H = S / 2;
   double *states = malloc((size_t)((T + 1) * S + T * 2 * S) * sizeof *states);
   must(states);
@@ -416,7 +440,8 @@ static void lstm_grad_reference(const OpCall *call, const double *const *in,
     double *d = memcpy(out[2] + n * S, in[G_STATE] + n * S, (size_t)S * sizeof *d);
     memcpy(states, in[G_FIRST] + n * S, (size_t)S * sizeof *states);
     for (int64_t t = 0; t < T; t++) {
-      double *next = memcpy(states + (t + 1) * S, states + t * S, (size_t)S * sizeof *next);
+      double *next = memcpy(states + (t + 1) * S, states + t * S,
+                            (size_t)S * sizeof *next);
       if (in[G_MASK][n * T + t] > 0.5)
         plain_step(F, H, in[G_WEIGHT], in[G_X] + (n * T + t) * F, next, next + H,
                    gates + t * 2 * S);
@@ -425,8 +450,8 @@ static void lstm_grad_reference(const OpCall *call, const double *const *in,
       int64_t at = n * T + t;
       for (int64_t j = 0; j < H; j++) d[j] += in[G_Y][at * H + j];
       if (in[G_MASK][at] > 0.5)
-        plain_back(F, H, in[G_WEIGHT], in[G_X] + at * F, states + t * S, gates + t * 2 * S, d,
-                   out[0] + at * F, out[1]);
+        plain_back(F, H, in[G_WEIGHT], in[G_X] + at * F, states + t * S,
+                   gates + t * 2 * S, d, out[0] + at * F, out[1]);
     }
   }
   free(states);
@@ -459,7 +484,8 @@ static void compose(Graph *g, Node *const *in, Node **out) {
     Node *on = op_gt(g, part(g, in[MASK], 1, t, 1), graph_scalar(g, 0.5));
     Node *a = op_matmul(g, op_where(g, on, step_of(g, in[X], t), zero), w_x);
     a = op_add(g, op_add(g, a, op_matmul(g, h, w_h)), b);
-    Node *i = op_sigmoid(g, part(g, a, 1, 0, H)), *f = op_sigmoid(g, part(g, a, 1, H, H));
+    Node *i = op_sigmoid(g, part(g, a, 1, 0, H)),
+         *f = op_sigmoid(g, part(g, a, 1, H, H));
     Node *z = op_tanh(g, part(g, a, 1, 2 * H, H));
     Node *o = op_sigmoid(g, part(g, a, 1, 3 * H, H));
     Node *next = op_add(g, op_mul(g, f, c), op_mul(g, i, z));
@@ -480,14 +506,16 @@ static void lstm_grad_expand(Graph *g, Node *node, Node **out) {
   for (int i = 0; i < MASK; i++) in[i] = graph_track(g, node->in[G_X + i]);
   in[MASK] = node->in[G_MASK];
   compose(g, in, results);
-  if (!g->fault.code && grad_many(g, results, (Node *[]){node->in[G_Y], node->in[G_STATE]}, 2,
-                                  in, MASK, out))
+  if (!g->fault.code &&
+      grad_many(g, results, (Node *[]){node->in[G_Y], node->in[G_STATE]}, 2, in, MASK,
+                out))
     out[0] = NULL;
 }
 
 static void lstm_vjp(Graph *g, Node *y, Node *const *gy, const bool *want, Node **gx) {
   Node *in[] = {gy[0] ? gy[0] : op_full(g, 0, &y->out_shape[0]),
-                gy[1] ? gy[1] : op_full(g, 0, &y->out_shape[1]), y->in[X], y->in[WEIGHT],
+                gy[1] ? gy[1] : op_full(g, 0, &y->out_shape[1]), y->in[X],
+                y->in[WEIGHT],
                 y->in[STATE], y->in[MASK]};
   Node *all = graph_apply(g, &op_record_lstm_grad, in, 6, NULL, 0);
   for (int i = 0; i < MASK; i++)
@@ -495,15 +523,16 @@ static void lstm_vjp(Graph *g, Node *y, Node *const *gy, const bool *want, Node 
 }
 
 Node *op_lstm(Graph *g, Node *x, Node *weight, Node *state, Node *mask) {
-  return graph_apply(g, &op_record_lstm, (Node *[]){x, weight, state, mask}, 4, NULL, 0);
+  return graph_apply(g, &op_record_lstm, (Node *[]){x, weight, state, mask}, 4, NULL,
+                     0);
 }
 
-/* -- records ------------------------------------------------------------------------- */
+/* -- records ----------------------------------------------------------------------- */
 
-#define SEQUENCE(n, t, f, h)                                                            \
-  {.shape = {3, {n, t, f}}}, {.shape = {2, {f + h + 1, 4 * h}}, .lo = -1, .hi = 1},      \
+#define SEQUENCE(n, t, f, h)                                                           \
+  {.shape = {3, {n, t, f}}}, {.shape = {2, {f + h + 1, 4 * h}}, .lo = -1, .hi = 1},    \
       {.shape = {2, {n, 2 * h}}}, {.shape = {2, {n, t}}, .lo = 0, .hi = 1}
-#define BACKWARD(n, t, f, h)                                                            \
+#define BACKWARD(n, t, f, h)                                                           \
   {.shape = {3, {n, t, h}}}, {.shape = {2, {n, 2 * h}}}, SEQUENCE(n, t, f, h)
 
 static const Sample lstm_samples[] = {{4, {SEQUENCE(1, 1, 1, 1)}, 0, {{0}}},
@@ -515,15 +544,16 @@ static const Sample lstm_grad_samples[] = {{6, {BACKWARD(1, 1, 1, 1)}, 0, {{0}}}
                                            {6, {BACKWARD(19, 3, 5, 2)}, 0, {{0}}},
                                            SAMPLES_END};
 
-#define LSTM_SOURCE                                                                     \
-  "Hochreiter & Schmidhuber, Neural Computation 9, 1997; Gers et al., Neural "           \
+#define LSTM_SOURCE                                                                    \
+  "Hochreiter & Schmidhuber, Neural Computation 9, 1997; Gers et al., Neural "         \
   "Computation 12, 2000"
 
 const Op op_record_lstm = {
     .name = "lstm", .n_in = 4, .n_out = 2, .flags = OP_INTERNAL,
     .inputs = (const char *const[]){"x", "weight", "state", "mask"},
-    .doc = "a long short-term memory over x [N, T, F]: its h at each step [N, T, H] and the "
-           "last h beside c [N, 2 H]; steps whose mask [N, T] is 0 change nothing",
+    .doc = "a long short-term memory over x [N, T, F]: its h at each step [N, T, H] "
+           "and the last h beside c [N, 2 H]; steps whose mask [N, T] is 0 change "
+           "nothing",
     .equation = "c = sigmoid(f) c + sigmoid(i) tanh(g), h = sigmoid(o) tanh(c)",
     .source = LSTM_SOURCE, .infer = lstm_infer, .split = lstm_split, .run = lstm_run,
     .vjp = lstm_vjp, .expand = lstm_expand, .reference = lstm_reference,

@@ -1,12 +1,12 @@
 /* ops_reduce.c: reductions over any set of axes.
  *
- * Adjacent axes that are both kept or both reduced count as one group; axes of one element
- * vanish. What remains alternates, and its innermost group decides:
- *   reduced   an output is the sum (say) over rows of contiguous elements
- *   kept      a tile of outputs is the sum over rows of as many columns
- * The work is cut by shape alone into units (one output, or one tile of columns) and, where
- * a unit is long, into pieces. One piece: phase 0 reduces and finishes. Several: phase 0
- * leaves their states in scratch, phase 1 merges them in order. States are doubles.
+ * Adjacent axes that are both kept or both reduced count as one group; axes of one
+ * element vanish. What remains alternates, and its innermost group decides: reduced an
+ * output is the sum (say) over rows of contiguous elements kept      a tile of outputs
+ * is the sum over rows of as many columns The work is cut by shape alone into units
+ * (one output, or one tile of columns) and, where a unit is long, into pieces. One
+ * piece: phase 0 reduces and finishes. Several: phase 0 leaves their states in scratch,
+ * phase 1 merges them in order. States are doubles.
  *
  * Gradients, with n elements per output and gy spread back over the reduced axes:
  *   sum   gx = gy                     mean  gx = gy / n
@@ -29,7 +29,7 @@ enum {
   BUFFER = 4096          /* integers converted at a time */
 };
 
-/* -- axes ---------------------------------------------------------------------------- */
+/* -- axes -------------------------------------------------------------------------- */
 
 static bool is_reduced(unsigned axes, int axis) { return axes >> axis & 1; }
 
@@ -51,7 +51,7 @@ static Shape shape_after(const Shape *x, unsigned axes, bool keepdims) {
   return s;
 }
 
-/* -- plan ---------------------------------------------------------------------------- */
+/* -- plan -------------------------------------------------------------------------- */
 
 /* Outer groups of axes, the innermost first. */
 typedef struct Groups {
@@ -77,17 +77,17 @@ static int64_t groups_offset(const Groups *g, int64_t index) {
 }
 
 typedef struct Plan {
-  bool rows;               /* the innermost group is reduced */
-  int64_t n_inner;         /* its elements */
-  Groups kept, reduced;    /* the others */
-  int64_t tile, n_tiles;   /* outputs of a unit; units per element of `kept` */
+  bool rows;             /* the innermost group is reduced */
+  int64_t n_inner;       /* its elements */
+  Groups kept, reduced;  /* the others */
+  int64_t tile, n_tiles; /* outputs of a unit; units per element of `kept` */
   int64_t n_units;
-  int64_t segment;         /* rows: contiguous elements of a step */
-  int64_t n_segments;      /* ... of which a row has so many */
-  int64_t n_steps;         /* of a unit: segments, or rows of a tile */
+  int64_t segment;    /* rows: contiguous elements of a step */
+  int64_t n_segments; /* ... of which a row has so many */
+  int64_t n_steps;    /* of a unit: segments, or rows of a tile */
   int64_t piece_steps, n_pieces;
-  int64_t block_units;     /* where a unit is one piece */
-  int64_t merge_units;     /* of a block of phase 1 */
+  int64_t block_units; /* where a unit is one piece */
+  int64_t merge_units; /* of a block of phase 1 */
 } Plan;
 
 /* Fills n_inner, rows, kept, reduced. */
@@ -144,7 +144,9 @@ static Plan plan_call(const OpCall *call) {
   return plan_of(&call->in[0].shape, (unsigned)call->attr[0].i);
 }
 
-static bool is_empty(const OpCall *call) { return shape_count(&call->in[0].shape) == 0; }
+static bool is_empty(const OpCall *call) {
+  return shape_count(&call->in[0].shape) == 0;
+}
 
 static void reduce_split(const OpCall *call, OpSplit *split) {
   if (is_empty(call)) return;
@@ -154,11 +156,11 @@ static void reduce_split(const OpCall *call, OpSplit *split) {
   split->n_phases = 2;
   split->n_blocks[0] = p.n_units * p.n_pieces;
   split->n_blocks[1] = divide_up(p.n_units, p.merge_units);
-  split->scratch_bytes =
-      (size_t)(p.n_units * p.n_pieces * p.tile * MAX_PLANES) * sizeof(double);
+  split->scratch_bytes = (size_t)(p.n_units * p.n_pieces * p.tile * MAX_PLANES) *
+                         sizeof(double);
 }
 
-/* -- run ----------------------------------------------------------------------------- */
+/* -- run --------------------------------------------------------------------------- */
 
 /* What is reduced how. A state has `n_planes` planes of N doubles, `start` at first. */
 typedef struct Reducer {
@@ -174,9 +176,12 @@ typedef struct Reducer {
                    const Attr *attr);
 } Reducer;
 
-static bool would_round(const Array *x) { return x->dtype == DT_INT32 && !REAL_HOLDS_INT32; }
+static bool would_round(const Array *x) {
+  return x->dtype == DT_INT32 && !REAL_HOLDS_INT32;
+}
 
-/* N int32 as states of one element each, so that none is rounded to a float on the way. */
+/* N int32 as states of one element each, so that none is rounded to a float on the
+ * way. */
 static void add_int32(const Reducer *r, double *state, const Array *x, int64_t offset,
                       int64_t N) {
   double one[MAX_TILE * MAX_PLANES];
@@ -236,7 +241,8 @@ static void reduce_steps(const Reducer *r, const Plan *p, const Array *x, const 
   if (p->rows) {
     for (int64_t q = from; q < to; q++) {
       int64_t at = q % p->n_segments * p->segment;
-      add_row(r, state, x, u->offset + groups_offset(&p->reduced, q / p->n_segments) + at,
+      add_row(r, state, x,
+              u->offset + groups_offset(&p->reduced, q / p->n_segments) + at,
               least(p->segment, p->n_inner - at));
     }
     return;
@@ -245,7 +251,8 @@ static void reduce_steps(const Reducer *r, const Plan *p, const Array *x, const 
   int64_t stride = p->reduced.n ? p->reduced.stride[0] : 0;
   for (int64_t q = from, M; q < to; q += M) {
     M = least(to - q, run - q % run);
-    add_columns(r, state, x, u->offset + groups_offset(&p->reduced, q), M, stride, u->N);
+    add_columns(r, state, x, u->offset + groups_offset(&p->reduced, q), M, stride,
+                u->N);
   }
 }
 
@@ -260,7 +267,8 @@ static void finish_unit(const Reducer *r, const Unit *u, const OpCall *call, int
   }
 }
 
-static double *scratch_at(const Plan *p, const OpCall *call, int64_t unit, int64_t piece) {
+static double *scratch_at(const Plan *p, const OpCall *call, int64_t unit,
+                          int64_t piece) {
   return (double *)call->scratch + (unit * p->n_pieces + piece) * p->tile * MAX_PLANES;
 }
 
@@ -304,7 +312,7 @@ static void reduce_run(const OpCall *call, int phase, int64_t block, const Reduc
   }
 }
 
-/* -- the reducers -------------------------------------------------------------------- */
+/* -- the reducers ------------------------------------------------------------------ */
 
 static void merge_sum(double *into, const double *from, int64_t N) {
   for (int64_t c = 0; c < N; c++) into[c] += from[c];
@@ -406,7 +414,8 @@ static void element_norm(double *state, double x, int64_t N, int64_t c) {
 static void norm_run(const OpCall *call, int phase, int64_t block) {
   const Kernels *k = kernels();
   reduce_run(call, phase, block,
-             &(Reducer){NORM_STATE, 0, k->reduce_norm_row, k->reduce_norm_columns, merge_norm,
+             &(Reducer){NORM_STATE, 0, k->reduce_norm_row, k->reduce_norm_columns,
+                        merge_norm,
                         element_norm, finish_norm});
 }
 
@@ -420,18 +429,20 @@ static void quick_norm_run(const OpCall *call, int phase, int64_t block) {
 static void max_run(const OpCall *call, int phase, int64_t block) {
   const Kernels *k = kernels();
   reduce_run(call, phase, block,
-             &(Reducer){1, -INFINITY, k->reduce_max_row, k->reduce_max_columns, merge_max,
+             &(Reducer){1, -INFINITY, k->reduce_max_row, k->reduce_max_columns,
+                        merge_max,
                         element_as_is, finish_as_is});
 }
 
 static void min_run(const OpCall *call, int phase, int64_t block) {
   const Kernels *k = kernels();
   reduce_run(call, phase, block,
-             &(Reducer){1, INFINITY, k->reduce_min_row, k->reduce_min_columns, merge_min,
+             &(Reducer){1, INFINITY, k->reduce_min_row, k->reduce_min_columns,
+                        merge_min,
                         element_as_is, finish_as_is});
 }
 
-/* -- shapes -------------------------------------------------------------------------- */
+/* -- shapes ------------------------------------------------------------------------ */
 
 static Err sum_infer(OpInfer *io) {
   const Shape *x = &io->in[0]->shape;
@@ -439,8 +450,8 @@ static Err sum_infer(OpInfer *io) {
   char text[SHAPE_TEXT];
   for (int a = x->rank; axes != ALL_AXES && a < 32; a++)
     if (is_reduced(axes, a))
-      return fault_set(io->fault, ERR_SHAPE, "axes: got axis %d, but x has %d (%s)", a + 1,
-                       x->rank, shape_text(text, x));
+      return fault_set(io->fault, ERR_SHAPE, "axes: got axis %d, but x has %d (%s)",
+                       a + 1, x->rank, shape_text(text, x));
   io->out_shape[0] = shape_after(x, axes, io->attr[1].i != 0);
   return ERR_OK;
 }
@@ -467,12 +478,13 @@ static Err var_infer(OpInfer *io) {
   int64_t correction = io->attr[2].i;
   if (correction >= 0 && correction < n) return ERR_OK;
   return fault_set(io->fault, ERR_VALUE,
-                   "correction: got %lld, allowed: 0 to %lld, less than the %lld elements "
+                   "correction: got %lld, allowed: 0 to %lld, less than the %lld "
+                   "elements "
                    "reduced",
                    (long long)correction, (long long)n - 1, (long long)n);
 }
 
-/* -- gradients ----------------------------------------------------------------------- */
+/* -- gradients --------------------------------------------------------------------- */
 
 /* v, of y's shape, with the reduced axes back as axes of length 1. */
 static Node *with_axes(Graph *graph, Node *y, Node *v) {
@@ -484,18 +496,21 @@ static int64_t per_output(const Node *y) {
   return reduced_count(&y->in[0]->shape, (unsigned)y->attr[0].i);
 }
 
-static void sum_vjp(Graph *graph, Node *y, Node *const *gy, const bool *want, Node **gx) {
+static void sum_vjp(Graph *graph, Node *y, Node *const *gy, const bool *want,
+                    Node **gx) {
   if (!want[0]) return;
   gx[0] = op_broadcast_to(graph, with_axes(graph, y, gy[0]), &y->in[0]->shape);
 }
 
-static void mean_vjp(Graph *graph, Node *y, Node *const *gy, const bool *want, Node **gx) {
+static void mean_vjp(Graph *graph, Node *y, Node *const *gy, const bool *want,
+                     Node **gx) {
   if (!want[0]) return;
   Node *share = op_scale(graph, gy[0], 1.0 / (double)per_output(y));
   gx[0] = op_broadcast_to(graph, with_axes(graph, y, share), &y->in[0]->shape);
 }
 
-static void var_vjp(Graph *graph, Node *y, Node *const *gy, const bool *want, Node **gx) {
+static void var_vjp(Graph *graph, Node *y, Node *const *gy, const bool *want,
+                    Node **gx) {
   if (!want[0]) return;
   Node *x = y->in[0];
   Node *mean = op_mean(graph, x, (unsigned)y->attr[0].i, true);
@@ -513,7 +528,7 @@ static void extreme_vjp(Graph *graph, Node *y, Node *const *gy, const bool *want
   gx[0] = op_mul(graph, is_best, share);
 }
 
-/* -- references ---------------------------------------------------------------------- */
+/* -- references -------------------------------------------------------------------- */
 
 /* The output that input element i belongs to. */
 static int64_t output_of(const OpCall *call, int64_t i) {
@@ -597,31 +612,31 @@ static void min_reference(const OpCall *call, const double *const *in,
   extreme_reference(call, in, out, -1);
 }
 
-/* -- samples ------------------------------------------------------------------------- */
+/* -- samples ----------------------------------------------------------------------- */
 
-#define REDUCE_SAMPLE(axes, keepdims, ...)                                              \
-  {.n_in = 1, .in = {{.shape = __VA_ARGS__}}, .n_attr = 2,                              \
+#define REDUCE_SAMPLE(axes, keepdims, ...)                                             \
+  {.n_in = 1, .in = {{.shape = __VA_ARGS__}}, .n_attr = 2,                             \
    .attr = {{.i = (axes)}, {.i = (keepdims)}}}
 
 /* Rows and columns, one piece and several, groups on either side. */
-#define REDUCE_SAMPLES                                                                  \
-  REDUCE_SAMPLE(ALL_AXES, 0, {0, {0}}), REDUCE_SAMPLE(1, 0, {1, {1}}),                  \
-      REDUCE_SAMPLE(ALL_AXES, 1, {2, {3, 17}}), REDUCE_SAMPLE(2, 1, {2, {5, 33}}),      \
-      REDUCE_SAMPLE(1, 0, {2, {9, 5}}), REDUCE_SAMPLE(5, 0, {3, {4, 3, 7}}),            \
-      REDUCE_SAMPLE(10, 0, {4, {3, 5, 2, 7}}), REDUCE_SAMPLE(5, 1, {4, {3, 5, 2, 7}}),  \
-      REDUCE_SAMPLE(0, 0, {2, {3, 4}}), REDUCE_SAMPLE(1, 0, {2, {70, 300}}),            \
-      REDUCE_SAMPLE(1, 0, {2, {2100, 17}}), REDUCE_SAMPLE(ALL_AXES, 0, {1, {33001}}),   \
+#define REDUCE_SAMPLES                                                                 \
+  REDUCE_SAMPLE(ALL_AXES, 0, {0, {0}}), REDUCE_SAMPLE(1, 0, {1, {1}}),                 \
+      REDUCE_SAMPLE(ALL_AXES, 1, {2, {3, 17}}), REDUCE_SAMPLE(2, 1, {2, {5, 33}}),     \
+      REDUCE_SAMPLE(1, 0, {2, {9, 5}}), REDUCE_SAMPLE(5, 0, {3, {4, 3, 7}}),           \
+      REDUCE_SAMPLE(10, 0, {4, {3, 5, 2, 7}}), REDUCE_SAMPLE(5, 1, {4, {3, 5, 2, 7}}), \
+      REDUCE_SAMPLE(0, 0, {2, {3, 4}}), REDUCE_SAMPLE(1, 0, {2, {70, 300}}),           \
+      REDUCE_SAMPLE(1, 0, {2, {2100, 17}}), REDUCE_SAMPLE(ALL_AXES, 0, {1, {33001}}),  \
       REDUCE_SAMPLE(5, 0, {3, {40, 3, 301}})
 
 /* Of integers. */
-#define INTEGER_SAMPLES                                                                 \
-  {.n_in = 1, .in = {{{2, {7, 21}}, DT_UINT8, 0, 255}}, .n_attr = 2,                    \
-   .attr = {{.i = 1}, {.i = 0}}},                                                       \
-  {.n_in = 1, .in = {{{2, {7, 21}}, DT_INT32, -99, 99}}, .n_attr = 2,                   \
-   .attr = {{.i = 2}, {.i = 0}}},                                                       \
-  {.n_in = 1, .in = {{{2, {2100, 17}}, DT_INT32, 16777216, 16777219}}, .n_attr = 2,     \
-   .attr = {{.i = 1}, {.i = 0}}},                                                       \
-  {.n_in = 1, .in = {{{1, {33001}}, DT_INT32, -2147483648.0, 2147483647}}, .n_attr = 2, \
+#define INTEGER_SAMPLES                                                                \
+  {.n_in = 1, .in = {{{2, {7, 21}}, DT_UINT8, 0, 255}}, .n_attr = 2,                   \
+   .attr = {{.i = 1}, {.i = 0}}},                                                      \
+  {.n_in = 1, .in = {{{2, {7, 21}}, DT_INT32, -99, 99}}, .n_attr = 2,                  \
+   .attr = {{.i = 2}, {.i = 0}}},                                                      \
+  {.n_in = 1, .in = {{{2, {2100, 17}}, DT_INT32, 16777216, 16777219}}, .n_attr = 2,    \
+   .attr = {{.i = 1}, {.i = 0}}},                                                      \
+  {.n_in = 1, .in = {{{1, {33001}}, DT_INT32, -2147483648.0, 2147483647}}, .n_attr = 2,\
    .attr = {{.i = 1}, {.i = 0}}}
 
 static const Sample sum_samples[] = {REDUCE_SAMPLES, INTEGER_SAMPLES,
@@ -634,16 +649,17 @@ static const Sample reduce_samples[] = {REDUCE_SAMPLES, INTEGER_SAMPLES, SAMPLES
 #else
 #define FAR 1e30
 #endif
-#define NORM_SAMPLE(axes, far, ...)                                                     \
-  {.n_in = 1, .in = {{__VA_ARGS__, DT_REAL, (far) / 8, far}}, .n_attr = 2,              \
+#define NORM_SAMPLE(axes, far, ...)                                                    \
+  {.n_in = 1, .in = {{__VA_ARGS__, DT_REAL, (far) / 8, far}}, .n_attr = 2,             \
    .attr = {{.i = (axes)}, {.i = 0}}}
 static const Sample norm_samples[] = {
     REDUCE_SAMPLES, INTEGER_SAMPLES, NORM_SAMPLE(ALL_AXES, FAR, {1, {33001}}),
     NORM_SAMPLE(ALL_AXES, 1 / FAR, {1, {33001}}), NORM_SAMPLE(1, FAR, {2, {70, 300}}),
-    NORM_SAMPLE(1, 1 / FAR, {2, {70, 300}}), NORM_SAMPLE(2, FAR, {2, {5, 33}}), SAMPLES_END};
+    NORM_SAMPLE(1, 1 / FAR, {2, {70, 300}}), NORM_SAMPLE(2, FAR, {2, {5, 33}}),
+    SAMPLES_END};
 
-#define VAR_SAMPLE(axes, keepdims, correction, ...)                                     \
-  {.n_in = 1, .in = {{.shape = __VA_ARGS__}}, .n_attr = 3,                              \
+#define VAR_SAMPLE(axes, keepdims, correction, ...)                                    \
+  {.n_in = 1, .in = {{.shape = __VA_ARGS__}}, .n_attr = 3,                             \
    .attr = {{.i = (axes)}, {.i = (keepdims)}, {.i = (correction)}}}
 
 static const Sample var_samples[] = {
@@ -651,7 +667,8 @@ static const Sample var_samples[] = {
     VAR_SAMPLE(ALL_AXES, 1, 1, {2, {3, 17}}),   VAR_SAMPLE(2, 1, 0, {2, {5, 33}}),
     VAR_SAMPLE(1, 0, 1, {2, {9, 5}}),           VAR_SAMPLE(5, 0, 0, {3, {4, 3, 7}}),
     VAR_SAMPLE(10, 0, 0, {4, {3, 5, 2, 7}}),    VAR_SAMPLE(1, 0, 1, {2, {70, 300}}),
-    VAR_SAMPLE(1, 0, 0, {2, {2100, 17}}),       VAR_SAMPLE(ALL_AXES, 0, 1, {1, {33001}}),
+    VAR_SAMPLE(1, 0, 0, {2, {2100, 17}}),       VAR_SAMPLE(ALL_AXES, 0, 1, {1,
+                                                                            {33001}}),
     VAR_SAMPLE(5, 0, 0, {3, {40, 3, 301}}),
     {.n_in = 1, .in = {{{2, {5, 33}}, DT_REAL, 1000, 1001}}, .n_attr = 3,
      .attr = {{.i = 2}, {.i = 0}, {.i = 0}}},
@@ -659,17 +676,18 @@ static const Sample var_samples[] = {
      .attr = {{.i = 1}, {.i = 0}, {.i = 0}}},
     SAMPLES_END};
 
-/* -- records ------------------------------------------------------------------------- */
+/* -- records ----------------------------------------------------------------------- */
 
-#define REDUCE_ATTRS                                                                    \
+#define REDUCE_ATTRS                                                                   \
   {.name = "axes", .kind = ATTR_AXES, .doc = "the axes to reduce"},       \
-      {.name = "keepdims", .kind = ATTR_BOOL, .value = "false",                         \
+      {.name = "keepdims", .kind = ATTR_BOOL, .value = "false",                        \
        .doc = "keep reduced axes, with length 1"}
 
 const Op op_record_sum = {
     .name = "sum", .n_in = 1, .n_out = 1,
     .attrs = {REDUCE_ATTRS},
-    .doc = "Sum over axes; 0 over no elements. Of integers exact, then rounded once to real.",
+    .doc = "Sum over axes; 0 over no elements. Of integers exact, then rounded once "
+           "to real.",
     .equation = "y = sum_i x_i",
     .infer = sum_infer, .split = reduce_split, .run = sum_run, .vjp = sum_vjp,
     .reference = sum_reference, .samples = sum_samples, .known = known_sum,
@@ -698,7 +716,8 @@ const Op op_record_var = {
 const Op op_record_norm = {
     .name = "norm", .n_in = 1, .n_out = 1, .flags = OP_NO_GRAD | OP_INTERNAL,
     .attrs = {REDUCE_ATTRS},
-    .doc = "Euclidean norm over axes: finite wherever it can be told, whatever the squares.",
+    .doc = "Euclidean norm over axes: finite wherever it can be told, whatever the "
+           "squares.",
     .equation = "y = sqrt(sum_i x_i^2)",
     .source = "Blue, ACM Transactions on Mathematical Software 4, 1978",
     .infer = sum_infer, .split = reduce_split, .run = norm_run, .vjp = vjp_none,
@@ -708,8 +727,8 @@ const Op op_record_norm = {
 const Op op_record_quick_norm = {
     .name = "quick_norm", .n_in = 1, .n_out = 1, .flags = OP_NO_GRAD | OP_INTERNAL,
     .attrs = {REDUCE_ATTRS},
-    .doc = "As norm, but the squares of 1,024 neighbours are added in reals where that keeps "
-           "six digits: for what is shown, not trained with.",
+    .doc = "As norm, but the squares of 1,024 neighbours are added in reals where "
+           "that keeps six digits: for what is shown, not trained with.",
     .equation = "y = sqrt(sum_i x_i^2)",
     .infer = sum_infer, .split = reduce_split, .run = quick_norm_run, .vjp = vjp_none,
     .reference = norm_reference, .tolerance = 64, .samples = norm_samples,
@@ -718,8 +737,8 @@ const Op op_record_quick_norm = {
 const Op op_record_max = {
     .name = "max", .n_in = 1, .n_out = 1,
     .attrs = {REDUCE_ATTRS},
-    .doc = "Largest element over axes; NaN wins. Equal ones share the gradient equally. Of "
-           "integers an integer.",
+    .doc = "Largest element over axes; NaN wins. Equal ones share the gradient "
+           "equally. Of integers an integer.",
     .equation = "y = max_i x_i",
     .infer = extreme_infer, .split = reduce_split, .run = max_run, .vjp = extreme_vjp,
     .reference = max_reference, .samples = reduce_samples, .known = known_extreme,
@@ -728,14 +747,14 @@ const Op op_record_max = {
 const Op op_record_min = {
     .name = "min", .n_in = 1, .n_out = 1,
     .attrs = {REDUCE_ATTRS},
-    .doc = "Smallest element over axes; NaN wins. Equal ones share the gradient equally. Of "
-           "integers an integer.",
+    .doc = "Smallest element over axes; NaN wins. Equal ones share the gradient "
+           "equally. Of integers an integer.",
     .equation = "y = min_i x_i",
     .infer = extreme_infer, .split = reduce_split, .run = min_run, .vjp = extreme_vjp,
     .reference = min_reference, .samples = reduce_samples, .known = known_extreme,
 };
 
-/* -- constructors -------------------------------------------------------------------- */
+/* -- constructors ------------------------------------------------------------------ */
 
 static Node *reduce(Graph *g, const Op *op, Node *x, unsigned axes, bool keepdims) {
   Attr attr[2] = {{.i = axes}, {.i = keepdims}};
@@ -773,6 +792,7 @@ Node *op_sum_to(Graph *g, Node *x, const Shape *shape) {
   must(extra >= 0);
   unsigned axes = 0;
   for (int a = 0; a < x->shape.rank; a++)
-    if (a < extra || (shape->dim[a - extra] == 1 && x->shape.dim[a] != 1)) axes |= 1u << a;
+    if (a < extra || (shape->dim[a - extra] == 1 && x->shape.dim[a] != 1))
+      axes |= 1u << a;
   return op_reshape(g, op_sum(g, x, axes, false), shape);
 }

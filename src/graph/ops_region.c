@@ -1,7 +1,9 @@
-/* ops_region.c: ops that put tensors into parts of others: slice, padding, concatenation.
+/* ops_region.c: ops that put tensors into parts of others: slice, padding,
+ * concatenation.
  *
- * A Region names a part of the larger array, the whole: element c of an axis of the part
- * stands at start + c * step. Each element of the result is one of an input, or zero:
+ * A Region names a part of the larger array, the whole: element c of an axis of the
+ * part stands at start + c * step. Each element of the result is one of an input, or
+ * zero:
  *
  *   y = slice(x, r)       gx = slice_grad(gy, r): zeros, with gy put at r
  *   y = slice_grad(x, r)  gx = slice(gy, r)
@@ -29,7 +31,7 @@ static void zero_block(const Array *out, int64_t block) {
 
 static int64_t zero_blocks(const Array *out) {
   return divide_up(shape_count(&out->shape) * (int64_t)dtype_bytes(out->dtype),
-                  ZERO_BLOCK);
+                   ZERO_BLOCK);
 }
 
 static void reference_zero(double *out, const Shape *s) {
@@ -83,24 +85,27 @@ static Err check_region(const Region *r, const Shape *whole, Fault *fault) {
   for (int a = 0; a < whole->rank; a++) {
     int64_t n = whole->dim[a], first = r->start[a], last, way;
     if (r->count[a] < 0 || r->step[a] == 0)
-      return fault_set(fault, ERR_SHAPE, "axis %d: count %lld, step %lld; allowed: a count "
-                       "of 0 and more, a step other than 0", a + 1,
-                       (long long)r->count[a], (long long)r->step[a]);
+      return fault_set(fault, ERR_SHAPE,
+                       "axis %d: count %lld, step %lld; allowed: a count of 0 and "
+                       "more, a step other than 0",
+                       a + 1, (long long)r->count[a], (long long)r->step[a]);
     if (r->count[a] == 0) continue;
     if (__builtin_mul_overflow(r->count[a] - 1, r->step[a], &way) ||
         __builtin_add_overflow(first, way, &last) || first < 0 || first >= n ||
         last < 0 || last >= n)
-      return fault_set(fault, ERR_SHAPE, "axis %d: %lld elements from %lld on by %lld; "
-                       "allowed: within 1 to %lld", a + 1, (long long)r->count[a],
-                       (long long)first + 1, (long long)r->step[a], (long long)n);
+      return fault_set(fault, ERR_SHAPE,
+                       "axis %d: %lld elements from %lld on by %lld; allowed: within 1 "
+                       "to %lld",
+                       a + 1, (long long)r->count[a], (long long)first + 1,
+                       (long long)r->step[a], (long long)n);
   }
   return ERR_OK;
 }
 
-/* The copy between a part and its region of the whole; `into`: from part to whole. `at`:
- * where in the whole it begins. */
-static Move region_move(const Array *whole, const Array *part, const Region *r, bool into,
-                        int64_t *at) {
+/* The copy between a part and its region of the whole; `into`: from part to whole.
+ * `at`: where in the whole it begins. */
+static Move region_move(const Array *whole, const Array *part, const Region *r,
+                        bool into, int64_t *at) {
   Move m = move_over(part);
   int64_t *of_whole = into ? m.out_stride : m.x_stride;
   int64_t *of_part = into ? m.x_stride : m.out_stride;
@@ -166,7 +171,7 @@ static Node *embed_region(Graph *g, Node *x, const Shape *whole, const Region *r
                      SHAPE_SLOTS + RANGE_SLOTS);
 }
 
-/* -- slice --------------------------------------------------------------------------- */
+/* -- slice ------------------------------------------------------------------------- */
 
 static Err slice_infer(OpInfer *io) {
   const Shape *x = &io->in[0]->shape;
@@ -242,9 +247,9 @@ const Op op_record_slice = {
     .n_out = 1,
     .flags = OP_VIEW,
     .attrs = {{.name = "ranges", .kind = ATTR_RANGES,
-               .doc = "one for each axis, ends inclusive: t:slice(2, {1, 3}), or in a list, "
-                      "t:slice{nil, {1, 3}} and t[{2, {1, 3}}]; t:slice{1, 3} is {1, 3} of "
-                      "the first axis"}},
+               .doc = "one for each axis, ends inclusive: t:slice(2, {1, 3}), or in a "
+                      "list, t:slice{nil, {1, 3}} and t[{2, {1, 3}}]; t:slice{1, 3} is "
+                      "{1, 3} of the first axis"}},
     .doc = "the part of x in a range of each axis; no copy where it is one stretch",
     .equation = "y[c1, c2, ..] = x[first1 + c1 step1, first2 + c2 step2, ..]",
     .infer = slice_infer,
@@ -268,7 +273,7 @@ Node *op_slice(Graph *g, Node *x, const int64_t *start, const int64_t *count,
   return slice_region(g, x, &r);
 }
 
-/* -- slice_grad ---------------------------------------------------------------------- */
+/* -- slice_grad -------------------------------------------------------------------- */
 
 static Region slice_grad_region(const Attr *attr) {
   return region_of_ranges(attr + SHAPE_SLOTS, (int)attr[0].i);
@@ -339,7 +344,7 @@ const Op op_record_slice_grad = {
     .samples = slice_grad_samples,
 };
 
-/* -- pad ----------------------------------------------------------------------------- */
+/* -- pad --------------------------------------------------------------------------- */
 
 static Err pad_infer(OpInfer *io) {
   const Shape *x = &io->in[0]->shape;
@@ -351,8 +356,8 @@ static Err pad_infer(OpInfer *io) {
         __builtin_add_overflow(x->dim[a], before, &padded.dim[a]) ||
         __builtin_add_overflow(padded.dim[a], after, &padded.dim[a]))
       return fault_set(io->fault, ERR_SHAPE,
-                       "axis %d: %lld before and %lld after, allowed: 0 and more", a + 1,
-                       (long long)before, (long long)after);
+                       "axis %d: %lld before and %lld after, allowed: 0 and more",
+                       a + 1, (long long)before, (long long)after);
   }
   shape_to_attr(dims, &padded);
   if (attr_check_shape(dims, 0, io->fault)) return io->fault->code;
@@ -375,7 +380,8 @@ static void pad_vjp(Graph *g, Node *y, Node *const *gy, const bool *want, Node *
   if (want[0]) gx[0] = slice_region(g, gy[0], &r);
 }
 
-static void pad_reference(const OpCall *c, const double *const *in, double *const *out) {
+static void pad_reference(const OpCall *c, const double *const *in,
+                          double *const *out) {
   Region r = region_of_pads(c->attr, &c->in[0].shape);
   embed_reference(c, &r, in[0], out[0]);
 }
@@ -415,7 +421,7 @@ Node *op_pad(Graph *g, Node *x, const int64_t *before, const int64_t *after) {
   return graph_apply(g, &op_record_pad, (Node *[]){x}, 1, attr, PAD_SLOTS);
 }
 
-/* -- concat -------------------------------------------------------------------------- */
+/* -- concat ------------------------------------------------------------------------ */
 
 static Err concat_infer(OpInfer *io) {
   if (io->n_in == 0)
@@ -431,13 +437,13 @@ static Err concat_infer(OpInfer *io) {
     const Node *x = io->in[i];
     Shape like = x->shape;
     if (x->dtype != io->in[0]->dtype)
-      return fault_set(io->fault, ERR_VALUE, "input %d is %s, input 1 %s; cast one", i + 1,
-                       dtype_name(x->dtype), dtype_name(io->in[0]->dtype));
+      return fault_set(io->fault, ERR_VALUE, "input %d is %s, input 1 %s; cast one",
+                       i + 1, dtype_name(x->dtype), dtype_name(io->in[0]->dtype));
     if (like.rank == first->rank) like.dim[axis] = first->dim[axis];
     if (!shape_equal(&like, first))
-      return fault_set(io->fault, ERR_SHAPE, "input %d is %s, input 1 %s; allowed: equal "
-                       "but for axis %d", i + 1, shape_text(b, &x->shape),
-                       shape_text(a, first), axis + 1);
+      return fault_set(io->fault, ERR_SHAPE,
+                       "input %d is %s, input 1 %s; allowed: equal but for axis %d",
+                       i + 1, shape_text(b, &x->shape), shape_text(a, first), axis + 1);
     sum.dim[axis] += x->shape.dim[axis];
   }
   io->out_shape[0] = sum;
@@ -485,7 +491,8 @@ static void concat_run(const OpCall *c, int phase, int64_t block) {
   }
 }
 
-static void concat_vjp(Graph *g, Node *y, Node *const *gy, const bool *want, Node **gx) {
+static void concat_vjp(Graph *g, Node *y, Node *const *gy, const bool *want,
+                       Node **gx) {
   int axis = (int)y->attr[0].i;
   int64_t start = 0;
   for (int i = 0; i < y->n_in; i++) {
@@ -513,11 +520,14 @@ static void concat_reference(const OpCall *c, const double *const *in,
 static const Sample concat_samples[] = {
     {2, {{.shape = {1, {1}}}, {.shape = {1, {1}}}}, 1, {{0}}},
     {1, {{.shape = {3, {2, 3, 5}}}}, 1, {{2}}},
-    {3, {{.shape = {2, {3, 5}}}, {.shape = {2, {1, 5}}}, {.shape = {2, {4, 5}}}}, 1, {{0}}},
-    {3, {{.shape = {3, {3, 5, 2}}}, {.shape = {3, {3, 1, 2}}}, {.shape = {3, {3, 4, 2}}}},
+    {3, {{.shape = {2, {3, 5}}}, {.shape = {2, {1, 5}}}, {.shape = {2, {4, 5}}}}, 1,
+     {{0}}},
+    {3, {{.shape = {3, {3, 5, 2}}}, {.shape = {3, {3, 1, 2}}}, {.shape = {3, {3, 4,
+                                                                              2}}}},
      1, {{1}}},
     {2, {{.shape = {2, {3, 0}}}, {.shape = {2, {3, 2}}}}, 1, {{1}}},
-    {3, {{.shape = {2, {131, 203}}}, {.shape = {2, {131, 1}}}, {.shape = {2, {131, 77}}}},
+    {3, {{.shape = {2, {131, 203}}}, {.shape = {2, {131, 1}}}, {.shape = {2, {131,
+                                                                              77}}}},
      1, {{1}}},
     {2, {{.shape = {2, {2, 3}}, .dtype = DT_UINT8, .lo = 0, .hi = 255},
          {.shape = {2, {1, 3}}, .dtype = DT_UINT8, .lo = 0, .hi = 255}}, 1, {{0}}},

@@ -1,8 +1,10 @@
-/* ops_rule.c: ops that rules of optimizers are written with, beside the elementwise ones.
+/* ops_rule.c: ops that rules of optimizers are written with, beside the elementwise
+ * ones.
  *
- * A rule is an expression of elements: the planner runs it as one pass over parameter, gradient
- * and slots. What appears in most rules is one op here instead of three. renew ties a new value
- * to the one that it replaces, so that the planner knows what may be written over. */
+ * A rule is an expression of elements: the planner runs it as one pass over parameter,
+ * gradient and slots. What appears in most rules is one op here instead of three. renew
+ * ties a new value to the one that it replaces, so that the planner knows what may be
+ * written over. */
 #include "graph/ops.h"
 #include "graph/ops_walk.h"
 #include "graph/range.h"
@@ -20,7 +22,7 @@ static Err infer_alike(OpInfer *io, int other) {
   return ERR_OK;
 }
 
-/* -- mix ----------------------------------------------------------------------------- */
+/* -- mix --------------------------------------------------------------------------- */
 
 static Err mix_infer(OpInfer *io) { return infer_alike(io, 1); }
 
@@ -41,29 +43,36 @@ static void mix_vjp(Graph *g, Node *y, Node *const *gy, const bool *want, Node *
 }
 
 static void mix_range(const OpCall *call, const Range *in, Range *out) {
-  double keep = (double)(real)call->attr[0].f, rest = (double)(real)(1 - call->attr[0].f);
+  double keep = (double)(real)call->attr[0].f,
+         rest = (double)(real)(1 - call->attr[0].f);
   out[0] = range_sum(range_product((Range){keep, keep}, in[0]),
                      range_product((Range){rest, rest}, in[1]));
 }
 
-#define ALIKE(shape_) {shape_, DT_REAL, 0, 0}, {shape_, DT_REAL, 0, 0}
-#define MIX(shape, keep) {.n_in = 2, .in = {ALIKE(shape)}, .n_attr = 1, .attr = {{.f = keep}}}
+#define ALIKE(shape_)                                                                  \
+  {shape_, DT_REAL, 0, 0}, { shape_, DT_REAL, 0, 0 }
+#define MIX(shape, keep)                                                               \
+  {                                                                                    \
+    .n_in = 2, .in = {ALIKE(shape)}, .n_attr = 1, .attr = { {.f = keep} }              \
+  }
 static const Sample mix_samples[] = {MIX(SHAPE_SCALAR, 0.9), MIX(SHAPE_OF(3, 7), 0.25),
                                      MIX(SHAPE_OF(20001), 0.999), SAMPLES_END};
 
 const Op op_record_mix = {
     .name = "mix", .n_in = 2, .n_out = 1, .flags = OP_ELEMENTWISE | OP_INTERNAL,
-    .attrs = {{.name = "keep", .kind = ATTR_REAL, .lo = 0, .hi = 1, .doc = "share of x"}},
+    .attrs = {{.name = "keep", .kind = ATTR_REAL, .lo = 0, .hi = 1,
+               .doc = "share of x"}},
     .doc = "x moved towards y: an exponential moving average.",
     .equation = "z = keep x + (1 - keep) y",
-    .infer = mix_infer, .split = elements_split, .run = elements_run_block, .tile = mix_tile,
+    .infer = mix_infer, .split = elements_split, .run = elements_run_block,
+    .tile = mix_tile,
     .range = mix_range, .vjp = mix_vjp, .scalar = mix_scalar, .samples = mix_samples};
 
 Node *op_mix(Graph *g, Node *x, Node *y, double keep) {
   return graph_apply(g, &op_record_mix, (Node *[]){x, y}, 2, &(Attr){.f = keep}, 1);
 }
 
-/* -- x plus or minus a product --------------------------------------------------------- */
+/* -- x plus or minus a product ----------------------------------------------------- */
 
 enum { X, FACTOR, Z };
 
@@ -98,10 +107,11 @@ static double sub_scalar(const double *in, const Attr *attr) {
   return in[X] - in[FACTOR] * in[Z];
 }
 
-static void product_vjp(Graph *g, const Node *y, Node *x_gradient, Node *gy, const bool *want,
-                        Node **gx) {
+static void product_vjp(Graph *g, const Node *y, Node *x_gradient, Node *gy,
+                        const bool *want, Node **gx) {
   if (want[X]) gx[X] = x_gradient;
-  if (want[FACTOR]) gx[FACTOR] = op_sum_to(g, op_chain_mul(g, gy, y->in[Z]), &SHAPE_SCALAR);
+  if (want[FACTOR])
+    gx[FACTOR] = op_sum_to(g, op_chain_mul(g, gy, y->in[Z]), &SHAPE_SCALAR);
   if (want[Z]) gx[Z] = op_chain_mul(g, gy, y->in[FACTOR]);
 }
 
@@ -143,7 +153,8 @@ const Op op_record_add_product = {
 const Op op_record_sub_product = {
     .name = "sub_product", .n_in = 3, .n_out = 1, .flags = OP_ELEMENTWISE | OP_INTERNAL,
     .inputs = product_inputs,
-    .doc = "x without a number's product with y; a has no axes.", .equation = "z = x - a y",
+    .doc = "x without a number's product with y; a has no axes.",
+    .equation = "z = x - a y",
     .infer = product_infer, .split = elements_split, .run = elements_run_block,
     .tile = sub_tile, .range = sub_range, .vjp = sub_vjp, .scalar = sub_scalar,
     .samples = product_samples};
@@ -156,7 +167,7 @@ Node *op_sub_product(Graph *g, Node *x, Node *a, Node *y) {
   return graph_apply(g, &op_record_sub_product, (Node *[]){x, a, y}, 3, NULL, 0);
 }
 
-/* -- renew --------------------------------------------------------------------------- */
+/* -- renew ------------------------------------------------------------------------- */
 
 static Err renew_infer(OpInfer *io) { return infer_alike(io, RENEW_OLD); }
 
@@ -172,8 +183,10 @@ static void renew_run(const OpCall *call, int phase, int64_t block) {
   for (real *y = call->out[0].data; at < n; at++) y[at] = x[at];
 }
 
-static void renew_reference(const OpCall *call, const double *const *in, double *const *out) {
-  for (int64_t i = 0; i < shape_count(&call->in[0].shape); i++) out[0][i] = in[RENEW_NEW][i];
+static void renew_reference(const OpCall *call, const double *const *in,
+                            double *const *out) {
+  for (int64_t i = 0; i < shape_count(&call->in[0].shape); i++)
+    out[0][i] = in[RENEW_NEW][i];
 }
 
 static int64_t renew_view(const Node *node) {
@@ -181,14 +194,18 @@ static int64_t renew_view(const Node *node) {
   return 0;
 }
 
-#define RENEW(shape) {.n_in = 2, .in = {ALIKE(shape)}}
+#define RENEW(shape)                                                                   \
+  {                                                                                    \
+    .n_in = 2, .in = { ALIKE(shape) }                                                  \
+  }
 static const Sample renew_samples[] = {RENEW(SHAPE_SCALAR), RENEW(SHAPE_OF(3, 7)),
                                        RENEW(SHAPE_OF(20001)), SAMPLES_END};
 
 const Op op_record_renew = {
     .name = "renew", .n_in = 2, .n_out = 1, .flags = OP_VIEW | OP_NO_GRAD | OP_INTERNAL,
     .inputs = (const char *const[]){"new", "old"},
-    .doc = "The new value of a variable, in the place of the old one.", .equation = "y = new",
+    .doc = "The new value of a variable, in the place of the old one.",
+    .equation = "y = new",
     .infer = renew_infer, .split = renew_split, .run = renew_run, .view = renew_view,
     .vjp = vjp_none, .reference = renew_reference, .samples = renew_samples};
 

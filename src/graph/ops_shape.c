@@ -1,8 +1,8 @@
-/* ops_shape.c: ops that give the elements of a tensor another shape and compute nothing:
- * reshape, broadcast_to, transpose; and what they share with ops_region.c.
+/* ops_shape.c: ops that give the elements of a tensor another shape and compute
+ * nothing: reshape, broadcast_to, transpose; and what they share with ops_region.c.
  *
- * They work for all dtypes, by size of element. Each output element is one input element,
- * so each gradient is another move (or a sum, where elements were repeated):
+ * They work for all dtypes, by size of element. Each output element is one input
+ * element, so each gradient is another move (or a sum, where elements were repeated):
  *
  *   y = reshape(x)        gx = reshape(gy)
  *   y = broadcast_to(x)   gx = sum of gy over the axes along which x was repeated
@@ -15,7 +15,7 @@
 
 _Static_assert((int)MOVE_RANK >= (int)MAX_RANK, "a move holds every axis of a tensor");
 
-/* -- shapes in attributes ------------------------------------------------------------ */
+/* -- shapes in attributes ---------------------------------------------------------- */
 
 void shape_to_attr(Attr *attr, const Shape *s) {
   memset(attr, 0, SHAPE_SLOTS * sizeof *attr);
@@ -53,7 +53,7 @@ Err infer_same_dtype(OpInfer *io) {
   return ERR_OK;
 }
 
-/* -- moves --------------------------------------------------------------------------- */
+/* -- moves ------------------------------------------------------------------------- */
 
 Move move_over(const Array *a) {
   Move m = {.rank = a->shape.rank, .elem_bytes = dtype_bytes(a->dtype)};
@@ -74,7 +74,7 @@ int64_t shape_ravel(const int64_t *at, const Shape *s) {
   return flat;
 }
 
-/* -- reshape ------------------------------------------------------------------------- */
+/* -- reshape ----------------------------------------------------------------------- */
 
 static Err reshape_infer(OpInfer *io) {
   if (attr_check_shape(io->attr, -1, io->fault)) return io->fault->code;
@@ -126,7 +126,8 @@ static int64_t reshape_view(const Node *node) {
   return 0;
 }
 
-static void reshape_vjp(Graph *g, Node *y, Node *const *gy, const bool *want, Node **gx) {
+static void reshape_vjp(Graph *g, Node *y, Node *const *gy, const bool *want,
+                        Node **gx) {
   if (want[0]) gx[0] = op_reshape(g, gy[0], &y->in[0]->shape);
 }
 
@@ -170,7 +171,7 @@ Node *op_reshape(Graph *g, Node *x, const Shape *shape) {
   return graph_apply(g, &op_record_reshape, (Node *[]){x}, 1, attr, SHAPE_SLOTS);
 }
 
-/* -- broadcast_to -------------------------------------------------------------------- */
+/* -- broadcast_to ------------------------------------------------------------------ */
 
 static Err broadcast_infer(OpInfer *io) {
   if (attr_check_shape(io->attr, 0, io->fault)) return io->fault->code;
@@ -179,8 +180,9 @@ static Err broadcast_infer(OpInfer *io) {
   char from[SHAPE_TEXT], to[SHAPE_TEXT];
   if (!shape_broadcast(&both, x, &s) || !shape_equal(&both, &s))
     return fault_set(io->fault, ERR_SHAPE,
-                     "cannot repeat %s to %s; allowed: the same dims, or 1, from the last "
-                     "axis on", shape_text(from, x), shape_text(to, &s));
+                     "cannot repeat %s to %s; allowed: the same dims, or 1, from the "
+                     "last axis on",
+                     shape_text(from, x), shape_text(to, &s));
   io->out_shape[0] = s;
   return infer_same_dtype(io);
 }
@@ -267,7 +269,7 @@ Node *op_full(Graph *g, double value, const Shape *shape) {
   return op_broadcast_to(g, graph_scalar(g, value), shape);
 }
 
-/* -- transpose ----------------------------------------------------------------------- */
+/* -- transpose --------------------------------------------------------------------- */
 
 static Err transpose_infer(OpInfer *io) {
   const Shape *x = &io->in[0]->shape;
@@ -277,8 +279,9 @@ static Err transpose_infer(OpInfer *io) {
     int64_t p = io->attr[a].i;
     if (p < 0 || p >= x->rank || seen & 1u << p)
       return fault_set(io->fault, ERR_SHAPE,
-                       "the order has axis %lld at place %d; allowed: each axis from 1 to "
-                       "%d once", (long long)p + 1, a + 1, x->rank);
+                       "the order has axis %lld at place %d; allowed: each axis from 1 "
+                       "to %d once",
+                       (long long)p + 1, a + 1, x->rank);
     seen |= 1u << p;
     io->out_shape[0].dim[a] = x->dim[p];
   }

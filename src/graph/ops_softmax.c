@@ -8,13 +8,13 @@
  *   loss[i] = -log p[i, t[i]],   p = softmax(x)
  * It gives p as well, so that its gradient needs no second softmax:
  *   gx[i, c] = gy[i] (p[i, c] - [c = t[i]])
- * (Bishop, "Pattern Recognition and Machine Learning", 4.3.4 and 5.2). What flows into p
- * adds softmax's own gradient. softmax_cross_entropy_grad is differentiated through its
- * expansion, whose p leads back here: so second derivatives are complete.
+ * (Bishop, "Pattern Recognition and Machine Learning", 4.3.4 and 5.2). What flows into
+ * p adds softmax's own gradient. softmax_cross_entropy_grad is differentiated through
+ * its expansion, whose p leads back here: so second derivatives are complete.
  *
- * Runs: rows where the axis is the last, else planes of columns (kernel/vector/softmax.c).
- * A block is some rows, or some columns of one plane; each is computed alone, so the bits
- * do not depend on the cut. */
+ * Runs: rows where the axis is the last, else planes of columns
+ * (kernel/vector/softmax.c). A block is some rows, or some columns of one plane; each
+ * is computed alone, so the bits do not depend on the cut. */
 #include "graph/known.h"
 #include "graph/ops.h"
 #include "base/ints.h"
@@ -24,7 +24,7 @@
 
 enum { BLOCK = 16384, COLUMNS = 64, LABELS = 256, EXP_WORK = 8 };
 
-/* -- along an axis ------------------------------------------------------------------- */
+/* -- along an axis ----------------------------------------------------------------- */
 
 static Err softmax_infer(OpInfer *io) {
   const Shape *x = &io->in[0]->shape;
@@ -46,8 +46,8 @@ static Err softmax_infer(OpInfer *io) {
 /* x as [outer, n, inner], n along the axis, and how it is cut. */
 typedef struct Layout {
   int64_t outer, n, inner;
-  int64_t step;              /* rows, or columns of a plane, per block */
-  int64_t per_plane;         /* blocks of a plane */
+  int64_t step;      /* rows, or columns of a plane, per block */
+  int64_t per_plane; /* blocks of a plane */
 } Layout;
 
 static Layout layout_of(const OpCall *call) {
@@ -64,7 +64,8 @@ static Layout layout_of(const OpCall *call) {
 
 static void softmax_split(const OpCall *call, OpSplit *split) {
   Layout l = layout_of(call);
-  split->n_blocks[0] = l.inner == 1 ? divide_up(l.outer, l.step) : l.outer * l.per_plane;
+  split->n_blocks[0] = l.inner == 1 ? divide_up(l.outer, l.step)
+                                    : l.outer * l.per_plane;
   split->work = EXP_WORK * l.outer * l.n * l.inner;
 }
 
@@ -117,7 +118,8 @@ static void log_softmax_reference(const OpCall *call, const double *const *in,
 static void softmax_reference(const OpCall *call, const double *const *in,
                               double *const *out) {
   log_softmax_reference(call, in, out);
-  for (int64_t i = 0; i < shape_count(&call->out[0].shape); i++) out[0][i] = exp(out[0][i]);
+  for (int64_t i = 0; i < shape_count(&call->out[0].shape); i++)
+    out[0][i] = exp(out[0][i]);
 }
 
 /* y (gy - sum(gy y)) over `axis`: what softmax hands back. */
@@ -126,7 +128,8 @@ static Node *softmax_gradient(Graph *g, Node *y, Node *gy, int axis) {
   return op_mul(g, y, op_sub(g, gy, along));
 }
 
-static void softmax_vjp(Graph *g, Node *y, Node *const *gy, const bool *want, Node **gx) {
+static void softmax_vjp(Graph *g, Node *y, Node *const *gy, const bool *want,
+                        Node **gx) {
   if (want[0]) gx[0] = softmax_gradient(g, y, gy[0], (int)y->attr[0].i);
 }
 
@@ -173,16 +176,18 @@ static const Sample softmax_samples[] = {
     {1, {{.shape = {2, {131, 141}}}}, 1, {{.i = 0}}},
     SAMPLES_END};
 
-#define AXIS_ATTR                                                                       \
-  {{.name = "axis", .kind = ATTR_AXIS, .value = "-1", .doc = "the axis that is summed to 1"}}
+#define AXIS_ATTR                                                                      \
+  {{.name = "axis", .kind = ATTR_AXIS, .value = "-1",                                  \
+    .doc = "the axis that is summed to 1"}}
 
 const Op op_record_softmax = {
     .name = "softmax",
     .n_in = 1,
     .n_out = 1,
     .attrs = AXIS_ATTR,
-    .doc = "exponentials of x, scaled so that they sum to 1 along the axis; any shape. -inf "
-           "gives 0; a line with a NaN or inf, or of -inf alone, gives NaN.",
+    .doc = "exponentials of x, scaled so that they sum to 1 along the axis; any "
+           "shape. -inf gives 0; a line with a NaN or inf, or of -inf alone, gives "
+           "NaN.",
     .equation = "y = exp(x - max x) / sum exp(x - max x)",
     .source = "Goodfellow, Bengio, Courville, Deep Learning, 6.2.2.3",
     .make = softmax_make,
@@ -200,8 +205,8 @@ const Op op_record_log_softmax = {
     .n_in = 1,
     .n_out = 1,
     .attrs = AXIS_ATTR,
-    .doc = "the logarithm of softmax along the axis, without loss of digits; any shape. -inf "
-           "stays; a line with a NaN or inf, or of -inf alone, gives NaN.",
+    .doc = "the logarithm of softmax along the axis, without loss of digits; any "
+           "shape. -inf stays; a line with a NaN or inf, or of -inf alone, gives NaN.",
     .equation = "y = x - max x - log sum exp(x - max x)",
     .source = "Goodfellow, Bengio, Courville, Deep Learning, 6.2.2.3",
     .make = log_softmax_make,
@@ -214,7 +219,7 @@ const Op op_record_log_softmax = {
     .known = known_log_softmax,
 };
 
-/* -- cross-entropy ------------------------------------------------------------------- */
+/* -- cross-entropy ----------------------------------------------------------------- */
 
 enum { LOSS, PROBABILITIES };
 
@@ -225,8 +230,9 @@ static Err check_logits(const OpInfer *io, int i) {
   char text[SHAPE_TEXT];
   if (infer_need_real(io, i)) return io->fault->code;
   if (x->rank != 2)
-    return fault_set(io->fault, ERR_SHAPE, "%s: got %s, allowed: 2 axes, [batch, classes]",
-                     name, shape_text(text, x));
+    return fault_set(io->fault, ERR_SHAPE,
+                     "%s: got %s, allowed: 2 axes, [batch, classes]", name,
+                     shape_text(text, x));
   if (x->dim[1] == 0)
     return fault_set(io->fault, ERR_SHAPE, "%s: %s has no classes", name,
                      shape_text(text, x));
@@ -293,7 +299,8 @@ static void cross_entropy_run(const OpCall *call, int phase, int64_t block) {
   take_labels(label, &call->in[1], first, n);
   kernels()->cross_entropy_rows((real *)call->out[LOSS].data + first,
                                 (real *)call->out[PROBABILITIES].data + first * C,
-                                (const real *)call->in[0].data + first * C, label, n, C);
+                                (const real *)call->in[0].data + first * C, label, n,
+                                C);
 }
 
 static void cross_entropy_reference(const OpCall *call, const double *const *in,
@@ -344,8 +351,8 @@ const Op op_record_softmax_cross_entropy = {
     .n_in = 2,
     .n_out = 2,
     .inputs = (const char *const[]){"logits", "labels"},
-    .doc = "cross-entropy per row of logits [N, C] with class labels [N], counted from 1: "
-           "loss [N]; second result: the probabilities [N, C]",
+    .doc = "cross-entropy per row of logits [N, C] with class labels [N], counted "
+           "from 1: loss [N]; second result: the probabilities [N, C]",
     .equation = "loss[i] = -log p[i, labels[i]], p = softmax(logits)",
     .source = "Bishop, Pattern Recognition and Machine Learning, 4.3.4",
     .make = cross_entropy_make,
@@ -359,7 +366,7 @@ const Op op_record_softmax_cross_entropy = {
     .samples = cross_entropy_samples,
 };
 
-/* -- its gradient -------------------------------------------------------------------- */
+/* -- its gradient ------------------------------------------------------------------ */
 
 enum { G_LOSS, G_PROBABILITIES, G_LABELS };
 
@@ -412,9 +419,11 @@ static void cross_entropy_grad_expand(Graph *g, Node *y, Node **out) {
 }
 
 static const Sample cross_entropy_grad_samples[] = {
-    {3, {{.shape = {1, {1}}}, {{2, {1, 1}}, DT_REAL, 0.1, 0.9}, {{1, {1}}, DT_INT32, 1, 1}},
+    {3, {{.shape = {1, {1}}}, {{2, {1, 1}}, DT_REAL, 0.1, 0.9}, {{1, {1}}, DT_INT32, 1,
+                                                                 1}},
      0, {{0}}},
-    {3, {{.shape = {1, {5}}}, {{2, {5, 3}}, DT_REAL, 0.1, 0.9}, {{1, {5}}, DT_UINT8, 1, 3}},
+    {3, {{.shape = {1, {5}}}, {{2, {5, 3}}, DT_REAL, 0.1, 0.9}, {{1, {5}}, DT_UINT8, 1,
+                                                                 3}},
      0, {{0}}},
     {3, {{.shape = {1, {301}}}, {{2, {301, 11}}, DT_REAL, 0.1, 0.9},
          {{1, {301}}, DT_INT32, 1, 11}}, 0, {{0}}},
@@ -426,8 +435,8 @@ const Op op_record_softmax_cross_entropy_grad = {
     .n_out = 1,
     .flags = OP_INTERNAL,
     .inputs = (const char *const[]){"gy", "probabilities", "labels"},
-    .doc = "gradient of softmax_cross_entropy in its logits: gy [N], probabilities [N, C], "
-           "labels [N] -> [N, C]",
+    .doc = "gradient of softmax_cross_entropy in its logits: gy [N], probabilities "
+           "[N, C], labels [N] -> [N, C]",
     .equation = "gx[i, c] = gy[i] (p[i, c] - [c = labels[i]])",
     .source = "Bishop, Pattern Recognition and Machine Learning, 4.3.4",
     .infer = cross_entropy_grad_infer,

@@ -1,11 +1,11 @@
-/* ops_target.c: what comes from data beside the inputs, refused where it cannot be used:
- * targets of cross-entropies, shares from 0 to 1, and weights of examples.
+/* ops_target.c: what comes from data beside the inputs, refused where it cannot be
+ * used: targets of cross-entropies, shares from 0 to 1, and weights of examples.
  *
  *   y = t                      real targets; integers too, unless they are labels
  *   y = t - 1                  integers that are labels: 1 (no) and 2 (yes)
  *
- * One meaning for every shape: whether an integer is a label follows from the loss alone.
- * Weights are finite, none below 0, and not all 0: their sum divides. */
+ * One meaning for every shape: whether an integer is a label follows from the loss
+ * alone. Weights are finite, none below 0, and not all 0: their sum divides. */
 #include "graph/ops.h"
 #include "graph/ops_walk.h"
 #include "base/ints.h"
@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* -- what may stand in targets ------------------------------------------------------- */
+/* -- what may stand in targets ----------------------------------------------------- */
 
 static bool is_label_array(const Array *t, bool labels) {
   return labels && t->dtype != DT_REAL;
@@ -22,11 +22,11 @@ static bool is_label_array(const Array *t, bool labels) {
 /* What to do about a target of that value. */
 static const char *advice(double v, bool labels, bool integers) {
   if (integers && labels && v == 0)
-    return ": integer targets of this loss are labels, 1 (no) and 2 (yes); for numbers 0 "
-           "and 1 use :cast \"real\", for a file's labels label_base = 0";
+    return ": integer targets of this loss are labels, 1 (no) and 2 (yes); for numbers "
+           "0 and 1 use :cast \"real\", for a file's labels label_base = 0";
   if (integers && labels)
-    return ": integer targets of this loss are labels, 1 (no) and 2 (yes); for more classes "
-           "use sparse_categorical_crossentropy with one output per class";
+    return ": integer targets of this loss are labels, 1 (no) and 2 (yes); for more "
+           "classes use sparse_categorical_crossentropy with one output per class";
   if (integers)
     return ": allowed 0 to 1; class labels belong to sparse_categorical_crossentropy";
   if (labels && v == 2)
@@ -49,7 +49,7 @@ Err targets_check(const Array *t, bool labels, int64_t first_row, Fault *fault) 
                    advice(v, labels, t->dtype != DT_REAL));
 }
 
-/* -- the op -------------------------------------------------------------------------- */
+/* -- the op ------------------------------------------------------------------------ */
 
 static Err targets_op_check(const OpCall *call, Fault *fault) {
   return targets_check(&call->in[0], call->attr[0].i, 0, fault);
@@ -69,10 +69,12 @@ static void targets_run(const OpCall *call, int phase, int64_t block) {
 static void targets_reference(const OpCall *call, const double *const *in,
                               double *const *out) {
   double base = is_label_array(&call->in[0], call->attr[0].i) ? 1 : 0;
-  for (int64_t i = 0; i < shape_count(&call->out[0].shape); i++) out[0][i] = in[0][i] - base;
+  for (int64_t i = 0; i < shape_count(&call->out[0].shape); i++)
+    out[0][i] = in[0][i] - base;
 }
 
-static void targets_vjp(Graph *g, Node *y, Node *const *gy, const bool *want, Node **gx) {
+static void targets_vjp(Graph *g, Node *y, Node *const *gy, const bool *want,
+                        Node **gx) {
   (void)g;
   if (want[0] && y->in[0]->dtype == DT_REAL) gx[0] = gy[0];
 }
@@ -90,7 +92,8 @@ static const Sample targets_samples[] = {
     {1, {{.shape = {2, {7, 5}}, .lo = 0.1, .hi = 0.9}}, 1, {{.i = 0}}},
     {1, {{.shape = {1, {1030}}, .dtype = DT_UINT8, .lo = 1, .hi = 2}}, 1, {{.i = 1}}},
     {1, {{.shape = {2, {130, 1}}, .dtype = DT_INT32, .lo = 1, .hi = 2}}, 1, {{.i = 1}}},
-    {1, {{.shape = {2, {131, 129}}, .dtype = DT_INT32, .lo = 0, .hi = 1}}, 1, {{.i = 0}}},
+    {1, {{.shape = {2, {131, 129}}, .dtype = DT_INT32, .lo = 0, .hi = 1}}, 1,
+     {{.i = 0}}},
     {1, {{.shape = {2, {131, 129}}, .lo = 0.1, .hi = 0.9}}, 1, {{.i = 0}}},
     SAMPLES_END};
 
@@ -118,21 +121,24 @@ Node *op_targets(Graph *g, Node *t, bool labels) {
   return graph_apply(g, &op_record_targets, &t, 1, &(Attr){.i = labels}, 1);
 }
 
-/* -- weights ------------------------------------------------------------------------- */
+/* -- weights ----------------------------------------------------------------------- */
 
 Err weights_check(const Array *w, int64_t first_row, Fault *fault) {
   int64_t at = array_first_outside(w, 0, REAL_MAX), n = shape_count(&w->shape);
   if (at >= 0) {
     char got[32];
     int64_t per_row = most(shape_stride(&w->shape, 0), 1);
-    return fault_set(fault, ERR_DATA, "weight %s in row %lld: allowed finite numbers, 0 or more",
-                     text_number(got, array_get(w, at)), (long long)(first_row + at / per_row) + 1);
+    return fault_set(fault, ERR_DATA,
+                     "weight %s in row %lld: allowed finite numbers, 0 or more",
+                     text_number(got, array_get(w, at)),
+                     (long long)(first_row + at / per_row) + 1);
   }
   for (int64_t i = 0; i < n; i++)
     if (array_get(w, i) > 0) return ERR_OK;
-  return fault_set(fault, ERR_DATA, "the weights of %lld %s sum to 0: their weighted mean is not "
-                   "defined; larger batches, or other weights, give one", (long long)n,
-                   n == 1 ? "example" : "examples");
+  return fault_set(fault, ERR_DATA,
+                   "the weights of %lld %s sum to 0: their weighted mean is not "
+                   "defined; larger batches, or other weights, give one",
+                   (long long)n, n == 1 ? "example" : "examples");
 }
 
 static Err weights_op_check(const OpCall *call, Fault *fault) {
@@ -172,8 +178,8 @@ const Op op_record_weights = {
     .n_out = 1,
     .flags = OP_INTERNAL,
     .inputs = (const char *const[]){"w"},
-    .doc = "weights of examples as reals; numbers below 0, infinite ones and NaN are refused, "
-           "and weights that are all 0",
+    .doc = "weights of examples as reals; numbers below 0, infinite ones and NaN are "
+           "refused, and weights that are all 0",
     .equation = "y = w",
     .infer = infer_broadcast,
     .check = weights_op_check,

@@ -4,8 +4,8 @@
  * An optional slot comes last among the inputs; without it the op has fewer outputs.
  *
  * Ranges. The bounds of all inputs bound every intermediate result, by the triangle
- * inequality. While these stay below RANGE_LIMIT nothing overflows, so nothing becomes NaN
- * either. */
+ * inequality. While these stay below RANGE_LIMIT nothing overflows, so nothing becomes
+ * NaN either. */
 #include "graph/ops.h"
 #include "graph/ops_walk.h"
 #include "kernel/kernel.h"
@@ -34,7 +34,7 @@ static Err check_input(OpInfer *io, int i, bool scalar) {
   return ERR_OK;
 }
 
-/* -- clipping ------------------------------------------------------------------------ */
+/* -- clipping ---------------------------------------------------------------------- */
 
 static Err clip_factor_infer(OpInfer *io) {
   io->out_shape[0] = io->in[0]->shape;
@@ -56,7 +56,7 @@ static double clip_factor_scalar(const double *in, const Attr *attr) {
   return in[0] <= attr[0].f ? 1 : attr[0].f / in[0];
 }
 
-#define CLIP_SAMPLE(shape_, limit)                                                      \
+#define CLIP_SAMPLE(shape_, limit)                                                     \
   {.n_in = 1, .in = {{shape_, DT_REAL, 0, 2}}, .n_attr = 1, .attr = {{.f = limit}}}
 static const Sample clip_factor_samples[] = {
     CLIP_SAMPLE(SHAPE_SCALAR, 1), CLIP_SAMPLE(SHAPE_OF(1), 0.5),
@@ -68,11 +68,11 @@ const Op op_record_clip_factor = {
     .inputs = (const char *const[]){"norm"},
     .attrs = {{.name = "limit", .kind = ATTR_REAL, .lo = 0, .hi = 1e9,
                .doc = "the largest norm that is left as it is"}},
-    .doc = "The factor that brings a norm down to a limit; NaN for a norm that is not finite "
-           "or so large that the factor would count as 0.",
+    .doc = "The factor that brings a norm down to a limit; NaN for a norm that is not "
+           "finite or so large that the factor would count as 0.",
     .equation = "y = min(1, limit / norm)",
-    .source = "Pascanu, Mikolov, Bengio, \"On the difficulty of training recurrent neural "
-              "networks\", ICML 2013, algorithm 1",
+    .source = "Pascanu, Mikolov, Bengio, \"On the difficulty of training recurrent "
+              "neural networks\", ICML 2013, algorithm 1",
     .infer = clip_factor_infer, .split = elements_split, .run = elements_run_block,
     .tile = clip_factor_tile, .scalar = clip_factor_scalar, .vjp = vjp_none,
     .samples = clip_factor_samples,
@@ -82,7 +82,7 @@ Node *op_clip_factor(Graph *g, Node *norm, double limit) {
   return graph_apply(g, &op_record_clip_factor, &norm, 1, (Attr[]){{.f = limit}}, 1);
 }
 
-/* -- SGD ----------------------------------------------------------------------------- */
+/* -- SGD --------------------------------------------------------------------------- */
 
 enum { SGD_W, SGD_G, SGD_LR, SGD_MOMENTUM, SGD_DECAY, SGD_SCALE, SGD_VELOCITY, SGD_IN };
 
@@ -97,7 +97,8 @@ static Err sgd_infer(OpInfer *io) {
 static void sgd_run(const OpCall *call, int phase, int64_t block) {
   (void)phase;
   const Kernels *k = kernels();
-  int64_t at = block * BLOCK, n = block_end(shape_count(&call->in[0].shape), block) - at;
+  int64_t at = block * BLOCK,
+          n = block_end(shape_count(&call->in[0].shape), block) - at;
   const real *w = reals(call, SGD_W) + at, *g = reals(call, SGD_G) + at;
   real lr = *reals(call, SGD_LR), momentum = *reals(call, SGD_MOMENTUM);
   real decay = *reals(call, SGD_DECAY), scale = *reals(call, SGD_SCALE);
@@ -132,21 +133,25 @@ static void sgd_range(const OpCall *call, const Range *in, Range *out) {
   double g = range_size(in[SGD_SCALE]) * range_size(in[SGD_G]) +
              range_size(in[SGD_DECAY]) * w;
   double v = moving ? mu * range_size(in[SGD_VELOCITY]) + g : g;
-  double step = moving && call->attr[0].i ? g + mu * v : v;   /* nesterov */
+  double step = moving && call->attr[0].i ? g + mu * v : v; /* nesterov */
   w += range_size(in[SGD_LR]) * step;
   bool holds = step <= RANGE_LIMIT && v <= RANGE_LIMIT && w <= RANGE_LIMIT;
   out[0] = holds ? range_around(w) : RANGE_UNKNOWN;
   if (moving) out[1] = holds ? range_around(v) : RANGE_UNKNOWN;
 }
 
-#define RATE(lo, hi) {{0, {0}}, DT_REAL, lo, hi}
+#define RATE(lo, hi)                                                                   \
+  { {0, {0}}, DT_REAL, lo, hi }
 
-#define SGD_INPUTS(n)                                                                   \
-  {.shape = {1, {n}}}, {.shape = {1, {n}}}, RATE(0.05, 0.2), RATE(0.8, 0.95),           \
+#define SGD_INPUTS(n)                                                                  \
+  {.shape = {1, {n}}}, {.shape = {1, {n}}}, RATE(0.05, 0.2), RATE(0.8, 0.95),          \
       RATE(0.001, 0.1), RATE(0.3, 0.9)
-#define SGD_PLAIN(n) {.n_in = 6, .in = {SGD_INPUTS(n)}, .n_attr = 1, .attr = {{.i = 0}}}
-#define SGD_MOVING(n, nesterov)                                                         \
-  {.n_in = 7, .in = {SGD_INPUTS(n), {.shape = {1, {n}}}}, .n_attr = 1,                  \
+#define SGD_PLAIN(n)                                                                   \
+  {                                                                                    \
+    .n_in = 6, .in = {SGD_INPUTS(n)}, .n_attr = 1, .attr = { {.i = 0} }                \
+  }
+#define SGD_MOVING(n, nesterov)                                                        \
+  {.n_in = 7, .in = {SGD_INPUTS(n), {.shape = {1, {n}}}}, .n_attr = 1,                 \
    .attr = {{.i = (nesterov)}}}
 
 static const Sample sgd_samples[] = {
@@ -172,14 +177,14 @@ const Op op_record_sgd_update = {
     .reference = sgd_reference, .samples = sgd_samples,
 };
 
-Node *op_sgd_update(Graph *g, Node *w, Node *gw, Node *velocity, Node *lr, Node *momentum,
-                    Node *weight_decay, Node *scale, bool nesterov) {
+Node *op_sgd_update(Graph *g, Node *w, Node *gw, Node *velocity, Node *lr,
+                    Node *momentum, Node *weight_decay, Node *scale, bool nesterov) {
   Node *in[SGD_IN] = {w, gw, lr, momentum, weight_decay, scale, velocity};
   return graph_apply(g, &op_record_sgd_update, in, velocity ? SGD_IN : SGD_VELOCITY,
                      &(Attr){.i = nesterov}, 1);
 }
 
-/* -- Adam ---------------------------------------------------------------------------- */
+/* -- Adam -------------------------------------------------------------------------- */
 
 enum {
   ADAM_W, ADAM_G, ADAM_M, ADAM_V, ADAM_LR, ADAM_C1, ADAM_C2, ADAM_DECAY, ADAM_SCALE,
@@ -206,7 +211,8 @@ static void adam_run(const OpCall *call, int phase, int64_t block) {
       .correction1 = *reals(call, ADAM_C1), .correction2 = *reals(call, ADAM_C2),
       .eps = (real)attr[EPS].f, .coupled = decoupled ? 0 : decay,
       .shrink = decoupled ? lr * decay : 0};
-  int64_t at = block * BLOCK, n = block_end(shape_count(&call->in[0].shape), block) - at;
+  int64_t at = block * BLOCK,
+          n = block_end(shape_count(&call->in[0].shape), block) - at;
   real *out[3];
   for (int o = 0; o < 3; o++) out[o] = (real *)call->out[o].data + at;
   kernels()->update_adam(out[0], out[1], out[2], reals(call, ADAM_W) + at,
@@ -252,12 +258,12 @@ static void adam_range(const OpCall *call, const Range *in, Range *out) {
   out[2] = holds ? (Range){0, v} : RANGE_UNKNOWN;
 }
 
-#define ADAM_SAMPLE(n, decoupled)                                                       \
-  {.n_in = ADAM_IN,                                                                     \
-   .in = {{.shape = {1, {n}}}, {.shape = {1, {n}}}, {.shape = {1, {n}}},                \
-          {{1, {n}}, DT_REAL, 0.01, 2}, RATE(0.05, 0.2), RATE(1, 10), RATE(1, 100),     \
-          RATE(0.001, 0.1), RATE(0.3, 0.9)},                                            \
-   .n_attr = ADAM_ATTRS,                                                                \
+#define ADAM_SAMPLE(n, decoupled)                                                      \
+  {.n_in = ADAM_IN,                                                                    \
+   .in = {{.shape = {1, {n}}}, {.shape = {1, {n}}}, {.shape = {1, {n}}},               \
+          {{1, {n}}, DT_REAL, 0.01, 2}, RATE(0.05, 0.2), RATE(1, 10), RATE(1, 100),    \
+          RATE(0.001, 0.1), RATE(0.3, 0.9)},                                           \
+   .n_attr = ADAM_ATTRS,                                                               \
    .attr = {{.f = 0.9}, {.f = 0.999}, {.f = 1e-8}, {.i = (decoupled)}}}
 
 static const Sample adam_samples[] = {ADAM_SAMPLE(1, 0),     ADAM_SAMPLE(33, 0),
@@ -281,9 +287,9 @@ const Op op_record_adam_update = {
                .doc = "decay the weight itself (AdamW), not by way of the gradient"}},
     .doc = "One step of Adam: new w, m, v. correction_k = 1 / (1 - beta_k^t).",
     .equation = "g = scale gw + weight_decay w (decoupled: scale gw); "
-                "m' = beta1 m + (1 - beta1) g; v' = beta2 v + (1 - beta2) g^2; "
-                "w' = w - lr correction1 m' / (sqrt(correction2 v') + eps) "
-                "(decoupled: - lr weight_decay w)",
+                "m' = beta1 m + (1 - beta1) g; v' = beta2 v + (1 - beta2) g^2; w' = w "
+                "- lr correction1 m' / (sqrt(correction2 v') + eps) (decoupled: - lr "
+                "weight_decay w)",
     .source = "Kingma, Ba, \"Adam\", ICLR 2015, algorithm 1; Loshchilov, Hutter, "
               "\"Decoupled weight decay regularization\", ICLR 2019, algorithm 2",
     .infer = adam_infer, .split = update_split, .run = adam_run, .vjp = vjp_none,

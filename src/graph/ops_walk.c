@@ -101,14 +101,13 @@ const real *as_reals(const Array *a, int64_t offset, int64_t n, real *buffer) {
   if (a->dtype == DT_REAL) return (const real *)a->data + offset;
   if (a->dtype == DT_INT32)
     kernels()->real_from_int32(buffer, (const int32_t *)a->data + offset, n);
-  else
-    kernels()->real_from_uint8(buffer, (const uint8_t *)a->data + offset, n);
+  else kernels()->real_from_uint8(buffer, (const uint8_t *)a->data + offset, n);
   return buffer;
 }
 
 /* n output elements from `at` on, the inputs standing at p. */
-static void run_exact(const OpCall *call, const Place *p, const int64_t *stride, int64_t at,
-                      int64_t n) {
+static void run_exact(const OpCall *call, const Place *p, const int64_t *stride,
+                      int64_t at, int64_t n) {
   Array *out = &call->out[0];
   double y[EXACT_TILE];
   for (int64_t j = 0; j < n; j++) {
@@ -120,15 +119,16 @@ static void run_exact(const OpCall *call, const Place *p, const int64_t *stride,
   for (int64_t j = 0; j < n; j++) array_set(out, at + j, y[j]);
 }
 
-static void run_reals(const OpCall *call, const Place *p, const int64_t *stride, int64_t at,
-                      int64_t n) {
+static void run_reals(const OpCall *call, const Place *p, const int64_t *stride,
+                      int64_t at, int64_t n) {
   const real *in[MAX_ARGS];
-  for (int i = 0; i < call->n_in; i++) in[i] = (const real *)call->in[i].data + p->offset[i];
+  for (int i = 0; i < call->n_in; i++)
+    in[i] = (const real *)call->in[i].data + p->offset[i];
   call->op->tile(call, (real *)call->out[0].data + at, in, stride, n);
 }
 
-static void run_converted(const OpCall *call, const Place *p, const int64_t *stride, int64_t at,
-                          int64_t n) {
+static void run_converted(const OpCall *call, const Place *p, const int64_t *stride,
+                          int64_t at, int64_t n) {
   real buffer[MAX_ARGS][TILE];
   const real *in[MAX_ARGS];
   for (int i = 0; i < call->n_in; i++)
@@ -137,9 +137,13 @@ static void run_converted(const OpCall *call, const Place *p, const int64_t *str
 }
 
 void elements_run(const Elements *e, const OpCall *call, int64_t first, int64_t end) {
-  void (*run)(const OpCall *, const Place *, const int64_t *, int64_t, int64_t) =
-      e->exact ? run_exact : e->integers ? run_converted : run_reals;
-  int64_t stride[MAX_ARGS], most = e->exact ? EXACT_TILE : e->integers ? TILE : end - first;
+  void (*run)(const OpCall *, const Place *, const int64_t *, int64_t,
+              int64_t) = e->exact      ? run_exact
+                         : e->integers ? run_converted
+                                       : run_reals;
+  int64_t stride[MAX_ARGS], most = e->exact      ? EXACT_TILE
+                                   : e->integers ? TILE
+                                                 : end - first;
   Place p = e->rank == 1 ? place_along(e, first) : place_of(e, first);
   for (int i = 0; i < e->n_in; i++) stride[i] = e->stride[i][0];
   while (first < end) {

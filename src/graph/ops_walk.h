@@ -4,24 +4,24 @@
  * runs along which every input has stride 0 or 1; integer inputs are converted tile by
  * tile into reals on the stack.
  *
- * A float holds integers up to 2^24 alone. So where it matters (an integer output; an int32
- * input of an op that is OP_EXACT) the inputs become doubles, which hold every int32 and every
- * sum and difference of two; each element is computed by the op's `scalar` and rounded once
- * to the output's type. */
+ * A float holds integers up to 2^24 alone. So where it matters (an integer output; an
+ * int32 input of an op that is OP_EXACT) the inputs become doubles, which hold every
+ * int32 and every sum and difference of two; each element is computed by the op's
+ * `scalar` and rounded once to the output's type. */
 #ifndef GRAPH_OPS_WALK_H
 #define GRAPH_OPS_WALK_H
 
 #include "graph/op.h"
 
-enum { BLOCK = 16384 };       /* elements that make a block worth handing out */
+enum { BLOCK = 16384 }; /* elements that make a block worth handing out */
 
 /* Doubles need no way around. */
 enum { REAL_HOLDS_INT32 = sizeof(real) > sizeof(int32_t) };
 
 /* Blocks of output 0. */
 int64_t count_blocks(const OpCall *call);
-/* Op.split of ops that run by such blocks. heavy: of functions that cost about 16 operations
- * per element. */
+/* Op.split of ops that run by such blocks. heavy: of functions that cost about 16
+ * operations per element. */
 void elements_split(const OpCall *call, OpSplit *split);
 void elements_split_heavy(const OpCall *call, OpSplit *split);
 
@@ -30,8 +30,8 @@ void elements_split_heavy(const OpCall *call, OpSplit *split);
 enum { MAX_ARGS = 3 };
 typedef struct Elements {
   int n_in, rank;
-  bool integers;               /* an input is not real */
-  bool exact;                  /* by way of doubles */
+  bool integers; /* an input is not real */
+  bool exact;    /* by way of doubles */
   int64_t dim[MAX_RANK];
   int64_t stride[MAX_ARGS][MAX_RANK];
 } Elements;

@@ -6,8 +6,8 @@
  *   leaves      other tensors that were not computed: the ORIGINS_MAX oldest
  *   made        tensors that were computed and that somebody could still name: likewise
  *
- * A set that had to leave out some (`more`) is still complete up to its last serial: what a
- * loop makes by the thousand is young, what a user names is old.
+ * A set that had to leave out some (`more`) is still complete up to its last serial:
+ * what a loop makes by the thousand is young, what a user names is old.
  *
  * They are made when a node forgets (exec.c, history.c), never when a node is made. A
  * number in an expression, as the 2 of 2 * x, is no leaf: nobody can name it. */
@@ -16,7 +16,7 @@
 
 struct SerialSet {
   int refs, n;
-  bool more;               /* than these: it is complete up to the last of them */
+  bool more; /* than these: it is complete up to the last of them */
   uint64_t v[];
 };
 
@@ -45,9 +45,10 @@ static bool set_has(const SerialSet *set, uint64_t serial) {
   return set && lo < set->n && set->v[lo] == serial;
 }
 
-/* Sorted a and b as one sorted list without repetitions, into `out` unless that is NULL;
- * returns its length. */
-static int merge(const uint64_t *a, int n_a, const uint64_t *b, int n_b, uint64_t *out) {
+/* Sorted a and b as one sorted list without repetitions, into `out` unless that is
+ * NULL; returns its length. */
+static int merge(const uint64_t *a, int n_a, const uint64_t *b, int n_b,
+                 uint64_t *out) {
   int i = 0, k = 0, n = 0;
   while (i < n_a || k < n_b) {
     uint64_t next = k == n_b || (i < n_a && a[i] <= b[k]) ? a[i] : b[k];
@@ -89,7 +90,8 @@ static bool set_covers(const SerialSet *a, const SerialSet *b) {
   return merge(a->v, a->n, b->v, n, NULL) == a->n;
 }
 
-/* *set becomes its union with another, shared where one of them says all; false: no memory. */
+/* *set becomes its union with another, shared where one of them says all; false: no
+ * memory. */
 static bool set_join(SerialSet **set, SerialSet *other, int limit) {
   SerialSet *old = *set, *all;
   if (!other || other == old || (old && set_covers(old, other))) return true;
@@ -118,7 +120,7 @@ static bool set_within(const SerialSet *a, const SerialSet *b) {
   return merge(a->v, n_reached(b, a->v, a->n), b->v, b->n, NULL) == b->n;
 }
 
-/* -- of a node ----------------------------------------------------------------------- */
+/* -- of a node --------------------------------------------------------------------- */
 
 static int limit_of(OriginKind kind) {
   return kind == ORIGIN_VARIABLE ? INT32_MAX : ORIGINS_MAX;
@@ -169,7 +171,8 @@ bool origins_keep(Node *node, const Origins *from) {
   if (!any) return true;
   Origins *kept = malloc(sizeof *kept);
   if (!kept) return false;
-  for (int kind = 0; kind < N_ORIGINS; kind++) kept->set[kind] = set_retain(from->set[kind]);
+  for (int kind = 0; kind < N_ORIGINS; kind++)
+    kept->set[kind] = set_retain(from->set[kind]);
   origins_free(node->from, 1);
   node->from = kept;
   return true;
@@ -181,7 +184,8 @@ Err origins_find(Graph *graph, Node *const *nodes, int n) {
   Origins *below = calloc((size_t)walk.n + 1, sizeof *below);
   bool ok = below != NULL;
   for (int64_t i = 0; ok && i < walk.n; i++)
-    if (walk.v[i]->in && !origin_is_leaf(walk.v[i])) ok = origins_of_inputs(walk.v[i], below);
+    if (walk.v[i]->in && !origin_is_leaf(walk.v[i]))
+      ok = origins_of_inputs(walk.v[i], below);
   for (int k = 0; ok && k < n; k++)
     if (nodes[k]->in && !origin_is_leaf(nodes[k]))
       ok = origins_keep(nodes[k], &below[nodes[k]->index]);
@@ -190,7 +194,7 @@ Err origins_find(Graph *graph, Node *const *nodes, int n) {
   return ok ? ERR_OK : fault_memory(&graph->fault, (size_t)walk.n * sizeof *below);
 }
 
-/* -- questions ----------------------------------------------------------------------- */
+/* -- questions --------------------------------------------------------------------- */
 
 static const SerialSet *set_of(const Node *node, OriginKind kind) {
   return node->from ? node->from->set[kind] : NULL;
@@ -204,9 +208,11 @@ static bool could_lie_below(const Node *node, const Node *wrt) {
 }
 
 Hidden origins_hide(const Node *node, const Node *wrt) {
-  if (!node->forgotten || node == wrt || (wrt->tracked && !node->tracked)) return NOT_HIDDEN;
+  if (!node->forgotten || node == wrt || (wrt->tracked && !node->tracked))
+    return NOT_HIDDEN;
   if (wrt->var)
-    return set_has(set_of(node, ORIGIN_VARIABLE), wrt->var->first_read) ? HIDDEN : NOT_HIDDEN;
+    return set_has(set_of(node, ORIGIN_VARIABLE), wrt->var->first_read) ? HIDDEN
+                                                                        : NOT_HIDDEN;
   if (node->serial < wrt->serial) return NOT_HIDDEN;
   OriginKind kind = origin_is_leaf(wrt) ? ORIGIN_LEAF : ORIGIN_MADE;
   const SerialSet *set = set_of(node, kind);

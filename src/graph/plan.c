@@ -1,26 +1,28 @@
 /* plan.c: compiling a graph, by passes in this order:
  *
  *   resolve    views, picks and reads become aliases of the value that they rename
- *   group      elementwise nodes of one shape join the group of a producer, so that they run
- *              tile by tile in one pass. A group runs where its last member stood; it is
- *              closed as soon as somebody outside reads a member, so nobody waits for it
- *   order      items (a group, or one other node), late updates apart
- *   jobs       neighbours that do not depend on each other share one parallel job
- *   calls      items get their calls, whose splits tell blocks and scratch memory
- *   place      every value gets its memory: a root's, a tile's within its group, or an
- *              offset in the arena that is free from the job that makes it to the last that
- *              reads it. An output of a group may take the place of an input that ends there
- *   connect    each pointer of a call learns where it comes from at a run
+ *   group      elementwise nodes of one shape join the group of a producer, so that
+ * they run tile by tile in one pass. A group runs where its last member stood; it is
+ *              closed as soon as somebody outside reads a member, so nobody waits for
+ * it order      items (a group, or one other node), late updates apart jobs neighbours
+ * that do not depend on each other share one parallel job calls      items get their
+ * calls, whose splits tell blocks and scratch memory place      every value gets its
+ * memory: a root's, a tile's within its group, or an offset in the arena that is free
+ * from the job that makes it to the last that reads it. An output of a group may take
+ * the place of an input that ends there connect    each pointer of a call learns where
+ * it comes from at a run
  *
- * calls and connect are in plan_emit.c, offsets are found in plan_arena.c. In checked builds,
- * and where graph->checked is set, what must hold after a pass is verified after it
- * (plan_verify.c). */
+ * calls and connect are in plan_emit.c, offsets are found in plan_arena.c. In checked
+ * builds, and where graph->checked is set, what must hold after a pass is verified
+ * after it (plan_verify.c). */
 #include "graph/plan_compile.h"
 #include <stdlib.h>
 
-static Node *producer(const Compiler *c, int64_t value) { return c->walk.v[value / MAX_OUT]; }
+static Node *producer(const Compiler *c, int64_t value) {
+  return c->walk.v[value / MAX_OUT];
+}
 
-/* -- resolve ------------------------------------------------------------------------- */
+/* -- resolve ----------------------------------------------------------------------- */
 
 static bool is_alias(const Node *node, int64_t *offset) {
   *offset = 0;
@@ -34,7 +36,8 @@ static Err resolve(Compiler *c) {
     Node *node = c->walk.v[i];
     Spot *spot = &c->spots[i];
     int64_t offset;
-    *spot = (Spot){.value = value_of(i, 0), .group = NOBODY, .next = NOBODY, .item = NOBODY,
+    *spot = (Spot){.value = value_of(i, 0), .group = NOBODY, .next = NOBODY,
+                   .item = NOBODY,
                     .end = NOBODY};
     if (plan_is_leaf(node) || !is_alias(node, &offset)) continue;
     const Spot *base = &c->spots[node->in[0]->index];
@@ -52,16 +55,17 @@ static void print_resolve(const Compiler *c, Text *out) {
     n_leaves += leaf;
     n_alias += !leaf && !plan_computes(c, i);
   }
-  text_addf(out, "%lld nodes: %lld inputs, %lld other names of a value, %lld to compute\n",
+  text_addf(out,
+            "%lld nodes: %lld inputs, %lld other names of a value, %lld to compute\n",
             (long long)c->walk.n, (long long)n_leaves, (long long)n_alias,
             (long long)(c->walk.n - n_leaves - n_alias));
 }
 
-/* -- group --------------------------------------------------------------------------- */
+/* -- group ------------------------------------------------------------------------- */
 
 static bool fusable(const Node *node) {
-  return (node->op->flags & OP_ELEMENTWISE) && node->op->tile && node->dtype == DT_REAL &&
-         shape_count(&node->shape) > 0;
+  return (node->op->flags & OP_ELEMENTWISE) && node->op->tile &&
+         node->dtype == DT_REAL && shape_count(&node->shape) > 0;
 }
 
 /* The whole of the value, element for element: what a tile can hand on. */
@@ -84,7 +88,8 @@ static bool reads_across(const Compiler *c, const Node *node, int g) {
   return false;
 }
 
-/* Rules of optimizers keep apart from the gradients that they read: they run at commit. */
+/* Rules of optimizers keep apart from the gradients that they read: they run at
+ * commit. */
 static bool may_join(const Compiler *c, const Node *node, int g) {
   const Group *group = g == NOBODY ? NULL : &c->groups[g];
   return group && !group->closed && group->n_members < PLAN_MEMBERS &&
@@ -92,8 +97,8 @@ static bool may_join(const Compiler *c, const Node *node, int g) {
          !reads_across(c, node, g);
 }
 
-/* The open group of a producer that `node` may join; NOBODY. A rule is one group, also where
- * its parts read the same values and not each other. */
+/* The open group of a producer that `node` may join; NOBODY. A rule is one group, also
+ * where its parts read the same values and not each other. */
 static int group_to_join(const Compiler *c, const Node *node) {
   int best = NOBODY;
   for (int k = 0; k < node->n_in; k++) {
@@ -101,7 +106,9 @@ static int group_to_join(const Compiler *c, const Node *node) {
     if (!may_join(c, node, g)) continue;
     if (best == NOBODY || c->groups[g].last > c->groups[best].last) best = g;
   }
-  return best == NOBODY && node->rule && may_join(c, node, c->rule_group) ? c->rule_group : best;
+  return best == NOBODY && node->rule && may_join(c, node, c->rule_group)
+             ? c->rule_group
+             : best;
 }
 
 /* The node becomes the last member of a group; which. */
@@ -145,13 +152,14 @@ static void print_group(const Compiler *c, Text *out) {
             c->n_groups, most);
 }
 
-/* -- order --------------------------------------------------------------------------- */
+/* -- order ------------------------------------------------------------------------- */
 
 /* Groups that make new values, and updates that are one op. */
 static void find_updates(Compiler *c) {
   for (int r = 0; r < c->n_roots; r++) {
     int g = group_of(c, c->roots[r]);
-    if (plan_renews(c->roots[r]) && g != NOBODY) c->groups[g].late = c->groups[g].rule != 0;
+    if (plan_renews(c->roots[r]) && g != NOBODY)
+      c->groups[g].late = c->groups[g].rule != 0;
   }
   for (int64_t i = 0; i < c->walk.n; i++) {
     int g = c->spots[i].group;
@@ -160,9 +168,9 @@ static void find_updates(Compiler *c) {
   }
 }
 
-/* What something in compute reads belongs to compute, and a group as a whole does. Goes from
- * the last node to the first, so that all readers of a node are known before it; returns
- * whether later members of a group have to be looked at again. */
+/* What something in compute reads belongs to compute, and a group as a whole does. Goes
+ * from the last node to the first, so that all readers of a node are known before it;
+ * returns whether later members of a group have to be looked at again. */
 static bool keep_read(Compiler *c) {
   bool again = false;
   for (int64_t i = c->walk.n - 1; i >= 0; i--) {
@@ -195,8 +203,8 @@ static bool is_end(const Compiler *c, int64_t i) {
          shape_count(&node->shape) < shape_count(&node->in[0]->shape);
 }
 
-/* Ends, as the norm of a gradient that somebody asks for, are made in the job after the one that
- * makes what they read, while that is in a near cache. */
+/* Ends, as the norm of a gradient that somebody asks for, are made in the job after the
+ * one that makes what they read, while that is in a near cache. */
 static void find_ends(Compiler *c) {
   for (int64_t i = 0; i < c->walk.n; i++)
     for (int k = 0; plan_computes(c, i) && k < c->walk.v[i]->n_in; k++)
@@ -215,18 +223,20 @@ static void find_ends(Compiler *c) {
 static void add_item(Compiler *c, int64_t last, int *n_nodes) {
   int g = c->spots[last].group;
   c->item_first[c->n_items] = *n_nodes;
-  for (int64_t i = g == NOBODY ? last : c->groups[g].first; i != NOBODY; i = c->spots[i].next) {
+  for (int64_t i = g == NOBODY ? last : c->groups[g].first; i != NOBODY;
+       i = c->spots[i].next) {
     c->spots[i].item = c->n_items;
     c->item_nodes[(*n_nodes)++] = i;
   }
   c->item_first[++c->n_items] = *n_nodes;
 }
 
-/* Does what is computed with node `last` read what items from number `first` on make? Then it
- * begins a job (below). */
+/* Does what is computed with node `last` read what items from number `first` on make?
+ * Then it begins a job (below). */
 static bool reads_since(const Compiler *c, int64_t last, int first) {
   int g = c->spots[last].group;
-  for (int64_t i = g == NOBODY ? last : c->groups[g].first; i != NOBODY; i = c->spots[i].next)
+  for (int64_t i = g == NOBODY ? last : c->groups[g].first; i != NOBODY;
+       i = c->spots[i].next)
     for (int k = 0; k < c->walk.v[i]->n_in; k++) {
       int64_t value = c->spots[c->walk.v[i]->in[k]->index].value;
       if (c->spots[value / MAX_OUT].item >= first) return true;
@@ -234,8 +244,8 @@ static bool reads_since(const Compiler *c, int64_t last, int first) {
   return false;
 }
 
-/* A job ends before the next item: the ends of what it made come first in the next. Returns the
- * number of the item that this one begins with. */
+/* A job ends before the next item: the ends of what it made come first in the next.
+ * Returns the number of the item that this one begins with. */
 static int add_ends(Compiler *c, int first, int *n_nodes) {
   int next = c->n_items;
   for (int item = first; item < next; item++) {
@@ -253,7 +263,8 @@ static Err order(Compiler *c) {
   find_ends(c);
   for (int late = 0; late < 2; late++) {
     for (int64_t i = 0; i < c->walk.n; i++) {
-      if (!plan_computes(c, i) || c->spots[i].late != (late == 1) || c->spots[i].is_end) continue;
+      if (!plan_computes(c, i) || c->spots[i].late != (late == 1) || c->spots[i].is_end)
+        continue;
       int g = c->spots[i].group;
       if (g != NOBODY && c->groups[g].last != i) continue;
       if (!late && reads_since(c, i, first)) first = add_ends(c, first, &n_nodes);
@@ -269,7 +280,7 @@ static void print_order(const Compiler *c, Text *out) {
   text_addf(out, "%d items, %d of them updates at commit\n", c->n_items, c->n_updates);
 }
 
-/* -- jobs ---------------------------------------------------------------------------- */
+/* -- jobs -------------------------------------------------------------------------- */
 
 static int item_of_value(const Compiler *c, int64_t value) {
   return c->spots[value / MAX_OUT].item;
@@ -294,8 +305,8 @@ static Err jobs(Compiler *c) {
     c->item_job[item] = fresh ? ++job : job;
   }
   c->plan->n_jobs = job + 1;
-  c->plan->n_compute_jobs =
-      first_update < c->n_items ? c->item_job[first_update] : c->plan->n_jobs;
+  c->plan->n_compute_jobs = first_update < c->n_items ? c->item_job[first_update]
+                                                      : c->plan->n_jobs;
   return ERR_OK;
 }
 
@@ -304,7 +315,7 @@ static void print_jobs(const Compiler *c, Text *out) {
             c->plan->n_jobs - c->plan->n_compute_jobs);
 }
 
-/* -- place --------------------------------------------------------------------------- */
+/* -- place ------------------------------------------------------------------------- */
 
 static void begin_life(Compiler *c, int64_t i) {
   Node *node = c->walk.v[i];
@@ -312,7 +323,8 @@ static void begin_life(Compiler *c, int64_t i) {
   for (int o = 0; o < node->n_out; o++) {
     Life *life = &c->lives[value_of(i, o)];
     int job = item == NOBODY ? NOBODY : c->item_job[item];
-    *life = (Life){.place = {.kind = IN_ARENA}, .born = job, .dies = job, .heir = NOBODY,
+    *life = (Life){.place = {.kind = IN_ARENA}, .born = job, .dies = job,
+                   .heir = NOBODY,
                    .last_item = NOBODY, .late_reader = NOBODY,
                    .n_bytes = plan_value_bytes(node, o)};
     if (item != NOBODY) c->plan->size.naive_bytes += plan_rounded(life->n_bytes);
@@ -324,7 +336,8 @@ static void read_late(Compiler *c, Life *life, int item, int at, const Node *in)
   const Node *node = c->walk.v[c->item_nodes[at]];
   bool first = life->late_reader < c->item_first[item];
   if (life->late_reader != NOBODY && first) life->scattered = true;
-  if (!is_direct(c, in) || !shape_equal(&in->shape, &node->shape)) life->scattered = true;
+  if (!is_direct(c, in) || !shape_equal(&in->shape, &node->shape))
+    life->scattered = true;
   life->late_reader = at;
 }
 
@@ -354,8 +367,8 @@ static void live(Compiler *c) {
   for (int item = 0; item < c->n_items; item++) read_values(c, item);
 }
 
-/* May the root's value be computed where it is wanted? A new value of a variable only at
- * commit, by a member after which nobody reads the old one. */
+/* May the root's value be computed where it is wanted? A new value of a variable only
+ * at commit, by a member after which nobody reads the old one. */
 static bool may_be_in_place(const Compiler *c, const Node *root) {
   if (!plan_renews(root)) return true;
   const Spot *maker = &c->spots[c->spots[root->index].value / MAX_OUT];
@@ -367,10 +380,10 @@ static bool may_be_in_place(const Compiler *c, const Node *root) {
          c->item_nodes[at] <= c->spots[root->index].value / MAX_OUT;
 }
 
-/* A root gets its value computed in place; where that cannot be (a leaf, a part of a value,
- * a value that is a root already) it is copied at the end. */
+/* A root gets its value computed in place; where that cannot be (a leaf, a part of a
+ * value, a value that is a root already) it is copied at the end. */
 static void place_roots(Compiler *c) {
-  for (int r = 0; r < c->n_roots; r++) {   /* read after all the rest of the commit */
+  for (int r = 0; r < c->n_roots; r++) { /* read after all the rest of the commit */
     Life *life = &c->lives[c->spots[c->roots[r]->index].value];
     if (plan_renews(c->roots[r]) && life->born == NOBODY) life->scattered = true;
   }
@@ -421,8 +434,8 @@ static bool reads(const Compiler *c, int64_t node, int64_t value, bool indirectl
   return false;
 }
 
-/* Is `value`, which dies in the job of the item, read by a later member of it, by one that
- * does not go along with the tiles, or by another item of that job? */
+/* Is `value`, which dies in the job of the item, read by a later member of it, by one
+ * that does not go along with the tiles, or by another item of that job? */
 static bool read_otherwise(const Compiler *c, int64_t value, int item, int at) {
   for (int q = c->item_first[item]; q < c->item_first[item + 1]; q++)
     if (reads(c, c->item_nodes[q], value, q <= at)) return true;
@@ -441,8 +454,9 @@ static void inherit(Compiler *c, int item) {
       int64_t value = c->spots[node->in[k]->index].value;
       Life *old = &c->lives[value];
       if (old->place.kind != IN_ARENA || old->heir != NOBODY || old->born == NOBODY ||
-          old->dies != life->born || old->last_item != item || old->born == life->born ||
-          old->n_bytes != life->n_bytes || !is_direct(c, node->in[k]))
+          old->dies != life->born || old->last_item != item ||
+          old->born == life->born || old->n_bytes != life->n_bytes ||
+          !is_direct(c, node->in[k]))
         continue;
       if (read_otherwise(c, value, item, at)) continue;
       old->heir = value_of(i, 0);
@@ -505,13 +519,15 @@ static void print_place(const Compiler *c, Text *out) {
       n[c->lives[value_of(i, o)].place.kind]++;
       n_heirs += c->lives[value_of(i, o)].heir != NOBODY;
     }
-  text_addf(out, "%lld values in roots, %lld in tiles, %lld in the arena of %zu bytes, where "
-            "%lld hand their place on (buffers of the naive executor: %zu bytes)\n",
+  text_addf(out,
+            "%lld values in roots, %lld in tiles, %lld in the arena of %zu bytes, "
+            "where %lld hand their place on (buffers of the naive executor: %zu "
+            "bytes)\n",
             (long long)n[IN_ROOT], (long long)n[IN_TILE], (long long)n[IN_ARENA],
             c->plan->size.arena_bytes, (long long)n_heirs, c->plan->size.naive_bytes);
 }
 
-/* -- all passes ---------------------------------------------------------------------- */
+/* -- all passes -------------------------------------------------------------------- */
 
 const PlanPass plan_passes[] = {
     {"resolve", resolve, verify_resolve, print_resolve},

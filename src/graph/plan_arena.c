@@ -1,22 +1,25 @@
 /* plan_arena.c: first fit in an arena whose places are taken for a time each.
  *
- * A stretch takes a span of bytes from one job to another: a rectangle. The next one goes to
- * the lowest offset at which it meets none of those before it. To ask each of them takes the
- * square of their number, and the values that wait for the way back of a long net all live
- * at once. So the jobs are the leaves of a binary tree, whose nodes hold spans that are taken
+ * A stretch takes a span of bytes from one job to another: a rectangle. The next one
+ * goes to the lowest offset at which it meets none of those before it. To ask each of
+ * them takes the square of their number, and the values that wait for the way back of a
+ * long net all live at once. So the jobs are the leaves of a binary tree, whose nodes
+ * hold spans that are taken
  *
  *   throughout   in all jobs of the node (and not in all of its parent's)
  *   sometimes    in some job of the node; of a leaf both are the same
  *
- * Spans that touch are joined: what was made one after the other mostly lies one beside the
- * other, and many stretches are one span. What a stretch must not meet are the spans
- * `sometimes` of the few nodes of which its life consists, and those `throughout` of the
- * nodes above them. */
+ * Spans that touch are joined: what was made one after the other mostly lies one beside
+ * the other, and many stretches are one span. What a stretch must not meet are the
+ * spans `sometimes` of the few nodes of which its life consists, and those `throughout`
+ * of the nodes above them. */
 #include "graph/plan_arena.h"
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct Span { size_t from, end; } Span;
+typedef struct Span {
+  size_t from, end;
+} Span;
 
 /* Disjoint spans in order, none touches the next. */
 typedef struct Spans {
@@ -26,9 +29,9 @@ typedef struct Spans {
 
 /* Node 1 is the root, 2k and 2k + 1 are below k, leaf j is node n_leaves + j. */
 typedef struct Times {
-  int n_leaves;          /* a power of 2 */
-  Spans *sometimes;      /* per node */
-  Spans *throughout;     /* per node that is no leaf */
+  int n_leaves;      /* a power of 2 */
+  Spans *sometimes;  /* per node */
+  Spans *throughout; /* per node that is no leaf */
   int64_t n_looks;
 } Times;
 
@@ -39,7 +42,7 @@ typedef struct Lists {
   int n;
 } Lists;
 
-/* -- spans --------------------------------------------------------------------------- */
+/* -- spans ------------------------------------------------------------------------- */
 
 /* The first that ends at `at` or behind it. */
 static int first_reaching(const Spans *s, size_t at) {
@@ -81,7 +84,7 @@ static bool spans_add(Spans *s, Span span) {
   return true;
 }
 
-/* -- the tree ------------------------------------------------------------------------ */
+/* -- the tree ---------------------------------------------------------------------- */
 
 static bool times_init(Times *t, int n_jobs) {
   *t = (Times){.n_leaves = 1};
@@ -152,7 +155,7 @@ static size_t lowest_free(Times *t, int born, int dies, size_t n) {
   Lists lists;
   list_taken(t, born, dies, &lists);
   size_t at = 0;
-  int n_agree = 0;       /* lists in a row that left it where it is */
+  int n_agree = 0; /* lists in a row that left it where it is */
   for (int i = 0; n_agree < lists.n; i = i + 1 < lists.n ? i + 1 : 0) {
     size_t next = pass_spans(t, lists.v[i], at, n);
     n_agree = next == at ? n_agree + 1 : 1;
@@ -161,7 +164,7 @@ static size_t lowest_free(Times *t, int born, int dies, size_t n) {
   return at;
 }
 
-/* -- all stretches ------------------------------------------------------------------- */
+/* -- all stretches ----------------------------------------------------------------- */
 
 static int by_size(const void *a, const void *b) {
   const Stretch *x = a, *y = b;

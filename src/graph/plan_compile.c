@@ -4,15 +4,16 @@
 
 /* One of the values of an evaluated node with several: each is a leaf of its own. */
 static bool is_part_of_leaf(const Node *node) {
-  return node->op == &op_record_pick && node->in[0]->n_out > 1 && node->in[0]->value[0] &&
-         plan_is_leaf(node->in[0]);
+  return node->op == &op_record_pick && node->in[0]->n_out > 1 &&
+         node->in[0]->value[0] && plan_is_leaf(node->in[0]);
 }
 
 bool plan_is_leaf(const Node *node) {
   if (!node->in) return true;
   if (node->op == &op_record_constant) return true;
   if (node->op == &op_record_read && node->value[0]) return true;
-  if (node->op == &op_record_read) return node->in[0]->value[0] != NULL || !node->in[0]->in;
+  if (node->op == &op_record_read)
+    return node->in[0]->value[0] != NULL || !node->in[0]->in;
   if (is_part_of_leaf(node)) return true;
   return node->value[0] && (!node->tracked || node->graph->begins_at_values);
 }
@@ -57,7 +58,8 @@ Err compiler_init(Compiler *c, Graph *graph, Node *const *roots, int n_roots) {
   c->graph = graph;
   c->roots = roots;
   c->n_roots = n_roots;
-  if (walk_collect(graph, &c->walk, roots, n_roots, plan_is_leaf)) return graph->fault.code;
+  if (walk_collect(graph, &c->walk, roots, n_roots, plan_is_leaf))
+    return graph->fault.code;
   size_t n = (size_t)c->walk.n + 1;
   c->spots = calloc(n, sizeof *c->spots);
   c->groups = calloc(n, sizeof *c->groups);

@@ -1,4 +1,5 @@
-/* plan_compile.h: the state that the passes of plan.c work on, for plan_verify.c and tests.
+/* plan_compile.h: the state that the passes of plan.c work on, for plan_verify.c and
+ * tests.
  *
  * Values are numbered node * MAX_OUT + output. */
 #ifndef GRAPH_PLAN_COMPILE_H
@@ -12,38 +13,38 @@ enum { NOBODY = -1 };
 
 /* Of one node of the walk, while compiling. */
 typedef struct Spot {
-  int64_t value;         /* the value that output 0 stands for: its own, or an alias's */
-  size_t offset;         /* in bytes, into that value */
-  int group;             /* NOBODY: none */
-  int64_t next;          /* member of that group; NOBODY */
-  int item;              /* that computes it; NOBODY: leaf or alias */
-  int64_t end;           /* first of the ends (find_ends) made soon after it; of an end: the
-                            next of those; NOBODY */
-  bool late;             /* an update that only updates read: runs at commit */
-  bool read;             /* by something */
+  int64_t value; /* the value that output 0 stands for: its own, or an alias's */
+  size_t offset; /* in bytes, into that value */
+  int group;     /* NOBODY: none */
+  int64_t next;  /* member of that group; NOBODY */
+  int item;      /* that computes it; NOBODY: leaf or alias */
+  int64_t end;   /* first of the ends (find_ends) made soon after it; of an end: the
+                    next of those; NOBODY */
+  bool late;     /* an update that only updates read: runs at commit */
+  bool read;     /* by something */
   bool is_end;
 } Spot;
 
 typedef struct Group {
   const Shape *shape;
-  int64_t first, last;   /* members; it runs where the last one stands */
+  int64_t first, last; /* members; it runs where the last one stands */
   int n_members;
   bool closed;
-  uint32_t rule;         /* of all members: an optimizer's for one parameter; 0: none */
-  bool late;             /* runs at commit */
+  uint32_t rule; /* of all members: an optimizer's for one parameter; 0: none */
+  bool late;     /* runs at commit */
 } Group;
 
 /* Of one value. */
 typedef struct Life {
   PlanPlace place;
-  int born, dies;        /* jobs; born NOBODY: not computed here */
-  int last_item;         /* that reads it */
-  int n_last;            /* items of the job `dies` that read it */
-  bool outside;          /* read by another item than its own, or a root */
-  int late_reader;       /* place in item_nodes of the last that reads it at commit; NOBODY */
-  bool scattered;        /* read at commit by several items, or other elements than are made */
-  int64_t heir;          /* value that takes over its memory; NOBODY */
-  bool inherits;         /* it is such a value */
+  int born, dies;  /* jobs; born NOBODY: not computed here */
+  int last_item;   /* that reads it */
+  int n_last;      /* items of the job `dies` that read it */
+  bool outside;    /* read by another item than its own, or a root */
+  int late_reader; /* place in item_nodes of the last that reads it at commit; NOBODY */
+  bool scattered; /* read at commit by several items, or other elements than are made */
+  int64_t heir;   /* value that takes over its memory; NOBODY */
+  bool inherits;  /* it is such a value */
   size_t n_bytes;
 } Life;
 
@@ -54,19 +55,19 @@ typedef struct Compiler {
   Spot *spots;
   Group *groups;
   int n_groups;
-  int rule_group;        /* the last that is part of an optimizer's rule; NOBODY */
-  Life *lives;           /* per value */
-  int *item_first;       /* per item: its nodes in item_nodes */
+  int rule_group;  /* the last that is part of an optimizer's rule; NOBODY */
+  Life *lives;     /* per value */
+  int *item_first; /* per item: its nodes in item_nodes */
   int64_t *item_nodes;
   int *item_job;
   int n_items, n_updates;
-  int64_t *copy_root;    /* roots that are copied at the end */
-  Node *const *roots;    /* the caller's */
+  int64_t *copy_root; /* roots that are copied at the end */
+  Node *const *roots; /* the caller's */
   int n_roots;
 } Compiler;
 
-/* A pass: what it does to the compiler's state; what must hold after it; what it found, for
- * people. */
+/* A pass: what it does to the compiler's state; what must hold after it; what it found,
+ * for people. */
 typedef struct PlanPass {
   const char *name;
   Err (*run)(Compiler *c);
@@ -81,10 +82,14 @@ extern const PlanPass plan_passes[];
 Err compiler_init(Compiler *c, Graph *graph, Node *const *roots, int n_roots);
 void compiler_deinit(Compiler *c);
 
-static inline int64_t value_of(int64_t node, int output) { return node * MAX_OUT + output; }
+static inline int64_t value_of(int64_t node, int output) {
+  return node * MAX_OUT + output;
+}
 
 /* Is it a new value of a variable, which may be written over the old one at commit? */
-static inline bool plan_renews(const Node *root) { return root->op == &op_record_renew; }
+static inline bool plan_renews(const Node *root) {
+  return root->op == &op_record_renew;
+}
 
 /* Does the node run, that is: is it neither leaf nor alias? */
 bool plan_computes(const Compiler *c, int64_t node);

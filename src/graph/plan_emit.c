@@ -1,9 +1,9 @@
-/* plan_emit.c: the passes that write what is run: the calls of the items, before their values
- * have places, and afterwards the pointers into those. */
+/* plan_emit.c: the passes that write what is run: the calls of the items, before their
+ * values have places, and afterwards the pointers into those. */
 #include "graph/plan_compile.h"
 #include <string.h>
 
-/* -- calls --------------------------------------------------------------------------- */
+/* -- calls ------------------------------------------------------------------------- */
 
 /* The call of one node, without pointers. */
 static OpCall *emit_call(Compiler *c, const Node *node) {
@@ -58,7 +58,8 @@ static Err emit_item(Compiler *c, int item) {
   it->members = plan_alloc(c, (size_t)it->n_members * sizeof *it->members);
   if (!it->members) return c->graph->fault.code;
   for (int m = 0; m < it->n_members; m++)
-    if (emit_member(c, &it->members[m], c->item_nodes[first + m])) return c->graph->fault.code;
+    if (emit_member(c, &it->members[m], c->item_nodes[first + m]))
+      return c->graph->fault.code;
   split_item(it);
   c->plan->size.naive_bytes += plan_rounded(it->split.scratch_bytes);
   for (int m = 0; m < it->n_members; m++)
@@ -86,7 +87,7 @@ void print_calls(const Compiler *c, Text *out) {
             (long long)n_blocks);
 }
 
-/* -- connect ------------------------------------------------------------------------- */
+/* -- connect ----------------------------------------------------------------------- */
 
 static PlanPlace place_of(const Compiler *c, const Node *in) {
   const Spot *spot = &c->spots[in->index];
@@ -107,8 +108,8 @@ static void connect_item(Compiler *c, int item) {
       member->out[o] = c->lives[value_of(i, o)].place;
     if (it->is_group) elements_init(&member->elements, member->call);
     if (node->op->flags & OP_DRAW) {
-      c->plan->draw_attr[c->plan->n_draws] =
-          (Attr *)member->call->attr + (node->n_attr - 2);
+      c->plan->draw_attr[c->plan->n_draws] = (Attr *)member->call->attr +
+                                             (node->n_attr - 2);
       c->plan->draws[c->plan->n_draws++] = c->walk.v[i];
     }
   }
@@ -118,7 +119,8 @@ static void connect_item(Compiler *c, int item) {
 static void add_to_job(PlanJob *job, PlanItem *item) {
   memcpy(item->first_block, job->n_blocks, sizeof item->first_block);
   if (item->split.n_phases > job->n_phases) job->n_phases = item->split.n_phases;
-  for (int p = 0; p < item->split.n_phases; p++) job->n_blocks[p] += item->split.n_blocks[p];
+  for (int p = 0; p < item->split.n_phases; p++)
+    job->n_blocks[p] += item->split.n_blocks[p];
   job->work += item->split.work;
 }
 
@@ -141,7 +143,8 @@ static Err emit_checks(Compiler *c) {
   plan->checked = plan_alloc(c, ((size_t)plan->n_items + 1) * sizeof *plan->checked);
   if (!plan->checked) return ERR_MEMORY;
   for (int item = 0; item < plan->n_items; item++)
-    if (plan->items[item].members[0].call->op->check) plan->checked[plan->n_checked++] = item;
+    if (plan->items[item].members[0].call->op->check)
+      plan->checked[plan->n_checked++] = item;
   return ERR_OK;
 }
 
@@ -166,7 +169,7 @@ static Err emit_copies(Compiler *c) {
 
 /* Where the next fix into the arena goes, and the next other one. */
 typedef struct FixPlace {
-  PlanFix *fixes;        /* NULL: they are counted */
+  PlanFix *fixes; /* NULL: they are counted */
   int arena, other;
 } FixPlace;
 
@@ -222,7 +225,8 @@ static Err emit_leaves(Compiler *c) {
   Plan *plan = c->plan;
   plan->leaves = plan_alloc(c, ((size_t)c->walk.n + 1) * sizeof *plan->leaves);
   plan->draws = plan_alloc(c, ((size_t)plan->n_draws + 1) * sizeof *plan->draws);
-  plan->draw_attr = plan_alloc(c, ((size_t)plan->n_draws + 1) * sizeof *plan->draw_attr);
+  plan->draw_attr = plan_alloc(c,
+                               ((size_t)plan->n_draws + 1) * sizeof *plan->draw_attr);
   if (!plan->leaves || !plan->draws || !plan->draw_attr) return ERR_MEMORY;
   plan->n_draws = 0; /* counted again by connect */
   for (int64_t i = 0; i < c->walk.n; i++)
@@ -233,7 +237,8 @@ static Err emit_leaves(Compiler *c) {
 Err emit_pointers(Compiler *c) {
   if (emit_leaves(c)) return c->graph->fault.code;
   for (int item = 0; item < c->n_items; item++) connect_item(c, item);
-  if (emit_jobs(c) || emit_checks(c) || emit_copies(c) || plan_watch(c) || emit_fixes(c))
+  if (emit_jobs(c) || emit_checks(c) || emit_copies(c) || plan_watch(c) ||
+      emit_fixes(c))
     return c->graph->fault.code;
   return ERR_OK;
 }

@@ -6,23 +6,29 @@
 #include "graph/ops_walk.h"
 #include "graph/plan.h"
 
-/* A group runs TILE elements at a time through all members, in BLOCKs that threads take.
- * Values inside it live in TILES tiles, which fit into the first cache together. */
-enum { PLAN_TILE = 1024, PLAN_BLOCK = 4 * PLAN_TILE, PLAN_TILES = 8, PLAN_MEMBERS = 32 };
+/* A group runs TILE elements at a time through all members, in BLOCKs that threads
+ * take. Values inside it live in TILES tiles, which fit into the first cache
+ * together. */
+enum {
+  PLAN_TILE = 1024,
+  PLAN_BLOCK = 4 * PLAN_TILE,
+  PLAN_TILES = 8,
+  PLAN_MEMBERS = 32
+};
 
 typedef enum PlanPlaceKind { IN_ARENA, IN_INPUT, IN_ROOT, IN_TILE } PlanPlaceKind;
 
 typedef struct PlanPlace {
   PlanPlaceKind kind;
-  int index;             /* of the input, root or tile */
-  size_t offset;         /* in bytes: in the arena, or into the input or root */
+  int index;     /* of the input, root or tile */
+  size_t offset; /* in bytes: in the arena, or into the input or root */
 } PlanPlace;
 
 typedef struct PlanMember {
-  OpCall *call;          /* pointers filled in at each run, but those of tiles */
-  Elements elements;     /* in a group */
+  OpCall *call;      /* pointers filled in at each run, but those of tiles */
+  Elements elements; /* in a group */
   PlanPlace *in, *out;
-  const char *layer, *file;   /* for messages */
+  const char *layer, *file; /* for messages */
   int line;
 } PlanMember;
 
@@ -32,17 +38,17 @@ typedef struct PlanItem {
   int n_members;
   bool is_group;
   OpSplit split;
-  int64_t first_block[MAX_PHASES];   /* of its blocks among those of its job */
-  size_t scratch;        /* offset in the arena */
+  int64_t first_block[MAX_PHASES]; /* of its blocks among those of its job */
+  size_t scratch;                  /* offset in the arena */
 } PlanItem;
 
-/* Items that do not depend on each other: in each phase the blocks of all, one after the
- * other, are one parallel loop. */
+/* Items that do not depend on each other: in each phase the blocks of all, one after
+ * the other, are one parallel loop. */
 typedef struct PlanJob {
   int first_item, n_items, n_phases;
   int64_t n_blocks[MAX_PHASES], work;
-  int watch;             /* first of those measured beside its first phase; -1: none */
-  int64_t n_measured;    /* blocks of all of them */
+  int watch;          /* first of those measured beside its first phase; -1: none */
+  int64_t n_measured; /* blocks of all of them */
 } PlanJob;
 
 /* A pointer of a call, and where it comes from. */
@@ -57,17 +63,18 @@ typedef struct PlanCopy {
   void *source, *target; /* filled in at each run */
 } PlanCopy;
 
-/* An array whose range the proof needs. It is known, or measured beside the job that reads
- * it, or follows from the ranges of what it is computed from, or is measured at the end.
- * Most are known: these lie in lists of their own, which stay in the cache. */
+/* An array whose range the proof needs. It is known, or measured beside the job that
+ * reads it, or follows from the ranges of what it is computed from, or is measured at
+ * the end. Most are known: these lie in lists of their own, which stay in the cache. */
 typedef struct PlanWatch {
-  const Array *array;    /* of a call that reads it */
-  int job, next;         /* where it is measured, and the next one there; -1: at the end */
-  const OpCall *maker;   /* from whose inputs it follows, with watches `from`; NULL: not */
+  const Array *array; /* of a call that reads it */
+  int job, next;      /* where it is measured, and the next one there; -1: at the end */
+  const OpCall
+      *maker; /* from whose inputs it follows, with watches `from`; NULL: not */
   int from[2];
   int64_t n_elements;
-  int64_t first_part, n_parts;   /* its blocks in `parts` */
-  bool pending;          /* to be measured at the end of this run */
+  int64_t first_part, n_parts; /* its blocks in `parts` */
+  bool pending;                /* to be measured at the end of this run */
 } PlanWatch;
 
 /* A block of what is measured at the end. */
@@ -85,29 +92,30 @@ typedef struct PlanBlock {
 } PlanBlock;
 
 struct Plan {
-  PlanBlock *blocks;     /* all memory of the plan */
+  PlanBlock *blocks; /* all memory of the plan */
   PlanItem *items;
   PlanJob *jobs;
-  PlanFix *fixes;        /* first those into the arena */
-  const void *arena;     /* for which these are filled in */
-  int *checked;          /* items whose op may refuse its data, in order */
+  PlanFix *fixes;    /* first those into the arena */
+  const void *arena; /* for which these are filled in */
+  int *checked;      /* items whose op may refuse its data, in order */
   PlanWatch *watches;
-  int *given;            /* per watch: the input of the plan that it is; -1: computed by it */
-  Range *ranges;         /* per watch, of this run */
-  int *open;             /* room for the watches that are not known in this run */
-  int *watched;          /* of each input of each call of the commit, in their order: its
-                            watch, or which result of an earlier such call it is */
-  Range *made;           /* per result of these calls, of this run */
-  Range *parts;          /* of the watches, per block */
-  PlanPiece *pending;    /* room for the blocks of all watches */
-  bool unprovable;       /* a call of the commit tells no range: nothing is proved */
-  PlanCopy *copies;      /* at the end of compute, the rest at the end of commit */
-  Node **leaves, **draws;    /* until plan_release_nodes */
-  Attr **draw_attr;      /* key and position of each draw, in its call */
-  int n_items, n_jobs, n_compute_jobs, n_fixes, n_arena_fixes, n_checked, n_leaves, n_draws;
+  int *given;    /* per watch: the input of the plan that it is; -1: computed by it */
+  Range *ranges; /* per watch, of this run */
+  int *open;     /* room for the watches that are not known in this run */
+  int *watched;  /* of each input of each call of the commit, in their order: its
+                    watch, or which result of an earlier such call it is */
+  Range *made;   /* per result of these calls, of this run */
+  Range *parts;  /* of the watches, per block */
+  PlanPiece *pending;     /* room for the blocks of all watches */
+  bool unprovable;        /* a call of the commit tells no range: nothing is proved */
+  PlanCopy *copies;       /* at the end of compute, the rest at the end of commit */
+  Node **leaves, **draws; /* until plan_release_nodes */
+  Attr **draw_attr;       /* key and position of each draw, in its call */
+  int n_items, n_jobs, n_compute_jobs, n_fixes, n_arena_fixes, n_checked, n_leaves,
+      n_draws;
   int n_copies, n_compute_copies, n_watches;
   PlanSize size;
-  Text passes;           /* what each pass found; only where graph->dump is set */
+  Text passes; /* what each pass found; only where graph->dump is set */
 };
 
 /* Measures block `block` of what is measured beside the job. */

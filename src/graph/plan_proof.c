@@ -1,18 +1,19 @@
 /* plan_proof.c: may the updates of a run be written over the old values?
  *
- * A step whose new values are not all finite must change nothing, but updates write over
- * what they read. So before they run, the ranges of all that they read are brought together:
+ * A step whose new values are not all finite must change nothing, but updates write
+ * over what they read. So before they run, the ranges of all that they read are brought
+ * together:
  *
  *   parameters, slots   known since the last commit, which followed from a proof
- *   gradients           that are a product follow from the ranges of its factors, which are
- *                       smaller and are measured beside the job that multiplies them
- *   everything else     is measured at the end
+ *   gradients           that are a product follow from the ranges of its factors, which
+ * are smaller and are measured beside the job that multiplies them everything else is
+ * measured at the end
  *
- * and the record of each op of the commit tells where its results then lie (Op.range): of an
- * update, or of the members of a rule, one after the other. Where that proves nothing, what is
- * known and what follows may be far too wide: all inputs of the updates are then measured. That
- * leaves the steps that come near the end of what a real can hold; they are written elsewhere
- * and looked at. */
+ * and the record of each op of the commit tells where its results then lie (Op.range):
+ * of an update, or of the members of a rule, one after the other. Where that proves
+ * nothing, what is known and what follows may be far too wide: all inputs of the
+ * updates are then measured. That leaves the steps that come near the end of what a
+ * real can hold; they are written elsewhere and looked at. */
 #include "graph/plan_compile.h"
 #include "base/ints.h"
 #include "kernel/kernel.h"
@@ -20,18 +21,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int64_t block_count(const Array *a) { return divide_up(shape_count(&a->shape), BLOCK); }
+static int64_t block_count(const Array *a) {
+  return divide_up(shape_count(&a->shape), BLOCK);
+}
 
-/* -- when a plan is made ------------------------------------------------------------- */
+/* -- when a plan is made ----------------------------------------------------------- */
 
 static int first_update(const Plan *plan) {
-  return plan->n_compute_jobs < plan->n_jobs ? plan->jobs[plan->n_compute_jobs].first_item
-                                             : plan->n_items;
+  return plan->n_compute_jobs < plan->n_jobs
+             ? plan->jobs[plan->n_compute_jobs].first_item
+             : plan->n_items;
 }
 
 typedef struct Watching {
   Compiler *c;
-  int *of_node;              /* the watch of each node, of a late one its first result; NOBODY */
+  int *of_node; /* the watch of each node, of a late one its first result; NOBODY */
   int n_room, n_made;
 } Watching;
 
@@ -47,7 +51,8 @@ static int add_watch(Watching *w, const Node *node, const PlanMember *m, int k) 
   plan->watches[plan->n_watches] =
       (PlanWatch){.array = &m->call->in[k],
                   .n_elements = shape_count(&m->call->in[k].shape),
-                  .n_parts = block_count(&m->call->in[k]), .job = NOBODY, .next = NOBODY};
+                  .n_parts = block_count(&m->call->in[k]), .job = NOBODY,
+                  .next = NOBODY};
   return w->of_node[node->index] = plan->n_watches++;
 }
 
@@ -56,14 +61,15 @@ static const PlanMember *maker_of(const Compiler *c, const Node *node) {
   const Spot *spot = &c->spots[node->index];
   const Node *base = c->walk.v[spot->value / MAX_OUT];
   int item = c->spots[base->index].item;
-  if (item == NOBODY || spot->offset || !base->op->range || base->n_in != 2) return NULL;
+  if (item == NOBODY || spot->offset || !base->op->range || base->n_in != 2)
+    return NULL;
   if (base->op->flags & OP_UPDATE || c->plan->items[item].is_group) return NULL;
   int64_t n = shape_count(&base->in[0]->shape) + shape_count(&base->in[1]->shape);
   return n < shape_count(&base->shape) ? &c->plan->items[item].members[0] : NULL;
 }
 
-/* The watch is measured beside that job, as blocks of its first phase: before those that read
- * the same, which then find it in the cache, and write over what is there. */
+/* The watch is measured beside that job, as blocks of its first phase: before those
+ * that read the same, which then find it in the cache, and write over what is there. */
 static void measure_in(Watching *w, int index, int job_index) {
   PlanWatch *watch = &w->c->plan->watches[index];
   PlanJob *job = &w->c->plan->jobs[job_index];
@@ -73,8 +79,8 @@ static void measure_in(Watching *w, int index, int job_index) {
   job->n_measured += watch->n_parts;
 }
 
-/* A factor of a product: what the run computes is measured where it is multiplied, for its
- * memory may be another's afterwards. */
+/* A factor of a product: what the run computes is measured where it is multiplied, for
+ * its memory may be another's afterwards. */
 static int watch_factor(Watching *w, const Node *product, const PlanMember *m, int k) {
   const Node *node = product->in[k];
   if (w->of_node[node->index] != NOBODY) return w->of_node[node->index];
@@ -84,16 +90,16 @@ static int watch_factor(Watching *w, const Node *product, const PlanMember *m, i
   return added;
 }
 
-/* What makes the value is in a job before the last: it is measured in the next one, while it
- * is in a near cache. */
+/* What makes the value is in a job before the last: it is measured in the next one,
+ * while it is in a near cache. */
 static void watch_made(Watching *w, int added, const Node *base) {
   int item = w->c->spots[base->index].item;
   int next = item == NOBODY ? NOBODY : w->c->item_job[item] + 1;
   if (next != NOBODY && next < w->c->plan->n_compute_jobs) measure_in(w, added, next);
 }
 
-/* What tells the range of input k of the late node: a result of an earlier one is not there
- * when the others are measured. */
+/* What tells the range of input k of the late node: a result of an earlier one is not
+ * there when the others are measured. */
 static int watch_input(Watching *w, const Node *late, const PlanMember *m, int k) {
   Compiler *c = w->c;
   const Node *node = late->in[k];
@@ -123,14 +129,16 @@ static void count_late(const Plan *plan, int *n_in, int *n_out) {
     }
 }
 
-/* All members of an item of the commit; returns where the next item's inputs are listed. */
+/* All members of an item of the commit; returns where the next item's inputs are
+ * listed. */
 static int *watch_item(Watching *w, int item, int *watched) {
   Compiler *c = w->c;
   const PlanItem *it = &c->plan->items[item];
   for (int m = 0; m < it->n_members; m++) {
     int64_t i = c->item_nodes[c->item_first[item] + m];
     const Node *node = c->walk.v[i];
-    for (int k = 0; k < node->n_in; k++) *watched++ = watch_input(w, node, &it->members[m], k);
+    for (int k = 0; k < node->n_in; k++)
+      *watched++ = watch_input(w, node, &it->members[m], k);
     w->of_node[i] = w->n_made;
     w->n_made += node->n_out;
     if (!node->op->range) c->plan->unprovable = true;
@@ -162,7 +170,7 @@ static Err list_watches(Watching *w) {
   int *watched = plan->watched;
   for (int item = first_update(plan); item < plan->n_items; item++)
     watched = watch_item(w, item, watched);
-  for (int r = 0; r < c->n_roots; r++)   /* new values that are not made at commit */
+  for (int r = 0; r < c->n_roots; r++) /* new values that are not made at commit */
     if (plan_renews(c->roots[r]) &&
         !c->spots[c->spots[c->roots[r]->index].value / MAX_OUT].late)
       plan->unprovable = true;
@@ -183,7 +191,7 @@ Err plan_watch(Compiler *c) {
   return err;
 }
 
-/* -- measuring ----------------------------------------------------------------------- */
+/* -- measuring --------------------------------------------------------------------- */
 
 /* Of an array with so many elements. */
 static Range measure(const Array *a, int64_t n_elements, int64_t block) {
@@ -195,7 +203,8 @@ static Range measure(const Array *a, int64_t n_elements, int64_t block) {
 }
 
 static void measure_part(const Plan *plan, const PlanWatch *watch, int64_t block) {
-  plan->parts[watch->first_part + block] = measure(watch->array, watch->n_elements, block);
+  plan->parts[watch->first_part + block] = measure(watch->array, watch->n_elements,
+                                                   block);
 }
 
 void plan_measure_beside(const Plan *plan, const PlanJob *job, int64_t block) {
@@ -223,11 +232,12 @@ static Range join_parts(const Plan *plan, const PlanWatch *watch) {
 static Range follow(const Plan *plan, const PlanWatch *watch) {
   Range in[2] = {plan->ranges[watch->from[0]], plan->ranges[watch->from[1]]};
   Range made[MAX_OUT] = {RANGE_UNKNOWN};
-  if (range_known(in[0]) && range_known(in[1])) watch->maker->op->range(watch->maker, in, made);
+  if (range_known(in[0]) && range_known(in[1]))
+    watch->maker->op->range(watch->maker, in, made);
   return made[0];
 }
 
-/* -- proving ------------------------------------------------------------------------- */
+/* -- proving ----------------------------------------------------------------------- */
 
 /* Of a number, which is known exactly: a divisor has a distance from 0. */
 static Range range_of_number(const Array *a) {
@@ -236,7 +246,8 @@ static Range range_of_number(const Array *a) {
   return isfinite(x) ? (Range){x, x} : RANGE_UNKNOWN;
 }
 
-/* The range where it is had before anything is measured at the end; numbers tell theirs. */
+/* The range where it is had before anything is measured at the end; numbers tell
+ * theirs. */
 static Range early_range(const Plan *plan, const PlanWatch *w, bool exact) {
   if (w->job != NOBODY) return join_parts(plan, w);
   bool number = w->n_elements == 1 && (exact || !w->maker);
@@ -250,8 +261,7 @@ static int take_known(Plan *plan, const Range *known, bool exact) {
     int given = plan->given[i];
     if (!exact && known && given != NOBODY && range_known(known[given]))
       plan->ranges[i] = known[given];
-    else
-      plan->open[n_open++] = i;
+    else plan->open[n_open++] = i;
   }
   return n_open;
 }
@@ -278,14 +288,16 @@ static void find_ranges(Graph *graph, Plan *plan, const Range *known, bool exact
   }
 }
 
-/* One call, whose inputs are told by `watched`, into `made`; may its results be written? */
-static bool prove_call(const Plan *plan, const PlanMember *m, const int *watched, Range *made,
-                       Range *out) {
+/* One call, whose inputs are told by `watched`, into `made`; may its results be
+ * written? */
+static bool prove_call(const Plan *plan, const PlanMember *m, const int *watched,
+                       Range *made, Range *out) {
   const OpCall *call = m->call;
   Range in[MAX_IN];
   bool holds = true;
   for (int k = 0; k < call->n_in; k++) {
-    in[k] = watched[k] < 0 ? plan->made[made_code(watched[k])] : plan->ranges[watched[k]];
+    in[k] = watched[k] < 0 ? plan->made[made_code(watched[k])]
+                           : plan->ranges[watched[k]];
     holds = holds && range_known(in[k]);
   }
   if (!holds) return false;
@@ -297,7 +309,8 @@ static bool prove_call(const Plan *plan, const PlanMember *m, const int *watched
   return holds;
 }
 
-static bool prove(Graph *graph, Plan *plan, const Range *known, bool exact, Range *out) {
+static bool prove(Graph *graph, Plan *plan, const Range *known, bool exact,
+                  Range *out) {
   const int *watched = plan->watched;
   Range *made = plan->made;
   find_ranges(graph, plan, known, exact);
@@ -316,7 +329,7 @@ bool plan_proves_finite(Graph *graph, Plan *plan, const Range *known, Range *out
   return prove(graph, plan, known, false, out) || prove(graph, plan, known, true, out);
 }
 
-/* -- looking ------------------------------------------------------------------------- */
+/* -- looking ----------------------------------------------------------------------- */
 
 typedef struct Looking {
   const Array *array;

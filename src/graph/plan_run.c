@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* -- what it is given ----------------------------------------------------------------- */
+/* -- what it is given -------------------------------------------------------------- */
 
 int plan_leaves(const Plan *plan, Node *const **out) {
   *out = plan->leaves;
@@ -20,7 +20,7 @@ void plan_release_nodes(Plan *plan) { plan->leaves = plan->draws = NULL; }
 
 PlanSize plan_size(const Plan *plan) { return plan->size; }
 
-/* -- one block ----------------------------------------------------------------------- */
+/* -- one block --------------------------------------------------------------------- */
 
 /* A member with its own arrays, whose tile pointers belong to this thread. */
 typedef struct Part {
@@ -60,17 +60,19 @@ static void run_group(const PlanItem *item, int64_t block) {
   _Alignas(64) real tiles[PLAN_TILES * PLAN_TILE];
   Part parts[PLAN_MEMBERS];
   int64_t n = shape_count(&item->members[0].call->out[0].shape);
-  int64_t first = block * PLAN_BLOCK, end = first + PLAN_BLOCK < n ? first + PLAN_BLOCK : n;
+  int64_t first = block * PLAN_BLOCK,
+          end = first + PLAN_BLOCK < n ? first + PLAN_BLOCK : n;
   for (int i = 0; i < item->n_members; i++) part_init(&parts[i], &item->members[i]);
   for (; first < end; first += PLAN_TILE)
-    run_tile(item, parts, tiles, first, first + PLAN_TILE < end ? first + PLAN_TILE : end);
+    run_tile(item, parts, tiles, first,
+             first + PLAN_TILE < end ? first + PLAN_TILE : end);
 }
 
 typedef struct RunningJob {
   const Plan *plan;
   const PlanJob *job;
   int phase;
-  bool may_stop;             /* blocks that an interrupt finds are left out */
+  bool may_stop; /* blocks that an interrupt finds are left out */
 } RunningJob;
 
 /* The item that has the block: the last one that does not begin behind it. */
@@ -101,7 +103,7 @@ static void run_job_block(void *ctx, int64_t block) {
   else call->op->run(call, running->phase, block);
 }
 
-/* -- a run --------------------------------------------------------------------------- */
+/* -- a run ------------------------------------------------------------------------- */
 
 static Err need_arena(Graph *graph, size_t n_bytes) {
   if (n_bytes <= graph->arena_bytes) return ERR_OK;
@@ -199,7 +201,7 @@ void plan_commit(Graph *graph, Plan *plan) {
   par_denormals_restore(control);
 }
 
-/* -- a plan for one evaluation: tests compare it with graph_eval --------------------- */
+/* -- a plan for one evaluation: tests compare it with graph_eval ------------------- */
 
 static Stream stream_of(const Node *draw) {
   const Attr *attr = draw->attr + draw->n_attr - 2;
@@ -207,16 +209,19 @@ static Stream stream_of(const Node *draw) {
 }
 
 /* Roots that have no value yet get tensors. */
-static Err make_roots(Graph *graph, Node *const *nodes, int n, Tensor **made, void **root) {
+static Err make_roots(Graph *graph, Node *const *nodes, int n, Tensor **made,
+                      void **root) {
   for (int i = 0; i < n; i++) {
-    made[i] = tensor_new(&graph->memory, nodes[i]->dtype, &nodes[i]->shape, &graph->fault);
+    made[i] = tensor_new(&graph->memory, nodes[i]->dtype, &nodes[i]->shape,
+                         &graph->fault);
     if (!made[i]) return graph->fault.code;
     root[i] = made[i]->a.data;
   }
   return ERR_OK;
 }
 
-static Err run_once(Graph *graph, Plan *plan, Node *const *nodes, int n, Tensor **made) {
+static Err run_once(Graph *graph, Plan *plan, Node *const *nodes, int n,
+                    Tensor **made) {
   void **in = malloc(((size_t)plan->n_leaves + 1) * sizeof *in);
   void **root = malloc(((size_t)n + 1) * sizeof *root);
   Stream *draw = malloc(((size_t)plan->n_draws + 1) * sizeof *draw);
@@ -226,7 +231,8 @@ static Err run_once(Graph *graph, Plan *plan, Node *const *nodes, int n, Tensor 
     for (int i = 0; i < plan->n_leaves; i++) in[i] = plan_leaf_data(plan->leaves[i]);
     for (int i = 0; i < plan->n_draws; i++) draw[i] = stream_of(plan->draws[i]);
     /* cppcheck-suppress uninitdata ; each has a value that the plan reads */
-    if (!plan_compute(graph, plan, &(PlanRun){in, root, draw})) plan_commit(graph, plan);
+    if (!plan_compute(graph, plan, &(PlanRun){in, root, draw}))
+      plan_commit(graph, plan);
   }
   free(in);
   free(root);
@@ -250,7 +256,7 @@ Err plan_eval(Graph *graph, Node *const *nodes, int n) {
   return graph->fault.code;
 }
 
-/* -- for people ---------------------------------------------------------------------- */
+/* -- for people -------------------------------------------------------------------- */
 
 static void dump_place(Text *out, PlanPlace place) {
   static const char *const kinds[] = {"arena", "input", "root", "tile"};
@@ -263,8 +269,8 @@ static void dump_item(Text *out, const PlanItem *item) {
     const PlanMember *member = &item->members[m];
     const OpCall *call = member->call;
     char shape[SHAPE_TEXT];
-    text_addf(out, "  %s %s %s ->", item->is_group ? (m ? "|" : "+") : " ", call->op->name,
-              shape_text(shape, &call->out[0].shape));
+    text_addf(out, "  %s %s %s ->", item->is_group ? (m ? "|" : "+") : " ",
+              call->op->name, shape_text(shape, &call->out[0].shape));
     for (int o = 0; o < call->n_out; o++) dump_place(out, member->out[o]);
     text_add(out, "  from");
     for (int k = 0; k < call->n_in; k++) dump_place(out, member->in[k]);
@@ -278,12 +284,15 @@ void plan_dump(const Plan *plan, Text *out) {
   for (int j = 0; j < plan->n_jobs; j++) {
     const PlanJob *job = &plan->jobs[j];
     text_addf(out, "job %d%s: %lld blocks\n", j + 1,
-              j >= plan->n_compute_jobs ? " (commit)" : "", (long long)job->n_blocks[0]);
-    for (int i = 0; i < job->n_items; i++) dump_item(out, &plan->items[job->first_item + i]);
+              j >= plan->n_compute_jobs ? " (commit)" : "",
+              (long long)job->n_blocks[0]);
+    for (int i = 0; i < job->n_items; i++)
+      dump_item(out, &plan->items[job->first_item + i]);
   }
   const PlanSize *size = &plan->size;
   text_addf(out,
-            "%d nodes, %d items (%d groups), %d jobs; arena %zu bytes, naive buffers %zu\n",
-            size->n_nodes, size->n_items, size->n_groups, size->n_jobs, size->arena_bytes,
-            size->naive_bytes);
+            "%d nodes, %d items (%d groups), %d jobs; arena %zu bytes, naive buffers "
+            "%zu\n",
+            size->n_nodes, size->n_items, size->n_groups, size->n_jobs,
+            size->arena_bytes, size->naive_bytes);
 }

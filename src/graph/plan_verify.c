@@ -1,27 +1,31 @@
-/* plan_verify.c: what must hold after each pass of plan.c. Written from what a plan is, not
- * from how the passes work: slow, plain loops over all pairs where that is the statement. */
+/* plan_verify.c: what must hold after each pass of plan.c. Written from what a plan is,
+ * not from how the passes work: slow, plain loops over all pairs where that is the
+ * statement. */
 #include "graph/plan_compile.h"
 #include <stdlib.h>
 
 /* A statement that does not hold; the first one counts. */
 static Err broken(Fault *fault, const char *what, int64_t a, int64_t b) {
-  return fault_set(fault, ERR_VALUE, "%s (%lld, %lld)", what, (long long)a, (long long)b);
+  return fault_set(fault, ERR_VALUE, "%s (%lld, %lld)", what, (long long)a,
+                   (long long)b);
 }
 
 static int64_t value_read(const Compiler *c, const Node *in) {
   return c->spots[in->index].value;
 }
 
-/* -- resolve: every node stands for bytes of one value that is computed or given ------- */
+/* -- resolve: every node stands for bytes of one value that is computed or given --- */
 
 Err verify_resolve(const Compiler *c, Fault *fault) {
   for (int64_t i = 0; i < c->walk.n; i++) {
     const Spot *spot = &c->spots[i];
     int64_t maker = spot->value / MAX_OUT;
-    if (maker < 0 || maker > i) return broken(fault, "an alias of a later value", i, maker);
+    if (maker < 0 || maker > i)
+      return broken(fault, "an alias of a later value", i, maker);
     const Node *node = c->walk.v[i], *base = c->walk.v[maker];
     int output = (int)(spot->value % MAX_OUT);
-    if (output >= base->n_out) return broken(fault, "an output that is not there", i, output);
+    if (output >= base->n_out)
+      return broken(fault, "an output that is not there", i, output);
     if (c->spots[maker].value != value_of(maker, 0))
       return broken(fault, "an alias of an alias", i, maker);
     if (base->out_dtype[output] != node->dtype)
@@ -32,15 +36,17 @@ Err verify_resolve(const Compiler *c, Fault *fault) {
   return ERR_OK;
 }
 
-/* -- group: members may run together, where the last one stands ------------------------ */
+/* -- group: members may run together, where the last one stands -------------------- */
 
-/* A node that is not in the group, or a root, may read a member only after the group ran. */
+/* A node that is not in the group, or a root, may read a member only after the group
+ * ran. */
 static Err verify_readers(const Compiler *c, int64_t i, Fault *fault) {
   const Node *node = c->walk.v[i];
   for (int k = 0; k < node->n_in && !plan_is_leaf(node); k++) {
     int g = c->spots[value_read(c, node->in[k]) / MAX_OUT].group;
     if (g == NOBODY || g == c->spots[i].group || !plan_computes(c, i)) continue;
-    if (c->groups[g].last >= i) return broken(fault, "a group read before it ran", i, g);
+    if (c->groups[g].last >= i)
+      return broken(fault, "a group read before it ran", i, g);
   }
   return ERR_OK;
 }
@@ -57,14 +63,16 @@ Err verify_group(const Compiler *c, Fault *fault) {
       return broken(fault, "a member that is not elementwise", i, g);
     if (!shape_equal(&node->shape, c->groups[g].shape))
       return broken(fault, "a member of another shape", i, g);
-    if (c->groups[g].last < i) return broken(fault, "a member after its group ran", i, g);
+    if (c->groups[g].last < i)
+      return broken(fault, "a member after its group ran", i, g);
   }
   for (int g = 0; g < c->n_groups; g++) n_counted += c->groups[g].n_members;
-  return n_members == n_counted ? ERR_OK
-                                : broken(fault, "members miscounted", n_members, n_counted);
+  return n_members == n_counted
+             ? ERR_OK
+             : broken(fault, "members miscounted", n_members, n_counted);
 }
 
-/* -- order: every node runs once, after what it reads ---------------------------------- */
+/* -- order: every node runs once, after what it reads ------------------------------ */
 
 static Err verify_item(const Compiler *c, int item, Fault *fault) {
   for (int at = c->item_first[item]; at < c->item_first[item + 1]; at++) {
@@ -85,7 +93,8 @@ Err verify_order(const Compiler *c, Fault *fault) {
   int64_t n_computed = 0;
   for (int64_t i = 0; i < c->walk.n; i++) n_computed += plan_computes(c, i);
   if (c->item_first[c->n_items] != n_computed)
-    return broken(fault, "nodes that do not run", n_computed, c->item_first[c->n_items]);
+    return broken(fault, "nodes that do not run", n_computed,
+                  c->item_first[c->n_items]);
   for (int item = 0; item < c->n_items; item++) {
     bool late = c->spots[c->item_nodes[c->item_first[item]]].late;
     if (late != (item >= c->n_items - c->n_updates))
@@ -95,7 +104,7 @@ Err verify_order(const Compiler *c, Fault *fault) {
   return ERR_OK;
 }
 
-/* -- jobs: what runs at the same time does not depend on each other -------------------- */
+/* -- jobs: what runs at the same time does not depend on each other ---------------- */
 
 Err verify_jobs(const Compiler *c, Fault *fault) {
   for (int item = 0; item < c->n_items; item++) {
@@ -117,7 +126,7 @@ Err verify_jobs(const Compiler *c, Fault *fault) {
   return ERR_OK;
 }
 
-/* -- calls: as many members as nodes, of their ops ------------------------------------- */
+/* -- calls: as many members as nodes, of their ops --------------------------------- */
 
 Err verify_calls(const Compiler *c, Fault *fault) {
   for (int item = 0; item < c->n_items; item++) {
@@ -134,15 +143,16 @@ Err verify_calls(const Compiler *c, Fault *fault) {
   return ERR_OK;
 }
 
-/* -- place: no value is written over while somebody still reads it --------------------- */
+/* -- place: no value is written over while somebody still reads it ----------------- */
 
 typedef struct Span {
-  size_t from, end;      /* bytes of the arena */
-  int born, dies;        /* jobs */
-  int64_t value, heir;   /* NOBODY: scratch memory */
+  size_t from, end;    /* bytes of the arena */
+  int born, dies;      /* jobs */
+  int64_t value, heir; /* NOBODY: scratch memory */
 } Span;
 
-/* The job of each value's last reader, looked up anew from the graph. NULL: no memory. */
+/* The job of each value's last reader, looked up anew from the graph. NULL: no
+ * memory. */
 static int *last_readers(const Compiler *c) {
   int *last = calloc((size_t)c->walk.n * MAX_OUT + 1, sizeof *last);
   for (int item = 0; last && item < c->n_items; item++)
@@ -172,7 +182,8 @@ static int list_spans(const Compiler *c, const int *last, Span *out) {
                         c->item_job[c->spots[i].item], last[v], v, life->heir};
     }
   for (int item = 0; item < c->n_items; item++) {
-    size_t at = c->plan->items[item].scratch, size = c->plan->items[item].split.scratch_bytes;
+    size_t at = c->plan->items[item].scratch,
+           size = c->plan->items[item].split.scratch_bytes;
     int job = c->item_job[item];
     if (size) out[n++] = (Span){at, at + size, job, job, NOBODY, NOBODY};
   }
@@ -196,7 +207,8 @@ static Err verify_spans(const Compiler *c, const Span *s, int n, Fault *fault) {
   return ERR_OK;
 }
 
-/* Tiles: a value in one is read within its own item only, and not after the tile's next. */
+/* Tiles: a value in one is read within its own item only, and not after the tile's
+ * next. */
 static Err verify_tiles(const Compiler *c, int item, Fault *fault) {
   int64_t holds[PLAN_TILES];
   for (int t = 0; t < PLAN_TILES; t++) holds[t] = NOBODY;
@@ -215,16 +227,18 @@ static Err verify_tiles(const Compiler *c, int item, Fault *fault) {
   return ERR_OK;
 }
 
-/* A new value that is written over the old one: nobody reads the old one after its maker ran,
- * and the maker's item only what it makes anew at the same time. */
+/* A new value that is written over the old one: nobody reads the old one after its
+ * maker ran, and the maker's item only what it makes anew at the same time. */
 static Err verify_renewed(const Compiler *c, int r, Fault *fault) {
   const Node *root = c->roots[r];
   const PlanPlace *place = &c->lives[value_read(c, root)].place;
   if (!plan_renews(root) || place->kind != IN_ROOT || place->index != r) return ERR_OK;
-  int64_t maker = value_read(c, root) / MAX_OUT, old = value_read(c, root->in[RENEW_OLD]);
+  int64_t maker = value_read(c, root) / MAX_OUT,
+          old = value_read(c, root->in[RENEW_OLD]);
   const Spot *spot = &c->spots[maker];
   if (!spot->late) return broken(fault, "a new value before the commit", r, maker);
-  for (int at = c->item_first[c->n_items - c->n_updates]; at < c->item_first[c->n_items]; at++) {
+  for (int at = c->item_first[c->n_items - c->n_updates];
+       at < c->item_first[c->n_items]; at++) {
     int64_t i = c->item_nodes[at];
     const Node *node = c->walk.v[i];
     for (int k = 0; k < node->n_in; k++) {
@@ -245,14 +259,16 @@ Err verify_place(const Compiler *c, Fault *fault) {
                           : fault_memory(fault, most * sizeof *spans);
   free(spans);
   free(last);
-  for (int item = 0; !err && item < c->n_items; item++) err = verify_tiles(c, item, fault);
+  for (int item = 0; !err && item < c->n_items; item++)
+    err = verify_tiles(c, item, fault);
   for (int r = 0; !err && r < c->n_roots; r++) err = verify_renewed(c, r, fault);
   return err;
 }
 
-/* -- connect: every pointer comes from where the value lies ---------------------------- */
+/* -- connect: every pointer comes from where the value lies ------------------------ */
 
-static Err verify_pointer(const Compiler *c, PlanPlace place, size_t n_bytes, Fault *fault) {
+static Err verify_pointer(const Compiler *c, PlanPlace place, size_t n_bytes,
+                          Fault *fault) {
   const Plan *plan = c->plan;
   switch (place.kind) {
   case IN_ARENA:

@@ -1,9 +1,10 @@
-/* range.c: interval arithmetic. Inputs of the rules are known; sums and products of ranges
- * within a rule may have become unknown, which stays. Reals below REAL_SMALLEST count as 0. */
+/* range.c: interval arithmetic. Inputs of the rules are known; sums and products of
+ * ranges within a rule may have become unknown, which stays. Reals below REAL_SMALLEST
+ * count as 0. */
 #include "graph/range.h"
 
-/* Every number from lo to hi, and what rounding may make of it; smaller ones than a real holds
- * may become 0 or stay. */
+/* Every number from lo to hi, and what rounding may make of it; smaller ones than a
+ * real holds may become 0 or stay. */
 static Range between(double lo, double hi) {
   if (!(fabs(lo) <= RANGE_LIMIT && fabs(hi) <= RANGE_LIMIT)) return RANGE_UNKNOWN;
   lo -= fabs(lo) * REAL_EPS;

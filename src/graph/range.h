@@ -1,6 +1,7 @@
-/* range.h: where the elements of results lie, from where those of the inputs do: interval
- * arithmetic for proofs (op.h: Range). Every rule holds for what the kernels compute, rounding
- * included: each op widens its interval by one unit of a real's precision. */
+/* range.h: where the elements of results lie, from where those of the inputs do:
+ * interval arithmetic for proofs (op.h: Range). Every rule holds for what the kernels
+ * compute, rounding included: each op widens its interval by one unit of a real's
+ * precision. */
 #ifndef GRAPH_RANGE_H
 #define GRAPH_RANGE_H
 

@@ -58,7 +58,8 @@ const char *graph_intern(Graph *graph, const char *string) {
   return graph->interned[graph->n_interned++] = copy;
 }
 
-void graph_warn(Graph *graph, GraphWarning which, const Node *node, const char *format, ...) {
+void graph_warn(Graph *graph, GraphWarning which, const Node *node, const char *format,
+                ...) {
   if (graph->warned & 1u << which) return;
   graph->warned |= 1u << which;
   char text[640], place[160] = "";
@@ -67,6 +68,7 @@ void graph_warn(Graph *graph, GraphWarning which, const Node *node, const char *
   vsnprintf(text, sizeof text, format, args);
   va_end(args);
   const char *file = node ? node->file : graph->file;
-  if (file) snprintf(place, sizeof place, "%.128s:%d: ", file, node ? node->line : graph->line);
+  if (file)
+    snprintf(place, sizeof place, "%.128s:%d: ", file, node ? node->line : graph->line);
   err_print("warning: %s%s\n", place, text);
 }

@@ -14,8 +14,8 @@ Stream graph_draw_once(const Graph *graph, const char *purpose, const char *name
 Stream graph_draw_again(Graph *graph, uint64_t key) {
   for (int i = 0; i < graph->n_counters; i++)
     if (graph->counters[i].key == key) return (Stream){key, graph->counters[i].count++};
-  if (!graph_grow((void **)&graph->counters, graph->n_counters, &graph->counter_capacity,
-                  sizeof(Counter))) {
+  if (!graph_grow((void **)&graph->counters, graph->n_counters,
+                  &graph->counter_capacity, sizeof(Counter))) {
     fault_memory(&graph->fault, sizeof(Counter));
     return (Stream){key, 0};
   }

@@ -3,27 +3,30 @@
  *   first sight   by the naive executor; the key of the graph is noted
  *   later ones    by a plan that is made at the second and kept (cache.h)
  *
- * A plan saves a part of what a run costs and is dear to make, so it is made only where that
- * pays: not for a few nodes, not where something is seen once. Every node that is planned is a
- * debt, which runs of plans pay off: a script whose graphs have always other shapes is computed
- * naively after a while, and plans at the rate at which plans are used. Nor does a plan make
- * room for another that was in use lately, so that more shapes than there are places do not
- * push each other out in turn.
+ * A plan saves a part of what a run costs and is dear to make, so it is made only where
+ * that pays: not for a few nodes, not where something is seen once. Every node that is
+ * planned is a debt, which runs of plans pay off: a script whose graphs have always
+ * other shapes is computed naively after a while, and plans at the rate at which plans
+ * are used. Nor does a plan make room for another that was in use lately, so that more
+ * shapes than there are places do not push each other out in turn.
  *
- * The values are those of the naive executor, byte for byte, and so is what stays: nodes that
- * are held from outside are computed too and keep their values, the others are pending as
- * before. A fault of the data is found again by the naive executor, which names the node. */
+ * The values are those of the naive executor, byte for byte, and so is what stays:
+ * nodes that are held from outside are computed too and keep their values, the others
+ * are pending as before. A fault of the data is found again by the naive executor,
+ * which names the node. */
 #include "graph/bound.h"
 #include "graph/graph_private.h"
 #include <stdlib.h>
 
 enum {
   FEWEST_NODES = 8,            /* that are worth a key */
-  LEAST_DEPTH = 3,             /* longest path of pending nodes: less is not looked into */
+  LEAST_DEPTH = 3,             /* longest path of pending nodes: less is not looked
+                                  into */
   MOST_NODES = 1 << 16,
   NODE_COST = 8,               /* runs that pay for planning a node */
   DEBT_LIMIT = NODE_COST * MOST_NODES,
-  IN_USE = 4 * CACHE_PLANS,    /* uses of plans for which one is kept that is not used */
+  IN_USE = 4 * CACHE_PLANS,    /* uses of plans for which one is kept that is not
+                                  used */
   MANY_BATCHES = 8             /* for these a plan is made at first sight */
 };
 /* Of all values of a graph that is planned: the arena, which stays, is no larger. */
@@ -32,11 +35,11 @@ static const size_t most_bytes = (size_t)256 << 20;
 typedef struct Look {
   Graph *graph;
   Trace trace;
-  Node **root;                 /* what was asked for, each once, then what is held */
-  Tensor **made;               /* values of the roots */
+  Node **root;   /* what was asked for, each once, then what is held */
+  Tensor **made; /* values of the roots */
   int n_roots;
-  bool plain;                  /* nothing else is held, nothing was there already */
-  bool refused;                /* by the run of the plan */
+  bool plain;   /* nothing else is held, nothing was there already */
+  bool refused; /* by the run of the plan */
 } Look;
 
 /* For a caller who will compute the like of it again. */
@@ -47,7 +50,7 @@ typedef struct Again {
   int64_t n_batches;
 } Again;
 
-/* -- what is planned ----------------------------------------------------------------- */
+/* -- what is planned --------------------------------------------------------------- */
 
 static bool is_worth_a_look(const Graph *graph, Node *const *nodes, int n) {
   if (graph->naive || graph->in_transaction) return false;
@@ -102,9 +105,11 @@ static Err look_take(Look *look, Node *const *nodes, int n) {
   size_t room = (size_t)look->trace.n + 1;
   look->root = calloc(room, sizeof *look->root);
   look->made = calloc(room, sizeof *look->made);
-  if (!look->root || !look->made) return fault_memory(&graph->fault, room * sizeof *look->root);
+  if (!look->root || !look->made)
+    return fault_memory(&graph->fault, room * sizeof *look->root);
   list_roots(look, nodes, n);
-  return trace_key(&look->trace, graph, look->root, look->n_roots, (VariableList){0}, NULL, 0);
+  return trace_key(&look->trace, graph, look->root, look->n_roots, (VariableList){0},
+                   NULL, 0);
 }
 
 static void look_deinit(Look *look) {
@@ -114,7 +119,7 @@ static void look_deinit(Look *look) {
   free(look->made);
 }
 
-/* -- finding and making -------------------------------------------------------------- */
+/* -- finding and making ------------------------------------------------------------ */
 
 /* Was the like of it seen before? From now on it was. */
 static bool was_seen(Graph *graph, uint64_t key) {
@@ -126,7 +131,8 @@ static bool was_seen(Graph *graph, uint64_t key) {
 }
 
 static bool may_plan(Graph *graph, const Trace *trace, const Again *again) {
-  bool seen = was_seen(graph, trace->hash) || (again && again->n_batches >= MANY_BATCHES);
+  bool seen = was_seen(graph, trace->hash) ||
+              (again && again->n_batches >= MANY_BATCHES);
   return seen && graph->plan_debt + NODE_COST * trace->n <= DEBT_LIMIT &&
          cache_has_room(graph, PLANS_OF_VALUES, IN_USE);
 }
@@ -142,7 +148,7 @@ static CachedPlan *find_plan(Look *look, const Again *again) {
                    (VariableList){0}, NULL, 0);
 }
 
-/* -- running ------------------------------------------------------------------------- */
+/* -- running ----------------------------------------------------------------------- */
 
 static Err run_plan(Graph *graph, CachedPlan *cached) {
   if (cached_compute(graph, cached)) return graph->fault.code;
@@ -157,7 +163,8 @@ static Err compute_roots(Look *look, CachedPlan *cached) {
   Graph *graph = look->graph;
   for (int r = 0; r < look->n_roots; r++) {
     const Node *root = look->root[r];
-    look->made[r] = tensor_new(&graph->memory, root->dtype, &root->shape, &graph->fault);
+    look->made[r] = tensor_new(&graph->memory, root->dtype, &root->shape,
+                               &graph->fault);
     if (!look->made[r]) return graph->fault.code;
     cached->root_data[r] = look->made[r]->a.data;
   }
@@ -165,7 +172,8 @@ static Err compute_roots(Look *look, CachedPlan *cached) {
   return run_plan(graph, cached);
 }
 
-/* The values become those of their nodes; what needs its inputs no more forgets them. */
+/* The values become those of their nodes; what needs its inputs no more forgets
+ * them. */
 static Err keep_values(Look *look) {
   Graph *graph = look->graph;
   Walk walk = {look->trace.v, look->trace.n, look->trace.n};
@@ -227,7 +235,7 @@ double graph_item(Graph *graph, Node *node) {
   return t ? array_get(&t->a, 0) : NAN;
 }
 
-/* -- batch after batch --------------------------------------------------------------- */
+/* -- batch after batch ------------------------------------------------------------- */
 
 static void drop_values(Repeat *r) {
   while (r->n_values) tensor_release(r->value[--r->n_values]);
@@ -243,8 +251,8 @@ static void take_value(Repeat *r, Tensor *value) {
   r->value[r->n_values++] = tensor_retain(value);
 }
 
-/* *done is false where the plan does not fit, or refuses the data: then the graph is built,
- * which says where it comes from. */
+/* *done is false where the plan does not fit, or refuses the data: then the graph is
+ * built, which says where it comes from. */
 static Err run_bound(Repeat *r, const PlanArgs *args, uint64_t signature, bool *done,
                      Fault *fault) {
   Graph *graph = r->graph;
@@ -264,8 +272,8 @@ static Err run_bound(Repeat *r, const PlanArgs *args, uint64_t signature, bool *
   return ERR_OK;
 }
 
-static Err run_built(Repeat *r, const PlanArgs *args, uint64_t signature, int64_t n_batches,
-                     Fault *fault) {
+static Err run_built(Repeat *r, const PlanArgs *args, uint64_t signature,
+                     int64_t n_batches, Fault *fault) {
   Graph *graph = r->graph;
   Again again = {&r->bound, args, signature, n_batches};
   Node *out[REPEAT_OUT];

@@ -1,9 +1,10 @@
 /* variable.c: the only things that change, and the transactions that let a failed step
  * change nothing.
  *
- * A variable points at the node it stands for now. Assigning points it at another one; the
- * old node stays as it was for whoever holds it. So a pending expression keeps the value
- * that it had at its line, snapshots cost nothing, and an undo is a pointer put back. */
+ * A variable points at the node it stands for now. Assigning points it at another one;
+ * the old node stays as it was for whoever holds it. So a pending expression keeps the
+ * value that it had at its line, snapshots cost nothing, and an undo is a pointer put
+ * back. */
 #include "graph/graph_private.h"
 #include <stdlib.h>
 #include <string.h>
@@ -33,8 +34,8 @@ Variable *variable_claim(Variable *v) {
   return variable_retain(v);
 }
 
-/* What it stands for may, not yet computed, lead back to a read of it: reads are counted
- * apart, and the last owner cuts the circle. */
+/* What it stands for may, not yet computed, lead back to a read of it: reads are
+ * counted apart, and the last owner cuts the circle. */
 void variable_release(Variable *v) {
   if (!v || --v->refs > 0) return;
   Node *current = v->current;
@@ -58,8 +59,9 @@ Node *variable_read(Graph *graph, Variable *v) {
   if (graph->fault.code) return NULL;
   if (!v->has_value) {
     fault_set(&graph->fault, ERR_VALUE,
-              "%s has no value yet: its net is not built; call net:build(shape) or use the "
-              "net first", v->name ? v->name : "variable");
+              "%s has no value yet: its net is not built; call net:build(shape) or use "
+              "the net first",
+              v->name ? v->name : "variable");
     return NULL;
   }
   /* Its other users may go away, by a collection, while the caller works with it. */
@@ -113,8 +115,8 @@ bool variable_read_at_begin(const Graph *graph, const Node *read) {
   return read->var && read->in && read->in[0] == variable_at_begin(graph, read->var);
 }
 
-/* Assignments in a row whose values nobody looked at make a chain: it is computed when it
- * has become long. A transaction computes its own at its end. */
+/* Assignments in a row whose values nobody looked at make a chain: it is computed when
+ * it has become long. A transaction computes its own at its end. */
 static Err shorten_chain(Graph *graph, Variable *v, Node *value) {
   bool pending = v->has_value && !v->current->value[0];
   v->n_pending = pending ? v->n_pending + 1 : 0;
@@ -167,7 +169,7 @@ bool variable_write_back(Graph *graph, Variable *v, const void *data) {
   return true;
 }
 
-/* -- transactions -------------------------------------------------------------------- */
+/* -- transactions ------------------------------------------------------------------ */
 
 void graph_begin(Graph *graph) {
   must(!graph->in_transaction);
@@ -214,8 +216,8 @@ void graph_commit(Graph *graph) {
 /* What the transaction named is named no more. */
 static void void_names(Graph *graph) {
   if (!graph->named) return;
-  if (graph_grow((void **)&graph->void_steps, graph->n_void_steps, &graph->void_capacity,
-                 sizeof *graph->void_steps))
+  if (graph_grow((void **)&graph->void_steps, graph->n_void_steps,
+                 &graph->void_capacity, sizeof *graph->void_steps))
     graph->void_steps[graph->n_void_steps++] = graph->step;
 }
 

@@ -19,9 +19,9 @@ static int by_serial(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-/* Most nodes of a walk were made one after the other: each goes straight to its place in a
- * table of serials; the few older ones are sorted before them. False: not worth it, or no
- * memory; nothing has changed. */
+/* Most nodes of a walk were made one after the other: each goes straight to its place
+ * in a table of serials; the few older ones are sorted before them. False: not worth
+ * it, or no memory; nothing has changed. */
 static bool place_by_serial(Walk *walk) {
   enum { FEW = 32 };
   uint64_t last = 0;

@@ -1,4 +1,5 @@
-/* gemm.c: the door to products of matrices, and to BLIS, which alone includes its header.
+/* gemm.c: the door to products of matrices, and to BLIS, which alone includes its
+ * header.
  *
  * Invariant: the bits of C depend on M, N, K, the transposes, the SIMD level and the
  * kernel set, never on threads. The route and the cut into blocks are pure functions of
@@ -6,32 +7,32 @@
  *
  * Routes.
  *   vector  one row or one column: our own loops (vector/gemm.c).
- *   tiles   our own kernels, which pack nothing that need not be. With AVX-512 they reach
- *           150 to 230 GF/s of 232, where BLIS's skx kernels, which pack both operands
- *           and compute whole tiles at the edges, reach 60 to 130 on the products of a
- *           batch of 32 with 100 to 300 units, and 150 to 200 with 512.
- *   BLIS    large products, where packing pays, and those for which its kernels were
- *           measured to be as fast (haswell) or are wider than ours: one call per block
- *           of its serial library.
+ *   tiles   our own kernels, which pack nothing that need not be. With AVX-512 they
+ * reach 150 to 230 GF/s of 232, where BLIS's skx kernels, which pack both operands and
+ * compute whole tiles at the edges, reach 60 to 130 on the products of a batch of 32
+ * with 100 to 300 units, and 150 to 200 with 512. BLIS    large products, where packing
+ * pays, and those for which its kernels were measured to be as fast (haswell) or are
+ * wider than ours: one call per block of its serial library.
  *
- * Blocks of tiles. Kernels cost the same on any part of C but for copies of a transposed
- * B, so C is halved, the longer side first, while a block keeps work for some
- * microseconds, a tile's height and a panel's width. The pieces of a side differ by one
- * step at most, the larger first: threads that take blocks in order end together.
+ * Blocks of tiles. Kernels cost the same on any part of C but for copies of a
+ * transposed B, so C is halved, the longer side first, while a block keeps work for
+ * some microseconds, a tile's height and a panel's width. The pieces of a side differ
+ * by one step at most, the larger first: threads that take blocks in order end
+ * together.
  *
- * Blocks of BLIS. It packs both operands of a call (skx always; haswell where M, N and K
- * are all above its threshold of 200), so a row block packs B again and a column block
- * packs A again. Measured against one call, the time lost is about
- *     cost * (1 / block_rows - 1 / M + 1 / block_columns - 1 / N)
- * with cost 24 for small products, 12 for large ones and 1.5 where nothing is packed.
- * Blocks are halved, the longer side first, while the loss stays within LOSS and a block
- * keeps enough work to be worth a thread.
+ * Blocks of BLIS. It packs both operands of a call (skx always; haswell where M, N and
+ * K are all above its threshold of 200), so a row block packs B again and a column
+ * block packs A again. Measured against one call, the time lost is about cost * (1 /
+ * block_rows - 1 / M + 1 / block_columns - 1 / N) with cost 24 for small products, 12
+ * for large ones and 1.5 where nothing is packed. Blocks are halved, the longer side
+ * first, while the loss stays within LOSS and a block keeps enough work to be worth a
+ * thread.
  *
  * Kernel set. BLIS 0.9.0 knows processors by vendor and brand text and falls back to
  * `haswell` or `generic` on those newer than itself, so the set is chosen here by CPU
  * features and handed over in BLIS_ARCH_TYPE, which BLIS reads when it initialises. It
- * takes any text there for a number and aborts on one it does not know: so a user's value
- * is checked before BLIS sees it. */
+ * takes any text there for a number and aborts on one it does not know: so a user's
+ * value is checked before BLIS sees it. */
 #include "kernel/gemm.h"
 #include "base/sys.h"
 #include "kernel/kernel.h"
@@ -41,7 +42,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* -- the kernel set ------------------------------------------------------------------ */
+/* -- the kernel set ---------------------------------------------------------------- */
 
 enum { HAS_SSE3 = 1, HAS_AVX = 2, HAS_FMA4 = 4, HAS_FMA = 8, HAS_AVX2 = 16,
        HAS_AVX512_SKX = 32, HAS_AVX512_KNL = 64 };
@@ -51,7 +52,8 @@ typedef struct KernelSet {
   unsigned needs;
 } KernelSet;
 
-/* The sets in this build of BLIS, each with what its kernels and its compilation use. */
+/* The sets in this build of BLIS, each with what its kernels and its compilation
+ * use. */
 static const KernelSet kernel_sets[] = {
 #ifdef BLIS_CONFIG_SKX
     {BLIS_ARCH_SKX, HAS_AVX512_SKX | HAS_AVX2 | HAS_FMA},
@@ -139,12 +141,13 @@ static Err check_choice(const char *text, unsigned has, Fault *fault) {
                      "integer; allowed on this machine: %s; unset it for the best",
                      text, allowed);
   for (int i = 0; i < N_KERNEL_SETS; i++)
-    if ((long)kernel_sets[i].id == id && set_usable(&kernel_sets[i], has)) return ERR_OK;
+    if ((long)kernel_sets[i].id == id && set_usable(&kernel_sets[i], has))
+      return ERR_OK;
   if (id == -1) return ERR_OK;
   bool known = id >= 0 && id < BLIS_NUM_ARCHS;
   return fault_set(fault, ERR_USAGE,
-                   "environment variable BLIS_ARCH_TYPE: got %ld%s%s%s; allowed on this "
-                   "machine: %s; unset it for the best",
+                   "environment variable BLIS_ARCH_TYPE: got %ld%s%s%s; allowed on "
+                   "this machine: %s; unset it for the best",
                    id, known ? " (" : "", known ? bli_arch_string((arch_t)id) : "",
                    known ? "), which this processor or this build of BLIS lacks" : "",
                    allowed);
@@ -160,8 +163,8 @@ static const KernelSet *best_set(unsigned has) {
   return NULL;
 }
 
-/* BLIS aborts when asked for its set before it is initialised with a set chosen. What it would
- * check of each call is ours to hold. */
+/* BLIS aborts when asked for its set before it is initialised with a set chosen. What
+ * it would check of each call is ours to hold. */
 static arch_t begin_blis(void) {
   bli_init();
   bli_error_checking_level_set(BLIS_NO_ERROR_CHECKING);
@@ -169,7 +172,7 @@ static arch_t begin_blis(void) {
 }
 
 static arch_t kernel_set(void) {
-  static _Atomic int chosen = -1;   /* every thread is told the same */
+  static _Atomic int chosen = -1; /* every thread is told the same */
   int set = chosen;
   if (set < 0) chosen = set = (int)begin_blis();
   return (arch_t)set;
@@ -191,7 +194,8 @@ Err gemm_init(Fault *fault) {
     unsetenv("BLIS_ARCH_TYPE");
   }
   kernel_set();
-  if (best) unsetenv("BLIS_ARCH_TYPE"); /* programs that we start choose for themselves */
+  if (best)
+    unsetenv("BLIS_ARCH_TYPE"); /* programs that we start choose for themselves */
   return ERR_OK;
 }
 
@@ -199,7 +203,7 @@ const char *gemm_version(void) { return bli_info_get_version_str(); }
 
 const char *gemm_kernel_set(void) { return bli_arch_string(kernel_set()); }
 
-/* -- the route ------------------------------------------------------------------------ */
+/* -- the route --------------------------------------------------------------------- */
 
 typedef enum Route { ROUTE_VECTOR, ROUTE_TILES, ROUTE_BLIS } Route;
 
@@ -218,15 +222,14 @@ static bool large_tiles_win(const Gemm *g) {
   return sizeof(real) == sizeof(float) && g->M <= LONG && g->K <= LONG;
 }
 
-/* BLIS's kernels for AVX2 pack no small operand, and only a transposed B slows them; those
- * of penryn are as wide as our plain ones. */
+/* BLIS's kernels for AVX2 pack no small operand, and only a transposed B slows them;
+ * those of penryn are as wide as our plain ones. */
 static bool tiles_win(const Gemm *g) {
   arch_t set = kernel_set();
   double product = (double)g->M * (double)g->N * (double)g->K;
   bool large = product >= LARGE_PRODUCT;
   switch (simd_level()) {
-  case SIMD_AVX512:
-    return !large || large_tiles_win(g);
+  case SIMD_AVX512: return !large || large_tiles_win(g);
   case SIMD_AVX2:
     if (set == BLIS_ARCH_SKX || set == BLIS_ARCH_KNL || g->M < ROWS_LEAST) return false;
     return product < TINY_PRODUCT ||
@@ -248,10 +251,11 @@ const char *gemm_route(const Gemm *gemm) {
   return names[route_of(gemm)];
 }
 
-/* -- blocks -------------------------------------------------------------------------- */
+/* -- blocks ------------------------------------------------------------------------ */
 
 enum {
-  BLOCK_MAX = 16,            /* blocks of one product, unless they take long: BLOCK_WORK */
+  BLOCK_MAX = 16,            /* blocks of one product, unless they take long:
+                                BLOCK_WORK */
   TILES_WORK = 500000,       /* floating-point operations that are worth a block */
   TILES_ROWS = 16,           /* least rows and columns of a block */
   TILES_COLUMNS = 48,
@@ -259,12 +263,14 @@ enum {
   BLIS_WORK = 1000000,
   LARGE_WORK = 1 << 28,      /* from here on packing weighs less */
   UNPACKED_SIDE = 200,       /* haswell: nothing is packed up to this M, N or K */
-  ROW_STEP = 12,             /* multiples of the rows and columns of the sets' kernels: */
+  ROW_STEP = 12,             /* multiples of the rows and columns of the sets'
+                                kernels: */
   COLUMN_STEP = 32,          /* skx 32 x 12 (transposed), haswell 6 x 16 */
   VECTOR_WORK = 65536        /* matrix elements per block of a matrix-vector product */
 };
 static const double LOSS = 0.1;
-/* Floating-point operations of a block, at most about: an interrupt waits for its end. */
+/* Floating-point operations of a block, at most about: an interrupt waits for its
+ * end. */
 static const double BLOCK_WORK = 4e9;
 
 /* How C is cut: pieces of its two sides, at multiples of the steps. */
@@ -294,10 +300,8 @@ static void cut_tiles(Plan *p, const Gemm *g) {
     bool may_rows = rows >= 2 * TILES_ROWS, may_columns = columns >= 2 * TILES_COLUMNS;
     if (may_columns && (g->transpose_b || columns > rows || !may_rows))
       p->n_columns *= 2;
-    else if (may_rows)
-      p->n_rows *= 2;
-    else
-      break;
+    else if (may_rows) p->n_rows *= 2;
+    else break;
   }
 }
 
@@ -318,7 +322,8 @@ static void cut_blis(Plan *p, const Gemm *g) {
   double n_max = most_blocks(work, BLIS_WORK);
   for (double n = 2; n <= n_max; n *= 2) {
     double *side = rows > columns ? &rows : &columns, half = *side / 2;
-    double loss = cost * (1 / rows - 1 / M + 1 / columns - 1 / N + 1 / half - 1 / *side);
+    double loss = cost *
+                  (1 / rows - 1 / M + 1 / columns - 1 / N + 1 / half - 1 / *side);
     if (half < least || loss > LOSS) break;
     *side = half;
   }
@@ -357,12 +362,12 @@ static int64_t piece(int64_t size, int64_t step, int64_t n, int64_t i) {
   return at < size ? at : size;
 }
 
-/* -- one block ----------------------------------------------------------------------- */
+/* -- one block --------------------------------------------------------------------- */
 
 static void blis_gemm(dim_t m, dim_t n, dim_t k, const real *a, inc_t rsa, inc_t csa,
                       const real *b, inc_t rsb, inc_t csb, real *c, inc_t rsc) {
   real one = 1, zero = 0;
-  rntm_t serial = BLIS_RNTM_INITIALIZER;   /* else BLIS looks it up behind a lock */
+  rntm_t serial = BLIS_RNTM_INITIALIZER; /* else BLIS looks it up behind a lock */
 #ifdef REAL_DOUBLE
   bli_dgemm_ex(BLIS_NO_TRANSPOSE, BLIS_NO_TRANSPOSE, m, n, k, &one, (real *)a, rsa, csa,
                (real *)b, rsb, csb, &zero, c, rsc, 1, NULL, &serial);
@@ -375,8 +380,8 @@ static void blis_gemm(dim_t m, dim_t n, dim_t k, const real *a, inc_t rsa, inc_t
 static void blis_block(const Gemm *g, real *c, const real *a, const real *b, int64_t m,
                        int64_t n) {
   bool ta = g->transpose_a, tb = g->transpose_b;
-  blis_gemm(m, n, g->K, a, ta ? 1 : g->K, ta ? g->M : 1, b, tb ? 1 : g->N, tb ? g->K : 1,
-            c, g->N);
+  blis_gemm(m, n, g->K, a, ta ? 1 : g->K, ta ? g->M : 1, b, tb ? 1 : g->N,
+            tb ? g->K : 1, c, g->N);
 }
 
 static void tiles_block(const Gemm *g, real *c, const real *a, const real *b, int64_t m,
@@ -391,17 +396,14 @@ static void tiles_block(const Gemm *g, real *c, const real *a, const real *b, in
 
 /* The matrix has rows along the outputs, or along k; a single row is contiguous either
  * way. */
-static void vector_block(const Gemm *g, real *c, const real *a, const real *b, int64_t m,
-                         int64_t n) {
+static void vector_block(const Gemm *g, real *c, const real *a, const real *b,
+                         int64_t m, int64_t n) {
   const Kernels *k = kernels();
   if (g->N == 1 && (!g->transpose_a || g->M == 1))
     k->gemv_rows(c, a, b, m, g->K, g->transpose_a ? 1 : g->K);
-  else if (g->N == 1)
-    k->gemv_columns(c, a, b, m, g->K, g->M);
-  else if (g->transpose_b)
-    k->gemv_rows(c, b, a, n, g->K, g->K);
-  else
-    k->gemv_columns(c, b, a, n, g->K, g->N);
+  else if (g->N == 1) k->gemv_columns(c, a, b, m, g->K, g->M);
+  else if (g->transpose_b) k->gemv_rows(c, b, a, n, g->K, g->K);
+  else k->gemv_columns(c, b, a, n, g->K, g->N);
 }
 
 void gemm_run_block(const Gemm *gemm, int64_t block) {
@@ -417,12 +419,8 @@ void gemm_run_block(const Gemm *gemm, int64_t block) {
   const real *a = g->a + (g->transpose_a ? i : i * g->K);
   const real *b = g->b + (g->transpose_b ? j * g->K : j);
   real *c = g->c + i * g->N + j;
-  if (g->K == 0)
-    memset(c, 0, (size_t)(m * n) * sizeof *c);
-  else if (p.route == ROUTE_TILES)
-    tiles_block(g, c, a, b, m, n);
-  else if (p.route == ROUTE_BLIS)
-    blis_block(g, c, a, b, m, n);
-  else
-    vector_block(g, c, a, b, m, n);
+  if (g->K == 0) memset(c, 0, (size_t)(m * n) * sizeof *c);
+  else if (p.route == ROUTE_TILES) tiles_block(g, c, a, b, m, n);
+  else if (p.route == ROUTE_BLIS) blis_block(g, c, a, b, m, n);
+  else vector_block(g, c, a, b, m, n);
 }

@@ -2,8 +2,8 @@
  * beta = 0: C is never read.
  *
  * Behind it are our own kernels and BLIS's, called with one thread on blocks of the
- * product. Route and blocks depend on M, N, K, the transposes, the SIMD level and BLIS's
- * kernel set alone; the caller hands blocks to its threads. */
+ * product. Route and blocks depend on M, N, K, the transposes, the SIMD level and
+ * BLIS's kernel set alone; the caller hands blocks to its threads. */
 #ifndef KERNEL_GEMM_H
 #define KERNEL_GEMM_H
 
@@ -14,16 +14,16 @@
 
 typedef struct Gemm {
   int64_t M, N, K;
-  bool transpose_a;     /* A is stored [K, M] */
-  bool transpose_b;     /* B is stored [N, K] */
+  bool transpose_a; /* A is stored [K, M] */
+  bool transpose_b; /* B is stored [N, K] */
   const real *a, *b;
-  real *c;              /* [M, N] */
+  real *c; /* [M, N] */
 } Gemm;
 
-/* Selects BLIS's kernel set and initialises BLIS; call before any other thread and before
- * anything below (else BLIS chooses for itself). A second call changes nothing. The
- * environment variable BLIS_ARCH_TYPE, when set, is the choice; a fault (ERR_USAGE) when it
- * names no kernel set that this build and processor have. */
+/* Selects BLIS's kernel set and initialises BLIS; call before any other thread and
+ * before anything below (else BLIS chooses for itself). A second call changes nothing.
+ * The environment variable BLIS_ARCH_TYPE, when set, is the choice; a fault (ERR_USAGE)
+ * when it names no kernel set that this build and processor have. */
 Err gemm_init(Fault *fault) WARN_UNUSED;
 int64_t gemm_blocks(const Gemm *gemm);
 void gemm_run_block(const Gemm *gemm, int64_t block);

@@ -10,7 +10,7 @@ const Kernels *kernels(void) {
       [SIMD_AVX2] = &kernel_table_avx2,
       [SIMD_AVX512] = &kernel_table_avx512,
   };
-  static const Kernels *_Atomic chosen;   /* every thread would choose the same */
+  static const Kernels *_Atomic chosen; /* every thread would choose the same */
   const Kernels *table = chosen;
   if (!table) chosen = table = tables[simd_level()];
   return table;

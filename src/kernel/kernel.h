@@ -1,16 +1,16 @@
 /* kernel.h: loops on raw pointers. Knows no tensor.
  *
- * Files in kernel/vector/ are compiled once per SIMD level (plain, avx2, avx512) from one
- * source, with FMA contraction off; each level gives one table of functions. The level is
- * chosen once per process. A kernel is one line in <family>.def and one function
- * `void KN(name)(...)` in vector/<family>.c.
+ * Files in kernel/vector/ are compiled once per SIMD level (plain, avx2, avx512) from
+ * one source, with FMA contraction off; each level gives one table of functions. The
+ * level is chosen once per process. A kernel is one line in <family>.def and one
+ * function `void KN(name)(...)` in vector/<family>.c.
  *
  * Letters: N rows or batch, C channels or columns, M x K times K x N in a product, n
  * elements. Outputs first, then inputs, then sizes. Strides of inputs, where there are
  * any, are 0 (one element, broadcast) or 1.
  *
- * Bits: a kernel's result depends on its arguments alone; sums use a fixed number of lanes
- * and accumulate in double across tiles. */
+ * Bits: a kernel's result depends on its arguments alone; sums use a fixed number of
+ * lanes and accumulate in double across tiles. */
 #ifndef KERNEL_KERNEL_H
 #define KERNEL_KERNEL_H
 
@@ -20,25 +20,25 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Euclidean norms. The square of a double may leave the range of double: a state has a sum of
- * squares for each of three sizes of |x|, those of the outer two scaled by powers of 2 (Blue,
- * "A portable Fortran program to find the Euclidean norm of a vector", 1978; the bounds are
- * LAPACK's). Floats are all of middle size. */
+/* Euclidean norms. The square of a double may leave the range of double: a state has a
+ * sum of squares for each of three sizes of |x|, those of the outer two scaled by
+ * powers of 2 (Blue, "A portable Fortran program to find the Euclidean norm of a
+ * vector", 1978; the bounds are LAPACK's). Floats are all of middle size. */
 enum { NORM_SMALL, NORM_MIDDLE, NORM_LARGE, NORM_STATE };
-#define NORM_TINY 0x1p-511             /* below: small, and scaled up */
-#define NORM_HUGE 0x1p486              /* above: large, and scaled down */
+#define NORM_TINY 0x1p-511 /* below: small, and scaled up */
+#define NORM_HUGE 0x1p486  /* above: large, and scaled down */
 #define NORM_UP 0x1p537
 #define NORM_DOWN 0x1p-538
 
 /* Factors of one Adam step. */
 typedef struct AdamRates {
-  real lr, scale;                /* scale: of the gradient */
-  real beta1, rest1;             /* rest1 = 1 - beta1, rounded once */
+  real lr, scale;    /* scale: of the gradient */
+  real beta1, rest1; /* rest1 = 1 - beta1, rounded once */
   real beta2, rest2;
   real correction1, correction2; /* 1 / (1 - beta^t) */
   real eps;
-  real coupled;                  /* weight decay added to the gradient */
-  real shrink;                   /* lr * weight decay, taken from the weight itself */
+  real coupled; /* weight decay added to the gradient */
+  real shrink;  /* lr * weight decay, taken from the weight itself */
 } AdamRates;
 
 /* Strides of the rows of the matrices of a product, as they are stored. */

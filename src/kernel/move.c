@@ -1,13 +1,14 @@
 /* move.c: strided copies, cut into blocks by their shape alone.
  *
- * The two last axes of a folded move are its plane, I x J; the others are walked outside.
+ * The two last axes of a folded move are its plane, I x J; the others are walked
+ * outside.
  *
- *   outer ... | I | J        a block is up to `group` outer steps of a tile of the plane,
- *                            tile_i x tile_j; about BLOCK elements in all
+ *   outer ... | I | J        a block is up to `group` outer steps of a tile of the
+ * plane, tile_i x tile_j; about BLOCK elements in all
  *
- * Where neighbours of x lie along another axis than those of out (a transpose), that axis
- * becomes I, and a tile is at least LINE wide in it, so that whole cache lines of x are
- * used. */
+ * Where neighbours of x lie along another axis than those of out (a transpose), that
+ * axis becomes I, and a tile is at least LINE wide in it, so that whole cache lines of
+ * x are used. */
 #include "base/fault.h"
 #include "kernel/move.h"
 #include "base/ints.h"
@@ -20,14 +21,15 @@ typedef struct Tiling {
   int64_t n_i, n_j, n_groups;
 } Tiling;
 
-static void axis_set(Move *m, int to, int64_t size, int64_t out_stride, int64_t x_stride) {
+static void axis_set(Move *m, int to, int64_t size, int64_t out_stride,
+                     int64_t x_stride) {
   m->size[to] = size;
   m->out_stride[to] = out_stride;
   m->x_stride[to] = x_stride;
 }
 
-/* Drops axes of one element and merges axis a into the one before it (b) where both arrays
- * run on: stride[b] == stride[a] * size[a]. */
+/* Drops axes of one element and merges axis a into the one before it (b) where both
+ * arrays run on: stride[b] == stride[a] * size[a]. */
 static void merge_axes(Move *m) {
   int n = 0;
   for (int a = 0; a < m->rank; a++) {
@@ -36,8 +38,7 @@ static void merge_axes(Move *m) {
     int b = n - 1;
     if (n > 0 && m->out_stride[b] == out * size && m->x_stride[b] == x * size)
       axis_set(m, b, m->size[b] * size, out, x);
-    else
-      axis_set(m, n++, size, out, x);
+    else axis_set(m, n++, size, out, x);
   }
   m->rank = n;
 }

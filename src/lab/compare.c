@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TABLE_MAX = 1 << 24 };   /* cells x seeds */
+enum { TABLE_MAX = 1 << 24 }; /* cells x seeds */
 
 struct Block {
   struct Block *next;
@@ -42,7 +42,7 @@ void compare_free(Compare *compare) {
   free(compare);
 }
 
-/* -- names --------------------------------------------------------------------------- */
+/* -- names ------------------------------------------------------------------------- */
 
 const char *compare_verdict_name(CompareVerdict verdict) {
   static const char *const names[] = {"undecided", "better", "worse", "equivalent",
@@ -57,7 +57,8 @@ const char *compare_level(const Compare *compare, int factor, int level) {
 void compare_add_factor(const Compare *compare, int factor, Text *out) {
   text_add(out, compare->spec.factors[factor].name);
   for (int f = factor + 1; f < compare->spec.n_factors; f++)
-    if (compare->alias[f] == factor) text_addf(out, "+%s", compare->spec.factors[f].name);
+    if (compare->alias[f] == factor)
+      text_addf(out, "+%s", compare->spec.factors[f].name);
 }
 
 /* The level that factor `f` has wherever `factor` has `level`. */
@@ -71,7 +72,8 @@ void compare_add_level(const Compare *compare, int factor, int level, Text *out)
   text_add(out, compare_level(compare, factor, level));
   for (int f = factor + 1; f < compare->spec.n_factors; f++)
     if (compare->alias[f] == factor)
-      text_addf(out, "+%s", compare_level(compare, f, partner(compare, factor, level, f)));
+      text_addf(out, "+%s",
+                compare_level(compare, f, partner(compare, factor, level, f)));
 }
 
 /* How many factors have a level of that name. */
@@ -89,14 +91,16 @@ static int count_factors(const Compare *compare, const char *level) {
 /* Which levels of a cell: all, or those that are the same, or not, in another cell. */
 typedef enum Part { PART_ALL, PART_SAME, PART_OTHER } Part;
 
-static bool is_part(const Compare *compare, int cell, int other, Part part, int factor) {
+static bool is_part(const Compare *compare, int cell, int other, Part part,
+                    int factor) {
   int level = compare->cells[cell].levels[factor];
   if (!compare->varies[factor] || level < 0) return false;
   return part == PART_ALL ||
          (part == PART_SAME) == (level == compare->cells[other].levels[factor]);
 }
 
-static void add_levels(const Compare *compare, int cell, int other, Part part, Text *out) {
+static void add_levels(const Compare *compare, int cell, int other, Part part,
+                       Text *out) {
   const char *between = "";
   for (int f = 0; f < compare->spec.n_factors; f++) {
     if (!is_part(compare, cell, other, part, f)) continue;
@@ -170,7 +174,7 @@ void compare_add_contrast(const Compare *compare, const CompareContrast *contras
   compare_add_level(compare, factor, contrast->b, out);
 }
 
-/* -- the copy of the spec ------------------------------------------------------------ */
+/* -- the copy of the spec ---------------------------------------------------------- */
 
 static Err check_spec(const CompareSpec *spec, Fault *fault) {
   must(spec->metric && spec->n_factors >= 0 && spec->n_pairs >= 0);
@@ -188,9 +192,10 @@ static Err check_spec(const CompareSpec *spec, Fault *fault) {
       return fault_set(fault, ERR_VALUE, "compare: factor \"%s\" has no levels",
                        factor->name);
     if (factor->baseline < -1 || factor->baseline >= factor->n_levels)
-      return fault_set(fault, ERR_VALUE, "compare: baseline of factor \"%s\" is level "
-                       "number %d, allowed: 0 to %d, or -1", factor->name,
-                       factor->baseline, factor->n_levels - 1);
+      return fault_set(fault, ERR_VALUE,
+                       "compare: baseline of factor \"%s\" is level number %d, "
+                       "allowed: 0 to %d, or -1",
+                       factor->name, factor->baseline, factor->n_levels - 1);
   }
   return ERR_OK;
 }
@@ -217,8 +222,8 @@ static Err copy_text(Compare *compare, const char **text, Fault *fault) {
 /* `pairs` stay the caller's: they are used while compare_new runs only. */
 static Err copy_spec(Compare *compare, const CompareSpec *spec, Fault *fault) {
   compare->spec = *spec;
-  CompareFactor *factors =
-      compare_alloc(compare, spec->n_factors, sizeof *factors, fault);
+  CompareFactor *factors = compare_alloc(compare, spec->n_factors, sizeof *factors,
+                                         fault);
   if (!factors) return ERR_MEMORY;
   compare->spec.factors = factors;
   for (int f = 0; f < spec->n_factors; f++) {
@@ -233,7 +238,7 @@ static Err copy_spec(Compare *compare, const CompareSpec *spec, Fault *fault) {
   return err;
 }
 
-/* -- cells and seeds ----------------------------------------------------------------- */
+/* -- cells and seeds --------------------------------------------------------------- */
 
 static int compare_levels(const int *a, const int *b, int n) {
   for (int f = 0; f < n; f++)
@@ -260,9 +265,10 @@ static Err check_trials(const Compare *compare, const CompareTrial *trials, int6
       const CompareFactor *factor = &compare->spec.factors[f];
       int level = trials[i].levels[f];
       if (level < -1 || level >= factor->n_levels)
-        return fault_set(fault, ERR_VALUE, "compare: a trial has level number %d of "
-                         "factor \"%s\", allowed: 0 to %d, or -1", level, factor->name,
-                         factor->n_levels - 1);
+        return fault_set(fault, ERR_VALUE,
+                         "compare: a trial has level number %d of factor \"%s\", "
+                         "allowed: 0 to %d, or -1",
+                         level, factor->name, factor->n_levels - 1);
     }
   }
   return ERR_OK;
@@ -293,15 +299,16 @@ static Err find_cells(Compare *compare, const CompareTrial **sorted, int64_t n,
                       Fault *fault) {
   int n_factors = compare->spec.n_factors;
   for (int64_t i = 0; i < n; i++)
-    compare->n_cells += i == 0 || compare_levels(sorted[i - 1]->levels, sorted[i]->levels,
-                                                 n_factors) != 0;
+    compare->n_cells += i == 0 || compare_levels(sorted[i - 1]->levels,
+                                                 sorted[i]->levels, n_factors) != 0;
   compare->cells = compare_alloc(compare, compare->n_cells, sizeof(CompareCell), fault);
   int *levels = compare_alloc(compare, (int64_t)compare->n_cells * n_factors,
                               sizeof *levels, fault);
   if (!compare->cells || !levels) return ERR_MEMORY;
   int cell = 0;
   for (int64_t i = 0; i < n; i++) {
-    if (i > 0 && compare_levels(sorted[i - 1]->levels, sorted[i]->levels, n_factors) == 0)
+    if (i > 0 &&
+        compare_levels(sorted[i - 1]->levels, sorted[i]->levels, n_factors) == 0)
       continue;
     memcpy(levels, sorted[i]->levels, (size_t)n_factors * sizeof *levels);
     compare->cells[cell].levels = levels;
@@ -314,7 +321,8 @@ static Err find_cells(Compare *compare, const CompareTrial **sorted, int64_t n,
   return ERR_OK;
 }
 
-static Err same_trial_twice(const Compare *compare, int cell, int64_t seed, Fault *fault) {
+static Err same_trial_twice(const Compare *compare, int cell, int64_t seed,
+                            Fault *fault) {
   Text text = {0};
   for (int f = 0; f < compare->spec.n_factors; f++)
     text_addf(&text, "%s=%s ", compare->spec.factors[f].name,
@@ -327,7 +335,8 @@ static Err same_trial_twice(const Compare *compare, int cell, int64_t seed, Faul
 
 static CompareState state_of(const CompareTrial *trial) {
   bool is_number = fabs(trial->value) <= COMPARE_VALUE_MAX;
-  return trial->state == COMPARE_COMPLETE && !is_number ? COMPARE_DIVERGED : trial->state;
+  return trial->state == COMPARE_COMPLETE && !is_number ? COMPARE_DIVERGED
+                                                        : trial->state;
 }
 
 static void count_trial(Compare *compare, CompareCell *cell, CompareState state) {
@@ -348,9 +357,10 @@ static Err fill_table(Compare *compare, const CompareTrial **sorted, int64_t n,
   if (!trials) return ERR_MEMORY;
   int64_t size = (int64_t)compare->n_cells * compare->n_seeds;
   if (size > TABLE_MAX)
-    return fault_set(fault, ERR_VALUE, "compare: %d cells x %d seeds, allowed: up to %d "
-                     "together; cells should share their seeds", compare->n_cells,
-                     compare->n_seeds, TABLE_MAX);
+    return fault_set(fault, ERR_VALUE,
+                     "compare: %d cells x %d seeds, allowed: up to %d together; cells "
+                     "should share their seeds",
+                     compare->n_cells, compare->n_seeds, TABLE_MAX);
   trials->value = compare_alloc(compare, size, sizeof *trials->value, fault);
   trials->state = compare_alloc(compare, size, sizeof *trials->state, fault);
   if (!trials->value || !trials->state) return ERR_MEMORY;
@@ -376,16 +386,18 @@ static Err make_table(Compare *compare, const CompareTrial *trials, int64_t n,
                       Fault *fault) {
   Err err = check_trials(compare, trials, n, fault);
   if (!err) err = find_seeds(compare, trials, n, fault);
-  const CompareTrial **sorted =
-      err ? NULL : compare_alloc(compare, n, sizeof *sorted, fault);
+  const CompareTrial **sorted = err ? NULL
+                                    : compare_alloc(compare, n, sizeof *sorted, fault);
   if (!sorted) return err ? err : ERR_MEMORY;
   for (int64_t i = 0; i < n; i++) sorted[i] = &trials[i];
-  qsort_r(sorted, (size_t)n, sizeof *sorted, by_cell_and_seed, &compare->spec.n_factors);
+  qsort_r(sorted, (size_t)n, sizeof *sorted, by_cell_and_seed,
+          &compare->spec.n_factors);
   err = find_cells(compare, sorted, n, fault);
   return err ? err : fill_table(compare, sorted, n, fault);
 }
 
-bool compare_value(const Compare *compare, int cell, int seed, bool impute, double *out) {
+bool compare_value(const Compare *compare, int cell, int seed, bool impute,
+                   double *out) {
   int64_t at = (int64_t)cell * compare->n_seeds + seed;
   CompareState state = compare->trials->state[at];
   if (state == COMPARE_COMPLETE) *out = compare->trials->value[at];
@@ -408,10 +420,11 @@ int compare_find_cell(const Compare *compare, const int *levels) {
   return -1;
 }
 
-/* -- facts about factors ------------------------------------------------------------- */
+/* -- facts about factors ----------------------------------------------------------- */
 
 /* Do a and b always change together: one level of a for each of b, and the reverse? */
-static bool change_together(const Compare *compare, int a, int b, int *of_a, int *of_b) {
+static bool change_together(const Compare *compare, int a, int b, int *of_a,
+                            int *of_b) {
   for (int l = 0; l <= compare->spec.factors[a].n_levels; l++) of_a[l] = -2;
   for (int l = 0; l <= compare->spec.factors[b].n_levels; l++) of_b[l] = -2;
   for (int c = 0; c < compare->n_cells; c++) {
@@ -438,7 +451,7 @@ static int first_level(const Compare *compare, int factor) {
 
 static Err find_facts(Compare *compare, Fault *fault) {
   int n_factors = compare->spec.n_factors, most = 1;
-  CompareFactor *factors = (CompareFactor *)compare->spec.factors;   /* our copy */
+  CompareFactor *factors = (CompareFactor *)compare->spec.factors; /* our copy */
   for (int f = 0; f < n_factors; f++)
     if (factors[f].n_levels > most) most = factors[f].n_levels;
   int *seen = compare_alloc(compare, 2 * ((int64_t)most + 1), sizeof *seen, fault);
@@ -469,7 +482,7 @@ static Err find_facts(Compare *compare, Fault *fault) {
   return ERR_OK;
 }
 
-/* -- summaries ----------------------------------------------------------------------- */
+/* -- summaries --------------------------------------------------------------------- */
 
 static void find_worst(Compare *compare) {
   compare->worst = NAN;
@@ -499,9 +512,9 @@ static Err summarize(const Compare *compare, int cell, bool impute, double *valu
   return err;
 }
 
-/* Cells from best to worst, diverged trials at the worst value: few survivors make no best
- * cell. Of equal ones those without a complete trial come last; those without a value are
- * behind all, in the order of their levels. */
+/* Cells from best to worst, diverged trials at the worst value: few survivors make no
+ * best cell. Of equal ones those without a complete trial come last; those without a
+ * value are behind all, in the order of their levels. */
 static int by_mean(const void *a, const void *b, void *context) {
   const Compare *compare = context;
   int i = *(const int *)a, k = *(const int *)b;
@@ -530,7 +543,7 @@ static Err make_cells(Compare *compare, Fault *fault) {
   return ERR_OK;
 }
 
-/* -- the level ----------------------------------------------------------------------- */
+/* -- the level --------------------------------------------------------------------- */
 
 static void find_levels(Compare *compare) {
   int looks = compare->spec.looks > 1 ? compare->spec.looks : 1;

@@ -1,10 +1,11 @@
 /* compare_contrast.c: the family of contrasts: settings, differences, tests, verdicts.
  *
  * A contrast is a list of members: cells, each on one side (a or b) and in one setting.
- * Cells of one side and setting are averaged (more than one only where a factor does not
- * apply to the other side). A setting counts for a seed when all its members have a value;
- * the largest complete block of settings x seeds gives one difference for each seed. A
- * block with seeds enough for a verdict is preferred, if it is half as large. */
+ * Cells of one side and setting are averaged (more than one only where a factor does
+ * not apply to the other side). A setting counts for a seed when all its members have a
+ * value; the largest complete block of settings x seeds gives one difference for each
+ * seed. A block with seeds enough for a verdict is preferred, if it is half as
+ * large. */
 #include "lab/compare_private.h"
 #include "lab/stat_grid.h"
 #include <math.h>
@@ -17,15 +18,15 @@ typedef struct Member {
 } Member;
 
 typedef struct Members {
-  Member *v;                 /* by setting */
+  Member *v; /* by setting */
   int n, n_settings;
 } Members;
 
-/* -- members ------------------------------------------------------------------------- */
+/* -- members ----------------------------------------------------------------------- */
 
 typedef struct Sharing {
   const Compare *compare;
-  bool shared[STAT_FACTORS_MAX];   /* factors that make a setting */
+  bool shared[STAT_FACTORS_MAX]; /* factors that make a setting */
 } Sharing;
 
 static int by_setting(const void *a, const void *b, void *context) {
@@ -63,8 +64,9 @@ static void number_settings(Members *members, Sharing *sharing) {
   members->n_settings = 0;
   for (int i = 0, end; i < members->n; i = end) {
     bool has[2] = {false, false};
-    for (end = i; end < members->n &&
-                  by_setting(&members->v[i], &members->v[end], sharing) == 0; end++)
+    for (end = i;
+         end < members->n && by_setting(&members->v[i], &members->v[end], sharing) == 0;
+         end++)
       has[members->v[end].is_a] = true;
     if (!has[0] || !has[1]) continue;
     for (int k = i; k < end; k++) {
@@ -88,24 +90,24 @@ static void level_members(const Compare *compare, int factor, int a, int b,
   number_settings(out, &sharing);
 }
 
-/* -- one analysis -------------------------------------------------------------------- */
+/* -- one analysis ------------------------------------------------------------------ */
 
 /* The cells of a contrast that has just two; -1 for others. */
 typedef struct CellPair {
   int low, high;
-  int at;                    /* the contrast's place */
+  int at; /* the contrast's place */
 } CellPair;
 
 /* Scratch for one contrast; sizes for the largest. */
 typedef struct Scratch {
   Members members;
-  double *side[2];           /* [setting][seed]: mean over the members of b, of a */
-  bool *present;             /* [setting][seed] */
-  bool *keep;                /* settings, then seeds */
-  double *differences;       /* per seed kept */
-  int *n_side[2];            /* per setting */
-  CellPair *pairs;           /* per contrast of the family, repeated ones included */
-  int n_tests;               /* contrasts, once they are counted */
+  double *side[2];     /* [setting][seed]: mean over the members of b, of a */
+  bool *present;       /* [setting][seed] */
+  bool *keep;          /* settings, then seeds */
+  double *differences; /* per seed kept */
+  int *n_side[2];      /* per setting */
+  CellPair *pairs;     /* per contrast of the family, repeated ones included */
+  int n_tests;         /* contrasts, once they are counted */
 } Scratch;
 
 static Err scratch_init(Compare *compare, Scratch *out, Fault *fault) {
@@ -142,14 +144,13 @@ static void fill_sides(const Compare *compare, bool impute, Scratch *scratch) {
       double value;
       if (compare_value(compare, member->cell, s, impute, &value))
         scratch->side[member->is_a][at] += value / n;
-      else
-        scratch->present[at] = false;
+      else scratch->present[at] = false;
     }
   }
 }
 
-/* The seed's difference, averaged over the settings kept. One that is only rounding of the
- * values is none, so that it counts as a tie; *error is what it may be off by. */
+/* The seed's difference, averaged over the settings kept. One that is only rounding of
+ * the values is none, so that it counts as a tie; *error is what it may be off by. */
 static double difference_of(const Compare *compare, const Scratch *scratch, int seed,
                             int n_kept, double *error) {
   double sum = 0, size = 0;
@@ -170,21 +171,24 @@ static int seed_of(const Compare *compare, const Scratch *scratch, int i) {
   return -1;
 }
 
-/* The least sd of differences that values in steps allow: each is off by an error that is even
- * over one step, of variance step^2 / 12; a difference has two, a mean over k settings 1 / k. */
+/* The least sd of differences that values in steps allow: each is off by an error that
+ * is even over one step, of variance step^2 / 12; a difference has two, a mean over k
+ * settings 1 / k. */
 static double sd_floor(const Compare *compare, int n_settings) {
   return n_settings ? compare->spec.resolution / sqrt(6.0 * n_settings) : 0;
 }
 
-/* The differences of the seeds kept; returns how many. Where they differ by no more than
- * rounding of the values they are made equal: large values leave more of it in a small
- * difference than its own size tells. */
-static int fill_differences(const Compare *compare, Scratch *scratch, int n_settings_kept) {
+/* The differences of the seeds kept; returns how many. Where they differ by no more
+ * than rounding of the values they are made equal: large values leave more of it in a
+ * small difference than its own size tells. */
+static int fill_differences(const Compare *compare, Scratch *scratch,
+                            int n_settings_kept) {
   double *differences = scratch->differences, largest_error = 0, low = 0, high = 0;
   int n = 0;
   for (int s = 0; s < compare->n_seeds; s++) {
     if (!scratch->keep[scratch->members.n_settings + s]) continue;
-    double error, difference = difference_of(compare, scratch, s, n_settings_kept, &error);
+    double error,
+        difference = difference_of(compare, scratch, s, n_settings_kept, &error);
     low = n ? fmin(low, difference) : difference;
     high = n ? fmax(high, difference) : difference;
     largest_error = fmax(largest_error, error);
@@ -232,14 +236,16 @@ static Err analyse(const Compare *compare, const CompareContrast *contrast, bool
                             sd_floor(compare, out->n_settings));
   out->dominant = seed_of(compare, scratch, out->paired.dominant);
   if (compare->spec.bootstrap)
-    err = bootstrap_contrast(compare, contrast, scratch->differences, &out->paired, fault);
+    err = bootstrap_contrast(compare, contrast, scratch->differences, &out->paired,
+                             fault);
   if (compare->spec.goal == COMPARE_MIN) turn_won(&out->paired);
   return err;
 }
 
-/* -- the family ---------------------------------------------------------------------- */
+/* -- the family -------------------------------------------------------------------- */
 
-static CompareVerdict verdict_of(const Compare *compare, const CompareAnalysis *analysis) {
+static CompareVerdict verdict_of(const Compare *compare,
+                                 const CompareAnalysis *analysis) {
   StatInterval interval = analysis->paired.interval;
   double rope = compare->spec.rope;
   if (analysis->paired.n < STAT_TEST_MIN) return COMPARE_UNTESTED;
@@ -287,7 +293,7 @@ static void conclude(CompareContrast *contrast) {
   }
 }
 
-/* -- runs that went wrong ------------------------------------------------------------ */
+/* -- runs that went wrong ---------------------------------------------------------- */
 
 static void count_runs(const Compare *compare, const Members *members,
                        CompareContrast *contrast) {
@@ -310,10 +316,11 @@ static void test_runs(CompareContrast *contrast) {
   contrast->p_wrong = stat_fisher(wrong_a, a.n, wrong_b, b.n);
 }
 
-/* A contrast in which no run went wrong cannot come out: it is not of this family (Tarone,
- * Biometrics 46, 1990). */
+/* A contrast in which no run went wrong cannot come out: it is not of this family
+ * (Tarone, Biometrics 46, 1990). */
 static Err adjust_runs(Compare *compare, Fault *fault) {
-  double *p = compare_alloc(compare, 2 * (int64_t)compare->n_contrasts, sizeof *p, fault);
+  double *p = compare_alloc(compare, 2 * (int64_t)compare->n_contrasts, sizeof *p,
+                            fault);
   if (!p) return ERR_MEMORY;
   int n = 0, k = 0;
   for (int i = 0; i < compare->n_contrasts; i++)
@@ -325,7 +332,7 @@ static Err adjust_runs(Compare *compare, Fault *fault) {
   return err;
 }
 
-/* -- which contrasts ----------------------------------------------------------------- */
+/* -- which contrasts --------------------------------------------------------------- */
 
 /* Adds the contrast of the scratch's members, unless no setting has both sides. */
 static void add_contrast(Compare *compare, Scratch *scratch, int factor, int a, int b) {
@@ -378,9 +385,10 @@ static Err unknown_cell(const Compare *compare, const int *levels, Fault *fault)
     text_addf(&text, " %s=%s", compare->spec.factors[f].name,
               compare_level(compare, f, level));
   }
-  Err err = fault_set(fault, ERR_VALUE, "compare: a contrast asks for the cell%s, which "
-                      "is not one of the study's %d cells", text.data ? text.data : "",
-                      compare->n_cells);
+  Err err = fault_set(fault, ERR_VALUE,
+                      "compare: a contrast asks for the cell%s, which is not one of "
+                      "the study's %d cells",
+                      text.data ? text.data : "", compare->n_cells);
   text_deinit(&text);
   return err;
 }
@@ -391,10 +399,11 @@ static Err add_cell_contrasts(Compare *compare, Scratch *scratch, Fault *fault) 
     if (c != base) add_cell_contrast(compare, scratch, c, base);
   for (int i = 0; i < compare->spec.n_pairs; i++) {
     const ComparePair *pair = &compare->spec.pairs[i];
-    int a = compare_find_cell(compare, pair->a), b = compare_find_cell(compare, pair->b);
+    int a = compare_find_cell(compare, pair->a),
+        b = compare_find_cell(compare, pair->b);
     if (a < 0 || b < 0) return unknown_cell(compare, a < 0 ? pair->a : pair->b, fault);
-    if (a == b) return fault_set(fault, ERR_VALUE,
-                                 "compare: a contrast of a cell with itself");
+    if (a == b)
+      return fault_set(fault, ERR_VALUE, "compare: a contrast of a cell with itself");
     add_cell_contrast(compare, scratch, a, b);
   }
   return ERR_OK;
@@ -415,9 +424,9 @@ static int by_pair(const void *a, const void *b) {
   return x->at - y->at;
 }
 
-/* Asked twice is tested once, or Holm's adjustment would count it twice: of contrasts of
- * the same two cells, whichever way round, the first stays. Those of more cells are of
- * levels, and no two of them are alike. */
+/* Asked twice is tested once, or Holm's adjustment would count it twice: of contrasts
+ * of the same two cells, whichever way round, the first stays. Those of more cells are
+ * of levels, and no two of them are alike. */
 static void drop_repeated(Compare *compare, CellPair *pairs) {
   int n = compare->n_contrasts, kept = 0;
   qsort(pairs, (size_t)n, sizeof *pairs, by_pair);
@@ -442,12 +451,12 @@ static Err make_family(Compare *compare, Scratch *scratch, Fault *fault) {
   return err;
 }
 
-static Err analyse_contrast(Compare *compare, Scratch *scratch, CompareContrast *contrast,
-                            Fault *fault) {
-  if (contrast->factor < 0)
-    cell_members(contrast->a, contrast->b, &scratch->members);
+static Err analyse_contrast(Compare *compare, Scratch *scratch,
+                            CompareContrast *contrast, Fault *fault) {
+  if (contrast->factor < 0) cell_members(contrast->a, contrast->b, &scratch->members);
   else
-    level_members(compare, contrast->factor, contrast->a, contrast->b, &scratch->members);
+    level_members(compare, contrast->factor, contrast->a, contrast->b,
+                  &scratch->members);
   count_runs(compare, &scratch->members, contrast);
   test_runs(contrast);
   Err err = analyse(compare, contrast, false, scratch, &contrast->complete, fault);
@@ -458,7 +467,8 @@ static Err analyse_contrast(Compare *compare, Scratch *scratch, CompareContrast 
   return ERR_OK;
 }
 
-/* The family is made first: how many contrasts there are is what draws of a test go by. */
+/* The family is made first: how many contrasts there are is what draws of a test go
+ * by. */
 Err compare_make_contrasts(Compare *compare, Fault *fault) {
   Scratch scratch = {0};
   Err err = scratch_init(compare, &scratch, fault);
@@ -469,6 +479,7 @@ Err compare_make_contrasts(Compare *compare, Fault *fault) {
   if (!err) err = adjust(compare, false, fault);
   if (!err) err = adjust(compare, true, fault);
   if (!err) err = adjust_runs(compare, fault);
-  for (int i = 0; i < compare->n_contrasts && !err; i++) conclude(&compare->contrasts[i]);
+  for (int i = 0; i < compare->n_contrasts && !err; i++)
+    conclude(&compare->contrasts[i]);
   return err;
 }

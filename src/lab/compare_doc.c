@@ -1,5 +1,6 @@
-/* compare_doc.c: the page that says what a study shows: the tables of cells, effects and
- * contrasts; the sentences are those of compare_verdicts.c, compare_words.c, compare_reach.c. */
+/* compare_doc.c: the page that says what a study shows: the tables of cells, effects
+ * and contrasts; the sentences are those of compare_verdicts.c, compare_words.c,
+ * compare_reach.c. */
 #include "lab/compare_page.h"
 #include <math.h>
 #include <stdlib.h>
@@ -9,10 +10,10 @@ enum {
   BAR_COLUMNS = 20,          /* of a share of 100 % */
   MATRICES = 2               /* of interactions, at most */
 };
-static const double matrix_share = 0.02;   /* smallest share of a pair that is shown */
-static const double negligible_share = 0.0005;   /* pairs below it share a row */
+static const double matrix_share = 0.02; /* smallest share of a pair that is shown */
+static const double negligible_share = 0.0005; /* pairs below it share a row */
 
-/* -- cells --------------------------------------------------------------------------- */
+/* -- cells ------------------------------------------------------------------------- */
 
 static void add_counts(const Compare *compare, Text *text) {
   text_addf(text, "%d of %d trials complete", compare->n_complete, compare->n_trials);
@@ -46,7 +47,8 @@ static void add_heading(const Page *page) {
   text_addf(text, "%s%s, %s is better; %d cell%s, %d seed%s; ", spec->metric,
             *page->shown.unit ? " in" NO_BREAK "%" : "",
             spec->goal == COMPARE_MAX ? "higher" : "lower", compare->n_cells,
-            page_plural(compare->n_cells), compare->n_seeds, page_plural(compare->n_seeds));
+            page_plural(compare->n_cells), compare->n_seeds,
+            page_plural(compare->n_seeds));
   add_counts(compare, text);
   text_addf(text, "; 95" NO_BREAK "%% intervals of the mean over seeds, by %s",
             spec->bootstrap ? "bootstrap-t" : "Student's t");
@@ -59,7 +61,8 @@ static void add_heading(const Page *page) {
 /* "baseline, floor, 2 diverged" */
 static void add_note(const CompareCell *cell, Table *table) {
   const struct { int n; const char *word; } counts[] = {
-    {cell->n_diverged, "diverged"}, {cell->n_failed, "failed"}, {cell->n_missing, "to go"}};
+    {cell->n_diverged, "diverged"}, {cell->n_failed, "failed"},
+    {cell->n_missing, "to go"}};
   const struct { bool is; const char *word; } marks[] = {
     {cell->note, cell->note}, {cell->baseline, "baseline"}, {cell->floor, "floor"},
     {cell->ceiling, "ceiling"}};
@@ -68,12 +71,14 @@ static void add_note(const CompareCell *cell, Table *table) {
   for (int i = 0; i < 4; i++)
     if (marks[i].is) text_addf(note, "%s%s", comma, marks[i].word), comma = ", ";
   for (int i = 0; i < 3; i++)
-    if (counts[i].n) text_addf(note, "%s%d %s", comma, counts[i].n, counts[i].word), comma = ", ";
+    if (counts[i].n)
+      text_addf(note, "%s%d %s", comma, counts[i].n, counts[i].word), comma = ", ";
   table_cell_end(table);
 }
 
 /* Into one column, or one for each factor that varies. */
-static void add_cell_levels(const Compare *compare, int c, bool together, Table *table) {
+static void add_cell_levels(const Compare *compare, int c, bool together,
+                            Table *table) {
   if (together) compare_add_cell(compare, c, table_cell(table)), table_cell_end(table);
   for (int f = 0; !together && f < compare->spec.n_factors; f++)
     if (compare->varies[f])
@@ -83,7 +88,8 @@ static void add_cell_levels(const Compare *compare, int c, bool together, Table 
 static void level_columns(const Compare *compare, bool together, Table *table) {
   if (together) table_column(table, "cell", TABLE_TEXT, 0);
   for (int f = 0; !together && f < compare->spec.n_factors; f++)
-    if (compare->varies[f]) table_column(table, compare->spec.factors[f].name, TABLE_TEXT, 0);
+    if (compare->varies[f])
+      table_column(table, compare->spec.factors[f].name, TABLE_TEXT, 0);
 }
 
 static void add_cell_row(const Page *page, int c, bool together, Table *table) {
@@ -99,7 +105,8 @@ static void add_cell_row(const Page *page, int c, bool together, Table *table) {
   table_add(table, shown_value(shown, sample->median, buffer));
   table_add(table, shown_value(shown, sample->min, buffer));
   table_add(table, shown_value(shown, sample->max, buffer));
-  table_add(table, cell->n_diverged ? shown_value(shown, cell->imputed.mean, buffer) : "");
+  table_add(table,
+            cell->n_diverged ? shown_value(shown, cell->imputed.mean, buffer) : "");
   add_note(cell, table);
 }
 
@@ -114,7 +121,8 @@ static void fill_cells(const Page *page, int rows, bool together, Table *table) 
   table_column(table, "max", TABLE_NUMBER, 2);
   table_column(table, "div. as worst", TABLE_NUMBER, 1);
   table_column(table, "", TABLE_TEXT, 0);
-  for (int i = 0; i < rows; i++) add_cell_row(page, page->compare->order[i], together, table);
+  for (int i = 0; i < rows; i++)
+    add_cell_row(page, page->compare->order[i], together, table);
 }
 
 /* A row of the short page. */
@@ -141,7 +149,8 @@ static void fill_drawn(const Page *page, int rows, bool together, Table *table) 
   table_column(table, "95 % interval", TABLE_DRAWN, 0);
   table_column(table, "95 % interval", TABLE_NUMBER, 1);
   table_column(table, "", TABLE_TEXT, 0);
-  for (int i = 0; i < rows; i++) add_drawn_row(page, page->compare->order[i], together, table);
+  for (int i = 0; i < rows; i++)
+    add_drawn_row(page, page->compare->order[i], together, table);
 }
 
 /* "and 9 more, the last: sigmoid, batch 61.2; `runner ls study --cells` lists all" */
@@ -153,8 +162,9 @@ static void add_cells_left(const Page *page, int rows) {
   Text *text = doc_begin(page->doc, DOC_PARAGRAPH);
   text_addf(text, "and %d more, the last: ", compare->n_cells - rows);
   compare_add_cell(compare, last, text);
-  text_addf(text, " %s", sample->n ? shown_value(page->shown, sample->mean, buffer)
-                                   : "without a value");
+  text_addf(text, " %s",
+            sample->n ? shown_value(page->shown, sample->mean, buffer)
+                      : "without a value");
   if (compare->spec.listing)
     text_addf(text, "; " DOC_CODE "%s" DOC_END " lists all", compare->spec.listing);
 }
@@ -174,7 +184,7 @@ static void add_table(const Page *page, Fill *fill) {
 static void add_cells(const Page *page) { add_table(page, fill_cells); }
 static void add_drawn(const Page *page) { add_table(page, fill_drawn); }
 
-/* -- effects ------------------------------------------------------------------------- */
+/* -- effects ----------------------------------------------------------------------- */
 
 static void add_source(const Compare *compare, const StatEffect *effect, Text *text) {
   static const char *const names[] = {
@@ -191,7 +201,8 @@ static void add_source(const Compare *compare, const StatEffect *effect, Text *t
 
 /* Largest share first; seed and residual last. */
 static int by_share(const void *a, const void *b) {
-  const StatEffect *x = *(const StatEffect *const *)a, *y = *(const StatEffect *const *)b;
+  const StatEffect *x = *(const StatEffect *const *)a,
+                   *y = *(const StatEffect *const *)b;
   bool x_last = x->source >= STAT_BLOCK, y_last = y->source >= STAT_BLOCK;
   if (x_last != y_last) return x_last ? 1 : -1;
   if (x_last) return (int)x->source - (int)y->source;
@@ -199,7 +210,8 @@ static int by_share(const void *a, const void *b) {
   return x < y ? -1 : 1;
 }
 
-static void add_share_row(const Compare *compare, const StatEffect *effect, Table *table) {
+static void add_share_row(const Compare *compare, const StatEffect *effect,
+                          Table *table) {
   add_source(compare, effect, table_cell(table));
   table_cell_end(table);
   table_addf(table, "%.1f %%", 100 * effect->eta2);
@@ -215,8 +227,8 @@ static bool is_negligible(const StatEffect *effect) {
 }
 
 /* Rows of all effects; three and more negligible pairs are one. */
-static void add_share_rows(const Compare *compare, const StatEffect *const *sorted, int n,
-                           Table *table) {
+static void add_share_rows(const Compare *compare, const StatEffect *const *sorted,
+                           int n, Table *table) {
   int n_negligible = 0;
   for (int i = 0; i < n; i++) n_negligible += is_negligible(sorted[i]);
   bool fold = n_negligible >= 3, told = false;
@@ -235,7 +247,7 @@ static void add_share_rows(const Compare *compare, const StatEffect *const *sort
 
 static void add_shares(const Page *page) {
   const CompareGrid *grid = &page->compare->grid;
-  int n = grid->n_effects - 1;         /* without the total */
+  int n = grid->n_effects - 1; /* without the total */
   Table *table = doc_table(page->doc);
   const StatEffect **sorted = malloc((size_t)n * sizeof *sorted);
   if (!sorted) {
@@ -252,7 +264,8 @@ static void add_shares(const Page *page) {
   free(sorted);
 }
 
-static void add_level_name(const Compare *compare, int factor, int level, Table *table) {
+static void add_level_name(const Compare *compare, int factor, int level,
+                           Table *table) {
   compare_add_level(compare, factor, level, table_cell(table));
   table_cell_end(table);
 }
@@ -281,8 +294,8 @@ static void add_marginal_means(const Page *page) {
   }
 }
 
-/* The means of a pair of factors: rows are a's levels, columns b's. The pair's margins follow
- * each other, row by row. */
+/* The means of a pair of factors: rows are a's levels, columns b's. The pair's margins
+ * follow each other, row by row. */
 static void add_matrix(const Page *page, const StatEffect *effect) {
   const CompareGrid *grid = &page->compare->grid;
   const CompareMargin *first = grid->margins, *end = grid->margins + grid->n_margins;
@@ -296,15 +309,19 @@ static void add_matrix(const Page *page, const StatEffect *effect) {
   Table *table = doc_table(page->doc);
   table->split = true;
   table_column(table, "", TABLE_TEXT, 0);
-  for (const CompareMargin *m = first; m < end && m->a == effect->a && m->b == effect->b &&
-                                       m->level_a == first->level_a; m++) {
+  for (const CompareMargin *m = first;
+       m < end && m->a == effect->a && m->b == effect->b &&
+       m->level_a == first->level_a;
+       m++) {
     Text name = {0};
     compare_add_level(page->compare, m->b, m->level_b, &name);
     table_column(table, name.data ? name.data : "", TABLE_NUMBER, 0);
     text_deinit(&name);
   }
-  for (const CompareMargin *m = first; m < end && m->a == effect->a && m->b == effect->b; m++) {
-    if (m->level_b == first->level_b) add_level_name(page->compare, m->a, m->level_a, table);
+  for (const CompareMargin *m = first;
+       m < end && m->a == effect->a && m->b == effect->b; m++) {
+    if (m->level_b == first->level_b)
+      add_level_name(page->compare, m->a, m->level_a, table);
     table_add(table, shown_value(page->shown, m->sample.mean, buffer));
   }
 }
@@ -337,23 +354,26 @@ static void add_effects(const Page *page) {
   bool varies = grid->n_factors > 0 && !isnan(grid->effects[0].eta2);
   Text *text = doc_begin(page->doc, DOC_PARAGRAPH);
   if (grid->n_factors == 0)
-    text_addf(text, "What each factor explains: not told, %s.", page->compare->n_complete
-              ? "there is no complete grid of two levels or more" : "no trial has a value");
+    text_addf(text, "What each factor explains: not told, %s.",
+              page->compare->n_complete
+                  ? "there is no complete grid of two levels or more"
+                  : "no trial has a value");
   else
     text_addf(text, "What each factor explains: %s on %s.",
               varies ? "shares of variance" : "nothing varies", grid->text);
   if (!varies) return;
   add_shares(page);
-  doc_say(page->doc, DOC_NOTE, "They describe this grid and test nothing: other levels would "
-          "give other shares. omega^2 takes off what chance alone would give.");
+  doc_say(page->doc, DOC_NOTE,
+          "They describe this grid and test nothing: other levels would give other "
+          "shares. omega^2 takes off what chance alone would give.");
   if (grid->n_factors > 1) add_marginal_means(page);
   add_matrices(page);
 }
 
-/* -- contrasts ----------------------------------------------------------------------- */
+/* -- contrasts --------------------------------------------------------------------- */
 
-/* "worse", or "worse (9/10 seeds, 5/6 settings)" if not all were used: what qualifies the
- * verdict stands with it, so that no narrow table is without. */
+/* "worse", or "worse (9/10 seeds, 5/6 settings)" if not all were used: what qualifies
+ * the verdict stands with it, so that no narrow table is without. */
 static void add_verdict(const Compare *compare, const CompareContrast *contrast,
                         const CompareAnalysis *analysis, Table *table) {
   Text *text = table_cell(table);
@@ -368,7 +388,8 @@ static void add_verdict(const Compare *compare, const CompareContrast *contrast,
     between = ", ";
   }
   if (analysis->n_settings < contrast->n_settings && analysis->n_settings > 0) {
-    text_addf(text, "%s%d/%d settings", between, analysis->n_settings, contrast->n_settings);
+    text_addf(text, "%s%d/%d settings", between, analysis->n_settings,
+              contrast->n_settings);
     between = ", ";
   }
   if (*between == ',') text_add(text, ")");
@@ -380,19 +401,21 @@ static void add_numbers(const Page *page, const CompareContrast *contrast,
   const StatPaired *paired = &analysis->paired;
   const Shown shown = page->shown;
   char buffer[SHOWN_BYTES];
-  double won = round(2 * paired->won * paired->n) / 2;   /* ties are halves */
+  double won = round(2 * paired->won * paired->n) / 2; /* ties are halves */
   table_add(table, paired->n ? shown_difference(shown, paired->mean, buffer) : "-");
   table_add(table, shown_difference_interval(shown, paired->interval, buffer));
   if (paired->n < 2 || isnan(paired->d_z)) table_add(table, "");
   else table_addf(table, "%.2f", paired->d_z);
   table_add(table, paired->n < 2 ? "" : shown_p(paired->p, buffer));
-  if (page->compare->n_contrasts > 1) table_add(table, shown_p(analysis->p_holm, buffer));
+  if (page->compare->n_contrasts > 1)
+    table_add(table, shown_p(analysis->p_holm, buffer));
   table_add(table, paired->n ? shown_p(paired->p_flip, buffer) : "");
   if (paired->n == 0) table_add(table, "");
   else table_addf(table, "%.*f/%d", won != floor(won), won, paired->n);
   if (paired->n == 0) table_add(table, "");
-  else table_addf(table, "%.0f-%.0f %%", 100 * paired->won_interval.low,
-                  100 * paired->won_interval.high);
+  else
+    table_addf(table, "%.0f-%.0f %%", 100 * paired->won_interval.low,
+               100 * paired->won_interval.high);
   add_verdict(page->compare, contrast, analysis, table);
 }
 
@@ -415,7 +438,8 @@ static void add_contrast_rows(const Page *page, int i, Table *table) {
   const CompareContrast *contrast = &page->compare->contrasts[i];
   Text *cell = table_cell(table);
   if (i > 0 && contrast->factor == contrast[-1].factor) text_add(cell, "");
-  else if (contrast->factor >= 0) compare_add_factor(page->compare, contrast->factor, cell);
+  else if (contrast->factor >= 0)
+    compare_add_factor(page->compare, contrast->factor, cell);
   else text_add(cell, "cells");
   table_cell_end(table);
   compare_add_contrast(page->compare, contrast, cell);
@@ -431,10 +455,12 @@ static void add_contrasts(const Page *page) {
   const Compare *compare = page->compare;
   Text *text = doc_begin(page->doc, DOC_PARAGRAPH);
   if (compare->n_contrasts == 0 || compare->n_complete == 0) {
-    text_addf(text, "Contrasts: %s", compare->n_contrasts ? "none yet, no trial has a value."
+    text_addf(text, "Contrasts: %s",
+              compare->n_contrasts    ? "none yet, no trial has a value."
               : compare->n_cells == 1 ? "none, there is one cell."
-              : compare_is_drawn(compare) ? "none, points that are drawn have no baseline."
-                                          : "none, no two cells differ in one factor alone.");
+              : compare_is_drawn(compare)
+                  ? "none, points that are drawn have no baseline."
+                  : "none, no two cells differ in one factor alone.");
     return;
   }
   bool settings = false;
@@ -469,7 +495,8 @@ static void add_short(const Page *page) {
 
 void compare_doc(const Compare *compare, int parts, Doc *doc) {
   static void (*const add[])(const Page *page) = {
-      page_verdicts, add_cells, add_effects, add_contrasts, page_reach, page_words, add_short};
+      page_verdicts, add_cells, add_effects, add_contrasts, page_reach, page_words,
+      add_short};
   const Page page = {compare, shown_of(compare), doc};
   bool nothing = compare->n_complete + compare->n_diverged == 0;
   if (nothing && (parts & (COMPARE_VERDICTS | COMPARE_SHORT))) {

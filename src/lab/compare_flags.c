@@ -3,26 +3,27 @@
  * Ends of the scale. Where a configuration cannot get worse (a network that answers one
  * class only), differences between such configurations are squeezed to nothing, and the
  * spread with them. A cell is at the floor if
- *   its mean is within 2 % of the metric's range (low to high, if known) of the bad end; or
- *   at least half of its values are alike (within 1 % of the range of all values) and as
- *   bad as the worst of the study, and either at least two of them are equal to the last
- *   bit, or another cell is so too and its sd is at most a quarter of the median of the
- *   cells that are not.
- * A cell is at the ceiling if its mean is within 2 % of the range of the good end, or at
- * least half of its values, and two, are equal to the study's best to the last bit.
- * Where a measure is coarse (the accuracy on 100 rows), equal values are nothing special: the
- * second of each pair of rules holds only if the end has at least twice as many values as any
- * other value has.
+ *   its mean is within 2 % of the metric's range (low to high, if known) of the bad
+ * end; or at least half of its values are alike (within 1 % of the range of all values)
+ * and as bad as the worst of the study, and either at least two of them are equal to
+ * the last bit, or another cell is so too and its sd is at most a quarter of the median
+ * of the cells that are not. A cell is at the ceiling if its mean is within 2 % of the
+ * range of the good end, or at least half of its values, and two, are equal to the
+ * study's best to the last bit. Where a measure is coarse (the accuracy on 100 rows),
+ * equal values are nothing special: the second of each pair of rules holds only if the
+ * end has at least twice as many values as any other value has.
  *
- * Runs at the floor. Where some runs of a configuration learn and others do not, its mean tells
- * of neither. A run is at the floor if its own value is within 2 % of the metric's range of the
- * bad end; or its value is like the worst of the study, and its cell is at the floor, or the
- * study has such a floor: some cell has values both there and elsewhere, at least two are there,
- * and either half of the range of all values separates them from the rest, or the end has twice
- * as many as any other value and a tenth of the range does, or three are equal to the last bit.
+ * Runs at the floor. Where some runs of a configuration learn and others do not, its
+ * mean tells of neither. A run is at the floor if its own value is within 2 % of the
+ * metric's range of the bad end; or its value is like the worst of the study, and its
+ * cell is at the floor, or the study has such a floor: some cell has values both there
+ * and elsewhere, at least two are there, and either half of the range of all values
+ * separates them from the rest, or the end has twice as many as any other value and a
+ * tenth of the range does, or three are equal to the last bit.
  *
- * Variances. They count as unequal if Brown and Forsythe's test over the cells with five
- * trials or more gives p < .05 and the largest sd is at least twice the smallest. */
+ * Variances. They count as unequal if Brown and Forsythe's test over the cells with
+ * five trials or more gives p < .05 and the largest sd is at least twice the
+ * smallest. */
 #include "lab/compare_private.h"
 #include <math.h>
 #include <stdlib.h>
@@ -35,12 +36,12 @@ enum {
 };
 
 typedef struct Ends {
-  double bad, good;          /* the worst and the best value of the study */
-  double alike;              /* values closer than that are alike */
-  bool crowded_bad, crowded_good;   /* see stands_out */
-  bool has_floored;          /* some cells have runs both at the bad end and apart from it */
-  int n_alike;               /* cells with half of their values at the bad end */
-  double sd_elsewhere;       /* see there */
+  double bad, good;               /* the worst and the best value of the study */
+  double alike;                   /* values closer than that are alike */
+  bool crowded_bad, crowded_good; /* see stands_out */
+  bool has_floored;    /* some cells have runs both at the bad end and apart from it */
+  int n_alike;         /* cells with half of their values at the bad end */
+  double sd_elsewhere; /* see there */
 } Ends;
 
 static Ends find_ends(const Compare *compare) {
@@ -80,8 +81,8 @@ static int by_value(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-/* Are there more values within `tolerance` of `end` than a coarse measure would give? The
- * values are sorted. */
+/* Are there more values within `tolerance` of `end` than a coarse measure would give?
+ * The values are sorted. */
 static bool stands_out(const double *values, int64_t n, double end, double tolerance) {
   int64_t at_end = 0, most = 0, run = 0;
   for (int64_t i = 0; i < n; i++) {
@@ -99,8 +100,8 @@ static bool is_alike(const Compare *compare, int cell, Ends ends) {
   return n > 0 && 2 * count_at(compare, cell, ends.bad, ends.alike) >= n;
 }
 
-/* The median sd of the cells that are not at the bad end; NaN: there is none. `sds` has room
- * for all cells. */
+/* The median sd of the cells that are not at the bad end; NaN: there is none. `sds` has
+ * room for all cells. */
 static double sd_elsewhere(const Compare *compare, Ends ends, double *sds) {
   int n = 0;
   for (int c = 0; c < compare->n_cells; c++)
@@ -144,7 +145,8 @@ static Err find_crowds(const Compare *compare, Ends *ends, Fault *fault) {
   ends->crowded_good = stands_out(values, n, ends->good, 0);
   ends->has_floored = is_apart(values, n, *ends) && any_cell_is_mixed(compare, *ends);
   ends->sd_elsewhere = sd_elsewhere(compare, *ends, values);
-  for (int c = 0; c < compare->n_cells; c++) ends->n_alike += is_alike(compare, c, *ends);
+  for (int c = 0; c < compare->n_cells; c++)
+    ends->n_alike += is_alike(compare, c, *ends);
   free(values);
   return ERR_OK;
 }
@@ -167,7 +169,8 @@ static void flag_runs(Compare *compare, int c, Ends ends) {
   double value;
   for (int s = 0; s < compare->n_seeds; s++) {
     if (!compare_value(compare, c, s, false, &value)) continue;
-    bool at_end = fabs(value - ends.bad) <= ends.alike && (cell->floor || ends.has_floored);
+    bool at_end = fabs(value - ends.bad) <= ends.alike &&
+                  (cell->floor || ends.has_floored);
     cell->n_floored += at_end || near_bound(compare, value, false);
   }
 }

@@ -1,25 +1,26 @@
 /* compare_grid.c: the largest complete sub-grid, and what each factor explains on it.
  *
- * The dimensions are the factors that vary (of those that change together, the first) and
- * the seeds; a factor that does not apply counts as one more level. Of the dense table of
- * their levels the largest complete part is chosen (if it can be, with two seeds, which
- * leaves a residual); factors with one level left in it are
- * held fixed. */
+ * The dimensions are the factors that vary (of those that change together, the first)
+ * and the seeds; a factor that does not apply counts as one more level. Of the dense
+ * table of their levels the largest complete part is chosen (if it can be, with two
+ * seeds, which leaves a residual); factors with one level left in it are held fixed. */
 #include "lab/compare_private.h"
 #include "lab/stat_grid.h"
 #include <math.h>
 #include <string.h>
 
-enum { DENSE_MAX = 1 << 20 };   /* combinations of the table; a sparser study has no grid */
+enum {
+  DENSE_MAX = 1 << 20
+}; /* combinations of the table; a sparser study has no grid */
 
 typedef struct Dense {
-  int n_dims;                /* seeds included, as the last */
+  int n_dims; /* seeds included, as the last */
   int factor[STAT_FACTORS_MAX];
   int sizes[STAT_FACTORS_MAX];
-  int *levels[STAT_FACTORS_MAX];   /* that occur, of each factor, ascending */
-  int64_t n;                 /* combinations */
-  int *cell;                 /* per combination of levels; -1: none */
-  bool *keep;                /* per level of each dimension */
+  int *levels[STAT_FACTORS_MAX]; /* that occur, of each factor, ascending */
+  int64_t n;                     /* combinations */
+  int *cell;                     /* per combination of levels; -1: none */
+  bool *keep;                    /* per level of each dimension */
   int first[STAT_FACTORS_MAX];
 } Dense;
 
@@ -82,9 +83,8 @@ static Err choose(Compare *compare, Dense *dense, Fault *fault) {
   for (int64_t i = 0; i < dense->n; i++) {
     int cell = dense->cell[i / compare->n_seeds];
     double value;
-    present[i] =
-        cell >= 0 && compare_value(compare, cell, (int)(i % compare->n_seeds), false,
-                                   &value);
+    present[i] = cell >= 0 && compare_value(compare, cell, (int)(i % compare->n_seeds),
+                                            false, &value);
   }
   int64_t count;
   return stat_grid_largest(present, dense->sizes, dense->n_dims, 2, dense->keep, &count,
@@ -106,16 +106,19 @@ static double *kept_values(Compare *compare, const Dense *dense, Fault *fault) {
     int64_t rest = i;
     for (int d = dense->n_dims - 1; d >= 0; rest /= dense->sizes[d--])
       kept = kept && dense->keep[dense->first[d] + rest % dense->sizes[d]];
-    if (kept) compare_value(compare, dense->cell[i / compare->n_seeds],
-                            (int)(i % compare->n_seeds), false, &values[n++]);
+    if (kept)
+      compare_value(compare, dense->cell[i / compare->n_seeds],
+                    (int)(i % compare->n_seeds), false, &values[n++]);
   }
   return values;
 }
 
-/* -- what it is, in words ------------------------------------------------------------ */
+/* -- what it is, in words ---------------------------------------------------------- */
 
-/* "activation without sigmoid", or "activation in {relu, tanh}", whichever is shorter. */
-static void add_dimension(const Compare *compare, const Dense *dense, int d, Text *out) {
+/* "activation without sigmoid", or "activation in {relu, tanh}", whichever is
+ * shorter. */
+static void add_dimension(const Compare *compare, const Dense *dense, int d,
+                          Text *out) {
   int kept = n_kept(dense, d);
   bool tell_kept = 2 * kept <= dense->sizes[d];
   const char *between = "";
@@ -148,13 +151,14 @@ static Err describe(Compare *compare, const Dense *dense, Fault *fault) {
     between = "; ";
   }
   grid->text = text.failed ? NULL : compare_copy(compare, text.data, fault);
-  Err err = text.failed ? fault_memory(fault, text.n_bytes)
-          : grid->text ? ERR_OK : ERR_MEMORY;
+  Err err = text.failed  ? fault_memory(fault, text.n_bytes)
+            : grid->text ? ERR_OK
+                         : ERR_MEMORY;
   text_deinit(&text);
   return err;
 }
 
-/* -- effects and margins ------------------------------------------------------------- */
+/* -- effects and margins ----------------------------------------------------------- */
 
 /* The chosen grid's factors, as dimensions of the dense table. */
 typedef struct Kept {
@@ -176,7 +180,8 @@ static Err make_effects(Compare *compare, const Dense *dense, const Kept *kept,
   grid->n_effects = stat_anova_count(kept->n, grid->n_seeds);
   grid->effects = compare_alloc(compare, grid->n_effects, sizeof *grid->effects, fault);
   if (!grid->effects) return ERR_MEMORY;
-  Err err = stat_anova(values, kept->levels, kept->n, grid->n_seeds, grid->effects, fault);
+  Err err = stat_anova(values, kept->levels, kept->n, grid->n_seeds, grid->effects,
+                       fault);
   for (int i = 0; i < grid->n_effects && !err; i++) {
     StatEffect *effect = &grid->effects[i];
     if (effect->a >= 0) effect->a = dense->factor[kept->dim[effect->a]];
@@ -189,7 +194,8 @@ static Err make_effects(Compare *compare, const Dense *dense, const Kept *kept,
 static Err bootstrap_margin(const Compare *compare, const double *values,
                             CompareMargin *margin, Fault *fault) {
   Text name = {0};
-  const int factors[] = {margin->a, margin->b}, levels[] = {margin->level_a, margin->level_b};
+  const int factors[] = {margin->a, margin->b},
+            levels[] = {margin->level_a, margin->level_b};
   for (int i = 0; i < 2 && factors[i] >= 0; i++)
     text_addf(&name, "%s=%s ", compare->spec.factors[factors[i]].name,
               compare_level(compare, factors[i], levels[i]));
@@ -213,7 +219,7 @@ static Err add_margins(Compare *compare, const Dense *dense, const Kept *kept, i
     margin->b = b < 0 ? -1 : dense->factor[kept->dim[b]];
     margin->level_a = kept_level(dense, kept->dim[a], i / n_b);
     margin->level_b = b < 0 ? -1 : kept_level(dense, kept->dim[b], i % n_b);
-    const double *means = sums + (int64_t)i * grid->n_seeds;   /* one for each seed */
+    const double *means = sums + (int64_t)i * grid->n_seeds; /* one for each seed */
     Err err = stat_sample(means, grid->n_seeds, &margin->sample, fault);
     if (!err && compare->spec.bootstrap)
       err = bootstrap_margin(compare, means, margin, fault);
@@ -228,7 +234,8 @@ static Err make_margins(Compare *compare, const Dense *dense, const Kept *kept,
   int64_t n = 0;
   for (int a = 0; a < kept->n; a++) {
     n += kept->levels[a];
-    for (int b = a + 1; b < kept->n; b++) n += (int64_t)kept->levels[a] * kept->levels[b];
+    for (int b = a + 1; b < kept->n; b++)
+      n += (int64_t)kept->levels[a] * kept->levels[b];
   }
   grid->margins = compare_alloc(compare, n, sizeof *grid->margins, fault);
   double *sums = compare_alloc(compare, dense->n, sizeof *sums, fault);

@@ -1,18 +1,16 @@
 /* compare_json.c: a comparison as JSON, in the metric's own unit.
  *
- *   { name, metric, goal, range, rope, rope_of: another metric whose rope is not applied,
- *     seeds, trials: {planned, complete, ...}, worst,
- *     factors: [{name, levels, baseline, baseline_given, together_with}],
- *     cells: [{levels: {factor: level}, baseline, n, mean, sd, interval, ...}], best
- *     first, by diverged_as_worst where trials diverged,
- *     grid: {text, whole, cells, seeds, effects: [...], margins: [...]},
+ *   { name, metric, goal, range, rope, rope_of: another metric whose rope is not
+ * applied, seeds, trials: {planned, complete, ...}, worst, factors: [{name, levels,
+ * baseline, baseline_given, together_with}], cells: [{levels: {factor: level},
+ * baseline, n, mean, sd, interval, ...}], best first, by diverged_as_worst where trials
+ * diverged, grid: {text, whole, cells, seeds, effects: [...], margins: [...]},
  *     resolution, looks, level,
- *     contrasts: [{factor, a, b, verdict, typical_runs, runs_a, runs_b, p_runs, p_runs_holm,
- *     complete: {...}, diverged_as_worst: {...}}],
- *     reach: {seeds, contrasts, level, seeds_needed, sd,
- *     finds: [{seeds, level, sds, difference}]},
- *     variances: {p, sd_min, sd_max, unequal}, floor, ceiling }
- * A number that is not there is null; an interval is [low, high] or null. */
+ *     contrasts: [{factor, a, b, verdict, typical_runs, runs_a, runs_b, p_runs,
+ * p_runs_holm, complete: {...}, diverged_as_worst: {...}}], reach: {seeds, contrasts,
+ * level, seeds_needed, sd, finds: [{seeds, level, sds, difference}]}, variances: {p,
+ * sd_min, sd_max, unequal}, floor, ceiling } A number that is not there is null; an
+ * interval is [low, high] or null. */
 #include "lab/compare_private.h"
 #include <math.h>
 
@@ -56,13 +54,15 @@ static Json *factors_json(const Compare *compare) {
   for (int f = 0; f < compare->spec.n_factors; f++) {
     const CompareFactor *factor = &compare->spec.factors[f];
     Json *map = json_map(), *levels = json_list();
-    for (int l = 0; l < factor->n_levels; l++) json_push_text(levels, factor->levels[l]);
+    for (int l = 0; l < factor->n_levels; l++)
+      json_push_text(levels, factor->levels[l]);
     json_put_text(map, "name", factor->name);
     json_put(map, "levels", levels);
     json_put_text(map, "baseline", compare_level(compare, f, factor->baseline));
     json_put_bool(map, "baseline_given", compare->baseline_given[f]);
     if (!compare_leads(compare, f))
-      json_put_text(map, "together_with", compare->spec.factors[compare->alias[f]].name);
+      json_put_text(map, "together_with",
+                    compare->spec.factors[compare->alias[f]].name);
     json_push(list, map);
   }
   return list;
@@ -121,8 +121,7 @@ static void put_side(Json *map, const char *key, const Compare *compare,
                      const CompareContrast *contrast, int side) {
   if (contrast->factor < 0)
     json_put(map, key, levels_json(compare, compare->cells[side].levels));
-  else
-    json_put_text(map, key, compare_level(compare, contrast->factor, side));
+  else json_put_text(map, key, compare_level(compare, contrast->factor, side));
 }
 
 static Json *runs_json(CompareRuns runs) {
@@ -139,8 +138,9 @@ static Json *contrasts_json(const Compare *compare) {
   for (int i = 0; i < compare->n_contrasts; i++) {
     const CompareContrast *contrast = &compare->contrasts[i];
     Json *map = json_map();
-    json_put_text(map, "factor", contrast->factor < 0 ? NULL
-                  : compare->spec.factors[contrast->factor].name);
+    json_put_text(map, "factor",
+                  contrast->factor < 0 ? NULL
+                                       : compare->spec.factors[contrast->factor].name);
     put_side(map, "a", compare, contrast, contrast->a);
     put_side(map, "b", compare, contrast, contrast->b);
     json_put_text(map, "verdict", compare_verdict_name(contrast->verdict));
@@ -241,8 +241,9 @@ static void put_spec(Json *map, const Compare *compare) {
   json_put_text(map, "name", spec->name);
   json_put_text(map, "metric", spec->metric);
   json_put_text(map, "goal", spec->goal == COMPARE_MAX ? "max" : "min");
-  put_interval(map, "range", bounded ? (StatInterval){spec->low, spec->high}
-                                     : (StatInterval){NAN, NAN});
+  put_interval(map, "range",
+               bounded ? (StatInterval){spec->low, spec->high}
+                       : (StatInterval){NAN, NAN});
   put_number(map, "rope", spec->rope > 0 ? spec->rope : NAN);
   if (spec->rope_of) json_put_text(map, "rope_of", spec->rope_of);
   json_put_text(map, "intervals", spec->bootstrap ? "bootstrap-t" : "t");

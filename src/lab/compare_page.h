@@ -20,7 +20,8 @@ void page_verdicts(const Page *page);
 void page_reach(const Page *page);
 void page_words(const Page *page);
 
-/* Those of the short page: what is decided, and what limits that; what is open; cautions. */
+/* Those of the short page: what is decided, and what limits that; what is open;
+ * cautions. */
 void page_decided(const Page *page);
 void page_open(const Page *page);
 void page_cautions(const Page *page);

@@ -1,4 +1,5 @@
-/* compare_private.h: what the parts of compare share: memory, table of trials, names. */
+/* compare_private.h: what the parts of compare share: memory, table of trials,
+ * names. */
 #ifndef LAB_COMPARE_PRIVATE_H
 #define LAB_COMPARE_PRIVATE_H
 
@@ -6,8 +7,8 @@
 
 /* value and state of cell c and seed s stand at c * n_seeds + s. */
 typedef struct Trials {
-  double *value;             /* of complete ones; else NaN */
-  CompareState *state;       /* a combination that is not planned is missing */
+  double *value;       /* of complete ones; else NaN */
+  CompareState *state; /* a combination that is not planned is missing */
 } Trials;
 
 /* The analysis that a verdict comes from: of complete trials, where there are any. */
@@ -35,9 +36,10 @@ void *compare_alloc(Compare *compare, int64_t n, size_t size, Fault *fault);
 /* A copy of that memory. */
 char *compare_copy(Compare *compare, const char *text, Fault *fault);
 
-/* The trial's value if it is complete, or, when `impute` is set, the worst if it diverged.
- * False: none. */
-bool compare_value(const Compare *compare, int cell, int seed, bool impute, double *out);
+/* The trial's value if it is complete, or, when `impute` is set, the worst if it
+ * diverged. False: none. */
+bool compare_value(const Compare *compare, int cell, int seed, bool impute,
+                   double *out);
 
 /* Index of the cell with these levels, or -1. */
 int compare_find_cell(const Compare *compare, const int *levels);
@@ -59,12 +61,13 @@ bool compare_is_drawn(const Compare *compare);
 void compare_add_factor(const Compare *compare, int factor, Text *out);
 void compare_add_level(const Compare *compare, int factor, int level, Text *out);
 void compare_add_cell(const Compare *compare, int cell, Text *out);
-/* Two cells with what is told between them: "tanh beats relu at he_normal" where they share
- * levels, else "tanh, he_normal beats the baseline", "... beats relu, lecun_normal". */
+/* Two cells with what is told between them: "tanh beats relu at he_normal" where they
+ * share levels, else "tanh, he_normal beats the baseline", "... beats relu,
+ * lecun_normal". */
 void compare_add_cells(const Compare *compare, int a, const char *between, int b,
                        Text *out);
-/* "tanh - relu", "lr=0.1 - 0.2", "encoder=large - small"; of cells "he_normal: tanh - relu",
- * "tanh - baseline". */
+/* "tanh - relu", "lr=0.1 - 0.2", "encoder=large - small"; of cells "he_normal: tanh -
+ * relu", "tanh - baseline". */
 void compare_add_contrast(const Compare *compare, const CompareContrast *contrast,
                           Text *out);
 

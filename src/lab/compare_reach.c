@@ -1,8 +1,9 @@
-/* compare_reach.c: what the seeds can show: the smallest difference that they find, before
- * anything has run in standard deviations of the differences, then in the metric's unit.
+/* compare_reach.c: what the seeds can show: the smallest difference that they find,
+ * before anything has run in standard deviations of the differences, then in the
+ * metric's unit.
  *
- * After Holm the first of m contrasts is tested at level / m: so it is counted, as if one
- * difference were there. */
+ * After Holm the first of m contrasts is tested at level / m: so it is counted, as if
+ * one difference were there. */
 #include "lab/compare_page.h"
 #include "lab/stat_power.h"
 #include <math.h>
@@ -49,10 +50,10 @@ CompareReach compare_reach(const Compare *compare) {
   return reach;
 }
 
-/* -- in words ------------------------------------------------------------------------ */
+/* -- in words ---------------------------------------------------------------------- */
 
-static void add_row(const CompareReach *reach, Shown shown, const char *title, bool in_sds,
-                    Table *table) {
+static void add_row(const CompareReach *reach, Shown shown, const char *title,
+                    bool in_sds, Table *table) {
   char buffer[SHOWN_BYTES];
   table_add(table, title);
   for (int i = 0; i < reach->n; i++)
@@ -73,8 +74,8 @@ static void add_finds(const Page *page, const CompareReach *reach) {
   }
   add_row(reach, page->shown, "in sd", true, table);
   if (isnan(compare->sd)) return;
-  add_row(reach, page->shown, *page->shown.difference_unit ? "in points" : "in its unit", false,
-          table);
+  add_row(reach, page->shown,
+          *page->shown.difference_unit ? "in points" : "in its unit", false, table);
 }
 
 /* "5 seeds find a difference of 2.76 sd or more, which is 1.93 points so far" */
@@ -84,16 +85,17 @@ static void add_planned(const Compare *compare, const CompareReach *reach, Shown
   char size[SHOWN_BYTES];
   int n_seeds = compare->n_seeds;
   if (n_seeds < STAT_TEST_MIN) {
-    text_addf(text, "%d seed%s too few for a verdict, which takes at least %d; of more, each "
-              "number finds a difference of at least this size", n_seeds,
-              n_seeds == 1 ? " is" : "s are", STAT_TEST_MIN);
+    text_addf(text,
+              "%d seed%s too few for a verdict, which takes at least %d; of more, each "
+              "number finds a difference of at least this size",
+              n_seeds, n_seeds == 1 ? " is" : "s are", STAT_TEST_MIN);
     return;
   }
   while (find->n_seeds != n_seeds) find++;
   text_addf(text, "%d seeds find a difference of %.2f sd or more", n_seeds, find->sds);
   if (!isnan(find->difference))
-    text_addf(text, ", which is %s%s so far,", shown_size(shown, find->difference, size),
-              shown.difference_unit);
+    text_addf(text, ", which is %s%s so far,",
+              shown_size(shown, find->difference, size), shown.difference_unit);
 }
 
 void page_reach(const Page *page) {
@@ -102,9 +104,9 @@ void page_reach(const Page *page) {
   const Page own = {compare, shown_by(page->shown, compare->sd), page->doc};
   Text *text = doc_begin(page->doc, DOC_PARAGRAPH);
   if (reach.n == 0) {
-    text_addf(text, "Nothing is compared: %s.", compare_is_drawn(compare)
-              ? "points that are drawn have no baseline"
-              : "no two cells differ in one factor alone");
+    text_addf(text, "Nothing is compared: %s.",
+              compare_is_drawn(compare) ? "points that are drawn have no baseline"
+                                        : "no two cells differ in one factor alone");
     return;
   }
   add_planned(compare, &reach, own.shown, text);
@@ -112,11 +114,13 @@ void page_reach(const Page *page) {
   if (compare->n_contrasts > 1)
     text_addf(text, ", corrected for %d contrasts", compare->n_contrasts);
   if (compare->spec.looks > 1)
-    text_addf(text, "%s %d looks", compare->n_contrasts > 1 ? " and" : ", corrected for",
+    text_addf(text, "%s %d looks",
+              compare->n_contrasts > 1 ? " and" : ", corrected for",
               compare->spec.looks);
   if (reach.finds[reach.n - 1].level < compare->level)
     text_addf(text, ". More than %d seeds are told with the look that they would add",
               compare->n_seeds);
-  text_add(text, ". The sd is how much the difference of two varies from seed to seed.");
+  text_add(text,
+           ". The sd is how much the difference of two varies from seed to seed.");
   add_finds(&own, &reach);
 }

@@ -1,6 +1,6 @@
-/* compare_show.c: numbers with as many decimals as their spread gives sense to: two digits
- * of the smallest standard deviation, or of the smallest half width of an interval, unless
- * it is far below the typical one. */
+/* compare_show.c: numbers with as many decimals as their spread gives sense to: two
+ * digits of the smallest standard deviation, or of the smallest half width of an
+ * interval, unless it is far below the typical one. */
 #include "lab/compare_show.h"
 #include <math.h>
 #include <stdio.h>
@@ -12,9 +12,9 @@ enum {
   DECIMALS_MORE = 3,         /* for the smallest spread, than the typical one needs */
   DIGITS_MAX = 12            /* of a value, those before the point included */
 };
-static const double plain_max = 1e15;  /* larger ones, beside others that are small, have a
-                                          power of ten */
-static const double half_up = 1e-9;    /* p of .0625 is .063: those of few seeds end so */
+static const double plain_max = 1e15; /* larger ones, beside others that are small, have
+                                         a power of ten */
+static const double half_up = 1e-9; /* p of .0625 is .063: those of few seeds end so */
 
 static int by_value(const void *a, const void *b) {
   double x = *(const double *)a, y = *(const double *)b;
@@ -24,13 +24,14 @@ static int by_value(const void *a, const void *b) {
 /* Decimals that show two digits of `spread`; `otherwise` if there is none. */
 static int decimals_of(double spread, int otherwise) {
   if (!(spread > 0) || isinf(spread)) return otherwise;
-  /* cppcheck-suppress [floatConversionOverflow,invalidFunctionArg] ; spread is above 0 */
+  /* cppcheck-suppress [floatConversionOverflow,invalidFunctionArg] ; spread is above
+   * 0 */
   int decimals = 1 - (int)floor(log10(spread));
   return decimals < 0 ? 0 : decimals;
 }
 
-/* Decimals for n spreads, which are sorted: those of the typical one (the median of what is
- * above 0), or as many more as the smallest needs, within reason. */
+/* Decimals for n spreads, which are sorted: those of the typical one (the median of
+ * what is above 0), or as many more as the smallest needs, within reason. */
 static int decimals_for(double *spreads, int n, int otherwise) {
   qsort(spreads, (size_t)n, sizeof *spreads, by_value);
   int first = 0;
@@ -48,14 +49,16 @@ static int whole_digits(double value) {
   return n;
 }
 
-/* What a contrast's numbers must tell: the half width, or where there is none the difference
- * itself. */
+/* What a contrast's numbers must tell: the half width, or where there is none the
+ * difference itself. */
 static double contrast_spread(const StatPaired *paired) {
   double half = (paired->interval.high - paired->interval.low) / 2;
   return half == 0 ? fabs(paired->mean) : half;
 }
 
-static int at_most(int decimals, int limit) { return decimals < limit ? decimals : limit; }
+static int at_most(int decimals, int limit) {
+  return decimals < limit ? decimals : limit;
+}
 
 Shown shown_of(const Compare *compare) {
   const CompareSpec *spec = &compare->spec;
@@ -64,7 +67,7 @@ Shown shown_of(const Compare *compare) {
     shown = (Shown){100, 2, 2, NO_BREAK "%", NO_BREAK "points", 0, 1};
   int n = compare->n_cells, m = compare->n_contrasts;
   double *numbers = malloc(((size_t)n + (size_t)m + 1) * sizeof *numbers);
-  if (!numbers) return shown;        /* plain decimals will do */
+  if (!numbers) return shown; /* plain decimals will do */
   double largest = 0;
   for (int i = 0; i < n; i++) {
     const StatSample *sample = &compare->cells[i].sample;
@@ -79,8 +82,8 @@ Shown shown_of(const Compare *compare) {
   bool beyond = largest >= 1e9 || (decimals > DECIMALS_MAX && largest < 1e-6);
   int limit = at_most(DECIMALS_MAX, DIGITS_MAX - whole_digits(largest));
   shown.decimals = beyond ? -1 : at_most(decimals, limit);
-  shown.difference_decimals =
-      of_differences > shown.decimals ? of_differences : shown.decimals;
+  shown.difference_decimals = of_differences > shown.decimals ? of_differences
+                                                              : shown.decimals;
   if (beyond || of_differences > DECIMALS_MAX) shown.difference_decimals = -1;
   return shown;
 }
@@ -137,11 +140,13 @@ StatInterval shown_cut(Shown shown, StatInterval interval) {
 const char *shown_interval(Shown shown, StatInterval interval, char *buffer) {
   StatInterval within = shown_cut(shown, interval);
   interval_text(within, shown.scale, shown.decimals, buffer);
-  return interval.low < within.low || interval.high > within.high ? strcat(buffer, " (cut)")
-                                                                  : buffer;
+  return interval.low < within.low || interval.high > within.high
+             ? strcat(buffer, " (cut)")
+             : buffer;
 }
 
-const char *shown_difference_interval(Shown shown, StatInterval interval, char *buffer) {
+const char *shown_difference_interval(Shown shown, StatInterval interval,
+                                      char *buffer) {
   return interval_text(interval, shown.scale, shown.difference_decimals, buffer);
 }
 

@@ -7,16 +7,16 @@
 /* A metric from 0 to 1 is shown times 100, in % and its differences in points. */
 typedef struct Shown {
   double scale;
-  int decimals;              /* of values; -1: four digits in all, for sizes beyond */
+  int decimals; /* of values; -1: four digits in all, for sizes beyond */
   int difference_decimals;
-  const char *unit;          /* after a value, no-break space included: "%", or "" */
-  const char *difference_unit;   /* the same: "points", or "" */
-  double low, high;          /* the metric's range; low < high, else it is not known */
+  const char *unit;            /* after a value, no-break space included: "%", or "" */
+  const char *difference_unit; /* the same: "points", or "" */
+  double low, high; /* the metric's range; low < high, else it is not known */
 } Shown;
 
 Shown shown_of(const Compare *compare);
-/* The same for differences of this spread (above 0) alone, or for one in a sentence: with as
- * many decimals as they need. */
+/* The same for differences of this spread (above 0) alone, or for one in a sentence:
+ * with as many decimals as they need. */
 Shown shown_by(Shown shown, double spread);
 Shown shown_alone(Shown shown, const StatPaired *paired);
 
@@ -27,10 +27,10 @@ const char *shown_value(Shown shown, double value, char *buffer);
 StatInterval shown_cut(Shown shown, StatInterval interval);
 /* Of a value: "12.50 to 100.00 (cut)" where it would go beyond the metric's range. */
 const char *shown_interval(Shown shown, StatInterval interval, char *buffer);
-const char *shown_difference(Shown shown, double value, char *buffer);   /* with sign */
-const char *shown_size(Shown shown, double value, char *buffer);         /* without */
+const char *shown_difference(Shown shown, double value, char *buffer); /* with sign */
+const char *shown_size(Shown shown, double value, char *buffer);       /* without */
 const char *shown_difference_interval(Shown shown, StatInterval interval, char *buffer);
-const char *shown_p(double p, char *buffer);          /* ".012", "<.001", "1" */
-const char *shown_p_exact(double p, char *buffer);    /* three digits: ".00195" */
+const char *shown_p(double p, char *buffer);       /* ".012", "<.001", "1" */
+const char *shown_p_exact(double p, char *buffer); /* three digits: ".00195" */
 
 #endif

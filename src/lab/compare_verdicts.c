@@ -1,12 +1,13 @@
-/* compare_verdicts.c: what a study decided, which comes first on the page, and what it did not.
+/* compare_verdicts.c: what a study decided, which comes first on the page, and what it
+ * did not.
  *
  *   Decided        one line for each contrast that is better or worse
- *   Undecided      no clear difference, with the seeds that would decide one as large as it looks
- *   Too few seeds  no verdict is made below STAT_TEST_MIN
- *   Equivalent     only where a rope holds the interval: "undecided" never becomes "no effect"
+ *   Undecided      no clear difference, with the seeds that would decide one as large
+ * as it looks Too few seeds  no verdict is made below STAT_TEST_MIN Equivalent     only
+ * where a rope holds the interval: "undecided" never becomes "no effect"
  *
- * Then the best cell, and what a verdict leaves open: runs that went wrong, one seed that makes
- * most of a difference, the other test, looks. */
+ * Then the best cell, and what a verdict leaves open: runs that went wrong, one seed
+ * that makes most of a difference, the other test, looks. */
 #include "lab/compare_page.h"
 #include "lab/stat_power.h"
 #include <math.h>
@@ -16,7 +17,7 @@ enum {
   SEEDS_TOLD = 1000          /* beyond, no number of seeds is told */
 };
 
-/* -- a contrast ---------------------------------------------------------------------- */
+/* -- a contrast -------------------------------------------------------------------- */
 
 /* "activation: "; of cells nothing. */
 static void add_factor(const Page *page, const CompareContrast *contrast, Text *text) {
@@ -28,7 +29,8 @@ static void add_factor(const Page *page, const CompareContrast *contrast, Text *
 /* "a beats b", or the other way round where `turn` is set. */
 static void add_sides(const Page *page, const CompareContrast *contrast, bool turn,
                       const char *between, Text *text) {
-  int first = turn ? contrast->b : contrast->a, second = turn ? contrast->a : contrast->b;
+  int first = turn ? contrast->b : contrast->a,
+      second = turn ? contrast->a : contrast->b;
   if (contrast->factor < 0) {
     compare_add_cells(page->compare, first, between, second, text);
     return;
@@ -38,16 +40,17 @@ static void add_sides(const Page *page, const CompareContrast *contrast, bool tu
   compare_add_level(page->compare, contrast->factor, second, text);
 }
 
-/* "2.41 to 3.80, p = .002, 7 of 8 seeds"; the interval is turned round where the difference is
- * told from the other side. */
+/* "2.41 to 3.80, p = .002, 7 of 8 seeds"; the interval is turned round where the
+ * difference is told from the other side. */
 static void add_evidence(const Page *page, const CompareContrast *contrast, bool turn,
                          Text *text) {
   char buffer[SHOWN_BYTES];
   const CompareAnalysis *analysis = compare_main(contrast);
   StatInterval interval = analysis->paired.interval;
   if (turn) interval = (StatInterval){-interval.high, -interval.low};
-  text_addf(text, "%s, ", shown_difference_interval(
-      shown_alone(page->shown, &analysis->paired), interval, buffer));
+  text_addf(text, "%s, ",
+            shown_difference_interval(shown_alone(page->shown, &analysis->paired),
+                                      interval, buffer));
   page_add_p(analysis->p_holm, text);
   if (analysis->paired.n < page->compare->n_seeds)
     text_addf(text, ", %d of %d seeds", analysis->paired.n, page->compare->n_seeds);
@@ -57,15 +60,24 @@ static void add_evidence(const Page *page, const CompareContrast *contrast, bool
 
 static void add_if_imputed(const CompareContrast *contrast, Text *text) {
   if (compare_main(contrast) == &contrast->imputed)
-    text_add(text, " with the worst value in place of diverged trials: no seed is complete");
+    text_add(text,
+             " with the worst value in place of diverged trials: no seed is complete");
 }
 
 typedef bool Choice(const CompareContrast *contrast);
 
-static bool is_decided(const CompareContrast *c) { return compare_is_decided(c->verdict); }
-static bool is_undecided(const CompareContrast *c) { return c->verdict == COMPARE_UNDECIDED; }
-static bool is_untested(const CompareContrast *c) { return c->verdict == COMPARE_UNTESTED; }
-static bool is_equivalent(const CompareContrast *c) { return c->verdict == COMPARE_EQUIVALENT; }
+static bool is_decided(const CompareContrast *c) {
+  return compare_is_decided(c->verdict);
+}
+static bool is_undecided(const CompareContrast *c) {
+  return c->verdict == COMPARE_UNDECIDED;
+}
+static bool is_untested(const CompareContrast *c) {
+  return c->verdict == COMPARE_UNTESTED;
+}
+static bool is_equivalent(const CompareContrast *c) {
+  return c->verdict == COMPARE_EQUIVALENT;
+}
 static bool is_uneven(const CompareContrast *c) { return c->uneven; }
 
 static int count(const Page *page, Choice *chosen) {
@@ -80,7 +92,7 @@ typedef void Teller(const Page *page, const CompareContrast *contrast, Text *tex
 /* A line for each contrast that is chosen, up to `most`. */
 static void say_each(const Page *page, Choice *chosen, Teller *tell, int most) {
   int n = count(page, chosen), told = 0;
-  if (n <= most + 1) most = n;             /* a line that says "1 more" tells less */
+  if (n <= most + 1) most = n; /* a line that says "1 more" tells less */
   for (int i = 0; i < page->compare->n_contrasts && told < most; i++) {
     const CompareContrast *contrast = &page->compare->contrasts[i];
     if (!chosen(contrast)) continue;
@@ -92,10 +104,11 @@ static void say_each(const Page *page, Choice *chosen, Teller *tell, int most) {
   if (n > told) doc_say(page->doc, DOC_ITEM, "and %d more", n - told);
 }
 
-/* -- decided, or not ----------------------------------------------------------------- */
+/* -- decided, or not --------------------------------------------------------------- */
 
 /* "relu beats sigmoid by 3.10 points (2.41 to 3.80, p = .002)" */
-static void tell_decided(const Page *page, const CompareContrast *contrast, Text *text) {
+static void tell_decided(const Page *page, const CompareContrast *contrast,
+                         Text *text) {
   const StatPaired *paired = &compare_main(contrast)->paired;
   const Shown shown = shown_alone(page->shown, paired);
   char buffer[SHOWN_BYTES];
@@ -138,7 +151,8 @@ static void add_finding(const Page *page, const CompareContrast *contrast,
   }
 }
 
-static void add_disputed(const Page *page, const CompareContrast *contrast, Text *text) {
+static void add_disputed(const Page *page, const CompareContrast *contrast,
+                         Text *text) {
   int n = contrast->runs_a.n_diverged + contrast->runs_b.n_diverged;
   text_addf(text, " depends on how %d diverged trial%s count%s: left out, ", n,
             page_plural(n), n == 1 ? "s" : "");
@@ -147,16 +161,16 @@ static void add_disputed(const Page *page, const CompareContrast *contrast, Text
   add_finding(page, contrast, contrast->imputed.verdict, text);
 }
 
-/* With which a difference as large as the one seen would be decided; 0: none. More are needed
- * than there are, whatever chance is. */
+/* With which a difference as large as the one seen would be decided; 0: none. More are
+ * needed than there are, whatever chance is. */
 static int seeds_at(const StatPaired *paired, int n_tests, double level) {
   int n = paired->sd_used > 0 ? stat_pairs_needed(paired->d_z, level / n_tests)
                               : stat_flips_needed(n_tests, level);
   return n > 0 && n <= paired->n ? paired->n + 1 : n;
 }
 
-/* What is decided by now needs no correction any more; seeds that are not planned are looked
- * at once more. */
+/* What is decided by now needs no correction any more; seeds that are not planned are
+ * looked at once more. */
 static int seeds_needed(const Page *page, const StatPaired *paired) {
   const Compare *compare = page->compare;
   int n_open = compare->n_contrasts - count(page, is_decided);
@@ -165,7 +179,8 @@ static int seeds_needed(const Page *page, const StatPaired *paired) {
 }
 
 /* "tanh against relu: +0.10 points (-0.30 to 0.50, p = .51): 240 seeds" */
-static void tell_undecided(const Page *page, const CompareContrast *contrast, Text *text) {
+static void tell_undecided(const Page *page, const CompareContrast *contrast,
+                           Text *text) {
   const StatPaired *paired = &compare_main(contrast)->paired;
   char buffer[SHOWN_BYTES];
   add_sides(page, contrast, false, " against ", text);
@@ -193,12 +208,15 @@ static void say_undecided(const Page *page) {
   Text *text = doc_begin(page->doc, DOC_PARAGRAPH);
   int n = count(page, is_undecided);
   if (n == 0) return;
-  text_addf(text, "Undecided: %d, no clear difference; behind each, the seeds that would "
-            "decide one as large as it looks:", n);
+  text_addf(text,
+            "Undecided: %d, no clear difference; behind each, the seeds that would "
+            "decide one as large as it looks:",
+            n);
   say_each(page, is_undecided, tell_undecided, TOLD);
 }
 
-static void tell_untested(const Page *page, const CompareContrast *contrast, Text *text) {
+static void tell_untested(const Page *page, const CompareContrast *contrast,
+                          Text *text) {
   int n = compare_main(contrast)->paired.n;
   add_sides(page, contrast, false, " against ", text);
   if (n) text_addf(text, " (%d seed%s)", n, page_plural(n));
@@ -210,7 +228,8 @@ static void say_untested(const Page *page) {
   Text *text = doc_begin(page->doc, DOC_PARAGRAPH);
   int n = count(page, is_untested);
   if (n == 0) return;
-  text_addf(text, "Too few seeds to test: %d; a verdict takes at least %d", n, STAT_TEST_MIN);
+  text_addf(text, "Too few seeds to test: %d; a verdict takes at least %d", n,
+            STAT_TEST_MIN);
   if (compare->n_seeds < STAT_TEST_MIN)
     text_addf(text, ", and there %s %d", compare->n_seeds == 1 ? "is" : "are",
               compare->n_seeds);
@@ -219,13 +238,15 @@ static void say_untested(const Page *page) {
   if (each) say_each(page, is_untested, tell_untested, TOLD);
 }
 
-static void tell_equivalent(const Page *page, const CompareContrast *contrast, Text *text) {
+static void tell_equivalent(const Page *page, const CompareContrast *contrast,
+                            Text *text) {
   const StatPaired *paired = &compare_main(contrast)->paired;
   char buffer[SHOWN_BYTES];
   add_sides(page, contrast, false, " is equivalent to ", text);
   if (compare_is_typical(contrast)) text_add(text, " in typical runs");
-  text_addf(text, " (%s)", shown_difference_interval(shown_alone(page->shown, paired),
-                                                     paired->interval, buffer));
+  text_addf(text, " (%s)",
+            shown_difference_interval(shown_alone(page->shown, paired),
+                                      paired->interval, buffer));
   add_if_imputed(contrast, text);
 }
 
@@ -238,14 +259,15 @@ static void say_equivalent(const Page *page) {
   say_each(page, is_equivalent, tell_equivalent, TOLD);
 }
 
-/* -- what a verdict leaves open ------------------------------------------------------ */
+/* -- what a verdict leaves open ---------------------------------------------------- */
 
 /* "3 of 10 runs of sigmoid" */
 static void add_runs(const Page *page, const CompareContrast *contrast, bool of_a,
                      Text *text) {
   CompareRuns runs = of_a ? contrast->runs_a : contrast->runs_b;
   int side = of_a ? contrast->a : contrast->b;
-  text_addf(text, "%d of %d run%s of ", compare_n_wrong(runs), runs.n, page_plural(runs.n));
+  text_addf(text, "%d of %d run%s of ", compare_n_wrong(runs), runs.n,
+            page_plural(runs.n));
   if (contrast->factor < 0) compare_add_cell(page->compare, side, text);
   else compare_add_level(page->compare, contrast->factor, side, text);
 }
@@ -264,8 +286,10 @@ static void say_uneven(const Page *page) {
   Text *text = doc_begin(page->doc, DOC_PARAGRAPH);
   int n = count(page, is_uneven);
   if (n == 0) return;
-  text_addf(text, "Runs that failed, diverged or are at the floor, where the two differ "
-            "(Fisher's exact test%s):", after_holm(page->compare));
+  text_addf(text,
+            "Runs that failed, diverged or are at the floor, where the two differ "
+            "(Fisher's exact test%s):",
+            after_holm(page->compare));
   say_each(page, is_uneven, tell_uneven, TOLD);
 }
 
@@ -273,7 +297,8 @@ static bool is_dominated(const CompareContrast *c) {
   return is_decided(c) && compare_main(c)->dominant >= 0;
 }
 
-static void tell_dominated(const Page *page, const CompareContrast *contrast, Text *text) {
+static void tell_dominated(const Page *page, const CompareContrast *contrast,
+                           Text *text) {
   add_sides(page, contrast, false, " against ", text);
   text_addf(text, ", seed %lld",
             (long long)page->compare->seeds[compare_main(contrast)->dominant]);
@@ -281,12 +306,14 @@ static void tell_dominated(const Page *page, const CompareContrast *contrast, Te
 
 static void say_typical(const Page *page) {
   if (count(page, is_dominated)) {
-    doc_say(page->doc, DOC_PARAGRAPH, "One seed makes more than half of the sum of squares:");
+    doc_say(page->doc, DOC_PARAGRAPH,
+            "One seed makes more than half of the sum of squares:");
     say_each(page, is_dominated, tell_dominated, TOLD);
   }
   if (count(page, compare_is_typical))
-    doc_say(page->doc, DOC_PARAGRAPH, "A verdict on typical runs is none on means: what "
-            "happens in few runs, it does not see.");
+    doc_say(page->doc, DOC_PARAGRAPH,
+            "A verdict on typical runs is none on means: what happens in few runs, it "
+            "does not see.");
 }
 
 /* Do the two tests disagree at 5 %, before any correction? */
@@ -305,7 +332,8 @@ static bool is_contradicted_freely(const CompareContrast *c) {
   return is_contradicted(c) && can_agree(c);
 }
 
-static void tell_contradicted(const Page *page, const CompareContrast *contrast, Text *text) {
+static void tell_contradicted(const Page *page, const CompareContrast *contrast,
+                              Text *text) {
   const StatPaired *paired = &compare_main(contrast)->paired;
   add_sides(page, contrast, false, " against ", text);
   text_add(text, ": ");
@@ -318,9 +346,10 @@ static void say_contradicted(const Page *page) {
   Text *text = doc_begin(page->doc, DOC_PARAGRAPH);
   int n = count(page, is_contradicted), n_free = count(page, is_contradicted_freely);
   if (n == 0) return;
-  text_addf(text, "The sign-flip test, which assumes no distribution, disagrees with the t test "
-            "at 5" NO_BREAK "%% in %d of %d contrast%s", n, page->compare->n_contrasts,
-            page_plural(page->compare->n_contrasts));
+  text_addf(text,
+            "The sign-flip test, which assumes no distribution, disagrees with the t "
+            "test at 5" NO_BREAK "%% in %d of %d contrast%s",
+            n, page->compare->n_contrasts, page_plural(page->compare->n_contrasts));
   if (n_free < n)
     text_addf(text, "%s: it takes %d seeds to come below .05 at all",
               n_free ? ", in some since they have few seeds" : "",
@@ -334,12 +363,14 @@ static void say_looks(const Page *page) {
   char p[SHOWN_BYTES];
   int looks = page->compare->spec.looks;
   if (looks < 2) return;
-  text_addf(text, "Looks: %d. Seeds were added when there were results, so p is compared with "
-            ".05" NO_BREAK "/" NO_BREAK "%d = %s.", looks, looks,
-            shown_p_exact(page->compare->level, p));
+  text_addf(text,
+            "Looks: %d. Seeds were added when there were results, so p is compared "
+            "with "
+            ".05" NO_BREAK "/" NO_BREAK "%d = %s.",
+            looks, looks, shown_p_exact(page->compare->level, p));
 }
 
-/* -- the best cell ------------------------------------------------------------------- */
+/* -- the best cell ----------------------------------------------------------------- */
 
 /* Cells with a complete trial. */
 static int count_valued(const Compare *compare) {
@@ -364,9 +395,11 @@ static void say_best(const Page *page) {
   int n_valued = count_valued(compare);
   if (n_valued == 0) {
     text_addf(text, "No trial has a value of %s%s.", compare->spec.metric,
-              compare->n_diverged && compare->n_failed ? ": all that ran diverged or failed"
-              : compare->n_diverged ? ": all that ran diverged"
-              : compare->n_failed && !compare->n_missing ? ": all failed" : " yet");
+              compare->n_diverged && compare->n_failed
+                  ? ": all that ran diverged or failed"
+              : compare->n_diverged                      ? ": all that ran diverged"
+              : compare->n_failed && !compare->n_missing ? ": all failed"
+                                                         : " yet");
     return;
   }
   int best = compare->order[0];
@@ -391,7 +424,8 @@ static void say_best(const Page *page) {
     text_addf(text, " %d other cell%s the same mean.", n_alike,
               n_alike == 1 ? " has" : "s have");
   if (n_valued > 1)
-    text_addf(text, " It was picked as the best of %d, so its mean flatters it.", n_valued);
+    text_addf(text, " It was picked as the best of %d, so its mean flatters it.",
+              n_valued);
 }
 
 static bool has_verdicts(const Page *page) {

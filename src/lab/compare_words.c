@@ -1,8 +1,9 @@
-/* compare_words.c: what to be careful about: interactions, what lacks, ends of the scale. */
+/* compare_words.c: what to be careful about: interactions, what lacks, ends of the
+ * scale. */
 #include "lab/compare_page.h"
 #include <math.h>
 
-static const double strong_share = 0.05;   /* of a pair: its interaction is told */
+static const double strong_share = 0.05; /* of a pair: its interaction is told */
 
 void page_add_p(double p, Text *text) {
   char buffer[SHOWN_BYTES];
@@ -25,11 +26,12 @@ static void say_interactions(const Page *page) {
     text_addf(text, " (%.0f %% of the variance)", 100 * effect->omega2);
   }
   if (text->n_bytes)
-    text_add(text, ". What is said above of such a factor is an average over the other, "
-                    "and may hold for no single level of it.");
+    text_add(text,
+             ". What is said above of such a factor is an average over the other, and "
+             "may hold for no single level of it.");
 }
 
-/* -- cautions ------------------------------------------------------------------------ */
+/* -- cautions ---------------------------------------------------------------------- */
 
 static void say_uncompared(const Page *page) {
   const Compare *compare = page->compare;
@@ -54,8 +56,8 @@ static void say_baseline(const Page *page) {
     bool again = i > 0 && contrast->factor == contrast[-1].factor;
     if (again || contrast->factor < 0 || compare->baseline_given[contrast->factor])
       continue;
-    text_add(text, text->n_bytes ? ", "
-                                 : "No baseline was given; the first level serves: ");
+    text_add(text,
+             text->n_bytes ? ", " : "No baseline was given; the first level serves: ");
     compare_add_factor(compare, contrast->factor, text);
     text_add(text, " = ");
     compare_add_level(compare, contrast->factor, contrast->b, text);
@@ -76,8 +78,8 @@ static void say_rope(const Page *page) {
     undecided += compare->contrasts[i].verdict == COMPARE_UNDECIDED;
   if (undecided == 0 || compare->spec.rope > 0) return;
   text_add(text, "Undecided is not \"no difference\": say with rope = how small a "
-                  "difference does not matter, and what lies within it is called "
-                  "equivalent.");
+                 "difference does not matter, and what lies within it is called "
+                 "equivalent.");
 }
 
 /* "Diverged: 3 trials, in sigmoid, he_normal (2) and ..." */
@@ -100,8 +102,9 @@ static void say_diverged(const Page *page) {
   text_add(text, ". Means and intervals of cells are those of the complete trials");
   if (!isnan(compare->worst)) {
     char worst[SHOWN_BYTES];
-    text_addf(text, "; contrasts are told both ways, without the diverged trials and "
-              "with the worst value of the study (%s%s) in their place",
+    text_addf(text,
+              "; contrasts are told both ways, without the diverged trials and with "
+              "the worst value of the study (%s%s) in their place",
               shown_value(page->shown, compare->worst, worst), page->shown.unit);
   }
   text_add(text, ".");
@@ -111,13 +114,15 @@ static void say_ends(const Page *page) {
   const Compare *compare = page->compare;
   Text *text = doc_begin(page->doc, DOC_PARAGRAPH);
   if (compare->n_floor)
-    text_addf(text, "Floor: %d cell%s at the bad end of the scale, where differences "
-              "cannot show. ", compare->n_floor,
-              compare->n_floor == 1 ? " is" : "s are");
+    text_addf(text,
+              "Floor: %d cell%s at the bad end of the scale, where differences cannot "
+              "show. ",
+              compare->n_floor, compare->n_floor == 1 ? " is" : "s are");
   if (compare->n_ceiling)
-    text_addf(text, "Ceiling: %d cell%s at the good end of the scale, where differences "
-              "cannot show. ", compare->n_ceiling,
-              compare->n_ceiling == 1 ? " is" : "s are");
+    text_addf(text,
+              "Ceiling: %d cell%s at the good end of the scale, where differences "
+              "cannot show. ",
+              compare->n_ceiling, compare->n_ceiling == 1 ? " is" : "s are");
 }
 
 static void say_variances(const Page *page) {
@@ -125,13 +130,15 @@ static void say_variances(const Page *page) {
   Text *text = doc_begin(page->doc, DOC_PARAGRAPH);
   char low[SHOWN_BYTES], high[SHOWN_BYTES];
   if (!compare->unequal) return;
-  text_addf(text, "Unequal variances: the sd of cells goes from %s to %s (Brown and "
+  text_addf(text,
+            "Unequal variances: the sd of cells goes from %s to %s (Brown and "
             "Forsythe's test, ",
             shown_size(page->shown, compare->sd_min, low),
             shown_size(page->shown, compare->sd_max, high));
   page_add_p(compare->variance_p, text);
-  text_add(text, "). Contrasts do not assume them equal; shares of variance come mostly "
-                  "from the noisiest cells.");
+  text_add(text,
+           "). Contrasts do not assume them equal; shares of variance come mostly from "
+           "the noisiest cells.");
 }
 
 static void say_incomplete(const Page *page) {
@@ -170,8 +177,8 @@ static void say_blocks(const Page *page) {
             page_plural(compare->n_contrasts), n == 1 ? "s" : "");
   if (any_block)
     text_add(text, " Such a contrast uses the largest complete block of settings and "
-                    "seeds, or a smaller one, of at least half its size, that has seeds "
-                    "enough for a verdict.");
+                   "seeds, or a smaller one, of at least half its size, that has seeds "
+                   "enough for a verdict.");
 }
 
 void page_cautions(const Page *page) {

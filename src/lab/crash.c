@@ -1,4 +1,5 @@
-/* crash.c: marks of runs that are not synced yet, and repair after a crash; see crash.h. */
+/* crash.c: marks of runs that are not synced yet, and repair after a crash; see
+ * crash.h. */
 #include "lab/crash.h"
 #include "base/file.h"
 #include "base/out.h"
@@ -21,7 +22,7 @@ static void boot_id(char out[64]) {
   if (file) fclose(file);
 }
 
-/* -- marks --------------------------------------------------------------------------- */
+/* -- marks ------------------------------------------------------------------------- */
 
 typedef enum MarkOwner { MARK_NONE, MARK_ALIVE, MARK_KILLED, MARK_CRASHED } MarkOwner;
 
@@ -36,7 +37,8 @@ static char *path_in(const Store *store, const char *name, Fault *fault) {
 
 /* One of an earlier version that is being written is none yet (file.h). */
 bool crash_is_mark(const char *name) {
-  return strncmp(name, mark_start, sizeof mark_start - 1) == 0 && !file_is_temporary(name);
+  return strncmp(name, mark_start, sizeof mark_start - 1) == 0 &&
+         !file_is_temporary(name);
 }
 
 static MarkOwner owner_of(const char *path, const char *boot) {
@@ -58,10 +60,10 @@ static Err remove_mark(const char *path, Fault *fault) {
   return err;
 }
 
-/* Counts the marks of such owners, and removes them with `remove`; *process is the number in
- * the name of the last. */
-static Err find_marks(const Store *store, MarkOwner owner, bool remove, int *n, long *process,
-                      Fault *fault) {
+/* Counts the marks of such owners, and removes them with `remove`; *process is the
+ * number in the name of the last. */
+static Err find_marks(const Store *store, MarkOwner owner, bool remove, int *n,
+                      long *process, Fault *fault) {
   FileNames names;
   char boot[64];
   boot_id(boot);
@@ -100,11 +102,13 @@ Err crash_begin(const Store *store, CrashMark *out, Fault *fault) {
   for (int i = 1; !err && out->lock == LOCK_NONE && i <= ALIKE; i++) {
     char again[16] = "";
     if (i > 1) snprintf(again, sizeof again, ".%d", i);
-    snprintf(out->name, sizeof out->name, "%s%ld%s-%s", mark_start, (long)getpid(), again, boot);
+    snprintf(out->name, sizeof out->name, "%s%ld%s-%s", mark_start, (long)getpid(),
+             again, boot);
     err = try_mark(store, out, fault);
   }
   if (!err && out->lock == LOCK_NONE)
-    err = fault_set(fault, ERR_STORAGE, "%s/%s: cannot be locked", store->directory, out->name);
+    err = fault_set(fault, ERR_STORAGE, "%s/%s: cannot be locked", store->directory,
+                    out->name);
   return err ? err : file_sync(store->directory, fault);
 }
 
@@ -124,7 +128,7 @@ Err crash_runs(const Store *store, long *process, Fault *fault) {
   return find_marks(store, MARK_ALIVE, false, &n, process, fault);
 }
 
-/* -- repair -------------------------------------------------------------------------- */
+/* -- repair ------------------------------------------------------------------------ */
 
 static Err check_directory(const char *directory, bool *whole, Fault *fault) {
   Look look;
@@ -179,7 +183,8 @@ Err crash_repair(const Store *store, Fault *fault) {
   long process;
   Err err = find_marks(store, MARK_CRASHED, false, &n_marks, &process, fault);
   if (err || !n_marks) return err;
-  err_print("%s: the machine went down while it ran: checking what is there\n", store->name);
+  err_print("%s: the machine went down while it ran: checking what is there\n",
+            store->name);
   err = repair_all(store, &n, fault);
   if (!err && n)
     err_print("%s: %lld of the trials were not whole and are run again\n", store->name,

@@ -7,19 +7,22 @@
 
 enum { CSV_LIMIT = 1 << 30 };
 
-/* The cells of a row, unquoted in place. *whole: it has an end, and as many of them as the
- * header. */
-static Err read_row(Csv *csv, CsvCursor *at, size_t *capacity, bool *whole, Fault *fault) {
+/* The cells of a row, unquoted in place. *whole: it has an end, and as many of them as
+ * the header. */
+static Err read_row(Csv *csv, CsvCursor *at, size_t *capacity, bool *whole,
+                    Fault *fault) {
   CsvField field = {0};
-  Fault open = {0};          /* a quote that is not closed */
+  Fault open = {0}; /* a quote that is not closed */
   int n = 0;
-  for (size_t k = csv->n_columns ? (size_t)(csv->n_rows * csv->n_columns) : 0; !field.last; n++) {
+  for (size_t k = csv->n_columns ? (size_t)(csv->n_rows * csv->n_columns) : 0;
+       !field.last; n++) {
     *whole = false;
     if (csv_next(at, &field, &open)) return ERR_OK;
-    *whole = at->at[-1] == '\n';      /* which the last cell's end takes the place of */
+    *whole = at->at[-1] == '\n'; /* which the last cell's end takes the place of */
     size_t wanted = k + (size_t)n + 1;
-    char **cells = wanted <= *capacity ? csv->cells
-                                       : realloc(csv->cells, 2 * wanted * sizeof *cells);
+    char **cells = wanted <= *capacity
+                       ? csv->cells
+                       : realloc(csv->cells, 2 * wanted * sizeof *cells);
     if (!cells) return fault_memory(fault, wanted);
     if (wanted > *capacity) *capacity = 2 * wanted;
     csv->cells = cells;
@@ -47,7 +50,7 @@ static Err read_rows(Csv *csv, Fault *fault) {
 Err csv_read(Csv *out, const char *path, Fault *fault) {
   *out = (Csv){0};
   Err err = file_read(path, CSV_LIMIT, &out->bytes, fault);
-  if (err == ERR_DATA) err = fault->code = ERR_STORAGE;   /* a file of ours */
+  if (err == ERR_DATA) err = fault->code = ERR_STORAGE; /* a file of ours */
   if (!err && out->bytes.n_bytes) err = read_rows(out, fault);
   if (err) csv_deinit(out);
   return err;

@@ -1,7 +1,7 @@
 /* digest.c: the digest of a trial; see digest.h.
  *
- * What is hashed is a list of parts, each with its name and length before it, so that no
- * two lists give the same bytes. */
+ * What is hashed is a list of parts, each with its name and length before it, so that
+ * no two lists give the same bytes. */
 #include "lab/digest.h"
 #include "base/file.h"
 #include "lab/names.h"
@@ -19,16 +19,18 @@ bool digest_skips(const char *column) {
   return strcmp(column, "time_s") == 0 || ends_with(column, "_time_s");
 }
 
-static void add_part(Sha256 *hash, const char *name, const char *bytes, size_t n_bytes) {
+static void add_part(Sha256 *hash, const char *name, const char *bytes,
+                     size_t n_bytes) {
   char head[128];
   int n = snprintf(head, sizeof head, "%s %zu\n", name, n_bytes);
   sha256_add(hash, head, (size_t)n);
   sha256_add(hash, bytes, n_bytes);
 }
 
-/* -- tables -------------------------------------------------------------------------- */
+/* -- tables ------------------------------------------------------------------------ */
 
-/* The end of the field that begins at `at`: its comma or line end, or the text's end. */
+/* The end of the field that begins at `at`: its comma or line end, or the text's
+ * end. */
 static size_t field_end(const Text *csv, size_t at) {
   bool quoted = false;
   for (; at < csv->n_bytes; at++) {
@@ -70,16 +72,18 @@ static void drop_times(const Text *csv, Text *skipped, Text *out) {
   }
 }
 
-static Err add_file(Sha256 *hash, const char *directory, const char *name, Fault *fault) {
+static Err add_file(Sha256 *hash, const char *directory, const char *name,
+                    Fault *fault) {
   Text path = {0}, bytes = {0}, skipped = {0}, kept = {0};
   text_addf(&path, "%s/%s", directory, name);
   Err err = path.failed ? fault_memory(fault, path.n_bytes)
                         : file_read(path.data, FILE_LIMIT, &bytes, fault);
-  if (err == ERR_DATA) err = fault->code = ERR_STORAGE;   /* a file of ours */
+  if (err == ERR_DATA) err = fault->code = ERR_STORAGE; /* a file of ours */
   bool table = ends_with(name, ".csv");
   if (table) drop_times(&bytes, &skipped, &kept);
   const Text *part = table ? &kept : &bytes;
-  if (!err && (part->failed || skipped.failed)) err = fault_memory(fault, bytes.n_bytes);
+  if (!err && (part->failed || skipped.failed))
+    err = fault_memory(fault, bytes.n_bytes);
   if (!err) add_part(hash, name, part->data ? part->data : "", part->n_bytes);
   text_deinit(&path);
   text_deinit(&bytes);
@@ -88,7 +92,7 @@ static Err add_file(Sha256 *hash, const char *directory, const char *name, Fault
   return err;
 }
 
-/* -- the whole ----------------------------------------------------------------------- */
+/* -- the whole --------------------------------------------------------------------- */
 
 static bool counts(const char *name) {
   if (file_is_temporary(name)) return false;

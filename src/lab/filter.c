@@ -37,7 +37,8 @@ static char *copy_part(const char *from, size_t n_bytes) {
 
 static Err add_value(FilterTerm *term, const char *from, size_t n_bytes, Fault *fault) {
   if (term->n_values == FILTER_VALUES)
-    return fault_set(fault, ERR_USAGE, "%s: more than %d values", term->word, FILTER_VALUES);
+    return fault_set(fault, ERR_USAGE, "%s: more than %d values", term->word,
+                     FILTER_VALUES);
   char *copy = copy_part(from, n_bytes);
   if (!copy) return fault_memory(fault, n_bytes);
   term->values[term->n_values++] = copy;
@@ -61,11 +62,14 @@ Err filter_add(Filter *filter, const char *word, Fault *fault) {
   size_t n_key = key_length(word), n_op;
   FilterOp op = FILTER_EQ;
   if (n_key == 0 || !read_op(word + n_key, &op, &n_op))
-    return fault_set(fault, ERR_USAGE, "%s: allowed: key=value, with = != > >= < or <=",
+    return fault_set(fault, ERR_USAGE,
+                     "%s: allowed: key=value, with = != > >= < or <=", word);
+  if (word[n_key + n_op] ==
+      '=') /* else "==" would look for a value that begins with it */
+    return fault_set(fault, ERR_USAGE,
+                     "%s: equality is written =; allowed: key=value, with = != > >= < "
+                     "or <=",
                      word);
-  if (word[n_key + n_op] == '=')   /* else "==" would look for a value that begins with it */
-    return fault_set(fault, ERR_USAGE, "%s: equality is written =; allowed: key=value, with "
-                     "= != > >= < or <=", word);
   if (filter->n == FILTER_TERMS)
     return fault_set(fault, ERR_USAGE, "more than %d filters", FILTER_TERMS);
   FilterTerm *v = realloc(filter->v, (size_t)(filter->n + 1) * sizeof *v);

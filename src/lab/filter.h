@@ -2,11 +2,11 @@
  *
  *   activation=relu accuracy>0.88 state=failed seed=1,2,3 activation!=tanh
  *
- * Words are ANDed; operators are = != > >= < <=; after = and != several values, separated
- * by commas, mean any of them. A key is a fact of the trial (seed, state, seconds ...), a
- * factor, an argument or a value of the result; what has the same name in two of them is
- * told apart as factors.x, args.x, values.x. 50% is the number 0.5. A trial without that field
- * never matches. */
+ * Words are ANDed; operators are = != > >= < <=; after = and != several values,
+ * separated by commas, mean any of them. A key is a fact of the trial (seed, state,
+ * seconds ...), a factor, an argument or a value of the result; what has the same name
+ * in two of them is told apart as factors.x, args.x, values.x. 50% is the number 0.5. A
+ * trial without that field never matches. */
 #ifndef LAB_FILTER_H
 #define LAB_FILTER_H
 
@@ -19,7 +19,7 @@ typedef enum FilterOp {
 enum { FILTER_TERMS = 32, FILTER_VALUES = 64 };
 
 typedef struct FilterTerm {
-  const char *word;          /* as typed; borrowed */
+  const char *word; /* as typed; borrowed */
   char *key;
   FilterOp op;
   char *values[FILTER_VALUES];

@@ -67,10 +67,11 @@ static Err make_tables(Index *index, Fault *fault) {
 static bool usable(Index *index) {
   Fault ignored = {0};
   return version_of(index) == INDEX_VERSION &&
-         index_run(index, "SELECT count(*) FROM (SELECT 1 FROM trial LIMIT 1); "
-                   "SELECT count(*) FROM (SELECT 1 FROM field LIMIT 1); "
-                   "SELECT count(*) FROM (SELECT 1 FROM name LIMIT 1); "
-                   "SELECT count(*) FROM entry", &ignored) == ERR_OK;
+         index_run(index,
+                   "SELECT count(*) FROM (SELECT 1 FROM trial LIMIT 1); SELECT "
+                   "count(*) FROM (SELECT 1 FROM field LIMIT 1); SELECT count(*) FROM "
+                   "(SELECT 1 FROM name LIMIT 1); SELECT count(*) FROM entry",
+                   &ignored) == ERR_OK;
 }
 
 /* The log is folded into the file when it has grown, not at each end of a query: then a
@@ -78,8 +79,10 @@ static bool usable(Index *index) {
 static bool open_database(Index *index, const char *path) {
   if (sqlite3_open(path, &index->db) != SQLITE_OK) return false;
   sqlite3_busy_timeout(index->db, BUSY_MS);
-  sqlite3_exec(index->db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; "
-               "PRAGMA cache_size = -32768", NULL, NULL, NULL);
+  sqlite3_exec(index->db,
+               "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA "
+               "cache_size = -32768",
+               NULL, NULL, NULL);
   sqlite3_db_config(index->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
   return true;
 }
@@ -89,7 +92,8 @@ static void close_database(Index *index) {
   index->db = NULL;
 }
 
-/* Of the database, its log and its shared memory; a directory of that name is no file of ours. */
+/* Of the database, its log and its shared memory; a directory of that name is no file
+ * of ours. */
 static void remove_database(const char *path) {
   static const char *const ends[] = {"", "-wal", "-shm", "-journal"};
   for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
@@ -133,7 +137,7 @@ static Err open_index(Index *index, Fault *fault) {
   Err err = path.failed ? fault_memory(fault, path.n_bytes)
                         : open_any(index, path.data, fault);
   text_deinit(&path);
-  if (!err) index->failure = SQLITE_OK;   /* of files that were tried */
+  if (!err) index->failure = SQLITE_OK; /* of files that were tried */
   return err;
 }
 
@@ -152,7 +156,8 @@ static Err rebuild(Index *index, Fault *fault) {
 
 /* It is another user's, the disk is full, a limit is reached. */
 static bool is_unwritable(const Index *index) {
-  static const int codes[] = {SQLITE_READONLY, SQLITE_FULL, SQLITE_IOERR, SQLITE_CANTOPEN,
+  static const int codes[] = {SQLITE_READONLY, SQLITE_FULL, SQLITE_IOERR,
+                              SQLITE_CANTOPEN,
                               SQLITE_PERM};
   for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
     if (index->failure == codes[i]) return true;

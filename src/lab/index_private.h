@@ -3,8 +3,8 @@
  *   entry   one per directory in runs: name; stamp of experiment.json
  *   trial   one per trial or run. `path` is below runs; `belongs` is 0 for one that its
  *           experiment no longer asks for; `purpose` follows from the seed (SEED_MAX):
- *           "report", "tuning" for one that only chooses parameters, "" for a run; `stamp` is
- *           the directory's time when it was read, 0: read it again, -1: there is no
+ *           "report", "tuning" for one that only chooses parameters, "" for a run;
+ * `stamp` is the directory's time when it was read, 0: read it again, -1: there is no
  *           directory (planned only)
  *   field   one per value of a trial: kind "factors", "args" or "values"; `type` is a
  *           JsonKind, `text` the value as written, `number` is NULL if it is none
@@ -18,43 +18,44 @@
 
 enum { INDEX_VERSION = 3 };
 
-#define INDEX_SCHEMA                                                                    \
-  "CREATE TABLE entry(name TEXT PRIMARY KEY, stamp INTEGER NOT NULL);"                  \
-  "CREATE TABLE trial(number INTEGER PRIMARY KEY, experiment TEXT NOT NULL,"            \
-  " id TEXT NOT NULL, path TEXT NOT NULL, cell TEXT NOT NULL, seed INTEGER,"            \
-  " purpose TEXT NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL,"             \
-  " seconds REAL, started TEXT, digest TEXT, fingerprint TEXT, message TEXT,"           \
-  " belongs INTEGER NOT NULL, stamp INTEGER NOT NULL, UNIQUE(experiment, id));"         \
-  "CREATE INDEX trial_id ON trial(id);"                                                 \
-  "CREATE INDEX trial_stamp ON trial(experiment, id, stamp);"                           \
-  "CREATE INDEX trial_cell ON trial(experiment, cell);"                                 \
-  "CREATE TABLE field(trial INTEGER NOT NULL, kind TEXT NOT NULL, key TEXT NOT NULL,"   \
-  " type INTEGER NOT NULL, number REAL, text TEXT NOT NULL,"                            \
-  " PRIMARY KEY(trial, kind, key)) WITHOUT ROWID;"                                      \
-  "CREATE TABLE name(experiment TEXT NOT NULL, kind TEXT NOT NULL, key TEXT NOT NULL,"  \
+#define INDEX_SCHEMA                                                                   \
+  "CREATE TABLE entry(name TEXT PRIMARY KEY, stamp INTEGER NOT NULL);"                 \
+  "CREATE TABLE trial(number INTEGER PRIMARY KEY, experiment TEXT NOT NULL,"           \
+  " id TEXT NOT NULL, path TEXT NOT NULL, cell TEXT NOT NULL, seed INTEGER,"           \
+  " purpose TEXT NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL,"            \
+  " seconds REAL, started TEXT, digest TEXT, fingerprint TEXT, message TEXT,"          \
+  " belongs INTEGER NOT NULL, stamp INTEGER NOT NULL, UNIQUE(experiment, id));"        \
+  "CREATE INDEX trial_id ON trial(id);"                                                \
+  "CREATE INDEX trial_stamp ON trial(experiment, id, stamp);"                          \
+  "CREATE INDEX trial_cell ON trial(experiment, cell);"                                \
+  "CREATE TABLE field(trial INTEGER NOT NULL, kind TEXT NOT NULL, key TEXT NOT NULL,"  \
+  " type INTEGER NOT NULL, number REAL, text TEXT NOT NULL,"                           \
+  " PRIMARY KEY(trial, kind, key)) WITHOUT ROWID;"                                     \
+  "CREATE TABLE name(experiment TEXT NOT NULL, kind TEXT NOT NULL, key TEXT NOT NULL," \
   " place INTEGER NOT NULL, PRIMARY KEY(experiment, kind, key)) WITHOUT ROWID;"
 
 struct Index {
   sqlite3 *db;
   char *runs;
-  bool in_memory;            /* the file cannot be used */
-  bool rebuilt;              /* it was damaged; once is enough */
-  int failure;               /* SQLite's code of the last fault; a ROLLBACK hides it there */
+  bool in_memory; /* the file cannot be used */
+  bool rebuilt;   /* it was damaged; once is enough */
+  int failure;    /* SQLite's code of the last fault; a ROLLBACK hides it there */
 };
 
 /* Prepares a statement; NULL and an ERR_STORAGE fault. Ended by sqlite3_finalize. */
 sqlite3_stmt *index_prepare(Index *index, const char *sql, Fault *fault);
-/* Steps to the next row: true if there is one. False at the end, for a fault, which is set,
- * and for a NULL statement or a fault that was set before: loops need no other check. */
+/* Steps to the next row: true if there is one. False at the end, for a fault, which is
+ * set, and for a NULL statement or a fault that was set before: loops need no other
+ * check. */
 bool index_next(Index *index, sqlite3_stmt *s, Fault *fault);
 /* The text of a column, "" where it is none: the file may be anybody's. */
 const char *index_text(sqlite3_stmt *s, int column);
 /* Runs statements without results. */
 Err index_run(Index *index, const char *sql, Fault *fault) WARN_UNUSED;
 
-/* After a fault that another file cures opens that, empty, and clears the fault: a damaged
- * one is built anew, once; one that cannot be written, or is damaged again, gives way to one
- * in memory. Else the fault stays, and is returned. */
+/* After a fault that another file cures opens that, empty, and clears the fault: a
+ * damaged one is built anew, once; one that cannot be written, or is damaged again,
+ * gives way to one in memory. Else the fault stays, and is returned. */
 Err index_reopen(Index *index, Fault *fault) WARN_UNUSED;
 /* The same, then reads the experiment, or all (NULL), as index_refresh does. */
 Err index_renew(Index *index, const char *experiment, Fault *fault) WARN_UNUSED;

@@ -1,8 +1,8 @@
 /* index_update.c: brings the index up to date; see index.h.
  *
- * First all directories are looked at without touching the tables: one stat each. Only what
- * changed is then read and written, in one transaction per entry. Whoever comes second with
- * the same changes writes the same rows. */
+ * First all directories are looked at without touching the tables: one stat each. Only
+ * what changed is then read and written, in one transaction per entry. Whoever comes
+ * second with the same changes writes the same rows. */
 #include "base/file.h"
 #include "base/out.h"
 #include "base/sys.h"
@@ -22,33 +22,33 @@
 /* A directory changed so recently may change again without a new time. */
 static const int64_t grain_ns = 2000000000;
 
-typedef struct Known {       /* a row of the table */
+typedef struct Known { /* a row of the table */
   char id[TRIAL_ID];
   int64_t stamp;
   bool on_disk;
 } Known;
 
-typedef struct Found {       /* a directory that has to be read */
+typedef struct Found { /* a directory that has to be read */
   char id[TRIAL_ID];
-  bool run;                  /* of a plain script: not in trials/ */
+  bool run; /* of a plain script: not in trials/ */
   int64_t stamp;
 } Found;
 
 typedef struct Update {
   Index *index;
-  const char *name;          /* of the entry */
-  char *directory;           /* runs/<name> */
-  Known *known;              /* sorted by id */
+  const char *name; /* of the entry */
+  char *directory;  /* runs/<name> */
+  Known *known;     /* sorted by id */
   int64_t n_known, n_gone;
   Found *found;
   int64_t n_found, capacity;
-  int64_t plan_stamp;        /* of experiment.json now; 0: none */
+  int64_t plan_stamp; /* of experiment.json now; 0: none */
   bool plan_changed;
-  bool tuning;               /* the new plan does not know its cells yet */
+  bool tuning; /* the new plan does not know its cells yet */
   sqlite3_stmt *put_trial, *drop_fields, *put_field, *put_name;
 } Update;
 
-/* -- looking at the directories ------------------------------------------------------ */
+/* -- looking at the directories ---------------------------------------------------- */
 
 static int64_t now_ns(void) {
   struct timespec now;
@@ -87,8 +87,9 @@ static Err look_at(Update *u, int directory, const char *name, bool run, Fault *
   if (!ours || strlen(name) >= TRIAL_ID) return ERR_OK;
   int64_t stamp = stamp_of(directory, name);
   if (stamp < 0) return ERR_OK;
-  Known *known = u->n_known ? bsearch(name, u->known, (size_t)u->n_known, sizeof *known, by_id)
-                            : NULL;
+  Known *known = u->n_known
+                     ? bsearch(name, u->known, (size_t)u->n_known, sizeof *known, by_id)
+                     : NULL;
   if (known) known->on_disk = true;
   if (known && known->stamp > 0 && known->stamp == stamp) return ERR_OK;
   return add_found(u, name, run, stamp, fault);
@@ -108,27 +109,30 @@ static Err look_into(Update *u, const char *path, bool runs, Fault *fault) {
 static Err look_all(Update *u, Fault *fault) {
   Text trials = {0};
   text_addf(&trials, "%s/trials", u->directory);
-  Err err = trials.failed ? fault_memory(fault, 0) : look_into(u, trials.data, false, fault);
+  Err err = trials.failed ? fault_memory(fault, 0)
+                          : look_into(u, trials.data, false, fault);
   text_deinit(&trials);
   if (!err) err = look_into(u, u->directory, true, fault);
   int directory = open(u->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   int64_t stamp = directory < 0 ? -1 : stamp_of(directory, "experiment.json");
   if (directory >= 0) close(directory);
-  u->plan_changed = stamp < 0 ? u->plan_stamp != -1 : stamp == 0 || stamp != u->plan_stamp;
+  u->plan_changed = stamp < 0 ? u->plan_stamp != -1
+                              : stamp == 0 || stamp != u->plan_stamp;
   u->plan_stamp = stamp;
   for (int64_t i = 0; i < u->n_known; i++)
     u->n_gone += u->known[i].stamp >= 0 && !u->known[i].on_disk;
   return err;
 }
 
-/* -- what the tables hold ------------------------------------------------------------ */
+/* -- what the tables hold ---------------------------------------------------------- */
 
 static void bind_text(sqlite3_stmt *s, int at, const char *text) {
   sqlite3_bind_text(s, at, text, -1, SQLITE_TRANSIENT);
 }
 
 static Err read_entry(Update *u, Fault *fault) {
-  sqlite3_stmt *s = index_prepare(u->index, "SELECT stamp FROM entry WHERE name = ?", fault);
+  sqlite3_stmt *s = index_prepare(u->index, "SELECT stamp FROM entry WHERE name = ?",
+                                  fault);
   if (!s) return fault->code;
   bind_text(s, 1, u->name);
   u->plan_stamp = index_next(u->index, s, fault) ? sqlite3_column_int64(s, 0) : -2;
@@ -137,8 +141,10 @@ static Err read_entry(Update *u, Fault *fault) {
 }
 
 static Err read_known(Update *u, Fault *fault) {
-  sqlite3_stmt *s = index_prepare(u->index, "SELECT id, stamp FROM trial WHERE experiment = ? "
-                                            "ORDER BY id", fault);
+  sqlite3_stmt *s = index_prepare(u->index,
+                                  "SELECT id, stamp FROM trial WHERE experiment = ? "
+                                  "ORDER BY id",
+                                  fault);
   if (!s) return fault->code;
   bind_text(s, 1, u->name);
   int64_t capacity = 0;
@@ -161,7 +167,7 @@ static Err read_known(Update *u, Fault *fault) {
   return fault->code;
 }
 
-/* -- writing a row ------------------------------------------------------------------- */
+/* -- writing a row ----------------------------------------------------------------- */
 
 static Err step_done(Update *u, sqlite3_stmt *s, Fault *fault) {
   index_next(u->index, s, fault);
@@ -169,7 +175,8 @@ static Err step_done(Update *u, sqlite3_stmt *s, Fault *fault) {
   return fault->code;
 }
 
-/* Text and number of a value. What reads as a number counts as one: levels are names. */
+/* Text and number of a value. What reads as a number counts as one: levels are
+ * names. */
 static void describe(const Json *value, Text *text, double *number) {
   const char *given;
   Fault ignored = {0};
@@ -185,7 +192,8 @@ static void describe(const Json *value, Text *text, double *number) {
   (void)!json_write(value, 0, text, &ignored);
 }
 
-static Err put_name(Update *u, const char *kind, const char *key, int place, Fault *fault) {
+static Err put_name(Update *u, const char *kind, const char *key, int place,
+                    Fault *fault) {
   bind_text(u->put_name, 1, u->name);
   bind_text(u->put_name, 2, kind);
   bind_text(u->put_name, 3, key);
@@ -265,7 +273,7 @@ static Err put_row(Update *u, const Row *row, int64_t *out, Fault *fault) {
   return fault->code;
 }
 
-/* -- one trial ----------------------------------------------------------------------- */
+/* -- one trial --------------------------------------------------------------------- */
 
 /* Only a published trial's directory stands still. */
 static bool stands_still(const Look *look) { return look->result != NULL; }
@@ -279,7 +287,7 @@ static Err put_read(Update *u, const Found *found, const char *path, const Look 
              .belongs = found->run || u->plan_stamp < 0 || u->tuning};
   int64_t trial = 0;
   look_info(look, &row.info);
-  if (refused) {   /* the system does not let us read it */
+  if (refused) { /* the system does not let us read it */
     row.info.state = TRIAL_STALE;
     free(row.info.message);
     row.info.message = text_copy(refused);
@@ -290,14 +298,16 @@ static Err put_read(Update *u, const Found *found, const char *path, const Look 
   if (!err) err = put_fields(u, trial, "factors", json_find(config, "factors"), fault);
   if (!err) err = put_fields(u, trial, "args", json_find(config, "args"), fault);
   Json *none = json_map();
-  if (!err) err = put_fields(u, trial, "values", row.info.values ? row.info.values : none,
-                             fault);
+  if (!err)
+    err = put_fields(u, trial, "values", row.info.values ? row.info.values : none,
+                     fault);
   json_free(none);
   trial_info_deinit(&row.info);
   return err;
 }
 
-/* Of two looks the time is the one before: a change in between is seen the next time. */
+/* Of two looks the time is the one before: a change in between is seen the next
+ * time. */
 static Err put_found(Update *u, const Found *found, Fault *fault) {
   Text path = {0};
   text_addf(&path, found->run ? "%s/%s" : "%s/trials/%s", u->directory, found->id);
@@ -306,7 +316,8 @@ static Err put_found(Update *u, const Found *found, Fault *fault) {
   Look look;
   Json *config = look_json(path.data, "config.json", &ignored);
   Err err = look_open(&look, path.data, &unreadable) == ERR_MEMORY
-                ? fault_memory(fault, path.n_bytes) : ERR_OK;
+                ? fault_memory(fault, path.n_bytes)
+                : ERR_OK;
   const char *refused = unreadable.code ? unreadable.text : NULL;
   if (!err) err = put_read(u, found, path.data, &look, config, refused, fault);
   look_close(&look);
@@ -315,7 +326,7 @@ static Err put_found(Update *u, const Found *found, Fault *fault) {
   return err;
 }
 
-/* -- the plan ------------------------------------------------------------------------ */
+/* -- the plan ---------------------------------------------------------------------- */
 
 static Err put_planned(Update *u, const PlannedTrial *planned, const Json *args,
                        Fault *fault) {
@@ -356,14 +367,15 @@ static Err put_factor_names(Update *u, const Json *experiment, Fault *fault) {
 }
 
 /* Names of fields that the trials read before have. */
-static const char names_again[] =
-    "INSERT OR IGNORE INTO name SELECT DISTINCT t.experiment, f.kind, f.key, 1999 "
-    "FROM trial t JOIN field f ON f.trial = t.number WHERE t.experiment = ?";
+static const char names_again[] = "INSERT OR IGNORE INTO name SELECT DISTINCT "
+                                  "t.experiment, f.kind, f.key, 1999 FROM trial t JOIN "
+                                  "field f ON f.trial = t.number WHERE t.experiment = "
+                                  "?";
 
-/* Whatever is planned gets a row, unless it has one; what is no longer planned is said not
- * to belong, and forgotten if it never was begun. A plan that cannot be read plans nothing.
- * While parameters are tuned, nobody knows which of the earlier trials will be asked for:
- * all that were begun belong. */
+/* Whatever is planned gets a row, unless it has one; what is no longer planned is said
+ * not to belong, and forgotten if it never was begun. A plan that cannot be read plans
+ * nothing. While parameters are tuned, nobody knows which of the earlier trials will be
+ * asked for: all that were begun belong. */
 static Err put_plan(Update *u, Fault *fault) {
   Planned planned;
   Fault unreadable = {0};
@@ -372,15 +384,19 @@ static Err put_plan(Update *u, Fault *fault) {
     planned = (Planned){0};
   }
   u->tuning = planned.tuning;
-  Err err = run_for_entry(u, u->tuning ? "UPDATE trial SET belongs = stamp <> -1 "
-                                         "WHERE experiment = ?"
-                                       : "UPDATE trial SET belongs = 0 WHERE experiment = ? "
-                                         "AND path LIKE '%/trials/%'", NULL, fault);
+  Err err = run_for_entry(u,
+                          u->tuning
+                              ? "UPDATE trial SET belongs = stamp <> -1 "
+                                "WHERE experiment = ?"
+                              : "UPDATE trial SET belongs = 0 WHERE experiment = ? "
+                                "AND path LIKE '%/trials/%'",
+                          NULL, fault);
   if (!err) err = put_factor_names(u, planned.experiment, fault);
   const Json *args = json_find(planned.experiment, "args");
-  sqlite3_stmt *keep =
-      index_prepare(u->index, "UPDATE trial SET belongs = 1 WHERE experiment = ? "
-                              "AND id = ? RETURNING number", fault);
+  sqlite3_stmt *keep = index_prepare(u->index,
+                                     "UPDATE trial SET belongs = 1 WHERE experiment = "
+                                     "? AND id = ? RETURNING number",
+                                     fault);
   if (!keep) err = fault->code;
   for (int64_t i = 0; !err && i < planned.n; i++) {
     bind_text(keep, 1, u->name);
@@ -391,32 +407,38 @@ static Err put_plan(Update *u, Fault *fault) {
     if (!err && !there) err = put_planned(u, &planned.v[i], args, fault);
   }
   sqlite3_finalize(keep);
-  if (!err) err = run_for_entry(u, "DELETE FROM field WHERE trial IN (SELECT number FROM trial "
-                                   "WHERE experiment = ? AND stamp = -1 AND NOT belongs)",
-                                NULL, fault);
-  if (!err) err = run_for_entry(u, "DELETE FROM trial WHERE experiment = ? AND stamp = -1 "
-                                   "AND NOT belongs", NULL, fault);
+  if (!err)
+    err = run_for_entry(u,
+                        "DELETE FROM field WHERE trial IN (SELECT number FROM trial "
+                        "WHERE experiment = ? AND stamp = -1 AND NOT belongs)",
+                        NULL, fault);
+  if (!err)
+    err = run_for_entry(u,
+                        "DELETE FROM trial WHERE experiment = ? AND stamp = -1 AND NOT "
+                        "belongs",
+                        NULL, fault);
   if (!err && !planned.experiment)
-    err = run_for_entry(u, "UPDATE trial SET belongs = 1 WHERE experiment = ?", NULL, fault);
+    err = run_for_entry(u, "UPDATE trial SET belongs = 1 WHERE experiment = ?", NULL,
+                        fault);
   if (!err) err = run_for_entry(u, names_again, NULL, fault);
   planned_close(&planned);
   return err;
 }
 
-/* -- all of an entry ----------------------------------------------------------------- */
+/* -- all of an entry --------------------------------------------------------------- */
 
 /* A row whose directory is gone: planned again, or forgotten. */
 static Err drop_gone(Update *u, const char *id, Fault *fault) {
   static const char *const steps[] = {
       "DELETE FROM field WHERE kind = 'values' AND trial IN (SELECT number FROM trial "
       "WHERE experiment = ? AND id = ?)",
-      "UPDATE trial SET state = 'pending', attempts = 0, seconds = NULL, started = NULL, "
-      "digest = NULL, fingerprint = NULL, message = NULL, stamp = -1 "
-      "WHERE experiment = ? AND id = ?",
+      "UPDATE trial SET state = 'pending', attempts = 0, seconds = NULL, started = "
+      "NULL, digest = NULL, fingerprint = NULL, message = NULL, stamp = -1 WHERE "
+      "experiment = ? AND id = ?",
       "DELETE FROM field WHERE trial IN (SELECT number FROM trial WHERE experiment = ? "
       "AND id = ? AND (NOT belongs OR path NOT LIKE '%/trials/%'))",
-      "DELETE FROM trial WHERE experiment = ? AND id = ? AND (NOT belongs "
-      "OR path NOT LIKE '%/trials/%')"};
+      "DELETE FROM trial WHERE experiment = ? AND id = ? AND (NOT belongs OR path NOT "
+      "LIKE '%/trials/%')"};
   Err err = ERR_OK;
   for (size_t i = 0; !err && i < sizeof steps / sizeof *steps; i++)
     err = run_for_entry(u, steps[i], id, fault);
@@ -425,20 +447,29 @@ static Err drop_gone(Update *u, const char *id, Fault *fault) {
 
 static Err prepare_puts(Update *u, Fault *fault) {
   u->put_trial = index_prepare(u->index,
-      "INSERT INTO trial(experiment, id, path, cell, seed, state, attempts, seconds, started, "
-      "digest, fingerprint, message, belongs, stamp, purpose) "
-      "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) "
-      "ON CONFLICT(experiment, id) DO UPDATE SET path = excluded.path, seed = excluded.seed, "
-      "state = excluded.state, attempts = excluded.attempts, seconds = excluded.seconds, "
-      "started = excluded.started, digest = excluded.digest, "
-      "fingerprint = excluded.fingerprint, message = excluded.message, "
-      "stamp = excluded.stamp RETURNING number", fault);
-  u->drop_fields = index_prepare(u->index, "DELETE FROM field WHERE trial = ? AND kind = ?",
+                               "INSERT INTO trial(experiment, id, path, cell, seed, "
+                               "state, attempts, seconds, started, digest, "
+                               "fingerprint, message, belongs, stamp, purpose) VALUES "
+                               "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON "
+                               "CONFLICT(experiment, id) DO UPDATE SET path = "
+                               "excluded.path, seed = excluded.seed, state = "
+                               "excluded.state, attempts = excluded.attempts, seconds "
+                               "= excluded.seconds, started = excluded.started, digest "
+                               "= excluded.digest, fingerprint = excluded.fingerprint, "
+                               "message = excluded.message, stamp = excluded.stamp "
+                               "RETURNING number",
+                               fault);
+  u->drop_fields = index_prepare(u->index,
+                                 "DELETE FROM field WHERE trial = ? AND kind = ?",
                                  fault);
-  u->put_field = index_prepare(u->index, "INSERT OR REPLACE INTO field(trial, kind, key, type, "
-                                         "number, text) VALUES (?,?,?,?,?,?)", fault);
-  u->put_name = index_prepare(u->index, "INSERT OR IGNORE INTO name(experiment, kind, key, "
-                                        "place) VALUES (?,?,?,?)", fault);
+  u->put_field = index_prepare(u->index,
+                               "INSERT OR REPLACE INTO field(trial, kind, key, type, "
+                               "number, text) VALUES (?,?,?,?,?,?)",
+                               fault);
+  u->put_name = index_prepare(u->index,
+                              "INSERT OR IGNORE INTO name(experiment, kind, key, "
+                              "place) VALUES (?,?,?,?)",
+                              fault);
   return fault->code;
 }
 
@@ -451,12 +482,16 @@ static Err write_changes(Update *u, Fault *fault) {
       err = drop_gone(u, u->known[i].id, fault);
   for (int64_t i = 0; !err && i < u->n_found; i++) {
     if (i % 64 == 0 && clock_s() - start > 0.5)
-      out_progress("indexing %s: %lld of %lld", u->name, (long long)i, (long long)u->n_found);
+      out_progress("indexing %s: %lld of %lld", u->name, (long long)i,
+                   (long long)u->n_found);
     err = put_found(u, &u->found[i], fault);
   }
   out_progress_end(false);
-  sqlite3_stmt *s = err ? NULL : index_prepare(u->index, "INSERT OR REPLACE INTO entry(name, "
-                                                         "stamp) VALUES (?, ?)", fault);
+  sqlite3_stmt *s = err ? NULL
+                        : index_prepare(u->index,
+                                        "INSERT OR REPLACE INTO entry(name, stamp) "
+                                        "VALUES (?, ?)",
+                                        fault);
   if (s) {
     bind_text(s, 1, u->name);
     sqlite3_bind_int64(s, 2, u->plan_stamp);
@@ -502,14 +537,14 @@ static Err refresh_entry(Index *index, const char *name, Fault *fault) {
   return err;
 }
 
-/* -- all entries --------------------------------------------------------------------- */
+/* -- all entries ------------------------------------------------------------------- */
 
 /* Entries in the tables without a directory. */
 static Err find_removed(Index *index, FileNames *gone, Fault *fault) {
   sqlite3_stmt *s = index_prepare(index, "SELECT name FROM entry", fault);
   while (index_next(index, s, fault)) {
     const char *name = index_text(s, 0);
-    bool below = name[0] != '.' && !strchr(name, '/');   /* the index may be anybody's */
+    bool below = name[0] != '.' && !strchr(name, '/'); /* the index may be anybody's */
     if (below && file_is_directory(index->runs, name)) continue;
     char **v = realloc(gone->v, (size_t)(gone->n + 1) * sizeof *v);
     if (v) gone->v = v;
@@ -523,7 +558,8 @@ static Err find_removed(Index *index, FileNames *gone, Fault *fault) {
 
 static Err forget(Index *index, const char *name, Fault *fault) {
   static const char *const steps[] = {
-      "DELETE FROM field WHERE trial IN (SELECT number FROM trial WHERE experiment = ?)",
+      "DELETE FROM field WHERE trial IN (SELECT number FROM trial WHERE experiment = "
+      "?)",
       "DELETE FROM trial WHERE experiment = ?", "DELETE FROM name WHERE experiment = ?",
       "DELETE FROM entry WHERE name = ?"};
   Update u = {.index = index, .name = name};
@@ -572,10 +608,12 @@ static Err refresh(Index *index, const char *experiment, Fault *fault) {
 
 Err index_refresh(Index *index, const char *experiment, Fault *fault) {
   index->failure = SQLITE_OK;
-  return refresh(index, experiment, fault) ? index_renew(index, experiment, fault) : ERR_OK;
+  return refresh(index, experiment, fault) ? index_renew(index, experiment, fault)
+                                           : ERR_OK;
 }
 
-/* It comes back to index_refresh, as the new file may be no better; index_reopen gives up. */
+/* It comes back to index_refresh, as the new file may be no better; index_reopen gives
+ * up. */
 Err index_renew(Index *index, const char *experiment, Fault *fault) {
   Err err = index_reopen(index, fault);
   return err ? err : index_refresh(index, experiment, fault);

@@ -1,9 +1,9 @@
 /* lock.c: the lock of a trial's directory; see lock.h.
  *
- * Open-file-description locks: unlike those of flock they can be asked for without being
- * taken, unlike those of a process they do not end when another descriptor is closed.
- * Whoever removes the file holds the lock, so one who locked a file that is no longer the
- * one in the directory begins again. */
+ * Open-file-description locks: unlike those of flock they can be asked for without
+ * being taken, unlike those of a process they do not end when another descriptor is
+ * closed. Whoever removes the file holds the lock, so one who locked a file that is no
+ * longer the one in the directory begins again. */
 #include "lab/lock.h"
 #include "base/file.h"
 #include "base/text.h"
@@ -30,8 +30,8 @@ static int set_lock(int fd, int command, struct flock *lock) {
 /* Is the file behind `fd` the one of that path? */
 static bool still_there(int fd, const char *path) {
   struct stat ours, theirs;
-  return fstat(fd, &ours) == 0 && stat(path, &theirs) == 0 && ours.st_ino == theirs.st_ino &&
-         ours.st_dev == theirs.st_dev;
+  return fstat(fd, &ours) == 0 && stat(path, &theirs) == 0 &&
+         ours.st_ino == theirs.st_ino && ours.st_dev == theirs.st_dev;
 }
 
 Err lock_take_file(const char *path, int *out, Fault *fault) {
@@ -40,7 +40,8 @@ Err lock_take_file(const char *path, int *out, Fault *fault) {
     int fd = file_open_own(path, O_RDWR | O_CREAT);
     if (fd < 0 && errno == ENOENT) return ERR_OK;
     if (fd < 0)
-      return fault_set(fault, ERR_STORAGE, "%s: cannot be created: %s", path, file_error());
+      return fault_set(fault, ERR_STORAGE, "%s: cannot be created: %s", path,
+                       file_error());
     struct flock lock;
     if (set_lock(fd, F_OFD_SETLK, &lock) == 0) {
       if (still_there(fd, path)) {
@@ -63,7 +64,8 @@ Err lock_take_file(const char *path, int *out, Fault *fault) {
 Err lock_take(const char *directory, int *out, Fault *fault) {
   *out = LOCK_NONE;
   char *path = lock_path(directory);
-  Err err = path ? lock_take_file(path, out, fault) : fault_memory(fault, strlen(directory));
+  Err err = path ? lock_take_file(path, out, fault)
+                 : fault_memory(fault, strlen(directory));
   free(path);
   return err;
 }

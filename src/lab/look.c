@@ -18,7 +18,8 @@ static Json *parse_map(const Text *text, const char *path, Fault *fault) {
   return NULL;
 }
 
-/* As look_json; but the fault is ERR_DATA where the file could be read and is no record. */
+/* As look_json; but the fault is ERR_DATA where the file could be read and is no
+ * record. */
 static Json *read_json(const char *directory, const char *name, Fault *fault) {
   Text path = {0}, text = {0};
   Json *json = NULL;
@@ -28,7 +29,7 @@ static Json *read_json(const char *directory, const char *name, Fault *fault) {
     fault_memory(fault, strlen(directory));
   } else if (file_read_any(path.data, JSON_LIMIT, &text, &there, fault)) {
     bool refused = fault->code == ERR_DATA && text.n_bytes <= JSON_LIMIT;
-    if (refused) fault->code = ERR_STORAGE;   /* by the system: a file of ours */
+    if (refused) fault->code = ERR_STORAGE; /* by the system: a file of ours */
   } else if (there) {
     json = parse_map(&text, path.data, fault);
   }
@@ -43,17 +44,21 @@ Json *look_json(const char *directory, const char *name, Fault *fault) {
   return json;
 }
 
-static bool is_of(const Json *json, JsonKind kind) { return json && json_kind(json) == kind; }
+static bool is_of(const Json *json, JsonKind kind) {
+  return json && json_kind(json) == kind;
+}
 
 /* What keeps it from being a meta.json; NULL: nothing. */
 static const char *meta_flaw(const Json *meta) {
   const Json *attempts = json_find(meta, "attempts"), *data = json_find(meta, "data");
-  if (attempts && json_kind(attempts) != JSON_KIND_LIST) return "\"attempts\" is no list";
+  if (attempts && json_kind(attempts) != JSON_KIND_LIST)
+    return "\"attempts\" is no list";
   const Json *rows = json_find(meta, "rows");
   if (data && json_kind(data) != JSON_KIND_MAP) return "\"data\" is no map";
   if (rows && json_kind(rows) != JSON_KIND_MAP) return "\"rows\" is no map";
   for (int64_t i = 0; attempts && i < json_count(attempts); i++)
-    if (!is_of(json_item(attempts, i), JSON_KIND_MAP)) return "one of \"attempts\" is no map";
+    if (!is_of(json_item(attempts, i), JSON_KIND_MAP))
+      return "one of \"attempts\" is no map";
   return NULL;
 }
 
@@ -88,7 +93,8 @@ static TrialState state_by_attempt(const Json *meta) {
 
 static bool result_state(const Json *result, TrialState *state) {
   const char *name;
-  return json_get_text(json_find(result, "state"), &name) && trial_state_parse(name, state) &&
+  return json_get_text(json_find(result, "state"), &name) &&
+         trial_state_parse(name, state) &&
          (trial_state_is_published(*state) || *state == TRIAL_INTERRUPTED);
 }
 
@@ -101,8 +107,8 @@ static const char *flaw_of(const Json *result) {
   return NULL;
 }
 
-/* *out is result.json if it is one, else NULL; then *damage (freed before) is new where the
- * file is there and is none. */
+/* *out is result.json if it is one, else NULL; then *damage (freed before) is new where
+ * the file is there and is none. */
 static Err read_result(const char *directory, Json **out, char **damage, Fault *fault) {
   Fault own = {0};
   free(*damage);
@@ -156,7 +162,8 @@ Err look_published(const char *directory, bool *published, Fault *fault) {
   Json *result;
   TrialState state;
   Err err = read_result(directory, &result, &damage, fault);
-  *published = result && result_state(result, &state) && trial_state_is_published(state);
+  *published = result && result_state(result, &state) &&
+               trial_state_is_published(state);
   json_free(result);
   free(damage);
   return err;
@@ -174,15 +181,17 @@ void look_info(const Look *look, TrialInfo *out) {
   *out = (TrialInfo){.state = look->state, .damaged = look->damage != NULL};
   if (last) out->attempts = (int)json_count(attempts);
   json_get_number(json_find(last, "wall_s"), &out->seconds);
-  const Json *maker = look->result && json_find(look->result, "fingerprint") ? look->result
-                                                                             : look->meta;
+  const Json *maker = look->result && json_find(look->result, "fingerprint")
+                          ? look->result
+                          : look->meta;
   copy_text(out->fingerprint, sizeof out->fingerprint, json_find(maker, "fingerprint"));
   copy_text(out->digest, sizeof out->digest, json_find(look->result, "digest"));
   out->values = json_share(json_find(look->result, "values"));
   out->data = json_share(json_find(look->meta, "data"));
   out->rows = json_share(json_find(look->meta, "rows"));
   if (look->damage) out->message = text_copy(look->damage);
-  else if (json_get_text(json_find(look->result ? look->result : last, "message"), &message))
+  else if (json_get_text(json_find(look->result ? look->result : last, "message"),
+                         &message))
     out->message = text_copy(message);
   else if (look->meta_damage) out->message = text_copy(look->meta_damage);
 }

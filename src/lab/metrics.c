@@ -22,8 +22,10 @@ static MetricsFile *table_of(Metrics *metrics, int fit, Fault *fault) {
   for (int i = metrics->n - 1; i >= 0; i--)
     if (metrics->v[i].fit == fit) return &metrics->v[i];
   if (metrics->n == METRICS_FITS) {
-    fault_set(fault, ERR_VALUE, "fit number %d of a run has a record, allowed: %d of them; "
-              "record = false records none", METRICS_FITS + 1, METRICS_FITS);
+    fault_set(fault, ERR_VALUE,
+              "fit number %d of a run has a record, allowed: %d of them; record = "
+              "false records none",
+              METRICS_FITS + 1, METRICS_FITS);
     return NULL;
   }
   size_t n_bytes = ((size_t)metrics->n + 1) * sizeof *metrics->v;
@@ -37,11 +39,11 @@ static MetricsFile *table_of(Metrics *metrics, int fit, Fault *fault) {
   return &v[metrics->n++];
 }
 
-/* -- going on with an earlier table -------------------------------------------------- */
+/* -- going on with an earlier table ------------------------------------------------ */
 
 /* Bytes of `csv` that stay before a row whose first column is `first`: whole lines with
- * smaller ones, after the same header. A header is one line here: a name with a line end
- * in it begins the table anew. */
+ * smaller ones, after the same header. A header is one line here: a name with a line
+ * end in it begins the table anew. */
 static long long kept_bytes(const Text *csv, const Text *header, double first) {
   size_t at = header->n_bytes;
   if (csv->n_bytes < at || memcmp(csv->data, header->data, at) != 0) return 0;
@@ -53,19 +55,19 @@ static long long kept_bytes(const Text *csv, const Text *header, double first) {
   return (long long)at;
 }
 
-static Err earlier_bytes(const char *path, const Text *header, double first, long long *out,
-                         Fault *fault) {
+static Err earlier_bytes(const char *path, const Text *header, double first,
+                         long long *out, Fault *fault) {
   *out = 0;
   if (!file_exists(path)) return ERR_OK;
   Text csv = {0};
   Err err = file_read(path, TABLE_LIMIT, &csv, fault);
-  if (err == ERR_DATA) err = fault->code = ERR_STORAGE;   /* a file of ours */
+  if (err == ERR_DATA) err = fault->code = ERR_STORAGE; /* a file of ours */
   if (!err && csv.n_bytes) *out = kept_bytes(&csv, header, first);
   text_deinit(&csv);
   return err;
 }
 
-/* -- rows ---------------------------------------------------------------------------- */
+/* -- rows -------------------------------------------------------------------------- */
 
 /* Takes the header. */
 static Err open_table(MetricsFile *m, const char *directory, int fit, Text *header,
@@ -81,24 +83,27 @@ static Err open_table(MetricsFile *m, const char *directory, int fit, Text *head
   m->open = true;
   m->header = *header;
   *header = (Text){0};
-  return keep ? ERR_OK : file_append(&m->file, m->header.data, m->header.n_bytes, fault);
+  return keep ? ERR_OK
+              : file_append(&m->file, m->header.data, m->header.n_bytes, fault);
 }
 
 static Err add_line(MetricsFile *m, const char *directory, int fit, Text *header,
                     const Text *line, double first, Fault *fault) {
   if (header->failed || line->failed) return fault_memory(fault, header->n_bytes);
   if (m->open && strcmp(header->data, m->header.data) != 0)
-    return fault_set(fault, ERR_VALUE, "%s: columns changed:\n  first row: %s"
-                     "  this row:  %.*s", m->file.path, m->header.data,
-                     (int)header->n_bytes - 1, header->data);
+    return fault_set(fault, ERR_VALUE,
+                     "%s: columns changed:\n  first row: %s"
+                     "  this row:  %.*s",
+                     m->file.path, m->header.data, (int)header->n_bytes - 1,
+                     header->data);
   Err err = m->open ? ERR_OK : open_table(m, directory, fit, header, first, fault);
   if (!err) err = file_append(&m->file, line->data, line->n_bytes, fault);
   if (err) m->failed = true;
   return err;
 }
 
-Err metrics_row(Metrics *metrics, const char *directory, int fit, const char *const *columns,
-                const double *values, int n, Fault *fault) {
+Err metrics_row(Metrics *metrics, const char *directory, int fit,
+                const char *const *columns, const double *values, int n, Fault *fault) {
   MetricsFile *m = table_of(metrics, fit, fault);
   if (!m) return fault->code;
   Text header = {0}, line = {0};
@@ -121,7 +126,8 @@ Err metrics_check(const Metrics *metrics, Fault *fault) {
   for (int i = 0; i < metrics->n; i++)
     if (metrics->v[i].failed)
       return fault_set(fault, ERR_STORAGE,
-                       "metrics of fit %d: a row could not be written", metrics->v[i].fit);
+                       "metrics of fit %d: a row could not be written",
+                       metrics->v[i].fit);
   return ERR_OK;
 }
 
@@ -129,7 +135,8 @@ Err metrics_sync(Metrics *metrics, Fault *fault) {
   Err err = metrics_check(metrics, fault);
   for (int i = 0; !err && i < metrics->n; i++) {
     MetricsFile *m = &metrics->v[i];
-    if (m->open && file_append_sync(&m->file, fault)) m->failed = true, err = fault->code;
+    if (m->open && file_append_sync(&m->file, fault))
+      m->failed = true, err = fault->code;
   }
   return err;
 }

@@ -11,8 +11,8 @@ static bool fits(char c, char form) {
   return c == form;
 }
 
-/* What stands behind a begin of that form ('#': a digit, 'x': one in hex); NULL: it begins
- * otherwise. */
+/* What stands behind a begin of that form ('#': a digit, 'x': one in hex); NULL: it
+ * begins otherwise. */
 static const char *behind(const char *name, const char *form) {
   for (; *form; name++, form++)
     if (!fits(*name, *form)) return NULL;
@@ -49,7 +49,8 @@ bool name_is_source(const char *name) {
 
 bool name_is_metrics(const char *name) {
   const char *rest = behind(name, "metrics");
-  return rest && (strcmp(rest, ".csv") == 0 || (*rest == '-' && is_number(rest + 1, ".csv")));
+  return rest &&
+         (strcmp(rest, ".csv") == 0 || (*rest == '-' && is_number(rest + 1, ".csv")));
 }
 
 bool name_is_probes(const char *name) {

@@ -1,5 +1,5 @@
-/* names.h: the names of what this program puts into a store: the one place that knows their
- * forms. What has another name is somebody else's. */
+/* names.h: the names of what this program puts into a store: the one place that knows
+ * their forms. What has another name is somebody else's. */
 #ifndef LAB_NAMES_H
 #define LAB_NAMES_H
 

@@ -4,11 +4,14 @@
 #include "lab/names.h"
 #include <string.h>
 
-static bool is_of(const Json *json, JsonKind kind) { return json && json_kind(json) == kind; }
+static bool is_of(const Json *json, JsonKind kind) {
+  return json && json_kind(json) == kind;
+}
 
 /* A table of Lua without entries is written as a map. */
 static bool is_list(const Json *json) {
-  return is_of(json, JSON_KIND_LIST) || (is_of(json, JSON_KIND_MAP) && json_count(json) == 0);
+  return is_of(json, JSON_KIND_LIST) ||
+         (is_of(json, JSON_KIND_MAP) && json_count(json) == 0);
 }
 
 static bool is_map(const Json *json) { return is_of(json, JSON_KIND_MAP); }
@@ -31,13 +34,14 @@ static bool is_factor(const Json *json) {
 }
 
 static bool is_pair(const Json *json) {
-  return is_of(json, JSON_KIND_LIST) && json_count(json) == 2 && is_map(json_item(json, 0)) &&
-         is_map(json_item(json, 1));
+  return is_of(json, JSON_KIND_LIST) && json_count(json) == 2 &&
+         is_map(json_item(json, 0)) && is_map(json_item(json, 1));
 }
 
 static bool is_goal(const Json *json) {
   const char *goal;
-  return json_get_text(json, &goal) && (strcmp(goal, "max") == 0 || strcmp(goal, "min") == 0);
+  return json_get_text(json, &goal) &&
+         (strcmp(goal, "max") == 0 || strcmp(goal, "min") == 0);
 }
 
 static bool is_number(const Json *json) {
@@ -49,7 +53,7 @@ typedef struct Field {
   const char *key;
   bool needed;
   bool (*fits)(const Json *item);
-  const char *allowed;       /* of a list: what its items are */
+  const char *allowed; /* of a list: what its items are */
 } Field;
 
 static const Field plain_fields[] = {
@@ -89,10 +93,13 @@ static Err check(const Json *map, const Field *fields, size_t n, bool of_lists,
                  const char *directory, Fault *fault) {
   for (const Field *field = fields; field < fields + n; field++) {
     const Json *json = json_find(map, field->key);
-    bool fits = !json ? !field->needed : of_lists ? all_fit(json, field) : field->fits(json);
+    bool fits = !json      ? !field->needed
+                : of_lists ? all_fit(json, field)
+                           : field->fits(json);
     if (!fits)
-      return fault_set(fault, ERR_STORAGE, "%s/experiment.json: \"%s\" %s, allowed: %s%s",
-                       directory, field->key, json ? "is something else" : "is missing",
+      return fault_set(fault, ERR_STORAGE,
+                       "%s/experiment.json: \"%s\" %s, allowed: %s%s", directory,
+                       field->key, json ? "is something else" : "is missing",
                        of_lists ? "a list of " : "", field->allowed);
   }
   return ERR_OK;
@@ -105,18 +112,20 @@ static Err check_size(const Json *plan, const char *directory, Fault *fault) {
   int64_t n_seeds = json_count(json_find(plan, "seeds"));
   int64_t n = n_cells * n_seeds, n_others = others ? json_count(others) : 0;
   if (n <= TRIALS_MAX && n_others <= TRIALS_MAX) return ERR_OK;
-  return fault_set(fault, ERR_STORAGE, "%s/experiment.json: asks for %lld trials, allowed: up "
-                   "to %d", directory, (long long)(n > n_others ? n : n_others), TRIALS_MAX);
+  return fault_set(fault, ERR_STORAGE,
+                   "%s/experiment.json: asks for %lld trials, allowed: up to %d",
+                   directory, (long long)(n > n_others ? n : n_others), TRIALS_MAX);
 }
 
 Json *plan_file_read(const char *directory, Fault *fault) {
   Json *plan = look_json(directory, "experiment.json", fault);
   if (!plan) return NULL;
   Err err = check(plan, lists, COUNT(lists), true, directory, fault);
-  if (!err) err = check(plan, plain_fields, COUNT(plain_fields), false, directory, fault);
   if (!err)
-    err = check(json_find(plan, "tuned"), tuned_lists, COUNT(tuned_lists), true, directory,
-                fault);
+    err = check(plan, plain_fields, COUNT(plain_fields), false, directory, fault);
+  if (!err)
+    err = check(json_find(plan, "tuned"), tuned_lists, COUNT(tuned_lists), true,
+                directory, fault);
   if (!err) err = check_size(plan, directory, fault);
   if (!err) return plan;
   json_free(plan);

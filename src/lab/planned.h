@@ -7,18 +7,18 @@
 typedef struct PlannedTrial {
   char id[TRIAL_ID];
   int64_t seed;
-  const Json *factors;       /* borrowed of the plan; NULL for one of `others` */
+  const Json *factors; /* borrowed of the plan; NULL for one of `others` */
 } PlannedTrial;
 
 typedef struct Planned {
-  Json *experiment;          /* the whole file; NULL: there is none */
-  PlannedTrial *v;           /* seed-major, cells in their order, then `others` */
+  Json *experiment; /* the whole file; NULL: there is none */
+  PlannedTrial *v;  /* seed-major, cells in their order, then `others` */
   int64_t n;
-  bool tuning;               /* under way: the cells are not known yet */
+  bool tuning; /* under way: the cells are not known yet */
 } Planned;
 
-/* New: the config of a cell of the plan, which is what the identity of its trials is made of
- * (config_hash). NULL, or a fault at config_hash, on lack of memory. */
+/* New: the config of a cell of the plan, which is what the identity of its trials is
+ * made of (config_hash). NULL, or a fault at config_hash, on lack of memory. */
 Json *planned_config(const Json *plan, const Json *cell);
 
 /* `directory` is the experiment's. Without the file nothing is planned. */

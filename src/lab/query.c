@@ -1,7 +1,8 @@
 /* query.c: questions to the index; see query.h.
  *
- * A query becomes one SQL statement; what the user typed only ever gets into it as a bound
- * value. A key becomes an expression: a column of `trial`, or a look into `field`. */
+ * A query becomes one SQL statement; what the user typed only ever gets into it as a
+ * bound value. A key becomes an expression: a column of `trial`, or a look into
+ * `field`. */
 #include "lab/query.h"
 #include "base/text.h"
 #include "lab/index_private.h"
@@ -13,14 +14,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* -- a statement in the making ------------------------------------------------------- */
+/* -- a statement in the making ----------------------------------------------------- */
 
-/* Each value of a filter as number and as text, each term's kind and key; a few besides: of
- * experiment, metric, sort. */
+/* Each value of a filter as number and as text, each term's kind and key; a few
+ * besides: of experiment, metric, sort. */
 enum { BINDS = FILTER_TERMS * (2 * FILTER_VALUES + 2) + 16 };
 
 typedef struct Bind {
-  const char *text;          /* borrowed; NULL: the number */
+  const char *text; /* borrowed; NULL: the number */
   double number;
 } Bind;
 
@@ -37,9 +38,13 @@ static void add_any(Sql *sql, Bind value) {
   sql->bind[sql->n_binds++] = value;
 }
 
-static void add_bind(Sql *sql, const char *value) { add_any(sql, (Bind){.text = value}); }
+static void add_bind(Sql *sql, const char *value) {
+  add_any(sql, (Bind){.text = value});
+}
 
-static void add_number(Sql *sql, double value) { add_any(sql, (Bind){.number = value}); }
+static void add_number(Sql *sql, double value) {
+  add_any(sql, (Bind){.number = value});
+}
 
 static sqlite3_stmt *prepare(Index *index, const Sql *sql, Fault *fault) {
   if (sql->text.failed) {
@@ -55,7 +60,7 @@ static sqlite3_stmt *prepare(Index *index, const Sql *sql, Fault *fault) {
   return s;
 }
 
-/* -- keys ---------------------------------------------------------------------------- */
+/* -- keys -------------------------------------------------------------------------- */
 
 typedef enum FactType {
   FACT_NUMBER, FACT_TEXT, FACT_TIME, FACT_STATE, FACT_PURPOSE
@@ -74,7 +79,7 @@ static const char *const kinds[] = {"factors", "args", "values"};
 /* What a key stands for: a fact, or a field. */
 typedef struct KeyRef {
   const struct Fact *fact;
-  const char *kind, *key;    /* key is borrowed from the names */
+  const char *kind, *key; /* key is borrowed from the names */
 } KeyRef;
 
 /* Everything that a query may be given; what it has no use for is 0. */
@@ -86,8 +91,8 @@ typedef struct Question {
 
 typedef Err Answer(Index *index, const Question *question, Json **out, Fault *fault);
 
-/* The answer, new. Where the index turns out to be of no use, that of the one built instead:
- * half an answer is none. */
+/* The answer, new. Where the index turns out to be of no use, that of the one built
+ * instead: half an answer is none. */
 static Err ask(Index *index, Answer *answer, const Question *question, Json **out,
                Fault *fault) {
   *out = NULL;
@@ -106,8 +111,9 @@ static Err names_of(Index *index, const char *experiment, Json **out, Fault *fau
     text_add(&sql.text, " WHERE experiment = ");
     add_bind(&sql, experiment);
   }
-  text_add(&sql.text, " ORDER BY CASE kind WHEN 'factors' THEN 0 WHEN 'args' THEN 1 ELSE 2 END,"
-                      " CASE kind WHEN 'factors' THEN place ELSE 0 END, key");
+  text_add(&sql.text,
+           " ORDER BY CASE kind WHEN 'factors' THEN 0 WHEN 'args' THEN 1 ELSE 2 END,"
+           " CASE kind WHEN 'factors' THEN place ELSE 0 END, key");
   sqlite3_stmt *s = prepare(index, &sql, fault);
   Json *names = json_list();
   while (index_next(index, s, fault)) {
@@ -122,7 +128,8 @@ static Err names_of(Index *index, const char *experiment, Json **out, Fault *fau
   return fault->code;
 }
 
-static Err answer_names(Index *index, const Question *question, Json **out, Fault *fault) {
+static Err answer_names(Index *index, const Question *question, Json **out,
+                        Fault *fault) {
   return names_of(index, question->experiment, out, fault);
 }
 
@@ -135,17 +142,20 @@ static bool is_kind(const Json *name, const char *kind) {
 }
 
 /* Says which keys there are, of that kind (NULL: all, and facts), or the nearest. */
-static Err unknown_key(const Json *names, const char *kind, const char *key, Fault *fault) {
+static Err unknown_key(const Json *names, const char *kind, const char *key,
+                       Fault *fault) {
   const char *all[KEY_NAMES], *what = kind ? "value" : "key";
   int n = 0;
   for (int i = 0; !kind && i < N_FACTS; i++) all[n++] = facts[i].name;
   for (int64_t i = 0; i < json_count(names) && n < KEY_NAMES; i++)
-    if (is_kind(json_item(names, i), kind)) all[n++] = json_text(json_item(names, i), "key");
+    if (is_kind(json_item(names, i), kind))
+      all[n++] = json_text(json_item(names, i), "key");
   const char *nearest = text_nearest(key, all, n);
   if (nearest)
-    return fault_set(fault, ERR_USAGE, "unknown %s \"%s\"; did you mean \"%s\"?", what, key,
-                     nearest);
-  if (n == 0) return fault_set(fault, ERR_USAGE, "unknown %s \"%s\"; there is none", what, key);
+    return fault_set(fault, ERR_USAGE, "unknown %s \"%s\"; did you mean \"%s\"?", what,
+                     key, nearest);
+  if (n == 0)
+    return fault_set(fault, ERR_USAGE, "unknown %s \"%s\"; there is none", what, key);
   fault_set(fault, ERR_USAGE, "unknown %s \"%s\"; there are:", what, key);
   for (int i = 0; i < n; i++) {
     size_t at = strlen(fault->text);
@@ -184,10 +194,10 @@ static Err find_key(const Json *names, const char *key, KeyRef *out, Fault *faul
   return out->fact ? ERR_OK : find_field(names, NULL, key, out, fault);
 }
 
-/* -- conditions ---------------------------------------------------------------------- */
+/* -- conditions -------------------------------------------------------------------- */
 
-/* As the fields were read: SQLite's own CAST knows neither inf nor hexadecimal. "50%" is 0.5, as
- * compare tells what is recorded as a share. */
+/* As the fields were read: SQLite's own CAST knows neither inf nor hexadecimal. "50%"
+ * is 0.5, as compare tells what is recorded as a share. */
 static bool read_number(const char *text, double *out) {
   char *end;
   *out = strtod(text, &end);
@@ -219,22 +229,24 @@ static Err check_allowed(const FilterTerm *term, FactType type, const char *valu
   }
   if (n == 0) return ERR_OK;
   const char *nearest = text_nearest(value, names, n);
-  return fault_set(fault, ERR_USAGE, "%s: no %s is called \"%s\"; allowed: %s%s%s%s", term->word,
-                   term->key, value, list, nearest ? "; did you mean \"" : "",
-                   nearest ? nearest : "", nearest ? "\"?" : "");
+  return fault_set(fault, ERR_USAGE, "%s: no %s is called \"%s\"; allowed: %s%s%s%s",
+                   term->word, term->key, value, list,
+                   nearest ? "; did you mean \"" : "", nearest ? nearest : "",
+                   nearest ? "\"?" : "");
 }
 
 static Err check_values(const FilterTerm *term, const KeyRef *key, Fault *fault) {
   FactType type = key->fact ? key->fact->type : FACT_NUMBER;
   bool ordered = term->op != FILTER_EQ && term->op != FILTER_NE;
   if (ordered && type != FACT_NUMBER && type != FACT_TIME)
-    return fault_set(fault, ERR_USAGE, "%s: allowed for %s: = and !=", term->word, term->key);
+    return fault_set(fault, ERR_USAGE, "%s: allowed for %s: = and !=", term->word,
+                     term->key);
   for (int i = 0; i < term->n_values; i++) {
     double number;
     const char *value = term->values[i];
     if (type == FACT_NUMBER && (ordered || key->fact) && !read_number(value, &number))
-      return fault_set(fault, ERR_USAGE, "%s: got \"%s\", allowed: a number", term->word,
-                       value);
+      return fault_set(fault, ERR_USAGE, "%s: got \"%s\", allowed: a number",
+                       term->word, value);
     if (check_allowed(term, type, value, fault)) return fault->code;
   }
   return ERR_OK;
@@ -271,8 +283,9 @@ static void add_term(Sql *sql, const FilterTerm *term, const KeyRef *key) {
   } else {
     number = "f.number";
     text = "f.text";
-    text_add(&sql->text, " AND EXISTS(SELECT 1 FROM field f WHERE f.trial = t.number AND "
-                         "f.kind = ");
+    text_add(&sql->text,
+             " AND EXISTS(SELECT 1 FROM field f WHERE f.trial = t.number AND f.kind = "
+             "");
     add_bind(sql, key->kind);
     text_add(&sql->text, " AND f.key = ");
     add_bind(sql, key->key);
@@ -317,8 +330,9 @@ static Err add_order(Sql *sql, const Query *query, const Json *names, Fault *fau
     } else {
       static const char *const columns[] = {"number", "text"};
       for (int i = 0; i < 2; i++) {
-        text_addf(&sql->text, "(SELECT f.%s FROM field f WHERE f.trial = t.number AND "
-                  "f.kind = ", columns[i]);
+        text_addf(&sql->text,
+                  "(SELECT f.%s FROM field f WHERE f.trial = t.number AND f.kind = ",
+                  columns[i]);
         add_bind(sql, key.kind);
         text_add(&sql->text, " AND f.key = ");
         add_bind(sql, key.key);
@@ -326,15 +340,16 @@ static Err add_order(Sql *sql, const Query *query, const Json *names, Fault *fau
       }
     }
   }
-  text_add(&sql->text, "t.experiment, t.path NOT LIKE '%/trials/%', t.purpose = 'tuning', "
-                       "CASE WHEN t.cell = '' THEN t.id END, t.number");
+  text_add(&sql->text,
+           "t.experiment, t.path NOT LIKE '%/trials/%', t.purpose = 'tuning', CASE "
+           "WHEN t.cell = '' THEN t.id END, t.number");
   return ERR_OK;
 }
 
-/* -- trials -------------------------------------------------------------------------- */
+/* -- trials ------------------------------------------------------------------------ */
 
-#define TRIAL_COLUMNS                                                                   \
-  "t.number, t.experiment, t.id, t.path, t.seed, t.state, t.attempts, t.seconds, "      \
+#define TRIAL_COLUMNS                                                                  \
+  "t.number, t.experiment, t.id, t.path, t.seed, t.state, t.attempts, t.seconds, "     \
   "t.started, t.digest, t.fingerprint, t.message, t.purpose, t.belongs"
 
 static Json *parsed(const char *text) {
@@ -347,12 +362,14 @@ static Json *field_value(sqlite3_stmt *s) {
   const char *text = index_text(s, 4);
   Json *holder = json_map();
   switch ((JsonKind)sqlite3_column_int(s, 2)) {
-    case JSON_KIND_INT: json_put_int(holder, "v", strtoll(text, NULL, 10)); break;
-    case JSON_KIND_NUMBER: json_put_number(holder, "v", sqlite3_column_double(s, 3)); break;
-    case JSON_KIND_TEXT: json_put_text(holder, "v", text); break;
-    case JSON_KIND_BOOL: json_put_bool(holder, "v", strcmp(text, "true") == 0); break;
-    case JSON_KIND_NULL: json_put_text(holder, "v", NULL); break;
-    default: json_put(holder, "v", parsed(text)); break;
+  case JSON_KIND_INT: json_put_int(holder, "v", strtoll(text, NULL, 10)); break;
+  case JSON_KIND_NUMBER:
+    json_put_number(holder, "v", sqlite3_column_double(s, 3));
+    break;
+  case JSON_KIND_TEXT: json_put_text(holder, "v", text); break;
+  case JSON_KIND_BOOL: json_put_bool(holder, "v", strcmp(text, "true") == 0); break;
+  case JSON_KIND_NULL: json_put_text(holder, "v", NULL); break;
+  default: json_put(holder, "v", parsed(text)); break;
   }
   Json *value = json_share(json_find(holder, "v"));
   json_free(holder);
@@ -361,7 +378,9 @@ static Json *field_value(sqlite3_stmt *s) {
 
 /* All fields of the trial that is its parameter. */
 static sqlite3_stmt *prepare_fields(Index *index, Fault *fault) {
-  return index_prepare(index, "SELECT kind, key, type, number, text FROM field WHERE trial = ?",
+  return index_prepare(index,
+                       "SELECT kind, key, type, number, text FROM field WHERE trial = "
+                       "?",
                        fault);
 }
 
@@ -383,14 +402,15 @@ static void put_fields(Index *index, Json *row, int64_t trial, sqlite3_stmt *fie
 
 static void put_column(Json *row, sqlite3_stmt *s, int column, const char *key) {
   switch (sqlite3_column_type(s, column)) {
-    case SQLITE_INTEGER: json_put_int(row, key, sqlite3_column_int64(s, column)); break;
-    case SQLITE_FLOAT: json_put_number(row, key, sqlite3_column_double(s, column)); break;
-    case SQLITE_TEXT: json_put_text(row, key, index_text(s, column));
-    default: break;
+  case SQLITE_INTEGER: json_put_int(row, key, sqlite3_column_int64(s, column)); break;
+  case SQLITE_FLOAT: json_put_number(row, key, sqlite3_column_double(s, column)); break;
+  case SQLITE_TEXT: json_put_text(row, key, index_text(s, column));
+  default: break;
   }
 }
 
-/* Where it is follows from its names: what the file of the index says may be anybody's. */
+/* Where it is follows from its names: what the file of the index says may be
+ * anybody's. */
 static void put_path(Json *row) {
   const char *experiment = "", *id = "";
   Text path = {0};
@@ -403,7 +423,8 @@ static void put_path(Json *row) {
 
 static Json *trial_row_json(Index *index, sqlite3_stmt *s, sqlite3_stmt *fields,
                             Fault *fault) {
-  static const char *const keys[] = {"experiment", "id", "path", "seed", "state", "attempts",
+  static const char *const keys[] = {"experiment", "id", "path", "seed", "state",
+                                     "attempts",
                                      "seconds", "started", "digest", "fingerprint",
                                      "message", "purpose"};
   Json *row = json_map();
@@ -444,7 +465,8 @@ static void add_limit(Sql *sql, const Query *query) {
   if (query->limit > 0) text_addf(&sql->text, " LIMIT %ld", query->limit);
 }
 
-static Err answer_trials(Index *index, const Question *question, Json **out, Fault *fault) {
+static Err answer_trials(Index *index, const Question *question, Json **out,
+                         Fault *fault) {
   const Query *query = question->query;
   Json *names = NULL;
   Sql sql = {0};
@@ -464,10 +486,11 @@ static Err answer_trials(Index *index, const Question *question, Json **out, Fau
 
 Err query_trials(Index *index, const Query *query, Json **out, int64_t *n_all,
                  Fault *fault) {
-  return ask(index, answer_trials, &(Question){.query = query, .n_all = n_all}, out, fault);
+  return ask(index, answer_trials, &(Question){.query = query, .n_all = n_all}, out,
+             fault);
 }
 
-/* -- filters that fit nothing -------------------------------------------------------- */
+/* -- filters that fit nothing ------------------------------------------------------ */
 
 /* "SELECT <what>" of the field among the trials of the query, its filter aside. */
 static Err add_field(Sql *sql, const char *what, const Query *query, const KeyRef *key,
@@ -483,8 +506,8 @@ static Err add_field(Sql *sql, const char *what, const Query *query, const KeyRe
   return err;
 }
 
-/* Puts the levels of the field among the trials of the query, its filter aside: each once, as
- * planned. *numbers: is one of them a number? */
+/* Puts the levels of the field among the trials of the query, its filter aside: each
+ * once, as planned. *numbers: is one of them a number? */
 static Err put_levels(Index *index, const Query *query, const KeyRef *key, Json *row,
                       bool *numbers, Fault *fault) {
   Sql sql = {0};
@@ -511,8 +534,8 @@ static bool is_a_value(const Json *names, const char *key) {
   return false;
 }
 
-/* Puts the least and the greatest number of the field among the trials of the query, its filter
- * aside; nothing where there is none. */
+/* Puts the least and the greatest number of the field among the trials of the query,
+ * its filter aside; nothing where there is none. */
 static Err put_range(Index *index, const Query *query, const KeyRef *key, Json *row,
                      Fault *fault) {
   Sql sql = {0};
@@ -545,12 +568,14 @@ static Err add_miss(Index *index, const Query *query, const Json *names, int ter
   json_push(misses, row);
   if (strcmp(key.kind, "values") == 0) return put_range(index, query, &key, row, fault);
   Err err = put_levels(index, query, &key, row, &numbers, fault);
-  json_put_bool(row, "value", op != FILTER_EQ && op != FILTER_NE && !numbers &&
-                              is_a_value(names, key.key));
+  json_put_bool(row, "value",
+                op != FILTER_EQ && op != FILTER_NE && !numbers &&
+                    is_a_value(names, key.key));
   return err;
 }
 
-static Err answer_misses(Index *index, const Question *question, Json **out, Fault *fault) {
+static Err answer_misses(Index *index, const Question *question, Json **out,
+                         Fault *fault) {
   const Query *query = question->query;
   Json *names = NULL;
   Err err = names_of(index, query->experiment, &names, fault);
@@ -569,7 +594,8 @@ static Err answer_starting(Index *index, const Question *question, Json **out,
                            Fault *fault) {
   const char *experiment = question->experiment, *start = question->start;
   Sql sql = {0};
-  text_add(&sql.text, "SELECT " TRIAL_COLUMNS " FROM trial t WHERE substr(t.id, 1, length(");
+  text_add(&sql.text,
+           "SELECT " TRIAL_COLUMNS " FROM trial t WHERE substr(t.id, 1, length(");
   add_bind(&sql, start);
   text_add(&sql.text, ")) = ");
   add_bind(&sql, start);
@@ -587,11 +613,11 @@ static Err answer_starting(Index *index, const Question *question, Json **out,
 
 Err query_starting(Index *index, const char *experiment, const char *start, Json **out,
                    Fault *fault) {
-  return ask(index, answer_starting, &(Question){.experiment = experiment, .start = start},
-             out, fault);
+  return ask(index, answer_starting,
+             &(Question){.experiment = experiment, .start = start}, out, fault);
 }
 
-/* -- cells and entries --------------------------------------------------------------- */
+/* -- cells and entries ------------------------------------------------------------- */
 
 /* ", sum(t.state = 'pending') ..." for every state. */
 static void add_state_counts(Text *text) {
@@ -621,29 +647,32 @@ static void add_metric(Sql *sql, const KeyRef *metric) {
   text_add(&sql->text, ")");
 }
 
-/* One row per cell. All its numbers are of the same trials, those that are asked for; the
- * squares are of the distances from the mean, which each trial is given first. */
-static Err add_cells(Sql *sql, const Query *query, const KeyRef *metric, const Json *names,
-                     Fault *fault) {
+/* One row per cell. All its numbers are of the same trials, those that are asked for;
+ * the squares are of the distances from the mean, which each trial is given first. */
+static Err add_cells(Sql *sql, const Query *query, const KeyRef *metric,
+                     const Json *names, Fault *fault) {
   text_add(&sql->text, "WITH chosen AS (SELECT t.*, ");
   add_metric(sql, metric);
   text_add(&sql->text, " AS value");
   Err err = add_where(sql, query, names, fault);
-  text_add(&sql->text, " AND t.cell <> '') SELECT min(number) AS first, experiment, cell, "
-                       "purpose, count(*), count(value), mean, "
-                       "sum((value - mean) * (value - mean)), min(value), max(value)");
+  text_add(&sql->text,
+           " AND t.cell <> '') SELECT min(number) AS first, experiment, cell, purpose, "
+           "count(*), count(value), mean, sum((value - mean) * (value - mean)), "
+           "min(value), max(value)");
   add_state_counts(&sql->text);
-  text_add(&sql->text, " FROM (SELECT *, avg(value) OVER (PARTITION BY experiment, cell, "
-                       "purpose) AS mean FROM chosen) t GROUP BY experiment, cell, purpose");
+  text_add(&sql->text,
+           " FROM (SELECT *, avg(value) OVER (PARTITION BY experiment, cell, purpose) "
+           "AS mean FROM chosen) t GROUP BY experiment, cell, purpose");
   return err;
 }
 
-/* Of an infinite mean there is no sd. Where values differ by rounding only the sums hold a trace
- * of it, which is no spread (stat_sample.h). */
+/* Of an infinite mean there is no sd. Where values differ by rounding only the sums
+ * hold a trace of it, which is no spread (stat_sample.h). */
 static void put_moments(Json *row, sqlite3_stmt *s, int column) {
   int64_t n = sqlite3_column_int64(s, column);
   double squares = sqlite3_column_double(s, column + 2);
-  double low = sqlite3_column_double(s, column + 3), high = sqlite3_column_double(s, column + 4);
+  double low = sqlite3_column_double(s, column + 3),
+         high = sqlite3_column_double(s, column + 4);
   bool alike = high - low <= STAT_ROUNDING * (fabs(low) + fabs(high));
   json_put_int(row, "n", n);
   if (n > 0 && low == high) json_put_number(row, "mean", low);
@@ -652,13 +681,13 @@ static void put_moments(Json *row, sqlite3_stmt *s, int column) {
     json_put_number(row, "sd", alike ? 0 : sqrt(squares / (double)(n - 1)));
 }
 
-static Json *cell_row(Index *index, sqlite3_stmt *s, sqlite3_stmt *fields, bool has_metric,
-                      Fault *fault) {
+static Json *cell_row(Index *index, sqlite3_stmt *s, sqlite3_stmt *fields,
+                      bool has_metric, Fault *fault) {
   static const char *const keys[] = {"experiment", "cell", "purpose", "trials"};
   Json *row = json_map();
   for (int i = 0; i < 4; i++) put_column(row, s, i + 1, keys[i]);
   put_fields(index, row, sqlite3_column_int64(s, 0), fields, fault);
-  json_put(row, "values", json_map());   /* those of one trial stand for nothing here */
+  json_put(row, "values", json_map()); /* those of one trial stand for nothing here */
   if (has_metric) put_moments(row, s, 5);
   put_state_counts(row, s, 10);
   return row;
@@ -681,8 +710,9 @@ static Err add_cell_order(Sql *sql, const Query *query, Fault *fault) {
   const char *sort = query->sort ? query->sort : "";
   bool down = sort[0] == '-';
   if (*sort && strcmp(sort + down, "mean") != 0)
-    return fault_set(fault, ERR_USAGE, "cells are sorted by mean or -mean, or as planned; "
-                     "got \"%s\"", sort);
+    return fault_set(fault, ERR_USAGE,
+                     "cells are sorted by mean or -mean, or as planned; got \"%s\"",
+                     sort);
   text_add(&sql->text, " ORDER BY ");
   if (*sort) text_addf(&sql->text, "mean %s NULLS LAST, ", down ? "DESC" : "ASC");
   text_add(&sql->text, "experiment, purpose = 'tuning', first");
@@ -690,7 +720,8 @@ static Err add_cell_order(Sql *sql, const Query *query, Fault *fault) {
   return ERR_OK;
 }
 
-static Err answer_cells(Index *index, const Question *question, Json **out, Fault *fault) {
+static Err answer_cells(Index *index, const Question *question, Json **out,
+                        Fault *fault) {
   const Query *query = question->query;
   Json *names = NULL;
   KeyRef metric = {0};
@@ -702,16 +733,20 @@ static Err answer_cells(Index *index, const Question *question, Json **out, Faul
   if (!err) err = add_cell_order(&sql, query, fault);
   if (!err) err = collect_cells(index, &sql, metric.kind, out, fault);
   if (!err && query->limit > 0)
-    err = count_all(index, query, names, "count(DISTINCT CASE WHEN t.cell <> '' THEN "
-                    "t.experiment || '/' || t.cell || t.purpose END)", question->n_all, fault);
+    err = count_all(index, query, names,
+                    "count(DISTINCT CASE WHEN t.cell <> '' THEN t.experiment || '/' || "
+                    "t.cell || t.purpose END)",
+                    question->n_all, fault);
   else if (!err) *question->n_all = json_count(*out);
   text_deinit(&sql.text);
   json_free(names);
   return err;
 }
 
-Err query_cells(Index *index, const Query *query, Json **out, int64_t *n_all, Fault *fault) {
-  return ask(index, answer_cells, &(Question){.query = query, .n_all = n_all}, out, fault);
+Err query_cells(Index *index, const Query *query, Json **out, int64_t *n_all,
+                Fault *fault) {
+  return ask(index, answer_cells, &(Question){.query = query, .n_all = n_all}, out,
+             fault);
 }
 
 static Json *entry_row(sqlite3_stmt *s) {
@@ -720,12 +755,14 @@ static Json *entry_row(sqlite3_stmt *s) {
   json_put_text(row, "kind", sqlite3_column_int(s, 1) ? "study" : "runs");
   json_put_int(row, "trials", sqlite3_column_int64(s, 2));
   put_state_counts(row, s, 5);
-  if (sqlite3_column_int64(s, 3)) json_put_int(row, "others", sqlite3_column_int64(s, 3));
+  if (sqlite3_column_int64(s, 3))
+    json_put_int(row, "others", sqlite3_column_int64(s, 3));
   put_column(row, s, 4, "last");
   return row;
 }
 
-static Err answer_entries(Index *index, const Question *question, Json **out, Fault *fault) {
+static Err answer_entries(Index *index, const Question *question, Json **out,
+                          Fault *fault) {
   const Query *query = question->query;
   Json *names = NULL;
   Sql sql = {0};
@@ -733,7 +770,8 @@ static Err answer_entries(Index *index, const Question *question, Json **out, Fa
   text_add(&sql.text, "SELECT t.experiment, t.cell <> '' AS study, sum(t.belongs), "
                       "sum(NOT t.belongs), max(t.started)");
   for (int i = 0; i < TRIAL_STATES; i++)
-    text_addf(&sql.text, ", sum(t.belongs AND t.state = '%s')", trial_state_name((TrialState)i));
+    text_addf(&sql.text, ", sum(t.belongs AND t.state = '%s')",
+              trial_state_name((TrialState)i));
   Query whole = *query;
   whole.all = true;
   if (!err) err = add_where(&sql, &whole, names, fault);

@@ -7,45 +7,50 @@
 #include "lab/index.h"
 
 typedef struct Query {
-  const char *experiment;    /* NULL: all */
+  const char *experiment; /* NULL: all */
   Filter filter;
-  bool all;                  /* those that no longer belong to their experiment, too */
-  const char *sort;          /* key, with "-" before it: largest first; NULL: as planned */
-  long limit;                /* 0: none */
-  const char *metric;        /* query_cells: the value that is averaged; NULL: none */
+  bool all;           /* those that no longer belong to their experiment, too */
+  const char *sort;   /* key, with "-" before it: largest first; NULL: as planned */
+  long limit;         /* 0: none */
+  const char *metric; /* query_cells: the value that is averaged; NULL: none */
 } Query;
 
-/* A list, sorted by name, of { experiment, kind: "study" or "runs", trials, <state>: count
- * of each state that occurs, others: count of those that no longer belong, last: the time
- * of the last start }. */
-Err query_entries(Index *index, const Query *query, Json **out, Fault *fault) WARN_UNUSED;
+/* A list, sorted by name, of { experiment, kind: "study" or "runs", trials, <state>:
+ * count of each state that occurs, others: count of those that no longer belong, last:
+ * the time of the last start }. */
+Err query_entries(Index *index, const Query *query, Json **out,
+                  Fault *fault) WARN_UNUSED;
 
-/* A list of { experiment, id, path, seed, purpose, state, attempts, seconds, started, digest,
- * fingerprint, message, belongs, factors, args, values }; what is not there is left out.
- * Trials of a study have the purpose "report", or "tuning" if they only choose parameters.
- * *n_all is how many there are without the limit. An unknown key in filter or sort is
- * ERR_USAGE with the nearest. */
+/* A list of { experiment, id, path, seed, purpose, state, attempts, seconds, started,
+ * digest, fingerprint, message, belongs, factors, args, values }; what is not there is
+ * left out. Trials of a study have the purpose "report", or "tuning" if they only
+ * choose parameters. *n_all is how many there are without the limit. An unknown key in
+ * filter or sort is ERR_USAGE with the nearest. */
 Err query_trials(Index *index, const Query *query, Json **out, int64_t *n_all,
                  Fault *fault) WARN_UNUSED;
 
-/* A list of { experiment, cell, purpose, factors, args, trials, <state>: count, n, mean, sd }:
- * over the seeds of each cell that fit the filter, those of tuning apart; mean and sd (n - 1)
- * of the metric over the n of them that are complete and have it. A metric that no trial has
- * among its values is ERR_USAGE with the nearest. */
+/* A list of { experiment, cell, purpose, factors, args, trials, <state>: count, n,
+ * mean, sd }: over the seeds of each cell that fit the filter, those of tuning apart;
+ * mean and sd (n - 1) of the metric over the n of them that are complete and have it. A
+ * metric that no trial has among its values is ERR_USAGE with the nearest. */
 Err query_cells(Index *index, const Query *query, Json **out, int64_t *n_all,
                 Fault *fault) WARN_UNUSED;
 
 /* A list of { kind, key } of all fields of an experiment's trials, kinds in the order
  * factors, args, values; factors as declared, the others by name. */
-Err query_names(Index *index, const char *experiment, Json **out, Fault *fault) WARN_UNUSED;
+Err query_names(Index *index, const char *experiment, Json **out,
+                Fault *fault) WARN_UNUSED;
 
-/* A list of those terms of the filter (their numbers) that no trial fits, whatever the others
- * say. Of a factor or an argument { term, key, levels, value }: the levels that there are, as
- * planned; `value`: numbers are compared and no level is one, but trials have a value of that
- * name. Of a value { term, key, low, high }: the least and the greatest that there is. */
-Err query_misses(Index *index, const Query *query, Json **out, Fault *fault) WARN_UNUSED;
+/* A list of those terms of the filter (their numbers) that no trial fits, whatever the
+ * others say. Of a factor or an argument { term, key, levels, value }: the levels that
+ * there are, as planned; `value`: numbers are compared and no level is one, but trials
+ * have a value of that name. Of a value { term, key, low, high }: the least and the
+ * greatest that there is. */
+Err query_misses(Index *index, const Query *query, Json **out,
+                 Fault *fault) WARN_UNUSED;
 
-/* Does the key stand for a fact of the trial, in filters, whatever else has that name? */
+/* Does the key stand for a fact of the trial, in filters, whatever else has that
+ * name? */
 bool query_is_fact(const char *key);
 
 /* A list of the trials whose id begins with `start`, each as in query_trials. */

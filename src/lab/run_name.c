@@ -6,7 +6,7 @@
 #include <string.h>
 
 bool run_name_is_hidden(const char *name) {
-  static const char index[] = "index.sqlite";   /* index.h; -wal, -shm, -journal */
+  static const char index[] = "index.sqlite"; /* index.h; -wal, -shm, -journal */
   return name[0] == '.' || strncmp(name, index, sizeof index - 1) == 0;
 }
 
@@ -37,13 +37,15 @@ Err run_name_nearest(const char *runs, const char *name, char **out, Fault *faul
   Err err = file_names(runs, &names, fault);
   if (err) return err;
   for (int i = 0; i < names.n; i++) {
-    if (run_name_is_hidden(names.v[i]) || !file_is_directory(runs, names.v[i])) continue;
+    if (run_name_is_hidden(names.v[i]) || !file_is_directory(runs, names.v[i]))
+      continue;
     char *shown = names.v[i];
     names.v[i] = names.v[n];
     names.v[n++] = shown;
   }
   const char *nearest = text_nearest(name, (const char *const *)names.v, n);
-  if (nearest && !(*out = text_copy(nearest))) err = fault_memory(fault, strlen(nearest));
+  if (nearest && !(*out = text_copy(nearest)))
+    err = fault_memory(fault, strlen(nearest));
   file_names_deinit(&names);
   return err;
 }

@@ -1,8 +1,8 @@
 /* script.h: which script a plan or a trial came from, and whether it is another one.
  *
- * Plans (experiment.json) and records (meta.json) tell "script", as it was given on the command
- * line, and "script_path", where it stood; older ones only the first. Those of -e, the prompt
- * and stdin tell none. */
+ * Plans (experiment.json) and records (meta.json) tell "script", as it was given on the
+ * command line, and "script_path", where it stood; older ones only the first. Those of
+ * -e, the prompt and stdin tell none. */
 #ifndef LAB_SCRIPT_H
 #define LAB_SCRIPT_H
 
@@ -11,15 +11,15 @@
 /* Where the script stands, without links, new; NULL where it is not there. */
 char *script_path(const char *script);
 
-/* Is what `earlier` tells another script than what `now` tells: of another name, or of the same
- * and another file that is still there? One that was moved is the same; what was typed is another
- * one than any script. */
+/* Is what `earlier` tells another script than what `now` tells: of another name, or of
+ * the same and another file that is still there? One that was moved is the same; what
+ * was typed is another one than any script. */
 bool script_is_other(const Json *now, const Json *earlier);
 /* The same, and it is there: it may ask for what it made. */
 bool script_is_another_there(const Json *now, const Json *earlier);
 
-/* Is the script a file below the current directory, and not in one that belongs to the records
- * below `runs`? */
+/* Is the script a file below the current directory, and not in one that belongs to the
+ * records below `runs`? */
 bool script_is_of_tree(const char *script, const char *runs);
 
 #endif

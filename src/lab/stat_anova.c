@@ -1,10 +1,10 @@
 /* stat_anova.c: the balanced analysis of variance, by sweeping.
  *
- * On a copy of the values, effect after effect is taken out: the mean over everything but
- * the effect's own indices is subtracted, and its squares, times the values it stands for,
- * are the effect's sum of squares. In a balanced grid the effects are orthogonal, so after
- * the means of lower order are gone this is the classical decomposition, without the
- * cancellation of the textbook's sums. */
+ * On a copy of the values, effect after effect is taken out: the mean over everything
+ * but the effect's own indices is subtracted, and its squares, times the values it
+ * stands for, are the effect's sum of squares. In a balanced grid the effects are
+ * orthogonal, so after the means of lower order are gone this is the classical
+ * decomposition, without the cancellation of the textbook's sums. */
 #include "lab/stat_anova.h"
 #include "lab/stat_dist.h"
 #include "lab/stat_sample.h"
@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A grid and how to walk it: value i has level i / stride[f] % levels[f] of factor f; the
- * block is i % n_blocks. */
+/* A grid and how to walk it: value i has level i / stride[f] % levels[f] of factor f;
+ * the block is i % n_blocks. */
 typedef struct Grid {
   double *v;
   int64_t n;
@@ -34,8 +34,8 @@ static Grid grid_of(const int *levels, int n_factors, int n_blocks) {
   return grid;
 }
 
-/* Sweeps out the means of the groups that `group` numbers; returns their sum of squares.
- * `sums` has room for one number per group. All groups have the same size. */
+/* Sweeps out the means of the groups that `group` numbers; returns their sum of
+ * squares. `sums` has room for one number per group. All groups have the same size. */
 static double sweep(Grid *grid, int64_t n_groups, double *sums,
                     int64_t (*group)(const Grid *grid, int64_t i, int a, int b), int a,
                     int b) {
@@ -74,8 +74,8 @@ int stat_anova_count(int n_factors, int n_blocks) {
   return n_factors + pairs + (n_factors > 2) + 2 * (n_blocks > 1) + 1;
 }
 
-/* Writes the effects with df and sum of squares; returns how many. `sums` has room for the
- * cells, or for the blocks if those are more. */
+/* Writes the effects with df and sum of squares; returns how many. `sums` has room for
+ * the cells, or for the blocks if those are more. */
 static int decompose(Grid *grid, double *sums, StatEffect *out) {
   int n = 0;
   const int *levels = grid->levels;
@@ -149,15 +149,15 @@ Err stat_anova(const double *values, const int *levels, int n_factors, int n_blo
   memcpy(grid.v, values, (size_t)grid.n * sizeof *values);
   int n = decompose(&grid, grid.v + grid.n, out);
   must(n == stat_anova_count(n_factors, n_blocks));
-  bool equal = stat_sd(values, (int)grid.n) == 0;   /* sums of rounding have no shares */
+  bool equal = stat_sd(values, (int)grid.n) == 0; /* sums of rounding have no shares */
   for (int i = 0; i < n && equal; i++) out[i].ss = 0;
   share_out(out, n);
   free(grid.v);
   return ERR_OK;
 }
 
-void stat_marginals(const double *values, const int *levels, int n_factors, int n_blocks,
-                    int a, int b, double *out) {
+void stat_marginals(const double *values, const int *levels, int n_factors,
+                    int n_blocks, int a, int b, double *out) {
   Grid grid = grid_of(levels, n_factors, n_blocks);
   int64_t n_groups = b < 0 ? levels[a] : (int64_t)levels[a] * levels[b];
   int64_t in_group = grid.n / n_blocks / n_groups;
@@ -211,7 +211,8 @@ Err stat_brown_forsythe(const double *values, const int *sizes, int n_groups, do
   int *kept = malloc(((size_t)n_groups + 1) * sizeof *kept);
   int n_kept = 0;
   Err err = distances && kept ? ERR_OK : fault_memory(fault, n * sizeof *distances);
-  if (!err) err = to_distances(values, sizes, n_groups, distances, kept, &n_kept, fault);
+  if (!err)
+    err = to_distances(values, sizes, n_groups, distances, kept, &n_kept, fault);
   if (!err) *p = one_way(distances, kept, n_kept);
   free(distances);
   free(kept);

@@ -1,26 +1,26 @@
-/* stat_dist.c: t and F tails by the incomplete beta function, noncentral ones by sums of it,
- * critical values by its inversion.
+/* stat_dist.c: t and F tails by the incomplete beta function, noncentral ones by sums
+ * of it, critical values by its inversion.
  *
  * Sources, in the NIST Digital Library of Mathematical Functions (dlmf.nist.gov):
  *   8.17.22  the continued fraction of I_x(a, b), which converges fast for
  *            x < (a + 1) / (a + b + 2)
  *   8.17.4   I_x(a, b) = 1 - I_{1-x}(b, a), for the other x
- * The fraction is evaluated from the front by Lentz's method as modified by Thompson and
- * Barnett (J. Comput. Phys. 64, 1986): C and D are the ratios of successive numerators and
- * denominators.
- * Both x and 1 - x are passed, since a tail knows the small one of them exactly. */
+ * The fraction is evaluated from the front by Lentz's method as modified by Thompson
+ * and Barnett (J. Comput. Phys. 64, 1986): C and D are the ratios of successive
+ * numerators and denominators. Both x and 1 - x are passed, since a tail knows the
+ * small one of them exactly. */
 #include "lab/stat_dist.h"
 #include "base/fault.h"
 #include <float.h>
 #include <math.h>
 
-enum { FRACTION_TERMS = 100000, NEWTON_STEPS = 2000 };   /* far more than are needed */
-#define WEIGHT_MIN 1e-16     /* of a term that still counts */
-#define FAR 10.0             /* Z < -FAR and C > FAR^2 df do not happen */
+enum { FRACTION_TERMS = 100000, NEWTON_STEPS = 2000 }; /* far more than are needed */
+#define WEIGHT_MIN 1e-16                               /* of a term that still counts */
+#define FAR 10.0 /* Z < -FAR and C > FAR^2 df do not happen */
 
 double stat_log_gamma(double x) {
   int sign;
-  return lgamma_r(x, &sign);    /* lgamma itself writes to a global */
+  return lgamma_r(x, &sign); /* lgamma itself writes to a global */
 }
 
 /* Coefficient d_m of DLMF 8.17.23. */
@@ -82,15 +82,16 @@ static double poisson(double j, double mean) {
 }
 
 /* T^2 is of the noncentral F distribution: with j of the Poisson distribution with mean
- * shift^2 / 2, P(|T| < t) is the mean of I_x(1 / 2 + j, df / 2), x = t^2 / (df + t^2). Summed
- * from the largest j that counts down, so that each I_x follows from the last by an addition. */
+ * shift^2 / 2, P(|T| < t) is the mean of I_x(1 / 2 + j, df / 2), x = t^2 / (df + t^2).
+ * Summed from the largest j that counts down, so that each I_x follows from the last by
+ * an addition. */
 double stat_shifted_t_tail(double t, double df, double shift) {
   must(!(df <= 0) && !(t < 0));
   if (isnan(t) || isnan(shift)) return NAN;
   double mean = shift * shift / 2, square = t * t, b = df / 2, sum = 0;
   if (mean == 0 || square == 0) return square == 0 ? 1 : stat_t_tail(t, df);
   if (isinf(square)) return 0;
-  if (fabs(shift) > FAR * (1 + t)) return 1;   /* T < t would be far out */
+  if (fabs(shift) > FAR * (1 + t)) return 1; /* T < t would be far out */
   double x = square / (df + square), y = df / (df + square), j = ceil(mean);
   while (poisson(j, mean) > WEIGHT_MIN) j++;
   double below = beta_ratio(0.5 + j, b, x, y);
@@ -113,7 +114,8 @@ double stat_f_tail(double f, double df_above, double df_below) {
 }
 
 static double t_density(double t, double df) {
-  double log_front = stat_log_gamma((df + 1) / 2) - stat_log_gamma(df / 2) - log(df * M_PI) / 2;
+  double log_front = stat_log_gamma((df + 1) / 2) - stat_log_gamma(df / 2) -
+                     log(df * M_PI) / 2;
   return exp(log_front - (df + 1) / 2 * log1p(t * t / df));
 }
 
@@ -129,8 +131,9 @@ static double normal_density(double z, double unused) {
 
 typedef double Curve(double z, double df);
 
-/* The z >= 0 where the two-sided tail is p. It falls and is convex, so Newton's steps from
- * 0 climb to the root and never pass it; the first step that does not climb is rounding. */
+/* The z >= 0 where the two-sided tail is p. It falls and is convex, so Newton's steps
+ * from 0 climb to the root and never pass it; the first step that does not climb is
+ * rounding. */
 static double critical(Curve *tail, Curve *density, double p, double df) {
   if (isnan(p) || isnan(df)) return NAN;
   must(p > 0 && p <= 1);

@@ -1,5 +1,5 @@
-/* stat_dist.h: the distributions that tests and intervals need: Student's t, F, normal, and
- * t where there is a difference.
+/* stat_dist.h: the distributions that tests and intervals need: Student's t, F, normal,
+ * and t where there is a difference.
  *
  * Degrees of freedom are positive and need not be whole. A NaN argument gives NaN. The
  * relative error is below 1e-10, also of small tails. */
@@ -18,8 +18,8 @@ double stat_t_tail(double t, double df);
  * interval. */
 double stat_t_critical(double p, double df);
 
-/* P(|T| >= t) for T of the noncentral t distribution, t >= 0: of (Z + shift) / sqrt(C / df) with
- * Z normal and C chi-square. To 1e-10, absolute. */
+/* P(|T| >= t) for T of the noncentral t distribution, t >= 0: of (Z + shift) / sqrt(C /
+ * df) with Z normal and C chi-square. To 1e-10, absolute. */
 double stat_shifted_t_tail(double t, double df, double shift);
 
 /* P(F >= f) for F of the F distribution: the p of an F test. */

@@ -19,16 +19,16 @@ typedef struct Search {
   const bool *present;
   const int *sizes;
   int n_dims;
-  int first[DIMS_MAX];       /* where the levels of each dimension begin in `kept` */
+  int first[DIMS_MAX]; /* where the levels of each dimension begin in `kept` */
   int64_t stride[DIMS_MAX];
-  int n_levels;              /* of all dimensions */
-  bool *kept;                /* the state */
+  int n_levels; /* of all dimensions */
+  bool *kept;   /* the state */
   int64_t n_kept[DIMS_MAX];
   bool *best;
   int64_t best_count;
-  int64_t *holes;            /* per level: holes among the kept combinations */
-  bool *start;               /* the state without levels that are all holes */
-  int64_t least;             /* levels of the last dimension that have to stay */
+  int64_t *holes; /* per level: holes among the kept combinations */
+  bool *start;    /* the state without levels that are all holes */
+  int64_t least;  /* levels of the last dimension that have to stay */
   int64_t budget;
 } Search;
 
@@ -142,12 +142,13 @@ static void greedy(Search *s) {
   take_best(s);
 }
 
-/* The order in which a hole's dimensions are tried: most levels first (which loses least),
- * of equals the later. */
+/* The order in which a hole's dimensions are tried: most levels first (which loses
+ * least), of equals the later. */
 static void branch_order(const Search *s, int *order) {
   for (int i = 0; i < s->n_dims; i++) {
     int d = s->n_dims - 1 - i, k = i;
-    for (; k > 0 && s->n_kept[order[k - 1]] < s->n_kept[d]; k--) order[k] = order[k - 1];
+    for (; k > 0 && s->n_kept[order[k - 1]] < s->n_kept[d]; k--)
+      order[k] = order[k - 1];
     order[k] = d;
   }
 }

@@ -1,9 +1,9 @@
 /* stat_paired.c: the paired t test, the sign-flip test, Holm's adjustment.
  *
  * The exact test sums both halves of the differences under all their sign patterns, and
- * goes through all pairs of half sums: each total is a few additions away from the data,
- * so equal totals differ by rounding only, which the tolerance takes up. By symmetry the
- * sign of the first difference stays fixed. */
+ * goes through all pairs of half sums: each total is a few additions away from the
+ * data, so equal totals differ by rounding only, which the tolerance takes up. By
+ * symmetry the sign of the first difference stays fixed. */
 #include "lab/stat_paired.h"
 #include "lab/stat_dist.h"
 #include <math.h>
@@ -12,7 +12,8 @@
 enum {
   HALF_MAX = STAT_EXACT_MAX / 2,
   BLOCK = 128,               /* signs in a block of the stream: four words */
-  CHUNK = 500                /* draws that are summed together; divides STAT_FLIPS and _MAX */
+  CHUNK = 500                /* draws that are summed together; divides STAT_FLIPS and
+                                _MAX */
 };
 
 /* Sums of the n values under all 2^n sign patterns. */
@@ -45,8 +46,9 @@ static double exact_p(const double *values, int n) {
   return (double)extreme / (double)((int64_t)1 << (n - 1));
 }
 
-/* Adds to sums[k] the differences of draw number first + k, signed: up to BLOCK of them,
- * in groups of eight whose 256 sums are looked up by a byte of the draw's words. */
+/* Adds to sums[k] the differences of draw number first + k, signed: up to BLOCK of
+ * them, in groups of eight whose 256 sums are looked up by a byte of the draw's
+ * words. */
 static void add_drawn(const double *values, int n, Stream stream, uint64_t block,
                       double sums[CHUNK]) {
   double table[BLOCK / 8][256];
@@ -63,8 +65,8 @@ static void add_drawn(const double *values, int n, Stream stream, uint64_t block
   }
 }
 
-/* The sign of difference i in a draw is bit i of the fixed stream's words. How many of the
- * draws from number `first` to `last` are as extreme as what was seen? */
+/* The sign of difference i in a draw is bit i of the fixed stream's words. How many of
+ * the draws from number `first` to `last` are as extreme as what was seen? */
 static int64_t count_drawn(const double *values, int n, int64_t first, int64_t last) {
   Stream stream = {philox_key(0, "sign-flip", NULL), (uint64_t)first};
   double limit = threshold(values, n);
@@ -87,8 +89,8 @@ static int64_t flips_among(int n_tests) {
 }
 
 /* Going on only where nothing was extreme yet keeps p valid: for x below
- * 1 / (STAT_FLIPS + 1) it is at most x only if that of all draws is, and for others only if
- * that of the first draws is. */
+ * 1 / (STAT_FLIPS + 1) it is at most x only if that of all draws is, and for others
+ * only if that of the first draws is. */
 static double drawn_p(const double *values, int n, int n_tests) {
   int64_t extreme = count_drawn(values, n, 0, STAT_FLIPS), all = flips_among(n_tests);
   if (extreme > 0 || all == STAT_FLIPS) return (double)(extreme + 1) / (STAT_FLIPS + 1);
@@ -98,12 +100,14 @@ static double drawn_p(const double *values, int n, int n_tests) {
 
 double stat_sign_flip(const double *differences, int n, int n_tests) {
   if (n == 0) return 1;
-  return n <= STAT_EXACT_MAX ? exact_p(differences, n) : drawn_p(differences, n, n_tests);
+  return n <= STAT_EXACT_MAX ? exact_p(differences, n)
+                             : drawn_p(differences, n, n_tests);
 }
 
 double stat_sign_flip_min(int n, int n_tests) {
   if (n <= 0) return 1;
-  return n <= STAT_EXACT_MAX ? ldexp(1, 1 - n) : 1.0 / (double)(flips_among(n_tests) + 1);
+  return n <= STAT_EXACT_MAX ? ldexp(1, 1 - n)
+                             : 1.0 / (double)(flips_among(n_tests) + 1);
 }
 
 int stat_flips_needed(int n_tests, double level) {
@@ -116,7 +120,8 @@ static int find_dominant(const double *differences, int n) {
   double squares = 0, largest = 0;
   int at = -1;
   for (int i = 0; i < n; i++) largest = fmax(largest, fabs(differences[i]));
-  for (int i = 0; i < n && largest > 0; i++) {   /* scaled: squares may overflow, or vanish */
+  for (int i = 0; i < n && largest > 0;
+       i++) { /* scaled: squares may overflow, or vanish */
     double size = fabs(differences[i]) / largest;
     squares += size * size;
     if (size == 1) at = i;

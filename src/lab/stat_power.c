@@ -4,7 +4,7 @@
 #include "lab/stat_paired.h"
 #include <math.h>
 
-enum { HALVINGS = 40 };      /* to 1e-12 of the first bracket */
+enum { HALVINGS = 40 }; /* to 1e-12 of the first bracket */
 
 double stat_power(double d_z, int n, double level) {
   must(n >= 2);

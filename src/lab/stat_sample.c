@@ -18,10 +18,10 @@ double stat_mean(const double *values, int n) {
   return mean + rest / n;
 }
 
-/* Equal values leave a trace of rounding, in themselves and in their mean. Taken for a spread
- * it would make a ratio to it, as of a mean, a number without sense instead of infinity.
- * Squares are of the deviations in units of a power of two near the largest: they neither
- * overflow nor vanish, and the bits are the same. */
+/* Equal values leave a trace of rounding, in themselves and in their mean. Taken for a
+ * spread it would make a ratio to it, as of a mean, a number without sense instead of
+ * infinity. Squares are of the deviations in units of a power of two near the largest:
+ * they neither overflow nor vanish, and the bits are the same. */
 double stat_sd(const double *values, int n) {
   if (n < 2) return NAN;
   double mean = stat_mean(values, n), squares = 0, low = values[0], high = values[0];
@@ -104,7 +104,7 @@ Err stat_bootstrap_t(const double *values, int n, Stream stream, StatInterval *o
   int kept = resampled_t(values, n, stream, draw, t);
   qsort(t, (size_t)kept, sizeof *t, by_value);
   double error = sd / sqrt(n);
-  if (kept > 0)
+  if (kept > 0) /* clang-format off */
     *out = (StatInterval){mean - quantile(t, kept, 0.975) * error,
                           mean - quantile(t, kept, 0.025) * error};
   free(draw);
@@ -117,13 +117,14 @@ StatInterval stat_wilson(double successes, int n) {
   double scale = 1 + z * z / n, center = (share + z * z / (2 * n)) / scale;
   double half = z / scale * sqrt(share * (1 - share) / n + z * z / (4.0 * n * n));
   double low = center - half, high = center + half;
-  if (successes <= 0) low = 0;      /* exactly, where rounding leaves a trace */
+  if (successes <= 0) low = 0; /* exactly, where rounding leaves a trace */
   if (successes >= n) high = 1;
   return (StatInterval){low, high};
 }
 
 static double log_choose(int n, int k) {
-  return stat_log_gamma(n + 1.0) - stat_log_gamma(k + 1.0) - stat_log_gamma(n - k + 1.0);
+  return stat_log_gamma(n + 1.0) - stat_log_gamma(k + 1.0) -
+         stat_log_gamma(n - k + 1.0);
 }
 
 /* Tables whose probability differs by rounding only are equally likely. */

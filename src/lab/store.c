@@ -25,7 +25,7 @@ static char *join(const char *directory, const char *name) {
   return NULL;
 }
 
-/* -- the experiment ------------------------------------------------------------------ */
+/* -- the experiment ---------------------------------------------------------------- */
 
 /* A link leads out of the store: whatever is behind it is not ours to change. */
 static Err check_own(const Store *store, Fault *fault) {
@@ -37,9 +37,12 @@ static Err check_name(const char *name, Fault *fault) {
   bool control = false;
   for (const char *s = name; *s; s++) control |= (unsigned char)*s < ' ' || *s == 0x7F;
   bool hidden = run_name_is_hidden(name);
-  if (*name && !control && !hidden && !strchr(name, '/') && strlen(name) < 200) return ERR_OK;
-  return fault_set(fault, ERR_VALUE, "experiment name \"%s\": allowed: the name of a "
-                   "directory, without '/', not beginning with '.' or \"index.sqlite\"", name);
+  if (*name && !control && !hidden && !strchr(name, '/') && strlen(name) < 200)
+    return ERR_OK;
+  return fault_set(fault, ERR_VALUE,
+                   "experiment name \"%s\": allowed: the name of a directory, without "
+                   "'/', not beginning with '.' or \"index.sqlite\"",
+                   name);
 }
 
 /* Names the nearest of the experiments that are there. */
@@ -49,7 +52,8 @@ static Err unknown_experiment(const char *runs, const char *name, Fault *fault) 
   if (err) return err;
   err = fault_set(fault, ERR_STORAGE,
                   nearest ? "%s/%s: no such experiment; did you mean \"%s\"?"
-                          : "%s/%s: no such experiment", runs, name, nearest);
+                          : "%s/%s: no such experiment",
+                  runs, name, nearest);
   free(nearest);
   return err;
 }
@@ -147,7 +151,7 @@ Err store_keep(const Store *store, const char *name, const void *bytes, size_t n
   return err;
 }
 
-/* -- looking ------------------------------------------------------------------------- */
+/* -- looking ----------------------------------------------------------------------- */
 
 Err store_look(const Store *store, const char *id, TrialInfo *out, Fault *fault) {
   *out = (TrialInfo){0};
@@ -169,13 +173,14 @@ void trial_info_deinit(TrialInfo *info) {
   *info = (TrialInfo){0};
 }
 
-/* -- claims -------------------------------------------------------------------------- */
+/* -- claims ------------------------------------------------------------------------ */
 
-/* The directory of a trial that is to be changed, new. NULL and a fault for a name that leads
- * elsewhere, and where something on the way is a link. */
+/* The directory of a trial that is to be changed, new. NULL and a fault for a name that
+ * leads elsewhere, and where something on the way is a link. */
 static char *own_trial(const Store *store, const char *id, Fault *fault) {
   if (!*id || *id == '.' || strchr(id, '/')) {
-    fault_set(fault, ERR_STORAGE, "%s: \"%s\" is no name of a trial", store->trials, id);
+    fault_set(fault, ERR_STORAGE, "%s: \"%s\" is no name of a trial", store->trials,
+              id);
     return NULL;
   }
   char *directory = join(store->trials, id);
@@ -187,8 +192,8 @@ static char *own_trial(const Store *store, const char *id, Fault *fault) {
 }
 
 /* Does it to what an earlier attempt made. */
-static Err each_product(const char *directory, Err (*work)(const char *path, Fault *fault),
-                        Fault *fault) {
+static Err each_product(const char *directory,
+                        Err (*work)(const char *path, Fault *fault), Fault *fault) {
   FileNames names;
   Err err = file_names(directory, &names, fault);
   for (int i = 0; !err && i < names.n; i++) {
@@ -212,7 +217,8 @@ static Err number_result(const char *directory, int attempt, Fault *fault) {
   return err;
 }
 
-/* Takes the lock of a directory that has no result. *lock is LOCK_NONE if that cannot be. */
+/* Takes the lock of a directory that has no result. *lock is LOCK_NONE if that cannot
+ * be. */
 static Err lock_open_trial(const char *directory, int *lock, Fault *fault) {
   bool published = false;
   *lock = LOCK_NONE;
@@ -221,13 +227,13 @@ static Err lock_open_trial(const char *directory, int *lock, Fault *fault) {
   if (err || *lock == LOCK_NONE) return err;
   err = look_published(directory, &published, fault);
   if (!err && !published) return ERR_OK;
-  lock_drop(*lock, directory, published);    /* published in between, or a fault */
+  lock_drop(*lock, directory, published); /* published in between, or a fault */
   *lock = LOCK_NONE;
   return err;
 }
 
-/* config.json is what stands there, or is put there. One that a crash of the machine left
- * empty or cut is written again. */
+/* config.json is what stands there, or is put there. One that a crash of the machine
+ * left empty or cut is written again. */
 static Err settle_config(const char *directory, const Json *config, Fault *fault) {
   Text text = {0};
   char *path = join(directory, "config.json");
@@ -236,8 +242,10 @@ static Err settle_config(const char *directory, const Json *config, Fault *fault
     Fault ignored = {0};
     Json *other = look_json(directory, "config.json", &ignored);
     if (other)
-      err = fault_set(fault, ERR_STORAGE, "%s: is of another config than this trial; "
-                      "runner rm removes the trial", path);
+      err = fault_set(fault, ERR_STORAGE,
+                      "%s: is of another config than this trial; runner rm removes the "
+                      "trial",
+                      path);
     else err = file_put(path, text.data, text.n_bytes, PUBLISH_DRAFT, fault);
     json_free(other);
   }
@@ -267,22 +275,24 @@ static Json *earlier_attempts(const char *directory) {
   return attempts;
 }
 
-/* May another attempt go on with what the last one left? Where nothing tells of it, nothing
- * tells which code made its checkpoints; and one that was taken back may have been killed
- * before they were removed. */
+/* May another attempt go on with what the last one left? Where nothing tells of it,
+ * nothing tells which code made its checkpoints; and one that was taken back may have
+ * been killed before they were removed. */
 static bool may_go_on(const Json *attempts) {
   int64_t n = attempts ? json_count(attempts) : 0;
   return n > 0 && !json_find(json_item(attempts, n - 1), LOOK_TAKEN_BACK);
 }
 
-/* What an earlier attempt left: half written files go, a damaged result is set aside, and
- * all that it made goes where no attempt may go on with it. What is gone on with is no link:
- * what leads out of the store would be written there. */
+/* What an earlier attempt left: half written files go, a damaged result is set aside,
+ * and all that it made goes where no attempt may go on with it. What is gone on with is
+ * no link: what leads out of the store would be written there. */
 static Err clean_trial(const char *directory, const Json *attempts, Fault *fault) {
   Err err = file_clean(directory, fault);
-  if (!err) err = number_result(directory, attempts ? (int)json_count(attempts) : 0, fault);
+  if (!err)
+    err = number_result(directory, attempts ? (int)json_count(attempts) : 0, fault);
   if (err) return err;
-  return each_product(directory, may_go_on(attempts) ? file_check_unlinked : file_remove, fault);
+  return each_product(directory,
+                      may_go_on(attempts) ? file_check_unlinked : file_remove, fault);
 }
 
 /* Has no attempt been begun? Known for sure while the lock is held. */
@@ -297,7 +307,7 @@ static bool is_untouched(const char *directory) {
 static Err begin_trial(const char *directory, int lock, bool fresh, const Json *config,
                        int64_t seed, Trial *out, Fault *fault) {
   Json *whole = config_with_seed(config, seed);
-  fresh = fresh && is_untouched(directory);   /* else another process was quick */
+  fresh = fresh && is_untouched(directory); /* else another process was quick */
   Json *attempts = fresh ? NULL : earlier_attempts(directory);
   Err err = whole ? ERR_OK : fault_memory(fault, 0);
   if (!err && !fresh) err = clean_trial(directory, attempts, fault);
@@ -339,10 +349,10 @@ void store_release(StoreClaim *claim, const char *why) {
   trial_deinit(&claim->trial);
 }
 
-/* -- taking back --------------------------------------------------------------------- */
+/* -- taking back ------------------------------------------------------------------- */
 
-/* meta.json says that the last attempt was taken back: whatever it left, it is not gone on
- * with. */
+/* meta.json says that the last attempt was taken back: whatever it left, it is not gone
+ * on with. */
 static Err note_taken_back(const char *directory, const Json *meta, Fault *fault) {
   Json *attempt = look_last_attempt(meta);
   if (!attempt) return ERR_OK;
@@ -360,7 +370,8 @@ static Err note_taken_back(const char *directory, const Json *meta, Fault *fault
 typedef struct Held {
   const Store *store;
   const char *id, *directory;
-  const char *fingerprint;   /* of the code whose trials stay as they are; NULL: of none */
+  const char
+      *fingerprint; /* of the code whose trials stay as they are; NULL: of none */
 } Held;
 
 /* The result goes before the rest: killed after that, the trial is one to be run. */
@@ -384,7 +395,8 @@ static Err reset_held(const Held *held, Fault *fault) {
   return err;
 }
 
-/* Out of sight in one step, then bit by bit; what a crash leaves of that, gc removes. */
+/* Out of sight in one step, then bit by bit; what a crash leaves of that, gc
+ * removes. */
 static Err remove_held(const Held *held, Fault *fault) {
   Text hidden = {0};
   text_addf(&hidden, "%s/" NAME_REMOVED "%s", held->store->trials, held->id);
@@ -396,8 +408,8 @@ static Err remove_held(const Held *held, Fault *fault) {
   return err;
 }
 
-/* Does the work on the trial's directory, if it is there, while nobody else may: *done is
- * false, and nothing happened, where another process has it. */
+/* Does the work on the trial's directory, if it is there, while nobody else may: *done
+ * is false, and nothing happened, where another process has it. */
 static Err locked(Held held, bool stays, Err (*work)(const Held *, Fault *), bool *done,
                   Fault *fault) {
   *done = true;

@@ -5,12 +5,11 @@
  *   runs/<experiment>/code/<hash>-<name>           sources that trials ran (store_keep)
  *   runs/<experiment>/.unsynced-*                  while a run is on (crash.h)
  *   runs/<experiment>/trials/<hash>-s<seed>/       one trial; its id is that last part
- *     lock               held (by the kernel, until the process ends) while a trial runs;
- *                        gone once it is published
- *     config.json        the config and the seed, keys sorted; never changes
- *     meta.json          what the caller says of machine and code, and all attempts
- *     metrics.csv, probes.*, stdout.log, stderr.log, checkpoint-*.safetensors
- *     result.json        last, put in place exactly once
+ *     lock               held (by the kernel, until the process ends) while a trial
+ * runs; gone once it is published config.json        the config and the seed, keys
+ * sorted; never changes meta.json          what the caller says of machine and code,
+ * and all attempts metrics.csv, probes.*, stdout.log, stderr.log,
+ * checkpoint-*.safetensors result.json        last, put in place exactly once
  *     result-<n>.json, stdout-<n>.log, stderr-<n>.log
  *                        of attempt n, when another followed
  *
@@ -24,23 +23,23 @@
  *     any other end          stale: it was killed before its result was in place
  *     taken back (store_reset), or no attempt at all
  *                            pending
- * So any number of coordinators and workers may use one directory, and killing any of them
- * at any moment loses nothing that was published. Readers take no lock.
+ * So any number of coordinators and workers may use one directory, and killing any of
+ * them at any moment loses nothing that was published. Readers take no lock.
  *
- * Nothing is changed behind a link, be it the experiment, trials/, code/ or a trial: what is
- * there is read, and to write or remove it is a fault. What is read must be a file: pipes,
- * sockets and devices are not opened.
+ * Nothing is changed behind a link, be it the experiment, trials/, code/ or a trial:
+ * what is there is read, and to write or remove it is a fault. What is read must be a
+ * file: pipes, sockets and devices are not opened.
  *
  * Faults are ERR_STORAGE (a file cannot be written or read; it is named) or ERR_MEMORY.
- * After one, the trial is not published, nothing that stood there is damaged, and the same
- * calls go through once there is room. */
+ * After one, the trial is not published, nothing that stood there is damaged, and the
+ * same calls go through once there is room. */
 #ifndef LAB_STORE_H
 #define LAB_STORE_H
 
 #include "base/sha256.h"
 #include "lab/trial.h"
 
-enum { TRIAL_ID = 64, HASH_TEXT = SHA256_TEXT };   /* bytes of an id, a hash in hex */
+enum { TRIAL_ID = 64, HASH_TEXT = SHA256_TEXT }; /* bytes of an id, a hash in hex */
 
 /* Seeds above it belong to trials that only choose parameters; those of trials that are
  * reported, times and 32 random bits among them, are not above it. */
@@ -52,29 +51,31 @@ enum { TRIALS_MAX = 1000000 };
 /* One experiment. Used by one thread; nothing is kept open between calls. */
 typedef struct Store {
   /* read-only */
-  char *name;                /* of the experiment */
-  char *directory;           /* runs/<name> */
+  char *name;      /* of the experiment */
+  char *directory; /* runs/<name> */
   /* private */
-  char *trials;              /* runs/<name>/trials */
+  char *trials; /* runs/<name>/trials */
 } Store;
 
-/* `create`: makes the directories; else one that is not there is an ERR_STORAGE fault that
- * names the nearest experiment. ERR_VALUE for a name that cannot be a directory's. */
+/* `create`: makes the directories; else one that is not there is an ERR_STORAGE fault
+ * that names the nearest experiment. ERR_VALUE for a name that cannot be a
+ * directory's. */
 Err store_open(Store *out, const char *runs, const char *experiment, bool create,
                Fault *fault) WARN_UNUSED;
 void store_close(Store *store);
 
-/* Hash of a config, a map { factors: {name: level name}, args: {...} }: the first 16 hex
- * digits of the SHA-256 of its canonical text: one line, keys sorted at every depth, the
- * shortest decimals that read back as the same doubles, -0 as 0. 3 and 3.0 differ. */
+/* Hash of a config, a map { factors: {name: level name}, args: {...} }: the first 16
+ * hex digits of the SHA-256 of its canonical text: one line, keys sorted at every
+ * depth, the shortest decimals that read back as the same doubles, -0 as 0. 3 and 3.0
+ * differ. */
 Err config_hash(const Json *config, char out[17], Fault *fault) WARN_UNUSED;
 /* "<hash>-s<seed>" */
 void trial_id(const char *hash, int64_t seed, char out[TRIAL_ID]);
 
 /* Puts experiment.json in place, if it differs from what stands there. `experiment` is
- *   { name, script, script_path (script.h), args: {name: value}, factors: [{name, levels: [name]}],
- *     baseline: {factor: level}, metric, metric_goal, report, goal, range: [low, high] of what is
- *     reported, if it is known, seeds: [n], rope, contrasts,
+ *   { name, script, script_path (script.h), args: {name: value}, factors: [{name,
+ * levels: [name]}], baseline: {factor: level}, metric, metric_goal, report, goal,
+ * range: [low, high] of what is reported, if it is known, seeds: [n], rope, contrasts,
  *     cells: [{factor: level}], fingerprints: [of the code of each cell],
  *     skipped: [{cell, why}], others: [id], kept_code (study_code.c),
  *     looks (study_looks.c) }
@@ -86,73 +87,81 @@ Err store_plan(const Store *store, const Json *experiment, Fault *fault) WARN_UN
 Err store_keep(const Store *store, const char *name, const void *bytes, size_t n_bytes,
                char hash[HASH_TEXT], Fault *fault) WARN_UNUSED;
 
-/* -- looking ------------------------------------------------------------------------- */
+/* -- looking ----------------------------------------------------------------------- */
 
 typedef struct TrialInfo {
   TrialState state;
-  bool damaged;              /* a result.json is there and is none; `message` says why */
-  int attempts;              /* begun so far */
-  double seconds;            /* of the last attempt, once it ended; else 0 */
-  char fingerprint[HASH_TEXT];  /* the result's, else meta's of the last attempt; "": none */
-  char digest[HASH_TEXT];    /* of a published one; else "" */
-  Json *values;              /* map of a published one; NULL if none */
-  Json *data;                /* map: what was read -> hash of its rows; NULL if unknown */
-  Json *rows;                /* map: a value that is a share -> of how many; NULL if unknown */
-  char *message;             /* of what ended the last attempt; NULL if none */
+  bool damaged;   /* a result.json is there and is none; `message` says why */
+  int attempts;   /* begun so far */
+  double seconds; /* of the last attempt, once it ended; else 0 */
+  char fingerprint[HASH_TEXT]; /* the result's, else meta's of the last attempt; "":
+                                  none */
+  char digest[HASH_TEXT];      /* of a published one; else "" */
+  Json *values;                /* map of a published one; NULL if none */
+  Json *data;    /* map: what was read -> hash of its rows; NULL if unknown */
+  Json *rows;    /* map: a value that is a share -> of how many; NULL if unknown */
+  char *message; /* of what ended the last attempt; NULL if none */
 } TrialInfo;
 
-/* State and result of a trial. PENDING and all empty when its directory is not there. */
-Err store_look(const Store *store, const char *id, TrialInfo *out, Fault *fault) WARN_UNUSED;
+/* State and result of a trial. PENDING and all empty when its directory is not
+ * there. */
+Err store_look(const Store *store, const char *id, TrialInfo *out,
+               Fault *fault) WARN_UNUSED;
 void trial_info_deinit(TrialInfo *info);
 
-/* -- running a trial ----------------------------------------------------------------- */
+/* -- running a trial --------------------------------------------------------------- */
 
 typedef struct StoreClaim {
-  Trial trial;               /* the record: trial_open, trial_row, trial_sync;
-                                trial.directory is where checkpoints and probes go,
-                                trial.attempt the number of this attempt. Into trial.meta
-                                the caller puts what it knows before trial_open:
-                                fingerprint, sources (argument -> where its value came
-                                from), script, modules, threads, kernel set ... */
+  Trial trial; /* the record: trial_open, trial_row, trial_sync;
+                  trial.directory is where checkpoints and probes go,
+                  trial.attempt the number of this attempt. Into trial.meta
+                  the caller puts what it knows before trial_open:
+                  fingerprint, sources (argument -> where its value came
+                  from), script, modules, threads, kernel set ... */
 } StoreClaim;
 
-/* Claims the trial: makes its directory with config.json, removes what a dead process left
- * half written, sets aside the logs and a damaged result of an earlier attempt; where
- * nothing tells of that attempt, or it was taken back, its metrics and checkpoints are
- * removed. *claimed is false, without a fault, if a live process holds it, it is published
- * or just being removed. A claim is ended by store_publish or store_release. A directory
- * whose config is another one is a fault.
+/* Claims the trial: makes its directory with config.json, removes what a dead process
+ * left half written, sets aside the logs and a damaged result of an earlier attempt;
+ * where nothing tells of that attempt, or it was taken back, its metrics and
+ * checkpoints are removed. *claimed is false, without a fault, if a live process holds
+ * it, it is published or just being removed. A claim is ended by store_publish or
+ * store_release. A directory whose config is another one is a fault.
  *
- * Metrics of an earlier attempt stay: the first row of a fit in this attempt cuts its file
- * before the row with the same or a later first column, so whoever resumes at epoch k
- * passes rows from k on (or all again), and whoever starts over passes rows from 1 on. */
+ * Metrics of an earlier attempt stay: the first row of a fit in this attempt cuts its
+ * file before the row with the same or a later first column, so whoever resumes at
+ * epoch k passes rows from k on (or all again), and whoever starts over passes rows
+ * from 1 on. */
 Err store_claim(const Store *store, const char *id, const Json *config, int64_t seed,
                 StoreClaim *out, bool *claimed, Fault *fault) WARN_UNUSED;
 
 /* Writes what is left, makes the digest, puts result.json in place and ends the claim.
- * end->state is COMPLETE, DIVERGED, FAILED or CANCELLED. *first is false if somebody was
- * earlier; if that digest differs, a warning is printed and the result is kept beside it
- * as result-differs-<digest>.json. On a fault the claim still stands: publish again when
- * there is room, or release. */
+ * end->state is COMPLETE, DIVERGED, FAILED or CANCELLED. *first is false if somebody
+ * was earlier; if that digest differs, a warning is printed and the result is kept
+ * beside it as result-differs-<digest>.json. On a fault the claim still stands: publish
+ * again when there is room, or release. */
 Err store_publish(StoreClaim *claim, const TrialEnd *end, bool *first,
                   Fault *fault) WARN_UNUSED;
 
-/* Ends the claim without a result; the state then reads interrupted. `why` (may be NULL)
- * goes into the attempt. After store_publish a no-op. Never fails: if even this cannot be
- * written the state reads stale. */
+/* Ends the claim without a result; the state then reads interrupted. `why` (may be
+ * NULL) goes into the attempt. After store_publish a no-op. Never fails: if even this
+ * cannot be written the state reads stale. */
 void store_release(StoreClaim *claim, const char *why);
 
-/* Takes a trial back: its result becomes result-<n>.json; metrics, probes and checkpoints
- * are removed; it reads pending, its attempts stay. *done is false if it is running. */
-Err store_reset(const Store *store, const char *id, bool *done, Fault *fault) WARN_UNUSED;
+/* Takes a trial back: its result becomes result-<n>.json; metrics, probes and
+ * checkpoints are removed; it reads pending, its attempts stay. *done is false if it is
+ * running. */
+Err store_reset(const Store *store, const char *id, bool *done,
+                Fault *fault) WARN_UNUSED;
 /* The same, unless its last attempt was made by the code of this fingerprint. */
 Err store_reset_foreign(const Store *store, const char *id, const char *fingerprint,
                         bool *done, Fault *fault) WARN_UNUSED;
 
-/* What stands in the way of the two, without doing anything: a fault, or *done is false. */
+/* What stands in the way of the two, without doing anything: a fault, or *done is
+ * false. */
 Err store_try(const Store *store, const char *id, bool *done, Fault *fault) WARN_UNUSED;
 
 /* Removes the trial's directory. *done is false if it is running. */
-Err store_remove(const Store *store, const char *id, bool *done, Fault *fault) WARN_UNUSED;
+Err store_remove(const Store *store, const char *id, bool *done,
+                 Fault *fault) WARN_UNUSED;
 
 #endif

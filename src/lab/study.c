@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* -- opening ------------------------------------------------------------------------- */
+/* -- opening ----------------------------------------------------------------------- */
 
 static Err open_cells(Study *s, char (*hashes)[17], Fault *fault) {
   const Json *cells = json_find(s->plan, "cells");
@@ -49,7 +49,8 @@ static Err allocate(Study *s, const Json *seeds, Fault *fault) {
   s->cell_sum = calloc(n, sizeof *s->cell_sum);
   s->cell_n = calloc(n, sizeof *s->cell_n);
   s->trials = calloc((size_t)s->n_trials + 1, sizeof *s->trials);
-  if (s->configs && s->fingerprints && s->cell_sum && s->cell_n && s->trials) return ERR_OK;
+  if (s->configs && s->fingerprints && s->cell_sum && s->cell_n && s->trials)
+    return ERR_OK;
   return fault_memory(fault, (size_t)s->n_trials * sizeof *s->trials);
 }
 
@@ -92,7 +93,8 @@ void study_close(Study *study) {
     json_free(study->trials[i].rows);
     free(study->trials[i].message);
   }
-  for (int i = 0; study->configs && i < study->n_cells; i++) json_free(study->configs[i]);
+  for (int i = 0; study->configs && i < study->n_cells; i++)
+    json_free(study->configs[i]);
   if (study->stored) store_close(&study->store);
   json_free(study->plan);
   json_free(study->earlier);
@@ -105,19 +107,21 @@ void study_close(Study *study) {
   *study = (Study){0};
 }
 
-/* -- states -------------------------------------------------------------------------- */
+/* -- states ------------------------------------------------------------------------ */
 
 static bool is_done(TrialState state) {
   return state == TRIAL_COMPLETE || state == TRIAL_DIVERGED;
 }
 
-/* Keeps the counts and sums in step with a trial: `sign` -1 takes it out, 1 puts it in. */
+/* Keeps the counts and sums in step with a trial: `sign` -1 takes it out, 1 puts it
+ * in. */
 static void count(Study *s, const StudyTrial *t, int sign) {
   if (is_done(t->state)) s->n_done += sign;
   else if (trial_state_is_published(t->state)) s->n_failed += sign;
   else s->n_left += sign;
   double value;
-  if (t->state != TRIAL_COMPLETE || !json_get_number(json_find(t->values, s->report), &value))
+  if (t->state != TRIAL_COMPLETE ||
+      !json_get_number(json_find(t->values, s->report), &value))
     return;
   s->cell_sum[t->cell] += sign * value;
   s->cell_n[t->cell] += sign;
@@ -194,8 +198,10 @@ Err study_look_at(Study *study, int64_t trial, Fault *fault) {
   trial_info_deinit(&info);
   bool mixed = study->code_decided && !study->keeps_foreign && study_is_asked_about(t);
   if (!err && mixed)
-    err = fault_set(fault, ERR_USAGE, "%s: trial %s was run by another process with other code "
-                    "while the study ran; the same command asks what to do with such trials",
+    err = fault_set(fault, ERR_USAGE,
+                    "%s: trial %s was run by another process with other code while the "
+                    "study ran; the same command asks what to do with such "
+                    "trials",
                     study->name, t->id);
   return err;
 }
@@ -216,7 +222,8 @@ Err study_outcome(Study *study, int64_t trial, const TrialEnd *end, double secon
   info.values = end->values ? json_share((Json *)end->values) : NULL;
   info.rows = end->rows ? json_share((Json *)end->rows) : NULL;
   take_info(study, &study->trials[trial], &info);
-  return end->message && !study->trials[trial].message ? fault_memory(fault, 0) : ERR_OK;
+  return end->message && !study->trials[trial].message ? fault_memory(fault, 0)
+                                                       : ERR_OK;
 }
 
 Err study_check_report(const Study *study, Fault *fault) {
@@ -233,14 +240,16 @@ Err study_check_report(const Study *study, Fault *fault) {
     if (n_lack++ == 0) nearest = text_nearest(study->report, names, n);
   }
   if (!n_lack) return ERR_OK;
-  return fault_set(fault, ERR_USAGE, "%s: %lld complete trials have no value \"%s\", which the "
-                   "experiment reports%s%s%s; runner rm removes trials, to be run again",
+  return fault_set(fault, ERR_USAGE,
+                   "%s: %lld complete trials have no value \"%s\", which the "
+                   "experiment reports%s%s%s; runner rm removes trials, to be run "
+                   "again",
                    study->name, (long long)n_lack, study->report,
                    nearest ? "; did you mean \"" : "", nearest ? nearest : "",
                    nearest ? "\"?" : "");
 }
 
-/* -- the queue ----------------------------------------------------------------------- */
+/* -- the queue --------------------------------------------------------------------- */
 
 bool study_is_open(const StudyTrial *trial) {
   return trial->state == TRIAL_PENDING || trial->state == TRIAL_INTERRUPTED ||
@@ -295,7 +304,8 @@ static bool has_result(const Study *s, const StudyTrial *t) {
 }
 
 /* Somebody removed its result. It is to be run again, unless that happened before. */
-static Err note_gone(Study *s, int64_t trial, int64_t *n_again, int64_t *n_left, Fault *fault) {
+static Err note_gone(Study *s, int64_t trial, int64_t *n_again, int64_t *n_left,
+                     Fault *fault) {
   StudyTrial *t = &s->trials[trial];
   bool again = !t->gone;
   Err err = study_look_at(s, trial, fault);
@@ -321,7 +331,8 @@ Err study_find_gone(Study *study, bool tuning, int64_t *n, Fault *fault) {
       err = note_gone(study, i, n, &n_left, fault);
   tell_gone(study, *n, ": run again");
   tell_gone(study, n_left, ", and again: left; the same command runs what is left");
-  if (!err && !is_there(study, "experiment.json")) err = study_write_plan(study, tuning, fault);
+  if (!err && !is_there(study, "experiment.json"))
+    err = study_write_plan(study, tuning, fault);
   return err;
 }
 

@@ -1,7 +1,8 @@
 /* study_code.c: trials that other code made; the code that is kept beside the results.
  *
- * A trial's fingerprint is the hash of a listing of all code that it reaches. The listings
- * are kept in the experiment's directory, so that a difference can be told in words. */
+ * A trial's fingerprint is the hash of a listing of all code that it reaches. The
+ * listings are kept in the experiment's directory, so that a difference can be told in
+ * words. */
 #include "base/file.h"
 #include "base/out.h"
 #include "base/sys.h"
@@ -23,8 +24,7 @@ static bool read_listing(const Study *s, const char *fingerprint, Text *out) {
 }
 
 static void add_difference(const Study *s, const StudyTrial *t, const Json *listings,
-                           CodeDifference difference, void *ctx,
-                           Text *out) {
+                           CodeDifference difference, void *ctx, Text *out) {
   Text old = {0};
   const char *now;
   if (read_listing(s, t->made_by, &old) &&
@@ -42,8 +42,8 @@ static Err ask(const Study *s, int64_t n, const Text *what, Fault *fault) {
                    "choose what to do with them:\n"
                    "  --code=rerun   run them again with the code as it is now\n"
                    "  --code=keep    let them stand beside new ones\n"
-                   "those that failed are run again either way", s->name, (long long)n,
-                   what->n_bytes ? what->data : "");
+                   "those that failed are run again either way",
+                   s->name, (long long)n, what->n_bytes ? what->data : "");
 }
 
 static Err reset(Study *s, int64_t trial, Fault *fault) {
@@ -61,7 +61,8 @@ static Json *map_in(const Json *map, const char *key) {
 }
 
 /* Writes into the plan that what is foreign stands beside the code as it is now:
- * kept_code: { the code that made it: { the code that it stands beside: since when } }. */
+ * kept_code: { the code that made it: { the code that it stands beside: since when }
+ * }. */
 static void note_kept(Study *s) {
   char now[32];
   Json *kept = map_in(s->plan, "kept_code");
@@ -77,8 +78,9 @@ static void note_kept(Study *s) {
   json_put(s->plan, "kept_code", kept);
 }
 
-/* Resets what other code left unfinished or failed at, and what it finished if that is to be
- * run again. Another coordinator may do the same: what has the code of now stays. */
+/* Resets what other code left unfinished or failed at, and what it finished if that is
+ * to be run again. Another coordinator may do the same: what has the code of now
+ * stays. */
 static Err reset_foreign(Study *s, CodeChoice choice, Fault *fault) {
   Err err = ERR_OK;
   for (int64_t i = 0; !err && i < s->n_trials; i++) {
@@ -108,8 +110,10 @@ Err study_check_code(Study *study, CodeChoice choice, const Json *listings,
   }
   if (!err && study->stored) err = reset_foreign(study, choice, fault);
   if (!err && n_asked && choice == CODE_KEEP) note_kept(study);
-  if (!err && n_foreign && choice == CODE_RERUN) json_put(study->plan, "kept_code", json_map());
-  if (!err && choice == CODE_RERUN && study->n_done == 0) err = study_forget_looks(study, fault);
+  if (!err && n_foreign && choice == CODE_RERUN)
+    json_put(study->plan, "kept_code", json_map());
+  if (!err && choice == CODE_RERUN && study->n_done == 0)
+    err = study_forget_looks(study, fault);
   study->n_found = study->n_done + study->n_failed;
   study->code_decided = true;
   study->keeps_foreign = choice == CODE_KEEP;
@@ -122,7 +126,8 @@ static Err keep_file(const Study *s, const char *path, Json *hashes, Fault *faul
   char hash[HASH_TEXT];
   Err err = file_read(path, CODE_BYTES, &text, fault);
   if (!err)
-    err = store_keep(&s->store, path, text.data ? text.data : "", text.n_bytes, hash, fault);
+    err = store_keep(&s->store, path, text.data ? text.data : "", text.n_bytes, hash,
+                     fault);
   Json *row = err ? NULL : json_map();
   if (row) {
     json_put_text(row, "path", path);
@@ -143,7 +148,8 @@ Err study_write_code(const Study *study, const Json *listings, const Json *files
     if (json_get_text(json_value(it), &text))
       err = store_keep(&study->store, "listing", text, strlen(text), hash, fault);
   for (int64_t i = 0; !err && files && i < json_count(files); i++)
-    if (json_get_text(json_item(files, i), &text)) err = keep_file(study, text, hashes, fault);
+    if (json_get_text(json_item(files, i), &text))
+      err = keep_file(study, text, hashes, fault);
   return err;
 }
 
@@ -152,7 +158,8 @@ Err study_write_plan(const Study *study, bool tuning, Fault *fault) {
   Json *plan = json_map(), *others = json_list();
   for (void *it = json_first(study->plan); it; it = json_next(study->plan, it))
     json_put(plan, json_key(it), json_share(json_value(it)));
-  for (int64_t i = 0; i < study->n_trials; i++) json_push_text(others, study->trials[i].id);
+  for (int64_t i = 0; i < study->n_trials; i++)
+    json_push_text(others, study->trials[i].id);
   json_put(plan, "cells", json_list());
   json_put(plan, "fingerprints", json_list());
   json_put(plan, "others", others);

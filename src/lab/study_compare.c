@@ -7,14 +7,14 @@
 /* Everything that a CompareSpec borrows while compare_new reads it. */
 typedef struct Draft {
   const Study *study;
-  const Json *factors;       /* of the plan */
+  const Json *factors; /* of the plan */
   int n_factors;
   CompareSpec spec;
   CompareFactor *factor;
   ComparePair *pairs;
   int *pair_levels, *cell_levels;
-  Text *notes;               /* of cells: the parameters that were tuned */
-  Text listing;              /* see CompareSpec */
+  Text *notes;  /* of cells: the parameters that were tuned */
+  Text listing; /* see CompareSpec */
   CompareTrial *trials;
 } Draft;
 
@@ -33,7 +33,8 @@ static Err draft_factor(const Draft *d, int i, CompareFactor *out, Fault *fault)
   for (int k = 0; k < n; k++)
     if (!json_get_text(json_item(levels, k), &names[k])) names[k] = "";
   const Json *baseline = json_find(d->study->plan, "baseline");
-  *out = (CompareFactor){.name = json_text(row, "name"), .levels = names, .n_levels = n};
+  *out = (CompareFactor){
+      .name = json_text(row, "name"), .levels = names, .n_levels = n};
   out->baseline = level_number(out, json_text_or(baseline, out->name, NULL));
   return ERR_OK;
 }
@@ -89,8 +90,8 @@ static void draft_trials(Draft *d, const char *metric) {
   }
 }
 
-/* A range that is known is that of all values, unless one says otherwise: an accuracy may be
- * told in percent. */
+/* A range that is known is that of all values, unless one says otherwise: an accuracy
+ * may be told in percent. */
 static void draft_range(Draft *d, const StudyQuestion *question) {
   double low = question->low, high = question->high;
   if (strcmp(d->spec.metric, d->study->report) == 0) {
@@ -108,16 +109,17 @@ static void draft_range(Draft *d, const StudyQuestion *question) {
   d->spec.high = high;
 }
 
-/* The step in which values come that are shares of rows: 1 / rows, of the fewest if trials
- * differ. 0 where nobody recorded the rows, or a value is no such share: one that is weighted,
- * or of more outputs than rows, or told in percent. */
+/* The step in which values come that are shares of rows: 1 / rows, of the fewest if
+ * trials differ. 0 where nobody recorded the rows, or a value is no such share: one
+ * that is weighted, or of more outputs than rows, or told in percent. */
 static void draft_resolution(Draft *d) {
   const Study *s = d->study;
   double fewest = INFINITY;
   for (int64_t i = 0; i < s->n_trials; i++) {
     double rows, hits;
     if (d->trials[i].state != COMPARE_COMPLETE) continue;
-    if (!json_get_number(json_find(s->trials[i].rows, d->spec.metric), &rows) || !(rows >= 1))
+    if (!json_get_number(json_find(s->trials[i].rows, d->spec.metric), &rows) ||
+        !(rows >= 1))
       return;
     hits = d->trials[i].value * rows;
     if (!(fabs(hits - round(hits)) <= STAT_ROUNDING * 16 * rows) || hits > rows) return;
@@ -145,7 +147,8 @@ static Err allocate(Draft *d, Fault *fault) {
   size_t n = (size_t)d->n_factors + 1;
   d->factor = calloc(n, sizeof *d->factor);
   d->pairs = calloc((size_t)d->spec.n_pairs + 1, sizeof *d->pairs);
-  d->pair_levels = calloc(2 * n * ((size_t)d->spec.n_pairs + 1), sizeof *d->pair_levels);
+  d->pair_levels = calloc(2 * n * ((size_t)d->spec.n_pairs + 1),
+                          sizeof *d->pair_levels);
   d->cell_levels = calloc(n * ((size_t)s->n_cells + 1), sizeof *d->cell_levels);
   d->notes = calloc((size_t)s->n_cells + 1, sizeof *d->notes);
   d->trials = calloc((size_t)s->n_trials + 1, sizeof *d->trials);
@@ -166,8 +169,8 @@ static void draft_deinit(Draft *d) {
   text_deinit(&d->listing);
 }
 
-static Err goal_of(const Study *study, const StudyQuestion *question, const char *metric,
-                   CompareGoal *out, Fault *fault) {
+static Err goal_of(const Study *study, const StudyQuestion *question,
+                   const char *metric, CompareGoal *out, Fault *fault) {
   *out = study->larger_is_better ? COMPARE_MAX : COMPARE_MIN;
   const char *goal = json_text_or(study->plan, "metric_goal", NULL);
   if (question->goal) *out = *question->goal;
@@ -175,8 +178,10 @@ static Err goal_of(const Study *study, const StudyQuestion *question, const char
   else if (strcmp(metric, study->metric) == 0 && goal)
     *out = strcmp(goal, "max") == 0 ? COMPARE_MAX : COMPARE_MIN;
   else
-    return fault_set(fault, ERR_USAGE, "whether more or less %s is better is not known: add "
-                     "--goal max or --goal min", metric);
+    return fault_set(fault, ERR_USAGE,
+                     "whether more or less %s is better is not known: add --goal max "
+                     "or --goal min",
+                     metric);
   return ERR_OK;
 }
 

@@ -2,8 +2,8 @@
  * values, one a line, over a pair of sockets.
  *
  *   coordinator -> worker   { hello } first; then one job after the other:
- *                           { trial, id, seed, cell: {factor: level}, config, fingerprint }
- *   worker -> coordinator   { trial, outcome, message }, once per job
+ *                           { trial, id, seed, cell: {factor: level}, config,
+ * fingerprint } worker -> coordinator   { trial, outcome, message }, once per job
  *
  * The end of the stream ends the worker. */
 #ifndef LAB_STUDY_LINK_H
@@ -22,18 +22,18 @@ typedef enum JobOutcome {
 } JobOutcome;
 
 typedef struct Link {
-  int fd;                    /* -1: closed */
+  int fd; /* -1: closed */
   /* private */
   Text received;
-  size_t taken;              /* bytes of it that were given out */
+  size_t taken; /* bytes of it that were given out */
 } Link;
 
 /* False when the other side is gone. ERR_MEMORY shows as gone too. */
 bool link_send(Link *link, const Json *message);
 /* Waits for bytes and takes them; false at the end of the stream. */
 bool link_receive(Link *link);
-/* The next whole line among those received; NULL: there is none. Returns new. A line that is
- * no JSON closes the link. */
+/* The next whole line among those received; NULL: there is none. Returns new. A line
+ * that is no JSON closes the link. */
 Json *link_next(Link *link);
 void link_close(Link *link);
 

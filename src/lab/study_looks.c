@@ -1,11 +1,11 @@
 /* study_looks.c: looks at results after which seeds were added.
  *
- * Who adds seeds until a difference is significant finds one that is none, and the oftener the
- * more he looks: at five seeds and again at eight in 8 of 100 studies, not in 5. So a run whose
- * plan has seeds that the plan on disk lacks writes down those whose results were there, if they
- * were enough for a verdict; whether somebody looked is not asked. experiment.json keeps
- *   looks: [{ args: hash of the arguments, seeds: [n] }]
- * over all plans, each set of seeds once; those of the same arguments count. */
+ * Who adds seeds until a difference is significant finds one that is none, and the
+ * oftener the more he looks: at five seeds and again at eight in 8 of 100 studies, not
+ * in 5. So a run whose plan has seeds that the plan on disk lacks writes down those
+ * whose results were there, if they were enough for a verdict; whether somebody looked
+ * is not asked. experiment.json keeps looks: [{ args: hash of the arguments, seeds: [n]
+ * }] over all plans, each set of seeds once; those of the same arguments count. */
 #include "lab/planned.h"
 #include "lab/stat_paired.h"
 #include "lab/study.h"
@@ -21,7 +21,8 @@ static bool has_seed(const Json *seeds, int64_t seed) {
 static bool adds_seeds(const Json *seeds, const Json *before) {
   int64_t seed;
   for (int64_t i = 0; seeds && i < json_count(seeds); i++)
-    if (json_get_int(json_item(seeds, i), &seed) && !has_seed(before, seed)) return true;
+    if (json_get_int(json_item(seeds, i), &seed) && !has_seed(before, seed))
+      return true;
   return false;
 }
 
@@ -43,7 +44,8 @@ static bool is_of(const Json *look, const char *args) {
 }
 
 /* The seeds with which two cells have a result, which is what a contrast needs. */
-static Err seeds_with_results(const Study *s, const Planned *planned, Json *out, Fault *fault) {
+static Err seeds_with_results(const Study *s, const Planned *planned, Json *out,
+                              Fault *fault) {
   const Json *seeds = json_find(planned->experiment, "seeds");
   int64_t n_seeds = json_count(seeds);
   int64_t n_cells = json_count(json_find(planned->experiment, "cells"));
@@ -83,7 +85,8 @@ static Json *looks_but(const Json *plan, const char *args) {
   const Json *looks = json_find(plan, "looks");
   Json *copy = json_list();
   for (int64_t i = 0; looks && i < json_count(looks); i++)
-    if (!is_of(json_item(looks, i), args)) json_push(copy, json_share(json_item(looks, i)));
+    if (!is_of(json_item(looks, i), args))
+      json_push(copy, json_share(json_item(looks, i)));
   return copy;
 }
 
@@ -119,7 +122,8 @@ Err study_forget_looks(Study *study, Fault *fault) {
 
 static int count_looks(const Json *looks, const char *args) {
   int n = 0;
-  for (int64_t i = 0; looks && i < json_count(looks); i++) n += is_of(json_item(looks, i), args);
+  for (int64_t i = 0; looks && i < json_count(looks); i++)
+    n += is_of(json_item(looks, i), args);
   return n;
 }
 
@@ -135,9 +139,11 @@ int study_looks(const Study *study) {
 static Json *seeds_seen(const Study *s) {
   const Json *seeds = json_find(s->plan, "seeds");
   Json *out = json_list();
-  for (int64_t i = 0; i < json_count(seeds) && (i + 1) * s->n_cells <= s->n_trials; i++) {
+  for (int64_t i = 0; i < json_count(seeds) && (i + 1) * s->n_cells <= s->n_trials;
+       i++) {
     int n = 0;
-    for (int64_t c = 0; c < s->n_cells; c++) n += study_is_done(&s->trials[i * s->n_cells + c]);
+    for (int64_t c = 0; c < s->n_cells; c++)
+      n += study_is_done(&s->trials[i * s->n_cells + c]);
     if (n >= 2) json_push(out, json_share(json_item(seeds, i)));
   }
   return out;

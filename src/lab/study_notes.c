@@ -1,4 +1,5 @@
-/* study_notes.c: what makes trials of one study less than alike: other code, other data. */
+/* study_notes.c: what makes trials of one study less than alike: other code, other
+ * data. */
 #include "lab/study.h"
 #include <string.h>
 
@@ -25,14 +26,17 @@ static void push_tuning(const Study *s, Json *notes) {
   Text note = {0};
   const Json *others = json_find(s->plan, "others");
   if (s->n_cells == 0 && others && json_count(others))
-    text_addf(&note, "Tuning: parameters are still chosen, by %lld trials; nothing is reported "
-              "before. The same command goes on; runner ls %s purpose=tuning tells how far "
-              "it is.", (long long)json_count(others), s->name);
+    text_addf(&note,
+              "Tuning: parameters are still chosen, by %lld trials; nothing is "
+              "reported before. The same command goes on; runner ls %s purpose=tuning "
+              "tells how far it is.",
+              (long long)json_count(others), s->name);
   push(notes, &note);
 }
 
 /* "1, x; 1, y ..." of the cells for which it is so; how many there are. */
-static int name_cells(const Study *s, bool (*is_so)(const Study *, int cell), Text *names) {
+static int name_cells(const Study *s, bool (*is_so)(const Study *, int cell),
+                      Text *names) {
   int n = 0;
   for (int cell = 0; cell < s->n_cells; cell++) {
     if (!is_so(s, cell)) continue;
@@ -53,13 +57,14 @@ static void push_count(const char *of, int64_t n, const char *what, const char *
                        Json *notes) {
   Text note = {0};
   if (n > 0)
-    text_addf(&note, "Code: %lld of the trials%s were made by other code%s%s.", (long long)n, of,
-              what, cells);
+    text_addf(&note, "Code: %lld of the trials%s were made by other code%s%s.",
+              (long long)n, of, what, cells);
   push(notes, &note);
 }
 
 static void push_foreign(const Study *s, Json *notes) {
-  static const char kept[] = " (--code=keep)", asked[] = "; a run asks what to do with them";
+  static const char kept[] = " (--code=keep)",
+                    asked[] = "; a run asks what to do with them";
   const Json *tuned = json_find(s->plan, "tuned");
   int64_t n_kept = 0, n_asked = 0, n_failed = 0, n_tuning_kept = 0, n_tuning_asked = 0;
   for (int64_t i = 0; i < s->n_trials; i++) {
@@ -85,8 +90,10 @@ static void push_mixed_cells(const Study *s, Json *notes) {
   Text note = {0}, names = {0};
   int n = name_cells(s, mixes_code, &names);
   if (n && names.data)
-    text_addf(&note, "Code: the trials of %d of %d cells were not all made by the same code: "
-              "%s.", n, s->n_cells, names.data);
+    text_addf(&note,
+              "Code: the trials of %d of %d cells were not all made by the same code: "
+              "%s.",
+              n, s->n_cells, names.data);
   text_deinit(&names);
   push(notes, &note);
 }
@@ -96,7 +103,8 @@ static void push_other_data(const Study *s, Json *notes) {
   int64_t n = 0;
   for (int64_t i = 0; i < s->n_trials; i++) n += s->trials[i].other_data;
   if (n)
-    text_addf(&note, "Data: %lld of the trials read other data than the first ones, under the "
+    text_addf(&note,
+              "Data: %lld of the trials read other data than the first ones, under the "
               "same name: %s. Means over both say little; runner rm removes trials.",
               (long long)n, s->other_data);
   push(notes, &note);
@@ -116,7 +124,8 @@ void study_notes_doc(const Study *study, Doc *doc) {
   const char *note = "";
   for (int64_t i = 0; i < json_count(notes); i++) {
     doc_break(doc);
-    if (json_get_text(json_item(notes, i), &note)) doc_say(doc, DOC_PARAGRAPH, "%s", note);
+    if (json_get_text(json_item(notes, i), &note))
+      doc_say(doc, DOC_PARAGRAPH, "%s", note);
   }
   json_free(notes);
 }

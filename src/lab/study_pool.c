@@ -1,15 +1,17 @@
 /* study_pool.c: the coordinator: a study's trials on worker processes.
  *
- * One loop: give work to idle workers, wait for what they say, take note, show progress. A
- * worker is this program again (posix_spawn of /proc/self/exe with the command "worker"): a
- * process that OpenMP has run in must not fork. Its stdin and stdout are /dev/null, its stderr
- * comes here, and descriptor 3 is its end of the link (study_link.h). While a trial runs stdout
- * and stderr are its logs, and what it says is read out of the latter (study_said.h).
+ * One loop: give work to idle workers, wait for what they say, take note, show
+ * progress. A worker is this program again (posix_spawn of /proc/self/exe with the
+ * command "worker"): a process that OpenMP has run in must not fork. Its stdin and
+ * stdout are /dev/null, its stderr comes here, and descriptor 3 is its end of the link
+ * (study_link.h). While a trial runs stdout and stderr are its logs, and what it says
+ * is read out of the latter (study_said.h).
  *
- * A worker is the leader of a process group, in which the programs are that its trials start.
- * So Ctrl-C at a terminal reaches the coordinator alone, who says when a trial has to stop:
- * by SIGTERM to the whole group, which ends with its worker. Ctrl-Z stops the workers too. A
- * worker sees by its link that the coordinator is gone (worker.c). */
+ * A worker is the leader of a process group, in which the programs are that its trials
+ * start. So Ctrl-C at a terminal reaches the coordinator alone, who says when a trial
+ * has to stop: by SIGTERM to the whole group, which ends with its worker. Ctrl-Z stops
+ * the workers too. A worker sees by its link that the coordinator is gone
+ * (worker.c). */
 #include "lab/study_pool.h"
 #include "base/file.h"
 #include "base/out.h"
@@ -38,11 +40,11 @@ enum { WORKER_FD = 3, SPARE_FD = 16, POLL_MS = 200, OTHERS_MS = 500 };
 enum { LAST_READS = 64, END_POLL_MS = 2, END_GRACE_S = 20, GONE_GRACE_S = 2 };
 
 typedef struct Worker {
-  pid_t pid;                 /* 0: there is none in this place */
+  pid_t pid; /* 0: there is none in this place */
   Link link;
   int stderr_fd;
   Voice voice;
-  int64_t trial;             /* that it runs; -1: idle */
+  int64_t trial; /* that it runs; -1: idle */
   bool told_to_stop;
 } Worker;
 
@@ -50,14 +52,14 @@ typedef struct Pool {
   Study *study;
   const PoolOptions *options;
   Worker *workers;
-  struct pollfd *polled;     /* two per worker: link and stderr */
+  struct pollfd *polled; /* two per worker: link and stderr */
   StudyProgress progress;
   Told told;
-  bool stopping;             /* nothing new is begun */
-  Fault ended;               /* what ends the study once running trials are finished */
-  int n_heeded;              /* signals so far */
-  double stopped_s;          /* when the running trials were told to stop; 0: they were not */
-  double others_s;           /* when trials of others were looked at last */
+  bool stopping;    /* nothing new is begun */
+  Fault ended;      /* what ends the study once running trials are finished */
+  int n_heeded;     /* signals so far */
+  double stopped_s; /* when the running trials were told to stop; 0: they were not */
+  double others_s;  /* when trials of others were looked at last */
   int64_t n_others;
   Fault *fault;
 } Pool;
@@ -72,16 +74,18 @@ bool pool_share_cores(PoolOptions *options) {
   return options->jobs * options->threads > cores;
 }
 
-/* -- starting a worker --------------------------------------------------------------- */
+/* -- starting a worker ------------------------------------------------------------- */
 
-/* Descriptors of a worker are kept out of the way of 0 to 3, where it will find them. */
+/* Descriptors of a worker are kept out of the way of 0 to 3, where it will find
+ * them. */
 static int out_of_the_way(int fd) {
   int moved = fcntl(fd, F_DUPFD_CLOEXEC, SPARE_FD);
   close(fd);
   return moved;
 }
 
-/* fds: ours and the worker's end of the link, ours and the worker's end of its stderr. */
+/* fds: ours and the worker's end of the link, ours and the worker's end of its
+ * stderr. */
 static bool open_channels(int fds[4]) {
   int link[2], error[2];
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, link)) return false;
@@ -109,7 +113,8 @@ static pid_t spawn(const PoolOptions *o, const int fds[4]) {
   snprintf(threads, sizeof threads, "%d", o->threads);
   char **argv = calloc((size_t)o->n_words + 10, sizeof *argv);
   if (!argv) return -1;
-  const char *fixed[] = {"runner", "--threads", threads, "--runs", o->runs, "worker", "--",
+  const char *fixed[] = {"runner", "--threads", threads, "--runs", o->runs, "worker",
+                         "--",
                          o->script};
   int n = sizeof fixed / sizeof *fixed;
   for (int i = 0; i < n; i++) argv[i] = (char *)fixed[i];
@@ -125,7 +130,8 @@ static pid_t spawn(const PoolOptions *o, const int fds[4]) {
   posix_spawnattr_init(&attributes);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
   posix_spawnattr_setpgroup(&attributes, 0);
-  if (posix_spawn(&pid, "/proc/self/exe", &actions, &attributes, argv, environ)) pid = -1;
+  if (posix_spawn(&pid, "/proc/self/exe", &actions, &attributes, argv, environ))
+    pid = -1;
   posix_spawn_file_actions_destroy(&actions);
   posix_spawnattr_destroy(&attributes);
   free(argv);
@@ -144,11 +150,11 @@ static Err start_worker(Pool *pool, Worker *w) {
   close(fds[1]);
   close(fds[3]);
   *w = (Worker){.pid = pid, .link.fd = fds[0], .stderr_fd = fds[2], .trial = -1};
-  link_send(&w->link, pool->options->hello);   /* one that is gone is seen when polled */
+  link_send(&w->link, pool->options->hello); /* one that is gone is seen when polled */
   return ERR_OK;
 }
 
-/* -- work ---------------------------------------------------------------------------- */
+/* -- work -------------------------------------------------------------------------- */
 
 /* What the trial says from its beginning on. */
 static void follow(const Pool *pool, Worker *w, const char *id) {
@@ -198,8 +204,8 @@ static int count_running(const Pool *pool) {
   return n;
 }
 
-/* A trial stops at its next step, and the programs that it started; one that does not in time
- * is ended. */
+/* A trial stops at its next step, and the programs that it started; one that does not
+ * in time is ended. */
 static void stop_all(Pool *pool) {
   bool late = pool->stopped_s > 0 && clock_s() - pool->stopped_s > END_GRACE_S;
   if (pool->stopped_s == 0) pool->stopped_s = clock_s();
@@ -210,7 +216,7 @@ static void stop_all(Pool *pool) {
   }
 }
 
-/* -- what workers say ---------------------------------------------------------------- */
+/* -- what workers say -------------------------------------------------------------- */
 
 /* False when there is nothing to be read. */
 static bool hear_stderr(Pool *pool, Worker *w) {
@@ -232,16 +238,17 @@ static void end_study(Pool *pool, const Fault *why) {
   if (!pool->ended.code) pool->ended = *why;
 }
 
-/* A result of other code ends the study, a storage that cannot be read ends the run at once. */
+/* A result of other code ends the study, a storage that cannot be read ends the run at
+ * once. */
 static Err after_look(Pool *pool, const Fault *found) {
   if (found->code == ERR_USAGE) end_study(pool, found);
   else if (found->code) *pool->fault = *found;
   return pool->fault->code;
 }
 
-/* Looks at a trial that none of our workers runs any more: another process runs it, or it has
- * a result, or it is to be run again, since another one left it or rm removed it since. But
- * a result of ours (`ended`) that is damaged already would be so again. */
+/* Looks at a trial that none of our workers runs any more: another process runs it, or
+ * it has a result, or it is to be run again, since another one left it or rm removed it
+ * since. But a result of ours (`ended`) that is damaged already would be so again. */
 static Err look_at(Pool *pool, int64_t trial, bool ended) {
   StudyTrial *t = &pool->study->trials[trial];
   Fault found = {0};
@@ -260,7 +267,8 @@ static Err on_ended(Pool *pool, int64_t trial) {
   Study *s = pool->study;
   if (look_at(pool, trial, true)) return pool->fault->code;
   study_progress_trial(&pool->progress, s, trial);
-  if (pool->options->fail_fast && s->trials[trial].state == TRIAL_FAILED && !pool->stopping) {
+  if (pool->options->fail_fast && s->trials[trial].state == TRIAL_FAILED &&
+      !pool->stopping) {
     err_print("--fail-fast: running trials are finished, then the study ends\n");
     pool->stopping = true;
   }
@@ -279,8 +287,8 @@ static Err lost(Pool *pool, int64_t trial, const char *why) {
     study_progress_again(&pool->progress, s, trial, why);
     return ERR_OK;
   }
-  Err err = store_claim(&s->store, t->id, s->configs[t->cell], t->seed, &claim, &claimed,
-                        pool->fault);
+  Err err = store_claim(&s->store, t->id, s->configs[t->cell], t->seed, &claim,
+                        &claimed, pool->fault);
   if (err || !claimed) return err;
   TrialEnd end = {.state = TRIAL_FAILED, .message = why, .step = -1};
   json_put_text(claim.trial.meta, "fingerprint", s->fingerprints[t->cell]);
@@ -309,7 +317,8 @@ static bool is_there(const Study *s, int64_t trial) {
 }
 
 static Err on_reply(Pool *pool, Worker *w, const Json *reply) {
-  const char *outcome = json_text(reply, "outcome"), *message = json_text(reply, "message");
+  const char *outcome = json_text(reply, "outcome"),
+             *message = json_text(reply, "message");
   int64_t trial = w->trial;
   if (trial < 0) return ERR_OK;
   hear_last_words(pool, w);
@@ -341,7 +350,8 @@ static bool has_ended(const Worker *w) {
          info.si_pid == w->pid;
 }
 
-/* Ends what is left of the group of a worker, before its number can be another's; its status. */
+/* Ends what is left of the group of a worker, before its number can be another's; its
+ * status. */
 static int reap(const Worker *w) {
   int status = 0;
   kill(-w->pid, SIGKILL);
@@ -349,15 +359,16 @@ static int reap(const Worker *w) {
   return status;
 }
 
-/* Waits until it is gone, so long at most; its status. What it says is read meanwhile: a full
- * pipe would hold it up. */
+/* Waits until it is gone, so long at most; its status. What it says is read meanwhile:
+ * a full pipe would hold it up. */
 static int await_end(Pool *pool, Worker *w, double grace_s) {
   double begin = clock_s();
   struct pollfd said = {w->stderr_fd, POLLIN, 0};
   while (!has_ended(w)) {
     poll(&said, 1, END_POLL_MS);
     if (said.revents & POLLIN) hear_stderr(pool, w);
-    else if (said.revents) said = (struct pollfd){-1, 0, 0};   /* closed: it ends, or sleeps */
+    else if (said.revents)
+      said = (struct pollfd){-1, 0, 0}; /* closed: it ends, or sleeps */
     if (clock_s() - begin > grace_s) kill(-w->pid, SIGKILL);
   }
   int status = reap(w);
@@ -365,8 +376,8 @@ static int await_end(Pool *pool, Worker *w, double grace_s) {
   return status;
 }
 
-/* A worker is gone, or closed its link, on its way out: its place is free, its trial is to be run
- * again. */
+/* A worker is gone, or closed its link, on its way out: its place is free, its trial is
+ * to be run again. */
 static Err on_gone(Pool *pool, Worker *w) {
   int64_t trial = w->trial;
   Text why = {0};
@@ -376,7 +387,8 @@ static Err on_gone(Pool *pool, Worker *w) {
   close(w->stderr_fd);
   voice_deinit(&w->voice);
   *w = (Worker){.link.fd = -1, .stderr_fd = -1, .trial = -1};
-  Err err = trial < 0 ? ERR_OK : lost(pool, trial, why.failed ? "out of memory" : why.data);
+  Err err = trial < 0 ? ERR_OK
+                      : lost(pool, trial, why.failed ? "out of memory" : why.data);
   text_deinit(&why);
   return err;
 }
@@ -390,7 +402,7 @@ static Err hear(Pool *pool, Worker *w) {
   return err;
 }
 
-/* -- the loop ------------------------------------------------------------------------ */
+/* -- the loop ---------------------------------------------------------------------- */
 
 static Err wait_and_hear(Pool *pool, int timeout_ms) {
   int jobs = pool->options->jobs;
@@ -429,7 +441,8 @@ static void heed_signals(Pool *pool) {
   if (interrupt_stop_asked()) stop_for_a_while(pool);
   int n = interrupt_count();
   if (n > pool->n_heeded && count_running(pool) > 0)
-    err_print(n == 1 ? "interrupted: running trials are finished; once more: they stop too\n"
+    err_print(n == 1 ? "interrupted: running trials are finished; once more: they stop "
+                       "too\n"
                      : "interrupted: running trials keep a checkpoint and stop\n");
   pool->n_heeded = n;
   if (n >= 1) pool->stopping = true;
@@ -453,7 +466,8 @@ static Err run_all(Pool *pool) {
     if (!err && running == 0 && !pool->stopping) err = look_at_others(pool);
     if (err) return err;
     study_progress_show(&pool->progress, pool->study, running, pool->stopping);
-    bool more = !pool->stopping && (pool->n_others || pool->study->next < pool->study->n_trials);
+    bool more = !pool->stopping &&
+                (pool->n_others || pool->study->next < pool->study->n_trials);
     if (running == 0 && !more) {
       int64_t n_gone = 0;
       if (!pool->stopping)
@@ -489,31 +503,35 @@ static Err outcome(const Pool *pool, int n_signals) {
     return pool->fault->code;
   }
   if (n_signals && study->n_left) {
-    interrupt_raise();       /* the script is to end, too */
-    return fault_set(pool->fault, ERR_INTERRUPT, "interrupted; the same command runs what is "
-                     "left: %lld of %lld trials%s", (long long)study->n_left,
-                     (long long)study->n_trials,
-                     pool->options->tuning ? " of tuning, and all that are reported" : "");
+    interrupt_raise(); /* the script is to end, too */
+    return fault_set(pool->fault, ERR_INTERRUPT,
+                     "interrupted; the same command runs what is left: %lld of %lld "
+                     "trials%s",
+                     (long long)study->n_left, (long long)study->n_trials,
+                     pool->options->tuning ? " of tuning, and all that are reported"
+                                           : "");
   }
   if (n_signals && pool->options->tuning) {
-    interrupt_raise();       /* nothing of what it is for has begun */
-    return fault_set(pool->fault, ERR_INTERRUPT, "interrupted; the same command runs all trials "
-                     "that are reported");
+    interrupt_raise(); /* nothing of what it is for has begun */
+    return fault_set(pool->fault, ERR_INTERRUPT,
+                     "interrupted; the same command runs all trials that are reported");
   }
   if (!interrupt_pending()) {
     interrupt_heed(n_signals);
     return ERR_OK;
   }
-  return fault_set(pool->fault, ERR_INTERRUPT, "interrupted; all trials are done: the same "
-                   "command shows what they tell");
+  return fault_set(pool->fault, ERR_INTERRUPT,
+                   "interrupted; all trials are done: the same command shows what they "
+                   "tell");
 }
 
 Err pool_run(Study *study, const PoolOptions *options, Fault *fault) {
   Pool pool = {.study = study, .options = options, .fault = fault};
   pool.workers = calloc((size_t)options->jobs, sizeof *pool.workers);
   pool.polled = calloc(2 * (size_t)options->jobs, sizeof *pool.polled);
-  Err err = pool.workers && pool.polled ? ERR_OK
-            : fault_memory(fault, (size_t)options->jobs * sizeof *pool.workers);
+  Err err = pool.workers && pool.polled
+                ? ERR_OK
+                : fault_memory(fault, (size_t)options->jobs * sizeof *pool.workers);
   if (!err) {
     for (int i = 0; i < options->jobs; i++)
       pool.workers[i] = (Worker){.link.fd = -1, .stderr_fd = -1, .trial = -1};

@@ -6,10 +6,11 @@
 #include <string.h>
 
 enum {
-  CELLS_SHOWN = 200, SKIPPED_SHOWN = 40, FAILED_SHOWN = 10, LEVELS_SHOWN = 60, TERMS_NAMED = 6
+  CELLS_SHOWN = 200, SKIPPED_SHOWN = 40, FAILED_SHOWN = 10, LEVELS_SHOWN = 60,
+  TERMS_NAMED = 6
 };
 
-/* -- the end of a run ---------------------------------------------------------------- */
+/* -- the end of a run -------------------------------------------------------------- */
 
 /* Bytes of the first line of why the trial failed. */
 static size_t first_line(const StudyTrial *t) {
@@ -32,10 +33,12 @@ static bool told_before(const Study *s, int64_t trial) {
 static void add_failure(const Study *s, int64_t trial, Text *out) {
   const StudyTrial *t = &s->trials[trial];
   int64_t alike = 0;
-  for (int64_t i = trial + 1; i < s->n_trials; i++) alike += failed_alike(t, &s->trials[i]);
+  for (int64_t i = trial + 1; i < s->n_trials; i++)
+    alike += failed_alike(t, &s->trials[i]);
   study_cell_text(s, t->cell, out);
   text_addf(out, ", seed %lld", (long long)t->seed);
-  if (alike) text_addf(out, " and %lld other%s", (long long)alike, alike == 1 ? "" : "s");
+  if (alike)
+    text_addf(out, " and %lld other%s", (long long)alike, alike == 1 ? "" : "s");
   text_add(out, ": ");
   if (t->message) text_add_first_line(out, t->message);
 }
@@ -55,7 +58,8 @@ static void add_failed(const Study *s, Doc *doc) {
 /* Did the whole study fail, and for one reason? */
 static bool fails_alike(const Study *s) {
   for (int64_t i = 0; i < s->n_trials; i++)
-    if (s->trials[i].state != TRIAL_FAILED || !failed_alike(&s->trials[0], &s->trials[i]))
+    if (s->trials[i].state != TRIAL_FAILED ||
+        !failed_alike(&s->trials[0], &s->trials[i]))
       return false;
   return s->n_trials > 1;
 }
@@ -72,31 +76,38 @@ static void add_pointers(const Study *s, bool whole, Doc *doc) {
   terms_used(doc, TERMS_NAMED, &used);
   doc_break(doc);
   if (!whole && s->stored)
-    doc_say(doc, DOC_PARAGRAPH, DOC_CODE "runner compare %s --long" DOC_END " adds the tests, "
-            "what each factor explains, and what both assume", s->name);
+    doc_say(doc, DOC_PARAGRAPH,
+            DOC_CODE "runner compare %s --long" DOC_END " adds the tests, "
+                     "what each factor explains, and what both assume",
+            s->name);
   if (used.n_bytes && !used.failed)
-    doc_say(doc, DOC_PARAGRAPH, DOC_CODE "runner help TERM" DOC_END " explains a word: %s",
-            used.data);
+    doc_say(doc, DOC_PARAGRAPH,
+            DOC_CODE "runner help TERM" DOC_END " explains a word: %s", used.data);
   text_deinit(&used);
 }
 
 /* Each reason is told once, with the first trial that it ended. */
-void study_result_doc(const Study *study, const Compare *compare, bool whole, Doc *doc) {
-  bool alike = fails_alike(study), results = compare->n_complete + compare->n_diverged > 0;
+void study_result_doc(const Study *study, const Compare *compare, bool whole,
+                      Doc *doc) {
+  bool alike = fails_alike(study),
+       results = compare->n_complete + compare->n_diverged > 0;
   if (alike) add_reason(study, doc);
-  else if (study->n_cells) compare_doc(compare, whole ? COMPARE_ALL : COMPARE_SHORT, doc);
+  else if (study->n_cells)
+    compare_doc(compare, whole ? COMPARE_ALL : COMPARE_SHORT, doc);
   if (study->n_failed && !alike) add_failed(study, doc);
   if (study->n_failed && study->stored)
-    doc_say(doc, DOC_PARAGRAPH, DOC_CODE "runner retry %s" DOC_END " makes them run again",
-            study->name);
+    doc_say(doc, DOC_PARAGRAPH,
+            DOC_CODE "runner retry %s" DOC_END " makes them run again", study->name);
   study_notes_doc(study, doc);
   if (study->n_cells && results) add_pointers(study, whole, doc);
 }
 
-/* -- the plan ------------------------------------------------------------------------ */
+/* -- the plan ---------------------------------------------------------------------- */
 
 /* Trials of a cell: how many have ended in each way. */
-typedef struct CellCount { int done, failed, left; } CellCount;
+typedef struct CellCount {
+  int done, failed, left;
+} CellCount;
 
 static CellCount count_cell(const Study *s, int cell) {
   CellCount n = {0};
@@ -109,7 +120,8 @@ static CellCount count_cell(const Study *s, int cell) {
   return n;
 }
 
-/* Names of the factors, then of the parameters that were tuned; *n of them, borrowed. */
+/* Names of the factors, then of the parameters that were tuned; *n of them,
+ * borrowed. */
 static void names_of(const Json *plan, const char **names, int *n) {
   const Json *factors = json_find(plan, "factors");
   const Json *tuned = json_find(json_find(plan, "tuned"), "names");
@@ -135,7 +147,8 @@ static void add_cells(const Study *s, Doc *doc) {
     const Json *levels = json_item(json_find(s->plan, "cells"), cell);
     CellCount n = count_cell(s, cell);
     table_addf(table, "%d", cell + 1);
-    for (int i = 0; i < n_names; i++) table_add(table, json_text_or(levels, names[i], "-"));
+    for (int i = 0; i < n_names; i++)
+      table_add(table, json_text_or(levels, names[i], "-"));
     table_addf(table, "%d", n.done);
     table_addf(table, "%d", n.failed);
     table_addf(table, "%d", n.left);
@@ -162,7 +175,7 @@ static void add_skipped(const Study *s, Doc *doc) {
 /* Trials of tuning, which come before those of the plan. */
 typedef struct Tuning {
   int64_t trials, done;
-  double seconds;            /* of those done */
+  double seconds; /* of those done */
 } Tuning;
 
 static Tuning tuning_of(const Study *s) {
@@ -193,10 +206,12 @@ static void add_time(const Study *s, int jobs, Doc *doc) {
   double left = time_left(s, jobs, &n);
   if (s->n_left == 0) return;
   if (n == 0)
-    doc_say(doc, DOC_PARAGRAPH, "estimated time: unknown before a trial has ended; seeds=1 runs "
-            "one of each cell, and they count");
+    doc_say(doc, DOC_PARAGRAPH,
+            "estimated time: unknown before a trial has ended; seeds=1 runs one of "
+            "each cell, and they count");
   else
-    doc_say(doc, DOC_PARAGRAPH, "estimated time: %s by %d worker%s, from %lld trial%s that ended",
+    doc_say(doc, DOC_PARAGRAPH,
+            "estimated time: %s by %d worker%s, from %lld trial%s that ended",
             duration_text(left, spent), jobs, jobs == 1 ? "" : "s", (long long)n,
             n == 1 ? "" : "s");
 }
@@ -204,14 +219,17 @@ static void add_time(const Study *s, int jobs, Doc *doc) {
 static void add_tuning(const Study *s, Doc *doc) {
   Tuning tuning = tuning_of(s);
   if (tuning.trials)
-    doc_say(doc, DOC_PARAGRAPH, "tuning: %lld trials choose the parameters of each cell before; "
-            "%lld done", (long long)tuning.trials, (long long)tuning.done);
+    doc_say(doc, DOC_PARAGRAPH,
+            "tuning: %lld trials choose the parameters of each cell before; %lld done",
+            (long long)tuning.trials, (long long)tuning.done);
 }
 
 static void add_size(const Study *s, Doc *doc) {
   long long n_seeds = s->n_cells ? s->n_trials / s->n_cells : 0;
-  doc_say(doc, DOC_PARAGRAPH, "%s: %d cell%s x %lld seed%s = %lld trial%s: %lld done, %lld "
-          "failed, %lld to run", s->name, s->n_cells, s->n_cells == 1 ? "" : "s", n_seeds,
+  doc_say(doc, DOC_PARAGRAPH,
+          "%s: %d cell%s x %lld seed%s = %lld trial%s: %lld done, %lld failed, %lld to "
+          "run",
+          s->name, s->n_cells, s->n_cells == 1 ? "" : "s", n_seeds,
           n_seeds == 1 ? "" : "s", (long long)s->n_trials, s->n_trials == 1 ? "" : "s",
           (long long)s->n_done, (long long)s->n_failed, (long long)s->n_left);
 }
@@ -259,7 +277,7 @@ static Json *plan_json(const Study *study, const Compare *compare, int jobs) {
   return plan;
 }
 
-/* -- on stdout ----------------------------------------------------------------------- */
+/* -- on stdout --------------------------------------------------------------------- */
 
 static Err print_json(Json *json, Fault *fault) {
   Text out = {0};

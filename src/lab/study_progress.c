@@ -17,28 +17,31 @@ char *duration_text(double seconds, char *buffer) {
   return buffer;
 }
 
-void study_progress_begin(StudyProgress *p, const Study *study, int workers, int threads) {
+void study_progress_begin(StudyProgress *p, const Study *study, int workers,
+                          int threads) {
   *p = (StudyProgress){.start_s = clock_s(),
                        .done_at_start = study->n_done + study->n_failed};
   p->shown_s = p->start_s;
   err_print("%s: %lld trial%s: %lld done, %lld failed, %lld to run", study->name,
             (long long)study->n_trials, study->n_trials == 1 ? "" : "s",
-            (long long)study->n_done, (long long)study->n_failed, (long long)study->n_left);
+            (long long)study->n_done, (long long)study->n_failed,
+            (long long)study->n_left);
   if (study->n_left && workers)
-    err_print(", by %d worker%s of %d thread%s", workers, workers == 1 ? "" : "s", threads,
-              threads == 1 ? "" : "s");
+    err_print(", by %d worker%s of %d thread%s", workers, workers == 1 ? "" : "s",
+              threads, threads == 1 ? "" : "s");
   err_print("\n");
 }
 
-/* Seconds that the trials left will take, by those that ended in this run; -1: unknown. */
+/* Seconds that the trials left will take, by those that ended in this run; -1:
+ * unknown. */
 static double time_left(const StudyProgress *p, const Study *study) {
   int64_t ended = study->n_done + study->n_failed - p->done_at_start;
   if (ended <= 0) return -1;
   return (clock_s() - p->start_s) / (double)ended * (double)study->n_left;
 }
 
-static void add_counts(const StudyProgress *p, const Study *s, int running, bool stopping,
-                       Text *line) {
+static void add_counts(const StudyProgress *p, const Study *s, int running,
+                       bool stopping, Text *line) {
   char eta[32];
   double left = time_left(p, s);
   text_addf(line, "%lld/%lld done", (long long)s->n_done, (long long)s->n_trials);
@@ -53,7 +56,8 @@ static bool fits(const Text *line, const Text *more, int width) {
          text_columns(line->data) + text_columns(more->data) <= width;
 }
 
-/* The best cell so far and its name, as far as there is room: nothing is cut in the middle. */
+/* The best cell so far and its name, as far as there is room: nothing is cut in the
+ * middle. */
 static void add_best(const Study *s, int width, Text *line) {
   double mean = 0;
   int n = 0, best = study_best(s, &mean, &n);
@@ -89,7 +93,8 @@ static void put_bar(const Study *s, int width, Text *line) {
   text_deinit(&words);
 }
 
-void study_progress_show(StudyProgress *p, const Study *study, int running, bool stopping) {
+void study_progress_show(StudyProgress *p, const Study *study, int running,
+                         bool stopping) {
   double now = clock_s();
   bool bar = out_progress_on();
   if (now - p->shown_s < (bar ? redraw_s : line_s)) return;
@@ -139,7 +144,8 @@ void study_progress_end(StudyProgress *p, const Study *study) {
   int64_t ended = study->n_done + study->n_failed - p->done_at_start;
   out_progress_end(false);
   if (ended > 0)
-    err_print("%lld trial%s in %s; %lld diverged, %lld failed, %lld left\n", (long long)ended,
-              ended == 1 ? "" : "s", duration_text(clock_s() - p->start_s, spent),
-              (long long)p->n_diverged, (long long)study->n_failed, (long long)study->n_left);
+    err_print("%lld trial%s in %s; %lld diverged, %lld failed, %lld left\n",
+              (long long)ended, ended == 1 ? "" : "s",
+              duration_text(clock_s() - p->start_s, spent), (long long)p->n_diverged,
+              (long long)study->n_failed, (long long)study->n_left);
 }

@@ -1,5 +1,5 @@
-/* study_progress.h: what a person sees of a study while it runs: on a terminal one line that
- * is redrawn, elsewhere a line now and then; on stderr, as all progress. */
+/* study_progress.h: what a person sees of a study while it runs: on a terminal one line
+ * that is redrawn, elsewhere a line now and then; on stderr, as all progress. */
 #ifndef LAB_STUDY_PROGRESS_H
 #define LAB_STUDY_PROGRESS_H
 
@@ -8,14 +8,18 @@
 typedef struct StudyProgress {
   double start_s, shown_s;
   int64_t done_at_start;
-  int64_t n_diverged;        /* in this run */
-  int n_told, n_again;       /* lines about trials that did not end well, that are run again */
+  int64_t n_diverged; /* in this run */
+  int n_told,
+      n_again; /* lines about trials that did not end well, that are run again */
 } StudyProgress;
 
-/* "240 trials: 97 done, 3 failed, 140 to run, by 2 workers of 1 thread". workers 0: here. */
-void study_progress_begin(StudyProgress *p, const Study *study, int workers, int threads);
+/* "240 trials: 97 done, 3 failed, 140 to run, by 2 workers of 1 thread". workers 0:
+ * here. */
+void study_progress_begin(StudyProgress *p, const Study *study, int workers,
+                          int threads);
 /* Shows it if it is time to. `stopping`: nothing new is begun. */
-void study_progress_show(StudyProgress *p, const Study *study, int running, bool stopping);
+void study_progress_show(StudyProgress *p, const Study *study, int running,
+                         bool stopping);
 /* Tells of a trial that failed or diverged, at once. */
 void study_progress_trial(StudyProgress *p, const Study *study, int64_t trial);
 /* Tells that it is run again, and why, when that happens for the first time. */

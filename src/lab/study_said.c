@@ -9,11 +9,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { TAIL_BYTES = 1500, LINE_BYTES = 1 << 16, TOLD_BYTES = 1 << 16, READ_BYTES = 1 << 14 };
-/* More than twice as many places as lines: these have at least one character, and an end. */
+enum {
+  TAIL_BYTES = 1500,
+  LINE_BYTES = 1 << 16,
+  TOLD_BYTES = 1 << 16,
+  READ_BYTES = 1 << 14
+};
+/* More than twice as many places as lines: these have at least one character, and an
+ * end. */
 enum { TOLD_PLACES = 1 << 17 };
 
-/* -- lines to the screen ------------------------------------------------------------- */
+/* -- lines to the screen ----------------------------------------------------------- */
 
 /* What a terminal shows of a line: what was written behind the last carriage return. */
 static const char *last_state(const char *line, size_t *n_bytes) {
@@ -36,7 +42,8 @@ static bool stands_at(const Text *lines, size_t at, const char *line, size_t n_b
 /* Adds the line, unless it is there. */
 static bool is_new(Told *told, const char *line, size_t n_bytes) {
   uint32_t hash = 2166136261U;
-  for (size_t i = 0; i < n_bytes; i++) hash = (hash ^ (unsigned char)line[i]) * 16777619U;
+  for (size_t i = 0; i < n_bytes; i++)
+    hash = (hash ^ (unsigned char)line[i]) * 16777619U;
   if (!told->places) told->places = calloc(TOLD_PLACES, sizeof *told->places);
   if (!told->places) return false;
   uint32_t *place = &told->places[hash % TOLD_PLACES];
@@ -53,7 +60,8 @@ static void pass_on(Told *told, const char *line, size_t n_bytes) {
   if (!n_bytes || is_full(told) || !is_new(told, line, n_bytes)) return;
   err_print("%s", told->lines.data + told->lines.n_bytes - n_bytes - 1);
   if (is_full(told))
-    err_print("what trials say from here on stands only in the " TRIAL_STDERR " of each\n");
+    err_print("what trials say from here on stands only in the " TRIAL_STDERR
+              " of each\n");
 }
 
 void told_deinit(Told *told) {
@@ -87,7 +95,7 @@ void voice_add(Voice *voice, Told *told, const char *bytes, size_t n_bytes) {
   keep_tail(tail);
 }
 
-/* -- the file of a trial ------------------------------------------------------------- */
+/* -- the file of a trial ----------------------------------------------------------- */
 
 static ino_t inode_of(const char *path) {
   struct stat at;
@@ -103,11 +111,11 @@ void voice_follow(Voice *voice, const char *directory) {
   voice->earlier = voice->log ? inode_of(voice->log) : 0;
   voice->inode = 0;
   voice->n_read = 0;
-  text_deinit(&voice->tail);   /* what the trial before said tells nothing of this one */
+  text_deinit(&voice->tail); /* what the trial before said tells nothing of this one */
 }
 
-/* The file, at the place up to which it was read, and its size; -1: it is not there, or not yet
- * the one. */
+/* The file, at the place up to which it was read, and its size; -1: it is not there, or
+ * not yet the one. */
 static int open_log(Voice *voice, off_t *n_bytes) {
   struct stat at;
   int fd = voice->log ? file_open_own(voice->log, O_RDONLY) : -1;

@@ -1,5 +1,5 @@
-/* study_verify.c: records checked against their digests; trials run again, beside the study,
- * and their digests compared. */
+/* study_verify.c: records checked against their digests; trials run again, beside the
+ * study, and their digests compared. */
 #include "lab/study_verify.h"
 #include "base/file.h"
 #include "base/out.h"
@@ -15,11 +15,11 @@
 /* What is found out, and told at the end. */
 typedef struct Findings {
   const Study *study;
-  bool *altered;             /* of each trial: its files are not those of its digest, or cannot
-                                be read */
+  bool *altered; /* of each trial: its files are not those of its digest, or cannot
+                    be read */
   int64_t n_records, n_altered, n_unreadable, n_missing, n_run, n_differ;
-  Json *rows;                /* of the trials with which something is wrong */
-  Json *plan;                /* sentences: what is wrong with experiment.json */
+  Json *rows; /* of the trials with which something is wrong */
+  Json *plan; /* sentences: what is wrong with experiment.json */
 } Findings;
 
 /* The row, borrowed. */
@@ -38,7 +38,7 @@ static Json *add_row(Findings *f, const StudyTrial *t, const char *problem) {
   return row;
 }
 
-/* -- the records: are they what was written? ----------------------------------------- */
+/* -- the records: are they what was written? --------------------------------------- */
 
 static void note_unreadable(Findings *f, const StudyTrial *t, const char *message) {
   json_put_text(add_row(f, t, "unreadable"), "message", message);
@@ -75,7 +75,8 @@ static Err check_whole(Findings *f, int64_t trial, Fault *fault) {
   return err || !whole ? ERR_OK : check_meta(f, t, fault);
 }
 
-/* A failed trial has a digest too, of what it did before its end: it promises nothing. */
+/* A failed trial has a digest too, of what it did before its end: it promises
+ * nothing. */
 static Err check_records(Findings *f, Fault *fault) {
   Err err = ERR_OK;
   for (int64_t i = 0; !err && i < f->study->n_trials; i++) {
@@ -89,7 +90,7 @@ static Err check_records(Findings *f, Fault *fault) {
   return err;
 }
 
-/* -- the plan: does it ask for what the study does? ---------------------------------- */
+/* -- the plan: does it ask for what the study does? -------------------------------- */
 
 static void add_text(Text *out, const Json *value, const char *otherwise) {
   Fault ignored = {0};
@@ -100,27 +101,32 @@ static void add_text(Text *out, const Json *value, const char *otherwise) {
 }
 
 /* The two texts, cut where they are long. */
-static void note_difference(Findings *f, const char *key, const Text *there, const Text *here) {
+static void note_difference(Findings *f, const char *key, const Text *there,
+                            const Text *here) {
   enum { SHOWN = 60 };
   Text line = {0};
-  text_addf(&line, "experiment.json: \"%s\" is %.*s%s, and the script asks for %.*s%s", key, SHOWN,
-            there->data, there->n_bytes > SHOWN ? "..." : "", SHOWN, here->data,
-            here->n_bytes > SHOWN ? "..." : "");
+  text_addf(&line, "experiment.json: \"%s\" is %.*s%s, and the script asks for %.*s%s",
+            key, SHOWN, there->data, there->n_bytes > SHOWN ? "..." : "", SHOWN,
+            here->data, here->n_bytes > SHOWN ? "..." : "");
   if (!line.failed) json_push_text(f->plan, line.data);
   text_deinit(&line);
 }
 
 /* What decides which trials there are and how they are compared. */
 static void check_plan(Findings *f) {
-  static const char *const keys[] = {"name", "factors", "cells", "args", "seeds", "baseline",
-                                     "metric", "metric_goal", "report", "goal", "range", "rope",
+  static const char *const keys[] = {"name", "factors", "cells", "args", "seeds",
+                                     "baseline",
+                                     "metric", "metric_goal", "report", "goal", "range",
+                                     "rope",
                                      "contrasts", "cell_contrasts", "random"};
   Fault fault = {0};
   Json *there = plan_file_read(f->study->store.directory, &fault);
-  if (!there) json_push_text(f->plan, fault.code ? fault.text : "experiment.json is not there");
+  if (!there)
+    json_push_text(f->plan, fault.code ? fault.text : "experiment.json is not there");
   for (size_t i = 0; there && i < sizeof keys / sizeof *keys; i++) {
     Text old = {0}, now = {0};
-    const Json *value = json_find(there, keys[i]), *asked = json_find(f->study->plan, keys[i]);
+    const Json *value = json_find(there, keys[i]),
+               *asked = json_find(f->study->plan, keys[i]);
     if (!value && !asked) continue;
     add_text(&old, value, "missing");
     add_text(&now, asked, "none");
@@ -132,10 +138,10 @@ static void check_plan(Findings *f) {
   json_free(there);
 }
 
-/* -- a sample, run again ------------------------------------------------------------- */
+/* -- a sample, run again ----------------------------------------------------------- */
 
-/* Numbers of `sample` of the trials whose record is whole (0: all), in any order; NULL on
- * lack of memory. */
+/* Numbers of `sample` of the trials whose record is whole (0: all), in any order; NULL
+ * on lack of memory. */
 static int64_t *choose(const Findings *f, int sample, int64_t *n) {
   const Study *s = f->study;
   int64_t *all = calloc((size_t)s->n_trials + 1, sizeof *all);
@@ -144,8 +150,9 @@ static int64_t *choose(const Findings *f, int sample, int64_t *n) {
     if (study_is_done(&s->trials[i]) && !f->altered[i]) all[(*n)++] = i;
   if (!all || sample <= 0 || sample >= *n) return all;
   Stream stream = {(uint64_t)getpid(), (uint64_t)(clock_s() * 1e6)};
-  for (int64_t i = 0; i < sample; i++) {   /* the first `sample` places of a shuffle */
-    int64_t k = i + (int64_t)philox_below(stream, (uint64_t)(2 * i), (uint64_t)(*n - i));
+  for (int64_t i = 0; i < sample; i++) { /* the first `sample` places of a shuffle */
+    int64_t k = i +
+                (int64_t)philox_below(stream, (uint64_t)(2 * i), (uint64_t)(*n - i));
     int64_t swapped = all[i];
     all[i] = all[k];
     all[k] = swapped;
@@ -186,20 +193,24 @@ static Err run_chosen(Findings *f, const PoolOptions *options, const char *direc
   err = keep_only(&again, chosen, n, fault);
   if (!err) err = pool_run(&again, &own, fault);
   if (!err) compare_digests(f, &again, chosen);
-  if (err == ERR_INTERRUPT) {  /* what was run goes with the directory */
+  if (err == ERR_INTERRUPT) { /* what was run goes with the directory */
     fault_clear(fault);
-    fault_set(fault, err, "interrupted: nothing is verified; the same command runs all %lld "
-              "trial%s again", (long long)n, n == 1 ? "" : "s");
+    fault_set(fault, err,
+              "interrupted: nothing is verified; the same command runs all %lld "
+              "trial%s again",
+              (long long)n, n == 1 ? "" : "s");
   }
   study_close(&again);
   return err;
 }
 
-static Err run_again(Findings *f, const PoolOptions *options, int sample, Fault *fault) {
+static Err run_again(Findings *f, const PoolOptions *options, int sample,
+                     Fault *fault) {
   Text directory = {0};
   int64_t *chosen = choose(f, sample, &f->n_run);
   text_addf(&directory, "%s/" VERIFY_DIRECTORY "%ld", options->runs, (long)getpid());
-  Err err = chosen && !directory.failed ? ERR_OK : fault_memory(fault, directory.n_bytes);
+  Err err = chosen && !directory.failed ? ERR_OK
+                                        : fault_memory(fault, directory.n_bytes);
   if (!err && f->n_run) {
     err = run_chosen(f, options, directory.data, chosen, f->n_run, fault);
     Fault removing = {0};
@@ -211,7 +222,7 @@ static Err run_again(Findings *f, const PoolOptions *options, int sample, Fault 
   return err;
 }
 
-/* -- what is told -------------------------------------------------------------------- */
+/* -- what is told ------------------------------------------------------------------ */
 
 /* One line, or as many as a terminal asks for. */
 static void add_wrapped(Text *out, Text *line) {
@@ -222,7 +233,8 @@ static void add_wrapped(Text *out, Text *line) {
 
 static void add_line(Text *out, const Json *row) {
   Text line = {0};
-  const char *problem = json_text(row, "problem"), *message = json_text_or(row, "message", NULL);
+  const char *problem = json_text(row, "problem"),
+             *message = json_text_or(row, "message", NULL);
   int64_t seed = 0;
   bool other_code = false;
   json_get_int(json_find(row, "seed"), &seed);
@@ -276,9 +288,11 @@ static void add_plan(const Findings *f, Text *out) {
 static void add_closing(const Findings *f, Text *out) {
   Text line = {0};
   int64_t n_whole = f->n_records - f->n_altered - f->n_unreadable;
-  text_addf(&line, "%lld of %lld records are whole; %lld of %lld trials came to the same digest",
-            (long long)n_whole, (long long)f->n_records, (long long)(f->n_run - f->n_differ),
-            (long long)f->n_run);
+  text_addf(&line,
+            "%lld of %lld records are whole; %lld of %lld trials came to the same "
+            "digest",
+            (long long)n_whole, (long long)f->n_records,
+            (long long)(f->n_run - f->n_differ), (long long)f->n_run);
   if (f->n_missing)
     text_addf(&line, "; %lld of %lld trials %s no record", (long long)f->n_missing,
               (long long)f->study->n_trials, f->n_missing == 1 ? "has" : "have");
@@ -301,7 +315,8 @@ static Err tell(const Findings *f, bool json, Fault *fault) {
     text_add(&out, "\n");
     json_free(answer);
   } else {
-    for (int64_t i = 0; i < json_count(f->rows); i++) add_line(&out, json_item(f->rows, i));
+    for (int64_t i = 0; i < json_count(f->rows); i++)
+      add_line(&out, json_item(f->rows, i));
     add_advice(f, &out);
     add_plan(f, &out);
     add_closing(f, &out);
@@ -316,14 +331,18 @@ Err study_verify(const Study *study, const PoolOptions *options, int sample, boo
                  int64_t *n_wrong, Fault *fault) {
   Findings f = {.study = study, .rows = json_list(), .plan = json_list(),
                 .altered = calloc((size_t)study->n_trials + 1, sizeof(bool))};
-  Err err = f.rows && f.plan && f.altered ? ERR_OK : fault_memory(fault, (size_t)study->n_trials);
+  Err err = f.rows && f.plan && f.altered
+                ? ERR_OK
+                : fault_memory(fault, (size_t)study->n_trials);
   if (!err) err = check_records(&f, fault);
   if (!err && f.n_records == 0)
-    err = fault_set(fault, ERR_VALUE, "%s: no trial is done: nothing to verify", study->name);
+    err = fault_set(fault, ERR_VALUE, "%s: no trial is done: nothing to verify",
+                    study->name);
   if (!err) check_plan(&f);
   if (!err) err = run_again(&f, options, sample, fault);
   if (!err) err = tell(&f, json, fault);
-  *n_wrong = f.n_altered + f.n_unreadable + f.n_differ + (f.plan ? json_count(f.plan) : 0);
+  *n_wrong = f.n_altered + f.n_unreadable + f.n_differ +
+             (f.plan ? json_count(f.plan) : 0);
   json_free(f.rows);
   json_free(f.plan);
   free(f.altered);

@@ -1,10 +1,10 @@
 /* trial.c: the record of a run; see trial.h.
  *
- * Order on disk: directory, lock, config.json, meta.json, the logs when it is opened; rows
- * of metrics as they come; at the end meta.json again, the logs' end, result.json. Whoever
- * finds result.json finds all the rest complete: at the end everything is synced before it
- * (or with it, where crash.h says so). Until then nothing is, since whoever finds no result
- * runs the trial again. */
+ * Order on disk: directory, lock, config.json, meta.json, the logs when it is opened;
+ * rows of metrics as they come; at the end meta.json again, the logs' end, result.json.
+ * Whoever finds result.json finds all the rest complete: at the end everything is
+ * synced before it (or with it, where crash.h says so). Until then nothing is, since
+ * whoever finds no result runs the trial again. */
 #include "lab/trial.h"
 #include "base/file.h"
 #include "base/out.h"
@@ -24,19 +24,22 @@
 
 static const struct StateRecord {
   const char *name, *doc;
-  bool published;            /* a result of a study's trial has it */
-} states[TRIAL_STATES] = {
-    [TRIAL_PENDING] = {"pending", "not begun, or taken back to begin anew", false},
-    [TRIAL_RUNNING] = {"running", "a process is at it", false},
-    [TRIAL_COMPLETE] = {"complete", "it came to its end, with a result", true},
-    [TRIAL_DIVERGED] = {"diverged", "it ended at a number that is not finite; that is its result",
+  bool published; /* a result of a study's trial has it */
+} states[TRIAL_STATES] =
+    {[TRIAL_PENDING] = {"pending", "not begun, or taken back to begin anew", false},
+     [TRIAL_RUNNING] = {"running", "a process is at it", false},
+     [TRIAL_COMPLETE] = {"complete", "it came to its end, with a result", true},
+    [TRIAL_DIVERGED] = {"diverged", "it ended at a number that is not finite; that is "
+                                    "its result",
                         true},
-    [TRIAL_FAILED] = {"failed", "an error ended it; runner retry lets it run again", true},
-    [TRIAL_INTERRUPTED] = {"interrupted", "it was stopped; the experiment, run again, goes on "
-                                          "with it", false},
-    [TRIAL_STALE] = {"stale", "its process died or its record cannot be read; run again likewise",
+    [TRIAL_FAILED] = {"failed", "an error ended it; runner retry lets it run again",
+                      true},
+    [TRIAL_INTERRUPTED] = {"interrupted", "it was stopped; the experiment, run again, "
+                                          "goes on with it", false},
+    [TRIAL_STALE] = {"stale", "its process died or its record cannot be read; run "
+                              "again likewise",
                      false},
-    [TRIAL_CANCELLED] = {"cancelled", "it was given up before its end", true}};
+     [TRIAL_CANCELLED] = {"cancelled", "it was given up before its end", true}};
 
 const char *trial_state_name(TrialState state) { return states[state].name; }
 const char *trial_state_doc(TrialState state) { return states[state].doc; }
@@ -60,15 +63,15 @@ bool trial_state_parse(const char *name, TrialState *out) {
   return false;
 }
 
-/* -- life ---------------------------------------------------------------------------- */
+/* -- life -------------------------------------------------------------------------- */
 
 static void start_clock(Trial *trial) {
   trial->start_s = clock_s();
   clock_utc(trial->start_utc);
 }
 
-Err trial_init(Trial *out, const char *runs, const char *script, Json *config, Json *meta,
-               Fault *fault) {
+Err trial_init(Trial *out, const char *runs, const char *script, Json *config,
+               Json *meta, Fault *fault) {
   *out = (Trial){.config = config,
                  .meta = meta ? meta : json_map(),
                  .runs = text_copy(runs),
@@ -81,8 +84,8 @@ Err trial_init(Trial *out, const char *runs, const char *script, Json *config, J
   return fault_memory(fault, sizeof *out);
 }
 
-Err trial_init_at(Trial *out, const char *directory, int lock, Json *config, Json *attempts,
-                  Fault *fault) {
+Err trial_init_at(Trial *out, const char *directory, int lock, Json *config,
+                  Json *attempts, Fault *fault) {
   *out = (Trial){.config = config,
                  .meta = json_map(),
                  .directory = text_copy(directory),
@@ -118,7 +121,7 @@ static Err tolerate(Trial *trial, Err err, Fault *fault) {
   return ERR_OK;
 }
 
-/* -- files --------------------------------------------------------------------------- */
+/* -- files ------------------------------------------------------------------------- */
 
 /* New text "directory/name", or NULL. */
 static char *path_of(const Trial *trial, const char *name, Fault *fault) {
@@ -158,12 +161,12 @@ static bool has_file(const Trial *trial, const char *name) {
   return there;
 }
 
-/* -- meta.json ----------------------------------------------------------------------- */
+/* -- meta.json --------------------------------------------------------------------- */
 
 /* What does not change while the process runs, read once: it is a dozen files. */
 typedef struct Machine {
-  char processor[256];       /* brand string, as the system tells it */
-  int cores;                 /* 0: not read yet */
+  char processor[256]; /* brand string, as the system tells it */
+  int cores;           /* 0: not read yet */
 } Machine;
 
 static void read_processor(char *out, size_t n_bytes) {
@@ -181,7 +184,7 @@ static void read_processor(char *out, size_t n_bytes) {
 }
 
 static const Machine *this_machine(void) {
-  static Machine machine;    /* of the main thread, as all of this */
+  static Machine machine; /* of the main thread, as all of this */
   if (machine.cores) return &machine;
   read_processor(machine.processor, sizeof machine.processor);
   machine.cores = par_cores();
@@ -224,19 +227,19 @@ static void note_end(Trial *trial, TrialState state, const char *message) {
   if (message) json_put_text(attempt, "message", message);
 }
 
-/* -- opening ------------------------------------------------------------------------- */
+/* -- opening ----------------------------------------------------------------------- */
 
 /* mkdir decides who has a name, so two processes never share one. */
 static Err make_directory(Trial *trial, Fault *fault) {
   char stamp[32];
   size_t n = 0;
-  for (const char *s = trial->start_utc; *s; s++)   /* 2025-03-01T.. -> 20250301T.. */
+  for (const char *s = trial->start_utc; *s; s++) /* 2025-03-01T.. -> 20250301T.. */
     if (*s != '-' && *s != ':') stamp[n++] = *s;
   stamp[n] = 0;
   Text path = {0};
   text_addf(&path, "%s/%s", trial->runs, trial->name);
   if (path.failed) return fault_memory(fault, strlen(trial->runs));
-  Err err = file_check_unlinked(path.data, fault);   /* as in a store (store.h) */
+  Err err = file_check_unlinked(path.data, fault); /* as in a store (store.h) */
   if (!err) err = file_make_dirs(path.data, fault);
   text_addf(&path, "/%s", stamp);
   size_t base = path.n_bytes;
@@ -260,7 +263,8 @@ static Err make_directory(Trial *trial, Fault *fault) {
 static Err keep_earlier_log(const Trial *trial, const char *name, Fault *fault) {
   Text numbered = {0};
   if (trial->attempt == 1 || !has_file(trial, name)) return ERR_OK;
-  text_addf(&numbered, "%.*s-%d.log", (int)strcspn(name, "."), name, trial->attempt - 1);
+  text_addf(&numbered, "%.*s-%d.log", (int)strcspn(name, "."), name,
+            trial->attempt - 1);
   char *from = path_of(trial, name, fault);
   char *to = numbered.failed ? NULL : path_of(trial, numbered.data, fault);
   Err err = from && to ? file_move(from, to, fault) : fault_memory(fault, 0);
@@ -270,14 +274,15 @@ static Err keep_earlier_log(const Trial *trial, const char *name, Fault *fault) 
   return err;
 }
 
-/* Whatever reaches descriptors 1 and 2 while a trial of a study runs is the trial's; of a
- * script only what it prints is. */
+/* Whatever reaches descriptors 1 and 2 while a trial of a study runs is the trial's; of
+ * a script only what it prints is. */
 static Err open_logs(Trial *trial, Fault *fault) {
   if (trial->logless) return ERR_OK;
   Err err = keep_earlier_log(trial, TRIAL_STDOUT, fault);
   if (!err) err = keep_earlier_log(trial, TRIAL_STDERR, fault);
   if (err) return err;
-  char *out = path_of(trial, TRIAL_STDOUT, fault), *errors = path_of(trial, TRIAL_STDERR, fault);
+  char *out = path_of(trial, TRIAL_STDOUT, fault),
+       *errors = path_of(trial, TRIAL_STDERR, fault);
   if (!out || !errors) err = ERR_MEMORY;
   else if (trial->of_study) err = out_divert(out, errors, fault);
   else err = out_tee_begin(out, &trial->log, fault);
@@ -308,7 +313,7 @@ Err trial_open(Trial *trial, Fault *fault) {
   return tolerate(trial, open_record(trial, fault), fault);
 }
 
-/* -- metrics ------------------------------------------------------------------------- */
+/* -- metrics ----------------------------------------------------------------------- */
 
 Err trial_row(Trial *trial, int fit, const char *const *columns, const double *values,
               int n, Fault *fault) {
@@ -348,7 +353,7 @@ Err trial_sync(Trial *trial, Fault *fault) {
   return tolerate(trial, metrics_sync(&trial->metrics, fault), fault);
 }
 
-/* -- the end ------------------------------------------------------------------------- */
+/* -- the end ----------------------------------------------------------------------- */
 
 TrialEnd trial_end_of(const Fault *fault, const Json *values) {
   const FaultPlace *place = &fault->place;
@@ -358,7 +363,8 @@ TrialEnd trial_end_of(const Fault *fault, const Json *values) {
                     .layer = *place->layer ? place->layer : NULL};
 }
 
-static Err result_json(const Trial *trial, const TrialEnd *end, Json **out, Fault *fault) {
+static Err result_json(const Trial *trial, const TrialEnd *end, Json **out,
+                       Fault *fault) {
   char digest[SHA256_TEXT];
   Json *result = json_map();
   json_put_text(result, "state", trial_state_name(end->state));
@@ -380,7 +386,8 @@ static Err sync_all(Trial *trial, Fault *fault) {
   Err err = metrics_sync(&trial->metrics, fault);
   if (!err) err = sync_file(trial, "config.json", fault);
   if (!err && !trial->logless) err = sync_file(trial, TRIAL_STDOUT, fault);
-  if (!err && !trial->logless && trial->of_study) err = sync_file(trial, TRIAL_STDERR, fault);
+  if (!err && !trial->logless && trial->of_study)
+    err = sync_file(trial, TRIAL_STDERR, fault);
   return err ? err : sync_file(trial, "..", fault);
 }
 
@@ -391,8 +398,8 @@ static Err settle(Trial *trial, const TrialEnd *end, bool sync, Fault *fault) {
   note_end(trial, end->state, end->message);
   if (end->rows) json_put(trial->meta, "rows", json_share((Json *)end->rows));
   if (!err)
-    err = put_json(trial, "meta.json", trial->meta, sync ? PUBLISH_AHEAD : PUBLISH_DRAFT,
-                   fault);
+    err = put_json(trial, "meta.json", trial->meta,
+                   sync ? PUBLISH_AHEAD : PUBLISH_DRAFT, fault);
   return err;
 }
 
@@ -423,8 +430,9 @@ static Err keep_other_result(const Trial *trial, const Json *result, Fault *faul
   const char *digest = "";
   json_get_text(json_find(result, "digest"), &digest);
   snprintf(name, sizeof name, "result-differs-%.16s.json", digest);
-  err_print("warning: %s: two runs of this trial gave different results; the first stands, "
-            "the other is in %s\n", trial->directory, name);
+  err_print("warning: %s: two runs of this trial gave different results; the first "
+            "stands, the other is in %s\n",
+            trial->directory, name);
   return put_json(trial, name, result, PUBLISH_REPLACE, fault);
 }
 
@@ -437,8 +445,8 @@ Err trial_publish(Trial *trial, const TrialEnd *end, bool *first, Fault *fault) 
   if (!err) err = settle(trial, end, sync, fault);
   if (!err) err = result_json(trial, end, &result, fault);
   if (!err)
-    err = put_json(trial, "result.json", result, sync ? PUBLISH_ONCE : PUBLISH_ONCE_DRAFT,
-                   fault);
+    err = put_json(trial, "result.json", result,
+                   sync ? PUBLISH_ONCE : PUBLISH_ONCE_DRAFT, fault);
   if (!err) *first = true;
   else if (err == ERR_STORAGE && result && has_file(trial, "result.json")) {
     fault_clear(fault);
@@ -454,7 +462,7 @@ Err trial_publish(Trial *trial, const TrialEnd *end, bool *first, Fault *fault) 
 
 Err trial_finish(Trial *trial, const TrialEnd *end, Fault *fault) {
   if (trial->finished || !trial->directory) return ERR_OK;
-  if (trial->failed) {   /* what stands there stays, without a result */
+  if (trial->failed) { /* what stands there stays, without a result */
     trial->finished = true;
     (void)!close_logs(trial, NULL);
     return ERR_OK;
@@ -478,7 +486,7 @@ void trial_release(Trial *trial, const char *why) {
     note_end(trial, TRIAL_INTERRUPTED, why);
     err = put_json(trial, "meta.json", trial->meta, PUBLISH_REPLACE, &fault);
   }
-  (void)err;   /* it then reads stale, which is treated alike */
+  (void)err; /* it then reads stale, which is treated alike */
   lock_drop(trial->lock, trial->directory, false);
   trial->lock = LOCK_NONE;
 }

@@ -1,8 +1,8 @@
 /* bind_data.c: the global `data`: sources, data sets and their methods, batches.
  *
- * A source with one part is a data set at once (data.spirals{...}); one with several is an
- * object whose parts are fields (data.fashion_mnist().train). A box is pushed before the
- * thing it will own is made, so that no error can leak it. */
+ * A source with one part is a data set at once (data.spirals{...}); one with several is
+ * an object whose parts are fields (data.fashion_mnist().train). A box is pushed before
+ * the thing it will own is made, so that no error can leak it. */
 #include "lua/sources.h"
 #include "data/methods.h"
 #include "graph/ops.h"
@@ -15,7 +15,7 @@
 #define TRANSFORM_META "runner.normalization"
 #define BATCHES_META "runner.batches"
 
-/* -- boxes --------------------------------------------------------------------------- */
+/* -- boxes ------------------------------------------------------------------------- */
 
 static Dataset **new_set_box(lua_State *L) {
   Dataset **box = lua_newuserdatauv(L, sizeof *box, 0);
@@ -29,7 +29,7 @@ Dataset *to_dataset(lua_State *L, int arg) {
   return box ? *box : NULL;
 }
 
-/* -- data sets as options -------------------------------------------------------------- */
+/* -- data sets as options ---------------------------------------------------------- */
 
 static void *get_dataset(lua_State *L, int arg, Fault *fault) {
   Source *source = to_object(L, arg, &dataset_family);
@@ -40,7 +40,9 @@ static void *get_dataset(lua_State *L, int arg, Fault *fault) {
   return set ? dataset_retain(set) : NULL;
 }
 
-static void push_dataset(lua_State *L, void *set) { *new_set_box(L) = dataset_retain(set); }
+static void push_dataset(lua_State *L, void *set) {
+  *new_set_box(L) = dataset_retain(set);
+}
 
 Dataset *check_dataset(lua_State *L, int arg) {
   Dataset *set = to_dataset(L, arg);
@@ -49,8 +51,9 @@ Dataset *check_dataset(lua_State *L, int arg) {
   if (source)
     luaL_error(L, "%s has several parts; take one of them, as in .train",
                source->object.kind->name);
-  if (is_tensor(L, arg)) luaL_argerror(L, arg, "got a tensor; allowed: a data set, as "
-                                       "data.set(x, y) makes one");
+  if (is_tensor(L, arg))
+    luaL_argerror(L, arg,
+                  "got a tensor; allowed: a data set, as data.set(x, y) makes one");
   luaL_typeerror(L, arg, "data set");
   return NULL;
 }
@@ -87,7 +90,7 @@ static uint64_t seed_or_run(lua_State *L, int64_t seed) {
   return seed > 0 ? (uint64_t)seed : session_graph(L)->seed;
 }
 
-/* -- rows ---------------------------------------------------------------------------- */
+/* -- rows -------------------------------------------------------------------------- */
 
 static int set_count(lua_State *L) {
   int64_t n;
@@ -97,7 +100,8 @@ static int set_count(lua_State *L) {
   return 1;
 }
 
-/* As a fraction 1.0 is all rows, as a number of rows it is one: 1 is not meant by it. */
+/* As a fraction 1.0 is all rows, as a number of rows it is one: 1 is not meant by
+ * it. */
 static void refuse_whole_part(lua_State *L) {
   if (lua_gettop(L) < 2) return;
   if (lua_type(L, 2) == LUA_TTABLE) lua_getfield(L, 2, "part");
@@ -106,15 +110,17 @@ static void refuse_whole_part(lua_State *L) {
                lua_tonumber(L, -1) == 1;
   lua_pop(L, 1);
   if (whole)
-    luaL_error(L, "set.split: option \"part\": got 1.0, allowed: a fraction below 1, or a "
-                  "whole number of rows; 1 is one row");
+    luaL_error(L,
+               "set.split: option \"part\": got 1.0, allowed: a fraction below 1, or a "
+               "whole number of rows; 1 is one row");
 }
 
 static int set_split(lua_State *L) {
   Dataset *set = check_dataset(L, 1);
   refuse_whole_part(L);
   const SplitCall *call = method_arguments(L, &split_method);
-  Stream stream = {philox_key(seed_or_run(L, call->seed), "split", dataset_name(set)), 0};
+  Stream stream = {philox_key(seed_or_run(L, call->seed), "split", dataset_name(set)),
+                   0};
   SplitOptions options = {.fraction = call->part < 1 ? call->part : 0,
                           .n_first = call->part < 1 ? 0 : (int64_t)call->part,
                           .shuffle = call->shuffle,
@@ -122,7 +128,8 @@ static int set_split(lua_State *L) {
                           .stream = stream};
   Dataset **first = new_set_box(L), **second = new_set_box(L);
   Fault fault = {0};
-  if (dataset_split(set, &options, first, second, &fault)) return raise_fault(L, &fault);
+  if (dataset_split(set, &options, first, second, &fault))
+    return raise_fault(L, &fault);
   return 2;
 }
 
@@ -161,7 +168,8 @@ static void push_rows(lua_State *L, int arg) {
   lua_replace(L, arg);
 }
 
-/* set:subset{3, 1, 7}, set:subset(tensor): rows by number, from 1; negative from the end. */
+/* set:subset{3, 1, 7}, set:subset(tensor): rows by number, from 1; negative from the
+ * end. */
 static int set_subset(lua_State *L) {
   Dataset *set = check_dataset(L, 1);
   if (is_tensor(L, 2)) push_rows(L, 2);
@@ -184,7 +192,8 @@ static int set_subset(lua_State *L) {
   return store_set(L, box, dataset_subset(set, rows, n, &fault), &fault);
 }
 
-/* set:normalize{per = } -> set, transform; set:normalize(transform) -> set, transform. */
+/* set:normalize{per = } -> set, transform; set:normalize(transform) -> set,
+ * transform. */
 static int set_normalize(lua_State *L) {
   Dataset *set = check_dataset(L, 1);
   Fault fault = {0};
@@ -209,8 +218,8 @@ static int set_normalize(lua_State *L) {
 /* set:transform(transform), set:transform{transform, ...} -> set */
 static int set_transform(lua_State *L) {
   Dataset *set = check_dataset(L, 1);
-  const ObjectList *list = &((const TransformCall *)method_arguments(L, &transform_method))
-                                ->transforms;
+  const ObjectList *list =
+      &((const TransformCall *)method_arguments(L, &transform_method))->transforms;
   Fault fault = {0};
   Dataset **box = new_set_box(L);
   *box = dataset_retain(set);
@@ -223,8 +232,8 @@ static int set_transform(lua_State *L) {
   return 1;
 }
 
-/* set:impute(other): missing values become the means of the other set's rows; its own ones
- * without it. */
+/* set:impute(other): missing values become the means of the other set's rows; its own
+ * ones without it. */
 static int set_impute(lua_State *L) {
   Dataset *set = check_dataset(L, 1);
   Dataset *like = lua_isnoneornil(L, 2) ? set : check_dataset(L, 2);
@@ -233,7 +242,8 @@ static int set_impute(lua_State *L) {
   return store_set(L, box, dataset_complete(set, like, &fault), &fault);
 }
 
-/* transform(x): what dataset_apply makes of the rows x, whose later axes are the features. */
+/* transform(x): what dataset_apply makes of the rows x, whose later axes are the
+ * features. */
 static int transform_call(lua_State *L) {
   const Transform *t = *(Transform **)luaL_checkudata(L, 1, TRANSFORM_META);
   Graph *graph = session_graph(L);
@@ -253,11 +263,11 @@ static int transform_call(lua_State *L) {
   return 1;
 }
 
-/* -- batches ------------------------------------------------------------------------- */
+/* -- batches ----------------------------------------------------------------------- */
 
 typedef struct BatchBox {
   Batches batches;
-  Batch last;                /* its tensors are reused when Lua has let go of them */
+  Batch last; /* its tensors are reused when Lua has let go of them */
 } BatchBox;
 
 static int batches_gc(lua_State *L) {
@@ -309,13 +319,15 @@ static Stream order_stream(lua_State *L, const BatchesCall *call, const Dataset 
 }
 
 /* Where random transforms draw from: anew at each call, as the order of the rows. */
-static Stream augment_stream(lua_State *L, const BatchesCall *call, const Dataset *set) {
+static Stream augment_stream(lua_State *L, const BatchesCall *call,
+                             const Dataset *set) {
   const char *name = call->name ? call->name : dataset_name(set);
   uint64_t draw = graph_draw(session_graph(L), "augment", name).draw;
   return (Stream){philox_key(seed_or_run(L, call->seed), "augment", name), draw};
 }
 
-/* for x, y, weight in set:batches(32, {...}): function, nil, nil, and the box to be closed. */
+/* for x, y, weight in set:batches(32, {...}): function, nil, nil, and the box to be
+ * closed. */
 static int set_batches(lua_State *L) {
   Dataset *set = check_dataset(L, 1);
   const BatchesCall *call = method_arguments(L, &batches_method);
@@ -324,7 +336,8 @@ static int set_batches(lua_State *L) {
                           .drop_last = call->drop_last,
                           .order = order_stream(L, call, set),
                           .training = call->training};
-  if (call->training && dataset_augments(set)) options.augment = augment_stream(L, call, set);
+  if (call->training && dataset_augments(set))
+    options.augment = augment_stream(L, call, set);
   BatchBox *box = lua_newuserdatauv(L, sizeof *box, 0);
   *box = (BatchBox){0};
   luaL_setmetatable(L, BATCHES_META);
@@ -359,7 +372,7 @@ static int set_tensors(lua_State *L) {
   return n;
 }
 
-/* -- fields -------------------------------------------------------------------------- */
+/* -- fields ------------------------------------------------------------------------ */
 
 static Dataset *loaded(lua_State *L) {
   Dataset *set = check_dataset(L, 1);
@@ -423,25 +436,28 @@ static const SetField set_fields[] = {{"classes", push_classes},
                                       {NULL, NULL}};
 
 static const Function set_methods[] = {
-    {"split", set_split, "set:split(part, { options })", "Two sets that share the rows.",
+    {"split", set_split, "set:split(part, { options })", "Two sets that share the "
+                                                         "rows.",
      &split_method},
     {"shuffle", set_shuffle, "set:shuffle({ options })", "The rows in another order.",
      &shuffle_method},
     {"take", set_take, "set:take(n)", "The first rows.", &take_method},
-    {"subset", set_subset, "set:subset({3, 1, 7})", "These rows, counted from 1; negative ones "
-     "from the end; a list or a tensor.", NULL},
-    {"normalize", set_normalize, "set:normalize({ options })", "The set with mean 0 and "
-     "deviation 1, and the transform that did it.", &normalize_method},
-    {"transform", set_transform, "set:transform({ transforms })", "The set whose rows go through "
-     "transforms, such as data.random_crop and data.random_flip.", &transform_method},
-    {"impute", set_impute, "set:impute(other)", "The set with its missing values (data.csv, "
-     "missing = \"mean\") filled in by the features' means over the rows of another set, the "
-     "one to train on; without it, over its own. train.fit does it with what it validates and "
-     "tests on, split with its second part.", NULL},
-    {"batches", set_batches, "set:batches(batch_size, { options })", "An iterator: for x, y in "
-     "set:batches(32) do ... end; for x, y, weight where rows have weights.", &batches_method},
-    {"tensors", set_tensors, "set:tensors()", "All rows at once: x, y, and the weights of rows "
-     "that have some.", NULL},
+    {"subset", set_subset, "set:subset({3, 1, 7})", "These rows, counted from 1; "
+     "negative ones from the end; a list or a tensor.", NULL},
+    {"normalize", set_normalize, "set:normalize({ options })", "The set with mean 0 "
+     "and deviation 1, and the transform that did it.", &normalize_method},
+    {"transform", set_transform, "set:transform({ transforms })", "The set whose rows "
+     "go through transforms, such as data.random_crop and data.random_flip.",
+     &transform_method},
+    {"impute", set_impute, "set:impute(other)", "The set with its missing values "
+     "(data.csv, missing = \"mean\") filled in by the features' means over the rows of "
+     "another set, the one to train on; without it, over its own. train.fit does it "
+     "with what it validates and tests on, split with its second part.", NULL},
+    {"batches", set_batches, "set:batches(batch_size, { options })", "An iterator: "
+     "for x, y in set:batches(32) do ... end; for x, y, weight where rows have "
+     "weights.", &batches_method},
+    {"tensors", set_tensors, "set:tensors()", "All rows at once: x, y, and the "
+     "weights of rows that have some.", NULL},
     {"count", set_count, "set:count()", "The number of rows, as #set.", NULL},
     {0}};
 
@@ -449,8 +465,10 @@ static const Function set_methods[] = {
 static int no_field(lua_State *L, const char *what, const char *name,
                     const char *const *names, int n) {
   const char *nearest = text_nearest(name, names, n);
-  return luaL_error(L, nearest ? "%s has no field or method \"%s\"; did you mean \"%s\"?"
-                               : "%s has no field or method \"%s\"", what, name, nearest);
+  return luaL_error(L,
+                    nearest ? "%s has no field or method \"%s\"; did you mean \"%s\"?"
+                            : "%s has no field or method \"%s\"",
+                    what, name, nearest);
 }
 
 /* upvalue 1: the methods. */
@@ -500,7 +518,7 @@ static int transform_tostring(lua_State *L) {
   return 1;
 }
 
-/* -- what is in them (LISTING); no file is read --------------------------------------- */
+/* -- what is in them (LISTING); no file is read ------------------------------------ */
 
 static int set_listing(lua_State *L) {
   Dataset *set = check_dataset(L, 1);
@@ -567,7 +585,7 @@ static int batches_listing(lua_State *L) {
   return 3;
 }
 
-/* -- sources ------------------------------------------------------------------------- */
+/* -- sources ----------------------------------------------------------------------- */
 
 static int no_source_field(lua_State *L, const Source *source, const char *name) {
   const char *names[32];
@@ -590,7 +608,7 @@ static int source_index(lua_State *L) {
       return store_set(L, box, dataset_open(source, i, &fault), &fault);
     }
   for (const SetField *f = set_fields; f->name; f++)
-    if (strcmp(f->name, name) == 0) {   /* a fact of the first part stands for all */
+    if (strcmp(f->name, name) == 0) { /* a fact of the first part stands for all */
       Dataset **box = new_set_box(L);
       store_set(L, box, dataset_open(source, 0, &fault), &fault);
       if (dataset_load(*box, &fault)) return raise_fault(L, &fault);
@@ -624,20 +642,20 @@ static int push_source(lua_State *L, Source *source) {
 static int make_source(lua_State *L) {
   Session *s = session(L);
   SourceCache *cache = s->sources;
-  Source *source =
-      (Source *)object_from_args(L, 1, lua_touserdata(L, lua_upvalueindex(1)));
+  Source *source = (Source *)object_from_args(L, 1,
+                                              lua_touserdata(L, lua_upvalueindex(1)));
   source->memory = cache ? cache->memory : &s->graph.memory;
   source->run_seed = s->graph.seed;
-  if (!s->job) source_enlist(&s->made, source);   /* a worker's may outlive the session */
+  if (!s->job) source_enlist(&s->made, source); /* a worker's may outlive the session */
   if (!cache) return push_source(L, source);
   push_object(L, &source->object);
   object_release(source);
   return push_source(L, object_retain(sources_keep(L, cache, source)));
 }
 
-/* data.set(x, y, {weight =, classes =, label_base =}), also data.set(x), data.set(x, {...}).
- * The rows are looked at here, so that what is wrong with them is said at this line.
- * upvalue 1: the kind. */
+/* data.set(x, y, {weight =, classes =, label_base =}), also data.set(x), data.set(x,
+ * {...}). The rows are looked at here, so that what is wrong with them is said at this
+ * line. upvalue 1: the kind. */
 static int make_set(lua_State *L) {
   const Kind *kind = lua_touserdata(L, lua_upvalueindex(1));
   Fault fault = {0};
@@ -649,7 +667,7 @@ static int make_set(lua_State *L) {
   return push_source(L, object_retain(source));
 }
 
-/* -- the module ---------------------------------------------------------------------- */
+/* -- the module -------------------------------------------------------------------- */
 
 static void add_metatable(lua_State *L, const char *name, const luaL_Reg *functions) {
   new_metatable(L, name);
@@ -726,7 +744,7 @@ int open_data(lua_State *L) {
   add_metatable(L, BATCHES_META, batches);
   add_set_metatable(L);
   lua_newtable(L);
-  register_family(L, &methods);   /* its records serve the methods, not the module */
+  register_family(L, &methods); /* its records serve the methods, not the module */
   lua_pop(L, 1);
   lua_newtable(L);
   register_family(L, &binding);

@@ -18,8 +18,8 @@ static const Option evaluation_options[] = {
      .doc = "default: that which the net was trained with, unless metrics are given"},
     {.name = "metrics", .kind = OPT_OBJECTS, .offset = offsetof(Evaluation, metrics),
      .family = &metric_family, .value = "none",
-     .doc = "default: those that the net was trained with; without such, accuracy where the "
-            "targets are labels that the loss knows as classes; {} for none"},
+     .doc = "default: those that the net was trained with; without such, accuracy "
+            "where the targets are labels that the loss knows as classes; {} for none"},
     {.name = "batch_size", .kind = OPT_INT, .offset = offsetof(Evaluation, batch_size),
      .value = "256", .lo = 1, .hi = 1e9, .doc = "rows at once"},
     {0}};
@@ -39,10 +39,11 @@ static bool knows_classes(const Loss *loss) {
   return targets != TARGETS_OWN && targets != TARGETS_NUMBERS;
 }
 
-/* What was not asked: loss and metrics that the net was trained with, else the accuracy where
- * there are classes. A net that was not trained, on a set without classes: mse. */
-static Err add_defaults(Evaluation *e, const Layer *net, Dataset *set, bool metrics_given,
-                        Fault *fault) {
+/* What was not asked: loss and metrics that the net was trained with, else the accuracy
+ * where there are classes. A net that was not trained, on a set without classes:
+ * mse. */
+static Err add_defaults(Evaluation *e, const Layer *net, Dataset *set,
+                        bool metrics_given, Fault *fault) {
   const Option *loss = &evaluation_options[0], *metrics = &evaluation_options[1];
   const ObjectList *trained = layer_metrics(net);
   if (metrics_given) return ERR_OK;
@@ -88,8 +89,8 @@ int net_evaluate(lua_State *L) {
   int scope = enter_call(L);
   if (add_defaults(e, net, set, metrics_given, &fault)) return raise_fault(L, &fault);
   double *value = lua_newuserdatauv(L, (1 + (size_t)e->metrics.n) * sizeof *value, 0);
-  if (train_evaluate(session_graph(L), net, set, e->loss, &e->metrics, e->batch_size, value,
-                     &fault))
+  if (train_evaluate(session_graph(L), net, set, e->loss, &e->metrics, e->batch_size,
+                     value, &fault))
     return raise_fault(L, &fault);
   graph_scope_end(session_graph(L), scope);
   push_measures(L, e, value);

@@ -1,5 +1,5 @@
-/* bind_lab.c: what the Lua part of the library needs of the lab: the run that a trial gets,
- * texts and hashes of code, descriptions of things. */
+/* bind_lab.c: what the Lua part of the library needs of the lab: the run that a trial
+ * gets, texts and hashes of code, descriptions of things. */
 #include "lua/lab.h"
 #include "lua/checkpoints.h"
 #include "base/out.h"
@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* -- the run ------------------------------------------------------------------------- */
+/* -- the run ----------------------------------------------------------------------- */
 
 /* begin_trial(seed, cell) -> run: from here on the draws are the trial's. */
 static int begin_trial(lua_State *L) {
@@ -68,7 +68,7 @@ static int in_trial(lua_State *L) {
   return 1;
 }
 
-/* -- numbers, texts, hashes ---------------------------------------------------------- */
+/* -- numbers, texts, hashes -------------------------------------------------------- */
 
 static int number_text(lua_State *L) {
   char buffer[40];
@@ -86,7 +86,8 @@ static int hash(lua_State *L) {
   return 1;
 }
 
-/* uniform(seed, name, i): draw number i of the stream (seed, "random", name), in [0, 1). */
+/* uniform(seed, name, i): draw number i of the stream (seed, "random", name), in [0,
+ * 1). */
 static int uniform(lua_State *L) {
   Stream stream = {philox_key((uint64_t)luaL_checkinteger(L, 1), "random",
                               luaL_checkstring(L, 2)),
@@ -96,8 +97,8 @@ static int uniform(lua_State *L) {
 }
 
 /* What else the bits of a result depend on, as lines: the numerics and kernels of this
- * program; nets and fits are numbered on from those that the script had before its trials,
- * and streams are named by these numbers. */
+ * program; nets and fits are numbered on from those that the script had before its
+ * trials, and streams are named by these numbers. */
 static int surroundings(lua_State *L) {
   const Graph *graph = session_graph(L);
   lua_pushfstring(L,
@@ -106,13 +107,14 @@ static int surroundings(lua_State *L) {
                   NUMERICS, gemm_kernel_set(), simd_name(simd_level()), REAL_NAME,
                   (LUAI_UACINT)graph->count.nets, (LUAI_UACINT)graph->count.fits);
   if (graph->count.fit_streams == graph->count.fits) return 1;
-  lua_pushfstring(L, "since the seed\t%I fits\n", (LUAI_UACINT)graph->count.fit_streams);
+  lua_pushfstring(L, "since the seed\t%I fits\n",
+                  (LUAI_UACINT)graph->count.fit_streams);
   lua_concat(L, 2);
   return 1;
 }
 
-/* thread_functions(thread) -> list: the functions of a coroutine that has not begun or waits,
- * innermost first; of another none. */
+/* thread_functions(thread) -> list: the functions of a coroutine that has not begun or
+ * waits, innermost first; of another none. */
 static int thread_functions(lua_State *L) {
   lua_State *thread = lua_tothread(L, 1);
   lua_Debug frame;
@@ -124,7 +126,8 @@ static int thread_functions(lua_State *L) {
     lua_xmove(thread, L, 1);
     lua_rawseti(L, -2, 1);
   }
-  for (int level = 0; lua_status(thread) == LUA_YIELD && lua_getstack(thread, level, &frame);
+  for (int level = 0;
+       lua_status(thread) == LUA_YIELD && lua_getstack(thread, level, &frame);
        level++) {
     lua_getinfo(thread, "f", &frame);
     lua_xmove(thread, L, 1);
@@ -155,8 +158,8 @@ static int level_text(lua_State *L) {
   return 1;
 }
 
-/* named_goal(measure, option) -> "max", "min"; where nothing follows from the name nil, and why
- * the option is missing. */
+/* named_goal(measure, option) -> "max", "min"; where nothing follows from the name nil,
+ * and why the option is missing. */
 static int named_goal(lua_State *L) {
   const char *name = luaL_checkstring(L, 1), *option = luaL_checkstring(L, 2);
   Goal goal = measure_named(name).goal;
@@ -194,7 +197,7 @@ static int warn(lua_State *L) {
   return 0;
 }
 
-/* -- what the session knows ---------------------------------------------------------- */
+/* -- what the session knows -------------------------------------------------------- */
 
 static int base_seed(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)session_graph(L)->seed);

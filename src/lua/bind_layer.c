@@ -1,12 +1,13 @@
 /* bind_layer.c: a Lua table with a function `forward` is a layer.
  *
- *   { w = tensor.variable(...), inner = nn.Dense(3), rest = { nn.Dense(2), nn.Dense(1) },
- *     forward = function(self, x, ...) return ... end,
- *     parameters = function(self) return { ... } end }
+ *   { w = tensor.variable(...), inner = nn.Dense(3), rest = { nn.Dense(2), nn.Dense(1)
+ * }, forward = function(self, x, ...) return ... end, parameters = function(self)
+ * return { ... } end }
  *
- * It trains the variables and layers that stand in its fields, or in lists that do, and the
- * variables that `parameters` gives. They are looked at once, when the table becomes a layer.
- * In order of the fields' names, since pairs() has none; each counts once. */
+ * It trains the variables and layers that stand in its fields, or in lists that do, and
+ * the variables that `parameters` gives. They are looked at once, when the table
+ * becomes a layer. In order of the fields' names, since pairs() has none; each counts
+ * once. */
 #include "lua/net_private.h"
 #include <stdlib.h>
 #include <string.h>
@@ -36,12 +37,12 @@ static bool has_forward(lua_State *L, int table) {
   return found;
 }
 
-/* -- what it trains -------------------------------------------------------------------- */
+/* -- what it trains ---------------------------------------------------------------- */
 
 typedef struct Members {
-  Layer **layers;              /* these and the variables: borrowed from the Lua stack */
+  Layer **layers; /* these and the variables: borrowed from the Lua stack */
   Variable **variables;
-  const char **names;          /* of the variables; kept by the Lua stack */
+  const char **names; /* of the variables; kept by the Lua stack */
   int n_layers, n_variables;
   int layer_room, variable_room;
 } Members;
@@ -71,7 +72,8 @@ static bool add_variable(Members *m, Variable *variable, const char *name) {
     int room = more_room(m->variable_room);
     Variable **variables = realloc(m->variables, (size_t)room * sizeof *variables);
     if (variables) m->variables = variables;
-    const char **names = variables ? realloc(m->names, (size_t)room * sizeof *names) : NULL;
+    const char **names = variables ? realloc(m->names, (size_t)room * sizeof *names)
+                                   : NULL;
     if (!names) return false;
     m->names = names;
     m->variable_room = room;
@@ -92,8 +94,8 @@ static bool has_member(const Members *m, const Layer *layer, const Variable *var
 /* Lists in lists; one that holds itself has an end, too. */
 enum { LIST_DEPTH = 8 };
 
-/* The value at the top, if it is a layer or a variable, called `name`. It stays there: what
- * `parameters` does to the table must not free it. */
+/* The value at the top, if it is a layer or a variable, called `name`. It stays there:
+ * what `parameters` does to the table must not free it. */
 static void take_member(lua_State *L, Members *m, const char *name) {
   Layer *layer = to_object(L, -1, &layer_family);
   Variable *variable = to_variable(L, -1);
@@ -102,8 +104,8 @@ static void take_member(lua_State *L, Members *m, const char *name) {
     luaL_error(L, "out of memory");
 }
 
-/* The elements of the list at `list`, called "name_1" and so on, and those of lists in it. They
- * and their names stay on the stack. */
+/* The elements of the list at `list`, called "name_1" and so on, and those of lists in
+ * it. They and their names stay on the stack. */
 static void take_list(lua_State *L, Members *m, int list, const char *name, int depth) {
   lua_Integer n = (lua_Integer)lua_rawlen(L, list);
   for (lua_Integer i = 1; i <= n; i++) {
@@ -115,7 +117,8 @@ static void take_list(lua_State *L, Members *m, int list, const char *name, int 
     }
     const char *own = lua_pushfstring(L, "%s_%I", name, (LUAI_UACINT)i);
     lua_insert(L, -2);
-    if (type == LUA_TTABLE && depth < LIST_DEPTH) take_list(L, m, lua_gettop(L), own, depth + 1);
+    if (type == LUA_TTABLE && depth < LIST_DEPTH)
+      take_list(L, m, lua_gettop(L), own, depth + 1);
     else take_member(L, m, own);
   }
 }
@@ -124,8 +127,8 @@ static int by_text(const void *a, const void *b) {
   return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* The names of the table's fields, sorted: n of them, in a userdata. It is pushed, and a list
- * that keeps the names where the table does not. */
+/* The names of the table's fields, sorted: n of them, in a userdata. It is pushed, and
+ * a list that keeps the names where the table does not. */
 static const char **field_names(lua_State *L, int table, int *n) {
   *n = 0;
   lua_newtable(L);
@@ -146,8 +149,8 @@ static const char **field_names(lua_State *L, int table, int *n) {
   return names;
 }
 
-/* (table, members): fields, lists of fields, then what `parameters` gives. The results, which
- * are kept, hold the members and their names. */
+/* (table, members): fields, lists of fields, then what `parameters` gives. The results,
+ * which are kept, hold the members and their names. */
 static int list_members(lua_State *L) {
   Members *m = lua_touserdata(L, 2);
   int n;
@@ -192,13 +195,15 @@ static Object *layer_from_table(lua_State *L, int arg, Fault *fault) {
 
 Object *layer_from_value(lua_State *L, int arg, Fault *fault) {
   Object *activation = to_object(L, arg, &activation_family);
-  if (activation) return (Object *)layer_activation_new((Activation *)activation, fault);
+  if (activation)
+    return (Object *)layer_activation_new((Activation *)activation, fault);
   arg = lua_absindex(L, arg);
   if (lua_type(L, arg) == LUA_TTABLE && has_forward(L, arg))
     return layer_from_table(L, arg, fault);
   bool list = lua_type(L, arg) == LUA_TTABLE && lua_rawlen(L, arg) > 0;
   fault_set(fault, ERR_SCRIPT, "a %s%s", luaL_typename(L, arg),
             list ? " that is a list (write nn.Sequential { ... })"
-            : lua_type(L, arg) == LUA_TTABLE ? " without a function `forward`" : "");
+            : lua_type(L, arg) == LUA_TTABLE ? " without a function `forward`"
+                                             : "");
   return NULL;
 }

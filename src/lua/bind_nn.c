@@ -16,12 +16,12 @@ static int raise_either(lua_State *L, const Fault *fault) {
   return luaL_error(L, "internal error: a fault is missing");
 }
 
-/* -- calling ------------------------------------------------------------------------- */
+/* -- calling ----------------------------------------------------------------------- */
 
 /* net(x, ..., { training = true, mask = m }). */
 typedef struct CallOptions {
   bool training;
-  Node *mask;                  /* of the first input; or NULL */
+  Node *mask; /* of the first input; or NULL */
 } CallOptions;
 
 static void take_call_option(lua_State *L, CallOptions *out) {
@@ -33,8 +33,10 @@ static void take_call_option(lua_State *L, CallOptions *out) {
     out->training = lua_toboolean(L, -1);
   } else if (strcmp(name, "mask") == 0) {
     if (!is_tensor(L, -1))
-      luaL_error(L, "net: option \"mask\": got a %s, allowed: a tensor [N, T], 1 where a step "
-                 "counts, else 0", luaL_typename(L, -1));
+      luaL_error(L,
+                 "net: option \"mask\": got a %s, allowed: a tensor [N, T], 1 where a "
+                 "step counts, else 0",
+                 luaL_typename(L, -1));
     out->mask = check_node(L, lua_gettop(L));
   } else {
     luaL_error(L, "net: unknown option \"%s\"; allowed: \"training\", \"mask\"",
@@ -68,13 +70,18 @@ static bool is_options(lua_State *L, int arg) {
 static void check_inputs(lua_State *L, int last, Ports *in) {
   int n = last < 2 ? 1 : last - 1;
   if (n > MAX_PORTS)
-    luaL_error(L, "net: got %d tensors; allowed: up to %d, then { training = true } or nothing",
+    luaL_error(L,
+               "net: got %d tensors; allowed: up to %d, then { training = true } or "
+               "nothing",
                n, MAX_PORTS);
   for (int i = 0; i < n; i++) {
     int arg = 2 + i, type = lua_type(L, arg);
     if (i > 0 && !is_tensor(L, arg) && (type != LUA_TTABLE || is_options(L, arg)))
-      luaL_error(L, "net: argument %d is %s; allowed: tensors, then { training = true } or "
-                 "nothing", i + 1, argument_text(L, arg));
+      luaL_error(L,
+                 "net: argument %d is %s; allowed: tensors, then { training = true } "
+                 "or "
+                 "nothing",
+                 i + 1, argument_text(L, arg));
     in->v[i].x = check_input(L, arg, "net");
   }
   in->n = n;
@@ -86,8 +93,10 @@ static void check_mask(lua_State *L, const Node *mask, const Node *x) {
   if (steps->rank == 2 && of->rank >= 2 && steps->dim[0] == of->dim[0] &&
       steps->dim[1] == of->dim[1])
     return;
-  luaL_error(L, "net: option \"mask\": got %s for an input of %s; allowed: [N, T] of an input "
-             "[N, T, ...]", shape_text(got, steps), shape_text(input, of));
+  luaL_error(L,
+             "net: option \"mask\": got %s for an input of %s; allowed: [N, T] of an "
+             "input [N, T, ...]",
+             shape_text(got, steps), shape_text(input, of));
 }
 
 /* net(x, ...), net(x, ..., { training = true, mask = m }) -> y, ... */
@@ -116,7 +125,7 @@ static int net_call(lua_State *L) {
   return out.n;
 }
 
-/* -- structure ----------------------------------------------------------------------- */
+/* -- structure --------------------------------------------------------------------- */
 
 static int net_add(lua_State *L) {
   Layer *net = check_layer(L, 1);
@@ -133,7 +142,7 @@ static int net_add(lua_State *L) {
   return 1;
 }
 
-/* The sizes at `arg` (numbers to the end, or a list); returns the argument behind them. */
+/* The sizes at `arg` (numbers to the end, or a list); returns the next argument. */
 static int check_sizes(lua_State *L, int arg, IntList *out) {
   Shape shape;
   int next = check_shape(L, arg, &shape);
@@ -142,7 +151,7 @@ static int check_sizes(lua_State *L, int arg, IntList *out) {
   return next;
 }
 
-/* net:build(28, 28), net:build { 28, 28 }; of several inputs net:build({ 3 }, { 4 }). */
+/* net:build(28, 28), net:build { 28, 28 }; several inputs: net:build({ 3 }, { 4 }). */
 static int net_build(lua_State *L) {
   Layer *net = check_layer(L, 1);
   Graph *graph = session_graph(L);
@@ -169,15 +178,19 @@ static const Kind *const net_method_kinds[] = {&summary_method, NULL};
 static const Family net_methods = {"net", "net", net_method_kinds, NULL};
 
 static const Option summary_options[] = {
-    {.name = "loss", .kind = OPT_OBJECT, .offset = offsetof(SummaryCall, loss), .position = 1,
-     .family = &loss_family, .doc = "says in which form a cross-entropy takes the outputs"},
+    {.name = "loss", .kind = OPT_OBJECT, .offset = offsetof(SummaryCall, loss),
+     .position = 1,
+     .family = &loss_family, .doc = "says in which form a cross-entropy takes the "
+                                    "outputs"},
     {0}};
 
 static const Kind summary_method = {
     .name = "summary", .family = &net_methods, .size = sizeof(SummaryCall),
-    .options = summary_options, .doc = "a table of the layers, their shapes and parameters"};
+    .options = summary_options, .doc = "a table of the layers, their shapes and "
+                                       "parameters"};
 
-/* net:summary(), net:summary("cross_entropy") or net:summary { loss = ... }: a string. */
+/* net:summary(), net:summary("cross_entropy") or net:summary { loss = ... }: a
+ * string. */
 static int net_summary(lua_State *L) {
   Layer *net = check_layer(L, 1);
   Graph *graph = session_graph(L);
@@ -208,7 +221,8 @@ static int net_parameters(lua_State *L) {
   Fault fault = {0};
   StateList list;
   Layer *net = check_layer(L, 1);
-  if (layer_prepare(session_graph(L), net, &fault) || layer_parameters(net, &list, &fault))
+  if (layer_prepare(session_graph(L), net, &fault) ||
+      layer_parameters(net, &list, &fault))
     return raise_fault(L, &fault);
   lua_createtable(L, list.n, 0);
   for (int i = 0; i < list.n; i++) {
@@ -219,7 +233,7 @@ static int net_parameters(lua_State *L) {
   return 1;
 }
 
-/* -- state --------------------------------------------------------------------------- */
+/* -- state ------------------------------------------------------------------------- */
 
 /* Iterator of pairs(state): upvalues names (a list) and position. */
 static int state_next(lua_State *L) {
@@ -345,7 +359,8 @@ static int net_save(lua_State *L) {
 static int set_frozen(lua_State *L, bool frozen) {
   Fault fault = {0};
   const char *pattern = luaL_optstring(L, 2, "*");
-  if (layer_freeze(check_layer(L, 1), pattern, frozen, &fault)) return raise_fault(L, &fault);
+  if (layer_freeze(check_layer(L, 1), pattern, frozen, &fault))
+    return raise_fault(L, &fault);
   lua_settop(L, 1);
   return 1;
 }
@@ -353,7 +368,7 @@ static int set_frozen(lua_State *L, bool frozen) {
 static int net_freeze(lua_State *L) { return set_frozen(L, true); }
 static int net_unfreeze(lua_State *L) { return set_frozen(L, false); }
 
-/* -- predicting ---------------------------------------------------------------------- */
+/* -- predicting -------------------------------------------------------------------- */
 
 enum { PREDICT_BATCH = 256 };
 
@@ -371,12 +386,14 @@ static int predict(lua_State *L, Node *(*f)(Graph *, Layer *, Node *, int64_t)) 
 }
 
 static int net_predict(lua_State *L) { return predict(L, layer_predict); }
-static int net_predict_classes(lua_State *L) { return predict(L, layer_predict_classes); }
+static int net_predict_classes(lua_State *L) {
+  return predict(L, layer_predict_classes);
+}
 
-/* -- layers ------------------------------------------------------------------------- */
+/* -- layers ------------------------------------------------------------------------ */
 
-/* A layer's options and variables. The number of an outermost one that has been built names
- * its streams, but for layers that were built in another net. */
+/* A layer's options and variables. The number of an outermost one that has been built
+ * names its streams, but for layers that were built in another net. */
 static int layer_listing(lua_State *L) {
   const Graph *graph = session_graph(L);
   Layer *layer = check_layer(L, 1);
@@ -390,7 +407,8 @@ static int layer_listing(lua_State *L) {
     lua_pushinteger(L, layer_number(graph, layer));
     add_part(L, "number");
   }
-  if (layer_has_stream(graph, layer) && layer->stream_net.n != layer_number(graph, layer)) {
+  if (layer_has_stream(graph, layer) &&
+      layer->stream_net.n != layer_number(graph, layer)) {
     lua_pushfstring(L, "net%I/%s", (LUAI_UACINT)layer->stream_net.n, layer->stream);
     add_part(L, "stream");
   }
@@ -403,7 +421,8 @@ static int net_len(lua_State *L) {
   return 1;
 }
 
-/* net[i]: the layer directly inside; -1 is the last, and the one after it nil, for ipairs. */
+/* net[i]: the layer directly inside; -1 is the last, and the one after it nil, for
+ * ipairs. */
 static bool push_child(lua_State *L, Layer *net) {
   int is_integer;
   lua_Integer i = lua_tointegerx(L, 2, &is_integer);
@@ -427,10 +446,13 @@ static bool layer_index(lua_State *L) {
   for (int i = 0; vars && vars[i]; i++) {
     Variable *v = layer_var(layer, i);
     if (strcmp(vars[i], name) != 0) continue;
-    if (!v) luaL_error(L, "nn.%s: it was made without %s", layer->object.kind->name, name);
+    if (!v)
+      luaL_error(L, "nn.%s: it was made without %s", layer->object.kind->name, name);
     if (!v->has_value)
-      luaL_error(L, "nn.%s: %s has no value yet: it gets one at first use, or by "
-                    "net:build(shape)", layer->object.kind->name, name);
+      luaL_error(L,
+                 "nn.%s: %s has no value yet: it gets one at first use, or by "
+                 "net:build(shape)",
+                 layer->object.kind->name, name);
     push_variable(L, v);
     return true;
   }
@@ -444,7 +466,8 @@ static const Habit layer_habits[] = {
     {"call", "net(x)"},
     {"backward", "grad(y, { x }), or train.step"},
     {"zero_grad", "train.step, which needs none"},
-    {"train", "net(x, { training = true }); train.step and train.fit do so by themselves"},
+    {"train", "net(x, { training = true }); train.step and train.fit do so by "
+              "themselves"},
     {"eval", "net(x), which is inference"},
     {"kernel", "layer.weight"},
     {"weights", "net:parameters(), net:state() or layer.weight"},
@@ -478,27 +501,30 @@ static const Function layer_methods[] = {
     {LISTING, layer_listing, NULL, NULL, NULL},
     {"add", net_add, "net:add(layer)", "Appends a layer; gives the net.", NULL},
     {"build", net_build, "net:build(shape)", "Gives the parameters shape and value for "
-     "inputs of that shape, without the batch axis; of several inputs a list each. Gives the "
-     "net.", NULL},
-    {"summary", net_summary, "net:summary(loss)", "A table of the layers, their shapes and "
-     "parameters, as text; with a loss, in which form it takes the outputs.", NULL},
-    {"parameters", net_parameters, "net:parameters()", "The list of all variables that are "
-     "trained.", NULL},
-    {"state", net_state, "net:state()", "All tensors of the net by name, in order: a "
-     "snapshot, through which no gradient flows; a penalty is made of net:parameters().", NULL},
-    {"load", net_load, "net:load(state)", "Takes over tensors by name, from a table or a "
-     ".safetensors file; gives the net.", NULL},
-    {"save", net_save, "net:save(path)", "Writes the state as .safetensors; gives the net.",
+     "inputs of that shape, without the batch axis; of several inputs a list each. "
+     "Gives the net.", NULL},
+    {"summary", net_summary, "net:summary(loss)", "A table of the layers, their "
+     "shapes and parameters, as text; with a loss, in which form it takes the outputs.",
      NULL},
-    {"freeze", net_freeze, "net:freeze(pattern)", "Takes layers out of the training, all or "
-     "those whose names fit, as in \"dense_*\"; gives the net.", NULL},
+    {"parameters", net_parameters, "net:parameters()", "The list of all variables "
+     "that are trained.", NULL},
+    {"state", net_state, "net:state()", "All tensors of the net by name, in order: a "
+     "snapshot, through which no gradient flows; a penalty is made of "
+     "net:parameters().", NULL},
+    {"load", net_load, "net:load(state)", "Takes over tensors by name, from a table "
+     "or a .safetensors file; gives the net.", NULL},
+    {"save", net_save, "net:save(path)", "Writes the state as .safetensors; gives the "
+                                         "net.",
+     NULL},
+    {"freeze", net_freeze, "net:freeze(pattern)", "Takes layers out of the training, "
+     "all or those whose names fit, as in \"dense_*\"; gives the net.", NULL},
     {"unfreeze", net_unfreeze, "net:unfreeze(pattern)", "Takes them in again.", NULL},
-    {"predict", net_predict, "net:predict(x, batch_size)", "The outputs for all rows of x, "
-     "batch by batch.", NULL},
+    {"predict", net_predict, "net:predict(x, batch_size)", "The outputs for all rows "
+     "of x, batch by batch.", NULL},
     {"predict_classes", net_predict_classes, "net:predict_classes(x, batch_size)",
      "The label, from 1, of the largest output of each row.", NULL},
-    {"evaluate", net_evaluate, "net:evaluate(set, { options })", "Measures the net on a data "
-     "set; gives a table.", &evaluation_kind},
+    {"evaluate", net_evaluate, "net:evaluate(set, { options })", "Measures the net on "
+     "a data set; gives a table.", &evaluation_kind},
     {0}};
 
 static const char *const *layer_fields(const Kind *kind) {
@@ -510,16 +536,18 @@ static const FamilyBinding layer_binding = {
     .also = &activation_family, .index = layer_index, .fields = layer_fields,
     .habits = layer_habits,
     .option_habits = layer_options_elsewhere,
-    .elsewhere = "sizes of inputs follow by themselves: nn.Dense(20) in place of (10, 20)"};
+    .elsewhere = "sizes of inputs follow by themselves: nn.Dense(20) in place of (10, "
+                 "20)"};
 
-/* -- activations: nn.relu(x), nn.elu(0.5)(x), nn.elu(0.5) ------------------------------ */
+/* -- activations: nn.relu(x), nn.elu(0.5)(x), nn.elu(0.5) -------------------------- */
 
 /* The activation at `f` of the input at `x`. */
 static int push_activated(lua_State *L, int f, int x) {
   Graph *graph = session_graph(L);
   int scope = enter_call(L);
   Activation *activation = check_object(L, f, &activation_family);
-  push_node(L, activation_apply(graph, activation, op_cast(graph, check_node(L, x), DT_REAL)));
+  push_node(L, activation_apply(graph, activation,
+                                op_cast(graph, check_node(L, x), DT_REAL)));
   graph_scope_end(graph, scope);
   return 1;
 }
@@ -539,12 +567,13 @@ static int make_or_apply_activation(lua_State *L) {
   return apply ? push_activated(L, lua_gettop(L), 1) : 1;
 }
 
-static const Function activation_methods[] = {{"__call", activation_call, NULL, NULL, NULL},
+static const Function activation_methods[] = {{"__call", activation_call, NULL, NULL,
+                                               NULL},
                                               {0}};
 static const FamilyBinding activation_binding = {.family = &activation_family,
                                                  .methods = activation_methods};
 
-/* -- nn.activation(name or function), nn.norm(name) ---------------------------------- */
+/* -- nn.activation(name or function), nn.norm(name) -------------------------------- */
 
 static int make_activation(lua_State *L) {
   Fault fault = {0};
@@ -582,7 +611,8 @@ static int refuse_norm(lua_State *L, const char *name) {
                     nearest ? "\"?)" : "", lua_tostring(L, -1));
 }
 
-/* nn.norm(name, options of that layer): the layer whose record has that name as its norm. */
+/* nn.norm(name, options of that layer): the layer whose record has that name as its
+ * norm. */
 static int make_norm(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
   for (const Kind *const *k = layer_family.kinds; *k; k++) {
@@ -598,10 +628,11 @@ static int make_norm(lua_State *L) {
 
 int open_nn(lua_State *L) {
   static const Function functions[] = {
-      {"activation", make_activation, "nn.activation(name)", "A layer of an activation's "
-       "name, or of a function.", NULL},
-      {"norm", make_norm, "nn.norm(name, { options })", "The normalization of that short "
-       "name, as \"batch\", or \"none\", as a layer with that layer's options.", NULL},
+      {"activation", make_activation, "nn.activation(name)", "A layer of an "
+       "activation's name, or of a function.", NULL},
+      {"norm", make_norm, "nn.norm(name, { options })", "The normalization of that "
+       "short name, as \"batch\", or \"none\", as a layer with that layer's options.",
+       NULL},
       {0}};
   lua_newtable(L);
   register_family_as(L, &activation_binding, make_or_apply_activation);
@@ -610,9 +641,10 @@ int open_nn(lua_State *L) {
   return 1;
 }
 
-/* -- init ---------------------------------------------------------------------------- */
+/* -- init -------------------------------------------------------------------------- */
 
-/* init.orthogonal()(3, 3): a tensor of that shape; of weights [in, out], fan-in and fan-out. */
+/* init.orthogonal()(3, 3): a tensor of that shape; of weights [in, out], fan-in and
+ * fan-out. */
 static int init_call(lua_State *L) {
   Graph *graph = session_graph(L);
   int scope = enter_call(L);
@@ -622,8 +654,9 @@ static int init_call(lua_State *L) {
   if (next <= lua_gettop(L) || shape.rank < 1)
     return luaL_error(L, "an initializer takes sizes, as in init.he_normal()(3, 4)");
   for (int i = 0; i < shape.rank; i++)
-    if (shape.dim[i] < 1) return luaL_error(L, "size %d is %I; allowed: at least 1", i + 1,
-                                            (LUAI_UACINT)shape.dim[i]);
+    if (shape.dim[i] < 1)
+      return luaL_error(L, "size %d is %I; allowed: at least 1", i + 1,
+                        (LUAI_UACINT)shape.dim[i]);
   double fan_in = (double)shape.dim[0], fan_out = (double)shape.dim[shape.rank - 1];
   push_node(L, init_make(graph, init, &shape, fan_in, fan_out, "call"));
   graph_scope_end(graph, scope);
@@ -631,15 +664,17 @@ static int init_call(lua_State *L) {
 }
 
 static const Function init_methods[] = {{"__call", init_call, NULL, NULL, NULL}, {0}};
-static const FamilyBinding init_binding = {.family = &init_family, .methods = init_methods};
+static const FamilyBinding init_binding = {.family = &init_family,
+                                           .methods = init_methods};
 
-/* init.gain("leaky_relu", 0.2): a name with what its constructor takes; or an activation. */
+/* init.gain("leaky_relu", 0.2): a name with what its constructor takes; or an
+ * activation. */
 static int gain(lua_State *L) {
   bool named = lua_type(L, 1) == LUA_TSTRING;
   Fault fault = {0};
   double g;
-  const Kind *kind =
-      named ? family_find(&activation_family, lua_tostring(L, 1), &fault) : NULL;
+  const Kind *kind = named ? family_find(&activation_family, lua_tostring(L, 1), &fault)
+                           : NULL;
   if (named && !kind) return raise_fault(L, &fault);
   Object *activation = named ? object_from_args(L, 2, kind)
                              : object_from_lua(L, 1, &activation_family, &fault);
@@ -656,8 +691,8 @@ static int gain(lua_State *L) {
 
 int open_init(lua_State *L) {
   static const Function functions[] = {
-      {"gain", gain, "init.gain(activation, { options })", "The gain that keeps the variance "
-       "through an activation, with that activation's options.", NULL},
+      {"gain", gain, "init.gain(activation, { options })", "The gain that keeps the "
+       "variance through an activation, with that activation's options.", NULL},
       {0}};
   lua_newtable(L);
   register_family(L, &init_binding);
@@ -665,15 +700,17 @@ int open_init(lua_State *L) {
   return 1;
 }
 
-/* -- loss: loss.mse(output, target, weight, mask), loss.mse { ... } ------------------- */
+/* -- loss: loss.mse(output, target, weight, mask), loss.mse { ... } ---------------- */
 
 enum { LOSS_TENSORS = 4 };
 
-/* Output, target, weight and mask from argument `first` on; what is no tensor is not given. */
+/* Output, target, weight and mask from argument `first` on; what is no tensor is not
+ * given. */
 static int push_loss(lua_State *L, Loss *loss, int first) {
   Graph *graph = session_graph(L);
   int scope = enter_call(L);
-  LossBatch batch = {.output = check_node(L, first), .target = check_node(L, first + 1)};
+  LossBatch batch = {.output = check_node(L, first),
+                     .target = check_node(L, first + 1)};
   if (is_tensor(L, first + 2)) batch.weight = check_node(L, first + 2);
   if (is_tensor(L, first + 3)) batch.mask = check_node(L, first + 3);
   push_node(L, loss_apply(graph, loss, &batch));
@@ -685,13 +722,15 @@ static int loss_call(lua_State *L) {
   Loss *loss = check_object(L, 1, &loss_family);
   for (int i = 4; i <= lua_gettop(L); i++)
     if (i > 1 + LOSS_TENSORS || !(is_tensor(L, i) || lua_isnil(L, i)))
-      return luaL_error(L, "loss.%s: argument %d is %s; allowed: output, target, weight, mask",
+      return luaL_error(L,
+                        "loss.%s: argument %d is %s; allowed: output, target, weight, "
+                        "mask",
                         loss->object.kind->name, i - 1, argument_text(L, i));
   return push_loss(L, loss, 2);
 }
 
-/* upvalue 1: the kind. With tensors: the value; else an object for train.fit. Options stand
- * behind the tensors. */
+/* upvalue 1: the kind. With tensors: the value; else an object for train.fit. Options
+ * stand behind the tensors. */
 static int make_or_apply_loss(lua_State *L) {
   const Kind *kind = lua_touserdata(L, lua_upvalueindex(1));
   bool apply = is_tensor(L, 1);
@@ -706,7 +745,8 @@ static int make_or_apply_loss(lua_State *L) {
 }
 
 static const Function loss_methods[] = {{"__call", loss_call, NULL, NULL, NULL}, {0}};
-static const FamilyBinding loss_binding = {.family = &loss_family, .methods = loss_methods};
+static const FamilyBinding loss_binding = {.family = &loss_family,
+                                           .methods = loss_methods};
 
 int open_loss(lua_State *L) {
   lua_newtable(L);
@@ -714,7 +754,7 @@ int open_loss(lua_State *L) {
   return 1;
 }
 
-/* -- optim --------------------------------------------------------------------------- */
+/* -- optim ------------------------------------------------------------------------- */
 
 /* Options, and where it stands: one that has trained goes on from there. */
 static int optim_listing(lua_State *L) {
@@ -735,7 +775,8 @@ static int optim_listing(lua_State *L) {
   return 3;
 }
 
-static const Function optim_methods[] = {{LISTING, optim_listing, NULL, NULL, NULL}, {0}};
+static const Function optim_methods[] = {{LISTING, optim_listing, NULL, NULL, NULL},
+                                         {0}};
 static const Habit optim_habits[] = {
     {"step", "local step = train.step(f, net, optimizer), then step(x, y)"},
     {"minimize", "local step = train.step(f, net, optimizer), then step(x, y)"},
@@ -746,8 +787,9 @@ static const Habit optim_habits[] = {
 
 static const FamilyBinding optim_binding = {
     .family = &optim_family, .methods = optim_methods, .habits = optim_habits,
-    .elsewhere = "what it trains is told by train.fit and train.step(f, net, optimizer), options "
-                 "by name, as in optim.SGD { lr = 0.1, momentum = 0.9 }"};
+    .elsewhere = "what it trains is told by train.fit and train.step(f, net, "
+                 "optimizer), options by name, as in optim.SGD { lr = 0.1, momentum = "
+                 "0.9 }"};
 static const FamilyBinding schedule_binding = {.family = &schedule_family};
 
 int open_optim(lua_State *L) {

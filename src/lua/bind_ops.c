@@ -1,5 +1,5 @@
-/* bind_ops.c: every public op of the op table as a Lua function and method. Arguments are
- * the op's inputs, then its attributes in order, or by name in a last table:
+/* bind_ops.c: every public op of the op table as a Lua function and method. Arguments
+ * are the op's inputs, then its attributes in order, or by name in a last table:
  *
  *   t:sum()   t:sum(1)   t:sum({1, 2}, true)   t:sum{axes = 1, keepdims = true}
  *
@@ -40,7 +40,8 @@ static double number_at(const OpArgs *a, const OpAttr *spec, int arg, bool integ
   lua_State *L = a->L;
   double v = lua_tonumber(L, arg);
   bool ranged = spec->lo != 0 || spec->hi != 0;
-  bool ok = lua_type(L, arg) == LUA_TNUMBER && isfinite(v) && (!integer || v == floor(v)) &&
+  bool ok = lua_type(L, arg) == LUA_TNUMBER && isfinite(v) &&
+            (!integer || v == floor(v)) &&
             (!ranged || (v >= spec->lo && v <= spec->hi));
   if (ok) return v;
   char allowed[96];
@@ -49,7 +50,8 @@ static double number_at(const OpArgs *a, const OpAttr *spec, int arg, bool integ
   return refuse(a, spec, allowed, arg);
 }
 
-/* ---- axes -------------------------------------------------------------------------- */
+/* ---- axes
+ * -------------------------------------------------------------------------- */
 
 /* An axis in Lua (1 ..., -1 is the last) of a tensor with `rank` axes, from 0. */
 static int axis_at(const OpArgs *a, const OpAttr *spec, int arg) {
@@ -77,8 +79,8 @@ static int each(OpArgs *a, const OpAttr *spec, Attr *slot, int arg,
   }
   int n = (int)luaL_len(L, arg);
   if (n > MAX_RANK)
-    luaL_error(L, "%s: \"%s\": got %d values, allowed: at most %d", a->op->name, spec->name,
-               n, MAX_RANK);
+    luaL_error(L, "%s: \"%s\": got %d values, allowed: at most %d", a->op->name,
+               spec->name, n, MAX_RANK);
   for (int k = 0; k < n; k++) {
     lua_geti(L, arg, k + 1);
     use(a, spec, slot, k);
@@ -112,8 +114,9 @@ static int64_t position(OpArgs *a, const OpAttr *spec, int arg, int64_t n) {
   if (v == floor(v) && v >= 1 && v <= (double)n) return (int64_t)v - 1;
   if (v == floor(v) && v <= -1 && v >= (double)-n) return n + (int64_t)v;
   char allowed[96];
-  snprintf(allowed, sizeof allowed, "a position from 1 to %lld, or from the end -1 to -%lld",
-           (long long)n, (long long)n);
+  snprintf(allowed, sizeof allowed,
+           "a position from 1 to %lld, or from the end -1 to -%lld", (long long)n,
+           (long long)n);
   return refuse(a, spec, allowed, arg);
 }
 
@@ -159,7 +162,7 @@ static void use_pad(OpArgs *a, const OpAttr *spec, Attr *slot, int k) {
   }
 }
 
-/* -- one attribute ------------------------------------------------------------------- */
+/* -- one attribute ----------------------------------------------------------------- */
 
 static void set_attr(OpArgs *a, const OpAttr *spec, Attr *slot, int arg) {
   lua_State *L = a->L;
@@ -231,7 +234,8 @@ static bool is_per_axis(const OpAttr *spec) {
 /* Is the argument the first of a list that was written without braces? */
 static bool takes_rest(lua_State *L, const OpAttr *spec, int arg, int n_attrs) {
   if (is_per_axis(spec)) return true;
-  bool list = spec->kind == ATTR_AXES || spec->kind == ATTR_PERM || spec->kind == ATTR_SHAPE;
+  bool list = spec->kind == ATTR_AXES || spec->kind == ATTR_PERM ||
+              spec->kind == ATTR_SHAPE;
   return list && n_attrs == 1 && lua_type(L, arg) != LUA_TTABLE;
 }
 
@@ -248,14 +252,16 @@ static int gather_list(lua_State *L, int first, int last) {
   return lua_gettop(L);
 }
 
-/* Of ranges or pads the one argument {1, 3} is that of the first axis; one in which tables
- * stand, {nil, {1, 3}}, has those of all axes: its elements take its place at the top. */
+/* Of ranges or pads the one argument {1, 3} is that of the first axis; one in which
+ * tables stand, {nil, {1, 3}}, has those of all axes: its elements take its place at
+ * the top. */
 static int open_list(lua_State *L, int *last) {
   bool tables = false;
   int arg = *last;
   if (lua_type(L, arg) != LUA_TTABLE) return arg;
   lua_pushnil(L);
-  for (; lua_next(L, arg); lua_pop(L, 1)) tables = tables || lua_type(L, -1) == LUA_TTABLE;
+  for (; lua_next(L, arg); lua_pop(L, 1))
+    tables = tables || lua_type(L, -1) == LUA_TTABLE;
   if (!tables) return arg;
   *last = arg + push_elements(L, arg);
   return arg + 1;
@@ -276,7 +282,8 @@ static void set_by_name(OpArgs *a, int arg, Attr *const *slots, bool *given) {
   lua_pushnil(L);
   while (lua_next(L, arg)) {
     if (lua_type(L, -2) != LUA_TSTRING)
-      luaL_error(L, "%s: options are given by name, as in { name = value }", a->op->name);
+      luaL_error(L, "%s: options are given by name, as in { name = value }",
+                 a->op->name);
     const char *names[MAX_ATTRS], *name = lua_tostring(L, -2);
     int n = 0, found = -1;
     for (; n < MAX_ATTRS && a->op->attrs[n].name; n++) {
@@ -285,8 +292,10 @@ static void set_by_name(OpArgs *a, int arg, Attr *const *slots, bool *given) {
     }
     if (found < 0) {
       const char *nearest = text_nearest(name, names, n);
-      luaL_error(L, nearest ? "%s: unknown option \"%s\"; did you mean \"%s\"?"
-                            : "%s: unknown option \"%s\"", a->op->name, name, nearest);
+      luaL_error(L,
+                 nearest ? "%s: unknown option \"%s\"; did you mean \"%s\"?"
+                         : "%s: unknown option \"%s\"",
+                 a->op->name, name, nearest);
     }
     set_attr(a, &a->op->attrs[found], slots[found], -1);
     given[found] = true;
@@ -312,7 +321,8 @@ static void read_attrs(OpArgs *a, int next) {
   for (int k = 0; next <= top && k < n; k++, next++) {
     const OpAttr *spec = &a->op->attrs[k];
     if (takes_rest(L, spec, next, n)) {
-      int last = top, first = is_per_axis(spec) && next == top ? open_list(L, &last) : next;
+      int last = top,
+          first = is_per_axis(spec) && next == top ? open_list(L, &last) : next;
       set_attr(a, spec, slots[k], gather_list(L, first, last));
       given[k] = true;
       next = top;
@@ -321,8 +331,7 @@ static void read_attrs(OpArgs *a, int next) {
       given[k] = true;
     }
   }
-  if (next <= top)
-    luaL_error(L, "%s: too many arguments", a->op->name);
+  if (next <= top) luaL_error(L, "%s: too many arguments", a->op->name);
   if (options) set_by_name(a, options, slots, given);
   for (int k = 0; k < n; k++)
     if (!given[k])
@@ -330,18 +339,19 @@ static void read_attrs(OpArgs *a, int next) {
                  a->op->attrs[k].doc ? a->op->attrs[k].doc : "");
 }
 
-/* -- inputs -------------------------------------------------------------------------- */
+/* -- inputs ------------------------------------------------------------------------ */
 
 static void add_input(OpArgs *a, int arg) {
-  if (a->n_in == MAX_IN) luaL_error(a->L, "%s: more than %d tensors", a->op->name, MAX_IN);
+  if (a->n_in == MAX_IN)
+    luaL_error(a->L, "%s: more than %d tensors", a->op->name, MAX_IN);
   Node *node = to_operand(a->L, arg);
   if (!node) {
     raise_graph_fault(a->L);
     if (lua_isnone(a->L, arg))
       luaL_error(a->L, "%s: argument %d is missing: a tensor or a number", a->op->name,
                  a->n_in + 1);
-    luaL_error(a->L, "%s: argument %d is a %s; allowed: a tensor or a number", a->op->name,
-               a->n_in + 1, luaL_typename(a->L, arg));
+    luaL_error(a->L, "%s: argument %d is a %s; allowed: a tensor or a number",
+               a->op->name, a->n_in + 1, luaL_typename(a->L, arg));
   }
   a->literal[a->n_in] = lua_type(a->L, arg) == LUA_TNUMBER;
   a->number[a->n_in] = a->literal[a->n_in] ? lua_tonumber(a->L, arg) : 0;
@@ -354,7 +364,8 @@ static DType literal_dtype(double v, DType least) {
   return v == floor(v) && v >= INT32_MIN && v <= INT32_MAX ? DT_INT32 : DT_REAL;
 }
 
-/* A whole number beside integer tensors is an integer: ids:eq(16777217), where(c, ids, 0). */
+/* A whole number beside integer tensors is an integer: ids:eq(16777217), where(c, ids,
+ * 0). */
 static void fit_literals(OpArgs *a) {
   DType widest = DT_UINT8;
   int n_tensors = 0, first = a->op->n_conditions;
@@ -368,7 +379,8 @@ static void fit_literals(OpArgs *a) {
   for (int i = first; n_tensors && i < a->n_in; i++) {
     DType dtype = a->literal[i] ? literal_dtype(a->number[i], widest) : DT_REAL;
     if (dtype == DT_REAL) continue;
-    a->in[i] = graph_from_doubles(session_graph(a->L), dtype, &SHAPE_SCALAR, &a->number[i]);
+    a->in[i] = graph_from_doubles(session_graph(a->L), dtype, &SHAPE_SCALAR,
+                                  &a->number[i]);
     if (!a->in[i]) raise_graph_fault(a->L);
   }
 }
@@ -420,7 +432,7 @@ static int call_op(lua_State *L) {
   return n_results;
 }
 
-/* -- operators ----------------------------------------------------------------------- */
+/* -- operators --------------------------------------------------------------------- */
 
 static const struct { const char *event; const Op *op; } operators[] = {
     {"__add", &op_record_add}, {"__sub", &op_record_sub}, {"__mul", &op_record_mul},
@@ -440,7 +452,9 @@ static void push_op(lua_State *L, const Op *op) {
   lua_pushcclosure(L, call_op, 1);
 }
 
-static bool is_public(const Op *op) { return !(op->flags & OP_INTERNAL) && op->n_in != 0; }
+static bool is_public(const Op *op) {
+  return !(op->flags & OP_INTERNAL) && op->n_in != 0;
+}
 
 void add_op_functions(lua_State *L, int table) {
   table = lua_absindex(L, table);

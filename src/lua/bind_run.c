@@ -1,5 +1,5 @@
-/* bind_run.c: the run that a trial is given: run:checkpoint and run:restore, for loops of
- * one's own.
+/* bind_run.c: the run that a trial is given: run:checkpoint and run:restore, for loops
+ * of one's own.
  *
  *   local state = run:restore { net = net, optimizer = adam } or { epoch = 0 }
  *   for epoch = state.epoch + 1, 20 do
@@ -8,9 +8,9 @@
  *   end
  *
  * A checkpoint holds what the table names (nets with everything that belongs to them,
- * optimizers with their slots, variables, plain values) and the position of every stream of
- * random numbers, math.random too. Continued from there, the loop draws and computes as if
- * it had never stopped. */
+ * optimizers with their slots, variables, plain values) and the position of every
+ * stream of random numbers, math.random too. Continued from there, the loop draws and
+ * computes as if it had never stopped. */
 #include "lua/checkpoints.h"
 #include "base/out.h"
 #include "base/sys.h"
@@ -22,7 +22,7 @@
 
 static const char values_part[] = "values", default_series[] = "loop";
 
-/* -- working memory that the collector frees ----------------------------------------- */
+/* -- working memory that the collector frees --------------------------------------- */
 
 typedef struct Box {
   Checkpoint c;
@@ -36,7 +36,7 @@ static int box_gc(lua_State *L) {
   return 0;
 }
 
-/* -- what can stand in the table ----------------------------------------------------- */
+/* -- what can stand in the table --------------------------------------------------- */
 
 /* Things that are put back in place, each with what a checkpoint calls it. */
 typedef enum ItemKind { ITEM_NET, ITEM_OPTIMIZER, ITEM_VARIABLE, ITEM_PLAIN } ItemKind;
@@ -54,9 +54,10 @@ enum { PART_NAME = 128 };
 static const char *item_part(lua_State *L, int key, const char *function,
                              char buffer[PART_NAME]) {
   if (lua_type(L, key) != LUA_TSTRING || lua_rawlen(L, key) > PART_NAME / 2)
-    luaL_error(L, "run:%s: a net, optimizer or variable stands under %s; allowed: a name of "
-                  "at most %d characters", function, luaL_tolstring(L, key, NULL),
-               PART_NAME / 2);
+    luaL_error(L,
+               "run:%s: a net, optimizer or variable stands under %s; allowed: a name "
+               "of at most %d characters",
+               function, luaL_tolstring(L, key, NULL), PART_NAME / 2);
   snprintf(buffer, PART_NAME, "item.%s", lua_tostring(L, key));
   return buffer;
 }
@@ -69,21 +70,25 @@ static const char *check_series(lua_State *L, const char *function) {
     fine = isalnum((unsigned char)*s) || *s == '_';
   const char *digits = strncmp(name, "fit", 3) == 0 ? name + 3 : "x";
   if (fine && digits[strspn(digits, "0123456789")] != 0) return name;
-  luaL_error(L, "run:%s: name \"%s\"; allowed: up to 40 letters, digits and _, but not "
-                "\"fit\" and a number", function, name);
+  luaL_error(L,
+             "run:%s: name \"%s\"; allowed: up to 40 letters, digits and _, but not "
+             "\"fit\" and a number",
+             function, name);
   return NULL;
 }
 
 static void check_run(lua_State *L, const char *function) {
   if (!is_run(L, 1))
-    luaL_error(L, "run:%s is called on the run, as in run:%s { ... }", function, function);
+    luaL_error(L, "run:%s is called on the run, as in run:%s { ... }", function,
+               function);
   if (session_graph(L)->in_transaction)
     luaL_error(L, "run:%s was called inside a step; allowed: between steps", function);
 }
 
-/* -- checkpoint ---------------------------------------------------------------------- */
+/* -- checkpoint -------------------------------------------------------------------- */
 
-/* Calls `each` for every thing of the kind in the table at 2; key and value lie on top. */
+/* Calls `each` for every thing of the kind in the table at 2; key and value lie on
+ * top. */
 typedef void (*EachItem)(lua_State *L, Box *box, const char *part, void *ctx);
 
 static void each_item(lua_State *L, Box *box, ItemKind kind, const char *function,
@@ -117,11 +122,11 @@ static void add_variable(lua_State *L, Box *box, const char *part, void *ctx) {
     raise_fault(L, &fault);
 }
 
-/* The slots that an optimizer has for one of the things in the table: `part` is the latter's,
- * whose variables it may train. */
+/* The slots that an optimizer has for one of the things in the table: `part` is the
+ * latter's, whose variables it may train. */
 typedef struct Slots {
   Optimizer *optimizer;
-  const char *part;            /* of the optimizer */
+  const char *part; /* of the optimizer */
   bool load;
   int n;
 } Slots;
@@ -131,11 +136,10 @@ static Err move_slots(lua_State *L, Box *box, const Slots *slots, const char *pa
   Graph *graph = session_graph(L);
   char prefix[PART_NAME + 8];
   snprintf(prefix, sizeof prefix, "%s.", part);
-  return slots->load
-             ? checkpoint_get_slots(&box->c, slots->part, prefix, graph, slots->optimizer,
-                                    list, fault)
-             : checkpoint_add_slots(&box->c, slots->part, prefix, graph, slots->optimizer,
-                                    list, n, fault);
+  return slots->load ? checkpoint_get_slots(&box->c, slots->part, prefix, graph,
+                                            slots->optimizer, list, fault)
+                     : checkpoint_add_slots(&box->c, slots->part, prefix, graph,
+                                            slots->optimizer, list, n, fault);
 }
 
 static void net_slots(lua_State *L, Box *box, const char *part, void *ctx) {
@@ -170,9 +174,10 @@ static void add_optimizer(lua_State *L, Box *box, const char *part, void *ctx) {
     raise_fault(L, &fault);
   all_slots(L, box, &slots);
   if (slots.n < slots.optimizer->n_slots)
-    luaL_error(L, "run:checkpoint: \"%s\" has trained %d variables, of which %d are in the "
-                  "table; its net belongs there, too", lua_tostring(L, -2),
-               slots.optimizer->n_slots, slots.n);
+    luaL_error(L,
+               "run:checkpoint: \"%s\" has trained %d variables, of which %d are in "
+               "the table; its net belongs there, too",
+               lua_tostring(L, -2), slots.optimizer->n_slots, slots.n);
 }
 
 /* Names of the things, and all that is plain as one table. */
@@ -209,8 +214,8 @@ static void fill_box(lua_State *L, Box *box) {
     raise_fault(L, &fault);
 }
 
-/* (run, values, name) -> written: the work of checkpoint, called in protected mode, so that an
- * interrupt that is held is let go again. */
+/* (run, values, name) -> written: the work of checkpoint, called in protected mode, so
+ * that an interrupt that is held is let go again. */
 static int keep(lua_State *L) {
   const char *series = check_series(L, "checkpoint");
   Fault fault = {0};
@@ -230,12 +235,13 @@ static int keep(lua_State *L) {
 
 /* run:checkpoint(values, name) -> true when it is on disk by now
  *
- * `values` is a table by name: nets, optimizers, variables (each under a string), and plain
- * values: numbers, strings, booleans, tensors, tables of those. The optimizer's nets and
- * variables must be there, too. `name` (default "loop") keeps several loops of one run apart.
- * Cheap enough to be called after every epoch: what is given is written at most once per
- * minute, and otherwise held, to be written when the run is asked to stop; the call then
- * raises "interrupted". Files that cannot be written are a warning. */
+ * `values` is a table by name: nets, optimizers, variables (each under a string), and
+ * plain values: numbers, strings, booleans, tensors, tables of those. The optimizer's
+ * nets and variables must be there, too. `name` (default "loop") keeps several loops of
+ * one run apart. Cheap enough to be called after every epoch: what is given is written
+ * at most once per minute, and otherwise held, to be written when the run is asked to
+ * stop; the call then raises "interrupted". Files that cannot be written are a
+ * warning. */
 static int run_checkpoint(lua_State *L) {
   check_run(L, "checkpoint");
   luaL_checktype(L, 2, LUA_TTABLE);
@@ -252,7 +258,7 @@ static int run_checkpoint(lua_State *L) {
   return raise_text(L, ERR_INTERRUPT);
 }
 
-/* -- restore ------------------------------------------------------------------------- */
+/* -- restore ----------------------------------------------------------------------- */
 
 static void get_net(lua_State *L, Box *box, const char *part, void *ctx) {
   (void)ctx;
@@ -278,7 +284,8 @@ static void get_variable(lua_State *L, Box *box, const char *part, void *ctx) {
 static void get_optimizer(lua_State *L, Box *box, const char *part, void *ctx) {
   (void)ctx;
   Fault fault = {0};
-  Slots slots = {.optimizer = to_object(L, -1, &optim_family), .part = part, .load = true};
+  Slots slots = {
+      .optimizer = to_object(L, -1, &optim_family), .part = part, .load = true};
   if (checkpoint_get_optimizer(&box->c, part, slots.optimizer, &fault)) {
     fault_prefix(&fault, "run:restore: %s", lua_tostring(L, -2));
     raise_fault(L, &fault);
@@ -295,17 +302,22 @@ static void check_items(lua_State *L, const Box *box) {
     lua_getfield(L, 2, name);
     ItemKind given = item_kind(L, lua_gettop(L));
     if (given == ITEM_PLAIN || strcmp(item_names[given], kind) != 0)
-      luaL_error(L, "run:restore: the checkpoint holds the %s \"%s\", got %s; allowed: "
-                    "run:restore { %s = the %s }", kind, name,
-                 given == ITEM_PLAIN ? luaL_typename(L, -1) : item_names[given], name, kind);
+      luaL_error(L,
+                 "run:restore: the checkpoint holds the %s \"%s\", got %s; allowed: "
+                 "run:restore { %s = the %s }",
+                 kind, name,
+                 given == ITEM_PLAIN ? luaL_typename(L, -1) : item_names[given], name,
+                 kind);
     lua_pop(L, 1);
   }
   lua_pushnil(L);
   while (lua_next(L, 2)) {
     const char *name = luaL_tolstring(L, -2, NULL);
     if (!json_find(items, name))
-      luaL_error(L, "run:restore: \"%s\" is not among the nets, optimizers and variables of "
-                    "the checkpoint", name);
+      luaL_error(L,
+                 "run:restore: \"%s\" is not among the nets, optimizers and variables "
+                 "of the checkpoint",
+                 name);
     lua_pop(L, 2);
   }
 }
@@ -322,12 +334,14 @@ static void empty_box(lua_State *L, Box *box) {
     raise_fault(L, &fault);
 }
 
-/* run:restore(things, name) -> the plain values of the last run:checkpoint; nil: there is none
+/* run:restore(things, name) -> the plain values of the last run:checkpoint; nil: there
+ * is none
  *
- * `things` are the nets, optimizers and variables that were given to run:checkpoint, under the
- * same names: they get the state that they had. Nets need not be built. Streams of random
- * numbers go on from where they were, so nothing should be drawn between this call and what
- * the loop does. A damaged file is a warning, and the one before is used. */
+ * `things` are the nets, optimizers and variables that were given to run:checkpoint,
+ * under the same names: they get the state that they had. Nets need not be built.
+ * Streams of random numbers go on from where they were, so nothing should be drawn
+ * between this call and what the loop does. A damaged file is a warning, and the one
+ * before is used. */
 static int run_restore(lua_State *L) {
   check_run(L, "restore");
   lua_settop(L, 3);
@@ -342,14 +356,15 @@ static int run_restore(lua_State *L) {
   Fault fault = {0};
   bool found = false;
   Box *box = push_box(L, sizeof *box, BOX_META, box_gc);
-  if (checkpoints_get(L, series, &box->c, &found, &fault)) return raise_fault(L, &fault);
+  if (checkpoints_get(L, series, &box->c, &found, &fault))
+    return raise_fault(L, &fault);
   if (found) empty_box(L, box);
   else lua_pushnil(L);
   graph_scope_end(session_graph(L), scope);
   return 1;
 }
 
-/* -- the run ------------------------------------------------------------------------- */
+/* -- the run ----------------------------------------------------------------------- */
 
 static const luaL_Reg run_methods[] = {
     {"checkpoint", run_checkpoint}, {"restore", run_restore}, {NULL, NULL}};

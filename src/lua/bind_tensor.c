@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* -- from tables --------------------------------------------------------------------- */
+/* -- from tables ------------------------------------------------------------------- */
 
 /* The shape of nested lists at the stack's top, found along their first elements. */
 static void table_shape(lua_State *L, Shape *shape) {
@@ -16,7 +16,8 @@ static void table_shape(lua_State *L, Shape *shape) {
   *shape = SHAPE_SCALAR;
   lua_pushvalue(L, -1);
   while (lua_type(L, -1) == LUA_TTABLE) {
-    if (shape->rank == MAX_RANK) luaL_error(L, "tensor: nested deeper than %d", MAX_RANK);
+    if (shape->rank == MAX_RANK)
+      luaL_error(L, "tensor: nested deeper than %d", MAX_RANK);
     shape->dim[shape->rank++] = (int64_t)lua_rawlen(L, -1);
     luaL_checkstack(L, 2, "nested too deep");
     lua_rawgeti(L, -1, 1);
@@ -37,30 +38,38 @@ static void check_fits(lua_State *L, DType dtype, double v, const char *function
   if (dtype == DT_REAL) return;
   int lo = dtype_least(dtype), hi = dtype_most(dtype);
   if (v == floor(v) && v >= lo && v <= hi) return;
-  luaL_error(L, "%s: element %I is %f, which is no %s; allowed: whole numbers from %d to %d",
+  luaL_error(L,
+             "%s: element %I is %f, which is no %s; allowed: whole numbers from %d to "
+             "%d",
              function, (lua_Integer)place, v, dtype_name(dtype), lo, hi);
 }
 
-/* Has the table at the stack's top more than its list? What is beside the numbers would be
- * lost. */
+/* Has the table at the stack's top more than its list? What is beside the numbers would
+ * be lost. */
 static void only_list(lua_State *L) {
   lua_Integer n = (lua_Integer)lua_rawlen(L, -1);
   lua_pushnil(L);
   while (lua_next(L, -2)) {
     lua_pop(L, 1);
-    if (lua_isinteger(L, -1) && lua_tointeger(L, -1) >= 1 && lua_tointeger(L, -1) <= n) continue;
-    luaL_error(L, "tensor: got the name \"%s\" among the numbers; allowed: a list of numbers; "
-                  "options are apart, as in tensor({ ... }, { dtype = \"int32\" })",
+    if (lua_isinteger(L, -1) && lua_tointeger(L, -1) >= 1 && lua_tointeger(L, -1) <= n)
+      continue;
+    luaL_error(L,
+               "tensor: got the name \"%s\" among the numbers; allowed: a list of "
+               "numbers; options are apart, as in tensor({ ... }, { dtype = \"int32\" "
+               "})",
                luaL_tolstring(L, -1, NULL));
   }
 }
 
-/* Stores the lists at the stack's top from flat element *at on; ragged ones are an error. */
+/* Stores the lists at the stack's top from flat element *at on; ragged ones are an
+ * error. */
 static void fill_nested(lua_State *L, Array *a, int axis, int64_t *at) {
   if (axis == a->shape.rank) {
     int type = lua_type(L, -1);
     if (type != LUA_TNUMBER)
-      luaL_error(L, "tensor: element %d is a %s; allowed: numbers in lists of equal length",
+      luaL_error(L,
+                 "tensor: element %d is a %s; allowed: numbers in lists of equal "
+                 "length",
                  (int)*at + 1, lua_typename(L, type));
     double v = lua_tonumber(L, -1);
     if (a->dtype == DT_REAL) no_overflow(L, v, "element", (int)*at + 1);
@@ -81,7 +90,8 @@ static void fill_nested(lua_State *L, Array *a, int axis, int64_t *at) {
 }
 
 static void only_dtype(lua_State *L, const char *function) {
-  luaL_error(L, "%s: the only option is dtype = \"real\", \"int32\" or \"uint8\"", function);
+  luaL_error(L, "%s: the only option is dtype = \"real\", \"int32\" or \"uint8\"",
+             function);
 }
 
 /* The dtype of a last table of options at `arg`, real where there is none. */
@@ -89,12 +99,16 @@ static DType option_dtype(lua_State *L, int arg, const char *function) {
   DType dtype = DT_REAL;
   if (lua_isnoneornil(L, arg)) return dtype;
   if (lua_type(L, arg) != LUA_TTABLE)
-    luaL_error(L, "%s: argument %d is a %s; allowed: a table of options at the end, as "
-                  "{ dtype = \"int32\" }", function, arg, luaL_typename(L, arg));
+    luaL_error(L,
+               "%s: argument %d is a %s; allowed: a table of options at the end, as { "
+               "dtype = \"int32\" }",
+               function, arg, luaL_typename(L, arg));
   lua_pushnil(L);
   while (lua_next(L, arg)) {
-    bool known = lua_type(L, -2) == LUA_TSTRING && strcmp(lua_tostring(L, -2), "dtype") == 0;
-    if (!known || lua_type(L, -1) != LUA_TSTRING || !dtype_parse(&dtype, lua_tostring(L, -1)))
+    bool known = lua_type(L, -2) == LUA_TSTRING &&
+                 strcmp(lua_tostring(L, -2), "dtype") == 0;
+    if (!known || lua_type(L, -1) != LUA_TSTRING ||
+        !dtype_parse(&dtype, lua_tostring(L, -1)))
       only_dtype(L, function);
     lua_pop(L, 1);
   }
@@ -134,10 +148,11 @@ static int push_as(lua_State *L, Node *node, DType dtype, int scope) {
 static int make_from_table(lua_State *L) {
   Graph *graph = session_graph(L);
   int scope = enter_call(L);
-  lua_remove(L, 1);   /* the module */
+  lua_remove(L, 1); /* the module */
   DType dtype = option_dtype(L, 2, "tensor");
   if (is_tensor(L, 1)) {
-    bool asked = lua_type(L, 2) == LUA_TTABLE && lua_getfield(L, 2, "dtype") != LUA_TNIL;
+    bool asked = lua_type(L, 2) == LUA_TTABLE &&
+                 lua_getfield(L, 2, "dtype") != LUA_TNIL;
     if (asked) return push_as(L, check_node(L, 1), dtype, scope);
     lua_settop(L, 1);
     return 1;
@@ -149,7 +164,7 @@ static int make_from_table(lua_State *L) {
   return 1;
 }
 
-/* -- by shape ------------------------------------------------------------------------ */
+/* -- by shape ---------------------------------------------------------------------- */
 
 static void no_negative(lua_State *L, const Shape *shape) {
   for (int i = 0; i < shape->rank; i++)
@@ -157,7 +172,8 @@ static void no_negative(lua_State *L, const Shape *shape) {
 }
 
 /* The shape from argument `first` on; *dtype from the options behind it. */
-static Shape shape_and_dtype(lua_State *L, int first, DType *dtype, const char *function) {
+static Shape shape_and_dtype(lua_State *L, int first, DType *dtype,
+                             const char *function) {
   Shape shape;
   int next = check_shape(L, first, &shape);
   no_negative(L, &shape);
@@ -283,7 +299,7 @@ static int make_eye(lua_State *L) {
   return push_as(L, op_eye(graph, n), option_dtype(L, 2, "eye"), scope);
 }
 
-/* -- variables, seed ----------------------------------------------------------------- */
+/* -- variables, seed --------------------------------------------------------------- */
 
 static int make_variable(lua_State *L) {
   Graph *graph = session_graph(L);
@@ -315,7 +331,7 @@ static int set_seed(lua_State *L) {
   return 0;
 }
 
-/* -- files --------------------------------------------------------------------------- */
+/* -- files ------------------------------------------------------------------------- */
 
 /* tensor.load(path): a tensor, or a table of them by name. */
 static int load_file(lua_State *L) {
@@ -358,7 +374,8 @@ static NamedTensor *collect_tensors(lua_State *L, int arg, int *n) {
     if (lua_type(L, -2) != LUA_TSTRING || !is_tensor(L, -1) ||
         strlen(lua_tostring(L, -2)) != lua_rawlen(L, -2)) {
       const char *type = luaL_typename(L, -1), *name = luaL_tolstring(L, -2, NULL);
-      luaL_error(L, "tensor.save: got %s = a %s; allowed: names with tensors", name, type);
+      luaL_error(L, "tensor.save: got %s = a %s; allowed: names with tensors", name,
+                 type);
     }
     check_value(L, -1);
     (*n)++;
@@ -392,8 +409,8 @@ static bool wants_compression(lua_State *L, int arg) {
   return compress;
 }
 
-/* tensor.save(path, t) or tensor.save(path, {name = t, ...}), then options; in a format of
- * names one tensor is called "tensor". */
+/* tensor.save(path, t) or tensor.save(path, {name = t, ...}), then options; in a format
+ * of names one tensor is called "tensor". */
 static int save_file(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   enter_call(L);
@@ -407,8 +424,11 @@ static int save_file(lua_State *L) {
     lua_setfield(L, -2, "tensor");
     lua_replace(L, 2);
   } else if (format && !format->named) {
-    return luaL_error(L, "tensor.save: got a %s; allowed: a tensor, which is what a %s file "
-                      "holds", luaL_typename(L, 2), format->suffix);
+    return luaL_error(L,
+                      "tensor.save: got a %s; allowed: a tensor, which is what a %s "
+                      "file "
+                      "holds",
+                      luaL_typename(L, 2), format->suffix);
   }
   luaL_checktype(L, 2, LUA_TTABLE);
   int n;
@@ -420,7 +440,7 @@ static int save_file(lua_State *L) {
   return 0;
 }
 
-/* -- gradients ----------------------------------------------------------------------- */
+/* -- gradients --------------------------------------------------------------------- */
 
 /* Room for n nodes, which the collector frees. */
 static Node **new_nodes(lua_State *L, lua_Integer n) {
@@ -460,8 +480,8 @@ static int grad_of_tensor(lua_State *L) {
   for (int i = 0; i < n; i++) {
     lua_geti(L, 2, i + 1);
     if (!is_tensor(L, -1))
-      return luaL_error(L, "grad: element %d of the list is a %s; allowed: a tensor", i + 1,
-                        luaL_typename(L, -1));
+      return luaL_error(L, "grad: element %d of the list is a %s; allowed: a tensor",
+                        i + 1, luaL_typename(L, -1));
     wrt[i] = graph_borrow(graph, check_node(L, -1));
     if (!wrt[i]) raise_graph_fault(L);
     lua_pop(L, 1);
@@ -471,7 +491,8 @@ static int grad_of_tensor(lua_State *L) {
   return 1;
 }
 
-/* The arguments 1 ... n are pushed, tensors as fresh leaves, which are listed in `wrt`. */
+/* The arguments 1 ... n are pushed, tensors as fresh leaves, which are listed in
+ * `wrt`. */
 static int push_leaves(lua_State *L, int n, Node **wrt) {
   int n_wrt = 0;
   for (int i = 1; i <= n; i++) {
@@ -485,7 +506,8 @@ static int push_leaves(lua_State *L, int n, Node **wrt) {
   return n_wrt;
 }
 
-/* upvalue 1: f. Calls it on fresh leaves of the tensor arguments; returns their gradients. */
+/* upvalue 1: f. Calls it on fresh leaves of the tensor arguments; returns their
+ * gradients. */
 static int call_grad_function(lua_State *L) {
   Graph *graph = session_graph(L);
   Session *s = session(L);
@@ -521,33 +543,37 @@ static int grad_any(lua_State *L) {
   return 1;
 }
 
-/* -- module -------------------------------------------------------------------------- */
+/* -- module ------------------------------------------------------------------------ */
 
 static const Function functions[] = {
-    {"zeros", make_zeros, "tensor.zeros(2, 3, { dtype = \"real\" })", "All zero; the sizes as "
-     "numbers or as one list.", NULL},
+    {"zeros", make_zeros, "tensor.zeros(2, 3, { dtype = \"real\" })", "All zero; the "
+     "sizes as numbers or as one list.", NULL},
     {"ones", make_ones, "tensor.ones(2, 3, { dtype = \"real\" })", "All one.", NULL},
-    {"full", make_full, "tensor.full(value, 2, 3, { dtype = \"real\" })", "All the value.", NULL},
+    {"full", make_full, "tensor.full(value, 2, 3, { dtype = \"real\" })",
+     "All the value.", NULL},
     {"rand", make_rand, "tensor.rand(2, 3)", "Uniform draws from [0, 1).", NULL},
-    {"randn", make_randn, "tensor.randn(2, 3)", "Draws from the normal law N(0, 1).", NULL},
-    {"randint", make_randint, "tensor.randint(lo, hi, 2, 3)", "Whole numbers, each of lo, ..., "
-     "hi as likely; int32 unless a dtype is given.", NULL},
-    {"arange", make_arange, "tensor.arange(first, last, step)", "first, first + step, ...; "
-     "both ends included; arange(n) is 1, ..., n.", NULL},
-    {"linspace", make_linspace, "tensor.linspace(a, b, n)", "n values at equal distances, "
-     "both ends included.", NULL},
+    {"randn", make_randn, "tensor.randn(2, 3)", "Draws from the normal law N(0, 1).",
+     NULL},
+    {"randint", make_randint, "tensor.randint(lo, hi, 2, 3)", "Whole numbers, each of "
+     "lo, ..., hi as likely; int32 unless a dtype is given.", NULL},
+    {"arange", make_arange, "tensor.arange(first, last, step)", "first, first + step, "
+     "...; both ends included; arange(n) is 1, ..., n.", NULL},
+    {"linspace", make_linspace, "tensor.linspace(a, b, n)", "n values at equal "
+     "distances, both ends included.", NULL},
     {"eye", make_eye, "tensor.eye(n)", "The identity matrix, n x n.", NULL},
-    {"variable", make_variable, "tensor.variable(t, name)", "A tensor that can change: by "
-     "v:assign(t) or a training step. A step trains those that it is given, as train.step(f, "
-     "{ v }, \"adam\"), and those of layers: a table with `forward` that holds it is one. One "
-     "that a loss merely reads is not trained, which is told once.", NULL},
+    {"variable", make_variable, "tensor.variable(t, name)", "A tensor that can "
+     "change: by v:assign(t) or a training step. A step trains those that it is given, "
+     "as train.step(f, { v }, \"adam\"), and those of layers: a table with `forward` "
+     "that holds it is one. One that a loss merely reads is not trained, which is told "
+     "once.", NULL},
     {"seed", set_seed, "tensor.seed(n)", "Begins all random streams and the "
-     "counts of nets, fits and draws anew, from this seed: what is drawn from here on does not "
-     "depend on what was made before. A net from before counts as new when it next draws.",
+     "counts of nets, fits and draws anew, from this seed: what is drawn from here on "
+     "does not depend on what was made before. A net from before counts as new when it "
+     "next draws.",
      NULL},
     {"load", load_file, "tensor.load(path)", "Reads a file of tensors.", NULL},
-    {"save", save_file, "tensor.save(path, t)", "Writes a tensor, or a table of tensors by "
-     "name; the path's ending decides the format.", NULL},
+    {"save", save_file, "tensor.save(path, t)", "Writes a tensor, or a table of "
+     "tensors by name; the path's ending decides the format.", NULL},
     {0}};
 
 static const Function from_table = {
@@ -555,12 +581,13 @@ static const Function from_table = {
     "A tensor of nested lists of numbers.", NULL};
 
 static const Function grad_function = {
-    "grad", grad_any, "grad(y, {x, w}, gy)", "The list of gradients of y (times gy, which a "
-    "scalar y needs not) by real tensors that it depends on, as many as you like; grad(f) is a "
-    "function that gives the gradients of f by its tensor arguments. Where nothing flows in, "
-    "nothing flows on: an element whose gradient is exactly 0 (the branch that where, maximum "
-    "or a slice does not take) gets 0 also where the slope is infinite, as that of 0 * sqrt(x) "
-    "at 0; PyTorch has NaN there.", NULL};
+    "grad", grad_any, "grad(y, {x, w}, gy)", "The list of gradients of y (times gy, "
+    "which a scalar y needs not) by real tensors that it depends on, as many as you "
+    "like; grad(f) is a function that gives the gradients of f by its tensor "
+    "arguments. Where nothing flows in, nothing flows on: an element whose gradient is "
+    "exactly 0 (the branch that where, maximum or a slice does not take) gets 0 also "
+    "where the slope is infinite, as that of 0 * sqrt(x) at 0; PyTorch has NaN "
+    "there.", NULL};
 
 int open_grad(lua_State *L) {
   push_library_function(L, &grad_function);

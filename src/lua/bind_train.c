@@ -12,15 +12,15 @@
 
 #define STEP_META "runner.step"
 
-/* -- what a step trains -------------------------------------------------------------- */
+/* -- what a step trains ------------------------------------------------------------ */
 
 typedef struct StepBox {
-  Replay *replay;              /* of a static step; else NULL */
+  Replay *replay; /* of a static step; else NULL */
   int n_results, place_room;
-  int *place;                  /* of result i of the last traced call: its number among the
-                                  outputs, or -1. Where a call was captured, of that one */
-  StepOutputs outputs;         /* of the last traced call */
-  Optimizer *optimizer;        /* retained, as all below */
+  int *place;           /* of result i of the last traced call: its number among the
+                           outputs, or -1. Where a call was captured, of that one */
+  StepOutputs outputs;  /* of the last traced call */
+  Optimizer *optimizer; /* retained, as all below */
   Layer **nets;
   Variable **variables;
   int n_nets, n_variables, n_room;
@@ -41,7 +41,8 @@ static int step_gc(lua_State *L) {
   return 0;
 }
 
-/* The net or variable at `arg` joins the box, which has room; false if it is neither. */
+/* The net or variable at `arg` joins the box, which has room; false if it is
+ * neither. */
 static bool add_target(lua_State *L, int arg, StepBox *box) {
   Variable *variable = to_variable(L, arg);
   if (variable) {
@@ -76,14 +77,17 @@ static void take_targets(lua_State *L, int arg, StepBox *box) {
     bool wanted = (type == LUA_TUSERDATA || type == LUA_TTABLE) &&
                   add_target(L, lua_gettop(L), box);
     if (!wanted)
-      luaL_error(L, "train.step: argument 2: got %s; allowed: a net, a list of nets, or "
-                    "a list of variables", argument_text(L, lua_gettop(L)));
+      luaL_error(L,
+                 "train.step: argument 2: got %s; allowed: a net, a list of nets, or a "
+                 "list of variables",
+                 argument_text(L, lua_gettop(L)));
     lua_pop(L, 1);
   }
-  if (n == 0) luaL_error(L, "train.step: argument 2 is an empty list: nothing to train");
+  if (n == 0)
+    luaL_error(L, "train.step: argument 2 is an empty list: nothing to train");
 }
 
-/* -- one step ------------------------------------------------------------------------ */
+/* -- one step ---------------------------------------------------------------------- */
 
 /* The function's results lie on the Lua stack from `first` on. */
 typedef struct StepCall {
@@ -111,8 +115,8 @@ static Err take_results(StepCall *call, StepOutputs *out, Fault *fault) {
   if (place_room(call->box, call->n_results, fault)) return fault->code;
   if (call->n_results < 1 || !is_tensor(L, call->first))
     return fault_set(fault, ERR_VALUE,
-                     "step: the function returned %s first; allowed: the loss, a tensor "
-                     "with one element",
+                     "step: the function returned %s first; allowed: the loss, a "
+                     "tensor with one element",
                      call->n_results < 1 ? "nothing" : luaL_typename(L, call->first));
   for (int i = 0; i < call->n_results; i++) {
     call->box->place[i] = -1;
@@ -158,15 +162,16 @@ static void push_results(const StepCall *call) {
   }
 }
 
-/* Arguments are values: what depends on no variable is computed before the step, so that
- * what it was made of (rows 1 to 32 today, 33 to 64 tomorrow) is no part of the step's graph.
- * What depends on one stays an expression: gradients flow through it. */
+/* Arguments are values: what depends on no variable is computed before the step, so
+ * that what it was made of (rows 1 to 32 today, 33 to 64 tomorrow) is no part of the
+ * step's graph. What depends on one stays an expression: gradients flow through it. */
 static bool is_expression(lua_State *L, int arg) {
   return to_variable(L, arg) || check_node(L, arg)->tracked;
 }
 
 static void compute_arguments(lua_State *L, int n_args) {
-  if (session_graph(L)->in_transaction) return;   /* a step in a step: train_step refuses */
+  if (session_graph(L)->in_transaction)
+    return; /* a step in a step: train_step refuses */
   for (int i = 1; i <= n_args; i++) {
     if (!is_tensor(L, i)) continue;
     int scope = enter_call(L);
@@ -180,7 +185,8 @@ static Err trace_step(StepCall *call, const StepCapture *capture, Fault *fault) 
   lua_State *L = call->L;
   StepBox *box = call->box;
   Graph *graph = session_graph(L);
-  StepTarget target = {.nets = box->nets, .n_nets = box->n_nets, .variables = box->variables,
+  StepTarget target = {.nets = box->nets, .n_nets = box->n_nets,
+                       .variables = box->variables,
                        .n_variables = box->n_variables, .watch = &box->watch};
   int scope = enter_call(L);
   graph->static_trace = capture != NULL;
@@ -192,7 +198,8 @@ static Err trace_step(StepCall *call, const StepCapture *capture, Fault *fault) 
   return err;
 }
 
-/* -- static steps: upvalue 3 is a table of the arguments and results that are no tensors - */
+/* -- static steps: upvalue 3 is a table of the arguments and results that are no
+ * tensors -- */
 
 /* Are the arguments that are no tensors the same as in the captured call? */
 static bool same_constants(lua_State *L, int n_args) {
@@ -286,13 +293,14 @@ static bool has_experiment(lua_State *L) {
   return has;
 }
 
-/* A plan trains nothing, and a script without an experiment is not trained to be verified. */
+/* A plan trains nothing, and a script without an experiment is not trained to be
+ * verified. */
 static void refuse_in_plan(lua_State *L) {
   StudyMode mode = session(L)->study.mode;
   if (mode == STUDY_RUN || (mode == STUDY_VERIFY && has_experiment(L))) return;
-  lua_pushstring(L, mode == STUDY_VERIFY
-                        ? "verify: the script has no experiment"
-                        : "plan: the script trains before its experiment{}, or has none");
+  lua_pushstring(L, mode == STUDY_VERIFY ? "verify: the script has no experiment"
+                                         : "plan: the script trains before its "
+                                           "experiment{}, or has none");
   raise_text(L, ERR_USAGE);
 }
 
@@ -342,8 +350,8 @@ static bool option_static(lua_State *L, int arg) {
   return is_static;
 }
 
-/* Registry: a list of the boxes of steps that were made in a trial: at its end what they
- * trained is part of its weights. */
+/* Registry: a list of the boxes of steps that were made in a trial: at its end what
+ * they trained is part of its weights. */
 static const char trained_key = 0;
 
 static void keep_trained(lua_State *L, int box) {
@@ -380,8 +388,10 @@ void add_stepped_weights(lua_State *L) {
 static int make_step(lua_State *L) {
   Fault fault = {0};
   if (lua_type(L, 1) != LUA_TFUNCTION)
-    return luaL_error(L, "train.step: argument 1 is %s; allowed: a function that gives the loss, "
-                      "as in train.step(f, net, optimizer)", argument_text(L, 1));
+    return luaL_error(L,
+                      "train.step: argument 1 is %s; allowed: a function that gives "
+                      "the loss, as in train.step(f, net, optimizer)",
+                      argument_text(L, 1));
   luaL_checkany(L, 3);
   bool is_static = option_static(L, 4);
   StepBox *box = lua_newuserdatauv(L, sizeof *box, 0);
@@ -390,7 +400,9 @@ static int make_step(lua_State *L) {
   box->optimizer = (Optimizer *)object_from_lua(L, 3, &optim_family, &fault);
   if (!box->optimizer) {
     if (fault.code != ERR_SCRIPT) return raise_fault(L, &fault);
-    return luaL_error(L, "train.step: argument 3: got %s; allowed: an optimizer or its name",
+    return luaL_error(L,
+                      "train.step: argument 3: got %s; allowed: an optimizer or its "
+                      "name",
                       argument_text(L, 3));
   }
   take_targets(L, 2, box);
@@ -405,11 +417,12 @@ static int make_step(lua_State *L) {
   return 1;
 }
 
-/* -- fit ----------------------------------------------------------------------------- */
+/* -- fit --------------------------------------------------------------------------- */
 
 /* `validation = set` stands for validation_data, unless that is given, too. */
 static void name_validation(lua_State *L, int options) {
-  bool set = lua_getfield(L, options, "validation") == LUA_TUSERDATA && to_dataset(L, -1);
+  bool set = lua_getfield(L, options, "validation") == LUA_TUSERDATA &&
+             to_dataset(L, -1);
   if (set) {
     if (lua_getfield(L, options, "validation_data") == LUA_TNIL) {
       lua_pushvalue(L, -2);
@@ -431,12 +444,14 @@ static void take_class_weight(lua_State *L, int options, Dataset *set, Fit *fit)
   lua_setfield(L, options, "class_weight");
 }
 
-/* `run = run`: the run that a trial gets, whose checkpoints the fit takes part in anyway;
- * said here, it reads as what it is. */
+/* `run = run`: the run that a trial gets, whose checkpoints the fit takes part in
+ * anyway; said here, it reads as what it is. */
 static void take_run(lua_State *L, int options) {
   lua_getfield(L, options, "run");
   if (!lua_isnil(L, -1) && !is_run(L, lua_gettop(L)))
-    luaL_error(L, "train.fit: option \"run\": got a %s, allowed: the run that a trial gets",
+    luaL_error(L,
+               "train.fit: option \"run\": got a %s, allowed: the run that a trial "
+               "gets",
                luaL_typename(L, -1));
   lua_pop(L, 1);
   lua_pushnil(L);
@@ -467,8 +482,10 @@ static void name_no_probes(lua_State *L, int options) {
 static Fit *push_fit(lua_State *L, int arg, Dataset *set) {
   Fault fault = {0};
   if (!lua_isnoneornil(L, arg) && lua_type(L, arg) != LUA_TTABLE)
-    luaL_error(L, "train.fit: argument %d is %s; allowed: a table of options, as in "
-               "{ loss = \"mse\", epochs = 10 }", arg, argument_text(L, arg));
+    luaL_error(L,
+               "train.fit: argument %d is %s; allowed: a table of options, as in { "
+               "loss = \"mse\", epochs = 10 }",
+               arg, argument_text(L, arg));
   int options = push_table_copy(L, arg);
   Object *fit = object_new(&fit_kind, &fault);
   if (!fit) raise_fault(L, &fault);
@@ -489,8 +506,10 @@ static Layer *push_net(lua_State *L, int arg) {
   Fault fault = {0};
   luaL_checkany(L, arg);
   if (to_dataset(L, arg))
-    luaL_error(L, "train.fit: argument %d is a data set: the net comes first, "
-                  "train.fit(net, set, { ... })", arg);
+    luaL_error(L,
+               "train.fit: argument %d is a data set: the net comes first, "
+               "train.fit(net, set, { ... })",
+               arg);
   Object *net = object_from_lua(L, arg, &layer_family, &fault);
   if (!net) {
     luaL_error(L, "train.fit: argument %d: got %s; allowed: a net", arg,
@@ -504,10 +523,11 @@ static Layer *push_net(lua_State *L, int arg) {
 
 /* train.fit(net, set, options) -> history
  *
- * In a run that can be resumed the fit goes on from its last checkpoint, to the same bytes as
- * if it had run through; one that was finished gives its results, with the net, optimizer,
- * callbacks and streams as they ended. Memory of a callback in Lua is kept if it gives state
- * and restore (train.callback); what other functions of the script remember is not. */
+ * In a run that can be resumed the fit goes on from its last checkpoint, to the same
+ * bytes as if it had run through; one that was finished gives its results, with the
+ * net, optimizer, callbacks and streams as they ended. Memory of a callback in Lua is
+ * kept if it gives state and restore (train.callback); what other functions of the
+ * script remember is not. */
 static int fit(lua_State *L) {
   refuse_in_plan(L);
   check_arguments(L);
@@ -523,14 +543,15 @@ static int fit(lua_State *L) {
   int scope = enter_call(L);
   Err err = fit_run(session_graph(L), options, net, set, &host, history, &fault);
   graph_scope_end(session_graph(L), scope);
-  if (err && !history->n_columns) return raise_fault(L, &fault);   /* refused */
+  if (err && !history->n_columns) return raise_fault(L, &fault); /* refused */
   push_history(L, history);
   return err ? raise_fault(L, &fault) : 1;
 }
 
-/* -- a Lua table with `epoch_end` is a callback --------------------------------------- */
+/* -- a Lua table with `epoch_end` is a callback ------------------------------------ */
 
-/* upvalues: the table, the method's name. Calls it with the table before the arguments. */
+/* upvalues: the table, the method's name. Calls it with the table before the
+ * arguments. */
 static int call_method(lua_State *L) {
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_insert(L, 1);
@@ -574,7 +595,7 @@ static Object *callback_from_table(lua_State *L, int arg, Fault *fault) {
   static const char *const methods[] = {"epoch_end", "state", "restore"};
   Object *callback = object_new(callback_family.from_function, fault);
   if (!callback) return NULL;
-  push_object(L, callback);   /* owns it: looking up a method may raise */
+  push_object(L, callback); /* owns it: looking up a method may raise */
   object_release(callback);
   Err err = ERR_OK;
   for (size_t i = 0; !err && i < sizeof methods / sizeof *methods; i++)
@@ -585,12 +606,12 @@ static Object *callback_from_table(lua_State *L, int arg, Fault *fault) {
   return err ? NULL : callback;
 }
 
-/* -- a Lua table with `add` and `finish` is a metric ------------------------------------- */
+/* -- a Lua table with `add` and `finish` is a metric ------------------------------- */
 
 static Object *metric_from_table(lua_State *L, int arg, Fault *fault) {
   Object *metric = object_new(metric_family.from_function, fault);
   if (!metric) return NULL;
-  push_object(L, metric);   /* owns it: looking up a field may raise */
+  push_object(L, metric); /* owns it: looking up a field may raise */
   object_release(metric);
   Err err = lua_type(L, arg) == LUA_TTABLE
                 ? set_options(L, arg, metric, false, NULL, fault)
@@ -601,7 +622,7 @@ static Object *metric_from_table(lua_State *L, int arg, Fault *fault) {
   return err ? NULL : metric;
 }
 
-/* -- the module ---------------------------------------------------------------------- */
+/* -- the module -------------------------------------------------------------------- */
 
 static const FamilyBinding metric_binding = {.family = &metric_family,
                                              .from_table = metric_from_table};
@@ -611,12 +632,14 @@ static const FamilyBinding callback_binding = {.family = &callback_family,
 /* What others give to fit or to a trainer, and where it belongs here. */
 static const Habit fit_options_elsewhere[] = {
     {"lr", "optimizer = optim.Adam { lr = ... }: the rate is the optimizer's"},
-    {"learning_rate", "optimizer = optim.Adam { lr = ... }: the rate is the optimizer's"},
+    {"learning_rate", "optimizer = optim.Adam { lr = ... }: the rate is the "
+                      "optimizer's"},
     {"momentum", "optimizer = optim.SGD { momentum = ... }"},
     {"weight_decay", "optimizer = optim.AdamW { weight_decay = ... }"},
     {"clipnorm", "optimizer = optim.Adam { clipnorm = ... }"},
     {"schedule", "optimizer = optim.Adam { schedule = ... }"},
-    {"sample_weight", "data.set(x, y, { weight = w }): weights belong to the rows of a set"},
+    {"sample_weight", "data.set(x, y, { weight = w }): weights belong to the rows of "
+                      "a set"},
     {"patience", "callbacks = { train.early_stopping { patience = ... } }"},
     {"seed", "tensor.seed(n), or seed=n on the command line"},
     {"device", "nothing: everything runs on the CPU"},
@@ -626,15 +649,16 @@ static const FamilyBinding fit_binding = {.family = &fit_family,
                                           .option_habits = fit_options_elsewhere};
 
 static const Function train_functions[] = {
-    {"step", make_step, "train.step(f, what, optimizer, { static = false })", "A function that "
-     "trains: each call runs f, whose first result is the loss, and updates a net, several, "
-     "or a list of variables. It gives what f returned, computed. Tensors among its arguments "
-     "are computed before, so that step(X[i]) costs what step(X[i]:eval()) does, and no gradient "
-     "flows into what made them; only those that depend on a variable stay expressions.", NULL},
-    {"fit", fit, "train.fit(net, set, { options })", "Trains a net on a data set; gives the "
-     "history: a list for each measure.", &fit_kind},
-    {"history", last_history, "train.history()", "The history of the last fit, also of one "
-     "that failed.", NULL},
+    {"step", make_step, "train.step(f, what, optimizer, { static = false })",
+     "A function that trains: each call runs f, whose first result is the loss, and "
+     "updates a net, several, or a list of variables. It gives what f returned, "
+     "computed. Tensors among its arguments are computed before, so that step(X[i]) "
+     "costs what step(X[i]:eval()) does, and no gradient flows into what made them; "
+     "only those that depend on a variable stay expressions.", NULL},
+    {"fit", fit, "train.fit(net, set, { options })", "Trains a net on a data set; "
+     "gives the history: a list for each measure.", &fit_kind},
+    {"history", last_history, "train.history()", "The history of the last fit, also "
+     "of one that failed.", NULL},
     {0}};
 
 static const FamilyBinding probe_binding = {.family = &probe_family};
@@ -646,7 +670,8 @@ int open_probe(lua_State *L) {
 }
 
 int open_train(lua_State *L) {
-  static const luaL_Reg step[] = {{"__gc", step_gc}, {LISTING, step_listing}, {NULL, NULL}};
+  static const luaL_Reg step[] = {
+      {"__gc", step_gc}, {LISTING, step_listing}, {NULL, NULL}};
   new_metatable(L, STEP_META);
   luaL_setfuncs(L, step, 0);
   lua_pop(L, 1);

@@ -1,9 +1,9 @@
-/* checkpoints.c: series of checkpoints in a directory, and the FitCheckpointer over them; see
- * checkpoints.h.
+/* checkpoints.c: series of checkpoints in a directory, and the FitCheckpointer over
+ * them; see checkpoints.h.
  *
- * A file appears whole or not at all (base/file), and the one before it goes only afterwards:
- * so a process killed at any moment leaves the last checkpoint or the one before. The numbers
- * in a series follow from the names that are there. */
+ * A file appears whole or not at all (base/file), and the one before it goes only
+ * afterwards: so a process killed at any moment leaves the last checkpoint or the one
+ * before. The numbers in a series follow from the names that are there. */
 #include "lua/checkpoints.h"
 #include "base/file.h"
 #include "base/out.h"
@@ -18,19 +18,19 @@ static const char file_prefix[] = "checkpoint-", file_suffix[] = ".safetensors";
 /* What is not on disk yet. */
 typedef struct Held {
   char *series;
-  bool finished;               /* of a fit: its results */
+  bool finished; /* of a fit: its results */
   Checkpoint c;
 } Held;
 
 typedef struct Checkpoints {
   Session *session;
-  lua_State *L;                /* the main thread */
+  lua_State *L; /* the main thread */
   FitCheckpointer fits;
   Held *held;
   int n_held, capacity;
 } Checkpoints;
 
-/* -- names of files ------------------------------------------------------------------ */
+/* -- names of files ---------------------------------------------------------------- */
 
 /* Of number n in the series; 0: the results. */
 static Err file_path(const char *directory, const char *series, int64_t n, Text *out,
@@ -83,7 +83,7 @@ static void remove_files(const char *directory, const char *part) {
 
 void checkpoints_remove(const char *directory) { remove_files(directory, file_suffix); }
 
-/* -- writing ------------------------------------------------------------------------- */
+/* -- writing ----------------------------------------------------------------------- */
 
 /* Only the `keep` newest of the series stay. */
 static void prune(const char *directory, const char *series, int keep) {
@@ -102,7 +102,8 @@ static Err write_file(const Checkpoints *all, const Held *held, Fault *fault) {
   const char *directory = all->session->checkpoint_directory;
   int64_t number[NEWEST], n = 0;
   Text path = {0};
-  if (!held->finished) n = 1 + (list_series(directory, held->series, number) ? number[0] : 0);
+  if (!held->finished)
+    n = 1 + (list_series(directory, held->series, number) ? number[0] : 0);
   Err err = file_make_dirs(directory, fault);
   if (!err) err = file_path(directory, held->series, n, &path, fault);
   if (!err) err = checkpoint_save(&held->c, path.data, fault);
@@ -171,11 +172,12 @@ static bool is_due(const Checkpoints *all) {
   return clock_s() - all->fits.last_s >= all->fits.interval_s || is_heavy(all);
 }
 
-/* -- reading ------------------------------------------------------------------------- */
+/* -- reading ----------------------------------------------------------------------- */
 
-/* Tries one file; *found stays false when it is not there, *damaged counts one that is. */
-static Err try_file(const Checkpoints *all, const char *series, int64_t n, Checkpoint *out,
-                    bool *found, int *damaged, Fault *fault) {
+/* Tries one file; *found stays false when it is not there, *damaged counts one that
+ * is. */
+static Err try_file(const Checkpoints *all, const char *series, int64_t n,
+                    Checkpoint *out, bool *found, int *damaged, Fault *fault) {
   Text path = {0};
   Fault why = {0};
   Err err = file_path(all->session->checkpoint_directory, series, n, &path, fault);
@@ -207,11 +209,12 @@ static Err read_series(const Checkpoints *all, const char *series, Checkpoint *o
   return ERR_OK;
 }
 
-/* -- the checkpointer of fits -------------------------------------------------------- */
+/* -- the checkpointer of fits ------------------------------------------------------ */
 
 enum { SERIES_NAME = 32 };
 
-static Err write_fit(void *ctx, int64_t fit, bool finished, Checkpoint *c, Fault *fault) {
+static Err write_fit(void *ctx, int64_t fit, bool finished, Checkpoint *c,
+                     Fault *fault) {
   Checkpoints *all = ctx;
   char series[SERIES_NAME];
   snprintf(series, sizeof series, "fit%lld", (long long)fit);
@@ -221,7 +224,8 @@ static Err write_fit(void *ctx, int64_t fit, bool finished, Checkpoint *c, Fault
   return write_held(all, fault);
 }
 
-static Err read_fit(void *ctx, int64_t fit, Checkpoint *out, bool *found, Fault *fault) {
+static Err read_fit(void *ctx, int64_t fit, Checkpoint *out, bool *found,
+                    Fault *fault) {
   char series[SERIES_NAME];
   snprintf(series, sizeof series, "fit%lld", (long long)fit);
   return read_series(ctx, series, out, found, fault);
@@ -245,11 +249,12 @@ static Err get_own(void *ctx, const Checkpoint *c, Fault *fault) {
   return checkpoint_get_random(((Checkpoints *)ctx)->L, c, fault);
 }
 
-/* A function of the user and the part of a checkpoint that is its result or argument. */
+/* A function of the user and the part of a checkpoint that is its result or
+ * argument. */
 typedef struct PartCall {
-  Callable *function;          /* NULL, or a value held: the part is that value */
-  Callable **held;             /* of get_held, else NULL */
-  Checkpoint *out;             /* of add, else NULL */
+  Callable *function; /* NULL, or a value held: the part is that value */
+  Callable **held;    /* of get_held, else NULL */
+  Checkpoint *out;    /* of add, else NULL */
   const Checkpoint *in;
   const char *part;
   Text bytes;
@@ -279,7 +284,8 @@ static int run_part_call(lua_State *L) {
   return 0;
 }
 
-static Err part_call(Checkpoints *all, lua_CFunction run, PartCall *call, Fault *fault) {
+static Err part_call(Checkpoints *all, lua_CFunction run, PartCall *call,
+                     Fault *fault) {
   lua_State *L = all->L;
   if (!lua_checkstack(L, 8)) return fault_memory(fault, 0);
   LuaEntry entry = lua_entry_begin(all->session);
@@ -315,7 +321,7 @@ static Err get_held(void *ctx, Callable **held, const Checkpoint *c, const char 
   return part_call(ctx, run_held, &call, fault);
 }
 
-/* -- of a session -------------------------------------------------------------------- */
+/* -- of a session ------------------------------------------------------------------ */
 
 static Checkpoints *open_checkpoints(lua_State *L) {
   Session *s = session(L);
@@ -369,5 +375,6 @@ Err checkpoints_put(lua_State *L, const char *series, Checkpoint *c, bool *writt
 Err checkpoints_get(lua_State *L, const char *series, Checkpoint *out, bool *found,
                     Fault *fault) {
   Checkpoints *all = open_checkpoints(L);
-  return all ? read_series(all, series, out, found, fault) : fault_memory(fault, sizeof *all);
+  return all ? read_series(all, series, out, found, fault)
+             : fault_memory(fault, sizeof *all);
 }

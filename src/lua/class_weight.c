@@ -1,5 +1,6 @@
-/* class_weight.c: the option class_weight of a fit: { 1, 2, 0.5 }, a weight for each class in
- * their order, or { cat = 2, [3] = 0.5 }, by name or label, where the others weigh 1. */
+/* class_weight.c: the option class_weight of a fit: { 1, 2, 0.5 }, a weight for each
+ * class in their order, or { cat = 2, [3] = 0.5 }, by name or label, where the others
+ * weigh 1. */
 #include "lua/sources.h"
 #include "train/train.h"
 #include <math.h>
@@ -10,7 +11,9 @@ static double pop_weight(lua_State *L) {
   bool number = lua_type(L, -1) == LUA_TNUMBER;
   double w = number ? lua_tonumber(L, -1) : NAN;
   if (!(w >= 0 && w <= REAL_MAX))
-    luaL_error(L, "train.fit: option \"class_weight\": got %s; allowed: finite numbers, 0 or more",
+    luaL_error(L,
+               "train.fit: option \"class_weight\": got %s; allowed: finite numbers, 0 "
+               "or more",
                number ? luaL_tolstring(L, -1, NULL) : luaL_typename(L, -1));
   lua_pop(L, 1);
   return w;
@@ -24,9 +27,11 @@ static void no_class(lua_State *L, const Dataset *set, const char *name) {
   for (int64_t c = 1; n < NAMES && dataset_class_name(set, c); c++)
     names[n++] = dataset_class_name(set, c);
   const char *nearest = text_nearest(name, names, n);
-  luaL_error(L, "train.fit: option \"class_weight\": %s has no class \"%s\"%s%s%s; allowed: "
-             "names or labels of its classes", dataset_name(set), name,
-             nearest ? " (did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?)" : "");
+  luaL_error(L,
+             "train.fit: option \"class_weight\": %s has no class \"%s\"%s%s%s; "
+             "allowed: names or labels of its classes",
+             dataset_name(set), name, nearest ? " (did you mean \"" : "",
+             nearest ? nearest : "", nearest ? "\"?)" : "");
 }
 
 /* The label that the key below the top is or names. */
@@ -41,8 +46,10 @@ static int64_t label_of(lua_State *L, const Dataset *set) {
   int whole;
   lua_Integer label = lua_tointegerx(L, -2, &whole);
   if (!whole || label < 1 || label > n)
-    luaL_error(L, "train.fit: option \"class_weight\": got a weight for %s; allowed: labels from 1 "
-               "to %I", luaL_tolstring(L, -2, NULL), (LUAI_UACINT)n);
+    luaL_error(L,
+               "train.fit: option \"class_weight\": got a weight for %s; allowed: "
+               "labels from 1 to %I",
+               luaL_tolstring(L, -2, NULL), (LUAI_UACINT)n);
   return label;
 }
 
@@ -66,8 +73,10 @@ void read_class_weight(lua_State *L, int arg, Dataset *set, Tensor **out) {
   Fault fault = {0};
   arg = lua_absindex(L, arg);
   if (lua_type(L, arg) != LUA_TTABLE)
-    luaL_error(L, "train.fit: option \"class_weight\": got a %s; allowed: a list of numbers, or a "
-               "table by name or label of a class", luaL_typename(L, arg));
+    luaL_error(L,
+               "train.fit: option \"class_weight\": got a %s; allowed: a list of "
+               "numbers, or a table by name or label of a class",
+               luaL_typename(L, arg));
   if (dataset_load(set, &fault)) raise_fault(L, &fault);
   int64_t n_list = (int64_t)lua_rawlen(L, arg);
   int64_t n = n_list ? n_list : dataset_classes(set);
@@ -87,4 +96,5 @@ static void push_weights(lua_State *L, void *weights) {
   push_node(L, graph_const(session_graph(L), weights));
 }
 
-const RefBinding class_weight_binding = {&class_weight_ref_type, no_weights, push_weights};
+const RefBinding class_weight_binding = {&class_weight_ref_type, no_weights,
+                                         push_weights};

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* -- faults -------------------------------------------------------------------------- */
+/* -- faults ------------------------------------------------------------------------ */
 
 /* Registry: the text that was raised last by raise_text. */
 static const char raised_key = 0;
@@ -75,14 +75,14 @@ void mark_line(lua_State *L) {
   Session *s = session(L);
   lua_Debug at;
   s->graph.file = NULL;
-  for (int level = 1; lua_getstack(L, level, &at); level++)   /* 0: the binding */
+  for (int level = 1; lua_getstack(L, level, &at); level++) /* 0: the binding */
     if (mark_level(s, L, &at)) return;
 }
 
-/* Calls of bindings that have not ended, outermost first. One that an error ended is known
- * by its place on the C stack, which grows downwards: it lies where we are now, or beyond.
- * All others go on after us: a finalizer written in Lua runs in the middle of whatever
- * binding allocates, and must leave its nodes alone. */
+/* Calls of bindings that have not ended, outermost first. One that an error ended is
+ * known by its place on the C stack, which grows downwards: it lies where we are now,
+ * or beyond. All others go on after us: a finalizer written in Lua runs in the middle
+ * of whatever binding allocates, and must leave its nodes alone. */
 int enter_call(lua_State *L) {
   Session *s = session(L);
   uintptr_t here = (uintptr_t)__builtin_frame_address(0);
@@ -96,11 +96,12 @@ int enter_call(lua_State *L) {
   return scope;
 }
 
-/* Pushes the text of an error value. One that tells nothing of itself would be an address,
- * another one in each run: it is told as Lua's own interpreter does. */
+/* Pushes the text of an error value. One that tells nothing of itself would be an
+ * address, another one in each run: it is told as Lua's own interpreter does. */
 static const char *push_error_text(lua_State *L, int at) {
   at = lua_absindex(L, at);
-  bool telling = lua_isstring(L, at) || luaL_getmetafield(L, at, "__tostring") != LUA_TNIL;
+  bool telling = lua_isstring(L, at) ||
+                 luaL_getmetafield(L, at, "__tostring") != LUA_TNIL;
   if (!telling)
     return lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, at));
   return luaL_tolstring(L, at, NULL);
@@ -116,7 +117,8 @@ Err fault_from_lua(lua_State *L, Fault *fault) {
   Err raised = session(L)->raised;
   bool first = !fault->code;
   int top = lua_gettop(L);
-  fault_set(fault, code_of_error(interrupt_pending(), raised), "%s", push_error_text(L, -1));
+  fault_set(fault, code_of_error(interrupt_pending(), raised), "%s",
+            push_error_text(L, -1));
   if (first) fault->located = true;
   if (first && raised == ERR_NONFINITE) fault->place = session(L)->raised_at;
   session(L)->raised = ERR_OK;
@@ -128,9 +130,10 @@ static bool begins(const char *line, const char *with) {
   return strncmp(line, with, strlen(with)) == 0;
 }
 
-/* Takes the library's own frames out of the traceback on the stack, with the C functions that
- * they call and those without a name, through which they are called: they are no help to who
- * wrote the script. A tail call goes with the frame before it. */
+/* Takes the library's own frames out of the traceback on the stack, with the C
+ * functions that they call and those without a name, through which they are called:
+ * they are no help to who wrote the script. A tail call goes with the frame before
+ * it. */
 #define LIBRARY_FRAME "\n\t" LIBRARY_CHUNK
 static void drop_library_frames(lua_State *L) {
   luaL_Buffer kept;
@@ -138,7 +141,7 @@ static void drop_library_frames(lua_State *L) {
   bool dropped = false;
   luaL_buffinit(L, &kept);
   while (*line) {
-    size_t n = strcspn(line + 1, "\n") + 1;   /* with the newline before it */
+    size_t n = strcspn(line + 1, "\n") + 1; /* with the newline before it */
     dropped = begins(line, LIBRARY_FRAME) || begins(line, "\n\t[C]: in ?") ||
               (begins(line, "\n\t[C]: in ") && begins(line + n, LIBRARY_FRAME)) ||
               (dropped && begins(line, "\n\t(...tail"));
@@ -153,15 +156,15 @@ static int keep_frames(lua_State *L) {
   return lua_type(L, 1) == LUA_TSTRING ? with_traceback(L) : 1;
 }
 
-/* From the frame that raised it on. An error of a function that C called, a layer's or a
- * callback's, comes by here again on its way out: its traceback is whole already. The fault
- * that was raised goes on with the longer text. */
+/* From the frame that raised it on. An error of a function that C called, a layer's or
+ * a callback's, comes by here again on its way out: its traceback is whole already. The
+ * fault that was raised goes on with the longer text. */
 int with_traceback(lua_State *L) {
   forget_other_fault(L, 1);
   const char *text = push_error_text(L, 1);
   Err code = code_of_error(interrupt_pending(), session(L)->raised);
   if (code == ERR_USAGE || code == ERR_INTERRUPT || code == ERR_STORAGE)
-    return 1;   /* no code is at fault */
+    return 1; /* no code is at fault */
   if (strstr(text, TRACEBACK_HEAD)) lua_pushstring(L, text);
   else luaL_traceback(L, L, text, 1);
   drop_library_frames(L);
@@ -194,7 +197,8 @@ Err call_protected(lua_State *L, int n_args, int n_results, Fault *fault) {
 }
 
 LuaEntry lua_entry_begin(Session *s) {
-  LuaEntry entry = {s->scope_base, s->base_calls, s->n_calls, s->graph.file, s->graph.line};
+  LuaEntry entry = {s->scope_base, s->base_calls, s->n_calls, s->graph.file,
+                    s->graph.line};
   s->scope_base = graph_scope_begin(&s->graph);
   s->base_calls = s->n_calls;
   return entry;
@@ -253,7 +257,7 @@ void add_numbered_part(lua_State *L, const char *name, int64_t number) {
   add_part(L, numbered);
 }
 
-/* -- values -------------------------------------------------------------------------- */
+/* -- values ------------------------------------------------------------------------ */
 
 static void push_ints(lua_State *L, const IntList *ints) {
   lua_createtable(L, ints->n, 0);
@@ -285,7 +289,7 @@ int value_columns(lua_State *L) {
 void push_value(lua_State *L, const Value *value) {
   switch (value->kind) {
   case VALUE_NIL:
-  case VALUE_LIST:   /* these two are asked for where they came from */
+  case VALUE_LIST: /* these two are asked for where they came from */
   case VALUE_REF:
   case VALUE_OTHER:
   case VALUE_MANY: lua_pushnil(L); break;
@@ -307,12 +311,12 @@ void push_value(lua_State *L, const Value *value) {
   }
 }
 
-/* -- user functions ------------------------------------------------------------------ */
+/* -- user functions ---------------------------------------------------------------- */
 
 typedef struct LuaFunction {
   Callable callable;
   lua_State *L;
-  int ref;               /* in the registry */
+  int ref; /* in the registry */
 } LuaFunction;
 
 /* Any value but nil, as the caller asked. */

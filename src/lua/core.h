@@ -1,18 +1,19 @@
-/* core.h: what the bindings share: faults as Lua errors, tensors and objects as userdata,
- * options from tables, user functions as Callables; and, by session.h, the session.
+/* core.h: what the bindings share: faults as Lua errors, tensors and objects as
+ * userdata, options from tables, user functions as Callables; and, by session.h, the
+ * session.
  *
  * Rules of this floor
- *   - Only functions here and in bind_*.c raise Lua errors, and only when no C resource is
- *     held that nobody would release: check arguments first, work second, push last.
- *   - Nodes made between scope_begin and scope_end are borrowed (graph.h); what Lua gets is
- *     a handle that holds its node until collected. */
+ *   - Only functions here and in bind_*.c raise Lua errors, and only when no C resource
+ * is held that nobody would release: check arguments first, work second, push last.
+ *   - Nodes made between scope_begin and scope_end are borrowed (graph.h); what Lua
+ * gets is a handle that holds its node until collected. */
 #ifndef LUA_CORE_H
 #define LUA_CORE_H
 
 #include "lua/session.h"
 #include <lualib.h>
 
-/* -- faults -------------------------------------------------------------------------- */
+/* -- faults ------------------------------------------------------------------------ */
 
 /* What the headers of Lua do not say. */
 #define NEVER_RETURNS __attribute__((noreturn))
@@ -48,29 +49,30 @@ void lua_entry_end(Session *s, const LuaEntry *entry);
 
 /* The Lua error on the stack's top (of a failed pcall) as a fault; pops it. */
 Err fault_from_lua(lua_State *L, Fault *fault);
-/* Message handler for lua_pcall: the error's text, with a traceback where code is at fault, and
- * none twice. */
+/* Message handler for lua_pcall: the error's text, with a traceback where code is at
+ * fault, and none twice. */
 #define TRACEBACK_HEAD "\nstack traceback:"
 int with_traceback(lua_State *L);
-/* lua_pcall with that message handler; what it makes of the error is the fault's text. */
+/* lua_pcall with that message handler; what it makes of the error is the fault's
+ * text. */
 Err call_handled(lua_State *L, int n_args, int n_results, lua_CFunction on_error,
                  Fault *fault);
 /* The same with_traceback. */
 Err call_protected(lua_State *L, int n_args, int n_results, Fault *fault);
-/* lua_pcall for a C function that puts something back and then raises what was raised with
- * lua_error: the frames in which that was are in its text. */
+/* lua_pcall for a C function that puts something back and then raises what was raised
+ * with lua_error: the frames in which that was are in its text. */
 int call_guarded(lua_State *L, int n_args, int n_results);
 
-/* The userdata at `arg` if its first word is `key` (an address of ours, which nobody else's
- * userdata begins with; cheaper than a look at the metatable); else NULL. */
+/* The userdata at `arg` if its first word is `key` (an address of ours, which nobody
+ * else's userdata begins with; cheaper than a look at the metatable); else NULL. */
 void *to_userdata(lua_State *L, int arg, const void *key);
 /* Pushes zeroed memory of C's that the collector ends by `gc`. */
 void *push_box(lua_State *L, size_t n_bytes, const char *meta, lua_CFunction gc);
-/* luaL_newmetatable for userdata of ours. getmetatable gives scripts its name and not the
- * table, whose functions trust their first argument. */
+/* luaL_newmetatable for userdata of ours. getmetatable gives scripts its name and not
+ * the table, whose functions trust their first argument. */
 void new_metatable(lua_State *L, const char *name);
 
-/* -- tensors ------------------------------------------------------------------------- */
+/* -- tensors ----------------------------------------------------------------------- */
 
 /* Pushes a handle of the node (held until the handle is collected) or variable. A NULL
  * node raises the graph's fault. */
@@ -80,8 +82,8 @@ void push_variable(lua_State *L, Variable *variable);
 void push_variable_as(lua_State *L, Variable *variable, const char *name);
 
 bool is_tensor(lua_State *L, int arg);
-/* The tensor of the nested lists of numbers at `arg`, whose handle it pushes; raises for
- * anything else. */
+/* The tensor of the nested lists of numbers at `arg`, whose handle it pushes; raises
+ * for anything else. */
 Node *list_node(lua_State *L, int arg);
 /* The node of a tensor (a variable is read now); raises for anything else. */
 Node *check_node(lua_State *L, int arg);
@@ -92,37 +94,37 @@ Variable *to_variable(lua_State *L, int arg);
 /* Evaluates: the value of the tensor at `arg`, borrowed while the handle lives. */
 Tensor *check_value(lua_State *L, int arg);
 
-/* Pushes a shallow copy of the table at `arg`, an empty table where it is nil or none; returns
- * its index. */
+/* Pushes a shallow copy of the table at `arg`, an empty table where it is nil or none;
+ * returns its index. */
 int push_table_copy(lua_State *L, int arg);
 
-/* What the argument is, in words, for messages: "a tensor", "an optimizer", "nothing". Valid
- * while it is on the stack. */
+/* What the argument is, in words, for messages: "a tensor", "an optimizer", "nothing".
+ * Valid while it is on the stack. */
 const char *argument_text(lua_State *L, int arg);
 
 /* Sizes from arguments `first` ... (2, 3) or from one list {2, 3}; stops at the first
  * argument that is neither. Returns the index after the last one taken. */
 int check_shape(lua_State *L, int first, Shape *shape);
 
-/* -- objects of families ------------------------------------------------------------- */
+/* -- objects of families ----------------------------------------------------------- */
 
 /* How a family appears in Lua. */
 typedef struct FamilyBinding {
   const Family *family;
-  const struct Function *methods;          /* methods and metamethods (reflect.h); or NULL */
+  const struct Function *methods; /* methods and metamethods (reflect.h); or NULL */
   /* A table or another userdata where one of the family is expected (a layer in Lua, an
    * activation as a layer); NULL: not allowed. */
   Object *(*from_table)(lua_State *L, int arg, Fault *fault);
   /* A family of which one stands for one of this (from_table makes it so); or NULL. */
   const Family *also;
-  /* Pushes object[key], where the key (at 2) is a number, or a name that is neither a method
-   * nor an option; false: there is none. NULL: there never is. */
+  /* Pushes object[key], where the key (at 2) is a number, or a name that is neither a
+   * method nor an option; false: there is none. NULL: there never is. */
   bool (*index)(lua_State *L);
-  /* The names that objects of the kind have so beside their options, NULL-terminated, or NULL.
-   * NULL: none ever. */
+  /* The names that objects of the kind have so beside their options, NULL-terminated,
+   * or NULL. NULL: none ever. */
   const char *const *(*fields)(const Kind *kind);
-  const struct Habit *habits;              /* ends with a NULL name; or NULL */
-  const struct Habit *option_habits;       /* the same of options; or NULL */
+  const struct Habit *habits;        /* ends with a NULL name; or NULL */
+  const struct Habit *option_habits; /* the same of options; or NULL */
   /* Said of an argument without a name that does not fit: where it belongs; or NULL. */
   const char *elsewhere;
 } FamilyBinding;
@@ -139,46 +141,47 @@ typedef struct Habit {
 const char *habit_of(const Habit *habits, const char *name);
 
 /* Puts a constructor for every kind into the table at the stack's top (the family's
- * module). `binding` must outlive the state. Aliases of kinds become constructors too. */
+ * module). `binding` must outlive the state. Aliases of kinds become constructors
+ * too. */
 void register_family(lua_State *L, const FamilyBinding *binding);
 /* The same with a constructor of the caller's; its upvalue 1 is the Kind. */
 void register_family_as(lua_State *L, const FamilyBinding *binding,
                         lua_CFunction constructor);
 
-void push_object(lua_State *L, Object *object);      /* retains it; NULL pushes nil */
+void push_object(lua_State *L, Object *object); /* retains it; NULL pushes nil */
 /* The object of that family at `arg`, borrowed; NULL if it is none. */
 void *to_object(lua_State *L, int arg, const Family *family);
 void *check_object(lua_State *L, int arg, const Family *family);
-/* Also accepts names, functions and tables as the family allows. Returns *new*; NULL and
- * a fault otherwise. */
+/* Also accepts names, functions and tables as the family allows. Returns *new*; NULL
+ * and a fault otherwise. */
 Object *object_from_lua(lua_State *L, int arg, const Family *family, Fault *fault);
 
 /* How things of a type that options refer to appear in Lua. */
 typedef struct RefBinding {
   const RefType *type;
-  /* That at `arg`: new (retained); NULL where it is none, and with a fault where it is one that
-   * cannot be had. Raises nothing. */
+  /* That at `arg`: new (retained); NULL where it is none, and with a fault where it is
+   * one that cannot be had. Raises nothing. */
   void *(*get)(lua_State *L, int arg, Fault *fault);
   void (*push)(lua_State *L, void *thing);
 } RefBinding;
 /* `binding` must outlive the state. */
 void register_ref(lua_State *L, const RefBinding *binding);
 
-/* Makes an object of `kind` from call arguments: positional ones from `first` on, then a
- * table of options. Returns new; raises on wrong options. */
+/* Makes an object of `kind` from call arguments: positional ones from `first` on, then
+ * a table of options. Returns new; raises on wrong options. */
 Object *object_from_args(lua_State *L, int first, const Kind *kind);
-/* Sets the options in the table at `arg` (which must be one) on the object; integer keys
- * are left to the caller when `list_allowed`. `given` (option_count of them) may be NULL. */
+/* Sets the options in the table at `arg` (which must be one) on the object; integer
+ * keys are left to the caller when `list_allowed`. `given` (option_count of them) may
+ * be NULL. */
 Err set_options(lua_State *L, int arg, Object *object, bool list_allowed, bool *given,
                 Fault *fault);
 
-/* -- what is in a thing -------------------------------------------------------------- */
+/* -- what is in a thing ------------------------------------------------------------ */
 
-/* For the code of a trial (lib/experiment_code.lua) everything that decides what a userdata of
- * ours does is told. Its metatable's function LISTING gives for it
- *   key    equal for two handles of one thing
- *   text   what it is, in words; of numbers that it holds their hash
- *   parts  a list: name, value, name, value ...; each is told in turn
+/* For the code of a trial (lib/experiment_code.lua) everything that decides what a
+ * userdata of ours does is told. Its metatable's function LISTING gives for it key
+ * equal for two handles of one thing text   what it is, in words; of numbers that it
+ * holds their hash parts  a list: name, value, name, value ...; each is told in turn
  * Addresses and times stand in none of the latter two. */
 #define LISTING "__listing"
 
@@ -188,23 +191,25 @@ void begin_listing(lua_State *L, const void *key, const char *text);
  * "net.2", from 1. */
 void add_part(lua_State *L, const char *name);
 void add_numbered_part(lua_State *L, const char *name, int64_t number);
-/* Pushes the three of an object, its options as parts. things: also those that are things of
- * upper floors; else the caller tells what they decide. */
+/* Pushes the three of an object, its options as parts. things: also those that are
+ * things of upper floors; else the caller tells what they decide. */
 void push_object_listing(lua_State *L, const Object *object, bool things);
 
-/* -- data sets ----------------------------------------------------------------------- */
+/* -- data sets --------------------------------------------------------------------- */
 
 /* The data set at `arg`, borrowed while its handle lives; NULL if it is none. */
 Dataset *to_dataset(lua_State *L, int arg);
 Dataset *check_dataset(lua_State *L, int arg);
 
-/* A user's function at `arg` as a Callable; returns new. NULL and a fault on no memory. */
+/* A user's function at `arg` as a Callable; returns new. NULL and a fault on no
+ * memory. */
 Callable *callable_from_lua(lua_State *L, int arg, Fault *fault);
 
 /* Pushes the function of such a Callable. */
 void push_callable(lua_State *L, const Callable *callable);
 
-/* Pushes a number of ours: a NaN without its sign, which C's printf, and so Lua, would show as
+/* Pushes a number of ours: a NaN without its sign, which C's printf, and so Lua, would
+ * show as
  * "-nan". */
 void push_real(lua_State *L, double value);
 /* Is it a number that is NaN? What prints for us shows it as "nan". */
@@ -216,11 +221,11 @@ int push_text(lua_State *L, Text *text);
 /* Pushes a Value as its Lua equivalent. */
 void push_value(lua_State *L, const Value *value);
 
-/* Columns for values that are shown: of the terminal at the prompt; what a script prints is
- * the same wherever it goes. */
+/* Columns for values that are shown: of the terminal at the prompt; what a script
+ * prints is the same wherever it goes. */
 int value_columns(lua_State *L);
 
-/* -- libraries: each pushes its module table, or registers into what is there --------- */
+/* -- libraries: each pushes its module table, or registers into what is there ------ */
 
 /* One line per module: global name and opener; listed in modules.def. */
 #define MODULE(name) int open_##name(lua_State *L);

@@ -1,6 +1,7 @@
 /* fit_record.c: what the record of a run, and the results of a trial, keep of a fit.
  *
- * Rows go to the record of the run, or to one of the fit alone (the option "record"). */
+ * Rows go to the record of the run, or to one of the fit alone (the option
+ * "record"). */
 #include "lua/lab.h"
 #include "base/csv.h"
 #include "base/out.h"
@@ -14,11 +15,13 @@ static bool has_own_record(const FitRun *run) {
 
 static Err open_own_record(Session *s, const FitRun *run, Fault *fault) {
   if (s->recorded_fit)
-    return fault_set(fault, ERR_VALUE, "train.fit: option \"record\": the fit that this one "
-                     "is part of keeps a record of its own already");
+    return fault_set(fault, ERR_VALUE,
+                     "train.fit: option \"record\": the fit that this one is part of "
+                     "keeps a record of its own already");
   Json *meta = json_map();
   describe_trial(s, meta);
-  if (trial_init(&s->fit_trial, s->runs, run->fit->record, json_share(s->config), meta, fault))
+  if (trial_init(&s->fit_trial, s->runs, run->fit->record, json_share(s->config), meta,
+                 fault))
     return fault->code;
   s->recorded_fit = run->number;
   return ERR_OK;
@@ -36,7 +39,8 @@ static Err record_of(Session *s, const FitRun *run, Trial **out, Fault *fault) {
   return run->fit->record ? ERR_OK : session_trial(s, out, fault);
 }
 
-/* The final values of the fit: of the epoch whose weights the net has, then of the test. */
+/* The final values of the fit: of the epoch whose weights the net has, then of the
+ * test. */
 static void put_values(const FitRun *run, Json *out, const char *prefix) {
   const History *h = run->history;
   char key[HISTORY_NAME + 32];
@@ -52,8 +56,8 @@ static void put_values(const FitRun *run, Json *out, const char *prefix) {
   }
 }
 
-static void put_row_count(Json *out, const char *prefix, const char *set, const Metric *metric,
-                          int64_t n) {
+static void put_row_count(Json *out, const char *prefix, const char *set,
+                          const Metric *metric, int64_t n) {
   char key[HISTORY_NAME + 32];
   snprintf(key, sizeof key, "%s%s%s", prefix, set, metric_name(metric));
   if (n > 0) json_put_int(out, key, n);
@@ -74,13 +78,14 @@ static void put_rows(const FitRun *run, Json *out, const char *prefix) {
 static void close_own_record(Session *s, const FitRun *run, const Fault *fault) {
   Json *values = json_map();
   put_values(run, values, "");
-  close_record(&s->fit_trial, values, fault);   /* the fit is learned, its record told lost */
+  close_record(&s->fit_trial, values,
+               fault); /* the fit is learned, its record told lost */
   json_free(values);
   trial_deinit(&s->fit_trial);
   s->recorded_fit = 0;
 }
 
-/* -- the listener -------------------------------------------------------------------- */
+/* -- the listener ------------------------------------------------------------------ */
 
 /* A record that cannot be opened is closed again: a fit that is refused has no end. */
 static Err open_records(Session *s, const FitRun *run, Fault *fault) {
@@ -139,7 +144,8 @@ static void add_window(Text *csv, const ProbeSeries *s, const ProbeWindow *windo
     text_add(csv, ",");
   }
   for (int i = 0; i < PROBE_NUMBERS; i++)
-    text_addf(csv, "%s%s", text_number(text, number[i]), i + 1 < PROBE_NUMBERS ? "," : "\n");
+    text_addf(csv, "%s%s", text_number(text, number[i]),
+              i + 1 < PROBE_NUMBERS ? "," : "\n");
 }
 
 /* In long form: a line for each window. */
@@ -167,7 +173,8 @@ static void add_weights(Session *s, const FitRun *run) {
 static Err record_end(void *self, FitRun *run, Fault *fault) {
   Session *s = self;
   char prefix[32] = "";
-  if (run->number > 1) snprintf(prefix, sizeof prefix, "fit%lld.", (long long)run->number);
+  if (run->number > 1)
+    snprintf(prefix, sizeof prefix, "fit%lld.", (long long)run->number);
   Fault own = {0};
   if (keeps_results(s, run)) put_values(run, s->results, prefix);
   if (s->in_trial) put_rows(run, s->rows, prefix);

@@ -1,7 +1,7 @@
 /* handle.c: tensors as userdata. A handle holds either a node (an immutable value) or a
- * variable (read anew at each use). One made inside a step, for a node of that step, holds
- * nothing: the step keeps the node, and both expire together. It needs no finalizer, which
- * is most of what a handle costs. */
+ * variable (read anew at each use). One made inside a step, for a node of that step,
+ * holds nothing: the step keeps the node, and both expire together. It needs no
+ * finalizer, which is most of what a handle costs. */
 #include "lua/tensor_private.h"
 #include "lua/reflect.h"
 #include "base/sha256.h"
@@ -16,15 +16,16 @@ static const char tensor_key = 0;
 static const char step_tensor_key = 0;
 
 typedef struct Handle {
-  const void *key;       /* &tensor_key: see to_userdata; NULL once collected */
-  Node *node;            /* held, unless by the step; NULL: a variable */
-  Variable *variable;    /* retained */
-  uint32_t step;         /* that keeps the node; 0: none */
+  const void *key;    /* &tensor_key: see to_userdata; NULL once collected */
+  Node *node;         /* held, unless by the step; NULL: a variable */
+  Variable *variable; /* retained */
+  uint32_t step;      /* that keeps the node; 0: none */
 } Handle;
 
 /* Tensors and nodes are outside the collector's sight: it runs when the bytes of the
  * former or the number of handles have doubled. Each handle may hold a node of about a
- * kilobyte: as long as they weigh less than Lua's own heap, a collection does not pay. */
+ * kilobyte: as long as they weigh less than Lua's own heap, a collection does not
+ * pay. */
 enum { COLLECT_FLOOR_BYTES = 32 << 20, COLLECT_FLOOR_HANDLES = 1 << 14 };
 
 static void account_memory(lua_State *L) {
@@ -117,8 +118,8 @@ Variable *to_variable(lua_State *L, int arg) {
 }
 
 #define NO_VALUE                                                                       \
-  "a value was asked for inside a static step, whose function runs only once; return the " \
-  "tensor from the function, or leave out static = true"
+  "a value was asked for inside a static step, whose function runs only once; "        \
+  "return the tensor from the function, or leave out static = true"
 
 /* Evaluates; NULL: a fault stands in the graph. */
 static Tensor *handle_value(lua_State *L, const Handle *h) {
@@ -141,7 +142,7 @@ Tensor *check_value(lua_State *L, int arg) {
   return value;
 }
 
-/* -- tensors as options ---------------------------------------------------------------- */
+/* -- tensors as options ------------------------------------------------------------ */
 
 static void *get_tensor(lua_State *L, int arg, Fault *fault) {
   Graph *graph = session_graph(L);
@@ -165,9 +166,9 @@ static void push_tensor(lua_State *L, void *tensor) {
 int check_shape(lua_State *L, int first, Shape *shape) {
   *shape = SHAPE_SCALAR;
   bool list = lua_type(L, first) == LUA_TTABLE && lua_rawlen(L, first) > 0;
-  for (int i = 0; ; i++) {
-    int type = list ? lua_rawgeti(L, first, i + 1) : (lua_pushvalue(L, first + i),
-                                                      lua_type(L, first + i));
+  for (int i = 0;; i++) {
+    int type = list ? lua_rawgeti(L, first, i + 1)
+                    : (lua_pushvalue(L, first + i), lua_type(L, first + i));
     if (type != LUA_TNUMBER) {
       lua_pop(L, 1);
       return list ? first + 1 : first + i;
@@ -183,7 +184,7 @@ int check_shape(lua_State *L, int first, Shape *shape) {
   }
 }
 
-/* -- methods that look at the value -------------------------------------------------- */
+/* -- methods that look at the value ------------------------------------------------ */
 
 static int tensor_gc(lua_State *L) {
   Handle *h = lua_touserdata(L, 1);
@@ -272,7 +273,8 @@ static int tensor_assign(lua_State *L) {
   Variable *v = to_variable(L, 1);
   if (!v) return luaL_error(L, "assign: only a tensor.variable can change");
   if (lua_isnumber(L, 2) && v->has_value && v->current->shape.rank > 0)
-    return luaL_error(L, "assign: got a number, allowed: a tensor of the variable's shape");
+    return luaL_error(L, "assign: got a number, allowed: a tensor of the variable's "
+                         "shape");
   int scope = enter_call(L);
   Node *value = to_operand(L, 2);
   if (!value) {
@@ -285,7 +287,7 @@ static int tensor_assign(lua_State *L) {
   return 1;
 }
 
-/* -- indexing ------------------------------------------------------------------------ */
+/* -- indexing ---------------------------------------------------------------------- */
 
 /* t[i]: the i-th along the first axis, which goes away; negative from the end. */
 static int index_leading(lua_State *L) {
@@ -296,7 +298,7 @@ static int index_leading(lua_State *L) {
   lua_Integer i = lua_tointeger(L, 2);
   if (shape.rank == 0) return luaL_error(L, "a scalar tensor cannot be indexed");
   lua_Integer n = shape.dim[0];
-  if (i == n + 1) {   /* here ipairs(t) ends */
+  if (i == n + 1) { /* here ipairs(t) ends */
     graph_scope_end(graph, scope);
     lua_pushnil(L);
     return 1;
@@ -323,12 +325,16 @@ int push_elements(lua_State *L, int arg) {
   lua_pushnil(L);
   for (; lua_next(L, arg); lua_pop(L, 1)) {
     if (!lua_isinteger(L, -2) || lua_tointeger(L, -2) < 1)
-      luaL_error(L, "got the name \"%s\" in a list of ranges; allowed: one for each axis, in "
-                 "order", luaL_tolstring(L, -2, NULL));
+      luaL_error(L,
+                 "got the name \"%s\" in a list of ranges; allowed: one for each axis, "
+                 "in "
+                 "order",
+                 luaL_tolstring(L, -2, NULL));
     if (lua_tointeger(L, -2) > n) n = lua_tointeger(L, -2);
   }
   if (n > MAX_RANK)
-    luaL_error(L, "got a list of %I ranges; allowed: at most %d", (LUAI_UACINT)n, MAX_RANK);
+    luaL_error(L, "got a list of %I ranges; allowed: at most %d", (LUAI_UACINT)n,
+               MAX_RANK);
   for (lua_Integer i = 1; i <= n; i++) lua_rawgeti(L, arg, i);
   return (int)n;
 }
@@ -386,20 +392,25 @@ static const Habit tensor_habits[] = {
     {"clone", "t itself: tensors do not change"},
     {NULL, NULL}};
 
-/* upvalue 1: methods. Raises: no such field, with what to write instead or the nearest. */
+/* upvalue 1: methods. Raises: no such field, with what to write instead or the
+ * nearest. */
 static int no_field(lua_State *L, const char *name) {
   enum { NAMES = 512 };
   const char *names[NAMES], *write = habit_of(tensor_habits, name);
   int n = 0;
   if (write)
-    return luaL_error(L, "a tensor has no field or method \"%s\"; write %s", name, write);
+    return luaL_error(L, "a tensor has no field or method \"%s\"; write %s", name,
+                      write);
   for (const luaL_Reg *f = fields; f->name; f++) names[n++] = f->name;
   lua_pushnil(L);
   for (; lua_next(L, lua_upvalueindex(1)); lua_pop(L, 1))
     if (lua_type(L, -2) == LUA_TSTRING && n < NAMES) names[n++] = lua_tostring(L, -2);
   const char *nearest = text_nearest(name, names, n);
-  return luaL_error(L, nearest ? "a tensor has no field or method \"%s\"; did you mean \"%s\"?"
-                               : "a tensor has no field or method \"%s\"", name, nearest);
+  return luaL_error(L,
+                    nearest
+                        ? "a tensor has no field or method \"%s\"; did you mean \"%s\"?"
+                        : "a tensor has no field or method \"%s\"",
+                    name, nearest);
 }
 
 /* upvalue 1: methods. */
@@ -408,7 +419,8 @@ static int tensor_index(lua_State *L) {
   if (lua_type(L, 2) == LUA_TNUMBER) {
     int is_integer;
     lua_Integer i = lua_tointegerx(L, 2, &is_integer);
-    if (!is_integer) return luaL_error(L, "index %s is no whole number", lua_tostring(L, 2));
+    if (!is_integer)
+      return luaL_error(L, "index %s is no whole number", lua_tostring(L, 2));
     lua_pushinteger(L, i);
     lua_replace(L, 2);
     return index_leading(L);
@@ -417,8 +429,10 @@ static int tensor_index(lua_State *L) {
   if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;
   if (lua_type(L, 2) == LUA_TTABLE) return index_by_list(L);
   if (lua_type(L, 2) != LUA_TSTRING)
-    return luaL_error(L, "a tensor is indexed by a whole number or a list, as in t[i] and "
-                      "t[{ i, { first, last } }], got %s", argument_text(L, 2));
+    return luaL_error(L,
+                      "a tensor is indexed by a whole number or a list, as in t[i] and "
+                      "t[{ i, { first, last } }], got %s",
+                      argument_text(L, 2));
   const char *name = lua_tostring(L, 2);
   for (const luaL_Reg *f = fields; f->name; f++)
     if (strcmp(f->name, name) == 0) return f->func(L);
@@ -430,9 +444,11 @@ static int tensor_newindex(lua_State *L) {
 }
 
 static int tensor_compare(lua_State *L) {
-  return luaL_error(L, "tensors are not compared by < and <=: for an `if` write t:item() < "
-                       "u:item(), of one element each; t:lt(u), t:le(u), t:gt(u), t:ge(u) compare "
-                       "element by element and give a tensor, which `if` takes for true");
+  return luaL_error(L,
+                    "tensors are not compared by < and <=: for an `if` write t:item() "
+                    "< u:item(), of one element each; t:lt(u), t:le(u), t:gt(u), "
+                    "t:ge(u) compare element by element and give a tensor, which `if` "
+                    "takes for true");
 }
 
 static int tensor_concat_text(lua_State *L) {
@@ -444,8 +460,10 @@ static int tensor_concat_text(lua_State *L) {
 
 static int tensor_listing(lua_State *L) {
   const Variable *v = to_variable(L, 1);
-  const char *kind = !v ? "tensor" : v->frozen ? "frozen variable"
-                     : v->trainable ? "variable" : "variable that is not trained";
+  const char *kind = !v             ? "tensor"
+                     : v->frozen    ? "frozen variable"
+                     : v->trainable ? "variable"
+                                    : "variable that is not trained";
   if (v && !v->has_value) {
     lua_pushfstring(L, "%s without a value", kind);
   } else {
@@ -470,11 +488,12 @@ static const luaL_Reg metamethods[] = {
 static const Function tensor_methods[] = {
     {"item", tensor_item, "t:item()", "The one element as a number.", NULL},
     {"totable", tensor_totable, "t:totable()", "The elements as nested lists.", NULL},
-    {"eval", tensor_eval, "t:eval()", "Computes the value now; gives the tensor.", NULL},
+    {"eval", tensor_eval, "t:eval()", "Computes the value now; gives the tensor.",
+     NULL},
     {"detach", tensor_detach, "t:detach()", "The same value, without its history: no "
      "gradient flows through it.", NULL},
-    {"assign", tensor_assign, "v:assign(t)", "Gives a variable another value, of the same "
-     "shape; gives the variable.", NULL},
+    {"assign", tensor_assign, "v:assign(t)", "Gives a variable another value, of the "
+     "same shape; gives the variable.", NULL},
     {0}};
 
 void push_tensor_metatable(lua_State *L) {

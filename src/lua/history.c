@@ -70,7 +70,8 @@ static void push_series(lua_State *L, const ProbeSeries *s) {
   lua_setfield(L, -2, "quantity");
 }
 
-/* probes.gradients: the series as a list, and each as probes.gradients["dense_1.weight"].norm */
+/* probes.gradients: the series as a list, and each as
+ * probes.gradients["dense_1.weight"].norm */
 static void push_probes(lua_State *L, const ProbeLog *log) {
   lua_newtable(L);
   for (int i = 0; i < log->n; i++) {

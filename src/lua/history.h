@@ -11,8 +11,8 @@ void open_history(lua_State *L);
 History *new_history(lua_State *L);
 /* Pushes its table, which is from now on that of the last fit. */
 void push_history(lua_State *L, const History *history);
-/* train.history() -> the table of the last fit, also of one that failed, but not of one that
- * was refused; nil before any. */
+/* train.history() -> the table of the last fit, also of one that failed, but not of one
+ * that was refused; nil before any. */
 int last_history(lua_State *L);
 
 #endif

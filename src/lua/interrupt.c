@@ -3,8 +3,8 @@
  *   signal ─► flag, and the guard at the next instruction of the thread that runs
  *   guard  ─► raises, once or for good ─► pcall ... stop it, or let it pass
  *
- * The guard is the one hook of every thread: coroutines have it from their creator. A hook
- * that a script sets is called by it. */
+ * The guard is the one hook of every thread: coroutines have it from their creator. A
+ * hook that a script sets is called by it. */
 #include "lua/interrupt.h"
 #include "base/sys.h"
 #include "lua/core.h"
@@ -24,12 +24,12 @@ static const char hooks_key = 0;
 typedef struct ScriptHook {
   lua_Hook call;
   int mask, count;
-  int passed;                  /* instructions since its last count event */
+  int passed; /* instructions since its last count event */
 } ScriptHook;
 
 static void guard(lua_State *L, lua_Debug *at);
 
-/* -- the state of an interruption ----------------------------------------------------- */
+/* -- the state of an interruption -------------------------------------------------- */
 
 /* After n more instructions: is it to be raised? */
 static bool is_due(Session *s, int n) {
@@ -37,7 +37,8 @@ static bool is_due(Session *s, int n) {
   if (!interrupt_pending()) return false;
   i->left -= n;
   bool spent = i->raised != RAISED_NOT && i->left <= 0;
-  Raised wanted = s->in_trial || interrupt_count() > 1 || spent ? RAISED_FOR_GOOD : RAISED_ONCE;
+  Raised wanted = s->in_trial || interrupt_count() > 1 || spent ? RAISED_FOR_GOOD
+                                                                : RAISED_ONCE;
   if (wanted <= i->raised) return i->raised == RAISED_FOR_GOOD && spent;
   i->raised = wanted;
   i->left = SAVING_INSTRUCTIONS;
@@ -48,8 +49,8 @@ static bool is_spent(const Session *s) {
   return s->interruption.raised == RAISED_FOR_GOOD && s->interruption.left <= 0;
 }
 
-/* Goes an error on, past who would catch it, and entered the code when so much was raised?
- * Who came later is a handler that cleans up: it catches its own errors. */
+/* Goes an error on, past who would catch it, and entered the code when so much was
+ * raised? Who came later is a handler that cleans up: it catches its own errors. */
 static bool passes(const Session *s, Raised before) {
   return interrupt_pending() && s->interruption.raised == RAISED_FOR_GOOD &&
          (before != RAISED_FOR_GOOD || is_spent(s));
@@ -68,7 +69,7 @@ void forget_interruption(Session *s) {
   s->interruption.raised = RAISED_NOT;
 }
 
-/* -- the guard ------------------------------------------------------------------------ */
+/* -- the guard --------------------------------------------------------------------- */
 
 /* That of the thread `of`; NULL where the script has set none. */
 static ScriptHook *script_hook(lua_State *L, lua_State *of) {
@@ -102,8 +103,8 @@ static int hand_back(lua_State *L) {
 static int call_caught(lua_State *L);
 static int call_handled_by(lua_State *L);
 
-/* Lua calls the message handler of an error that a hook raises with hooks off, where nothing
- * could end it. So an innermost xpcall calls it later. */
+/* Lua calls the message handler of an error that a hook raises with hooks off, where
+ * nothing could end it. So an innermost xpcall calls it later. */
 static void spare_handler(lua_State *L) {
   lua_Debug at;
   for (int level = 0; lua_getstack(L, level, &at); level++) {
@@ -124,7 +125,8 @@ static void push_place(lua_State *L) {
   lua_Debug at;
   for (int level = 0; lua_getstack(L, level, &at); level++) {
     lua_getinfo(L, "Sl", &at);
-    if (at.currentline <= 0 || strncmp(at.short_src, library, sizeof library - 1) == 0) continue;
+    if (at.currentline <= 0 || strncmp(at.short_src, library, sizeof library - 1) == 0)
+      continue;
     lua_pushfstring(L, "%s:%d: ", at.short_src, at.currentline);
     return;
   }
@@ -150,8 +152,8 @@ static void call_script_hook(lua_State *L, lua_Debug *at, ScriptHook *hook, int 
   hook->call(L, at);
 }
 
-/* Count events that fall into a hook of the script's are lost, and may be so for ever: lines
- * are looked at, too. */
+/* Count events that fall into a hook of the script's are lost, and may be so for ever:
+ * lines are looked at, too. */
 static void guard(lua_State *L, lua_Debug *at) {
   Session *s = session(L);
   ScriptHook *hook = script_hook(L, L);
@@ -162,7 +164,8 @@ static void guard(lua_State *L, lua_Debug *at) {
     if (due || (counts && n != HOOK_INSTRUCTIONS)) set_guard(L, hook);
     if (due) raise_interruption(L);
   }
-  if (at->event == LUA_HOOKRET && s->interruption.on_return) s->interruption.on_return(L, at);
+  if (at->event == LUA_HOOKRET && s->interruption.on_return)
+    s->interruption.on_return(L, at);
   call_script_hook(L, at, hook, n);
   if (hook && counts) set_guard(L, script_hook(L, L));
 }
@@ -197,7 +200,7 @@ static int call_original(lua_State *L) {
   return lua_gettop(L);
 }
 
-/* -- what catches errors ---------------------------------------------------------------- */
+/* -- what catches errors ----------------------------------------------------------- */
 
 /* false and the message at the top, unless the error passes. */
 static int give_error(lua_State *L, lua_KContext before) {
@@ -233,7 +236,8 @@ static int end_handled(lua_State *L, int status, lua_KContext before) {
   return give_error(L, before);
 }
 
-/* xpcall(f, handler, ...). Stack: the handler, that of the call (spare_handler), true, f, ... */
+/* xpcall(f, handler, ...). Stack: the handler, that of the call (spare_handler), true,
+ * f, ... */
 static int call_handled_by(lua_State *L) {
   int n = lua_gettop(L);
   lua_KContext before = session(L)->interruption.raised;
@@ -282,8 +286,8 @@ static int resume(lua_State *L) {
   return n + 1;
 }
 
-/* The function that coroutine.wrap gives. An error has the caller's position before it; an
- * interruption stays as it is. */
+/* The function that coroutine.wrap gives. An error has the caller's position before it;
+ * an interruption stays as it is. */
 static int resume_wrapped(lua_State *L) {
   int n;
   lua_State *thread = lua_tothread(L, lua_upvalueindex(1));
@@ -292,10 +296,11 @@ static int resume_wrapped(lua_State *L) {
   int of_thread = lua_status(thread);
   if (of_thread != LUA_OK && of_thread != LUA_YIELD) {
     lua_pop(L, 1);
-    status = lua_resetthread(thread);   /* which calls its <close> handlers */
+    status = lua_resetthread(thread); /* which calls its <close> handlers */
     lua_xmove(thread, L, 1);
   }
-  if (status != LUA_ERRMEM && lua_type(L, -1) == LUA_TSTRING && !is_interruption(L, -1)) {
+  if (status != LUA_ERRMEM && lua_type(L, -1) == LUA_TSTRING &&
+      !is_interruption(L, -1)) {
     luaL_where(L, 1);
     lua_insert(L, -2);
     lua_concat(L, 2);
@@ -333,7 +338,7 @@ static int load_chunk(lua_State *L) {
   return call_telling(L);
 }
 
-/* -- hooks of the script -------------------------------------------------------------- */
+/* -- hooks of the script ----------------------------------------------------------- */
 
 static lua_State *thread_argument(lua_State *L, int *first) {
   bool given = lua_isthread(L, 1);
@@ -387,11 +392,12 @@ static int get_hook(lua_State *L) {
   return n;
 }
 
-/* -- programs --------------------------------------------------------------------------- */
+/* -- programs ---------------------------------------------------------------------- */
 
 /* What os.execute gives of the status. */
 static int give_status(lua_State *L, int status) {
-  if (status != -1 && WIFSIGNALED(status) && WTERMSIG(status) == SIGINT) interrupt_raise();
+  if (status != -1 && WIFSIGNALED(status) && WTERMSIG(status) == SIGINT)
+    interrupt_raise();
   if (status != -1) errno = 0;
   return luaL_execresult(L, status);
 }
@@ -429,10 +435,11 @@ static int open_program(lua_State *L) {
   return n;
 }
 
-/* -- opening ------------------------------------------------------------------------------ */
+/* -- opening ----------------------------------------------------------------------- */
 
 /* module.name = function, with what stood there as its upvalue. */
-static void replace(lua_State *L, const char *module, const char *name, lua_CFunction function) {
+static void replace(lua_State *L, const char *module, const char *name,
+                    lua_CFunction function) {
   lua_getglobal(L, module);
   lua_getfield(L, -1, name);
   lua_pushcclosure(L, function, 1);

@@ -1,17 +1,17 @@
-/* lab.h: experiments in a session: what the bindings of the lab, the worker and the command
- * line share. */
+/* lab.h: experiments in a session: what the bindings of the lab, the worker and the
+ * command line share. */
 #ifndef LUA_LAB_H
 #define LUA_LAB_H
 
 #include "lab/study_link.h"
 #include "lua/core.h"
 
-/* Adds the functions of the lab to the table at the stack's top, which the Lua part of the
- * library gets. */
+/* Adds the functions of the lab to the table at the stack's top, which the Lua part of
+ * the library gets. */
 void add_lab_functions(lua_State *L);
 
-/* internal.study(plan, parts): runs a study, or shows its plan, as the session's options
- * say; the table of its trials. */
+/* internal.study(plan, parts): runs a study, or shows its plan, as the session's
+ * options say; the table of its trials. */
 int lab_study(lua_State *L);
 
 /* internal.is_history(value): is it a table that train.fit gave? nil: no. */
@@ -22,24 +22,27 @@ void describe_trial(const Session *s, Json *meta);
 
 /* A trial of a study, in this session: what it is, and what runs it. */
 typedef struct TrialRun {
-  StoreClaim *claim;         /* NULL: nothing is recorded */
-  const Json *meta;          /* of all trials of the study: files, sources; borrowed */
-  const char *fingerprint;   /* of its code */
-  void (*body)(lua_State *L, void *ctx, Fault *fault);   /* ends in the trial's function */
+  StoreClaim *claim;       /* NULL: nothing is recorded */
+  const Json *meta;        /* of all trials of the study: files, sources; borrowed */
+  const char *fingerprint; /* of its code */
+  void (*body)(lua_State *L, void *ctx,
+               Fault *fault); /* ends in the trial's function */
   void *ctx;
 } TrialRun;
 
-/* Runs it and publishes the claim, or gives it back: all of it, wherever trials run. `fault`:
- * what came before (then L may be NULL, and the body is not called), and why it ended so.
- * `end` becomes what was told, valid while session and fault are. */
+/* Runs it and publishes the claim, or gives it back: all of it, wherever trials run.
+ * `fault`: what came before (then L may be NULL, and the body is not called), and why
+ * it ended so. `end` becomes what was told, valid while session and fault are. */
 JobOutcome trial_run(Session *s, lua_State *L, const TrialRun *run, TrialEnd *end,
                      Fault *fault);
 
-/* A trial begins in this session, in the record (NULL: none is kept). Its results, the hash
- * of its weights and the numbers of nets and fits start as they stood before any trial. */
+/* A trial begins in this session, in the record (NULL: none is kept). Its results, the
+ * hash of its weights and the numbers of nets and fits start as they stood before any
+ * trial. */
 void trial_enter(Session *s, Trial *record);
 
-/* The worker's side of a study: takes jobs from descriptor 3 until there are no more. */
+/* The worker's side of a study: takes jobs from descriptor 3 until there are no
+ * more. */
 typedef struct WorkerOptions {
   const char *runs, *script;
   int threads;
@@ -48,10 +51,11 @@ typedef struct WorkerOptions {
 } WorkerOptions;
 Err worker_run(const WorkerOptions *options, Fault *fault) WARN_UNUSED;
 
-/* -- values between Lua and JSON ----------------------------------------------------- */
+/* -- values between Lua and JSON --------------------------------------------------- */
 
-/* New: the value at `arg`; a table with elements 1 .. n, or marked by internal.list, is a
- * list, any other a map with its keys sorted. NULL and a fault for what JSON cannot hold. */
+/* New: the value at `arg`; a table with elements 1 .. n, or marked by internal.list, is
+ * a list, any other a map with its keys sorted. NULL and a fault for what JSON cannot
+ * hold. */
 Json *json_from_lua(lua_State *L, int arg, Fault *fault);
 void push_json(lua_State *L, const Json *json);
 /* Marks the table at `arg` as a list, also when it is empty. */

@@ -35,13 +35,15 @@ static bool check_key(lua_State *L, int arg, Fault *fault) {
     bytes = utf8_next(at, end, &code);
   }
   if (at == end && strlen(key) == n) return true;
-  fault_set(fault, ERR_VALUE, "a table with the key \"%s\" cannot be written down; allowed: "
-            "UTF-8 without zero bytes", key);
+  fault_set(fault, ERR_VALUE,
+            "a table with the key \"%s\" cannot be written down; allowed: UTF-8 "
+            "without zero bytes",
+            key);
   return false;
 }
 
-/* New: the string keys, sorted; they live as long as the table. NULL and a fault on lack of
- * memory, and for a key that cannot be written. */
+/* New: the string keys, sorted; they live as long as the table. NULL and a fault on
+ * lack of memory, and for a key that cannot be written. */
 static const char **sorted_keys(lua_State *L, int arg, int *n, Fault *fault) {
   int room = 0;
   *n = 0;

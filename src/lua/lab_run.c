@@ -1,7 +1,8 @@
-/* lab_run.c: internal.study: a plan from Lua becomes a study that runs, here or in workers,
- * and comes back as a table of trials.
+/* lab_run.c: internal.study: a plan from Lua becomes a study that runs, here or in
+ * workers, and comes back as a table of trials.
  *
- * All C parts of it stand in one userdata, so that an error raised on the way leaks nothing. */
+ * All C parts of it stand in one userdata, so that an error raised on the way leaks
+ * nothing. */
 #include "lua/lab.h"
 #include "lua/sources.h"
 #include "base/file.h"
@@ -23,7 +24,7 @@
 
 #define STUDY_META "runner.study"
 
-enum { OTHERS_MS = 500 };      /* between two looks at trials that others run */
+enum { OTHERS_MS = 500 }; /* between two looks at trials that others run */
 
 typedef struct StudyBox {
   Study study;
@@ -60,12 +61,13 @@ static Json *part(lua_State *L, const char *name) {
 }
 
 static bool flag_part(lua_State *L, const char *name, bool otherwise) {
-  bool value = lua_getfield(L, PARTS, name) == LUA_TNIL ? otherwise : lua_toboolean(L, -1);
+  bool value = lua_getfield(L, PARTS, name) == LUA_TNIL ? otherwise
+                                                        : lua_toboolean(L, -1);
   lua_pop(L, 1);
   return value;
 }
 
-/* -- opening ------------------------------------------------------------------------- */
+/* -- opening ----------------------------------------------------------------------- */
 
 static bool was_run(const Session *s, const Json *plan) {
   const char *name = "";
@@ -91,13 +93,14 @@ static void open_box(lua_State *L, StudyBox *box) {
   Json *plan = json_from_lua(L, PLAN, &fault);
   if (!plan) raise_plain(L, &fault);
   if (planning && record) record = was_run(s, plan);
-  if (study_open(&box->study, plan, box->seeds, record ? s->runs : NULL, !planning, &fault) ||
+  if (study_open(&box->study, plan, box->seeds, record ? s->runs : NULL, !planning,
+                 &fault) ||
       (record && !planning && crash_repair(&box->study.store, &fault)) ||
       study_look(&box->study, &fault))
     raise_plain(L, &fault);
 }
 
-/* -- code ---------------------------------------------------------------------------- */
+/* -- code -------------------------------------------------------------------------- */
 
 static char *difference(void *ctx, const char *old, const char *now) {
   lua_State *L = ctx;
@@ -127,13 +130,13 @@ static void warn_of_other_script(const Study *study) {
   const char *earlier = "";
   if (!script_is_other(study->plan, study->earlier)) return;
   json_get_text(json_find(study->earlier, "script"), &earlier);
-  err_print("warning: the experiment %s was run from %s before; what this script does not ask "
-            "for no longer belongs to it: name = \"...\" keeps the two apart\n", study->name,
-            earlier);
+  err_print("warning: the experiment %s was run from %s before; what this script does "
+            "not ask for no longer belongs to it: name = \"...\" keeps the two apart\n",
+            study->name, earlier);
 }
 
-/* After parameters were tuned the plan on disk knows no cells, so the new one is written
- * before the question about changed code too. */
+/* After parameters were tuned the plan on disk knows no cells, so the new one is
+ * written before the question about changed code too. */
 static Err prepare_store(lua_State *L, StudyBox *box, Fault *fault) {
   Study *study = &box->study;
   Fault writing = {0};
@@ -141,8 +144,10 @@ static Err prepare_store(lua_State *L, StudyBox *box, Fault *fault) {
   Err err = study_check_code(study, (CodeChoice)session(L)->study.code, box->listings,
                              difference, L, fault);
   if (!err) err = study_check_report(study, fault);
-  if (err && json_find(study->plan, "tuned")) (void)!study_write_plan(study, false, &writing);
-  if (!err) err = study_write_code(study, box->listings, box->files, box->hashes, fault);
+  if (err && json_find(study->plan, "tuned"))
+    (void)!study_write_plan(study, false, &writing);
+  if (!err)
+    err = study_write_code(study, box->listings, box->files, box->hashes, fault);
   return err ? err : study_write_plan(study, box->tuning, fault);
 }
 
@@ -153,7 +158,7 @@ static Err prepare(lua_State *L, StudyBox *box, Fault *fault) {
   return ERR_OK;
 }
 
-/* -- running ------------------------------------------------------------------------- */
+/* -- running ----------------------------------------------------------------------- */
 
 static PoolOptions pool_options(const Session *s, const StudyBox *box) {
   PoolOptions options = {.jobs = s->study.jobs, .threads = s->study.threads,
@@ -162,7 +167,8 @@ static PoolOptions pool_options(const Session *s, const StudyBox *box) {
                          .hello = box->hello, .tuning = box->tuning};
   bool many = pool_share_cores(&options);
   if (many && s->study.jobs && s->study.mode == STUDY_RUN)
-    err_print("warning: --jobs %d: more threads than the %d cores; trials take longer each\n",
+    err_print("warning: --jobs %d: more threads than the %d cores; trials take longer "
+              "each\n",
               options.jobs, par_cores());
   return options;
 }
@@ -191,7 +197,8 @@ static void call_trial(lua_State *L, void *ctx, Fault *fault) {
   lua_entry_end(session(L), &entry);
 }
 
-/* What it printed stands in its logs; here somebody waits for it: all of it, however much. */
+/* What it printed stands in its logs; here somebody waits for it: all of it, however
+ * much. */
 static void show_logs(const char *directory, Voice *voice, Told *told) {
   char buffer[1 << 14];
   Text path = {0};
@@ -210,7 +217,8 @@ static Err run_claimed(lua_State *L, StudyBox *box, int64_t i, StoreClaim *claim
   Study *study = &box->study;
   HereTrial here = {study, &study->trials[i], box->tuning};
   TrialRun run = {.claim = claim, .meta = json_find(box->hello, "meta"),
-                  .fingerprint = study->fingerprints[here.trial->cell], .body = call_trial,
+                  .fingerprint = study->fingerprints[here.trial->cell],
+                  .body = call_trial,
                   .ctx = &here};
   double begin_s = clock_s();
   Fault own = {0};
@@ -242,8 +250,8 @@ static Err run_here(lua_State *L, StudyBox *box, int64_t i, Told *told, Fault *f
   Voice voice = {0};
   bool claimed = false;
   if (!study->stored) return run_claimed(L, box, i, NULL, fault);
-  if (store_claim(&study->store, t->id, study->configs[t->cell], t->seed, &claim, &claimed,
-                  fault))
+  if (store_claim(&study->store, t->id, study->configs[t->cell], t->seed, &claim,
+                  &claimed, fault))
     return fault->code;
   if (!claimed) return look_at_other(study, i, fault);
   char *directory = text_copy(claim.trial.directory);
@@ -255,16 +263,18 @@ static Err run_here(lua_State *L, StudyBox *box, int64_t i, Told *told, Fault *f
   return err;
 }
 
-static Err run_next_here(lua_State *L, StudyBox *box, int64_t i, Told *told, Fault *fault) {
+static Err run_next_here(lua_State *L, StudyBox *box, int64_t i, Told *told,
+                         Fault *fault) {
   const StudyTrial *t = &box->study.trials[i];
   Err err = run_here(L, box, i, told, fault);
   if (err || !session(L)->study.fail_fast || t->state != TRIAL_FAILED) return err;
-  return fault_set(fault, ERR_SCRIPT, "a trial failed, and --fail-fast ends the study: %s",
+  return fault_set(fault, ERR_SCRIPT,
+                   "a trial failed, and --fail-fast ends the study: %s",
                    t->message ? t->message : "");
 }
 
-static Err run_pending_here(lua_State *L, StudyBox *box, StudyProgress *progress, Told *told,
-                            Fault *fault) {
+static Err run_pending_here(lua_State *L, StudyBox *box, StudyProgress *progress,
+                            Told *told, Fault *fault) {
   Err err = ERR_OK;
   for (int64_t i; !err && (i = study_next(&box->study)) >= 0;) {
     err = run_next_here(L, box, i, told, fault);
@@ -275,9 +285,11 @@ static Err run_pending_here(lua_State *L, StudyBox *box, StudyProgress *progress
   return err;
 }
 
-/* Trials that other processes run are waited for, as coordinators of workers do: the end is told
- * with them. *more: some that these left, or that were removed, are to be run. */
-static Err await_others(StudyBox *box, StudyProgress *progress, bool *more, Fault *fault) {
+/* Trials that other processes run are waited for, as coordinators of workers do: the
+ * end is told with them. *more: some that these left, or that were removed, are to be
+ * run. */
+static Err await_others(StudyBox *box, StudyProgress *progress, bool *more,
+                        Fault *fault) {
   Study *study = &box->study;
   int64_t n_others = 0, n_gone = 0;
   for (;;) {
@@ -308,19 +320,19 @@ static Err run_all_here(lua_State *L, StudyBox *box, Fault *fault) {
   for (bool more = true; !err && more;) {
     more = false;
     err = run_pending_here(L, box, &progress, &told, fault);
-    if (!err && box->study.stored)
-      err = await_others(box, &progress, &more, fault);
+    if (!err && box->study.stored) err = await_others(box, &progress, &more, fault);
   }
   study_progress_end(&progress, &box->study);
   s->sources = NULL;
   sources_deinit(&sources);
   told_deinit(&told);
   seed_all(L, (lua_Integer)seed);
-  session_graph(L)->count = s->script_count;   /* the next study's trials begin there, too */
+  session_graph(L)->count =
+      s->script_count; /* the next study's trials begin there, too */
   return err;
 }
 
-/* -- what comes back ----------------------------------------------------------------- */
+/* -- what comes back --------------------------------------------------------------- */
 
 static void push_trial(lua_State *L, const Study *study, const StudyTrial *t) {
   lua_createtable(L, 0, 7);
@@ -355,8 +367,8 @@ static void push_trial(lua_State *L, const Study *study, const StudyTrial *t) {
   }
 }
 
-/* { name, metric, report, trials = { { cell, seed, state, values, ... }, ... } }; other_code of
- * one that other code made is "kept" or "asked". */
+/* { name, metric, report, trials = { { cell, seed, state, values, ... }, ... } };
+ * other_code of one that other code made is "kept" or "asked". */
 static int push_study(lua_State *L, const Study *study) {
   lua_createtable(L, 0, 4);
   lua_pushstring(L, study->name);
@@ -381,8 +393,8 @@ static int end_script(lua_State *L) {
   return lua_error(L);
 }
 
-/* `plan` and `verify` do without a run, and end the script; trials of tuning are taken as
- * they are. */
+/* `plan` and `verify` do without a run, and end the script; trials of tuning are taken
+ * as they are. */
 static int show_or_verify(lua_State *L, StudyBox *box) {
   Session *s = session(L);
   Fault fault = {0};
@@ -399,7 +411,8 @@ static int show_or_verify(lua_State *L, StudyBox *box) {
     return raise_plain(L, &fault);
   box->hello = make_hello(L, box);
   PoolOptions options = pool_options(s, box);
-  if (study_verify(&box->study, &options, s->study.sample, s->study.json, &n_wrong, &fault))
+  if (study_verify(&box->study, &options, s->study.sample, s->study.json, &n_wrong,
+                   &fault))
     return raise_plain(L, &fault);
   s->n_failed = n_wrong;
   return end_script(L);
@@ -431,8 +444,10 @@ int lab_study(lua_State *L) {
   if (prepare(L, box, &fault)) return raise_plain(L, &fault);
   bool workers = s->script && box->study.stored;
   PoolOptions options = pool_options(s, box);
-  if (box->tuning && box->study.n_left) err_print("%s: tuning first\n", box->study.name);
-  Err err = workers ? pool_run(&box->study, &options, &fault) : run_all_here(L, box, &fault);
+  if (box->tuning && box->study.n_left)
+    err_print("%s: tuning first\n", box->study.name);
+  Err err = workers ? pool_run(&box->study, &options, &fault)
+                    : run_all_here(L, box, &fault);
   s->n_failed += box->study.n_failed;
   Fault printing = {0};
   if (report(box, s->study.whole, &printing) && !err) return raise_plain(L, &printing);

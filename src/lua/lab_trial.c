@@ -1,9 +1,10 @@
-/* lab_trial.c: a trial of a study in a session: how it begins, how it ends, what its final
- * weights are.
+/* lab_trial.c: a trial of a study in a session: how it begins, how it ends, what its
+ * final weights are.
  *
- * What must hold: a trial's results are the same in a fresh Lua state as in one in which
- * other trials ran before. So at its begin streams, numbers of nets and fits, results and the
- * hash of weights are put to where the script's own beginning left them. */
+ * What must hold: a trial's results are the same in a fresh Lua state as in one in
+ * which other trials ran before. So at its begin streams, numbers of nets and fits,
+ * results and the hash of weights are put to where the script's own beginning left
+ * them. */
 #include "lua/lab.h"
 #include "lua/checkpoints.h"
 #include "lua/interrupt.h"
@@ -48,7 +49,7 @@ void trial_enter(Session *s, Trial *record) {
   sha256_begin(&s->weights);
 }
 
-/* -- the hash of the final weights --------------------------------------------------- */
+/* -- the hash of the final weights ------------------------------------------------- */
 
 static Err add_variable(Session *s, Variable *v, const char *name, Fault *fault) {
   if (!v->has_value) return ERR_OK;
@@ -62,7 +63,8 @@ static Err add_variable(Session *s, Variable *v, const char *name, Fault *fault)
     int n = snprintf(head, sizeof head, "%s:%s:%lld\n", name ? name : "",
                      dtype_name(t->a.dtype), (long long)tensor_count(t));
     sha256_add(&s->weights, head, n < (int)sizeof head ? (size_t)n : sizeof head - 1);
-    sha256_add(&s->weights, t->a.data, (size_t)tensor_count(t) * dtype_bytes(t->a.dtype));
+    sha256_add(&s->weights, t->a.data,
+               (size_t)tensor_count(t) * dtype_bytes(t->a.dtype));
   }
   graph_scope_end(&s->graph, scope);
   return err;
@@ -78,14 +80,14 @@ Err session_add_variables(Session *s, const StateList *list, Fault *fault) {
 Err session_add_net(Session *s, Layer *net, Fault *fault) {
   StateList list;
   if (layer_state(net, &list, fault)) return fault->code;
-  interrupt_hold();   /* a signal that comes now finds a trial that is done */
+  interrupt_hold(); /* a signal that comes now finds a trial that is done */
   Err err = session_add_variables(s, &list, fault);
   interrupt_release();
   state_deinit(&list);
   return err;
 }
 
-/* -- the end ------------------------------------------------------------------------- */
+/* -- the end ----------------------------------------------------------------------- */
 
 /* What is held in memory of checkpoints is for the next attempt. */
 static JobOutcome give_back(Session *s, StoreClaim *claim, const Fault *fault,
@@ -107,21 +109,25 @@ static Err publish(StoreClaim *claim, const TrialEnd *end, Fault *fault) {
   return err;
 }
 
-/* Once asked to stop, a trial is interrupted, whatever its function made of that: what it
- * returned may be of a fit that was cut off. */
+/* Once asked to stop, a trial is interrupted, whatever its function made of that: what
+ * it returned may be of a fit that was cut off. */
 static void check_interrupted(Fault *fault) {
-  if (!interrupt_pending() || fault->code == ERR_INTERRUPT || fault->code == ERR_STORAGE) return;
+  if (!interrupt_pending() || fault->code == ERR_INTERRUPT ||
+      fault->code == ERR_STORAGE)
+    return;
   fault_clear(fault);
   fault_set(fault, ERR_INTERRUPT, "interrupted");
 }
 
-static JobOutcome trial_leave(Session *s, StoreClaim *claim, Fault *fault, TrialEnd *end) {
+static JobOutcome trial_leave(Session *s, StoreClaim *claim, Fault *fault,
+                              TrialEnd *end) {
   static const char no_experiment[] = "the script ended without its experiment";
   s->study_record = NULL;
   s->quiet = s->in_trial = false;
   check_interrupted(fault);
   end_interrupted_trial(s);
-  if (!fault->code && !s->trial_begun) fault_set(fault, ERR_SCRIPT, "%s", no_experiment);
+  if (!fault->code && !s->trial_begun)
+    fault_set(fault, ERR_SCRIPT, "%s", no_experiment);
   sha256_end(&s->weights, s->weights_text);
   *end = trial_end_of(fault, s->results);
   end->rows = s->rows;
@@ -132,7 +138,7 @@ static JobOutcome trial_leave(Session *s, StoreClaim *claim, Fault *fault, Trial
   else if (fault->code == ERR_STORAGE && claim)
     outcome = give_back(s, claim, fault, JOB_STORAGE);
   else if (claim && publish(claim, end, &storage)) {
-    *fault = storage;        /* for lack of memory it is the trial that is to blame */
+    *fault = storage; /* for lack of memory it is the trial that is to blame */
     outcome = give_back(s, claim, fault,
                         storage.code == ERR_MEMORY ? JOB_STOPPED : JOB_STORAGE);
   }
@@ -141,12 +147,13 @@ static JobOutcome trial_leave(Session *s, StoreClaim *claim, Fault *fault, Trial
   return outcome;
 }
 
-/* -- the whole ----------------------------------------------------------------------- */
+/* -- the whole --------------------------------------------------------------------- */
 
 static Err open_record(const Session *s, const TrialRun *run, Fault *fault) {
   Trial *record = &run->claim->trial;
   describe_trial(s, record->meta);
-  for (void *it = run->meta ? json_first(run->meta) : NULL; it; it = json_next(run->meta, it))
+  for (void *it = run->meta ? json_first(run->meta) : NULL; it;
+       it = json_next(run->meta, it))
     json_put(record->meta, json_key(it), json_share(json_value(it)));
   json_put_text(record->meta, "fingerprint", run->fingerprint);
   return fault->code ? fault->code : trial_open(record, fault);
@@ -159,7 +166,7 @@ JobOutcome trial_run(Session *s, lua_State *L, const TrialRun *run, TrialEnd *en
   trial_enter(s, claim ? &claim->trial : NULL);
   if (claim) (void)!open_record(s, run, fault);
   if (!fault->code) run->body(L, run->ctx, fault);
-  if (L && fault->code) lua_gc(L, LUA_GCCOLLECT);   /* what it held may be all memory */
+  if (L && fault->code) lua_gc(L, LUA_GCCOLLECT); /* what it held may be all memory */
   if (claim && s->sources) sources_note(s->sources, claim->trial.meta);
   return trial_leave(s, claim, fault, end);
 }

@@ -1,9 +1,10 @@
 /* monitor.c: what a person sees of a fit.
  *
- * On a terminal one line is drawn anew for the whole fit: a bar of the epoch, the running loss,
- * what the last epoch measured, the time left; at the end the line of the last epoch stands.
- * Elsewhere a line per epoch, and in a long one a line per 30 s. With `verbose = n` every n-th
- * epoch has a line that stays, on a terminal too. All of it goes to stderr. */
+ * On a terminal one line is drawn anew for the whole fit: a bar of the epoch, the
+ * running loss, what the last epoch measured, the time left; at the end the line of the
+ * last epoch stands. Elsewhere a line per epoch, and in a long one a line per 30 s.
+ * With `verbose = n` every n-th epoch has a line that stays, on a terminal too. All of
+ * it goes to stderr. */
 #include "lua/session.h"
 #include "base/out.h"
 #include "base/sys.h"
@@ -29,7 +30,8 @@ static Err show_begin(void *self, FitRun *run, Fault *fault) {
   (void)fault;
   s->last_drawn_s = out_progress_on() ? 0 : clock_s();
   if (!silent(s, run))
-    err_print("training on %lld, validating on %lld, %lld iterations per epoch of %lld\n",
+    err_print("training on %lld, validating on %lld, %lld iterations per epoch of "
+              "%lld\n",
               (long long)run->n_train, (long long)run->n_validation,
               (long long)run->n_batches, (long long)run->fit->batch_size);
   return ERR_OK;
@@ -37,7 +39,8 @@ static Err show_begin(void *self, FitRun *run, Fault *fault) {
 
 /* Columns that the line shows under another form, or not at all. */
 static bool shown_apart(const char *name) {
-  return strcmp(name, "epoch") == 0 || strcmp(name, "time_s") == 0 || strcmp(name, "lr") == 0;
+  return strcmp(name, "epoch") == 0 || strcmp(name, "time_s") == 0 ||
+         strcmp(name, "lr") == 0;
 }
 
 /* What the last epoch measured; `loss`: the training loss too. */
@@ -64,7 +67,8 @@ static double seconds_left(const FitRun *run, double now) {
 static void add_progress(Text *line, const FitRun *run, double now) {
   char bar[BAR_CELLS + 1], loss[32];
   int filled = (int)(BAR_CELLS * run->batch / run->n_batches);
-  for (int i = 0; i < BAR_CELLS; i++) bar[i] = i < filled ? '=' : i == filled ? '>' : ' ';
+  for (int i = 0; i < BAR_CELLS; i++)
+    bar[i] = i < filled ? '=' : i == filled ? '>' : ' ';
   bar[BAR_CELLS] = 0;
   text_addf(line, "epoch %lld/%lld [%s]  loss %s", (long long)run->epoch,
             (long long)run->fit->epochs, bar, text_measure(loss, run->loss));
@@ -75,7 +79,8 @@ static void add_progress(Text *line, const FitRun *run, double now) {
 static Err show_batch(void *self, FitRun *run, Fault *fault) {
   Session *s = self;
   (void)fault;
-  if (silent(s, run)) return ERR_OK; /* before anything is asked: this is done for every batch */
+  if (silent(s, run))
+    return ERR_OK; /* before anything is asked: this is done for every batch */
   double now = clock_s(), since_s = now - s->last_drawn_s;
   if (since_s < redraw_s) return ERR_OK;
   bool draws = out_progress_on();
@@ -109,8 +114,8 @@ static void print_last(const FitRun *run) {
   if (epoch && !has_line(run, epoch)) print_epoch(run);
 }
 
-/* How the loss of that epoch went astray, into `out`; false: it did not. In the first epoch it
- * is held against that of the first step. */
+/* How the loss of that epoch went astray, into `out`; false: it did not. In the first
+ * epoch it is held against that of the first step. */
 static bool went_astray(const FitRun *run, int64_t row, Text *out) {
   static const char *const losses[] = {"loss", "val_loss"};
   enum { FAR = 1000 };
@@ -119,8 +124,10 @@ static bool went_astray(const FitRun *run, int64_t row, Text *out) {
   double loss = history_get(h, "loss", row);
   char number[32];
   for (int i = 0; i < 2; i++) {
-    if (history_find(h, losses[i]) < 0 || isfinite(history_get(h, losses[i], row))) continue;
-    text_addf(out, "%s is %s", losses[i], text_measure(number, history_get(h, losses[i], row)));
+    if (history_find(h, losses[i]) < 0 || isfinite(history_get(h, losses[i], row)))
+      continue;
+    text_addf(out, "%s is %s", losses[i],
+              text_measure(number, history_get(h, losses[i], row)));
     return true;
   }
   if (!(first != 0 && loss >= FAR * fabs(first))) return false;
@@ -134,7 +141,8 @@ static void warn_of_loss(const Session *s, const FitRun *run) {
   Text now = {0}, before = {0};
   int64_t last = run->history->n_rows - 1;
   bool astray = !s->quiet && went_astray(run, last, &now);
-  for (int64_t row = 0; astray && row < last; row++) astray = !went_astray(run, row, &before);
+  for (int64_t row = 0; astray && row < last; row++)
+    astray = !went_astray(run, row, &before);
   if (astray && !now.failed)
     err_print("warning: epoch %lld: %s; is the learning rate too large?\n",
               (long long)run->epoch, now.data);

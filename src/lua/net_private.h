@@ -6,11 +6,11 @@
 
 /* net:evaluate(set, options) -> table of measures; in bind_evaluate.c. */
 int net_evaluate(lua_State *L);
-extern const Kind evaluation_kind;       /* of its options */
+extern const Kind evaluation_kind; /* of its options */
 extern const FamilyBinding evaluation_binding;
 
-/* A value that is no layer as one: an activation, as nn.relu() gives it, or a table with
- * `forward` (bind_layer.c). NULL and a fault otherwise; raises nothing. */
+/* A value that is no layer as one: an activation, as nn.relu() gives it, or a table
+ * with `forward` (bind_layer.c). NULL and a fault otherwise; raises nothing. */
 Object *layer_from_value(lua_State *L, int arg, Fault *fault);
 
 #endif

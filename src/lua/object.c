@@ -1,7 +1,7 @@
 /* object.c: families of records as Lua modules: constructors, options, fields.
  *
- * An object is a userdata that holds one reference. Its fields are its options: reading one
- * gives its value, setting one is checked as in the constructor. */
+ * An object is a userdata that holds one reference. Its fields are its options: reading
+ * one gives its value, setting one is checked as in the constructor. */
 #include "lua/core.h"
 #include "lua/reflect.h"
 #include "base/text.h"
@@ -34,7 +34,7 @@ static void meta_name(char *buffer, size_t n_bytes, const Family *family) {
   snprintf(buffer, n_bytes, "runner.%s", family->name);
 }
 
-/* -- things of upper floors ----------------------------------------------------------- */
+/* -- things of upper floors -------------------------------------------------------- */
 
 void register_ref(lua_State *L, const RefBinding *binding) {
   lua_pushlightuserdata(L, (void *)binding);
@@ -48,11 +48,11 @@ static const RefBinding *find_ref(lua_State *L, const RefType *type) {
   return binding;
 }
 
-/* -- objects as userdata ------------------------------------------------------------- */
+/* -- objects as userdata ----------------------------------------------------------- */
 
 typedef struct Box {
-  const void *key;       /* the family: see to_userdata; NULL once collected */
-  Object *object;        /* retained */
+  const void *key; /* the family: see to_userdata; NULL once collected */
+  Object *object;  /* retained */
 } Box;
 
 void push_object(lua_State *L, Object *object) {
@@ -84,9 +84,11 @@ static int object_gc(lua_State *L) {
   return 0;
 }
 
-static Object *self_object(lua_State *L) { return ((Box *)lua_touserdata(L, 1))->object; }
+static Object *self_object(lua_State *L) {
+  return ((Box *)lua_touserdata(L, 1))->object;
+}
 
-/* -- fields -------------------------------------------------------------------------- */
+/* -- fields ------------------------------------------------------------------------ */
 
 static void push_ref(lua_State *L, const Value *value) {
   const RefBinding *binding = find_ref(L, value->ref_type);
@@ -151,14 +153,17 @@ static int no_field(lua_State *L, const Object *o, const FamilyBinding *binding,
   int n = 0;
   kind_label(o->kind, label, sizeof label);
   if (write)
-    return luaL_error(L, "%s has no field or method \"%s\"; write %s", label, name, write);
+    return luaL_error(L, "%s has no field or method \"%s\"; write %s", label, name,
+                      write);
   for (const Option *opt = o->kind->options; opt && opt->name && n < NAMES; opt++)
     names[n++] = opt->name;
   for (const Function *m = binding->methods; m && m->name && n < NAMES; m++)
     if (m->usage) names[n++] = m->name;
   const char *nearest = text_nearest(name, names, n);
-  return luaL_error(L, nearest ? "%s has no field or method \"%s\"; did you mean \"%s\"?"
-                               : "%s has no field or method \"%s\"", label, name, nearest);
+  return luaL_error(L,
+                    nearest ? "%s has no field or method \"%s\"; did you mean \"%s\"?"
+                            : "%s has no field or method \"%s\"",
+                    label, name, nearest);
 }
 
 /* upvalues: 1 the table of methods, 2 the binding. */
@@ -177,7 +182,8 @@ static int object_index(lua_State *L) {
   return no_field(L, o, binding, luaL_tolstring(L, 2, NULL));
 }
 
-static Err set_option(lua_State *L, int arg, Object *o, const Option *opt, Fault *fault);
+static Err set_option(lua_State *L, int arg, Object *o, const Option *opt,
+                      Fault *fault);
 
 /* What its kind's check refuses has changed nothing. */
 static int object_newindex(lua_State *L) {
@@ -193,8 +199,8 @@ static int object_newindex(lua_State *L) {
   return raise_fault(L, &fault);
 }
 
-/* nn.Dense { units = 64, bias = true, ... }. Data sources that read the same are the same:
- * a worker keeps them by this text (bind_data.c). */
+/* nn.Dense { units = 64, bias = true, ... }. Data sources that read the same are the
+ * same: a worker keeps them by this text (bind_data.c). */
 static int object_tostring(lua_State *L) {
   Text text = {0};
   object_add_text(&text, self_object(L));
@@ -211,7 +217,7 @@ const char *argument_text(lua_State *L, int arg) {
   return lua_pushfstring(L, "%s %s", strchr("aeiou", *name) ? "an" : "a", name);
 }
 
-/* -- options from Lua values --------------------------------------------------------- */
+/* -- options from Lua values ------------------------------------------------------- */
 
 static void given_at(lua_State *L, int arg, Given *out);
 
@@ -247,7 +253,8 @@ static void *ref_of(const Given *given, const RefType *type, Fault *fault) {
 static void given_at(lua_State *L, int arg, Given *out) {
   static const GivenSource source = {item_of, item_done, object_of, call_of, ref_of};
   Value *v = &out->value;
-  *out = (Given){.value.kind = VALUE_OTHER, .what = luaL_typename(L, arg), .source = &source,
+  *out = (Given){.value.kind = VALUE_OTHER, .what = luaL_typename(L, arg),
+                 .source = &source,
                  .context = L, .at = lua_absindex(L, arg)};
   switch (lua_type(L, arg)) {
   case LUA_TNIL: v->kind = VALUE_NIL; break;
@@ -281,14 +288,16 @@ static bool is_list(lua_State *L, int arg) {
   return lua_type(L, arg) == LUA_TTABLE && lua_rawlen(L, arg) > 0;
 }
 
-static Err set_option(lua_State *L, int arg, Object *o, const Option *opt, Fault *fault) {
+static Err set_option(lua_State *L, int arg, Object *o, const Option *opt,
+                      Fault *fault) {
   Given given;
   given_at(L, arg, &given);
   return option_set(o, opt, &given, fault);
 }
 
 /* The same of a table that is one of the option's family, not a list of such. */
-static Err set_whole(lua_State *L, int arg, Object *o, const Option *opt, Fault *fault) {
+static Err set_whole(lua_State *L, int arg, Object *o, const Option *opt,
+                     Fault *fault) {
   Given given;
   given_at(L, arg, &given);
   given.value.kind = VALUE_OTHER;
@@ -302,8 +311,8 @@ static bool is_one_of(lua_State *L, int arg, const Family *family) {
   return object != NULL;
 }
 
-/* A name in a list would be lost without a word, unless the table is itself one of the list's
- * family: { f, name = "x" }, or a callback in Lua. */
+/* A name in a list would be lost without a word, unless the table is itself one of the
+ * list's family: { f, name = "x" }, or a callback in Lua. */
 static bool has_names(lua_State *L, int arg) {
   bool found = false;
   if (lua_type(L, arg) != LUA_TTABLE) return false;
@@ -316,7 +325,8 @@ static bool has_names(lua_State *L, int arg) {
   return found;
 }
 
-/* The option of that name; a fault that says what is written instead, or the nearest. */
+/* The option of that name; a fault that says what is written instead, or the
+ * nearest. */
 static const Option *find_option(lua_State *L, const Kind *kind, const char *name,
                                  Fault *fault) {
   const FamilyBinding *binding = find_binding(L, kind->family);
@@ -328,8 +338,8 @@ static const Option *find_option(lua_State *L, const Kind *kind, const char *nam
   return NULL;
 }
 
-/* The option with the name on the stack at -2, set to the value at -1. Given twice, once
- * by an alias, is a fault: pairs() would decide which value counts. */
+/* The option with the name on the stack at -2, set to the value at -1. Given twice,
+ * once by an alias, is a fault: pairs() would decide which value counts. */
 static Err set_by_name(lua_State *L, Object *object, bool *given, Fault *fault) {
   const char *name = lua_tostring(L, -2);
   const Option *opt = find_option(L, object->kind, name, fault);
@@ -363,7 +373,8 @@ Err set_options(lua_State *L, int arg, Object *object, bool list_allowed, bool *
       err = set_by_name(L, object, given, fault);
     } else if (!list_allowed) {
       char label[96];
-      err = fault_set(fault, ERR_VALUE, "%s: options are given by name, as in { name = value }",
+      err = fault_set(fault, ERR_VALUE,
+                      "%s: options are given by name, as in { name = value }",
                       kind_label(object->kind, label, sizeof label));
     }
     lua_pop(L, 1);
@@ -375,12 +386,14 @@ Err set_options(lua_State *L, int arg, Object *object, bool list_allowed, bool *
   return ERR_OK;
 }
 
-/* -- objects from Lua values --------------------------------------------------------- */
+/* -- objects from Lua values ------------------------------------------------------- */
 
 /* An object of the family's from_function kind, of the function at `arg`. */
-static Object *object_from_function(lua_State *L, int arg, const Kind *kind, Fault *fault) {
+static Object *object_from_function(lua_State *L, int arg, const Kind *kind,
+                                    Fault *fault) {
   Object *o = object_new(kind, fault);
-  if (o && !set_option(L, arg, o, option_at(kind, 1), fault) && !object_ready(o, NULL, fault))
+  if (o && !set_option(L, arg, o, option_at(kind, 1), fault) &&
+      !object_ready(o, NULL, fault))
     return o;
   object_release(o);
   return NULL;
@@ -397,8 +410,8 @@ static Object *convert(lua_State *L, const FamilyBinding *binding, Object *other
   return object;
 }
 
-static Object *object_from_name(lua_State *L, const FamilyBinding *binding, const char *name,
-                                Fault *fault) {
+static Object *object_from_name(lua_State *L, const FamilyBinding *binding,
+                                const char *name, Fault *fault) {
   const Family *family = binding->family, *also = binding->also;
   if (!also || family_find(family, name, NULL)) return family_make(family, name, fault);
   if (family_find(also, name, NULL))
@@ -426,7 +439,8 @@ static Object *object_from_constructor(lua_State *L, const FamilyBinding *bindin
 }
 
 /* { f, per = "step" }, { "cosine", steps = 10 }: a function or name, and options. */
-static Object *object_from_list(lua_State *L, int arg, const Family *family, Fault *fault) {
+static Object *object_from_list(lua_State *L, int arg, const Family *family,
+                                Fault *fault) {
   int type = lua_rawgeti(L, arg, 1);
   bool given[MAX_OPTIONS] = {0};
   Object *o = NULL;
@@ -457,7 +471,8 @@ Object *object_from_lua(lua_State *L, int arg, const Family *family, Fault *faul
   arg = lua_absindex(L, arg);
   int type = lua_type(L, arg);
   const Kind *kind = function_kind(L, arg);
-  if (type == LUA_TSTRING) return object_from_name(L, binding, lua_tostring(L, arg), fault);
+  if (type == LUA_TSTRING)
+    return object_from_name(L, binding, lua_tostring(L, arg), fault);
   if (kind) return object_from_constructor(L, binding, kind, fault);
   if (type == LUA_TFUNCTION && family->from_function)
     return object_from_function(L, arg, family->from_function, fault);
@@ -470,8 +485,8 @@ Object *object_from_lua(lua_State *L, int arg, const Family *family, Fault *faul
   return NULL;
 }
 
-/* nn.Sequential(a, b, { options }): the arguments from `first` on, but for the options, as one
- * list in place of the first; the others are taken away. */
+/* nn.Sequential(a, b, { options }): the arguments from `first` on, but for the options,
+ * as one list in place of the first; the others are taken away. */
 static void gather_list(lua_State *L, int first, const Family *family) {
   int last = lua_gettop(L);
   if (lua_type(L, last) == LUA_TTABLE && !is_one_of(L, last, family)) last--;
@@ -484,7 +499,8 @@ static void gather_list(lua_State *L, int first, const Family *family) {
   for (int i = last; i > first; i--) lua_remove(L, i);
 }
 
-/* The option that a text without a name was meant for, as the "relu" of nn.Dense(3, "relu"). */
+/* The option that a text without a name was meant for, as the "relu" of nn.Dense(3,
+ * "relu"). */
 static const Option *meant_option(lua_State *L, int arg, const Kind *kind) {
   const char *text = lua_type(L, arg) == LUA_TSTRING ? lua_tostring(L, arg) : NULL;
   for (const Option *opt = kind->options; text && opt && opt->name; opt++)
@@ -493,12 +509,14 @@ static const Option *meant_option(lua_State *L, int arg, const Kind *kind) {
 }
 
 /* The fault of argument `position`, which is none. */
-static Err refuse_argument(lua_State *L, int arg, int position, const Kind *kind, Fault *fault) {
+static Err refuse_argument(lua_State *L, int arg, int position, const Kind *kind,
+                           Fault *fault) {
   const Option *meant = meant_option(L, arg, kind);
   const FamilyBinding *binding = find_binding(L, kind->family);
   const char *elsewhere = binding && !meant ? binding->elsewhere : NULL;
   char label[96];
-  fault_set(fault, ERR_VALUE, "%s: argument %d is a %s; allowed: a table of options%s%s",
+  fault_set(fault, ERR_VALUE,
+            "%s: argument %d is a %s; allowed: a table of options%s%s",
             kind_label(kind, label, sizeof label), position, luaL_typename(L, arg),
             elsewhere ? "; " : "", elsewhere ? elsewhere : "");
   if (meant)
@@ -506,8 +524,8 @@ static Err refuse_argument(lua_State *L, int arg, int position, const Kind *kind
   return fault->code;
 }
 
-/* Positional arguments from `first` on, nil for one that is left out; the index after the last
- * one taken into *next. */
+/* Positional arguments from `first` on, nil for one that is left out; the index after
+ * the last one taken into *next. */
 static Err take_positional(lua_State *L, int first, Object *o, bool *given, int *next,
                            Fault *fault) {
   for (int position = 1; first <= lua_gettop(L); position++, first++) {
@@ -520,10 +538,12 @@ static Err take_positional(lua_State *L, int first, Object *o, bool *given, int 
     bool gathers = option_type(opt)->gathers;
     if (gathers && !is_list(L, first)) gather_list(L, first, opt->family);
     if (set_option(L, first, o, opt, fault)) {
-      /* Neither a number out of its range nor what is wrong in a layer that is given. */
+      /* Neither a number out of its range nor what is wrong in a layer that is
+       * given. */
       bool meant = lua_type(L, first) == LUA_TNUMBER || opt->family;
       const FamilyBinding *binding = meant ? NULL : find_binding(L, o->kind->family);
-      if (binding && binding->elsewhere) fault_suffix(fault, "; %s", binding->elsewhere);
+      if (binding && binding->elsewhere)
+        fault_suffix(fault, "; %s", binding->elsewhere);
       return fault->code;
     }
     given[opt - o->kind->options] = true;
@@ -545,7 +565,8 @@ static Err take_arguments(lua_State *L, int first, Object *o, Fault *fault) {
     if (set_options(L, next, o, false, given, fault)) return fault->code;
     next++;
   }
-  if (next <= lua_gettop(L)) return refuse_argument(L, next, next - first + 1, o->kind, fault);
+  if (next <= lua_gettop(L))
+    return refuse_argument(L, next, next - first + 1, o->kind, fault);
   return object_ready(o, given, fault);
 }
 
@@ -559,7 +580,7 @@ Object *object_from_args(lua_State *L, int first, const Kind *kind) {
   return NULL;
 }
 
-/* -- modules ------------------------------------------------------------------------- */
+/* -- modules ----------------------------------------------------------------------- */
 
 /* upvalue 1: the kind. */
 static int construct(lua_State *L) {
@@ -569,7 +590,8 @@ static int construct(lua_State *L) {
   return 1;
 }
 
-static void add_constructors(lua_State *L, const Kind *kind, lua_CFunction constructor) {
+static void add_constructors(lua_State *L, const Kind *kind,
+                             lua_CFunction constructor) {
   note_record(L, RECORD_KIND, kind);
   lua_pushlightuserdata(L, (void *)kind);
   lua_pushcclosure(L, constructor, 1);

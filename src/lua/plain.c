@@ -6,14 +6,14 @@
  *   table  '{' (key value)* '}'
  *   tensor 't' its number, from 1; it stands in the checkpoint as <part>.<number>
  *
- * Tables are copied as trees: one that is met twice becomes two, one that holds itself is an
- * error. Metatables are left out. */
+ * Tables are copied as trees: one that is met twice becomes two, one that holds itself
+ * is an error. Metatables are left out. */
 #include "lua/checkpoints.h"
 #include <string.h>
 
 enum { DEEPEST = 100 };
 
-/* -- saving -------------------------------------------------------------------------- */
+/* -- saving ------------------------------------------------------------------------ */
 
 typedef struct Writer {
   lua_State *L;
@@ -69,7 +69,8 @@ static void put_value(Writer *w, int depth);
 static void put_table(Writer *w, int depth) {
   lua_State *L = w->L;
   if (depth == DEEPEST)
-    luaL_error(L, "what is to be kept nests deeper than %d tables; does one hold itself?",
+    luaL_error(L,
+               "what is to be kept nests deeper than %d tables; does one hold itself?",
                DEEPEST);
   luaL_checkstack(L, 6, "tables nest too deep");
   put_tag(w, '{');
@@ -105,8 +106,10 @@ static void put_value(Writer *w, int depth) {
     return;
   }
   const char *type = luaL_typename(L, -1);
-  luaL_error(L, "%s: a %s cannot be kept; allowed: booleans, numbers, strings, tensors, and "
-                "tables of those", place(L, depth), type);
+  luaL_error(L,
+             "%s: a %s cannot be kept; allowed: booleans, numbers, strings, tensors, "
+             "and tables of those",
+             place(L, depth), type);
 }
 
 void plain_save(lua_State *L, int arg, Checkpoint *c, const char *part, Text *bytes) {
@@ -119,7 +122,7 @@ void plain_save(lua_State *L, int arg, Checkpoint *c, const char *part, Text *by
     raise_fault(L, &fault);
 }
 
-/* -- reading ------------------------------------------------------------------------- */
+/* -- reading ----------------------------------------------------------------------- */
 
 typedef struct Reader {
   lua_State *L;

@@ -1,5 +1,6 @@
-/* reflect.c: the records of ops, kinds and functions as Lua tables. Nothing is said here
- * that a record says: this file only knows how the parts of a record are called. */
+/* reflect.c: the records of ops, kinds and functions as Lua tables. Nothing is said
+ * here that a record says: this file only knows how the parts of a record are
+ * called. */
 #include "lua/reflect.h"
 #include "graph/op.h"
 #include <dirent.h>
@@ -47,7 +48,7 @@ static int sort_of(lua_State *L, const void *record) {
   return sort;
 }
 
-/* -- parts of a record ----------------------------------------------------------------- */
+/* -- parts of a record ------------------------------------------------------------- */
 
 static void set_text(lua_State *L, const char *field, const char *text) {
   if (!text) return;
@@ -111,14 +112,16 @@ static const char *attr_allowed(const OpAttr *attr, char *buffer, size_t n_bytes
   case ATTR_INT:
   case ATTR_REAL:
     snprintf(buffer, n_bytes, ranged ? "%s from %g to %g" : "%s",
-             attr->kind == ATTR_INT ? "a whole number" : "a number", attr->lo, attr->hi);
+             attr->kind == ATTR_INT ? "a whole number" : "a number", attr->lo,
+             attr->hi);
     return buffer;
   case ATTR_BOOL: return "true or false";
   case ATTR_AXIS: return "an axis: 1, 2, ... or -1 for the last";
   case ATTR_AXES: return "an axis or a list of axes";
   case ATTR_PERM: return "every axis once, in the new order";
   case ATTR_SHAPE: return "sizes, or a list of them";
-  case ATTR_RANGES: return "for each axis: a position, {first, last, step}, or nil: all";
+  case ATTR_RANGES:
+    return "for each axis: a position, {first, last, step}, or nil: all";
   case ATTR_PADS: return "for each axis: a number, or {before, after}";
   case ATTR_DTYPE: return "\"real\", \"int32\" or \"uint8\"";
   default: return NULL;
@@ -179,7 +182,7 @@ static void set_op_usage(lua_State *L, const Op *op) {
   lua_setfield(L, -2, "usage");
 }
 
-/* -- records ----------------------------------------------------------------------------- */
+/* -- records ----------------------------------------------------------------------- */
 
 static void push_kind(lua_State *L, const Kind *kind) {
   char label[96];
@@ -273,7 +276,7 @@ static int records(lua_State *L) {
   return 1;
 }
 
-/* -- members ----------------------------------------------------------------------------- */
+/* -- members ----------------------------------------------------------------------- */
 
 /* Adds `name` to the list at `list`. */
 static void add_name(lua_State *L, int list, const char *name) {
@@ -288,7 +291,8 @@ static void add_keys(lua_State *L, int list) {
     if (lua_type(L, -2) == LUA_TSTRING) add_name(L, list, lua_tostring(L, -2));
 }
 
-/* Methods stand in upvalue 1 of __index, or in that of the function that stands there. */
+/* Methods stand in upvalue 1 of __index, or in that of the function that stands
+ * there. */
 static void add_methods(lua_State *L, int list) {
   lua_getfield(L, -1, "__index");
   while (lua_iscfunction(L, -1) && lua_getupvalue(L, -1, 1)) lua_remove(L, -2);
@@ -317,7 +321,7 @@ static int members(lua_State *L) {
   return 2;
 }
 
-/* -- files -------------------------------------------------------------------------------- */
+/* -- files ------------------------------------------------------------------------- */
 
 static bool is_directory(const char *directory, const char *name) {
   char path[4096];

@@ -1,8 +1,8 @@
 /* session.c: a Lua state with the library in it.
  *
- * The library's names (modules.def and what lua/lib returns) live in a table behind _G, so
- * that they can be read but not assigned. Scripts run with strict globals: reading or
- * assigning a name that nobody declared is an error. */
+ * The library's names (modules.def and what lua/lib returns) live in a table behind _G,
+ * so that they can be read but not assigned. Scripts run with strict globals: reading
+ * or assigning a name that nobody declared is an error. */
 #include "lua/lab.h"
 #include "lua/checkpoints.h"
 #include "lua/interrupt.h"
@@ -16,11 +16,11 @@
 
 /* Registry: the table of the library's names; that of the functions which C calls. */
 static const char names_key = 0, hooks_key = 0;
-/* Registry: the globals of code typed at the prompt; those of the library's Lua part; the
- * state of math.random. */
+/* Registry: the globals of code typed at the prompt; those of the library's Lua part;
+ * the state of math.random. */
 static const char prompt_key = 0, private_key = 0, random_key = 0;
 
-/* -- strict globals ------------------------------------------------------------------ */
+/* -- strict globals ---------------------------------------------------------------- */
 
 enum { MAX_NAMES = 1024 };
 
@@ -29,13 +29,14 @@ static int add_names(lua_State *L, int at, const char **names, int n) {
   lua_pushnil(L);
   while (lua_next(L, at)) {
     lua_pop(L, 1);
-    if (lua_type(L, -1) == LUA_TSTRING && n < MAX_NAMES) names[n++] = lua_tostring(L, -1);
+    if (lua_type(L, -1) == LUA_TSTRING && n < MAX_NAMES)
+      names[n++] = lua_tostring(L, -1);
   }
   return n;
 }
 
-/* The nearest name in the library, _G or what was declared at the prompt, or NULL. Leaves
- * what it found on the stack. */
+/* The nearest name in the library, _G or what was declared at the prompt, or NULL.
+ * Leaves what it found on the stack. */
 static const char *nearest_name(lua_State *L, const char *name) {
   const char *names[MAX_NAMES];
   int n = 0, top = lua_gettop(L);
@@ -53,8 +54,10 @@ static int read_global(lua_State *L) {
   if (lua_rawget(L, -2) != LUA_TNIL) return 1;
   const char *name = luaL_tolstring(L, 2, NULL);
   const char *nearest = nearest_name(L, name);
-  return luaL_error(L, nearest ? "undeclared global \"%s\"; did you mean \"%s\"?"
-                               : "undeclared global \"%s\"", name, nearest);
+  return luaL_error(L,
+                    nearest ? "undeclared global \"%s\"; did you mean \"%s\"?"
+                            : "undeclared global \"%s\"",
+                    name, nearest);
 }
 
 /* Is the name at stack index 2 one of the library? */
@@ -68,9 +71,11 @@ static bool is_library_name(lua_State *L) {
 
 static int write_global(lua_State *L) {
   const char *name = luaL_tolstring(L, 2, NULL);
-  return luaL_error(L, is_library_name(L) ? "\"%s\" is the library's and cannot be assigned; write "
-                                 "`local %s = ...`"
-                               : "assigning undeclared global \"%s\"; write `local %s = ...`",
+  return luaL_error(L,
+                    is_library_name(L)
+                        ? "\"%s\" is the library's and cannot be assigned; write "
+                          "`local %s = ...`"
+                        : "assigning undeclared global \"%s\"; write `local %s = ...`",
                     name, name);
 }
 
@@ -110,7 +115,7 @@ void push_prompt_globals(lua_State *L) {
   lua_setmetatable(L, -2);
 }
 
-/* -- output through one door, so that it lands in the record ------------------------- */
+/* -- output through one door, so that it lands in the record ----------------------- */
 
 /* Pushes the value's text as the prompt shows it (lib/show.lua). */
 static void push_shown(lua_State *L, int arg) {
@@ -170,8 +175,9 @@ void seed_all(lua_State *L, lua_Integer seed) {
   lua_pop(L, 1);
 }
 
-/* Lua keeps the state of math.random in a userdata that its functions share: checkpoints hold
- * its bytes. Anchored, should a script put another function in its place. */
+/* Lua keeps the state of math.random in a userdata that its functions share:
+ * checkpoints hold its bytes. Anchored, should a script put another function in its
+ * place. */
 static void find_random(lua_State *L) {
   Session *s = session(L);
   lua_getglobal(L, "math");
@@ -183,7 +189,7 @@ static void find_random(lua_State *L) {
   lua_pop(L, 2);
 }
 
-/* -- what the Lua part of the library gets ------------------------------------------- */
+/* -- what the Lua part of the library gets ----------------------------------------- */
 
 static int internal_nearest(lua_State *L) {
   const char *names[MAX_NAMES];
@@ -252,8 +258,10 @@ static const luaL_Reg internal_functions[] = {
 /* Lua's reserved words (manual, section 3.1) as a list. */
 static void push_keywords(lua_State *L) {
   static const char *const words[] = {
-      "and", "break", "do", "else", "elseif", "end", "false", "for", "function", "goto", "if",
-      "in", "local", "nil", "not", "or", "repeat", "return", "then", "true", "until", "while"};
+      "and", "break", "do", "else", "elseif", "end", "false", "for", "function", "goto",
+      "if",
+      "in", "local", "nil", "not", "or", "repeat", "return", "then", "true", "until",
+      "while"};
   enum { N = sizeof words / sizeof *words };
   lua_createtable(L, N, 0);
   for (int i = 0; i < N; i++) {
@@ -306,8 +314,8 @@ static void join_table(lua_State *L, int from, const void *key) {
   lua_pop(L, 1);
 }
 
-/* A copy of the globals that the library's Lua part sees: what a user does to his leaves it
- * alone. */
+/* A copy of the globals that the library's Lua part sees: what a user does to his
+ * leaves it alone. */
 static void keep_private_globals(lua_State *L) {
   lua_newtable(L);
   lua_pushglobaltable(L);
@@ -321,11 +329,12 @@ static void keep_private_globals(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &private_key);
 }
 
-/* Runs one embedded file with the internal table at `internal`. It returns the names that
- * scripts see, then functions that C calls. */
+/* Runs one embedded file with the internal table at `internal`. It returns the names
+ * that scripts see, then functions that C calls. */
 static void open_lua_lib(lua_State *L, const struct LuaLib *lib, int internal) {
   int top = lua_gettop(L);
-  if (luaL_loadbufferx(L, (const char *)lib->code, lib->n_bytes, lib->name, "b")) lua_error(L);
+  if (luaL_loadbufferx(L, (const char *)lib->code, lib->n_bytes, lib->name, "b"))
+    lua_error(L);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &private_key);
   lua_setupvalue(L, -2, 1);
   lua_pushvalue(L, internal);
@@ -348,7 +357,7 @@ void check_arguments(lua_State *L) {
   lua_call(L, 0, 0);
 }
 
-/* -- strict modules ------------------------------------------------------------------ */
+/* -- strict modules ---------------------------------------------------------------- */
 
 /* The module that has the name, as "loss.mse", on the stack; or nil. */
 static void push_path_elsewhere(lua_State *L, const char *name) {
@@ -385,9 +394,10 @@ static int read_module(lua_State *L) {
                       lua_tostring(L, -1));
   int n = add_names(L, 1, names, 0);
   const char *nearest = text_nearest(name, names, n);
-  return luaL_error(L, nearest ? "%s has no \"%s\"; did you mean \"%s\"?"
-                               : "%s has no \"%s\"; help(%s) lists what it has", module, name,
-                    nearest ? nearest : module);
+  return luaL_error(L,
+                    nearest ? "%s has no \"%s\"; did you mean \"%s\"?"
+                            : "%s has no \"%s\"; help(%s) lists what it has",
+                    module, name, nearest ? nearest : module);
 }
 
 /* The module at the top, if it is a table, tells of names that it has not. */
@@ -402,18 +412,18 @@ static void make_strict(lua_State *L, const char *name) {
   lua_setmetatable(L, -2);
 }
 
-/* -- opening ------------------------------------------------------------------------- */
+/* -- opening ----------------------------------------------------------------------- */
 
 static void open_modules(lua_State *L) {
   lua_newtable(L);
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &names_key);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-#define MODULE(name)                                                                    \
-  open_##name(L);                                                                       \
-  make_strict(L, #name);                                                                \
-  lua_pushvalue(L, -1);                                                                 \
-  lua_setfield(L, -4, #name);                                                           \
+#define MODULE(name)                                                                   \
+  open_##name(L);                                                                      \
+  make_strict(L, #name);                                                               \
+  lua_pushvalue(L, -1);                                                                \
+  lua_setfield(L, -4, #name);                                                          \
   lua_setfield(L, -2, "runner." #name);
 #include "lua/modules.def"
 #undef MODULE
@@ -445,12 +455,13 @@ static int open_all(lua_State *L) {
 
 void look_beside_script(lua_State *L, const char *path) {
   const char *end = strrchr(path, '/');
-  if (end) lua_pushlstring(L, path, (size_t)(end - path));   /* "" for the root */
+  if (end) lua_pushlstring(L, path, (size_t)(end - path)); /* "" for the root */
   else lua_pushliteral(L, ".");
   const char *directory = lua_tostring(L, -1);
   lua_getglobal(L, "package");
   if (!strpbrk(directory, ";?") && lua_getfield(L, -1, "path") == LUA_TSTRING) {
-    lua_pushfstring(L, "%s/?.lua;%s/?/init.lua;%s", directory, directory, lua_tostring(L, -1));
+    lua_pushfstring(L, "%s/?.lua;%s/?/init.lua;%s", directory, directory,
+                    lua_tostring(L, -1));
     lua_setfield(L, -3, "path");
     lua_pop(L, 1);
   }
@@ -494,7 +505,7 @@ void session_close(Session *s, lua_State *L) {
   s->has_trial = false;
 }
 
-/* -- the record ---------------------------------------------------------------------- */
+/* -- the record -------------------------------------------------------------------- */
 
 Err session_trial(Session *s, Trial **out, Fault *fault) {
   *out = s->study_record;
@@ -502,7 +513,8 @@ Err session_trial(Session *s, Trial **out, Fault *fault) {
   if (!s->has_trial) {
     Json *config = json_share(s->config), *meta = json_map();
     describe_trial(s, meta);
-    if (trial_init(&s->trial, s->runs, s->script, config, meta, fault)) return fault->code;
+    if (trial_init(&s->trial, s->runs, s->script, config, meta, fault))
+      return fault->code;
     s->has_trial = true;
   }
   *out = &s->trial;

@@ -13,8 +13,8 @@ static CachedSource *end_of(SourceCache *cache) {
   return cache->v + (cache->n < CACHED_SOURCES ? cache->n : CACHED_SOURCES);
 }
 
-/* The next place that is free, or whose source this trial has not read: what it read is noted
- * at its end. Where it has read all, the next one. */
+/* The next place that is free, or whose source this trial has not read: what it read is
+ * noted at its end. Where it has read all, the next one. */
 static int place_for_source(SourceCache *cache) {
   for (int i = 0; i < CACHED_SOURCES; i++) {
     int place = cache->n++ % CACHED_SOURCES;
@@ -56,7 +56,8 @@ void sources_adopt(lua_State *L, SourceCache *cache) {
 
 /* What was read since stays known of the source. */
 static void add_reads(CachedSource *c) {
-  for (int part = 0; part < MAX_PARTS; part++) c->read_ever[part] |= c->source->read[part];
+  for (int part = 0; part < MAX_PARTS; part++)
+    c->read_ever[part] |= c->source->read[part];
 }
 
 void sources_begin(SourceCache *cache) {

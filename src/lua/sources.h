@@ -1,16 +1,18 @@
-/* sources.h: the data that trials read: each source once for all trials of a process, and what
- * is noted of it in the record of a trial: by what it is, with a hash of its rows. */
+/* sources.h: the data that trials read: each source once for all trials of a process,
+ * and what is noted of it in the record of a trial: by what it is, with a hash of its
+ * rows. */
 #ifndef LUA_SOURCES_H
 #define LUA_SOURCES_H
 
 #include "lua/core.h"
 
-/* The source of the same kind and options, and seed if that matters, that was kept before;
- * else this one, which is kept for later ones. The object is at the stack's top. Borrowed. */
+/* The source of the same kind and options, and seed if that matters, that was kept
+ * before; else this one, which is kept for later ones. The object is at the stack's
+ * top. Borrowed. */
 Source *sources_keep(lua_State *L, SourceCache *cache, Source *source);
 
-/* Keeps the sources that live in this session, with what the script has read of them: every
- * trial counts as having read that, as it would in a process of its own. */
+/* Keeps the sources that live in this session, with what the script has read of them:
+ * every trial counts as having read that, as it would in a process of its own. */
 void sources_adopt(lua_State *L, SourceCache *cache);
 
 /* A trial begins: what earlier ones read is noted no more. */
@@ -20,8 +22,8 @@ void sources_note(SourceCache *cache, Json *meta);
 
 void sources_deinit(SourceCache *cache);
 
-/* Fills `*out` (NULL so far, the caller's, set before anything raises) with what the table at
- * `arg` says of each class of the set: real, [classes]. */
+/* Fills `*out` (NULL so far, the caller's, set before anything raises) with what the
+ * table at `arg` says of each class of the set: real, [classes]. */
 void read_class_weight(lua_State *L, int arg, Dataset *set, Tensor **out);
 extern const RefBinding class_weight_binding;
 

@@ -13,8 +13,8 @@ void add_op_functions(lua_State *L, int table);
 /* Arithmetic operators into the metatable at that index. */
 void add_op_operators(lua_State *L, int metatable);
 
-/* Pushes the elements of the list at `arg`, with nil for its holes: how many. Raises for names,
- * and for more than a tensor has axes. */
+/* Pushes the elements of the list at `arg`, with nil for its holes: how many. Raises
+ * for names, and for more than a tensor has axes. */
 int push_elements(lua_State *L, int arg);
 
 #endif

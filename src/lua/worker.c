@@ -1,12 +1,13 @@
 /* worker.c: a worker of a study: the script, once per trial, in a fresh Lua state.
  *
- *   job ──► code as it was? ──► claim ──► session, script ──► experiment{} runs the trial
- *       ◄── reply ◄── published, or given back
+ *   job ─► code as it was? ─► claim ─► session, script ─► experiment{} runs the trial
+ *       ◄─ reply ◄─ published, or given back
  *
- * What stays from trial to trial: the process, its threads, the data that was read. SIGTERM
- * ends the trial at the next step, and then the worker. So does the end of the coordinator,
- * which a thread sees by the link; and a worker that does not hear of it, in a call of C or
- * in a finalizer, is ended: nothing of its process group outlives the study. */
+ * What stays from trial to trial: the process, its threads, the data that was read.
+ * SIGTERM ends the trial at the next step, and then the worker. So does the end of the
+ * coordinator, which a thread sees by the link; and a worker that does not hear of it,
+ * in a call of C or in a finalizer, is ended: nothing of its process group outlives the
+ * study. */
 #include "base/file.h"
 #include "base/out.h"
 #include "base/sha256.h"
@@ -26,21 +27,21 @@
 #include <unistd.h>
 
 enum { LINK_FD = 3, SOURCE_BYTES = 1 << 24 };
-/* Once the coordinator is gone: until a script must have ended; until its trial must have
- * been given back. */
+/* Once the coordinator is gone: until a script must have ended; until its trial must
+ * have been given back. */
 enum { SCRIPT_GRACE_MS = 1500, LEAVE_GRACE_MS = 20000 };
 
 /* Over the link, by a thread of its own. */
 typedef struct Watch {
   pthread_t thread;
-  int ended;                 /* eventfd: the worker ends by itself */
+  int ended; /* eventfd: the worker ends by itself */
   pid_t coordinator;
-  atomic_bool leaving;       /* no code of a script runs any more */
+  atomic_bool leaving; /* no code of a script runs any more */
 } Watch;
 
 /* A file of the code, as it was when it was last read and found to be right. */
 typedef struct CodeFile {
-  const char *path, *hash;   /* borrowed from the hello */
+  const char *path, *hash; /* borrowed from the hello */
   struct timespec changed;
   long long n_bytes;
   bool known;
@@ -53,12 +54,12 @@ typedef struct WorkerState {
   Store store;
   CodeFile *files;
   int n_files;
-  MemoryCount memory;        /* of the tensors of `sources` */
+  MemoryCount memory; /* of the tensors of `sources` */
   SourceCache sources;
   Watch watch;
 } WorkerState;
 
-/* -- the watch ------------------------------------------------------------------------- */
+/* -- the watch --------------------------------------------------------------------- */
 
 /* Who is not started by a coordinator is in the group of others. */
 static void signal_group(int number) {
@@ -86,10 +87,12 @@ static void *watch_link(void *ctx) {
 static Err begin_watch(Watch *watch, Fault *fault) {
   watch->coordinator = getppid();
   watch->ended = eventfd(0, EFD_CLOEXEC);
-  if (watch->ended >= 0 && thread_start(&watch->thread, watch_link, watch)) return ERR_OK;
+  if (watch->ended >= 0 && thread_start(&watch->thread, watch_link, watch))
+    return ERR_OK;
   if (watch->ended >= 0) close(watch->ended);
   watch->ended = -1;
-  return fault_set(fault, ERR_MEMORY, "worker: no thread can be started: %s", strerror(errno));
+  return fault_set(fault, ERR_MEMORY, "worker: no thread can be started: %s",
+                   strerror(errno));
 }
 
 static void end_watch(Watch *watch) {
@@ -100,7 +103,7 @@ static void end_watch(Watch *watch) {
   close(watch->ended);
 }
 
-/* -- what it is told ----------------------------------------------------------------- */
+/* -- what it is told --------------------------------------------------------------- */
 
 /* The next message; NULL when there are no more. */
 static Json *receive(Link *link) {
@@ -119,12 +122,15 @@ static Err take_hello(WorkerState *w, Fault *fault) {
   if (!w->files) return fault_memory(fault, 0);
   for (int i = 0; i < w->n_files; i++) {
     const Json *row = json_item(files, i);
-    w->files[i] = (CodeFile){.path = json_text(row, "path"), .hash = json_text(row, "hash")};
+    w->files[i] = (CodeFile){.path = json_text(row, "path"),
+                             .hash = json_text(row, "hash")};
   }
-  return store_open(&w->store, w->options->runs, json_text(w->hello, "experiment"), false, fault);
+  return store_open(&w->store, w->options->runs, json_text(w->hello, "experiment"),
+                    false, fault);
 }
 
-/* Is the file what the coordinator read? One that has not been touched is not read again. */
+/* Is the file what the coordinator read? One that has not been touched is not read
+ * again. */
 static bool is_unchanged(CodeFile *f) {
   struct stat at;
   if (stat(f->path, &at)) return false;
@@ -150,9 +156,10 @@ static const char *changed_file(WorkerState *w) {
   return NULL;
 }
 
-/* -- one trial ----------------------------------------------------------------------- */
+/* -- one trial --------------------------------------------------------------------- */
 
-static bool reply(WorkerState *w, const Json *job, JobOutcome outcome, const Fault *fault) {
+static bool reply(WorkerState *w, const Json *job, JobOutcome outcome,
+                  const Fault *fault) {
   int64_t trial = -1;
   Json *message = json_map();
   json_get_int(json_find(job, "trial"), &trial);
@@ -170,7 +177,7 @@ typedef struct WorkerTrial {
   const Json *job;
   StoreClaim *claim;
   Fault *fault;
-  bool told;                 /* the coordinator knows how it ended */
+  bool told; /* the coordinator knows how it ended */
 } WorkerTrial;
 
 static void run_script(lua_State *L, void *ctx, Fault *fault) {
@@ -184,19 +191,22 @@ static void run_script(lua_State *L, void *ctx, Fault *fault) {
   t->worker->watch.leaving = true;
 }
 
-/* Inside the team of threads. The coordinator looks at the result while the session closes. */
+/* Inside the team of threads. The coordinator looks at the result while the session
+ * closes. */
 static void run_session(void *ctx) {
   WorkerTrial *t = ctx;
   TrialEnd end;
   TrialRun run = {.claim = t->claim, .meta = json_find(t->worker->hello, "meta"),
-                  .fingerprint = json_text(t->job, "fingerprint"), .body = run_script, .ctx = t};
+                  .fingerprint = json_text(t->job, "fingerprint"), .body = run_script,
+                  .ctx = t};
   lua_State *L = session_open(t->session, t->fault);
   JobOutcome outcome = trial_run(t->session, L, &run, &end, t->fault);
   t->told = reply(t->worker, t->job, outcome, t->fault);
   if (L) session_close(t->session, L);
 }
 
-static bool run_claimed(WorkerState *w, const Json *job, StoreClaim *claim, Fault *fault) {
+static bool run_claimed(WorkerState *w, const Json *job, StoreClaim *claim,
+                        Fault *fault) {
   const WorkerOptions *o = w->options;
   Session s = {.runs = o->runs, .script = o->script, .n_args = o->n_words,
                .args = o->words, .job = job, .sources = &w->sources};
@@ -218,22 +228,23 @@ static bool run_job(WorkerState *w, const Json *job) {
   Fault fault = {0};
   const char *changed = changed_file(w);
   if (changed) {
-    fault_set(&fault, ERR_USAGE, "%s was changed while the study ran; what is done is kept",
-              changed);
+    fault_set(&fault, ERR_USAGE,
+              "%s was changed while the study ran; what is done is kept", changed);
     return reply(w, job, JOB_CODE, &fault);
   }
   json_get_int(json_find(job, "seed"), &seed);
-  if (store_claim(&w->store, json_text(job, "id"), json_find(job, "config"), seed, &claim,
-                  &claimed, &fault))
+  if (store_claim(&w->store, json_text(job, "id"), json_find(job, "config"), seed,
+                  &claim, &claimed, &fault))
     return reply(w, job, fault.code == ERR_MEMORY ? JOB_STOPPED : JOB_STORAGE, &fault);
   if (!claimed) return reply(w, job, JOB_TAKEN, &fault);
   claim.trial.brief = true;
   return run_claimed(w, job, &claim, &fault);
 }
 
-/* -- the whole ----------------------------------------------------------------------- */
+/* -- the whole --------------------------------------------------------------------- */
 
-/* What interrupted the trial alone, a program of its own that died of SIGINT, is over with it. */
+/* What interrupted the trial alone, a program of its own that died of SIGINT, is over
+ * with it. */
 static bool goes_on(void) {
   if (!interrupt_is_final()) interrupt_clear();
   return !interrupt_is_final();
@@ -250,15 +261,15 @@ static void close_worker(WorkerState *w) {
 Err worker_run(const WorkerOptions *options, Fault *fault) {
   WorkerState w = {.options = options, .link.fd = LINK_FD, .watch.ended = -1};
   w.sources.memory = &w.memory;
-  fcntl(LINK_FD, F_SETFD, FD_CLOEXEC);   /* our death is seen, whatever we left running */
+  fcntl(LINK_FD, F_SETFD, FD_CLOEXEC); /* our death is seen, whatever we left running */
   interrupt_in_worker();
   Err err = begin_watch(&w.watch, fault);
   if (!err) err = take_hello(&w, fault);
-  for (Json *job; !err && goes_on() && (job = receive(&w.link));
-       json_free(job))
+  for (Json *job; !err && goes_on() && (job = receive(&w.link)); json_free(job))
     if (!run_job(&w, job)) err = ERR_INTERRUPT;
   end_watch(&w.watch);
   close_worker(&w);
-  if (w.watch.coordinator != getppid()) signal_group(SIGKILL);   /* nobody else ends the rest */
+  if (w.watch.coordinator != getppid())
+    signal_group(SIGKILL); /* nobody else ends the rest */
   return err;
 }

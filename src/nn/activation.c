@@ -3,7 +3,7 @@
 #include "graph/ops.h"
 #include <stddef.h>
 
-/* -- functions of the user ----------------------------------------------------------- */
+/* -- functions of the user --------------------------------------------------------- */
 
 static Err call_for_one(Graph *graph, Callable *function, const Value *in, int n_in,
                         Value *out) {
@@ -32,12 +32,13 @@ Node *callable_tensor(Graph *graph, Callable *function, const Value *in, int n_i
                       const char *what) {
   Value out = {0};
   if (call_for_one(graph, function, in, n_in, &out)) return NULL;
-  return out.kind == VALUE_NODE ? out.as.ref : refuse_result(graph, what, &out, "one tensor");
+  return out.kind == VALUE_NODE ? out.as.ref
+                                : refuse_result(graph, what, &out, "one tensor");
 }
 
 typedef struct FunctionActivation {
   Activation activation;
-  Callable *function;          /* of the user: f(x) -> y of the same shape */
+  Callable *function; /* of the user: f(x) -> y of the same shape */
 } FunctionActivation;
 
 static Node *apply_function(Graph *graph, const Activation *self, Node *x) {
@@ -54,7 +55,8 @@ static Node *apply_function(Graph *graph, const Activation *self, Node *x) {
 }
 
 static const Option function_options[] = {
-    {.name = "function", .kind = OPT_CALL, .offset = offsetof(FunctionActivation, function),
+    {.name = "function", .kind = OPT_CALL,
+     .offset = offsetof(FunctionActivation, function),
      .position = 1, .doc = "f(x) -> tensor of the same shape"},
     {0}};
 
@@ -64,7 +66,7 @@ static const ActivationKind activation_function = {
              .doc = "A function of the user.", .equation = "y = f(x)"},
     .apply = apply_function};
 
-/* -- the family ---------------------------------------------------------------------- */
+/* -- the family -------------------------------------------------------------------- */
 
 #define ACTIVATION(name) extern const ActivationKind activation_##name;
 #include "nn/activations.def"

@@ -1,4 +1,5 @@
-/* activation.h: functions between layers, as records: elementwise, or over the last axis. */
+/* activation.h: functions between layers, as records: elementwise, or over the last
+ * axis. */
 #ifndef NN_ACTIVATION_H
 #define NN_ACTIVATION_H
 
@@ -13,15 +14,15 @@ typedef struct Activation {
 typedef struct ActivationKind {
   Kind kind;
   Node *(*apply)(Graph *graph, const Activation *self, Node *x);
-  /* The factor on an initializer's deviation that keeps the variance (see init.gain). NULL:
-   * none known. */
+  /* The factor on an initializer's deviation that keeps the variance (see init.gain).
+   * NULL: none known. */
   double (*gain)(const Activation *self);
-  /* One element of y, from which the tests judge values and derivatives at all edges. NULL:
-   * y is not elementwise, or the user's own. */
+  /* One element of y, from which the tests judge values and derivatives at all edges.
+   * NULL: y is not elementwise, or the user's own. */
   long double (*reference)(const Activation *self, long double x);
 } ActivationKind;
 
-extern const Family activation_family;   /* module "nn" */
+extern const Family activation_family; /* module "nn" */
 
 static inline const ActivationKind *activation_kind(const Activation *activation) {
   return (const ActivationKind *)activation->object.kind;
@@ -30,8 +31,8 @@ static inline const ActivationKind *activation_kind(const Activation *activation
 /* NULL after a fault, which then stands in graph->fault. */
 Node *activation_apply(Graph *graph, const Activation *activation, Node *x);
 
-/* f(in ...) -> one tensor, for functions of the user; `what` begins messages, "" where the
- * caller says it. Borrowed. The first takes a number for a tensor without axes. */
+/* f(in ...) -> one tensor, for functions of the user; `what` begins messages, "" where
+ * the caller says it. Borrowed. The first takes a number for a tensor without axes. */
 Node *callable_node(Graph *graph, Callable *function, const Value *in, int n_in,
                     const char *what);
 Node *callable_tensor(Graph *graph, Callable *function, const Value *in, int n_in,

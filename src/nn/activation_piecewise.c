@@ -1,5 +1,5 @@
-/* activation_piecewise.c: activations of two pieces that meet at 0, and of one. Gradients come
- * from the ops that they emit. */
+/* activation_piecewise.c: activations of two pieces that meet at 0, and of one.
+ * Gradients come from the ops that they emit. */
 #include "nn/activation.h"
 #include "graph/ops.h"
 #include <math.h>
@@ -7,11 +7,20 @@
 
 typedef const Activation A;
 
-/* -- linear -------------------------------------------------------------------------- */
+/* -- linear ------------------------------------------------------------------------ */
 
-static Node *linear_apply(Graph *g, A *self, Node *x) { (void)g, (void)self; return x; }
-static double linear_gain(A *self) { (void)self; return 1; }
-static long double linear_value(A *self, long double x) { (void)self; return x; }
+static Node *linear_apply(Graph *g, A *self, Node *x) {
+  (void)g, (void)self;
+  return x;
+}
+static double linear_gain(A *self) {
+  (void)self;
+  return 1;
+}
+static long double linear_value(A *self, long double x) {
+  (void)self;
+  return x;
+}
 
 const ActivationKind activation_linear = {
     .kind = {.name = "linear", .alias = "identity Identity none",
@@ -19,19 +28,29 @@ const ActivationKind activation_linear = {
              .doc = "The input itself.", .equation = "y = x"},
     .apply = linear_apply, .gain = linear_gain, .reference = linear_value};
 
-/* -- relu ---------------------------------------------------------------------------- */
+/* -- relu -------------------------------------------------------------------------- */
 
-static Node *relu_apply(Graph *g, A *self, Node *x) { (void)self; return op_relu(g, x); }
-static double relu_gain(A *self) { (void)self; return sqrt(2); }
-static long double relu_value(A *self, long double x) { (void)self; return x <= 0 ? 0 : x; }
+static Node *relu_apply(Graph *g, A *self, Node *x) {
+  (void)self;
+  return op_relu(g, x);
+}
+static double relu_gain(A *self) {
+  (void)self;
+  return sqrt(2);
+}
+static long double relu_value(A *self, long double x) {
+  (void)self;
+  return x <= 0 ? 0 : x;
+}
 
 const ActivationKind activation_relu = {
     .kind = {.name = "relu", .alias = "ReLU", .family = &activation_family,
-             .size = sizeof(Activation), .doc = "Rectifier.", .equation = "y = max(x, 0)",
+             .size = sizeof(Activation), .doc = "Rectifier.", .equation = "y = max(x, "
+                                                                          "0)",
              .source = "Nair & Hinton, ICML 2010, section 2"},
     .apply = relu_apply, .gain = relu_gain, .reference = relu_value};
 
-/* -- leaky_relu ---------------------------------------------------------------------- */
+/* -- leaky_relu -------------------------------------------------------------------- */
 
 typedef struct LeakyRelu {
   Activation activation;
@@ -67,7 +86,7 @@ const ActivationKind activation_leaky_relu = {
              .source = "Maas et al., ICML 2013, section 2"},
     .apply = leaky_relu_apply, .gain = leaky_relu_gain, .reference = leaky_relu_value};
 
-/* -- elu, selu ----------------------------------------------------------------------- */
+/* -- elu, selu --------------------------------------------------------------------- */
 
 typedef struct Elu {
   Activation activation;
@@ -95,8 +114,14 @@ const ActivationKind activation_elu = {
              .source = "Clevert et al., ICLR 2016, eq. 15"},
     .apply = elu_apply, .reference = elu_value};
 
-static Node *selu_apply(Graph *g, A *self, Node *x) { (void)self; return op_selu(g, x); }
-static double selu_gain(A *self) { (void)self; return 0.75; }
+static Node *selu_apply(Graph *g, A *self, Node *x) {
+  (void)self;
+  return op_selu(g, x);
+}
+static double selu_gain(A *self) {
+  (void)self;
+  return 0.75;
+}
 
 static long double selu_value(A *self, long double x) {
   (void)self;

@@ -1,15 +1,21 @@
-/* activation_smooth.c: activations that are smooth everywhere. Gradients come from the ops that
- * they emit. */
+/* activation_smooth.c: activations that are smooth everywhere. Gradients come from the
+ * ops that they emit. */
 #include "nn/activation.h"
 #include "graph/ops.h"
 #include <math.h>
 
 typedef const Activation A;
 
-/* -- sigmoid, tanh ------------------------------------------------------------------- */
+/* -- sigmoid, tanh ----------------------------------------------------------------- */
 
-static Node *sigmoid_apply(Graph *g, A *self, Node *x) { (void)self; return op_sigmoid(g, x); }
-static double sigmoid_gain(A *self) { (void)self; return 1; }
+static Node *sigmoid_apply(Graph *g, A *self, Node *x) {
+  (void)self;
+  return op_sigmoid(g, x);
+}
+static double sigmoid_gain(A *self) {
+  (void)self;
+  return 1;
+}
 
 static long double sigmoid_value(A *self, long double x) {
   (void)self;
@@ -17,15 +23,25 @@ static long double sigmoid_value(A *self, long double x) {
 }
 
 const ActivationKind activation_sigmoid = {
-    .kind = {.name = "sigmoid", .alias = "Sigmoid logistic", .family = &activation_family,
+    .kind = {.name = "sigmoid", .alias = "Sigmoid logistic",
+             .family = &activation_family,
              .size = sizeof(Activation), .doc = "Logistic function.",
              .equation = "y = 1 / (1 + exp(-x))",
              .source = "Goodfellow et al., Deep Learning, 6.3.2"},
     .apply = sigmoid_apply, .gain = sigmoid_gain, .reference = sigmoid_value};
 
-static Node *tanh_apply(Graph *g, A *self, Node *x) { (void)self; return op_tanh(g, x); }
-static double tanh_gain(A *self) { (void)self; return 5.0 / 3; }
-static long double tanh_value(A *self, long double x) { (void)self; return tanhl(x); }
+static Node *tanh_apply(Graph *g, A *self, Node *x) {
+  (void)self;
+  return op_tanh(g, x);
+}
+static double tanh_gain(A *self) {
+  (void)self;
+  return 5.0 / 3;
+}
+static long double tanh_value(A *self, long double x) {
+  (void)self;
+  return tanhl(x);
+}
 
 const ActivationKind activation_tanh = {
     .kind = {.name = "tanh", .alias = "Tanh", .family = &activation_family,
@@ -34,7 +50,7 @@ const ActivationKind activation_tanh = {
              .source = "LeCun et al., Efficient BackProp, 1998, section 4.4"},
     .apply = tanh_apply, .gain = tanh_gain, .reference = tanh_value};
 
-/* -- softmax, softplus --------------------------------------------------------------- */
+/* -- softmax, softplus ------------------------------------------------------------- */
 
 static Node *softmax_apply(Graph *g, A *self, Node *x) {
   (void)self;
@@ -65,9 +81,12 @@ const ActivationKind activation_softplus = {
              .equation = "y = log(1 + exp(x))", .source = "Dugas et al., NIPS 2000"},
     .apply = softplus_apply, .reference = softplus_value};
 
-/* -- silu, gelu ---------------------------------------------------------------------- */
+/* -- silu, gelu -------------------------------------------------------------------- */
 
-static Node *silu_apply(Graph *g, A *self, Node *x) { (void)self; return op_silu(g, x); }
+static Node *silu_apply(Graph *g, A *self, Node *x) {
+  (void)self;
+  return op_silu(g, x);
+}
 
 static long double silu_value(A *self, long double x) {
   return isinf(x) && x < 0 ? -0.0L : x * sigmoid_value(self, x);
@@ -80,7 +99,10 @@ const ActivationKind activation_silu = {
              .source = "Elfwing et al., Neural Networks 107, 2018"},
     .apply = silu_apply, .reference = silu_value};
 
-static Node *gelu_apply(Graph *g, A *self, Node *x) { (void)self; return op_gelu(g, x); }
+static Node *gelu_apply(Graph *g, A *self, Node *x) {
+  (void)self;
+  return op_gelu(g, x);
+}
 
 static long double gelu_value(A *self, long double x) {
   (void)self;

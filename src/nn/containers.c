@@ -1,5 +1,5 @@
-/* containers.c: layers that hold layers: Sequential, Residual, Concat, and the layers that
- * a user writes. */
+/* containers.c: layers that hold layers: Sequential, Residual, Concat, and the layers
+ * that a user writes. */
 #include "nn/nn.h"
 #include "graph/ops.h"
 #include <stdlib.h>
@@ -9,8 +9,8 @@
 
 typedef struct Container {
   Layer layer;
-  ObjectList layers;           /* of Layer */
-  int64_t axis;                /* Concat */
+  ObjectList layers; /* of Layer */
+  int64_t axis;      /* Concat */
 } Container;
 
 static int container_children(Layer *layer, Layer *const **out) {
@@ -53,7 +53,8 @@ static Err container_check(Object *object, Fault *fault) {
 static Ports sequential_ports(Graph *graph, Layer *layer, const Ports *in) {
   const ObjectList *layers = &((Container *)layer)->layers;
   Ports x = *in;
-  for (int i = 0; i < layers->n; i++) x = layer_forward(graph, (Layer *)layers->v[i], &x);
+  for (int i = 0; i < layers->n; i++)
+    x = layer_forward(graph, (Layer *)layers->v[i], &x);
   return x;
 }
 
@@ -63,16 +64,19 @@ static const Option sequential_options[] = {
     LAYER_OPTIONS,
     {0}};
 
-static ObjectList *sequential_growing(Layer *layer) { return &((Container *)layer)->layers; }
+static ObjectList *sequential_growing(Layer *layer) {
+  return &((Container *)layer)->layers;
+}
 
 const LayerKind layer_sequential = {
     .kind = {.name = "Sequential", .family = &layer_family, .size = sizeof(Container),
              .options = sequential_options, .check = container_check,
              .deinit = layer_deinit,
-             .doc = "One layer after the other; net:add appends. All that net(a, b) is given "
-                    "goes to the first.",
+             .doc = "One layer after the other; net:add appends. All that net(a, b) "
+                    "is given goes to the first.",
              .equation = "y = f_n(... f_2(f_1(x)))",
-             .source = "Goodfellow, Bengio & Courville, Deep Learning, 2016, chapter 6"},
+             .source = "Goodfellow, Bengio & Courville, Deep Learning, 2016, "
+                       "chapter 6"},
     .prefix = "sequential", .knows_masks = true,
     .samples = (const LayerSample[]){
         {{{"layers", "Dense 3"}}, {{2, {3, 5}}}, {2, {3, 3}}},
@@ -89,8 +93,10 @@ Layer *layer_sequential_new(Fault *fault) {
 Err layer_add(Layer *sequential, Layer *layer, Fault *fault) {
   ObjectList *(*growing)(Layer *) = layer_kind(sequential)->growing;
   if (!growing)
-    return fault_set(fault, ERR_VALUE, "add: nn.%s holds no list of layers; allowed: "
-                     "nn.Sequential", sequential->object.kind->name);
+    return fault_set(fault, ERR_VALUE,
+                     "add: nn.%s holds no list of layers; allowed: "
+                     "nn.Sequential",
+                     sequential->object.kind->name);
   if (holds(layer, sequential))
     return fault_set(fault, ERR_VALUE, "add: a net cannot be a layer of itself");
   ObjectList *list = growing(sequential);
@@ -112,12 +118,14 @@ static Node *joined_mask(Graph *graph, Node *mask, Node *other) {
 }
 
 /* The results of all layers, one behind the other; 0: a fault. */
-static int concat_parts(Graph *graph, Container *c, const Ports *in, Node **y, Node **mask) {
+static int concat_parts(Graph *graph, Container *c, const Ports *in, Node **y,
+                        Node **mask) {
   int n = 0;
   for (int i = 0; i < c->layers.n; i++) {
     Ports out = layer_forward(graph, (Layer *)c->layers.v[i], in);
     if (n + out.n > MAX_IN)
-      fault_set(&graph->fault, ERR_VALUE, "%s: joins at most %d tensors", c->layer.name, MAX_IN);
+      fault_set(&graph->fault, ERR_VALUE, "%s: joins at most %d tensors", c->layer.name,
+                MAX_IN);
     if (graph->fault.code) return 0;
     for (int k = 0; k < out.n; k++) {
       y[n++] = out.v[k].x;
@@ -132,12 +140,16 @@ static Ports concat_ports(Graph *graph, Layer *layer, const Ports *in) {
   Node *y[MAX_IN], *mask = NULL, *x = in->v[0].x;
   int64_t axis = c->axis < 0 ? x->shape.rank + c->axis : c->axis - 1;
   if (axis < 0 || axis >= x->shape.rank)
-    return ports_of(layer_refuse(graph, layer, "an input that has the axis", &x->shape), NULL);
+    return ports_of(layer_refuse(graph, layer, "an input that has the axis", &x->shape),
+                    NULL);
   int n = concat_parts(graph, c, in, y, &mask);
   if (n && mask && axis < 2)
-    fault_set(&graph->fault, ERR_VALUE, "%s: joins along axis %d what has a mask of steps; put "
-              "nn.Unmask() before it to drop it", layer->name, (int)axis + 1);
-  return ports_of(n && !graph->fault.code ? op_concat(graph, y, n, (int)axis) : NULL, mask);
+    fault_set(&graph->fault, ERR_VALUE,
+              "%s: joins along axis %d what has a mask of steps; put nn.Unmask() "
+              "before it to drop it",
+              layer->name, (int)axis + 1);
+  return ports_of(n && !graph->fault.code ? op_concat(graph, y, n, (int)axis) : NULL,
+                  mask);
 }
 
 static Err concat_check(Object *object, Fault *fault) {
@@ -146,15 +158,17 @@ static Err concat_check(Object *object, Fault *fault) {
     return fault_set(fault, ERR_VALUE, "nn.Concat: %d layers, allowed: 1 to %d",
                      c->layers.n, MAX_IN);
   if (c->axis == 0)
-    return fault_set(fault, ERR_VALUE, "nn.Concat: option \"axis\": got 0, allowed: axes "
-                     "count from 1, -1 is the last");
+    return fault_set(fault, ERR_VALUE,
+                     "nn.Concat: option \"axis\": got 0, allowed: axes count from 1, "
+                     "-1 is the last");
   return container_check(object, fault);
 }
 
 static const Option concat_options[] = {
     {.name = "layers", .kind = OPT_OBJECTS, AT(Container, layers), .position = 1,
      .family = &layer_family, .doc = "each gets the same input"},
-    {.name = "axis", .kind = OPT_INT, AT(Container, axis), .value = "-1", .lo = -MAX_RANK,
+    {.name = "axis", .kind = OPT_INT, AT(Container, axis), .value = "-1",
+     .lo = -MAX_RANK,
      .hi = MAX_RANK, .doc = "along which the outputs are joined; -1 is the last"},
     LAYER_OPTIONS,
     {0}};
@@ -169,7 +183,8 @@ const LayerKind layer_concat = {
     .samples = (const LayerSample[]){
         {{{"layers", "Dense 3"}}, {{2, {2, 1}}}, {2, {2, 3}}},
         {{{"layers", "Dense 2"}}, {{2, {5, 7}}}, {2, {5, 2}}},
-        {{{"layers", "Lambda"}, {"axis", "1"}}, {{2, {2, 3}}, {2, {2, 3}}}, {2, {4, 3}}},
+        {{{"layers", "Lambda"}, {"axis", "1"}}, {{2, {2, 3}}, {2, {2, 3}}},
+         {2, {4, 3}}},
         LAYER_SAMPLES_END},
     .ports = concat_ports, .children = container_children};
 
@@ -177,7 +192,7 @@ const LayerKind layer_concat = {
 
 typedef struct Residual {
   Layer layer;
-  Layer *block, *shortcut;     /* neighbours: read as an array by residual_children */
+  Layer *block, *shortcut; /* neighbours: read as an array by residual_children */
 } Residual;
 
 static int residual_children(Layer *layer, Layer *const **out) {
@@ -198,7 +213,8 @@ static Node *residual_sum(Graph *graph, const Layer *layer, Node *y, Node *s) {
     char block[SHAPE_TEXT], shortcut[SHAPE_TEXT];
     fault_set(&graph->fault, ERR_SHAPE,
               "%s: the block gives %s, the shortcut %s; they must be the same",
-              layer->name, shape_text(block, &y->shape), shape_text(shortcut, &s->shape));
+              layer->name, shape_text(block, &y->shape),
+              shape_text(shortcut, &s->shape));
     return NULL;
   }
   return op_add(graph, y, s);
@@ -211,8 +227,9 @@ static Ports residual_ports(Graph *graph, Layer *layer, const Ports *in) {
   Ports s = r->shortcut ? layer_forward(graph, r->shortcut, in) : *in;
   if (y.n == 0 || s.n == 0) return (Ports){0};
   if (y.n != s.n)
-    fault_set(&graph->fault, ERR_VALUE, "%s: the block gives %d tensors, the shortcut %d; they "
-              "must be as many", layer->name, y.n, s.n);
+    fault_set(&graph->fault, ERR_VALUE,
+              "%s: the block gives %d tensors, the shortcut %d; they must be as many",
+              layer->name, y.n, s.n);
   for (int i = 0; i < y.n && !graph->fault.code; i++)
     y.v[i].x = residual_sum(graph, layer, y.v[i].x, s.v[i].x);
   if (graph->fault.code) y.n = 0;
@@ -236,7 +253,8 @@ const LayerKind layer_residual = {
     .prefix = "residual", .knows_masks = true,
     .samples = (const LayerSample[]){
         {{{"block", "LayerNorm"}}, {{2, {4, 3}}}, {2, {4, 3}}},
-        {{{"block", "Dense 2"}, {"shortcut", "Dense 2"}}, {{3, {3, 5, 2}}}, {3, {3, 5, 2}}},
+        {{{"block", "Dense 2"}, {"shortcut", "Dense 2"}}, {{3, {3, 5, 2}}},
+         {3, {3, 5, 2}}},
         {{{"block", "LayerNorm"}}, {{4, {2, 3, 2, 5}}}, {4, {2, 3, 2, 5}}},
         LAYER_SAMPLES_END},
     .ports = residual_ports, .children = residual_children};
@@ -247,7 +265,7 @@ typedef struct Custom {
   Layer layer;
   Callable *function;
   ObjectList layers;
-  char **names;                /* of its variables */
+  char **names; /* of its variables */
 } Custom;
 
 static int custom_children(Layer *layer, Layer *const **out) {
@@ -283,8 +301,8 @@ static const LayerKind layer_custom = {
     .prefix = "custom", .shares = true, .ports = custom_ports,
     .children = custom_children};
 
-static Err custom_variables(Custom *c, Variable *const *variables, const char *const *names,
-                            int n, Fault *fault) {
+static Err custom_variables(Custom *c, Variable *const *variables,
+                            const char *const *names, int n, Fault *fault) {
   c->names = calloc((size_t)n + 1, sizeof *c->names);
   if (!c->names) return fault_memory(fault, (size_t)n * sizeof *c->names);
   Err err = layer_reserve(&c->layer, n, (const char *const *)c->names, fault);
@@ -300,14 +318,16 @@ Layer *layer_custom_new(Callable *forward, Layer *const *layers, int n_layers,
                         Variable *const *variables, const char *const *names,
                         int n_variables, Fault *fault) {
   for (int i = 0; i < n_variables; i++)
-    if (layer_check_name(names[i], "a layer's variable", VARIABLE_NAME - 1, fault)) return NULL;
+    if (layer_check_name(names[i], "a layer's variable", VARIABLE_NAME - 1, fault))
+      return NULL;
   Custom *c = (Custom *)object_new(&layer_custom.kind, fault);
   if (!c) return NULL;
   c->function = callable_retain(forward);
   Err err = option_set_objects(&c->layer.object, &custom_options[1],
                                (Object *const *)layers, n_layers, fault);
   for (int i = 0; !err && i < n_layers; i++) layer_adopt(&c->layer, layers[i]);
-  if (!err && n_variables) err = custom_variables(c, variables, names, n_variables, fault);
+  if (!err && n_variables)
+    err = custom_variables(c, variables, names, n_variables, fault);
   if (!err) return &c->layer;
   object_release(c);
   return NULL;

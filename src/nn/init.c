@@ -4,11 +4,11 @@
 #include "graph/ops.h"
 #include <stddef.h>
 
-/* -- functions of the user ----------------------------------------------------------- */
+/* -- functions of the user --------------------------------------------------------- */
 
 typedef struct FunctionInit {
   Init init;
-  Callable *function;          /* f(shape, fan_in, fan_out) -> tensor */
+  Callable *function; /* f(shape, fan_in, fan_out) -> tensor */
 } FunctionInit;
 
 static Node *function_make(Graph *graph, const Init *self, const InitCall *call) {
@@ -32,7 +32,7 @@ static const InitKind init_function = {
              .equation = "w = f(shape, fan_in, fan_out)"},
     .make = function_make};
 
-/* -- the family ---------------------------------------------------------------------- */
+/* -- the family -------------------------------------------------------------------- */
 
 #define INIT(name) extern const InitKind init_##name;
 #include "nn/inits.def"
@@ -58,7 +58,7 @@ Node *init_make(Graph *graph, const Init *init, const Shape *shape, double fan_i
   return NULL;
 }
 
-/* -- gain ---------------------------------------------------------------------------- */
+/* -- gain -------------------------------------------------------------------------- */
 
 Err init_gain(const Activation *activation, double *out, Fault *fault) {
   const ActivationKind *kind = activation_kind(activation);
@@ -69,7 +69,8 @@ Err init_gain(const Activation *activation, double *out, Fault *fault) {
   Text known = {0};
   for (int i = 0; activation_family.kinds[i]; i++)
     if (((const ActivationKind *)activation_family.kinds[i])->gain)
-      text_addf(&known, "%s%s", known.n_bytes ? ", " : "", activation_family.kinds[i]->name);
+      text_addf(&known, "%s%s", known.n_bytes ? ", " : "",
+                activation_family.kinds[i]->name);
   Err err = fault_set(fault, ERR_VALUE, "init.gain: none known for \"%s\", allowed: %s",
                       kind->kind.name, known.data ? known.data : "");
   text_deinit(&known);

@@ -12,8 +12,8 @@ typedef struct Init {
   Object object;
 } Init;
 
-/* What is made: a parameter of that shape, each of whose units has so many inputs and outputs,
- * drawn from the stream ("init", stream). */
+/* What is made: a parameter of that shape, each of whose units has so many inputs and
+ * outputs, drawn from the stream ("init", stream). */
 typedef struct InitCall {
   const Shape *shape;
   double fan_in, fan_out;
@@ -25,17 +25,17 @@ typedef struct InitKind {
   Node *(*make)(Graph *graph, const Init *self, const InitCall *call);
 } InitKind;
 
-extern const Family init_family;         /* module "init" */
+extern const Family init_family; /* module "init" */
 
 /* Borrowed; of exactly `shape`, else NULL and graph->fault. */
 Node *init_make(Graph *graph, const Init *init, const Shape *shape, double fan_in,
                 double fan_out, const char *stream);
 
-/* The factor that keeps the variance through the activation, as its record says; a fault
- * where none is known. */
+/* The factor that keeps the variance through the activation, as its record says; a
+ * fault where none is known. */
 Err init_gain(const Activation *activation, double *out, Fault *fault) WARN_UNUSED;
 
-/* -- for the kinds ------------------------------------------------------------------- */
+/* -- for the kinds ----------------------------------------------------------------- */
 
 /* A normal law. Truncated: cut off at two sigma, rescaled to the deviation `std`. */
 Node *init_normal_law(Graph *graph, const InitCall *call, double mean, double std,

@@ -10,8 +10,8 @@ typedef struct Orthogonal {
   double gain;
 } Orthogonal;
 
-/* Makes the `n` rows of length `d` (n <= d) orthonormal by modified Gram-Schmidt, in double;
- * done twice, so that they are orthogonal to rounding. */
+/* Makes the `n` rows of length `d` (n <= d) orthonormal by modified Gram-Schmidt, in
+ * double; done twice, so that they are orthogonal to rounding. */
 static void orthonormalize(double *v, int64_t n, int64_t d) {
   for (int64_t i = 0; i < n; i++)
     for (int pass = 0; pass < 2; pass++) {
@@ -28,16 +28,17 @@ static void orthonormalize(double *v, int64_t n, int64_t d) {
     }
 }
 
-/* w = gain times the rows of v, or its columns where there are fewer: v [n, d] orthonormal,
- * n = min(rows, cols). */
-static void place_rows(double *w, const double *v, int64_t rows, int64_t cols, double gain) {
+/* w = gain times the rows of v, or its columns where there are fewer: v [n, d]
+ * orthonormal, n = min(rows, cols). */
+static void place_rows(double *w, const double *v, int64_t rows, int64_t cols,
+                       double gain) {
   for (int64_t i = 0; i < rows; i++)
     for (int64_t j = 0; j < cols; j++)
       w[i * cols + j] = gain * (rows < cols ? v[i * cols + j] : v[j * rows + i]);
 }
 
-/* The matrix [rows, cols] of the shape: the first axis against all others; the shorter side
- * becomes orthonormal. */
+/* The matrix [rows, cols] of the shape: the first axis against all others; the shorter
+ * side becomes orthonormal. */
 static Node *orthogonal_make(Graph *graph, const Init *self, const InitCall *call) {
   const Shape *shape = call->shape;
   int64_t count = shape_count(shape), rows = shape->rank ? shape->dim[0] : 1;
@@ -66,5 +67,6 @@ const InitKind init_orthogonal = {
     .kind = {.name = "orthogonal", .family = &init_family, .size = sizeof(Orthogonal),
              .options = orthogonal_options,
              .doc = "Orthonormal rows or columns, whichever are fewer.",
-             .equation = "w' w = gain^2 I", .source = "Saxe et al., ICLR 2014, section 3"},
+             .equation = "w' w = gain^2 I", .source = "Saxe et al., ICLR 2014, "
+                                                      "section 3"},
     .make = orthogonal_make};

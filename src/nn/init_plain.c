@@ -1,10 +1,10 @@
-/* init_plain.c: initializers that do not look at the fans: constants, and laws of a given
- * width. */
+/* init_plain.c: initializers that do not look at the fans: constants, and laws of a
+ * given width. */
 #include "nn/init.h"
 #include "graph/ops.h"
 #include <stddef.h>
 
-/* -- constants ----------------------------------------------------------------------- */
+/* -- constants --------------------------------------------------------------------- */
 
 static Node *zeros_make(Graph *graph, const Init *self, const InitCall *call) {
   (void)self;
@@ -36,16 +36,18 @@ static Node *constant_make(Graph *graph, const Init *self, const InitCall *call)
 }
 
 static const Option constant_options[] = {
-    {.name = "value", .kind = OPT_REAL, .offset = offsetof(Constant, value), .value = "0",
+    {.name = "value", .kind = OPT_REAL, .offset = offsetof(Constant, value),
+     .value = "0",
      .position = 1, .doc = "value of every element"},
     {0}};
 
 const InitKind init_constant = {
     .kind = {.name = "constant", .family = &init_family, .size = sizeof(Constant),
-             .options = constant_options, .doc = "All the same.", .equation = "w = value"},
+             .options = constant_options, .doc = "All the same.",
+             .equation = "w = value"},
     .make = constant_make};
 
-/* -- normal -------------------------------------------------------------------------- */
+/* -- normal ------------------------------------------------------------------------ */
 
 /* Standard deviation of the normal law cut off at two sigma. */
 #define TRUNCATED_STD 0.87962566103423978
@@ -55,9 +57,10 @@ static Node *draw_normal(Graph *graph, const InitCall *call, double mean, double
   return op_random_normal(graph, call->shape, mean, std, stream);
 }
 
-/* What lies outside is drawn again. A value is outside with probability 0.0455, eight times
- * over with 2e-11; then it is set on the edge. */
-static Node *draw_truncated(Graph *graph, const InitCall *call, double mean, double std) {
+/* What lies outside is drawn again. A value is outside with probability 0.0455, eight
+ * times over with 2e-11; then it is set on the edge. */
+static Node *draw_truncated(Graph *graph, const InitCall *call, double mean,
+                            double std) {
   enum { ROUNDS = 8 };
   Node *z = op_clip(graph, draw_normal(graph, call, 0, 1), -2, 2);
   for (int i = 1; i < ROUNDS; i++) {
@@ -65,7 +68,8 @@ static Node *draw_truncated(Graph *graph, const InitCall *call, double mean, dou
     Node *inside = op_le(graph, op_abs(graph, next), graph_scalar(graph, 2));
     z = op_where(graph, inside, next, z);
   }
-  return op_add(graph, op_scale(graph, z, std / TRUNCATED_STD), graph_scalar(graph, mean));
+  return op_add(graph, op_scale(graph, z, std / TRUNCATED_STD),
+                graph_scalar(graph, mean));
 }
 
 Node *init_normal_law(Graph *graph, const InitCall *call, double mean, double std,
@@ -99,7 +103,7 @@ const InitKind init_normal = {
              .doc = "Normal law, whatever the fans.", .equation = "w ~ N(mean, std^2)"},
     .make = normal_make};
 
-/* -- uniform ------------------------------------------------------------------------- */
+/* -- uniform ----------------------------------------------------------------------- */
 
 typedef struct Uniform {
   Init init;
@@ -115,7 +119,8 @@ static Node *uniform_make(Graph *graph, const Init *self, const InitCall *call) 
 static Err uniform_check(Object *object, Fault *fault) {
   const Uniform *u = (const Uniform *)object;
   if (u->lo <= u->hi) return ERR_OK;
-  return fault_set(fault, ERR_VALUE, "init.uniform: lo = %g is above hi = %g", u->lo, u->hi);
+  return fault_set(fault, ERR_VALUE, "init.uniform: lo = %g is above hi = %g", u->lo,
+                   u->hi);
 }
 
 static const Option uniform_options[] = {
@@ -127,6 +132,7 @@ static const Option uniform_options[] = {
 
 const InitKind init_uniform = {
     .kind = {.name = "uniform", .alias = "random_uniform", .family = &init_family,
-             .size = sizeof(Uniform), .options = uniform_options, .check = uniform_check,
+             .size = sizeof(Uniform), .options = uniform_options,
+             .check = uniform_check,
              .doc = "Uniform law, whatever the fans.", .equation = "w ~ U(lo, hi)"},
     .make = uniform_make};

@@ -1,7 +1,7 @@
 /* init_scaled.c: initializers whose variance follows from the fans.
  *
- * They draw with a variance of gain^2 c / fan, where fan is the number of inputs or outputs of
- * one unit, or their mean:
+ * They draw with a variance of gain^2 c / fan, where fan is the number of inputs or
+ * outputs of one unit, or their mean:
  *
  *   glorot   c = 1, fan = (fan_in + fan_out) / 2    [Glorot & Bengio 2010, eq. 16]
  *   he       c = 2, fan = fan_in                    [He et al. 2015, eq. 10]
@@ -19,7 +19,7 @@ static const char *const mode_names[] = {"fan_in", "fan_out", "fan_avg", NULL};
 typedef struct Scaled {
   Init init;
   double gain;
-  int mode;                    /* FanMode */
+  int mode; /* FanMode */
 } Scaled;
 
 typedef struct ScaledNormal {
@@ -35,12 +35,15 @@ static double scaled_std(const Init *self, double c, const InitCall *call) {
   return s->gain * sqrt(c / (fan > 0 ? fan : 1));
 }
 
-static Node *scaled_uniform(Graph *graph, const Init *self, double c, const InitCall *call) {
+static Node *scaled_uniform(Graph *graph, const Init *self, double c,
+                            const InitCall *call) {
   double a = sqrt(3) * scaled_std(self, c, call);
-  return op_random_uniform(graph, call->shape, -a, a, graph_draw(graph, "init", call->stream));
+  return op_random_uniform(graph, call->shape, -a, a,
+                           graph_draw(graph, "init", call->stream));
 }
 
-static Node *scaled_normal(Graph *graph, const Init *self, double c, const InitCall *call) {
+static Node *scaled_normal(Graph *graph, const Init *self, double c,
+                           const InitCall *call) {
   bool truncated = ((const ScaledNormal *)self)->truncated;
   return init_normal_law(graph, call, 0, scaled_std(self, c, call), truncated);
 }
@@ -61,7 +64,7 @@ static Node *double_normal(Graph *graph, const Init *self, const InitCall *call)
   return scaled_normal(graph, self, 2, call);
 }
 
-/* -- records ------------------------------------------------------------------------- */
+/* -- records ----------------------------------------------------------------------- */
 
 #define MODE(default_)                                                                 \
   {.name = "mode", .kind = OPT_CHOICE, .offset = offsetof(Scaled, mode),               \
@@ -75,7 +78,8 @@ static const Option in_normal[] = {INIT_GAIN(Scaled), MODE("fan_in"),
                                    INIT_TRUNCATED(ScaledNormal), {0}};
 
 const InitKind init_glorot_uniform = {
-    .kind = {.name = "glorot_uniform", .alias = "xavier_uniform", .family = &init_family,
+    .kind = {.name = "glorot_uniform", .alias = "xavier_uniform",
+             .family = &init_family,
              .size = sizeof(Scaled), .options = avg_uniform,
              .doc = "Keeps the variance of activations and gradients of linear layers.",
              .equation = "w ~ U(-a, a), a = gain sqrt(6 / (fan_in + fan_out))",
@@ -114,8 +118,10 @@ const InitKind init_lecun_uniform = {
     .make = single_uniform};
 
 const InitKind init_lecun_normal = {
-    .kind = {.name = "lecun_normal", .family = &init_family, .size = sizeof(ScaledNormal),
-             .options = in_normal, .doc = "Sums of inputs of variance 1 have variance 1.",
+    .kind = {.name = "lecun_normal", .family = &init_family,
+             .size = sizeof(ScaledNormal),
+             .options = in_normal, .doc = "Sums of inputs of variance 1 have variance "
+                                          "1.",
              .equation = "w ~ N(0, gain^2 / fan_in)",
              .source = "LeCun et al., Efficient BackProp, 1998, section 4.6"},
     .make = single_normal};

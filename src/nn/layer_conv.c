@@ -1,13 +1,14 @@
-/* layer_conv.c: convolutions. Images are [N, C, H, W]; a kernel is [filters, C / groups, kh, kw]
- * and moves over the image in steps of `stride`, its own elements `dilation` apart.
+/* layer_conv.c: convolutions. Images are [N, C, H, W]; a kernel is [filters, C /
+ * groups, kh, kw] and moves over the image in steps of `stride`, its own elements
+ * `dilation` apart.
  *
  *   positions   p = floor((n + before + after - (k - 1) dilation - 1) / stride) + 1
  *   "valid"     no padding
  *   "same"      as much that p = ceil(n / stride); where it is odd, one more at the end
  *   a number    so many zeros on each side
  *
- * Each output sees C / groups kh kw inputs, and each input goes into filters / groups kh kw
- * outputs: these are the initializer's fans. */
+ * Each output sees C / groups kh kw inputs, and each input goes into filters / groups
+ * kh kw outputs: these are the initializer's fans. */
 #include "nn/nn.h"
 #include "base/ints.h"
 #include "graph/ops.h"
@@ -16,8 +17,8 @@
 typedef struct Conv2D {
   Layer layer;
   int64_t filters, groups;
-  IntPair kernel, stride, dilation;   /* of rows and columns */
-  IntPair padding;                    /* or a word: VALID, SAME */
+  IntPair kernel, stride, dilation; /* of rows and columns */
+  IntPair padding;                  /* or a word: VALID, SAME */
   bool bias;
   Activation *activation;
   Init *init, *bias_init;
@@ -32,9 +33,10 @@ static const char *const padding_words[] = {"valid", "same", NULL};
 static Err conv2d_check(Object *object, Fault *fault) {
   Conv2D *self = (Conv2D *)object;
   if (self->filters % self->groups)
-    return fault_set(fault, ERR_VALUE, "nn.Conv2D: %lld filters in %lld groups; allowed: a "
-                     "multiple of the groups", (long long)self->filters,
-                     (long long)self->groups);
+    return fault_set(fault, ERR_VALUE,
+                     "nn.Conv2D: %lld filters in %lld groups; allowed: a multiple of "
+                     "the groups",
+                     (long long)self->filters, (long long)self->groups);
   Err err = layer_declare(&self->layer, WEIGHT, true, fault);
   return err || !self->bias ? err : layer_declare(&self->layer, BIAS, true, fault);
 }
@@ -44,17 +46,18 @@ static Err conv2d_build(Graph *graph, Layer *layer, const Ports *in, Fault *faul
   const Shape *x = &in->v[0].x->shape;
   char got[SHAPE_TEXT];
   if (x->rank != 4 || x->dim[1] % self->groups)
-    return fault_set(fault, ERR_SHAPE, "%s: expects [N, C, H, W] of which C is a multiple of %lld "
-                     "groups, got %s", layer->name, (long long)self->groups,
-                     shape_text(got, x));
+    return fault_set(fault, ERR_SHAPE,
+                     "%s: expects [N, C, H, W] of which C is a multiple of %lld "
+                     "groups, got %s",
+                     layer->name, (long long)self->groups, shape_text(got, x));
   int64_t c = x->dim[1] / self->groups, R = self->kernel.v[0], S = self->kernel.v[1];
   int64_t f = self->filters / self->groups;
   double fan_in = (double)(c * R * S), fan_out = (double)(f * R * S);
-  Err err = layer_give(graph, layer, WEIGHT, self->init, &SHAPE_OF(self->filters, c, R, S),
-                       fan_in, fan_out, fault);
+  Err err = layer_give(graph, layer, WEIGHT, self->init,
+                       &SHAPE_OF(self->filters, c, R, S), fan_in, fan_out, fault);
   if (err || !self->bias) return err;
-  return layer_give(graph, layer, BIAS, self->bias_init, &SHAPE_OF(self->filters), fan_in,
-                    fan_out, fault);
+  return layer_give(graph, layer, BIAS, self->bias_init, &SHAPE_OF(self->filters),
+                    fan_in, fan_out, fault);
 }
 
 /* Zeros on both sides of an axis of n elements together. */
@@ -101,15 +104,18 @@ static Node *conv2d_forward(Graph *graph, Layer *layer, Node *x) {
 static const Option conv2d_options[] = {
     {.name = "filters", .kind = OPT_INT, AT(filters), .position = 1, .lo = 1, .hi = 1e9,
      .alias = "out_channels", .doc = "number of output channels"},
-    {.name = "kernel_size", .kind = OPT_PAIR, AT(kernel), .position = 2, .lo = 1, .hi = 1e9,
+    {.name = "kernel_size", .kind = OPT_PAIR, AT(kernel), .position = 2, .lo = 1,
+     .hi = 1e9,
      .doc = "rows and columns of the kernel"},
     {.name = "stride", .kind = OPT_PAIR, AT(stride), .value = "1", .lo = 1, .hi = 1e9,
      .alias = "strides", .doc = "step from one position to the next"},
-    {.name = "padding", .kind = OPT_PAIR, AT(padding), .value = "valid", .lo = 0, .hi = 1e9,
+    {.name = "padding", .kind = OPT_PAIR, AT(padding), .value = "valid", .lo = 0,
+     .hi = 1e9,
      .choices = padding_words,
-     .doc = "zeros on each side; \"valid\": none; \"same\": ceil(n / stride) positions, an odd "
-            "zero at the end as in Keras"},
-    {.name = "dilation", .kind = OPT_PAIR, AT(dilation), .value = "1", .lo = 1, .hi = 1e9,
+     .doc = "zeros on each side; \"valid\": none; \"same\": ceil(n / stride) "
+            "positions, an odd zero at the end as in Keras"},
+    {.name = "dilation", .kind = OPT_PAIR, AT(dilation), .value = "1", .lo = 1,
+     .hi = 1e9,
      .alias = "dilation_rate", .doc = "step within the kernel"},
     {.name = "groups", .kind = OPT_INT, AT(groups), .value = "1", .lo = 1, .hi = 1e9,
      .doc = "channels are divided into so many groups that do not see each other"},
@@ -125,12 +131,13 @@ const LayerKind layer_conv2d = {
                     "mirrored, as everywhere in deep learning.",
              .equation = "y[n, f, p, q] = bias[f] + sum_crs weight[f, c, r, s] "
                          "x[n, c, p stride + r dilation - pad, ...]",
-             .source = "Goodfellow, Bengio & Courville, Deep Learning, 2016, chapter 9; "
-                       "Dumoulin & Visin, arXiv:1603.07285",
+             .source = "Goodfellow, Bengio & Courville, Deep Learning, 2016, chapter "
+                       "9; Dumoulin & Visin, arXiv:1603.07285",
              .check = conv2d_check, .deinit = layer_deinit},
     .prefix = "conv2d", .vars = conv_vars,
     .samples = (const LayerSample[]){
-        {{{"filters", "1"}, {"kernel_size", "1"}}, {{4, {1, 1, 1, 1}}}, {4, {1, 1, 1, 1}}},
+        {{{"filters", "1"}, {"kernel_size", "1"}}, {{4, {1, 1, 1, 1}}},
+         {4, {1, 1, 1, 1}}},
         {{{"filters", "3"}, {"kernel_size", "2 3"}, {"activation", "tanh"}},
          {{4, {2, 2, 5, 4}}}, {4, {2, 3, 4, 2}}},
         {{{"filters", "4"}, {"kernel_size", "3"}, {"stride", "2"}, {"padding", "same"},

@@ -1,8 +1,8 @@
 /* layer_lstm.c: the long short-term memory, over sequences [N, T, features].
  *
- * The equations stand in graph/ops_recurrent.c. weight_ih is [F, 4 H], weight_hh [H, 4 H] and
- * bias [4 H], called as in PyTorch but with inputs first, as everywhere here; the gates come
- * in PyTorch's and Keras's order: input, forget, cell, output. */
+ * The equations stand in graph/ops_recurrent.c. weight_ih is [F, 4 H], weight_hh [H, 4
+ * H] and bias [4 H], called as in PyTorch but with inputs first, as everywhere here;
+ * the gates come in PyTorch's and Keras's order: input, forget, cell, output. */
 #include "nn/nn.h"
 #include "graph/ops.h"
 #include <stdio.h>
@@ -32,12 +32,15 @@ static Err give_bias(Graph *graph, Lstm *self, Fault *fault) {
   if (bias->has_value && bias->current->shape.dim[0] == GATES * H) return ERR_OK;
   Init *zeros = (Init *)family_make(&init_family, "zeros", fault);
   if (!zeros) return ERR_MEMORY;
-  Err err = layer_give(graph, &self->layer, BIAS, zeros, &SHAPE_OF(GATES * H), 1, 1, fault);
+  Err err = layer_give(graph, &self->layer, BIAS, zeros, &SHAPE_OF(GATES * H), 1, 1,
+                       fault);
   object_release(zeros);
   if (err) return err;
-  Node *parts[] = {op_full(graph, 0, &SHAPE_OF(H)), op_full(graph, self->forget_bias, &SHAPE_OF(H)),
+  Node *parts[] = {op_full(graph, 0, &SHAPE_OF(H)),
+                   op_full(graph, self->forget_bias, &SHAPE_OF(H)),
                    op_full(graph, 0, &SHAPE_OF(2 * H))};
-  if (variable_assign(graph, bias, op_concat(graph, parts, 3, 0))) return graph_ok(graph, fault);
+  if (variable_assign(graph, bias, op_concat(graph, parts, 3, 0)))
+    return graph_ok(graph, fault);
   return ERR_OK;
 }
 
@@ -46,14 +49,14 @@ static Err lstm_build(Graph *graph, Layer *layer, const Ports *in, Fault *fault)
   const Shape *x = &in->v[0].x->shape;
   char got[SHAPE_TEXT];
   if (x->rank != 3)
-    return fault_set(fault, ERR_SHAPE, "%s: expects [N, T, features], got %s", layer->name,
-                     shape_text(got, x));
+    return fault_set(fault, ERR_SHAPE, "%s: expects [N, T, features], got %s",
+                     layer->name, shape_text(got, x));
   int64_t F = x->dim[2], H = self->units;
-  Err err = layer_give(graph, layer, WEIGHT_IH, self->init, &SHAPE_OF(F, GATES * H), (double)F,
-                       (double)(GATES * H), fault);
+  Err err = layer_give(graph, layer, WEIGHT_IH, self->init, &SHAPE_OF(F, GATES * H),
+                       (double)F, (double)(GATES * H), fault);
   if (!err)
-    err = layer_give(graph, layer, WEIGHT_HH, self->recurrent_init, &SHAPE_OF(H, GATES * H),
-                     (double)H, (double)(GATES * H), fault);
+    err = layer_give(graph, layer, WEIGHT_HH, self->recurrent_init,
+                     &SHAPE_OF(H, GATES * H), (double)H, (double)(GATES * H), fault);
   return err || !self->bias ? err : give_bias(graph, self, fault);
 }
 
@@ -72,8 +75,8 @@ static Node *first_state(Graph *graph, Layer *layer, const Ports *in, int64_t H)
   for (int i = 0; i < 2; i++) {
     state[i] = op_cast(graph, in->v[1 + i].x, DT_REAL);
     char expects[64];
-    snprintf(expects, sizeof expects, "h and c of %lldx%lld beside x", (long long)part.dim[0],
-             (long long)H);
+    snprintf(expects, sizeof expects, "h and c of %lldx%lld beside x",
+             (long long)part.dim[0], (long long)H);
     if (!shape_equal(&in->v[1 + i].x->shape, &part))
       return layer_refuse(graph, layer, expects, &in->v[1 + i].x->shape);
   }
@@ -93,12 +96,15 @@ static Ports lstm_ports(Graph *graph, Layer *layer, const Ports *in) {
   }
   Node *bias = self->bias ? layer_read(graph, layer, BIAS)
                           : op_full(graph, 0, &SHAPE_OF(GATES * H));
-  Node *weight[] = {layer_read(graph, layer, WEIGHT_IH), layer_read(graph, layer, WEIGHT_HH),
+  Node *weight[] = {layer_read(graph, layer, WEIGHT_IH),
+                    layer_read(graph, layer, WEIGHT_HH),
                     op_reshape(graph, bias, &SHAPE_OF(1, GATES * H))};
-  Node *steps = mask ? mask : op_full(graph, 1, &SHAPE_OF(x->shape.dim[0], x->shape.dim[1]));
+  Node *steps = mask ? mask
+                     : op_full(graph, 1, &SHAPE_OF(x->shape.dim[0], x->shape.dim[1]));
   Node *all = op_lstm(graph, op_cast(graph, x, DT_REAL), op_concat(graph, weight, 3, 0),
                       first_state(graph, layer, in, H), steps);
-  Node *last = all ? graph_pick(graph, all, 1) : NULL, *h = state_part(graph, last, H, 0);
+  Node *last = all ? graph_pick(graph, all, 1) : NULL,
+       *h = state_part(graph, last, H, 0);
   if (graph->fault.code || !h) return (Ports){0};
   Ports out = self->return_sequences ? ports_of(graph_pick(graph, all, 0), mask)
                                      : ports_of(h, NULL);
@@ -116,37 +122,44 @@ static Ports lstm_ports(Graph *graph, Layer *layer, const Ports *in) {
 static const Option lstm_options[] = {
     {.name = "units", .kind = OPT_INT, AT(units), .position = 1, .lo = 1, .hi = 1e9,
      .alias = "hidden_size", .doc = "H, the number of cells"},
-    {.name = "return_sequences", .kind = OPT_BOOL, AT(return_sequences), .value = "false",
+    {.name = "return_sequences", .kind = OPT_BOOL, AT(return_sequences),
+     .value = "false",
      .doc = "give h of all steps [N, T, H], not of the last alone [N, H]"},
     {.name = "return_state", .kind = OPT_BOOL, AT(return_state), .value = "false",
-     .doc = "give the last h and c, [N, H] each, behind the result; net(x, h, c) takes them"},
+     .doc = "give the last h and c, [N, H] each, behind the result; net(x, h, c) "
+            "takes them"},
     {.name = "bias", .kind = OPT_BOOL, AT(bias), .value = "true", .alias = "use_bias",
      .doc = "add a bias"},
     {.name = "forget_bias", .kind = OPT_REAL, AT(forget_bias), .value = "1", .lo = -1e6,
-     .hi = 1e6, .doc = "initial bias of the forget gate (as in Keras; PyTorch: about 0)"},
+     .hi = 1e6, .doc = "initial bias of the forget gate (as in Keras; PyTorch: about "
+                       "0)"},
     {.name = "init", .kind = OPT_OBJECT, AT(init), .family = &init_family,
-     .value = "glorot_uniform", .alias = "kernel_initializer", .doc = "initial weight_ih"},
-    {.name = "recurrent_init", .kind = OPT_OBJECT, AT(recurrent_init), .family = &init_family,
-     .value = "orthogonal", .alias = "recurrent_initializer", .doc = "initial weight_hh"},
+     .value = "glorot_uniform", .alias = "kernel_initializer",
+     .doc = "initial weight_ih"},
+    {.name = "recurrent_init", .kind = OPT_OBJECT, AT(recurrent_init),
+     .family = &init_family,
+     .value = "orthogonal", .alias = "recurrent_initializer",
+     .doc = "initial weight_hh"},
     LAYER_OPTIONS,
     {0}};
 
 const LayerKind layer_lstm = {
     .kind = {.name = "LSTM", .family = &layer_family, .size = sizeof(Lstm),
              .options = lstm_options,
-             .doc = "Long short-term memory: [N, T, F] -> [N, H], or [N, T, H]. Steps that a "
-                    "mask leaves out change nothing. weight_ih [F, 4 H], weight_hh [H, 4 H], "
-                    "bias [4 H]: the gates input, forget, cell and output one behind the "
-                    "other.",
-             .equation = "i, f, g, o = x W_ih + h W_hh + b; c = sigmoid(f) c + sigmoid(i) "
-                         "tanh(g); h = sigmoid(o) tanh(c)",
-             .source = "Hochreiter & Schmidhuber, Neural Computation 9, 1997; Gers et al., "
-                       "Neural Computation 12, 2000",
+             .doc = "Long short-term memory: [N, T, F] -> [N, H], or [N, T, H]. Steps "
+                    "that a mask leaves out change nothing. weight_ih [F, 4 H], "
+                    "weight_hh [H, 4 H], bias [4 H]: the gates input, forget, cell and "
+                    "output one behind the other.",
+             .equation = "i, f, g, o = x W_ih + h W_hh + b; c = sigmoid(f) c + "
+                         "sigmoid(i) tanh(g); h = sigmoid(o) tanh(c)",
+             .source = "Hochreiter & Schmidhuber, Neural Computation 9, 1997; Gers et "
+                       "al., Neural Computation 12, 2000",
              .check = lstm_check, .deinit = layer_deinit},
     .prefix = "lstm", .knows_masks = true, .vars = lstm_vars,
     .samples = (const LayerSample[]){
         {{{"units", "1"}}, {{3, {1, 1, 1}}}, {2, {1, 1}}},
-        {{{"units", "3"}, {"return_sequences", "true"}, {"bias", "false"}}, {{3, {2, 4, 2}}},
+        {{{"units", "3"}, {"return_sequences", "true"}, {"bias", "false"}},
+         {{3, {2, 4, 2}}},
          {3, {2, 4, 3}}},
         {{{"units", "2"}, {"return_state", "true"}},
          {{3, {3, 2, 3}}, {2, {3, 2}}, {2, {3, 2}}}, {2, {3, 2}}},

@@ -57,7 +57,8 @@ static Node *dense_forward(Graph *graph, Layer *layer, Node *x) {
 #define AT(type, field) .offset = offsetof(type, field)
 
 static const Option dense_options[] = {
-    {.name = "units", .kind = OPT_INT, AT(Dense, units), .position = 1, .lo = 1, .hi = 1e9,
+    {.name = "units", .kind = OPT_INT, AT(Dense, units), .position = 1, .lo = 1,
+     .hi = 1e9,
      .alias = "out_features", .doc = "number of outputs"},
     LINEAR_OPTIONS(Dense),
     LAYER_OPTIONS,
@@ -69,7 +70,8 @@ const LayerKind layer_dense = {
              .doc = "Fully connected: [N, in] -> [N, units]; acts on the last axis. "
                     "weight [in, units], bias [units].",
              .equation = "Y = X W + b",
-             .source = "Goodfellow, Bengio & Courville, Deep Learning, 2016, section 6.1",
+             .source = "Goodfellow, Bengio & Courville, Deep Learning, 2016, section "
+                       "6.1",
              .check = dense_check, .deinit = layer_deinit},
     .prefix = "dense", .keeps_time = true, .vars = dense_vars,
     .samples = (const LayerSample[]){
@@ -94,7 +96,8 @@ const LayerKind layer_flatten = {
              .options = plain_options, .deinit = layer_deinit,
              .doc = "All axes but the first become one: [N, a, b] -> [N, a b].",
              .equation = "y[n, (i - 1) b + j] = x[n, i, j]",
-             .source = "LeCun et al., Proc. IEEE 86, 1998, section II (images as vectors)"},
+             .source = "LeCun et al., Proc. IEEE 86, 1998, section II (images as "
+                       "vectors)"},
     .prefix = "flatten",
     .samples = (const LayerSample[]){
         {.in = {{2, {3, 4}}}, .out = {2, {3, 4}}},
@@ -141,10 +144,12 @@ static const Option activation_options[] = {
     {0}};
 
 const LayerKind layer_activation = {
-    .kind = {.name = "Activation", .family = &layer_family, .size = sizeof(ActivationLayer),
+    .kind = {.name = "Activation", .family = &layer_family,
+             .size = sizeof(ActivationLayer),
              .options = activation_options, .deinit = layer_deinit,
              .doc = "An activation as a layer of its own.", .equation = "y = f(x)",
-             .source = "Goodfellow, Bengio & Courville, Deep Learning, 2016, section 6.3"},
+             .source = "Goodfellow, Bengio & Courville, Deep Learning, 2016, section "
+                       "6.3"},
     .prefix = "activation", .keeps_time = true,
     .samples = (const LayerSample[]){
         {{{"activation", "tanh"}}, {{2, {4, 3}}}, {2, {4, 3}}},
@@ -166,7 +171,8 @@ typedef struct Dropout {
   double rate;
 } Dropout;
 
-/* Inverted: what stays is divided by its probability, so that inference does nothing. */
+/* Inverted: what stays is divided by its probability, so that inference does
+ * nothing. */
 static Node *dropout_forward(Graph *graph, Layer *layer, Node *x) {
   double rate = ((Dropout *)layer)->rate;
   if (!graph->training || rate == 0) return x;
@@ -177,7 +183,8 @@ static Node *dropout_forward(Graph *graph, Layer *layer, Node *x) {
 }
 
 static const Option dropout_options[] = {
-    {.name = "rate", .kind = OPT_REAL, AT(Dropout, rate), .position = 1, .lo = 0, .hi = 1,
+    {.name = "rate", .kind = OPT_REAL, AT(Dropout, rate), .position = 1, .lo = 0,
+     .hi = 1,
      .open_hi = true, .alias = "p", .doc = "probability that an element is dropped"},
     LAYER_OPTIONS,
     {0}};
@@ -215,8 +222,8 @@ static const Option lambda_options[] = {
 const LayerKind layer_lambda = {
     .kind = {.name = "Lambda", .family = &layer_family, .size = sizeof(Lambda),
              .options = lambda_options, .deinit = layer_deinit,
-             .doc = "A function of the user as a layer, of one tensor or several; one with "
-                    "variables of its own: help \"forward\".",
+             .doc = "A function of the user as a layer, of one tensor or several; one "
+                    "with variables of its own: help \"forward\".",
              .equation = "y = f(x)",
              .source = "Chollet et al., Keras, 2015 (Lambda)"},
     .prefix = "lambda",
@@ -238,8 +245,8 @@ static Ports unmask_ports(Graph *graph, Layer *layer, const Ports *in) {
 const LayerKind layer_unmask = {
     .kind = {.name = "Unmask", .family = &layer_family, .size = sizeof(Layer),
              .options = plain_options, .deinit = layer_deinit,
-             .doc = "Gives what it gets, without the mask of its steps: from here on all steps "
-                    "count.",
+             .doc = "Gives what it gets, without the mask of its steps: from here on "
+                    "all steps count.",
              .equation = "y = x", .source = "Chollet et al., Keras, 2015 (masking)"},
     .prefix = "unmask", .knows_masks = true,
     .samples = (const LayerSample[]){

@@ -4,12 +4,12 @@
 #include "graph/ops.h"
 #include <stdio.h>
 
-/* -- the family ---------------------------------------------------------------------- */
+/* -- the family -------------------------------------------------------------------- */
 
 #define LOSS(name) extern const LossKind loss_##name;
 #include "nn/losses.def"
 #undef LOSS
-extern const LossKind loss_function;     /* made of a function, never by its name */
+extern const LossKind loss_function; /* made of a function, never by its name */
 
 static const Kind *const loss_kinds[] = {
 #define LOSS(name) &loss_##name.kind,
@@ -19,18 +19,22 @@ static const Kind *const loss_kinds[] = {
 
 const Family loss_family = {"loss", "loss", loss_kinds, &loss_function.kind};
 
-/* -- shapes -------------------------------------------------------------------------- */
+/* -- shapes ------------------------------------------------------------------------ */
 
 Node *loss_conform(Graph *graph, Node *output, Node *target) {
-  if (!output || !target || !shape_differ_by_one(&output->shape, &target->shape)) return target;
+  if (!output || !target || !shape_differ_by_one(&output->shape, &target->shape))
+    return target;
   return op_reshape(graph, target, &output->shape);
 }
 
-/* What is said of two shapes ends with what makes them equal, where that is a reshape. */
-Node *loss_refuse(Graph *graph, const char *expects, const Node *output, const Node *target) {
+/* What is said of two shapes ends with what makes them equal, where that is a
+ * reshape. */
+Node *loss_refuse(Graph *graph, const char *expects, const Node *output,
+                  const Node *target) {
   char o[SHAPE_TEXT], t[SHAPE_TEXT], hint[2 * SHAPE_TEXT] = "";
   if (shape_differ_by_one(&output->shape, &target->shape)) {
-    size_t n = (size_t)snprintf(hint, sizeof hint, "; give the target the output's shape with "
+    size_t n = (size_t)snprintf(hint, sizeof hint,
+                                "; give the target the output's shape with "
                                 ":reshape(");
     for (int i = 0; i < output->shape.rank && n < sizeof hint; i++)
       n += (size_t)snprintf(hint + n, sizeof hint - n, "%s%lld", i ? ", " : "",
@@ -42,11 +46,12 @@ Node *loss_refuse(Graph *graph, const char *expects, const Node *output, const N
   return NULL;
 }
 
-/* -- targets ------------------------------------------------------------------------- */
+/* -- targets ----------------------------------------------------------------------- */
 
 LossTargets loss_targets(const Loss *loss) { return loss_kind(loss)->targets; }
 
-Err loss_check_targets(const Loss *loss, const Array *t, int64_t first_row, Fault *fault) {
+Err loss_check_targets(const Loss *loss, const Array *t, int64_t first_row,
+                       Fault *fault) {
   int64_t per_row = t->shape.rank ? most(shape_stride(&t->shape, 0), 1) : 1;
   switch (loss_targets(loss)) {
   case TARGETS_YES_NO: return targets_check(t, true, first_row, fault);
@@ -63,7 +68,7 @@ LossForm loss_form(const Loss *loss, const Node *output) {
   return kind->form ? kind->form(loss, output) : FORM_PLAIN;
 }
 
-/* -- weights ------------------------------------------------------------------------- */
+/* -- weights ----------------------------------------------------------------------- */
 
 /* `x` with axes of 1 behind its own. */
 static Node *with_rank(Graph *graph, Node *x, int rank) {
@@ -82,17 +87,19 @@ Node *loss_weight(Graph *graph, Node *weight, Node *mask) {
 static Node *refuse_weight(Graph *graph, const Node *weight, const Node *values) {
   char w[SHAPE_TEXT], v[SHAPE_TEXT];
   if (values->shape.rank == 0)
-    fault_set(&graph->fault, ERR_SHAPE, "the function returned one number, which weights and "
-              "masks cannot be part of; allowed with them: one value per row, [N]");
+    fault_set(&graph->fault, ERR_SHAPE,
+              "the function returned one number, which weights and masks cannot be "
+              "part of; allowed with them: one value per row, [N]");
   else
-    fault_set(&graph->fault, ERR_SHAPE, "weights must be one per row, [N], or one per step of "
-              "a row, [N, T]; got weights %s for values %s", shape_text(w, &weight->shape),
-              shape_text(v, &values->shape));
+    fault_set(&graph->fault, ERR_SHAPE,
+              "weights must be one per row, [N], or one per step of a row, [N, T]; got "
+              "weights %s for values %s",
+              shape_text(w, &weight->shape), shape_text(v, &values->shape));
   return NULL;
 }
 
-/* The weight as real, checked when it is computed, with the first axes of the values: last
- * axes of 1 that these lack are dropped. */
+/* The weight as real, checked when it is computed, with the first axes of the values:
+ * last axes of 1 that these lack are dropped. */
 static Node *fit_weight(Graph *graph, Node *weight, const Node *values) {
   Shape shape = weight->shape;
   while (shape.rank > 1 && shape.dim[shape.rank - 1] == 1 &&
@@ -104,8 +111,9 @@ static Node *fit_weight(Graph *graph, Node *weight, const Node *values) {
   return op_weights(graph, weight);
 }
 
-/* sum(w v) / sum(w), v the mean over the axes that the weights do not have. A v of weight 0
- * is another branch of a `where`: neither its value nor its gradient arrives. */
+/* sum(w v) / sum(w), v the mean over the axes that the weights do not have. A v of
+ * weight 0 is another branch of a `where`: neither its value nor its gradient
+ * arrives. */
 static Node *weighted_mean(Graph *graph, Node *values, Node *weight) {
   Node *w = fit_weight(graph, weight, values), *zero = graph_scalar(graph, 0);
   if (!w || !zero) return NULL;
@@ -116,20 +124,21 @@ static Node *weighted_mean(Graph *graph, Node *values, Node *weight) {
                 op_sum(graph, w, ALL_AXES, false));
 }
 
-/* -- the loss ------------------------------------------------------------------------ */
+/* -- the loss ---------------------------------------------------------------------- */
 
 /* A softmax of one unit is 1, whatever goes in. */
 static bool always_one(const Node *output) {
   int rank = output->shape.rank;
-  return rank > 0 && output->shape.dim[rank - 1] == 1 && known_distributions(&output->known);
+  return rank > 0 && output->shape.dim[rank - 1] == 1 &&
+         known_distributions(&output->known);
 }
 
 static Node *values_of(Graph *graph, const Loss *loss, Node *output, Node *target) {
   if (loss_targets(loss) == TARGETS_OWN || !always_one(output))
     return loss_kind(loss)->values(graph, loss, output, target);
   fault_set(&graph->fault, ERR_VALUE,
-            "the output is the softmax of one unit, which is always 1: use sigmoid, with "
-            "binary_crossentropy for yes or no");
+            "the output is the softmax of one unit, which is always 1: use sigmoid, "
+            "with binary_crossentropy for yes or no");
   return NULL;
 }
 

@@ -1,11 +1,12 @@
 /* loss.h: losses as records, and the one place that weights, masks and averages.
  *
- *   output, target ──► kind->values: one value per example ──► weight, mask ──► one number
+ *   output, target ─► kind->values: one value per example ─► weight, mask ─► one number
  *
- * Without weights the loss is the mean of all values. With weights w, of which a mask is a
- * part (w m), it is sum(w v) / sum(w), where v is the mean of an example's values: PyTorch's
- * rule (Keras divides by their number, whatever they are). Weights that sum to 0 are an error.
- * A value of weight 0 is left out, also where it is NaN, and no gradient flows to it. */
+ * Without weights the loss is the mean of all values. With weights w, of which a mask
+ * is a part (w m), it is sum(w v) / sum(w), where v is the mean of an example's values:
+ * PyTorch's rule (Keras divides by their number, whatever they are). Weights that sum
+ * to 0 are an error. A value of weight 0 is left out, also where it is NaN, and no
+ * gradient flows to it. */
 #ifndef NN_LOSS_H
 #define NN_LOSS_H
 
@@ -15,13 +16,14 @@
 /* What a cross-entropy takes its input for. */
 typedef enum LossForm {
   FORM_PLAIN,                  /* not a cross-entropy */
-  FORM_FOLDED,                 /* made by softmax or sigmoid, perhaps reshaped since: folded,
-                                  computed from logits */
+  FORM_FOLDED,                 /* made by softmax or sigmoid, perhaps reshaped since:
+                                  folded, computed from logits */
   FORM_LOGITS,                 /* any other output of a net, or from_logits = true */
   FORM_PROBABILITIES,          /* known to be such, or from_logits = false */
-  FORM_NORMALIZED,             /* the same where a row need not sum to 1: divided by its sum */
-  FORM_UNKNOWN                 /* a plain tensor, nothing said: an error; so are logarithms
-                                  of probabilities for a loss of yes or no */
+  FORM_NORMALIZED,             /* the same where a row need not sum to 1: divided by its
+                                  sum */
+  FORM_UNKNOWN                 /* a plain tensor, nothing said: an error; so are
+                                  logarithms of probabilities for a loss of yes or no */
 } LossForm;
 
 /* Base of every loss: first member of each kind's own struct. */
@@ -34,33 +36,33 @@ typedef struct Loss {
 typedef enum LossTargets {
   TARGETS_OWN,                 /* a function of the user: it alone knows */
   TARGETS_NUMBERS,             /* numbers of any size, of the output's shape */
-  TARGETS_YES_NO,              /* how much each output is a yes, from 0 to 1; integers are
-                                  labels: 1 no, 2 yes */
+  TARGETS_YES_NO,              /* how much each output is a yes, from 0 to 1; integers
+                                  are labels: 1 no, 2 yes */
   TARGETS_LABELS,              /* a class label from 1 for each row of C outputs */
   TARGETS_DISTRIBUTIONS        /* for each row of C outputs C shares from 0 to 1 */
 } LossTargets;
 
 typedef struct LossKind {
   Kind kind;
-  /* One value per example, [N]; per step of a sequence, [N, T]; or per element, [N, ...], of
-   * which the example's value is the mean. One that couples rows gives a value for each pair
-   * of them, [P]. One number: the function of a user alone. NULL after a fault, which then
-   * stands in graph->fault. */
+  /* One value per example, [N]; per step of a sequence, [N, T]; or per element, [N,
+   * ...], of which the example's value is the mean. One that couples rows gives a value
+   * for each pair of them, [P]. One number: the function of a user alone. NULL after a
+   * fault, which then stands in graph->fault. */
   Node *(*values)(Graph *graph, const Loss *loss, Node *output, Node *target);
   /* What it takes the output for; NULL: FORM_PLAIN. */
   LossForm (*form)(const Loss *loss, const Node *output);
-  const char *fold;            /* the op it folds, "softmax" or "sigmoid"; NULL: none */
+  const char *fold; /* the op it folds, "softmax" or "sigmoid"; NULL: none */
   LossTargets targets;
 } LossKind;
 
-extern const Family loss_family;         /* module "loss" */
+extern const Family loss_family; /* module "loss" */
 
 static inline const LossKind *loss_kind(const Loss *loss) {
   return (const LossKind *)loss->object.kind;
 }
 
-/* One batch as nodes. Weight and mask are [N], or [N, T] for the steps of sequences; NULL:
- * every value counts once. */
+/* One batch as nodes. Weight and mask are [N], or [N, T] for the steps of sequences;
+ * NULL: every value counts once. */
 typedef struct LossBatch {
   Node *output, *target, *weight, *mask;
 } LossBatch;
@@ -70,31 +72,34 @@ typedef struct LossBatch {
 Node *loss_apply(Graph *graph, const Loss *loss, const LossBatch *batch);
 /* Its values, before they are weighted and averaged. */
 Node *loss_values(Graph *graph, const Loss *loss, Node *output, Node *target);
-/* What each value counts: weight times mask, where both are given; NULL: nothing is, or a
- * fault. */
+/* What each value counts: weight times mask, where both are given; NULL: nothing is, or
+ * a fault. */
 Node *loss_weight(Graph *graph, Node *weight, Node *mask);
 
 LossTargets loss_targets(const Loss *loss);
 
-/* The target under the output's shape where the two differ by a last axis of 1 alone, [N] and
- * [N, 1]; else as it is. Fit and evaluate give targets so to losses and metrics. */
+/* The target under the output's shape where the two differ by a last axis of 1 alone,
+ * [N] and [N, 1]; else as it is. Fit and evaluate give targets so to losses and
+ * metrics. */
 Node *loss_conform(Graph *graph, Node *output, Node *target);
 
-/* ERR_DATA that names the first value which targets of this loss may not hold: before any
- * step, what an op would refuse later. `t` holds some rows of a data set, the first of which
- * is number `first_row`, from 0. */
-Err loss_check_targets(const Loss *loss, const Array *t, int64_t first_row, Fault *fault)
-    WARN_UNUSED;
+/* ERR_DATA that names the first value which targets of this loss may not hold: before
+ * any step, what an op would refuse later. `t` holds some rows of a data set, the first
+ * of which is number `first_row`, from 0. */
+Err loss_check_targets(const Loss *loss, const Array *t, int64_t first_row,
+                       Fault *fault) WARN_UNUSED;
 
 /* The form that loss_apply would take for this output. */
 LossForm loss_form(const Loss *loss, const Node *output);
-/* In words, for summary: "the softmax of the output is folded in"; "" for FORM_PLAIN. */
+/* In words, for summary: "the softmax of the output is folded in"; "" for
+ * FORM_PLAIN. */
 const char *loss_form_text(const Loss *loss, LossForm form);
 
-/* -- for the kinds ------------------------------------------------------------------- */
+/* -- for the kinds ----------------------------------------------------------------- */
 
-/* Records what the loss expects and which shapes it got, with the reshape that makes them
- * equal where one does; returns NULL. */
-Node *loss_refuse(Graph *graph, const char *expects, const Node *output, const Node *target);
+/* Records what the loss expects and which shapes it got, with the reshape that makes
+ * them equal where one does; returns NULL. */
+Node *loss_refuse(Graph *graph, const char *expects, const Node *output,
+                  const Node *target);
 
 #endif

@@ -6,13 +6,14 @@
  *   categorical  -log p_y = log sum_j exp(z_j) - z_y
  *   binary       t softplus(-z) + (1 - t) softplus(z)
  *
- * An output that a softmax or sigmoid made is folded: its input are the logits. Only where
- * there are no logits, probabilities are taken, not smaller than 1e-7. That an output is a
- * probability is known from the ops that made it (graph/known.c), whatever stands between; the
- * categorical forms divide rows that need not sum to 1 by their sum, as Keras does.
+ * An output that a softmax or sigmoid made is folded: its input are the logits. Only
+ * where there are no logits, probabilities are taken, not smaller than 1e-7. That an
+ * output is a probability is known from the ops that made it (graph/known.c), whatever
+ * stands between; the categorical forms divide rows that need not sum to 1 by their
+ * sum, as Keras does.
  *
- * A class with target 0 adds 0 even where its probability is 0 and log p is -inf: a masked
- * class has no share in value and gradient. */
+ * A class with target 0 adds 0 even where its probability is 0 and log p is -inf: a
+ * masked class has no share in value and gradient. */
 #include "nn/loss.h"
 #include "graph/ops.h"
 #include <math.h>
@@ -26,10 +27,10 @@ typedef enum FromLogits { LOGITS_AUTO, LOGITS_TRUE, LOGITS_FALSE } FromLogits;
 
 typedef struct EntropyLoss {
   Loss loss;
-  int from_logits;             /* FromLogits */
+  int from_logits; /* FromLogits */
 } EntropyLoss;
 
-/* -- form ---------------------------------------------------------------------------- */
+/* -- form -------------------------------------------------------------------------- */
 
 static FromLogits said(const Loss *loss) {
   return (FromLogits)((const EntropyLoss *)loss)->from_logits;
@@ -39,8 +40,8 @@ static bool folds_softmax(const Loss *loss) {
   return strcmp(loss_kind(loss)->fold, op_record_softmax.name) == 0;
 }
 
-/* The logits of an output that the op to be folded made, before any reshape that kept its
- * rows; NULL: it did not, or has forgotten. */
+/* The logits of an output that the op to be folded made, before any reshape that kept
+ * its rows; NULL: it did not, or has forgotten. */
 static Node *logits_below(const Loss *loss, const Node *output) {
   const Node *made = output;
   while (made->op == &op_record_reshape && made->in) made = made->in[0];
@@ -56,8 +57,9 @@ static LossForm entropy_form(const Loss *loss, const Node *output) {
   if (said(loss) == LOGITS_TRUE) return FORM_LOGITS;
   if (logits_below(loss, output)) return FORM_FOLDED;
   if (said(loss) == LOGITS_FALSE || known_probabilities(&output->known))
-    return folds_softmax(loss) && !known_distributions(&output->known) ? FORM_NORMALIZED
-                                                                       : FORM_PROBABILITIES;
+    return folds_softmax(loss) && !known_distributions(&output->known)
+               ? FORM_NORMALIZED
+               : FORM_PROBABILITIES;
   if (output->known.logs) return folds_softmax(loss) ? FORM_LOGITS : FORM_UNKNOWN;
   return output->net_output ? FORM_LOGITS : FORM_UNKNOWN;
 }
@@ -66,15 +68,15 @@ const char *loss_form_text(const Loss *loss, LossForm form) {
   bool softmax = loss_kind(loss)->fold && folds_softmax(loss);
   switch (form) {
   case FORM_FOLDED:
-    return softmax ? "the softmax of the output is folded in" :
-                     "the sigmoid of the output is folded in";
+    return softmax ? "the softmax of the output is folded in"
+                   : "the sigmoid of the output is folded in";
   case FORM_LOGITS:
-    return softmax ? "outputs are logits: the loss applies softmax" :
-                     "outputs are logits: the loss applies sigmoid";
+    return softmax ? "outputs are logits: the loss applies softmax"
+                   : "outputs are logits: the loss applies sigmoid";
   case FORM_PROBABILITIES: return "outputs are probabilities";
   case FORM_NORMALIZED:
-    return "outputs are probabilities that need not sum to 1: the loss divides them by their "
-           "sum; softmax gives a distribution";
+    return "outputs are probabilities that need not sum to 1: the loss divides them by "
+           "their sum; softmax gives a distribution";
   case FORM_UNKNOWN: return "say from_logits = true or false";
   case FORM_PLAIN: break;
   }
@@ -100,8 +102,9 @@ static Node *normalized(Graph *graph, const Loss *loss, Node *p) {
   if (!rows_seen_to_sum_to_one(p))
     graph_warn(graph, WARN_NORMALIZED, NULL,
                "loss.%s: the outputs are probabilities that need not sum to 1 over the "
-               "classes, so each row is divided by its sum; end the net with softmax over the "
-               "last axis, or with no activation", loss->object.kind->name);
+               "classes, so each row is divided by its sum; end the net with softmax "
+               "over the last axis, or with no activation",
+               loss->object.kind->name);
   Node *sum = op_sum(graph, p, 1u << (p->shape.rank - 1), true);
   Node *zero = graph_scalar(graph, 0), *one = graph_scalar(graph, 1);
   if (!sum) return NULL;
@@ -111,23 +114,25 @@ static Node *normalized(Graph *graph, const Loss *loss, Node *p) {
 /* What an op folded, under the shape of its output. */
 static Node *folded(Graph *graph, const Loss *loss, Node *output) {
   Node *z = logits_below(loss, output);
-  return shape_equal(&z->shape, &output->shape) ? z : op_reshape(graph, z, &output->shape);
+  return shape_equal(&z->shape, &output->shape) ? z
+                                                : op_reshape(graph, z, &output->shape);
 }
 
-/* Logits may be of any sign and size. What cannot be below 0 nor beyond some number is more
- * likely a sum of probabilities than that. */
+/* Logits may be of any sign and size. What cannot be below 0 nor beyond some number is
+ * more likely a sum of probabilities than that. */
 static void warn_of_bounds(Graph *graph, const Loss *loss, const Node *output) {
   const Known *k = &output->known;
   bool bounded = k->lo >= 0 && isfinite(k->hi);
   if (!bounded || said(loss) != LOGITS_AUTO) return;
   graph_warn(graph, WARN_BOUNDED, NULL,
-             "loss.%s: the outputs lie from %.4g to %.4g, and are taken for logits; say "
-             "from_logits = false if they are probabilities, true if not",
+             "loss.%s: the outputs lie from %.4g to %.4g, and are taken for logits; "
+             "say from_logits = false if they are probabilities, true if not",
              loss->object.kind->name, k->lo, k->hi);
 }
 
 /* Sets *z to the logits, or *p to the probabilities; false after a fault. */
-static bool take_form(Graph *graph, const Loss *loss, Node *output, Node **z, Node **p) {
+static bool take_form(Graph *graph, const Loss *loss, Node *output, Node **z,
+                      Node **p) {
   *z = *p = NULL;
   switch (entropy_form(loss, output)) {
   case FORM_FOLDED: *z = folded(graph, loss, output); break;
@@ -140,12 +145,14 @@ static bool take_form(Graph *graph, const Loss *loss, Node *output, Node **z, No
     *p = op_clip(graph, normalized(graph, loss, output), SMALLEST_P, 1);
     break;
   default:
-    fault_set(&graph->fault, ERR_VALUE, "%s: say from_logits = true or from_logits = false",
-              output->known.logs ? "the outputs are logarithms of probabilities "
-                                   "(log_softmax), which belong to categorical_crossentropy "
-                                   "or sparse_categorical_crossentropy" :
-                                   "the output is a plain tensor, not made by a net, softmax "
-                                   "or sigmoid");
+    fault_set(&graph->fault, ERR_VALUE,
+              "%s: say from_logits = true or from_logits = false",
+              output->known.logs
+                  ? "the outputs are logarithms of probabilities "
+                    "(log_softmax), which belong to categorical_crossentropy or "
+                    "sparse_categorical_crossentropy"
+                  : "the output is a plain tensor, not made by a net, softmax "
+                    "or sigmoid");
   }
   return *z || *p;
 }
@@ -168,10 +175,12 @@ static Node *binary_values(Graph *graph, const Loss *loss, Node *output, Node *t
   Node *t = labels ? loss_conform(graph, output, target) : target, *z, *p;
   if (!t) return NULL;
   if (!shape_equal(&output->shape, &t->shape))
-    return loss_refuse(graph, labels && output->shape.rank > 1 ?
-                       "output and target must have the same shape; for labels of several "
-                       "classes use sparse_categorical_crossentropy" :
-                       "output and target must have the same shape", output, target);
+    return loss_refuse(graph,
+                       labels && output->shape.rank > 1
+                           ? "output and target must have the same shape; for labels "
+                             "of several classes use sparse_categorical_crossentropy"
+                           : "output and target must have the same shape",
+                       output, target);
   t = given_targets(graph, loss, t);
   if (!t || !take_form(graph, loss, output, &z, &p)) return NULL;
   Node *one = graph_scalar(graph, 1), *if_one, *if_zero;
@@ -200,16 +209,20 @@ static bool one_class(Graph *graph, const Node *output) {
   if (output->shape.dim[output->shape.rank - 1] != 1) return false;
   char o[SHAPE_TEXT];
   fault_set(&graph->fault, ERR_SHAPE,
-            "the output %s has one class, whose probability is always 1; for yes or no use "
-            "binary_crossentropy, with sigmoid or with logits", shape_text(o, &output->shape));
+            "the output %s has one class, whose probability is always 1; for yes or no "
+            "use binary_crossentropy, with sigmoid or with logits",
+            shape_text(o, &output->shape));
   return true;
 }
 
-static Node *categorical_values(Graph *graph, const Loss *loss, Node *output, Node *target) {
+static Node *categorical_values(Graph *graph, const Loss *loss, Node *output,
+                                Node *target) {
   Node *z, *p;
   if (output->shape.rank < 2 || !shape_equal(&output->shape, &target->shape))
-    return loss_refuse(graph, "output and target must have the same shape [N, C]; for labels "
-                       "use sparse_categorical_crossentropy", output, target);
+    return loss_refuse(graph,
+                       "output and target must have the same shape [N, C]; for labels "
+                       "use sparse_categorical_crossentropy",
+                       output, target);
   if (one_class(graph, output)) return NULL;
   Node *t = given_targets(graph, loss, target);
   if (!t || !take_form(graph, loss, output, &z, &p)) return NULL;
@@ -255,32 +268,35 @@ static Node *sparse_values(Graph *graph, const Loss *loss, Node *output, Node *t
 static const char *const from_logits_names[] = {"auto", "true", "false", NULL};
 
 static const Option options[] = {
-    {.name = "from_logits", .kind = OPT_CHOICE, .offset = offsetof(EntropyLoss, from_logits),
+    {.name = "from_logits", .kind = OPT_CHOICE,
+     .offset = offsetof(EntropyLoss, from_logits),
      .value = "auto", .choices = from_logits_names,
-     .doc = "is the output a logit? auto: what softmax or sigmoid made is folded, what is "
-            "known to lie from 0 to 1 is a probability, another output of a net is a logit "
-            "(with a warning where it cannot be below 0 nor beyond some number), a plain "
-            "tensor is an error; false: classes whose outputs need not sum to 1 are divided "
-            "by their sum"},
+     .doc = "is the output a logit? auto: what softmax or sigmoid made is folded, "
+            "what is known to lie from 0 to 1 is a probability, another output of a "
+            "net is a logit (with a warning where it cannot be below 0 nor beyond some "
+            "number), a plain tensor is an error; false: classes whose outputs need "
+            "not sum to 1 are divided by their sum"},
     {0}};
 
 const LossKind loss_binary = {
     .kind = {.name = "binary_crossentropy",
              .alias = "binary_cross_entropy bce BCELoss BCEWithLogitsLoss",
              .family = &loss_family, .size = sizeof(EntropyLoss), .options = options,
-             .doc = "Mean cross-entropy of independent yes-no outputs. Targets are numbers "
-                    "from 0 to 1 of the output's shape; integers are labels, 1 no and 2 yes.",
+             .doc = "Mean cross-entropy of independent yes-no outputs. Targets are "
+                    "numbers from 0 to 1 of the output's shape; integers are labels, 1 "
+                    "no and 2 yes.",
              .equation = "L = mean(-t log p - (1 - t) log(1 - p)), p = sigmoid(z)",
              .source = "Goodfellow et al., Deep Learning, 6.2.2.2"},
     .values = binary_values, .form = entropy_form, .fold = "sigmoid",
     .targets = TARGETS_YES_NO};
 
 const LossKind loss_categorical = {
-    .kind = {.name = "categorical_crossentropy", .alias = "categorical_cross_entropy cce",
+    .kind = {.name = "categorical_crossentropy", .alias = "categorical_cross_entropy "
+                                                          "cce",
              .family = &loss_family, .size = sizeof(EntropyLoss), .options = options,
-             .doc = "Mean cross-entropy of classes; targets are distributions [N, C], one-hot "
-                    "for example: each share from 0 to 1, rows need not sum to 1. A share of 0 "
-                    "adds 0.",
+             .doc = "Mean cross-entropy of classes; targets are distributions [N, C], "
+                    "one-hot for example: each share from 0 to 1, rows need not sum to "
+                    "1. A share of 0 adds 0.",
              .equation = "L = mean_n(-sum_j t_nj log p_nj), p = softmax(z)",
              .source = "Goodfellow et al., Deep Learning, 6.2.2.3"},
     .values = categorical_values, .form = entropy_form, .fold = "softmax",
@@ -290,7 +306,8 @@ const LossKind loss_sparse = {
     .kind = {.name = "sparse_categorical_crossentropy",
              .alias = "sparse_categorical_cross_entropy cross_entropy CrossEntropyLoss",
              .family = &loss_family, .size = sizeof(EntropyLoss), .options = options,
-             .doc = "Mean cross-entropy of classes; targets are labels [N] that count from 1.",
+             .doc = "Mean cross-entropy of classes; targets are labels [N] that count "
+                    "from 1.",
              .equation = "L = mean_n(-log p[n, t_n]), p = softmax(z)",
              .source = "Goodfellow et al., Deep Learning, 6.2.2.3"},
     .values = sparse_values, .form = entropy_form, .fold = "softmax",

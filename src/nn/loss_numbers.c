@@ -5,7 +5,8 @@
 /* output - target, of equal shapes: [N, 1] against [N] would broadcast to [N, N]. */
 static Node *difference(Graph *graph, Node *output, Node *target) {
   if (!shape_equal(&output->shape, &target->shape))
-    return loss_refuse(graph, "output and target must have the same shape", output, target);
+    return loss_refuse(graph, "output and target must have the same shape", output,
+                       target);
   return op_sub(graph, output, target);
 }
 
@@ -28,7 +29,8 @@ const LossKind loss_mse = {
     .values = mse_values, .targets = TARGETS_NUMBERS};
 
 const LossKind loss_mae = {
-    .kind = {.name = "mae", .alias = "mean_absolute_error L1Loss", .family = &loss_family,
+    .kind = {.name = "mae", .alias = "mean_absolute_error L1Loss",
+             .family = &loss_family,
              .size = sizeof(Loss), .doc = "Mean absolute error over all elements.",
              .equation = "L = mean(|y - t|)"},
     .values = mae_values, .targets = TARGETS_NUMBERS};

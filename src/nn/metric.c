@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* -- the family ---------------------------------------------------------------------- */
+/* -- the family -------------------------------------------------------------------- */
 
 #define METRIC(name) extern const MetricKind metric_##name;
 #include "nn/metrics.def"
@@ -22,7 +22,8 @@ const char *metric_name(const Metric *metric) {
 }
 
 /* What a history, and what a callback is told, hold beside the measures. */
-static const char *const taken[] = {"loss", "epoch", "lr", "time_s", "best_epoch", "stopped",
+static const char *const taken[] = {"loss", "epoch", "lr", "time_s", "best_epoch",
+                                    "stopped",
                                     "probes", "epochs", "net", NULL};
 
 static bool is_taken(const char *name) {
@@ -40,17 +41,21 @@ static bool is_name(const char *name) {
 
 Err metric_check_name(Object *object, Fault *fault) {
   const Metric *metric = (const Metric *)object;
-  if (!metric->name || (is_name(metric->name) && !is_taken(metric->name))) return ERR_OK;
+  if (!metric->name || (is_name(metric->name) && !is_taken(metric->name)))
+    return ERR_OK;
   if (is_name(metric->name))
-    return fault_set(fault, ERR_VALUE, "train.%s: option \"name\": \"%s\" is, or may become, the "
-                     "name of another column of the history; allowed: any other, not beginning "
-                     "with val_ or test_", object->kind->name, metric->name);
-  return fault_set(fault, ERR_VALUE, "train.%s: option \"name\": got \"%.60s\", allowed: 1 to %d "
-                   "bytes, " TEXT_NAME " \"", object->kind->name, metric->name,
-                   METRIC_NAME_BYTES);
+    return fault_set(fault, ERR_VALUE,
+                     "train.%s: option \"name\": \"%s\" is, or may become, the name of "
+                     "another column of the history; allowed: any other, not beginning "
+                     "with val_ or test_",
+                     object->kind->name, metric->name);
+  return fault_set(fault, ERR_VALUE,
+                   "train.%s: option \"name\": got \"%.60s\", allowed: 1 to %d bytes, "
+                   "" TEXT_NAME " \"",
+                   object->kind->name, metric->name, METRIC_NAME_BYTES);
 }
 
-/* -- a measure ----------------------------------------------------------------------- */
+/* -- a measure --------------------------------------------------------------------- */
 
 void measure_init(Measure *m, Metric *metric) {
   *m = (Measure){.metric = object_retain(metric), .limit_bytes = MEASURE_LIMIT_BYTES};
@@ -98,8 +103,9 @@ Err kept_add(KeptRows *kept, const Array *rows, Fault *fault) {
   next.dim[0] = rows->shape.dim[0];
   if (!shape_equal(&next, &rows->shape) || kept->dtype != rows->dtype) {
     char had[SHAPE_TEXT], got[SHAPE_TEXT];
-    return fault_set(fault, ERR_SHAPE, "metric: rows of one shape can be measured together, "
-                     "got %s after %s; give { add = f, finish = g }",
+    return fault_set(fault, ERR_SHAPE,
+                     "metric: rows of one shape can be measured together, got %s after "
+                     "%s; give { add = f, finish = g }",
                      shape_text(got, &rows->shape), shape_text(had, &kept->shape));
   }
   if (kept->n_bytes + n_bytes > kept->room_bytes) {
@@ -130,18 +136,22 @@ Err metric_check(const Metric *metric, const MetricBatch *batch, Fault *fault) {
   const MetricKind *kind = metric_kind(metric);
   if (batch->output.shape.rank < 1 || batch->target.shape.rank < 1) {
     char o[SHAPE_TEXT], t[SHAPE_TEXT];
-    fault_set(fault, ERR_SHAPE, "outputs and targets must have rows; got output %s and target "
-              "%s", shape_text(o, &batch->output.shape), shape_text(t, &batch->target.shape));
+    fault_set(fault, ERR_SHAPE,
+              "outputs and targets must have rows; got output %s and target "
+              "%s",
+              shape_text(o, &batch->output.shape), shape_text(t, &batch->target.shape));
     return prefixed(metric, ERR_SHAPE, fault);
   }
   if (batch->weight.data && !shape_begins(&batch->output.shape, &batch->weight.shape)) {
     char o[SHAPE_TEXT], w[SHAPE_TEXT];
-    fault_set(fault, ERR_SHAPE, "weights must be one per row of the outputs, or per step of a row; "
-              "got output %s and weights %s", shape_text(o, &batch->output.shape),
-              shape_text(w, &batch->weight.shape));
+    fault_set(fault, ERR_SHAPE,
+              "weights must be one per row of the outputs, or per step of a row; got "
+              "output %s and weights %s",
+              shape_text(o, &batch->output.shape), shape_text(w, &batch->weight.shape));
     return prefixed(metric, ERR_SHAPE, fault);
   }
-  return kind->check ? prefixed(metric, kind->check(metric, batch, fault), fault) : ERR_OK;
+  return kind->check ? prefixed(metric, kind->check(metric, batch, fault), fault)
+                     : ERR_OK;
 }
 
 Err measure_add(Measure *m, const MetricBatch *batch, Fault *fault) {
@@ -151,10 +161,11 @@ Err measure_add(Measure *m, const MetricBatch *batch, Fault *fault) {
 }
 
 Err measure_finish(const Measure *m, Graph *graph, double *value, Fault *fault) {
-  return prefixed(m->metric, metric_kind(m->metric)->finish(m, graph, value, fault), fault);
+  return prefixed(m->metric, metric_kind(m->metric)->finish(m, graph, value, fault),
+                  fault);
 }
 
-/* -- which way is better --------------------------------------------------------------- */
+/* -- which way is better ----------------------------------------------------------- */
 
 static bool is_word(const Kind *kind, const char *name) {
   return strcmp(kind->name, name) == 0 || text_has_word(kind->alias, name);
@@ -202,7 +213,9 @@ void add_goal_missing(Text *out, const char *column, const char *option) {
     if (((const MetricKind *)metric_kinds[i])->goal != GOAL_NONE)
       names[n++] = metric_kinds[i]->name;
   const char *nearest = text_nearest(measure_of(column), names, n);
-  text_addf(out, "option \"%s\" is missing: whether more or less %s is better does not follow "
-            "from its name%s%s%s; allowed: \"max\" or \"min\"", option, column,
-            nearest ? " (did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?)" : "");
+  text_addf(out,
+            "option \"%s\" is missing: whether more or less %s is better does not "
+            "follow from its name%s%s%s; allowed: \"max\" or \"min\"",
+            option, column, nearest ? " (did you mean \"" : "", nearest ? nearest : "",
+            nearest ? "\"?)" : "");
 }

@@ -19,7 +19,8 @@ static Err add_accuracy(Measure *m, const MetricBatch *batch, Fault *fault) {
   return ERR_OK;
 }
 
-static Err finish_accuracy(const Measure *m, Graph *graph, double *value, Fault *fault) {
+static Err finish_accuracy(const Measure *m, Graph *graph, double *value,
+                           Fault *fault) {
   (void)graph, (void)fault;
   *value = m->n && m->v[ITEMS] > 0 ? m->v[HITS] / m->v[ITEMS] : NAN;
   return ERR_OK;
@@ -31,10 +32,12 @@ const MetricKind metric_accuracy = {
     .kind = {.name = "accuracy", .alias = "acc", .family = &metric_family,
              .size = sizeof(ClassMetric), .options = options,
              .check = metric_check_class_options,
-             .doc = "Share of rows whose largest output is the target's; of yes-no outputs, "
-                    "share of outputs on the right side of the threshold. An output that is "
-                    "NaN is wrong.",
-             .equation = "mean_n(argmax_j y_nj = t_n); mean_nj([y_nj >= threshold] = t_nj)",
+             .doc = "Share of rows whose largest output is the target's; of yes-no "
+                    "outputs, share of outputs on the right side of the threshold. An "
+                    "output that is NaN is wrong.",
+             .equation = "mean_n(argmax_j y_nj = t_n); mean_nj([y_nj >= threshold] = "
+                         "t_nj)",
              .source = "Goodfellow et al., Deep Learning, 5.1.2"},
-    .goal = GOAL_MAX, .high = 1, .share = true, .check = metric_check_items, .add = add_accuracy,
+    .goal = GOAL_MAX, .high = 1, .share = true, .check = metric_check_items,
+    .add = add_accuracy,
     .finish = finish_accuracy, .read = metric_read};

@@ -5,21 +5,22 @@
 
 typedef struct Scored {
   double score;
-  double yes;                  /* weight of the row if it is, 0 if it is not */
-  double no;                   /* 0 if it is, the weight of the row if it is not */
+  double yes; /* weight of the row if it is, 0 if it is not */
+  double no;  /* 0 if it is, the weight of the row if it is not */
 } Scored;
 
-/* v[0]: questions; then of each row, for each question, score and signed weight: above 0 a
- * yes, below 0 a no. Rows of weight 0 are not there. */
+/* v[0]: questions; then of each row, for each question, score and signed weight: above
+ * 0 a yes, below 0 a no. Rows of weight 0 are not there. */
 enum { QUESTIONS, FIRST_SCORED };
 
-/* What makes a row of outputs probabilities, as the loss does: divided by the sum, of logits
- * behind exp(y - most). */
+/* What makes a row of outputs probabilities, as the loss does: divided by the sum, of
+ * logits behind exp(y - most). */
 typedef struct RowScale {
   double most, sum;
 } RowScale;
 
-static double share_at(const MetricBatch *batch, const Reading *reading, int64_t i, double most) {
+static double share_at(const MetricBatch *batch, const Reading *reading, int64_t i,
+                       double most) {
   double value = array_get(&batch->output, i);
   return reading->logits ? exp(value - most) : value;
 }
@@ -27,16 +28,18 @@ static double share_at(const MetricBatch *batch, const Reading *reading, int64_t
 static RowScale row_scale(const MetricBatch *batch, const Reading *reading, int64_t at,
                           int64_t width) {
   RowScale row = {-INFINITY, 0};
-  for (int64_t c = 0; c < width; c++) row.most = fmax(row.most, array_get(&batch->output, at + c));
+  for (int64_t c = 0; c < width; c++)
+    row.most = fmax(row.most, array_get(&batch->output, at + c));
   if (!reading->logits && !reading->divided) return (RowScale){row.most, 1};
-  for (int64_t c = 0; c < width; c++) row.sum += share_at(batch, reading, at + c, row.most);
-  if (row.sum == 0) row.sum = 1;   /* zeros stay */
+  for (int64_t c = 0; c < width; c++)
+    row.sum += share_at(batch, reading, at + c, row.most);
+  if (row.sum == 0) row.sum = 1; /* zeros stay */
   return row;
 }
 
-/* Scores of the classes of a row: their probabilities. Of two, one question: where the loss
- * does not divide them, the difference of the outputs, which orders rows as the probability of
- * class 2 does, with its ties. */
+/* Scores of the classes of a row: their probabilities. Of two, one question: where the
+ * loss does not divide them, the difference of the outputs, which orders rows as the
+ * probability of class 2 does, with its ties. */
 static void score_classes(const MetricBatch *batch, const Reading *reading, int64_t at,
                           int64_t width, double *score) {
   if (width == 2 && !reading->divided) {
@@ -56,19 +59,22 @@ static void put_scores(const MetricBatch *batch, const Reading *reading, int64_t
   if (binary) v[0] = array_get(&batch->output, i);
   else score_classes(batch, reading, i * width, width, v);
   for (int64_t q = 0; q < own; q++)
-    v[2 * q + 1] = item->want == (questions == 1 || binary ? 2 : q + 1) ? weight : -weight;
+    v[2 * q + 1] = item->want == (questions == 1 || binary ? 2 : q + 1) ? weight
+                                                                        : -weight;
 }
 
 static Err add_scores(Measure *m, const MetricBatch *batch, Fault *fault) {
   Reading reading = metric_reading(m->metric, batch);
   bool binary = reading.as == READ_BINARY;
-  int64_t width = reading_width(&batch->output.shape), n = metric_n_items(batch, &reading);
+  int64_t width = reading_width(&batch->output.shape),
+          n = metric_n_items(batch, &reading);
   int64_t questions = binary ? width : width == 2 ? 1 : width;
   int64_t rows = binary ? n / width : n, at = m->n ? m->n : FIRST_SCORED;
   int64_t end = at + 2 * rows * questions;
   if ((uint64_t)end * sizeof *m->v > m->limit_bytes)
-    return fault_set(fault, ERR_VALUE, "the scores of all rows are more than %lld MB; measure "
-                     "fewer rows", (long long)(m->limit_bytes >> 20));
+    return fault_set(fault, ERR_VALUE,
+                     "the scores of all rows are more than %lld MB; measure fewer rows",
+                     (long long)(m->limit_bytes >> 20));
   Err err = measure_room(m, end, fault);
   if (err) return err;
   m->v[QUESTIONS] = (double)questions;
@@ -87,8 +93,8 @@ static int by_score(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-/* The share of pairs of a yes and a no, by the product of their weights, in which the yes has
- * the larger score, ties a half. NaN: no such pair, or a score is NaN. */
+/* The share of pairs of a yes and a no, by the product of their weights, in which the
+ * yes has the larger score, ties a half. NaN: no such pair, or a score is NaN. */
 static double area(Scored *row, int64_t n) {
   double yes = 0, no = 0, above = 0;
   for (int64_t i = 0; i < n; i++)
@@ -148,10 +154,10 @@ static const Option options[] = {METRIC_READ, {0}};
 const MetricKind metric_auc = {
     .kind = {.name = "auc", .alias = "roc_auc", .family = &metric_family,
              .size = sizeof(ClassMetric), .options = options, .check = check_scores,
-             .doc = "Area under the curve of hits against false alarms: the probability that a "
-                    "yes has a larger score than a no, ties counted half, over all rows; of "
-                    "more than two classes the mean of one against the rest. NaN where only "
-                    "one side occurs.",
+             .doc = "Area under the curve of hits against false alarms: the "
+                    "probability that a yes has a larger score than a no, ties counted "
+                    "half, over all rows; of more than two classes the mean of one "
+                    "against the rest. NaN where only one side occurs.",
              .equation = "auc = (sum of ranks of yes - P (P + 1) / 2) / (P N)",
              .source = "Hanley and McNeil, Radiology 143 (1982)"},
     .goal = GOAL_MAX, .high = 1, .check = metric_check_items, .add = add_scores,

@@ -2,14 +2,15 @@
 #include "nn/metric_items.h"
 #include <math.h>
 
-/* Of each class (of each yes-no output: of its noes, of its yeses) the weight of the items that
- * are right, and of all. */
+/* Of each class (of each yes-no output: of its noes, of its yeses) the weight of the
+ * items that are right, and of all. */
 enum { HITS, ITEMS, BIN };
 
 static Err add_balanced(Measure *m, const MetricBatch *batch, Fault *fault) {
   Reading reading = metric_reading(m->metric, batch);
   bool binary = reading.as == READ_BINARY;
-  int64_t width = reading_width(&batch->output.shape), n = metric_n_items(batch, &reading);
+  int64_t width = reading_width(&batch->output.shape),
+          n = metric_n_items(batch, &reading);
   Err err = measure_room(m, BIN * width * (binary ? 2 : 1), fault);
   for (int64_t i = 0; !err && i < n; i++) {
     Item item = {0};
@@ -22,7 +23,8 @@ static Err add_balanced(Measure *m, const MetricBatch *batch, Fault *fault) {
   return err;
 }
 
-static Err finish_balanced(const Measure *m, Graph *graph, double *value, Fault *fault) {
+static Err finish_balanced(const Measure *m, Graph *graph, double *value,
+                           Fault *fault) {
   (void)graph, (void)fault;
   double sum = 0, n_met = 0;
   for (int64_t i = 0; i + BIN <= m->n; i += BIN) {
@@ -40,9 +42,9 @@ const MetricKind metric_balanced_accuracy = {
     .kind = {.name = "balanced_accuracy", .alias = "balanced_accuracy_score",
              .family = &metric_family, .size = sizeof(ClassMetric), .options = options,
              .check = metric_check_class_options,
-             .doc = "Mean over the classes that occur of the share of their rows that is right: "
-                    "the accuracy if all were equally frequent. Of a yes-no output, yes and no "
-                    "are the classes.",
+             .doc = "Mean over the classes that occur of the share of their rows that "
+                    "is right: the accuracy if all were equally frequent. Of a yes-no "
+                    "output, yes and no are the classes.",
              .equation = "mean_c(hits_c / rows_c)",
              .source = "Brodersen et al., ICPR 2010, section II"},
     .goal = GOAL_MAX, .high = 1, .check = metric_check_items, .add = add_balanced,

@@ -4,8 +4,8 @@
  *   f(output, target) -> a number   called once, on all rows in order
  *   { begin, add, finish }          adds batch after batch to a state of its own
  *
- * Which of the first two it is shows what f returns, so rows are kept until all are there.
- * Beyond the limit they go to f in parts: one that returns [N] does not mind. */
+ * Which of the first two it is shows what f returns, so rows are kept until all are
+ * there. Beyond the limit they go to f in parts: one that returns [N] does not mind. */
 #include "nn/metric.h"
 #include "graph/graph.h"
 #include "nn/activation.h"
@@ -16,22 +16,25 @@
 
 typedef struct FunctionMetric {
   Metric metric;
-  Callable *function;          /* this, or the others */
+  Callable *function; /* this, or the others */
   Callable *begin, *add, *finish;
   IntList range;
 } FunctionMetric;
 
-static const FunctionMetric *own(const Measure *m) { return (const FunctionMetric *)m->metric; }
+static const FunctionMetric *own(const Measure *m) {
+  return (const FunctionMetric *)m->metric;
+}
 
-/* -- all rows, or parts of them ------------------------------------------------------ */
+/* -- all rows, or parts of them ---------------------------------------------------- */
 
 /* What f returned for some rows, in all. */
 typedef struct Parts {
-  double sum, count;           /* each value times its weight; of these weights */
-  bool whole;                  /* one number for all rows */
+  double sum, count; /* each value times its weight; of these weights */
+  bool whole;        /* one number for all rows */
 } Parts;
 
-/* v: of what f returned for earlier parts, the sum, each times its weight, and these weights. */
+/* v: of what f returned for earlier parts, the sum, each times its weight, and these
+ * weights. */
 enum { SUM, COUNT, N_PARTS };
 
 static Node *kept_node(Graph *graph, const KeptRows *kept) {
@@ -43,20 +46,23 @@ static Node *kept_node(Graph *graph, const KeptRows *kept) {
   return node;
 }
 
-/* Has it the first axes of `of`: one value for each row, for each step of a row ... ? */
+/* Has it the first axes of `of`: one value for each row, for each step of a row ...
+ * ? */
 static bool is_by_row(const Shape *shape, const Shape *of) {
   return shape->rank >= 1 && shape_begins(of, shape);
 }
 
-static Err add_values(const Measure *m, const Array *values, Parts *parts, Fault *fault) {
+static Err add_values(const Measure *m, const Array *values, Parts *parts,
+                      Fault *fault) {
   const KeptRows *kept = &m->weight;
   MetricBatch rows = {0};
   if (kept->n_bytes) rows.weight = (Array){kept->shape, kept->dtype, kept->bytes};
   int64_t n = shape_count(&values->shape), n_weights = shape_count(&rows.weight.shape);
   if (rows.weight.data && n % n_weights != 0)
-    return fault_set(fault, ERR_SHAPE, "the data set has %lld weights for %lld values of the "
-                     "function; allowed: one value for each weight", (long long)n_weights,
-                     (long long)n);
+    return fault_set(fault, ERR_SHAPE,
+                     "the data set has %lld weights for %lld values of the function; "
+                     "allowed: one value for each weight",
+                     (long long)n_weights, (long long)n);
   for (int64_t i = 0; i < n; i++) {
     double w = metric_weight(&rows, i, n);
     if (w == 0) continue;
@@ -67,21 +73,25 @@ static Err add_values(const Measure *m, const Array *values, Parts *parts, Fault
 }
 
 /* One value per row, summed; or `whole`: one number for all of them. */
-static Err take_result(const Measure *m, Graph *graph, Node *y, Parts *parts, Fault *fault) {
+static Err take_result(const Measure *m, Graph *graph, Node *y, Parts *parts,
+                       Fault *fault) {
   const Tensor *t = graph_value(graph, y);
   if (!t) return graph_ok(graph, fault);
   const Shape *shape = &t->a.shape, *rows = &m->output.shape;
   bool by_row = is_by_row(shape, rows) || is_by_row(shape, &m->target.shape) ||
-                (shape->rank == 2 && shape->dim[0] == rows->dim[0] && shape->dim[1] == 1);
+                (shape->rank == 2 && shape->dim[0] == rows->dim[0] &&
+                 shape->dim[1] == 1);
   *parts = (Parts){.whole = tensor_count(t) == 1 && !by_row};
   if (parts->whole && m->weight.n_bytes)
-    return fault_set(fault, ERR_VALUE, "the function returned one number, which the weights of the "
-                     "data set cannot be part of; allowed: one value per row, or { add = "
+    return fault_set(fault, ERR_VALUE,
+                     "the function returned one number, which the weights of the data "
+                     "set cannot be part of; allowed: one value per row, or { add = "
                      "function(state, output, target, weight) ..., finish = f }");
   if (!by_row && !parts->whole) {
     char got[SHAPE_TEXT];
-    return fault_set(fault, ERR_SHAPE, "the function must return one number, or one per row, "
-                     "[%lld]; got %s: matrices and curves are not recorded yet",
+    return fault_set(fault, ERR_SHAPE,
+                     "the function must return one number, or one per row, [%lld]; got "
+                     "%s: matrices and curves are not recorded yet",
                      (long long)rows->dim[0], shape_text(got, shape));
   }
   if (!parts->whole) return add_values(m, &t->a, parts, fault);
@@ -105,9 +115,11 @@ static Err use_part(Measure *m, Graph *graph, Fault *fault) {
   Parts parts = {0};
   Err err = call_on_rows(m, graph, &parts, fault);
   if (!err && parts.whole)
-    err = fault_set(fault, ERR_VALUE, "the function returns one number for all rows, whose "
-                    "outputs and targets are more than %lld MB; give { add = function(state, "
-                    "output, target) ... return state end, finish = function(state) ... end }",
+    err = fault_set(fault, ERR_VALUE,
+                    "the function returns one number for all rows, whose outputs and "
+                    "targets are more than %lld MB; give { add = function(state, "
+                    "output, target) ... return state end, finish = function(state) "
+                    "... end }",
                     (long long)(m->limit_bytes >> 20));
   if (!err) err = measure_room(m, N_PARTS, fault);
   if (err) return err;
@@ -118,10 +130,13 @@ static Err use_part(Measure *m, Graph *graph, Fault *fault) {
 }
 
 static Err keep_rows(Measure *m, const MetricBatch *batch, Fault *fault) {
-  size_t more = (size_t)shape_count(&batch->output.shape) * dtype_bytes(batch->output.dtype) +
-                (size_t)shape_count(&batch->target.shape) * dtype_bytes(batch->target.dtype);
+  size_t more = (size_t)shape_count(&batch->output.shape) *
+                    dtype_bytes(batch->output.dtype) +
+                (size_t)shape_count(&batch->target.shape) *
+                    dtype_bytes(batch->target.dtype);
   Err err = ERR_OK;
-  if (m->output.n_bytes && m->output.n_bytes + m->target.n_bytes + more > m->limit_bytes)
+  if (m->output.n_bytes &&
+      m->output.n_bytes + m->target.n_bytes + more > m->limit_bytes)
     err = use_part(m, batch->graph, fault);
   if (!err) err = kept_add(&m->output, &batch->output, fault);
   if (!err && batch->weight.data) err = kept_add(&m->weight, &batch->weight, fault);
@@ -135,14 +150,15 @@ static Err finish_rows(const Measure *m, Graph *graph, double *value, Fault *fau
   Err err = call_on_rows(m, graph, &parts, fault);
   if (err) return err;
   if (parts.whole && m->n)
-    return fault_set(fault, ERR_SHAPE, "the function returned one number per row for the first "
-                     "rows, and one number for the last");
+    return fault_set(fault, ERR_SHAPE,
+                     "the function returned one number per row for the first rows, and "
+                     "one number for the last");
   double sum = m->n ? m->v[SUM] + parts.sum : parts.sum;
   *value = sum / (m->n ? m->v[COUNT] + parts.count : parts.count);
   return ERR_OK;
 }
 
-/* -- begin, add, finish -------------------------------------------------------------- */
+/* -- begin, add, finish ------------------------------------------------------------ */
 
 static Value state_value(const Measure *m) {
   if (!m->state) return (Value){.kind = VALUE_NIL};
@@ -162,7 +178,7 @@ static Err add_to_state(Measure *m, const MetricBatch *batch, Fault *fault) {
   Graph *graph = batch->graph;
   Value out = {.kind = VALUE_HELD};
   int64_t first = m->n;
-  Err err = measure_room(m, 1, fault);   /* v[0]: there were rows */
+  Err err = measure_room(m, 1, fault); /* v[0]: there were rows */
   if (!err && first == 0 && f->begin) {
     err = f->begin->call(f->begin, NULL, 0, &out, 1, fault);
     if (!err) err = set_state(m, &out, "begin", fault);
@@ -173,8 +189,10 @@ static Err add_to_state(Measure *m, const MetricBatch *batch, Fault *fault) {
   err = kept_add(&y, &batch->output, fault);
   if (!err) err = kept_add(&t, &batch->target, fault);
   if (!err && batch->weight.data) err = kept_add(&w, &batch->weight, fault);
-  Value in[4] = {state_value(m), {.kind = VALUE_NODE}, {.kind = VALUE_NODE}, {.kind = VALUE_NIL}};
-  if (!err && (!(in[1].as.ref = kept_node(graph, &y)) || !(in[2].as.ref = kept_node(graph, &t))))
+  Value in[4] = {
+      state_value(m), {.kind = VALUE_NODE}, {.kind = VALUE_NODE}, {.kind = VALUE_NIL}};
+  if (!err && (!(in[1].as.ref = kept_node(graph, &y)) ||
+               !(in[2].as.ref = kept_node(graph, &t))))
     err = graph_ok(graph, fault);
   if (!err && w.n_bytes) {
     in[3] = (Value){.kind = VALUE_NODE, .as.ref = kept_node(graph, &w)};
@@ -206,13 +224,14 @@ static Err finish_state(const Measure *m, Graph *graph, double *value, Fault *fa
   return err;
 }
 
-/* -- the record ---------------------------------------------------------------------- */
+/* -- the record -------------------------------------------------------------------- */
 
 static Err add_function(Measure *m, const MetricBatch *batch, Fault *fault) {
   return own(m)->function ? keep_rows(m, batch, fault) : add_to_state(m, batch, fault);
 }
 
-static Err finish_function(const Measure *m, Graph *graph, double *value, Fault *fault) {
+static Err finish_function(const Measure *m, Graph *graph, double *value,
+                           Fault *fault) {
   *value = NAN;
   if (own(m)->function) return finish_rows(m, graph, value, fault);
   return m->n ? finish_state(m, graph, value, fault) : ERR_OK;
@@ -223,18 +242,24 @@ static Err function_check(Object *object, Fault *fault) {
   bool parts = f->begin || f->add || f->finish;
   if (metric_check_name(object, fault)) return fault->code;
   if (f->function && parts)
-    return fault_set(fault, ERR_VALUE, "train.metric: both a function and %s are given; allowed: "
-                     "f(output, target), or add and finish", f->add ? "add" : "finish");
+    return fault_set(fault, ERR_VALUE,
+                     "train.metric: both a function and %s are given; allowed: "
+                     "f(output, target), or add and finish",
+                     f->add ? "add" : "finish");
   if (!f->function && !parts)
-    return fault_set(fault, ERR_VALUE, "train.metric: \"function\" is missing: f(output, target) "
-                     "-> one number, or one per row");
+    return fault_set(fault, ERR_VALUE,
+                     "train.metric: \"function\" is missing: f(output, target) -> one "
+                     "number, or one per row");
   if (parts && (!f->add || !f->finish))
     return fault_set(fault, ERR_VALUE, "train.metric: \"%s\" is missing: %s",
-                     f->add ? "finish" : "add", f->add ? "f(state) -> number"
-                                                       : "f(state, output, target) -> state");
-  if (f->range.n == 0 || (f->range.n == 2 && f->range.v[0] < f->range.v[1])) return ERR_OK;
-  return fault_set(fault, ERR_VALUE, "train.metric: option \"range\": allowed: the smallest and "
-                   "the largest value, as in { 0, 1 }");
+                     f->add ? "finish" : "add",
+                     f->add ? "f(state) -> number"
+                            : "f(state, output, target) -> state");
+  if (f->range.n == 0 || (f->range.n == 2 && f->range.v[0] < f->range.v[1]))
+    return ERR_OK;
+  return fault_set(fault, ERR_VALUE,
+                   "train.metric: option \"range\": allowed: the smallest and the "
+                   "largest value, as in { 0, 1 }");
 }
 
 /* In the order of Goal. */
@@ -245,21 +270,23 @@ static const char *const goal_names[] = {"auto", "min", "max", NULL};
 static const Option options[] = {
     {.name = "function", .kind = OPT_CALL, AT(function), .value = "none",
      .position = 1,
-     .doc = "f(output, target) -> [N], a value for each row, whose mean is taken, by the weights "
-            "of a data set that has some; or -> one number, then it is called once, with the "
-            "outputs and targets of all rows in order (up to 256 MB of them)"},
+     .doc = "f(output, target) -> [N], a value for each row, whose mean is taken, by "
+            "the weights of a data set that has some; or -> one number, then it is "
+            "called once, with the outputs and targets of all rows in order (up to 256 "
+            "MB of them)"},
     METRIC_NAME,
-    {.name = "goal", .kind = OPT_CHOICE, .offset = offsetof(Metric, goal), .value = "auto",
+    {.name = "goal", .kind = OPT_CHOICE, .offset = offsetof(Metric, goal),
+     .value = "auto",
      .choices = goal_names,
-     .doc = "which way is better, for early_stopping and checkpoint; auto: as the name says, if "
-            "it is that of a metric or a loss"},
+     .doc = "which way is better, for early_stopping and checkpoint; auto: as the "
+            "name says, if it is that of a metric or a loss"},
     {.name = "range", .kind = OPT_INTS, AT(range),
      .doc = "smallest and largest value that it can have, as in { 0, 1 }"},
     {.name = "begin", .kind = OPT_CALL, AT(begin),
      .doc = "f() -> state, before the first batch; without it the state begins as nil"},
     {.name = "add", .kind = OPT_CALL, AT(add),
-     .doc = "f(state, output, target, weight) -> state, for each batch, in place of a function of "
-            "all rows; weight is nil where the data set has none"},
+     .doc = "f(state, output, target, weight) -> state, for each batch, in place of a "
+            "function of all rows; weight is nil where the data set has none"},
     {.name = "finish", .kind = OPT_CALL, AT(finish),
      .doc = "f(state) -> number, after the last batch"},
     {0}};
@@ -267,8 +294,8 @@ static const Option options[] = {
 const MetricKind metric_function = {
     .kind = {.name = "metric", .family = &metric_family, .size = sizeof(FunctionMetric),
              .options = options, .check = function_check,
-             .doc = "A metric of the user: a function of outputs and targets, or { begin = f, add "
-                    "= g, finish = h } that adds batch after batch. It is exact over all rows, "
-                    "whatever the batches.",
+             .doc = "A metric of the user: a function of outputs and targets, or { "
+                    "begin = f, add = g, finish = h } that adds batch after batch. It "
+                    "is exact over all rows, whatever the batches.",
              .equation = "m = f(y, t); m = mean_n f(y, t)_n"},
     .add = add_function, .finish = finish_function};

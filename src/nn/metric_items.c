@@ -24,20 +24,25 @@ int64_t metric_n_items(const MetricBatch *batch, const Reading *reading) {
   return reading->as == READ_BINARY ? n : n / reading_width(&batch->output.shape);
 }
 
-static Err bad_label(const MetricBatch *batch, double got, const char *allowed, Fault *fault) {
+static Err bad_label(const MetricBatch *batch, double got, const char *allowed,
+                     Fault *fault) {
   char number[32];
-  return fault_set(fault, ERR_DATA, "a target is %s; allowed: %s%s", text_number(number, got),
-                   allowed, batch->target.dtype != DT_REAL && got == 0
-                                ? "; :cast \"real\" makes numbers of labels, label_base = 0 "
-                                  "counts them from 0" : "");
+  return fault_set(fault, ERR_DATA, "a target is %s; allowed: %s%s",
+                   text_number(number, got), allowed,
+                   batch->target.dtype != DT_REAL && got == 0
+                       ? "; :cast \"real\" makes numbers of labels, label_base = 0 "
+                         "counts them from 0"
+                       : "");
 }
 
-static Err yes_no_item(const MetricBatch *batch, const Reading *reading, int64_t i, Item *out,
-                       Fault *fault) {
+static Err yes_no_item(const MetricBatch *batch, const Reading *reading, int64_t i,
+                       Item *out, Fault *fault) {
   double t = array_get(&batch->target, i);
   bool label = batch->target.dtype != DT_REAL && !reading->numbers;
-  if (label && t != 1 && t != 2) return bad_label(batch, t, "labels 1 (no) and 2 (yes)", fault);
-  if (!label && !(t >= 0 && t <= 1)) return bad_label(batch, t, "numbers from 0 to 1", fault);
+  if (label && t != 1 && t != 2)
+    return bad_label(batch, t, "labels 1 (no) and 2 (yes)", fault);
+  if (!label && !(t >= 0 && t <= 1))
+    return bad_label(batch, t, "numbers from 0 to 1", fault);
   out->place = i % reading_width(&batch->output.shape);
   if (batch->output.data) out->got = reading_yes(reading, array_get(&batch->output, i));
   out->want = t >= (label ? 2 : 0.5) ? 2 : 1;
@@ -66,29 +71,38 @@ Err metric_item(const MetricBatch *batch, const Reading *reading, int64_t i, Ite
                                     : class_item(batch, i, out, fault);
 }
 
-/* -- what can be measured ---------------------------------------------------------------- */
+/* -- what can be measured ---------------------------------------------------------- */
 
 static Err refuse_shapes(const MetricBatch *batch, const char *allowed, Fault *fault) {
   char o[SHAPE_TEXT], t[SHAPE_TEXT];
-  return fault_set(fault, ERR_SHAPE, "targets must be %s; got output %s and target %s", allowed,
-                   shape_text(o, &batch->output.shape), shape_text(t, &batch->target.shape));
+  return fault_set(fault, ERR_SHAPE, "targets must be %s; got output %s and target %s",
+                   allowed, shape_text(o, &batch->output.shape),
+                   shape_text(t, &batch->target.shape));
 }
 
-static Err check_class_shapes(const Metric *metric, const MetricBatch *batch, Fault *fault) {
+static Err check_class_shapes(const Metric *metric, const MetricBatch *batch,
+                              Fault *fault) {
   Reading reading = metric_reading(metric, batch);
   int64_t width = reading_width(&batch->output.shape);
-  int64_t n = shape_count(&batch->output.shape), n_targets = shape_count(&batch->target.shape);
+  int64_t n = shape_count(&batch->output.shape),
+          n_targets = shape_count(&batch->target.shape);
   const char *name = metric->object.kind->name;
   if (reading.as == READ_UNKNOWN)
-    return fault_set(fault, ERR_VALUE, "whether outputs are classes or yes-no answers does not "
-                     "follow from the loss: say so, as in train.%s { kind = \"categorical\" } "
-                     "(or \"binary\")", name);
+    return fault_set(fault, ERR_VALUE,
+                     "whether outputs are classes or yes-no answers does not follow "
+                     "from the loss: say so, as in train.%s { kind = \"categorical\" } "
+                     "(or \"binary\")",
+                     name);
   if (reading.as == READ_BINARY)
-    return n == n_targets ? ERR_OK
-           : refuse_shapes(batch, "of the outputs' shape, one for each yes-no output", fault);
+    return n == n_targets
+               ? ERR_OK
+               : refuse_shapes(batch,
+                               "of the outputs' shape, one for each yes-no output",
+                               fault);
   if (width == 1)
-    return fault_set(fault, ERR_SHAPE, "one output has no classes; for a yes-no output say "
-                     "kind = \"binary\"");
+    return fault_set(fault, ERR_SHAPE,
+                     "one output has no classes; for a yes-no output say kind = "
+                     "\"binary\"");
   if (is_distribution(batch) || n_targets * width == n) return ERR_OK;
   return refuse_shapes(batch, "labels [N], or of the outputs' shape", fault);
 }
@@ -104,7 +118,7 @@ Err metric_check_items(const Metric *metric, const MetricBatch *batch, Fault *fa
   return err;
 }
 
-/* -- options ------------------------------------------------------------------------- */
+/* -- options ----------------------------------------------------------------------- */
 
 const char *const metric_as_names[] = {"auto", "categorical", "binary", NULL};
 
@@ -112,6 +126,8 @@ Err metric_check_class_options(Object *object, Fault *fault) {
   const ClassMetric *c = (const ClassMetric *)object;
   if (metric_check_name(object, fault)) return fault->code;
   if (isnan(c->threshold) || c->as != READ_CATEGORICAL) return ERR_OK;
-  return fault_set(fault, ERR_VALUE, "train.%s: option \"threshold\" is of yes-no outputs; with "
-                   "kind = \"categorical\" the largest output counts", object->kind->name);
+  return fault_set(fault, ERR_VALUE,
+                   "train.%s: option \"threshold\" is of yes-no outputs; with kind = "
+                   "\"categorical\" the largest output counts",
+                   object->kind->name);
 }

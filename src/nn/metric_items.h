@@ -1,19 +1,21 @@
 /* metric_items.h: what the metrics of classes and of yes-no answers share.
  *
- * All of them read outputs as the loss does (reading.h), or as their options say. What is
- * counted is an item: a row of outputs read by its largest, or one yes-no output. An item
- * whose output is NaN has no class: it is wrong, and no prediction of any class. */
+ * All of them read outputs as the loss does (reading.h), or as their options say. What
+ * is counted is an item: a row of outputs read by its largest, or one yes-no output. An
+ * item whose output is NaN has no class: it is wrong, and no prediction of any
+ * class. */
 #ifndef NN_METRIC_ITEMS_H
 #define NN_METRIC_ITEMS_H
 
 #include "nn/metric.h"
 #include <stddef.h>
 
-/* Base of the metrics of classes: first member of the struct of one that has more options. */
+/* Base of the metrics of classes: first member of the struct of one that has more
+ * options. */
 typedef struct ClassMetric {
   Metric metric;
-  int as;                      /* ReadAs; READ_UNKNOWN: as the loss does */
-  double threshold;            /* NaN: that of the loss */
+  int as;           /* ReadAs; READ_UNKNOWN: as the loss does */
+  double threshold; /* NaN: that of the loss */
 } ClassMetric;
 
 #define METRIC_READ                                                                    \
@@ -36,10 +38,12 @@ Err metric_check_class_options(Object *object, Fault *fault) WARN_UNUSED;
 
 /* MetricKind.read, MetricKind.check. */
 void metric_read(const Metric *metric, Reading *reading);
-Err metric_check_items(const Metric *metric, const MetricBatch *batch, Fault *fault) WARN_UNUSED;
+Err metric_check_items(const Metric *metric, const MetricBatch *batch,
+                       Fault *fault) WARN_UNUSED;
 
-/* An item: what it was read as and what it is, 1 .. n_classes (yes-no: 1 no, 2 yes); got 0:
- * NaN, or there are targets alone. `place`: of the yes-no output in its row, from 0. */
+/* An item: what it was read as and what it is, 1 .. n_classes (yes-no: 1 no, 2 yes);
+ * got 0: NaN, or there are targets alone. `place`: of the yes-no output in its row,
+ * from 0. */
 typedef struct Item {
   int64_t place, got, want;
 } Item;

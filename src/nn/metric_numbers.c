@@ -1,6 +1,6 @@
-/* metric_numbers.c: the metrics of numbers: errors and the share of variance explained. Sums
- * over all elements, in double, each times the weight of its row; variances by Welford's
- * update (with weights: West, CACM 22, 1979), never E[x^2] - E[x]^2. */
+/* metric_numbers.c: the metrics of numbers: errors and the share of variance explained.
+ * Sums over all elements, in double, each times the weight of its row; variances by
+ * Welford's update (with weights: West, CACM 22, 1979), never E[x^2] - E[x]^2. */
 #include "nn/metric.h"
 #include <math.h>
 #include <stddef.h>
@@ -10,15 +10,18 @@ static Err check_numbers(const Metric *metric, const MetricBatch *batch, Fault *
   char o[SHAPE_TEXT], t[SHAPE_TEXT];
   if (shape_equal(&batch->output.shape, &batch->target.shape)) return ERR_OK;
   return fault_set(fault, ERR_SHAPE,
-                   "output and target must have the same shape; got output %s and target %s",
-                   shape_text(o, &batch->output.shape), shape_text(t, &batch->target.shape));
+                   "output and target must have the same shape; got output %s and "
+                   "target %s",
+                   shape_text(o, &batch->output.shape),
+                   shape_text(t, &batch->target.shape));
 }
 
-/* -- errors -------------------------------------------------------------------------- */
+/* -- errors ------------------------------------------------------------------------ */
 
 enum { SUM, COUNT, N_SUMS };
 
-static Err add_errors(Measure *m, const MetricBatch *batch, bool squared, Fault *fault) {
+static Err add_errors(Measure *m, const MetricBatch *batch, bool squared,
+                      Fault *fault) {
   int64_t n = shape_count(&batch->output.shape);
   Err err = measure_room(m, N_SUMS, fault);
   if (err) return err;
@@ -52,9 +55,9 @@ static Err finish_root(const Measure *m, Graph *graph, double *value, Fault *fau
   return err;
 }
 
-/* -- r2 ------------------------------------------------------------------------------ */
+/* -- r2 ---------------------------------------------------------------------------- */
 
-enum { RESIDUAL, SEEN, MEAN, SPREAD, N_R2 };   /* SEEN: sum of weights */
+enum { RESIDUAL, SEEN, MEAN, SPREAD, N_R2 }; /* SEEN: sum of weights */
 
 static Err add_r2(Measure *m, const MetricBatch *batch, Fault *fault) {
   int64_t n = shape_count(&batch->output.shape);
@@ -78,7 +81,7 @@ static Err finish_r2(const Measure *m, Graph *graph, double *value, Fault *fault
   return ERR_OK;
 }
 
-/* -- records ------------------------------------------------------------------------- */
+/* -- records ----------------------------------------------------------------------- */
 
 static const Option options[] = {METRIC_NAME, {0}};
 
@@ -88,7 +91,8 @@ const MetricKind metric_mse = {
              .doc = "Mean squared error over all elements.",
              .equation = "mse = mean((y - t)^2)",
              .source = "Goodfellow et al., Deep Learning, 5.1.2"},
-    .goal = GOAL_MIN, .check = check_numbers, .add = add_squares, .finish = finish_mean};
+    .goal = GOAL_MIN, .check = check_numbers, .add = add_squares,
+    .finish = finish_mean};
 
 const MetricKind metric_mae = {
     .kind = {.name = "mae", .alias = "mean_absolute_error", .family = &metric_family,
@@ -96,23 +100,26 @@ const MetricKind metric_mae = {
              .doc = "Mean absolute error over all elements.",
              .equation = "mae = mean(|y - t|)",
              .source = "Willmott and Matsuura, Climate Research 30 (2005)"},
-    .goal = GOAL_MIN, .check = check_numbers, .add = add_distances, .finish = finish_mean};
+    .goal = GOAL_MIN, .check = check_numbers, .add = add_distances,
+    .finish = finish_mean};
 
 const MetricKind metric_rmse = {
-    .kind = {.name = "rmse", .alias = "root_mean_squared_error", .family = &metric_family,
+    .kind = {.name = "rmse", .alias = "root_mean_squared_error",
+             .family = &metric_family,
              .size = sizeof(Metric), .options = options, .check = metric_check_name,
-             .doc = "Root of the mean squared error over all elements, in the unit of the "
-                    "targets.",
+             .doc = "Root of the mean squared error over all elements, in the unit of "
+                    "the targets.",
              .equation = "rmse = sqrt(mean((y - t)^2))",
              .source = "Willmott and Matsuura, Climate Research 30 (2005)"},
-    .goal = GOAL_MIN, .check = check_numbers, .add = add_squares, .finish = finish_root};
+    .goal = GOAL_MIN, .check = check_numbers, .add = add_squares,
+    .finish = finish_root};
 
 const MetricKind metric_r2 = {
     .kind = {.name = "r2", .alias = "r2_score", .family = &metric_family,
              .size = sizeof(Metric), .options = options, .check = metric_check_name,
-             .doc = "Share of the targets' variance that is explained, over all elements: 1 is "
-                    "perfect, 0 as good as their mean, below 0 worse; NaN where all targets "
-                    "are equal.",
+             .doc = "Share of the targets' variance that is explained, over all "
+                    "elements: 1 is perfect, 0 as good as their mean, below 0 worse; "
+                    "NaN where all targets are equal.",
              .equation = "r2 = 1 - sum((y - t)^2) / sum((t - mean(t))^2)",
              .source = "Draper and Smith, Applied Regression Analysis, 1.3"},
     .goal = GOAL_MAX, .check = check_numbers, .add = add_r2, .finish = finish_r2};

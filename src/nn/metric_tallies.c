@@ -1,16 +1,22 @@
 /* metric_tallies.c: precision, recall, f1.
  *
- * Of C classes, or of C yes-no outputs, each is a question of its own: is it this one? Their
- * hits, false alarms and misses are added up, and precision, recall and f1 made of them. */
+ * Of C classes, or of C yes-no outputs, each is a question of its own: is it this one?
+ * Their hits, false alarms and misses are added up, and precision, recall and f1 made
+ * of them. */
 #include "nn/metric_items.h"
 #include <math.h>
 
-typedef enum Average { AVERAGE_AUTO, AVERAGE_BINARY, AVERAGE_MACRO, AVERAGE_MICRO } Average;
+typedef enum Average {
+  AVERAGE_AUTO,
+  AVERAGE_BINARY,
+  AVERAGE_MACRO,
+  AVERAGE_MICRO
+} Average;
 static const char *const average_names[] = {"auto", "binary", "macro", "micro", NULL};
 
 typedef struct TallyMetric {
   ClassMetric class;
-  int average;                 /* Average */
+  int average; /* Average */
 } TallyMetric;
 
 /* Of each question (class, or yes-no output), behind whether there is one only. */
@@ -30,7 +36,8 @@ static void count_at(Measure *m, int64_t question, bool got, bool want, double w
 static Err add_tallies(Measure *m, const MetricBatch *batch, Fault *fault) {
   Reading reading = metric_reading(m->metric, batch);
   bool binary = reading.as == READ_BINARY;
-  int64_t width = reading_width(&batch->output.shape), n = metric_n_items(batch, &reading);
+  int64_t width = reading_width(&batch->output.shape),
+          n = metric_n_items(batch, &reading);
   Err err = measure_room(m, FIRST_TALLY + TALLY * width, fault);
   if (err) return err;
   m->v[SINGLE] = binary ? width == 1 : width == 2;
@@ -40,7 +47,8 @@ static Err add_tallies(Measure *m, const MetricBatch *batch, Fault *fault) {
     if ((err = metric_item(batch, &reading, i, &item, fault))) return err;
     for (int64_t c = 1; c <= (binary ? 1 : width); c++) {
       int64_t class = binary ? 2 : c;
-      count_at(m, binary ? item.place : c - 1, item.got == class, item.want == class, w);
+      count_at(m, binary ? item.place : c - 1, item.got == class, item.want == class,
+               w);
     }
   }
   return ERR_OK;
@@ -48,7 +56,9 @@ static Err add_tallies(Measure *m, const MetricBatch *batch, Fault *fault) {
 
 static double share(double part, double whole) { return whole > 0 ? part / whole : 0; }
 
-static double precision_of(const Tally *t) { return share(t->hits, t->hits + t->alarms); }
+static double precision_of(const Tally *t) {
+  return share(t->hits, t->hits + t->alarms);
+}
 static double recall_of(const Tally *t) { return share(t->hits, t->hits + t->misses); }
 static double f1_of(const Tally *t) {
   return share(2 * t->hits, 2 * t->hits + t->alarms + t->misses);
@@ -82,15 +92,17 @@ static Err finish_tallies(const Measure *m, double (*of)(const Tally *), double 
     return ERR_OK;
   }
   if (!m->v[SINGLE])
-    return fault_set(fault, ERR_VALUE, "average = \"binary\" is for two classes or one yes-no "
-                     "output, not for %lld; allowed here: \"macro\", \"micro\"",
+    return fault_set(fault, ERR_VALUE,
+                     "average = \"binary\" is for two classes or one yes-no output, "
+                     "not for %lld; allowed here: \"macro\", \"micro\"",
                      (long long)((m->n - FIRST_TALLY) / TALLY));
-  const double *v = &m->v[m->n - TALLY];   /* of class 2, or of yes */
+  const double *v = &m->v[m->n - TALLY]; /* of class 2, or of yes */
   *value = of(&(Tally){v[0], v[1], v[2]});
   return ERR_OK;
 }
 
-static Err finish_precision(const Measure *m, Graph *graph, double *value, Fault *fault) {
+static Err finish_precision(const Measure *m, Graph *graph, double *value,
+                            Fault *fault) {
   (void)graph;
   return finish_tallies(m, precision_of, value, fault);
 }
@@ -105,21 +117,22 @@ static Err finish_f1(const Measure *m, Graph *graph, double *value, Fault *fault
   return finish_tallies(m, f1_of, value, fault);
 }
 
-/* -- records ------------------------------------------------------------------------- */
+/* -- records ----------------------------------------------------------------------- */
 
 static const Option options[] = {
     METRIC_READ, METRIC_THRESHOLD,
     {.name = "average", .kind = OPT_CHOICE, .offset = offsetof(TallyMetric, average),
      .value = "auto", .choices = average_names,
-     .doc = "binary: of class 2, or of yes; macro: the mean over classes, or over yes-no "
-            "outputs, that occur or are predicted; micro: of all their counts; auto: binary "
-            "where there are two classes or one output, else macro"},
+     .doc = "binary: of class 2, or of yes; macro: the mean over classes, or over "
+            "yes-no outputs, that occur or are predicted; micro: of all their counts; "
+            "auto: binary where there are two classes or one output, else macro"},
     {0}};
 
 const MetricKind metric_precision = {
     .kind = {.name = "precision", .family = &metric_family, .size = sizeof(TallyMetric),
              .options = options, .check = metric_check_class_options,
-             .doc = "Share of those predicted as a class that are of it; 0 where none is.",
+             .doc = "Share of those predicted as a class that are of it; 0 where none "
+                    "is.",
              .equation = "p = hits / (hits + false alarms)",
              .source = "van Rijsbergen, Information Retrieval, chapter 7"},
     .goal = GOAL_MAX, .high = 1, .check = metric_check_items, .add = add_tallies,
@@ -128,7 +141,8 @@ const MetricKind metric_precision = {
 const MetricKind metric_recall = {
     .kind = {.name = "recall", .family = &metric_family, .size = sizeof(TallyMetric),
              .options = options, .check = metric_check_class_options,
-             .doc = "Share of a class that is predicted as it; 0 where it does not occur.",
+             .doc = "Share of a class that is predicted as it; 0 where it does not "
+                    "occur.",
              .equation = "r = hits / (hits + misses)",
              .source = "van Rijsbergen, Information Retrieval, chapter 7"},
     .goal = GOAL_MAX, .high = 1, .check = metric_check_items, .add = add_tallies,
@@ -136,8 +150,10 @@ const MetricKind metric_recall = {
 
 const MetricKind metric_f1 = {
     .kind = {.name = "f1", .alias = "f1_score", .family = &metric_family,
-             .size = sizeof(TallyMetric), .options = options, .check = metric_check_class_options,
-             .doc = "Harmonic mean of precision and recall; macro: the mean of each class's.",
+             .size = sizeof(TallyMetric), .options = options,
+             .check = metric_check_class_options,
+             .doc = "Harmonic mean of precision and recall; macro: the mean of each "
+                    "class's.",
              .equation = "f1 = 2 hits / (2 hits + false alarms + misses)",
              .source = "van Rijsbergen, Information Retrieval, chapter 7"},
     .goal = GOAL_MAX, .high = 1, .check = metric_check_items, .add = add_tallies,

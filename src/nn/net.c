@@ -1,10 +1,10 @@
 /* net.c: what all layers share: names, variables, build, forward.
  *
- * A net is a tree of layers (a layer may stand in it twice: then it shares its weights, and
- * in several nets). Names are computed anew from the layer that is asked whenever somebody
- * asks, so they follow what was added, and no other net that shares a layer has a say;
- * renaming touches only what changed. Streams of random numbers are named once, when a layer
- * first draws, and keep their names. */
+ * A net is a tree of layers (a layer may stand in it twice: then it shares its weights,
+ * and in several nets). Names are computed anew from the layer that is asked whenever
+ * somebody asks, so they follow what was added, and no other net that shares a layer
+ * has a say; renaming touches only what changed. Streams of random numbers are named
+ * once, when a layer first draws, and keep their names. */
 #include "nn/nn.h"
 #include "base/utf8.h"
 #include "graph/ops.h"
@@ -90,8 +90,10 @@ Err layer_check_name(const char *name, const char *whose, int longest, Fault *fa
     uint32_t code = 0;
     size_t n = utf8_next(at, end, &code);
     if (n == 0 || code < ' ' || code == 0x7f)
-      return fault_set(fault, ERR_VALUE, "the name of %s has at byte %d what is %s; allowed: "
-                       "text in UTF-8", whose, (int)(at - name) + 1,
+      return fault_set(fault, ERR_VALUE,
+                       "the name of %s has at byte %d what is %s; allowed: text in "
+                       "UTF-8",
+                       whose, (int)(at - name) + 1,
                        n ? "a control character" : "no UTF-8");
     at += n;
   }
@@ -102,14 +104,16 @@ Err layer_check_name(const char *name, const char *whose, int longest, Fault *fa
  * given to one layer renames no other. */
 static int count_kind(const LayerList *list, int i) {
   int count = 1;
-  for (int k = 0; k < i; k++) count += list->v[k]->object.kind == list->v[i]->object.kind;
+  for (int k = 0; k < i; k++)
+    count += list->v[k]->object.kind == list->v[i]->object.kind;
   return count;
 }
 
 static void own_name(const LayerList *list, int i, char name[LAYER_NAME]) {
   const Layer *layer = list->v[i];
   if (layer->given_name) snprintf(name, LAYER_NAME, "%s", layer->given_name);
-  else snprintf(name, LAYER_NAME, "%s_%d", layer_kind(layer)->prefix, count_kind(list, i));
+  else
+    snprintf(name, LAYER_NAME, "%s_%d", layer_kind(layer)->prefix, count_kind(list, i));
 }
 
 /* "nn.Dense number 2 (name given)" */
@@ -129,7 +133,8 @@ static Err check_names(const LayerList *list, char (*name)[LAYER_NAME], Fault *f
       if (k == i || strcmp(name[i], name[k]) != 0) continue;
       char one[160], other[160];
       return fault_set(fault, ERR_VALUE,
-                       "two layers of the net are called \"%s\": %s and %s; names must differ",
+                       "two layers of the net are called \"%s\": %s and %s; names must "
+                       "differ",
                        name[i], describe(list, i < k ? i : k, one, sizeof one),
                        describe(list, i < k ? k : i, other, sizeof other));
     }
@@ -160,7 +165,7 @@ static Err name_variables(Layer *layer, Fault *fault) {
 
 /* All names or, on a fault, none: but for lack of memory. */
 static Err name_list(const LayerList *list, const Layer *asked, Fault *fault) {
-  char (*name)[LAYER_NAME] = malloc((size_t)list->n * sizeof *name + 1);
+  char(*name)[LAYER_NAME] = malloc((size_t)list->n * sizeof *name + 1);
   Err err = name ? ERR_OK : fault_memory(fault, (size_t)list->n * sizeof *name);
   for (int i = 0; !err && i < list->n; i++) {
     const char *given = list->v[i]->given_name;
@@ -168,7 +173,8 @@ static Err name_list(const LayerList *list, const Layer *asked, Fault *fault) {
     if (!err) own_name(list, i, name[i]);
   }
   if (!err) err = check_names(list, name, fault);
-  for (int i = list->n - 1; !err && i >= 0; i--) {   /* of a shared tensor the first counts */
+  for (int i = list->n - 1; !err && i >= 0;
+       i--) { /* of a shared tensor the first counts */
     list->v[i]->namer = asked;
     err = set_name(list->v[i], name[i], fault);
     if (!err) err = name_variables(list->v[i], fault);
@@ -205,8 +211,8 @@ static int place_in(const LayerList *list, const Layer *layer) {
   return -1;
 }
 
-/* The outermost net around `net` and all its layers; one that has replaced `net` among its
- * layers is not around it any more. */
+/* The outermost net around `net` and all its layers; one that has replaced `net` among
+ * its layers is not around it any more. */
 static Layer *list_around(Layer *net, LayerList *out, Fault *fault) {
   for (;;) {
     Layer *around = outermost(net);
@@ -217,11 +223,13 @@ static Layer *list_around(Layer *net, LayerList *out, Fault *fault) {
   }
 }
 
-/* What a transaction that was rolled back gave counts for nothing, also when another net has
- * its number now; one of another seeding says nothing about the streams of this one. */
+/* What a transaction that was rolled back gave counts for nothing, also when another
+ * net has its number now; one of another seeding says nothing about the streams of this
+ * one. */
 static bool counts(const Graph *graph, const NetNumber *number) {
   if (graph_is_void(graph, number->step)) return false;
-  return number->n && number->n <= graph->count.nets && number->seeding == graph->count.seeding;
+  return number->n && number->n <= graph->count.nets &&
+         number->seeding == graph->count.seeding;
 }
 
 static NetNumber number_now(const Graph *graph, int64_t n) {
@@ -251,7 +259,8 @@ Err layer_set_stream(const Graph *graph, Layer *layer, int64_t net, const char *
   return ERR_OK;
 }
 
-/* The stream is that of the layer in the outermost net around the one that is called now. */
+/* The stream is that of the layer in the outermost net around the one that is called
+ * now. */
 static Err name_stream(Graph *graph, Layer *layer) {
   LayerList list;
   char name[LAYER_NAME] = "";
@@ -268,7 +277,8 @@ static Err name_stream(Graph *graph, Layer *layer) {
 
 char *layer_stream(Graph *graph, Layer *layer, char *buffer) {
   if (!layer_has_stream(graph, layer) && name_stream(graph, layer)) return NULL;
-  snprintf(buffer, STREAM_NAME, "net%lld/%s", (long long)layer->stream_net.n, layer->stream);
+  snprintf(buffer, STREAM_NAME, "net%lld/%s", (long long)layer->stream_net.n,
+           layer->stream);
   return buffer;
 }
 
@@ -316,8 +326,8 @@ Err layer_give(Graph *graph, Layer *layer, int i, Init *init, const Shape *shape
     const Shape *have = &v->current->shape;
     if (shape_equal(have, shape)) return ERR_OK;
     char got[SHAPE_TEXT], want[SHAPE_TEXT];
-    return fault_set(fault, ERR_SHAPE, "%s: holds %s, but the input asks for %s", v->name,
-                     shape_text(got, have), shape_text(want, shape));
+    return fault_set(fault, ERR_SHAPE, "%s: holds %s, but the input asks for %s",
+                     v->name, shape_text(got, have), shape_text(want, shape));
   }
   char stream[STREAM_NAME + 64];
   if (!layer_stream(graph, layer, stream)) return graph_ok(graph, fault);
@@ -359,35 +369,41 @@ Node *layer_refuse(Graph *graph, Layer *layer, const char *expects, const Shape 
 bool layer_takes(Graph *graph, Layer *layer, const Ports *in, int least, int most) {
   if (in->n >= least && in->n <= most) return true;
   if (least == most)
-    fault_set(&graph->fault, ERR_VALUE, "%s: takes %d tensor%s, got %d", layer->name, most,
-              most == 1 ? "" : "s", in->n);
+    fault_set(&graph->fault, ERR_VALUE, "%s: takes %d tensor%s, got %d", layer->name,
+              most, most == 1 ? "" : "s", in->n);
   else
-    fault_set(&graph->fault, ERR_VALUE, "%s: takes %d to %d tensors, got %d", layer->name,
-              least, most, in->n);
+    fault_set(&graph->fault, ERR_VALUE, "%s: takes %d to %d tensors, got %d",
+              layer->name, least, most, in->n);
   return false;
 }
 
-/* Result number i (from 0) of the user's function; NULL and a fault: it is no tensor. */
+/* Result number i (from 0) of the user's function; NULL and a fault: it is no
+ * tensor. */
 static Node *take_result(Graph *graph, const Layer *layer, const Value *got, int i) {
   char text[32];
   if (got->kind == VALUE_NODE) return got->as.ref;
   if (got->kind == VALUE_MANY)
-    fault_set(&graph->fault, ERR_VALUE, "%s: the function returned %lld values; allowed: up to "
-              "%d tensors", layer->name, (long long)got->as.integer, MAX_PORTS);
+    fault_set(&graph->fault, ERR_VALUE,
+              "%s: the function returned %lld values; allowed: up to %d tensors",
+              layer->name, (long long)got->as.integer, MAX_PORTS);
   else if (i == 0)
-    fault_set(&graph->fault, ERR_VALUE, "%s: a layer gives tensors: the function returned %s",
-              layer->name, value_text(got, text, sizeof text));
+    fault_set(&graph->fault, ERR_VALUE,
+              "%s: a layer gives tensors: the function returned %s", layer->name,
+              value_text(got, text, sizeof text));
   else
-    fault_set(&graph->fault, ERR_VALUE, "%s: a layer gives tensors: value %d that the function "
-              "returned is %s", layer->name, i + 1, value_text(got, text, sizeof text));
+    fault_set(&graph->fault, ERR_VALUE,
+              "%s: a layer gives tensors: value %d that the function returned is %s",
+              layer->name, i + 1, value_text(got, text, sizeof text));
   return NULL;
 }
 
 Ports layer_function(Graph *graph, Layer *layer, Callable *function, const Ports *in) {
   Value x[MAX_PORTS], y[MAX_PORTS] = {{0}};
   Ports out = {0};
-  for (int i = 0; i < in->n; i++) x[i] = (Value){.kind = VALUE_NODE, .as.ref = in->v[i].x};
-  if (function->call(function, x, in->n, y, MAX_PORTS, &graph->fault)) return (Ports){0};
+  for (int i = 0; i < in->n; i++)
+    x[i] = (Value){.kind = VALUE_NODE, .as.ref = in->v[i].x};
+  if (function->call(function, x, in->n, y, MAX_PORTS, &graph->fault))
+    return (Ports){0};
   do {
     Node *node = take_result(graph, layer, &y[out.n], out.n);
     if (!node) return (Ports){0};
@@ -414,9 +430,10 @@ static Err check_masks(Graph *graph, const Layer *layer, const Ports *in) {
   if (kind->keeps_time || kind->knows_masks) return ERR_OK;
   for (int i = 0; i < in->n; i++)
     if (in->v[i].mask)
-      return fault_set(&graph->fault, ERR_VALUE, "%s: knows no mask of steps, which may mix, but "
-                       "gets that of %s; put nn.Unmask() between them to drop it", layer->name,
-                       mask_origin(in->v[i].mask));
+      return fault_set(&graph->fault, ERR_VALUE,
+                       "%s: knows no mask of steps, which may mix, but gets that of "
+                       "%s; put nn.Unmask() between them to drop it",
+                       layer->name, mask_origin(in->v[i].mask));
   return ERR_OK;
 }
 
@@ -427,9 +444,11 @@ static Ports keep_mask(Graph *graph, const Layer *layer, Node *y, Node *mask) {
                  y->shape.dim[1] == steps->dim[1]))
     return ports_of(y, mask);
   char got[SHAPE_TEXT], want[SHAPE_TEXT];
-  fault_set(&graph->fault, ERR_SHAPE, "%s: gives %s, whose steps are not those of the mask of %s, "
-            "%s; nn.Unmask() before it drops the mask", layer->name,
-            shape_text(got, &y->shape), mask_origin(mask), shape_text(want, steps));
+  fault_set(&graph->fault, ERR_SHAPE,
+            "%s: gives %s, whose steps are not those of the mask of %s, %s; "
+            "nn.Unmask() before it drops the mask",
+            layer->name, shape_text(got, &y->shape), mask_origin(mask),
+            shape_text(want, steps));
   return (Ports){0};
 }
 
@@ -439,7 +458,8 @@ static Ports build_and_forward(Graph *graph, Layer *layer, const Ports *in) {
   if (kind->forward && !layer_takes(graph, layer, in, 1, 1)) return (Ports){0};
   if (build_for(graph, layer, in)) return (Ports){0};
   if (!kind->forward) return kind->ports(graph, layer, in);
-  return keep_mask(graph, layer, kind->forward(graph, layer, in->v[0].x), in->v[0].mask);
+  return keep_mask(graph, layer, kind->forward(graph, layer, in->v[0].x),
+                   in->v[0].mask);
 }
 
 Ports layer_forward(Graph *graph, Layer *layer, const Ports *in) {
@@ -477,8 +497,8 @@ static void put_back(Graph *graph, const StateList *list, Node *const *value) {
   graph->fault = fault;
 }
 
-/* In training mode a forward updates running statistics; outside of a step, whose end takes
- * everything back, one that fails must leave those of all layers as they were. */
+/* In training mode a forward updates running statistics; outside of a step, whose end
+ * takes everything back, one that fails must leave those of all layers as they were. */
 static Ports forward_or_nothing(Graph *graph, Layer *net, const Ports *in) {
   if (!graph->training || graph->in_transaction) return layer_forward(graph, net, in);
   StateList list;
@@ -499,7 +519,8 @@ static bool is_input(const Ports *in, const Node *node) {
   return false;
 }
 
-/* Inside a call of a net that holds this one, names are those of the net that was called. */
+/* Inside a call of a net that holds this one, names are those of the net that was
+ * called. */
 Ports layer_call_ports(Graph *graph, Layer *net, const Ports *in) {
   if (in->n == 0 || graph->fault.code) return (Ports){0};
   Layer *called = graph->net;
@@ -516,7 +537,8 @@ Ports layer_call_ports(Graph *graph, Layer *net, const Ports *in) {
 Node *layer_call(Graph *graph, Layer *net, Node *x) {
   Ports in = ports_of(x, NULL), out = layer_call_ports(graph, net, &in);
   if (out.n > 1)
-    fault_set(&graph->fault, ERR_VALUE, "%s: gives %d tensors, allowed: one", net->name, out.n);
+    fault_set(&graph->fault, ERR_VALUE, "%s: gives %d tensors, allowed: one", net->name,
+              out.n);
   return out.n == 1 ? out.v[0].x : NULL;
 }
 
@@ -524,7 +546,8 @@ static Err batch_of_one(const IntList *shape, Shape *out, Fault *fault) {
   if (shape->n < 1 || shape->n >= MAX_RANK)
     return fault_set(fault, ERR_SHAPE,
                      "build: a shape of %d axes; allowed: 1 to %d, the shape of one "
-                     "example, without the batch axis", shape->n, MAX_RANK - 1);
+                     "example, without the batch axis",
+                     shape->n, MAX_RANK - 1);
   *out = (Shape){.rank = shape->n + 1, .dim = {1}};
   for (int i = 0; i < shape->n; i++) {
     if (shape->v[i] < 1)
@@ -538,8 +561,8 @@ static Err batch_of_one(const IntList *shape, Shape *out, Fault *fault) {
 Err layer_build(Graph *graph, Layer *net, const IntList *shape, int n, Fault *fault) {
   Shape input[MAX_PORTS];
   if (n < 1 || n > MAX_PORTS)
-    return fault_set(fault, ERR_VALUE, "build: shapes of %d inputs, allowed: 1 to %d", n,
-                     MAX_PORTS);
+    return fault_set(fault, ERR_VALUE, "build: shapes of %d inputs, allowed: 1 to %d",
+                     n, MAX_PORTS);
   for (int i = 0; i < n; i++)
     if (batch_of_one(&shape[i], &input[i], fault)) return fault->code;
   bool training = graph->training;

@@ -1,23 +1,25 @@
 /* nn.h: layers and nets. A net is a layer; there is no second type.
  *
  * Invariants
- *   - A layer's variables exist from its construction on (so that they can be listed), and
- *     get shape and initial value when it is built: at its first use, or by layer_build. A
- *     layer is built when its variables have values; nothing else remembers it, so a step
- *     that is rolled back also takes back the build.
- *   - Names are those of the net that is asked, whatever other nets share its layers: per
- *     kind a count from 1 in the order of traversal, nested containers included (dense_1,
- *     dense_2, batch_norm_1); a given name replaces it. State names are <layer>.<variable>:
- *     dense_1.weight. A tensor that two layers share has one, that of the first.
- *   - A layer draws from the streams of the outermost net in which it was built, for ever:
- *     no net that takes it up later changes what it draws.
+ *   - A layer's variables exist from its construction on (so that they can be listed),
+ * and get shape and initial value when it is built: at its first use, or by
+ * layer_build. A layer is built when its variables have values; nothing else remembers
+ * it, so a step that is rolled back also takes back the build.
+ *   - Names are those of the net that is asked, whatever other nets share its layers:
+ * per kind a count from 1 in the order of traversal, nested containers included
+ * (dense_1, dense_2, batch_norm_1); a given name replaces it. State names are
+ * <layer>.<variable>: dense_1.weight. A tensor that two layers share has one, that of
+ * the first.
+ *   - A layer draws from the streams of the outermost net in which it was built, for
+ * ever: no net that takes it up later changes what it draws.
  *   - A forward makes nodes and computes nothing. What it changes (running statistics)
  *     changes through variable_assign, in program order.
- *   - Tensors go from layer to layer through ports, as many as there are, each with the mask
- *     of its steps. None is dropped: a layer that takes one refuses two, and a layer that
- *     mixes steps and knows no mask refuses a masked one.
+ *   - Tensors go from layer to layer through ports, as many as there are, each with the
+ * mask of its steps. None is dropped: a layer that takes one refuses two, and a layer
+ * that mixes steps and knows no mask refuses a masked one.
  *
- * Ownership. A container retains its layers; `owner` points back without a reference. */
+ * Ownership. A container retains its layers; `owner` points back without a
+ * reference. */
 #ifndef NN_NN_H
 #define NN_NN_H
 
@@ -32,14 +34,19 @@
 typedef struct Layer Layer;
 typedef struct LayerKind LayerKind;
 
-enum { VARIABLE_NAME = 64 };   /* bytes of a tensor's own name, with its end */
+enum { VARIABLE_NAME = 64 }; /* bytes of a tensor's own name, with its end */
 
-/* What goes from layer to layer. mask [N, T], of an x [N, T, ...]: 1 at the steps that count,
- * 0 at those that do not; NULL: all count. n is 0 after a fault, which then stands in
- * graph->fault. The nodes are borrowed. */
+/* What goes from layer to layer. mask [N, T], of an x [N, T, ...]: 1 at the steps that
+ * count, 0 at those that do not; NULL: all count. n is 0 after a fault, which then
+ * stands in graph->fault. The nodes are borrowed. */
 enum { MAX_PORTS = 8 };
-typedef struct Port { Node *x, *mask; } Port;
-typedef struct Ports { int n; Port v[MAX_PORTS]; } Ports;
+typedef struct Port {
+  Node *x, *mask;
+} Port;
+typedef struct Ports {
+  int n;
+  Port v[MAX_PORTS];
+} Ports;
 
 /* One tensor; none where it is NULL. */
 static inline Ports ports_of(Node *x, Node *mask) {
@@ -48,54 +55,60 @@ static inline Ports ports_of(Node *x, Node *mask) {
 
 /* A net's number in the run, and when it was given. */
 typedef struct NetNumber {
-  int64_t n;                   /* 0: none */
-  uint32_t step;               /* the transaction; 0: none */
-  uint32_t seeding;            /* graph->count.seeding of that time */
+  int64_t n;        /* 0: none */
+  uint32_t step;    /* the transaction; 0: none */
+  uint32_t seeding; /* graph->count.seeding of that time */
 } NetNumber;
 
 struct Layer {
   Object object;
   /* options of every layer: LAYER_OPTIONS */
-  char *given_name;            /* NULL: counted */
-  IntList input_shape;         /* of one example; n 0: inferred at first use */
+  char *given_name;    /* NULL: counted */
+  IntList input_shape; /* of one example; n 0: inferred at first use */
   /* read-only */
-  char *name;                  /* in the net that was asked last; NULL: none was */
-  const char *label;           /* the name, interned in the session; NULL: not yet */
-  Layer *owner;                /* container it came to first, or NULL; no reference */
+  char *name;        /* in the net that was asked last; NULL: none was */
+  const char *label; /* the name, interned in the session; NULL: not yet */
+  Layer *owner;      /* container it came to first, or NULL; no reference */
   int n_vars;
   Variable **var;              /* n_vars of them, NULL: not made with it (layer_var) */
   const char *const *var_name; /* of these: the kind's vars, or a custom layer's own */
-  Shape input, output;         /* of the first ports of its last forward; valid when `seen` */
-  int n_inputs;                /* of that forward */
+  Shape input, output; /* of the first ports of its last forward; valid when `seen` */
+  int n_inputs;        /* of that forward */
   bool seen;
-  Object *trained;             /* of a net: what it was trained with (trained.h); or NULL */
+  Object *trained; /* of a net: what it was trained with (trained.h); or NULL */
   /* private to net.c */
-  Layer *owned, *sibling;      /* list of all whose owner this is; next one of that list */
-  NetNumber number;            /* of the outermost: its number in the run */
-  char *stream;                /* its name in the net of whose streams it draws; NULL: none */
-  NetNumber stream_net;        /* that net's number */
-  const Layer *namer;          /* the net whose names it has; to be compared alone */
-  uint64_t named;              /* its signature when it named all its layers */
+  Layer *owned, *sibling; /* list of all whose owner this is; next one of that list */
+  NetNumber number;       /* of the outermost: its number in the run */
+  char *stream;         /* its name in the net of whose streams it draws; NULL: none */
+  NetNumber stream_net; /* that net's number */
+  const Layer *namer;   /* the net whose names it has; to be compared alone */
+  uint64_t named;       /* its signature when it named all its layers */
   bool visited;
 };
 
-/* One case for the tests that every layer goes through: options by name, as text (of layers
- * "Dense 3": a kind and its first option), shapes of the inputs and of the first output. */
+/* One case for the tests that every layer goes through: options by name, as text (of
+ * layers "Dense 3": a kind and its first option), shapes of the inputs and of the first
+ * output. */
 enum { SAMPLE_OPTIONS = 6, SAMPLE_INPUTS = 3 };
 typedef struct LayerSample {
-  struct { const char *name, *value; } options[SAMPLE_OPTIONS];   /* a NULL name ends */
-  Shape in[SAMPLE_INPUTS];     /* rank 0 ends */
-  Shape out;                   /* rank 0 ends a list of samples */
+  struct {
+    const char *name, *value;
+  } options[SAMPLE_OPTIONS]; /* a NULL name ends */
+  Shape in[SAMPLE_INPUTS];   /* rank 0 ends */
+  Shape out;                 /* rank 0 ends a list of samples */
 } LayerSample;
-#define LAYER_SAMPLES_END {.out = {0}}
+#define LAYER_SAMPLES_END                                                              \
+  {                                                                                    \
+    .out = { 0 }                                                                       \
+  }
 
 struct LayerKind {
   Kind kind;
-  const char *prefix;          /* of counted names: "dense" */
-  const char *const *vars;     /* names of its variables, NULL-terminated; NULL: none */
+  const char *prefix;      /* of counted names: "dense" */
+  const char *const *vars; /* names of its variables, NULL-terminated; NULL: none */
   const LayerSample *samples;
-  /* Gives the variables shape and initial value (layer_give) for such inputs. NULL: nothing to
-   * build. */
+  /* Gives the variables shape and initial value (layer_give) for such inputs. NULL:
+   * nothing to build. */
   Err (*build)(Graph *graph, Layer *layer, const Ports *in, Fault *fault);
   /* One tensor to one; NULL after a fault, which then stands in graph->fault. */
   Node *(*forward)(Graph *graph, Layer *layer, Node *x);
@@ -104,18 +117,18 @@ struct LayerKind {
   /* The layers inside, borrowed; returns how many. NULL: a leaf. */
   int (*children)(Layer *layer, Layer *const **out);
   /* Traits */
-  bool keeps_time;             /* step t of the result follows from step t of the input alone:
-                                  a mask passes through */
-  bool knows_masks;            /* `ports` says what becomes of masks */
-  const char *norm;            /* its name for nn.norm: "batch"; NULL: it is no normalization */
-  bool shares;                 /* another layer may hold its variables, too */
+  bool keeps_time;  /* step t of the result follows from step t of the input alone:
+                       a mask passes through */
+  bool knows_masks; /* `ports` says what becomes of masks */
+  const char *norm; /* its name for nn.norm: "batch"; NULL: it is no normalization */
+  bool shares;      /* another layer may hold its variables, too */
   /* Would it use statistics of the batch in training? NULL: never. */
   bool (*uses_batch)(const Layer *layer);
   /* The layers that layer_add appends to. NULL: it holds no such list. */
   ObjectList *(*growing)(Layer *layer);
 };
 
-extern const Family layer_family;        /* module "nn" */
+extern const Family layer_family; /* module "nn" */
 
 static inline const LayerKind *layer_kind(const Layer *layer) {
   return (const LayerKind *)layer->object.kind;
@@ -133,7 +146,8 @@ static inline Variable *layer_var(const Layer *layer, int i) {
   {.name = "input_shape", .kind = OPT_INTS, .offset = offsetof(Layer, input_shape),    \
    .doc = "shape of one example, to build the net before its first use"}
 
-/* Of layers with a weight, a bias and an activation: fields activation, bias, init, bias_init. */
+/* Of layers with a weight, a bias and an activation: fields activation, bias, init,
+ * bias_init. */
 #define LINEAR_OPTIONS(type)                                                           \
   {.name = "activation", .kind = OPT_OBJECT, .offset = offsetof(type, activation),     \
    .family = &activation_family, .doc = "applied to the result"},                      \
@@ -147,13 +161,14 @@ static inline Variable *layer_var(const Layer *layer, int i) {
    .doc = "initial bias"}
 
 /* Room for n variables, of which there is none yet. */
-Err layer_reserve(Layer *layer, int n, const char *const *names, Fault *fault) WARN_UNUSED;
+Err layer_reserve(Layer *layer, int n, const char *const *names,
+                  Fault *fault) WARN_UNUSED;
 /* Makes variable number `i` of the kind, without name and value. */
 Err layer_declare(Layer *layer, int i, bool trainable, Fault *fault) WARN_UNUSED;
-/* Is it a name of 1 to `longest` bytes, UTF-8 without control characters? Names stand in files
- * and messages. `whose`: "a layer". */
-Err layer_check_name(const char *name, const char *whose, int longest, Fault *fault)
-    WARN_UNUSED;
+/* Is it a name of 1 to `longest` bytes, UTF-8 without control characters? Names stand
+ * in files and messages. `whose`: "a layer". */
+Err layer_check_name(const char *name, const char *whose, int longest,
+                     Fault *fault) WARN_UNUSED;
 /* Takes up a child: its owner is this layer, unless it has one already. */
 void layer_adopt(Layer *layer, Layer *child);
 /* The common part of every kind's deinit. */
@@ -170,9 +185,9 @@ Node *layer_read(Graph *graph, const Layer *layer, int i);
 bool layer_takes(Graph *graph, Layer *layer, const Ports *in, int least, int most);
 /* y, ... = function(x, ...): tensors without masks. */
 Ports layer_function(Graph *graph, Layer *layer, Callable *function, const Ports *in);
-/* "net1/dropout_1": the name of a layer's streams, in the outermost net around the one that is
- * called when it first asks. Writes to and returns `buffer`; NULL after a fault, which then
- * stands in graph->fault. */
+/* "net1/dropout_1": the name of a layer's streams, in the outermost net around the one
+ * that is called when it first asks. Writes to and returns `buffer`; NULL after a
+ * fault, which then stands in graph->fault. */
 enum { STREAM_NAME = 160 };
 char *layer_stream(Graph *graph, Layer *layer, char *buffer);
 /* One child in its place: builds it if need be, labels the nodes, forwards. */
@@ -180,31 +195,31 @@ Ports layer_forward(Graph *graph, Layer *layer, const Ports *in);
 
 /* -- nets -------------------------------------------------------------------------- */
 
-/* y, ... = net(x, ...): inference unless graph->training. Builds what is not built yet. The
- * results are marked as outputs of a net. */
+/* y, ... = net(x, ...): inference unless graph->training. Builds what is not built yet.
+ * The results are marked as outputs of a net. */
 Ports layer_call_ports(Graph *graph, Layer *net, const Ports *in);
-/* y = net(x): a net that gives more than one is a fault. The mask of y is left to the caller
- * of layer_call_ports. */
+/* y = net(x): a net that gives more than one is a fault. The mask of y is left to the
+ * caller of layer_call_ports. */
 Node *layer_call(Graph *graph, Layer *net, Node *x);
 
 /* Builds for n inputs of such shapes, each of one example without the batch axis. */
-Err layer_build(Graph *graph, Layer *net, const IntList *shape, int n, Fault *fault)
-    WARN_UNUSED;
+Err layer_build(Graph *graph, Layer *net, const IntList *shape, int n,
+                Fault *fault) WARN_UNUSED;
 /* All variables have values. */
 bool layer_built(Layer *net);
 
-/* The number of the outermost net around `layer` in the run, of which its streams are named;
- * 0: not given yet, or before the seed was set. Set to put back what it was. */
+/* The number of the outermost net around `layer` in the run, of which its streams are
+ * named; 0: not given yet, or before the seed was set. Set to put back what it was. */
 int64_t layer_number(const Graph *graph, Layer *layer);
 void layer_set_number(const Graph *graph, Layer *layer, int64_t number);
-/* Does it draw from streams that are named already? Then of the net stream_net, as stream.
- * Set to put back what they were. */
+/* Does it draw from streams that are named already? Then of the net stream_net, as
+ * stream. Set to put back what they were. */
 bool layer_has_stream(const Graph *graph, const Layer *layer);
 Err layer_set_stream(const Graph *graph, Layer *layer, int64_t net, const char *name,
                      Fault *fault) WARN_UNUSED;
 
-/* Builds now if the first layer was given its input_shape, or the net has seen one input, in
- * a step that was taken back; else does nothing. */
+/* Builds now if the first layer was given its input_shape, or the net has seen one
+ * input, in a step that was taken back; else does nothing. */
 Err layer_prepare(Graph *graph, Layer *net, Fault *fault) WARN_UNUSED;
 
 /* Appends to a Sequential (retained). */
@@ -219,24 +234,28 @@ Layer *layer_custom_new(Callable *forward, Layer *const *layers, int n_layers,
                         Variable *const *variables, const char *const *names,
                         int n_variables, Fault *fault);
 
-/* Names all layers of the net and their variables; a fault, and no name changed, when two
- * share one. Every function below does it first. */
+/* Names all layers of the net and their variables; a fault, and no name changed, when
+ * two share one. Every function below does it first. */
 Err layer_name(Layer *net, Fault *fault) WARN_UNUSED;
 
 /* The layers directly inside, borrowed; returns how many. */
 int layer_children(Layer *layer, Layer *const **out);
-/* The layer and all inside it, containers before what they hold, each once. The list is the
- * caller's (free v), the layers are borrowed. */
-typedef struct LayerList { int n, capacity; Layer **v; } LayerList;
+/* The layer and all inside it, containers before what they hold, each once. The list is
+ * the caller's (free v), the layers are borrowed. */
+typedef struct LayerList {
+  int n, capacity;
+  Layer **v;
+} LayerList;
 Err layer_list(Layer *net, LayerList *out, Fault *fault) WARN_UNUSED;
 
-/* Variables in order, each once, under the names "<layer>.<variable>" that they have in this
- * net. The list with its names is the caller's (state_deinit), the variables are borrowed.
- * parameters: the trainable ones, frozen included; trained: the same without names. */
+/* Variables in order, each once, under the names "<layer>.<variable>" that they have in
+ * this net. The list with its names is the caller's (state_deinit), the variables are
+ * borrowed. parameters: the trainable ones, frozen included; trained: the same without
+ * names. */
 typedef struct StateList {
   int n;
   Variable **v;
-  char **name;                 /* NULL: as the variables are called by themselves */
+  char **name; /* NULL: as the variables are called by themselves */
 } StateList;
 Err layer_state(Layer *net, StateList *out, Fault *fault) WARN_UNUSED;
 Err layer_parameters(Layer *net, StateList *out, Fault *fault) WARN_UNUSED;
@@ -245,38 +264,44 @@ void state_deinit(StateList *list);
 /* The name of number i; NULL: it has none. */
 const char *state_name(const StateList *list, int i);
 
-/* Assigns the values by name; nothing is changed on a fault, which lists the names that are
- * missing or unknown, or both shapes where they differ. */
-typedef struct NamedValue { const char *name; Node *value; } NamedValue;
-Err layer_load(Graph *graph, Layer *net, const NamedValue *values, int n, Fault *fault)
-    WARN_UNUSED;
+/* Assigns the values by name; nothing is changed on a fault, which lists the names that
+ * are missing or unknown, or both shapes where they differ. */
+typedef struct NamedValue {
+  const char *name;
+  Node *value;
+} NamedValue;
+Err layer_load(Graph *graph, Layer *net, const NamedValue *values, int n,
+               Fault *fault) WARN_UNUSED;
 
 /* The state as .safetensors, with what the net was trained with; load as above. */
 Err layer_save(Graph *graph, Layer *net, const char *path, Fault *fault) WARN_UNUSED;
-Err layer_load_file(Graph *graph, Layer *net, const char *path, Fault *fault) WARN_UNUSED;
+Err layer_load_file(Graph *graph, Layer *net, const char *path,
+                    Fault *fault) WARN_UNUSED;
 
-/* Freezes (or thaws) the variables whose state name or layer name matches the pattern (`*`
- * any text, `?` one character); a fault when none does. Frozen variables are not trained; a
- * normalization with frozen running statistics uses them in training too. */
-Err layer_freeze(Layer *net, const char *pattern, bool frozen, Fault *fault) WARN_UNUSED;
+/* Freezes (or thaws) the variables whose state name or layer name matches the pattern
+ * (`*` any text, `?` one character); a fault when none does. Frozen variables are not
+ * trained; a normalization with frozen running statistics uses them in training too. */
+Err layer_freeze(Layer *net, const char *pattern, bool frozen,
+                 Fault *fault) WARN_UNUSED;
 
-/* Table of layer, output shape, parameters, trainable; totals; with a loss: which form of
- * the cross-entropy it takes (loss may be NULL). */
-Err layer_summary(Graph *graph, Layer *net, const Loss *loss, Text *out, Fault *fault)
-    WARN_UNUSED;
+/* Table of layer, output shape, parameters, trainable; totals; with a loss: which form
+ * of the cross-entropy it takes (loss may be NULL). */
+Err layer_summary(Graph *graph, Layer *net, const Loss *loss, Text *out,
+                  Fault *fault) WARN_UNUSED;
 
-/* A line per layer, nested as the containers are: what it was made with, but for defaults, and
- * what it took and gave of one example, once it was used. A leaf is one line. */
+/* A line per layer, nested as the containers are: what it was made with, but for
+ * defaults, and what it took and gave of one example, once it was used. A leaf is one
+ * line. */
 void layer_add_lines(Text *out, Layer *net);
 
-/* Outputs for all rows of x, in batches, evaluated. predict_classes: labels from 1 as fit and
- * evaluate read them (trained.h): for each row that of its largest output, for each yes-no
- * output 1 (no) or 2 (yes); an output that is NaN is a fault. */
+/* Outputs for all rows of x, in batches, evaluated. predict_classes: labels from 1 as
+ * fit and evaluate read them (trained.h): for each row that of its largest output, for
+ * each yes-no output 1 (no) or 2 (yes); an output that is NaN is a fault. */
 Node *layer_predict(Graph *graph, Layer *net, Node *x, int64_t batch);
 Node *layer_predict_classes(Graph *graph, Layer *net, Node *x, int64_t batch);
 
-/* The layer itself, or one inside, that would use statistics of the batch in training; NULL:
- * there is none. */
+/* The layer itself, or one inside, that would use statistics of the batch in training;
+ * NULL: there is none. */
 const Layer *layer_needs_batches(Layer *net);
 
 #endif

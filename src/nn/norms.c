@@ -8,15 +8,17 @@
  *              running <- (1 - momentum) running + momentum batch
  *
  * Running statistics are assigned once per training forward and in program order: an
- * assignment in the middle of a step is part of the step, which is refused when they are
- * not finite. Elsewhere they are computed at once, with the layer's result, so that a batch
- * beyond what a real can hold is refused at its line and leaves them as they were. */
+ * assignment in the middle of a step is part of the step, which is refused when they
+ * are not finite. Elsewhere they are computed at once, with the layer's result, so that
+ * a batch beyond what a real can hold is refused at its line and leaves them as they
+ * were. */
 #include "nn/nn.h"
 #include "graph/ops.h"
 #include <stdio.h>
 
 enum { WEIGHT, BIAS, RUNNING_MEAN, RUNNING_VAR };
-static const char *const batch_vars[] = {"weight", "bias", "running_mean", "running_var",
+static const char *const batch_vars[] = {"weight", "bias", "running_mean",
+                                         "running_var",
                                          NULL};
 static const char *const layer_vars[] = {"weight", "bias", NULL};
 
@@ -26,7 +28,8 @@ typedef struct Norm {
   bool affine;
 } Norm;
 
-/* Gives all declared variables `n` elements: ones for weight and variance, zeros else. */
+/* Gives all declared variables `n` elements: ones for weight and variance, zeros
+ * else. */
 static Err give_all(Graph *graph, Layer *layer, int64_t n, Fault *fault) {
   Err err = ERR_OK;
   for (int i = 0; !err && i < layer->n_vars; i++) {
@@ -40,7 +43,8 @@ static Err give_all(Graph *graph, Layer *layer, int64_t n, Fault *fault) {
   return err;
 }
 
-static Err refuse_input(Layer *layer, const char *expects, const Shape *in, Fault *fault) {
+static Err refuse_input(Layer *layer, const char *expects, const Shape *in,
+                        Fault *fault) {
   char got[SHAPE_TEXT];
   return fault_set(fault, ERR_SHAPE, "%s: expects %s, got %s", layer->name, expects,
                    shape_text(got, in));
@@ -58,7 +62,8 @@ static Err batch_norm_check(Object *object, Fault *fault) {
   return err;
 }
 
-static Err batch_norm_build(Graph *graph, Layer *layer, const Ports *ports, Fault *fault) {
+static Err batch_norm_build(Graph *graph, Layer *layer, const Ports *ports,
+                            Fault *fault) {
   const Shape *in = &ports->v[0].x->shape;
   if (in->rank < 2) return refuse_input(layer, "[N, C, ...]", in, fault);
   return give_all(graph, layer, in->dim[1], fault);
@@ -69,13 +74,16 @@ static bool batch_norm_live(const Layer *layer) {
   return !layer->var[RUNNING_MEAN]->frozen;
 }
 
-static Node *moved_towards(Graph *graph, Variable *running, Node *batch, double momentum,
-                           double factor) {
-  return op_moving_average(graph, variable_read(graph, running), batch, momentum, factor);
+static Node *moved_towards(Graph *graph, Variable *running, Node *batch,
+                           double momentum, double factor) {
+  return op_moving_average(graph, variable_read(graph, running), batch, momentum,
+                           factor);
 }
 
-/* Outside of a step: computes y and the new running statistics, which must be finite. */
-static Err settle_statistics(Graph *graph, const Layer *layer, Node *y, Node *mean, Node *var) {
+/* Outside of a step: computes y and the new running statistics, which must be
+ * finite. */
+static Err settle_statistics(Graph *graph, const Layer *layer, Node *y, Node *mean,
+                             Node *var) {
   static const char *const what[] = {"mean", "variance"};
   Node *all[] = {y, mean, var};
   if (graph->in_transaction || graph_eval(graph, all, 3)) return graph->fault.code;
@@ -84,10 +92,12 @@ static Err settle_statistics(Graph *graph, const Layer *layer, Node *y, Node *me
     const Variable *running = layer->var[RUNNING_MEAN + i];
     if (array_explain_nonfinite(&node_value(all[1 + i])->a, &bad)) {
       fault_set(&graph->fault, ERR_NONFINITE,
-                "%s: the %s of this batch is beyond what a %s can hold, or not a number: %s "
-                "would become %s; the batch is refused and the running statistics stay",
+                "%s: the %s of this batch is beyond what a %s can hold, or not a "
+                "number: %s would become %s; the batch is refused and the running "
+                "statistics stay",
                 layer->name, what[i], REAL_NAME, running->name, bad.data);
-      snprintf(graph->fault.place.layer, sizeof graph->fault.place.layer, "%s", layer->name);
+      snprintf(graph->fault.place.layer, sizeof graph->fault.place.layer, "%s",
+               layer->name);
     }
     text_deinit(&bad);
     if (graph->fault.code) break;
@@ -102,7 +112,8 @@ static Node *batch_norm_train(Graph *graph, Layer *layer, Node *x) {
     char got[SHAPE_TEXT];
     fault_set(&graph->fault, ERR_SHAPE,
               "%s: one value per channel has no variance: training needs a batch of at "
-              "least 2, got %s", layer->name, shape_text(got, &x->shape));
+              "least 2, got %s",
+              layer->name, shape_text(got, &x->shape));
     return NULL;
   }
   Node *y = op_batch_norm(graph, x, layer_read(graph, layer, WEIGHT),
@@ -128,14 +139,16 @@ static Node *per_channel(Graph *graph, Node *v, const Shape *x) {
 
 static Node *batch_norm_infer(Graph *graph, Layer *layer, Node *x) {
   const Norm *norm = (const Norm *)layer;
-  Node *mean = layer_read(graph, layer, RUNNING_MEAN), *var = layer_read(graph, layer, RUNNING_VAR);
+  Node *mean = layer_read(graph, layer, RUNNING_MEAN),
+       *var = layer_read(graph, layer, RUNNING_VAR);
   Node *std = op_sqrt(graph, op_add(graph, var, graph_scalar(graph, norm->eps)));
-  Node *scale = norm->affine ? op_div(graph, layer_read(graph, layer, WEIGHT), std) :
-                               op_reciprocal(graph, std);
+  Node *scale = norm->affine ? op_div(graph, layer_read(graph, layer, WEIGHT), std)
+                             : op_reciprocal(graph, std);
   Node *centred = op_sub(graph, x, per_channel(graph, mean, &x->shape));
   Node *y = op_mul(graph, centred, per_channel(graph, scale, &x->shape));
   if (!norm->affine) return y;
-  return op_add(graph, y, per_channel(graph, layer_read(graph, layer, BIAS), &x->shape));
+  return op_add(graph, y,
+                per_channel(graph, layer_read(graph, layer, BIAS), &x->shape));
 }
 
 static Node *batch_norm_forward(Graph *graph, Layer *layer, Node *x) {
@@ -169,14 +182,16 @@ static const Option batch_norm_options[] = {
 const LayerKind layer_batch_norm = {
     .kind = {.name = "BatchNorm",
              .alias = "BatchNormalization BatchNorm1d BatchNorm2d",
-             .family = &layer_family, .size = sizeof(Norm), .options = batch_norm_options,
+             .family = &layer_family, .size = sizeof(Norm),
+             .options = batch_norm_options,
              .check = batch_norm_check, .deinit = layer_deinit,
-             .doc = "Normalizes each channel (axis 2) over the batch; running statistics in "
-                    "inference, or when frozen. Variance: biased in the batch, unbiased in "
-                    "the running statistics.",
+             .doc = "Normalizes each channel (axis 2) over the batch; running "
+                    "statistics in inference, or when frozen. Variance: biased in the "
+                    "batch, unbiased in the running statistics.",
              .equation = "y = weight (x - mean) / sqrt(var + eps) + bias",
              .source = "Ioffe & Szegedy, ICML 2015, algorithms 1 and 2"},
-    .prefix = "batch_norm", .norm = "batch", .uses_batch = batch_norm_live, .vars = batch_vars,
+    .prefix = "batch_norm", .norm = "batch", .uses_batch = batch_norm_live,
+    .vars = batch_vars,
     .samples = (const LayerSample[]){
         {.in = {{2, {4, 3}}}, .out = {2, {4, 3}}},
         {{{"affine", "false"}}, {{3, {3, 5, 2}}}, {3, {3, 5, 2}}},
@@ -195,7 +210,8 @@ static Err layer_norm_check(Object *object, Fault *fault) {
   return err;
 }
 
-static Err layer_norm_build(Graph *graph, Layer *layer, const Ports *ports, Fault *fault) {
+static Err layer_norm_build(Graph *graph, Layer *layer, const Ports *ports,
+                            Fault *fault) {
   const Shape *in = &ports->v[0].x->shape;
   if (in->rank < 2) return refuse_input(layer, "[N, ..., D]", in, fault);
   return give_all(graph, layer, in->dim[in->rank - 1], fault);
@@ -211,14 +227,16 @@ static Node *layer_norm_forward(Graph *graph, Layer *layer, Node *x) {
       snprintf(expects, sizeof expects, "[N, ..., %lld]", (long long)want);
     return layer_refuse(graph, layer, expects, &x->shape);
   }
-  return op_layer_norm(graph, op_cast(graph, x, DT_REAL), layer_read(graph, layer, WEIGHT),
-                       layer_read(graph, layer, BIAS), norm->eps);
+  return op_layer_norm(graph, op_cast(graph, x, DT_REAL),
+                       layer_read(graph, layer, WEIGHT), layer_read(graph, layer, BIAS),
+                       norm->eps);
 }
 
 static const Option layer_norm_options[] = {EPS_AFFINE, LAYER_OPTIONS, {0}};
 
 const LayerKind layer_layer_norm = {
-    .kind = {.name = "LayerNorm", .alias = "LayerNormalization", .family = &layer_family,
+    .kind = {.name = "LayerNorm", .alias = "LayerNormalization",
+             .family = &layer_family,
              .size = sizeof(Norm), .options = layer_norm_options,
              .check = layer_norm_check, .deinit = layer_deinit,
              .doc = "Normalizes each row over the last axis, the same in training and "
@@ -241,7 +259,8 @@ typedef struct GroupNorm {
   int64_t groups;
 } GroupNorm;
 
-static Err group_norm_build(Graph *graph, Layer *layer, const Ports *ports, Fault *fault) {
+static Err group_norm_build(Graph *graph, Layer *layer, const Ports *ports,
+                            Fault *fault) {
   const Shape *in = &ports->v[0].x->shape;
   if (in->rank < 2) return refuse_input(layer, "[N, C, ...]", in, fault);
   return give_all(graph, layer, in->dim[1], fault);
@@ -253,14 +272,17 @@ static Node *group_norm_forward(Graph *graph, Layer *layer, Node *x) {
   const Variable *weight = layer_var(layer, WEIGHT);
   int64_t groups = self->groups, C = x->shape.rank < 2 ? 0 : x->shape.dim[1];
   int64_t per_group = C ? shape_stride(&x->shape, 0) / groups : 0;
-  if (!C || C % groups || per_group < 2 || (weight && weight->current->shape.dim[0] != C)) {
+  if (!C || C % groups || per_group < 2 ||
+      (weight && weight->current->shape.dim[0] != C)) {
     char expects[128];
     if (weight && C % groups == 0 && C != weight->current->shape.dim[0])
       snprintf(expects, sizeof expects, "[N, %lld, ...]",
                (long long)weight->current->shape.dim[0]);
     else
-      snprintf(expects, sizeof expects, "[N, C, ...] of which C is a multiple of %lld groups "
-               "that have at least 2 values each", (long long)groups);
+      snprintf(expects, sizeof expects,
+               "[N, C, ...] of which C is a multiple of %lld groups that have at least "
+               "2 values each",
+               (long long)groups);
     return layer_refuse(graph, layer, expects, &x->shape);
   }
   Shape shape = x->shape, rows = SHAPE_OF(shape.dim[0], groups, per_group);
@@ -272,7 +294,8 @@ static Node *group_norm_forward(Graph *graph, Layer *layer, Node *x) {
 }
 
 static const Option group_norm_options[] = {
-    {.name = "groups", .kind = OPT_INT, .offset = offsetof(GroupNorm, groups), .position = 1,
+    {.name = "groups", .kind = OPT_INT, .offset = offsetof(GroupNorm, groups),
+     .position = 1,
      .lo = 1, .hi = 1e9, .alias = "num_groups",
      .doc = "number of groups into which the channels are divided (Keras: 32)"},
     EPS_AFFINE,
@@ -280,14 +303,16 @@ static const Option group_norm_options[] = {
     {0}};
 
 const LayerKind layer_group_norm = {
-    .kind = {.name = "GroupNorm", .alias = "GroupNormalization", .family = &layer_family,
+    .kind = {.name = "GroupNorm", .alias = "GroupNormalization",
+             .family = &layer_family,
              .size = sizeof(GroupNorm), .options = group_norm_options,
              .check = layer_norm_check, .deinit = layer_deinit,
-             .doc = "Normalizes each example over groups of its channels (axis 2) with all "
-                    "that follows, the same in training and inference. One group: over all "
-                    "channels; as many as channels: instance normalization.",
-             .equation = "y = weight (x - mean) / sqrt(var + eps) + bias, mean and var of "
-                         "C / groups channels",
+             .doc = "Normalizes each example over groups of its channels (axis 2) "
+                    "with all that follows, the same in training and inference. One "
+                    "group: over all channels; as many as channels: instance "
+                    "normalization.",
+             .equation = "y = weight (x - mean) / sqrt(var + eps) + bias, mean and "
+                         "var of C / groups channels",
              .source = "Wu & He, ECCV 2018, eq. 1 and 7"},
     .prefix = "group_norm", .norm = "group", .vars = layer_vars,
     .samples = (const LayerSample[]){

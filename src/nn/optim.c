@@ -6,15 +6,16 @@
  * Order: clipvalue acts on the gradient's elements first, then norms clip, then weight
  * decay is added (coupled) or taken from the weight (AdamW).
  *
- * clipvalue makes a finite number of an infinite element, as in PyTorch and Keras; a NaN
- * stays, and the norm of what is not finite is none: such a step is refused (train/step.c). */
+ * clipvalue makes a finite number of an infinite element, as in PyTorch and Keras; a
+ * NaN stays, and the norm of what is not finite is none: such a step is refused
+ * (train/step.c). */
 #include "nn/optim.h"
 #include "graph/ops.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-/* -- the family ---------------------------------------------------------------------- */
+/* -- the family -------------------------------------------------------------------- */
 
 #define OPTIMIZER(name) extern const OptimKind optim_##name;
 #include "nn/optimizers.def"
@@ -38,9 +39,12 @@ const OptimSlot *optimizer_slot_list(const Optimizer *opt) {
   return slots ? slots : none;
 }
 
-/* -- numbers ------------------------------------------------------------------------- */
+/* -- numbers ----------------------------------------------------------------------- */
 
-static double rate_of(const Optimizer *opt, double t) { (void)t; return opt->rate; }
+static double rate_of(const Optimizer *opt, double t) {
+  (void)t;
+  return opt->rate;
+}
 
 /* Those of every kind; after them come its own. */
 enum { LR, WEIGHT_DECAY, COMMON_NUMBERS };
@@ -65,7 +69,8 @@ static double number_value(const Optimizer *opt, const OptimNumber *number, doub
 /* Is the option a number of steps, or what the rate is made of? */
 static bool is_number(const Optimizer *opt, const Option *option) {
   size_t offset = option->offset;
-  if (offset == offsetof(Optimizer, lr) || offset == offsetof(Optimizer, schedule)) return true;
+  if (offset == offsetof(Optimizer, lr) || offset == offsetof(Optimizer, schedule))
+    return true;
   const OptimNumber *number;
   for (int k = 0; (number = number_at(opt, k)); k++)
     if (!number->value && number->offset == offset) return true;
@@ -74,8 +79,9 @@ static bool is_number(const Optimizer *opt, const Option *option) {
 
 /* -- slots ------------------------------------------------------------------------- */
 
-/* The slots of a parameter, NULL: none. `*hint`: where they probably are; moved to the place
- * after them, where those of the next parameter are when several are asked for in order. */
+/* The slots of a parameter, NULL: none. `*hint`: where they probably are; moved to the
+ * place after them, where those of the next parameter are when several are asked for in
+ * order. */
 static OptimSlots *find_slots(const Optimizer *opt, const Variable *param, int *hint) {
   int at = *hint < opt->n_slots && opt->slots[*hint].param == param ? *hint : 0;
   while (at < opt->n_slots && opt->slots[at].param != param) at++;
@@ -118,7 +124,8 @@ static bool slots_reserve(Optimizer *opt) {
 static OptimSlots *slots_of(Optimizer *opt, Variable *param, int *hint, Fault *fault) {
   OptimSlots *slots = find_slots(opt, param, hint);
   if (slots) return slots;
-  size_t n_bytes = ((size_t)count_list(optimizer_slot_list(opt)) + 1) * sizeof *slots->slot;
+  size_t n_bytes = ((size_t)count_list(optimizer_slot_list(opt)) + 1) *
+                   sizeof *slots->slot;
   Variable **slot = slots_reserve(opt) ? calloc(1, n_bytes) : NULL;
   if (!slot) {
     fault_memory(fault, n_bytes);
@@ -132,7 +139,8 @@ static OptimSlots *slots_of(Optimizer *opt, Variable *param, int *hint, Fault *f
 }
 
 /* Slot i as a variable, perhaps without a value. */
-static Variable *slot_variable(OptimSlots *slots, int i, const char *what, Fault *fault) {
+static Variable *slot_variable(OptimSlots *slots, int i, const char *what,
+                               Fault *fault) {
   Variable *v = slots->slot[i];
   if (v) return v;
   char name[200];
@@ -158,8 +166,8 @@ Variable *optimizer_slot(const Optimizer *opt, const Variable *param, int s) {
   return slots ? slots->slot[s] : NULL;
 }
 
-Err optimizer_set_slot(Graph *graph, Optimizer *opt, Variable *param, int s, Node *value,
-                       Fault *fault) {
+Err optimizer_set_slot(Graph *graph, Optimizer *opt, Variable *param, int s,
+                       Node *value, Fault *fault) {
   OptimSlots *slots = slots_of(opt, param, &(int){0}, fault);
   Variable *v = slots ? slot_variable(slots, s, optimizer_slot_list(opt)[s].name, fault)
                       : NULL;
@@ -184,7 +192,7 @@ void optimizer_count(Optimizer *opt, Variable *const *params, int n) {
   int hint = 0;
   for (int i = 0; i < n; i++) {
     OptimSlots *slots = find_slots(opt, params[i], &hint);
-    if (slots) slots->t++;     /* an optimizer without slots counts nothing */
+    if (slots) slots->t++; /* an optimizer without slots counts nothing */
   }
 }
 
@@ -248,7 +256,8 @@ static bool count_groups(const Optimizer *opt, Variable *const *params,
   int hint = 0, n_seen = 0;
   for (int i = 0; numbers->n_groups && i < numbers->n_params; i++) {
     const OptimSlots *slots = find_slots(opt, params[i], &hint);
-    double t = slots ? (double)slots->t + 1 : 1, *count = &numbers->count[numbers->group[i]];
+    double t = slots ? (double)slots->t + 1 : 1,
+           *count = &numbers->count[numbers->group[i]];
     if (numbers->group[i] == n_seen) {
       n_seen++;
       *count = t;
@@ -280,9 +289,10 @@ static Node *norm_of_norms(Graph *graph, Node *const *norm, int n) {
   return op_norm(graph, op_concat(graph, part, n_parts, 0), ALL_AXES, false);
 }
 
-/* Replaces gradients by clipped ones where that is elementwise; gives for each parameter
- * the factor on its gradient. */
-static void clip(Graph *graph, const Optimizer *opt, Node **grads, int n, Node **scale) {
+/* Replaces gradients by clipped ones where that is elementwise; gives for each
+ * parameter the factor on its gradient. */
+static void clip(Graph *graph, const Optimizer *opt, Node **grads, int n,
+                 Node **scale) {
   Node *one = graph_scalar(graph, 1), *all = NULL;
   Node **norm = calloc((size_t)n + 1, sizeof *norm);
   bool any = clips_norm(opt);
@@ -313,8 +323,9 @@ static Err set_rate(Optimizer *opt, Fault *fault) {
   if (!schedule) return ERR_OK;
   if (schedule->per == PER_EPOCH && opt->epoch == 0)
     return fault_set(fault, ERR_VALUE,
-                     "optim.%s: the schedule counts epochs, which only train.fit knows; "
-                     "allowed here: per = \"step\"", opt->object.kind->name);
+                     "optim.%s: the schedule counts epochs, which only train.fit "
+                     "knows; allowed here: per = \"step\"",
+                     opt->object.kind->name);
   int64_t t = schedule->per == PER_EPOCH ? opt->epoch - 1 : opt->t;
   return schedule_rate(opt->schedule, t, opt->lr, &opt->rate, fault);
 }
@@ -372,8 +383,8 @@ Err optimizer_slots(Graph *graph, Optimizer *opt, Variable *const *params, int n
 }
 
 /* The kind's numbers for a parameter of group g. */
-static void numbers_of(const Optimizer *opt, const OptimNumbers *numbers, Node *const *number,
-                       int g, Node **out) {
+static void numbers_of(const Optimizer *opt, const OptimNumbers *numbers,
+                       Node *const *number, int g, Node **out) {
   const OptimNumber *own;
   int shared = COMMON_NUMBERS, counted = numbers->n_shared + g * numbers->n_counted;
   for (int k = COMMON_NUMBERS; (own = number_at(opt, k)); k++)
@@ -423,7 +434,8 @@ Err optimizer_emit(Graph *graph, Optimizer *opt, const OptimNumbers *numbers,
     Node **own = scale + n + n_list;
     graph->rule = ++graph->n_rules;
     numbers_of(opt, numbers, number, numbers->group[i], own);
-    OptimUpdate u = {.graph = graph, .w = variable_read(graph, params[i]), .g = nodes[i],
+    OptimUpdate u = {.graph = graph, .w = variable_read(graph, params[i]),
+                     .g = nodes[i],
                      .scale = scale[i], .scaled = clips_norm(opt),
                      .decayed = opt->weight_decay != 0, .lr = number[LR], .number = own,
                      .weight_decay = number[WEIGHT_DECAY], .slot = scale + n};
@@ -435,7 +447,7 @@ Err optimizer_emit(Graph *graph, Optimizer *opt, const OptimNumbers *numbers,
   return graph->fault.code;
 }
 
-/* -- the key of a plan ----------------------------------------------------------------- */
+/* -- the key of a plan ------------------------------------------------------------- */
 
 static void put(uint64_t *out, int *n, uint64_t word) {
   if (out) out[*n] = word;

@@ -24,7 +24,8 @@ static const Option adamw_options[] = {
     OPTIONS("lr times this share is taken from w itself (Keras: 0.004)", "0.01")};
 
 enum { MOMENT1, MOMENT2 };
-static const OptimSlot slots[] = {[MOMENT1] = {"moment1", NULL}, [MOMENT2] = {"moment2", NULL},
+static const OptimSlot slots[] = {[MOMENT1] = {"moment1", NULL},
+                                  [MOMENT2] = {"moment2", NULL},
                                   {0}};
 
 static double correction(double beta, double t) { return 1 / (1 - pow(beta, t)); }
@@ -36,8 +37,10 @@ static double correction2(const Optimizer *self, double t) {
 }
 
 enum { CORRECTION1, CORRECTION2 };
-static const OptimNumber numbers[] = {[CORRECTION1] = {.value = correction1, .counted = true},
-                                      [CORRECTION2] = {.value = correction2, .counted = true},
+static const OptimNumber numbers[] = {[CORRECTION1] = {.value = correction1,
+                                                       .counted = true},
+                                      [CORRECTION2] = {.value = correction2,
+                                                       .counted = true},
                                       {0}};
 
 static void rule(const Optimizer *opt, OptimUpdate *u, bool decoupled) {
@@ -45,7 +48,8 @@ static void rule(const Optimizer *opt, OptimUpdate *u, bool decoupled) {
   Graph *g = u->graph;
   Node *gradient = decoupled ? optim_scaled(u) : optim_gradient(u), *w = u->w;
   Node *m = u->slot[MOMENT1] = op_mix(g, u->slot[MOMENT1], gradient, self->beta1);
-  Node *v = u->slot[MOMENT2] = op_mix(g, u->slot[MOMENT2], op_square(g, gradient), self->beta2);
+  Node *v = u->slot[MOMENT2] = op_mix(g, u->slot[MOMENT2], op_square(g, gradient),
+                                      self->beta2);
   Node *root = op_sqrt(g, op_mul(g, v, u->number[CORRECTION2]));
   Node *step = op_mul(g, u->lr, op_mul(g, m, u->number[CORRECTION1]));
   u->w = op_sub(g, w, op_div(g, step, op_add(g, root, graph_scalar(g, self->eps))));
@@ -53,35 +57,45 @@ static void rule(const Optimizer *opt, OptimUpdate *u, bool decoupled) {
     u->w = op_sub_product(g, u->w, op_mul(g, u->lr, u->weight_decay), w);
 }
 
-static void rule_coupled(const Optimizer *self, OptimUpdate *u) { rule(self, u, false); }
-static void rule_decoupled(const Optimizer *self, OptimUpdate *u) { rule(self, u, true); }
+static void rule_coupled(const Optimizer *self, OptimUpdate *u) {
+  rule(self, u, false);
+}
+static void rule_decoupled(const Optimizer *self, OptimUpdate *u) {
+  rule(self, u, true);
+}
 
 static void fused(const Optimizer *opt, OptimUpdate *u, bool decoupled) {
   const Adam *self = (const Adam *)opt;
-  Node *made = op_adam_update(u->graph, u->w, u->g, u->slot[MOMENT1], u->slot[MOMENT2], u->lr,
-                              u->number[CORRECTION1], u->number[CORRECTION2],
-                              u->weight_decay, u->scale, self->beta1, self->beta2, self->eps,
-                              decoupled);
+  Node *made = op_adam_update(u->graph, u->w, u->g, u->slot[MOMENT1], u->slot[MOMENT2],
+                              u->lr, u->number[CORRECTION1], u->number[CORRECTION2],
+                              u->weight_decay, u->scale, self->beta1, self->beta2,
+                              self->eps, decoupled);
   u->w = graph_pick(u->graph, made, 0);
   u->slot[MOMENT1] = graph_pick(u->graph, made, 1);
   u->slot[MOMENT2] = graph_pick(u->graph, made, 2);
 }
 
-static void fused_coupled(const Optimizer *self, OptimUpdate *u) { fused(self, u, false); }
-static void fused_decoupled(const Optimizer *self, OptimUpdate *u) { fused(self, u, true); }
+static void fused_coupled(const Optimizer *self, OptimUpdate *u) {
+  fused(self, u, false);
+}
+static void fused_decoupled(const Optimizer *self, OptimUpdate *u) {
+  fused(self, u, true);
+}
 
 const OptimKind optim_adam = {
-    .kind = {OPTIM_RECORD(Adam), .name = "Adam", .alias = "adam", .options = adam_options,
+    .kind = {OPTIM_RECORD(Adam), .name = "Adam", .alias = "adam",
+             .options = adam_options,
              .doc = "Adaptive moments, with corrected bias.",
              .equation = "m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2;  "
-                         "w <- w - lr m/(1 - b1^t) / (sqrt(v/(1 - b2^t)) + eps); "
-                         "t counts the updates of this w",
+                         "w <- w - lr m/(1 - b1^t) / (sqrt(v/(1 - b2^t)) + eps); t "
+                         "counts the updates of this w",
              .source = "Kingma & Ba, ICLR 2015, algorithm 1"},
     .slots = slots, .numbers = numbers, .rule = rule_coupled,
     .fused = fused_coupled};
 
 const OptimKind optim_adamw = {
-    .kind = {OPTIM_RECORD(Adam), .name = "AdamW", .alias = "adamw", .options = adamw_options,
+    .kind = {OPTIM_RECORD(Adam), .name = "AdamW", .alias = "adamw",
+             .options = adamw_options,
              .doc = "Adam with weight decay apart from the gradient.",
              .equation = "as Adam, and w <- w - lr weight_decay w",
              .source = "Loshchilov & Hutter, ICLR 2019, algorithm 2"},

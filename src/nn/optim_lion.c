@@ -10,7 +10,8 @@ typedef struct Lion {
 #define AT(field) .offset = offsetof(Lion, field)
 static const Option options[] = {
     OPTIM_LR("0.0001"),
-    {.name = "beta1", .kind = OPT_REAL, AT(beta1), .value = "0.9", .alias = "beta_1", .lo = 0,
+    {.name = "beta1", .kind = OPT_REAL, AT(beta1), .value = "0.9", .alias = "beta_1",
+     .lo = 0,
      .hi = 1, .open_hi = true, .doc = "share of the momentum in the step"},
     {.name = "beta2", .kind = OPT_REAL, AT(beta2), .value = "0.99", .alias = "beta_2",
      .lo = 0, .hi = 1, .open_hi = true, .doc = "share of the momentum that is kept"},
@@ -31,9 +32,10 @@ static void rule(const Optimizer *opt, OptimUpdate *u) {
 
 const OptimKind optim_lion = {
     .kind = {OPTIM_RECORD(Lion), .name = "Lion", .alias = "lion", .options = options,
-             .doc = "Steps of one size, along the sign of a momentum; weight decay apart.",
-             .equation = "c = b1 m + (1 - b1) g;  w <- w - lr (sign(c) + weight_decay w);  "
-                         "m <- b2 m + (1 - b2) g",
-             .source = "Chen et al., \"Symbolic discovery of optimization algorithms\", NeurIPS "
-                       "2023, algorithm 2"},
+             .doc = "Steps of one size, along the sign of a momentum; weight decay "
+                    "apart.",
+             .equation = "c = b1 m + (1 - b1) g;  w <- w - lr (sign(c) + weight_decay "
+                         "w);  m <- b2 m + (1 - b2) g",
+             .source = "Chen et al., \"Symbolic discovery of optimization "
+                       "algorithms\", NeurIPS 2023, algorithm 2"},
     .slots = slots, .rule = rule};

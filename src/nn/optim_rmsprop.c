@@ -1,8 +1,8 @@
 /* optim_rmsprop.c: the gradient divided by the root of its mean square.
  *
- * eps stands outside the root, as everywhere here and in PyTorch; Keras and Graves add it inside.
- * The rate is no part of the velocity, as in SGD and PyTorch. A variance that rounding made
- * negative counts as 0. */
+ * eps stands outside the root, as everywhere here and in PyTorch; Keras and Graves add
+ * it inside. The rate is no part of the velocity, as in SGD and PyTorch. A variance
+ * that rounding made negative counts as 0. */
 #include "graph/ops.h"
 #include "nn/optim.h"
 
@@ -15,24 +15,29 @@ typedef struct RmsProp {
 #define AT(field) .offset = offsetof(RmsProp, field)
 static const Option options[] = {
     OPTIM_LR("0.001"),
-    {.name = "rho", .kind = OPT_REAL, AT(rho), .value = "0.9", .alias = "alpha", .lo = 0,
+    {.name = "rho", .kind = OPT_REAL, AT(rho), .value = "0.9", .alias = "alpha",
+     .lo = 0,
      .hi = 1, .open_hi = true,
      .doc = "share of the mean square that is kept (PyTorch: alpha, 0.99)"},
     {.name = "momentum", .kind = OPT_REAL, AT(momentum), .value = "0", .lo = 0, .hi = 1,
      .doc = "share of the velocity that is kept"},
-    {.name = "eps", .kind = OPT_REAL, AT(eps), .value = "1e-8", .alias = "epsilon", .lo = 0,
+    {.name = "eps", .kind = OPT_REAL, AT(eps), .value = "1e-8", .alias = "epsilon",
+     .lo = 0,
      .hi = 1e9, .doc = "added outside the square root (Keras: 1e-7, inside)"},
     {.name = "centered", .kind = OPT_BOOL, AT(centered), .value = "false",
      .doc = "divide by the standard deviation instead: the mean is taken off"},
     OPTIM_COMMON(OPTIM_COUPLED, "0")};
 
-static bool is_centered(const Optimizer *self) { return ((const RmsProp *)self)->centered; }
+static bool is_centered(const Optimizer *self) {
+  return ((const RmsProp *)self)->centered;
+}
 static bool has_momentum(const Optimizer *self) {
   return ((const RmsProp *)self)->momentum != 0;
 }
 
 enum { SQUARE, MEAN, VELOCITY };
-static const OptimSlot slots[] = {[SQUARE] = {"square", NULL}, [MEAN] = {"mean", is_centered},
+static const OptimSlot slots[] = {[SQUARE] = {"square", NULL},
+                                  [MEAN] = {"mean", is_centered},
                                   [VELOCITY] = {"velocity", has_momentum}, {0}};
 
 enum { MOMENTUM };
@@ -42,23 +47,28 @@ static void rule(const Optimizer *opt, OptimUpdate *u) {
   const RmsProp *self = (const RmsProp *)opt;
   Graph *g = u->graph;
   Node *gradient = optim_gradient(u);
-  Node *s = u->slot[SQUARE] = op_mix(g, u->slot[SQUARE], op_square(g, gradient), self->rho);
+  Node *s = u->slot[SQUARE] = op_mix(g, u->slot[SQUARE], op_square(g, gradient),
+                                     self->rho);
   if (self->centered) {
     Node *mean = u->slot[MEAN] = op_mix(g, u->slot[MEAN], gradient, self->rho);
     s = op_maximum(g, op_sub(g, s, op_square(g, mean)), graph_scalar(g, 0));
   }
-  Node *step = op_div(g, gradient, op_add(g, op_sqrt(g, s), graph_scalar(g, self->eps)));
+  Node *step = op_div(g, gradient,
+                      op_add(g, op_sqrt(g, s), graph_scalar(g, self->eps)));
   if (u->slot[VELOCITY])
-    step = u->slot[VELOCITY] =
-        op_add_product(g, step, u->number[MOMENTUM], u->slot[VELOCITY]);
+    step = u->slot[VELOCITY] = op_add_product(g, step, u->number[MOMENTUM],
+                                              u->slot[VELOCITY]);
   u->w = op_sub_product(g, u->w, u->lr, step);
 }
 
 const OptimKind optim_rmsprop = {
-    .kind = {OPTIM_RECORD(RmsProp), .name = "RMSprop", .alias = "rmsprop", .options = options,
-             .doc = "The gradient over the root of its mean square, with momentum if wanted.",
-             .equation = "s <- rho s + (1 - rho) g^2;  centered: m <- rho m + (1 - rho) g, and "
-                         "s - m^2 for s;  v <- momentum v + g / (sqrt(s) + eps);  w <- w - lr v",
-             .source = "Hinton, \"Neural networks for machine learning\", lecture 6e, 2012; "
-                       "centered: Graves, arXiv:1308.0850, section 4.2"},
+    .kind = {OPTIM_RECORD(RmsProp), .name = "RMSprop", .alias = "rmsprop",
+             .options = options,
+             .doc = "The gradient over the root of its mean square, with momentum if "
+                    "wanted.",
+             .equation = "s <- rho s + (1 - rho) g^2;  centered: m <- rho m + (1 - "
+                         "rho) g, and s - m^2 for s;  v <- momentum v + g / (sqrt(s) + "
+                         "eps);  w <- w - lr v",
+             .source = "Hinton, \"Neural networks for machine learning\", lecture 6e, "
+                       "2012; centered: Graves, arXiv:1308.0850, section 4.2"},
     .slots = slots, .numbers = numbers, .rule = rule};

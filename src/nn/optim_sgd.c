@@ -25,7 +25,9 @@ static Err check(Object *object, Fault *fault) {
   return ERR_OK;
 }
 
-static bool has_momentum(const Optimizer *self) { return ((const Sgd *)self)->momentum != 0; }
+static bool has_momentum(const Optimizer *self) {
+  return ((const Sgd *)self)->momentum != 0;
+}
 
 enum { VELOCITY };
 static const OptimSlot slots[] = {[VELOCITY] = {"velocity", has_momentum}, {0}};

@@ -1,4 +1,5 @@
-/* schedule.c: the family of schedules, their rates, and functions of the user as such. */
+/* schedule.c: the family of schedules, their rates, and functions of the user as
+ * such. */
 #include "nn/schedule.h"
 #include "base/real.h"
 #include <math.h>
@@ -10,34 +11,39 @@ Err schedule_check_first(Object *object, Fault *fault) {
   const Option *opt = option_at(object->kind, 1);
   Value value;
   option_get(object, opt, &value);
-  if ((value.kind == VALUE_INT ? (double)value.as.integer : value.as.real) > 0) return ERR_OK;
+  if ((value.kind == VALUE_INT ? (double)value.as.integer : value.as.real) > 0)
+    return ERR_OK;
   return fault_set(fault, ERR_VALUE, "optim.%s: option \"%s\" is missing: %s",
                    object->kind->name, opt->name, opt->doc);
 }
 
-/* -- functions of the user ----------------------------------------------------------- */
+/* -- functions of the user --------------------------------------------------------- */
 
 typedef struct FunctionSchedule {
   Schedule schedule;
-  Callable *function;          /* f(t, lr) -> rate */
+  Callable *function; /* f(t, lr) -> rate */
 } FunctionSchedule;
 
 static Err function_rate(const Schedule *self, int64_t t, double lr, double *out,
                          Fault *fault) {
   Callable *function = ((const FunctionSchedule *)self)->function;
-  Value in[2] = {{.kind = VALUE_INT, .as.integer = t}, {.kind = VALUE_REAL, .as.real = lr}};
+  Value in[2] = {{.kind = VALUE_INT, .as.integer = t},
+                 {.kind = VALUE_REAL, .as.real = lr}};
   Value result = {0};
   Err err = function->call(function, in, 2, &result, 1, fault);
   if (err) return err;
   char got[32];
   *out = result.as.real;
   if (result.kind == VALUE_REAL) return ERR_OK;
-  return fault_set(fault, ERR_VALUE, "schedule: the function returned %s; allowed: a number, the "
-                   "rate", value_text(&result, got, sizeof got));
+  return fault_set(fault, ERR_VALUE,
+                   "schedule: the function returned %s; allowed: a number, the "
+                   "rate",
+                   value_text(&result, got, sizeof got));
 }
 
 static const Option function_options[] = {
-    {.name = "function", .kind = OPT_CALL, .offset = offsetof(FunctionSchedule, function),
+    {.name = "function", .kind = OPT_CALL,
+     .offset = offsetof(FunctionSchedule, function),
      .position = 1, .doc = "f(t, lr) -> rate"},
     SCHEDULE_PER, {0}};
 
@@ -47,7 +53,7 @@ static const ScheduleKind schedule_function = {
              .doc = "A function of the user.", .equation = "rate = f(t, lr)"},
     .rate = function_rate};
 
-/* -- the family ---------------------------------------------------------------------- */
+/* -- the family -------------------------------------------------------------------- */
 
 #define SCHEDULE(name) extern const ScheduleKind schedule_##name;
 #include "nn/schedules.def"
@@ -62,7 +68,7 @@ static const Kind *const schedule_kinds[] = {
 const Family schedule_family = {"schedule", "optim", schedule_kinds,
                                 &schedule_function.kind};
 
-/* -- the rate ------------------------------------------------------------------------ */
+/* -- the rate ---------------------------------------------------------------------- */
 
 Err schedule_rate(const Schedule *s, int64_t t, double lr, double *out, Fault *fault) {
   const ScheduleKind *kind = (const ScheduleKind *)s->object.kind;
@@ -74,9 +80,10 @@ Err schedule_rate(const Schedule *s, int64_t t, double lr, double *out, Fault *f
   } else {
     *out = lr * kind->factor(s, (double)(t - s->warmup));
   }
-  if (*out >= 0 && isfinite((real)*out)) return ERR_OK;   /* finite as steps take it */
+  if (*out >= 0 && isfinite((real)*out)) return ERR_OK; /* finite as steps take it */
   return fault_set(fault, ERR_VALUE,
-                   "schedule \"%s\": the rate at %s %lld is %g, allowed: a finite number of "
-                   "at least 0", kind->kind.name, schedule_per_names[s->per], (long long)t,
+                   "schedule \"%s\": the rate at %s %lld is %g, allowed: a finite "
+                   "number of at least 0",
+                   kind->kind.name, schedule_per_names[s->per], (long long)t,
                    isnan(*out) ? NAN : *out);
 }

@@ -5,23 +5,27 @@
 
 typedef const Schedule S;
 
-/* -- constant ------------------------------------------------------------------------ */
+/* -- constant ---------------------------------------------------------------------- */
 
-static double constant_factor(S *self, double t) { (void)self, (void)t; return 1; }
+static double constant_factor(S *self, double t) {
+  (void)self, (void)t;
+  return 1;
+}
 
 static const Option constant_options[] = {SCHEDULE_PER, SCHEDULE_WARMUP, {0}};
 
 const ScheduleKind schedule_constant = {
     .kind = {.name = "constant", .family = &schedule_family, .size = sizeof(Schedule),
-             .options = constant_options, .doc = "The base rate.", .equation = "rate = lr"},
+             .options = constant_options, .doc = "The base rate.",
+             .equation = "rate = lr"},
     .factor = constant_factor};
 
-/* -- step ---------------------------------------------------------------------------- */
+/* -- step -------------------------------------------------------------------------- */
 
 typedef struct Stairs {
   Schedule schedule;
-  int64_t every;               /* epochs or steps of one stair */
-  double gamma;                /* factor from stair to stair */
+  int64_t every; /* epochs or steps of one stair */
+  double gamma;  /* factor from stair to stair */
 } Stairs;
 
 static double step_factor(S *self, double t) {
@@ -32,7 +36,8 @@ static double step_factor(S *self, double t) {
 static const Option step_options[] = {
     {.name = "every", .kind = OPT_INT, .offset = offsetof(Stairs, every), .position = 1,
      .lo = 1, .hi = 1e9, .alias = "step_size", .doc = "length of one stair"},
-    {.name = "gamma", .kind = OPT_REAL, .offset = offsetof(Stairs, gamma), .value = "0.1",
+    {.name = "gamma", .kind = OPT_REAL, .offset = offsetof(Stairs, gamma),
+     .value = "0.1",
      .position = 2, .lo = 0, .hi = 1e9, .doc = "factor from stair to stair"},
     SCHEDULE_PER, SCHEDULE_WARMUP, {0}};
 
@@ -43,11 +48,11 @@ const ScheduleKind schedule_step = {
              .equation = "rate = lr gamma^floor(t / every)"},
     .factor = step_factor};
 
-/* -- exponential --------------------------------------------------------------------- */
+/* -- exponential ------------------------------------------------------------------- */
 
 typedef struct Exponential {
   Schedule schedule;
-  double gamma;                /* factor per epoch or step */
+  double gamma; /* factor per epoch or step */
 } Exponential;
 
 static double exponential_factor(S *self, double t) {
@@ -67,12 +72,12 @@ const ScheduleKind schedule_exponential = {
              .doc = "Falls by a factor.", .equation = "rate = lr gamma^t"},
     .factor = exponential_factor};
 
-/* -- cosine -------------------------------------------------------------------------- */
+/* -- cosine ------------------------------------------------------------------------ */
 
 typedef struct Cosine {
   Schedule schedule;
-  int64_t steps;               /* epochs or steps of the descent */
-  double final;                /* factor at its end */
+  int64_t steps; /* epochs or steps of the descent */
+  double final;  /* factor at its end */
 } Cosine;
 
 static double cosine_factor(S *self, double t) {
@@ -97,11 +102,11 @@ const ScheduleKind schedule_cosine = {
              .source = "Loshchilov & Hutter, ICLR 2017, eq. 5"},
     .factor = cosine_factor};
 
-/* -- warmup -------------------------------------------------------------------------- */
+/* -- warmup ------------------------------------------------------------------------ */
 
 typedef struct Rise {
   Schedule schedule;
-  int64_t steps;               /* epochs or steps of it */
+  int64_t steps; /* epochs or steps of it */
 } Rise;
 
 static double warmup_factor(S *self, double t) {

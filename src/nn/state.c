@@ -1,4 +1,5 @@
-/* state.c: nets from outside: their variables by name, freezing, loading, prediction. */
+/* state.c: nets from outside: their variables by name, freezing, loading,
+ * prediction. */
 #include "graph/bound.h"
 #include "nn/nn.h"
 #include "base/out.h"
@@ -25,7 +26,9 @@ static bool is_listed(const StateList *list, const Variable *v) {
   return false;
 }
 
-typedef struct Place { int layer, var; } Place;
+typedef struct Place {
+  int layer, var;
+} Place;
 
 /* The names of the listed variables, in one block behind their pointers. */
 static Err add_names(StateList *list, const LayerList *layers, const Place *place,
@@ -41,7 +44,8 @@ static Err add_names(StateList *list, const LayerList *layers, const Place *plac
     const Layer *layer = layers->v[place[i].layer];
     list->name[i] = (char *)list->name + at;
     at += (size_t)sprintf(list->name[i], "%s.%s", layer->name,
-                          layer->var_name[place[i].var]) + 1;
+                          layer->var_name[place[i].var]) +
+          1;
   }
   return ERR_OK;
 }
@@ -53,8 +57,9 @@ static Err check_names(const StateList *list, Fault *fault) {
     bool one_point = strchr(list->name[i], '.') == strrchr(list->name[i], '.');
     for (int k = 0; !one_point && k < i; k++)
       if (strcmp(list->name[i], list->name[k]) == 0)
-        return fault_set(fault, ERR_VALUE, "two tensors of the net are called \"%s\", a layer "
-                         "and its tensor with points in their names; names must differ",
+        return fault_set(fault, ERR_VALUE,
+                         "two tensors of the net are called \"%s\", a layer and its "
+                         "tensor with points in their names; names must differ",
                          list->name[i]);
   }
   return ERR_OK;
@@ -144,16 +149,19 @@ static Err check_load(const StateList *state, const NamedValue *values, int n,
     char have[SHAPE_TEXT], got[SHAPE_TEXT];
     if (!v) add_name(&unknown, values[i].name);
     else if (v->has_value && !shape_equal(&v->current->shape, &values[i].value->shape))
-      text_addf(&wrong, "%s%s is %s in the net, %s in the state", wrong.n_bytes ? "; " : "",
-                values[i].name, shape_text(have, &v->current->shape),
+      text_addf(&wrong, "%s%s is %s in the net, %s in the state",
+                wrong.n_bytes ? "; " : "", values[i].name,
+                shape_text(have, &v->current->shape),
                 shape_text(got, &values[i].value->shape));
   }
   Err err = ERR_OK;
   if (missing.n_bytes || unknown.n_bytes || wrong.n_bytes)
-    err = fault_set(fault, wrong.n_bytes ? ERR_SHAPE : ERR_VALUE, "load: %s%s%s%s%s%s%s",
-                    missing.n_bytes ? "missing " : "", missing.n_bytes ? missing.data : "",
+    err = fault_set(fault, wrong.n_bytes ? ERR_SHAPE : ERR_VALUE,
+                    "load: %s%s%s%s%s%s%s", missing.n_bytes ? "missing " : "",
+                    missing.n_bytes ? missing.data : "",
                     missing.n_bytes && unknown.n_bytes ? "; " : "",
-                    unknown.n_bytes ? "unknown " : "", unknown.n_bytes ? unknown.data : "",
+                    unknown.n_bytes ? "unknown " : "",
+                    unknown.n_bytes ? unknown.data : "",
                     wrong.n_bytes && (missing.n_bytes || unknown.n_bytes) ? "; " : "",
                     wrong.n_bytes ? wrong.data : "");
   text_deinit(&missing);
@@ -162,7 +170,8 @@ static Err check_load(const StateList *state, const NamedValue *values, int n,
   return err;
 }
 
-Err layer_load(Graph *graph, Layer *net, const NamedValue *values, int n, Fault *fault) {
+Err layer_load(Graph *graph, Layer *net, const NamedValue *values, int n,
+               Fault *fault) {
   StateList state;
   Err err = layer_state(net, &state, fault);
   if (!err) err = check_load(&state, values, n, fault);
@@ -178,7 +187,8 @@ Err layer_load(Graph *graph, Layer *net, const NamedValue *values, int n, Fault 
 /* -- files ------------------------------------------------------------------------- */
 
 /* What the variable holds. What is computed already needs no evaluation, which an
- * interrupt would end: a script that was asked to stop can still save what was learned. */
+ * interrupt would end: a script that was asked to stop can still save what was
+ * learned. */
 static Tensor *held_value(Graph *graph, Variable *v) {
   Tensor *value = v->has_value ? node_value(v->current) : NULL;
   return value ? value : graph_value(graph, variable_read(graph, v));
@@ -197,14 +207,16 @@ Err layer_save(Graph *graph, Layer *net, const char *path, Fault *fault) {
   Text trained = {0};
   if (!err) err = layer_trained_text(net, &trained, fault);
   NamedText meta = {TRAINED_META, trained.data};
-  if (!err) err = safetensors_save(path, tensors, state.n, &meta, trained.n_bytes > 0, fault);
+  if (!err)
+    err = safetensors_save(path, tensors, state.n, &meta, trained.n_bytes > 0, fault);
   text_deinit(&trained);
   free(tensors);
   state_deinit(&state);
   return err;
 }
 
-/* The weights are what counts: a file that says it in a way of its own is told, and taken. */
+/* The weights are what counts: a file that says it in a way of its own is told, and
+ * taken. */
 static void load_trained(Layer *net, const TensorFile *file, const char *path) {
   Fault fault = {0};
   const char *text = tensor_file_meta(file, TRAINED_META);
@@ -259,9 +271,11 @@ static int freeze_layer(Layer *layer, Fits *fits, const char *pattern, bool froz
   return n;
 }
 
-static int freeze_layers(const LayerList *list, Fits *fits, const char *pattern, bool frozen) {
+static int freeze_layers(const LayerList *list, Fits *fits, const char *pattern,
+                         bool frozen) {
   int n = 0;
-  for (int i = 0; i < list->n; i++) n += freeze_layer(list->v[i], fits, pattern, frozen);
+  for (int i = 0; i < list->n; i++)
+    n += freeze_layer(list->v[i], fits, pattern, frozen);
   return n;
 }
 
@@ -276,7 +290,8 @@ Err layer_freeze(Layer *net, const char *pattern, bool frozen, Fault *fault) {
     for (int i = 0; i < list.n; i++)
       if (list.v[i]->var_name) add_name(&names, list.v[i]->name);
     err = fault_set(fault, ERR_VALUE,
-                    "%s: no layer or variable is called \"%s\"; layers with variables: %s",
+                    "%s: no layer or variable is called \"%s\"; layers with variables: "
+                    "%s",
                     frozen ? "freeze" : "unfreeze", pattern,
                     names.data ? names.data : "none");
     text_deinit(&names);
@@ -306,7 +321,8 @@ static Node *rows(Graph *graph, Node *x, int64_t from, int64_t n) {
   return op_slice(graph, x, start, count, step);
 }
 
-/* The shape of the labels of outputs: a row's for the largest, else one for each output. */
+/* The shape of the labels of outputs: a row's for the largest, else one for each
+ * output. */
 static Shape label_shape(const Shape *y, ReadAs as) {
   Shape shape = *y;
   if (y->rank >= 2 && (as == READ_CATEGORICAL || (y->rank == 2 && y->dim[1] == 1)))
@@ -321,7 +337,8 @@ static int64_t label_at(const Reading *reading, const Array *y, int64_t i) {
 }
 
 /* Returns new: the labels of computed outputs, of which `from` rows stand before. */
-static Tensor *labels_of(Graph *graph, const Tensor *y, const Reading *reading, int64_t from) {
+static Tensor *labels_of(Graph *graph, const Tensor *y, const Reading *reading,
+                         int64_t from) {
   Shape shape = label_shape(&y->a.shape, reading->as);
   Tensor *out = tensor_new(&graph->memory, DT_INT32, &shape, &graph->fault);
   int64_t n = out ? tensor_count(out) : 0, n_rows = n ? shape.dim[0] : 1;
@@ -329,8 +346,9 @@ static Tensor *labels_of(Graph *graph, const Tensor *y, const Reading *reading, 
     int64_t label = label_at(reading, &y->a, i);
     array_set(&out->a, i, (double)label);
     if (label) continue;
-    fault_set(&graph->fault, ERR_NONFINITE, "predict_classes: an output of row %lld is NaN, "
-              "which is no class", (long long)(from + i * n_rows / n + 1));
+    fault_set(&graph->fault, ERR_NONFINITE,
+              "predict_classes: an output of row %lld is NaN, which is no class",
+              (long long)(from + i * n_rows / n + 1));
     tensor_release(out);
     return NULL;
   }
@@ -342,7 +360,8 @@ static Err keep_rows(Graph *graph, Tensor **out, const Tensor *y, int64_t from,
                      int64_t n_rows, int64_t n_all) {
   if (y->a.shape.rank < 1 || y->a.shape.dim[0] != n_rows) {
     char got[SHAPE_TEXT];
-    return fault_set(&graph->fault, ERR_SHAPE, "predict: the net gives %s for %lld rows",
+    return fault_set(&graph->fault, ERR_SHAPE,
+                     "predict: the net gives %s for %lld rows",
                      shape_text(got, &y->a.shape), (long long)n_rows);
   }
   if (!*out) {
@@ -360,11 +379,11 @@ static Err keep_rows(Graph *graph, Tensor **out, const Tensor *y, int64_t from,
 typedef struct Prediction {
   Graph *graph;
   Layer *net;
-  Node *x;                     /* all rows, computed */
-  Tensor *batch, *out;         /* rows of x; what was predicted so far, of all rows */
+  Node *x;             /* all rows, computed */
+  Tensor *batch, *out; /* rows of x; what was predicted so far, of all rows */
   int64_t from;
-  bool labels;                 /* instead of outputs */
-  Reading reading;             /* of the outputs: for labels */
+  bool labels;     /* instead of outputs */
+  Reading reading; /* of the outputs: for labels */
   Repeat repeat;
 } Prediction;
 
@@ -394,7 +413,8 @@ static Tensor *view_rows(const Prediction *p, int64_t n_rows, Fault *fault) {
 
 static Err predict_batch(Prediction *p, int64_t size) {
   Graph *graph = p->graph;
-  int64_t n = p->x->shape.dim[0], left = n - p->from, n_rows = left < size ? left : size;
+  int64_t n = p->x->shape.dim[0], left = n - p->from,
+          n_rows = left < size ? left : size;
   Tensor *args[] = {p->batch = view_rows(p, n_rows, &graph->fault)};
   if (!args[0]) return graph->fault.code;
   uint64_t settings = object_signature(&p->net->object);
@@ -408,7 +428,8 @@ static Err predict_batch(Prediction *p, int64_t size) {
   }
   const Tensor *y = p->repeat.value[0];
   Tensor *made = p->labels ? labels_of(graph, y, &p->reading, p->from) : NULL;
-  if (!p->labels || made) (void)!keep_rows(graph, &p->out, made ? made : y, p->from, n_rows, n);
+  if (!p->labels || made)
+    (void)!keep_rows(graph, &p->out, made ? made : y, p->from, n_rows, n);
   tensor_release(made);
   p->from += n_rows;
   return graph->fault.code;

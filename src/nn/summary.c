@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct Counts { int64_t all, trained; } Counts;
+typedef struct Counts {
+  int64_t all, trained;
+} Counts;
 
 static void count_variable(Counts *c, const Variable *v) {
   if (!v || !v->trainable || !v->has_value) return;
@@ -80,7 +82,8 @@ static void add_rows(const LayerList *list, Text *out) {
 }
 
 /* Which form of a cross-entropy the loss takes for what the net gives. */
-static Err add_form(Graph *graph, Layer *net, const Loss *loss, Text *out, Fault *fault) {
+static Err add_form(Graph *graph, Layer *net, const Loss *loss, Text *out,
+                    Fault *fault) {
   bool training = graph->training;
   int scope = graph_scope_begin(graph);
   graph->training = false;
@@ -107,7 +110,9 @@ Err layer_summary(Graph *graph, Layer *net, const Loss *loss, Text *out, Fault *
     text_add(out, "not built yet: sizes follow at first use, or by net:build(shape)\n");
     return ERR_OK;
   }
-  return loss && net->seen && net->n_inputs == 1 ? add_form(graph, net, loss, out, fault) : ERR_OK;
+  return loss && net->seen && net->n_inputs == 1
+             ? add_form(graph, net, loss, out, fault)
+             : ERR_OK;
 }
 
 /* -- lines ------------------------------------------------------------------------- */
@@ -126,7 +131,8 @@ static void add_layer(Text *out, Layer *layer, int depth, int *n_lines) {
   Layer *const *child = NULL;
   int n = layer_children(layer, &child);
   /* A function alone, as of a table with `forward`, holds nothing. */
-  bool container = layer_kind(layer)->children && (n || !object_has_call(&layer->object));
+  bool container = layer_kind(layer)->children &&
+                   (n || !object_has_call(&layer->object));
   object_add_call(out, &layer->object, container ? &layer_family : NULL);
   if (layer->seen && !container) {
     text_add(out, "  ");

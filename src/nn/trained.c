@@ -25,7 +25,9 @@ static const Kind trained_kind = {.name = "trained", .family = &trained_family,
 static const Kind *const trained_kinds[] = {&trained_kind, NULL};
 static const Family trained_family = {"training", "net", trained_kinds, NULL};
 
-static const Trained *trained_of(const Layer *net) { return (const Trained *)net->trained; }
+static const Trained *trained_of(const Layer *net) {
+  return (const Trained *)net->trained;
+}
 
 /* Takes the reference. */
 static void replace(Layer *net, Object *trained) {
@@ -39,13 +41,16 @@ Err layer_remember(Layer *net, Loss *loss, const ObjectList *metrics, Fault *fau
   Err err = loss ? option_set_object(trained, &trained_options[0], &loss->object, fault)
                  : ERR_OK;
   if (!err)
-    err = option_set_objects(trained, &trained_options[1], metrics->v, metrics->n, fault);
+    err = option_set_objects(trained, &trained_options[1], metrics->v, metrics->n,
+                             fault);
   if (err) object_release(trained);
   else replace(net, trained);
   return err;
 }
 
-Loss *layer_loss(const Layer *net) { return net->trained ? trained_of(net)->loss : NULL; }
+Loss *layer_loss(const Layer *net) {
+  return net->trained ? trained_of(net)->loss : NULL;
+}
 
 const ObjectList *layer_metrics(const Layer *net) {
   static const ObjectList none;
@@ -64,7 +69,7 @@ Reading layer_reading(const Layer *net, const Node *output) {
   return reading;
 }
 
-/* -- told ---------------------------------------------------------------------------- */
+/* -- told -------------------------------------------------------------------------- */
 
 Json *layer_trained_json(const Layer *net) {
   if (!net->trained) return NULL;
@@ -97,14 +102,16 @@ static Object *object_of(const Family *family, const Json *json, Fault *fault) {
 
 Err layer_trained_from_json(Layer *net, const Json *json, Fault *fault) {
   if (!json) return ERR_OK;
-  const Json *list = json_kind(json) == JSON_KIND_MAP ? json_find(json, "metrics") : NULL;
+  const Json *list = json_kind(json) == JSON_KIND_MAP ? json_find(json, "metrics")
+                                                      : NULL;
   const Json *told = list ? json_find(json, "loss") : NULL;
   if (!list || json_kind(list) != JSON_KIND_LIST)
     return fault_set(fault, ERR_DATA, "the metrics are missing");
   Object *loss = told ? object_of(&loss_family, told, fault) : NULL;
   ObjectList metrics = {0, calloc((size_t)json_count(list) + 1, sizeof *metrics.v)};
   Err err = told && !loss ? ERR_DATA
-            : metrics.v   ? ERR_OK : fault_memory(fault, (size_t)json_count(list));
+            : metrics.v   ? ERR_OK
+                          : fault_memory(fault, (size_t)json_count(list));
   while (!err && metrics.n < json_count(list)) {
     Object *metric = object_of(&metric_family, json_item(list, metrics.n), fault);
     if (metric) metrics.v[metrics.n++] = metric;

@@ -1,6 +1,6 @@
-/* trained.h: what a net remembers of how it was trained: loss and metrics. So that evaluate
- * and predict_classes read its outputs as the fit did. It goes with the net's files and
- * resume points, but for functions of the user. */
+/* trained.h: what a net remembers of how it was trained: loss and metrics. So that
+ * evaluate and predict_classes read its outputs as the fit did. It goes with the net's
+ * files and resume points, but for functions of the user. */
 #ifndef NN_TRAINED_H
 #define NN_TRAINED_H
 
@@ -8,21 +8,23 @@
 #include "nn/nn.h"
 
 /* Retains both. */
-Err layer_remember(Layer *net, Loss *loss, const ObjectList *metrics, Fault *fault) WARN_UNUSED;
+Err layer_remember(Layer *net, Loss *loss, const ObjectList *metrics,
+                   Fault *fault) WARN_UNUSED;
 
 /* Borrowed; NULL: it was not trained by a fit. */
 Loss *layer_loss(const Layer *net);
 /* Borrowed; empty: none. */
 const ObjectList *layer_metrics(const Layer *net);
 
-/* How `output`, made by the net, says classes: as the loss and the options of an accuracy
- * among the metrics have it; where nothing tells, the largest of several outputs counts. */
+/* How `output`, made by the net, says classes: as the loss and the options of an
+ * accuracy among the metrics have it; where nothing tells, the largest of several
+ * outputs counts. */
 Reading layer_reading(const Layer *net, const Node *output);
 
 /* Returns new; NULL: it remembers nothing that can be told. */
 Json *layer_trained_json(const Layer *net);
-/* Takes over what was told. ERR_DATA: it is something else; then nothing has changed. NULL is
- * a no-op. */
+/* Takes over what was told. ERR_DATA: it is something else; then nothing has changed.
+ * NULL is a no-op. */
 Err layer_trained_from_json(Layer *net, const Json *json, Fault *fault) WARN_UNUSED;
 
 /* The same as text, in the metadata of a file, under this name. */

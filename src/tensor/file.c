@@ -24,7 +24,8 @@ const TensorFormat *tensor_format(const char *path, Fault *fault) {
   return NULL;
 }
 
-Err tensor_file_load(TensorFile *out, const char *path, MemoryCount *count, Fault *fault) {
+Err tensor_file_load(TensorFile *out, const char *path, MemoryCount *count,
+                     Fault *fault) {
   *out = (TensorFile){0};
   const TensorFormat *format = tensor_format(path, fault);
   return format ? tensor_file_load_as(format, out, path, count, fault) : fault->code;
@@ -55,7 +56,7 @@ Err tensor_file_save(const char *path, const NamedTensor *tensors, int n_tensors
   Err err = file_begin(&file, path, fault);
   if (err) return err;
   err = format->write(file.file, tensors, n_tensors, compress, fault);
-  if (!err) return file_publish(&file, PUBLISH_REPLACE, fault);   /* sees failed writes */
+  if (!err) return file_publish(&file, PUBLISH_REPLACE, fault); /* sees failed writes */
   fault_prefix(fault, "%s", path);
   file_abandon(&file);
   return err;
@@ -65,7 +66,8 @@ Err tensor_file_reserve(TensorFile *out, int n, Fault *fault) {
   out->tensors = calloc((size_t)n + 1, sizeof *out->tensors);
   out->left_out = calloc((size_t)n + 1, sizeof *out->left_out);
   return out->tensors && out->left_out
-             ? ERR_OK : fault_memory(fault, (size_t)n * sizeof *out->tensors);
+             ? ERR_OK
+             : fault_memory(fault, (size_t)n * sizeof *out->tensors);
 }
 
 static void texts_free(NamedText *texts, int n) {

@@ -6,7 +6,7 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "numbers lie low byte first");
 
-/* -- one element --------------------------------------------------------------------- */
+/* -- one element ------------------------------------------------------------------- */
 
 static bool from_f64(Array *out, int64_t i, const unsigned char *bytes) {
   double v;
@@ -76,7 +76,7 @@ static bool from_bool(Array *out, int64_t i, const unsigned char *bytes) {
   return bytes[0] <= 1;
 }
 
-/* -- the table ----------------------------------------------------------------------- */
+/* -- the table --------------------------------------------------------------------- */
 
 enum { REAL_IS_DOUBLE = sizeof(real) == sizeof(double) };
 
@@ -105,7 +105,8 @@ const FileType *filetype_named(const char *name) {
 
 const FileType *filetype_coded(const char *code) {
   for (int i = 0; i < N_FILE_TYPES; i++)
-    if (file_types[i].code && strcmp(file_types[i].code, code) == 0) return &file_types[i];
+    if (file_types[i].code && strcmp(file_types[i].code, code) == 0)
+      return &file_types[i];
   return NULL;
 }
 
@@ -121,12 +122,13 @@ char *filetype_list(bool codes, char *buffer, size_t n_bytes) {
   for (int i = 0; i < N_FILE_TYPES && used < n_bytes; i++) {
     const char *name = codes ? file_types[i].code : file_types[i].name;
     if (name)
-      used += (size_t)snprintf(buffer + used, n_bytes - used, used ? " %s" : "%s", name);
+      used += (size_t)snprintf(buffer + used, n_bytes - used, used ? " %s" : "%s",
+                               name);
   }
   return buffer;
 }
 
-/* -- sizes --------------------------------------------------------------------------- */
+/* -- sizes ------------------------------------------------------------------------- */
 
 int64_t filetype_bytes(const FileType *type, const Shape *shape) {
   int64_t n = 8;
@@ -153,7 +155,7 @@ Tensor *filetype_tensor(const FileType *type, const Shape *shape, const Input *i
   return tensor_new(count, type->dtype, shape, fault);
 }
 
-/* -- many elements ------------------------------------------------------------------- */
+/* -- many elements ----------------------------------------------------------------- */
 
 static void turn_bytes(unsigned char *at, int64_t n, int size) {
   for (int64_t i = 0; i < n; i++, at += size)
@@ -177,12 +179,14 @@ static Err read_converted(const FileType *type, bool swap, Input *in, Array *out
     for (int64_t i = 0; i < n_now; i++)
       if (!type->convert(out, first + i, buffer + i * size))
         return fault_set(fault, ERR_DATA, "element %lld (%s) does not fit type %s",
-                         (long long)(first + i + 1), type->name, dtype_name(out->dtype));
+                         (long long)(first + i + 1), type->name,
+                         dtype_name(out->dtype));
   }
   return ERR_OK;
 }
 
-Err filetype_read(const FileType *type, bool swap, Input *in, Array *out, Fault *fault) {
+Err filetype_read(const FileType *type, bool swap, Input *in, Array *out,
+                  Fault *fault) {
   if (!type->same) return read_converted(type, swap, in, out, fault);
   int64_t n = shape_count(&out->shape);
   Err err = input_read(in, out->data, n * type->n_bytes, fault);

@@ -9,13 +9,13 @@
 static const unsigned char magic[6] = {0x93, 'N', 'U', 'M', 'P', 'Y'};
 enum { HEADER_LIMIT = 1 << 16, MAGIC_BYTES = 8, ALIGNMENT = 64 };
 
-/* -- the header's dictionary --------------------------------------------------------- */
+/* -- the header's dictionary ------------------------------------------------------- */
 
 typedef struct Header {
   char descr[24];
   bool fortran_order;
   Shape shape;
-  bool unusable;               /* a good file of what no tensor holds, as the fault says */
+  bool unusable; /* a good file of what no tensor holds, as the fault says */
 } Header;
 
 /* Takes the character that comes next, blanks aside; false if it is another one. */
@@ -43,9 +43,10 @@ static bool take_size(const char **at, int64_t *out) {
   *at += strspn(*at, " ");
   if (**at < '0' || **at > '9') return false;
   for (*out = 0; **at >= '0' && **at <= '9'; ++*at)
-    if (__builtin_mul_overflow(*out, 10, out) || __builtin_add_overflow(*out, **at - '0', out))
+    if (__builtin_mul_overflow(*out, 10, out) ||
+        __builtin_add_overflow(*out, **at - '0', out))
       return false;
-  if (**at == 'L') ++*at;    /* as Python 2 wrote a long one */
+  if (**at == 'L') ++*at; /* as Python 2 wrote a long one */
   return true;
 }
 
@@ -75,14 +76,16 @@ static Err take_descr(const char **at, Header *header, Fault *fault) {
     header->unusable = true;
     return fault_set(fault, ERR_DATA, "is an array of records; allowed: of numbers");
   }
-  return take_text(at, header->descr, sizeof header->descr) ? ERR_OK
-                                                            : not_a_header(fault, "'descr'");
+  return take_text(at, header->descr, sizeof header->descr)
+             ? ERR_OK
+             : not_a_header(fault, "'descr'");
 }
 
 static Err take_order(const char **at, bool *out, Fault *fault) {
   *at += strspn(*at, " ");
   *out = strncmp(*at, "True", 4) == 0;
-  if (!*out && strncmp(*at, "False", 5) != 0) return not_a_header(fault, "'fortran_order'");
+  if (!*out && strncmp(*at, "False", 5) != 0)
+    return not_a_header(fault, "'fortran_order'");
   *at += *out ? 4 : 5;
   return ERR_OK;
 }
@@ -118,8 +121,8 @@ static Err read_header(Input *in, Header *out, Fault *fault) {
   if (memcmp(b, magic, sizeof magic) != 0)
     return fault_set(fault, ERR_DATA, "is no .npy file");
   if (b[6] < 1 || b[6] > 3 || b[7] != 0)
-    return fault_set(fault, ERR_DATA, "is of version %d.%d; allowed: 1.0, 2.0, 3.0", b[6],
-                     b[7]);
+    return fault_set(fault, ERR_DATA, "is of version %d.%d; allowed: 1.0, 2.0, 3.0",
+                     b[6], b[7]);
   err = input_read(in, length, b[6] == 1 ? 2 : 4, fault);
   if (err) return err;
   uint32_t n = little_32(length);
@@ -136,9 +139,10 @@ static Err read_header(Input *in, Header *out, Fault *fault) {
   return err;
 }
 
-/* -- the elements -------------------------------------------------------------------- */
+/* -- the elements ------------------------------------------------------------------ */
 
-/* '<f4' to a type and its byte order: '<' low byte first, '>' high, '|' and '=' ours. */
+/* '<f4' to a type and its byte order: '<' low byte first, '>' high, '|' and '='
+ * ours. */
 static Err find_type(Header *header, const FileType **type, bool *swap, Fault *fault) {
   char types[128];
   const char *descr = header->descr;
@@ -151,8 +155,8 @@ static Err find_type(Header *header, const FileType **type, bool *swap, Fault *f
   return ERR_OK;
 }
 
-/* `out` row-major from `in` with the first axis fastest: its element (i, j, ...) lies at
- * i + dim 0 (j + dim 1 (...)). */
+/* `out` row-major from `in` with the first axis fastest: its element (i, j, ...) lies
+ * at i + dim 0 (j + dim 1 (...)). */
 static void to_row_major(const Array *in, Array *out) {
   const Shape *shape = &out->shape;
   size_t size = dtype_bytes(out->dtype);
@@ -160,8 +164,8 @@ static void to_row_major(const Array *in, Array *out) {
   for (int k = 0; k < shape->rank; k++)
     step[k] = k ? step[k - 1] * shape->dim[k - 1] : 1;
   for (int64_t i = 0; i < n; i++) {
-    memcpy((char *)out->data + (size_t)i * size, (const char *)in->data + (size_t)at * size,
-           size);
+    memcpy((char *)out->data + (size_t)i * size,
+           (const char *)in->data + (size_t)at * size, size);
     for (int k = shape->rank - 1; k >= 0; k--) {
       at += step[k];
       if (++place[k] < shape->dim[k]) break;
@@ -192,7 +196,8 @@ static Tensor *read_array(Input *in, MemoryCount *count, bool *unusable, Fault *
   if (!t) return NULL;
   err = filetype_read(type, swap, in, &t->a, fault);
   if (!err) err = input_end(in, fault);
-  if (!err) return header.fortran_order && t->a.shape.rank > 1 ? turned(t, count, fault) : t;
+  if (!err)
+    return header.fortran_order && t->a.shape.rank > 1 ? turned(t, count, fault) : t;
   tensor_release(t);
   return NULL;
 }
@@ -220,10 +225,11 @@ static Err read_one(TensorFile *out, Input *in, MemoryCount *count, Fault *fault
   return t ? add_tensor(out, "", 0, t, fault) : fault->code;
 }
 
-/* -- .npz ---------------------------------------------------------------------------- */
+/* -- .npz -------------------------------------------------------------------------- */
 
-/* An entry of text, objects or records does not spoil the others. The rest of its bytes is
- * read all the same, up to the checksum, so that damage is not taken for another type. */
+/* An entry of text, objects or records does not spoil the others. The rest of its bytes
+ * is read all the same, up to the checksum, so that damage is not taken for another
+ * type. */
 static Err leave_out(TensorFile *out, Input *in, const char *name, size_t n_name,
                      Fault *fault) {
   unsigned char bytes[4096];
@@ -235,7 +241,8 @@ static Err leave_out(TensorFile *out, Input *in, const char *name, size_t n_name
   out->n_left_out++;
   fault_clear(fault);
   while (input_left(in) > 0) {
-    Err err = input_read(in, bytes, least(input_left(in), (int64_t)sizeof bytes), fault);
+    Err err = input_read(in, bytes, least(input_left(in), (int64_t)sizeof bytes),
+                         fault);
     if (err) return err;
   }
   return input_end(in, fault);
@@ -265,8 +272,8 @@ static Err read_entry(TensorFile *out, const ZipFile *zip, const ZipEntry *entry
 static Err nothing_left(const TensorFile *out, Fault *fault) {
   const NamedText *first = out->left_out;
   if (out->n_tensors > 0 || out->n_left_out == 0) return ERR_OK;
-  return fault_set(fault, ERR_DATA, "holds no array of numbers; \"%s\": %s", first->name,
-                   first->text);
+  return fault_set(fault, ERR_DATA, "holds no array of numbers; \"%s\": %s",
+                   first->name, first->text);
 }
 
 Err npz_read(TensorFile *out, Input *in, MemoryCount *count, Fault *fault) {
@@ -281,7 +288,7 @@ Err npz_read(TensorFile *out, Input *in, MemoryCount *count, Fault *fault) {
   return err;
 }
 
-/* -- writing ------------------------------------------------------------------------- */
+/* -- writing ----------------------------------------------------------------------- */
 
 /* Adds everything before the elements: with the length it is a multiple of 64 bytes. */
 static Err build_header(const Tensor *t, Text *out, Fault *fault) {
@@ -310,8 +317,8 @@ static size_t data_bytes(const Tensor *t) {
   return (size_t)tensor_count(t) * dtype_bytes(t->a.dtype);
 }
 
-static Err write_one(FILE *file, const NamedTensor *tensors, int n_tensors, bool compress,
-                     Fault *fault) {
+static Err write_one(FILE *file, const NamedTensor *tensors, int n_tensors,
+                     bool compress, Fault *fault) {
   must(n_tensors == 1 && !compress);
   const Tensor *t = tensors->tensor;
   Text header = {0};
@@ -343,11 +350,13 @@ static Err write_archive(FILE *file, const NamedTensor *tensors, int n_tensors,
   ZipWriter zip;
   zip_begin(&zip, file, compress ? ZIP_DEFLATED : ZIP_STORED);
   Err err = ERR_OK;
-  for (int i = 0; i < n_tensors && !err; i++) err = write_entry(&zip, &tensors[i], fault);
+  for (int i = 0; i < n_tensors && !err; i++)
+    err = write_entry(&zip, &tensors[i], fault);
   Err end = zip_finish(&zip, fault);
   return err ? err : end;
 }
 
-const TensorFormat npy_format = {.suffix = ".npy", .read = read_one, .write = write_one};
+const TensorFormat npy_format = {
+    .suffix = ".npy", .read = read_one, .write = write_one};
 const TensorFormat npz_format = {.suffix = ".npz", .named = true, .packs = true,
                                  .read = npz_read, .write = write_archive};

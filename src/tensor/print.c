@@ -52,7 +52,7 @@ typedef struct Page {
   Text *out;
   const Array *a;
   Style style;
-  int64_t rows, cols;      /* of one matrix */
+  int64_t rows, cols; /* of one matrix */
   bool elide_rows, elide_cols;
 } Page;
 
@@ -97,7 +97,8 @@ static void print_leading_index(const Page *p, const Shape *shape, int64_t matri
 static void print_head(Text *out, const Tensor *t, bool summarised) {
   char shape[SHAPE_TEXT];
   int64_t n = tensor_count(t);
-  text_addf(out, "tensor %s %s", shape_text(shape, &t->a.shape), dtype_name(t->a.dtype));
+  text_addf(out, "tensor %s %s", shape_text(shape, &t->a.shape),
+            dtype_name(t->a.dtype));
   if (summarised) {
     double lo = INFINITY, hi = -INFINITY, sum = 0;
     int64_t n_bad = 0;
@@ -111,9 +112,9 @@ static void print_head(Text *out, const Tensor *t, bool summarised) {
       if (v > hi) hi = v;
       sum += v;
     }
-    int digits = t->a.dtype == DT_REAL ? 6 : 10;   /* every int32 whole */
-    text_addf(out, "  min %.*g  mean %.6g  max %.*g", digits, lo, sum / (double)(n - n_bad),
-              digits, hi);
+    int digits = t->a.dtype == DT_REAL ? 6 : 10; /* every int32 whole */
+    text_addf(out, "  min %.*g  mean %.6g  max %.*g", digits, lo,
+              sum / (double)(n - n_bad), digits, hi);
     if (n_bad) text_addf(out, "  not finite: %lld", (long long)n_bad);
   }
   text_add(out, "\n");
@@ -137,8 +138,8 @@ void tensor_print(Text *out, const Tensor *t, int columns) {
   bool summarised = n > WHOLE_COUNT;
   p.style = style_of(&t->a, summarised ? 4096 < n ? 4096 : n : n);
   p.elide_rows = summarised && p.rows > 2 * EDGE;
-  p.elide_cols = p.cols > 2 * EDGE &&
-                 (summarised || (p.style.width + 2) * p.cols > (columns > 20 ? columns : 80));
+  p.elide_cols = p.cols > 2 * EDGE && (summarised || (p.style.width + 2) * p.cols >
+                                                         (columns > 20 ? columns : 80));
   print_head(out, t, summarised);
   if (n == 0) return;
   int64_t n_matrices = n / (p.rows * p.cols);

@@ -16,7 +16,7 @@
 
 static const char metadata_key[] = "__metadata__";
 
-/* -- saving -------------------------------------------------------------------------- */
+/* -- saving ------------------------------------------------------------------------ */
 
 static Json *entry_json(const Tensor *t, int64_t begin, int64_t end) {
   Json *entry = json_map(), *shape = json_list(), *offsets = json_list();
@@ -34,8 +34,8 @@ static int64_t data_bytes(const Tensor *t) {
 }
 
 /* Adds the header's text, padded so that the data begin at a multiple of 8. */
-static Err build_header(const NamedTensor *tensors, int n_tensors, const NamedText *meta,
-                        int n_meta, Text *out, Fault *fault) {
+static Err build_header(const NamedTensor *tensors, int n_tensors,
+                        const NamedText *meta, int n_meta, Text *out, Fault *fault) {
   Json *header = json_map();
   if (n_meta > 0) {
     Json *map = json_map();
@@ -86,7 +86,7 @@ Err safetensors_save(const char *path, const NamedTensor *tensors, int n_tensors
   Err err = file_begin(&file, path, fault);
   if (err) return err;
   err = safetensors_write(file.file, tensors, n_tensors, meta, n_meta, fault);
-  if (!err) return file_publish(&file, PUBLISH_REPLACE, fault);   /* sees failed writes */
+  if (!err) return file_publish(&file, PUBLISH_REPLACE, fault); /* sees failed writes */
   fault_prefix(fault, "%s", path);
   file_abandon(&file);
   return err;
@@ -98,21 +98,21 @@ static Err write_tensors(FILE *file, const NamedTensor *tensors, int n_tensors,
   return safetensors_write(file, tensors, n_tensors, NULL, 0, fault);
 }
 
-/* -- loading: the header ------------------------------------------------------------- */
+/* -- loading: the header ----------------------------------------------------------- */
 
 typedef struct Entry {
-  const char *name;          /* borrowed from the header */
+  const char *name; /* borrowed from the header */
   const FileType *type;
   Shape shape;
-  int64_t begin, end;        /* in the data */
+  int64_t begin, end; /* in the data */
 } Entry;
 
 /* One file being loaded. */
 typedef struct Load {
   Input *in;
-  int64_t n_data;            /* bytes of data, which begin behind the header */
+  int64_t n_data; /* bytes of data, which begin behind the header */
   Json *header;
-  Entry *entries;            /* in the order of the header */
+  Entry *entries; /* in the order of the header */
   int n;
 } Load;
 
@@ -120,17 +120,20 @@ static Err read_header(Load *load, Fault *fault) {
   Input *in = load->in;
   unsigned char length[8];
   if (in->n_bytes < 8)
-    return fault_set(fault, ERR_DATA, "truncated: %lld bytes, the header's length takes 8",
+    return fault_set(fault, ERR_DATA,
+                     "truncated: %lld bytes, the header's length takes 8",
                      (long long)in->n_bytes);
   Err err = input_read(in, length, 8, fault);
   if (err) return err;
   uint64_t n = little_64(length);
   if (n > SAFETENSORS_HEADER_LIMIT)
-    return fault_set(fault, ERR_DATA, "header of %llu bytes, allowed: up to %d "
-                     "(is this a safetensors file?)", (unsigned long long)n,
-                     SAFETENSORS_HEADER_LIMIT);
+    return fault_set(fault, ERR_DATA,
+                     "header of %llu bytes, allowed: up to %d (is this a safetensors "
+                     "file?)",
+                     (unsigned long long)n, SAFETENSORS_HEADER_LIMIT);
   if ((int64_t)n > input_left(in))
-    return fault_set(fault, ERR_DATA, "truncated: header of %llu bytes in a file of %lld",
+    return fault_set(fault, ERR_DATA,
+                     "truncated: header of %llu bytes in a file of %lld",
                      (unsigned long long)n, (long long)in->n_bytes);
   char *bytes = malloc(n ? n : 1);
   if (!bytes) return fault_memory(fault, n);
@@ -178,9 +181,11 @@ static Err parse_entry(const Load *load, Entry *entry, const Json *json, Fault *
       !json_get_int(json_item(offsets, 1), &entry->end))
     return fault_set(fault, ERR_DATA, "\"data_offsets\" are not two whole numbers");
   if (entry->begin < 0 || entry->end < entry->begin || entry->end > load->n_data)
-    return fault_set(fault, ERR_DATA, "data at %lld to %lld lie outside of the %lld "
-                     "bytes there are (truncated?)", (long long)entry->begin,
-                     (long long)entry->end, (long long)load->n_data);
+    return fault_set(fault, ERR_DATA,
+                     "data at %lld to %lld lie outside of the %lld bytes there are "
+                     "(truncated?)",
+                     (long long)entry->begin, (long long)entry->end,
+                     (long long)load->n_data);
   char text[SHAPE_TEXT];
   if (filetype_bytes(entry->type, &entry->shape) != entry->end - entry->begin)
     return fault_set(fault, ERR_DATA, "%lld bytes of data do not fit %s of shape %s",
@@ -205,8 +210,10 @@ static Err check_tiling(const Load *load, Fault *fault) {
   int64_t at = 0;
   for (int i = 0; i < load->n && !err; i++) {
     if (sorted[i]->begin != at)
-      err = fault_set(fault, ERR_DATA, "tensor \"%s\": data begin at %lld, expected %lld: "
-                      "%s", sorted[i]->name, (long long)sorted[i]->begin, (long long)at,
+      err = fault_set(fault, ERR_DATA,
+                      "tensor \"%s\": data begin at %lld, expected %lld: "
+                      "%s",
+                      sorted[i]->name, (long long)sorted[i]->begin, (long long)at,
                       sorted[i]->begin < at ? "tensors overlap" : "there is a gap");
     at = sorted[i]->end;
   }
@@ -221,7 +228,8 @@ static Err parse_meta(TensorFile *out, const Json *map, Fault *fault) {
   if (json_kind(map) != JSON_KIND_MAP)
     return fault_set(fault, ERR_DATA, "\"%s\" is not a JSON object", metadata_key);
   out->meta = calloc((size_t)json_count(map) + 1, sizeof *out->meta);
-  if (!out->meta) return fault_memory(fault, (size_t)json_count(map) * sizeof *out->meta);
+  if (!out->meta)
+    return fault_memory(fault, (size_t)json_count(map) * sizeof *out->meta);
   for (void *it = json_first(map); it; it = json_next(map, it)) {
     const char *text;
     if (!json_get_text(json_value(it), &text))
@@ -254,11 +262,11 @@ static Err parse_entries(Load *load, TensorFile *out, Fault *fault) {
   return check_tiling(load, fault);
 }
 
-/* -- loading: the tensors ------------------------------------------------------------ */
+/* -- loading: the tensors ---------------------------------------------------------- */
 
 /* The tensor's bytes are what comes next in the file. */
-static Err load_tensor(const Entry *entry, Input *in, NamedTensor *out, MemoryCount *count,
-                       Fault *fault) {
+static Err load_tensor(const Entry *entry, Input *in, NamedTensor *out,
+                       MemoryCount *count, Fault *fault) {
   out->name = text_copy(entry->name);
   if (!out->name) return fault_memory(fault, strlen(entry->name));
   out->tensor = filetype_tensor(entry->type, &entry->shape, in, count, fault);
@@ -280,16 +288,19 @@ Err safetensors_read(TensorFile *out, Input *in, MemoryCount *count, Fault *faul
   for (int i = 0; i < load.n && !err; i++) {
     err = input_seek(in, data_at + load.entries[i].begin, fault);
     if (!err)
-      err = load_tensor(&load.entries[i], in, &out->tensors[out->n_tensors++], count, fault);
+      err = load_tensor(&load.entries[i], in, &out->tensors[out->n_tensors++], count,
+                        fault);
   }
   json_free(load.header);
   free(load.entries);
   return err;
 }
 
-Err safetensors_load(TensorFile *out, const char *path, MemoryCount *count, Fault *fault) {
+Err safetensors_load(TensorFile *out, const char *path, MemoryCount *count,
+                     Fault *fault) {
   return tensor_file_load_as(&safetensors_format, out, path, count, fault);
 }
 
 const TensorFormat safetensors_format = {.suffix = ".safetensors", .named = true,
-                                         .read = safetensors_read, .write = write_tensors};
+                                         .read = safetensors_read,
+                                         .write = write_tensors};

@@ -4,8 +4,8 @@
  * {"__metadata__": {text: text}, name: {"dtype", "shape", "data_offsets"}, ...}, padded
  * with blanks to a multiple of 8; the tensors' bytes, row-major, without gaps.
  *
- * Lengths, offsets, gaps, overlaps, shapes and dtypes are checked against the file's true
- * size before memory for a tensor is asked for. */
+ * Lengths, offsets, gaps, overlaps, shapes and dtypes are checked against the file's
+ * true size before memory for a tensor is asked for. */
 #ifndef TENSOR_SAFETENSORS_H
 #define TENSOR_SAFETENSORS_H
 
@@ -15,10 +15,11 @@ enum { SAFETENSORS_HEADER_LIMIT = 100000000 };
 
 extern const TensorFormat safetensors_format;
 
-/* As a TensorFormat reads; and as it writes, with metadata. Names must differ and not be
+/* As a TensorFormat reads; and as it writes, with metadata. Names must differ and not
+ * be
  * "__metadata__": ERR_VALUE. */
-Err safetensors_read(TensorFile *out, Input *in, MemoryCount *count, Fault *fault)
-    WARN_UNUSED;
+Err safetensors_read(TensorFile *out, Input *in, MemoryCount *count,
+                     Fault *fault) WARN_UNUSED;
 Err safetensors_write(FILE *file, const NamedTensor *tensors, int n_tensors,
                       const NamedText *meta, int n_meta, Fault *fault) WARN_UNUSED;
 

@@ -1,14 +1,14 @@
 /* tensor.c: shapes, types, storage and views.
  *
- * A storage is one block with a reference count; tensors are small headers that refer to
- * it at an offset. Counts are not atomic: tensors are made and released by the main thread
- * alone; kernels see arrays only. */
+ * A storage is one block with a reference count; tensors are small headers that refer
+ * to it at an offset. Counts are not atomic: tensors are made and released by the main
+ * thread alone; kernels see arrays only. */
 #include "tensor/tensor.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* -- shapes -------------------------------------------------------------------------- */
+/* -- shapes ------------------------------------------------------------------------ */
 
 int64_t shape_count(const Shape *shape) {
   int64_t n = 1;
@@ -32,7 +32,8 @@ bool shape_equal(const Shape *a, const Shape *b) {
 
 bool shape_differ_by_one(const Shape *a, const Shape *b) {
   const Shape *shorter = a->rank < b->rank ? a : b, *longer = a->rank < b->rank ? b : a;
-  if (longer->rank != shorter->rank + 1 || longer->dim[shorter->rank] != 1) return false;
+  if (longer->rank != shorter->rank + 1 || longer->dim[shorter->rank] != 1)
+    return false;
   for (int i = 0; i < shorter->rank; i++)
     if (longer->dim[i] != shorter->dim[i]) return false;
   return true;
@@ -72,12 +73,12 @@ char *shape_text(char *buffer, const Shape *shape) {
   return buffer;
 }
 
-/* -- types --------------------------------------------------------------------------- */
+/* -- types ------------------------------------------------------------------------- */
 
 static const struct {
   const char *name;
   size_t n_bytes;
-  int least, most;           /* of integers */
+  int least, most; /* of integers */
 } dtypes[N_DTYPES] = {
     [DT_REAL] = {"real", sizeof(real), 0, 0},
     [DT_INT32] = {"int32", 4, INT32_MIN, INT32_MAX},
@@ -107,12 +108,12 @@ bool dtype_parse(DType *out, const char *name) {
   return false;
 }
 
-/* -- storage ------------------------------------------------------------------------- */
+/* -- storage ----------------------------------------------------------------------- */
 
 enum { ALIGNMENT = 64 };
 
-/* Header and data in one block of malloc's own alignment: what is freed then fits the next
- * storage of the size, which glibc's aligned blocks do not. */
+/* Header and data in one block of malloc's own alignment: what is freed then fits the
+ * next storage of the size, which glibc's aligned blocks do not. */
 static Storage *storage_new(MemoryCount *count, size_t n_bytes, Fault *fault) {
   size_t room = (n_bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
   size_t block_bytes = sizeof(Storage) + ALIGNMENT + room;
@@ -137,7 +138,7 @@ static void storage_release(Storage *s) {
   free(s);
 }
 
-/* -- tensors ------------------------------------------------------------------------- */
+/* -- tensors ----------------------------------------------------------------------- */
 
 /* Bytes of a tensor, or false where they do not fit into memory at all. */
 static bool shape_bytes(size_t *n_bytes, DType dtype, const Shape *shape) {

@@ -1,8 +1,8 @@
 /* tensor.h: values. A Tensor is an immutable row-major array in shared storage.
  *
- * All tensors are contiguous: a view (reshape, leading-axis slice) shares the storage of
- * its parent at an offset; a transpose is a copy. So kernels need no strides except for
- * broadcasting. Tensors never compute; kernels never see a tensor. */
+ * All tensors are contiguous: a view (reshape, leading-axis slice) shares the storage
+ * of its parent at an offset; a transpose is a copy. So kernels need no strides except
+ * for broadcasting. Tensors never compute; kernels never see a tensor. */
 #ifndef TENSOR_TENSOR_H
 #define TENSOR_TENSOR_H
 
@@ -16,15 +16,15 @@
 enum { MAX_RANK = 6 };
 
 typedef struct Shape {
-  int rank;                  /* 0: a scalar, one element */
-  int64_t dim[MAX_RANK];     /* each >= 0 */
+  int rank;              /* 0: a scalar, one element */
+  int64_t dim[MAX_RANK]; /* each >= 0 */
 } Shape;
 
-#define SHAPE_OF(...)                                                                   \
+#define SHAPE_OF(...)                                                                  \
   ((Shape){sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), {__VA_ARGS__}})
 #define SHAPE_SCALAR ((Shape){0, {0}})
 
-int64_t shape_count(const Shape *shape);             /* number of elements */
+int64_t shape_count(const Shape *shape); /* number of elements */
 /* Can the elements be counted, exactly also as a double? */
 bool shape_countable(const Shape *shape);
 bool shape_equal(const Shape *a, const Shape *b);
@@ -42,20 +42,23 @@ char *shape_text(char *buffer, const Shape *shape);
 
 typedef enum DType { DT_REAL, DT_INT32, DT_UINT8, N_DTYPES } DType;
 size_t dtype_bytes(DType dtype);
-const char *dtype_name(DType dtype);                 /* "real", "int32", "uint8" */
+const char *dtype_name(DType dtype); /* "real", "int32", "uint8" */
 /* The ends of an integer type. */
 int dtype_least(DType dtype);
 int dtype_most(DType dtype);
-bool dtype_parse(DType *out, const char *name);      /* float/double mean real */
+bool dtype_parse(DType *out, const char *name); /* float/double mean real */
 
-/* Bytes that live tensors hold, for the collector; shared by all storages of a session. */
-typedef struct MemoryCount { size_t now_bytes, peak_bytes; } MemoryCount;
+/* Bytes that live tensors hold, for the collector; shared by all storages of a
+ * session. */
+typedef struct MemoryCount {
+  size_t now_bytes, peak_bytes;
+} MemoryCount;
 
 typedef struct Storage {
   int refs;
   size_t n_bytes;
-  MemoryCount *count;        /* NULL: not counted; outlives the storage */
-  unsigned char *data;       /* 64-byte aligned, with room to the next multiple of 64 */
+  MemoryCount *count;  /* NULL: not counted; outlives the storage */
+  unsigned char *data; /* 64-byte aligned, with room to the next multiple of 64 */
 } Storage;
 
 /* What kernels and ops see: no ownership. */
@@ -78,7 +81,7 @@ Tensor *tensor_new(MemoryCount *count, DType dtype, const Shape *shape, Fault *f
 /* Returns new: the same elements from `offset` (in elements) on, with another shape. */
 Tensor *tensor_view(Tensor *t, int64_t offset, const Shape *shape, Fault *fault);
 Tensor *tensor_retain(Tensor *t);
-void tensor_release(Tensor *t);                      /* NULL is a no-op */
+void tensor_release(Tensor *t); /* NULL is a no-op */
 
 /* Of options that hold a Tensor *. */
 extern const RefType tensor_ref_type;
@@ -93,8 +96,9 @@ void array_set(Array *a, int64_t i, double value);
 /* Index of the first element outside [lo, hi], NaN too; -1: none. */
 int64_t array_first_outside(const Array *a, double lo, double hi);
 
-/* Adds what a person wants to see: all elements of a small tensor, rows aligned; a large
- * one is summarised: shape, dtype, min, mean, max and edge rows. `columns`: width. */
+/* Adds what a person wants to see: all elements of a small tensor, rows aligned; a
+ * large one is summarised: shape, dtype, min, mean, max and edge rows. `columns`:
+ * width. */
 void tensor_print(Text *out, const Tensor *t, int columns);
 
 #endif

@@ -1,5 +1,5 @@
-/* callbacks.c: the records of the callbacks: early_stopping, checkpoint, schedule, and a
- * function of the user. */
+/* callbacks.c: the records of the callbacks: early_stopping, checkpoint, schedule, and
+ * a function of the user. */
 #include "train/train.h"
 #include <math.h>
 #include <stddef.h>
@@ -8,21 +8,22 @@
 
 /* -- what is watched --------------------------------------------------------------- */
 
-static const char *const mode_names[] = {"auto", "min", "max", NULL};   /* as Goal */
+static const char *const mode_names[] = {"auto", "min", "max", NULL}; /* as Goal */
 
 /* The best value so far of one column. */
 typedef struct Watch {
   char *monitor;
-  int mode;                    /* Goal; GOAL_NONE: as the measure's record says */
-  Goal goal;                   /* of this fit */
+  int mode;  /* Goal; GOAL_NONE: as the measure's record says */
+  Goal goal; /* of this fit */
   double min_delta, best;
-  int64_t best_epoch;          /* 0: none yet */
+  int64_t best_epoch; /* 0: none yet */
 } Watch;
 
 static Err find_goal(Watch *watch, const FitRun *run, const char *who, Fault *fault) {
   const ObjectList *metrics = &run->fit->metrics;
-  watch->goal = watch->mode != GOAL_NONE ? (Goal)watch->mode
-                                         : measure_goal(watch->monitor, metrics->v, metrics->n);
+  watch->goal = watch->mode != GOAL_NONE
+                    ? (Goal)watch->mode
+                    : measure_goal(watch->monitor, metrics->v, metrics->n);
   if (watch->goal != GOAL_NONE) return ERR_OK;
   Text why = {0};
   add_goal_missing(&why, watch->monitor, "mode");
@@ -46,7 +47,8 @@ static Err watch_begin(Watch *watch, const FitRun *run, const char *who, Fault *
   return err;
 }
 
-/* Takes the epoch's value; true when it is the best by at least min_delta. NaN never is. */
+/* Takes the epoch's value; true when it is the best by at least min_delta. NaN never
+ * is. */
 static bool watch_better(Watch *watch, const FitRun *run) {
   const History *history = run->history;
   double value = history_get(history, watch->monitor, history->n_rows - 1);
@@ -66,7 +68,8 @@ static Err watch_get(Watch *watch, const Json *map, Fault *fault) {
   if (json_get_number(json_find(map, "best"), &watch->best) &&
       json_get_int(json_find(map, "best_epoch"), &watch->best_epoch))
     return ERR_OK;
-  return fault_set(fault, ERR_DATA, "the best value of \"%s\" is missing", watch->monitor);
+  return fault_set(fault, ERR_DATA, "the best value of \"%s\" is missing",
+                   watch->monitor);
 }
 
 /* -- early stopping ---------------------------------------------------------------- */
@@ -74,7 +77,7 @@ static Err watch_get(Watch *watch, const Json *map, Fault *fault) {
 /* A variable of the net and its value after the best epoch; retained, held. */
 typedef struct Held {
   Variable *variable;
-  Node *value;                 /* NULL: it had none yet */
+  Node *value; /* NULL: it had none yet */
 } Held;
 
 typedef struct EarlyStopping {
@@ -82,7 +85,7 @@ typedef struct EarlyStopping {
   Watch watch;
   int64_t patience;
   bool restore_best;
-  int n_held;                  /* as layer_state listed them */
+  int n_held; /* as layer_state listed them */
   Held *held;
 } EarlyStopping;
 
@@ -97,7 +100,9 @@ static void drop_held(EarlyStopping *stop) {
   stop->n_held = 0;
 }
 
-static void early_stopping_deinit(Object *object) { drop_held((EarlyStopping *)object); }
+static void early_stopping_deinit(Object *object) {
+  drop_held((EarlyStopping *)object);
+}
 
 /* Values are immutable: holding the nodes is a snapshot, nothing is copied. */
 static Err hold_state(EarlyStopping *stop, const FitRun *run, Fault *fault) {
@@ -111,7 +116,8 @@ static Err hold_state(EarlyStopping *stop, const FitRun *run, Fault *fault) {
   must(stop->held || stop->n_held == 0);
   for (int i = 0; i < stop->n_held; i++) {
     Variable *v = state.v[i];
-    stop->held[i] = (Held){variable_retain(v), v->has_value ? node_hold(v->current) : NULL};
+    stop->held[i] = (Held){variable_retain(v),
+                           v->has_value ? node_hold(v->current) : NULL};
   }
   state_deinit(&state);
   return err;
@@ -146,12 +152,14 @@ static Err early_stopping_epoch(void *self, FitRun *run, Fault *fault) {
 static Err early_stopping_end(void *self, FitRun *run, Fault *fault) {
   EarlyStopping *stop = self;
   Err err = ERR_OK;
-  if (stop->held && stop->watch.best_epoch != run->epoch) err = restore_state(stop, run, fault);
+  if (stop->held && stop->watch.best_epoch != run->epoch)
+    err = restore_state(stop, run, fault);
   drop_held(stop);
   return err;
 }
 
-/* NULL: it joined the net after the best epoch. `i`: where it is in a net that stayed. */
+/* NULL: it joined the net after the best epoch. `i`: where it is in a net that
+ * stayed. */
 static Held *held_of(const EarlyStopping *stop, const Variable *v, int i) {
   if (i < stop->n_held && stop->held[i].variable == v) return &stop->held[i];
   for (i = 0; i < stop->n_held; i++)
@@ -175,8 +183,8 @@ static Err save_held(const EarlyStopping *stop, const FitRun *run, Checkpoint *c
   return err;
 }
 
-static Err load_held(EarlyStopping *stop, FitRun *run, const Checkpoint *c, const char *part,
-                     Fault *fault) {
+static Err load_held(EarlyStopping *stop, FitRun *run, const Checkpoint *c,
+                     const char *part, Fault *fault) {
   StateList state;
   Graph *graph = run->graph;
   int scope = graph_scope_begin(graph);
@@ -186,9 +194,9 @@ static Err load_held(EarlyStopping *stop, FitRun *run, const Checkpoint *c, cons
     Tensor *value = checkpoint_find(c, part, state.name[i]);
     Node *node = value ? graph_const(graph, value) : NULL;
     if (!node) {
-      err = graph->fault.code ? graph_ok(graph, fault)
-                              : fault_set(fault, ERR_DATA, "the best %s is missing",
-                                          state.name[i]);
+      err = graph->fault.code
+                ? graph_ok(graph, fault)
+                : fault_set(fault, ERR_DATA, "the best %s is missing", state.name[i]);
       break;
     }
     node_drop(stop->held[i].value);
@@ -225,8 +233,9 @@ static Err early_stopping_load(void *self, FitRun *run, const Checkpoint *c,
    .value = default_, .doc = "column of the history that is watched"},                 \
   {.name = "mode", .kind = OPT_CHOICE, .offset = offsetof(type, watch.mode),           \
    .value = "auto", .choices = mode_names,                                             \
-   .doc = "which way is better; auto: as the name of a metric or a loss says (\"loss\", " \
-          "\"f1\"), or the goal of a train.metric; any other name needs it said"}
+   .doc = "which way is better; auto: as the name of a metric or a loss says "\
+          "(\"loss\", \"f1\"), or the goal of a train.metric; any other name needs it "\
+          "said"}
 
 static const Option early_stopping_options[] = {
     MONITOR(EarlyStopping, "val_loss"),
@@ -234,7 +243,8 @@ static const Option early_stopping_options[] = {
      .value = "5", .position = 1, .lo = 1, .hi = 1e9,
      .doc = "epochs without a better value before the fit ends (Keras: 0)"},
     {.name = "min_delta", .kind = OPT_REAL,
-     .offset = offsetof(EarlyStopping, watch.min_delta), .value = "0", .lo = 0, .hi = 1e9,
+     .offset = offsetof(EarlyStopping, watch.min_delta), .value = "0", .lo = 0,
+     .hi = 1e9,
      .doc = "smallest gain that counts"},
     {.name = "restore_best", .kind = OPT_BOOL,
      .offset = offsetof(EarlyStopping, restore_best), .value = "true",
@@ -244,11 +254,14 @@ static const Option early_stopping_options[] = {
     {0}};
 
 const CallbackKind callback_early_stopping = {
-    .kind = {.name = "early_stopping", .alias = "EarlyStopping", .family = &callback_family,
+    .kind = {.name = "early_stopping", .alias = "EarlyStopping",
+             .family = &callback_family,
              .size = sizeof(EarlyStopping), .options = early_stopping_options,
              .deinit = early_stopping_deinit,
-             .doc = "Ends the fit when a measure has not improved for `patience` epochs."},
-    .events = {.on = {[FIT_BEGIN] = early_stopping_begin, [FIT_EPOCH_END] = early_stopping_epoch,
+             .doc = "Ends the fit when a measure has not improved for `patience` "
+                    "epochs."},
+    .events = {.on = {[FIT_BEGIN] = early_stopping_begin,
+                      [FIT_EPOCH_END] = early_stopping_epoch,
                       [FIT_TRAINED] = early_stopping_end},
                .save = early_stopping_save, .load = early_stopping_load}};
 
@@ -282,8 +295,8 @@ static Err checkpoint_epoch(void *self, FitRun *run, Fault *fault) {
   if (c->best_only && !watch_better(&c->watch, run)) return ERR_OK;
   Text path = {0};
   add_path(&path, c->path, run->epoch);
-  Err err = path.failed ? fault_memory(fault, strlen(c->path)) :
-                          layer_save(run->graph, run->net, path.data, fault);
+  Err err = path.failed ? fault_memory(fault, strlen(c->path))
+                        : layer_save(run->graph, run->net, path.data, fault);
   text_deinit(&path);
   return err;
 }
@@ -317,11 +330,13 @@ static Err checkpoint_check(Object *object, Fault *fault) {
 }
 
 const CallbackKind callback_checkpoint = {
-    .kind = {.name = "checkpoint", .alias = "ModelCheckpoint", .family = &callback_family,
+    .kind = {.name = "checkpoint", .alias = "ModelCheckpoint",
+             .family = &callback_family,
              .size = sizeof(SaveNet), .options = checkpoint_options,
              .check = checkpoint_check,
              .doc = "Writes the net's state after every epoch, as net:save does."},
-    .events = {.on = {[FIT_BEGIN] = checkpoint_begin, [FIT_EPOCH_END] = checkpoint_epoch},
+    .events = {.on = {[FIT_BEGIN] = checkpoint_begin,
+                      [FIT_EPOCH_END] = checkpoint_epoch},
                .save = checkpoint_save_watch, .load = checkpoint_load_watch}};
 
 /* -- schedule ---------------------------------------------------------------------- */
@@ -375,7 +390,7 @@ const CallbackKind callback_schedule = {
 typedef struct FunctionCallback {
   Callback callback;
   Callable *function;
-  Callable *state, *restore;   /* what it remembers, and back; both or none */
+  Callable *state, *restore; /* what it remembers, and back; both or none */
 } FunctionCallback;
 
 /* The columns of the epoch's row, then epochs and net. */
@@ -385,11 +400,12 @@ static void list_fields(const FitRun *run, Value *field) {
     const char *name = history->column[i].name;
     if (strcmp(name, "epoch") == 0)
       *field = (Value){.kind = VALUE_INT, .name = name, .as.integer = run->epoch};
-    else
+    else /* clang-format off */
       *field = (Value){.kind = VALUE_REAL, .name = name,
                        .as.real = history->column[i].v[history->n_rows - 1]};
   }
-  *field++ = (Value){.kind = VALUE_INT, .name = "epochs", .as.integer = run->fit->epochs};
+  *field++ = (Value){
+      .kind = VALUE_INT, .name = "epochs", .as.integer = run->fit->epochs};
   *field = (Value){.kind = VALUE_OBJECT, .name = "net", .as.ref = run->net};
 }
 
@@ -407,22 +423,24 @@ static Err function_epoch(void *self, FitRun *run, Fault *fault) {
   if (err || result.kind == VALUE_NIL) return err;
   char got[32];
   if (result.kind != VALUE_BOOL)
-    return fault_set(fault, ERR_VALUE, "callback: the function returned %s; allowed: true, which "
-                     "ends the fit, false or nothing", value_text(&result, got, sizeof got));
+    return fault_set(fault, ERR_VALUE,
+                     "callback: the function returned %s; allowed: true, which ends "
+                     "the fit, false or nothing",
+                     value_text(&result, got, sizeof got));
   if (result.as.boolean) run->stop = true;
   return ERR_OK;
 }
 
-static Err function_save(void *self, const FitRun *run, Checkpoint *c,
-                         const char *part, Fault *fault) {
+static Err function_save(void *self, const FitRun *run, Checkpoint *c, const char *part,
+                         Fault *fault) {
   const FunctionCallback *f = self;
   const FitCheckpointer *cp = run->checkpointer;
   if (!f->state || !cp->add_call) return ERR_OK;
   return cp->add_call(cp->ctx, f->state, c, part, fault);
 }
 
-static Err function_load(void *self, FitRun *run, const Checkpoint *c,
-                         const char *part, Fault *fault) {
+static Err function_load(void *self, FitRun *run, const Checkpoint *c, const char *part,
+                         Fault *fault) {
   const FunctionCallback *f = self;
   const FitCheckpointer *cp = run->checkpointer;
   if (!f->restore || !cp->get_call) return ERR_OK;
@@ -432,19 +450,23 @@ static Err function_load(void *self, FitRun *run, const Checkpoint *c,
 static Err function_check(Object *object, Fault *fault) {
   const FunctionCallback *f = (FunctionCallback *)object;
   if (!f->function)
-    return fault_set(fault, ERR_VALUE, "train.callback: \"function\" is missing: a function");
+    return fault_set(fault, ERR_VALUE,
+                     "train.callback: \"function\" is missing: a function");
   if (!f->state == !f->restore) return ERR_OK;
   return fault_set(fault, ERR_VALUE,
-                   "train.callback: \"%s\" is missing: a callback that remembers something "
-                   "gives both state and restore", f->state ? "restore" : "state");
+                   "train.callback: \"%s\" is missing: a callback that remembers "
+                   "something gives both state and restore",
+                   f->state ? "restore" : "state");
 }
 
 static const Option function_options[] = {
-    {.name = "function", .kind = OPT_CALL, .offset = offsetof(FunctionCallback, function),
-     .alias = "epoch_end", .position = 1, .doc = "f(info); the fit ends when it returns true"},
+    {.name = "function", .kind = OPT_CALL,
+     .offset = offsetof(FunctionCallback, function),
+     .alias = "epoch_end", .position = 1, .doc = "f(info); the fit ends when it "
+                                                 "returns true"},
     {.name = "state", .kind = OPT_CALL, .offset = offsetof(FunctionCallback, state),
-     .doc = "f() -> what the callback remembers from epoch to epoch, for checkpoints: a "
-            "number, text, boolean, tensor, or a table of those"},
+     .doc = "f() -> what the callback remembers from epoch to epoch, for checkpoints: "
+            "a number, text, boolean, tensor, or a table of those"},
     {.name = "restore", .kind = OPT_CALL, .offset = offsetof(FunctionCallback, restore),
      .doc = "f(what state gave), when the fit goes on from a checkpoint"},
     {0}};
@@ -453,11 +475,11 @@ const CallbackKind callback_function = {
     .kind = {.name = "callback", .family = &callback_family,
              .size = sizeof(FunctionCallback), .options = function_options,
              .check = function_check,
-             .doc = "A function of the user, called after every epoch with a table: epoch, "
-                    "epochs, net and the columns of the history. One that remembers "
-                    "something gives state and restore: train.callback(f, { state = g, "
-                    "restore = h }), or a table with the methods epoch_end(self, info), "
-                    "state(self) and restore(self, what)."},
+             .doc = "A function of the user, called after every epoch with a table: "
+                    "epoch, epochs, net and the columns of the history. One that "
+                    "remembers something gives state and restore: train.callback(f, { "
+                    "state = g, restore = h }), or a table with the methods "
+                    "epoch_end(self, info), state(self) and restore(self, what)."},
     .events = {.on = {[FIT_EPOCH_END] = function_epoch},
                .save = function_save, .load = function_load}};
 

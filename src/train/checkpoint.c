@@ -68,12 +68,12 @@ Err checkpoint_add_bytes(Checkpoint *c, const char *part, const char *name,
   return err;
 }
 
-Err checkpoint_get_bytes(const Checkpoint *c, const char *part, const char *name, void *out,
-                         size_t n_bytes, Fault *fault) {
+Err checkpoint_get_bytes(const Checkpoint *c, const char *part, const char *name,
+                         void *out, size_t n_bytes, Fault *fault) {
   const Tensor *t = checkpoint_find(c, part, name);
   if (!t || t->a.dtype != DT_UINT8 || tensor_count(t) != (int64_t)n_bytes)
-    return fault_set(fault, ERR_DATA, "the checkpoint has no \"%s.%s\" of %zu bytes", part,
-                     name, n_bytes);
+    return fault_set(fault, ERR_DATA, "the checkpoint has no \"%s.%s\" of %zu bytes",
+                     part, name, n_bytes);
   if (n_bytes) memcpy(out, t->a.data, n_bytes);
   return ERR_OK;
 }
@@ -84,12 +84,12 @@ Json *checkpoint_part(const Checkpoint *c, const char *part) {
 
 /* -- files ------------------------------------------------------------------------- */
 
-/* Version 1 had one count of updates for all parameters of an optimizer: a fit would not go
- * on from it to the bytes of one that ran through. */
+/* Version 1 had one count of updates for all parameters of an optimizer: a fit would
+ * not go on from it to the bytes of one that ran through. */
 static const char format_name[] = "runner checkpoint", format_version[] = "2";
 
-/* Whoever goes on from a checkpoint must come to the bytes of a run that was never stopped:
- * only what computes the same bytes can. */
+/* Whoever goes on from a checkpoint must come to the bytes of a run that was never
+ * stopped: only what computes the same bytes can. */
 enum { NUMERICS_TEXT = 16 };
 static char *numerics_text(char buffer[NUMERICS_TEXT]) {
   snprintf(buffer, NUMERICS_TEXT, "%d", NUMERICS);
@@ -144,13 +144,14 @@ static Json *check_file(const TensorFile *file, Fault *fault) {
     fault_set(fault, ERR_DATA, "is no checkpoint");
   } else if (!meta_is(file, "version", format_version)) {
     const char *version = tensor_file_meta(file, "version");
-    fault_set(fault, ERR_DATA, "is of version %.16s; allowed: %s", version ? version : "?",
-              format_version);
+    fault_set(fault, ERR_DATA, "is of version %.16s; allowed: %s",
+              version ? version : "?", format_version);
   } else if (!meta_is(file, "numerics", numerics_text(numerics))) {
     const char *other = tensor_file_meta(file, "numerics");
     fault_set(fault, ERR_DATA,
-              "was made by a runner that computes other bytes (numerics %.16s); this one has "
-              "numerics %s", other ? other : "1", numerics);
+              "was made by a runner that computes other bytes (numerics %.16s); this "
+              "one has numerics %s",
+              other ? other : "1", numerics);
   } else if (!meta_is(file, "real", REAL_NAME)) {
     const char *type = tensor_file_meta(file, "real");
     fault_set(fault, ERR_DATA, "was written by a build with %.16s; this one has %s",
@@ -165,7 +166,8 @@ static Json *check_file(const TensorFile *file, Fault *fault) {
   return NULL;
 }
 
-Err checkpoint_load(Checkpoint *out, const char *path, MemoryCount *memory, Fault *fault) {
+Err checkpoint_load(Checkpoint *out, const char *path, MemoryCount *memory,
+                    Fault *fault) {
   *out = (Checkpoint){0};
   TensorFile file;
   Err err = safetensors_load(&file, path, memory, fault);

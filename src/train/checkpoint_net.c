@@ -1,7 +1,7 @@
 /* checkpoint_net.c: nets, optimizers and streams into checkpoints and back.
  *
- * What is put back is checked first: a fault leaves the net as it was. Values that have been
- * computed are taken as they are; only those that wait for it are evaluated. */
+ * What is put back is checked first: a fault leaves the net as it was. Values that have
+ * been computed are taken as they are; only those that wait for it are evaluated. */
 #include "base/record_json.h"
 #include "nn/trained.h"
 #include "train/checkpoint.h"
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* -- values of variables ------------------------------------------------------------- */
+/* -- values of variables ----------------------------------------------------------- */
 
 /* One that is kept by itself, outside of nets, may have no name. */
 static const char *name_of(const StateList *variables, int i) {
@@ -34,13 +34,13 @@ Err checkpoint_add_values(Checkpoint *c, const char *part, Graph *graph,
   return err;
 }
 
-static Tensor *find_value(const Checkpoint *c, const char *part, const StateList *variables,
-                          int i) {
+static Tensor *find_value(const Checkpoint *c, const char *part,
+                          const StateList *variables, int i) {
   return checkpoint_find(c, part, name_of(variables, i));
 }
 
-static Err check_value(const Checkpoint *c, const char *part, const StateList *variables,
-                       int i, Fault *fault) {
+static Err check_value(const Checkpoint *c, const char *part,
+                       const StateList *variables, int i, Fault *fault) {
   const Variable *v = variables->v[i];
   const Tensor *t = find_value(c, part, variables, i);
   const char *name = name_of(variables, i);
@@ -70,7 +70,7 @@ Err checkpoint_get_values(const Checkpoint *c, const char *part, Graph *graph,
   return err;
 }
 
-/* -- what a layer is besides its values ---------------------------------------------- */
+/* -- what a layer is besides its values -------------------------------------------- */
 
 static Json *shape_json(const Shape *shape) {
   Json *list = json_list();
@@ -80,7 +80,8 @@ static Json *shape_json(const Shape *shape) {
 
 static bool shape_from_json(const Json *list, Shape *out) {
   *out = SHAPE_SCALAR;
-  if (!list || json_kind(list) != JSON_KIND_LIST || json_count(list) > MAX_RANK) return false;
+  if (!list || json_kind(list) != JSON_KIND_LIST || json_count(list) > MAX_RANK)
+    return false;
   for (; out->rank < json_count(list); out->rank++)
     if (!json_get_int(json_item(list, out->rank), &out->dim[out->rank])) return false;
   return true;
@@ -111,9 +112,11 @@ static bool is_frozen(const Json *list, int i) {
   return false;
 }
 
-static Err layer_from_json(const Graph *graph, Layer *layer, const Json *map, Fault *fault) {
+static Err layer_from_json(const Graph *graph, Layer *layer, const Json *map,
+                           Fault *fault) {
   const Json *frozen = json_find(map, "frozen");
-  Err err = object_set_values(&layer->object, json_find(map, "options"), &layer_family, fault);
+  Err err = object_set_values(&layer->object, json_find(map, "options"), &layer_family,
+                              fault);
   if (err) return err;
   if (!frozen || json_kind(frozen) != JSON_KIND_LIST)
     return fault_set(fault, ERR_DATA, "the checkpoint does not say what is frozen");
@@ -129,7 +132,8 @@ static Err layer_from_json(const Graph *graph, Layer *layer, const Json *map, Fa
       shape_from_json(json_find(map, "output"), &output)) {
     layer->input = input;
     layer->output = output;
-    layer->n_inputs = json_get_int(json_find(map, "inputs"), &n_inputs) ? (int)n_inputs : 1;
+    layer->n_inputs = json_get_int(json_find(map, "inputs"), &n_inputs) ? (int)n_inputs
+                                                                        : 1;
     layer->seen = true;
   }
   int64_t net;
@@ -140,18 +144,21 @@ static Err layer_from_json(const Graph *graph, Layer *layer, const Json *map, Fa
   return ERR_OK;
 }
 
-/* -- which setting of the seed ------------------------------------------------------- */
+/* -- which setting of the seed ----------------------------------------------------- */
 
-/* Numbers of nets and names of streams count in the setting of the seed that gave them: one
- * made by a callback of the fit did not happen in this process. Later ones differ from it. */
+/* Numbers of nets and names of streams count in the setting of the seed that gave them:
+ * one made by a callback of the fit did not happen in this process. Later ones differ
+ * from it. */
 static void take_seeding(const Checkpoint *c, Graph *graph) {
   int64_t seeding;
-  if (!json_get_int(json_find(checkpoint_part(c, "graph"), "seeding"), &seeding)) return;
+  if (!json_get_int(json_find(checkpoint_part(c, "graph"), "seeding"), &seeding))
+    return;
   graph->count.seeding = (uint32_t)seeding;
-  if (graph->n_seedings < graph->count.seeding) graph->n_seedings = graph->count.seeding;
+  if (graph->n_seedings < graph->count.seeding)
+    graph->n_seedings = graph->count.seeding;
 }
 
-/* -- nets ---------------------------------------------------------------------------- */
+/* -- nets -------------------------------------------------------------------------- */
 
 Err checkpoint_add_net(Checkpoint *c, const char *part, Graph *graph, Layer *net,
                        Fault *fault) {
@@ -207,7 +214,8 @@ Err checkpoint_get_net(const Checkpoint *c, const char *part, Graph *graph, Laye
   if (!err) err = check_layers(c, part, &layers, &state, fault);
   if (!err) take_seeding(c, graph);
   for (int i = 0; !err && i < layers.n; i++)
-    err = layer_from_json(graph, layers.v[i], json_find(list, layers.v[i]->name), fault);
+    err = layer_from_json(graph, layers.v[i], json_find(list, layers.v[i]->name),
+                          fault);
   if (!err) err = checkpoint_get_values(c, part, graph, &state, fault);
   if (!err) err = layer_trained_from_json(net, json_find(map, "trained"), fault);
   if (!err) layer_set_number(graph, net, number);
@@ -216,7 +224,7 @@ Err checkpoint_get_net(const Checkpoint *c, const char *part, Graph *graph, Laye
   return err;
 }
 
-/* -- optimizers ---------------------------------------------------------------------- */
+/* -- optimizers -------------------------------------------------------------------- */
 
 Err checkpoint_add_optimizer(Checkpoint *c, const char *part, const Optimizer *opt,
                              Fault *fault) {
@@ -235,7 +243,8 @@ Err checkpoint_get_optimizer(const Checkpoint *c, const char *part, Optimizer *o
   if (!json_get_int(json_find(map, "t"), &t))
     return fault_set(fault, ERR_DATA, "the checkpoint holds no optimizer \"%s\"", part);
   Err err = checkpoint_get_bytes(c, part, "rate", &rate, sizeof rate, fault);
-  if (!err) err = object_set_values(&opt->object, json_find(map, "options"), NULL, fault);
+  if (!err)
+    err = object_set_values(&opt->object, json_find(map, "options"), NULL, fault);
   if (err) return err;
   opt->t = t;
   opt->rate = rate;
@@ -254,9 +263,9 @@ enum { SLOT_NAME = 352 };
 static const char updates_name[] = "updates";
 
 /* *any: it has slots. */
-static Err add_slots_of(Checkpoint *c, const char *part, const char *prefix, Graph *graph,
-                        const Optimizer *opt, const StateList *variables, int i, bool *any,
-                        Fault *fault) {
+static Err add_slots_of(Checkpoint *c, const char *part, const char *prefix,
+                        Graph *graph, const Optimizer *opt, const StateList *variables,
+                        int i, bool *any, Fault *fault) {
   const Variable *v = variables->v[i];
   const OptimSlot *list = optimizer_slot_list(opt);
   char name[SLOT_NAME];
@@ -275,9 +284,9 @@ static Err add_slots_of(Checkpoint *c, const char *part, const char *prefix, Gra
   return checkpoint_add_bytes(c, part, name, &t, sizeof t, fault);
 }
 
-Err checkpoint_add_slots(Checkpoint *c, const char *part, const char *prefix, Graph *graph,
-                         const Optimizer *opt, const StateList *variables, int *n,
-                         Fault *fault) {
+Err checkpoint_add_slots(Checkpoint *c, const char *part, const char *prefix,
+                         Graph *graph, const Optimizer *opt, const StateList *variables,
+                         int *n, Fault *fault) {
   for (int i = 0; i < variables->n; i++) {
     bool any;
     Err err = add_slots_of(c, part, prefix, graph, opt, variables, i, &any, fault);
@@ -287,8 +296,8 @@ Err checkpoint_add_slots(Checkpoint *c, const char *part, const char *prefix, Gr
   return ERR_OK;
 }
 
-/* Its slots and their count, or none where it was never trained. A slot that depends on the
- * options may not have been used yet; one at least is there. */
+/* Its slots and their count, or none where it was never trained. A slot that depends on
+ * the options may not have been used yet; one at least is there. */
 static Err get_slots_of(const Checkpoint *c, const char *part, const char *prefix,
                         Graph *graph, Optimizer *opt, const StateList *variables, int i,
                         Fault *fault) {
@@ -325,7 +334,7 @@ Err checkpoint_get_slots(const Checkpoint *c, const char *part, const char *pref
   return err;
 }
 
-/* -- streams ------------------------------------------------------------------------- */
+/* -- streams ----------------------------------------------------------------------- */
 
 Err checkpoint_add_streams(Checkpoint *c, const Graph *graph, Fault *fault) {
   Json *map = json_map();
@@ -351,8 +360,8 @@ Err checkpoint_get_streams(const Checkpoint *c, Graph *graph, Fault *fault) {
   if (!json_get_int(json_find(map, "fit_streams"), &fit_streams)) fit_streams = fits;
   Counter *counters = malloc(((size_t)n + 1) * sizeof *counters);
   if (!counters) return fault_memory(fault, (size_t)n * sizeof *counters);
-  Err err = checkpoint_get_bytes(c, "graph", "streams", counters, (size_t)n * sizeof *counters,
-                                 fault);
+  Err err = checkpoint_get_bytes(c, "graph", "streams", counters,
+                                 (size_t)n * sizeof *counters, fault);
   if (!err) err = graph_set_streams(graph, (uint64_t)seed, counters, (int)n, fault);
   free(counters);
   if (err) return err;

@@ -12,21 +12,24 @@ Err train_check_targets(const Loss *loss, const Dataset *set, Fault *fault) {
     Array targets = dataset_targets(set, row);
     err = loss_check_targets(loss, &targets, row, fault);
   }
-  if (err) fault_prefix(fault, "data set %s: loss.%s", dataset_name(set),
-                        loss->object.kind->name);
+  if (err)
+    fault_prefix(fault, "data set %s: loss.%s", dataset_name(set),
+                 loss->object.kind->name);
   return err;
 }
 
-/* -- measures of a list of metrics ------------------------------------------------------ */
+/* -- measures of a list of metrics ------------------------------------------------- */
 
 static Err check_names(const ObjectList *metrics, const char *who, Fault *fault) {
   for (int i = 0; i < metrics->n; i++)
     for (int k = 0; k < i; k++) {
       const char *name = metric_name((const Metric *)metrics->v[i]);
       if (strcmp(name, metric_name((const Metric *)metrics->v[k])) != 0) continue;
-      return fault_set(fault, ERR_VALUE, "%s: option \"metrics\": two of them are called \"%s\"; "
-                       "give one another name, as in train.metric(f, { name = \"...\" })", who,
-                       name);
+      return fault_set(fault, ERR_VALUE,
+                       "%s: option \"metrics\": two of them are called \"%s\"; give "
+                       "one another name, as in train.metric(f, { name = \"...\" "
+                       "})",
+                       who, name);
     }
   return ERR_OK;
 }
@@ -50,12 +53,13 @@ void measures_close(Measures *measures) {
 
 Err measures_begin(Measures *measures, Fault *fault) {
   Err err = ERR_OK;
-  for (int i = 0; !err && i < measures->n; i++) err = measure_begin(&measures->v[i], fault);
+  for (int i = 0; !err && i < measures->n; i++)
+    err = measure_begin(&measures->v[i], fault);
   return err;
 }
 
-Err measures_check(Measures *measures, Graph *graph, const Loss *loss, const Node *output,
-                   const Node *target, Fault *fault) {
+Err measures_check(Measures *measures, Graph *graph, const Loss *loss,
+                   const Node *output, const Node *target, Fault *fault) {
   MetricBatch batch = {.graph = graph, .output = {output->shape, output->dtype, NULL}};
   Array t = {target->shape, target->dtype, NULL};
   batch.target = metric_target(&batch.output, &t);
@@ -85,8 +89,8 @@ Err measures_check_set(const Measures *measures, Graph *graph, Dataset *set,
   return err;
 }
 
-Err measures_add(Measures *measures, Graph *graph, const Tensor *output, const Batch *batch,
-                 Fault *fault) {
+Err measures_add(Measures *measures, Graph *graph, const Tensor *output,
+                 const Batch *batch, Fault *fault) {
   MetricBatch rows = {.graph = graph, .output = output->a,
                       .target = metric_target(&output->a, &batch->y->a),
                       .reading = measures->reading};
@@ -97,28 +101,30 @@ Err measures_add(Measures *measures, Graph *graph, const Tensor *output, const B
   return err;
 }
 
-Err measures_finish(const Measures *measures, Graph *graph, double *value, Fault *fault) {
+Err measures_finish(const Measures *measures, Graph *graph, double *value,
+                    Fault *fault) {
   Err err = ERR_OK;
   for (int i = 0; !err && i < measures->n; i++)
     err = measure_finish(&measures->v[i], graph, &value[i], fault);
   return err;
 }
 
-/* -- a set ------------------------------------------------------------------------------- */
+/* -- a set ------------------------------------------------------------------------- */
 
 typedef struct Evaluation {
   Graph *graph;
   Layer *net;
-  Loss *loss;                  /* NULL: not measured */
+  Loss *loss; /* NULL: not measured */
   Measures measures;
   Repeat repeat;
   Batches batches;
   Batch batch;
-  double weight;               /* of the batch's rows in all: without weights, their number */
-  double sum, total;           /* of the loss, each batch times its weight; of the weights */
+  double weight;     /* of the batch's rows in all: without weights, their number */
+  double sum, total; /* of the loss, each batch times its weight; of the weights */
 } Evaluation;
 
-/* Of rows that all have the weight 0 there is no mean loss, and they add nothing to it. */
+/* Of rows that all have the weight 0 there is no mean loss, and they add nothing to
+ * it. */
 static bool has_loss(const Evaluation *e) { return e->loss && e->weight > 0; }
 
 /* Nodes of one batch: the output, then the loss, unless there is none. */
@@ -151,7 +157,8 @@ static Err add_batch(Evaluation *e, Fault *fault) {
   Repeat *repeat = &e->repeat;
   e->weight = weight_total(e->batch.weight, n_rows);
   e->total += e->weight;
-  Err err = repeat_run(repeat, &(PlanArgs){args, args[2] ? 3 : 2}, settings(e), n_like, fault);
+  Err err = repeat_run(repeat, &(PlanArgs){args, args[2] ? 3 : 2}, settings(e), n_like,
+                       fault);
   if (err) return err;
   if (has_loss(e)) e->sum += array_get(&repeat->value[1]->a, 0) * e->weight;
   return measures_add(&e->measures, e->graph, repeat->value[0], &e->batch, fault);
@@ -161,7 +168,8 @@ static Err add_all(Evaluation *e, Dataset *set, int64_t batch_size, double *valu
                    Fault *fault) {
   BatchOptions options = {.batch_size = batch_size, .shuffle = SHUFFLE_NONE};
   bool more = true;
-  bool own = object_has_call(&e->net->object) || (e->loss && object_has_call(&e->loss->object));
+  bool own = object_has_call(&e->net->object) ||
+             (e->loss && object_has_call(&e->loss->object));
   e->repeat = (Repeat){.graph = e->graph, .emit = emit, .ctx = e, .bindable = !own};
   Err err = batches_open(&e->batches, set, &options, fault);
   while (!err && !(err = batches_next(&e->batches, &e->batch, &more, fault)) && more)
@@ -171,7 +179,8 @@ static Err add_all(Evaluation *e, Dataset *set, int64_t batch_size, double *valu
   batch_deinit(&e->batch);
   batches_close(&e->batches);
   if (!err && e->loss && !(e->total > 0))
-    err = fault_set(fault, ERR_DATA, "data set %s: its weights sum to 0, so there is no mean loss",
+    err = fault_set(fault, ERR_DATA,
+                    "data set %s: its weights sum to 0, so there is no mean loss",
                     dataset_name(set));
   return err ? err : measures_finish(&e->measures, e->graph, value + 1, fault);
 }
@@ -185,9 +194,11 @@ Err train_evaluate(Graph *graph, Layer *net, Dataset *set, Loss *loss,
   if (!dataset_has_y(set))
     return fault_set(fault, ERR_DATA, "data set %s has no targets", dataset_name(set));
   if (dataset_lacks(set))
-    return fault_set(fault, ERR_DATA, "values are missing in %s, and whose means fill them in "
-                     "is not said: set:impute(train), or impute() for its own; the parts of a "
-                     "split know it", dataset_name(set));
+    return fault_set(fault, ERR_DATA,
+                     "values are missing in %s, and whose means fill them in is not "
+                     "said: set:impute(train), or impute() for its own; the parts of a "
+                     "split know it",
+                     dataset_name(set));
   if (loss && (err = train_check_targets(loss, set, fault))) return err;
   bool training = graph->training;
   graph->training = false;

@@ -1,12 +1,13 @@
 /* event.h: what happens in a fit, and who is told.
  *
- *   BEGIN ─► STARTED ─► [RESTORED] ─► epochs ─► TRAINED ─► the test is measured ─► TESTED ─► ENDED
- *            each epoch: EPOCH_BEGIN ─► batches: BATCH_END ─► validation ─► EPOCH_END ─► EPOCH_DONE
+ *   BEGIN ─► STARTED ─► [RESTORED] ─► epochs ─► TRAINED ─► test ─► TESTED ─► ENDED
+ *   an epoch: EPOCH_BEGIN ─► BATCH_END ... ─► validation ─► EPOCH_END ─► EPOCH_DONE
  *
- * Callbacks, probes, the progress line, the record and the keeper of checkpoints are listeners:
- * a table of functions, any of which may be NULL. They are told in the order of their list:
- * first those of the floor above, then callbacks as the fit lists them, probes, and last the
- * keeper of checkpoints. TRAINED goes from the last to the first. An error ends the fit. */
+ * Callbacks, probes, the progress line, the record and the keeper of checkpoints are
+ * listeners: a table of functions, any of which may be NULL. They are told in the order
+ * of their list: first those of the floor above, then callbacks as the fit lists them,
+ * probes, and last the keeper of checkpoints. TRAINED goes from the last to the first.
+ * An error ends the fit. */
 #ifndef TRAIN_EVENT_H
 #define TRAIN_EVENT_H
 
@@ -15,22 +16,24 @@
 #include "train/history.h"
 
 typedef enum FitEvent {
-  FIT_BEGIN,       /* before any epoch, unless none is left to be trained. May refuse the fit: a
-                      listener that does has changed nothing */
-  FIT_STARTED,     /* all have begun. A listener that fails here has left nothing to be ended */
-  FIT_RESTORED,    /* after that, in a fit that goes on from a checkpoint: the rows of the history
-                      are there, and `batch` batches of epoch `epoch` are done */
+  FIT_BEGIN,       /* before any epoch, unless none is left to be trained. May refuse
+                      the fit: a listener that does has changed nothing */
+  FIT_STARTED,     /* all have begun. A listener that fails here has nothing left
+                      to end */
+  FIT_RESTORED,    /* after that, in a fit that goes on from a checkpoint: the rows of
+                      the history are there, and `batch` batches of epoch `epoch` are
+                      done */
   FIT_EPOCH_BEGIN,
   FIT_BATCH_END,
   FIT_EPOCH_END,   /* the epoch's row of the history is made */
   FIT_EPOCH_DONE,  /* everybody has had its EPOCH_END */
-  FIT_TRAINED,     /* no further step follows, perhaps because of the fault that is in `fault`. To
-                      each that has begun, once, and not interrupted: what it changed it puts
-                      back */
+  FIT_TRAINED,     /* no further step follows, perhaps because of the fault that is in
+                      `fault`. To each that has begun, once, and not interrupted: what
+                      it changed it puts back */
   FIT_CUT,         /* interrupted where the fit can go on from a checkpoint taken now */
   FIT_TESTED,      /* nothing is left to do */
-  FIT_ENDED,       /* the last event, also after a fault, which is in `fault`; not where STARTED
-                      failed for somebody */
+  FIT_ENDED,       /* the last event, also after a fault, which is in `fault`; not where
+                      STARTED failed for somebody */
   FIT_EVENTS
 } FitEvent;
 
@@ -41,43 +44,45 @@ typedef struct FitRun {
   Graph *graph;
   Layer *net;
   Fit *fit;
-  History *history;            /* at EPOCH_END: the row just made is n_rows - 1 */
-  int64_t number;              /* of the fit in this run, from 1 */
-  int64_t epoch;               /* from 1 */
-  int64_t batch, n_batches;    /* batches done in this epoch, and in all of it */
-  int64_t n_train, n_validation;   /* rows */
-  double loss;                 /* running mean of this epoch */
-  double first_loss;           /* of the fit's first step; NaN where a checkpoint was put back */
-  double epoch_start_s;        /* on the clock of clock_s */
-  bool stop;                   /* a listener asks to end after this epoch */
-  bool finished;               /* nothing is left to do, from a checkpoint of a finished fit */
-  FitCheckpointer *checkpointer;   /* NULL: none */
+  History *history;              /* at EPOCH_END: the row just made is n_rows - 1 */
+  int64_t number;                /* of the fit in this run, from 1 */
+  int64_t epoch;                 /* from 1 */
+  int64_t batch, n_batches;      /* batches done in this epoch, and in all of it */
+  int64_t n_train, n_validation; /* rows */
+  double loss;                   /* running mean of this epoch */
+  double first_loss; /* of the fit's first step; NaN where a checkpoint was put back */
+  double epoch_start_s; /* on the clock of clock_s */
+  bool stop;            /* a listener asks to end after this epoch */
+  bool finished;        /* nothing is left to do, from a checkpoint of a finished fit */
+  FitCheckpointer *checkpointer; /* NULL: none */
 } FitRun;
 
 typedef Err (*FitHandler)(void *self, FitRun *run, Fault *fault);
 
 typedef struct Events {
   FitHandler on[FIT_EVENTS];
-  /* What it remembers from epoch to epoch, as the part `part` of a checkpoint, and back, after
-   * BEGIN. A listener that remembers anything has both: a fit that was resumed ends as one that
-   * ran through. */
-  Err (*save)(void *self, const FitRun *run, Checkpoint *c, const char *part, Fault *fault);
-  Err (*load)(void *self, FitRun *run, const Checkpoint *c, const char *part, Fault *fault);
+  /* What it remembers from epoch to epoch, as the part `part` of a checkpoint, and
+   * back, after BEGIN. A listener that remembers anything has both: a fit that was
+   * resumed ends as one that ran through. */
+  Err (*save)(void *self, const FitRun *run, Checkpoint *c, const char *part,
+              Fault *fault);
+  Err (*load)(void *self, FitRun *run, const Checkpoint *c, const char *part,
+              Fault *fault);
 } Events;
 
 /* Borrowed, valid as long as the fit. */
 typedef struct Listener {
   const Events *events;
   void *self;
-  const char *part;            /* of checkpoints: "callback" ...; NULL: it keeps nothing ... */
-  int number;                  /* ... and which of them, from 1 */
+  const char *part; /* of checkpoints: "callback" ...; NULL: it keeps nothing ... */
+  int number;       /* ... and which of them, from 1 */
 } Listener;
 
 /* What the floor above gives to a fit. */
 typedef struct FitHost {
   const Listener *listeners;
   int n_listeners;
-  FitCheckpointer *checkpointer;   /* where checkpoints are kept; NULL: nowhere */
+  FitCheckpointer *checkpointer; /* where checkpoints are kept; NULL: nowhere */
 } FitHost;
 
 #endif

@@ -6,10 +6,10 @@
  *   ─► test
  *
  * Who listens is told of each of these (event.h).
- * Training measures are over the rows of the epoch, taken while the weights change: a step
- * gives loss and outputs, metrics add them up (nn/metric.h). Validation and test are measured
- * afterwards, in inference mode. What is random (split, order) comes
- * from streams of the fit's number, so nothing else shifts it. */
+ * Training measures are over the rows of the epoch, taken while the weights change: a
+ * step gives loss and outputs, metrics add them up (nn/metric.h). Validation and test
+ * are measured afterwards, in inference mode. What is random (split, order) comes from
+ * streams of the fit's number, so nothing else shifts it. */
 #include "base/sys.h"
 #include "nn/trained.h"
 #include "train/fit_private.h"
@@ -24,20 +24,24 @@
 static Err fit_check(Object *object, Fault *fault) {
   const Fit *fit = (const Fit *)object;
   if (!fit->loss)
-    return fault_set(fault, ERR_VALUE, "train.fit: \"loss\" is missing: a loss or its name");
+    return fault_set(fault, ERR_VALUE,
+                     "train.fit: \"loss\" is missing: a loss or its name");
   if (fit->validation_data && !isnan(fit->validation))
     return fault_set(fault, ERR_VALUE,
                      "train.fit: both validation and validation_data are given");
   if (fit->validation >= 1)
-    return fault_set(fault, ERR_VALUE, "train.fit: option \"validation\": got %g, allowed: "
-                     "a share between 0 and 1, or a data set", fit->validation);
+    return fault_set(fault, ERR_VALUE,
+                     "train.fit: option \"validation\": got %g, allowed: a share "
+                     "between 0 and 1, or a data set",
+                     fit->validation);
   return ERR_OK;
 }
 
 static void *retain_weights(void *weights) { return tensor_retain(weights); }
 static void release_weights(void *weights) { tensor_release(weights); }
 const RefType class_weight_ref_type = {
-    "list of numbers, or a table by label or name of a class", retain_weights, release_weights};
+    "list of numbers, or a table by label or name of a class", retain_weights,
+    release_weights};
 
 #define AT(field) .offset = offsetof(Fit, field)
 
@@ -45,7 +49,8 @@ static const Option fit_options[] = {
     {.name = "loss", .kind = OPT_OBJECT, AT(loss), .family = &loss_family,
      .doc = "what is minimized"},
     {.name = "optimizer", .kind = OPT_OBJECT, AT(optimizer), .family = &optim_family,
-     .value = "SGD", .doc = "how it is minimized; one that has trained goes on from there"},
+     .value = "SGD", .doc = "how it is minimized; one that has trained goes on from "
+                            "there"},
     {.name = "epochs", .kind = OPT_INT, AT(epochs), .value = "1", .lo = 1, .hi = 1e9,
      .doc = "times that the whole training set is seen"},
     {.name = "batch_size", .kind = OPT_INT, AT(batch_size), .value = "32", .lo = 1,
@@ -53,35 +58,41 @@ static const Option fit_options[] = {
     {.name = "validation", .kind = OPT_REAL, AT(validation), .value = "none", .lo = 0,
      .hi = 1, .open = true, .open_hi = true, .alias = "validation_split",
      .doc = "share of the training set that is split off, at random; or a data set"},
-    {.name = "validation_data", .kind = OPT_REF, AT(validation_data), .ref_type = &dataset_ref_type,
+    {.name = "validation_data", .kind = OPT_REF, AT(validation_data),
+     .ref_type = &dataset_ref_type,
      .doc = "measured after every epoch"},
-    {.name = "test", .kind = OPT_REF, AT(test), .ref_type = &dataset_ref_type, .alias = "test_data",
+    {.name = "test", .kind = OPT_REF, AT(test), .ref_type = &dataset_ref_type,
+     .alias = "test_data",
      .doc = "measured once, at the end"},
-    {.name = "class_weight", .kind = OPT_REF, AT(class_weight), .ref_type = &class_weight_ref_type,
-     .doc = "what a row of each class counts in the loss that is trained, times its own weight: "
-            "{ 1, 2, 0.5 }, one for each class, or { cat = 2 }, the others 1. The loss is sum(w "
-            "v) / sum(w), as PyTorch's; Keras divides by the number of rows. Metrics, validation "
-            "and test do not see it, as in Keras"},
+    {.name = "class_weight", .kind = OPT_REF, AT(class_weight),
+     .ref_type = &class_weight_ref_type,
+     .doc = "what a row of each class counts in the loss that is trained, times its "
+            "own weight: { 1, 2, 0.5 }, one for each class, or { cat = 2 }, the others "
+            "1. The loss is sum(w v) / sum(w), as PyTorch's; Keras divides by the "
+            "number of rows. Metrics, validation and test do not see it, as in "
+            "Keras"},
     {.name = "metrics", .kind = OPT_OBJECTS, AT(metrics), .family = &metric_family,
      .value = "none", .doc = "measured beside the loss"},
-    {.name = "callbacks", .kind = OPT_OBJECTS, AT(callbacks), .family = &callback_family,
+    {.name = "callbacks", .kind = OPT_OBJECTS, AT(callbacks),
+     .family = &callback_family,
      .value = "none", .doc = "called after every epoch"},
     {.name = "probes", .kind = OPT_OBJECTS, AT(probes), .family = &probe_family,
-     .value = "none", .doc = "measure the net at every step: h.probes of the history, and "
-                             "probes.csv of the record"},
+     .value = "none", .doc = "measure the net at every step: h.probes of the history, "
+                             "and probes.csv of the record"},
     {.name = "shuffle", .kind = OPT_CHOICE, AT(shuffle), .value = "epoch",
      .choices = shuffle_names, .yes = "epoch", .no = "none",
      .doc = "new order every epoch, one order, or as it is"},
     {.name = "drop_last", .kind = OPT_BOOL, AT(drop_last), .value = "false",
      .doc = "leave out a last batch that is not full"},
-    {.name = "verbose", .kind = OPT_INT, AT(verbose), .value = "true", .lo = 0, .hi = 1e9,
+    {.name = "verbose", .kind = OPT_INT, AT(verbose), .value = "true", .lo = 0,
+     .hi = 1e9,
      .yes = "-1", .no = "0",
-     .doc = "show progress: true: on a terminal in one line, which is drawn anew, else a line "
-            "per epoch; n: a line for every n-th epoch and the last"},
+     .doc = "show progress: true: on a terminal in one line, which is drawn anew, "
+            "else a line per epoch; n: a line for every n-th epoch and the last"},
     {.name = "record", .kind = OPT_TEXT, AT(record), .value = "none",
-     .doc = "a record of this fit alone, in runs/<record>/<time>/, at the prompt as in a "
-            "script; true: under the script's name, or \"prompt\"; false: none at all; "
-            "default: a script's fits are recorded with the script"},
+     .doc = "a record of this fit alone, in runs/<record>/<time>/, at the prompt as "
+            "in a script; true: under the script's name, or \"prompt\"; false: none at "
+            "all; default: a script's fits are recorded with the script"},
     {0}};
 
 const Kind fit_kind = {.name = "fit", .family = &fit_family, .size = sizeof(Fit),
@@ -91,14 +102,15 @@ const Kind fit_kind = {.name = "fit", .family = &fit_family, .size = sizeof(Fit)
 static const Kind *const fit_kinds[] = {&fit_kind, NULL};
 const Family fit_family = {"fit", "train", fit_kinds, NULL};
 
-/* -- columns --------------------------------------------------------------------- */
+/* -- columns ----------------------------------------------------------------------- */
 
 static const char *measure_name(const Work *w, int i) {
   return i ? metric_name((const Metric *)w->run.fit->metrics.v[i - 1]) : "loss";
 }
 
 /* "val_accuracy"; a metric's name is no longer than METRIC_NAME_BYTES. */
-static const char *prefixed(char name[HISTORY_NAME], const char *prefix, const Work *w, int i) {
+static const char *prefixed(char name[HISTORY_NAME], const char *prefix, const Work *w,
+                            int i) {
   snprintf(name, HISTORY_NAME, "%s%.40s", prefix, measure_name(w, i));
   return name;
 }
@@ -120,13 +132,14 @@ static Err open_columns(Work *w) {
 
 static Err check_set(const Loss *loss, Dataset *set, const char *what, Fault *fault) {
   Err err = dataset_need_rows(set, what, fault);
-  if (err || dataset_has_y(set)) return err ? err : train_check_targets(loss, set, fault);
-  return fault_set(fault, ERR_DATA, "data set %s has no targets (%s)", dataset_name(set),
-                   what);
+  if (err || dataset_has_y(set))
+    return err ? err : train_check_targets(loss, set, fault);
+  return fault_set(fault, ERR_DATA, "data set %s has no targets (%s)",
+                   dataset_name(set), what);
 }
 
-/* The set to be measured on, with what it lacks filled in by the means of the rows that are
- * trained on, unless something else is decided. Returns new. */
+/* The set to be measured on, with what it lacks filled in by the means of the rows that
+ * are trained on, unless something else is decided. Returns new. */
 static Dataset *complete_like(Work *w, Dataset *set) {
   return dataset_complete(set, dataset_lacks(set) ? w->train : set, w->fault);
 }
@@ -134,7 +147,8 @@ static Dataset *complete_like(Work *w, Dataset *set) {
 static Err split_sets(Work *w, Dataset *set) {
   const Fit *fit = w->run.fit;
   Err err = check_set(fit->loss, set, "training", w->fault);
-  if (!err && fit->class_weight) err = weight_check_classes(fit->class_weight, set, w->fault);
+  if (!err && fit->class_weight)
+    err = weight_check_classes(fit->class_weight, set, w->fault);
   if (!err && fit->validation_data)
     err = check_set(fit->loss, fit->validation_data, "validation", w->fault);
   if (!err && fit->test) err = check_set(fit->loss, fit->test, "test", w->fault);
@@ -143,7 +157,8 @@ static Err split_sets(Work *w, Dataset *set) {
     w->train = dataset_complete(set, set, w->fault);
     if (w->train && fit->validation_data)
       w->validation = complete_like(w, fit->validation_data);
-    return w->train && (w->validation || !fit->validation_data) ? ERR_OK : w->fault->code;
+    return w->train && (w->validation || !fit->validation_data) ? ERR_OK
+                                                                : w->fault->code;
   }
   char name[32];
   snprintf(name, sizeof name, "fit%d", w->stream);
@@ -169,10 +184,10 @@ static Err open_batches(Work *w) {
   const Layer *norm = single ? layer_needs_batches(w->run.net) : NULL;
   if (norm)
     return fault_set(w->fault, ERR_VALUE,
-                     "train.fit: %lld rows in batches of %lld leave a batch of one row, "
-                     "which %s cannot normalize; use drop_last = true or another "
-                     "batch_size", (long long)n, (long long)fit->batch_size,
-                     norm->object.kind->name);
+                     "train.fit: %lld rows in batches of %lld leave a batch of one "
+                     "row, which %s cannot normalize; use drop_last = true or another "
+                     "batch_size",
+                     (long long)n, (long long)fit->batch_size, norm->object.kind->name);
   w->run.n_batches = w->batches.n_batches;
   w->run.n_train = n;
   w->run.n_validation = w->validation ? dataset_n(w->validation) : 0;
@@ -190,12 +205,14 @@ static Err list_listeners(Work *w, const FitHost *host) {
   for (int i = 0; i < n_host; i++) w->listeners[w->n_listeners++] = host->listeners[i];
   for (int i = 0; i < callbacks->n; i++) {
     const CallbackKind *kind = (const CallbackKind *)callbacks->v[i]->kind;
-    w->listeners[w->n_listeners++] =
-        (Listener){&kind->events, callbacks->v[i], callback_family.name, i + 1};
+    w->listeners[w->n_listeners++] = (Listener){&kind->events, callbacks->v[i],
+                                                callback_family.name, i + 1};
   }
-  if (w->run.fit->probes.n)
-    w->listeners[w->n_listeners++] = (Listener){&probe_events, &w->probes, probe_family.name, 1};
-  if (w->run.checkpointer) w->listeners[w->n_listeners++] = (Listener){&fit_keeper, w, NULL, 0};
+  if (w->run.fit->probes.n) /* clang-format off */
+    w->listeners[w->n_listeners++] = (Listener){&probe_events, &w->probes,
+                                                probe_family.name, 1};
+  if (w->run.checkpointer)
+    w->listeners[w->n_listeners++] = (Listener){&fit_keeper, w, NULL, 0};
   return ERR_OK;
 }
 
@@ -222,8 +239,8 @@ static Err begin_all(Work *w) {
   return err;
 }
 
-/* The first fault stays. Not interrupted: it may be an interrupt after which weights are put
- * back. */
+/* The first fault stays. Not interrupted: it may be an interrupt after which weights
+ * are put back. */
 static Err end_training(Work *w, Err err) {
   interrupt_hold();
   while (w->n_begun) {
@@ -281,11 +298,14 @@ static Err take_batch(Work *w, const Tensor *loss, const Tensor *output) {
   return measures_add(&w->measures, w->run.graph, output, &w->batch, w->fault);
 }
 
-/* A batch by replaying an earlier one of the same shape and settings, if there is one. */
+/* A batch by replaying an earlier one of the same shape and settings, if there is
+ * one. */
 static Err replay_batch(Work *w, const StepCapture *capture, bool *done) {
   *done = false;
-  if (!capture || !replay_ready(w->replay, capture->signature, &capture->args)) return ERR_OK;
-  Err err = replay_run(w->replay, &capture->args, probes_gauges(&w->probes), done, w->fault);
+  if (!capture || !replay_ready(w->replay, capture->signature, &capture->args))
+    return ERR_OK;
+  Err err = replay_run(w->replay, &capture->args, probes_gauges(&w->probes), done,
+                       w->fault);
   if (err || !*done) return err;
   return take_batch(w, replay_out(w->replay, 0),
                     n_metrics(w) ? replay_out(w->replay, 1) : NULL);
@@ -297,10 +317,11 @@ static Err trace_batch(Work *w, const StepCapture *capture) {
   StepTarget target = {.nets = &w->run.net, .n_nets = 1, .watch = &w->watch,
                        .gauges = probes_gauges(&w->probes)};
   int scope = graph_scope_begin(graph);
-  Err err = train_step(graph, &target, w->run.fit->optimizer, batch_forward, w, capture, out,
-                       w->fault);
+  Err err = train_step(graph, &target, w->run.fit->optimizer, batch_forward, w, capture,
+                       out, w->fault);
   if (!err)
-    err = take_batch(w, node_value(out->v[0]), out->n > 1 ? node_value(out->v[1]) : NULL);
+    err = take_batch(w, node_value(out->v[0]),
+                     out->n > 1 ? node_value(out->v[1]) : NULL);
   graph_scope_end(graph, scope);
   return err;
 }
@@ -313,7 +334,8 @@ static uint64_t settings(const Work *w) {
 
 static Err train_batch(Work *w) {
   Tensor *args[] = {w->batch.x, w->batch.y, row_weight(w)};
-  StepCapture capture = {w->replay, {args, args[2] ? 3 : 2}, w->replay ? settings(w) : 0};
+  StepCapture capture = {
+      w->replay, {args, args[2] ? 3 : 2}, w->replay ? settings(w) : 0};
   const StepCapture *kept = w->replay ? &capture : NULL;
   bool done;
   Err err = replay_batch(w, kept, &done);
@@ -333,7 +355,8 @@ static Err train_batch(Work *w) {
 static Err weigh_batch(Work *w) {
   const Tensor *by_class = w->run.fit->class_weight;
   if (!by_class) return ERR_OK;
-  return weight_by_class(&w->loss_weight, &w->batch, by_class, &w->run.graph->memory, w->fault);
+  return weight_by_class(&w->loss_weight, &w->batch, by_class, &w->run.graph->memory,
+                         w->fault);
 }
 
 Err fit_remember(Work *w) {
@@ -359,8 +382,8 @@ static Err train_epoch(Work *w) {
 static Err measure_validation(Work *w) {
   const Fit *fit = w->run.fit;
   if (!w->validation) return ERR_OK;
-  return train_evaluate(w->run.graph, w->run.net, w->validation, fit->loss, &fit->metrics,
-                        fit->batch_size, w->validation_value, w->fault);
+  return train_evaluate(w->run.graph, w->run.net, w->validation, fit->loss,
+                        &fit->metrics, fit->batch_size, w->validation_value, w->fault);
 }
 
 static Err record_epoch(Work *w) {
@@ -387,14 +410,15 @@ static Err begin_epoch(Work *w) {
   return err ? err : fit_tell(w, FIT_EPOCH_BEGIN);
 }
 
-/* Before validation: a metric of the user may keep what it adds up in a place of its own. */
+/* Before validation: a metric of the user may keep what it adds up in a place of its
+ * own. */
 static Err finish_epoch(Work *w) {
   w->value[0] = w->sum / w->total;
   return measures_finish(&w->measures, w->run.graph, w->value + 1, w->fault);
 }
 
-/* Listeners are not interrupted where there are checkpoints: what they remember would be
- * neither that of this epoch nor that of the next. */
+/* Listeners are not interrupted where there are checkpoints: what they remember would
+ * be neither that of this epoch nor that of the next. */
 static Err end_epoch(Work *w) {
   if (w->run.checkpointer) interrupt_hold();
   Err err = record_epoch(w);
@@ -431,7 +455,8 @@ static Err measure_test(Work *w) {
                            fit->batch_size, w->value, w->fault);
   dataset_release(test);
   for (int i = 0; !err && i <= n_metrics(w); i++)
-    err = history_test(w->run.history, prefixed(name, "test_", w, i), w->value[i], w->fault);
+    err = history_test(w->run.history, prefixed(name, "test_", w, i), w->value[i],
+                       w->fault);
   return err;
 }
 
@@ -461,11 +486,12 @@ static Err run_stages(Work *w) {
   return fit_tell(w, FIT_TESTED);
 }
 
-/* Steps of built-in parts alone are replayed: a user's function runs at every step. Metrics
- * are no part of a step. */
+/* Steps of built-in parts alone are replayed: a user's function runs at every step.
+ * Metrics are no part of a step. */
 static Err prepare_replay(Work *w) {
   const Fit *fit = w->run.fit;
-  bool own = object_has_call(&w->run.net->object) || object_has_call(&fit->loss->object);
+  bool own = object_has_call(&w->run.net->object) ||
+             object_has_call(&fit->loss->object);
   if (own || w->run.graph->naive) return ERR_OK;
   w->replay = replay_new(w->fault);
   return w->replay ? ERR_OK : w->fault->code;
@@ -475,15 +501,18 @@ static Err make_values(Work *w) {
   size_t n = 1 + (size_t)n_metrics(w);
   w->value = calloc(n, sizeof *w->value);
   w->validation_value = calloc(n, sizeof *w->validation_value);
-  return w->value && w->validation_value ? ERR_OK : fault_memory(w->fault, n * sizeof(double));
+  return w->value && w->validation_value ? ERR_OK
+                                         : fault_memory(w->fault, n * sizeof(double));
 }
 
 static Err prepare(Work *w, const FitHost *host, Dataset *set) {
-  Err err = probes_open(&w->probes, &w->run.fit->probes, &w->run.history->probes, w->fault);
+  Err err = probes_open(&w->probes, &w->run.fit->probes, &w->run.history->probes,
+                        w->fault);
   if (!err) err = list_listeners(w, host);
   if (!err) err = split_sets(w, set);
   if (!err) err = open_batches(w);
-  if (!err) err = measures_open(&w->measures, &w->run.fit->metrics, "train.fit", w->fault);
+  if (!err)
+    err = measures_open(&w->measures, &w->run.fit->metrics, "train.fit", w->fault);
   if (!err) err = make_values(w);
   if (!err) err = open_columns(w);
   if (!err) err = prepare_replay(w);
@@ -495,8 +524,8 @@ typedef struct Before {
   RunCounts count;
   uint64_t seed;
   int n_counters;
-  Counter *counters;           /* owned */
-  int64_t epoch;               /* of the optimizer: of a fit that this one is part of */
+  Counter *counters; /* owned */
+  int64_t epoch;     /* of the optimizer: of a fit that this one is part of */
 } Before;
 
 static Err note_before(const Work *w, Before *out) {
@@ -509,14 +538,15 @@ static Err note_before(const Work *w, Before *out) {
   return ERR_OK;
 }
 
-/* Of a checkpoint that could not be put back some may have been. There is room for counters
- * that were there. */
+/* Of a checkpoint that could not be put back some may have been. There is room for
+ * counters that were there. */
 static void put_back(Work *w, const Before *before, Err err) {
   Graph *graph = w->run.graph;
   w->run.fit->optimizer->epoch = before->epoch;
   if (!err || w->stepped || !before->counters) return;
   graph->count = before->count;
-  must(!graph_set_streams(graph, before->seed, before->counters, before->n_counters, NULL));
+  must(!graph_set_streams(graph, before->seed, before->counters, before->n_counters,
+                          NULL));
 }
 
 static void work_deinit(Work *w) {
@@ -540,7 +570,8 @@ Err fit_run(Graph *graph, Fit *fit, Layer *net, Dataset *set, const FitHost *hos
             History *history, Fault *fault) {
   *history = (History){0};
   Work w = {.run = {.graph = graph, .net = net, .fit = fit, .history = history,
-                    .first_loss = NAN, .checkpointer = host ? host->checkpointer : NULL},
+                    .first_loss = NAN,
+                    .checkpointer = host ? host->checkpointer : NULL},
             .fault = fault};
   Before before;
   Err err = note_before(&w, &before);

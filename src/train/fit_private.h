@@ -1,4 +1,5 @@
-/* fit_private.h: a fit in progress, which fit.c runs and resume.c keeps and puts back. */
+/* fit_private.h: a fit in progress, which fit.c runs and resume.c keeps and puts
+ * back. */
 #ifndef TRAIN_FIT_PRIVATE_H
 #define TRAIN_FIT_PRIVATE_H
 
@@ -16,29 +17,29 @@ typedef enum FitStage {
 
 typedef struct Work {
   FitRun run;
-  int stream;                  /* number of the fit since the seed was set: names its streams */
-  Listener *listeners;         /* the host's, callbacks, probes, the keeper of checkpoints */
+  int stream;          /* number of the fit since the seed was set: names its streams */
+  Listener *listeners; /* the host's, callbacks, probes, the keeper of checkpoints */
   int n_listeners;
-  int n_begun;                 /* of them: those that are to be told FIT_TRAINED */
-  bool started;                /* all of them: else the fit is refused */
-  bool stepped;                /* a step is done, here or before a checkpoint */
+  int n_begun;  /* of them: those that are to be told FIT_TRAINED */
+  bool started; /* all of them: else the fit is refused */
+  bool stepped; /* a step is done, here or before a checkpoint */
   FitStage stage;
   Dataset *train, *validation; /* retained */
   Batches batches;
   Batch batch;
-  Tensor *loss_weight;         /* of the batch, by class_weight too; NULL: the batch's own */
-  Replay *replay;              /* NULL: functions of the user run at every step */
+  Tensor *loss_weight; /* of the batch, by class_weight too; NULL: the batch's own */
+  Replay *replay;      /* NULL: functions of the user run at every step */
   StepWatch watch;
   Probes probes;
-  Measures measures;           /* the metrics over the rows of this epoch so far */
-  double batch_loss, sum;      /* the loss of the last batch; those of the epoch so far, each
-                                  times the weight of its rows */
-  double total;                /* of those weights: without any, the rows */
-  StepOutputs outputs;         /* of the last traced step */
-  double *value, *validation_value;   /* of the epoch or the test: loss and metrics */
-  bool remembered;             /* the net knows what it is trained with */
-  Json *begin;                 /* what the fit was asked to do: only its own checkpoint fits */
-  Checkpoint saved;            /* the one found; empty: none, or it has been put back */
+  Measures measures;      /* the metrics over the rows of this epoch so far */
+  double batch_loss, sum; /* the loss of the last batch; those of the epoch so far, each
+                             times the weight of its rows */
+  double total;           /* of those weights: without any, the rows */
+  StepOutputs outputs;    /* of the last traced step */
+  double *value, *validation_value; /* of the epoch or the test: loss and metrics */
+  bool remembered;                  /* the net knows what it is trained with */
+  Json *begin;      /* what the fit was asked to do: only its own checkpoint fits */
+  Checkpoint saved; /* the one found; empty: none, or it has been put back */
   Fault *fault;
 } Work;
 
@@ -49,7 +50,8 @@ Err fit_tell(Work *w, FitEvent event) WARN_UNUSED;
 
 /* From its first step on the net remembers what it is trained with (nn/trained.h). */
 Err fit_remember(Work *w) WARN_UNUSED;
-/* Before the callbacks begin. Sets the stage to that of the checkpoint, if there is one. */
+/* Before the callbacks begin. Sets the stage to that of the checkpoint, if there is
+ * one. */
 Err fit_find_checkpoint(Work *w) WARN_UNUSED;
 /* Afterwards: everything as it was at the checkpoint. */
 Err fit_restore(Work *w) WARN_UNUSED;

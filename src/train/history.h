@@ -1,6 +1,6 @@
-/* history.h: what a fit measured: a table with one row per finished epoch, the measures of its
- * test set, and what its probes saw. Any number of columns, which are fixed before the first
- * row. */
+/* history.h: what a fit measured: a table with one row per finished epoch, the measures
+ * of its test set, and what its probes saw. Any number of columns, which are fixed
+ * before the first row. */
 #ifndef TRAIN_HISTORY_H
 #define TRAIN_HISTORY_H
 
@@ -9,13 +9,13 @@
 enum { HISTORY_NAME = 48 };
 
 typedef struct HistoryColumn {
-  char name[HISTORY_NAME];     /* "epoch", "loss", "val_accuracy", "lr", "time_s" */
-  double *v;                   /* one per row */
+  char name[HISTORY_NAME]; /* "epoch", "loss", "val_accuracy", "lr", "time_s" */
+  double *v;               /* one per row */
 } HistoryColumn;
 
 /* Measured once, after the last epoch. */
 typedef struct HistoryTest {
-  char name[HISTORY_NAME];     /* "test_loss" */
+  char name[HISTORY_NAME]; /* "test_loss" */
   double value;
 } HistoryTest;
 
@@ -26,8 +26,8 @@ typedef struct History {
   int64_t n_rows, capacity;
   int n_test;
   HistoryTest *test;
-  int64_t best_epoch;          /* whose weights the net ends with; 0: the last */
-  bool stopped;                /* by a callback, before the last epoch */
+  int64_t best_epoch; /* whose weights the net ends with; 0: the last */
+  bool stopped;       /* by a callback, before the last epoch */
   ProbeLog probes;
 } History;
 
@@ -42,6 +42,7 @@ int history_find(const History *history, const char *column);
 /* Value of a column in a row (from 0); NaN when there is none. */
 double history_get(const History *history, const char *column, int64_t row);
 /* Adds a measure of the test set. */
-Err history_test(History *history, const char *name, double value, Fault *fault) WARN_UNUSED;
+Err history_test(History *history, const char *name, double value,
+                 Fault *fault) WARN_UNUSED;
 
 #endif

@@ -1,10 +1,11 @@
-/* probe.c: the family of probes, and the listener that they are in a fit; see probe.h. */
+/* probe.c: the family of probes, and the listener that they are in a fit; see
+ * probe.h. */
 #include "train/probe.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* -- the family ---------------------------------------------------------------------- */
+/* -- the family -------------------------------------------------------------------- */
 
 #define PROBE(name) extern const ProbeKind probe_##name;
 #include "train/probes.def"
@@ -22,7 +23,7 @@ static const ProbeKind *kind_of(const Probes *p, int i) {
   return (const ProbeKind *)p->list->v[i]->kind;
 }
 
-/* -- what is asked ------------------------------------------------------------------- */
+/* -- what is asked ----------------------------------------------------------------- */
 
 Err probes_open(Probes *out, const ObjectList *list, ProbeLog *log, Fault *fault) {
   *out = (Probes){.list = list, .log = log};
@@ -30,7 +31,8 @@ Err probes_open(Probes *out, const ObjectList *list, ProbeLog *log, Fault *fault
   for (int i = 0; i < list->n; i++) {
     for (int k = 0; k < i; k++)
       if (list->v[k]->kind == list->v[i]->kind)
-        return fault_set(fault, ERR_VALUE, "train.fit: option \"probes\": \"%s\" is there twice",
+        return fault_set(fault, ERR_VALUE,
+                         "train.fit: option \"probes\": \"%s\" is there twice",
                          list->v[i]->kind->name);
     for (const ProbeQuantity *q = kind_of(out, i)->quantities; q->name; q++) n++;
   }
@@ -57,11 +59,12 @@ void probes_close(Probes *p) {
   *p = (Probes){0};
 }
 
-/* -- which series each value belongs to ---------------------------------------------- */
+/* -- which series each value belongs to -------------------------------------------- */
 
 static bool same_params(const Probes *p) {
   size_t n_bytes = (size_t)p->gauges.n_params * sizeof(Variable *);
-  return p->n_known == p->gauges.n_params && memcmp(p->known, p->gauges.param, n_bytes) == 0;
+  return p->n_known == p->gauges.n_params &&
+         memcmp(p->known, p->gauges.param, n_bytes) == 0;
 }
 
 static Err known_room(Probes *p, int n, Fault *fault) {
@@ -87,13 +90,15 @@ static Err find_series(Probes *p, int i, const char *name, Fault *fault) {
   int *series = p->series + i * p->gauges.n_ask;
   for (int k = 0; k < p->list->n; k++)
     for (const ProbeQuantity *q = kind_of(p, k)->quantities; q->name; q++) {
-      *series = probe_log_series(p->log, kind_of(p, k)->kind.name, name, q->name, fault);
+      *series = probe_log_series(p->log, kind_of(p, k)->kind.name, name, q->name,
+                                 fault);
       if (*series++ < 0) return fault->code;
     }
   return ERR_OK;
 }
 
-/* Other parameters than those of the step before: of the first, or some were frozen or thawed. */
+/* Other parameters than those of the step before: of the first, or some were frozen or
+ * thawed. */
 static Err learn_params(Probes *p, Layer *net, Fault *fault) {
   StateList state;
   int n = p->gauges.n_params;
@@ -109,7 +114,7 @@ static Err learn_params(Probes *p, Layer *net, Fault *fault) {
   return err;
 }
 
-/* -- the listener -------------------------------------------------------------------- */
+/* -- the listener ------------------------------------------------------------------ */
 
 static Err take_step(void *self, FitRun *run, Fault *fault) {
   Probes *p = self;
@@ -143,8 +148,8 @@ static Err save_log(void *self, const FitRun *run, Checkpoint *c, const char *pa
   return err;
 }
 
-static Err load_series(ProbeLog *log, const Checkpoint *c, const char *part, const Json *map,
-                       Fault *fault) {
+static Err load_series(ProbeLog *log, const Checkpoint *c, const char *part,
+                       const Json *map, Fault *fault) {
   const char *probe = "", *layer = "", *quantity = "";
   int64_t n = 0;
   char name[32];
@@ -158,7 +163,8 @@ static Err load_series(ProbeLog *log, const Checkpoint *c, const char *part, con
   Err err = probe_log_room(&log->v[i], (int)n, fault);
   snprintf(name, sizeof name, "series%d", i + 1);
   if (!err)
-    err = checkpoint_get_bytes(c, part, name, log->v[i].v, (size_t)n * sizeof(ProbeWindow), fault);
+    err = checkpoint_get_bytes(c, part, name, log->v[i].v,
+                               (size_t)n * sizeof(ProbeWindow), fault);
   if (!err) log->v[i].n = (int)n;
   return err;
 }

@@ -1,5 +1,5 @@
-/* probe_gradients.c: the norm of the gradient of each variable, from which it is seen where
- * gradients vanish or explode. */
+/* probe_gradients.c: the norm of the gradient of each variable, from which it is seen
+ * where gradients vanish or explode. */
 #include "graph/ops.h"
 #include "train/probe.h"
 
@@ -11,9 +11,10 @@ static const ProbeQuantity quantities[] = {{"norm", gradient_norm}, {0}};
 
 const ProbeKind probe_gradients = {
     .kind = {.name = "gradients", .family = &probe_family, .size = sizeof(Probe),
-             .doc = "Euclidean norm of the gradient of each variable that is trained, at every "
-                    "step, before any clipping. Norms that fall from layer to layer towards the "
-                    "input: gradients vanish; norms that grow: they explode.",
+             .doc = "Euclidean norm of the gradient of each variable that is trained, "
+                    "at every step, before any clipping. Norms that fall from layer to "
+                    "layer towards the input: gradients vanish; norms that grow: they "
+                    "explode.",
              .equation = "norm = sqrt(sum_i (dL/dw_i)^2)",
              .source = "Glorot and Bengio, AISTATS 2010, section 4.2"},
     .quantities = quantities};

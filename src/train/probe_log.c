@@ -4,12 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const probe_columns[] = {"probe", "layer", "quantity", "step_first", "step_last",
+const char *const probe_columns[] = {"probe", "layer", "quantity", "step_first",
+                                     "step_last",
                                      "mean",  "min",   "max",      "last",       NULL};
 
 void probe_window_numbers(const ProbeWindow *w, double out[PROBE_NUMBERS]) {
   const double numbers[PROBE_NUMBERS] = {
-      (double)w->first, (double)w->last, probe_window_mean(w), w->min, w->max, w->value};
+      (double)w->first, (double)w->last, probe_window_mean(w), w->min, w->max,
+      w->value};
   memcpy(out, numbers, sizeof numbers);
 }
 
@@ -32,8 +34,8 @@ static bool is_series(const ProbeSeries *s, const char *probe, const char *layer
          strcmp(s->quantity, quantity) == 0;
 }
 
-int probe_log_series(ProbeLog *log, const char *probe, const char *layer, const char *quantity,
-                     Fault *fault) {
+int probe_log_series(ProbeLog *log, const char *probe, const char *layer,
+                     const char *quantity, Fault *fault) {
   for (int i = 0; i < log->n; i++)
     if (is_series(&log->v[i], probe, layer, quantity)) return i;
   if (log->n == log->room) {
@@ -43,7 +45,8 @@ int probe_log_series(ProbeLog *log, const char *probe, const char *layer, const 
     log->v = v;
     log->room = room;
   }
-  ProbeSeries made = {text_copy(probe), text_copy(layer), text_copy(quantity), NULL, 0, 0};
+  ProbeSeries made = {
+      text_copy(probe), text_copy(layer), text_copy(quantity), NULL, 0, 0};
   if (!made.probe || !made.layer || !made.quantity) {
     series_deinit(&made);
     return fault_memory(fault, sizeof made), -1;

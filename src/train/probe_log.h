@@ -1,13 +1,13 @@
 /* probe_log.h: what the probes of a fit measured, step by step, in windows.
  *
- * A series is one quantity that one probe measures of one tensor of the net. It keeps no value
- * of its own but windows of steps, of each the mean, the smallest, the largest and the last
- * value. Windows grow with the number of the step, by an eighth:
+ * A series is one quantity that one probe measures of one tensor of the net. It keeps
+ * no value of its own but windows of steps, of each the mean, the smallest, the largest
+ * and the last value. Windows grow with the number of the step, by an eighth:
  *
  *   1 | 2 | ... | 7 | 8 9 | 10 11 | 12 13 | 14 15 | 16 17 18 | ... | 94 ... 105 | ...
  *
- * They are the same in every fit, however long it is, so that fits are compared window by
- * window: 83 for 100,000 steps, and never more than PROBE_WINDOWS. */
+ * They are the same in every fit, however long it is, so that fits are compared window
+ * by window: 83 for 100,000 steps, and never more than PROBE_WINDOWS. */
 #ifndef TRAIN_PROBE_LOG_H
 #define TRAIN_PROBE_LOG_H
 
@@ -23,10 +23,12 @@ typedef struct ProbeWindow {
   double sum, min, max, value; /* `value`: the last */
 } ProbeWindow;
 
-static inline double probe_window_mean(const ProbeWindow *w) { return w->sum / (double)w->n; }
+static inline double probe_window_mean(const ProbeWindow *w) {
+  return w->sum / (double)w->n;
+}
 
 typedef struct ProbeSeries {
-  char *probe, *layer, *quantity;   /* "gradients", "dense_1.weight", "norm"; owned */
+  char *probe, *layer, *quantity; /* "gradients", "dense_1.weight", "norm"; owned */
   ProbeWindow *v;
   int n, room;
 } ProbeSeries;
@@ -35,15 +37,16 @@ typedef struct ProbeSeries {
 typedef struct ProbeLog {
   ProbeSeries *v;
   int n, room;
-  int64_t step, window_end;    /* the step measured last, the end of its window; 0: none was */
-  int n_windows;               /* up to that one */
+  int64_t step,
+      window_end; /* the step measured last, the end of its window; 0: none was */
+  int n_windows;  /* up to that one */
 } ProbeLog;
 
 void probe_log_deinit(ProbeLog *log);
 
 /* The number of the series, made where there is none; -1 and a fault: no memory. */
-int probe_log_series(ProbeLog *log, const char *probe, const char *layer, const char *quantity,
-                     Fault *fault);
+int probe_log_series(ProbeLog *log, const char *probe, const char *layer,
+                     const char *quantity, Fault *fault);
 /* Room for n windows of a series. */
 Err probe_log_room(ProbeSeries *series, int n, Fault *fault) WARN_UNUSED;
 /* The values of `step` follow; steps only grow. */
@@ -51,9 +54,13 @@ void probe_log_step(ProbeLog *log, int64_t step);
 /* The value of that step. */
 Err probe_log_add(ProbeLog *log, int series, double value, Fault *fault) WARN_UNUSED;
 
-/* The names of the columns of a log as a table in long form, NULL-terminated, and the last six
- * of them of one window. */
-enum { PROBE_NAMES = 3, PROBE_NUMBERS = 6, PROBE_WHOLE = 2 };   /* the first two are steps */
+/* The names of the columns of a log as a table in long form, NULL-terminated, and the
+ * last six of them of one window. */
+enum {
+  PROBE_NAMES = 3,
+  PROBE_NUMBERS = 6,
+  PROBE_WHOLE = 2
+}; /* the first two are steps */
 extern const char *const probe_columns[PROBE_NAMES + PROBE_NUMBERS + 1];
 void probe_window_numbers(const ProbeWindow *window, double out[PROBE_NUMBERS]);
 

@@ -1,10 +1,11 @@
 /* replay.c: steps run again without building their graph.
  *
- * A traced step leaves in its Replay the plan and where each input comes from: a variable,
- * an argument, a number of the optimizer, a constant. A replayed step fills the pointers,
- * draws the streams anew, runs the plan and commits. In the steady state it allocates
- * nothing: parameters are written in place, what the function assigned (running statistics)
- * swaps between two tensors, and the results stay in the same memory. */
+ * A traced step leaves in its Replay the plan and where each input comes from: a
+ * variable, an argument, a number of the optimizer, a constant. A replayed step fills
+ * the pointers, draws the streams anew, runs the plan and commits. In the steady state
+ * it allocates nothing: parameters are written in place, what the function assigned
+ * (running statistics) swaps between two tensors, and the results stay in the same
+ * memory. */
 #include "train/replay.h"
 #include "base/sys.h"
 #include <math.h>
@@ -17,9 +18,9 @@ struct Replay {
   Optimizer *optimizer;        /* retained */
   Variable **vars, **assigned; /* retained */
   Tensor **spare;              /* next values of `assigned` */
-  Tensor **fresh;              /* new values of vars that somebody else holds; else NULL */
+  Tensor **fresh; /* new values of vars that somebody else holds; else NULL */
   int n_vars, n_assigned, n_gauges;
-  OptimNumbers numbers;        /* of the first n_params of vars */
+  OptimNumbers numbers; /* of the first n_params of vars */
 };
 
 Replay *replay_new(Fault *fault) {
@@ -31,7 +32,8 @@ Replay *replay_new(Fault *fault) {
 void replay_clear(Replay *r) {
   bound_release(&r->bound);
   for (int i = 0; r->vars && i < r->n_vars; i++) variable_release(r->vars[i]);
-  for (int i = 0; r->assigned && i < r->n_assigned; i++) variable_release(r->assigned[i]);
+  for (int i = 0; r->assigned && i < r->n_assigned; i++)
+    variable_release(r->assigned[i]);
   for (int i = 0; r->spare && i < r->n_assigned; i++) tensor_release(r->spare[i]);
   for (int i = 0; r->fresh && i < r->n_vars; i++) tensor_release(r->fresh[i]);
   object_release(r->optimizer);
@@ -49,7 +51,7 @@ void replay_free(Replay *r) {
   free(r);
 }
 
-/* -- capture ------------------------------------------------------------------------- */
+/* -- capture ----------------------------------------------------------------------- */
 
 static Variable **retain_all(Variable *const *v, int n) {
   Variable **out = malloc(((size_t)n + 1) * sizeof *out);
@@ -60,7 +62,8 @@ static Variable **retain_all(Variable *const *v, int n) {
 
 static bool make_spare(Replay *r, Node *const *value) {
   for (int i = 0; i < r->n_assigned; i++) {
-    r->spare[i] = tensor_new(&r->graph->memory, value[i]->dtype, &value[i]->shape, &(Fault){0});
+    r->spare[i] = tensor_new(&r->graph->memory, value[i]->dtype, &value[i]->shape,
+                             &(Fault){0});
     if (!r->spare[i]) return false;
   }
   return true;
@@ -90,7 +93,7 @@ bool replay_ready(const Replay *r, uint64_t signature, const PlanArgs *args) {
   return bound_fits(&r->bound, signature, args);
 }
 
-/* -- run ----------------------------------------------------------------------------- */
+/* -- run --------------------------------------------------------------------------- */
 
 static VariableList variables_of(const Replay *r) {
   return (VariableList){r->vars, r->n_vars};
@@ -115,14 +118,17 @@ static Err bind_updates(Replay *r, Gauges *gauges, Fault *fault) {
   for (int i = 0; i < r->n_assigned; i++) root_data[i] = r->spare[i]->a.data;
   for (int i = 0; i < r->n_gauges; i++) update_data(r)[-1 - i] = &gauges->value[i];
   for (int i = 0; i < r->n_vars; i++) {
-    if (variable_owned(r->vars[i])) update_data(r)[i] = plan_leaf_data(r->vars[i]->current);
+    if (variable_owned(r->vars[i]))
+      update_data(r)[i] = plan_leaf_data(r->vars[i]->current);
     else if (make_fresh(r, i, fault)) return fault->code;
   }
   return ERR_OK;
 }
 
-/* `*tensor` becomes the variable's value; its old one is the next spare, if it is free. */
-static Err give(Replay *r, Variable *v, Tensor **tensor, bool keep_spare, Fault *fault) {
+/* `*tensor` becomes the variable's value; its old one is the next spare, if it is
+ * free. */
+static Err give(Replay *r, Variable *v, Tensor **tensor, bool keep_spare,
+                Fault *fault) {
   Graph *graph = r->graph;
   if (keep_spare && variable_owned(v)) {
     *tensor = variable_swap(v, *tensor);
@@ -152,7 +158,8 @@ static Err commit(Replay *r, bool proved, Fault *fault) {
   return ERR_OK;
 }
 
-/* The updates into new memory: of no variable is it proved that its new value is finite. */
+/* The updates into new memory: of no variable is it proved that its new value is
+ * finite. */
 static Err commit_apart(Replay *r, bool *finite, Fault *fault) {
   for (int i = 0; i < r->n_vars; i++)
     if (!r->fresh[i] && make_fresh(r, i, fault)) return fault->code;
@@ -174,9 +181,10 @@ static Err compute(Replay *r, const PlanArgs *args, Gauges *gauges, bool *groupe
   return cached_compute(r->graph, r->bound.cached) ? graph_ok(r->graph, fault) : ERR_OK;
 }
 
-/* Computes, checks, and commits what is finite; *finite stays false where a traced step is
- * to group the parameters anew. */
-static Err run(Replay *r, const PlanArgs *args, Gauges *gauges, bool *finite, Fault *fault) {
+/* Computes, checks, and commits what is finite; *finite stays false where a traced step
+ * is to group the parameters anew. */
+static Err run(Replay *r, const PlanArgs *args, Gauges *gauges, bool *finite,
+               Fault *fault) {
   bool grouped = false;
   must(r->n_gauges == gauges_asked(gauges) * r->numbers.n_params);
   Err err = gauges_begin(gauges, r->numbers.n_params, fault);
@@ -192,9 +200,11 @@ static Err run(Replay *r, const PlanArgs *args, Gauges *gauges, bool *finite, Fa
   return !err && *finite ? commit(r, proved, fault) : err;
 }
 
-Err replay_run(Replay *r, const PlanArgs *args, Gauges *gauges, bool *done, Fault *fault) {
+Err replay_run(Replay *r, const PlanArgs *args, Gauges *gauges, bool *done,
+               Fault *fault) {
   Graph *graph = r->graph;
-  Optimizer *optimizer = object_retain(r->optimizer);   /* also if the replay is cleared */
+  Optimizer *optimizer = object_retain(
+      r->optimizer); /* also if the replay is cleared */
   OptimMark mark = optimizer_mark(optimizer);
   int scope = graph_scope_begin(graph);
   *done = false;

@@ -2,9 +2,8 @@
  *
  *   part        holds
  *   begin       what the fit was asked to do: another one's checkpoint is not taken
- *   fit         stage, epoch, batch, rows (their weights) and running sum of the loss of the
- *               epoch
- *   metric1     what the first metric has added up in the epoch, and so on
+ *   fit         stage, epoch, batch, rows (their weights) and running sum of the loss
+ * of the epoch metric1     what the first metric has added up in the epoch, and so on
  *   net         values and settings of the net
  *   optimizer   steps, rate, settings, slots of the net's parameters and their updates
  *   history     its columns, best epoch, test measures
@@ -12,9 +11,10 @@
  *   graph       seed and position of all streams, numbers of nets and fits
  *   (own)       of the floor above
  *
- * Doubles are kept as bytes: a NaN is the same NaN afterwards. Order in the data follows from
- * the fit's stream and the epoch, so the number of batches done is all there is to keep.
- * The streams are put back last: nothing that putting back calls can shift them. */
+ * Doubles are kept as bytes: a NaN is the same NaN afterwards. Order in the data
+ * follows from the fit's stream and the epoch, so the number of batches done is all
+ * there is to keep. The streams are put back last: nothing that putting back calls can
+ * shift them. */
 #include "base/out.h"
 #include "base/record_json.h"
 #include "base/sys.h"
@@ -24,7 +24,8 @@
 #include <string.h>
 
 static const char *const stage_names[FIT_STAGES] = {
-    [FIT_NEW] = "new",     [FIT_IN_EPOCH] = "in epoch",  [FIT_BETWEEN] = "between epochs",
+    [FIT_NEW] = "new",     [FIT_IN_EPOCH] = "in epoch",
+     [FIT_BETWEEN] = "between epochs",
     [FIT_UNTESTED] = "ended", [FIT_FINISHED] = "finished"};
 
 enum { PART_NAME = 32 };
@@ -35,7 +36,7 @@ static const char *listener_part(char buffer[PART_NAME], const Listener *listene
   return buffer;
 }
 
-/* -- what the fit was asked to do ---------------------------------------------------- */
+/* -- what the fit was asked to do -------------------------------------------------- */
 
 static Json *set_json(const Dataset *set) {
   if (!set || !dataset_loaded(set)) return NULL;
@@ -63,7 +64,8 @@ static Err describe(Work *w) {
   if (err) return err;
   Json *map = json_map(), *net = json_map();
   for (int i = 0; i < layers.n; i++)
-    json_put(net, layers.v[i]->name, object_values(&layers.v[i]->object, &layer_family));
+    json_put(net, layers.v[i]->name,
+             object_values(&layers.v[i]->object, &layer_family));
   free(layers.v);
   json_put_int(map, "seed", (int64_t)w->run.graph->seed);
   json_put(map, "data", set_json(w->train));
@@ -75,7 +77,7 @@ static Err describe(Work *w) {
   return ERR_OK;
 }
 
-/* -- the history --------------------------------------------------------------------- */
+/* -- the history ------------------------------------------------------------------- */
 
 static Err save_test(const History *h, Checkpoint *c, Json *map, Fault *fault) {
   Json *test = json_list();
@@ -86,7 +88,8 @@ static Err save_test(const History *h, Checkpoint *c, Json *map, Fault *fault) {
     value[i] = h->test[i].value;
   }
   json_put(map, "test", test);
-  Err err = value ? checkpoint_add_bytes(c, "history.test", "values", value, n_bytes, fault)
+  Err err = value ? checkpoint_add_bytes(c, "history.test", "values", value, n_bytes,
+                                         fault)
                   : fault_memory(fault, n_bytes);
   free(value);
   return err;
@@ -108,7 +111,8 @@ static Err save_history(const Work *w, Checkpoint *c, Fault *fault) {
 
 static Err load_test(History *h, const Checkpoint *c, const Json *test, Fault *fault) {
   int64_t n = test && json_kind(test) == JSON_KIND_LIST ? json_count(test) : -1;
-  if (n < 0) return fault_set(fault, ERR_DATA, "the history's test measures are missing");
+  if (n < 0)
+    return fault_set(fault, ERR_DATA, "the history's test measures are missing");
   size_t n_bytes = (size_t)n * sizeof(double);
   double *value = malloc(n_bytes + 1);
   if (!value) return fault_memory(fault, n_bytes);
@@ -143,7 +147,7 @@ static Err load_history(Work *w, const Checkpoint *c) {
   return load_test(h, c, json_find(map, "test"), w->fault);
 }
 
-/* -- net and optimizer, listeners ---------------------------------------------------- */
+/* -- net and optimizer, listeners -------------------------------------------------- */
 
 static Err save_training(const Work *w, Checkpoint *c, Fault *fault) {
   Graph *graph = w->run.graph;
@@ -165,11 +169,13 @@ static Err load_training(Work *w, const Checkpoint *c) {
   StateList params = {0};
   Err err = checkpoint_get_net(c, "net", graph, w->run.net, w->fault);
   if (!err)
-    err = object_set_values(&fit->object, checkpoint_part(c, "options"), NULL, w->fault);
+    err = object_set_values(&fit->object, checkpoint_part(c, "options"), NULL,
+                            w->fault);
   if (!err) err = checkpoint_get_optimizer(c, "optimizer", fit->optimizer, w->fault);
   if (!err) err = layer_parameters(w->run.net, &params, w->fault);
   if (!err)
-    err = checkpoint_get_slots(c, "optimizer", "", graph, fit->optimizer, &params, w->fault);
+    err = checkpoint_get_slots(c, "optimizer", "", graph, fit->optimizer, &params,
+                               w->fault);
   state_deinit(&params);
   return err;
 }
@@ -196,15 +202,15 @@ static Err load_listeners(Work *w, const Checkpoint *c) {
   return err;
 }
 
-/* -- metrics in the middle of an epoch --------------------------------------------------- */
+/* -- metrics in the middle of an epoch --------------------------------------------- */
 
 static const char *metric_part(char buffer[PART_NAME], int i) {
   snprintf(buffer, PART_NAME, "metric%d", i + 1);
   return buffer;
 }
 
-static Err save_kept(const KeptRows *kept, Checkpoint *c, const char *part, const char *name,
-                     Json *map, Fault *fault) {
+static Err save_kept(const KeptRows *kept, Checkpoint *c, const char *part,
+                     const char *name, Json *map, Fault *fault) {
   Json *row = json_map(), *shape = json_list();
   for (int i = 0; kept->n_bytes && i < kept->shape.rank; i++)
     json_push_int(shape, kept->shape.dim[i]);
@@ -215,12 +221,13 @@ static Err save_kept(const KeptRows *kept, Checkpoint *c, const char *part, cons
   return checkpoint_add_bytes(c, part, name, kept->bytes, kept->n_bytes, fault);
 }
 
-static Err load_kept(KeptRows *kept, const Checkpoint *c, const char *part, const char *name,
-                     const Json *map, Fault *fault) {
+static Err load_kept(KeptRows *kept, const Checkpoint *c, const char *part,
+                     const char *name, const Json *map, Fault *fault) {
   const Json *row = json_find(map, name), *list = row ? json_find(row, "shape") : NULL;
   const char *type = "";
   Shape shape = {0};
-  bool fits = list && json_kind(list) == JSON_KIND_LIST && json_count(list) <= MAX_RANK &&
+  bool fits = list && json_kind(list) == JSON_KIND_LIST &&
+              json_count(list) <= MAX_RANK &&
               json_get_text(json_find(row, "dtype"), &type);
   for (; fits && shape.rank < json_count(list); shape.rank++)
     fits = json_get_int(json_item(list, shape.rank), &shape.dim[shape.rank]) &&
@@ -237,8 +244,8 @@ static Err load_kept(KeptRows *kept, const Checkpoint *c, const char *part, cons
   return checkpoint_get_bytes(c, part, name, bytes, n_bytes, fault);
 }
 
-static Err save_measure(const Work *w, const Measure *m, Checkpoint *c, const char *part,
-                        Fault *fault) {
+static Err save_measure(const Work *w, const Measure *m, Checkpoint *c,
+                        const char *part, Fault *fault) {
   const FitCheckpointer *cp = w->run.checkpointer;
   char state[PART_NAME + 8];
   Json *map = json_map();
@@ -246,10 +253,12 @@ static Err save_measure(const Work *w, const Measure *m, Checkpoint *c, const ch
   json_put_bool(map, "state", m->state != NULL);
   Err err = save_kept(&m->output, c, part, "outputs", map, fault);
   if (!err) err = save_kept(&m->target, c, part, "targets", map, fault);
-  if (!err && m->weight.n_bytes) err = save_kept(&m->weight, c, part, "weights", map, fault);
+  if (!err && m->weight.n_bytes)
+    err = save_kept(&m->weight, c, part, "weights", map, fault);
   json_put(c->state, part, map);
   if (!err && m->n)
-    err = checkpoint_add_bytes(c, part, "numbers", m->v, (size_t)m->n * sizeof *m->v, fault);
+    err = checkpoint_add_bytes(c, part, "numbers", m->v, (size_t)m->n * sizeof *m->v,
+                               fault);
   snprintf(state, sizeof state, "%s.state", part);
   if (err || !m->state || !cp->add_held) return err;
   return cp->add_held(cp->ctx, m->state, c, state, fault);
@@ -267,7 +276,8 @@ static Err load_measure(Work *w, Measure *m, const Checkpoint *c, const char *pa
   Err err = measure_begin(m, w->fault);
   if (!err && n) err = measure_room(m, n, w->fault);
   if (!err && n)
-    err = checkpoint_get_bytes(c, part, "numbers", m->v, (size_t)n * sizeof *m->v, w->fault);
+    err = checkpoint_get_bytes(c, part, "numbers", m->v, (size_t)n * sizeof *m->v,
+                               w->fault);
   if (!err) err = load_kept(&m->output, c, part, "outputs", map, w->fault);
   if (!err) err = load_kept(&m->target, c, part, "targets", map, w->fault);
   if (!err && json_find(map, "weights"))
@@ -293,7 +303,7 @@ static Err load_measures(Work *w, const Checkpoint *c) {
   return err;
 }
 
-/* -- the place in the fit ------------------------------------------------------------ */
+/* -- the place in the fit ---------------------------------------------------------- */
 
 static Err save_place(const Work *w, Checkpoint *c, Fault *fault) {
   Json *map = json_map();
@@ -322,14 +332,15 @@ static Err load_place(Work *w, const Checkpoint *c) {
     return fault_set(w->fault, ERR_DATA, "the place in the data is missing");
   Err err = checkpoint_get_bytes(c, "fit", "sums", &w->sum, sizeof w->sum, w->fault);
   if (!err)
-    err = checkpoint_get_bytes(c, "fit", "elapsed_s", &elapsed, sizeof elapsed, w->fault);
+    err = checkpoint_get_bytes(c, "fit", "elapsed_s", &elapsed, sizeof elapsed,
+                               w->fault);
   if (err) return err;
   w->run.epoch_start_s = clock_s() - elapsed;
   if (w->total > 0) w->run.loss = w->sum / w->total;
   return ERR_OK;
 }
 
-/* -- finding and putting back -------------------------------------------------------- */
+/* -- finding and putting back ------------------------------------------------------ */
 
 static FitStage stage_of(const Checkpoint *c) {
   const char *name = "";
@@ -349,7 +360,8 @@ Err fit_find_checkpoint(Work *w) {
   Text why = {0};
   w->stage = stage_of(&w->saved);
   if (json_difference(checkpoint_part(&w->saved, "begin"), w->begin, &why)) {
-    err_print("train.fit: the checkpoint of fit %lld is another fit's (%s); it starts over\n",
+    err_print("train.fit: the checkpoint of fit %lld is another fit's (%s); it starts "
+              "over\n",
               (long long)w->run.number, why.data ? why.data : "?");
     w->stage = FIT_NEW;
   }
@@ -370,7 +382,8 @@ Err fit_restore(Work *w) {
   if (!err && cp->get_own) err = cp->get_own(cp->ctx, c, w->fault);
   if (!err) err = checkpoint_get_streams(c, w->run.graph, w->fault);
   if (err) {
-    fault_prefix(w->fault, "train.fit: checkpoint of fit %lld", (long long)w->run.number);
+    fault_prefix(w->fault, "train.fit: checkpoint of fit %lld",
+                 (long long)w->run.number);
     return err;
   }
   checkpoint_deinit(&w->saved);
@@ -378,7 +391,7 @@ Err fit_restore(Work *w) {
   return fit_tell(w, FIT_RESTORED);
 }
 
-/* -- keeping ------------------------------------------------------------------------- */
+/* -- keeping ----------------------------------------------------------------------- */
 
 static Err fill(const Work *w, Checkpoint *c, Fault *fault) {
   const FitCheckpointer *cp = w->run.checkpointer;
@@ -405,8 +418,8 @@ static Err keep(Work *w, Fault *fault) {
 }
 
 static void warn(const Work *w, const Fault *fault) {
-  err_print("train.fit: no checkpoint of fit %lld was kept: %s\n", (long long)w->run.number,
-            fault->text);
+  err_print("train.fit: no checkpoint of fit %lld was kept: %s\n",
+            (long long)w->run.number, fault->text);
 }
 
 /* Training is worth more than its checkpoint: it goes on without. */

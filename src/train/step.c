@@ -1,17 +1,18 @@
 /* step.c: one training step: compute, check, commit.
  *
- *   begin ─► forward (the caller's function) ─► structure known? ─ no ─► gradients, updates,
- *         │                                          │                   plan, into the cache
- *         │                                          ▼
- *         └─► bind ─► compute ─► finite? interrupted? ─► commit, else roll back
+ *   begin ─► forward (the caller's function) ─► structure known? ─ no ─► gradients,
+ *                                                   │     updates, plan, into the cache
+ *                                                   ▼
+ *            bind ─► compute ─► finite? interrupted? ─► commit, else roll back
  *
- * The forward graph is built by each step; what follows from it is looked up. Parameters and
- * slots are updated in place where nobody else holds their values, else in new memory, so
- * snapshots and pending expressions keep what they saw.
+ * The forward graph is built by each step; what follows from it is looked up.
+ * Parameters and slots are updated in place where nobody else holds their values, else
+ * in new memory, so snapshots and pending expressions keep what they saw.
  *
  * Everything that a step commits is finite: the loss and what the function assigned are
- * looked at; of parameters and slots it is proved before they are written (plan_proof.c),
- * and where it cannot be, they are written to new memory and looked at there. */
+ * looked at; of parameters and slots it is proved before they are written
+ * (plan_proof.c), and where it cannot be, they are written to new memory and looked at
+ * there. */
 #include "train/train.h"
 #include "base/out.h"
 #include "base/sys.h"
@@ -22,25 +23,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One step in progress. Roots: results of the function, variables that it assigned, what is
- * asked of the gradients (gauge.h), then the updated variables (parameters, slots). */
+/* One step in progress. Roots: results of the function, variables that it assigned,
+ * what is asked of the gradients (gauge.h), then the updated variables (parameters,
+ * slots). */
 typedef struct Step {
   Graph *graph;
   const StepTarget *target;
-  const StepCapture *capture;  /* NULL: none */
+  const StepCapture *capture; /* NULL: none */
   Optimizer *optimizer;
   Fault *fault;
   uint64_t first_serial;
-  bool built;                  /* before the step: else its plan draws initial values too */
-  Variable **vars;             /* parameters, each once, then slots; borrowed */
-  bool *own;                   /* of vars: nobody else holds the value */
+  bool built;      /* before the step: else its plan draws initial values too */
+  Variable **vars; /* parameters, each once, then slots; borrowed */
+  bool *own;       /* of vars: nobody else holds the value */
   int n_params, n_vars, var_room;
-  Variable **assigned;         /* by the function; borrowed */
+  Variable **assigned; /* by the function; borrowed */
   Node **root;
-  Node **grads;                /* of the parameters; NULL: a known plan has them */
-  Tensor **made;               /* memory of the roots; NULL: the variable's own */
+  Node **grads;  /* of the parameters; NULL: a known plan has them */
+  Tensor **made; /* memory of the roots; NULL: the variable's own */
   int n_out, n_assigned, n_gauges, n_roots;
-  Trace trace;                 /* of the forward graph */
+  Trace trace; /* of the forward graph */
   OptimNumbers numbers;
 } Step;
 
@@ -49,7 +51,7 @@ static int first_update(const Step *step) { return first_gauge(step) + step->n_g
 
 static Err graph_fault(Step *step) { return graph_ok(step->graph, step->fault); }
 
-/* -- what is trained ----------------------------------------------------------------- */
+/* -- what is trained --------------------------------------------------------------- */
 
 static Err vars_room(Step *step, int n) {
   if (step->n_vars + n <= step->var_room) return ERR_OK;
@@ -102,8 +104,9 @@ static bool all_built(const StepTarget *target) {
   return true;
 }
 
-/* Initial values that nobody has looked at are computed now: those of parameters that the
- * function does not read would be in no trace. What it assigned is computed by the plan. */
+/* Initial values that nobody has looked at are computed now: those of parameters that
+ * the function does not read would be in no trace. What it assigned is computed by the
+ * plan. */
 static Err settle_vars(Step *step) {
   Graph *graph = step->graph;
   for (int i = 0; i < step->n_vars; i++) {
@@ -127,16 +130,18 @@ static Err list_slots(Step *step) {
 
 /* Before the function runs: what it reads of a value is its own affair. */
 static void note_owned(Step *step, int first) {
-  for (int i = first; i < step->n_vars; i++) step->own[i] = variable_owned(step->vars[i]);
+  for (int i = first; i < step->n_vars; i++)
+    step->own[i] = variable_owned(step->vars[i]);
 }
 
-/* -- forward ------------------------------------------------------------------------- */
+/* -- forward ----------------------------------------------------------------------- */
 
 static Err check_loss(const Node *loss, Fault *fault) {
   if (loss && shape_count(&loss->shape) == 1 && loss->dtype == DT_REAL) return ERR_OK;
   char got[SHAPE_TEXT];
   return fault_set(fault, ERR_SHAPE,
-                   "step: the function must return a loss with one element first, got %s",
+                   "step: the function must return a loss with one element first, got "
+                   "%s",
                    loss ? shape_text(got, &loss->shape) : "nothing");
 }
 
@@ -168,7 +173,8 @@ static Err forward(Step *step, StepFunction function, void *ctx, StepOutputs *ou
   return err ? err : check_loss(out->n ? out->v[0] : NULL, step->fault);
 }
 
-/* Variables that the function assigned, each once, without those that are updated anyway. */
+/* Variables that the function assigned, each once, without those that are updated
+ * anyway. */
 static Err list_assigned(Step *step, int n_before_slots) {
   step->assigned = calloc((size_t)n_before_slots + 1, sizeof *step->assigned);
   if (!step->assigned) return fault_memory(step->fault, 0);
@@ -196,18 +202,19 @@ static Err list_roots(Step *step, Node *const *out) {
   return ERR_OK;
 }
 
-/* -- structure ----------------------------------------------------------------------- */
+/* -- structure --------------------------------------------------------------------- */
 
-/* A gradient that is a parameter itself would change while updates read it: it gets memory
- * of its own. */
+/* A gradient that is a parameter itself would change while updates read it: it gets
+ * memory of its own. */
 static Node *apart_from_variables(Graph *graph, Node *gradient) {
   const Node *base = gradient;
-  while (base->in && (base->op->view || base->op == &op_record_pick)) base = base->in[0];
+  while (base->in && (base->op->view || base->op == &op_record_pick))
+    base = base->in[0];
   return base->var ? op_scale(graph, gradient, 1) : gradient;
 }
 
-/* Those of the last parameters first, as their gradients are computed: each is looked at while
- * it is in a near cache. */
+/* Those of the last parameters first, as their gradients are computed: each is looked
+ * at while it is in a near cache. */
 static void emit_gauges(const Step *step, Node *const *grads) {
   const Gauges *gauges = step->target->gauges;
   Node **root = step->root + first_gauge(step);
@@ -244,7 +251,8 @@ static Err emit_updates(Step *step, Node *const *number) {
   return graph->fault.code;
 }
 
-/* As nodes, in a list that the caller frees; NULL and a fault of the graph: no memory. */
+/* As nodes, in a list that the caller frees; NULL and a fault of the graph: no
+ * memory. */
 static Node **emit_numbers(Step *step) {
   Graph *graph = step->graph;
   const OptimNumbers *numbers = &step->numbers;
@@ -263,8 +271,8 @@ static Err emit_all(Step *step) {
   return step->graph->fault.code;
 }
 
-/* Parameters that the function assigned: what their updates begin with. Added to the roots;
- * returns how many. */
+/* Parameters that the function assigned: what their updates begin with. Added to the
+ * roots; returns how many. */
 static int add_assigned_params(Step *step, Node **root) {
   int n = 0;
   for (int i = 0; i < step->n_params; i++) {
@@ -287,7 +295,8 @@ static Err take_trace(Step *step, Trace *trace) {
   n = optimizer_words(step->optimizer, &step->numbers, words);
   words[n++] = (uint64_t)step->n_params;
   words[n++] = (uint64_t)step->n_out;
-  for (int k = 0; k < gauges_asked(gauges); k++) words[n++] = (uint64_t)(uintptr_t)gauges->ask[k];
+  for (int k = 0; k < gauges_asked(gauges); k++)
+    words[n++] = (uint64_t)(uintptr_t)gauges->ask[k];
   Err err = trace_list(trace, step->graph, step->root, n_roots, step->first_serial);
   if (!err)
     err = trace_key(trace, step->graph, step->root, n_roots,
@@ -302,7 +311,8 @@ static void capture(const Step *step, CachedPlan *cached, const Trace *trace) {
                                .optimizer = step->optimizer, .vars = step->vars,
                                .assigned = step->assigned, .root = step->root,
                                .n_params = step->n_params, .n_vars = step->n_vars,
-                               .n_assigned = step->n_assigned, .n_gauges = step->n_gauges,
+                               .n_assigned = step->n_assigned,
+                               .n_gauges = step->n_gauges,
                                .n_out = step->n_out, .args = step->capture->args,
                                .signature = step->capture->signature});
 }
@@ -315,9 +325,9 @@ static void count_miss(const Step *step) {
   if (!watch || ++watch->n_misses != MANY) return;
   Text what = {0};
   bool known = trace_difference(&step->trace, step->graph, watch->plan, &what);
-  err_print("train.step: the graph was another one in each of the last %d calls of this step, "
-            "so each was planned anew%s%s\n", MANY, known ? "; the last difference: " : "",
-            known ? what.data : "");
+  err_print("train.step: the graph was another one in each of the last %d calls of "
+            "this step, so each was planned anew%s%s\n",
+            MANY, known ? "; the last difference: " : "", known ? what.data : "");
   text_deinit(&what);
 }
 
@@ -346,20 +356,23 @@ static CachedPlan *make_plan(Step *step) {
   CachedPlan *cached = NULL;
   Node **number = emit_numbers(step);
   if (number && !emit_updates(step, number))
-    cached = cache_add(step->graph, PLANS_OF_STEPS, &step->trace, step->root, step->n_roots,
-                       (VariableList){step->vars, step->n_vars}, number, step->numbers.n);
+    cached = cache_add(step->graph, PLANS_OF_STEPS, &step->trace, step->root,
+                       step->n_roots, (VariableList){step->vars, step->n_vars}, number,
+                       step->numbers.n);
   free(number);
   return cached && dump(step, cached) ? NULL : cached;
 }
 
-/* The plan of this step's structure, from the cache or made now; bound to its values. One whose
- * stages are asked for is made, also where the step that built the net has made its like. */
+/* The plan of this step's structure, from the cache or made now; bound to its values.
+ * One whose stages are asked for is made, also where the step that built the net has
+ * made its like. */
 static CachedPlan *find_plan(Step *step) {
   Graph *graph = step->graph;
   VariableList variables = {step->vars, step->n_vars};
   Trace *trace = &step->trace;
   if (take_trace(step, trace)) return NULL;
-  CachedPlan *cached = is_dumped(step) ? NULL : cache_find(graph, PLANS_OF_STEPS, trace);
+  CachedPlan *cached = is_dumped(step) ? NULL
+                                       : cache_find(graph, PLANS_OF_STEPS, trace);
   StepWatch *watch = step->target->watch;
   if (!cached) count_miss(step);
   else if (watch) watch->n_misses = 0;
@@ -375,12 +388,13 @@ static CachedPlan *find_plan(Step *step) {
   return cached;
 }
 
-/* -- memory of the roots ------------------------------------------------------------- */
+/* -- memory of the roots ----------------------------------------------------------- */
 
 /* NULL: the root is no variable's. */
 static Variable *root_variable(const Step *step, int r) {
   if (r >= first_update(step)) return step->vars[r - first_update(step)];
-  return r >= step->n_out && r < first_gauge(step) ? step->assigned[r - step->n_out] : NULL;
+  return r >= step->n_out && r < first_gauge(step) ? step->assigned[r - step->n_out]
+                                                   : NULL;
 }
 
 static bool is_assigned(const Step *step, int r) {
@@ -397,8 +411,9 @@ static Tensor *new_like(Step *step, const Node *like) {
   return tensor_new(&graph->memory, like->dtype, &like->shape, &graph->fault);
 }
 
-/* Updated variables that nobody else looks at are written where they are; what the function
- * assigned is computed into memory that the plan keeps, and copied at the end. */
+/* Updated variables that nobody else looks at are written where they are; what the
+ * function assigned is computed into memory that the plan keeps, and copied at the
+ * end. */
 static Err make_roots(Step *step, CachedPlan *cached) {
   int first = first_update(step);
   for (int r = 0; r < step->n_roots; r++) {
@@ -451,7 +466,7 @@ static Err hand_over(Step *step, Tensor **spare, Node **out) {
   return ERR_OK;
 }
 
-/* -- compute and check --------------------------------------------------------------- */
+/* -- compute and check ------------------------------------------------------------- */
 
 static Err check_interrupt(Step *step) {
   if (!interrupt_pending()) return ERR_OK;
@@ -469,9 +484,12 @@ static Err refuse(Step *step) {
   bool all = step->grads || !emit_all(step);
   fault_clear(&graph->fault);
   Err err = nonfinite_fault(
-      &(NonfiniteStep){.graph = graph, .number = step->optimizer->t, .loss = step->root[0],
-                       .assigned = step->assigned, .assigned_to = step->root + step->n_out,
-                       .n_assigned = step->n_assigned, .vars = step->vars, .update = update,
+      &(NonfiniteStep){.graph = graph, .number = step->optimizer->t,
+                       .loss = step->root[0],
+                       .assigned = step->assigned,
+                       .assigned_to = step->root + step->n_out,
+                       .n_assigned = step->n_assigned, .vars = step->vars,
+                       .update = update,
                        .n_vars = all ? step->n_vars : 0, .gradient = step->grads,
                        .n_params = all ? step->n_params : 0},
       step->fault);
@@ -482,11 +500,13 @@ static Err refuse(Step *step) {
 
 /* Memory of root r after the run. */
 static Array root_array(const Step *step, const CachedPlan *cached, int r) {
-  const Node *like = root_variable(step, r) ? root_variable(step, r)->current : step->root[r];
+  const Node *like = root_variable(step, r) ? root_variable(step, r)->current
+                                            : step->root[r];
   return (Array){like->shape, like->dtype, cached->root_data[r]};
 }
 
-static bool roots_finite(const Step *step, const CachedPlan *cached, int first, int end) {
+static bool roots_finite(const Step *step, const CachedPlan *cached, int first,
+                         int end) {
   for (int r = first; r < end; r++) {
     Array a = root_array(step, cached, r);
     if (!array_is_finite(step->graph, &a)) return false;
@@ -548,10 +568,11 @@ static Err run_naive(Step *step, Node **out) {
 /* The slots are there. */
 static Err begin_numbers(Step *step) {
   bool grouped = true;
-  Err err = optim_numbers_init(&step->numbers, step->optimizer, step->vars, step->n_params,
-                               step->fault);
+  Err err = optim_numbers_init(&step->numbers, step->optimizer, step->vars,
+                               step->n_params, step->fault);
   if (!err)
-    err = optimizer_begin(step->optimizer, step->vars, &step->numbers, &grouped, step->fault);
+    err = optimizer_begin(step->optimizer, step->vars, &step->numbers, &grouped,
+                          step->fault);
   must(grouped);
   return err;
 }
@@ -568,21 +589,25 @@ static Err run(Step *step, StepFunction function, void *ctx, StepOutputs *out) {
   if (!step->built && (err = list_params(step))) return err;
   if (step->n_params == 0)
     return fault_set(step->fault, ERR_VALUE,
-                     "step: nothing to train: no variable that is built and not frozen");
+                     "step: nothing to train: no variable that is built and not "
+                     "frozen");
   if ((err = list_slots(step)) || (err = settle_vars(step))) return err;
   note_owned(step, step->built ? step->n_params : 0);
-  if ((err = list_assigned(step, n_assignments)) || (err = list_roots(step, out->v))) return err;
+  if ((err = list_assigned(step, n_assignments)) || (err = list_roots(step, out->v)))
+    return err;
   if (!step->built) memset(step->own, 0, (size_t)step->n_vars * sizeof *step->own);
   for (int i = 0; i < step->n_params; i++)
-    if (variable_at_begin(graph, step->vars[i]) != step->vars[i]->current) step->own[i] = false;
-  if ((err = gauges_begin(step->target->gauges, step->n_params, step->fault))) return err;
+    if (variable_at_begin(graph, step->vars[i]) != step->vars[i]->current)
+      step->own[i] = false;
+  if ((err = gauges_begin(step->target->gauges, step->n_params, step->fault)))
+    return err;
   if ((err = begin_numbers(step))) return err;
   return graph->naive ? run_naive(step, out->v) : run_planned(step, out->v);
 }
 
 Err train_step(Graph *graph, const StepTarget *target, Optimizer *optimizer,
-               StepFunction function, void *ctx, const StepCapture *capture, StepOutputs *out,
-               Fault *fault) {
+               StepFunction function, void *ctx, const StepCapture *capture,
+               StepOutputs *out, Fault *fault) {
   if (graph->in_transaction)
     return fault_set(fault, ERR_VALUE, "step: a step was called inside a step");
   Step step = {.graph = graph, .target = target, .capture = capture,

@@ -10,15 +10,18 @@ double weight_total(const Tensor *weight, int64_t n_rows) {
 
 static Err refuse_shapes(const Tensor *weight, const Tensor *labels, Fault *fault) {
   char w[SHAPE_TEXT], y[SHAPE_TEXT];
-  return fault_set(fault, ERR_SHAPE, "train.fit: option \"class_weight\": weights %s of the set "
-                   "do not fit its labels %s", shape_text(w, &weight->a.shape),
-                   shape_text(y, &labels->a.shape));
+  return fault_set(fault, ERR_SHAPE,
+                   "train.fit: option \"class_weight\": weights %s of the set do not "
+                   "fit its labels %s",
+                   shape_text(w, &weight->a.shape), shape_text(y, &labels->a.shape));
 }
 
 /* `*out` is made a tensor of that shape which nobody else sees. */
-static Err own_like(Tensor **out, const Shape *shape, MemoryCount *memory, Fault *fault) {
+static Err own_like(Tensor **out, const Shape *shape, MemoryCount *memory,
+                    Fault *fault) {
   Tensor *t = *out;
-  if (t && t->refs == 1 && t->storage->refs == 1 && shape_equal(&t->a.shape, shape)) return ERR_OK;
+  if (t && t->refs == 1 && t->storage->refs == 1 && shape_equal(&t->a.shape, shape))
+    return ERR_OK;
   tensor_release(t);
   *out = tensor_new(memory, DT_REAL, shape, fault);
   return *out ? ERR_OK : fault->code;
@@ -31,7 +34,8 @@ Err weight_by_class(Tensor **out, const Batch *batch, const Tensor *by_class,
   if (w && !(finer ? shape_begins(&w->a.shape, &y->a.shape)
                    : shape_begins(&y->a.shape, &w->a.shape)))
     return refuse_shapes(w, y, fault);
-  if (own_like(out, finer ? &w->a.shape : &y->a.shape, memory, fault)) return fault->code;
+  if (own_like(out, finer ? &w->a.shape : &y->a.shape, memory, fault))
+    return fault->code;
   int64_t n = tensor_count(*out), per_label = n / tensor_count(y);
   int64_t per_weight = w ? n / tensor_count(w) : 1;
   for (int64_t i = 0; i < n; i++) {
@@ -45,12 +49,15 @@ Err weight_by_class(Tensor **out, const Batch *batch, const Tensor *by_class,
 
 Err weight_check_classes(const Tensor *by_class, const Dataset *set, Fault *fault) {
   if (!dataset_has_labels(set))
-    return fault_set(fault, ERR_DATA, "train.fit: option \"class_weight\": the targets of %s are "
-                     "no labels; allowed: a data set with classes, or a weight for each row, as "
-                     "in data.set(x, y, { weight = w })", dataset_name(set));
+    return fault_set(fault, ERR_DATA,
+                     "train.fit: option \"class_weight\": the targets of %s are no "
+                     "labels; allowed: a data set with classes, or a weight for each "
+                     "row, as in data.set(x, y, { weight = w })",
+                     dataset_name(set));
   int64_t n = dataset_classes(set);
   if (tensor_count(by_class) == n) return ERR_OK;
-  return fault_set(fault, ERR_VALUE, "train.fit: option \"class_weight\": got %lld weights, "
-                   "allowed: one for each of the %lld classes of %s, in their order",
+  return fault_set(fault, ERR_VALUE,
+                   "train.fit: option \"class_weight\": got %lld weights, allowed: one "
+                   "for each of the %lld classes of %s, in their order",
                    (long long)tensor_count(by_class), (long long)n, dataset_name(set));
 }

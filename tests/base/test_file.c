@@ -1,5 +1,5 @@
-/* Files: what is no file is not opened nor waited for, and what is removed lies behind no
- * link. */
+/* Files: what is no file is not opened nor waited for, and what is removed lies behind
+ * no link. */
 #include "base/file.h"
 #include "base/input.h"
 #include "base/out.h"
@@ -88,7 +88,7 @@ TEST(what_is_removed_lies_behind_no_link) {
   assert_false(file_exists(tree));
   snprintf(path, sizeof path, "%s/kept", far);
   assert_true(file_exists(path));
-  assert_int_equal(symlink(far, tree), 0);     /* the path itself */
+  assert_int_equal(symlink(far, tree), 0); /* the path itself */
   assert_int_equal(file_remove(tree, &fault), ERR_OK);
   assert_int_not_equal(access(tree, F_OK), 0);
   assert_true(file_exists(path));

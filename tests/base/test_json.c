@@ -23,9 +23,10 @@ TEST(json_keeps_order_and_writes_shortest_numbers) {
   json_push_text(list, NULL);
   json_put(map, "list", list);
   json_put_number(map, "lr", 1e-7);
-  check_text(map, 0, "{\"lr\":1e-07,\"epochs\":5,\"bias\":true,"
-                     "\"a\\\"b\":\"x\\n\\u0009\\\\\\u0001\",\"whole\":3.0,"
-                     "\"bad\":\"nan\",\"list\":[-1,\"-inf\",null]}");
+  check_text(map, 0,
+             "{\"lr\":1e-07,\"epochs\":5,\"bias\":true,"
+             "\"a\\\"b\":\"x\\n\\u0009\\\\\\u0001\",\"whole\":3.0,"
+             "\"bad\":\"nan\",\"list\":[-1,\"-inf\",null]}");
   json_free(map);
 }
 

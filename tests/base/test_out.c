@@ -100,7 +100,8 @@ TEST(two_logs_may_be_open) {
   restore(old);
   assert_int_equal(err, ERR_OK);
   size_t n;
-  char *ab = temp_read(temp_path("first"), &n), *bc = temp_read(temp_path("second"), &n);
+  char *ab = temp_read(temp_path("first"), &n),
+       *bc = temp_read(temp_path("second"), &n);
   assert_memory_equal(ab, "ab", 2);
   assert_memory_equal(bc, "bc", 2);
   free(ab);
@@ -158,7 +159,8 @@ TEST(closed_descriptors_are_closed_again) {
   assert_true(whole);
   assert_false(open_after);
   size_t n;
-  char *some = temp_read(temp_path("some"), &n), *other = temp_read(temp_path("other"), &n);
+  char *some = temp_read(temp_path("some"), &n),
+       *other = temp_read(temp_path("other"), &n);
   assert_memory_equal(some, "out", 3);
   assert_memory_equal(other, "err", 3);
   free(some);
@@ -167,7 +169,8 @@ TEST(closed_descriptors_are_closed_again) {
 
 TEST(files_that_cannot_be_divert_nothing) {
   Fault fault = {0};
-  assert_int_equal(out_divert(temp_path("here"), temp_path("no/where"), &fault), ERR_STORAGE);
+  assert_int_equal(out_divert(temp_path("here"), temp_path("no/where"), &fault),
+                   ERR_STORAGE);
   assert_non_null(strstr(fault.text, "no/where"));
   fault_clear(&fault);
   assert_int_equal(out_divert_end(&fault), ERR_OK);

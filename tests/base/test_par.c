@@ -31,8 +31,8 @@ static Seen run(Par *par, int64_t n_blocks, int64_t work) {
   return seen;
 }
 
-/* Interrupts come first, before there are threads: under the thread sanitizer a child of a
- * process with threads gets its signals late. */
+/* Interrupts come first, before there are threads: under the thread sanitizer a child
+ * of a process with threads gets its signals late. */
 
 TEST(interrupt_is_pending_until_cleared) {
   interrupt_install();

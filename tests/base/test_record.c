@@ -2,7 +2,7 @@
 #include "test.h"
 #include "base/record_json.h"
 
-/* -- a family of our own --------------------------------------------------------------- */
+/* -- a family of our own ----------------------------------------------------------- */
 
 static const Family inner_family, outer_family;
 
@@ -15,7 +15,8 @@ static const Option inner_options[] = {
     {.name = "x", .kind = OPT_REAL, .offset = offsetof(Inner, x), .value = "0.5",
      .position = 1, .lo = 0, .hi = 1},
     {0}};
-static const Kind small = {.name = "small", .family = &inner_family, .size = sizeof(Inner),
+static const Kind small = {.name = "small", .family = &inner_family,
+                           .size = sizeof(Inner),
                            .options = inner_options};
 static const Kind plain = {.name = "plain", .family = &inner_family};
 static const Kind *const inner_kinds[] = {&small, &plain, NULL};
@@ -23,8 +24,14 @@ static const Family inner_family = {"thing", "inner", inner_kinds, NULL};
 
 /* A thing of an upper floor that counts its references. */
 static int references;
-static void *retain(void *thing) { references++; return thing; }
-static void release(void *thing) { (void)thing; references--; }
+static void *retain(void *thing) {
+  references++;
+  return thing;
+}
+static void release(void *thing) {
+  (void)thing;
+  references--;
+}
 static const RefType counter = {"counter", retain, release};
 
 typedef struct Outer {
@@ -56,13 +63,16 @@ static const Option outer_options[] = {
     {.name = "rate", .kind = OPT_REAL, AT(rate), .value = "0.25", .lo = 0, .hi = 1},
     {.name = "maybe", .kind = OPT_REAL, AT(maybe), .value = "none"},
     {.name = "text", .kind = OPT_TEXT, AT(text), .value = "none"},
-    {.name = "choice", .kind = OPT_CHOICE, AT(choice), .value = "green", .choices = colours},
+    {.name = "choice", .kind = OPT_CHOICE, AT(choice), .value = "green",
+     .choices = colours},
     {.name = "ints", .kind = OPT_INTS, AT(ints), .lo = 1, .hi = 99},
     {.name = "reals", .kind = OPT_REALS, AT(reals), .lo = 0, .hi = 1},
     {.name = "kernel", .kind = OPT_PAIR, AT(kernel), .value = "1", .lo = 1, .hi = 99},
-    {.name = "padding", .kind = OPT_PAIR, AT(padding), .value = "valid", .lo = 0, .hi = 99,
+    {.name = "padding", .kind = OPT_PAIR, AT(padding), .value = "valid", .lo = 0,
+     .hi = 99,
      .choices = paddings},
-    {.name = "length", .kind = OPT_INT_OR_WORD, AT(length), .value = "red", .lo = 1, .hi = 99,
+    {.name = "length", .kind = OPT_INT_OR_WORD, AT(length), .value = "red", .lo = 1,
+     .hi = 99,
      .choices = colours},
     {.name = "texts", .kind = OPT_TEXTS, AT(texts)},
     {.name = "thing", .kind = OPT_OBJECT, AT(thing), .family = &inner_family,
@@ -73,7 +83,8 @@ static const Option outer_options[] = {
     {.name = "call", .kind = OPT_CALL, AT(call)},
     {.name = "ref", .kind = OPT_REF, AT(ref), .ref_type = &counter},
     {0}};
-static const Kind outer = {.name = "outer", .family = &outer_family, .size = sizeof(Outer),
+static const Kind outer = {.name = "outer", .family = &outer_family,
+                           .size = sizeof(Outer),
                            .options = outer_options};
 static const Kind *const outer_kinds[] = {&outer, NULL};
 static const Family outer_family = {"outer", "outer", outer_kinds, NULL};
@@ -119,13 +130,15 @@ static void says(const char *part) {
   if (!strstr(fault.text, part)) fail_msg("\"%s\" is not in \"%s\"", part, fault.text);
 }
 
-/* -- what they take -------------------------------------------------------------------- */
+/* -- what they take ---------------------------------------------------------------- */
 
 TEST(defaults_are_those_of_the_record) {
   Outer *o = make();
-  assert_true(o->flag && o->units == 3 && o->rate == 0.25 && isnan(o->maybe) && !o->text);
+  assert_true(o->flag && o->units == 3 && o->rate == 0.25 && isnan(o->maybe) &&
+              !o->text);
   assert_int_equal(o->choice, 1);
-  assert_true(o->kernel.v[0] == 1 && o->kernel.v[1] == 1 && o->kernel.word == WORD_NONE);
+  assert_true(o->kernel.v[0] == 1 && o->kernel.v[1] == 1 &&
+              o->kernel.word == WORD_NONE);
   reads(o, "padding", "valid");
   reads(o, "length", "red");
   reads(o, "mode", "red");
@@ -151,7 +164,8 @@ TEST(what_is_no_pair_is_refused_and_changes_nothing) {
   Outer *o = make();
   uint64_t version = o->object.version;
   assert_int_equal(numbers(o, "kernel", 3, (double[]){1, 2, 3}), ERR_VALUE);
-  says("got a list of more than 2, allowed: an integer from 1 to 99, or two, as in { 3, 5 }");
+  says("got a list of more than 2, allowed: an integer from 1 to 99, or two, as in { "
+       "3, 5 }");
   assert_int_equal(numbers(o, "kernel", 1, (double[]){4}), ERR_VALUE);
   assert_int_equal(numbers(o, "kernel", 2, (double[]){4, 0}), ERR_VALUE);
   says("got 0");
@@ -233,7 +247,7 @@ TEST(every_type_refuses_what_it_is_not) {
   object_release(o);
 }
 
-/* -- as JSON, and back ----------------------------------------------------------------- */
+/* -- as JSON, and back ------------------------------------------------------------- */
 
 static void fill(Outer *o) {
   assert_int_equal(number(o, "units", 9), ERR_OK);
@@ -304,7 +318,8 @@ TEST(a_signature_follows_what_is_inside) {
   assert_int_equal(option_set_number(o->thing, inner_options, 0.75, &fault), ERR_OK);
   uint64_t after = object_signature(&o->object);
   assert_true(before != after);
-  assert_int_equal(option_set_number(o->mode.object, inner_options, 0.75, &fault), ERR_OK);
+  assert_int_equal(option_set_number(o->mode.object, inner_options, 0.75, &fault),
+                   ERR_OK);
   assert_true(object_signature(&o->object) != after);
   assert_false(object_has_call(&o->object));
   object_release(o);

@@ -25,13 +25,18 @@ static const Option options[] = {
     {.name = "name", .kind = OPT_TEXT, AT(name), .doc = "a name"},
     {.name = "shape", .kind = OPT_INTS, AT(shape), .doc = "a shape"},
     {.name = "tags", .kind = OPT_TEXTS, AT(tags), .doc = "tags"},
-    {.name = "inner", .kind = OPT_OBJECT, AT(inner), .family = &family, .doc = "another"},
+    {.name = "inner", .kind = OPT_OBJECT, AT(inner), .family = &family,
+     .doc = "another"},
     {0}};
-static const Kind thing_kind = {.name = "Thing", .family = &family, .size = sizeof(Thing),
+static const Kind thing_kind = {.name = "Thing", .family = &family,
+                                .size = sizeof(Thing),
                                 .options = options, .doc = "A thing."};
 
 enum { MOST = 64 };
-typedef struct Key { uint64_t word[MOST]; int n; } Key;
+typedef struct Key {
+  uint64_t word[MOST];
+  int n;
+} Key;
 
 static Fault fault;
 
@@ -65,8 +70,10 @@ static Err change(Object *o, const Option *opt, Object *inner) {
                          {.value = {.kind = VALUE_INT, .as.integer = 7}},
                          {.value = {.kind = VALUE_REAL, .as.real = 7}},
                          {.value = {.kind = VALUE_TEXT, .as.text = "12345678"}},
-                         {.value = {.kind = VALUE_LIST, .as.n_items = 2}, .items = shape},
-                         {.value = {.kind = VALUE_LIST, .as.n_items = 2}, .items = tags},
+                         {.value = {.kind = VALUE_LIST, .as.n_items = 2},
+                          .items = shape},
+                         {.value = {.kind = VALUE_LIST, .as.n_items = 2},
+                          .items = tags},
                          {.value = {.kind = VALUE_OBJECT, .as.ref = inner}}};
   return option_set(o, opt, &given[opt - options], &fault);
 }
@@ -74,7 +81,8 @@ static Err change(Object *o, const Option *opt, Object *inner) {
 /* The tags become a list of these. */
 static void tag(Object *o, int n, const Value *tags) {
   Given given = {.value = {.kind = VALUE_LIST, .as.n_items = n}, .items = tags};
-  assert_int_equal(option_set(o, option_named(&thing_kind, "tags"), &given, &fault), ERR_OK);
+  assert_int_equal(option_set(o, option_named(&thing_kind, "tags"), &given, &fault),
+                   ERR_OK);
 }
 
 TEST(each_option_that_differs_gives_other_words) {
@@ -92,7 +100,8 @@ TEST(each_option_that_differs_gives_other_words) {
   object_release(like);
 }
 
-/* { "ab" } is not { "a", "b" }, a number in a list not its text, an inner option counts. */
+/* { "ab" } is not { "a", "b" }, a number in a list not its text, an inner option
+ * counts. */
 TEST(lists_and_inner_objects_tell_their_parts) {
   Object *a = thing(), *b = thing(), *inner = thing();
   const Option *own = option_named(&thing_kind, "inner"),

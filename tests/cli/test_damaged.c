@@ -1,8 +1,8 @@
-/* Records that are damaged in every way: each command that reads them ends with a status, none
- * with a crash, and none waits.
+/* Records that are damaged in every way: each command that reads them ends with a
+ * status, none with a crash, and none waits.
  *
- * A small study is made by hand. Then each record, and each value in it, is replaced by each of
- * a list of others, and all commands that read are run, in this process. */
+ * A small study is made by hand. Then each record, and each value in it, is replaced by
+ * each of a list of others, and all commands that read are run, in this process. */
 #include "base/file.h"
 #include "base/json.h"
 #include "base/out.h"
@@ -21,20 +21,24 @@ static const char *const records[][2] = {
      "{\"args\": {\"lr\": 0.5}, \"factors\": {\"act\": \"relu\"}, \"seed\": 1}"},
     {TRIAL "meta.json",
      "{\"fingerprint\": \"f00d\", \"threads\": 1, \"sources\": {\"lr\": \"script\"},"
-     " \"data\": {\"moons\": \"abc\"}, \"started\": \"2026-01-01T00:00:00Z\", \"attempts\":"
-     " [{\"attempt\": 1, \"state\": \"complete\", \"wall_s\": 2.5, \"message\": \"m\"}]}"},
+     " \"data\": {\"moons\": \"abc\"}, \"started\": \"2026-01-01T00:00:00Z\", "
+     "\"attempts\": [{\"attempt\": 1, \"state\": \"complete\", \"wall_s\": 2.5, "
+     "\"message\": \"m\"}]}"},
     {TRIAL "result.json",
-     "{\"state\": \"complete\", \"message\": \"m\", \"step\": 3, \"layer\": \"l\", \"weights\":"
-     " \"w\", \"digest\": \"d\", \"fingerprint\": \"f00d\", \"values\": {\"score\": 0.5}}"},
+     "{\"state\": \"complete\", \"message\": \"m\", \"step\": 3, \"layer\": \"l\", "
+     "\"weights\": \"w\", \"digest\": \"d\", \"fingerprint\": \"f00d\", \"values\": "
+     "{\"score\": 0.5}}"},
     {"runs/study/experiment.json",
-     "{\"name\": \"study\", \"script\": \"s.lua\", \"words\": [\"a=1\"], \"args\": {\"lr\": 0.5},"
-     " \"factors\": [{\"name\": \"act\", \"levels\": [\"relu\", \"tanh\"]}], \"baseline\":"
-     " {\"act\": \"relu\"}, \"metric\": \"score\", \"metric_goal\": \"max\", \"report\": \"score\","
-     " \"goal\": \"max\", \"range\": [0, 1], \"seeds\": [1, 2], \"rope\": 0.1, \"contrasts\":"
-     " [[{\"act\": \"tanh\"}, {\"act\": \"relu\"}]], \"cells\": [{\"act\": \"relu\"},"
-     " {\"act\": \"tanh\"}], \"fingerprints\": [\"f00d\", \"f00d\"], \"skipped\": [{\"cell\":"
-     " {\"act\": \"elu\"}, \"why\": \"w\"}], \"others\": [\"" CELL "-s1\"], \"kept_code\":"
-     " {\"f00d\": {\"beef\": \"now\"}}, \"tuned\": {\"names\": [\"lr\"], \"trials\": 3}}"},
+     "{\"name\": \"study\", \"script\": \"s.lua\", \"words\": [\"a=1\"], \"args\": "
+     "{\"lr\": 0.5}, \"factors\": [{\"name\": \"act\", \"levels\": [\"relu\", "
+     "\"tanh\"]}], \"baseline\": {\"act\": \"relu\"}, \"metric\": \"score\", "
+     "\"metric_goal\": \"max\", \"report\": \"score\", \"goal\": \"max\", \"range\": "
+     "[0, 1], \"seeds\": [1, 2], \"rope\": 0.1, \"contrasts\": [[{\"act\": \"tanh\"}, "
+     "{\"act\": \"relu\"}]], \"cells\": [{\"act\": \"relu\"}, {\"act\": \"tanh\"}], "
+     "\"fingerprints\": [\"f00d\", \"f00d\"], \"skipped\": [{\"cell\": {\"act\": "
+     "\"elu\"}, \"why\": \"w\"}], \"others\": [\"" CELL "-s1\"], \"kept_code\":"
+     " {\"f00d\": {\"beef\": \"now\"}}, \"tuned\": {\"names\": [\"lr\"], \"trials\": "
+     "3}}"},
     {TRIAL "metrics.csv", "epoch,loss,\"a,b\"\n1,0.5,1\n2,0.25,nan\n"},
     {TRIAL "probes.csv", "layer,norm\na,1\n"}};
 enum { N_RECORDS = sizeof records / sizeof *records, N_JSON = 4 };
@@ -48,13 +52,15 @@ static void put(const char *name, const void *bytes, size_t n) {
 
 static void make_study(void) {
   Fault fault = {0};
-  assert_int_equal(file_make_dirs(temp_path("runs/study/trials/" CELL "-s1"), &fault), ERR_OK);
+  assert_int_equal(file_make_dirs(temp_path("runs/study/trials/" CELL "-s1"), &fault),
+                   ERR_OK);
   /* so the index is made in memory, anew for each command */
   assert_int_equal(file_make_dirs(temp_path("runs/index.sqlite"), &fault), ERR_OK);
-  for (int i = 0; i < N_RECORDS; i++) put(records[i][0], records[i][1], strlen(records[i][1]));
+  for (int i = 0; i < N_RECORDS; i++)
+    put(records[i][0], records[i][1], strlen(records[i][1]));
 }
 
-/* -- all that reads ------------------------------------------------------------------ */
+/* -- all that reads ---------------------------------------------------------------- */
 
 static void run(const char *const *words, int n) {
   Fault fault = {0};
@@ -66,7 +72,7 @@ static void run(const char *const *words, int n) {
   }
   QueryCall call = {.command = query_command_find(words[0]), .runs = runs};
   assert_int_equal(query_command_parse(&call, own, n - 1, &fault), ERR_OK);
-  (void)!query_command_run(&call, &fault);   /* whatever it says, it comes back */
+  (void)!query_command_run(&call, &fault); /* whatever it says, it comes back */
 }
 
 enum { N_CALLS = 16 };
@@ -78,7 +84,8 @@ static void run_readers(int first, int step) {
       {"show", CELL "-s1"}, {"show", CELL "-s1", "--json"}, {"show", "study"},
       {"show", "study", "--json"}, {"compare", "study"}, {"compare", "study", "--json"},
       {"export", "study"}, {"export", "study", "--json", "--metrics"},
-      {"export", "study", "--metrics"}, {"retry", "study", "--dry-run"}, {"gc", "--dry-run"},
+      {"export", "study", "--metrics"}, {"retry", "study", "--dry-run"},
+      {"gc", "--dry-run"},
       {"rm", "study", "--dry-run"}};
   bool all = getenv("LONG") != NULL;
   for (int i = all ? 0 : first % step; i < N_CALLS; i += all ? 1 : step) {
@@ -105,19 +112,23 @@ static void in_silence(void (*work)(void)) {
   close(nowhere);
 }
 
-/* -- each value ---------------------------------------------------------------------- */
+/* -- each value -------------------------------------------------------------------- */
 
 static const char *const others[] = {"null", "true",  "-1", "1e300", "\"x\"",
-                                     "\"\"", "[]",    "{}", "[[]]",  "{\"a\": {\"b\": [1]}}"};
+                                     "\"\"", "[]",    "{}", "[[]]",  "{\"a\": {\"b\": "
+                                                                     "[1]}}"};
 enum { N_OTHERS = sizeof others / sizeof *others };
 
 /* A copy in which the value with number *at, in the order of a walk, is another one. */
 static Json *replaced(const Json *json, int *at, const Json *other) {
   if ((*at)-- == 0) return json_share((Json *)other);
   JsonKind kind = json_kind(json);
-  Json *out = kind == JSON_KIND_MAP ? json_map() : kind == JSON_KIND_LIST ? json_list() : NULL;
+  Json *out = kind == JSON_KIND_MAP    ? json_map()
+              : kind == JSON_KIND_LIST ? json_list()
+                                       : NULL;
   if (!out) return json_share((Json *)json);
-  for (void *it = kind == JSON_KIND_MAP ? json_first(json) : NULL; it; it = json_next(json, it))
+  for (void *it = kind == JSON_KIND_MAP ? json_first(json) : NULL; it;
+       it = json_next(json, it))
     json_put(out, json_key(it), replaced(json_value(it), at, other));
   for (int64_t i = 0; kind == JSON_KIND_LIST && i < json_count(json); i++)
     json_push(out, replaced(json_item(json, i), at, other));
@@ -159,7 +170,7 @@ static void damage_all_values(void) {
 
 TEST(every_value_may_be_another) { in_silence(damage_all_values); }
 
-/* -- the whole file ------------------------------------------------------------------ */
+/* -- the whole file ---------------------------------------------------------------- */
 
 static void put_deep(const char *path) {
   Text deep = {0};
@@ -202,7 +213,7 @@ static void damage_all_files(void) {
     for (size_t k = 0; k < sizeof damages / sizeof *damages; k++) {
       Fault fault = {0};
       const char *path = records[i][0];
-      if (damages[k] == put_large && i >= N_JSON) continue;   /* tables may be large */
+      if (damages[k] == put_large && i >= N_JSON) continue; /* tables may be large */
       assert_int_equal(file_remove(temp_path(path), &fault), ERR_OK);
       damages[k](path);
       run_readers(i, damages[k] == put_large ? 8 : 1);

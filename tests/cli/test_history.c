@@ -1,4 +1,5 @@
-/* The file of statements: where it is, and that nothing is made above its own directory. */
+/* The file of statements: where it is, and that nothing is made above its own
+ * directory. */
 #include "cli/history.h"
 #include "tempdir.h"
 #include "test.h"

@@ -1,4 +1,5 @@
-/* Ctrl-C and Ctrl-Z in a terminal: the prompt, and studies whose trials start programs. */
+/* Ctrl-C and Ctrl-Z in a terminal: the prompt, and studies whose trials start
+ * programs. */
 #include "terminal.h"
 #include <termios.h>
 
@@ -13,7 +14,7 @@ static void await_file(const char *name) {
 
 static void make_file(const char *name) { temp_file(name, "", 0); }
 
-/* -- the prompt ---------------------------------------------------------------------------- */
+/* -- the prompt -------------------------------------------------------------------- */
 
 typedef Terminal Opener(int columns, const char *const *words);
 
@@ -26,7 +27,8 @@ static Terminal open_prompt_as(Opener *open) {
 
 static Terminal open_prompt(void) { return open_prompt_as(terminal_open); }
 
-/* Presses Ctrl-C until the prompt is there, which is at the second time at the latest. */
+/* Presses Ctrl-C until the prompt is there, which is at the second time at the
+ * latest. */
 static void check_ends(const char *statement) {
   Terminal t = open_prompt();
   terminal_type(&t, statement);
@@ -34,7 +36,7 @@ static void check_ends(const char *statement) {
   terminal_expect(&t, "\nruns\n");
   terminal_type(&t, "\3");
   terminal_expect(&t, "^C");
-  usleep(400000);              /* longer than a key that is held down is one signal */
+  usleep(400000); /* longer than a key that is held down is one signal */
   terminal_type(&t, "\3");
   terminal_expect(&t, "interrupted\n");
   terminal_expect(&t, "> ");
@@ -48,12 +50,14 @@ TEST(the_second_ctrl_c_always_wins_and_keeps_the_variables) {
   check_ends("print 'runs' while true do pcall(os.execute, 'sleep 100') end");
   check_ends("print 'runs' xpcall(function() while true do end end, "
              "function() while true do end end)");
-  check_ends("net, set = nn.Sequential { nn.Dense(2) }, data.moons { n = 64 } print 'runs' "
-             "while true do pcall(train.fit, net, set, { loss = 'cross_entropy', "
-             "epochs = 1e9, verbose = false }) end");
-  check_ends("experiment { factors = { a = { 1, 2 } }, seeds = 1, metric = 'x', goal = 'max', "
-             "trial = function() print 'runs' while true do pcall(function() "
-             "while true do end end) end end }");
+  check_ends(
+      "net, set = nn.Sequential { nn.Dense(2) }, data.moons { n = 64 } print 'runs' "
+      "while true do pcall(train.fit, net, set, { loss = 'cross_entropy', epochs = "
+      "1e9, verbose = false }) end");
+  check_ends(
+      "experiment { factors = { a = { 1, 2 } }, seeds = 1, metric = 'x', goal = 'max', "
+      "trial = function() print 'runs' while true do pcall(function() while true do "
+      "end end) end end }");
 }
 
 TEST(a_key_that_is_held_down_ends_no_session) {
@@ -93,7 +97,8 @@ static void wait_for_work(pid_t pid) {
     assert_true(clock_s() - begin_s < PATIENCE);
 }
 
-/* The thread sanitizer hands signals on at the calls that it knows, of which there is none. */
+/* The thread sanitizer hands signals on at the calls that it knows, of which there is
+ * none. */
 TEST(what_runs_in_c_ends_at_the_third_ctrl_c) {
   int status = 0;
   const char *instrumented = getenv("INSTRUMENTED");
@@ -160,12 +165,14 @@ TEST(ctrl_z_in_the_first_program_of_a_terminal_stops_no_prompt) {
 
 #endif
 
-/* -- studies ------------------------------------------------------------------------------- */
+/* -- studies ----------------------------------------------------------------------- */
 
 static Terminal open_study_as(Opener *open, const char *trial) {
   Text code = {0};
-  text_addf(&code, "experiment { factors = { a = { 1 } }, seeds = 1, metric = 'score', "
-            "goal = 'max', trial = function(c) %s end }\n", trial);
+  text_addf(&code,
+            "experiment { factors = { a = { 1 } }, seeds = 1, metric = 'score', goal = "
+            "'max', trial = function(c) %s end }\n",
+            trial);
   temp_file("t.lua", code.data, code.n_bytes);
   text_deinit(&code);
   remove(temp_path("begun"));
@@ -173,7 +180,9 @@ static Terminal open_study_as(Opener *open, const char *trial) {
   return open(80, (const char *[]){"--jobs", "1", "--runs", "none", "t.lua", NULL});
 }
 
-static Terminal open_study(const char *trial) { return open_study_as(terminal_open, trial); }
+static Terminal open_study(const char *trial) {
+  return open_study_as(terminal_open, trial);
+}
 
 static void close_study(Terminal *t, const char *said, int status) {
   if (said) terminal_expect(t, said);
@@ -185,9 +194,10 @@ static void close_study(Terminal *t, const char *said, int status) {
 }
 
 TEST(the_first_ctrl_c_does_not_reach_programs_of_a_trial) {
-  Terminal t = open_study("local p, n = io.popen 'touch begun; while [ ! -e go ]; do sleep 0.05; "
-                          "done; echo 1; echo 2; echo 3', 0 for _ in p:lines() do n = n + 1 end "
-                          "p:close() assert(n == 3) return { score = n }");
+  Terminal t = open_study(
+      "local p, n = io.popen 'touch begun; while [ ! -e go ]; do sleep 0.05; done; "
+      "echo 1; echo 2; echo 3', 0 for _ in p:lines() do n = n + 1 end p:close() "
+      "assert(n == 3) return { score = n }");
   await_file("begun");
   terminal_type(&t, "\3");
   terminal_expect(&t, "running trials are finished");
@@ -204,13 +214,13 @@ TEST(the_second_ctrl_c_ends_the_programs_of_a_trial) {
   close_study(&t, "1 of 1 trials", 3);
 }
 
-/* A trial has no terminal to read from, and does not stop for trying; it may write there, also
- * where others in the background may not. */
+/* A trial has no terminal to read from, and does not stop for trying; it may write
+ * there, also where others in the background may not. */
 TEST(a_trial_that_reads_the_terminal_is_told_so) {
   Terminal t = open_study("os.execute 'stty tostop </dev/tty' "
-                          "local read = os.execute 'read x </dev/tty' "
-                          "os.execute 'echo from the trial >/dev/tty' "
-                          "assert(not read and not io.read()) return { score = 1 }");
+                          "local read = os.execute 'read x </dev/tty' os.execute 'echo "
+                          "from the trial >/dev/tty' assert(not read and not "
+                          "io.read()) return { score = 1 }");
   terminal_expect(&t, "from the trial");
   close_study(&t, "0 left", 0);
 }
@@ -225,13 +235,14 @@ static pid_t worker_of_trial(void) {
   return worker;
 }
 
-#define TELLS_WORKER                                                                        \
-  "local f = io.open('worker', 'w') f:write((io.open '/proc/self/stat':read 'n')) f:close() "
+#define TELLS_WORKER                                                                   \
+  "local f = io.open('worker', 'w') f:write((io.open '/proc/self/stat':read 'n')) "    \
+  "f:close() "
 
 TEST(ctrl_z_stops_the_workers_too_and_nothing_is_lost) {
-  Terminal t = open_study_as(terminal_open_job, TELLS_WORKER
-                             "os.execute 'touch begun; while [ ! -e go ]; do sleep 0.05; done' "
-                             "return { score = 1 }");
+  Terminal t = open_study_as(terminal_open_job,
+                             TELLS_WORKER "os.execute 'touch begun; while [ ! -e go ]; "
+                                          "do sleep 0.05; done' return { score = 1 }");
   pid_t worker = worker_of_trial();
   terminal_type(&t, "\32");
   await_state(t.job, true);
@@ -243,8 +254,9 @@ TEST(ctrl_z_stops_the_workers_too_and_nothing_is_lost) {
 }
 
 TEST(ctrl_z_in_the_first_program_of_a_terminal_stops_no_study) {
-  Terminal t = open_study(TELLS_WORKER "os.execute 'touch begun; while [ ! -e go ]; do sleep "
-                                       "0.05; done' return { score = 1 }");
+  Terminal t = open_study(TELLS_WORKER
+                          "os.execute 'touch begun; while [ ! -e go ]; do sleep 0.05; "
+                          "done' return { score = 1 }");
   pid_t worker = worker_of_trial();
   terminal_type(&t, "\32");
   terminal_expect(&t, "^Z");
@@ -254,15 +266,17 @@ TEST(ctrl_z_in_the_first_program_of_a_terminal_stops_no_study) {
 }
 
 TEST(a_study_that_ends_while_it_is_stopped_takes_its_workers_along) {
-  Terminal t = open_study_as(terminal_open_job, TELLS_WORKER
-                             "os.execute 'touch begun; sleep 1000' return { score = 1 }");
+  Terminal t = open_study_as(terminal_open_job,
+                             TELLS_WORKER "os.execute 'touch begun; sleep 1000' return "
+                                          "{ score = 1 }");
   pid_t worker = worker_of_trial();
   terminal_type(&t, "\32");
   await_state(worker, true);
   kill(t.job, SIGKILL);
   assert_int_equal(waitpid(t.pid, NULL, 0), t.pid);
   for (double begin_s = clock_s(); kill(worker, 0) == 0 && state_of(worker) != 'Z';) {
-    if (clock_s() - begin_s > PATIENCE) fail_msg("the worker is left: %c", state_of(worker));
+    if (clock_s() - begin_s > PATIENCE)
+      fail_msg("the worker is left: %c", state_of(worker));
     usleep(10000);
   }
   close(t.fd);

@@ -1,11 +1,11 @@
 /* What a person sees of a fit, on a terminal and elsewhere. */
 #include "terminal.h"
 
-static const char fit[] =
-    "local set = data.moons { n = 64 }\n"
-    "train.fit(nn.Dense(2), set, { loss = 'cross_entropy', epochs = 5, validation = 0.25,\n"
-    "  verbose = %s })\n"
-    "print('done')\n";
+static const char fit[] = "local set = data.moons { n = 64 }\n"
+                          "train.fit(nn.Dense(2), set, { loss = 'cross_entropy', "
+                          "epochs = 5, validation = 0.25,\n"
+                          "  verbose = %s })\n"
+                          "print('done')\n";
 
 static void write_fit(const char *verbose) {
   char code[1024];
@@ -58,17 +58,20 @@ TEST(no_epoch_has_a_line_when_none_is_wanted) {
   free(seen);
 }
 
-/* `h = train.fit(...)` is not assigned when it is stopped: what there is instead is said. */
+/* `h = train.fit(...)` is not assigned when it is stopped: what there is instead is
+ * said. */
 TEST(a_training_that_is_stopped_says_what_is_kept) {
   Terminal t = terminal_open(100, NULL);
   terminal_expect(&t, "> ");
   terminal_line(&t, "net = nn.Dense(2)", NULL);
-  terminal_type(&t, "h = train.fit(net, data.moons { n = 64 }, { loss = 'cross_entropy', "
-                    "epochs = 1000000, verbose = false, callbacks = { function(e) "
-                    "if e.epoch == 3 then print 'runs' end end } })\r");
+  terminal_type(&t,
+                "h = train.fit(net, data.moons { n = 64 }, { loss = 'cross_entropy', "
+                "epochs = 1000000, verbose = false, callbacks = { function(e) if "
+                "e.epoch == 3 then print 'runs' end end } })\r");
   terminal_expect(&t, "\nruns\n");
   terminal_type(&t, "\3");
-  terminal_expect(&t, "of 1000000: the weights are kept, train.history() has the curve\n");
+  terminal_expect(&t,
+                  "of 1000000: the weights are kept, train.history() has the curve\n");
   terminal_expect(&t, "interrupted\n> ");
   terminal_line(&t, "#train.history().loss >= 3", "true");
   terminal_line(&t, "net.weight.shape", "{ 2, 2 }");
@@ -78,9 +81,10 @@ TEST(a_training_that_is_stopped_says_what_is_kept) {
 
 /* What a script prints does not depend on what it is printed on. */
 TEST(a_script_prints_the_same_on_every_terminal) {
-  static const char code[] =
-      "local t = {} for i = 1, 12 do t[i] = ('x'):rep(6) end print(t)\n"
-      "print(tensor.zeros(2, 30), nn.Sequential { nn.Dense(1) }, print == 3)\n";
+  static const char code[] = "local t = {} for i = 1, 12 do t[i] = ('x'):rep(6) end "
+                             "print(t)\n"
+                             "print(tensor.zeros(2, 30), nn.Sequential { nn.Dense(1) "
+                             "}, print == 3)\n";
   char *first = NULL;
   temp_file("print.lua", code, sizeof code - 1);
   for (int columns = 40; columns <= 240; columns += 200) {

@@ -13,7 +13,7 @@ static void quit(Terminal *t) {
   terminal_end(t, 0);
 }
 
-/* -- statements ---------------------------------------------------------------------------- */
+/* -- statements -------------------------------------------------------------------- */
 
 TEST(values_are_shown_and_the_last_one_is_kept) {
   Terminal t = open_prompt(80);
@@ -73,27 +73,31 @@ TEST(exit_and_quit_end_with_and_without_a_call) {
   }
 }
 
-/* -- errors -------------------------------------------------------------------------------- */
+/* -- errors ------------------------------------------------------------------------ */
 
 TEST(an_error_is_told_and_the_session_goes_on) {
   Terminal t = open_prompt(80);
   terminal_line(&t, "x = = 1", "unexpected symbol near '='");
-  terminal_line(&t, "nn.Dense(3, { actvation = 'relu' })", "did you mean \"activation\"?");
-  terminal_line(&t, "net = nn.Sequential { nn.Dense(300), nn.Dense(10) }; net:build { 784 }",
+  terminal_line(&t, "nn.Dense(3, { actvation = 'relu' })",
+                "did you mean \"activation\"?");
+  terminal_line(&t,
+                "net = nn.Sequential { nn.Dense(300), nn.Dense(10) }; net:build { 784 "
+                "}",
                 NULL);
   terminal_line(&t, "function f(x) local y = net(x) return y end", NULL);
   terminal_line(&t, "f(tensor.zeros(32, 100))",
                 "dense_1: expects [N, 784], got 32x100\nstack traceback:\n"
                 "\tprompt:1: in function 'f'");
   terminal_line(&t, "#f(tensor.zeros(32, 784))", "32");
-  terminal_type(&t, "error 'why'\r");             /* the raising function is no news */
+  terminal_type(&t, "error 'why'\r"); /* the raising function is no news */
   terminal_expect(&t, "prompt:1: why\n> ");
   terminal_line(&t, "error({})", NULL);
   terminal_line(&t, "tensro", "did you mean \"tensor\"?");
   quit(&t);
 }
 
-/* The next line can end a long string, a comment or what a backslash joins; no other string. */
+/* The next line can end a long string, a comment or what a backslash joins; no other
+ * string. */
 TEST(a_string_that_cannot_go_on_is_told_at_once) {
   Terminal t = open_prompt(80);
   terminal_line(&t, "print \"a", "unfinished string near '\"a'");
@@ -111,7 +115,7 @@ TEST(a_string_that_cannot_go_on_is_told_at_once) {
   quit(&t);
 }
 
-/* -- Ctrl-C -------------------------------------------------------------------------------- */
+/* -- Ctrl-C ------------------------------------------------------------------------ */
 
 /* Presses Ctrl-C once the statement says that it runs. */
 static void interrupt_statement(Terminal *t, const char *statement) {
@@ -143,19 +147,25 @@ TEST(ctrl_c_ends_the_statement_and_keeps_the_session) {
 
 TEST(ctrl_c_ends_a_training_and_keeps_what_was_learned) {
   Terminal t = open_prompt(80);
-  terminal_line(&t, "net = nn.Sequential { nn.Dense(8, { activation = 'tanh' }), nn.Dense(2) }",
+  terminal_line(&t,
+                "net = nn.Sequential { nn.Dense(8, { activation = 'tanh' }), "
+                "nn.Dense(2) }",
                 NULL);
   terminal_line(&t, "set = data.moons { n = 64 }", NULL);
   interrupt_statement(&t, "local learnt = 0 train.fit(net, set, { epochs = 1000000, "
                           "verbose = false, loss = 'sparse_categorical_crossentropy', "
-                          "callbacks = { function(epoch) learnt = learnt + 1 "
-                          "if learnt == 2 then print 'runs' end end } })");
-  terminal_line(&t, "#train.history().loss >= 2, train.history().loss[1] > 0", "true\ntrue");
-  terminal_line(&t, "train.history().loss[#train.history().loss] < train.history().loss[1]",
+                          "callbacks = { function(epoch) learnt = learnt + 1 if learnt "
+                          "== 2 then print 'runs' end end } })");
+  terminal_line(&t, "#train.history().loss >= 2, train.history().loss[1] > 0",
+                "true\ntrue");
+  terminal_line(&t,
+                "train.history().loss[#train.history().loss] < train.history().loss[1]",
                 "true");
   terminal_line(&t, "net:evaluate(set).accuracy > 0", "true");
-  terminal_line(&t, "again = train.fit(net, set, { epochs = 2, verbose = false, "
-                    "loss = 'sparse_categorical_crossentropy' }); #again.loss", NULL);
+  terminal_line(&t,
+                "again = train.fit(net, set, { epochs = 2, verbose = false, loss = "
+                "'sparse_categorical_crossentropy' }); #again.loss",
+                NULL);
   quit(&t);
 }
 
@@ -183,17 +193,17 @@ TEST(sigterm_ends_the_session_in_order) {
   terminal_end(&t, 3);
 }
 
-/* -- editing, history, completion ----------------------------------------------------------- */
+/* -- editing, history, completion -------------------------------------------------- */
 
 #ifdef HAVE_LIBEDIT
 
 TEST(keys_edit_the_line) {
   Terminal t = open_prompt(80);
-  terminal_line(&t, "'ac'\033[D\033[Db", "abc");            /* left, left, insert */
-  terminal_line(&t, "23\0011\005 + 1", "124");                /* home, end */
-  terminal_line(&t, "12\033[H\033[3~", "2");                  /* home, delete */
-  terminal_line(&t, "nonsense\0251 + 2", "3");                /* delete the line */
-  terminal_line(&t, "4 + 45\177", "8");                       /* backspace */
+  terminal_line(&t, "'ac'\033[D\033[Db", "abc"); /* left, left, insert */
+  terminal_line(&t, "23\0011\005 + 1", "124");   /* home, end */
+  terminal_line(&t, "12\033[H\033[3~", "2");     /* home, delete */
+  terminal_line(&t, "nonsense\0251 + 2", "3");   /* delete the line */
+  terminal_line(&t, "4 + 45\177", "8");          /* backspace */
   quit(&t);
 }
 
@@ -202,7 +212,7 @@ TEST(history_is_recalled_and_kept_in_a_file) {
   terminal_line(&t, "'first' .. 1", "first1");
   terminal_line(&t, "'second' .. 2", "second2");
   terminal_line(&t, "\033[A\033[A", "first1");
-  terminal_type(&t, "\022");                   /* Ctrl-R, then what it finds */
+  terminal_type(&t, "\022"); /* Ctrl-R, then what it finds */
   terminal_expect(&t, "bck:");
   terminal_line(&t, "ond\033", "second2");
   terminal_type(&t, "('several'\r");
@@ -267,7 +277,7 @@ TEST(tab_completes_what_it_knows) {
   terminal_line(&t, "net = nn.Sequential { nn.Dense(2) }", NULL);
   complete(&t, "#net:param", "eters");
   terminal_line(&t, "()", "2");
-  leave(&t, "({ whi = 5 }).whi");   /* of which nothing is known */
+  leave(&t, "({ whi = 5 }).whi"); /* of which nothing is known */
   terminal_line(&t, " + 30", "35");
   complete(&t, "tensor.on", "e");
   terminal_type(&t, "\t");
@@ -280,7 +290,7 @@ TEST(tab_completes_what_it_knows) {
 
 #endif
 
-/* -- help ----------------------------------------------------------------------------------- */
+/* -- help -------------------------------------------------------------------------- */
 
 TEST(help_tells_of_things_names_and_words) {
   Terminal t = open_prompt(100);
@@ -296,14 +306,15 @@ TEST(help_tells_of_things_names_and_words) {
   quit(&t);
 }
 
-/* -- sizes ---------------------------------------------------------------------------------- */
+/* -- sizes ------------------------------------------------------------------------- */
 
 TEST(large_values_are_summarised) {
   Terminal t = open_prompt(80);
   terminal_line(&t, "tensor.full(2, 1000, 1000)",
-                "tensor 1000x1000 real  min 2  mean 2  max 2\n  2  2  2  ...  2  2  2\n");
-  terminal_line(&t, "tensor.arange(2000):totable()", "{ 1.0, 2.0, 3.0, ..., 1998.0, 1999.0, "
-                "2000.0 } (2000)");
+                "tensor 1000x1000 real  min 2  mean 2  max 2\n  2  2  2  ...  2  2  "
+                "2\n");
+  terminal_line(&t, "tensor.arange(2000):totable()",
+                "{ 1.0, 2.0, 3.0, ..., 1998.0, 1999.0, 2000.0 } (2000)");
   terminal_line(&t, "{ x = tensor.zeros(3, 4) }", "{ x = tensor 3x4 real }");
   terminal_line(&t, "big = {} for i = 1, 100 do big['k' .. i] = { i } end", NULL);
   terminal_line(&t, "big", "... 76 more");
@@ -319,7 +330,8 @@ TEST(a_narrow_terminal_is_kept_to) {
   terminal_line(&t, "tensor.ones(2, 40)", "...");
   struct winsize size = {.ws_row = 24, .ws_col = 60};
   ioctl(t.fd, TIOCSWINSZ, &size);
-  terminal_line(&t, "{ alpha = 111111, beta = 222222 }", "{ alpha = 111111, beta = 222222 }");
+  terminal_line(&t, "{ alpha = 111111, beta = 222222 }",
+                "{ alpha = 111111, beta = 222222 }");
   quit(&t);
 }
 
@@ -327,7 +339,7 @@ TEST(text_is_utf8) {
   Terminal t = open_prompt(80);
   terminal_line(&t, "'größe ∂x 漢字'", "größe ∂x 漢字");
 #ifdef HAVE_LIBEDIT
-  terminal_line(&t, "'grüß'\033[D\177", "grü");   /* backspace takes a whole character */
+  terminal_line(&t, "'grüß'\033[D\177", "grü"); /* backspace takes a whole character */
 #endif
   terminal_line(&t, "{ 'é', '\\255\\n' }", "{ \"é\", \"\\xFF\\n\" }");
   quit(&t);
@@ -345,13 +357,15 @@ TEST(ten_thousand_lines_may_be_pasted) {
   quit(&t);
 }
 
-/* -- the README ----------------------------------------------------------------------------- */
+/* -- the README -------------------------------------------------------------------- */
 
-/* The indented block of README.md that begins with this line, without the indentation. */
+/* The indented block of README.md that begins with this line, without the
+ * indentation. */
 static void read_block(const char *first, Text *out) {
   char *text = temp_read("README.md", NULL), *line = text ? strstr(text, first) : NULL;
   assert_non_null(line);
-  for (char *end; strncmp(line, "    ", 4) == 0 && (end = strchr(line, '\n')); line = end + 1)
+  for (char *end; strncmp(line, "    ", 4) == 0 && (end = strchr(line, '\n'));
+       line = end + 1)
     text_add_bytes(out, line + 4, (size_t)(end + 1 - line - 4));
   free(text);
 }
@@ -380,7 +394,7 @@ TEST(the_transcript_in_the_readme_is_what_happens) {
   text_deinit(&block);
 }
 
-/* -- without a terminal; after a script ------------------------------------------------------- */
+/* -- without a terminal; after a script -------------------------------------------- */
 
 /* The status of a shell's command, with $RUNNER in it; its output in the file "out". */
 static int shell(const char *command) {
@@ -414,7 +428,9 @@ TEST(from_a_pipe_there_is_no_prompt_and_errors_fail) {
 /* It is no terminal: it runs as one script, with the names of the other. */
 TEST(dash_i_runs_what_is_piped_in) {
   temp_path("");
-  assert_int_equal(shell("echo 'print(99, x)' | \"$RUNNER\" -i -e 'local x = 5 print(7)'"), 0);
+  assert_int_equal(shell("echo 'print(99, x)' | \"$RUNNER\" -i -e 'local x = 5 "
+                         "print(7)'"),
+                   0);
   assert_output("7\n99\t5\n");
   assert_int_equal(shell("echo 'x = = 1' | \"$RUNNER\" -i -e 'print(7)'"), 1);
   assert_output("7\nrunner: stdin:1: unexpected symbol near '='\n");
@@ -444,11 +460,12 @@ TEST(dash_i_ends_at_the_prompt_with_the_scripts_names) {
 }
 
 TEST(an_interrupted_script_leaves_its_net_at_the_prompt) {
-  static const char code[] =
-      "local net = nn.Sequential { nn.Dense(4), nn.Dense(2) }\n"
-      "train.fit(net, data.moons { n = 64 }, { epochs = 1000000, verbose = false,\n"
-      "  loss = 'sparse_categorical_crossentropy',\n"
-      "  callbacks = { function(e) if e.epoch == 2 then print 'runs' end end } })\n";
+  static const char code[] = "local net = nn.Sequential { nn.Dense(4), nn.Dense(2) }\n"
+                             "train.fit(net, data.moons { n = 64 }, { epochs = "
+                             "1000000, verbose = false,\n"
+                             "  loss = 'sparse_categorical_crossentropy',\n"
+                             "  callbacks = { function(e) if e.epoch == 2 then print "
+                             "'runs' end end } })\n";
   temp_file("long.lua", code, sizeof code - 1);
   Terminal t = terminal_open(80, (const char *[]){"-i", "long.lua", NULL});
   terminal_expect(&t, "runs\n");

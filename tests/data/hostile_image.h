@@ -10,7 +10,8 @@ static inline bool read_image(Input *in, Fault *fault) {
   Image image = {0};
   Err err = input_rest(in, 1 << 20, &bytes, fault);
   if (!err)
-    err = image_decode(&image, (const unsigned char *)bytes.data, bytes.n_bytes, 0, fault);
+    err = image_decode(&image, (const unsigned char *)bytes.data, bytes.n_bytes, 0,
+                       fault);
   image_deinit(&image);
   text_deinit(&bytes);
   return !err;

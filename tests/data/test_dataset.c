@@ -98,8 +98,7 @@ static void check_split(SplitOptions options, int64_t n, int64_t want_first) {
   if (options.stratify) {
     int count[3] = {0};
     for (int64_t i = 0; i < want_first; i++) count[rows[i] % 3]++;
-    for (int c = 0; c < 3; c++)
-      assert_true(abs(3 * count[c] - (int)want_first) <= 3);
+    for (int c = 0; c < 3; c++) assert_true(abs(3 * count[c] - (int)want_first) <= 3);
   }
   if (!options.shuffle && !options.stratify)
     for (int64_t i = 0; i < n; i++) assert_int_equal(rows[i], i);
@@ -109,7 +108,8 @@ static void check_split(SplitOptions options, int64_t n, int64_t want_first) {
 
 TEST(splits_share_the_rows_out) {
   Stream stream = {philox_key(1, "split", "fit1"), 0};
-  check_split((SplitOptions){.fraction = 0.9, .shuffle = true, .stream = stream}, 20, 18);
+  check_split((SplitOptions){.fraction = 0.9, .shuffle = true, .stream = stream}, 20,
+              18);
   check_split((SplitOptions){.fraction = 0.9}, 20, 18);
   check_split((SplitOptions){.fraction = 1e-9}, 20, 1);
   check_split((SplitOptions){.fraction = 0.999}, 20, 19);
@@ -135,7 +135,8 @@ TEST(splits_share_many_classes_out) {
   assert_int_equal(dataset_classes(set), HALF + 1);
   SplitOptions split = {.n_first = HALF + 1, .stratify = true};
   assert_int_equal(dataset_split(set, &split, &a, &b, &fault), ERR_OK);
-  /* Remainders of 1/2 for the large class, a little more for the others: their first. */
+  /* Remainders of 1/2 for the large class, a little more for the others: their
+   * first. */
   assert_int_equal(dataset_n(a), HALF + 1);
   for (int i = 0; i < HALF + 1; i++)
     assert_int_equal(dataset_row(a, i), i < HALF / 2 ? i : HALF / 2 + i);
@@ -167,7 +168,7 @@ TEST(splits_that_cannot_be_are_refused) {
   bad_split((SplitOptions){.fraction = 0.5}, 0, "data set is empty");
 }
 
-/* -- transforms ---------------------------------------------------------------------- */
+/* -- transforms -------------------------------------------------------------------- */
 
 /* Mean and deviation of each group of features over all rows, by the plain formulas. */
 static void check_normal(Dataset *set, Per per) {
@@ -270,7 +271,7 @@ TEST(constant_features_are_centred_only) {
   tensor_release(x);
 }
 
-/* -- labels -------------------------------------------------------------------------- */
+/* -- labels ------------------------------------------------------------------------ */
 
 static void set_refused(const double *labels, int64_t n, int64_t classes, int64_t base,
                         const char *text) {
@@ -279,20 +280,22 @@ static void set_refused(const double *labels, int64_t n, int64_t classes, int64_
   Tensor *y = tensor_new(NULL, DT_REAL, &SHAPE_OF(n), &fault);
   for (int64_t i = 0; i < n; i++) array_set(&y->a, i, labels[i]);
   for (int64_t i = 0; i < 2; i++) array_set(&x->a, i, 0);
-  if (source_from_tensors(x, y, NULL, classes, base, NULL, &fault)) fail_msg("accepted");
+  if (source_from_tensors(x, y, NULL, classes, base, NULL, &fault))
+    fail_msg("accepted");
   if (!strstr(fault.text, text)) fail_msg("got \"%s\", want \"%s\"", fault.text, text);
   tensor_release(x);
   tensor_release(y);
 }
 
 TEST(labels_out_of_range_are_refused) {
-  set_refused((double[]){1, 0}, 2, 2, 1, "label 0 in row 2, allowed: whole numbers from 1 "
-                                         "to 2 (labels count from 1");
+  set_refused((double[]){1, 0}, 2, 2, 1,
+              "label 0 in row 2, allowed: whole numbers from 1 to 2 (labels count from "
+              "1");
   set_refused((double[]){3, 1}, 2, 2, 1, "label 3 in row 1");
   set_refused((double[]){1.5, 1}, 2, 2, 1, "label 1.5 in row 1");
   set_refused((double[]){1, NAN}, 2, 2, 1, "label nan in row 2");
-  set_refused((double[]){-1, 1}, 2, 2, 0, "label -1 in row 1, allowed: whole numbers from "
-                                          "0 to 1");
+  set_refused((double[]){-1, 1}, 2, 2, 0,
+              "label -1 in row 1, allowed: whole numbers from 0 to 1");
   set_refused((double[]){1, 1, 1}, 3, 2, 1, "x has 2 rows, y has 3");
 }
 
@@ -326,7 +329,7 @@ TEST(real_targets_stay_as_they_are) {
   object_release(source);
 }
 
-/* -- batches ------------------------------------------------------------------------- */
+/* -- batches ----------------------------------------------------------------------- */
 
 /* Walks an epoch; checks that each row comes once; returns the number of batches. */
 static int walk(Batches *b, int64_t n, int64_t *order, bool whole) {

@@ -4,7 +4,7 @@
 #include "files.h"
 #include "hostile.h"
 
-/* -- text ---------------------------------------------------------------------------- */
+/* -- text -------------------------------------------------------------------------- */
 
 /* place: of a column, 0: no option is set. */
 static Source *source_of(const char *name, const char *option, int place) {
@@ -18,13 +18,14 @@ static Source *source_of(const char *name, const char *option, int place) {
   return (Source *)o;
 }
 
-static bool read_rows(const char *name, const char *option, int place,
-                      ParseRows *parse, Input *in, Fault *fault) {
+static bool read_rows(const char *name, const char *option, int place, ParseRows *parse,
+                      Input *in, Fault *fault) {
   Source *source = source_of(name, option, place);
   Rows rows = {.scale = 1};
   Err err = parse(source, in, &rows, fault);
-  if (!err) assert_int_equal(rows.x->a.shape.dim[0], rows.y ? rows.y->a.shape.dim[0]
-                                                            : rows.x->a.shape.dim[0]);
+  if (!err)
+    assert_int_equal(rows.x->a.shape.dim[0],
+                     rows.y ? rows.y->a.shape.dim[0] : rows.x->a.shape.dim[0]);
   rows_deinit(&rows);
   object_release(source);
   return !err;
@@ -51,7 +52,8 @@ static void survives_prefixes(Reader *reader, const char *bytes, size_t n) {
 }
 
 TEST(tables_cut_and_flipped) {
-  static const char table[] = "\xEF\xBB\xBF" "a,b,\"c \"\"x\"\"\"\r\n1,2.5,\"u\nv\"\r\n"
+  static const char table[] = "\xEF\xBB\xBF"
+                              "a,b,\"c \"\"x\"\"\"\r\n1,2.5,\"u\nv\"\r\n"
                               "-3,4e1,w\n\n5,6,\xc3\xa9";
   size_t n = sizeof table - 1;
   accepts(read_csv, table, n);
@@ -83,12 +85,13 @@ TEST(texts_cut_and_flipped) {
   survives_prefixes(read_text, text, sizeof text - 1);
   survives_flips(read_text, text, sizeof text - 1);
   static const char *const bad[] = {"\x80", "\xc0\xaf", "\xe0\x80\x80", "\xed\xa0\x80",
-                                    "\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80", "\xe2\x82"};
+                                    "\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80",
+                                    "\xe2\x82"};
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
     refuses(read_text, bad[i], strlen(bad[i]), "not UTF-8");
 }
 
-/* -- bytes --------------------------------------------------------------------------- */
+/* -- bytes ------------------------------------------------------------------------- */
 
 static bool read_idx(Input *in, Fault *fault) {
   Tensor *t = idx_parse(in, NULL, fault);
@@ -130,7 +133,8 @@ TEST(gzip_cut_and_flipped) {
   free(packed);
 }
 
-/* Two files in a row are one, as gzip has it; anything else behind the end is refused. */
+/* Two files in a row are one, as gzip has it; anything else behind the end is
+ * refused. */
 TEST(gzip_members_in_a_row) {
   Bytes b = image_bytes(3, 3, 3), first = b, second = {.n = b.n - 20};
   size_t n, m;

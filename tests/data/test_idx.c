@@ -15,7 +15,8 @@ static Source *idx_source(const char *images, const char *labels, double label_b
   if (!err && labels)
     err = option_set_text(o, option_find(kind, "labels", &fault), labels, &fault);
   if (!err)
-    err = option_set_number(o, option_find(kind, "label_base", &fault), label_base, &fault);
+    err = option_set_number(o, option_find(kind, "label_base", &fault), label_base,
+                            &fault);
   if (!err)
     err = option_set_number(o, option_find(kind, "classes", &fault), classes, &fault);
   if (err) fail_msg("%s", fault.text);
@@ -115,7 +116,7 @@ TEST(damaged_gzip_is_refused) {
   char *packed = temp_read(put_gz("whole.gz", &whole), &n);
   for (size_t cut = 20; cut < n; cut += 7)
     refused(temp_file("part.gz", packed, cut), NULL, 0, 0, "truncated");
-  packed[n - 6] ^= 1;   /* the checksum */
+  packed[n - 6] ^= 1; /* the checksum */
   refused(temp_file("sum.gz", packed, n), NULL, 0, 0, "damaged");
   free(packed);
 }
@@ -132,12 +133,12 @@ TEST(sizes_that_lie_are_refused_before_memory_is_asked_for) {
 
 TEST(images_and_labels_must_match) {
   Bytes images = image_bytes(5, 2, 2), labels = label_bytes(4, 3);
-  refused(put_plain("x5", &images), put_plain("y4", &labels), 0, 0,
-          "y4 has 4 labels,");
+  refused(put_plain("x5", &images), put_plain("y4", &labels), 0, 0, "y4 has 4 labels,");
   labels = label_bytes(5, 3);
   const char *x = put_plain("x5", &images), *y = put_plain("y5", &labels);
-  refused(x, y, 1, 0, "y5: label 0 in row 1, allowed: whole numbers from 1 to 65536 "
-          "(labels count from 1");
+  refused(x, y, 1, 0,
+          "y5: label 0 in row 1, allowed: whole numbers from 1 to 65536 (labels count "
+          "from 1");
   refused(x, y, 0, 2, "y5: label 2 in row 3, allowed: whole numbers from 0 to 1");
   refused(x, x, 0, 0, "expected one axis");
 }
@@ -147,8 +148,9 @@ TEST(labels_that_lie_make_no_classes) {
   Bytes images = image_bytes(2, 2, 2), labels = idx_header(0x0C, SIZES(2));
   bytes_add(&labels, "\x7F\xFF\xFF\xFF\0\0\0\1", 8);
   const char *x = put_plain("x2", &images), *y = put_plain("y2", &labels);
-  refused(x, y, 0, 0, "y2: label 2147483647 in row 1, allowed: whole numbers from 0 to 65535 "
-                      "(classes = n allows more)");
+  refused(x, y, 0, 0,
+          "y2: label 2147483647 in row 1, allowed: whole numbers from 0 to 65535 "
+          "(classes = n allows more)");
   refused(x, y, -1000000000, 0, "to -999934465");
 }
 
@@ -189,8 +191,7 @@ TEST(numbers_that_a_real_does_not_hold_are_refused) {
 TEST(an_empty_file_is_an_empty_set) {
   Bytes images = idx_header(8, SIZES(0, 2, 2)), labels = label_bytes(0, 1);
   Fault fault = {0};
-  Source *source =
-      idx_source(put_plain("x0", &images), put_plain("y0", &labels), 0, 0);
+  Source *source = idx_source(put_plain("x0", &images), put_plain("y0", &labels), 0, 0);
   Dataset *set = dataset_open(source, 0, &fault);
   Batches batches;
   BatchOptions options = {.batch_size = 2};
@@ -260,14 +261,15 @@ TEST(installed_fashion_mnist_is_whole) {
   MemoryCount memory = {0};
   Source *source = (Source *)family_make(&dataset_family, "fashion_mnist", &fault);
   source->memory = &memory;
-  Dataset *train = dataset_open(source, 0, &fault), *test = dataset_open(source, 1, &fault);
+  Dataset *train = dataset_open(source, 0, &fault),
+          *test = dataset_open(source, 1, &fault);
   assert_true(memory.now_bytes == 0);
   int64_t n;
   if (dataset_count(train, &n, &fault)) fail_msg("%s", fault.text);
   assert_int_equal(n, 60000);
   if (dataset_count(test, &n, &fault)) fail_msg("%s", fault.text);
   assert_int_equal(n, 10000);
-  assert_true(memory.now_bytes < 57000000);   /* images stay bytes */
+  assert_true(memory.now_bytes < 57000000); /* images stay bytes */
   Transform *t = transform_normalize(train, PER_ALL, &fault);
   CHECK_NEAR(transform_shift(t, 0), 0.2860, 1e-4);
   CHECK_NEAR(1 / transform_scaling(t, 0), 0.3530, 1e-4);

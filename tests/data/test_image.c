@@ -20,7 +20,8 @@ static File png_file(int format, int width, int height, const void *pixels,
   return file;
 }
 
-static File jpeg_file(int format, int width, int height, const uint8_t *pixels, int flags) {
+static File jpeg_file(int format, int width, int height, const uint8_t *pixels,
+                      int flags) {
   File file = {.n = 0};
   tjhandle jpeg = tjInitCompress();
   unsigned char *bytes = NULL;
@@ -36,8 +37,8 @@ static File jpeg_file(int format, int width, int height, const uint8_t *pixels, 
   return file;
 }
 
-static void decodes(const File *file, int channels, int height, int width, int got_channels,
-                    const uint8_t *want, int tolerance) {
+static void decodes(const File *file, int channels, int height, int width,
+                    int got_channels, const uint8_t *want, int tolerance) {
   Image image;
   Fault fault = {0};
   if (image_decode(&image, file->bytes, file->n, channels, &fault))
@@ -93,16 +94,16 @@ TEST(jpeg_grey_and_colour) {
   decodes(&file, 3, 16, 16, 3, pixels, 3);
 }
 
-/* -- another size -------------------------------------------------------------------- */
+/* -- another size ------------------------------------------------------------------ */
 
-static void resizes(const uint8_t *in, int height, int width, int channels, int new_height,
-                    int new_width, const uint8_t *want) {
+static void resizes(const uint8_t *in, int height, int width, int channels,
+                    int new_height, int new_width, const uint8_t *want) {
   Image out, image = {.height = height, .width = width, .channels = channels, .bits = 8,
                       .pixels = (uint8_t *)in};
   Fault fault = {0};
   assert_int_equal(image_resize(&out, &image, new_height, new_width, &fault), ERR_OK);
-  assert_memory_equal(out.pixels, want, (size_t)new_height * (size_t)new_width *
-                      (size_t)channels);
+  assert_memory_equal(out.pixels, want,
+                      (size_t)new_height * (size_t)new_width * (size_t)channels);
   image_deinit(&out);
 }
 
@@ -140,7 +141,7 @@ TEST(resizing_keeps_16_bits) {
   image_deinit(&out);
 }
 
-/* -- pictures that are damaged a little ---------------------------------------------- */
+/* -- pictures that are damaged a little -------------------------------------------- */
 
 /* The file with `n` bytes put in at `at`. */
 static File with_bytes(const File *file, size_t at, const void *bytes, size_t n) {
@@ -176,7 +177,8 @@ TEST(jpeg_with_a_warning_is_read) {
 /* The end of a small picture within a segment is not that of the file. */
 TEST(jpeg_that_is_cut_off_is_refused) {
   static const uint8_t square[64] = {9, 8, 7};
-  static const char segment[] = "\xff\xe1\0\x09" "Exif\xff\xd9\xff";
+  static const char segment[] = "\xff\xe1\0\x09"
+                                "Exif\xff\xd9\xff";
   File file = jpeg_file(TJPF_GRAY, 8, 8, square, 0);
   file = with_bytes(&file, 2, segment, sizeof segment - 1);
   decodes(&file, 0, 8, 8, 1, square, 3);
@@ -195,7 +197,7 @@ TEST(jpeg_of_inks_is_refused_by_name) {
   assert_non_null(strstr(fault.text, "is a YCCK picture"));
 }
 
-/* -- hostile files ------------------------------------------------------------------- */
+/* -- hostile files ----------------------------------------------------------------- */
 
 TEST(pictures_cut_and_flipped) {
   uint8_t pixels[16 * 16 * 3];

@@ -1,5 +1,5 @@
-/* PNG: the samples of the file are what is read, for every type, depth and order of rows,
- * whatever is said of gamma and colours; and files that lie. */
+/* PNG: the samples of the file are what is read, for every type, depth and order of
+ * rows, whatever is said of gamma and colours; and files that lie. */
 #include "data/hostile_image.h"
 #include <zlib.h>
 
@@ -49,7 +49,8 @@ static size_t pack_pass(const Spec *s, const int pass[4], unsigned char *out) {
       for (int k = 0; k < s->type.channels; k++)
         for (int b = s->type.depth - 1; b >= 0; b--, bit++) {
           if (bit % 8 == 0) out[n + bit / 8] = 0;
-          out[n + bit / 8] |= (unsigned char)((drawn(s, x, y, k) >> b & 1) << (7 - bit % 8));
+          out[n + bit / 8] |= (unsigned char)((drawn(s, x, y, k) >> b & 1)
+                                              << (7 - bit % 8));
         }
     n += (bit + 7) / 8;
   }
@@ -57,7 +58,8 @@ static size_t pack_pass(const Spec *s, const int pass[4], unsigned char *out) {
 }
 
 static void add_pixels(Png *png, const Spec *s) {
-  static const int adam7[7][4] = {{0, 0, 8, 8}, {4, 0, 8, 8}, {0, 4, 4, 8}, {2, 0, 4, 4},
+  static const int adam7[7][4] = {{0, 0, 8, 8}, {4, 0, 8, 8}, {0, 4, 4, 8},
+                                  {2, 0, 4, 4},
                                   {0, 2, 2, 4}, {1, 0, 2, 2}, {0, 1, 1, 2}};
   static unsigned char raw[1 << 15], packed[1 << 15];
   size_t n = 0;
@@ -122,9 +124,10 @@ static void check_pixels(const Png *png, const Spec *s) {
     for (int x = 0; x < s->width; x++)
       for (int k = 0; k < channels; k++, i++)
         if (image_sample(&image, i) != expected(s, x, y, k))
-          fail_msg("type %d, %d bits, interlaced %d, %d x %d, at (%d, %d), channel %d: got "
-                   "%d, want %d", s->type.colour, s->type.depth, s->interlaced, s->width,
-                   s->height, x, y, k, image_sample(&image, i), expected(s, x, y, k));
+          fail_msg("type %d, %d bits, interlaced %d, %d x %d, at (%d, %d), channel %d: "
+                   "got %d, want %d",
+                   s->type.colour, s->type.depth, s->interlaced, s->width, s->height, x,
+                   y, k, image_sample(&image, i), expected(s, x, y, k));
   image_deinit(&image);
 }
 
@@ -166,14 +169,18 @@ TEST(what_is_said_of_colours_changes_no_sample) {
     }
 }
 
-/* Of a palette, and one grey or colour that is not to be seen: dropped like a channel. */
+/* Of a palette, and one grey or colour that is not to be seen: dropped like a
+ * channel. */
 TEST(transparency_is_dropped) {
   for (int t = 0; t < N_TYPES; t++) {
     Spec s = {types[t], 6, 5, t % 2 == 0};
     if (s.type.colour >= 4) continue;
     Png png = begin(&s);
     if (s.type.colour == 3) add_palette(&png, 1 << s.type.depth);
-    add_chunk(&png, "tRNS", "\0\1\0\1\0\1", s.type.colour == 3 ? 2 : s.type.colour ? 6 : 2);
+    add_chunk(&png, "tRNS", "\0\1\0\1\0\1",
+              s.type.colour == 3 ? 2
+              : s.type.colour    ? 6
+                                 : 2);
     finish(&png, &s);
     check_pixels(&png, &s);
   }
@@ -188,8 +195,10 @@ TEST(channels_are_converted_in_16_bits) {
   assert_int_equal(image_decode(&image, png.bytes, png.n, 1, &fault), ERR_OK);
   for (int y = 0, i = 0; y < 3; y++)
     for (int x = 0; x < 4; x++, i++)
-      assert_int_equal(image_sample(&image, i), (299 * drawn(&s, x, y, 0) +
-                       587 * drawn(&s, x, y, 1) + 114 * drawn(&s, x, y, 2) + 500) / 1000);
+      assert_int_equal(image_sample(&image, i),
+                       (299 * drawn(&s, x, y, 0) + 587 * drawn(&s, x, y, 1) +
+                        114 * drawn(&s, x, y, 2) + 500) /
+                           1000);
   image_deinit(&image);
   s.type = (Type){4, 2, 16};
   png = png_of(&s);
@@ -199,7 +208,7 @@ TEST(channels_are_converted_in_16_bits) {
   image_deinit(&image);
 }
 
-/* -- hostile files ------------------------------------------------------------------- */
+/* -- hostile files ----------------------------------------------------------------- */
 
 TEST(cut_and_flipped) {
   for (int t = 0; t < N_TYPES; t += 3) {
@@ -224,8 +233,8 @@ TEST(checksums_count) {
   refuses(read_image, png.bytes, png.n, "damaged");
 }
 
-/* Sizes that so few bytes cannot hold, impossible types, pixels that end early, and 1 MB of
- * text packed into 1 KB, which nobody unpacks. */
+/* Sizes that so few bytes cannot hold, impossible types, pixels that end early, and 1
+ * MB of text packed into 1 KB, which nobody unpacks. */
 TEST(files_that_lie) {
   Spec s = {{0, 1, 16}, 3, 3, false};
   Spec large = {{0, 1, 16}, 8000, 8000, true};

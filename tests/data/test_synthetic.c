@@ -33,7 +33,8 @@ TEST(synthetic_sets_repeat_with_their_seed) {
     size_t n_bytes = 200 * sizeof(real);
     assert_memory_equal(rows_of(a)->x->a.data, rows_of(b)->x->a.data, n_bytes);
     assert_memory_not_equal(rows_of(a)->x->a.data, rows_of(c)->x->a.data, n_bytes);
-    assert_memory_equal(rows_of(a)->x->a.data, rows_of(d)->x->a.data, 120 * sizeof(real));
+    assert_memory_equal(rows_of(a)->x->a.data, rows_of(d)->x->a.data,
+                        120 * sizeof(real));
     Fault fault = {0};
     const Kind *kind = c->object.kind;
     Object *named = object_new(kind, &fault);
@@ -65,7 +66,7 @@ TEST(circles_lie_on_their_radii) {
   s = make("circles", 20000, 0.1, 1);
   r = rows_of(s);
   double sum = 0, squares = 0;
-  for (int64_t i = 0; i < 20000; i += 2) {   /* the outer one: E r^2 = 1 + 2 sigma^2 */
+  for (int64_t i = 0; i < 20000; i += 2) { /* the outer one: E r^2 = 1 + 2 sigma^2 */
     sum += radius(r, i);
     squares += radius(r, i) * radius(r, i);
   }

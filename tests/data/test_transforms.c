@@ -5,7 +5,8 @@
 
 enum { MOST = 4096 };
 
-static Transform *sample_transform(const TransformKind *kind, const TransformSample *s) {
+static Transform *sample_transform(const TransformKind *kind,
+                                   const TransformSample *s) {
   Fault fault = {0};
   Object *o = object_new(&kind->kind, &fault);
   bool given[16] = {false};
@@ -16,14 +17,16 @@ static Transform *sample_transform(const TransformKind *kind, const TransformSam
     given[opt - o->kind->options] = true;
     assert_int_equal(opt->choices
                          ? option_set_text(o, opt, opt->choices[(int)s->value], &fault)
-                         : option_set_number(o, opt, s->value, &fault), ERR_OK);
+                         : option_set_number(o, opt, s->value, &fault),
+                     ERR_OK);
   }
   assert_int_equal(object_ready(o, given, &fault), ERR_OK);
   return (Transform *)o;
 }
 
 /* Every element of y is one of x or `other`. */
-static bool holds_only(const real *y, int64_t n, const real *x, int64_t n_x, real other) {
+static bool holds_only(const real *y, int64_t n, const real *x, int64_t n_x,
+                       real other) {
   for (int64_t i = 0; i < n; i++) {
     bool found = y[i] == other;
     for (int64_t j = 0; j < n_x && !found; j++) found = y[i] == x[j];

@@ -20,8 +20,9 @@ static void check_written(const Doc *doc, const char *writer, const char *want) 
 static Doc small(void) {
   Doc doc = {0};
   doc_break(&doc);
-  doc_say(&doc, DOC_PARAGRAPH, "1 of 2 <done>: " DOC_CODE "ls a_b" DOC_END " says 50 %%, "
-          DOC_STRONG "more");
+  doc_say(&doc, DOC_PARAGRAPH,
+          "1 of 2 <done>: " DOC_CODE "ls a_b" DOC_END " says 50 %%, " DOC_STRONG
+          "more");
   doc_begin(&doc, DOC_ITEM);
   doc_say(&doc, DOC_ITEM, "relu & tanh");
   doc_say(&doc, DOC_ITEM, "p" NO_BREAK "<" NO_BREAK ".001");
@@ -55,7 +56,8 @@ TEST(each_writer_writes_the_same_document) {
                 "  means of two\n");
   check_written(&doc, "csv", "act|init,mean\n\"a,\"\"b\"\"\",1.5\nc{d},-\n");
   check_written(&doc, "latex",
-                "1 of 2 \\textless{}done\\textgreater{}: \\texttt{ls a\\_b} says 50 \\%, "
+                "1 of 2 \\textless{}done\\textgreater{}: \\texttt{ls a\\_b} says 50 "
+                "\\%, "
                 "\\textbf{more}\n\n"
                 "\\begin{itemize}\n\\item relu \\& tanh\n\\item p~\\textless{}~.001\n"
                 "\\end{itemize}\n\n"
@@ -70,12 +72,17 @@ TEST(each_writer_writes_the_same_document) {
                 "| a,\"b\" | 1.5 | \\|-----------o----------\\| |\n| c{d} | - |  |\n\n"
                 "means of two\n");
   check_written(&doc, "html",
-                "<p>1 of 2 &lt;done&gt;: <code>ls a_b</code> says 50 %, <strong>more</strong></p>\n"
-                "\n<ul>\n<li>relu &amp; tanh</li>\n<li>p\u00a0&lt;\u00a0.001</li>\n</ul>\n\n"
-                "<table>\n<tr><th>act|init</th><th style=\"text-align:right\">mean</th><th></th>"
-                "</tr>\n<tr><td>a,&quot;b&quot;</td><td style=\"text-align:right\">1.5</td><td>"
-                "<svg width=\"240\" height=\"14\" role=\"img\"><line x1=\"4.0\" x2=\"236.0\" "
-                "y1=\"7\" y2=\"7\" stroke=\"currentColor\"/><circle cx=\"120.0\" cy=\"7\" r=\"3\" "
+                "<p>1 of 2 &lt;done&gt;: <code>ls a_b</code> says 50 %, "
+                "<strong>more</strong></p>\n"
+                "\n<ul>\n<li>relu &amp; "
+                "tanh</li>\n<li>p\u00a0&lt;\u00a0.001</li>\n</ul>\n\n"
+                "<table>\n<tr><th>act|init</th><th "
+                "style=\"text-align:right\">mean</th><th></th>"
+                "</tr>\n<tr><td>a,&quot;b&quot;</td><td "
+                "style=\"text-align:right\">1.5</td><td>"
+                "<svg width=\"240\" height=\"14\" role=\"img\"><line x1=\"4.0\" "
+                "x2=\"236.0\" y1=\"7\" y2=\"7\" stroke=\"currentColor\"/><circle "
+                "cx=\"120.0\" cy=\"7\" r=\"3\" "
                 "fill=\"currentColor\"/></svg></td></tr>\n<tr><td>c{d}</td>"
                 "<td style=\"text-align:right\">-</td><td></td></tr>\n</table>\n\n"
                 "<p>means of two</p>\n");
@@ -121,8 +128,10 @@ TEST(marks_of_anybody_do_no_harm) {
   table_column(table, "\033]0;x\007", TABLE_TEXT, 0);
   table_add(table, "<script>");
   check_written(&doc, "text", "ab`c`d?[2Je</p>\n  ?]0;x?\n  <script>\n");
-  check_written(&doc, "html", "<p>ab<code>c</code><code>d?[2Je&lt;/p&gt;</code></p>\n\n<table>\n"
-                "<tr><th>?]0;x?</th></tr>\n<tr><td>&lt;script&gt;</td></tr>\n</table>\n");
+  check_written(&doc, "html",
+                "<p>ab<code>c</code><code>d?[2Je&lt;/p&gt;</code></p>\n\n<table>\n"
+                "<tr><th>?]0;x?</th></tr>\n<tr><td>&lt;script&gt;</td></tr>\n</"
+                "table>\n");
   doc_deinit(&doc);
 }
 
@@ -132,12 +141,13 @@ TEST(a_row_of_latex_may_begin_with_a_bracket) {
   Table *table = doc_table(&doc);
   table_column(table, "kernel", TABLE_TEXT, 0);
   table_add(table, "[3,3]");
-  check_written(&doc, "latex", "\\begin{tabular}{l}\n\\hline\nkernel \\\\\n\\hline\n"
+  check_written(&doc, "latex",
+                "\\begin{tabular}{l}\n\\hline\nkernel \\\\\n\\hline\n"
                 "{[}3,3] \\\\\n\\hline\n\\end{tabular}\n");
   doc_deinit(&doc);
 }
 
-/* -- drawn intervals ----------------------------------------------------------------- */
+/* -- drawn intervals --------------------------------------------------------------- */
 
 static void check_drawn(TableScale scale, double low, double value, double high,
                         const char *want) {
@@ -161,7 +171,8 @@ TEST(intervals_are_drawn_on_their_scale) {
   check_drawn(scale, 1, INFINITY, 2, "");
 }
 
-/* One interval that is far wider than the values lie apart makes no dot of the others. */
+/* One interval that is far wider than the values lie apart makes no dot of the
+ * others. */
 TEST(the_scale_is_that_of_the_values) {
   Table table = {0};
   table_column(&table, "", TABLE_DRAWN, 0);

@@ -1,4 +1,5 @@
-/* Tables of text: widths, what gives way when there is no room, what is never printed. */
+/* Tables of text: widths, what gives way when there is no room, what is never
+ * printed. */
 #include "doc/table.h"
 #include "test.h"
 
@@ -156,7 +157,8 @@ TEST(what_names_a_row_goes_last) {
   table_add(&table, "no luck ");
   check_table(&table, 76,
               "  id           purpose  init            norm         loss  score  why\n"
-              "  e47753f5-s1  tuning   glorot_uniform  batch norm  0.125    0.5  no luck\n");
+              "  e47753f5-s1  tuning   glorot_uniform  batch norm  0.125    0.5  no "
+              "luck\n");
   check_left_out(&table, 76, "");
   check_table(&table, 60,
               "  id           purpose  init            norm     loss  score\n"
@@ -185,7 +187,8 @@ TEST(what_names_a_row_goes_last) {
   table_deinit(&table);
 }
 
-/* Right-aligned columns break at blanks before words are cut, and never within a number. */
+/* Right-aligned columns break at blanks before words are cut, and never within a
+ * number. */
 TEST(numbers_go_on_below_before_words_are_cut) {
   Table table = {0};
   table_column(&table, "contrast", TABLE_TEXT, 0);
@@ -194,7 +197,7 @@ TEST(numbers_go_on_below_before_words_are_cut) {
   table_add(&table, "undecided");
   table_add(&table, "-19.59");
   table_add(&table, "-20.01 to -19.16");
-  for (int width = 9 + 2 + 6 + 2 + 6 - 3; width < 60; width++) {   /* 3: of "undecided" */
+  for (int width = 9 + 2 + 6 + 2 + 6 - 3; width < 60; width++) { /* 3: of "undecided" */
     Text out = {0};
     table_write(&table, width, 0, &out);
     text_add_bytes(&out, "", 1);
@@ -203,7 +206,8 @@ TEST(numbers_go_on_below_before_words_are_cut) {
     assert_non_null(strstr(out.data, "-19.59"));
     assert_non_null(strstr(out.data, "-20.01"));
     assert_non_null(strstr(out.data, "-19.16"));
-    assert_int_equal(strstr(out.data, "undecided") != NULL, width >= 9 + 2 + 10 + 2 + 8);
+    assert_int_equal(strstr(out.data, "undecided") != NULL,
+                     width >= 9 + 2 + 10 + 2 + 8);
     assert_int_equal(table_fits(&table, width, 0), width >= 6 + 2 + 10 + 2 + 16);
     text_deinit(&out);
   }

@@ -19,7 +19,8 @@ static inline const char *input_file(InputFile *file, const uint8_t *bytes, size
     file->fd = memfd_create("input", MFD_CLOEXEC);
     snprintf(file->path, sizeof file->path, "/proc/self/fd/%d", file->fd);
   }
-  if (file->fd < 0 || ftruncate(file->fd, 0) || pwrite(file->fd, bytes, n, 0) != (ssize_t)n)
+  if (file->fd < 0 || ftruncate(file->fd, 0) ||
+      pwrite(file->fd, bytes, n, 0) != (ssize_t)n)
     abort();
   return file->path;
 }

@@ -1,4 +1,5 @@
-/* replay.h: runs a fuzz target on the files of its corpus, in the order of their names. */
+/* replay.h: runs a fuzz target on the files of its corpus, in the order of their
+ * names. */
 #ifndef TESTS_FUZZ_REPLAY_H
 #define TESTS_FUZZ_REPLAY_H
 

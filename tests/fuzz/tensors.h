@@ -1,5 +1,5 @@
-/* tensors.h: what is asked of each reader of tensors: that what it accepts, written again,
- * reads as the same, and that nothing stays behind. */
+/* tensors.h: what is asked of each reader of tensors: that what it accepts, written
+ * again, reads as the same, and that nothing stays behind. */
 #ifndef TESTS_FUZZ_TENSORS_H
 #define TESTS_FUZZ_TENSORS_H
 

@@ -1,6 +1,6 @@
-/* The Lua interface: programs of random calls, made of the fuzzer's bytes by calls.lua. Each
- * runs in a session of its own, which must give back all memory at its end; a program that
- * trains for long is interrupted as by Ctrl-C, and must then end soon. */
+/* The Lua interface: programs of random calls, made of the fuzzer's bytes by calls.lua.
+ * Each runs in a session of its own, which must give back all memory at its end; a
+ * program that trains for long is interrupted as by Ctrl-C, and must then end soon. */
 #include "fuzz/fuzz.h"
 #include "base/out.h"
 #include "base/sys.h"
@@ -41,7 +41,7 @@ static int bytes_left(lua_State *L) {
   return 1;
 }
 
-/* -- words ---------------------------------------------------------------------------- */
+/* -- words ------------------------------------------------------------------------- */
 
 static void add_word(lua_State *L, const char *word, size_t n) {
   lua_pushlstring(L, word, n);
@@ -113,7 +113,7 @@ static void push_input(lua_State *L, Bytes *in) {
   lua_pop(L, 1);
 }
 
-/* -- time, memory, files ---------------------------------------------------------------- */
+/* -- time, memory, files ----------------------------------------------------------- */
 
 static void on_time(int number) {
   (void)number;
@@ -131,7 +131,8 @@ static void interrupt_after(long ms) {
     must(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);
     made = true;
   }
-  struct itimerspec when = {.it_value = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}};
+  struct itimerspec when = {
+      .it_value = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}};
   timer_settime(timer, 0, &when, NULL);
 }
 
@@ -159,9 +160,9 @@ static void remove_files(const char *directory) {
   closedir(dir);
 }
 
-/* -- a program -------------------------------------------------------------------------- */
+/* -- a program --------------------------------------------------------------------- */
 
-static Text calls;   /* calls.lua, read before the directory changes */
+static Text calls; /* calls.lua, read before the directory changes */
 
 static void read_calls(void) {
   FILE *file = fopen("tests/fuzz/calls.lua", "rb");

@@ -1,5 +1,5 @@
-/* The reader of IDX takes any bytes, plain and gzipped. The first byte says how the rest is
- * given: as it is, packed into a good gzip file, or as images beside labels. */
+/* The reader of IDX takes any bytes, plain and gzipped. The first byte says how the
+ * rest is given: as it is, packed into a good gzip file, or as images beside labels. */
 #include "fuzz/fuzz.h"
 #include "fuzz/input.h"
 #include "data/sources.h"
@@ -40,7 +40,8 @@ static void read_images(const uint8_t *bytes, size_t n_bytes) {
   const uint8_t *at = bytes + 3;
   const char *y = input_file(&labels, at, n_labels);
   const char *x = input_file(&images, at + n_labels, n_bytes - 3 - n_labels);
-  Err err = idx_load(x, y, bytes[1] % 16, bytes[2] % 2, bytes[2] & 2, &count, &rows, &fault);
+  Err err = idx_load(x, y, bytes[1] % 16, bytes[2] % 2, bytes[2] & 2, &count, &rows,
+                     &fault);
   must(err == fault.code);
   tensor_release(rows.x);
   tensor_release(rows.y);

@@ -1,4 +1,5 @@
-/* The JSON reader takes any bytes; what it accepts is written and read back to the same. */
+/* The JSON reader takes any bytes; what it accepts is written and read back to the
+ * same. */
 #include "fuzz/fuzz.h"
 #include "base/json.h"
 #include <string.h>
@@ -19,7 +20,8 @@ FUZZ(json) {
   Json *again = json_parse(once.data, once.n_bytes, &fault);
   must(again);
   Text twice = written(again);
-  must(once.n_bytes == twice.n_bytes && memcmp(once.data, twice.data, once.n_bytes) == 0);
+  must(once.n_bytes == twice.n_bytes &&
+       memcmp(once.data, twice.data, once.n_bytes) == 0);
   text_deinit(&once);
   text_deinit(&twice);
   json_free(again);

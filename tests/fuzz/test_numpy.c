@@ -1,5 +1,5 @@
-/* The readers of .npy and .npz take any bytes; what they accept is written and read back to
- * the same. The first byte picks the format. */
+/* The readers of .npy and .npz take any bytes; what they accept is written and read
+ * back to the same. The first byte picks the format. */
 #include "fuzz/fuzz.h"
 #include "fuzz/tensors.h"
 #include "tensor/npy.h"

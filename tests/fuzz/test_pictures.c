@@ -1,6 +1,6 @@
-/* The readers of PNG, JPEG and CIFAR-10 take any bytes. The first says how many channels are
- * asked for, and to what size a picture goes. A PNG is read as it is, then with checksums
- * that are right, which no fuzzer finds. */
+/* The readers of PNG, JPEG and CIFAR-10 take any bytes. The first says how many
+ * channels are asked for, and to what size a picture goes. A PNG is read as it is, then
+ * with checksums that are right, which no fuzzer finds. */
 #include "fuzz/fuzz.h"
 #include "base/pack.h"
 #include "data/image.h"
@@ -15,7 +15,8 @@ static void read_picture(int options, const uint8_t *bytes, size_t n_bytes) {
   /* A picture takes at most what deflate or a JPEG's blocks can hold. */
   must(err || image.height * image.width <= IMAGE_PIXELS_MAX);
   if (!err && image.height * image.width < 1 << 16) {
-    must(!image_resize(&resized, &image, 1 + options / 3 % 9, 1 + options / 27, &fault));
+    must(
+        !image_resize(&resized, &image, 1 + options / 3 % 9, 1 + options / 27, &fault));
     image_deinit(&resized);
   }
   image_deinit(&image);
@@ -35,7 +36,8 @@ static void read_repaired(int options, const uint8_t *bytes, size_t n_bytes) {
     n = big_endian(copy + at);
     if (n > n_bytes - at - AROUND) break;
     uint32_t crc = crc_add(0, copy + at + 4, 4 + n);
-    for (int i = 0; i < 4; i++) copy[at + 8 + n + (size_t)i] = (uint8_t)(crc >> (24 - 8 * i));
+    for (int i = 0; i < 4; i++)
+      copy[at + 8 + n + (size_t)i] = (uint8_t)(crc >> (24 - 8 * i));
   }
   read_picture(options, copy, n_bytes);
   free(copy);
@@ -60,7 +62,8 @@ FUZZ(pictures) {
   if (bytes[0] == 255) read_cifar(bytes + 1, n_bytes - 1);
   else {
     read_picture(bytes[0], bytes + 1, n_bytes - 1);
-    if (n_bytes > 9 && bytes[1] == 0x89) read_repaired(bytes[0], bytes + 1, n_bytes - 1);
+    if (n_bytes > 9 && bytes[1] == 0x89)
+      read_repaired(bytes[0], bytes + 1, n_bytes - 1);
   }
 }
 

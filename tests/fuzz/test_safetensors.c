@@ -14,7 +14,8 @@ FUZZ(safetensors) {
   must(err == fault.code && count.peak_bytes <= 8 * n_bytes + 64);
   if (err) return;
   const char *path = temp_path("again.safetensors");
-  must(!safetensors_save(path, file.tensors, file.n_tensors, file.meta, file.n_meta, &fault));
+  must(!safetensors_save(path, file.tensors, file.n_tensors, file.meta, file.n_meta,
+                         &fault));
   must(!safetensors_load(&again, path, &count, &fault));
   must(file.n_meta == again.n_meta);
   must_be_same(&file, &again);

@@ -1,6 +1,6 @@
-/* The readers of comma-separated tables and of plain text take any bytes. The first four say
- * which reader, and with which options: targets, categories, separator, header, what becomes of
- * missing values. */
+/* The readers of comma-separated tables and of plain text take any bytes. The first
+ * four say which reader, and with which options: targets, categories, separator,
+ * header, what becomes of missing values. */
 #include "fuzz/fuzz.h"
 #include "data/sources.h"
 
@@ -22,7 +22,8 @@ static Source *csv_source(const uint8_t *options) {
   static const char *const missing[] = {"error", "drop", "mean"};
   static const char *const headers[] = {"auto", "true", "false"};
   Fault fault = {0};
-  Source *source = (Source *)object_new(family_find(&dataset_family, "csv", &fault), &fault);
+  Source *source = (Source *)object_new(family_find(&dataset_family, "csv", &fault),
+                                        &fault);
   must(source);
   const char *target = columns[options[0] / 2 % 6], *category = columns[options[1] % 6];
   const char *delimiter = delimiters[options[2] % 4];
@@ -37,7 +38,8 @@ static Source *csv_source(const uint8_t *options) {
 /* Short windows: a fuzzer's texts are short. */
 static Source *text_source(const uint8_t *options) {
   Fault fault = {0};
-  Source *source = (Source *)object_new(family_find(&dataset_family, "text", &fault), &fault);
+  Source *source = (Source *)object_new(family_find(&dataset_family, "text", &fault),
+                                        &fault);
   must(source);
   const Option *length = option_find(source->object.kind, "length", &fault);
   must(!option_set_number(&source->object, length, 1 + options[1] % 8, &fault));
@@ -45,7 +47,8 @@ static Source *text_source(const uint8_t *options) {
   return source;
 }
 
-static void parse(Source *source, ParseRows *parse_rows, const uint8_t *bytes, size_t n) {
+static void parse(Source *source, ParseRows *parse_rows, const uint8_t *bytes,
+                  size_t n) {
   Fault fault = {0};
   MemoryCount count = {0};
   Rows rows = {.scale = 1};

@@ -1,10 +1,11 @@
-/* program.h: graphs as data: a list of steps from which the same graph can be built again,
- * with these values or others, in any session; printed for people. program_make.h makes them
- * at random.
+/* program.h: graphs as data: a list of steps from which the same graph can be built
+ * again, with these values or others, in any session; printed for people.
+ * program_make.h makes them at random.
  *
- * A step makes one node; its inputs are steps before it. Attributes are concrete, so that a
- * program stays what it is when other steps are taken out. A step that nothing below the
- * roots needs is not built. Values are a pure function of (values, step, element). */
+ * A step makes one node; its inputs are steps before it. Attributes are concrete, so
+ * that a program stays what it is when other steps are taken out. A step that nothing
+ * below the roots needs is not built. Values are a pure function of (values, step,
+ * element). */
 #ifndef TESTS_GRAPH_PROGRAM_H
 #define TESTS_GRAPH_PROGRAM_H
 
@@ -30,10 +31,10 @@ typedef struct Step {
   const Op *op;
   int n_in, in[MAX_STEP_IN], n_attr;
   Attr attr[MAX_ATTR_SLOTS];
-  Shape shape;                 /* of what it makes */
+  Shape shape; /* of what it makes */
   DType dtype;
   int n_out;
-  double lo, hi;               /* values lie there; only integers: what indices may be */
+  double lo, hi; /* values lie there; only integers: what indices may be */
 } Step;
 
 typedef struct Program {
@@ -43,11 +44,14 @@ typedef struct Program {
   int root[MAX_ROOTS];
 } Program;
 
-/* -- random numbers ------------------------------------------------------------------ */
+/* -- random numbers ---------------------------------------------------------------- */
 
-typedef struct Dice { uint64_t state; } Dice;
+typedef struct Dice {
+  uint64_t state;
+} Dice;
 
-/* splitmix64: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014. */
+/* splitmix64: Steele, Lea, Flood, "Fast splittable pseudorandom number generators",
+ * 2014. */
 static inline uint64_t dice_word(Dice *d) {
   uint64_t z = d->state += 0x9E3779B97F4A7C15u;
   z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
@@ -65,7 +69,7 @@ static inline double dice_between(Dice *d, double lo, double hi) {
   return lo + (hi - lo) * (double)(dice_word(d) >> 11) * 0x1p-53;
 }
 
-/* -- building ------------------------------------------------------------------------ */
+/* -- building ---------------------------------------------------------------------- */
 
 typedef struct Build {
   Graph *graph;
@@ -90,7 +94,8 @@ static inline void build_end(Build *b) {
 
 /* Now and then a zero, a whole number or a large one. */
 static inline double step_element(const Step *s, Dice *d) {
-  if (s->dtype != DT_REAL) return s->lo + (double)dice_below(d, (int64_t)(s->hi - s->lo) + 1);
+  if (s->dtype != DT_REAL)
+    return s->lo + (double)dice_below(d, (int64_t)(s->hi - s->lo) + 1);
   double v = dice_between(d, s->lo, s->hi);
   int64_t special = dice_below(d, 64);
   return special == 0 ? 0 : special == 1 ? rint(v) : special == 2 ? 64 * v : v;
@@ -100,7 +105,8 @@ static inline Node *build_value(Build *b, const Step *s, int i) {
   Tensor *t = tensor_new(&b->graph->memory, s->dtype, &s->shape, &b->graph->fault);
   Dice d = {b->values * 0x2545F4914F6CDD1Du + (uint64_t)i * 0xD1B54A32D192ED03u};
   assert_non_null(t);
-  for (int64_t e = 0; e < tensor_count(t); e++) array_set(&t->a, e, step_element(s, &d));
+  for (int64_t e = 0; e < tensor_count(t); e++)
+    array_set(&t->a, e, step_element(s, &d));
   Node *node = graph_const(b->graph, t);
   tensor_release(t);
   return node;
@@ -143,8 +149,7 @@ static inline Node *build_step(Build *b, const Step *s, int i) {
     if (s->attr[0].i >= x->n_out) return NULL;
     return b->node[i] = graph_pick(b->graph, x, (int)s->attr[0].i);
   case STEP_GRADIENT: return b->node[i] = build_gradient(b, s, i);
-  case STEP_GRADIENT_MORE:
-    return b->node[i] = b->gradient[s->in[0]][s->attr[0].i];
+  case STEP_GRADIENT_MORE: return b->node[i] = b->gradient[s->in[0]][s->attr[0].i];
   case STEP_DETACH: return b->node[i] = graph_detach(b->graph, x);
   case STEP_TRACK: return b->node[i] = graph_track(b->graph, x);
   case STEP_EVALUATED: return b->node[i] = build_evaluated(b, x);
@@ -161,8 +166,8 @@ static inline void program_live(const Program *p, bool *live) {
 }
 
 /* Builds what the roots need; false, with the graph's fault, where it cannot be. */
-static inline bool build_program(Build *b, Graph *graph, const Program *p, uint64_t values,
-                                 Node **roots) {
+static inline bool build_program(Build *b, Graph *graph, const Program *p,
+                                 uint64_t values, Node **roots) {
   bool live[MAX_STEPS];
   program_live(p, live);
   build_begin(b, graph, values);
@@ -172,7 +177,7 @@ static inline bool build_program(Build *b, Graph *graph, const Program *p, uint6
   return true;
 }
 
-/* -- printing ------------------------------------------------------------------------ */
+/* -- printing ---------------------------------------------------------------------- */
 
 static inline void print_step(const Step *s, int i) {
   static const char *const kinds[] = {"value", "variable", "", "pick", "gradient",
@@ -185,8 +190,7 @@ static inline void print_step(const Step *s, int i) {
   for (int k = 0; k < s->n_attr; k++) {
     if (llabs((long long)s->attr[k].i) < 1000000)
       print_error(k ? " %lld" : "%lld", (long long)s->attr[k].i);
-    else
-      print_error(k ? " %g" : "%g", s->attr[k].f);
+    else print_error(k ? " %g" : "%g", s->attr[k].f);
   }
   print_error("%s  %s %s", s->n_attr ? "]" : "", dtype_name(s->dtype),
               shape_text(shape, &s->shape));

@@ -1,8 +1,9 @@
-/* program_make.h: programs made at random, each a pure function of its seed. A maker builds
- * the graph while it adds steps, so every step has shapes that fit; what an op refuses is
- * left out. Integers keep their range, so that indices and labels are right.
+/* program_make.h: programs made at random, each a pure function of its seed. A maker
+ * builds the graph while it adds steps, so every step has shapes that fit; what an op
+ * refuses is left out. Integers keep their range, so that indices and labels are right.
  *
- * Each family of ops has one function that adds a step or a few; a table weighs them. */
+ * Each family of ops has one function that adds a step or a few; a table weighs
+ * them. */
 #ifndef TESTS_GRAPH_PROGRAM_MAKE_H
 #define TESTS_GRAPH_PROGRAM_MAKE_H
 
@@ -12,8 +13,8 @@ typedef struct Maker {
   Program *program;
   Build build;
   Dice dice;
-  int64_t dims[5];             /* what axes may have */
-  int64_t most;                /* elements of a tensor */
+  int64_t dims[5]; /* what axes may have */
+  int64_t most;    /* elements of a tensor */
   int n_uses[MAX_STEPS];
 } Maker;
 
@@ -37,7 +38,8 @@ static inline int add_step(Maker *m, Step s) {
 }
 
 static inline int add_value(Maker *m, DType dtype, Shape shape, double lo, double hi) {
-  return add_step(m, (Step){.kind = STEP_VALUE, .shape = shape, .dtype = dtype, .lo = lo,
+  return add_step(m, (Step){.kind = STEP_VALUE, .shape = shape, .dtype = dtype,
+                            .lo = lo,
                             .hi = hi});
 }
 
@@ -53,15 +55,16 @@ static inline int add_scalar(Maker *m, double lo, double hi) {
   return add_value(m, DT_REAL, SHAPE_SCALAR, lo, hi);
 }
 
-static inline const Step *step_of(const Maker *m, int i) { return &m->program->step[i]; }
+static inline const Step *step_of(const Maker *m, int i) {
+  return &m->program->step[i];
+}
 
 static inline int64_t any_dim(Maker *m) { return m->dims[dice_below(&m->dice, 5)]; }
 
 static inline Shape any_shape(Maker *m) {
   Shape s = {(int)dice_below(&m->dice, 5), {0}};
   if (s.rank == 4) s.rank = (int)dice_below(&m->dice, 5);
-  for (int a = 0; a < s.rank; a++)
-    s.dim[a] = dice_one_in(&m->dice, 5) ? 1 : any_dim(m);
+  for (int a = 0; a < s.rank; a++) s.dim[a] = dice_one_in(&m->dice, 5) ? 1 : any_dim(m);
   while (shape_count(&s) > m->most) s.rank--;
   return s;
 }
@@ -73,14 +76,16 @@ static inline int any_step(Maker *m) {
   if (dice_one_in(&m->dice, 2))
     for (int64_t i = a; i >= 0; i--)
       if (!m->n_uses[i]) return (int)i;
-  if (dice_one_in(&m->dice, 3)) return (int)(n - 1 - dice_below(&m->dice, n < 3 ? n : 3));
+  if (dice_one_in(&m->dice, 3))
+    return (int)(n - 1 - dice_below(&m->dice, n < 3 ? n : 3));
   return (int)(a > b ? a : b);
 }
 
 static inline int any_of_dtype(Maker *m, DType dtype, int least_rank) {
   for (int k = 0; k < 12; k++) {
     int i = any_step(m);
-    if (step_of(m, i)->dtype == dtype && step_of(m, i)->shape.rank >= least_rank) return i;
+    if (step_of(m, i)->dtype == dtype && step_of(m, i)->shape.rank >= least_rank)
+      return i;
   }
   return -1;
 }
@@ -104,7 +109,8 @@ static inline int real_of_shape(Maker *m, Shape shape) {
 
 /* Some shape that is broadcast together with `s`. */
 static inline Shape fitting_shape(Maker *m, Shape s) {
-  int drop = s.rank && dice_one_in(&m->dice, 3) ? (int)dice_below(&m->dice, s.rank + 1) : 0;
+  int drop = s.rank && dice_one_in(&m->dice, 3) ? (int)dice_below(&m->dice, s.rank + 1)
+                                                : 0;
   Shape fit = {s.rank - drop, {0}};
   for (int a = 0; a < fit.rank; a++) {
     fit.dim[a] = s.dim[a + drop];
@@ -125,7 +131,8 @@ static inline int fitting_step(Maker *m, int x) {
 
 static inline int apply_step(Maker *m, const Op *op, int n_in, const int *in,
                              const Attr *attr, int n_attr) {
-  Step s = {.kind = STEP_APPLY, .op = op, .n_in = n_in, .n_attr = n_attr, .lo = 1, .hi = 0};
+  Step s = {
+      .kind = STEP_APPLY, .op = op, .n_in = n_in, .n_attr = n_attr, .lo = 1, .hi = 0};
   bool integers = false;
   for (int k = 0; k < n_in; k++) {
     if (in[k] < 0) return -1;
@@ -143,10 +150,11 @@ static inline int apply_step(Maker *m, const Op *op, int n_in, const int *in,
 /* Integers in 1 .. n of the shape: a value, a draw, or computed from reals. */
 static inline int add_indices(Maker *m, Shape shape, int64_t n) {
   if (n < 1) return -1;
-  int i = add_value(m, dice_one_in(&m->dice, 4) && n < 256 ? DT_UINT8 : DT_INT32, shape, 1,
-                    (double)n);
+  int i = add_value(m, dice_one_in(&m->dice, 4) && n < 256 ? DT_UINT8 : DT_INT32, shape,
+                    1, (double)n);
   if (n < 2 || !dice_one_in(&m->dice, 3)) return i;
-  int zero = add_scalar(m, 0, 0), one = add_scalar(m, 1, 1), x = real_of_shape(m, shape);
+  int zero = add_scalar(m, 0, 0), one = add_scalar(m, 1, 1),
+      x = real_of_shape(m, shape);
   int above = apply_step(m, &op_record_gt, 2, (int[]){x, zero}, NULL, 0);
   int sum = apply_step(m, &op_record_add, 2, (int[]){above, one}, NULL, 0);
   if (sum < 0) return i;
@@ -164,7 +172,7 @@ static inline int indices_up_to(Maker *m, int64_t n) {
   return add_indices(m, fitting_shape(m, SHAPE_OF(any_dim(m))), n);
 }
 
-/* -- one op of each family ----------------------------------------------------------- */
+/* -- one op of each family --------------------------------------------------------- */
 
 static inline void make_unary(Maker *m) {
 #define X(name) &op_record_##name,
@@ -172,7 +180,8 @@ static inline void make_unary(Maker *m) {
 #undef X
   int x = any_step(m);
   const Op *op = ops[dice_below(&m->dice, sizeof ops / sizeof *ops)];
-  bool partial = op == &op_record_log || op == &op_record_sqrt || op == &op_record_log1p;
+  bool partial = op == &op_record_log || op == &op_record_sqrt ||
+                 op == &op_record_log1p;
   if (partial && !dice_one_in(&m->dice, 4))
     x = apply_step(m, &op_record_abs, 1, &x, NULL, 0);
   apply_step(m, op, 1, &x, NULL, 0);
@@ -184,7 +193,9 @@ static inline void make_parameters(Maker *m) {
   switch (dice_below(&m->dice, 4)) {
   case 0: apply_step(m, &op_record_leaky_relu, 1, &x, &(Attr){.f = a}, 1); break;
   case 1: apply_step(m, &op_record_elu, 1, &x, &(Attr){.f = fabs(a)}, 1); break;
-  case 2: apply_step(m, &op_record_clip, 1, &x, (Attr[]){{.f = a}, {.f = a + 1}}, 2); break;
+  case 2:
+    apply_step(m, &op_record_clip, 1, &x, (Attr[]){{.f = a}, {.f = a + 1}}, 2);
+    break;
   case 3: {
     int y = real_of_shape(m, step_of(m, x)->shape);
     Attr attr[] = {{.f = fabs(a)}, {.f = 1.5}};
@@ -204,7 +215,8 @@ static inline void make_binary(Maker *m) {
   apply_step(m, op, 2, (int[]){swap ? y : x, swap ? x : y}, NULL, 0);
 }
 
-/* f(x) with a part of x or of f(x), or with its mean: broadcast again over all of it. */
+/* f(x) with a part of x or of f(x), or with its mean: broadcast again over all of
+ * it. */
 static inline void make_with_own(Maker *m) {
   int x = any_real(m, 1);
   if (x < 0) return;
@@ -215,9 +227,11 @@ static inline void make_with_own(Maker *m) {
     Attr attr[] = {{.i = dice_below(&m->dice, (int64_t)1 << s.rank)}, {.i = 1}};
     part = apply_step(m, &op_record_mean, 1, &of, attr, 2);
   } else if (s.dim[0] > 0) {
-    Attr attr[3 * MAX_RANK] = {{.i = dice_below(&m->dice, s.dim[0])}, {.i = 1}, {.i = 1}};
+    Attr attr[3 * MAX_RANK] = {
+        {.i = dice_below(&m->dice, s.dim[0])}, {.i = 1}, {.i = 1}};
     if (dice_one_in(&m->dice, 2)) attr[0].i = 0;
-    for (int a = 1; a < s.rank; a++) attr[3 * a + 1].i = s.dim[a], attr[3 * a + 2].i = 1;
+    for (int a = 1; a < s.rank; a++)
+      attr[3 * a + 1].i = s.dim[a], attr[3 * a + 2].i = 1;
     part = apply_step(m, &op_record_slice, 1, &of, attr, 3 * MAX_RANK);
   }
   apply_step(m, dice_one_in(&m->dice, 2) ? &op_record_sub : &op_record_mul, 2,
@@ -254,7 +268,8 @@ static inline void make_arg(Maker *m) {
   int x = any_real(m, 1);
   if (x < 0) return;
   Attr axis = {.i = dice_below(&m->dice, step_of(m, x)->shape.rank)};
-  Step s = {.kind = STEP_APPLY, .n_in = 1, .in = {x}, .n_attr = 1, .attr = {axis}, .lo = 1,
+  Step s = {.kind = STEP_APPLY, .n_in = 1, .in = {x}, .n_attr = 1, .attr = {axis},
+            .lo = 1,
             .hi = (double)step_of(m, x)->shape.dim[axis.i]};
   s.op = dice_one_in(&m->dice, 2) ? &op_record_argmax : &op_record_argmin;
   add_step(m, s);
@@ -429,8 +444,8 @@ static inline void make_softmax(Maker *m) {
   int x = any_real(m, 1);
   if (x < 0) return;
   Attr axis = {.i = dice_below(&m->dice, step_of(m, x)->shape.rank)};
-  apply_step(m, dice_one_in(&m->dice, 2) ? &op_record_softmax : &op_record_log_softmax, 1,
-             &x, &axis, 1);
+  apply_step(m, dice_one_in(&m->dice, 2) ? &op_record_softmax : &op_record_log_softmax,
+             1, &x, &axis, 1);
 }
 
 static inline int make_pick(Maker *m, int x, int64_t output) {
@@ -444,7 +459,8 @@ static inline void make_cross_entropy(Maker *m) {
   if (x < 0 || step_of(m, x)->shape.rank != 2) return;
   Shape s = step_of(m, x)->shape;
   int labels = add_indices(m, SHAPE_OF(s.dim[0]), s.dim[1]);
-  int loss = apply_step(m, &op_record_softmax_cross_entropy, 2, (int[]){x, labels}, NULL, 0);
+  int loss = apply_step(m, &op_record_softmax_cross_entropy, 2, (int[]){x, labels},
+                        NULL, 0);
   if (dice_one_in(&m->dice, 2)) make_pick(m, loss, dice_below(&m->dice, 2));
 }
 
@@ -476,8 +492,9 @@ static inline void make_gradient(Maker *m) {
   if (g.n_in == 2 || (g.in[1] < 0 && shape_count(&s) != 1)) return;
   int first = add_step(m, g);
   for (int k = 1; first >= 0 && k < g.n_in - 2; k++)
-    if (dice_one_in(&m->dice, 2))
-      add_step(m, (Step){.kind = STEP_GRADIENT_MORE, .n_in = 1, .in = {first}, .n_attr = 1,
+    if (dice_one_in(&m->dice, 2)) /* clang-format off */
+      add_step(m, (Step){.kind = STEP_GRADIENT_MORE, .n_in = 1, .in = {first},
+                         .n_attr = 1,
                          .attr = {{.i = k}}});
 }
 
@@ -501,11 +518,12 @@ static inline void update_one(Maker *m, bool adam, const int *rate, int w, int g
   if (adam) {
     int v = add_value(m, DT_REAL, s, 0.01, 1);
     y = apply_step(m, &op_record_adam_update, 9,
-                   (int[]){w, g, slot, v, rate[0], rate[3], rate[3], rate[2], rate[1]}, attr,
-                   4);
+                   (int[]){w, g, slot, v, rate[0], rate[3], rate[3], rate[2], rate[1]},
+                   attr, 4);
   } else {
     y = apply_step(m, &op_record_sgd_update, attr[3].i ? 7 : 6,
-                   (int[]){w, g, rate[0], rate[1], rate[2], rate[1], slot}, &attr[3], 1);
+                   (int[]){w, g, rate[0], rate[1], rate[2], rate[1], slot}, &attr[3],
+                   1);
   }
   for (int o = 0; y >= 0 && o < step_of(m, y)->n_out; o++) {
     int root = make_pick(m, y, o);
@@ -528,8 +546,8 @@ static inline int make_loss(Maker *m) {
   return loss;
 }
 
-/* As a training step does: gradients of a loss by variables, and their updates, which share
- * the rates. */
+/* As a training step does: gradients of a loss by variables, and their updates, which
+ * share the rates. */
 static inline void make_training(Maker *m) {
   bool adam = dice_one_in(&m->dice, 2);
   Step g = {.kind = STEP_GRADIENT, .n_in = 2, .in = {make_loss(m), -1}};
@@ -537,7 +555,8 @@ static inline void make_training(Maker *m) {
                  add_scalar(m, 1, 5)};
   if (g.in[0] < 0) return;
   for (int i = 0; i < g.in[0] && g.n_in < 2 + MAX_WRT; i++)
-    if (step_of(m, i)->kind == STEP_VARIABLE && !dice_one_in(&m->dice, 4)) g.in[g.n_in++] = i;
+    if (step_of(m, i)->kind == STEP_VARIABLE && !dice_one_in(&m->dice, 4))
+      g.in[g.n_in++] = i;
   if (g.n_in == 2) return;
   int first = add_step(m, g);
   for (int k = 0; first >= 0 && k < g.n_in - 2; k++) {
@@ -555,11 +574,12 @@ static inline void make_updates(Maker *m) {
   for (int64_t n = 1 + dice_below(&m->dice, 3); n > 0; n--) {
     int g = any_real(m, 0);
     if (g < 0) return;
-    update_one(m, dice_one_in(&m->dice, 2), rate, real_of_shape(m, step_of(m, g)->shape), g);
+    update_one(m, dice_one_in(&m->dice, 2), rate,
+               real_of_shape(m, step_of(m, g)->shape), g);
   }
 }
 
-/* -- a whole program ----------------------------------------------------------------- */
+/* -- a whole program --------------------------------------------------------------- */
 
 typedef struct Family {
   int weight;

@@ -1,7 +1,8 @@
 /* sample.h: the op table as a list of test cases: inputs made from the samples of the
  * records, and a driver that runs one op on plain memory, without a graph.
  *
- * Values are a pure function of (op, sample, input), so a failure can be looked at again. */
+ * Values are a pure function of (op, sample, input), so a failure can be looked at
+ * again. */
 #ifndef TESTS_GRAPH_SAMPLE_H
 #define TESTS_GRAPH_SAMPLE_H
 
@@ -63,9 +64,9 @@ static inline Node *sample_node(Graph *graph, const Op *op, int k, Tensor *const
   return node;
 }
 
-/* -- memory with guards -------------------------------------------------------------- */
+/* -- memory with guards ------------------------------------------------------------ */
 
-enum { GUARD = 64, GUARD_BYTE = 0xA5, JUNK_BYTE = 0xFF };   /* eight of 0xFF: a NaN */
+enum { GUARD = 64, GUARD_BYTE = 0xA5, JUNK_BYTE = 0xFF }; /* eight of 0xFF: a NaN */
 
 static inline size_t round64(size_t n) { return (n + 63) / 64 * 64; }
 
@@ -90,12 +91,12 @@ static inline void guarded_free(void *p) {
   if (p) free((unsigned char *)p - GUARD);
 }
 
-/* -- one op on plain memory ---------------------------------------------------------- */
+/* -- one op on plain memory -------------------------------------------------------- */
 
 typedef struct Direct {
   OpCall call;
   OpSplit split;
-  Array in[MAX_SAMPLE_IN];     /* copies of the sample's inputs */
+  Array in[MAX_SAMPLE_IN]; /* copies of the sample's inputs */
   Array out[MAX_OUT];
 } Direct;
 
@@ -119,7 +120,8 @@ static inline OpSplit split_of_call(const OpCall *call) {
 }
 
 /* `node` tells the shapes of the outputs. */
-static inline void direct_init(Direct *d, const Node *node, Tensor *const *in, int n_in) {
+static inline void direct_init(Direct *d, const Node *node, Tensor *const *in,
+                               int n_in) {
   *d = (Direct){.call = {.op = node->op, .n_in = n_in, .n_out = node->n_out,
                          .n_attr = node->n_attr, .attr = node->attr}};
   d->call.in = d->in;

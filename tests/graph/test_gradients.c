@@ -5,10 +5,10 @@
  *   second:  d/d(x, c) of sum over i of sum(d_i * dL/dx_i), against central differences
  *            of dL/dx; through c also for ops that are linear in x
  *
- * |analytic - numeric| <= tolerance * max(1, |numeric|inf). An input without gradient is
- * an input whose differences are zero. Values are compared in the double build alone; in
- * both, gradients are equal bytes for any number of threads. Of a large input a fixed
- * choice of elements is probed. */
+ * |analytic - numeric| <= tolerance * max(1, |numeric|inf). An input without gradient
+ * is an input whose differences are zero. Values are compared in the double build
+ * alone; in both, gradients are equal bytes for any number of threads. Of a large input
+ * a fixed choice of elements is probed. */
 #include "graph/sample.h"
 #include "graph/ops.h"
 
@@ -20,7 +20,7 @@ typedef struct Leaves {
   int k;
   int n_in, n_out;
   Tensor *in[MAX_SAMPLE_IN];
-  Tensor *c[MAX_OUT];          /* NULL: that output is not real */
+  Tensor *c[MAX_OUT]; /* NULL: that output is not real */
 } Leaves;
 
 static bool is_real_tensor(const Tensor *t) { return t && t->a.dtype == DT_REAL; }
@@ -86,7 +86,8 @@ static bool first_gradient(First *f, Graph *graph, const Leaves *l) {
     if (!l->c[o]) continue;
     Node *c = f->leaf[f->n_leaves++] = graph_track(graph, graph_const(graph, l->c[o]));
     Node *picked = l->n_out > 1 ? graph_pick(graph, y, o) : y;
-    loss = add_nodes(graph, loss, op_sum(graph, op_mul(graph, picked, c), ALL_AXES, false));
+    loss = add_nodes(graph, loss,
+                     op_sum(graph, op_mul(graph, picked, c), ALL_AXES, false));
   }
   if (loss) (void)!graph_grad(graph, loss, NULL, f->leaf, f->n_x, f->grad);
   return !printed_fault(graph, l, "gradient") && loss;
@@ -134,7 +135,7 @@ static void for_every_gradient(bool (*check)(Graph *graph, const Leaves *l)) {
   assert_int_equal(n_failed, 0);
 }
 
-/* -- equal bytes --------------------------------------------------------------------- */
+/* -- equal bytes ------------------------------------------------------------------- */
 
 static bool gradient_values(Graph *graph, const Leaves *l, int threads, Tensor **out,
                             int *n) {
@@ -170,7 +171,7 @@ TEST(every_gradient_gives_equal_bytes_for_1_and_7_threads) {
   for_every_gradient(check_gradient_bytes);
 }
 
-/* -- values, in double --------------------------------------------------------------- */
+/* -- values, in double ------------------------------------------------------------- */
 
 #ifdef REAL_DOUBLE
 
@@ -231,8 +232,8 @@ static double numeric_first(const Leaves *l, Direct *d, int i, int64_t e) {
   return change / width;
 }
 
-static bool close_enough(const Leaves *l, const char *what, int leaf, const Pairs *pairs,
-                         double tolerance, double *worst) {
+static bool close_enough(const Leaves *l, const char *what, int leaf,
+                         const Pairs *pairs, double tolerance, double *worst) {
   double error = pairs_error(pairs);
   if (!(error <= *worst)) *worst = error;
   if (error <= tolerance) return true;
@@ -269,7 +270,8 @@ static bool check_first(Graph *graph, const Leaves *l) {
       pairs.analytic[p] = array_get(&g->a, e);
       pairs.numeric[p] = numeric_first(l, &d, i, e);
     }
-    good = close_enough(l, "first", leaf, &pairs, 1e-6, &worst_first[op_id(l->op)]) && good;
+    good = close_enough(l, "first", leaf, &pairs, 1e-6, &worst_first[op_id(l->op)]) &&
+           good;
     leaf++;
   }
   direct_deinit(&d);
@@ -293,8 +295,8 @@ static Tensor *leaf_tensor(const Leaves *l, int j) {
 }
 
 /* Returns new: dL/dx with element e of tensor `t` moved by `by`. */
-static bool moved_gradients(Graph *graph, const Leaves *l, Tensor *t, int64_t e, double by,
-                            Tensor **out, int *n) {
+static bool moved_gradients(Graph *graph, const Leaves *l, Tensor *t, int64_t e,
+                            double by, Tensor **out, int *n) {
   real *x = tensor_reals(t), x0 = x[e];
   x[e] = x0 + by;
   int scope = graph_scope_begin(graph);

@@ -1,5 +1,5 @@
-/* test_history.c: what nodes that forgot their inputs still know, and the products of the
- * chain rule. */
+/* test_history.c: what nodes that forgot their inputs still know, and the products of
+ * the chain rule. */
 #include "graph/ops.h"
 #include "test.h"
 
@@ -49,7 +49,8 @@ static Node *evaluated(Node *x) {
 TEST(leaves_and_computed_tensors_are_told_apart) {
   open_graph();
   Node *a = node_hold(pair(1, 2)), *b = node_hold(pair(3, 4));
-  Node *twice = evaluated(op_scale(&graph, a, 2)), *thrice = evaluated(op_scale(&graph, a, 3));
+  Node *twice = evaluated(op_scale(&graph, a, 2)),
+       *thrice = evaluated(op_scale(&graph, a, 3));
   Node *sum = evaluated(op_add(&graph, twice, b));
   assert_true(slope(op_mul(&graph, twice, thrice), twice) == 3);
   assert_true(slope(op_mul(&graph, twice, b), b) == 2);
@@ -62,7 +63,8 @@ TEST(leaves_and_computed_tensors_are_told_apart) {
   close_graph();
 }
 
-/* Nobody held it when its reader forgot: then it is not known, and never a silent zero. */
+/* Nobody held it when its reader forgot: then it is not known, and never a silent
+ * zero. */
 TEST(a_tensor_that_nobody_held_is_refused) {
   open_graph();
   Node *a = pair(1, 2), *inner = op_scale(&graph, a, 2);
@@ -91,16 +93,19 @@ TEST(integers_are_refused_by_name_and_place) {
   open_graph();
   Fault fault = {0};
   Variable *v = variable_new("labels", &fault);
-  assert_int_equal(variable_assign(&graph, v, op_cast(&graph, pair(1, 2), DT_INT32)), ERR_OK);
+  assert_int_equal(variable_assign(&graph, v, op_cast(&graph, pair(1, 2), DT_INT32)),
+                   ERR_OK);
   Node *read = variable_read(&graph, v), *x = pair(1, 2);
-  refused(op_mul(&graph, read, x), read, "tensor 1 to differentiate by (labels) is int32");
+  refused(op_mul(&graph, read, x), read,
+          "tensor 1 to differentiate by (labels) is int32");
   variable_release(v);
   close_graph();
 }
 
-/* -- chain_mul, chain_div, chain_both ------------------------------------------------- */
+/* -- chain_mul, chain_div, chain_both ---------------------------------------------- */
 
-static const double odd[] = {0.0, -0.0, 1.0, -2.5, 1e-30, 1e30, INFINITY, -INFINITY, NAN};
+static const double odd[] = {0.0,  -0.0,     1.0,       -2.5, 1e-30,
+                             1e30, INFINITY, -INFINITY, NAN};
 enum { N_ODD = sizeof odd / sizeof *odd, N_PAIRS = N_ODD * N_ODD };
 
 static Node *all_pairs(bool first) {
@@ -111,7 +116,8 @@ static Node *all_pairs(bool first) {
 
 static bool same_bits(real a, real b) { return memcmp(&a, &b, sizeof a) == 0; }
 
-/* Where the plain result is a number, those bits; where it is NaN: 0 if a gradient is 0. */
+/* Where the plain result is a number, those bits; where it is NaN: 0 if a gradient is
+ * 0. */
 TEST(the_products_of_the_chain_rule) {
   open_graph();
   Node *g = all_pairs(true), *d = all_pairs(false);
@@ -126,8 +132,9 @@ TEST(the_products_of_the_chain_rule) {
       bool ok = !isnan((double)want[i]) ? same_bits(y[i], want[i])
                 : nothing               ? y[i] == 0
                                         : isnan((double)y[i]);
-      if (!ok) fail_msg("product %d of %g and %g is %g", k, odd[i / N_ODD], odd[i % N_ODD],
-                        (double)y[i]);
+      if (!ok)
+        fail_msg("product %d of %g and %g is %g", k, odd[i / N_ODD], odd[i % N_ODD],
+                 (double)y[i]);
     }
   }
   close_graph();

@@ -1,5 +1,6 @@
-/* test_known.c: what an op claims of its values before they are computed holds for each of
- * its samples: for inputs whose bounds are told, and for inputs that are distributions. */
+/* test_known.c: what an op claims of its values before they are computed holds for each
+ * of its samples: for inputs whose bounds are told, and for inputs that are
+ * distributions. */
 #include "graph/sample.h"
 #include "graph/ops.h"
 
@@ -20,7 +21,8 @@ static Known bounds_of(const Tensor *t) {
   return k;
 }
 
-/* Makes every row positive with the sum 1; false for what has no rows or is not real. */
+/* Makes every row positive with the sum 1; false for what has no rows or is not
+ * real. */
 static bool make_distributions(Tensor *t) {
   int64_t n = row_length(&t->a);
   if (t->a.dtype != DT_REAL || n == 0) return false;
@@ -71,7 +73,7 @@ static void check_sample(const Op *op, int s, bool distributions) {
   if (value && !holds(&y->known, &value->a))
     fail_msg("%s, sample %d: known [%g, %g], total %g, does not hold", op->name, s + 1,
              y->known.lo, y->known.hi, y->known.total);
-  fault_clear(&graph.fault);   /* indices that were scaled */
+  fault_clear(&graph.fault); /* indices that were scaled */
   graph_scope_end(&graph, scope);
 }
 
@@ -90,7 +92,8 @@ TEST(what_ops_claim_of_their_values_holds) {
 }
 
 static Node *data(int64_t n, int64_t c) {
-  return op_random_normal(&graph, &SHAPE_OF(n, c), 0, 1, graph_draw(&graph, "user", "x"));
+  return op_random_normal(&graph, &SHAPE_OF(n, c), 0, 1,
+                          graph_draw(&graph, "user", "x"));
 }
 
 static bool is_distribution(const Node *p) {
@@ -109,10 +112,10 @@ TEST(distributions_stay_known_through_what_keeps_their_rows) {
   assert_false(is_distribution(op_reshape(&graph, p, &SHAPE_OF(4, 6))));
   assert_true(is_distribution(op_clip(&graph, p, 1e-6, 1)));
   assert_false(is_distribution(op_clip(&graph, p, 0.2, 1)));
-  assert_true(is_distribution(op_slice(&graph, p, (int64_t[]){1, 0}, (int64_t[]){3, 4},
-                                       (int64_t[]){1, 1})));
-  assert_false(is_distribution(op_slice(&graph, p, (int64_t[]){0, 1}, (int64_t[]){6, 3},
-                                        (int64_t[]){1, 1})));
+  assert_true(is_distribution(
+      op_slice(&graph, p, (int64_t[]){1, 0}, (int64_t[]){3, 4}, (int64_t[]){1, 1})));
+  assert_false(is_distribution(
+      op_slice(&graph, p, (int64_t[]){0, 1}, (int64_t[]){6, 3}, (int64_t[]){1, 1})));
   assert_true(is_distribution(op_concat(&graph, (Node *[]){p, q}, 2, 0)));
   assert_false(is_distribution(op_concat(&graph, (Node *[]){p, q}, 2, 1)));
   assert_false(is_distribution(op_transpose(&graph, p, NULL)));
@@ -139,7 +142,8 @@ TEST(activations_written_by_hand_are_known) {
   assert_true(known_probabilities(&op_reciprocal(&graph, below)->known));
   assert_true(known_probabilities(&op_sub(&graph, one, s)->known));
   Node *half = op_scale(&graph, op_tanh(&graph, op_scale(&graph, z, 0.5)), 0.5);
-  assert_true(known_probabilities(&op_add(&graph, half, graph_scalar(&graph, 0.5))->known));
+  assert_true(
+      known_probabilities(&op_add(&graph, half, graph_scalar(&graph, 0.5))->known));
   assert_false(known_probabilities(&op_tanh(&graph, z)->known));
   assert_false(known_probabilities(&op_relu(&graph, z)->known));
   assert_true(op_log_softmax(&graph, z, 1)->known.logs);
@@ -158,9 +162,12 @@ TEST(rows_divided_by_no_less_than_their_sum_are_probabilities) {
   assert_true(known_probabilities(&op_div(&graph, r, more)->known));
   assert_false(is_distribution(op_div(&graph, r, more)));
   assert_true(known_probabilities(&op_div(&graph, r, op_add(&graph, eps, sum))->known));
-  assert_true(known_probabilities(&op_div(&graph, r, op_maximum(&graph, sum, eps))->known));
-  assert_false(known_probabilities(&op_div(&graph, r, op_minimum(&graph, sum, eps))->known));
-  assert_false(known_probabilities(&op_div(&graph, r, op_sub(&graph, sum, eps))->known));
+  assert_true(
+      known_probabilities(&op_div(&graph, r, op_maximum(&graph, sum, eps))->known));
+  assert_false(
+      known_probabilities(&op_div(&graph, r, op_minimum(&graph, sum, eps))->known));
+  assert_false(
+      known_probabilities(&op_div(&graph, r, op_sub(&graph, sum, eps))->known));
   assert_false(known_probabilities(&op_div(&graph, z, more)->known));
   graph_close(&graph);
 }
@@ -204,13 +211,15 @@ TEST(mixtures_of_distributions_are_distributions) {
   Node *g = op_sigmoid(&graph, data(6, 1)), *each = op_sigmoid(&graph, data(6, 4));
   assert_true(is_distribution(mix(g, p, op_sub(&graph, one, g), q)));
   assert_true(is_distribution(mix(op_sub(&graph, one, g), p, g, q)));
-  Node *single = mix(each, p, op_sub(&graph, one, each), q);   /* a weight for each element */
+  Node *single = mix(each, p, op_sub(&graph, one, each),
+                     q); /* a weight for each element */
   assert_true(known_probabilities(&single->known));
   assert_false(is_distribution(single));
   assert_false(known_probabilities(&mix(g, p, op_sub(&graph, two, g), q)->known));
   assert_false(known_probabilities(&mix(g, p, op_sub(&graph, one, each), q)->known));
   Node *free = data(6, 1);
   assert_false(known_probabilities(&mix(free, p, op_sub(&graph, one, free), q)->known));
-  assert_false(known_probabilities(&mix(g, data(6, 4), op_sub(&graph, one, g), q)->known));
+  assert_false(
+      known_probabilities(&mix(g, data(6, 4), op_sub(&graph, one, g), q)->known));
   graph_close(&graph);
 }

@@ -1,7 +1,7 @@
-/* test_ops.c: what every op promises, checked for each record of the table on each of its
- * samples: complete records, outputs that are written in full and nothing else, values
- * against the plain double reference and against the expansion, equal bytes for any number
- * of threads. Adding an op adds it here. */
+/* test_ops.c: what every op promises, checked for each record of the table on each of
+ * its samples: complete records, outputs that are written in full and nothing else,
+ * values against the plain double reference and against the expansion, equal bytes for
+ * any number of threads. Adding an op adds it here. */
 #include "graph/sample.h"
 
 /* One sample of one op, with its node evaluated. */
@@ -11,7 +11,7 @@ typedef struct Case {
   int n_in;
   Tensor *in[MAX_SAMPLE_IN];
   Graph *graph;
-  Node *node;                  /* NULL: could not be made or computed; was printed */
+  Node *node; /* NULL: could not be made or computed; was printed */
 } Case;
 
 static bool case_init(Case *c, Graph *graph, const Op *op, int k) {
@@ -30,8 +30,10 @@ static void case_deinit(Case *c) {
   for (int i = 0; i < c->n_in; i++) tensor_release(c->in[i]);
 }
 
-/* Calls check(case) for every sample of every op; the test fails if one answers false. */
-static void for_every_sample(int threads, bool (*check)(Case *c, void *ctx), void *ctx) {
+/* Calls check(case) for every sample of every op; the test fails if one answers
+ * false. */
+static void for_every_sample(int threads, bool (*check)(Case *c, void *ctx),
+                             void *ctx) {
   Graph graph;
   Fault fault = {0};
   int n_failed = 0;
@@ -51,7 +53,7 @@ static void for_every_sample(int threads, bool (*check)(Case *c, void *ctx), voi
   assert_int_equal(n_failed, 0);
 }
 
-/* -- records ------------------------------------------------------------------------- */
+/* -- records ----------------------------------------------------------------------- */
 
 static const char *missing_in_record(const Op *op) {
   if (!op->doc) return "doc";
@@ -79,7 +81,7 @@ TEST(every_record_is_complete) {
   assert_int_equal(n_failed, 0);
 }
 
-/* -- what run writes ----------------------------------------------------------------- */
+/* -- what run writes --------------------------------------------------------------- */
 
 static bool outputs_as_inferred(const Case *c) {
   for (int o = 0; o < c->node->n_out; o++) {
@@ -87,7 +89,8 @@ static bool outputs_as_inferred(const Case *c) {
     if (shape_equal(&t->a.shape, &c->node->out_shape[o]) &&
         t->a.dtype == c->node->out_dtype[o])
       continue;
-    print_error("%s, sample %d: output %d is not as inferred\n", c->op->name, c->k + 1, o);
+    print_error("%s, sample %d: output %d is not as inferred\n", c->op->name, c->k + 1,
+                o);
     return false;
   }
   return true;
@@ -104,7 +107,8 @@ static bool check_writes(Case *c, void *ctx) {
   for (int o = 0; o < d.call.n_out; o++) {
     size_t n = array_bytes(&d.out[o]);
     if (n && memcmp(d.out[o].data, c->node->value[o]->a.data, n))
-      wrong = "its result depends on what was in memory before, or on the order of blocks";
+      wrong = "its result depends on what was in memory before, or on the order of "
+              "blocks";
     if (!guarded_intact(d.out[o].data, n)) wrong = "it writes outside its output";
   }
   for (int i = 0; i < c->n_in; i++) {
@@ -123,7 +127,7 @@ TEST(every_op_writes_all_of_its_outputs_and_nothing_else) {
   for_every_sample(1, check_writes, NULL);
 }
 
-/* -- values -------------------------------------------------------------------------- */
+/* -- values ------------------------------------------------------------------------ */
 
 /* Largest |got - want| in units of eps max(1, |want|inf); infinite where one of them is
  * not finite and the other not the same, and where integers differ at all. */
@@ -183,10 +187,14 @@ static void reference_values(const Case *c, double *const *out) {
   for (int i = 0; i < c->n_in; i++) free(in[i]);
 }
 
-static double tolerance_of(const Op *op) { return op->tolerance > 0 ? op->tolerance : 16; }
+static double tolerance_of(const Op *op) {
+  return op->tolerance > 0 ? op->tolerance : 16;
+}
 
 /* Largest error against the reference so far, per op. */
-typedef struct Worst { double units[N_OPS]; } Worst;
+typedef struct Worst {
+  double units[N_OPS];
+} Worst;
 
 static int op_id(const Op *op) {
   int id = 0;
@@ -261,7 +269,7 @@ TEST(large_ops_agree_with_their_expansion) {
   for_every_sample(1, check_expansion, NULL);
 }
 
-/* -- threads ------------------------------------------------------------------------- */
+/* -- threads ----------------------------------------------------------------------- */
 
 /* Does the executor run it in several blocks? */
 static bool several_blocks(Case *c, bool is_view) {
@@ -270,7 +278,8 @@ static bool several_blocks(Case *c, bool is_view) {
   for (int i = 0; i < c->n_in; i++) in[i] = c->in[i]->a;
   for (int o = 0; o < c->node->n_out; o++) out[o] = c->node->value[o]->a;
   OpCall call = {.op = c->op, .n_in = c->n_in, .n_out = c->node->n_out,
-                 .n_attr = c->node->n_attr, .in = in, .out = out, .attr = c->node->attr};
+                 .n_attr = c->node->n_attr, .in = in, .out = out,
+                 .attr = c->node->attr};
   OpSplit split = split_of_call(&call);
   for (int phase = 0; phase < split.n_phases; phase++)
     if (split.n_blocks[phase] > 1 && split.work / split.n_phases > 0) return true;
@@ -313,18 +322,20 @@ TEST(every_op_gives_equal_bytes_for_1_2_and_7_threads) {
   assert_true(n_shared > 0);
 }
 
-/* -- ranges of updates --------------------------------------------------------------- */
+/* -- ranges of updates ------------------------------------------------------------- */
 
 enum { RANGE_ROUNDS = 4000 };
 
-/* A rate, decay or element of any size, also at the very ends of what a real can hold. */
+/* A rate, decay or element of any size, also at the very ends of what a real can
+ * hold. */
 static double any_size(const Op *op, int round, int64_t i) {
 #ifdef REAL_DOUBLE
   const double ends = 308;
 #else
   const double ends = 38;
 #endif
-  double u = test_uniform(op, "size", round, 2 * i), s = test_uniform(op, "size", round, 2 * i + 1);
+  double u = test_uniform(op, "size", round, 2 * i),
+         s = test_uniform(op, "size", round, 2 * i + 1);
   if (s < 0.1) return 0;
   if (s < 0.2) return s < 0.15 ? 1 : -1;
   return (s < 0.6 ? 1 : -1) * pow(10, ends * (2 * u - 1) * (s < 0.8 ? 1 : 0.25));
@@ -344,7 +355,8 @@ static Range range_of(const Array *a) {
 static bool holds(const Array *a, Range range) {
   for (int64_t i = 0; i < shape_count(&a->shape); i++) {
     double x = array_get(a, i);
-    if (isfinite(x) && x >= range.lo * (1 + 1e-5) && x <= range.hi * (1 + 1e-5)) continue;
+    if (isfinite(x) && x >= range.lo * (1 + 1e-5) && x <= range.hi * (1 + 1e-5))
+      continue;
     print_error("%.9g is not in [%.9g, %.9g]\n", x, range.lo, range.hi);
     return false;
   }
@@ -362,7 +374,7 @@ static bool check_range(Case *c, void *ctx) {
     int64_t n = 0;
     direct_init(&d, c->node, c->in, op->samples[c->k].n_in);
     for (int i = 0; i < d.call.n_in; i++) {
-      bool real_ones = d.in[i].dtype == DT_REAL;   /* integers stay the sample's */
+      bool real_ones = d.in[i].dtype == DT_REAL; /* integers stay the sample's */
       for (int64_t e = 0; real_ones && e < shape_count(&d.in[i].shape); e++)
         array_set(&d.in[i], e, any_size(op, round, n++));
       in[i] = range_of(&d.in[i]);

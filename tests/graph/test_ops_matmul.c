@@ -28,7 +28,8 @@ static void check(Graph *g, Node *y, Shape shape, const double *want) {
 
 TEST(vectors_are_rows_on_the_left_and_columns_on_the_right) {
   Graph graph, *g = open_graph(&graph);
-  Node *v = counting(g, DT_REAL, SHAPE_OF(3)), *m = counting(g, DT_REAL, SHAPE_OF(3, 2));
+  Node *v = counting(g, DT_REAL, SHAPE_OF(3)),
+       *m = counting(g, DT_REAL, SHAPE_OF(3, 2));
   Node *n = counting(g, DT_REAL, SHAPE_OF(2, 3));
   check(g, op_matmul(g, v, m), SHAPE_OF(2), (double[]){22, 28});
   check(g, op_matmul(g, n, v), SHAPE_OF(2), (double[]){14, 32});
@@ -40,7 +41,8 @@ TEST(vectors_are_rows_on_the_left_and_columns_on_the_right) {
 
 TEST(integers_become_real) {
   Graph graph, *g = open_graph(&graph);
-  Node *a = counting(g, DT_INT32, SHAPE_OF(1, 2)), *b = counting(g, DT_UINT8, SHAPE_OF(2, 1));
+  Node *a = counting(g, DT_INT32, SHAPE_OF(1, 2)),
+       *b = counting(g, DT_UINT8, SHAPE_OF(2, 1));
   Node *y = op_matmul(g, a, b);
   check(g, y, SHAPE_OF(1, 1), (double[]){5});
   assert_int_equal(y->dtype, DT_REAL);
@@ -70,9 +72,11 @@ static void refuses(Graph *g, Node *x, Node *y, const char *text) {
 
 TEST(shapes_that_do_not_fit_are_named) {
   Graph graph, *g = open_graph(&graph);
-  Node *a = counting(g, DT_REAL, SHAPE_OF(3, 4)), *b = counting(g, DT_REAL, SHAPE_OF(5, 6));
+  Node *a = counting(g, DT_REAL, SHAPE_OF(3, 4)),
+       *b = counting(g, DT_REAL, SHAPE_OF(5, 6));
   refuses(g, a, b, "matmul: inner sizes differ: 3x4 and 5x6");
-  refuses(g, counting(g, DT_REAL, SHAPE_OF(2, 3, 4)), counting(g, DT_REAL, SHAPE_OF(3, 4, 5)),
+  refuses(g, counting(g, DT_REAL, SHAPE_OF(2, 3, 4)),
+          counting(g, DT_REAL, SHAPE_OF(3, 4, 5)),
           "leading axes differ: 2x3x4 and 3x4x5");
   refuses(g, graph_scalar(g, 2), a, "x: got scalar, allowed: at least 1");
   graph_close(g);

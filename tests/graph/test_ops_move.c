@@ -1,5 +1,5 @@
-/* test_ops_move.c: what the samples cannot show of the ops that move and choose elements:
- * views, inferred dims, refusals. */
+/* test_ops_move.c: what the samples cannot show of the ops that move and choose
+ * elements: views, inferred dims, refusals. */
 #include "test.h"
 #include "graph/ops.h"
 
@@ -59,7 +59,8 @@ TEST(a_slice_is_a_view_exactly_where_it_is_one_stretch) {
   Node *x = node_hold(counting(DT_INT32, SHAPE_OF(4, 3)));
   Storage *storage = node_value(x)->storage;
   Node *rows = slice2(x, 1, 2, 1, 0, 3, 1), *part = slice2(x, 2, 1, 1, 1, 2, 1);
-  Node *column = slice2(x, 0, 4, 1, 1, 1, 1), *backwards = slice2(x, 3, 2, -2, 2, 3, -1);
+  Node *column = slice2(x, 0, 4, 1, 1, 1, 1),
+       *backwards = slice2(x, 3, 2, -2, 2, 3, -1);
   check_values(rows, SHAPE_OF(2, 3), (double[]){4, 5, 6, 7, 8, 9});
   check_values(part, SHAPE_OF(1, 2), (double[]){8, 9});
   check_values(column, SHAPE_OF(4, 1), (double[]){2, 5, 8, 11});
@@ -87,14 +88,16 @@ TEST(a_slice_of_a_slice_is_a_view_of_a_view) {
 TEST(shapes_that_do_not_fit_are_refused) {
   open_graph();
   Node *x = counting(DT_REAL, SHAPE_OF(2, 3)), *u = counting(DT_UINT8, SHAPE_OF(2, 3));
-  check_refused(op_broadcast_to(&graph, x, &SHAPE_OF(3, 3)), "cannot repeat 2x3 to 3x3");
+  check_refused(op_broadcast_to(&graph, x, &SHAPE_OF(3, 3)),
+                "cannot repeat 2x3 to 3x3");
   check_refused(op_broadcast_to(&graph, x, &SHAPE_OF(3)), "cannot repeat 2x3 to 3");
   check_refused(op_broadcast_to(&graph, counting(DT_REAL, SHAPE_SCALAR),
                                 &SHAPE_OF(1LL << 31, 1LL << 31, 1LL << 31)),
                 "more elements than can be counted");
   check_refused(op_transpose(&graph, x, (int[]){0, 0}), "axis 1 at place 2");
   check_refused(op_concat(&graph, (Node *[]){x, u}, 2, 0), "input 2 is uint8");
-  check_refused(op_concat(&graph, (Node *[]){x, counting(DT_REAL, SHAPE_OF(2, 2))}, 2, 0),
+  check_refused(op_concat(&graph, (Node *[]){x, counting(DT_REAL, SHAPE_OF(2, 2))}, 2,
+                          0),
                 "input 2 is 2x2, input 1 2x3");
   check_refused(op_concat(&graph, (Node *[]){x}, 1, 2), "axis 3 of 2x3");
   check_refused(op_pad(&graph, x, (int64_t[]){0, -1}, (int64_t[]){0, 0}), "axis 2: -1");
@@ -158,7 +161,8 @@ TEST(a_gradient_through_an_expansion_goes_on_to_what_is_below) {
   assert_int_equal(graph_grad(&graph, loss, NULL, &x, 1, &first), ERR_OK);
   Node *square = op_sum(&graph, op_square(&graph, first), ALL_AXES, false);
   assert_int_equal(graph_grad(&graph, square, NULL, &x, 1, &second), ERR_OK);
-  /* p1 = 1 / (1 + e), first = (p1 - 1, p2) = (-p2, p2), d(2 p2^2) = 4 p2 (-p1 p2, p1 p2) */
+  /* p1 = 1 / (1 + e), first = (p1 - 1, p2) = (-p2, p2), d(2 p2^2) = 4 p2 (-p1 p2, p1
+   * p2) */
   double p2 = exp(1) / (1 + exp(1)), want = 4 * p2 * p2 * (1 - p2);
   Tensor *t = graph_value(&graph, second);
   assert_non_null(t);

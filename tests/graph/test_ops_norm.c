@@ -27,7 +27,8 @@ TEST(shapes_that_cannot_be_normalized_are_named) {
   Node *x = waves(g, SHAPE_OF(4, 3), 1), *w = waves(g, SHAPE_OF(4), 1);
   refused(g, op_batch_norm(g, waves(g, SHAPE_OF(1, 3), 1), NULL, NULL, 1e-5),
           "batch_norm: needs at least 2 values per channel, got 1");
-  refused(g, op_batch_norm(g, w, NULL, NULL, 1e-5), "x: got 4, allowed: 2 axes or more");
+  refused(g, op_batch_norm(g, w, NULL, NULL, 1e-5),
+          "x: got 4, allowed: 2 axes or more");
   refused(g, op_batch_norm(g, x, w, NULL, 1e-5),
           "weight: got 4, allowed: 3, one per channel of x 4x3");
   refused(g, op_layer_norm(g, x, NULL, w, 1e-5), "bias: got 4, allowed: 3");
@@ -85,7 +86,8 @@ static void same_derivatives(Graph *g, Node *y, Node *z, Node *x) {
 TEST(derivatives_go_through_the_statistics) {
   Graph graph, *g = open_graph(&graph);
   Node *x = graph_track(g, waves(g, SHAPE_OF(5, 4), 1.3));
-  Node *b = op_batch_norm(g, x, NULL, NULL, 1e-2), *l = op_layer_norm(g, x, NULL, NULL, 1e-2);
+  Node *b = op_batch_norm(g, x, NULL, NULL, 1e-2),
+       *l = op_layer_norm(g, x, NULL, NULL, 1e-2);
   same_derivatives(g, mixture(g, b, graph_pick(g, b, 1), graph_pick(g, b, 2)),
                    by_hand(g, x, 1), x);
   same_derivatives(g, mixture(g, l, graph_pick(g, l, 1), graph_pick(g, l, 2)),

@@ -28,8 +28,9 @@ static void refuses(Graph *g, DType dtype, double label, const char *text) {
 TEST(labels_out_of_range_are_named) {
   Graph graph, *g = open_graph(&graph);
   refuses(g, DT_INT32, 11, "label 11 at row 5 is out of range: allowed 1 to 10");
-  refuses(g, DT_UINT8, 0, "label 0 at row 5 is out of range: allowed 1 to 10; labels count "
-                          "from 1 (label_base = 0 converts)");
+  refuses(g, DT_UINT8, 0,
+          "label 0 at row 5 is out of range: allowed 1 to 10; labels count from 1 "
+          "(label_base = 0 converts)");
   refuses(g, DT_INT32, -3, "label -3 at row 5 is out of range: allowed 1 to 10");
   refuses(g, DT_REAL, 2.5, "label 2.5 at row 5 is no whole number");
   refuses(g, DT_REAL, NAN, "at row 5 is out of range");
@@ -42,7 +43,8 @@ TEST(labels_must_match_the_rows) {
   Node *labels = graph_from_doubles(g, DT_INT32, &SHAPE_OF(2), (double[]){1, 2});
   assert_null(op_softmax_cross_entropy(g, logits(g, 6, 10), labels));
   assert_int_equal(graph_ok(g, &fault), ERR_SHAPE);
-  assert_non_null(strstr(fault.text, "labels: got 2, allowed: 6, one per row of logits 6x10"));
+  assert_non_null(strstr(fault.text, "labels: got 2, allowed: 6, one per row of logits "
+                                     "6x10"));
   graph_close(g);
 }
 
@@ -71,6 +73,7 @@ TEST(gradients_through_loss_and_probabilities_add_up) {
   assert_int_equal(graph_grad(g, y, NULL, &x, 1, &gy), ERR_OK);
   assert_int_equal(graph_grad(g, z, NULL, &x, 1, &gz), ERR_OK);
   const Tensor *vy = graph_value(g, gy), *vz = graph_value(g, gz);
-  for (int i = 0; i < 20; i++) CHECK_NEAR(array_get(&vy->a, i), array_get(&vz->a, i), 1e-5);
+  for (int i = 0; i < 20; i++)
+    CHECK_NEAR(array_get(&vy->a, i), array_get(&vz->a, i), 1e-5);
   graph_close(g);
 }

@@ -1,5 +1,6 @@
-/* test_plan.c: a plan gives what the naive executor gives, byte for byte: on random graphs,
- * with 1, 2 and 7 threads, with an arena full of NaN, run again with other values.
+/* test_plan.c: a plan gives what the naive executor gives, byte for byte: on random
+ * graphs, with 1, 2 and 7 threads, with an arena full of NaN, run again with other
+ * values.
  *
  * A graph that fails is made smaller as long as it fails, and printed.
  *   FUZZ_GRAPHS=n   how many graphs (3,000; with LONG set 200,000)
@@ -11,18 +12,19 @@
 #include <signal.h>
 #include <unistd.h>
 
-/* -- results of a program -------------------------------------------------------------- */
+/* -- results of a program ---------------------------------------------------------- */
 
 typedef struct Results {
   int n;
   size_t n_bytes[MAX_ROOTS];
-  void *data[MAX_ROOTS];       /* guarded */
+  void *data[MAX_ROOTS]; /* guarded */
 } Results;
 
 static void results_init(Results *out, Node *const *roots, int n) {
   out->n = n;
   for (int r = 0; r < n; r++) {
-    out->n_bytes[r] = (size_t)shape_count(&roots[r]->shape) * dtype_bytes(roots[r]->dtype);
+    out->n_bytes[r] = (size_t)shape_count(&roots[r]->shape) *
+                      dtype_bytes(roots[r]->dtype);
     out->data[r] = guarded_new(out->n_bytes[r]);
   }
 }
@@ -33,7 +35,8 @@ static void results_deinit(Results *x) {
 }
 
 /* NULL: equal. */
-static const char *difference(const Results *want, const Results *got, const char *when) {
+static const char *difference(const Results *want, const Results *got,
+                              const char *when) {
   static char text[160];
   for (int r = 0; r < want->n; r++) {
     const unsigned char *a = want->data[r], *b = got->data[r];
@@ -50,7 +53,7 @@ static const char *difference(const Results *want, const Results *got, const cha
   return NULL;
 }
 
-/* -- running a plan -------------------------------------------------------------------- */
+/* -- running a plan ---------------------------------------------------------------- */
 
 enum { MAX_LEAVES = 4000 };
 
@@ -84,14 +87,14 @@ static Err run_plan(Graph *graph, Plan *plan, const Given *given, Results *out) 
   return err;
 }
 
-/* -- one program, checked --------------------------------------------------------------- */
+/* -- one program, checked ---------------------------------------------------------- */
 
 static const int thread_counts[] = {1, 2, 7};
 enum { N_GRAPHS = 3 };
 
 typedef struct Bench {
   Graph graph[N_GRAPHS];
-  int which;                   /* graph that runs the plans */
+  int which; /* graph that runs the plans */
   int64_t n_plans, n_nodes, n_items, n_groups;
 } Bench;
 
@@ -113,12 +116,13 @@ static bool run_naive(Graph *graph, Node *const *roots, int n, Results *out) {
   results_init(out, roots, n);
   if (graph_eval(graph, roots, n)) return false;
   for (int r = 0; r < n; r++)
-    if (out->n_bytes[r]) memcpy(out->data[r], roots[r]->value[0]->a.data, out->n_bytes[r]);
+    if (out->n_bytes[r])
+      memcpy(out->data[r], roots[r]->value[0]->a.data, out->n_bytes[r]);
   return true;
 }
 
-/* The naive result with other values, and what the plan of the same structure is given for
- * them; `build` stays open, for the values are in it. */
+/* The naive result with other values, and what the plan of the same structure is given
+ * for them; `build` stays open, for the values are in it. */
 static bool other_values(Graph *graph, const Program *p, Build *build, Given *given,
                          Results *want) {
   Node *roots[MAX_ROOTS];
@@ -141,12 +145,14 @@ static const char *check_runs(Graph *graph, const Program *p, Plan *plan,
   PlanSize size = plan_size(plan);
   given_init(&given, plan);
   if (plan_leaves(plan, &leaves) < 0) bad = "no leaves";
-  if (size.arena_bytes > size.naive_bytes) bad = "the arena is larger than naive buffers";
+  if (size.arena_bytes > size.naive_bytes)
+    bad = "the arena is larger than naive buffers";
   if (!bad && run_plan(graph, plan, &given, &got)) bad = "a run fails";
   if (!bad) bad = difference(want, &got, "first run");
   bool has_other = other_values(graph, p, &build, &other, &want_other);
   fault_clear(&graph->fault); /* the other values may be ones that an op refuses */
-  if (!bad && has_other && run_plan(graph, plan, &other, &got)) bad = "another run fails";
+  if (!bad && has_other && run_plan(graph, plan, &other, &got))
+    bad = "another run fails";
   if (!bad && has_other) bad = difference(&want_other, &got, "other values");
   if (!bad && run_plan(graph, plan, &given, &got)) bad = "a third run fails";
   if (!bad) bad = difference(want, &got, "first values again");
@@ -214,7 +220,7 @@ static const char *check_program(Bench *bench, const Program *p, bool show) {
   return bad;
 }
 
-/* -- making a failing program smaller ---------------------------------------------------- */
+/* -- making a failing program smaller ---------------------------------------------- */
 
 static bool still_fails(Bench *bench, const Program *p, Program *best) {
   if (!check_program(bench, p, false)) return false;
@@ -246,7 +252,8 @@ static bool bypass_step(Bench *bench, Program *best, int i) {
   for (int k = 0; k < s->n_in; k++) {
     if (s->in[k] < 0) continue;
     const Step *x = &best->step[s->in[k]];
-    if (!shape_equal(&x->shape, &s->shape) || x->dtype != s->dtype || x->n_out > 1) continue;
+    if (!shape_equal(&x->shape, &s->shape) || x->dtype != s->dtype || x->n_out > 1)
+      continue;
     Program p = *best;
     replace_uses(&p, i, s->in[k]);
     if (still_fails(bench, &p, best)) return true;
@@ -282,12 +289,12 @@ static void shrink(Bench *bench, Program *best) {
     bool live[MAX_STEPS];
     program_live(best, live);
     for (int i = best->n - 1; i >= 0 && !smaller; i--)
-      smaller = live[i] && (bypass_step(bench, best, i) || make_constant(bench, best, i) ||
-                            drop_wrt(bench, best, i));
+      smaller = live[i] && (bypass_step(bench, best, i) ||
+                            make_constant(bench, best, i) || drop_wrt(bench, best, i));
   }
 }
 
-/* -- random graphs ------------------------------------------------------------------------ */
+/* -- random graphs ----------------------------------------------------------------- */
 
 static uint64_t seed_at_work;
 
@@ -337,8 +344,8 @@ static void fuzz(void *ctx) {
     f->n_failed += !one_graph(&f->bench, seed, f->end - f->first == 1);
 }
 
-/* Every graph with one thread, every so many with more: sharing tiny jobs takes longer than
- * the jobs. */
+/* Every graph with one thread, every so many with more: sharing tiny jobs takes longer
+ * than the jobs. */
 static void fuzz_threads(int which, uint64_t by) {
   static Fuzz f;
   f = (Fuzz){.first = 1, .by = by};
@@ -366,17 +373,19 @@ TEST(random_graphs_one_thread) { fuzz_threads(0, 1); }
 TEST(random_graphs_two_threads) { fuzz_threads(1, 5); }
 TEST(random_graphs_seven_threads) { fuzz_threads(2, 11); }
 
-/* -- a training step ------------------------------------------------------------------------ */
+/* -- a training step --------------------------------------------------------------- */
 
 enum { N_PARAMETERS = 6, STEP_ROOTS = 2 * N_PARAMETERS + 1, STEP_HIDDEN = 90 };
 
-/* Two layers with batch norm, dropout and momentum; roots: new values, velocities, loss. */
+/* Two layers with batch norm, dropout and momentum; roots: new values, velocities,
+ * loss. */
 typedef struct Net {
   Node *w[N_PARAMETERS], *velocity[N_PARAMETERS], *labels, *x;
   Node *root[STEP_ROOTS];
 } Net;
 
-static Node *filled(Graph *g, DType dtype, Shape shape, double lo, double hi, uint64_t seed) {
+static Node *filled(Graph *g, DType dtype, Shape shape, double lo, double hi,
+                    uint64_t seed) {
   Step s = {.kind = STEP_VALUE, .shape = shape, .dtype = dtype, .lo = lo, .hi = hi};
   Build b = {.graph = g, .values = seed};
   return build_value(&b, &s, (int)seed);
@@ -394,11 +403,13 @@ static Node *net_loss(Graph *g, const Net *net, int64_t batch, uint64_t draw) {
   return op_mean(g, rows, ALL_AXES, false);
 }
 
-static void net_init(Net *net, Graph *g, int64_t batch, uint64_t seed, double last_label) {
+static void net_init(Net *net, Graph *g, int64_t batch, uint64_t seed,
+                     double last_label) {
   const Shape shapes[N_PARAMETERS] = {SHAPE_OF(50, STEP_HIDDEN), SHAPE_OF(STEP_HIDDEN),
                                       SHAPE_OF(STEP_HIDDEN), SHAPE_OF(STEP_HIDDEN),
                                       SHAPE_OF(STEP_HIDDEN, 10), SHAPE_OF(10)};
-  Node *gradient[N_PARAMETERS], *rate = graph_scalar(g, 0.1), *zero = graph_scalar(g, 0);
+  Node *gradient[N_PARAMETERS], *rate = graph_scalar(g, 0.1),
+                                *zero = graph_scalar(g, 0);
   g->file = "net";
   g->line = 12;
   net->x = filled(g, DT_REAL, SHAPE_OF(batch, 50), -2, 2, seed);
@@ -410,8 +421,8 @@ static void net_init(Net *net, Graph *g, int64_t batch, uint64_t seed, double la
   Node *loss = net_loss(g, net, batch, seed);
   assert_int_equal(graph_grad(g, loss, NULL, net->w, N_PARAMETERS, gradient), ERR_OK);
   for (int k = 0; k < N_PARAMETERS; k++) {
-    Node *y = op_sgd_update(g, net->w[k], gradient[k], net->velocity[k], rate, rate, zero,
-                            rate, true);
+    Node *y = op_sgd_update(g, net->w[k], gradient[k], net->velocity[k], rate, rate,
+                            zero, rate, true);
     net->root[2 * k] = graph_pick(g, y, 0);
     net->root[2 * k + 1] = graph_pick(g, y, 1);
   }
@@ -446,7 +457,8 @@ static void planned_deinit(Planned *p) {
 static void assert_as_naive(Graph *g, Planned *p) {
   assert_int_equal(graph_eval(g, p->net.root, STEP_ROOTS), ERR_OK);
   for (int r = 0; r < STEP_ROOTS; r++)
-    assert_memory_equal(p->got.data[r], p->net.root[r]->value[0]->a.data, p->got.n_bytes[r]);
+    assert_memory_equal(p->got.data[r], p->net.root[r]->value[0]->a.data,
+                        p->got.n_bytes[r]);
 }
 
 static void graph_for_test(Graph *g, int threads) {
@@ -478,7 +490,8 @@ static Tensor *state_of(const Net *net, int r) {
   return (r % 2 ? net->velocity : net->w)[r / 2]->value[0];
 }
 
-/* Roots are the memory of what they update: three steps in place, and three naive ones. */
+/* Roots are the memory of what they update: three steps in place, and three naive
+ * ones. */
 TEST(updates_write_over_what_they_read) {
   static Planned p;
   Graph g;
@@ -499,7 +512,8 @@ TEST(updates_write_over_what_they_read) {
     assert_int_equal(plan_compute(&g, p.plan, &run), ERR_OK);
     plan_commit(&g, p.plan);
     for (int r = 0; r < STEP_ROOTS; r++)
-      assert_memory_equal(p.got.data[r], naive.root[r]->value[0]->a.data, p.got.n_bytes[r]);
+      assert_memory_equal(p.got.data[r], naive.root[r]->value[0]->a.data,
+                          p.got.n_bytes[r]);
     graph_scope_end(&g, scope);
   }
   for (int r = 0; r < STEP_ROOTS - 1; r++) p.got.data[r] = NULL;
@@ -539,7 +553,7 @@ TEST(a_run_allocates_nothing) {
   }
 }
 
-/* -- faults --------------------------------------------------------------------------------- */
+/* -- faults ------------------------------------------------------------------------ */
 
 TEST(data_that_an_op_refuses_names_op_layer_and_line_as_naive_does) {
   Graph g;
@@ -563,7 +577,8 @@ TEST(of_several_refusals_the_first_made_is_told) {
   Graph g;
   graph_for_test(&g, 1);
   Node *x = filled(&g, DT_REAL, SHAPE_OF(3, 4), -2, 2, 1), *two = graph_scalar(&g, 2);
-  Node *bad[3], *index = graph_from_doubles(&g, DT_INT32, &SHAPE_OF(2), (double[]){1, 9});
+  Node *bad[3],
+      *index = graph_from_doubles(&g, DT_INT32, &SHAPE_OF(2), (double[]){1, 9});
   g.file = "lines";
   for (int k = 0; k < 3; k++) {
     g.line = k + 1;
@@ -625,7 +640,7 @@ TEST(a_plan_of_leaves_alone_only_copies) {
   graph_close(&g);
 }
 
-/* -- an op that is interrupted between its blocks ------------------------------------------- */
+/* -- an op that is interrupted between its blocks ---------------------------------- */
 
 enum { STOP_BLOCKS = 5 };
 static int n_stop_runs;
@@ -666,8 +681,8 @@ TEST(an_interrupt_leaves_out_the_blocks_that_are_left) {
   graph_close(&g);
 }
 
-/* A chain of products, and of each a norm that nothing reads: the products live no longer for
- * that, and there are no more jobs but one. */
+/* A chain of products, and of each a norm that nothing reads: the products live no
+ * longer for that, and there are no more jobs but one. */
 TEST(what_nothing_reads_is_made_soon_after_what_it_reads) {
   enum { N = 20 };
   PlanSize size[2];
@@ -688,7 +703,7 @@ TEST(what_nothing_reads_is_made_soon_after_what_it_reads) {
   assert_true(size[1].arena_bytes <= 2 * size[0].arena_bytes);
 }
 
-/* -- long chains ---------------------------------------------------------------------------- */
+/* -- long chains ------------------------------------------------------------------- */
 
 /* tanh(h w + x), `n` times, and its gradient, whose way back needs every h. */
 static PlanSize size_of_chain(int n) {

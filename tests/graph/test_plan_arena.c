@@ -1,5 +1,5 @@
-/* test_plan_arena.c: stretches are placed where the plain definition says, and with work that
- * grows little faster than their number. */
+/* test_plan_arena.c: stretches are placed where the plain definition says, and with
+ * work that grows little faster than their number. */
 #include "graph/plan_arena.h"
 #include "test.h"
 
@@ -13,21 +13,24 @@ static int draw(int n) {
   return (int)((drawn >> 33) % (uint64_t)n);
 }
 
-/* -- the plain definition ---------------------------------------------------------------- */
+/* -- the plain definition ---------------------------------------------------------- */
 
-/* Does s[i] at offset `at` meet one of those before it? Then *end is where that one ends. */
+/* Does s[i] at offset `at` meet one of those before it? Then *end is where that one
+ * ends. */
 static bool meets(const Stretch *s, int i, size_t at, size_t *end) {
   for (int k = 0; k < i; k++) {
     size_t from = s[k].offset, n = plan_rounded(s[k].n_bytes);
     bool same_time = s[i].born <= s[k].dies && s[k].born <= s[i].dies;
-    if (!same_time || from + n <= at || at + plan_rounded(s[i].n_bytes) <= from) continue;
+    if (!same_time || from + n <= at || at + plan_rounded(s[i].n_bytes) <= from)
+      continue;
     *end = from + n;
     return true;
   }
   return false;
 }
 
-/* The lowest place of each beside those before it: 0, or the end of one that is in the way. */
+/* The lowest place of each beside those before it: 0, or the end of one that is in the
+ * way. */
 static void check_places(const Stretch *s, int n, size_t n_bytes) {
   size_t all = 0;
   for (int i = 0; i < n; i++) {
@@ -47,13 +50,15 @@ static StretchesSize placed(Stretch *s, int n, int n_jobs) {
   return size;
 }
 
-/* -- as plans have them, and at random ---------------------------------------------------- */
+/* -- as plans have them, and at random --------------------------------------------- */
 
 static Stretch stretch(int i, int born, int dies, size_t n_bytes) {
-  return (Stretch){.value = i, .item = -1, .born = born, .dies = dies, .n_bytes = n_bytes};
+  return (Stretch){
+      .value = i, .item = -1, .born = born, .dies = dies, .n_bytes = n_bytes};
 }
 
-/* n values that live from the way out to the way back, and one of two jobs beside each. */
+/* n values that live from the way out to the way back, and one of two jobs beside
+ * each. */
 static int make_there_and_back(Stretch *s, int n, int n_sizes) {
   for (int i = 0; i < n; i++) {
     s[2 * i] = stretch(2 * i, i, 2 * n - 1 - i, 64 * (size_t)(1 + i % n_sizes));
@@ -64,7 +69,8 @@ static int make_there_and_back(Stretch *s, int n, int n_sizes) {
 
 /* Gradients: each from its job on to the last. */
 static int make_until_the_end(Stretch *s, int n, int n_sizes) {
-  for (int i = 0; i < n; i++) s[i] = stretch(i, i, n - 1, 192 * (size_t)(1 + i % n_sizes));
+  for (int i = 0; i < n; i++)
+    s[i] = stretch(i, i, n - 1, 192 * (size_t)(1 + i % n_sizes));
   return n;
 }
 
@@ -108,7 +114,7 @@ TEST(nothing_and_values_without_bytes_take_no_room) {
   assert_int_equal(s[0].offset + s[1].offset, 0);
 }
 
-/* -- the work ------------------------------------------------------------------------------ */
+/* -- the work ---------------------------------------------------------------------- */
 
 /* Twice as many take little more than twice the looks: each passes one level more. */
 static void check_growth(int (*make)(Stretch *s, int n, int n_sizes), int n_sizes) {

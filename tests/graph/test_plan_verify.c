@@ -1,10 +1,11 @@
-/* test_plan_verify.c: the verifier passes what the passes make, and refuses each thing that
- * must hold once it is broken by hand. */
+/* test_plan_verify.c: the verifier passes what the passes make, and refuses each thing
+ * that must hold once it is broken by hand. */
 #include "graph/ops.h"
 #include "graph/plan_compile.h"
 #include "test.h"
 
-/* tanh(x w + b) twice, its sum, and a gradient: groups, views, updates' memory, scratch. */
+/* tanh(x w + b) twice, its sum, and a gradient: groups, views, updates' memory,
+ * scratch. */
 static void make(Graph *g, Node **root) {
   Node *x = op_full(g, 0.5, &SHAPE_OF(6, 4)), *b = op_full(g, 0.25, &SHAPE_OF(4));
   Node *w = graph_track(g, op_full(g, 0.125, &SHAPE_OF(4, 4)));
@@ -40,7 +41,8 @@ static const PlanPass *compile_to(Bench *b, const char *name) {
 /* After a hand broke something: refused with this text. */
 static void refused(Bench *b, const PlanPass *pass, const char *text) {
   assert_int_not_equal(pass->verify(&b->c, &b->fault), ERR_OK);
-  if (!strstr(b->fault.text, text)) fail_msg("got \"%s\", want \"%s\"", b->fault.text, text);
+  if (!strstr(b->fault.text, text))
+    fail_msg("got \"%s\", want \"%s\"", b->fault.text, text);
   compiler_deinit(&b->c);
   plan_free(b->c.plan);
   graph_close(&b->graph);
@@ -59,7 +61,8 @@ static int64_t find_op(const Compiler *c, const char *name) {
 /* A value in the arena, not the first one if `other`. */
 static int64_t in_arena(const Compiler *c, int64_t after) {
   for (int64_t i = after; i < c->walk.n; i++)
-    if (plan_computes(c, i) && c->lives[value_of(i, 0)].place.kind == IN_ARENA) return i;
+    if (plan_computes(c, i) && c->lives[value_of(i, 0)].place.kind == IN_ARENA)
+      return i;
   fail_msg("no value in the arena");
   return 0;
 }

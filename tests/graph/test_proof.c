@@ -1,5 +1,5 @@
-/* test_proof.c: updates that are proved finite are, and those that are not finite are never
- * proved. */
+/* test_proof.c: updates that are proved finite are, and those that are not finite are
+ * never proved. */
 #include "graph/ops.h"
 #include "graph/plan.h"
 #include "kernel/kernel.h"
@@ -11,9 +11,9 @@
 #define FAR 1e35
 #endif
 
-enum { N = 40000, MAX_INPUTS = 16 };   /* elements: several blocks */
+enum { N = 40000, MAX_INPUTS = 16 }; /* elements: several blocks */
 
-/* -- what the records say -------------------------------------------------------------- */
+/* -- what the records say ---------------------------------------------------------- */
 
 static bool is_rate(const SampleIn *in) { return in->shape.rank == 0; }
 
@@ -35,7 +35,8 @@ static void fill(Array *a, const SampleIn *like, double size, Range *range) {
   *range = (Range){0, 0};
   for (int64_t i = 0; i < shape_count(&a->shape); i++) {
     double at = (double)(i * 7 % 11) / 10;
-    double lo = like->lo < like->hi ? like->lo : -1, hi = like->lo < like->hi ? like->hi : 1;
+    double lo = like->lo < like->hi ? like->lo : -1,
+           hi = like->lo < like->hi ? like->hi : 1;
     x[i] = (real)((lo + (hi - lo) * at) * (is_rate(like) ? 1 : size));
     if ((double)x[i] < range->lo) range->lo = (double)x[i];
     if ((double)x[i] > range->hi) range->hi = (double)x[i];
@@ -73,7 +74,8 @@ static bool check_sample(const Op *op, const Sample *sample, double size) {
   Range range[MAX_OUT];
   update_init(&u, op, sample, size);
   OpSplit split = op_split(&u.call);
-  for (int64_t block = 0; block < split.n_blocks[0]; block++) op->run(&u.call, 0, block);
+  for (int64_t block = 0; block < split.n_blocks[0]; block++)
+    op->run(&u.call, 0, block);
   op->range(&u.call, u.range, range);
   bool proved = true;
   for (int o = 0; o < u.call.n_out; o++) {
@@ -122,11 +124,14 @@ TEST(every_elementwise_op_stays_in_the_range_that_its_record_tells) {
         Range range;
         update_init(&u, op, s, size);
         OpSplit split = op_split(&u.call);
-        for (int64_t block = 0; block < split.n_blocks[0]; block++) op->run(&u.call, 0, block);
+        for (int64_t block = 0; block < split.n_blocks[0]; block++)
+          op->run(&u.call, 0, block);
         op->range(&u.call, u.range, &range);
-        for (int64_t i = 0; range_known(range) && i < shape_count(&u.out[0].shape); i++) {
+        for (int64_t i = 0; range_known(range) && i < shape_count(&u.out[0].shape);
+             i++) {
           double x = array_get(&u.out[0], i);
-          if (!(x >= range.lo && x <= range.hi)) fail_msg("%s: %g is outside", op->name, x);
+          if (!(x >= range.lo && x <= range.hi))
+            fail_msg("%s: %g is outside", op->name, x);
         }
         update_deinit(&u);
       }
@@ -154,7 +159,8 @@ TEST(what_may_be_no_number_is_not_known) {
   assert_false(range_known(range_of(&op_record_add, 0, RANGE_LIMIT, 0, RANGE_LIMIT)));
 }
 
-/* A second moment below 0 has no root; without eps a first moment may be divided by 0. */
+/* A second moment below 0 has no root; without eps a first moment may be divided by
+ * 0. */
 TEST(adam_proves_nothing_of_roots_and_quotients_that_may_not_be) {
   const Op *op = &op_record_adam_update;
   const Sample *sample = op->samples;
@@ -173,7 +179,7 @@ TEST(adam_proves_nothing_of_roots_and_quotients_that_may_not_be) {
   }
 }
 
-/* -- what a plan proves ---------------------------------------------------------------- */
+/* -- what a plan proves ------------------------------------------------------------ */
 
 typedef struct World {
   Graph graph;
@@ -190,14 +196,15 @@ static Node *values(Shape shape, int64_t at, double other) {
   return op_scale(&w.graph, graph_from_doubles(&w.graph, DT_REAL, &shape, w.value), 2);
 }
 
-/* Plans weight - 0.1 gradient, computes it without committing, and asks for the proof. */
+/* Plans weight - 0.1 gradient, computes it without committing, and asks for the
+ * proof. */
 static bool proves(Node *gradient, double weight, Range *out) {
   Graph *g = &w.graph;
   for (int64_t i = 0; i < N; i++) w.value[i] = weight;
   Node *weights = graph_from_doubles(g, DT_REAL, &gradient->shape, w.value);
   Node *zero = graph_scalar(g, 0);
-  Node *update = op_sgd_update(g, weights, gradient, NULL, graph_scalar(g, 0.1), zero, zero,
-                               graph_scalar(g, 1), false);
+  Node *update = op_sgd_update(g, weights, gradient, NULL, graph_scalar(g, 0.1), zero,
+                               zero, graph_scalar(g, 1), false);
   Node *root = graph_pick(g, update, 0);
   Plan *plan = plan_new(g, &root, 1);
   assert_non_null(plan);
@@ -241,7 +248,8 @@ static bool proves_product(int64_t at_left, double left, int64_t at_right, doubl
 
 TEST(a_bad_element_anywhere_leaves_nothing_proved) {
   static const int64_t places[] = {0, 1, 16383, 16384, 32768, N - 1};
-  static const double bad[] = {NAN, INFINITY, -INFINITY, 2 * FAR * 1000, -2 * FAR * 1000};
+  static const double bad[] = {NAN, INFINITY, -INFINITY, 2 * FAR * 1000,
+                               -2 * FAR * 1000};
   for (int threads = 1; threads <= 7; threads += 3) {
     Range out;
     assert_int_equal(graph_open(&w.graph, threads, 1, &w.fault), ERR_OK);
@@ -264,7 +272,7 @@ TEST(a_product_is_finite_where_its_factors_say_so_or_it_is_measured) {
     assert_int_equal(graph_open(&w.graph, threads, 1, &w.fault), ERR_OK);
     w.graph.par.threshold = 1;
     assert_true(proves_product(-1, 0, -1, 0, &out));
-    CHECK_NEAR(out.hi, 1 + 0.1 * ROWS, 1e-5);            /* 8 products of at most 1 */
+    CHECK_NEAR(out.hi, 1 + 0.1 * ROWS, 1e-5); /* 8 products of at most 1 */
     assert_true(proves_product(3, 1000, ROWS * RIGHT - 1, 5, &out));
     CHECK_NEAR(out.hi, 1 + 0.1 * ROWS * 2000 * 10, 1);
     /* The largest numbers of both factors do not meet, but they might. */

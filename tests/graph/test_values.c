@@ -1,5 +1,5 @@
-/* test_values.c: what is looked at again is computed by a plan: the bytes, what stays, and
- * when no plan is made. */
+/* test_values.c: what is looked at again is computed by a plan: the bytes, what stays,
+ * and when no plan is made. */
 #include "allocations.h"
 #include "base/sys.h"
 #include "graph/bound.h"
@@ -19,13 +19,16 @@ static void close_graph(void) {
 
 static int n_plans(PlanUse use) { return graph.plans[use].n; }
 
-static Node *ones(int64_t n, int64_t m) { return op_full(&graph, 0.3, &SHAPE_OF(n, m)); }
+static Node *ones(int64_t n, int64_t m) {
+  return op_full(&graph, 0.3, &SHAPE_OF(n, m));
+}
 
 /* A chain of elementwise ops and a product; *middle is a node in its midst. */
 static Node *chain(Node *x, double by, Node **middle) {
   Node *y = op_matmul(&graph, x, op_transpose(&graph, x, NULL));
   for (int i = 0; i < 6; i++) {
-    y = op_tanh(&graph, op_add(&graph, op_scale(&graph, y, by), graph_scalar(&graph, by)));
+    y = op_tanh(&graph,
+                op_add(&graph, op_scale(&graph, y, by), graph_scalar(&graph, by)));
     if (i == 2 && middle) *middle = y;
   }
   return y;
@@ -64,7 +67,8 @@ TEST(the_naive_executor_and_small_expressions_make_none) {
   open_graph();
   for (int i = 0; i < 4; i++) {
     int scope = graph_scope_begin(&graph);
-    assert_non_null(graph_value(&graph, op_add(&graph, ones(4, 3), graph_scalar(&graph, i))));
+    assert_non_null(
+        graph_value(&graph, op_add(&graph, ones(4, 3), graph_scalar(&graph, i))));
     graph_scope_end(&graph, scope);
   }
   graph.naive = true;
@@ -93,20 +97,24 @@ TEST(what_is_held_keeps_its_value) {
   close_graph();
 }
 
-/* A variable's expression keeps its history: its value does not stand for its inputs. */
+/* A variable's expression keeps its history: its value does not stand for its
+ * inputs. */
 TEST(an_expression_of_a_variable_can_still_be_differentiated) {
   open_graph();
   Fault fault = {0};
   Variable *v = variable_new("v", &fault);
   for (int i = 0; i < 4; i++) {
     int scope = graph_scope_begin(&graph);
-    assert_int_equal(variable_assign(&graph, v, op_scale(&graph, ones(3, 3), i)), ERR_OK);
-    Node *read = variable_read(&graph, v), *y = node_hold(chain(read, 0.5, NULL)), *g = NULL;
+    assert_int_equal(variable_assign(&graph, v, op_scale(&graph, ones(3, 3), i)),
+                     ERR_OK);
+    Node *read = variable_read(&graph, v), *y = node_hold(chain(read, 0.5, NULL)),
+         *g = NULL;
     assert_non_null(graph_value(&graph, y));
     Node *later = chain(y, 0.5, NULL), *same = chain(y, 0.5, NULL);
     assert_int_equal(graph_eval(&graph, &same, 1), ERR_OK);
     assert_true(same_bytes(graph_value(&graph, later), node_value(same)));
-    assert_int_equal(graph_grad(&graph, op_sum(&graph, y, ALL_AXES, false), NULL, &read, 1, &g),
+    assert_int_equal(graph_grad(&graph, op_sum(&graph, y, ALL_AXES, false), NULL, &read,
+                                1, &g),
                      ERR_OK);
     assert_non_null(graph_value(&graph, g));
     node_drop(y);
@@ -141,7 +149,7 @@ TEST(thousands_of_shapes_do_not_grow_the_cache_nor_plan_again_and_again) {
   close_graph();
 }
 
-/* -- batch after batch --------------------------------------------------------------- */
+/* -- batch after batch ------------------------------------------------------------- */
 
 typedef struct Batch {
   Tensor *x;
@@ -160,7 +168,8 @@ static Err emit(void *ctx, Node **out, int *n_out, Fault *fault) {
 static Tensor *batch_of(int64_t n, double value) {
   Fault fault = {0};
   Tensor *t = tensor_new(&graph.memory, DT_REAL, &SHAPE_OF(n, 3), &fault);
-  for (int64_t i = 0; i < tensor_count(t); i++) array_set(&t->a, i, value / (double)(i + 1));
+  for (int64_t i = 0; i < tensor_count(t); i++)
+    array_set(&t->a, i, value / (double)(i + 1));
   return t;
 }
 
@@ -182,7 +191,8 @@ TEST(batches_run_again_build_nothing_and_allocate_nothing) {
     assert_int_equal(emit(&batch, want, &n, &fault), ERR_OK);
     batch.n_emitted = n_emitted;
     assert_int_equal(graph_eval(&graph, want, n), ERR_OK);
-    for (int k = 0; k < n; k++) assert_true(same_bytes(repeat.value[k], node_value(want[k])));
+    for (int k = 0; k < n; k++)
+      assert_true(same_bytes(repeat.value[k], node_value(want[k])));
     graph_scope_end(&graph, scope);
     tensor_release(batch.x);
   }

@@ -1,8 +1,8 @@
 /* Elementwise kernels of every level that this processor has, against the C library in
  * double: accuracy over bit patterns of all magnitudes, special values, and tails that
  * give the bits of the main loop. LONG=1 in the environment visits all 2^32 floats and
- * prints the largest error of each function and level; LONG=tanh does so for tanh only.
- */
+ * prints the largest error of each function and level; LONG=tanh does so for tanh
+ * only. */
 #include "test.h"
 #include "base/par.h"
 #include "base/sys.h"
@@ -51,7 +51,7 @@ static double r_selu(double x) {
 typedef long double Wide;
 #define ERFC erfcl
 #define EXP expl
-#define VANISHED 100          /* where all of gelu is 0 but for the sign */
+#define VANISHED 100 /* where all of gelu is 0 but for the sign */
 #else
 typedef double Wide;
 #define ERFC erfc
@@ -62,7 +62,9 @@ typedef double Wide;
 static Wide bounded(double x) {
   return x < -VANISHED ? -VANISHED : x > VANISHED ? VANISHED : x;
 }
-static Wide r_density(Wide x) { return EXP(-x * x / 2) * (Wide)0.398942280401432677939946L; }
+static Wide r_density(Wide x) {
+  return EXP(-x * x / 2) * (Wide)0.398942280401432677939946L;
+}
 static Wide r_distribution(Wide x) {
   return ERFC(-x * (Wide)0.707106781186547524400844L) / 2;
 }
@@ -98,11 +100,11 @@ static double r_elu(double x) { return x > 0 ? x : elu_alpha * expm1(x); }
 typedef struct UnaryCase {
   const char *name;
   void (*kernel)(real *, const real *, int64_t);
-  void (*kernel_with)(real *, const real *, int64_t, real);   /* or this, */
-  real parameter;                                             /* with this */
+  void (*kernel_with)(real *, const real *, int64_t, real); /* or this, */
+  real parameter;                                           /* with this */
   double (*want)(double);
-  double ulp;              /* allowed error */
-  double (*size)(double);  /* NULL: the result's; units are those of the larger one */
+  double ulp;             /* allowed error */
+  double (*size)(double); /* NULL: the result's; units are those of the larger one */
 } UnaryCase;
 
 #define UNARY(X)                                                                       \
@@ -124,7 +126,7 @@ typedef struct UnaryCase {
 #endif
 
 #define X(...) +1
-enum { N_UNARY = 1 UNARY(X) UNARY_SIZED(X) };   /* and elu */
+enum { N_UNARY = 1 UNARY(X) UNARY_SIZED(X) }; /* and elu */
 #undef X
 
 static UnaryCase unary_case(SimdLevel level, int i) {
@@ -152,8 +154,8 @@ static void unary_run(const UnaryCase *c, real *y, const real *x, int64_t n) {
 
 /* -- error ------------------------------------------------------------------------- */
 
-/* |got - want| in units in the last place of want, or of `size` if that is larger; special
- * values must be met exactly. */
+/* |got - want| in units in the last place of want, or of `size` if that is larger;
+ * special values must be met exactly. */
 static double ulp_error(double got, double want, double size) {
   if (isnan(want)) return isnan(got) ? 0 : INFINITY;
   double rounded = (real)want;
@@ -217,7 +219,7 @@ static double error_bound(real got, double want) {
   uint64_t bits;
   memcpy(&bits, &want, sizeof bits);
   uint64_t exponent = bits >> 52 & 0x7ff;
-  if (exponent - 897 < 253) {   /* 2^-126 <= |want| < 2^127 */
+  if (exponent - 897 < 253) { /* 2^-126 <= |want| < 2^127 */
     double per_ulp;
     bits = (1023 + 23 + 1023 - exponent) << 52;
     memcpy(&per_ulp, &bits, sizeof bits);
@@ -272,9 +274,9 @@ static void judge(int index, const Worst *worst, bool print, double seconds) {
     UnaryCase c = unary_case((SimdLevel)level, index);
     const Worst *w = &worst[level];
     if (!(w->error <= c.ulp))
-      fail_msg("%s (%s) at %.9g (%a): got %.17g, want %.17g: %g ulp, allowed %g", c.name,
-               simd_name((SimdLevel)level), (double)w->x, (double)w->x, (double)w->got,
-               c.want(w->x), w->error, c.ulp);
+      fail_msg("%s (%s) at %.9g (%a): got %.17g, want %.17g: %g ulp, allowed %g",
+               c.name, simd_name((SimdLevel)level), (double)w->x, (double)w->x,
+               (double)w->got, c.want(w->x), w->error, c.ulp);
   }
 }
 
@@ -283,8 +285,8 @@ typedef struct Sweep {
   int index;
   uint64_t n;
   uint32_t step;
-  unsigned control;             /* with denormals */
-  Worst (*worst)[SIMD_LEVELS];  /* of each block */
+  unsigned control;            /* with denormals */
+  Worst (*worst)[SIMD_LEVELS]; /* of each block */
 } Sweep;
 
 static void sweep_block(void *ctx, int64_t block) {
@@ -342,9 +344,12 @@ TEST(unary_kernels_are_accurate) {
  * side, the denormals, infinity, NaN. */
 static const double edges[] = {
     0, FLT_TRUE_MIN, FLT_MIN, 0x1p-24, 0x1p-13, 0.35, 0.5, 0.625, 0.7071067811865476,
-    0.751791524693564, 1, 1.4142135623730951, 4, 6, 8.5, 9.02, 9.5, 13.05, 13.3, 14, 15.94,
-    16.64, 17.33, 18, 37.5, 38.5, 40, 87.33654, 88.37626, 88.722835, 92, 103.27893, 103.97208,
-    174, 200, 700, 708.4, 745.1, 1400, 0x1p20, 0x1p23, 0x1.fp63, 0x1p64, 0x1p126, FLT_MAX,
+    0.751791524693564, 1, 1.4142135623730951, 4, 6, 8.5, 9.02, 9.5, 13.05, 13.3, 14,
+    15.94,
+    16.64, 17.33, 18, 37.5, 38.5, 40, 87.33654, 88.37626, 88.722835, 92, 103.27893,
+    103.97208,
+    174, 200, 700, 708.4, 745.1, 1400, 0x1p20, 0x1p23, 0x1.fp63, 0x1p64, 0x1p126,
+    FLT_MAX,
     INFINITY, NAN};
 
 TEST(unary_kernels_are_accurate_around_edges) {

@@ -1,7 +1,8 @@
 /* test_gemm.c: products against plain double loops, block by block, on both routes; our
- * kernels against their definition, bit by bit; the choice of BLIS's kernel set. Kernel set
- * and SIMD level are chosen once per process, so every test runs in a child of its own,
- * whose exit status is the verdict. RUNNER_VERBOSE=1 prints the route of each shape. */
+ * kernels against their definition, bit by bit; the choice of BLIS's kernel set. Kernel
+ * set and SIMD level are chosen once per process, so every test runs in a child of its
+ * own, whose exit status is the verdict. RUNNER_VERBOSE=1 prints the route of each
+ * shape. */
 #include "test.h"
 #include "base/sys.h"
 #include "kernel/gemm.h"
@@ -9,8 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Runs check() in a child with RUNNER_SIMD = `simd` and BLIS_ARCH_TYPE = `choice` (NULL:
- * unset); its answer. */
+/* Runs check() in a child with RUNNER_SIMD = `simd` and BLIS_ARCH_TYPE = `choice`
+ * (NULL: unset); its answer. */
 static int in_child_at(const char *simd, const char *choice,
                        int (*check)(const char *choice)) {
   fflush(NULL);
@@ -37,7 +38,7 @@ static int in_child(const char *choice, int (*check)(const char *choice)) {
   return in_child_at(NULL, choice, check);
 }
 
-/* -- one product --------------------------------------------------------------------- */
+/* -- one product ------------------------------------------------------------------- */
 
 static real *values(int64_t n, uint64_t key) {
   real *v = malloc((size_t)(n + 1) * sizeof *v);
@@ -59,8 +60,9 @@ static double element(const Gemm *g, int64_t i, int64_t j) {
 
 static bool describe(const Gemm *g, const char *what, int64_t at) {
   fprintf(stderr, "%s, %s: %s at %lld of %lldx%lldx%lld, transposes %d %d\n",
-          simd_name(simd_level()), gemm_kernel_set(), what, (long long)at, (long long)g->M,
-          (long long)g->N, (long long)g->K, g->transpose_a, g->transpose_b);
+          simd_name(simd_level()), gemm_kernel_set(), what, (long long)at,
+          (long long)g->M, (long long)g->N, (long long)g->K, g->transpose_a,
+          g->transpose_b);
   return false;
 }
 
@@ -98,7 +100,8 @@ static bool blocks_tile(const Gemm *g) {
   return once;
 }
 
-/* C starts as NaN and has a guard behind it. Backwards: any order of blocks is right. */
+/* C starts as NaN and has a guard behind it. Backwards: any order of blocks is
+ * right. */
 static bool product_right(int64_t M, int64_t N, int64_t K, bool ta, bool tb,
                           int64_t stride) {
   Gemm g = {.M = M, .N = N, .K = K, .transpose_a = ta, .transpose_b = tb};
@@ -128,7 +131,7 @@ static bool start(void) {
   return false;
 }
 
-/* -- products ------------------------------------------------------------------------ */
+/* -- products ---------------------------------------------------------------------- */
 
 static const int64_t small_sizes[] = {1, 2, 3, 7, 16, 31, 33, 65};
 enum { N_SMALL = sizeof small_sizes / sizeof *small_sizes };
@@ -138,7 +141,8 @@ static bool small_right(void) {
   for (int m = 0; m < N_SMALL; m++)
     for (int n = 0; n < N_SMALL; n++)
       for (int k = 0; k < N_SMALL; k++)
-        ok = ok && all_transposes_right(small_sizes[m], small_sizes[n], small_sizes[k], 1);
+        ok = ok &&
+             all_transposes_right(small_sizes[m], small_sizes[n], small_sizes[k], 1);
   return ok;
 }
 
@@ -146,7 +150,8 @@ static bool large_right(void) {
   static const int64_t shapes[][3] = {{32, 300, 784},  {128, 512, 512}, {784, 300, 32},
                                       {1, 1500, 900},  {1500, 1, 900},  {257, 511, 259},
                                       {1000, 10, 300}, {3, 2000, 400},  {1, 1, 10001},
-                                      {32, 100, 100},  {100, 32, 784},  {4200, 260, 500}};
+                                      {32, 100, 100},  {100, 32, 784},
+                                       {4200, 260, 500}};
   bool ok = true;
   for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
     ok = all_transposes_right(shapes[s][0], shapes[s][1], shapes[s][2], 137) && ok;
@@ -190,9 +195,12 @@ TEST(products_are_right_at_all_levels_with_all_sets) {
 static int empty_verdict(const char *choice) {
   (void)choice;
   if (!start()) return 1;
-  bool ok = product_right(3, 5, 0, false, false, 1) && product_right(1, 9, 0, false, true, 1) &&
-            product_right(9, 1, 0, true, false, 1) && product_right(0, 5, 4, false, false, 1) &&
-            product_right(5, 0, 4, true, true, 1) && product_right(0, 0, 0, false, false, 1);
+  bool ok = product_right(3, 5, 0, false, false, 1) &&
+            product_right(1, 9, 0, false, true, 1) &&
+            product_right(9, 1, 0, true, false, 1) &&
+            product_right(0, 5, 4, false, false, 1) &&
+            product_right(5, 0, 4, true, true, 1) &&
+            product_right(0, 0, 0, false, false, 1);
   return ok ? 0 : 1;
 }
 
@@ -206,15 +214,17 @@ static int cut_verdict(const char *choice) {
   if (!start()) return 1;
   Gemm small = {.M = 32, .N = 10, .K = 100}, large = {.M = 256, .N = 2048, .K = 2048};
   Gemm gradient = {.M = 784, .N = 512, .K = 128, .transpose_a = true};
-  return gemm_blocks(&small) == 1 && gemm_blocks(&large) >= 8 && gemm_blocks(&gradient) >= 2
-             ? 0 : 1;
+  return gemm_blocks(&small) == 1 && gemm_blocks(&large) >= 8 &&
+                 gemm_blocks(&gradient) >= 2
+             ? 0
+             : 1;
 }
 
 TEST(large_products_are_cut_and_small_ones_are_not) {
   assert_int_equal(in_child(NULL, cut_verdict), 0);
 }
 
-/* -- our kernels, bit by bit ---------------------------------------------------------- */
+/* -- our kernels, bit by bit ------------------------------------------------------- */
 
 static real muladd(real a, real b, real c) {
   if (simd_level() == SIMD_PLAIN) return a * b + c;
@@ -222,7 +232,8 @@ static real muladd(real a, real b, real c) {
                                        : (real)fma((double)a, (double)b, (double)c);
 }
 
-/* The definition: chunks of at most 256 in k, each a chain from zero, added in order. */
+/* The definition: chunks of at most 256 in k, each a chain from zero, added in
+ * order. */
 static real chain(const real *a, const real *b, int64_t N, int64_t K) {
   int64_t n = (K + 255) / 256;
   real sum = 0;
@@ -245,8 +256,8 @@ static real *transposed(const real *x, int64_t rows, int64_t columns) {
 
 static bool same(real x, real y) { return x == y || (isnan(x) && isnan(y)); }
 
-/* All four ways to store A and B, into rows of C that lie 3 further apart than they need;
- * C holds NaN before, and what lies between its rows stays. */
+/* All four ways to store A and B, into rows of C that lie 3 further apart than they
+ * need; C holds NaN before, and what lies between its rows stays. */
 static bool kernel_exact(int64_t M, int64_t N, int64_t K, bool special) {
   real *a = values(M * K, 1), *b = values(K * N, 2);
   if (special) {
@@ -277,7 +288,8 @@ static bool kernel_exact(int64_t M, int64_t N, int64_t K, bool special) {
 }
 
 static int exact_verdict(const char *choice) {
-  static const int64_t sides[] = {1,  2,  3,  4,  5,  6,  7,  8,  9,  11, 12, 13, 15, 16, 17,
+  static const int64_t sides[] = {1,  2,  3,  4,  5,  6,  7,  8,  9,  11, 12, 13, 15,
+                                  16, 17,
                                   23, 25, 31, 32, 33, 37, 47, 48, 49, 63, 64, 65, 70};
   static const int64_t depths[] = {1, 2, 3, 7, 8, 16, 17, 33};
   static const int64_t deep[][3] = {{5, 50, 255}, {13, 33, 256}, {9, 49, 257},
@@ -300,7 +312,7 @@ TEST(our_kernels_sum_in_the_order_that_they_say_at_all_levels) {
   assert_int_equal(in_child_at("avx512", NULL, exact_verdict), 0);
 }
 
-/* -- the kernel set ------------------------------------------------------------------ */
+/* -- the kernel set ---------------------------------------------------------------- */
 
 enum { RIGHT, WRONG, REFUSED };
 
@@ -314,7 +326,8 @@ static int choice_verdict(const char *choice) {
     return clear ? REFUSED : WRONG;
   }
   return all_transposes_right(33, 65, 31, 1) && all_transposes_right(210, 220, 230, 7)
-             ? RIGHT : WRONG;
+             ? RIGHT
+             : WRONG;
 }
 
 TEST(every_number_is_a_right_kernel_set_or_is_refused) {
@@ -343,8 +356,9 @@ static int unset_verdict(const char *choice) {
   const char *set = gemm_kernel_set();
   __builtin_cpu_init();
   bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  bool skx = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-             __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+  bool skx = avx2 && __builtin_cpu_supports("avx512f") &&
+             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
+             __builtin_cpu_supports("avx512vl");
   if (skx) return strcmp(set, "skx") != 0;
   if (avx2) return strcmp(set, "haswell") != 0;
   return 0;

@@ -1,5 +1,5 @@
-/* test_norm.c: normalization kernels of every level that this processor has, against plain
- * double loops: tails, strides, a mean far from zero. */
+/* test_norm.c: normalization kernels of every level that this processor has, against
+ * plain double loops: tails, strides, a mean far from zero. */
 #include "test.h"
 #include "base/sys.h"
 #include "kernel/kernel.h"
@@ -23,7 +23,7 @@ static void fill(real *x, int64_t n, const char *name, double lo, double hi) {
     x[i] = (real)(lo + (hi - lo) * philox_unit(philox_word(stream, (uint64_t)i)));
 }
 
-/* -- given statistics ---------------------------------------------------------------- */
+/* -- given statistics -------------------------------------------------------------- */
 
 /* Columns of a wider array: STRIDE more than there are; what lies between stays. */
 TEST(columns_are_normalized_and_nothing_else) {
@@ -89,21 +89,21 @@ TEST(gradients_of_rows_are_those_of_columns) {
       static const double value[4] = {0.3, 1.7, -0.2, 0.6};
       for (int k = 0; k < 4; k++)
         for (int64_t c = 0; c < N; c++) f[k][c] = (real)value[k];
-      tables[level]->norm_grad_columns(by_columns, gy, x, f[0], f[1], f[2], f[3], M, N, N);
+      tables[level]->norm_grad_columns(by_columns, gy, x, f[0], f[1], f[2], f[3], M, N,
+                                       N);
       tables[level]->norm_grad_row(by_row, gy, x, f[0][0], f[1][0], f[2][0], f[3][0],
                                    M * N);
       assert_memory_equal(by_row, by_columns, (size_t)(M * N) * sizeof(real));
       for (int64_t i = 0; i < M * N; i++)
-        CHECK_NEAR(by_row[i],
-                   1.7 * ((double)gy[i] + 0.2 - ((double)x[i] - 0.3) * 0.6),
+        CHECK_NEAR(by_row[i], 1.7 * ((double)gy[i] + 0.2 - ((double)x[i] - 0.3) * 0.6),
                    16 * REAL_EPS);
     }
 }
 
-/* -- layer norm ---------------------------------------------------------------------- */
+/* -- layer norm -------------------------------------------------------------------- */
 
-static void layer_norm(double *y, double *mean, double *var, const real *x, const real *w,
-                       const real *b, int64_t C) {
+static void layer_norm(double *y, double *mean, double *var, const real *x,
+                       const real *w, const real *b, int64_t C) {
   *mean = *var = 0;
   for (int64_t c = 0; c < C; c++) *mean += (double)x[c] / (double)C;
   for (int64_t c = 0; c < C; c++)
@@ -161,8 +161,8 @@ TEST(layer_norm_gradient_agrees_with_plain_loops) {
         fill(var, N, "var", 0.5, 2);
         fill(w, C, "w", -1, 1);
         for (int64_t c = 0; c < 2 * C; c++) sums[c] = want_sums[c] = 0;
-        tables[level]->layer_norm_grad_rows(gx, sums, gy, x, mean, var, with ? w : NULL, N,
-                                            C, EPSILON);
+        tables[level]->layer_norm_grad_rows(gx, sums, gy, x, mean, var, with ? w : NULL,
+                                            N, C, EPSILON);
         for (int64_t i = 0; i < N; i++) {
           const real *g = gy + i * C, *row = x + i * C;
           double istd = 1 / sqrt((double)var[i] + EPSILON), h = 0, along = 0;

@@ -1,5 +1,5 @@
-/* test_reduce.c: reduction kernels of every level that this processor has, against plain
- * loops in double: tails, strides, NaN and infinities, a mean far from zero. */
+/* test_reduce.c: reduction kernels of every level that this processor has, against
+ * plain loops in double: tails, strides, NaN and infinities, a mean far from zero. */
 #include "test.h"
 #include "base/sys.h"
 #include "kernel/kernel.h"
@@ -87,7 +87,8 @@ static int64_t place_of(const real *x, int64_t n, int64_t stride, bool smallest)
   int64_t place = 0;
   for (int64_t i = 1; i < n; i++) {
     real best = x[place * stride], here = x[i * stride];
-    if (!isnan(best) && (isnan(here) || (smallest ? here < best : here > best))) place = i;
+    if (!isnan(best) && (isnan(here) || (smallest ? here < best : here > best)))
+      place = i;
   }
   return place;
 }
@@ -113,7 +114,7 @@ TEST(rows_give_extremes_and_their_first_places) {
       fill(x, n, 0);
       check_row_extremes(tables[level], x, n);
       for (int64_t i = 0; i < n; i++) x[i] = (real)floor(3 * (double)x[i]);
-      check_row_extremes(tables[level], x, n);              /* many equal ones */
+      check_row_extremes(tables[level], x, n); /* many equal ones */
       x[n / 2] = -INFINITY;
       x[n - 1] = INFINITY;
       check_row_extremes(tables[level], x, n);
@@ -151,7 +152,8 @@ TEST(columns_give_extremes_and_their_first_places) {
       tables[level]->arg_columns(at_most, x, M, stride, N, false);
       tables[level]->arg_columns(at_least, x, M, stride, N, true);
       for (int64_t c = 0; c < N; c++) {
-        int64_t i = place_of(x + c, M, stride, false), j = place_of(x + c, M, stride, true);
+        int64_t i = place_of(x + c, M, stride, false),
+                j = place_of(x + c, M, stride, true);
         assert_true(same(most[c], x[i * stride + c]));
         assert_true(same(least[c], x[j * stride + c]));
         assert_int_equal(at_most[c], i);

@@ -1,5 +1,6 @@
 /* test_softmax.c: softmax kernels of every level that this processor has, against plain
- * double loops: short and long rows, strides, extreme values, equal bits for any cut. */
+ * double loops: short and long rows, strides, extreme values, equal bits for any
+ * cut. */
 #include "test.h"
 #include "base/sys.h"
 #include "kernel/kernel.h"
@@ -31,9 +32,11 @@ static void reference(double *y, const real *x, int64_t n, int64_t stride) {
 }
 
 /* The rounding of x - m is a relative error of exp of about |x - m| eps. */
-static void check_close(const real *y, const real *log_y, const double *want, int64_t n) {
+static void check_close(const real *y, const real *log_y, const double *want,
+                        int64_t n) {
   for (int64_t i = 0; i < n; i++) {
-    CHECK_NEAR(y[i], exp(want[i]), (16 + fabs(want[i])) * REAL_EPS * exp(want[i]) + 1e-37);
+    CHECK_NEAR(y[i], exp(want[i]),
+               (16 + fabs(want[i])) * REAL_EPS * exp(want[i]) + 1e-37);
     CHECK_NEAR(log_y[i], want[i], 8 * REAL_EPS * (1 + fabs(want[i])));
   }
 }

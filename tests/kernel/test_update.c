@@ -1,5 +1,5 @@
-/* test_update.c: optimizer kernels of every level against plain loops in double, the same
- * bits in place as apart, and tails that stay inside. */
+/* test_update.c: optimizer kernels of every level against plain loops in double, the
+ * same bits in place as apart, and tails that stay inside. */
 #include "test.h"
 #include "base/sys.h"
 #include "kernel/kernel.h"
@@ -62,7 +62,8 @@ TEST(sgd_agrees_with_a_plain_loop) {
 static void check_momentum(const Kernels *k, int64_t n, bool nesterov) {
   const real lr = (real)0.1, mu = (real)0.9, decay = (real)0.01, scale = (real)0.5;
   fill(&a);
-  k->update_momentum(a.w_out, a.v_out, a.w, a.g, a.v, n, lr, mu, decay, scale, nesterov);
+  k->update_momentum(a.w_out, a.v_out, a.w, a.g, a.v, n, lr, mu, decay, scale,
+                     nesterov);
   for (int64_t i = 0; i < n; i++) {
     double w = a.w[i], g = (double)scale * a.g[i] + (double)decay * w;
     double v = (double)mu * a.v[i] + g, step = nesterov ? g + (double)mu * v : v;
@@ -100,7 +101,8 @@ static void check_adam(const Kernels *k, int64_t n, double coupled, double shrin
     CHECK_NEAR(a.m_out[i], m, TOLERANCE);
     CHECK_NEAR(a.v_out[i], v, TOLERANCE);
     CHECK_NEAR(a.w_out[i],
-               w - (double)r.lr * m * (double)r.correction1 / root - (double)r.shrink * w,
+               w - (double)r.lr * m * (double)r.correction1 / root -
+                   (double)r.shrink * w,
                TOLERANCE);
   }
   check_guards(&a, n);

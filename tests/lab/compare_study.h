@@ -1,5 +1,5 @@
-/* compare_study.h: a study to fill and to compare, and what is looked for in the text, for
- * the tests of comparisons. */
+/* compare_study.h: a study to fill and to compare, and what is looked for in the text,
+ * for the tests of comparisons. */
 #ifndef TESTS_COMPARE_STUDY_H
 #define TESTS_COMPARE_STUDY_H
 
@@ -30,7 +30,8 @@ static inline Study *study_new(void) {
   return study;
 }
 
-static inline CompareTrial *add(Study *study, int a, int b, int64_t seed, double value) {
+static inline CompareTrial *add(Study *study, int a, int b, int64_t seed,
+                                double value) {
   assert_true(study->n < TRIALS_MAX);
   int *levels = study->levels[study->n];
   levels[0] = a;
@@ -72,7 +73,8 @@ static inline Compare *compare(const Study *study) {
   return out;
 }
 
-static inline const CompareContrast *contrast(const Compare *compare, int factor, int a) {
+static inline const CompareContrast *contrast(const Compare *compare, int factor,
+                                              int a) {
   for (int i = 0; i < compare->n_contrasts; i++)
     if (compare->contrasts[i].factor == factor && compare->contrasts[i].a == a)
       return &compare->contrasts[i];

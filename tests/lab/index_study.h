@@ -1,5 +1,5 @@
-/* index_study.h: a study made by hand, and questions to the index about it, for the tests of
- * the index. */
+/* index_study.h: a study made by hand, and questions to the index about it, for the
+ * tests of the index. */
 #ifndef TESTS_INDEX_STUDY_H
 #define TESTS_INDEX_STUDY_H
 
@@ -129,13 +129,14 @@ static inline int64_t count(Index *index, const char *words, Fault *fault) {
 static inline void check_count(Index *index, const char *words, int64_t want) {
   Fault fault = {0};
   int64_t n = count(index, words, &fault);
-  if (n != want) fail_msg("%s: %lld, want %lld %s", words, (long long)n, (long long)want,
-                          fault.text);
+  if (n != want)
+    fail_msg("%s: %lld, want %lld %s", words, (long long)n, (long long)want,
+             fault.text);
 }
 
 /* The cells of the trials that fit the filter, "": of all. */
-static inline Json *cells_of(Index *index, const char *word, bool all, const char *metric,
-                             const char *sort) {
+static inline Json *cells_of(Index *index, const char *word, bool all,
+                             const char *metric, const char *sort) {
   Fault fault = {0};
   Query query = {.experiment = "exp", .all = all, .metric = metric, .sort = sort};
   Json *rows = NULL;
@@ -147,8 +148,8 @@ static inline Json *cells_of(Index *index, const char *word, bool all, const cha
   return rows;
 }
 
-static inline void check_cell(const Json *rows, int at, const char *level, int64_t want_n,
-                              double want_mean, double want_sd) {
+static inline void check_cell(const Json *rows, int at, const char *level,
+                              int64_t want_n, double want_mean, double want_sd) {
   const Json *row = json_item(rows, at);
   const char *text = "";
   int64_t n = -1;

@@ -5,7 +5,7 @@
 static const char *const optimizers[] = {"sgd", "adam"};
 static const char *const momenta[] = {"0", "0.9"};
 
-/* -- contrasts ----------------------------------------------------------------------- */
+/* -- contrasts --------------------------------------------------------------------- */
 
 TEST(a_contrast_is_a_mean_over_settings_for_each_seed) {
   Study *study = study_new();
@@ -25,15 +25,18 @@ TEST(a_contrast_is_a_mean_over_settings_for_each_seed) {
   const StatPaired *paired = &tanh->complete.paired;
   CHECK_NEAR(paired->p_flip, 2.0 / 1024, 0);
   CHECK_NEAR(paired->p, stat_t_tail(paired->mean / paired->sd * sqrt(10), 9), 1e-15);
-  double holm = fmax(paired->p, 2 * fmin(paired->p, contrast(c, 1, 1)->complete.paired.p));
-  CHECK_NEAR(tanh->complete.p_holm, holm, 1e-15);        /* sigmoid's is the smallest */
+  double holm = fmax(paired->p,
+                     2 * fmin(paired->p, contrast(c, 1, 1)->complete.paired.p));
+  CHECK_NEAR(tanh->complete.p_holm, holm, 1e-15); /* sigmoid's is the smallest */
   assert_int_equal(tanh->verdict, COMPARE_WORSE);
   assert_int_equal(contrast(c, 1, 1)->verdict, COMPARE_BETTER);
   CHECK_NEAR(tanh->complete.paired.won, 0, 0);
-  check_says(c, COMPARE_VERDICTS, "Decided: 3 of 3 contrasts of test_accuracy (95 % intervals, "
-                                  "p after Holm):\n");
-  check_says(c, COMPARE_VERDICTS, "\n  activation: relu beats sigmoid by 19.81 points (19.49 to "
-                                  "20.13, p < .001)\n");
+  check_says(c, COMPARE_VERDICTS,
+             "Decided: 3 of 3 contrasts of test_accuracy (95 % intervals, p after "
+             "Holm):\n");
+  check_says(c, COMPARE_VERDICTS,
+             "\n  activation: relu beats sigmoid by 19.81 points (19.49 to 20.13, p < "
+             ".001)\n");
   check_says(c, COMPARE_VERDICTS, "\n  norm: batch beats none by ");
   finish(study, c);
 }
@@ -97,10 +100,12 @@ TEST(a_missing_trial_costs_its_seed) {
   finish(study, c);
 }
 
-/* Three of five seeds lack a trial in one of three settings: the block with all seeds is a bit
- * smaller than that with all settings, but it has seeds enough for a verdict. */
+/* Three of five seeds lack a trial in one of three settings: the block with all seeds
+ * is a bit smaller than that with all settings, but it has seeds enough for a
+ * verdict. */
 TEST(seeds_are_worth_more_than_settings) {
-  static const char *const both[] = {"relu", "tanh"}, *const three[] = {"none", "batch", "layer"};
+  static const char *const both[] = {"relu", "tanh"}, *const three[] = {"none", "batch",
+                                                                        "layer"};
   Study *study = study_new();
   study->factors[0] = (CompareFactor){"activation", both, 2, 0};
   study->factors[1] = (CompareFactor){"norm", three, 3, 0};
@@ -136,14 +141,14 @@ TEST(a_skipped_cell_is_no_setting) {
   finish(study, c);
 }
 
-/* -- diverged trials ----------------------------------------------------------------- */
+/* -- diverged trials --------------------------------------------------------------- */
 
 TEST(diverged_trials_are_told_both_ways) {
   Study *study = study_new();
   fill(study, 10);
   for (int64_t seed = 1; seed <= 2; seed++) {
-    find(study, 0, 0, seed)->state = COMPARE_DIVERGED;     /* the baseline itself */
-    find(study, 0, 1, seed)->value = INFINITY;             /* counts as diverged */
+    find(study, 0, 0, seed)->state = COMPARE_DIVERGED; /* the baseline itself */
+    find(study, 0, 1, seed)->value = INFINITY;         /* counts as diverged */
   }
   Compare *c = compare(study);
   assert_int_equal(c->n_diverged, 4);
@@ -155,9 +160,10 @@ TEST(diverged_trials_are_told_both_ways) {
   assert_int_equal(tanh->imputed.verdict, COMPARE_UNDECIDED);
   assert_int_equal(tanh->verdict, COMPARE_UNDECIDED);
   assert_true(tanh->disputed);
-  check_says(c, COMPARE_VERDICTS, "\n  activation: tanh against relu depends on how 4 diverged "
-                                  "trials count: left out, tanh is worse; counted as the worst "
-                                  "value, there is no clear difference\n");
+  check_says(c, COMPARE_VERDICTS,
+             "\n  activation: tanh against relu depends on how 4 diverged trials "
+             "count: left out, tanh is worse; counted as the worst value, there is no "
+             "clear difference\n");
   check_says(c, COMPARE_CONTRASTS, "diverged as worst");
   CHECK_NEAR(c->cells[0].imputed.min, c->worst, 0);
   finish(study, c);
@@ -186,7 +192,7 @@ TEST(what_is_too_large_for_sums_counts_as_diverged) {
   for (int64_t seed = 1; seed <= 6; seed++)
     find(study, 1, 0, seed)->value = 1.7e308 - 1e305 * (double)seed;
   find(study, 2, 0, 1)->value = -1e144;
-  find(study, 2, 0, 2)->value = 1e144;      /* its mean is small again */
+  find(study, 2, 0, 2)->value = 1e144; /* its mean is small again */
   Compare *c = compare(study);
   assert_int_equal(c->n_diverged, 6);
   assert_int_equal(contrast(c, 0, 1)->runs_a.n_diverged, 6);
@@ -215,7 +221,7 @@ TEST(nothing_to_say_when_everything_diverged_or_is_to_come) {
   finish(study, c);
 }
 
-/* -- significance -------------------------------------------------------------------- */
+/* -- significance ------------------------------------------------------------------ */
 
 /* One seed far off widens the interval over 0; all signs are the same. */
 TEST(one_seed_far_off_decides_nothing_whatever_sign_flips_say) {
@@ -230,9 +236,9 @@ TEST(one_seed_far_off_decides_nothing_whatever_sign_flips_say) {
   assert_true(paired->p_flip < 0.05 && paired->p > 0.05);
   assert_true(paired->interval.low < 0);
   assert_int_equal(c->contrasts[0].verdict, COMPARE_UNDECIDED);
-  check_says(c, COMPARE_VERDICTS, "disagrees with the t test at 5 % in 1 of 1 contrast:\n"
-                                  "  activation: tanh against relu: p = .295, by sign-flip "
-                                  "p = .002\n");
+  check_says(c, COMPARE_VERDICTS,
+             "disagrees with the t test at 5 % in 1 of 1 contrast:\n"
+             "  activation: tanh against relu: p = .295, by sign-flip p = .002\n");
   finish(study, c);
 }
 
@@ -306,7 +312,7 @@ TEST(what_is_drawn_is_not_compared_but_what_is_crossed_with_it_is) {
   finish(study, c);
 }
 
-/* -- spaces that are no plain grid --------------------------------------------------- */
+/* -- spaces that are no plain grid ------------------------------------------------- */
 
 TEST(the_first_level_serves_where_no_baseline_is_given) {
   Study *study = study_new();
@@ -392,12 +398,12 @@ TEST(no_factors_no_trials_one_seed) {
   c = compare(study);
   assert_true(isnan(c->cells[0].sample.sd));
   assert_true(isnan(c->grid.effects[0].omega2) && c->grid.effects[0].eta2 > 0.5);
-  check_says(c, COMPARE_VERDICTS, "Too few seeds to test: 3; a verdict takes at least 4, and "
-                                  "there is 1.\n");
+  check_says(c, COMPARE_VERDICTS,
+             "Too few seeds to test: 3; a verdict takes at least 4, and there is 1.\n");
   finish(study, c);
 }
 
-/* -- the grid, flags ----------------------------------------------------------------- */
+/* -- the grid, flags --------------------------------------------------------------- */
 
 TEST(shares_and_margins_are_those_of_the_grid) {
   Study *study = study_new();
@@ -454,7 +460,7 @@ TEST(intervals_by_bootstrap_on_request) {
   assert_true(a.low != b.low && fabs(a.low - b.low) < 0.5 * (b.high - b.low));
   assert_memory_equal(&a, &again->cells[0].sample.interval, sizeof a);
   check_says(c, COMPARE_CELLS, "by bootstrap-t");
-  for (int i = 0; i < c->grid.n_margins; i++) {          /* the means over others as well */
+  for (int i = 0; i < c->grid.n_margins; i++) { /* the means over others as well */
     a = c->grid.margins[i].sample.interval, b = plain->grid.margins[i].sample.interval;
     assert_true(a.low != b.low && a.low < b.high && a.high > b.low);
   }
@@ -463,7 +469,7 @@ TEST(intervals_by_bootstrap_on_request) {
   finish(study, c);
 }
 
-/* -- errors -------------------------------------------------------------------------- */
+/* -- errors ------------------------------------------------------------------------ */
 
 TEST(what_does_not_fit_is_refused) {
   Study *study = study_new();
@@ -471,7 +477,8 @@ TEST(what_does_not_fit_is_refused) {
   add(study, 2, 1, 3, 0.5);
   check_refused(study, "trial activation=sigmoid norm=batch seed=3 is given twice");
   study->levels[study->n - 1][0] = 3;
-  check_refused(study, "level number 3 of factor \"activation\", allowed: 0 to 2, or -1");
+  check_refused(study,
+                "level number 3 of factor \"activation\", allowed: 0 to 2, or -1");
   study->n--;
   study->spec.rope = -1;
   check_refused(study, "rope is -1, allowed: 0 or more");
@@ -483,7 +490,7 @@ TEST(what_does_not_fit_is_refused) {
   free(study);
 }
 
-/* -- output -------------------------------------------------------------------------- */
+/* -- output ------------------------------------------------------------------------ */
 
 TEST(json_holds_the_results_and_no_nan) {
   Study *study = study_new();
@@ -525,7 +532,7 @@ TEST(names_cannot_break_the_output) {
   finish(study, c);
 }
 
-/* -- any study ----------------------------------------------------------------------- */
+/* -- any study --------------------------------------------------------------------- */
 
 typedef struct Random {
   Stream stream;
@@ -536,7 +543,8 @@ static int below(Random *random, int n) {
   return (int)philox_below(random->stream, random->word++, (uint64_t)n);
 }
 
-/* Up to four factors, cells left out, levels that do not apply, trials in all states. */
+/* Up to four factors, cells left out, levels that do not apply, trials in all
+ * states. */
 static Study *random_study(Random *random) {
   static const char *const names[] = {"one", "two", "three", "four"};
   Study *study = study_new();
@@ -567,7 +575,8 @@ static Study *random_study(Random *random) {
         if (levels[1] > 0) continue;
         levels[1] = -1;
       }
-      double value = spread == 0 ? 0.5 : 0.1 * below(random, 10) + 1e-3 * below(random, 9);
+      double value = spread == 0 ? 0.5
+                                 : 0.1 * below(random, 10) + 1e-3 * below(random, 9);
       CompareState state = mixed ? COMPARE_COMPLETE : (CompareState)below(random, 4);
       study->trials[study->n++] = (CompareTrial){levels, seed * 3, state, value, NULL};
     }
@@ -610,7 +619,8 @@ TEST(the_worst_cells_of_a_quiet_study_are_at_no_floor) {
 TEST(rounding_is_no_spread) {
   Study *study = study_new();
   for (int64_t seed = 1; seed <= 6; seed++)
-    for (int a = 0; a < 3; a++) add(study, a, 0, seed, 0.8 - 0.1 * a + noise(0, 0, seed));
+    for (int a = 0; a < 3; a++)
+      add(study, a, 0, seed, 0.8 - 0.1 * a + noise(0, 0, seed));
   Compare *c = compare(study);
   check_says(c, COMPARE_CONTRASTS, "-10.00 to -10.00");
   finish(study, c);
@@ -644,11 +654,13 @@ TEST(the_best_cell_tells_who_shares_its_mean_and_what_is_noted_of_it) {
 TEST(one_contrast_needs_no_correction) {
   Study *study = study_new();
   for (int64_t seed = 1; seed <= 6; seed++)
-    for (int b = 0; b < 2; b++) add(study, 0, b, seed, 0.8 + 0.05 * b + noise(0, b, seed));
+    for (int b = 0; b < 2; b++)
+      add(study, 0, b, seed, 0.8 + 0.05 * b + noise(0, b, seed));
   Compare *c = compare(study);
   assert_int_equal(c->n_contrasts, 1);
   check_silent(c, COMPARE_ALL, "Holm");
-  check_silent(c, COMPARE_EFFECTS, "Means over everything else");   /* the cells tell them */
+  check_silent(c, COMPARE_EFFECTS,
+               "Means over everything else"); /* the cells tell them */
   finish(study, c);
 }
 

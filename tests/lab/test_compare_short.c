@@ -1,5 +1,5 @@
-/* The page that a run ends with: what is decided, the cells drawn, what is open; no table of tests
- * and no shares of variance. */
+/* The page that a run ends with: what is decided, the cells drawn, what is open; no
+ * table of tests and no shares of variance. */
 #include "base/out.h"
 #include "lab/compare_study.h"
 
@@ -12,7 +12,8 @@ static const char *at_of(const char *text, const char *part) {
 /* Column of the o of an interval that is drawn in the first line; 0: there is none. */
 static int middle_of(const char *line) {
   for (int i = 1; line[i] && line[i] != '\n'; i++)
-    if (line[i] == 'o' && (strchr("|-", line[i - 1]) || strchr("|-", line[i + 1]))) return i;
+    if (line[i] == 'o' && (strchr("|-", line[i - 1]) || strchr("|-", line[i + 1])))
+      return i;
   return 0;
 }
 
@@ -31,12 +32,14 @@ TEST(what_is_decided_comes_first_then_cells_then_what_is_open) {
   Compare *c = compare(study);
   char *text = text_of(c, 80, COMPARE_SHORT);
   assert_true(strncmp(text, "Decided: 2 of 3 contrasts of test_accuracy", 42) == 0);
-  const char *best = at_of(text, "\nBest mean: "), *cells = at_of(text, "\n  activation  norm ");
+  const char *best = at_of(text, "\nBest mean: "),
+             *cells = at_of(text, "\n  activation  norm ");
   const char *open = at_of(text, "\nUndecided: 1,"), *seeds = at_of(open, "seeds\n");
   assert_true(best < cells && cells < open && open < seeds);
   assert_true(middle_of(at_of(cells, "\n  relu ")) > 0);
   at_of(cells, "  baseline\n");
-  static const char *const longer[] = {"eta^2", "p flip", "median", "Brown", "  sd", "won"};
+  static const char *const longer[] = {"eta^2", "p flip", "median",
+                                       "Brown", "  sd",   "won"};
   for (size_t i = 0; i < sizeof longer / sizeof *longer; i++)
     assert_null(strstr(text, longer[i]));
   free(text);
@@ -50,7 +53,8 @@ TEST(intervals_of_cells_share_a_scale) {
   char *text = text_of(c, 80, COMPARE_SHORT);
   const char *cells = at_of(text, "\n  activation  norm ");
   int first = -1, last = -1;
-  for (const char *line = cells + 1; *line && *line != '\n'; line += strcspn(line, "\n") + 1) {
+  for (const char *line = cells + 1; *line && *line != '\n';
+       line += strcspn(line, "\n") + 1) {
     int at = middle_of(line);
     if (at && first < 0) first = at;
     if (at) last = at;
@@ -74,7 +78,7 @@ TEST(the_short_page_fits_any_terminal) {
     free(text);
   }
   char *text = text_of(c, OUT_NO_LIMIT, COMPARE_SHORT);
-  at_of(text, "  n ");                       /* cells differ in it */
+  at_of(text, "  n "); /* cells differ in it */
   at_of(text, "1 diverged\n");
   free(text);
   finish(study, c);

@@ -1,17 +1,20 @@
-/* What is told beside the numbers: what lacks, what was done about it, what is no result. */
+/* What is told beside the numbers: what lacks, what was done about it, what is no
+ * result. */
 #include "lab/compare_study.h"
 
 TEST(what_is_used_where_trials_lack_is_told_whatever_they_lack_for) {
-  static const CompareState states[] = {COMPARE_MISSING, COMPARE_FAILED, COMPARE_DIVERGED};
+  static const CompareState states[] = {COMPARE_MISSING, COMPARE_FAILED,
+                                        COMPARE_DIVERGED};
   for (size_t i = 0; i < sizeof states / sizeof *states; i++) {
     Study *study = study_new();
     fill(study, 8);
     find(study, 1, 1, 5)->state = states[i];
     Compare *c = compare(study);
-    check_says(c, COMPARE_WORDS, "2 of 3 contrasts lack trials. Such a contrast uses the "
-                                 "largest complete block of settings and seeds, or a smaller "
-                                 "one, of at least half its size, that has seeds enough for a "
-                                 "verdict.");
+    check_says(c, COMPARE_WORDS,
+               "2 of 3 contrasts lack trials. Such a contrast uses the largest "
+               "complete block of settings and seeds, or a smaller one, of at least "
+               "half its size, that has seeds enough for a "
+               "verdict.");
     finish(study, c);
   }
 }
@@ -25,7 +28,7 @@ TEST(a_contrast_without_any_trial_lacks_trials_too) {
   assert_int_equal(contrast(c, 0, 2)->complete.paired.n, 0);
   check_says(c, COMPARE_WORDS, "2 of 3 contrasts lack trials. Such a contrast uses");
   compare_free(c);
-  study->spec.n_factors = 1;               /* one cell has values: there is no block to use */
+  study->spec.n_factors = 1; /* one cell has values: there is no block to use */
   study->n = 0;
   for (int64_t seed = 1; seed <= 8; seed++) {
     add(study, 0, 0, seed, 0.8 + noise(0, 0, seed));
@@ -44,7 +47,7 @@ TEST(a_complete_study_lacks_nothing) {
   finish(study, c);
 }
 
-/* -- differences without spread ------------------------------------------------------ */
+/* -- differences without spread ---------------------------------------------------- */
 
 /* The same difference in each seed, but for what rounding leaves of large values. */
 TEST(a_constant_difference_has_no_spread) {
@@ -90,7 +93,7 @@ TEST(what_contrasts_tell_apart_varies) {
   }
 }
 
-/* -- intervals at the end of the range ------------------------------------------------ */
+/* -- intervals at the end of the range --------------------------------------------- */
 
 TEST(intervals_end_with_the_range_and_say_so) {
   Study *study = study_new();
@@ -111,7 +114,7 @@ TEST(intervals_end_with_the_range_and_say_so) {
   }
   free(text);
   compare_free(c);
-  study->spec.low = study->spec.high = 0;       /* nothing is known of the range */
+  study->spec.low = study->spec.high = 0; /* nothing is known of the range */
   c = compare(study);
   check_silent(c, COMPARE_CELLS, "(cut)");
   finish(study, c);
@@ -124,8 +127,9 @@ TEST(a_study_without_any_value_is_told_in_a_line) {
     study->trials[i].state = i % 2 ? COMPARE_FAILED : COMPARE_MISSING;
   Compare *c = compare(study);
   char *text = text_of(c, 100, COMPARE_ALL);
-  assert_string_equal(text, "study: 0 of 12 trials complete, 6 failed, 6 without a result\n"
-                                 "No trial has a value of test_accuracy yet.\n");
+  assert_string_equal(text,
+                      "study: 0 of 12 trials complete, 6 failed, 6 without a result\n"
+                      "No trial has a value of test_accuracy yet.\n");
   free(text);
   compare_free(c);
   for (int i = 0; i < study->n; i++) study->trials[i].state = COMPARE_FAILED;
@@ -134,7 +138,7 @@ TEST(a_study_without_any_value_is_told_in_a_line) {
   finish(study, c);
 }
 
-/* -- decimals ------------------------------------------------------------------------ */
+/* -- decimals ---------------------------------------------------------------------- */
 
 /* Two levels of one factor around `value`, 8 seeds. */
 static Study *around(double value, double difference, double spread) {
@@ -159,11 +163,12 @@ TEST(large_values_keep_a_small_spread) {
   compare_free(c);
   free(study);
   study = around(1e6, 0.004, 0.0002);
-  for (int i = 0; i < study->n; i++)         /* seeds differ, more than levels do */
+  for (int i = 0; i < study->n; i++) /* seeds differ, more than levels do */
     study->trials[i].value += (double)study->trials[i].seed;
   c = compare(study);
   const StatPaired *paired = &contrast(c, 0, 1)->complete.paired;
-  snprintf(text, sizeof text, "%.5f to %.5f", paired->interval.low, paired->interval.high);
+  snprintf(text, sizeof text, "%.5f to %.5f", paired->interval.low,
+           paired->interval.high);
   check_says(c, COMPARE_CONTRASTS, text);
   finish(study, c);
 }
@@ -191,7 +196,7 @@ TEST(the_smallest_spread_of_cells_keeps_two_digits) {
   finish(study, c);
 }
 
-/* -- the best cell ------------------------------------------------------------------- */
+/* -- the best cell ----------------------------------------------------------------- */
 
 TEST(one_cell_with_a_value_was_not_picked) {
   Study *study = study_new();
@@ -215,11 +220,13 @@ TEST(one_cell_with_a_value_was_not_picked) {
   finish(study, c);
 }
 
-/* One trial of the best level is left: the mean of the complete ones would come first. */
+/* One trial of the best level is left: the mean of the complete ones would come
+ * first. */
 TEST(the_table_begins_with_the_cell_that_is_called_best) {
   Study *study = study_new();
   fill(study, 6);
-  for (int64_t seed = 2; seed <= 6; seed++) find(study, 0, 1, seed)->state = COMPARE_DIVERGED;
+  for (int64_t seed = 2; seed <= 6; seed++)
+    find(study, 0, 1, seed)->state = COMPARE_DIVERGED;
   Compare *c = compare(study);
   const CompareCell *first = &c->cells[c->order[0]];
   assert_int_equal(first->levels[0], 1);
@@ -229,10 +236,11 @@ TEST(the_table_begins_with_the_cell_that_is_called_best) {
   finish(study, c);
 }
 
-/* -- levels that two factors have ---------------------------------------------------- */
+/* -- levels that two factors have -------------------------------------------------- */
 
 TEST(a_level_that_two_factors_have_is_told_with_its_factor) {
-  static const char *const sizes[] = {"small", "large"}, *const coders[] = {"small", "large"};
+  static const char *const sizes[] = {"small", "large"}, *const coders[] = {"small",
+                                                                            "large"};
   Study *study = study_new();
   study->factors[0] = (CompareFactor){"encoder", sizes, 2, 0};
   study->factors[1] = (CompareFactor){"decoder", coders, 2, 0};
@@ -246,18 +254,20 @@ TEST(a_level_that_two_factors_have_is_told_with_its_factor) {
   check_says(c, COMPARE_CONTRASTS, "  encoder=large - small  ");
   check_says(c, COMPARE_CONTRASTS, "  decoder=large - small  ");
   check_says(c, COMPARE_CONTRASTS, "  decoder=small: encoder=large - encoder=small  ");
-  check_says(c, COMPARE_VERDICTS, "encoder: small beats large by");   /* the factor stands there */
+  check_says(c, COMPARE_VERDICTS,
+             "encoder: small beats large by"); /* the factor stands there */
   finish(study, c);
 }
 
-/* -- the rope of another metric ------------------------------------------------------ */
+/* -- the rope of another metric ---------------------------------------------------- */
 
 TEST(a_rope_of_another_metric_is_not_applied_and_told) {
   Study *study = study_new();
   fill(study, 8);
   for (int64_t seed = 1; seed <= 8; seed++)
     for (int b = 0; b < 2; b++)
-      find(study, 1, b, seed)->value = find(study, 0, b, seed)->value + noise(3, b, seed);
+      find(study, 1, b, seed)->value = find(study, 0, b, seed)->value +
+                                       noise(3, b, seed);
   Compare *c = compare(study);
   check_says(c, COMPARE_WORDS, "say with rope = how small");
   compare_free(c);
@@ -265,11 +275,12 @@ TEST(a_rope_of_another_metric_is_not_applied_and_told) {
   c = compare(study);
   check_silent(c, COMPARE_WORDS, "say with rope =");
   check_says(c, COMPARE_WORDS,
-             "The script's rope is one of val_loss: to test_accuracy it was not applied.");
+             "The script's rope is one of val_loss: to test_accuracy it was not "
+             "applied.");
   finish(study, c);
 }
 
-/* -- many cells ---------------------------------------------------------------------- */
+/* -- many cells -------------------------------------------------------------------- */
 
 TEST(cells_that_are_not_shown_can_be_listed) {
   static const char *const levels[] = {"a", "b", "c", "d", "e", "f", "g"};
@@ -283,11 +294,13 @@ TEST(cells_that_are_not_shown_can_be_listed) {
   compare_free(c);
   study->spec.listing = "runner ls study --cells";
   c = compare(study);
-  check_says(c, COMPARE_CELLS, "and 9 more, the last: first=a, second=a 0.0; `runner ls study "
-                               "--cells` lists all\n");
+  check_says(c, COMPARE_CELLS,
+             "and 9 more, the last: first=a, second=a 0.0; `runner ls study --cells` "
+             "lists all\n");
   compare_free(c);
   for (int b = 0; b < 7; b++) find(study, 0, b, 1)->state = COMPARE_MISSING;
   c = compare(study);
-  check_says(c, COMPARE_CELLS, "and 9 more, the last: first=a, second=g without a value; `runner");
+  check_says(c, COMPARE_CELLS,
+             "and 9 more, the last: first=a, second=g without a value; `runner");
   finish(study, c);
 }

@@ -1,4 +1,5 @@
-/* What decides a contrast, and what a verdict says beside: floors, failures, looks, seeds. */
+/* What decides a contrast, and what a verdict says beside: floors, failures, looks,
+ * seeds. */
 #include "lab/compare_study.h"
 #include "lab/stat_dist.h"
 #include "lab/stat_power.h"
@@ -25,7 +26,8 @@ static CompareVerdict verdict_of(const double *differences, int n, double resolu
   return verdict;
 }
 
-/* The default of five seeds decides what is clear: 33 points with an interval of 31 to 35. */
+/* The default of five seeds decides what is clear: 33 points with an interval of 31
+ * to 35. */
 TEST(five_seeds_decide_what_is_clear) {
   static const double differences[] = {0.33, 0.31, 0.35, 0.34, 0.32};
   Study *study = study_of(differences, 5);
@@ -34,15 +36,17 @@ TEST(five_seeds_decide_what_is_clear) {
   assert_true(paired->p_flip == 0.0625 && paired->p < 0.001);
   assert_int_equal(c->contrasts[0].verdict, COMPARE_BETTER);
   char *text = text_of(c, 80, COMPARE_ALL);
-  static const char first[] =
-      "Decided: 1 of 1 contrast of test_accuracy (95 % intervals, p):\n"
-      "  activation: tanh beats relu by 33.0 points (31.0 to 35.0, p < .001)\n";
+  static const char first[] = "Decided: 1 of 1 contrast of test_accuracy (95 % "
+                              "intervals, p):\n"
+                              "  activation: tanh beats relu by 33.0 points (31.0 to "
+                              "35.0, p < .001)\n";
   if (strncmp(text, first, sizeof first - 1) != 0)
     fail_msg("the page begins so:\n%.200s", text);
   free(text);
-  check_says(c, COMPARE_VERDICTS, "The sign-flip test, which assumes no distribution, disagrees "
-                                  "with the t test at 5 % in 1 of 1 contrast: it takes 6 seeds "
-                                  "to come below .05 at all.\n");
+  check_says(c, COMPARE_VERDICTS,
+             "The sign-flip test, which assumes no distribution, disagrees with the t "
+             "test at 5 % in 1 of 1 contrast: it takes 6 seeds to come below .05 at "
+             "all.\n");
   finish(study, c);
 }
 
@@ -51,17 +55,20 @@ TEST(below_four_seeds_there_is_no_verdict) {
   for (int n = 1; n <= 4; n++) {
     Study *study = study_of(clear, n);
     Compare *c = compare(study);
-    assert_int_equal(c->contrasts[0].verdict, n < 4 ? COMPARE_UNTESTED : COMPARE_BETTER);
+    assert_int_equal(c->contrasts[0].verdict,
+                     n < 4 ? COMPARE_UNTESTED : COMPARE_BETTER);
     if (n < 4) {
-      check_says(c, COMPARE_VERDICTS, "Nothing is decided of 1 contrast of test_accuracy.\n"
-                                      "Too few seeds to test: 1; a verdict takes at least 4");
+      check_says(c, COMPARE_VERDICTS,
+                 "Nothing is decided of 1 contrast of test_accuracy.\n"
+                 "Too few seeds to test: 1; a verdict takes at least 4");
       check_says(c, COMPARE_CONTRASTS, "  too few seeds\n");
       assert_true(isnan(c->contrasts[0].complete.p_holm));
     }
     compare_free(c);
-    study->spec.rope = 0.5;                 /* equivalence is a verdict too */
+    study->spec.rope = 0.5; /* equivalence is a verdict too */
     c = compare(study);
-    assert_int_equal(c->contrasts[0].verdict, n < 4 ? COMPARE_UNTESTED : COMPARE_EQUIVALENT);
+    assert_int_equal(c->contrasts[0].verdict,
+                     n < 4 ? COMPARE_UNTESTED : COMPARE_EQUIVALENT);
     finish(study, c);
   }
 }
@@ -76,14 +83,16 @@ TEST(contrasts_with_too_few_seeds_are_named) {
   assert_int_equal(contrast(c, 0, 1)->verdict, COMPARE_UNTESTED);
   assert_int_equal(contrast(c, 0, 2)->verdict, COMPARE_WORSE);
   check_says(c, COMPARE_VERDICTS, "Decided so far: 2 of 3 contrasts of test_accuracy");
-  check_says(c, COMPARE_VERDICTS, "Too few seeds to test: 1; a verdict takes at least 4:\n"
-                                  "  activation: tanh against relu (2 seeds)\n");
+  check_says(c, COMPARE_VERDICTS,
+             "Too few seeds to test: 1; a verdict takes at least 4:\n"
+             "  activation: tanh against relu (2 seeds)\n");
   finish(study, c);
 }
 
-/* -- the floor of the sd ------------------------------------------------------------- */
+/* -- the floor of the sd ----------------------------------------------------------- */
 
-/* One row of 100 in each of five seeds, always the same: chance makes such differences. */
+/* One row of 100 in each of five seeds, always the same: chance makes such
+ * differences. */
 TEST(the_sd_is_no_smaller_than_the_steps_of_the_metric_allow) {
   static const double same[] = {0.01, 0.01, 0.01, 0.01, 0.01};
   static const double near[] = {0.01, 0.01, 0.01, 0.01, 0.01000001};
@@ -93,11 +102,12 @@ TEST(the_sd_is_no_smaller_than_the_steps_of_the_metric_allow) {
   const StatPaired *paired = &c->contrasts[0].complete.paired;
   CHECK_NEAR(paired->sd_used, 0.01 / sqrt(6), 1e-15);
   CHECK_NEAR(paired->t, paired->mean / (paired->sd_used / sqrt(5)), 1e-12);
-  CHECK_NEAR(paired->interval.high - paired->mean, 2.7764451 * paired->sd_used / sqrt(5), 1e-8);
+  CHECK_NEAR(paired->interval.high - paired->mean,
+             2.7764451 * paired->sd_used / sqrt(5), 1e-8);
   assert_true(paired->sd < 1e-8);
   finish(study, c);
-  assert_int_equal(verdict_of(same, 5, 0.01), COMPARE_BETTER);     /* t = 5.5 */
-  assert_int_equal(verdict_of(same, 5, 0.03), COMPARE_UNDECIDED);  /* t = 1.8 */
+  assert_int_equal(verdict_of(same, 5, 0.01), COMPARE_BETTER);    /* t = 5.5 */
+  assert_int_equal(verdict_of(same, 5, 0.03), COMPARE_UNDECIDED); /* t = 1.8 */
   assert_int_equal(verdict_of(near, 5, 0), COMPARE_BETTER);
 }
 
@@ -135,18 +145,22 @@ TEST(without_spread_and_resolution_signs_decide) {
   double same[8];
   for (int i = 0; i < 8; i++) same[i] = 0.02;
   for (int n = 4; n <= 8; n++)
-    assert_int_equal(verdict_of(same, n, 0), n < 6 ? COMPARE_UNDECIDED : COMPARE_BETTER);
+    assert_int_equal(verdict_of(same, n, 0),
+                     n < 6 ? COMPARE_UNDECIDED : COMPARE_BETTER);
   Study *study = study_of(same, 5);
   Compare *c = compare(study);
-  check_says(c, COMPARE_VERDICTS, "tanh against relu: +2.0 points (2.0 to 2.0, p = .063): 6 "
-                                  "seeds\n");
-  check_says(c, COMPARE_CONTRASTS, "  inf  .063    .063  5/5 ");    /* the p that decides */
-  check_says(c, COMPARE_CONTRASTS, "  inf  .063    .063  5/5 ");    /* the p that decides */
+  check_says(c, COMPARE_VERDICTS,
+             "tanh against relu: +2.0 points (2.0 to 2.0, p = .063): 6 "
+             "seeds\n");
+  check_says(c, COMPARE_CONTRASTS,
+             "  inf  .063    .063  5/5 "); /* the p that decides */
+  check_says(c, COMPARE_CONTRASTS,
+             "  inf  .063    .063  5/5 "); /* the p that decides */
   check_silent(c, COMPARE_VERDICTS, "disagrees");
   finish(study, c);
 }
 
-/* -- seeds that it would take -------------------------------------------------------- */
+/* -- seeds that it would take ------------------------------------------------------ */
 
 TEST(undecided_contrasts_tell_the_seeds_that_they_would_take) {
   static const double unclear[] = {0.02, -0.01, 0.03, 0.01, -0.005};
@@ -154,12 +168,14 @@ TEST(undecided_contrasts_tell_the_seeds_that_they_would_take) {
   study->spec.looks_of_more = 2;
   Compare *c = compare(study);
   const StatPaired *paired = &c->contrasts[0].complete.paired;
-  int needed = stat_pairs_needed(paired->d_z, 0.025);      /* seeds that are added are looked at */
+  int needed = stat_pairs_needed(paired->d_z,
+                                 0.025); /* seeds that are added are looked at */
   assert_true(needed > 5 && stat_power(paired->d_z, needed, 0.025) >= 0.8 &&
               stat_power(paired->d_z, needed - 1, 0.025) < 0.8);
   char want[200];
-  snprintf(want, sizeof want, "Undecided: 1, no clear difference; behind each, the seeds that "
-           "would decide one as large as it looks:\n  activation: tanh against relu: ");
+  snprintf(want, sizeof want,
+           "Undecided: 1, no clear difference; behind each, the seeds that would "
+           "decide one as large as it looks:\n  activation: tanh against relu: ");
   check_says(c, COMPARE_VERDICTS, want);
   snprintf(want, sizeof want, "): %d seeds\n", needed);
   check_says(c, COMPARE_VERDICTS, want);
@@ -171,7 +187,8 @@ TEST(undecided_contrasts_tell_the_seeds_that_they_would_take) {
   finish(study, c);
 }
 
-/* Who adds the seeds that are told has another look at results, and decides what looks alike. */
+/* Who adds the seeds that are told has another look at results, and decides what looks
+ * alike. */
 TEST(the_seeds_told_decide_when_they_are_added) {
   double same[8];
   for (int i = 0; i < 8; i++) same[i] = 0.02;
@@ -180,7 +197,8 @@ TEST(the_seeds_told_decide_when_they_are_added) {
     study->spec.looks = n > 5 ? 2 : 1;
     study->spec.looks_of_more = 2;
     Compare *c = compare(study);
-    assert_int_equal(c->contrasts[0].verdict, n < 7 ? COMPARE_UNDECIDED : COMPARE_BETTER);
+    assert_int_equal(c->contrasts[0].verdict,
+                     n < 7 ? COMPARE_UNDECIDED : COMPARE_BETTER);
     if (n < 7) check_says(c, COMPARE_VERDICTS, "): 7 seeds\n");
     finish(study, c);
   }
@@ -208,7 +226,7 @@ TEST(what_is_the_same_in_each_seed_takes_no_seeds) {
   finish(study, c);
 }
 
-/* -- runs that went wrong ------------------------------------------------------------ */
+/* -- runs that went wrong ---------------------------------------------------------- */
 
 /* Nine seeds; relu learns always, tanh in all but the first `n` of them. */
 static Study *failing(int n, CompareState state, double value) {
@@ -226,7 +244,8 @@ static Study *failing(int n, CompareState state, double value) {
 }
 
 TEST(shares_of_runs_that_went_wrong_are_compared_by_themselves) {
-  static const CompareState states[] = {COMPARE_FAILED, COMPARE_DIVERGED, COMPARE_COMPLETE};
+  static const CompareState states[] = {COMPARE_FAILED, COMPARE_DIVERGED,
+                                        COMPARE_COMPLETE};
   for (int i = 0; i < 3; i++) {
     Study *study = failing(5, states[i], 0.1);
     Compare *c = compare(study);
@@ -237,11 +256,11 @@ TEST(shares_of_runs_that_went_wrong_are_compared_by_themselves) {
     assert_int_equal(runs.n_diverged, i == 1 ? 5 : 0);
     assert_int_equal(runs.n_floored, i == 2 ? 5 : 0);
     assert_true(tanh->uneven);
-    CHECK_NEAR(tanh->p_wrong, 2 * 126.0 / 8568, 1e-12);    /* 9 over 5, of 18 over 5 */
-    check_says(c, COMPARE_VERDICTS, "Runs that failed, diverged or are at the floor, where the "
-                                    "two differ (Fisher's exact test, p):\n  activation: 5 of 9 "
-                                    "runs of tanh, 0 of 9 runs of relu: a clear difference "
-                                    "(p = .029)\n");
+    CHECK_NEAR(tanh->p_wrong, 2 * 126.0 / 8568, 1e-12); /* 9 over 5, of 18 over 5 */
+    check_says(c, COMPARE_VERDICTS,
+               "Runs that failed, diverged or are at the floor, where the two differ "
+               "(Fisher's exact test, p):\n  activation: 5 of 9 runs of tanh, 0 of 9 "
+               "runs of relu: a clear difference (p = .029)\n");
     finish(study, c);
   }
 }
@@ -251,10 +270,10 @@ TEST(a_verdict_speaks_of_typical_runs_where_some_went_wrong) {
   Compare *c = compare(study);
   assert_int_equal(c->contrasts[0].verdict, COMPARE_BETTER);
   check_says(c, COMPARE_VERDICTS, "tanh beats relu in typical runs by ");
-  check_says(c, COMPARE_VERDICTS, "1 of 9 runs of tanh, 0 of 9 runs of relu: no clear "
-                                  "difference (p = 1)\n");
+  check_says(c, COMPARE_VERDICTS,
+             "1 of 9 runs of tanh, 0 of 9 runs of relu: no clear difference (p = 1)\n");
   check_says(c, COMPARE_VERDICTS, "A verdict on typical runs is none on means");
-  find(study, 0, 0, 9)->state = COMPARE_FAILED;       /* as often on both sides */
+  find(study, 0, 0, 9)->state = COMPARE_FAILED; /* as often on both sides */
   compare_free(c);
   c = compare(study);
   assert_false(c->contrasts[0].uneven);
@@ -281,12 +300,13 @@ TEST(one_seed_that_makes_most_of_a_difference_is_named) {
   assert_int_equal(c->contrasts[0].complete.dominant, 2);
   assert_int_equal(c->contrasts[0].verdict, COMPARE_BETTER);
   check_says(c, COMPARE_VERDICTS, "tanh beats relu in typical runs by ");
-  check_says(c, COMPARE_VERDICTS, "One seed makes more than half of the sum of squares:\n"
-                                  "  activation: tanh against relu, seed 3\n");
+  check_says(c, COMPARE_VERDICTS,
+             "One seed makes more than half of the sum of squares:\n"
+             "  activation: tanh against relu, seed 3\n");
   finish(study, c);
 }
 
-/* -- looks --------------------------------------------------------------------------- */
+/* -- looks ------------------------------------------------------------------------- */
 
 TEST(looks_share_the_level) {
   static const double differences[] = {0.02, 0.03, 0.005, 0.025, 0.01};
@@ -301,13 +321,14 @@ TEST(looks_share_the_level) {
   c = compare(study);
   CHECK_NEAR(c->level, 0.01, 1e-15);
   assert_int_equal(c->contrasts[0].verdict, COMPARE_UNDECIDED);
-  check_says(c, COMPARE_VERDICTS, "Looks: 5. Seeds were added when there were results, so p is "
-                                  "compared with .05 / 5 = .01.\n");
+  check_says(c, COMPARE_VERDICTS,
+             "Looks: 5. Seeds were added when there were results, so p is compared "
+             "with .05 / 5 = .01.\n");
   CHECK_NEAR(compare_reach(c).finds[1].sds, stat_smallest(5, 0.01), 1e-12);
   finish(study, c);
 }
 
-/* -- what the seeds can show --------------------------------------------------------- */
+/* -- what the seeds can show ------------------------------------------------------- */
 
 TEST(plan_names_the_smallest_difference_that_is_found) {
   Study *study = study_new();
@@ -322,10 +343,12 @@ TEST(plan_names_the_smallest_difference_that_is_found) {
     CHECK_NEAR(reach.finds[i].sds, stat_smallest(seeds[i], 0.05 / 3), 1e-12);
     assert_true(isnan(reach.finds[i].difference));
   }
-  check_says(c, COMPARE_REACH, "7 seeds find a difference of 1.62 sd or more with probability .8, "
-                               "corrected for 3 contrasts. ");
-  check_says(c, COMPARE_REACH, "\n  seeds     4     5     6     7     8    10\n"
-                               "  in sd  3.12  2.29  1.88  1.62  1.45  1.22\n");
+  check_says(c, COMPARE_REACH,
+             "7 seeds find a difference of 1.62 sd or more with probability .8, "
+             "corrected for 3 contrasts. ");
+  check_says(c, COMPARE_REACH,
+             "\n  seeds     4     5     6     7     8    10\n"
+             "  in sd  3.12  2.29  1.88  1.62  1.45  1.22\n");
   check_silent(c, COMPARE_REACH, "in points");
   finish(study, c);
 }
@@ -337,18 +360,20 @@ TEST(with_results_plan_tells_it_in_the_unit_of_the_metric) {
   Compare *c = compare(study);
   double sds[3];
   for (int i = 0; i < 3; i++) sds[i] = c->contrasts[i].complete.paired.sd;
-  double low = fmin(sds[0], fmin(sds[1], sds[2])), high = fmax(sds[0], fmax(sds[1], sds[2]));
+  double low = fmin(sds[0], fmin(sds[1], sds[2])),
+         high = fmax(sds[0], fmax(sds[1], sds[2]));
   const CompareFind find = compare_reach(c).finds[1];
   CHECK_NEAR(c->sd, sds[0] + sds[1] + sds[2] - low - high, 1e-15);
   CHECK_NEAR(find.difference, find.sds * c->sd, 1e-15);
   check_says(c, COMPARE_REACH, "\n  in points  ");
-  for (int i = 0; i < 5; i++) {      /* 4, 5, 6, 8, 10: more than 5 are a second look */
+  for (int i = 0; i < 5; i++) { /* 4, 5, 6, 8, 10: more than 5 are a second look */
     double level = i < 2 ? 0.05 : 0.025;
     CHECK_NEAR(compare_reach(c).finds[i].level, level, 1e-15);
-    CHECK_NEAR(compare_reach(c).finds[i].sds, stat_smallest(compare_reach(c).finds[i].n_seeds,
-                                                            level / 3), 1e-12);
+    CHECK_NEAR(compare_reach(c).finds[i].sds,
+               stat_smallest(compare_reach(c).finds[i].n_seeds, level / 3), 1e-12);
   }
-  check_says(c, COMPARE_REACH, "More than 5 seeds are told with the look that they would add. ");
+  check_says(c, COMPARE_REACH,
+             "More than 5 seeds are told with the look that they would add. ");
   check_says(c, COMPARE_REACH, " points so far, with probability .8");
   finish(study, c);
 }
@@ -358,7 +383,8 @@ TEST(few_seeds_are_told_to_be_too_few) {
   fill(study, 3);
   Compare *c = compare(study);
   assert_int_equal(compare_reach(c).n, 5);
-  check_says(c, COMPARE_REACH, "3 seeds are too few for a verdict, which takes at least 4; ");
+  check_says(c, COMPARE_REACH,
+             "3 seeds are too few for a verdict, which takes at least 4; ");
   compare_free(c);
   study->n = 0;
   fill(study, 12);
@@ -375,7 +401,8 @@ TEST(json_tells_what_a_verdict_was_made_from) {
   Compare *c = compare(study);
   Json *json = compare_json(c);
   const Json *first = json_item(json_find(json, "contrasts"), 0);
-  const Json *complete = json_find(first, "complete"), *reach = json_find(json, "reach");
+  const Json *complete = json_find(first, "complete"),
+             *reach = json_find(json, "reach");
   double level = 0, p = 0, resolution = 0;
   int64_t n = 0, looks = 0;
   bool typical = false;
@@ -383,8 +410,10 @@ TEST(json_tells_what_a_verdict_was_made_from) {
   assert_true(json_get_int(json_find(json, "looks"), &looks) && looks == 2);
   assert_true(json_get_number(json_find(json, "resolution"), &resolution));
   CHECK_NEAR(resolution, 0.001, 0);
-  assert_true(json_get_number(json_find(complete, "p_sign_flip"), &p) && p == 2.0 / 256);
-  assert_true(json_get_int(json_find(json_find(first, "runs_a"), "failed"), &n) && n == 1);
+  assert_true(json_get_number(json_find(complete, "p_sign_flip"), &p) &&
+              p == 2.0 / 256);
+  assert_true(json_get_int(json_find(json_find(first, "runs_a"), "failed"), &n) &&
+              n == 1);
   assert_true(json_get_bool(json_find(first, "typical_runs"), &typical) && typical);
   assert_int_equal(json_count(json_find(reach, "finds")), 6);
   json_free(json);

@@ -1,5 +1,5 @@
-/* Comparisons on narrow terminals and in files: nothing is wider than asked for, and nothing
- * that a reader needs is left out. */
+/* Comparisons on narrow terminals and in files: nothing is wider than asked for, and
+ * nothing that a reader needs is left out. */
 #include "base/out.h"
 #include "lab/compare_study.h"
 
@@ -15,8 +15,8 @@ static Study *wide_ablation(int n_seeds) {
   study->spec.n_factors = 4;
   for (int64_t seed = 1; seed <= n_seeds; seed++)
     for (int f = -1; f < 4; f++) {
-      CompareTrial *trial = add(study, f == 0, f == 1, seed, 0.8 - 0.01 * f +
-                                noise(f + 1, 0, seed));
+      CompareTrial *trial = add(study, f == 0, f == 1, seed,
+                                0.8 - 0.01 * f + noise(f + 1, 0, seed));
       study->levels[trial - study->trials][2] = f == 2;
       study->levels[trial - study->trials][3] = f == 3;
     }
@@ -55,7 +55,7 @@ TEST(what_seeds_find_fits_at_any_size) {
   for (int width = 50; width <= 140; width++) {
     char *text = text_of(c, width, COMPARE_REACH);
     check_clean(text, width);
-    assert_non_null(strstr(text, " 7"));   /* the planned number */
+    assert_non_null(strstr(text, " 7")); /* the planned number */
     free(text);
   }
   finish(study, c);
@@ -63,8 +63,10 @@ TEST(what_seeds_find_fits_at_any_size) {
 
 /* Ten columns of means beside the names have no room side by side. */
 TEST(a_wide_matrix_goes_on_below) {
-  static const char *const names[] = {"level_a", "level_b", "level_c", "level_d", "level_e",
-                                      "level_f", "level_g", "level_h", "level_i", "level_j"};
+  static const char *const names[] = {"level_a", "level_b", "level_c", "level_d",
+                                      "level_e",
+                                      "level_f", "level_g", "level_h", "level_i",
+                                      "level_j"};
   Study *study = study_new();
   study->factors[1] = (CompareFactor){"setting", names, 10, 0};
   for (int64_t seed = 1; seed <= 6; seed++)
@@ -73,8 +75,9 @@ TEST(a_wide_matrix_goes_on_below) {
         add(study, a, b, seed, 0.5 + 0.02 * a * b + noise(a, b, seed));
   Compare *c = compare(study);
   check_width(c, 60);
-  check_says(c, COMPARE_EFFECTS, "level_a  level_b  level_c  level_d  level_e  level_f  "
-                                 "level_g  level_h  level_i  level_j\n");
+  check_says(c, COMPARE_EFFECTS,
+             "level_a  level_b  level_c  level_d  level_e  level_f  level_g "
+             " level_h  level_i  level_j\n");
   char *text = text_of(c, 60, COMPARE_EFFECTS);
   const char *last = strstr(text, "  level_i  level_j\n");
   assert_true(last && strstr(last, "  sigmoid "));
@@ -105,7 +108,8 @@ TEST(what_a_verdict_was_made_from_is_never_left_out) {
   free(text);
   check_says(c, COMPARE_CONTRASTS, "  worse (typical runs, 6/8 seeds)\n");
   check_says(c, COMPARE_CONTRASTS, "  worse (5/8 seeds)\n");
-  check_says(c, COMPARE_CONTRASTS, "  better (typical runs, 6/8 seeds, 2/3 settings)\n");
+  check_says(c, COMPARE_CONTRASTS,
+             "  better (typical runs, 6/8 seeds, 2/3 settings)\n");
   check_says(c, COMPARE_CONTRASTS, "d_z");
   finish(study, c);
 }

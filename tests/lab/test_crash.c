@@ -1,4 +1,5 @@
-/* What is synced when, and what becomes of trials that a crash of the machine damaged. */
+/* What is synced when, and what becomes of trials that a crash of the machine
+ * damaged. */
 #include "base/file.h"
 #include "base/sys.h"
 #include "lab/crash.h"
@@ -97,7 +98,8 @@ TEST(a_run_leaves_its_mark_until_all_is_synced) {
   Fault fault = {0};
   assert_int_equal(crash_begin(&store, &mark, &fault), ERR_OK);
   assert_int_equal(count_marks(&store), 1);
-  assert_int_equal(crash_repair(&store, &fault), ERR_OK);   /* our own: nothing happened */
+  assert_int_equal(crash_repair(&store, &fault),
+                   ERR_OK); /* our own: nothing happened */
   assert_int_equal(count_marks(&store), 1);
   n_synced = 0;
   file_set_hook(count_syncs);
@@ -109,7 +111,8 @@ TEST(a_run_leaves_its_mark_until_all_is_synced) {
   store_close(&store);
 }
 
-/* A process lives as long as it holds the lock of its mark, whose number may be another's. */
+/* A process lives as long as it holds the lock of its mark, whose number may be
+ * another's. */
 TEST(a_mark_is_alive_while_its_lock_is_held) {
   Store store = open_store("owned");
   Fault fault = {0};
@@ -118,10 +121,10 @@ TEST(a_mark_is_alive_while_its_lock_is_held) {
   assert_int_equal(crash_begin(&store, &mark, &fault), ERR_OK);
   assert_int_equal(crash_runs(&store, &process, &fault), ERR_OK);
   assert_int_equal(process, getpid());
-  lock_drop(mark.lock, store.directory, false);   /* as a process that dies does */
+  lock_drop(mark.lock, store.directory, false); /* as a process that dies does */
   assert_int_equal(crash_runs(&store, &process, &fault), ERR_OK);
   assert_int_equal(process, 0);
-  assert_int_equal(crash_repair(&store, &fault), ERR_OK);   /* no crash of the machine */
+  assert_int_equal(crash_repair(&store, &fault), ERR_OK); /* no crash of the machine */
   assert_int_equal(count_marks(&store), 1);
   assert_int_equal(crash_begin(&store, &next, &fault), ERR_OK);
   /* a process of another container, with the same number */
@@ -140,7 +143,8 @@ TEST(a_mark_is_alive_while_its_lock_is_held) {
 }
 
 /* A result.json that is no result: empty, cut, of zeros, of another thing. */
-/* Another coordinator writes its mark just now: nobody crashed, and it is not ours to remove. */
+/* Another coordinator writes its mark just now: nobody crashed, and it is not ours to
+ * remove. */
 TEST(a_mark_that_is_being_written_is_left_alone) {
   Store store = open_store("writing");
   Fault fault = {0};
@@ -162,7 +166,8 @@ TEST(a_damaged_result_is_none) {
     snprintf(id, sizeof id, ID "%zu", i);
     run(&store, id, 0);
     assert_int_equal(file_put(path_in(&store, id, "result.json"), damaged[i].bytes,
-                              damaged[i].n, PUBLISH_REPLACE, &fault), ERR_OK);
+                              damaged[i].n, PUBLISH_REPLACE, &fault),
+                     ERR_OK);
     check_state(&store, id, TRIAL_STALE);
     run(&store, id, 0);
     check_state(&store, id, TRIAL_COMPLETE);
@@ -183,8 +188,9 @@ TEST(after_a_crash_trials_that_are_not_whole_are_taken_back) {
   assert_int_equal(truncate(path_in(&store, ID "2", "metrics.csv"), 0), 0);
   assert_int_equal(truncate(path_in(&store, ID "3", "result.json"), 0), 0);
   assert_int_equal(crash_repair(&store, &fault), ERR_OK);
-  check_state(&store, ID "2", TRIAL_COMPLETE);   /* no mark: nobody looks */
-  assert_int_equal(file_put(path_in(&store, NULL, mark), "", 0, PUBLISH_REPLACE, &fault),
+  check_state(&store, ID "2", TRIAL_COMPLETE); /* no mark: nobody looks */
+  assert_int_equal(file_put(path_in(&store, NULL, mark), "", 0, PUBLISH_REPLACE,
+                            &fault),
                    ERR_OK);
   assert_int_equal(crash_repair(&store, &fault), ERR_OK);
   check_state(&store, ID "1", TRIAL_COMPLETE);
@@ -201,8 +207,9 @@ TEST(checkpoints_of_an_attempt_that_nothing_tells_of_are_removed) {
   StoreClaim c = claim(&store, ID "1");
   assert_int_equal(trial_open(&c.trial, &fault), ERR_OK);
   store_release(&c, NULL);
-  assert_int_equal(file_put(path_in(&store, ID "1", "checkpoint-fit1-1.safetensors"), "x", 1,
-                            PUBLISH_REPLACE, &fault), ERR_OK);
+  assert_int_equal(file_put(path_in(&store, ID "1", "checkpoint-fit1-1.safetensors"),
+                            "x", 1, PUBLISH_REPLACE, &fault),
+                   ERR_OK);
   c = claim(&store, ID "1");
   assert_true(file_exists(path_in(&store, ID "1", "checkpoint-fit1-1.safetensors")));
   store_release(&c, NULL);

@@ -106,8 +106,9 @@ TEST(rows_hold_what_the_files_say) {
   assert_int_equal(query_trials(index, &query, &rows, &n, &fault), ERR_OK);
   assert_int_equal(n, 6);
   assert_int_equal(json_count(rows), 2);
-  const Json *row = json_item(rows, 1);   /* after the infinite one */
-  assert_true(json_get_number(json_find(json_find(row, "values"), "accuracy"), &accuracy));
+  const Json *row = json_item(rows, 1); /* after the infinite one */
+  assert_true(
+      json_get_number(json_find(json_find(row, "values"), "accuracy"), &accuracy));
   assert_true(json_get_number(json_find(json_find(row, "args"), "lr"), &lr));
   assert_true(json_get_int(json_find(json_find(row, "args"), "depth"), &depth));
   assert_true(json_get_text(json_find(json_find(row, "factors"), "activation"), &text));
@@ -132,7 +133,8 @@ TEST(rows_hold_what_the_files_say) {
   store_close(&store);
 }
 
-/* Far from 0 the sum of squares less the square of the sum would hold no digit. -1: absent. */
+/* Far from 0 the sum of squares less the square of the sum would hold no digit. -1:
+ * absent. */
 TEST(numbers_of_a_cell_are_of_the_trials_asked_for) {
   Store store = open_store("cells", "exp");
   plan(&store, 2);
@@ -175,7 +177,8 @@ TEST(a_metric_is_a_value) {
   json_free(rows);
   static const struct { const char *metric, *says; } cases[] = {
       {"seed", "there are: accuracy lr"}, {"depth", "there are: accuracy lr"},
-      {"activation", "there are: accuracy lr"}, {"acuracy", "did you mean \"accuracy\""}};
+      {"activation", "there are: accuracy lr"},
+      {"acuracy", "did you mean \"accuracy\""}};
   for (int i = 0; i < 4; i++) {
     Query query = {.experiment = "exp", .metric = cases[i].metric};
     Fault fault = {0};
@@ -188,10 +191,12 @@ TEST(a_metric_is_a_value) {
   store_close(&store);
 }
 
-/* A plan with the activation 0 for the seeds that are reported, and two trials of tuning. */
+/* A plan with the activation 0 for the seeds that are reported, and two trials of
+ * tuning. */
 static void plan_tuning(const Store *store, bool cells_known) {
   Fault fault = {0};
-  Json *map = json_map(), *cells = json_list(), *seeds = json_list(), *others = json_list();
+  Json *map = json_map(), *cells = json_list(), *seeds = json_list(),
+       *others = json_list();
   if (cells_known) json_push(cells, cell(0));
   for (int s = 1; s <= N_SEEDS; s++) json_push_int(seeds, s);
   for (int i = 0; i < 2; i++) {
@@ -216,7 +221,7 @@ TEST(seeds_of_tuning_stay_out_of_what_is_reported) {
   run_trial(&store, 0, 2, TRIAL_COMPLETE, 0.75);
   run_trial(&store, 0, SEED_MAX + 1, TRIAL_COMPLETE, 99);
   run_trial(&store, 1, SEED_MAX + 2, TRIAL_COMPLETE, 98);
-  run_trial(&store, 2, SEED_MAX + 3, TRIAL_COMPLETE, 97);   /* no longer asked for */
+  run_trial(&store, 2, SEED_MAX + 3, TRIAL_COMPLETE, 97); /* no longer asked for */
   plan_tuning(&store, true);
   Index *index = open_index("tuning");
   Query query = {.experiment = "exp", .metric = "accuracy", .sort = "-mean"};
@@ -253,7 +258,7 @@ TEST(while_parameters_are_tuned_earlier_trials_still_belong) {
   plan_tuning(&store, true);
   index_close(open_index("retuned"));
   plan_tuning(&store, false);
-  for (int round = 0; round < 2; round++) {   /* second round: from an index built anew */
+  for (int round = 0; round < 2; round++) { /* second round: from an index built anew */
     Index *index = open_index("retuned");
     check_count(index, "state=complete", 1);
     index_close(index);
@@ -264,7 +269,7 @@ TEST(while_parameters_are_tuned_earlier_trials_still_belong) {
   store_close(&store);
 }
 
-/* -- following changes --------------------------------------------------------------- */
+/* -- following changes ------------------------------------------------------------- */
 
 TEST(the_index_follows) {
   Store store = make_study("follow");
@@ -286,7 +291,7 @@ TEST(the_index_follows) {
   assert_int_equal(index_refresh(index, "exp", &fault), ERR_OK);
   check_count(index, "attempts=0 state=pending activation=tanh", 1);
 
-  plan(&store, 1);   /* the others no longer belong; what never ran is forgotten */
+  plan(&store, 1); /* the others no longer belong; what never ran is forgotten */
   assert_int_equal(index_refresh(index, "exp", &fault), ERR_OK);
   check_count(index, "", 2);
   Query query = {.experiment = "exp", .all = true};
@@ -317,7 +322,7 @@ TEST(old_trials_are_not_read_again) {
   check_count(index, "accuracy=0.5", 1);
   char file[800];
   snprintf(file, sizeof file, "%s/result.json", path);
-  FILE *result = fopen(file, "w");   /* in place: the directory's time stays */
+  FILE *result = fopen(file, "w"); /* in place: the directory's time stays */
   fputs("{\"state\": \"complete\", \"values\": {\"accuracy\": 0.125}}", result);
   fclose(result);
   Fault fault = {0};
@@ -343,7 +348,7 @@ TEST(unreadable_files_hide_nothing_else) {
   Index *index = open_index("broken");
   check_count(index, "", 6);
   check_count(index, "state=stale", 1);
-  check_count(index, "accuracy=0.75 activation=relu", 1);   /* as planned */
+  check_count(index, "accuracy=0.75 activation=relu", 1); /* as planned */
   index_close(index);
   TrialInfo info;
   Fault fault = {0};
@@ -355,7 +360,7 @@ TEST(unreadable_files_hide_nothing_else) {
   store_close(&store);
 }
 
-/* -- beside writers ------------------------------------------------------------------ */
+/* -- beside writers ---------------------------------------------------------------- */
 
 enum { WRITERS = 8, READERS = 2, EACH = 5 };
 

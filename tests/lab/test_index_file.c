@@ -10,7 +10,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-/* -- damage -------------------------------------------------------------------------- */
+/* -- damage ------------------------------------------------------------------------ */
 
 static void spoil(const char *runs, const char *bytes, long at) {
   char path[600];
@@ -86,8 +86,10 @@ TEST(a_removed_experiment_is_forgotten_whole_or_not_at_all) {
 TEST(damage_found_while_writing_is_repaired) {
   Store store = make_study("writing");
   index_close(open_index("writing"));
-  spoil_pages("writing", ask_file("writing", "SELECT rootpage FROM sqlite_master WHERE "
-                                             "name = 'trial_cell'"), 1);
+  spoil_pages("writing",
+              ask_file("writing", "SELECT rootpage FROM sqlite_master WHERE "
+                                  "name = 'trial_cell'"),
+              1);
   run_trial(&store, 0, 3, TRIAL_COMPLETE, 0.5);
   Index *index = open_index("writing");
   check_count(index, "", 6);
@@ -99,7 +101,8 @@ TEST(damage_found_while_writing_is_repaired) {
 
 enum { N_MANY = 400 };
 
-static int grow_old(const char *path, const struct stat *at, int flag, struct FTW *walk) {
+static int grow_old(const char *path, const struct stat *at, int flag,
+                    struct FTW *walk) {
   struct timespec times[2] = {{.tv_sec = 1700000000}, {.tv_sec = 1700000000}};
   (void)at, (void)flag, (void)walk;
   return utimensat(AT_FDCWD, path, times, 0);
@@ -157,7 +160,7 @@ TEST(damage_found_while_asking_is_repaired) {
   store_close(&store);
 }
 
-/* -- no place to write --------------------------------------------------------------- */
+/* -- no place to write ------------------------------------------------------------- */
 
 TEST(an_index_that_cannot_be_written_is_kept_in_memory) {
   Store store = make_study("blocked");
@@ -208,7 +211,8 @@ TEST(an_index_of_another_user_is_kept_in_memory) {
     if (fork() == 0) {
       Fault fault = {0};
       Index *index;
-      if (!drop_capabilities() || index_open(&index, temp_path("foreign"), &fault)) _exit(1);
+      if (!drop_capabilities() || index_open(&index, temp_path("foreign"), &fault))
+        _exit(1);
       finish_child(index, "state=complete", 4);
     }
     check_child();

@@ -33,7 +33,8 @@ TEST(a_plan_without_its_lists_is_refused) {
   check_refused("{}", "\"cells\" is missing");
   check_refused("[]", "is JSON, but no map");
   check_refused("{\"cells\": []}", "\"seeds\" is missing");
-  check_refused("{\"cells\": 3}", "\"cells\" is something else, allowed: a list of maps");
+  check_refused("{\"cells\": 3}",
+                "\"cells\" is something else, allowed: a list of maps");
   check_refused("{\"cells\": [3]}", "\"cells\"");
   check_refused("{\"cells\": {\"a\": \"b\"}}", "\"cells\"");
   check_refused("{\"cells\": [], \"seeds\": [\"x\"]}", "\"seeds\"");
@@ -70,12 +71,14 @@ TEST(what_may_lack_must_be_a_list_where_it_is) {
   check_refused(WHOLE "\"words\": [1]}", "\"words\"");
   check_refused(WHOLE NAMED ", \"script\": []}", "\"script\" is something else");
   check_refused(WHOLE NAMED ", \"tuned\": {\"names\": 3}}", "\"names\"");
-  check_refused(WHOLE NAMED ", \"tuned\": []}", "\"tuned\" is something else, allowed: a map");
+  check_refused(WHOLE NAMED ", \"tuned\": []}",
+                "\"tuned\" is something else, allowed: a map");
   check_refused(WHOLE NAMED ", \"args\": []}", "\"args\" is something else");
   check_refused(WHOLE NAMED ", \"baseline\": 1}", "\"baseline\" is something else");
   check_refused(WHOLE NAMED ", \"kept_code\": []}", "\"kept_code\" is something else");
   check_refused(WHOLE NAMED ", \"kept_code\": {\"f00d\": []}}", "\"kept_code\"");
-  check_refused(WHOLE NAMED ", \"others\": [\"../0123456789abcdef-s1\"]}", "\"others\"");
+  check_refused(WHOLE NAMED ", \"others\": [\"../0123456789abcdef-s1\"]}",
+                "\"others\"");
 }
 
 TEST(what_is_compared_must_be_said) {
@@ -85,17 +88,19 @@ TEST(what_is_compared_must_be_said) {
   check_refused(WHOLE "\"name\": \"n\", \"metric\": \"m\", \"report\": \"m\"}",
                 "\"goal\" is missing");
   check_refused(WHOLE "\"name\": \"n\", \"metric\": \"m\", \"report\": \"m\", "
-                "\"goal\": \"sideways\"}", "\"goal\" is something else, allowed: max or min");
+                      "\"goal\": \"sideways\"}",
+                "\"goal\" is something else, allowed: max or min");
 }
 
 TEST(a_whole_plan_is_read_and_one_that_is_not_there_is_no_fault) {
   Fault fault = {0};
   assert_null(plan_file_read(temp_path("nowhere"), &fault));
   assert_int_equal(fault.code, ERR_OK);
-  Json *plan = plan_file_read(
-      directory_with("{\"cells\": [{\"a\": \"x\"}], \"seeds\": [1, 2], \"factors\": "
-                     "[{\"name\": \"a\", \"levels\": [\"x\"]}], \"contrasts\": {}, " NAMED "}"),
-      &fault);
+  Json *plan = plan_file_read(directory_with("{\"cells\": [{\"a\": \"x\"}], \"seeds\": "
+                                             "[1, 2], \"factors\": [{\"name\": \"a\", "
+                                             "\"levels\": [\"x\"]}], \"contrasts\": "
+                                             "{}, " NAMED "}"),
+                              &fault);
   assert_non_null(plan);
   assert_int_equal(json_count(json_find(plan, "seeds")), 2);
   json_free(plan);

@@ -42,7 +42,7 @@ TEST(trials_is_a_name_that_is_read_and_not_given) {
   assert_false(run_name_is_hidden("sqlite"));
 }
 
-/* -- scripts ------------------------------------------------------------------------- */
+/* -- scripts ----------------------------------------------------------------------- */
 
 static Json *told(const char *script, const char *path) {
   Json *map = json_map();
@@ -64,22 +64,24 @@ TEST(scripts_of_one_name_are_told_apart_by_where_they_stand) {
   Fault fault = {0};
   assert_int_equal(file_make_dirs(temp_path("p"), &fault), ERR_OK);
   assert_int_equal(file_make_dirs(temp_path("q"), &fault), ERR_OK);
-  const char *p = temp_file("p/train.lua", "x", 1), *q = temp_file("q/train.lua", "x", 1);
-  const char *gone = temp_path("gone/train.lua"), *more = temp_file("p/more.lua", "x", 1);
+  const char *p = temp_file("p/train.lua", "x", 1),
+             *q = temp_file("q/train.lua", "x", 1);
+  const char *gone = temp_path("gone/train.lua"),
+             *more = temp_file("p/more.lua", "x", 1);
   const char *link = temp_path("link.lua");
   assert_int_equal(symlink(p, link), 0);
   check_other("train.lua", p, "train.lua", q, true, true);
   check_other("train.lua", p, "p/train.lua", p, false, false);
   check_other("link.lua", link, "link.lua", p, false, false);
-  check_other("train.lua", p, "train.lua", gone, false, false);   /* was moved */
+  check_other("train.lua", p, "train.lua", gone, false, false); /* was moved */
   check_other("train.lua", p, "more.lua", more, true, true);
   check_other("train.lua", p, "old.lua", temp_path("p/old.lua"), true, false);
-  check_other("train.lua", p, q, NULL, true, true);               /* an older record */
+  check_other("train.lua", p, q, NULL, true, true); /* an older record */
   check_other("train.lua", p, "nowhere/train.lua", NULL, false, false);
   Json *none = json_map(), *some = told("train.lua", p);
   assert_false(script_is_other(some, none));
   assert_false(script_is_other(none, none));
-  assert_true(script_is_other(none, some));                       /* by -e */
+  assert_true(script_is_other(none, some)); /* by -e */
   assert_true(script_is_another_there(none, some));
   assert_false(script_is_other(some, NULL));
   json_free(none);
@@ -100,7 +102,7 @@ TEST(a_script_of_the_tree_stands_below_here_and_not_among_records) {
   assert_int_equal(symlink("../away.lua", "link.lua"), 0);
   bool own = script_is_of_tree("own.lua", "runs");
   bool below = script_is_of_tree("sub/../sub/own.lua", "runs");
-  bool beside = script_is_of_tree("own.lua", ".");      /* records stand here, too */
+  bool beside = script_is_of_tree("own.lua", "."); /* records stand here, too */
   bool unmade = script_is_of_tree("own.lua", "none");
   bool record = script_is_of_tree("runs/s/code/own.lua", "runs");
   bool dotted = script_is_of_tree("./sub/../runs/../runs/s/code/own.lua", "runs");

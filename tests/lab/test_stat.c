@@ -1,4 +1,5 @@
-/* Statistics against SciPy and statsmodels (reference/statistics.json), and their edges. */
+/* Statistics against SciPy and statsmodels (reference/statistics.json), and their
+ * edges. */
 #include "base/file.h"
 #include "base/json.h"
 #include "lab/stat_anova.h"
@@ -7,7 +8,7 @@
 #include "lab/stat_paired.h"
 #include "test.h"
 
-/* -- the references ------------------------------------------------------------------ */
+/* -- the references ---------------------------------------------------------------- */
 
 static Json *reference;
 
@@ -16,7 +17,8 @@ static const Json *rows_of(const char *name) {
   Text text = {0};
   if (!reference) {
     assert_int_equal(file_read("tests/lab/reference/statistics.json", 1 << 20, &text,
-                               &fault), ERR_OK);
+                               &fault),
+                     ERR_OK);
     reference = json_parse(text.data, text.n_bytes, &fault);
     text_deinit(&text);
   }
@@ -87,7 +89,8 @@ TEST(critical_values_agree_with_scipy) {
   const Json *rows = rows_of("t_critical");
   for (int64_t i = 0; i < json_count(rows); i++) {
     const Json *row = json_item(rows, i);
-    check_close(stat_t_critical(number_at(row, 0), number_at(row, 1)), number_at(row, 2));
+    check_close(stat_t_critical(number_at(row, 0), number_at(row, 1)),
+                number_at(row, 2));
   }
   rows = rows_of("normal_critical");
   for (int64_t i = 0; i < json_count(rows); i++) {
@@ -210,7 +213,7 @@ TEST(brown_forsythe_agrees) {
   reference = NULL;
 }
 
-/* -- edges --------------------------------------------------------------------------- */
+/* -- edges ------------------------------------------------------------------------- */
 
 TEST(small_samples_have_no_interval) {
   double values[] = {3, 1};
@@ -226,8 +229,8 @@ TEST(small_samples_have_no_interval) {
 
 TEST(bootstrap_is_deterministic_and_follows_skew) {
   double values[] = {1, 1.1, 1.2, 1.3, 1.5, 1.9, 2.8, 6};
-  StatInterval first, again, other, plain = stat_t_interval(
-      stat_mean(values, 8), stat_sd(values, 8), 8, 0.05);
+  StatInterval first, again, other,
+      plain = stat_t_interval(stat_mean(values, 8), stat_sd(values, 8), 8, 0.05);
   Stream stream = {philox_key(0, "test", "a"), 0};
   Stream another = {philox_key(0, "test", "b"), 0};
   assert_int_equal(stat_bootstrap_t(values, 8, stream, &first, NULL), ERR_OK);
@@ -235,7 +238,7 @@ TEST(bootstrap_is_deterministic_and_follows_skew) {
   assert_int_equal(stat_bootstrap_t(values, 8, another, &other, NULL), ERR_OK);
   assert_memory_equal(&first, &again, sizeof first);
   assert_true(first.low != other.low);
-  assert_true(first.low > plain.low && first.high > plain.high);   /* the long tail */
+  assert_true(first.low > plain.low && first.high > plain.high); /* the long tail */
   assert_int_equal(stat_bootstrap_t(values, 4, stream, &first, NULL), ERR_OK);
   plain = stat_t_interval(stat_mean(values, 4), stat_sd(values, 4), 4, 0.05);
   assert_memory_equal(&first, &plain, sizeof first);
@@ -276,7 +279,7 @@ TEST(rounding_is_no_spread_of_a_sample) {
   assert_true(paired.d_z == INFINITY && paired.t == INFINITY);
   CHECK_NEAR(paired.p_t, 0, 0);
   CHECK_NEAR(paired.p_flip, 2.0 / 128, 0);
-  CHECK_NEAR(paired.p, paired.p_flip, 0);     /* there is no sd to go by */
+  CHECK_NEAR(paired.p, paired.p_flip, 0); /* there is no sd to go by */
   CHECK_NEAR(paired.interval.low, 0.3, 1e-15);
   CHECK_NEAR(paired.interval.high, 0.3, 1e-15);
   assert_true(stat_paired(turned, 7, 1, 0).d_z == -INFINITY);
@@ -288,16 +291,18 @@ TEST(equal_values_have_no_shares_of_variance) {
   double values[36];
   int levels[] = {3, 2};
   StatEffect effects[6];
-  for (int i = 0; i < 36; i++) values[i] = 0.1 + 0.2 * 3;   /* their mean is another number */
+  for (int i = 0; i < 36; i++)
+    values[i] = 0.1 + 0.2 * 3; /* their mean is another number */
   assert_int_equal(stat_anova(values, levels, 2, 6, effects, NULL), ERR_OK);
   for (int i = 0; i < 6; i++) assert_true(isnan(effects[i].eta2) && effects[i].ss == 0);
 }
 
 /* Thirds cancel up to rounding: patterns with equal sums must all count. */
 TEST(sign_flip_counts_ties_in_spite_of_rounding) {
-  double values[] = {0.1, 0.2, 0.3};   /* |sum| is 0.6 for +++ and ---; 0.1 + 0.2 != 0.3 */
+  double values[] = {0.1, 0.2,
+                     0.3}; /* |sum| is 0.6 for +++ and ---; 0.1 + 0.2 != 0.3 */
   CHECK_NEAR(stat_sign_flip(values, 3, 1), 0.25, 0);
-  double turned[] = {-0.1, -0.2, 0.3};   /* the sum is 0 but for rounding */
+  double turned[] = {-0.1, -0.2, 0.3}; /* the sum is 0 but for rounding */
   CHECK_NEAR(stat_sign_flip(turned, 3, 1), 1, 0);
 }
 
@@ -319,7 +324,8 @@ TEST(drawn_sign_flip_is_near_the_exact_one) {
   }
   double exact = (double)extreme / (1 << N);
   assert_true(exact > 0.01 && exact < 0.9);
-  CHECK_NEAR(stat_sign_flip(values, N, 1), exact, 4 * sqrt(exact * (1 - exact) / STAT_FLIPS));
+  CHECK_NEAR(stat_sign_flip(values, N, 1), exact,
+             4 * sqrt(exact * (1 - exact) / STAT_FLIPS));
 }
 
 /* What n seeds can reach, n + 1 can. */
@@ -367,11 +373,11 @@ TEST(anova_of_one_block_and_of_constant_values) {
   assert_true(effects[0].ss == 0 && isnan(effects[0].eta2));
 }
 
-/* -- the largest complete part ------------------------------------------------------- */
+/* -- the largest complete part ----------------------------------------------------- */
 
 static bool keep[64];
 
-static int wanted;   /* levels of the last dimension */
+static int wanted; /* levels of the last dimension */
 
 static int64_t largest(const bool *present, const int *sizes, int n_dims) {
   int64_t count = -1;
@@ -389,7 +395,7 @@ TEST(a_complete_grid_stays_whole) {
 
 TEST(one_hole_costs_the_cheapest_level) {
   bool present[40];
-  for (int i = 0; i < 40; i++) present[i] = i != 13;    /* level 1, column 3 */
+  for (int i = 0; i < 40; i++) present[i] = i != 13; /* level 1, column 3 */
   assert_int_equal(largest(present, (int[]){4, 10}, 2), 36);
   assert_false(keep[4 + 3]);
 }
@@ -403,16 +409,17 @@ TEST(empty_grids) {
   assert_true(keep[1] && keep[2 + 1] && !keep[0]);
 }
 
-/* Each column lacks another row, but the first three: 4 x 3, or 1 x 5 with five columns. */
+/* Each column lacks another row, but the first three: 4 x 3, or 1 x 5 with five
+ * columns. */
 TEST(more_of_the_last_dimension_is_preferred_within_reason) {
   const bool rows[4][6] = {{1, 1, 1, 1, 1, 0}, {1, 1, 1, 0, 0, 1},
                            {1, 1, 1, 1, 0, 1}, {1, 1, 1, 1, 0, 0}};
   assert_int_equal(largest(&rows[0][0], (int[]){4, 6}, 2), 12);
   wanted = 4;
-  assert_int_equal(largest(&rows[0][0], (int[]){4, 6}, 2), 12);   /* 3 rows x 4 */
+  assert_int_equal(largest(&rows[0][0], (int[]){4, 6}, 2), 12); /* 3 rows x 4 */
   assert_true(keep[4 + 3] && !keep[1]);
   wanted = 5;
-  assert_int_equal(largest(&rows[0][0], (int[]){4, 6}, 2), 12);   /* 1 x 5 is too small */
+  assert_int_equal(largest(&rows[0][0], (int[]){4, 6}, 2), 12); /* 1 x 5 is too small */
   assert_true(keep[0] && keep[1] && keep[2] && keep[3]);
   wanted = 7;
   assert_int_equal(largest(&rows[0][0], (int[]){4, 6}, 2), 12);

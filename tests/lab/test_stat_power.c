@@ -1,10 +1,12 @@
-/* What a number of seeds can show: power, the noncentral t distribution, Fisher's exact test. */
+/* What a number of seeds can show: power, the noncentral t distribution, Fisher's exact
+ * test. */
 #include "lab/stat_dist.h"
 #include "lab/stat_paired.h"
 #include "lab/stat_power.h"
 #include "test.h"
 
-/* P(|T| >= t) by Simpson's rule over s = sqrt(C / df): given it, T >= t is Z >= t s - shift. */
+/* P(|T| >= t) by Simpson's rule over s = sqrt(C / df): given it, T >= t is Z >= t s -
+ * shift. */
 static double tail_by_quadrature(double t, double df, double shift) {
   enum { STEPS = 4000 };
   double sum = 0, width = 8.0 / STEPS;
@@ -12,7 +14,8 @@ static double tail_by_quadrature(double t, double df, double shift) {
   for (int i = 1; i <= STEPS; i++) {
     double s = i * width, weight = i == STEPS ? 1 : i % 2 ? 4 : 2;
     double density = exp(front + (df - 1) * log(s) - df * s * s / 2);
-    double beyond = erfc((t * s - shift) * M_SQRT1_2) + erfc((t * s + shift) * M_SQRT1_2);
+    double beyond = erfc((t * s - shift) * M_SQRT1_2) +
+                    erfc((t * s + shift) * M_SQRT1_2);
     sum += weight * density * beyond / 2;
   }
   return sum * width / 3;
@@ -36,7 +39,8 @@ TEST(noncentral_t_at_its_ends) {
   CHECK_NEAR(stat_shifted_t_tail(3, 4, 1e200), 1, 0);
   CHECK_NEAR(stat_shifted_t_tail(1e200, 4, 3), 0, 0);
   CHECK_NEAR(stat_shifted_t_tail(2, 100000, 400), 1, 1e-9);
-  assert_true(isnan(stat_shifted_t_tail(NAN, 4, 1)) && isnan(stat_shifted_t_tail(1, 4, NAN)));
+  assert_true(isnan(stat_shifted_t_tail(NAN, 4, 1)) &&
+              isnan(stat_shifted_t_tail(1, 4, NAN)));
 }
 
 TEST(the_smallest_difference_that_is_found) {
@@ -46,7 +50,8 @@ TEST(the_smallest_difference_that_is_found) {
   for (int i = 0; i < 5; i++) {
     CHECK_NEAR(stat_smallest(seeds[i], STAT_ALPHA), one[i], 0.006);
     CHECK_NEAR(stat_smallest(seeds[i], STAT_ALPHA / 6), six[i], 0.006);
-    CHECK_NEAR(stat_power(stat_smallest(seeds[i], 0.01), seeds[i], 0.01), STAT_POWER, 1e-9);
+    CHECK_NEAR(stat_power(stat_smallest(seeds[i], 0.01), seeds[i], 0.01), STAT_POWER,
+               1e-9);
   }
 }
 
@@ -69,7 +74,7 @@ TEST(pairs_that_a_difference_takes) {
   assert_int_equal(stat_pairs_needed(1.5, 0.01), stat_pairs_needed(-1.5, 0.01));
   assert_int_equal(stat_pairs_needed(0, 0.05), 0);
   assert_int_equal(stat_pairs_needed(NAN, 0.05), 0);
-  assert_int_equal(stat_pairs_needed(1e-4, 0.05), 0);         /* too many to be an answer */
+  assert_int_equal(stat_pairs_needed(1e-4, 0.05), 0); /* too many to be an answer */
   assert_int_equal(stat_pairs_needed(INFINITY, 0.05), STAT_TEST_MIN);
 }
 
@@ -80,13 +85,14 @@ TEST(power_of_small_levels_and_large_samples) {
     assert_true(isfinite(smallest) && smallest > stat_smallest(5, level));
     CHECK_NEAR(stat_power(smallest, 4, level), STAT_POWER, 1e-6);
   }
-  CHECK_NEAR(stat_power(0.01, 100000, STAT_ALPHA), 0.885379, 1e-5);   /* as of the normal */
+  CHECK_NEAR(stat_power(0.01, 100000, STAT_ALPHA), 0.885379,
+             1e-5); /* as of the normal */
 }
 
-/* -- shares -------------------------------------------------------------------------- */
+/* -- shares ------------------------------------------------------------------------ */
 
 TEST(fishers_exact_test) {
-  CHECK_NEAR(stat_fisher(3, 4, 1, 4), 34.0 / 70, 1e-12);      /* the lady tasting tea */
+  CHECK_NEAR(stat_fisher(3, 4, 1, 4), 34.0 / 70, 1e-12); /* the lady tasting tea */
   CHECK_NEAR(stat_fisher(5, 5, 0, 5), 2.0 / 252, 1e-12);
   CHECK_NEAR(stat_fisher(0, 5, 5, 5), 2.0 / 252, 1e-12);
   CHECK_NEAR(stat_fisher(2, 5, 0, 5), 20.0 / 45, 1e-12);
@@ -135,28 +141,32 @@ TEST(the_unit_decides_nothing) {
   }
 }
 
-/* -- the parts of a verdict ---------------------------------------------------------- */
+/* -- the parts of a verdict -------------------------------------------------------- */
 
 TEST(the_sd_has_a_floor) {
   double values[] = {0.01, 0.01, 0.01, 0.02, 0.01};
-  StatPaired plain = stat_paired(values, 5, 1, 0), same = stat_paired(values, 5, 1, 1e-9);
+  StatPaired plain = stat_paired(values, 5, 1, 0),
+             same = stat_paired(values, 5, 1, 1e-9);
   assert_memory_equal(&plain, &same, sizeof plain);
   StatPaired floored = stat_paired(values, 5, 1, 0.02);
   CHECK_NEAR(floored.sd, plain.sd, 0);
   CHECK_NEAR(floored.sd_used, 0.02, 0);
   CHECK_NEAR(floored.t, 0.012 / (0.02 / sqrt(5)), 1e-12);
   CHECK_NEAR(floored.p, stat_t_tail(floored.t, 4), 0);
-  CHECK_NEAR(floored.interval.high, 0.012 + 0.02 / sqrt(5) * stat_t_critical(0.05, 4), 1e-12);
+  CHECK_NEAR(floored.interval.high, 0.012 + 0.02 / sqrt(5) * stat_t_critical(0.05, 4),
+             1e-12);
   CHECK_NEAR(floored.p_flip, plain.p_flip, 0);
   double none[4] = {0};
-  assert_true(stat_paired(none, 4, 1, 0.01).p == 1 && stat_paired(none, 4, 1, 0).p == 1);
+  assert_true(stat_paired(none, 4, 1, 0.01).p == 1 &&
+              stat_paired(none, 4, 1, 0).p == 1);
 }
 
 TEST(the_pair_that_makes_most_of_the_sum_of_squares) {
   CHECK_NEAR(stat_paired((double[]){1, 1, 1, 3}, 4, 1, 0).dominant, 3, 0);
   CHECK_NEAR(stat_paired((double[]){1, -3e300, 1, 1}, 4, 1, 0).dominant, 1, 0);
   CHECK_NEAR(stat_paired((double[]){1e-300, 0, 0}, 3, 1, 0).dominant, 0, 0);
-  CHECK_NEAR(stat_paired((double[]){1, -1, 0}, 3, 1, 0).dominant, -1, 0);   /* just a half */
+  CHECK_NEAR(stat_paired((double[]){1, -1, 0}, 3, 1, 0).dominant, -1,
+             0); /* just a half */
   CHECK_NEAR(stat_paired((double[]){0, 0, 0}, 3, 1, 0).dominant, -1, 0);
   CHECK_NEAR(stat_paired(NULL, 0, 1, 0).dominant, -1, 0);
 }

@@ -1,8 +1,8 @@
 /* What the statistics promise, on simulated studies: coverage, false alarms, power.
  *
- * LONG=1 runs the numbers of studies that the bounds are meant for, and prints the rates;
- * without it a few hundred, whose rates only have to be within four standard errors.
- * The draws are fixed, so a rate is the same in every run. */
+ * LONG=1 runs the numbers of studies that the bounds are meant for, and prints the
+ * rates; without it a few hundred, whose rates only have to be within four standard
+ * errors. The draws are fixed, so a rate is the same in every run. */
 #include "lab/compare.h"
 #include "test.h"
 
@@ -45,7 +45,8 @@ static double coverage(bool bootstrap, bool skewed, int n_values, int n_samples)
                                             stat_sd(values, n_values), n_values, 0.05);
     resample.draw = (uint64_t)i;
     if (bootstrap)
-      assert_int_equal(stat_bootstrap_t(values, n_values, resample, &interval, NULL), 0);
+      assert_int_equal(stat_bootstrap_t(values, n_values, resample, &interval, NULL),
+                       0);
     covered += interval.low <= mean && mean <= interval.high;
   }
   return (double)covered / n_samples;
@@ -61,18 +62,20 @@ TEST(t_intervals_cover_at_five_seeds) {
 /* On skewed data the bootstrap is the better of the two. */
 TEST(bootstrap_intervals_cover_skewed_data) {
   int n = is_long() ? 4000 : 60;
-  double by_t = coverage(false, true, 10, n), by_bootstrap = coverage(true, true, 10, n);
+  double by_t = coverage(false, true, 10, n),
+         by_bootstrap = coverage(true, true, 10, n);
   show("coverage, t, lognormal, n = 10", by_t, n);
   show("coverage, bootstrap-t, lognormal, n = 10", by_bootstrap, n);
   assert_true(by_bootstrap >= 0.91 - slack(0.91, n) && by_bootstrap >= by_t);
 }
 
-/* -- studies ------------------------------------------------------------------------- */
+/* -- studies ----------------------------------------------------------------------- */
 
-enum { LEVELS = 7, SEEDS_MAX = 10 };   /* six contrasts with the baseline */
+enum { LEVELS = 7, SEEDS_MAX = 10 }; /* six contrasts with the baseline */
 
-/* How a run turns out, of two standard normal draws: one that all levels share in a seed, one
- * of its own (rho is .5 where it is their sum), and an even one from 0 to 1. */
+/* How a run turns out, of two standard normal draws: one that all levels share in a
+ * seed, one of its own (rho is .5 where it is their sum), and an even one from 0 to
+ * 1. */
 typedef double Law(double shared, double own, double even);
 
 static double normal_law(double shared, double own, double even) {
@@ -89,13 +92,15 @@ static double failing_law(double shared, double own, double even) {
   return even < 0.2 ? -8 : normal_law(shared, own, even);
 }
 
-/* Student's t with two degrees of freedom, by its inverse, of the normal's own place. */
+/* Student's t with two degrees of freedom, by its inverse, of the normal's own
+ * place. */
 static double heavy_law(double shared, double own, double even) {
   double u = erfc(-normal_law(shared, own, even) * M_SQRT1_2) / 2, v = 2 * u - 1;
   return v * sqrt(2 / (1 - v * v));
 }
 
-/* The share that is right of 100 rows: sd between seeds and within them of about two rows. */
+/* The share that is right of 100 rows: sd between seeds and within them of about two
+ * rows. */
 static double coarse_law(double shared, double own, double even) {
   return round(100 * (0.9 + 0.02 * normal_law(shared, own, even))) / 100;
 }
@@ -119,7 +124,7 @@ typedef struct Setup {
   Law *baseline, *others;
   double resolution;
   int n_levels, n_seeds;
-  double effect;             /* of level 1, added */
+  double effect; /* of level 1, added */
 } Setup;
 
 /* One study; the verdicts of its contrasts with level 0. */
@@ -144,14 +149,16 @@ static void run_study(const Setup *setup, Normal *normal, CompareVerdict *verdic
   Compare *compare = NULL;
   assert_int_equal(compare_new(&compare, &spec, trials, n, NULL), ERR_OK);
   assert_int_equal(compare->n_contrasts, setup->n_levels - 1);
-  for (int i = 0; i < setup->n_levels - 1; i++) verdicts[i] = compare->contrasts[i].verdict;
+  for (int i = 0; i < setup->n_levels - 1; i++)
+    verdicts[i] = compare->contrasts[i].verdict;
   compare_free(compare);
 }
 
-/* Shares of studies in which anything that is not so was claimed, and in which the effect
- * was found. */
+/* Shares of studies in which anything that is not so was claimed, and in which the
+ * effect was found. */
 static void simulate(const Setup *setup, int n, double *false_alarm, double *power) {
-  Normal normal = {{philox_key(12, "studies", setup->name), (uint64_t)setup->n_seeds}, 0};
+  Normal normal = {{philox_key(12, "studies", setup->name), (uint64_t)setup->n_seeds},
+                   0};
   int alarms = 0, found = 0;
   for (int i = 0; i < n; i++) {
     CompareVerdict verdicts[LEVELS - 1];
@@ -190,8 +197,8 @@ TEST(false_alarms_heavy) { check_false_alarms("t with 2 df", heavy_law, 0); }
 TEST(false_alarms_coarse) { check_false_alarms("100 rows", coarse_law, 0.01); }
 TEST(false_alarms_floored) { check_false_alarms("half floored", half_floored_law, 0); }
 
-/* Equal means of different shapes are not the hypothesis that is tested: how often they are
- * told apart is printed, for whoever wants to know. */
+/* Equal means of different shapes are not the hypothesis that is tested: how often they
+ * are told apart is printed, for whoever wants to know. */
 TEST(shapes_that_differ_are_told_apart) {
   if (!is_long()) return;
   for (int i = 0; i < 4; i++) {

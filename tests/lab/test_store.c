@@ -1,4 +1,5 @@
-/* Trials on disk: identity, states, claims, attempts, publication exactly once, digests. */
+/* Trials on disk: identity, states, claims, attempts, publication exactly once,
+ * digests. */
 #include "base/file.h"
 #include "lab/lock.h"
 #include "lab/store.h"
@@ -90,7 +91,8 @@ static TrialInfo look(const Store *store, const char *id) {
   return info;
 }
 
-static void check_state(const Store *store, const char *id, TrialState state, int attempts) {
+static void check_state(const Store *store, const char *id, TrialState state,
+                        int attempts) {
   TrialInfo info = look(store, id);
   assert_string_equal(trial_state_name(info.state), trial_state_name(state));
   assert_int_equal(info.attempts, attempts);
@@ -108,7 +110,7 @@ TEST(the_hash_sees_values_and_not_their_order) {
   Json *first = json_parse(equal[0], strlen(equal[0]), &fault);
   assert_int_equal(config_hash(first, a, &fault), ERR_OK);
   json_free(first);
-  assert_string_equal(a, "6540320aabe61663");   /* changes only with the format */
+  assert_string_equal(a, "6540320aabe61663"); /* changes only with the format */
   for (int i = 0; i < 4; i++) {
     const char *text = i < 1 ? equal[1] : others[i - 1];
     Json *json = json_parse(text, strlen(text), &fault);
@@ -146,8 +148,9 @@ TEST(a_trial_goes_through_its_states) {
   assert_true(info.seconds >= 0 && !info.message);
   trial_info_deinit(&info);
   char *text = trial_file(&store, "x-s1", "config.json");
-  assert_string_equal(text, "{\n  \"args\": {\n    \"lr\": 0.1\n  },\n  \"factors\": {\n"
-                            "    \"activation\": \"relu\"\n  },\n  \"seed\": 1\n}\n");
+  assert_string_equal(text,
+                      "{\n  \"args\": {\n    \"lr\": 0.1\n  },\n  \"factors\": {\n"
+                      "    \"activation\": \"relu\"\n  },\n  \"seed\": 1\n}\n");
   free(text);
   store_close(&store);
 }
@@ -227,7 +230,8 @@ TEST(a_dead_process_leaves_a_stale_trial) {
   snprintf(directory, sizeof directory, "%s/trials/x-s1", store.directory);
   FileNames names;
   assert_int_equal(file_names(directory, &names, &fault), ERR_OK);
-  assert_int_equal(names.n, 6);   /* lock config meta stdout stderr and the half checkpoint */
+  assert_int_equal(names.n,
+                   6); /* lock config meta stdout stderr and the half checkpoint */
   file_names_deinit(&names);
   StoreClaim c = claim(&store, "x-s1");
   assert_int_equal(c.trial.attempt, 2);
@@ -271,7 +275,8 @@ TEST(a_failed_trial_is_taken_back) {
   store_close(&store);
 }
 
-static void put_file(const Store *store, const char *id, const char *name, const char *text) {
+static void put_file(const Store *store, const char *id, const char *name,
+                     const char *text) {
   char path[1024];
   snprintf(path, sizeof path, "%s/trials/%s/%s", store->directory, id, name);
   FILE *file = fopen(path, "wb");
@@ -283,7 +288,8 @@ static void put_file(const Store *store, const char *id, const char *name, const
 /* Edited, or of another program: no loop, no crash; it is run again. */
 TEST(a_result_that_is_none_is_run_again) {
   static const struct { const char *text; TrialState state; } cases[] = {
-      {"{\"state\": \"pending\"}", TRIAL_STALE}, {"{\"state\": \"running\"}", TRIAL_STALE},
+      {"{\"state\": \"pending\"}", TRIAL_STALE},
+      {"{\"state\": \"running\"}", TRIAL_STALE},
       {"{\"state\": \"stale\"}", TRIAL_STALE}, {"{\"state\": 3}", TRIAL_STALE},
       {"[]", TRIAL_STALE}, {"{\"state\": \"interrupted\"}", TRIAL_INTERRUPTED},
       {"{\"state\": \"complete\", \"values\": [1]}", TRIAL_STALE},
@@ -356,12 +362,13 @@ TEST(nothing_of_what_was_taken_back_is_gone_on_with) {
   add_rows(&c, 1, 1, 0);
   store_release(&c, NULL);
   c = claim(&store, "x-s1");
-  assert_true(has(&store, "x-s1", "metrics.csv"));   /* of an attempt that was not */
+  assert_true(has(&store, "x-s1", "metrics.csv")); /* of an attempt that was not */
   store_release(&c, NULL);
   store_close(&store);
 }
 
-/* Killed between the last meta.json and the result: which code it was is still known. */
+/* Killed between the last meta.json and the result: which code it was is still
+ * known. */
 TEST(an_end_without_a_result_is_stale) {
   Store store = open_store("no-result");
   StoreClaim c = claim(&store, "x-s1");
@@ -418,7 +425,8 @@ TEST(the_second_result_never_replaces_the_first) {
     int differs = 0;
     snprintf(directory, sizeof directory, "%s/trials/%s", store.directory, ids[i]);
     assert_int_equal(file_names(directory, &names, &fault), ERR_OK);
-    for (int k = 0; k < names.n; k++) differs += !strncmp(names.v[k], "result-differs-", 15);
+    for (int k = 0; k < names.n; k++)
+      differs += !strncmp(names.v[k], "result-differs-", 15);
     assert_int_equal(differs, i);
     file_names_deinit(&names);
     trial_info_deinit(&before);
@@ -434,13 +442,14 @@ TEST(another_config_in_the_directory_is_a_fault) {
   store_release(&c, NULL);
   Json *other = config(0.2);
   bool claimed;
-  assert_int_equal(store_claim(&store, "x-s1", other, 1, &c, &claimed, &fault), ERR_STORAGE);
+  assert_int_equal(store_claim(&store, "x-s1", other, 1, &c, &claimed, &fault),
+                   ERR_STORAGE);
   assert_false(claimed);
   assert_non_null(strstr(fault.text, "x-s1/config.json"));
   json_free(other);
   char path[600];
   snprintf(path, sizeof path, "%s/trials/x-s1/config.json", store.directory);
-  assert_int_equal(truncate(path, 10), 0);   /* as a crash of the machine may leave it */
+  assert_int_equal(truncate(path, 10), 0); /* as a crash of the machine may leave it */
   assert_true(claimable(&store, "x-s1"));
   store_close(&store);
 }
@@ -464,8 +473,10 @@ TEST(sources_and_plans_are_kept) {
   Store store = open_store("kept");
   Fault fault = {0};
   char hash[HASH_TEXT];
-  assert_int_equal(store_keep(&store, "lib/a.lua", "return 1", 8, hash, &fault), ERR_OK);
-  assert_int_equal(store_keep(&store, "lib/a.lua", "return 1", 8, hash, &fault), ERR_OK);
+  assert_int_equal(store_keep(&store, "lib/a.lua", "return 1", 8, hash, &fault),
+                   ERR_OK);
+  assert_int_equal(store_keep(&store, "lib/a.lua", "return 1", 8, hash, &fault),
+                   ERR_OK);
   char path[600];
   snprintf(path, sizeof path, "%s/code/%.16s-a.lua", store.directory, hash);
   char *text = temp_read(path, NULL);
@@ -483,7 +494,7 @@ TEST(sources_and_plans_are_kept) {
   store_close(&store);
 }
 
-/* -- failing writes: every step in turn ---------------------------------------------- */
+/* -- failing writes: every step in turn -------------------------------------------- */
 
 static int steps_left;
 
@@ -537,7 +548,7 @@ static void check_no_room(bool brief) {
     assert_true(err ? open : info.state == TRIAL_COMPLETE);
     trial_info_deinit(&info);
     fault_clear(&fault);
-    assert_int_equal(attempt(&store, brief, &fault), ERR_OK);   /* there is room again */
+    assert_int_equal(attempt(&store, brief, &fault), ERR_OK); /* there is room again */
     info = look(&store, "x-s1");
     assert_int_equal(info.state, TRIAL_COMPLETE);
     assert_string_equal(info.digest, want.digest);
@@ -577,7 +588,7 @@ TEST(publishing_goes_through_once_there_is_room) {
   store_close(&store);
 }
 
-/* -- many processes ------------------------------------------------------------------ */
+/* -- many processes ---------------------------------------------------------------- */
 
 enum { CROWD = 8, CROWD_TRIALS = 12 };
 
@@ -628,7 +639,7 @@ TEST(a_crowd_publishes_each_trial_once) {
   store_close(&store);
 }
 
-/* -- removed meanwhile ----------------------------------------------------------------- */
+/* -- removed meanwhile ------------------------------------------------------------- */
 
 static void remove_for_ever(const Store *store) {
   Fault fault = {0};
@@ -647,7 +658,8 @@ TEST(what_is_removed_meanwhile_is_no_fault) {
   for (int i = 0; i < 500; i++) {
     StoreClaim c;
     bool claimed;
-    if (store_claim(&store, "x-s1", conf, 1, &c, &claimed, &fault)) fail_msg("%s", fault.text);
+    if (store_claim(&store, "x-s1", conf, 1, &c, &claimed, &fault))
+      fail_msg("%s", fault.text);
     if (claimed) {
       c.trial.brief = true;
       assert_true(publish(&c, TRIAL_COMPLETE, 0.5));
@@ -664,11 +676,12 @@ TEST(what_is_removed_meanwhile_is_no_fault) {
   store_close(&store);
 }
 
-/* -- killed at any moment ------------------------------------------------------------ */
+/* -- killed at any moment ---------------------------------------------------------- */
 
 enum { KILLED_TRIALS = 6, KILLED_ROWS = 5, KILLED_PROCESSES = 3 };
 
-/* Runs all trials that nobody has, each with some rows and a little work between them. */
+/* Runs all trials that nobody has, each with some rows and a little work between
+ * them. */
 static void run_all(const Store *store) {
   Fault fault = {0};
   Json *conf = config(0.1);
@@ -730,7 +743,8 @@ TEST(killed_at_any_moment_nothing_is_lost) {
         trial_id("x", i, id);
         TrialInfo info = look(&store, id);
         assert_true(info.state != TRIAL_RUNNING && info.state != TRIAL_FAILED);
-        if (*done[i]) assert_string_equal(info.digest, done[i]);   /* not lost, not redone */
+        if (*done[i])
+          assert_string_equal(info.digest, done[i]); /* not lost, not redone */
         memcpy(done[i], info.digest, sizeof done[i]);
         trial_info_deinit(&info);
       }

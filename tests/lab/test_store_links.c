@@ -1,4 +1,5 @@
-/* What a store holds besides its own: links, names that lead elsewhere, files of others. */
+/* What a store holds besides its own: links, names that lead elsewhere, files of
+ * others. */
 #include "base/file.h"
 #include "lab/lock.h"
 #include "lab/store.h"
@@ -37,7 +38,8 @@ static StoreClaim claim(const Store *store, const char *id) {
 static void add_row(StoreClaim *c) {
   static const char *const columns[] = {"epoch", "loss"};
   Fault fault = {0};
-  assert_int_equal(trial_row(&c->trial, 1, columns, (double[]){1, 0.5}, 2, &fault), ERR_OK);
+  assert_int_equal(trial_row(&c->trial, 1, columns, (double[]){1, 0.5}, 2, &fault),
+                   ERR_OK);
 }
 
 static const char *path_in(const Store *store, const char *id, const char *name) {
@@ -50,7 +52,8 @@ static bool has(const Store *store, const char *id, const char *name) {
   return file_exists(path_in(store, id, name));
 }
 
-static void put_file(const Store *store, const char *id, const char *name, const char *text) {
+static void put_file(const Store *store, const char *id, const char *name,
+                     const char *text) {
   Fault fault = {0};
   const char *path = path_in(store, id, name);
   assert_int_equal(file_put(path, text, strlen(text), PUBLISH_REPLACE, &fault), ERR_OK);
@@ -88,7 +91,8 @@ TEST(nothing_is_changed_behind_a_link) {
     Fault others[4] = {{0}};
     assert_int_equal(store_reset(&store, "x-s1", &done, &others[0]), ERR_STORAGE);
     assert_int_equal(store_remove(&store, "x-s1", &done, &others[1]), ERR_STORAGE);
-    assert_int_equal(store_claim(&store, "x-s1", conf, 1, &c, &claimed, &others[2]), ERR_STORAGE);
+    assert_int_equal(store_claim(&store, "x-s1", conf, 1, &c, &claimed, &others[2]),
+                     ERR_STORAGE);
     assert_false(claimed);
     Store again;
     Err err = store_open(&again, temp_path("runs"), name, true, &others[3]);
@@ -115,7 +119,8 @@ TEST(names_that_lead_elsewhere_are_none) {
 
 /* Exact names: what only begins like a record is somebody's. */
 TEST(what_is_not_ours_stays_when_a_trial_is_taken_back) {
-  static const char *const mine[] = {"metrics-of-mine.txt", "metrics-1x.csv", "metricsx",
+  static const char *const mine[] = {"metrics-of-mine.txt", "metrics-1x.csv",
+                                     "metricsx",
                                      "checkpoint-mine.txt", "probesfile"};
   Store store = open_store("mine");
   Fault fault = {0};
@@ -148,18 +153,21 @@ TEST(a_checkpoint_that_is_a_link_is_not_written) {
   StoreClaim c = claim(&store, "x-s1");
   store_release(&c, NULL);
   const char *target = temp_file("elsewhere", "abc", 3);
-  snprintf(path, sizeof path, "%s", path_in(&store, "x-s1", "checkpoint-fit1-1.safetensors"));
+  snprintf(path, sizeof path, "%s",
+           path_in(&store, "x-s1", "checkpoint-fit1-1.safetensors"));
   assert_int_equal(symlink(target, path), 0);
-  assert_int_equal(store_claim(&store, "x-s1", conf, 1, &c, &claimed, &fault), ERR_STORAGE);
+  assert_int_equal(store_claim(&store, "x-s1", conf, 1, &c, &claimed, &fault),
+                   ERR_STORAGE);
   assert_non_null(strstr(fault.text, "checkpoint-fit1-1.safetensors: is a link to "));
   assert_int_equal(unlink(path), 0);
-  c = claim(&store, "x-s1");   /* the lock was ended */
+  c = claim(&store, "x-s1"); /* the lock was ended */
   store_release(&c, NULL);
   json_free(conf);
   store_close(&store);
 }
 
-/* A lock that is no file is neither waited for nor held, and a link none is made behind. */
+/* A lock that is no file is neither waited for nor held, and a link none is made
+ * behind. */
 TEST(a_lock_is_a_file) {
   Fault fault = {0}, again = {0};
   int lock;

@@ -1,5 +1,5 @@
-/* A study's trials: their order, what becomes of each, changed code; lines of the link between
- * coordinator and worker; the sharing of cores. Nothing runs here. */
+/* A study's trials: their order, what becomes of each, changed code; lines of the link
+ * between coordinator and worker; the sharing of cores. Nothing runs here. */
 #include "base/file.h"
 #include "lab/study_compare.h"
 #include "lab/study_link.h"
@@ -14,7 +14,8 @@ enum { CELLS = 3, SEEDS = 2 };
 static const char *const level[CELLS] = {"relu", "tanh", "swish"};
 
 static Json *plan(void) {
-  Json *p = json_map(), *cells = json_list(), *seeds = json_list(), *factors = json_list();
+  Json *p = json_map(), *cells = json_list(), *seeds = json_list(),
+       *factors = json_list();
   Json *factor = json_map(), *levels = json_list();
   for (int i = 0; i < CELLS; i++) {
     Json *cell = json_map();
@@ -60,11 +61,11 @@ static void finish(Study *s, int64_t trial, TrialState state, double loss) {
 
 /* `small` alone does not tell what is small. */
 TEST(a_level_that_two_factors_have_is_told_with_its_factor) {
-  static const char json[] =
-      "{\"factors\":[{\"name\":\"encoder\",\"levels\":[\"small\",\"large\"]},"
-      "{\"name\":\"decoder\",\"levels\":[\"small\",\"wide\"]}],"
-      "\"cells\":[{\"encoder\":\"small\",\"decoder\":\"wide\"},"
-      "{\"encoder\":\"large\",\"decoder\":\"small\"}]}";
+  static const char json[] = "{\"factors\":[{\"name\":\"encoder\",\"levels\":["
+                             "\"small\",\"large\"]},"
+                             "{\"name\":\"decoder\",\"levels\":[\"small\",\"wide\"]}],"
+                             "\"cells\":[{\"encoder\":\"small\",\"decoder\":\"wide\"},"
+                             "{\"encoder\":\"large\",\"decoder\":\"small\"}]}";
   Study s = {.n_cells = 2};
   Text out = {0};
   s.plan = json_parse(json, sizeof json - 1, NULL);
@@ -103,7 +104,7 @@ TEST(put_back_is_next_again) {
   for (int i = 0; i < 4; i++) assert_int_equal(study_next(&s), i);
   study_put_back(&s, 1, true);
   assert_int_equal(study_next(&s), 1);
-  study_put_back(&s, 2, false);             /* left for another time */
+  study_put_back(&s, 2, false); /* left for another time */
   assert_int_equal(study_next(&s), 4);
   assert_int_equal(study_next(&s), 5);
   assert_int_equal(study_next(&s), -1);
@@ -121,7 +122,8 @@ static void run_first(Study *s, const char *fingerprint, bool publish) {
   Json *values = json_map();
   json_put_number(values, "loss", 0.5);
   assert_int_equal(store_claim(&s->store, t->id, s->configs[t->cell], t->seed, &claim,
-                               &claimed, &fault), ERR_OK);
+                               &claimed, &fault),
+                   ERR_OK);
   assert_true(claimed);
   json_put_text(claim.trial.meta, "fingerprint", fingerprint);
   assert_int_equal(trial_open(&claim.trial, &fault), ERR_OK);
@@ -182,7 +184,8 @@ static void keep_or_ask(const char *runs, const char *fingerprint, CodeChoice ch
   json_free(seeds);
 }
 
-/* What is kept is told in the plan, beside which code and since when, by every next run. */
+/* What is kept is told in the plan, beside which code and since when, by every next
+ * run. */
 TEST(what_is_kept_is_not_asked_about_again) {
   const char *runs = temp_path("keep");
   Fault fault = {0};
@@ -199,20 +202,20 @@ TEST(what_is_kept_is_not_asked_about_again) {
   keep_or_ask(runs, "new", CODE_ASK, 10, false);
   assert_int_equal(file_read(file, 1 << 20, &again, &fault), ERR_OK);
   assert_string_equal(again.data, first.data);
-  keep_or_ask(runs, "new", CODE_ASK, 20, false);      /* one that does not meet them */
+  keep_or_ask(runs, "new", CODE_ASK, 20, false); /* one that does not meet them */
   keep_or_ask(runs, "other", CODE_ASK, 20, false);
   keep_or_ask(runs, "new", CODE_ASK, 10, false);
-  keep_or_ask(runs, "other", CODE_ASK, 10, true);     /* that was not said of this code */
+  keep_or_ask(runs, "other", CODE_ASK, 10, true); /* that was not said of this code */
   s = open_study(runs, "new");
   assert_true(s.trials[0].kept && !study_is_asked_about(&s.trials[0]));
   run_first(&s, "other", true);
   study_close(&s);
-  keep_or_ask(runs, "new", CODE_ASK, 10, true);       /* nor of that one's results */
+  keep_or_ask(runs, "new", CODE_ASK, 10, true); /* nor of that one's results */
   keep_or_ask(runs, "new", CODE_RERUN, 10, false);
   assert_int_equal((s = open_study(runs, "new")).n_done, 0);
   run_first(&s, "old", true);
   study_close(&s);
-  keep_or_ask(runs, "new", CODE_ASK, 10, true);       /* rerun is the last word */
+  keep_or_ask(runs, "new", CODE_ASK, 10, true); /* rerun is the last word */
   text_deinit(&first);
   text_deinit(&again);
 }
@@ -257,7 +260,8 @@ TEST(what_failed_with_other_code_is_run_again_and_not_asked_about) {
   bool claimed, first;
   const StudyTrial *t = &s.trials[0];
   assert_int_equal(store_claim(&s.store, t->id, s.configs[0], t->seed, &claim, &claimed,
-                               &fault), ERR_OK);
+                               &fault),
+                   ERR_OK);
   json_put_text(claim.trial.meta, "fingerprint", "old");
   assert_int_equal(trial_open(&claim.trial, &fault), ERR_OK);
   TrialEnd end = {.state = TRIAL_FAILED, .step = -1, .message = "a bug"};
@@ -269,7 +273,8 @@ TEST(what_failed_with_other_code_is_run_again_and_not_asked_about) {
   const char *note = "";
   assert_int_equal(json_count(notes), 1);
   assert_true(json_get_text(json_item(notes, 0), &note));
-  assert_non_null(strstr(note, "that failed were made by other code; a run runs them again"));
+  assert_non_null(strstr(note, "that failed were made by other code; a run runs them "
+                               "again"));
   json_free(notes);
   assert_int_equal(check_code(&s, CODE_ASK, &fault), ERR_OK);
   assert_int_equal(s.n_failed, 0);
@@ -283,8 +288,9 @@ TEST(what_other_code_left_is_not_gone_on_with) {
   run_first(&s, "old", false);
   assert_int_equal(s.trials[0].state, TRIAL_INTERRUPTED);
   char checkpoint[512];
-  snprintf(checkpoint, sizeof checkpoint, "%s/unit/trials/%s/checkpoint-fit1-1.safetensors",
-           temp_path("left"), s.trials[0].id);
+  snprintf(checkpoint, sizeof checkpoint,
+           "%s/unit/trials/%s/checkpoint-fit1-1.safetensors", temp_path("left"),
+           s.trials[0].id);
   FILE *file = fopen(checkpoint, "wb");
   assert_non_null(file);
   fclose(file);
@@ -307,7 +313,7 @@ TEST(a_study_can_be_compared_before_it_ran) {
   if (study_compare(&s, NULL, &compare, &fault)) fail_msg("%s", fault.text);
   assert_int_equal(compare->n_cells, CELLS);
   assert_int_equal(compare->n_contrasts, CELLS - 1);
-  assert_int_equal(compare_reach(compare).n, 5);   /* those planned are too few */
+  assert_int_equal(compare_reach(compare).n, 5); /* those planned are too few */
   compare_free(compare);
   study_close(&s);
 }
@@ -320,7 +326,8 @@ static Study study_of_many_measures(void) {
   json_put_number(s.plan, "rope", 0.1);
   for (int64_t i = 0; i < s.n_trials; i++) {
     Json *values = json_map();
-    for (int k = 0; k < 4; k++) json_put_number(values, names[k], 0.1 * (1.0 + (double)i));
+    for (int k = 0; k < 4; k++)
+      json_put_number(values, names[k], 0.1 * (1.0 + (double)i));
     TrialEnd end = {.state = TRIAL_COMPLETE, .step = -1, .values = values};
     assert_int_equal(study_outcome(&s, i, &end, 1, &fault), ERR_OK);
     json_free(values);
@@ -349,7 +356,8 @@ TEST(another_measure_has_a_goal_of_its_own_and_no_rope) {
   assert_true(compare->spec.rope == 0);
   assert_int_equal(compare->order[0], CELLS - 1);
   compare_free(compare);
-  assert_int_equal(study_compare(&s, &(StudyQuestion){.metric = "cost"}, &compare, &fault),
+  assert_int_equal(study_compare(&s, &(StudyQuestion){.metric = "cost"}, &compare,
+                                 &fault),
                    ERR_USAGE);
   assert_non_null(strstr(fault.text, "cost"));
   assert_null(compare);
@@ -359,8 +367,8 @@ TEST(another_measure_has_a_goal_of_its_own_and_no_rope) {
   study_close(&s);
 }
 
-/* The range of what is reported stands in the plan, another measure's in the question; values
- * beyond it say that it is none. */
+/* The range of what is reported stands in the plan, another measure's in the question;
+ * values beyond it say that it is none. */
 TEST(a_range_is_told_from_above) {
   Fault fault = {0};
   Study s = study_of_many_measures();
@@ -374,7 +382,8 @@ TEST(a_range_is_told_from_above) {
   compare = compare_by(&s, "loss", NULL);
   assert_true(compare->spec.low == 0 && compare->spec.high == 10);
   compare_free(compare);
-  StudyQuestion question = {.metric = "val_accuracy", .goal = &(CompareGoal){COMPARE_MAX}};
+  StudyQuestion question = {.metric = "val_accuracy",
+                            .goal = &(CompareGoal){COMPARE_MAX}};
   question.high = 10;
   assert_int_equal(study_compare(&s, &question, &compare, &fault), ERR_OK);
   assert_true(compare->spec.high == 10);
@@ -418,7 +427,7 @@ TEST(lines_of_the_link) {
   assert_int_equal(write(a.fd, "no json\n", 8), 8);
   assert_true(link_receive(&b));
   assert_null(link_next(&b));
-  assert_int_equal(b.fd, -1);               /* closed: it is not to be trusted */
+  assert_int_equal(b.fd, -1); /* closed: it is not to be trusted */
   Json *message = json_map();
   assert_false(link_send(&a, message));
   json_free(message);
@@ -433,7 +442,7 @@ TEST(cores_are_shared) {
   assert_false(pool_share_cores(&one));
   assert_true(one.threads >= 1);
   assert_true(pool_share_cores(&many));
-  assert_int_equal(many.jobs, 1000);        /* as asked, with one thread each */
+  assert_int_equal(many.jobs, 1000); /* as asked, with one thread each */
   assert_int_equal(many.threads, 1);
   assert_false(pool_share_cores(&none));
   assert_true(none.jobs >= 1 && none.threads == 1);

@@ -1,4 +1,5 @@
-/* Words of a study's page: each is explained, under every name that the page has for it. */
+/* Words of a study's page: each is explained, under every name that the page has for
+ * it. */
 #include "lab/terms.h"
 #include "lab/compare_study.h"
 
@@ -33,18 +34,22 @@ TEST(each_term_says_what_it_is_and_where_to_read) {
 /* The titles of the tables, and the words of sentences that no lexicon has so. */
 TEST(every_word_of_the_page_is_explained) {
   static const char *const words[] = {
-      "seed", "contrast", "baseline", "floor", "ceiling", "diverged", "undecided", "equivalent",
+      "seed", "contrast", "baseline", "floor", "ceiling", "diverged", "undecided",
+      "equivalent",
       "no clear difference", "typical runs", "Looks", "Holm", "Fisher's exact test",
       "sign-flip test", "paired t test", "bootstrap-t", "Student's t", "Interactions",
-      "shares of variance", "residual", "cell", "cut", "unequal variances", "probability .8"};
+      "shares of variance", "residual", "cell", "cut", "unequal variances",
+      "probability .8"};
   for (size_t i = 0; i < sizeof words / sizeof *words; i++)
     if (!term_find(words[i])) fail_msg("\"%s\" is not explained", words[i]);
   Study *study = study_new();
   fill(study, 6);
   find(study, 1, 0, 2)->state = COMPARE_DIVERGED;
   Compare *c = compare(study);
-  static const char *const plain[] = {"factor", "level", "difference", "verdict", "n", "mean",
-                                      "median", "min", "max", "activation", "norm", "", "none",
+  static const char *const plain[] = {"factor", "level", "difference", "verdict", "n",
+                                      "mean",
+                                      "median", "min", "max", "activation", "norm", "",
+                                      "none",
                                       "batch"};
   Doc doc = {0};
   compare_doc(c, COMPARE_ALL | COMPARE_SHORT, &doc);

@@ -26,7 +26,8 @@ static void check_content(const Trial *trial, const char *name, const char *want
   free(got);
 }
 
-/* result.json without its digest, which must be 64 hex digits, the last but for a "}". */
+/* result.json without its digest, which must be 64 hex digits, the last but for a
+ * "}". */
 static void check_result(const Trial *trial, const char *want) {
   char *got = content(trial, "result.json");
   assert_non_null(got);
@@ -83,8 +84,7 @@ TEST(a_run_is_recorded) {
   for (size_t i = 0; i < sizeof words / sizeof *words; i++)
     assert_non_null(strstr(meta, words[i]));
   free(meta);
-  check_content(&trial, "metrics.csv",
-                "epoch,loss,\"a,b\"\n1,0.25,nan\n2,0.25,nan\n");
+  check_content(&trial, "metrics.csv", "epoch,loss,\"a,b\"\n1,0.25,nan\n2,0.25,nan\n");
   json_free(values);
   trial_deinit(&trial);
 }
@@ -114,8 +114,9 @@ TEST(a_run_that_failed_says_why) {
   assert_int_equal(trial_open(&trial, &fault), ERR_OK);
   TrialEnd end = {TRIAL_DIVERGED, "loss is nan", 12, "dense_2", NULL, NULL, NULL};
   assert_int_equal(trial_finish(&trial, &end, &fault), ERR_OK);
-  check_result(&trial, "{\n  \"state\": \"diverged\",\n  \"message\": \"loss is nan\",\n"
-                       "  \"step\": 12,\n  \"layer\": \"dense_2\"");
+  check_result(&trial,
+               "{\n  \"state\": \"diverged\",\n  \"message\": \"loss is nan\",\n"
+               "  \"step\": 12,\n  \"layer\": \"dense_2\"");
   trial_deinit(&trial);
 }
 

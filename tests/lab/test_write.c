@@ -1,5 +1,6 @@
-/* A disk that is full at any byte: each file of a record is cut off at 0, 40, 80 ... bytes.
- * What fails says so (ERR_STORAGE), and no result is published that is not whole. */
+/* A disk that is full at any byte: each file of a record is cut off at 0, 40, 80 ...
+ * bytes. What fails says so (ERR_STORAGE), and no result is published that is not
+ * whole. */
 #include "base/out.h"
 #include "lab/trial.h"
 #include "tempdir.h"
@@ -23,14 +24,15 @@ static Err record(Trial *trial, Fault *fault) {
   return err;
 }
 
-/* In a process of its own, whose files end at so many bytes: 0 all was written, 1 a fault of
- * storage, 2 anything else. */
+/* In a process of its own, whose files end at so many bytes: 0 all was written, 1 a
+ * fault of storage, 2 anything else. */
 static int record_within(rlim_t n_bytes, const char *runs) {
   Trial trial;
   Fault fault = {0};
   struct rlimit limit = {n_bytes, n_bytes};
   signal(SIGXFSZ, SIG_IGN);
-  if (!freopen("/dev/null", "w", stdout)) return 2;   /* this test's report may be a file */
+  if (!freopen("/dev/null", "w", stdout))
+    return 2; /* this test's report may be a file */
   if (trial_init(&trial, runs, "x", json_map(), NULL, &fault)) return 2;
   if (setrlimit(RLIMIT_FSIZE, &limit)) return 2;
   Err err = record(&trial, &fault);

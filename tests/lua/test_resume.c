@@ -1,6 +1,6 @@
-/* Runs that are stopped, signalled or killed and run again: they end with the bytes of one
- * that was never interrupted. Each attempt is a process of its own; the test itself never
- * starts a thread, so it may fork. */
+/* Runs that are stopped, signalled or killed and run again: they end with the bytes of
+ * one that was never interrupted. Each attempt is a process of its own; the test itself
+ * never starts a thread, so it may fork. */
 #include "test.h"
 #include "tempdir.h"
 #include "base/file.h"
@@ -13,259 +13,30 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-/* -- what the scripts share: everything that must be equal, as text ------------------- */
-
-static const char prelude[] =
-    "local function hex(bytes)\n"
-    "  return (bytes:gsub('.', function(c) return ('%02x'):format(c:byte()) end))\n"
-    "end\n"
-    "local function flat(v, out)\n"
-    "  if type(v) == 'table' then for _, x in ipairs(v) do flat(x, out) end\n"
-    "  else out[#out + 1] = string.pack('d', v) end\n"
-    "  return out\n"
-    "end\n"
-    "local function show(name, v)\n"
-    "  if type(v) == 'userdata' then v = v:totable() end\n"
-    "  result(name .. ' ' .. hex(table.concat(flat(v, {}))) .. '\\n')\n"
-    "end\n"
-    "local function show_net(net) for name, t in pairs(net:state()) do show(name, t) end end\n"
-    "local function show_history(h)\n"
-    "  local names = {}\n"
-    "  for name in pairs(h) do names[#names + 1] = name end\n"
-    "  table.sort(names)\n"
-    "  for _, name in ipairs(names) do\n"
-    "    if type(h[name]) == 'boolean' then result(name .. tostring(h[name]) .. '\\n')\n"
-    "    elseif name ~= 'time_s' then show(name, h[name]) end\n"
-    "  end\n"
-    "end\n"
-    "local function show_draws()\n"
-    "  show('rand', tensor.rand(3)); show('random', math.random())\n"
-    "  local net = nn.Sequential { nn.Dense(2) }; net:build { 3 }; show_net(net)\n"
-    "end\n"
-    "local SCE = 'sparse_categorical_crossentropy'\n"
-    "local set = data.spirals { n = 90, classes = 3, noise = 0.3 }\n";
-
-static const char adam[] =
-    "local net = nn.Sequential { nn.Dense(12), nn.BatchNorm(), nn.activation('relu'),\n"
-    "  nn.Dropout(0.3), nn.Dense(3) }\n"
-    "local h = train.fit(net, set, { loss = SCE, optimizer = optim.Adam { lr = 0.05,\n"
-    "  clipnorm = 0.5 }, epochs = 7, batch_size = 20, validation = 0.2, metrics = { 'acc' },\n"
-    "  test = set:take(30), run = run, verbose = false,\n"
-    "  callbacks = { train.early_stopping { patience = 2 } } })\n"
-    "show_net(net); show_history(h); show_draws(); result(net:summary())\n";
-
-static const char momentum[] =
-    "local net = nn.Sequential { nn.Dense(9, { activation = 'tanh' }), nn.Dropout(0.2),\n"
-    "  nn.Dense(3) }\n"
-    "local opt = optim.SGD { lr = 0.3, momentum = 0.9, nesterov = true,\n"
-    "  global_clipnorm = 0.7, weight_decay = 0.01, schedule = optim.cosine(14, {\n"
-    "  per = 'step', warmup = 3 }) }\n"
-    "local h = train.fit(net, set, { loss = SCE, optimizer = opt, epochs = 4,\n"
-    "  batch_size = 25, shuffle = 'once', drop_last = true, verbose = false })\n"
-    "show_net(net); show_history(h); show_draws()\n";
-
-/* Everything that a callback may do, with memory; the rate falls on a plateau. */
-static const char callbacks[] =
-    "local drop = nn.Dropout(0.1)\n"
-    "local net = nn.Sequential { nn.Dense(8, { activation = 'relu' }), drop, nn.LayerNorm(),\n"
-    "  nn.Dense(3) }\n"
-    "local opt = optim.AdamW { lr = 0.2 }\n"
-    "local plateau = { best = math.huge, bad = 0, log = {} }\n"
-    "function plateau:epoch_end(info)\n"
-    "  if info.val_loss < self.best - 0.05 then self.best, self.bad = info.val_loss, 0\n"
-    "  else self.bad = self.bad + 1 end\n"
-    "  if self.bad >= 1 then opt.lr, self.bad = opt.lr / 2, 0 end\n"
-    "  self.log[info.epoch] = { opt.lr, math.random(), tensor.rand(2) }\n"
-    "  drop.rate = 0.1 * info.epoch\n"
-    "  if info.epoch == 2 then net:freeze 'dense_1' end\n"
-    "  if info.epoch == 4 then net:unfreeze 'dense_1' end\n"
-    "end\n"
-    "function plateau:state()\n"
-    "  return { best = self.best, bad = self.bad, log = self.log, text = 'a\\0\\xff' }\n"
-    "end\n"
-    "function plateau:restore(s)\n"
-    "  assert(s.text == 'a\\0\\xff' and math.type(s.bad) == 'integer')\n"
-    "  self.best, self.bad, self.log = s.best, s.bad, s.log\n"
-    "  tensor.rand(9); math.random() -- must shift nothing\n"
-    "end\n"
-    "local n = 0\n"
-    "local count = train.callback(function() n = n + 1; return n == 5 end,\n"
-    "  { state = function() return n end, restore = function(v) n = v end })\n"
-    "local h = train.fit(net, set, { loss = SCE, optimizer = opt, epochs = 6,\n"
-    "  batch_size = 32, validation = 0.3, verbose = false, callbacks = { plateau, count,\n"
-    "  train.checkpoint { path = os.getenv 'NET', monitor = 'loss', save_best_only = true } } })\n"
-    "show_net(net); show_history(h); show_draws(); result(n .. opt.lr .. drop.rate)\n"
-    "for _, row in ipairs(plateau.log) do show('row', { row[1], row[2] }); show('t', row[3]) end\n";
-
-static const char probed[] =
-    "local net = nn.Sequential { nn.Dense(9, { activation = 'tanh' }), nn.BatchNorm(),\n"
-    "  nn.Dense(3) }\n"
-    "local function freeze(info)\n"
-    "  if info.epoch == 2 then net:freeze 'dense_1' end\n"
-    "  if info.epoch == 3 then net:unfreeze 'dense_1' end\n"
-    "end\n"
-    "local h = train.fit(net, set, { loss = SCE, optimizer = 'Adam', epochs = 5,\n"
-    "  batch_size = 25, probes = 'gradients', callbacks = { freeze }, verbose = false })\n"
-    "for _, s in ipairs(h.probes.gradients) do\n"
-    "  show(s.layer, { s.step_first, s.step_last, s.mean, s.min, s.max, s.last })\n"
-    "end\n"
-    "show_net(net)\n";
-
-static const char sequence[] =
-    "local opt = optim.Adam { lr = 0.03 }\n"
-    "local a = nn.Sequential { nn.Dense(6, { activation = 'relu' }), nn.Dropout(0.4),\n"
-    "  nn.Dense(3) }\n"
-    "local options = { loss = SCE, optimizer = opt, epochs = 2, batch_size = 30,\n"
-    "  verbose = false }\n"
-    "local h = train.fit(a, set, options)\n"
-    "local between = tensor.rand(2)\n"
-    "local b = nn.Sequential { nn.Dense(5), nn.BatchNorm(), nn.Dropout(0.4), nn.Dense(3) }\n"
-    "options.validation = 0.25\n"
-    "options.callbacks = { train.schedule(function(epoch, lr) return lr / (epoch + 1) end) }\n"
-    "local i = train.fit(b, set, options)\n"
-    "local j = train.fit(a, set, { loss = SCE, optimizer = opt, verbose = false })\n"
-    "show_net(a); show_net(b); show_history(h); show_history(i); show_history(j)\n"
-    "show('between', between); show_draws()\n";
-
-/* Functions of the script run at every step; the first fit diverges and is caught. */
-static const char functions[] =
-    "local bad = nn.Sequential { nn.Dense(4), nn.Dense(3) }\n"
-    "local ok = pcall(train.fit, bad, set, { loss = SCE, optimizer = optim.SGD { lr = 1e9 },\n"
-    "  epochs = 3, batch_size = 30, verbose = false })\n"
-    "local scale = { w = tensor.variable(tensor { 1, 2 }) }\n"
-    "function scale:forward(x) return x * self.w + 0.01 * tensor.randn(2) end\n"
-    "local net = nn.Sequential { scale, nn.Dense(6, { activation = function(x)\n"
-    "  return x * x:sigmoid() end }), nn.Dense(3) }\n"
-    "local h = train.fit(net, set, { loss = SCE, epochs = 5, batch_size = 30, verbose = false,\n"
-    "  optimizer = 'adam', metrics = { function(y) return y:mean() end } })\n"
-    "result(tostring(ok)); show_net(net); show_history(h); show_draws()\n";
-
-/* The seed is set between the epochs: nets from before draw from new streams. The net drew
- * before the fit; the one beside it takes the first number in some epochs. */
-static const char seeded[] =
-    "local net = nn.Sequential { nn.Dense(6, { activation = 'relu' }), nn.Dropout(0.4),\n"
-    "  nn.Dense(3) }\n"
-    "local other = nn.Sequential { nn.Dropout(0.5) }\n"
-    "show('before', net(tensor.ones(4, 2), { training = true }))\n"
-    "local function reseed(info)\n"
-    "  if info.epoch % 2 == 0 then tensor.seed(info.epoch) end\n"
-    "  if info.epoch == 4 then other(tensor.ones(9), { training = true }):eval() end\n"
-    "end\n"
-    "local h = train.fit(net, set, { loss = SCE, epochs = 5, batch_size = 30,\n"
-    "  verbose = false, optimizer = 'adam', callbacks = { reseed } })\n"
-    "show_net(net); show_history(h); show_draws()\n"
-    "show('after', net(tensor.ones(4, 2), { training = true }))\n";
-
-/* Metrics that keep rows, sums, scores, and a state of the script, in the middle of an epoch;
- * afterwards the net knows what it was trained with. */
-static const char measured[] =
-    "local net = nn.Sequential { nn.Dense(5), nn.Dropout(0.2), nn.Dense(3) }\n"
-    "local spread = { name = 'spread', begin = function() return { n = 0, seen = {} } end,\n"
-    "  add = function(state, y, t)\n"
-    "    state.n = state.n + #t\n"
-    "    state.seen[#state.seen + 1] = y:max()\n"
-    "    return state\n"
-    "  end,\n"
-    "  finish = function(state)\n"
-    "    local sum = state.n\n"
-    "    for _, most in ipairs(state.seen) do sum = sum + most:item() end\n"
-    "    return sum\n"
-    "  end }\n"
-    "local function largest(y) return y:max() end\n"
-    "local h = train.fit(net, set, { loss = SCE, epochs = 3, batch_size = 20, verbose = false,\n"
-    "  validation = 0.3, metrics = { 'acc', 'f1', 'auc', spread,\n"
-    "  train.metric(largest, { name = 'largest' }) } })\n"
-    "local again = net:evaluate(set:take(30))\n"
-    "show('again', { again.loss, again.f1, again.auc, again.spread, again.largest })\n"
-    "show_net(net); show_history(h); show_draws()\n";
-
-/* A loop of its own, in which `step_done` counts. */
-/* Weights of rows and classes, in the loss and in metrics that keep rows or add them up. */
-static const char weighted[] =
-    "local x, y = set:tensors()\n"
-    "local w = (tensor.rand(90) * 3):eval()\n"
-    "local own = data.set(x, y, { weight = w, classes = 3 })\n"
-    "local net = nn.Sequential { nn.Dense(9, { activation = 'tanh' }), nn.Dense(3) }\n"
-    "local rows = train.metric(function(o, t) return o:mean(-1) end, { name = 'rows' })\n"
-    "local sums = { name = 'sums', finish = function(s) return s end,\n"
-    "  add = function(s, o, t, w) return (s or 0) + w:sum():item() end }\n"
-    "local h = train.fit(net, own, { loss = SCE, optimizer = 'adam', epochs = 4,\n"
-    "  batch_size = 20, validation = 0.2, test = own, class_weight = { 1, 0.3, 2.5 },\n"
-    "  metrics = { 'acc', 'f1', 'auc', rows, sums }, verbose = false })\n"
-    "show_net(net); show_history(h); show_draws()\n";
-
-static const char own_loop[] =
-    "local net = nn.Sequential { nn.Dense(7), nn.BatchNorm(), nn.Dropout(0.2), nn.Dense(3) }\n"
-    "local head = nn.Sequential { nn.Dense(2) }\n"
-    "local gain = tensor.variable(tensor { 1, 2 })\n"
-    "local opt = optim.Adam { lr = 0.02 }\n"
-    "local step = train.step(function(x, y)\n"
-    "  return loss.sparse_categorical_crossentropy(net(head(x) * gain), y)\n"
-    "end, { net, head, gain }, opt)\n"
-    "local first = train.fit(head, set, { loss = function(y) return (y * y):mean() end,\n"
-    "  verbose = false })\n"
-    "local things = { net = net, head = head, gain = gain, opt = opt }\n"
-    "local state = run:restore(things) or { epoch = 0, log = {} }\n"
-    "for epoch = state.epoch + 1, 5 do\n"
-    "  local total = 0\n"
-    "  for x, y in set:batches(32) do total = total + step(x, y); step_done() end\n"
-    "  state.epoch = epoch\n"
-    "  state.log[epoch] = { total, math.random(), tensor.rand(2) }\n"
-    "  opt.lr = opt.lr * 0.9\n"
-    "  run:checkpoint { net = net, head = head, gain = gain, opt = opt, epoch = epoch,\n"
-    "    log = state.log }\n"
-    "end\n"
-    "local last = train.fit(net, set, { loss = SCE, optimizer = opt, epochs = 2,\n"
-    "  verbose = false })\n"
-    "show_net(net); show_net(head); show('gain', gain); show_history(first); show_history(last)\n"
-    "for _, row in ipairs(state.log) do show('row', { row[1], row[2] }); show('t', row[3]) end\n"
-    "show_draws()\n";
-
-/* Layers in two nets: each checkpoint part has the names of its own net, and a layer draws as in
- * the net where it was built. */
-static const char shared_layers[] =
-    "local gen = nn.Sequential { nn.Dense(4), nn.Dropout(0.3), nn.Dense(2) }\n"
-    "local dis = nn.Sequential { nn.Dense(5), nn.Dropout(0.3), nn.Dense(1) }\n"
-    "gen:build { 2 }; dis:build { 2 }\n"
-    "local both = nn.Sequential { nn.Dropout(0.1), gen, dis }\n"
-    "local d_opt, g_opt = optim.Adam { lr = 0.02 }, optim.SGD { lr = 0.1, momentum = 0.9 }\n"
-    "local d_step = train.step(function(x) return (dis(x) + dis(gen(x))):square():mean() end,\n"
-    "  dis, d_opt)\n"
-    "local g_step = train.step(function(x) return both(x):square():mean() end, gen, g_opt)\n"
-    "local things = { gen = gen, dis = dis, both = both, d_opt = d_opt, g_opt = g_opt }\n"
-    "local state = run:restore(things) or { epoch = 0, total = 0 }\n"
-    "for epoch = state.epoch + 1, 5 do\n"
-    "  for x in set:batches(32) do\n"
-    "    state.total = state.total + d_step(x) + g_step(x); step_done()\n"
-    "  end\n"
-    "  state.epoch = epoch\n"
-    "  run:checkpoint { gen = gen, dis = dis, both = both, d_opt = d_opt, g_opt = g_opt,\n"
-    "    epoch = epoch, total = state.total }\n"
-    "end\n"
-    "local last = train.fit(both, data.set(set:tensors(), tensor.zeros(90, 1)), { loss = 'mse',\n"
-    "  optimizer = d_opt, epochs = 2, verbose = false })\n"
-    "show_net(gen); show_net(dis); show_net(both); show('total', state.total)\n"
-    "show_history(last); show_draws()\n";
-
-/* -- one attempt ----------------------------------------------------------------------- */
+/* -- one attempt ------------------------------------------------------------------- */
 
 typedef enum How {
   THROUGH,                     /* never interrupted */
   ASKED,                       /* asked to stop at question number `at` */
-  SIGNAL,                      /* a signal arrives then: in the middle of what follows */
+  SIGNAL,                      /* a signal arrives then: in the middle of what
+                                  follows */
   CRASH                        /* the process is gone */
 } How;
 
 typedef struct Attempt {
-  const char *code, *directory;      /* directory NULL: not resumable */
+  const char *code, *directory; /* directory NULL: not resumable */
   int threads;
   double interval_s;
   How how;
   int at;
-  bool records;                /* the run leaves one */
+  bool records; /* the run leaves one */
 } Attempt;
 
-static struct { How how; int left; Text out; } child;
+static struct {
+  How how;
+  int left;
+  Text out;
+} child;
 
 /* From question number `at` on the answer is yes, as it is once a signal is pending. */
 static bool counted(void) {
@@ -285,8 +56,8 @@ static int lua_result(lua_State *L) {
   return 0;
 }
 
-/* Once, in the attempt that is to be signalled. It comes when the next fit begins: the guard
- * over the script is not told. */
+/* Once, in the attempt that is to be signalled. It comes when the next fit begins: the
+ * guard over the script is not told. */
 static int lua_signal(lua_State *L) {
   (void)L;
   interrupt_tell(NULL, NULL);
@@ -319,7 +90,12 @@ static void copy_metrics(const Session *s) {
   free(bytes);
 }
 
-typedef struct Body { const Attempt *attempt; Session *session; Err err; Fault fault; } Body;
+typedef struct Body {
+  const Attempt *attempt;
+  Session *session;
+  Err err;
+  Fault fault;
+} Body;
 
 static void run_body(void *ctx) {
   Body *body = ctx;
@@ -375,7 +151,7 @@ static void be_child(const Attempt *a) {
 }
 
 static pid_t start(const Attempt *a) {
-  temp_path("x");              /* makes the directory, here and not in a child */
+  temp_path("x"); /* makes the directory, here and not in a child */
   fflush(NULL);
   pid_t pid = fork();
   if (pid == 0) be_child(a);
@@ -426,14 +202,16 @@ static void check_equal(const char *got, const char *want, const Attempt *a) {
   fail_msg("how %d at %d: got %.200s, want %.200s", a->how, a->at, got + i, want + i);
 }
 
-/* Attempt after attempt, each interrupted `by` questions later than the one before it. */
+/* Attempt after attempt, each interrupted `by` questions later than the one before
+ * it. */
 static int until_done(Attempt *a, int by, const char *want) {
   enum { MANY = 200 };
   int n = 0, status;
   a->directory = fresh_directory();
   while ((status = attempt(a)) != 0) {
     if (status != (a->how == CRASH ? 9 : 3)) fail_msg("status %d: %s", status, said());
-    if (++n == MANY) fail_msg("how %d at %d: no end after %d attempts", a->how, a->at, n);
+    if (++n == MANY)
+      fail_msg("how %d at %d: no end after %d attempts", a->how, a->at, n);
     a->at += by;
   }
   char *got = take_result();
@@ -442,10 +220,11 @@ static int until_done(Attempt *a, int by, const char *want) {
   return n;
 }
 
-/* -- the scripts ----------------------------------------------------------------------- */
+/* -- the scripts ------------------------------------------------------------------- */
 
-/* Interrupted again and again, `at` questions (steps, ends of epochs) after each start. In a
- * loop of one's own only ends of epochs are kept: it gets six more, and one more each time. */
+/* Interrupted again and again, `at` questions (steps, ends of epochs) after each start.
+ * In a loop of one's own only ends of epochs are kept: it gets six more, and one more
+ * each time. */
 static void check_script(const char *code, bool loop) {
   static const struct { How how; int at; bool always; } plans[] = {
       {ASKED, 5, true},   {ASKED, 13, true},  {SIGNAL, 4, true},  {SIGNAL, 7, true},
@@ -458,7 +237,8 @@ static void check_script(const char *code, bool loop) {
   for (size_t i = 0; i < sizeof plans / sizeof *plans; i++) {
     if (!plans[i].always && !getenv("LONG")) continue;
     bool crash = plans[i].how == CRASH;
-    Attempt a = {.code = code, .threads = i % 3 == 1 ? 2 : 1, .interval_s = crash ? 0 : 1e9,
+    Attempt a = {.code = code, .threads = i % 3 == 1 ? 2 : 1,
+                 .interval_s = crash ? 0 : 1e9,
                  .how = plans[i].how, .at = plans[i].at + (loop && !crash ? 6 : 0)};
     assert_true(until_done(&a, crash ? 2 : loop, want) > 0);
   }
@@ -475,7 +255,8 @@ TEST(one_step_at_a_time) {
 
 TEST(metrics_in_the_middle_of_an_epoch) {
   char *want = uninterrupted(measured, 1);
-  Attempt a = {.code = measured, .threads = 2, .interval_s = 1e9, .how = ASKED, .at = 2};
+  Attempt a = {
+      .code = measured, .threads = 2, .interval_s = 1e9, .how = ASKED, .at = 2};
   assert_true(until_done(&a, 0, want) > 3);
   free(want);
 }
@@ -483,7 +264,8 @@ TEST(metrics_in_the_middle_of_an_epoch) {
 TEST(seeds_set_by_a_callback) {
   char *want = uninterrupted(seeded, 1);
   for (int at = 1; at < 4; at++) {
-    Attempt a = {.code = seeded, .threads = 1, .interval_s = 1e9, .how = ASKED, .at = at};
+    Attempt a = {
+        .code = seeded, .threads = 1, .interval_s = 1e9, .how = ASKED, .at = at};
     assert_true(until_done(&a, 0, want) > 3);
   }
   free(want);
@@ -499,7 +281,7 @@ TEST(functions_of_the_script) { check_script(functions, false); }
 TEST(a_loop_of_ones_own) { check_script(own_loop, true); }
 TEST(layers_of_two_nets) { check_script(shared_layers, true); }
 
-/* -- damage ---------------------------------------------------------------------------- */
+/* -- damage ------------------------------------------------------------------------ */
 
 static char *bytes_of(const char *path, size_t *n) {
   char *bytes = temp_read(path, n);
@@ -645,7 +427,7 @@ TEST(what_was_left_by_a_killed_write_is_removed) {
   assert_false(is_there("checkpoint-fit1-3.safetensors"));
 }
 
-/* -- the run in scripts ---------------------------------------------------------------- */
+/* -- the run in scripts ------------------------------------------------------------ */
 
 static void script_says(const char *code, const char *part) {
   Attempt a = {.code = code, .threads = 1, .directory = fresh_directory()};
@@ -659,7 +441,8 @@ TEST(wrong_use_of_the_run_is_told) {
   script_says("run.checkpoint { epoch = 1 }", "is called on the run");
   script_says("run:checkpoint { f = print }", "f: a function cannot be kept");
   script_says("run:checkpoint { list = { nn.Dense(2) } }", "cannot be kept");
-  script_says("local t = {}; t.t = t; run:checkpoint { t = t }", "does one hold itself?");
+  script_says("local t = {}; t.t = t; run:checkpoint { t = t }",
+              "does one hold itself?");
   script_says("run:checkpoint { [1] = nn.Dense(2) }", "stands under 1");
   script_says("run:checkpoint({}, 'fit3')", "name \"fit3\"; allowed");
   script_says("run:checkpoint { net = nn.Dense(2) }; run:restore {}",
@@ -668,27 +451,33 @@ TEST(wrong_use_of_the_run_is_told) {
               "\"b\" is not among");
   script_says("local net, opt = nn.Sequential { nn.Dense(3) }, optim.Adam()\n"
               "train.fit(net, set, { loss = SCE, optimizer = opt, verbose = false })\n"
-              "run:checkpoint { opt = opt }", "has trained 2 variables, of which 0");
+              "run:checkpoint { opt = opt }",
+              "has trained 2 variables, of which 0");
   script_says("local a = nn.Sequential { nn.Dense(3) }; a:build { 2 }\n"
               "run:checkpoint { net = a }\n"
               "local b = nn.Sequential { nn.Dense(4) }; b:build { 2 }\n"
-              "run:restore { net = b }", "net: dense_1.weight: is real 2x4, in the checkpoint");
+              "run:restore { net = b }",
+              "net: dense_1.weight: is real 2x4, in the checkpoint");
   script_says("train.fit(nn.Dense(3), set, { loss = SCE, run = 1 })", "option \"run\"");
   script_says("train.fit(nn.Dense(3), set, { loss = SCE, callbacks = { {} } })",
               "without a function `epoch_end`");
   script_says("train.callback(print, { state = print })", "\"restore\" is missing");
-  script_says("train.fit(nn.Dense(3), set, { loss = SCE, verbose = false, callbacks = {\n"
+  script_says("train.fit(nn.Dense(3), set, { loss = SCE, verbose = false, callbacks = "
+              "{\n"
               "  train.callback(print, { state = function() return print end,\n"
-              "  restore = print }) } })", "a function cannot be kept");
+              "  restore = print }) } })",
+              "a function cannot be kept");
 }
 
 TEST(restore_gives_nothing_before_a_checkpoint_and_plain_values_after) {
   Attempt a = {.threads = 1, .directory = fresh_directory(), .code =
       "assert(run:restore() == nil)\n"
-      "assert(run:checkpoint { n = 1, list = { true, 2.5, 'x', { k = tensor { 1, 2 } } } })\n"
+      "assert(run:checkpoint { n = 1, list = { true, 2.5, 'x', { k = tensor { 1, 2 } } "
+      "} })\n"
       "local s = run:restore()\n"
       "assert(s.n == 1 and math.type(s.n) == 'integer' and s.list[1] == true)\n"
-      "assert(s.list[2] == 2.5 and s.list[3] == 'x' and s.list[4].k:sum():item() == 3)\n"
+      "assert(s.list[2] == 2.5 and s.list[3] == 'x' and s.list[4].k:sum():item() == "
+      "3)\n"
       "assert(run:restore(nil, 'other') == nil)\n"};
   int status = attempt(&a);
   if (status) fail_msg("%s", said());
@@ -714,7 +503,7 @@ TEST(stopped_before_the_first_step) {
   free(want);
 }
 
-/* -- the record ------------------------------------------------------------------------ */
+/* -- the record -------------------------------------------------------------------- */
 
 /* Without the last column, the time. */
 static char *rows_of_record(void) {
@@ -732,7 +521,8 @@ static char *rows_of_record(void) {
 }
 
 TEST(the_record_of_a_resumed_run_has_every_row_once) {
-  Attempt a = {.code = adam, .threads = 1, .records = true, .directory = fresh_directory()};
+  Attempt a = {
+      .code = adam, .threads = 1, .records = true, .directory = fresh_directory()};
   assert_int_equal(attempt(&a), 0);
   char *want = rows_of_record();
   a.directory = fresh_directory();
@@ -740,7 +530,7 @@ TEST(the_record_of_a_resumed_run_has_every_row_once) {
   for (a.at = 9; attempt(&a) == 3; a.at = 9) remove(temp_path("metrics.csv"));
   char *got = rows_of_record();
   check_equal(got, want, &a);
-  assert_int_equal(attempt(&a), 0);       /* the fit is finished, its rows are there again */
+  assert_int_equal(attempt(&a), 0); /* the fit is finished, its rows are there again */
   free(got);
   got = rows_of_record();
   check_equal(got, want, &a);
@@ -749,14 +539,16 @@ TEST(the_record_of_a_resumed_run_has_every_row_once) {
   free(take_result());
 }
 
-/* -- killed at any moment -------------------------------------------------------------- */
+/* -- killed at any moment ---------------------------------------------------------- */
 
 static const char much[] =
     "local opt = optim.Adam { lr = 0.01 }\n"
     "local net = nn.Sequential { nn.Dense(32), nn.BatchNorm(), nn.activation('relu'),\n"
     "  nn.Dropout(0.3), nn.Dense(3) }\n"
-    "local seen = { n = 0, epoch_end = function(self) self.n = self.n + math.random() end,\n"
-    "  state = function(self) return self.n end, restore = function(self, n) self.n = n end }\n"
+    "local seen = { n = 0, epoch_end = function(self) self.n = self.n + math.random() "
+    "end,\n"
+    "  state = function(self) return self.n end, restore = function(self, n) self.n = "
+    "n end }\n"
     "for round = 1, 3 do\n"
     "  local h = train.fit(net, set, { loss = SCE, optimizer = opt, epochs = 40,\n"
     "    batch_size = 8, validation = 0.2, verbose = false,\n"
@@ -771,7 +563,8 @@ TEST(killed_at_any_moment) {
   char *want = uninterrupted(much, 2);
   int n_kills = 0;
   for (uint64_t run = 0; run < RUNS; run++) {
-    Attempt a = {.code = much, .directory = fresh_directory(), .threads = 1 + (int)run % 2};
+    Attempt a = {
+        .code = much, .directory = fresh_directory(), .threads = 1 + (int)run % 2};
     for (int n = 0, status = 1; status; n++) {
       if (n == MOST_KILLS) fail_msg("no end after %d kills", n);
       remove(temp_path("err.txt"));

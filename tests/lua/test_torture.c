@@ -1,10 +1,11 @@
-/* Lack of memory at any place: programs run in a session, and the n-th allocation fails, for
- * n = 1, 2, ... until a run needs no more. Each run must end with its results or with a fault
- * that speaks of memory, and give everything back.
+/* Lack of memory at any place: programs run in a session, and the n-th allocation
+ * fails, for n = 1, 2, ... until a run needs no more. Each run must end with its
+ * results or with a fault that speaks of memory, and give everything back.
  *
- * Lua's own allocations do not fail here: it raises where it asks. Nor do jansson's: 2.14
- * takes lack of memory for an error of the text, or ends the program (lex_scan_string).
- * Without LONG only every so many allocations fail, others in each program. */
+ * Lua's own allocations do not fail here: it raises where it asks. Nor do
+ * jansson's: 2.14 takes lack of memory for an error of the text, or ends the program
+ * (lex_scan_string). Without LONG only every so many allocations fail, others in each
+ * program. */
 #include "kernel/gemm.h"
 #include "lua/core.h"
 #include "tempdir.h"
@@ -35,8 +36,12 @@ static void *made(void *p) {
 }
 
 void *malloc(size_t n) { return fails() ? NULL : made(__libc_malloc(n)); }
-void *calloc(size_t n, size_t size) { return fails() ? NULL : made(__libc_calloc(n, size)); }
-void *aligned_alloc(size_t a, size_t n) { return fails() ? NULL : made(__libc_memalign(a, n)); }
+void *calloc(size_t n, size_t size) {
+  return fails() ? NULL : made(__libc_calloc(n, size));
+}
+void *aligned_alloc(size_t a, size_t n) {
+  return fails() ? NULL : made(__libc_memalign(a, n));
+}
 
 void *realloc(void *p, size_t n) {
   if (fails()) return NULL;
@@ -65,18 +70,20 @@ static void *lua_memory(void *ud, void *p, size_t old, size_t n) {
   return sure_realloc(p, n);
 }
 
-/* -- programs --------------------------------------------------------------------------- */
+/* -- programs ---------------------------------------------------------------------- */
 
 static const char *const programs[] = {
     /* tensors, gradients, files */
     "local x = tensor.variable(tensor { { 1, 2 }, { 3, 4 } })\n"
     "local y = (x:matmul(x):tanh() + x:transpose()):sum()\n"
     "local g = grad(y, { x })[1]\n"
-    "tensor.save('t.safetensors', { g = g, s = g:softmax():reshape(4):slice { 1, 2 } })\n"
+    "tensor.save('t.safetensors', { g = g, s = g:softmax():reshape(4):slice { 1, 2 } "
+    "})\n"
     "local back = tensor.load 't.safetensors'\n"
     "assert(tostring(back.g) == tostring(g) and #g:totable() == 2)\n",
     /* layers, a step, a static step */
-    "local net = nn.Sequential { nn.Dense(3, { activation = 'relu' }), nn.BatchNorm(),\n"
+    "local net = nn.Sequential { nn.Dense(3, { activation = 'relu' }), "
+    "nn.BatchNorm(),\n"
     "  nn.Residual(nn.Dense(3)), nn.Dropout(0.5), nn.Dense(1) }\n"
     "local x, y = tensor.randn(4, 2), tensor.randn(4, 1)\n"
     "for _, static in ipairs { false, true } do\n"
@@ -91,11 +98,13 @@ static const char *const programs[] = {
     "local first, second = set:split(0.5, { stratify = true })\n"
     "local scaled = first:normalize()\n"
     "local net = nn.Sequential { nn.Dense(4, { activation = 'tanh' }), nn.Dense(2) }\n"
-    "local history = train.fit(net, scaled, { loss = 'sparse_categorical_crossentropy',\n"
+    "local history = train.fit(net, scaled, { loss = "
+    "'sparse_categorical_crossentropy',\n"
     "  optimizer = 'sgd', epochs = 2, batch_size = 4, validation_data = second,\n"
     "  metrics = { 'accuracy' }, verbose = false,\n"
     "  callbacks = { train.early_stopping { restore_best = true } } })\n"
-    "assert(net:evaluate(second).accuracy and #net:predict_classes(tensor.randn(3, 2)) == 3)\n"};
+    "assert(net:evaluate(second).accuracy and #net:predict_classes(tensor.randn(3, 2)) "
+    "== 3)\n"};
 enum { N_PROGRAMS = sizeof programs / sizeof *programs };
 
 static Err run_program(const char *code, Fault *fault) {
@@ -142,11 +151,12 @@ TEST(any_allocation_may_fail) {
   json_set_alloc_funcs(sure_malloc, free);
   int64_t stride = getenv("LONG") ? 1 : 23;
   for (int p = 0; p < N_PROGRAMS; p++) {
-    assert_false(run_failing(p, INT64_MAX));   /* what is made once is there from now on */
+    assert_false(
+        run_failing(p, INT64_MAX)); /* what is made once is there from now on */
     for (int64_t n = p + 1; run_failing(p, n); n += stride) continue;
   }
   assert_int_equal(chdir(here), 0);
 }
 #else
-TEST(any_allocation_may_fail) { return; }   /* the heap is somebody else's */
+TEST(any_allocation_may_fail) { return; } /* the heap is somebody else's */
 #endif

@@ -1,5 +1,5 @@
-/* layer_sample.h: layers as their records' samples say, and inputs for them. Functions of the
- * user are y1 = x1 sin(x1), y2 = x2 x1, ... as many as there are inputs. */
+/* layer_sample.h: layers as their records' samples say, and inputs for them. Functions
+ * of the user are y1 = x1 sin(x1), y2 = x2 x1, ... as many as there are inputs. */
 #ifndef TESTS_NN_LAYER_SAMPLE_H
 #define TESTS_NN_LAYER_SAMPLE_H
 
@@ -10,8 +10,8 @@
 /* Of the layer under test, as its function needs it. */
 static Graph *sample_graph;
 
-static Err sample_function(Callable *self, const Value *in, int n_in, Value *out, int n_out,
-                           Fault *fault) {
+static Err sample_function(Callable *self, const Value *in, int n_in, Value *out,
+                           int n_out, Fault *fault) {
   (void)self, (void)fault;
   Node *first = in[0].as.ref;
   assert_true(n_in <= n_out);
@@ -32,7 +32,8 @@ static Object *sample_inner(const char *text) {
   Fault fault = {0};
   char name[64];
   const char *rest = strchr(text, ' ');
-  snprintf(name, sizeof name, "%.*s", rest ? (int)(rest - text) : (int)strlen(text), text);
+  snprintf(name, sizeof name, "%.*s", rest ? (int)(rest - text) : (int)strlen(text),
+           text);
   const Kind *kind = family_find(&layer_family, name, &fault);
   if (!kind) fail_msg("%s", fault.text);
   Object *layer = object_new(kind, &fault);
@@ -102,7 +103,8 @@ static inline double sample_number(uint64_t i, double lo, double hi) {
 }
 
 /* Returns new: away from 0, where rectifiers have a kink. */
-static inline Tensor *sample_numbers(const Shape *shape, uint64_t from, double lo, double hi) {
+static inline Tensor *sample_numbers(const Shape *shape, uint64_t from, double lo,
+                                     double hi) {
   Fault fault = {0};
   Tensor *t = tensor_new(NULL, DT_REAL, shape, &fault);
   assert_non_null(t);

@@ -1,11 +1,12 @@
-/* test_activation.c: every activation of the table at the edges of numbers: zeros of both
- * signs, denormals, the smallest and largest normal numbers, infinities, NaN, and around the
- * places where formulas meet. Values are judged by the record's reference in long double,
- * first and second derivatives by its differences; a new record is judged by itself.
+/* test_activation.c: every activation of the table at the edges of numbers: zeros of
+ * both signs, denormals, the smallest and largest normal numbers, infinities, NaN, and
+ * around the places where formulas meet. Values are judged by the record's reference in
+ * long double, first and second derivatives by its differences; a new record is judged
+ * by itself.
  *
  * What must hold: NaN stays NaN; where the function has a limit, that is the value at
- * infinity, and the derivative there is the limit's; a denormal counts as zero. Tails keep
- * their digits in values; derivatives are right to the last places of 1. */
+ * infinity, and the derivative there is the limit's; a denormal counts as zero. Tails
+ * keep their digits in values; derivatives are right to the last places of 1. */
 #include "test.h"
 #include "graph/ops.h"
 #include "nn/nn.h"
@@ -27,9 +28,12 @@ static Graph graph;
 static Fault fault;
 
 static const double magnitudes[] = {
-    0, DENORMAL, SMALLEST / 2, SMALLEST, 1e-30, 1e-7, 1e-3, 0.3, 0.625, 0.7517915, 1, 1.5, 2.5,
-    4, 5, 5.5, 6, 9.02, 10, 12.9, 13.05, 15.94, 17.33, 20, 37.4, 40, 80, 87.3, 87.34, 88.7, 92, 100,
-    103.9, 110, 700, 708.3, 709.7, 745, 1e3, 1e10, 1e19, 1e30, LARGEST / 2, LARGEST, INFINITY};
+    0, DENORMAL, SMALLEST / 2, SMALLEST, 1e-30, 1e-7, 1e-3, 0.3, 0.625, 0.7517915, 1,
+    1.5, 2.5,
+    4, 5, 5.5, 6, 9.02, 10, 12.9, 13.05, 15.94, 17.33, 20, 37.4, 40, 80, 87.3, 87.34,
+    88.7, 92, 100,
+    103.9, 110, 700, 708.3, 709.7, 745, 1e3, 1e10, 1e19, 1e30, LARGEST / 2, LARGEST,
+    INFINITY};
 
 static int make_points(real *x) {
   int n = 0;
@@ -42,7 +46,7 @@ static int make_points(real *x) {
   return n;
 }
 
-/* -- judgements ---------------------------------------------------------------------- */
+/* -- judgements -------------------------------------------------------------------- */
 
 typedef long double Reference(const Activation *a, long double x);
 
@@ -62,7 +66,8 @@ static bool right_value(Reference *f, const Activation *a, double x, double got)
 static long double place(double x) { return x > 200 ? 200 : x < -200 ? -200 : x; }
 
 /* The slopes to either side of x. */
-static void slopes(long double out[2], Reference *f, const Activation *a, long double x) {
+static void slopes(long double out[2], Reference *f, const Activation *a,
+                   long double x) {
   const long double h = 1e-6L;
   out[0] = (f(a, x) - f(a, x - h)) / h;
   out[1] = (f(a, x + h) - f(a, x)) / h;
@@ -88,7 +93,8 @@ static bool curvature_jumps(long double out[2], Reference *f, const Activation *
 }
 
 static bool between(double got, const long double side[2], long double slack) {
-  return got >= fminl(side[0], side[1]) - slack && got <= fmaxl(side[0], side[1]) + slack;
+  return got >= fminl(side[0], side[1]) - slack &&
+         got <= fmaxl(side[0], side[1]) + slack;
 }
 
 /* Where slope or curvature jump, any slope between those to either side will do. */
@@ -109,7 +115,7 @@ static bool right_curve(Reference *f, const Activation *a, double x, double got)
   return fabsl(got - second_difference(f, a, at)) <= tolerance;
 }
 
-/* -- one activation ------------------------------------------------------------------ */
+/* -- one activation ---------------------------------------------------------------- */
 
 /* y, dy/dx and d2y/dx2 at all points: doubles, side by side. */
 static void differentiate(double *out[3], Activation *a, const real *x, int n) {
@@ -148,7 +154,8 @@ static int check_elementwise(Activation *a) {
       n_wrong++;
     }
     if (!right_curve(kind->reference, a, at, curve[i])) {
-      print_error("%s: second derivative at %.9g is %.12g\n", kind->kind.name, at, curve[i]);
+      print_error("%s: second derivative at %.9g is %.12g\n", kind->kind.name, at,
+                  curve[i]);
       n_wrong++;
     }
   }

@@ -1,12 +1,14 @@
-/* test_gradients.c: the gradient of every layer, activation and loss, on several shapes.
+/* test_gradients.c: the gradient of every layer, activation and loss, on several
+ * shapes.
  *
  *   L(x, w) = sum(c * y) over all results y,  c fixed and pseudo-random
- *   dL/dx for every input x and dL/dw for every parameter w against central differences of L
+ *   dL/dx for every input x and dL/dw for every parameter w against central differences
+ * of L
  *
  * in training (with the same draws at each evaluation) and in inference mode,
  * |analytic - numeric| <= 1e-6 max(1, |numeric|inf). Layers are those of their records'
- * samples: a kind without a sample fails. Values are compared in the double build alone; the
- * float build checks that gradients are finite. */
+ * samples: a kind without a sample fails. Values are compared in the double build
+ * alone; the float build checks that gradients are finite. */
 #include "nn/layer_sample.h"
 
 enum { MAX_SHAPES = 3, MAX_WRT = 64 };
@@ -23,7 +25,8 @@ typedef struct Case {
   Tensor *x[SAMPLE_INPUTS];
 } Case;
 
-/* L for the layer's present parameters, with the same draws each time. `x`: NULL: the case's. */
+/* L for the layer's present parameters, with the same draws each time. `x`: NULL: the
+ * case's. */
 static Node *emit(const Case *c, Node *const *x) {
   graph_seed(&graph, 1);
   Ports in = {.n = c->n_in};
@@ -33,7 +36,8 @@ static Node *emit(const Case *c, Node *const *x) {
   Node *total = NULL;
   for (int i = 0; i < y.n; i++) {
     Tensor *w = sample_numbers(&y.v[i].x->shape, 5000 + 1000 * (uint64_t)i, -1.5, 1.5);
-    Node *sum = op_sum(&graph, op_mul(&graph, y.v[i].x, graph_const(&graph, w)), ALL_AXES, false);
+    Node *sum = op_sum(&graph, op_mul(&graph, y.v[i].x, graph_const(&graph, w)),
+                       ALL_AXES, false);
     tensor_release(w);
     total = total ? op_add(&graph, total, sum) : sum;
   }
@@ -47,8 +51,8 @@ static double evaluate(const Case *c) {
   return value;
 }
 
-/* Compares `analytic` with differences in the elements of `t`, the values of `v` or (NULL) an
- * input of the case. */
+/* Compares `analytic` with differences in the elements of `t`, the values of `v` or
+ * (NULL) an input of the case. */
 static void compare(const Tensor *analytic, Tensor *t, const Case *c, Variable *v,
                     const char *what) {
 #ifdef REAL_DOUBLE
@@ -59,16 +63,19 @@ static void compare(const Tensor *analytic, Tensor *t, const Case *c, Variable *
       double value[2], old = array_get(&t->a, i);
       for (int side = 0; side < 2; side++) {
         array_set(&t->a, i, old + (side ? h : -h));
-        if (v) assert_int_equal(variable_assign(&graph, v, graph_const(&graph, t)), ERR_OK);
+        if (v)
+          assert_int_equal(variable_assign(&graph, v, graph_const(&graph, t)), ERR_OK);
         value[side] = evaluate(c);
       }
       array_set(&t->a, i, old);
-      if (v) assert_int_equal(variable_assign(&graph, v, graph_const(&graph, t)), ERR_OK);
+      if (v)
+        assert_int_equal(variable_assign(&graph, v, graph_const(&graph, t)), ERR_OK);
       double numeric = (value[1] - value[0]) / (2 * h);
       if (pass == 0) largest = fmax(largest, fabs(numeric));
       else if (!(fabs(array_get(&analytic->a, i) - numeric) <= 1e-6 * largest))
-        fail_msg("%s, %s, element %d: %.12g, difference %.12g", c->layer->object.kind->name,
-                 what, (int)i + 1, array_get(&analytic->a, i), numeric);
+        fail_msg("%s, %s, element %d: %.12g, difference %.12g",
+                 c->layer->object.kind->name, what, (int)i + 1,
+                 array_get(&analytic->a, i), numeric);
     }
 #else
   (void)c, (void)v;
@@ -79,7 +86,8 @@ static void compare(const Tensor *analytic, Tensor *t, const Case *c, Variable *
 
 static Tensor *copy_of(const Tensor *t) {
   Tensor *copy = tensor_new(NULL, t->a.dtype, &t->a.shape, &fault);
-  for (int64_t i = 0; i < tensor_count(t); i++) array_set(&copy->a, i, array_get(&t->a, i));
+  for (int64_t i = 0; i < tensor_count(t); i++)
+    array_set(&copy->a, i, array_get(&t->a, i));
   return copy;
 }
 
@@ -95,7 +103,8 @@ static void check_layer(const Kind *kind, const LayerSample *sample, bool traini
   assert_true(n <= MAX_WRT);
   Node *wrt[MAX_WRT], *grads[MAX_WRT];
   Tensor *value[MAX_WRT];
-  for (int i = 0; i < c.n_in; i++) wrt[i] = graph_track(&graph, graph_const(&graph, c.x[i]));
+  for (int i = 0; i < c.n_in; i++)
+    wrt[i] = graph_track(&graph, graph_const(&graph, c.x[i]));
   for (int i = 0; i < list.n; i++) wrt[c.n_in + i] = variable_read(&graph, list.v[i]);
   assert_int_equal(graph_grad(&graph, emit(&c, wrt), NULL, wrt, n, grads), ERR_OK);
   assert_int_equal(graph_eval(&graph, grads, n), ERR_OK);
@@ -134,7 +143,8 @@ TEST(every_activation) {
   const Kind *layer = family_find(&layer_family, "Activation", &fault);
   for (int k = 0; activation_family.kinds[k]; k++)
     for (int s = 0; s < MAX_SHAPES; s++) {
-      LayerSample sample = {{{"activation", activation_family.kinds[k]->name}}, {shapes[s]},
+      LayerSample sample = {{{"activation", activation_family.kinds[k]->name}},
+                            {shapes[s]},
                             shapes[s]};
       check_layer(layer, &sample, true);
     }
@@ -154,7 +164,8 @@ static Node *apply(const Loss *loss, Node *output, Node *target, bool weighted) 
 
 static void set_logits(Loss *loss, const char *value) {
   const Option *option = option_named(loss->object.kind, "from_logits");
-  if (option) assert_int_equal(option_set_text(&loss->object, option, value, &fault), ERR_OK);
+  if (option)
+    assert_int_equal(option_set_text(&loss->object, option, value, &fault), ERR_OK);
 }
 
 /* [N, C] outputs; targets of each loss. */
@@ -178,7 +189,8 @@ static Node *emit_loss(Loss *loss, Node *z, OutputForm form, bool weighted) {
   Node *output = z;
   set_logits(loss, form == AS_LOGITS ? "true" : "auto");
   if (fold && form != AS_LOGITS)
-    output = strcmp(fold, "softmax") == 0 ? op_softmax(&graph, z, 1) : op_sigmoid(&graph, z);
+    output = strcmp(fold, "softmax") == 0 ? op_softmax(&graph, z, 1)
+                                          : op_sigmoid(&graph, z);
   if (form == AS_PROBABILITIES) { /* no longer the op's own output */
     set_logits(loss, "false");
     output = op_add(&graph, output, graph_scalar(&graph, 0));
@@ -196,7 +208,8 @@ static Node *emit_loss(Loss *loss, Node *z, OutputForm form, bool weighted) {
 
 static double loss_value(Loss *loss, Tensor *z, OutputForm form, bool weighted) {
   int scope = graph_scope_begin(&graph);
-  double value = graph_item(&graph, emit_loss(loss, graph_const(&graph, z), form, weighted));
+  double value = graph_item(&graph,
+                            emit_loss(loss, graph_const(&graph, z), form, weighted));
   graph_scope_end(&graph, scope);
   return value;
 }

@@ -1,13 +1,13 @@
-/* test_layers.c: what holds of every layer, shown on the samples of its record: shapes, saving
- * and loading, the same bytes for any number of threads, planned or op by op, in training and
- * in inference; what help needs. Gradients: test_gradients.c. */
+/* test_layers.c: what holds of every layer, shown on the samples of its record: shapes,
+ * saving and loading, the same bytes for any number of threads, planned or op by op, in
+ * training and in inference; what help needs. Gradients: test_gradients.c. */
 #include "nn/layer_sample.h"
 #include "graph/plan.h"
 #include "tempdir.h"
 
 enum { MOST_OUT = 2 * MAX_PORTS + 64 };
 
-/* -- results as bytes ---------------------------------------------------------------- */
+/* -- results as bytes -------------------------------------------------------------- */
 
 typedef struct Results {
   int n;
@@ -27,7 +27,8 @@ static Tensor *copy_of(const Tensor *t) {
   return copy;
 }
 
-static void check_equal(const Results *a, const Results *b, const char *kind, const char *what) {
+static void check_equal(const Results *a, const Results *b, const char *kind,
+                        const char *what) {
   assert_int_equal(a->n, b->n);
   for (int i = 0; i < a->n; i++) {
     size_t n_bytes = (size_t)tensor_count(a->v[i]) * dtype_bytes(a->v[i]->a.dtype);
@@ -40,10 +41,11 @@ static void check_equal(const Results *a, const Results *b, const char *kind, co
 typedef struct Setup {
   int threads;
   bool training, planned;
-  const char *load, *save;     /* files of its state; or NULL */
+  const char *load, *save; /* files of its state; or NULL */
 } Setup;
 
-static void check_shapes(const Layer *layer, const LayerSample *sample, const Ports *out) {
+static void check_shapes(const Layer *layer, const LayerSample *sample,
+                         const Ports *out) {
   char got[SHAPE_TEXT], want[SHAPE_TEXT];
   if (!shape_equal(&out->v[0].x->shape, &sample->out))
     fail_msg("nn.%s: gives %s, its sample says %s", layer->object.kind->name,
@@ -53,7 +55,8 @@ static void check_shapes(const Layer *layer, const LayerSample *sample, const Po
 }
 
 /* The results and the gradients by the inputs and parameters. */
-static Results run_layer(const Kind *kind, const LayerSample *sample, const Setup *setup) {
+static Results run_layer(const Kind *kind, const LayerSample *sample,
+                         const Setup *setup) {
   Graph graph;
   Fault fault = {0};
   Results results = {0};
@@ -84,21 +87,25 @@ static Results run_layer(const Kind *kind, const LayerSample *sample, const Setu
   assert_int_equal(layer_parameters(layer, &list, &fault), ERR_OK);
   for (int i = 0; i < list.n; i++) wrt[in.n + i] = variable_read(&graph, list.v[i]);
   int n_wrt = in.n + list.n;
-  assert_int_equal(graph_grad(&graph, total, NULL, wrt, n_wrt, root + results.n), ERR_OK);
+  assert_int_equal(graph_grad(&graph, total, NULL, wrt, n_wrt, root + results.n),
+                   ERR_OK);
   results.n += n_wrt;
-  for (int i = 0; i < results.n; i++) root[i] = graph_detach(&graph, root[i]); /* one output */
+  for (int i = 0; i < results.n; i++)
+    root[i] = graph_detach(&graph, root[i]); /* one output */
   Err err = setup->planned ? plan_eval(&graph, root, results.n)
                            : graph_eval(&graph, root, results.n);
   if (err) fail_msg("nn.%s: %s", kind->name, graph.fault.text);
   for (int i = 0; i < results.n; i++) results.v[i] = copy_of(node_value(root[i]));
   state_deinit(&list);
-  if (setup->save && layer_save(&graph, layer, setup->save, &fault)) fail_msg("%s", fault.text);
+  if (setup->save && layer_save(&graph, layer, setup->save, &fault))
+    fail_msg("%s", fault.text);
   object_release(layer);
   graph_close(&graph);
   return results;
 }
 
-static void check_sample(const Kind *kind, const LayerSample *sample, const char *file) {
+static void check_sample(const Kind *kind, const LayerSample *sample,
+                         const char *file) {
   for (int training = 0; training < 2; training++) {
     static const struct { Setup setup; const char *what; } others[] = {
         {{1, false, true, NULL, NULL}, "planned"},
@@ -170,7 +177,7 @@ TEST(every_layer_says_what_help_shows) {
   }
 }
 
-/* -- masks ----------------------------------------------------------------------------- */
+/* -- masks ------------------------------------------------------------------------- */
 
 static Ports masked(Graph *graph) {
   double x[12], steps[6] = {1, 1, 0, 1, 0, 0};
@@ -179,7 +186,8 @@ static Ports masked(Graph *graph) {
   return ports_of(graph_from_doubles(graph, DT_REAL, &SHAPE_OF(2, 3, 2), x), mask);
 }
 
-/* A mask passes through what keeps time, and nothing else; no layer drops it in silence. */
+/* A mask passes through what keeps time, and nothing else; no layer drops it in
+ * silence. */
 TEST(masks_pass_where_time_is_kept) {
   Graph graph;
   Fault fault = {0};

@@ -20,7 +20,8 @@ static Node *apply(const Loss *loss, Node *output, Node *target) {
 
 static void set_logits(Loss *loss, const char *value) {
   const Option *option = option_named(loss->object.kind, "from_logits");
-  if (option) assert_int_equal(option_set_text(&loss->object, option, value, &fault), ERR_OK);
+  if (option)
+    assert_int_equal(option_set_text(&loss->object, option, value, &fault), ERR_OK);
 }
 
 static Node *node(int64_t n, int64_t m, const double *v) {
@@ -77,7 +78,8 @@ TEST(categorical_cross_entropies_agree_in_every_form) {
   CHECK_NEAR(value(sparse, logits, labels(2, t)), want, 1e-6);
   CHECK_NEAR(value(full, logits, node(2, 3, hot)), want, 1e-6);
   graph_value(&graph, p);
-  assert_int_equal(loss_form(sparse, p), FORM_PROBABILITIES); /* its input is forgotten */
+  assert_int_equal(loss_form(sparse, p),
+                   FORM_PROBABILITIES); /* its input is forgotten */
   CHECK_NEAR(value(sparse, p, labels(2, t)), want, 1e-5);
   CHECK_NEAR(value(full, p, node(2, 3, hot)), want, 1e-5);
   assert_null(apply(sparse, logits, labels(2, t) ? node(2, 3, hot) : NULL));
@@ -106,7 +108,8 @@ TEST(binary_cross_entropy_agrees_in_every_form_and_far_out) {
   Node *extreme = op_sigmoid(&graph, node(2, 1, far));
   CHECK_NEAR(value(bce, extreme, node(2, 1, wrong)), 80, 1e-4);
   double class[] = {2, 1, 2, 1, 1, 2}, same[] = {1, 0, 1, 0, 0, 1};
-  CHECK_NEAR(value(bce, logits, labels(6, class)), value(bce, logits, node(6, 1, same)), 1e-6);
+  CHECK_NEAR(value(bce, logits, labels(6, class)), value(bce, logits, node(6, 1, same)),
+             1e-6);
   object_release(bce);
   graph_close(&graph);
 }
@@ -114,7 +117,8 @@ TEST(binary_cross_entropy_agrees_in_every_form_and_far_out) {
 static void refused(Loss *loss, Node *output, Node *target, const char *word) {
   Node *y = apply(loss, output, target);
   if (y && graph_value(&graph, y)) fail_msg("accepted; expected \"%s\"", word);
-  if (!strstr(graph.fault.text, word)) fail_msg("\"%s\" lacks \"%s\"", graph.fault.text, word);
+  if (!strstr(graph.fault.text, word))
+    fail_msg("\"%s\" lacks \"%s\"", graph.fault.text, word);
   fault_clear(&graph.fault);
 }
 
@@ -122,15 +126,16 @@ TEST(targets_outside_0_to_1_are_refused_by_place) {
   assert_int_equal(graph_open(&graph, 1, 1, &fault), ERR_OK);
   Loss *bce = loss_of("bce"), *cce = loss_of("cce");
   double out[] = {2, -1, 1.5, NAN, INFINITY}, y[] = {0.5, 0.5, 0.5, 0.5};
-  Node *p = op_sigmoid(&graph, node(2, 2, y)), *q = op_softmax(&graph, node(2, 2, y), 1);
+  Node *p = op_sigmoid(&graph, node(2, 2, y)),
+       *q = op_softmax(&graph, node(2, 2, y), 1);
   for (int i = 0; i < 5; i++) {
     double t[] = {0, 1, out[i], 0};
     refused(bce, p, node(2, 2, t), "in row 2, element 1");
     refused(cce, q, node(2, 2, t), "in row 2, element 1");
   }
-  double edge[] = {0, 1 + 1e-7, -1e-7, 1};   /* what rounding of a mixture may leave */
+  double edge[] = {0, 1 + 1e-7, -1e-7, 1}; /* what rounding of a mixture may leave */
   assert_true(isfinite(value(bce, p, node(2, 2, edge))));
-  double rows[] = {0.25, 0.25, 0, 0};        /* need not sum to 1 */
+  double rows[] = {0.25, 0.25, 0, 0}; /* need not sum to 1 */
   assert_true(isfinite(value(cce, q, node(2, 2, rows))));
   object_release(bce);
   object_release(cce);
@@ -225,7 +230,8 @@ TEST(a_masked_class_adds_nothing_unless_it_is_the_target) {
   set_logits(sparse, "true");
   set_logits(full, "true");
   double hot[] = {1, 0, 0, 1, 0, 0}, t[] = {1, 1}, wrong[] = {2, 1};
-  double wrong_hot[] = {0, 1, 0, 1, 0, 0}, masked[] = {0, -INFINITY, 1, 2, 1, -INFINITY};
+  double wrong_hot[] = {0, 1, 0, 1, 0, 0},
+         masked[] = {0, -INFINITY, 1, 2, 1, -INFINITY};
   check_masked(sparse, labels(2, t));
   check_masked(full, node(2, 3, hot));
   assert_true(value(sparse, node(2, 3, masked), labels(2, wrong)) == INFINITY);
@@ -243,7 +249,8 @@ TEST(rows_that_need_not_sum_to_1_are_divided_by_their_sum) {
   Loss *sparse = loss_of("cross_entropy"), *full = loss_of("cce");
   double t[] = {3, 1}, hot[] = {0, 0, 1, 1, 0, 0}, s[6], zeros[6] = {0};
   for (int i = 0; i < 6; i++) s[i] = 1 / (1 + exp(-z[i]));
-  double want = -(log(s[2] / (s[0] + s[1] + s[2])) + log(s[3] / (s[3] + s[4] + s[5]))) / 2;
+  double want = -(log(s[2] / (s[0] + s[1] + s[2])) + log(s[3] / (s[3] + s[4] + s[5]))) /
+                2;
   Node *p = op_sigmoid(&graph, node(2, 3, z));
   assert_int_equal(loss_form(sparse, p), FORM_NORMALIZED);
   assert_int_equal(graph.warned, 0);
@@ -257,7 +264,7 @@ TEST(rows_that_need_not_sum_to_1_are_divided_by_their_sum) {
   CHECK_NEAR(value(sparse, node(2, 3, s), labels(2, t)), want, 1e-6);
   assert_true(isfinite(value(sparse, node(2, 3, zeros), labels(2, t))));
   graph.warned = 0;
-  double sums[] = {0.2, 0.3, 0.5, 1, 0, 0};   /* seen to be distributions: no warning */
+  double sums[] = {0.2, 0.3, 0.5, 1, 0, 0}; /* seen to be distributions: no warning */
   value(sparse, node(2, 3, sums), labels(2, t));
   assert_int_equal(graph.warned, 0);
   object_release(sparse);
@@ -270,10 +277,12 @@ TEST(probabilities_stay_probabilities_behind_softmax_and_sigmoid) {
   Loss *sparse = loss_of("cross_entropy"), *bce = loss_of("bce");
   double t[] = {3, 1}, hot[] = {0, 0, 1, 1, 0, 0};
   Node *x = node(2, 3, z), *p = op_softmax(&graph, x, 1), *s = op_sigmoid(&graph, x);
-  Node *deep = op_reshape(&graph, p, &SHAPE_OF(2, 1, 3)), *one = graph_scalar(&graph, 1);
+  Node *deep = op_reshape(&graph, p, &SHAPE_OF(2, 1, 3)),
+       *one = graph_scalar(&graph, 1);
   double want = value(sparse, p, labels(2, t));
   assert_int_equal(loss_form(sparse, deep), FORM_FOLDED);
-  CHECK_NEAR(value(sparse, op_reshape(&graph, deep, &SHAPE_OF(2, 3)), labels(2, t)), want, 0);
+  CHECK_NEAR(value(sparse, op_reshape(&graph, deep, &SHAPE_OF(2, 3)), labels(2, t)),
+             want, 0);
   Node *clipped = op_clip(&graph, p, 1e-6, 1);
   clipped->net_output = true;
   assert_int_equal(loss_form(sparse, clipped), FORM_PROBABILITIES);
@@ -283,7 +292,8 @@ TEST(probabilities_stay_probabilities_behind_softmax_and_sigmoid) {
   CHECK_NEAR(value(sparse, op_log_softmax(&graph, x, 1), labels(2, t)), want, 1e-6);
   refused(bce, op_log_softmax(&graph, x, 1), node(2, 3, hot), "log_softmax");
   double binary = value(bce, s, node(2, 3, hot));
-  Node *by_hand = op_div(&graph, one, op_add(&graph, one, op_exp(&graph, op_neg(&graph, x))));
+  Node *by_hand = op_div(&graph, one,
+                         op_add(&graph, one, op_exp(&graph, op_neg(&graph, x))));
   by_hand->net_output = true;
   assert_int_equal(loss_form(bce, by_hand), FORM_PROBABILITIES);
   CHECK_NEAR(value(bce, by_hand, node(2, 3, hot)), binary, 1e-6);
@@ -296,7 +306,8 @@ TEST(probabilities_stay_probabilities_behind_softmax_and_sigmoid) {
 
 TEST(targets_take_the_outputs_shape_where_a_last_axis_of_1_is_all) {
   assert_int_equal(graph_open(&graph, 1, 1, &fault), ERR_OK);
-  Node *flat = graph_from_doubles(&graph, DT_REAL, &SHAPE_OF(6), z), *column = node(6, 1, z);
+  Node *flat = graph_from_doubles(&graph, DT_REAL, &SHAPE_OF(6), z),
+       *column = node(6, 1, z);
   assert_int_equal(loss_conform(&graph, column, flat)->shape.rank, 2);
   assert_int_equal(loss_conform(&graph, flat, column)->shape.rank, 1);
   assert_ptr_equal(loss_conform(&graph, node(3, 2, z), flat), flat);
@@ -322,13 +333,14 @@ TEST(far_logits_give_finite_losses) {
   graph_close(&graph);
 }
 
-/* -- weights and masks ------------------------------------------------------------------- */
+/* -- weights and masks ------------------------------------------------------------- */
 
 static Node *rows(int64_t n, const double *v) {
   return graph_from_doubles(&graph, DT_REAL, &SHAPE_OF(n), v);
 }
 
-static double weighted(const Loss *loss, Node *output, Node *target, Node *weight, Node *mask) {
+static double weighted(const Loss *loss, Node *output, Node *target, Node *weight,
+                       Node *mask) {
   Node *y = loss_apply(&graph, loss, &(LossBatch){output, target, weight, mask});
   if (!y) fail_msg("%s", graph.fault.text);
   assert_int_equal(y->shape.rank, 0);
@@ -347,7 +359,8 @@ TEST(the_mean_of_the_values_is_the_loss_and_weights_of_1_change_nothing) {
   for (int k = 0; loss_family.kinds[k]; k++) {
     Loss *loss = loss_of(loss_family.kinds[k]->name);
     set_logits(loss, "true");
-    Node *t = fit_target(loss), *x = node(2, 3, z), *v = loss_values(&graph, loss, x, t);
+    Node *t = fit_target(loss), *x = node(2, 3, z),
+         *v = loss_values(&graph, loss, x, t);
     assert_non_null(v);
     assert_int_equal(v->shape.dim[0], 2);
     double want = value(loss, x, t);
@@ -361,8 +374,8 @@ TEST(the_mean_of_the_values_is_the_loss_and_weights_of_1_change_nothing) {
 }
 
 /* Gradient of the loss in its outputs, [2, 3]. */
-static void gradient(const Loss *loss, const double *outputs, Node *target, Node *weight,
-                     double *out) {
+static void gradient(const Loss *loss, const double *outputs, Node *target,
+                     Node *weight, double *out) {
   Node *x = graph_track(&graph, node(2, 3, outputs)), *gx = NULL;
   Node *y = loss_apply(&graph, loss, &(LossBatch){x, target, weight, NULL});
   assert_int_equal(graph_grad(&graph, y, NULL, &x, 1, &gx), ERR_OK);
@@ -422,11 +435,13 @@ TEST(a_mask_of_steps_joins_the_weights_of_rows) {
   double a = -log_softmax(steps, 2), b = -log_softmax(steps + 6, 0),
          c = -log_softmax(steps + 9, 1);
   CHECK_NEAR(weighted(sparse, x, y, NULL, mask), (a + b + c) / 3, 1e-6);
-  CHECK_NEAR(weighted(sparse, x, y, rows(2, w), mask), (2 * a + 3 * b + 3 * c) / 8, 1e-6);
-  CHECK_NEAR(weighted(sparse, x, y, node(2, 1, w), mask), (2 * a + 3 * b + 3 * c) / 8, 1e-6);
-  double d = -log_softmax(steps + 3, 0);
-  CHECK_NEAR(weighted(sparse, x, y, rows(2, w), NULL), (2 * a + 2 * d + 3 * b + 3 * c) / 10,
+  CHECK_NEAR(weighted(sparse, x, y, rows(2, w), mask), (2 * a + 3 * b + 3 * c) / 8,
              1e-6);
+  CHECK_NEAR(weighted(sparse, x, y, node(2, 1, w), mask), (2 * a + 3 * b + 3 * c) / 8,
+             1e-6);
+  double d = -log_softmax(steps + 3, 0);
+  CHECK_NEAR(weighted(sparse, x, y, rows(2, w), NULL),
+             (2 * a + 2 * d + 3 * b + 3 * c) / 10, 1e-6);
   object_release(sparse);
   graph_close(&graph);
 }
@@ -435,13 +450,15 @@ static void weight_refused(const Loss *loss, Node *weight, const char *word) {
   Node *t = fit_target(loss);
   Node *y = loss_apply(&graph, loss, &(LossBatch){node(2, 3, z), t, weight, NULL});
   if (y && graph_value(&graph, y)) fail_msg("accepted; expected \"%s\"", word);
-  if (!strstr(graph.fault.text, word)) fail_msg("\"%s\" lacks \"%s\"", graph.fault.text, word);
+  if (!strstr(graph.fault.text, word))
+    fail_msg("\"%s\" lacks \"%s\"", graph.fault.text, word);
   fault_clear(&graph.fault);
 }
 
 TEST(weights_that_have_no_mean_are_refused) {
   assert_int_equal(graph_open(&graph, 1, 1, &fault), ERR_OK);
-  double zeros[] = {0, 0}, below[] = {1, -0.5}, none[] = {NAN, 1}, far[] = {1, INFINITY};
+  double zeros[] = {0, 0}, below[] = {1, -0.5}, none[] = {NAN, 1},
+         far[] = {1, INFINITY};
   double six[] = {1, 1, 1, 1, 1, 1};
   Loss *mse = loss_of("mse");
   weight_refused(mse, rows(2, zeros), "sum to 0");

@@ -1,5 +1,5 @@
-/* Metrics against values computed by hand, over batches of different sizes; what their names
- * and options say. Every metric of the table is measured here. */
+/* Metrics against values computed by hand, over batches of different sizes; what their
+ * names and options say. Every metric of the table is measured here. */
 #include "test.h"
 #include "base/record_json.h"
 #include "graph/ops.h"
@@ -35,7 +35,7 @@ typedef struct Rows {
   const double *output, *target;
 } Rows;
 
-static const double *weights;            /* of the rows that are measured; NULL: none */
+static const double *weights; /* of the rows that are measured; NULL: none */
 
 static Array array_of(const double *values, int64_t from, int64_t n, int64_t width,
                       bool integer, Tensor **out) {
@@ -47,7 +47,8 @@ static Array array_of(const double *values, int64_t from, int64_t n, int64_t wid
   return (*out)->a;
 }
 
-static Err add_rows(Measure *m, const Rows *r, int64_t from, int64_t n, Reading reading) {
+static Err add_rows(Measure *m, const Rows *r, int64_t from, int64_t n,
+                    Reading reading) {
   Tensor *y, *t;
   MetricBatch batch = {.graph = &graph, .reading = reading};
   batch.output = array_of(r->output, from, n, r->width, false, &y);
@@ -97,7 +98,7 @@ static void refuses(Metric *metric, const Rows *r, Reading reading, const char *
   object_release(metric);
 }
 
-/* -- accuracy -------------------------------------------------------------------------- */
+/* -- accuracy ---------------------------------------------------------------------- */
 
 static const double three[] = {1, 2, 3, 5, 4, 0, 0, 0, 7, 2, 9, 1, -1, -2, -3},
                     label[] = {3, 1, 3, 1, 2};
@@ -112,7 +113,8 @@ TEST(accuracy_of_classes_is_the_share_of_the_largest) {
 }
 
 TEST(accuracy_of_yes_no_outputs_counts_each) {
-  double y[] = {-1, -2, -3, 9, 8, 7}, all[] = {1, 1, 1, 0, 0, 0}, some[] = {0, 1, 0, 1, 1, 0};
+  double y[] = {-1, -2, -3, 9, 8, 7}, all[] = {1, 1, 1, 0, 0, 0},
+         some[] = {0, 1, 0, 1, 1, 0};
   gives(metric_of("accuracy"), &(Rows){2, 3, 3, y, all}, logits, 0);
   gives(metric_of("accuracy"), &(Rows){2, 3, 3, y, some}, logits, 4.0 / 6);
   double one[] = {0.2, -0.2, 0.6, 0.4}, labels[] = {2, 1, 2, 2};
@@ -137,13 +139,18 @@ TEST(nan_is_no_class) {
 }
 
 TEST(accuracy_says_what_it_cannot_count) {
-  double y[] = {0.1, 0.2, 0.3, 0.4}, zeros[] = {0, 1}, four[] = {4, 1}, big[] = {1, 2, 3, 0};
-  refuses(metric_of("accuracy"), &(Rows){2, 2, 2, y, big}, unknown, "kind = \"categorical\"");
-  refuses(metric_of("accuracy"), &(Rows){2, 2, 0, y, zeros}, classes, "labels from 1 to 2");
+  double y[] = {0.1, 0.2, 0.3, 0.4}, zeros[] = {0, 1}, four[] = {4, 1},
+         big[] = {1, 2, 3, 0};
+  refuses(metric_of("accuracy"), &(Rows){2, 2, 2, y, big}, unknown,
+          "kind = \"categorical\"");
+  refuses(metric_of("accuracy"), &(Rows){2, 2, 0, y, zeros}, classes,
+          "labels from 1 to 2");
   refuses(metric_of("accuracy"), &(Rows){2, 2, 0, y, four}, classes, "a target is 4");
-  refuses(metric_of("accuracy"), &(Rows){2, 1, 0, y, zeros}, logits, "1 (no) and 2 (yes)");
+  refuses(metric_of("accuracy"), &(Rows){2, 1, 0, y, zeros}, logits,
+          "1 (no) and 2 (yes)");
   refuses(metric_of("accuracy"), &(Rows){4, 1, 1, y, big}, numbers, "a target is 2");
-  refuses(metric_of("accuracy"), &(Rows){2, 1, 0, y, four}, classes, "kind = \"binary\"");
+  refuses(metric_of("accuracy"), &(Rows){2, 1, 0, y, four}, classes,
+          "kind = \"binary\"");
   refuses(metric_of("accuracy"), &(Rows){2, 2, 0, y, four}, logits, "2x2 and target 2");
   Metric *both = metric_of("accuracy");
   set(both, "kind", "categorical");
@@ -153,10 +160,11 @@ TEST(accuracy_says_what_it_cannot_count) {
   object_release(both);
 }
 
-/* -- precision, recall, f1 ----------------------------------------------------------------- */
+/* -- precision, recall, f1 --------------------------------------------------------- */
 
 /* Yes: 3 of 7; predicted 4, of which 2. */
-static const double yes_no[] = {1, 2, -1, 3, 4, -2, -3}, is_yes[] = {1, 0, 1, 1, 0, 0, 0};
+static const double yes_no[] = {1, 2, -1, 3, 4, -2, -3},
+                    is_yes[] = {1, 0, 1, 1, 0, 0, 0};
 static const Rows seven = {7, 1, 1, yes_no, is_yes};
 
 TEST(precision_recall_and_f1_of_a_yes) {
@@ -184,8 +192,8 @@ TEST(of_two_classes_the_second_is_the_yes) {
   gives(macro, &r, classes, (2.0 / 3 + 2.0 / 4) / 2);
 }
 
-/* Predicted 3 1 3 2 1 for 3 1 3 1 2 of four classes: the fourth does not occur. Hits, alarms,
- * misses: 1 1 1, 0 1 1, 2 0 0. */
+/* Predicted 3 1 3 2 1 for 3 1 3 1 2 of four classes: the fourth does not occur. Hits,
+ * alarms, misses: 1 1 1, 0 1 1, 2 0 0. */
 TEST(several_classes_are_averaged) {
   double four[] = {1, 2, 3, -9, 5, 4, 0, -9, 0, 0, 7, -9, 2, 9, 1, -9, -1, -2, -3, -9};
   Rows r = {5, 4, 0, four, label};
@@ -206,17 +214,20 @@ TEST(several_yes_no_outputs_are_averaged) {
   gives(metric_of("recall"), &(Rows){3, 2, 2, y, t}, logits, 1);
 }
 
-/* -- auc ------------------------------------------------------------------------------- */
+/* -- auc --------------------------------------------------------------------------- */
 
 TEST(balanced_accuracy_is_the_mean_over_classes_that_occur) {
   gives(metric_of("balanced_accuracy"), &five, classes, (0 + 1.0 / 2 + 1) / 3);
-  double y[] = {1, 0, 5, 4, 2, 1, 0, 1}, label_of[] = {1, 1, 1, 2};   /* 3 of 3, 1 of 1 */
+  double y[] = {1, 0, 5, 4, 2, 1, 0, 1}, label_of[] = {1, 1, 1, 2}; /* 3 of 3, 1 of 1 */
   gives(metric_of("balanced_accuracy"), &(Rows){4, 2, 0, y, label_of}, classes, 1);
   label_of[0] = 2;
-  gives(metric_of("balanced_accuracy"), &(Rows){4, 2, 0, y, label_of}, classes, 3.0 / 4);
-  gives(metric_of("balanced_accuracy"), &(Rows){2, 2, 0, y, (double[]){1, 1}}, classes, 1);
-  double score[] = {1, -1, 2, 3, -2}, yes[] = {1, 1, 1, 0, 0};        /* 2 of 3, 1 of 2 */
-  gives(metric_of("balanced_accuracy"), &(Rows){5, 1, 1, score, yes}, logits, (2.0 / 3 + 0.5) / 2);
+  gives(metric_of("balanced_accuracy"), &(Rows){4, 2, 0, y, label_of}, classes,
+        3.0 / 4);
+  gives(metric_of("balanced_accuracy"), &(Rows){2, 2, 0, y, (double[]){1, 1}}, classes,
+        1);
+  double score[] = {1, -1, 2, 3, -2}, yes[] = {1, 1, 1, 0, 0}; /* 2 of 3, 1 of 2 */
+  gives(metric_of("balanced_accuracy"), &(Rows){5, 1, 1, score, yes}, logits,
+        (2.0 / 3 + 0.5) / 2);
 }
 
 TEST(auc_is_the_share_of_pairs_in_order) {
@@ -241,7 +252,8 @@ TEST(auc_of_classes_is_one_against_the_rest) {
   gives(metric_of("auc"), &(Rows){2, 3, 0, z, three_of}, classes, 0);
 }
 
-/* Outputs of sigmoids under a categorical loss: its probabilities are the shares of the sum. */
+/* Outputs of sigmoids under a categorical loss: its probabilities are the shares of the
+ * sum. */
 TEST(auc_divides_what_the_loss_divides) {
   double two[] = {.9, .8, .1, .02}, labels[] = {2, 1}, none[] = {0, 0, 0, 0};
   gives(metric_of("auc"), &(Rows){2, 2, 0, two, labels}, divided, 1);
@@ -265,7 +277,7 @@ TEST(auc_keeps_scores_up_to_a_limit) {
   object_release(auc);
 }
 
-/* -- numbers --------------------------------------------------------------------------- */
+/* -- numbers ----------------------------------------------------------------------- */
 
 TEST(errors_are_those_of_all_elements) {
   double y[] = {1, 2, 3}, t[] = {1, 2, 6};
@@ -274,13 +286,14 @@ TEST(errors_are_those_of_all_elements) {
   gives(metric_of("mae"), &r, numbers, 1);
   gives(metric_of("rmse"), &r, numbers, sqrt(3));
   gives(metric_of("r2"), &r, numbers, 1 - 9.0 / 14);
-  gives(metric_of("mse"), &(Rows){3, 1, 0, y, t}, numbers, 3);   /* [3] against [3, 1] */
+  gives(metric_of("mse"), &(Rows){3, 1, 0, y, t}, numbers, 3); /* [3] against [3, 1] */
   double constant[] = {2, 2, 2};
   gives(metric_of("r2"), &(Rows){3, 1, 1, y, constant}, numbers, NAN);
   refuses(metric_of("rmse"), &(Rows){1, 3, 1, y, t}, numbers, "1x3 and target 1x1");
 }
 
-/* A mean of 10^6 would cost E[x^2] - E[x]^2 all digits in float, most of them in double. */
+/* A mean of 10^6 would cost E[x^2] - E[x]^2 all digits in float, most of them in
+ * double. */
 TEST(r2_is_of_targets_far_from_zero_too) {
   double y[8], t[8];
   for (int i = 0; i < 8; i++) {
@@ -290,10 +303,11 @@ TEST(r2_is_of_targets_far_from_zero_too) {
   gives(metric_of("r2"), &(Rows){8, 1, 1, y, t}, numbers, 1 - 5.0 / 2);
 }
 
-/* -- weights ------------------------------------------------------------------------------ */
+/* -- weights ----------------------------------------------------------------------- */
 
 /* Row i of `from` times[i] times into `to`. */
-static void repeat(const Rows *from, const int *times, double *output, double *target, Rows *to) {
+static void repeat(const Rows *from, const int *times, double *output, double *target,
+                   Rows *to) {
   int64_t n = 0, step = from->t_width ? from->t_width : 1;
   for (int64_t i = 0; i < from->rows; i++)
     for (int k = 0; k < times[i]; k++, n++) {
@@ -304,7 +318,8 @@ static void repeat(const Rows *from, const int *times, double *output, double *t
   *to = (Rows){n, from->width, from->t_width, output, target};
 }
 
-static double measured(const char *name, const Rows *rows, Reading reading, const double *w) {
+static double measured(const char *name, const Rows *rows, Reading reading,
+                       const double *w) {
   Metric *metric = metric_of(name);
   double value = NAN;
   weights = w;
@@ -314,15 +329,16 @@ static double measured(const char *name, const Rows *rows, Reading reading, cons
   return value;
 }
 
-static void gives_weighted(const char *name, const Rows *rows, Reading reading, const double *w,
-                           double right) {
+static void gives_weighted(const char *name, const Rows *rows, Reading reading,
+                           const double *w, double right) {
   weights = w;
   gives(metric_of(name), rows, reading, right);
   weights = NULL;
 }
 
 /* Weighted, unweighted, and with a row of weight 0 that no other can outweigh. */
-static void counts_weights(const char *name, const Rows *rows, Reading reading, double lost) {
+static void counts_weights(const char *name, const Rows *rows, Reading reading,
+                           double lost) {
   const int times[] = {2, 1, 3, 0, 1};
   const double weight[] = {2, 1, 3, 0, 1}, ones[] = {1, 1, 1, 1, 1};
   double output[64], target[64], spoilt[64];
@@ -357,7 +373,7 @@ TEST(a_row_of_weight_2_counts_as_two_and_one_of_0_not_at_all) {
   gives_weighted("acc", &five, classes, none, NAN);
 }
 
-/* -- a function of the user ------------------------------------------------------------- */
+/* -- a function of the user -------------------------------------------------------- */
 
 /* The mean error of each row, or that of all of them. */
 typedef struct Mean {
@@ -379,7 +395,8 @@ static Err mean_error(Callable *self, const Value *in, int n_in, Value *out, int
 
 static void keep(Callable *self) { (void)self; }
 
-/* Beyond the limit, values of rows are added up part by part; one number is an error. */
+/* Beyond the limit, values of rows are added up part by part; one number is an
+ * error. */
 TEST(rows_are_kept_up_to_a_limit) {
   assert_int_equal(graph_open(&graph, 1, 1, &fault), ERR_OK);
   double y[20], t[20];
@@ -419,7 +436,7 @@ TEST(rows_are_kept_up_to_a_limit) {
   graph_close(&graph);
 }
 
-/* -- names ----------------------------------------------------------------------------- */
+/* -- names ------------------------------------------------------------------------- */
 
 TEST(goal_and_range_follow_from_the_record) {
   static const struct { const char *name; Goal goal; double high; } rows[] = {
@@ -436,7 +453,8 @@ TEST(goal_and_range_follow_from_the_record) {
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     NamedMeasure named = measure_named(rows[i].name);
     if (named.goal != rows[i].goal || named.high != rows[i].high || named.low != 0)
-      fail_msg("%s: %d, %g to %g", rows[i].name, (int)named.goal, named.low, named.high);
+      fail_msg("%s: %d, %g to %g", rows[i].name, (int)named.goal, named.low,
+               named.high);
   }
 }
 

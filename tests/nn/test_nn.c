@@ -153,7 +153,8 @@ TEST(dense_is_x_w_plus_b) {
   build(layer, 3);
   double w[] = {1, 2, 3, 4, 5, 6}, b[] = {0.5, -0.5}, x[] = {1, 0, -1, 2, 1, 0};
   NamedValue values[] = {{"dense_1.weight", matrix(3, 2, w)},
-                         {"dense_1.bias", graph_from_doubles(&graph, DT_REAL, &SHAPE_OF(2),
+                         {"dense_1.bias", graph_from_doubles(&graph, DT_REAL,
+                                                             &SHAPE_OF(2),
                                                              b)}};
   assert_int_equal(layer_load(&graph, layer, values, 2, &fault), ERR_OK);
   Node *y = layer_call(&graph, layer, matrix(2, 3, x));
@@ -208,7 +209,8 @@ TEST(initial_values_do_not_depend_on_other_layers) {
 
 /* -- initializers ------------------------------------------------------------------ */
 
-static void check_spread(const char *name, double fan_in, double fan_out, double want_var) {
+static void check_spread(const char *name, double fan_in, double fan_out,
+                         double want_var) {
   open_graph();
   Init *init = (Init *)family_make(&init_family, name, &fault);
   assert_non_null(init);
@@ -276,7 +278,8 @@ static double gain_of(const char *name, double slope) {
   fault = (Fault){0};
   Object *activation = family_make(&activation_family, name, &fault);
   assert_non_null(activation);
-  if (!isnan(slope)) set_number(activation, option_at(activation->kind, 1)->name, slope);
+  if (!isnan(slope))
+    set_number(activation, option_at(activation->kind, 1)->name, slope);
   assert_int_equal(init_gain((Activation *)activation, &gain, &fault), ERR_OK);
   object_release(activation);
   return gain;
@@ -412,7 +415,8 @@ TEST(residual_adds_its_input) {
   open_graph();
   Layer *residual = make("Residual"), *block = dense(2);
   const Option *opt = option_find(residual->object.kind, "block", &fault);
-  assert_int_equal(option_set_object(&residual->object, opt, &block->object, &fault), ERR_OK);
+  assert_int_equal(option_set_object(&residual->object, opt, &block->object, &fault),
+                   ERR_OK);
   ready(residual);
   double x[] = {1, -1};
   Node *y = layer_call(&graph, residual, matrix(1, 2, x));
@@ -452,7 +456,8 @@ TEST(predict_in_batches_equals_one_forward) {
   Layer *net = layer_sequential_new(&fault);
   add(net, dense(5));
   add(net, dense(3));
-  Node *x = op_random_normal(&graph, &SHAPE_OF(11, 4), 0, 1, graph_draw(&graph, "user", NULL));
+  Node *x = op_random_normal(&graph, &SHAPE_OF(11, 4), 0, 1,
+                             graph_draw(&graph, "user", NULL));
   Node *all = layer_call(&graph, net, x), *parts = layer_predict(&graph, net, x, 4);
   Node *labels = layer_predict_classes(&graph, net, x, 4);
   assert_non_null(parts);

@@ -1,4 +1,5 @@
-/* Optimizers against the recurrences worked by hand on f(w) = w^2 / 2, so that g = w. */
+/* Optimizers against the recurrences worked by hand on f(w) = w^2 / 2, so that g =
+ * w. */
 #include "test.h"
 #include "graph/ops.h"
 #include "nn/optim.h"
@@ -7,7 +8,7 @@ static Graph graph;
 static Fault fault;
 static Variable *param;
 
-enum { MOST = 8 };   /* slots of a parameter; numbers of a step */
+enum { MOST = 8 }; /* slots of a parameter; numbers of a step */
 
 static Optimizer *begin(const char *name, double w0, double w1) {
   fault = (Fault){0};
@@ -39,7 +40,8 @@ static void end(Optimizer *opt) {
 
 static void step(Optimizer *opt) {
   Node *w = variable_read(&graph, param);
-  Node *loss = op_scale(&graph, op_sum(&graph, op_square(&graph, w), ALL_AXES, false), 0.5);
+  Node *loss = op_scale(&graph, op_sum(&graph, op_square(&graph, w), ALL_AXES, false),
+                        0.5);
   Node *grad;
   assert_int_equal(graph_grad(&graph, loss, NULL, &w, 1, &grad), ERR_OK);
   Node *number[MOST], *new_w = NULL, *new_slot[MOST];
@@ -48,15 +50,16 @@ static void step(Optimizer *opt) {
   int n_slots = optimizer_slots_each(opt);
   bool grouped = false;
   assert_true(n_slots <= MOST);
-  if (optimizer_slots(&graph, opt, &param, 1, slot))
-    fail_msg("%s", graph.fault.text);
+  if (optimizer_slots(&graph, opt, &param, 1, slot)) fail_msg("%s", graph.fault.text);
   if (optim_numbers_init(&numbers, opt, &param, 1, &fault) ||
       optimizer_begin(opt, &param, &numbers, &grouped, &fault))
     fail_msg("%s", fault.text);
   assert_true(grouped);
   assert_true(numbers.n <= MOST);
-  for (int i = 0; i < numbers.n; i++) number[i] = graph_scalar(&graph, numbers.value[i]);
-  if (optimizer_emit(&graph, opt, &numbers, number, &param, slot, &grad, &new_w, new_slot))
+  for (int i = 0; i < numbers.n; i++)
+    number[i] = graph_scalar(&graph, numbers.value[i]);
+  if (optimizer_emit(&graph, opt, &numbers, number, &param, slot, &grad, &new_w,
+                     new_slot))
     fail_msg("%s", graph.fault.text);
   optimizer_count(opt, &param, 1);
   optim_numbers_deinit(&numbers);
@@ -65,7 +68,9 @@ static void step(Optimizer *opt) {
     assert_int_equal(variable_assign(&graph, slot[i], new_slot[i]), ERR_OK);
 }
 
-static double w_at(int i) { return array_get(&graph_value(&graph, param->current)->a, i); }
+static double w_at(int i) {
+  return array_get(&graph_value(&graph, param->current)->a, i);
+}
 
 TEST(sgd_plain_momentum_and_nesterov) {
   for (int kind = 0; kind < 3; kind++) {
@@ -109,7 +114,8 @@ TEST(adam_and_adamw) {
       double g = decoupled ? w : w + 0.01 * w;
       m = 0.9 * m + 0.1 * g;
       v = 0.999 * v + 0.001 * g * g;
-      double move = 0.1 * (m / (1 - pow(0.9, t))) / (sqrt(v / (1 - pow(0.999, t))) + 1e-8);
+      double move = 0.1 * (m / (1 - pow(0.9, t))) /
+                    (sqrt(v / (1 - pow(0.999, t))) + 1e-8);
       w -= move + (decoupled ? 0.1 * 0.01 * w : 0);
       CHECK_NEAR(w_at(0), w, 2e-5);
     }
@@ -143,7 +149,10 @@ TEST(clipping) {
 }
 
 /* An option of a schedule; a NULL name ends a list. */
-typedef struct Setting { const char *name; double value; } Setting;
+typedef struct Setting {
+  const char *name;
+  double value;
+} Setting;
 
 static double rate(const char *name, int64_t t, const Setting *settings) {
   fault = (Fault){0};
@@ -202,7 +211,7 @@ TEST(epoch_schedule_outside_fit_is_refused) {
   end(opt);
 }
 
-/* -- rules --------------------------------------------------------------------------- */
+/* -- rules ------------------------------------------------------------------------- */
 
 /* Many elements, so that all of a kernel's code runs: tails, full vectors. */
 enum { MANY = 1003 };
@@ -225,7 +234,8 @@ static int after_steps(const Kind *kind, const Setting *settings, bool by_rule,
   give_many(2);
   if (by_rule) opt->object.kind = &plain.kind;
   for (int k = 0; settings[k].name; k++)
-    if (option_named(kind, settings[k].name)) set_option(opt, settings[k].name, settings[k].value);
+    if (option_named(kind, settings[k].name))
+      set_option(opt, settings[k].name, settings[k].value);
   for (int t = 0; t < 9; t++) step(opt);
   const Variable *v[4] = {param};
   int n = 1;
@@ -254,7 +264,8 @@ TEST(a_fused_update_gives_the_bytes_of_its_rule) {
       if (!((const OptimKind *)*kind)->fused) continue;
       int n = after_steps(*kind, settings[k], false, fused);
       assert_int_equal(after_steps(*kind, settings[k], true, ruled), n);
-      for (int i = 0; i < n; i++) assert_memory_equal(fused[i], ruled[i], sizeof fused[i]);
+      for (int i = 0; i < n; i++)
+        assert_memory_equal(fused[i], ruled[i], sizeof fused[i]);
       n_tried++;
     }
   assert_true(n_tried >= 12);
@@ -309,7 +320,7 @@ TEST(lion) {
     m = 0.99 * m + 0.01 * g;
     w -= 0.06 * ((c > 0) - (c < 0) + 0.1 * w);
     CHECK_NEAR(w_at(0), w, 1e-4);
-    assert_true(w_at(1) == 0);   /* no gradient, no momentum: no step */
+    assert_true(w_at(1) == 0); /* no gradient, no momentum: no step */
   }
   end(opt);
 }

@@ -27,7 +27,7 @@ static bool read_safetensors(Input *in, Fault *fault) {
   return !err;
 }
 
-/* -- good files ---------------------------------------------------------------------- */
+/* -- good files -------------------------------------------------------------------- */
 
 static void make_tensors(NamedTensor out[3]) {
   static char *const names[] = {"weight", "n", "empty \xc3\xa9"};
@@ -65,12 +65,14 @@ TEST(what_is_saved_is_loaded) {
   Fault fault = {0};
   for (int compress = 0; compress < 2; compress++) {
     const char *path = temp_path("a.npz");
-    if (tensor_file_save(path, tensors, 3, compress, &fault)) fail_msg("%s", fault.text);
+    if (tensor_file_save(path, tensors, 3, compress, &fault))
+      fail_msg("%s", fault.text);
     check_same(path, tensors, 3);
   }
   for (int i = 0; i < 3; i++) {
     const char *path = temp_path("a.npy");
-    if (tensor_file_save(path, &tensors[i], 1, false, &fault)) fail_msg("%s", fault.text);
+    if (tensor_file_save(path, &tensors[i], 1, false, &fault))
+      fail_msg("%s", fault.text);
     check_same(path, &tensors[i], 1);
   }
   free_tensors(tensors);
@@ -108,9 +110,11 @@ TEST(formats_are_told_by_the_name) {
   free_tensors(tensors);
 }
 
-/* An archive of one array as zip_begin writes it when sizes from `wide_from` on are wide. */
+/* An archive of one array as zip_begin writes it when sizes from `wide_from` on are
+ * wide. */
 static const char *wide_archive(ZipMethod method, int64_t wide_from) {
-  static const char head[] = "{'descr': '|u1', 'fortran_order': False, 'shape': (5,), }\n";
+  static const char head[] = "{'descr': '|u1', 'fortran_order': False, 'shape': (5,), "
+                             "}\n";
   char bytes[128] = "\x93NUMPY\1";
   bytes[8] = (char)strlen(head);
   bytes[9] = 0;
@@ -144,7 +148,7 @@ TEST(zip64_is_written_and_read) {
   }
 }
 
-/* -- hostile files ------------------------------------------------------------------- */
+/* -- hostile files ----------------------------------------------------------------- */
 
 static void header_refused(const char *dict, const char *text) {
   unsigned char bytes[512] = "\x93NUMPY\1";
@@ -175,7 +179,8 @@ TEST(headers_that_lie_are_refused) {
   header_refused(DICT("'<f4'", "False", "(99999999999999999999,)"), "'shape'");
   header_refused(DICT("'<f4'", "False", "(3,)"), "cannot hold F32 of shape 3");
   header_refused(DICT("'<f4'", "False", "(4294967296, 4294967296)"), "cannot hold");
-  header_refused(DICT("'<f4'", "False", "(4611686018427387904, 4611686018427387904, 0)"),
+  header_refused(DICT("'<f4'", "False",
+                      "(4611686018427387904, 4611686018427387904, 0)"),
                  "cannot hold");
   header_refused(DICT("'<f4'", "False", "(1,)"), "bytes after the data");
   header_refused(DICT("'<f4'", "False", "(2,)") "x", "more than a dictionary");
@@ -242,7 +247,8 @@ TEST(flipped_safetensors) {
 /* Finds the n-th record with that mark. */
 static unsigned char *find_mark(char *bytes, size_t n, const char *mark, int nth) {
   for (size_t i = 0; i + 4 <= n; i++)
-    if (memcmp(bytes + i, mark, 4) == 0 && nth-- == 0) return (unsigned char *)bytes + i;
+    if (memcmp(bytes + i, mark, 4) == 0 && nth-- == 0)
+      return (unsigned char *)bytes + i;
   fail_msg("no such record");
   return NULL;
 }
@@ -281,9 +287,9 @@ TEST(overlapping_entries_are_refused) {
   char *bytes = temp_read(wide_archive(ZIP_STORED, (int64_t)1 << 31), &n);
   unsigned char *second = find_mark(bytes, n, "PK\1\2", 1);
   unsigned char *local = find_mark(bytes, n, "PK\3\4", 0);
-  memset(second + 42, 0, 4);                         /* where the first one's bytes are */
+  memset(second + 42, 0, 4); /* where the first one's bytes are */
   local[30] = 'b';
-  find_mark(bytes, n, "PK\1\2", 0)[46] = 'b';        /* under one name */
+  find_mark(bytes, n, "PK\1\2", 0)[46] = 'b'; /* under one name */
   refuses(read_npz, bytes, n, "holds \"b.npy\" twice");
   free(bytes);
 }

@@ -12,7 +12,8 @@ static Checkpoint sample(Fault *fault) {
   for (int i = 0; i < 6; i++) tensor_reals(t)[i] = (real)1 / (real)(i + 1);
   assert_int_equal(checkpoint_add(&c, "net", "dense_1.weight", t, fault), ERR_OK);
   tensor_release(t);
-  assert_int_equal(checkpoint_add_bytes(&c, "fit", "sums", sums, sizeof sums, fault), ERR_OK);
+  assert_int_equal(checkpoint_add_bytes(&c, "fit", "sums", sums, sizeof sums, fault),
+                   ERR_OK);
   assert_int_equal(checkpoint_add_bytes(&c, "fit", "none", "", 0, fault), ERR_OK);
   return c;
 }
@@ -72,7 +73,8 @@ TEST(every_flipped_bit_and_every_cut_is_seen) {
   for (size_t i = 0; i < n; i++) {
     temp_file("c.safetensors", bytes, i);
     fault_clear(&fault);
-    assert_int_equal(checkpoint_load(&got, temp_path("c.safetensors"), NULL, &fault), ERR_DATA);
+    assert_int_equal(checkpoint_load(&got, temp_path("c.safetensors"), NULL, &fault),
+                     ERR_DATA);
     assert_true(got.state == NULL && got.n_tensors == 0);
   }
   free(bytes);
@@ -82,7 +84,8 @@ TEST(every_flipped_bit_and_every_cut_is_seen) {
 TEST(other_files_are_no_checkpoints) {
   Fault fault = {0};
   Checkpoint got;
-  NamedText old[] = {{"format", "runner checkpoint"}, {"version", "0"}, {"state", "{}"}};
+  NamedText old[] = {
+      {"format", "runner checkpoint"}, {"version", "0"}, {"state", "{}"}};
   const char *path = temp_path("d.safetensors");
   assert_int_equal(safetensors_save(path, NULL, 0, NULL, 0, &fault), ERR_OK);
   assert_int_equal(checkpoint_load(&got, path, NULL, &fault), ERR_DATA);
@@ -92,7 +95,7 @@ TEST(other_files_are_no_checkpoints) {
   assert_int_equal(checkpoint_load(&got, path, NULL, &fault), ERR_DATA);
   assert_non_null(strstr(fault.text, "is of version 0; allowed: 2"));
   fault_clear(&fault);
-  old[1].text = "1";          /* one count of updates for all parameters */
+  old[1].text = "1"; /* one count of updates for all parameters */
   assert_int_equal(safetensors_save(path, NULL, 0, old, 3, &fault), ERR_OK);
   assert_int_equal(checkpoint_load(&got, path, NULL, &fault), ERR_DATA);
   assert_non_null(strstr(fault.text, "is of version 1; allowed: 2"));

@@ -39,7 +39,8 @@ static void add(World *w, const char *kind_name, double units) {
   const Kind *kind = family_find(&layer_family, kind_name, &w->fault);
   Object *layer = object_new(kind, &w->fault);
   if (units > 0)
-    assert_int_equal(option_set_number(layer, option_at(kind, 1), units, &w->fault), ERR_OK);
+    assert_int_equal(option_set_number(layer, option_at(kind, 1), units, &w->fault),
+                     ERR_OK);
   assert_int_equal(object_ready(layer, NULL, &w->fault), ERR_OK);
   assert_int_equal(layer_add(w->net, (Layer *)layer, &w->fault), ERR_OK);
   object_release(layer);
@@ -88,7 +89,8 @@ TEST(fit_learns_and_records) {
   w.fit->validation = 0.2;
   w.fit->test = blobs(&w, 30, 1);
   if (run(&w)) fail_msg("%s", w.fault.text);
-  const char *columns[] = {"epoch", "loss", "accuracy", "val_loss", "val_accuracy", "lr",
+  const char *columns[] = {"epoch", "loss", "accuracy", "val_loss", "val_accuracy",
+                           "lr",
                            "time_s"};
   assert_int_equal(w.history.n_columns, 7);
   for (int i = 0; i < 7; i++) assert_string_equal(w.history.column[i].name, columns[i]);
@@ -145,18 +147,22 @@ TEST(a_last_batch_of_one_with_batch_norm_is_refused) {
 }
 
 static Callback *callback(World *w, const char *name) {
-  Object *object = object_new(family_find(&callback_family, name, &w->fault), &w->fault);
+  Object *object = object_new(family_find(&callback_family, name, &w->fault),
+                              &w->fault);
   const Option *opt = option_find(&fit_kind, "callbacks", &w->fault);
-  assert_int_equal(option_set_objects(&w->fit->object, opt, &object, 1, &w->fault), ERR_OK);
+  assert_int_equal(option_set_objects(&w->fit->object, opt, &object, 1, &w->fault),
+                   ERR_OK);
   object_release(object);
   return (Callback *)object;
 }
 
-static void set_option(void *object, const char *name, const char *text, double number) {
+static void set_option(void *object, const char *name, const char *text,
+                       double number) {
   Fault fault = {0};
   const Option *opt = option_find(((Object *)object)->kind, name, &fault);
   assert_int_equal(text ? option_set_text(object, opt, text, &fault)
-                        : option_set_number(object, opt, number, &fault), ERR_OK);
+                        : option_set_number(object, opt, number, &fault),
+                   ERR_OK);
 }
 
 /* The rate is far too large, so the loss is best early and gets worse. */
@@ -175,7 +181,8 @@ TEST(early_stopping_ends_the_fit_with_the_best_weights) {
   assert_true(w.history.n_rows < 60);
   int64_t best = 0;
   for (int64_t i = 1; i < w.history.n_rows; i++)
-    if (history_get(&w.history, "val_loss", i) < history_get(&w.history, "val_loss", best))
+    if (history_get(&w.history, "val_loss", i) <
+        history_get(&w.history, "val_loss", best))
       best = i;
   assert_int_equal(w.history.best_epoch, best + 1);
   assert_int_equal(w.history.n_rows, best + 1 + 3);
@@ -198,8 +205,9 @@ TEST(schedule_by_epoch) {
   open_world(&w, 40);
   add(&w, "Dense", 2);
   Callback *schedule = callback(&w, "schedule");
-  Schedule *halve = (Schedule *)object_new(
-      family_find(&schedule_family, "exponential", &w.fault), &w.fault);
+  Schedule *halve = (Schedule *)object_new(family_find(&schedule_family, "exponential",
+                                                       &w.fault),
+                                           &w.fault);
   set_option(halve, "gamma", NULL, 0.5);
   const Option *opt = option_find(schedule->object.kind, "schedule", &w.fault);
   assert_int_equal(option_set_object(&schedule->object, opt, &halve->object, &w.fault),
@@ -218,20 +226,22 @@ TEST(checkpoint_writes_what_load_reads) {
   add(&w, "Dense", 2);
   const char *directory = getenv("TMPDIR");
   char path[400], first[400];
-  snprintf(path, sizeof path, "%s/net-%d-{epoch}.safetensors", directory ? directory : "/tmp",
-           (int)getpid());
-  snprintf(first, sizeof first, "%s/net-%d-4.safetensors", directory ? directory : "/tmp",
-           (int)getpid());
+  snprintf(path, sizeof path, "%s/net-%d-{epoch}.safetensors",
+           directory ? directory : "/tmp", (int)getpid());
+  snprintf(first, sizeof first, "%s/net-%d-4.safetensors",
+           directory ? directory : "/tmp", (int)getpid());
   Callback *save = callback(&w, "checkpoint");
   set_option(save, "path", path, 0);
   if (run(&w)) fail_msg("%s", w.fault.text);
   StateList list;
   assert_int_equal(layer_state(w.net, &list, &w.fault), ERR_OK);
-  double want = graph_item(&w.graph, op_sum(&w.graph, list.v[0]->current, ALL_AXES, false));
+  double want = graph_item(&w.graph,
+                           op_sum(&w.graph, list.v[0]->current, ALL_AXES, false));
   Node *zero = op_full(&w.graph, 0, &list.v[0]->current->shape);
   assert_int_equal(variable_assign(&w.graph, list.v[0], zero), ERR_OK);
   assert_int_equal(layer_load_file(&w.graph, w.net, first, &w.fault), ERR_OK);
-  double got = graph_item(&w.graph, op_sum(&w.graph, list.v[0]->current, ALL_AXES, false));
+  double got = graph_item(&w.graph,
+                          op_sum(&w.graph, list.v[0]->current, ALL_AXES, false));
   assert_true(got == want);
   state_deinit(&list);
   for (int e = 1; e <= 4; e++) {
@@ -248,7 +258,8 @@ TEST(a_loss_that_is_not_finite_keeps_the_history) {
   add(&w, "Dense", 2);
   w.fit->epochs = 50;
   w.fit->optimizer->lr = 1e30;
-  w.fit->loss = (object_release(w.fit->loss), (Loss *)family_make(&loss_family, "mse", &w.fault));
+  w.fit->loss = (object_release(w.fit->loss),
+                 (Loss *)family_make(&loss_family, "mse", &w.fault));
   assert_int_equal(run(&w), ERR_SHAPE); /* labels are no targets of mse */
   set_text(&w, "loss", "cross_entropy");
   Err err = run(&w);
@@ -259,19 +270,20 @@ TEST(a_loss_that_is_not_finite_keeps_the_history) {
   close_world(&w);
 }
 
-/* -- beginnings and ends ---------------------------------------------------------- */
+/* -- beginnings and ends ----------------------------------------------------------- */
 
 /* A callback that writes down what is called, and fails where it is told to. */
 typedef struct Logged {
   Callback callback;
   char name;
-  int fails_at;                /* epoch; 0: its begin; -1: never */
-  int raises_at;               /* epoch at whose end an interrupt arrives */
+  int fails_at;  /* epoch; 0: its begin; -1: never */
+  int raises_at; /* epoch at whose end an interrupt arrives */
 } Logged;
 
 static Text journal;
 
-static Err log_call(const Callback *callback, const char *what, bool fails, Fault *fault) {
+static Err log_call(const Callback *callback, const char *what, bool fails,
+                    Fault *fault) {
   const Logged *c = (const Logged *)callback;
   text_addf(&journal, "%s%c ", what, c->name);
   return fails ? fault_set(fault, ERR_SCRIPT, "%c failed", c->name) : ERR_OK;
@@ -356,7 +368,8 @@ static Err host_ended(void *self, FitRun *run, Fault *fault) {
 }
 
 TEST(a_listener_of_the_host_that_cannot_start_has_no_end) {
-  static const Events events = {.on = {[FIT_STARTED] = host_started, [FIT_EPOCH_END] = host_epoch,
+  static const Events events = {.on = {[FIT_STARTED] = host_started,
+                                       [FIT_EPOCH_END] = host_epoch,
                                        [FIT_ENDED] = host_ended}};
   World w;
   bool fails = true;
@@ -369,7 +382,8 @@ TEST(a_listener_of_the_host_that_cannot_start_has_no_end) {
   for (int i = 0; i < 2; i++, fails = false) {
     history_deinit(&w.history);
     fault_clear(&w.fault);
-    assert_int_equal(fit_run(&w.graph, w.fit, w.net, w.set, &host, &w.history, &w.fault),
+    assert_int_equal(fit_run(&w.graph, w.fit, w.net, w.set, &host, &w.history,
+                             &w.fault),
                      ERR_STORAGE);
     assert_int_equal(w.graph.count.fits, i);
     assert_int_equal(w.history.n_rows, 2 * i);
@@ -427,8 +441,9 @@ TEST(events_come_in_their_order) {
 static double loss_on_all(World *w) {
   double value[2];
   const ObjectList none = {0};
-  assert_int_equal(train_evaluate(&w->graph, w->net, w->set, w->fit->loss, &none, 100, value,
-                                  &w->fault), ERR_OK);
+  assert_int_equal(train_evaluate(&w->graph, w->net, w->set, w->fit->loss, &none, 100,
+                                  value, &w->fault),
+                   ERR_OK);
   return value[0];
 }
 

@@ -74,4 +74,3 @@ TEST(series_that_are_measured_now_and_then) {
   CHECK_NEAR(last->value, 60, 0);
   probe_log_deinit(&log);
 }
-

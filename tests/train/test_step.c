@@ -10,7 +10,7 @@ typedef struct World {
   Fault fault;
   Layer *net;
   Optimizer *optimizer;
-  double factor;               /* on the loss */
+  double factor; /* on the loss */
 } World;
 
 static const double inputs[] = {0.5, -1, 2, 0.25, 1, 1}, targets[] = {1, 0, -1};
@@ -58,7 +58,8 @@ static Err step(World *w, double *loss) {
   int scope = graph_scope_begin(&w->graph);
   StepTarget target = {.nets = &w->net, .n_nets = 1};
   fault_clear(&w->fault);
-  Err err = train_step(&w->graph, &target, w->optimizer, forward, w, NULL, &out, &w->fault);
+  Err err = train_step(&w->graph, &target, w->optimizer, forward, w, NULL, &out,
+                       &w->fault);
   if (!err) {
     *loss = array_get(&node_value(out.v[0])->a, 0);
     assert_int_equal(out.n, 2);
@@ -236,20 +237,22 @@ TEST(a_step_inside_a_step_is_refused) {
   StepOutputs out = {0};
   graph_begin(&w.graph);
   assert_int_equal(train_step(&w.graph, &target, w.optimizer, forward, &w, NULL, &out,
-                              &w.fault), ERR_VALUE);
+                              &w.fault),
+                   ERR_VALUE);
   graph_rollback(&w.graph);
   close_world(&w);
 }
 
-/* -- replay ------------------------------------------------------------------------- */
+/* -- replay ------------------------------------------------------------------------ */
 
 static void traced_step(World *w, Replay *replay) {
   StepOutputs out = {0};
   int scope = graph_scope_begin(&w->graph);
   StepTarget target = {.nets = &w->net, .n_nets = 1};
   StepCapture capture = {.replay = replay};
-  assert_int_equal(train_step(&w->graph, &target, w->optimizer, forward, w, &capture, &out,
-                              &w->fault), ERR_OK);
+  assert_int_equal(train_step(&w->graph, &target, w->optimizer, forward, w, &capture,
+                              &out, &w->fault),
+                   ERR_OK);
   step_outputs_deinit(&out);
   graph_scope_end(&w->graph, scope);
 }
@@ -267,7 +270,8 @@ static void count_replays(void *ctx) {
     bool done = false;
     int64_t before = n_allocations;
     assert_true(replay_ready(r->replay, 0, &none));
-    assert_int_equal(replay_run(r->replay, &none, NULL, &done, &r->world->fault), ERR_OK);
+    assert_int_equal(replay_run(r->replay, &none, NULL, &done, &r->world->fault),
+                     ERR_OK);
     assert_true(done);
     if (k > 0) r->n_counted += n_allocations - before;
   }
@@ -285,7 +289,8 @@ static void check_replays(World *w, int threads) {
   replay_free(r.replay);
 }
 
-/* Batch norm, dropout, Adam: running statistics, draws and slots are among what it writes. */
+/* Batch norm, dropout, Adam: running statistics, draws and slots are among what it
+ * writes. */
 TEST(a_replayed_step_allocates_nothing) {
   static const int threads[] = {1, 2, 7};
   for (int t = 0; t < 3 && COUNTS_ALLOCATIONS; t++) {
@@ -299,7 +304,7 @@ TEST(a_replayed_step_allocates_nothing) {
   }
 }
 
-/* -- counts ------------------------------------------------------------------------- */
+/* -- counts ------------------------------------------------------------------------ */
 
 static int64_t updates(World *w, int i) {
   StateList list;
@@ -369,17 +374,20 @@ TEST(a_replay_ends_when_its_groups_fall_apart) {
   close_world(&w);
 }
 
-/* -- new values that are not finite --------------------------------------------------- */
+/* -- new values that are not finite ------------------------------------------------ */
 
-/* What a step of one parameter w = (1, 2) does: the loss, and what is assigned to `other`. */
+/* What a step of one parameter w = (1, 2) does: the loss, and what is assigned to
+ * `other`. */
 typedef enum Trouble {
   FINE, GRADIENT_NAN, UPDATE_INF, ASSIGNED_INF, SLOT_INF, N_TROUBLES
 } Trouble;
 
 static const char *const told[N_TROUBLES] = {
-    [GRADIENT_NAN] = "step 3: the gradient of dense_9.weight is not finite (nan at [1])",
+    [GRADIENT_NAN] = "step 3: the gradient of dense_9.weight is not finite (nan at "
+                     "[1])",
     [UPDATE_INF] = "step 3: the new value of dense_9.weight is not finite",
-    [ASSIGNED_INF] = "step 3: what the function assigned to running is not finite (inf at [1])",
+    [ASSIGNED_INF] = "step 3: what the function assigned to running is not finite "
+                     "(inf at [1])",
     [SLOT_INF] = " is not finite (inf at [1])",
 };
 
@@ -394,8 +402,8 @@ typedef struct Small {
   Fault fault;
   Optimizer *optimizer;
   Variable *w, *other;
-  Tensor *x;                   /* its argument */
-  Replay *replay;              /* NULL: none */
+  Tensor *x;      /* its argument */
+  Replay *replay; /* NULL: none */
 } Small;
 
 /* loss = sum(sqrt((a w)^2) + b w), and noise; running = c d. x holds a, b, c, d. */
@@ -405,17 +413,22 @@ static Err small_forward(void *ctx, Graph *graph, StepOutputs *out, Fault *fault
   Node *part[4];
   for (int i = 0; i < 4; i++)
     part[i] = op_slice(graph, x, (int64_t[]){i}, (int64_t[]){1}, (int64_t[]){1});
-  Node *noise = op_random_normal(graph, &SHAPE_OF(2), 0, 1, graph_draw(graph, "user", "noise"));
+  Node *noise = op_random_normal(graph, &SHAPE_OF(2), 0, 1,
+                                 graph_draw(graph, "user", "noise"));
   Node *distance = op_sqrt(graph, op_square(graph, op_mul(graph, part[0], w)));
-  Node *loss = op_sum(graph, op_add(graph, distance, op_mul(graph, part[1], w)), ALL_AXES, false);
-  loss = op_add(graph, loss, op_scale(graph, op_sum(graph, noise, ALL_AXES, false), 1e-3));
+  Node *loss = op_sum(graph, op_add(graph, distance, op_mul(graph, part[1], w)),
+                      ALL_AXES, false);
+  loss = op_add(graph, loss,
+                op_scale(graph, op_sum(graph, noise, ALL_AXES, false), 1e-3));
   if (step_output(out, loss, fault)) return fault->code;
   Node *running = op_mul(graph, part[2], part[3]);
-  if (running && variable_assign(graph, s->other, running)) return graph_ok(graph, fault);
+  if (running && variable_assign(graph, s->other, running))
+    return graph_ok(graph, fault);
   return graph_ok(graph, fault);
 }
 
-/* At 0 the root has no slope; b^2 overflows in the second moment, c d where it is assigned. */
+/* At 0 the root has no slope; b^2 overflows in the second moment, c d where it is
+ * assigned. */
 static void set_trouble(Small *s, Trouble trouble) {
   double a = trouble == GRADIENT_NAN ? 0 : 1, b = trouble == SLOT_INF ? HUGE_FACTOR : 1;
   double c = trouble == ASSIGNED_INF ? HUGE_FACTOR : 2;
@@ -434,9 +447,13 @@ static void small_open(Small *s, const char *optimizer, bool naive, bool replaye
   s->x = tensor_new(&s->graph.memory, DT_REAL, &SHAPE_OF(4), &s->fault);
   int scope = graph_scope_begin(&s->graph);
   assert_int_equal(variable_assign(&s->graph, s->w,
-      graph_from_doubles(&s->graph, DT_REAL, &SHAPE_OF(2), (double[]){1, 2})), ERR_OK);
+                                   graph_from_doubles(&s->graph, DT_REAL, &SHAPE_OF(2),
+                                                      (double[]){1, 2})),
+                   ERR_OK);
   assert_int_equal(variable_assign(&s->graph, s->other,
-      graph_from_doubles(&s->graph, DT_REAL, &SHAPE_OF(1), (double[]){5})), ERR_OK);
+                                   graph_from_doubles(&s->graph, DT_REAL, &SHAPE_OF(1),
+                                                      (double[]){5})),
+                   ERR_OK);
   graph_scope_end(&s->graph, scope);
 }
 
@@ -480,7 +497,8 @@ static int small_numbers(Small *s, double out[24]) {
     for (int64_t k = 0; t && k < tensor_count(t); k++) out[n++] = array_get(&t->a, k);
   }
   out[n++] = (double)s->optimizer->t;
-  for (int i = 0; i < s->graph.n_counters; i++) out[n++] = (double)s->graph.counters[i].count;
+  for (int i = 0; i < s->graph.n_counters; i++)
+    out[n++] = (double)s->graph.counters[i].count;
   return n;
 }
 
@@ -494,8 +512,8 @@ static void check_told(const Small *s, Trouble trouble, const char *slot) {
 }
 
 /* Two good steps, a bad one, two good ones: as four good ones. */
-static void check_refused(const char *optimizer, const char *slot, Trouble trouble, bool naive,
-                          bool replayed) {
+static void check_refused(const char *optimizer, const char *slot, Trouble trouble,
+                          bool naive, bool replayed) {
   Small s, reference;
   double before[24], after[24];
   small_open(&s, optimizer, naive, replayed);
@@ -531,20 +549,25 @@ TEST(a_step_with_a_finite_loss_whose_new_values_are_not_changes_nothing) {
       check_refused("Adam", "moment2", trouble, way == 1, way == 2);
       check_refused("AdamW", "moment2", trouble, way == 1, way == 2);
       check_refused("RMSprop", "square", trouble, way == 1, way == 2);
-      if (trouble != SLOT_INF) check_refused("Lion", "none", trouble, way == 1, way == 2);
-      if (trouble != SLOT_INF) check_refused("SGD", "none", trouble, way == 1, way == 2);
+      if (trouble != SLOT_INF)
+        check_refused("Lion", "none", trouble, way == 1, way == 2);
+      if (trouble != SLOT_INF)
+        check_refused("SGD", "none", trouble, way == 1, way == 2);
     }
 }
 
-/* Without eps nothing is proved of Adam: each step goes to new memory, to the same bytes. */
+/* Without eps nothing is proved of Adam: each step goes to new memory, to the same
+ * bytes. */
 TEST(steps_that_cannot_be_proved_give_the_same) {
   Small s[3];
   double numbers[3][24];
   int n = 0;
   for (int way = 0; way < 3; way++) {
     small_open(&s[way], "Adam", way == 1, way == 2);
-    const Option *eps = option_find(s[way].optimizer->object.kind, "eps", &s[way].fault);
-    assert_int_equal(option_set_number(&s[way].optimizer->object, eps, 0, &s[way].fault),
+    const Option *eps = option_find(s[way].optimizer->object.kind, "eps",
+                                    &s[way].fault);
+    assert_int_equal(option_set_number(&s[way].optimizer->object, eps, 0,
+                                       &s[way].fault),
                      ERR_OK);
     for (int i = 0; i < 5; i++) {
       set_trouble(&s[way], FINE);
@@ -556,14 +579,15 @@ TEST(steps_that_cannot_be_proved_give_the_same) {
   for (int way = 0; way < 3; way++) small_close(&s[way]);
 }
 
-/* A bound that is only known to hold grows from step to step; then it is measured again. */
+/* A bound that is only known to hold grows from step to step; then it is measured
+ * again. */
 TEST(a_bound_that_has_grown_is_measured_again) {
   Small s;
   small_open(&s, "SGD", false, true);
   s.optimizer->weight_decay = 10;
   for (int i = 0; i < 1200; i++) {
     set_trouble(&s, FINE);
-    array_set(&s.x->a, 1, 3);   /* w becomes -0.1 times its gradient, its bound doubles */
+    array_set(&s.x->a, 1, 3); /* w becomes -0.1 times its gradient, its bound doubles */
     assert_int_equal(small_step(&s), ERR_OK);
   }
   assert_true(isfinite(s.w->hi) && s.w->bounded == s.w->version);
@@ -580,7 +604,8 @@ static void change_option(Object *object, const Option *option, Fault *fault) {
   if (err) fail_msg("%s", fault->text);
 }
 
-/* Two steps, then the option is another, then two more; w, slots and so on afterwards. */
+/* Two steps, then the option is another, then two more; w, slots and so on
+ * afterwards. */
 static int numbers_by_option(const Kind *kind, const Option *option, bool naive,
                              double out[24]) {
   Small s;
@@ -610,13 +635,15 @@ TEST(every_option_that_is_set_between_steps_counts_from_the_next_one) {
   assert_true(n_tried >= 20);
 }
 
-/* -- rules that make it hard --------------------------------------------------------------- */
+/* -- rules that make it hard ------------------------------------------------------- */
 
-/* New values that are old ones, read old ones after these were replaced, or read all elements
- * of new ones: none of it may be seen, whatever is written in place. */
+/* New values that are old ones, read old ones after these were replaced, or read all
+ * elements of new ones: none of it may be seen, whatever is written in place. */
 enum { BEFORE, AFTER, SPAN, SAME, N_HARD };
-static const OptimSlot hard_slots[] = {[BEFORE] = {"before", NULL}, [AFTER] = {"after", NULL},
-                                       [SPAN] = {"span", NULL}, [SAME] = {"same", NULL}, {0}};
+static const OptimSlot hard_slots[] = {[BEFORE] = {"before", NULL},
+                                       [AFTER] = {"after", NULL},
+                                       [SPAN] = {"span", NULL}, [SAME] = {"same", NULL},
+                                       {0}};
 
 static void hard_rule(const Optimizer *self, OptimUpdate *u) {
   (void)self;
@@ -629,9 +656,11 @@ static void hard_rule(const Optimizer *self, OptimUpdate *u) {
   u->slot[BEFORE] = w;
 }
 
-static const Option hard_options[] = {OPTIM_LR("0.1"), OPTIM_COMMON(OPTIM_COUPLED, "0")};
+static const Option hard_options[] = {OPTIM_LR("0.1"),
+                                      OPTIM_COMMON(OPTIM_COUPLED, "0")};
 static const OptimKind hard_kind = {
-    .kind = {OPTIM_RECORD(Optimizer), .name = "Hard", .options = hard_options, .doc = "Hard."},
+    .kind = {OPTIM_RECORD(Optimizer), .name = "Hard", .options = hard_options,
+             .doc = "Hard."},
     .slots = hard_slots, .rule = hard_rule};
 
 TEST(a_rule_sees_old_values_whatever_it_writes_over) {
@@ -654,7 +683,8 @@ TEST(a_rule_sees_old_values_whatever_it_writes_over) {
   for (int way = 0; way < 3; way++) small_close(&s[way]);
 }
 
-/* A rule's group is proved finite, as a fused update is: all of its values stay in place. */
+/* A rule's group is proved finite, as a fused update is: all of its values stay in
+ * place. */
 TEST(rules_are_proved_and_written_in_place) {
   static const char *const names[] = {"RMSprop", "Lion", "Adam", "SGD"};
   for (size_t k = 0; k < sizeof names / sizeof *names; k++) {

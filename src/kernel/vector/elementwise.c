@@ -21,7 +21,7 @@ VMATH real f_square(real x) { return x * x; }
 VMATH real f_reciprocal(real x) { return 1 / x; }
 VMATH real f_floor(real x) { return REAL_FN(floor)(x); }
 VMATH real f_ceil(real x) { return REAL_FN(ceil)(x); }
-VMATH real f_round(real x) { return REAL_FN(rint)(x); }   /* halves to even */
+VMATH real f_round(real x) { return REAL_FN(rint)(x); } /* halves to even */
 
 /* NaN and zeros stay what they are. */
 VMATH real f_sign(real x) {
@@ -33,7 +33,7 @@ VMATH real f_relu(real x) { return x <= 0 ? (real)0 : x; }
 
 /* Rounded once, as elu below: factors in double. */
 #define SELU_SCALE 1.0507009873554805
-#define SELU_BELOW 1.7580993408473768   /* scale times alpha */
+#define SELU_BELOW 1.7580993408473768 /* scale times alpha */
 
 VMATH real f_selu(real x) {
   double below = SELU_BELOW * expm1_d(x);
@@ -45,9 +45,9 @@ VMATH real f_sub(real a, real b) { return a - b; }
 VMATH real f_mul(real a, real b) { return a * b; }
 VMATH real f_div(real a, real b) { return a / b; }
 
-/* A gradient times or by a derivative: nothing stays nothing, also where the derivative is
- * infinite or NaN. Any other gradient is a plain product or quotient, to the bit. _both: of
- * two gradients. */
+/* A gradient times or by a derivative: nothing stays nothing, also where the derivative
+ * is infinite or NaN. Any other gradient is a plain product or quotient, to the bit.
+ * _both: of two gradients. */
 VMATH real f_chain_mul(real g, real d) {
   real y = g * d;
   return g == 0 && y != y ? (real)0 : y;

@@ -1,32 +1,32 @@
 /* gemm.c: products of matrices that stay in the caches, and of a matrix and a vector.
  *
  * Matrix times matrix. A tile of C, some rows by a few vectors of columns, stays in
- * registers while k runs over a chunk: each k loads one row of the tile's B and broadcasts
- * one element of A per row. Nothing is packed but what must be:
- *   A   is read where it lies, either way round;
- *   B   is read where it lies, or copied, a panel of one chunk at a time, where it is
- *       transposed, or where a panel ends within a vector and the level has no cheap
- *       masked loads. The copy lies on the stack, its rows filled up to whole vectors.
+ * registers while k runs over a chunk: each k loads one row of the tile's B and
+ * broadcasts one element of A per row. Nothing is packed but what must be: A   is read
+ * where it lies, either way round; B   is read where it lies, or copied, a panel of one
+ * chunk at a time, where it is transposed, or where a panel ends within a vector and
+ * the level has no cheap masked loads. The copy lies on the stack, its rows filled up
+ * to whole vectors.
  *
  * Invariant: an element of C is a sum over chunks of K, each a chain over k in order,
  *     c = (a[0] b[0] + a[1] b[1] + ...) + (a[s] b[s] + ...) + ...
- * and the chunks depend on K alone. So its bits are the same in every tile and panel, in
- * a C of any size and for either way in which A and B are stored.
+ * and the chunks depend on K alone. So its bits are the same in every tile and panel,
+ * in a C of any size and for either way in which A and B are stored.
  *
- * Tile. With R rows and V vectors a step of k has R V multiply-adds and R + V loads. Two
- * units with a latency of 4 want R V >= 8 sums in flight, and R V >= R + V, lest loads
- * hold them up; R V sums, V vectors of B and an element of A must fit in 32 (avx512) or
- * 16 registers. Hence 8 x 3 and 12 x 2, or 6 x 2; where C is one vector wide, 12 rows.
- * Rows and vectors are shared out evenly: 100 rows make 13 tiles of 7 or 8, not 12 of 8
- * and a slow one of 4.
+ * Tile. With R rows and V vectors a step of k has R V multiply-adds and R + V loads.
+ * Two units with a latency of 4 want R V >= 8 sums in flight, and R V >= R + V, lest
+ * loads hold them up; R V sums, V vectors of B and an element of A must fit in 32
+ * (avx512) or 16 registers. Hence 8 x 3 and 12 x 2, or 6 x 2; where C is one vector
+ * wide, 12 rows. Rows and vectors are shared out evenly: 100 rows make 13 tiles of 7 or
+ * 8, not 12 of 8 and a slow one of 4.
  *
  * Caches. A chunk of a panel (DEPTH rows of three vectors, 48 KB at most) is read again
  * by every tile below it; BAND rows of a chunk of A (256 KB), again by every panel.
  *
- * Matrix times vector. Both walk the matrix along its contiguous rows. A sum over K uses
- * LANES partial sums in real for at most CHUNK elements and adds those in double, or adds
- * up in the order of k. Lanes are indexed by constants alone, so that they stay in
- * registers. */
+ * Matrix times vector. Both walk the matrix along its contiguous rows. A sum over K
+ * uses LANES partial sums in real for at most CHUNK elements and adds those in double,
+ * or adds up in the order of k. Lanes are indexed by constants alone, so that they stay
+ * in registers. */
 #include "kernel/kernel.h"
 #include <string.h>
 #if defined SIMD_avx2 || defined SIMD_avx512
@@ -40,7 +40,7 @@
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
 
-/* -- vectors ------------------------------------------------------------------------- */
+/* -- vectors ----------------------------------------------------------------------- */
 
 #if defined SIMD_avx512
 enum { VECTOR_BYTES = 64, MASKED = 1 };
@@ -124,10 +124,10 @@ INLINE Vector load_part(const real *p, int n) {
 INLINE Vector low(Vector a, Vector b) { return __builtin_shufflevector(a, b, LOW); }
 INLINE Vector high(Vector a, Vector b) { return __builtin_shufflevector(a, b, HIGH); }
 
-/* -- a panel of B, copied ------------------------------------------------------------ */
+/* -- a panel of B, copied ---------------------------------------------------------- */
 
-/* Interleaving row i with row i + WIDTH / 2 moves the top bit of the row's number to the
- * bottom of the column's; log2(WIDTH) times that transposes. */
+/* Interleaving row i with row i + WIDTH / 2 moves the top bit of the row's number to
+ * the bottom of the column's; log2(WIDTH) times that transposes. */
 INLINE void transpose(Vector *row) {
   UNROLL
   for (int bit = 1; bit < WIDTH; bit *= 2) {
@@ -183,19 +183,20 @@ static void copy_padded(real *y, const real *x, int64_t K, int64_t n, int64_t st
       store(y + k * row + j, load_part(x + k * stride + j, least(WIDTH, n - j)));
 }
 
-/* -- a tile of C --------------------------------------------------------------------- */
+/* -- a tile of C ------------------------------------------------------------------- */
 
 enum { ROWS_MAX = 12, VECTORS_MAX = MASKED ? 3 : 2, DEPTH = 256, BAND = 256 };
 
-/* c[i, j] (+)= sum_k a[i, k] b[k, j]. Of the last vector of columns, `last` elements. */
+/* c[i, j] (+)= sum_k a[i, k] b[k, j]. Of the last vector of columns, `last`
+ * elements. */
 typedef struct Tile {
   real *c;
   const real *a, *b;
   int64_t row_c, row_b;
-  int64_t stride_a;          /* of A's rows, or of k where A is transposed */
+  int64_t stride_a; /* of A's rows, or of k where A is transposed */
   int64_t K;
   int last;
-  bool add;                  /* to C; else C is not read */
+  bool add; /* to C; else C is not read */
 } Tile;
 
 /* One step of k; `a` is the element of the tile's first row. */
@@ -214,8 +215,8 @@ INLINE void tile_step(Vector sum[][VECTORS_MAX], const real *a, int64_t step_a,
   }
 }
 
-/* The last vector of C's rows: all its elements are there where n = WIDTH. Without masks
- * the rows go through memory; a call between sums would put all of them there. */
+/* The last vector of C's rows: all its elements are there where n = WIDTH. Without
+ * masks the rows go through memory; a call between sums would put all of them there. */
 #ifdef SIMD_avx512
 INLINE void tile_end_last(const Tile *t, real *c, Vector sum[][VECTORS_MAX], int rows,
                           int j) {
@@ -302,7 +303,7 @@ static const TileRun tiles[VECTORS_MAX + 1][ROWS_MAX + 1][2] = {
 #undef TILE
 };
 
-/* -- matrix times matrix ------------------------------------------------------------- */
+/* -- matrix times matrix ----------------------------------------------------------- */
 
 static int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -333,10 +334,8 @@ static void band(real *c, const real *a, const real *b, int64_t M, int64_t N, in
               .last = (int)(n - (vectors - 1) * WIDTH)};
     t.b += j * (s->transpose_b ? s->b : 1);
     bool copied = s->transpose_b || (!MASKED && t.last < WIDTH);
-    if (copied && s->transpose_b)
-      copy_transposed(copy, t.b, K, n, s->b);
-    else if (copied)
-      copy_padded(copy, t.b, K, n, s->b);
+    if (copied && s->transpose_b) copy_transposed(copy, t.b, K, n, s->b);
+    else if (copied) copy_padded(copy, t.b, K, n, s->b);
     if (copied) t.b = copy, t.row_b = vectors * WIDTH;
     panel(t, M, vectors, s->transpose_a);
   }
@@ -355,7 +354,7 @@ void KN(gemm)(real *c, const real *a, const real *b, int64_t M, int64_t N, int64
   }
 }
 
-/* -- matrix times vector ------------------------------------------------------------- */
+/* -- matrix times vector ----------------------------------------------------------- */
 
 enum { LANES = 32, CHUNK = 4096 };
 

@@ -1,5 +1,6 @@
-/* lanes.h: how a row is summed: LANES partial sums side by side, folded in halves. The number
- * of lanes and the order of the fold are constants, so a sum depends on the row alone. */
+/* lanes.h: how a row is summed: LANES partial sums side by side, folded in halves. The
+ * number of lanes and the order of the fold are constants, so a sum depends on the row
+ * alone. */
 #ifndef KERNEL_VECTOR_LANES_H
 #define KERNEL_VECTOR_LANES_H
 

@@ -24,10 +24,10 @@
 void KN(move_plane)(void *out, const void *x, size_t elem_bytes, const int64_t size[2],
                     const int64_t out_stride[2], const int64_t x_stride[2]) {
   switch (elem_bytes) {
-    case 1: plane1_copy(out, x, size, out_stride, x_stride); break;
-    case 4: plane4_copy(out, x, size, out_stride, x_stride); break;
-    case 8: plane8_copy(out, x, size, out_stride, x_stride); break;
-    default: must(!"an element of 1, 4 or 8 bytes");
+  case 1: plane1_copy(out, x, size, out_stride, x_stride); break;
+  case 4: plane4_copy(out, x, size, out_stride, x_stride); break;
+  case 8: plane8_copy(out, x, size, out_stride, x_stride); break;
+  default: must(!"an element of 1, 4 or 8 bytes");
   }
 }
 

@@ -1,17 +1,17 @@
 /* norm.c: normalization by given or by own statistics, and its gradients.
  *
- * Per element everything is one expression in real; sums run in double, in a fixed number
- * of lanes or in the order of the rows, so a result depends on the arguments alone. The
- * statistics of columns come from reduce.c; rows of a layer norm are short, so they are
- * read twice from the cache: mean, then squares about it. Lanes are indexed by constants
- * alone, so that they stay in registers. */
+ * Per element everything is one expression in real; sums run in double, in a fixed
+ * number of lanes or in the order of the rows, so a result depends on the arguments
+ * alone. The statistics of columns come from reduce.c; rows of a layer norm are short,
+ * so they are read twice from the cache: mean, then squares about it. Lanes are indexed
+ * by constants alone, so that they stay in registers. */
 #include "kernel/kernel.h"
 #include "kernel/vector/lanes.h"
 #include <math.h>
 
-enum { GROUP = 4 };   /* rows added up before they go to the sums in memory */
+enum { GROUP = 4 }; /* rows added up before they go to the sums in memory */
 
-/* -- given statistics ---------------------------------------------------------------- */
+/* -- given statistics -------------------------------------------------------------- */
 
 void KN(norm_columns)(real *y, const real *x, const real *mean, const real *scale,
                       const real *shift, int64_t M, int64_t stride, int64_t N) {
@@ -23,7 +23,8 @@ void KN(norm_columns)(real *y, const real *x, const real *mean, const real *scal
   }
 }
 
-void KN(norm_row)(real *y, const real *x, real mean, real scale, real shift, int64_t n) {
+void KN(norm_row)(real *y, const real *x, real mean, real scale, real shift,
+                  int64_t n) {
 #pragma omp simd
   for (int64_t i = 0; i < n; i++) y[i] = (x[i] - mean) * scale + shift;
 }
@@ -37,10 +38,9 @@ static void sum_group(double *restrict sum, const real *restrict gy,
   const real *x0 = x, *x1 = x + stride, *x2 = x1 + stride, *x3 = x2 + stride;
   for (int64_t c = 0; c < N; c++) {
     sum[c] += ((double)g0[c] + (double)g1[c]) + ((double)g2[c] + (double)g3[c]);
-    moment[c] += ((double)(g0[c] * (x0[c] - mean[c])) +
-                  (double)(g1[c] * (x1[c] - mean[c]))) +
-                 ((double)(g2[c] * (x2[c] - mean[c])) +
-                  (double)(g3[c] * (x3[c] - mean[c])));
+    moment[c] +=
+        ((double)(g0[c] * (x0[c] - mean[c])) + (double)(g1[c] * (x1[c] - mean[c]))) +
+        ((double)(g2[c] * (x2[c] - mean[c])) + (double)(g3[c] * (x3[c] - mean[c])));
   }
 }
 
@@ -58,8 +58,8 @@ void KN(norm_grad_sum_columns)(double *sum, const real *gy, const real *x,
   }
 }
 
-/* Lanes begin with elements, not with zeros: gcc clears arrays by an instruction that is slow
- * to start. */
+/* Lanes begin with elements, not with zeros: gcc clears arrays by an instruction that
+ * is slow to start. */
 void KN(norm_grad_sum_row)(double *sum, const real *gy, const real *x, real mean,
                            int64_t n) {
   double whole[2] = {0, 0}, tail[2] = {0, 0};
@@ -105,7 +105,7 @@ void KN(norm_grad_row)(real *gx, const real *gy, const real *x, real mean, real 
     gx[i] = scale * (gy[i] - offset - (x[i] - mean) * slope);
 }
 
-/* -- layer norm ---------------------------------------------------------------------- */
+/* -- layer norm -------------------------------------------------------------------- */
 
 static double row_sum(const real *x, int64_t n) {
   double s[LANES] = {0};
@@ -133,8 +133,8 @@ static double row_squares(const real *x, double mean, int64_t n) {
   return fold(s) + tail;
 }
 
-/* sqrt(var + eps) of a row. A variance that is not finite may only be beyond what holds it:
- * its root is not, so it is computed in the widest type that there is. */
+/* sqrt(var + eps) of a row. A variance that is not finite may only be beyond what holds
+ * it: its root is not, so it is computed in the widest type that there is. */
 static double row_std(double var, const real *x, double mean, int64_t n, double eps) {
   if (isfinite(var)) return sqrt(var + eps);
   long double s = 0;
@@ -176,7 +176,8 @@ void KN(layer_norm_rows)(real *y, real *mean, real *var, const real *x, const re
   }
 }
 
-/* The weighted gradient h = gy w, and of it sum[0] = sum h, sum[1] = sum h (x - mean). */
+/* The weighted gradient h = gy w, and of it sum[0] = sum h, sum[1] = sum h (x -
+ * mean). */
 static void row_moments(double sum[2], real *h, const real *gy, const real *x,
                         const real *w, real mean, int64_t C) {
   if (w)
@@ -221,8 +222,9 @@ static real grad_row(real *gx, const real *gy, const real *x, real mean, real va
   const double istd = 1 / row_std((double)var, x, (double)mean, C, eps);
   double sum[2];
   row_moments(sum, gx, gy, x, w, mean, C);
-  KN(norm_grad_row)(gx, gx, x, mean, (real)istd, (real)(sum[0] / (double)C),
-                    (real)(sum[1] * istd * istd / (double)C), C);
+  KN(norm_grad_row)
+  (gx, gx, x, mean, (real)istd, (real)(sum[0] / (double)C),
+   (real)(sum[1] * istd * istd / (double)C), C);
   return (real)istd;
 }
 

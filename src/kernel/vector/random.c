@@ -6,7 +6,9 @@
 
 enum { LANES = 16, WORDS = 4 * LANES };
 
-typedef struct Block { uint32_t c0, c1, c2, c3; } Block;
+typedef struct Block {
+  uint32_t c0, c1, c2, c3;
+} Block;
 
 static inline Block mix(Block b, uint32_t k0, uint32_t k1) {
   uint64_t p0 = (uint64_t)PHILOX_M0 * b.c0, p1 = (uint64_t)PHILOX_M1 * b.c2;
@@ -15,8 +17,8 @@ static inline Block mix(Block b, uint32_t k0, uint32_t k1) {
 }
 
 /* The words of blocks first .. first + LANES - 1, in order. The counter is
- * (block low, block high, draw low, draw high). The rounds are unrolled so that the loop
- * over lanes is the one that is vectorised, with its state in registers. */
+ * (block low, block high, draw low, draw high). The rounds are unrolled so that the
+ * loop over lanes is the one that is vectorised, with its state in registers. */
 static inline void words(uint32_t out[WORDS], Stream stream, uint64_t first) {
   const uint32_t k0 = (uint32_t)stream.key, k1 = (uint32_t)(stream.key >> 32);
   const uint32_t d0 = (uint32_t)stream.draw, d1 = (uint32_t)(stream.draw >> 32);

@@ -10,9 +10,9 @@
  * and the sizes of tiles are constants, so a result depends on the arguments alone.
  *
  * Variance: per tile in two passes (mean, then squares about it), tiles merged by
- *   d = m_b - m_a,  n = n_a + n_b,  m = m_a + d n_b / n,  q = q_a + q_b + d^2 n_a n_b / n
- * (Chan, Golub, LeVeque, "Updating formulae and a pairwise algorithm for computing sample
- * variances", 1979). */
+ *   d = m_b - m_a,  n = n_a + n_b,  m = m_a + d n_b / n,  q = q_a + q_b + d^2 n_a n_b /
+ * n (Chan, Golub, LeVeque, "Updating formulae and a pairwise algorithm for computing
+ * sample variances", 1979). */
 #include "kernel/kernel.h"
 #include "base/ints.h"
 #include "kernel/vector/lanes.h"
@@ -25,7 +25,7 @@ enum {
   SCAN = 64         /* elements compared before asking whether one was equal */
 };
 
-/* -- sum ----------------------------------------------------------------------------- */
+/* -- sum --------------------------------------------------------------------------- */
 
 static inline double short_sum(const real *x, int64_t n) {
   double s = 0;
@@ -67,7 +67,7 @@ void KN(reduce_sum_columns)(double *sum, const real *x, int64_t M, int64_t strid
     column_sums(sum + c, x + c, M, stride, least(N - c, COLUMNS));
 }
 
-/* -- variance ------------------------------------------------------------------------ */
+/* -- variance ---------------------------------------------------------------------- */
 
 static inline double row_squares(const real *x, int64_t n, double mean) {
   double s[LANES] = {0};
@@ -101,15 +101,17 @@ static inline double square(double x) { return x * x; }
 
 /* Row by row in each column, four at a time in memory. */
 static inline void column_squares(double *restrict q, const real *restrict x,
-                                  const double *restrict mean, int64_t M, int64_t stride,
-                                  int64_t N) {
+                                  const double *restrict mean, int64_t M,
+                                  int64_t stride, int64_t N) {
   int64_t r = 0;
   for (; r + 4 <= M; r += 4) {
     const real *x0 = x + r * stride, *x1 = x0 + stride, *x2 = x1 + stride,
                *x3 = x2 + stride;
     for (int64_t c = 0; c < N; c++)
-      q[c] = (((q[c] + square((double)x0[c] - mean[c])) + square((double)x1[c] - mean[c])) +
-              square((double)x2[c] - mean[c])) + square((double)x3[c] - mean[c]);
+      q[c] = (((q[c] + square((double)x0[c] - mean[c])) +
+               square((double)x1[c] - mean[c])) +
+              square((double)x2[c] - mean[c])) +
+             square((double)x3[c] - mean[c]);
   }
   for (; r < M; r++)
     for (int64_t c = 0; c < N; c++) q[c] += square((double)x[r * stride + c] - mean[c]);
@@ -141,13 +143,13 @@ void KN(reduce_var_columns)(double *state, const real *x, int64_t M, int64_t str
                       least(M - r, ROWS), stride, least(N - c, COLUMNS));
 }
 
-/* -- norm ---------------------------------------------------------------------------- */
+/* -- norm -------------------------------------------------------------------------- */
 
 /* The square of x where it belongs to the size, else 0. NaN is of middle size. */
 static inline double square_of_size(double x, int size) {
 #ifdef REAL_DOUBLE
   double a = x < 0 ? -x : x;
-  bool small = a < NORM_TINY, large = a > NORM_HUGE;
+  bool small = a<NORM_TINY, large = a> NORM_HUGE;
   if (size == NORM_SMALL) return small ? (a * NORM_UP) * (a * NORM_UP) : 0;
   if (size == NORM_LARGE) return large ? (a * NORM_DOWN) * (a * NORM_DOWN) : 0;
   return (small | large) ? 0 : a * a;
@@ -182,8 +184,9 @@ void KN(reduce_quick_norm_row)(double *state, const real *x, int64_t n) {
   KN(reduce_norm_row)(state, x, n);
 }
 #else
-/* The squares of a tile, summed in floats; false: some of them may be too large or too small for
- * that. What has become 0 is, of sums that are not too small, too little to matter. */
+/* The squares of a tile, summed in floats; false: some of them may be too large or too
+ * small for that. What has become 0 is, of sums that are not too small, too little to
+ * matter. */
 static inline bool quick_squares(double *sum, const real *x, int64_t n) {
   static const double least_sum = 1e-28, most_sum = 1e37;
   real s[2 * LANES] = {0};
@@ -208,12 +211,14 @@ void KN(reduce_quick_norm_row)(double *state, const real *x, int64_t n) {
 }
 #endif
 
-/* One tile of at most ROWS rows and COLUMNS columns, summed before it joins: fewer roundings. */
-static inline void norm_tile(double *sum, const real *x, int64_t M, int64_t stride, int64_t N,
-                             int size) {
+/* One tile of at most ROWS rows and COLUMNS columns, summed before it joins: fewer
+ * roundings. */
+static inline void norm_tile(double *sum, const real *x, int64_t M, int64_t stride,
+                             int64_t N, int size) {
   double s[COLUMNS] = {0};
   for (int64_t r = 0; r < M; r++)
-    for (int64_t c = 0; c < N; c++) s[c] += square_of_size((double)x[r * stride + c], size);
+    for (int64_t c = 0; c < N; c++)
+      s[c] += square_of_size((double)x[r * stride + c], size);
   for (int64_t c = 0; c < N; c++) sum[c] += s[c];
 }
 
@@ -226,7 +231,7 @@ void KN(reduce_norm_columns)(double *state, const real *x, int64_t M, int64_t st
                   least(N - c, COLUMNS), size);
 }
 
-/* -- extremes ------------------------------------------------------------------------ */
+/* -- extremes ---------------------------------------------------------------------- */
 
 /* NaN replaces any number, and no number replaces a NaN. */
 static inline real better(real best, real x, bool smallest) {
@@ -246,7 +251,8 @@ static inline real row_extreme(real best, const real *x, int64_t n, bool smalles
 }
 
 static inline void column_extremes(double *restrict best, const real *restrict x,
-                                   int64_t M, int64_t stride, int64_t N, bool smallest) {
+                                   int64_t M, int64_t stride, int64_t N,
+                                   bool smallest) {
   real b[COLUMNS];
   for (int64_t c = 0; c < N; c++) b[c] = (real)best[c];
   for (int64_t r = 0; r < M; r++)
@@ -274,7 +280,7 @@ void KN(reduce_min_columns)(double *best, const real *x, int64_t M, int64_t stri
     column_extremes(best + c, x + c, M, stride, least(N - c, COLUMNS), true);
 }
 
-/* -- bounds -------------------------------------------------------------------------- */
+/* -- bounds ------------------------------------------------------------------------ */
 
 #ifdef REAL_DOUBLE
 typedef int64_t Word;
@@ -298,20 +304,20 @@ static inline real real_of(Word word) {
 
 /* Bounds with lo <= 0 <= hi of n elements; NaN or infinite where an element is.
  *
- * Words of positive numbers are ordered as the numbers, NaN behind inf; those of negative
- * ones, taken without a sign, lie above and are ordered by size. So two integer maxima
- * tell all, at two operations a vector. */
+ * Words of positive numbers are ordered as the numbers, NaN behind inf; those of
+ * negative ones, taken without a sign, lie above and are ordered by size. So two
+ * integer maxima tell all, at two operations a vector. */
 static inline void widen(Word *high, Magnitude *low, real x) {
   const Word word = word_of(x);
   *high = word > *high ? word : *high;
   *low = (Magnitude)word > *low ? (Magnitude)word : *low;
 }
 
-enum { WORDS = 256 / sizeof(Word) };     /* lanes that leave registers free */
+enum { WORDS = 256 / sizeof(Word) }; /* lanes that leave registers free */
 
-/* Of at least WORDS elements; the last lanes take some of them again, which changes nothing.
- * Lanes begin with elements, not with zeros: gcc clears arrays by an instruction that is slow
- * to start. */
+/* Of at least WORDS elements; the last lanes take some of them again, which changes
+ * nothing. Lanes begin with elements, not with zeros: gcc clears arrays by an
+ * instruction that is slow to start. */
 static inline void wide_bounds(Word *high, Magnitude *low, const real *x, int64_t n) {
   Word highs[WORDS], h = 0;
   Magnitude lows[WORDS], l = 0;
@@ -334,12 +340,13 @@ void KN(reduce_bounds)(real *lo, real *hi, const real *x, int64_t n) {
   Word high = 0;
   Magnitude low = 0;
   if (n >= WORDS) wide_bounds(&high, &low, x, n);
-  else for (int64_t i = 0; i < n; i++) widen(&high, &low, x[i]);
+  else
+    for (int64_t i = 0; i < n; i++) widen(&high, &low, x[i]);
   *hi = real_of(high);
   *lo = (Word)low < 0 ? real_of((Word)low) : 0;
 }
 
-/* -- places of extremes -------------------------------------------------------------- */
+/* -- places of extremes ------------------------------------------------------------ */
 
 /* Is x the value sought: equal to it, or NaN where that is sought? */
 static inline bool is_value(real x, real value) {
@@ -348,7 +355,8 @@ static inline bool is_value(real x, real value) {
 
 /* Index, from 0, of the first NaN, else of the first extreme; n at smallest 1. */
 int64_t KN(arg_row)(const real *x, int64_t n, bool smallest) {
-  real value = smallest ? row_extreme(x[0], x, n, true) : row_extreme(x[0], x, n, false);
+  real value = smallest ? row_extreme(x[0], x, n, true)
+                        : row_extreme(x[0], x, n, false);
   int64_t i = 0;
   for (; i + SCAN <= n; i += SCAN) {
     int found = 0;
@@ -360,7 +368,8 @@ int64_t KN(arg_row)(const real *x, int64_t n, bool smallest) {
 }
 
 static inline void arg_column_tile(int32_t *restrict index, const real *restrict x,
-                                   int64_t M, int64_t stride, int64_t N, bool smallest) {
+                                   int64_t M, int64_t stride, int64_t N,
+                                   bool smallest) {
   real best[COLUMNS];
   int32_t place[COLUMNS];
   for (int64_t c = 0; c < N; c++) best[c] = x[c];
@@ -368,7 +377,8 @@ static inline void arg_column_tile(int32_t *restrict index, const real *restrict
   for (int64_t r = 1; r < M; r++)
     for (int64_t c = 0; c < N; c++) {
       real v = x[r * stride + c];
-      bool take = (smallest ? v < best[c] : v > best[c]) | ((v != v) & (best[c] == best[c]));
+      bool take = (smallest ? v < best[c] : v > best[c]) |
+                  ((v != v) & (best[c] == best[c]));
       best[c] = take ? v : best[c];
       place[c] = take ? (int32_t)r : place[c];
     }
@@ -376,13 +386,11 @@ static inline void arg_column_tile(int32_t *restrict index, const real *restrict
 }
 
 /* As arg_row, for each of N columns. */
-void KN(arg_columns)(int32_t *index, const real *x, int64_t M, int64_t stride, int64_t N,
-                     bool smallest) {
+void KN(arg_columns)(int32_t *index, const real *x, int64_t M, int64_t stride,
+                     int64_t N, bool smallest) {
   for (int64_t c = 0; c < N; c += COLUMNS) {
     int64_t n = least(N - c, COLUMNS);
-    if (smallest)
-      arg_column_tile(index + c, x + c, M, stride, n, true);
-    else
-      arg_column_tile(index + c, x + c, M, stride, n, false);
+    if (smallest) arg_column_tile(index + c, x + c, M, stride, n, true);
+    else arg_column_tile(index + c, x + c, M, stride, n, false);
   }
 }

@@ -3,10 +3,11 @@
  *   m = max x,   s = sum exp(x - m),   softmax = exp(x - m) / s,
  *   log softmax = (x - m) - log s
  *
- * exp never overflows and s >= 1. A row with a NaN, or whose maximum is infinite, becomes
- * NaN. Rows are worked on in tiles of about TILE elements that stay in the cache: exp runs
- * over a whole tile, so that short rows (ten classes) fill the vectors too. Sums run in
- * double. Each row's result depends on that row alone, not on its tile. */
+ * exp never overflows and s >= 1. A row with a NaN, or whose maximum is infinite,
+ * becomes NaN. Rows are worked on in tiles of about TILE elements that stay in the
+ * cache: exp runs over a whole tile, so that short rows (ten classes) fill the vectors
+ * too. Sums run in double. Each row's result depends on that row alone, not on its
+ * tile. */
 #include "kernel/kernel.h"
 #include "base/ints.h"
 #include "kernel/vector/lanes.h"
@@ -55,7 +56,8 @@ static void exp_all(real *y, const real *x, int64_t n) {
   for (int64_t i = 0; i < n; i++) y[i] = f_exp(x[i]);
 }
 
-/* log s of a double, by the logarithm of `real` and one step for what it rounded away. */
+/* log s of a double, by the logarithm of `real` and one step for what it rounded
+ * away. */
 static double log_sum(double s) {
   double rounded = (double)(real)s;
   return (double)f_log((real)s) + (s - rounded) / rounded;
@@ -91,7 +93,8 @@ void KN(softmax_rows)(real *y, const real *x, int64_t N, int64_t C) {
   }
 }
 
-/* sums[i] = sum of exp over row i: N short rows in one go, or one long row in pieces. */
+/* sums[i] = sum of exp over row i: N short rows in one go, or one long row in
+ * pieces. */
 static void exp_sums(double *sums, const real *x, int64_t N, int64_t C) {
   real e[TILE];
   if (C <= TILE) {
@@ -123,11 +126,11 @@ void KN(log_softmax_rows)(real *y, const real *x, int64_t N, int64_t C) {
   }
 }
 
-/* -- columns ------------------------------------------------------------------------- */
+/* -- columns ----------------------------------------------------------------------- */
 
 /* y = x - max of its column, and e[j] = sum of exp of column j of y. N <= COLUMNS. */
-static void shift_columns(double *sum, real *y, const real *x, int64_t n, int64_t stride,
-                          int64_t N) {
+static void shift_columns(double *sum, real *y, const real *x, int64_t n,
+                          int64_t stride, int64_t N) {
   real m[COLUMNS];
   for (int64_t j = 0; j < N; j++) {
     m[j] = -(real)INFINITY;
@@ -171,7 +174,7 @@ void KN(log_softmax_columns)(real *y, const real *x, int64_t n, int64_t stride,
   }
 }
 
-/* -- cross-entropy ------------------------------------------------------------------- */
+/* -- cross-entropy ----------------------------------------------------------------- */
 
 void KN(cross_entropy_rows)(real *loss, real *p, const real *x, const int64_t *label,
                             int64_t N, int64_t C) {
@@ -196,7 +199,8 @@ void KN(cross_entropy_grad_rows)(real *gx, const real *gy, const real *p,
                                  const int64_t *label, int64_t N, int64_t C) {
   for (int64_t i = 0; i < N; i++) {
     const real g = gy[i];
-    if (g == 0 && isnan(p[i * C])) {   /* nothing flows on (ops_chain.c); NaN fills a row */
+    if (g == 0 &&
+        isnan(p[i * C])) { /* nothing flows on (ops_chain.c); NaN fills a row */
       memset(gx + i * C, 0, (size_t)C * sizeof *gx);
       continue;
     }

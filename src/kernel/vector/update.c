@@ -1,8 +1,8 @@
 /* update.c: optimizer updates, one pass over weights, gradients and slots.
  *
  * Outputs may be the very inputs they replace (w_out = w and so on), hence no restrict:
- * `omp simd` says what holds either way, that no element depends on another. Every step is
- * one correctly rounded operation, so tails give the same bits as full vectors. */
+ * `omp simd` says what holds either way, that no element depends on another. Every step
+ * is one correctly rounded operation, so tails give the same bits as full vectors. */
 #include "kernel/kernel.h"
 #include <math.h>
 
@@ -46,15 +46,15 @@ static inline void momentum(real *w_out, real *v_out, const real *w, const real 
 void KN(update_momentum)(real *w_out, real *v_out, const real *w, const real *g,
                          const real *v, int64_t n, real lr, real mu, real weight_decay,
                          real scale, bool nesterov) {
-  if (nesterov)
-    momentum(w_out, v_out, w, g, v, n, lr, mu, weight_decay, scale, true);
-  else
-    momentum(w_out, v_out, w, g, v, n, lr, mu, weight_decay, scale, false);
+  if (nesterov) momentum(w_out, v_out, w, g, v, n, lr, mu, weight_decay, scale, true);
+  else momentum(w_out, v_out, w, g, v, n, lr, mu, weight_decay, scale, false);
 }
 
-/* One of `coupled` and `shrink` is zero: decay inside the gradient, or of the weight. */
-void KN(update_adam)(real *w_out, real *m_out, real *v_out, const real *w, const real *g,
-                     const real *m, const real *v, int64_t n, const AdamRates *rates) {
+/* One of `coupled` and `shrink` is zero: decay inside the gradient, or of the
+ * weight. */
+void KN(update_adam)(real *w_out, real *m_out, real *v_out, const real *w,
+                     const real *g, const real *m, const real *v, int64_t n,
+                     const AdamRates *rates) {
   const AdamRates r = *rates;
 #pragma omp simd
   for (int64_t i = 0; i < n; i++) {

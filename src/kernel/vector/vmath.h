@@ -44,8 +44,8 @@ VMATH double muladd_d(double a, double b, double c) { return a * b + c; }
 #ifdef REAL_DOUBLE
 VMATH real muladd(real a, real b, real c) { return muladd_d(a, b, c); }
 
-/* The C library takes a denormal apart by its bits, which goes wrong where the processor
- * counts it as zero. */
+/* The C library takes a denormal apart by its bits, which goes wrong where the
+ * processor counts it as zero. */
 VMATH real denormal_to_zero(real x) { return fabs(x) < 0x1p-1022 ? 0 * x : x; }
 
 VMATH real f_exp(real x) { return exp(x); }
@@ -65,8 +65,8 @@ VMATH real f_sigmoid(real x) {
 }
 VMATH real f_softplus(real x) { return (x <= 0 ? 0 : x) + log1p(exp(-fabs(x))); }
 
-/* Below -700 by e^x = e^-700 e^(x + 700): e^x alone would be denormal too early. x + 700
- * is exact. */
+/* Below -700 by e^x = e^-700 e^(x + 700): e^x alone would be denormal too early. x +
+ * 700 is exact. */
 VMATH real f_silu(real x) {
   real y = x * f_sigmoid(x);
   real b = x < -1400 ? -1400 : x;
@@ -82,8 +82,8 @@ VMATH double normal_half(double a) {
 }
 
 /* From 6 on, off by less than 1e-19, the continued fraction of Mills' ratio (Laplace):
- * 1 / (a + 1 / (a + 2 / (a + ...))). Before, erfc(z) / 2 at z = a / sqrt 2; what rounding z
- * lost, d, is put back by the derivative, -2 / sqrt(pi) e^(-z^2). */
+ * 1 / (a + 1 / (a + 2 / (a + ...))). Before, erfc(z) / 2 at z = a / sqrt 2; what
+ * rounding z lost, d, is put back by the derivative, -2 / sqrt(pi) e^(-z^2). */
 VMATH double normal_ratio(double a, double half) {
   if (a > 6.0) {
     double t = a;
@@ -98,10 +98,34 @@ VMATH double normal_ratio(double a, double half) {
 
 VMATH real muladd(real a, real b, real c) { return muladd_f(a, b, c); }
 
-VMATH uint32_t bits_f(float x) { return (union {float f; uint32_t u;}){.f = x}.u; }
-VMATH float float_of(uint32_t b) { return (union {uint32_t u; float f;}){.u = b}.f; }
-VMATH uint64_t bits_d(double x) { return (union {double f; uint64_t u;}){.f = x}.u; }
-VMATH double double_of(uint64_t b) { return (union {uint64_t u; double f;}){.u = b}.f; }
+VMATH uint32_t bits_f(float x) {
+  return (union {
+           float f;
+           uint32_t u;
+         }){.f = x}
+      .u;
+}
+VMATH float float_of(uint32_t b) {
+  return (union {
+           uint32_t u;
+           float f;
+         }){.u = b}
+      .f;
+}
+VMATH uint64_t bits_d(double x) {
+  return (union {
+           double f;
+           uint64_t u;
+         }){.f = x}
+      .u;
+}
+VMATH double double_of(uint64_t b) {
+  return (union {
+           uint64_t u;
+           double f;
+         }){.u = b}
+      .f;
+}
 
 #define SIGN_F 0x80000000u
 VMATH float abs_f(float x) { return float_of(bits_f(x) & ~SIGN_F); }
@@ -177,8 +201,8 @@ VMATH real f_sigmoid(real x) {
   return x != x ? x : y;
 }
 
-/* x sigmoid(x). Where that factor is no normal number any more, the product still may be:
- * there it is x e^x = (x e^-87) e^(x + 87), where x + 87 is exact. */
+/* x sigmoid(x). Where that factor is no normal number any more, the product still may
+ * be: there it is x e^x = (x e^-87) e^(x + 87), where x + 87 is exact. */
 VMATH real f_silu(real x) {
   float a = abs_f(x);
   float b = x < -174.0f ? -174.0f : x;
@@ -194,7 +218,7 @@ VMATH real f_silu(real x) {
 /* x = 2^n (1 + f), 1 + f in [sqrt 1/2, sqrt 2): log x = n ln 2 + f - f^2 / 2 + f^3
  * p(f), p off by 3e-8, summed from the smallest term up. */
 VMATH real f_log(real x) {
-  const uint32_t half = 0x3f3504f3;   /* sqrt 1/2 */
+  const uint32_t half = 0x3f3504f3; /* sqrt 1/2 */
   uint32_t u = bits_f(x) - half;
   float n = (float)((int32_t)u >> 23);
   float f = float_of((u & 0x7fffff) + half) - 1.0f;
@@ -251,7 +275,7 @@ VMATH double log_ratio(double s) {
 
 /* log u for normal u > 0: u = 2^n m, m in [sqrt 1/2, sqrt 2), s = (m - 1) / (m + 1). */
 VMATH double log_normal_d(double u) {
-  const uint64_t half = 0x3fe6a09e667f3bcd;   /* sqrt 1/2 */
+  const uint64_t half = 0x3fe6a09e667f3bcd; /* sqrt 1/2 */
   uint64_t shifted = bits_d(u) - half + ((uint64_t)1023 << 52);
   double n = double_of((shifted >> 52) | 0x4330000000000000) - (0x1p52 + 1023.0);
   double m = double_of((shifted & 0xfffffffffffff) + half);
@@ -326,12 +350,12 @@ VMATH real f_erf(real x) {
 
 VMATH double normal_half(double a) {
   double scale;
-  double p = exp_parts(-0.25 * a * a, &scale);   /* the square of a float is exact */
+  double p = exp_parts(-0.25 * a * a, &scale); /* the square of a float is exact */
   return muladd_d(scale, p, scale);
 }
 
-/* p(t) / (a + 3) with t = (a - 3) / (a + 3), off by 1.2e-9 up to a = 13.6; beyond, values
- * of gelu are 0. */
+/* p(t) / (a + 3) with t = (a - 3) / (a + 3), off by 1.2e-9 up to a = 13.6; beyond,
+ * values of gelu are 0. */
 VMATH double normal_ratio(double a, double half) {
   (void)half;
   double per = 1.0 / (a + 3.0);
@@ -410,7 +434,8 @@ VMATH double trig_far(float x, uint64_t quarter) {
   return u < 0x7f800000 ? y : NAN;
 }
 
-/* For |x| <= TRIG_MAX only, and for the others; the kernels sin and cos take every x. */
+/* For |x| <= TRIG_MAX only, and for the others; the kernels sin and cos take every
+ * x. */
 VMATH real f_sin(real x) { return (float)trig_near(x, 0); }
 VMATH real f_cos(real x) { return (float)trig_near(x, 1); }
 VMATH real f_sin_far(real x) { return (float)trig_far(x, 0); }
@@ -422,10 +447,11 @@ VMATH real f_sqrt(real x) { return sqrtf(x); }
 
 /* -- gelu -------------------------------------------------------------------------- */
 
-/* Of the normal distribution: half^2 = e^(-x^2 / 2), density c half^2 with c = 1 / sqrt(2 pi),
- * and Phi(-|x|) = half^2 r, where r falls slowly from 1/2 like c / |x|. So the tail for x < 0
- * keeps its digits, which 1 + erf loses, and half is a normal number wherever the results
- * are. They vanish before -NORMAL_FAR, where x is cut off (NaN is not). */
+/* Of the normal distribution: half^2 = e^(-x^2 / 2), density c half^2 with c = 1 /
+ * sqrt(2 pi), and Phi(-|x|) = half^2 r, where r falls slowly from 1/2 like c / |x|. So
+ * the tail for x < 0 keeps its digits, which 1 + erf loses, and half is a normal number
+ * wherever the results are. They vanish before -NORMAL_FAR, where x is cut off (NaN is
+ * not). */
 typedef struct Normal {
   double x, half, r;
 } Normal;
