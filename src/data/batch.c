@@ -175,7 +175,7 @@ int64_t batches_rows(Batches *b, const int64_t **rows) {
   return left < b->options.batch_size ? left : b->options.batch_size;
 }
 
-/* `*t` is made a tensor of n rows of that shape, which nobody else sees. */
+/* `*t` is made a tensor of n rows of that shape that no one else holds. */
 static Err own_rows(Tensor **t, MemoryCount *memory, DType dtype, const Shape *row,
                     int64_t n, Fault *fault) {
   Shape shape = {.rank = row->rank + 1, .dim = {n}};

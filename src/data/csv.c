@@ -347,7 +347,7 @@ static const Option csv_options[] = {
             "share of each value): those of the first part of a split, of the set that "
             "train.fit or normalize gets; see set:impute"},
     {.name = "na_values", .kind = OPT_TEXTS, AT(na_values),
-     .doc = "what stands for a missing value besides an empty field: texts, or "
+     .doc = "what marks a missing value besides an empty field: texts, or "
             "numbers as -999; not given: NA NaN nan null ?"},
     {.name = "encoding", .kind = OPT_CHOICE, AT(encoding), .value = "onehot",
      .choices = encoding_names,

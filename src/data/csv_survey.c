@@ -1,4 +1,4 @@
-/* csv_survey.c: what stands in a table's columns, before anything is made of it. */
+/* csv_survey.c: what a table's columns hold, before anything is made of it. */
 #include "base/ints.h"
 #include "data/csv_table.h"
 #include <math.h>

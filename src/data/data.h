@@ -257,7 +257,7 @@ typedef struct Batch {
 
 void batch_deinit(Batch *batch);
 
-/* The next batch into `batch`, whose tensors are the caller's: those that nobody else
+/* The next batch into `batch`, whose tensors are the caller's: those that no one else
  * refers to and whose shape fits are filled again, others are released and replaced.
  * `*more` is false at the end of the epoch (the tensors stay). */
 Err batches_next(Batches *batches, Batch *batch, bool *more, Fault *fault) WARN_UNUSED;

@@ -26,9 +26,9 @@ enum { IMAGE_PIXELS_MAX = 1 << 26 };
 
 void image_deinit(Image *image); /* of all zero: a no-op */
 
-/* A PNG or JPEG file's bytes, told by the content, with 1 or 3 channels, or 0: those of
- * the file. Transparency is dropped, grey of colour is 0.299 r + 0.587 g + 0.114 b.
- * ERR_DATA for what is damaged or cut off. */
+/* A PNG or JPEG file's bytes, recognized by their content, with 1 or 3 channels, or 0:
+ * those of the file. Transparency is dropped, grey of colour is 0.299 r + 0.587 g +
+ * 0.114 b. ERR_DATA for what is damaged or cut off. */
 Err image_decode(Image *out, const unsigned char *bytes, size_t n_bytes, int channels,
                  Fault *fault) WARN_UNUSED;
 

@@ -102,7 +102,7 @@ static Err list_entry(DIR *handle, const char *dir, const char *name, Names *fol
   return names_add(files, name, strlen(name), fault);
 }
 
-/* The names of what stands in a directory, apart from what does not count, sorted:
+/* The names of what is in a directory, apart from what does not count, sorted:
  * folders and pictures; the others are counted. */
 static Err list_directory(const char *dir, Names *folders, Names *files, Others *others,
                           Fault *fault) {

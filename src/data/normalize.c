@@ -301,7 +301,7 @@ static Err statistics(const Dataset *set, Groups g, double *mean, double *deviat
   return ERR_OK;
 }
 
-/* Of a set for which it is decided what stands for missing values. */
+/* Of a set for which it is decided what replaces missing values. */
 static Transform *normalize_complete(Dataset *set, Per per, Fault *fault) {
   Normalization *t = normalization_new(per, &set->given, fault);
   if (!t) return NULL;

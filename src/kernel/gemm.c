@@ -172,7 +172,7 @@ static arch_t begin_blis(void) {
 }
 
 static arch_t kernel_set(void) {
-  static _Atomic int chosen = -1; /* every thread is told the same */
+  static _Atomic int chosen = -1; /* every thread gets the same */
   int set = chosen;
   if (set < 0) chosen = set = (int)begin_blis();
   return (arch_t)set;

@@ -608,7 +608,7 @@ static int source_index(lua_State *L) {
       return store_set(L, box, dataset_open(source, i, &fault), &fault);
     }
   for (const SetField *f = set_fields; f->name; f++)
-    if (strcmp(f->name, name) == 0) { /* a fact of the first part stands for all */
+    if (strcmp(f->name, name) == 0) { /* a fact of the first part holds for all */
       Dataset **box = new_set_box(L);
       store_set(L, box, dataset_open(source, 0, &fault), &fault);
       if (dataset_load(*box, &fault)) return raise_fault(L, &fault);

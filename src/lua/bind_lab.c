@@ -224,7 +224,7 @@ static int script_name(lua_State *L) {
   return 1;
 }
 
-/* Where the script stands; nil without one. */
+/* The script's directory; nil without one. */
 static int path_of_script(lua_State *L) {
   const char *script = session(L)->script;
   char *path = script ? script_path(script) : NULL;

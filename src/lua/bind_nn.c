@@ -9,7 +9,7 @@ static Layer *check_layer(lua_State *L, int arg) {
   return check_object(L, arg, &layer_family);
 }
 
-/* Raises what stands in `fault` or in the graph. */
+/* Raises the fault in `fault` or in the graph. */
 static int raise_either(lua_State *L, const Fault *fault) {
   if (fault->code) return raise_fault(L, fault);
   raise_graph_fault(L);
@@ -756,7 +756,7 @@ int open_loss(lua_State *L) {
 
 /* -- optim ------------------------------------------------------------------------- */
 
-/* Options, and where it stands: one that has trained goes on from there. */
+/* Options and state: one that has trained goes on from there. */
 static int optim_listing(lua_State *L) {
   const Optimizer *opt = check_object(L, 1, &optim_family);
   const OptimSlot *list = optimizer_slot_list(opt);
@@ -787,7 +787,7 @@ static const Habit optim_habits[] = {
 
 static const FamilyBinding optim_binding = {
     .family = &optim_family, .methods = optim_methods, .habits = optim_habits,
-    .elsewhere = "what it trains is told by train.fit and train.step(f, net, "
+    .elsewhere = "what it trains is the argument of train.fit and train.step(f, net, "
                  "optimizer), options by name, as in optim.SGD { lr = 0.1, momentum = "
                  "0.9 }"};
 static const FamilyBinding schedule_binding = {.family = &schedule_family};

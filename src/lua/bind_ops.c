@@ -244,7 +244,7 @@ static int gather_list(lua_State *L, int first, int last) {
   int n = last - first + 1;
   lua_createtable(L, n, 0);
   for (int i = 0; i < n; i++) {
-    /* nil would end the list: false stands for it. */
+    /* nil would end the list: false takes its place. */
     if (lua_isnil(L, first + i)) lua_pushboolean(L, 0);
     else lua_pushvalue(L, first + i);
     lua_rawseti(L, -2, i + 1);

@@ -55,7 +55,7 @@ static const char *item_part(lua_State *L, int key, const char *function,
                              char buffer[PART_NAME]) {
   if (lua_type(L, key) != LUA_TSTRING || lua_rawlen(L, key) > PART_NAME / 2)
     luaL_error(L,
-               "run:%s: a net, optimizer or variable stands under %s; allowed: a name "
+               "run:%s: a net, optimizer or variable is under %s; allowed: a name "
                "of at most %d characters",
                function, luaL_tolstring(L, key, NULL), PART_NAME / 2);
   snprintf(buffer, PART_NAME, "item.%s", lua_tostring(L, key));

@@ -419,7 +419,7 @@ static int make_step(lua_State *L) {
 
 /* -- fit --------------------------------------------------------------------------- */
 
-/* `validation = set` stands for validation_data, unless that is given, too. */
+/* `validation = set` means validation_data, unless that is given, too. */
 static void name_validation(lua_State *L, int options) {
   bool set = lua_getfield(L, options, "validation") == LUA_TUSERDATA &&
              to_dataset(L, -1);

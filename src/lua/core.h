@@ -4,7 +4,7 @@
  *
  * Rules of this floor
  *   - Only functions here and in bind_*.c raise Lua errors, and only when no C resource
- * is held that nobody would release: check arguments first, work second, push last.
+ * is held that no one would release: check arguments first, work second, push last.
  *   - Nodes made between scope_begin and scope_end are borrowed (graph.h); what Lua
  * gets is a handle that holds its node until collected. */
 #ifndef LUA_CORE_H
@@ -63,7 +63,7 @@ Err call_protected(lua_State *L, int n_args, int n_results, Fault *fault);
  * with lua_error: the frames in which that was are in its text. */
 int call_guarded(lua_State *L, int n_args, int n_results);
 
-/* The userdata at `arg` if its first word is `key` (an address of ours, which nobody
+/* The userdata at `arg` if its first word is `key` (an address of ours, which no one
  * else's userdata begins with; cheaper than a look at the metatable); else NULL. */
 void *to_userdata(lua_State *L, int arg, const void *key);
 /* Pushes zeroed memory of C's that the collector ends by `gc`. */
@@ -115,7 +115,7 @@ typedef struct FamilyBinding {
   /* A table or another userdata where one of the family is expected (a layer in Lua, an
    * activation as a layer); NULL: not allowed. */
   Object *(*from_table)(lua_State *L, int arg, Fault *fault);
-  /* A family of which one stands for one of this (from_table makes it so); or NULL. */
+  /* A family whose objects are taken for one of this (from_table converts); or NULL. */
   const Family *also;
   /* Pushes object[key], where the key (at 2) is a number, or a name that is neither a
    * method nor an option; false: there is none. NULL: there never is. */

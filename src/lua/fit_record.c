@@ -79,7 +79,7 @@ static void close_own_record(Session *s, const FitRun *run, const Fault *fault) 
   Json *values = json_map();
   put_values(run, values, "");
   close_record(&s->fit_trial, values,
-               fault); /* the fit is learned, its record told lost */
+               fault); /* the weights are trained; the lost record is only a warning */
   json_free(values);
   trial_deinit(&s->fit_trial);
   s->recorded_fit = 0;

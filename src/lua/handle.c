@@ -121,7 +121,7 @@ Variable *to_variable(lua_State *L, int arg) {
   "a value was asked for inside a static step, whose function runs only once; "        \
   "return the tensor from the function, or leave out static = true"
 
-/* Evaluates; NULL: a fault stands in the graph. */
+/* Evaluates; NULL: a fault is in the graph. */
 static Tensor *handle_value(lua_State *L, const Handle *h) {
   Graph *graph = session_graph(L);
   int scope = graph_scope_begin(graph);

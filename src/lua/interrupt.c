@@ -192,7 +192,7 @@ void unwatch_interrupts(lua_State *L) {
   lua_sethook(L, NULL, 0, 0);
 }
 
-/* Calls upvalue 1, the function of Lua's library that this one stands for. */
+/* Calls upvalue 1, the function of Lua's library that this one replaces. */
 static int call_original(lua_State *L) {
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_insert(L, 1);

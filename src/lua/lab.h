@@ -32,7 +32,7 @@ typedef struct TrialRun {
 
 /* Runs it and publishes the claim, or gives it back: all of it, wherever trials run.
  * `fault`: what came before (then L may be NULL, and the body is not called), and why
- * it ended so. `end` becomes what was told, valid while session and fault are. */
+ * it ended so. `end` becomes the message, valid while session and fault are. */
 JobOutcome trial_run(Session *s, lua_State *L, const TrialRun *run, TrialEnd *end,
                      Fault *fault);
 

@@ -115,7 +115,7 @@ static char *difference(void *ctx, const char *old, const char *now) {
   return lines;
 }
 
-/* What every worker is told first, and what every trial's meta gets. */
+/* What every worker gets first, and every trial's meta. */
 static Json *make_hello(lua_State *L, const StudyBox *box) {
   Json *hello = json_map(), *meta = json_map();
   json_put_text(hello, "experiment", box->study.name);
@@ -197,7 +197,7 @@ static void call_trial(lua_State *L, void *ctx, Fault *fault) {
   lua_entry_end(session(L), &entry);
 }
 
-/* What it printed stands in its logs; here somebody waits for it: all of it, however
+/* What it printed is in its logs; here the user waits for it: all of it, however
  * much. */
 static void show_logs(const char *directory, Voice *voice, Told *told) {
   char buffer[1 << 14];

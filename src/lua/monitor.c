@@ -2,7 +2,7 @@
  *
  * On a terminal one line is drawn anew for the whole fit: a bar of the epoch, the
  * running loss, what the last epoch measured, the time left; at the end the line of the
- * last epoch stands. Elsewhere a line per epoch, and in a long one a line per 30 s.
+ * last epoch stays. Elsewhere a line per epoch, and in a long one a line per 30 s.
  * With `verbose = n` every n-th epoch has a line that stays, on a terminal too. All of
  * it goes to stderr. */
 #include "lua/session.h"
@@ -190,7 +190,7 @@ static const Events progress = {
            [FIT_BATCH_END] = show_batch, [FIT_EPOCH_END] = show_epoch,
            [FIT_ENDED] = show_end}};
 
-/* A line of an epoch stands before the row that the record gets of it. */
+/* The line of an epoch is printed before its row is recorded. */
 void session_listeners(Session *s, Listener out[SESSION_LISTENERS]) {
   out[0] = (Listener){&progress, s, NULL, 0};
   out[1] = (Listener){&fit_record, s, NULL, 0};

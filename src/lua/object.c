@@ -399,7 +399,7 @@ static Object *object_from_function(lua_State *L, int arg, const Kind *kind,
   return NULL;
 }
 
-/* One of another family that stands for one of this. Releases it. */
+/* One of another family that is taken for one of this. Releases it. */
 static Object *convert(lua_State *L, const FamilyBinding *binding, Object *other,
                        Fault *fault) {
   if (!other) return NULL;
@@ -421,7 +421,7 @@ static Object *object_from_name(lua_State *L, const FamilyBinding *binding,
   return NULL;
 }
 
-/* nn.relu stands for nn.relu(). */
+/* nn.relu means nn.relu(). */
 static Object *object_from_constructor(lua_State *L, const FamilyBinding *binding,
                                        const Kind *kind, Fault *fault) {
   const bool none[MAX_OPTIONS] = {0};

@@ -4,7 +4,7 @@
  *   nil    'n'     true 'T'     false 'F'
  *   integer 'i' int64    number 'd' double    string 's' size, bytes
  *   table  '{' (key value)* '}'
- *   tensor 't' its number, from 1; it stands in the checkpoint as <part>.<number>
+ *   tensor 't' its number, from 1; it is in the checkpoint as <part>.<number>
  *
  * Tables are copied as trees: one that is met twice becomes two, one that holds itself
  * is an error. Metatables are left out. */
@@ -85,7 +85,7 @@ static void put_table(Writer *w, int depth) {
   put_tag(w, '}');
 }
 
-/* The key of the table in which the value at the top stands, for the message. */
+/* The key under which a table holds the value at the top, for the message. */
 static const char *place(lua_State *L, int depth) {
   return depth && lua_gettop(L) > 1 ? luaL_tolstring(L, -2, NULL) : "the value";
 }

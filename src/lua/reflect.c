@@ -128,7 +128,7 @@ static const char *attr_allowed(const OpAttr *attr, char *buffer, size_t n_bytes
   }
 }
 
-/* What stands for one that is not given; NULL: it must be. */
+/* What is taken for one that is not given; NULL: it must be. */
 static const char *attr_default(const OpAttr *attr) {
   switch (attr->kind) {
   case ATTR_AXES:
@@ -291,7 +291,7 @@ static void add_keys(lua_State *L, int list) {
     if (lua_type(L, -2) == LUA_TSTRING) add_name(L, list, lua_tostring(L, -2));
 }
 
-/* Methods stand in upvalue 1 of __index, or in that of the function that stands
+/* Methods are in upvalue 1 of __index, or in that of the function that is
  * there. */
 static void add_methods(lua_State *L, int list) {
   lua_getfield(L, -1, "__index");

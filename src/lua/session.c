@@ -2,7 +2,7 @@
  *
  * The library's names (modules.def and what lua/lib returns) live in a table behind _G,
  * so that they can be read but not assigned. Scripts run with strict globals: reading
- * or assigning a name that nobody declared is an error. */
+ * or assigning a name that was not declared is an error. */
 #include "lua/lab.h"
 #include "lua/checkpoints.h"
 #include "lua/interrupt.h"

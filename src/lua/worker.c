@@ -103,7 +103,7 @@ static void end_watch(Watch *watch) {
   close(watch->ended);
 }
 
-/* -- what it is told --------------------------------------------------------------- */
+/* -- requests ---------------------------------------------------------------------- */
 
 /* The next message; NULL when there are no more. */
 static Json *receive(Link *link) {
@@ -220,7 +220,7 @@ static bool run_claimed(WorkerState *w, const Json *job, StoreClaim *claim,
   return t.told;
 }
 
-/* False when nobody hears us any more. */
+/* False when the coordinator is gone. */
 static bool run_job(WorkerState *w, const Json *job) {
   StoreClaim claim;
   bool claimed;
@@ -270,6 +270,6 @@ Err worker_run(const WorkerOptions *options, Fault *fault) {
   end_watch(&w.watch);
   close_worker(&w);
   if (w.watch.coordinator != getppid())
-    signal_group(SIGKILL); /* nobody else ends the rest */
+    signal_group(SIGKILL); /* nothing else ends the rest */
   return err;
 }

@@ -28,7 +28,7 @@ static inline const ActivationKind *activation_kind(const Activation *activation
   return (const ActivationKind *)activation->object.kind;
 }
 
-/* NULL after a fault, which then stands in graph->fault. */
+/* NULL after a fault, which is then in graph->fault. */
 Node *activation_apply(Graph *graph, const Activation *activation, Node *x);
 
 /* f(in ...) -> one tensor, for functions of the user; `what` begins messages, "" where

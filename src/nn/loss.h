@@ -47,7 +47,7 @@ typedef struct LossKind {
   /* One value per example, [N]; per step of a sequence, [N, T]; or per element, [N,
    * ...], of which the example's value is the mean. One that couples rows gives a value
    * for each pair of them, [P]. One number: the function of a user alone. NULL after a
-   * fault, which then stands in graph->fault. */
+   * fault, which is then in graph->fault. */
   Node *(*values)(Graph *graph, const Loss *loss, Node *output, Node *target);
   /* What it takes the output for; NULL: FORM_PLAIN. */
   LossForm (*form)(const Loss *loss, const Node *output);

@@ -21,7 +21,7 @@ const char *metric_name(const Metric *metric) {
   return metric->name ? metric->name : metric->object.kind->name;
 }
 
-/* What a history, and what a callback is told, hold beside the measures. */
+/* What a history, and the table given to a callback, hold beside the measures. */
 static const char *const taken[] = {"loss", "epoch", "lr", "time_s", "best_epoch",
                                     "stopped",
                                     "probes", "epochs", "net", NULL};

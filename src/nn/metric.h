@@ -12,15 +12,15 @@
  * loss's alone.)
  *
  * The record of a metric says which way is better and in which range its values lie.
- * Early stopping, checkpoints, experiments and tables ask measure_named for it, nobody
- * else. */
+ * Early stopping, checkpoints, experiments and tables read both through
+ * measure_named. */
 #ifndef NN_METRIC_H
 #define NN_METRIC_H
 
 #include "nn/loss.h"
 #include "nn/reading.h"
 
-typedef enum Goal { GOAL_NONE, GOAL_MIN, GOAL_MAX } Goal; /* NONE: nobody knows */
+typedef enum Goal { GOAL_NONE, GOAL_MIN, GOAL_MAX } Goal; /* NONE: not known */
 
 typedef struct Metric {
   Object object;
@@ -134,7 +134,7 @@ NamedMeasure measure_named(const char *column);
 /* The same for a column of a fit with these metrics (`n` of Metric): one of the user
  * may have a goal of its own. */
 Goal measure_goal(const char *column, Object *const *metrics, int n);
-/* Adds why the option is missing, in the words that everybody uses. */
+/* Adds why the option is missing, in the words that all messages use. */
 void add_goal_missing(Text *out, const char *column, const char *option);
 
 #endif

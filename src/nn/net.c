@@ -1,10 +1,10 @@
 /* net.c: what all layers share: names, variables, build, forward.
  *
- * A net is a tree of layers (a layer may stand in it twice: then it shares its weights,
- * and in several nets). Names are computed anew from the layer that is asked whenever
- * somebody asks, so they follow what was added, and no other net that shares a layer
- * has a say; renaming touches only what changed. Streams of random numbers are named
- * once, when a layer first draws, and keep their names. */
+ * A net is a tree of layers (a layer may occur in it twice: then it shares its weights,
+ * and in several nets). Names are computed anew, from the layer that is asked for them,
+ * at each request: they follow what was added and do not depend on other nets that
+ * share a layer; renaming touches only what changed. Streams of random numbers are
+ * named once, when a layer first draws, and keep their names. */
 #include "nn/nn.h"
 #include "base/utf8.h"
 #include "graph/ops.h"

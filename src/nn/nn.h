@@ -38,7 +38,7 @@ enum { VARIABLE_NAME = 64 }; /* bytes of a tensor's own name, with its end */
 
 /* What goes from layer to layer. mask [N, T], of an x [N, T, ...]: 1 at the steps that
  * count, 0 at those that do not; NULL: all count. n is 0 after a fault, which then
- * stands in graph->fault. The nodes are borrowed. */
+ * is in graph->fault. The nodes are borrowed. */
 enum { MAX_PORTS = 8 };
 typedef struct Port {
   Node *x, *mask;
@@ -110,7 +110,7 @@ struct LayerKind {
   /* Gives the variables shape and initial value (layer_give) for such inputs. NULL:
    * nothing to build. */
   Err (*build)(Graph *graph, Layer *layer, const Ports *in, Fault *fault);
-  /* One tensor to one; NULL after a fault, which then stands in graph->fault. */
+  /* One tensor to one; NULL after a fault, which is then in graph->fault. */
   Node *(*forward)(Graph *graph, Layer *layer, Node *x);
   /* In place of it, for what takes or gives several, or masks. */
   Ports (*ports)(Graph *graph, Layer *layer, const Ports *in);
@@ -187,7 +187,7 @@ bool layer_takes(Graph *graph, Layer *layer, const Ports *in, int least, int mos
 Ports layer_function(Graph *graph, Layer *layer, Callable *function, const Ports *in);
 /* "net1/dropout_1": the name of a layer's streams, in the outermost net around the one
  * that is called when it first asks. Writes to and returns `buffer`; NULL after a
- * fault, which then stands in graph->fault. */
+ * fault, which is then in graph->fault. */
 enum { STREAM_NAME = 160 };
 char *layer_stream(Graph *graph, Layer *layer, char *buffer);
 /* One child in its place: builds it if need be, labels the nodes, forwards. */

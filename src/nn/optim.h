@@ -146,7 +146,7 @@ Err optimizer_begin(Optimizer *opt, Variable *const *params, OptimNumbers *numbe
 /* The step is done: each of its parameters has had one more update. */
 void optimizer_count(Optimizer *opt, Variable *const *params, int n);
 
-/* Where an optimizer stands before a step, and back there when the step fails: steps,
+/* The state of an optimizer before a step, restored when the step fails: steps,
  * rate, and which parameters have slots. The slots' values are the transaction's. */
 typedef struct OptimMark {
   int64_t t;

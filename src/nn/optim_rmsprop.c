@@ -1,7 +1,7 @@
 /* optim_rmsprop.c: the gradient divided by the root of its mean square.
  *
- * eps stands outside the root, as everywhere here and in PyTorch; Keras and Graves add
- * it inside. The rate is no part of the velocity, as in SGD and PyTorch. A variance
+ * eps is added outside the root, as everywhere here and in PyTorch; Keras and Graves
+ * add it inside. The rate is no part of the velocity, as in SGD and PyTorch. A variance
  * that rounding made negative counts as 0. */
 #include "graph/ops.h"
 #include "nn/optim.h"

@@ -215,8 +215,8 @@ Err layer_save(Graph *graph, Layer *net, const char *path, Fault *fault) {
   return err;
 }
 
-/* The weights are what counts: a file that says it in a way of its own is told, and
- * taken. */
+/* The weights are what counts: what the net was trained with, where it cannot be read,
+ * is a warning. */
 static void load_trained(Layer *net, const TensorFile *file, const char *path) {
   Fault fault = {0};
   const char *text = tensor_file_meta(file, TRAINED_META);

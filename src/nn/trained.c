@@ -69,7 +69,7 @@ Reading layer_reading(const Layer *net, const Node *output) {
   return reading;
 }
 
-/* -- told -------------------------------------------------------------------------- */
+/* -- as JSON ----------------------------------------------------------------------- */
 
 Json *layer_trained_json(const Layer *net) {
   if (!net->trained) return NULL;
@@ -104,14 +104,14 @@ Err layer_trained_from_json(Layer *net, const Json *json, Fault *fault) {
   if (!json) return ERR_OK;
   const Json *list = json_kind(json) == JSON_KIND_MAP ? json_find(json, "metrics")
                                                       : NULL;
-  const Json *told = list ? json_find(json, "loss") : NULL;
+  const Json *saved = list ? json_find(json, "loss") : NULL;
   if (!list || json_kind(list) != JSON_KIND_LIST)
     return fault_set(fault, ERR_DATA, "the metrics are missing");
-  Object *loss = told ? object_of(&loss_family, told, fault) : NULL;
+  Object *loss = saved ? object_of(&loss_family, saved, fault) : NULL;
   ObjectList metrics = {0, calloc((size_t)json_count(list) + 1, sizeof *metrics.v)};
-  Err err = told && !loss ? ERR_DATA
-            : metrics.v   ? ERR_OK
-                          : fault_memory(fault, (size_t)json_count(list));
+  Err err = saved && !loss ? ERR_DATA
+            : metrics.v    ? ERR_OK
+                           : fault_memory(fault, (size_t)json_count(list));
   while (!err && metrics.n < json_count(list)) {
     Object *metric = object_of(&metric_family, json_item(list, metrics.n), fault);
     if (metric) metrics.v[metrics.n++] = metric;

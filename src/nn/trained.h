@@ -21,9 +21,9 @@ const ObjectList *layer_metrics(const Layer *net);
  * outputs counts. */
 Reading layer_reading(const Layer *net, const Node *output);
 
-/* Returns new; NULL: it remembers nothing that can be told. */
+/* Returns new; NULL: it remembers nothing that JSON can hold. */
 Json *layer_trained_json(const Layer *net);
-/* Takes over what was told. ERR_DATA: it is something else; then nothing has changed.
+/* Takes it over. ERR_DATA: it is something else; then nothing has changed.
  * NULL is a no-op. */
 Err layer_trained_from_json(Layer *net, const Json *json, Fault *fault) WARN_UNUSED;
 

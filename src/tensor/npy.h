@@ -16,7 +16,7 @@
 
 extern const TensorFormat npy_format, npz_format;
 
-/* One array from where `in` stands to its end. NULL and a fault else. */
+/* One array from where `in` is to its end. NULL and a fault else. */
 Tensor *npy_read(Input *in, MemoryCount *count, Fault *fault);
 /* As a TensorFormat reads: every entry of the archive must be a .npy. */
 Err npz_read(TensorFile *out, Input *in, MemoryCount *count, Fault *fault) WARN_UNUSED;

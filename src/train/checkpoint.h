@@ -66,7 +66,7 @@ Err checkpoint_get_net(const Checkpoint *c, const char *part, Graph *graph, Laye
 
 /* An optimizer: options, steps done, rate; its slots, and how often it has updated each
  * variable, are those of some variables, given in groups whose names, with `prefix`
- * before them, differ. *n counts the variables that have any (NULL: nobody asks). */
+ * before them, differ. *n counts the variables that have any (NULL: not wanted). */
 Err checkpoint_add_optimizer(Checkpoint *c, const char *part, const Optimizer *opt,
                              Fault *fault) WARN_UNUSED;
 Err checkpoint_get_optimizer(const Checkpoint *c, const char *part, Optimizer *opt,
@@ -97,7 +97,7 @@ typedef struct FitCheckpointer {
   double interval_s; /* least time between two at ends of epochs; 0: at each */
   double last_s;     /* when one was written last (clock_s); `write` and fits set it */
   /* Keeps a checkpoint of the fit, which it takes; `finished`: its last, with the
-   * results. A fault is told as a warning, and the fit goes on. */
+   * results. A fault becomes a warning, and the fit goes on. */
   Err (*write)(void *ctx, int64_t fit, bool finished, Checkpoint *c, Fault *fault);
   /* The newest of the fit that is whole; else *found is false. A fault ends the fit. */
   Err (*read)(void *ctx, int64_t fit, Checkpoint *out, bool *found, Fault *fault);

@@ -1,13 +1,13 @@
-/* event.h: what happens in a fit, and who is told.
+/* event.h: what happens in a fit, and its listeners.
  *
  *   BEGIN ─► STARTED ─► [RESTORED] ─► epochs ─► TRAINED ─► test ─► TESTED ─► ENDED
  *   an epoch: EPOCH_BEGIN ─► BATCH_END ... ─► validation ─► EPOCH_END ─► EPOCH_DONE
  *
  * Callbacks, probes, the progress line, the record and the keeper of checkpoints are
- * listeners: a table of functions, any of which may be NULL. They are told in the order
- * of their list: first those of the floor above, then callbacks as the fit lists them,
- * probes, and last the keeper of checkpoints. TRAINED goes from the last to the first.
- * An error ends the fit. */
+ * listeners: a table of functions, any of which may be NULL. They are called in the
+ * order of their list: first those of the floor above, then callbacks as the fit lists
+ * them, probes, and last the keeper of checkpoints. TRAINED goes from the last to the
+ * first. An error ends the fit. */
 #ifndef TRAIN_EVENT_H
 #define TRAIN_EVENT_H
 
@@ -26,14 +26,14 @@ typedef enum FitEvent {
   FIT_EPOCH_BEGIN,
   FIT_BATCH_END,
   FIT_EPOCH_END,   /* the epoch's row of the history is made */
-  FIT_EPOCH_DONE,  /* everybody has had its EPOCH_END */
+  FIT_EPOCH_DONE,  /* all listeners have had EPOCH_END */
   FIT_TRAINED,     /* no further step follows, perhaps because of the fault that is in
                       `fault`. To each that has begun, once, and not interrupted: what
                       it changed it puts back */
   FIT_CUT,         /* interrupted where the fit can go on from a checkpoint taken now */
   FIT_TESTED,      /* nothing is left to do */
   FIT_ENDED,       /* the last event, also after a fault, which is in `fault`; not where
-                      STARTED failed for somebody */
+                      STARTED failed for a listener */
   FIT_EVENTS
 } FitEvent;
 

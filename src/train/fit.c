@@ -5,7 +5,7 @@
  *     ─► validation ─► a row of the history
  *   ─► test
  *
- * Who listens is told of each of these (event.h).
+ * Listeners hear of each of these (event.h).
  * Training measures are over the rows of the epoch, taken while the weights change: a
  * step gives loss and outputs, metrics add them up (nn/metric.h). Validation and test
  * are measured afterwards, in inference mode. What is random (split, order) comes from

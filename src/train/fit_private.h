@@ -9,7 +9,7 @@
 typedef enum FitStage {
   FIT_NEW,                     /* no step yet */
   FIT_IN_EPOCH,                /* run.batch batches of epoch run.epoch are done */
-  FIT_BETWEEN,                 /* epoch run.epoch is done, all were told */
+  FIT_BETWEEN,                 /* epoch run.epoch is done, for all listeners too */
   FIT_UNTESTED,                /* the weights are final; the test is not measured */
   FIT_FINISHED,
   FIT_STAGES
@@ -20,7 +20,7 @@ typedef struct Work {
   int stream;          /* number of the fit since the seed was set: names its streams */
   Listener *listeners; /* the host's, callbacks, probes, the keeper of checkpoints */
   int n_listeners;
-  int n_begun;  /* of them: those that are to be told FIT_TRAINED */
+  int n_begun;  /* of them: those that are owed FIT_TRAINED */
   bool started; /* all of them: else the fit is refused */
   bool stepped; /* a step is done, here or before a checkpoint */
   FitStage stage;

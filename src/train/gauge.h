@@ -1,4 +1,4 @@
-/* gauge.h: numbers that somebody asks of a step beside its results: one of the gradient
+/* gauge.h: numbers that are wanted of a step beside its results: one of the gradient
  * of each variable that it trains, as its norm.
  *
  * What is asked is said before the step and belongs to its structure: it is planned,

@@ -100,11 +100,11 @@ static bool refuse_update(const NonfiniteStep *step, Text *what, Text *bad,
 
 Err nonfinite_fault(const NonfiniteStep *step, Fault *fault) {
   Text what = {0}, bad = {0};
-  bool told = refuse_loss(step, &what, fault) ||
-              refuse_assigned(step, &what, &bad, fault) ||
-              refuse_gradient(step, &what, &bad, fault) ||
-              refuse_update(step, &what, &bad, fault);
-  if (!told) refuse(step, &what, NULL, NULL, fault);
+  bool found = refuse_loss(step, &what, fault) ||
+               refuse_assigned(step, &what, &bad, fault) ||
+               refuse_gradient(step, &what, &bad, fault) ||
+               refuse_update(step, &what, &bad, fault);
+  if (!found) refuse(step, &what, NULL, NULL, fault);
   text_deinit(&what);
   text_deinit(&bad);
   return fault->code;

@@ -18,7 +18,7 @@ struct Replay {
   Optimizer *optimizer;        /* retained */
   Variable **vars, **assigned; /* retained */
   Tensor **spare;              /* next values of `assigned` */
-  Tensor **fresh; /* new values of vars that somebody else holds; else NULL */
+  Tensor **fresh;              /* new values of vars that others hold, too; else NULL */
   int n_vars, n_assigned, n_gauges;
   OptimNumbers numbers; /* of the first n_params of vars */
 };

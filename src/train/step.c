@@ -6,7 +6,7 @@
  *            bind ─► compute ─► finite? interrupted? ─► commit, else roll back
  *
  * The forward graph is built by each step; what follows from it is looked up.
- * Parameters and slots are updated in place where nobody else holds their values, else
+ * Parameters and slots are updated in place where no one else holds their values, else
  * in new memory, so snapshots and pending expressions keep what they saw.
  *
  * Everything that a step commits is finite: the loss and what the function assigned are
@@ -35,7 +35,7 @@ typedef struct Step {
   uint64_t first_serial;
   bool built;      /* before the step: else its plan draws initial values too */
   Variable **vars; /* parameters, each once, then slots; borrowed */
-  bool *own;       /* of vars: nobody else holds the value */
+  bool *own;       /* of vars: the step alone holds the value */
   int n_params, n_vars, var_room;
   Variable **assigned; /* by the function; borrowed */
   Node **root;
@@ -104,7 +104,7 @@ static bool all_built(const StepTarget *target) {
   return true;
 }
 
-/* Initial values that nobody has looked at are computed now: those of parameters that
+/* Initial values that were not read yet are computed now: those of parameters that
  * the function does not read would be in no trace. What it assigned is computed by the
  * plan. */
 static Err settle_vars(Step *step) {
@@ -317,7 +317,7 @@ static void capture(const Step *step, CachedPlan *cached, const Trace *trace) {
                                .signature = step->capture->signature});
 }
 
-/* Planning costs more than a step: somebody should know when one and the same step is
+/* Planning costs more than a step: the user is warned when one and the same step is
  * planned anew each time. */
 static void count_miss(const Step *step) {
   enum { MANY = 8 };
@@ -411,7 +411,7 @@ static Tensor *new_like(Step *step, const Node *like) {
   return tensor_new(&graph->memory, like->dtype, &like->shape, &graph->fault);
 }
 
-/* Updated variables that nobody else looks at are written where they are; what the
+/* Updated variables that no one else looks at are written where they are; what the
  * function assigned is computed into memory that the plan keeps, and copied at the
  * end. */
 static Err make_roots(Step *step, CachedPlan *cached) {
@@ -434,7 +434,7 @@ static Err make_roots(Step *step, CachedPlan *cached) {
   return ERR_OK;
 }
 
-/* A root becomes a value of its own: a result, or what its variable stands for now. */
+/* A root becomes a value of its own: a result, or the value of its variable now. */
 static Err hand_over_one(Step *step, int r, Tensor **memory, Node **out) {
   Graph *graph = step->graph;
   Variable *v = root_variable(step, r);

@@ -31,7 +31,7 @@ typedef struct StepTarget {
   int n_nets;
   Variable *const *variables;
   int n_variables;
-  StepWatch *watch; /* NULL: nobody is warned */
+  StepWatch *watch; /* NULL: no warnings */
   Gauges *gauges;   /* NULL: nothing more is asked */
 } StepTarget;
 
@@ -152,7 +152,7 @@ double weight_total(const Tensor *weight, int64_t n_rows);
 Err weight_check_classes(const Tensor *by_class, const Dataset *set,
                          Fault *fault) WARN_UNUSED;
 /* The batch's weights, each times that of its row's class, in `*out`: NULL or a tensor
- * of the caller, filled again where nobody else refers to it and its shape fits. */
+ * of the caller, filled again where no one else refers to it and its shape fits. */
 Err weight_by_class(Tensor **out, const Batch *batch, const Tensor *by_class,
                     MemoryCount *memory, Fault *fault) WARN_UNUSED;
 

@@ -1,6 +1,7 @@
-/* untrained.c: a tensor.variable that the loss of a step depends on, and that nobody
- * trains: captured by nn.Lambda or by a loss, where Keras and PyTorch would not find it
- * either. It stays as it is, which looks like a parameter that does not learn.
+/* untrained.c: a tensor.variable that the loss of a step depends on, and that no
+ * optimizer trains: captured by nn.Lambda or by a loss, where Keras and PyTorch would
+ * not find it either. It stays as it is, which looks like a parameter that does not
+ * learn.
  *
  * Meant to stay are those that a script assigns itself, and what is read by
  * v:detach(). */
@@ -28,7 +29,7 @@ static bool is_forgotten(const Graph *graph, const Node *node) {
   return v && v->loose && v->trainable && !v->frozen && !assigned;
 }
 
-/* Of many the first ones: what to do about them stands behind. */
+/* Of many the first ones: what to do about them follows. */
 static void add_names(const Graph *graph, const Trace *trace, const bool *below,
                       Text *out) {
   enum { MOST = 3 };

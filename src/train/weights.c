@@ -16,7 +16,7 @@ static Err refuse_shapes(const Tensor *weight, const Tensor *labels, Fault *faul
                    shape_text(w, &weight->a.shape), shape_text(y, &labels->a.shape));
 }
 
-/* `*out` is made a tensor of that shape which nobody else sees. */
+/* `*out` is made a tensor of that shape that no one else holds. */
 static Err own_like(Tensor **out, const Shape *shape, MemoryCount *memory,
                     Fault *fault) {
   Tensor *t = *out;

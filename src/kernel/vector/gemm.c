@@ -145,7 +145,7 @@ INLINE void transpose(Vector *row) {
 static int least(int64_t a, int64_t b) { return (int)(a < b ? a : b); }
 
 /* WIDTH rows of x, each n elements, transposed; of the last rows only n_rows are there,
- * and the last of them stands for the others. */
+ * and the last of them repeats for the others. */
 INLINE void copy_square(real *y, int64_t row, const real *x, int64_t stride, int n_rows,
                         int n) {
   Vector v[WIDTH];

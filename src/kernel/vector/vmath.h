@@ -9,8 +9,8 @@
  * exp, tanh, sigmoid and log, which networks call most, run in float. The others run in
  * double inside and round once: that costs twice the time and needs no care about
  * digits. Polynomials are minimax fits on the stated interval, lowest coefficient first
- * in the comment's formula. FMA stands only where muladd is written, and only at levels
- * with it.
+ * in the comment's formula. FMA is used only where muladd is written, and only at
+ * levels with it.
  *
  * In the double build all of them are the C library's. */
 #ifndef KERNEL_VECTOR_VMATH_H
@@ -135,7 +135,7 @@ VMATH float copysign_f(float x, float sign) {
 
 /* -- in float ---------------------------------------------------------------------- */
 
-/* Adding and subtracting 1.5 * 2^23 rounds to an integer, which stands in the low
+/* Adding and subtracting 1.5 * 2^23 rounds to an integer, which is in the low
  * bits. */
 #define ROUND_F 0x1.8p23f
 

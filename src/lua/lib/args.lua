@@ -4,7 +4,7 @@
 --
 -- gives a table of the defaults, changed by the command line. A default's type is the
 -- argument's; a list of default and text also documents it. Reading a field that was not
--- declared is an error, and so is a word that nobody declares.
+-- declared is an error, and so is a word that is not declared.
 
 local internal = ...
 

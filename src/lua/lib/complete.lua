@@ -86,7 +86,7 @@ local function resolve(chain, env)
   return value
 end
 
--- The record of the call in whose options bracket number `depth` of the open ones stands.
+-- The record of the call whose options hold bracket number `depth` of the open ones.
 local function call_of(text, open, depth, env)
   local at = open[depth]
   if not at or text:sub(at, at) ~= "{" then return nil end

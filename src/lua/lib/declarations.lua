@@ -1,4 +1,4 @@
--- declarations.lua: what may declare arguments, told from the text of a script before it runs.
+-- declarations.lua: what may declare arguments, found in the text of a script before it runs.
 --
 -- Read are the tokens of the script (so no comment and no string looks like code) and of all
 -- modules and files that they name by literals. What must hold: a script is said to declare

@@ -1,7 +1,7 @@
 -- experiment.lua: `experiment { ... }`: factors, seeds and a trial function become a study.
 --
 -- In the program that the user started, the space is spread out (experiment_space.lua), the
--- code of the trials is told (experiment_code.lua), and the study is handed to the floor
+-- code of the trials is fingerprinted (experiment_code.lua), and the study is handed to the floor
 -- below as one plan. In a worker the same script comes here with a job: the job's cell gets
 -- its values, the trial runs, and the script ends.
 
@@ -166,7 +166,7 @@ local function check_seed(seed, from)
   return n
 end
 
--- n means 1 to n; a list stands as it is.
+-- n means 1 to n; a list is taken as it is.
 local function seed_list(given, from)
   if type(given) == "number" then
     local n = check_seed(given, from)
@@ -329,7 +329,7 @@ local function number_of(result, value)
   return type(last) == "number" and last + 0.0 or nil
 end
 
--- The name of a measure that a trial gave: what stands in records and is asked for by it.
+-- The name of a measure that a trial gave, under which it is recorded and asked for.
 local function check_measure(name)
   if type(name) ~= "string" or not internal.is_name(name) then
     error(("the trial gave a measure named %s; allowed: %s"):format(

@@ -23,7 +23,7 @@
 -- no address and no time gets into a piece.
 --
 -- A cell's listing is that of the trial function, of what else the bits of its results depend
--- on, and of its own levels: what each stands for in this cell. A level that is its own name is
+-- on, and of its own levels: what each means in this cell. A level that is its own name is
 -- part of the identity but for its type, which is all that is listed of it.
 
 local internal = ...
@@ -384,7 +384,7 @@ local function by_type_and_text(a, b)
   return tostring(a) < tostring(b)
 end
 
--- Fields whose keys are told by what is in them alone, in the order of their listings.
+-- Fields that are described by what is in them alone, not by their keys, in the order of their listings.
 function Reach:unordered(name, t, keys)
   local fields = {}
   for i, key in ipairs(keys) do
@@ -462,7 +462,7 @@ function refers.thread(self, name, thread)
   for i, f in ipairs(internal.thread_functions(thread)) do self:value(name .. "." .. i, f) end
 end
 
-local NAME_BYTES = 300   -- longer ones, of things in things in things, are told by their hash
+local NAME_BYTES = 300   -- longer ones, of things in things in things, are described by their hash
 
 function Reach:value(name, value)
   local library = internal.library_name(value)
@@ -536,7 +536,7 @@ local function base_of(spec)
   return { text = code.listing(reach) .. internal.surroundings(), files = reach.files }
 end
 
--- The fingerprint of each cell, and the listings by fingerprint. What a level stands for is
+-- The fingerprint of each cell, and the listings by fingerprint. What a level means is
 -- part of the cells that have it and of no others, so that a new level changes nothing. All is
 -- looked at before the first trial, those of tuning included: trials in this Lua state may
 -- change what they reach.

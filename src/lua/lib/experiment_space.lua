@@ -6,7 +6,7 @@
 --                                                       nil: not there in this cell
 --   { uniform = { 0.1, 0.9 } }, { log_uniform = { 1e-4, 1 } }, { integer = { 1, 9 } },
 --   { log_integer = { 8, 512 } }, { choice = { ... } }  drawn, `random` points of all such
--- A cell has one level of each factor. What must hold: a cell is told by its level names
+-- A cell has one level of each factor. What must hold: a cell is known by its level names
 -- alone (a table factor -> name), and resolve() makes the same values of them in any process.
 
 local internal = ...
@@ -149,7 +149,7 @@ space.level_names = level_names
 -- -- drawn levels -------------------------------------------------------------------------
 
 -- Each gives the value for a draw u in [0, 1). Reals are rounded to six digits, so that the
--- name that stands in tables and on disk is the whole value.
+-- name in tables and on disk is the whole value.
 local function rounded(x) return tonumber(("%.6g"):format(x)) + 0.0 end
 
 local function exponential(u, lo, hi)
@@ -507,7 +507,7 @@ local function level_named(factor, name)
   return level
 end
 
--- The values of a cell that is told by its level names, and the levels that have them, both
+-- The values of a cell that is known by its level names, and the levels that have them, both
 -- by factor.
 function space.resolve(self, names)
   local values, levels, pending = {}, {}, {}

@@ -1,6 +1,6 @@
 -- help.lua: help(thing), help "name", apropos "word", out of the records of the library.
 --
--- What is printed about a thing stands in its record and nowhere here. An entry is such a
+-- What is printed about a thing is in its record and nowhere here. An entry is such a
 -- record as a table; internal.records() gives them all (see reflect.h), and what is written
 -- in Lua has put its own, { path, usage, doc }, into internal.documented under its value.
 
@@ -10,7 +10,7 @@ local bold = internal.colour and function(text) return "\27[1m" .. text .. "\27[
 
 -- -- entries ---------------------------------------------------------------------------
 
--- Kinds that describe the options of a function are told with it: only it is an entry.
+-- Kinds that describe the options of a function are printed with it: only it is an entry.
 local function make_entries()
   local list, functions = {}, {}
   local records = internal.records()
@@ -177,7 +177,7 @@ local function module_text(name, list)
   return table.concat(out, "\n\n")
 end
 
--- Names of the parts of the library, each with what stands in it.
+-- Names of the parts of the library, each with what is in it.
 local function overview()
   local rows = {
     { "help(nn.Dense)", "what a thing is: options, defaults, equation; also help \"relu\"" },
