@@ -443,7 +443,7 @@ TEST(wrong_use_of_the_run_is_told) {
   script_says("run:checkpoint { list = { nn.Dense(2) } }", "cannot be kept");
   script_says("local t = {}; t.t = t; run:checkpoint { t = t }",
               "does one hold itself?");
-  script_says("run:checkpoint { [1] = nn.Dense(2) }", "stands under 1");
+  script_says("run:checkpoint { [1] = nn.Dense(2) }", "is under 1");
   script_says("run:checkpoint({}, 'fit3')", "name \"fit3\"; allowed");
   script_says("run:checkpoint { net = nn.Dense(2) }; run:restore {}",
               "holds the net \"net\", got nil");
