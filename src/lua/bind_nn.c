@@ -180,14 +180,14 @@ static const Family net_methods = {"net", "net", net_method_kinds, NULL};
 static const Option summary_options[] = {
     {.name = "loss", .kind = OPT_OBJECT, .offset = offsetof(SummaryCall, loss),
      .position = 1,
-     .family = &loss_family, .doc = "says in which form a cross-entropy takes the "
-                                    "outputs"},
+     .family = &loss_family,
+     .doc = "says in which form a cross-entropy takes the outputs"},
     {0}};
 
 static const Kind summary_method = {
     .name = "summary", .family = &net_methods, .size = sizeof(SummaryCall),
-    .options = summary_options, .doc = "a table of the layers, their shapes and "
-                                       "parameters"};
+    .options = summary_options,
+    .doc = "a table of the layers, their shapes and parameters"};
 
 /* net:summary(), net:summary("cross_entropy") or net:summary { loss = ... }: a
  * string. */

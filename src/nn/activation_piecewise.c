@@ -45,8 +45,8 @@ static long double relu_value(A *self, long double x) {
 
 const ActivationKind activation_relu = {
     .kind = {.name = "relu", .alias = "ReLU", .family = &activation_family,
-             .size = sizeof(Activation), .doc = "Rectifier.", .equation = "y = max(x, "
-                                                                          "0)",
+             .size = sizeof(Activation), .doc = "Rectifier.",
+             .equation = "y = max(x, 0)",
              .source = "Nair & Hinton, ICML 2010, section 2"},
     .apply = relu_apply, .gain = relu_gain, .reference = relu_value};
 

@@ -67,6 +67,6 @@ const InitKind init_orthogonal = {
     .kind = {.name = "orthogonal", .family = &init_family, .size = sizeof(Orthogonal),
              .options = orthogonal_options,
              .doc = "Orthonormal rows or columns, whichever are fewer.",
-             .equation = "w' w = gain^2 I", .source = "Saxe et al., ICLR 2014, "
-                                                      "section 3"},
+             .equation = "w' w = gain^2 I",
+             .source = "Saxe et al., ICLR 2014, section 3"},
     .make = orthogonal_make};

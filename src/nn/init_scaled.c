@@ -120,8 +120,8 @@ const InitKind init_lecun_uniform = {
 const InitKind init_lecun_normal = {
     .kind = {.name = "lecun_normal", .family = &init_family,
              .size = sizeof(ScaledNormal),
-             .options = in_normal, .doc = "Sums of inputs of variance 1 have variance "
-                                          "1.",
+             .options = in_normal,
+             .doc = "Sums of inputs of variance 1 have variance 1.",
              .equation = "w ~ N(0, gain^2 / fan_in)",
              .source = "LeCun et al., Efficient BackProp, 1998, section 4.6"},
     .make = single_normal};

@@ -131,8 +131,8 @@ static const Option lstm_options[] = {
     {.name = "bias", .kind = OPT_BOOL, AT(bias), .value = "true", .alias = "use_bias",
      .doc = "add a bias"},
     {.name = "forget_bias", .kind = OPT_REAL, AT(forget_bias), .value = "1", .lo = -1e6,
-     .hi = 1e6, .doc = "initial bias of the forget gate (as in Keras; PyTorch: about "
-                       "0)"},
+     .hi = 1e6,
+     .doc = "initial bias of the forget gate (as in Keras; PyTorch: about 0)"},
     {.name = "init", .kind = OPT_OBJECT, AT(init), .family = &init_family,
      .value = "glorot_uniform", .alias = "kernel_initializer",
      .doc = "initial weight_ih"},

@@ -291,8 +291,8 @@ const LossKind loss_binary = {
     .targets = TARGETS_YES_NO};
 
 const LossKind loss_categorical = {
-    .kind = {.name = "categorical_crossentropy", .alias = "categorical_cross_entropy "
-                                                          "cce",
+    .kind = {.name = "categorical_crossentropy",
+             .alias = "categorical_cross_entropy cce",
              .family = &loss_family, .size = sizeof(EntropyLoss), .options = options,
              .doc = "Mean cross-entropy of classes; targets are distributions [N, C], "
                     "one-hot for example: each share from 0 to 1, rows need not sum to "

@@ -462,8 +462,8 @@ static Err function_check(Object *object, Fault *fault) {
 static const Option function_options[] = {
     {.name = "function", .kind = OPT_CALL,
      .offset = offsetof(FunctionCallback, function),
-     .alias = "epoch_end", .position = 1, .doc = "f(info); the fit ends when it "
-                                                 "returns true"},
+     .alias = "epoch_end", .position = 1,
+     .doc = "f(info); the fit ends when it returns true"},
     {.name = "state", .kind = OPT_CALL, .offset = offsetof(FunctionCallback, state),
      .doc = "f() -> what the callback remembers from epoch to epoch, for checkpoints: "
             "a number, text, boolean, tensor, or a table of those"},

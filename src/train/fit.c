@@ -49,8 +49,8 @@ static const Option fit_options[] = {
     {.name = "loss", .kind = OPT_OBJECT, AT(loss), .family = &loss_family,
      .doc = "what is minimized"},
     {.name = "optimizer", .kind = OPT_OBJECT, AT(optimizer), .family = &optim_family,
-     .value = "SGD", .doc = "how it is minimized; one that has trained goes on from "
-                            "there"},
+     .value = "SGD",
+     .doc = "how it is minimized; one that has trained goes on from there"},
     {.name = "epochs", .kind = OPT_INT, AT(epochs), .value = "1", .lo = 1, .hi = 1e9,
      .doc = "times that the whole training set is seen"},
     {.name = "batch_size", .kind = OPT_INT, AT(batch_size), .value = "32", .lo = 1,
