@@ -384,7 +384,8 @@ local function by_type_and_text(a, b)
   return tostring(a) < tostring(b)
 end
 
--- Fields that are described by what is in them alone, not by their keys, in the order of their listings.
+-- Fields that are described by what is in them alone, not by their keys, in the order of their
+-- listings.
 function Reach:unordered(name, t, keys)
   local fields = {}
   for i, key in ipairs(keys) do
