@@ -211,6 +211,53 @@ void json_put_number(Json *map, const char *key, double value) {
 void json_put_bool(Json *map, const char *key, bool value) {
   json_put(map, key, new_bool(value));
 }
+
+static Json *new_pair(double low, double high) {
+  if (isnan(low)) return value_new(JSON_KIND_NULL);
+  Json *list = json_list();
+  json_push_number(list, low);
+  json_push_number(list, high);
+  return list;
+}
+
+/* The value of a conversion of json_putf. */
+static Json *next_value(const char *conversion, va_list *args) {
+  double number;
+  const char *text;
+  switch (conversion[1]) {
+  case 'd': return new_int(va_arg(*args, int));
+  case 'l': return new_int(va_arg(*args, long long));
+  case 'c': return new_bool(va_arg(*args, int) != 0);
+  case 'g':
+    number = va_arg(*args, double);
+    return isnan(number) ? value_new(JSON_KIND_NULL) : new_number(number);
+  case '%':
+    number = va_arg(*args, double);
+    return new_pair(number, va_arg(*args, double));
+  case 's':
+    text = va_arg(*args, const char *);
+    return text ? new_text(text, strlen(text)) : value_new(JSON_KIND_NULL);
+  default: must_failed("a conversion of json_putf", __FILE__, __LINE__, conversion);
+  }
+}
+
+void json_putf(Json *map, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  while (*format) {
+    char key[64];
+    size_t n = strcspn(format, " ");
+    must(n < sizeof key);
+    memcpy(key, format, n);
+    key[n] = 0;
+    format += n + 1;
+    json_put(map, key, next_value(format, &args));
+    format += strcspn(format, " ");
+    format += *format == ' ';
+  }
+  va_end(args);
+}
+
 void json_push_text(Json *list, const char *value) {
   json_push(list, value ? new_text(value, strlen(value)) : value_new(JSON_KIND_NULL));
 }

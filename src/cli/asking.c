@@ -204,32 +204,13 @@ static void tell_left_out(const Text *titles) {
   text_deinit(&wrapped);
 }
 
-/* The writer that --format names, or that of text. */
-static Err find_writer(const QueryCall *call, const DocWriter **out, Fault *fault) {
-  const char *name = call_option(call, "--format"), *names[8];
-  Text allowed = {0};
-  int n = 0;
-  *out = doc_writer_find(name ? name : "text");
-  if (*out) return ERR_OK;
-  for (const DocWriter *w = doc_writers; w->name; w++) {
-    text_addf(&allowed, "%s%s", n ? ", " : "", w->name);
-    names[n++] = w->name;
-  }
-  const char *nearest = text_nearest(name, names, n);
-  fault_set(fault, ERR_USAGE, "--format %s: allowed: %s%s%s%s", name,
-            allowed.data ? allowed.data : "", nearest ? "; did you mean \"" : "",
-            nearest ? nearest : "", nearest ? "\"?" : "");
-  text_deinit(&allowed);
-  return fault->code;
-}
-
 Err print_doc(const QueryCall *call, Doc *doc, Fault *fault) {
-  const DocWriter *writer;
-  Text text = {0};
-  Err err = find_writer(call, &writer, fault);
-  if (!err) writer->write(doc, out_table_columns(), &text);
+  const DocWriter *writer = NULL;
+  const char *format = call_option(call, "--format");
+  if (!format || !doc_writer_named(format, &writer, fault))
+    return doc_print(doc, writer, fault);
   doc_deinit(doc);
-  return err ? err : print_data(&text, fault);
+  return fault->code;
 }
 
 Err print_records(const QueryCall *call, Doc *doc, Fault *fault) {

@@ -46,9 +46,8 @@ void add_cell(Table *table, const Json *value, int digits);
 void add_first_line(Table *table, const char *message);
 
 /* The option of commands that print documents: how they are written. */
-#define QUERY_FORMAT                                                                   \
-  {"--format", "NAME",                                                                 \
-   "text (the default), md, html, latex, csv or json: the page so written"}
+#define QUERY_FORMAT \
+  {"--format", "NAME", DOC_FORMATS ": the page so written"}
 
 /* Prints the document as --format has it, as text with the width of stdout, and frees
  * it. ERR_USAGE for a format that is none, with the nearest. */

@@ -91,6 +91,10 @@ static Err set_json(CommandLine *line, const char *value, Fault *fault) {
   return ERR_OK;
 }
 
+static Err set_format(CommandLine *line, const char *value, Fault *fault) {
+  return doc_writer_named(value, &line->study.format, fault);
+}
+
 static Err set_whole(CommandLine *line, const char *value, Fault *fault) {
   (void)value, (void)fault;
   line->study.whole = true;
@@ -128,6 +132,7 @@ static const Flag flags[] = {
      set_fail_fast},
     {"--code", "HOW", "rerun or keep trials that earlier code made", set_code_choice},
     {"--json", NULL, "what plan, verify and the queries tell, as JSON", set_json},
+    {"--format", "NAME", "plan's page as " DOC_FORMATS, set_format},
     {"--long", NULL, "all tables and tests at the end of an experiment", set_whole},
     {"--sample", "N", "trials that verify runs again, or all (default: 3)", set_sample},
     {"--version", NULL, "versions, kernel set, SIMD level and threads", set_version},
@@ -163,7 +168,7 @@ static const Command commands[] = {
     {"run", script_words, a_script, "as without the word", run_flags, set_run},
     {"plan", script_words, a_script, "the cells of its experiment, and what is left "
                                      "to run",
-     "--runs --jobs --code --json", set_plan},
+     "--runs --jobs --code --json --format", set_plan},
     {"resume", "EXPERIMENT [key=value ...]", "the name of an experiment",
      "runs what is missing, as it was run last", run_flags, set_resume},
     {"verify", script_words, a_script, "are the records whole, and do some trials, "
@@ -604,7 +609,7 @@ static Err run_explain(CommandLine *line, Fault *fault) {
     Doc doc = {0};
     if (term) term_doc(term, &doc);
     else terms_doc(&doc);
-    if (doc_print(&doc, fault) || !term || !term->in_library) return fault->code;
+    if (doc_print(&doc, NULL, fault) || !term || !term->in_library) return fault->code;
     out_print("\n");
   }
   line->topic = word;
@@ -624,6 +629,8 @@ static Err run_program(CommandLine *line, int argc, char **argv, Fault *fault) {
   if (line->study.json && line->study.mode == STUDY_RUN)
     return fault_set(fault, ERR_USAGE,
                      "--json: allowed with plan, verify and the queries");
+  if (line->study.format && line->study.mode != STUDY_PLAN)
+    return fault_set(fault, ERR_USAGE, "--format: allowed with plan and the queries");
   if (gemm_init(fault)) return fault->code;
   if (line->version) {
     print_version(line->threads);

@@ -1,5 +1,6 @@
 /* doc.c: building documents, and the list of their writers; see doc.h. */
 #include "doc/doc.h"
+#include "base/out.h"
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,34 @@ const DocWriter *doc_writer_find(const char *name) {
   for (const DocWriter *w = doc_writers; w->name; w++)
     if (strcmp(w->name, name) == 0) return w;
   return NULL;
+}
+
+Err doc_writer_named(const char *name, const DocWriter **out, Fault *fault) {
+  const char *names[8], *nearest;
+  Text allowed = {0};
+  int n = 0;
+  *out = doc_writer_find(name);
+  if (*out) return ERR_OK;
+  for (const DocWriter *w = doc_writers; w->name; w++) {
+    text_addf(&allowed, "%s%s", n ? ", " : "", w->name);
+    names[n++] = w->name;
+  }
+  nearest = text_nearest(name, names, n);
+  fault_set(fault, ERR_USAGE, "--format %s: allowed: %s%s%s%s", name,
+            allowed.data ? allowed.data : "", nearest ? "; did you mean \"" : "",
+            nearest ? nearest : "", nearest ? "\"?" : "");
+  text_deinit(&allowed);
+  return fault->code;
+}
+
+Err doc_print(Doc *doc, const DocWriter *writer, Fault *fault) {
+  Text out = {0};
+  (writer ? writer->write : doc_write_text)(doc, out_table_columns(), &out);
+  Err err = out.failed ? fault_memory(fault, out.n_bytes) : ERR_OK;
+  if (!err && out.n_bytes) out_data(out.data, out.n_bytes);
+  text_deinit(&out);
+  doc_deinit(doc);
+  return err;
 }
 
 static void block_deinit(DocBlock *block) {

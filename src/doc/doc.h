@@ -69,6 +69,8 @@ void doc_left_out(const Doc *doc, int width, Text *out);
 
 /* -- writers: one record each ------------------------------------------------------ */
 
+#define DOC_FORMATS "text, md, html, latex, csv or json"
+
 typedef struct DocWriter {
   const char *name;
   const char *doc; /* what it writes, in words */
@@ -82,9 +84,12 @@ extern const DocWriter doc_writers[]; /* ends with a name of NULL */
 /* NULL: there is none of that name. */
 const DocWriter *doc_writer_find(const char *name);
 
-/* Prints it on stdout as text, and frees it; what was lost for lack of memory is the
- * fault. */
-Err doc_print(Doc *doc, Fault *fault) WARN_UNUSED;
+/* That of --format; ERR_USAGE with the nearest where there is none of that name. */
+Err doc_writer_named(const char *name, const DocWriter **out, Fault *fault) WARN_UNUSED;
+
+/* Prints it on stdout, as text where the writer is NULL, and frees it; what was lost
+ * for lack of memory is the fault. */
+Err doc_print(Doc *doc, const DocWriter *writer, Fault *fault) WARN_UNUSED;
 
 /* The functions of the records. */
 void doc_write_text(const Doc *doc, int width, Text *out);

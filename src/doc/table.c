@@ -22,10 +22,34 @@ void table_column(Table *table, const char *title, TableKind kind, int rank) {
   TableColumn *columns = realloc(table->columns, n_bytes);
   if (columns) {
     table->columns = columns;
-    columns[table->n_columns++] = (TableColumn){kind, rank};
+    columns[table->n_columns++] = (TableColumn){kind, rank, NULL};
     table_add(table, title);
   } else {
     table->cells.failed = true;
+  }
+}
+
+void table_unit(Table *table, const char *unit) {
+  if (unit && *unit && table->n_columns > 0)
+    table->columns[table->n_columns - 1].unit = unit;
+}
+
+void table_head(Table *table, const char *columns, const char *unit) {
+  for (size_t n; *columns; columns += n + (columns[n] == '|')) {
+    const char *marks = ">=~", *mark = strchr(marks, *columns);
+    char title[64];
+    n = strcspn(columns, "|");
+    size_t skipped = mark != NULL, n_title = strcspn(columns, ":|") - skipped;
+    must(n_title < sizeof title);
+    memcpy(title, columns + skipped, n_title);
+    title[n_title] = 0;
+    const char *rank = columns + skipped + n_title;
+    table_column(table, title,
+                 !mark          ? TABLE_TEXT
+                 : *mark == '~' ? TABLE_DRAWN
+                                : TABLE_NUMBER,
+                 *rank == ':' ? atoi(rank + 1) : 0);
+    if (mark && *mark == '=') table_unit(table, unit);
   }
 }
 
@@ -57,6 +81,19 @@ void table_addf(Table *table, const char *format, ...) {
 
 const char *table_next(const char *cell) { return cell + strlen(cell) + 1; }
 
+TableAt table_begin(const Table *table) {
+  return (TableAt){table->n_cells ? table->cells.data : NULL, 0, 0,
+                   table->n_columns == 1};
+}
+
+void table_step(const Table *table, TableAt *at) {
+  int64_t next = at->row * table->n_columns + at->column + 1;
+  at->cell = next < table->n_cells ? table_next(at->cell) : NULL;
+  at->row = next / table->n_columns;
+  at->column = (int)(next % table->n_columns);
+  at->last = at->column == table->n_columns - 1;
+}
+
 bool table_is_empty(const Table *table) {
   return table->cells.failed || table->n_cells == table->n_columns;
 }
@@ -79,12 +116,10 @@ bool table_get_drawn(const char *cell, double *low, double *value, double *high)
 /* An interval far wider than the values lie apart would make one dot of them all. */
 TableScale table_scale(const Table *table, int column) {
   double least = INFINITY, most = -INFINITY, low = INFINITY, high = -INFINITY;
-  const char *cell = table->cells.data;
-  for (int64_t i = 0; i < table->n_cells; i++, cell = table_next(cell)) {
+  for (TableAt at = table_begin(table); at.cell; table_step(table, &at)) {
     double from, value, to;
-    bool drawn = i >= table->n_columns && (int)(i % table->n_columns) == column &&
-                 table_get_drawn(cell, &from, &value, &to);
-    if (!drawn) continue;
+    if (at.row == 0 || at.column != column) continue;
+    if (!table_get_drawn(at.cell, &from, &value, &to)) continue;
     least = fmin(least, value);
     most = fmax(most, value);
     low = fmin(low, fmin(from, value)); /* fmin and fmax leave NaN out */

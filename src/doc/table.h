@@ -38,6 +38,7 @@ typedef enum TableKind {
 typedef struct TableColumn {
   TableKind kind;
   int rank;
+  const char *unit; /* see table_unit */
 } TableColumn;
 
 typedef struct Table {
@@ -55,8 +56,17 @@ typedef struct Table {
 void table_deinit(Table *table);
 void table_column(Table *table, const char *title, TableKind kind, int rank);
 
-/* The same for where there is no room: new and without columns; NULL on lack of
- * memory. */
+/* Several columns: "name:1|>n|=mean|~95 % interval:2": titles, before them ">" where
+ * there are numbers, "=" numbers in this unit, "~" drawn intervals, else text; behind
+ * them ":" and a rank. */
+void table_head(Table *table, const char *columns, const char *unit);
+
+/* What the numbers of the column added last are in, as "%": the header shows it. NULL
+ * and "": nothing. Borrowed. */
+void table_unit(Table *table, const char *unit);
+
+/* The same for where there is no room: new and without columns; NULL on lack of memory.
+ */
 Table *table_narrow(Table *table);
 
 /* The next cell, in its row. */
@@ -72,8 +82,16 @@ void table_add_drawn(Table *table, double low, double value, double high);
 /* The three of such a cell; false: it is empty. */
 bool table_get_drawn(const char *cell, double *low, double *value, double *high);
 
-/* Walks titles and cells: for (cell = table->cells.data; ...; cell =
- * table_next(cell)). */
+/* Walks titles, which are row 0, and cells:
+ *   for (TableAt at = table_begin(table); at.cell; table_step(table, &at)) */
+typedef struct TableAt {
+  const char *cell; /* NULL: behind the last */
+  int64_t row;
+  int column;
+  bool last; /* of its row */
+} TableAt;
+TableAt table_begin(const Table *table);
+void table_step(const Table *table, TableAt *at);
 const char *table_next(const char *cell);
 bool table_is_empty(const Table *table); /* no row, or lack of memory */
 

@@ -28,18 +28,21 @@ static int longest_word(const char *text) {
   return longest;
 }
 
-/* The widest of each column, as `measure` has it, with its title or without; columns
- * without any text below the title get 0. */
+static void widen(int *width, int n) {
+  if (n > *width) *width = n;
+}
+
+/* The widest of each column, as `measure` has it, with its title and unit or without;
+ * columns without any text below the title get 0. */
 static Layout widest(const Table *table, int (*measure)(const char *text),
                      bool titles) {
   Layout layout = {{0}};
   bool used[SHOWN_MAX] = {false};
-  const char *cell = table->cells.data;
-  for (int64_t i = 0; i < table->n_cells; i++, cell = table_next(cell)) {
-    int column = (int)(i % table->n_columns), n = measure(cell);
-    bool counts = titles || i >= table->n_columns;
-    if (counts && n > layout.width[column]) layout.width[column] = n;
-    if (i >= table->n_columns && n > 0) used[column] = true;
+  for (TableAt at = table_begin(table); at.cell; table_step(table, &at)) {
+    const char *unit = table->columns[at.column].unit;
+    if (titles || at.row > 0) widen(&layout.width[at.column], measure(at.cell));
+    if (titles && at.row == 0 && unit) widen(&layout.width[at.column], measure(unit));
+    used[at.column] |= at.row > 0 && *at.cell;
   }
   for (int c = 0; c < table->n_columns; c++)
     if (!used[c]) layout.width[c] = 0;
@@ -138,20 +141,35 @@ static Layout layout_of(const Table *table, int width, bool tight) {
 
 /* -- the cells that are shown ------------------------------------------------------ */
 
-static void add_shown(const Table *table, int64_t i, const char *cell, int drawn,
-                      Table *out) {
-  int column = (int)(i % table->n_columns);
-  if (column >= SHOWN_MAX) return;
-  if (table->columns[column].kind != TABLE_DRAWN) {
-    text_add_clean(&out->cells, cell);
+/* An end of a scale, with the decimals that tell apart a tenth of its length, or in
+ * four digits where that has no room. */
+static void scale_end(TableScale scale, double value, int n_columns, char *out,
+                      size_t n_bytes) {
+  int decimals = 0;
+  for (double span = scale.high - scale.low; span > 0 && span < 10; span *= 10)
+    decimals++;
+  int n = snprintf(out, n_bytes, "%.*f", decimals, value);
+  if (n >= n_columns || n >= (int)n_bytes) snprintf(out, n_bytes, "%.4g", value);
+  else
+    while (decimals-- > 0 && out[n - 1] == '0') out[n -= 1 + (out[n - 2] == '.')] = 0;
+}
+
+static void add_scale(TableScale scale, int n_columns, Text *out) {
+  char low[32], high[32];
+  scale_end(scale, scale.low, n_columns / 2, low, sizeof low);
+  scale_end(scale, scale.high, n_columns / 2, high, sizeof high);
+  text_addf(out, "%-*s%*s", n_columns / 2, low, n_columns - n_columns / 2, high);
+}
+
+static void add_shown(const Table *table, TableAt at, int drawn, Text *out) {
+  TableScale scale;
+  if (table->columns[at.column].kind != TABLE_DRAWN) {
+    text_add_clean(out, at.cell);
   } else if (drawn > 0) {
-    TableScale scale = table_scale(table, column);
-    if (i >= table->n_columns) table_draw(scale, cell, drawn, &out->cells);
-    else
-      text_addf(&out->cells, "%-*.4g%*.4g", drawn / 2, scale.low, drawn - drawn / 2,
-                scale.high);
+    scale = table_scale(table, at.column);
+    if (at.row > 0) table_draw(scale, at.cell, drawn, out);
+    else add_scale(scale, drawn, out);
   }
-  table_cell_end(out);
 }
 
 /* New: as many columns as a terminal gets, cleaned; intervals drawn in so many columns,
@@ -159,13 +177,15 @@ static void add_shown(const Table *table, int64_t i, const char *cell, int drawn
 static Table shown_in(const Table *table, int drawn) {
   Table out = {.n_columns = table->n_columns < SHOWN_MAX ? table->n_columns
                                                          : SHOWN_MAX};
-  const char *cell = table->cells.data;
   out.columns = calloc((size_t)out.n_columns + 1, sizeof *out.columns);
   if (!out.columns) out.cells.failed = true;
   for (int c = 0; out.columns && c < out.n_columns; c++)
     out.columns[c] = table->columns[c];
-  for (int64_t i = 0; i < table->n_cells; i++, cell = table_next(cell))
-    add_shown(table, i, cell, drawn, &out);
+  for (TableAt at = table_begin(table); at.cell; table_step(table, &at)) {
+    if (at.column >= SHOWN_MAX) continue;
+    add_shown(table, at, drawn, &out.cells);
+    table_cell_end(&out);
+  }
   return out;
 }
 
@@ -283,23 +303,25 @@ static void add_below(const Table *table, const Layout *layout, const char **cel
   }
 }
 
-static bool has_titles(const Table *table) {
-  const char *title = table->cells.data;
-  for (int c = 0; c < table->n_columns; c++, title = table_next(title))
-    if (*title) return true;
+static bool any_text(const char *const *cells, int n) {
+  for (int c = 0; c < n; c++)
+    if (*cells[c]) return true;
   return false;
 }
 
 static void write_rows(const Table *table, int width, int indent, Text *out) {
   Layout layout = layout_of(table, width - indent, true);
-  const char *cells[SHOWN_MAX], *cell = table->cells.data;
-  bool titles = has_titles(table);
-  for (int64_t i = 0; i < table->n_cells; i++, cell = table_next(cell)) {
-    int c = (int)(i % table->n_columns);
-    cells[c] = cell;
-    if (c < table->n_columns - 1 || (i < table->n_columns && !titles)) continue;
+  const char *cells[SHOWN_MAX];
+  int n = table->n_columns;
+  for (TableAt at = table_begin(table); at.cell; table_step(table, &at)) {
+    cells[at.column] = at.cell;
+    if (!at.last || (at.row == 0 && !any_text(cells, n))) continue;
     add_row(table, &layout, cells, indent, out);
-    if (i >= table->n_columns) add_below(table, &layout, cells, width, indent, out);
+    if (at.row > 0) add_below(table, &layout, cells, width, indent, out);
+    for (int c = 0; at.row == 0 && c < n; c++)
+      cells[c] = layout.width[c] && table->columns[c].unit ? table->columns[c].unit
+                                                           : "";
+    if (at.row == 0 && any_text(cells, n)) add_row(table, &layout, cells, indent, out);
   }
 }
 
@@ -313,12 +335,12 @@ static void write_whole(const Table *table, int width, int indent, Text *out) {
 /* New: the first column and n from `first` on. */
 static Table part_of(const Table *table, int first, int n) {
   Table part = {0};
-  const char *cell = table->cells.data;
-  for (int64_t i = 0; i < table->n_cells; i++, cell = table_next(cell)) {
-    int c = (int)(i % table->n_columns);
+  for (TableAt at = table_begin(table); at.cell; table_step(table, &at)) {
+    int c = at.column;
     if (c != 0 && (c < first || c >= first + n)) continue;
-    if (i < table->n_columns) table_column(&part, cell, table->columns[c].kind, 0);
-    else table_add(&part, cell);
+    if (at.row > 0) table_add(&part, at.cell);
+    else table_column(&part, at.cell, table->columns[c].kind, 0);
+    if (at.row == 0) table_unit(&part, table->columns[c].unit);
   }
   return part;
 }

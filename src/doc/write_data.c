@@ -1,28 +1,30 @@
 /* write_data.c: documents for programs: the tables as CSV, the whole as JSON.
  *
  *   [ { "heading" | "paragraph" | "item" | "note": text }
- *   | { "columns": [title ...], "rows": [[cell ...] ...] } ... ]
- * A drawn interval is [low, value, high], a number where it is one, else a text. */
+ *   | { "columns": [title ...], "units": [...], "rows": [[cell ...] ...] } ... ]
+ * Units are there where a column has one. A drawn interval is [low, value, high], a
+ * number where it is one, else a text. */
 #include "base/csv.h"
 #include "base/json.h"
 #include "doc/doc.h"
 #include <math.h>
 #include <stdlib.h>
 
-static bool is_drawn(const Table *table, int64_t i) {
-  return table->columns[i % table->n_columns].kind == TABLE_DRAWN;
-}
-
 /* Intervals that are drawn stand beside their numbers. */
 static void csv_table(const Table *table, Text *out) {
-  const char *cell = table->cells.data, *comma = "";
-  for (int64_t i = 0; i < table->n_cells; i++, cell = table_next(cell)) {
-    if (!is_drawn(table, i)) {
+  const char *comma = "";
+  for (TableAt at = table_begin(table); at.cell; table_step(table, &at)) {
+    const TableColumn *column = &table->columns[at.column];
+    if (column->kind != TABLE_DRAWN) {
+      Text cell = {0};
+      text_add(&cell, at.cell);
+      if (at.row == 0 && column->unit) text_addf(&cell, " (%s)", column->unit);
       text_add(out, comma);
-      csv_add_field(out, cell);
+      csv_add_field(out, cell.data ? cell.data : "");
+      text_deinit(&cell);
       comma = ",";
     }
-    if ((i + 1) % table->n_columns == 0) text_add(out, "\n"), comma = "";
+    if (at.last) text_add(out, "\n"), comma = "";
   }
 }
 
@@ -40,18 +42,16 @@ void doc_write_csv(const Doc *doc, int width, Text *out) {
   }
 }
 
-static void push_cell(Json *row, const Table *table, int64_t i, const char *cell) {
+static void push_cell(Json *row, TableKind kind, const char *cell) {
   char *end;
   double low, value, high, number = strtod(cell, &end);
-  bool title = i < table->n_columns;
-  if (!title && is_drawn(table, i)) {
+  if (kind == TABLE_DRAWN) {
     Json *interval = json_list();
     if (table_get_drawn(cell, &low, &value, &high))
       json_push_number(interval, low), json_push_number(interval, value),
           json_push_number(interval, high);
     json_push(row, interval);
-  } else if (!title && table->columns[i % table->n_columns].kind == TABLE_NUMBER &&
-             *cell && !*end) {
+  } else if (kind == TABLE_NUMBER && *cell && !*end) {
     json_push_number(row, number);
   } else {
     json_push_text(row, cell);
@@ -59,15 +59,19 @@ static void push_cell(Json *row, const Table *table, int64_t i, const char *cell
 }
 
 static Json *table_json(const Table *table) {
-  Json *map = json_map(), *rows = json_list(), *row = json_list();
-  const char *cell = table->cells.data;
-  for (int64_t i = 0; i < table->n_cells; i++, cell = table_next(cell)) {
-    push_cell(row, table, i, cell);
-    if ((i + 1) % table->n_columns) continue;
-    if (i < table->n_columns) json_put(map, "columns", row);
-    else json_push(rows, row);
-    row = i + 1 < table->n_cells ? json_list() : NULL;
+  Json *map = json_map(), *rows = json_list(), *row = NULL, *units = json_list();
+  bool any_unit = false;
+  for (TableAt at = table_begin(table); at.cell; table_step(table, &at)) {
+    const TableColumn *column = &table->columns[at.column];
+    if (at.column == 0) row = json_list();
+    push_cell(row, at.row ? column->kind : TABLE_TEXT, at.cell);
+    if (at.row == 0)
+      json_push_text(units, column->unit), any_unit |= column->unit != NULL;
+    if (at.last && at.row == 0) json_put(map, "columns", row);
+    else if (at.last) json_push(rows, row);
   }
+  if (any_unit) json_put(map, "units", units);
+  else json_free(units);
   json_put(map, "rows", rows);
   return map;
 }

@@ -8,16 +8,21 @@ typedef struct Around {
   const char *begin, *end;
 } Around;
 
-enum { N_KINDS = DOC_BREAK + 1 };
-
-typedef struct Markup {
-  Around block[N_KINDS];
+typedef struct Markup Markup;
+struct Markup {
+  Around block[DOC_BREAK];
   Around list; /* around items that follow each other */
   Around code, strong;
+  Around row, title, title_of_numbers, cell, number;
+  const char *between; /* two cells of a row */
+  const char *table_end;
   /* Adds a character (of n_bytes) of a text, or of a cell, as it has to be written. */
   void (*add_char)(Text *out, const char *at, size_t n_bytes, bool cell);
-  void (*add_table)(Text *out, const Table *table, const struct Markup *markup);
-} Markup;
+  void (*add_interval)(Text *out, TableScale scale, const char *cell,
+                       const Markup *markup);
+  void (*begin_table)(Text *out, const Table *table);
+  void (*end_titles)(Text *out, const Table *table);
+};
 
 static size_t char_bytes(const char *at) {
   size_t n = 1;
@@ -51,15 +56,43 @@ static void add_spans(Text *out, const char *text, const Markup *markup) {
   text_add(out, end);
 }
 
+static void add_cell(const Table *table, TableAt at, const Markup *markup, Text *out) {
+  const TableColumn *column = &table->columns[at.column];
+  bool number = column->kind == TABLE_NUMBER;
+  const Around *around = at.row ? (number ? &markup->number : &markup->cell)
+                                : (number ? &markup->title_of_numbers : &markup->title);
+  if (around->begin) text_add(out, around->begin);
+  if (at.row && column->kind == TABLE_DRAWN)
+    markup->add_interval(out, table_scale(table, at.column), at.cell, markup);
+  else add_all(out, at.cell, markup, true);
+  if (at.row == 0 && column->unit) {
+    text_add(out, " (");
+    add_all(out, column->unit, markup, true);
+    text_add(out, ")");
+  }
+  if (around->end) text_add(out, around->end);
+}
+
+static void write_table(const Table *table, const Markup *markup, Text *out) {
+  markup->begin_table(out, table);
+  for (TableAt at = table_begin(table); at.cell; table_step(table, &at)) {
+    text_add(out, at.column ? markup->between : markup->row.begin);
+    add_cell(table, at, markup, out);
+    if (!at.last) continue;
+    text_add(out, markup->row.end);
+    if (at.row == 0) markup->end_titles(out, table);
+  }
+  if (markup->table_end) text_add(out, markup->table_end);
+}
+
 static void write_block(const DocBlock *block, const Markup *markup, Text *out) {
   if (block->kind == DOC_TABLE) {
-    markup->add_table(out, &block->table, markup);
+    write_table(&block->table, markup, out);
     return;
   }
-  const Around *around = &markup->block[block->kind];
-  text_add(out, around->begin);
+  text_add(out, markup->block[block->kind].begin);
   add_spans(out, block->text.data, markup);
-  text_add(out, around->end);
+  text_add(out, markup->block[block->kind].end);
 }
 
 static void write_markup(const Doc *doc, const Markup *markup, Text *out) {
@@ -79,28 +112,20 @@ static void write_markup(const Doc *doc, const Markup *markup, Text *out) {
   if (listing) text_add(out, markup->list.end);
 }
 
-/* Calls `visit` with each title and cell. */
-typedef void Visit(Text *out, const Table *table, int column, int64_t row,
-                   const char *cell, const Markup *markup);
-
-static void each_cell(Text *out, const Table *table, Visit *visit,
-                      const Markup *markup) {
-  const char *cell = table->cells.data;
-  for (int64_t i = 0; i < table->n_cells; i++, cell = table_next(cell))
-    visit(out, table, (int)(i % table->n_columns), i / table->n_columns, cell, markup);
-}
-
 /* An interval in characters, its blanks such that they stay. */
-static void add_drawn(Text *out, const Table *table, int column, const char *cell,
+static void add_drawn(Text *out, TableScale scale, const char *cell,
                       const Markup *markup) {
   enum { COLUMNS = 24 };
   Text drawn = {0};
-  table_draw(table_scale(table, column), cell, COLUMNS, &drawn);
+  table_draw(scale, cell, COLUMNS, &drawn);
   for (const char *at = drawn.data ? drawn.data : ""; *at; at++)
     if (*at == ' ') markup->add_char(out, NO_BREAK, 2, true);
     else markup->add_char(out, at, 1, true);
   text_deinit(&drawn);
 }
+
+/* Nothing stands there. */
+static void no_part(Text *out, const Table *table) { (void)out, (void)table; }
 
 /* -- Markdown ---------------------------------------------------------------------- */
 
@@ -110,23 +135,11 @@ static void md_char(Text *out, const char *at, size_t n_bytes, bool cell) {
   text_add_bytes(out, *at == '\n' ? " " : at, n_bytes);
 }
 
-static void md_cell(Text *out, const Table *table, int column, int64_t row,
-                    const char *cell, const Markup *markup) {
-  bool last = column == table->n_columns - 1;
-  text_add(out, column ? " | " : "| ");
-  if (row > 0 && table->columns[column].kind == TABLE_DRAWN)
-    add_drawn(out, table, column, cell, markup);
-  else add_all(out, cell, markup, true);
-  if (!last) return;
-  text_add(out, " |\n");
-  for (int c = 0; row == 0 && c < table->n_columns; c++)
+static void md_rule(Text *out, const Table *table) {
+  for (int c = 0; c < table->n_columns; c++)
     text_addf(out, "%s---%s", c ? "" : "|",
               table->columns[c].kind == TABLE_NUMBER ? ":|" : "|");
-  if (row == 0) text_add(out, "\n");
-}
-
-static void md_table(Text *out, const Table *table, const Markup *markup) {
-  each_cell(out, table, md_cell, markup);
+  text_add(out, "\n");
 }
 
 void doc_write_md(const Doc *doc, int width, Text *out) {
@@ -134,7 +147,9 @@ void doc_write_md(const Doc *doc, int width, Text *out) {
       .block = {[DOC_HEADING] = {"## ", "\n"}, [DOC_PARAGRAPH] = {"", "\n"},
                 [DOC_ITEM] = {"- ", "\n"}, [DOC_NOTE] = {"", "\n"}},
       .list = {"", ""}, .code = {"`", "`"}, .strong = {"**", "**"},
-      .add_char = md_char, .add_table = md_table};
+      .row = {"| ", " |\n"}, .between = " | ",
+      .add_char = md_char, .add_interval = add_drawn,
+      .begin_table = no_part, .end_titles = md_rule};
   (void)width;
   write_markup(doc, &md, out);
 }
@@ -154,9 +169,11 @@ static void html_char(Text *out, const char *at, size_t n_bytes, bool cell) {
 }
 
 /* A line from end to end of the interval, and its middle. */
-static void html_interval(Text *out, TableScale scale, const char *cell) {
+static void html_interval(Text *out, TableScale scale, const char *cell,
+                          const Markup *markup) {
   enum { WIDTH = 240, HEIGHT = 14, MARGIN = 4 };
   double low, value, high;
+  (void)markup;
   if (!table_get_drawn(cell, &low, &value, &high)) return;
   double room = WIDTH - 2 * MARGIN, middle = MARGIN + room * table_place(scale, value);
   text_addf(out, "<svg width=\"%d\" height=\"%d\" role=\"img\">", WIDTH, HEIGHT);
@@ -170,23 +187,9 @@ static void html_interval(Text *out, TableScale scale, const char *cell) {
             middle, HEIGHT / 2);
 }
 
-static void html_cell(Text *out, const Table *table, int column, int64_t row,
-                      const char *cell, const Markup *markup) {
-  const char *tag = row ? "td" : "th";
-  TableKind kind = table->columns[column].kind;
-  if (column == 0) text_add(out, "<tr>");
-  text_addf(out, "<%s%s>", tag,
-            kind == TABLE_NUMBER ? " style=\"text-align:right\"" : "");
-  if (row && kind == TABLE_DRAWN) html_interval(out, table_scale(table, column), cell);
-  else add_all(out, cell, markup, true);
-  text_addf(out, "</%s>", tag);
-  if (column == table->n_columns - 1) text_add(out, "</tr>\n");
-}
-
-static void html_table(Text *out, const Table *table, const Markup *markup) {
+static void html_begin(Text *out, const Table *table) {
+  (void)table;
   text_add(out, "<table>\n");
-  each_cell(out, table, html_cell, markup);
-  text_add(out, "</table>\n");
 }
 
 void doc_write_html(const Doc *doc, int width, Text *out) {
@@ -195,8 +198,12 @@ void doc_write_html(const Doc *doc, int width, Text *out) {
                 [DOC_PARAGRAPH] = {"<p>", "</p>\n"},
                 [DOC_ITEM] = {"<li>", "</li>\n"}, [DOC_NOTE] = {"<p>", "</p>\n"}},
       .list = {"<ul>\n", "</ul>\n"}, .code = {"<code>", "</code>"},
-      .strong = {"<strong>", "</strong>"}, .add_char = html_char,
-      .add_table = html_table};
+      .strong = {"<strong>", "</strong>"}, .row = {"<tr>", "</tr>\n"},
+      .title = {"<th>", "</th>"}, .cell = {"<td>", "</td>"},
+      .title_of_numbers = {"<th style=\"text-align:right\">", "</th>"},
+      .number = {"<td style=\"text-align:right\">", "</td>"}, .between = "",
+      .table_end = "</table>\n", .add_char = html_char, .add_interval = html_interval,
+      .begin_table = html_begin, .end_titles = no_part};
   (void)width;
   write_markup(doc, &html, out);
 }
@@ -220,27 +227,23 @@ static void latex_char(Text *out, const char *at, size_t n_bytes, bool cell) {
   }
 }
 
-static void latex_cell(Text *out, const Table *table, int column, int64_t row,
-                       const char *cell, const Markup *markup) {
-  if (column) text_add(out, " & ");
-  if (row && table->columns[column].kind == TABLE_DRAWN) {
-    text_add(out, "\\texttt{");
-    add_drawn(out, table, column, cell, markup);
-    text_add(out, "}");
-  } else {
-    add_all(out, cell, markup, true);
-  }
-  if (column == table->n_columns - 1)
-    text_add(out, row ? " \\\\\n" : " \\\\\n\\hline\n");
+static void latex_interval(Text *out, TableScale scale, const char *cell,
+                           const Markup *markup) {
+  text_add(out, "\\texttt{");
+  add_drawn(out, scale, cell, markup);
+  text_add(out, "}");
 }
 
-static void latex_table(Text *out, const Table *table, const Markup *markup) {
+static void latex_begin(Text *out, const Table *table) {
   text_add(out, "\\begin{tabular}{");
   for (int c = 0; c < table->n_columns; c++)
     text_add(out, table->columns[c].kind == TABLE_NUMBER ? "r" : "l");
   text_add(out, "}\n\\hline\n");
-  each_cell(out, table, latex_cell, markup);
-  text_add(out, "\\hline\n\\end{tabular}\n");
+}
+
+static void latex_rule(Text *out, const Table *table) {
+  (void)table;
+  text_add(out, "\\hline\n");
 }
 
 void doc_write_latex(const Doc *doc, int width, Text *out) {
@@ -248,7 +251,10 @@ void doc_write_latex(const Doc *doc, int width, Text *out) {
       .block = {[DOC_HEADING] = {"\\subsection*{", "}\n"}, [DOC_PARAGRAPH] = {"", "\n"},
                 [DOC_ITEM] = {"\\item ", "\n"}, [DOC_NOTE] = {"", "\n"}},
       .list = {"\\begin{itemize}\n", "\\end{itemize}\n"}, .code = {"\\texttt{", "}"},
-      .strong = {"\\textbf{", "}"}, .add_char = latex_char, .add_table = latex_table};
+      .strong = {"\\textbf{", "}"}, .row = {"", " \\\\\n"}, .between = " & ",
+      .table_end = "\\hline\n\\end{tabular}\n", .add_char = latex_char,
+      .add_interval = latex_interval, .begin_table = latex_begin,
+      .end_titles = latex_rule};
   (void)width;
   write_markup(doc, &latex, out);
 }

@@ -62,13 +62,3 @@ void doc_left_out(const Doc *doc, int width, Text *out) {
     if (block->kind == DOC_TABLE)
       table_left_out(&block->table, width, table_indent(&block->table), out);
 }
-
-Err doc_print(Doc *doc, Fault *fault) {
-  Text out = {0};
-  doc_write_text(doc, out_table_columns(), &out);
-  Err err = out.failed ? fault_memory(fault, out.n_bytes) : ERR_OK;
-  if (!err && out.n_bytes) out_data(out.data, out.n_bytes);
-  text_deinit(&out);
-  doc_deinit(doc);
-  return err;
-}

@@ -10,35 +10,44 @@
 
 enum { TABLE_MAX = 1 << 24 }; /* cells x seeds */
 
-struct Block {
-  struct Block *next;
+struct CompareBlock {
+  struct CompareBlock *next;
   _Alignas(max_align_t) char data[];
 };
 
-void *compare_alloc(Compare *compare, int64_t n, size_t size, Fault *fault) {
-  size_t bytes = sizeof(struct Block) + (size_t)n * size + 1;
-  struct Block *block = calloc(1, bytes);
+void *compare_keep(struct CompareBlock **blocks, int64_t n, size_t size, Fault *fault) {
+  size_t bytes = sizeof **blocks + (size_t)n * size + 1;
+  struct CompareBlock *block = calloc(1, bytes);
   if (!block) {
     fault_memory(fault, bytes);
     return NULL;
   }
-  block->next = compare->blocks;
-  compare->blocks = block;
+  block->next = *blocks;
+  *blocks = block;
   return block->data;
 }
 
-char *compare_copy(Compare *compare, const char *text, Fault *fault) {
-  size_t n = strlen(text);
-  char *copy = compare_alloc(compare, (int64_t)n + 1, 1, fault);
-  return copy ? memcpy(copy, text, n + 1) : NULL;
+void compare_drop(struct CompareBlock *blocks) {
+  for (struct CompareBlock *next; blocks; blocks = next) {
+    next = blocks->next;
+    free(blocks);
+  }
+}
+
+void *compare_alloc(Compare *compare, int64_t n, size_t size) {
+  return compare_keep(&compare->spec.blocks, n, size, compare->fault);
+}
+
+char *compare_keep_text(struct CompareBlock **blocks, Text *text, Fault *fault) {
+  char *copy = compare_keep(blocks, (int64_t)text->n_bytes + 1, 1, fault);
+  if (text->failed) fault_memory(fault, text->n_bytes), copy = NULL;
+  if (copy && text->data) memcpy(copy, text->data, text->n_bytes);
+  text_deinit(text);
+  return copy;
 }
 
 void compare_free(Compare *compare) {
-  if (!compare) return;
-  for (struct Block *block = compare->blocks, *next; block; block = next) {
-    next = block->next;
-    free(block);
-  }
+  if (compare) compare_drop(compare->spec.blocks);
   free(compare);
 }
 
@@ -61,19 +70,16 @@ void compare_add_factor(const Compare *compare, int factor, Text *out) {
       text_addf(out, "+%s", compare->spec.factors[f].name);
 }
 
-/* The level that factor `f` has wherever `factor` has `level`. */
-static int partner(const Compare *compare, int factor, int level, int f) {
-  for (int c = 0; c < compare->n_cells; c++)
-    if (compare->cells[c].levels[factor] == level) return compare->cells[c].levels[f];
-  return -1;
-}
-
+/* Factors that change with it have a level of their own wherever it has this one. */
 void compare_add_level(const Compare *compare, int factor, int level, Text *out) {
+  int c = 0;
+  while (c < compare->n_cells && compare->cells[c].levels[factor] != level) c++;
   text_add(out, compare_level(compare, factor, level));
-  for (int f = factor + 1; f < compare->spec.n_factors; f++)
+  for (int f = factor + 1; f < compare->spec.n_factors; f++) {
+    int partner = c < compare->n_cells ? compare->cells[c].levels[f] : -1;
     if (compare->alias[f] == factor)
-      text_addf(out, "+%s",
-                compare_level(compare, f, partner(compare, factor, level, f)));
+      text_addf(out, "+%s", compare_level(compare, f, partner));
+  }
 }
 
 /* How many factors have a level of that name. */
@@ -91,53 +97,44 @@ static int count_factors(const Compare *compare, const char *level) {
 /* Which levels of a cell: all, or those that are the same, or not, in another cell. */
 typedef enum Part { PART_ALL, PART_SAME, PART_OTHER } Part;
 
-static bool is_part(const Compare *compare, int cell, int other, Part part,
-                    int factor) {
-  int level = compare->cells[cell].levels[factor];
-  if (!compare->varies[factor] || level < 0) return false;
-  return part == PART_ALL ||
-         (part == PART_SAME) == (level == compare->cells[other].levels[factor]);
-}
-
-static void add_levels(const Compare *compare, int cell, int other, Part part,
-                       Text *out) {
-  const char *between = "";
+/* Adds these levels, if there is an `out`; returns how many they are. */
+static int add_levels(const Compare *compare, int cell, int other, Part part,
+                      Text *out) {
+  int n = 0;
   for (int f = 0; f < compare->spec.n_factors; f++) {
-    if (!is_part(compare, cell, other, part, f)) continue;
-    text_add(out, between);
-    const char *level = compare_level(compare, f, compare->cells[cell].levels[f]);
-    level_add(compare->spec.factors[f].name, level, count_factors(compare, level), out);
-    between = ", ";
+    int l = compare->cells[cell].levels[f];
+    bool same = l == compare->cells[other].levels[f];
+    if (!compare->varies[f] || l < 0 || (part && same != (part == PART_SAME))) continue;
+    const char *level = compare_level(compare, f, l);
+    if (out && n) text_add(out, ", ");
+    if (out)
+      level_add(compare->spec.factors[f].name, level, count_factors(compare, level),
+                out);
+    n++;
   }
-  if (!*between) text_add(out, "all trials");
+  if (out && !n) text_add(out, "all trials");
+  return n;
 }
 
 void compare_add_cell(const Compare *compare, int cell, Text *out) {
   add_levels(compare, cell, cell, PART_ALL, out);
 }
 
-/* Do the cells have levels that differ, on both sides, and others that they share? */
-static bool can_be_short(const Compare *compare, int a, int b) {
-  int n_same = 0, n_a = 0, n_b = 0;
-  for (int f = 0; f < compare->spec.n_factors; f++) {
-    n_same += is_part(compare, a, b, PART_SAME, f);
-    n_a += is_part(compare, a, b, PART_OTHER, f);
-    n_b += is_part(compare, b, a, PART_OTHER, f);
-  }
-  return n_same > 0 && n_a > 0 && n_b > 0;
-}
-
-void compare_add_cells(const Compare *compare, int a, const char *between, int b,
-                       Text *out) {
-  bool is_short = can_be_short(compare, a, b);
-  Part part = is_short ? PART_OTHER : PART_ALL;
+/* Where the cells have levels that differ, on both sides, those that they share are
+ * told once, after them or before. */
+static void add_cells(const Compare *compare, int a, const char *between, int b,
+                      bool before, Text *out) {
+  bool shares = add_levels(compare, a, b, PART_SAME, NULL) &&
+                add_levels(compare, a, b, PART_OTHER, NULL) &&
+                add_levels(compare, b, a, PART_OTHER, NULL);
+  Part part = shares ? PART_OTHER : PART_ALL;
+  if (shares && before) add_levels(compare, a, b, PART_SAME, out), text_add(out, ": ");
   add_levels(compare, a, b, part, out);
   text_add(out, between);
-  if (!is_short && compare->cells[b].baseline) text_add(out, "the baseline");
-  else add_levels(compare, b, a, part, out);
-  if (!is_short) return;
-  text_add(out, " at ");
-  add_levels(compare, a, b, PART_SAME, out);
+  if (shares || !compare->cells[b].baseline) add_levels(compare, b, a, part, out);
+  else text_add(out, before ? "baseline" : "the baseline");
+  if (shares && !before)
+    text_add(out, " at "), add_levels(compare, a, b, PART_SAME, out);
 }
 
 bool compare_is_drawn(const Compare *compare) {
@@ -146,46 +143,59 @@ bool compare_is_drawn(const Compare *compare) {
   return false;
 }
 
-/* What the cells share comes first, so that contrasts of one setting look alike. */
-static void add_cell_contrast(const Compare *compare, int a, int b, Text *out) {
-  bool is_short = can_be_short(compare, a, b);
-  if (is_short) {
-    add_levels(compare, a, b, PART_SAME, out);
-    text_add(out, ": ");
+void compare_add_side(const Compare *compare, const CompareContrast *contrast, int side,
+                      Text *out) {
+  if (contrast->factor < 0) compare_add_cell(compare, side, out);
+  else compare_add_level(compare, contrast->factor, side, out);
+}
+
+void compare_add_sides(const Compare *compare, const CompareContrast *contrast,
+                       bool turn, const char *between, Text *out) {
+  int first = turn ? contrast->b : contrast->a,
+      second = turn ? contrast->a : contrast->b;
+  if (contrast->factor < 0) {
+    add_cells(compare, first, between, second, false, out);
+    return;
   }
-  add_levels(compare, a, b, is_short ? PART_OTHER : PART_ALL, out);
-  text_add(out, " - ");
-  if (!is_short && compare->cells[b].baseline) text_add(out, "baseline");
-  else add_levels(compare, b, a, is_short ? PART_OTHER : PART_ALL, out);
+  compare_add_level(compare, contrast->factor, first, out);
+  text_add(out, between);
+  compare_add_level(compare, contrast->factor, second, out);
 }
 
 void compare_add_contrast(const Compare *compare, const CompareContrast *contrast,
                           Text *out) {
   int factor = contrast->factor;
   if (factor < 0) {
-    add_cell_contrast(compare, contrast->a, contrast->b, out);
+    add_cells(compare, contrast->a, " - ", contrast->b, true, out);
     return;
   }
   const char *level = compare_level(compare, factor, contrast->a);
   if (!level_tells(level, count_factors(compare, level)))
     text_addf(out, "%s=", compare->spec.factors[factor].name);
-  compare_add_level(compare, factor, contrast->a, out);
-  text_add(out, " - ");
-  compare_add_level(compare, factor, contrast->b, out);
+  compare_add_sides(compare, contrast, false, " - ", out);
 }
 
-/* -- the copy of the spec ---------------------------------------------------------- */
+void compare_add_place(const Compare *compare, const int *levels, Text *out) {
+  for (int f = 0; f < compare->spec.n_factors; f++) {
+    const CompareFactor *factor = &compare->spec.factors[f];
+    bool known = levels[f] >= 0 && levels[f] < factor->n_levels;
+    text_addf(out, "%s%s=%s", f ? " " : "", factor->name,
+              known ? factor->levels[levels[f]] : "-");
+  }
+}
+
+/* -- what is compared -------------------------------------------------------------- */
 
 static Err check_spec(const CompareSpec *spec, Fault *fault) {
   must(spec->metric && spec->n_factors >= 0 && spec->n_pairs >= 0);
+  must(spec->resolution >= 0 && !isinf(spec->resolution));
+  must(spec->looks >= 0 && spec->looks_of_more >= 0);
   if (spec->n_factors >= STAT_FACTORS_MAX)
     return fault_set(fault, ERR_VALUE, "compare: %d factors, allowed: up to %d",
                      spec->n_factors, STAT_FACTORS_MAX - 1);
   if (!(spec->rope >= 0) || isinf(spec->rope))
     return fault_set(fault, ERR_VALUE, "compare: rope is %g, allowed: 0 or more",
                      spec->rope);
-  must(spec->resolution >= 0 && !isinf(spec->resolution));
-  must(spec->looks >= 0 && spec->looks_of_more >= 0);
   for (int f = 0; f < spec->n_factors; f++) {
     const CompareFactor *factor = &spec->factors[f];
     if (factor->n_levels < 1)
@@ -194,48 +204,46 @@ static Err check_spec(const CompareSpec *spec, Fault *fault) {
     if (factor->baseline < -1 || factor->baseline >= factor->n_levels)
       return fault_set(fault, ERR_VALUE,
                        "compare: baseline of factor \"%s\" is level number %d, "
-                       "allowed: 0 to %d, or -1",
+                       "allowed: "
+                       "0 to %d, or -1",
                        factor->name, factor->baseline, factor->n_levels - 1);
   }
   return ERR_OK;
 }
 
-static Err copy_factor(Compare *compare, const CompareFactor *from, CompareFactor *to,
-                       Fault *fault) {
-  const char **levels = compare_alloc(compare, from->n_levels, sizeof *levels, fault);
-  if (!levels) return ERR_MEMORY;
-  *to = *from;
-  to->levels = levels;
-  to->name = compare_copy(compare, from->name, fault);
-  if (!to->name) return ERR_MEMORY;
-  for (int l = 0; l < from->n_levels; l++)
-    if (!(levels[l] = compare_copy(compare, from->levels[l], fault))) return ERR_MEMORY;
+static Err check_trials(const CompareSpec *spec, const CompareTrial *trials, int64_t n,
+                        Fault *fault) {
+  for (int64_t i = 0; i < n; i++)
+    for (int f = 0; f < spec->n_factors; f++) {
+      int level = trials[i].levels[f], n_levels = spec->factors[f].n_levels;
+      if (level < -1 || level >= n_levels)
+        return fault_set(fault, ERR_VALUE,
+                         "compare: a trial has level number %d of factor \"%s\", "
+                         "allowed: 0 to %d, or -1",
+                         level, spec->factors[f].name, n_levels - 1);
+    }
   return ERR_OK;
 }
 
-/* Nothing is left as it is. */
-static Err copy_text(Compare *compare, const char **text, Fault *fault) {
-  if (*text && !(*text = compare_copy(compare, *text, fault))) return ERR_MEMORY;
-  return ERR_OK;
-}
-
-/* `pairs` stay the caller's: they are used while compare_new runs only. */
-static Err copy_spec(Compare *compare, const CompareSpec *spec, Fault *fault) {
-  compare->spec = *spec;
-  CompareFactor *factors = compare_alloc(compare, spec->n_factors, sizeof *factors,
-                                         fault);
+/* A copy of the factors: baselines that are not given are filled in later. */
+static Err copy_factors(Compare *compare) {
+  const CompareSpec *spec = &compare->spec;
+  CompareFactor *factors = compare_alloc(compare, spec->n_factors, sizeof *factors);
   if (!factors) return ERR_MEMORY;
-  compare->spec.factors = factors;
   for (int f = 0; f < spec->n_factors; f++) {
-    Err err = copy_factor(compare, &spec->factors[f], &factors[f], fault);
-    if (err) return err;
-    compare->baseline_given[f] = spec->factors[f].baseline >= 0;
+    factors[f] = spec->factors[f];
+    compare->baseline_given[f] = factors[f].baseline >= 0;
   }
-  Err err = copy_text(compare, &compare->spec.metric, fault);
-  if (!err) err = copy_text(compare, &compare->spec.name, fault);
-  if (!err) err = copy_text(compare, &compare->spec.listing, fault);
-  if (!err) err = copy_text(compare, &compare->spec.rope_of, fault);
-  return err;
+  compare->spec.factors = factors;
+  int looks = spec->looks > 1 ? spec->looks : 1;
+  int more = spec->looks_of_more > looks ? spec->looks_of_more : looks;
+  compare->level = STAT_ALPHA / looks;
+  compare->level_of_more = STAT_ALPHA / more;
+  return ERR_OK;
+}
+
+double compare_level_at(const Compare *compare, int n_seeds) {
+  return n_seeds > compare->n_seeds ? compare->level_of_more : compare->level;
 }
 
 /* -- cells and seeds --------------------------------------------------------------- */
@@ -249,8 +257,7 @@ static int compare_levels(const int *a, const int *b, int n) {
 static int by_cell_and_seed(const void *a, const void *b, void *n_factors) {
   const CompareTrial *const *x = a, *const *y = b;
   int order = compare_levels((*x)->levels, (*y)->levels, *(int *)n_factors);
-  if (order) return order;
-  return ((*x)->seed > (*y)->seed) - ((*x)->seed < (*y)->seed);
+  return order ? order : ((*x)->seed > (*y)->seed) - ((*x)->seed < (*y)->seed);
 }
 
 static int by_seed(const void *a, const void *b) {
@@ -258,88 +265,39 @@ static int by_seed(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-static Err check_trials(const Compare *compare, const CompareTrial *trials, int64_t n,
-                        Fault *fault) {
-  for (int64_t i = 0; i < n; i++) {
-    for (int f = 0; f < compare->spec.n_factors; f++) {
-      const CompareFactor *factor = &compare->spec.factors[f];
-      int level = trials[i].levels[f];
-      if (level < -1 || level >= factor->n_levels)
-        return fault_set(fault, ERR_VALUE,
-                         "compare: a trial has level number %d of factor \"%s\", "
-                         "allowed: 0 to %d, or -1",
-                         level, factor->name, factor->n_levels - 1);
-    }
-  }
-  return ERR_OK;
-}
-
-static Err find_seeds(Compare *compare, const CompareTrial *trials, int64_t n,
-                      Fault *fault) {
-  int64_t *seeds = compare_alloc(compare, n, sizeof *seeds, fault);
+static Err find_seeds(Compare *compare, const CompareTrial *trials, int64_t n) {
+  int64_t *seeds = compare_alloc(compare, n, sizeof *seeds);
   if (!seeds) return ERR_MEMORY;
   for (int64_t i = 0; i < n; i++) seeds[i] = trials[i].seed;
   qsort(seeds, (size_t)n, sizeof *seeds, by_seed);
-  int kept = 0;
   for (int64_t i = 0; i < n; i++)
-    if (kept == 0 || seeds[kept - 1] != seeds[i]) seeds[kept++] = seeds[i];
+    if (compare->n_seeds == 0 || seeds[compare->n_seeds - 1] != seeds[i])
+      seeds[compare->n_seeds++] = seeds[i];
   compare->seeds = seeds;
-  compare->n_seeds = kept;
   return ERR_OK;
 }
 
-static int seed_index(const Compare *compare, int64_t seed) {
-  const int64_t *at = bsearch(&seed, compare->seeds, (size_t)compare->n_seeds,
-                              sizeof seed, by_seed);
-  return (int)(at - compare->seeds);
-}
-
-/* Makes the cells of the sorted trials, each with a copy of its levels. */
-static Err find_cells(Compare *compare, const CompareTrial **sorted, int64_t n,
-                      Fault *fault) {
-  int n_factors = compare->spec.n_factors;
-  for (int64_t i = 0; i < n; i++)
-    compare->n_cells += i == 0 || compare_levels(sorted[i - 1]->levels,
-                                                 sorted[i]->levels, n_factors) != 0;
-  compare->cells = compare_alloc(compare, compare->n_cells, sizeof(CompareCell), fault);
-  int *levels = compare_alloc(compare, (int64_t)compare->n_cells * n_factors,
-                              sizeof *levels, fault);
-  if (!compare->cells || !levels) return ERR_MEMORY;
-  int cell = 0;
-  for (int64_t i = 0; i < n; i++) {
-    if (i > 0 &&
-        compare_levels(sorted[i - 1]->levels, sorted[i]->levels, n_factors) == 0)
-      continue;
-    memcpy(levels, sorted[i]->levels, (size_t)n_factors * sizeof *levels);
-    compare->cells[cell].levels = levels;
-    levels += n_factors;
-    if (sorted[i]->note &&
-        !(compare->cells[cell].note = compare_copy(compare, sorted[i]->note, fault)))
-      return ERR_MEMORY;
-    cell++;
-  }
-  return ERR_OK;
-}
-
-static Err same_trial_twice(const Compare *compare, int cell, int64_t seed,
-                            Fault *fault) {
+static Err same_trial_twice(const Compare *compare, const CompareTrial *trial) {
   Text text = {0};
-  for (int f = 0; f < compare->spec.n_factors; f++)
-    text_addf(&text, "%s=%s ", compare->spec.factors[f].name,
-              compare_level(compare, f, compare->cells[cell].levels[f]));
-  Err err = fault_set(fault, ERR_VALUE, "compare: trial %sseed=%lld is given twice",
-                      text.data ? text.data : "", (long long)seed);
+  compare_add_place(compare, trial->levels, &text);
+  Err err = fault_set(compare->fault, ERR_VALUE,
+                      "compare: trial %s%sseed=%lld is given twice",
+                      text.data ? text.data : "", text.n_bytes ? " " : "",
+                      (long long)trial->seed);
   text_deinit(&text);
   return err;
 }
 
-static CompareState state_of(const CompareTrial *trial) {
-  bool is_number = fabs(trial->value) <= COMPARE_VALUE_MAX;
-  return trial->state == COMPARE_COMPLETE && !is_number ? COMPARE_DIVERGED
-                                                        : trial->state;
-}
-
-static void count_trial(Compare *compare, CompareCell *cell, CompareState state) {
+static void put_trial(Compare *compare, int c, const CompareTrial *trial) {
+  CompareCell *cell = &compare->cells[c];
+  const int64_t *seed = bsearch(&trial->seed, compare->seeds, (size_t)compare->n_seeds,
+                                sizeof *seed, by_seed);
+  int64_t at = (int64_t)c * compare->n_seeds + (seed - compare->seeds);
+  CompareState state = trial->state;
+  if (state == COMPARE_COMPLETE && !(fabs(trial->value) <= COMPARE_VALUE_MAX))
+    state = COMPARE_DIVERGED;
+  compare->states[at] = state;
+  if (state == COMPARE_COMPLETE) compare->values[at] = trial->value;
   cell->n_planned++;
   cell->n_diverged += state == COMPARE_DIVERGED;
   cell->n_failed += state == COMPARE_FAILED;
@@ -351,72 +309,70 @@ static void count_trial(Compare *compare, CompareCell *cell, CompareState state)
   compare->n_missing += state == COMPARE_MISSING;
 }
 
-static Err fill_table(Compare *compare, const CompareTrial **sorted, int64_t n,
-                      Fault *fault) {
-  Trials *trials = compare_alloc(compare, 1, sizeof *trials, fault);
-  if (!trials) return ERR_MEMORY;
+/* Is it the first of its cell? The trials are sorted. */
+static bool begins_cell(const Compare *compare, const CompareTrial *const *sorted,
+                        int64_t i) {
+  return i == 0 || compare_levels(sorted[i - 1]->levels, sorted[i]->levels,
+                                  compare->spec.n_factors) != 0;
+}
+
+static Err fill_table(Compare *compare, const CompareTrial *const *sorted, int64_t n) {
+  for (int64_t i = 0; i < n; i++) compare->n_cells += begins_cell(compare, sorted, i);
   int64_t size = (int64_t)compare->n_cells * compare->n_seeds;
   if (size > TABLE_MAX)
-    return fault_set(fault, ERR_VALUE,
+    return fault_set(compare->fault, ERR_VALUE,
                      "compare: %d cells x %d seeds, allowed: up to %d together; cells "
                      "should share their seeds",
                      compare->n_cells, compare->n_seeds, TABLE_MAX);
-  trials->value = compare_alloc(compare, size, sizeof *trials->value, fault);
-  trials->state = compare_alloc(compare, size, sizeof *trials->state, fault);
-  if (!trials->value || !trials->state) return ERR_MEMORY;
-  for (int64_t i = 0; i < size; i++) trials->value[i] = NAN;
-  int cell = 0;
+  compare->cells = compare_alloc(compare, compare->n_cells, sizeof *compare->cells);
+  compare->values = compare_alloc(compare, size, sizeof *compare->values);
+  compare->states = compare_alloc(compare, size, sizeof *compare->states);
+  if (!compare->cells || !compare->values || !compare->states) return ERR_MEMORY;
+  for (int64_t i = 0; i < size; i++) compare->values[i] = NAN;
+  int cell = -1;
   for (int64_t i = 0; i < n; i++) {
-    const CompareTrial *trial = sorted[i];
-    if (i > 0 && compare_levels(sorted[i - 1]->levels, trial->levels,
-                                compare->spec.n_factors) != 0)
-      cell++;
-    else if (i > 0 && sorted[i - 1]->seed == trial->seed)
-      return same_trial_twice(compare, cell, trial->seed, fault);
-    int64_t at = (int64_t)cell * compare->n_seeds + seed_index(compare, trial->seed);
-    trials->state[at] = state_of(trial);
-    if (trials->state[at] == COMPARE_COMPLETE) trials->value[at] = trial->value;
-    count_trial(compare, &compare->cells[cell], trials->state[at]);
+    if (begins_cell(compare, sorted, i)) {
+      compare->cells[++cell].levels = sorted[i]->levels;
+      compare->cells[cell].note = sorted[i]->note;
+    } else if (sorted[i - 1]->seed == sorted[i]->seed) {
+      return same_trial_twice(compare, sorted[i]);
+    }
+    put_trial(compare, cell, sorted[i]);
   }
-  compare->trials = trials;
   return ERR_OK;
 }
 
-static Err make_table(Compare *compare, const CompareTrial *trials, int64_t n,
-                      Fault *fault) {
-  Err err = check_trials(compare, trials, n, fault);
-  if (!err) err = find_seeds(compare, trials, n, fault);
-  const CompareTrial **sorted = err ? NULL
-                                    : compare_alloc(compare, n, sizeof *sorted, fault);
-  if (!sorted) return err ? err : ERR_MEMORY;
+static Err make_table(Compare *compare, const CompareTrial *trials, int64_t n) {
+  const CompareTrial **sorted = compare_alloc(compare, n, sizeof *sorted);
+  if (!sorted || find_seeds(compare, trials, n)) return ERR_MEMORY;
   for (int64_t i = 0; i < n; i++) sorted[i] = &trials[i];
   qsort_r(sorted, (size_t)n, sizeof *sorted, by_cell_and_seed,
           &compare->spec.n_factors);
-  err = find_cells(compare, sorted, n, fault);
-  return err ? err : fill_table(compare, sorted, n, fault);
+  return fill_table(compare, sorted, n);
 }
 
 bool compare_value(const Compare *compare, int cell, int seed, bool impute,
                    double *out) {
   int64_t at = (int64_t)cell * compare->n_seeds + seed;
-  CompareState state = compare->trials->state[at];
-  if (state == COMPARE_COMPLETE) *out = compare->trials->value[at];
+  CompareState state = compare->states[at];
+  if (state == COMPARE_COMPLETE) *out = compare->values[at];
   else if (state == COMPARE_DIVERGED && impute && isfinite(compare->worst))
     *out = compare->worst;
   else return false;
   return true;
 }
 
+int compare_values(const Compare *compare, int cell, bool impute, double *out) {
+  int n = 0;
+  for (int s = 0; s < compare->n_seeds; s++)
+    n += compare_value(compare, cell, s, impute, &out[n]);
+  return n;
+}
+
 int compare_find_cell(const Compare *compare, const int *levels) {
-  int low = 0, high = compare->n_cells;
-  while (low < high) {
-    int middle = (low + high) / 2;
-    int order = compare_levels(compare->cells[middle].levels, levels,
-                               compare->spec.n_factors);
-    if (order == 0) return middle;
-    if (order < 0) low = middle + 1;
-    else high = middle;
-  }
+  for (int c = 0; c < compare->n_cells; c++)
+    if (compare_levels(compare->cells[c].levels, levels, compare->spec.n_factors) == 0)
+      return c;
   return -1;
 }
 
@@ -449,12 +405,12 @@ static int first_level(const Compare *compare, int factor) {
   return first < compare->spec.factors[factor].n_levels ? first : 0;
 }
 
-static Err find_facts(Compare *compare, Fault *fault) {
+static Err find_facts(Compare *compare) {
   int n_factors = compare->spec.n_factors, most = 1;
   CompareFactor *factors = (CompareFactor *)compare->spec.factors; /* our copy */
   for (int f = 0; f < n_factors; f++)
     if (factors[f].n_levels > most) most = factors[f].n_levels;
-  int *seen = compare_alloc(compare, 2 * ((int64_t)most + 1), sizeof *seen, fault);
+  int *seen = compare_alloc(compare, 2 * ((int64_t)most + 1), sizeof *seen);
   if (!seen) return ERR_MEMORY;
   for (int f = 0; f < n_factors; f++) {
     must(compare->n_cells == 0 || compare->cells[0].levels);
@@ -484,32 +440,39 @@ static Err find_facts(Compare *compare, Fault *fault) {
 
 /* -- summaries --------------------------------------------------------------------- */
 
-static void find_worst(Compare *compare) {
-  compare->worst = NAN;
+bool compare_is_better(const Compare *compare, double a, double b) {
+  return compare->spec.goal == COMPARE_MAX ? a > b : a < b;
+}
+
+/* The best and the worst value of all; NaN: there is none. */
+static void find_ends(Compare *compare) {
   int64_t size = (int64_t)compare->n_cells * compare->n_seeds;
+  compare->best = compare->worst = NAN;
   for (int64_t i = 0; i < size; i++) {
-    double value = compare->trials->value[i];
+    double value = compare->values[i];
     if (isnan(value)) continue;
-    bool worse = compare->spec.goal == COMPARE_MAX ? value < compare->worst
-                                                   : value > compare->worst;
-    if (isnan(compare->worst) || worse) compare->worst = value;
+    if (!compare_is_better(compare, compare->best, value)) compare->best = value;
+    if (!compare_is_better(compare, value, compare->worst)) compare->worst = value;
   }
 }
 
-static Err summarize(const Compare *compare, int cell, bool impute, double *values,
-                     StatSample *out, Fault *fault) {
-  int n = 0;
-  for (int s = 0; s < compare->n_seeds; s++)
-    if (compare_value(compare, cell, s, impute, &values[n])) n++;
-  Err err = stat_sample(values, n, out, fault);
-  if (err || !compare->spec.bootstrap) return err;
-  Text name = {0};
-  compare_add_cell(compare, cell, &name);
-  Stream stream = {philox_key(0, "bootstrap cell", name.data), 0};
-  err = name.failed ? fault_memory(fault, name.n_bytes)
-                    : stat_bootstrap_t(values, n, stream, &out->interval, fault);
-  text_deinit(&name);
+Err compare_bootstrap(const Compare *compare, const char *purpose, Text *name,
+                      const double *values, int n, StatInterval *out) {
+  Stream stream = {philox_key(0, purpose, name->data), 0};
+  Err err = name->failed ? fault_memory(compare->fault, name->n_bytes)
+                         : stat_bootstrap_t(values, n, stream, out, compare->fault);
+  text_deinit(name);
   return err;
+}
+
+static Err summarize(const Compare *compare, int cell, bool impute, double *values,
+                     StatSample *out) {
+  Text name = {0};
+  int n = compare_values(compare, cell, impute, values);
+  Err err = stat_sample(values, n, out, compare->fault);
+  if (err || !compare->spec.bootstrap) return err;
+  compare_add_cell(compare, cell, &name);
+  return compare_bootstrap(compare, "bootstrap cell", &name, values, n, &out->interval);
 }
 
 /* Cells from best to worst, diverged trials at the worst value: few survivors make no
@@ -521,21 +484,21 @@ static int by_mean(const void *a, const void *b, void *context) {
   const CompareCell *first = &compare->cells[i], *second = &compare->cells[k];
   double x = first->imputed.mean, y = second->imputed.mean;
   if (isnan(x) != isnan(y)) return isnan(x) ? 1 : -1;
-  if (compare->spec.goal == COMPARE_MAX ? x > y : x < y) return -1;
-  if (compare->spec.goal == COMPARE_MAX ? x < y : x > y) return 1;
+  if (compare_is_better(compare, x, y)) return -1;
+  if (compare_is_better(compare, y, x)) return 1;
   if (!first->sample.n != !second->sample.n) return first->sample.n ? -1 : 1;
   return i - k;
 }
 
-static Err make_cells(Compare *compare, Fault *fault) {
-  find_worst(compare);
-  double *values = compare_alloc(compare, compare->n_seeds, sizeof *values, fault);
-  compare->order = compare_alloc(compare, compare->n_cells, sizeof(int), fault);
+static Err make_cells(Compare *compare) {
+  find_ends(compare);
+  double *values = compare_alloc(compare, compare->n_seeds, sizeof *values);
+  compare->order = compare_alloc(compare, compare->n_cells, sizeof(int));
   if (!values || !compare->order) return ERR_MEMORY;
   for (int c = 0; c < compare->n_cells; c++) {
     CompareCell *cell = &compare->cells[c];
-    Err err = summarize(compare, c, false, values, &cell->sample, fault);
-    if (!err) err = summarize(compare, c, true, values, &cell->imputed, fault);
+    Err err = summarize(compare, c, false, values, &cell->sample);
+    if (!err) err = summarize(compare, c, true, values, &cell->imputed);
     if (err) return err;
     compare->order[c] = c;
   }
@@ -543,39 +506,33 @@ static Err make_cells(Compare *compare, Fault *fault) {
   return ERR_OK;
 }
 
-/* -- the level --------------------------------------------------------------------- */
-
-static void find_levels(Compare *compare) {
-  int looks = compare->spec.looks > 1 ? compare->spec.looks : 1;
-  int more = compare->spec.looks_of_more > looks ? compare->spec.looks_of_more : looks;
-  compare->level = STAT_ALPHA / looks;
-  compare->level_of_more = STAT_ALPHA / more;
-}
-
-double compare_level_at(const Compare *compare, int n_seeds) {
-  return n_seeds > compare->n_seeds ? compare->level_of_more : compare->level;
-}
-
 Err compare_new(Compare **out, const CompareSpec *spec, const CompareTrial *trials,
                 int64_t n_trials, Fault *fault) {
+  Fault own = {0};
   must(n_trials >= 0);
   *out = NULL;
-  Err err = check_spec(spec, fault);
-  if (err) return err;
+  Err err = check_spec(spec, &own);
+  if (!err) err = check_trials(spec, trials, n_trials, &own);
   Compare *compare = calloc(1, sizeof *compare);
-  if (!compare) return fault_memory(fault, sizeof *compare);
-  err = copy_spec(compare, spec, fault);
-  find_levels(compare);
-  if (!err) err = make_table(compare, trials, n_trials, fault);
-  if (!err) err = find_facts(compare, fault);
-  if (!err) err = make_cells(compare, fault);
-  if (!err) err = compare_make_flags(compare, fault);
-  if (!err) err = compare_make_contrasts(compare, fault);
-  if (!err) err = compare_find_sd(compare, fault);
-  if (!err) err = compare_make_grid(compare, fault);
-  compare->spec.pairs = NULL;
-  compare->spec.n_pairs = 0;
-  if (err) compare_free(compare);
-  else *out = compare;
-  return err;
+  if (!compare) {
+    compare_drop(spec->blocks);
+    return fault_memory(fault, sizeof *compare);
+  }
+  compare->spec = *spec;
+  compare->fault = &own;
+  if (!err) err = copy_factors(compare);
+  if (!err) err = make_table(compare, trials, n_trials);
+  if (!err) err = find_facts(compare);
+  if (!err) err = make_cells(compare);
+  if (!err) err = compare_make_flags(compare);
+  if (!err) err = compare_make_contrasts(compare);
+  if (!err) err = compare_find_sd(compare);
+  if (!err) err = compare_make_grid(compare);
+  compare->fault = NULL;
+  if (!err) {
+    *out = compare;
+    return ERR_OK;
+  }
+  compare_free(compare);
+  return fault_pass(fault, &own);
 }

@@ -83,6 +83,7 @@ typedef struct CompareSpec {
   int looks;         /* at results, this one included, after which seeds were added;
                         0 and 1: the only one */
   int looks_of_more; /* with more seeds than are planned; 0: as many */
+  struct CompareBlock *blocks; /* memory that goes with the comparison (compare_keep) */
 } CompareSpec;
 
 #define COMPARE_VALUE_MAX                                                              \
@@ -143,7 +144,8 @@ typedef struct CompareContrast {
   int a, b;       /* levels of the factor, or indices of cells */
   int n_settings; /* planned */
   CompareRuns runs_a, runs_b;
-  bool uneven;                  /* the share of those that went wrong is not the same */
+  bool uneven;         /* the share of those that went wrong is not the same ... */
+  bool clearly_uneven; /* ... which is no chance */
   double p_wrong, p_wrong_holm; /* Fisher's exact test of these shares; Holm over the
                               contrasts with such runs. NaN: there are none */
   CompareAnalysis complete, imputed; /* the same where nothing diverged */
@@ -176,8 +178,7 @@ typedef struct CompareMargin {
 
 /* The largest complete sub-grid, and its analysis of variance. */
 typedef struct CompareGrid {
-  int n_factors;      /* with two levels or more in it; 0: there is no grid */
-  const int *factors; /* which */
+  int n_factors; /* with two levels or more in it; 0: there is no grid */
   int n_cells, n_seeds;
   bool whole; /* all cells and all seeds are in it */
   char *text; /* what it is, in words */
@@ -202,7 +203,8 @@ typedef struct Compare {
   int *order;         /* cells from best to worst mean, diverged trials at the worst
                          value; those without a mean last */
   int n_trials, n_complete, n_diverged, n_failed, n_missing;
-  double worst; /* what diverged trials are imputed with; NaN: nothing is */
+  double best, worst; /* values; diverged trials are imputed with the worst. NaN:
+                         there is none */
   int n_contrasts;
   CompareContrast *contrasts;
   double level;         /* below which p after Holm decides */
@@ -214,12 +216,22 @@ typedef struct Compare {
   double sd_min, sd_max;  /* over the cells tested */
   int n_floor, n_ceiling; /* cells */
   /* private */
-  const struct Trials *trials;
-  struct Block *blocks; /* all memory */
+  double *values;       /* of complete trials, else NaN: [cell][seed] */
+  CompareState *states; /* the same; a combination that is not planned is missing */
+  Fault *fault;         /* while it is made */
 } Compare;
 
-/* Borrows nothing. ERR_VALUE names what does not fit: a level out of range, a cell and
- * seed given twice, a cell contrast of a cell that is not planned, a rope below 0. */
+/* Memory for what a spec and trials refer to: the comparison takes the spec's, and
+ * frees it. Zeroed; NULL and a fault on lack of it. The same with a copy of the text,
+ * which is taken. */
+void *compare_keep(struct CompareBlock **blocks, int64_t n, size_t size, Fault *fault);
+char *compare_keep_text(struct CompareBlock **blocks, Text *text, Fault *fault);
+void compare_drop(struct CompareBlock *blocks);
+
+/* Takes the spec's blocks, also on failure; borrows all else that spec and trials refer
+ * to, but for the pairs, as long as it lives. ERR_VALUE names what does not fit: a
+ * level out of range, a cell and seed given twice, a cell contrast of a cell that is
+ * not planned, a rope below 0. */
 Err compare_new(Compare **out, const CompareSpec *spec, const CompareTrial *trials,
                 int64_t n_trials, Fault *fault) WARN_UNUSED;
 void compare_free(Compare *compare); /* NULL is a no-op */

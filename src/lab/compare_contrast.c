@@ -31,9 +31,9 @@ typedef struct Sharing {
 
 static int by_setting(const void *a, const void *b, void *context) {
   const Sharing *sharing = context;
-  const Member *x = a, *y = b;
-  const int *p = sharing->compare->cells[x->cell].levels;
-  const int *q = sharing->compare->cells[y->cell].levels;
+  const CompareCell *cells = sharing->compare->cells;
+  const int *p = cells[((const Member *)a)->cell].levels;
+  const int *q = cells[((const Member *)b)->cell].levels;
   for (int f = 0; f < sharing->compare->spec.n_factors; f++)
     if (sharing->shared[f] && p[f] != q[f]) return p[f] < q[f] ? -1 : 1;
   return 0;
@@ -64,10 +64,10 @@ static void number_settings(Members *members, Sharing *sharing) {
   members->n_settings = 0;
   for (int i = 0, end; i < members->n; i = end) {
     bool has[2] = {false, false};
-    for (end = i;
-         end < members->n && by_setting(&members->v[i], &members->v[end], sharing) == 0;
-         end++)
+    for (end = i; end < members->n; end++) {
+      if (by_setting(&members->v[i], &members->v[end], sharing)) break;
       has[members->v[end].is_a] = true;
+    }
     if (!has[0] || !has[1]) continue;
     for (int k = i; k < end; k++) {
       members->v[kept] = members->v[k];
@@ -78,9 +78,16 @@ static void number_settings(Members *members, Sharing *sharing) {
   members->n = kept;
 }
 
-static void level_members(const Compare *compare, int factor, int a, int b,
-                          Members *out) {
+/* Those of levels a and b of a factor, or, with factor -1, two cells. */
+static void find_members(const Compare *compare, int factor, int a, int b,
+                         Members *out) {
   out->n = 0;
+  if (factor < 0) {
+    out->v[out->n++] = (Member){a, 0, true};
+    out->v[out->n++] = (Member){b, 0, false};
+    out->n_settings = 1;
+    return;
+  }
   for (int c = 0; c < compare->n_cells; c++) {
     int level = compare->cells[c].levels[factor];
     if (level == a || level == b) out->v[out->n++] = (Member){c, 0, level == a};
@@ -92,12 +99,6 @@ static void level_members(const Compare *compare, int factor, int a, int b,
 
 /* -- one analysis ------------------------------------------------------------------ */
 
-/* The cells of a contrast that has just two; -1 for others. */
-typedef struct CellPair {
-  int low, high;
-  int at; /* the contrast's place */
-} CellPair;
-
 /* Scratch for one contrast; sizes for the largest. */
 typedef struct Scratch {
   Members members;
@@ -106,23 +107,21 @@ typedef struct Scratch {
   bool *keep;          /* settings, then seeds */
   double *differences; /* per seed kept */
   int *n_side[2];      /* per setting */
-  CellPair *pairs;     /* per contrast of the family, repeated ones included */
-  int n_tests;         /* contrasts, once they are counted */
+  int (*pairs)[2]; /* per contrast: its cells, the lower first, if it has just two */
+  int n_tests;     /* contrasts, once they are counted */
 } Scratch;
 
-static Err scratch_init(Compare *compare, Scratch *out, Fault *fault) {
-  int64_t cells = compare->n_cells, table = cells * compare->n_seeds;
-  out->members.v = compare_alloc(compare, cells, sizeof(Member), fault);
-  out->present = compare_alloc(compare, table, sizeof(bool), fault);
-  out->keep = compare_alloc(compare, cells + compare->n_seeds, sizeof(bool), fault);
-  out->differences = compare_alloc(compare, compare->n_seeds, sizeof(double), fault);
-  bool ok = out->members.v && out->present && out->keep && out->differences;
+static Err scratch_init(Compare *compare, Scratch *out) {
+  int64_t cells = compare->n_cells, seeds = compare->n_seeds, table = cells * seeds;
+  out->members.v = compare_alloc(compare, cells, sizeof *out->members.v);
+  out->present = compare_alloc(compare, table, sizeof *out->present);
+  out->keep = compare_alloc(compare, cells + seeds, sizeof *out->keep);
+  out->differences = compare_alloc(compare, seeds, sizeof *out->differences);
   for (int i = 0; i < 2; i++) {
-    out->side[i] = compare_alloc(compare, table, sizeof(double), fault);
-    out->n_side[i] = compare_alloc(compare, cells, sizeof(int), fault);
-    ok = ok && out->side[i] && out->n_side[i];
+    out->side[i] = compare_alloc(compare, table, sizeof *out->side[i]);
+    out->n_side[i] = compare_alloc(compare, cells, sizeof *out->n_side[i]);
   }
-  return ok ? ERR_OK : ERR_MEMORY;
+  return compare->fault->code;
 }
 
 /* Fills both sides and what is present. */
@@ -200,17 +199,12 @@ static int fill_differences(const Compare *compare, Scratch *scratch,
 
 /* Where the sd is the floor the interval by t stays: resamples know of no floor. */
 static Err bootstrap_contrast(const Compare *compare, const CompareContrast *contrast,
-                              const double *differences, StatPaired *paired,
-                              Fault *fault) {
+                              const double *differences, StatPaired *paired) {
   Text name = {0};
   if (paired->sd_used > paired->sd) return ERR_OK;
   compare_add_contrast(compare, contrast, &name);
-  Stream stream = {philox_key(0, "bootstrap contrast", name.data), 0};
-  Err err = name.failed ? fault_memory(fault, name.n_bytes)
-                        : stat_bootstrap_t(differences, paired->n, stream,
-                                           &paired->interval, fault);
-  text_deinit(&name);
-  return err;
+  return compare_bootstrap(compare, "bootstrap contrast", &name, differences, paired->n,
+                           &paired->interval);
 }
 
 /* Seeds won are told in the goal's direction. */
@@ -221,13 +215,13 @@ static void turn_won(StatPaired *paired) {
 }
 
 static Err analyse(const Compare *compare, const CompareContrast *contrast, bool impute,
-                   Scratch *scratch, CompareAnalysis *out, Fault *fault) {
+                   Scratch *scratch, CompareAnalysis *out) {
   fill_sides(compare, impute, scratch);
   int n_settings = scratch->members.n_settings;
   int sizes[2] = {n_settings, compare->n_seeds};
   int64_t count = 0;
   Err err = stat_grid_largest(scratch->present, sizes, 2, STAT_TEST_MIN, scratch->keep,
-                              &count, fault);
+                              &count, compare->fault);
   if (err) return err;
   out->n_settings = 0;
   for (int k = 0; k < n_settings; k++) out->n_settings += scratch->keep[k];
@@ -236,13 +230,16 @@ static Err analyse(const Compare *compare, const CompareContrast *contrast, bool
                             sd_floor(compare, out->n_settings));
   out->dominant = seed_of(compare, scratch, out->paired.dominant);
   if (compare->spec.bootstrap)
-    err = bootstrap_contrast(compare, contrast, scratch->differences, &out->paired,
-                             fault);
+    err = bootstrap_contrast(compare, contrast, scratch->differences, &out->paired);
   if (compare->spec.goal == COMPARE_MIN) turn_won(&out->paired);
   return err;
 }
 
 /* -- the family -------------------------------------------------------------------- */
+
+static CompareAnalysis *analysis_of(CompareContrast *contrast, bool impute) {
+  return impute ? &contrast->imputed : &contrast->complete;
+}
 
 static CompareVerdict verdict_of(const Compare *compare,
                                  const CompareAnalysis *analysis) {
@@ -258,19 +255,17 @@ static CompareVerdict verdict_of(const Compare *compare,
 }
 
 /* One that has too few seeds for a verdict is of the family all the same. */
-static Err adjust(Compare *compare, bool impute, Fault *fault) {
+static Err adjust(Compare *compare, bool impute) {
   int n = compare->n_contrasts;
-  double *p = compare_alloc(compare, 2 * (int64_t)n, sizeof *p, fault);
+  double *p = compare_alloc(compare, 2 * (int64_t)n, sizeof *p);
   if (!p) return ERR_MEMORY;
   for (int i = 0; i < n; i++) {
-    const CompareContrast *c = &compare->contrasts[i];
-    const StatPaired *paired = impute ? &c->imputed.paired : &c->complete.paired;
+    const StatPaired *paired = &analysis_of(&compare->contrasts[i], impute)->paired;
     p[i] = paired->n < STAT_TEST_MIN ? NAN : paired->p;
   }
-  Err err = stat_holm(p, n, p + n, fault);
+  Err err = stat_holm(p, n, p + n, compare->fault);
   for (int i = 0; i < n && !err; i++) {
-    CompareContrast *c = &compare->contrasts[i];
-    CompareAnalysis *analysis = impute ? &c->imputed : &c->complete;
+    CompareAnalysis *analysis = analysis_of(&compare->contrasts[i], impute);
     analysis->p_holm = isnan(p[i]) ? NAN : p[n + i];
     analysis->verdict = verdict_of(compare, analysis);
   }
@@ -318,167 +313,124 @@ static void test_runs(CompareContrast *contrast) {
 
 /* A contrast in which no run went wrong cannot come out: it is not of this family
  * (Tarone, Biometrics 46, 1990). */
-static Err adjust_runs(Compare *compare, Fault *fault) {
-  double *p = compare_alloc(compare, 2 * (int64_t)compare->n_contrasts, sizeof *p,
-                            fault);
-  if (!p) return ERR_MEMORY;
+static Err adjust_runs(Compare *compare) {
+  double *p = compare_alloc(compare, 2 * (int64_t)compare->n_contrasts, sizeof *p);
   int n = 0, k = 0;
+  if (!p) return ERR_MEMORY;
   for (int i = 0; i < compare->n_contrasts; i++)
     if (!isnan(compare->contrasts[i].p_wrong)) p[n++] = compare->contrasts[i].p_wrong;
-  Err err = stat_holm(p, n, p + n, fault);
-  for (int i = 0; i < compare->n_contrasts && !err; i++)
-    if (!isnan(compare->contrasts[i].p_wrong))
-      compare->contrasts[i].p_wrong_holm = p[n + k++];
+  Err err = stat_holm(p, n, p + n, compare->fault);
+  for (int i = 0; i < compare->n_contrasts && !err; i++) {
+    CompareContrast *contrast = &compare->contrasts[i];
+    if (isnan(contrast->p_wrong)) continue;
+    contrast->p_wrong_holm = p[n + k++];
+    contrast->clearly_uneven = contrast->uneven &&
+                               contrast->p_wrong_holm < compare->level;
+  }
   return err;
 }
 
 /* -- which contrasts --------------------------------------------------------------- */
 
-/* Adds the contrast of the scratch's members, unless no setting has both sides. */
+/* Adds it, unless no setting has both sides. Asked twice is tested once, or Holm's
+ * adjustment would count it twice: of contrasts of the same two cells, whichever way
+ * round, the first stays. Those of more cells are of levels, and no two of them are
+ * alike. */
 static void add_contrast(Compare *compare, Scratch *scratch, int factor, int a, int b) {
-  const Members *members = &scratch->members;
+  Members *members = &scratch->members;
+  find_members(compare, factor, a, b, members);
+  int at = compare->n_contrasts, *pair = scratch->pairs[at];
+  pair[0] = pair[1] = -1;
   if (members->n_settings == 0) return;
-  int at = compare->n_contrasts++;
-  compare->contrasts[at] = (CompareContrast){.factor = factor, .a = a, .b = b,
-                                             .n_settings = members->n_settings};
-  scratch->pairs[at] = (CellPair){-1, -1, at};
-  if (members->n != 2) return;
-  int first = members->v[0].cell, second = members->v[1].cell;
-  scratch->pairs[at].low = first < second ? first : second;
-  scratch->pairs[at].high = first < second ? second : first;
+  if (members->n == 2) {
+    int first = members->v[0].cell, second = members->v[1].cell;
+    pair[0] = first < second ? first : second;
+    pair[1] = first < second ? second : first;
+    for (int i = 0; i < at; i++)
+      if (scratch->pairs[i][0] == pair[0] && scratch->pairs[i][1] == pair[1]) return;
+  }
+  compare->contrasts[compare->n_contrasts++] = (CompareContrast){
+      .factor = factor, .a = a, .b = b, .n_settings = members->n_settings};
 }
 
 static void add_level_contrasts(Compare *compare, Scratch *scratch) {
   for (int f = 0; f < compare->spec.n_factors; f++) {
-    if (!compare_leads(compare, f) || compare->spec.drawn[f]) continue;
     const CompareFactor *factor = &compare->spec.factors[f];
-    for (int level = 0; level < factor->n_levels; level++) {
-      if (level == factor->baseline) continue;
-      level_members(compare, f, level, factor->baseline, &scratch->members);
-      add_contrast(compare, scratch, f, level, factor->baseline);
-    }
+    if (!compare_leads(compare, f) || compare->spec.drawn[f]) continue;
+    for (int level = 0; level < factor->n_levels; level++)
+      if (level != factor->baseline)
+        add_contrast(compare, scratch, f, level, factor->baseline);
   }
 }
 
-static void cell_members(int a, int b, Members *out) {
-  out->n = 2;
-  out->n_settings = 1;
-  out->v[0] = (Member){a, 0, true};
-  out->v[1] = (Member){b, 0, false};
-}
-
-static void add_cell_contrast(Compare *compare, Scratch *scratch, int a, int b) {
-  cell_members(a, b, &scratch->members);
-  add_contrast(compare, scratch, -1, a, b);
-}
-
-static int baseline_cell(const Compare *compare) {
-  for (int c = 0; c < compare->n_cells; c++)
-    if (compare->cells[c].baseline) return c;
-  return -1;
-}
-
-static Err unknown_cell(const Compare *compare, const int *levels, Fault *fault) {
+static Err unknown_cell(const Compare *compare, const int *levels) {
   Text text = {0};
-  for (int f = 0; f < compare->spec.n_factors; f++) {
-    int level = levels[f] < compare->spec.factors[f].n_levels ? levels[f] : -1;
-    text_addf(&text, " %s=%s", compare->spec.factors[f].name,
-              compare_level(compare, f, level));
-  }
-  Err err = fault_set(fault, ERR_VALUE,
-                      "compare: a contrast asks for the cell%s, which is not one of "
-                      "the study's %d cells",
+  compare_add_place(compare, levels, &text);
+  Err err = fault_set(compare->fault, ERR_VALUE,
+                      "compare: a contrast asks for the cell %s, which is not one of "
+                      "the "
+                      "study's %d cells",
                       text.data ? text.data : "", compare->n_cells);
   text_deinit(&text);
   return err;
 }
 
-static Err add_cell_contrasts(Compare *compare, Scratch *scratch, Fault *fault) {
-  int base = compare->spec.cell_contrasts ? baseline_cell(compare) : -1;
-  for (int c = 0; base >= 0 && c < compare->n_cells; c++)
-    if (c != base) add_cell_contrast(compare, scratch, c, base);
+static Err add_cell_contrasts(Compare *compare, Scratch *scratch) {
+  int base = 0;
+  while (base < compare->n_cells && !compare->cells[base].baseline) base++;
+  for (int c = 0; compare->spec.cell_contrasts && c < compare->n_cells; c++)
+    if (c != base && base < compare->n_cells)
+      add_contrast(compare, scratch, -1, c, base);
   for (int i = 0; i < compare->spec.n_pairs; i++) {
     const ComparePair *pair = &compare->spec.pairs[i];
     int a = compare_find_cell(compare, pair->a),
         b = compare_find_cell(compare, pair->b);
-    if (a < 0 || b < 0) return unknown_cell(compare, a < 0 ? pair->a : pair->b, fault);
+    if (a < 0 || b < 0) return unknown_cell(compare, a < 0 ? pair->a : pair->b);
     if (a == b)
-      return fault_set(fault, ERR_VALUE, "compare: a contrast of a cell with itself");
-    add_cell_contrast(compare, scratch, a, b);
+      return fault_set(compare->fault, ERR_VALUE,
+                       "compare: a contrast of a cell with itself");
+    add_contrast(compare, scratch, -1, a, b);
   }
   return ERR_OK;
 }
 
-static int64_t contrasts_most(const Compare *compare) {
-  int64_t n = compare->spec.n_pairs;
-  if (compare->spec.cell_contrasts) n += compare->n_cells;
+static Err make_family(Compare *compare, Scratch *scratch) {
+  int64_t most = compare->spec.n_pairs + 1;
+  if (compare->spec.cell_contrasts) most += compare->n_cells;
   for (int f = 0; f < compare->spec.n_factors; f++)
-    n += compare->spec.factors[f].n_levels;
-  return n;
-}
-
-static int by_pair(const void *a, const void *b) {
-  const CellPair *x = a, *y = b;
-  if (x->low != y->low) return x->low < y->low ? -1 : 1;
-  if (x->high != y->high) return x->high < y->high ? -1 : 1;
-  return x->at - y->at;
-}
-
-/* Asked twice is tested once, or Holm's adjustment would count it twice: of contrasts
- * of the same two cells, whichever way round, the first stays. Those of more cells are
- * of levels, and no two of them are alike. */
-static void drop_repeated(Compare *compare, CellPair *pairs) {
-  int n = compare->n_contrasts, kept = 0;
-  qsort(pairs, (size_t)n, sizeof *pairs, by_pair);
-  for (int i = 1; i < n; i++)
-    if (pairs[i].low >= 0 && pairs[i].low == pairs[i - 1].low &&
-        pairs[i].high == pairs[i - 1].high)
-      compare->contrasts[pairs[i].at].n_settings = 0;
-  for (int i = 0; i < n; i++)
-    if (compare->contrasts[i].n_settings > 0)
-      compare->contrasts[kept++] = compare->contrasts[i];
-  compare->n_contrasts = kept;
-}
-
-static Err make_family(Compare *compare, Scratch *scratch, Fault *fault) {
-  int64_t most = contrasts_most(compare);
-  compare->contrasts = compare_alloc(compare, most, sizeof *compare->contrasts, fault);
-  scratch->pairs = compare_alloc(compare, most, sizeof *scratch->pairs, fault);
+    most += compare->spec.factors[f].n_levels;
+  compare->contrasts = compare_alloc(compare, most, sizeof *compare->contrasts);
+  scratch->pairs = compare_alloc(compare, most, sizeof *scratch->pairs);
   if (!compare->contrasts || !scratch->pairs) return ERR_MEMORY;
   add_level_contrasts(compare, scratch);
-  Err err = add_cell_contrasts(compare, scratch, fault);
-  if (!err) drop_repeated(compare, scratch->pairs);
-  return err;
+  return add_cell_contrasts(compare, scratch);
 }
 
 static Err analyse_contrast(Compare *compare, Scratch *scratch,
-                            CompareContrast *contrast, Fault *fault) {
-  if (contrast->factor < 0) cell_members(contrast->a, contrast->b, &scratch->members);
-  else
-    level_members(compare, contrast->factor, contrast->a, contrast->b,
-                  &scratch->members);
+                            CompareContrast *contrast) {
+  find_members(compare, contrast->factor, contrast->a, contrast->b, &scratch->members);
   count_runs(compare, &scratch->members, contrast);
   test_runs(contrast);
-  Err err = analyse(compare, contrast, false, scratch, &contrast->complete, fault);
+  Err err = analyse(compare, contrast, false, scratch, &contrast->complete);
   if (err) return err;
   if (contrast->runs_a.n_diverged + contrast->runs_b.n_diverged > 0)
-    return analyse(compare, contrast, true, scratch, &contrast->imputed, fault);
+    return analyse(compare, contrast, true, scratch, &contrast->imputed);
   contrast->imputed = contrast->complete;
   return ERR_OK;
 }
 
-/* The family is made first: how many contrasts there are is what draws of a test go
- * by. */
-Err compare_make_contrasts(Compare *compare, Fault *fault) {
+/* The family is made first: how many contrasts there are is what draws of a test go by.
+ */
+Err compare_make_contrasts(Compare *compare) {
   Scratch scratch = {0};
-  Err err = scratch_init(compare, &scratch, fault);
-  if (!err) err = make_family(compare, &scratch, fault);
+  Err err = scratch_init(compare, &scratch);
+  if (!err) err = make_family(compare, &scratch);
   scratch.n_tests = compare->n_contrasts;
   for (int i = 0; i < compare->n_contrasts && !err; i++)
-    err = analyse_contrast(compare, &scratch, &compare->contrasts[i], fault);
-  if (!err) err = adjust(compare, false, fault);
-  if (!err) err = adjust(compare, true, fault);
-  if (!err) err = adjust_runs(compare, fault);
+    err = analyse_contrast(compare, &scratch, &compare->contrasts[i]);
+  if (!err) err = adjust(compare, false);
+  if (!err) err = adjust(compare, true);
+  if (!err) err = adjust_runs(compare);
   for (int i = 0; i < compare->n_contrasts && !err; i++)
     conclude(&compare->contrasts[i]);
   return err;

@@ -4,6 +4,7 @@
 #include "lab/compare_page.h"
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
   CELL_ROWS = 40,            /* of the table of cells; the rest is told in a line */
@@ -12,6 +13,11 @@ enum {
 };
 static const double matrix_share = 0.02; /* smallest share of a pair that is shown */
 static const double negligible_share = 0.0005; /* pairs below it share a row */
+
+/* The unit alone, as headers have it. */
+static const char *bare(const char *unit) {
+  return *unit ? unit + strlen(NO_BREAK) : unit;
+}
 
 /* -- cells ------------------------------------------------------------------------- */
 
@@ -76,113 +82,86 @@ static void add_note(const CompareCell *cell, Table *table) {
   table_cell_end(table);
 }
 
-/* Into one column, or one for each factor that varies. */
-static void add_cell_levels(const Compare *compare, int c, bool together,
-                            Table *table) {
-  if (together) compare_add_cell(compare, c, table_cell(table)), table_cell_end(table);
-  for (int f = 0; !together && f < compare->spec.n_factors; f++)
-    if (compare->varies[f])
-      table_add(table, compare_level(compare, f, compare->cells[c].levels[f]));
-}
+/* How the table of cells is made: with all numbers, or with the intervals drawn; the
+ * levels of a cell in one column, where there are too many factors for columns of their
+ * own. */
+typedef struct CellTable {
+  bool drawn, together;
+} CellTable;
 
-static void level_columns(const Compare *compare, bool together, Table *table) {
-  if (together) table_column(table, "cell", TABLE_TEXT, 0);
-  for (int f = 0; !together && f < compare->spec.n_factors; f++)
+static void add_cell_columns(const Page *page, CellTable how, Table *table) {
+  const Compare *compare = page->compare;
+  if (how.together) table_column(table, "cell", TABLE_TEXT, 0);
+  for (int f = 0; !how.together && f < compare->spec.n_factors; f++)
     if (compare->varies[f])
       table_column(table, compare->spec.factors[f].name, TABLE_TEXT, 0);
+  table_head(table,
+             how.drawn ? ">n|=mean|~95 % interval|=95 % interval:1"
+                       : ">n|=mean|=95 % interval|=sd:1|=median:3|=min:2|=max:2|"
+                         "=div. as worst:1",
+             bare(page->shown.unit));
+  table_column(table, "", TABLE_TEXT, 0);
 }
 
-static void add_cell_row(const Page *page, int c, bool together, Table *table) {
-  const CompareCell *cell = &page->compare->cells[c];
+static void add_cell_row(const Page *page, int c, CellTable how, Table *table) {
+  const Compare *compare = page->compare;
+  const CompareCell *cell = &compare->cells[c];
   const StatSample *sample = &cell->sample;
   const Shown shown = page->shown;
-  char buffer[SHOWN_BYTES];
-  add_cell_levels(page->compare, c, together, table);
+  const StatInterval cut = shown_cut(shown, sample->interval);
+  if (how.together)
+    compare_add_cell(compare, c, table_cell(table)), table_cell_end(table);
+  for (int f = 0; !how.together && f < compare->spec.n_factors; f++)
+    if (compare->varies[f])
+      table_add(table, compare_level(compare, f, cell->levels[f]));
   table_addf(table, "%d", sample->n);
-  table_add(table, sample->n ? shown_value(shown, sample->mean, buffer) : "-");
-  table_add(table, shown_interval(shown, sample->interval, buffer));
-  table_add(table, shown_value(shown, sample->sd, buffer));
-  table_add(table, shown_value(shown, sample->median, buffer));
-  table_add(table, shown_value(shown, sample->min, buffer));
-  table_add(table, shown_value(shown, sample->max, buffer));
-  table_add(table,
-            cell->n_diverged ? shown_value(shown, cell->imputed.mean, buffer) : "");
+  table_add(table, sample->n ? shown_value(shown, sample->mean).text : "-");
+  if (how.drawn)
+    table_add_drawn(table, shown.scale * cut.low, shown.scale * sample->mean,
+                    shown.scale * cut.high);
+  table_add(table, shown_interval(shown, sample->interval).text);
+  if (!how.drawn) {
+    table_add(table, shown_value(shown, sample->sd).text);
+    table_add(table, shown_value(shown, sample->median).text);
+    table_add(table, shown_value(shown, sample->min).text);
+    table_add(table, shown_value(shown, sample->max).text);
+    table_add(table,
+              cell->n_diverged ? shown_value(shown, cell->imputed.mean).text : "");
+  }
   add_note(cell, table);
-}
-
-static void fill_cells(const Page *page, int rows, bool together, Table *table) {
-  level_columns(page->compare, together, table);
-  table_column(table, "n", TABLE_NUMBER, 0);
-  table_column(table, "mean", TABLE_NUMBER, 0);
-  table_column(table, "95 % interval", TABLE_NUMBER, 0);
-  table_column(table, "sd", TABLE_NUMBER, 1);
-  table_column(table, "median", TABLE_NUMBER, 3);
-  table_column(table, "min", TABLE_NUMBER, 2);
-  table_column(table, "max", TABLE_NUMBER, 2);
-  table_column(table, "div. as worst", TABLE_NUMBER, 1);
-  table_column(table, "", TABLE_TEXT, 0);
-  for (int i = 0; i < rows; i++)
-    add_cell_row(page, page->compare->order[i], together, table);
-}
-
-/* A row of the short page. */
-static void add_drawn_row(const Page *page, int c, bool together, Table *table) {
-  const CompareCell *cell = &page->compare->cells[c];
-  const StatSample *sample = &cell->sample;
-  const Shown shown = page->shown;
-  const StatInterval interval = shown_cut(shown, sample->interval);
-  char buffer[SHOWN_BYTES];
-  double scale = shown.scale;
-  add_cell_levels(page->compare, c, together, table);
-  table_addf(table, "%d", sample->n);
-  table_add(table, sample->n ? shown_value(shown, sample->mean, buffer) : "-");
-  table_add_drawn(table, scale * interval.low, sample->n ? scale * sample->mean : NAN,
-                  scale * interval.high);
-  table_add(table, shown_interval(shown, sample->interval, buffer));
-  add_note(cell, table);
-}
-
-static void fill_drawn(const Page *page, int rows, bool together, Table *table) {
-  level_columns(page->compare, together, table);
-  table_column(table, "n", TABLE_NUMBER, 0);
-  table_column(table, "mean", TABLE_NUMBER, 0);
-  table_column(table, "95 % interval", TABLE_DRAWN, 0);
-  table_column(table, "95 % interval", TABLE_NUMBER, 1);
-  table_column(table, "", TABLE_TEXT, 0);
-  for (int i = 0; i < rows; i++)
-    add_drawn_row(page, page->compare->order[i], together, table);
 }
 
 /* "and 9 more, the last: sigmoid, batch 61.2; `runner ls study --cells` lists all" */
 static void add_cells_left(const Page *page, int rows) {
   const Compare *compare = page->compare;
-  char buffer[SHOWN_BYTES];
   int last = compare->order[compare->n_cells - 1];
   const StatSample *sample = &compare->cells[last].sample;
   Text *text = doc_begin(page->doc, DOC_PARAGRAPH);
   text_addf(text, "and %d more, the last: ", compare->n_cells - rows);
   compare_add_cell(compare, last, text);
   text_addf(text, " %s",
-            sample->n ? shown_value(page->shown, sample->mean, buffer)
+            sample->n ? shown_value(page->shown, sample->mean).text
                       : "without a value");
   if (compare->spec.listing)
     text_addf(text, "; " DOC_CODE "%s" DOC_END " lists all", compare->spec.listing);
 }
 
-typedef void Fill(const Page *page, int rows, bool together, Table *table);
-
-/* Where there are too many factors for columns, the levels of a cell share one. */
-static void add_table(const Page *page, Fill *fill) {
+static void add_table(const Page *page, bool drawn) {
   int n = page->compare->n_cells, rows = n > CELL_ROWS ? CELL_ROWS : n;
   add_heading(page);
-  Table *table = doc_table(page->doc), *narrow = table_narrow(table);
-  fill(page, rows, false, table);
-  if (narrow) fill(page, rows, true, narrow);
+  Table *tables[2];
+  tables[0] = doc_table(page->doc);
+  tables[1] = table_narrow(tables[0]);
+  for (int together = 0; together < 2 && tables[together]; together++) {
+    CellTable how = {drawn, together};
+    add_cell_columns(page, how, tables[together]);
+    for (int i = 0; i < rows; i++)
+      add_cell_row(page, page->compare->order[i], how, tables[together]);
+  }
   if (rows < n) add_cells_left(page, rows);
 }
 
-static void add_cells(const Page *page) { add_table(page, fill_cells); }
-static void add_drawn(const Page *page) { add_table(page, fill_drawn); }
+static void add_cells(const Page *page) { add_table(page, false); }
 
 /* -- effects ----------------------------------------------------------------------- */
 
@@ -229,18 +208,16 @@ static bool is_negligible(const StatEffect *effect) {
 /* Rows of all effects; three and more negligible pairs are one. */
 static void add_share_rows(const Compare *compare, const StatEffect *const *sorted,
                            int n, Table *table) {
-  int n_negligible = 0;
+  int n_negligible = 0, n_told = 0;
   for (int i = 0; i < n; i++) n_negligible += is_negligible(sorted[i]);
-  bool fold = n_negligible >= 3, told = false;
   for (int i = 0; i < n; i++) {
-    if (!fold || !is_negligible(sorted[i])) {
+    if (n_negligible < 3 || !is_negligible(sorted[i])) {
       add_share_row(compare, sorted[i], table);
-    } else if (!told) {
+    } else if (n_told++ == 0) {
       table_addf(table, "%d other pairs, each", n_negligible);
       table_add(table, "< 0.1 %");
       table_add(table, "");
       table_add(table, "");
-      told = true;
     }
   }
 }
@@ -257,8 +234,7 @@ static void add_shares(const Page *page) {
   for (int i = 0; i < n; i++) sorted[i] = &grid->effects[i];
   qsort(sorted, (size_t)n, sizeof *sorted, by_share);
   table_column(table, "", TABLE_TEXT, 0);
-  table_column(table, "eta^2", TABLE_NUMBER, 0);
-  table_column(table, "omega^2", TABLE_NUMBER, 1);
+  table_head(table, ">eta^2|>omega^2:1", NULL);
   table_column(table, "", TABLE_TEXT, 2);
   add_share_rows(page->compare, sorted, n, table);
   free(sorted);
@@ -273,14 +249,10 @@ static void add_level_name(const Compare *compare, int factor, int level,
 static void add_marginal_means(const Page *page) {
   const Compare *compare = page->compare;
   const CompareGrid *grid = &compare->grid;
-  char buffer[SHOWN_BYTES];
   doc_break(page->doc);
   doc_say(page->doc, DOC_NOTE, "Means over everything else:");
   Table *table = doc_table(page->doc);
-  table_column(table, "factor", TABLE_TEXT, 0);
-  table_column(table, "level", TABLE_TEXT, 0);
-  table_column(table, "mean", TABLE_NUMBER, 0);
-  table_column(table, "95 % interval", TABLE_NUMBER, 1);
+  table_head(table, "factor|level|=mean|=95 % interval:1", bare(page->shown.unit));
   int last = -1;
   for (int i = 0; i < grid->n_margins && grid->margins[i].b < 0; i++) {
     const CompareMargin *margin = &grid->margins[i];
@@ -289,8 +261,8 @@ static void add_marginal_means(const Page *page) {
     table_cell_end(table);
     last = margin->a;
     add_level_name(compare, margin->a, margin->level_a, table);
-    table_add(table, shown_value(page->shown, margin->sample.mean, buffer));
-    table_add(table, shown_interval(page->shown, margin->sample.interval, buffer));
+    table_add(table, shown_value(page->shown, margin->sample.mean).text);
+    table_add(table, shown_interval(page->shown, margin->sample.interval).text);
   }
 }
 
@@ -299,7 +271,6 @@ static void add_marginal_means(const Page *page) {
 static void add_matrix(const Page *page, const StatEffect *effect) {
   const CompareGrid *grid = &page->compare->grid;
   const CompareMargin *first = grid->margins, *end = grid->margins + grid->n_margins;
-  char buffer[SHOWN_BYTES];
   while (first->a != effect->a || first->b != effect->b) first++;
   doc_break(page->doc);
   Text *title = doc_begin(page->doc, DOC_NOTE);
@@ -322,7 +293,7 @@ static void add_matrix(const Page *page, const StatEffect *effect) {
        m < end && m->a == effect->a && m->b == effect->b; m++) {
     if (m->level_b == first->level_b)
       add_level_name(page->compare, m->a, m->level_a, table);
-    table_add(table, shown_value(page->shown, m->sample.mean, buffer));
+    table_add(table, shown_value(page->shown, m->sample.mean).text);
   }
 }
 
@@ -400,16 +371,14 @@ static void add_numbers(const Page *page, const CompareContrast *contrast,
                         const CompareAnalysis *analysis, Table *table) {
   const StatPaired *paired = &analysis->paired;
   const Shown shown = page->shown;
-  char buffer[SHOWN_BYTES];
   double won = round(2 * paired->won * paired->n) / 2; /* ties are halves */
-  table_add(table, paired->n ? shown_difference(shown, paired->mean, buffer) : "-");
-  table_add(table, shown_difference_interval(shown, paired->interval, buffer));
+  table_add(table, paired->n ? shown_difference(shown, paired->mean).text : "-");
+  table_add(table, shown_difference_interval(shown, paired->interval).text);
   if (paired->n < 2 || isnan(paired->d_z)) table_add(table, "");
   else table_addf(table, "%.2f", paired->d_z);
-  table_add(table, paired->n < 2 ? "" : shown_p(paired->p, buffer));
-  if (page->compare->n_contrasts > 1)
-    table_add(table, shown_p(analysis->p_holm, buffer));
-  table_add(table, paired->n ? shown_p(paired->p_flip, buffer) : "");
+  table_add(table, paired->n < 2 ? "" : shown_p(paired->p).text);
+  if (page->compare->n_contrasts > 1) table_add(table, shown_p(analysis->p_holm).text);
+  table_add(table, paired->n ? shown_p(paired->p_flip).text : "");
   if (paired->n == 0) table_add(table, "");
   else table_addf(table, "%.*f/%d", won != floor(won), won, paired->n);
   if (paired->n == 0) table_add(table, "");
@@ -417,20 +386,6 @@ static void add_numbers(const Page *page, const CompareContrast *contrast,
     table_addf(table, "%.0f-%.0f %%", 100 * paired->won_interval.low,
                100 * paired->won_interval.high);
   add_verdict(page->compare, contrast, analysis, table);
-}
-
-static void contrast_columns(bool holm, Table *table) {
-  table_column(table, "factor", TABLE_TEXT, 1);
-  table_column(table, "contrast", TABLE_TEXT, 0);
-  table_column(table, "difference", TABLE_NUMBER, 0);
-  table_column(table, "95 % interval", TABLE_NUMBER, 0);
-  table_column(table, "d_z", TABLE_NUMBER, 3);
-  table_column(table, "p", TABLE_NUMBER, holm ? 4 : 0);
-  if (holm) table_column(table, "p Holm", TABLE_NUMBER, 0);
-  table_column(table, "p flip", TABLE_NUMBER, 0);
-  table_column(table, "won", TABLE_NUMBER, 2);
-  table_column(table, "95 % of won", TABLE_NUMBER, 5);
-  table_column(table, "verdict", TABLE_TEXT, 0);
 }
 
 /* The factor is told where it begins. */
@@ -472,7 +427,10 @@ static void add_contrasts(const Page *page) {
   if (compare->n_contrasts > 1) text_addf(text, ", Holm over %d", compare->n_contrasts);
   text_add(text, "; p flip: sign-flip test.");
   Table *table = doc_table(page->doc);
-  contrast_columns(compare->n_contrasts > 1, table);
+  table_head(table, "factor:1|contrast|=difference|=95 % interval|>d_z:3",
+             bare(page->shown.difference_unit));
+  table_head(table, compare->n_contrasts > 1 ? ">p:4|>p Holm" : ">p", NULL);
+  table_head(table, ">p flip|>won:2|>95 % of won:5|verdict", NULL);
   for (int i = 0; i < compare->n_contrasts; i++) add_contrast_rows(page, i, table);
 }
 
@@ -486,7 +444,7 @@ static void add_nothing(const Page *page) {
 static void add_short(const Page *page) {
   page_decided(page);
   doc_break(page->doc);
-  add_drawn(page);
+  add_table(page, true);
   doc_break(page->doc);
   page_open(page);
   doc_break(page->doc);

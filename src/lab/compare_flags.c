@@ -26,7 +26,6 @@
  * smallest. */
 #include "lab/compare_private.h"
 #include <math.h>
-#include <stdlib.h>
 
 enum {
   VARIANCE_MIN = 5,          /* fewer values tell little about a spread */
@@ -36,27 +35,12 @@ enum {
 };
 
 typedef struct Ends {
-  double bad, good;               /* the worst and the best value of the study */
   double alike;                   /* values closer than that are alike */
   bool crowded_bad, crowded_good; /* see stands_out */
   bool has_floored;    /* some cells have runs both at the bad end and apart from it */
   int n_alike;         /* cells with half of their values at the bad end */
-  double sd_elsewhere; /* see there */
+  double sd_elsewhere; /* the median sd of the other cells; NaN: there is none */
 } Ends;
-
-static Ends find_ends(const Compare *compare) {
-  Ends ends = {.bad = compare->worst, .good = NAN};
-  int64_t size = (int64_t)compare->n_cells * compare->n_seeds;
-  for (int64_t i = 0; i < size; i++) {
-    double value = compare->trials->value[i];
-    if (isnan(value)) continue;
-    bool better = compare->spec.goal == COMPARE_MAX ? value > ends.good
-                                                    : value < ends.good;
-    if (isnan(ends.good) || better) ends.good = value;
-  }
-  ends.alike = 0.01 * fabs(ends.good - ends.bad);
-  return ends;
-}
 
 /* How many values of the cell are within `tolerance` of `end`. */
 static int count_at(const Compare *compare, int cell, double end, double tolerance) {
@@ -71,14 +55,8 @@ static int count_at(const Compare *compare, int cell, double end, double toleran
 /* Is the value within 2 % of the metric's range of its good (or bad) end? */
 static bool near_bound(const Compare *compare, double value, bool good) {
   double low = compare->spec.low, high = compare->spec.high;
-  if (!(low < high)) return false;
   bool upper = good == (compare->spec.goal == COMPARE_MAX);
-  return fabs(value - (upper ? high : low)) <= 0.02 * (high - low);
-}
-
-static int by_value(const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
+  return low < high && fabs(value - (upper ? high : low)) <= 0.02 * (high - low);
 }
 
 /* Are there more values within `tolerance` of `end` than a coarse measure would give?
@@ -95,126 +73,118 @@ static bool stands_out(const double *values, int64_t n, double end, double toler
 }
 
 /* Are at least half of the cell's values as bad as the worst? */
-static bool is_alike(const Compare *compare, int cell, Ends ends) {
+static bool is_alike(const Compare *compare, int cell, const Ends *ends) {
   int n = compare->cells[cell].sample.n;
-  return n > 0 && 2 * count_at(compare, cell, ends.bad, ends.alike) >= n;
-}
-
-/* The median sd of the cells that are not at the bad end; NaN: there is none. `sds` has
- * room for all cells. */
-static double sd_elsewhere(const Compare *compare, Ends ends, double *sds) {
-  int n = 0;
-  for (int c = 0; c < compare->n_cells; c++)
-    if (compare->cells[c].sample.n >= 2 && !is_alike(compare, c, ends))
-      sds[n++] = compare->cells[c].sample.sd;
-  qsort(sds, (size_t)n, sizeof *sds, by_value);
-  return n ? sds[n / 2] : NAN;
+  return n > 0 && 2 * count_at(compare, cell, compare->worst, ends->alike) >= n;
 }
 
 /* Are the values at the bad end set apart from the others? */
-static bool is_apart(const double *values, int64_t n, Ends ends) {
+static bool is_apart(const Compare *compare, const double *values, int64_t n,
+                     const Ends *ends) {
   double gap = INFINITY;
   int n_end = 0, n_equal = 0;
   for (int64_t i = 0; i < n; i++) {
-    double distance = fabs(values[i] - ends.bad);
+    double distance = fabs(values[i] - compare->worst);
     n_equal += distance == 0;
-    n_end += distance <= ends.alike;
-    if (distance > ends.alike) gap = fmin(gap, distance);
+    n_end += distance <= ends->alike;
+    if (distance > ends->alike) gap = fmin(gap, distance);
   }
   if (n_end < 2 || isinf(gap)) return false;
-  bool stands = n_equal >= FLOOR_EQUAL || gap >= FLOOR_GAP * ends.alike;
-  return (ends.crowded_bad && stands) || gap >= FLOOR_FAR * ends.alike;
+  bool stands = n_equal >= FLOOR_EQUAL || gap >= FLOOR_GAP * ends->alike;
+  return (ends->crowded_bad && stands) || gap >= FLOOR_FAR * ends->alike;
 }
 
-static bool any_cell_is_mixed(const Compare *compare, Ends ends) {
+static bool any_cell_is_mixed(const Compare *compare, const Ends *ends) {
   for (int c = 0; c < compare->n_cells; c++) {
-    int n = count_at(compare, c, ends.bad, ends.alike);
+    int n = count_at(compare, c, compare->worst, ends->alike);
     if (n > 0 && n < compare->cells[c].sample.n) return true;
   }
   return false;
 }
 
-static Err find_crowds(const Compare *compare, Ends *ends, Fault *fault) {
-  int64_t size = (int64_t)compare->n_cells * compare->n_seeds, n = 0;
-  double *values = malloc(((size_t)size + 1) * sizeof *values);
-  if (!values) return fault_memory(fault, (size_t)size * sizeof *values);
-  for (int64_t i = 0; i < size; i++)
-    if (!isnan(compare->trials->value[i])) values[n++] = compare->trials->value[i];
-  qsort(values, (size_t)n, sizeof *values, by_value);
-  ends->crowded_bad = stands_out(values, n, ends->bad, ends->alike);
-  ends->crowded_good = stands_out(values, n, ends->good, 0);
-  ends->has_floored = is_apart(values, n, *ends) && any_cell_is_mixed(compare, *ends);
-  ends->sd_elsewhere = sd_elsewhere(compare, *ends, values);
+/* `values` has room for all, and for a cell's sd. */
+static void find_crowds(const Compare *compare, double *values, Ends *ends) {
+  int64_t n = 0;
+  int n_sds = 0;
   for (int c = 0; c < compare->n_cells; c++)
-    ends->n_alike += is_alike(compare, c, *ends);
-  free(values);
-  return ERR_OK;
+    n += compare_values(compare, c, false, &values[n]);
+  stat_sort(values, n);
+  ends->crowded_bad = stands_out(values, n, compare->worst, ends->alike);
+  ends->crowded_good = stands_out(values, n, compare->best, 0);
+  ends->has_floored = is_apart(compare, values, n, ends) &&
+                      any_cell_is_mixed(compare, ends);
+  for (int c = 0; c < compare->n_cells; c++) {
+    bool alike = is_alike(compare, c, ends);
+    ends->n_alike += alike;
+    if (!alike && compare->cells[c].sample.n >= 2)
+      values[n_sds++] = compare->cells[c].sample.sd;
+  }
+  stat_sort(values, n_sds);
+  ends->sd_elsewhere = n_sds ? values[n_sds / 2] : NAN;
 }
 
-static bool at_floor(const Compare *compare, int c, Ends ends) {
+static bool at_floor(const Compare *compare, int c, const Ends *ends) {
   if (near_bound(compare, compare->cells[c].sample.mean, false)) return true;
-  if (!ends.crowded_bad || !is_alike(compare, c, ends)) return false;
-  bool squeezed = compare->cells[c].sample.sd <= ends.sd_elsewhere / 4;
-  return count_at(compare, c, ends.bad, 0) > 1 || (ends.n_alike > 1 && squeezed);
+  if (!ends->crowded_bad || !is_alike(compare, c, ends)) return false;
+  bool squeezed = compare->cells[c].sample.sd <= ends->sd_elsewhere / 4;
+  return count_at(compare, c, compare->worst, 0) > 1 || (ends->n_alike > 1 && squeezed);
 }
 
-static bool at_ceiling(const Compare *compare, int c, Ends ends) {
+static bool at_ceiling(const Compare *compare, int c, const Ends *ends) {
   if (near_bound(compare, compare->cells[c].sample.mean, true)) return true;
-  int best = count_at(compare, c, ends.good, 0);
-  return ends.crowded_good && best > 1 && 2 * best >= compare->cells[c].sample.n;
+  int best = count_at(compare, c, compare->best, 0);
+  return ends->crowded_good && best > 1 && 2 * best >= compare->cells[c].sample.n;
 }
 
-static void flag_runs(Compare *compare, int c, Ends ends) {
+static void flag_runs(const Compare *compare, int c, const Ends *ends) {
   CompareCell *cell = &compare->cells[c];
   double value;
   for (int s = 0; s < compare->n_seeds; s++) {
     if (!compare_value(compare, c, s, false, &value)) continue;
-    bool at_end = fabs(value - ends.bad) <= ends.alike &&
-                  (cell->floor || ends.has_floored);
-    cell->n_floored += at_end || near_bound(compare, value, false);
+    bool at_end = fabs(value - compare->worst) <= ends->alike;
+    cell->n_floored += (at_end && (cell->floor || ends->has_floored)) ||
+                       near_bound(compare, value, false);
   }
 }
 
-static Err flag_ends(Compare *compare, Fault *fault) {
-  Ends ends = find_ends(compare);
-  if (!(ends.alike > 0)) return ERR_OK;
-  if (find_crowds(compare, &ends, fault)) return fault->code;
+static void flag_ends(Compare *compare, double *values) {
+  Ends ends = {.alike = 0.01 * fabs(compare->best - compare->worst)};
+  if (!(ends.alike > 0)) return;
+  find_crowds(compare, values, &ends);
   for (int c = 0; c < compare->n_cells; c++) {
     CompareCell *cell = &compare->cells[c];
     if (cell->sample.n == 0) continue;
-    cell->floor = at_floor(compare, c, ends);
-    cell->ceiling = at_ceiling(compare, c, ends);
-    flag_runs(compare, c, ends);
+    cell->floor = at_floor(compare, c, &ends);
+    cell->ceiling = at_ceiling(compare, c, &ends);
+    flag_runs(compare, c, &ends);
     compare->n_floor += cell->floor;
     compare->n_ceiling += cell->ceiling;
   }
-  return ERR_OK;
 }
 
-static Err flag_variances(Compare *compare, Fault *fault) {
-  int64_t size = (int64_t)compare->n_cells * compare->n_seeds;
-  double *values = compare_alloc(compare, size, sizeof *values, fault);
-  int *sizes = compare_alloc(compare, compare->n_cells, sizeof *sizes, fault);
-  if (!values || !sizes) return ERR_MEMORY;
+static Err flag_variances(Compare *compare, double *values, int *sizes) {
   int64_t n = 0;
   compare->sd_min = compare->sd_max = NAN;
   for (int c = 0; c < compare->n_cells; c++) {
     const StatSample *sample = &compare->cells[c].sample;
-    if (sample->n < VARIANCE_MIN) continue;
-    sizes[c] = sample->n;
-    for (int s = 0; s < compare->n_seeds; s++)
-      if (compare_value(compare, c, s, false, &values[n])) n++;
+    sizes[c] = sample->n < VARIANCE_MIN ? 0 : sample->n;
+    if (sizes[c] == 0) continue;
+    n += compare_values(compare, c, false, &values[n]);
     compare->sd_min = fmin(compare->sd_min, sample->sd);
     compare->sd_max = fmax(compare->sd_max, sample->sd);
   }
   Err err = stat_brown_forsythe(values, sizes, compare->n_cells, &compare->variance_p,
-                                fault);
+                                compare->fault);
   compare->unequal = compare->variance_p < STAT_ALPHA &&
                      compare->sd_max >= 2 * compare->sd_min;
   return err;
 }
 
-Err compare_make_flags(Compare *compare, Fault *fault) {
-  Err err = flag_ends(compare, fault);
-  return err ? err : flag_variances(compare, fault);
+Err compare_make_flags(Compare *compare) {
+  int64_t size = (int64_t)compare->n_cells * (compare->n_seeds + 1);
+  double *values = compare_alloc(compare, size, sizeof *values);
+  int *sizes = compare_alloc(compare, compare->n_cells, sizeof *sizes);
+  if (!values || !sizes) return ERR_MEMORY;
+  flag_ends(compare, values);
+  return flag_variances(compare, values, sizes);
 }

@@ -13,276 +13,257 @@ enum {
   DENSE_MAX = 1 << 20
 }; /* combinations of the table; a sparser study has no grid */
 
+typedef struct Dimension {
+  int factor; /* -1: the seeds */
+  int n, n_kept;
+  int *levels;      /* of the factor, those that occur, ascending */
+  const bool *keep; /* per level: is it of the chosen part? */
+} Dimension;
+
 typedef struct Dense {
   int n_dims; /* seeds included, as the last */
-  int factor[STAT_FACTORS_MAX];
-  int sizes[STAT_FACTORS_MAX];
-  int *levels[STAT_FACTORS_MAX]; /* that occur, of each factor, ascending */
-  int64_t n;                     /* combinations */
-  int *cell;                     /* per combination of levels; -1: none */
-  bool *keep;                    /* per level of each dimension */
-  int first[STAT_FACTORS_MAX];
+  Dimension dims[STAT_FACTORS_MAX];
+  int64_t n;  /* combinations */
+  int *cell;  /* per combination of levels; -1: none */
+  bool *keep; /* per level of each dimension */
 } Dense;
 
-/* Levels of the factor that occur in cells. */
-static Err find_levels(Compare *compare, int factor, Dense *dense, Fault *fault) {
-  int n_levels = compare->spec.factors[factor].n_levels, d = dense->n_dims++;
-  bool *seen = compare_alloc(compare, n_levels + 1, sizeof *seen, fault);
-  int *levels = compare_alloc(compare, n_levels + 1, sizeof *levels, fault);
-  if (!seen || !levels) return ERR_MEMORY;
+static Err add_factor(Compare *compare, int factor, Dense *dense) {
+  int n = compare->spec.factors[factor].n_levels + 1;
+  bool *occurs = compare_alloc(compare, n, sizeof *occurs);
+  int *levels = compare_alloc(compare, n, sizeof *levels);
+  if (!occurs || !levels) return ERR_MEMORY;
+  Dimension *dim = &dense->dims[dense->n_dims++];
+  *dim = (Dimension){.factor = factor, .levels = levels};
   for (int c = 0; c < compare->n_cells; c++)
-    seen[compare->cells[c].levels[factor] + 1] = true;
-  dense->factor[d] = factor;
-  dense->levels[d] = levels;
-  for (int l = -1; l < n_levels; l++)
-    if (seen[l + 1]) levels[dense->sizes[d]++] = l;
+    occurs[compare->cells[c].levels[factor] + 1] = true;
+  for (int l = 0; l < n; l++)
+    if (occurs[l]) levels[dim->n++] = l - 1;
   return ERR_OK;
 }
 
-static int level_index(const Dense *dense, int d, int level) {
-  int i = 0;
-  while (dense->levels[d][i] != level) i++;
-  return i;
+/* Where the cell is in the table of cells. */
+static int64_t place_of(const Dense *dense, const CompareCell *cell) {
+  int64_t at = 0;
+  for (int d = 0; d + 1 < dense->n_dims; d++) {
+    const Dimension *dim = &dense->dims[d];
+    int i = 0;
+    while (dim->levels[i] != cell->levels[dim->factor]) i++;
+    at = at * dim->n + i;
+  }
+  return at;
 }
 
-static Err dense_init(Compare *compare, Dense *dense, Fault *fault) {
-  for (int f = 0; f < compare->spec.n_factors; f++) {
-    if (!compare->varies[f] || !compare_leads(compare, f)) continue;
-    Err err = find_levels(compare, f, dense, fault);
-    if (err) return err;
-  }
-  int seeds = dense->n_dims++, n_levels = 0;
-  dense->factor[seeds] = -1;
-  dense->sizes[seeds] = compare->n_seeds;
+/* Nothing is kept where the table would be too large, or is empty. */
+static Err dense_init(Compare *compare, Dense *dense) {
+  int n_levels = 0;
+  for (int f = 0; f < compare->spec.n_factors; f++)
+    if (compare->varies[f] && compare_leads(compare, f) &&
+        add_factor(compare, f, dense))
+      return ERR_MEMORY;
+  dense->dims[dense->n_dims++] = (Dimension){.factor = -1, .n = compare->n_seeds};
   dense->n = 1;
-  for (int d = 0; d < dense->n_dims; d++) {
-    dense->first[d] = n_levels;
-    n_levels += dense->sizes[d];
-    dense->n *= dense->sizes[d];
-    if (dense->n > DENSE_MAX) return ERR_OK;
+  for (int d = 0; d < dense->n_dims && dense->n <= DENSE_MAX; d++) {
+    n_levels += dense->dims[d].n;
+    dense->n *= dense->dims[d].n;
   }
-  if (dense->n == 0) return ERR_OK;
+  if (dense->n == 0 || dense->n > DENSE_MAX) return ERR_OK;
   int64_t n_cells = dense->n / compare->n_seeds;
-  dense->cell = compare_alloc(compare, n_cells, sizeof *dense->cell, fault);
-  dense->keep = compare_alloc(compare, n_levels, sizeof *dense->keep, fault);
+  dense->cell = compare_alloc(compare, n_cells, sizeof *dense->cell);
+  dense->keep = compare_alloc(compare, n_levels, sizeof *dense->keep);
   if (!dense->cell || !dense->keep) return ERR_MEMORY;
   for (int64_t i = 0; i < n_cells; i++) dense->cell[i] = -1;
-  for (int c = 0; c < compare->n_cells; c++) {
-    int64_t at = 0;
-    for (int d = 0; d < seeds; d++)
-      at = at * dense->sizes[d] +
-           level_index(dense, d, compare->cells[c].levels[dense->factor[d]]);
-    dense->cell[at] = c;
-  }
+  for (int c = 0; c < compare->n_cells; c++)
+    dense->cell[place_of(dense, &compare->cells[c])] = c;
   return ERR_OK;
 }
 
-static Err choose(Compare *compare, Dense *dense, Fault *fault) {
-  bool *present = compare_alloc(compare, dense->n, sizeof *present, fault);
-  if (!present) return ERR_MEMORY;
-  for (int64_t i = 0; i < dense->n; i++) {
-    int cell = dense->cell[i / compare->n_seeds];
-    double value;
-    present[i] = cell >= 0 && compare_value(compare, cell, (int)(i % compare->n_seeds),
-                                            false, &value);
-  }
-  int64_t count;
-  return stat_grid_largest(present, dense->sizes, dense->n_dims, 2, dense->keep, &count,
-                           fault);
+static bool value_at(const Compare *compare, const Dense *dense, int64_t i,
+                     double *out) {
+  int cell = dense->cell[i / compare->n_seeds];
+  return cell >= 0 &&
+         compare_value(compare, cell, (int)(i % compare->n_seeds), false, out);
 }
 
-static int n_kept(const Dense *dense, int d) {
-  int n = 0;
-  for (int l = 0; l < dense->sizes[d]; l++) n += dense->keep[dense->first[d] + l];
-  return n;
+static Err choose(Compare *compare, Dense *dense) {
+  bool *present = compare_alloc(compare, dense->n, sizeof *present),
+       *keep = dense->keep;
+  int sizes[STAT_FACTORS_MAX];
+  double value;
+  if (!present) return ERR_MEMORY;
+  for (int64_t i = 0; i < dense->n; i++)
+    present[i] = value_at(compare, dense, i, &value);
+  for (int d = 0; d < dense->n_dims; d++) sizes[d] = dense->dims[d].n;
+  int64_t count;
+  Err err = stat_grid_largest(present, sizes, dense->n_dims, 2, keep, &count,
+                              compare->fault);
+  for (int d = 0; d < dense->n_dims; keep += dense->dims[d++].n) {
+    dense->dims[d].keep = keep;
+    for (int l = 0; l < dense->dims[d].n; l++) dense->dims[d].n_kept += keep[l];
+  }
+  return err;
+}
+
+/* The level that is number `i` of those that are kept, or of those that are not. */
+static int level_number(const Dimension *dim, bool kept, int i) {
+  for (int l = 0; l < dim->n; l++)
+    if (dim->keep[l] == kept && i-- == 0) return dim->levels[l];
+  return -1;
 }
 
 /* The values of the chosen part, in the dense table's order. */
-static double *kept_values(Compare *compare, const Dense *dense, Fault *fault) {
-  double *values = compare_alloc(compare, dense->n, sizeof *values, fault);
+static double *kept_values(Compare *compare, const Dense *dense) {
+  double *values = compare_alloc(compare, dense->n, sizeof *values);
   int64_t n = 0;
   for (int64_t i = 0; values && i < dense->n; i++) {
     bool kept = true;
     int64_t rest = i;
-    for (int d = dense->n_dims - 1; d >= 0; rest /= dense->sizes[d--])
-      kept = kept && dense->keep[dense->first[d] + rest % dense->sizes[d]];
-    if (kept)
-      compare_value(compare, dense->cell[i / compare->n_seeds],
-                    (int)(i % compare->n_seeds), false, &values[n++]);
+    for (int d = dense->n_dims - 1; d >= 0; rest /= dense->dims[d--].n)
+      kept = kept && dense->dims[d].keep[rest % dense->dims[d].n];
+    n += kept && value_at(compare, dense, i, &values[n]);
   }
   return values;
 }
 
 /* -- what it is, in words ---------------------------------------------------------- */
 
-/* "activation without sigmoid", or "activation in {relu, tanh}", whichever is
- * shorter. */
-static void add_dimension(const Compare *compare, const Dense *dense, int d,
-                          Text *out) {
-  int kept = n_kept(dense, d);
-  bool tell_kept = 2 * kept <= dense->sizes[d];
-  const char *between = "";
-  compare_add_factor(compare, dense->factor[d], out);
-  text_add(out, kept == 1 ? " = " : tell_kept ? " in {" : " without ");
-  for (int l = 0; l < dense->sizes[d]; l++) {
-    if (dense->keep[dense->first[d] + l] != (tell_kept || kept == 1)) continue;
-    text_add(out, between);
-    compare_add_level(compare, dense->factor[d], dense->levels[d][l], out);
-    between = ", ";
+/* "activation without sigmoid", or "activation in {relu, tanh}", whichever is shorter.
+ */
+static void add_dimension_text(const Compare *compare, const Dimension *dim,
+                               Text *out) {
+  bool one = dim->n_kept == 1, kept = one || 2 * dim->n_kept <= dim->n;
+  compare_add_factor(compare, dim->factor, out);
+  text_add(out, one ? " = " : kept ? " in {" : " without ");
+  for (int i = 0; i < (kept ? dim->n_kept : dim->n - dim->n_kept); i++) {
+    text_add(out, i ? ", " : "");
+    compare_add_level(compare, dim->factor, level_number(dim, kept, i), out);
   }
-  if (kept > 1 && tell_kept) text_add(out, "}");
+  if (kept && !one) text_add(out, "}");
 }
 
-static Err describe(Compare *compare, const Dense *dense, Fault *fault) {
+static Err describe(Compare *compare, const Dense *dense) {
   CompareGrid *grid = &compare->grid;
+  const char *between = ": ";
   Text text = {0};
-  text_addf(&text, "%d of %d cells x %d of %d seeds", grid->n_cells, compare->n_cells,
-            grid->n_seeds, compare->n_seeds);
-  if (grid->whole) {
-    text.n_bytes = 0;
+  if (grid->whole)
     text_addf(&text, "all %d cells x %d seed%s", grid->n_cells, grid->n_seeds,
               grid->n_seeds == 1 ? "" : "s");
-  }
-  const char *between = ": ";
+  else
+    text_addf(&text, "%d of %d cells x %d of %d seeds", grid->n_cells, compare->n_cells,
+              grid->n_seeds, compare->n_seeds);
   for (int d = 0; d + 1 < dense->n_dims; d++) {
-    if (n_kept(dense, d) == dense->sizes[d]) continue;
+    if (dense->dims[d].n_kept == dense->dims[d].n) continue;
     text_add(&text, between);
-    add_dimension(compare, dense, d, &text);
+    add_dimension_text(compare, &dense->dims[d], &text);
     between = "; ";
   }
-  grid->text = text.failed ? NULL : compare_copy(compare, text.data, fault);
-  Err err = text.failed  ? fault_memory(fault, text.n_bytes)
-            : grid->text ? ERR_OK
-                         : ERR_MEMORY;
-  text_deinit(&text);
-  return err;
+  grid->text = compare_keep_text(&compare->spec.blocks, &text, compare->fault);
+  return grid->text ? ERR_OK : ERR_MEMORY;
 }
 
 /* -- effects and margins ----------------------------------------------------------- */
 
-/* The chosen grid's factors, as dimensions of the dense table. */
+/* The chosen grid's factors. */
 typedef struct Kept {
   int n;
-  int dim[STAT_FACTORS_MAX];
+  const Dimension *dim[STAT_FACTORS_MAX];
   int levels[STAT_FACTORS_MAX];
 } Kept;
 
-/* The spec's level that is number `i` of those kept. */
-static int kept_level(const Dense *dense, int d, int i) {
-  for (int l = 0; l < dense->sizes[d]; l++)
-    if (dense->keep[dense->first[d] + l] && i-- == 0) return dense->levels[d][l];
-  return -1;
-}
-
-static Err make_effects(Compare *compare, const Dense *dense, const Kept *kept,
-                        const double *values, Fault *fault) {
+static Err make_effects(Compare *compare, const Kept *kept, const double *values) {
   CompareGrid *grid = &compare->grid;
   grid->n_effects = stat_anova_count(kept->n, grid->n_seeds);
-  grid->effects = compare_alloc(compare, grid->n_effects, sizeof *grid->effects, fault);
+  grid->effects = compare_alloc(compare, grid->n_effects, sizeof *grid->effects);
   if (!grid->effects) return ERR_MEMORY;
   Err err = stat_anova(values, kept->levels, kept->n, grid->n_seeds, grid->effects,
-                       fault);
+                       compare->fault);
   for (int i = 0; i < grid->n_effects && !err; i++) {
     StatEffect *effect = &grid->effects[i];
-    if (effect->a >= 0) effect->a = dense->factor[kept->dim[effect->a]];
-    if (effect->b >= 0) effect->b = dense->factor[kept->dim[effect->b]];
+    if (effect->a >= 0) effect->a = kept->dim[effect->a]->factor;
+    if (effect->b >= 0) effect->b = kept->dim[effect->b]->factor;
   }
   return err;
 }
 
 /* By bootstrap-t, as all intervals then are. */
 static Err bootstrap_margin(const Compare *compare, const double *values,
-                            CompareMargin *margin, Fault *fault) {
+                            CompareMargin *margin) {
   Text name = {0};
-  const int factors[] = {margin->a, margin->b},
-            levels[] = {margin->level_a, margin->level_b};
+  const int factors[] = {margin->a, margin->b};
+  const int levels[] = {margin->level_a, margin->level_b};
   for (int i = 0; i < 2 && factors[i] >= 0; i++)
     text_addf(&name, "%s=%s ", compare->spec.factors[factors[i]].name,
               compare_level(compare, factors[i], levels[i]));
-  Stream stream = {philox_key(0, "bootstrap margin", name.data), 0};
-  Err err = name.failed ? fault_memory(fault, name.n_bytes)
-                        : stat_bootstrap_t(values, margin->sample.n, stream,
-                                           &margin->sample.interval, fault);
-  text_deinit(&name);
-  return err;
+  return compare_bootstrap(compare, "bootstrap margin", &name, values, margin->sample.n,
+                           &margin->sample.interval);
 }
 
 /* Adds the margins of kept factor a, or of a and b. */
-static Err add_margins(Compare *compare, const Dense *dense, const Kept *kept, int a,
-                       int b, const double *values, double *sums, Fault *fault) {
+static Err add_margins(Compare *compare, const Kept *kept, int a, int b,
+                       const double *values, double *sums) {
   CompareGrid *grid = &compare->grid;
-  int n_b = b < 0 ? 1 : kept->levels[b];
+  const Dimension *of_a = kept->dim[a], *of_b = b < 0 ? NULL : kept->dim[b];
+  int n_b = of_b ? of_b->n_kept : 1;
   stat_marginals(values, kept->levels, kept->n, grid->n_seeds, a, b, sums);
-  for (int i = 0; i < kept->levels[a] * n_b; i++) {
+  for (int i = 0; i < of_a->n_kept * n_b; i++) {
     CompareMargin *margin = &grid->margins[grid->n_margins++];
-    margin->a = dense->factor[kept->dim[a]];
-    margin->b = b < 0 ? -1 : dense->factor[kept->dim[b]];
-    margin->level_a = kept_level(dense, kept->dim[a], i / n_b);
-    margin->level_b = b < 0 ? -1 : kept_level(dense, kept->dim[b], i % n_b);
     const double *means = sums + (int64_t)i * grid->n_seeds; /* one for each seed */
-    Err err = stat_sample(means, grid->n_seeds, &margin->sample, fault);
-    if (!err && compare->spec.bootstrap)
-      err = bootstrap_margin(compare, means, margin, fault);
+    margin->a = of_a->factor;
+    margin->b = of_b ? of_b->factor : -1;
+    margin->level_a = level_number(of_a, true, i / n_b);
+    margin->level_b = of_b ? level_number(of_b, true, i % n_b) : -1;
+    Err err = stat_sample(means, grid->n_seeds, &margin->sample, compare->fault);
+    if (!err && compare->spec.bootstrap) err = bootstrap_margin(compare, means, margin);
     if (err) return err;
   }
   return ERR_OK;
 }
 
-static Err make_margins(Compare *compare, const Dense *dense, const Kept *kept,
-                        const double *values, Fault *fault) {
+static Err make_margins(Compare *compare, const Kept *kept, const double *values) {
   CompareGrid *grid = &compare->grid;
-  int64_t n = 0;
+  int64_t n = 0, n_values = grid->n_seeds;
   for (int a = 0; a < kept->n; a++) {
+    n_values *= kept->levels[a];
     n += kept->levels[a];
     for (int b = a + 1; b < kept->n; b++)
       n += (int64_t)kept->levels[a] * kept->levels[b];
   }
-  grid->margins = compare_alloc(compare, n, sizeof *grid->margins, fault);
-  double *sums = compare_alloc(compare, dense->n, sizeof *sums, fault);
+  grid->margins = compare_alloc(compare, n, sizeof *grid->margins);
+  double *sums = compare_alloc(compare, n_values, sizeof *sums);
   if (!grid->margins || !sums) return ERR_MEMORY;
   Err err = ERR_OK;
   for (int a = 0; a < kept->n && !err; a++)
-    err = add_margins(compare, dense, kept, a, -1, values, sums, fault);
+    err = add_margins(compare, kept, a, -1, values, sums);
   for (int a = 0; a < kept->n && !err; a++)
     for (int b = a + 1; b < kept->n && !err; b++)
-      err = add_margins(compare, dense, kept, a, b, values, sums, fault);
+      err = add_margins(compare, kept, a, b, values, sums);
   return err;
 }
 
-static Kept kept_factors(Compare *compare, const Dense *dense) {
-  CompareGrid *grid = &compare->grid;
+Err compare_make_grid(Compare *compare) {
+  Dense dense = {0};
   Kept kept = {0};
+  CompareGrid *grid = &compare->grid;
+  Err err = dense_init(compare, &dense);
+  if (err || !dense.keep) return err;
+  err = choose(compare, &dense);
+  if (err) return err;
   grid->n_cells = 1;
-  grid->n_seeds = n_kept(dense, dense->n_dims - 1);
-  for (int d = 0; d + 1 < dense->n_dims; d++) {
-    int levels = n_kept(dense, d);
-    grid->n_cells *= levels;
-    if (levels < 2) continue;
-    kept.dim[kept.n] = d;
-    kept.levels[kept.n++] = levels;
+  grid->n_seeds = dense.dims[dense.n_dims - 1].n_kept;
+  for (int d = 0; d + 1 < dense.n_dims; d++) {
+    const Dimension *dim = &dense.dims[d];
+    grid->n_cells *= dim->n_kept;
+    if (dim->n_kept < 2) continue;
+    kept.dim[kept.n] = dim;
+    kept.levels[kept.n++] = dim->n_kept;
   }
   grid->whole = grid->n_cells == compare->n_cells && grid->n_seeds == compare->n_seeds;
-  return kept;
-}
-
-Err compare_make_grid(Compare *compare, Fault *fault) {
-  Dense dense = {0};
-  CompareGrid *grid = &compare->grid;
-  Err err = dense_init(compare, &dense, fault);
-  if (err || !dense.keep) return err;
-  err = choose(compare, &dense, fault);
-  if (err) return err;
-  Kept kept = kept_factors(compare, &dense);
   if (kept.n == 0 || grid->n_seeds == 0) return ERR_OK;
-  int *factors = compare_alloc(compare, kept.n, sizeof *factors, fault);
-  double *values = factors ? kept_values(compare, &dense, fault) : NULL;
+  double *values = kept_values(compare, &dense);
   if (!values) return ERR_MEMORY;
-  for (int i = 0; i < kept.n; i++) factors[i] = dense.factor[kept.dim[i]];
-  err = make_effects(compare, &dense, &kept, values, fault);
-  if (!err) err = make_margins(compare, &dense, &kept, values, fault);
-  if (!err) err = describe(compare, &dense, fault);
-  if (err) return err;
-  grid->factors = factors;
-  grid->n_factors = kept.n;
-  return ERR_OK;
+  err = make_effects(compare, &kept, values);
+  if (!err) err = make_margins(compare, &kept, values);
+  if (!err) err = describe(compare, &dense);
+  if (!err) grid->n_factors = kept.n;
+  return err;
 }

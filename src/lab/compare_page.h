@@ -12,8 +12,8 @@ typedef struct Page {
 
 static inline const char *page_plural(int n) { return n == 1 ? "" : "s"; }
 
-/* "p = .012", "p < .001" */
-void page_add_p(double p, Text *text);
+/* "p = .012", "p < .001"; the blanks do not break */
+ShownText page_p(double p);
 
 /* Each adds its part of the page (compare.h). */
 void page_verdicts(const Page *page);

@@ -8,23 +8,17 @@
 #include "lab/stat_power.h"
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
-
-static int by_size(const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
 
 /* The median over the contrasts that have one. */
-Err compare_find_sd(Compare *compare, Fault *fault) {
-  double *sds = compare_alloc(compare, compare->n_contrasts, sizeof *sds, fault);
+Err compare_find_sd(Compare *compare) {
+  double *sds = compare_alloc(compare, compare->n_contrasts, sizeof *sds);
   if (!sds) return ERR_MEMORY;
   int n = 0;
   for (int i = 0; i < compare->n_contrasts; i++) {
     double sd = compare_main(&compare->contrasts[i])->paired.sd_used;
     if (sd > 0) sds[n++] = sd;
   }
-  qsort(sds, (size_t)n, sizeof *sds, by_size);
+  stat_sort(sds, n);
   compare->sd = n ? sds[n / 2] : NAN;
   return ERR_OK;
 }
@@ -52,15 +46,6 @@ CompareReach compare_reach(const Compare *compare) {
 
 /* -- in words ---------------------------------------------------------------------- */
 
-static void add_row(const CompareReach *reach, Shown shown, const char *title,
-                    bool in_sds, Table *table) {
-  char buffer[SHOWN_BYTES];
-  table_add(table, title);
-  for (int i = 0; i < reach->n; i++)
-    if (in_sds) table_addf(table, "%.2f", reach->finds[i].sds);
-    else table_add(table, shown_size(shown, reach->finds[i].difference, buffer));
-}
-
 /* Where there is no room, the planned number stays. */
 static void add_finds(const Page *page, const CompareReach *reach) {
   const Compare *compare = page->compare;
@@ -72,18 +57,18 @@ static void add_finds(const Page *page, const CompareReach *reach) {
     snprintf(title, sizeof title, "%d", reach->finds[i].n_seeds);
     table_column(table, title, TABLE_NUMBER, planned ? 0 : 1 + i);
   }
-  add_row(reach, page->shown, "in sd", true, table);
+  table_add(table, "in sd");
+  for (int i = 0; i < reach->n; i++) table_addf(table, "%.2f", reach->finds[i].sds);
   if (isnan(compare->sd)) return;
-  add_row(reach, page->shown,
-          *page->shown.difference_unit ? "in points" : "in its unit", false, table);
+  table_add(table, *page->shown.difference_unit ? "in points" : "in its unit");
+  for (int i = 0; i < reach->n; i++)
+    table_add(table, shown_size(page->shown, reach->finds[i].difference).text);
 }
 
 /* "5 seeds find a difference of 2.76 sd or more, which is 1.93 points so far" */
-static void add_planned(const Compare *compare, const CompareReach *reach, Shown shown,
-                        Text *text) {
+static void add_planned(const Page *page, const CompareReach *reach, Text *text) {
   const CompareFind *find = reach->finds;
-  char size[SHOWN_BYTES];
-  int n_seeds = compare->n_seeds;
+  int n_seeds = page->compare->n_seeds;
   if (n_seeds < STAT_TEST_MIN) {
     text_addf(text,
               "%d seed%s too few for a verdict, which takes at least %d; of more, each "
@@ -95,7 +80,8 @@ static void add_planned(const Compare *compare, const CompareReach *reach, Shown
   text_addf(text, "%d seeds find a difference of %.2f sd or more", n_seeds, find->sds);
   if (!isnan(find->difference))
     text_addf(text, ", which is %s%s so far,",
-              shown_size(shown, find->difference, size), shown.difference_unit);
+              shown_size(page->shown, find->difference).text,
+              page->shown.difference_unit);
 }
 
 void page_reach(const Page *page) {
@@ -103,20 +89,18 @@ void page_reach(const Page *page) {
   const CompareReach reach = compare_reach(compare);
   const Page own = {compare, shown_by(page->shown, compare->sd), page->doc};
   Text *text = doc_begin(page->doc, DOC_PARAGRAPH);
+  int n = compare->n_contrasts, looks = compare->spec.looks;
   if (reach.n == 0) {
     text_addf(text, "Nothing is compared: %s.",
               compare_is_drawn(compare) ? "points that are drawn have no baseline"
                                         : "no two cells differ in one factor alone");
     return;
   }
-  add_planned(compare, &reach, own.shown, text);
+  add_planned(&own, &reach, text);
   text_add(text, " with probability .8");
-  if (compare->n_contrasts > 1)
-    text_addf(text, ", corrected for %d contrasts", compare->n_contrasts);
-  if (compare->spec.looks > 1)
-    text_addf(text, "%s %d looks",
-              compare->n_contrasts > 1 ? " and" : ", corrected for",
-              compare->spec.looks);
+  if (n > 1) text_addf(text, ", corrected for %d contrasts", n);
+  if (looks > 1)
+    text_addf(text, "%s %d looks", n > 1 ? " and" : ", corrected for", looks);
   if (reach.finds[reach.n - 1].level < compare->level)
     text_addf(text, ". More than %d seeds are told with the look that they would add",
               compare->n_seeds);

@@ -16,11 +16,6 @@ static const double plain_max = 1e15; /* larger ones, beside others that are sma
                                          a power of ten */
 static const double half_up = 1e-9; /* p of .0625 is .063: those of few seeds end so */
 
-static int by_value(const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
 /* Decimals that show two digits of `spread`; `otherwise` if there is none. */
 static int decimals_of(double spread, int otherwise) {
   if (!(spread > 0) || isinf(spread)) return otherwise;
@@ -33,7 +28,7 @@ static int decimals_of(double spread, int otherwise) {
 /* Decimals for n spreads, which are sorted: those of the typical one (the median of
  * what is above 0), or as many more as the smallest needs, within reason. */
 static int decimals_for(double *spreads, int n, int otherwise) {
-  qsort(spreads, (size_t)n, sizeof *spreads, by_value);
+  stat_sort(spreads, n);
   int first = 0;
   while (first < n && !(spreads[first] > 0)) first++;
   if (first == n) return otherwise;
@@ -100,36 +95,37 @@ Shown shown_alone(Shown shown, const StatPaired *paired) {
 }
 
 /* A value that rounds to zero loses its sign. */
-static const char *number(double value, int decimals, bool sign, char *buffer) {
-  if (isnan(value)) return strcpy(buffer, "");
+static ShownText number(double value, int decimals, bool sign) {
+  ShownText out = {""};
   bool plain = decimals >= 0 && fabs(value) < plain_max;
-  if (!plain) snprintf(buffer, 32, sign ? "%+.4g" : "%.4g", value);
-  else snprintf(buffer, 32, sign ? "%+.*f" : "%.*f", decimals, value);
-  if (strtod(buffer, NULL) == 0 && (*buffer == '-' || *buffer == '+'))
-    memmove(buffer, buffer + 1, strlen(buffer));
-  return buffer;
+  if (isnan(value)) return out;
+  if (!plain) snprintf(out.text, 32, sign ? "%+.4g" : "%.4g", value);
+  else snprintf(out.text, 32, sign ? "%+.*f" : "%.*f", decimals, value);
+  if (strtod(out.text, NULL) == 0 && strchr("+-", *out.text))
+    memmove(out.text, out.text + 1, strlen(out.text));
+  return out;
 }
 
-const char *shown_value(Shown shown, double value, char *buffer) {
-  return number(value * shown.scale, shown.decimals, false, buffer);
+ShownText shown_value(Shown shown, double value) {
+  return number(value * shown.scale, shown.decimals, false);
 }
 
-const char *shown_difference(Shown shown, double value, char *buffer) {
-  return number(value * shown.scale, shown.difference_decimals, true, buffer);
+ShownText shown_difference(Shown shown, double value) {
+  return number(value * shown.scale, shown.difference_decimals, true);
 }
 
-const char *shown_size(Shown shown, double value, char *buffer) {
-  return number(value * shown.scale, shown.difference_decimals, false, buffer);
+ShownText shown_size(Shown shown, double value) {
+  return number(value * shown.scale, shown.difference_decimals, false);
 }
 
-static const char *interval_text(StatInterval interval, double scale, int decimals,
-                                 char *buffer) {
-  char low[40], high[40];
-  if (isnan(interval.low)) return strcpy(buffer, "");
-  snprintf(buffer, SHOWN_BYTES, "%s to %s",
-           number(interval.low * scale, decimals, false, low),
-           number(interval.high * scale, decimals, false, high));
-  return buffer;
+static ShownText interval_text(StatInterval interval, double scale, int decimals,
+                               const char *note) {
+  ShownText out = {""};
+  if (!isnan(interval.low))
+    snprintf(out.text, sizeof out.text, "%.34s to %.34s%s",
+             number(interval.low * scale, decimals, false).text,
+             number(interval.high * scale, decimals, false).text, note);
+  return out;
 }
 
 StatInterval shown_cut(Shown shown, StatInterval interval) {
@@ -137,34 +133,30 @@ StatInterval shown_cut(Shown shown, StatInterval interval) {
   return (StatInterval){fmax(interval.low, shown.low), fmin(interval.high, shown.high)};
 }
 
-const char *shown_interval(Shown shown, StatInterval interval, char *buffer) {
+ShownText shown_interval(Shown shown, StatInterval interval) {
   StatInterval within = shown_cut(shown, interval);
-  interval_text(within, shown.scale, shown.decimals, buffer);
-  return interval.low < within.low || interval.high > within.high
-             ? strcat(buffer, " (cut)")
-             : buffer;
+  bool cut = interval.low < within.low || interval.high > within.high;
+  return interval_text(within, shown.scale, shown.decimals, cut ? " (cut)" : "");
 }
 
-const char *shown_difference_interval(Shown shown, StatInterval interval,
-                                      char *buffer) {
-  return interval_text(interval, shown.scale, shown.difference_decimals, buffer);
+ShownText shown_difference_interval(Shown shown, StatInterval interval) {
+  return interval_text(interval, shown.scale, shown.difference_decimals, "");
 }
 
 /* Without the 0 before the point: a p is never above 1. */
-static const char *without_zero(char *buffer) {
-  if (strncmp(buffer, "0.", 2) == 0) memmove(buffer, buffer + 1, strlen(buffer));
-  return buffer;
+static ShownText p_text(const char *format, double p) {
+  ShownText out = {""};
+  snprintf(out.text, 32, format, p);
+  if (strncmp(out.text, "0.", 2) == 0)
+    memmove(out.text, out.text + 1, strlen(out.text));
+  return out;
 }
 
-const char *shown_p(double p, char *buffer) {
-  if (isnan(p)) return strcpy(buffer, "");
-  if (p < 0.001) return strcpy(buffer, "<.001");
-  if (p >= 0.9995) return strcpy(buffer, "1");
-  snprintf(buffer, 32, "%.3f", p + half_up);
-  return without_zero(buffer);
+ShownText shown_p(double p) {
+  if (isnan(p)) return (ShownText){""};
+  if (p < 0.001) return (ShownText){"<.001"};
+  if (p >= 0.9995) return (ShownText){"1"};
+  return p_text("%.3f", p + half_up);
 }
 
-const char *shown_p_exact(double p, char *buffer) {
-  snprintf(buffer, 32, "%.3g", p);
-  return without_zero(buffer);
-}
+ShownText shown_p_exact(double p) { return p_text("%.3g", p); }

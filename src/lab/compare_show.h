@@ -20,17 +20,19 @@ Shown shown_of(const Compare *compare);
 Shown shown_by(Shown shown, double spread);
 Shown shown_alone(Shown shown, const StatPaired *paired);
 
-/* Each writes to and returns `buffer`; NaN gives "" . */
-enum { SHOWN_BYTES = 80 };
-const char *shown_value(Shown shown, double value, char *buffer);
+/* Each is "" for NaN. */
+typedef struct ShownText {
+  char text[80];
+} ShownText;
+ShownText shown_value(Shown shown, double value);
 /* The interval, ended with the range of the metric. */
 StatInterval shown_cut(Shown shown, StatInterval interval);
 /* Of a value: "12.50 to 100.00 (cut)" where it would go beyond the metric's range. */
-const char *shown_interval(Shown shown, StatInterval interval, char *buffer);
-const char *shown_difference(Shown shown, double value, char *buffer); /* with sign */
-const char *shown_size(Shown shown, double value, char *buffer);       /* without */
-const char *shown_difference_interval(Shown shown, StatInterval interval, char *buffer);
-const char *shown_p(double p, char *buffer);       /* ".012", "<.001", "1" */
-const char *shown_p_exact(double p, char *buffer); /* three digits: ".00195" */
+ShownText shown_interval(Shown shown, StatInterval interval);
+ShownText shown_difference(Shown shown, double value); /* with sign */
+ShownText shown_size(Shown shown, double value);       /* without */
+ShownText shown_difference_interval(Shown shown, StatInterval interval);
+ShownText shown_p(double p);       /* ".012", "<.001", "1" */
+ShownText shown_p_exact(double p); /* three digits: ".00195" */
 
 #endif

@@ -12,61 +12,69 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A grid and how to walk it: value i has level i / stride[f] % levels[f] of factor f;
- * the block is i % n_blocks. */
+enum { DIMS_MAX = STAT_FACTORS_MAX + 1 };
+
+/* A grid and how to walk it: its dimensions are the factors, then the block; value i
+ * has level i / stride[d] % levels[d] of dimension d. */
 typedef struct Grid {
   double *v;
   int64_t n;
-  const int *levels;
-  int64_t stride[STAT_FACTORS_MAX];
-  int n_factors, n_blocks;
+  int n_factors;
+  int levels[DIMS_MAX];
+  int64_t stride[DIMS_MAX];
 } Grid;
 
 static Grid grid_of(const int *levels, int n_factors, int n_blocks) {
   must(n_factors >= 0 && n_factors <= STAT_FACTORS_MAX && n_blocks >= 1);
-  Grid grid = {.n = n_blocks, .levels = levels, .n_factors = n_factors,
-               .n_blocks = n_blocks};
-  for (int f = n_factors - 1; f >= 0; f--) {
-    must(levels[f] >= 1);
-    grid.stride[f] = grid.n;
-    grid.n *= levels[f];
+  Grid grid = {.n = 1, .n_factors = n_factors};
+  for (int d = n_factors; d >= 0; d--) {
+    grid.levels[d] = d < n_factors ? levels[d] : n_blocks;
+    grid.stride[d] = grid.n;
+    must(grid.levels[d] >= 1);
+    grid.n *= grid.levels[d];
   }
   return grid;
 }
 
-/* Sweeps out the means of the groups that `group` numbers; returns their sum of
- * squares. `sums` has room for one number per group. All groups have the same size. */
-static double sweep(Grid *grid, int64_t n_groups, double *sums,
-                    int64_t (*group)(const Grid *grid, int64_t i, int a, int b), int a,
-                    int b) {
-  int64_t in_group = grid->n / n_groups;
-  double size = (double)in_group, squares = 0;
-  memset(sums, 0, (size_t)n_groups * sizeof *sums);
-  for (int64_t i = 0; i < grid->n; i++) sums[group(grid, i, a, b)] += grid->v[i];
-  for (int64_t g = 0; g < n_groups; g++) sums[g] /= size;
-  for (int64_t i = 0; i < grid->n; i++) grid->v[i] -= sums[group(grid, i, a, b)];
-  for (int64_t g = 0; g < n_groups; g++) squares += sums[g] * sums[g];
-  return size * squares;
+/* The number of value i's group: of those with its levels of these dimensions. */
+static int64_t group_of(const Grid *grid, const int *dims, int n_dims, int64_t i) {
+  int64_t group = 0;
+  for (int k = 0; k < n_dims; k++) {
+    int d = dims[k];
+    group = group * grid->levels[d] + i / grid->stride[d] % grid->levels[d];
+  }
+  return group;
 }
 
-static int64_t group_all(const Grid *grid, int64_t i, int a, int b) {
-  (void)grid, (void)i, (void)a, (void)b;
-  return 0;
+/* The effect of these dimensions: sweeps out the means of their groups. `sums` has room
+ * for one number per group. */
+static StatEffect sweep(Grid *grid, StatSource source, const int *dims, int n_dims,
+                        double *sums) {
+  StatEffect effect = {.source = source, .a = -1, .b = -1, .df = 1};
+  int64_t n_groups = 1;
+  for (int k = 0; k < n_dims; k++) {
+    n_groups *= grid->levels[dims[k]];
+    effect.df *= grid->levels[dims[k]] - 1;
+  }
+  int64_t in_group = grid->n / n_groups;
+  double size = (double)in_group;
+  memset(sums, 0, (size_t)n_groups * sizeof *sums);
+  for (int64_t i = 0; i < grid->n; i++)
+    sums[group_of(grid, dims, n_dims, i)] += grid->v[i];
+  for (int64_t g = 0; g < n_groups; g++) sums[g] /= size;
+  for (int64_t i = 0; i < grid->n; i++)
+    grid->v[i] -= sums[group_of(grid, dims, n_dims, i)];
+  for (int64_t g = 0; g < n_groups; g++) effect.ss += sums[g] * sums[g];
+  effect.ss *= size;
+  if (source <= STAT_PAIR) effect.a = dims[0];
+  if (source == STAT_PAIR) effect.b = dims[1];
+  return effect;
 }
-static int64_t group_factor(const Grid *grid, int64_t i, int a, int b) {
-  (void)b;
-  return i / grid->stride[a] % grid->levels[a];
-}
-static int64_t group_pair(const Grid *grid, int64_t i, int a, int b) {
-  return group_factor(grid, i, a, 0) * grid->levels[b] + group_factor(grid, i, b, 0);
-}
-static int64_t group_cell(const Grid *grid, int64_t i, int a, int b) {
-  (void)a, (void)b;
-  return i / grid->n_blocks;
-}
-static int64_t group_block(const Grid *grid, int64_t i, int a, int b) {
-  (void)a, (void)b;
-  return i % grid->n_blocks;
+
+static double squares_of(const Grid *grid) {
+  double squares = 0;
+  for (int64_t i = 0; i < grid->n; i++) squares += grid->v[i] * grid->v[i];
+  return squares;
 }
 
 int stat_anova_count(int n_factors, int n_blocks) {
@@ -77,44 +85,30 @@ int stat_anova_count(int n_factors, int n_blocks) {
 /* Writes the effects with df and sum of squares; returns how many. `sums` has room for
  * the cells, or for the blocks if those are more. */
 static int decompose(Grid *grid, double *sums, StatEffect *out) {
-  int n = 0;
-  const int *levels = grid->levels;
-  int64_t n_cells = grid->n / grid->n_blocks, df_left = n_cells - 1;
-  sweep(grid, 1, sums, group_all, 0, 0);
-  double total = 0;
-  for (int64_t i = 0; i < grid->n; i++) total += grid->v[i] * grid->v[i];
+  int n = 0, factors[STAT_FACTORS_MAX], block = grid->n_factors;
+  int64_t df_cells = grid->n / grid->levels[block] - 1, df_higher = df_cells;
+  sweep(grid, STAT_TOTAL, NULL, 0, sums);
+  StatEffect total = {STAT_TOTAL, -1, -1, .df = grid->n - 1, .ss = squares_of(grid)};
   for (int f = 0; f < grid->n_factors; f++) {
-    StatEffect effect = {.source = STAT_FACTOR, .a = f, .b = -1, .df = levels[f] - 1};
-    effect.ss = sweep(grid, levels[f], sums, group_factor, f, 0);
-    df_left -= effect.df;
-    out[n++] = effect;
+    factors[f] = f;
+    out[n++] = sweep(grid, STAT_FACTOR, &f, 1, sums);
   }
-  for (int a = 0; a < grid->n_factors; a++) {
-    for (int b = a + 1; b < grid->n_factors; b++) {
-      StatEffect effect = {.source = STAT_PAIR, .a = a, .b = b};
-      effect.df = (int64_t)(levels[a] - 1) * (levels[b] - 1);
-      effect.ss = sweep(grid, (int64_t)levels[a] * levels[b], sums, group_pair, a, b);
-      df_left -= effect.df;
-      out[n++] = effect;
-    }
-  }
+  for (int a = 0; a < grid->n_factors; a++)
+    for (int b = a + 1; b < grid->n_factors; b++)
+      out[n++] = sweep(grid, STAT_PAIR, (int[]){a, b}, 2, sums);
+  for (int i = 0; i < n; i++) df_higher -= out[i].df;
   if (grid->n_factors > 2) {
-    StatEffect effect = {.source = STAT_HIGHER, .a = -1, .b = -1, .df = df_left};
-    effect.ss = sweep(grid, n_cells, sums, group_cell, 0, 0);
-    out[n++] = effect;
+    out[n] = sweep(grid, STAT_HIGHER, factors, grid->n_factors, sums);
+    out[n++].df = df_higher;
   }
-  if (grid->n_blocks > 1) {
-    StatEffect block = {.source = STAT_BLOCK, .a = -1, .b = -1};
-    block.df = grid->n_blocks - 1;
-    block.ss = sweep(grid, grid->n_blocks, sums, group_block, 0, 0);
+  if (grid->levels[block] > 1) {
     StatEffect rest = {.source = STAT_RESIDUAL, .a = -1, .b = -1};
-    rest.df = block.df * (n_cells - 1);
-    for (int64_t i = 0; i < grid->n; i++) rest.ss += grid->v[i] * grid->v[i];
-    out[n++] = block;
+    out[n] = sweep(grid, STAT_BLOCK, &block, 1, sums);
+    rest.df = out[n++].df * df_cells;
+    rest.ss = squares_of(grid);
     out[n++] = rest;
   }
-  out[n++] = (StatEffect){.source = STAT_TOTAL, .a = -1, .b = -1, .df = grid->n - 1,
-                          .ss = total};
+  out[n++] = total;
   return n;
 }
 
@@ -159,62 +153,51 @@ Err stat_anova(const double *values, const int *levels, int n_factors, int n_blo
 void stat_marginals(const double *values, const int *levels, int n_factors,
                     int n_blocks, int a, int b, double *out) {
   Grid grid = grid_of(levels, n_factors, n_blocks);
-  int64_t n_groups = b < 0 ? levels[a] : (int64_t)levels[a] * levels[b];
-  int64_t in_group = grid.n / n_blocks / n_groups;
-  double size = (double)in_group;
-  memset(out, 0, (size_t)(n_groups * n_blocks) * sizeof *out);
-  for (int64_t i = 0; i < grid.n; i++) {
-    int64_t g = b < 0 ? group_factor(&grid, i, a, 0) : group_pair(&grid, i, a, b);
-    out[g * n_blocks + i % n_blocks] += values[i];
-  }
-  for (int64_t i = 0; i < n_groups * n_blocks; i++) out[i] /= size;
+  const int dims[] = {a, b < 0 ? n_factors : b, n_factors};
+  int n_dims = b < 0 ? 2 : 3;
+  int64_t n = 1;
+  for (int k = 0; k < n_dims; k++) n *= grid.levels[dims[k]];
+  int64_t in_group = grid.n / n;
+  memset(out, 0, (size_t)n * sizeof *out);
+  for (int64_t i = 0; i < grid.n; i++)
+    out[group_of(&grid, dims, n_dims, i)] += values[i];
+  for (int64_t i = 0; i < n; i++) out[i] /= (double)in_group;
 }
 
-/* Replaces the values of each usable group by their distances from its median; returns
- * the number of groups, whose sizes are then sizes[0 ..]. */
-static Err to_distances(const double *values, const int *sizes, int n_groups,
-                        double *distances, int *kept, int *n_kept, Fault *fault) {
-  *n_kept = 0;
-  for (int g = 0; g < n_groups; values += sizes[g++]) {
-    if (sizes[g] < 2) continue;
-    StatSample sample;
-    Err err = stat_sample(values, sizes[g], &sample, fault);
-    if (err) return err;
-    for (int i = 0; i < sizes[g]; i++) *distances++ = fabs(values[i] - sample.median);
-    kept[(*n_kept)++] = sizes[g];
-  }
-  return ERR_OK;
-}
-
-/* The p of the one-way F test. */
+/* The p of the one-way F test of groups of two and more. */
 static double one_way(const double *values, const int *sizes, int n_groups) {
-  int n = 0;
+  int n = 0, n_used = 0;
   double sum = 0, between = 0, within = 0;
-  for (int g = 0; g < n_groups; g++)
-    for (int i = 0; i < sizes[g]; i++) sum += values[n++];
+  for (int g = 0; g < n_groups; g++) {
+    n_used += sizes[g] >= 2;
+    for (int i = 0; i < sizes[g] && sizes[g] >= 2; i++) sum += values[n++];
+  }
   const double *group = values;
-  for (int g = 0; g < n_groups; group += sizes[g++]) {
+  for (int g = 0; g < n_groups; g++) {
+    if (sizes[g] < 2) continue;
     double mean = stat_mean(group, sizes[g]);
     between += sizes[g] * (mean - sum / n) * (mean - sum / n);
     for (int i = 0; i < sizes[g]; i++) within += (group[i] - mean) * (group[i] - mean);
+    group += sizes[g];
   }
-  if (n_groups < 2 || n == n_groups || !(between + within > 0)) return NAN;
-  double f = between / (n_groups - 1) / (within / (n - n_groups));
-  return stat_f_tail(f, n_groups - 1, n - n_groups);
+  if (n_used < 2 || n == n_used || !(between + within > 0)) return NAN;
+  double f = between / (n_used - 1) / (within / (n - n_used));
+  return stat_f_tail(f, n_used - 1, n - n_used);
 }
 
 Err stat_brown_forsythe(const double *values, const int *sizes, int n_groups, double *p,
                         Fault *fault) {
   size_t n = 1;
   for (int g = 0; g < n_groups; g++) n += (size_t)sizes[g];
-  double *distances = malloc(n * sizeof *distances);
-  int *kept = malloc(((size_t)n_groups + 1) * sizeof *kept);
-  int n_kept = 0;
-  Err err = distances && kept ? ERR_OK : fault_memory(fault, n * sizeof *distances);
-  if (!err)
-    err = to_distances(values, sizes, n_groups, distances, kept, &n_kept, fault);
-  if (!err) *p = one_way(distances, kept, n_kept);
+  double *distances = malloc(n * sizeof *distances), *out = distances;
+  Err err = distances ? ERR_OK : fault_memory(fault, n * sizeof *distances);
+  for (int g = 0; g < n_groups && !err; values += sizes[g++]) {
+    StatSample sample;
+    err = stat_sample(values, sizes[g], &sample, fault);
+    for (int i = 0; i < sizes[g] && sizes[g] >= 2 && !err; i++)
+      *out++ = fabs(values[i] - sample.median);
+  }
+  if (!err) *p = one_way(distances, sizes, n_groups);
   free(distances);
-  free(kept);
   return err;
 }

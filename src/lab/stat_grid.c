@@ -38,14 +38,9 @@ static int64_t count_kept(const Search *s) {
   return count;
 }
 
-static void drop(Search *s, int dim, int level) {
-  s->kept[s->first[dim] + level] = false;
-  s->n_kept[dim]--;
-}
-
-static void put_back(Search *s, int dim, int level) {
-  s->kept[s->first[dim] + level] = true;
-  s->n_kept[dim]++;
+static void set_kept(Search *s, int dim, int level, bool kept) {
+  s->kept[s->first[dim] + level] = kept;
+  s->n_kept[dim] += kept ? 1 : -1;
 }
 
 static int next_kept(const Search *s, int dim, int level) {
@@ -111,7 +106,7 @@ static void drop_empty(Search *s) {
     for (int d = 0; d < s->n_dims; d++) {
       for (int l = next_kept(s, d, 0); l < s->sizes[d]; l = next_kept(s, d, l + 1)) {
         if (s->holes[s->first[d] + l] < count / n_kept[d]) continue;
-        drop(s, d, l);
+        set_kept(s, d, l, false);
         dropped = true;
       }
     }
@@ -137,7 +132,7 @@ static void greedy(Search *s) {
       }
     }
     if (dim < 0) return;
-    drop(s, dim, level);
+    set_kept(s, dim, level, false);
   }
   take_best(s);
 }
@@ -170,9 +165,9 @@ static void search(Search *s, int depth) {
   branch_order(s, order);
   for (int i = 0; i < s->n_dims; i++) {
     if (!may_drop(s, order[i])) continue;
-    drop(s, order[i], at[order[i]]);
+    set_kept(s, order[i], at[order[i]], false);
     search(s, depth + 1);
-    put_back(s, order[i], at[order[i]]);
+    set_kept(s, order[i], at[order[i]], true);
   }
 }
 

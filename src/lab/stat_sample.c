@@ -50,13 +50,17 @@ static int by_value(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
+void stat_sort(double *values, int64_t n) {
+  qsort(values, (size_t)n, sizeof *values, by_value);
+}
+
 Err stat_sample(const double *values, int n, StatSample *out, Fault *fault) {
   *out = (StatSample){0, NAN, NAN, NAN, NAN, NAN, none};
   if (n == 0) return ERR_OK;
   double *sorted = malloc((size_t)n * sizeof *sorted);
   if (!sorted) return fault_memory(fault, (size_t)n * sizeof *sorted);
   memcpy(sorted, values, (size_t)n * sizeof *sorted);
-  qsort(sorted, (size_t)n, sizeof *sorted, by_value);
+  stat_sort(sorted, n);
   out->n = n;
   out->mean = stat_mean(values, n);
   out->sd = stat_sd(values, n);
@@ -102,7 +106,7 @@ Err stat_bootstrap_t(const double *values, int n, Stream stream, StatInterval *o
   if (!draw) return fault_memory(fault, bytes);
   double *t = draw + n;
   int kept = resampled_t(values, n, stream, draw, t);
-  qsort(t, (size_t)kept, sizeof *t, by_value);
+  stat_sort(t, kept);
   double error = sd / sqrt(n);
   if (kept > 0) /* clang-format off */
     *out = (StatInterval){mean - quantile(t, kept, 0.975) * error,

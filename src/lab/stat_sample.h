@@ -30,6 +30,9 @@ typedef struct StatSample {
 /* All values are finite. ERR_MEMORY. */
 Err stat_sample(const double *values, int n, StatSample *out, Fault *fault) WARN_UNUSED;
 
+/* Ascending. */
+void stat_sort(double *values, int64_t n);
+
 double stat_mean(const double *values, int n);
 /* 0 where the values differ by rounding only. */
 double stat_sd(const double *values, int n);

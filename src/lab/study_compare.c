@@ -1,22 +1,21 @@
 /* study_compare.c: a study's trials as a comparison. */
 #include "lab/study_compare.h"
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
-/* Everything that a CompareSpec borrows while compare_new reads it. */
+/* What a comparison is made of; all that is new stands in the spec's blocks. */
 typedef struct Draft {
   const Study *study;
   const Json *factors; /* of the plan */
-  int n_factors;
   CompareSpec spec;
   CompareFactor *factor;
-  ComparePair *pairs;
-  int *pair_levels, *cell_levels;
-  Text *notes;  /* of cells: the parameters that were tuned */
-  Text listing; /* see CompareSpec */
   CompareTrial *trials;
+  Fault *fault;
 } Draft;
+
+static void *draft_alloc(Draft *d, int64_t n, size_t size) {
+  return compare_keep(&d->spec.blocks, n, size, d->fault);
+}
 
 /* Number of the level, -1 for none. */
 static int level_number(const CompareFactor *factor, const char *name) {
@@ -25,33 +24,48 @@ static int level_number(const CompareFactor *factor, const char *name) {
   return -1;
 }
 
-static Err draft_factor(const Draft *d, int i, CompareFactor *out, Fault *fault) {
-  const Json *row = json_item(d->factors, i), *levels = json_find(row, "levels");
-  int n = levels ? (int)json_count(levels) : 0;
-  const char **names = calloc((size_t)n + 1, sizeof *names);
-  if (!names) return fault_memory(fault, 0);
-  for (int k = 0; k < n; k++)
-    if (!json_get_text(json_item(levels, k), &names[k])) names[k] = "";
+static Err draft_factors(Draft *d) {
   const Json *baseline = json_find(d->study->plan, "baseline");
-  *out = (CompareFactor){
-      .name = json_text(row, "name"), .levels = names, .n_levels = n};
-  out->baseline = level_number(out, json_text_or(baseline, out->name, NULL));
+  d->factor = draft_alloc(d, d->spec.n_factors, sizeof *d->factor);
+  if (!d->factor) return ERR_MEMORY;
+  d->spec.factors = d->factor;
+  for (int i = 0; i < d->spec.n_factors; i++) {
+    const Json *row = json_item(d->factors, i), *levels = json_find(row, "levels");
+    int n = levels ? (int)json_count(levels) : 0;
+    const char **names = draft_alloc(d, n, sizeof *names);
+    if (!names) return ERR_MEMORY;
+    for (int k = 0; k < n; k++)
+      if (!json_get_text(json_item(levels, k), &names[k])) names[k] = "";
+    CompareFactor *out = &d->factor[i];
+    *out = (CompareFactor){json_text(row, "name"), names, n, -1};
+    out->baseline = level_number(out, json_text_or(baseline, out->name, NULL));
+    /* of a random search, only what is drawn has no baseline in the plan */
+    if (i < STAT_FACTORS_MAX)
+      d->spec.drawn[i] = json_find(d->study->plan, "random") && out->baseline < 0;
+  }
   return ERR_OK;
 }
 
-static void draft_levels(const Draft *d, const Json *cell, int *out) {
-  for (int i = 0; i < d->n_factors; i++)
+/* New: the levels of a cell. */
+static const int *draft_levels(Draft *d, const Json *cell) {
+  int *out = draft_alloc(d, d->spec.n_factors, sizeof *out);
+  for (int i = 0; out && i < d->spec.n_factors; i++)
     out[i] = level_number(&d->factor[i], json_text_or(cell, d->factor[i].name, NULL));
+  return out;
 }
 
-static void draft_pairs(Draft *d) {
+static Err draft_pairs(Draft *d) {
   const Json *contrasts = json_find(d->study->plan, "contrasts");
-  for (int i = 0; i < d->spec.n_pairs; i++) {
-    int *a = &d->pair_levels[2 * i * d->n_factors], *b = a + d->n_factors;
-    draft_levels(d, json_item(json_item(contrasts, i), 0), a);
-    draft_levels(d, json_item(json_item(contrasts, i), 1), b);
-    d->pairs[i] = (ComparePair){a, b};
+  d->spec.n_pairs = contrasts ? (int)json_count(contrasts) : 0;
+  ComparePair *pairs = draft_alloc(d, d->spec.n_pairs, sizeof *pairs);
+  for (int i = 0; pairs && i < d->spec.n_pairs; i++) {
+    const Json *pair = json_item(contrasts, i);
+    pairs[i] = (ComparePair){draft_levels(d, json_item(pair, 0)),
+                             draft_levels(d, json_item(pair, 1))};
+    if (!pairs[i].a || !pairs[i].b) return ERR_MEMORY;
   }
+  d->spec.pairs = pairs;
+  return pairs ? ERR_OK : ERR_MEMORY;
 }
 
 static CompareState state_of(TrialState state) {
@@ -63,31 +77,40 @@ static CompareState state_of(TrialState state) {
   }
 }
 
-static void draft_note(const Json *names, const Json *cell, Text *note) {
+/* The parameters of the cell that were tuned: "lr=0.1, momentum=0"; NULL: none. */
+static const char *draft_note(Draft *d, const Json *cell) {
+  const Json *names = json_find(json_find(d->study->plan, "tuned"), "names");
   const char *name, *value;
+  Text note = {0};
   for (int64_t i = 0; names && i < json_count(names); i++)
     if (json_get_text(json_item(names, i), &name) &&
         json_get_text(json_find(cell, name), &value))
-      text_addf(note, "%s%s=%s", note->n_bytes ? ", " : "", name, value);
+      text_addf(&note, "%s%s=%s", note.n_bytes ? ", " : "", name, value);
+  return note.n_bytes ? compare_keep_text(&d->spec.blocks, &note, d->fault) : NULL;
 }
 
-static void draft_trials(Draft *d, const char *metric) {
+/* Trials of a cell are n_cells apart. */
+static Err draft_trials(Draft *d) {
   const Study *s = d->study;
   const Json *cells = json_find(s->plan, "cells");
-  const Json *tuned = json_find(json_find(s->plan, "tuned"), "names");
-  for (int i = 0; i < s->n_cells; i++) {
-    draft_levels(d, json_item(cells, i), &d->cell_levels[i * d->n_factors]);
-    draft_note(tuned, json_item(cells, i), &d->notes[i]);
-  }
-  for (int64_t i = 0; i < s->n_trials; i++) {
+  d->trials = draft_alloc(d, s->n_trials, sizeof *d->trials);
+  for (int64_t i = 0; d->trials && i < s->n_trials; i++) {
     const StudyTrial *t = &s->trials[i];
     CompareTrial *out = &d->trials[i];
-    *out = (CompareTrial){&d->cell_levels[t->cell * d->n_factors], t->seed,
-                          state_of(t->state), 0, d->notes[t->cell].data};
+    *out = (CompareTrial){.seed = t->seed, .state = state_of(t->state)};
+    if (i < s->n_cells) {
+      out->levels = draft_levels(d, json_item(cells, t->cell));
+      out->note = draft_note(d, json_item(cells, t->cell));
+    } else {
+      out->levels = d->trials[t->cell].levels;
+      out->note = d->trials[t->cell].note;
+    }
+    if (!out->levels) return ERR_MEMORY;
     if (out->state == COMPARE_COMPLETE &&
-        !json_get_number(json_find(t->values, metric), &out->value))
+        !json_get_number(json_find(t->values, d->spec.metric), &out->value))
       out->state = COMPARE_MISSING;
   }
+  return d->fault->code;
 }
 
 /* A range that is known is that of all values, unless one says otherwise: an accuracy
@@ -110,8 +133,8 @@ static void draft_range(Draft *d, const StudyQuestion *question) {
 }
 
 /* The step in which values come that are shares of rows: 1 / rows, of the fewest if
- * trials differ. 0 where nobody recorded the rows, or a value is no such share: one
- * that is weighted, or of more outputs than rows, or told in percent. */
+ * trials differ. 0 where no rows are recorded, or a value is no such share: one that is
+ * weighted, or of more outputs than rows, or told in percent. */
 static void draft_resolution(Draft *d) {
   const Study *s = d->study;
   double fewest = INFINITY;
@@ -129,50 +152,26 @@ static void draft_resolution(Draft *d) {
 }
 
 /* The plan's rope and what `ls` shows are those of the reported metric. */
-static void draft_reported(Draft *d) {
+static Err draft_reported(Draft *d) {
   const Study *s = d->study;
   bool other = strcmp(d->spec.metric, s->report) != 0;
+  Text listing = {0};
   json_get_number(json_find(s->plan, "rope"), &d->spec.rope);
   if (d->spec.rope > 0 && other) {
     d->spec.rope = 0;
     d->spec.rope_of = s->report;
   }
-  if (s->stored) text_addf(&d->listing, "runner ls %s --cells", s->name);
-  if (s->stored && other) text_addf(&d->listing, " --metric=%s", d->spec.metric);
-  d->spec.listing = d->listing.data;
-}
-
-static Err allocate(Draft *d, Fault *fault) {
-  const Study *s = d->study;
-  size_t n = (size_t)d->n_factors + 1;
-  d->factor = calloc(n, sizeof *d->factor);
-  d->pairs = calloc((size_t)d->spec.n_pairs + 1, sizeof *d->pairs);
-  d->pair_levels = calloc(2 * n * ((size_t)d->spec.n_pairs + 1),
-                          sizeof *d->pair_levels);
-  d->cell_levels = calloc(n * ((size_t)s->n_cells + 1), sizeof *d->cell_levels);
-  d->notes = calloc((size_t)s->n_cells + 1, sizeof *d->notes);
-  d->trials = calloc((size_t)s->n_trials + 1, sizeof *d->trials);
-  bool all = d->factor && d->pairs && d->pair_levels && d->cell_levels && d->notes &&
-             d->trials && !d->listing.failed;
-  return all ? ERR_OK : fault_memory(fault, (size_t)s->n_trials * sizeof *d->trials);
-}
-
-static void draft_deinit(Draft *d) {
-  for (int i = 0; d->factor && i < d->n_factors; i++) free((void *)d->factor[i].levels);
-  free(d->factor);
-  free(d->pairs);
-  free(d->pair_levels);
-  free(d->cell_levels);
-  for (int i = 0; d->notes && i < d->study->n_cells; i++) text_deinit(&d->notes[i]);
-  free(d->notes);
-  free(d->trials);
-  text_deinit(&d->listing);
+  if (!s->stored) return ERR_OK;
+  text_addf(&listing, "runner ls %s --cells", s->name);
+  if (other) text_addf(&listing, " --metric=%s", d->spec.metric);
+  d->spec.listing = compare_keep_text(&d->spec.blocks, &listing, d->fault);
+  return d->fault->code;
 }
 
 static Err goal_of(const Study *study, const StudyQuestion *question,
                    const char *metric, CompareGoal *out, Fault *fault) {
-  *out = study->larger_is_better ? COMPARE_MAX : COMPARE_MIN;
   const char *goal = json_text_or(study->plan, "metric_goal", NULL);
+  *out = study->larger_is_better ? COMPARE_MAX : COMPARE_MIN;
   if (question->goal) *out = *question->goal;
   else if (strcmp(metric, study->report) == 0) return ERR_OK;
   else if (strcmp(metric, study->metric) == 0 && goal)
@@ -188,36 +187,26 @@ static Err goal_of(const Study *study, const StudyQuestion *question,
 Err study_compare(const Study *study, const StudyQuestion *question, Compare **out,
                   Fault *fault) {
   static const StudyQuestion plain;
-  const Json *plan = study->plan, *contrasts = json_find(plan, "contrasts");
-  Draft d = {.study = study, .factors = json_find(plan, "factors")};
-  if (!question) question = &plain;
+  Draft d = {.study = study,
+             .factors = json_find(study->plan, "factors"),
+             .fault = fault};
   *out = NULL;
-  d.n_factors = (int)json_count(d.factors);
-  d.spec = (CompareSpec){.name = study->name, .n_factors = d.n_factors,
+  if (!question) question = &plain;
+  d.spec = (CompareSpec){.name = study->name, .n_factors = (int)json_count(d.factors),
                          .metric = question->metric ? question->metric : study->report,
-                         .bootstrap = question->bootstrap};
-  if (goal_of(study, question, d.spec.metric, &d.spec.goal, fault)) return fault->code;
-  d.spec.n_pairs = contrasts ? (int)json_count(contrasts) : 0;
-  d.spec.looks = study_looks(study);
-  d.spec.looks_of_more = study_looks_of_more(study);
-  json_get_bool(json_find(plan, "cell_contrasts"), &d.spec.cell_contrasts);
-  draft_reported(&d);
-  Err err = allocate(&d, fault);
-  for (int i = 0; !err && i < d.n_factors; i++) {
-    err = draft_factor(&d, i, &d.factor[i], fault);
-    /* Of a random search, only what is drawn has no baseline in the plan. */
-    if (i < STAT_FACTORS_MAX)
-      d.spec.drawn[i] = json_find(plan, "random") && d.factor[i].baseline < 0;
+                         .bootstrap = question->bootstrap, .looks = study_looks(study),
+                         .looks_of_more = study_looks_of_more(study)};
+  json_get_bool(json_find(study->plan, "cell_contrasts"), &d.spec.cell_contrasts);
+  Err err = goal_of(study, question, d.spec.metric, &d.spec.goal, fault);
+  if (!err) err = draft_reported(&d);
+  if (!err) err = draft_factors(&d);
+  if (!err) err = draft_pairs(&d);
+  if (!err) err = draft_trials(&d);
+  if (err) {
+    compare_drop(d.spec.blocks);
+    return err;
   }
-  if (!err) {
-    draft_pairs(&d);
-    draft_trials(&d, d.spec.metric);
-    draft_range(&d, question);
-    draft_resolution(&d);
-    d.spec.factors = d.factor;
-    d.spec.pairs = d.pairs;
-    err = compare_new(out, &d.spec, d.trials, study->n_trials, fault);
-  }
-  draft_deinit(&d);
-  return err;
+  draft_range(&d, question);
+  draft_resolution(&d);
+  return compare_new(out, &d.spec, d.trials, study->n_trials, fault);
 }

@@ -27,11 +27,12 @@ void study_result_doc(const Study *study, const Compare *compare, bool whole, Do
 /* The same, on stdout. */
 Err study_print_result(const Study *study, bool whole, Fault *fault) WARN_UNUSED;
 
-/* The plan, on stdout: cells with their states, those left out and why, the time that
- * what is left will take on `jobs` workers (0: unknown), what the seeds can show. As
- * JSON experiment.json's keys, and done, failed, left (trials), cell_counts (the same
- * of each cell), seconds (that the rest will take; left out if unknown), reach
- * (compare.h). */
-Err study_print_plan(const Study *study, int jobs, bool json, Fault *fault) WARN_UNUSED;
+/* The plan, on stdout as `format` has it (NULL: text): cells with their states, those
+ * left out and why, the time that what is left will take on `jobs` workers (0:
+ * unknown), what the seeds can show. As JSON experiment.json's keys, and done, failed,
+ * left (trials), cell_counts (the same of each cell), seconds (that the rest will take;
+ * left out if unknown), reach (compare.h). */
+Err study_print_plan(const Study *study, int jobs, bool json, const DocWriter *format,
+                     Fault *fault) WARN_UNUSED;
 
 #endif

@@ -7,7 +7,7 @@
 
 enum {
   CELLS_SHOWN = 200, SKIPPED_SHOWN = 40, FAILED_SHOWN = 10, LEVELS_SHOWN = 60,
-  TERMS_NAMED = 6
+  TERMS_NAMED = 12
 };
 
 /* -- the end of a run -------------------------------------------------------------- */
@@ -140,9 +140,7 @@ static void add_cells(const Study *s, Doc *doc) {
   table->outdented = true;
   table_column(table, "cell", TABLE_NUMBER, 0);
   for (int i = 0; i < n_names; i++) table_column(table, names[i], TABLE_TEXT, 0);
-  table_column(table, "done", TABLE_NUMBER, 0);
-  table_column(table, "failed", TABLE_NUMBER, 0);
-  table_column(table, "to run", TABLE_NUMBER, 0);
+  table_head(table, ">done|>failed|>to run", NULL);
   for (int cell = 0; cell < shown; cell++) {
     const Json *levels = json_item(json_find(s->plan, "cells"), cell);
     CellCount n = count_cell(s, cell);
@@ -296,15 +294,16 @@ Err study_print_result(const Study *study, bool whole, Fault *fault) {
   if (study_compare(study, NULL, &compare, fault)) return fault->code;
   study_result_doc(study, compare, whole, &doc);
   compare_free(compare);
-  return doc_print(&doc, fault);
+  return doc_print(&doc, NULL, fault);
 }
 
-Err study_print_plan(const Study *study, int jobs, bool json, Fault *fault) {
+Err study_print_plan(const Study *study, int jobs, bool json, const DocWriter *format,
+                     Fault *fault) {
   Compare *compare;
   Doc doc = {0};
   if (study_compare(study, NULL, &compare, fault)) return fault->code;
   Json *answer = json ? plan_json(study, compare, jobs) : NULL;
   if (!json) plan_doc(study, compare, jobs, &doc);
   compare_free(compare);
-  return json ? print_json(answer, fault) : doc_print(&doc, fault);
+  return json ? print_json(answer, fault) : doc_print(&doc, format, fault);
 }

@@ -15,9 +15,6 @@ enum {
   TOLD_BYTES = 1 << 16,
   READ_BYTES = 1 << 14
 };
-/* More than twice as many places as lines: these have at least one character, and an
- * end. */
-enum { TOLD_PLACES = 1 << 17 };
 
 /* -- lines to the screen ----------------------------------------------------------- */
 
@@ -30,43 +27,25 @@ static const char *last_state(const char *line, size_t *n_bytes) {
   return begin;
 }
 
-static bool is_full(const Told *told) {
-  return told->lines.n_bytes >= TOLD_BYTES || told->lines.failed;
-}
-
-static bool stands_at(const Text *lines, size_t at, const char *line, size_t n_bytes) {
-  return lines->n_bytes - at > n_bytes && lines->data[at + n_bytes] == '\n' &&
-         memcmp(lines->data + at, line, n_bytes) == 0;
-}
-
-/* Adds the line, unless it is there. */
-static bool is_new(Told *told, const char *line, size_t n_bytes) {
-  uint32_t hash = 2166136261U;
-  for (size_t i = 0; i < n_bytes; i++)
-    hash = (hash ^ (unsigned char)line[i]) * 16777619U;
-  if (!told->places) told->places = calloc(TOLD_PLACES, sizeof *told->places);
-  if (!told->places) return false;
-  uint32_t *place = &told->places[hash % TOLD_PLACES];
-  for (; *place; place = &told->places[++hash % TOLD_PLACES])
-    if (stands_at(&told->lines, *place - 1, line, n_bytes)) return false;
-  *place = (uint32_t)told->lines.n_bytes + 1;
-  text_add_bytes(&told->lines, line, n_bytes);
-  text_add(&told->lines, "\n");
-  return !told->lines.failed;
-}
-
 static void pass_on(Told *told, const char *line, size_t n_bytes) {
+  Text text = {0};
   line = last_state(line, &n_bytes);
-  if (!n_bytes || is_full(told) || !is_new(told, line, n_bytes)) return;
-  err_print("%s", told->lines.data + told->lines.n_bytes - n_bytes - 1);
-  if (is_full(told))
-    err_print("what trials say from here on stands only in the " TRIAL_STDERR
-              " of each\n");
+  if (!n_bytes || told->n_bytes >= TOLD_BYTES) return;
+  if (!told->lines) told->lines = json_map();
+  text_add_bytes(&text, line, n_bytes);
+  if (!text.failed && !json_find(told->lines, text.data)) {
+    json_put_bool(told->lines, text.data, true);
+    told->n_bytes += n_bytes + 1;
+    err_print("%s\n", text.data);
+    if (told->n_bytes >= TOLD_BYTES)
+      err_print("what trials say from here on stands only in the " TRIAL_STDERR
+                " of each\n");
+  }
+  text_deinit(&text);
 }
 
 void told_deinit(Told *told) {
-  text_deinit(&told->lines);
-  free(told->places);
+  json_free(told->lines);
   *told = (Told){0};
 }
 

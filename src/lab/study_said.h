@@ -9,13 +9,14 @@
 #ifndef LAB_STUDY_SAID_H
 #define LAB_STUDY_SAID_H
 
+#include "base/json.h"
 #include "base/text.h"
 #include <sys/types.h>
 
 /* Lines that were passed on. All zero: none. */
 typedef struct Told {
-  Text lines;       /* each with its end */
-  uint32_t *places; /* by hash: 1 + the offset of a line; 0: free */
+  Json *lines;    /* a map whose keys they are */
+  size_t n_bytes; /* of all of them, their ends included */
 } Told;
 void told_deinit(Told *told);
 

@@ -78,7 +78,7 @@ const Term terms[] = {
      "Where the whole interval of a difference lies within it the two are equivalent, "
      "which is the only way to show that a change does nothing.",
      "Kruschke (2018), Rejecting or accepting parameter values", false},
-    {"look", "looks",
+    {"look", "Looks",
      "Each time that a study with results gets more seeds is another look at it. Who "
      "looks often and stops when p is small finds differences that are none, so the "
      "level of .05 is shared by the looks.",
@@ -196,10 +196,13 @@ void terms_doc(Doc *doc) {
     text_addf(names, "%s%s", t->name, t[1].name ? ", " : ".");
 }
 
-/* Does the word stand in the text, between signs that are no letters? */
+/* Does the word stand in the text, between signs that are no letters? Case counts where
+ * it has a capital: "as large as it looks" is no look. */
 static bool holds(const char *text, const char *word) {
+  char *(*find)(const char *,
+                const char *) = isupper((unsigned char)*word) ? strstr : strcasestr;
   size_t n = strlen(word);
-  for (const char *at = text; (at = strcasestr(at, word)); at++)
+  for (const char *at = text; (at = find(at, word)); at++)
     if ((at == text || !isalnum((unsigned char)at[-1])) &&
         !isalnum((unsigned char)at[n]))
       return true;

@@ -402,7 +402,8 @@ static int show_or_verify(lua_State *L, StudyBox *box) {
   if (box->tuning) return push_study(L, &box->study);
   if (s->study.mode == STUDY_PLAN) {
     PoolOptions options = pool_options(s, box);
-    Err err = study_print_plan(&box->study, options.jobs, s->study.json, &fault);
+    Err err = study_print_plan(&box->study, options.jobs, s->study.json,
+                               s->study.format, &fault);
     return err ? raise_plain(L, &fault) : end_script(L);
   }
   if (!box->study.stored || !s->script)

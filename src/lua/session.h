@@ -27,9 +27,10 @@ typedef struct StudyOptions {
   int jobs, threads; /* worker processes, threads of each; 0: by the cores */
   int code;          /* a CodeChoice (study.h) */
   bool fail_fast;
-  int sample; /* trials to verify; 0: all */
-  bool json;  /* the plan as JSON */
-  bool whole; /* the page at the end with all tables and tests */
+  int sample;                     /* trials to verify; 0: all */
+  bool json;                      /* the plan as JSON */
+  const struct DocWriter *format; /* of the plan; NULL: text */
+  bool whole;                     /* the page at the end with all tables and tests */
 } StudyOptions;
 
 /* Data sources of the trials of a study (sources.h): each is read once. */

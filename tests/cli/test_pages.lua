@@ -64,6 +64,24 @@ function tests.test_records_are_pages_too()
   has(err, '--format mad: allowed: text, md, html, latex, csv, json; did you mean "md"?')
 end
 
+function tests.test_a_plan_is_a_page_too()
+  local function plan(...) return runner("plan", "--runs=plans", path, ...) end
+  local text = plan()
+  has(text, "acts: 4 cells x 5 seeds = 20 trials", "cell act wide done failed to run")
+  check.equal(plan "--format=text", text)
+  has(plan "--format=md", "| cell | act | wide | done | failed | to run |", "| 1 | relu | no |")
+  has(plan "--format=html", "<table>", "<td>relu</td>")
+  has(plan "--format=latex", "\\begin{tabular}{rllrrr}")
+  has(plan "--format=csv", "cell,act,wide,done,failed,to run", "1,relu,no,0,0,5")
+  has(plan "--format=json", '"columns": ["cell", "act", "wide"', '[1.0, "relu", "no"')
+  local _, err, status = check.runner { "plan", path, "--format=tex" }
+  check.equal(status, 2)
+  has(err, "--format tex: allowed: text, md, html, latex, csv, json")
+  _, err, status = check.runner { path, "--format=md" }
+  check.equal(status, 2)
+  has(err, "--format: allowed with plan and the queries")
+end
+
 function tests.test_help_explains_the_words_of_a_page()
   has(runner("help", "contrast"), "contrast: Two levels of one factor", "To read: ")
   has(runner("help", "holm"), "Holm: Who tests twenty contrasts")

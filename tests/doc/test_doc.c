@@ -89,6 +89,52 @@ TEST(each_writer_writes_the_same_document) {
   doc_deinit(&doc);
 }
 
+TEST(the_header_shows_units) {
+  Doc doc = {0};
+  Table *table = doc_table(&doc);
+  table_column(table, "a", TABLE_TEXT, 0);
+  table_column(table, "mean", TABLE_NUMBER, 0);
+  table_unit(table, "%");
+  table_add(table, "x");
+  table_add(table, "5");
+  check_written(&doc, "text", "  a  mean\n        %\n  x     5\n");
+  check_written(&doc, "csv", "a,mean (%)\nx,5\n");
+  check_written(&doc, "md", "| a | mean (%) |\n|---|---:|\n| x | 5 |\n");
+  check_written(&doc, "html",
+                "<table>\n<tr><th>a</th><th style=\"text-align:right\">mean (%)</th>"
+                "</tr>\n<tr><td>x</td><td "
+                "style=\"text-align:right\">5</td></tr>\n</table>\n");
+  check_written(&doc, "latex",
+                "\\begin{tabular}{lr}\n\\hline\na & mean (\\%) \\\\\n\\hline\n"
+                "x & 5 \\\\\n\\hline\n\\end{tabular}\n");
+  char *text = written(&doc, "json", 60);
+  assert_non_null(strstr(text, "\"units\": [null, \"%\"]"));
+  free(text);
+  doc_deinit(&doc);
+}
+
+/* Ends of a scale tell apart a tenth of its length, whatever the size. */
+TEST(scales_are_told_with_the_decimals_that_they_need) {
+  static const struct { double low, high; const char *want; } cases[] = {
+      {10, 81.07, "10 81"}, {0.0377, 0.4803, "0.04 0.48"},
+      {77.22, 77.56, "77.22 77.56"},
+      {1463965, 2749458, "1463965 2749458"}, {1e9, 3e9, "1e+09 3e+09"}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    Doc doc = {0};
+    char low[32], high[32], title[64];
+    Table *table = doc_table(&doc);
+    table_column(table, "", TABLE_DRAWN, 0);
+    table_add_drawn(table, cases[i].low, cases[i].low, cases[i].low);
+    table_add_drawn(table, cases[i].high, cases[i].high, cases[i].high);
+    char *text = written(&doc, "text", 20);
+    assert_int_equal(sscanf(text, "%31s %31s", low, high), 2);
+    snprintf(title, sizeof title, "%s %s", low, high);
+    assert_string_equal(title, cases[i].want);
+    free(text);
+    doc_deinit(&doc);
+  }
+}
+
 TEST(json_holds_numbers_and_words_without_marks) {
   Doc doc = small();
   char *text = written(&doc, "json", 60);

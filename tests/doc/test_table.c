@@ -214,6 +214,35 @@ TEST(numbers_go_on_below_before_words_are_cut) {
   table_deinit(&table);
 }
 
+/* Below the titles; one of a column that is left out is not shown. */
+TEST(units_have_a_line_of_their_own) {
+  Table table = {0};
+  table_column(&table, "init", TABLE_TEXT, 0);
+  table_column(&table, "gap", TABLE_NUMBER, 0);
+  table_unit(&table, "points");
+  table_column(&table, "sd", TABLE_NUMBER, 1);
+  table_unit(&table, "%");
+  table_column(&table, "n", TABLE_NUMBER, 0);
+  table_unit(&table, "");
+  for (int i = 0; i < 2; i++) {
+    table_add(&table, "he");
+    table_add(&table, "1.25");
+    table_add(&table, "0.5");
+    table_add(&table, "4");
+  }
+  check_table(&table, 80,
+              "  init     gap   sd  n\n"
+              "        points    %\n"
+              "  he      1.25  0.5  4\n"
+              "  he      1.25  0.5  4\n");
+  check_table(&table, 17,
+              "  init     gap  n\n"
+              "        points\n"
+              "  he      1.25  4\n"
+              "  he      1.25  4\n");
+  table_deinit(&table);
+}
+
 TEST(a_table_without_rows_is_nothing) {
   Table table = {0};
   table_column(&table, "init", TABLE_TEXT, 0);
