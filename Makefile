@@ -94,7 +94,7 @@ bench: ## a training step against PyTorch's, evaluation, workers, trials, planni
 	@for case in $(or $(CASE),compare evaluate workers trials planning); do \
 	  /usr/bin/python3 -B scripts/bench/$$case.py $(BUILD)/float || exit 1; done
 
-check: ## floors, circles, doors, lengths, words, format; no warning of gcc and clang; no finding of analyzers
+check: ## floors, circles, doors, lengths, words; no warning of gcc and clang; no finding of analyzers
 	@$(deps) check
 	@failed=0; \
 	for cc in gcc clang; do for real in float double; do \
@@ -102,7 +102,6 @@ check: ## floors, circles, doors, lengths, words, format; no warning of gcc and 
 	    BUILD='$(BUILD)/check/'$$cc objects; \
 	  then echo "check: warnings of $$cc, real = $$real: none"; else failed=1; fi; \
 	done; done; scripts/check-tree '$(BUILD)/check/gcc/float/obj' || failed=1; \
-	if scripts/format; then echo 'check: format: all kept'; else failed=1; fi; \
 	$(MAKE) --no-print-directory analyze || failed=1; exit $$failed
 
 analyze: ## what gcc -fanalyzer, clang-tidy and cppcheck find
@@ -191,7 +190,7 @@ $(out)/obj/%.o: src/%.c $(out)/flags.list | $(out)/headers.ok
 	$(call say,cc $<)$(CC) $(cppflags) $(cflags) -MMD -MP -c -o $@ $<
 
 # How it was built stands in the records of runs.
-$(out)/obj/lua/lab_trial.o: cppflags += -DRUNNER_FLAGS='"$(CC) $(cflags)"'
+$(out)/obj/lua/run_record.o: cppflags += -DRUNNER_FLAGS='"$(CC) $(cflags)"'
 
 define level_rule
 $(out)/obj/$(1)/%.o: src/%.c $(out)/flags.list | $(out)/headers.ok

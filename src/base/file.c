@@ -210,7 +210,7 @@ Err file_publish(NewFile *file, Publish how, Fault *fault) {
   file->file = NULL;
   must(file->path && file->temp);
   if (!err) err = put_in_place(file->temp, file->path, how, fault);
-  if (!err && sync && how != PUBLISH_AHEAD) sync_directory(file->path);
+  if (!err && sync) sync_directory(file->path);
   if (!err) { /* nothing stands under that name any more */
     free(file->temp);
     file->temp = NULL;
@@ -278,7 +278,7 @@ Err file_put(const char *path, const void *bytes, size_t n_bytes, Publish how,
   Err err = put_temp(path, temp, bytes, n_bytes, is_synced(how), fault);
   if (!err) err = put_in_place(temp, path, how, fault);
   if (err) unlink(temp);
-  else if (is_synced(how) && how != PUBLISH_AHEAD) sync_directory(path);
+  else if (is_synced(how)) sync_directory(path);
   free(temp);
   return err;
 }
@@ -620,6 +620,9 @@ static Err remove_at(int parent, const char *name, const char *path, Fault *faul
 
 Err file_remove(const char *path, Fault *fault) {
   const char *name = file_name(path);
+  errno = ENAMETOOLONG;
+  if (strlen(path) >= PATH_MAX)
+    return remove_failed(path, fault); /* perhaps cut (path.h) */
   char *above = name > path ? text_copy(path) : text_copy(".");
   if (!above) return fault_memory(fault, strlen(path));
   if (name > path + 1) above[name - path - 1] = 0;

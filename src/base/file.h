@@ -20,8 +20,6 @@ typedef struct NewFile {
 typedef enum Publish {
   PUBLISH_REPLACE,           /* an old file of that name gives way (rename) */
   PUBLISH_ONCE,              /* ERR_STORAGE when one is there */
-  PUBLISH_AHEAD,             /* as REPLACE; the entry is synced with the next one that
-                                is published in its directory */
   PUBLISH_DRAFT,             /* as REPLACE, not synced: atomic for readers, but a crash
                                 of the machine may empty it, until file_sync */
   PUBLISH_ONCE_DRAFT         /* as ONCE, not synced */

@@ -188,6 +188,11 @@ void json_put(Json *map, const char *key, Json *value) {
   if (!copy || !append(map, copy, value)) map->failed = true;
 }
 
+void json_put_all(Json *map, const Json *from) {
+  for (void *it = json_first(from); it; it = json_next(from, it))
+    json_put(map, json_key(it), json_share(json_value(it)));
+}
+
 void json_push(Json *list, Json *value) {
   if (!list || !value) {
     json_free(value);
@@ -390,6 +395,12 @@ Err json_write(const Json *json, int indent, Text *out, Fault *fault) {
   return out->failed ? fault_memory(fault, out->n_bytes) : ERR_OK;
 }
 
+Err json_write_lines(const Json *json, Text *out, Fault *fault) {
+  Err err = json_write(json, 2, out, fault);
+  text_add(out, "\n");
+  return !err && out->failed ? fault_memory(fault, out->n_bytes) : err;
+}
+
 /* -- parsing ----------------------------------------------------------------------- */
 
 static Json *from_jansson(const json_t *value);
@@ -475,8 +486,7 @@ Json *json_parse(const char *bytes, size_t n_bytes, Fault *fault) {
 JsonKind json_kind(const Json *json) { return json->kind; }
 
 int64_t json_count(const Json *json) {
-  must(is_container(json));
-  return json->as.items.n;
+  return json && is_container(json) ? json->as.items.n : 0;
 }
 
 Json *json_find(const Json *map, const char *key) {
@@ -491,8 +501,8 @@ Json *json_item(const Json *list, int64_t i) {
 }
 
 void *json_first(const Json *map) {
-  must(map->kind == JSON_KIND_MAP);
-  return map->as.items.n > 0 ? map->as.items.v : NULL;
+  bool any = map && map->kind == JSON_KIND_MAP && map->as.items.n > 0;
+  return any ? map->as.items.v : NULL;
 }
 
 void *json_next(const Json *map, void *it) {
@@ -541,4 +551,16 @@ const char *json_text_or(const Json *map, const char *key, const char *otherwise
 
 const char *json_text(const Json *map, const char *key) {
   return json_text_or(map, key, "");
+}
+
+int64_t json_int(const Json *map, const char *key) {
+  int64_t value = 0;
+  json_get_int(json_find(map, key), &value);
+  return value;
+}
+
+bool json_bool(const Json *map, const char *key) {
+  bool value = false;
+  json_get_bool(json_find(map, key), &value);
+  return value;
 }

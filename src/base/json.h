@@ -56,18 +56,24 @@ Json *json_share(Json *json);
  * values give equal texts. NULL on lack of memory. */
 Json *json_canonical(const Json *json);
 
+/* Puts what is in `from` (NULL: nothing), in its order. */
+void json_put_all(Json *map, const Json *from);
+
 /* Adds the value as text: `indent` blanks per level, 0 for one line without blanks. */
 Err json_write(const Json *json, int indent, Text *out, Fault *fault) WARN_UNUSED;
+/* The same as a file holds it: indented by 2, with a line end. */
+Err json_write_lines(const Json *json, Text *out, Fault *fault) WARN_UNUSED;
 
 /* Returns new, or NULL and an ERR_DATA fault with line and column. */
 Json *json_parse(const char *bytes, size_t n_bytes, Fault *fault);
 
 JsonKind json_kind(const Json *json);
-int64_t json_count(const Json *json);              /* of a map or a list */
+int64_t json_count(const Json *json);              /* 0 of NULL, and of a plain value */
 Json *json_find(const Json *map, const char *key); /* NULL: not there */
 Json *json_item(const Json *list, int64_t i);
 
-/* Walks a map in order: for (it = json_first(map); it; it = json_next(map, it)). */
+/* Walks a map in order: for (it = json_first(map); it; it = json_next(map, it)). NULL
+ * and what is no map are empty. */
 void *json_first(const Json *map);
 void *json_next(const Json *map, void *it);
 const char *json_key(void *it);
@@ -81,5 +87,8 @@ bool json_get_text(const Json *json, const char **out); /* borrowed */
 /* The text of a map's field, borrowed; where it has none "", or what is given. */
 const char *json_text(const Json *map, const char *key);
 const char *json_text_or(const Json *map, const char *key, const char *otherwise);
+/* The integer, the truth of a map's field; where it has none 0, or false. */
+int64_t json_int(const Json *map, const char *key);
+bool json_bool(const Json *map, const char *key);
 
 #endif

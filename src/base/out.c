@@ -143,6 +143,15 @@ void out_data(const void *bytes, size_t n_bytes) {
   text_deinit(&text);
 }
 
+Err out_json(Json *json, Fault *fault) {
+  Text text = {0};
+  Err err = json_write_lines(json, &text, fault);
+  if (!err) out_data(text.data, text.n_bytes);
+  json_free(json);
+  text_deinit(&text);
+  return err;
+}
+
 /* Whatever a script's error says, no terminal is made to do things by it. */
 static void put_error(const char *before, const char *text, const char *after) {
   Text clean = {0};

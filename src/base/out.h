@@ -11,6 +11,7 @@
 #define BASE_OUT_H
 
 #include "base/fault.h"
+#include "base/json.h"
 
 enum { OUT_KEPT_BYTES = 1 << 20, OUT_NO_LIMIT = 1 << 20 };
 
@@ -23,6 +24,8 @@ void out_write(const void *bytes, size_t n_bytes);
 void out_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* For a program: as it is, but on a terminal as out_say. */
 void out_data(const void *bytes, size_t n_bytes);
+/* The value so, indented; takes it. */
+Err out_json(Json *json, Fault *fault) WARN_UNUSED;
 
 /* To stderr, never to the log; "?" for control characters other than line ends and
  * tabs. */

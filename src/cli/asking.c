@@ -2,6 +2,7 @@
 #include "cli/asking.h"
 #include "base/file.h"
 #include "base/out.h"
+#include "base/path.h"
 #include "lab/level.h"
 #include "lab/plan_file.h"
 #include "lab/run_name.h"
@@ -98,14 +99,13 @@ static void add_range(Text *out, const FilterTerm *term, const Json *miss) {
 static void add_miss(Text *out, const FilterTerm *term, const Json *miss) {
   const Json *levels = json_find(miss, "levels");
   const char *key = json_text(miss, "key");
-  bool value = false;
+  bool value = json_bool(miss, "value");
   text_addf(out, "%s has: ", term->key);
   for (int64_t i = 0; i < json_count(levels) && i < LEVELS_SHOWN; i++) {
     text_add(out, i ? ", " : "");
     add_value(out, json_item(levels, i), 0);
   }
   if (json_count(levels) > LEVELS_SHOWN) text_add(out, ", ...");
-  json_get_bool(json_find(miss, "value"), &value);
   const char *nearest = value ? NULL : nearest_level(term, levels);
   if (value)
     text_addf(out, "; did you mean values.%s%s?", key, term->word + strlen(term->key));
@@ -118,11 +118,9 @@ Err tell_misses(const Asking *asking, Fault *fault) {
   Text out = {0};
   Err err = query_misses(asking->index, &asking->query, &misses, fault);
   for (int64_t i = 0; !err && i < json_count(misses); i++) {
-    int64_t term = 0;
-    json_get_int(json_find(json_item(misses, i), "term"), &term);
     const Json *miss = json_item(misses, i);
-    (json_find(miss, "levels") ? add_miss
-                               : add_range)(&out, &asking->query.filter.v[term], miss);
+    const FilterTerm *term = &asking->query.filter.v[json_int(miss, "term")];
+    (json_find(miss, "levels") ? add_miss : add_range)(&out, term, miss);
   }
   if (!err && out.n_bytes) err_print("%s", out.data);
   text_deinit(&out);
@@ -131,11 +129,7 @@ Err tell_misses(const Asking *asking, Fault *fault) {
 }
 
 Err read_plan(const char *runs, const char *experiment, Json **out, Fault *fault) {
-  Text path = {0};
-  text_addf(&path, "%s/%s", runs, experiment);
-  *out = path.failed ? NULL : plan_file_read(path.data, fault);
-  if (path.failed) fault_memory(fault, path.n_bytes);
-  text_deinit(&path);
+  *out = plan_file_read(path_of("%s/%s", runs, experiment).s, fault);
   return fault->code;
 }
 
@@ -248,15 +242,5 @@ Err print_data(Text *text, Fault *fault) {
   Err err = text->failed ? fault_memory(fault, text->n_bytes) : ERR_OK;
   if (!err && text->n_bytes) out_data(text->data, text->n_bytes);
   text_deinit(text);
-  return err;
-}
-
-Err print_json(Json *json, Fault *fault) {
-  Text text = {0};
-  Err err = json_write(json, 2, &text, fault);
-  text_add(&text, "\n");
-  json_free(json);
-  if (!err) return print_data(&text, fault);
-  text_deinit(&text);
   return err;
 }

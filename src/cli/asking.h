@@ -54,8 +54,6 @@ void add_first_line(Table *table, const char *message);
 Err print_doc(const QueryCall *call, Doc *doc, Fault *fault) WARN_UNUSED;
 /* The same of records that were asked for: on stderr, which columns found no room. */
 Err print_records(const QueryCall *call, Doc *doc, Fault *fault) WARN_UNUSED;
-/* Prints the value and frees it. */
-Err print_json(Json *json, Fault *fault) WARN_UNUSED;
 /* Prints the words that the format gives as text_add_wrapped adds them, within the
  * width of stdout. */
 void print_wrapped(int used, int indent, const char *format, ...)

@@ -1,5 +1,6 @@
 /* cmd_compare.c: the command compare: what a study says, from its records, as at the
  * end of a run. */
+#include "base/out.h"
 #include "cli/asking.h"
 #include "lab/study_compare.h"
 #include "nn/metric.h"
@@ -14,8 +15,8 @@ static Err find_metric(const Study *study, const char **metric, Fault *fault) {
   int n = 0;
   if (strncmp(*metric, kind, sizeof kind - 1) == 0) *metric += sizeof kind - 1;
   for (int64_t i = 0; i < study->n_trials; i++) {
-    const Json *values = study->trials[i].values;
-    if (study->trials[i].state != TRIAL_COMPLETE || !values) continue;
+    const Json *values = study->trials[i].info.values;
+    if (study->trials[i].info.state != TRIAL_COMPLETE || !values) continue;
     if (json_find(values, *metric)) return ERR_OK;
     for (void *it = n ? NULL : json_first(values); it && n < NAMES;
          it = json_next(values, it))
@@ -89,7 +90,7 @@ static Err compare(const QueryCall *call, const Study *study, Fault *fault) {
   if (!err && call->json) {
     Json *answer = compare_json(compared);
     json_put(answer, "notes", study_notes(study));
-    err = print_json(answer, fault);
+    err = out_json(answer, fault);
   } else if (!err) {
     study_result_doc(study, compared, call_option(call, "--long") != NULL, &doc);
     err = print_doc(call, &doc, fault);
@@ -100,12 +101,12 @@ static Err compare(const QueryCall *call, const Study *study, Fault *fault) {
 }
 
 /* Takes the plan. */
-static Err compare_plan(const QueryCall *call, Json *plan, Fault *fault) {
+static Err compare_plan(const QueryCall *call, Index *index, Json *plan, Fault *fault) {
   Study study;
   Err err = study_open(&study, plan, json_find(plan, "seeds"), call->runs, false,
                        fault);
   if (err) return err;
-  err = study_look(&study, fault);
+  err = study_look_up(&study, index, fault);
   if (!err) err = compare(call, &study, fault);
   study_close(&study);
   return err;
@@ -117,8 +118,9 @@ static Err run_compare(const QueryCall *call, Fault *fault) {
                      "compare: allowed: the name of one experiment; runner ls lists "
                      "them");
   const char *name = call->words[0];
-  Err err = check_experiment(call->runs, name, fault);
+  Index *index = NULL;
   Json *plan = NULL;
+  Err err = check_experiment(call->runs, name, fault);
   if (!err) err = read_plan(call->runs, name, &plan, fault);
   if (!err && !plan)
     err = fault_set(fault, ERR_USAGE,
@@ -128,7 +130,12 @@ static Err run_compare(const QueryCall *call, Fault *fault) {
   if (err) return err;
   json_put_text(plan, "name", name); /* of a copy: the directory's */
   add_range(plan);
-  return compare_plan(call, plan, fault);
+  err = index_open(&index, call->runs, fault);
+  if (!err) err = index_refresh(index, name, fault);
+  if (err) json_free(plan);
+  else err = compare_plan(call, index, plan, fault);
+  index_close(index);
+  return err;
 }
 
 static const QueryOption compare_options[] = {

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/out.h"
 #include "base/par.h"
+#include "base/path.h"
 #include "base/sys.h"
 #include "base/version.h"
 #include "cli/tidy.h"
@@ -48,23 +49,21 @@ static void warn_too(Finding *f, const char *advice) {
 /* -- the place of the runs --------------------------------------------------------- */
 
 /* runs, or the nearest directory above in which it would be made. */
-static const char *place(const QueryCall *call) {
-  static char path[4096];
-  snprintf(path, sizeof path, "%s", call->runs);
-  while (!file_exists(path)) {
-    char *slash = strrchr(path, '/');
-    if (!slash) return ".";
-    slash[slash == path] = 0;
+static Path place(const QueryCall *call) {
+  Path path = path_of("%s", call->runs);
+  while (!file_exists(path.s)) {
+    char *slash = strrchr(path.s, '/');
+    if (!slash) return path_of(".");
+    slash[slash == path.s] = 0;
   }
   return path;
 }
 
 static void check_runs(const QueryCall *call, Finding *f) {
-  const char *where = place(call);
   if (file_exists(call->runs)) text_add(&f->detail, call->runs);
   else
     text_addf(&f->detail, "%s (not there yet: the first record makes it)", call->runs);
-  if (access(where, R_OK | W_OK | X_OK) == 0) return;
+  if (access(place(call).s, R_OK | W_OK | X_OK) == 0) return;
   text_addf(&f->detail, ": %s", strerror(errno));
   find_bad(f, HEALTH_BAD, ERR_STORAGE,
            "Nothing can be recorded there; --runs DIR records elsewhere.");
@@ -73,16 +72,14 @@ static void check_runs(const QueryCall *call, Finding *f) {
 /* A file is written and synced, a lock taken and seen, and all removed again. */
 static void check_files(const QueryCall *call, Finding *f) {
   Fault fault = {0};
-  Text directory = {0}, path = {0};
   int lock = LOCK_NONE;
-  text_addf(&directory, "%s/" DOCTOR_DIRECTORY "%ld", place(call), (long)getpid());
-  text_addf(&path, "%s/file", directory.data ? directory.data : "");
-  Err err = directory.failed || path.failed ? fault_memory(&fault, 0)
-                                            : file_make_dirs(directory.data, &fault);
-  if (!err) err = file_put(path.data, "x", 1, PUBLISH_ONCE, &fault);
-  if (!err) err = lock_take(directory.data, &lock, &fault);
-  bool seen = !err && lock != LOCK_NONE && lock_held(directory.data);
-  if (!err) lock_drop(lock, directory.data, true);
+  Path directory = path_of("%s/" DOCTOR_DIRECTORY "%ld", place(call).s, (long)getpid());
+  Err err = file_make_dirs(directory.s, &fault);
+  if (!err)
+    err = file_put(path_of("%s/file", directory.s).s, "x", 1, PUBLISH_ONCE, &fault);
+  if (!err) err = lock_take(directory.s, &lock, &fault);
+  bool seen = !err && lock != LOCK_NONE && lock_held(directory.s);
+  if (!err) lock_drop(lock, directory.s, true);
   text_add(&f->detail, err    ? fault.text
                        : seen ? "can be written, linked, synced and locked"
                               : "locks are not kept");
@@ -91,14 +88,12 @@ static void check_files(const QueryCall *call, Finding *f) {
   else if (!seen)
     find_bad(f, HEALTH_BAD, ERR_STORAGE,
              "Studies need locks: use a local file system.");
-  if (directory.data) (void)!file_remove(directory.data, &fault);
-  text_deinit(&directory);
-  text_deinit(&path);
+  (void)!file_remove(directory.s, &fault);
 }
 
 static void check_room(const QueryCall *call, Finding *f) {
   struct statvfs at;
-  if (statvfs(place(call), &at) != 0) {
+  if (statvfs(place(call).s, &at) != 0) {
     text_add(&f->detail, strerror(errno));
     find_bad(f, HEALTH_WARN, ERR_OK, "");
     return;
@@ -116,12 +111,9 @@ static void check_room(const QueryCall *call, Finding *f) {
 /* Of entries of that kind: "study", or "runs" of plain scripts; NULL: of all. */
 static int64_t count_of(const Json *rows, const char *kind, const char *key) {
   int64_t sum = 0;
-  for (int64_t i = 0; rows && i < json_count(rows); i++) {
+  for (int64_t i = 0; i < json_count(rows); i++) {
     const Json *row = json_item(rows, i);
-    int64_t n = 0;
-    if (kind && strcmp(json_text(row, "kind"), kind) != 0) continue;
-    json_get_int(json_find(row, key), &n);
-    sum += n;
+    if (!kind || strcmp(json_text(row, "kind"), kind) == 0) sum += json_int(row, key);
   }
   return sum;
 }
@@ -135,13 +127,11 @@ static Err count_damaged(const QueryCall *call, Index *index, int64_t *n,
   Err err = filter_add(&query.filter, "state=stale", fault);
   if (!err) err = query_trials(index, &query, &rows, &n_all, fault);
   for (int64_t i = 0; !err && i < json_count(rows); i++) {
-    Text path = {0};
     Look look = {0};
     Fault refused = {0};
-    text_addf(&path, "%s/%s", call->runs, json_text(json_item(rows, i), "path"));
-    *n += !path.failed && (look_open(&look, path.data, &refused) || look.damage);
+    Path path = path_of("%s/%s", call->runs, json_text(json_item(rows, i), "path"));
+    *n += look_open(&look, path.s, &refused) || look.damage;
     look_close(&look);
-    text_deinit(&path);
   }
   json_free(rows);
   filter_deinit(&query.filter);
@@ -267,7 +257,7 @@ static void check_clock(const QueryCall *call, Finding *f) {
   time_t now = time(NULL);
   text_add(&f->detail, clock_utc(utc));
   bool early = now < 1704067200; /* 2024-01-01 */
-  bool ahead = stat(place(call), &at) == 0 && at.st_mtime > now + 60;
+  bool ahead = stat(place(call).s, &at) == 0 && at.st_mtime > now + 60;
   if (early) find_bad(f, HEALTH_WARN, ERR_OK, "That is long ago: set the clock.");
   else if (ahead)
     find_bad(f, HEALTH_WARN, ERR_OK,
@@ -324,7 +314,7 @@ static Err run_doctor(const QueryCall *call, Fault *fault) {
     text_deinit(&f.detail);
     text_deinit(&f.advice);
   }
-  if (call->json && print_json(list, fault)) return fault->code;
+  if (call->json && out_json(list, fault)) return fault->code;
   if (!call->json) json_free(list);
   if (n_bad) return fault_set(fault, worst, "doctor: %d of the checks are bad", n_bad);
   return ERR_OK;

@@ -4,8 +4,10 @@
  * for the first and "args.x", "values.x" for the others, as in filters. Numbers are
  * written with all digits, but for means on a page. Tables for a page (md, latex) leave
  * out what is told of the run. */
+#include "base/array.h"
 #include "base/file.h"
 #include "base/out.h"
+#include "base/path.h"
 #include "cli/asking.h"
 #include "lab/csv.h"
 #include "lab/metrics.h"
@@ -62,6 +64,7 @@ typedef struct Column {
 typedef struct Columns {
   Column *v;
   int n;
+  int64_t room;
 } Columns;
 
 static void columns_deinit(Columns *columns) {
@@ -84,18 +87,12 @@ static Err add_column(Columns *columns, const char *kind, const char *key,
     taken |= strcmp(columns->v[i].title, key) == 0;
   }
   for (int i = 0; i < N_AFTER; i++) taken |= kind && strcmp(facts_after[i], key) == 0;
+  if (ARRAY_ROOM(columns->v, columns->room, columns->n + 1, fault)) return fault->code;
   Text title = {0};
   text_addf(&title, taken && kind ? "%s.%s" : "%.0s%s", kind ? kind : "", key);
-  Column *v = realloc(columns->v, (size_t)(columns->n + 1) * sizeof *v);
-  if (v) columns->v = v;
-  char *copy = text_copy(key);
-  if (!v || !copy || title.failed) {
-    free(copy);
-    text_deinit(&title);
-    return fault_memory(fault, sizeof *v);
-  }
-  v[columns->n++] = (Column){.kind = kind, .key = copy, .title = title.data};
-  return ERR_OK;
+  Column *column = &columns->v[columns->n++];
+  *column = (Column){.kind = kind, .key = text_copy(key), .title = title.data};
+  return column->key && !title.failed ? ERR_OK : fault_memory(fault, strlen(key));
 }
 
 static bool any_message(const Json *rows) {
@@ -183,15 +180,12 @@ static Err each_of_trial(const char *directory, const Json *row, VisitMetrics vi
   int fit = 0;
   Err err = file_names(directory, &names, fault);
   for (const char *name; !err && (name = next_table(&names, &fit));) {
-    Text path = {0};
     Csv csv = {0};
-    text_addf(&path, "%s/%s", directory, name);
-    if (path.failed) err = fault_memory(fault, path.n_bytes);
-    bool there = !err && file_exists(path.data); /* and not removed since */
-    if (there) err = csv_read(&csv, path.data, fault);
+    Path path = path_of("%s/%s", directory, name);
+    bool there = file_exists(path.s); /* and not removed since */
+    if (there) err = csv_read(&csv, path.s, fault);
     if (there && !err) err = visit(ctx, row, fit, &csv, fault);
     csv_deinit(&csv);
-    text_deinit(&path);
   }
   file_names_deinit(&names);
   return err;
@@ -202,11 +196,8 @@ static Err each_table(const QueryCall *call, const Json *rows, VisitMetrics visi
   Err err = ERR_OK;
   for (int64_t r = 0; !err && r < json_count(rows); r++) {
     const Json *row = json_item(rows, r);
-    Text directory = {0};
-    text_addf(&directory, "%s/%s", call->runs, json_text(row, "path"));
-    err = directory.failed ? fault_memory(fault, directory.n_bytes)
-                           : each_of_trial(directory.data, row, visit, ctx, fault);
-    text_deinit(&directory);
+    Path directory = path_of("%s/%s", call->runs, json_text(row, "path"));
+    err = each_of_trial(directory.s, row, visit, ctx, fault);
   }
   return err;
 }
@@ -470,9 +461,8 @@ static Err put_out(const QueryCall *call, const Format *format,
   const char *path = call_option(call, "--out");
   Text text = {0};
   Err err = ERR_OK;
-  if (exported->rows) err = json_write(exported->rows, 2, &text, fault);
+  if (exported->rows) err = json_write_lines(exported->rows, &text, fault);
   else doc_writer_find(format->name)->write(&exported->doc, OUT_NO_LIMIT, &text);
-  if (exported->rows) text_add(&text, "\n");
   if (!err && !path) return print_data(&text, fault);
   if (!err)
     err = text.failed

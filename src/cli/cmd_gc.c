@@ -5,6 +5,7 @@
  * has a name of ours is removed, and nothing behind a link. */
 #include "base/file.h"
 #include "base/out.h"
+#include "base/path.h"
 #include "cli/tidy.h"
 #include "lab/look.h"
 #include "lab/names.h"
@@ -37,12 +38,8 @@ static int64_t bytes_of(const char *path) {
   if (!S_ISDIR(at.st_mode)) return at.st_size;
   int64_t sum = 0;
   if (file_names(path, &names, &ignored)) return 0;
-  for (int i = 0; i < names.n; i++) {
-    Text entry = {0};
-    text_addf(&entry, "%s/%s", path, names.v[i]);
-    if (!entry.failed) sum += bytes_of(entry.data);
-    text_deinit(&entry);
-  }
+  for (int i = 0; i < names.n; i++)
+    sum += bytes_of(path_of("%s/%s", path, names.v[i]).s);
   file_names_deinit(&names);
   return sum;
 }
@@ -127,15 +124,11 @@ static bool is_leftover(Place place, const char *name, const char *path) {
 
 static Err clean_entry(Garbage *garbage, const char *directory, const char *name,
                        Place place, Fault *fault) {
-  Text path = {0};
-  text_addf(&path, "%s/%s", directory, name);
+  Path path = path_of("%s/%s", directory, name);
   bool checkpoint = place == PLACE_PUBLISHED && name_is_checkpoint(name);
-  Err err = path.failed ? fault_memory(fault, path.n_bytes) : ERR_OK;
-  if (!err && (checkpoint || is_leftover(place, name, path.data)))
-    err = drop(garbage, path.data,
-               checkpoint ? &garbage->n_checkpoints : &garbage->n_leftovers, fault);
-  text_deinit(&path);
-  return err;
+  if (!checkpoint && !is_leftover(place, name, path.s)) return ERR_OK;
+  return drop(garbage, path.s,
+              checkpoint ? &garbage->n_checkpoints : &garbage->n_leftovers, fault);
 }
 
 /* What nobody needs in one directory: leftovers, and checkpoints of what is published.
@@ -195,19 +188,13 @@ static Err drop_trial(Garbage *garbage, const Store *store, const Json *row,
 
 static Err collect_trial(Garbage *garbage, const Store *store, const Json *row,
                          Fault *fault) {
-  Text path = {0};
-  bool belongs = true;
   const char *id = json_text(row, "id");
   bool trial = name_is_trial(id);
   if (!trial && !name_is_run(id)) return ERR_OK;
-  text_addf(&path, trial ? "%s/trials/%s" : "%s/%s", store->directory, id);
-  if (path.failed) return fault_memory(fault, path.n_bytes);
-  json_get_bool(json_find(row, "belongs"), &belongs);
-  Place place = is_published(row) ? PLACE_PUBLISHED : PLACE_TRIAL;
-  Err err = belongs ? clean_directory(garbage, path.data, place, fault)
-                    : drop_trial(garbage, store, row, path.data, fault);
-  text_deinit(&path);
-  return err;
+  Path path = path_of(trial ? "%s/trials/%s" : "%s/%s", store->directory, id);
+  if (!json_bool(row, "belongs")) return drop_trial(garbage, store, row, path.s, fault);
+  return clean_directory(garbage, path.s,
+                         is_published(row) ? PLACE_PUBLISHED : PLACE_TRIAL, fault);
 }
 
 /* Beside the trials: in the experiment, in trials/ and code/. */
@@ -215,13 +202,9 @@ static Err collect_around(Garbage *garbage, const Store *store, Fault *fault) {
   static const struct { const char *below; Place place; } parts[] = {
       {"", PLACE_EXPERIMENT}, {"/trials", PLACE_TRIALS}, {"/code", PLACE_EXPERIMENT}};
   Err err = ERR_OK;
-  for (int i = 0; !err && i < 3; i++) {
-    Text path = {0};
-    text_addf(&path, "%s%s", store->directory, parts[i].below);
-    err = path.failed ? fault_memory(fault, path.n_bytes)
-                      : clean_directory(garbage, path.data, parts[i].place, fault);
-    text_deinit(&path);
-  }
+  for (int i = 0; !err && i < 3; i++)
+    err = clean_directory(garbage, path_of("%s%s", store->directory, parts[i].below).s,
+                          parts[i].place, fault);
   return err;
 }
 
@@ -302,7 +285,7 @@ static Err tell_garbage(const Garbage *garbage, const QueryCall *call, Fault *fa
   json_put_int(answer, "kept_of_others", garbage->n_others);
   json_put_int(answer, "running", garbage->n_running);
   json_put_int(answer, "bytes", garbage->n_bytes);
-  if (call->json) return print_json(answer, fault);
+  if (call->json) return out_json(answer, fault);
   json_free(answer);
   out_print("%.1f MB\n", (double)garbage->n_bytes / 1e6);
   if (garbage->n_kept)

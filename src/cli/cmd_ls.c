@@ -50,7 +50,7 @@ static Err list_entries(Asking *asking, const QueryCall *call, Fault *fault) {
   Json *rows = NULL;
   Doc doc = {0};
   Err err = query_entries(asking->index, &asking->query, &rows, fault);
-  if (!err && call->json) return print_json(rows, fault);
+  if (!err && call->json) return out_json(rows, fault);
   if (!err && json_count(rows) == 0)
     err_print("no runs in %s yet; a script's are recorded there: runner script.lua\n",
               call->runs);
@@ -266,7 +266,7 @@ static Err list_rows(Asking *asking, const QueryCall *call, Fault *fault) {
     err = cells ? query_cells(asking->index, &asking->query, &rows, &n_all, fault)
                 : query_trials(asking->index, &asking->query, &rows, &n_all, fault);
   if (!err && call->json) {
-    err = print_json(rows, fault);
+    err = out_json(rows, fault);
     rows = NULL;
   } else if (!err) {
     err = print_rows(asking, call, rows, names, plan, fault);

@@ -6,6 +6,7 @@
  * ours, the user is told before it goes. */
 #include "base/file.h"
 #include "base/out.h"
+#include "base/path.h"
 #include "cli/tidy.h"
 #include "lab/crash.h"
 #include "lab/lock.h"
@@ -117,26 +118,17 @@ static Err remove_emptied(Whole *whole, const char *directory, Fault *fault) {
 
 /* The entries of the experiment, or of what is below it. */
 static Err walk(Whole *whole, const char *below, Fault *fault) {
-  Text directory = {0};
-  FileNames names = {0};
-  text_addf(&directory, "%s%s%s", whole->store.directory, *below ? "/" : "", below);
-  Err err = directory.failed ? fault_memory(fault, directory.n_bytes)
-                             : file_names(directory.data, &names, fault);
+  FileNames names;
+  Path directory = path_of("%s%s%s", whole->store.directory, *below ? "/" : "", below);
+  Err err = file_names(directory.s, &names, fault);
   for (int i = 0; !err && i < names.n; i++) {
-    Text path = {0};
     struct stat at;
-    text_addf(&path, "%s/%s", directory.data, names.v[i]);
-    Entry entry = {below, names.v[i], path.data, 0};
-    if (path.failed) err = fault_memory(fault, path.n_bytes);
-    else if (lstat(path.data, &at) == 0) {
-      entry.mode = at.st_mode;
-      err = take_entry(whole, &entry, fault);
-    }
-    text_deinit(&path);
+    Path path = path_of("%s/%s", directory.s, names.v[i]);
+    if (lstat(path.s, &at) != 0) continue;
+    err = take_entry(whole, &(Entry){below, names.v[i], path.s, at.st_mode}, fault);
   }
-  if (!err) err = remove_emptied(whole, directory.data, fault);
+  if (!err) err = remove_emptied(whole, directory.s, fault);
   file_names_deinit(&names);
-  text_deinit(&directory);
   return err;
 }
 
@@ -160,9 +152,8 @@ static void print_others(const Whole *whole) {
   if (json_count(whole->others))
     out_say("what else lies in %s goes too:\n", whole->store.directory);
   for (int64_t i = 0; i < json_count(whole->others); i++) {
-    const char *name = "";
-    json_get_text(json_item(whole->others, i), &name);
-    out_say("  %s\n", name);
+    const char *name;
+    if (json_get_text(json_item(whole->others, i), &name)) out_say("  %s\n", name);
   }
 }
 
@@ -238,15 +229,10 @@ static Err remove_runs(const QueryCall *call, const char *experiment, const Json
     const char *id = json_text(json_item(rows, i), "id");
     bool done = false;
     Fault own = {0};
-    Text path = {0};
     if (!name_is_run(id)) continue;
-    text_addf(&path, "%s/%s/%s", call->runs, experiment, id);
-    if (path.failed) err = fault_memory(fault, path.n_bytes);
-    else {
-      Err removed = remove_run(path.data, dry, &done, &own);
-      err = tally_note(tally, removed, done, &own, fault);
-    }
-    text_deinit(&path);
+    Path path = path_of("%s/%s/%s", call->runs, experiment, id);
+    Err removed = remove_run(path.s, dry, &done, &own);
+    err = tally_note(tally, removed, done, &own, fault);
   }
   return err;
 }
@@ -282,19 +268,12 @@ static Err rm_some(Asking *asking, const QueryCall *call, Fault *fault) {
   return err;
 }
 
-static Err check_own(const QueryCall *call, const char *experiment, Fault *fault) {
-  Text path = {0};
-  text_addf(&path, "%s/%s", call->runs, experiment);
-  Err err = path.failed ? fault_memory(fault, path.n_bytes)
-                        : file_check_unlinked(path.data, fault);
-  text_deinit(&path);
-  return err;
-}
-
 static Err run_rm(const QueryCall *call, Fault *fault) {
   Asking asking;
   Err err = asking_begin(&asking, call, true, fault);
-  if (!err) err = check_own(call, asking.query.experiment, fault);
+  if (!err)
+    err = file_check_unlinked(path_of("%s/%s", call->runs, asking.query.experiment).s,
+                              fault);
   if (!err)
     err = asking.query.filter.n ? rm_some(&asking, call, fault)
                                 : rm_whole(call, asking.query.experiment, fault);

@@ -1,6 +1,7 @@
 /* cmd_show.c: the command show: all that is known of one trial, or of an experiment. */
 #include "base/file.h"
 #include "base/out.h"
+#include "base/path.h"
 #include "cli/asking.h"
 #include "lab/csv.h"
 #include "lab/look.h"
@@ -76,17 +77,13 @@ static Err not_one(const QueryCall *call, const char *word, const Json *rows,
 /* Adds { experiment, id, path } for runs/<experiment>/<between><id>, if it is there. */
 static void add_if_there(Json *rows, const QueryCall *call, const char *experiment,
                          const char *between, const char *id) {
-  Text path = {0};
-  text_addf(&path, "%s/%s/%s%s/.", call->runs, experiment, between, id);
-  if (!path.failed && file_exists(path.data)) {
-    Json *row = json_map();
-    path.data[path.n_bytes - 2] = 0;
-    json_put_text(row, "experiment", experiment);
-    json_put_text(row, "id", id);
-    json_put_text(row, "path", path.data + strlen(call->runs) + 1);
-    json_push(rows, row);
-  }
-  text_deinit(&path);
+  Path path = path_of("%s/%s%s", experiment, between, id);
+  if (!file_exists(path_of("%s/%s/.", call->runs, path.s).s)) return;
+  Json *row = json_map();
+  json_put_text(row, "experiment", experiment);
+  json_put_text(row, "id", id);
+  json_put_text(row, "path", path.s);
+  json_push(rows, row);
 }
 
 /* The directories of that whole id, found without the index. */
@@ -108,9 +105,11 @@ static Err find_whole(const QueryCall *call, const char *experiment, const char 
 static Err find_starting(const QueryCall *call, const char *experiment, const char *id,
                          Json **out, Fault *fault) {
   Index *index = NULL;
+  int64_t n;
+  Query query = {.experiment = experiment, .start = id, .all = true};
   Err err = index_open(&index, call->runs, fault);
   if (!err) err = index_refresh(index, experiment, fault);
-  if (!err) err = query_starting(index, experiment, id, out, fault);
+  if (!err) err = query_trials(index, &query, out, &n, fault);
   index_close(index);
   return err;
 }
@@ -171,11 +170,9 @@ static Json *summarize_metrics(const char *directory) {
   Fault ignored = {0};
   if (file_names(directory, &names, &ignored)) return all;
   for (int i = 0; i < names.n; i++) {
-    Text path = {0};
     Csv csv = {0};
-    text_addf(&path, "%s/%s", directory, names.v[i]);
-    if (name_is_metrics(names.v[i]) && !path.failed &&
-        !csv_read(&csv, path.data, &ignored)) {
+    Path path = path_of("%s/%s", directory, names.v[i]);
+    if (name_is_metrics(names.v[i]) && !csv_read(&csv, path.s, &ignored)) {
       Json *file = json_map(), *columns = json_list();
       json_put_text(file, "file", names.v[i]);
       json_put_int(file, "rows", csv.n_rows);
@@ -185,7 +182,6 @@ static Json *summarize_metrics(const char *directory) {
       json_push(all, file);
     }
     csv_deinit(&csv);
-    text_deinit(&path);
   }
   file_names_deinit(&names);
   return all;
@@ -233,7 +229,7 @@ static void add_rows(const char *prefix, const Json *map, const Json *notes,
 }
 
 static void add_map(const char *title, const Json *map, const Json *notes, Doc *doc) {
-  if (!map || json_kind(map) != JSON_KIND_MAP || !json_count(map)) return;
+  if (!json_first(map)) return;
   doc_say(doc, DOC_HEADING, "%s", title);
   Table *table = doc_table(doc);
   for (int i = 0; i < 3; i++) table_column(table, "", TABLE_TEXT, 0);
@@ -245,8 +241,7 @@ static void add_attempts(const Json *attempts, Doc *doc) {
                                      "host",
                                      "pid", "message"};
   enum { N = sizeof keys / sizeof *keys };
-  if (!attempts || json_kind(attempts) != JSON_KIND_LIST || json_count(attempts) < 1)
-    return;
+  if (!json_count(attempts)) return;
   doc_say(doc, DOC_HEADING, "attempts");
   Table *table = doc_table(doc);
   for (int k = 0; k < N; k++)
@@ -262,7 +257,7 @@ static void add_attempts(const Json *attempts, Doc *doc) {
 /* The map without some of its keys, new. */
 static Json *without(const Json *map, const char *keys) {
   Json *rest = json_map();
-  for (void *it = map ? json_first(map) : NULL; it; it = json_next(map, it))
+  for (void *it = json_first(map); it; it = json_next(map, it))
     if (!text_has_word(keys, json_key(it)))
       json_put(rest, json_key(it), json_share(json_value(it)));
   return rest;
@@ -298,7 +293,7 @@ static void trial_doc(const Json *trial, Doc *doc) {
   doc_say(doc, DOC_PARAGRAPH, "%s", json_text(trial, "path"));
   doc_say(doc, DOC_PARAGRAPH, "state: %s", json_text(trial, "state"));
   add_message(json_text(trial, "message"), doc);
-  for (void *it = logs ? json_first(logs) : NULL; it; it = json_next(logs, it))
+  for (void *it = json_first(logs); it; it = json_next(logs, it))
     doc_say(doc, DOC_PARAGRAPH, "%s: %s", json_key(it), json_text(logs, json_key(it)));
   add_map("configuration", config, json_find(meta, "sources"), doc);
   add_map("result", json_find(result, "values"), NULL, doc);
@@ -329,12 +324,10 @@ static Json *find_logs(const char *directory) {
                                                             {"stderr", TRIAL_STDERR}};
   Json *found = json_map();
   for (int i = 0; i < 2; i++) {
-    Text path = {0};
     struct stat at;
-    text_addf(&path, "%s/%s", directory, logs[i].name);
-    if (!path.failed && stat(path.data, &at) == 0 && at.st_size > 0)
-      json_put_text(found, logs[i].key, path.data);
-    text_deinit(&path);
+    Path path = path_of("%s/%s", directory, logs[i].name);
+    if (stat(path.s, &at) == 0 && at.st_size > 0)
+      json_put_text(found, logs[i].key, path.s);
   }
   return found;
 }
@@ -342,30 +335,28 @@ static Json *find_logs(const char *directory) {
 /* Everything, new: where it is and what the files hold. */
 static Err read_trial(const QueryCall *call, const Json *row, Json **out,
                       Fault *fault) {
-  Text path = {0};
   Look look = {0};
   TrialInfo info;
   Fault ignored = {0};
-  text_addf(&path, "%s/%s", call->runs, json_text(row, "path"));
-  Err err = path.failed ? fault_memory(fault, 0) : look_open(&look, path.data, fault);
+  Path path = path_of("%s/%s", call->runs, json_text(row, "path"));
+  Err err = look_open(&look, path.s, fault);
   if (!err) {
     Json *trial = *out = json_map();
-    Json *config = look_json(path.data, "config.json", &ignored);
+    Json *config = look_json(path.s, "config.json", &ignored);
     look_info(&look, &info);
     json_put_text(trial, "experiment", json_text(row, "experiment"));
     json_put_text(trial, "id", json_text(row, "id"));
-    json_put_text(trial, "path", path.data);
+    json_put_text(trial, "path", path.s);
     json_put_text(trial, "state", trial_state_name(info.state));
     if (info.message) json_put_text(trial, "message", info.message);
-    json_put(trial, "logs", find_logs(path.data));
+    json_put(trial, "logs", find_logs(path.s));
     json_put(trial, "config", config ? config : planned_config(row));
     share_into(trial, "result", json_share(look.result));
-    json_put(trial, "metrics", summarize_metrics(path.data));
+    json_put(trial, "metrics", summarize_metrics(path.s));
     share_into(trial, "meta", json_share(look.meta));
     trial_info_deinit(&info);
   }
   look_close(&look);
-  text_deinit(&path);
   return err;
 }
 
@@ -375,7 +366,7 @@ static Err show_row(const QueryCall *call, Json *row, Fault *fault) {
   Err err = read_trial(call, row, &trial, fault);
   json_free(row);
   if (err) return err;
-  if (call->json) return print_json(trial, fault);
+  if (call->json) return out_json(trial, fault);
   Doc doc = {0};
   trial_doc(trial, &doc);
   json_free(trial);
@@ -407,8 +398,7 @@ static Err show_fitting(const QueryCall *call, Asking *asking, Fault *fault) {
 /* -- an experiment ----------------------------------------------------------------- */
 
 static void add_list(Text *text, const Json *list) {
-  for (int64_t i = 0; list && json_kind(list) == JSON_KIND_LIST && i < json_count(list);
-       i++) {
+  for (int64_t i = 0; i < json_count(list); i++) {
     if (i > 0) text_add(text, ", ");
     add_value(text, json_item(list, i), 0);
   }
@@ -417,7 +407,7 @@ static void add_list(Text *text, const Json *list) {
 static void add_factors(const Json *plan, Doc *doc) {
   const Json *factors = json_find(plan, "factors"),
              *baseline = json_find(plan, "baseline");
-  if (!factors || json_kind(factors) != JSON_KIND_LIST || !json_count(factors)) return;
+  if (!json_count(factors)) return;
   doc_say(doc, DOC_HEADING, "factors");
   Table *table = doc_table(doc);
   table_column(table, "", TABLE_TEXT, 0);
@@ -434,7 +424,7 @@ static void add_factors(const Json *plan, Doc *doc) {
 
 static void add_count(const Json *map, const char *key, const char *what, Doc *doc) {
   const Json *list = json_find(map, key);
-  if (list && json_kind(list) == JSON_KIND_LIST && json_count(list))
+  if (json_count(list))
     doc_say(doc, DOC_PARAGRAPH, "%s: %lld", what, (long long)json_count(list));
 }
 
@@ -472,18 +462,15 @@ static void experiment_doc(const Json *experiment, Doc *doc) {
 }
 
 static Err show_experiment(const QueryCall *call, Asking *asking, Fault *fault) {
-  Text path = {0};
   Json *experiment = json_map(), *entries = NULL, *plan = NULL;
   const char *name = asking->query.experiment;
-  text_addf(&path, "%s/%s", call->runs, name);
   json_put_text(experiment, "name", name);
-  json_put_text(experiment, "path", path.data ? path.data : "");
+  json_put_text(experiment, "path", path_of("%s/%s", call->runs, name).s);
   Err err = read_plan(call->runs, name, &plan, fault);
   share_into(experiment, "plan", plan);
   if (!err) err = query_entries(asking->index, &asking->query, &entries, fault);
   if (!err) json_put(experiment, "entries", entries);
-  text_deinit(&path);
-  if (!err && call->json) return print_json(experiment, fault);
+  if (!err && call->json) return out_json(experiment, fault);
   Doc doc = {0};
   if (!err) experiment_doc(experiment, &doc);
   json_free(experiment);
@@ -493,12 +480,8 @@ static Err show_experiment(const QueryCall *call, Asking *asking, Fault *fault) 
 /* -- the command ------------------------------------------------------------------- */
 
 static bool names_experiment(const QueryCall *call, const char *word) {
-  Text path = {0};
-  text_addf(&path, "%s/%s/.", call->runs, word);
-  bool yes = *word && word[0] != '.' && !strchr(word, '/') && !path.failed &&
-             file_exists(path.data);
-  text_deinit(&path);
-  return yes;
+  return *word && word[0] != '.' && !strchr(word, '/') &&
+         file_exists(path_of("%s/%s/.", call->runs, word).s);
 }
 
 static Err run_show(const QueryCall *call, Fault *fault) {

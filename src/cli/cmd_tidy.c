@@ -41,7 +41,7 @@ Err tidy_tell(const QueryCall *call, const char *done, const Tally *tally,
     json_put_int(answer, done, tally->n_done);
     json_put_int(answer, "running", tally->n_running);
     if (others) json_put(answer, "others", json_share((Json *)others));
-    return print_json(answer, fault);
+    return out_json(answer, fault);
   }
   out_print("%s: %s\n", done, counted(tally->n_done, "trial"));
   if (tally->n_running)
@@ -56,10 +56,9 @@ Err tidy_choose(Asking *asking, Json **out, Fault *fault) {
   Json *rows = NULL, *there = json_list();
   Err err = query_trials(asking->index, &asking->query, &rows, &n_all, fault);
   for (int64_t i = 0; !err && i < json_count(rows); i++) {
-    int64_t attempts = 0;
     const Json *row = json_item(rows, i);
-    json_get_int(json_find(row, "attempts"), &attempts);
-    if (attempts > 0 || strcmp(json_text(row, "state"), "pending") != 0)
+    if (json_int(row, "attempts") > 0 ||
+        strcmp(json_text(row, "state"), "pending") != 0)
       json_push(there, json_share((Json *)row));
   }
   json_free(rows);

@@ -386,7 +386,7 @@ static void run_for_help(lua_State *L) {
 static int run_script(lua_State *L) {
   push_hook(L, "check_undeclared");
   lua_call(L, 0, 0);
-  if (session(L)->want_help) run_for_help(L);
+  if (session(L)->launch.want_help) run_for_help(L);
   else lua_call(L, 0, 0);
   check_arguments(L);
   if (interrupt_pending()) { /* and the script caught the fault of it */
@@ -438,15 +438,17 @@ static Err run_whole(lua_State *L, const CommandLine *line) {
     out_progress_end(true);
     err_print("runner: %s\n", fault.text);
   }
-  Err storage = s->has_trial ? close_record(&s->trial, s->results, &fault) : ERR_OK;
-  if (!fault.code && s->n_failed) fault.code = ERR_SCRIPT; /* which was told */
+  Err storage = s->record->is_open
+                    ? run_record_end(&s->record->run, s->record->results, &fault)
+                    : ERR_OK;
+  if (!fault.code && s->record->n_failed) fault.code = ERR_SCRIPT; /* which was told */
   return fault.code ? fault.code : storage;
 }
 
 /* What is typed records nothing. */
 static Err run_prompt(lua_State *L) {
   Fault fault = {0};
-  session(L)->script = NULL;
+  session(L)->launch.script = NULL;
   Err err = prompt_run(L, &fault);
   if (fault.code) err_print("runner: %s\n", fault.text);
   return err;
@@ -455,8 +457,8 @@ static Err run_prompt(lua_State *L) {
 /* What is piped in, as one script after the other, which may have failed. */
 static Err run_piped(lua_State *L) {
   Fault fault = {0};
-  session(L)->script = NULL;
-  session(L)->kept_chunk = NULL;
+  session(L)->launch.script = NULL;
+  session(L)->prompt.kept_chunk = NULL;
   if (luaL_loadfile(L, NULL)) fault_from_lua(L, &fault);
   else {
     push_prompt_globals(L);
@@ -538,9 +540,11 @@ static Err run_worker(const CommandLine *line, Fault *fault) {
 }
 
 static Err run_session(CommandLine *line, Fault *fault) {
-  Session s = {.runs = line->runs, .n_args = line->n_args, .args = line->args,
-               .want_help = line->script_help, .study = line->study,
-               .script = records(line) ? line->script : NULL, .code = line->code};
+  Session s = {.launch = {.runs = line->runs, .n_args = line->n_args,
+                          .args = line->args, .want_help = line->script_help,
+                          .code = line->code,
+                          .script = records(line) ? line->script : NULL},
+               .study = line->study};
   s.study.threads = line->threads;
   if (find_script(line, fault)) return fault->code;
   if (graph_open(&s.graph, line->threads, 1, fault)) return fault->code;

@@ -49,7 +49,7 @@ static void keep_locals(lua_State *L, lua_Debug *frame) {
 /* Is the frame that of the chunk whose locals are kept? */
 static bool is_kept(lua_State *L, lua_Debug *frame) {
   lua_getinfo(L, "f", frame);
-  bool same = lua_topointer(L, -1) == session(L)->kept_chunk;
+  bool same = lua_topointer(L, -1) == session(L)->prompt.kept_chunk;
   lua_pop(L, 1);
   return same;
 }
@@ -60,7 +60,7 @@ static void on_return(lua_State *L, lua_Debug *frame) {
 }
 
 void prompt_keep_locals(lua_State *L) {
-  session(L)->kept_chunk = lua_topointer(L, -1);
+  session(L)->prompt.kept_chunk = lua_topointer(L, -1);
   watch_interrupts(L, on_return);
 }
 
@@ -199,7 +199,7 @@ static Err run_chunk(lua_State *L, bool quiet, Fault *fault) {
   prompt_keep_locals(L);
   Err err = prompt_call(L, 0, fault);
   int n = lua_gettop(L) - top;
-  session(L)->kept_chunk = NULL;
+  session(L)->prompt.kept_chunk = NULL;
   if (!err && n > 0) {
     keep_last(L, top + 1);
     if (n == 1 && is_exit(L, top + 1)) session(L)->stopped = true;
@@ -262,11 +262,11 @@ static bool go_on(const Prompt *p) {
 
 /* What was to be assigned, as in h = train.fit(...), is not. */
 static void print_kept(const Session *s) {
-  if (s->cut_epochs)
+  if (s->screen.cut_epochs)
     err_print("stopped in epoch %lld of %lld: the weights are kept, train.history() "
               "has the "
               "curve\n",
-              (long long)s->cut_epoch, (long long)s->cut_epochs);
+              (long long)s->screen.cut_epoch, (long long)s->screen.cut_epochs);
 }
 
 static void run_statement(Prompt *p, Fault *fault) {
@@ -274,7 +274,7 @@ static void run_statement(Prompt *p, Fault *fault) {
   bool quiet = ends_quietly(&p->code);
   edit_remember(p->editor, p->code.data);
   text_deinit(&p->code);
-  s->cut_epochs = 0;
+  s->screen.cut_epochs = 0;
   bool failed = run_chunk(p->L, quiet, fault) != ERR_OK && !s->stopped;
   if (failed && fault->code == ERR_INTERRUPT) print_kept(s);
   if (failed) print_fault(fault);
@@ -342,7 +342,7 @@ Err prompt_run(lua_State *L, Fault *fault) {
   free(history);
   if (!p.editor) return fault_memory(fault, sizeof p);
   interrupt_at_prompt();
-  s->at_prompt = true;
+  s->prompt.is_open = true;
   lua_pushcfunction(L, add_exit);
   Err err = call_protected(L, 0, 0, fault);
   if (!err) greet(s);

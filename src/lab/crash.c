@@ -3,6 +3,7 @@
 #include "lab/crash.h"
 #include "base/file.h"
 #include "base/out.h"
+#include "base/path.h"
 #include "lab/digest.h"
 #include "lab/lock.h"
 #include "lab/look.h"
@@ -26,13 +27,8 @@ static void boot_id(char out[64]) {
 
 typedef enum MarkOwner { MARK_NONE, MARK_ALIVE, MARK_KILLED, MARK_CRASHED } MarkOwner;
 
-static char *path_in(const Store *store, const char *name, Fault *fault) {
-  Text path = {0};
-  text_addf(&path, "%s/%s", store->directory, name);
-  if (!path.failed) return path.data;
-  text_deinit(&path);
-  fault_memory(fault, strlen(name));
-  return NULL;
+static Path path_in(const Store *store, const char *name) {
+  return path_of("%s/%s", store->directory, name);
 }
 
 /* One of an earlier version that is being written is none yet (file.h). */
@@ -70,14 +66,11 @@ static Err find_marks(const Store *store, MarkOwner owner, bool remove, int *n,
   *n = 0;
   Err err = file_names(store->directory, &names, fault);
   for (int i = 0; !err && i < names.n; i++) {
-    char *path = path_in(store, names.v[i], fault);
-    if (!path) err = fault->code;
-    else if (owner_of(path, boot) == owner) {
-      ++*n;
-      *process = strtol(names.v[i] + sizeof mark_start - 1, NULL, 10);
-      if (remove) err = remove_mark(path, fault);
-    }
-    free(path);
+    Path path = path_in(store, names.v[i]);
+    if (owner_of(path.s, boot) != owner) continue;
+    ++*n;
+    *process = strtol(names.v[i] + sizeof mark_start - 1, NULL, 10);
+    if (remove) err = remove_mark(path.s, fault);
   }
   file_names_deinit(&names);
   return err;
@@ -85,11 +78,9 @@ static Err find_marks(const Store *store, MarkOwner owner, bool remove, int *n,
 
 /* *lock is LOCK_NONE where a process of another container has that number and lives. */
 static Err try_mark(const Store *store, CrashMark *mark, Fault *fault) {
-  char *path = path_in(store, mark->name, fault);
-  Err err = path ? lock_take_file(path, &mark->lock, fault) : fault->code;
-  if (!err && mark->lock != LOCK_NONE) err = file_sync(path, fault);
-  free(path);
-  return err;
+  Path path = path_in(store, mark->name);
+  Err err = lock_take_file(path.s, &mark->lock, fault);
+  return err || mark->lock == LOCK_NONE ? err : file_sync(path.s, fault);
 }
 
 /* On disk before the first trial is. */
@@ -115,10 +106,8 @@ Err crash_begin(const Store *store, CrashMark *out, Fault *fault) {
 Err crash_end(const Store *store, const CrashMark *mark, Fault *fault) {
   int n;
   long process;
-  char *path = path_in(store, mark->name, fault);
-  Err err = path ? file_sync_system(store->directory, fault) : fault->code;
-  if (!err) err = file_remove(path, fault);
-  free(path);
+  Err err = file_sync_system(store->directory, fault);
+  if (!err) err = file_remove(path_in(store, mark->name).s, fault);
   return err ? err : find_marks(store, MARK_KILLED, true, &n, &process, fault);
 }
 
@@ -130,29 +119,18 @@ Err crash_runs(const Store *store, long *process, Fault *fault) {
 
 /* -- repair ------------------------------------------------------------------------ */
 
-static Err check_directory(const char *directory, bool *whole, Fault *fault) {
+Err crash_check(const Store *store, const char *id, bool *whole, Fault *fault) {
   Look look;
   char digest[SHA256_TEXT] = "";
-  const char *weights = NULL, *told = "";
-  Err err = look_open(&look, directory, fault);
+  Path path = path_of("%s/%s", store->trials, id);
+  Err err = look_open(&look, path.s, fault);
   *whole = !look.damage;
   if (!err && look.result) {
-    json_get_text(json_find(look.result, "weights"), &weights);
-    json_get_text(json_find(look.result, "digest"), &told);
-    err = digest_trial(directory, look.result, weights, digest, fault);
-    *whole = strcmp(digest, told) == 0;
+    err = digest_trial(path.s, look.result, json_text_or(look.result, "weights", NULL),
+                       digest, fault);
+    *whole = strcmp(digest, json_text(look.result, "digest")) == 0;
   }
   look_close(&look);
-  return err;
-}
-
-Err crash_check(const Store *store, const char *id, bool *whole, Fault *fault) {
-  Text path = {0};
-  *whole = true;
-  text_addf(&path, "%s/trials/%s", store->directory, id);
-  Err err = path.failed ? fault_memory(fault, path.n_bytes)
-                        : check_directory(path.data, whole, fault);
-  text_deinit(&path);
   return err;
 }
 
@@ -165,15 +143,11 @@ static Err repair_trial(const Store *store, const char *id, int64_t *n, Fault *f
 }
 
 static Err repair_all(const Store *store, int64_t *n, Fault *fault) {
-  Text path = {0};
-  FileNames names = {0};
-  text_addf(&path, "%s/trials", store->directory);
-  Err err = path.failed ? fault_memory(fault, path.n_bytes)
-                        : file_names(path.data, &names, fault);
+  FileNames names;
+  Err err = file_names(store->trials, &names, fault);
   for (int i = 0; !err && i < names.n; i++)
     if (name_is_trial(names.v[i])) err = repair_trial(store, names.v[i], n, fault);
   file_names_deinit(&names);
-  text_deinit(&path);
   return err;
 }
 

@@ -1,5 +1,6 @@
 /* csv.c: tables of our own in CSV; see csv.h. Fields are unquoted in place. */
 #include "lab/csv.h"
+#include "base/array.h"
 #include "base/csv.h"
 #include "base/file.h"
 #include <stdlib.h>
@@ -9,24 +10,16 @@ enum { CSV_LIMIT = 1 << 30 };
 
 /* The cells of a row, unquoted in place. *whole: it has an end, and as many of them as
  * the header. */
-static Err read_row(Csv *csv, CsvCursor *at, size_t *capacity, bool *whole,
-                    Fault *fault) {
+static Err read_row(Csv *csv, CsvCursor *at, int64_t *room, bool *whole, Fault *fault) {
   CsvField field = {0};
   Fault open = {0}; /* a quote that is not closed */
   int n = 0;
-  for (size_t k = csv->n_columns ? (size_t)(csv->n_rows * csv->n_columns) : 0;
-       !field.last; n++) {
+  for (int64_t k = csv->n_rows * csv->n_columns; !field.last; n++) {
     *whole = false;
     if (csv_next(at, &field, &open)) return ERR_OK;
     *whole = at->at[-1] == '\n'; /* which the last cell's end takes the place of */
-    size_t wanted = k + (size_t)n + 1;
-    char **cells = wanted <= *capacity
-                       ? csv->cells
-                       : realloc(csv->cells, 2 * wanted * sizeof *cells);
-    if (!cells) return fault_memory(fault, wanted);
-    if (wanted > *capacity) *capacity = 2 * wanted;
-    csv->cells = cells;
-    char *cell = cells[wanted - 1] = csv->bytes.data + (field.at - csv->bytes.data);
+    if (ARRAY_ROOM(csv->cells, *room, k + n + 1, fault)) return fault->code;
+    char *cell = csv->cells[k + n] = csv->bytes.data + (field.at - csv->bytes.data);
     csv_copy(&field, cell, field.n_bytes + 1);
   }
   if (csv->n_columns == 0) csv->n_columns = n;
@@ -37,10 +30,10 @@ static Err read_row(Csv *csv, CsvCursor *at, size_t *capacity, bool *whole,
 /* Counts the header first. */
 static Err read_rows(Csv *csv, Fault *fault) {
   CsvCursor at = {csv->bytes.data, csv->bytes.data + csv->bytes.n_bytes, ',', 1};
-  size_t capacity = 0;
+  int64_t room = 0;
   bool whole = true;
   while (whole && csv_more(&at)) {
-    if (read_row(csv, &at, &capacity, &whole, fault)) return fault->code;
+    if (read_row(csv, &at, &room, &whole, fault)) return fault->code;
     csv->n_rows += whole;
   }
   csv->n_rows = csv->n_rows > 0 ? csv->n_rows - 1 : 0;

@@ -4,6 +4,7 @@
  * no two lists give the same bytes. */
 #include "lab/digest.h"
 #include "base/file.h"
+#include "base/path.h"
 #include "lab/names.h"
 #include <stdio.h>
 #include <string.h>
@@ -74,10 +75,8 @@ static void drop_times(const Text *csv, Text *skipped, Text *out) {
 
 static Err add_file(Sha256 *hash, const char *directory, const char *name,
                     Fault *fault) {
-  Text path = {0}, bytes = {0}, skipped = {0}, kept = {0};
-  text_addf(&path, "%s/%s", directory, name);
-  Err err = path.failed ? fault_memory(fault, path.n_bytes)
-                        : file_read(path.data, FILE_LIMIT, &bytes, fault);
+  Text bytes = {0}, skipped = {0}, kept = {0};
+  Err err = file_read(path_of("%s/%s", directory, name).s, FILE_LIMIT, &bytes, fault);
   if (err == ERR_DATA) err = fault->code = ERR_STORAGE; /* a file of ours */
   bool table = ends_with(name, ".csv");
   if (table) drop_times(&bytes, &skipped, &kept);
@@ -85,7 +84,6 @@ static Err add_file(Sha256 *hash, const char *directory, const char *name,
   if (!err && (part->failed || skipped.failed))
     err = fault_memory(fault, bytes.n_bytes);
   if (!err) add_part(hash, name, part->data ? part->data : "", part->n_bytes);
-  text_deinit(&path);
   text_deinit(&bytes);
   text_deinit(&skipped);
   text_deinit(&kept);

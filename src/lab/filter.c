@@ -1,6 +1,6 @@
 /* filter.c: reading the words that choose trials; see filter.h. */
 #include "lab/filter.h"
-#include "base/text.h"
+#include "base/array.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,20 +26,11 @@ static size_t key_length(const char *word) { return strcspn(word, "=<>!"); }
 
 bool filter_is_term(const char *word) { return word[key_length(word)] != 0; }
 
-static char *copy_part(const char *from, size_t n_bytes) {
-  Text text = {0};
-  text_add_bytes(&text, from, n_bytes);
-  text_add(&text, "");
-  if (!text.failed) return text.data;
-  text_deinit(&text);
-  return NULL;
-}
-
 static Err add_value(FilterTerm *term, const char *from, size_t n_bytes, Fault *fault) {
   if (term->n_values == FILTER_VALUES)
     return fault_set(fault, ERR_USAGE, "%s: more than %d values", term->word,
                      FILTER_VALUES);
-  char *copy = copy_part(from, n_bytes);
+  char *copy = strndup(from, n_bytes);
   if (!copy) return fault_memory(fault, n_bytes);
   term->values[term->n_values++] = copy;
   return ERR_OK;
@@ -72,11 +63,9 @@ Err filter_add(Filter *filter, const char *word, Fault *fault) {
                      word);
   if (filter->n == FILTER_TERMS)
     return fault_set(fault, ERR_USAGE, "more than %d filters", FILTER_TERMS);
-  FilterTerm *v = realloc(filter->v, (size_t)(filter->n + 1) * sizeof *v);
-  if (!v) return fault_memory(fault, sizeof *v);
-  filter->v = v;
-  FilterTerm *term = &v[filter->n++];
-  *term = (FilterTerm){.word = word, .op = op, .key = copy_part(word, n_key)};
+  if (ARRAY_ROOM(filter->v, filter->room, filter->n + 1, fault)) return fault->code;
+  FilterTerm *term = &filter->v[filter->n++];
+  *term = (FilterTerm){.word = word, .op = op, .key = strndup(word, n_key)};
   if (!term->key) return fault_memory(fault, n_key);
   return read_values(term, word + n_key + n_op, fault);
 }

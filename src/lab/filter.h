@@ -11,6 +11,7 @@
 #define LAB_FILTER_H
 
 #include "base/fault.h"
+#include <stdint.h>
 
 typedef enum FilterOp {
   FILTER_EQ, FILTER_NE, FILTER_GT, FILTER_GE, FILTER_LT, FILTER_LE
@@ -29,6 +30,7 @@ typedef struct FilterTerm {
 typedef struct Filter {
   FilterTerm *v;
   int n;
+  int64_t room;
 } Filter;
 
 /* Does the word have an operator? Else it names something. */

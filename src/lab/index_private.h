@@ -1,14 +1,14 @@
 /* index_private.h: the tables of the index, for those who ask it.
  *
  *   entry   one per directory in runs: name; stamp of experiment.json
- *   trial   one per trial or run. `path` is below runs; `belongs` is 0 for one that its
- *           experiment no longer asks for; `purpose` follows from the seed (SEED_MAX):
- *           "report", "tuning" for one that only chooses parameters, "" for a run;
- * `stamp` is the directory's time when it was read, 0: read it again, -1: there is no
- *           directory (planned only)
- *   field   one per value of a trial: kind "factors", "args" or "values"; `type` is a
- *           JsonKind, `text` the value as written, `number` is NULL if it is none
- *   name    the fields that an entry has, and their place in its tables
+ *   trial   one per trial or run, what TrialInfo says of it. `belongs` is 0 for one
+ * that its experiment no longer asks for; `cell` is "" for a run; `purpose` is
+ * "report", "tuning" for one that only chooses parameters, "" for a run; `stamp` is the
+ *           directory's time when it was read, 0: read it again, -1: there is no
+ * directory (planned only) field   one per value in a map of the trial's TrialInfo:
+ * kind (index_kinds); `type` is a JsonKind, `text` the value as written, `number` is
+ * NULL if it is none name    the fields of the first INDEX_NAMED kinds that an entry
+ * has, and their place in its tables
  */
 #ifndef LAB_INDEX_PRIVATE_H
 #define LAB_INDEX_PRIVATE_H
@@ -16,23 +16,9 @@
 #include "lab/index.h"
 #include <sqlite3.h>
 
-enum { INDEX_VERSION = 3 };
-
-#define INDEX_SCHEMA                                                                   \
-  "CREATE TABLE entry(name TEXT PRIMARY KEY, stamp INTEGER NOT NULL);"                 \
-  "CREATE TABLE trial(number INTEGER PRIMARY KEY, experiment TEXT NOT NULL,"           \
-  " id TEXT NOT NULL, path TEXT NOT NULL, cell TEXT NOT NULL, seed INTEGER,"           \
-  " purpose TEXT NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL,"            \
-  " seconds REAL, started TEXT, digest TEXT, fingerprint TEXT, message TEXT,"          \
-  " belongs INTEGER NOT NULL, stamp INTEGER NOT NULL, UNIQUE(experiment, id));"        \
-  "CREATE INDEX trial_id ON trial(id);"                                                \
-  "CREATE INDEX trial_stamp ON trial(experiment, id, stamp);"                          \
-  "CREATE INDEX trial_cell ON trial(experiment, cell);"                                \
-  "CREATE TABLE field(trial INTEGER NOT NULL, kind TEXT NOT NULL, key TEXT NOT NULL,"  \
-  " type INTEGER NOT NULL, number REAL, text TEXT NOT NULL,"                           \
-  " PRIMARY KEY(trial, kind, key)) WITHOUT ROWID;"                                     \
-  "CREATE TABLE name(experiment TEXT NOT NULL, kind TEXT NOT NULL, key TEXT NOT NULL," \
-  " place INTEGER NOT NULL, PRIMARY KEY(experiment, kind, key)) WITHOUT ROWID;"
+/* Maps of a TrialInfo: its configuration, what can be asked for by name, all. */
+enum { INDEX_CONFIG = 2, INDEX_NAMED = 3, INDEX_KINDS = 5 };
+extern const char *const index_kinds[INDEX_KINDS];
 
 struct Index {
   sqlite3 *db;
@@ -50,8 +36,9 @@ sqlite3_stmt *index_prepare(Index *index, const char *sql, Fault *fault);
 bool index_next(Index *index, sqlite3_stmt *s, Fault *fault);
 /* The text of a column, "" where it is none: the file may be anybody's. */
 const char *index_text(sqlite3_stmt *s, int column);
-/* Runs statements without results. */
-Err index_run(Index *index, const char *sql, Fault *fault) WARN_UNUSED;
+/* Runs statements without results; their format is that of sqlite3_mprintf: %Q quotes.
+ * Not after a fault. */
+Err index_run(Index *index, Fault *fault, const char *format, ...) WARN_UNUSED;
 
 /* After a fault that another file cures opens that, empty, and clears the fault: a
  * damaged one is built anew, once; one that cannot be written, or is damaged again,

@@ -3,8 +3,10 @@
  * First all directories are looked at without touching the tables: one stat each. Only
  * what changed is then read and written, in one transaction per entry. Whoever comes
  * second with the same changes writes the same rows. */
+#include "base/array.h"
 #include "base/file.h"
 #include "base/out.h"
+#include "base/path.h"
 #include "base/sys.h"
 #include "lab/index_private.h"
 #include "lab/look.h"
@@ -22,161 +24,117 @@
 /* A directory changed so recently may change again without a new time. */
 static const int64_t grain_ns = 2000000000;
 
-typedef struct Known { /* a row of the table */
-  char id[TRIAL_ID];
-  int64_t stamp;
-  bool on_disk;
-} Known;
+/* Stamps beside times: read it again; there is no directory or file; no row. */
+enum { STAMP_AGAIN = 0, STAMP_NONE = -1, STAMP_UNKNOWN = -2 };
 
-typedef struct Found { /* a directory that has to be read */
+typedef struct Seen { /* a trial or run, in the table or on disk */
   char id[TRIAL_ID];
-  bool run; /* of a plain script: not in trials/ */
-  int64_t stamp;
-} Found;
+  int64_t read, now; /* its directory's stamps: as it was read, and of now */
+} Seen;
 
 typedef struct Update {
   Index *index;
   const char *name; /* of the entry */
-  char *directory;  /* runs/<name> */
-  Known *known;     /* sorted by id */
-  int64_t n_known, n_gone;
-  Found *found;
-  int64_t n_found, capacity;
-  int64_t plan_stamp; /* of experiment.json now; 0: none */
+  Path directory;   /* runs/<name> */
+  Seen *seen;       /* those of the table by id, then others */
+  int64_t n_seen, room, n_rows;
+  int64_t plan_read, plan_now; /* stamps of experiment.json, as those of trials */
   bool plan_changed;
   bool tuning; /* the new plan does not know its cells yet */
-  sqlite3_stmt *put_trial, *drop_fields, *put_field, *put_name;
+  sqlite3_stmt *put_trial, *put_planned, *drop_fields, *put_field, *put_name;
 } Update;
 
-/* -- looking at the directories ---------------------------------------------------- */
+/* -- looking at the directories ------------------------------------------------------
+ */
 
-static int64_t now_ns(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+static int64_t ns_of(struct timespec time) {
+  return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
 }
 
-/* Time of the entry in ns; 0 if it cannot be trusted, -1 if there is none. */
-static int64_t stamp_of(int directory, const char *name) {
+static int64_t stamp_of(const char *path) {
   struct stat at;
-  if (fstatat(directory, name, &at, 0) != 0) return -1;
-  int64_t stamp = (int64_t)at.st_mtim.tv_sec * 1000000000 + at.st_mtim.tv_nsec;
-  return stamp > 0 && now_ns() - stamp > grain_ns ? stamp : 0;
+  struct timespec now;
+  if (stat(path, &at) != 0) return STAMP_NONE;
+  clock_gettime(CLOCK_REALTIME, &now);
+  int64_t stamp = ns_of(at.st_mtim);
+  return stamp > 0 && ns_of(now) - stamp > grain_ns ? stamp : STAMP_AGAIN;
 }
 
-static int by_id(const void *id, const void *known) {
-  return strcmp(id, ((const Known *)known)->id);
+static int by_id(const void *id, const void *seen) {
+  return strcmp(id, ((const Seen *)seen)->id);
 }
 
-static Err add_found(Update *u, const char *id, bool run, int64_t stamp, Fault *fault) {
-  if (u->n_found == u->capacity) {
-    int64_t capacity = u->capacity ? 2 * u->capacity : 64;
-    Found *found = realloc(u->found, (size_t)capacity * sizeof *found);
-    if (!found) return fault_memory(fault, (size_t)capacity * sizeof *found);
-    u->found = found;
-    u->capacity = capacity;
-  }
-  Found *f = &u->found[u->n_found++];
-  *f = (Found){.run = run, .stamp = stamp};
-  snprintf(f->id, sizeof f->id, "%s", id);
+static Err add_seen(Update *u, const char *id, int64_t read, int64_t now,
+                    Fault *fault) {
+  if (ARRAY_ROOM(u->seen, u->room, u->n_seen + 1, fault)) return fault->code;
+  Seen *seen = &u->seen[u->n_seen++];
+  *seen = (Seen){.read = read, .now = now};
+  snprintf(seen->id, sizeof seen->id, "%s", id);
   return ERR_OK;
 }
 
-static Err look_at(Update *u, int directory, const char *name, bool run, Fault *fault) {
-  bool ours = run ? name_is_run(name) : name_is_trial(name);
-  if (!ours || strlen(name) >= TRIAL_ID) return ERR_OK;
-  int64_t stamp = stamp_of(directory, name);
-  if (stamp < 0) return ERR_OK;
-  Known *known = u->n_known
-                     ? bsearch(name, u->known, (size_t)u->n_known, sizeof *known, by_id)
-                     : NULL;
-  if (known) known->on_disk = true;
-  if (known && known->stamp > 0 && known->stamp == stamp) return ERR_OK;
-  return add_found(u, name, run, stamp, fault);
+static Err look_at(Update *u, const char *path, const char *name, Fault *fault) {
+  int64_t now = stamp_of(path_of("%s/%s", path, name).s);
+  Seen *row = u->n_rows ? bsearch(name, u->seen, (size_t)u->n_rows, sizeof *row, by_id)
+                        : NULL;
+  if (row) row->now = now;
+  return row || now == STAMP_NONE ? ERR_OK
+                                  : add_seen(u, name, STAMP_UNKNOWN, now, fault);
 }
 
-static Err look_into(Update *u, const char *path, bool runs, Fault *fault) {
+static Err look_into(Update *u, const char *path, bool (*is_ours)(const char *),
+                     Fault *fault) {
   FileNames names;
   Err err = file_names(path, &names, fault);
-  int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  for (int i = 0; !err && directory >= 0 && i < names.n; i++)
-    err = look_at(u, directory, names.v[i], runs, fault);
-  if (directory >= 0) close(directory);
+  for (int i = 0; !err && i < names.n; i++)
+    if (is_ours(names.v[i]) && strlen(names.v[i]) < TRIAL_ID)
+      err = look_at(u, path, names.v[i], fault);
   file_names_deinit(&names);
   return err;
 }
 
-static Err look_all(Update *u, Fault *fault) {
-  Text trials = {0};
-  text_addf(&trials, "%s/trials", u->directory);
-  Err err = trials.failed ? fault_memory(fault, 0)
-                          : look_into(u, trials.data, false, fault);
-  text_deinit(&trials);
-  if (!err) err = look_into(u, u->directory, true, fault);
-  int directory = open(u->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  int64_t stamp = directory < 0 ? -1 : stamp_of(directory, "experiment.json");
-  if (directory >= 0) close(directory);
-  u->plan_changed = stamp < 0 ? u->plan_stamp != -1
-                              : stamp == 0 || stamp != u->plan_stamp;
-  u->plan_stamp = stamp;
-  for (int64_t i = 0; i < u->n_known; i++)
-    u->n_gone += u->known[i].stamp >= 0 && !u->known[i].on_disk;
-  return err;
+static bool is_gone(const Seen *seen) {
+  return seen->read >= 0 && seen->now == STAMP_NONE;
 }
 
-/* -- what the tables hold ---------------------------------------------------------- */
+static bool is_read(const Seen *seen) {
+  return seen->now == STAMP_NONE || (seen->read > 0 && seen->read == seen->now);
+}
+
+/* -- what the tables hold ------------------------------------------------------------
+ */
 
 static void bind_text(sqlite3_stmt *s, int at, const char *text) {
-  sqlite3_bind_text(s, at, text, -1, SQLITE_TRANSIENT);
+  if (text) sqlite3_bind_text(s, at, text, -1, SQLITE_TRANSIENT);
+  else sqlite3_bind_null(s, at);
 }
 
-static Err read_entry(Update *u, Fault *fault) {
-  sqlite3_stmt *s = index_prepare(u->index, "SELECT stamp FROM entry WHERE name = ?",
-                                  fault);
-  if (!s) return fault->code;
+/* Prepared, with the entry's name as its first parameter. */
+static sqlite3_stmt *ask_of_entry(Update *u, const char *sql, Fault *fault) {
+  sqlite3_stmt *s = index_prepare(u->index, sql, fault);
   bind_text(s, 1, u->name);
-  u->plan_stamp = index_next(u->index, s, fault) ? sqlite3_column_int64(s, 0) : -2;
+  return s;
+}
+
+static Err read_tables(Update *u, Fault *fault) {
+  sqlite3_stmt *s = ask_of_entry(u, "SELECT stamp FROM entry WHERE name = ?", fault);
+  u->plan_read = index_next(u->index, s, fault) ? sqlite3_column_int64(s, 0)
+                                                : STAMP_UNKNOWN;
   sqlite3_finalize(s);
-  return fault->code;
-}
-
-static Err read_known(Update *u, Fault *fault) {
-  sqlite3_stmt *s = index_prepare(u->index,
-                                  "SELECT id, stamp FROM trial WHERE experiment = ? "
-                                  "ORDER BY id",
-                                  fault);
-  if (!s) return fault->code;
-  bind_text(s, 1, u->name);
-  int64_t capacity = 0;
-  while (index_next(u->index, s, fault)) {
-    if (u->n_known == capacity) {
-      capacity = capacity ? 2 * capacity : 256;
-      Known *known = realloc(u->known, (size_t)capacity * sizeof *known);
-      if (!known) {
-        fault_memory(fault, (size_t)capacity * sizeof *known);
-        break;
-      }
-      u->known = known;
-    }
-    Known *k = &u->known[u->n_known++];
-    snprintf(k->id, sizeof k->id, "%s", index_text(s, 0));
-    k->stamp = sqlite3_column_int64(s, 1);
-    k->on_disk = false;
-  }
+  s = ask_of_entry(u, "SELECT id, stamp FROM trial WHERE experiment = ? ORDER BY id",
+                   fault);
+  while (index_next(u->index, s, fault))
+    (void)!add_seen(u, index_text(s, 0), sqlite3_column_int64(s, 1), STAMP_NONE, fault);
   sqlite3_finalize(s);
+  u->n_rows = u->n_seen;
   return fault->code;
 }
 
-/* -- writing a row ----------------------------------------------------------------- */
+/* -- writing a row -------------------------------------------------------------------
+ */
 
-static Err step_done(Update *u, sqlite3_stmt *s, Fault *fault) {
-  index_next(u->index, s, fault);
-  sqlite3_reset(s);
-  return fault->code;
-}
-
-/* Text and number of a value. What reads as a number counts as one: levels are
- * names. */
+/* Text and number of a value. What reads as a number counts as one: levels are names.
+ */
 static void describe(const Json *value, Text *text, double *number) {
   const char *given;
   Fault ignored = {0};
@@ -192,393 +150,306 @@ static void describe(const Json *value, Text *text, double *number) {
   (void)!json_write(value, 0, text, &ignored);
 }
 
-static Err put_name(Update *u, const char *kind, const char *key, int place,
-                    Fault *fault) {
+/* Runs a statement that gives nothing, to be bound anew. */
+static void step(Update *u, sqlite3_stmt *s, Fault *fault) {
+  index_next(u->index, s, fault);
+  sqlite3_reset(s);
+}
+
+static void put_name(Update *u, const char *kind, const char *key, int place,
+                     Fault *fault) {
   bind_text(u->put_name, 1, u->name);
   bind_text(u->put_name, 2, kind);
   bind_text(u->put_name, 3, key);
   sqlite3_bind_int(u->put_name, 4, place);
-  return step_done(u, u->put_name, fault);
+  step(u, u->put_name, fault);
 }
 
-static Err put_field(Update *u, int64_t trial, const char *kind, const char *key,
-                     const Json *value, Fault *fault) {
+static void put_field(Update *u, int64_t trial, const char *kind, const char *key,
+                      const Json *value, Fault *fault) {
   Text text = {0};
   double number;
-  describe(value, &text, &number);
   sqlite3_stmt *s = u->put_field;
+  describe(value, &text, &number);
   sqlite3_bind_int64(s, 1, trial);
   bind_text(s, 2, kind);
   bind_text(s, 3, key);
   sqlite3_bind_int(s, 4, (int)json_kind(value));
-  if (isnan(number)) sqlite3_bind_null(s, 5);
-  else sqlite3_bind_double(s, 5, number);
+  sqlite3_bind_double(s, 5, number); /* NaN is bound as NULL */
   bind_text(s, 6, text.data ? text.data : "");
   text_deinit(&text);
-  return step_done(u, s, fault);
+  step(u, s, fault);
 }
 
-/* Replaces the fields of that kind by those of the map. */
-static Err put_fields(Update *u, int64_t trial, const char *kind, const Json *map,
-                      Fault *fault) {
-  if (!map || json_kind(map) != JSON_KIND_MAP) return ERR_OK;
-  sqlite3_bind_int64(u->drop_fields, 1, trial);
-  bind_text(u->drop_fields, 2, kind);
-  Err err = step_done(u, u->drop_fields, fault);
-  int place = 0;
-  for (void *it = json_first(map); !err && it; it = json_next(map, it)) {
-    err = put_field(u, trial, kind, json_key(it), json_value(it), fault);
-    if (!err) err = put_name(u, kind, json_key(it), 1000 + place++, fault);
+/* Replaces the fields of the first n kinds. What config.json said stays where it cannot
+ * be read any more. */
+static void put_fields(Update *u, int64_t trial, const TrialInfo *info, int n,
+                       Fault *fault) {
+  const Json *const maps[INDEX_KINDS] = {info->factors, info->args, info->values,
+                                         info->rows, info->data};
+  for (int k = 0; k < n; k++) {
+    const Json *map = maps[k] && json_kind(maps[k]) == JSON_KIND_MAP ? maps[k] : NULL;
+    int place = 1000; /* behind factors, in the order of the plan */
+    if (!map && k < INDEX_CONFIG) continue;
+    sqlite3_bind_int64(u->drop_fields, 1, trial);
+    bind_text(u->drop_fields, 2, index_kinds[k]);
+    step(u, u->drop_fields, fault);
+    for (void *it = json_first(map); it; it = json_next(map, it)) {
+      put_field(u, trial, index_kinds[k], json_key(it), json_value(it), fault);
+      if (k < INDEX_NAMED) put_name(u, index_kinds[k], json_key(it), place++, fault);
+    }
   }
-  return err;
 }
 
-typedef struct Row {
-  const char *id, *path;
-  int64_t seed, stamp;
-  const char *started;
-  TrialInfo info;
-  bool belongs;
-} Row;
-
-static void bind_or_null(sqlite3_stmt *s, int at, const char *text) {
-  if (text && *text) bind_text(s, at, text);
-  else sqlite3_bind_null(s, at);
-}
-
-/* Number of the row in *out. Whether it belongs stays, if it was there. */
-static Err put_row(Update *u, const Row *row, int64_t *out, Fault *fault) {
+/* Whether it belongs stays, if it was there. */
+static Err put_trial(Update *u, const TrialInfo *info, int64_t stamp, Fault *fault) {
   sqlite3_stmt *s = u->put_trial;
-  const char *dash = strstr(row->id, "-s");
-  bool run = name_is_run(row->id);
-  int n_cell = dash && !run ? (int)(dash - row->id) : 0;
   bind_text(s, 1, u->name);
-  bind_text(s, 2, row->id);
-  bind_text(s, 3, row->path);
-  sqlite3_bind_text(s, 4, row->id, n_cell, SQLITE_TRANSIENT);
-  sqlite3_bind_int64(s, 5, row->seed);
-  bind_text(s, 6, trial_state_name(row->info.state));
-  sqlite3_bind_int(s, 7, row->info.attempts);
-  if (row->info.seconds > 0) sqlite3_bind_double(s, 8, row->info.seconds);
-  else sqlite3_bind_null(s, 8);
-  bind_or_null(s, 9, row->started);
-  bind_or_null(s, 10, row->info.digest);
-  bind_or_null(s, 11, row->info.fingerprint);
-  bind_or_null(s, 12, row->info.message);
-  sqlite3_bind_int(s, 13, row->belongs);
-  sqlite3_bind_int64(s, 14, row->stamp);
-  bind_text(s, 15, run ? "" : row->seed > SEED_MAX ? "tuning" : "report");
-  if (index_next(u->index, s, fault)) *out = sqlite3_column_int64(s, 0);
+  bind_text(s, 2, info->id);
+  sqlite3_bind_int64(s, 3, info->seed);
+  bind_text(s, 4, trial_state_name(info->state));
+  sqlite3_bind_int(s, 5, info->attempts);
+  sqlite3_bind_double(s, 6, info->seconds > 0 ? info->seconds : NAN);
+  bind_text(s, 7, *info->started ? info->started : NULL);
+  bind_text(s, 8, *info->digest ? info->digest : NULL);
+  bind_text(s, 9, *info->fingerprint ? info->fingerprint : NULL);
+  bind_text(s, 10, info->message);
+  sqlite3_bind_int(s, 11, info->damaged);
+  sqlite3_bind_int(s, 12, info->belongs);
+  sqlite3_bind_int64(s, 13, stamp);
+  int64_t trial = index_next(u->index, s, fault) ? sqlite3_column_int64(s, 0) : 0;
   sqlite3_reset(s);
+  put_fields(u, trial, info, stamp == STAMP_NONE ? INDEX_CONFIG : INDEX_KINDS, fault);
   return fault->code;
 }
 
-/* -- one trial --------------------------------------------------------------------- */
-
-/* Only a published trial's directory stands still. */
-static bool stands_still(const Look *look) { return look->result != NULL; }
-
-static Err put_read(Update *u, const Found *found, const char *path, const Look *look,
-                    const Json *config, const char *refused, Fault *fault) {
-  const char *dash = strstr(found->id, "-s");
-  Row row = {.id = found->id, .path = path + strlen(u->index->runs) + 1,
-             .seed = dash && !found->run ? strtoll(dash + 2, NULL, 10) : 1,
-             .stamp = stands_still(look) ? found->stamp : 0,
-             .belongs = found->run || u->plan_stamp < 0 || u->tuning};
-  int64_t trial = 0;
-  look_info(look, &row.info);
-  if (refused) { /* the system does not let us read it */
-    row.info.state = TRIAL_STALE;
-    free(row.info.message);
-    row.info.message = text_copy(refused);
-  }
-  json_get_int(json_find(config, "seed"), &row.seed);
-  json_get_text(json_find(look->meta, "started"), &row.started);
-  Err err = put_row(u, &row, &trial, fault);
-  if (!err) err = put_fields(u, trial, "factors", json_find(config, "factors"), fault);
-  if (!err) err = put_fields(u, trial, "args", json_find(config, "args"), fault);
-  Json *none = json_map();
-  if (!err)
-    err = put_fields(u, trial, "values", row.info.values ? row.info.values : none,
-                     fault);
-  json_free(none);
-  trial_info_deinit(&row.info);
-  return err;
-}
-
-/* Of two looks the time is the one before: a change in between is seen the next
- * time. */
-static Err put_found(Update *u, const Found *found, Fault *fault) {
-  Text path = {0};
-  text_addf(&path, found->run ? "%s/%s" : "%s/trials/%s", u->directory, found->id);
-  if (path.failed) return fault_memory(fault, path.n_bytes);
-  Fault unreadable = {0}, ignored = {0};
+/* Of two looks the time is the one before: a change in between is seen the next time.
+ * Only a published trial's directory stands still. */
+static Err put_seen(Update *u, const Seen *seen, Fault *fault) {
+  bool run = name_is_run(seen->id);
+  Path path = path_of(run ? "%s/%s" : "%s/trials/%s", u->directory.s, seen->id);
+  Fault refused = {0}, ignored = {0};
   Look look;
-  Json *config = look_json(path.data, "config.json", &ignored);
-  Err err = look_open(&look, path.data, &unreadable) == ERR_MEMORY
-                ? fault_memory(fault, path.n_bytes)
-                : ERR_OK;
-  const char *refused = unreadable.code ? unreadable.text : NULL;
-  if (!err) err = put_read(u, found, path.data, &look, config, refused, fault);
+  TrialInfo info;
+  Json *config = look_json(path.s, "config.json", &ignored);
+  if (look_open(&look, path.s, &refused) == ERR_MEMORY) fault_pass(fault, &refused);
+  look_info(&look, &info);
+  snprintf(info.id, sizeof info.id, "%s", seen->id);
+  info.seed = run ? 1 : trial_id_seed(seen->id);
+  json_get_int(json_find(config, "seed"), &info.seed);
+  info.factors = json_share(json_find(config, "factors"));
+  info.args = json_share(json_find(config, "args"));
+  info.belongs = run || u->plan_now < 0 || u->tuning;
+  if (refused.code) { /* the system does not let us read it */
+    info.state = TRIAL_STALE;
+    free(info.message);
+    info.message = text_copy(refused.text);
+  }
+  if (!fault->code) put_trial(u, &info, look.result ? seen->now : STAMP_AGAIN, fault);
+  trial_info_deinit(&info);
   look_close(&look);
   json_free(config);
-  text_deinit(&path);
-  return err;
+  return fault->code;
 }
 
-/* -- the plan ---------------------------------------------------------------------- */
+/* -- the plan ------------------------------------------------------------------------
+ */
 
-static Err put_planned(Update *u, const PlannedTrial *planned, const Json *args,
+/* Begun or not, it belongs. */
+static Err put_planned(Update *u, const PlannedTrial *planned, Json *args,
                        Fault *fault) {
-  Text path = {0};
-  int64_t trial = 0;
-  text_addf(&path, "%s/trials/%s", u->name, planned->id);
-  if (path.failed) return fault_memory(fault, path.n_bytes);
-  Row row = {.id = planned->id, .path = path.data, .seed = planned->seed, .stamp = -1,
-             .belongs = true};
-  Err err = put_row(u, &row, &trial, fault);
-  if (!err) err = put_fields(u, trial, "factors", planned->factors, fault);
-  if (!err) err = put_fields(u, trial, "args", args, fault);
-  text_deinit(&path);
-  return err;
-}
-
-static Err run_for_entry(Update *u, const char *sql, const char *id, Fault *fault) {
-  sqlite3_stmt *s = index_prepare(u->index, sql, fault);
-  if (!s) return fault->code;
+  sqlite3_stmt *s = u->put_planned;
+  TrialInfo info = {.factors = (Json *)planned->factors, .args = args};
   bind_text(s, 1, u->name);
-  if (id) bind_text(s, 2, id);
-  Err err = step_done(u, s, fault);
-  sqlite3_finalize(s);
-  return err;
+  bind_text(s, 2, planned->id);
+  sqlite3_bind_int64(s, 3, planned->seed);
+  bool there = index_next(u->index, s, fault);
+  int64_t trial = there && sqlite3_column_int64(s, 1) < 0 ? sqlite3_column_int64(s, 0)
+                                                          : 0;
+  sqlite3_reset(s);
+  if (trial) put_fields(u, trial, &info, INDEX_CONFIG, fault);
+  return fault->code;
 }
 
 /* Names of factors in the order in which the script declared them. */
-static Err put_factor_names(Update *u, const Json *experiment, Fault *fault) {
-  const Json *factors = json_find(experiment, "factors");
-  Err err = run_for_entry(u, "DELETE FROM name WHERE experiment = ?", NULL, fault);
-  if (!factors || json_kind(factors) != JSON_KIND_LIST) return err;
-  for (int64_t i = 0; !err && i < json_count(factors); i++) {
-    const char *name;
-    if (json_get_text(json_find(json_item(factors, i), "name"), &name))
-      err = put_name(u, "factors", name, (int)i, fault);
-  }
-  return err;
+static Err put_factor_names(Update *u, const Json *factors, Fault *fault) {
+  if (index_run(u->index, fault, "DELETE FROM name WHERE experiment = %Q", u->name))
+    return fault->code;
+  for (int64_t i = 0; i < json_count(factors); i++)
+    put_name(u, "factors", json_text(json_item(factors, i), "name"), (int)i, fault);
+  return fault->code;
 }
-
-/* Names of fields that the trials read before have. */
-static const char names_again[] = "INSERT OR IGNORE INTO name SELECT DISTINCT "
-                                  "t.experiment, f.kind, f.key, 1999 FROM trial t JOIN "
-                                  "field f ON f.trial = t.number WHERE t.experiment = "
-                                  "?";
 
 /* Whatever is planned gets a row, unless it has one; what is no longer planned is said
  * not to belong, and forgotten if it never was begun. A plan that cannot be read plans
- * nothing. While parameters are tuned, nobody knows which of the earlier trials will be
- * asked for: all that were begun belong. */
+ * nothing. Without a plan, and while parameters are tuned, when nobody knows which of
+ * the earlier trials will be asked for, all that were begun belong. */
 static Err put_plan(Update *u, Fault *fault) {
   Planned planned;
   Fault unreadable = {0};
-  if (planned_open(&planned, u->directory, &unreadable)) {
+  if (planned_open(&planned, u->directory.s, &unreadable)) {
     err_print("warning: %s\n", unreadable.text);
     planned = (Planned){0};
   }
   u->tuning = planned.tuning;
-  Err err = run_for_entry(u,
-                          u->tuning
-                              ? "UPDATE trial SET belongs = stamp <> -1 "
-                                "WHERE experiment = ?"
-                              : "UPDATE trial SET belongs = 0 WHERE experiment = ? "
-                                "AND path LIKE '%/trials/%'",
-                          NULL, fault);
-  if (!err) err = put_factor_names(u, planned.experiment, fault);
-  const Json *args = json_find(planned.experiment, "args");
-  sqlite3_stmt *keep = index_prepare(u->index,
-                                     "UPDATE trial SET belongs = 1 WHERE experiment = "
-                                     "? AND id = ? RETURNING number",
-                                     fault);
-  if (!keep) err = fault->code;
-  for (int64_t i = 0; !err && i < planned.n; i++) {
-    bind_text(keep, 1, u->name);
-    bind_text(keep, 2, planned.v[i].id);
-    bool there = index_next(u->index, keep, fault);
-    sqlite3_reset(keep);
-    err = fault->code;
-    if (!err && !there) err = put_planned(u, &planned.v[i], args, fault);
-  }
-  sqlite3_finalize(keep);
-  if (!err)
-    err = run_for_entry(u,
-                        "DELETE FROM field WHERE trial IN (SELECT number FROM trial "
-                        "WHERE experiment = ? AND stamp = -1 AND NOT belongs)",
-                        NULL, fault);
-  if (!err)
-    err = run_for_entry(u,
-                        "DELETE FROM trial WHERE experiment = ? AND stamp = -1 AND NOT "
-                        "belongs",
-                        NULL, fault);
-  if (!err && !planned.experiment)
-    err = run_for_entry(u, "UPDATE trial SET belongs = 1 WHERE experiment = ?", NULL,
-                        fault);
-  if (!err) err = run_for_entry(u, names_again, NULL, fault);
+  bool all = u->tuning || !planned.experiment;
+  Err err = index_run(u->index, fault,
+                      "UPDATE trial SET belongs = %s WHERE experiment = %Q",
+                      all ? "stamp <> -1" : "cell = ''", u->name);
+  if (!err) err = put_factor_names(u, json_find(planned.experiment, "factors"), fault);
+  for (int64_t i = 0; !err && i < planned.n; i++)
+    err = put_planned(u, &planned.v[i], json_find(planned.experiment, "args"), fault);
   planned_close(&planned);
-  return err;
+  return index_run(u->index, fault,
+                   "DELETE FROM trial WHERE experiment = %Q AND stamp = -1 AND NOT "
+                   "belongs;"
+                   /* names of fields that the trials read before have */
+                   "INSERT OR IGNORE INTO name SELECT DISTINCT t.experiment, f.kind, "
+                   "f.key, 1999 "
+                   "FROM trial t JOIN field f ON f.trial = t.number WHERE t.experiment "
+                   "= %Q AND "
+                   "f.kind IN ('factors', 'args', 'values')",
+                   u->name, u->name);
 }
 
-/* -- all of an entry --------------------------------------------------------------- */
+/* -- all of an entry -----------------------------------------------------------------
+ */
 
 /* A row whose directory is gone: planned again, or forgotten. */
 static Err drop_gone(Update *u, const char *id, Fault *fault) {
-  static const char *const steps[] = {
-      "DELETE FROM field WHERE kind = 'values' AND trial IN (SELECT number FROM trial "
-      "WHERE experiment = ? AND id = ?)",
-      "UPDATE trial SET state = 'pending', attempts = 0, seconds = NULL, started = "
-      "NULL, digest = NULL, fingerprint = NULL, message = NULL, stamp = -1 WHERE "
-      "experiment = ? AND id = ?",
-      "DELETE FROM field WHERE trial IN (SELECT number FROM trial WHERE experiment = ? "
-      "AND id = ? AND (NOT belongs OR path NOT LIKE '%/trials/%'))",
-      "DELETE FROM trial WHERE experiment = ? AND id = ? AND (NOT belongs OR path NOT "
-      "LIKE '%/trials/%')"};
-  Err err = ERR_OK;
-  for (size_t i = 0; !err && i < sizeof steps / sizeof *steps; i++)
-    err = run_for_entry(u, steps[i], id, fault);
-  return err;
+  return index_run(u->index, fault,
+                   "DELETE FROM trial WHERE experiment = %Q AND id = %Q AND (NOT "
+                   "belongs OR "
+                   "cell = '');"
+                   "DELETE FROM field WHERE kind IN ('values', 'rows', 'data') AND "
+                   "trial IN "
+                   "(SELECT number FROM trial WHERE experiment = %Q AND id = %Q);"
+                   "UPDATE trial SET state = 'pending', attempts = 0, seconds = NULL, "
+                   "started = NULL, digest = NULL, fingerprint = NULL, message = NULL, "
+                   "damaged = 0, stamp = -1 WHERE experiment = %Q AND id = %Q",
+                   u->name, id, u->name, id, u->name, id);
 }
 
 static Err prepare_puts(Update *u, Fault *fault) {
-  u->put_trial = index_prepare(u->index,
-                               "INSERT INTO trial(experiment, id, path, cell, seed, "
-                               "state, attempts, seconds, started, digest, "
-                               "fingerprint, message, belongs, stamp, purpose) VALUES "
-                               "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON "
-                               "CONFLICT(experiment, id) DO UPDATE SET path = "
-                               "excluded.path, seed = excluded.seed, state = "
-                               "excluded.state, attempts = excluded.attempts, seconds "
-                               "= excluded.seconds, started = excluded.started, digest "
-                               "= excluded.digest, fingerprint = excluded.fingerprint, "
-                               "message = excluded.message, stamp = excluded.stamp "
-                               "RETURNING number",
+  Index *index = u->index;
+  u->put_trial = index_prepare(index,
+                               "INSERT INTO trial(experiment, id, seed, state, "
+                               "attempts, seconds, started, digest, "
+                               "fingerprint, message, damaged, belongs, stamp) VALUES "
+                               "(?,?,?,?,?,?,?,?,?,?,?,?,?) "
+                               "ON CONFLICT(experiment, id) DO UPDATE SET (seed, "
+                               "state, attempts, seconds, started, "
+                               "digest, fingerprint, message, damaged, stamp) = (?3, "
+                               "?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, "
+                               "?13) RETURNING number",
                                fault);
-  u->drop_fields = index_prepare(u->index,
+  u->put_planned = index_prepare(index,
+                                 "INSERT INTO trial(experiment, id, seed, state, "
+                                 "attempts, damaged, belongs, stamp) "
+                                 "VALUES (?, ?, ?, 'pending', 0, 0, 1, -1) ON "
+                                 "CONFLICT(experiment, id) DO UPDATE SET "
+                                 "belongs = 1 RETURNING number, stamp",
+                                 fault);
+  u->drop_fields = index_prepare(index,
                                  "DELETE FROM field WHERE trial = ? AND kind = ?",
                                  fault);
-  u->put_field = index_prepare(u->index,
+  u->put_field = index_prepare(index,
                                "INSERT OR REPLACE INTO field(trial, kind, key, type, "
                                "number, text) VALUES (?,?,?,?,?,?)",
                                fault);
-  u->put_name = index_prepare(u->index,
+  u->put_name = index_prepare(index,
                               "INSERT OR IGNORE INTO name(experiment, kind, key, "
-                              "place) VALUES (?,?,?,?)",
+                              "place) "
+                              "VALUES (?,?,?,?)",
                               fault);
   return fault->code;
+}
+
+static void finish_puts(Update *u) {
+  sqlite3_stmt *all[] = {u->put_trial, u->put_planned, u->drop_fields, u->put_field,
+                         u->put_name};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) sqlite3_finalize(all[i]);
 }
 
 static Err write_changes(Update *u, Fault *fault) {
   double start = clock_s();
   Err err = prepare_puts(u, fault);
   if (!err && u->plan_changed) err = put_plan(u, fault);
-  for (int64_t i = 0; !err && i < u->n_known; i++)
-    if (u->known[i].stamp >= 0 && !u->known[i].on_disk)
-      err = drop_gone(u, u->known[i].id, fault);
-  for (int64_t i = 0; !err && i < u->n_found; i++) {
+  for (int64_t i = 0; !err && i < u->n_seen; i++) {
     if (i % 64 == 0 && clock_s() - start > 0.5)
       out_progress("indexing %s: %lld of %lld", u->name, (long long)i,
-                   (long long)u->n_found);
-    err = put_found(u, &u->found[i], fault);
+                   (long long)u->n_seen);
+    if (is_gone(&u->seen[i])) err = drop_gone(u, u->seen[i].id, fault);
+    else if (!is_read(&u->seen[i])) err = put_seen(u, &u->seen[i], fault);
   }
   out_progress_end(false);
-  sqlite3_stmt *s = err ? NULL
-                        : index_prepare(u->index,
-                                        "INSERT OR REPLACE INTO entry(name, stamp) "
-                                        "VALUES (?, ?)",
-                                        fault);
-  if (s) {
-    bind_text(s, 1, u->name);
-    sqlite3_bind_int64(s, 2, u->plan_stamp);
-    err = step_done(u, s, fault);
-  }
-  sqlite3_finalize(s);
-  return err ? err : fault->code;
+  finish_puts(u);
+  return index_run(u->index, fault,
+                   "INSERT OR REPLACE INTO entry(name, stamp) VALUES (%Q, %lld)",
+                   u->name, (long long)u->plan_now);
 }
 
 /* Ends what BEGIN IMMEDIATE began: with all of it, or after a fault with none. */
-static Err end_transaction(Index *index, Err err, Fault *fault) {
-  if (!err) err = index_run(index, "COMMIT", fault);
+static Err end_transaction(Index *index, Fault *fault) {
+  Err err = index_run(index, fault, "COMMIT");
   if (err) sqlite3_exec(index->db, "ROLLBACK", NULL, NULL, NULL);
   return err;
 }
 
 static Err write_entry(Update *u, Fault *fault) {
-  Err err = index_run(u->index, "BEGIN IMMEDIATE", fault);
-  if (err) return err;
-  err = write_changes(u, fault);
-  sqlite3_finalize(u->put_trial);
-  sqlite3_finalize(u->drop_fields);
-  sqlite3_finalize(u->put_field);
-  sqlite3_finalize(u->put_name);
-  return end_transaction(u->index, err, fault);
+  if (index_run(u->index, fault, "BEGIN IMMEDIATE")) return fault->code;
+  (void)!write_changes(u, fault);
+  return end_transaction(u->index, fault);
+}
+
+/* Of what the tables hold or the disk, if there is anything. */
+static Err update_entry(Update *u, Fault *fault) {
+  bool changed = u->plan_changed = u->plan_now == STAMP_AGAIN ||
+                                   u->plan_now != u->plan_read;
+  for (int64_t i = 0; i < u->n_seen; i++)
+    changed |= is_gone(&u->seen[i]) || !is_read(&u->seen[i]);
+  return changed && (u->n_seen || u->plan_now >= 0) ? write_entry(u, fault) : ERR_OK;
 }
 
 static Err refresh_entry(Index *index, const char *name, Fault *fault) {
-  Text directory = {0};
-  text_addf(&directory, "%s/%s", index->runs, name);
-  Update u = {.index = index, .name = name, .directory = directory.data};
-  Err err = directory.failed ? fault_memory(fault, directory.n_bytes) : ERR_OK;
-  if (!err) err = read_entry(&u, fault);
-  bool known = u.plan_stamp != -2;
-  if (!err) err = read_known(&u, fault);
-  if (!err) err = look_all(&u, fault);
-  bool anything = u.n_known || u.n_found || u.plan_stamp >= 0;
-  if (!err && anything && (!known || u.plan_changed || u.n_found || u.n_gone))
-    err = write_entry(&u, fault);
-  free(u.known);
-  free(u.found);
-  text_deinit(&directory);
+  Update u = {.index = index, .name = name,
+              .directory = path_of("%s/%s", index->runs, name)};
+  Err err = read_tables(&u, fault);
+  if (!err)
+    err = look_into(&u, path_of("%s/trials", u.directory.s).s, name_is_trial, fault);
+  if (!err) err = look_into(&u, u.directory.s, name_is_run, fault);
+  u.plan_now = stamp_of(path_of("%s/experiment.json", u.directory.s).s);
+  if (!err) err = update_entry(&u, fault);
+  free(u.seen);
   return err;
 }
 
-/* -- all entries ------------------------------------------------------------------- */
+/* -- all entries ---------------------------------------------------------------------
+ */
 
-/* Entries in the tables without a directory. */
-static Err find_removed(Index *index, FileNames *gone, Fault *fault) {
+/* What the tables hold of entries without a directory goes. */
+static Err forget_removed(Index *index, Fault *fault) {
+  Json *gone = json_list();
+  const char *name;
   sqlite3_stmt *s = index_prepare(index, "SELECT name FROM entry", fault);
   while (index_next(index, s, fault)) {
-    const char *name = index_text(s, 0);
+    name = index_text(s, 0);
     bool below = name[0] != '.' && !strchr(name, '/'); /* the index may be anybody's */
-    if (below && file_is_directory(index->runs, name)) continue;
-    char **v = realloc(gone->v, (size_t)(gone->n + 1) * sizeof *v);
-    if (v) gone->v = v;
-    char *copy = v ? text_copy(name) : NULL;
-    if (copy) gone->v[gone->n++] = copy;
-    else fault_memory(fault, strlen(name));
+    if (!below || !file_is_directory(index->runs, name)) json_push_text(gone, name);
   }
   sqlite3_finalize(s);
-  return fault->code;
-}
-
-static Err forget(Index *index, const char *name, Fault *fault) {
-  static const char *const steps[] = {
-      "DELETE FROM field WHERE trial IN (SELECT number FROM trial WHERE experiment = "
-      "?)",
-      "DELETE FROM trial WHERE experiment = ?", "DELETE FROM name WHERE experiment = ?",
-      "DELETE FROM entry WHERE name = ?"};
-  Update u = {.index = index, .name = name};
-  Err err = ERR_OK;
-  for (size_t k = 0; !err && k < sizeof steps / sizeof *steps; k++)
-    err = run_for_entry(&u, steps[k], NULL, fault);
-  return err;
-}
-
-static Err forget_removed(Index *index, Fault *fault) {
-  FileNames gone = {0};
-  Err err = find_removed(index, &gone, fault);
-  if (!err && gone.n) {
-    err = index_run(index, "BEGIN IMMEDIATE", fault);
-    for (int i = 0; !err && i < gone.n; i++) err = forget(index, gone.v[i], fault);
-    err = end_transaction(index, err, fault);
+  if (json_count(gone) && !index_run(index, fault, "BEGIN IMMEDIATE")) {
+    for (int64_t i = 0;
+         i < json_count(gone) && json_get_text(json_item(gone, i), &name); i++)
+      (void)!index_run(index, fault,
+                       "DELETE FROM trial WHERE experiment = %Q; "
+                       "DELETE FROM name WHERE experiment = %Q; "
+                       "DELETE FROM entry WHERE name = %Q",
+                       name, name, name);
+    (void)!end_transaction(index, fault);
   }
-  file_names_deinit(&gone);
-  return err;
+  json_free(gone);
+  return fault->code;
 }
 
 /* A directory that cannot be read, lost+found or another user's, hides no other. */
@@ -591,13 +462,11 @@ static Err refresh_or_skip(Index *index, const char *name, Fault *fault) {
 }
 
 static Err refresh(Index *index, const char *experiment, Fault *fault) {
-  Err err = forget_removed(index, fault);
-  if (err) return err;
-  if (experiment)
-    return file_is_directory(index->runs, experiment)
-               ? refresh_entry(index, experiment, fault)
-               : ERR_OK;
   FileNames names;
+  Err err = forget_removed(index, fault);
+  if (!err && experiment && file_is_directory(index->runs, experiment))
+    return refresh_entry(index, experiment, fault);
+  if (err || experiment) return err;
   err = file_names(index->runs, &names, fault);
   for (int i = 0; !err && i < names.n; i++)
     if (names.v[i][0] != '.' && file_is_directory(index->runs, names.v[i]))

@@ -6,21 +6,14 @@
  * longer the one in the directory begins again. */
 #include "lab/lock.h"
 #include "base/file.h"
-#include "base/text.h"
+#include "base/path.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char *lock_path(const char *directory) {
-  Text path = {0};
-  text_addf(&path, "%s/lock", directory);
-  if (!path.failed) return path.data;
-  text_deinit(&path);
-  return NULL;
-}
+static Path lock_path(const char *directory) { return path_of("%s/lock", directory); }
 
 static int set_lock(int fd, int command, struct flock *lock) {
   *lock = (struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET};
@@ -48,33 +41,25 @@ Err lock_take_file(const char *path, int *out, Fault *fault) {
         *out = fd;
         return ERR_OK;
       }
-    } else if (errno == EAGAIN || errno == EACCES) {
-      close(fd);
-      return ERR_OK;
     } else if (errno != EINTR) {
-      Err err = fault_set(fault, ERR_STORAGE, "%s: cannot be locked: %s", path,
-                          strerror(errno));
+      bool taken = errno == EAGAIN || errno == EACCES;
+      if (!taken)
+        fault_set(fault, ERR_STORAGE, "%s: cannot be locked: %s", path,
+                  strerror(errno));
       close(fd);
-      return err;
+      return taken ? ERR_OK : fault->code;
     }
     close(fd);
   }
 }
 
 Err lock_take(const char *directory, int *out, Fault *fault) {
-  *out = LOCK_NONE;
-  char *path = lock_path(directory);
-  Err err = path ? lock_take_file(path, out, fault)
-                 : fault_memory(fault, strlen(directory));
-  free(path);
-  return err;
+  return lock_take_file(lock_path(directory).s, out, fault);
 }
 
 void lock_drop(int lock, const char *directory, bool remove) {
   if (lock == LOCK_NONE) return;
-  char *path = remove ? lock_path(directory) : NULL;
-  if (path) unlink(path);
-  free(path);
+  if (remove) unlink(lock_path(directory).s);
   close(lock);
 }
 
@@ -87,9 +72,4 @@ bool lock_file_held(const char *path) {
   return held;
 }
 
-bool lock_held(const char *directory) {
-  char *path = lock_path(directory);
-  bool held = path && lock_file_held(path);
-  free(path);
-  return held;
-}
+bool lock_held(const char *directory) { return lock_file_held(lock_path(directory).s); }

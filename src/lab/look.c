@@ -185,6 +185,7 @@ void look_info(const Look *look, TrialInfo *out) {
                           ? look->result
                           : look->meta;
   copy_text(out->fingerprint, sizeof out->fingerprint, json_find(maker, "fingerprint"));
+  copy_text(out->started, sizeof out->started, json_find(look->meta, "started"));
   copy_text(out->digest, sizeof out->digest, json_find(look->result, "digest"));
   out->values = json_share(json_find(look->result, "values"));
   out->data = json_share(json_find(look->meta, "data"));

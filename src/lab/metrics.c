@@ -1,8 +1,9 @@
 /* metrics.c: the tables of metrics of a trial; see metrics.h. */
 #include "lab/metrics.h"
+#include "base/array.h"
 #include "base/csv.h"
+#include "base/path.h"
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,15 +29,9 @@ static MetricsFile *table_of(Metrics *metrics, int fit, Fault *fault) {
               METRICS_FITS + 1, METRICS_FITS);
     return NULL;
   }
-  size_t n_bytes = ((size_t)metrics->n + 1) * sizeof *metrics->v;
-  MetricsFile *v = realloc(metrics->v, n_bytes);
-  if (!v) {
-    fault_memory(fault, n_bytes);
-    return NULL;
-  }
-  metrics->v = v;
-  v[metrics->n] = (MetricsFile){.fit = fit};
-  return &v[metrics->n++];
+  if (ARRAY_ROOM(metrics->v, metrics->room, metrics->n + 1, fault)) return NULL;
+  metrics->v[metrics->n] = (MetricsFile){.fit = fit};
+  return &metrics->v[metrics->n++];
 }
 
 /* -- going on with an earlier table ------------------------------------------------ */
@@ -72,13 +67,10 @@ static Err earlier_bytes(const char *path, const Text *header, double first,
 /* Takes the header. */
 static Err open_table(MetricsFile *m, const char *directory, int fit, Text *header,
                       double first, Fault *fault) {
-  Text path = {0};
-  text_addf(&path, fit > 1 ? "%s/metrics-%d.csv" : "%s/metrics.csv", directory, fit);
+  Path path = path_of(fit > 1 ? "%s/metrics-%d.csv" : "%s/metrics.csv", directory, fit);
   long long keep = 0;
-  Err err = path.failed ? fault_memory(fault, path.n_bytes)
-                        : earlier_bytes(path.data, header, first, &keep, fault);
-  if (!err) err = file_grow(&m->file, path.data, keep, fault);
-  text_deinit(&path);
+  Err err = earlier_bytes(path.s, header, first, &keep, fault);
+  if (!err) err = file_grow(&m->file, path.s, keep, fault);
   if (err) return err;
   m->open = true;
   m->header = *header;

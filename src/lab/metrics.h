@@ -18,6 +18,7 @@ typedef struct MetricsFile {
 typedef struct Metrics {
   MetricsFile *v; /* in the order of their first rows */
   int n;
+  int64_t room;
 } Metrics;
 
 void metrics_deinit(Metrics *metrics);

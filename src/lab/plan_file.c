@@ -110,7 +110,7 @@ static Err check_size(const Json *plan, const char *directory, Fault *fault) {
   const Json *others = json_find(plan, "others");
   int64_t n_cells = json_count(json_find(plan, "cells"));
   int64_t n_seeds = json_count(json_find(plan, "seeds"));
-  int64_t n = n_cells * n_seeds, n_others = others ? json_count(others) : 0;
+  int64_t n = n_cells * n_seeds, n_others = json_count(others);
   if (n <= TRIALS_MAX && n_others <= TRIALS_MAX) return ERR_OK;
   return fault_set(fault, ERR_STORAGE,
                    "%s/experiment.json: asks for %lld trials, allowed: up to %d",

@@ -3,11 +3,6 @@
 #include "lab/plan_file.h"
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-
-static int64_t list_count(const Json *json) {
-  return json && json_kind(json) == JSON_KIND_LIST ? json_count(json) : 0;
-}
 
 Json *planned_config(const Json *plan, const Json *cell) {
   Json *config = json_map(), *args = json_find(plan, "args");
@@ -24,7 +19,7 @@ static Err cell_hash(const Json *plan, const Json *cell, char out[17], Fault *fa
 }
 
 static Err add_cells(Planned *out, const Json *cells, const Json *seeds, Fault *fault) {
-  int64_t n_cells = list_count(cells), n_seeds = list_count(seeds);
+  int64_t n_cells = json_count(cells), n_seeds = json_count(seeds);
   for (int64_t c = 0; c < n_cells; c++) {
     char hash[17];
     const Json *cell = json_item(cells, c);
@@ -41,13 +36,12 @@ static Err add_cells(Planned *out, const Json *cells, const Json *seeds, Fault *
 }
 
 static void add_others(Planned *out, const Json *others) {
-  for (int64_t i = 0; i < list_count(others); i++) {
-    const char *id, *seed;
+  for (int64_t i = 0; i < json_count(others); i++) {
+    const char *id;
     if (!json_get_text(json_item(others, i), &id)) continue;
     PlannedTrial *trial = &out->v[out->n++];
     snprintf(trial->id, sizeof trial->id, "%s", id);
-    seed = strstr(id, "-s");
-    trial->seed = seed ? strtoll(seed + 2, NULL, 10) : 0;
+    trial->seed = trial_id_seed(id);
   }
 }
 
@@ -57,11 +51,11 @@ Err planned_open(Planned *out, const char *directory, Fault *fault) {
   const Json *cells = json_find(out->experiment, "cells");
   const Json *seeds = json_find(out->experiment, "seeds");
   const Json *others = json_find(out->experiment, "others");
-  int64_t n = list_count(cells) * list_count(seeds) + list_count(others);
+  int64_t n = json_count(cells) * json_count(seeds) + json_count(others);
   out->v = calloc((size_t)n + 1, sizeof *out->v);
   Err err = out->v ? add_cells(out, cells, seeds, fault)
                    : fault_memory(fault, (size_t)n * sizeof *out->v);
-  out->tuning = list_count(others) > 0 && list_count(cells) == 0;
+  out->tuning = json_count(others) > 0 && json_count(cells) == 0;
   if (err) planned_close(out);
   else add_others(out, others);
   return err;

@@ -1,12 +1,12 @@
 /* query.c: questions to the index; see query.h.
  *
- * A query becomes one SQL statement; what the user typed only ever gets into it as a
- * bound value. A key becomes an expression: a column of `trial`, or a look into
- * `field`. */
+ * A question becomes one SQL statement, and each row that it gives a map: a key for
+ * each column that is not NULL. What the user typed gets into the statement quoted by
+ * SQLite (%Q), or as a bound number. A key becomes an expression: a column of `trial`,
+ * or a look into `field`. */
 #include "lab/query.h"
 #include "base/text.h"
 #include "lab/index_private.h"
-#include "lab/names.h"
 #include "lab/stat_sample.h"
 #include "lab/trial.h"
 #include <math.h>
@@ -14,53 +14,106 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* -- a statement in the making ----------------------------------------------------- */
+typedef struct Ask {
+  Index *index;
+  const Query *query;
+  Fault *fault;     /* of the first that fails: nothing is asked after it */
+  Json *names;      /* of all fields, as query_names gives them */
+  sqlite3_str *sql; /* the statement in the making; NULL: none is begun */
+  double number[FILTER_TERMS * FILTER_VALUES]; /* in place of its "?" */
+  int n_numbers;
+  sqlite3_stmt *fields; /* those of a trial; NULL: not prepared yet */
+  int64_t n_all;        /* of the last statement: rows without its limit */
+} Ask;
 
-/* Each value of a filter as number and as text, each term's kind and key; a few
- * besides: of experiment, metric, sort. */
-enum { BINDS = FILTER_TERMS * (2 * FILTER_VALUES + 2) + 16 };
+/* -- a statement and its rows --------------------------------------------------------
+ */
 
-typedef struct Bind {
-  const char *text; /* borrowed; NULL: the number */
-  double number;
-} Bind;
-
-typedef struct Sql {
-  Text text;
-  Bind bind[BINDS];
-  int n_binds;
-} Sql;
-
-/* Adds a "?" for the value. */
-static void add_any(Sql *sql, Bind value) {
-  must(sql->n_binds < BINDS);
-  text_add(&sql->text, "?");
-  sql->bind[sql->n_binds++] = value;
+/* In the format of sqlite3_mprintf. */
+static void add(Ask *ask, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  if (!ask->sql) ask->sql = sqlite3_str_new(ask->index->db);
+  sqlite3_str_vappendf(ask->sql, format, args);
+  va_end(args);
 }
 
-static void add_bind(Sql *sql, const char *value) {
-  add_any(sql, (Bind){.text = value});
-}
-
-static void add_number(Sql *sql, double value) {
-  add_any(sql, (Bind){.number = value});
-}
-
-static sqlite3_stmt *prepare(Index *index, const Sql *sql, Fault *fault) {
-  if (sql->text.failed) {
-    fault_memory(fault, sql->text.n_bytes);
-    return NULL;
+static void put_field(Json *map, const char *key, sqlite3_stmt *s) {
+  Fault ignored = {0};
+  const char *text = index_text(s, 4);
+  Json *parsed;
+  switch ((JsonKind)sqlite3_column_int(s, 2)) {
+  case JSON_KIND_INT: json_put_int(map, key, strtoll(text, NULL, 10)); break;
+  case JSON_KIND_NUMBER: json_put_number(map, key, sqlite3_column_double(s, 3)); break;
+  case JSON_KIND_TEXT: json_put_text(map, key, text); break;
+  default:
+    parsed = json_parse(text, strlen(text), &ignored);
+    json_put(map, key, parsed ? parsed : json_map());
   }
-  sqlite3_stmt *s = index_prepare(index, sql->text.data, fault);
-  for (int i = 0; s && i < sql->n_binds; i++) {
-    const Bind *bind = &sql->bind[i];
-    if (bind->text) sqlite3_bind_text(s, i + 1, bind->text, -1, SQLITE_STATIC);
-    else sqlite3_bind_double(s, i + 1, bind->number);
-  }
-  return s;
 }
 
-/* -- keys -------------------------------------------------------------------------- */
+/* The trial's maps. */
+static void put_fields(Ask *ask, Json *row, int64_t trial) {
+  int n = ask->query->whole ? INDEX_KINDS : INDEX_NAMED;
+  if (!ask->fields)
+    ask->fields = index_prepare(ask->index,
+                                "SELECT kind, key, type, number, text FROM field "
+                                "WHERE trial = ?",
+                                ask->fault);
+  for (int k = 0; k < n; k++) json_put(row, index_kinds[k], json_map());
+  sqlite3_bind_int64(ask->fields, 1, trial);
+  while (index_next(ask->index, ask->fields, ask->fault)) {
+    Json *map = json_find(row, index_text(ask->fields, 0));
+    if (map && json_kind(map) == JSON_KIND_MAP)
+      put_field(map, index_text(ask->fields, 1), ask->fields);
+  }
+  sqlite3_reset(ask->fields);
+}
+
+static void put_column(Json *row, sqlite3_stmt *s, int column, const char *key) {
+  switch (sqlite3_column_type(s, column)) {
+  case SQLITE_INTEGER: json_put_int(row, key, sqlite3_column_int64(s, column)); break;
+  case SQLITE_FLOAT: json_put_number(row, key, sqlite3_column_double(s, column)); break;
+  case SQLITE_TEXT: json_put_text(row, key, index_text(s, column)); break;
+  default: break;
+  }
+}
+
+/* The column "number" stands for the maps of that trial; "n_all" is no part of a row.
+ */
+static Json *row_of(Ask *ask, sqlite3_stmt *s) {
+  Json *row = json_map();
+  for (int i = 0; i < sqlite3_column_count(s); i++) {
+    const char *key = sqlite3_column_name(s, i);
+    if (strcmp(key, "number") == 0) put_fields(ask, row, sqlite3_column_int64(s, i));
+    else if (strcmp(key, "n_all") == 0) ask->n_all = sqlite3_column_int64(s, i);
+    else if (text_has_word("belongs damaged", key))
+      json_put_bool(row, key, sqlite3_column_int(s, i) != 0);
+    else put_column(row, s, i, key);
+  }
+  return row;
+}
+
+/* Ends the statement, runs it: a list of its rows. */
+static Json *collect(Ask *ask) {
+  char *text = sqlite3_str_finish(ask->sql);
+  sqlite3_stmt *s = NULL;
+  Json *rows = json_list();
+  ask->sql = NULL;
+  if (!text) fault_memory(ask->fault, 0);
+  else if (!ask->fault->code) s = index_prepare(ask->index, text, ask->fault);
+  for (int i = 0; s && i < ask->n_numbers; i++)
+    sqlite3_bind_double(s, i + 1, ask->number[i]);
+  ask->n_numbers = 0;
+  ask->n_all = 0;
+  while (index_next(ask->index, s, ask->fault)) json_push(rows, row_of(ask, s));
+  sqlite3_finalize(s);
+  sqlite3_free(text);
+  return rows;
+}
+
+/* -- keys ----------------------------------------------------------------------------
+ */
 
 typedef enum FactType {
   FACT_NUMBER, FACT_TEXT, FACT_TIME, FACT_STATE, FACT_PURPOSE
@@ -74,112 +127,11 @@ static const struct Fact { const char *name; FactType type; } facts[] = {
 
 enum { N_FACTS = sizeof facts / sizeof *facts, KEY_NAMES = 1024 };
 
-static const char *const kinds[] = {"factors", "args", "values"};
-
 /* What a key stands for: a fact, or a field. */
 typedef struct KeyRef {
   const struct Fact *fact;
-  const char *kind, *key; /* key is borrowed from the names */
+  const char *kind, *key; /* borrowed from the names */
 } KeyRef;
-
-/* Everything that a query may be given; what it has no use for is 0. */
-typedef struct Question {
-  const Query *query;
-  const char *experiment, *start;
-  int64_t *n_all;
-} Question;
-
-typedef Err Answer(Index *index, const Question *question, Json **out, Fault *fault);
-
-/* The answer, new. Where the index turns out to be of no use, that of the one built
- * instead: half an answer is none. */
-static Err ask(Index *index, Answer *answer, const Question *question, Json **out,
-               Fault *fault) {
-  *out = NULL;
-  while (answer(index, question, out, fault)) {
-    json_free(*out);
-    *out = NULL;
-    if (index_renew(index, NULL, fault)) break;
-  }
-  return fault->code;
-}
-
-static Err names_of(Index *index, const char *experiment, Json **out, Fault *fault) {
-  Sql sql = {0};
-  text_add(&sql.text, "SELECT DISTINCT kind, key FROM name");
-  if (experiment) {
-    text_add(&sql.text, " WHERE experiment = ");
-    add_bind(&sql, experiment);
-  }
-  text_add(&sql.text,
-           " ORDER BY CASE kind WHEN 'factors' THEN 0 WHEN 'args' THEN 1 ELSE 2 END,"
-           " CASE kind WHEN 'factors' THEN place ELSE 0 END, key");
-  sqlite3_stmt *s = prepare(index, &sql, fault);
-  Json *names = json_list();
-  while (index_next(index, s, fault)) {
-    Json *name = json_map();
-    json_put_text(name, "kind", index_text(s, 0));
-    json_put_text(name, "key", index_text(s, 1));
-    json_push(names, name);
-  }
-  sqlite3_finalize(s);
-  text_deinit(&sql.text);
-  *out = names;
-  return fault->code;
-}
-
-static Err answer_names(Index *index, const Question *question, Json **out,
-                        Fault *fault) {
-  return names_of(index, question->experiment, out, fault);
-}
-
-Err query_names(Index *index, const char *experiment, Json **out, Fault *fault) {
-  return ask(index, answer_names, &(Question){.experiment = experiment}, out, fault);
-}
-
-static bool is_kind(const Json *name, const char *kind) {
-  return !kind || strcmp(json_text(name, "kind"), kind) == 0;
-}
-
-/* Says which keys there are, of that kind (NULL: all, and facts), or the nearest. */
-static Err unknown_key(const Json *names, const char *kind, const char *key,
-                       Fault *fault) {
-  const char *all[KEY_NAMES], *what = kind ? "value" : "key";
-  int n = 0;
-  for (int i = 0; !kind && i < N_FACTS; i++) all[n++] = facts[i].name;
-  for (int64_t i = 0; i < json_count(names) && n < KEY_NAMES; i++)
-    if (is_kind(json_item(names, i), kind))
-      all[n++] = json_text(json_item(names, i), "key");
-  const char *nearest = text_nearest(key, all, n);
-  if (nearest)
-    return fault_set(fault, ERR_USAGE, "unknown %s \"%s\"; did you mean \"%s\"?", what,
-                     key, nearest);
-  if (n == 0)
-    return fault_set(fault, ERR_USAGE, "unknown %s \"%s\"; there is none", what, key);
-  fault_set(fault, ERR_USAGE, "unknown %s \"%s\"; there are:", what, key);
-  for (int i = 0; i < n; i++) {
-    size_t at = strlen(fault->text);
-    snprintf(fault->text + at, sizeof fault->text - at, " %s", all[i]);
-  }
-  return fault->code;
-}
-
-/* Of that kind; NULL: the first of any. */
-static Err find_field(const Json *names, const char *kind, const char *key, KeyRef *out,
-                      Fault *fault) {
-  for (int64_t i = 0; i < json_count(names); i++) {
-    const Json *field = json_item(names, i);
-    if (!is_kind(field, kind)) continue;
-    const char *its_kind = json_text(field, "kind"), *name = json_text(field, "key");
-    size_t n_kind = strlen(its_kind);
-    bool whole = strncmp(key, its_kind, n_kind) == 0 && key[n_kind] == '.' &&
-                 strcmp(key + n_kind + 1, name) == 0;
-    if (!whole && strcmp(key, name) != 0) continue;
-    *out = (KeyRef){.kind = its_kind, .key = name};
-    return ERR_OK;
-  }
-  return unknown_key(names, kind, key, fault);
-}
 
 static const struct Fact *find_fact(const char *key) {
   for (int i = 0; i < N_FACTS; i++)
@@ -189,12 +141,59 @@ static const struct Fact *find_fact(const char *key) {
 
 bool query_is_fact(const char *key) { return find_fact(key) != NULL; }
 
-static Err find_key(const Json *names, const char *key, KeyRef *out, Fault *fault) {
-  *out = (KeyRef){.fact = find_fact(key)};
-  return out->fact ? ERR_OK : find_field(names, NULL, key, out, fault);
+static Json *names_of(Ask *ask) {
+  add(ask, "SELECT DISTINCT kind, key FROM name");
+  if (ask->query->experiment)
+    add(ask, " WHERE experiment = %Q", ask->query->experiment);
+  add(ask, " ORDER BY CASE kind WHEN 'factors' THEN 0 WHEN 'args' THEN 1 ELSE 2 END,"
+           " CASE kind WHEN 'factors' THEN place ELSE 0 END, key");
+  return collect(ask);
 }
 
-/* -- conditions -------------------------------------------------------------------- */
+/* Says which keys there are, of that kind (NULL: all, and facts), or the nearest. */
+static void unknown_key(Ask *ask, const char *kind, const char *key) {
+  const char *all[KEY_NAMES], *what = kind ? "value" : "key";
+  int n = 0;
+  Text list = {0};
+  for (int i = 0; !kind && i < N_FACTS; i++) all[n++] = facts[i].name;
+  for (int64_t i = 0; i < json_count(ask->names) && n < KEY_NAMES; i++) {
+    const Json *name = json_item(ask->names, i);
+    if (!kind || strcmp(json_text(name, "kind"), kind) == 0)
+      all[n++] = json_text(name, "key");
+  }
+  const char *nearest = text_nearest(key, all, n);
+  for (int i = 0; i < n; i++) text_addf(&list, " %s", all[i]);
+  if (nearest)
+    fault_set(ask->fault, ERR_USAGE, "unknown %s \"%s\"; did you mean \"%s\"?", what,
+              key, nearest);
+  else
+    fault_set(ask->fault, ERR_USAGE, "unknown %s \"%s\"; there %s%s", what, key,
+              n ? "are:" : "is none", list.data ? list.data : "");
+  text_deinit(&list);
+}
+
+/* A field of that kind; NULL: the first of any. */
+static KeyRef find_field(Ask *ask, const char *kind, const char *key) {
+  for (int64_t i = 0; i < json_count(ask->names); i++) {
+    const Json *field = json_item(ask->names, i);
+    const char *its_kind = json_text(field, "kind"), *name = json_text(field, "key");
+    size_t n = strlen(its_kind);
+    if (kind && strcmp(its_kind, kind) != 0) continue;
+    bool whole = strncmp(key, its_kind, n) == 0 && key[n] == '.' &&
+                 strcmp(key + n + 1, name) == 0;
+    if (whole || strcmp(key, name) == 0) return (KeyRef){.kind = its_kind, .key = name};
+  }
+  unknown_key(ask, kind, key);
+  return (KeyRef){.kind = "", .key = ""};
+}
+
+static KeyRef find_key(Ask *ask, const char *key) {
+  const struct Fact *fact = find_fact(key);
+  return fact ? (KeyRef){.fact = fact} : find_field(ask, NULL, key);
+}
+
+/* -- conditions ----------------------------------------------------------------------
+ */
 
 /* As the fields were read: SQLite's own CAST knows neither inf nor hexadecimal. "50%"
  * is 0.5, as compare tells what is recorded as a share. */
@@ -217,575 +216,323 @@ static int allowed_values(FactType type, const char *out[TRIAL_STATES]) {
   return type == FACT_STATE ? TRIAL_STATES : type == FACT_PURPOSE ? 2 : 0;
 }
 
-static Err check_allowed(const FilterTerm *term, FactType type, const char *value,
-                         Fault *fault) {
+static void check_allowed(Ask *ask, const FilterTerm *term, FactType type,
+                          const char *value) {
   const char *names[TRIAL_STATES];
-  char list[256] = "";
+  Text list = {0};
   int n = allowed_values(type, names);
+  bool found = n == 0;
   for (int i = 0; i < n; i++) {
-    if (strcmp(value, names[i]) == 0) return ERR_OK;
-    size_t at = strlen(list);
-    snprintf(list + at, sizeof list - at, "%s%s", i ? ", " : "", names[i]);
+    found |= strcmp(value, names[i]) == 0;
+    text_addf(&list, "%s%s", i ? ", " : "", names[i]);
   }
-  if (n == 0) return ERR_OK;
   const char *nearest = text_nearest(value, names, n);
-  return fault_set(fault, ERR_USAGE, "%s: no %s is called \"%s\"; allowed: %s%s%s%s",
-                   term->word, term->key, value, list,
-                   nearest ? "; did you mean \"" : "", nearest ? nearest : "",
-                   nearest ? "\"?" : "");
+  if (!found)
+    fault_set(ask->fault, ERR_USAGE, "%s: no %s is called \"%s\"; allowed: %s%s%s%s",
+              term->word, term->key, value, list.data ? list.data : "",
+              nearest ? "; did you mean \"" : "", nearest ? nearest : "",
+              nearest ? "\"?" : "");
+  text_deinit(&list);
 }
 
-static Err check_values(const FilterTerm *term, const KeyRef *key, Fault *fault) {
+static void check_values(Ask *ask, const FilterTerm *term, const KeyRef *key) {
   FactType type = key->fact ? key->fact->type : FACT_NUMBER;
   bool ordered = term->op != FILTER_EQ && term->op != FILTER_NE;
   if (ordered && type != FACT_NUMBER && type != FACT_TIME)
-    return fault_set(fault, ERR_USAGE, "%s: allowed for %s: = and !=", term->word,
-                     term->key);
+    fault_set(ask->fault, ERR_USAGE, "%s: allowed for %s: = and !=", term->word,
+              term->key);
   for (int i = 0; i < term->n_values; i++) {
     double number;
-    const char *value = term->values[i];
-    if (type == FACT_NUMBER && (ordered || key->fact) && !read_number(value, &number))
-      return fault_set(fault, ERR_USAGE, "%s: got \"%s\", allowed: a number",
-                       term->word, value);
-    if (check_allowed(term, type, value, fault)) return fault->code;
+    if (type == FACT_NUMBER && (ordered || key->fact) &&
+        !read_number(term->values[i], &number))
+      fault_set(ask->fault, ERR_USAGE, "%s: got \"%s\", allowed: a number", term->word,
+                term->values[i]);
+    check_allowed(ask, term, type, term->values[i]);
   }
-  return ERR_OK;
 }
 
 /* The value's comparison with a column of numbers, of texts, or of both. */
-static void add_comparison(Sql *sql, const char *number, const char *text, FilterOp op,
+static void add_comparison(Ask *ask, const char *number, const char *text, FilterOp op,
                            const char *value) {
   const char *name = filter_op_name(op == FILTER_NE ? FILTER_EQ : op);
   double parsed;
   bool numeric = number && read_number(value, &parsed);
   bool textual = text && (op == FILTER_EQ || op == FILTER_NE || !number);
-  text_add(&sql->text, "(");
   if (numeric) {
-    text_addf(&sql->text, "%s %s ", number, name);
-    add_number(sql, parsed);
+    must(ask->n_numbers < FILTER_TERMS * FILTER_VALUES);
+    ask->number[ask->n_numbers++] = parsed;
+    add(ask, "%s %s ?", number, name);
   }
-  if (numeric && textual) text_add(&sql->text, " OR ");
-  if (textual) {
-    text_addf(&sql->text, "%s %s ", text, name);
-    add_bind(sql, value);
-  }
-  if (!numeric && !textual) text_add(&sql->text, "0");
-  text_add(&sql->text, ")");
+  if (textual) add(ask, "%s%s %s %Q", numeric ? " OR " : "", text, name, value);
+  if (!numeric && !textual) add(ask, "0");
 }
 
-static void add_term(Sql *sql, const FilterTerm *term, const KeyRef *key) {
-  const char *number = NULL, *text = NULL;
-  if (key->fact) {
-    if (key->fact->type == FACT_NUMBER) number = key->fact->name;
-    else text = key->fact->name;
-    text_addf(&sql->text, " AND %s IS NOT NULL AND %s(", key->fact->name,
-              term->op == FILTER_NE ? "NOT " : "");
+static void add_term(Ask *ask, const FilterTerm *term) {
+  KeyRef key = find_key(ask, term->key);
+  const char *not = term->op == FILTER_NE ? "NOT " : "", *number = "number",
+             *text = "text";
+  check_values(ask, term, &key);
+  if (key.fact) {
+    bool numeric = key.fact->type == FACT_NUMBER;
+    number = numeric ? key.fact->name : NULL;
+    text = numeric ? NULL : key.fact->name;
+    add(ask, " AND %s IS NOT NULL AND %s((", key.fact->name, not );
   } else {
-    number = "f.number";
-    text = "f.text";
-    text_add(&sql->text,
-             " AND EXISTS(SELECT 1 FROM field f WHERE f.trial = t.number AND f.kind = "
-             "");
-    add_bind(sql, key->kind);
-    text_add(&sql->text, " AND f.key = ");
-    add_bind(sql, key->key);
-    text_addf(&sql->text, " AND %s(", term->op == FILTER_NE ? "NOT " : "");
+    add(ask,
+        " AND EXISTS (SELECT 1 FROM field WHERE trial = t.number AND kind = %Q AND "
+        "key = %Q AND %s(",
+        key.kind, key.key, not );
   }
   for (int i = 0; i < term->n_values; i++) {
-    if (i > 0) text_add(&sql->text, " OR ");
-    add_comparison(sql, number, text, term->op, term->values[i]);
+    add(ask, i > 0 ? " OR " : "");
+    add_comparison(ask, number, text, term->op, term->values[i]);
   }
-  text_add(&sql->text, key->fact ? ")" : "))");
+  add(ask, "))");
 }
 
-/* " FROM trial t WHERE ..." */
-static Err add_where(Sql *sql, const Query *query, const Json *names, Fault *fault) {
-  text_add(&sql->text, " FROM trial t WHERE 1");
-  if (query->experiment) {
-    text_add(&sql->text, " AND t.experiment = ");
-    add_bind(sql, query->experiment);
-  }
-  if (!query->all) text_add(&sql->text, " AND t.belongs");
-  for (int i = 0; i < query->filter.n; i++) {
-    KeyRef key;
-    const FilterTerm *term = &query->filter.v[i];
-    Err err = find_key(names, term->key, &key, fault);
-    if (!err) err = check_values(term, &key, fault);
-    if (err) return err;
-    add_term(sql, term, &key);
-  }
-  return ERR_OK;
+/* " FROM trial t WHERE ..."; `all`: also those that no longer belong. */
+static void add_where(Ask *ask, const Filter *filter, bool all) {
+  const char *experiment = ask->query->experiment, *start = ask->query->start;
+  add(ask, " FROM trial t WHERE %s", all ? "1" : "belongs");
+  if (experiment) add(ask, " AND experiment = %Q", experiment);
+  if (start) add(ask, " AND substr(id, 1, length(%Q)) = %Q", start, start);
+  for (int i = 0; i < filter->n; i++) add_term(ask, &filter->v[i]);
 }
 
 /* Numbers before texts, what is not there last. */
-static Err add_order(Sql *sql, const Query *query, const Json *names, Fault *fault) {
-  KeyRef key = {0};
-  text_add(&sql->text, " ORDER BY ");
-  if (query->sort) {
-    const char *direction = query->sort[0] == '-' ? "DESC" : "ASC";
-    if (find_key(names, query->sort + (query->sort[0] == '-'), &key, fault))
-      return fault->code;
-    if (key.fact) {
-      text_addf(&sql->text, "t.%s %s NULLS LAST, ", key.fact->name, direction);
-    } else {
-      static const char *const columns[] = {"number", "text"};
-      for (int i = 0; i < 2; i++) {
-        text_addf(&sql->text,
-                  "(SELECT f.%s FROM field f WHERE f.trial = t.number AND f.kind = ",
-                  columns[i]);
-        add_bind(sql, key.kind);
-        text_add(&sql->text, " AND f.key = ");
-        add_bind(sql, key.key);
-        text_addf(&sql->text, ") %s NULLS LAST, ", direction);
-      }
-    }
+static void add_sort_key(Ask *ask, const char *sort) {
+  const char *direction = *sort == '-' ? "DESC" : "ASC";
+  KeyRef key = find_key(ask, sort + (*sort == '-'));
+  if (key.fact) {
+    add(ask, "%s %s NULLS LAST, ", key.fact->name, direction);
+    return;
   }
-  text_add(&sql->text,
-           "t.experiment, t.path NOT LIKE '%/trials/%', t.purpose = 'tuning', CASE "
-           "WHEN t.cell = '' THEN t.id END, t.number");
-  return ERR_OK;
+  static const char *const columns[] = {"number", "text"};
+  for (int i = 0; i < 2; i++)
+    add(ask,
+        "(SELECT f.%s FROM field f WHERE f.trial = t.number AND f.kind = %Q AND f.key "
+        "= %Q) "
+        "%s NULLS LAST, ",
+        columns[i], key.kind, key.key, direction);
 }
 
-/* -- trials ------------------------------------------------------------------------ */
-
-#define TRIAL_COLUMNS                                                                  \
-  "t.number, t.experiment, t.id, t.path, t.seed, t.state, t.attempts, t.seconds, "     \
-  "t.started, t.digest, t.fingerprint, t.message, t.purpose, t.belongs"
-
-static Json *parsed(const char *text) {
-  Fault ignored = {0};
-  Json *json = json_parse(text, strlen(text), &ignored);
-  return json ? json : json_map();
+static void add_limit(Ask *ask) {
+  if (ask->query->limit > 0) add(ask, " LIMIT %d", (int)ask->query->limit);
 }
 
-static Json *field_value(sqlite3_stmt *s) {
-  const char *text = index_text(s, 4);
-  Json *holder = json_map();
-  switch ((JsonKind)sqlite3_column_int(s, 2)) {
-  case JSON_KIND_INT: json_put_int(holder, "v", strtoll(text, NULL, 10)); break;
-  case JSON_KIND_NUMBER:
-    json_put_number(holder, "v", sqlite3_column_double(s, 3));
-    break;
-  case JSON_KIND_TEXT: json_put_text(holder, "v", text); break;
-  case JSON_KIND_BOOL: json_put_bool(holder, "v", strcmp(text, "true") == 0); break;
-  case JSON_KIND_NULL: json_put_text(holder, "v", NULL); break;
-  default: json_put(holder, "v", parsed(text)); break;
-  }
-  Json *value = json_share(json_find(holder, "v"));
-  json_free(holder);
-  return value;
+/* ", nullif(sum(state = 'pending'), 0) AS pending ..." for every state: those that
+ * occur. */
+static void add_state_counts(Ask *ask, const char *of) {
+  for (int i = 0; i < TRIAL_STATES; i++)
+    add(ask, ", nullif(sum(%s state = %Q), 0) AS %s", of,
+        trial_state_name((TrialState)i), trial_state_name((TrialState)i));
 }
 
-/* All fields of the trial that is its parameter. */
-static sqlite3_stmt *prepare_fields(Index *index, Fault *fault) {
-  return index_prepare(index,
-                       "SELECT kind, key, type, number, text FROM field WHERE trial = "
-                       "?",
-                       fault);
+/* -- answers -------------------------------------------------------------------------
+ */
+
+/* Where it is follows from its names: what the file of the index says may be anybody's.
+ */
+static Json *answer_trials(Ask *ask) {
+  const Query *query = ask->query;
+  add(ask,
+      "SELECT experiment, id, experiment || iif(cell = '', '/', '/trials/') || id AS "
+      "path, "
+      "seed, state, attempts, seconds, started, digest, fingerprint, message, purpose, "
+      "belongs, %s number, count(*) OVER () AS n_all",
+      query->whole ? "damaged," : "");
+  add_where(ask, &query->filter, query->all);
+  add(ask, " ORDER BY ");
+  if (query->start) add(ask, "id <> %Q, ", query->start);
+  if (query->sort) add_sort_key(ask, query->sort);
+  add(ask,
+      "experiment, cell = '', purpose = 'tuning', iif(cell = '', id, NULL), number");
+  add_limit(ask);
+  return collect(ask);
 }
 
-/* Puts factors, args and values, by a statement of prepare_fields. */
-static void put_fields(Index *index, Json *row, int64_t trial, sqlite3_stmt *fields,
-                       Fault *fault) {
-  Json *map[3];
-  for (int k = 0; k < 3; k++) map[k] = json_map();
-  sqlite3_bind_int64(fields, 1, trial);
-  while (index_next(index, fields, fault)) {
-    const char *kind = index_text(fields, 0);
-    for (int k = 0; k < 3; k++)
-      if (strcmp(kind, kinds[k]) == 0)
-        json_put(map[k], index_text(fields, 1), field_value(fields));
-  }
-  sqlite3_reset(fields);
-  for (int k = 0; k < 3; k++) json_put(row, kinds[k], map[k]);
+/* Of the metric of complete trials; NULL where there is none. The squares are of the
+ * distances from the mean, which each trial is given first. Of an infinite mean there
+ * is no sd. Where values differ by rounding only the sums hold a trace of it, which is
+ * no spread (stat_sample.h). */
+static void add_moments(Ask *ask) {
+  add(ask,
+      ", count(value) AS n, iif(min(value) = max(value), min(value), mean) AS mean, "
+      "iif(count(value) > 1 AND abs(mean) < 9e999, "
+      "iif(max(value) - min(value) <= %!.17g * (abs(min(value)) + abs(max(value))), "
+      "0.0, "
+      "sum((value - mean) * (value - mean)) / (count(value) - 1)), NULL) AS sd",
+      STAT_ROUNDING);
 }
 
-static void put_column(Json *row, sqlite3_stmt *s, int column, const char *key) {
-  switch (sqlite3_column_type(s, column)) {
-  case SQLITE_INTEGER: json_put_int(row, key, sqlite3_column_int64(s, column)); break;
-  case SQLITE_FLOAT: json_put_number(row, key, sqlite3_column_double(s, column)); break;
-  case SQLITE_TEXT: json_put_text(row, key, index_text(s, column));
-  default: break;
-  }
+/* From the variance. The values of one trial stand for nothing here. */
+static void finish_cell(Json *row) {
+  double variance;
+  if (json_get_number(json_find(row, "sd"), &variance))
+    json_put_number(row, "sd", sqrt(variance));
+  json_put(row, "values", json_map());
 }
 
-/* Where it is follows from its names: what the file of the index says may be
- * anybody's. */
-static void put_path(Json *row) {
-  const char *experiment = "", *id = "";
-  Text path = {0};
-  json_get_text(json_find(row, "experiment"), &experiment);
-  json_get_text(json_find(row, "id"), &id);
-  text_addf(&path, name_is_run(id) ? "%s/%s" : "%s/trials/%s", experiment, id);
-  json_put_text(row, "path", path.data);
-  text_deinit(&path);
+/* All numbers of a cell are of the same trials, those that are asked for. */
+static Json *answer_cells(Ask *ask) {
+  const Query *query = ask->query;
+  const char *sort = query->sort ? query->sort : "", *key = sort + (*sort == '-');
+  if (*sort && strcmp(key, "mean") != 0)
+    fault_set(ask->fault, ERR_USAGE,
+              "cells are sorted by mean or -mean, or as planned; "
+              "got \"%s\"",
+              sort);
+  KeyRef metric = query->metric ? find_field(ask, "values", query->metric)
+                                : (KeyRef){0};
+  add(ask,
+      "WITH chosen AS (SELECT t.*, (SELECT f.number FROM field f WHERE f.trial = "
+      "t.number "
+      "AND t.state = 'complete' AND f.kind = %Q AND f.key = %Q) AS value",
+      metric.kind, metric.key);
+  add_where(ask, &query->filter, query->all);
+  add(ask, " AND cell <> '') SELECT experiment, cell, purpose, count(*) AS trials, "
+           "min(number) AS number, count(*) OVER () AS n_all");
+  if (query->metric) add_moments(ask);
+  add_state_counts(ask, "");
+  add(ask, " FROM (SELECT *, avg(value) OVER (PARTITION BY experiment, cell, purpose) "
+           "AS mean "
+           "FROM chosen) GROUP BY experiment, cell, purpose ORDER BY ");
+  if (*sort) add(ask, "mean %s NULLS LAST, ", *sort == '-' ? "DESC" : "ASC");
+  add(ask, "experiment, purpose = 'tuning', number");
+  add_limit(ask);
+  Json *rows = collect(ask);
+  for (int64_t i = 0; i < json_count(rows); i++) finish_cell(json_item(rows, i));
+  return rows;
 }
 
-static Json *trial_row_json(Index *index, sqlite3_stmt *s, sqlite3_stmt *fields,
-                            Fault *fault) {
-  static const char *const keys[] = {"experiment", "id", "path", "seed", "state",
-                                     "attempts",
-                                     "seconds", "started", "digest", "fingerprint",
-                                     "message", "purpose"};
-  Json *row = json_map();
-  for (int i = 0; i < 12; i++) put_column(row, s, i + 1, keys[i]);
-  put_path(row);
-  json_put_bool(row, "belongs", sqlite3_column_int(s, 13) != 0);
-  put_fields(index, row, sqlite3_column_int64(s, 0), fields, fault);
-  return row;
+static Json *answer_entries(Ask *ask) {
+  add(ask, "SELECT experiment, iif(cell = '', 'runs', 'study') AS kind, sum(belongs) "
+           "AS trials");
+  add_state_counts(ask, "belongs AND");
+  add(ask, ", nullif(sum(NOT belongs), 0) AS others, max(started) AS last");
+  add_where(ask, &ask->query->filter, true);
+  add(ask, " GROUP BY 1, 2 ORDER BY 1, 2 DESC");
+  return collect(ask);
 }
 
-/* Runs a statement that selects TRIAL_COLUMNS. */
-static Err collect(Index *index, const Sql *sql, Json **out, Fault *fault) {
-  sqlite3_stmt *s = prepare(index, sql, fault);
-  sqlite3_stmt *fields = prepare_fields(index, fault);
-  Json *rows = json_list();
-  while (index_next(index, s, fault))
-    json_push(rows, trial_row_json(index, s, fields, fault));
-  sqlite3_finalize(s);
-  sqlite3_finalize(fields);
-  *out = rows;
-  return fault->code;
+static Json *answer_names(Ask *ask) { return json_share(ask->names); }
+
+/* -- filters that fit nothing --------------------------------------------------------
+ */
+
+/* " FROM field f WHERE ...": that field of the trials of the query, its filter aside.
+ */
+static void add_field(Ask *ask, const KeyRef *key) {
+  static const Filter none;
+  add(ask,
+      " FROM field f WHERE f.kind = %Q AND f.key = %Q AND f.trial IN (SELECT number",
+      key->kind, key->key);
+  add_where(ask, &none, ask->query->all);
+  add(ask, ")");
 }
 
-static Err count_all(Index *index, const Query *query, const Json *names,
-                     const char *what, int64_t *out, Fault *fault) {
-  Sql sql = {0};
-  text_addf(&sql.text, "SELECT %s", what);
-  Err err = add_where(&sql, query, names, fault);
-  sqlite3_stmt *s = err ? NULL : prepare(index, &sql, fault);
-  *out = 0;
-  if (index_next(index, s, fault)) *out = sqlite3_column_int64(s, 0);
-  sqlite3_finalize(s);
-  text_deinit(&sql.text);
-  return fault->code;
+static bool is_missed(Ask *ask, const Filter *alone) {
+  add(ask, "SELECT 1 AS fits");
+  add_where(ask, alone, ask->query->all);
+  add(ask, " LIMIT 1");
+  Json *rows = collect(ask);
+  bool missed = json_count(rows) == 0;
+  json_free(rows);
+  return missed && !ask->fault->code;
 }
 
-static void add_limit(Sql *sql, const Query *query) {
-  if (query->limit > 0) text_addf(&sql->text, " LIMIT %ld", query->limit);
-}
-
-static Err answer_trials(Index *index, const Question *question, Json **out,
-                         Fault *fault) {
-  const Query *query = question->query;
-  Json *names = NULL;
-  Sql sql = {0};
-  Err err = names_of(index, query->experiment, &names, fault);
-  text_add(&sql.text, "SELECT " TRIAL_COLUMNS);
-  if (!err) err = add_where(&sql, query, names, fault);
-  if (!err) err = add_order(&sql, query, names, fault);
-  add_limit(&sql, query);
-  if (!err) err = collect(index, &sql, out, fault);
-  if (!err && query->limit > 0)
-    err = count_all(index, query, names, "count(*)", question->n_all, fault);
-  else if (!err) *question->n_all = json_count(*out);
-  text_deinit(&sql.text);
-  json_free(names);
-  return err;
-}
-
-Err query_trials(Index *index, const Query *query, Json **out, int64_t *n_all,
-                 Fault *fault) {
-  return ask(index, answer_trials, &(Question){.query = query, .n_all = n_all}, out,
-             fault);
-}
-
-/* -- filters that fit nothing ------------------------------------------------------ */
-
-/* "SELECT <what>" of the field among the trials of the query, its filter aside. */
-static Err add_field(Sql *sql, const char *what, const Query *query, const KeyRef *key,
-                     Fault *fault) {
-  Query all = *query;
-  all.filter.n = 0;
-  text_addf(&sql->text, "SELECT %s FROM field f JOIN (SELECT t.number AS trial", what);
-  Err err = add_where(sql, &all, NULL, fault);
-  text_add(&sql->text, ") c ON c.trial = f.trial WHERE f.kind = ");
-  add_bind(sql, key->kind);
-  text_add(&sql->text, " AND f.key = ");
-  add_bind(sql, key->key);
-  return err;
-}
-
-/* Puts the levels of the field among the trials of the query, its filter aside: each
- * once, as planned. *numbers: is one of them a number? */
-static Err put_levels(Index *index, const Query *query, const KeyRef *key, Json *row,
-                      bool *numbers, Fault *fault) {
-  Sql sql = {0};
-  Json *levels = json_list();
-  Err err = add_field(&sql, "f.text, max(f.number IS NOT NULL)", query, key, fault);
-  text_add(&sql.text, " GROUP BY f.text ORDER BY min(f.trial)");
-  sqlite3_stmt *s = err ? NULL : prepare(index, &sql, fault);
-  *numbers = false;
-  while (index_next(index, s, fault)) {
-    json_push_text(levels, index_text(s, 0));
-    *numbers |= sqlite3_column_int(s, 1) != 0;
-  }
-  sqlite3_finalize(s);
-  text_deinit(&sql.text);
-  json_put(row, "levels", levels);
-  return fault->code;
-}
-
-static bool is_a_value(const Json *names, const char *key) {
-  for (int64_t i = 0; i < json_count(names); i++)
-    if (is_kind(json_item(names, i), "values") &&
-        strcmp(json_text(json_item(names, i), "key"), key) == 0)
+static bool is_a_value(const Ask *ask, const char *key) {
+  for (int64_t i = 0; i < json_count(ask->names); i++)
+    if (strcmp(json_text(json_item(ask->names, i), "kind"), "values") == 0 &&
+        strcmp(json_text(json_item(ask->names, i), "key"), key) == 0)
       return true;
   return false;
 }
 
-/* Puts the least and the greatest number of the field among the trials of the query,
- * its filter aside; nothing where there is none. */
-static Err put_range(Index *index, const Query *query, const KeyRef *key, Json *row,
-                     Fault *fault) {
-  Sql sql = {0};
-  Err err = add_field(&sql, "min(f.number), max(f.number)", query, key, fault);
-  sqlite3_stmt *s = err ? NULL : prepare(index, &sql, fault);
-  if (index_next(index, s, fault)) {
-    put_column(row, s, 0, "low");
-    put_column(row, s, 1, "high");
+/* Puts the levels of the field, each once, as planned. */
+static void put_levels(Ask *ask, const KeyRef *key, FilterOp op, Json *miss) {
+  Json *levels = json_list();
+  bool numbers = false;
+  add(ask, "SELECT f.text, max(f.number IS NOT NULL) AS is_number");
+  add_field(ask, key);
+  add(ask, " GROUP BY f.text ORDER BY min(f.trial)");
+  Json *rows = collect(ask);
+  for (int64_t i = 0; i < json_count(rows); i++) {
+    json_push_text(levels, json_text(json_item(rows, i), "text"));
+    numbers |= json_int(json_item(rows, i), "is_number") != 0;
   }
-  sqlite3_finalize(s);
-  text_deinit(&sql.text);
-  return fault->code;
-}
-
-/* Adds the term with that number to the misses, if it is one. */
-static Err add_miss(Index *index, const Query *query, const Json *names, int term,
-                    Json *misses, Fault *fault) {
-  Query alone = *query;
-  KeyRef key;
-  int64_t n;
-  bool numbers;
-  alone.filter = (Filter){.v = &query->filter.v[term], .n = 1};
-  if (find_key(names, alone.filter.v->key, &key, fault)) return fault->code;
-  if (key.fact) return ERR_OK;
-  if (count_all(index, &alone, names, "count(*)", &n, fault) || n) return fault->code;
-  Json *row = json_map();
-  FilterOp op = alone.filter.v->op;
-  json_put_int(row, "term", term);
-  json_put_text(row, "key", key.key);
-  json_push(misses, row);
-  if (strcmp(key.kind, "values") == 0) return put_range(index, query, &key, row, fault);
-  Err err = put_levels(index, query, &key, row, &numbers, fault);
-  json_put_bool(row, "value",
+  json_free(rows);
+  json_put(miss, "levels", levels);
+  json_put_bool(miss, "value",
                 op != FILTER_EQ && op != FILTER_NE && !numbers &&
-                    is_a_value(names, key.key));
-  return err;
+                    is_a_value(ask, key->key));
 }
 
-static Err answer_misses(Index *index, const Question *question, Json **out,
-                         Fault *fault) {
-  const Query *query = question->query;
-  Json *names = NULL;
-  Err err = names_of(index, query->experiment, &names, fault);
-  *out = json_list();
-  for (int i = 0; !err && i < query->filter.n; i++)
-    err = add_miss(index, query, names, i, *out, fault);
-  json_free(names);
-  return err;
+/* Puts the least and the greatest number of the field; nothing where there is none. */
+static void put_range(Ask *ask, const KeyRef *key, Json *miss) {
+  add(ask, "SELECT min(f.number) AS low, max(f.number) AS high");
+  add_field(ask, key);
+  Json *rows = collect(ask);
+  if (json_count(rows)) json_put_all(miss, json_item(rows, 0));
+  json_free(rows);
 }
 
-Err query_misses(Index *index, const Query *query, Json **out, Fault *fault) {
-  return ask(index, answer_misses, &(Question){.query = query}, out, fault);
-}
-
-static Err answer_starting(Index *index, const Question *question, Json **out,
-                           Fault *fault) {
-  const char *experiment = question->experiment, *start = question->start;
-  Sql sql = {0};
-  text_add(&sql.text,
-           "SELECT " TRIAL_COLUMNS " FROM trial t WHERE substr(t.id, 1, length(");
-  add_bind(&sql, start);
-  text_add(&sql.text, ")) = ");
-  add_bind(&sql, start);
-  if (experiment) {
-    text_add(&sql.text, " AND t.experiment = ");
-    add_bind(&sql, experiment);
+static Json *answer_misses(Ask *ask) {
+  Json *misses = json_list();
+  for (int i = 0; i < ask->query->filter.n; i++) {
+    FilterTerm *term = &ask->query->filter.v[i];
+    KeyRef key = find_key(ask, term->key);
+    if (key.fact || !is_missed(ask, &(Filter){.v = term, .n = 1})) continue;
+    Json *miss = json_map();
+    json_put_int(miss, "term", i);
+    json_put_text(miss, "key", key.key);
+    json_push(misses, miss);
+    if (strcmp(key.kind, "values") == 0) put_range(ask, &key, miss);
+    else put_levels(ask, &key, term->op, miss);
   }
-  text_add(&sql.text, " ORDER BY t.id <> ");
-  add_bind(&sql, start);
-  text_add(&sql.text, ", t.experiment, t.number");
-  Err err = collect(index, &sql, out, fault);
-  text_deinit(&sql.text);
-  return err;
+  return misses;
 }
 
-Err query_starting(Index *index, const char *experiment, const char *start, Json **out,
-                   Fault *fault) {
-  return ask(index, answer_starting,
-             &(Question){.experiment = experiment, .start = start}, out, fault);
-}
+/* -- asking --------------------------------------------------------------------------
+ */
 
-/* -- cells and entries ------------------------------------------------------------- */
-
-/* ", sum(t.state = 'pending') ..." for every state. */
-static void add_state_counts(Text *text) {
-  for (int i = 0; i < TRIAL_STATES; i++)
-    text_addf(text, ", sum(t.state = '%s')", trial_state_name((TrialState)i));
-}
-
-/* Of the states that occur; `column` is the first of the counts. */
-static void put_state_counts(Json *row, sqlite3_stmt *s, int column) {
-  for (int i = 0; i < TRIAL_STATES; i++) {
-    int64_t n = sqlite3_column_int64(s, column + i);
-    if (n > 0) json_put_int(row, trial_state_name((TrialState)i), n);
-  }
-}
-
-/* The metric of a complete trial, else NULL. */
-static void add_metric(Sql *sql, const KeyRef *metric) {
-  if (!metric->kind) {
-    text_add(&sql->text, "NULL");
-    return;
-  }
-  text_add(&sql->text, "(SELECT f.number FROM field f WHERE f.trial = t.number AND "
-                       "t.state = 'complete' AND f.kind = ");
-  add_bind(sql, metric->kind);
-  text_add(&sql->text, " AND f.key = ");
-  add_bind(sql, metric->key);
-  text_add(&sql->text, ")");
-}
-
-/* One row per cell. All its numbers are of the same trials, those that are asked for;
- * the squares are of the distances from the mean, which each trial is given first. */
-static Err add_cells(Sql *sql, const Query *query, const KeyRef *metric,
-                     const Json *names, Fault *fault) {
-  text_add(&sql->text, "WITH chosen AS (SELECT t.*, ");
-  add_metric(sql, metric);
-  text_add(&sql->text, " AS value");
-  Err err = add_where(sql, query, names, fault);
-  text_add(&sql->text,
-           " AND t.cell <> '') SELECT min(number) AS first, experiment, cell, purpose, "
-           "count(*), count(value), mean, sum((value - mean) * (value - mean)), "
-           "min(value), max(value)");
-  add_state_counts(&sql->text);
-  text_add(&sql->text,
-           " FROM (SELECT *, avg(value) OVER (PARTITION BY experiment, cell, purpose) "
-           "AS mean FROM chosen) t GROUP BY experiment, cell, purpose");
-  return err;
-}
-
-/* Of an infinite mean there is no sd. Where values differ by rounding only the sums
- * hold a trace of it, which is no spread (stat_sample.h). */
-static void put_moments(Json *row, sqlite3_stmt *s, int column) {
-  int64_t n = sqlite3_column_int64(s, column);
-  double squares = sqlite3_column_double(s, column + 2);
-  double low = sqlite3_column_double(s, column + 3),
-         high = sqlite3_column_double(s, column + 4);
-  bool alike = high - low <= STAT_ROUNDING * (fabs(low) + fabs(high));
-  json_put_int(row, "n", n);
-  if (n > 0 && low == high) json_put_number(row, "mean", low);
-  else put_column(row, s, column + 1, "mean");
-  if (n > 1 && isfinite(sqlite3_column_double(s, column + 1)))
-    json_put_number(row, "sd", alike ? 0 : sqrt(squares / (double)(n - 1)));
-}
-
-static Json *cell_row(Index *index, sqlite3_stmt *s, sqlite3_stmt *fields,
-                      bool has_metric, Fault *fault) {
-  static const char *const keys[] = {"experiment", "cell", "purpose", "trials"};
-  Json *row = json_map();
-  for (int i = 0; i < 4; i++) put_column(row, s, i + 1, keys[i]);
-  put_fields(index, row, sqlite3_column_int64(s, 0), fields, fault);
-  json_put(row, "values", json_map()); /* those of one trial stand for nothing here */
-  if (has_metric) put_moments(row, s, 5);
-  put_state_counts(row, s, 10);
-  return row;
-}
-
-static Err collect_cells(Index *index, const Sql *sql, bool has_metric, Json **out,
-                         Fault *fault) {
-  sqlite3_stmt *s = prepare(index, sql, fault);
-  sqlite3_stmt *fields = prepare_fields(index, fault);
-  Json *rows = json_list();
-  while (index_next(index, s, fault))
-    json_push(rows, cell_row(index, s, fields, has_metric, fault));
-  sqlite3_finalize(s);
-  sqlite3_finalize(fields);
-  *out = rows;
-  return fault->code;
-}
-
-static Err add_cell_order(Sql *sql, const Query *query, Fault *fault) {
-  const char *sort = query->sort ? query->sort : "";
-  bool down = sort[0] == '-';
-  if (*sort && strcmp(sort + down, "mean") != 0)
-    return fault_set(fault, ERR_USAGE,
-                     "cells are sorted by mean or -mean, or as planned; got \"%s\"",
-                     sort);
-  text_add(&sql->text, " ORDER BY ");
-  if (*sort) text_addf(&sql->text, "mean %s NULLS LAST, ", down ? "DESC" : "ASC");
-  text_add(&sql->text, "experiment, purpose = 'tuning', first");
-  add_limit(sql, query);
-  return ERR_OK;
-}
-
-static Err answer_cells(Index *index, const Question *question, Json **out,
-                        Fault *fault) {
-  const Query *query = question->query;
-  Json *names = NULL;
-  KeyRef metric = {0};
-  Sql sql = {0};
-  Err err = names_of(index, query->experiment, &names, fault);
-  if (!err && query->metric)
-    err = find_field(names, "values", query->metric, &metric, fault);
-  if (!err) err = add_cells(&sql, query, &metric, names, fault);
-  if (!err) err = add_cell_order(&sql, query, fault);
-  if (!err) err = collect_cells(index, &sql, metric.kind, out, fault);
-  if (!err && query->limit > 0)
-    err = count_all(index, query, names,
-                    "count(DISTINCT CASE WHEN t.cell <> '' THEN t.experiment || '/' || "
-                    "t.cell || t.purpose END)",
-                    question->n_all, fault);
-  else if (!err) *question->n_all = json_count(*out);
-  text_deinit(&sql.text);
-  json_free(names);
-  return err;
-}
-
-Err query_cells(Index *index, const Query *query, Json **out, int64_t *n_all,
-                Fault *fault) {
-  return ask(index, answer_cells, &(Question){.query = query, .n_all = n_all}, out,
-             fault);
-}
-
-static Json *entry_row(sqlite3_stmt *s) {
-  Json *row = json_map();
-  json_put_text(row, "experiment", index_text(s, 0));
-  json_put_text(row, "kind", sqlite3_column_int(s, 1) ? "study" : "runs");
-  json_put_int(row, "trials", sqlite3_column_int64(s, 2));
-  put_state_counts(row, s, 5);
-  if (sqlite3_column_int64(s, 3))
-    json_put_int(row, "others", sqlite3_column_int64(s, 3));
-  put_column(row, s, 4, "last");
-  return row;
-}
-
-static Err answer_entries(Index *index, const Question *question, Json **out,
-                          Fault *fault) {
-  const Query *query = question->query;
-  Json *names = NULL;
-  Sql sql = {0};
-  Err err = names_of(index, query->experiment, &names, fault);
-  text_add(&sql.text, "SELECT t.experiment, t.cell <> '' AS study, sum(t.belongs), "
-                      "sum(NOT t.belongs), max(t.started)");
-  for (int i = 0; i < TRIAL_STATES; i++)
-    text_addf(&sql.text, ", sum(t.belongs AND t.state = '%s')",
-              trial_state_name((TrialState)i));
-  Query whole = *query;
-  whole.all = true;
-  if (!err) err = add_where(&sql, &whole, names, fault);
-  text_add(&sql.text, " GROUP BY 1, 2 ORDER BY 1, 2 DESC");
-  sqlite3_stmt *s = err ? NULL : prepare(index, &sql, fault);
-  Json *rows = json_list();
-  while (index_next(index, s, fault)) json_push(rows, entry_row(s));
-  sqlite3_finalize(s);
-  text_deinit(&sql.text);
-  json_free(names);
-  *out = rows;
+/* The answer, new. Where the index turns out to be of no use, that of the one built
+ * instead: half an answer is none. */
+static Err answer(Index *index, const Query *query, Json *(*make)(Ask *), Json **out,
+                  int64_t *n_all, Fault *fault) {
+  do {
+    Ask ask = {.index = index, .query = query, .fault = fault};
+    ask.names = names_of(&ask);
+    *out = make(&ask);
+    if (n_all) *n_all = ask.n_all;
+    json_free(ask.names);
+    sqlite3_finalize(ask.fields);
+    if (!fault->code) return ERR_OK;
+    json_free(*out);
+    *out = NULL;
+  } while (!index_renew(index, NULL, fault));
   return fault->code;
 }
 
 Err query_entries(Index *index, const Query *query, Json **out, Fault *fault) {
-  return ask(index, answer_entries, &(Question){.query = query}, out, fault);
+  return answer(index, query, answer_entries, out, NULL, fault);
+}
+
+Err query_trials(Index *index, const Query *query, Json **out, int64_t *n_all,
+                 Fault *fault) {
+  return answer(index, query, answer_trials, out, n_all, fault);
+}
+
+Err query_cells(Index *index, const Query *query, Json **out, int64_t *n_all,
+                Fault *fault) {
+  return answer(index, query, answer_cells, out, n_all, fault);
+}
+
+Err query_names(Index *index, const char *experiment, Json **out, Fault *fault) {
+  return answer(index, &(Query){.experiment = experiment}, answer_names, out, NULL,
+                fault);
+}
+
+Err query_misses(Index *index, const Query *query, Json **out, Fault *fault) {
+  return answer(index, query, answer_misses, out, NULL, fault);
 }

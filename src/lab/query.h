@@ -8,8 +8,10 @@
 
 typedef struct Query {
   const char *experiment; /* NULL: all */
+  const char *start;      /* of the id; NULL: any */
   Filter filter;
   bool all;           /* those that no longer belong to their experiment, too */
+  bool whole;         /* query_trials: also rows and data of the record, as maps */
   const char *sort;   /* key, with "-" before it: largest first; NULL: as planned */
   long limit;         /* 0: none */
   const char *metric; /* query_cells: the value that is averaged; NULL: none */
@@ -21,8 +23,8 @@ typedef struct Query {
 Err query_entries(Index *index, const Query *query, Json **out,
                   Fault *fault) WARN_UNUSED;
 
-/* A list of { experiment, id, path, seed, purpose, state, attempts, seconds, started,
- * digest, fingerprint, message, belongs, factors, args, values }; what is not there is
+/* A list of { experiment, id, path, seed, state, attempts, seconds, started, digest,
+ * fingerprint, message, purpose, belongs, factors, args, values }; what is not there is
  * left out. Trials of a study have the purpose "report", or "tuning" if they only
  * choose parameters. *n_all is how many there are without the limit. An unknown key in
  * filter or sort is ERR_USAGE with the nearest. */
@@ -52,9 +54,5 @@ Err query_misses(Index *index, const Query *query, Json **out,
 /* Does the key stand for a fact of the trial, in filters, whatever else has that
  * name? */
 bool query_is_fact(const char *key);
-
-/* A list of the trials whose id begins with `start`, each as in query_trials. */
-Err query_starting(Index *index, const char *experiment, const char *start, Json **out,
-                   Fault *fault) WARN_UNUSED;
 
 #endif

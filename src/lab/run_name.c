@@ -1,6 +1,7 @@
 /* run_name.c: names of the directories in runs/; see run_name.h. */
 #include "lab/run_name.h"
 #include "base/file.h"
+#include "base/path.h"
 #include "base/text.h"
 #include <stdlib.h>
 #include <string.h>
@@ -22,12 +23,9 @@ char *run_name_of(const char *script) {
   for (char *s = name; *s; s++)
     if ((unsigned char)*s <= ' ' || *s == 0x7F || (s == name && *s == '.')) *s = '_';
   if (!run_name_is_taken(name)) return name;
-  Text free_name = {0};
-  text_addf(&free_name, "_%s", name);
+  char *free_name = text_copy(path_of("_%s", name).s);
   free(name);
-  if (!free_name.failed) return free_name.data;
-  text_deinit(&free_name);
-  return NULL;
+  return free_name;
 }
 
 Err run_name_nearest(const char *runs, const char *name, char **out, Fault *fault) {

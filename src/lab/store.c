@@ -4,6 +4,7 @@
  * store_reset and store_remove for a moment. */
 #include "lab/store.h"
 #include "base/file.h"
+#include "base/path.h"
 #include "lab/look.h"
 #include "lab/lock.h"
 #include "lab/names.h"
@@ -13,17 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-
-static const char plan_name[] = "experiment.json";
-
-/* "a/b"; NULL on lack of memory. */
-static char *join(const char *directory, const char *name) {
-  Text path = {0};
-  text_addf(&path, "%s/%s", directory, name);
-  if (!path.failed) return path.data;
-  text_deinit(&path);
-  return NULL;
-}
 
 /* -- the experiment ---------------------------------------------------------------- */
 
@@ -63,9 +53,11 @@ Err store_open(Store *out, const char *runs, const char *experiment, bool create
   *out = (Store){0};
   if (check_name(experiment, fault)) return fault->code;
   out->name = text_copy(experiment);
-  out->directory = join(runs, experiment);
-  out->trials = out->directory ? join(out->directory, "trials") : NULL;
-  Err err = out->name && out->trials ? ERR_OK : fault_memory(fault, strlen(experiment));
+  out->directory = text_copy(path_of("%s/%s", runs, experiment).s);
+  out->trials = text_copy(path_of("%s/%s/trials", runs, experiment).s);
+  Err err = out->name && out->directory && out->trials
+                ? ERR_OK
+                : fault_memory(fault, strlen(experiment));
   if (!err && create) err = check_own(out, fault);
   if (!err && create) err = file_make_dirs(out->trials, fault);
   if (!err && !file_exists(out->directory))
@@ -97,11 +89,9 @@ void trial_id(const char *hash, int64_t seed, char out[TRIAL_ID]) {
   snprintf(out, TRIAL_ID, "%s-s%lld", hash, (long long)seed);
 }
 
-/* Text with a line end; freed by the caller also after a fault. */
-static Err write_text(const Json *json, Text *out, Fault *fault) {
-  Err err = json_write(json, 2, out, fault);
-  text_add(out, "\n");
-  return !err && out->failed ? fault_memory(fault, out->n_bytes) : err;
+int64_t trial_id_seed(const char *id) {
+  const char *seed = strstr(id, "-s");
+  return seed ? strtoll(seed + 2, NULL, 10) : 0;
 }
 
 static bool holds(const char *path, const Text *text) {
@@ -116,79 +106,50 @@ static bool holds(const char *path, const Text *text) {
 
 Err store_plan(const Store *store, const Json *experiment, Fault *fault) {
   Text text = {0};
-  char *path = join(store->directory, plan_name);
-  Err err = path ? write_text(experiment, &text, fault) : fault_memory(fault, 0);
-  if (!err && !holds(path, &text)) {
+  Path path = path_of("%s/experiment.json", store->directory);
+  Err err = json_write_lines(experiment, &text, fault);
+  if (!err && !holds(path.s, &text)) {
     err = check_own(store, fault);
-    if (!err) err = file_put(path, text.data, text.n_bytes, PUBLISH_REPLACE, fault);
+    if (!err) err = file_put(path.s, text.data, text.n_bytes, PUBLISH_REPLACE, fault);
   }
-  free(path);
   text_deinit(&text);
-  return err;
-}
-
-/* The directory of sources, made if it is not there. */
-static Err make_code(const Store *store, Fault *fault) {
-  char *path = join(store->directory, "code");
-  Err err = path ? check_own(store, fault) : fault_memory(fault, 0);
-  if (!err) err = file_check_unlinked(path, fault);
-  if (!err) err = file_make_dirs(path, fault);
-  free(path);
   return err;
 }
 
 Err store_keep(const Store *store, const char *name, const void *bytes, size_t n_bytes,
                char hash[HASH_TEXT], Fault *fault) {
-  Text path = {0};
   sha256(bytes, n_bytes, hash);
-  text_addf(&path, "%s/code/%.16s-%s", store->directory, hash, file_name(name));
-  Err err = path.failed ? fault_memory(fault, path.n_bytes) : ERR_OK;
-  if (!err && !file_exists(path.data)) {
-    err = make_code(store, fault);
-    if (!err) err = file_put(path.data, bytes, n_bytes, PUBLISH_REPLACE, fault);
-  }
-  text_deinit(&path);
-  return err;
+  Path code = path_of("%s/code", store->directory);
+  Path path = path_of("%s/%.16s-%s", code.s, hash, file_name(name));
+  if (file_exists(path.s)) return ERR_OK;
+  Err err = check_own(store, fault);
+  if (!err) err = file_check_unlinked(code.s, fault);
+  if (!err) err = file_make_dirs(code.s, fault);
+  return err ? err : file_put(path.s, bytes, n_bytes, PUBLISH_REPLACE, fault);
 }
 
 /* -- looking ----------------------------------------------------------------------- */
 
 Err store_look(const Store *store, const char *id, TrialInfo *out, Fault *fault) {
-  *out = (TrialInfo){0};
-  char *directory = join(store->trials, id);
-  if (!directory) return fault_memory(fault, strlen(id));
   Look look;
-  Err err = look_open(&look, directory, fault);
+  *out = (TrialInfo){0};
+  Err err = look_open(&look, path_of("%s/%s", store->trials, id).s, fault);
   if (!err) look_info(&look, out);
   look_close(&look);
-  free(directory);
   return err;
-}
-
-void trial_info_deinit(TrialInfo *info) {
-  json_free(info->values);
-  json_free(info->data);
-  json_free(info->rows);
-  free(info->message);
-  *info = (TrialInfo){0};
 }
 
 /* -- claims ------------------------------------------------------------------------ */
 
-/* The directory of a trial that is to be changed, new. NULL and a fault for a name that
- * leads elsewhere, and where something on the way is a link. */
-static char *own_trial(const Store *store, const char *id, Fault *fault) {
-  if (!*id || *id == '.' || strchr(id, '/')) {
-    fault_set(fault, ERR_STORAGE, "%s: \"%s\" is no name of a trial", store->trials,
-              id);
-    return NULL;
-  }
-  char *directory = join(store->trials, id);
-  Err err = directory ? check_own(store, fault) : fault_memory(fault, strlen(id));
-  if (!err) err = file_check_unlinked(directory, fault);
-  if (!err) return directory;
-  free(directory);
-  return NULL;
+/* The directory of a trial that is to be changed. A fault for a name that leads
+ * elsewhere, and where something on the way is a link. */
+static Err own_trial(const Store *store, const char *id, Path *out, Fault *fault) {
+  *out = path_of("%s/%s", store->trials, id);
+  if (!*id || *id == '.' || strchr(id, '/'))
+    return fault_set(fault, ERR_STORAGE, "%s: \"%s\" is no name of a trial",
+                     store->trials, id);
+  Err err = check_own(store, fault);
+  return err ? err : file_check_unlinked(out->s, fault);
 }
 
 /* Does it to what an earlier attempt made. */
@@ -196,25 +157,17 @@ static Err each_product(const char *directory,
                         Err (*work)(const char *path, Fault *fault), Fault *fault) {
   FileNames names;
   Err err = file_names(directory, &names, fault);
-  for (int i = 0; !err && i < names.n; i++) {
-    if (!name_is_product(names.v[i])) continue;
-    char *path = join(directory, names.v[i]);
-    err = path ? work(path, fault) : fault_memory(fault, 0);
-    free(path);
-  }
+  for (int i = 0; !err && i < names.n; i++)
+    if (name_is_product(names.v[i]))
+      err = work(path_of("%s/%s", directory, names.v[i]).s, fault);
   file_names_deinit(&names);
   return err;
 }
 
 static Err number_result(const char *directory, int attempt, Fault *fault) {
-  char name[32];
-  snprintf(name, sizeof name, "result-%d.json", attempt > 0 ? attempt : 1);
-  char *from = join(directory, "result.json"), *to = join(directory, name);
-  Err err = from && to ? ERR_OK : fault_memory(fault, 0);
-  if (!err && file_exists(from)) err = file_move(from, to, fault);
-  free(from);
-  free(to);
-  return err;
+  Path from = path_of("%s/result.json", directory);
+  Path to = path_of("%s/result-%d.json", directory, attempt > 0 ? attempt : 1);
+  return file_exists(from.s) ? file_move(from.s, to.s, fault) : ERR_OK;
 }
 
 /* Takes the lock of a directory that has no result. *lock is LOCK_NONE if that cannot
@@ -236,20 +189,19 @@ static Err lock_open_trial(const char *directory, int *lock, Fault *fault) {
  * left empty or cut is written again. */
 static Err settle_config(const char *directory, const Json *config, Fault *fault) {
   Text text = {0};
-  char *path = join(directory, "config.json");
-  Err err = path ? write_text(config, &text, fault) : fault_memory(fault, 0);
-  if (!err && !holds(path, &text)) {
+  Path path = path_of("%s/config.json", directory);
+  Err err = json_write_lines(config, &text, fault);
+  if (!err && !holds(path.s, &text)) {
     Fault ignored = {0};
     Json *other = look_json(directory, "config.json", &ignored);
     if (other)
       err = fault_set(fault, ERR_STORAGE,
-                      "%s: is of another config than this trial; runner rm removes the "
-                      "trial",
-                      path);
-    else err = file_put(path, text.data, text.n_bytes, PUBLISH_DRAFT, fault);
+                      "%s: is of another config than this trial; "
+                      "runner rm removes the trial",
+                      path.s);
+    else err = file_put(path.s, text.data, text.n_bytes, PUBLISH_DRAFT, fault);
     json_free(other);
   }
-  free(path);
   text_deinit(&text);
   return err;
 }
@@ -257,8 +209,7 @@ static Err settle_config(const char *directory, const Json *config, Fault *fault
 /* New: { config's keys, seed }, keys sorted. */
 static Json *config_with_seed(const Json *config, int64_t seed) {
   Json *all = json_map();
-  for (void *it = json_first(config); it; it = json_next(config, it))
-    json_put(all, json_key(it), json_share(json_value(it)));
+  json_put_all(all, config);
   json_put_int(all, "seed", seed);
   Json *canonical = json_canonical(all);
   json_free(all);
@@ -295,19 +246,13 @@ static Err clean_trial(const char *directory, const Json *attempts, Fault *fault
                       may_go_on(attempts) ? file_check_unlinked : file_remove, fault);
 }
 
-/* Has no attempt been begun? Known for sure while the lock is held. */
-static bool is_untouched(const char *directory) {
-  char *path = join(directory, "meta.json");
-  bool untouched = path && !file_exists(path);
-  free(path);
-  return untouched;
-}
-
-/* Takes the lock. `fresh`: the directory was made just now. */
+/* Takes the lock. `fresh`: the directory was made just now; whether no attempt was
+ * begun is known for sure while the lock is held. */
 static Err begin_trial(const char *directory, int lock, bool fresh, const Json *config,
                        int64_t seed, Trial *out, Fault *fault) {
   Json *whole = config_with_seed(config, seed);
-  fresh = fresh && is_untouched(directory); /* else another process was quick */
+  fresh = fresh &&
+          !file_exists(path_of("%s/meta.json", directory).s); /* one was quick */
   Json *attempts = fresh ? NULL : earlier_attempts(directory);
   Err err = whole ? ERR_OK : fault_memory(fault, 0);
   if (!err && !fresh) err = clean_trial(directory, attempts, fault);
@@ -320,33 +265,32 @@ static Err begin_trial(const char *directory, int lock, bool fresh, const Json *
 }
 
 Err store_claim(const Store *store, const char *id, const Json *config, int64_t seed,
-                StoreClaim *out, bool *claimed, Fault *fault) {
-  *out = (StoreClaim){.trial.lock = LOCK_NONE};
+                Trial *out, bool *claimed, Fault *fault) {
+  *out = (Trial){.lock = LOCK_NONE};
   *claimed = false;
-  char *directory = own_trial(store, id, fault);
+  Path directory;
   int lock = LOCK_NONE;
   bool fresh = false;
-  Err err = directory ? file_make_new(directory, &fresh, fault) : fault->code;
-  if (!err) err = lock_open_trial(directory, &lock, fault);
-  if (!err && lock != LOCK_NONE) {
-    err = begin_trial(directory, lock, fresh, config, seed, &out->trial, fault);
-    *claimed = !err;
-  }
-  free(directory);
+  Err err = own_trial(store, id, &directory, fault);
+  if (!err) err = file_make_new(directory.s, &fresh, fault);
+  if (!err) err = lock_open_trial(directory.s, &lock, fault);
+  if (err || lock == LOCK_NONE) return err;
+  err = begin_trial(directory.s, lock, fresh, config, seed, out, fault);
+  *claimed = !err;
   return err;
 }
 
-Err store_publish(StoreClaim *claim, const TrialEnd *end, bool *first, Fault *fault) {
+Err store_publish(Trial *claim, const TrialEnd *end, bool *first, Fault *fault) {
   must(trial_state_is_published(end->state));
-  Err err = trial_publish(&claim->trial, end, first, fault);
-  if (!err) trial_deinit(&claim->trial);
+  Err err = trial_publish(claim, end, first, fault);
+  if (!err) trial_deinit(claim);
   return err;
 }
 
-void store_release(StoreClaim *claim, const char *why) {
-  if (!claim->trial.directory) return;
-  trial_release(&claim->trial, why);
-  trial_deinit(&claim->trial);
+void store_release(Trial *claim, const char *why) {
+  if (!claim->directory) return;
+  trial_release(claim, why);
+  trial_deinit(claim);
 }
 
 /* -- taking back ------------------------------------------------------------------- */
@@ -358,10 +302,10 @@ static Err note_taken_back(const char *directory, const Json *meta, Fault *fault
   if (!attempt) return ERR_OK;
   Text text = {0};
   json_put_bool(attempt, LOOK_TAKEN_BACK, true);
-  char *path = join(directory, "meta.json");
-  Err err = path ? write_text(meta, &text, fault) : fault_memory(fault, 0);
-  if (!err) err = file_put(path, text.data, text.n_bytes, PUBLISH_REPLACE, fault);
-  free(path);
+  Err err = json_write_lines(meta, &text, fault);
+  if (!err)
+    err = file_put(path_of("%s/meta.json", directory).s, text.data, text.n_bytes,
+                   PUBLISH_REPLACE, fault);
   text_deinit(&text);
   return err;
 }
@@ -384,47 +328,37 @@ static Err reset_held(const Held *held, Fault *fault) {
   bool stays = held->fingerprint && strcmp(info.fingerprint, held->fingerprint) == 0;
   if (!err && !stays) err = note_taken_back(directory, look.meta, fault);
   look_close(&look);
-  if (err || stays) {
-    trial_info_deinit(&info);
-    return err;
-  }
-  err = number_result(directory, info.attempts, fault);
-  if (!err) err = each_product(directory, file_remove, fault);
-  if (!err) err = file_sync(directory, fault);
+  int attempts = info.attempts;
   trial_info_deinit(&info);
-  return err;
+  if (err || stays) return err;
+  err = number_result(directory, attempts, fault);
+  if (!err) err = each_product(directory, file_remove, fault);
+  return err ? err : file_sync(directory, fault);
 }
 
 /* Out of sight in one step, then bit by bit; what a crash leaves of that, gc
  * removes. */
 static Err remove_held(const Held *held, Fault *fault) {
-  Text hidden = {0};
-  text_addf(&hidden, "%s/" NAME_REMOVED "%s", held->store->trials, held->id);
-  Err err = hidden.failed ? fault_memory(fault, hidden.n_bytes)
-                          : file_remove(hidden.data, fault);
-  if (!err) err = file_move(held->directory, hidden.data, fault);
-  if (!err) err = file_remove(hidden.data, fault);
-  text_deinit(&hidden);
-  return err;
+  Path hidden = path_of("%s/" NAME_REMOVED "%s", held->store->trials, held->id);
+  Err err = file_remove(hidden.s, fault);
+  if (!err) err = file_move(held->directory, hidden.s, fault);
+  return err ? err : file_remove(hidden.s, fault);
 }
 
 /* Does the work on the trial's directory, if it is there, while nobody else may: *done
  * is false, and nothing happened, where another process has it. */
 static Err locked(Held held, bool stays, Err (*work)(const Held *, Fault *), bool *done,
                   Fault *fault) {
-  *done = true;
-  char *directory = own_trial(held.store, held.id, fault);
+  Path directory;
   int lock = LOCK_NONE;
-  held.directory = directory;
-  if (!directory) return fault->code;
-  Err err = ERR_OK;
-  if (file_exists(directory)) {
-    err = lock_take(directory, &lock, fault);
-    if (!err && lock == LOCK_NONE) *done = !file_exists(directory);
-    else if (!err) err = work(&held, fault);
-    lock_drop(lock, directory, stays);
-  }
-  free(directory);
+  *done = true;
+  Err err = own_trial(held.store, held.id, &directory, fault);
+  if (err || !file_exists(directory.s)) return err;
+  held.directory = directory.s;
+  err = lock_take(directory.s, &lock, fault);
+  if (!err && lock == LOCK_NONE) *done = !file_exists(directory.s);
+  else if (!err) err = work(&held, fault);
+  lock_drop(lock, directory.s, stays);
   return err;
 }
 
@@ -439,10 +373,10 @@ Err store_reset_foreign(const Store *store, const char *id, const char *fingerpr
 }
 
 Err store_try(const Store *store, const char *id, bool *done, Fault *fault) {
-  char *directory = own_trial(store, id, fault);
-  *done = directory && !lock_held(directory);
-  free(directory);
-  return fault->code;
+  Path directory;
+  Err err = own_trial(store, id, &directory, fault);
+  *done = !err && !lock_held(directory.s);
+  return err;
 }
 
 Err store_remove(const Store *store, const char *id, bool *done, Fault *fault) {

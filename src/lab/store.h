@@ -36,10 +36,7 @@
 #ifndef LAB_STORE_H
 #define LAB_STORE_H
 
-#include "base/sha256.h"
-#include "lab/trial.h"
-
-enum { TRIAL_ID = 64, HASH_TEXT = SHA256_TEXT }; /* bytes of an id, a hash in hex */
+#include "lab/trial_info.h"
 
 /* Seeds above it belong to trials that only choose parameters; those of trials that are
  * reported, times and 32 random bits among them, are not above it. */
@@ -71,6 +68,8 @@ void store_close(Store *store);
 Err config_hash(const Json *config, char out[17], Fault *fault) WARN_UNUSED;
 /* "<hash>-s<seed>" */
 void trial_id(const char *hash, int64_t seed, char out[TRIAL_ID]);
+/* The seed in an id; 0: there is none. */
+int64_t trial_id_seed(const char *id);
 
 /* Puts experiment.json in place, if it differs from what stands there. `experiment` is
  *   { name, script, script_path (script.h), args: {name: value}, factors: [{name,
@@ -89,38 +88,19 @@ Err store_keep(const Store *store, const char *name, const void *bytes, size_t n
 
 /* -- looking ----------------------------------------------------------------------- */
 
-typedef struct TrialInfo {
-  TrialState state;
-  bool damaged;   /* a result.json is there and is none; `message` says why */
-  int attempts;   /* begun so far */
-  double seconds; /* of the last attempt, once it ended; else 0 */
-  char fingerprint[HASH_TEXT]; /* the result's, else meta's of the last attempt; "":
-                                  none */
-  char digest[HASH_TEXT];      /* of a published one; else "" */
-  Json *values;                /* map of a published one; NULL if none */
-  Json *data;    /* map: what was read -> hash of its rows; NULL if unknown */
-  Json *rows;    /* map: a value that is a share -> of how many; NULL if unknown */
-  char *message; /* of what ended the last attempt; NULL if none */
-} TrialInfo;
-
-/* State and result of a trial. PENDING and all empty when its directory is not
- * there. */
+/* State and result of a trial. PENDING and all empty when its directory is not there.
+ */
 Err store_look(const Store *store, const char *id, TrialInfo *out,
                Fault *fault) WARN_UNUSED;
-void trial_info_deinit(TrialInfo *info);
 
 /* -- running a trial --------------------------------------------------------------- */
 
-typedef struct StoreClaim {
-  Trial trial; /* the record: trial_open, trial_row, trial_sync;
-                  trial.directory is where checkpoints and probes go,
-                  trial.attempt the number of this attempt. Into trial.meta
-                  the caller puts what it knows before trial_open:
-                  fingerprint, sources (argument -> where its value came
-                  from), script, modules, threads, kernel set ... */
-} StoreClaim;
-
-/* Claims the trial: makes its directory with config.json, removes what a dead process
+/* A claim is the record of the trial that runs under it, a Trial: claim->directory is
+ * where checkpoints and probes go, claim->attempt the number of this attempt. Into
+ * claim->meta the caller puts what it knows before trial_open: fingerprint, sources
+ * (argument -> where its value came from), script, modules, threads, kernel set ...
+ *
+ * Claims the trial: makes its directory with config.json, removes what a dead process
  * left half written, sets aside the logs and a damaged result of an earlier attempt;
  * where nothing tells of that attempt, or it was taken back, its metrics and
  * checkpoints are removed. *claimed is false, without a fault, if a live process holds
@@ -132,20 +112,20 @@ typedef struct StoreClaim {
  * epoch k passes rows from k on (or all again), and whoever starts over passes rows
  * from 1 on. */
 Err store_claim(const Store *store, const char *id, const Json *config, int64_t seed,
-                StoreClaim *out, bool *claimed, Fault *fault) WARN_UNUSED;
+                Trial *out, bool *claimed, Fault *fault) WARN_UNUSED;
 
 /* Writes what is left, makes the digest, puts result.json in place and ends the claim.
  * end->state is COMPLETE, DIVERGED, FAILED or CANCELLED. *first is false if somebody
  * was earlier; if that digest differs, a warning is printed and the result is kept
  * beside it as result-differs-<digest>.json. On a fault the claim still stands: publish
  * again when there is room, or release. */
-Err store_publish(StoreClaim *claim, const TrialEnd *end, bool *first,
+Err store_publish(Trial *claim, const TrialEnd *end, bool *first,
                   Fault *fault) WARN_UNUSED;
 
 /* Ends the claim without a result; the state then reads interrupted. `why` (may be
  * NULL) goes into the attempt. After store_publish a no-op. Never fails: if even this
  * cannot be written the state reads stale. */
-void store_release(StoreClaim *claim, const char *why);
+void store_release(Trial *claim, const char *why);
 
 /* Takes a trial back: its result becomes result-<n>.json; metrics, probes and
  * checkpoints are removed; it reads pending, its attempts stay. *done is false if it is

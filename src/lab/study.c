@@ -3,10 +3,11 @@
 #include "base/file.h"
 #include "base/out.h"
 #include "base/sys.h"
+#include "base/path.h"
+#include "lab/level.h"
 #include "lab/plan_file.h"
-#include "lab/level.h"
 #include "lab/planned.h"
-#include "lab/level.h"
+#include "lab/query.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,8 +36,8 @@ static void open_trials(Study *s, const Json *seeds, char (*hashes)[17]) {
     for (int cell = 0; cell < s->n_cells; cell++) {
       StudyTrial *t = &s->trials[at++];
       t->cell = cell;
-      json_get_int(json_item(seeds, k), &t->seed);
-      trial_id(hashes[cell], t->seed, t->id);
+      json_get_int(json_item(seeds, k), &t->info.seed);
+      trial_id(hashes[cell], t->info.seed, t->info.id);
     }
 }
 
@@ -88,11 +89,8 @@ Err study_open(Study *out, Json *plan, const Json *seeds, const char *runs, bool
 }
 
 void study_close(Study *study) {
-  for (int64_t i = 0; study->trials && i < study->n_trials; i++) {
-    json_free(study->trials[i].values);
-    json_free(study->trials[i].rows);
-    free(study->trials[i].message);
-  }
+  for (int64_t i = 0; study->trials && i < study->n_trials; i++)
+    trial_info_deinit(&study->trials[i].info);
   for (int i = 0; study->configs && i < study->n_cells; i++)
     json_free(study->configs[i]);
   if (study->stored) store_close(&study->store);
@@ -116,12 +114,12 @@ static bool is_done(TrialState state) {
 /* Keeps the counts and sums in step with a trial: `sign` -1 takes it out, 1 puts it
  * in. */
 static void count(Study *s, const StudyTrial *t, int sign) {
-  if (is_done(t->state)) s->n_done += sign;
-  else if (trial_state_is_published(t->state)) s->n_failed += sign;
+  if (is_done(t->info.state)) s->n_done += sign;
+  else if (trial_state_is_published(t->info.state)) s->n_failed += sign;
   else s->n_left += sign;
   double value;
-  if (t->state != TRIAL_COMPLETE ||
-      !json_get_number(json_find(t->values, s->report), &value))
+  if (t->info.state != TRIAL_COMPLETE ||
+      !json_get_number(json_find(t->info.values, s->report), &value))
     return;
   s->cell_sum[t->cell] += sign * value;
   s->cell_n[t->cell] += sign;
@@ -129,18 +127,18 @@ static void count(Study *s, const StudyTrial *t, int sign) {
 
 static void set_state(Study *s, StudyTrial *t, TrialState state) {
   count(s, t, -1);
-  t->state = state;
+  t->info.state = state;
   count(s, t, 1);
 }
 
 bool study_is_published(const StudyTrial *trial) {
-  return trial_state_is_published(trial->state);
+  return trial_state_is_published(trial->info.state);
 }
 
-bool study_is_done(const StudyTrial *trial) { return is_done(trial->state); }
+bool study_is_done(const StudyTrial *trial) { return is_done(trial->info.state); }
 
 bool study_is_foreign(const StudyTrial *trial) {
-  return trial->foreign && is_done(trial->state);
+  return trial->foreign && is_done(trial->info.state);
 }
 
 bool study_is_asked_about(const StudyTrial *trial) {
@@ -149,51 +147,43 @@ bool study_is_asked_about(const StudyTrial *trial) {
 
 /* See study_code.c, which writes this. */
 static bool is_kept(const Study *s, const StudyTrial *t) {
-  const Json *beside = json_find(json_find(s->plan, "kept_code"), t->made_by);
+  const Json *beside = json_find(json_find(s->plan, "kept_code"), t->info.fingerprint);
   return json_find(beside, s->fingerprints[t->cell]) != NULL;
 }
 
-static void note_data(Study *s, StudyTrial *t, const Json *data) {
-  for (void *it = data ? json_first(data) : NULL; it; it = json_next(data, it)) {
-    const char *known, *hash;
+static void note_data(Study *s, StudyTrial *t) {
+  for (void *it = json_first(t->info.data); it; it = json_next(t->info.data, it)) {
+    const char *hash, *known = json_text_or(s->data, json_key(it), NULL);
     if (!json_get_text(json_value(it), &hash)) continue;
-    if (!json_get_text(json_find(s->data, json_key(it)), &known)) {
-      json_put_text(s->data, json_key(it), hash);
-    } else if (strcmp(known, hash) != 0) {
-      t->other_data = true;
-      snprintf(s->other_data, sizeof s->other_data, "%s", json_key(it));
-    }
+    if (!known) json_put_text(s->data, json_key(it), hash);
+    if (!known || strcmp(known, hash) == 0) continue;
+    t->other_data = true;
+    snprintf(s->other_data, sizeof s->other_data, "%s", json_key(it));
   }
 }
 
-/* Takes what is in `info`. */
+/* Takes what is in `info`, of that trial. */
 static void take_info(Study *s, StudyTrial *t, TrialInfo *info) {
   count(s, t, -1);
-  json_free(t->values);
-  json_free(t->rows);
-  free(t->message);
-  t->state = info->state;
-  t->seconds = info->seconds;
-  t->values = info->values;
-  t->rows = info->rows;
-  t->message = info->message;
-  memcpy(t->digest, info->digest, sizeof t->digest);
-  memcpy(t->made_by, info->fingerprint, sizeof t->made_by);
-  t->foreign = t->made_by[0] && s->fingerprints[t->cell][0] &&
-               strcmp(t->made_by, s->fingerprints[t->cell]) != 0;
+  memcpy(info->id, t->info.id, sizeof info->id);
+  info->seed = t->info.seed;
+  trial_info_deinit(&t->info);
+  t->info = *info;
+  *info = (TrialInfo){0};
+  t->foreign = *t->info.fingerprint && *s->fingerprints[t->cell] &&
+               strcmp(t->info.fingerprint, s->fingerprints[t->cell]) != 0;
   t->kept = t->foreign && is_kept(s, t);
-  t->damaged = info->damaged;
   t->other_data = false;
-  if (study_is_published(t)) note_data(s, t, info->data);
-  info->values = info->rows = NULL;
-  info->message = NULL;
+  if (study_is_published(t)) note_data(s, t);
+  json_free(t->info.data);
+  t->info.data = NULL;
   count(s, t, 1);
 }
 
 Err study_look_at(Study *study, int64_t trial, Fault *fault) {
   StudyTrial *t = &study->trials[trial];
   TrialInfo info = {0};
-  Err err = store_look(&study->store, t->id, &info, fault);
+  Err err = store_look(&study->store, t->info.id, &info, fault);
   if (!err) take_info(study, t, &info);
   trial_info_deinit(&info);
   bool mixed = study->code_decided && !study->keeps_foreign && study_is_asked_about(t);
@@ -202,28 +192,49 @@ Err study_look_at(Study *study, int64_t trial, Fault *fault) {
                     "%s: trial %s was run by another process with other code while the "
                     "study ran; the same command asks what to do with such "
                     "trials",
-                    study->name, t->id);
+                    study->name, t->info.id);
   return err;
+}
+
+static Err end_look(Study *study, Fault *fault) {
+  study->n_found = study->n_done + study->n_failed;
+  return study->earlier ? study_note_looks(study, fault) : ERR_OK;
 }
 
 Err study_look(Study *study, Fault *fault) {
   Err err = ERR_OK;
   for (int64_t i = 0; !err && study->stored && i < study->n_trials; i++)
     err = study_look_at(study, i, fault);
-  study->n_found = study->n_done + study->n_failed;
-  if (!err && study->earlier) err = study_note_looks(study, fault);
-  return err;
+  return err ? err : end_look(study, fault);
+}
+
+Err study_look_up(Study *study, Index *index, Fault *fault) {
+  Query query = {.experiment = study->name, .all = true, .whole = true};
+  Json *rows = NULL, *by_id = json_map();
+  int64_t n = 0;
+  Err err = query_trials(index, &query, &rows, &n, fault);
+  for (int64_t i = 0; i < json_count(rows); i++)
+    json_put(by_id, json_text(json_item(rows, i), "id"),
+             json_share(json_item(rows, i)));
+  for (int64_t i = 0; !err && i < study->n_trials; i++) {
+    TrialInfo info;
+    trial_info_of_row(json_find(by_id, study->trials[i].info.id), &info);
+    take_info(study, &study->trials[i], &info);
+  }
+  json_free(rows);
+  json_free(by_id);
+  return err ? err : end_look(study, fault);
 }
 
 Err study_outcome(Study *study, int64_t trial, const TrialEnd *end, double seconds,
                   Fault *fault) {
   TrialInfo info = {.state = end->state, .seconds = seconds};
   info.message = end->message ? text_copy(end->message) : NULL;
-  info.values = end->values ? json_share((Json *)end->values) : NULL;
-  info.rows = end->rows ? json_share((Json *)end->rows) : NULL;
+  info.values = json_share((Json *)end->values);
+  info.rows = json_share((Json *)end->rows);
   take_info(study, &study->trials[trial], &info);
-  return end->message && !study->trials[trial].message ? fault_memory(fault, 0)
-                                                       : ERR_OK;
+  return end->message && !study->trials[trial].info.message ? fault_memory(fault, 0)
+                                                            : ERR_OK;
 }
 
 Err study_check_report(const Study *study, Fault *fault) {
@@ -232,10 +243,11 @@ Err study_check_report(const Study *study, Fault *fault) {
   int64_t n_lack = 0;
   for (int64_t i = 0; i < study->n_trials; i++) {
     const StudyTrial *t = &study->trials[i];
-    if (t->state != TRIAL_COMPLETE || json_find(t->values, study->report)) continue;
+    if (t->info.state != TRIAL_COMPLETE || json_find(t->info.values, study->report))
+      continue;
     int n = 0;
-    for (void *it = t->values ? json_first(t->values) : NULL; it && n < NAMES;
-         it = json_next(t->values, it))
+    for (void *it = json_first(t->info.values); it && n < NAMES;
+         it = json_next(t->info.values, it))
       names[n++] = json_key(it);
     if (n_lack++ == 0) nearest = text_nearest(study->report, names, n);
   }
@@ -252,8 +264,8 @@ Err study_check_report(const Study *study, Fault *fault) {
 /* -- the queue --------------------------------------------------------------------- */
 
 bool study_is_open(const StudyTrial *trial) {
-  return trial->state == TRIAL_PENDING || trial->state == TRIAL_INTERRUPTED ||
-         trial->state == TRIAL_STALE;
+  return trial->info.state == TRIAL_PENDING || trial->info.state == TRIAL_INTERRUPTED ||
+         trial->info.state == TRIAL_STALE;
 }
 
 static bool to_run(const StudyTrial *t) { return !t->ours && study_is_open(t); }
@@ -281,26 +293,16 @@ Err study_look_at_others(Study *study, int64_t *n, Fault *fault) {
   *n = 0;
   for (int64_t i = 0; !err && i < study->n_trials; i++) {
     StudyTrial *t = &study->trials[i];
-    if (t->state != TRIAL_RUNNING || t->ours) continue;
+    if (t->info.state != TRIAL_RUNNING || t->ours) continue;
     err = study_look_at(study, i, fault);
-    if (t->state == TRIAL_RUNNING) ++*n;
+    if (t->info.state == TRIAL_RUNNING) ++*n;
     else if (to_run(t) && i < study->next) study->next = i;
   }
   return err;
 }
 
-static bool is_there(const Study *s, const char *below) {
-  Text path = {0};
-  text_addf(&path, "%s/%s", s->store.directory, below);
-  bool there = path.failed || file_exists(path.data);
-  text_deinit(&path);
-  return there;
-}
-
 static bool has_result(const Study *s, const StudyTrial *t) {
-  char name[TRIAL_ID + 32];
-  snprintf(name, sizeof name, "trials/%s/result.json", t->id);
-  return is_there(s, name);
+  return file_exists(path_of("%s/%s/result.json", s->store.trials, t->info.id).s);
 }
 
 /* Somebody removed its result. It is to be run again, unless that happened before. */
@@ -331,9 +333,24 @@ Err study_find_gone(Study *study, bool tuning, int64_t *n, Fault *fault) {
       err = note_gone(study, i, n, &n_left, fault);
   tell_gone(study, *n, ": run again");
   tell_gone(study, n_left, ", and again: left; the same command runs what is left");
-  if (!err && !is_there(study, "experiment.json"))
-    err = study_write_plan(study, tuning, fault);
-  return err;
+  if (err || file_exists(path_of("%s/experiment.json", study->store.directory).s))
+    return err;
+  return study_write_plan(study, tuning, fault);
+}
+
+void study_left_text(const Study *study, bool tuning, Text *out) {
+  const char *also = tuning ? " of tuning, and all that are reported" : "";
+  if (study->n_left && study->stored)
+    text_addf(out, "the same command runs what is left: %lld of %lld trials%s",
+              (long long)study->n_left, (long long)study->n_trials, also);
+  else if (study->n_left)
+    text_addf(out,
+              "%lld of %lld trials%s are left; nothing was recorded, the same command "
+              "runs "
+              "all",
+              (long long)study->n_left, (long long)study->n_trials, also);
+  else if (tuning) text_add(out, "the same command runs all trials that are reported");
+  else text_add(out, "all trials are done: the same command shows what they tell");
 }
 
 int study_best(const Study *study, double *mean, int *n) {

@@ -16,6 +16,7 @@
 #define LAB_STUDY_H
 
 #include "doc/doc.h"
+#include "lab/index.h"
 #include "lab/store.h"
 
 /* What to do with trials of the same identity that other code made. */
@@ -24,24 +25,14 @@ typedef enum CodeChoice { CODE_ASK, CODE_RERUN, CODE_KEEP } CodeChoice;
 enum { STUDY_DEATHS = 10 }; /* of workers over one trial, before it counts as failed */
 
 typedef struct StudyTrial {
-  int cell; /* from 0 */
-  int64_t seed;
-  char id[TRIAL_ID];
-  TrialState state; /* RUNNING: by us, or by somebody else */
-  bool ours;        /* ran, or runs, in this study */
-  bool gone;        /* its result was removed while the study ran */
-  bool foreign;     /* its last attempt was made by other code */
-  bool kept;        /* foreign, and said to stand beside the code as it is now */
-  bool damaged;     /* without a result, since that cannot be read: see message */
-  bool other_data;  /* read under a name that others read, and not the same */
+  TrialInfo info;  /* state RUNNING: by us, or by somebody else; `data` is not kept */
+  int cell;        /* from 0 */
+  bool ours;       /* ran, or runs, in this study */
+  bool gone;       /* its result was removed while the study ran */
+  bool foreign;    /* its last attempt was made by other code */
+  bool kept;       /* foreign, and said to stand beside the code as it is now */
+  bool other_data; /* read under a name that others read, and not the same */
   int deaths;
-  double seconds;
-  Json *values;  /* NULL: none */
-  Json *rows;    /* of values that are shares, of how many; NULL: unknown */
-  char *message; /* NULL: none */
-  char digest[HASH_TEXT];
-  char
-      made_by[HASH_TEXT]; /* fingerprint of the code of the last attempt; "": unknown */
 } StudyTrial;
 
 typedef struct Study {
@@ -79,10 +70,12 @@ Err study_open(Study *out, Json *plan, const Json *seeds, const char *runs, bool
                Fault *fault) WARN_UNUSED;
 void study_close(Study *study);
 
-/* Reads the state of every trial. */
+/* Reads the state of every trial: off its directory, or as the index has it, which was
+ * brought up to date. What is run is decided by the directories alone. */
 Err study_look(Study *study, Fault *fault) WARN_UNUSED;
-/* The same of one trial. ERR_USAGE when somebody else published it with other code
- * since study_check_code was asked, unless such trials are kept. */
+Err study_look_up(Study *study, Index *index, Fault *fault) WARN_UNUSED;
+/* The same of one trial, off its directory. ERR_USAGE when somebody else published it
+ * with other code since study_check_code was asked, unless such trials are kept. */
 Err study_look_at(Study *study, int64_t trial, Fault *fault) WARN_UNUSED;
 /* Has it a result? One that is complete or diverged? Such a one, made by other code?
  * And one that was not said to be kept? */
@@ -138,6 +131,9 @@ Err study_find_gone(Study *study, bool tuning, int64_t *n, Fault *fault) WARN_UN
 /* How a trial ended, where nothing is recorded. Borrows all. */
 Err study_outcome(Study *study, int64_t trial, const TrialEnd *end, double seconds,
                   Fault *fault) WARN_UNUSED;
+/* Adds what is left of a study that was interrupted, and how it is run. `tuning`: these
+ * trials only choose parameters. */
+void study_left_text(const Study *study, bool tuning, Text *out);
 /* It did not end: it is pending again, to be run at once if `again`, else left. */
 void study_put_back(Study *study, int64_t trial, bool again);
 

@@ -4,7 +4,7 @@
  * listings are kept in the experiment's directory, so that a difference can be told in
  * words. */
 #include "base/file.h"
-#include "base/out.h"
+#include "base/path.h"
 #include "base/sys.h"
 #include "lab/study.h"
 #include <stdlib.h>
@@ -14,11 +14,9 @@ enum { CODE_BYTES = 1 << 24 };
 
 /* The listing that an old trial ran; false: it is not there (any more). */
 static bool read_listing(const Study *s, const char *fingerprint, Text *out) {
-  Text path = {0};
   Fault none = {0};
-  text_addf(&path, "%s/code/%.16s-listing", s->store.directory, fingerprint);
-  bool found = !path.failed && file_read(path.data, CODE_BYTES, out, &none) == ERR_OK;
-  text_deinit(&path);
+  Path path = path_of("%s/code/%.16s-listing", s->store.directory, fingerprint);
+  bool found = file_read(path.s, CODE_BYTES, out, &none) == ERR_OK;
   text_add(out, "");
   return found && !out->failed;
 }
@@ -27,7 +25,7 @@ static void add_difference(const Study *s, const StudyTrial *t, const Json *list
                            CodeDifference difference, void *ctx, Text *out) {
   Text old = {0};
   const char *now;
-  if (read_listing(s, t->made_by, &old) &&
+  if (read_listing(s, t->info.fingerprint, &old) &&
       json_get_text(json_find(listings, s->fingerprints[t->cell]), &now)) {
     char *lines = difference(ctx, old.data, now);
     if (lines) text_addf(out, "%s\n", lines);
@@ -49,7 +47,8 @@ static Err ask(const Study *s, int64_t n, const Text *what, Fault *fault) {
 static Err reset(Study *s, int64_t trial, Fault *fault) {
   const StudyTrial *t = &s->trials[trial];
   bool done;
-  if (store_reset_foreign(&s->store, t->id, s->fingerprints[t->cell], &done, fault))
+  if (store_reset_foreign(&s->store, t->info.id, s->fingerprints[t->cell], &done,
+                          fault))
     return fault->code;
   return study_look_at(s, trial, fault);
 }
@@ -70,9 +69,9 @@ static void note_kept(Study *s) {
   for (int64_t i = 0; i < s->n_trials; i++) {
     StudyTrial *t = &s->trials[i];
     if (!study_is_asked_about(t)) continue;
-    Json *beside = map_in(kept, t->made_by);
+    Json *beside = map_in(kept, t->info.fingerprint);
     json_put_text(beside, s->fingerprints[t->cell], now);
-    json_put(kept, t->made_by, beside);
+    json_put(kept, t->info.fingerprint, beside);
     t->kept = true;
   }
   json_put(s->plan, "kept_code", kept);
@@ -84,7 +83,7 @@ static void note_kept(Study *s) {
 static Err reset_foreign(Study *s, CodeChoice choice, Fault *fault) {
   Err err = ERR_OK;
   for (int64_t i = 0; !err && i < s->n_trials; i++) {
-    TrialState state = s->trials[i].state;
+    TrialState state = s->trials[i].info.state;
     bool untouched = state == TRIAL_PENDING || state == TRIAL_RUNNING;
     bool stays = choice != CODE_RERUN && study_is_done(&s->trials[i]);
     if (s->trials[i].foreign && !untouched && !stays) err = reset(s, i, fault);
@@ -143,11 +142,10 @@ Err study_write_code(const Study *study, const Json *listings, const Json *files
   char hash[HASH_TEXT];
   const char *text;
   Err err = ERR_OK;
-  for (void *it = listings ? json_first(listings) : NULL; !err && it;
-       it = json_next(listings, it))
+  for (void *it = json_first(listings); !err && it; it = json_next(listings, it))
     if (json_get_text(json_value(it), &text))
       err = store_keep(&study->store, "listing", text, strlen(text), hash, fault);
-  for (int64_t i = 0; !err && files && i < json_count(files); i++)
+  for (int64_t i = 0; !err && i < json_count(files); i++)
     if (json_get_text(json_item(files, i), &text))
       err = keep_file(study, text, hashes, fault);
   return err;
@@ -156,10 +154,9 @@ Err study_write_code(const Study *study, const Json *listings, const Json *files
 Err study_write_plan(const Study *study, bool tuning, Fault *fault) {
   if (!tuning) return store_plan(&study->store, study->plan, fault);
   Json *plan = json_map(), *others = json_list();
-  for (void *it = json_first(study->plan); it; it = json_next(study->plan, it))
-    json_put(plan, json_key(it), json_share(json_value(it)));
+  json_put_all(plan, study->plan);
   for (int64_t i = 0; i < study->n_trials; i++)
-    json_push_text(others, study->trials[i].id);
+    json_push_text(others, study->trials[i].info.id);
   json_put(plan, "cells", json_list());
   json_put(plan, "fingerprints", json_list());
   json_put(plan, "others", others);

@@ -97,7 +97,7 @@ static Err draft_trials(Draft *d) {
   for (int64_t i = 0; d->trials && i < s->n_trials; i++) {
     const StudyTrial *t = &s->trials[i];
     CompareTrial *out = &d->trials[i];
-    *out = (CompareTrial){.seed = t->seed, .state = state_of(t->state)};
+    *out = (CompareTrial){.seed = t->info.seed, .state = state_of(t->info.state)};
     if (i < s->n_cells) {
       out->levels = draft_levels(d, json_item(cells, t->cell));
       out->note = draft_note(d, json_item(cells, t->cell));
@@ -107,7 +107,7 @@ static Err draft_trials(Draft *d) {
     }
     if (!out->levels) return ERR_MEMORY;
     if (out->state == COMPARE_COMPLETE &&
-        !json_get_number(json_find(t->values, d->spec.metric), &out->value))
+        !json_get_number(json_find(t->info.values, d->spec.metric), &out->value))
       out->state = COMPARE_MISSING;
   }
   return d->fault->code;
@@ -141,7 +141,7 @@ static void draft_resolution(Draft *d) {
   for (int64_t i = 0; i < s->n_trials; i++) {
     double rows, hits;
     if (d->trials[i].state != COMPARE_COMPLETE) continue;
-    if (!json_get_number(json_find(s->trials[i].rows, d->spec.metric), &rows) ||
+    if (!json_get_number(json_find(s->trials[i].info.rows, d->spec.metric), &rows) ||
         !(rows >= 1))
       return;
     hits = d->trials[i].value * rows;

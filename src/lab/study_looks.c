@@ -13,14 +13,14 @@
 
 static bool has_seed(const Json *seeds, int64_t seed) {
   int64_t other;
-  for (int64_t i = 0; seeds && i < json_count(seeds); i++)
+  for (int64_t i = 0; i < json_count(seeds); i++)
     if (json_get_int(json_item(seeds, i), &other) && other == seed) return true;
   return false;
 }
 
 static bool adds_seeds(const Json *seeds, const Json *before) {
   int64_t seed;
-  for (int64_t i = 0; seeds && i < json_count(seeds); i++)
+  for (int64_t i = 0; i < json_count(seeds); i++)
     if (json_get_int(json_item(seeds, i), &seed) && !has_seed(before, seed))
       return true;
   return false;
@@ -84,7 +84,7 @@ static void add_look(Json *looks, const char *args, Json *seeds) {
 static Json *looks_but(const Json *plan, const char *args) {
   const Json *looks = json_find(plan, "looks");
   Json *copy = json_list();
-  for (int64_t i = 0; looks && i < json_count(looks); i++)
+  for (int64_t i = 0; i < json_count(looks); i++)
     if (!is_of(json_item(looks, i), args))
       json_push(copy, json_share(json_item(looks, i)));
   return copy;
@@ -122,8 +122,7 @@ Err study_forget_looks(Study *study, Fault *fault) {
 
 static int count_looks(const Json *looks, const char *args) {
   int n = 0;
-  for (int64_t i = 0; looks && i < json_count(looks); i++)
-    n += is_of(json_item(looks, i), args);
+  for (int64_t i = 0; i < json_count(looks); i++) n += is_of(json_item(looks, i), args);
   return n;
 }
 

@@ -10,9 +10,9 @@ static bool mixes_code(const Study *s, int cell) {
   const char *first = NULL;
   for (int64_t i = cell; i < s->n_trials; i += s->n_cells) {
     const StudyTrial *t = &s->trials[i];
-    if (!study_is_published(t) || !t->made_by[0]) continue;
-    if (!first) first = t->made_by;
-    if (strcmp(first, t->made_by) != 0) return true;
+    if (!study_is_published(t) || !t->info.fingerprint[0]) continue;
+    if (!first) first = t->info.fingerprint;
+    if (strcmp(first, t->info.fingerprint) != 0) return true;
   }
   return false;
 }

@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "base/out.h"
 #include "base/par.h"
+#include "base/path.h"
 #include "base/sys.h"
 #include "lab/crash.h"
 #include "lab/lock.h"
@@ -156,27 +157,19 @@ static Err start_worker(Pool *pool, Worker *w) {
 
 /* -- work -------------------------------------------------------------------------- */
 
-/* What the trial says from its beginning on. */
-static void follow(const Pool *pool, Worker *w, const char *id) {
-  Text directory = {0};
-  text_addf(&directory, "%s/trials/%s", pool->study->store.directory, id);
-  if (!directory.failed) voice_follow(&w->voice, directory.data);
-  text_deinit(&directory);
-}
-
 static void give(Pool *pool, Worker *w, int64_t trial) {
   Study *s = pool->study;
   const StudyTrial *t = &s->trials[trial];
   Json *job = json_map();
   json_put_int(job, "trial", trial);
-  json_put_text(job, "id", t->id);
-  json_put_int(job, "seed", t->seed);
+  json_put_text(job, "id", t->info.id);
+  json_put_int(job, "seed", t->info.seed);
   json_put(job, "config", json_share(s->configs[t->cell]));
   json_put(job, "cell", json_share(json_find(s->configs[t->cell], "factors")));
   json_put_bool(job, "tuning", pool->options->tuning);
   json_put_text(job, "fingerprint", s->fingerprints[t->cell]);
   w->trial = trial;
-  follow(pool, w, t->id);
+  voice_follow(&w->voice, path_of("%s/%s", s->store.trials, t->info.id).s);
   link_send(&w->link, job);
   json_free(job);
 }
@@ -254,8 +247,8 @@ static Err look_at(Pool *pool, int64_t trial, bool ended) {
   Fault found = {0};
   (void)!study_look_at(pool->study, trial, &found);
   if (after_look(pool, &found)) return pool->fault->code;
-  t->ours = study_is_published(t) || (ended && t->damaged);
-  if (t->state == TRIAL_RUNNING) {
+  t->ours = study_is_published(t) || (ended && t->info.damaged);
+  if (t->info.state == TRIAL_RUNNING) {
     pool->n_others++;
     pool->others_s = clock_s();
   }
@@ -267,7 +260,7 @@ static Err on_ended(Pool *pool, int64_t trial) {
   Study *s = pool->study;
   if (look_at(pool, trial, true)) return pool->fault->code;
   study_progress_trial(&pool->progress, s, trial);
-  if (pool->options->fail_fast && s->trials[trial].state == TRIAL_FAILED &&
+  if (pool->options->fail_fast && s->trials[trial].info.state == TRIAL_FAILED &&
       !pool->stopping) {
     err_print("--fail-fast: running trials are finished, then the study ends\n");
     pool->stopping = true;
@@ -279,7 +272,7 @@ static Err on_ended(Pool *pool, int64_t trial) {
 static Err lost(Pool *pool, int64_t trial, const char *why) {
   Study *s = pool->study;
   StudyTrial *t = &s->trials[trial];
-  StoreClaim claim;
+  Trial claim;
   bool claimed, first;
   study_put_back(s, trial, !pool->stopping);
   if (pool->stopping) return ERR_OK;
@@ -287,13 +280,13 @@ static Err lost(Pool *pool, int64_t trial, const char *why) {
     study_progress_again(&pool->progress, s, trial, why);
     return ERR_OK;
   }
-  Err err = store_claim(&s->store, t->id, s->configs[t->cell], t->seed, &claim,
-                        &claimed, pool->fault);
+  Err err = store_claim(&s->store, t->info.id, s->configs[t->cell], t->info.seed,
+                        &claim, &claimed, pool->fault);
   if (err || !claimed) return err;
   TrialEnd end = {.state = TRIAL_FAILED, .message = why, .step = -1};
-  json_put_text(claim.trial.meta, "fingerprint", s->fingerprints[t->cell]);
-  claim.trial.logless = true;
-  err = trial_open(&claim.trial, pool->fault);
+  json_put_text(claim.meta, "fingerprint", s->fingerprints[t->cell]);
+  claim.logless = true;
+  err = trial_open(&claim, pool->fault);
   if (!err) err = store_publish(&claim, &end, &first, pool->fault);
   store_release(&claim, why);
   return err ? err : on_ended(pool, trial);
@@ -307,18 +300,10 @@ static Err on_refused(Pool *pool, int64_t trial, Err code, const char *message) 
   return ERR_OK;
 }
 
-/* Else somebody removed its directory while it ran: no fault of the storage. */
-static bool is_there(const Study *s, int64_t trial) {
-  Text trials = {0};
-  text_addf(&trials, "%s/trials", s->store.directory);
-  bool there = trials.failed || file_is_directory(trials.data, s->trials[trial].id);
-  text_deinit(&trials);
-  return there;
-}
-
 static Err on_reply(Pool *pool, Worker *w, const Json *reply) {
   const char *outcome = json_text(reply, "outcome"),
              *message = json_text(reply, "message");
+  const Store *store = &pool->study->store;
   int64_t trial = w->trial;
   if (trial < 0) return ERR_OK;
   hear_last_words(pool, w);
@@ -326,9 +311,10 @@ static Err on_reply(Pool *pool, Worker *w, const Json *reply) {
   switch (job_outcome_parse(outcome)) {
   case JOB_ENDED: return on_ended(pool, trial);
   case JOB_TAKEN: return look_at(pool, trial, false);
-  case JOB_STORAGE:
-    return is_there(pool->study, trial) ? on_refused(pool, trial, ERR_STORAGE, message)
-                                        : lost(pool, trial, message);
+  case JOB_STORAGE: /* unless its directory was removed while it ran */
+    return file_is_directory(store->trials, pool->study->trials[trial].info.id)
+               ? on_refused(pool, trial, ERR_STORAGE, message)
+               : lost(pool, trial, message);
   case JOB_CODE: return on_refused(pool, trial, ERR_USAGE, message);
   default:
     return lost(pool, trial, *message ? message : "it was stopped again and again");
@@ -502,27 +488,18 @@ static Err outcome(const Pool *pool, int n_signals) {
     *pool->fault = pool->ended;
     return pool->fault->code;
   }
-  if (n_signals && study->n_left) {
+  bool tuning = pool->options->tuning; /* nothing of what it is for has begun */
+  if (n_signals && (study->n_left || tuning))
     interrupt_raise(); /* the script is to end, too */
-    return fault_set(pool->fault, ERR_INTERRUPT,
-                     "interrupted; the same command runs what is left: %lld of %lld "
-                     "trials%s",
-                     (long long)study->n_left, (long long)study->n_trials,
-                     pool->options->tuning ? " of tuning, and all that are reported"
-                                           : "");
-  }
-  if (n_signals && pool->options->tuning) {
-    interrupt_raise(); /* nothing of what it is for has begun */
-    return fault_set(pool->fault, ERR_INTERRUPT,
-                     "interrupted; the same command runs all trials that are reported");
-  }
-  if (!interrupt_pending()) {
+  else if (!interrupt_pending()) {
     interrupt_heed(n_signals);
     return ERR_OK;
   }
-  return fault_set(pool->fault, ERR_INTERRUPT,
-                   "interrupted; all trials are done: the same command shows what they "
-                   "tell");
+  Text left = {0};
+  study_left_text(study, tuning, &left);
+  fault_set(pool->fault, ERR_INTERRUPT, "interrupted; %s", left.data ? left.data : "");
+  text_deinit(&left);
+  return pool->fault->code;
 }
 
 Err pool_run(Study *study, const PoolOptions *options, Fault *fault) {

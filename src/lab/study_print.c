@@ -14,13 +14,13 @@ enum {
 
 /* Bytes of the first line of why the trial failed. */
 static size_t first_line(const StudyTrial *t) {
-  return t->message ? strcspn(t->message, "\n") : 0;
+  return t->info.message ? strcspn(t->info.message, "\n") : 0;
 }
 
 static bool failed_alike(const StudyTrial *a, const StudyTrial *b) {
   size_t n = first_line(a);
-  return b->state == TRIAL_FAILED && n == first_line(b) &&
-         (n == 0 || memcmp(a->message, b->message, n) == 0);
+  return b->info.state == TRIAL_FAILED && n == first_line(b) &&
+         (n == 0 || memcmp(a->info.message, b->info.message, n) == 0);
 }
 
 /* Did an earlier trial fail in the same way? */
@@ -36,11 +36,11 @@ static void add_failure(const Study *s, int64_t trial, Text *out) {
   for (int64_t i = trial + 1; i < s->n_trials; i++)
     alike += failed_alike(t, &s->trials[i]);
   study_cell_text(s, t->cell, out);
-  text_addf(out, ", seed %lld", (long long)t->seed);
+  text_addf(out, ", seed %lld", (long long)t->info.seed);
   if (alike)
     text_addf(out, " and %lld other%s", (long long)alike, alike == 1 ? "" : "s");
   text_add(out, ": ");
-  if (t->message) text_add_first_line(out, t->message);
+  if (t->info.message) text_add_first_line(out, t->info.message);
 }
 
 static void add_failed(const Study *s, Doc *doc) {
@@ -49,7 +49,7 @@ static void add_failed(const Study *s, Doc *doc) {
   doc_say(doc, DOC_PARAGRAPH, "%lld trial%s failed:", (long long)s->n_failed,
           s->n_failed == 1 ? "" : "s");
   for (int64_t i = 0; i < s->n_trials && n <= FAILED_SHOWN; i++) {
-    if (s->trials[i].state != TRIAL_FAILED || told_before(s, i)) continue;
+    if (s->trials[i].info.state != TRIAL_FAILED || told_before(s, i)) continue;
     if (n++ < FAILED_SHOWN) add_failure(s, i, doc_begin(doc, DOC_ITEM));
     else doc_say(doc, DOC_ITEM, "and others, for other reasons");
   }
@@ -58,7 +58,7 @@ static void add_failed(const Study *s, Doc *doc) {
 /* Did the whole study fail, and for one reason? */
 static bool fails_alike(const Study *s) {
   for (int64_t i = 0; i < s->n_trials; i++)
-    if (s->trials[i].state != TRIAL_FAILED ||
+    if (s->trials[i].info.state != TRIAL_FAILED ||
         !failed_alike(&s->trials[0], &s->trials[i]))
       return false;
   return s->n_trials > 1;
@@ -67,7 +67,7 @@ static bool fails_alike(const Study *s) {
 static void add_reason(const Study *s, Doc *doc) {
   Text *text = doc_begin(doc, DOC_PARAGRAPH);
   text_addf(text, "%s: all %lld trials failed: ", s->name, (long long)s->n_trials);
-  if (s->trials[0].message) text_add_first_line(text, s->trials[0].message);
+  if (s->trials[0].info.message) text_add_first_line(text, s->trials[0].info.message);
 }
 
 /* Where the rest is to be found, and what the words mean. */
@@ -112,7 +112,7 @@ typedef struct CellCount {
 static CellCount count_cell(const Study *s, int cell) {
   CellCount n = {0};
   for (int64_t i = cell; i < s->n_trials; i += s->n_cells) {
-    TrialState state = s->trials[i].state;
+    TrialState state = s->trials[i].info.state;
     if (state == TRIAL_COMPLETE || state == TRIAL_DIVERGED) n.done++;
     else if (state == TRIAL_FAILED || state == TRIAL_CANCELLED) n.failed++;
     else n.left++;
@@ -125,10 +125,9 @@ static CellCount count_cell(const Study *s, int cell) {
 static void names_of(const Json *plan, const char **names, int *n) {
   const Json *factors = json_find(plan, "factors");
   const Json *tuned = json_find(json_find(plan, "tuned"), "names");
-  int64_t n_factors = json_count(factors), n_tuned = tuned ? json_count(tuned) : 0;
-  for (int64_t i = 0; i < n_factors && *n < LEVELS_SHOWN; i++)
+  for (int64_t i = 0; i < json_count(factors) && *n < LEVELS_SHOWN; i++)
     names[(*n)++] = json_text(json_item(factors, i), "name");
-  for (int64_t i = 0; i < n_tuned && *n < LEVELS_SHOWN; i++)
+  for (int64_t i = 0; i < json_count(tuned) && *n < LEVELS_SHOWN; i++)
     if (json_get_text(json_item(tuned, i), &names[*n])) ++*n;
 }
 
@@ -157,7 +156,7 @@ static void add_cells(const Study *s, Doc *doc) {
 
 static void add_skipped(const Study *s, Doc *doc) {
   const Json *skipped = json_find(s->plan, "skipped");
-  int64_t n = skipped ? json_count(skipped) : 0;
+  int64_t n = json_count(skipped);
   if (n == 0) return;
   doc_break(doc);
   doc_say(doc, DOC_PARAGRAPH, "left out: %lld cell%s", (long long)n, n == 1 ? "" : "s");
@@ -191,8 +190,8 @@ static double time_left(const Study *s, int jobs, int64_t *n) {
   double sum = tuning.seconds, left = (double)(s->n_left + tuning.trials - tuning.done);
   *n = tuning.done;
   for (int64_t i = 0; i < s->n_trials; i++) {
-    if (!study_is_published(&s->trials[i]) || s->trials[i].seconds <= 0) continue;
-    sum += s->trials[i].seconds;
+    if (!study_is_published(&s->trials[i]) || s->trials[i].info.seconds <= 0) continue;
+    sum += s->trials[i].info.seconds;
     ++*n;
   }
   return *n ? sum / (double)*n * left / (jobs > 0 ? jobs : 1) : 0;
@@ -263,8 +262,7 @@ static Json *plan_json(const Study *study, const Compare *compare, int jobs) {
   int64_t n;
   double left = time_left(study, jobs, &n);
   Json *plan = json_map();
-  for (void *it = json_first(study->plan); it; it = json_next(study->plan, it))
-    json_put(plan, json_key(it), json_share(json_value(it)));
+  json_put_all(plan, study->plan);
   json_put_int(plan, "done", study->n_done);
   json_put_int(plan, "failed", study->n_failed);
   json_put_int(plan, "left", study->n_left);
@@ -273,19 +271,6 @@ static Json *plan_json(const Study *study, const Compare *compare, int jobs) {
   json_put(plan, "reach", compare_reach_json(compare));
   json_put(plan, "notes", study_notes(study));
   return plan;
-}
-
-/* -- on stdout --------------------------------------------------------------------- */
-
-static Err print_json(Json *json, Fault *fault) {
-  Text out = {0};
-  Err err = json_write(json, 2, &out, fault);
-  text_add(&out, "\n");
-  json_free(json);
-  if (!err && out.failed) err = fault_memory(fault, out.n_bytes);
-  if (!err) out_data(out.data, out.n_bytes);
-  text_deinit(&out);
-  return err;
 }
 
 Err study_print_result(const Study *study, bool whole, Fault *fault) {
@@ -305,5 +290,5 @@ Err study_print_plan(const Study *study, int jobs, bool json, const DocWriter *f
   Json *answer = json ? plan_json(study, compare, jobs) : NULL;
   if (!json) plan_doc(study, compare, jobs, &doc);
   compare_free(compare);
-  return json ? print_json(answer, fault) : doc_print(&doc, format, fault);
+  return json ? out_json(answer, fault) : doc_print(&doc, format, fault);
 }

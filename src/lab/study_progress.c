@@ -117,7 +117,7 @@ static void tell(int *n, const char *others, const Study *study, const StudyTria
   Text line = {0};
   text_addf(&line, "%s: ", what);
   study_cell_text(study, t->cell, &line);
-  text_addf(&line, ", seed %lld", (long long)t->seed);
+  text_addf(&line, ", seed %lld", (long long)t->info.seed);
   text_add(&line, message ? ": " : "");
   if (message) text_add_first_line(&line, message);
   if (!line.failed) err_print("%s\n", line.data);
@@ -127,10 +127,10 @@ static void tell(int *n, const char *others, const Study *study, const StudyTria
 
 void study_progress_trial(StudyProgress *p, const Study *study, int64_t trial) {
   const StudyTrial *t = &study->trials[trial];
-  p->n_diverged += t->state == TRIAL_DIVERGED;
-  if (t->state == TRIAL_FAILED || t->state == TRIAL_DIVERGED)
+  p->n_diverged += t->info.state == TRIAL_DIVERGED;
+  if (t->info.state == TRIAL_FAILED || t->info.state == TRIAL_DIVERGED)
     tell(&p->n_told, "do not end well are counted and", study, t,
-         trial_state_name(t->state), t->message);
+         trial_state_name(t->info.state), t->info.message);
 }
 
 void study_progress_again(StudyProgress *p, const Study *study, int64_t trial,

@@ -3,6 +3,7 @@
 #include "lab/study_verify.h"
 #include "base/file.h"
 #include "base/out.h"
+#include "base/path.h"
 #include "base/philox.h"
 #include "base/sys.h"
 #include "lab/crash.h"
@@ -30,8 +31,8 @@ static Json *add_row(Findings *f, const StudyTrial *t, const char *problem) {
   study_cell_text(s, t->cell, &cell);
   json_put_text(row, "problem", problem);
   json_put_text(row, "cell", cell.data ? cell.data : "");
-  json_put_int(row, "seed", t->seed);
-  json_put_text(row, "id", t->id);
+  json_put_int(row, "seed", t->info.seed);
+  json_put_text(row, "id", t->info.id);
   json_put_bool(row, "other_code", t->foreign);
   json_push(f->rows, row);
   text_deinit(&cell);
@@ -46,18 +47,15 @@ static void note_unreadable(Findings *f, const StudyTrial *t, const char *messag
 }
 
 /* No digest is made of meta.json. */
-static Err check_meta(Findings *f, const StudyTrial *t, Fault *fault) {
-  Text path = {0};
+static void check_meta(Findings *f, const StudyTrial *t) {
   char *damage = NULL;
-  text_addf(&path, "%s/trials/%s", f->study->store.directory, t->id);
-  if (path.failed) return fault_memory(fault, path.n_bytes);
-  Json *meta = look_meta(path.data, &damage);
-  if (!meta && !damage) text_add(&path, "/meta.json: is not there");
-  if (!meta) note_unreadable(f, t, damage ? damage : path.data);
+  Path path = path_of("%s/%s", f->study->store.trials, t->info.id);
+  Json *meta = look_meta(path.s, &damage);
+  if (!meta)
+    note_unreadable(f, t,
+                    damage ? damage : path_of("%s/meta.json: is not there", path.s).s);
   json_free(meta);
   free(damage);
-  text_deinit(&path);
-  return ERR_OK;
 }
 
 /* A file that the system does not let us read is one record's trouble. */
@@ -65,14 +63,15 @@ static Err check_whole(Findings *f, int64_t trial, Fault *fault) {
   const StudyTrial *t = &f->study->trials[trial];
   bool whole = true;
   Fault own = {0};
-  Err err = crash_check(&f->study->store, t->id, &whole, &own);
+  Err err = crash_check(&f->study->store, t->info.id, &whole, &own);
   if (err && err != ERR_STORAGE) return fault_set(fault, err, "%s", own.text);
   f->n_records++;
   f->altered[trial] = !whole || err;
   f->n_altered += !err && !whole;
   if (err) note_unreadable(f, t, own.text);
   else if (!whole) add_row(f, t, "altered");
-  return err || !whole ? ERR_OK : check_meta(f, t, fault);
+  else check_meta(f, t);
+  return ERR_OK;
 }
 
 /* A failed trial has a digest too, of what it did before its end: it promises
@@ -82,9 +81,9 @@ static Err check_records(Findings *f, Fault *fault) {
   for (int64_t i = 0; !err && i < f->study->n_trials; i++) {
     const StudyTrial *t = &f->study->trials[i];
     if (study_is_done(t)) err = check_whole(f, i, fault);
-    else if (t->damaged) {
+    else if (t->info.damaged) {
       f->n_records++;
-      note_unreadable(f, t, t->message);
+      note_unreadable(f, t, t->info.message);
     } else f->n_missing += !study_is_published(t);
   }
   return err;
@@ -175,9 +174,10 @@ static Err keep_only(Study *again, const int64_t *chosen, int64_t n, Fault *faul
 static void compare_digests(Findings *f, const Study *again, const int64_t *chosen) {
   for (int64_t i = 0; i < again->n_trials; i++) {
     const StudyTrial *old = &f->study->trials[chosen[i]], *now = &again->trials[i];
-    if (strcmp(old->digest, now->digest) == 0) continue;
+    if (strcmp(old->info.digest, now->info.digest) == 0) continue;
     f->n_differ++;
-    add_row(f, old, now->digest[0] ? "differs" : trial_state_name(now->state));
+    add_row(f, old,
+            now->info.digest[0] ? "differs" : trial_state_name(now->info.state));
   }
 }
 
@@ -206,18 +206,15 @@ static Err run_chosen(Findings *f, const PoolOptions *options, const char *direc
 
 static Err run_again(Findings *f, const PoolOptions *options, int sample,
                      Fault *fault) {
-  Text directory = {0};
+  Path directory = path_of("%s/" VERIFY_DIRECTORY "%ld", options->runs, (long)getpid());
   int64_t *chosen = choose(f, sample, &f->n_run);
-  text_addf(&directory, "%s/" VERIFY_DIRECTORY "%ld", options->runs, (long)getpid());
-  Err err = chosen && !directory.failed ? ERR_OK
-                                        : fault_memory(fault, directory.n_bytes);
+  Err err = chosen ? ERR_OK
+                   : fault_memory(fault, (size_t)f->study->n_trials * sizeof *chosen);
   if (!err && f->n_run) {
-    err = run_chosen(f, options, directory.data, chosen, f->n_run, fault);
     Fault removing = {0};
-    Err removed = file_remove(directory.data, &removing);
-    if (!err && removed) err = fault_set(fault, removed, "%s", removing.text);
+    err = run_chosen(f, options, directory.s, chosen, f->n_run, fault);
+    if (file_remove(directory.s, &removing) && !err) err = fault_pass(fault, &removing);
   }
-  text_deinit(&directory);
   free(chosen);
   return err;
 }
@@ -235,18 +232,14 @@ static void add_line(Text *out, const Json *row) {
   Text line = {0};
   const char *problem = json_text(row, "problem"),
              *message = json_text_or(row, "message", NULL);
-  int64_t seed = 0;
-  bool other_code = false;
-  json_get_int(json_find(row, "seed"), &seed);
-  json_get_bool(json_find(row, "other_code"), &other_code);
   text_addf(&line, "%s: %s, seed %lld (%s)", problem, json_text(row, "cell"),
-            (long long)seed, json_text(row, "id"));
+            (long long)json_int(row, "seed"), json_text(row, "id"));
   if (strcmp(problem, "altered") == 0) {
     text_add(&line, ": its files are not those of which its digest was made");
   } else if (message) {
     text_add(&line, ": ");
     text_add_first_line(&line, message);
-  } else if (other_code) {
+  } else if (json_bool(row, "other_code")) {
     text_add(&line, ": it was made by other code");
   }
   add_wrapped(out, &line);
@@ -273,16 +266,14 @@ static void add_advice(const Findings *f, Text *out) {
 static void add_plan(const Findings *f, Text *out) {
   for (int64_t i = 0; i < json_count(f->plan); i++) {
     Text line = {0};
-    const char *text = "";
-    json_get_text(json_item(f->plan, i), &text);
-    text_add_clean(&line, text);
+    const char *text;
+    if (json_get_text(json_item(f->plan, i), &text)) text_add_clean(&line, text);
     add_wrapped(out, &line);
   }
-  if (json_count(f->plan)) {
-    Text line = {0};
-    text_add(&line, "the script, run again, writes experiment.json anew");
-    add_wrapped(out, &line);
-  }
+  Text line = {0};
+  text_add(&line, "the script, run again, writes experiment.json anew");
+  if (json_count(f->plan)) add_wrapped(out, &line);
+  text_deinit(&line);
 }
 
 static void add_closing(const Findings *f, Text *out) {
@@ -299,29 +290,27 @@ static void add_closing(const Findings *f, Text *out) {
   add_wrapped(out, &line);
 }
 
-static Err tell(const Findings *f, bool json, Fault *fault) {
+static Json *findings_json(const Findings *f) {
+  const struct { const char *key; int64_t n; } counts[] = {
+      {"records", f->n_records}, {"altered", f->n_altered},
+      {"unreadable", f->n_unreadable}, {"missing", f->n_missing},
+      {"run_again", f->n_run},     {"differ", f->n_differ}};
+  Json *answer = json_map();
+  for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+    json_put_int(answer, counts[i].key, counts[i].n);
+  json_put(answer, "trials", json_share(f->rows));
+  json_put(answer, "plan", json_share(f->plan));
+  return answer;
+}
+
+static Err tell(const Findings *f, Fault *fault) {
   Text out = {0};
-  if (json) {
-    Json *answer = json_map();
-    json_put_int(answer, "records", f->n_records);
-    json_put_int(answer, "altered", f->n_altered);
-    json_put_int(answer, "unreadable", f->n_unreadable);
-    json_put_int(answer, "missing", f->n_missing);
-    json_put_int(answer, "run_again", f->n_run);
-    json_put_int(answer, "differ", f->n_differ);
-    json_put(answer, "trials", json_share(f->rows));
-    json_put(answer, "plan", json_share(f->plan));
-    (void)!json_write(answer, 2, &out, fault);
-    text_add(&out, "\n");
-    json_free(answer);
-  } else {
-    for (int64_t i = 0; i < json_count(f->rows); i++)
-      add_line(&out, json_item(f->rows, i));
-    add_advice(f, &out);
-    add_plan(f, &out);
-    add_closing(f, &out);
-  }
-  Err err = out.failed ? fault_memory(fault, out.n_bytes) : fault->code;
+  for (int64_t i = 0; i < json_count(f->rows); i++)
+    add_line(&out, json_item(f->rows, i));
+  add_advice(f, &out);
+  add_plan(f, &out);
+  add_closing(f, &out);
+  Err err = out.failed ? fault_memory(fault, out.n_bytes) : ERR_OK;
   if (!err) out_data(out.data, out.n_bytes);
   text_deinit(&out);
   return err;
@@ -340,9 +329,8 @@ Err study_verify(const Study *study, const PoolOptions *options, int sample, boo
                     study->name);
   if (!err) check_plan(&f);
   if (!err) err = run_again(&f, options, sample, fault);
-  if (!err) err = tell(&f, json, fault);
-  *n_wrong = f.n_altered + f.n_unreadable + f.n_differ +
-             (f.plan ? json_count(f.plan) : 0);
+  if (!err) err = json ? out_json(findings_json(&f), fault) : tell(&f, fault);
+  *n_wrong = f.n_altered + f.n_unreadable + f.n_differ + json_count(f.plan);
   json_free(f.rows);
   json_free(f.plan);
   free(f.altered);

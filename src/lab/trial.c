@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/out.h"
 #include "base/par.h"
+#include "base/path.h"
 #include "base/sys.h"
 #include "lab/crash.h"
 #include "lab/digest.h"
@@ -21,6 +22,8 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+enum { RESULT_LIMIT = 1 << 24 };
 
 static const struct StateRecord {
   const char *name, *doc;
@@ -123,42 +126,21 @@ static Err tolerate(Trial *trial, Err err, Fault *fault) {
 
 /* -- files ------------------------------------------------------------------------- */
 
-/* New text "directory/name", or NULL. */
-static char *path_of(const Trial *trial, const char *name, Fault *fault) {
-  Text path = {0};
-  text_addf(&path, "%s/%s", trial->directory, name);
-  if (!path.failed) return path.data;
-  text_deinit(&path);
-  fault_memory(fault, strlen(name));
-  return NULL;
+static Path file_of(const Trial *trial, const char *name) {
+  return path_of("%s/%s", trial->directory, name);
 }
 
 static Err put_json(const Trial *trial, const char *name, const Json *json, Publish how,
                     Fault *fault) {
   Text text = {0};
-  char *path = path_of(trial, name, fault);
-  Err err = path ? json_write(json, 2, &text, fault) : ERR_MEMORY;
-  text_add(&text, "\n");
-  if (!err && text.failed) err = fault_memory(fault, text.n_bytes);
-  if (!err) err = file_put(path, text.data, text.n_bytes, how, fault);
-  free(path);
+  Err err = json_write_lines(json, &text, fault);
+  if (!err) err = file_put(file_of(trial, name).s, text.data, text.n_bytes, how, fault);
   text_deinit(&text);
   return err;
 }
 
-static Err sync_file(const Trial *trial, const char *name, Fault *fault) {
-  char *path = path_of(trial, name, fault);
-  Err err = path ? file_sync(path, fault) : ERR_MEMORY;
-  free(path);
-  return err;
-}
-
 static bool has_file(const Trial *trial, const char *name) {
-  Fault fault = {0};
-  char *path = path_of(trial, name, &fault);
-  bool there = path && file_exists(path);
-  free(path);
-  return there;
+  return file_exists(file_of(trial, name).s);
 }
 
 /* -- meta.json --------------------------------------------------------------------- */
@@ -231,47 +213,32 @@ static void note_end(Trial *trial, TrialState state, const char *message) {
 
 /* mkdir decides who has a name, so two processes never share one. */
 static Err make_directory(Trial *trial, Fault *fault) {
-  char stamp[32];
+  char stamp[32], again[16] = "";
   size_t n = 0;
   for (const char *s = trial->start_utc; *s; s++) /* 2025-03-01T.. -> 20250301T.. */
     if (*s != '-' && *s != ':') stamp[n++] = *s;
   stamp[n] = 0;
-  Text path = {0};
-  text_addf(&path, "%s/%s", trial->runs, trial->name);
-  if (path.failed) return fault_memory(fault, strlen(trial->runs));
-  Err err = file_check_unlinked(path.data, fault); /* as in a store (store.h) */
-  if (!err) err = file_make_dirs(path.data, fault);
-  text_addf(&path, "/%s", stamp);
-  size_t base = path.n_bytes;
-  for (int i = 2; !err && !path.failed; i++) {
-    if (mkdir(path.data, 0777) == 0) {
-      trial->directory = path.data;
-      return lock_take(path.data, &trial->lock, fault);
-    }
+  Path above = path_of("%s/%s", trial->runs, trial->name), path = above;
+  Err err = file_check_unlinked(above.s, fault); /* as in a store (store.h) */
+  if (!err) err = file_make_dirs(above.s, fault);
+  for (int i = 2; !err; i++) {
+    path = path_of("%s/%s%s", above.s, stamp, again);
+    if (mkdir(path.s, 0777) == 0) break;
     if (errno != EEXIST || i > 10000)
-      err = fault_set(fault, ERR_STORAGE, "%s: cannot be made: %s", path.data,
+      err = fault_set(fault, ERR_STORAGE, "%s: cannot be made: %s", path.s,
                       strerror(errno));
-    path.n_bytes = base;
-    text_addf(&path, "-%d", i);
+    snprintf(again, sizeof again, "-%d", i);
   }
-  if (!err) err = fault_memory(fault, path.n_bytes);
-  text_deinit(&path);
-  return err;
+  if (!err && !(trial->directory = text_copy(path.s))) err = fault_memory(fault, 0);
+  return err ? err : lock_take(path.s, &trial->lock, fault);
 }
 
 /* What an earlier attempt said stays beside, as "stdout-1.log". */
 static Err keep_earlier_log(const Trial *trial, const char *name, Fault *fault) {
-  Text numbered = {0};
   if (trial->attempt == 1 || !has_file(trial, name)) return ERR_OK;
-  text_addf(&numbered, "%.*s-%d.log", (int)strcspn(name, "."), name,
-            trial->attempt - 1);
-  char *from = path_of(trial, name, fault);
-  char *to = numbered.failed ? NULL : path_of(trial, numbered.data, fault);
-  Err err = from && to ? file_move(from, to, fault) : fault_memory(fault, 0);
-  text_deinit(&numbered);
-  free(from);
-  free(to);
-  return err;
+  Path to = path_of("%s/%.*s-%d.log", trial->directory, (int)strcspn(name, "."), name,
+                    trial->attempt - 1);
+  return file_move(file_of(trial, name).s, to.s, fault);
 }
 
 /* Whatever reaches descriptors 1 and 2 while a trial of a study runs is the trial's; of
@@ -281,14 +248,9 @@ static Err open_logs(Trial *trial, Fault *fault) {
   Err err = keep_earlier_log(trial, TRIAL_STDOUT, fault);
   if (!err) err = keep_earlier_log(trial, TRIAL_STDERR, fault);
   if (err) return err;
-  char *out = path_of(trial, TRIAL_STDOUT, fault),
-       *errors = path_of(trial, TRIAL_STDERR, fault);
-  if (!out || !errors) err = ERR_MEMORY;
-  else if (trial->of_study) err = out_divert(out, errors, fault);
-  else err = out_tee_begin(out, &trial->log, fault);
-  free(out);
-  free(errors);
-  return err;
+  Path out = file_of(trial, TRIAL_STDOUT);
+  return trial->of_study ? out_divert(out.s, file_of(trial, TRIAL_STDERR).s, fault)
+                         : out_tee_begin(out.s, &trial->log, fault);
 }
 
 /* Nothing where none was opened. */
@@ -330,14 +292,10 @@ static bool syncs(const Trial *trial) {
 }
 
 static Err put_probes(const Trial *trial, int fit, const Text *csv, Fault *fault) {
-  char name[32];
-  snprintf(name, sizeof name, fit > 1 ? "probes-%d.csv" : "probes.csv", fit);
-  char *path = path_of(trial, name, fault);
-  Err err = path ? file_put(path, csv->data, csv->n_bytes,
-                            syncs(trial) ? PUBLISH_REPLACE : PUBLISH_DRAFT, fault)
-                 : ERR_MEMORY;
-  free(path);
-  return err;
+  Path path = path_of(fit > 1 ? "%s/probes-%d.csv" : "%s/probes.csv", trial->directory,
+                      fit);
+  return file_put(path.s, csv->data, csv->n_bytes,
+                  syncs(trial) ? PUBLISH_REPLACE : PUBLISH_DRAFT, fault);
 }
 
 Err trial_probes(Trial *trial, int fit, const Text *csv, Fault *fault) {
@@ -346,11 +304,6 @@ Err trial_probes(Trial *trial, int fit, const Text *csv, Fault *fault) {
   Err err = trial_open(trial, fault);
   if (err || trial->failed) return err;
   return tolerate(trial, put_probes(trial, fit, csv, fault), fault);
-}
-
-Err trial_sync(Trial *trial, Fault *fault) {
-  if (!trial->opened || trial->failed) return ERR_OK;
-  return tolerate(trial, metrics_sync(&trial->metrics, fault), fault);
 }
 
 /* -- the end ----------------------------------------------------------------------- */
@@ -384,52 +337,43 @@ static Err result_json(const Trial *trial, const TrialEnd *end, Json **out,
 /* What was written so far, and the directory's own entry. */
 static Err sync_all(Trial *trial, Fault *fault) {
   Err err = metrics_sync(&trial->metrics, fault);
-  if (!err) err = sync_file(trial, "config.json", fault);
-  if (!err && !trial->logless) err = sync_file(trial, TRIAL_STDOUT, fault);
+  if (!err) err = file_sync(file_of(trial, "config.json").s, fault);
+  if (!err && !trial->logless) err = file_sync(file_of(trial, TRIAL_STDOUT).s, fault);
   if (!err && !trial->logless && trial->of_study)
-    err = sync_file(trial, TRIAL_STDERR, fault);
-  return err ? err : sync_file(trial, "..", fault);
+    err = file_sync(file_of(trial, TRIAL_STDERR).s, fault);
+  return err ? err : file_sync(file_of(trial, "..").s, fault);
 }
 
-/* Everything but the result; with `sync` on disk to stay. */
+/* Everything but the result; with `sync` on disk to stay, the entries of its files too.
+ */
 static Err settle(Trial *trial, const TrialEnd *end, bool sync, Fault *fault) {
   Err err = close_logs(trial, fault);
   if (!err) err = sync ? sync_all(trial, fault) : metrics_check(&trial->metrics, fault);
   note_end(trial, end->state, end->message);
   if (end->rows) json_put(trial->meta, "rows", json_share((Json *)end->rows));
-  if (!err)
-    err = put_json(trial, "meta.json", trial->meta,
-                   sync ? PUBLISH_AHEAD : PUBLISH_DRAFT, fault);
-  return err;
+  if (err) return err;
+  return put_json(trial, "meta.json", trial->meta,
+                  sync ? PUBLISH_REPLACE : PUBLISH_DRAFT, fault);
 }
 
-/* The digest of the result that is there. */
-static bool same_digest(const Trial *trial, const Json *result) {
-  Fault fault = {0};
+/* Is it that of the result which is there? */
+static bool has_digest(const Trial *trial, const char *digest) {
+  Fault ignored = {0};
   Text text = {0};
-  const char *ours = NULL, *theirs = NULL;
-  char *path = path_of(trial, "result.json", &fault);
-  if (path && file_read(path, 1 << 24, &text, &fault) == ERR_OK) {
-    Json *other = json_parse(text.data ? text.data : "", text.n_bytes, &fault);
-    bool same = json_get_text(json_find(result, "digest"), &ours) &&
-                json_get_text(json_find(other, "digest"), &theirs) &&
-                strcmp(ours, theirs) == 0;
-    json_free(other);
-    free(path);
-    text_deinit(&text);
-    return same;
-  }
-  free(path);
+  Json *there = NULL;
+  if (file_read(file_of(trial, "result.json").s, RESULT_LIMIT, &text, &ignored) ==
+      ERR_OK)
+    there = json_parse(text.data ? text.data : "", text.n_bytes, &ignored);
+  bool same = *digest && strcmp(json_text(there, "digest"), digest) == 0;
+  json_free(there);
   text_deinit(&text);
-  return false;
+  return same;
 }
 
 /* Two runs of one trial that differ: what must never be is kept for a person to see. */
 static Err keep_other_result(const Trial *trial, const Json *result, Fault *fault) {
   char name[64];
-  const char *digest = "";
-  json_get_text(json_find(result, "digest"), &digest);
-  snprintf(name, sizeof name, "result-differs-%.16s.json", digest);
+  snprintf(name, sizeof name, "result-differs-%.16s.json", json_text(result, "digest"));
   err_print("warning: %s: two runs of this trial gave different results; the first "
             "stands, the other is in %s\n",
             trial->directory, name);
@@ -450,7 +394,9 @@ Err trial_publish(Trial *trial, const TrialEnd *end, bool *first, Fault *fault) 
   if (!err) *first = true;
   else if (err == ERR_STORAGE && result && has_file(trial, "result.json")) {
     fault_clear(fault);
-    err = same_digest(trial, result) ? ERR_OK : keep_other_result(trial, result, fault);
+    err = has_digest(trial, json_text(result, "digest"))
+              ? ERR_OK
+              : keep_other_result(trial, result, fault);
   }
   json_free(result);
   if (err) return err;

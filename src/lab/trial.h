@@ -95,10 +95,6 @@ Err trial_row(Trial *trial, int fit, const char *const *columns, const double *v
  * record. */
 Err trial_probes(Trial *trial, int fit, const Text *csv, Fault *fault) WARN_UNUSED;
 
-/* Lets the metrics survive a crash of the machine; before a checkpoint that relies on
- * them. */
-Err trial_sync(Trial *trial, Fault *fault) WARN_UNUSED;
-
 /* How the run ended. All but `state` may be missing (NULL, -1). Borrowed. */
 typedef struct TrialEnd {
   TrialState state;

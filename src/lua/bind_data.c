@@ -646,7 +646,8 @@ static int make_source(lua_State *L) {
                                               lua_touserdata(L, lua_upvalueindex(1)));
   source->memory = cache ? cache->memory : &s->graph.memory;
   source->run_seed = s->graph.seed;
-  if (!s->job) source_enlist(&s->made, source); /* a worker's may outlive the session */
+  if (!s->launch.job)
+    source_enlist(&s->made, source); /* a worker's may outlive the session */
   if (!cache) return push_source(L, source);
   push_object(L, &source->object);
   object_release(source);

@@ -22,14 +22,14 @@ static int begin_trial(lua_State *L) {
   lua_Integer seed = luaL_checkinteger(L, 1);
   luaL_checktype(L, 2, LUA_TTABLE);
   seed_all(L, seed);
-  json_put_int(s->config, "seed", seed);
-  s->trial_begun = true;
+  json_put_int(s->record->config, "seed", seed);
+  s->record->begun = true;
   push_run(L);
   lua_pushvalue(L, 1);
   lua_setfield(L, -2, "seed");
   lua_pushvalue(L, 2);
   lua_setfield(L, -2, "cell");
-  lua_pushstring(L, s->study_record ? s->study_record->directory : NULL);
+  lua_pushstring(L, s->record->of_study ? s->record->of_study->directory : NULL);
   lua_setfield(L, -2, "directory");
   return 1;
 }
@@ -40,17 +40,10 @@ static int end_trial(lua_State *L) {
   Fault fault = {0};
   Json *values = json_from_lua(L, 1, &fault);
   if (!values) return raise_fault(L, &fault);
-  for (void *it = json_first(values); it; it = json_next(values, it))
-    json_put(s->results, json_key(it), json_share(json_value(it)));
+  json_put_all(s->record->results, values);
   json_free(values);
   add_stepped_weights(L);
-  lua_newtable(L);
-  for (void *it = json_first(s->results); it; it = json_next(s->results, it)) {
-    double number;
-    if (!json_get_number(json_value(it), &number)) continue;
-    push_real(L, number);
-    lua_setfield(L, -2, json_key(it));
-  }
+  push_numbers(L, s->record->results);
   return 1;
 }
 
@@ -64,7 +57,7 @@ static int diverged(lua_State *L) {
 /* in_trial(): does the function of a trial run? */
 static int in_trial(lua_State *L) {
   const Session *s = session(L);
-  lua_pushboolean(L, s->in_trial && s->trial_begun);
+  lua_pushboolean(L, s->in_trial && s->record->begun);
   return 1;
 }
 
@@ -193,7 +186,7 @@ static int list(lua_State *L) {
 }
 
 static int warn(lua_State *L) {
-  if (!session(L)->job) err_print("warning: %s\n", luaL_checkstring(L, 1));
+  if (!session(L)->launch.job) err_print("warning: %s\n", luaL_checkstring(L, 1));
   return 0;
 }
 
@@ -205,7 +198,7 @@ static int base_seed(lua_State *L) {
 }
 
 static int resolved_arguments(lua_State *L) {
-  push_json(L, json_find(session(L)->config, "args"));
+  push_json(L, json_find(session(L)->record->config, "args"));
   return 1;
 }
 
@@ -216,7 +209,7 @@ static int check_all_arguments(lua_State *L) {
 
 /* "dir/name.lua" -> "name"; nil without a script. */
 static int script_name(lua_State *L) {
-  const char *script = session(L)->script;
+  const char *script = session(L)->launch.script;
   if (!script) return 0;
   const char *name = file_name(script);
   const char *dot = strrchr(name, '.');
@@ -226,7 +219,7 @@ static int script_name(lua_State *L) {
 
 /* The script's directory; nil without one. */
 static int path_of_script(lua_State *L) {
-  const char *script = session(L)->script;
+  const char *script = session(L)->launch.script;
   char *path = script ? script_path(script) : NULL;
   lua_pushstring(L, path);
   free(path);
@@ -261,10 +254,12 @@ void add_lab_functions(lua_State *L) {
       {NULL, NULL}};
   Session *s = session(L);
   luaL_setfuncs(L, functions, 0);
-  if (s->job) {
-    push_json(L, s->job);
+  if (s->launch.job) {
+    push_json(L, s->launch.job);
     lua_setfield(L, -2, "job");
   }
+  lua_pushinteger(L, SEED_MAX);
+  lua_setfield(L, -2, "seed_max");
   lua_pushinteger(L, TRIALS_MAX);
   lua_setfield(L, -2, "trials_max");
   lua_pushliteral(L, TEXT_NAME);

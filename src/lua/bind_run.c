@@ -224,7 +224,7 @@ static int keep(lua_State *L) {
   Box *box = push_box(L, sizeof *box, BOX_META, box_gc);
   fill_box(L, box);
   graph_scope_end(session_graph(L), scope);
-  if (session(L)->checkpoint_directory &&
+  if (session(L)->resume.directory &&
       checkpoints_put(L, series, &box->c, &written, &fault)) {
     if (fault.code != ERR_STORAGE) return raise_fault(L, &fault);
     err_print("run:checkpoint: nothing was written: %s\n", fault.text);
@@ -351,7 +351,7 @@ static int run_restore(lua_State *L) {
     lua_replace(L, 2);
   }
   luaL_checktype(L, 2, LUA_TTABLE);
-  if (!session(L)->checkpoint_directory) return 0;
+  if (!session(L)->resume.directory) return 0;
   int scope = enter_call(L);
   Fault fault = {0};
   bool found = false;

@@ -461,7 +461,7 @@ static void take_run(lua_State *L, int options) {
 /* `record = true` and `record = false`, said as the names that they stand for. */
 static void name_record(lua_State *L, int options) {
   if (lua_getfield(L, options, "record") == LUA_TBOOLEAN) {
-    const char *script = session(L)->script;
+    const char *script = session(L)->launch.script;
     lua_pushstring(L, !lua_toboolean(L, -1) ? "" : script ? script : "prompt");
     lua_setfield(L, options, "record");
   }

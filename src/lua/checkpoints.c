@@ -99,7 +99,7 @@ static void prune(const char *directory, const char *series, int keep) {
 
 /* Results stand beside the last of what led to them. */
 static Err write_file(const Checkpoints *all, const Held *held, Fault *fault) {
-  const char *directory = all->session->checkpoint_directory;
+  const char *directory = all->session->resume.directory;
   int64_t number[NEWEST], n = 0;
   Text path = {0};
   if (!held->finished)
@@ -180,7 +180,7 @@ static Err try_file(const Checkpoints *all, const char *series, int64_t n,
                     Checkpoint *out, bool *found, int *damaged, Fault *fault) {
   Text path = {0};
   Fault why = {0};
-  Err err = file_path(all->session->checkpoint_directory, series, n, &path, fault);
+  Err err = file_path(all->session->resume.directory, series, n, &path, fault);
   if (!err && access(path.data, F_OK) == 0) {
     err = checkpoint_load(out, path.data, &all->session->graph.memory, &why);
     *found = !err;
@@ -198,7 +198,7 @@ static Err try_file(const Checkpoints *all, const char *series, int64_t n,
 static Err read_series(const Checkpoints *all, const char *series, Checkpoint *out,
                        bool *found, Fault *fault) {
   int64_t number[NEWEST];
-  int damaged = 0, n = list_series(all->session->checkpoint_directory, series, number);
+  int damaged = 0, n = list_series(all->session->resume.directory, series, number);
   *found = false;
   Err err = try_file(all, series, 0, out, found, &damaged, fault);
   for (int i = 0; !err && !*found && i < n; i++)
@@ -233,12 +233,14 @@ static Err read_fit(void *ctx, int64_t fit, Checkpoint *out, bool *found,
 
 Err checkpoint_add_random(lua_State *L, Checkpoint *c, Fault *fault) {
   const Session *s = session(L);
-  return checkpoint_add_bytes(c, "lua", "random", s->random, s->random_bytes, fault);
+  return checkpoint_add_bytes(c, "lua", "random", s->resume.random,
+                              s->resume.random_bytes, fault);
 }
 
 Err checkpoint_get_random(lua_State *L, const Checkpoint *c, Fault *fault) {
   const Session *s = session(L);
-  return checkpoint_get_bytes(c, "lua", "random", s->random, s->random_bytes, fault);
+  return checkpoint_get_bytes(c, "lua", "random", s->resume.random,
+                              s->resume.random_bytes, fault);
 }
 
 static Err add_own(void *ctx, Checkpoint *c, Fault *fault) {
@@ -325,39 +327,39 @@ static Err get_held(void *ctx, Callable **held, const Checkpoint *c, const char 
 
 static Checkpoints *open_checkpoints(lua_State *L) {
   Session *s = session(L);
-  if (!s->checkpoint_directory || s->checkpoints) return s->checkpoints;
-  Checkpoints *all = s->checkpoints = calloc(1, sizeof *all);
+  if (!s->resume.directory || s->resume.held) return s->resume.held;
+  Checkpoints *all = s->resume.held = calloc(1, sizeof *all);
   if (!all) return NULL;
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
   *all = (Checkpoints){
       .session = s,
       .L = lua_tothread(L, -1),
-      .fits = {.ctx = all, .interval_s = s->checkpoint_s, .last_s = clock_s(),
+      .fits = {.ctx = all, .interval_s = s->resume.period_s, .last_s = clock_s(),
                .write = write_fit, .read = read_fit, .asked_to_stop = asked_to_stop,
                .add_own = add_own, .get_own = get_own, .add_call = add_call,
                .get_call = get_call, .add_held = add_held, .get_held = get_held}};
   lua_pop(L, 1);
-  remove_files(s->checkpoint_directory, ".safetensors.tmp-");
+  remove_files(s->resume.directory, ".safetensors.tmp-");
   return all;
 }
 
 FitCheckpointer *session_checkpointer(lua_State *L) {
   Checkpoints *all = open_checkpoints(L);
   if (all) return &all->fits;
-  if (session(L)->checkpoint_directory) err_print("checkpoint: out of memory\n");
+  if (session(L)->resume.directory) err_print("checkpoint: out of memory\n");
   return NULL;
 }
 
 Err session_keep_checkpoints(Session *s, Fault *fault) {
-  return s->checkpoints ? write_held(s->checkpoints, fault) : ERR_OK;
+  return s->resume.held ? write_held(s->resume.held, fault) : ERR_OK;
 }
 
 void session_forget_checkpoints(Session *s) {
-  if (!s->checkpoints) return;
-  while (s->checkpoints->n_held) drop_first(s->checkpoints);
-  free(s->checkpoints->held);
-  free(s->checkpoints);
-  s->checkpoints = NULL;
+  if (!s->resume.held) return;
+  while (s->resume.held->n_held) drop_first(s->resume.held);
+  free(s->resume.held->held);
+  free(s->resume.held);
+  s->resume.held = NULL;
 }
 
 Err checkpoints_put(lua_State *L, const char *series, Checkpoint *c, bool *written,

@@ -14,8 +14,8 @@ static const char raised_key = 0;
 
 static NEVER_RETURNS int raise_at(lua_State *L, Err code, FaultPlace place) {
   if (code == ERR_INTERRUPT) count_interruption(L);
-  session(L)->raised = code;
-  session(L)->raised_at = place;
+  session(L)->raised.code = code;
+  session(L)->raised.place = place;
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &raised_key);
   lua_error(L);
@@ -41,12 +41,12 @@ static bool was_raised(lua_State *L, int at) {
 }
 
 bool is_interruption(lua_State *L, int at) {
-  return session(L)->raised == ERR_INTERRUPT && was_raised(L, at);
+  return session(L)->raised.code == ERR_INTERRUPT && was_raised(L, at);
 }
 
 /* A script may have caught what was raised: its code does not go with another error. */
 static void forget_other_fault(lua_State *L, int error) {
-  if (!was_raised(L, error)) session(L)->raised = ERR_OK;
+  if (!was_raised(L, error)) session(L)->raised.code = ERR_OK;
 }
 
 void raise_graph_fault(lua_State *L) {
@@ -60,7 +60,7 @@ static bool mark_level(Session *s, lua_State *L, lua_Debug *at) {
   const void *function = lua_topointer(L, -1);
   lua_pop(L, 1);
   if (at->currentline < 0) return false;
-  KnownFile *known = &s->known_files[(uintptr_t)function / 32 % KNOWN_FILES];
+  KnownFile *known = &s->calls.known_files[(uintptr_t)function / 32 % KNOWN_FILES];
   if (function != known->function) {
     lua_getinfo(L, "S", at);
     if (at->source[0] == '=') return false;
@@ -86,13 +86,13 @@ void mark_line(lua_State *L) {
 int enter_call(lua_State *L) {
   Session *s = session(L);
   uintptr_t here = (uintptr_t)__builtin_frame_address(0);
-  while (s->n_calls > s->base_calls && s->calls[s->n_calls - 1].frame <= here)
-    graph_scope_end(&s->graph, s->calls[--s->n_calls].scope);
-  if (s->n_calls == s->base_calls) graph_scope_end(&s->graph, s->scope_base);
+  while (s->calls.n > s->calls.base && s->calls.v[s->calls.n - 1].frame <= here)
+    graph_scope_end(&s->graph, s->calls.v[--s->calls.n].scope);
+  if (s->calls.n == s->calls.base) graph_scope_end(&s->graph, s->calls.scope_base);
   mark_line(L);
   int scope = graph_scope_begin(&s->graph);
-  must(s->n_calls < MAX_CALLS);
-  s->calls[s->n_calls++] = (Call){here, scope};
+  must(s->calls.n < MAX_CALLS);
+  s->calls.v[s->calls.n++] = (Call){here, scope};
   return scope;
 }
 
@@ -114,14 +114,14 @@ static Err code_of_error(bool interrupted, Err raised) {
 }
 
 Err fault_from_lua(lua_State *L, Fault *fault) {
-  Err raised = session(L)->raised;
+  Err raised = session(L)->raised.code;
   bool first = !fault->code;
   int top = lua_gettop(L);
   fault_set(fault, code_of_error(interrupt_pending(), raised), "%s",
             push_error_text(L, -1));
   if (first) fault->located = true;
-  if (first && raised == ERR_NONFINITE) fault->place = session(L)->raised_at;
-  session(L)->raised = ERR_OK;
+  if (first && raised == ERR_NONFINITE) fault->place = session(L)->raised.place;
+  session(L)->raised.code = ERR_OK;
   lua_settop(L, top - 1);
   return fault->code;
 }
@@ -162,7 +162,7 @@ static int keep_frames(lua_State *L) {
 int with_traceback(lua_State *L) {
   forget_other_fault(L, 1);
   const char *text = push_error_text(L, 1);
-  Err code = code_of_error(interrupt_pending(), session(L)->raised);
+  Err code = code_of_error(interrupt_pending(), session(L)->raised.code);
   if (code == ERR_USAGE || code == ERR_INTERRUPT || code == ERR_STORAGE)
     return 1; /* no code is at fault */
   if (strstr(text, TRACEBACK_HEAD)) lua_pushstring(L, text);
@@ -197,17 +197,17 @@ Err call_protected(lua_State *L, int n_args, int n_results, Fault *fault) {
 }
 
 LuaEntry lua_entry_begin(Session *s) {
-  LuaEntry entry = {s->scope_base, s->base_calls, s->n_calls, s->graph.file,
+  LuaEntry entry = {s->calls.scope_base, s->calls.base, s->calls.n, s->graph.file,
                     s->graph.line};
-  s->scope_base = graph_scope_begin(&s->graph);
-  s->base_calls = s->n_calls;
+  s->calls.scope_base = graph_scope_begin(&s->graph);
+  s->calls.base = s->calls.n;
   return entry;
 }
 
 void lua_entry_end(Session *s, const LuaEntry *entry) {
-  s->scope_base = entry->scope_base;
-  s->base_calls = entry->base_calls;
-  s->n_calls = entry->n_calls;
+  s->calls.scope_base = entry->scope_base;
+  s->calls.base = entry->base_calls;
+  s->calls.n = entry->n_calls;
   s->graph.file = entry->file;
   s->graph.line = entry->line;
 }
@@ -283,7 +283,7 @@ int push_text(lua_State *L, Text *text) {
 }
 
 int value_columns(lua_State *L) {
-  return session(L)->at_prompt ? out_columns() : out_page_columns();
+  return session(L)->prompt.is_open ? out_columns() : out_page_columns();
 }
 
 void push_value(lua_State *L, const Value *value) {

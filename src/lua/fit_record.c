@@ -1,8 +1,8 @@
 /* fit_record.c: what the record of a run, and the results of a trial, keep of a fit.
  *
- * Rows go to the record of the run, or to one of the fit alone (the option
- * "record"). */
-#include "lua/lab.h"
+ * Rows go to the record of the run, or to one of the fit alone (the option "record").
+ */
+#include "lua/run_record.h"
 #include "base/csv.h"
 #include "base/out.h"
 #include <stdio.h>
@@ -14,29 +14,29 @@ static bool has_own_record(const FitRun *run) {
 }
 
 static Err open_own_record(Session *s, const FitRun *run, Fault *fault) {
-  if (s->recorded_fit)
+  if (s->record->fit_number)
     return fault_set(fault, ERR_VALUE,
                      "train.fit: option \"record\": the fit that this one is part of "
                      "keeps a record of its own already");
   Json *meta = json_map();
-  describe_trial(s, meta);
-  if (trial_init(&s->fit_trial, s->runs, run->fit->record, json_share(s->config), meta,
-                 fault))
+  run_record_describe(s, meta);
+  if (trial_init(&s->record->fit, s->launch.runs, run->fit->record,
+                 json_share(s->record->config), meta, fault))
     return fault->code;
-  s->recorded_fit = run->number;
+  s->record->fit_number = run->number;
   return ERR_OK;
 }
 
 /* Does anybody ask for its final values? A trial does, of all its fits. */
 static bool keeps_results(const Session *s, const FitRun *run) {
   bool refused = run->fit->record && !*run->fit->record;
-  return s->in_trial || (s->script && !refused);
+  return s->in_trial || (s->launch.script && !refused);
 }
 
 /* Where rows of this fit go; NULL: nowhere. */
 static Err record_of(Session *s, const FitRun *run, Trial **out, Fault *fault) {
-  *out = has_own_record(run) ? &s->fit_trial : NULL;
-  return run->fit->record ? ERR_OK : session_trial(s, out, fault);
+  *out = has_own_record(run) ? &s->record->fit : NULL;
+  return run->fit->record ? ERR_OK : run_record_trial(s, out, fault);
 }
 
 /* The final values of the fit: of the epoch whose weights the net has, then of the
@@ -78,11 +78,11 @@ static void put_rows(const FitRun *run, Json *out, const char *prefix) {
 static void close_own_record(Session *s, const FitRun *run, const Fault *fault) {
   Json *values = json_map();
   put_values(run, values, "");
-  close_record(&s->fit_trial, values,
-               fault); /* the weights are trained; the lost record is only a warning */
+  /* the weights are trained; the lost record is only a warning */
+  run_record_end(&s->record->fit, values, fault);
   json_free(values);
-  trial_deinit(&s->fit_trial);
-  s->recorded_fit = 0;
+  trial_deinit(&s->record->fit);
+  s->record->fit_number = 0;
 }
 
 /* -- the listener ------------------------------------------------------------------ */
@@ -93,7 +93,7 @@ static Err open_records(Session *s, const FitRun *run, Fault *fault) {
   if (has_own_record(run) && open_own_record(s, run, fault)) return fault->code;
   Err err = record_of(s, run, &trial, fault);
   if (!err && trial) err = trial_open(trial, fault);
-  if (err && s->recorded_fit == run->number) close_own_record(s, run, fault);
+  if (err && s->record->fit_number == run->number) close_own_record(s, run, fault);
   return err;
 }
 
@@ -176,11 +176,11 @@ static Err record_end(void *self, FitRun *run, Fault *fault) {
   if (run->number > 1)
     snprintf(prefix, sizeof prefix, "fit%lld.", (long long)run->number);
   Fault own = {0};
-  if (keeps_results(s, run)) put_values(run, s->results, prefix);
-  if (s->in_trial) put_rows(run, s->rows, prefix);
+  if (keeps_results(s, run)) put_values(run, s->record->results, prefix);
+  if (s->in_trial) put_rows(run, s->record->rows, prefix);
   if (s->in_trial && !fault->code) add_weights(s, run);
   if (record_probes(s, run, &own)) fault_pass(fault, &own);
-  if (s->recorded_fit == run->number) close_own_record(s, run, fault);
+  if (s->record->fit_number == run->number) close_own_record(s, run, fault);
   return own.code;
 }
 

@@ -31,14 +31,14 @@ enum { COLLECT_FLOOR_BYTES = 32 << 20, COLLECT_FLOOR_HANDLES = 1 << 14 };
 static void account_memory(lua_State *L) {
   Session *s = session(L);
   size_t now = s->graph.memory.now_bytes;
-  bool more_bytes = now >= COLLECT_FLOOR_BYTES && now >= 2 * s->collected_bytes;
-  bool more_handles = s->n_handles >= COLLECT_FLOOR_HANDLES &&
-                      s->n_handles >= 2 * s->collected_handles &&
-                      s->n_handles >= lua_gc(L, LUA_GCCOUNT);
+  bool more_bytes = now >= COLLECT_FLOOR_BYTES && now >= 2 * s->collected.bytes;
+  bool more_handles = s->collected.n_handles >= COLLECT_FLOOR_HANDLES &&
+                      s->collected.n_handles >= 2 * s->collected.handles &&
+                      s->collected.n_handles >= lua_gc(L, LUA_GCCOUNT);
   if (!more_bytes && !more_handles) return;
   lua_gc(L, LUA_GCCOLLECT);
-  s->collected_bytes = s->graph.memory.now_bytes;
-  s->collected_handles = s->n_handles;
+  s->collected.bytes = s->graph.memory.now_bytes;
+  s->collected.handles = s->collected.n_handles;
 }
 
 /* With the metatable of that key; holds nothing yet. `n_values`: of Lua, of its own. */
@@ -53,7 +53,7 @@ static Handle *new_handle(lua_State *L, const char *meta, int n_values) {
 static Handle *new_holder(lua_State *L, int n_values) {
   account_memory(L);
   Handle *h = new_handle(L, &tensor_key, n_values);
-  session(L)->n_handles++;
+  session(L)->collected.n_handles++;
   return h;
 }
 
@@ -191,7 +191,7 @@ static int tensor_gc(lua_State *L) {
   node_drop(h->node);
   variable_release(h->variable);
   *h = (Handle){0};
-  session(L)->n_handles--;
+  session(L)->collected.n_handles--;
   return 0;
 }
 

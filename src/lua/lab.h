@@ -4,7 +4,9 @@
 #define LUA_LAB_H
 
 #include "lab/study_link.h"
+#include "lab/store.h"
 #include "lua/core.h"
+#include "lua/run_record.h"
 
 /* Adds the functions of the lab to the table at the stack's top, which the Lua part of
  * the library gets. */
@@ -17,12 +19,9 @@ int lab_study(lua_State *L);
 /* internal.is_history(value): is it a table that train.fit gave? nil: no. */
 int is_history(lua_State *L);
 
-/* Meta of a run in this session: machine, versions, script. */
-void describe_trial(const Session *s, Json *meta);
-
 /* A trial of a study, in this session: what it is, and what runs it. */
 typedef struct TrialRun {
-  StoreClaim *claim;       /* NULL: nothing is recorded */
+  Trial *claim;            /* NULL: nothing is recorded */
   const Json *meta;        /* of all trials of the study: files, sources; borrowed */
   const char *fingerprint; /* of its code */
   void (*body)(lua_State *L, void *ctx,
@@ -58,6 +57,8 @@ Err worker_run(const WorkerOptions *options, Fault *fault) WARN_UNUSED;
  * hold. */
 Json *json_from_lua(lua_State *L, int arg, Fault *fault);
 void push_json(lua_State *L, const Json *json);
+/* Pushes a table of those fields of the map (NULL: none) that are numbers. */
+void push_numbers(lua_State *L, const Json *map);
 /* Marks the table at `arg` as a list, also when it is empty. */
 void mark_list(lua_State *L, int arg);
 

@@ -150,3 +150,13 @@ void push_json(lua_State *L, const Json *json) {
     }
   } else lua_pushnil(L);
 }
+
+void push_numbers(lua_State *L, const Json *map) {
+  double number;
+  lua_newtable(L);
+  for (void *it = json_first(map); it; it = json_next(map, it)) {
+    if (!json_get_number(json_value(it), &number)) continue;
+    push_real(L, number);
+    lua_setfield(L, -2, json_key(it));
+  }
+}

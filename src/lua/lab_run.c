@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/out.h"
 #include "base/par.h"
+#include "base/path.h"
 #include "base/sys.h"
 #include "lab/crash.h"
 #include "lab/script.h"
@@ -70,13 +71,8 @@ static bool flag_part(lua_State *L, const char *name, bool otherwise) {
 /* -- opening ----------------------------------------------------------------------- */
 
 static bool was_run(const Session *s, const Json *plan) {
-  const char *name = "";
-  Text path = {0};
-  json_get_text(json_find(plan, "name"), &name);
-  text_addf(&path, "%s/%s/experiment.json", s->runs, name);
-  bool there = !path.failed && file_exists(path.data);
-  text_deinit(&path);
-  return there;
+  return file_exists(
+      path_of("%s/%s/experiment.json", s->launch.runs, json_text(plan, "name")).s);
 }
 
 static void open_box(lua_State *L, StudyBox *box) {
@@ -87,14 +83,15 @@ static void open_box(lua_State *L, StudyBox *box) {
   box->seeds = part(L, "seeds");
   box->hashes = json_list();
   box->tuning = flag_part(L, "tuning", false);
-  bool record = flag_part(L, "record", s->script != NULL) && !session_graph(L)->dump;
+  bool record = flag_part(L, "record", s->launch.script != NULL) &&
+                !session_graph(L)->dump;
   bool planning = s->study.mode != STUDY_RUN;
   /* The box owns it as soon as the study is opened, also if that fails. */
   Json *plan = json_from_lua(L, PLAN, &fault);
   if (!plan) raise_plain(L, &fault);
   if (planning && record) record = was_run(s, plan);
-  if (study_open(&box->study, plan, box->seeds, record ? s->runs : NULL, !planning,
-                 &fault) ||
+  if (study_open(&box->study, plan, box->seeds, record ? s->launch.runs : NULL,
+                 !planning, &fault) ||
       (record && !planning && crash_repair(&box->study.store, &fault)) ||
       study_look(&box->study, &fault))
     raise_plain(L, &fault);
@@ -127,12 +124,12 @@ static Json *make_hello(lua_State *L, const StudyBox *box) {
 
 /* Two scripts that give their experiments one name take each other's place. */
 static void warn_of_other_script(const Study *study) {
-  const char *earlier = "";
-  if (!script_is_other(study->plan, study->earlier)) return;
-  json_get_text(json_find(study->earlier, "script"), &earlier);
-  err_print("warning: the experiment %s was run from %s before; what this script does "
-            "not ask for no longer belongs to it: name = \"...\" keeps the two apart\n",
-            study->name, earlier);
+  const char *earlier = json_text(study->earlier, "script");
+  if (script_is_other(study->plan, study->earlier))
+    err_print("warning: the experiment %s was run from %s before; what this script "
+              "does not ask "
+              "for no longer belongs to it: name = \"...\" keeps the two apart\n",
+              study->name, earlier);
 }
 
 /* After parameters were tuned the plan on disk knows no cells, so the new one is
@@ -162,8 +159,9 @@ static Err prepare(lua_State *L, StudyBox *box, Fault *fault) {
 
 static PoolOptions pool_options(const Session *s, const StudyBox *box) {
   PoolOptions options = {.jobs = s->study.jobs, .threads = s->study.threads,
-                         .fail_fast = s->study.fail_fast, .runs = s->runs,
-                         .script = s->script, .words = s->args, .n_words = s->n_args,
+                         .fail_fast = s->study.fail_fast, .runs = s->launch.runs,
+                         .script = s->launch.script, .words = s->launch.args,
+                         .n_words = s->launch.n_args,
                          .hello = box->hello, .tuning = box->tuning};
   bool many = pool_share_cores(&options);
   if (many && s->study.jobs && s->study.mode == STUDY_RUN)
@@ -186,7 +184,7 @@ static void call_trial(lua_State *L, void *ctx, Fault *fault) {
   const StudyTrial *t = here->trial;
   lua_getfield(L, PARTS, "run_trial");
   lua_createtable(L, 0, 3);
-  lua_pushinteger(L, t->seed);
+  lua_pushinteger(L, t->info.seed);
   lua_setfield(L, -2, "seed");
   push_json(L, json_item(json_find(here->study->plan, "cells"), t->cell));
   lua_setfield(L, -2, "cell");
@@ -201,18 +199,15 @@ static void call_trial(lua_State *L, void *ctx, Fault *fault) {
  * much. */
 static void show_logs(const char *directory, Voice *voice, Told *told) {
   char buffer[1 << 14];
-  Text path = {0};
-  text_addf(&path, "%s/" TRIAL_STDOUT, directory);
-  int log = path.failed ? -1 : file_open_own(path.data, O_RDONLY);
+  int log = file_open_own(path_of("%s/" TRIAL_STDOUT, directory).s, O_RDONLY);
   for (ssize_t n; log >= 0 && (n = read(log, buffer, sizeof buffer)) > 0;)
     out_write(buffer, (size_t)n);
   if (log >= 0) close(log);
   voice_pause(voice, told);
-  text_deinit(&path);
 }
 
 /* The trial runs: here, under this claim, or in no record (NULL). */
-static Err run_claimed(lua_State *L, StudyBox *box, int64_t i, StoreClaim *claim,
+static Err run_claimed(lua_State *L, StudyBox *box, int64_t i, Trial *claim,
                        Fault *fault) {
   Study *study = &box->study;
   HereTrial here = {study, &study->trials[i], box->tuning};
@@ -246,20 +241,19 @@ static Err look_at_other(Study *study, int64_t i, Fault *fault) {
 static Err run_here(lua_State *L, StudyBox *box, int64_t i, Told *told, Fault *fault) {
   Study *study = &box->study;
   const StudyTrial *t = &study->trials[i];
-  StoreClaim claim;
+  Trial claim;
   Voice voice = {0};
   bool claimed = false;
   if (!study->stored) return run_claimed(L, box, i, NULL, fault);
-  if (store_claim(&study->store, t->id, study->configs[t->cell], t->seed, &claim,
-                  &claimed, fault))
+  if (store_claim(&study->store, t->info.id, study->configs[t->cell], t->info.seed,
+                  &claim, &claimed, fault))
     return fault->code;
   if (!claimed) return look_at_other(study, i, fault);
-  char *directory = text_copy(claim.trial.directory);
-  if (directory) voice_follow(&voice, directory);
+  Path directory = path_of("%s", claim.directory);
+  voice_follow(&voice, directory.s);
   Err err = run_claimed(L, box, i, &claim, fault);
-  if (directory) show_logs(directory, &voice, told);
+  show_logs(directory.s, &voice, told);
   voice_deinit(&voice);
-  free(directory);
   return err;
 }
 
@@ -267,10 +261,10 @@ static Err run_next_here(lua_State *L, StudyBox *box, int64_t i, Told *told,
                          Fault *fault) {
   const StudyTrial *t = &box->study.trials[i];
   Err err = run_here(L, box, i, told, fault);
-  if (err || !session(L)->study.fail_fast || t->state != TRIAL_FAILED) return err;
+  if (err || !session(L)->study.fail_fast || t->info.state != TRIAL_FAILED) return err;
   return fault_set(fault, ERR_SCRIPT,
                    "a trial failed, and --fail-fast ends the study: %s",
-                   t->message ? t->message : "");
+                   t->info.message ? t->info.message : "");
 }
 
 static Err run_pending_here(lua_State *L, StudyBox *box, StudyProgress *progress,
@@ -306,13 +300,21 @@ static Err await_others(StudyBox *box, StudyProgress *progress, bool *more,
   return err;
 }
 
+/* As coordinators of workers say it; the fault says where in the script that was. */
+static void tell_left(const StudyBox *box) {
+  Text left = {0};
+  study_left_text(&box->study, box->tuning, &left);
+  if (!left.failed) err_print("%s: %s\n", box->study.name, left.data);
+  text_deinit(&left);
+}
+
 static Err run_all_here(lua_State *L, StudyBox *box, Fault *fault) {
   Session *s = session(L);
   SourceCache sources = {.memory = &s->graph.memory};
   StudyProgress progress;
   Told told = {0};
   Err err = ERR_OK;
-  s->script_count = session_graph(L)->count;
+  s->record->script_count = session_graph(L)->count;
   uint64_t seed = session_graph(L)->seed;
   sources_adopt(L, &sources);
   s->sources = &sources;
@@ -328,43 +330,34 @@ static Err run_all_here(lua_State *L, StudyBox *box, Fault *fault) {
   told_deinit(&told);
   seed_all(L, (lua_Integer)seed);
   session_graph(L)->count =
-      s->script_count; /* the next study's trials begin there, too */
+      s->record->script_count; /* the next study's trials begin there, too */
+  if (err == ERR_INTERRUPT) tell_left(box);
   return err;
 }
 
 /* -- what comes back --------------------------------------------------------------- */
 
 static void push_trial(lua_State *L, const Study *study, const StudyTrial *t) {
-  lua_createtable(L, 0, 7);
-  lua_pushstring(L, t->id);
+  lua_createtable(L, 0, 9);
+  lua_pushstring(L, t->info.id);
   lua_setfield(L, -2, "id");
-  lua_pushinteger(L, t->seed);
+  lua_pushinteger(L, t->info.seed);
   lua_setfield(L, -2, "seed");
   lua_pushinteger(L, t->cell + 1);
   lua_setfield(L, -2, "cell_number");
   push_json(L, json_item(json_find(study->plan, "cells"), t->cell));
   lua_setfield(L, -2, "cell");
-  lua_pushstring(L, trial_state_name(t->state));
+  lua_pushstring(L, trial_state_name(t->info.state));
   lua_setfield(L, -2, "state");
-  push_real(L, t->seconds);
+  push_real(L, t->info.seconds);
   lua_setfield(L, -2, "seconds");
-  lua_newtable(L);
-  for (void *it = t->values ? json_first(t->values) : NULL; it;
-       it = json_next(t->values, it)) {
-    double value;
-    if (!json_get_number(json_value(it), &value)) continue;
-    push_real(L, value);
-    lua_setfield(L, -2, json_key(it));
-  }
+  push_numbers(L, t->info.values);
   lua_setfield(L, -2, "values");
-  if (t->message) {
-    lua_pushstring(L, t->message);
-    lua_setfield(L, -2, "message");
-  }
-  if (study_is_foreign(t)) {
-    lua_pushstring(L, t->kept ? "kept" : "asked");
-    lua_setfield(L, -2, "other_code");
-  }
+  lua_pushstring(L, t->info.message);
+  lua_setfield(L, -2, "message");
+  if (study_is_foreign(t)) lua_pushstring(L, t->kept ? "kept" : "asked");
+  else lua_pushnil(L);
+  lua_setfield(L, -2, "other_code");
 }
 
 /* { name, metric, report, trials = { { cell, seed, state, values, ... }, ... } };
@@ -406,7 +399,7 @@ static int show_or_verify(lua_State *L, StudyBox *box) {
                                s->study.format, &fault);
     return err ? raise_plain(L, &fault) : end_script(L);
   }
-  if (!box->study.stored || !s->script)
+  if (!box->study.stored || !s->launch.script)
     return luaL_error(L, "verify: the experiment has no trials on disk");
   if (study_write_code(&box->study, box->listings, box->files, box->hashes, &fault))
     return raise_plain(L, &fault);
@@ -415,7 +408,7 @@ static int show_or_verify(lua_State *L, StudyBox *box) {
   if (study_verify(&box->study, &options, s->study.sample, s->study.json, &n_wrong,
                    &fault))
     return raise_plain(L, &fault);
-  s->n_failed = n_wrong;
+  s->record->n_failed = n_wrong;
   return end_script(L);
 }
 
@@ -443,13 +436,13 @@ int lab_study(lua_State *L) {
   if (session_graph(L)->dump) return run_first(L, box);
   if (s->study.mode != STUDY_RUN) return show_or_verify(L, box);
   if (prepare(L, box, &fault)) return raise_plain(L, &fault);
-  bool workers = s->script && box->study.stored;
+  bool workers = s->launch.script && box->study.stored;
   PoolOptions options = pool_options(s, box);
   if (box->tuning && box->study.n_left)
     err_print("%s: tuning first\n", box->study.name);
   Err err = workers ? pool_run(&box->study, &options, &fault)
                     : run_all_here(L, box, &fault);
-  s->n_failed += box->study.n_failed;
+  s->record->n_failed += box->study.n_failed;
   Fault printing = {0};
   if (report(box, s->study.whole, &printing) && !err) return raise_plain(L, &printing);
   return err ? raise_plain(L, &fault) : push_study(L, &box->study);

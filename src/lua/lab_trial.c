@@ -11,42 +11,19 @@
 #include "lua/sources.h"
 #include "base/out.h"
 #include "base/sys.h"
-#include "base/version.h"
 #include "graph/op.h"
-#include "kernel/gemm.h"
-#include "lab/script.h"
 #include <stdlib.h>
 #include <string.h>
 
-void describe_trial(const Session *s, Json *meta) {
-  json_put_text(meta, "runner", RUNNER_VERSION);
-  json_put_int(meta, "numerics", NUMERICS);
-  json_put_text(meta, "lua", LUA_RELEASE);
-  json_put_text(meta, "blis", gemm_version());
-  json_put_text(meta, "blis_kernels", gemm_kernel_set());
-  json_put_text(meta, "simd", simd_name(simd_level()));
-  json_put_text(meta, "real", REAL_NAME);
-  json_put_text(meta, "flags", RUNNER_FLAGS);
-  json_put_int(meta, "threads", s->graph.par.threads);
-  json_put_text(meta, "script", s->script);
-  char *path = s->script ? script_path(s->script) : NULL;
-  if (path) json_put_text(meta, "script_path", path);
-  free(path);
-  json_put(meta, "sources", json_share(s->origins));
-}
-
 void trial_enter(Session *s, Trial *record) {
-  s->study_record = record;
-  s->checkpoint_directory = record ? record->directory : NULL;
-  s->checkpoint_s = CHECKPOINT_S;
-  s->quiet = s->in_trial = true;
-  s->trial_begun = false;
-  json_free(s->results);
-  json_free(s->rows);
-  s->results = json_map();
-  s->rows = json_map();
-  s->graph.count = s->script_count;
-  sha256_begin(&s->weights);
+  s->record->of_study = record;
+  s->resume.directory = record ? record->directory : NULL;
+  s->resume.period_s = CHECKPOINT_S;
+  s->screen.quiet = s->in_trial = true;
+  s->record->begun = false;
+  run_record_clear_results(s->record);
+  s->graph.count = s->record->script_count;
+  sha256_begin(&s->record->weights);
 }
 
 /* -- the hash of the final weights ------------------------------------------------- */
@@ -62,8 +39,9 @@ static Err add_variable(Session *s, Variable *v, const char *name, Fault *fault)
     char head[512];
     int n = snprintf(head, sizeof head, "%s:%s:%lld\n", name ? name : "",
                      dtype_name(t->a.dtype), (long long)tensor_count(t));
-    sha256_add(&s->weights, head, n < (int)sizeof head ? (size_t)n : sizeof head - 1);
-    sha256_add(&s->weights, t->a.data,
+    sha256_add(&s->record->weights, head,
+               n < (int)sizeof head ? (size_t)n : sizeof head - 1);
+    sha256_add(&s->record->weights, t->a.data,
                (size_t)tensor_count(t) * dtype_bytes(t->a.dtype));
   }
   graph_scope_end(&s->graph, scope);
@@ -90,7 +68,7 @@ Err session_add_net(Session *s, Layer *net, Fault *fault) {
 /* -- the end ----------------------------------------------------------------------- */
 
 /* What is held in memory of checkpoints is for the next attempt. */
-static JobOutcome give_back(Session *s, StoreClaim *claim, const Fault *fault,
+static JobOutcome give_back(Session *s, Trial *claim, const Fault *fault,
                             JobOutcome outcome) {
   Fault storage = {0};
   if (claim && session_keep_checkpoints(s, &storage))
@@ -100,9 +78,9 @@ static JobOutcome give_back(Session *s, StoreClaim *claim, const Fault *fault,
 }
 
 /* Published: its checkpoints are of no more use. */
-static Err publish(StoreClaim *claim, const TrialEnd *end, Fault *fault) {
+static Err publish(Trial *claim, const TrialEnd *end, Fault *fault) {
   bool first;
-  char *directory = text_copy(claim->trial.directory);
+  char *directory = text_copy(claim->directory);
   Err err = store_publish(claim, end, &first, fault);
   if (!err && directory) checkpoints_remove(directory);
   free(directory);
@@ -119,19 +97,18 @@ static void check_interrupted(Fault *fault) {
   fault_set(fault, ERR_INTERRUPT, "interrupted");
 }
 
-static JobOutcome trial_leave(Session *s, StoreClaim *claim, Fault *fault,
-                              TrialEnd *end) {
+static JobOutcome trial_leave(Session *s, Trial *claim, Fault *fault, TrialEnd *end) {
   static const char no_experiment[] = "the script ended without its experiment";
-  s->study_record = NULL;
-  s->quiet = s->in_trial = false;
+  s->record->of_study = NULL;
+  s->screen.quiet = s->in_trial = false;
   check_interrupted(fault);
   end_interrupted_trial(s);
-  if (!fault->code && !s->trial_begun)
+  if (!fault->code && !s->record->begun)
     fault_set(fault, ERR_SCRIPT, "%s", no_experiment);
-  sha256_end(&s->weights, s->weights_text);
-  *end = trial_end_of(fault, s->results);
-  end->rows = s->rows;
-  end->weights = s->weights_text;
+  sha256_end(&s->record->weights, s->record->weights_text);
+  *end = trial_end_of(fault, s->record->results);
+  end->rows = s->record->rows;
+  end->weights = s->record->weights_text;
   JobOutcome outcome = JOB_ENDED;
   Fault storage = {0};
   if (fault->code == ERR_INTERRUPT) outcome = give_back(s, claim, fault, JOB_STOPPED);
@@ -143,30 +120,28 @@ static JobOutcome trial_leave(Session *s, StoreClaim *claim, Fault *fault,
                         storage.code == ERR_MEMORY ? JOB_STOPPED : JOB_STORAGE);
   }
   session_forget_checkpoints(s);
-  s->checkpoint_directory = NULL;
+  s->resume.directory = NULL;
   return outcome;
 }
 
 /* -- the whole --------------------------------------------------------------------- */
 
 static Err open_record(const Session *s, const TrialRun *run, Fault *fault) {
-  Trial *record = &run->claim->trial;
-  describe_trial(s, record->meta);
-  for (void *it = run->meta ? json_first(run->meta) : NULL; it;
-       it = json_next(run->meta, it))
-    json_put(record->meta, json_key(it), json_share(json_value(it)));
+  Trial *record = run->claim;
+  run_record_describe(s, record->meta);
+  json_put_all(record->meta, run->meta);
   json_put_text(record->meta, "fingerprint", run->fingerprint);
   return fault->code ? fault->code : trial_open(record, fault);
 }
 
 JobOutcome trial_run(Session *s, lua_State *L, const TrialRun *run, TrialEnd *end,
                      Fault *fault) {
-  StoreClaim *claim = run->claim;
+  Trial *claim = run->claim;
   if (s->sources) sources_begin(s->sources);
-  trial_enter(s, claim ? &claim->trial : NULL);
+  trial_enter(s, claim);
   if (claim) (void)!open_record(s, run, fault);
   if (!fault->code) run->body(L, run->ctx, fault);
   if (L && fault->code) lua_gc(L, LUA_GCCOLLECT); /* what it held may be all memory */
-  if (claim && s->sources) sources_note(s->sources, claim->trial.meta);
+  if (claim && s->sources) sources_note(s->sources, claim->meta);
   return trial_leave(s, claim, fault, end);
 }

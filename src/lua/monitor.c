@@ -5,7 +5,7 @@
  * last epoch stays. Elsewhere a line per epoch, and in a long one a line per 30 s.
  * With `verbose = n` every n-th epoch has a line that stays, on a terminal too. All of
  * it goes to stderr. */
-#include "lua/session.h"
+#include "lua/run_record.h"
 #include "base/out.h"
 #include "base/sys.h"
 #include <math.h>
@@ -16,7 +16,7 @@ enum { BAR_CELLS = 12 };
 static const double redraw_s = 0.1, line_s = 30;
 
 static bool silent(const Session *s, const FitRun *run) {
-  return s->quiet || !run->fit->verbose;
+  return s->screen.quiet || !run->fit->verbose;
 }
 
 /* Does the epoch get a line that stays? */
@@ -28,7 +28,7 @@ static bool has_line(const FitRun *run, int64_t epoch) {
 static Err show_begin(void *self, FitRun *run, Fault *fault) {
   Session *s = self;
   (void)fault;
-  s->last_drawn_s = out_progress_on() ? 0 : clock_s();
+  s->screen.drawn_s = out_progress_on() ? 0 : clock_s();
   if (!silent(s, run))
     err_print("training on %lld, validating on %lld, %lld iterations per epoch of "
               "%lld\n",
@@ -81,11 +81,11 @@ static Err show_batch(void *self, FitRun *run, Fault *fault) {
   (void)fault;
   if (silent(s, run))
     return ERR_OK; /* before anything is asked: this is done for every batch */
-  double now = clock_s(), since_s = now - s->last_drawn_s;
+  double now = clock_s(), since_s = now - s->screen.drawn_s;
   if (since_s < redraw_s) return ERR_OK;
   bool draws = out_progress_on();
   if (!draws && since_s < line_s) return ERR_OK;
-  s->last_drawn_s = now;
+  s->screen.drawn_s = now;
   Text line = {0};
   add_progress(&line, run, now);
   if (draws && !line.failed) out_progress("%s", line.data);
@@ -140,7 +140,7 @@ static bool went_astray(const FitRun *run, int64_t row, Text *out) {
 static void warn_of_loss(const Session *s, const FitRun *run) {
   Text now = {0}, before = {0};
   int64_t last = run->history->n_rows - 1;
-  bool astray = !s->quiet && went_astray(run, last, &now);
+  bool astray = !s->screen.quiet && went_astray(run, last, &now);
   for (int64_t row = 0; astray && row < last; row++)
     astray = !went_astray(run, row, &before);
   if (astray && !now.failed)
@@ -155,7 +155,7 @@ static Err show_epoch(void *self, FitRun *run, Fault *fault) {
   (void)fault;
   if (!silent(s, run) && has_line(run, run->epoch)) {
     print_epoch(run);
-    s->last_drawn_s = clock_s();
+    s->screen.drawn_s = clock_s();
   }
   warn_of_loss(s, run);
   return ERR_OK;
@@ -179,8 +179,8 @@ static Err show_end(void *self, FitRun *run, Fault *fault) {
   if (!silent(s, run)) print_last(run);
   out_progress_end(fault->code != ERR_OK);
   if (fault->code == ERR_INTERRUPT) {
-    s->cut_epoch = run->epoch;
-    s->cut_epochs = run->fit->epochs;
+    s->screen.cut_epoch = run->epoch;
+    s->screen.cut_epochs = run->fit->epochs;
   }
   return ERR_OK;
 }

@@ -7,6 +7,7 @@
 #include "lua/checkpoints.h"
 #include "lua/interrupt.h"
 #include "lua/reflect.h"
+#include "lua/run_record.h"
 #include "base/environment.h"
 #include "base/out.h"
 #include "base/sys.h"
@@ -183,8 +184,8 @@ static void find_random(lua_State *L) {
   lua_getglobal(L, "math");
   lua_getfield(L, -1, "random");
   must(lua_getupvalue(L, -1, 1) && lua_type(L, -1) == LUA_TUSERDATA);
-  s->random = lua_touserdata(L, -1);
-  s->random_bytes = lua_rawlen(L, -1);
+  s->resume.random = lua_touserdata(L, -1);
+  s->resume.random_bytes = lua_rawlen(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &random_key);
   lua_pop(L, 2);
 }
@@ -215,9 +216,9 @@ static int internal_stop(lua_State *L) {
 
 /* (name, value, origin): one resolved argument, for the record. */
 static int internal_record_argument(lua_State *L) {
-  Json *args = json_find(session(L)->config, "args");
+  Json *args = json_find(session(L)->record->config, "args");
   const char *name = luaL_checkstring(L, 1);
-  json_put_text(session(L)->origins, name, luaL_checkstring(L, 3));
+  json_put_text(session(L)->record->origins, name, luaL_checkstring(L, 3));
   switch (lua_type(L, 2)) {
   case LUA_TBOOLEAN: json_put_bool(args, name, lua_toboolean(L, 2)); break;
   case LUA_TNUMBER:
@@ -233,8 +234,8 @@ static int internal_record_argument(lua_State *L) {
 static int internal_set_seed(lua_State *L) {
   lua_Integer seed = luaL_checkinteger(L, 1);
   seed_all(L, seed);
-  json_put_text(session(L)->origins, "seed", luaL_checkstring(L, 2));
-  json_put_int(session(L)->config, "seed", seed);
+  json_put_text(session(L)->record->origins, "seed", luaL_checkstring(L, 2));
+  json_put_int(session(L)->record->config, "seed", seed);
   return 0;
 }
 
@@ -284,19 +285,17 @@ static void push_internal(lua_State *L) {
   lua_setfield(L, -2, "library_chunk");
   push_keywords(L);
   lua_setfield(L, -2, "keywords");
-  lua_createtable(L, s->n_args, 0);
-  for (int i = 0; i < s->n_args; i++) {
-    lua_pushstring(L, s->args[i]);
+  lua_createtable(L, s->launch.n_args, 0);
+  for (int i = 0; i < s->launch.n_args; i++) {
+    lua_pushstring(L, s->launch.args[i]);
     lua_rawseti(L, -2, i + 1);
   }
   lua_setfield(L, -2, "words");
-  lua_pushboolean(L, s->want_help);
+  lua_pushboolean(L, s->launch.want_help);
   lua_setfield(L, -2, "want_help");
-  lua_pushinteger(L, SEED_MAX);
-  lua_setfield(L, -2, "seed_max");
-  lua_pushstring(L, s->script);
+  lua_pushstring(L, s->launch.script);
   lua_setfield(L, -2, "script");
-  lua_pushstring(L, s->code);
+  lua_pushstring(L, s->launch.code);
   lua_setfield(L, -2, "chunk");
   add_lab_functions(L);
 }
@@ -469,21 +468,16 @@ void look_beside_script(lua_State *L, const char *path) {
 }
 
 lua_State *session_open(Session *s, Fault *fault) {
-  lua_State *L = luaL_newstate();
+  s->record = run_record_new(s->graph.seed);
+  lua_State *L = s->record ? luaL_newstate() : NULL;
   if (!L) {
+    run_record_free(s->record);
     fault_memory(fault, 0);
     return NULL;
   }
   *(Session **)lua_getextraspace(L) = s;
   s->graph.naive = env_is("RUNNER_EXECUTOR", "naive");
   s->graph.checked |= env_is("RUNNER_CHECKED", "1");
-  s->config = json_map();
-  s->origins = json_map();
-  s->results = json_map();
-  s->rows = json_map();
-  json_put_text(s->origins, "seed", "default");
-  json_put_int(s->config, "seed", (int64_t)s->graph.seed);
-  json_put(s->config, "args", json_map());
   lua_pushcfunction(L, open_all);
   if (call_protected(L, 0, 0, fault)) {
     session_close(s, L);
@@ -496,36 +490,6 @@ void session_close(Session *s, lua_State *L) {
   session_forget_checkpoints(s);
   unwatch_interrupts(L);
   lua_close(L);
-  if (s->has_trial) trial_deinit(&s->trial);
-  json_free(s->config);
-  json_free(s->origins);
-  json_free(s->results);
-  json_free(s->rows);
-  s->config = s->origins = s->results = s->rows = NULL;
-  s->has_trial = false;
-}
-
-/* -- the record -------------------------------------------------------------------- */
-
-Err session_trial(Session *s, Trial **out, Fault *fault) {
-  *out = s->study_record;
-  if (!s->script || s->in_trial) return ERR_OK;
-  if (!s->has_trial) {
-    Json *config = json_share(s->config), *meta = json_map();
-    describe_trial(s, meta);
-    if (trial_init(&s->trial, s->runs, s->script, config, meta, fault))
-      return fault->code;
-    s->has_trial = true;
-  }
-  *out = &s->trial;
-  return ERR_OK;
-}
-
-Err close_record(Trial *trial, const Json *values, const Fault *end) {
-  Fault storage = {0};
-  TrialEnd how = trial_end_of(end, values);
-  if (!trial->directory) return ERR_OK;
-  if (trial_finish(trial, &how, &storage)) err_print("runner: %s\n", storage.text);
-  else err_print("record: %s\n", trial->directory);
-  return storage.code;
+  run_record_free(s->record);
+  s->record = NULL;
 }

@@ -1,24 +1,26 @@
-/* session.h: one Lua state with the library in it, and all that belongs to it: the
- * graph, the arguments, the record of the run, the trial of a study. Reached from Lua
- * by session(L). */
+/* session.h: one Lua state with the library in it, and what belongs to it, by concern.
+ * Reached from Lua by session(L). What is recorded, and with it the store of trials, is
+ * known to lua/run_record.h alone. */
 #ifndef LUA_SESSION_H
 #define LUA_SESSION_H
 
 #include "base/json.h"
 #include "base/record.h"
 #include "graph/graph.h"
-#include "lab/store.h"
 #include "train/train.h"
 #include <lauxlib.h>
 #include <lua.h>
 
-/* A binding under way: its place on the C stack, the pool level at its begin. Lua
- * allows about 200 C calls inside each other (LUAI_MAXCCALLS). */
-enum { MAX_CALLS = 256 };
-typedef struct Call {
-  uintptr_t frame;
-  int scope;
-} Call;
+/* What the command line says; borrowed. */
+typedef struct Launch {
+  const char *script; /* path; NULL: -e, stdin or the prompt, which record nothing */
+  const char *code;   /* text of -e; or NULL */
+  const char *runs;   /* directory of the records */
+  int n_args;         /* `key=value` words */
+  char *const *args;
+  bool want_help;  /* --help was given after the script */
+  const Json *job; /* of a worker: the trial that experiment{} is to run; or NULL */
+} Launch;
 
 /* How experiment{} runs. */
 typedef enum StudyMode { STUDY_RUN, STUDY_PLAN, STUDY_VERIFY } StudyMode;
@@ -33,20 +35,48 @@ typedef struct StudyOptions {
   bool whole;                     /* the page at the end with all tables and tests */
 } StudyOptions;
 
-/* Data sources of the trials of a study (sources.h): each is read once. */
-enum { CACHED_SOURCES = 16 };
-typedef struct CachedSource {
-  char *key; /* what it is, with all options, and the seed if that matters */
-  Source *source;
-  bool read_before[MAX_PARTS];       /* by the script, before any trial ... */
-  bool read_ever[MAX_PARTS];         /* ... or by any trial before this one */
-  char hash[MAX_PARTS][SHA256_TEXT]; /* of the rows; "": not made yet */
-} CachedSource;
-typedef struct SourceCache {
-  MemoryCount *memory; /* counts the tensors of new ones; borrowed */
-  int n;               /* places taken so far, round and round */
-  CachedSource v[CACHED_SOURCES];
-} SourceCache;
+/* Checkpoints of a run that can be resumed (checkpoints.h). */
+typedef struct Resumption {
+  const char *directory; /* NULL: none are written */
+  double period_s;       /* least time between two */
+  struct Checkpoints *held;
+  void *random; /* state of math.random, which Lua owns */
+  size_t random_bytes;
+} Resumption;
+
+/* What a person sees of fits (monitor.c). */
+typedef struct Screen {
+  bool quiet;                    /* no progress is shown */
+  double drawn_s;                /* when the progress bar was last drawn */
+  int64_t cut_epoch, cut_epochs; /* where the last fit that an interruption ended had
+                                    come, of how many; 0: none */
+} Screen;
+
+typedef struct PromptState {
+  bool is_open;           /* what runs was typed, and the session goes on after it */
+  const void *kept_chunk; /* function whose locals the prompt keeps; NULL: none */
+} PromptState;
+
+/* Of the last fault that was raised as a Lua error. */
+typedef struct RaisedFault {
+  Err code;
+  FaultPlace place;
+} RaisedFault;
+
+/* When to collect (handle.c). */
+typedef struct Collected {
+  size_t bytes;      /* of tensors, at the last full collection */
+  int64_t n_handles; /* tensors that Lua holds */
+  int64_t handles;   /* the same at the last full collection */
+} Collected;
+
+/* A binding under way: its place on the C stack, the pool level at its begin. Lua
+ * allows about 200 C calls inside each other (LUAI_MAXCCALLS). */
+enum { MAX_CALLS = 256 };
+typedef struct Call {
+  uintptr_t frame;
+  int scope;
+} Call;
 
 /* Lua functions seen by mark_line lately, with the interned names of their files. */
 enum { KNOWN_FILES = 64 };
@@ -54,6 +84,14 @@ typedef struct KnownFile {
   const void *function;
   const char *file;
 } KnownFile;
+
+typedef struct Calls {
+  Call v[MAX_CALLS]; /* see enter_call */
+  int n;
+  int scope_base; /* pool level at the innermost entry into Lua ... */
+  int base;       /* ... and number of calls then */
+  KnownFile known_files[KNOWN_FILES]; /* by the function's address */
+} Calls;
 
 /* How far an interruption has come (interrupt.h). */
 typedef enum Raised { RAISED_NOT, RAISED_ONCE, RAISED_FOR_GOOD } Raised;
@@ -69,58 +107,25 @@ typedef struct Interruption {
 typedef struct Session {
   /* public: set before session_open */
   Graph graph;
-  const char *script; /* path; NULL: -e, stdin or the prompt, which record nothing */
-  const char *code;   /* text of -e; or NULL */
-  const char *runs;   /* directory of the records */
-  int n_args;         /* `key=value` words of the command line ... */
-  char *const *args;  /* ... borrowed from main */
-  bool want_help;     /* --help was given after the script */
+  Launch launch;
   StudyOptions study;
-  const Json *job; /* of a worker: the trial that experiment{} is to run; or NULL */
-  SourceCache *sources; /* of trials, in a worker or while they run here; else NULL */
-  const char
-      *checkpoint_directory; /* of a run that can be resumed (checkpoints.h) ... */
-  double checkpoint_s; /* ... and least time between its checkpoints; NULL: none */
+  Resumption resume;           /* directory and period */
+  struct SourceCache *sources; /* of trials, in a worker or while they run here
+                                  (sources.h); else NULL */
   /* read-only */
-  bool stopped;         /* the script's help was printed: nothing went wrong */
-  Err raised;           /* code of the last fault that was raised as a Lua error ... */
-  FaultPlace raised_at; /* ... and its place */
-  Trial trial;          /* the record of the run, once something was recorded */
-  bool has_trial;
-  Trial fit_trial;      /* the record of a fit that keeps one of its own, ... */
-  int64_t recorded_fit; /* ... which is this one; 0: none does */
-  Json *config;         /* seed and arguments, for the record ... */
-  Json *origins;        /* ... and where each value came from, by name */
-  Json *results;        /* final metrics of the fits */
-  Json *rows;           /* of those that are shares, how many rows they are of */
-  bool in_trial;        /* a trial of a study runs ... */
-  bool trial_begun;     /* ... its function was called */
-  Trial *study_record;  /* its record, borrowed; NULL: none is kept */
-  bool quiet;           /* fits show no progress */
-  int64_t cut_epoch, cut_epochs; /* where the last fit that an interruption ended stood,
-                                    of how many; the prompt tells; 0: none */
-  bool at_prompt; /* what runs was typed, and the session goes on after it */
-  Sha256 weights; /* of the nets that the trial's fits ended with */
-  char weights_text[SHA256_TEXT];
-  RunCounts script_count; /* of nets and fits before the first trial */
-  int64_t n_failed;       /* trials of the study that failed */
+  bool stopped;  /* the script's help was printed: nothing went wrong */
+  bool in_trial; /* a trial of a study runs */
+  struct RunRecord
+      *record; /* what is recorded of the run and its trials (run_record.h) */
+  Screen screen;
+  PromptState prompt;
+  RaisedFault raised;
   /* private */
   SourceList made; /* the data sources that live in it, but in a worker */
-  struct Checkpoints *checkpoints;
-  void *random; /* state of math.random, which Lua owns */
-  size_t random_bytes;
   bool arguments_checked;
-  double last_drawn_s;       /* of the progress bar */
-  size_t collected_bytes;    /* tensor bytes at the last full collection */
-  int64_t n_handles;         /* tensors that Lua holds */
-  int64_t collected_handles; /* the same at the last full collection */
-  int scope_base;            /* pool level at the innermost entry into Lua ... */
-  int base_calls;            /* ... and number of calls then */
-  Call calls[MAX_CALLS];     /* of bindings, under way: see enter_call */
-  int n_calls;
-  KnownFile known_files[KNOWN_FILES]; /* by the function's address */
+  Collected collected;
+  Calls calls;
   Interruption interruption;
-  const void *kept_chunk; /* function whose locals the prompt keeps; NULL: none */
 } Session;
 
 static inline Session *session(lua_State *L) {
@@ -159,19 +164,10 @@ void push_hook(lua_State *L, const char *name);
  * in the table itself; reading goes on in _G, strictly; a new name becomes a global. */
 void push_prompt_globals(lua_State *L);
 
-/* The record of this run, made ready at first use; NULL where nothing is to be
- * recorded. Raises nothing: a fault is returned. */
-Err session_trial(Session *s, Trial **out, Fault *fault);
-
-/* Closes a record as `end` says, and says where it is; the fault that it has is
- * told. */
-Err close_record(Trial *trial, const Json *values, const Fault *end);
-
 /* Listeners of every fit, whose `self` is the session: one shows its progress, one
  * records it. */
 enum { SESSION_LISTENERS = 2 };
 void session_listeners(Session *s, Listener out[SESSION_LISTENERS]);
-extern const Events fit_record;
 
 /* Adds values of a net, or of variables, to the hash of the trial's final weights. */
 Err session_add_net(Session *s, Layer *net, Fault *fault);

@@ -4,7 +4,23 @@
 #ifndef LUA_SOURCES_H
 #define LUA_SOURCES_H
 
+#include "base/sha256.h"
 #include "lua/core.h"
+
+/* Data sources of the trials of a study: each is read once. */
+enum { CACHED_SOURCES = 16 };
+typedef struct CachedSource {
+  char *key; /* what it is, with all options, and the seed if that matters */
+  Source *source;
+  bool read_before[MAX_PARTS];       /* by the script, before any trial ... */
+  bool read_ever[MAX_PARTS];         /* ... or by any trial before this one */
+  char hash[MAX_PARTS][SHA256_TEXT]; /* of the rows; "": not made yet */
+} CachedSource;
+typedef struct SourceCache {
+  MemoryCount *memory; /* counts the tensors of new ones; borrowed */
+  int n;               /* places taken so far, round and round */
+  CachedSource v[CACHED_SOURCES];
+} SourceCache;
 
 /* The source of the same kind and options, and seed if that matters, that was kept
  * before; else this one, which is kept for later ones. The object is at the stack's

@@ -117,7 +117,7 @@ static Err take_hello(WorkerState *w, Fault *fault) {
   w->hello = receive(&w->link);
   if (!w->hello) return fault_set(fault, ERR_INTERRUPT, "worker: no coordinator");
   const Json *files = json_find(json_find(w->hello, "meta"), "files");
-  w->n_files = files ? (int)json_count(files) : 0;
+  w->n_files = (int)json_count(files);
   w->files = calloc((size_t)w->n_files + 1, sizeof *w->files);
   if (!w->files) return fault_memory(fault, 0);
   for (int i = 0; i < w->n_files; i++) {
@@ -160,10 +160,8 @@ static const char *changed_file(WorkerState *w) {
 
 static bool reply(WorkerState *w, const Json *job, JobOutcome outcome,
                   const Fault *fault) {
-  int64_t trial = -1;
   Json *message = json_map();
-  json_get_int(json_find(job, "trial"), &trial);
-  json_put_int(message, "trial", trial);
+  json_put_int(message, "trial", json_int(job, "trial"));
   json_put_text(message, "outcome", job_outcome_name(outcome));
   if (fault->code) json_put_text(message, "message", fault->text);
   bool sent = link_send(&w->link, message);
@@ -175,7 +173,7 @@ typedef struct WorkerTrial {
   WorkerState *worker;
   Session *session;
   const Json *job;
-  StoreClaim *claim;
+  Trial *claim;
   Fault *fault;
   bool told; /* the coordinator knows how it ended */
 } WorkerTrial;
@@ -184,8 +182,8 @@ static void run_script(lua_State *L, void *ctx, Fault *fault) {
   WorkerTrial *t = ctx;
   t->worker->watch.leaving = false;
   watch_interrupts(L, NULL);
-  look_beside_script(L, t->session->script);
-  if (luaL_loadfile(L, t->session->script)) fault_from_lua(L, fault);
+  look_beside_script(L, t->session->launch.script);
+  if (luaL_loadfile(L, t->session->launch.script)) fault_from_lua(L, fault);
   else call_protected(L, 0, 0, fault);
   if (t->session->stopped) fault_clear(fault);
   t->worker->watch.leaving = true;
@@ -205,11 +203,11 @@ static void run_session(void *ctx) {
   if (L) session_close(t->session, L);
 }
 
-static bool run_claimed(WorkerState *w, const Json *job, StoreClaim *claim,
-                        Fault *fault) {
+static bool run_claimed(WorkerState *w, const Json *job, Trial *claim, Fault *fault) {
   const WorkerOptions *o = w->options;
-  Session s = {.runs = o->runs, .script = o->script, .n_args = o->n_words,
-               .args = o->words, .job = job, .sources = &w->sources};
+  Session s = {.launch = {.runs = o->runs, .script = o->script, .n_args = o->n_words,
+                          .args = o->words, .job = job},
+               .sources = &w->sources};
   WorkerTrial t = {w, &s, job, claim, fault, false};
   if (graph_open(&s.graph, o->threads, 1, fault)) {
     store_release(claim, fault->text);
@@ -222,9 +220,8 @@ static bool run_claimed(WorkerState *w, const Json *job, StoreClaim *claim,
 
 /* False when the coordinator is gone. */
 static bool run_job(WorkerState *w, const Json *job) {
-  StoreClaim claim;
+  Trial claim;
   bool claimed;
-  int64_t seed = 0;
   Fault fault = {0};
   const char *changed = changed_file(w);
   if (changed) {
@@ -232,12 +229,11 @@ static bool run_job(WorkerState *w, const Json *job) {
               "%s was changed while the study ran; what is done is kept", changed);
     return reply(w, job, JOB_CODE, &fault);
   }
-  json_get_int(json_find(job, "seed"), &seed);
-  if (store_claim(&w->store, json_text(job, "id"), json_find(job, "config"), seed,
-                  &claim, &claimed, &fault))
+  if (store_claim(&w->store, json_text(job, "id"), json_find(job, "config"),
+                  json_int(job, "seed"), &claim, &claimed, &fault))
     return reply(w, job, fault.code == ERR_MEMORY ? JOB_STOPPED : JOB_STORAGE, &fault);
   if (!claimed) return reply(w, job, JOB_TAKEN, &fault);
-  claim.trial.brief = true;
+  claim.brief = true;
   return run_claimed(w, job, &claim, &fault);
 }
 

@@ -201,7 +201,7 @@ FUZZ(calls) {
   set_up();
   must(getcwd(here, sizeof here) && chdir(temp_path(".")) == 0);
   Bytes in = {bytes, n_bytes, 0};
-  Session s = {.runs = "runs"};
+  Session s = {.launch.runs = "runs"};
   Fault fault = {0};
   must(graph_open(&s.graph, 1, 1, &fault) == ERR_OK);
   lua_State *L = session_open(&s, &fault);

@@ -67,7 +67,7 @@ static inline void run_trial(const Store *store, int i, int64_t seed, TrialState
                              double accuracy) {
   Fault fault = {0};
   char id[TRIAL_ID];
-  StoreClaim c;
+  Trial c;
   bool claimed, first;
   Json *conf = config(i), *values = json_map();
   id_of(i, seed, id);

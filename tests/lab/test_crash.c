@@ -17,10 +17,10 @@ static Store open_store(const char *name) {
   return store;
 }
 
-static StoreClaim claim(const Store *store, const char *id) {
+static Trial claim(const Store *store, const char *id) {
   static const char text[] = "{\"factors\":{\"a\":\"1\"},\"args\":{}}";
   Fault fault = {0};
-  StoreClaim out;
+  Trial out;
   bool claimed;
   Json *config = json_parse(text, strlen(text), &fault);
   Err err = store_claim(store, id, config, 1, &out, &claimed, &fault);
@@ -36,11 +36,11 @@ static void run(const Store *store, const char *id, double seconds) {
   Fault fault = {0};
   bool first;
   double row[] = {1};
-  StoreClaim c = claim(store, id);
-  c.trial.brief = true;
-  c.trial.start_s -= seconds;
+  Trial c = claim(store, id);
+  c.brief = true;
+  c.start_s -= seconds;
   TrialEnd end = {.state = TRIAL_COMPLETE, .step = -1, .weights = "abc"};
-  assert_int_equal(trial_row(&c.trial, 1, columns, row, 1, &fault), ERR_OK);
+  assert_int_equal(trial_row(&c, 1, columns, row, 1, &fault), ERR_OK);
   assert_int_equal(store_publish(&c, &end, &first, &fault), ERR_OK);
   assert_true(first);
 }
@@ -204,8 +204,8 @@ TEST(after_a_crash_trials_that_are_not_whole_are_taken_back) {
 TEST(checkpoints_of_an_attempt_that_nothing_tells_of_are_removed) {
   Store store = open_store("unknown");
   Fault fault = {0};
-  StoreClaim c = claim(&store, ID "1");
-  assert_int_equal(trial_open(&c.trial, &fault), ERR_OK);
+  Trial c = claim(&store, ID "1");
+  assert_int_equal(trial_open(&c, &fault), ERR_OK);
   store_release(&c, NULL);
   assert_int_equal(file_put(path_in(&store, ID "1", "checkpoint-fit1-1.safetensors"),
                             "x", 1, PUBLISH_REPLACE, &fault),

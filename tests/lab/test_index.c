@@ -368,7 +368,7 @@ static void write_many(const Store *store, int writer) {
   Fault fault = {0};
   for (int i = 0; i < EACH; i++) {
     char id[TRIAL_ID];
-    StoreClaim c;
+    Trial c;
     bool claimed, first;
     int64_t seed = writer * EACH + i;
     Json *conf = config(0);

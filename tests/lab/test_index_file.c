@@ -113,7 +113,7 @@ static void run_many_values(const Store *store) {
   Fault fault = {0};
   for (int i = 0; i < N_LEVELS; i++) {
     char id[TRIAL_ID], key[16];
-    StoreClaim c;
+    Trial c;
     bool claimed, first;
     Json *conf = config(i), *values = json_map();
     id_of(i, 1, id);

@@ -39,9 +39,9 @@ static bool has(const Store *store, const char *id, const char *name) {
   return bytes != NULL;
 }
 
-static StoreClaim claim(const Store *store, const char *id) {
+static Trial claim(const Store *store, const char *id) {
   Fault fault = {0};
-  StoreClaim out;
+  Trial out;
   bool claimed;
   Json *c = config(0.1);
   Err err = store_claim(store, id, c, 1, &out, &claimed, &fault);
@@ -53,7 +53,7 @@ static StoreClaim claim(const Store *store, const char *id) {
 
 static bool claimable(const Store *store, const char *id) {
   Fault fault = {0};
-  StoreClaim out;
+  Trial out;
   bool claimed;
   Json *c = config(0.1);
   assert_int_equal(store_claim(store, id, c, 1, &out, &claimed, &fault), ERR_OK);
@@ -62,15 +62,15 @@ static bool claimable(const Store *store, const char *id) {
   return claimed;
 }
 
-static void add_rows(StoreClaim *c, int first, int last, double time_s) {
+static void add_rows(Trial *c, int first, int last, double time_s) {
   Fault fault = {0};
   for (int i = first; i <= last; i++) {
     double row[] = {i, 1.0 / i, time_s};
-    assert_int_equal(trial_row(&c->trial, 1, columns, row, 3, &fault), ERR_OK);
+    assert_int_equal(trial_row(c, 1, columns, row, 3, &fault), ERR_OK);
   }
 }
 
-static bool publish(StoreClaim *c, TrialState state, double accuracy) {
+static bool publish(Trial *c, TrialState state, double accuracy) {
   Fault fault = {0};
   bool first;
   Json *values = json_map();
@@ -127,11 +127,11 @@ TEST(a_trial_goes_through_its_states) {
   Store store = open_store("states");
   Fault fault = {0};
   check_state(&store, "x-s1", TRIAL_PENDING, 0);
-  StoreClaim c = claim(&store, "x-s1");
-  json_put_text(c.trial.meta, "fingerprint", "f00d");
+  Trial c = claim(&store, "x-s1");
+  json_put_text(c.meta, "fingerprint", "f00d");
   assert_false(claimable(&store, "x-s1"));
   check_state(&store, "x-s1", TRIAL_RUNNING, 0);
-  assert_int_equal(trial_open(&c.trial, &fault), ERR_OK);
+  assert_int_equal(trial_open(&c, &fault), ERR_OK);
   check_state(&store, "x-s1", TRIAL_RUNNING, 1);
   add_rows(&c, 1, 3, 0.5);
   assert_true(publish(&c, TRIAL_COMPLETE, 0.75));
@@ -157,7 +157,7 @@ TEST(a_trial_goes_through_its_states) {
 
 TEST(an_interrupted_trial_goes_on) {
   Store store = open_store("goes-on");
-  StoreClaim c = claim(&store, "whole-s1");
+  Trial c = claim(&store, "whole-s1");
   add_rows(&c, 1, 4, 0.5);
   assert_true(publish(&c, TRIAL_COMPLETE, 0.5));
 
@@ -171,7 +171,7 @@ TEST(an_interrupted_trial_goes_on) {
   fputs("4,0.", torn);
   fclose(torn);
   c = claim(&store, "parts-s1");
-  assert_int_equal(c.trial.attempt, 2);
+  assert_int_equal(c.attempt, 2);
   add_rows(&c, 3, 4, 0.75);
   assert_true(publish(&c, TRIAL_COMPLETE, 0.5));
   char *text = trial_file(&store, "parts-s1", "metrics.csv");
@@ -193,10 +193,10 @@ TEST(the_digest_sees_what_was_computed) {
   static const char *const ids[] = {"a-s1", "b-s1", "c-s1", "d-s1"};
   TrialInfo info[4];
   for (int i = 0; i < 4; i++) {
-    StoreClaim c = claim(&store, ids[i]);
+    Trial c = claim(&store, ids[i]);
     add_rows(&c, i == 1 ? 2 : 1, 2, i);
     char path[1100];
-    snprintf(path, sizeof path, "%s/probes.csv", c.trial.directory);
+    snprintf(path, sizeof path, "%s/probes.csv", c.directory);
     FILE *probes = fopen(path, "w");
     fprintf(probes, "layer,\"a,\"\"b\",cost_time_s\n1,\"x\n%d\",%d\n", i == 2, i);
     fclose(probes);
@@ -214,11 +214,11 @@ TEST(a_dead_process_leaves_a_stale_trial) {
   Fault fault = {0};
   pid_t child = fork();
   if (child == 0) {
-    StoreClaim c = claim(&store, "x-s1");
-    Err err = trial_open(&c.trial, &fault);
+    Trial c = claim(&store, "x-s1");
+    Err err = trial_open(&c, &fault);
     NewFile half;
     char path[1100];
-    snprintf(path, sizeof path, "%s/checkpoint-1.safetensors", c.trial.directory);
+    snprintf(path, sizeof path, "%s/checkpoint-1.safetensors", c.directory);
     if (!err) err = file_begin(&half, path, &fault);
     _exit(err ? 1 : 0);
   }
@@ -233,8 +233,8 @@ TEST(a_dead_process_leaves_a_stale_trial) {
   assert_int_equal(names.n,
                    6); /* lock config meta stdout stderr and the half checkpoint */
   file_names_deinit(&names);
-  StoreClaim c = claim(&store, "x-s1");
-  assert_int_equal(c.trial.attempt, 2);
+  Trial c = claim(&store, "x-s1");
+  assert_int_equal(c.attempt, 2);
   assert_int_equal(file_names(directory, &names, &fault), ERR_OK);
   assert_int_equal(names.n, 5);
   file_names_deinit(&names);
@@ -247,7 +247,7 @@ TEST(a_failed_trial_is_taken_back) {
   Store store = open_store("retry");
   Fault fault = {0};
   bool done;
-  StoreClaim c = claim(&store, "x-s1");
+  Trial c = claim(&store, "x-s1");
   assert_int_equal(store_reset(&store, "x-s1", &done, &fault), ERR_OK);
   assert_false(done);
   assert_int_equal(store_remove(&store, "x-s1", &done, &fault), ERR_OK);
@@ -265,7 +265,7 @@ TEST(a_failed_trial_is_taken_back) {
   assert_true(has(&store, "x-s1", "result-1.json"));
   assert_false(has(&store, "x-s1", "metrics.csv"));
   c = claim(&store, "x-s1");
-  assert_int_equal(c.trial.attempt, 2);
+  assert_int_equal(c.attempt, 2);
   assert_true(publish(&c, TRIAL_COMPLETE, 0.5));
   check_state(&store, "x-s1", TRIAL_COMPLETE, 2);
   assert_int_equal(store_remove(&store, "x-s1", &done, &fault), ERR_OK);
@@ -295,7 +295,7 @@ TEST(a_result_that_is_none_is_run_again) {
       {"{\"state\": \"complete\", \"values\": [1]}", TRIAL_STALE},
       {"{\"state\": \"complete\", \"values\": null}", TRIAL_STALE}};
   Store store = open_store("odd-result");
-  StoreClaim c = claim(&store, "x-s1");
+  Trial c = claim(&store, "x-s1");
   assert_true(publish(&c, TRIAL_COMPLETE, 0.5));
   for (int i = 0; i < (int)(sizeof cases / sizeof *cases); i++) {
     put_file(&store, "x-s1", "result.json", cases[i].text);
@@ -315,8 +315,8 @@ TEST(only_what_other_code_made_is_taken_back) {
   Store store = open_store("foreign");
   Fault fault = {0};
   bool done;
-  StoreClaim c = claim(&store, "x-s1");
-  json_put_text(c.trial.meta, "fingerprint", "new");
+  Trial c = claim(&store, "x-s1");
+  json_put_text(c.meta, "fingerprint", "new");
   assert_true(publish(&c, TRIAL_COMPLETE, 0.5));
   assert_int_equal(store_reset_foreign(&store, "x-s1", "new", &done, &fault), ERR_OK);
   check_state(&store, "x-s1", TRIAL_COMPLETE, 1);
@@ -330,7 +330,7 @@ TEST(an_interrupted_trial_is_taken_back_too) {
   Store store = open_store("begin-anew");
   Fault fault = {0};
   bool done;
-  StoreClaim c = claim(&store, "x-s1");
+  Trial c = claim(&store, "x-s1");
   add_rows(&c, 1, 2, 0);
   store_release(&c, NULL);
   check_state(&store, "x-s1", TRIAL_INTERRUPTED, 1);
@@ -350,7 +350,7 @@ TEST(nothing_of_what_was_taken_back_is_gone_on_with) {
   Store store = open_store("half-taken");
   Fault fault = {0};
   bool done;
-  StoreClaim c = claim(&store, "x-s1");
+  Trial c = claim(&store, "x-s1");
   add_rows(&c, 1, 2, 0);
   store_release(&c, NULL);
   assert_int_equal(store_reset(&store, "x-s1", &done, &fault), ERR_OK);
@@ -371,8 +371,8 @@ TEST(nothing_of_what_was_taken_back_is_gone_on_with) {
  * known. */
 TEST(an_end_without_a_result_is_stale) {
   Store store = open_store("no-result");
-  StoreClaim c = claim(&store, "x-s1");
-  json_put_text(c.trial.meta, "fingerprint", "f00d");
+  Trial c = claim(&store, "x-s1");
+  json_put_text(c.meta, "fingerprint", "f00d");
   add_rows(&c, 1, 2, 0);
   assert_true(publish(&c, TRIAL_COMPLETE, 0.5));
   char path[1024];
@@ -387,8 +387,8 @@ TEST(an_end_without_a_result_is_stale) {
 
 TEST(a_result_tells_by_itself_which_code_made_it) {
   Store store = open_store("maker");
-  StoreClaim c = claim(&store, "x-s1");
-  json_put_text(c.trial.meta, "fingerprint", "f00d");
+  Trial c = claim(&store, "x-s1");
+  json_put_text(c.meta, "fingerprint", "f00d");
   assert_true(publish(&c, TRIAL_COMPLETE, 0.5));
   put_file(&store, "x-s1", "meta.json", "");
   TrialInfo info = look(&store, "x-s1");
@@ -403,11 +403,11 @@ TEST(the_second_result_never_replaces_the_first) {
   Store store = open_store("twice");
   static const char *const ids[] = {"same-s1", "other-s1"};
   for (int i = 0; i < 2; i++) {
-    StoreClaim a = claim(&store, ids[i]);
+    Trial a = claim(&store, ids[i]);
     char path[600];
     snprintf(path, sizeof path, "%s/trials/%s/lock", store.directory, ids[i]);
     unlink(path);
-    StoreClaim b = claim(&store, ids[i]);
+    Trial b = claim(&store, ids[i]);
     assert_true(publish(&a, TRIAL_COMPLETE, 0.5));
     TrialInfo before = look(&store, ids[i]);
     int old = dup(2);
@@ -438,7 +438,7 @@ TEST(the_second_result_never_replaces_the_first) {
 TEST(another_config_in_the_directory_is_a_fault) {
   Store store = open_store("mixed");
   Fault fault = {0};
-  StoreClaim c = claim(&store, "x-s1");
+  Trial c = claim(&store, "x-s1");
   store_release(&c, NULL);
   Json *other = config(0.2);
   bool claimed;
@@ -505,16 +505,16 @@ static int fail_after(FileStep step, const char *path) {
 
 /* One attempt at a whole trial, synced or not. Faults are reported by its end. */
 static Err attempt(const Store *store, bool brief, Fault *fault) {
-  StoreClaim c;
+  Trial c;
   bool claimed = false, first = false;
   Json *conf = config(0.1), *values = json_map();
   json_put_number(values, "accuracy", 0.5);
   Err err = store_claim(store, "x-s1", conf, 1, &c, &claimed, fault);
-  if (claimed) c.trial.brief = brief;
-  if (claimed && !err) err = trial_open(&c.trial, fault);
+  if (claimed) c.brief = brief;
+  if (claimed && !err) err = trial_open(&c, fault);
   for (int i = 1; claimed && !err && i <= 3; i++) {
     double row[] = {i, 1.0 / i, i};
-    err = trial_row(&c.trial, 1, columns, row, 3, fault);
+    err = trial_row(&c, 1, columns, row, 3, fault);
   }
   TrialEnd end = {.state = TRIAL_COMPLETE, .step = -1, .values = values};
   if (claimed && !err) err = store_publish(&c, &end, &first, fault);
@@ -568,7 +568,7 @@ TEST(no_room_at_any_step_loses_nothing) {
 TEST(publishing_goes_through_once_there_is_room) {
   Store store = open_store("again");
   Fault fault = {0};
-  StoreClaim c = claim(&store, "x-s1");
+  Trial c = claim(&store, "x-s1");
   add_rows(&c, 1, 2, 0);
   TrialEnd end = {.state = TRIAL_COMPLETE, .step = -1};
   bool first;
@@ -599,13 +599,13 @@ static void work_through(const Store *store, int out) {
   TrialEnd end = {.state = TRIAL_COMPLETE, .step = -1};
   for (int i = 0; i < CROWD_TRIALS; i++) {
     char id[TRIAL_ID];
-    StoreClaim c;
+    Trial c;
     bool claimed, first;
     trial_id("x", i, id);
     if (store_claim(store, id, conf, i, &c, &claimed, &fault)) _exit(1);
     if (!claimed) continue;
     double row[] = {1, 2, 3};
-    if (trial_row(&c.trial, 1, columns, row, 3, &fault)) _exit(2);
+    if (trial_row(&c, 1, columns, row, 3, &fault)) _exit(2);
     if (store_publish(&c, &end, &first, &fault)) _exit(3);
     if (!first) _exit(4);
     char mark = (char)('a' + i);
@@ -656,12 +656,12 @@ TEST(what_is_removed_meanwhile_is_no_fault) {
   pid_t child = fork();
   if (child == 0) remove_for_ever(&store);
   for (int i = 0; i < 500; i++) {
-    StoreClaim c;
+    Trial c;
     bool claimed;
     if (store_claim(&store, "x-s1", conf, 1, &c, &claimed, &fault))
       fail_msg("%s", fault.text);
     if (claimed) {
-      c.trial.brief = true;
+      c.brief = true;
       assert_true(publish(&c, TRIAL_COMPLETE, 0.5));
     }
     n_claimed += claimed;
@@ -687,14 +687,14 @@ static void run_all(const Store *store) {
   Json *conf = config(0.1);
   for (int i = 0; i < KILLED_TRIALS; i++) {
     char id[TRIAL_ID];
-    StoreClaim c;
+    Trial c;
     bool claimed, first;
     trial_id("x", i, id);
     if (store_claim(store, id, conf, i, &c, &claimed, &fault)) _exit(1);
-    if (claimed) c.trial.brief = i % 2;
+    if (claimed) c.brief = i % 2;
     for (int r = 1; claimed && r <= KILLED_ROWS; r++) {
       double row[] = {r, 1.0 / (r + i), r};
-      if (trial_row(&c.trial, 1, columns, row, 3, &fault)) _exit(2);
+      if (trial_row(&c, 1, columns, row, 3, &fault)) _exit(2);
       usleep(200);
     }
     TrialEnd end = {.state = TRIAL_COMPLETE, .step = -1, .weights = "abc"};

@@ -22,24 +22,23 @@ static Json *config(void) {
   return map;
 }
 
-static StoreClaim claim(const Store *store, const char *id) {
+static Trial claim(const Store *store, const char *id) {
   Fault fault = {0};
-  StoreClaim out;
+  Trial out;
   bool claimed;
   Json *c = config();
   Err err = store_claim(store, id, c, 1, &out, &claimed, &fault);
   if (err) fail_msg("%s", fault.text);
   assert_true(claimed);
-  assert_int_equal(trial_open(&out.trial, &fault), ERR_OK);
+  assert_int_equal(trial_open(&out, &fault), ERR_OK);
   json_free(c);
   return out;
 }
 
-static void add_row(StoreClaim *c) {
+static void add_row(Trial *c) {
   static const char *const columns[] = {"epoch", "loss"};
   Fault fault = {0};
-  assert_int_equal(trial_row(&c->trial, 1, columns, (double[]){1, 0.5}, 2, &fault),
-                   ERR_OK);
+  assert_int_equal(trial_row(c, 1, columns, (double[]){1, 0.5}, 2, &fault), ERR_OK);
 }
 
 static const char *path_in(const Store *store, const char *id, const char *name) {
@@ -74,7 +73,7 @@ TEST(nothing_is_changed_behind_a_link) {
     Fault fault = {0};
     char name[32], from[600], to[600];
     bool done, claimed;
-    StoreClaim c;
+    Trial c;
     Json *conf = config();
     snprintf(name, sizeof name, "linked%d", i);
     Store store = open_store(name);
@@ -125,7 +124,7 @@ TEST(what_is_not_ours_stays_when_a_trial_is_taken_back) {
   Store store = open_store("mine");
   Fault fault = {0};
   bool done;
-  StoreClaim c = claim(&store, "x-s1");
+  Trial c = claim(&store, "x-s1");
   add_row(&c);
   bool first;
   TrialEnd end = {.state = TRIAL_COMPLETE, .step = -1};
@@ -150,7 +149,7 @@ TEST(a_checkpoint_that_is_a_link_is_not_written) {
   char path[1024];
   bool claimed;
   Json *conf = config();
-  StoreClaim c = claim(&store, "x-s1");
+  Trial c = claim(&store, "x-s1");
   store_release(&c, NULL);
   const char *target = temp_file("elsewhere", "abc", 3);
   snprintf(path, sizeof path, "%s",

@@ -86,7 +86,7 @@ TEST(seed_by_seed_and_counted) {
   assert_int_equal(study_best(&s, &mean, &n), -1);
   for (int64_t i = 0; i < s.n_trials; i++) {
     assert_int_equal(study_next(&s), i);
-    assert_int_equal(s.trials[i].seed, 10 * (1 + i / CELLS));
+    assert_int_equal(s.trials[i].info.seed, 10 * (1 + i / CELLS));
     assert_int_equal(s.trials[i].cell, i % CELLS);
     finish(&s, i, i == 4 ? TRIAL_FAILED : TRIAL_COMPLETE, 3.0 - (double)(i % CELLS));
   }
@@ -115,18 +115,18 @@ TEST(put_back_is_next_again) {
 /* The first trial is run by a claim, as a worker does. */
 static void run_first(Study *s, const char *fingerprint, bool publish) {
   Fault fault = {0};
-  StoreClaim claim;
+  Trial claim;
   bool claimed, first;
   int64_t i = study_next(s);
   const StudyTrial *t = &s->trials[i];
   Json *values = json_map();
   json_put_number(values, "loss", 0.5);
-  assert_int_equal(store_claim(&s->store, t->id, s->configs[t->cell], t->seed, &claim,
-                               &claimed, &fault),
+  assert_int_equal(store_claim(&s->store, t->info.id, s->configs[t->cell], t->info.seed,
+                               &claim, &claimed, &fault),
                    ERR_OK);
   assert_true(claimed);
-  json_put_text(claim.trial.meta, "fingerprint", fingerprint);
-  assert_int_equal(trial_open(&claim.trial, &fault), ERR_OK);
+  json_put_text(claim.meta, "fingerprint", fingerprint);
+  assert_int_equal(trial_open(&claim, &fault), ERR_OK);
   TrialEnd end = {.state = TRIAL_COMPLETE, .step = -1, .values = values};
   if (publish) assert_int_equal(store_publish(&claim, &end, &first, &fault), ERR_OK);
   else store_release(&claim, "stopped");
@@ -226,15 +226,15 @@ TEST(nothing_is_reset_before_the_question_is_answered) {
   Study s = open_study(temp_path("asked"), "old");
   run_first(&s, "old", true);
   run_first(&s, "old", false);
-  assert_int_equal(s.trials[1].state, TRIAL_INTERRUPTED);
+  assert_int_equal(s.trials[1].info.state, TRIAL_INTERRUPTED);
   study_close(&s);
   s = open_study(temp_path("asked"), "new");
   assert_int_equal(check_code(&s, CODE_ASK, &fault), ERR_USAGE);
-  assert_int_equal(s.trials[1].state, TRIAL_INTERRUPTED);
+  assert_int_equal(s.trials[1].info.state, TRIAL_INTERRUPTED);
   fault_clear(&fault);
   assert_int_equal(check_code(&s, CODE_KEEP, &fault), ERR_OK);
-  assert_int_equal(s.trials[0].state, TRIAL_COMPLETE);
-  assert_int_equal(s.trials[1].state, TRIAL_PENDING);
+  assert_int_equal(s.trials[0].info.state, TRIAL_COMPLETE);
+  assert_int_equal(s.trials[1].info.state, TRIAL_PENDING);
   study_close(&s);
 }
 
@@ -256,14 +256,14 @@ TEST(results_of_other_code_that_come_meanwhile_are_not_mixed_in) {
 TEST(what_failed_with_other_code_is_run_again_and_not_asked_about) {
   Fault fault = {0};
   Study s = open_study(temp_path("failed"), "old");
-  StoreClaim claim;
+  Trial claim;
   bool claimed, first;
   const StudyTrial *t = &s.trials[0];
-  assert_int_equal(store_claim(&s.store, t->id, s.configs[0], t->seed, &claim, &claimed,
-                               &fault),
+  assert_int_equal(store_claim(&s.store, t->info.id, s.configs[0], t->info.seed, &claim,
+                               &claimed, &fault),
                    ERR_OK);
-  json_put_text(claim.trial.meta, "fingerprint", "old");
-  assert_int_equal(trial_open(&claim.trial, &fault), ERR_OK);
+  json_put_text(claim.meta, "fingerprint", "old");
+  assert_int_equal(trial_open(&claim, &fault), ERR_OK);
   TrialEnd end = {.state = TRIAL_FAILED, .step = -1, .message = "a bug"};
   assert_int_equal(store_publish(&claim, &end, &first, &fault), ERR_OK);
   study_close(&s);
@@ -286,11 +286,11 @@ TEST(what_other_code_left_is_not_gone_on_with) {
   Fault fault = {0};
   Study s = open_study(temp_path("left"), "old");
   run_first(&s, "old", false);
-  assert_int_equal(s.trials[0].state, TRIAL_INTERRUPTED);
+  assert_int_equal(s.trials[0].info.state, TRIAL_INTERRUPTED);
   char checkpoint[512];
   snprintf(checkpoint, sizeof checkpoint,
            "%s/unit/trials/%s/checkpoint-fit1-1.safetensors", temp_path("left"),
-           s.trials[0].id);
+           s.trials[0].info.id);
   FILE *file = fopen(checkpoint, "wb");
   assert_non_null(file);
   fclose(file);

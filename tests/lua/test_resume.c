@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/sys.h"
 #include "lua/checkpoints.h"
+#include "lua/run_record.h"
 #include "lua/interrupt.h"
 #include "base/version.h"
 #include <fcntl.h>
@@ -83,7 +84,7 @@ static void add_global(lua_State *L, const char *name) {
 static void copy_metrics(const Session *s) {
   char path[1024];
   size_t n;
-  snprintf(path, sizeof path, "%s/metrics.csv", s->trial.directory);
+  snprintf(path, sizeof path, "%s/metrics.csv", s->record->run.directory);
   char *bytes = temp_read(path, &n);
   if (!bytes) abort();
   temp_file("metrics.csv", bytes, n);
@@ -130,8 +131,9 @@ static void run_body(void *ctx) {
 /* In the child: ends it with the run's exit status. */
 static void be_child(const Attempt *a) {
   Fault fault = {0};
-  Session s = {.checkpoint_directory = a->directory, .checkpoint_s = a->interval_s,
-               .script = a->records ? "job.lua" : NULL, .runs = temp_path("runs")};
+  Session s = {.resume = {.directory = a->directory, .period_s = a->interval_s},
+               .launch = {.script = a->records ? "job.lua" : NULL,
+                          .runs = temp_path("runs")}};
   int fd = open(temp_path("err.txt"), O_WRONLY | O_CREAT | O_APPEND, 0666);
   dup2(fd, 2);
   setenv("NET", temp_path("net.safetensors"), 1);

@@ -108,7 +108,7 @@ static const char *const programs[] = {
 enum { N_PROGRAMS = sizeof programs / sizeof *programs };
 
 static Err run_program(const char *code, Fault *fault) {
-  Session s = {.runs = "runs"};
+  Session s = {.launch.runs = "runs"};
   armed = true;
   Err err = graph_open(&s.graph, 1, 1, fault);
   armed = false;
