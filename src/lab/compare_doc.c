@@ -19,6 +19,12 @@ static const char *bare(const char *unit) {
   return *unit ? unit + strlen(NO_BREAK) : unit;
 }
 
+/* The number, or nothing for NaN. */
+static void add_number(Table *table, const char *after, double number, int decimals) {
+  if (!isnan(number)) text_addf(table_cell(table), "%.*f%s", decimals, number, after);
+  table_cell_end(table);
+}
+
 /* -- cells ------------------------------------------------------------------------- */
 
 static void add_counts(const Compare *compare, Text *text) {
@@ -48,7 +54,7 @@ static void add_throughout(const Compare *compare, Text *text) {
 static void add_heading(const Page *page) {
   const Compare *compare = page->compare;
   const CompareSpec *spec = &compare->spec;
-  Text *text = doc_begin(page->doc, DOC_PARAGRAPH);
+  Text *text = page_begin(page);
   if (spec->name) text_addf(text, "%s: ", spec->name);
   text_addf(text, "%s%s, %s is better; %d cell%s, %d seed%s; ", spec->metric,
             *page->shown.unit ? " in" NO_BREAK "%" : "",
@@ -136,7 +142,7 @@ static void add_cells_left(const Page *page, int rows) {
   const Compare *compare = page->compare;
   int last = compare->order[compare->n_cells - 1];
   const StatSample *sample = &compare->cells[last].sample;
-  Text *text = doc_begin(page->doc, DOC_PARAGRAPH);
+  Text *text = page_begin(page);
   text_addf(text, "and %d more, the last: ", compare->n_cells - rows);
   compare_add_cell(compare, last, text);
   text_addf(text, " %s",
@@ -194,8 +200,8 @@ static void add_share_row(const Compare *compare, const StatEffect *effect,
   add_source(compare, effect, table_cell(table));
   table_cell_end(table);
   table_addf(table, "%.1f %%", 100 * effect->eta2);
-  if (isnan(effect->omega2)) table_add(table, "");
-  else table_addf(table, "%.1f %%", 100 * fmax(0, effect->omega2));
+  add_number(table, " %", isnan(effect->omega2) ? NAN : 100 * fmax(0, effect->omega2),
+             1);
   int n = (int)lround(BAR_COLUMNS * effect->eta2);
   table_addf(table, "%.*s", n > 0 ? n : 0, "####################");
 }
@@ -323,7 +329,7 @@ static void add_matrices(const Page *page) {
 static void add_effects(const Page *page) {
   const CompareGrid *grid = &page->compare->grid;
   bool varies = grid->n_factors > 0 && !isnan(grid->effects[0].eta2);
-  Text *text = doc_begin(page->doc, DOC_PARAGRAPH);
+  Text *text = page_begin(page);
   if (grid->n_factors == 0)
     text_addf(text, "What each factor explains: not told, %s.",
               page->compare->n_complete
@@ -348,22 +354,18 @@ static void add_effects(const Page *page) {
 static void add_verdict(const Compare *compare, const CompareContrast *contrast,
                         const CompareAnalysis *analysis, Table *table) {
   Text *text = table_cell(table);
-  const char *between = " (";
+  int n = analysis->paired.n, n_settings = analysis->n_settings;
   text_add(text, compare_verdict_name(analysis->verdict));
-  if (analysis == compare_main(contrast) && compare_is_typical(contrast)) {
-    text_addf(text, "%stypical runs", between);
-    between = ", ";
+  size_t begin = text->n_bytes;
+  if (analysis == compare_main(contrast) && compare_is_typical(contrast))
+    text_add(text, ", typical runs");
+  if (n < compare->n_seeds) text_addf(text, ", %d/%d seeds", n, compare->n_seeds);
+  if (n_settings > 0 && n_settings < contrast->n_settings)
+    text_addf(text, ", %d/%d settings", n_settings, contrast->n_settings);
+  if (text->n_bytes > begin) {
+    text->data[begin] = ' ', text->data[begin + 1] = '(';
+    text_add(text, ")");
   }
-  if (analysis->paired.n < compare->n_seeds) {
-    text_addf(text, "%s%d/%d seeds", between, analysis->paired.n, compare->n_seeds);
-    between = ", ";
-  }
-  if (analysis->n_settings < contrast->n_settings && analysis->n_settings > 0) {
-    text_addf(text, "%s%d/%d settings", between, analysis->n_settings,
-              contrast->n_settings);
-    between = ", ";
-  }
-  if (*between == ',') text_add(text, ")");
   table_cell_end(table);
 }
 
@@ -374,8 +376,7 @@ static void add_numbers(const Page *page, const CompareContrast *contrast,
   double won = round(2 * paired->won * paired->n) / 2; /* ties are halves */
   table_add(table, paired->n ? shown_difference(shown, paired->mean).text : "-");
   table_add(table, shown_difference_interval(shown, paired->interval).text);
-  if (paired->n < 2 || isnan(paired->d_z)) table_add(table, "");
-  else table_addf(table, "%.2f", paired->d_z);
+  add_number(table, "", paired->n < 2 ? NAN : paired->d_z, 2);
   table_add(table, paired->n < 2 ? "" : shown_p(paired->p).text);
   if (page->compare->n_contrasts > 1) table_add(table, shown_p(analysis->p_holm).text);
   table_add(table, paired->n ? shown_p(paired->p_flip).text : "");
@@ -408,7 +409,7 @@ static void add_contrast_rows(const Page *page, int i, Table *table) {
 
 static void add_contrasts(const Page *page) {
   const Compare *compare = page->compare;
-  Text *text = doc_begin(page->doc, DOC_PARAGRAPH);
+  Text *text = page_begin(page);
   if (compare->n_contrasts == 0 || compare->n_complete == 0) {
     text_addf(text, "Contrasts: %s",
               compare->n_contrasts    ? "none yet, no trial has a value."
@@ -436,7 +437,7 @@ static void add_contrasts(const Page *page) {
 
 /* Nothing is there to compare: how many trials there are; the verdict says the rest. */
 static void add_nothing(const Page *page) {
-  Text *text = doc_begin(page->doc, DOC_PARAGRAPH);
+  Text *text = page_begin(page);
   if (page->compare->spec.name) text_addf(text, "%s: ", page->compare->spec.name);
   add_counts(page->compare, text);
 }

@@ -88,7 +88,7 @@ void page_reach(const Page *page) {
   const Compare *compare = page->compare;
   const CompareReach reach = compare_reach(compare);
   const Page own = {compare, shown_by(page->shown, compare->sd), page->doc};
-  Text *text = doc_begin(page->doc, DOC_PARAGRAPH);
+  Text *text = page_begin(page);
   int n = compare->n_contrasts, looks = compare->spec.looks;
   if (reach.n == 0) {
     text_addf(text, "Nothing is compared: %s.",

@@ -2,10 +2,18 @@
  * scale. */
 #include "lab/compare_page.h"
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 
 enum { CELLS_TOLD = 4 };                 /* of those with diverged trials */
 static const double strong_share = 0.05; /* of a pair: its interaction is told */
+
+void page_say(const Page *page, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  text_add_args(page_begin(page), format, args);
+  va_end(args);
+}
 
 ShownText page_p(double p) {
   ShownText out, number = shown_p(p);
@@ -18,7 +26,7 @@ ShownText page_p(double p) {
 /* "Interactions: a with b (12 % of the variance), ..." */
 static void say_interactions(const Page *page) {
   const CompareGrid *grid = &page->compare->grid;
-  Text *text = doc_begin(page->doc, DOC_PARAGRAPH);
+  Text *text = page_begin(page);
   for (int i = 0; grid->n_factors && i < grid->n_effects; i++) {
     const StatEffect *effect = &grid->effects[i];
     if (effect->source != STAT_PAIR || !(effect->omega2 >= strong_share)) continue;
@@ -45,7 +53,7 @@ static const CompareContrast *contrast_of(const Compare *compare, int factor) {
 
 static void say_uncompared(const Page *page) {
   const Compare *compare = page->compare;
-  Text *text = doc_begin(page->doc, DOC_PARAGRAPH);
+  Text *text = page_begin(page);
   for (int f = 0; f < compare->spec.n_factors; f++) {
     bool meant = compare->varies[f] && compare_leads(compare, f) &&
                  !compare->spec.drawn[f];
@@ -58,7 +66,7 @@ static void say_uncompared(const Page *page) {
 
 static void say_baseline(const Page *page) {
   const Compare *compare = page->compare;
-  Text *text = doc_begin(page->doc, DOC_PARAGRAPH);
+  Text *text = page_begin(page);
   for (int f = 0; f < compare->spec.n_factors; f++) {
     const CompareContrast *contrast = contrast_of(compare, f);
     if (!contrast || compare->baseline_given[f]) continue;
@@ -77,14 +85,13 @@ static void say_rope(const Page *page) {
   for (int i = 0; i < compare->n_contrasts; i++)
     undecided |= compare->contrasts[i].verdict == COMPARE_UNDECIDED;
   if (compare->spec.rope_of && compare->n_contrasts > 0)
-    doc_say(page->doc, DOC_PARAGRAPH,
-            "The script's rope is one of %s: to %s it was not applied.",
-            compare->spec.rope_of, compare->spec.metric);
+    page_say(page, "The script's rope is one of %s: to %s it was not applied.",
+             compare->spec.rope_of, compare->spec.metric);
   else if (undecided && !(compare->spec.rope > 0))
-    doc_say(page->doc, DOC_PARAGRAPH,
-            "Undecided is not \"no difference\": say with rope = how "
-            "small a difference does not matter, and what lies within it is called "
-            "equivalent.");
+    page_say(page,
+             "Undecided is not \"no difference\": say with rope = how "
+             "small a difference does not matter, and what lies within it is called "
+             "equivalent.");
 }
 
 /* "Diverged: 3 trials of sigmoid, he_normal (2 of 5); ..." */
@@ -92,7 +99,7 @@ static void say_diverged(const Page *page) {
   const Compare *compare = page->compare;
   int told = 0, n_cells = 0;
   if (compare->n_diverged == 0) return;
-  Text *text = doc_begin(page->doc, DOC_PARAGRAPH);
+  Text *text = page_begin(page);
   text_addf(text, "Diverged: %d trial%s of ", compare->n_diverged,
             page_plural(compare->n_diverged));
   for (int c = 0; c < compare->n_cells; c++) {
@@ -117,7 +124,7 @@ static void say_ends(const Page *page) {
   const struct { const char *end, *which; int n; } ends[] = {
       {"Floor", "bad", page->compare->n_floor},
       {"Ceiling", "good", page->compare->n_ceiling}};
-  Text *text = doc_begin(page->doc, DOC_PARAGRAPH);
+  Text *text = page_begin(page);
   for (int i = 0; i < 2; i++)
     if (ends[i].n)
       text_addf(text,
@@ -130,21 +137,21 @@ static void say_ends(const Page *page) {
 static void say_variances(const Page *page) {
   const Compare *compare = page->compare;
   if (compare->unequal)
-    doc_say(page->doc, DOC_PARAGRAPH,
-            "Unequal variances: the sd of cells goes from %s to %s "
-            "(Brown and Forsythe's test, %s). Contrasts do not assume them equal; "
-            "shares of "
-            "variance come mostly from the noisiest cells.",
-            shown_size(page->shown, compare->sd_min).text,
-            shown_size(page->shown, compare->sd_max).text,
-            page_p(compare->variance_p).text);
+    page_say(page,
+             "Unequal variances: the sd of cells goes from %s to %s "
+             "(Brown and Forsythe's test, %s). Contrasts do not assume them equal; "
+             "shares of "
+             "variance come mostly from the noisiest cells.",
+             shown_size(page->shown, compare->sd_min).text,
+             shown_size(page->shown, compare->sd_max).text,
+             page_p(compare->variance_p).text);
 }
 
 static void say_incomplete(const Page *page) {
   const Compare *compare = page->compare;
   int n = compare->n_missing + compare->n_failed;
   if (n == 0) return;
-  Text *text = doc_begin(page->doc, DOC_PARAGRAPH);
+  Text *text = page_begin(page);
   text_addf(text, "Incomplete: %d of %d trials have no result", n, compare->n_trials);
   if (compare->n_failed) text_addf(text, " (%d failed)", compare->n_failed);
   text_add(text, ".");
@@ -170,13 +177,13 @@ static void say_blocks(const Page *page) {
     any_block |= lacks && contrast->complete.paired.n + contrast->imputed.paired.n > 0;
   }
   if (n)
-    doc_say(page->doc, DOC_PARAGRAPH, "%d of %d contrast%s lack%s trials.%s", n,
-            compare->n_contrasts, page_plural(compare->n_contrasts), n == 1 ? "s" : "",
-            any_block
-                ? " Such a contrast uses the largest complete block of settings and "
-                  "seeds, or a smaller one, of at least half its size, that has seeds "
-                  "enough for a verdict."
-                : "");
+    page_say(page, "%d of %d contrast%s lack%s trials.%s", n, compare->n_contrasts,
+             page_plural(compare->n_contrasts), n == 1 ? "s" : "",
+             any_block
+                 ? " Such a contrast uses the largest complete block of settings and "
+                   "seeds, or a smaller one, of at least half its size, that has seeds "
+                   "enough for a verdict."
+                 : "");
 }
 
 void page_cautions(const Page *page) {

@@ -9,12 +9,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum {
-  HALF_MAX = STAT_EXACT_MAX / 2,
-  BLOCK = 128,               /* signs in a block of the stream: four words */
-  CHUNK = 500                /* draws that are summed together; divides STAT_FLIPS and
-                                _MAX */
-};
+enum { HALF_MAX = STAT_EXACT_MAX / 2 };
 
 /* Sums of the n values under all 2^n sign patterns. */
 static void signed_sums(const double *values, int n, double *sums) {
@@ -46,46 +41,31 @@ static double exact_p(const double *values, int n) {
   return (double)extreme / (double)((int64_t)1 << (n - 1));
 }
 
-/* Adds to sums[k] the differences of draw number first + k, signed: up to BLOCK of
- * them, in groups of eight whose 256 sums are looked up by a byte of the draw's
- * words. */
-static void add_drawn(const double *values, int n, Stream stream, uint64_t block,
-                      double sums[CHUNK]) {
-  double table[BLOCK / 8][256];
-  int n_groups = (n + 7) / 8;
-  for (int g = 0; g < n_groups; g++)
-    signed_sums(values + 8 * g, n - 8 * g < 8 ? n - 8 * g : 8, table[g]);
-  for (int k = 0; k < CHUNK; k++, stream.draw++) {
-    uint32_t words[4];
-    philox_block(words, stream, block);
-    for (int g = 0; g < n_groups; g++) {
-      uint32_t byte = words[g / 4] >> g % 4 * 8 & 255;
-      sums[k] += table[g][8 * g + 8 <= n ? byte : byte & ((1u << n % 8) - 1)];
-    }
-  }
-}
-
-/* The sign of difference i in a draw is bit i of the fixed stream's words. How many of
- * the draws from number `first` to `last` are as extreme as what was seen? */
+/* The sign of difference i in a draw is bit i of the fixed stream's words, of which a
+ * block holds four. How many of the draws from number `first` to `last` are as extreme
+ * as what was seen? */
 static int64_t count_drawn(const double *values, int n, int64_t first, int64_t last) {
   Stream stream = {philox_key(0, "sign-flip", NULL), (uint64_t)first};
   double limit = threshold(values, n);
   int64_t extreme = 0;
-  for (; stream.draw < (uint64_t)last; stream.draw += CHUNK) {
-    double sums[CHUNK] = {0};
-    for (int i = 0; i < n; i += BLOCK)
-      add_drawn(values + i, n - i < BLOCK ? n - i : BLOCK, stream, (uint64_t)i / BLOCK,
-                sums);
-    for (int k = 0; k < CHUNK; k++) extreme += fabs(sums[k]) >= limit;
+  for (; stream.draw < (uint64_t)last; stream.draw++) {
+    double sum = 0;
+    uint32_t words[4];
+    for (int i = 0; i < n; i++) {
+      if (i % 128 == 0) philox_block(words, stream, (uint64_t)i / 128);
+      uint32_t minus = words[i % 128 / 32] >> i % 32 & 1;
+      sum += minus ? -values[i] : values[i];
+    }
+    extreme += fabs(sum) >= limit;
   }
   return extreme;
 }
 
-/* In whole chunks. */
+/* A multiple of 500, as all that are recorded. */
 static int64_t flips_among(int n_tests) {
   int64_t wanted = (int64_t)n_tests * STAT_FLIPS_EACH;
   if (wanted > STAT_FLIPS_MAX) wanted = STAT_FLIPS_MAX;
-  return wanted <= STAT_FLIPS ? STAT_FLIPS : (wanted + CHUNK - 1) / CHUNK * CHUNK;
+  return wanted <= STAT_FLIPS ? STAT_FLIPS : (wanted + 499) / 500 * 500;
 }
 
 /* Going on only where nothing was extreme yet keeps p valid: for x below
@@ -120,8 +100,8 @@ static int find_dominant(const double *differences, int n) {
   double squares = 0, largest = 0;
   int at = -1;
   for (int i = 0; i < n; i++) largest = fmax(largest, fabs(differences[i]));
-  for (int i = 0; i < n && largest > 0;
-       i++) { /* scaled: squares may overflow, or vanish */
+  for (int i = 0; i < n && largest > 0; i++) {
+    /* scaled: squares may overflow, or vanish */
     double size = fabs(differences[i]) / largest;
     squares += size * size;
     if (size == 1) at = i;
