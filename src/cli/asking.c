@@ -6,7 +6,6 @@
 #include "lab/level.h"
 #include "lab/plan_file.h"
 #include "lab/run_name.h"
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +33,7 @@ static Err read_words(Asking *out, const QueryCall *call, bool needs_name,
   return ERR_OK;
 }
 
-Err check_experiment(const char *runs, const char *name, Fault *fault) {
+Err asking_check_experiment(const char *runs, const char *name, Fault *fault) {
   bool plain = *name && !strchr(name, '/') && name[0] != '.';
   if (plain && file_is_directory(runs, name)) return ERR_OK;
   char *nearest;
@@ -55,7 +54,7 @@ Err asking_begin(Asking *out, const QueryCall *call, bool needs_name, Fault *fau
   *out = (Asking){0};
   Err err = read_words(out, call, needs_name, fault);
   const char *experiment = out->query.experiment;
-  if (!err && experiment) err = check_experiment(call->runs, experiment, fault);
+  if (!err && experiment) err = asking_check_experiment(call->runs, experiment, fault);
   if (!err) err = index_open(&out->index, call->runs, fault);
   if (!err) err = index_refresh(out->index, experiment, fault);
   return err;
@@ -103,7 +102,7 @@ static void add_miss(Text *out, const FilterTerm *term, const Json *miss) {
   text_addf(out, "%s has: ", term->key);
   for (int64_t i = 0; i < json_count(levels) && i < LEVELS_SHOWN; i++) {
     text_add(out, i ? ", " : "");
-    add_value(out, json_item(levels, i), 0);
+    page_add_value(out, json_item(levels, i), 0);
   }
   if (json_count(levels) > LEVELS_SHOWN) text_add(out, ", ...");
   const char *nearest = value ? NULL : nearest_level(term, levels);
@@ -113,7 +112,7 @@ static void add_miss(Text *out, const FilterTerm *term, const Json *miss) {
   text_add(out, "\n");
 }
 
-Err tell_misses(const Asking *asking, Fault *fault) {
+Err asking_tell_misses(const Asking *asking, Fault *fault) {
   Json *misses = NULL;
   Text out = {0};
   Err err = query_misses(asking->index, &asking->query, &misses, fault);
@@ -128,15 +127,16 @@ Err tell_misses(const Asking *asking, Fault *fault) {
   return err;
 }
 
-Err read_plan(const char *runs, const char *experiment, Json **out, Fault *fault) {
+Err asking_read_plan(const char *runs, const char *experiment, Json **out,
+                     Fault *fault) {
   *out = plan_file_read(path_of("%s/%s", runs, experiment).s, fault);
   return fault->code;
 }
 
 static bool equal_values(const Json *a, const Json *b) {
   Text left = {0}, right = {0};
-  if (a) add_value(&left, a, 0);
-  if (b) add_value(&right, b, 0);
+  if (a) page_add_value(&left, a, 0);
+  if (b) page_add_value(&right, b, 0);
   bool equal = !a == !b && (!a || strcmp(left.data ? left.data : "",
                                          right.data ? right.data : "") == 0);
   text_deinit(&left);
@@ -144,7 +144,7 @@ static bool equal_values(const Json *a, const Json *b) {
   return equal;
 }
 
-bool rows_differ(const Json *rows, const char *kind, const char *key) {
+bool asking_rows_differ(const Json *rows, const char *kind, const char *key) {
   if (json_count(rows) == 0) return false;
   const Json *first = json_find(json_find(json_item(rows, 0), kind), key);
   for (int64_t r = 1; r < json_count(rows); r++)
@@ -153,7 +153,7 @@ bool rows_differ(const Json *rows, const char *kind, const char *key) {
   return false;
 }
 
-const char *reported_metric(const Json *plan, const Json *names) {
+const char *asking_reported_metric(const Json *plan, const Json *names) {
   const char *report = json_text(plan, "report");
   for (int64_t i = 0; i < json_count(names); i++) {
     const Json *name = json_item(names, i);
@@ -162,85 +162,4 @@ const char *reported_metric(const Json *plan, const Json *names) {
       return report;
   }
   return NULL;
-}
-
-/* -- printing ---------------------------------------------------------------------- */
-
-void add_value(Text *text, const Json *value, int digits) {
-  Fault ignored = {0};
-  const char *given;
-  double number;
-  if (json_get_text(value, &given)) text_add(text, given);
-  else if (digits > 0 && json_kind(value) == JSON_KIND_NUMBER &&
-           json_get_number(value, &number))
-    text_addf(text, "%.*g", digits, number);
-  else (void)!json_write(value, 0, text, &ignored);
-}
-
-void add_cell(Table *table, const Json *value, int digits) {
-  if (value) add_value(table_cell(table), value, digits);
-  table_cell_end(table);
-}
-
-void add_first_line(Table *table, const char *message) {
-  text_add_bytes(table_cell(table), message, strcspn(message, "\n"));
-  table_cell_end(table);
-}
-
-static void tell_left_out(const Text *titles) {
-  Text line = {0}, wrapped = {0};
-  text_addf(&line,
-            "left out for lack of room: %s (more with a wider terminal, or --json)",
-            titles->data);
-  if (!line.failed) text_add_wrapped(&wrapped, line.data, 0, 2, out_columns());
-  if (!wrapped.failed) err_print("%s", wrapped.data);
-  text_deinit(&line);
-  text_deinit(&wrapped);
-}
-
-Err print_doc(const QueryCall *call, Doc *doc, Fault *fault) {
-  const DocWriter *writer = NULL;
-  const char *format = call_option(call, "--format");
-  if (!format || !doc_writer_named(format, &writer, fault))
-    return doc_print(doc, writer, fault);
-  doc_deinit(doc);
-  return fault->code;
-}
-
-Err print_records(const QueryCall *call, Doc *doc, Fault *fault) {
-  Text left_out = {0};
-  if (!call_option(call, "--format")) doc_left_out(doc, out_table_columns(), &left_out);
-  Err err = print_doc(call, doc, fault);
-  if (!err && left_out.n_bytes && !left_out.failed) tell_left_out(&left_out);
-  text_deinit(&left_out);
-  return err;
-}
-
-void print_wrapped(int used, int indent, const char *format, ...) {
-  char *words = NULL;
-  Text text = {0};
-  va_list args;
-  va_start(args, format);
-  int n = vasprintf(&words, format, args);
-  va_end(args);
-  if (n < 0) return;
-  text_add_wrapped(&text, words, used, indent, out_columns());
-  if (!text.failed) out_say("%s", text.data);
-  text_deinit(&text);
-  free(words);
-}
-
-void print_entry(const char *name, const char *value, int column, const char *doc) {
-  Text left = {0};
-  text_addf(&left, "%s%s%s", name, value ? " " : "", value ? value : "");
-  if (!left.failed) out_print("  %-*s ", column - 3, left.data);
-  if (!left.failed) print_wrapped(column, column, "%s", doc);
-  text_deinit(&left);
-}
-
-Err print_data(Text *text, Fault *fault) {
-  Err err = text->failed ? fault_memory(fault, text->n_bytes) : ERR_OK;
-  if (!err && text->n_bytes) out_data(text->data, text->n_bytes);
-  text_deinit(text);
-  return err;
 }

@@ -67,7 +67,7 @@ static void add_range(Json *plan) {
 /* NULL in *out where it was not given. */
 static Err read_goal(const QueryCall *call, const CompareGoal **out, Fault *fault) {
   static const CompareGoal max = COMPARE_MAX, min = COMPARE_MIN;
-  const char *text = call_option(call, "--goal");
+  const char *text = query_call_option(call, "--goal");
   *out = NULL;
   if (!text) return ERR_OK;
   if (strcmp(text, "max") == 0) *out = &max;
@@ -78,8 +78,8 @@ static Err read_goal(const QueryCall *call, const CompareGoal **out, Fault *faul
 }
 
 static Err compare(const QueryCall *call, const Study *study, Fault *fault) {
-  StudyQuestion question = {.metric = call_option(call, "--metric"),
-                            .bootstrap = call_option(call, "--bootstrap") != NULL};
+  StudyQuestion question = {.metric = query_call_option(call, "--metric"),
+                            .bootstrap = query_call_option(call, "--bootstrap")};
   Compare *compared = NULL;
   Doc doc = {0};
   Err err = read_goal(call, &question.goal, fault);
@@ -92,8 +92,8 @@ static Err compare(const QueryCall *call, const Study *study, Fault *fault) {
     json_put(answer, "notes", study_notes(study));
     err = out_json(answer, fault);
   } else if (!err) {
-    study_result_doc(study, compared, call_option(call, "--long") != NULL, &doc);
-    err = print_doc(call, &doc, fault);
+    study_result_doc(study, compared, query_call_option(call, "--long") != NULL, &doc);
+    err = page_print(call, &doc, fault);
   }
   doc_deinit(&doc);
   compare_free(compared);
@@ -120,8 +120,8 @@ static Err run_compare(const QueryCall *call, Fault *fault) {
   const char *name = call->words[0];
   Index *index = NULL;
   Json *plan = NULL;
-  Err err = check_experiment(call->runs, name, fault);
-  if (!err) err = read_plan(call->runs, name, &plan, fault);
+  Err err = asking_check_experiment(call->runs, name, fault);
+  if (!err) err = asking_read_plan(call->runs, name, &plan, fault);
   if (!err && !plan)
     err = fault_set(fault, ERR_USAGE,
                     "%s/%s is of a plain script; only the trials of an experiment{} "

@@ -279,11 +279,11 @@ static const struct Check {
 static void print_finding(const char *name, const Finding *f) {
   enum { COLUMN = 20 };
   out_print("%-8s %-10s ", health_names[f->health], name);
-  print_wrapped(COLUMN, COLUMN, "%s", f->detail.data ? f->detail.data : "");
+  page_print_wrapped(COLUMN, COLUMN, "%s", f->detail.data ? f->detail.data : "");
   for (const char *line = f->advice.data; line && *line;) {
     size_t n = strcspn(line, "\n");
     out_print("%*s", COLUMN, "");
-    print_wrapped(COLUMN, COLUMN, "%.*s", (int)n, line);
+    page_print_wrapped(COLUMN, COLUMN, "%.*s", (int)n, line);
     line += n + (line[n] == '\n');
   }
 }

@@ -32,7 +32,7 @@ static const Format formats[] = {{"csv", false, false}, {"json", false, true},
 enum { N_FORMATS = sizeof formats / sizeof *formats };
 
 static Err find_format(const QueryCall *call, const Format **out, Fault *fault) {
-  const char *name = call_option(call, "--format"), *names[N_FORMATS];
+  const char *name = query_call_option(call, "--format"), *names[N_FORMATS];
   if (!name) name = call->json ? "json" : "csv";
   for (int i = 0; i < N_FORMATS; i++) {
     names[i] = formats[i].name;
@@ -139,8 +139,8 @@ static void add_trial(const Format *format, const Columns *columns, const Json *
   for (int i = 0; i < columns->n; i++) {
     const Column *column = &columns->v[i];
     if (format->page && !column->kind && strcmp(column->key, "message") == 0)
-      add_first_line(table, json_text(row, column->key));
-    else add_cell(table, value_of(row, column), 0);
+      page_add_first_line(table, json_text(row, column->key));
+    else page_add_cell(table, value_of(row, column), 0);
   }
 }
 
@@ -249,7 +249,7 @@ static void add_epoch(const EpochSink *sink, const Json *row, int fit, const Csv
   for (int i = 0; i < sink->columns->n; i++) {
     const Column *column = &sink->columns->v[i];
     if (!column->kind || strcmp(column->kind, "metrics") != 0) {
-      add_cell(sink->table, value_of(row, column), 0);
+      page_add_cell(sink->table, value_of(row, column), 0);
     } else if (strcmp(column->key, "fit") == 0) {
       table_addf(sink->table, "%d", fit);
     } else {
@@ -330,7 +330,7 @@ static Err cell_columns(Columns *columns, const Json *rows, const Json *names,
     const char *kind = json_text(json_item(names, i), "kind");
     const char *key = json_text(json_item(names, i), "key");
     if (strcmp(kind, "factors") == 0 ||
-        (strcmp(kind, "args") == 0 && rows_differ(rows, kind, key)))
+        (strcmp(kind, "args") == 0 && asking_rows_differ(rows, kind, key)))
       err = add_column(columns, kind, key, fault);
   }
   if (!err && !page) err = add_column(columns, NULL, "trials", fault);
@@ -358,10 +358,10 @@ static Err export_cells(const Format *format, const char *metric, const Json *ro
   for (int64_t r = 0; !err && r < json_count(rows); r++) {
     const Json *row = json_item(rows, r);
     for (int i = 0; i < columns.n; i++)
-      add_cell(table, value_of(row, &columns.v[i]), 0);
+      page_add_cell(table, value_of(row, &columns.v[i]), 0);
     if (format->page) add_spread_cell(row, table);
     for (int i = 0; !format->page && i < 2; i++)
-      add_cell(table, json_find(row, moments[i]), 0);
+      page_add_cell(table, json_find(row, moments[i]), 0);
   }
   columns_deinit(&columns);
   return err;
@@ -390,13 +390,13 @@ static Err ask_for_cells(Asking *asking, const QueryCall *call, const Format *fo
   const char *experiment = asking->query.experiment;
   Json *all = NULL, *rows = NULL, *names = NULL, *plan = NULL;
   int64_t n = 0;
-  Err err = read_plan(call->runs, experiment, &plan, fault);
+  Err err = asking_read_plan(call->runs, experiment, &plan, fault);
   if (!err) err = query_names(asking->index, experiment, &names, fault);
-  asking->query.metric = call_option(call, "--metric");
+  asking->query.metric = query_call_option(call, "--metric");
   if (!err && !asking->query.metric)
-    asking->query.metric = reported_metric(plan, names);
+    asking->query.metric = asking_reported_metric(plan, names);
   if (!err) err = query_cells(asking->index, &asking->query, &all, &n, fault);
-  if (!err && n == 0) err = tell_misses(asking, fault);
+  if (!err && n == 0) err = asking_tell_misses(asking, fault);
   if (!err) rows = without_tuning(asking, all);
   if (!err && format->data) out->rows = json_share(rows);
   else if (!err)
@@ -442,11 +442,11 @@ static Err export_table(const QueryCall *call, const Format *format, const Json 
 
 static Err ask_for_trials(Asking *asking, const QueryCall *call, const Format *format,
                           Exported *out, Fault *fault) {
-  bool metrics = call_option(call, "--metrics") != NULL;
+  bool metrics = query_call_option(call, "--metrics") != NULL;
   Json *rows = NULL, *names = NULL;
   int64_t n_all = 0;
   Err err = query_trials(asking->index, &asking->query, &rows, &n_all, fault);
-  if (!err && n_all == 0) err = tell_misses(asking, fault);
+  if (!err && n_all == 0) err = asking_tell_misses(asking, fault);
   if (!err) err = query_names(asking->index, asking->query.experiment, &names, fault);
   if (!err && format->data) err = export_json(call, rows, metrics, out, fault);
   else if (!err)
@@ -458,12 +458,12 @@ static Err ask_for_trials(Asking *asking, const QueryCall *call, const Format *f
 
 static Err put_out(const QueryCall *call, const Format *format,
                    const Exported *exported, Fault *fault) {
-  const char *path = call_option(call, "--out");
+  const char *path = query_call_option(call, "--out");
   Text text = {0};
   Err err = ERR_OK;
   if (exported->rows) err = json_write_lines(exported->rows, &text, fault);
   else doc_writer_find(format->name)->write(&exported->doc, OUT_NO_LIMIT, &text);
-  if (!err && !path) return print_data(&text, fault);
+  if (!err && !path) return page_print_text(&text, fault);
   if (!err)
     err = text.failed
               ? fault_memory(fault, text.n_bytes)
@@ -474,13 +474,13 @@ static Err put_out(const QueryCall *call, const Format *format,
 
 static Err export_rows(Asking *asking, const QueryCall *call, Fault *fault) {
   const Format *format = NULL;
-  bool cells = call_option(call, "--cells") != NULL;
+  bool cells = query_call_option(call, "--cells") != NULL;
   Exported out = {0};
-  asking->query.all = call_option(call, "--all") != NULL;
+  asking->query.all = query_call_option(call, "--all") != NULL;
   Err err = find_format(call, &format, fault);
-  if (!err && cells && call_option(call, "--metrics"))
+  if (!err && cells && query_call_option(call, "--metrics"))
     err = fault_set(fault, ERR_USAGE, "export: allowed: --cells or --metrics");
-  if (!err && !cells && call_option(call, "--metric"))
+  if (!err && !cells && query_call_option(call, "--metric"))
     err = fault_set(fault, ERR_USAGE, "export: --metric goes with --cells");
   if (!err)
     err = (cells ? ask_for_cells : ask_for_trials)(asking, call, format, &out, fault);

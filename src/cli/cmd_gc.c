@@ -215,7 +215,7 @@ static Err collect_entry(Garbage *garbage, Asking *asking, const Store *store,
   Json *plan = NULL, *rows = NULL;
   const char *all = asking->query.experiment;
   asking->query.experiment = store->name;
-  Err err = read_plan(garbage->call->runs, store->name, &plan, fault);
+  Err err = asking_read_plan(garbage->call->runs, store->name, &plan, fault);
   garbage->plan = plan;
   if (!err) err = tidy_choose(asking, &rows, fault);
   for (int64_t i = 0; !err && i < json_count(rows); i++)
@@ -289,25 +289,28 @@ static Err tell_garbage(const Garbage *garbage, const QueryCall *call, Fault *fa
   json_free(answer);
   out_print("%.1f MB\n", (double)garbage->n_bytes / 1e6);
   if (garbage->n_kept)
-    print_wrapped(0, 2,
-                  "kept: %s that the experiment does not ask for as it was run last; "
-                  "gc --yes removes %s",
-                  counted(garbage->n_kept, "finished trial"),
-                  garbage->n_kept == 1 ? "it" : "them");
+    page_print_wrapped(0, 2,
+                       "kept: %s that the experiment does not ask for as it was run "
+                       "last; "
+                       "gc --yes removes %s",
+                       tidy_counted(garbage->n_kept, "finished trial"),
+                       garbage->n_kept == 1 ? "it" : "them");
   if (garbage->n_others)
-    print_wrapped(0, 2,
-                  "kept: %s of another script, %s, which shares the name; runner rm "
-                  "takes trials by their id",
-                  counted(garbage->n_others, "trial"), garbage->other);
+    page_print_wrapped(0, 2,
+                       "kept: %s of another script, %s, which shares the name; runner "
+                       "rm "
+                       "takes trials by their id",
+                       tidy_counted(garbage->n_others, "trial"), garbage->other);
   if (garbage->n_running)
-    out_print("left alone, since they run: %s\n", counted(garbage->n_running, "trial"));
+    out_print("left alone, since they run: %s\n",
+              tidy_counted(garbage->n_running, "trial"));
   return ERR_OK;
 }
 
 static Err run_gc(const QueryCall *call, Fault *fault) {
   Asking asking;
-  Garbage garbage = {.call = call, .dry = call_option(call, "--dry-run") != NULL,
-                     .finished_too = call_option(call, "--yes") != NULL};
+  Garbage garbage = {.call = call, .dry = query_call_option(call, "--dry-run") != NULL,
+                     .finished_too = query_call_option(call, "--yes") != NULL};
   Err err = asking_begin(&asking, call, false, fault);
   asking.query.all = true;
   if (!err && asking.query.filter.n)
@@ -319,7 +322,7 @@ static Err run_gc(const QueryCall *call, Fault *fault) {
   if (!err && garbage.n_refused)
     err = fault_set(fault, ERR_STORAGE,
                     "gc: left as they are, for the reasons above: %s",
-                    counted(garbage.n_refused, "experiment"));
+                    tidy_counted(garbage.n_refused, "experiment"));
   asking_end(&asking);
   return err;
 }

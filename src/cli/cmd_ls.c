@@ -38,10 +38,10 @@ static void add_entries(const Json *rows, Table *table) {
   for (int64_t r = 0; r < json_count(rows); r++) {
     const Json *row = json_item(rows, r);
     for (int i = 0; i < 2; i++) table_add(table, json_text(row, left[i]));
-    add_cell(table, json_find(row, "trials"), 0);
+    page_add_cell(table, json_find(row, "trials"), 0);
     for (int i = 0; i < TRIAL_STATES; i++)
-      add_cell(table, json_find(row, trial_state_name((TrialState)i)), 0);
-    add_cell(table, json_find(row, "others"), 0);
+      page_add_cell(table, json_find(row, trial_state_name((TrialState)i)), 0);
+    page_add_cell(table, json_find(row, "others"), 0);
     table_add(table, json_text(row, "last"));
   }
 }
@@ -56,7 +56,7 @@ static Err list_entries(Asking *asking, const QueryCall *call, Fault *fault) {
               call->runs);
   else if (!err) add_entries(rows, alone(&doc));
   json_free(rows);
-  return err ? err : print_records(call, &doc, fault);
+  return err ? err : page_print_records(call, &doc, fault);
 }
 
 /* -- columns ----------------------------------------------------------------------- */
@@ -111,7 +111,7 @@ static void choose_settings(Columns *columns, const Json *rows, const Json *name
     const char *kind = json_text(json_item(names, i), "kind");
     const char *key = json_text(json_item(names, i), "key");
     if (strcmp(kind, "factors") == 0 ||
-        (strcmp(kind, "args") == 0 && rows_differ(rows, kind, key)))
+        (strcmp(kind, "args") == 0 && asking_rows_differ(rows, kind, key)))
       add_column(columns, kind, key);
   }
 }
@@ -189,13 +189,13 @@ static void add_trials(const Json *rows, const Columns *columns, bool every,
     const Json *row = json_item(rows, r);
     if (every) table_add(table, json_text(row, "experiment"));
     table_add(table, json_text(row, "id"));
-    add_cell(table, json_find(row, "seed"), 0);
+    page_add_cell(table, json_find(row, "seed"), 0);
     add_tuning(table, row);
     table_add(table, json_text(row, "state"));
     for (int i = 0; i < columns->n; i++)
-      add_cell(table, field(row, &columns->v[i]), SHOWN_DIGITS);
-    add_cell(table, json_find(row, "seconds"), 3);
-    add_first_line(table, json_text(row, "message"));
+      page_add_cell(table, field(row, &columns->v[i]), SHOWN_DIGITS);
+    page_add_cell(table, json_find(row, "seconds"), 3);
+    page_add_first_line(table, json_text(row, "message"));
   }
 }
 
@@ -216,12 +216,12 @@ static void add_cells(const Json *rows, const Columns *columns, const char *metr
     table_add(table, json_text(row, "cell"));
     add_tuning(table, row);
     for (int i = 0; i < columns->n; i++)
-      add_cell(table, field(row, &columns->v[i]), SHOWN_DIGITS);
-    add_cell(table, json_find(row, "n"), 0);
-    add_cell(table, json_find(row, "mean"), SHOWN_DIGITS);
-    add_cell(table, json_find(row, "sd"), 2);
+      page_add_cell(table, field(row, &columns->v[i]), SHOWN_DIGITS);
+    page_add_cell(table, json_find(row, "n"), 0);
+    page_add_cell(table, json_find(row, "mean"), SHOWN_DIGITS);
+    page_add_cell(table, json_find(row, "sd"), 2);
     for (int i = 0; i < TRIAL_STATES; i++)
-      add_cell(table, json_find(row, trial_state_name((TrialState)i)), 0);
+      page_add_cell(table, json_find(row, trial_state_name((TrialState)i)), 0);
   }
 }
 
@@ -236,12 +236,12 @@ static Err print_rest(const Asking *asking, const Json *rows, int64_t n_all,
   if (n_all > json_count(rows))
     err_print("%lld of %lld %s shown; --limit 0 shows all\n",
               (long long)json_count(rows), (long long)n_all, what);
-  return n_all == 0 ? tell_misses(asking, fault) : ERR_OK;
+  return n_all == 0 ? asking_tell_misses(asking, fault) : ERR_OK;
 }
 
 static Err print_rows(const Asking *asking, const QueryCall *call, const Json *rows,
                       const Json *names, const Json *plan, Fault *fault) {
-  bool cells = call_option(call, "--cells") != NULL;
+  bool cells = query_call_option(call, "--cells") != NULL;
   Columns columns = {0};
   choose_settings(&columns, rows, names);
   if (!cells) choose_values(&columns, plan, names);
@@ -249,19 +249,20 @@ static Err print_rows(const Asking *asking, const QueryCall *call, const Json *r
   Doc doc = {0};
   if (cells) add_cells(rows, &columns, asking->query.metric, alone(&doc));
   else add_trials(rows, &columns, !asking->query.experiment, alone(&doc));
-  return print_records(call, &doc, fault);
+  return page_print_records(call, &doc, fault);
 }
 
 static Err list_rows(Asking *asking, const QueryCall *call, Fault *fault) {
-  bool cells = call_option(call, "--cells") != NULL;
+  bool cells = query_call_option(call, "--cells") != NULL;
   const char *experiment = asking->query.experiment;
   Json *rows = NULL, *names = NULL, *plan = NULL;
   int64_t n_all = 0;
-  Err err = experiment ? read_plan(call->runs, experiment, &plan, fault) : ERR_OK;
+  Err err = experiment ? asking_read_plan(call->runs, experiment, &plan, fault)
+                       : ERR_OK;
   if (!err) err = query_names(asking->index, experiment, &names, fault);
-  asking->query.metric = call_option(call, "--metric");
+  asking->query.metric = query_call_option(call, "--metric");
   if (!err && !asking->query.metric)
-    asking->query.metric = reported_metric(plan, names);
+    asking->query.metric = asking_reported_metric(plan, names);
   if (!err)
     err = cells ? query_cells(asking->index, &asking->query, &rows, &n_all, fault)
                 : query_trials(asking->index, &asking->query, &rows, &n_all, fault);
@@ -280,12 +281,12 @@ static Err list_rows(Asking *asking, const QueryCall *call, Fault *fault) {
 
 static Err list(Asking *asking, const QueryCall *call, Fault *fault) {
   long limit;
-  if (call_int(call, "--limit", 0, call->json ? 0 : DEFAULT_LIMIT, &limit, fault))
+  if (query_call_int(call, "--limit", 0, call->json ? 0 : DEFAULT_LIMIT, &limit, fault))
     return fault->code;
   asking->query.limit = limit;
-  asking->query.all = call_option(call, "--all") != NULL;
-  asking->query.sort = call_option(call, "--sort");
-  if (call_option(call, "--metric") && !call_option(call, "--cells"))
+  asking->query.all = query_call_option(call, "--all") != NULL;
+  asking->query.sort = query_call_option(call, "--sort");
+  if (query_call_option(call, "--metric") && !query_call_option(call, "--cells"))
     return fault_set(fault, ERR_USAGE, "ls: --metric goes with --cells");
   if (asking->query.experiment || asking->query.filter.n > 0)
     return list_rows(asking, call, fault);

@@ -174,7 +174,7 @@ static Err refuse(const Whole *whole, Fault *fault) {
   text_addf(&text,
             "rm would remove %s of %s%s; add --yes to do it, or --dry-run to only "
             "count",
-            counted(whole->tally.n_done, "trial"), whole->store.name,
+            tidy_counted(whole->tally.n_done, "trial"), whole->store.name,
             json_count(whole->others) ? ", and what else lies there" : "");
   if (!text.failed)
     text_add_wrapped(&wrapped, text.data, (int)strlen("runner: "), 2, out_columns());
@@ -187,8 +187,8 @@ static Err refuse(const Whole *whole, Fault *fault) {
 
 static Err rm_surveyed(Whole *whole, const QueryCall *call, Fault *fault) {
   long process = 0;
-  bool dry = call_option(call, "--dry-run") != NULL;
-  bool sure = call_option(call, "--yes") ||
+  bool dry = query_call_option(call, "--dry-run") != NULL;
+  bool sure = query_call_option(call, "--yes") ||
               (whole->tally.n_done == 1 && !json_count(whole->others));
   if (!dry && !sure) return refuse(whole, fault);
   Err err = crash_runs(&whole->store, &process, fault);
@@ -239,8 +239,8 @@ static Err remove_runs(const QueryCall *call, const char *experiment, const Json
 
 static Err rm_rows(const QueryCall *call, const char *experiment, const Json *rows,
                    Fault *fault) {
-  bool dry = call_option(call, "--dry-run") != NULL;
-  bool sure = dry || call_option(call, "--yes") || json_count(rows) == 1;
+  bool dry = query_call_option(call, "--dry-run") != NULL;
+  bool sure = dry || query_call_option(call, "--yes") || json_count(rows) == 1;
   Tally tally = {0};
   if (!sure && json_count(rows) == 0)
     return fault_set(fault, ERR_USAGE, "rm: no trial of %s fits the filters",
@@ -249,7 +249,7 @@ static Err rm_rows(const QueryCall *call, const char *experiment, const Json *ro
     return fault_set(fault, ERR_USAGE,
                      "rm would remove %s of %s; add --yes to do it, or --dry-run to "
                      "only count",
-                     counted(json_count(rows), "trial"), experiment);
+                     tidy_counted(json_count(rows), "trial"), experiment);
   Err err = tidy_trials(call, experiment, rows, dry ? store_try : store_remove, &tally,
                         fault);
   if (!err) err = remove_runs(call, experiment, rows, dry, &tally, fault);

@@ -193,7 +193,7 @@ static void add_metrics(const Json *metrics, Doc *doc) {
     const Json *file = json_item(metrics, i), *columns = json_find(file, "columns");
     Text *title = doc_begin(doc, DOC_HEADING);
     text_addf(title, "%s (", json_text(file, "file"));
-    add_value(title, json_find(file, "rows"), 0);
+    page_add_value(title, json_find(file, "rows"), 0);
     text_add(title, " rows)");
     Table *table = doc_table(doc);
     table_column(table, "", TABLE_TEXT, 0);
@@ -201,7 +201,7 @@ static void add_metrics(const Json *metrics, Doc *doc) {
     for (int64_t c = 0; c < json_count(columns); c++) {
       table_add(table, json_text(json_item(columns, c), "column"));
       for (int k = 0; k < 4; k++)
-        add_cell(table, json_find(json_item(columns, c), keys[k]), 5);
+        page_add_cell(table, json_find(json_item(columns, c), keys[k]), 5);
     }
   }
 }
@@ -221,7 +221,7 @@ static void add_rows(const char *prefix, const Json *map, const Json *notes,
     } else {
       const char *note = json_text(notes, json_key(it));
       table_add(table, name.data ? name.data : "");
-      add_cell(table, json_value(it), 0);
+      page_add_cell(table, json_value(it), 0);
       table_addf(table, *note ? "(%s)" : "%s", note);
     }
     text_deinit(&name);
@@ -249,8 +249,9 @@ static void add_attempts(const Json *attempts, Doc *doc) {
                  k > 4 ? 2 : 0);
   for (int64_t i = 0; i < json_count(attempts); i++) {
     const Json *attempt = json_item(attempts, i);
-    for (int k = 0; k < N - 1; k++) add_cell(table, json_find(attempt, keys[k]), 4);
-    add_first_line(table, json_text(attempt, keys[N - 1]));
+    for (int k = 0; k < N - 1; k++)
+      page_add_cell(table, json_find(attempt, keys[k]), 4);
+    page_add_first_line(table, json_text(attempt, keys[N - 1]));
   }
 }
 
@@ -370,7 +371,7 @@ static Err show_row(const QueryCall *call, Json *row, Fault *fault) {
   Doc doc = {0};
   trial_doc(trial, &doc);
   json_free(trial);
-  return print_records(call, &doc, fault);
+  return page_print_records(call, &doc, fault);
 }
 
 static Err show_trial(const QueryCall *call, const char *word, Fault *fault) {
@@ -385,7 +386,7 @@ static Err show_fitting(const QueryCall *call, Asking *asking, Fault *fault) {
   int64_t n = 0;
   Err err = query_trials(asking->index, &asking->query, &rows, &n, fault);
   if (!err && n == 0) {
-    err = tell_misses(asking, fault);
+    err = asking_tell_misses(asking, fault);
     if (!err) err = fault_set(fault, ERR_USAGE, "show: no trial fits the filters");
   } else if (!err && n > 1) {
     err = several(rows, "the filters: several trials fit them", fault);
@@ -400,7 +401,7 @@ static Err show_fitting(const QueryCall *call, Asking *asking, Fault *fault) {
 static void add_list(Text *text, const Json *list) {
   for (int64_t i = 0; i < json_count(list); i++) {
     if (i > 0) text_add(text, ", ");
-    add_value(text, json_item(list, i), 0);
+    page_add_value(text, json_item(list, i), 0);
   }
 }
 
@@ -418,7 +419,7 @@ static void add_factors(const Json *plan, Doc *doc) {
     table_add(table, name);
     add_list(table_cell(table), json_find(json_item(factors, i), "levels"));
     table_cell_end(table);
-    add_cell(table, json_find(baseline, name), 0);
+    page_add_cell(table, json_find(baseline, name), 0);
   }
 }
 
@@ -466,7 +467,7 @@ static Err show_experiment(const QueryCall *call, Asking *asking, Fault *fault) 
   const char *name = asking->query.experiment;
   json_put_text(experiment, "name", name);
   json_put_text(experiment, "path", path_of("%s/%s", call->runs, name).s);
-  Err err = read_plan(call->runs, name, &plan, fault);
+  Err err = asking_read_plan(call->runs, name, &plan, fault);
   share_into(experiment, "plan", plan);
   if (!err) err = query_entries(asking->index, &asking->query, &entries, fault);
   if (!err) json_put(experiment, "entries", entries);
@@ -474,7 +475,7 @@ static Err show_experiment(const QueryCall *call, Asking *asking, Fault *fault) 
   Doc doc = {0};
   if (!err) experiment_doc(experiment, &doc);
   json_free(experiment);
-  return err ? err : print_records(call, &doc, fault);
+  return err ? err : page_print_records(call, &doc, fault);
 }
 
 /* -- the command ------------------------------------------------------------------- */

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *counted(int64_t n, const char *what) {
+const char *tidy_counted(int64_t n, const char *what) {
   static char buffers[2][64];
   static int turn;
   char *buffer = buffers[turn++ % 2];
@@ -31,7 +31,7 @@ Err tally_end(const Tally *tally, Fault *fault) {
   if (!tally->n_refused) return ERR_OK;
   return fault_set(fault, ERR_STORAGE,
                    "left as they are: %s; the first of them are named above",
-                   counted(tally->n_refused, "trial"));
+                   tidy_counted(tally->n_refused, "trial"));
 }
 
 Err tidy_tell(const QueryCall *call, const char *done, const Tally *tally,
@@ -43,9 +43,10 @@ Err tidy_tell(const QueryCall *call, const char *done, const Tally *tally,
     if (others) json_put(answer, "others", json_share((Json *)others));
     return out_json(answer, fault);
   }
-  out_print("%s: %s\n", done, counted(tally->n_done, "trial"));
+  out_print("%s: %s\n", done, tidy_counted(tally->n_done, "trial"));
   if (tally->n_running)
-    out_print("left alone, since they run: %s\n", counted(tally->n_running, "trial"));
+    out_print("left alone, since they run: %s\n",
+              tidy_counted(tally->n_running, "trial"));
   return ERR_OK;
 }
 
@@ -63,7 +64,7 @@ Err tidy_choose(Asking *asking, Json **out, Fault *fault) {
   }
   json_free(rows);
   *out = there;
-  return err || n_all ? err : tell_misses(asking, fault);
+  return err || n_all ? err : asking_tell_misses(asking, fault);
 }
 
 Err tidy_trials(const QueryCall *call, const char *experiment, const Json *rows,
@@ -105,11 +106,11 @@ static Err refuse_plain(const char *name, const Json *rows, Fault *fault) {
 
 static Err retry_trials(Asking *asking, const QueryCall *call, Fault *fault) {
   Filter *filter = &asking->query.filter;
-  TrialAction action = call_option(call, "--dry-run") ? store_try : store_reset;
+  TrialAction action = query_call_option(call, "--dry-run") ? store_try : store_reset;
   Tally tally = {0};
   Json *rows = NULL;
   Err err = ERR_OK;
-  if (!filters_state(filter) || call_option(call, "--failed"))
+  if (!filters_state(filter) || query_call_option(call, "--failed"))
     err = filter_add(filter, "state=failed", fault);
   if (!err) err = tidy_choose(asking, &rows, fault);
   if (!err) err = refuse_plain(asking->query.experiment, rows, fault);

@@ -4,7 +4,7 @@
 #include "base/out.h"
 #include "base/sys.h"
 #include "base/version.h"
-#include "cli/asking.h"
+#include "cli/page.h"
 #include "cli/prompt.h"
 #include "cli/query_command.h"
 #include "cli/study_command.h"
@@ -74,15 +74,15 @@ static Err set_interactive(CommandLine *line, const char *value, Fault *fault) {
 }
 
 static Err set_jobs(CommandLine *line, const char *value, Fault *fault) {
-  return study_set_jobs(&line->study, value, fault);
+  return study_command_set_jobs(&line->study, value, fault);
 }
 
 static Err set_code_choice(CommandLine *line, const char *value, Fault *fault) {
-  return study_set_code(&line->study, value, fault);
+  return study_command_set_code(&line->study, value, fault);
 }
 
 static Err set_sample(CommandLine *line, const char *value, Fault *fault) {
-  return study_set_sample(&line->study, value, fault);
+  return study_command_set_sample(&line->study, value, fault);
 }
 
 static Err set_json(CommandLine *line, const char *value, Fault *fault) {
@@ -193,13 +193,13 @@ static bool take_command(CommandLine *line, const char *word) {
 }
 
 static void print_flag(const Flag *flag) {
-  print_entry(flag->name, flag->value, 19, flag->doc);
+  page_print_entry(flag->name, flag->value, 19, flag->doc);
 }
 
 static void print_summary(const char *name, const char *usage, const char *doc) {
   enum { COLUMN = 40 };
   out_print("  %-9s %-*s ", name, COLUMN - 13, usage);
-  print_wrapped(COLUMN, COLUMN, "%s", doc);
+  page_print_wrapped(COLUMN, COLUMN, "%s", doc);
 }
 
 /* "RUNNER_SIMD=plain|avx2|avx512" */
@@ -209,7 +209,7 @@ static void print_variable(const EnvVariable *v) {
   for (int i = 0; v->values && v->values[i]; i++)
     text_addf(&usage, "%s%s", i ? "|" : "", v->values[i]);
   if (!v->values) text_add(&usage, "VALUE");
-  print_entry(usage.data ? usage.data : v->name, NULL, 38, v->doc);
+  page_print_entry(usage.data ? usage.data : v->name, NULL, 38, v->doc);
   text_deinit(&usage);
 }
 
@@ -234,20 +234,21 @@ static void print_usage(void) {
   out_print("\nenvironment:\n");
   for (const EnvVariable *v = env_variables; v->name; v++) print_variable(v);
   out_print("\n");
-  print_wrapped(0, 0, "%s", about_words);
-  print_wrapped(0, 0,
-                "exit status: 0 all well, 1 the script or a trial failed, 2 usage, 3 "
-                "interrupted, 4 storage");
+  page_print_wrapped(0, 0, "%s", about_words);
+  page_print_wrapped(0, 0,
+                     "exit status: 0 all well, 1 the script or a trial failed, 2 "
+                     "usage, 3 "
+                     "interrupted, 4 storage");
 }
 
 static void print_command_help(const Command *command) {
   out_print("usage: runner %s [options] %s\n\n", command->name, command->usage);
-  print_wrapped(0, 0, "%s", command->doc);
+  page_print_wrapped(0, 0, "%s", command->doc);
   out_print("\n");
   for (const Flag *f = flags; f->name; f++)
     if (text_has_word(command->flags, f->name)) print_flag(f);
   if (command->flags) out_print("\n");
-  if (strstr(command->usage, "key=value")) print_wrapped(0, 0, "%s", about_words);
+  if (strstr(command->usage, "key=value")) page_print_wrapped(0, 0, "%s", about_words);
   out_print("runner --help tells all options.\n");
 }
 
@@ -332,11 +333,12 @@ static Err no_script(const CommandLine *line, Fault *fault) {
                      "resume: %s: %s; the script is looked for from the current "
                      "directory, as it was when it ran",
                      word, strerror(error));
-  if (!line->resume && study_recall(&recall, line->runs, word, &none) == ERR_OK) {
+  if (!line->resume &&
+      study_command_recall(&recall, line->runs, word, &none) == ERR_OK) {
     fault_set(fault, ERR_USAGE,
               "%s is an experiment; allowed: a script; it was run from %s", word,
               recall.script);
-    study_recall_deinit(&recall);
+    study_command_recall_deinit(&recall);
     return fault->code;
   }
   const char *nearest = strpbrk(word, "./")
@@ -572,9 +574,10 @@ static Err run_resumed(CommandLine *line, Fault *fault) {
   StudyRecall recall;
   if (!line->script) /* but -e */
     return fault_set(fault, ERR_USAGE, "resume: allowed: the name of an experiment");
-  if (study_recall(&recall, line->runs, line->script, fault)) return fault->code;
-  if (study_check_script(&recall, line->runs, line->script, fault)) {
-    study_recall_deinit(&recall);
+  if (study_command_recall(&recall, line->runs, line->script, fault))
+    return fault->code;
+  if (study_command_check_script(&recall, line->runs, line->script, fault)) {
+    study_command_recall_deinit(&recall);
     return fault->code;
   }
   CommandLine again = *line;
@@ -587,7 +590,7 @@ static Err run_resumed(CommandLine *line, Fault *fault) {
     again.args[again.n_args++] = line->args[i];
   Err err = again.args ? run_session(&again, fault) : fault_memory(fault, 0);
   free(again.args);
-  study_recall_deinit(&recall);
+  study_command_recall_deinit(&recall);
   return err;
 }
 

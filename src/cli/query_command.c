@@ -2,7 +2,7 @@
 #include "cli/query_command.h"
 #include "base/out.h"
 #include "base/text.h"
-#include "cli/asking.h"
+#include "cli/page.h"
 #include "lab/filter.h"
 #include <errno.h>
 #include <stdio.h>
@@ -118,16 +118,16 @@ Err query_command_parse(QueryCall *call, char **words, int n, Fault *fault) {
   return ERR_OK;
 }
 
-const char *call_option(const QueryCall *call, const char *name) {
+const char *query_call_option(const QueryCall *call, const char *name) {
   const QueryOption *own = call->command->options;
   for (int i = 0; own && own[i].name; i++)
     if (strcmp(own[i].name, name) == 0) return call->value[i];
   must_failed("an option of the command", __FILE__, __LINE__, name);
 }
 
-Err call_int(const QueryCall *call, const char *name, long lo, long fallback, long *out,
-             Fault *fault) {
-  const char *text = call_option(call, name);
+Err query_call_int(const QueryCall *call, const char *name, long lo, long fallback,
+                   long *out, Fault *fault) {
+  const char *text = query_call_option(call, name);
   char *end;
   *out = fallback;
   if (!text) return ERR_OK;
@@ -141,13 +141,13 @@ Err call_int(const QueryCall *call, const char *name, long lo, long fallback, lo
 /* -- help -------------------------------------------------------------------------- */
 
 static void print_option(const QueryOption *option) {
-  print_entry(option->name, option->value, 21, option->doc);
+  page_print_entry(option->name, option->value, 21, option->doc);
 }
 
 static void print_help(const QueryCommand *command) {
   out_print("usage: runner %s [options]%s%s\n\n", command->name,
             *command->usage ? " " : "", command->usage);
-  print_wrapped(0, 0, "%s", command->doc);
+  page_print_wrapped(0, 0, "%s", command->doc);
   if (command->details) out_print("\n%s\n", command->details);
   if (command->print_more) command->print_more();
   out_print("\n");

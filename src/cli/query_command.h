@@ -64,11 +64,11 @@ Err query_command_run(const QueryCall *call, Fault *fault) WARN_UNUSED;
 
 /* The value of an option of the command, NULL if it was not given; "" for a bare
  * one. */
-const char *call_option(const QueryCall *call, const char *name);
+const char *query_call_option(const QueryCall *call, const char *name);
 
 /* The same as an integer of at least `lo`; `fallback` if it was not given.
  * ERR_USAGE. */
-Err call_int(const QueryCall *call, const char *name, long lo, long fallback, long *out,
-             Fault *fault) WARN_UNUSED;
+Err query_call_int(const QueryCall *call, const char *name, long lo, long fallback,
+                   long *out, Fault *fault) WARN_UNUSED;
 
 #endif

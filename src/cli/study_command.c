@@ -21,11 +21,11 @@ static Err integer(const char *option, const char *value, long low, long high, i
   return ERR_OK;
 }
 
-Err study_set_jobs(StudyOptions *options, const char *value, Fault *fault) {
+Err study_command_set_jobs(StudyOptions *options, const char *value, Fault *fault) {
   return integer("--jobs", value, 1, JOBS_MAX, &options->jobs, fault);
 }
 
-Err study_set_sample(StudyOptions *options, const char *value, Fault *fault) {
+Err study_command_set_sample(StudyOptions *options, const char *value, Fault *fault) {
   if (strcmp(value, "all") == 0) {
     options->sample = 0;
     return ERR_OK;
@@ -33,7 +33,7 @@ Err study_set_sample(StudyOptions *options, const char *value, Fault *fault) {
   return integer("--sample", value, 1, 1000000000, &options->sample, fault);
 }
 
-Err study_set_code(StudyOptions *options, const char *value, Fault *fault) {
+Err study_command_set_code(StudyOptions *options, const char *value, Fault *fault) {
   if (strcmp(value, "rerun") == 0) options->code = CODE_RERUN;
   else if (strcmp(value, "keep") == 0) options->code = CODE_KEEP;
   else return fault_set(fault, ERR_USAGE, "--code %s: allowed: rerun, keep", value);
@@ -42,7 +42,7 @@ Err study_set_code(StudyOptions *options, const char *value, Fault *fault) {
 
 /* -- resume ------------------------------------------------------------------------ */
 
-void study_recall_deinit(StudyRecall *recall) {
+void study_command_recall_deinit(StudyRecall *recall) {
   for (int i = 0; recall->words && i < recall->n_words; i++) free(recall->words[i]);
   free(recall->words);
   free(recall->script);
@@ -51,9 +51,9 @@ void study_recall_deinit(StudyRecall *recall) {
 
 static Err find_plan(const char *runs, const char *name, Json **out, Fault *fault) {
   Fault unknown = {0};
-  if (check_experiment(runs, name, &unknown))
+  if (asking_check_experiment(runs, name, &unknown))
     return fault_set(fault, ERR_USAGE, "resume: %s", unknown.text);
-  if (read_plan(runs, name, out, fault) || *out) return fault->code;
+  if (asking_read_plan(runs, name, out, fault) || *out) return fault->code;
   return fault_set(fault, ERR_USAGE,
                    "resume: %s/%s is of a plain script; only an experiment{} goes on",
                    runs, name);
@@ -83,13 +83,14 @@ static Err take(StudyRecall *out, const Json *plan, const char *name, Fault *fau
   return whole ? ERR_OK : fault_memory(fault, 0);
 }
 
-Err study_recall(StudyRecall *out, const char *runs, const char *name, Fault *fault) {
+Err study_command_recall(StudyRecall *out, const char *runs, const char *name,
+                         Fault *fault) {
   Json *plan = NULL;
   *out = (StudyRecall){0};
   Err err = find_plan(runs, name, &plan, fault);
   if (!err) err = take(out, plan, name, fault);
   json_free(plan);
-  if (err) study_recall_deinit(out);
+  if (err) study_command_recall_deinit(out);
   return err;
 }
 
@@ -106,8 +107,8 @@ static void add_word(Text *command, const char *word) {
   if (quote) text_add(command, "'");
 }
 
-Err study_check_script(const StudyRecall *recall, const char *runs, const char *name,
-                       Fault *fault) {
+Err study_command_check_script(const StudyRecall *recall, const char *runs,
+                               const char *name, Fault *fault) {
   Text command = {0};
   if (!file_exists(recall->script) || script_is_of_tree(recall->script, runs))
     return ERR_OK;

@@ -5,10 +5,12 @@
 #include "lua/core.h"
 
 /* --jobs, --code, --sample: checked and put into the options; ERR_USAGE. */
-Err study_set_jobs(StudyOptions *options, const char *value, Fault *fault) WARN_UNUSED;
-Err study_set_code(StudyOptions *options, const char *value, Fault *fault) WARN_UNUSED;
-Err study_set_sample(StudyOptions *options, const char *value,
-                     Fault *fault) WARN_UNUSED;
+Err study_command_set_jobs(StudyOptions *options, const char *value,
+                           Fault *fault) WARN_UNUSED;
+Err study_command_set_code(StudyOptions *options, const char *value,
+                           Fault *fault) WARN_UNUSED;
+Err study_command_set_sample(StudyOptions *options, const char *value,
+                             Fault *fault) WARN_UNUSED;
 
 /* How an experiment was run last, out of its experiment.json. */
 typedef struct StudyRecall {
@@ -18,12 +20,12 @@ typedef struct StudyRecall {
 } StudyRecall;
 
 /* ERR_USAGE where there is no such experiment in `runs` (the nearest is named). */
-Err study_recall(StudyRecall *out, const char *runs, const char *name,
-                 Fault *fault) WARN_UNUSED;
+Err study_command_recall(StudyRecall *out, const char *runs, const char *name,
+                         Fault *fault) WARN_UNUSED;
 /* ERR_USAGE, with the command that runs it, where the script is there and not one of
  * the user's own tree: records may come from anybody, and name any script. */
-Err study_check_script(const StudyRecall *recall, const char *runs, const char *name,
-                       Fault *fault) WARN_UNUSED;
-void study_recall_deinit(StudyRecall *recall);
+Err study_command_check_script(const StudyRecall *recall, const char *runs,
+                               const char *name, Fault *fault) WARN_UNUSED;
+void study_command_recall_deinit(StudyRecall *recall);
 
 #endif

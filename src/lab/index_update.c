@@ -235,7 +235,7 @@ static Err put_seen(Update *u, const Seen *seen, Fault *fault) {
   if (look_open(&look, path.s, &refused) == ERR_MEMORY) fault_pass(fault, &refused);
   look_info(&look, &info);
   snprintf(info.id, sizeof info.id, "%s", seen->id);
-  info.seed = run ? 1 : trial_id_seed(seen->id);
+  info.seed = run ? 1 : store_trial_seed(seen->id);
   json_get_int(json_find(config, "seed"), &info.seed);
   info.factors = json_share(json_find(config, "factors"));
   info.args = json_share(json_find(config, "args"));

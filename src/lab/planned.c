@@ -13,7 +13,7 @@ Json *planned_config(const Json *plan, const Json *cell) {
 
 static Err cell_hash(const Json *plan, const Json *cell, char out[17], Fault *fault) {
   Json *config = planned_config(plan, cell);
-  Err err = config_hash(config, out, fault);
+  Err err = store_config_hash(config, out, fault);
   json_free(config);
   return err;
 }
@@ -28,7 +28,7 @@ static Err add_cells(Planned *out, const Json *cells, const Json *seeds, Fault *
       PlannedTrial *trial = &out->v[s * n_cells + c];
       trial->factors = cell;
       json_get_int(json_item(seeds, s), &trial->seed);
-      trial_id(hash, trial->seed, trial->id);
+      store_trial_id(hash, trial->seed, trial->id);
     }
   }
   out->n = n_cells * n_seeds;
@@ -41,7 +41,7 @@ static void add_others(Planned *out, const Json *others) {
     if (!json_get_text(json_item(others, i), &id)) continue;
     PlannedTrial *trial = &out->v[out->n++];
     snprintf(trial->id, sizeof trial->id, "%s", id);
-    trial->seed = trial_id_seed(id);
+    trial->seed = store_trial_seed(id);
   }
 }
 

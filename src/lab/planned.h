@@ -18,7 +18,8 @@ typedef struct Planned {
 } Planned;
 
 /* New: the config of a cell of the plan, which is what the identity of its trials is
- * made of (config_hash). NULL, or a fault at config_hash, on lack of memory. */
+ * made of (store_config_hash). NULL, or a fault at store_config_hash, on lack of
+ * memory. */
 Json *planned_config(const Json *plan, const Json *cell);
 
 /* `directory` is the experiment's. Without the file nothing is planned. */

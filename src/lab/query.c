@@ -189,7 +189,8 @@ static KeyRef find_field(Ask *ask, const char *kind, const char *key) {
 
 static KeyRef find_key(Ask *ask, const char *key) {
   const struct Fact *fact = find_fact(key);
-  return fact ? (KeyRef){.fact = fact} : find_field(ask, NULL, key);
+  if (fact) return (KeyRef){.fact = fact};
+  return find_field(ask, NULL, key);
 }
 
 /* -- conditions ----------------------------------------------------------------------

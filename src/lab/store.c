@@ -73,7 +73,7 @@ void store_close(Store *store) {
   *store = (Store){0};
 }
 
-Err config_hash(const Json *config, char out[17], Fault *fault) {
+Err store_config_hash(const Json *config, char out[17], Fault *fault) {
   char hash[HASH_TEXT];
   Text text = {0};
   Json *canonical = json_canonical(config);
@@ -85,11 +85,11 @@ Err config_hash(const Json *config, char out[17], Fault *fault) {
   return err;
 }
 
-void trial_id(const char *hash, int64_t seed, char out[TRIAL_ID]) {
+void store_trial_id(const char *hash, int64_t seed, char out[TRIAL_ID]) {
   snprintf(out, TRIAL_ID, "%s-s%lld", hash, (long long)seed);
 }
 
-int64_t trial_id_seed(const char *id) {
+int64_t store_trial_seed(const char *id) {
   const char *seed = strstr(id, "-s");
   return seed ? strtoll(seed + 2, NULL, 10) : 0;
 }

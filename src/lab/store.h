@@ -65,11 +65,11 @@ void store_close(Store *store);
  * hex digits of the SHA-256 of its canonical text: one line, keys sorted at every
  * depth, the shortest decimals that read back as the same doubles, -0 as 0. 3 and 3.0
  * differ. */
-Err config_hash(const Json *config, char out[17], Fault *fault) WARN_UNUSED;
+Err store_config_hash(const Json *config, char out[17], Fault *fault) WARN_UNUSED;
 /* "<hash>-s<seed>" */
-void trial_id(const char *hash, int64_t seed, char out[TRIAL_ID]);
+void store_trial_id(const char *hash, int64_t seed, char out[TRIAL_ID]);
 /* The seed in an id; 0: there is none. */
-int64_t trial_id_seed(const char *id);
+int64_t store_trial_seed(const char *id);
 
 /* Puts experiment.json in place, if it differs from what stands there. `experiment` is
  *   { name, script, script_path (script.h), args: {name: value}, factors: [{name,

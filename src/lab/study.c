@@ -23,7 +23,7 @@ static Err open_cells(Study *s, char (*hashes)[17], Fault *fault) {
     const char *text;
     s->configs[i] = planned_config(s->plan, json_item(cells, i));
     if (!s->configs[i]) return fault_memory(fault, sizeof(void *));
-    if (config_hash(s->configs[i], hashes[i], fault)) return fault->code;
+    if (store_config_hash(s->configs[i], hashes[i], fault)) return fault->code;
     if (told && json_get_text(json_item(fingerprints, i), &text))
       snprintf(s->fingerprints[i], HASH_TEXT, "%s", text);
   }
@@ -37,7 +37,7 @@ static void open_trials(Study *s, const Json *seeds, char (*hashes)[17]) {
       StudyTrial *t = &s->trials[at++];
       t->cell = cell;
       json_get_int(json_item(seeds, k), &t->info.seed);
-      trial_id(hashes[cell], t->info.seed, t->info.id);
+      store_trial_id(hashes[cell], t->info.seed, t->info.id);
     }
 }
 

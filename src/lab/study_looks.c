@@ -32,7 +32,7 @@ static bool same_seeds(const Json *a, const Json *b) {
 
 static Err args_hash(const Json *plan, char out[17], Fault *fault) {
   Json *none = json_map(), *config = planned_config(plan, none);
-  Err err = config_hash(config, out, fault);
+  Err err = store_config_hash(config, out, fault);
   json_free(config);
   json_free(none);
   return err;

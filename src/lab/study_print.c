@@ -209,7 +209,7 @@ static void add_time(const Study *s, int jobs, Doc *doc) {
   else
     doc_say(doc, DOC_PARAGRAPH,
             "estimated time: %s by %d worker%s, from %lld trial%s that ended",
-            duration_text(left, spent), jobs, jobs == 1 ? "" : "s", (long long)n,
+            study_duration_text(left, spent), jobs, jobs == 1 ? "" : "s", (long long)n,
             n == 1 ? "" : "s");
 }
 

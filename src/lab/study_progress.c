@@ -8,7 +8,7 @@
 enum { BAR_CELLS = 20, TRIAL_LINES = 20 };
 static const double redraw_s = 0.2, line_s = 30;
 
-char *duration_text(double seconds, char *buffer) {
+char *study_duration_text(double seconds, char *buffer) {
   long s = (long)(seconds + 0.5);
   if (seconds < 10) snprintf(buffer, 32, "%.1f s", seconds);
   else if (s < 60) snprintf(buffer, 32, "%ld s", s);
@@ -48,7 +48,7 @@ static void add_counts(const StudyProgress *p, const Study *s, int running,
   if (s->n_failed) text_addf(line, ", %lld failed", (long long)s->n_failed);
   text_addf(line, ", %lld left", (long long)s->n_left);
   if (stopping) text_addf(line, ", finishing %d", running);
-  else if (left >= 0) text_addf(line, ", ETA %s", duration_text(left, eta));
+  else if (left >= 0) text_addf(line, ", ETA %s", study_duration_text(left, eta));
 }
 
 static bool fits(const Text *line, const Text *more, int width) {
@@ -146,6 +146,7 @@ void study_progress_end(StudyProgress *p, const Study *study) {
   if (ended > 0)
     err_print("%lld trial%s in %s; %lld diverged, %lld failed, %lld left\n",
               (long long)ended, ended == 1 ? "" : "s",
-              duration_text(clock_s() - p->start_s, spent), (long long)p->n_diverged,
-              (long long)study->n_failed, (long long)study->n_left);
+              study_duration_text(clock_s() - p->start_s, spent),
+              (long long)p->n_diverged, (long long)study->n_failed,
+              (long long)study->n_left);
 }

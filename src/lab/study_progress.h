@@ -28,6 +28,6 @@ void study_progress_again(StudyProgress *p, const Study *study, int64_t trial,
 void study_progress_end(StudyProgress *p, const Study *study);
 
 /* "1 h 12 min", "12 min 5 s", "3.2 s" into `buffer` of at least 32 bytes. */
-char *duration_text(double seconds, char *buffer);
+char *study_duration_text(double seconds, char *buffer);
 
 #endif

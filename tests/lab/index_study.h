@@ -36,8 +36,8 @@ static inline void id_of(int i, int64_t seed, char out[TRIAL_ID]) {
   Fault fault = {0};
   char hash[17];
   Json *c = config(i);
-  assert_int_equal(config_hash(c, hash, &fault), ERR_OK);
-  trial_id(hash, seed, out);
+  assert_int_equal(store_config_hash(c, hash, &fault), ERR_OK);
+  store_trial_id(hash, seed, out);
   json_free(c);
 }
 

@@ -108,18 +108,18 @@ TEST(the_hash_sees_values_and_not_their_order) {
                                 "{\"b\":0.1,\"a\":{\"y\":0,\"x\":1}}",
                                 "{\"b\":0.1000000000000001,\"a\":{\"y\":0.0,\"x\":1}}"};
   Json *first = json_parse(equal[0], strlen(equal[0]), &fault);
-  assert_int_equal(config_hash(first, a, &fault), ERR_OK);
+  assert_int_equal(store_config_hash(first, a, &fault), ERR_OK);
   json_free(first);
   assert_string_equal(a, "6540320aabe61663"); /* changes only with the format */
   for (int i = 0; i < 4; i++) {
     const char *text = i < 1 ? equal[1] : others[i - 1];
     Json *json = json_parse(text, strlen(text), &fault);
-    assert_int_equal(config_hash(json, b, &fault), ERR_OK);
+    assert_int_equal(store_config_hash(json, b, &fault), ERR_OK);
     assert_int_equal(strcmp(a, b) == 0, i < 1);
     json_free(json);
   }
   char id[TRIAL_ID];
-  trial_id(a, 12, id);
+  store_trial_id(a, 12, id);
   assert_string_equal(id, "6540320aabe61663-s12");
 }
 
@@ -601,7 +601,7 @@ static void work_through(const Store *store, int out) {
     char id[TRIAL_ID];
     Trial c;
     bool claimed, first;
-    trial_id("x", i, id);
+    store_trial_id("x", i, id);
     if (store_claim(store, id, conf, i, &c, &claimed, &fault)) _exit(1);
     if (!claimed) continue;
     double row[] = {1, 2, 3};
@@ -632,7 +632,7 @@ TEST(a_crowd_publishes_each_trial_once) {
   }
   for (int i = 0; i < CROWD_TRIALS; i++) {
     char id[TRIAL_ID];
-    trial_id("x", i, id);
+    store_trial_id("x", i, id);
     assert_int_equal(count[i], 1);
     check_state(&store, id, TRIAL_COMPLETE, 1);
   }
@@ -689,7 +689,7 @@ static void run_all(const Store *store) {
     char id[TRIAL_ID];
     Trial c;
     bool claimed, first;
-    trial_id("x", i, id);
+    store_trial_id("x", i, id);
     if (store_claim(store, id, conf, i, &c, &claimed, &fault)) _exit(1);
     if (claimed) c.brief = i % 2;
     for (int r = 1; claimed && r <= KILLED_ROWS; r++) {
@@ -740,7 +740,7 @@ TEST(killed_at_any_moment_nothing_is_lost) {
       run_and_kill(&store, &random);
       for (int i = 0; i < KILLED_TRIALS; i++) {
         char id[TRIAL_ID];
-        trial_id("x", i, id);
+        store_trial_id("x", i, id);
         TrialInfo info = look(&store, id);
         assert_true(info.state != TRIAL_RUNNING && info.state != TRIAL_FAILED);
         if (*done[i])
@@ -752,7 +752,7 @@ TEST(killed_at_any_moment_nothing_is_lost) {
     run_in_peace(&store);
     for (int i = 0; i < KILLED_TRIALS; i++) {
       char id[TRIAL_ID];
-      trial_id("x", i, id);
+      store_trial_id("x", i, id);
       TrialInfo got = look(&store, id), want = look(&reference, id);
       assert_int_equal(got.state, TRIAL_COMPLETE);
       assert_string_equal(got.digest, want.digest);

@@ -450,8 +450,8 @@ TEST(cores_are_shared) {
 
 TEST(durations) {
   char text[32];
-  assert_string_equal(duration_text(3.24, text), "3.2 s");
-  assert_string_equal(duration_text(59.4, text), "59 s");
-  assert_string_equal(duration_text(725, text), "12 min 5 s");
-  assert_string_equal(duration_text(7260, text), "2 h 1 min");
+  assert_string_equal(study_duration_text(3.24, text), "3.2 s");
+  assert_string_equal(study_duration_text(59.4, text), "59 s");
+  assert_string_equal(study_duration_text(725, text), "12 min 5 s");
+  assert_string_equal(study_duration_text(7260, text), "2 h 1 min");
 }
