@@ -71,13 +71,13 @@ static void add_heading(const Page *page) {
 }
 
 /* "baseline, floor, 2 diverged" */
-static void add_note(const CompareCell *cell, Table *table) {
+static void add_note(const Compare *compare, const CompareCell *cell, Table *table) {
   const struct { int n; const char *word; } counts[] = {
     {cell->n_diverged, "diverged"}, {cell->n_failed, "failed"},
     {cell->n_missing, "to go"}};
   const struct { bool is; const char *word; } marks[] = {
-    {cell->note, cell->note}, {cell->baseline, "baseline"}, {cell->floor, "floor"},
-    {cell->ceiling, "ceiling"}};
+    {cell->note, cell->note}, {cell->baseline && compare->n_cells > 1, "baseline"},
+    {cell->floor, "floor"}, {cell->ceiling, "ceiling"}};
   Text *note = table_cell(table);
   const char *comma = "";
   for (int i = 0; i < 4; i++)
@@ -134,7 +134,7 @@ static void add_cell_row(const Page *page, int c, CellTable how, Table *table) {
     table_add(table,
               cell->n_diverged ? shown_value(shown, cell->imputed.mean).text : "");
   }
-  add_note(cell, table);
+  add_note(compare, cell, table);
 }
 
 /* "and 9 more, the last: sigmoid, batch 61.2; `runner ls study --cells` lists all" */

@@ -55,19 +55,26 @@ static void add_failed(const Study *s, Doc *doc) {
   }
 }
 
-/* Did the whole study fail, and for one reason? */
-static bool fails_alike(const Study *s) {
+/* Did every trial of several end in this way? */
+static bool all_ended(const Study *s, TrialState state) {
   for (int64_t i = 0; i < s->n_trials; i++)
-    if (s->trials[i].info.state != TRIAL_FAILED ||
-        !failed_alike(&s->trials[0], &s->trials[i]))
-      return false;
+    if (s->trials[i].info.state != state) return false;
   return s->n_trials > 1;
 }
 
-static void add_reason(const Study *s, Doc *doc) {
+/* Where the whole study failed for one reason, or diverged, one line says why. False:
+ * it is no such. */
+static bool add_reason(const Study *s, bool whole, Doc *doc) {
+  bool failed = all_ended(s, TRIAL_FAILED);
+  bool diverged = !whole && all_ended(s, TRIAL_DIVERGED);
+  for (int64_t i = 0; i < s->n_trials && failed; i++)
+    failed = failed_alike(&s->trials[0], &s->trials[i]);
+  if (!failed && !diverged) return false;
   Text *text = doc_begin(doc, DOC_PARAGRAPH);
-  text_addf(text, "%s: all %lld trials failed: ", s->name, (long long)s->n_trials);
+  text_addf(text, "%s: all %lld trials %s: ", s->name, (long long)s->n_trials,
+            failed ? "failed" : "diverged, the first");
   if (s->trials[0].info.message) text_add_first_line(text, s->trials[0].info.message);
+  return true;
 }
 
 /* Where the rest is to be found, and what the words mean. */
@@ -89,12 +96,11 @@ static void add_pointers(const Study *s, bool whole, Doc *doc) {
 /* Each reason is told once, with the first trial that it ended. */
 void study_result_doc(const Study *study, const Compare *compare, bool whole,
                       Doc *doc) {
-  bool alike = fails_alike(study),
-       results = compare->n_complete + compare->n_diverged > 0;
-  if (alike) add_reason(study, doc);
-  else if (study->n_cells)
+  bool told = add_reason(study, whole, doc);
+  bool results = !told && compare->n_complete + compare->n_diverged > 0;
+  if (study->n_cells && !told)
     compare_doc(compare, whole ? COMPARE_ALL : COMPARE_SHORT, doc);
-  if (study->n_failed && !alike) add_failed(study, doc);
+  if (study->n_failed && !told) add_failed(study, doc);
   if (study->n_failed && study->stored)
     doc_say(doc, DOC_PARAGRAPH,
             DOC_CODE "runner retry %s" DOC_END " makes them run again", study->name);

@@ -64,6 +64,21 @@ function tests.test_records_are_pages_too()
   has(err, '--format mad: allowed: text, md, html, latex, csv, json; did you mean "md"?')
 end
 
+local function whole_study(name, ends)
+  return runner("--runs=w", check.file(name .. ".lua", ([[
+    experiment { name = "%s", factors = { act = { "relu", "tanh" } }, seeds = 2, metric = "loss",
+      trial = function(c, run) %s end }]]):format(name, ends)))
+end
+
+-- Where there is nothing to compare, one line says why.
+function tests.test_a_study_that_failed_as_a_whole_has_one_line()
+  check.equal(joined(whole_study("nan", "return 0 / 0")),
+    "nan: all 4 trials diverged, the first: loss came to nan ")
+  check.equal(joined(runner("compare", "nan", "--runs=w")),
+    "nan: all 4 trials diverged, the first: loss came to nan ")
+  has(runner("compare", "nan", "--long", "--runs=w"), "act n mean", "4 diverged")
+end
+
 function tests.test_a_plan_is_a_page_too()
   local function plan(...) return runner("plan", "--runs=plans", path, ...) end
   local text = plan()
@@ -80,6 +95,15 @@ function tests.test_a_plan_is_a_page_too()
   _, err, status = check.runner { path, "--format=md" }
   check.equal(status, 2)
   has(err, "--format: allowed with plan and the queries")
+end
+
+-- The cells are one, and compared with nothing.
+function tests.test_a_study_without_factors_has_no_baseline()
+  local out = runner("--runs=w", check.file("one.lua", [[
+    experiment { name = "one", seeds = 3, metric = "accuracy", factors = {},
+      trial = function(c, run) return 0.5 + run.seed / 100 end }]]))
+  has(out, "accuracy 52.0 % (95 % CI 49.5 to 54.5, 3 seeds).", "o")
+  lacks(out, "baseline")
 end
 
 function tests.test_help_explains_the_words_of_a_page()
