@@ -22,13 +22,74 @@ PlanSize plan_size(const Plan *plan) { return plan->size; }
 
 /* -- one block --------------------------------------------------------------------- */
 
-/* A member with its own arrays, whose tile pointers belong to this thread. */
+/* How an input goes on along the elements of a group. */
+typedef enum Course {
+  COURSE_WHOLE,              /* element by element */
+  COURSE_ONE,                /* it is one element */
+  COURSE_ROW,                /* a row that repeats: a bias of many rows */
+  N_COURSES
+} Course;
+
+/* A member as this thread runs it. */
 typedef struct Part {
-  OpCall call;
+  bool direct; /* a tile is one call of the kernel: */
+  Course course[MAX_ARGS];
+  int64_t stride[MAX_ARGS];
+  const real *from[MAX_ARGS];
+  OpCall call; /* else with its own arrays, for tiles of this thread */
   Array in[MAX_ARGS], out;
 } Part;
 
-static void part_init(Part *part, const PlanMember *m) {
+/* Rows that repeat are written out one behind the other, to about WIDE elements, so
+ * that a kernel is not called for each of them. */
+enum { WIDE = 512, WIDE_ROWS = 8 };
+typedef struct WideRows {
+  _Alignas(64) real v[WIDE_ROWS][WIDE];
+  int n;                   /* in use */
+  int64_t row, n_elements; /* of each: before and after; where one is in use */
+} WideRows;
+
+static bool repeats(const Elements *e, int k) {
+  return e->rank == 2 && e->stride[k][0] && !e->stride[k][1];
+}
+
+/* The elements of the rows that repeat in a member; 0: none do. */
+static int64_t repeated_row(const Elements *e) {
+  for (int k = 0; k < e->n_in; k++)
+    if (repeats(e, k)) return e->dim[0];
+  return 0;
+}
+
+/* Is input k a whole array, one element or a row that repeats? */
+static bool is_simple(const Elements *e, int k) {
+  int64_t whole = e->stride[k][0] ? e->dim[0] : 0;
+  return e->rank == 1 || (e->rank == 2 && (repeats(e, k) || e->stride[k][1] == whole));
+}
+
+/* Does the member go on so simply that a tile, as long as the wide rows, is one call?
+ */
+static bool is_direct(const Elements *e, const WideRows *wide, int64_t row) {
+  bool same = !wide->n || wide->row == row, room = wide->n + e->n_in <= WIDE_ROWS;
+  bool direct = !e->exact && !e->integers &&
+                (!row || (2 * row <= WIDE && same && room));
+  for (int k = 0; direct && k < e->n_in; k++) direct = is_simple(e, k);
+  return direct;
+}
+
+static real *write_out(WideRows *wide, const real *row, int64_t n) {
+  real *out = wide->v[wide->n++];
+  wide->row = n;
+  wide->n_elements = n * (WIDE / n);
+  memcpy(out, row, (size_t)n * sizeof *row);
+  for (int64_t done = n; done < wide->n_elements;) {
+    int64_t left = wide->n_elements - done, more = done < left ? done : left;
+    memcpy(out + done, out, (size_t)more * sizeof *out);
+    done += more;
+  }
+  return out;
+}
+
+static void own_arrays(Part *part, const PlanMember *m) {
   part->call = *m->call;
   for (int k = 0; k < m->call->n_in; k++) part->in[k] = m->call->in[k];
   part->out = m->call->out[0];
@@ -36,36 +97,78 @@ static void part_init(Part *part, const PlanMember *m) {
   part->call.out = &part->out;
 }
 
-/* So that element `first` of the array is the tile's first one. */
-static void *tile_base(real *tiles, int tile, int64_t first) {
-  return (void *)((uintptr_t)(tiles + (size_t)tile * PLAN_TILE) -
-                  (uintptr_t)first * sizeof(real));
+static void part_init(Part *part, const PlanMember *m, WideRows *wide) {
+  const Elements *e = &m->elements;
+  int64_t row = repeated_row(e);
+  part->direct = is_direct(e, wide, row);
+  if (!part->direct) own_arrays(part, m);
+  for (int k = 0; part->direct && k < e->n_in; k++) {
+    const real *from = m->call->in[k].data;
+    part->stride[k] = e->stride[k][0];
+    part->course[k] = repeats(e, k)     ? COURSE_ROW
+                      : e->stride[k][0] ? COURSE_WHOLE
+                                        : COURSE_ONE;
+    part->from[k] = repeats(e, k) ? write_out(wide, from, row) : from;
+  }
 }
 
-static void run_tile(const PlanItem *item, Part *parts, real *tiles, int64_t first,
-                     int64_t end) {
-  for (int i = 0; i < item->n_members; i++) {
-    const PlanMember *m = &item->members[i];
-    Part *part = &parts[i];
-    for (int k = 0; k < part->call.n_in; k++)
-      if (m->in[k].kind == IN_TILE)
-        part->in[k].data = tile_base(tiles, m->in[k].index, first);
-    if (m->out[0].kind == IN_TILE)
-      part->out.data = tile_base(tiles, m->out[0].index, first);
-    elements_run(&m->elements, &part->call, first, end);
-  }
+/* Elements first .. end - 1 of a group; a wide row is at its element `at`. */
+typedef struct Tile {
+  real *tiles; /* of this thread */
+  int64_t first, end, at;
+} Tile;
+
+static real *tile_of(const Tile *t, int tile) {
+  return t->tiles + (size_t)tile * PLAN_TILE;
+}
+
+static void run_direct(const Part *part, const PlanMember *m, const Tile *t) {
+  const int64_t skipped[N_COURSES] = {[COURSE_WHOLE] = t->first, [COURSE_ROW] = t->at};
+  const real *in[MAX_ARGS];
+  const PlanPlace *to = &m->out[0];
+  real *out = to->kind == IN_TILE ? tile_of(t, to->index)
+                                  : (real *)m->call->out[0].data + t->first;
+  for (int k = 0; k < m->elements.n_in; k++)
+    in[k] = m->in[k].kind == IN_TILE ? tile_of(t, m->in[k].index)
+                                     : part->from[k] + skipped[part->course[k]];
+  m->call->op->tile(m->call, out, in, part->stride, t->end - t->first);
+}
+
+/* So that element `first` of the array is the tile's first one. */
+static void *tile_base(const Tile *t, int tile) {
+  return (void *)((uintptr_t)tile_of(t, tile) - (uintptr_t)t->first * sizeof(real));
+}
+
+static void run_elements(Part *part, const PlanMember *m, const Tile *t) {
+  for (int k = 0; k < part->call.n_in; k++)
+    if (m->in[k].kind == IN_TILE) part->in[k].data = tile_base(t, m->in[k].index);
+  if (m->out[0].kind == IN_TILE) part->out.data = tile_base(t, m->out[0].index);
+  elements_run(&m->elements, &part->call, t->first, t->end);
+}
+
+static void run_tile(const PlanItem *item, Part *parts, const Tile *t) {
+  for (int i = 0; i < item->n_members; i++)
+    if (parts[i].direct) run_direct(&parts[i], &item->members[i], t);
+    else run_elements(&parts[i], &item->members[i], t);
 }
 
 static void run_group(const PlanItem *item, int64_t block) {
   _Alignas(64) real tiles[PLAN_TILES * PLAN_TILE];
+  WideRows wide;
   Part parts[PLAN_MEMBERS];
   int64_t n = shape_count(&item->members[0].call->out[0].shape);
   int64_t first = block * PLAN_BLOCK,
           end = first + PLAN_BLOCK < n ? first + PLAN_BLOCK : n;
-  for (int i = 0; i < item->n_members; i++) part_init(&parts[i], &item->members[i]);
-  for (; first < end; first += PLAN_TILE)
-    run_tile(item, parts, tiles, first,
-             first + PLAN_TILE < end ? first + PLAN_TILE : end);
+  wide.n = 0;
+  for (int i = 0; i < item->n_members; i++)
+    part_init(&parts[i], &item->members[i], &wide);
+  int64_t step = wide.n ? wide.n_elements : PLAN_TILE;
+  while (first < end) {
+    int64_t at = first % step, next = first - at + step;
+    Tile t = {tiles, first, next < end ? next : end, at};
+    run_tile(item, parts, &t);
+    first = t.end;
+  }
 }
 
 typedef struct RunningJob {

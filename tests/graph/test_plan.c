@@ -616,6 +616,69 @@ TEST(an_interrupt_stops_a_run_before_anything_is_committed) {
   graph_close(&g);
 }
 
+/* Rows shorter, equal and longer than what is written out for a group, in arrays of
+ * less and more than a tile and a block. */
+static const int64_t row_widths[] = {1, 2, 3, 20, 100, 130, 255, 256, 257, 600};
+static const int64_t row_counts[] = {1, 2, 5, 26, 64, 300};
+enum { N_ROW_CASES = 10 * 6 };
+
+/* Values of both, which are one expression twice. */
+static void assert_planned_as_naive(Graph *g, Node *const y[2]) {
+  assert_int_equal(plan_eval(g, y, 1), ERR_OK);
+  assert_int_equal(graph_eval(g, y + 1, 1), ERR_OK);
+  const Tensor *got = node_value(y[0]), *want = node_value(y[1]);
+  size_t n = (size_t)shape_count(&y[0]->shape);
+  assert_memory_equal(got->a.data, want->a.data, n * sizeof(real));
+}
+
+TEST(rows_that_repeat_in_a_group_give_the_bytes_of_the_naive_executor) {
+  for (int i = 0; i < N_ROW_CASES; i++) {
+    Graph g;
+    int64_t n = row_counts[i % 6], c = row_widths[i / 6];
+    graph_for_test(&g, 2);
+    Node *x = filled(&g, DT_REAL, SHAPE_OF(n, c), -2, 2, 1), *y[2];
+    Node *a = filled(&g, DT_REAL, SHAPE_OF(c), -2, 2, 2);
+    Node *b = filled(&g, DT_REAL, SHAPE_OF(1, c), -2, 2, 3);
+    Node *column = filled(&g, DT_REAL, SHAPE_OF(n, 1), -2, 2, 4);
+    Node *one = filled(&g, DT_REAL, SHAPE_OF(1), -2, 2, 5);
+    for (int k = 0; k < 2; k++) {
+      y[k] = op_mul(&g, op_sub(&g, op_add(&g, x, a), b), a);
+      y[k] = op_where(&g, op_gt(&g, y[k], one), op_sub(&g, b, y[k]),
+                      op_mul(&g, a, y[k]));
+      y[k] = op_tanh(&g, op_add(&g, op_mul(&g, y[k], column), op_add(&g, a, y[k])));
+    }
+    assert_planned_as_naive(&g, y);
+    graph_close(&g);
+  }
+}
+
+/* NaNs of both signs, and which of them comes first changes: sums and products of two
+ * keep the bytes of one, wherever the element falls in a run of a kernel. */
+static Node *nans(Graph *g, Shape shape, int64_t first) {
+  Tensor *t = tensor_new(&g->memory, DT_REAL, &shape, &g->fault);
+  assert_non_null(t);
+  for (int64_t i = 0; i < shape_count(&shape); i++)
+    tensor_reals(t)[i] = (real)copysign(NAN, (i + first) % 3 ? 1 : -1);
+  Node *node = graph_const(g, t);
+  tensor_release(t);
+  return node;
+}
+
+TEST(which_of_two_nans_a_group_keeps_is_as_in_the_naive_executor) {
+  for (int i = 0; i < N_ROW_CASES; i++) {
+    Graph g;
+    int64_t n = row_counts[i % 6], c = row_widths[i / 6];
+    graph_for_test(&g, 2);
+    Node *x = nans(&g, SHAPE_OF(n, c), 0), *row = nans(&g, SHAPE_OF(c), 1), *y[2];
+    for (int k = 0; k < 2; k++) {
+      y[k] = op_add(&g, op_mul(&g, op_neg(&g, x), row), op_neg(&g, x));
+      y[k] = op_chain_mul(&g, op_add(&g, row, y[k]), op_mul(&g, row, x));
+    }
+    assert_planned_as_naive(&g, y);
+    graph_close(&g);
+  }
+}
+
 TEST(a_plan_of_leaves_alone_only_copies) {
   Graph g;
   graph_for_test(&g, 1);

@@ -497,6 +497,32 @@ TEST(binary_kernels_are_right_for_all_strides) {
   }
 }
 
+/* Where in a call two NaNs meet does not matter: the first is the result. Others too:
+ * of a difference and a quotient. */
+TEST(of_two_nans_the_first_is_the_result_in_the_body_and_at_the_end) {
+  const real nan[] = {(real)NAN, (real)-NAN};
+  real a[MAX_SIZE], b[MAX_SIZE], y[MAX_SIZE];
+  for (int i = 0; i < MAX_SIZE; i++) a[i] = nan[i % 2], b[i] = nan[i % 3 == 0];
+  for (int level = 0; level <= (int)simd_level(); level++) {
+    const Kernels *k = tables[level];
+    const BinaryCase cases[] = {
+#define X(op) {.name = #op, .kernel = k->op},
+        X(add) X(mul) X(sub) X(div) X(chain_mul) X(chain_both) X(chain_div)
+#undef X
+    };
+    for (int c = 0; c < (int)(sizeof cases / sizeof *cases) * N_SIZES; c++) {
+      const BinaryCase *binary = &cases[c / N_SIZES];
+      int n = sizes[c % N_SIZES];
+      binary->kernel(y, a, 1, b, 1, n);
+      assert_memory_equal(y, a, (size_t)n * sizeof *y);
+      binary->kernel(y, a, 1, b, 0, n);
+      assert_memory_equal(y, a, (size_t)n * sizeof *y);
+      binary->kernel(y, nan + 1, 0, b, 1, n);
+      for (int i = 0; i < n; i++) assert_memory_equal(&y[i], nan + 1, sizeof *y);
+    }
+  }
+}
+
 TEST(where_selects_for_all_strides) {
   real c[33], a[33], b[33], y[34];
   for (int i = 0; i < 33; i++) {

@@ -40,20 +40,24 @@ VMATH real f_selu(real x) {
   return (real)(x > 0 ? SELU_SCALE * (double)x : below);
 }
 
-VMATH real f_add(real a, real b) { return a + b; }
+/* Of two NaNs an instruction gives the first, and which of two factors or summands is
+ * that is the compiler's choice for each loop: the body of one and its end may differ.
+ * So the second is dropped here where the first is NaN. Else the bytes of an element
+ * would depend on where it falls in a call. */
+VMATH real f_add(real a, real b) { return a + (a == a ? b : (real)0); }
 VMATH real f_sub(real a, real b) { return a - b; }
-VMATH real f_mul(real a, real b) { return a * b; }
+VMATH real f_mul(real a, real b) { return a * (a == a ? b : (real)0); }
 VMATH real f_div(real a, real b) { return a / b; }
 
 /* A gradient times or by a derivative: nothing stays nothing, also where the derivative
  * is infinite or NaN. Any other gradient is a plain product or quotient, to the bit.
  * _both: of two gradients. */
 VMATH real f_chain_mul(real g, real d) {
-  real y = g * d;
+  real y = f_mul(g, d);
   return g == 0 && y != y ? (real)0 : y;
 }
 VMATH real f_chain_both(real g, real h) {
-  real y = g * h;
+  real y = f_mul(g, h);
   return (g == 0 || h == 0) && y != y ? (real)0 : y;
 }
 VMATH real f_chain_div(real g, real d) {
