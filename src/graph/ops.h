@@ -115,6 +115,10 @@ Node *op_batch_norm(Graph *g, Node *x, Node *weight, Node *bias, double eps);
 /* Over the last axis. weight and bias [D] (NULL: 1 and 0). */
 Node *op_layer_norm(Graph *g, Node *x, Node *weight, Node *bias, double eps);
 
+/* (x - mean) scale + bias; the last three of one shape, which broadcasts to that of x.
+ */
+Node *op_normalize(Graph *g, Node *x, Node *mean, Node *scale, Node *bias);
+
 /* Convolution: x [N, C, H, W], w [filters, C / groups, kh, kw]. Along rows and columns:
  * steps, zeros before and after the image, steps within the kernel. */
 typedef struct ConvSteps {

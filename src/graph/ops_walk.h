@@ -26,8 +26,8 @@ void elements_split(const OpCall *call, OpSplit *split);
 void elements_split_heavy(const OpCall *call, OpSplit *split);
 
 /* An elementwise op with its broadcasting worked out: axes along which all inputs go on
- * alike are merged, innermost first; strides in elements. At most three inputs. */
-enum { MAX_ARGS = 3 };
+ * alike are merged, innermost first; strides in elements. At most four inputs. */
+enum { MAX_ARGS = 4 };
 typedef struct Elements {
   int n_in, rank;
   bool integers; /* an input is not real */

@@ -144,11 +144,11 @@ static Node *batch_norm_infer(Graph *graph, Layer *layer, Node *x) {
   Node *std = op_sqrt(graph, op_add(graph, var, graph_scalar(graph, norm->eps)));
   Node *scale = norm->affine ? op_div(graph, layer_read(graph, layer, WEIGHT), std)
                              : op_reciprocal(graph, std);
-  Node *centred = op_sub(graph, x, per_channel(graph, mean, &x->shape));
-  Node *y = op_mul(graph, centred, per_channel(graph, scale, &x->shape));
-  if (!norm->affine) return y;
-  return op_add(graph, y,
-                per_channel(graph, layer_read(graph, layer, BIAS), &x->shape));
+  mean = per_channel(graph, mean, &x->shape);
+  scale = per_channel(graph, scale, &x->shape);
+  if (!norm->affine) return op_mul(graph, op_sub(graph, x, mean), scale);
+  Node *bias = per_channel(graph, layer_read(graph, layer, BIAS), &x->shape);
+  return op_normalize(graph, x, mean, scale, bias);
 }
 
 static Node *batch_norm_forward(Graph *graph, Layer *layer, Node *x) {

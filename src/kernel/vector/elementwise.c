@@ -224,6 +224,25 @@ void KN(where)(real *y, const real *condition, int64_t sc, const real *a, int64_
   }
 }
 
+/* (x - mean) scale + bias, to the bit as the three ops. */
+VMATH real f_normalize(real x, real mean, real scale, real bias) {
+  return f_add(f_mul(f_sub(x, mean), scale), bias);
+}
+
+void KN(normalize)(real *y, const real *x, const real *mean, const real *scale,
+                   const real *bias, int64_t stride, int64_t n) {
+  if (n <= 0) return;
+  const real m = *mean, s = *scale, b = *bias;
+  if (stride) {
+    VECTOR_LOOP
+    for (int64_t i = 0; i < n; i++)
+      y[i] = f_normalize(x[i], mean[i], scale[i], bias[i]);
+  } else {
+    VECTOR_LOOP
+    for (int64_t i = 0; i < n; i++) y[i] = f_normalize(x[i], m, s, b);
+  }
+}
+
 /* -- between types ----------------------------------------------------------------- */
 
 void KN(real_from_int32)(real *y, const int32_t *x, int64_t n) {
