@@ -1,6 +1,7 @@
 /* plan_run.c: running a plan: a loop over its jobs, no allocation, no decisions. */
 #include "graph/plan_private.h"
 #include "base/sys.h"
+#include "kernel/kernel.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -80,12 +81,7 @@ static real *write_out(WideRows *wide, const real *row, int64_t n) {
   real *out = wide->v[wide->n++];
   wide->row = n;
   wide->n_elements = n * (WIDE / n);
-  memcpy(out, row, (size_t)n * sizeof *row);
-  for (int64_t done = n; done < wide->n_elements;) {
-    int64_t left = wide->n_elements - done, more = done < left ? done : left;
-    memcpy(out + done, out, (size_t)more * sizeof *out);
-    done += more;
-  }
+  kernels()->repeat_row(out, row, n, WIDE / n);
   return out;
 }
 

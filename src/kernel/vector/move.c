@@ -1,9 +1,10 @@
 /* move.c: copies between strided planes, and sums of chosen rows.
  *
- * Nothing here depends on what an element means but sum_of_rows: copies are by size of
- * element (1, 4 or 8 bytes), one variant each from move_plane.h. */
+ * Nothing here depends on what an element means but in the last two: copies are by size
+ * of element (1, 4 or 8 bytes), one variant each from move_plane.h. */
 #include "base/fault.h"
 #include "kernel/kernel.h"
+#include <string.h>
 
 #define ELEMENT uint8_t
 #define PLANE(name) plane1_##name
@@ -43,5 +44,15 @@ void KN(sum_of_rows)(real *out, const real *x, const int64_t *row, int64_t n_row
       for (int64_t k = 0; k < width; k++) sum[k] += (double)p[k];
     }
     for (int64_t k = 0; k < width; k++) out[j + k] = (real)sum[k];
+  }
+}
+
+/* By whole vectors; the last of a row begins where it ends with the row. */
+void KN(repeat_row)(real *out, const real *row, int64_t n, int64_t times) {
+  enum { BYTES = 32, STEP = BYTES / sizeof(real) };
+  for (int64_t i = 0; i < times; i++, out += n) {
+    for (int64_t j = 0; j + STEP <= n; j += STEP) memcpy(out + j, row + j, BYTES);
+    if (n >= STEP) memcpy(out + n - STEP, row + n - STEP, BYTES);
+    for (int64_t j = 0; n < STEP && j < n; j++) out[j] = row[j];
   }
 }
