@@ -95,15 +95,40 @@ static void fill_row(const Dataset *set, int64_t row, real *out,
   chain_row(set->chain, out, augment ? &draw : NULL);
 }
 
+/* How many rows, from the first on, lie one behind the other in the source. */
+static int64_t rows_in_order(const Dataset *set, const int64_t *rows, int64_t n) {
+  int64_t first = dataset_row(set, rows[0]), in_order = 1;
+  while (in_order < n && dataset_row(set, rows[in_order]) == first + in_order)
+    in_order++;
+  return in_order;
+}
+
+/* Rows that go through no chain and whose features share one pair: as long ones. */
+static void fill_rows(const Dataset *set, const int64_t *rows, int64_t n, real *out,
+                      const Augment *augment) {
+  bool plain = !set->chain && !set->means && set->affine.n == 1;
+  int64_t each = set->n_features, n_given = shape_count(&set->given), m = 1;
+  for (int64_t i = 0; i < n; i += m) {
+    int64_t row = dataset_row(set, rows[i]);
+    m = plain ? rows_in_order(set, rows + i, n - i) : 1;
+    if (plain)
+      fill_uniform(out + i * each, &set->rows->x->a, row * each, m * each,
+                   set->shift[0], set->scale[0]);
+    else fill_row(set, row, out + i * n_given, augment);
+  }
+}
+
 /* Rows of targets or weights as they are. */
 static void copy_rows(const Dataset *set, const Array *from, const int64_t *rows,
                       int64_t n, const Array *to) {
   must(to->dtype == from->dtype);
   size_t n_bytes = (size_t)shape_stride(&from->shape, 0) * dtype_bytes(from->dtype);
-  for (int64_t i = 0; i < n; i++)
+  for (int64_t i = 0, m; i < n; i += m) {
+    m = rows_in_order(set, rows + i, n - i);
     memcpy((char *)to->data + (size_t)i * n_bytes,
            (const char *)from->data + (size_t)dataset_row(set, rows[i]) * n_bytes,
-           n_bytes);
+           (size_t)m * n_bytes);
+  }
 }
 
 void dataset_fill(const Dataset *set, const int64_t *rows, int64_t n, const Array *x,
@@ -112,8 +137,7 @@ void dataset_fill(const Dataset *set, const int64_t *rows, int64_t n, const Arra
   if (x->data) {
     int64_t n_given = shape_count(&set->given);
     must(x->dtype == DT_REAL && shape_count(&x->shape) == n * n_given);
-    for (int64_t i = 0; i < n; i++)
-      fill_row(set, dataset_row(set, rows[i]), (real *)x->data + i * n_given, augment);
+    fill_rows(set, rows, n, x->data, augment);
   }
   if (y && y->data && set->rows->y) copy_rows(set, &set->rows->y->a, rows, n, y);
 }

@@ -124,7 +124,8 @@ Err dataset_count(Dataset *set, int64_t *n, Fault *fault) WARN_UNUSED;
 int64_t dataset_n(const Dataset *set);
 Shape dataset_features(const Dataset *set); /* of one row of x */
 bool dataset_has_y(const Dataset *set);
-/* The targets of one row (from 0) of a set that has some: borrowed, [1, ...]. */
+/* The targets of a row (from 0) of a set that has some, and of those after it that lie
+ * behind it in memory: borrowed, [1 or more, ...]. */
 Array dataset_targets(const Dataset *set, int64_t row);
 bool dataset_has_weight(const Dataset *set);
 bool dataset_has_labels(const Dataset *set);

@@ -179,8 +179,10 @@ Array dataset_targets(const Dataset *set, int64_t row) {
   must(dataset_has_y(set) && row >= 0 && row < set->n);
   Array y = set->rows->y->a;
   size_t n_bytes = (size_t)shape_stride(&y.shape, 0) * dtype_bytes(y.dtype);
-  y.data = (char *)y.data + (size_t)dataset_row(set, row) * n_bytes;
-  y.shape.dim[0] = 1;
+  int64_t first = dataset_row(set, row), n = 1;
+  while (row + n < set->n && dataset_row(set, row + n) == first + n) n++;
+  y.data = (char *)y.data + (size_t)first * n_bytes;
+  y.shape.dim[0] = n;
   return y;
 }
 

@@ -258,16 +258,27 @@ static Err cross_entropy_infer(OpInfer *io) {
   return ERR_OK;
 }
 
+/* Are all of them allowed? Those of a batch mostly are. */
+static bool integers_fit(const int32_t *t, int64_t n, int32_t most) {
+  bool outside = false;
+  for (int64_t i = 0; i < n; i++) outside |= t[i] < 1 || t[i] > most;
+  return !outside;
+}
+
 Err labels_check(const Array *labels, int64_t C, int64_t first, Fault *fault) {
+  int32_t most = C && C < INT32_MAX ? (int32_t)C : INT32_MAX;
+  if (labels->dtype == DT_INT32 &&
+      integers_fit(labels->data, shape_count(&labels->shape), most))
+    return ERR_OK;
   for (int64_t i = 0; i < shape_count(&labels->shape); i++) {
     double t = array_get(labels, i);
     bool inside = t >= 1 && (C == 0 || t <= (double)C);
     if (inside && t == floor(t)) continue;
-    char got[32], most[32] = "and more";
-    if (C) snprintf(most, sizeof most, "to %lld", (long long)C);
+    char got[32], allowed[32] = "and more";
+    if (C) snprintf(allowed, sizeof allowed, "to %lld", (long long)C);
     return fault_set(fault, ERR_DATA, "label %s at row %lld is %s: allowed 1 %s%s",
                      text_number(got, t), (long long)(first + i) + 1,
-                     inside ? "no whole number" : "out of range", most,
+                     inside ? "no whole number" : "out of range", allowed,
                      inside ? "" : "; labels count from 1 (label_base = 0 converts)");
   }
   return ERR_OK;

@@ -41,14 +41,19 @@ Reading reading_of(const Loss *loss, const Node *output, const Node *target) {
   return r;
 }
 
-/* Every training step asks for each of its rows. */
+/* Every training step asks for each of its rows: without jumps, which no processor
+ * foretells. */
 static int64_t largest_real(const real *v, int64_t n) {
   int64_t best = 0;
+  real most = n ? v[0] : 0;
+  bool nan = false;
   for (int64_t i = 0; i < n; i++) {
-    if (v[i] > v[best]) best = i;
-    else if (!(v[i] <= v[best])) return 0;
+    bool more = v[i] > most;
+    most = more ? v[i] : most;
+    best = more ? i : best;
+    nan |= v[i] != v[i];
   }
-  return best + 1;
+  return nan ? 0 : best + 1;
 }
 
 static int64_t largest_integer(const Array *outputs, int64_t at, int64_t n) {

@@ -8,9 +8,10 @@
 
 Err train_check_targets(const Loss *loss, const Dataset *set, Fault *fault) {
   Err err = ERR_OK;
-  for (int64_t row = 0; !err && row < dataset_n(set); row++) {
+  for (int64_t row = 0; !err && row < dataset_n(set);) {
     Array targets = dataset_targets(set, row);
     err = loss_check_targets(loss, &targets, row, fault);
+    row += targets.shape.dim[0];
   }
   if (err)
     fault_prefix(fault, "data set %s: loss.%s", dataset_name(set),
@@ -78,8 +79,9 @@ Err measures_check_set(const Measures *measures, Graph *graph, Dataset *set,
   Err err = ERR_OK;
   if (measures->n == 0 || n_rows == 0 || *n_out % n_rows) return ERR_OK;
   int64_t per_row = *n_out / n_rows;
-  for (int64_t row = 0; !err && row < dataset_n(set); row++) {
+  for (int64_t row = 0; !err && row < dataset_n(set);) {
     Array t = dataset_targets(set, row);
+    row += t.shape.dim[0];
     *n_out = per_row * t.shape.dim[0];
     batch.target = metric_target(&batch.output, &t);
     for (int i = 0; !err && i < measures->n; i++)
@@ -117,6 +119,8 @@ typedef struct Evaluation {
   Loss *loss; /* NULL: not measured */
   Measures measures;
   Repeat repeat;
+  bool watched;         /* functions of the user run between batches */
+  uint64_t settings[2]; /* of what emit makes, without and with a loss */
   Batches batches;
   Batch batch;
   double weight;     /* of the batch's rows in all: without weights, their number */
@@ -145,9 +149,10 @@ static Err emit(void *ctx, Node **out, int *n_out, Fault *fault) {
 }
 
 /* Everything whose setting changes what emit makes. */
-static uint64_t settings(const Evaluation *e) {
-  return object_signature(&e->net->object) ^
-         object_signature(has_loss(e) ? &e->loss->object : NULL) * 0x9E3779B97F4A7C15u;
+static void note_settings(Evaluation *e) {
+  uint64_t of_loss = object_signature(e->loss ? &e->loss->object : NULL);
+  e->settings[0] = object_signature(&e->net->object);
+  e->settings[1] = e->settings[0] ^ (of_loss + 1) * 0x9E3779B97F4A7C15u;
 }
 
 static Err add_batch(Evaluation *e, Fault *fault) {
@@ -157,8 +162,9 @@ static Err add_batch(Evaluation *e, Fault *fault) {
   Repeat *repeat = &e->repeat;
   e->weight = weight_total(e->batch.weight, n_rows);
   e->total += e->weight;
-  Err err = repeat_run(repeat, &(PlanArgs){args, args[2] ? 3 : 2}, settings(e), n_like,
-                       fault);
+  if (e->watched) note_settings(e);
+  Err err = repeat_run(repeat, &(PlanArgs){args, args[2] ? 3 : 2},
+                       e->settings[has_loss(e)], n_like, fault);
   if (err) return err;
   if (has_loss(e)) e->sum += array_get(&repeat->value[1]->a, 0) * e->weight;
   return measures_add(&e->measures, e->graph, repeat->value[0], &e->batch, fault);
@@ -170,6 +176,9 @@ static Err add_all(Evaluation *e, Dataset *set, int64_t batch_size, double *valu
   bool more = true;
   bool own = object_has_call(&e->net->object) ||
              (e->loss && object_has_call(&e->loss->object));
+  for (int i = 0; i < e->measures.n; i++)
+    e->watched |= object_has_call(&e->measures.v[i].metric->object);
+  note_settings(e);
   e->repeat = (Repeat){.graph = e->graph, .emit = emit, .ctx = e, .bindable = !own};
   Err err = batches_open(&e->batches, set, &options, fault);
   while (!err && !(err = batches_next(&e->batches, &e->batch, &more, fault)) && more)
