@@ -9,10 +9,12 @@
 #include "cli/query_command.h"
 #include "cli/study_command.h"
 #include "kernel/gemm.h"
+#include "lab/study.h"
 #include "lab/terms.h"
 #include "lua/interrupt.h"
 #include "lua/lab.h"
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,22 +44,19 @@ typedef struct CommandLine {
 typedef struct Flag {
   const char *name, *value; /* value: what follows, in words; NULL: nothing */
   const char *doc;
-  Err (*set)(CommandLine *line, const char *value, Fault *fault);
+  size_t at; /* of what it sets in CommandLine: a bool, the text that follows ... */
+  long low, high; /* ... or, from low to high, an integer ... */
+  Err (*set)(CommandLine *line, const char *value, Fault *fault); /* ... or this does */
 } Flag;
 
-static Err set_code(CommandLine *line, const char *value, Fault *fault) {
-  (void)fault;
-  line->code = value;
-  return ERR_OK;
-}
-
-static Err set_threads(CommandLine *line, const char *value, Fault *fault) {
+static Err read_integer(const char *option, const char *value, long low, long high,
+                        int *out, Fault *fault) {
   char *end;
   long n = strtol(value, &end, 10);
-  if (*end || end == value || n < 1 || n > 1024)
-    return fault_set(fault, ERR_USAGE,
-                     "--threads %s: allowed: an integer from 1 to 1024", value);
-  line->threads = (int)n;
+  if (*end || end == value || n < low || n > high)
+    return fault_set(fault, ERR_USAGE, "%s %s: allowed: an integer from %ld to %ld",
+                     option, value, low, high);
+  *out = (int)n;
   return ERR_OK;
 }
 
@@ -67,44 +66,21 @@ static Err set_runs(CommandLine *line, const char *value, Fault *fault) {
   return ERR_OK;
 }
 
-static Err set_interactive(CommandLine *line, const char *value, Fault *fault) {
-  (void)value, (void)fault;
-  line->interactive = true;
-  return ERR_OK;
-}
-
-static Err set_jobs(CommandLine *line, const char *value, Fault *fault) {
-  return study_command_set_jobs(&line->study, value, fault);
-}
-
 static Err set_code_choice(CommandLine *line, const char *value, Fault *fault) {
-  return study_command_set_code(&line->study, value, fault);
+  if (strcmp(value, "rerun") == 0) line->study.code = CODE_RERUN;
+  else if (strcmp(value, "keep") == 0) line->study.code = CODE_KEEP;
+  else return fault_set(fault, ERR_USAGE, "--code %s: allowed: rerun, keep", value);
+  return ERR_OK;
 }
 
 static Err set_sample(CommandLine *line, const char *value, Fault *fault) {
-  return study_command_set_sample(&line->study, value, fault);
-}
-
-static Err set_json(CommandLine *line, const char *value, Fault *fault) {
-  (void)value, (void)fault;
-  line->study.json = true;
-  return ERR_OK;
+  line->study.sample = 0;
+  if (strcmp(value, "all") == 0) return ERR_OK;
+  return read_integer("--sample", value, 1, 1000000000, &line->study.sample, fault);
 }
 
 static Err set_format(CommandLine *line, const char *value, Fault *fault) {
   return doc_writer_named(value, &line->study.format, fault);
-}
-
-static Err set_whole(CommandLine *line, const char *value, Fault *fault) {
-  (void)value, (void)fault;
-  line->study.whole = true;
-  return ERR_OK;
-}
-
-static Err set_fail_fast(CommandLine *line, const char *value, Fault *fault) {
-  (void)value, (void)fault;
-  line->study.fail_fast = true;
-  return ERR_OK;
 }
 
 static Err set_help(CommandLine *line, const char *value, Fault *fault) {
@@ -114,30 +90,40 @@ static Err set_help(CommandLine *line, const char *value, Fault *fault) {
   return ERR_OK;
 }
 
-static Err set_version(CommandLine *line, const char *value, Fault *fault) {
-  (void)value, (void)fault;
-  line->version = true;
+#define AT(field) .at = offsetof(CommandLine, field)
+static const Flag flags[] = {
+    {"-e", "CODE", "run CODE instead of a script", AT(code)},
+    {"-i", NULL, "then the prompt, or what is piped in, with the script's names",
+     AT(interactive)},
+    {"--threads", "N", "threads to use (default: OMP_NUM_THREADS, else the cores)",
+     AT(threads), .low = 1, .high = 1024},
+    {"--runs", "DIR", "where runs are recorded (default: runs)", .set = set_runs},
+    {"--jobs", "N", "worker processes of an experiment (default: the cores)",
+     AT(study.jobs), .low = 1, .high = 1024},
+    {"--fail-fast", NULL, "the first trial that fails ends the experiment",
+     AT(study.fail_fast)},
+    {"--code", "HOW", "rerun or keep trials that earlier code made",
+     .set = set_code_choice},
+    {"--json", NULL, "what plan, verify and the queries tell, as JSON",
+     AT(study.json)},
+    {"--format", "NAME", "plan's page as " DOC_FORMATS, .set = set_format},
+    {"--long", NULL, "all tables and tests at the end of an experiment",
+     AT(study.whole)},
+    {"--sample", "N", "trials that verify runs again, or all (default: 3)",
+     .set = set_sample},
+    {"--version", NULL, "versions, kernel set, SIMD level and threads", AT(version)},
+    {"--help", NULL, "this text; after a script: the script's arguments",
+     .set = set_help},
+    {NULL}};
+
+static Err set_flag(const Flag *f, CommandLine *line, const char *value, Fault *fault) {
+  void *at = (char *)line + f->at;
+  if (f->set) return f->set(line, value, fault);
+  if (f->high) return read_integer(f->name, value, f->low, f->high, at, fault);
+  if (f->value) *(const char **)at = value;
+  else *(bool *)at = true;
   return ERR_OK;
 }
-
-static const Flag flags[] = {
-    {"-e", "CODE", "run CODE instead of a script", set_code},
-    {"-i", NULL, "then the prompt, or what is piped in, with the script's names",
-     set_interactive},
-    {"--threads", "N", "threads to use (default: OMP_NUM_THREADS, else the cores)",
-     set_threads},
-    {"--runs", "DIR", "where runs are recorded (default: runs)", set_runs},
-    {"--jobs", "N", "worker processes of an experiment (default: the cores)", set_jobs},
-    {"--fail-fast", NULL, "the first trial that fails ends the experiment",
-     set_fail_fast},
-    {"--code", "HOW", "rerun or keep trials that earlier code made", set_code_choice},
-    {"--json", NULL, "what plan, verify and the queries tell, as JSON", set_json},
-    {"--format", "NAME", "plan's page as " DOC_FORMATS, set_format},
-    {"--long", NULL, "all tables and tests at the end of an experiment", set_whole},
-    {"--sample", "N", "trials that verify runs again, or all (default: 3)", set_sample},
-    {"--version", NULL, "versions, kernel set, SIMD level and threads", set_version},
-    {"--help", NULL, "this text; after a script: the script's arguments", set_help},
-    {NULL, NULL, NULL, NULL}};
 
 /* -- commands: the first word, unless it names a file with "./" -------------------- */
 
@@ -146,16 +132,9 @@ typedef struct Command {
   const char *needs;        /* which of that there must be, in words; NULL: nothing */
   const char *doc;          /* NULL: not told of */
   const char *flags;        /* those that its help tells, blanks between; NULL: none */
-  void (*set)(CommandLine *line);
+  size_t at;                /* of the bool that it sets in CommandLine; 0: ... */
+  StudyMode mode;           /* ... how experiment{} runs */
 } Command;
-
-static void set_plan_dump(CommandLine *line) { line->plan_dump = true; }
-static void set_run(CommandLine *line) { line->study.mode = STUDY_RUN; }
-static void set_plan(CommandLine *line) { line->study.mode = STUDY_PLAN; }
-static void set_verify(CommandLine *line) { line->study.mode = STUDY_VERIFY; }
-static void set_resume(CommandLine *line) { line->resume = true; }
-static void set_explain(CommandLine *line) { line->explain = true; }
-static void set_worker(CommandLine *line) { line->worker = true; }
 
 static const char a_script[] = "a script",
                   script_words[] = "script.lua [key=value ...]";
@@ -164,29 +143,32 @@ static const Command commands[] = {
     {"plan-dump", script_words, a_script, "the stages of its first training step: "
                                           "graph, gradient, groups, memory",
                                           "--threads",
-     set_plan_dump},
-    {"run", script_words, a_script, "as without the word", run_flags, set_run},
+     AT(plan_dump)},
+    {"run", script_words, a_script, "as without the word", run_flags,
+     .mode = STUDY_RUN},
     {"plan", script_words, a_script, "the cells of its experiment, and what is left "
                                      "to run",
-     "--runs --jobs --code --json --format", set_plan},
+     "--runs --jobs --code --json --format", .mode = STUDY_PLAN},
     {"resume", "EXPERIMENT [key=value ...]", "the name of an experiment",
-     "runs what is missing, as it was run last", run_flags, set_resume},
+     "runs what is missing, as it was run last", run_flags, AT(resume)},
     {"verify", script_words, a_script, "are the records whole, and do some trials, "
                                        "run again, agree?", "--threads --runs --jobs "
                                                             "--sample --json",
-     set_verify},
+     .mode = STUDY_VERIFY},
     {"help", "[WORD]", NULL, "this text, or that of a command, a name, as nn.Dense, "
                                  "or a word of a study's page, as Holm; terms: all of "
                                  "these", NULL,
-     set_explain},
-    {"worker", script_words, a_script, NULL, NULL, set_worker},  /* of studies */
-    {NULL, NULL, NULL, NULL, NULL, NULL}};
+     AT(explain)},
+    {"worker", script_words, a_script, NULL, NULL, AT(worker)},  /* of studies */
+    {NULL}};
+#undef AT
 
 static bool take_command(CommandLine *line, const char *word) {
   for (const Command *c = commands; c->name; c++) {
     if (strcmp(c->name, word) != 0) continue;
     line->command = c;
-    c->set(line);
+    if (c->at) *(bool *)((char *)line + c->at) = true;
+    else line->study.mode = c->mode;
     return true;
   }
   return false;
@@ -266,7 +248,7 @@ static Err take_flag(CommandLine *line, char **words, int n, int *at, Fault *fau
       return fault_set(fault, ERR_USAGE, "%s: %s is missing", f->name, f->value);
     if (!f->value && value)
       return fault_set(fault, ERR_USAGE, "%s takes no value", f->name);
-    return f->set(line, value, fault);
+    return set_flag(f, line, value, fault);
   }
   const char *nearest = text_nearest(word, names, n_names);
   return fault_set(fault, ERR_USAGE,

@@ -1,46 +1,10 @@
-/* study_command.c: options of studies, and `resume`: the command that an experiment was
- * run with last. */
+/* study_command.c: `resume`: the command that an experiment was run with last. */
 #include "cli/study_command.h"
 #include "base/file.h"
 #include "cli/asking.h"
 #include "lab/script.h"
-#include "lab/study.h"
 #include <stdlib.h>
 #include <string.h>
-
-enum { JOBS_MAX = 1024 };
-
-static Err integer(const char *option, const char *value, long low, long high, int *out,
-                   Fault *fault) {
-  char *end;
-  long n = strtol(value, &end, 10);
-  if (*end || end == value || n < low || n > high)
-    return fault_set(fault, ERR_USAGE, "%s %s: allowed: an integer from %ld to %ld",
-                     option, value, low, high);
-  *out = (int)n;
-  return ERR_OK;
-}
-
-Err study_command_set_jobs(StudyOptions *options, const char *value, Fault *fault) {
-  return integer("--jobs", value, 1, JOBS_MAX, &options->jobs, fault);
-}
-
-Err study_command_set_sample(StudyOptions *options, const char *value, Fault *fault) {
-  if (strcmp(value, "all") == 0) {
-    options->sample = 0;
-    return ERR_OK;
-  }
-  return integer("--sample", value, 1, 1000000000, &options->sample, fault);
-}
-
-Err study_command_set_code(StudyOptions *options, const char *value, Fault *fault) {
-  if (strcmp(value, "rerun") == 0) options->code = CODE_RERUN;
-  else if (strcmp(value, "keep") == 0) options->code = CODE_KEEP;
-  else return fault_set(fault, ERR_USAGE, "--code %s: allowed: rerun, keep", value);
-  return ERR_OK;
-}
-
-/* -- resume ------------------------------------------------------------------------ */
 
 void study_command_recall_deinit(StudyRecall *recall) {
   for (int i = 0; recall->words && i < recall->n_words; i++) free(recall->words[i]);
@@ -60,9 +24,8 @@ static Err find_plan(const char *runs, const char *name, Json **out, Fault *faul
 }
 
 static Err take(StudyRecall *out, const Json *plan, const char *name, Fault *fault) {
-  const char *text = "";
   const Json *words = json_find(plan, "words");
-  json_get_text(json_find(plan, "name"), &text);
+  const char *text = json_text(plan, "name");
   if (strcmp(text, name) != 0)
     return fault_set(fault, ERR_USAGE,
                      "resume: %s is a copy of %s, and its script would go on with "
@@ -70,7 +33,7 @@ static Err take(StudyRecall *out, const Json *plan, const char *name, Fault *fau
                      name, text, text);
   if (!json_get_text(json_find(plan, "script"), &text))
     return fault_set(fault, ERR_USAGE, "resume: %s was not run from a script", name);
-  int n = words && json_kind(words) == JSON_KIND_LIST ? (int)json_count(words) : 0;
+  int n = (int)json_count(words);
   out->script = text_copy(text);
   out->words = calloc((size_t)n + 1, sizeof *out->words);
   bool whole = out->script && out->words;

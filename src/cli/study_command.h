@@ -1,16 +1,8 @@
-/* study_command.h: what the command line says of studies. */
+/* study_command.h: the command that an experiment was run with last. */
 #ifndef CLI_STUDY_COMMAND_H
 #define CLI_STUDY_COMMAND_H
 
-#include "lua/core.h"
-
-/* --jobs, --code, --sample: checked and put into the options; ERR_USAGE. */
-Err study_command_set_jobs(StudyOptions *options, const char *value,
-                           Fault *fault) WARN_UNUSED;
-Err study_command_set_code(StudyOptions *options, const char *value,
-                           Fault *fault) WARN_UNUSED;
-Err study_command_set_sample(StudyOptions *options, const char *value,
-                             Fault *fault) WARN_UNUSED;
+#include "base/fault.h"
 
 /* How an experiment was run last, out of its experiment.json. */
 typedef struct StudyRecall {

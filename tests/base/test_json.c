@@ -30,6 +30,32 @@ TEST(json_keeps_order_and_writes_shortest_numbers) {
   json_free(map);
 }
 
+TEST(what_is_not_there_is_empty) {
+  Json *map = json_map(), *more = json_map();
+  Text text = {0};
+  Fault fault = {0};
+  json_put_int(map, "n", 7);
+  json_put_bool(map, "yes", true);
+  json_put_int(more, "n", 8);
+  json_put_text(more, "s", "t");
+  assert_int_equal(json_int(map, "n"), 7);
+  assert_int_equal(json_int(map, "m") + json_int(NULL, "n") + json_int(map, "yes"), 0);
+  assert_true(json_bool(map, "yes"));
+  assert_false(json_bool(map, "n") || json_bool(NULL, "yes"));
+  json_put_all(map, more);
+  json_put_all(map, NULL);
+  check_text(map, 0, "{\"n\":8,\"yes\":true,\"s\":\"t\"}");
+  assert_int_equal(json_count(NULL) + json_count(json_find(map, "n")), 0);
+  assert_null(json_first(NULL));
+  assert_null(json_first(json_find(map, "n")));
+  assert_int_equal(json_write_lines(more, &text, &fault), ERR_OK);
+  assert_string_equal(text.data, "{\n  \"n\": 8,\n  \"s\": \"t\"\n}\n");
+  assert_int_equal(json_write_lines(NULL, &text, &fault), ERR_MEMORY);
+  text_deinit(&text);
+  json_free(map);
+  json_free(more);
+}
+
 /* Around the number from which on there is an index, and far beyond. */
 TEST(json_finds_each_of_many_keys) {
   for (int n = 14; n <= 20000; n = n < 70 ? n + 1 : 3 * n) {

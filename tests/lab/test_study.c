@@ -1,6 +1,7 @@
 /* A study's trials: their order, what becomes of each, changed code; lines of the link
  * between coordinator and worker; the sharing of cores. Nothing runs here. */
 #include "base/file.h"
+#include "base/path.h"
 #include "lab/study_compare.h"
 #include "lab/study_link.h"
 #include "lab/study_pool.h"
@@ -132,6 +133,91 @@ static void run_first(Study *s, const char *fingerprint, bool publish) {
   else store_release(&claim, "stopped");
   assert_int_equal(study_look_at(s, i, &fault), ERR_OK);
   json_free(values);
+}
+
+/* With rows of its shares and hashes of its data, as sessions put them into meta.json.
+ */
+static void run_next(Study *s, TrialState state, const char *data_hash) {
+  Fault fault = {0};
+  Trial claim;
+  bool claimed, first;
+  const StudyTrial *t = &s->trials[study_next(s)];
+  Json *values = json_map(), *rows = json_map(), *data = json_map();
+  json_put_number(values, "loss", 0.25 * (double)t->info.seed);
+  json_put_number(values, "bad", NAN);
+  json_put_int(rows, "loss", 40);
+  json_put_text(data, "moons", data_hash);
+  assert_int_equal(store_claim(&s->store, t->info.id, s->configs[t->cell], t->info.seed,
+                               &claim, &claimed, &fault),
+                   ERR_OK);
+  assert_true(claimed);
+  json_put_text(claim.meta, "fingerprint", "b");
+  json_put(claim.meta, "data", data);
+  TrialEnd end = {.state = state, .step = -1, .values = values, .rows = rows,
+                  .message = state == TRIAL_COMPLETE ? NULL : "no luck\nat all"};
+  assert_int_equal(trial_open(&claim, &fault), ERR_OK);
+  assert_int_equal(store_publish(&claim, &end, &first, &fault), ERR_OK);
+  json_free(values);
+  json_free(rows);
+}
+
+/* The index knows no order of keys. */
+static void check_json(const Json *left_json, const Json *right_json) {
+  Text left = {0}, right = {0};
+  Fault fault = {0};
+  Json *a = json_canonical(left_json), *b = json_canonical(right_json);
+  if (a) assert_int_equal(json_write(a, 0, &left, &fault), ERR_OK);
+  if (b) assert_int_equal(json_write(b, 0, &right, &fault), ERR_OK);
+  assert_string_equal(left.data ? left.data : "", right.data ? right.data : "");
+  text_deinit(&left);
+  text_deinit(&right);
+  json_free(a);
+  json_free(b);
+}
+
+static void check_same(const StudyTrial *a, const StudyTrial *b) {
+  const TrialInfo *x = &a->info, *y = &b->info;
+  assert_string_equal(x->id, y->id);
+  assert_string_equal(trial_state_name(x->state), trial_state_name(y->state));
+  assert_string_equal(x->digest, y->digest);
+  assert_string_equal(x->fingerprint, y->fingerprint);
+  assert_string_equal(x->message ? x->message : "", y->message ? y->message : "");
+  assert_true(x->seed == y->seed && x->seconds == y->seconds);
+  assert_true(x->damaged == y->damaged && x->attempts == y->attempts);
+  assert_true(a->foreign == b->foreign && a->other_data == b->other_data);
+  /* before its end a trial has no values; an index has an empty map of them */
+  if (x->values || json_count(y->values)) check_json(x->values, y->values);
+  if (x->rows || json_count(y->rows)) check_json(x->rows, y->rows);
+}
+
+/* Complete, failed, damaged, diverged on other data, not begun. */
+TEST(a_study_reads_the_same_off_its_directories_and_the_index) {
+  Fault fault = {0};
+  Index *index = NULL;
+  Study by_index = open_study(NULL, "a"), s = open_study(temp_path("indexed"), "a");
+  study_close(&by_index);
+  run_next(&s, TRIAL_COMPLETE, "1");
+  run_next(&s, TRIAL_FAILED, "1");
+  run_next(&s, TRIAL_COMPLETE, "1");
+  run_next(&s, TRIAL_DIVERGED, "2");
+  Path cut = path_of("%s/%s/result.json", s.store.trials, s.trials[2].info.id);
+  assert_int_equal(truncate(cut.s, 9), 0);
+  study_close(&s);
+  s = open_study(temp_path("indexed"), "a");
+  by_index = open_study(temp_path("indexed"), "a");
+  assert_int_equal(study_write_plan(&s, false, &fault), ERR_OK);
+  assert_int_equal(index_open(&index, temp_path("indexed"), &fault), ERR_OK);
+  assert_int_equal(index_refresh(index, "unit", &fault), ERR_OK);
+  if (study_look_up(&by_index, index, &fault)) fail_msg("%s", fault.text);
+  assert_true(s.trials[2].info.damaged && s.trials[3].other_data);
+  assert_true(s.trials[0].foreign);
+  for (int64_t i = 0; i < s.n_trials; i++)
+    check_same(&s.trials[i], &by_index.trials[i]);
+  assert_true(s.n_done == by_index.n_done && s.n_failed == by_index.n_failed &&
+              s.n_left == by_index.n_left && s.n_done == 2 && s.n_failed == 1);
+  index_close(index);
+  study_close(&s);
+  study_close(&by_index);
 }
 
 static char *no_difference(void *ctx, const char *old, const char *now) {

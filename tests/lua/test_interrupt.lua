@@ -176,6 +176,22 @@ function tests.test_the_place_is_the_line_of_the_script()
   check.equal({ status, err:match "runner: [^\n]*" }, { 3, "runner: -e:9: interrupted" })
 end
 
+-- In this process, too: of a study in records, and of one that records nothing.
+function tests.test_a_study_that_is_stopped_here_says_what_is_left()
+  for _, record in ipairs { "true", "false" } do
+    local _, err, status = check.runner { "--runs=stopped", "-e", ([[
+      experiment { name = "here", factors = { a = { 1, 2, 3 } }, seeds = 2, metric = "s",
+        goal = "max", record = %s, trial = function(c, run)
+          if run.seed == 2 then os.execute "kill -INT $PPID" end
+          return { s = c.a }
+        end } ]]):format(record) }
+    check.equal(status, 3)
+    local left = record == "true" and "here: the same command runs what is left: 3 of 6 trials\n"
+      or "here: 3 of 6 trials are left; nothing was recorded, the same command runs all\n"
+    check.yes(err:find(left, 1, true) ~= nil, err)
+  end
+end
+
 -- -- they are Lua's own otherwise ----------------------------------------------------------------
 
 function tests.test_errors_are_caught_as_in_lua()
