@@ -6,6 +6,7 @@
  * Every step that changes the disk asks `step_fails` first, so that tests can let any
  * one of them fail. The hook is the one thing here that outlives a call. */
 #include "base/file.h"
+#include "base/array.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -479,27 +480,22 @@ static int by_bytes(const void *a, const void *b) {
   return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static bool add_name(FileNames *names, int *capacity, const char *name) {
-  if (names->n == *capacity) {
-    int wanted = *capacity ? 2 * *capacity : 64;
-    char **v = realloc(names->v, (size_t)wanted * sizeof *v);
-    if (!v) return false;
-    names->v = v;
-    *capacity = wanted;
-  }
-  char *copy = text_copy(name);
-  if (copy) names->v[names->n++] = copy;
-  return copy != NULL;
+static Err add_name(FileNames *names, int64_t *room, const char *name, Fault *fault) {
+  Err err = ARRAY_ROOM(names->v, *room, names->n + 1, fault);
+  char *copy = err ? NULL : text_copy(name);
+  if (!copy) return fault_memory(fault, strlen(name));
+  names->v[names->n++] = copy;
+  return ERR_OK;
 }
 
 static Err read_names(DIR *dir, FileNames *out, Fault *fault) {
   *out = (FileNames){0};
   Err err = ERR_OK;
-  int capacity = 0;
+  int64_t room = 0;
   for (struct dirent *entry; !err && (entry = readdir(dir));) {
     const char *name = entry->d_name;
     if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0) continue;
-    if (!add_name(out, &capacity, name)) err = fault_memory(fault, strlen(name));
+    err = add_name(out, &room, name, fault);
   }
   if (err) file_names_deinit(out);
   else if (out->n) qsort(out->v, (size_t)out->n, sizeof *out->v, by_bytes);

@@ -5,6 +5,7 @@
  * free place from there on. `failed` marks a container that lost something to lack of
  * memory; json_write looks for it in the whole tree. */
 #include "base/json.h"
+#include "base/array.h"
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -21,7 +22,7 @@ struct Json {
     char *text;
     struct Items {
       struct Item *v;
-      int64_t n, capacity;
+      int64_t n, room;
       int64_t *index;  /* n_index of them: number of an item from 1, 0: free; or NULL */
       int64_t n_index; /* a power of two, more than 2 n */
     } items;
@@ -154,16 +155,10 @@ static void index_last(struct Items *items) {
 /* Takes key and value; false on lack of memory, when both are freed. */
 static bool append(Json *container, char *key, Json *value) {
   struct Items *items = &container->as.items;
-  if (items->n == items->capacity) {
-    int64_t capacity = items->capacity ? 2 * items->capacity : 8;
-    Item *v = realloc(items->v, (size_t)capacity * sizeof *v);
-    if (!v) {
-      free(key);
-      json_free(value);
-      return false;
-    }
-    items->v = v;
-    items->capacity = capacity;
+  if (ARRAY_ROOM(items->v, items->room, items->n + 1, NULL)) {
+    free(key);
+    json_free(value);
+    return false;
   }
   items->v[items->n++] = (Item){key, value};
   if (key) index_last(items);

@@ -1,5 +1,6 @@
 /* text.c: growing strings, nearest names, shortest numbers. */
 #include "base/text.h"
+#include "base/array.h"
 #include "base/utf8.h"
 #include "base/fault.h"
 #include <ctype.h>
@@ -17,18 +18,10 @@ void text_deinit(Text *text) {
 /* Room for n_bytes more and the terminator. */
 static bool text_reserve(Text *text, size_t n_bytes) {
   if (text->failed) return false;
-  size_t wanted = text->n_bytes + n_bytes + 1;
-  if (wanted <= text->capacity) return true;
-  size_t capacity = text->capacity ? text->capacity : 128;
-  while (capacity < wanted) capacity *= 2;
-  char *data = realloc(text->data, capacity);
-  if (!data) {
-    text->failed = true;
-    return false;
-  }
-  text->data = data;
-  text->capacity = capacity;
-  return true;
+  text->failed = n_bytes > PTRDIFF_MAX - text->n_bytes - 1 ||
+                 ARRAY_ROOM(text->data, text->room,
+                            (int64_t)(text->n_bytes + n_bytes) + 1, NULL);
+  return !text->failed;
 }
 
 void text_add_bytes(Text *text, const void *data, size_t n_bytes) {

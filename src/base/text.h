@@ -13,7 +13,7 @@
 typedef struct Text {
   char *data;
   size_t n_bytes;
-  size_t capacity;
+  int64_t room; /* bytes that fit into `data` */
   bool failed;
 } Text;
 

@@ -2,6 +2,7 @@
  *
  * An option names a column by a text, its name, or by a number, its place: never one
  * for the other, since names may look like numbers (2019, 2020). */
+#include "base/array.h"
 #include "base/ints.h"
 #include "data/csv_table.h"
 #include <stdlib.h>
@@ -15,12 +16,8 @@ static Err add_column(Table *t, const CsvField *f, Fault *fault) {
   if (t->n_columns == COLUMNS_MAX)
     return fault_set(fault, ERR_DATA, "line %lld: more than %d columns",
                      (long long)f->line, COLUMNS_MAX);
-  if ((t->n_columns & (t->n_columns - 1)) == 0) { /* grows at powers of two */
-    size_t n_bytes = (size_t)most(1, 2 * t->n_columns) * sizeof *t->columns;
-    Column *columns = realloc(t->columns, n_bytes);
-    if (!columns) return fault_memory(fault, n_bytes);
-    t->columns = columns;
-  }
+  Err err = ARRAY_ROOM(t->columns, t->column_room, t->n_columns + 1, fault);
+  if (err) return err;
   Column *column = &t->columns[t->n_columns];
   *column = (Column){.name = malloc(f->n_bytes + 1)};
   if (!column->name) return fault_memory(fault, f->n_bytes);

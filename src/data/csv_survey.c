@@ -1,4 +1,5 @@
 /* csv_survey.c: what a table's columns hold, before anything is made of it. */
+#include "base/array.h"
 #include "base/ints.h"
 #include "data/csv_table.h"
 #include <math.h>
@@ -31,14 +32,9 @@ bool csv_is_missing(const Table *t, const CsvField *f) {
 
 static Err drop_row(Table *t, int64_t row, Fault *fault) {
   if (t->n_dropped > 0 && t->dropped[t->n_dropped - 1] == row) return ERR_OK;
-  if ((t->n_dropped & (t->n_dropped - 1)) == 0) { /* grows at powers of two */
-    size_t n_bytes = (size_t)most(1, 2 * t->n_dropped) * sizeof *t->dropped;
-    int64_t *dropped = realloc(t->dropped, n_bytes);
-    if (!dropped) return fault_memory(fault, n_bytes);
-    t->dropped = dropped;
-  }
-  t->dropped[t->n_dropped++] = row;
-  return ERR_OK;
+  Err err = ARRAY_ROOM(t->dropped, t->dropped_room, t->n_dropped + 1, fault);
+  if (!err) t->dropped[t->n_dropped++] = row;
+  return err;
 }
 
 static Err look_at(Table *t, int64_t row, int64_t i, const CsvField *f, Fault *fault) {

@@ -41,11 +41,12 @@ typedef struct Table {
   Text text;
   CsvCursor rows; /* at the first row of data */
   Column *columns;
-  int64_t n_columns, n_features;
-  int64_t n_rows;              /* that are kept */
-  int64_t *dropped, n_dropped; /* rows left out, by number among all, ascending */
-  bool surveyed;               /* from then on walks leave them out */
-  Rows *out;                   /* borrowed */
+  int64_t n_columns, column_room, n_features;
+  int64_t n_rows; /* that are kept */
+  int64_t *dropped, n_dropped,
+      dropped_room; /* rows left out, by number among all, ascending */
+  bool surveyed;    /* from then on walks leave them out */
+  Rows *out;        /* borrowed */
 } Table;
 
 void csv_table_deinit(Table *table);

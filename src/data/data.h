@@ -23,7 +23,7 @@
 /* Texts that are owned, one block each. All zero: none. */
 typedef struct Names {
   char **v;
-  int64_t n;
+  int64_t n, room;
 } Names;
 
 typedef struct Rows {

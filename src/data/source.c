@@ -1,5 +1,6 @@
 /* source.c: the family of data sources, loading on first use, tensors as a source. */
 #include "data/sources.h"
+#include "base/array.h"
 #include "base/ints.h"
 #include <math.h>
 #include <stdio.h>
@@ -58,12 +59,8 @@ void names_deinit(Names *names) {
 }
 
 Err names_add(Names *names, const char *name, size_t n_bytes, Fault *fault) {
-  if ((names->n & (names->n - 1)) == 0) { /* grows when it reaches a power of two */
-    size_t n = (size_t)most(1, 2 * names->n) * sizeof *names->v;
-    char **v = realloc(names->v, n);
-    if (!v) return fault_memory(fault, n);
-    names->v = v;
-  }
+  Err err = ARRAY_ROOM(names->v, names->room, names->n + 1, fault);
+  if (err) return err;
   char *copy = malloc(n_bytes + 1);
   if (!copy) return fault_memory(fault, n_bytes + 1);
   memcpy(copy, name, n_bytes);

@@ -1,5 +1,6 @@
 /* cache.c: traces, their keys, and the plans kept under them. */
 #include "graph/cache.h"
+#include "base/ints.h"
 #include "graph/graph_private.h"
 #include <stdlib.h>
 #include <string.h>
@@ -8,13 +9,8 @@
 
 /* Room for n more words. */
 static bool key_reserve(Trace *t, size_t n) {
-  if (t->n_key + n <= t->key_capacity) return true;
-  size_t wanted = 2 * t->key_capacity + n + 4096;
-  uint64_t *larger = realloc(t->key, wanted * sizeof *larger);
-  if (!larger) return false;
-  t->key = larger;
-  t->key_capacity = wanted;
-  return true;
+  enum { FIRST = 4096 };
+  return !ARRAY_ROOM(t->key, t->key_room, most((int64_t)(t->n_key + n), FIRST), NULL);
 }
 
 /* Into room that was reserved. */
@@ -130,7 +126,7 @@ Err trace_key(Trace *t, Graph *graph, Node *const *roots, int n, VariableList va
   note_places(variables);
   bool ok = put_nodes(t, graph, variables) &&
             key_reserve(t, (size_t)(n + n_words) + (size_t)variables.n * SHAPE_WORDS);
-  if (!ok) return fault_memory(&graph->fault, t->key_capacity * 2 * sizeof(uint64_t));
+  if (!ok) return fault_memory(&graph->fault, 2 * t->n_key * sizeof(uint64_t));
   for (int r = 0; r < n; r++) key_put(t, (uint64_t)roots[r]->index);
   for (int w = 0; w < n_words; w++) key_put(t, words[w]);
   for (int i = 0; i < variables.n; i++) {

@@ -22,7 +22,8 @@ typedef struct Trace {
   int64_t n;
   uint64_t *key;
   size_t *start; /* of each node's words in the key; then their end */
-  size_t n_key, key_capacity;
+  size_t n_key;
+  int64_t key_room;
   uint64_t hash;
 } Trace;
 

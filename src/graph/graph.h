@@ -143,14 +143,18 @@ struct Graph {
   int n_gradients;     /* under way: nothing is evaluated meanwhile, for evaluation
                           renumbers nodes and lets them forget their inputs */
   Node **pool;         /* borrowed nodes of the open scopes */
-  int n_pool, pool_capacity;
+  int n_pool;
+  int64_t pool_room;
   Counter *counters; /* read-only: draws made from each stream so far */
-  int n_counters, counter_capacity;
+  int n_counters;
+  int64_t counter_room;
   struct Undo *undo; /* of the open transaction */
-  int n_undo, undo_capacity;
+  int n_undo;
+  int64_t undo_room;
   bool in_transaction;
   Node **kept; /* held until the open transaction ends: graph_keep */
-  int n_kept, kept_capacity;
+  int n_kept;
+  int64_t kept_room;
   uint64_t first_serial;  /* of nodes made in the open transaction */
   uint32_t step, n_steps; /* number of the open transaction, 0: none; and the last */
   int n_counters_at_begin;
@@ -160,9 +164,10 @@ struct Graph {
   bool named;          /* the open transaction named a net or a stream */
   uint32_t
       *void_steps; /* taken back, in order: names that they gave count for nothing */
-  int n_void_steps, void_capacity;
+  int n_void_steps;
+  int64_t void_room;
   Counter *counters_at_begin;
-  int begin_capacity;
+  int64_t begin_room;
   PlanStore plans[N_PLAN_USES]; /* found again by structure: cache.h */
   uint64_t plan_uses;
   bool begins_at_values; /* plans being made begin at every value that is there, also at
@@ -174,7 +179,8 @@ struct Graph {
   unsigned char *arena; /* of plans: one runs at a time */
   size_t arena_bytes;
   char **interned;
-  int n_interned, interned_capacity;
+  int n_interned;
+  int64_t interned_room;
 };
 
 /* threads as in par_init. */

@@ -17,6 +17,7 @@
 #define GRAPH_GRAPH_PRIVATE_H
 
 #include "graph/op.h"
+#include "base/array.h"
 
 /* Expressions without variables, and assignments to a variable, are evaluated when a
  * chain of pending ones gets this long, so that loops `s = s + 1` and `v:assign(v + 1)`
@@ -33,7 +34,7 @@ typedef struct Undo {
  * come before their users. */
 typedef struct Walk {
   Node **v;
-  int64_t n, capacity;
+  int64_t n, room;
 } Walk;
 
 /* Collects into `walk`, which starts all zero. Does not go below a node for which
@@ -61,9 +62,6 @@ void node_free_blocks(Graph *graph);
 
 /* Frees the struct, once it has neither owners nor reads. */
 void variable_free_unused(Variable *v);
-
-/* Grows an array to hold one more; false on lack of memory. */
-bool graph_grow(void **v, int n, int *capacity, size_t item_bytes);
 
 /* -- origins.c --------------------------------------------------------------------- */
 

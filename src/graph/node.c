@@ -7,16 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool graph_grow(void **v, int n, int *capacity, size_t item_bytes) {
-  if (n < *capacity) return true;
-  int wanted = *capacity ? 2 * *capacity : 64;
-  void *larger = realloc(*v, (size_t)wanted * item_bytes);
-  if (!larger) return false;
-  *v = larger;
-  *capacity = wanted;
-  return true;
-}
-
 /* -- scopes ------------------------------------------------------------------------ */
 
 int graph_scope_begin(Graph *graph) { return graph->n_pool; }
@@ -27,10 +17,8 @@ void graph_scope_end(Graph *graph, int scope) {
 
 /* Hands a new node over to the current scope; NULL when there is no room. */
 static Node *scope_add(Graph *graph, Node *node) {
-  if (!graph_grow((void **)&graph->pool, graph->n_pool, &graph->pool_capacity,
-                  sizeof(Node *))) {
+  if (ARRAY_ROOM(graph->pool, graph->pool_room, graph->n_pool + 1, &graph->fault)) {
     node_release(node);
-    fault_memory(&graph->fault, sizeof(Node *));
     return NULL;
   }
   return graph->pool[graph->n_pool++] = node;
@@ -43,9 +31,7 @@ Node *graph_borrow(Graph *graph, Node *node) {
 bool graph_keep(Graph *graph, Node *node) {
   if (!node->step || node->step != graph->step || graph->n_kept == GRAPH_KEPT)
     return false;
-  if (!graph_grow((void **)&graph->kept, graph->n_kept, &graph->kept_capacity,
-                  sizeof(Node *)))
-    return false;
+  if (ARRAY_ROOM(graph->kept, graph->kept_room, graph->n_kept + 1, NULL)) return false;
   graph->kept[graph->n_kept++] = node_hold(node);
   return true;
 }

@@ -14,6 +14,7 @@
  * spans `sometimes` of the few nodes of which its life consists, and those `throughout`
  * of the nodes above them. */
 #include "graph/plan_arena.h"
+#include "base/array.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,7 +25,8 @@ typedef struct Span {
 /* Disjoint spans in order, none touches the next. */
 typedef struct Spans {
   Span *v;
-  int n, capacity;
+  int n;
+  int64_t room;
 } Spans;
 
 /* Node 1 is the root, 2k and 2k + 1 are below k, leaf j is node n_leaves + j. */
@@ -55,21 +57,12 @@ static int first_reaching(const Spans *s, size_t at) {
   return lo;
 }
 
-static bool spans_grow(Spans *s) {
-  int wanted = s->capacity ? 2 * s->capacity : 2;
-  Span *larger = realloc(s->v, (size_t)wanted * sizeof *larger);
-  if (!larger) return false;
-  s->v = larger;
-  s->capacity = wanted;
-  return true;
-}
-
 /* False: no memory. */
 static bool spans_add(Spans *s, Span span) {
   int first = first_reaching(s, span.from), end = first;
   while (end < s->n && s->v[end].from <= span.end) end++;
   if (first == end) {
-    if (s->n == s->capacity && !spans_grow(s)) return false;
+    if (ARRAY_ROOM(s->v, s->room, s->n + 1, NULL)) return false;
     memmove(s->v + first + 1, s->v + first, (size_t)(s->n - first) * sizeof *s->v);
     s->v[first] = span;
     s->n++;

@@ -50,8 +50,8 @@ const char *graph_intern(Graph *graph, const char *string) {
   for (int i = graph->n_interned - 1; i >= 0; i--)
     if (strcmp(graph->interned[i], string) == 0) return graph->interned[i];
   char *copy = text_copy(string);
-  if (!copy || !graph_grow((void **)&graph->interned, graph->n_interned,
-                           &graph->interned_capacity, sizeof(char *))) {
+  if (!copy ||
+      ARRAY_ROOM(graph->interned, graph->interned_room, graph->n_interned + 1, NULL)) {
     free(copy);
     return NULL; /* a label is missing: no reason to stop */
   }

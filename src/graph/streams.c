@@ -14,12 +14,9 @@ Stream graph_draw_once(const Graph *graph, const char *purpose, const char *name
 Stream graph_draw_again(Graph *graph, uint64_t key) {
   for (int i = 0; i < graph->n_counters; i++)
     if (graph->counters[i].key == key) return (Stream){key, graph->counters[i].count++};
-  if (!graph_grow((void **)&graph->counters, graph->n_counters,
-                  &graph->counter_capacity, sizeof(Counter))) {
-    fault_memory(&graph->fault, sizeof(Counter));
-    return (Stream){key, 0};
-  }
-  graph->counters[graph->n_counters++] = (Counter){key, 1};
+  if (!ARRAY_ROOM(graph->counters, graph->counter_room, graph->n_counters + 1,
+                  &graph->fault))
+    graph->counters[graph->n_counters++] = (Counter){key, 1};
   return (Stream){key, 0};
 }
 
@@ -35,13 +32,8 @@ void graph_restart_counts(Graph *graph) {
 
 Err graph_set_streams(Graph *graph, uint64_t seed, const Counter *counters, int n,
                       Fault *fault) {
-  if (n > graph->counter_capacity) {
-    size_t n_bytes = (size_t)n * sizeof *counters;
-    Counter *larger = realloc(graph->counters, n_bytes);
-    if (!larger) return fault_memory(fault, n_bytes);
-    graph->counters = larger;
-    graph->counter_capacity = n;
-  }
+  Err err = ARRAY_ROOM(graph->counters, graph->counter_room, n, fault);
+  if (err) return err;
   if (n) memcpy(graph->counters, counters, (size_t)n * sizeof *counters);
   graph->n_counters = n;
   graph->seed = seed;

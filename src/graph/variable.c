@@ -92,13 +92,8 @@ Tensor *variable_swap(Variable *v, Tensor *value) {
 }
 
 static Err remember(Graph *graph, Variable *v) {
-  if (graph->n_undo == graph->undo_capacity) {
-    int wanted = graph->undo_capacity ? 2 * graph->undo_capacity : 64;
-    Undo *larger = realloc(graph->undo, (size_t)wanted * sizeof *larger);
-    if (!larger) return fault_memory(&graph->fault, (size_t)wanted * sizeof *larger);
-    graph->undo = larger;
-    graph->undo_capacity = wanted;
-  }
+  Err err = ARRAY_ROOM(graph->undo, graph->undo_room, graph->n_undo + 1, &graph->fault);
+  if (err) return err;
   Node *old = v->has_value ? node_hold(v->current) : NULL;
   graph->undo[graph->n_undo++] = (Undo){variable_retain(v), old};
   if (v->assigned_in != graph->step) v->before = old;
@@ -181,16 +176,10 @@ void graph_begin(Graph *graph) {
   graph->seed_at_begin = graph->seed;
   graph->count_at_begin = graph->count;
   if (!graph->n_counters) return;
-  if (graph->n_counters > graph->begin_capacity) {
-    size_t n_bytes = (size_t)graph->counter_capacity * sizeof(Counter);
-    Counter *larger = realloc(graph->counters_at_begin, n_bytes);
-    if (!larger) {
-      graph->n_counters_at_begin = 0;
-      fault_memory(&graph->fault, n_bytes);
-      return;
-    }
-    graph->counters_at_begin = larger;
-    graph->begin_capacity = graph->counter_capacity;
+  if (ARRAY_ROOM(graph->counters_at_begin, graph->begin_room, graph->n_counters,
+                 &graph->fault)) {
+    graph->n_counters_at_begin = 0;
+    return;
   }
   memcpy(graph->counters_at_begin, graph->counters,
          (size_t)graph->n_counters * sizeof(Counter));
@@ -216,8 +205,7 @@ void graph_commit(Graph *graph) {
 /* What the transaction named is named no more. */
 static void void_names(Graph *graph) {
   if (!graph->named) return;
-  if (graph_grow((void **)&graph->void_steps, graph->n_void_steps,
-                 &graph->void_capacity, sizeof *graph->void_steps))
+  if (!ARRAY_ROOM(graph->void_steps, graph->void_room, graph->n_void_steps + 1, NULL))
     graph->void_steps[graph->n_void_steps++] = graph->step;
 }
 

@@ -1,15 +1,11 @@
 /* walk.c: the nodes below some roots, in the order in which they were made. */
 #include "graph/graph_private.h"
+#include "base/ints.h"
 #include <stdlib.h>
 
 static bool walk_push(Walk *walk, Node *node) {
-  if (walk->n == walk->capacity) {
-    int64_t wanted = walk->capacity ? 2 * walk->capacity : 1024;
-    Node **larger = realloc(walk->v, (size_t)wanted * sizeof *larger);
-    if (!larger) return false;
-    walk->v = larger;
-    walk->capacity = wanted;
-  }
+  enum { FIRST = 1024 };
+  if (ARRAY_ROOM(walk->v, walk->room, most(walk->n + 1, FIRST), NULL)) return false;
   walk->v[walk->n++] = node;
   return true;
 }
@@ -65,7 +61,7 @@ Err walk_collect(Graph *graph, Walk *walk, Node *const *roots, int n,
     }
   }
   if (!room) {
-    size_t n_bytes = (size_t)walk->capacity * sizeof(Node *);
+    size_t n_bytes = (size_t)walk->room * sizeof(Node *);
     walk_deinit(walk);
     return fault_memory(&graph->fault, n_bytes);
   }

@@ -9,6 +9,7 @@
  * becomes a layer. In order of the fields' names, since pairs() has none; each counts
  * once. */
 #include "lua/net_private.h"
+#include "base/array.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,7 +45,7 @@ typedef struct Members {
   Variable **variables;
   const char **names; /* of the variables; kept by the Lua stack */
   int n_layers, n_variables;
-  int layer_room, variable_room;
+  int64_t layer_room, variable_room, name_room;
 } Members;
 
 static void members_deinit(Members *m) {
@@ -53,31 +54,16 @@ static void members_deinit(Members *m) {
   free(m->names);
 }
 
-static int more_room(int room) { return room ? 2 * room : 16; }
-
 static bool add_layer(Members *m, Layer *layer) {
-  if (m->n_layers == m->layer_room) {
-    int room = more_room(m->layer_room);
-    Layer **larger = realloc(m->layers, (size_t)room * sizeof *larger);
-    if (!larger) return false;
-    m->layers = larger;
-    m->layer_room = room;
-  }
+  if (ARRAY_ROOM(m->layers, m->layer_room, m->n_layers + 1, NULL)) return false;
   m->layers[m->n_layers++] = layer;
   return true;
 }
 
 static bool add_variable(Members *m, Variable *variable, const char *name) {
-  if (m->n_variables == m->variable_room) {
-    int room = more_room(m->variable_room);
-    Variable **variables = realloc(m->variables, (size_t)room * sizeof *variables);
-    if (variables) m->variables = variables;
-    const char **names = variables ? realloc(m->names, (size_t)room * sizeof *names)
-                                   : NULL;
-    if (!names) return false;
-    m->names = names;
-    m->variable_room = room;
-  }
+  if (ARRAY_ROOM(m->variables, m->variable_room, m->n_variables + 1, NULL) ||
+      ARRAY_ROOM(m->names, m->name_room, m->n_variables + 1, NULL))
+    return false;
   m->variables[m->n_variables] = variable;
   m->names[m->n_variables++] = name;
   return true;

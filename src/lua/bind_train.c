@@ -1,5 +1,6 @@
 /* bind_train.c: the global `train`: steps, fits, callbacks, metrics. */
 #include "lua/checkpoints.h"
+#include "base/array.h"
 #include "lua/history.h"
 #include "lua/lab.h"
 #include "lua/net_private.h"
@@ -16,7 +17,8 @@
 
 typedef struct StepBox {
   Replay *replay; /* of a static step; else NULL */
-  int n_results, place_room;
+  int n_results;
+  int64_t place_room;
   int *place;           /* of result i of the last traced call: its number among the
                            outputs, or -1. Where a call was captured, of that one */
   StepOutputs outputs;  /* of the last traced call */
@@ -97,34 +99,27 @@ typedef struct StepCall {
   int first, n_results;
 } StepCall;
 
-static Err place_room(StepBox *box, int n, Fault *fault) {
-  if (n <= box->place_room) return ERR_OK;
-  int *place = realloc(box->place, (size_t)n * sizeof *place);
-  if (!place) return fault_memory(fault, (size_t)n * sizeof *place);
-  box->place = place;
-  box->place_room = n;
-  return ERR_OK;
-}
-
 /* Takes the results that are tensors into the step's scope. */
 static Err take_results(StepCall *call, StepOutputs *out, Fault *fault) {
   lua_State *L = call->L;
   Graph *graph = session_graph(L);
   call->n_results = lua_gettop(L) - call->first + 1;
   if (!lua_checkstack(L, 8)) return fault_memory(fault, 0);
-  if (place_room(call->box, call->n_results, fault)) return fault->code;
+  StepBox *box = call->box;
+  Err err = ARRAY_ROOM(box->place, box->place_room, call->n_results, fault);
+  if (err) return err;
   if (call->n_results < 1 || !is_tensor(L, call->first))
     return fault_set(fault, ERR_VALUE,
                      "step: the function returned %s first; allowed: the loss, a "
                      "tensor with one element",
                      call->n_results < 1 ? "nothing" : luaL_typename(L, call->first));
   for (int i = 0; i < call->n_results; i++) {
-    call->box->place[i] = -1;
+    box->place[i] = -1;
     if (!is_tensor(L, call->first + i)) continue;
     Node *node = graph_borrow(graph, to_operand(L, call->first + i));
     if (!node) return graph_ok(graph, fault);
-    call->box->place[i] = out->n;
-    Err err = step_output(out, node, fault);
+    box->place[i] = out->n;
+    err = step_output(out, node, fault);
     if (err) return err;
   }
   return ERR_OK;

@@ -5,6 +5,7 @@
  * afterwards: so a process killed at any moment leaves the last checkpoint or the one
  * before. The numbers in a series follow from the names that are there. */
 #include "lua/checkpoints.h"
+#include "base/array.h"
 #include "base/file.h"
 #include "base/out.h"
 #include "base/sys.h"
@@ -27,7 +28,8 @@ typedef struct Checkpoints {
   lua_State *L; /* the main thread */
   FitCheckpointer fits;
   Held *held;
-  int n_held, capacity;
+  int n_held;
+  int64_t held_room;
 } Checkpoints;
 
 /* -- names of files ---------------------------------------------------------------- */
@@ -140,15 +142,9 @@ static Err hold(Checkpoints *all, const char *series, bool finished, Checkpoint 
     *c = (Checkpoint){0};
     return ERR_OK;
   }
-  char *copy = text_copy(series);
-  int wanted = all->n_held < all->capacity ? all->capacity : 2 * all->capacity + 4;
-  Held *larger = copy ? realloc(all->held, (size_t)wanted * sizeof *larger) : NULL;
-  if (!larger) {
-    free(copy);
-    return fault_memory(fault, (size_t)wanted * sizeof *larger);
-  }
-  all->held = larger;
-  all->capacity = wanted;
+  Err err = ARRAY_ROOM(all->held, all->held_room, all->n_held + 1, fault);
+  char *copy = err ? NULL : text_copy(series);
+  if (!copy) return fault_memory(fault, strlen(series));
   all->held[all->n_held++] = (Held){copy, finished, *c};
   *c = (Checkpoint){0};
   return ERR_OK;

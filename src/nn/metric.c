@@ -1,5 +1,6 @@
 /* metric.c: metrics over the rows of a set, and what their names tell; see metric.h. */
 #include "nn/metric.h"
+#include "base/array.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,15 +82,9 @@ Err measure_begin(Measure *m, Fault *fault) {
 }
 
 Err measure_room(Measure *m, int64_t n, Fault *fault) {
-  if (n > m->room) {
-    int64_t room = 2 * n;
-    double *v = realloc(m->v, (size_t)room * sizeof *v);
-    if (!v) return fault_memory(fault, (size_t)room * sizeof *v);
-    m->v = v;
-    m->room = room;
-  }
-  for (; m->n < n; m->n++) m->v[m->n] = 0;
-  return ERR_OK;
+  Err err = ARRAY_ROOM(m->v, m->room, n, fault);
+  for (; !err && m->n < n; m->n++) m->v[m->n] = 0;
+  return err;
 }
 
 Err kept_add(KeptRows *kept, const Array *rows, Fault *fault) {
@@ -108,13 +103,9 @@ Err kept_add(KeptRows *kept, const Array *rows, Fault *fault) {
                      "%s; give { add = f, finish = g }",
                      shape_text(got, &rows->shape), shape_text(had, &kept->shape));
   }
-  if (kept->n_bytes + n_bytes > kept->room_bytes) {
-    size_t room = 2 * (kept->n_bytes + n_bytes);
-    unsigned char *bytes = realloc(kept->bytes, room);
-    if (!bytes) return fault_memory(fault, room);
-    kept->bytes = bytes;
-    kept->room_bytes = room;
-  }
+  Err err = ARRAY_ROOM(kept->bytes, kept->room, (int64_t)(kept->n_bytes + n_bytes),
+                       fault);
+  if (err) return err;
   if (n_bytes) memcpy(kept->bytes + kept->n_bytes, rows->data, n_bytes);
   kept->n_bytes += n_bytes;
   kept->shape.dim[0] += rows->shape.dim[0];

@@ -40,8 +40,9 @@ typedef struct MetricBatch {
 /* Rows kept one after the other. */
 typedef struct KeptRows {
   unsigned char *bytes;
-  size_t n_bytes, room_bytes;
-  Shape shape; /* of all rows */
+  size_t n_bytes;
+  int64_t room; /* of bytes */
+  Shape shape;  /* of all rows */
   DType dtype;
 } KeptRows;
 

@@ -6,6 +6,8 @@
  * share a layer; renaming touches only what changed. Streams of random numbers are
  * named once, when a layer first draws, and keep their names. */
 #include "nn/nn.h"
+#include "base/ints.h"
+#include "base/array.h"
 #include "base/utf8.h"
 #include "graph/ops.h"
 #include <stdio.h>
@@ -42,22 +44,15 @@ int layer_children(Layer *layer, Layer *const **out) {
 /* Appends layer and what is inside; marks what it has, for unmark. */
 static Err collect(LayerList *list, Layer *layer, Fault *fault) {
   if (layer->visited) return ERR_OK;
-  if (list->n == list->capacity) {
-    int wanted = list->capacity ? 2 * list->capacity : 32;
-    Layer **larger = realloc(list->v, (size_t)wanted * sizeof *larger);
-    if (!larger) return fault_memory(fault, (size_t)wanted * sizeof *larger);
-    list->v = larger;
-    list->capacity = wanted;
-  }
+  enum { FIRST = 32 };
+  Err err = ARRAY_ROOM(list->v, list->room, most(list->n + 1, FIRST), fault);
+  if (err) return err;
   layer->visited = true;
   list->v[list->n++] = layer;
   Layer *const *child = NULL;
   int n = layer_children(layer, &child);
-  for (int i = 0; i < n; i++) {
-    Err err = collect(list, child[i], fault);
-    if (err) return err;
-  }
-  return ERR_OK;
+  for (int i = 0; !err && i < n; i++) err = collect(list, child[i], fault);
+  return err;
 }
 
 static Err list_tree(Layer *net, LayerList *out, Fault *fault) {

@@ -243,7 +243,8 @@ int layer_children(Layer *layer, Layer *const **out);
 /* The layer and all inside it, containers before what they hold, each once. The list is
  * the caller's (free v), the layers are borrowed. */
 typedef struct LayerList {
-  int n, capacity;
+  int n;
+  int64_t room;
   Layer **v;
 } LayerList;
 Err layer_list(Layer *net, LayerList *out, Fault *fault) WARN_UNUSED;

@@ -10,6 +10,7 @@
  * NaN stays, and the norm of what is not finite is none: such a step is refused
  * (train/step.c). */
 #include "nn/optim.h"
+#include "base/array.h"
 #include "graph/ops.h"
 #include <math.h>
 #include <stdio.h>
@@ -109,24 +110,14 @@ void optimizer_deinit(Object *object) {
   free(opt->slots);
 }
 
-/* Room for one more parameter; false: no memory. */
-static bool slots_reserve(Optimizer *opt) {
-  if (opt->n_slots < opt->slot_capacity) return true;
-  int wanted = opt->slot_capacity ? 2 * opt->slot_capacity : 16;
-  OptimSlots *larger = realloc(opt->slots, (size_t)wanted * sizeof *larger);
-  if (!larger) return false;
-  opt->slots = larger;
-  opt->slot_capacity = wanted;
-  return true;
-}
-
 /* The same, made where there are none. NULL: no memory. */
 static OptimSlots *slots_of(Optimizer *opt, Variable *param, int *hint, Fault *fault) {
   OptimSlots *slots = find_slots(opt, param, hint);
   if (slots) return slots;
   size_t n_bytes = ((size_t)count_list(optimizer_slot_list(opt)) + 1) *
                    sizeof *slots->slot;
-  Variable **slot = slots_reserve(opt) ? calloc(1, n_bytes) : NULL;
+  Err err = ARRAY_ROOM(opt->slots, opt->slot_room, opt->n_slots + 1, fault);
+  Variable **slot = err ? NULL : calloc(1, n_bytes);
   if (!slot) {
     fault_memory(fault, n_bytes);
     return NULL;

@@ -41,7 +41,8 @@ typedef struct Optimizer {
   int64_t epoch; /* set by fit, from 1; 0 outside of it */
   double rate;   /* of the last step */
   OptimSlots *slots;
-  int n_slots, slot_capacity;
+  int n_slots;
+  int64_t slot_room;
 } Optimizer;
 
 /* -- for the kinds ----------------------------------------------------------------- */

@@ -1,5 +1,6 @@
 /* checkpoint.c: checkpoints as values and as files; see checkpoint.h. */
 #include "train/checkpoint.h"
+#include "base/array.h"
 #include "base/pack.h"
 #include "base/version.h"
 #include <stdio.h>
@@ -23,19 +24,9 @@ void checkpoint_deinit(Checkpoint *c) {
   *c = (Checkpoint){0};
 }
 
-static Err make_room(Checkpoint *c, Fault *fault) {
-  if (c->n_tensors < c->capacity) return ERR_OK;
-  int wanted = c->capacity ? 2 * c->capacity : 32;
-  NamedTensor *larger = realloc(c->tensors, (size_t)wanted * sizeof *larger);
-  if (!larger) return fault_memory(fault, (size_t)wanted * sizeof *larger);
-  c->tensors = larger;
-  c->capacity = wanted;
-  return ERR_OK;
-}
-
 Err checkpoint_add(Checkpoint *c, const char *part, const char *name, Tensor *tensor,
                    Fault *fault) {
-  Err err = make_room(c, fault);
+  Err err = ARRAY_ROOM(c->tensors, c->room, c->n_tensors + 1, fault);
   if (err) return err;
   Text full = {0};
   text_addf(&full, "%s.%s", part, name);
@@ -175,7 +166,7 @@ Err checkpoint_load(Checkpoint *out, const char *path, MemoryCount *memory,
   out->state = check_file(&file, fault);
   if (out->state) {
     out->tensors = file.tensors;
-    out->n_tensors = out->capacity = file.n_tensors;
+    out->room = out->n_tensors = file.n_tensors;
     file.tensors = NULL;
     file.n_tensors = 0;
   } else {

@@ -21,7 +21,8 @@
 typedef struct Checkpoint {
   Json *state;
   NamedTensor *tensors; /* names owned, tensors retained */
-  int n_tensors, capacity;
+  int n_tensors;
+  int64_t room; /* of tensors */
 } Checkpoint;
 
 /* All zero is empty too; deinit of that is a no-op. */

@@ -21,7 +21,7 @@ typedef struct Gauges {
   int n_params;
   Variable **param; /* that the step has trained; borrowed from it */
   real *value;      /* of parameter i and gauge k: [i * n_ask + k] */
-  int param_room, value_room;
+  int64_t param_room, value_room;
 } Gauges;
 
 /* Makes room for n parameters, and sets n_params to 0. NULL is a no-op. */

@@ -1,5 +1,6 @@
 /* history.c: the table of what a fit measured; see history.h. */
 #include "train/history.h"
+#include "base/array.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,14 +20,12 @@ int history_find(const History *history, const char *column) {
   return -1;
 }
 
-/* Columns are few and added once: one more each time. */
 Err history_column(History *history, const char *name, Fault *fault) {
   if (history_find(history, name) >= 0) return ERR_OK;
   must(history->n_rows == 0);
-  size_t n_bytes = ((size_t)history->n_columns + 1) * sizeof *history->column;
-  HistoryColumn *larger = realloc(history->column, n_bytes);
-  if (!larger) return fault_memory(fault, n_bytes);
-  history->column = larger;
+  Err err = ARRAY_ROOM(history->column, history->column_room, history->n_columns + 1,
+                       fault);
+  if (err) return err;
   HistoryColumn *column = &history->column[history->n_columns++];
   *column = (HistoryColumn){0};
   snprintf(column->name, sizeof column->name, "%s", name);
@@ -34,18 +33,12 @@ Err history_column(History *history, const char *name, Fault *fault) {
 }
 
 Err history_row(History *history, Fault *fault) {
-  if (history->n_rows == history->capacity) {
-    int64_t wanted = history->capacity ? 2 * history->capacity : 32;
-    for (int i = 0; i < history->n_columns; i++) {
-      size_t n_bytes = (size_t)wanted * sizeof(double);
-      double *larger = realloc(history->column[i].v, n_bytes);
-      if (!larger) return fault_memory(fault, n_bytes);
-      history->column[i].v = larger;
-    }
-    history->capacity = wanted;
+  for (int i = 0; i < history->n_columns; i++) {
+    HistoryColumn *column = &history->column[i];
+    Err err = ARRAY_ROOM(column->v, column->room, history->n_rows + 1, fault);
+    if (err) return err;
+    column->v[history->n_rows] = NAN;
   }
-  for (int i = 0; i < history->n_columns; i++)
-    history->column[i].v[history->n_rows] = NAN;
   history->n_rows++;
   return ERR_OK;
 }
@@ -62,10 +55,8 @@ double history_get(const History *history, const char *column, int64_t row) {
 }
 
 Err history_test(History *history, const char *name, double value, Fault *fault) {
-  size_t n_bytes = ((size_t)history->n_test + 1) * sizeof *history->test;
-  HistoryTest *larger = realloc(history->test, n_bytes);
-  if (!larger) return fault_memory(fault, n_bytes);
-  history->test = larger;
+  Err err = ARRAY_ROOM(history->test, history->test_room, history->n_test + 1, fault);
+  if (err) return err;
   HistoryTest *test = &history->test[history->n_test++];
   snprintf(test->name, sizeof test->name, "%s", name);
   test->value = value;

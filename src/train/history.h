@@ -11,6 +11,7 @@ enum { HISTORY_NAME = 48 };
 typedef struct HistoryColumn {
   char name[HISTORY_NAME]; /* "epoch", "loss", "val_accuracy", "lr", "time_s" */
   double *v;               /* one per row */
+  int64_t room;            /* of rows */
 } HistoryColumn;
 
 /* Measured once, after the last epoch. */
@@ -23,9 +24,10 @@ typedef struct HistoryTest {
 typedef struct History {
   int n_columns;
   HistoryColumn *column;
-  int64_t n_rows, capacity;
+  int64_t column_room, n_rows;
   int n_test;
   HistoryTest *test;
+  int64_t test_room;
   int64_t best_epoch; /* whose weights the net ends with; 0: the last */
   bool stopped;       /* by a callback, before the last epoch */
   ProbeLog probes;

@@ -1,6 +1,7 @@
 /* probe.c: the family of probes, and the listener that they are in a fit; see
  * probe.h. */
 #include "train/probe.h"
+#include "base/array.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,15 +69,9 @@ static bool same_params(const Probes *p) {
 }
 
 static Err known_room(Probes *p, int n, Fault *fault) {
-  if (n <= p->known_room) return ERR_OK;
-  size_t n_series = (size_t)n * (size_t)p->gauges.n_ask;
-  Variable **known = realloc(p->known, (size_t)n * sizeof(Variable *));
-  if (known) p->known = known;
-  int *series = known ? realloc(p->series, n_series * sizeof *series) : NULL;
-  if (!series) return fault_memory(fault, n_series * sizeof *series);
-  p->series = series;
-  p->known_room = n;
-  return ERR_OK;
+  int64_t n_series = (int64_t)n * p->gauges.n_ask;
+  Err err = ARRAY_ROOM(p->known, p->known_room, n, fault);
+  return err ? err : ARRAY_ROOM(p->series, p->series_room, n_series, fault);
 }
 
 static const char *name_of(const StateList *state, const Variable *v) {

@@ -39,7 +39,7 @@ typedef struct Probes {
   int n_known;      /* parameters of the step before, ... */
   Variable **known; /* ... retained ... */
   int *series;      /* ... and the series of each of their values, as gauges.value */
-  int known_room;
+  int64_t known_room, series_room;
 } Probes;
 
 Err probes_open(Probes *out, const ObjectList *list, ProbeLog *log,

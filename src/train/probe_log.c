@@ -1,5 +1,6 @@
 /* probe_log.c: series of windows; see probe_log.h. */
 #include "train/probe_log.h"
+#include "base/array.h"
 #include "base/text.h"
 #include <stdlib.h>
 #include <string.h>
@@ -38,15 +39,9 @@ int probe_log_series(ProbeLog *log, const char *probe, const char *layer,
                      const char *quantity, Fault *fault) {
   for (int i = 0; i < log->n; i++)
     if (is_series(&log->v[i], probe, layer, quantity)) return i;
-  if (log->n == log->room) {
-    int room = 2 * log->room + 16;
-    ProbeSeries *v = realloc(log->v, (size_t)room * sizeof *v);
-    if (!v) return fault_memory(fault, (size_t)room * sizeof *v), -1;
-    log->v = v;
-    log->room = room;
-  }
-  ProbeSeries made = {
-      text_copy(probe), text_copy(layer), text_copy(quantity), NULL, 0, 0};
+  if (ARRAY_ROOM(log->v, log->room, log->n + 1, fault)) return -1;
+  ProbeSeries made = {.probe = text_copy(probe), .layer = text_copy(layer),
+                      .quantity = text_copy(quantity)};
   if (!made.probe || !made.layer || !made.quantity) {
     series_deinit(&made);
     return fault_memory(fault, sizeof made), -1;
@@ -64,12 +59,7 @@ void probe_log_step(ProbeLog *log, int64_t step) {
 }
 
 Err probe_log_room(ProbeSeries *s, int n, Fault *fault) {
-  if (n <= s->room) return ERR_OK;
-  ProbeWindow *v = realloc(s->v, 2 * (size_t)n * sizeof *v);
-  if (!v) return fault_memory(fault, 2 * (size_t)n * sizeof *v);
-  s->v = v;
-  s->room = 2 * n;
-  return ERR_OK;
+  return ARRAY_ROOM(s->v, s->room, n, fault);
 }
 
 static ProbeWindow *open_window(const ProbeLog *log, ProbeSeries *s, Fault *fault) {

@@ -30,13 +30,15 @@ static inline double probe_window_mean(const ProbeWindow *w) {
 typedef struct ProbeSeries {
   char *probe, *layer, *quantity; /* "gradients", "dense_1.weight", "norm"; owned */
   ProbeWindow *v;
-  int n, room;
+  int n;
+  int64_t room;
 } ProbeSeries;
 
 /* All zero is empty. Series in the order in which they were first measured. */
 typedef struct ProbeLog {
   ProbeSeries *v;
-  int n, room;
+  int n;
+  int64_t room;
   int64_t step,
       window_end; /* the step measured last, the end of its window; 0: none was */
   int n_windows;  /* up to that one */

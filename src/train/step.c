@@ -14,6 +14,7 @@
  * (plan_proof.c), and where it cannot be, they are written to new memory and looked at
  * there. */
 #include "train/train.h"
+#include "base/array.h"
 #include "base/out.h"
 #include "base/sys.h"
 #include "graph/cache.h"
@@ -36,7 +37,8 @@ typedef struct Step {
   bool built;      /* before the step: else its plan draws initial values too */
   Variable **vars; /* parameters, each once, then slots; borrowed */
   bool *own;       /* of vars: the step alone holds the value */
-  int n_params, n_vars, var_room;
+  int n_params, n_vars;
+  int64_t var_room, own_room;
   Variable **assigned; /* by the function; borrowed */
   Node **root;
   Node **grads;  /* of the parameters; NULL: a known plan has them */
@@ -54,15 +56,10 @@ static Err graph_fault(Step *step) { return graph_ok(step->graph, step->fault); 
 /* -- what is trained --------------------------------------------------------------- */
 
 static Err vars_room(Step *step, int n) {
-  if (step->n_vars + n <= step->var_room) return ERR_OK;
-  int room = 2 * (step->n_vars + n);
-  Variable **vars = realloc(step->vars, (size_t)room * sizeof *vars);
-  if (vars) step->vars = vars;
-  bool *own = vars ? realloc(step->own, (size_t)room * sizeof *own) : NULL;
-  if (!own) return fault_memory(step->fault, (size_t)room * sizeof *vars);
-  step->own = own;
-  step->var_room = room;
-  return ERR_OK;
+  int64_t wanted = step->n_vars + n;
+  if (wanted > step->var_room) wanted *= 2; /* slots follow */
+  Err err = ARRAY_ROOM(step->vars, step->var_room, wanted, step->fault);
+  return err ? err : ARRAY_ROOM(step->own, step->own_room, step->var_room, step->fault);
 }
 
 /* Is the variable in the list? Those that are know their place. */
@@ -146,15 +143,9 @@ static Err check_loss(const Node *loss, Fault *fault) {
 }
 
 Err step_output(StepOutputs *out, Node *node, Fault *fault) {
-  if (out->n == out->room) {
-    int room = 2 * out->room + 4;
-    Node **v = realloc(out->v, (size_t)room * sizeof *v);
-    if (!v) return fault_memory(fault, (size_t)room * sizeof *v);
-    out->v = v;
-    out->room = room;
-  }
-  out->v[out->n++] = node;
-  return ERR_OK;
+  Err err = ARRAY_ROOM(out->v, out->room, out->n + 1, fault);
+  if (!err) out->v[out->n++] = node;
+  return err;
 }
 
 void step_outputs_deinit(StepOutputs *out) {

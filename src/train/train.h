@@ -46,7 +46,8 @@ typedef struct StepCapture {
  * who may use one for many steps. */
 typedef struct StepOutputs {
   Node **v;
-  int n, room;
+  int n;
+  int64_t room;
 } StepOutputs;
 Err step_output(StepOutputs *out, Node *node, Fault *fault) WARN_UNUSED;
 void step_outputs_deinit(StepOutputs *out);
