@@ -5,6 +5,7 @@
  * free place from there on. `failed` marks a container that lost something to lack of
  * memory; json_write looks for it in the whole tree. */
 #include "base/json.h"
+#include "base/hash.h"
 #include "base/array.h"
 #include <jansson.h>
 #include <math.h>
@@ -109,16 +110,10 @@ static Json *new_bool(bool value) {
 
 enum { INDEXED = 16 }; /* items from which on a map has an index */
 
-/* FNV-1a. */
-static uint64_t hash_of(const char *key) {
-  uint64_t hash = 14695981039346656037u;
-  for (; *key; key++) hash = (hash ^ (unsigned char)*key) * 1099511628211u;
-  return hash;
-}
-
 /* Where the key stands in the index, or the free place where it belongs. */
 static int64_t *place_of(const struct Items *items, const char *key) {
-  uint64_t mask = (uint64_t)items->n_index - 1, i = hash_of(key) & mask;
+  uint64_t mask = (uint64_t)items->n_index - 1,
+           i = hash_bytes(HASH_BEGIN, key, strlen(key)) & mask;
   while (items->index[i] && strcmp(items->v[items->index[i] - 1].key, key) != 0)
     i = (i + 1) & mask;
   return &items->index[i];

@@ -4,6 +4,7 @@
  * never holds a value that its record does not allow. It leaves the object as it was
  * when it refuses. */
 #include "base/record.h"
+#include "base/hash.h"
 #include "base/text.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -226,14 +227,9 @@ Err option_set_call(Object *o, const Option *opt, Callable *value, Fault *fault)
 
 /* -- what an object is made of ----------------------------------------------------- */
 
-static uint64_t mix(uint64_t hash, uint64_t word) {
-  hash = (hash ^ word) * 0x9E3779B97F4A7C15u;
-  return hash ^ hash >> 29;
-}
-
 /* Is asked for at each step: options that hold no objects cost a look at their type. */
 uint64_t object_signature(const Object *object) {
-  uint64_t hash = mix((uint64_t)(uintptr_t)object, object ? object->version : 0);
+  uint64_t hash = hash_word((uint64_t)(uintptr_t)object, object ? object->version : 0);
   const Object *inner;
   if (!object) return hash;
   for (const Option *opt = object->kind->options; opt && opt->name; opt++) {
@@ -241,7 +237,7 @@ uint64_t object_signature(const Object *object) {
     if (!nested) continue;
     const void *field = option_field(object, opt);
     for (int i = 0; (inner = nested(field, i)); i++)
-      hash = mix(hash, object_signature(inner));
+      hash = hash_word(hash, object_signature(inner));
   }
   return hash;
 }

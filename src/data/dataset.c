@@ -2,6 +2,7 @@
  * layout. Row numbers of a view are looked up once, when a view of it is made: index
  * holds rows of the source, never rows of another view. */
 #include "data/dataset.h"
+#include "base/hash.h"
 #include "base/text.h"
 #include <math.h>
 #include <stdlib.h>
@@ -55,13 +56,6 @@ const char *dataset_name(const Dataset *set) { return set->name; }
 
 Source *dataset_source(const Dataset *set) { return set->source; }
 
-/* FNV-1a on bytes. */
-static uint64_t mix(uint64_t hash, const void *bytes, size_t n_bytes) {
-  const unsigned char *b = bytes;
-  for (size_t i = 0; i < n_bytes; i++) hash = (hash ^ b[i]) * UINT64_C(0x100000001B3);
-  return hash;
-}
-
 /* All rows as the source gives them, read or not? */
 static bool is_whole(const Dataset *set) {
   const Affine *a = &set->affine;
@@ -70,18 +64,20 @@ static bool is_whole(const Dataset *set) {
 }
 
 uint64_t dataset_view_hash(const Dataset *set) {
-  uint64_t hash = UINT64_C(0xCBF29CE484222325);
+  uint64_t hash = HASH_BEGIN;
   size_t n = (size_t)set->affine.n;
   if (is_whole(set)) return 0;
-  if (set->index) hash = mix(hash, set->index, (size_t)set->n * sizeof *set->index);
+  if (set->index)
+    hash = hash_bytes(hash, set->index, (size_t)set->n * sizeof *set->index);
   if (set->means)
-    hash = mix(hash, set->means->v, (size_t)set->means->n * sizeof *set->means->v);
-  if (n) hash = mix(hash, set->affine.shift, n * sizeof *set->affine.shift);
-  if (n) hash = mix(hash, set->affine.scale, n * sizeof *set->affine.scale);
+    hash = hash_bytes(hash, set->means->v,
+                      (size_t)set->means->n * sizeof *set->means->v);
+  if (n) hash = hash_bytes(hash, set->affine.shift, n * sizeof *set->affine.shift);
+  if (n) hash = hash_bytes(hash, set->affine.scale, n * sizeof *set->affine.scale);
   for (int i = 0; set->chain && i < set->chain->n; i++) {
     Text text = {0};
     transform_add_text(&text, set->chain->stage[i].transform);
-    hash = mix(hash, text.data, text.n_bytes);
+    hash = hash_bytes(hash, text.data, text.n_bytes);
     text_deinit(&text);
   }
   return hash;

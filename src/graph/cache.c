@@ -1,5 +1,6 @@
 /* cache.c: traces, their keys, and the plans kept under them. */
 #include "graph/cache.h"
+#include "base/hash.h"
 #include "base/ints.h"
 #include "graph/graph_private.h"
 #include <stdlib.h>
@@ -20,12 +21,8 @@ static void key_put(Trace *t, uint64_t word) { t->key[t->n_key++] = word; }
 static uint64_t key_hash(const uint64_t *key, size_t n) {
   enum { CHAINS = 4 };
   uint64_t hash[CHAINS] = {1, 2, 3, 4}, all = n;
-  for (size_t i = 0; i < n; i++) {
-    uint64_t *h = &hash[i % CHAINS];
-    *h = (*h ^ key[i]) * 0x9E3779B97F4A7C15u;
-    *h ^= *h >> 29;
-  }
-  for (int c = 0; c < CHAINS; c++) all = (all ^ hash[c]) * 0x9E3779B97F4A7C15u;
+  for (size_t i = 0; i < n; i++) hash[i % CHAINS] = hash_word(hash[i % CHAINS], key[i]);
+  for (int c = 0; c < CHAINS; c++) all = hash_word(all, hash[c]);
   return all;
 }
 

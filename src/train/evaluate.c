@@ -1,5 +1,6 @@
 /* evaluate.c: loss and metrics over a data set, without training. */
 #include "graph/bound.h"
+#include "base/hash.h"
 #include "nn/trained.h"
 #include "train/train.h"
 #include <math.h>
@@ -152,7 +153,7 @@ static Err emit(void *ctx, Node **out, int *n_out, Fault *fault) {
 static void note_settings(Evaluation *e) {
   uint64_t of_loss = object_signature(e->loss ? &e->loss->object : NULL);
   e->settings[0] = object_signature(&e->net->object);
-  e->settings[1] = e->settings[0] ^ (of_loss + 1) * 0x9E3779B97F4A7C15u;
+  e->settings[1] = hash_word(e->settings[0], of_loss + 1);
 }
 
 static Err add_batch(Evaluation *e, Fault *fault) {

@@ -10,6 +10,7 @@
  * step gives loss and outputs, metrics add them up (nn/metric.h). Validation and test
  * are measured afterwards, in inference mode. What is random (split, order) comes from
  * streams of the fit's number, so nothing else shifts it. */
+#include "base/hash.h"
 #include "base/sys.h"
 #include "nn/trained.h"
 #include "train/fit_private.h"
@@ -328,8 +329,8 @@ static Err trace_batch(Work *w, const StepCapture *capture) {
 
 /* Everything whose setting changes what a step does. */
 static uint64_t settings(const Work *w) {
-  return object_signature(&w->run.net->object) ^
-         object_signature(&w->run.fit->object) * 0x9E3779B97F4A7C15u;
+  return hash_word(object_signature(&w->run.net->object),
+                   object_signature(&w->run.fit->object));
 }
 
 static Err train_batch(Work *w) {
