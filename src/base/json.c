@@ -533,9 +533,25 @@ bool json_get_text(const Json *json, const char **out) {
   return true;
 }
 
+bool json_find_bool(const Json *map, const char *key, bool *out) {
+  return json_get_bool(json_find(map, key), out);
+}
+
+bool json_find_int(const Json *map, const char *key, int64_t *out) {
+  return json_get_int(json_find(map, key), out);
+}
+
+bool json_find_number(const Json *map, const char *key, double *out) {
+  return json_get_number(json_find(map, key), out);
+}
+
+bool json_find_text(const Json *map, const char *key, const char **out) {
+  return json_get_text(json_find(map, key), out);
+}
+
 const char *json_text_or(const Json *map, const char *key, const char *otherwise) {
   const char *text = otherwise;
-  json_get_text(json_find(map, key), &text);
+  json_find_text(map, key, &text);
   return text;
 }
 

@@ -84,6 +84,12 @@ bool json_get_bool(const Json *json, bool *out);
 bool json_get_int(const Json *json, int64_t *out); /* integers only */
 bool json_get_number(const Json *json, double *out);
 bool json_get_text(const Json *json, const char **out); /* borrowed */
+/* The same of a map's field: false, and *out as it was, where it is not there or of
+ * another kind. */
+bool json_find_bool(const Json *map, const char *key, bool *out);
+bool json_find_int(const Json *map, const char *key, int64_t *out);
+bool json_find_number(const Json *map, const char *key, double *out);
+bool json_find_text(const Json *map, const char *key, const char **out);
 /* The text of a map's field, borrowed; where it has none "", or what is given. */
 const char *json_text(const Json *map, const char *key);
 const char *json_text_or(const Json *map, const char *key, const char *otherwise);

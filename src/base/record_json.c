@@ -72,7 +72,7 @@ static Err misfit(const Object *o, const Option *opt, Fault *fault) {
 static Object *object_for(Object *old, const Option *opt, const Json *json,
                           Fault *fault) {
   const char *name;
-  if (!json_get_text(json_find(json, "kind"), &name)) return NULL;
+  if (!json_find_text(json, "kind", &name)) return NULL;
   if (old && strcmp(old->kind->name, name) == 0) return object_retain(old);
   const Kind *kind = family_find(opt->family, name, fault);
   return kind ? object_new(kind, fault) : NULL;
@@ -198,7 +198,7 @@ Err object_set_values(Object *object, const Json *values, const Family *except,
   uint64_t version = object->version;
   const char *name = NULL;
   bool map = values && json_kind(values) == JSON_KIND_MAP;
-  if (!map || !json_get_text(json_find(values, "kind"), &name) ||
+  if (!map || !json_find_text(values, "kind", &name) ||
       strcmp(name, object->kind->name) != 0)
     return fault_set(fault, ERR_DATA, "%s \"%s\" in the place of \"%s\"",
                      object->kind->family->name, name ? name : "?", object->kind->name);

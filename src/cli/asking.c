@@ -86,8 +86,7 @@ static const char *nearest_level(const FilterTerm *term, const Json *levels) {
 /* A share is recorded from 0 to 1; who thinks in percent writes 50%. */
 static void add_range(Text *out, const FilterTerm *term, const Json *miss) {
   double low, high, wanted = strtod(term->values[0], NULL);
-  if (!json_get_number(json_find(miss, "low"), &low) ||
-      !json_get_number(json_find(miss, "high"), &high))
+  if (!json_find_number(miss, "low", &low) || !json_find_number(miss, "high", &high))
     return;
   text_addf(out, "%s goes from %.4g to %.4g", term->key, low, high);
   if (low >= 0 && high <= 1 && wanted > 1 && wanted <= 100)

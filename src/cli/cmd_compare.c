@@ -54,8 +54,7 @@ static void name_measure(const Study *study, StudyQuestion *question) {
 /* A plan that was written before it told the range. */
 static void add_range(Json *plan) {
   const char *report = NULL;
-  if (json_find(plan, "range") || !json_get_text(json_find(plan, "report"), &report))
-    return;
+  if (json_find(plan, "range") || !json_find_text(plan, "report", &report)) return;
   NamedMeasure named = measure_named(report);
   if (!(named.low < named.high)) return;
   Json *range = json_list();

@@ -312,8 +312,8 @@ static void add_number(Text *out, double value, int n, int digits) {
 static void add_spread_cell(const Json *row, Table *table) {
   double mean = 0, sd = 0;
   Text *text = table_cell(table);
-  bool spread = json_get_number(json_find(row, "sd"), &sd);
-  bool known = json_get_number(json_find(row, "mean"), &mean);
+  bool spread = json_find_number(row, "sd", &sd);
+  bool known = json_find_number(row, "mean", &mean);
   int n = sd > 0 ? decimals(sd, 2) : decimals(fabs(mean), 4);
   if (!(sd > 0) && n < 4) n = 4;
   if (known) add_number(text, mean, n, 4);

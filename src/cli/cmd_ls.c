@@ -151,7 +151,7 @@ static bool ids_have_seeds(const Json *rows) {
   for (int64_t r = 0; r < json_count(rows); r++) {
     int64_t seed = -1;
     const char *mark = strrchr(json_text(json_item(rows, r), "id"), '-');
-    json_get_int(json_find(json_item(rows, r), "seed"), &seed);
+    json_find_int(json_item(rows, r), "seed", &seed);
     if (!mark || mark[1] != 's' || strtoll(mark + 2, NULL, 10) != seed) return false;
   }
   return true;

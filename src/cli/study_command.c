@@ -31,7 +31,7 @@ static Err take(StudyRecall *out, const Json *plan, const char *name, Fault *fau
                      "resume: %s is a copy of %s, and its script would go on with "
                      "that: resume %s, or run the script with another name",
                      name, text, text);
-  if (!json_get_text(json_find(plan, "script"), &text))
+  if (!json_find_text(plan, "script", &text))
     return fault_set(fault, ERR_USAGE, "resume: %s was not run from a script", name);
   int n = (int)json_count(words);
   out->script = text_copy(text);

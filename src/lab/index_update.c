@@ -236,7 +236,7 @@ static Err put_seen(Update *u, const Seen *seen, Fault *fault) {
   look_info(&look, &info);
   snprintf(info.id, sizeof info.id, "%s", seen->id);
   info.seed = run ? 1 : store_trial_seed(seen->id);
-  json_get_int(json_find(config, "seed"), &info.seed);
+  json_find_int(config, "seed", &info.seed);
   info.factors = json_share(json_find(config, "factors"));
   info.args = json_share(json_find(config, "args"));
   info.belongs = run || u->plan_now < 0 || u->tuning;

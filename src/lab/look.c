@@ -86,15 +86,14 @@ static TrialState state_by_attempt(const Json *meta) {
   TrialState state;
   const Json *attempt = look_last_attempt(meta);
   if (!attempt || json_find(attempt, LOOK_TAKEN_BACK)) return TRIAL_PENDING;
-  if (!json_get_text(json_find(attempt, "state"), &name)) return TRIAL_STALE;
+  if (!json_find_text(attempt, "state", &name)) return TRIAL_STALE;
   bool known = trial_state_parse(name, &state);
   return known && state == TRIAL_INTERRUPTED ? state : TRIAL_STALE;
 }
 
 static bool result_state(const Json *result, TrialState *state) {
   const char *name;
-  return json_get_text(json_find(result, "state"), &name) &&
-         trial_state_parse(name, state) &&
+  return json_find_text(result, "state", &name) && trial_state_parse(name, state) &&
          (trial_state_is_published(*state) || *state == TRIAL_INTERRUPTED);
 }
 
@@ -180,7 +179,7 @@ void look_info(const Look *look, TrialInfo *out) {
   const char *message;
   *out = (TrialInfo){.state = look->state, .damaged = look->damage != NULL};
   if (last) out->attempts = (int)json_count(attempts);
-  json_get_number(json_find(last, "wall_s"), &out->seconds);
+  json_find_number(last, "wall_s", &out->seconds);
   const Json *maker = look->result && json_find(look->result, "fingerprint")
                           ? look->result
                           : look->meta;
@@ -191,8 +190,7 @@ void look_info(const Look *look, TrialInfo *out) {
   out->data = json_share(json_find(look->meta, "data"));
   out->rows = json_share(json_find(look->meta, "rows"));
   if (look->damage) out->message = text_copy(look->damage);
-  else if (json_get_text(json_find(look->result ? look->result : last, "message"),
-                         &message))
+  else if (json_find_text(look->result ? look->result : last, "message", &message))
     out->message = text_copy(message);
   else if (look->meta_damage) out->message = text_copy(look->meta_damage);
 }

@@ -369,7 +369,7 @@ static void add_moments(Ask *ask) {
 /* From the variance. The values of one trial stand for nothing here. */
 static void finish_cell(Json *row) {
   double variance;
-  if (json_get_number(json_find(row, "sd"), &variance))
+  if (json_find_number(row, "sd", &variance))
     json_put_number(row, "sd", sqrt(variance));
   json_put(row, "values", json_map());
 }

@@ -119,7 +119,7 @@ static void count(Study *s, const StudyTrial *t, int sign) {
   else s->n_left += sign;
   double value;
   if (t->info.state != TRIAL_COMPLETE ||
-      !json_get_number(json_find(t->info.values, s->report), &value))
+      !json_find_number(t->info.values, s->report, &value))
     return;
   s->cell_sum[t->cell] += sign * value;
   s->cell_n[t->cell] += sign;
@@ -389,7 +389,7 @@ void study_levels_text(const Study *study, const Json *levels, Text *out) {
   const Json *factors = json_find(study->plan, "factors");
   for (int64_t i = 0, n = 0; i < json_count(factors); i++) {
     const char *level, *factor = json_text(json_item(factors, i), "name");
-    if (json_get_text(json_find(levels, factor), &level)) {
+    if (json_find_text(levels, factor, &level)) {
       text_add(out, n++ ? ", " : "");
       level_add(factor, level, count_factors(factors, level), out);
     }

@@ -26,7 +26,7 @@ static void add_difference(const Study *s, const StudyTrial *t, const Json *list
   Text old = {0};
   const char *now;
   if (read_listing(s, t->info.fingerprint, &old) &&
-      json_get_text(json_find(listings, s->fingerprints[t->cell]), &now)) {
+      json_find_text(listings, s->fingerprints[t->cell], &now)) {
     char *lines = difference(ctx, old.data, now);
     if (lines) text_addf(out, "%s\n", lines);
     free(lines);

@@ -83,8 +83,7 @@ static const char *draft_note(Draft *d, const Json *cell) {
   const char *name, *value;
   Text note = {0};
   for (int64_t i = 0; names && i < json_count(names); i++)
-    if (json_get_text(json_item(names, i), &name) &&
-        json_get_text(json_find(cell, name), &value))
+    if (json_get_text(json_item(names, i), &name) && json_find_text(cell, name, &value))
       text_addf(&note, "%s%s=%s", note.n_bytes ? ", " : "", name, value);
   return note.n_bytes ? compare_keep_text(&d->spec.blocks, &note, d->fault) : NULL;
 }
@@ -107,7 +106,7 @@ static Err draft_trials(Draft *d) {
     }
     if (!out->levels) return ERR_MEMORY;
     if (out->state == COMPARE_COMPLETE &&
-        !json_get_number(json_find(t->info.values, d->spec.metric), &out->value))
+        !json_find_number(t->info.values, d->spec.metric, &out->value))
       out->state = COMPARE_MISSING;
   }
   return d->fault->code;
@@ -141,7 +140,7 @@ static void draft_resolution(Draft *d) {
   for (int64_t i = 0; i < s->n_trials; i++) {
     double rows, hits;
     if (d->trials[i].state != COMPARE_COMPLETE) continue;
-    if (!json_get_number(json_find(s->trials[i].info.rows, d->spec.metric), &rows) ||
+    if (!json_find_number(s->trials[i].info.rows, d->spec.metric, &rows) ||
         !(rows >= 1))
       return;
     hits = d->trials[i].value * rows;
@@ -156,7 +155,7 @@ static Err draft_reported(Draft *d) {
   const Study *s = d->study;
   bool other = strcmp(d->spec.metric, s->report) != 0;
   Text listing = {0};
-  json_get_number(json_find(s->plan, "rope"), &d->spec.rope);
+  json_find_number(s->plan, "rope", &d->spec.rope);
   if (d->spec.rope > 0 && other) {
     d->spec.rope = 0;
     d->spec.rope_of = s->report;
@@ -196,7 +195,7 @@ Err study_compare(const Study *study, const StudyQuestion *question, Compare **o
                          .metric = question->metric ? question->metric : study->report,
                          .bootstrap = question->bootstrap, .looks = study_looks(study),
                          .looks_of_more = study_looks_of_more(study)};
-  json_get_bool(json_find(study->plan, "cell_contrasts"), &d.spec.cell_contrasts);
+  json_find_bool(study->plan, "cell_contrasts", &d.spec.cell_contrasts);
   Err err = goal_of(study, question, d.spec.metric, &d.spec.goal, fault);
   if (!err) err = draft_reported(&d);
   if (!err) err = draft_factors(&d);

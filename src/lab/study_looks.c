@@ -40,7 +40,7 @@ static Err args_hash(const Json *plan, char out[17], Fault *fault) {
 
 static bool is_of(const Json *look, const char *args) {
   const char *text;
-  return json_get_text(json_find(look, "args"), &text) && strcmp(text, args) == 0;
+  return json_find_text(look, "args", &text) && strcmp(text, args) == 0;
 }
 
 /* The seeds with which two cells have a result, which is what a contrast needs. */

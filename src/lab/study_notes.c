@@ -80,8 +80,8 @@ static void push_foreign(const Study *s, Json *notes) {
   push_count("", n_asked, asked, "", notes);
   push_count(" that failed", n_failed, "; a run runs them again", "", notes);
   text_deinit(&cells);
-  json_get_int(json_find(tuned, "kept"), &n_tuning_kept);
-  json_get_int(json_find(tuned, "asked"), &n_tuning_asked);
+  json_find_int(tuned, "kept", &n_tuning_kept);
+  json_find_int(tuned, "asked", &n_tuning_asked);
   push_count(" that chose parameters", n_tuning_kept, kept, "", notes);
   push_count(" that chose parameters", n_tuning_asked, asked, "", notes);
 }

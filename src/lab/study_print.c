@@ -184,9 +184,9 @@ typedef struct Tuning {
 static Tuning tuning_of(const Study *s) {
   Tuning tuning = {0};
   const Json *tuned = json_find(s->plan, "tuned");
-  json_get_int(json_find(tuned, "trials"), &tuning.trials);
-  json_get_int(json_find(tuned, "done"), &tuning.done);
-  json_get_number(json_find(tuned, "seconds"), &tuning.seconds);
+  json_find_int(tuned, "trials", &tuning.trials);
+  json_find_int(tuned, "done", &tuning.done);
+  json_find_number(tuned, "seconds", &tuning.seconds);
   return tuning;
 }
 

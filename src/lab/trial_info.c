@@ -21,7 +21,7 @@ void trial_info_of_row(const Json *row, TrialInfo *out) {
                      .values = json_share(json_find(row, "values")),
                      .rows = json_share(json_find(row, "rows")),
                      .data = json_share(json_find(row, "data"))};
-  json_get_number(json_find(row, "seconds"), &out->seconds);
+  json_find_number(row, "seconds", &out->seconds);
   trial_state_parse(json_text(row, "state"), &out->state);
   snprintf(out->id, sizeof out->id, "%s", json_text(row, "id"));
   snprintf(out->started, sizeof out->started, "%s", json_text(row, "started"));

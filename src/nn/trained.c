@@ -88,7 +88,7 @@ Json *layer_trained_json(const Layer *net) {
 static Object *object_of(const Family *family, const Json *json, Fault *fault) {
   const char *name = NULL;
   if (!json || json_kind(json) != JSON_KIND_MAP ||
-      !json_get_text(json_find(json, "kind"), &name)) {
+      !json_find_text(json, "kind", &name)) {
     fault_set(fault, ERR_DATA, "a %s has no name", family->name);
     return NULL;
   }

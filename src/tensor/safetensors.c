@@ -165,7 +165,7 @@ static Err parse_entry(const Load *load, Entry *entry, const Json *json, Fault *
   const char *type = NULL;
   if (json_kind(json) != JSON_KIND_MAP)
     return fault_set(fault, ERR_DATA, "its description is not a JSON object");
-  if (!json_get_text(json_find(json, "dtype"), &type))
+  if (!json_find_text(json, "dtype", &type))
     return fault_set(fault, ERR_DATA, "\"dtype\" is missing");
   entry->type = filetype_named(type);
   if (!entry->type) {

@@ -65,8 +65,8 @@ static void watch_put(const Watch *watch, Json *map) {
 }
 
 static Err watch_get(Watch *watch, const Json *map, Fault *fault) {
-  if (json_get_number(json_find(map, "best"), &watch->best) &&
-      json_get_int(json_find(map, "best_epoch"), &watch->best_epoch))
+  if (json_find_number(map, "best", &watch->best) &&
+      json_find_int(map, "best_epoch", &watch->best_epoch))
     return ERR_OK;
   return fault_set(fault, ERR_DATA, "the best value of \"%s\" is missing",
                    watch->monitor);
@@ -223,7 +223,7 @@ static Err early_stopping_load(void *self, FitRun *run, const Checkpoint *c,
   const Json *map = checkpoint_part(c, part);
   bool held = false;
   Err err = watch_get(&stop->watch, map, fault);
-  if (!err && !json_get_bool(json_find(map, "held"), &held))
+  if (!err && !json_find_bool(map, "held", &held))
     err = fault_set(fault, ERR_DATA, "early_stopping: what it remembers is missing");
   return !err && held ? load_held(stop, run, c, part, fault) : err;
 }

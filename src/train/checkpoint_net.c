@@ -132,14 +132,12 @@ static Err layer_from_json(const Graph *graph, Layer *layer, const Json *map,
       shape_from_json(json_find(map, "output"), &output)) {
     layer->input = input;
     layer->output = output;
-    layer->n_inputs = json_get_int(json_find(map, "inputs"), &n_inputs) ? (int)n_inputs
-                                                                        : 1;
+    layer->n_inputs = json_find_int(map, "inputs", &n_inputs) ? (int)n_inputs : 1;
     layer->seen = true;
   }
   int64_t net;
   const char *stream = NULL;
-  if (json_get_int(json_find(map, "stream_net"), &net) &&
-      json_get_text(json_find(map, "stream"), &stream))
+  if (json_find_int(map, "stream_net", &net) && json_find_text(map, "stream", &stream))
     return layer_set_stream(graph, layer, net, stream, fault);
   return ERR_OK;
 }
@@ -151,8 +149,7 @@ static Err layer_from_json(const Graph *graph, Layer *layer, const Json *map,
  * from it. */
 static void take_seeding(const Checkpoint *c, Graph *graph) {
   int64_t seeding;
-  if (!json_get_int(json_find(checkpoint_part(c, "graph"), "seeding"), &seeding))
-    return;
+  if (!json_find_int(checkpoint_part(c, "graph"), "seeding", &seeding)) return;
   graph->count.seeding = (uint32_t)seeding;
   if (graph->n_seedings < graph->count.seeding)
     graph->n_seedings = graph->count.seeding;
@@ -207,7 +204,7 @@ Err checkpoint_get_net(const Checkpoint *c, const char *part, Graph *graph, Laye
   int64_t number = 0;
   const Json *map = checkpoint_part(c, part), *list = json_find(map, "layers");
   if (!list || json_kind(list) != JSON_KIND_MAP ||
-      !json_get_int(json_find(map, "number"), &number))
+      !json_find_int(map, "number", &number))
     return fault_set(fault, ERR_DATA, "the checkpoint holds no net \"%s\"", part);
   Err err = layer_list(net, &layers, fault);
   if (!err) err = layer_state(net, &state, fault);
@@ -240,7 +237,7 @@ Err checkpoint_get_optimizer(const Checkpoint *c, const char *part, Optimizer *o
   int64_t t;
   double rate;
   const Json *map = checkpoint_part(c, part);
-  if (!json_get_int(json_find(map, "t"), &t))
+  if (!json_find_int(map, "t", &t))
     return fault_set(fault, ERR_DATA, "the checkpoint holds no optimizer \"%s\"", part);
   Err err = checkpoint_get_bytes(c, part, "rate", &rate, sizeof rate, fault);
   if (!err)
@@ -352,12 +349,11 @@ Err checkpoint_add_streams(Checkpoint *c, const Graph *graph, Fault *fault) {
 Err checkpoint_get_streams(const Checkpoint *c, Graph *graph, Fault *fault) {
   int64_t seed, nets, fits, fit_streams, n;
   const Json *map = checkpoint_part(c, "graph");
-  if (!json_get_int(json_find(map, "seed"), &seed) ||
-      !json_get_int(json_find(map, "nets"), &nets) ||
-      !json_get_int(json_find(map, "fits"), &fits) ||
-      !json_get_int(json_find(map, "streams"), &n) || n < 0 || n > INT32_MAX)
+  if (!json_find_int(map, "seed", &seed) || !json_find_int(map, "nets", &nets) ||
+      !json_find_int(map, "fits", &fits) || !json_find_int(map, "streams", &n) ||
+      n < 0 || n > INT32_MAX)
     return fault_set(fault, ERR_DATA, "the checkpoint holds no streams");
-  if (!json_get_int(json_find(map, "fit_streams"), &fit_streams)) fit_streams = fits;
+  if (!json_find_int(map, "fit_streams", &fit_streams)) fit_streams = fits;
   Counter *counters = malloc(((size_t)n + 1) * sizeof *counters);
   if (!counters) return fault_memory(fault, (size_t)n * sizeof *counters);
   Err err = checkpoint_get_bytes(c, "graph", "streams", counters,

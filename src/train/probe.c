@@ -148,10 +148,9 @@ static Err load_series(ProbeLog *log, const Checkpoint *c, const char *part,
   const char *probe = "", *layer = "", *quantity = "";
   int64_t n = 0;
   char name[32];
-  if (!json_get_text(json_find(map, "probe"), &probe) ||
-      !json_get_text(json_find(map, "layer"), &layer) ||
-      !json_get_text(json_find(map, "quantity"), &quantity) ||
-      !json_get_int(json_find(map, "windows"), &n) || n < 0 || n > PROBE_WINDOWS)
+  if (!json_find_text(map, "probe", &probe) || !json_find_text(map, "layer", &layer) ||
+      !json_find_text(map, "quantity", &quantity) ||
+      !json_find_int(map, "windows", &n) || n < 0 || n > PROBE_WINDOWS)
     return fault_set(fault, ERR_DATA, "what the probes have measured is missing");
   int i = probe_log_series(log, probe, layer, quantity, fault);
   if (i < 0) return fault->code;

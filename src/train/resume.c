@@ -131,9 +131,9 @@ static Err load_history(Work *w, const Checkpoint *c) {
   History *h = w->run.history;
   const Json *map = checkpoint_part(c, "history");
   int64_t rows;
-  if (!json_get_int(json_find(map, "rows"), &rows) ||
-      !json_get_int(json_find(map, "best_epoch"), &h->best_epoch) ||
-      !json_get_bool(json_find(map, "stopped"), &h->stopped))
+  if (!json_find_int(map, "rows", &rows) ||
+      !json_find_int(map, "best_epoch", &h->best_epoch) ||
+      !json_find_bool(map, "stopped", &h->stopped))
     return fault_set(w->fault, ERR_DATA, "the history is missing");
   while (h->n_rows < rows) {
     Err err = history_row(h, w->fault);
@@ -227,8 +227,7 @@ static Err load_kept(KeptRows *kept, const Checkpoint *c, const char *part,
   const char *type = "";
   Shape shape = {0};
   bool fits = list && json_kind(list) == JSON_KIND_LIST &&
-              json_count(list) <= MAX_RANK &&
-              json_get_text(json_find(row, "dtype"), &type);
+              json_count(list) <= MAX_RANK && json_find_text(row, "dtype", &type);
   for (; fits && shape.rank < json_count(list); shape.rank++)
     fits = json_get_int(json_item(list, shape.rank), &shape.dim[shape.rank]) &&
            shape.dim[shape.rank] >= 0;
@@ -270,8 +269,8 @@ static Err load_measure(Work *w, Measure *m, const Checkpoint *c, const char *pa
   char state[PART_NAME + 8];
   int64_t n;
   bool held;
-  if (!json_get_int(json_find(map, "numbers"), &n) || n < 0 ||
-      !json_get_bool(json_find(map, "state"), &held))
+  if (!json_find_int(map, "numbers", &n) || n < 0 ||
+      !json_find_bool(map, "state", &held))
     return fault_set(w->fault, ERR_DATA, "what a metric added up is missing");
   Err err = measure_begin(m, w->fault);
   if (!err && n) err = measure_room(m, n, w->fault);
@@ -325,10 +324,10 @@ static Err save_place(const Work *w, Checkpoint *c, Fault *fault) {
 static Err load_place(Work *w, const Checkpoint *c) {
   double elapsed;
   const Json *map = checkpoint_part(c, "fit");
-  if (!json_get_int(json_find(map, "epoch"), &w->run.epoch) ||
-      !json_get_int(json_find(map, "batch"), &w->run.batch) ||
-      !json_get_number(json_find(map, "rows"), &w->total) ||
-      !json_get_bool(json_find(map, "stop"), &w->run.stop))
+  if (!json_find_int(map, "epoch", &w->run.epoch) ||
+      !json_find_int(map, "batch", &w->run.batch) ||
+      !json_find_number(map, "rows", &w->total) ||
+      !json_find_bool(map, "stop", &w->run.stop))
     return fault_set(w->fault, ERR_DATA, "the place in the data is missing");
   Err err = checkpoint_get_bytes(c, "fit", "sums", &w->sum, sizeof w->sum, w->fault);
   if (!err)
@@ -344,7 +343,7 @@ static Err load_place(Work *w, const Checkpoint *c) {
 
 static FitStage stage_of(const Checkpoint *c) {
   const char *name = "";
-  json_get_text(json_find(checkpoint_part(c, "fit"), "stage"), &name);
+  json_find_text(checkpoint_part(c, "fit"), "stage", &name);
   for (int stage = FIT_IN_EPOCH; stage < FIT_STAGES; stage++)
     if (strcmp(stage_names[stage], name) == 0) return (FitStage)stage;
   return FIT_NEW;

@@ -71,8 +71,8 @@ TEST(json_finds_each_of_many_keys) {
     for (int i = 0; i < n; i++) {
       int64_t value = -2, again = -3;
       snprintf(key, sizeof key, "fit%d.loss", (i * 7919) % n);
-      assert_true(json_get_int(json_find(map, key), &value));
-      assert_true(json_get_int(json_find(sorted, key), &again));
+      assert_true(json_find_int(map, key, &value));
+      assert_true(json_find_int(sorted, key, &again));
       assert_int_equal(value, (i * 7919) % n);
       assert_int_equal(again, value);
     }
@@ -98,13 +98,13 @@ TEST(json_reads_back_what_it_wrote) {
   double x, inf;
   int64_t i;
   const char *t;
-  assert_true(json_get_number(json_find(back, "x"), &x) && x == 0.1 + 0.2);
-  assert_true(json_get_number(json_find(back, "inf"), &inf) && inf == INFINITY);
-  assert_true(json_get_int(json_find(back, "i"), &i) && i == INT64_MIN);
-  assert_true(json_get_text(json_find(back, "t"), &t));
+  assert_true(json_find_number(back, "x", &x) && x == 0.1 + 0.2);
+  assert_true(json_find_number(back, "inf", &inf) && inf == INFINITY);
+  assert_true(json_find_int(back, "i", &i) && i == INT64_MIN);
+  assert_true(json_find_text(back, "t", &t));
   assert_string_equal(t, "gr\xc3\xbc\xc3\x9f");
-  assert_false(json_get_int(json_find(back, "x"), &i));
-  assert_false(json_get_text(json_find(back, "none"), &t));
+  assert_false(json_find_int(back, "x", &i));
+  assert_false(json_find_text(back, "none", &t));
   json_free(back);
   json_free(map);
   text_deinit(&text);

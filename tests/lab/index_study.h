@@ -154,10 +154,10 @@ static inline void check_cell(const Json *rows, int at, const char *level,
   const char *text = "";
   int64_t n = -1;
   double mean = -1, sd = -1;
-  json_get_text(json_find(json_find(row, "factors"), "activation"), &text);
-  json_get_int(json_find(row, "n"), &n);
-  json_get_number(json_find(row, "mean"), &mean);
-  json_get_number(json_find(row, "sd"), &sd);
+  json_find_text(json_find(row, "factors"), "activation", &text);
+  json_find_int(row, "n", &n);
+  json_find_number(row, "mean", &mean);
+  json_find_number(row, "sd", &sd);
   assert_string_equal(text, level);
   assert_int_equal(n, want_n);
   CHECK_NEAR(mean, want_mean, 1e-12);

@@ -506,9 +506,9 @@ TEST(json_holds_the_results_and_no_nan) {
   const Json *cell = json_item(json_find(read, "cells"), 0);
   const char *level = NULL;
   double mean = 0;
-  assert_true(json_get_text(json_find(json_find(cell, "levels"), "norm"), &level));
+  assert_true(json_find_text(json_find(cell, "levels"), "norm", &level));
   assert_string_equal(level, "batch");
-  assert_true(json_get_number(json_find(cell, "mean"), &mean));
+  assert_true(json_find_number(cell, "mean", &mean));
   CHECK_NEAR(mean, c->cells[c->order[0]].sample.mean, 0);
   assert_int_equal(json_kind(json_find(cell, "interval")), JSON_KIND_NULL);
   assert_int_equal(json_count(json_find(read, "contrasts")), 3);

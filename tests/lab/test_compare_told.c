@@ -71,7 +71,7 @@ TEST(a_constant_difference_has_no_spread) {
     Json *json = compare_json(c);
     double d_z = 0;
     const Json *first = json_item(json_find(json, "contrasts"), 0);
-    assert_true(json_get_number(json_find(json_find(first, "complete"), "d_z"), &d_z));
+    assert_true(json_find_number(json_find(first, "complete"), "d_z", &d_z));
     assert_true(d_z == -INFINITY);
     json_free(json);
     finish(study, c);

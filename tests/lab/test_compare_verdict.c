@@ -406,15 +406,13 @@ TEST(json_tells_what_a_verdict_was_made_from) {
   double level = 0, p = 0, resolution = 0;
   int64_t n = 0, looks = 0;
   bool typical = false;
-  assert_true(json_get_number(json_find(json, "level"), &level) && level == 0.025);
-  assert_true(json_get_int(json_find(json, "looks"), &looks) && looks == 2);
-  assert_true(json_get_number(json_find(json, "resolution"), &resolution));
+  assert_true(json_find_number(json, "level", &level) && level == 0.025);
+  assert_true(json_find_int(json, "looks", &looks) && looks == 2);
+  assert_true(json_find_number(json, "resolution", &resolution));
   CHECK_NEAR(resolution, 0.001, 0);
-  assert_true(json_get_number(json_find(complete, "p_sign_flip"), &p) &&
-              p == 2.0 / 256);
-  assert_true(json_get_int(json_find(json_find(first, "runs_a"), "failed"), &n) &&
-              n == 1);
-  assert_true(json_get_bool(json_find(first, "typical_runs"), &typical) && typical);
+  assert_true(json_find_number(complete, "p_sign_flip", &p) && p == 2.0 / 256);
+  assert_true(json_find_int(json_find(first, "runs_a"), "failed", &n) && n == 1);
+  assert_true(json_find_bool(first, "typical_runs", &typical) && typical);
   assert_int_equal(json_count(json_find(reach, "finds")), 6);
   json_free(json);
   finish(study, c);

@@ -107,11 +107,10 @@ TEST(rows_hold_what_the_files_say) {
   assert_int_equal(n, 6);
   assert_int_equal(json_count(rows), 2);
   const Json *row = json_item(rows, 1); /* after the infinite one */
-  assert_true(
-      json_get_number(json_find(json_find(row, "values"), "accuracy"), &accuracy));
-  assert_true(json_get_number(json_find(json_find(row, "args"), "lr"), &lr));
-  assert_true(json_get_int(json_find(json_find(row, "args"), "depth"), &depth));
-  assert_true(json_get_text(json_find(json_find(row, "factors"), "activation"), &text));
+  assert_true(json_find_number(json_find(row, "values"), "accuracy", &accuracy));
+  assert_true(json_find_number(json_find(row, "args"), "lr", &lr));
+  assert_true(json_find_int(json_find(row, "args"), "depth", &depth));
+  assert_true(json_find_text(json_find(row, "factors"), "activation", &text));
   assert_true(accuracy == 0.75 && lr == 0.1 && depth == 3);
   assert_string_equal(text, "relu");
   json_free(rows);
@@ -121,9 +120,9 @@ TEST(rows_hold_what_the_files_say) {
   assert_int_equal(json_count(rows), 3);
   double mean = 0, sd = 0;
   int64_t complete = 0;
-  assert_true(json_get_number(json_find(json_item(rows, 0), "mean"), &mean));
-  assert_true(json_get_number(json_find(json_item(rows, 0), "sd"), &sd));
-  assert_true(json_get_int(json_find(json_item(rows, 0), "complete"), &complete));
+  assert_true(json_find_number(json_item(rows, 0), "mean", &mean));
+  assert_true(json_find_number(json_item(rows, 0), "sd", &sd));
+  assert_true(json_find_int(json_item(rows, 0), "complete", &complete));
   CHECK_NEAR(mean, 0.625, 1e-15);
   CHECK_NEAR(sd, 0.125 * sqrt(2), 1e-15);
   assert_int_equal(complete, 2);
@@ -233,8 +232,8 @@ TEST(seeds_of_tuning_stay_out_of_what_is_reported) {
   const char *purpose = "";
   for (int i = 0; i < 3; i++) {
     const Json *row = json_item(rows, i);
-    assert_true(json_get_text(json_find(row, "purpose"), &purpose));
-    assert_true(json_get_number(json_find(row, "mean"), &mean));
+    assert_true(json_find_text(row, "purpose", &purpose));
+    assert_true(json_find_number(row, "mean", &mean));
     assert_string_equal(purpose, i == 2 ? "report" : "tuning");
     CHECK_NEAR(mean, i == 0 ? 99 : i == 1 ? 98 : 0.625, 1e-15);
   }

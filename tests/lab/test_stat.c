@@ -36,7 +36,7 @@ static double number_at(const Json *row, int64_t i) {
 
 static double number_of(const Json *row, const char *key) {
   double value = NAN;
-  assert_true(json_get_number(json_find(row, key), &value));
+  assert_true(json_find_number(row, key, &value));
   return value;
 }
 

@@ -143,7 +143,7 @@ TEST(a_trial_goes_through_its_states) {
   assert_int_equal(info.attempts, 1);
   assert_string_equal(info.fingerprint, "f00d");
   assert_int_equal(strlen(info.digest), 64);
-  assert_true(json_get_number(json_find(info.values, "accuracy"), &accuracy));
+  assert_true(json_find_number(info.values, "accuracy", &accuracy));
   assert_true(accuracy == 0.75);
   assert_true(info.seconds >= 0 && !info.message);
   trial_info_deinit(&info);

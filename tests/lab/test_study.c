@@ -506,7 +506,7 @@ TEST(lines_of_the_link) {
   for (int i = 0; i < 3; i++) {
     Json *message;
     while (!(message = link_next(&b))) assert_true(link_receive(&b));
-    assert_true(json_get_int(json_find(message, "number"), &got) && got == i);
+    assert_true(json_find_int(message, "number", &got) && got == i);
     json_free(message);
   }
   assert_null(link_next(&b));

@@ -481,7 +481,7 @@ TEST(options_of_a_metric_are_told_and_put_back) {
   Text difference = {0};
   assert_false(json_difference(values, again, &difference));
   const char *kind = NULL;
-  assert_true(json_get_text(json_find(values, "kind"), &kind));
+  assert_true(json_find_text(values, "kind", &kind));
   assert_string_equal(kind, "f1");
   text_deinit(&difference);
   json_free(values);
