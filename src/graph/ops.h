@@ -7,29 +7,24 @@
 
 #include "graph/op.h"
 
-/* Elementwise, one input without attributes. */
-#define OPS_UNARY(X)                                                                   \
-  X(neg) X(abs) X(sign) X(square) X(sqrt) X(reciprocal) X(exp) X(expm1) X(log) X(log1p)\
-  X(sin) X(cos) X(tanh) X(erf) X(floor) X(ceil) X(round) X(sigmoid) X(softplus) X(relu)\
-  X(selu) X(silu) X(gelu) X(gelu_slope) X(gelu_curve)
-/* Elementwise, two inputs, NumPy broadcasting; of integers real, but for maximum and
- * minimum (see ops_elementwise.c). Comparisons give reals 0 and 1. */
-#define OPS_BINARY(X)                                                                  \
-  X(add) X(sub) X(mul) X(div) X(pow) X(maximum) X(minimum)                             \
-  X(eq) X(ne) X(lt) X(le) X(gt) X(ge)
-
-#define X(name)                                                                        \
-  static inline Node *op_##name(Graph *g, Node *x) {                                   \
-    return graph_apply(g, &op_record_##name, (Node *[]){x}, 1, NULL, 0);               \
+/* Elementwise, one input or two, without attributes: op_neg(g, x) ..., op_add(g, x, y)
+ * ... Of two inputs NumPy broadcasting; of integers real, but for maximum and minimum
+ * (see ops_elementwise.c). Comparisons give reals 0 and 1. op_chain_mul and
+ * op_chain_div are g d and g / d of a gradient g and what it is multiplied with or
+ * divided by: the chain rule, but where nothing flows (g is 0) nothing flows on,
+ * whatever d is. Every rule of elementwise ops and reductions multiplies by these, so
+ * that a branch not taken gives 0. */
+#define KERNEL(type, name, args)
+#define UNARY(name)                                                                     \
+  static inline Node *op_##name(Graph *g, Node *x) {                                    \
+    return graph_apply(g, &op_record_##name, (Node *[]){x}, 1, NULL, 0);                \
   }
-OPS_UNARY(X)
-#undef X
-#define X(name)                                                                        \
-  static inline Node *op_##name(Graph *g, Node *x, Node *y) {                          \
-    return graph_apply(g, &op_record_##name, (Node *[]){x, y}, 2, NULL, 0);            \
+#define BINARY(name)                                                                    \
+  static inline Node *op_##name(Graph *g, Node *x, Node *y) {                           \
+    return graph_apply(g, &op_record_##name, (Node *[]){x, y}, 2, NULL, 0);             \
   }
-OPS_BINARY(X)
-#undef X
+#include "kernel/elementwise.def"
+#undef KERNEL
 
 Node *op_leaky_relu(Graph *g, Node *x, double negative_slope);
 Node *op_elu(Graph *g, Node *x, double alpha);
@@ -38,13 +33,6 @@ Node *op_where(Graph *g, Node *condition, Node *x, Node *y);
 Node *op_cast(Graph *g, Node *x, DType dtype); /* x itself when it has that dtype */
 /* x scaled by a constant. */
 Node *op_scale(Graph *g, Node *x, double factor);
-
-/* g d and g / d of a gradient g and what it is multiplied with or divided by: the chain
- * rule, but where nothing flows (g is 0) nothing flows on, whatever d is. Every rule
- * of elementwise ops and reductions multiplies by these, so that a branch not taken
- * gives 0. */
-Node *op_chain_mul(Graph *g, Node *gradient, Node *d);
-Node *op_chain_div(Graph *g, Node *gradient, Node *d);
 
 /* Reductions. `axes`: bit set; ALL_AXES: all. */
 #define ALL_AXES (~0u)

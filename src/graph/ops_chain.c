@@ -47,20 +47,16 @@ X(both)
 X(div)
 #undef X
 
-static Node *both(Graph *g, Node *x, Node *y) {
-  return graph_apply(g, &op_record_chain_both, (Node *[]){x, y}, 2, NULL, 0);
-}
-
 static void vjp_mul(Graph *g, Node *z, Node *const *gz, const bool *want, Node **gx) {
   Node *x = z->in[0], *d = z->in[1];
   if (want[0]) gx[0] = op_sum_to(g, op_chain_mul(g, gz[0], d), &x->shape);
-  if (want[1]) gx[1] = op_sum_to(g, both(g, gz[0], x), &d->shape);
+  if (want[1]) gx[1] = op_sum_to(g, op_chain_both(g, gz[0], x), &d->shape);
 }
 
 /* Of h g: to h it goes on as above, to g as to any gradient. */
 static void vjp_both(Graph *g, Node *z, Node *const *gz, const bool *want, Node **gx) {
   Node *h = z->in[0], *x = z->in[1];
-  if (want[0]) gx[0] = op_sum_to(g, both(g, gz[0], x), &h->shape);
+  if (want[0]) gx[0] = op_sum_to(g, op_chain_both(g, gz[0], x), &h->shape);
   if (want[1]) gx[1] = op_sum_to(g, op_chain_mul(g, gz[0], h), &x->shape);
 }
 
@@ -68,7 +64,8 @@ static void vjp_div(Graph *g, Node *z, Node *const *gz, const bool *want, Node *
   Node *x = z->in[0], *d = z->in[1];
   if (want[0]) gx[0] = op_sum_to(g, op_chain_div(g, gz[0], d), &x->shape);
   if (want[1])
-    gx[1] = op_sum_to(g, op_neg(g, op_chain_div(g, both(g, gz[0], z), d)), &d->shape);
+    gx[1] = op_sum_to(g, op_neg(g, op_chain_div(g, op_chain_both(g, gz[0], z), d)),
+                      &d->shape);
 }
 
 /* Factors of both signs; divisors away from 0; broadcast either way; several blocks. */
@@ -113,11 +110,3 @@ const Op op_record_chain_div = {
     .infer = infer_broadcast, .split = elements_split, .run = elements_run_block,
     .tile = tile_div, .vjp = vjp_div, .scalar = scalar_div, .samples = samples_div,
 };
-
-Node *op_chain_mul(Graph *g, Node *gradient, Node *d) {
-  return graph_apply(g, &op_record_chain_mul, (Node *[]){gradient, d}, 2, NULL, 0);
-}
-
-Node *op_chain_div(Graph *g, Node *gradient, Node *d) {
-  return graph_apply(g, &op_record_chain_div, (Node *[]){gradient, d}, 2, NULL, 0);
-}

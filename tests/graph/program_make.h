@@ -175,9 +175,13 @@ static inline int indices_up_to(Maker *m, int64_t n) {
 /* -- one op of each family --------------------------------------------------------- */
 
 static inline void make_unary(Maker *m) {
-#define X(name) &op_record_##name,
-  static const Op *const ops[] = {OPS_UNARY(X)};
-#undef X
+  static const Op *const ops[] = {
+#define KERNEL(type, name, args)
+#define UNARY(name) &op_record_##name,
+#define BINARY(name)
+#include "kernel/elementwise.def"
+#undef KERNEL
+  };
   int x = any_step(m);
   const Op *op = ops[dice_below(&m->dice, sizeof ops / sizeof *ops)];
   bool partial = op == &op_record_log || op == &op_record_sqrt ||
@@ -205,9 +209,13 @@ static inline void make_parameters(Maker *m) {
 }
 
 static inline void make_binary(Maker *m) {
-#define X(name) &op_record_##name,
-  static const Op *const ops[] = {OPS_BINARY(X)};
-#undef X
+  static const Op *const ops[] = {
+#define KERNEL(type, name, args)
+#define UNARY(name)
+#define BINARY(name) &op_record_##name,
+#include "kernel/elementwise.def"
+#undef KERNEL
+  };
   const Op *op = ops[dice_below(&m->dice, sizeof ops / sizeof *ops)];
   if (dice_one_in(&m->dice, 2)) op = ops[dice_below(&m->dice, 3)]; /* add sub mul */
   int x = any_step(m), y = fitting_step(m, x);

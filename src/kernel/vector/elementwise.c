@@ -108,27 +108,18 @@ VMATH void binary(real (*f)(real, real), real *y, const real *a, int64_t sa,
   }
 }
 
-#define UNARY(X)                                                                       \
-  X(neg) X(abs) X(sign) X(square) X(sqrt) X(reciprocal) X(exp) X(expm1) X(log) X(log1p)\
-  X(tanh) X(erf) X(floor) X(ceil) X(round) X(sigmoid) X(softplus) X(relu) X(selu)      \
-  X(silu) X(gelu) X(gelu_slope) X(gelu_curve)
-#define X(name) \
+#define KERNEL(type, name, args)
+#define UNARY(name) \
   void KN(name)(real *y, const real *x, int64_t n) { unary(f_##name, y, x, n); }
-UNARY(X)
-#undef X
-
-#define BINARY(X)                                                                      \
-  X(add) X(sub) X(mul) X(div) X(maximum) X(minimum) X(eq) X(ne) X(lt) X(le) X(gt) X(ge)
-#define X(name)                                                                        \
+#define BINARY(name)                                                                   \
   void KN(name)(real *y, const real *a, int64_t sa, const real *b, int64_t sb,         \
                 int64_t n) {                                                           \
     binary(f_##name, y, a, sa, b, sb, n);                                              \
   }
-BINARY(X)
-X(chain_mul)
-X(chain_both)
-X(chain_div)
-#undef X
+#define UNARY_LOOP(name)
+#define BINARY_LOOP(name)
+#include "kernel/elementwise.def"
+#undef KERNEL
 
 /* A common exponent of 2 is a product: the same bits, since x^2 is exact in double. */
 void KN(pow)(real *y, const real *a, int64_t sa, const real *b, int64_t sb, int64_t n) {
