@@ -81,7 +81,7 @@ bool env_is(const char *name, const char *value) {
 
 /* Open the other way round: reading 0, or writing 1 and 2, says "bad file descriptor",
  * as if they were closed. An open takes the lowest that is free. */
-void fill_standard_descriptors(void) {
+void env_fill_descriptors(void) {
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
     if (fcntl(fd, F_GETFD) < 0)
       (void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);

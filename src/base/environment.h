@@ -29,6 +29,6 @@ bool env_is(const char *name, const char *value);
 /* A standard descriptor that is closed would become that of the first file that is
  * opened, and what is printed would go into it. Filled in such a way that using it
  * still fails. */
-void fill_standard_descriptors(void);
+void env_fill_descriptors(void);
 
 #endif

@@ -353,7 +353,7 @@ static Err load_script(lua_State *L, const CommandLine *line, Fault *fault) {
     look_beside_script(L, line->script);
     failed = luaL_loadfile(L, line->script);
   }
-  return failed ? fault_from_lua(L, fault) : ERR_OK;
+  return failed ? bind_fault_from_lua(L, fault) : ERR_OK;
 }
 
 /* Until its help is printed, at its end or by its experiment. A failure before that is
@@ -362,7 +362,7 @@ static void run_for_help(lua_State *L) {
   Fault why = {0};
   if (lua_pcall(L, 0, 0, 0) == LUA_OK) return;
   if (session(L)->stopped || interrupt_pending()) lua_error(L);
-  fault_from_lua(L, &why);
+  bind_fault_from_lua(L, &why);
   err_print("warning: the script failed; these may not be all its arguments: %s\n",
             why.text);
 }
@@ -375,7 +375,7 @@ static int run_script(lua_State *L) {
   check_arguments(L);
   if (interrupt_pending()) { /* and the script caught the fault of it */
     lua_pushliteral(L, "interrupted");
-    return raise_text(L, ERR_INTERRUPT);
+    return bind_raise_text(L, ERR_INTERRUPT);
   }
   return 0;
 }
@@ -403,7 +403,7 @@ static void call_script(lua_State *L, const CommandLine *line, Fault *fault) {
   lua_pushcfunction(L, run_script);
   lua_insert(L, -2);
   if (line->interactive) prompt_call(L, 1, fault);
-  else call_protected(L, 1, 0, fault);
+  else bind_call_protected(L, 1, 0, fault);
   if (session(L)->stopped) fault_clear(fault);
 }
 
@@ -412,7 +412,7 @@ static void call_script(lua_State *L, const CommandLine *line, Fault *fault) {
 static Err run_whole(lua_State *L, const CommandLine *line) {
   Session *s = session(L);
   Fault fault = {0};
-  watch_interrupts(L, NULL);
+  bind_watch_interrupts(L, NULL);
   if (load_script(L, line, &fault) == ERR_OK) call_script(L, line, &fault);
   if (line->plan_dump) print_plan(s, &fault);
   else if (!fault.code && !s->stopped && line->study.mode != STUDY_RUN)
@@ -443,11 +443,11 @@ static Err run_piped(lua_State *L) {
   Fault fault = {0};
   session(L)->launch.script = NULL;
   session(L)->prompt.kept_chunk = NULL;
-  if (luaL_loadfile(L, NULL)) fault_from_lua(L, &fault);
+  if (luaL_loadfile(L, NULL)) bind_fault_from_lua(L, &fault);
   else {
     push_prompt_globals(L);
     lua_setupvalue(L, -2, 1);
-    call_protected(L, 0, 0, &fault);
+    bind_call_protected(L, 0, 0, &fault);
   }
   if (session(L)->stopped) fault_clear(&fault);
   if (fault.code) err_print("runner: %s\n", fault.text);
@@ -475,7 +475,7 @@ static Err run_topic(lua_State *L, const char *topic) {
     lua_pushstring(L, names[i]);
     lua_rawseti(L, -2, i + 1);
   }
-  call_protected(L, 2, 0, &fault);
+  bind_call_protected(L, 2, 0, &fault);
   if (fault.code) err_print("runner: %s\n", fault.text);
   return fault.code;
 }
@@ -635,7 +635,7 @@ static Err run_program(CommandLine *line, int argc, char **argv, Fault *fault) {
 }
 
 int main(int argc, char **argv) {
-  fill_standard_descriptors();
+  env_fill_descriptors();
   Fault fault = {0};
   CommandLine line = {.runs = "runs", .study.sample = 3,
                       .args = calloc((size_t)argc + 1, sizeof(char *))};

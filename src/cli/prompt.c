@@ -61,7 +61,7 @@ static void on_return(lua_State *L, lua_Debug *frame) {
 
 void prompt_keep_locals(lua_State *L) {
   session(L)->prompt.kept_chunk = lua_topointer(L, -1);
-  watch_interrupts(L, on_return);
+  bind_watch_interrupts(L, on_return);
 }
 
 /* Message handler: the frames are still there. */
@@ -72,11 +72,11 @@ static int on_error(lua_State *L) {
       keep_locals(L, &frame);
       break;
     }
-  return with_traceback(L);
+  return bind_with_traceback(L);
 }
 
 Err prompt_call(lua_State *L, int n_args, Fault *fault) {
-  return call_handled(L, n_args, LUA_MULTRET, on_error, fault);
+  return bind_call_handled(L, n_args, LUA_MULTRET, on_error, fault);
 }
 
 /* -- errors ------------------------------------------------------------------------ */
@@ -206,7 +206,7 @@ static Err run_chunk(lua_State *L, bool quiet, Fault *fault) {
     else if (!quiet && lua_checkstack(L, 8)) {
       lua_pushcfunction(L, show_values);
       lua_insert(L, top + 1);
-      err = call_protected(L, n, 0, fault);
+      err = bind_call_protected(L, n, 0, fault);
     }
   }
   lua_settop(L, top);
@@ -249,14 +249,14 @@ static void complete(void *ctx, const char *before, EditWords *out) {
   lua_pushstring(L, text.failed ? "" : text.data);
   lua_pushlightuserdata(L, out);
   text_deinit(&text);
-  if (call_protected(L, 2, 0, &ignored)) out->n = 0;
+  if (bind_call_protected(L, 2, 0, &ignored)) out->n = 0;
 }
 
 /* -- the loop ---------------------------------------------------------------------- */
 
 /* The interrupt has done its work, unless it is to end the program. */
 static bool go_on(const Prompt *p) {
-  forget_interruption(session(p->L));
+  bind_forget_interruption(session(p->L));
   return !interrupt_is_final();
 }
 
@@ -344,7 +344,7 @@ Err prompt_run(lua_State *L, Fault *fault) {
   interrupt_at_prompt();
   s->prompt.is_open = true;
   lua_pushcfunction(L, add_exit);
-  Err err = call_protected(L, 0, 0, fault);
+  Err err = bind_call_protected(L, 0, 0, fault);
   if (!err) greet(s);
   bool more = !err && go_on(&p);
   while (more) more = one_line(&p, fault);

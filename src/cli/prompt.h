@@ -8,7 +8,7 @@
  * next call leaves them where the prompt finds them. */
 void prompt_keep_locals(lua_State *L);
 
-/* As call_protected, with any number of results; the locals are also kept when it
+/* As bind_call_protected, with any number of results; the locals are also kept when it
  * fails. */
 Err prompt_call(lua_State *L, int n_args, Fault *fault);
 

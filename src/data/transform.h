@@ -27,7 +27,7 @@ typedef struct RowDraw {
   uint64_t first; /* its words: first .. first + ROW_WORDS - 1 */
 } RowDraw;
 
-static inline uint32_t row_word(const RowDraw *draw, int i) {
+static inline uint32_t transform_row_word(const RowDraw *draw, int i) {
   must(i < ROW_WORDS);
   return philox_word(draw->stream, draw->first + (uint64_t)i);
 }

@@ -24,9 +24,9 @@ static void flip_row(const Transform *self, const real *x, const Shape *in, real
   (void)out;
   int64_t columns = in->dim[in->rank - 1], rows = in->dim[in->rank - 2];
   bool across = draw && flip->mode != FLIP_VERTICAL &&
-                philox_unit(row_word(draw, 0)) < flip->p;
+                philox_unit(transform_row_word(draw, 0)) < flip->p;
   bool down = draw && flip->mode != FLIP_HORIZONTAL &&
-              philox_unit(row_word(draw, 1)) < flip->p;
+              philox_unit(transform_row_word(draw, 1)) < flip->p;
   int64_t n_lines = shape_count(in) / columns;
   for (int64_t i = 0; i < n_lines; i++, y += columns) {
     int64_t r = i % rows, line = down ? i - r + (rows - 1 - r) : i;

@@ -82,15 +82,15 @@ Node *op_softmax_cross_entropy(Graph *g, Node *logits, Node *labels);
 
 /* ERR_DATA unless all are whole numbers from 1 to C (0: any number); the first is
  * number `first`, from 0. */
-Err labels_check(const Array *labels, int64_t C, int64_t first,
-                 Fault *fault) WARN_UNUSED;
+Err op_labels_check(const Array *labels, int64_t C, int64_t first,
+                    Fault *fault) WARN_UNUSED;
 /* Targets of a cross-entropy, real, from 0 to 1; labels: integers are labels 1 and 2,
- * which become 0 and 1. Others are refused when computed, as targets_check does. */
+ * which become 0 and 1. Others are refused when computed, as op_targets_check does. */
 Node *op_targets(Graph *g, Node *t, bool labels);
 /* ERR_DATA that names the first element that such targets may not hold; rows are
  * counted from `first_row`, from 0. */
-Err targets_check(const Array *t, bool labels, int64_t first_row,
-                  Fault *fault) WARN_UNUSED;
+Err op_targets_check(const Array *t, bool labels, int64_t first_row,
+                     Fault *fault) WARN_UNUSED;
 /* Weights of examples, real; such as weights_check does not allow are refused when
  * computed. */
 Node *op_weights(Graph *g, Node *w);

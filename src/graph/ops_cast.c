@@ -58,10 +58,10 @@ static void run_cast(const OpCall *call, int phase, int64_t block) {
       size_t offset = (size_t)at * size;
       memcpy((char *)out->data + offset, (char *)in->data + offset, (size_t)n * size);
     } else if (out->dtype == DT_REAL) {
-      as_reals(in, at, n, (real *)out->data + at);
+      elements_as_reals(in, at, n, (real *)out->data + at);
     } else {
       real buffer[TILE];
-      store_reals(out, at, as_reals(in, at, n, buffer), n);
+      store_reals(out, at, elements_as_reals(in, at, n, buffer), n);
     }
   }
 }

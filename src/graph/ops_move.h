@@ -24,7 +24,7 @@ Err attr_check_shape(const Attr *attr, int64_t low, Fault *fault);
 Err infer_same_dtype(OpInfer *io);
 
 /* A move over all elements of `a`; its strides are still to be set. */
-Move move_over(const Array *a);
+Move elements_move_over(const Array *a);
 
 /* Coordinates of element `flat`, and back; for the plain references. */
 void shape_unravel(int64_t *at, const Shape *s, int64_t flat);

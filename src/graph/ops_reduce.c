@@ -199,7 +199,7 @@ static void add_row(const Reducer *r, double *state, const Array *x, int64_t off
   int64_t room = x->dtype == DT_REAL ? n : BUFFER;
   for (int64_t i = 0; i < n; i += room) {
     int64_t m = least(n - i, room);
-    r->row(state, as_reals(x, offset + i, m, buffer), m);
+    r->row(state, elements_as_reals(x, offset + i, m, buffer), m);
   }
 }
 
@@ -217,7 +217,7 @@ static void add_columns(const Reducer *r, double *state, const Array *x, int64_t
   for (int64_t i = 0, m; i < M; i += m) {
     m = least(M - i, BUFFER / N);
     for (int64_t j = 0; j < m; j++)
-      as_reals(x, offset + (i + j) * stride, N, buffer + j * N);
+      elements_as_reals(x, offset + (i + j) * stride, N, buffer + j * N);
     r->columns(state, buffer, m, N, N);
   }
 }

@@ -106,7 +106,7 @@ static Err check_region(const Region *r, const Shape *whole, Fault *fault) {
  * `at`: where in the whole it begins. */
 static Move region_move(const Array *whole, const Array *part, const Region *r,
                         bool into, int64_t *at) {
-  Move m = move_over(part);
+  Move m = elements_move_over(part);
   int64_t *of_whole = into ? m.out_stride : m.x_stride;
   int64_t *of_part = into ? m.x_stride : m.out_stride;
   *at = 0;

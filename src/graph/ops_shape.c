@@ -55,7 +55,7 @@ Err infer_same_dtype(OpInfer *io) {
 
 /* -- moves ------------------------------------------------------------------------- */
 
-Move move_over(const Array *a) {
+Move elements_move_over(const Array *a) {
   Move m = {.rank = a->shape.rank, .elem_bytes = dtype_bytes(a->dtype)};
   for (int i = 0; i < m.rank; i++) m.size[i] = a->shape.dim[i];
   return m;
@@ -189,7 +189,7 @@ static Err broadcast_infer(OpInfer *io) {
 
 static Move broadcast_move(const OpCall *c) {
   const Shape *x = &c->in[0].shape, *y = &c->out[0].shape;
-  Move m = move_over(&c->out[0]);
+  Move m = elements_move_over(&c->out[0]);
   int missing = y->rank - x->rank;
   for (int a = 0; a < y->rank; a++) {
     m.out_stride[a] = shape_stride(y, a);
@@ -289,7 +289,7 @@ static Err transpose_infer(OpInfer *io) {
 }
 
 static Move transpose_move(const OpCall *c) {
-  Move m = move_over(&c->out[0]);
+  Move m = elements_move_over(&c->out[0]);
   for (int a = 0; a < m.rank; a++) {
     m.out_stride[a] = shape_stride(&c->out[0].shape, a);
     m.x_stride[a] = shape_stride(&c->in[0].shape, (int)c->attr[a].i);

@@ -265,7 +265,7 @@ static bool integers_fit(const int32_t *t, int64_t n, int32_t most) {
   return !outside;
 }
 
-Err labels_check(const Array *labels, int64_t C, int64_t first, Fault *fault) {
+Err op_labels_check(const Array *labels, int64_t C, int64_t first, Fault *fault) {
   int32_t most = C && C < INT32_MAX ? (int32_t)C : INT32_MAX;
   if (labels->dtype == DT_INT32 &&
       integers_fit(labels->data, shape_count(&labels->shape), most))
@@ -285,7 +285,7 @@ Err labels_check(const Array *labels, int64_t C, int64_t first, Fault *fault) {
 }
 
 static Err cross_entropy_check(const OpCall *call, Fault *fault) {
-  return labels_check(&call->in[1], call->in[0].shape.dim[1], 0, fault);
+  return op_labels_check(&call->in[1], call->in[0].shape.dim[1], 0, fault);
 }
 
 /* Rows per block: their labels fit into an array on the stack. */
@@ -393,8 +393,8 @@ static Err cross_entropy_grad_infer(OpInfer *io) {
 }
 
 static Err cross_entropy_grad_check(const OpCall *call, Fault *fault) {
-  return labels_check(&call->in[G_LABELS], call->in[G_PROBABILITIES].shape.dim[1], 0,
-                      fault);
+  return op_labels_check(&call->in[G_LABELS], call->in[G_PROBABILITIES].shape.dim[1], 0,
+                         fault);
 }
 
 static void cross_entropy_grad_split(const OpCall *call, OpSplit *split) {

@@ -34,7 +34,7 @@ static const char *advice(double v, bool labels, bool integers) {
   return ": allowed 0 to 1";
 }
 
-Err targets_check(const Array *t, bool labels, int64_t first_row, Fault *fault) {
+Err op_targets_check(const Array *t, bool labels, int64_t first_row, Fault *fault) {
   bool label = is_label_array(t, labels);
   int64_t at = label ? array_first_outside(t, 1, 2)
                      : array_first_outside(t, -KNOWN_SLACK, 1 + KNOWN_SLACK);
@@ -52,7 +52,7 @@ Err targets_check(const Array *t, bool labels, int64_t first_row, Fault *fault) 
 /* -- the op ------------------------------------------------------------------------ */
 
 static Err targets_op_check(const OpCall *call, Fault *fault) {
-  return targets_check(&call->in[0], call->attr[0].i, 0, fault);
+  return op_targets_check(&call->in[0], call->attr[0].i, 0, fault);
 }
 
 static void targets_run(const OpCall *call, int phase, int64_t block) {
@@ -60,7 +60,7 @@ static void targets_run(const OpCall *call, int phase, int64_t block) {
   const Array *t = &call->in[0];
   int64_t first = block * BLOCK, n = least(BLOCK, shape_count(&t->shape) - first);
   real *y = (real *)call->out[0].data + first;
-  const real *reals = as_reals(t, first, n, y);
+  const real *reals = elements_as_reals(t, first, n, y);
   if (reals != y) memcpy(y, reals, (size_t)n * sizeof *y);
   if (!is_label_array(t, call->attr[0].i)) return;
   for (int64_t i = 0; i < n; i++) y[i] -= 1;
@@ -150,7 +150,7 @@ static void weights_run(const OpCall *call, int phase, int64_t block) {
   const Array *w = &call->in[0];
   int64_t first = block * BLOCK, n = least(BLOCK, shape_count(&w->shape) - first);
   real *y = (real *)call->out[0].data + first;
-  const real *reals = as_reals(w, first, n, y);
+  const real *reals = elements_as_reals(w, first, n, y);
   if (reals != y) memcpy(y, reals, (size_t)n * sizeof *y);
 }
 

@@ -97,7 +97,7 @@ static void place_advance(Place *p, const Elements *e, int64_t n) {
 }
 
 /* n elements from `offset` on as reals: in place, or converted into `buffer`. */
-const real *as_reals(const Array *a, int64_t offset, int64_t n, real *buffer) {
+const real *elements_as_reals(const Array *a, int64_t offset, int64_t n, real *buffer) {
   if (a->dtype == DT_REAL) return (const real *)a->data + offset;
   if (a->dtype == DT_INT32)
     kernels()->real_from_int32(buffer, (const int32_t *)a->data + offset, n);
@@ -132,7 +132,7 @@ static void run_converted(const OpCall *call, const Place *p, const int64_t *str
   real buffer[MAX_ARGS][TILE];
   const real *in[MAX_ARGS];
   for (int i = 0; i < call->n_in; i++)
-    in[i] = as_reals(&call->in[i], p->offset[i], stride[i] ? n : 1, buffer[i]);
+    in[i] = elements_as_reals(&call->in[i], p->offset[i], stride[i] ? n : 1, buffer[i]);
   call->op->tile(call, (real *)call->out[0].data + at, in, stride, n);
 }
 

@@ -43,6 +43,6 @@ void elements_run(const Elements *e, const OpCall *call, int64_t first, int64_t 
 void elements_run_block(const OpCall *call, int phase, int64_t block);
 
 /* n elements from `offset` on as reals: in place, or converted into `buffer`. */
-const real *as_reals(const Array *a, int64_t offset, int64_t n, real *buffer);
+const real *elements_as_reals(const Array *a, int64_t offset, int64_t n, real *buffer);
 
 #endif

@@ -24,7 +24,7 @@ static Dataset **new_set_box(lua_State *L) {
   return box;
 }
 
-Dataset *to_dataset(lua_State *L, int arg) {
+Dataset *bind_to_dataset(lua_State *L, int arg) {
   Dataset **box = luaL_testudata(L, arg, SET_META);
   return box ? *box : NULL;
 }
@@ -32,11 +32,11 @@ Dataset *to_dataset(lua_State *L, int arg) {
 /* -- data sets as options ---------------------------------------------------------- */
 
 static void *get_dataset(lua_State *L, int arg, Fault *fault) {
-  Source *source = to_object(L, arg, &dataset_family);
+  Source *source = bind_to_object(L, arg, &dataset_family);
   if (source)
     fault_set(fault, ERR_VALUE, "%s has several parts; take one of them, as in .train",
               source->object.kind->name);
-  Dataset *set = to_dataset(L, arg);
+  Dataset *set = bind_to_dataset(L, arg);
   return set ? dataset_retain(set) : NULL;
 }
 
@@ -44,14 +44,14 @@ static void push_dataset(lua_State *L, void *set) {
   *new_set_box(L) = dataset_retain(set);
 }
 
-Dataset *check_dataset(lua_State *L, int arg) {
-  Dataset *set = to_dataset(L, arg);
+Dataset *bind_check_dataset(lua_State *L, int arg) {
+  Dataset *set = bind_to_dataset(L, arg);
   if (set) return set;
-  Source *source = to_object(L, arg, &dataset_family);
+  Source *source = bind_to_object(L, arg, &dataset_family);
   if (source)
     luaL_error(L, "%s has several parts; take one of them, as in .train",
                source->object.kind->name);
-  if (is_tensor(L, arg))
+  if (bind_is_tensor(L, arg))
     luaL_argerror(L, arg,
                   "got a tensor; allowed: a data set, as data.set(x, y) makes one");
   luaL_typeerror(L, arg, "data set");
@@ -75,13 +75,13 @@ static int transform_gc(lua_State *L) {
 /* Stores what a call made; raises the fault when it made nothing. */
 static int store_set(lua_State *L, Dataset **box, Dataset *made, const Fault *fault) {
   *box = made;
-  return made ? 1 : raise_fault(L, fault);
+  return made ? 1 : bind_raise_fault(L, fault);
 }
 
 /* The record of a method's arguments, owned by a userdata pushed for it. */
 static void *method_arguments(lua_State *L, const Kind *kind) {
-  Object *call = object_from_args(L, 2, kind);
-  push_object(L, call);
+  Object *call = bind_object_from_args(L, 2, kind);
+  bind_push_object(L, call);
   object_release(call);
   return call;
 }
@@ -95,7 +95,8 @@ static uint64_t seed_or_run(lua_State *L, int64_t seed) {
 static int set_count(lua_State *L) {
   int64_t n;
   Fault fault = {0};
-  if (dataset_count(check_dataset(L, 1), &n, &fault)) return raise_fault(L, &fault);
+  if (dataset_count(bind_check_dataset(L, 1), &n, &fault))
+    return bind_raise_fault(L, &fault);
   lua_pushinteger(L, n);
   return 1;
 }
@@ -116,7 +117,7 @@ static void refuse_whole_part(lua_State *L) {
 }
 
 static int set_split(lua_State *L) {
-  Dataset *set = check_dataset(L, 1);
+  Dataset *set = bind_check_dataset(L, 1);
   refuse_whole_part(L);
   const SplitCall *call = method_arguments(L, &split_method);
   Stream stream = {philox_key(seed_or_run(L, call->seed), "split", dataset_name(set)),
@@ -129,12 +130,12 @@ static int set_split(lua_State *L) {
   Dataset **first = new_set_box(L), **second = new_set_box(L);
   Fault fault = {0};
   if (dataset_split(set, &options, first, second, &fault))
-    return raise_fault(L, &fault);
+    return bind_raise_fault(L, &fault);
   return 2;
 }
 
 static int set_shuffle(lua_State *L) {
-  Dataset *set = check_dataset(L, 1);
+  Dataset *set = bind_check_dataset(L, 1);
   const ShuffleCall *call = method_arguments(L, &shuffle_method);
   Stream stream = graph_draw(session_graph(L), "order", "shuffle");
   if (call->seed > 0)
@@ -145,7 +146,7 @@ static int set_shuffle(lua_State *L) {
 }
 
 static int set_take(lua_State *L) {
-  Dataset *set = check_dataset(L, 1);
+  Dataset *set = bind_check_dataset(L, 1);
   const TakeCall *call = method_arguments(L, &take_method);
   Dataset **box = new_set_box(L);
   Fault fault = {0};
@@ -154,7 +155,7 @@ static int set_take(lua_State *L) {
 
 /* The list of the numbers in a tensor of one axis, in its place. */
 static void push_rows(lua_State *L, int arg) {
-  const Array *a = &check_value(L, arg)->a;
+  const Array *a = &bind_check_value(L, arg)->a;
   if (a->shape.rank != 1) {
     char shape[SHAPE_TEXT];
     luaL_error(L, "subset: got a tensor of shape %s; allowed: one axis, of row numbers",
@@ -171,12 +172,12 @@ static void push_rows(lua_State *L, int arg) {
 /* set:subset{3, 1, 7}, set:subset(tensor): rows by number, from 1; negative from the
  * end. */
 static int set_subset(lua_State *L) {
-  Dataset *set = check_dataset(L, 1);
-  if (is_tensor(L, 2)) push_rows(L, 2);
+  Dataset *set = bind_check_dataset(L, 1);
+  if (bind_is_tensor(L, 2)) push_rows(L, 2);
   luaL_checktype(L, 2, LUA_TTABLE);
   int64_t n_rows, n = (int64_t)lua_rawlen(L, 2);
   Fault fault = {0};
-  if (dataset_count(set, &n_rows, &fault)) return raise_fault(L, &fault);
+  if (dataset_count(set, &n_rows, &fault)) return bind_raise_fault(L, &fault);
   int64_t *rows = lua_newuserdatauv(L, (size_t)(n > 0 ? n : 1) * sizeof *rows, 0);
   for (int64_t i = 0; i < n; i++) {
     int is_integer;
@@ -195,7 +196,7 @@ static int set_subset(lua_State *L) {
 /* set:normalize{per = } -> set, transform; set:normalize(transform) -> set,
  * transform. */
 static int set_normalize(lua_State *L) {
-  Dataset *set = check_dataset(L, 1);
+  Dataset *set = bind_check_dataset(L, 1);
   Fault fault = {0};
   Transform **given = luaL_testudata(L, 2, TRANSFORM_META);
   Dataset **box;
@@ -209,7 +210,7 @@ static int set_normalize(lua_State *L) {
     *given = NULL;
     luaL_setmetatable(L, TRANSFORM_META);
     *given = transform_normalize(set, (Per)call->per, &fault);
-    if (!*given) return raise_fault(L, &fault);
+    if (!*given) return bind_raise_fault(L, &fault);
   }
   store_set(L, box, dataset_apply(set, *given, &fault), &fault);
   return 2;
@@ -217,7 +218,7 @@ static int set_normalize(lua_State *L) {
 
 /* set:transform(transform), set:transform{transform, ...} -> set */
 static int set_transform(lua_State *L) {
-  Dataset *set = check_dataset(L, 1);
+  Dataset *set = bind_check_dataset(L, 1);
   const ObjectList *list =
       &((const TransformCall *)method_arguments(L, &transform_method))->transforms;
   Fault fault = {0};
@@ -225,7 +226,7 @@ static int set_transform(lua_State *L) {
   *box = dataset_retain(set);
   for (int i = 0; i < list->n; i++) {
     Dataset *next = dataset_apply(*box, (Transform *)list->v[i], &fault);
-    if (!next) return raise_fault(L, &fault);
+    if (!next) return bind_raise_fault(L, &fault);
     dataset_release(*box);
     *box = next;
   }
@@ -235,8 +236,8 @@ static int set_transform(lua_State *L) {
 /* set:impute(other): missing values become the means of the other set's rows; its own
  * ones without it. */
 static int set_impute(lua_State *L) {
-  Dataset *set = check_dataset(L, 1);
-  Dataset *like = lua_isnoneornil(L, 2) ? set : check_dataset(L, 2);
+  Dataset *set = bind_check_dataset(L, 1);
+  Dataset *like = lua_isnoneornil(L, 2) ? set : bind_check_dataset(L, 2);
   Dataset **box = new_set_box(L);
   Fault fault = {0};
   return store_set(L, box, dataset_complete(set, like, &fault), &fault);
@@ -247,18 +248,18 @@ static int set_impute(lua_State *L) {
 static int transform_call(lua_State *L) {
   const Transform *t = *(Transform **)luaL_checkudata(L, 1, TRANSFORM_META);
   Graph *graph = session_graph(L);
-  int scope = enter_call(L);
-  if (to_dataset(L, 2))
+  int scope = bind_enter_call(L);
+  if (bind_to_dataset(L, 2))
     return luaL_error(L, "a transform takes a tensor; write set:normalize(transform)");
-  Node *x = op_cast(graph, check_node(L, 2), DT_REAL);
+  Node *x = op_cast(graph, bind_check_node(L, 2), DT_REAL);
   Shape shape;
   Fault fault = {0};
   double *pairs = transform_pairs(t, &x->shape, &shape, &fault);
-  if (!pairs) return raise_fault(L, &fault);
+  if (!pairs) return bind_raise_fault(L, &fault);
   Node *shift = graph_from_doubles(graph, DT_REAL, &shape, pairs);
   Node *scale = graph_from_doubles(graph, DT_REAL, &shape, pairs + transform_n(t));
   free(pairs);
-  push_node(L, op_mul(graph, op_sub(graph, x, shift), scale));
+  bind_push_node(L, op_mul(graph, op_sub(graph, x, shift), scale));
   graph_scope_end(graph, scope);
   return 1;
 }
@@ -279,7 +280,7 @@ static int batches_gc(lua_State *L) {
 }
 
 static void push_tensor(lua_State *L, Tensor *t) {
-  if (t) push_node(L, graph_const(session_graph(L), t));
+  if (t) bind_push_node(L, graph_const(session_graph(L), t));
   else lua_pushnil(L);
 }
 
@@ -294,11 +295,11 @@ static int push_batch(lua_State *L, const Batch *batch) {
 /* upvalue 1: the BatchBox. */
 static int batches_step(lua_State *L) {
   BatchBox *box = lua_touserdata(L, lua_upvalueindex(1));
-  int scope = enter_call(L);
+  int scope = bind_enter_call(L);
   Fault fault = {0};
   bool more = false;
   if (box->batches.set && batches_next(&box->batches, &box->last, &more, &fault))
-    return raise_fault(L, &fault);
+    return bind_raise_fault(L, &fault);
   if (!more) {
     graph_scope_end(session_graph(L), scope);
     lua_pushnil(L);
@@ -329,7 +330,7 @@ static Stream augment_stream(lua_State *L, const BatchesCall *call,
 /* for x, y, weight in set:batches(32, {...}): function, nil, nil, and the box to be
  * closed. */
 static int set_batches(lua_State *L) {
-  Dataset *set = check_dataset(L, 1);
+  Dataset *set = bind_check_dataset(L, 1);
   const BatchesCall *call = method_arguments(L, &batches_method);
   BatchOptions options = {.batch_size = call->batch_size,
                           .shuffle = (ShuffleMode)call->shuffle,
@@ -342,7 +343,8 @@ static int set_batches(lua_State *L) {
   *box = (BatchBox){0};
   luaL_setmetatable(L, BATCHES_META);
   Fault fault = {0};
-  if (batches_open(&box->batches, set, &options, &fault)) return raise_fault(L, &fault);
+  if (batches_open(&box->batches, set, &options, &fault))
+    return bind_raise_fault(L, &fault);
   lua_pushvalue(L, -1);
   lua_pushcclosure(L, batches_step, 1);
   lua_insert(L, -2);
@@ -355,10 +357,10 @@ static int set_batches(lua_State *L) {
 
 /* set:tensors() -> x, y, weight: all rows at once, transformed, in the set's order. */
 static int set_tensors(lua_State *L) {
-  Dataset *set = check_dataset(L, 1);
-  int scope = enter_call(L);
+  Dataset *set = bind_check_dataset(L, 1);
+  int scope = bind_enter_call(L);
   Fault fault = {0};
-  if (dataset_need_rows(set, "tensors", &fault)) return raise_fault(L, &fault);
+  if (dataset_need_rows(set, "tensors", &fault)) return bind_raise_fault(L, &fault);
   BatchOptions options = {.batch_size = dataset_n(set), .shuffle = SHUFFLE_NONE};
   BatchBox *box = lua_newuserdatauv(L, sizeof *box, 0);
   *box = (BatchBox){0};
@@ -366,7 +368,7 @@ static int set_tensors(lua_State *L) {
   bool more;
   if (batches_open(&box->batches, set, &options, &fault) ||
       batches_next(&box->batches, &box->last, &more, &fault))
-    return raise_fault(L, &fault);
+    return bind_raise_fault(L, &fault);
   int n = push_batch(L, &box->last);
   graph_scope_end(session_graph(L), scope);
   return n;
@@ -375,9 +377,9 @@ static int set_tensors(lua_State *L) {
 /* -- fields ------------------------------------------------------------------------ */
 
 static Dataset *loaded(lua_State *L) {
-  Dataset *set = check_dataset(L, 1);
+  Dataset *set = bind_check_dataset(L, 1);
   Fault fault = {0};
-  if (dataset_load(set, &fault)) raise_fault(L, &fault);
+  if (dataset_load(set, &fault)) bind_raise_fault(L, &fault);
   return set;
 }
 
@@ -477,7 +479,7 @@ static int set_index(lua_State *L) {
   lua_pushvalue(L, 2);
   if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;
   if (strcmp(name, "name") == 0) {
-    lua_pushstring(L, dataset_name(check_dataset(L, 1)));
+    lua_pushstring(L, dataset_name(bind_check_dataset(L, 1)));
     return 1;
   }
   for (const SetField *f = set_fields; f->name; f++)
@@ -495,7 +497,7 @@ static int set_newindex(lua_State *L) {
 
 /* Reads nothing: a set that was not needed yet shows its name alone. */
 static int set_tostring(lua_State *L) {
-  const Dataset *set = check_dataset(L, 1);
+  const Dataset *set = bind_check_dataset(L, 1);
   if (!dataset_loaded(set)) {
     lua_pushfstring(L, "data.%s (not read yet)", dataset_name(set));
     return 1;
@@ -521,45 +523,45 @@ static int transform_tostring(lua_State *L) {
 /* -- what is in them (LISTING); no file is read ------------------------------------ */
 
 static int set_listing(lua_State *L) {
-  Dataset *set = check_dataset(L, 1);
+  Dataset *set = bind_check_dataset(L, 1);
   lua_pushfstring(L, "data set %s", dataset_name(set));
-  begin_listing(L, set, lua_tostring(L, -1));
-  push_object(L, &dataset_source(set)->object);
-  add_part(L, "source");
+  bind_begin_listing(L, set, lua_tostring(L, -1));
+  bind_push_object(L, &dataset_source(set)->object);
+  bind_add_part(L, "source");
   lua_pushinteger(L, (lua_Integer)dataset_view_hash(set));
-  add_part(L, "view");
+  bind_add_part(L, "view");
   return 3;
 }
 
 /* Options, the seed that rows are drawn of, and the hash of rows that are in memory. */
 static int source_listing(lua_State *L) {
-  Source *source = check_object(L, 1, &dataset_family);
+  Source *source = bind_check_object(L, 1, &dataset_family);
   char hash[SHA256_TEXT];
-  push_object_listing(L, &source->object, !source_given(source));
+  bind_push_object_listing(L, &source->object, !source_given(source));
   if (source_draws(source)) {
     lua_pushinteger(L, (lua_Integer)source->run_seed);
-    add_part(L, "run_seed");
+    bind_add_part(L, "run_seed");
   }
   if (source_given(source)) {
     source_hash(source, 0, hash);
     lua_pushstring(L, hash);
-    add_part(L, "rows");
+    bind_add_part(L, "rows");
   }
   return 3;
 }
 
 static int transform_listing(lua_State *L) {
   const Transform *t = *(Transform **)luaL_checkudata(L, 1, TRANSFORM_META);
-  begin_listing(L, t, "transform (x - shift) * scale");
+  bind_begin_listing(L, t, "transform (x - shift) * scale");
   for (int64_t i = 0; i < transform_n(t); i++) {
     lua_pushnumber(L, transform_shift(t, i));
-    add_numbered_part(L, "shift", i + 1);
+    bind_add_numbered_part(L, "shift", i + 1);
     lua_pushnumber(L, transform_scaling(t, i));
-    add_numbered_part(L, "scale", i + 1);
+    bind_add_numbered_part(L, "scale", i + 1);
   }
   for (int64_t i = 0; i < transform_n_means(t); i++) {
     lua_pushnumber(L, transform_mean(t, i));
-    add_numbered_part(L, "mean", i + 1);
+    bind_add_numbered_part(L, "mean", i + 1);
   }
   return 3;
 }
@@ -568,20 +570,20 @@ static int batches_listing(lua_State *L) {
   const BatchBox *box = luaL_checkudata(L, 1, BATCHES_META);
   const BatchOptions *options = &box->batches.options;
   if (!box->batches.set) {
-    begin_listing(L, box, "batches that have ended");
+    bind_begin_listing(L, box, "batches that have ended");
     return 3;
   }
   const struct { const char *name; lua_Integer value; } numbers[] = {
       {"batch_size", options->batch_size}, {"shuffle", options->shuffle},
       {"drop_last", options->drop_last},   {"order", (lua_Integer)options->order.key},
       {"draw", (lua_Integer)options->order.draw}, {"at", box->batches.at}};
-  begin_listing(L, box, "batches");
+  bind_begin_listing(L, box, "batches");
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
     lua_pushinteger(L, numbers[i].value);
-    add_part(L, numbers[i].name);
+    bind_add_part(L, numbers[i].name);
   }
   *new_set_box(L) = dataset_retain(box->batches.set);
-  add_part(L, "set");
+  bind_add_part(L, "set");
   return 3;
 }
 
@@ -599,7 +601,7 @@ static int no_source_field(lua_State *L, const Source *source, const char *name)
 
 /* A field of a source with several parts. upvalue 1: the index function of families. */
 static int source_index(lua_State *L) {
-  Source *source = check_object(L, 1, &dataset_family);
+  Source *source = bind_check_object(L, 1, &dataset_family);
   const char *name = luaL_checkstring(L, 2);
   Fault fault = {0};
   for (int i = 0; i < source_parts(source); i++)
@@ -611,7 +613,7 @@ static int source_index(lua_State *L) {
     if (strcmp(f->name, name) == 0) { /* a fact of the first part holds for all */
       Dataset **box = new_set_box(L);
       store_set(L, box, dataset_open(source, 0, &fault), &fault);
-      if (dataset_load(*box, &fault)) return raise_fault(L, &fault);
+      if (dataset_load(*box, &fault)) return bind_raise_fault(L, &fault);
       return f->push(L, *box);
     }
   for (const Option *o = source->object.kind->options; o && o->name; o++)
@@ -630,7 +632,7 @@ static int source_newindex(lua_State *L) {
 
 /* Leaves on the stack the source, or its data set where it has one part. */
 static int push_source(lua_State *L, Source *source) {
-  push_object(L, &source->object);
+  bind_push_object(L, &source->object);
   object_release(source);
   if (source_parts(source) > 1) return 1;
   Dataset **box = new_set_box(L);
@@ -642,14 +644,15 @@ static int push_source(lua_State *L, Source *source) {
 static int make_source(lua_State *L) {
   Session *s = session(L);
   SourceCache *cache = s->sources;
-  Source *source = (Source *)object_from_args(L, 1,
-                                              lua_touserdata(L, lua_upvalueindex(1)));
+  Source *source = (Source *)bind_object_from_args(L, 1,
+                                                   lua_touserdata(L,
+                                                                  lua_upvalueindex(1)));
   source->memory = cache ? cache->memory : &s->graph.memory;
   source->run_seed = s->graph.seed;
   if (!s->launch.job)
     source_enlist(&s->made, source); /* a worker's may outlive the session */
   if (!cache) return push_source(L, source);
-  push_object(L, &source->object);
+  bind_push_object(L, &source->object);
   object_release(source);
   return push_source(L, object_retain(sources_keep(L, cache, source)));
 }
@@ -660,18 +663,18 @@ static int make_source(lua_State *L) {
 static int make_set(lua_State *L) {
   const Kind *kind = lua_touserdata(L, lua_upvalueindex(1));
   Fault fault = {0};
-  Source *source = (Source *)object_from_args(L, 1, kind);
-  push_object(L, &source->object);
+  Source *source = (Source *)bind_object_from_args(L, 1, kind);
+  bind_push_object(L, &source->object);
   object_release(source);
   source->memory = &session_graph(L)->memory;
-  if (!source_rows(source, 0, &fault)) return raise_fault(L, &fault);
+  if (!source_rows(source, 0, &fault)) return bind_raise_fault(L, &fault);
   return push_source(L, object_retain(source));
 }
 
 /* -- the module -------------------------------------------------------------------- */
 
 static void add_metatable(lua_State *L, const char *name, const luaL_Reg *functions) {
-  new_metatable(L, name);
+  bind_new_metatable(L, name);
   luaL_setfuncs(L, functions, 0);
   lua_pop(L, 1);
 }
@@ -692,7 +695,7 @@ static void add_set_metatable(lua_State *L) {
   }
   lua_setfield(L, -2, "__fields");
   lua_newtable(L);
-  set_library_functions(L, set_methods);
+  reflect_set_functions(L, set_methods);
   lua_pushcclosure(L, set_index, 1);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
@@ -740,16 +743,16 @@ int open_data(lua_State *L) {
   static const FamilyBinding methods = {.family = &dataset_methods};
   static const FamilyBinding transforms = {.family = &transform_family};
   static const RefBinding ref = {&dataset_ref_type, get_dataset, push_dataset};
-  register_ref(L, &ref);
+  bind_register_ref(L, &ref);
   add_metatable(L, TRANSFORM_META, transform);
   add_metatable(L, BATCHES_META, batches);
   add_set_metatable(L);
   lua_newtable(L);
-  register_family(L, &methods); /* its records serve the methods, not the module */
+  bind_register_family(L, &methods); /* its records serve the methods, not the module */
   lua_pop(L, 1);
   lua_newtable(L);
-  register_family(L, &binding);
-  register_family(L, &transforms);
+  bind_register_family(L, &binding);
+  bind_register_family(L, &transforms);
   extend_source_metatable(L);
   add_sources(L);
   return 1;

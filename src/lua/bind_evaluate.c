@@ -69,29 +69,30 @@ static bool is_given(lua_State *L, int arg, const char *option) {
 static void push_measures(lua_State *L, const Evaluation *e, const double *value) {
   lua_createtable(L, 0, e->metrics.n + 1);
   if (e->loss) {
-    push_real(L, value[0]);
+    bind_push_real(L, value[0]);
     lua_setfield(L, -2, "loss");
   }
   for (int i = 0; i < e->metrics.n; i++) {
-    push_real(L, value[i + 1]);
+    bind_push_real(L, value[i + 1]);
     lua_setfield(L, -2, metric_name((const Metric *)e->metrics.v[i]));
   }
 }
 
 int net_evaluate(lua_State *L) {
-  Layer *net = check_object(L, 1, &layer_family);
-  Dataset *set = check_dataset(L, 2);
+  Layer *net = bind_check_object(L, 1, &layer_family);
+  Dataset *set = bind_check_dataset(L, 2);
   bool metrics_given = is_given(L, 3, "metrics");
-  Evaluation *e = (Evaluation *)object_from_args(L, 3, &evaluation_kind);
-  push_object(L, &e->object);
+  Evaluation *e = (Evaluation *)bind_object_from_args(L, 3, &evaluation_kind);
+  bind_push_object(L, &e->object);
   object_release(e);
   Fault fault = {0};
-  int scope = enter_call(L);
-  if (add_defaults(e, net, set, metrics_given, &fault)) return raise_fault(L, &fault);
+  int scope = bind_enter_call(L);
+  if (add_defaults(e, net, set, metrics_given, &fault))
+    return bind_raise_fault(L, &fault);
   double *value = lua_newuserdatauv(L, (1 + (size_t)e->metrics.n) * sizeof *value, 0);
   if (train_evaluate(session_graph(L), net, set, e->loss, &e->metrics, e->batch_size,
                      value, &fault))
-    return raise_fault(L, &fault);
+    return bind_raise_fault(L, &fault);
   graph_scope_end(session_graph(L), scope);
   push_measures(L, e, value);
   return 1;

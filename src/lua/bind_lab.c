@@ -24,7 +24,7 @@ static int begin_trial(lua_State *L) {
   seed_all(L, seed);
   json_put_int(s->record->config, "seed", seed);
   s->record->begun = true;
-  push_run(L);
+  bind_push_run(L);
   lua_pushvalue(L, 1);
   lua_setfield(L, -2, "seed");
   lua_pushvalue(L, 2);
@@ -39,7 +39,7 @@ static int end_trial(lua_State *L) {
   Session *s = session(L);
   Fault fault = {0};
   Json *values = json_from_lua(L, 1, &fault);
-  if (!values) return raise_fault(L, &fault);
+  if (!values) return bind_raise_fault(L, &fault);
   json_put_all(s->record->results, values);
   json_free(values);
   add_stepped_weights(L);
@@ -51,7 +51,7 @@ static int end_trial(lua_State *L) {
 static int diverged(lua_State *L) {
   luaL_checkstring(L, 1);
   lua_settop(L, 1);
-  return raise_text(L, ERR_NONFINITE);
+  return bind_raise_text(L, ERR_NONFINITE);
 }
 
 /* in_trial(): does the function of a trial run? */
@@ -85,7 +85,7 @@ static int uniform(lua_State *L) {
   Stream stream = {philox_key((uint64_t)luaL_checkinteger(L, 1), "random",
                               luaL_checkstring(L, 2)),
                    (uint64_t)luaL_checkinteger(L, 3)};
-  push_real(L, (double)philox_below(stream, 0, UINT64_C(1) << 53) * 0x1p-53);
+  bind_push_real(L, (double)philox_below(stream, 0, UINT64_C(1) << 53) * 0x1p-53);
   return 1;
 }
 
@@ -159,7 +159,7 @@ static int named_goal(lua_State *L) {
   lua_pushstring(L, goal == GOAL_MAX ? "max" : goal == GOAL_MIN ? "min" : NULL);
   if (goal != GOAL_NONE) return 1;
   Text why = {0};
-  add_goal_missing(&why, name, option);
+  metric_add_goal_missing(&why, name, option);
   lua_pushlstring(L, why.data ? why.data : "", why.n_bytes);
   text_deinit(&why);
   return 2;

@@ -83,8 +83,8 @@ enum { LIST_DEPTH = 8 };
 /* The value at the top, if it is a layer or a variable, called `name`. It stays there:
  * what `parameters` does to the table must not free it. */
 static void take_member(lua_State *L, Members *m, const char *name) {
-  Layer *layer = to_object(L, -1, &layer_family);
-  Variable *variable = to_variable(L, -1);
+  Layer *layer = bind_to_object(L, -1, &layer_family);
+  Variable *variable = bind_to_variable(L, -1);
   if ((!layer && !variable) || has_member(m, layer, variable)) return;
   if (!(layer ? add_layer(m, layer) : add_variable(m, variable, name)))
     luaL_error(L, "out of memory");
@@ -166,10 +166,10 @@ static Object *layer_from_table(lua_State *L, int arg, Fault *fault) {
   lua_pushcfunction(L, list_members);
   lua_pushvalue(L, arg);
   lua_pushlightuserdata(L, &m);
-  Err err = call_protected(L, 2, LUA_MULTRET, fault);
+  Err err = bind_call_protected(L, 2, LUA_MULTRET, fault);
   lua_pushvalue(L, arg);
   lua_pushcclosure(L, call_forward, 1);
-  Callable *forward = err ? NULL : callable_from_lua(L, lua_gettop(L), fault);
+  Callable *forward = err ? NULL : bind_callable_from_lua(L, lua_gettop(L), fault);
   if (forward)
     layer = layer_custom_new(forward, m.layers, m.n_layers, m.variables, m.names,
                              m.n_variables, fault);
@@ -179,8 +179,8 @@ static Object *layer_from_table(lua_State *L, int arg, Fault *fault) {
   return (Object *)layer;
 }
 
-Object *layer_from_value(lua_State *L, int arg, Fault *fault) {
-  Object *activation = to_object(L, arg, &activation_family);
+Object *bind_layer_from_value(lua_State *L, int arg, Fault *fault) {
+  Object *activation = bind_to_object(L, arg, &activation_family);
   if (activation)
     return (Object *)layer_activation_new((Activation *)activation, fault);
   arg = lua_absindex(L, arg);

@@ -6,13 +6,13 @@
 #include <string.h>
 
 static Layer *check_layer(lua_State *L, int arg) {
-  return check_object(L, arg, &layer_family);
+  return bind_check_object(L, arg, &layer_family);
 }
 
 /* Raises the fault in `fault` or in the graph. */
 static int raise_either(lua_State *L, const Fault *fault) {
-  if (fault->code) return raise_fault(L, fault);
-  raise_graph_fault(L);
+  if (fault->code) return bind_raise_fault(L, fault);
+  bind_raise_graph_fault(L);
   return luaL_error(L, "internal error: a fault is missing");
 }
 
@@ -32,12 +32,12 @@ static void take_call_option(lua_State *L, CallOptions *out) {
                  luaL_typename(L, -1));
     out->training = lua_toboolean(L, -1);
   } else if (strcmp(name, "mask") == 0) {
-    if (!is_tensor(L, -1))
+    if (!bind_is_tensor(L, -1))
       luaL_error(L,
                  "net: option \"mask\": got a %s, allowed: a tensor [N, T], 1 where a "
                  "step counts, else 0",
                  luaL_typename(L, -1));
-    out->mask = check_node(L, lua_gettop(L));
+    out->mask = bind_check_node(L, lua_gettop(L));
   } else {
     luaL_error(L, "net: unknown option \"%s\"; allowed: \"training\", \"mask\"",
                luaL_tolstring(L, -2, NULL));
@@ -51,14 +51,14 @@ static void take_call_options(lua_State *L, int arg, CallOptions *out) {
 
 /* An input of a net: a tensor, or a list of numbers, which is one. */
 static Node *check_input(lua_State *L, int arg, const char *function) {
-  if (to_dataset(L, arg))
+  if (bind_to_dataset(L, arg))
     luaL_error(L, "%s: got a data set; allowed: a tensor, as x of x, y = set:tensors()",
                function);
-  if (is_tensor(L, arg)) return check_node(L, arg);
+  if (bind_is_tensor(L, arg)) return bind_check_node(L, arg);
   if (lua_type(L, arg) != LUA_TTABLE)
     luaL_error(L, "%s: got %s; allowed: a tensor, or a list of numbers", function,
                lua_isnil(L, arg) ? "nil, or nothing" : luaL_typename(L, arg));
-  return list_node(L, arg);
+  return bind_list_node(L, arg);
 }
 
 /* Are options, not a list of numbers, at `arg`? */
@@ -76,12 +76,12 @@ static void check_inputs(lua_State *L, int last, Ports *in) {
                n, MAX_PORTS);
   for (int i = 0; i < n; i++) {
     int arg = 2 + i, type = lua_type(L, arg);
-    if (i > 0 && !is_tensor(L, arg) && (type != LUA_TTABLE || is_options(L, arg)))
+    if (i > 0 && !bind_is_tensor(L, arg) && (type != LUA_TTABLE || is_options(L, arg)))
       luaL_error(L,
                  "net: argument %d is %s; allowed: tensors, then { training = true } "
                  "or "
                  "nothing",
-                 i + 1, argument_text(L, arg));
+                 i + 1, bind_argument_text(L, arg));
     in->v[i].x = check_input(L, arg, "net");
   }
   in->n = n;
@@ -102,7 +102,7 @@ static void check_mask(lua_State *L, const Node *mask, const Node *x) {
 /* net(x, ...), net(x, ..., { training = true, mask = m }) -> y, ... */
 static int net_call(lua_State *L) {
   Graph *graph = session_graph(L);
-  int scope = enter_call(L), last = lua_gettop(L);
+  int scope = bind_enter_call(L), last = lua_gettop(L);
   Layer *net = check_layer(L, 1);
   CallOptions options = {.training = graph->training};
   Ports in = {0};
@@ -119,8 +119,8 @@ static int net_call(lua_State *L) {
   Ports out = layer_call_ports(graph, net, &in);
   graph->training = before;
   luaL_checkstack(L, MAX_PORTS, "too many results");
-  if (out.n == 0) push_node(L, NULL);
-  for (int i = 0; i < out.n; i++) push_node(L, out.v[i].x);
+  if (out.n == 0) bind_push_node(L, NULL);
+  for (int i = 0; i < out.n; i++) bind_push_node(L, out.v[i].x);
   graph_scope_end(graph, scope);
   return out.n;
 }
@@ -130,14 +130,14 @@ static int net_call(lua_State *L) {
 static int net_add(lua_State *L) {
   Layer *net = check_layer(L, 1);
   Fault fault = {0};
-  Object *layer = object_from_lua(L, 2, &layer_family, &fault);
+  Object *layer = bind_object_from_lua(L, 2, &layer_family, &fault);
   if (!layer) {
     fault_prefix(&fault, "add: got");
-    return raise_fault(L, &fault);
+    return bind_raise_fault(L, &fault);
   }
   Err err = layer_add(net, (Layer *)layer, &fault);
   object_release(layer);
-  if (err) return raise_fault(L, &fault);
+  if (err) return bind_raise_fault(L, &fault);
   lua_settop(L, 1);
   return 1;
 }
@@ -145,7 +145,7 @@ static int net_add(lua_State *L) {
 /* The sizes at `arg` (numbers to the end, or a list); returns the next argument. */
 static int check_sizes(lua_State *L, int arg, IntList *out) {
   Shape shape;
-  int next = check_shape(L, arg, &shape);
+  int next = bind_check_shape(L, arg, &shape);
   *out = (IntList){.n = shape.rank};
   memcpy(out->v, shape.dim, sizeof(int64_t) * (size_t)shape.rank);
   return next;
@@ -155,7 +155,7 @@ static int check_sizes(lua_State *L, int arg, IntList *out) {
 static int net_build(lua_State *L) {
   Layer *net = check_layer(L, 1);
   Graph *graph = session_graph(L);
-  int scope = enter_call(L), n = 0;
+  int scope = bind_enter_call(L), n = 0;
   IntList shapes[MAX_PORTS + 1];
   Fault fault = {0};
   int next = check_sizes(L, 2, &shapes[n++]);
@@ -197,13 +197,13 @@ static int net_summary(lua_State *L) {
   Fault fault = {0};
   SummaryCall *call = NULL;
   if (!lua_isnoneornil(L, 2))
-    call = (SummaryCall *)object_from_args(L, 2, &summary_method);
-  int scope = enter_call(L);
+    call = (SummaryCall *)bind_object_from_args(L, 2, &summary_method);
+  int scope = bind_enter_call(L);
   Text text = {0};
   Err err = layer_summary(graph, net, call ? call->loss : NULL, &text, &fault);
   graph_scope_end(graph, scope);
   object_release(call);
-  if (!err) return push_text(L, &text);
+  if (!err) return bind_push_text(L, &text);
   text_deinit(&text);
   return raise_either(L, &fault);
 }
@@ -214,7 +214,7 @@ static int layer_tostring(lua_State *L) {
   Text text = {0};
   if (layer_kind(layer)->children) layer_add_lines(&text, layer);
   else object_add_text(&text, &layer->object);
-  return push_text(L, &text);
+  return bind_push_text(L, &text);
 }
 
 static int net_parameters(lua_State *L) {
@@ -223,10 +223,10 @@ static int net_parameters(lua_State *L) {
   Layer *net = check_layer(L, 1);
   if (layer_prepare(session_graph(L), net, &fault) ||
       layer_parameters(net, &list, &fault))
-    return raise_fault(L, &fault);
+    return bind_raise_fault(L, &fault);
   lua_createtable(L, list.n, 0);
   for (int i = 0; i < list.n; i++) {
-    push_variable_as(L, list.v[i], list.name[i]);
+    bind_push_variable_as(L, list.v[i], list.name[i]);
     lua_rawseti(L, -2, i + 1);
   }
   state_deinit(&list);
@@ -268,26 +268,26 @@ static int state_index(lua_State *L) {
 /* A table name -> tensor whose pairs() goes in the order of the layers. */
 static int net_state(lua_State *L) {
   Graph *graph = session_graph(L);
-  int scope = enter_call(L);
+  int scope = bind_enter_call(L);
   Fault fault = {0};
   StateList list;
   Layer *net = check_layer(L, 1);
   if (layer_prepare(graph, net, &fault) || layer_state(net, &list, &fault))
-    return raise_fault(L, &fault);
+    return bind_raise_fault(L, &fault);
   lua_createtable(L, 0, list.n);
   lua_createtable(L, list.n, 0);
   bool read = true;
   for (int i = 0; read && i < list.n; i++) {
     Node *node = graph_detach(graph, variable_read(graph, list.v[i]));
     if (!(read = node != NULL)) break;
-    push_node(L, node);
+    bind_push_node(L, node);
     lua_setfield(L, -3, list.name[i]);
     lua_pushstring(L, list.name[i]);
     lua_rawseti(L, -2, i + 1);
   }
   state_deinit(&list);
   graph_scope_end(graph, scope);
-  raise_graph_fault(L);
+  bind_raise_graph_fault(L);
   lua_createtable(L, 0, 3);
   lua_pushvalue(L, -2);
   lua_pushcclosure(L, state_pairs, 1);
@@ -316,10 +316,10 @@ static NamedValue *table_values(lua_State *L, int arg, int *n) {
   lua_pushnil(L);
   for (; lua_next(L, arg); lua_pop(L, 1)) {
     const char *got = luaL_typename(L, -1);
-    if (lua_type(L, -2) != LUA_TSTRING || !is_tensor(L, -1))
+    if (lua_type(L, -2) != LUA_TSTRING || !bind_is_tensor(L, -1))
       luaL_error(L, "load: got %s = a %s; allowed: names with tensors",
                  luaL_tolstring(L, -2, NULL), got);
-    values[i++] = (NamedValue){lua_tostring(L, -2), check_node(L, -1)};
+    values[i++] = (NamedValue){lua_tostring(L, -2), bind_check_node(L, -1)};
   }
   qsort(values, (size_t)i, sizeof *values, by_name);
   return values;
@@ -327,7 +327,7 @@ static NamedValue *table_values(lua_State *L, int arg, int *n) {
 
 static int net_load(lua_State *L) {
   Graph *graph = session_graph(L);
-  int scope = enter_call(L);
+  int scope = bind_enter_call(L);
   Layer *net = check_layer(L, 1);
   Fault fault = {0};
   Err err;
@@ -347,7 +347,7 @@ static int net_load(lua_State *L) {
 
 static int net_save(lua_State *L) {
   Graph *graph = session_graph(L);
-  int scope = enter_call(L);
+  int scope = bind_enter_call(L);
   Fault fault = {0};
   Err err = layer_save(graph, check_layer(L, 1), luaL_checkstring(L, 2), &fault);
   graph_scope_end(graph, scope);
@@ -360,7 +360,7 @@ static int set_frozen(lua_State *L, bool frozen) {
   Fault fault = {0};
   const char *pattern = luaL_optstring(L, 2, "*");
   if (layer_freeze(check_layer(L, 1), pattern, frozen, &fault))
-    return raise_fault(L, &fault);
+    return bind_raise_fault(L, &fault);
   lua_settop(L, 1);
   return 1;
 }
@@ -374,13 +374,13 @@ enum { PREDICT_BATCH = 256 };
 
 static int predict(lua_State *L, Node *(*f)(Graph *, Layer *, Node *, int64_t)) {
   Graph *graph = session_graph(L);
-  int scope = enter_call(L);
+  int scope = bind_enter_call(L);
   Layer *net = check_layer(L, 1);
   lua_settop(L, 3);
   Node *x = check_input(L, 2, "predict");
   lua_Integer batch = luaL_optinteger(L, 3, PREDICT_BATCH);
   luaL_argcheck(L, batch >= 1, 3, "batch size: allowed: at least 1");
-  push_node(L, f(graph, net, x, batch));
+  bind_push_node(L, f(graph, net, x, batch));
   graph_scope_end(graph, scope);
   return 1;
 }
@@ -397,20 +397,20 @@ static int net_predict_classes(lua_State *L) {
 static int layer_listing(lua_State *L) {
   const Graph *graph = session_graph(L);
   Layer *layer = check_layer(L, 1);
-  push_object_listing(L, &layer->object, true);
+  bind_push_object_listing(L, &layer->object, true);
   for (int i = 0; i < layer->n_vars; i++) {
     if (!layer->var[i]) continue;
-    push_variable(L, layer->var[i]);
-    add_part(L, layer->var_name[i]);
+    bind_push_variable(L, layer->var[i]);
+    bind_add_part(L, layer->var_name[i]);
   }
   if (!layer->owner && layer->number.n) {
     lua_pushinteger(L, layer_number(graph, layer));
-    add_part(L, "number");
+    bind_add_part(L, "number");
   }
   if (layer_has_stream(graph, layer) &&
       layer->stream_net.n != layer_number(graph, layer)) {
     lua_pushfstring(L, "net%I/%s", (LUAI_UACINT)layer->stream_net.n, layer->stream);
-    add_part(L, "stream");
+    bind_add_part(L, "stream");
   }
   return 3;
 }
@@ -433,7 +433,7 @@ static bool push_child(lua_State *L, Layer *net) {
                net->object.kind->name, luaL_tolstring(L, 2, NULL), n,
                n ? "" : ", of which there are none");
   if (i == n + 1) lua_pushnil(L);
-  else push_object(L, &child[i > 0 ? i - 1 : n + i]->object);
+  else bind_push_object(L, &child[i > 0 ? i - 1 : n + i]->object);
   return true;
 }
 
@@ -453,7 +453,7 @@ static bool layer_index(lua_State *L) {
                  "nn.%s: %s has no value yet: it gets one at first use, or by "
                  "net:build(shape)",
                  layer->object.kind->name, name);
-    push_variable(L, v);
+    bind_push_variable(L, v);
     return true;
   }
   return false;
@@ -532,7 +532,7 @@ static const char *const *layer_fields(const Kind *kind) {
 }
 
 static const FamilyBinding layer_binding = {
-    .family = &layer_family, .methods = layer_methods, .from_table = layer_from_value,
+    .family = &layer_family, .methods = layer_methods, .from_table = bind_layer_from_value,
     .also = &activation_family, .index = layer_index, .fields = layer_fields,
     .habits = layer_habits,
     .option_habits = layer_options_elsewhere,
@@ -544,10 +544,10 @@ static const FamilyBinding layer_binding = {
 /* The activation at `f` of the input at `x`. */
 static int push_activated(lua_State *L, int f, int x) {
   Graph *graph = session_graph(L);
-  int scope = enter_call(L);
-  Activation *activation = check_object(L, f, &activation_family);
-  push_node(L, activation_apply(graph, activation,
-                                op_cast(graph, check_node(L, x), DT_REAL)));
+  int scope = bind_enter_call(L);
+  Activation *activation = bind_check_object(L, f, &activation_family);
+  bind_push_node(L, activation_apply(graph, activation,
+                                     op_cast(graph, bind_check_node(L, x), DT_REAL)));
   graph_scope_end(graph, scope);
   return 1;
 }
@@ -560,9 +560,9 @@ static int activation_call(lua_State *L) {
 /* upvalue 1: the kind. With a tensor first: its value; else an object. */
 static int make_or_apply_activation(lua_State *L) {
   const Kind *kind = lua_touserdata(L, lua_upvalueindex(1));
-  bool apply = is_tensor(L, 1);
-  Object *activation = object_from_args(L, apply ? 2 : 1, kind);
-  push_object(L, activation);
+  bool apply = bind_is_tensor(L, 1);
+  Object *activation = bind_object_from_args(L, apply ? 2 : 1, kind);
+  bind_push_object(L, activation);
   object_release(activation);
   return apply ? push_activated(L, lua_gettop(L), 1) : 1;
 }
@@ -577,15 +577,15 @@ static const FamilyBinding activation_binding = {.family = &activation_family,
 
 static int make_activation(lua_State *L) {
   Fault fault = {0};
-  Object *activation = object_from_lua(L, 1, &activation_family, &fault);
+  Object *activation = bind_object_from_lua(L, 1, &activation_family, &fault);
   if (!activation) {
     fault_prefix(&fault, "nn.activation: got");
-    return raise_fault(L, &fault);
+    return bind_raise_fault(L, &fault);
   }
   Layer *layer = layer_activation_new((Activation *)activation, &fault);
   object_release(activation);
-  if (!layer) return raise_fault(L, &fault);
-  push_object(L, &layer->object);
+  if (!layer) return bind_raise_fault(L, &fault);
+  bind_push_object(L, &layer->object);
   object_release(layer);
   return 1;
 }
@@ -618,8 +618,8 @@ static int make_norm(lua_State *L) {
   for (const Kind *const *k = layer_family.kinds; *k; k++) {
     const char *norm = ((const LayerKind *)*k)->norm;
     if (!norm || strcmp(norm, name) != 0) continue;
-    Object *layer = object_from_args(L, 2, *k);
-    push_object(L, layer);
+    Object *layer = bind_object_from_args(L, 2, *k);
+    bind_push_object(L, layer);
     object_release(layer);
     return 1;
   }
@@ -635,9 +635,9 @@ int open_nn(lua_State *L) {
        NULL},
       {0}};
   lua_newtable(L);
-  register_family_as(L, &activation_binding, make_or_apply_activation);
-  register_family(L, &layer_binding);
-  set_library_functions(L, functions);
+  bind_register_family_as(L, &activation_binding, make_or_apply_activation);
+  bind_register_family(L, &layer_binding);
+  reflect_set_functions(L, functions);
   return 1;
 }
 
@@ -647,10 +647,10 @@ int open_nn(lua_State *L) {
  * fan-out. */
 static int init_call(lua_State *L) {
   Graph *graph = session_graph(L);
-  int scope = enter_call(L);
-  Init *init = check_object(L, 1, &init_family);
+  int scope = bind_enter_call(L);
+  Init *init = bind_check_object(L, 1, &init_family);
   Shape shape;
-  int next = check_shape(L, 2, &shape);
+  int next = bind_check_shape(L, 2, &shape);
   if (next <= lua_gettop(L) || shape.rank < 1)
     return luaL_error(L, "an initializer takes sizes, as in init.he_normal()(3, 4)");
   for (int i = 0; i < shape.rank; i++)
@@ -658,7 +658,7 @@ static int init_call(lua_State *L) {
       return luaL_error(L, "size %d is %I; allowed: at least 1", i + 1,
                         (LUAI_UACINT)shape.dim[i]);
   double fan_in = (double)shape.dim[0], fan_out = (double)shape.dim[shape.rank - 1];
-  push_node(L, init_make(graph, init, &shape, fan_in, fan_out, "call"));
+  bind_push_node(L, init_make(graph, init, &shape, fan_in, fan_out, "call"));
   graph_scope_end(graph, scope);
   return 1;
 }
@@ -675,16 +675,16 @@ static int gain(lua_State *L) {
   double g;
   const Kind *kind = named ? family_find(&activation_family, lua_tostring(L, 1), &fault)
                            : NULL;
-  if (named && !kind) return raise_fault(L, &fault);
-  Object *activation = named ? object_from_args(L, 2, kind)
-                             : object_from_lua(L, 1, &activation_family, &fault);
+  if (named && !kind) return bind_raise_fault(L, &fault);
+  Object *activation = named ? bind_object_from_args(L, 2, kind)
+                             : bind_object_from_lua(L, 1, &activation_family, &fault);
   if (!activation) {
     fault_prefix(&fault, "init.gain: got");
-    return raise_fault(L, &fault);
+    return bind_raise_fault(L, &fault);
   }
   Err err = init_gain((Activation *)activation, &g, &fault);
   object_release(activation);
-  if (err) return raise_fault(L, &fault);
+  if (err) return bind_raise_fault(L, &fault);
   lua_pushnumber(L, g);
   return 1;
 }
@@ -695,8 +695,8 @@ int open_init(lua_State *L) {
        "variance through an activation, with that activation's options.", NULL},
       {0}};
   lua_newtable(L);
-  register_family(L, &init_binding);
-  set_library_functions(L, functions);
+  bind_register_family(L, &init_binding);
+  reflect_set_functions(L, functions);
   return 1;
 }
 
@@ -708,24 +708,24 @@ enum { LOSS_TENSORS = 4 };
  * given. */
 static int push_loss(lua_State *L, Loss *loss, int first) {
   Graph *graph = session_graph(L);
-  int scope = enter_call(L);
-  LossBatch batch = {.output = check_node(L, first),
-                     .target = check_node(L, first + 1)};
-  if (is_tensor(L, first + 2)) batch.weight = check_node(L, first + 2);
-  if (is_tensor(L, first + 3)) batch.mask = check_node(L, first + 3);
-  push_node(L, loss_apply(graph, loss, &batch));
+  int scope = bind_enter_call(L);
+  LossBatch batch = {.output = bind_check_node(L, first),
+                     .target = bind_check_node(L, first + 1)};
+  if (bind_is_tensor(L, first + 2)) batch.weight = bind_check_node(L, first + 2);
+  if (bind_is_tensor(L, first + 3)) batch.mask = bind_check_node(L, first + 3);
+  bind_push_node(L, loss_apply(graph, loss, &batch));
   graph_scope_end(graph, scope);
   return 1;
 }
 
 static int loss_call(lua_State *L) {
-  Loss *loss = check_object(L, 1, &loss_family);
+  Loss *loss = bind_check_object(L, 1, &loss_family);
   for (int i = 4; i <= lua_gettop(L); i++)
-    if (i > 1 + LOSS_TENSORS || !(is_tensor(L, i) || lua_isnil(L, i)))
+    if (i > 1 + LOSS_TENSORS || !(bind_is_tensor(L, i) || lua_isnil(L, i)))
       return luaL_error(L,
                         "loss.%s: argument %d is %s; allowed: output, target, weight, "
                         "mask",
-                        loss->object.kind->name, i - 1, argument_text(L, i));
+                        loss->object.kind->name, i - 1, bind_argument_text(L, i));
   return push_loss(L, loss, 2);
 }
 
@@ -733,13 +733,13 @@ static int loss_call(lua_State *L) {
  * stand behind the tensors. */
 static int make_or_apply_loss(lua_State *L) {
   const Kind *kind = lua_touserdata(L, lua_upvalueindex(1));
-  bool apply = is_tensor(L, 1);
+  bool apply = bind_is_tensor(L, 1);
   int options = apply ? 3 : 1;
   while (apply && options <= LOSS_TENSORS && options <= lua_gettop(L) &&
-         (is_tensor(L, options) || lua_isnil(L, options)))
+         (bind_is_tensor(L, options) || lua_isnil(L, options)))
     options++;
-  Object *loss = object_from_args(L, options, kind);
-  push_object(L, loss);
+  Object *loss = bind_object_from_args(L, options, kind);
+  bind_push_object(L, loss);
   object_release(loss);
   return apply ? push_loss(L, (Loss *)loss, 1) : 1;
 }
@@ -750,7 +750,7 @@ static const FamilyBinding loss_binding = {.family = &loss_family,
 
 int open_loss(lua_State *L) {
   lua_newtable(L);
-  register_family_as(L, &loss_binding, make_or_apply_loss);
+  bind_register_family_as(L, &loss_binding, make_or_apply_loss);
   return 1;
 }
 
@@ -758,18 +758,18 @@ int open_loss(lua_State *L) {
 
 /* Options and state: one that has trained goes on from there. */
 static int optim_listing(lua_State *L) {
-  const Optimizer *opt = check_object(L, 1, &optim_family);
+  const Optimizer *opt = bind_check_object(L, 1, &optim_family);
   const OptimSlot *list = optimizer_slot_list(opt);
-  push_object_listing(L, &opt->object, true);
+  bind_push_object_listing(L, &opt->object, true);
   lua_pushinteger(L, opt->t);
-  add_part(L, "steps");
+  bind_add_part(L, "steps");
   for (int i = 0; i < opt->n_slots; i++) {
-    push_variable(L, opt->slots[i].param);
-    add_numbered_part(L, "trained", i + 1);
+    bind_push_variable(L, opt->slots[i].param);
+    bind_add_numbered_part(L, "trained", i + 1);
     for (int s = 0; list[s].name; s++) {
       if (!opt->slots[i].slot[s]) continue;
-      push_variable(L, opt->slots[i].slot[s]);
-      add_numbered_part(L, list[s].name, i + 1);
+      bind_push_variable(L, opt->slots[i].slot[s]);
+      bind_add_numbered_part(L, list[s].name, i + 1);
     }
   }
   return 3;
@@ -794,7 +794,7 @@ static const FamilyBinding schedule_binding = {.family = &schedule_family};
 
 int open_optim(lua_State *L) {
   lua_newtable(L);
-  register_family(L, &optim_binding);
-  register_family(L, &schedule_binding);
+  bind_register_family(L, &optim_binding);
+  bind_register_family(L, &schedule_binding);
   return 1;
 }

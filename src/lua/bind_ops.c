@@ -31,7 +31,9 @@ static int refuse(const OpArgs *a, const OpAttr *spec, const char *allowed, int 
   if (type == LUA_TNUMBER || type == LUA_TBOOLEAN || type == LUA_TNIL)
     luaL_tolstring(L, arg, NULL);
   else if (type == LUA_TSTRING) lua_pushfstring(L, "\"%s\"", lua_tostring(L, arg));
-  else lua_pushfstring(L, "a %s", is_tensor(L, arg) ? "tensor" : lua_typename(L, type));
+  else
+    lua_pushfstring(L, "a %s",
+                    bind_is_tensor(L, arg) ? "tensor" : lua_typename(L, type));
   return luaL_error(L, "%s: \"%s\": got %s, allowed: %s", a->op->name, spec->name,
                     lua_tostring(L, -1), allowed);
 }
@@ -263,7 +265,7 @@ static int open_list(lua_State *L, int *last) {
   for (; lua_next(L, arg); lua_pop(L, 1))
     tables = tables || lua_type(L, -1) == LUA_TTABLE;
   if (!tables) return arg;
-  *last = arg + push_elements(L, arg);
+  *last = arg + bind_push_elements(L, arg);
   return arg + 1;
 }
 
@@ -344,9 +346,9 @@ static void read_attrs(OpArgs *a, int next) {
 static void add_input(OpArgs *a, int arg) {
   if (a->n_in == MAX_IN)
     luaL_error(a->L, "%s: more than %d tensors", a->op->name, MAX_IN);
-  Node *node = to_operand(a->L, arg);
+  Node *node = bind_to_operand(a->L, arg);
   if (!node) {
-    raise_graph_fault(a->L);
+    bind_raise_graph_fault(a->L);
     if (lua_isnone(a->L, arg))
       luaL_error(a->L, "%s: argument %d is missing: a tensor or a number", a->op->name,
                  a->n_in + 1);
@@ -381,7 +383,7 @@ static void fit_literals(OpArgs *a) {
     if (dtype == DT_REAL) continue;
     a->in[i] = graph_from_doubles(session_graph(a->L), dtype, &SHAPE_SCALAR,
                                   &a->number[i]);
-    if (!a->in[i]) raise_graph_fault(a->L);
+    if (!a->in[i]) bind_raise_graph_fault(a->L);
   }
 }
 
@@ -400,12 +402,12 @@ static int read_inputs(OpArgs *a) {
       return 2;
     }
     int arg = 1;
-    while (is_tensor(L, arg)) add_input(a, arg++);
+    while (bind_is_tensor(L, arg)) add_input(a, arg++);
     return arg;
   }
   int required = a->op->n_in - a->op->n_optional, arg = 1;
   for (; arg <= a->op->n_in; arg++) {
-    if (arg > required && !is_tensor(L, arg)) break;
+    if (arg > required && !bind_is_tensor(L, arg)) break;
     add_input(a, arg);
   }
   return arg;
@@ -415,19 +417,19 @@ static int read_inputs(OpArgs *a) {
 static int call_op(lua_State *L) {
   Graph *graph = session_graph(L);
   OpArgs a = {.L = L, .op = lua_touserdata(L, lua_upvalueindex(1))};
-  int scope = enter_call(L);
+  int scope = bind_enter_call(L);
   int next = read_inputs(&a);
   fit_literals(&a);
   read_attrs(&a, next);
   Node *node = op_make(graph, a.op, a.in, a.n_in, a.attr, a.n_attr);
   if (!node) {
-    raise_graph_fault(L);
+    bind_raise_graph_fault(L);
     return luaL_error(L, "internal error: a fault is missing");
   }
   int n_results = node->n_out;
-  if (n_results == 1) push_node(L, node);
+  if (n_results == 1) bind_push_node(L, node);
   else
-    for (int o = 0; o < n_results; o++) push_node(L, graph_pick(graph, node, o));
+    for (int o = 0; o < n_results; o++) bind_push_node(L, graph_pick(graph, node, o));
   graph_scope_end(graph, scope);
   return n_results;
 }
@@ -440,14 +442,14 @@ static const struct { const char *event; const Op *op; } operators[] = {
 
 static int call_neg(lua_State *L) {
   Graph *graph = session_graph(L);
-  int scope = enter_call(L);
-  push_node(L, op_neg(graph, check_node(L, 1)));
+  int scope = bind_enter_call(L);
+  bind_push_node(L, op_neg(graph, bind_check_node(L, 1)));
   graph_scope_end(graph, scope);
   return 1;
 }
 
 static void push_op(lua_State *L, const Op *op) {
-  note_record(L, RECORD_OP, op);
+  reflect_note(L, RECORD_OP, op);
   lua_pushlightuserdata(L, (void *)op);
   lua_pushcclosure(L, call_op, 1);
 }
@@ -456,7 +458,7 @@ static bool is_public(const Op *op) {
   return !(op->flags & OP_INTERNAL) && op->n_in != 0;
 }
 
-void add_op_functions(lua_State *L, int table) {
+void bind_add_op_functions(lua_State *L, int table) {
   table = lua_absindex(L, table);
   for (int i = 0; i < N_OPS; i++) {
     const Op *op = op_table[i];
@@ -473,7 +475,7 @@ void add_op_functions(lua_State *L, int table) {
   }
 }
 
-void add_op_operators(lua_State *L, int metatable) {
+void bind_add_op_operators(lua_State *L, int metatable) {
   metatable = lua_absindex(L, metatable);
   for (size_t i = 0; i < sizeof operators / sizeof *operators; i++) {
     push_op(L, operators[i].op);

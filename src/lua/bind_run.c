@@ -43,9 +43,9 @@ typedef enum ItemKind { ITEM_NET, ITEM_OPTIMIZER, ITEM_VARIABLE, ITEM_PLAIN } It
 static const char *const item_names[] = {"net", "optimizer", "variable", NULL};
 
 static ItemKind item_kind(lua_State *L, int arg) {
-  if (to_object(L, arg, &layer_family)) return ITEM_NET;
-  if (to_object(L, arg, &optim_family)) return ITEM_OPTIMIZER;
-  return to_variable(L, arg) ? ITEM_VARIABLE : ITEM_PLAIN;
+  if (bind_to_object(L, arg, &layer_family)) return ITEM_NET;
+  if (bind_to_object(L, arg, &optim_family)) return ITEM_OPTIMIZER;
+  return bind_to_variable(L, arg) ? ITEM_VARIABLE : ITEM_PLAIN;
 }
 
 enum { PART_NAME = 128 };
@@ -78,7 +78,7 @@ static const char *check_series(lua_State *L, const char *function) {
 }
 
 static void check_run(lua_State *L, const char *function) {
-  if (!is_run(L, 1))
+  if (!bind_is_run(L, 1))
     luaL_error(L, "run:%s is called on the run, as in run:%s { ... }", function,
                function);
   if (session_graph(L)->in_transaction)
@@ -108,18 +108,18 @@ static StateList list_of(Variable **v) { return (StateList){.n = 1, .v = v}; }
 static void add_net(lua_State *L, Box *box, const char *part, void *ctx) {
   (void)ctx;
   Fault fault = {0};
-  Layer *net = to_object(L, -1, &layer_family);
+  Layer *net = bind_to_object(L, -1, &layer_family);
   if (checkpoint_add_net(&box->c, part, session_graph(L), net, &fault))
-    raise_fault(L, &fault);
+    bind_raise_fault(L, &fault);
 }
 
 static void add_variable(lua_State *L, Box *box, const char *part, void *ctx) {
   (void)ctx;
   Fault fault = {0};
-  Variable *v = to_variable(L, -1);
+  Variable *v = bind_to_variable(L, -1);
   StateList list = list_of(&v);
   if (checkpoint_add_values(&box->c, part, session_graph(L), &list, &fault))
-    raise_fault(L, &fault);
+    bind_raise_fault(L, &fault);
 }
 
 /* The slots that an optimizer has for one of the things in the table: `part` is the
@@ -146,18 +146,19 @@ static void net_slots(lua_State *L, Box *box, const char *part, void *ctx) {
   Slots *slots = ctx;
   Fault fault = {0};
   StateList params;
-  Err err = layer_parameters(to_object(L, -1, &layer_family), &params, &fault);
+  Err err = layer_parameters(bind_to_object(L, -1, &layer_family), &params, &fault);
   if (!err) err = move_slots(L, box, slots, part, &params, &slots->n, &fault);
   state_deinit(&params);
-  if (err) raise_fault(L, &fault);
+  if (err) bind_raise_fault(L, &fault);
 }
 
 static void variable_slots(lua_State *L, Box *box, const char *part, void *ctx) {
   Slots *slots = ctx;
   Fault fault = {0};
-  Variable *v = to_variable(L, -1);
+  Variable *v = bind_to_variable(L, -1);
   StateList list = list_of(&v);
-  if (move_slots(L, box, slots, part, &list, &slots->n, &fault)) raise_fault(L, &fault);
+  if (move_slots(L, box, slots, part, &list, &slots->n, &fault))
+    bind_raise_fault(L, &fault);
 }
 
 static void all_slots(lua_State *L, Box *box, Slots *slots) {
@@ -169,9 +170,9 @@ static void all_slots(lua_State *L, Box *box, Slots *slots) {
 static void add_optimizer(lua_State *L, Box *box, const char *part, void *ctx) {
   (void)ctx;
   Fault fault = {0};
-  Slots slots = {.optimizer = to_object(L, -1, &optim_family), .part = part};
+  Slots slots = {.optimizer = bind_to_object(L, -1, &optim_family), .part = part};
   if (checkpoint_add_optimizer(&box->c, part, slots.optimizer, &fault))
-    raise_fault(L, &fault);
+    bind_raise_fault(L, &fault);
   all_slots(L, box, &slots);
   if (slots.n < slots.optimizer->n_slots)
     luaL_error(L,
@@ -204,14 +205,14 @@ static void add_plain(lua_State *L, Box *box) {
 
 static void fill_box(lua_State *L, Box *box) {
   Fault fault = {0};
-  if (checkpoint_init(&box->c, &fault)) raise_fault(L, &fault);
+  if (checkpoint_init(&box->c, &fault)) bind_raise_fault(L, &fault);
   each_item(L, box, ITEM_NET, "checkpoint", add_net, NULL);
   each_item(L, box, ITEM_VARIABLE, "checkpoint", add_variable, NULL);
   each_item(L, box, ITEM_OPTIMIZER, "checkpoint", add_optimizer, NULL);
   add_plain(L, box);
   if (checkpoint_add_random(L, &box->c, &fault) ||
       checkpoint_add_streams(&box->c, session_graph(L), &fault))
-    raise_fault(L, &fault);
+    bind_raise_fault(L, &fault);
 }
 
 /* (run, values, name) -> written: the work of checkpoint, called in protected mode, so
@@ -220,13 +221,13 @@ static int keep(lua_State *L) {
   const char *series = check_series(L, "checkpoint");
   Fault fault = {0};
   bool written = false;
-  int scope = enter_call(L);
-  Box *box = push_box(L, sizeof *box, BOX_META, box_gc);
+  int scope = bind_enter_call(L);
+  Box *box = bind_push_box(L, sizeof *box, BOX_META, box_gc);
   fill_box(L, box);
   graph_scope_end(session_graph(L), scope);
   if (session(L)->resume.directory &&
       checkpoints_put(L, series, &box->c, &written, &fault)) {
-    if (fault.code != ERR_STORAGE) return raise_fault(L, &fault);
+    if (fault.code != ERR_STORAGE) return bind_raise_fault(L, &fault);
     err_print("run:checkpoint: nothing was written: %s\n", fault.text);
   }
   lua_pushboolean(L, written);
@@ -250,12 +251,12 @@ static int run_checkpoint(lua_State *L) {
   lua_insert(L, 1);
   bool stop = interrupt_pending();
   interrupt_hold();
-  int status = call_guarded(L, 3, 1);
+  int status = bind_call_guarded(L, 3, 1);
   interrupt_release();
   if (status != LUA_OK) return lua_error(L);
   if (!stop) return 1;
   lua_pushliteral(L, "interrupted");
-  return raise_text(L, ERR_INTERRUPT);
+  return bind_raise_text(L, ERR_INTERRUPT);
 }
 
 /* -- restore ----------------------------------------------------------------------- */
@@ -263,21 +264,21 @@ static int run_checkpoint(lua_State *L) {
 static void get_net(lua_State *L, Box *box, const char *part, void *ctx) {
   (void)ctx;
   Fault fault = {0};
-  Layer *net = to_object(L, -1, &layer_family);
+  Layer *net = bind_to_object(L, -1, &layer_family);
   if (checkpoint_get_net(&box->c, part, session_graph(L), net, &fault)) {
     fault_prefix(&fault, "run:restore: %s", lua_tostring(L, -2));
-    raise_fault(L, &fault);
+    bind_raise_fault(L, &fault);
   }
 }
 
 static void get_variable(lua_State *L, Box *box, const char *part, void *ctx) {
   (void)ctx;
   Fault fault = {0};
-  Variable *v = to_variable(L, -1);
+  Variable *v = bind_to_variable(L, -1);
   StateList list = list_of(&v);
   if (checkpoint_get_values(&box->c, part, session_graph(L), &list, &fault)) {
     fault_prefix(&fault, "run:restore: %s", lua_tostring(L, -2));
-    raise_fault(L, &fault);
+    bind_raise_fault(L, &fault);
   }
 }
 
@@ -285,10 +286,10 @@ static void get_optimizer(lua_State *L, Box *box, const char *part, void *ctx) {
   (void)ctx;
   Fault fault = {0};
   Slots slots = {
-      .optimizer = to_object(L, -1, &optim_family), .part = part, .load = true};
+      .optimizer = bind_to_object(L, -1, &optim_family), .part = part, .load = true};
   if (checkpoint_get_optimizer(&box->c, part, slots.optimizer, &fault)) {
     fault_prefix(&fault, "run:restore: %s", lua_tostring(L, -2));
-    raise_fault(L, &fault);
+    bind_raise_fault(L, &fault);
   }
   all_slots(L, box, &slots);
 }
@@ -331,7 +332,7 @@ static void empty_box(lua_State *L, Box *box) {
   plain_push(L, &box->c, values_part);
   if (checkpoint_get_random(L, &box->c, &fault) ||
       checkpoint_get_streams(&box->c, session_graph(L), &fault))
-    raise_fault(L, &fault);
+    bind_raise_fault(L, &fault);
 }
 
 /* run:restore(things, name) -> the plain values of the last run:checkpoint; nil: there
@@ -352,12 +353,12 @@ static int run_restore(lua_State *L) {
   }
   luaL_checktype(L, 2, LUA_TTABLE);
   if (!session(L)->resume.directory) return 0;
-  int scope = enter_call(L);
+  int scope = bind_enter_call(L);
   Fault fault = {0};
   bool found = false;
-  Box *box = push_box(L, sizeof *box, BOX_META, box_gc);
+  Box *box = bind_push_box(L, sizeof *box, BOX_META, box_gc);
   if (checkpoints_get(L, series, &box->c, &found, &fault))
-    return raise_fault(L, &fault);
+    return bind_raise_fault(L, &fault);
   if (found) empty_box(L, box);
   else lua_pushnil(L);
   graph_scope_end(session_graph(L), scope);
@@ -369,7 +370,7 @@ static int run_restore(lua_State *L) {
 static const luaL_Reg run_methods[] = {
     {"checkpoint", run_checkpoint}, {"restore", run_restore}, {NULL, NULL}};
 
-void push_run(lua_State *L) {
+void bind_push_run(lua_State *L) {
   lua_newtable(L);
   if (luaL_newmetatable(L, RUN_META)) {
     luaL_newlib(L, run_methods);
@@ -378,7 +379,7 @@ void push_run(lua_State *L) {
   lua_setmetatable(L, -2);
 }
 
-bool is_run(lua_State *L, int arg) {
+bool bind_is_run(lua_State *L, int arg) {
   if (lua_type(L, arg) != LUA_TTABLE || !lua_getmetatable(L, arg)) return false;
   luaL_getmetatable(L, RUN_META);
   bool same = lua_rawequal(L, -1, -2);

@@ -123,11 +123,11 @@ static Node *push_from_list(lua_State *L, int arg, DType dtype) {
   table_shape(L, &shape);
   Fault fault = {0};
   Tensor *t = tensor_new(&graph->memory, dtype, &shape, &fault);
-  if (!t) raise_fault(L, &fault);
+  if (!t) bind_raise_fault(L, &fault);
   /* The handle owns the tensor while the elements are read, which may raise. */
   Node *node = graph_const(graph, t);
   tensor_release(t);
-  push_node(L, node);
+  bind_push_node(L, node);
   lua_insert(L, -2);
   int64_t at = 0;
   fill_nested(L, &t->a, 0, &at);
@@ -135,11 +135,11 @@ static Node *push_from_list(lua_State *L, int arg, DType dtype) {
   return node;
 }
 
-Node *list_node(lua_State *L, int arg) { return push_from_list(L, arg, DT_REAL); }
+Node *bind_list_node(lua_State *L, int arg) { return push_from_list(L, arg, DT_REAL); }
 
 static int push_as(lua_State *L, Node *node, DType dtype, int scope) {
   Graph *graph = session_graph(L);
-  push_node(L, op_cast(graph, node, dtype));
+  bind_push_node(L, op_cast(graph, node, dtype));
   graph_scope_end(graph, scope);
   return 1;
 }
@@ -147,13 +147,13 @@ static int push_as(lua_State *L, Node *node, DType dtype, int scope) {
 /* tensor{...}, tensor({...}, {dtype = }), tensor(3): __call of the module. */
 static int make_from_table(lua_State *L) {
   Graph *graph = session_graph(L);
-  int scope = enter_call(L);
+  int scope = bind_enter_call(L);
   lua_remove(L, 1); /* the module */
   DType dtype = option_dtype(L, 2, "tensor");
-  if (is_tensor(L, 1)) {
+  if (bind_is_tensor(L, 1)) {
     bool asked = lua_type(L, 2) == LUA_TTABLE &&
                  lua_getfield(L, 2, "dtype") != LUA_TNIL;
-    if (asked) return push_as(L, check_node(L, 1), dtype, scope);
+    if (asked) return push_as(L, bind_check_node(L, 1), dtype, scope);
     lua_settop(L, 1);
     return 1;
   }
@@ -175,7 +175,7 @@ static void no_negative(lua_State *L, const Shape *shape) {
 static Shape shape_and_dtype(lua_State *L, int first, DType *dtype,
                              const char *function) {
   Shape shape;
-  int next = check_shape(L, first, &shape);
+  int next = bind_check_shape(L, first, &shape);
   no_negative(L, &shape);
   *dtype = option_dtype(L, next, function);
   return shape;
@@ -183,12 +183,12 @@ static Shape shape_and_dtype(lua_State *L, int first, DType *dtype,
 
 static int make_filled(lua_State *L, double value, int first, const char *function) {
   Graph *graph = session_graph(L);
-  int scope = enter_call(L);
+  int scope = bind_enter_call(L);
   DType dtype;
   Shape shape = shape_and_dtype(L, first, &dtype, function);
   check_fits(L, dtype, value, function, 1);
   Node *one = graph_from_doubles(graph, dtype, &SHAPE_SCALAR, &value);
-  push_node(L, op_broadcast_to(graph, one, &shape));
+  bind_push_node(L, op_broadcast_to(graph, one, &shape));
   graph_scope_end(graph, scope);
   return 1;
 }
@@ -203,7 +203,7 @@ static int make_full(lua_State *L) {
 
 static int make_rand(lua_State *L) {
   Graph *graph = session_graph(L);
-  int scope = enter_call(L);
+  int scope = bind_enter_call(L);
   DType dtype;
   Shape shape = shape_and_dtype(L, 1, &dtype, "rand");
   Stream s = graph_draw(graph, "user", NULL);
@@ -212,7 +212,7 @@ static int make_rand(lua_State *L) {
 
 static int make_randn(lua_State *L) {
   Graph *graph = session_graph(L);
-  int scope = enter_call(L);
+  int scope = bind_enter_call(L);
   DType dtype;
   Shape shape = shape_and_dtype(L, 1, &dtype, "randn");
   Stream s = graph_draw(graph, "user", NULL);
@@ -221,12 +221,12 @@ static int make_randn(lua_State *L) {
 
 static int make_randint(lua_State *L) {
   Graph *graph = session_graph(L);
-  int scope = enter_call(L);
+  int scope = bind_enter_call(L);
   lua_Integer lo = luaL_checkinteger(L, 1), hi = luaL_checkinteger(L, 2);
   luaL_argcheck(L, lo <= hi, 2, "the last value is below the first");
   luaL_argcheck(L, lo >= INT32_MIN && hi <= INT32_MAX, 1, "values must fit into int32");
   Shape shape;
-  int next = check_shape(L, 3, &shape);
+  int next = bind_check_shape(L, 3, &shape);
   no_negative(L, &shape);
   DType dtype = lua_isnoneornil(L, next) ? DT_INT32 : option_dtype(L, next, "randint");
   Stream s = graph_draw(graph, "user", NULL);
@@ -239,10 +239,10 @@ static int push_counted(lua_State *L, double first, double step, int64_t n, DTyp
   Graph *graph = session_graph(L);
   Fault fault = {0};
   Tensor *t = tensor_new(&graph->memory, dtype, &SHAPE_OF(n), &fault);
-  if (!t) return raise_fault(L, &fault);
+  if (!t) return bind_raise_fault(L, &fault);
   Node *node = graph_const(graph, t);
   tensor_release(t);
-  push_node(L, node);
+  bind_push_node(L, node);
   for (int64_t i = 0; i < n; i++) {
     double v = first + (double)i * step;
     check_fits(L, dtype, v, "arange", i + 1);
@@ -255,7 +255,7 @@ static int push_counted(lua_State *L, double first, double step, int64_t n, DTyp
 /* arange(first, last, step): both ends included; arange(n) is arange(1, n). */
 static int make_arange(lua_State *L) {
   Graph *graph = session_graph(L);
-  int scope = enter_call(L);
+  int scope = bind_enter_call(L);
   bool one = lua_type(L, 2) != LUA_TNUMBER;
   double first = one ? 1 : luaL_checknumber(L, 1);
   double last = luaL_checknumber(L, one ? 1 : 2);
@@ -271,14 +271,14 @@ static int make_arange(lua_State *L) {
   DType dtype = option_dtype(L, one ? 2 : has_step ? 4 : 3, "arange");
   if (dtype != DT_REAL)
     return push_counted(L, first, step, n > 0 ? (int64_t)n : 0, dtype, scope);
-  push_node(L, op_arange(graph, first, step, n > 0 ? (int64_t)n : 0));
+  bind_push_node(L, op_arange(graph, first, step, n > 0 ? (int64_t)n : 0));
   graph_scope_end(graph, scope);
   return 1;
 }
 
 static int make_linspace(lua_State *L) {
   Graph *graph = session_graph(L);
-  int scope = enter_call(L);
+  int scope = bind_enter_call(L);
   double a = luaL_checknumber(L, 1), b = luaL_checknumber(L, 2);
   lua_Integer n = luaL_checkinteger(L, 3);
   luaL_argcheck(L, n >= 1 && n < ((lua_Integer)1 << 40), 3, "allowed: at least 1");
@@ -286,14 +286,14 @@ static int make_linspace(lua_State *L) {
   no_overflow(L, a, "argument", 1);
   no_overflow(L, b, "argument", 2);
   double step = n > 1 ? (b - a) / (double)(n - 1) : 0;
-  push_node(L, op_arange(graph, a, step, n));
+  bind_push_node(L, op_arange(graph, a, step, n));
   graph_scope_end(graph, scope);
   return 1;
 }
 
 static int make_eye(lua_State *L) {
   Graph *graph = session_graph(L);
-  int scope = enter_call(L);
+  int scope = bind_enter_call(L);
   lua_Integer n = luaL_checkinteger(L, 1);
   luaL_argcheck(L, n >= 0, 1, "allowed: at least 0");
   return push_as(L, op_eye(graph, n), option_dtype(L, 2, "eye"), scope);
@@ -303,22 +303,23 @@ static int make_eye(lua_State *L) {
 
 static int make_variable(lua_State *L) {
   Graph *graph = session_graph(L);
-  int scope = enter_call(L);
+  int scope = bind_enter_call(L);
   const char *name = luaL_optstring(L, 2, NULL);
-  Node *value = lua_type(L, 1) == LUA_TTABLE ? list_node(L, 1) : to_operand(L, 1);
+  Node *value = lua_type(L, 1) == LUA_TTABLE ? bind_list_node(L, 1)
+                                             : bind_to_operand(L, 1);
   if (!value) {
-    raise_graph_fault(L);
+    bind_raise_graph_fault(L);
     luaL_typeerror(L, 1, "tensor, number or list of numbers");
   }
   Fault fault = {0};
   Variable *v = variable_new(name, &fault);
-  if (!v) return raise_fault(L, &fault);
+  if (!v) return bind_raise_fault(L, &fault);
   v->loose = true;
   v->file = graph->file;
   v->line = graph->line;
-  push_variable(L, v);
+  bind_push_variable(L, v);
   variable_release(v);
-  if (variable_assign(graph, v, value)) raise_graph_fault(L);
+  if (variable_assign(graph, v, value)) bind_raise_graph_fault(L);
   graph_scope_end(graph, scope);
   return 1;
 }
@@ -337,13 +338,13 @@ static int set_seed(lua_State *L) {
 static int load_file(lua_State *L) {
   Graph *graph = session_graph(L);
   const char *path = luaL_checkstring(L, 1);
-  int scope = enter_call(L);
+  int scope = bind_enter_call(L);
   Fault fault = {0};
   TensorFile file;
   const TensorFormat *format = tensor_format(path, &fault);
   if (!format || tensor_file_load(&file, path, &graph->memory, &fault)) {
     fault_prefix(&fault, "tensor.load");
-    return raise_fault(L, &fault);
+    return bind_raise_fault(L, &fault);
   }
   for (int i = 0; i < file.n_left_out; i++)
     err_print("tensor.load: %s: \"%s\" is left out: %s\n", path, file.left_out[i].name,
@@ -352,11 +353,11 @@ static int load_file(lua_State *L) {
   for (int i = 0; i < file.n_tensors; i++) {
     Node *node = graph_const(graph, file.tensors[i].tensor);
     if (!node) break;
-    push_node(L, node);
+    bind_push_node(L, node);
     if (format->named) lua_setfield(L, -2, file.tensors[i].name);
   }
   tensor_file_deinit(&file);
-  raise_graph_fault(L);
+  bind_raise_graph_fault(L);
   graph_scope_end(graph, scope);
   return 1;
 }
@@ -371,13 +372,13 @@ static NamedTensor *collect_tensors(lua_State *L, int arg, int *n) {
   *n = 0;
   lua_pushnil(L);
   while (lua_next(L, arg)) {
-    if (lua_type(L, -2) != LUA_TSTRING || !is_tensor(L, -1) ||
+    if (lua_type(L, -2) != LUA_TSTRING || !bind_is_tensor(L, -1) ||
         strlen(lua_tostring(L, -2)) != lua_rawlen(L, -2)) {
       const char *type = luaL_typename(L, -1), *name = luaL_tolstring(L, -2, NULL);
       luaL_error(L, "tensor.save: got %s = a %s; allowed: names with tensors", name,
                  type);
     }
-    check_value(L, -1);
+    bind_check_value(L, -1);
     (*n)++;
     lua_pop(L, 1);
   }
@@ -385,7 +386,7 @@ static NamedTensor *collect_tensors(lua_State *L, int arg, int *n) {
   int i = 0;
   lua_pushnil(L);
   while (lua_next(L, arg)) {
-    list[i++] = (NamedTensor){(char *)lua_tostring(L, -2), check_value(L, -1)};
+    list[i++] = (NamedTensor){(char *)lua_tostring(L, -2), bind_check_value(L, -1)};
     lua_pop(L, 1);
   }
   if (i) qsort(list, (size_t)i, sizeof *list, by_name);
@@ -413,12 +414,12 @@ static bool wants_compression(lua_State *L, int arg) {
  * of names one tensor is called "tensor". */
 static int save_file(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
-  enter_call(L);
+  bind_enter_call(L);
   bool compress = wants_compression(L, 3);
   lua_settop(L, 2);
   Fault fault = {0};
   const TensorFormat *format = tensor_format(path, &fault);
-  if (is_tensor(L, 2)) {
+  if (bind_is_tensor(L, 2)) {
     lua_newtable(L);
     lua_pushvalue(L, 2);
     lua_setfield(L, -2, "tensor");
@@ -435,7 +436,7 @@ static int save_file(lua_State *L) {
   NamedTensor *list = collect_tensors(L, 2, &n);
   if (!format || tensor_file_save(path, list, n, compress, &fault)) {
     fault_prefix(&fault, "tensor.save");
-    return raise_fault(L, &fault);
+    return bind_raise_fault(L, &fault);
   }
   return 0;
 }
@@ -454,10 +455,10 @@ static Node **new_nodes(lua_State *L, lua_Integer n) {
 static void push_grads(lua_State *L, Node *y, Node *gy, Node *const *wrt, int n) {
   Graph *graph = session_graph(L);
   Node **out = new_nodes(L, n);
-  if (graph_grad(graph, y, gy, wrt, n, out)) raise_graph_fault(L);
+  if (graph_grad(graph, y, gy, wrt, n, out)) bind_raise_graph_fault(L);
   lua_createtable(L, n, 0);
   for (int i = 0; i < n; i++) {
-    push_node(L, out[i]);
+    bind_push_node(L, out[i]);
     lua_rawseti(L, -2, i + 1);
   }
 }
@@ -465,25 +466,25 @@ static void push_grads(lua_State *L, Node *y, Node *gy, Node *const *wrt, int n)
 /* grad(y, {x, w}, gy) */
 static int grad_of_tensor(lua_State *L) {
   Graph *graph = session_graph(L);
-  int scope = enter_call(L);
-  Node *y = check_node(L, 1);
-  if (is_tensor(L, 2)) {
+  int scope = bind_enter_call(L);
+  Node *y = bind_check_node(L, 1);
+  if (bind_is_tensor(L, 2)) {
     lua_createtable(L, 1, 0);
     lua_pushvalue(L, 2);
     lua_rawseti(L, -2, 1);
     lua_replace(L, 2);
   }
   luaL_checktype(L, 2, LUA_TTABLE);
-  Node *gy = lua_isnoneornil(L, 3) ? NULL : check_node(L, 3);
+  Node *gy = lua_isnoneornil(L, 3) ? NULL : bind_check_node(L, 3);
   lua_Integer n = luaL_len(L, 2);
   Node **wrt = new_nodes(L, n);
   for (int i = 0; i < n; i++) {
     lua_geti(L, 2, i + 1);
-    if (!is_tensor(L, -1))
+    if (!bind_is_tensor(L, -1))
       return luaL_error(L, "grad: element %d of the list is a %s; allowed: a tensor",
                         i + 1, luaL_typename(L, -1));
-    wrt[i] = graph_borrow(graph, check_node(L, -1));
-    if (!wrt[i]) raise_graph_fault(L);
+    wrt[i] = graph_borrow(graph, bind_check_node(L, -1));
+    if (!wrt[i]) bind_raise_graph_fault(L);
     lua_pop(L, 1);
   }
   push_grads(L, y, gy, wrt, (int)n);
@@ -496,12 +497,12 @@ static int grad_of_tensor(lua_State *L) {
 static int push_leaves(lua_State *L, int n, Node **wrt) {
   int n_wrt = 0;
   for (int i = 1; i <= n; i++) {
-    if (!is_tensor(L, i)) {
+    if (!bind_is_tensor(L, i)) {
       lua_pushvalue(L, i);
       continue;
     }
-    wrt[n_wrt] = graph_track(session_graph(L), check_node(L, i));
-    push_node(L, wrt[n_wrt++]);
+    wrt[n_wrt] = graph_track(session_graph(L), bind_check_node(L, i));
+    bind_push_node(L, wrt[n_wrt++]);
   }
   return n_wrt;
 }
@@ -511,20 +512,20 @@ static int push_leaves(lua_State *L, int n, Node **wrt) {
 static int call_grad_function(lua_State *L) {
   Graph *graph = session_graph(L);
   Session *s = session(L);
-  int scope = enter_call(L), n = lua_gettop(L);
+  int scope = bind_enter_call(L), n = lua_gettop(L);
   Node **wrt = new_nodes(L, n);
   luaL_checkstack(L, n + 8, "grad: too many arguments");
   lua_pushvalue(L, lua_upvalueindex(1));
   int n_wrt = push_leaves(L, n, wrt);
-  LuaEntry entry = lua_entry_begin(s);
+  LuaEntry entry = bind_entry_begin(s);
   graph->whole_history++;
-  int status = call_guarded(L, n, 1);
+  int status = bind_call_guarded(L, n, 1);
   graph->whole_history--;
-  lua_entry_end(s, &entry);
+  bind_entry_end(s, &entry);
   if (status != LUA_OK) return lua_error(L);
-  Node *y = to_operand(L, -1);
+  Node *y = bind_to_operand(L, -1);
   if (!y) {
-    raise_graph_fault(L);
+    bind_raise_graph_fault(L);
     return luaL_error(L, "grad: the function returned a %s; allowed: a tensor",
                       luaL_typename(L, -1));
   }
@@ -590,21 +591,21 @@ static const Function grad_function = {
     "there.", NULL};
 
 int open_grad(lua_State *L) {
-  push_library_function(L, &grad_function);
+  reflect_push_function(L, &grad_function);
   return 1;
 }
 
 int open_tensor(lua_State *L) {
-  push_tensor_metatable(L);
-  add_op_functions(L, -1);
-  add_op_operators(L, -2);
-  set_tensor_metatable(L, -2);
+  bind_push_tensor_metatable(L);
+  bind_add_op_functions(L, -1);
+  bind_add_op_operators(L, -2);
+  bind_set_tensor_metatable(L, -2);
   lua_pop(L, 2);
   lua_newtable(L);
-  set_library_functions(L, functions);
-  add_op_functions(L, -1);
+  reflect_set_functions(L, functions);
+  bind_add_op_functions(L, -1);
   lua_createtable(L, 0, 1);
-  push_library_function(L, &from_table);
+  reflect_push_function(L, &from_table);
   lua_setfield(L, -2, "__call");
   lua_setmetatable(L, -2);
   return 1;

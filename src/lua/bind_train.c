@@ -46,20 +46,20 @@ static int step_gc(lua_State *L) {
 /* The net or variable at `arg` joins the box, which has room; false if it is
  * neither. */
 static bool add_target(lua_State *L, int arg, StepBox *box) {
-  Variable *variable = to_variable(L, arg);
+  Variable *variable = bind_to_variable(L, arg);
   if (variable) {
     box->variables[box->n_variables++] = variable_claim(variable);
     return true;
   }
   Fault fault = {0};
-  Object *net = object_from_lua(L, arg, &layer_family, &fault);
+  Object *net = bind_object_from_lua(L, arg, &layer_family, &fault);
   if (!net) return false;
   box->nets[box->n_nets++] = (Layer *)net;
   return true;
 }
 
 static bool is_layer(lua_State *L, int arg) {
-  if (to_object(L, arg, &layer_family)) return true;
+  if (bind_to_object(L, arg, &layer_family)) return true;
   if (lua_type(L, arg) != LUA_TTABLE) return false;
   bool found = lua_getfield(L, arg, "forward") == LUA_TFUNCTION;
   lua_pop(L, 1);
@@ -82,7 +82,7 @@ static void take_targets(lua_State *L, int arg, StepBox *box) {
       luaL_error(L,
                  "train.step: argument 2: got %s; allowed: a net, a list of nets, or a "
                  "list of variables",
-                 argument_text(L, lua_gettop(L)));
+                 bind_argument_text(L, lua_gettop(L)));
     lua_pop(L, 1);
   }
   if (n == 0)
@@ -108,15 +108,15 @@ static Err take_results(StepCall *call, StepOutputs *out, Fault *fault) {
   StepBox *box = call->box;
   Err err = ARRAY_ROOM(box->place, box->place_room, call->n_results, fault);
   if (err) return err;
-  if (call->n_results < 1 || !is_tensor(L, call->first))
+  if (call->n_results < 1 || !bind_is_tensor(L, call->first))
     return fault_set(fault, ERR_VALUE,
                      "step: the function returned %s first; allowed: the loss, a "
                      "tensor with one element",
                      call->n_results < 1 ? "nothing" : luaL_typename(L, call->first));
   for (int i = 0; i < call->n_results; i++) {
     box->place[i] = -1;
-    if (!is_tensor(L, call->first + i)) continue;
-    Node *node = graph_borrow(graph, to_operand(L, call->first + i));
+    if (!bind_is_tensor(L, call->first + i)) continue;
+    Node *node = graph_borrow(graph, bind_to_operand(L, call->first + i));
     if (!node) return graph_ok(graph, fault);
     box->place[i] = out->n;
     err = step_output(out, node, fault);
@@ -132,13 +132,13 @@ static Err call_function(void *ctx, Graph *graph, StepOutputs *out, Fault *fault
   lua_State *L = call->L;
   Session *s = session(L);
   if (!lua_checkstack(L, call->n_args + 8)) return fault_memory(fault, 0);
-  LuaEntry entry = lua_entry_begin(s);
+  LuaEntry entry = bind_entry_begin(s);
   lua_pushvalue(L, lua_upvalueindex(2));
   for (int i = 1; i <= call->n_args; i++) lua_pushvalue(L, i);
   call->first = lua_gettop(L) - call->n_args;
-  Err err = call_protected(L, call->n_args, LUA_MULTRET, fault);
+  Err err = bind_call_protected(L, call->n_args, LUA_MULTRET, fault);
   if (!err) err = take_results(call, out, fault);
-  lua_entry_end(s, &entry);
+  bind_entry_end(s, &entry);
   return err;
 }
 
@@ -150,8 +150,8 @@ static void push_results(const StepCall *call) {
     if (box->place[i] < 0) continue;
     Node *node = box->outputs.v[box->place[i]];
     const Tensor *value = node_value(node);
-    if (node->shape.rank > 0) push_node(L, node);
-    else if (node->dtype == DT_REAL) push_real(L, array_get(&value->a, 0));
+    if (node->shape.rank > 0) bind_push_node(L, node);
+    else if (node->dtype == DT_REAL) bind_push_real(L, array_get(&value->a, 0));
     else lua_pushinteger(L, (lua_Integer)array_get(&value->a, 0));
     lua_replace(L, call->first + i);
   }
@@ -161,16 +161,16 @@ static void push_results(const StepCall *call) {
  * that what it was made of (rows 1 to 32 today, 33 to 64 tomorrow) is no part of the
  * step's graph. What depends on one stays an expression: gradients flow through it. */
 static bool is_expression(lua_State *L, int arg) {
-  return to_variable(L, arg) || check_node(L, arg)->tracked;
+  return bind_to_variable(L, arg) || bind_check_node(L, arg)->tracked;
 }
 
 static void compute_arguments(lua_State *L, int n_args) {
   if (session_graph(L)->in_transaction)
     return; /* a step in a step: train_step refuses */
   for (int i = 1; i <= n_args; i++) {
-    if (!is_tensor(L, i)) continue;
-    int scope = enter_call(L);
-    if (!is_expression(L, i)) check_value(L, i);
+    if (!bind_is_tensor(L, i)) continue;
+    int scope = bind_enter_call(L);
+    if (!is_expression(L, i)) bind_check_value(L, i);
     graph_scope_end(session_graph(L), scope);
   }
 }
@@ -183,7 +183,7 @@ static Err trace_step(StepCall *call, const StepCapture *capture, Fault *fault) 
   StepTarget target = {.nets = box->nets, .n_nets = box->n_nets,
                        .variables = box->variables,
                        .n_variables = box->n_variables, .watch = &box->watch};
-  int scope = enter_call(L);
+  int scope = bind_enter_call(L);
   graph->static_trace = capture != NULL;
   Err err = train_step(graph, &target, box->optimizer, call_function, call, capture,
                        &box->outputs, fault);
@@ -201,7 +201,7 @@ static bool same_constants(lua_State *L, int n_args) {
   bool same = true;
   lua_getfield(L, lua_upvalueindex(3), "args");
   for (int i = 1; same && lua_istable(L, -1) && i <= n_args; i++) {
-    if (is_tensor(L, i)) continue;
+    if (bind_is_tensor(L, i)) continue;
     lua_rawgeti(L, -1, i);
     same = lua_rawequal(L, -1, i);
     lua_pop(L, 1);
@@ -215,7 +215,7 @@ static bool same_constants(lua_State *L, int n_args) {
 static void keep_constants(lua_State *L, const char *field, int first, int n) {
   lua_createtable(L, n, 0);
   for (int i = 0; i < n; i++) {
-    if (is_tensor(L, first + i)) continue;
+    if (bind_is_tensor(L, first + i)) continue;
     lua_pushvalue(L, first + i);
     lua_rawseti(L, -2, i + 1);
   }
@@ -224,7 +224,7 @@ static void keep_constants(lua_State *L, const char *field, int first, int n) {
 
 static int push_replayed(lua_State *L, const StepBox *box) {
   Graph *graph = session_graph(L);
-  int scope = enter_call(L);
+  int scope = bind_enter_call(L);
   luaL_checkstack(L, box->n_results + 4, "too many results");
   lua_getfield(L, lua_upvalueindex(3), "results");
   int constants = lua_gettop(L);
@@ -234,8 +234,8 @@ static int push_replayed(lua_State *L, const StepBox *box) {
       continue;
     }
     Tensor *t = replay_out(box->replay, box->place[i]);
-    if (t->a.shape.rank > 0) push_node(L, graph_const(graph, t));
-    else if (t->a.dtype == DT_REAL) push_real(L, array_get(&t->a, 0));
+    if (t->a.shape.rank > 0) bind_push_node(L, graph_const(graph, t));
+    else if (t->a.dtype == DT_REAL) bind_push_real(L, array_get(&t->a, 0));
     else lua_pushinteger(L, (lua_Integer)array_get(&t->a, 0));
   }
   graph_scope_end(graph, scope);
@@ -256,24 +256,25 @@ static int static_step(lua_State *L, StepCall *call) {
   Fault fault = {0};
   bool done = false, expressions = false;
   for (int i = 1; i <= call->n_args; i++) {
-    if (!is_tensor(L, i)) continue;
+    if (!bind_is_tensor(L, i)) continue;
     expressions = expressions || is_expression(L, i);
     if (args.n == BOUND_ARGS)
       return luaL_error(L, "a static step takes at most %d tensors", BOUND_ARGS);
-    tensors[args.n++] = check_value(L, i);
+    tensors[args.n++] = bind_check_value(L, i);
   }
   /* Other variables, or other constants, may lie below the next call's. */
   if (expressions) {
     replay_clear(box->replay);
-    return trace_step(call, NULL, &fault) ? raise_fault(L, &fault) : call->n_results;
+    return trace_step(call, NULL, &fault) ? bind_raise_fault(L, &fault)
+                                          : call->n_results;
   }
   uint64_t signature = box_signature(box);
   if (replay_ready(box->replay, signature, &args) && same_constants(L, call->n_args) &&
       replay_run(box->replay, &args, NULL, &done, &fault))
-    return raise_fault(L, &fault);
+    return bind_raise_fault(L, &fault);
   if (done) return push_replayed(L, box);
   StepCapture capture = {box->replay, args, signature};
-  if (trace_step(call, &capture, &fault)) return raise_fault(L, &fault);
+  if (trace_step(call, &capture, &fault)) return bind_raise_fault(L, &fault);
   box->n_results = call->n_results;
   keep_constants(L, "args", 1, call->n_args);
   keep_constants(L, "results", call->first, call->n_results);
@@ -296,7 +297,7 @@ static void refuse_in_plan(lua_State *L) {
   lua_pushstring(L, mode == STUDY_VERIFY ? "verify: the script has no experiment"
                                          : "plan: the script trains before its "
                                            "experiment{}, or has none");
-  raise_text(L, ERR_USAGE);
+  bind_raise_text(L, ERR_USAGE);
 }
 
 static int step_call(lua_State *L) {
@@ -307,21 +308,21 @@ static int step_call(lua_State *L) {
   check_arguments(L);
   compute_arguments(L, call.n_args);
   if (box->replay) return static_step(L, &call);
-  return trace_step(&call, NULL, &fault) ? raise_fault(L, &fault) : call.n_results;
+  return trace_step(&call, NULL, &fault) ? bind_raise_fault(L, &fault) : call.n_results;
 }
 
 static int step_listing(lua_State *L) {
   const StepBox *box = luaL_checkudata(L, 1, STEP_META);
-  begin_listing(L, box, box->replay ? "static step" : "step");
-  push_object(L, &box->optimizer->object);
-  add_part(L, "optimizer");
+  bind_begin_listing(L, box, box->replay ? "static step" : "step");
+  bind_push_object(L, &box->optimizer->object);
+  bind_add_part(L, "optimizer");
   for (int i = 0; i < box->n_nets; i++) {
-    push_object(L, &box->nets[i]->object);
-    add_numbered_part(L, "net", i + 1);
+    bind_push_object(L, &box->nets[i]->object);
+    bind_add_numbered_part(L, "net", i + 1);
   }
   for (int i = 0; i < box->n_variables; i++) {
-    push_variable(L, box->variables[i]);
-    add_numbered_part(L, "variable", i + 1);
+    bind_push_variable(L, box->variables[i]);
+    bind_add_numbered_part(L, "variable", i + 1);
   }
   return 3;
 }
@@ -372,7 +373,7 @@ void add_stepped_weights(lua_State *L) {
       Err err = session_add_variables(s, &variables, &fault);
       for (int k = 0; !err && k < box->n_nets; k++)
         err = session_add_net(s, box->nets[k], &fault);
-      if (err) raise_fault(L, &fault);
+      if (err) bind_raise_fault(L, &fault);
       lua_pop(L, 1);
     }
   lua_pushnil(L);
@@ -386,24 +387,24 @@ static int make_step(lua_State *L) {
     return luaL_error(L,
                       "train.step: argument 1 is %s; allowed: a function that gives "
                       "the loss, as in train.step(f, net, optimizer)",
-                      argument_text(L, 1));
+                      bind_argument_text(L, 1));
   luaL_checkany(L, 3);
   bool is_static = option_static(L, 4);
   StepBox *box = lua_newuserdatauv(L, sizeof *box, 0);
   *box = (StepBox){0};
   luaL_setmetatable(L, STEP_META);
-  box->optimizer = (Optimizer *)object_from_lua(L, 3, &optim_family, &fault);
+  box->optimizer = (Optimizer *)bind_object_from_lua(L, 3, &optim_family, &fault);
   if (!box->optimizer) {
-    if (fault.code != ERR_SCRIPT) return raise_fault(L, &fault);
+    if (fault.code != ERR_SCRIPT) return bind_raise_fault(L, &fault);
     return luaL_error(L,
                       "train.step: argument 3: got %s; allowed: an optimizer or its "
                       "name",
-                      argument_text(L, 3));
+                      bind_argument_text(L, 3));
   }
   take_targets(L, 2, box);
   if (is_static && !session_graph(L)->naive) {
     box->replay = replay_new(&fault);
-    if (!box->replay) return raise_fault(L, &fault);
+    if (!box->replay) return bind_raise_fault(L, &fault);
   }
   keep_trained(L, lua_gettop(L));
   lua_pushvalue(L, 1);
@@ -417,7 +418,7 @@ static int make_step(lua_State *L) {
 /* `validation = set` means validation_data, unless that is given, too. */
 static void name_validation(lua_State *L, int options) {
   bool set = lua_getfield(L, options, "validation") == LUA_TUSERDATA &&
-             to_dataset(L, -1);
+             bind_to_dataset(L, -1);
   if (set) {
     if (lua_getfield(L, options, "validation_data") == LUA_TNIL) {
       lua_pushvalue(L, -2);
@@ -433,7 +434,7 @@ static void name_validation(lua_State *L, int options) {
 /* The weights of classes go into the record, where the set knows their names. */
 static void take_class_weight(lua_State *L, int options, Dataset *set, Fit *fit) {
   if (lua_getfield(L, options, "class_weight") != LUA_TNIL)
-    read_class_weight(L, lua_gettop(L), set, &fit->class_weight);
+    bind_read_class_weight(L, lua_gettop(L), set, &fit->class_weight);
   lua_pop(L, 1);
   lua_pushnil(L);
   lua_setfield(L, options, "class_weight");
@@ -443,7 +444,7 @@ static void take_class_weight(lua_State *L, int options, Dataset *set, Fit *fit)
  * anyway; said here, it reads as what it is. */
 static void take_run(lua_State *L, int options) {
   lua_getfield(L, options, "run");
-  if (!lua_isnil(L, -1) && !is_run(L, lua_gettop(L)))
+  if (!lua_isnil(L, -1) && !bind_is_run(L, lua_gettop(L)))
     luaL_error(L,
                "train.fit: option \"run\": got a %s, allowed: the run that a trial "
                "gets",
@@ -480,38 +481,38 @@ static Fit *push_fit(lua_State *L, int arg, Dataset *set) {
     luaL_error(L,
                "train.fit: argument %d is %s; allowed: a table of options, as in { "
                "loss = \"mse\", epochs = 10 }",
-               arg, argument_text(L, arg));
-  int options = push_table_copy(L, arg);
+               arg, bind_argument_text(L, arg));
+  int options = bind_push_table_copy(L, arg);
   Object *fit = object_new(&fit_kind, &fault);
-  if (!fit) raise_fault(L, &fault);
-  push_object(L, fit);
+  if (!fit) bind_raise_fault(L, &fault);
+  bind_push_object(L, fit);
   object_release(fit);
   name_validation(L, options);
   take_class_weight(L, options, set, (Fit *)fit);
   take_run(L, options);
   name_record(L, options);
   name_no_probes(L, options);
-  if (set_options(L, options, fit, false, NULL, &fault) ||
+  if (bind_set_options(L, options, fit, false, NULL, &fault) ||
       object_ready(fit, NULL, &fault))
-    raise_fault(L, &fault);
+    bind_raise_fault(L, &fault);
   return (Fit *)fit;
 }
 
 static Layer *push_net(lua_State *L, int arg) {
   Fault fault = {0};
   luaL_checkany(L, arg);
-  if (to_dataset(L, arg))
+  if (bind_to_dataset(L, arg))
     luaL_error(L,
                "train.fit: argument %d is a data set: the net comes first, "
                "train.fit(net, set, { ... })",
                arg);
-  Object *net = object_from_lua(L, arg, &layer_family, &fault);
+  Object *net = bind_object_from_lua(L, arg, &layer_family, &fault);
   if (!net) {
     luaL_error(L, "train.fit: argument %d: got %s; allowed: a net", arg,
-               fault.code == ERR_SCRIPT ? fault.text : argument_text(L, arg));
+               fault.code == ERR_SCRIPT ? fault.text : bind_argument_text(L, arg));
     return NULL;
   }
-  push_object(L, net);
+  bind_push_object(L, net);
   object_release(net);
   return (Layer *)net;
 }
@@ -528,19 +529,19 @@ static int fit(lua_State *L) {
   check_arguments(L);
   lua_settop(L, 3); /* what is pushed below must not stand for a missing argument */
   Layer *net = push_net(L, 1);
-  Dataset *set = check_dataset(L, 2);
+  Dataset *set = bind_check_dataset(L, 2);
   Fit *options = push_fit(L, 3, set);
-  History *history = new_history(L);
+  History *history = bind_new_history(L);
   Fault fault = {0};
   Listener listeners[SESSION_LISTENERS];
   FitHost host = {listeners, SESSION_LISTENERS, session_checkpointer(L)};
   session_listeners(session(L), listeners);
-  int scope = enter_call(L);
+  int scope = bind_enter_call(L);
   Err err = fit_run(session_graph(L), options, net, set, &host, history, &fault);
   graph_scope_end(session_graph(L), scope);
-  if (err && !history->n_columns) return raise_fault(L, &fault); /* refused */
-  push_history(L, history);
-  return err ? raise_fault(L, &fault) : 1;
+  if (err && !history->n_columns) return bind_raise_fault(L, &fault); /* refused */
+  bind_push_history(L, history);
+  return err ? bind_raise_fault(L, &fault) : 1;
 }
 
 /* -- a Lua table with `epoch_end` is a callback ------------------------------------ */
@@ -568,7 +569,7 @@ static Err set_method(lua_State *L, int table, Object *callback, const char *met
   lua_pushvalue(L, table);
   lua_pushstring(L, method);
   lua_pushcclosure(L, call_method, 2);
-  Callable *call = callable_from_lua(L, lua_gettop(L), fault);
+  Callable *call = bind_callable_from_lua(L, lua_gettop(L), fault);
   lua_pop(L, 1);
   Err err = call ? option_set_call(callback, opt, call, fault) : ERR_MEMORY;
   callable_release(call);
@@ -590,7 +591,7 @@ static Object *callback_from_table(lua_State *L, int arg, Fault *fault) {
   static const char *const methods[] = {"epoch_end", "state", "restore"};
   Object *callback = object_new(callback_family.from_function, fault);
   if (!callback) return NULL;
-  push_object(L, callback); /* owns it: looking up a method may raise */
+  bind_push_object(L, callback); /* owns it: looking up a method may raise */
   object_release(callback);
   Err err = ERR_OK;
   for (size_t i = 0; !err && i < sizeof methods / sizeof *methods; i++)
@@ -606,10 +607,10 @@ static Object *callback_from_table(lua_State *L, int arg, Fault *fault) {
 static Object *metric_from_table(lua_State *L, int arg, Fault *fault) {
   Object *metric = object_new(metric_family.from_function, fault);
   if (!metric) return NULL;
-  push_object(L, metric); /* owns it: looking up a field may raise */
+  bind_push_object(L, metric); /* owns it: looking up a field may raise */
   object_release(metric);
   Err err = lua_type(L, arg) == LUA_TTABLE
-                ? set_options(L, arg, metric, false, NULL, fault)
+                ? bind_set_options(L, arg, metric, false, NULL, fault)
                 : fault_set(fault, ERR_SCRIPT, "a %s", luaL_typename(L, arg));
   if (!err) err = object_ready(metric, NULL, fault);
   if (!err) object_retain(metric);
@@ -652,7 +653,7 @@ static const Function train_functions[] = {
      "only those that depend on a variable stay expressions.", NULL},
     {"fit", fit, "train.fit(net, set, { options })", "Trains a net on a data set; "
      "gives the history: a list for each measure.", &fit_kind},
-    {"history", last_history, "train.history()", "The history of the last fit, also "
+    {"history", bind_last_history, "train.history()", "The history of the last fit, also "
      "of one that failed.", NULL},
     {0}};
 
@@ -660,25 +661,25 @@ static const FamilyBinding probe_binding = {.family = &probe_family};
 
 int open_probe(lua_State *L) {
   lua_newtable(L);
-  register_family(L, &probe_binding);
+  bind_register_family(L, &probe_binding);
   return 1;
 }
 
 int open_train(lua_State *L) {
   static const luaL_Reg step[] = {
       {"__gc", step_gc}, {LISTING, step_listing}, {NULL, NULL}};
-  new_metatable(L, STEP_META);
+  bind_new_metatable(L, STEP_META);
   luaL_setfuncs(L, step, 0);
   lua_pop(L, 1);
-  open_history(L);
+  bind_open_history(L);
   lua_newtable(L);
-  register_family(L, &evaluation_binding);
+  bind_register_family(L, &evaluation_binding);
   lua_pushnil(L);
   lua_setfield(L, -2, evaluation_kind.name); /* a method of nets, no constructor */
-  register_family(L, &metric_binding);
-  register_family(L, &callback_binding);
-  register_ref(L, &class_weight_binding);
-  register_family(L, &fit_binding);
-  set_library_functions(L, train_functions);
+  bind_register_family(L, &metric_binding);
+  bind_register_family(L, &callback_binding);
+  bind_register_ref(L, &class_weight_binding);
+  bind_register_family(L, &fit_binding);
+  reflect_set_functions(L, train_functions);
   return 1;
 }

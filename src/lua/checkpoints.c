@@ -263,19 +263,19 @@ static int run_held(lua_State *L) {
   Fault fault = {0};
   lua_settop(L, 0);
   if (call->out) {
-    push_callable(L, call->function);
+    bind_push_callable(L, call->function);
     plain_save(L, 1, call->out, call->part, &call->bytes);
     return 0;
   }
   plain_push(L, call->in, call->part);
-  *call->held = callable_from_lua(L, 1, &fault);
-  return *call->held ? 0 : raise_fault(L, &fault);
+  *call->held = bind_callable_from_lua(L, 1, &fault);
+  return *call->held ? 0 : bind_raise_fault(L, &fault);
 }
 
 static int run_part_call(lua_State *L) {
   PartCall *call = lua_touserdata(L, 1);
   lua_settop(L, 0);
-  push_callable(L, call->function);
+  bind_push_callable(L, call->function);
   if (call->in) plain_push(L, call->in, call->part);
   lua_call(L, call->in ? 1 : 0, 1);
   if (call->out) plain_save(L, 1, call->out, call->part, &call->bytes);
@@ -286,11 +286,11 @@ static Err part_call(Checkpoints *all, lua_CFunction run, PartCall *call,
                      Fault *fault) {
   lua_State *L = all->L;
   if (!lua_checkstack(L, 8)) return fault_memory(fault, 0);
-  LuaEntry entry = lua_entry_begin(all->session);
+  LuaEntry entry = bind_entry_begin(all->session);
   lua_pushcfunction(L, run);
   lua_pushlightuserdata(L, call);
-  Err err = call_protected(L, 1, 0, fault);
-  lua_entry_end(all->session, &entry);
+  Err err = bind_call_protected(L, 1, 0, fault);
+  bind_entry_end(all->session, &entry);
   text_deinit(&call->bytes);
   return err;
 }

@@ -12,9 +12,9 @@
  *
  * A run that is to be resumable sets Session.checkpoint_directory and checkpoint_s
  * before session_open, to a directory of its own that no other process uses meanwhile;
- * hands the script what push_run pushes; calls session_keep_checkpoints after it was
- * interrupted, and checkpoints_remove once its result is published. To resume is to run
- * the script again with the same directory: everything before the place reached is
+ * hands the script what bind_push_run pushes; calls session_keep_checkpoints after it
+ * was interrupted, and checkpoints_remove once its result is published. To resume is to
+ * run the script again with the same directory: everything before the place reached is
  * taken from there. */
 #ifndef LUA_CHECKPOINTS_H
 #define LUA_CHECKPOINTS_H
@@ -61,7 +61,7 @@ void plain_push(lua_State *L, const Checkpoint *c, const char *part);
 /* -- the run, as scripts see it (bind_run.c) --------------------------------------- */
 
 /* A new table with the methods checkpoint and restore; its owner may add fields. */
-void push_run(lua_State *L);
-bool is_run(lua_State *L, int arg);
+void bind_push_run(lua_State *L);
+bool bind_is_run(lua_State *L, int arg);
 
 #endif

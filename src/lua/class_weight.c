@@ -69,7 +69,7 @@ static void read_map(lua_State *L, int arg, const Dataset *set, Tensor *out) {
   }
 }
 
-void read_class_weight(lua_State *L, int arg, Dataset *set, Tensor **out) {
+void bind_read_class_weight(lua_State *L, int arg, Dataset *set, Tensor **out) {
   Fault fault = {0};
   arg = lua_absindex(L, arg);
   if (lua_type(L, arg) != LUA_TTABLE)
@@ -77,11 +77,11 @@ void read_class_weight(lua_State *L, int arg, Dataset *set, Tensor **out) {
                "train.fit: option \"class_weight\": got a %s; allowed: a list of "
                "numbers, or a table by name or label of a class",
                luaL_typename(L, arg));
-  if (dataset_load(set, &fault)) raise_fault(L, &fault);
+  if (dataset_load(set, &fault)) bind_raise_fault(L, &fault);
   int64_t n_list = (int64_t)lua_rawlen(L, arg);
   int64_t n = n_list ? n_list : dataset_classes(set);
   *out = tensor_new(&session_graph(L)->memory, DT_REAL, &SHAPE_OF(n), &fault);
-  if (!*out) raise_fault(L, &fault);
+  if (!*out) bind_raise_fault(L, &fault);
   if (n_list) read_list(L, arg, *out);
   else if (n) read_map(L, arg, set, *out);
 }
@@ -93,7 +93,7 @@ static void *no_weights(lua_State *L, int arg, Fault *fault) {
 }
 
 static void push_weights(lua_State *L, void *weights) {
-  push_node(L, graph_const(session_graph(L), weights));
+  bind_push_node(L, graph_const(session_graph(L), weights));
 }
 
 const RefBinding class_weight_binding = {&class_weight_ref_type, no_weights,

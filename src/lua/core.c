@@ -9,11 +9,11 @@
 
 /* -- faults ------------------------------------------------------------------------ */
 
-/* Registry: the text that was raised last by raise_text. */
+/* Registry: the text that was raised last by bind_raise_text. */
 static const char raised_key = 0;
 
 static NEVER_RETURNS int raise_at(lua_State *L, Err code, FaultPlace place) {
-  if (code == ERR_INTERRUPT) count_interruption(L);
+  if (code == ERR_INTERRUPT) bind_count_interruption(L);
   session(L)->raised.code = code;
   session(L)->raised.place = place;
   lua_pushvalue(L, -1);
@@ -21,9 +21,9 @@ static NEVER_RETURNS int raise_at(lua_State *L, Err code, FaultPlace place) {
   lua_error(L);
 }
 
-int raise_text(lua_State *L, Err code) { raise_at(L, code, (FaultPlace){0}); }
+int bind_raise_text(lua_State *L, Err code) { raise_at(L, code, (FaultPlace){0}); }
 
-int raise_fault(lua_State *L, const Fault *fault) {
+int bind_raise_fault(lua_State *L, const Fault *fault) {
   if (fault->located) lua_pushliteral(L, "");
   else luaL_where(L, 1);
   lua_pushstring(L, fault->text);
@@ -40,7 +40,7 @@ static bool was_raised(lua_State *L, int at) {
   return same;
 }
 
-bool is_interruption(lua_State *L, int at) {
+bool bind_is_interruption(lua_State *L, int at) {
   return session(L)->raised.code == ERR_INTERRUPT && was_raised(L, at);
 }
 
@@ -49,9 +49,9 @@ static void forget_other_fault(lua_State *L, int error) {
   if (!was_raised(L, error)) session(L)->raised.code = ERR_OK;
 }
 
-void raise_graph_fault(lua_State *L) {
+void bind_raise_graph_fault(lua_State *L) {
   Fault fault = {0};
-  if (graph_ok(session_graph(L), &fault)) raise_fault(L, &fault);
+  if (graph_ok(session_graph(L), &fault)) bind_raise_fault(L, &fault);
 }
 
 /* Is a Lua function of a script running at this level? Its line then, and its name. */
@@ -83,7 +83,7 @@ void mark_line(lua_State *L) {
  * known by its place on the C stack, which grows downwards: it lies where we are now,
  * or beyond. All others go on after us: a finalizer written in Lua runs in the middle
  * of whatever binding allocates, and must leave its nodes alone. */
-int enter_call(lua_State *L) {
+int bind_enter_call(lua_State *L) {
   Session *s = session(L);
   uintptr_t here = (uintptr_t)__builtin_frame_address(0);
   while (s->calls.n > s->calls.base && s->calls.v[s->calls.n - 1].frame <= here)
@@ -113,7 +113,7 @@ static Err code_of_error(bool interrupted, Err raised) {
   return interrupted ? ERR_INTERRUPT : ERR_SCRIPT;
 }
 
-Err fault_from_lua(lua_State *L, Fault *fault) {
+Err bind_fault_from_lua(lua_State *L, Fault *fault) {
   Err raised = session(L)->raised.code;
   bool first = !fault->code;
   int top = lua_gettop(L);
@@ -153,13 +153,13 @@ static void drop_library_frames(lua_State *L) {
 
 /* Texts alone: who catches an error value of his own gets that very value. */
 static int keep_frames(lua_State *L) {
-  return lua_type(L, 1) == LUA_TSTRING ? with_traceback(L) : 1;
+  return lua_type(L, 1) == LUA_TSTRING ? bind_with_traceback(L) : 1;
 }
 
 /* From the frame that raised it on. An error of a function that C called, a layer's or
  * a callback's, comes by here again on its way out: its traceback is whole already. The
  * fault that was raised goes on with the longer text. */
-int with_traceback(lua_State *L) {
+int bind_with_traceback(lua_State *L) {
   forget_other_fault(L, 1);
   const char *text = push_error_text(L, 1);
   Err code = code_of_error(interrupt_pending(), session(L)->raised.code);
@@ -173,7 +173,7 @@ int with_traceback(lua_State *L) {
   return 1;
 }
 
-int call_guarded(lua_State *L, int n_args, int n_results) {
+int bind_call_guarded(lua_State *L, int n_args, int n_results) {
   int handler = lua_gettop(L) - n_args;
   lua_pushcfunction(L, keep_frames);
   lua_insert(L, handler);
@@ -182,21 +182,21 @@ int call_guarded(lua_State *L, int n_args, int n_results) {
   return status;
 }
 
-Err call_handled(lua_State *L, int n_args, int n_results, lua_CFunction on_error,
-                 Fault *fault) {
+Err bind_call_handled(lua_State *L, int n_args, int n_results, lua_CFunction on_error,
+                      Fault *fault) {
   int handler = lua_gettop(L) - n_args;
   lua_pushcfunction(L, on_error);
   lua_insert(L, handler);
   int status = lua_pcall(L, n_args, n_results, handler);
   lua_remove(L, handler);
-  return status == LUA_OK ? ERR_OK : fault_from_lua(L, fault);
+  return status == LUA_OK ? ERR_OK : bind_fault_from_lua(L, fault);
 }
 
-Err call_protected(lua_State *L, int n_args, int n_results, Fault *fault) {
-  return call_handled(L, n_args, n_results, with_traceback, fault);
+Err bind_call_protected(lua_State *L, int n_args, int n_results, Fault *fault) {
+  return bind_call_handled(L, n_args, n_results, bind_with_traceback, fault);
 }
 
-LuaEntry lua_entry_begin(Session *s) {
+LuaEntry bind_entry_begin(Session *s) {
   LuaEntry entry = {s->calls.scope_base, s->calls.base, s->calls.n, s->graph.file,
                     s->graph.line};
   s->calls.scope_base = graph_scope_begin(&s->graph);
@@ -204,7 +204,7 @@ LuaEntry lua_entry_begin(Session *s) {
   return entry;
 }
 
-void lua_entry_end(Session *s, const LuaEntry *entry) {
+void bind_entry_end(Session *s, const LuaEntry *entry) {
   s->calls.scope_base = entry->scope_base;
   s->calls.base = entry->base_calls;
   s->calls.n = entry->n_calls;
@@ -213,12 +213,12 @@ void lua_entry_end(Session *s, const LuaEntry *entry) {
 }
 
 /* A light userdata has no length. */
-void *to_userdata(lua_State *L, int arg, const void *key) {
+void *bind_to_userdata(lua_State *L, int arg, const void *key) {
   const void **data = lua_touserdata(L, arg);
   return data && lua_rawlen(L, arg) >= sizeof *data && *data == key ? data : NULL;
 }
 
-void *push_box(lua_State *L, size_t n_bytes, const char *meta, lua_CFunction gc) {
+void *bind_push_box(lua_State *L, size_t n_bytes, const char *meta, lua_CFunction gc) {
   void *box = memset(lua_newuserdatauv(L, n_bytes, 0), 0, n_bytes);
   if (luaL_newmetatable(L, meta)) {
     lua_pushcfunction(L, gc);
@@ -228,19 +228,19 @@ void *push_box(lua_State *L, size_t n_bytes, const char *meta, lua_CFunction gc)
   return box;
 }
 
-void new_metatable(lua_State *L, const char *name) {
+void bind_new_metatable(lua_State *L, const char *name) {
   luaL_newmetatable(L, name);
   lua_pushstring(L, name);
   lua_setfield(L, -2, "__metatable");
 }
 
-void begin_listing(lua_State *L, const void *key, const char *text) {
+void bind_begin_listing(lua_State *L, const void *key, const char *text) {
   lua_pushlightuserdata(L, (void *)key);
   lua_pushstring(L, text);
   lua_newtable(L);
 }
 
-void add_part(lua_State *L, const char *name) {
+void bind_add_part(lua_State *L, const char *name) {
   if (lua_isnil(L, -1)) {
     lua_pop(L, 1);
     return;
@@ -251,10 +251,10 @@ void add_part(lua_State *L, const char *name) {
   lua_rawseti(L, -2, n + 1);
 }
 
-void add_numbered_part(lua_State *L, const char *name, int64_t number) {
+void bind_add_numbered_part(lua_State *L, const char *name, int64_t number) {
   char numbered[96];
   snprintf(numbered, sizeof numbered, "%s.%lld", name, (long long)number);
-  add_part(L, numbered);
+  bind_add_part(L, numbered);
 }
 
 /* -- values ------------------------------------------------------------------------ */
@@ -267,26 +267,26 @@ static void push_ints(lua_State *L, const IntList *ints) {
   }
 }
 
-void push_real(lua_State *L, double value) {
+void bind_push_real(lua_State *L, double value) {
   lua_pushnumber(L, isnan(value) ? (lua_Number)NAN : value);
 }
 
-bool is_nan(lua_State *L, int arg) {
+bool bind_is_nan(lua_State *L, int arg) {
   return lua_type(L, arg) == LUA_TNUMBER && isnan(lua_tonumber(L, arg));
 }
 
-int push_text(lua_State *L, Text *text) {
+int bind_push_text(lua_State *L, Text *text) {
   bool failed = text->failed;
   if (!failed) lua_pushlstring(L, text->data ? text->data : "", text->n_bytes);
   text_deinit(text);
   return failed ? luaL_error(L, "out of memory") : 1;
 }
 
-int value_columns(lua_State *L) {
+int bind_value_columns(lua_State *L) {
   return session(L)->prompt.is_open ? out_columns() : out_page_columns();
 }
 
-void push_value(lua_State *L, const Value *value) {
+void bind_push_value(lua_State *L, const Value *value) {
   switch (value->kind) {
   case VALUE_NIL:
   case VALUE_LIST: /* these two are asked for where they came from */
@@ -295,16 +295,16 @@ void push_value(lua_State *L, const Value *value) {
   case VALUE_MANY: lua_pushnil(L); break;
   case VALUE_BOOL: lua_pushboolean(L, value->as.boolean); break;
   case VALUE_INT: lua_pushinteger(L, value->as.integer); break;
-  case VALUE_REAL: push_real(L, value->as.real); break;
+  case VALUE_REAL: bind_push_real(L, value->as.real); break;
   case VALUE_TEXT: lua_pushstring(L, value->as.text); break;
   case VALUE_INTS: push_ints(L, &value->as.ints); break;
-  case VALUE_NODE: push_node(L, value->as.ref); break;
-  case VALUE_OBJECT: push_object(L, value->as.ref); break;
-  case VALUE_HELD: push_callable(L, value->as.ref); break;
+  case VALUE_NODE: bind_push_node(L, value->as.ref); break;
+  case VALUE_OBJECT: bind_push_object(L, value->as.ref); break;
+  case VALUE_HELD: bind_push_callable(L, value->as.ref); break;
   case VALUE_FIELDS:
     lua_createtable(L, 0, value->as.fields.n);
     for (int i = 0; i < value->as.fields.n; i++) {
-      push_value(L, &value->as.fields.v[i]);
+      bind_push_value(L, &value->as.fields.v[i]);
       lua_setfield(L, -2, value->as.fields.v[i].name);
     }
     break;
@@ -323,7 +323,7 @@ typedef struct LuaFunction {
 static Err hold_value(lua_State *L, Value *out, Fault *fault) {
   *out = (Value){.kind = VALUE_NIL};
   if (lua_isnoneornil(L, -1)) return ERR_OK;
-  Callable *held = callable_from_lua(L, lua_gettop(L), fault);
+  Callable *held = bind_callable_from_lua(L, lua_gettop(L), fault);
   if (!held) return ERR_MEMORY;
   *out = (Value){.kind = VALUE_HELD, .as.ref = held};
   return ERR_OK;
@@ -344,7 +344,7 @@ static Err take_value(lua_State *L, Value *out, Fault *fault) {
     return ERR_OK;
   default: break;
   }
-  Node *node = graph_borrow(graph, to_operand(L, -1));
+  Node *node = graph_borrow(graph, bind_to_operand(L, -1));
   if (!node && graph->fault.code) return graph_ok(graph, fault);
   *out = node ? (Value){.kind = VALUE_NODE, .as.ref = node}
               : (Value){.kind = VALUE_OTHER, .as.text = luaL_typename(L, -1)};
@@ -362,7 +362,7 @@ static int call_with_values(lua_State *L) {
   const FunctionCall *call = lua_touserdata(L, 1);
   luaL_checkstack(L, call->n_in + 4, "too many arguments");
   lua_rawgeti(L, LUA_REGISTRYINDEX, call->ref);
-  for (int i = 0; i < call->n_in; i++) push_value(L, &call->in[i]);
+  for (int i = 0; i < call->n_in; i++) bind_push_value(L, &call->in[i]);
   lua_call(L, call->n_in, LUA_MULTRET);
   return lua_gettop(L) - 1;
 }
@@ -374,10 +374,10 @@ static Err lua_function_call(Callable *self, const Value *in, int n_in, Value *o
   Session *s = session(L);
   int top = lua_gettop(L);
   if (!lua_checkstack(L, n_in + n_out + 8)) return fault_memory(fault, 0);
-  LuaEntry entry = lua_entry_begin(s);
+  LuaEntry entry = bind_entry_begin(s);
   lua_pushcfunction(L, call_with_values);
   lua_pushlightuserdata(L, &(FunctionCall){f->ref, in, n_in});
-  Err err = call_protected(L, 1, LUA_MULTRET, fault);
+  Err err = bind_call_protected(L, 1, LUA_MULTRET, fault);
   int n_results = err ? 0 : lua_gettop(L) - top;
   lua_settop(L, top + n_out);
   for (int i = 0; !err && i < n_out; i++) {
@@ -390,7 +390,7 @@ static Err lua_function_call(Callable *self, const Value *in, int n_in, Value *o
   if (!err && n_out && n_results > n_out)
     out[n_out - 1] = (Value){.kind = VALUE_MANY, .as.integer = n_results};
   lua_settop(L, top);
-  lua_entry_end(s, &entry);
+  bind_entry_end(s, &entry);
   return err;
 }
 
@@ -400,7 +400,7 @@ static void lua_function_free(Callable *self) {
   free(f);
 }
 
-Callable *callable_from_lua(lua_State *L, int arg, Fault *fault) {
+Callable *bind_callable_from_lua(lua_State *L, int arg, Fault *fault) {
   LuaFunction *f = malloc(sizeof *f);
   if (!f) {
     fault_memory(fault, sizeof *f);
@@ -416,12 +416,12 @@ Callable *callable_from_lua(lua_State *L, int arg, Fault *fault) {
   return (Callable *)f;
 }
 
-void push_callable(lua_State *L, const Callable *callable) {
+void bind_push_callable(lua_State *L, const Callable *callable) {
   must(callable->call == lua_function_call);
   lua_rawgeti(L, LUA_REGISTRYINDEX, ((const LuaFunction *)callable)->ref);
 }
 
-int push_table_copy(lua_State *L, int arg) {
+int bind_push_table_copy(lua_State *L, int arg) {
   lua_newtable(L);
   int copy = lua_gettop(L);
   if (lua_isnoneornil(L, arg)) return copy;

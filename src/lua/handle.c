@@ -16,7 +16,7 @@ static const char tensor_key = 0;
 static const char step_tensor_key = 0;
 
 typedef struct Handle {
-  const void *key;    /* &tensor_key: see to_userdata; NULL once collected */
+  const void *key;    /* &tensor_key: see bind_to_userdata; NULL once collected */
   Node *node;         /* held, unless by the step; NULL: a variable */
   Variable *variable; /* retained */
   uint32_t step;      /* that keeps the node; 0: none */
@@ -57,9 +57,9 @@ static Handle *new_holder(lua_State *L, int n_values) {
   return h;
 }
 
-void push_node(lua_State *L, Node *node) {
+void bind_push_node(lua_State *L, Node *node) {
   if (!node) {
-    raise_graph_fault(L);
+    bind_raise_graph_fault(L);
     luaL_error(L, "internal error: a tensor is missing");
     return;
   }
@@ -72,21 +72,21 @@ void push_node(lua_State *L, Node *node) {
   }
 }
 
-void push_variable(lua_State *L, Variable *variable) {
+void bind_push_variable(lua_State *L, Variable *variable) {
   new_holder(L, 0)->variable = variable_retain(variable);
 }
 
-void push_variable_as(lua_State *L, Variable *variable, const char *name) {
+void bind_push_variable_as(lua_State *L, Variable *variable, const char *name) {
   new_holder(L, 1)->variable = variable_retain(variable);
   lua_pushstring(L, name);
   lua_setiuservalue(L, -2, 1);
 }
 
 static Handle *to_handle(lua_State *L, int arg) {
-  return to_userdata(L, arg, &tensor_key);
+  return bind_to_userdata(L, arg, &tensor_key);
 }
 
-bool is_tensor(lua_State *L, int arg) { return to_handle(L, arg) != NULL; }
+bool bind_is_tensor(lua_State *L, int arg) { return to_handle(L, arg) != NULL; }
 
 static Node *handle_node(lua_State *L, const Handle *h) {
   Graph *graph = session_graph(L);
@@ -95,16 +95,16 @@ static Node *handle_node(lua_State *L, const Handle *h) {
   return graph_expired(graph, h->node) ? NULL : h->node;
 }
 
-Node *check_node(lua_State *L, int arg) {
+Node *bind_check_node(lua_State *L, int arg) {
   Handle *h = to_handle(L, arg);
   if (!h) luaL_typeerror(L, arg, "tensor");
   Node *node = handle_node(L, h);
-  if (!node) raise_graph_fault(L);
+  if (!node) bind_raise_graph_fault(L);
   must(node);
   return node;
 }
 
-Node *to_operand(lua_State *L, int arg) {
+Node *bind_to_operand(lua_State *L, int arg) {
   Handle *h = to_handle(L, arg);
   if (h) return handle_node(L, h);
   if (lua_type(L, arg) == LUA_TNUMBER)
@@ -112,7 +112,7 @@ Node *to_operand(lua_State *L, int arg) {
   return NULL;
 }
 
-Variable *to_variable(lua_State *L, int arg) {
+Variable *bind_to_variable(lua_State *L, int arg) {
   Handle *h = to_handle(L, arg);
   return h ? h->variable : NULL;
 }
@@ -133,12 +133,12 @@ static Tensor *handle_value(lua_State *L, const Handle *h) {
   return value && h->variable ? graph_value(graph, h->variable->current) : value;
 }
 
-Tensor *check_value(lua_State *L, int arg) {
+Tensor *bind_check_value(lua_State *L, int arg) {
   Handle *h = to_handle(L, arg);
   if (session_graph(L)->static_trace) luaL_error(L, NO_VALUE);
   if (!h) luaL_typeerror(L, arg, "tensor");
   Tensor *value = handle_value(L, h);
-  if (!value) raise_graph_fault(L);
+  if (!value) bind_raise_graph_fault(L);
   return value;
 }
 
@@ -159,11 +159,11 @@ static void *get_tensor(lua_State *L, int arg, Fault *fault) {
 static void push_tensor(lua_State *L, void *tensor) {
   Graph *graph = session_graph(L);
   int scope = graph_scope_begin(graph);
-  push_node(L, graph_const(graph, tensor));
+  bind_push_node(L, graph_const(graph, tensor));
   graph_scope_end(graph, scope);
 }
 
-int check_shape(lua_State *L, int first, Shape *shape) {
+int bind_check_shape(lua_State *L, int first, Shape *shape) {
   *shape = SHAPE_SCALAR;
   bool list = lua_type(L, first) == LUA_TTABLE && lua_rawlen(L, first) > 0;
   for (int i = 0;; i++) {
@@ -196,14 +196,14 @@ static int tensor_gc(lua_State *L) {
 }
 
 static int tensor_item(lua_State *L) {
-  Tensor *t = check_value(L, 1);
+  Tensor *t = bind_check_value(L, 1);
   if (tensor_count(t) != 1) {
     char shape[SHAPE_TEXT];
     return luaL_error(L, "item: the tensor has shape %s; allowed: one element",
                       shape_text(shape, &t->a.shape));
   }
   double v = array_get(&t->a, 0);
-  if (t->a.dtype == DT_REAL) push_real(L, v);
+  if (t->a.dtype == DT_REAL) bind_push_real(L, v);
   else lua_pushinteger(L, (lua_Integer)v);
   return 1;
 }
@@ -212,7 +212,7 @@ static int tensor_item(lua_State *L) {
 static void push_nested(lua_State *L, const Array *a, int axis, int64_t *at) {
   if (axis == a->shape.rank) {
     double v = array_get(a, (*at)++);
-    if (a->dtype == DT_REAL) push_real(L, v);
+    if (a->dtype == DT_REAL) bind_push_real(L, v);
     else lua_pushinteger(L, (lua_Integer)v);
     return;
   }
@@ -225,32 +225,32 @@ static void push_nested(lua_State *L, const Array *a, int axis, int64_t *at) {
 }
 
 static int tensor_totable(lua_State *L) {
-  Tensor *t = check_value(L, 1);
+  Tensor *t = bind_check_value(L, 1);
   int64_t at = 0;
   push_nested(L, &t->a, 0, &at);
   return 1;
 }
 
 static int tensor_eval(lua_State *L) {
-  check_value(L, 1);
+  bind_check_value(L, 1);
   account_memory(L);
   lua_settop(L, 1);
   return 1;
 }
 
 static int tensor_tostring(lua_State *L) {
-  Tensor *t = check_value(L, 1);
+  Tensor *t = bind_check_value(L, 1);
   Text text = {0};
-  tensor_print(&text, t, value_columns(L));
+  tensor_print(&text, t, bind_value_columns(L));
   if (text.n_bytes && text.data[text.n_bytes - 1] == '\n') text.n_bytes--;
-  return push_text(L, &text);
+  return bind_push_text(L, &text);
 }
 
 /* The node whose shape and type are those of the tensor at 1; of a variable no read. */
 static const Node *described_node(lua_State *L) {
   const Handle *h = to_handle(L, 1);
   return h && h->variable && h->variable->has_value ? h->variable->current
-                                                    : check_node(L, 1);
+                                                    : bind_check_node(L, 1);
 }
 
 static int tensor_len(lua_State *L) {
@@ -262,26 +262,26 @@ static int tensor_len(lua_State *L) {
 
 static int tensor_detach(lua_State *L) {
   Graph *graph = session_graph(L);
-  int scope = enter_call(L);
-  push_node(L, graph_detach(graph, check_node(L, 1)));
+  int scope = bind_enter_call(L);
+  bind_push_node(L, graph_detach(graph, bind_check_node(L, 1)));
   graph_scope_end(graph, scope);
   return 1;
 }
 
 static int tensor_assign(lua_State *L) {
   Graph *graph = session_graph(L);
-  Variable *v = to_variable(L, 1);
+  Variable *v = bind_to_variable(L, 1);
   if (!v) return luaL_error(L, "assign: only a tensor.variable can change");
   if (lua_isnumber(L, 2) && v->has_value && v->current->shape.rank > 0)
     return luaL_error(L, "assign: got a number, allowed: a tensor of the variable's "
                          "shape");
-  int scope = enter_call(L);
-  Node *value = to_operand(L, 2);
+  int scope = bind_enter_call(L);
+  Node *value = bind_to_operand(L, 2);
   if (!value) {
-    raise_graph_fault(L);
+    bind_raise_graph_fault(L);
     luaL_typeerror(L, 2, "tensor or number");
   }
-  if (variable_assign(graph, v, value)) raise_graph_fault(L);
+  if (variable_assign(graph, v, value)) bind_raise_graph_fault(L);
   graph_scope_end(graph, scope);
   lua_settop(L, 1);
   return 1;
@@ -292,8 +292,8 @@ static int tensor_assign(lua_State *L) {
 /* t[i]: the i-th along the first axis, which goes away; negative from the end. */
 static int index_leading(lua_State *L) {
   Graph *graph = session_graph(L);
-  int scope = enter_call(L);
-  Node *node = check_node(L, 1);
+  int scope = bind_enter_call(L);
+  Node *node = bind_check_node(L, 1);
   Shape shape = node->shape;
   lua_Integer i = lua_tointeger(L, 2);
   if (shape.rank == 0) return luaL_error(L, "a scalar tensor cannot be indexed");
@@ -313,12 +313,13 @@ static int index_leading(lua_State *L) {
   }
   Shape rest = {.rank = shape.rank - 1};
   memcpy(rest.dim, shape.dim + 1, sizeof(int64_t) * (size_t)rest.rank);
-  push_node(L, op_reshape(graph, op_slice(graph, node, start, count, step), &rest));
+  bind_push_node(L,
+                 op_reshape(graph, op_slice(graph, node, start, count, step), &rest));
   graph_scope_end(graph, scope);
   return 1;
 }
 
-int push_elements(lua_State *L, int arg) {
+int bind_push_elements(lua_State *L, int arg) {
   lua_Integer n = 0;
   arg = lua_absindex(L, arg);
   luaL_checkstack(L, MAX_RANK + 4, "too many arguments");
@@ -343,7 +344,7 @@ int push_elements(lua_State *L, int arg) {
 static int index_by_list(lua_State *L) {
   lua_getfield(L, lua_upvalueindex(1), "slice");
   lua_pushvalue(L, 1);
-  int n = push_elements(L, 2);
+  int n = bind_push_elements(L, 2);
   lua_call(L, n + 1, 1);
   return 1;
 }
@@ -371,7 +372,7 @@ static int push_dtype(lua_State *L) {
 /* A net gave it the name that it has there; else it is the variable's. */
 static int push_name(lua_State *L) {
   if (lua_getiuservalue(L, 1, 1) == LUA_TSTRING) return 1;
-  Variable *v = to_variable(L, 1);
+  Variable *v = bind_to_variable(L, 1);
   lua_pushstring(L, v ? v->name : NULL);
   return 1;
 }
@@ -396,7 +397,7 @@ static const Habit tensor_habits[] = {
  * nearest. */
 static int no_field(lua_State *L, const char *name) {
   enum { NAMES = 512 };
-  const char *names[NAMES], *write = habit_of(tensor_habits, name);
+  const char *names[NAMES], *write = bind_habit_of(tensor_habits, name);
   int n = 0;
   if (write)
     return luaL_error(L, "a tensor has no field or method \"%s\"; write %s", name,
@@ -432,7 +433,7 @@ static int tensor_index(lua_State *L) {
     return luaL_error(L,
                       "a tensor is indexed by a whole number or a list, as in t[i] and "
                       "t[{ i, { first, last } }], got %s",
-                      argument_text(L, 2));
+                      bind_argument_text(L, 2));
   const char *name = lua_tostring(L, 2);
   for (const luaL_Reg *f = fields; f->name; f++)
     if (strcmp(f->name, name) == 0) return f->func(L);
@@ -459,7 +460,7 @@ static int tensor_concat_text(lua_State *L) {
 }
 
 static int tensor_listing(lua_State *L) {
-  const Variable *v = to_variable(L, 1);
+  const Variable *v = bind_to_variable(L, 1);
   const char *kind = !v             ? "tensor"
                      : v->frozen    ? "frozen variable"
                      : v->trainable ? "variable"
@@ -470,11 +471,12 @@ static int tensor_listing(lua_State *L) {
     Sha256 sum;
     char hash[SHA256_TEXT];
     sha256_begin(&sum);
-    tensor_hash(check_value(L, 1), &sum);
+    tensor_hash(bind_check_value(L, 1), &sum);
     sha256_end(&sum, hash);
     lua_pushfstring(L, "%s %s", kind, hash);
   }
-  begin_listing(L, v ? (const void *)v : lua_touserdata(L, 1), lua_tostring(L, -1));
+  bind_begin_listing(L, v ? (const void *)v : lua_touserdata(L, 1),
+                     lua_tostring(L, -1));
   return 3;
 }
 
@@ -496,10 +498,10 @@ static const Function tensor_methods[] = {
      "same shape; gives the variable.", NULL},
     {0}};
 
-void push_tensor_metatable(lua_State *L) {
+void bind_push_tensor_metatable(lua_State *L) {
   static const RefBinding ref = {&tensor_ref_type, get_tensor, push_tensor};
-  register_ref(L, &ref);
-  new_metatable(L, TENSOR_META);
+  bind_register_ref(L, &ref);
+  bind_new_metatable(L, TENSOR_META);
   luaL_setfuncs(L, metamethods, 0);
   lua_newtable(L);
   for (const luaL_Reg *f = fields; f->name; f++) {
@@ -508,13 +510,13 @@ void push_tensor_metatable(lua_State *L) {
   }
   lua_setfield(L, -2, "__fields");
   lua_newtable(L);
-  set_library_functions(L, tensor_methods);
+  reflect_set_functions(L, tensor_methods);
   lua_pushvalue(L, -1);
   lua_pushcclosure(L, tensor_index, 1);
   lua_setfield(L, -3, "__index");
 }
 
-void set_tensor_metatable(lua_State *L, int metatable) {
+void bind_set_tensor_metatable(lua_State *L, int metatable) {
   metatable = lua_absindex(L, metatable);
   lua_newtable(L);
   lua_pushnil(L);

@@ -14,7 +14,7 @@ static int history_gc(lua_State *L) {
   return 0;
 }
 
-History *new_history(lua_State *L) {
+History *bind_new_history(lua_State *L) {
   History *history = lua_newuserdatauv(L, sizeof *history, 0);
   *history = (History){0};
   luaL_setmetatable(L, HISTORY_META);
@@ -59,7 +59,7 @@ static void push_series(lua_State *L, const ProbeSeries *s) {
       double number[PROBE_NUMBERS];
       probe_window_numbers(&s->v[i], number);
       if (k < PROBE_WHOLE) lua_pushinteger(L, (lua_Integer)number[k]);
-      else push_real(L, number[k]);
+      else bind_push_real(L, number[k]);
       lua_rawseti(L, -2, i + 1);
     }
     lua_setfield(L, -2, names[k]);
@@ -96,13 +96,13 @@ static void push_fields(lua_State *L, const History *history) {
     for (int64_t row = 0; row < history->n_rows; row++) {
       double v = history->column[c].v[row];
       if (whole) lua_pushinteger(L, (lua_Integer)v);
-      else push_real(L, v);
+      else bind_push_real(L, v);
       lua_rawseti(L, -2, row + 1);
     }
     lua_setfield(L, -2, history->column[c].name);
   }
   for (int i = 0; i < history->n_test; i++) {
-    push_real(L, history->test[i].value);
+    bind_push_real(L, history->test[i].value);
     lua_setfield(L, -2, history->test[i].name);
   }
   if (history->best_epoch) {
@@ -117,21 +117,21 @@ static void push_fields(lua_State *L, const History *history) {
   }
 }
 
-void push_history(lua_State *L, const History *history) {
+void bind_push_history(lua_State *L, const History *history) {
   push_fields(L, history);
   note_history(L);
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &history_key);
 }
 
-int last_history(lua_State *L) {
+int bind_last_history(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &history_key);
   return 1;
 }
 
-void open_history(lua_State *L) {
+void bind_open_history(lua_State *L) {
   static const luaL_Reg functions[] = {{"__gc", history_gc}, {NULL, NULL}};
-  new_metatable(L, HISTORY_META);
+  bind_new_metatable(L, HISTORY_META);
   luaL_setfuncs(L, functions, 0);
   lua_pop(L, 1);
 }

@@ -6,13 +6,13 @@
 #include <lua.h>
 
 /* Once in a session. */
-void open_history(lua_State *L);
+void bind_open_history(lua_State *L);
 /* Pushes an empty one, which the collector frees. */
-History *new_history(lua_State *L);
+History *bind_new_history(lua_State *L);
 /* Pushes its table, which is from now on that of the last fit. */
-void push_history(lua_State *L, const History *history);
+void bind_push_history(lua_State *L, const History *history);
 /* train.history() -> the table of the last fit, also of one that failed, but not of one
  * that was refused; nil before any. */
-int last_history(lua_State *L);
+int bind_last_history(lua_State *L);
 
 #endif

@@ -56,15 +56,17 @@ static bool passes(const Session *s, Raised before) {
          (before != RAISED_FOR_GOOD || is_spent(s));
 }
 
-void count_interruption(lua_State *L) { (void)is_due(session(L), HOOK_INSTRUCTIONS); }
+void bind_count_interruption(lua_State *L) {
+  (void)is_due(session(L), HOOK_INSTRUCTIONS);
+}
 
-void end_interrupted_trial(Session *s) {
+void bind_end_interrupted_trial(Session *s) {
   if (s->interruption.raised == RAISED_NOT) return;
   s->interruption.raised = RAISED_ONCE;
   s->interruption.left = SAVING_INSTRUCTIONS;
 }
 
-void forget_interruption(Session *s) {
+void bind_forget_interruption(Session *s) {
   interrupt_clear();
   s->interruption.raised = RAISED_NOT;
 }
@@ -138,7 +140,7 @@ static void raise_interruption(lua_State *L) {
   push_place(L);
   lua_pushliteral(L, "interrupted");
   lua_concat(L, 2);
-  raise_text(L, ERR_INTERRUPT);
+  bind_raise_text(L, ERR_INTERRUPT);
 }
 
 static void call_script_hook(lua_State *L, lua_Debug *at, ScriptHook *hook, int n) {
@@ -179,7 +181,7 @@ static void look_at_once(void *ctx) {
       lua_sethook(threads[k], guard, lua_gethookmask(threads[k]) | LUA_MASKCOUNT, 1);
 }
 
-void watch_interrupts(lua_State *L, lua_Hook on_return) {
+void bind_watch_interrupts(lua_State *L, lua_Hook on_return) {
   Session *s = session(L);
   s->interruption.on_return = on_return;
   s->interruption.main = s->interruption.running = L;
@@ -187,7 +189,7 @@ void watch_interrupts(lua_State *L, lua_Hook on_return) {
   interrupt_tell(look_at_once, s);
 }
 
-void unwatch_interrupts(lua_State *L) {
+void bind_unwatch_interrupts(lua_State *L) {
   interrupt_tell(NULL, NULL);
   lua_sethook(L, NULL, 0, 0);
 }
@@ -300,7 +302,7 @@ static int resume_wrapped(lua_State *L) {
     lua_xmove(thread, L, 1);
   }
   if (status != LUA_ERRMEM && lua_type(L, -1) == LUA_TSTRING &&
-      !is_interruption(L, -1)) {
+      !bind_is_interruption(L, -1)) {
     luaL_where(L, 1);
     lua_insert(L, -2);
     lua_concat(L, 2);
@@ -447,7 +449,7 @@ static void replace(lua_State *L, const char *module, const char *name,
   lua_pop(L, 1);
 }
 
-void replace_catchers(lua_State *L) {
+void bind_replace_catchers(lua_State *L) {
   lua_newtable(L);
   lua_createtable(L, 0, 1);
   lua_pushliteral(L, "k");

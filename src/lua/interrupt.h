@@ -20,20 +20,20 @@ enum { HOOK_INSTRUCTIONS = 10000, SAVING_INSTRUCTIONS = 1000000 };
 /* Puts what this needs in place of Lua's own pcall, xpcall, load, coroutine.close,
  * resume and wrap, debug.sethook and gethook, io.popen, os.execute. Once, before
  * scripts see them. */
-void replace_catchers(lua_State *L);
+void bind_replace_catchers(lua_State *L);
 
 /* From here on the code of this state, of which L is the main thread, is watched until
- * unwatch_interrupts; signals come to the thread that calls it. `on_return`, or NULL,
- * is called at the return of each Lua function. */
-void watch_interrupts(lua_State *L, lua_Hook on_return);
-void unwatch_interrupts(lua_State *L);
+ * bind_unwatch_interrupts; signals come to the thread that calls it. `on_return`, or
+ * NULL, is called at the return of each Lua function. */
+void bind_watch_interrupts(lua_State *L, lua_Hook on_return);
+void bind_unwatch_interrupts(lua_State *L);
 
 /* C code has raised an interruption. */
-void count_interruption(lua_State *L);
+void bind_count_interruption(lua_State *L);
 /* The trial in this session is over: what was raised for good in it counts as raised
  * once. */
-void end_interrupted_trial(Session *s);
+void bind_end_interrupted_trial(Session *s);
 /* What was asked for is done; the session goes on (the prompt). */
-void forget_interruption(Session *s);
+void bind_forget_interruption(Session *s);
 
 #endif

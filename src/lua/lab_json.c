@@ -134,7 +134,7 @@ void push_json(lua_State *L, const Json *json) {
   luaL_checkstack(L, 4, "JSON is nested too deeply");
   if (json_get_int(json, &whole)) lua_pushinteger(L, whole);
   else if (json_get_text(json, &text)) lua_pushstring(L, text);
-  else if (json_get_number(json, &number)) push_real(L, number);
+  else if (json_get_number(json, &number)) bind_push_real(L, number);
   else if (json_get_bool(json, &yes)) lua_pushboolean(L, yes);
   else if (json && json_kind(json) == JSON_KIND_LIST) {
     lua_createtable(L, (int)json_count(json), 0);
@@ -156,7 +156,7 @@ void push_numbers(lua_State *L, const Json *map) {
   lua_newtable(L);
   for (void *it = json_first(map); it; it = json_next(map, it)) {
     if (!json_get_number(json_value(it), &number)) continue;
-    push_real(L, number);
+    bind_push_real(L, number);
     lua_setfield(L, -2, json_key(it));
   }
 }

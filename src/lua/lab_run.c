@@ -48,7 +48,7 @@ static int box_gc(lua_State *L) {
 /* Raises the fault without a place: it is not the script's line that is wrong. */
 static int raise_plain(lua_State *L, const Fault *fault) {
   lua_pushstring(L, fault->text);
-  return raise_text(L, fault->code);
+  return bind_raise_text(L, fault->code);
 }
 
 /* The field of the parts as JSON, new; raises what cannot be written down. */
@@ -190,9 +190,9 @@ static void call_trial(lua_State *L, void *ctx, Fault *fault) {
   lua_setfield(L, -2, "cell");
   lua_pushboolean(L, here->tuning);
   lua_setfield(L, -2, "tuning");
-  LuaEntry entry = lua_entry_begin(session(L));
-  call_protected(L, 1, 0, fault);
-  lua_entry_end(session(L), &entry);
+  LuaEntry entry = bind_entry_begin(session(L));
+  bind_call_protected(L, 1, 0, fault);
+  bind_entry_end(session(L), &entry);
 }
 
 /* What it printed is in its logs; here the user waits for it: all of it, however
@@ -349,7 +349,7 @@ static void push_trial(lua_State *L, const Study *study, const StudyTrial *t) {
   lua_setfield(L, -2, "cell");
   lua_pushstring(L, trial_state_name(t->info.state));
   lua_setfield(L, -2, "state");
-  push_real(L, t->info.seconds);
+  bind_push_real(L, t->info.seconds);
   lua_setfield(L, -2, "seconds");
   push_numbers(L, t->info.values);
   lua_setfield(L, -2, "values");
@@ -431,7 +431,7 @@ int lab_study(lua_State *L) {
   Session *s = session(L);
   Fault fault = {0};
   lua_settop(L, 2);
-  StudyBox *box = push_box(L, sizeof *box, STUDY_META, box_gc);
+  StudyBox *box = bind_push_box(L, sizeof *box, STUDY_META, box_gc);
   open_box(L, box);
   if (session_graph(L)->dump) return run_first(L, box);
   if (s->study.mode != STUDY_RUN) return show_or_verify(L, box);

@@ -102,7 +102,7 @@ static JobOutcome trial_leave(Session *s, Trial *claim, Fault *fault, TrialEnd *
   s->record->of_study = NULL;
   s->screen.quiet = s->in_trial = false;
   check_interrupted(fault);
-  end_interrupted_trial(s);
+  bind_end_interrupted_trial(s);
   if (!fault->code && !s->record->begun)
     fault_set(fault, ERR_SCRIPT, "%s", no_experiment);
   sha256_end(&s->record->weights, s->record->weights_text);

@@ -11,6 +11,6 @@ extern const FamilyBinding evaluation_binding;
 
 /* A value that is no layer as one: an activation, as nn.relu() gives it, or a table
  * with `forward` (bind_layer.c). NULL and a fault otherwise; raises nothing. */
-Object *layer_from_value(lua_State *L, int arg, Fault *fault);
+Object *bind_layer_from_value(lua_State *L, int arg, Fault *fault);
 
 #endif

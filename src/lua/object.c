@@ -36,7 +36,7 @@ static void meta_name(char *buffer, size_t n_bytes, const Family *family) {
 
 /* -- things of upper floors -------------------------------------------------------- */
 
-void register_ref(lua_State *L, const RefBinding *binding) {
+void bind_register_ref(lua_State *L, const RefBinding *binding) {
   lua_pushlightuserdata(L, (void *)binding);
   lua_rawsetp(L, LUA_REGISTRYINDEX, binding->type);
 }
@@ -51,11 +51,11 @@ static const RefBinding *find_ref(lua_State *L, const RefType *type) {
 /* -- objects as userdata ----------------------------------------------------------- */
 
 typedef struct Box {
-  const void *key; /* the family: see to_userdata; NULL once collected */
+  const void *key; /* the family: see bind_to_userdata; NULL once collected */
   Object *object;  /* retained */
 } Box;
 
-void push_object(lua_State *L, Object *object) {
+void bind_push_object(lua_State *L, Object *object) {
   if (!object) {
     lua_pushnil(L);
     return;
@@ -66,13 +66,13 @@ void push_object(lua_State *L, Object *object) {
   lua_setmetatable(L, -2);
 }
 
-void *to_object(lua_State *L, int arg, const Family *family) {
-  Box *box = to_userdata(L, arg, family);
+void *bind_to_object(lua_State *L, int arg, const Family *family) {
+  Box *box = bind_to_userdata(L, arg, family);
   return box ? box->object : NULL;
 }
 
-void *check_object(lua_State *L, int arg, const Family *family) {
-  void *object = to_object(L, arg, family);
+void *bind_check_object(lua_State *L, int arg, const Family *family) {
+  void *object = bind_to_object(L, arg, family);
   if (!object) luaL_typeerror(L, arg, family->name);
   return object;
 }
@@ -100,7 +100,7 @@ static void push_ref(lua_State *L, const Value *value) {
 static void push_one(lua_State *L, const Value *value) {
   if (value->kind == VALUE_REF) push_ref(L, value);
   else if (value->kind == VALUE_REAL && isnan(value->as.real)) lua_pushnil(L);
-  else push_value(L, value);
+  else bind_push_value(L, value);
 }
 
 static void push_option(lua_State *L, const Object *o, const Option *opt) {
@@ -118,27 +118,27 @@ static void push_option(lua_State *L, const Object *o, const Option *opt) {
   }
 }
 
-void push_object_listing(lua_State *L, const Object *o, bool things) {
+void bind_push_object_listing(lua_State *L, const Object *o, bool things) {
   char label[96];
-  begin_listing(L, o, kind_label(o->kind, label, sizeof label));
+  bind_begin_listing(L, o, kind_label(o->kind, label, sizeof label));
   for (const Option *opt = o->kind->options; opt && opt->name; opt++) {
     if (opt->ref_type && !things) continue;
     push_option(L, o, opt);
-    add_part(L, opt->name);
+    bind_add_part(L, opt->name);
   }
 }
 
 static int object_listing(lua_State *L) {
-  push_object_listing(L, self_object(L), true);
+  bind_push_object_listing(L, self_object(L), true);
   return 3;
 }
 
-const char *const *kind_fields(lua_State *L, const Kind *kind) {
+const char *const *bind_kind_fields(lua_State *L, const Kind *kind) {
   const FamilyBinding *binding = find_binding(L, kind->family);
   return binding && binding->fields ? binding->fields(kind) : NULL;
 }
 
-const char *habit_of(const Habit *habits, const char *name) {
+const char *bind_habit_of(const Habit *habits, const char *name) {
   for (; habits && habits->name; habits++)
     if (strcmp(habits->name, name) == 0) return habits->write;
   return NULL;
@@ -148,7 +148,7 @@ const char *habit_of(const Habit *habits, const char *name) {
 static int no_field(lua_State *L, const Object *o, const FamilyBinding *binding,
                     const char *name) {
   enum { NAMES = 128 };
-  const char *names[NAMES], *write = habit_of(binding->habits, name);
+  const char *names[NAMES], *write = bind_habit_of(binding->habits, name);
   char label[96];
   int n = 0;
   kind_label(o->kind, label, sizeof label);
@@ -190,13 +190,13 @@ static int object_newindex(lua_State *L) {
   Object *o = self_object(L);
   Fault fault = {0}, other = {0};
   const Option *opt = option_find(o->kind, luaL_checkstring(L, 2), &fault);
-  if (!opt) return raise_fault(L, &fault);
+  if (!opt) return bind_raise_fault(L, &fault);
   push_option(L, o, opt);
-  if (set_option(L, 3, o, opt, &fault)) return raise_fault(L, &fault);
+  if (set_option(L, 3, o, opt, &fault)) return bind_raise_fault(L, &fault);
   if (!object_ready(o, NULL, &fault)) return 0;
   if (lua_isnil(L, -1)) option_clear(o, opt);
   else (void)!set_option(L, -1, o, opt, &other);
-  return raise_fault(L, &fault);
+  return bind_raise_fault(L, &fault);
 }
 
 /* nn.Dense { units = 64, bias = true, ... }. Data sources that read the same are the
@@ -204,14 +204,14 @@ static int object_newindex(lua_State *L) {
 static int object_tostring(lua_State *L) {
   Text text = {0};
   object_add_text(&text, self_object(L));
-  return push_text(L, &text);
+  return bind_push_text(L, &text);
 }
 
-const char *argument_text(lua_State *L, int arg) {
-  const Kind *kind = kind_at(L, arg);
+const char *bind_argument_text(lua_State *L, int arg) {
+  const Kind *kind = reflect_kind_at(L, arg);
   if (lua_isnoneornil(L, arg)) return "nothing, or nil";
-  if (is_tensor(L, arg)) return "a tensor";
-  if (to_dataset(L, arg)) return "a data set";
+  if (bind_is_tensor(L, arg)) return "a tensor";
+  if (bind_to_dataset(L, arg)) return "a data set";
   if (!kind) return lua_pushfstring(L, "a %s", luaL_typename(L, arg));
   const char *name = kind->family->name;
   return lua_pushfstring(L, "%s %s", strchr("aeiou", *name) ? "an" : "a", name);
@@ -230,11 +230,11 @@ static void item_of(const Given *list, int i, Given *out) {
 static void item_done(const Given *item) { lua_pop((lua_State *)item->context, 1); }
 
 static Object *object_of(const Given *given, const Family *family, Fault *fault) {
-  return object_from_lua(given->context, given->at, family, fault);
+  return bind_object_from_lua(given->context, given->at, family, fault);
 }
 
 static Callable *call_of(const Given *given, Fault *fault) {
-  return callable_from_lua(given->context, given->at, fault);
+  return bind_callable_from_lua(given->context, given->at, fault);
 }
 
 static void *ref_of(const Given *given, const RefType *type, Fault *fault) {
@@ -244,7 +244,7 @@ static void *ref_of(const Given *given, const RefType *type, Fault *fault) {
   must(binding);
   void *thing = binding->get(L, given->at, fault);
   if (!thing && !fault->code)
-    fault_set(fault, ERR_SCRIPT, "%s", argument_text(L, given->at));
+    fault_set(fault, ERR_SCRIPT, "%s", bind_argument_text(L, given->at));
   lua_settop(L, top);
   return thing;
 }
@@ -306,7 +306,7 @@ static Err set_whole(lua_State *L, int arg, Object *o, const Option *opt,
 
 static bool is_one_of(lua_State *L, int arg, const Family *family) {
   Fault fault = {0};
-  Object *object = object_from_lua(L, arg, family, &fault);
+  Object *object = bind_object_from_lua(L, arg, family, &fault);
   object_release(object);
   return object != NULL;
 }
@@ -330,7 +330,7 @@ static bool has_names(lua_State *L, int arg) {
 static const Option *find_option(lua_State *L, const Kind *kind, const char *name,
                                  Fault *fault) {
   const FamilyBinding *binding = find_binding(L, kind->family);
-  const char *write = binding ? habit_of(binding->option_habits, name) : NULL;
+  const char *write = binding ? bind_habit_of(binding->option_habits, name) : NULL;
   char label[96];
   if (!write || option_named(kind, name)) return option_find(kind, name, fault);
   fault_set(fault, ERR_VALUE, "%s: unknown option \"%s\"; write %s",
@@ -360,8 +360,8 @@ static Err set_by_name(lua_State *L, Object *object, bool *given, Fault *fault) 
              : option_refuse(object, opt, "a list with names in it", fault);
 }
 
-Err set_options(lua_State *L, int arg, Object *object, bool list_allowed, bool *given,
-                Fault *fault) {
+Err bind_set_options(lua_State *L, int arg, Object *object, bool list_allowed,
+                     bool *given, Fault *fault) {
   bool own[MAX_OPTIONS] = {0};
   must(option_count(object->kind) <= MAX_OPTIONS);
   if (!given) given = own;
@@ -403,7 +403,7 @@ static Object *object_from_function(lua_State *L, int arg, const Kind *kind,
 static Object *convert(lua_State *L, const FamilyBinding *binding, Object *other,
                        Fault *fault) {
   if (!other) return NULL;
-  push_object(L, other);
+  bind_push_object(L, other);
   object_release(other);
   Object *object = binding->from_table(L, lua_gettop(L), fault);
   lua_pop(L, 1);
@@ -444,14 +444,14 @@ static Object *object_from_list(lua_State *L, int arg, const Family *family,
   int type = lua_rawgeti(L, arg, 1);
   bool given[MAX_OPTIONS] = {0};
   Object *o = NULL;
-  if (type == LUA_TFUNCTION && !function_kind(L, -1))
+  if (type == LUA_TFUNCTION && !reflect_function_kind(L, -1))
     o = object_from_function(L, lua_gettop(L), family->from_function, fault);
   else if (type == LUA_TSTRING) {
     const Kind *kind = family_find(family, lua_tostring(L, -1), fault);
     if (kind) o = object_new(kind, fault);
   } else fault_set(fault, ERR_SCRIPT, "a table");
   lua_pop(L, 1);
-  Err err = o ? set_options(L, arg, o, true, given, fault) : fault->code;
+  Err err = o ? bind_set_options(L, arg, o, true, given, fault) : fault->code;
   if (!err) err = object_ready(o, type == LUA_TSTRING ? given : NULL, fault);
   if (!err) return o;
   object_release(o);
@@ -464,13 +464,14 @@ static bool begins_with_function(lua_State *L, int arg) {
   return is;
 }
 
-Object *object_from_lua(lua_State *L, int arg, const Family *family, Fault *fault) {
+Object *bind_object_from_lua(lua_State *L, int arg, const Family *family,
+                             Fault *fault) {
   const FamilyBinding *binding = binding_of(L, family);
-  Object *object = to_object(L, arg, family);
+  Object *object = bind_to_object(L, arg, family);
   if (object) return object_retain(object);
   arg = lua_absindex(L, arg);
   int type = lua_type(L, arg);
-  const Kind *kind = function_kind(L, arg);
+  const Kind *kind = reflect_function_kind(L, arg);
   if (type == LUA_TSTRING)
     return object_from_name(L, binding, lua_tostring(L, arg), fault);
   if (kind) return object_from_constructor(L, binding, kind, fault);
@@ -549,7 +550,7 @@ static Err take_positional(lua_State *L, int first, Object *o, bool *given, int 
     given[opt - o->kind->options] = true;
     /* nn.Sequential { layer, layer, name = "encoder" }: names beside the list. */
     if (gathers && lua_type(L, first) == LUA_TTABLE &&
-        set_options(L, first, o, true, given, fault))
+        bind_set_options(L, first, o, true, given, fault))
       return fault->code;
   }
   *next = first;
@@ -562,7 +563,7 @@ static Err take_arguments(lua_State *L, int first, Object *o, Fault *fault) {
   must(option_count(o->kind) <= MAX_OPTIONS);
   if (take_positional(L, first, o, given, &next, fault)) return fault->code;
   if (next == lua_gettop(L) && lua_type(L, next) == LUA_TTABLE) {
-    if (set_options(L, next, o, false, given, fault)) return fault->code;
+    if (bind_set_options(L, next, o, false, given, fault)) return fault->code;
     next++;
   }
   if (next <= lua_gettop(L))
@@ -570,13 +571,13 @@ static Err take_arguments(lua_State *L, int first, Object *o, Fault *fault) {
   return object_ready(o, given, fault);
 }
 
-Object *object_from_args(lua_State *L, int first, const Kind *kind) {
+Object *bind_object_from_args(lua_State *L, int first, const Kind *kind) {
   Fault fault = {0};
   while (lua_gettop(L) >= first && lua_isnil(L, -1)) lua_pop(L, 1);
   Object *o = object_new(kind, &fault);
   if (o && take_arguments(L, first, o, &fault) == ERR_OK) return o;
   object_release(o);
-  raise_fault(L, &fault);
+  bind_raise_fault(L, &fault);
   return NULL;
 }
 
@@ -584,15 +585,15 @@ Object *object_from_args(lua_State *L, int first, const Kind *kind) {
 
 /* upvalue 1: the kind. */
 static int construct(lua_State *L) {
-  Object *o = object_from_args(L, 1, lua_touserdata(L, lua_upvalueindex(1)));
-  push_object(L, o);
+  Object *o = bind_object_from_args(L, 1, lua_touserdata(L, lua_upvalueindex(1)));
+  bind_push_object(L, o);
   object_release(o);
   return 1;
 }
 
 static void add_constructors(lua_State *L, const Kind *kind,
                              lua_CFunction constructor) {
-  note_record(L, RECORD_KIND, kind);
+  reflect_note(L, RECORD_KIND, kind);
   lua_pushlightuserdata(L, (void *)kind);
   lua_pushcclosure(L, constructor, 1);
   lua_pushvalue(L, -1);
@@ -616,7 +617,7 @@ static void make_metatable(lua_State *L, const FamilyBinding *binding) {
                                     {NULL, NULL}};
   char meta[64];
   meta_name(meta, sizeof meta, binding->family);
-  new_metatable(L, meta);
+  bind_new_metatable(L, meta);
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, binding->family);
   luaL_setfuncs(L, common, 0);
@@ -624,7 +625,7 @@ static void make_metatable(lua_State *L, const FamilyBinding *binding) {
   lua_setfield(L, -2, "__family");
   lua_newtable(L);
   for (const Function *m = binding->methods; m && m->name; m++) {
-    if (m->usage) push_library_function(L, m);
+    if (m->usage) reflect_push_function(L, m);
     else lua_pushcfunction(L, m->call);
     lua_setfield(L, m->usage ? -2 : -3, m->name);
   }
@@ -634,12 +635,12 @@ static void make_metatable(lua_State *L, const FamilyBinding *binding) {
   lua_pop(L, 1);
 }
 
-void register_family(lua_State *L, const FamilyBinding *binding) {
-  register_family_as(L, binding, construct);
+void bind_register_family(lua_State *L, const FamilyBinding *binding) {
+  bind_register_family_as(L, binding, construct);
 }
 
-void register_family_as(lua_State *L, const FamilyBinding *binding,
-                        lua_CFunction constructor) {
+void bind_register_family_as(lua_State *L, const FamilyBinding *binding,
+                             lua_CFunction constructor) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &bindings_key) == LUA_TNIL) {
     lua_pop(L, 1);
     lua_newtable(L);

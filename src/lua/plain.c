@@ -60,8 +60,8 @@ static void put_tensor(Writer *w) {
   snprintf(name, sizeof name, "%lld", (long long)number);
   put_tag(w, 't');
   put(w, &number, sizeof number);
-  if (checkpoint_add(w->c, w->part, name, check_value(L, lua_gettop(L)), &fault))
-    raise_fault(L, &fault);
+  if (checkpoint_add(w->c, w->part, name, bind_check_value(L, lua_gettop(L)), &fault))
+    bind_raise_fault(L, &fault);
 }
 
 static void put_value(Writer *w, int depth);
@@ -101,7 +101,7 @@ static void put_value(Writer *w, int depth) {
   case LUA_TTABLE: put_table(w, depth); return;
   default: break;
   }
-  if (is_tensor(L, lua_gettop(L))) {
+  if (bind_is_tensor(L, lua_gettop(L))) {
     put_tensor(w);
     return;
   }
@@ -119,7 +119,7 @@ void plain_save(lua_State *L, int arg, Checkpoint *c, const char *part, Text *by
   put_value(&w, 0);
   lua_pop(L, 1);
   if (checkpoint_add_bytes(c, part, "value", bytes->data, bytes->n_bytes, &fault))
-    raise_fault(L, &fault);
+    bind_raise_fault(L, &fault);
 }
 
 /* -- reading ----------------------------------------------------------------------- */
@@ -154,8 +154,8 @@ static void push_tensor_number(Reader *r, int64_t number) {
   snprintf(name, sizeof name, "%lld", (long long)number);
   Tensor *tensor = checkpoint_find(r->c, r->part, name);
   if (!tensor) damaged(r);
-  int scope = enter_call(L);
-  push_node(L, graph_const(session_graph(L), tensor));
+  int scope = bind_enter_call(L);
+  bind_push_node(L, graph_const(session_graph(L), tensor));
   graph_scope_end(session_graph(L), scope);
 }
 

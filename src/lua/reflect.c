@@ -19,22 +19,22 @@ static void push_records(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &records_key);
 }
 
-void note_record(lua_State *L, RecordSort sort, const void *record) {
+void reflect_note(lua_State *L, RecordSort sort, const void *record) {
   push_records(L);
   lua_pushinteger(L, sort);
   lua_rawsetp(L, -2, record);
   lua_pop(L, 1);
 }
 
-void push_library_function(lua_State *L, const Function *function) {
-  note_record(L, RECORD_FUNCTION, function);
+void reflect_push_function(lua_State *L, const Function *function) {
+  reflect_note(L, RECORD_FUNCTION, function);
   lua_pushlightuserdata(L, (void *)function);
   lua_pushcclosure(L, function->call, 1);
 }
 
-void set_library_functions(lua_State *L, const Function *list) {
+void reflect_set_functions(lua_State *L, const Function *list) {
   for (const Function *f = list; f->name; f++) {
-    push_library_function(L, f);
+    reflect_push_function(L, f);
     lua_setfield(L, -2, f->name);
   }
 }
@@ -234,16 +234,16 @@ static void push_record(lua_State *L, int sort, const void *record) {
   }
 }
 
-const Kind *kind_at(lua_State *L, int arg) {
+const Kind *reflect_kind_at(lua_State *L, int arg) {
   if (lua_type(L, arg) != LUA_TUSERDATA || !lua_getmetatable(L, arg)) return NULL;
   lua_getfield(L, -1, "__family");
   const Family *family = lua_touserdata(L, -1);
   lua_pop(L, 2);
-  Object *object = family ? to_object(L, arg, family) : NULL;
+  Object *object = family ? bind_to_object(L, arg, family) : NULL;
   return object ? object->kind : NULL;
 }
 
-const Kind *function_kind(lua_State *L, int arg) {
+const Kind *reflect_function_kind(lua_State *L, int arg) {
   if (!lua_iscfunction(L, arg) || !lua_getupvalue(L, arg, 1)) return NULL;
   const void *record = lua_islightuserdata(L, -1) ? lua_touserdata(L, -1) : NULL;
   lua_pop(L, 1);
@@ -251,7 +251,7 @@ const Kind *function_kind(lua_State *L, int arg) {
 }
 
 static int describe(lua_State *L) {
-  const Kind *kind = kind_at(L, 1);
+  const Kind *kind = reflect_kind_at(L, 1);
   if (kind) {
     push_kind(L, kind);
   } else if (lua_iscfunction(L, 1) && lua_getupvalue(L, 1, 1)) {
@@ -303,7 +303,7 @@ static void add_methods(lua_State *L, int list) {
 static void add_object_fields(lua_State *L, int list, const Kind *kind) {
   for (const Option *opt = kind->options; opt && opt->name; opt++)
     add_name(L, list, opt->name);
-  const char *const *names = kind_fields(L, kind);
+  const char *const *names = bind_kind_fields(L, kind);
   for (int i = 0; names && names[i]; i++) add_name(L, list, names[i]);
 }
 
@@ -313,7 +313,7 @@ static int members(lua_State *L) {
   lua_newtable(L);
   lua_newtable(L);
   if (lua_type(L, 1) != LUA_TUSERDATA || !lua_getmetatable(L, 1)) return 2;
-  const Kind *kind = kind_at(L, 1);
+  const Kind *kind = reflect_kind_at(L, 1);
   if (kind) add_object_fields(L, 2, kind);
   add_methods(L, 3);
   if (lua_getfield(L, -1, "__fields") == LUA_TTABLE) add_keys(L, 2);
@@ -348,7 +348,7 @@ static int list_directory(lua_State *L) {
   return 1;
 }
 
-void add_reflection(lua_State *L) {
+void reflect_open(lua_State *L) {
   static const luaL_Reg functions[] = {{"describe", describe},
                                        {"records", records},
                                        {"members", members},

@@ -121,7 +121,7 @@ void push_prompt_globals(lua_State *L) {
 /* Pushes the value's text as the prompt shows it (lib/show.lua). */
 static void push_shown(lua_State *L, int arg) {
   int type = lua_type(L, arg);
-  if (is_nan(L, arg)) {
+  if (bind_is_nan(L, arg)) {
     lua_pushliteral(L, "nan");
   } else if (type == LUA_TTABLE || type == LUA_TFUNCTION) {
     push_hook(L, "show");
@@ -150,7 +150,7 @@ static int lua_write(lua_State *L) {
   int n = lua_gettop(L);
   for (int i = 1; i <= n; i++) {
     size_t n_bytes = strlen("nan");
-    const char *text = is_nan(L, i) ? "nan" : luaL_checklstring(L, i, &n_bytes);
+    const char *text = bind_is_nan(L, i) ? "nan" : luaL_checklstring(L, i, &n_bytes);
     out_write(text, n_bytes);
   }
   lua_getglobal(L, "io");
@@ -204,7 +204,7 @@ static int internal_usage_error(lua_State *L) {
   Fault fault = {0};
   fault_set(&fault, ERR_USAGE, "%s", luaL_checkstring(L, 1));
   lua_pushstring(L, fault.text);
-  return raise_text(L, fault.code);
+  return bind_raise_text(L, fault.code);
 }
 
 /* Ends the script without a fault. */
@@ -245,7 +245,7 @@ static int internal_columns(lua_State *L) {
 }
 
 static int internal_value_columns(lua_State *L) {
-  lua_pushinteger(L, value_columns(L));
+  lua_pushinteger(L, bind_value_columns(L));
   return 1;
 }
 
@@ -274,7 +274,7 @@ static void push_keywords(lua_State *L) {
 static void push_internal(lua_State *L) {
   Session *s = session(L);
   luaL_newlib(L, internal_functions);
-  add_reflection(L);
+  reflect_open(L);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &names_key);
   lua_setfield(L, -2, "names");
   lua_pushboolean(L, out_colour_on());
@@ -436,7 +436,7 @@ static int open_all(lua_State *L) {
   lua_gc(L, LUA_GCSTOP);
   luaL_openlibs(L);
   replace_output(L);
-  replace_catchers(L);
+  bind_replace_catchers(L);
   find_random(L);
   seed_all(L, (lua_Integer)session(L)->graph.seed);
   open_modules(L);
@@ -479,7 +479,7 @@ lua_State *session_open(Session *s, Fault *fault) {
   s->graph.naive = env_is("RUNNER_EXECUTOR", "naive");
   s->graph.checked |= env_is("RUNNER_CHECKED", "1");
   lua_pushcfunction(L, open_all);
-  if (call_protected(L, 0, 0, fault)) {
+  if (bind_call_protected(L, 0, 0, fault)) {
     session_close(s, L);
     return NULL;
   }
@@ -488,7 +488,7 @@ lua_State *session_open(Session *s, Fault *fault) {
 
 void session_close(Session *s, lua_State *L) {
   session_forget_checkpoints(s);
-  unwatch_interrupts(L);
+  bind_unwatch_interrupts(L);
   lua_close(L);
   run_record_free(s->record);
   s->record = NULL;

@@ -86,7 +86,7 @@ typedef struct KnownFile {
 } KnownFile;
 
 typedef struct Calls {
-  Call v[MAX_CALLS]; /* see enter_call */
+  Call v[MAX_CALLS]; /* see bind_enter_call */
   int n;
   int scope_base; /* pool level at the innermost entry into Lua ... */
   int base;       /* ... and number of calls then */

@@ -46,7 +46,7 @@ Source *sources_keep(lua_State *L, SourceCache *cache, Source *source) {
 void sources_adopt(lua_State *L, SourceCache *cache) {
   int top = lua_gettop(L);
   for (Source *source = session(L)->made.first; source; source = source->after) {
-    push_object(L, &source->object);
+    bind_push_object(L, &source->object);
     (void)sources_keep(L, cache, source);
     lua_settop(L, top);
   }

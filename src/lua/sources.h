@@ -40,7 +40,7 @@ void sources_deinit(SourceCache *cache);
 
 /* Fills `*out` (NULL so far, the caller's, set before anything raises) with what the
  * table at `arg` says of each class of the set: real, [classes]. */
-void read_class_weight(lua_State *L, int arg, Dataset *set, Tensor **out);
+void bind_read_class_weight(lua_State *L, int arg, Dataset *set, Tensor **out);
 extern const RefBinding class_weight_binding;
 
 #endif

@@ -181,10 +181,10 @@ typedef struct WorkerTrial {
 static void run_script(lua_State *L, void *ctx, Fault *fault) {
   WorkerTrial *t = ctx;
   t->worker->watch.leaving = false;
-  watch_interrupts(L, NULL);
+  bind_watch_interrupts(L, NULL);
   look_beside_script(L, t->session->launch.script);
-  if (luaL_loadfile(L, t->session->launch.script)) fault_from_lua(L, fault);
-  else call_protected(L, 0, 0, fault);
+  if (luaL_loadfile(L, t->session->launch.script)) bind_fault_from_lua(L, fault);
+  else bind_call_protected(L, 0, 0, fault);
   if (t->session->stopped) fault_clear(fault);
   t->worker->watch.leaving = true;
 }

@@ -140,16 +140,18 @@ static Ports concat_ports(Graph *graph, Layer *layer, const Ports *in) {
   Node *y[MAX_IN], *mask = NULL, *x = in->v[0].x;
   int64_t axis = c->axis < 0 ? x->shape.rank + c->axis : c->axis - 1;
   if (axis < 0 || axis >= x->shape.rank)
-    return ports_of(layer_refuse(graph, layer, "an input that has the axis", &x->shape),
-                    NULL);
+    return layer_ports_of(layer_refuse(graph, layer, "an input that has the axis",
+                                       &x->shape),
+                          NULL);
   int n = concat_parts(graph, c, in, y, &mask);
   if (n && mask && axis < 2)
     fault_set(&graph->fault, ERR_VALUE,
               "%s: joins along axis %d what has a mask of steps; put nn.Unmask() "
               "before it to drop it",
               layer->name, (int)axis + 1);
-  return ports_of(n && !graph->fault.code ? op_concat(graph, y, n, (int)axis) : NULL,
-                  mask);
+  return layer_ports_of(n && !graph->fault.code ? op_concat(graph, y, n, (int)axis)
+                                                : NULL,
+                        mask);
 }
 
 static Err concat_check(Object *object, Fault *fault) {

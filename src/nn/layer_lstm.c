@@ -92,7 +92,7 @@ static Ports lstm_ports(Graph *graph, Layer *layer, const Ports *in) {
   if (x->shape.rank != 3 || x->shape.dim[2] != F) {
     char expects[64];
     snprintf(expects, sizeof expects, "[N, T, %lld]", (long long)F);
-    return ports_of(layer_refuse(graph, layer, expects, &x->shape), NULL);
+    return layer_ports_of(layer_refuse(graph, layer, expects, &x->shape), NULL);
   }
   Node *bias = self->bias ? layer_read(graph, layer, BIAS)
                           : op_full(graph, 0, &SHAPE_OF(GATES * H));
@@ -106,8 +106,8 @@ static Ports lstm_ports(Graph *graph, Layer *layer, const Ports *in) {
   Node *last = all ? graph_pick(graph, all, 1) : NULL,
        *h = state_part(graph, last, H, 0);
   if (graph->fault.code || !h) return (Ports){0};
-  Ports out = self->return_sequences ? ports_of(graph_pick(graph, all, 0), mask)
-                                     : ports_of(h, NULL);
+  Ports out = self->return_sequences ? layer_ports_of(graph_pick(graph, all, 0), mask)
+                                     : layer_ports_of(h, NULL);
   if (self->return_state) {
     out.n = 3;
     out.v[1] = (Port){h, NULL};

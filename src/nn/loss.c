@@ -54,9 +54,9 @@ Err loss_check_targets(const Loss *loss, const Array *t, int64_t first_row,
                        Fault *fault) {
   int64_t per_row = t->shape.rank ? most(shape_stride(&t->shape, 0), 1) : 1;
   switch (loss_targets(loss)) {
-  case TARGETS_YES_NO: return targets_check(t, true, first_row, fault);
-  case TARGETS_DISTRIBUTIONS: return targets_check(t, false, first_row, fault);
-  case TARGETS_LABELS: return labels_check(t, 0, first_row * per_row, fault);
+  case TARGETS_YES_NO: return op_targets_check(t, true, first_row, fault);
+  case TARGETS_DISTRIBUTIONS: return op_targets_check(t, false, first_row, fault);
+  case TARGETS_LABELS: return op_labels_check(t, 0, first_row * per_row, fault);
   case TARGETS_OWN:
   case TARGETS_NUMBERS: break;
   }

@@ -87,7 +87,7 @@ Err measure_room(Measure *m, int64_t n, Fault *fault) {
   return err;
 }
 
-Err kept_add(KeptRows *kept, const Array *rows, Fault *fault) {
+Err metric_keep(KeptRows *kept, const Array *rows, Fault *fault) {
   size_t n_bytes = (size_t)shape_count(&rows->shape) * dtype_bytes(rows->dtype);
   if (!kept->n_bytes) {
     kept->shape = rows->shape;
@@ -197,7 +197,7 @@ Goal measure_goal(const char *column, Object *const *metrics, int n) {
   return goal == GOAL_NONE ? measure_named(column).goal : goal;
 }
 
-void add_goal_missing(Text *out, const char *column, const char *option) {
+void metric_add_goal_missing(Text *out, const char *column, const char *option) {
   const char *names[64] = {"loss"};
   int n = 1;
   for (int i = 0; metric_kinds[i] && n < 64; i++)

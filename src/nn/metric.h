@@ -120,7 +120,7 @@ static inline double metric_weight(const MetricBatch *batch, int64_t i, int64_t 
 /* Room for `n` numbers in all, new ones 0. */
 Err measure_room(Measure *m, int64_t n, Fault *fault) WARN_UNUSED;
 /* Appends a batch; ERR_SHAPE where its rows are of another shape than those before. */
-Err kept_add(KeptRows *kept, const Array *rows, Fault *fault) WARN_UNUSED;
+Err metric_keep(KeptRows *kept, const Array *rows, Fault *fault) WARN_UNUSED;
 
 /* -- which way is better ----------------------------------------------------------- */
 
@@ -136,6 +136,6 @@ NamedMeasure measure_named(const char *column);
  * may have a goal of its own. */
 Goal measure_goal(const char *column, Object *const *metrics, int n);
 /* Adds why the option is missing, in the words that all messages use. */
-void add_goal_missing(Text *out, const char *column, const char *option);
+void metric_add_goal_missing(Text *out, const char *column, const char *option);
 
 #endif

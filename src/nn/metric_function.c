@@ -138,9 +138,9 @@ static Err keep_rows(Measure *m, const MetricBatch *batch, Fault *fault) {
   if (m->output.n_bytes &&
       m->output.n_bytes + m->target.n_bytes + more > m->limit_bytes)
     err = use_part(m, batch->graph, fault);
-  if (!err) err = kept_add(&m->output, &batch->output, fault);
-  if (!err && batch->weight.data) err = kept_add(&m->weight, &batch->weight, fault);
-  return err ? err : kept_add(&m->target, &batch->target, fault);
+  if (!err) err = metric_keep(&m->output, &batch->output, fault);
+  if (!err && batch->weight.data) err = metric_keep(&m->weight, &batch->weight, fault);
+  return err ? err : metric_keep(&m->target, &batch->target, fault);
 }
 
 static Err finish_rows(const Measure *m, Graph *graph, double *value, Fault *fault) {
@@ -186,9 +186,9 @@ static Err add_to_state(Measure *m, const MetricBatch *batch, Fault *fault) {
   if (err) return err;
   KeptRows y = {0}, t = {0}, w = {0};
   int scope = graph_scope_begin(graph);
-  err = kept_add(&y, &batch->output, fault);
-  if (!err) err = kept_add(&t, &batch->target, fault);
-  if (!err && batch->weight.data) err = kept_add(&w, &batch->weight, fault);
+  err = metric_keep(&y, &batch->output, fault);
+  if (!err) err = metric_keep(&t, &batch->target, fault);
+  if (!err && batch->weight.data) err = metric_keep(&w, &batch->weight, fault);
   Value in[4] = {
       state_value(m), {.kind = VALUE_NODE}, {.kind = VALUE_NODE}, {.kind = VALUE_NIL}};
   if (!err && (!(in[1].as.ref = kept_node(graph, &y)) ||

@@ -437,7 +437,7 @@ static Ports keep_mask(Graph *graph, const Layer *layer, Node *y, Node *mask) {
   const Shape *steps = mask && y ? &mask->shape : NULL;
   if (!steps || (y->shape.rank >= 2 && y->shape.dim[0] == steps->dim[0] &&
                  y->shape.dim[1] == steps->dim[1]))
-    return ports_of(y, mask);
+    return layer_ports_of(y, mask);
   char got[SHAPE_TEXT], want[SHAPE_TEXT];
   fault_set(&graph->fault, ERR_SHAPE,
             "%s: gives %s, whose steps are not those of the mask of %s, %s; "
@@ -530,7 +530,7 @@ Ports layer_call_ports(Graph *graph, Layer *net, const Ports *in) {
 }
 
 Node *layer_call(Graph *graph, Layer *net, Node *x) {
-  Ports in = ports_of(x, NULL), out = layer_call_ports(graph, net, &in);
+  Ports in = layer_ports_of(x, NULL), out = layer_call_ports(graph, net, &in);
   if (out.n > 1)
     fault_set(&graph->fault, ERR_VALUE, "%s: gives %d tensors, allowed: one", net->name,
               out.n);

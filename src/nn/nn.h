@@ -49,7 +49,7 @@ typedef struct Ports {
 } Ports;
 
 /* One tensor; none where it is NULL. */
-static inline Ports ports_of(Node *x, Node *mask) {
+static inline Ports layer_ports_of(Node *x, Node *mask) {
   return (Ports){.n = x != NULL, .v = {{x, mask}}};
 }
 

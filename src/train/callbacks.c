@@ -26,7 +26,7 @@ static Err find_goal(Watch *watch, const FitRun *run, const char *who, Fault *fa
                     : measure_goal(watch->monitor, metrics->v, metrics->n);
   if (watch->goal != GOAL_NONE) return ERR_OK;
   Text why = {0};
-  add_goal_missing(&why, watch->monitor, "mode");
+  metric_add_goal_missing(&why, watch->monitor, "mode");
   Err err = fault_set(fault, ERR_VALUE, "train.%s: %s", who, why.data ? why.data : "");
   text_deinit(&why);
   return err;

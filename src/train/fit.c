@@ -121,9 +121,9 @@ static Err open_columns(Work *w) {
   History *history = w->run.history;
   char name[HISTORY_NAME];
   Err err = history_column(history, "epoch", w->fault);
-  for (int i = 0; !err && i <= n_metrics(w); i++)
+  for (int i = 0; !err && i <= fit_n_metrics(w); i++)
     err = history_column(history, measure_name(w, i), w->fault);
-  for (int i = 0; !err && w->validation && i <= n_metrics(w); i++)
+  for (int i = 0; !err && w->validation && i <= fit_n_metrics(w); i++)
     err = history_column(history, prefixed(name, "val_", w, i), w->fault);
   if (!err) err = history_column(history, "lr", w->fault);
   return err ? err : history_column(history, "time_s", w->fault);
@@ -309,7 +309,7 @@ static Err replay_batch(Work *w, const StepCapture *capture, bool *done) {
                        w->fault);
   if (err || !*done) return err;
   return take_batch(w, replay_out(w->replay, 0),
-                    n_metrics(w) ? replay_out(w->replay, 1) : NULL);
+                    fit_n_metrics(w) ? replay_out(w->replay, 1) : NULL);
 }
 
 static Err trace_batch(Work *w, const StepCapture *capture) {
@@ -392,7 +392,7 @@ static Err record_epoch(Work *w) {
   Err err = history_row(history, w->fault);
   if (err) return err;
   history_set(history, "epoch", (double)w->run.epoch);
-  for (int i = 0; i <= n_metrics(w); i++) {
+  for (int i = 0; i <= fit_n_metrics(w); i++) {
     char name[HISTORY_NAME];
     history_set(history, measure_name(w, i), w->value[i]);
     if (w->validation)
@@ -455,7 +455,7 @@ static Err measure_test(Work *w) {
   Err err = train_evaluate(w->run.graph, w->run.net, test, fit->loss, &fit->metrics,
                            fit->batch_size, w->value, w->fault);
   dataset_release(test);
-  for (int i = 0; !err && i <= n_metrics(w); i++)
+  for (int i = 0; !err && i <= fit_n_metrics(w); i++)
     err = history_test(w->run.history, prefixed(name, "test_", w, i), w->value[i],
                        w->fault);
   return err;
@@ -499,7 +499,7 @@ static Err prepare_replay(Work *w) {
 }
 
 static Err make_values(Work *w) {
-  size_t n = 1 + (size_t)n_metrics(w);
+  size_t n = 1 + (size_t)fit_n_metrics(w);
   w->value = calloc(n, sizeof *w->value);
   w->validation_value = calloc(n, sizeof *w->validation_value);
   return w->value && w->validation_value ? ERR_OK

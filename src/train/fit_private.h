@@ -43,7 +43,7 @@ typedef struct Work {
   Fault *fault;
 } Work;
 
-static inline int n_metrics(const Work *w) { return w->run.fit->metrics.n; }
+static inline int fit_n_metrics(const Work *w) { return w->run.fit->metrics.n; }
 
 /* Tells all listeners of the event, in their order; the first error ends that. */
 Err fit_tell(Work *w, FitEvent event) WARN_UNUSED;

@@ -190,7 +190,7 @@ static void run_program(lua_State *L, Bytes *in) {
   lua_sethook(L, end_of_call, LUA_MASKCOUNT, INSTRUCTIONS);
   must(luaL_loadbuffer(L, calls.data, calls.n_bytes, "=calls") == LUA_OK);
   push_input(L, in);
-  Err err = call_protected(L, 1, 0, &fault);
+  Err err = bind_call_protected(L, 1, 0, &fault);
   if (err && !interrupt_pending()) err_print("%s\n", fault.text);
   must(!err || interrupt_pending() || strstr(fault.text, "not enough memory"));
 }

@@ -110,16 +110,16 @@ static void run_body(void *ctx) {
   add_global(L, "step_done");
   lua_pushcfunction(L, lua_signal);
   add_global(L, "signal");
-  push_run(L);
+  bind_push_run(L);
   add_global(L, "run");
-  watch_interrupts(L, NULL);
+  bind_watch_interrupts(L, NULL);
   FitCheckpointer *cp = session_checkpointer(L);
   if (cp) cp->asked_to_stop = asked_to_stop;
   Text code = {0};
   text_addf(&code, "%s%s", prelude, a->code);
   if (luaL_loadbuffer(L, code.data, code.n_bytes, "=script"))
-    body->err = fault_from_lua(L, &body->fault);
-  else body->err = call_protected(L, 0, 0, &body->fault);
+    body->err = bind_fault_from_lua(L, &body->fault);
+  else body->err = bind_call_protected(L, 0, 0, &body->fault);
   Fault fault = {0};
   if (body->err == ERR_INTERRUPT && session_keep_checkpoints(s, &fault))
     fprintf(stderr, "%s\n", fault.text);

@@ -118,7 +118,7 @@ static Err run_program(const char *code, Fault *fault) {
   lua_setallocf(L, lua_memory, NULL);
   must(luaL_loadstring(L, code) == LUA_OK);
   armed = true;
-  err = call_protected(L, 0, 0, fault);
+  err = bind_call_protected(L, 0, 0, fault);
   lua_gc(L, LUA_GCCOLLECT);
   armed = false;
   session_close(&s, L);

@@ -183,7 +183,8 @@ static Ports masked(Graph *graph) {
   double x[12], steps[6] = {1, 1, 0, 1, 0, 0};
   for (int i = 0; i < 12; i++) x[i] = i;
   Node *mask = graph_from_doubles(graph, DT_REAL, &SHAPE_OF(2, 3), steps);
-  return ports_of(graph_from_doubles(graph, DT_REAL, &SHAPE_OF(2, 3, 2), x), mask);
+  return layer_ports_of(graph_from_doubles(graph, DT_REAL, &SHAPE_OF(2, 3, 2), x),
+                        mask);
 }
 
 /* A mask passes through what keeps time, and nothing else; no layer drops it in
