@@ -153,7 +153,7 @@ void option_item(const Object *o, const Option *opt, int i, Value *out) {
   option_type(opt)->item(option_field(o, opt), i, out);
 }
 
-bool option_absent(const Value *v) {
+static bool is_absent(const Value *v) {
   return v->kind == VALUE_NIL || (v->kind == VALUE_REAL && isnan(v->as.real)) ||
          (v->kind == VALUE_LIST && v->as.n_items == 0);
 }
@@ -163,5 +163,5 @@ bool option_untold(const Object *o, const Option *opt) {
   const OptionType *type = option_type(opt);
   if (type->untold || !type->quiet) return type->untold;
   option_get(o, opt, &value);
-  return option_absent(&value);
+  return is_absent(&value);
 }

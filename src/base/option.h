@@ -133,7 +133,6 @@ Err option_refuse_given(const Object *o, const Option *opt, const Given *given,
 /* The value; item i of it, from 0. */
 void option_get(const Object *o, const Option *opt, Value *out);
 void option_item(const Object *o, const Option *opt, int i, Value *out);
-bool option_absent(const Value *value);
 /* Is there nothing that text tells: functions and tensors; texts and lists that are not
  * given? */
 bool option_untold(const Object *o, const Option *opt);
@@ -144,10 +143,6 @@ static inline void *option_field(const Object *o, const Option *opt) {
   return (char *)o + opt->offset;
 }
 
-bool option_has_range(const Option *opt);
-/* The value as one integer in the option's range, or a refusal. */
-Err option_integer(const Object *o, const Option *opt, const Given *given, int64_t *out,
-                   Fault *fault) WARN_UNUSED;
 /* The index of the word among the choices, or a refusal that names the nearest. */
 Err option_word(const Object *o, const Option *opt, const char *word, int *out,
                 Fault *fault) WARN_UNUSED;

@@ -8,11 +8,11 @@
 
 /* -- ranges ------------------------------------------------------------------------ */
 
-bool option_has_range(const Option *opt) { return opt->lo != 0 || opt->hi != 0; }
+static bool has_range(const Option *opt) { return opt->lo != 0 || opt->hi != 0; }
 
 static bool in_range(const Option *opt, double value) {
   if (!isfinite(value)) return false;
-  if (!option_has_range(opt)) return true;
+  if (!has_range(opt)) return true;
   return (opt->open ? value > opt->lo : value >= opt->lo) &&
          (opt->open_hi ? value < opt->hi : value <= opt->hi);
 }
@@ -22,7 +22,7 @@ static bool in_range(const Option *opt, double value) {
 static void describe_range(const Option *opt, const char *what, const char *any,
                            char *buffer, size_t n_bytes) {
   char lo[32], hi[32];
-  if (!option_has_range(opt)) snprintf(buffer, n_bytes, "%s", any);
+  if (!has_range(opt)) snprintf(buffer, n_bytes, "%s", any);
   else
     snprintf(buffer, n_bytes, "%s %s %s %s %s", what, opt->open ? "above" : "from",
              text_number(lo, opt->lo),
@@ -37,8 +37,9 @@ static void add_words(char *buffer, size_t n_bytes, const char *words) {
   snprintf(buffer + used, n_bytes - used, "%s", words);
 }
 
-Err option_integer(const Object *o, const Option *opt, const Given *given, int64_t *out,
-                   Fault *fault) {
+/* The value as one integer in the option's range, or a refusal. */
+static Err take_integer(const Object *o, const Option *opt, const Given *given,
+                        int64_t *out, Fault *fault) {
   int64_t value;
   if (!given_integer(given, &value) ||
       !(given->trusted || in_range(opt, (double)value)))
@@ -79,7 +80,7 @@ static void int_allowed(const Option *opt, char *buffer, size_t n_bytes) {
 static Err int_set(Object *o, const Option *opt, const Given *given, Fault *fault) {
   bool is_bool = given->value.kind == VALUE_BOOL;
   const char *stands = !is_bool ? NULL : given->value.as.boolean ? opt->yes : opt->no;
-  if (!stands) return option_integer(o, opt, given, option_field(o, opt), fault);
+  if (!stands) return take_integer(o, opt, given, option_field(o, opt), fault);
   *(int64_t *)option_field(o, opt) = strtoll(stands, NULL, 10);
   return ERR_OK;
 }
@@ -132,7 +133,7 @@ const OptionType option_real = {
 
 static void ints_allowed(const Option *opt, char *buffer, size_t n_bytes) {
   char lo[32], hi[32];
-  if (option_has_range(opt))
+  if (has_range(opt))
     snprintf(buffer, n_bytes, "an integer from %s to %s, or a list of such",
              text_number(lo, opt->lo), text_number(hi, opt->hi));
   else snprintf(buffer, n_bytes, "a list of integers");
@@ -143,7 +144,7 @@ static void ints_allowed(const Option *opt, char *buffer, size_t n_bytes) {
 static Err take_integers(const Object *o, const Option *opt, const Given *given,
                          int64_t *out, int most, int *n, Fault *fault) {
   *n = 1;
-  if (given->value.kind != VALUE_LIST) return option_integer(o, opt, given, out, fault);
+  if (given->value.kind != VALUE_LIST) return take_integer(o, opt, given, out, fault);
   char many[48];
   snprintf(many, sizeof many, "a list of more than %d", most);
   *n = given->value.as.n_items;
@@ -153,7 +154,7 @@ static Err take_integers(const Object *o, const Option *opt, const Given *given,
     Given item;
     given_item(given, i, &item);
     err = given_integer(&item, &out[i])
-              ? option_integer(o, opt, &item, &out[i], fault)
+              ? take_integer(o, opt, &item, &out[i], fault)
               : option_refuse(o, opt, "a list with something else", fault);
     given_done(&item);
   }
@@ -280,7 +281,7 @@ static Err int_or_word_set(Object *o, const Option *opt, const Given *given,
   IntOrWord value = {.word = WORD_NONE};
   Err err = given->value.kind == VALUE_TEXT
                 ? option_word(o, opt, given->value.as.text, &value.word, fault)
-                : option_integer(o, opt, given, &value.number, fault);
+                : take_integer(o, opt, given, &value.number, fault);
   if (!err) *(IntOrWord *)option_field(o, opt) = value;
   return err;
 }

@@ -173,8 +173,14 @@ void err_print(const char *format, ...) {
   if (text != buffer) free(text);
 }
 
+static bool colour_on(FILE *file) {
+  const char *refused = getenv("NO_COLOR"), *terminal = getenv("TERM");
+  return terminal_columns(file) > 0 && !(refused && *refused) && terminal &&
+         strcmp(terminal, "dumb") != 0;
+}
+
 void err_print_red(const char *text) {
-  bool colour = err_colour_on();
+  bool colour = colour_on(stderr);
   put_error(colour ? "\033[31m" : "", text, colour ? "\033[0m\n" : "\n");
 }
 
@@ -197,14 +203,7 @@ int out_columns(void) { return columns_or(80); }
 int out_page_columns(void) { return wanted_columns(80); }
 int out_table_columns(void) { return columns_or(OUT_NO_LIMIT); }
 
-static bool colour_on(FILE *file) {
-  const char *refused = getenv("NO_COLOR"), *terminal = getenv("TERM");
-  return terminal_columns(file) > 0 && !(refused && *refused) && terminal &&
-         strcmp(terminal, "dumb") != 0;
-}
-
 bool out_colour_on(void) { return colour_on(stdout); }
-bool err_colour_on(void) { return colour_on(stderr); }
 
 /* Bytes of the first `columns` characters of UTF-8 text. */
 static size_t cut_at(const char *text, int columns) {

@@ -43,7 +43,6 @@ int out_page_columns(void);
 int out_table_columns(void);
 /* Is colour wanted there: a terminal that is not dumb, and no NO_COLOR? */
 bool out_colour_on(void);
-bool err_colour_on(void);
 /* Redraws the one progress line, cut to the terminal's width; nothing elsewhere. */
 void out_progress(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Wipes the progress line, or leaves it standing and goes to the next. */

@@ -189,16 +189,6 @@ Err option_set(Object *o, const Option *opt, const Given *given, Fault *fault) {
   return err;
 }
 
-Err option_set_bool(Object *o, const Option *opt, bool value, Fault *fault) {
-  Given given = {.value = {.kind = VALUE_BOOL, .as.boolean = value}};
-  return option_set(o, opt, &given, fault);
-}
-
-Err option_set_number(Object *o, const Option *opt, double value, Fault *fault) {
-  Given given = {.value = {.kind = VALUE_REAL, .as.real = value}};
-  return option_set(o, opt, &given, fault);
-}
-
 Err option_set_text(Object *o, const Option *opt, const char *value, Fault *fault) {
   Given given = {.value = {.kind = VALUE_TEXT, .as.text = value}};
   return option_set(o, opt, &given, fault);

@@ -100,9 +100,6 @@ const Option *option_at(const Kind *kind, int position);
  * are option_set for a value of C. */
 Err option_set(Object *o, const Option *opt, const Given *value,
                Fault *fault) WARN_UNUSED;
-Err option_set_bool(Object *o, const Option *opt, bool value, Fault *fault) WARN_UNUSED;
-Err option_set_number(Object *o, const Option *opt, double value,
-                      Fault *fault) WARN_UNUSED;
 Err option_set_text(Object *o, const Option *opt, const char *value,
                     Fault *f) WARN_UNUSED;
 Err option_set_object(Object *o, const Option *opt, Object *value,

@@ -190,7 +190,9 @@ void batches_epoch(Batches *b, int64_t epoch) {
   philox_shuffle(b->order, b->n_rows, stream);
 }
 
-int64_t batches_rows(Batches *b, const int64_t **rows) {
+/* Row numbers of the next batch (borrowed, valid until the next epoch), 0 at the end.
+ */
+static int64_t next_rows(Batches *b, const int64_t **rows) {
   *rows = NULL;
   if (b->at >= b->n_batches) return 0;
   int64_t first = b->at * b->options.batch_size, left = b->n_rows - first;
@@ -234,7 +236,7 @@ static Err own_batch(const Dataset *set, Batch *batch, int64_t n, Fault *fault) 
 
 Err batches_next(Batches *b, Batch *batch, bool *more, Fault *fault) {
   const int64_t *rows;
-  int64_t n = batches_rows(b, &rows);
+  int64_t n = next_rows(b, &rows);
   *more = n > 0;
   if (n == 0) return ERR_OK;
   const Dataset *set = b->set;

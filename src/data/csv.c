@@ -20,7 +20,7 @@
 
 enum { ONE_HOT_MAX = 1000 };
 
-void csv_table_deinit(Table *t) {
+static void table_deinit(Table *t) {
   for (int64_t i = 0; i < t->n_columns; i++) {
     free(t->columns[i].name);
     free(t->columns[i].values);
@@ -270,7 +270,7 @@ Err csv_parse(Source *source, Input *in, Rows *out, Fault *fault) {
   if (!err) err = find_categories(&t, fault);
   if (!err) err = fill_rows(&t, source->memory, fault);
   if (!err && t.n_dropped > 0) say_dropped(&t);
-  csv_table_deinit(&t);
+  table_deinit(&t);
   return err;
 }
 

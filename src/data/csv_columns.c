@@ -83,7 +83,9 @@ Err csv_read_columns(Table *t, Fault *fault) {
 
 /* -- the separator ----------------------------------------------------------------- */
 
-char csv_guess_delimiter(const Table *t) {
+/* The character that seems to separate fields where the whole row was taken for one; 0.
+ */
+static char guess_delimiter(const Table *t) {
   static const char others[] = ";\t|,";
   const char *at = t->text.data, *end = at + t->text.n_bytes;
   if (t->n_columns != 1) return 0;
@@ -95,7 +97,7 @@ char csv_guess_delimiter(const Table *t) {
 }
 
 void csv_hint_delimiter(const Table *t, Text *out) {
-  char guess = csv_guess_delimiter(t);
+  char guess = guess_delimiter(t);
   char shown[3] = {guess, 0};
   if (guess)
     text_addf(out, "; the file seems to be separated by \"%s\": delimiter = \"%s\"",

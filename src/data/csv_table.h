@@ -49,8 +49,6 @@ typedef struct Table {
   Rows *out;        /* borrowed */
 } Table;
 
-void csv_table_deinit(Table *table);
-
 /* Calls `each` on the fields of every row that is kept; rows and columns from 0. */
 typedef Err Each(Table *t, int64_t row, int64_t column, const CsvField *f,
                  Fault *fault);
@@ -58,9 +56,6 @@ Err csv_walk(Table *t, Each *each, Fault *fault) WARN_UNUSED;
 
 /* Is it empty, or one of na_values? */
 bool csv_is_missing(const Table *t, const CsvField *f);
-/* The character that seems to separate fields where the whole row was taken for one;
- * 0. */
-char csv_guess_delimiter(const Table *t);
 /* Adds what to do about it; nothing where there is no guess. */
 void csv_hint_delimiter(const Table *t, Text *out);
 

@@ -90,14 +90,6 @@ const Rows *source_rows(Source *source, int part, Fault *fault);
  * do. */
 Err fashion_mnist_check(Fault *fault) WARN_UNUSED;
 
-/* A source of given tensors (retained). y and weight may be NULL. Labels: `y` int32 or
- * uint8 of one axis (of any number where label_base is not 1), or any y of one axis
- * when n_classes > 0; then they are checked to be whole numbers from label_base to
- * label_base + n_classes - 1 (n_classes 0: the largest is the number of classes) and
- * converted to int32 from 1. */
-Source *source_from_tensors(Tensor *x, Tensor *y, Tensor *weight, int64_t n_classes,
-                            int64_t label_base, MemoryCount *memory, Fault *fault);
-
 /* -- data sets --------------------------------------------------------------------- */
 
 typedef struct Dataset Dataset;
@@ -189,8 +181,7 @@ typedef enum Per { PER_ALL, PER_CHANNEL, PER_FEATURE } Per;
  * are where nothing is trained); where the deviation is 0, only the mean is taken away.
  * Returns new. */
 Transform *transform_normalize(Dataset *set, Per per, Fault *fault);
-Transform *transform_scale(double shift, double scale, Fault *fault);
-/* Of these two alone: */
+/* Of a normalization alone. */
 int64_t transform_n(const Transform *transform); /* numbers held: 1, C or all */
 double transform_shift(const Transform *transform, int64_t i);
 double transform_scaling(const Transform *transform, int64_t i);
@@ -243,10 +234,6 @@ Err batches_open(Batches *out, Dataset *set, const BatchOptions *options,
                  Fault *fault) WARN_UNUSED;
 void batches_close(Batches *batches);                /* of all zero: a no-op */
 void batches_epoch(Batches *batches, int64_t epoch); /* from 0 */
-
-/* Row numbers of the next batch (borrowed, valid until the next epoch), 0 at the
- * end. */
-int64_t batches_rows(Batches *batches, const int64_t **rows);
 
 /* Rows with all that belongs to them, from the data set to loss and metrics. All zero:
  * none. */

@@ -188,20 +188,6 @@ double *transform_pairs(const Transform *self, const Shape *x, Shape *out,
   return pairs;
 }
 
-Transform *transform_scale(double shift, double scale, Fault *fault) {
-  if (!isfinite(shift) || !isfinite(scale) || scale == 0) {
-    fault_set(fault, ERR_VALUE,
-              "scale: got shift %g and scale %g, allowed: finite numbers, scale not 0",
-              shift, scale);
-    return NULL;
-  }
-  Normalization *t = normalization_new(PER_ALL, &SHAPE_SCALAR, fault);
-  if (!t) return NULL;
-  t->affine.shift[0] = shift;
-  t->affine.scale[0] = scale;
-  return &t->transform;
-}
-
 /* -- statistics -------------------------------------------------------------------- */
 
 __extension__ typedef unsigned __int128 Wide;

@@ -286,18 +286,3 @@ const SourceKind dataset_set = {
              .doc = "data set of given tensors; x may be uint8 and stays so in memory"},
     .given = true,
     .load = set_load};
-
-Source *source_from_tensors(Tensor *x, Tensor *y, Tensor *weight, int64_t n_classes,
-                            int64_t label_base, MemoryCount *memory, Fault *fault) {
-  SetSource *set = (SetSource *)object_new(&dataset_set.kind, fault);
-  if (!set) return NULL;
-  set->x = tensor_retain(x);
-  set->y = y ? tensor_retain(y) : NULL;
-  set->weight = weight ? tensor_retain(weight) : NULL;
-  set->n_classes = n_classes;
-  set->label_base = label_base;
-  set->source.memory = memory;
-  if (source_rows(&set->source, 0, fault)) return &set->source;
-  object_release(set);
-  return NULL;
-}

@@ -39,8 +39,8 @@ Err idx_load(const char *images, const char *labels, int64_t n_classes,
              Fault *fault) WARN_UNUSED;
 
 /* y as int32 labels from 1 into out->y, their number into out->n_classes (given, or 0:
- * the largest label, at most 65536 or the number of rows); see source_from_tensors.
- * Faults begin with what the caller puts before them. */
+ * the largest label, at most 65536 or the number of rows); as data.set says. Faults
+ * begin with what the caller puts before them. */
 Err labels_convert(const Tensor *y, int64_t n_classes, int64_t label_base,
                    MemoryCount *memory, Rows *out, Fault *fault) WARN_UNUSED;
 

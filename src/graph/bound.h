@@ -69,8 +69,7 @@ typedef struct Repeat {
 } Repeat;
 
 /* One batch: by the plan of the one before where that fits, without emit; else as
- * graph_compute does. `n_batches`: so many of these shapes are to come, with this
- * one. */
+ * graph_value does. `n_batches`: so many of these shapes are to come, with this one. */
 Err repeat_run(Repeat *repeat, const PlanArgs *args, uint64_t signature,
                int64_t n_batches, Fault *fault) WARN_UNUSED;
 void repeat_end(Repeat *repeat);

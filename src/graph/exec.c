@@ -49,7 +49,8 @@ static Err alias(Graph *graph, Node *node, int output, int64_t offset) {
   return graph->fault.code;
 }
 
-Err node_compute(Graph *graph, Node *node) {
+/* Computes the value of one node whose inputs have theirs. */
+static Err node_compute(Graph *graph, Node *node) {
   const Op *op = node->op;
   if (op == &op_record_pick) return alias(graph, node, (int)node->attr[0].i, 0);
   if (op == &op_record_read) return alias(graph, node, 0, 0);

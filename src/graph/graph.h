@@ -369,16 +369,12 @@ Err graph_grad(Graph *graph, Node *y, Node *gy, Node *const *wrt, int n,
  * dropped. */
 Err graph_eval(Graph *graph, Node *const *nodes, int n) WARN_UNUSED;
 
-/* The same values and the same faults, by a plan where the like of the graph was
- * computed before and that pays: see values.c. */
-Err graph_compute(Graph *graph, Node *const *nodes, int n);
-
 /* The value of an evaluated node (output 0), borrowed; NULL when not evaluated. */
 Tensor *node_value(const Node *node);
-/* graph_compute, then the value; NULL and graph->fault on failure. */
+/* Computes it first where it has no value: the same values and the same faults as
+ * graph_eval, by a plan where the like of the graph was computed before and that pays:
+ * see values.c. NULL and graph->fault on failure. */
 Tensor *graph_value(Graph *graph, Node *node);
-/* Evaluates a node with one element. */
-double graph_item(Graph *graph, Node *node);
 
 /* Adds "nan at [3, 7]", the first element that is not finite; false, and nothing is
  * added: all are. */

@@ -102,9 +102,6 @@ Hidden origins_hide(const Node *node, const Node *wrt);
 
 /* -- the other files --------------------------------------------------------------- */
 
-/* Computes the value of one node whose inputs have theirs. */
-Err node_compute(Graph *graph, Node *node);
-
 /* Evaluates or cuts what has grown too long below a new node. */
 Err history_limit(Graph *graph, Node *node);
 /* Do values wait for the node's evaluation that take much more memory than its own? */

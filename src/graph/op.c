@@ -8,13 +8,6 @@ const Op *const op_table[N_OPS] = {
 #undef OP
 };
 
-const Op *op_find(const char *name) {
-  for (int i = 0; i < N_OPS; i++)
-    if (strcmp(op_table[i]->name, name) == 0 || text_has_word(op_table[i]->alias, name))
-      return op_table[i];
-  return NULL;
-}
-
 int attr_slots(AttrKind kind) {
   static const int slots[] = {
       [ATTR_NONE] = 0,         [ATTR_INT] = 1,

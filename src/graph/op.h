@@ -219,7 +219,6 @@ typedef enum OpId {
 #undef OP
 
 extern const Op *const op_table[N_OPS];
-const Op *op_find(const char *name); /* by name or alias; NULL: none */
 
 /* As a user means it: through the record's `make`, where there is one. */
 static inline Node *op_make(Graph *graph, const Op *op, Node *const *in, int n_in,

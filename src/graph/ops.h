@@ -43,7 +43,6 @@ Node *op_norm(Graph *g, Node *x, unsigned axes, bool keepdims); /* no gradient *
 Node *op_quick_norm(Graph *g,
                     Node *x); /* of all elements, to six digits; no gradient */
 Node *op_max(Graph *g, Node *x, unsigned axes, bool keepdims);
-Node *op_argmax(Graph *g, Node *x, int axis); /* int32, from 1 */
 /* x summed over the axes along which `shape` was broadcast to x's shape. */
 Node *op_sum_to(Graph *g, Node *x, const Shape *shape);
 
@@ -91,11 +90,9 @@ Node *op_targets(Graph *g, Node *t, bool labels);
  * counted from `first_row`, from 0. */
 Err op_targets_check(const Array *t, bool labels, int64_t first_row,
                      Fault *fault) WARN_UNUSED;
-/* Weights of examples, real; such as weights_check does not allow are refused when
- * computed. */
+/* Weights of examples, real: ERR_DATA when computed where one is below 0 or not finite,
+ * or all are 0; rows as above. */
 Node *op_weights(Graph *g, Node *w);
-/* ERR_DATA where a weight is below 0 or not finite, or all are 0; rows as above. */
-Err weights_check(const Array *w, int64_t first_row, Fault *fault) WARN_UNUSED;
 
 /* Training-mode normalization. x [N, C, ...], weight and bias [C] (NULL: 1 and 0).
  * Picks: 0 y; 1 batch mean [C]; 2 batch variance (biased) [C]. */

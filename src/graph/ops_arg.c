@@ -157,7 +157,3 @@ const Op op_record_argmin = {
 };
 
 /* -- constructors ------------------------------------------------------------------ */
-
-Node *op_argmax(Graph *g, Node *x, int axis) {
-  return graph_apply(g, &op_record_argmax, &x, 1, &(Attr){.i = axis}, 1);
-}

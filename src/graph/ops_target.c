@@ -123,7 +123,7 @@ Node *op_targets(Graph *g, Node *t, bool labels) {
 
 /* -- weights ----------------------------------------------------------------------- */
 
-Err weights_check(const Array *w, int64_t first_row, Fault *fault) {
+static Err weights_check(const Array *w, int64_t first_row, Fault *fault) {
   int64_t at = array_first_outside(w, 0, REAL_MAX), n = shape_count(&w->shape);
   if (at >= 0) {
     char got[32];

@@ -220,19 +220,9 @@ static Err compute(Graph *graph, Node *const *nodes, int n, const Again *again) 
   return graph_eval(graph, nodes, n);
 }
 
-Err graph_compute(Graph *graph, Node *const *nodes, int n) {
-  return compute(graph, nodes, n, NULL);
-}
-
 Tensor *graph_value(Graph *graph, Node *node) {
-  if (!node || (!node->value[0] && graph_compute(graph, &node, 1))) return NULL;
+  if (!node || (!node->value[0] && compute(graph, &node, 1, NULL))) return NULL;
   return node->value[0];
-}
-
-double graph_item(Graph *graph, Node *node) {
-  Tensor *t = graph_value(graph, node);
-  must(!t || tensor_count(t) == 1);
-  return t ? array_get(&t->a, 0) : NAN;
 }
 
 /* -- batch after batch ------------------------------------------------------------- */

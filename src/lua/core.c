@@ -71,7 +71,8 @@ static bool mark_level(Session *s, lua_State *L, lua_Debug *at) {
   return true;
 }
 
-void mark_line(lua_State *L) {
+/* Marks the script line of the running Lua function on nodes made from now on. */
+static void mark_line(lua_State *L) {
   Session *s = session(L);
   lua_Debug at;
   s->graph.file = NULL;

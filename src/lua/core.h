@@ -30,8 +30,6 @@ int bind_raise_text(lua_State *L, Err code) NEVER_RETURNS;
 bool bind_is_interruption(lua_State *L, int at);
 /* Raises the graph's fault, if it has one. */
 void bind_raise_graph_fault(lua_State *L);
-/* Marks the script line of the running Lua function on nodes made from now on. */
-void mark_line(lua_State *L);
 /* How every binding that makes nodes begins, before it looks at its arguments: releases
  * what an error left in the pool, marks the line, opens a scope. The scope is ended by
  * graph_scope_end when the results have been pushed. */

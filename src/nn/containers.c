@@ -86,10 +86,6 @@ const LayerKind layer_sequential = {
     .ports = sequential_ports, .children = container_children,
     .growing = sequential_growing};
 
-Layer *layer_sequential_new(Fault *fault) {
-  return (Layer *)object_new(&layer_sequential.kind, fault);
-}
-
 Err layer_add(Layer *sequential, Layer *layer, Fault *fault) {
   ObjectList *(*growing)(Layer *) = layer_kind(sequential)->growing;
   if (!growing)

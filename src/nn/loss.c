@@ -78,7 +78,9 @@ static Node *with_rank(Graph *graph, Node *x, int rank) {
   return op_reshape(graph, x, &shape);
 }
 
-Node *loss_weight(Graph *graph, Node *weight, Node *mask) {
+/* What each value counts: weight times mask, where both are given; NULL: nothing is, or
+ * a fault. */
+static Node *joint_weight(Graph *graph, Node *weight, Node *mask) {
   if (!weight || !mask) return weight ? weight : mask;
   return op_mul(graph, with_rank(graph, weight, mask->shape.rank),
                 with_rank(graph, mask, weight->shape.rank));
@@ -154,7 +156,7 @@ Node *loss_values(Graph *graph, const Loss *loss, Node *output, Node *target) {
 }
 
 Node *loss_apply(Graph *graph, const Loss *loss, const LossBatch *batch) {
-  Node *weight = loss_weight(graph, batch->weight, batch->mask);
+  Node *weight = joint_weight(graph, batch->weight, batch->mask);
   Node *values = loss_values(graph, loss, batch->output, batch->target);
   if (!values) return NULL;
   if (weight) return prefixed(graph, loss, weighted_mean(graph, values, weight));

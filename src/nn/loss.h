@@ -72,9 +72,6 @@ typedef struct LossBatch {
 Node *loss_apply(Graph *graph, const Loss *loss, const LossBatch *batch);
 /* Its values, before they are weighted and averaged. */
 Node *loss_values(Graph *graph, const Loss *loss, Node *output, Node *target);
-/* What each value counts: weight times mask, where both are given; NULL: nothing is, or
- * a fault. */
-Node *loss_weight(Graph *graph, Node *weight, Node *mask);
 
 LossTargets loss_targets(const Loss *loss);
 

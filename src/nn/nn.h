@@ -226,7 +226,6 @@ Err layer_prepare(Graph *graph, Layer *net, Fault *fault) WARN_UNUSED;
 Err layer_add(Layer *sequential, Layer *layer, Fault *fault) WARN_UNUSED;
 
 /* Returns new. */
-Layer *layer_sequential_new(Fault *fault);
 Layer *layer_activation_new(Activation *activation, Fault *fault);
 /* A layer of the user: `forward` (retained) takes and gives tensors; `layers` and
  * `variables` are what it trains, in order; names are copied. */

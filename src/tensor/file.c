@@ -89,12 +89,6 @@ void tensor_file_deinit(TensorFile *file) {
   *file = (TensorFile){0};
 }
 
-Tensor *tensor_file_find(const TensorFile *file, const char *name) {
-  for (int i = 0; i < file->n_tensors; i++)
-    if (strcmp(file->tensors[i].name, name) == 0) return file->tensors[i].tensor;
-  return NULL;
-}
-
 const char *tensor_file_meta(const TensorFile *file, const char *name) {
   for (int i = 0; i < file->n_meta; i++)
     if (strcmp(file->meta[i].name, name) == 0) return file->meta[i].text;

@@ -30,8 +30,6 @@ typedef struct TensorFile {
 } TensorFile;
 
 void tensor_file_deinit(TensorFile *file);
-/* Borrowed, NULL when there is none of that name. */
-Tensor *tensor_file_find(const TensorFile *file, const char *name);
 const char *tensor_file_meta(const TensorFile *file, const char *name);
 
 typedef struct TensorFormat {

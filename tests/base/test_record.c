@@ -1,4 +1,5 @@
 /* Types of options: what each takes, refuses, tells as text and JSON, and puts back. */
+#include "options.h"
 #include "test.h"
 #include "base/record_json.h"
 
@@ -315,11 +316,10 @@ TEST(a_signature_follows_what_is_inside) {
   Outer *o = make();
   assert_int_equal(text(o, "mode", "small"), ERR_OK);
   uint64_t before = object_signature(&o->object);
-  assert_int_equal(option_set_number(o->thing, inner_options, 0.75, &fault), ERR_OK);
+  assert_int_equal(give_number(o->thing, inner_options, 0.75, &fault), ERR_OK);
   uint64_t after = object_signature(&o->object);
   assert_true(before != after);
-  assert_int_equal(option_set_number(o->mode.object, inner_options, 0.75, &fault),
-                   ERR_OK);
+  assert_int_equal(give_number(o->mode.object, inner_options, 0.75, &fault), ERR_OK);
   assert_true(object_signature(&o->object) != after);
   assert_false(object_has_call(&o->object));
   object_release(o);

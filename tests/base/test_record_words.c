@@ -1,4 +1,5 @@
 /* test_record_words.c: words of options tell values apart, whatever their type. */
+#include "options.h"
 #include "test.h"
 #include "base/record.h"
 
@@ -117,7 +118,7 @@ TEST(lists_and_inner_objects_tell_their_parts) {
   assert_false(same(&x, &y));
   assert_int_equal(option_set_object(a, own, inner, &fault), ERR_OK);
   x = key_of(a);
-  assert_int_equal(option_set_number(inner, count, 9, &fault), ERR_OK);
+  assert_int_equal(give_number(inner, count, 9, &fault), ERR_OK);
   y = key_of(a);
   assert_false(same(&x, &y));
   object_release(a);

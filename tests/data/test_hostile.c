@@ -1,4 +1,5 @@
 /* What every reader of data files must survive: cut, flipped and lying files. */
+#include "options.h"
 #include "base/pack.h"
 #include "data/sources.h"
 #include "files.h"
@@ -12,8 +13,7 @@ static Source *source_of(const char *name, const char *option, int place) {
   const Kind *kind = family_find(&dataset_family, name, &fault);
   Object *o = object_new(kind, &fault);
   Err err = ERR_OK;
-  if (place)
-    err = option_set_number(o, option_find(kind, option, &fault), place, &fault);
+  if (place) err = give_number(o, option_find(kind, option, &fault), place, &fault);
   if (err) fail_msg("%s", fault.text);
   return (Source *)o;
 }

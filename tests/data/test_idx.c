@@ -1,4 +1,5 @@
 /* IDX files, good and hostile, and Fashion-MNIST where it is installed. */
+#include "options.h"
 #include "data/sources.h"
 #include "files.h"
 #include "test.h"
@@ -15,10 +16,8 @@ static Source *idx_source(const char *images, const char *labels, double label_b
   if (!err && labels)
     err = option_set_text(o, option_find(kind, "labels", &fault), labels, &fault);
   if (!err)
-    err = option_set_number(o, option_find(kind, "label_base", &fault), label_base,
-                            &fault);
-  if (!err)
-    err = option_set_number(o, option_find(kind, "classes", &fault), classes, &fault);
+    err = give_number(o, option_find(kind, "label_base", &fault), label_base, &fault);
+  if (!err) err = give_number(o, option_find(kind, "classes", &fault), classes, &fault);
   if (err) fail_msg("%s", fault.text);
   return (Source *)o;
 }

@@ -1,4 +1,5 @@
 /* Statistics of the synthetic sets, and that they repeat. */
+#include "options.h"
 #include "data/data.h"
 #include "test.h"
 
@@ -6,9 +7,9 @@ static Source *make(const char *name, double n, double noise, uint64_t run_seed)
   Fault fault = {0};
   const Kind *kind = family_find(&dataset_family, name, &fault);
   Object *o = object_new(kind, &fault);
-  Err err = option_set_number(o, option_find(kind, "n", &fault), n, &fault);
+  Err err = give_number(o, option_find(kind, "n", &fault), n, &fault);
   if (!err && noise >= 0)
-    err = option_set_number(o, option_find(kind, "noise", &fault), noise, &fault);
+    err = give_number(o, option_find(kind, "noise", &fault), noise, &fault);
   if (err) fail_msg("%s", fault.text);
   ((Source *)o)->run_seed = run_seed;
   return (Source *)o;
@@ -38,9 +39,8 @@ TEST(synthetic_sets_repeat_with_their_seed) {
     Fault fault = {0};
     const Kind *kind = c->object.kind;
     Object *named = object_new(kind, &fault);
-    Err err = option_set_number(named, option_find(kind, "n", &fault), 100, &fault);
-    if (!err)
-      err = option_set_number(named, option_find(kind, "seed", &fault), 1, &fault);
+    Err err = give_number(named, option_find(kind, "n", &fault), 100, &fault);
+    if (!err) err = give_number(named, option_find(kind, "seed", &fault), 1, &fault);
     assert_int_equal(err, ERR_OK);
     ((Source *)named)->run_seed = 9;
     assert_memory_equal(rows_of(a)->x->a.data, rows_of((Source *)named)->x->a.data,
@@ -123,7 +123,7 @@ TEST(wrong_options_are_refused) {
   const Kind *kind = family_find(&dataset_family, "spirals", &fault);
   Object *o = object_new(kind, &fault);
   const Option *n = option_find(kind, "n", &fault);
-  assert_int_equal(option_set_number(o, n, 0, &fault), ERR_VALUE);
+  assert_int_equal(give_number(o, n, 0, &fault), ERR_VALUE);
   assert_non_null(strstr(fault.text, "data.spirals"));
   fault_clear(&fault);
   assert_null(family_find(&dataset_family, "spiral", &fault));

@@ -1,4 +1,5 @@
 /* Every transform, by the samples of its record. */
+#include "options.h"
 #include "data/transform.h"
 #include "test.h"
 #include <string.h>
@@ -17,7 +18,7 @@ static Transform *sample_transform(const TransformKind *kind,
     given[opt - o->kind->options] = true;
     assert_int_equal(opt->choices
                          ? option_set_text(o, opt, opt->choices[(int)s->value], &fault)
-                         : option_set_number(o, opt, s->value, &fault),
+                         : give_number(o, opt, s->value, &fault),
                      ERR_OK);
   }
   assert_int_equal(object_ready(o, given, &fault), ERR_OK);

@@ -1,6 +1,7 @@
 /* The readers of comma-separated tables and of plain text take any bytes. The first
  * four say which reader, and with which options: targets, categories, separator,
  * header, what becomes of missing values. */
+#include "options.h"
 #include "fuzz/fuzz.h"
 #include "data/sources.h"
 
@@ -12,7 +13,7 @@ static void set(Source *source, const char *option, const char *value) {
   char *end = NULL;
   double place = strtod(value, &end);
   bool number = opt && opt->kind == OPT_TEXTS && !*end;
-  must(opt && !(number ? option_set_number(&source->object, opt, place, &fault)
+  must(opt && !(number ? give_number(&source->object, opt, place, &fault)
                        : option_set_text(&source->object, opt, value, &fault)));
 }
 
@@ -42,7 +43,7 @@ static Source *text_source(const uint8_t *options) {
                                         &fault);
   must(source);
   const Option *length = option_find(source->object.kind, "length", &fault);
-  must(!option_set_number(&source->object, length, 1 + options[1] % 8, &fault));
+  must(!give_number(&source->object, length, 1 + options[1] % 8, &fault));
   set(source, "predict", options[2] % 2 ? "next" : "each");
   return source;
 }

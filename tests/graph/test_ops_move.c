@@ -1,5 +1,6 @@
 /* test_ops_move.c: what the samples cannot show of the ops that move and choose
  * elements: views, inferred dims, refusals. */
+#include "graph/item.h"
 #include "test.h"
 #include "graph/ops.h"
 
@@ -186,6 +187,6 @@ TEST(a_deep_graph_without_variables_can_be_differentiated) {
     }
   }
   assert_int_equal(graph_grad(&graph, y, NULL, &x, 1, &g), ERR_OK);
-  CHECK_NEAR(graph_item(&graph, g), slope, 1e-5 * slope);
+  CHECK_NEAR(item_of(&graph, g), slope, 1e-5 * slope);
   graph_close(&graph);
 }

@@ -1,5 +1,6 @@
 /* test_ops_norm.c: shapes that a normalization refuses, inputs left out, and gradients
  * through the statistics it gives. */
+#include "graph/item.h"
 #include "test.h"
 #include "graph/ops.h"
 
@@ -71,7 +72,7 @@ static Node *by_hand(Graph *g, Node *x, unsigned axes) {
 /* First and second derivatives of `y` and `z` in x agree. */
 static void same_derivatives(Graph *g, Node *y, Node *z, Node *x) {
   Node *gy, *gz, *hy, *hz;
-  CHECK_NEAR(graph_item(g, y), graph_item(g, z), 1e-4);
+  CHECK_NEAR(item_of(g, y), item_of(g, z), 1e-4);
   assert_int_equal(graph_grad(g, y, NULL, &x, 1, &gy), ERR_OK);
   assert_int_equal(graph_grad(g, z, NULL, &x, 1, &gz), ERR_OK);
   same(g, gy, gz, 1e-3);

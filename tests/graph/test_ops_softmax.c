@@ -1,5 +1,6 @@
 /* test_ops_softmax.c: labels that cannot be used, shapes that do not fit, and gradients
  * that flow into both outputs of the cross-entropy. */
+#include "graph/item.h"
 #include "test.h"
 #include "graph/ops.h"
 
@@ -69,7 +70,7 @@ TEST(gradients_through_loss_and_probabilities_add_up) {
   Node *log_p = op_log_softmax(g, x, 1), *hot = op_one_hot(g, labels, 5);
   Node *parts = op_sub(g, op_mul(g, op_exp(g, log_p), b), op_mul(g, hot, log_p));
   Node *z = op_sum(g, parts, ALL_AXES, false), *gy, *gz;
-  CHECK_NEAR(graph_item(g, y), graph_item(g, z), 1e-5);
+  CHECK_NEAR(item_of(g, y), item_of(g, z), 1e-5);
   assert_int_equal(graph_grad(g, y, NULL, &x, 1, &gy), ERR_OK);
   assert_int_equal(graph_grad(g, z, NULL, &x, 1, &gz), ERR_OK);
   const Tensor *vy = graph_value(g, gy), *vz = graph_value(g, gz);

@@ -3,6 +3,7 @@
 #ifndef TESTS_NN_LAYER_SAMPLE_H
 #define TESTS_NN_LAYER_SAMPLE_H
 
+#include "options.h"
 #include "test.h"
 #include "graph/ops.h"
 #include "nn/nn.h"
@@ -65,9 +66,9 @@ static void sample_set(Object *o, const char *name, const char *value) {
     Given given = {.value = {.kind = VALUE_LIST, .as.n_items = 2}, .items = pair};
     err = option_set(o, opt, &given, &fault);
   } else if (strcmp(value, "true") == 0 || strcmp(value, "false") == 0) {
-    err = option_set_bool(o, opt, value[0] == 't', &fault);
+    err = give_bool(o, opt, value[0] == 't', &fault);
   } else if (end > value && !*end) {
-    err = option_set_number(o, opt, number, &fault);
+    err = give_number(o, opt, number, &fault);
   } else {
     err = option_set_text(o, opt, value, &fault);
   }

@@ -7,6 +7,7 @@
  * What must hold: NaN stays NaN; where the function has a limit, that is the value at
  * infinity, and the derivative there is the limit's; a denormal counts as zero. Tails
  * keep their digits in values; derivatives are right to the last places of 1. */
+#include "options.h"
 #include "test.h"
 #include "graph/ops.h"
 #include "nn/nn.h"
@@ -196,7 +197,7 @@ TEST(every_activation_is_right_at_the_edges_of_numbers) {
       if (!option || option->kind != OPT_REAL) continue;
       for (int v = 0; v < 2; v++) {
         double value = v ? 0.3 : option->lo;
-        assert_int_equal(option_set_number(&a->object, option, value, &fault), ERR_OK);
+        assert_int_equal(give_number(&a->object, option, value, &fault), ERR_OK);
         n_wrong += check_elementwise(a);
       }
     }

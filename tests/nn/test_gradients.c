@@ -9,6 +9,7 @@
  * |analytic - numeric| <= 1e-6 max(1, |numeric|inf). Layers are those of their records'
  * samples: a kind without a sample fails. Values are compared in the double build
  * alone; the float build checks that gradients are finite. */
+#include "graph/item.h"
 #include "nn/layer_sample.h"
 
 enum { MAX_SHAPES = 3, MAX_WRT = 64 };
@@ -46,7 +47,7 @@ static Node *emit(const Case *c, Node *const *x) {
 
 static double evaluate(const Case *c) {
   int scope = graph_scope_begin(&graph);
-  double value = graph_item(&graph, emit(c, NULL));
+  double value = item_of(&graph, emit(c, NULL));
   graph_scope_end(&graph, scope);
   return value;
 }
@@ -208,8 +209,8 @@ static Node *emit_loss(Loss *loss, Node *z, OutputForm form, bool weighted) {
 
 static double loss_value(Loss *loss, Tensor *z, OutputForm form, bool weighted) {
   int scope = graph_scope_begin(&graph);
-  double value = graph_item(&graph,
-                            emit_loss(loss, graph_const(&graph, z), form, weighted));
+  double value = item_of(&graph,
+                         emit_loss(loss, graph_const(&graph, z), form, weighted));
   graph_scope_end(&graph, scope);
   return value;
 }

@@ -1,4 +1,5 @@
 /* Losses against their plain formulas, and the rule by which outputs are folded. */
+#include "graph/item.h"
 #include "test.h"
 #include "graph/ops.h"
 #include "nn/nn.h"
@@ -36,7 +37,7 @@ static double value(Loss *loss, Node *output, Node *target) {
   Node *y = apply(loss, output, target);
   if (!y) fail_msg("%s", graph.fault.text);
   assert_int_equal(y->shape.rank, 0);
-  return graph_item(&graph, y);
+  return item_of(&graph, y);
 }
 
 static const double z[] = {1, -2, 0.5, 3, 0, -1}; /* [2, 3] */
@@ -213,7 +214,7 @@ static void check_masked(Loss *loss, Node *target) {
   Node *sum = op_sum(&graph, op_mul(&graph, gx, node(2, 3, weight)), ALL_AXES, false);
   assert_int_equal(graph_grad(&graph, sum, NULL, &x, 1, &gxx), ERR_OK);
   double e = exp(1), want = (log(1 + e) + log(1 + 1 / e)) / 2;
-  CHECK_NEAR(graph_item(&graph, y), want, 1e-6);
+  CHECK_NEAR(item_of(&graph, y), want, 1e-6);
   const Tensor *g = graph_value(&graph, gx), *gg = graph_value(&graph, gxx);
   double share = 0.5 / (1 + e), p = 1 / (1 + e), curve = p * (1 - p) / 2;
   double first[] = {share - 0.5, 0, 0.5 - share, -share, share, 0};
@@ -344,7 +345,7 @@ static double weighted(const Loss *loss, Node *output, Node *target, Node *weigh
   Node *y = loss_apply(&graph, loss, &(LossBatch){output, target, weight, mask});
   if (!y) fail_msg("%s", graph.fault.text);
   assert_int_equal(y->shape.rank, 0);
-  return graph_item(&graph, y);
+  return item_of(&graph, y);
 }
 
 /* Of the forms of every loss: its outputs, and targets that fit. */
@@ -364,7 +365,7 @@ TEST(the_mean_of_the_values_is_the_loss_and_weights_of_1_change_nothing) {
     assert_non_null(v);
     assert_int_equal(v->shape.dim[0], 2);
     double want = value(loss, x, t);
-    CHECK_NEAR(graph_item(&graph, op_mean(&graph, v, ALL_AXES, false)), want, 1e-6);
+    CHECK_NEAR(item_of(&graph, op_mean(&graph, v, ALL_AXES, false)), want, 1e-6);
     CHECK_NEAR(weighted(loss, x, t, rows(2, ones), NULL), want, 1e-6);
     CHECK_NEAR(weighted(loss, x, t, NULL, rows(2, ones)), want, 1e-6);
     CHECK_NEAR(weighted(loss, x, t, rows(2, seven), rows(2, ones)), want, 1e-6);

@@ -1,5 +1,6 @@
 /* Metrics against values computed by hand, over batches of different sizes; what their
  * names and options say. Every metric of the table is measured here. */
+#include "options.h"
 #include "test.h"
 #include "base/record_json.h"
 #include "graph/ops.h"
@@ -124,7 +125,7 @@ TEST(accuracy_of_yes_no_outputs_counts_each) {
   Metric *high = metric_of("accuracy");
   set(high, "kind", "binary");
   const Option *threshold = option_find(high->object.kind, "threshold", &fault);
-  assert_int_equal(option_set_number(&high->object, threshold, 0.3, &fault), ERR_OK);
+  assert_int_equal(give_number(&high->object, threshold, 0.3, &fault), ERR_OK);
   gives(high, &(Rows){4, 1, 1, one, yes}, unknown, 3.0 / 4);
 }
 
@@ -155,7 +156,7 @@ TEST(accuracy_says_what_it_cannot_count) {
   Metric *both = metric_of("accuracy");
   set(both, "kind", "categorical");
   const Option *threshold = option_find(both->object.kind, "threshold", &fault);
-  assert_int_equal(option_set_number(&both->object, threshold, 0.3, &fault), ERR_OK);
+  assert_int_equal(give_number(&both->object, threshold, 0.3, &fault), ERR_OK);
   assert_int_equal(object_ready(&both->object, NULL, &fault), ERR_VALUE);
   object_release(both);
 }

@@ -1,4 +1,5 @@
 /* Layers: names, build, initial values, normalization, dropout, loading, freezing. */
+#include "options.h"
 #include "test.h"
 #include "graph/ops.h"
 #include "nn/nn.h"
@@ -24,7 +25,7 @@ static void *make(const char *name) {
 static void set_number(void *o, const char *name, double value) {
   const Option *opt = option_find(((Object *)o)->kind, name, &fault);
   assert_non_null(opt);
-  assert_int_equal(option_set_number(o, opt, value, &fault), ERR_OK);
+  assert_int_equal(give_number(o, opt, value, &fault), ERR_OK);
 }
 
 static void set_text(void *o, const char *name, const char *value) {
@@ -74,7 +75,7 @@ static Node *matrix(int64_t n, int64_t m, const double *v) {
 
 TEST(names_count_per_kind_through_nested_containers) {
   open_graph();
-  Layer *net = layer_sequential_new(&fault), *inner = layer_sequential_new(&fault);
+  Layer *net = plain("Sequential"), *inner = plain("Sequential");
   add(net, dense(4));
   add(inner, dense(4));
   add(inner, plain("BatchNorm"));
@@ -103,7 +104,7 @@ TEST(names_count_per_kind_through_nested_containers) {
 
 TEST(two_layers_of_the_same_given_name_are_refused) {
   open_graph();
-  Layer *net = layer_sequential_new(&fault);
+  Layer *net = plain("Sequential");
   for (int i = 0; i < 2; i++) {
     Layer *layer = make("Dense");
     set_number(layer, "units", 2);
@@ -119,7 +120,7 @@ TEST(two_layers_of_the_same_given_name_are_refused) {
 
 TEST(a_net_inside_itself_is_refused) {
   open_graph();
-  Layer *net = layer_sequential_new(&fault), *inner = layer_sequential_new(&fault);
+  Layer *net = plain("Sequential"), *inner = plain("Sequential");
   assert_int_equal(layer_add(net, inner, &fault), ERR_OK);
   assert_int_equal(layer_add(inner, net, &fault), ERR_VALUE);
   object_release(inner);
@@ -129,7 +130,7 @@ TEST(a_net_inside_itself_is_refused) {
 
 TEST(a_shared_layer_is_listed_once_and_outlives_its_net) {
   open_graph();
-  Layer *net = layer_sequential_new(&fault), *shared = dense(3);
+  Layer *net = plain("Sequential"), *shared = dense(3);
   assert_int_equal(layer_add(net, shared, &fault), ERR_OK);
   assert_int_equal(layer_add(net, shared, &fault), ERR_OK);
   build(net, 3);
@@ -166,7 +167,7 @@ TEST(dense_is_x_w_plus_b) {
 
 TEST(dense_refuses_another_width_and_names_itself) {
   open_graph();
-  Layer *net = layer_sequential_new(&fault);
+  Layer *net = plain("Sequential");
   add(net, dense(300));
   add(net, dense(10));
   build(net, 784);
@@ -180,14 +181,14 @@ TEST(dense_refuses_another_width_and_names_itself) {
 
 TEST(initial_values_do_not_depend_on_other_layers) {
   open_graph();
-  Layer *a = layer_sequential_new(&fault), *b = layer_sequential_new(&fault);
+  Layer *a = plain("Sequential"), *b = plain("Sequential");
   add(a, dense(3));
   add(b, plain("LayerNorm"));
   add(b, dense(3));
   build(a, 4);
   close_graph();
   open_graph();
-  Layer *again = layer_sequential_new(&fault);
+  Layer *again = plain("Sequential");
   add(again, dense(3));
   build(again, 4);
   double first = 0;
@@ -244,7 +245,7 @@ TEST(truncated_normal_ends_at_two_sigma_and_keeps_its_deviation) {
   open_graph();
   Init *init = (Init *)family_make(&init_family, "he_normal", &fault);
   const Option *truncated = option_find(init->object.kind, "truncated", &fault);
-  assert_int_equal(option_set_bool(&init->object, truncated, true, &fault), ERR_OK);
+  assert_int_equal(give_bool(&init->object, truncated, true, &fault), ERR_OK);
   const int64_t n = 20000;
   Node *node = init_make(&graph, init, &SHAPE_OF(n), 50, 10, "test");
   double std = sqrt(2.0 / 50), squares = 0;
@@ -342,7 +343,7 @@ TEST(batch_norm_over_images_takes_each_channel) {
 
 TEST(frozen_batch_norm_uses_running_statistics_in_training) {
   open_graph();
-  Layer *net = layer_sequential_new(&fault);
+  Layer *net = plain("Sequential");
   add(net, plain("BatchNorm"));
   build(net, 2);
   assert_true(layer_needs_batches(net));
@@ -361,7 +362,7 @@ TEST(batch_norm_refuses_one_row_in_training_and_large_momentum) {
   open_graph();
   Layer *norm = plain("BatchNorm");
   const Option *momentum = option_find(norm->object.kind, "momentum", &fault);
-  assert_int_equal(option_set_number(&norm->object, momentum, 0.99, &fault), ERR_VALUE);
+  assert_int_equal(give_number(&norm->object, momentum, 0.99, &fault), ERR_VALUE);
   assert_non_null(strstr(fault.text, "Keras's 0.99 is 0.01 here"));
   graph.training = true;
   assert_null(layer_call(&graph, norm, matrix(1, 2, batch)));
@@ -453,7 +454,7 @@ TEST(load_lists_what_is_missing_and_unknown_and_changes_nothing) {
 
 TEST(predict_in_batches_equals_one_forward) {
   open_graph();
-  Layer *net = layer_sequential_new(&fault);
+  Layer *net = plain("Sequential");
   add(net, dense(5));
   add(net, dense(3));
   Node *x = op_random_normal(&graph, &SHAPE_OF(11, 4), 0, 1,
@@ -475,7 +476,7 @@ TEST(predict_in_batches_equals_one_forward) {
 
 TEST(summary_counts_parameters_and_names_the_form_of_the_loss) {
   open_graph();
-  Layer *net = layer_sequential_new(&fault);
+  Layer *net = plain("Sequential");
   Loss *loss = (Loss *)family_make(&loss_family, "cross_entropy", &fault);
   add(net, dense(2));
   add(net, plain("BatchNorm"));

@@ -1,5 +1,6 @@
-/* Optimizers against the recurrences worked by hand on f(w) = w^2 / 2, so that g =
- * w. */
+/* Optimizers against the recurrences worked by hand on f(w) = w^2 / 2, so that g = w.
+ */
+#include "options.h"
 #include "test.h"
 #include "graph/ops.h"
 #include "nn/optim.h"
@@ -27,8 +28,8 @@ static void set_option(Optimizer *opt, const char *name, double value) {
   const Option *option = option_find(opt->object.kind, name, &fault);
   assert_non_null(option);
   Err err = option->kind == OPT_BOOL
-                ? option_set_bool(&opt->object, option, value != 0, &fault)
-                : option_set_number(&opt->object, option, value, &fault);
+                ? give_bool(&opt->object, option, value != 0, &fault)
+                : give_number(&opt->object, option, value, &fault);
   if (err) fail_msg("%s", fault.text);
 }
 
@@ -159,7 +160,7 @@ static double rate(const char *name, int64_t t, const Setting *settings) {
   Object *s = object_new(family_find(&schedule_family, name, &fault), &fault);
   for (; settings->name; settings++) {
     const Option *opt = option_find(s->kind, settings->name, &fault);
-    assert_int_equal(option_set_number(s, opt, settings->value, &fault), ERR_OK);
+    assert_int_equal(give_number(s, opt, settings->value, &fault), ERR_OK);
   }
   double out = NAN;
   assert_int_equal(schedule_rate((Schedule *)s, t, 2, &out, &fault), ERR_OK);
@@ -188,9 +189,9 @@ TEST(schedules) {
 TEST(negative_rate_is_refused) {
   Optimizer *opt = begin("Adam", 0, 0);
   const Option *lr = option_find(opt->object.kind, "learning_rate", &fault);
-  assert_int_equal(option_set_number(&opt->object, lr, -0.1, &fault), ERR_VALUE);
+  assert_int_equal(give_number(&opt->object, lr, -0.1, &fault), ERR_VALUE);
   fault_clear(&fault);
-  assert_int_equal(option_set_number(&opt->object, lr, NAN, &fault), ERR_VALUE);
+  assert_int_equal(give_number(&opt->object, lr, NAN, &fault), ERR_VALUE);
   end(opt);
 }
 

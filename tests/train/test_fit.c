@@ -1,4 +1,7 @@
 /* Fits on small sets: history, splits, callbacks, what is refused. */
+#include "data/given_set.h"
+#include "graph/item.h"
+#include "options.h"
 #include "test.h"
 #include "base/sys.h"
 #include "graph/ops.h"
@@ -26,7 +29,7 @@ static Dataset *blobs(World *w, int64_t n, double gap) {
                 side + philox_unit(philox_word(stream, (uint64_t)(2 * i + k))) - 0.5);
     array_set(&y->a, i, (double)(1 + i % 2));
   }
-  Source *source = source_from_tensors(x, y, NULL, 2, 1, &w->graph.memory, &w->fault);
+  Source *source = source_of(x, y, 2, 1, &w->graph.memory, &w->fault);
   assert_non_null(source);
   Dataset *set = dataset_open(source, 0, &w->fault);
   object_release(source);
@@ -39,8 +42,7 @@ static void add(World *w, const char *kind_name, double units) {
   const Kind *kind = family_find(&layer_family, kind_name, &w->fault);
   Object *layer = object_new(kind, &w->fault);
   if (units > 0)
-    assert_int_equal(option_set_number(layer, option_at(kind, 1), units, &w->fault),
-                     ERR_OK);
+    assert_int_equal(give_number(layer, option_at(kind, 1), units, &w->fault), ERR_OK);
   assert_int_equal(object_ready(layer, NULL, &w->fault), ERR_OK);
   assert_int_equal(layer_add(w->net, (Layer *)layer, &w->fault), ERR_OK);
   object_release(layer);
@@ -54,7 +56,7 @@ static void set_text(World *w, const char *name, const char *value) {
 static void open_world(World *w, int64_t n) {
   *w = (World){0};
   assert_int_equal(graph_open(&w->graph, 1, 1, &w->fault), ERR_OK);
-  w->net = layer_sequential_new(&w->fault);
+  w->net = (Layer *)family_make(&layer_family, "Sequential", &w->fault);
   add(w, "Dense", 8);
   w->fit = (Fit *)object_new(&fit_kind, &w->fault);
   set_text(w, "loss", "cross_entropy");
@@ -161,7 +163,7 @@ static void set_option(void *object, const char *name, const char *text,
   Fault fault = {0};
   const Option *opt = option_find(((Object *)object)->kind, name, &fault);
   assert_int_equal(text ? option_set_text(object, opt, text, &fault)
-                        : option_set_number(object, opt, number, &fault),
+                        : give_number(object, opt, number, &fault),
                    ERR_OK);
 }
 
@@ -235,13 +237,12 @@ TEST(checkpoint_writes_what_load_reads) {
   if (run(&w)) fail_msg("%s", w.fault.text);
   StateList list;
   assert_int_equal(layer_state(w.net, &list, &w.fault), ERR_OK);
-  double want = graph_item(&w.graph,
-                           op_sum(&w.graph, list.v[0]->current, ALL_AXES, false));
+  double want = item_of(&w.graph,
+                        op_sum(&w.graph, list.v[0]->current, ALL_AXES, false));
   Node *zero = op_full(&w.graph, 0, &list.v[0]->current->shape);
   assert_int_equal(variable_assign(&w.graph, list.v[0], zero), ERR_OK);
   assert_int_equal(layer_load_file(&w.graph, w.net, first, &w.fault), ERR_OK);
-  double got = graph_item(&w.graph,
-                          op_sum(&w.graph, list.v[0]->current, ALL_AXES, false));
+  double got = item_of(&w.graph, op_sum(&w.graph, list.v[0]->current, ALL_AXES, false));
   assert_true(got == want);
   state_deinit(&list);
   for (int e = 1; e <= 4; e++) {

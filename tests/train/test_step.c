@@ -1,4 +1,5 @@
 /* The training step: what it computes, and that a failed one changes nothing. */
+#include "options.h"
 #include "test.h"
 #include "allocations.h"
 #include "base/sys.h"
@@ -18,7 +19,7 @@ static const double inputs[] = {0.5, -1, 2, 0.25, 1, 1}, targets[] = {1, 0, -1};
 static void open_world(World *w, const char *optimizer) {
   *w = (World){.factor = 1};
   assert_int_equal(graph_open(&w->graph, 1, 1, &w->fault), ERR_OK);
-  w->net = layer_sequential_new(&w->fault);
+  w->net = (Layer *)family_make(&layer_family, "Sequential", &w->fault);
   const char *kinds[] = {"Dense", "BatchNorm", "Dropout", "Dense"};
   for (int i = 0; i < 4; i++) {
     const Kind *kind = family_find(&layer_family, kinds[i], &w->fault);
@@ -26,7 +27,7 @@ static void open_world(World *w, const char *optimizer) {
     const Option *first = option_at(kind, 1);
     if (first) {
       double value = i == 0 ? 8 : i == 2 ? 0.25 : 1;
-      assert_int_equal(option_set_number(layer, first, value, &w->fault), ERR_OK);
+      assert_int_equal(give_number(layer, first, value, &w->fault), ERR_OK);
     }
     assert_int_equal(object_ready(layer, NULL, &w->fault), ERR_OK);
     assert_int_equal(layer_add(w->net, (Layer *)layer, &w->fault), ERR_OK);
@@ -566,8 +567,7 @@ TEST(steps_that_cannot_be_proved_give_the_same) {
     small_open(&s[way], "Adam", way == 1, way == 2);
     const Option *eps = option_find(s[way].optimizer->object.kind, "eps",
                                     &s[way].fault);
-    assert_int_equal(option_set_number(&s[way].optimizer->object, eps, 0,
-                                       &s[way].fault),
+    assert_int_equal(give_number(&s[way].optimizer->object, eps, 0, &s[way].fault),
                      ERR_OK);
     for (int i = 0; i < 5; i++) {
       set_trouble(&s[way], FINE);
@@ -599,8 +599,8 @@ static void change_option(Object *object, const Option *option, Fault *fault) {
   const void *field = option_field(object, option);
   bool half = option->lo < 0.5 && (option->hi >= 0.5 || option->hi == option->lo);
   Err err = option->kind == OPT_BOOL
-                ? option_set_bool(object, option, !*(const bool *)field, fault)
-                : option_set_number(object, option, half ? 0.5 : option->lo, fault);
+                ? give_bool(object, option, !*(const bool *)field, fault)
+                : give_number(object, option, half ? 0.5 : option->lo, fault);
   if (err) fail_msg("%s", fault->text);
 }
 
