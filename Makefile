@@ -150,7 +150,7 @@ valgrind: ## a short set of tests under valgrind, which sees into the libraries 
 # What is still reachable at the end, in pools of BLIS and of threads, is no leak.
 valgrind := valgrind -q --error-exitcode=99 --leak-check=full \
             --errors-for-leak-kinds=definite --show-leak-kinds=definite
-valgrind_set := json idx safetensors dataset trial test_nn test_fit test_step test_data.lua
+valgrind_set := json idx safetensors dataset trial test_net test_fit test_step test_data.lua
 
 cover: ## the share of lines of src/ that the tests reach, and the files with the least
 	@$(deps) test cover

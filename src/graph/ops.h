@@ -15,13 +15,13 @@
  * whatever d is. Every rule of elementwise ops and reductions multiplies by these, so
  * that a branch not taken gives 0. */
 #define KERNEL(type, name, args)
-#define UNARY(name)                                                                     \
-  static inline Node *op_##name(Graph *g, Node *x) {                                    \
-    return graph_apply(g, &op_record_##name, (Node *[]){x}, 1, NULL, 0);                \
+#define UNARY(name)                                                                    \
+  static inline Node *op_##name(Graph *g, Node *x) {                                   \
+    return graph_apply(g, &op_record_##name, (Node *[]){x}, 1, NULL, 0);               \
   }
-#define BINARY(name)                                                                    \
-  static inline Node *op_##name(Graph *g, Node *x, Node *y) {                           \
-    return graph_apply(g, &op_record_##name, (Node *[]){x, y}, 2, NULL, 0);             \
+#define BINARY(name)                                                                   \
+  static inline Node *op_##name(Graph *g, Node *x, Node *y) {                          \
+    return graph_apply(g, &op_record_##name, (Node *[]){x, y}, 2, NULL, 0);            \
   }
 #include "kernel/elementwise.def"
 #undef KERNEL

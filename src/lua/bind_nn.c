@@ -532,10 +532,10 @@ static const char *const *layer_fields(const Kind *kind) {
 }
 
 static const FamilyBinding layer_binding = {
-    .family = &layer_family, .methods = layer_methods, .from_table = bind_layer_from_value,
-    .also = &activation_family, .index = layer_index, .fields = layer_fields,
-    .habits = layer_habits,
-    .option_habits = layer_options_elsewhere,
+    .family = &layer_family, .methods = layer_methods,
+    .from_table = bind_layer_from_value, .also = &activation_family,
+    .index = layer_index, .fields = layer_fields,
+    .habits = layer_habits, .option_habits = layer_options_elsewhere,
     .elsewhere = "sizes of inputs follow by themselves: nn.Dense(20) in place of (10, "
                  "20)"};
 

@@ -653,8 +653,8 @@ static const Function train_functions[] = {
      "only those that depend on a variable stay expressions.", NULL},
     {"fit", fit, "train.fit(net, set, { options })", "Trains a net on a data set; "
      "gives the history: a list for each measure.", &fit_kind},
-    {"history", bind_last_history, "train.history()", "The history of the last fit, also "
-     "of one that failed.", NULL},
+    {"history", bind_last_history, "train.history()", "The history of the last fit, "
+     "also of one that failed.", NULL},
     {0}};
 
 static const FamilyBinding probe_binding = {.family = &probe_family};

@@ -1,326 +1,291 @@
-/* Types of options: what each takes, refuses, tells as text and JSON, and puts back. */
-#include "options.h"
+/* Records: kinds and options by name, alias and position; objects made of them,
+ * checked, counted and written as text. */
 #include "test.h"
-#include "base/record_json.h"
+#include "base/record.h"
 
 /* -- a family of our own ----------------------------------------------------------- */
 
-static const Family inner_family, outer_family;
+static const Family tool_family;
 
-typedef struct Inner {
+typedef struct Saw {
   Object object;
-  double x;
-} Inner;
+  int64_t teeth;
+  double angle;
+  char *maker;
+  Object *spare;
+  ObjectList set;
+  Callable *cut;
+  bool sharp; /* of saw_check */
+} Saw;
 
-static const Option inner_options[] = {
-    {.name = "x", .kind = OPT_REAL, .offset = offsetof(Inner, x), .value = "0.5",
-     .position = 1, .lo = 0, .hi = 1},
-    {0}};
-static const Kind small = {.name = "small", .family = &inner_family,
-                           .size = sizeof(Inner),
-                           .options = inner_options};
-static const Kind plain = {.name = "plain", .family = &inner_family};
-static const Kind *const inner_kinds[] = {&small, &plain, NULL};
-static const Family inner_family = {"thing", "inner", inner_kinds, NULL};
+static int n_deinit;
 
-/* A thing of an upper floor that counts its references. */
-static int references;
-static void *retain(void *thing) {
-  references++;
-  return thing;
+static Err saw_check(Object *object, Fault *fault) {
+  Saw *saw = (Saw *)object;
+  if (saw->teeth > 80 && saw->angle > 45)
+    return fault_set(fault, ERR_VALUE, "tools.Saw: too steep for %lld teeth",
+                     (long long)saw->teeth);
+  saw->sharp = true;
+  return ERR_OK;
 }
-static void release(void *thing) {
-  (void)thing;
-  references--;
+
+static void saw_deinit(Object *object) {
+  n_deinit++;
+  ((Saw *)object)->sharp = false;
 }
-static const RefType counter = {"counter", retain, release};
 
-typedef struct Outer {
-  Object object;
-  bool flag;
-  int64_t units;
-  double rate, maybe;
-  char *text;
-  int choice;
-  IntList ints;
-  RealList reals;
-  IntPair kernel, padding;
-  IntOrWord length;
-  TextList texts;
-  Object *thing;
-  ObjectList things;
-  WordOrObject mode;
-  Callable *call;
-  void *ref;
-} Outer;
-
-static const char *const colours[] = {"red", "green", NULL};
-static const char *const paddings[] = {"valid", "same", NULL};
-
-#define AT(field) .offset = offsetof(Outer, field)
-static const Option outer_options[] = {
-    {.name = "flag", .kind = OPT_BOOL, AT(flag), .value = "true"},
-    {.name = "units", .kind = OPT_INT, AT(units), .value = "3", .lo = 1, .hi = 9},
-    {.name = "rate", .kind = OPT_REAL, AT(rate), .value = "0.25", .lo = 0, .hi = 1},
-    {.name = "maybe", .kind = OPT_REAL, AT(maybe), .value = "none"},
-    {.name = "text", .kind = OPT_TEXT, AT(text), .value = "none"},
-    {.name = "choice", .kind = OPT_CHOICE, AT(choice), .value = "green",
-     .choices = colours},
-    {.name = "ints", .kind = OPT_INTS, AT(ints), .lo = 1, .hi = 99},
-    {.name = "reals", .kind = OPT_REALS, AT(reals), .lo = 0, .hi = 1},
-    {.name = "kernel", .kind = OPT_PAIR, AT(kernel), .value = "1", .lo = 1, .hi = 99},
-    {.name = "padding", .kind = OPT_PAIR, AT(padding), .value = "valid", .lo = 0,
-     .hi = 99,
-     .choices = paddings},
-    {.name = "length", .kind = OPT_INT_OR_WORD, AT(length), .value = "red", .lo = 1,
-     .hi = 99,
-     .choices = colours},
-    {.name = "texts", .kind = OPT_TEXTS, AT(texts)},
-    {.name = "thing", .kind = OPT_OBJECT, AT(thing), .family = &inner_family,
-     .value = "small"},
-    {.name = "things", .kind = OPT_OBJECTS, AT(things), .family = &inner_family},
-    {.name = "mode", .kind = OPT_WORD_OR_OBJECT, AT(mode), .value = "red",
-     .family = &inner_family, .choices = colours},
-    {.name = "call", .kind = OPT_CALL, AT(call)},
-    {.name = "ref", .kind = OPT_REF, AT(ref), .ref_type = &counter},
+#define AT(field) .offset = offsetof(Saw, field)
+static const Option saw_options[] = {
+    {.name = "teeth", .kind = OPT_INT, AT(teeth), .position = 1,
+     .alias = "n_teeth points", .lo = 1, .hi = 99, .doc = "number of teeth"},
+    {.name = "angle", .kind = OPT_REAL, AT(angle), .position = 2, .value = "30",
+     .doc = "angle of a tooth, in degrees"},
+    {.name = "maker", .kind = OPT_TEXT, AT(maker), .value = "none"},
+    {.name = "spare", .kind = OPT_OBJECT, AT(spare), .family = &tool_family},
+    {.name = "set", .kind = OPT_OBJECTS, AT(set), .family = &tool_family},
+    {.name = "cut", .kind = OPT_CALL, AT(cut)},
     {0}};
-static const Kind outer = {.name = "outer", .family = &outer_family,
-                           .size = sizeof(Outer),
-                           .options = outer_options};
-static const Kind *const outer_kinds[] = {&outer, NULL};
-static const Family outer_family = {"outer", "outer", outer_kinds, NULL};
+static const Kind saw_kind = {
+    .name = "Saw", .alias = "handsaw ripsaw", .family = &tool_family,
+    .size = sizeof(Saw), .options = saw_options,
+    .check = saw_check, .deinit = saw_deinit};
+static const Kind hammer_kind = {.name = "Hammer", .family = &tool_family};
+static const Kind *const tool_kinds[] = {&saw_kind, &hammer_kind, NULL};
+static const Family tool_family = {"tool", "tools", tool_kinds, NULL};
 
 static Fault fault;
-
-static Outer *make(void) {
-  fault = (Fault){0};
-  Outer *o = (Outer *)object_new(&outer, &fault);
-  assert_non_null(o);
-  return o;
-}
-
-static Err give(Outer *o, const char *name, const Given *given) {
-  fault = (Fault){0};
-  return option_set(&o->object, option_named(&outer, name), given, &fault);
-}
-
-static Err number(Outer *o, const char *name, double value) {
-  return give(o, name, &(Given){.value = {.kind = VALUE_REAL, .as.real = value}});
-}
-
-static Err text(Outer *o, const char *name, const char *value) {
-  return give(o, name, &(Given){.value = {.kind = VALUE_TEXT, .as.text = value}});
-}
-
-/* A list of n numbers. */
-static Err numbers(Outer *o, const char *name, int n, const double *v) {
-  Value items[16] = {{0}};
-  for (int i = 0; i < n; i++) items[i] = (Value){.kind = VALUE_REAL, .as.real = v[i]};
-  return give(o, name, &(Given){.value = {.kind = VALUE_LIST, .as.n_items = n},
-                                .items = items});
-}
-
-static void reads(const Outer *o, const char *name, const char *want) {
-  Text out = {0};
-  option_add_text(&out, &o->object, option_named(&outer, name));
-  assert_string_equal(out.data, want);
-  text_deinit(&out);
-}
 
 static void says(const char *part) {
   if (!strstr(fault.text, part)) fail_msg("\"%s\" is not in \"%s\"", part, fault.text);
 }
 
-/* -- what they take ---------------------------------------------------------------- */
-
-TEST(defaults_are_those_of_the_record) {
-  Outer *o = make();
-  assert_true(o->flag && o->units == 3 && o->rate == 0.25 && isnan(o->maybe) &&
-              !o->text);
-  assert_int_equal(o->choice, 1);
-  assert_true(o->kernel.v[0] == 1 && o->kernel.v[1] == 1 &&
-              o->kernel.word == WORD_NONE);
-  reads(o, "padding", "valid");
-  reads(o, "length", "red");
-  reads(o, "mode", "red");
-  reads(o, "thing", "small");
-  reads(o, "maybe", "none");
-  object_release(o);
+static Saw *saw_new(void) {
+  fault = (Fault){0};
+  Object *object = object_new(&saw_kind, &fault);
+  assert_non_null(object);
+  return (Saw *)object;
 }
 
-TEST(a_pair_is_one_number_for_both_or_two_or_a_word) {
-  Outer *o = make();
-  assert_int_equal(number(o, "kernel", 3), ERR_OK);
-  reads(o, "kernel", "{ 3, 3 }");
-  assert_int_equal(numbers(o, "padding", 2, (double[]){1, 2}), ERR_OK);
-  reads(o, "padding", "{ 1, 2 }");
-  assert_int_equal(text(o, "padding", "same"), ERR_OK);
-  reads(o, "padding", "same");
-  assert_int_equal(number(o, "padding", 0), ERR_OK);
-  reads(o, "padding", "{ 0, 0 }");
-  object_release(o);
+static const Option *named(const char *name) {
+  const Option *opt = option_named(&saw_kind, name);
+  assert_non_null(opt);
+  return opt;
 }
 
-TEST(what_is_no_pair_is_refused_and_changes_nothing) {
-  Outer *o = make();
-  uint64_t version = o->object.version;
-  assert_int_equal(numbers(o, "kernel", 3, (double[]){1, 2, 3}), ERR_VALUE);
-  says("got a list of more than 2, allowed: an integer from 1 to 99, or two, as in { "
-       "3, 5 }");
-  assert_int_equal(numbers(o, "kernel", 1, (double[]){4}), ERR_VALUE);
-  assert_int_equal(numbers(o, "kernel", 2, (double[]){4, 0}), ERR_VALUE);
-  says("got 0");
-  assert_int_equal(numbers(o, "kernel", 2, (double[]){4, 1.5}), ERR_VALUE);
-  assert_int_equal(number(o, "kernel", NAN), ERR_VALUE);
-  assert_int_equal(text(o, "kernel", "same"), ERR_VALUE);
-  assert_int_equal(text(o, "padding", "sane"), ERR_VALUE);
-  says("did you mean \"same\"?");
-  says("or one of \"valid\", \"same\"");
-  reads(o, "kernel", "{ 1, 1 }");
-  assert_true(o->object.version == version);
-  object_release(o);
+static Err set_number(Saw *saw, const char *name, double value) {
+  Given given = {.value = {.kind = VALUE_REAL, .as.real = value}};
+  fault = (Fault){0};
+  return option_set(&saw->object, named(name), &given, &fault);
 }
 
-TEST(an_integer_or_a_word) {
-  Outer *o = make();
-  assert_int_equal(number(o, "length", 7), ERR_OK);
-  reads(o, "length", "7");
-  assert_int_equal(text(o, "length", "green"), ERR_OK);
-  reads(o, "length", "green");
-  assert_int_equal(number(o, "length", 0), ERR_VALUE);
-  says("allowed: an integer from 1 to 99, or one of \"red\", \"green\"");
-  assert_int_equal(text(o, "length", "blue"), ERR_VALUE);
-  object_release(o);
+/* -- by name ----------------------------------------------------------------------- */
+
+TEST(kinds_are_found_by_name_and_by_each_alias) {
+  fault = (Fault){0};
+  assert_ptr_equal(family_find(&tool_family, "Saw", &fault), &saw_kind);
+  assert_ptr_equal(family_find(&tool_family, "handsaw", &fault), &saw_kind);
+  assert_ptr_equal(family_find(&tool_family, "ripsaw", &fault), &saw_kind);
+  assert_ptr_equal(family_find(&tool_family, "Hammer", &fault), &hammer_kind);
+  assert_int_equal(fault.code, ERR_OK);
+  assert_null(family_find(&tool_family, "hand", NULL));
+  assert_null(family_find(&tool_family, "handsaw ripsaw", NULL));
 }
 
-TEST(a_list_of_numbers_owns_them) {
-  Outer *o = make();
-  assert_int_equal(numbers(o, "reals", 3, (double[]){0, 0.5, 1}), ERR_OK);
-  reads(o, "reals", "{ 0, 0.5, 1 }");
-  assert_int_equal(numbers(o, "reals", 2, (double[]){0.5, 2}), ERR_VALUE);
-  reads(o, "reals", "{ 0, 0.5, 1 }");
-  assert_int_equal(number(o, "reals", 0.25), ERR_OK);
-  reads(o, "reals", "{ 0.25 }");
-  object_release(o);
+TEST(an_unknown_kind_is_refused_with_the_nearest_or_all) {
+  fault = (Fault){0};
+  assert_null(family_find(&tool_family, "Hamer", &fault));
+  assert_int_equal(fault.code, ERR_VALUE);
+  says("unknown tool \"Hamer\"; did you mean \"Hammer\"?");
+  assert_string_equal(family_nearest(&tool_family, "hammer"), "Hammer");
+  fault = (Fault){0};
+  assert_null(family_find(&tool_family, "screwdriver", &fault));
+  says("unknown tool \"screwdriver\"; allowed: one of \"Saw\", \"Hammer\"");
+  assert_null(family_nearest(&tool_family, "screwdriver"));
 }
 
-TEST(a_word_or_an_object) {
-  Outer *o = make();
-  assert_int_equal(text(o, "mode", "plain"), ERR_OK);
-  reads(o, "mode", "plain");
-  assert_int_equal(text(o, "mode", "green"), ERR_OK);
-  assert_null(o->mode.object);
-  assert_int_equal(text(o, "mode", "smal"), ERR_VALUE);
-  says("did you mean \"small\"?");
-  reads(o, "mode", "green");
-  object_release(o);
+TEST(options_are_found_by_name_alias_and_position) {
+  fault = (Fault){0};
+  assert_int_equal(option_count(&saw_kind), 6);
+  assert_int_equal(option_count(&hammer_kind), 0);
+  assert_ptr_equal(option_named(&saw_kind, "teeth"), &saw_options[0]);
+  assert_ptr_equal(option_named(&saw_kind, "n_teeth"), &saw_options[0]);
+  assert_ptr_equal(option_find(&saw_kind, "points", &fault), &saw_options[0]);
+  assert_ptr_equal(option_at(&saw_kind, 2), &saw_options[1]);
+  assert_null(option_at(&saw_kind, 3));
+  assert_null(option_at(&hammer_kind, 1));
+  assert_int_equal(fault.code, ERR_OK);
 }
 
-TEST(things_of_upper_floors_are_counted) {
-  static int thing;
-  static const RefType other = {"other", retain, release};
-  Outer *o = make();
-  Given given = {.value = {.kind = VALUE_REF, .ref_type = &counter, .as.ref = &thing}};
-  assert_int_equal(give(o, "ref", &given), ERR_OK);
-  assert_int_equal(give(o, "ref", &given), ERR_OK);
-  assert_int_equal(references, 1);
-  given.value.ref_type = &other;
-  assert_int_equal(give(o, "ref", &given), ERR_VALUE);
-  says("option \"ref\": got a other, allowed: a counter");
-  object_release(o);
-  assert_int_equal(references, 0);
+TEST(an_unknown_option_is_refused_with_the_nearest_or_all) {
+  fault = (Fault){0};
+  assert_null(option_find(&saw_kind, "tooth", &fault));
+  says("tools.Saw: unknown option \"tooth\"; did you mean \"teeth\"?");
+  fault = (Fault){0};
+  assert_null(option_find(&saw_kind, "colour", &fault));
+  says("unknown option \"colour\"; allowed: one of \"teeth\", \"angle\", \"maker\"");
+  fault = (Fault){0};
+  assert_null(option_find(&hammer_kind, "weight", &fault));
+  says("tools.Hammer: unknown option \"weight\"; it has no options");
 }
 
-TEST(every_type_refuses_what_it_is_not) {
-  Outer *o = make();
-  for (const Option *opt = outer_options; opt->name; opt++) {
-    Given other = {.value.kind = VALUE_OTHER, .what = "a userdata"};
-    Value wrong[2] = {{.kind = VALUE_OTHER, .as.text = "x"}, {.kind = VALUE_NIL}};
-    Given list = {.value = {.kind = VALUE_LIST, .as.n_items = 2}, .items = wrong};
-    uint64_t version = o->object.version;
-    assert_int_not_equal(give(o, opt->name, &other), ERR_OK);
-    says(opt->name);
-    says("got a userdata, allowed: ");
-    assert_int_not_equal(give(o, opt->name, &list), ERR_OK);
-    assert_int_not_equal(give(o, opt->name, &(Given){0}), ERR_OK);
-    assert_true(o->object.version == version);
-  }
-  object_release(o);
+/* -- life -------------------------------------------------------------------------- */
+
+TEST(what_is_required_must_be_given) {
+  Saw *saw = saw_new();
+  bool given[6] = {false};
+  assert_int_equal(object_ready(&saw->object, given, &fault), ERR_VALUE);
+  says("tools.Saw: \"teeth\" is missing: an integer from 1 to 99 (number of teeth)");
+  assert_false(saw->sharp);
+  fault = (Fault){0};
+  given[0] = true;
+  assert_int_equal(set_number(saw, "teeth", 9), ERR_OK);
+  assert_int_equal(object_ready(&saw->object, given, &fault), ERR_OK);
+  assert_true(saw->sharp && saw->angle == 30 && !saw->maker && saw->set.n == 0);
+  object_release(saw);
 }
 
-/* -- as JSON, and back ------------------------------------------------------------- */
-
-static void fill(Outer *o) {
-  assert_int_equal(number(o, "units", 9), ERR_OK);
-  assert_int_equal(text(o, "text", "t"), ERR_OK);
-  assert_int_equal(numbers(o, "ints", 2, (double[]){4, 5}), ERR_OK);
-  assert_int_equal(numbers(o, "reals", 2, (double[]){0.1, 1}), ERR_OK);
-  assert_int_equal(numbers(o, "kernel", 2, (double[]){3, 5}), ERR_OK);
-  assert_int_equal(text(o, "padding", "same"), ERR_OK);
-  assert_int_equal(number(o, "length", 12), ERR_OK);
-  assert_int_equal(numbers(o, "texts", 2, (double[]){1, 2.5}), ERR_OK);
-  assert_int_equal(text(o, "thing", "plain"), ERR_OK);
-  assert_int_equal(text(o, "mode", "small"), ERR_OK);
+TEST(the_kind_checks_what_no_single_option_shows) {
+  Saw *saw = saw_new();
+  assert_int_equal(set_number(saw, "teeth", 81), ERR_OK);
+  assert_int_equal(set_number(saw, "angle", 46), ERR_OK);
+  assert_int_equal(object_ready(&saw->object, NULL, &fault), ERR_VALUE);
+  says("too steep for 81 teeth");
+  object_release(saw);
 }
 
-static char *json_of(const Outer *o) {
-  Json *json = object_values(&o->object, NULL);
-  Text out = {0};
-  assert_int_equal(json_write(json, 0, &out, &fault), ERR_OK);
-  json_free(json);
-  return out.data;
+TEST(an_object_ends_with_its_last_reference_and_lets_its_parts_go) {
+  Saw *saw = saw_new(), *spare = saw_new();
+  int before = n_deinit;
+  assert_int_equal(option_set_object(&saw->object, named("spare"), &spare->object,
+                                     &fault),
+                   ERR_OK);
+  assert_int_equal(spare->object.refs, 2);
+  object_release(spare);
+  assert_ptr_equal(object_retain(saw), saw);
+  object_release(saw);
+  assert_int_equal(n_deinit, before);
+  assert_int_equal(saw->spare->refs, 1);
+  object_release(saw);
+  assert_int_equal(n_deinit, before + 2);
+  object_release(NULL);
+  assert_null(object_retain(NULL));
 }
 
-TEST(values_come_back_from_json) {
-  Outer *o = make(), *back = make();
-  fill(o);
-  char *want = json_of(o);
-  assert_non_null(strstr(want, "\"kernel\":[3,5]"));
-  assert_non_null(strstr(want, "\"padding\":\"same\""));
-  assert_non_null(strstr(want, "\"maybe\":\"nan\""));
-  Json *json = json_parse(want, strlen(want), &fault);
-  assert_int_equal(object_set_values(&back->object, json, NULL, &fault), ERR_OK);
-  char *got = json_of(back);
-  assert_string_equal(got, want);
-  uint64_t version = back->object.version;
-  assert_int_equal(object_set_values(&back->object, json, NULL, &fault), ERR_OK);
-  assert_true(back->object.version == version);
-  json_free(json);
-  free(want);
-  free(got);
-  object_release(o);
-  object_release(back);
+TEST(an_object_by_name_has_its_defaults) {
+  fault = (Fault){0};
+  Object *hammer = family_make(&tool_family, "Hammer", &fault);
+  assert_non_null(hammer);
+  assert_ptr_equal(hammer->kind, &hammer_kind);
+  object_release(hammer);
+  Saw *saw = (Saw *)family_make(&tool_family, "ripsaw", &fault);
+  assert_true(saw && saw->angle == 30 && saw->sharp);
+  object_release(saw);
+  assert_null(family_make(&tool_family, "Hamer", &fault));
+  assert_int_equal(fault.code, ERR_VALUE);
 }
 
-TEST(json_of_another_shape_is_refused) {
-  static const char *const wrong[] = {
-      "\"units\":\"x\"", "\"flag\":1", "\"choice\":\"blue\"", "\"kernel\":[1]",
-      "\"length\":[1]",  "\"thing\":3", "\"things\":[1]",     "\"text\":{}",
-      "\"reals\":[true]"};
-  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-    Outer *o = make();
-    Json *json = object_values(&o->object, NULL);
-    char whole[64];
-    snprintf(whole, sizeof whole, "{%s}", wrong[i]);
-    Json *bad = json_parse(whole, strlen(whole), &fault);
-    void *it = json_first(bad);
-    json_put(json, json_key(it), json_share(json_value(it)));
-    assert_int_not_equal(object_set_values(&o->object, json, NULL, &fault), ERR_OK);
-    json_free(bad);
-    json_free(json);
-    object_release(o);
-  }
+/* -- setting ----------------------------------------------------------------------- */
+
+TEST(what_is_refused_changes_nothing_and_names_all_there_is_to_know) {
+  Saw *saw = saw_new();
+  assert_int_equal(set_number(saw, "teeth", 99), ERR_OK);
+  uint64_t version = saw->object.version;
+  assert_int_equal(set_number(saw, "teeth", 100), ERR_VALUE);
+  says("tools.Saw: option \"teeth\": got 100, allowed: an integer from 1 to 99");
+  assert_int_equal(set_number(saw, "teeth", 0), ERR_VALUE);
+  assert_int_equal(set_number(saw, "teeth", NAN), ERR_VALUE);
+  assert_int_equal(set_number(saw, "angle", INFINITY), ERR_VALUE);
+  says("allowed: a finite number");
+  assert_true(saw->teeth == 99 && saw->angle == 30 && saw->object.version == version);
+  assert_int_equal(set_number(saw, "teeth", 1), ERR_OK);
+  assert_true(saw->object.version != version);
+  object_release(saw);
 }
 
-TEST(a_signature_follows_what_is_inside) {
-  Outer *o = make();
-  assert_int_equal(text(o, "mode", "small"), ERR_OK);
-  uint64_t before = object_signature(&o->object);
-  assert_int_equal(give_number(o->thing, inner_options, 0.75, &fault), ERR_OK);
-  uint64_t after = object_signature(&o->object);
-  assert_true(before != after);
-  assert_int_equal(give_number(o->mode.object, inner_options, 0.75, &fault), ERR_OK);
-  assert_true(object_signature(&o->object) != after);
-  assert_false(object_has_call(&o->object));
-  object_release(o);
+TEST(a_list_takes_objects_of_its_family_and_lets_the_old_ones_go) {
+  Saw *saw = saw_new(), *other = saw_new();
+  Object *two[] = {&other->object, &other->object};
+  assert_int_equal(option_set_objects(&saw->object, named("set"), two, 2, &fault),
+                   ERR_OK);
+  assert_true(saw->set.n == 2 && saw->set.v[1] == &other->object);
+  assert_int_equal(other->object.refs, 3);
+  assert_int_equal(option_set_objects(&saw->object, named("set"), two, 1, &fault),
+                   ERR_OK);
+  assert_int_equal(other->object.refs, 2);
+  option_clear(&saw->object, named("set"));
+  assert_true(saw->set.n == 0 && other->object.refs == 1);
+  object_release(other);
+  object_release(saw);
+}
+
+static void free_call(Callable *call) { call->refs = -1; }
+
+TEST(functions_of_the_user_are_found_at_any_depth) {
+  Callable call = {.refs = 1, .free = free_call};
+  Saw *saw = saw_new(), *inner = saw_new();
+  assert_int_equal(option_set_object(&saw->object, named("spare"), &inner->object,
+                                     &fault),
+                   ERR_OK);
+  assert_false(object_has_call(&saw->object));
+  uint64_t before = object_signature(&saw->object);
+  assert_int_equal(option_set_call(&inner->object, named("cut"), &call, &fault),
+                   ERR_OK);
+  assert_true(object_has_call(&saw->object) && object_has_call(&inner->object));
+  assert_true(object_signature(&saw->object) != before);
+  assert_false(object_has_call(NULL));
+  object_release(inner);
+  object_release(saw);
+  assert_int_equal(call.refs, 1);
+}
+
+/* -- as text ----------------------------------------------------------------------- */
+
+static void assert_texts(const Saw *saw, const char *whole, const char *call) {
+  Text text = {0};
+  object_add_text(&text, &saw->object);
+  assert_string_equal(text.data, whole);
+  text_deinit(&text);
+  object_add_call(&text, &saw->object, NULL);
+  assert_string_equal(text.data, call);
+  text_deinit(&text);
+}
+
+TEST(an_object_reads_as_the_call_that_makes_it) {
+  Saw *saw = saw_new();
+  char label[32];
+  assert_string_equal(kind_label(&saw_kind, label, sizeof label), "tools.Saw");
+  assert_int_equal(set_number(saw, "teeth", 12), ERR_OK);
+  assert_texts(saw, "tools.Saw { teeth = 12, angle = 30, spare = none, set = {} }",
+               "tools.Saw(12)");
+  assert_int_equal(set_number(saw, "angle", 22.5), ERR_OK);
+  assert_int_equal(option_set_text(&saw->object, named("maker"), "Disston", &fault),
+                   ERR_OK);
+  assert_texts(saw,
+               "tools.Saw { teeth = 12, angle = 22.5, maker = Disston, spare = none, "
+               "set = {} }",
+               "tools.Saw(12, angle = 22.5, maker = Disston)");
+  object_release(saw);
+}
+
+TEST(a_family_can_be_left_out_of_a_call) {
+  Saw *saw = saw_new();
+  Object *hammer = family_make(&tool_family, "Hammer", &fault);
+  assert_int_equal(set_number(saw, "teeth", 12), ERR_OK);
+  assert_int_equal(option_set_object(&saw->object, named("spare"), hammer, &fault),
+                   ERR_OK);
+  Text text = {0};
+  object_add_call(&text, &saw->object, NULL);
+  assert_string_equal(text.data, "tools.Saw(12, spare = Hammer)");
+  text_deinit(&text);
+  object_add_call(&text, &saw->object, &tool_family);
+  assert_string_equal(text.data, "tools.Saw(12)");
+  text_deinit(&text);
+  object_add_call(&text, hammer, &tool_family);
+  assert_string_equal(text.data, "tools.Hammer");
+  text_deinit(&text);
+  object_add_call(&text, hammer, NULL);
+  assert_string_equal(text.data, "tools.Hammer()");
+  text_deinit(&text);
+  object_release(hammer);
+  object_release(saw);
 }

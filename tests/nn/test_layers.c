@@ -1,6 +1,6 @@
 /* test_layers.c: what holds of every layer, shown on the samples of its record: shapes,
  * saving and loading, the same bytes for any number of threads, planned or op by op, in
- * training and in inference; what help needs. Gradients: test_gradients.c. */
+ * training and in inference; what help needs. Gradients: test_layers_gradients.c. */
 #include "nn/layer_sample.h"
 #include "graph/plan.h"
 #include "tempdir.h"

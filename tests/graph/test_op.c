@@ -1,4 +1,4 @@
-/* test_ops.c: what every op promises, checked for each record of the table on each of
+/* test_op.c: what every op promises, checked for each record of the table on each of
  * its samples: complete records, outputs that are written in full and nothing else,
  * values against the plain double reference and against the expansion, equal bytes for
  * any number of threads. Adding an op adds it here. */
@@ -79,8 +79,7 @@ TEST(every_record_is_complete) {
       const Op *other = op_table[k];
       bool twice = op != other && (strcmp(op->name, other->name) == 0 ||
                                    text_has_word(other->alias, op->name));
-      if (twice) print_error("%s is a name of two ops
-", op->name);
+      if (twice) print_error("%s is a name of two ops\n", op->name);
       n_failed += twice;
     }
   }

@@ -1,4 +1,4 @@
-/* test_gradients.c: the gradient of every layer, activation and loss, on several
+/* test_layers_gradients.c: the gradient of every layer, activation and loss, on several
  * shapes.
  *
  *   L(x, w) = sum(c * y) over all results y,  c fixed and pseudo-random

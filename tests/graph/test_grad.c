@@ -1,4 +1,4 @@
-/* test_gradients.c: the gradient of every op, on each of its samples.
+/* test_grad.c: the gradient of every op, on each of its samples.
  *
  *   L(x) = sum over outputs o of sum(c_o * y_o(x)),   c fixed and pseudo-random
  *   first:   dL/dx                 against central differences of L

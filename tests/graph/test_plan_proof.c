@@ -1,5 +1,5 @@
-/* test_proof.c: updates that are proved finite are, and those that are not finite are
- * never proved. */
+/* test_plan_proof.c: updates that are proved finite are, and those that are not finite
+ * are never proved. */
 #include "graph/ops.h"
 #include "graph/plan.h"
 #include "kernel/kernel.h"
