@@ -2,6 +2,7 @@
  * one that was never interrupted. Each attempt is a process of its own; the test itself
  * never starts a thread, so it may fork. */
 #include "test.h"
+#include "resume_scripts.h"
 #include "tempdir.h"
 #include "base/file.h"
 #include "base/sys.h"
