@@ -39,7 +39,9 @@ static Err resolve(Compiler *c) {
     *spot = (Spot){.value = value_of(i, 0), .group = NOBODY, .next = NOBODY,
                    .item = NOBODY,
                     .end = NOBODY};
-    if (plan_is_leaf(node) || !is_alias(node, &offset)) continue;
+    if (plan_is_leaf(node)) continue;
+    spot->computes = !is_alias(node, &offset);
+    if (spot->computes) continue;
     const Spot *base = &c->spots[node->in[0]->index];
     int output = node->op == &op_record_pick ? (int)node->attr[0].i : 0;
     spot->value = base->value + output;
@@ -321,7 +323,7 @@ static void begin_life(Compiler *c, int64_t i) {
   Node *node = c->walk.v[i];
   int item = c->spots[i].item;
   for (int o = 0; o < node->n_out; o++) {
-    Life *life = &c->lives[value_of(i, o)];
+    Life *life = life_of(c, value_of(i, o));
     int job = item == NOBODY ? NOBODY : c->item_job[item];
     *life = (Life){.place = {.kind = IN_ARENA}, .born = job, .dies = job,
                    .heir = NOBODY,
@@ -346,7 +348,7 @@ static void read_values(Compiler *c, int item) {
     const Node *node = c->walk.v[c->item_nodes[at]];
     for (int k = 0; k < node->n_in; k++) {
       int64_t value = c->spots[node->in[k]->index].value;
-      Life *life = &c->lives[value];
+      Life *life = life_of(c, value);
       bool later = c->item_job[item] > life->dies;
       if (later) life->dies = c->item_job[item];
       if (life->last_item != item) life->n_last = later ? 1 : life->n_last + 1;
@@ -362,7 +364,7 @@ static void live(Compiler *c) {
   for (int64_t i = 0; i < c->walk.n; i++) {
     begin_life(c, i);
     if (!plan_is_leaf(c->walk.v[i])) continue;
-    c->lives[value_of(i, 0)].place = (PlanPlace){IN_INPUT, n_inputs++, 0};
+    life_of(c, value_of(i, 0))->place = (PlanPlace){IN_INPUT, n_inputs++, 0};
   }
   for (int item = 0; item < c->n_items; item++) read_values(c, item);
 }
@@ -372,7 +374,7 @@ static void live(Compiler *c) {
 static bool may_be_in_place(const Compiler *c, const Node *root) {
   if (!plan_renews(root)) return true;
   const Spot *maker = &c->spots[c->spots[root->index].value / MAX_OUT];
-  const Life *old = &c->lives[c->spots[root->in[RENEW_OLD]->index].value];
+  const Life *old = life_of(c, c->spots[root->in[RENEW_OLD]->index].value);
   if (!maker->late || old->scattered) return false;
   int at = old->late_reader;
   if (at == NOBODY) return true;
@@ -384,13 +386,13 @@ static bool may_be_in_place(const Compiler *c, const Node *root) {
  * value, a value that is a root already) it is copied at the end. */
 static void place_roots(Compiler *c) {
   for (int r = 0; r < c->n_roots; r++) { /* read after all the rest of the commit */
-    Life *life = &c->lives[c->spots[c->roots[r]->index].value];
+    Life *life = life_of(c, c->spots[c->roots[r]->index].value);
     if (plan_renews(c->roots[r]) && life->born == NOBODY) life->scattered = true;
   }
   for (int r = 0; r < c->n_roots; r++) {
     const Node *root = c->roots[r];
     const Spot *spot = &c->spots[root->index];
-    Life *life = &c->lives[spot->value];
+    Life *life = life_of(c, spot->value);
     bool whole = spot->offset == 0 && life->n_bytes == plan_value_bytes(root, 0);
     bool own = whole && life->place.kind == IN_ARENA && life->born != NOBODY &&
                may_be_in_place(c, root);
@@ -408,7 +410,7 @@ static void place_tiles(Compiler *c, int item) {
   for (int t = 0; t < PLAN_TILES; t++) free_at[t] = 0;
   for (int at = first; at < end; at++) {
     int64_t i = c->item_nodes[at];
-    Life *life = &c->lives[value_of(i, 0)];
+    Life *life = life_of(c, value_of(i, 0));
     if (life->outside || life->place.kind != IN_ARENA) continue;
     int64_t last = at;
     for (int later = at + 1; later < end; later++) {
@@ -439,7 +441,7 @@ static bool reads(const Compiler *c, int64_t node, int64_t value, bool indirectl
 static bool read_otherwise(const Compiler *c, int64_t value, int item, int at) {
   for (int q = c->item_first[item]; q < c->item_first[item + 1]; q++)
     if (reads(c, c->item_nodes[q], value, q <= at)) return true;
-  return c->lives[value].n_last > 1;
+  return life_of(c, value)->n_last > 1;
 }
 
 /* The output of a group's member over an input that nobody reads afterwards. */
@@ -448,11 +450,11 @@ static void inherit(Compiler *c, int item) {
   for (int at = c->item_first[item]; at < end; at++) {
     int64_t i = c->item_nodes[at];
     Node *node = c->walk.v[i];
-    Life *life = &c->lives[value_of(i, 0)];
+    Life *life = life_of(c, value_of(i, 0));
     if (c->spots[i].group == NOBODY || life->place.kind != IN_ARENA) continue;
     for (int k = 0; k < node->n_in; k++) {
       int64_t value = c->spots[node->in[k]->index].value;
-      Life *old = &c->lives[value];
+      Life *old = life_of(c, value);
       if (old->place.kind != IN_ARENA || old->heir != NOBODY || old->born == NOBODY ||
           old->dies != life->born || old->last_item != item ||
           old->born == life->born || old->n_bytes != life->n_bytes ||
@@ -470,11 +472,11 @@ static int list_stretches(const Compiler *c, Stretch *out) {
   int n = 0;
   for (int64_t i = 0; i < c->walk.n; i++)
     for (int o = 0; plan_computes(c, i) && o < c->walk.v[i]->n_out; o++) {
-      const Life *life = &c->lives[value_of(i, o)];
+      const Life *life = life_of(c, value_of(i, o));
       if (life->place.kind != IN_ARENA || life->inherits) continue;
       int dies = life->dies;
-      for (int64_t heir = life->heir; heir != NOBODY; heir = c->lives[heir].heir)
-        dies = c->lives[heir].dies;
+      for (int64_t heir = life->heir; heir != NOBODY; heir = life_of(c, heir)->heir)
+        dies = life_of(c, heir)->dies;
       out[n++] = (Stretch){value_of(i, o), NOBODY, life->born, dies, life->n_bytes, 0};
     }
   for (int item = 0; item < c->n_items; item++) {
@@ -494,8 +496,8 @@ static Err place_in_arena(Compiler *c) {
   Err err = stretches_place(s, n, c->plan->n_jobs + 1, &size, &c->graph->fault);
   for (int i = 0; !err && i < n; i++) {
     if (s[i].value == NOBODY) c->plan->items[s[i].item].scratch = s[i].offset;
-    for (int64_t v = s[i].value; v != NOBODY; v = c->lives[v].heir)
-      c->lives[v].place.offset = s[i].offset;
+    for (int64_t v = s[i].value; v != NOBODY; v = life_of(c, v)->heir)
+      life_of(c, v)->place.offset = s[i].offset;
   }
   c->plan->size.arena_bytes = size.n_bytes;
   c->plan->size.n_looks = size.n_looks;
@@ -516,8 +518,8 @@ static void print_place(const Compiler *c, Text *out) {
   int64_t n[4] = {0}, n_heirs = 0;
   for (int64_t i = 0; i < c->walk.n; i++)
     for (int o = 0; plan_computes(c, i) && o < c->walk.v[i]->n_out; o++) {
-      n[c->lives[value_of(i, o)].place.kind]++;
-      n_heirs += c->lives[value_of(i, o)].heir != NOBODY;
+      n[life_of(c, value_of(i, o))->place.kind]++;
+      n_heirs += life_of(c, value_of(i, o))->heir != NOBODY;
     }
   text_addf(out,
             "%lld values in roots, %lld in tiles, %lld in the arena of %zu bytes, "

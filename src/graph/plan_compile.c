@@ -45,10 +45,6 @@ void *plan_alloc(Compiler *c, size_t n_bytes) {
   return at;
 }
 
-bool plan_computes(const Compiler *c, int64_t i) {
-  return !plan_is_leaf(c->walk.v[i]) && c->spots[i].value == value_of(i, 0);
-}
-
 size_t plan_value_bytes(const Node *node, int output) {
   size_t n = (size_t)shape_count(&node->out_shape[output]);
   return n * dtype_bytes(node->out_dtype[output]);

@@ -23,6 +23,7 @@ typedef struct Spot {
   bool late;     /* an update that only updates read: runs at commit */
   bool read;     /* by something */
   bool is_end;
+  bool computes; /* neither leaf nor alias */
 } Spot;
 
 typedef struct Group {
@@ -56,7 +57,7 @@ typedef struct Compiler {
   Group *groups;
   int n_groups;
   int rule_group;  /* the last that is part of an optimizer's rule; NOBODY */
-  Life *lives;     /* per value */
+  Life *lives;     /* first of output 0 of all nodes, then of output 1, ..: life_of */
   int *item_first; /* per item: its nodes in item_nodes */
   int64_t *item_nodes;
   int *item_job;
@@ -85,6 +86,10 @@ void compiler_deinit(Compiler *c);
 static inline int64_t value_of(int64_t node, int output) {
   return node * MAX_OUT + output;
 }
+/* Hardly a node has more than one output: so those of the others lie apart. */
+static inline Life *life_of(const Compiler *c, int64_t value) {
+  return &c->lives[value % MAX_OUT * c->walk.n + value / MAX_OUT];
+}
 
 /* Is it a new value of a variable, which may be written over the old one at commit? */
 static inline bool plan_renews(const Node *root) {
@@ -92,7 +97,10 @@ static inline bool plan_renews(const Node *root) {
 }
 
 /* Does the node run, that is: is it neither leaf nor alias? */
-bool plan_computes(const Compiler *c, int64_t node);
+static inline bool plan_computes(const Compiler *c, int64_t node) {
+  return c->spots[node].computes;
+}
+
 /* Memory that lives as long as the plan, zeroed; NULL and the graph's fault. */
 void *plan_alloc(Compiler *c, size_t n_bytes);
 /* Lists what is to be watched: in the pass `connect`. */

@@ -8,9 +8,9 @@
 /* The call of one node, without pointers. */
 static OpCall *emit_call(Compiler *c, const Node *node) {
   OpCall *call = plan_alloc(c, sizeof *call);
-  Array *in = plan_alloc(c, ((size_t)node->n_in + 1) * sizeof *in);
+  Array *in = plan_alloc(c, (size_t)node->n_in * sizeof *in);
   Array *out = plan_alloc(c, (size_t)node->n_out * sizeof *out);
-  Attr *attr = plan_alloc(c, ((size_t)node->n_attr + 1) * sizeof *attr);
+  Attr *attr = plan_alloc(c, (size_t)node->n_attr * sizeof *attr);
   if (!call || !in || !out || !attr) return NULL;
   for (int k = 0; k < node->n_in; k++)
     in[k] = (Array){node->in[k]->shape, node->in[k]->dtype, NULL};
@@ -25,9 +25,12 @@ static OpCall *emit_call(Compiler *c, const Node *node) {
 static Err emit_member(Compiler *c, PlanMember *m, int64_t i) {
   const Node *node = c->walk.v[i];
   m->call = emit_call(c, node);
-  m->in = plan_alloc(c, ((size_t)node->n_in + 1) * sizeof *m->in);
+  m->in = plan_alloc(c, (size_t)node->n_in * sizeof *m->in);
   m->out = plan_alloc(c, (size_t)node->n_out * sizeof *m->out);
-  if (!m->call || !m->in || !m->out) return c->graph->fault.code;
+  bool grouped = c->spots[i].group != NOBODY;
+  if (grouped) m->elements = plan_alloc(c, sizeof *m->elements);
+  if (!m->call || !m->in || !m->out || (grouped && !m->elements))
+    return c->graph->fault.code;
   m->layer = node->layer;
   m->file = node->file;
   m->line = node->line;
@@ -91,7 +94,7 @@ void print_calls(const Compiler *c, Text *out) {
 
 static PlanPlace place_of(const Compiler *c, const Node *in) {
   const Spot *spot = &c->spots[in->index];
-  PlanPlace place = c->lives[spot->value].place;
+  PlanPlace place = life_of(c, spot->value)->place;
   place.offset += spot->offset;
   return place;
 }
@@ -105,8 +108,8 @@ static void connect_item(Compiler *c, int item) {
     PlanMember *member = &it->members[m];
     for (int k = 0; k < node->n_in; k++) member->in[k] = place_of(c, node->in[k]);
     for (int o = 0; o < node->n_out; o++)
-      member->out[o] = c->lives[value_of(i, o)].place;
-    if (it->is_group) elements_init(&member->elements, member->call);
+      member->out[o] = life_of(c, value_of(i, o))->place;
+    if (it->is_group) elements_init(member->elements, member->call);
     if (node->op->flags & OP_DRAW) {
       c->plan->draw_attr[c->plan->n_draws] = (Attr *)member->call->attr +
                                              (node->n_attr - 2);

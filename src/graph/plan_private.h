@@ -25,8 +25,8 @@ typedef struct PlanPlace {
 } PlanPlace;
 
 typedef struct PlanMember {
-  OpCall *call;      /* pointers filled in at each run, but those of tiles */
-  Elements elements; /* in a group */
+  OpCall *call;       /* pointers filled in at each run, but those of tiles */
+  Elements *elements; /* in a group; else NULL */
   PlanPlace *in, *out;
   const char *layer, *file; /* for messages */
   int line;

@@ -94,7 +94,7 @@ static void own_arrays(Part *part, const PlanMember *m) {
 }
 
 static void part_init(Part *part, const PlanMember *m, WideRows *wide) {
-  const Elements *e = &m->elements;
+  const Elements *e = m->elements;
   int64_t row = repeated_row(e);
   part->direct = is_direct(e, wide, row);
   if (!part->direct) own_arrays(part, m);
@@ -124,7 +124,7 @@ static void run_direct(const Part *part, const PlanMember *m, const Tile *t) {
   const PlanPlace *to = &m->out[0];
   real *out = to->kind == IN_TILE ? tile_of(t, to->index)
                                   : (real *)m->call->out[0].data + t->first;
-  for (int k = 0; k < m->elements.n_in; k++)
+  for (int k = 0; k < m->elements->n_in; k++)
     in[k] = m->in[k].kind == IN_TILE ? tile_of(t, m->in[k].index)
                                      : part->from[k] + skipped[part->course[k]];
   m->call->op->tile(m->call, out, in, part->stride, t->end - t->first);
@@ -139,7 +139,7 @@ static void run_elements(Part *part, const PlanMember *m, const Tile *t) {
   for (int k = 0; k < part->call.n_in; k++)
     if (m->in[k].kind == IN_TILE) part->in[k].data = tile_base(t, m->in[k].index);
   if (m->out[0].kind == IN_TILE) part->out.data = tile_base(t, m->out[0].index);
-  elements_run(&m->elements, &part->call, t->first, t->end);
+  elements_run(m->elements, &part->call, t->first, t->end);
 }
 
 static void run_tile(const PlanItem *item, Part *parts, const Tile *t) {

@@ -176,7 +176,7 @@ static int list_spans(const Compiler *c, const int *last, Span *out) {
   for (int64_t i = 0; i < c->walk.n; i++)
     for (int o = 0; plan_computes(c, i) && o < c->walk.v[i]->n_out; o++) {
       int64_t v = value_of(i, o);
-      const Life *life = &c->lives[v];
+      const Life *life = life_of(c, v);
       if (life->place.kind != IN_ARENA) continue;
       out[n++] = (Span){life->place.offset, life->place.offset + life->n_bytes,
                         c->item_job[c->spots[i].item], last[v], v, life->heir};
@@ -217,11 +217,11 @@ static Err verify_tiles(const Compiler *c, int item, Fault *fault) {
     const Node *node = c->walk.v[i];
     for (int k = 0; k < node->n_in; k++) {
       int64_t value = value_read(c, node->in[k]);
-      const PlanPlace *place = &c->lives[value].place;
+      const PlanPlace *place = &life_of(c, value)->place;
       if (place->kind != IN_TILE) continue;
       if (holds[place->index] != value) return broken(fault, "a lost tile", i, value);
     }
-    const PlanPlace *own = &c->lives[value_of(i, 0)].place;
+    const PlanPlace *own = &life_of(c, value_of(i, 0))->place;
     if (own->kind == IN_TILE) holds[own->index] = value_of(i, 0);
   }
   return ERR_OK;
@@ -231,7 +231,7 @@ static Err verify_tiles(const Compiler *c, int item, Fault *fault) {
  * maker ran, and the maker's item only what it makes anew at the same time. */
 static Err verify_renewed(const Compiler *c, int r, Fault *fault) {
   const Node *root = c->roots[r];
-  const PlanPlace *place = &c->lives[value_read(c, root)].place;
+  const PlanPlace *place = &life_of(c, value_read(c, root))->place;
   if (!plan_renews(root) || place->kind != IN_ROOT || place->index != r) return ERR_OK;
   int64_t maker = value_read(c, root) / MAX_OUT,
           old = value_read(c, root->in[RENEW_OLD]);

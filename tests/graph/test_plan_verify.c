@@ -61,7 +61,7 @@ static int64_t find_op(const Compiler *c, const char *name) {
 /* A value in the arena, not the first one if `other`. */
 static int64_t in_arena(const Compiler *c, int64_t after) {
   for (int64_t i = after; i < c->walk.n; i++)
-    if (plan_computes(c, i) && c->lives[value_of(i, 0)].place.kind == IN_ARENA)
+    if (plan_computes(c, i) && life_of(c, value_of(i, 0))->place.kind == IN_ARENA)
       return i;
   fail_msg("no value in the arena");
   return 0;
@@ -119,15 +119,15 @@ TEST(two_values_at_one_place_are_refused) {
   Compiler *c = &b.c;
   for (int64_t i = 0; i < c->walk.n; i++)
     for (int o = 0; o < MAX_OUT; o++)
-      if (c->lives[value_of(i, o)].place.kind == IN_ARENA)
-        c->lives[value_of(i, o)].place.offset = 0;
+      if (life_of(c, value_of(i, o))->place.kind == IN_ARENA)
+        life_of(c, value_of(i, o))->place.offset = 0;
   refused(&b, pass, "two values at one place");
 }
 
 TEST(a_value_outside_the_arena_is_refused) {
   Bench b;
   const PlanPass *pass = compile_to(&b, "place");
-  b.c.lives[value_of(in_arena(&b.c, 0), 0)].place.offset += 1 << 20;
+  life_of(&b.c, value_of(in_arena(&b.c, 0), 0))->place.offset += 1 << 20;
   refused(&b, pass, "outside the arena");
 }
 
