@@ -38,6 +38,11 @@ typedef struct ObjectList {
   int n;
   Object **v;
 } ObjectList;
+typedef struct RefList {
+  int n;
+  void **v;
+  const RefType *type;
+} RefList;
 /* word: index into the option's choices, or WORD_NONE: the other member counts. */
 enum { WORD_NONE = -1 };
 typedef struct IntPair {
@@ -66,7 +71,7 @@ typedef struct Option {
   const char *yes, *no;    /* OPT_CHOICE, OPT_INT: what true and false stand for (of an
                               integer it need not be in the range); or NULL */
   const Family *family;    /* of the objects */
-  const RefType *ref_type; /* OPT_REF */
+  const RefType *ref_type; /* OPT_REF, OPT_REFS */
   const char *hint;        /* said after a range error, e.g. on Keras's convention */
   const char *doc;         /* one line: meaning, unit */
 } Option;

@@ -206,3 +206,49 @@ static void ref_get(const void *field, const Option *opt, Value *out) {
 
 const OptionType option_ref = {.allowed = ref_allowed, .set = ref_set, .get = ref_get,
                                .clear = ref_clear, .untold = true};
+
+/* -- refs -------------------------------------------------------------------------- */
+
+static void refs_allowed(const Option *opt, char *buffer, size_t n_bytes) {
+  snprintf(buffer, n_bytes, "a %s, or a list of them", opt->ref_type->name);
+}
+
+static void refs_clear(void *field, const Option *opt) {
+  RefList *list = field;
+  for (int i = 0; i < list->n; i++) opt->ref_type->release(list->v[i]);
+  free(list->v);
+  *list = (RefList){0};
+}
+
+static Err refs_set(Object *o, const Option *opt, const Given *given, Fault *fault) {
+  bool listed = given->value.kind == VALUE_LIST;
+  int n = listed ? given->value.as.n_items : 1;
+  RefList list = {0, calloc((size_t)n + 1, sizeof *list.v), opt->ref_type};
+  if (!list.v) return fault_memory(fault, ((size_t)n + 1) * sizeof *list.v);
+  for (; list.n < n; list.n++) {
+    Given item = *given;
+    if (listed) given_item(given, list.n, &item);
+    list.v[list.n] = given_ref(o, opt, &item, fault);
+    if (listed) given_done(&item);
+    if (!list.v[list.n]) break;
+  }
+  RefList *field = option_field(o, opt);
+  bool made = list.n == n;
+  refs_clear(made ? field : &list, opt);
+  if (made) *field = list;
+  return made ? ERR_OK : fault ? fault->code : ERR_VALUE;
+}
+
+static void refs_get(const void *field, const Option *opt, Value *out) {
+  (void)opt;
+  *out = (Value){.kind = VALUE_LIST, .as.n_items = ((const RefList *)field)->n};
+}
+
+static void refs_item(const void *field, int i, Value *out) {
+  const RefList *list = field;
+  *out = (Value){.kind = VALUE_REF, .ref_type = list->type, .as.ref = list->v[i]};
+}
+
+const OptionType option_refs = {
+    .allowed = refs_allowed, .set = refs_set, .get = refs_get, .item = refs_item,
+    .clear = refs_clear, .untold = true};

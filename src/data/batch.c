@@ -214,6 +214,12 @@ static Err own_rows(Tensor **t, MemoryCount *memory, DType dtype, const Shape *r
   return *t ? ERR_OK : ERR_MEMORY;
 }
 
+static Shape row_shape(const Tensor *from) {
+  Shape row = {.rank = from->a.shape.rank - 1};
+  for (int i = 0; i < row.rank; i++) row.dim[i] = from->a.shape.dim[i + 1];
+  return row;
+}
+
 /* The same of rows as `from` has them; NULL where that is. */
 static Err own_like(Tensor **t, MemoryCount *memory, const Tensor *from, int64_t n,
                     Fault *fault) {
@@ -222,16 +228,43 @@ static Err own_like(Tensor **t, MemoryCount *memory, const Tensor *from, int64_t
     *t = NULL;
     return ERR_OK;
   }
-  Shape row = {.rank = from->a.shape.rank - 1};
-  for (int i = 0; i < row.rank; i++) row.dim[i] = from->a.shape.dim[i + 1];
+  Shape row = row_shape(from);
   return own_rows(t, memory, from->a.dtype, &row, n, fault);
 }
 
 static Err own_batch(const Dataset *set, Batch *batch, int64_t n, Fault *fault) {
   MemoryCount *memory = set->source->memory;
-  Err err = own_rows(&batch->x, memory, DT_REAL, &set->given, n, fault);
-  if (!err) err = own_like(&batch->y, memory, set->rows->y, n, fault);
-  return err ? err : own_like(&batch->weight, memory, set->rows->weight, n, fault);
+  const Rows *rows = set->rows;
+  Err err = own_rows(&batch->x[0], memory, DT_REAL, &set->given, n, fault);
+  for (int i = 0; !err && i < rows->n_more; i++) {
+    Shape row = row_shape(rows->more[i]);
+    err = own_rows(&batch->x[i + 1], memory, DT_REAL, &row, n, fault);
+  }
+  batch->n_x = 1 + rows->n_more;
+  if (!err) err = own_like(&batch->y, memory, rows->y, n, fault);
+  if (!err) err = own_like(&batch->weight, memory, rows->weight, n, fault);
+  return err ? err : own_like(&batch->mask, memory, rows->mask, n, fault);
+}
+
+/* Rows of a further input, as reals. */
+static void fill_more(const Dataset *set, const Array *from, const int64_t *rows,
+                      int64_t n, const Array *to) {
+  int64_t n_row = shape_stride(&from->shape, 0);
+  for (int64_t i = 0; i < n; i++)
+    fill_uniform((real *)to->data + i * n_row, from, dataset_row(set, rows[i]) * n_row,
+                 n_row, 0, 1);
+}
+
+/* Where the weight is 0 a number that is not finite is 0: in a product with a gradient
+ * of 0 it would be NaN. `x` has the first axes of the weights, or is left as it is. */
+static void quiet_weightless(const Array *x, const Array *weight) {
+  if (!shape_begins(&x->shape, &weight->shape)) return;
+  int64_t n_weights = shape_count(&weight->shape),
+          run = shape_count(&x->shape) / n_weights;
+  real *v = x->data;
+  for (int64_t i = 0; i < n_weights; i++)
+    for (int64_t j = 0; ((const real *)weight->data)[i] == 0 && j < run; j++)
+      if (!isfinite(v[i * run + j])) v[i * run + j] = 0;
 }
 
 Err batches_next(Batches *b, Batch *batch, bool *more, Fault *fault) {
@@ -248,15 +281,22 @@ Err batches_next(Batches *b, Batch *batch, bool *more, Fault *fault) {
   }
   Augment augment = {b->options.augment.key,
                      b->options.augment.draw + (uint64_t)b->epoch};
-  dataset_fill(set, rows, n, &batch->x->a, batch->y ? &batch->y->a : NULL,
+  dataset_fill(set, rows, n, &batch->x[0]->a, batch->y ? &batch->y->a : NULL,
                b->options.training ? &augment : NULL);
-  if (batch->weight) copy_rows(set, &set->rows->weight->a, rows, n, &batch->weight->a);
+  for (int i = 1; i < batch->n_x; i++)
+    fill_more(set, &set->rows->more[i - 1]->a, rows, n, &batch->x[i]->a);
+  if (batch->mask) copy_rows(set, &set->rows->mask->a, rows, n, &batch->mask->a);
+  if (!batch->weight) return ERR_OK;
+  copy_rows(set, &set->rows->weight->a, rows, n, &batch->weight->a);
+  for (int i = 0; i < batch->n_x; i++)
+    quiet_weightless(&batch->x[i]->a, &batch->weight->a);
   return ERR_OK;
 }
 
 void batch_deinit(Batch *batch) {
-  tensor_release(batch->x);
+  for (int i = 0; i < MAX_INPUTS; i++) tensor_release(batch->x[i]);
   tensor_release(batch->y);
   tensor_release(batch->weight);
+  tensor_release(batch->mask);
   *batch = (Batch){0};
 }

@@ -26,12 +26,19 @@ typedef struct Names {
   int64_t n, room;
 } Names;
 
+/* What a row consists of: several tensors, where a net takes several. */
+enum { MAX_INPUTS = 8 };
+
 typedef struct Rows {
-  Tensor *x;           /* [n, ...features] */
+  Tensor *x;                    /* [n, ...features] */
+  Tensor *more[MAX_INPUTS - 1]; /* further inputs [n, ...], as they are */
+  int n_more;
   Tensor *y;           /* int32 labels, [n] or one at each place of x [n, t];
                           or targets [n, ...] of any type; NULL: none */
   Tensor *weight;      /* real, 0 or more: what each row counts, [n], or each step
                           of a row, [n, t]; NULL: all count alike */
+  Tensor *mask;        /* real, of an x [n, t, ...]: 1 at the steps that count, 0 at
+                          those that do not, [n, t]; NULL: all do */
   int64_t n_classes;   /* 0: y are not labels */
   Names class_names;   /* n_classes of them, or none */
   Names feature_names; /* one for each feature, or none */
@@ -119,7 +126,11 @@ bool dataset_has_y(const Dataset *set);
 /* The targets of a row (from 0) of a set that has some, and of those after it that lie
  * behind it in memory: borrowed, [1 or more, ...]. */
 Array dataset_targets(const Dataset *set, int64_t row);
-bool dataset_has_weight(const Dataset *set);
+/* The same of weights and mask; data NULL: the set has none. */
+Array dataset_weights(const Dataset *set, int64_t row);
+Array dataset_mask(const Dataset *set, int64_t row);
+int dataset_inputs(const Dataset *set);         /* tensors that a row consists of */
+Shape dataset_input(const Dataset *set, int i); /* of tensor i of a row, from 0 */
 bool dataset_has_labels(const Dataset *set);
 int64_t dataset_classes(const Dataset *set);                       /* 0: no labels */
 const char *dataset_class_name(const Dataset *set, int64_t label); /* or NULL */
@@ -238,10 +249,17 @@ void batches_epoch(Batches *batches, int64_t epoch); /* from 0 */
 /* Rows with all that belongs to them, from the data set to loss and metrics. All zero:
  * none. */
 typedef struct Batch {
-  Tensor *x;
-  Tensor *y;      /* NULL: the set has no targets */
-  Tensor *weight; /* NULL: all rows count alike */
+  int n_x;
+  Tensor *x[MAX_INPUTS]; /* real */
+  Tensor *y;             /* NULL: the set has no targets */
+  Tensor *weight;        /* NULL: all rows count alike */
+  Tensor *mask;          /* of x[0]; NULL: all steps count */
 } Batch;
+
+/* Number of rows. */
+static inline int64_t batch_rows(const Batch *batch) {
+  return batch->x[0]->a.shape.dim[0];
+}
 
 void batch_deinit(Batch *batch);
 

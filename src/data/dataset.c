@@ -171,20 +171,47 @@ bool dataset_has_y(const Dataset *set) {
   return set->rows->y != NULL;
 }
 
-Array dataset_targets(const Dataset *set, int64_t row) {
-  must(dataset_has_y(set) && row >= 0 && row < set->n);
-  Array y = set->rows->y->a;
-  size_t n_bytes = (size_t)shape_stride(&y.shape, 0) * dtype_bytes(y.dtype);
+/* Row number `row` of the view and those after it that lie behind it in memory; data
+ * NULL where there is no tensor. */
+static Array rows_from(const Dataset *set, const Tensor *of, int64_t row) {
+  must(row >= 0 && row < set->n);
+  if (!of) return (Array){0};
+  Array a = of->a;
+  size_t n_bytes = (size_t)shape_stride(&a.shape, 0) * dtype_bytes(a.dtype);
   int64_t first = dataset_row(set, row), n = 1;
   while (row + n < set->n && dataset_row(set, row + n) == first + n) n++;
-  y.data = (char *)y.data + (size_t)first * n_bytes;
-  y.shape.dim[0] = n;
-  return y;
+  a.data = (char *)a.data + (size_t)first * n_bytes;
+  a.shape.dim[0] = n;
+  return a;
 }
 
-bool dataset_has_weight(const Dataset *set) {
+Array dataset_targets(const Dataset *set, int64_t row) {
+  must(dataset_has_y(set));
+  return rows_from(set, set->rows->y, row);
+}
+
+Array dataset_weights(const Dataset *set, int64_t row) {
   must(set->rows);
-  return set->rows->weight != NULL;
+  return rows_from(set, set->rows->weight, row);
+}
+
+Array dataset_mask(const Dataset *set, int64_t row) {
+  must(set->rows);
+  return rows_from(set, set->rows->mask, row);
+}
+
+int dataset_inputs(const Dataset *set) {
+  must(set->rows);
+  return 1 + set->rows->n_more;
+}
+
+Shape dataset_input(const Dataset *set, int i) {
+  must(set->rows && i >= 0 && i < dataset_inputs(set));
+  if (i == 0) return set->given;
+  const Shape *x = &set->rows->more[i - 1]->a.shape;
+  Shape row = {.rank = x->rank - 1};
+  memcpy(row.dim, x->dim + 1, (size_t)row.rank * sizeof *row.dim);
+  return row;
 }
 
 bool dataset_has_labels(const Dataset *set) {

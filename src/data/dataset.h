@@ -33,6 +33,9 @@ void chain_release(Chain *chain);  /* NULL is a no-op */
  * for training. */
 void chain_row(const Chain *chain, real *out, const Stream *draw);
 
+/* Transforms are of one x, and know nothing of masks: else ERR_VALUE that says what to
+ * do. */
+Err dataset_transformable(const Dataset *set, Fault *fault) WARN_UNUSED;
 /* The loaded set with the transform at the end of its chain: new. */
 Dataset *dataset_add_stage(const Dataset *set, Transform *t, Fault *fault);
 

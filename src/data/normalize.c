@@ -322,6 +322,7 @@ static Transform *normalize_complete(Dataset *set, Per per, Fault *fault) {
 
 Transform *transform_normalize(Dataset *set, Per per, Fault *fault) {
   if (dataset_need_rows(set, "normalize", fault)) return NULL;
+  if (dataset_transformable(set, fault)) return NULL;
   Dataset *complete = dataset_complete(set, set, fault);
   Transform *t = complete ? normalize_complete(complete, per, fault) : NULL;
   dataset_release(complete);

@@ -47,8 +47,10 @@ void source_hash(const Source *source, int part, char out[SHA256_TEXT]) {
   must(source->loaded[part]);
   sha256_begin(&hash);
   tensor_hash(rows->x, &hash);
+  for (int i = 0; i < rows->n_more; i++) tensor_hash(rows->more[i], &hash);
   if (rows->y) tensor_hash(rows->y, &hash);
   if (rows->weight) tensor_hash(rows->weight, &hash);
+  if (rows->mask) tensor_hash(rows->mask, &hash);
   sha256_end(&hash, out);
 }
 
@@ -71,8 +73,10 @@ Err names_add(Names *names, const char *name, size_t n_bytes, Fault *fault) {
 
 void rows_deinit(Rows *rows) {
   tensor_release(rows->x);
+  for (int i = 0; i < rows->n_more; i++) tensor_release(rows->more[i]);
   tensor_release(rows->y);
   tensor_release(rows->weight);
+  tensor_release(rows->mask);
   names_deinit(&rows->class_names);
   names_deinit(&rows->feature_names);
   *rows = (Rows){0};
@@ -127,17 +131,59 @@ static Err weight_check(const Array *w, int64_t n_rows, Fault *fault) {
                    (long long)(at / most(shape_stride(shape, 0), 1)) + 1);
 }
 
+static Err mask_check(const Array *mask, const Shape *x, Fault *fault) {
+  if (mask->shape.rank != 2 || x->rank < 2 || !shape_begins(x, &mask->shape)) {
+    char m[SHAPE_TEXT], of[SHAPE_TEXT];
+    return fault_set(fault, ERR_SHAPE,
+                     "mask of shape %s for x of shape %s, allowed: [n, t] of an "
+                     "x [n, t, ...]",
+                     shape_text(m, &mask->shape), shape_text(of, x));
+  }
+  for (int64_t i = 0; i < shape_count(&mask->shape); i++) {
+    double m = array_get(mask, i);
+    char got[32];
+    if (m != 0 && m != 1)
+      return fault_set(fault, ERR_DATA,
+                       "mask %s in row %lld, step %lld, allowed: 1 where a step "
+                       "counts, else 0",
+                       text_number(got, m), (long long)(i / mask->shape.dim[1]) + 1,
+                       (long long)(i % mask->shape.dim[1]) + 1);
+  }
+  return ERR_OK;
+}
+
+/* `name`: "x", or of further ones "x[2]". */
+static Err input_check(const Shape *x, const char *name, Fault *fault) {
+  if (x->rank < 1)
+    return fault_set(fault, ERR_SHAPE, "%s is a scalar, expected [rows, ...features]",
+                     name);
+  if (x->dim[0] == 0 || shape_count(x) > 0) return ERR_OK;
+  char text[SHAPE_TEXT];
+  return fault_set(fault, ERR_SHAPE, "%s of shape %s has no features", name,
+                   shape_text(text, x));
+}
+
+static Err inputs_check(const Rows *rows, Fault *fault) {
+  int64_t n = rows->x->a.shape.rank ? rows->x->a.shape.dim[0] : 0;
+  Err err = input_check(&rows->x->a.shape, "x", fault);
+  for (int i = 0; !err && i < rows->n_more; i++) {
+    const Shape *more = &rows->more[i]->a.shape;
+    char name[16];
+    snprintf(name, sizeof name, "x[%d]", i + 2);
+    err = input_check(more, name, fault);
+    if (!err && more->dim[0] != n)
+      err = fault_set(fault, ERR_DATA, "x[1] has %lld rows, %s has %lld", (long long)n,
+                      name, (long long)more->dim[0]);
+  }
+  return err;
+}
+
 /* What every loader must deliver, whatever file it came from. */
 static Err rows_check(const Rows *rows, Fault *fault) {
   const Shape *x = &rows->x->a.shape;
-  if (x->rank < 1)
-    return fault_set(fault, ERR_SHAPE, "x is a scalar, expected [rows, ...features]");
-  if (x->dim[0] > 0 && shape_count(x) == 0) {
-    char text[SHAPE_TEXT];
-    return fault_set(fault, ERR_SHAPE, "x of shape %s has no features",
-                     shape_text(text, x));
-  }
-  Err err = rows->weight ? weight_check(&rows->weight->a, x->dim[0], fault) : ERR_OK;
+  Err err = inputs_check(rows, fault);
+  if (!err && rows->weight) err = weight_check(&rows->weight->a, x->dim[0], fault);
+  if (!err && rows->mask) err = mask_check(&rows->mask->a, x, fault);
   if (err || !rows->y) return err;
   const Shape *y = &rows->y->a.shape;
   if (y->rank < 1 || y->dim[0] != x->dim[0])
@@ -187,7 +233,15 @@ static int64_t most_classes(int64_t n_rows) {
   return n_rows > ALWAYS ? n_rows : ALWAYS;
 }
 
-/* Whole numbers of any number of axes, as int32 from 1. */
+/* Does label i count? At steps that do not there may be anything. */
+static bool label_counts(const Rows *rows, const Tensor *labels, int64_t i) {
+  const Tensor *mask = rows->mask;
+  return !mask || !shape_equal(&mask->a.shape, &labels->a.shape) ||
+         array_get(&mask->a, i) != 0;
+}
+
+/* Whole numbers of any number of axes, as int32 from 1; 0 for what is no label where it
+ * does not count. */
 static Err count_labels(const Tensor *y, int64_t n_classes, int64_t label_base,
                         MemoryCount *memory, Rows *out, Fault *fault) {
   int64_t n = tensor_count(y), largest = 0;
@@ -197,13 +251,15 @@ static Err count_labels(const Tensor *y, int64_t n_classes, int64_t label_base,
   if (!labels) return ERR_MEMORY;
   for (int64_t i = 0; i < n; i++) {
     double v = array_get(&y->a, i);
-    if (!(v >= (double)label_base && v <= (double)last) || v != floor(v)) {
+    bool valid = v >= (double)label_base && v <= (double)last && v == floor(v);
+    if (!valid && label_counts(out, y, i)) {
       tensor_release(labels);
       return label_fault(v, i / per_row, label_base, last, n_classes == 0, fault);
     }
+    if (!valid) v = (double)label_base - 1;
     int64_t label = (int64_t)v - label_base + 1;
     ((int32_t *)labels->a.data)[i] = (int32_t)label;
-    if (label > largest) largest = label;
+    if (label > largest && label_counts(out, y, i)) largest = label;
   }
   out->y = labels;
   out->n_classes = n_classes > 0 ? n_classes : largest;
@@ -223,28 +279,48 @@ Err labels_convert(const Tensor *y, int64_t n_classes, int64_t label_base,
 
 typedef struct SetSource {
   Source source;
-  Tensor *x, *y, *weight;
+  RefList x; /* of Tensor */
+  Tensor *y, *weight, *mask;
   int64_t n_classes, label_base;
 } SetSource;
 
-/* As real; [n, 1] as [n]. */
-static Err load_weight(const SetSource *set, Rows *out, Fault *fault) {
-  const Array *w = &set->weight->a;
-  Shape shape = w->shape;
-  if (shape.rank == 2 && shape.dim[1] == 1) shape.rank = 1;
-  out->weight = tensor_new(set->source.memory, DT_REAL, &shape, fault);
-  if (!out->weight) return ERR_MEMORY;
-  for (int64_t i = 0; i < shape_count(&shape); i++)
-    array_set(&out->weight->a, i, array_get(w, i));
+/* As real, under that shape; NULL and a fault: no memory. */
+static Tensor *as_real(const SetSource *set, const Tensor *t, const Shape *shape,
+                       Fault *fault) {
+  Tensor *out = tensor_new(set->source.memory, DT_REAL, shape, fault);
+  for (int64_t i = 0; out && i < shape_count(shape); i++)
+    array_set(&out->a, i, array_get(&t->a, i));
+  return out;
+}
+
+/* Weights [n, 1] become [n]. */
+static Err load_weights(const SetSource *set, Rows *out, Fault *fault) {
+  if (set->weight) {
+    Shape shape = set->weight->a.shape;
+    if (shape.rank == 2 && shape.dim[1] == 1) shape.rank = 1;
+    out->weight = as_real(set, set->weight, &shape, fault);
+    if (!out->weight) return fault->code;
+  }
+  if (set->mask) out->mask = as_real(set, set->mask, &set->mask->a.shape, fault);
+  return !set->mask || out->mask ? ERR_OK : fault->code;
+}
+
+static Err load_inputs(const SetSource *set, Rows *out, Fault *fault) {
+  const RefList *x = &set->x;
+  if (x->n > MAX_INPUTS)
+    return fault_set(fault, ERR_VALUE, "option \"x\": got %d tensors, allowed: 1 to %d",
+                     x->n, MAX_INPUTS);
+  out->x = tensor_retain(x->v[0]);
+  for (int i = 1; i < x->n; i++) out->more[out->n_more++] = tensor_retain(x->v[i]);
   return ERR_OK;
 }
 
 static Err set_load(Source *source, int part, Rows *out, Fault *fault) {
   (void)part;
   SetSource *set = (SetSource *)source;
-  out->x = tensor_retain(set->x);
-  if (set->weight && load_weight(set, out, fault)) return fault->code;
-  if (!set->y) return ERR_OK;
+  Err err = load_inputs(set, out, fault);
+  if (!err) err = load_weights(set, out, fault);
+  if (err || !set->y) return err;
   bool integers = set->y->a.dtype != DT_REAL;
   bool labels = set->n_classes > 0 ||
                 (integers && (set->y->a.shape.rank == 1 || set->label_base != 1));
@@ -258,8 +334,10 @@ static Err set_load(Source *source, int part, Rows *out, Fault *fault) {
 }
 
 static const Option set_options[] = {
-    {.name = "x", .kind = OPT_REF, .offset = offsetof(SetSource, x), .position = 1,
-     .ref_type = &tensor_ref_type, .doc = "rows of features, [n, ...features]"},
+    {.name = "x", .kind = OPT_REFS, .offset = offsetof(SetSource, x), .position = 1,
+     .ref_type = &tensor_ref_type,
+     .doc = "rows of features, [n, ...features]; of a net that takes several tensors, "
+            "as net(a, b), a list of them: { a, b }"},
     {.name = "y", .kind = OPT_REF, .offset = offsetof(SetSource, y), .position = 2,
      .ref_type = &tensor_ref_type, .value = "none",
      .doc = "labels [n] (int32 or uint8, or any when classes is given) or targets "
@@ -269,7 +347,15 @@ static const Option set_options[] = {
      .doc = "what each row counts in losses and metrics, [n], or each step of a row, "
             "[n, t]: 0 or more. A loss is sum(w v) / sum(w) over the batch, as "
             "PyTorch's (Keras divides by the number of rows), so that a row of weight "
-            "2 is one that is there twice"},
+            "2 is one that is there twice. A row of weight 0 counts nowhere: its "
+            "target may be NaN, and what is not finite in its x is read as 0"},
+    {.name = "mask", .kind = OPT_REF, .offset = offsetof(SetSource, mask),
+     .ref_type = &tensor_ref_type, .value = "none",
+     .doc = "of sequences x [n, t, ...] (of several x, the first): 1 at the steps that "
+            "count, 0 at those that fill up, [n, t]. Layers pass it on (nn.Unmask "
+            "drops it); losses and metrics of outputs that still have it leave out the "
+            "other steps, whose x and y may be anything. The mean is over the steps "
+            "that count, as with PyTorch's ignore_index (Keras divides by all)"},
     {.name = "classes", .kind = OPT_INT, .offset = offsetof(SetSource, n_classes),
      .value = "0", .lo = 0, .hi = 1e9,
      .doc = "number of classes; 0: the largest label, where y are labels"},

@@ -1,6 +1,7 @@
 /* transform.c: the family of transforms, and chains of them. */
 #include "data/transform.h"
 #include "data/dataset.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -100,8 +101,19 @@ void transform_add_text(Text *out, const Transform *self) {
   if (transform_kind(self)->add_text) transform_kind(self)->add_text(self, out);
 }
 
+Err dataset_transformable(const Dataset *set, Fault *fault) {
+  const Rows *rows = set->rows;
+  if (!rows->n_more && !rows->mask) return ERR_OK;
+  char several[32];
+  snprintf(several, sizeof several, "%d inputs", 1 + rows->n_more);
+  return fault_set(fault, ERR_VALUE,
+                   "transforms are of data sets with one x and no mask; %s has "
+                   "%s: transform its tensors before data.set(x, y, { ... })",
+                   set->name, rows->n_more ? several : "a mask");
+}
+
 Dataset *dataset_apply(Dataset *set, Transform *t, Fault *fault) {
-  if (dataset_load(set, fault)) return NULL;
+  if (dataset_load(set, fault) || dataset_transformable(set, fault)) return NULL;
   const TransformKind *kind = transform_kind(t);
   return kind->join ? kind->join(t, set, fault) : dataset_add_stage(set, t, fault);
 }

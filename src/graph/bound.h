@@ -11,7 +11,7 @@
 #include "graph/cache.h"
 
 /* The tensors that change from run to run, by position. Borrowed. */
-enum { BOUND_ARGS = 8 };
+enum { BOUND_ARGS = 12 };
 typedef struct PlanArgs {
   Tensor *const *v;
   int n;
@@ -52,7 +52,7 @@ Err bound_begin(BoundPlan *bound, const PlanArgs *args, VariableList variables,
 
 /* -- graphs that are built and computed batch after batch -------------------------- */
 
-enum { REPEAT_OUT = 2 };
+enum { REPEAT_OUT = 3 };
 typedef struct Repeat {
   /* set by the caller */
   Graph *graph;

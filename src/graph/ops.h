@@ -90,9 +90,9 @@ Node *op_targets(Graph *g, Node *t, bool labels);
  * counted from `first_row`, from 0. */
 Err op_targets_check(const Array *t, bool labels, int64_t first_row,
                      Fault *fault) WARN_UNUSED;
-/* Weights of examples, real: ERR_DATA when computed where one is below 0 or not finite,
- * or all are 0; rows as above. */
-Node *op_weights(Graph *g, Node *w);
+/* Weights of examples, real; such as are below 0 or not finite are refused when
+ * computed, and weights that are all 0 unless `none` allows it. */
+Node *op_weights(Graph *g, Node *w, bool none);
 
 /* Training-mode normalization. x [N, C, ...], weight and bias [C] (NULL: 1 and 0).
  * Picks: 0 y; 1 batch mean [C]; 2 batch variance (biased) [C]. */

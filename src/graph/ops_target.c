@@ -5,7 +5,7 @@
  *   y = t - 1                  integers that are labels: 1 (no) and 2 (yes)
  *
  * One meaning for every shape: whether an integer is a label follows from the loss
- * alone. Weights are finite, none below 0, and not all 0: their sum divides. */
+ * alone. Weights are finite, none below 0, and not all 0 where their sum divides. */
 #include "graph/ops.h"
 #include "graph/ops_walk.h"
 #include "base/ints.h"
@@ -123,18 +123,17 @@ Node *op_targets(Graph *g, Node *t, bool labels) {
 
 /* -- weights ----------------------------------------------------------------------- */
 
-static Err weights_check(const Array *w, int64_t first_row, Fault *fault) {
+static Err weights_check(const Array *w, bool none, Fault *fault) {
   int64_t at = array_first_outside(w, 0, REAL_MAX), n = shape_count(&w->shape);
   if (at >= 0) {
     char got[32];
     int64_t per_row = most(shape_stride(&w->shape, 0), 1);
     return fault_set(fault, ERR_DATA,
                      "weight %s in row %lld: allowed finite numbers, 0 or more",
-                     text_number(got, array_get(w, at)),
-                     (long long)(first_row + at / per_row) + 1);
+                     text_number(got, array_get(w, at)), (long long)(at / per_row) + 1);
   }
   for (int64_t i = 0; i < n; i++)
-    if (array_get(w, i) > 0) return ERR_OK;
+    if (none || array_get(w, i) > 0) return ERR_OK;
   return fault_set(fault, ERR_DATA,
                    "the weights of %lld %s sum to 0: their weighted mean is not "
                    "defined; larger batches, or other weights, give one",
@@ -142,7 +141,7 @@ static Err weights_check(const Array *w, int64_t first_row, Fault *fault) {
 }
 
 static Err weights_op_check(const OpCall *call, Fault *fault) {
-  return weights_check(&call->in[0], 0, fault);
+  return weights_check(&call->in[0], call->attr[0].i, fault);
 }
 
 static void weights_run(const OpCall *call, int phase, int64_t block) {
@@ -166,10 +165,10 @@ static Known weights_known(const Node *y) {
 }
 
 static const Sample weights_samples[] = {
-    {1, {{.shape = {1, {1}}, .lo = 0.1, .hi = 0.9}}, 0, {{0}}},
-    {1, {{.shape = {2, {131, 129}}, .lo = 0, .hi = 3}}, 0, {{0}}},
-    {1, {{.shape = {1, {1030}}, .dtype = DT_UINT8, .lo = 0, .hi = 1}}, 0, {{0}}},
-    {1, {{.shape = {2, {130, 2}}, .dtype = DT_INT32, .lo = 0, .hi = 5}}, 0, {{0}}},
+    {1, {{.shape = {1, {1}}, .lo = 0.1, .hi = 0.9}}, 1, {{.i = 0}}},
+    {1, {{.shape = {2, {131, 129}}, .lo = 0, .hi = 3}}, 1, {{.i = 1}}},
+    {1, {{.shape = {1, {1030}}, .dtype = DT_UINT8, .lo = 0, .hi = 1}}, 1, {{.i = 0}}},
+    {1, {{.shape = {2, {130, 2}}, .dtype = DT_INT32, .lo = 0, .hi = 5}}, 1, {{.i = 1}}},
     SAMPLES_END};
 
 const Op op_record_weights = {
@@ -178,8 +177,9 @@ const Op op_record_weights = {
     .n_out = 1,
     .flags = OP_INTERNAL,
     .inputs = (const char *const[]){"w"},
+    .attrs = {{.name = "none", .kind = ATTR_BOOL, .doc = "may they all be 0?"}},
     .doc = "weights of examples as reals; numbers below 0, infinite ones and NaN are "
-           "refused, and weights that are all 0",
+           "refused, and, where not allowed, weights that are all 0",
     .equation = "y = w",
     .infer = infer_broadcast,
     .check = weights_op_check,
@@ -191,6 +191,6 @@ const Op op_record_weights = {
     .known = weights_known,
 };
 
-Node *op_weights(Graph *g, Node *w) {
-  return graph_apply(g, &op_record_weights, &w, 1, NULL, 0);
+Node *op_weights(Graph *g, Node *w, bool none) {
+  return graph_apply(g, &op_record_weights, &w, 1, &(Attr){.i = none}, 1);
 }

@@ -284,12 +284,16 @@ static void push_tensor(lua_State *L, Tensor *t) {
   else lua_pushnil(L);
 }
 
-/* x, then y and weight as far as the set has them; returns how many. */
+/* x, of which there may be several, then y, weight and mask up to the last that the set
+ * has; returns how many. */
 static int push_batch(lua_State *L, const Batch *batch) {
-  int n = batch->weight ? 3 : batch->y ? 2 : 1;
-  Tensor *const part[] = {batch->x, batch->y, batch->weight};
+  Tensor *const part[] = {batch->y, batch->weight, batch->mask};
+  int n = 3;
+  while (n > 0 && !part[n - 1]) n--;
+  luaL_checkstack(L, MAX_INPUTS + n, "too many inputs");
+  for (int i = 0; i < batch->n_x; i++) push_tensor(L, batch->x[i]);
   for (int i = 0; i < n; i++) push_tensor(L, part[i]);
-  return n;
+  return batch->n_x + n;
 }
 
 /* upvalue 1: the BatchBox. */
@@ -327,8 +331,8 @@ static Stream augment_stream(lua_State *L, const BatchesCall *call,
   return (Stream){philox_key(seed_or_run(L, call->seed), "augment", name), draw};
 }
 
-/* for x, y, weight in set:batches(32, {...}): function, nil, nil, and the box to be
- * closed. */
+/* for x, y, weight, mask in set:batches(32, {...}): function, nil, nil, and the box to
+ * be closed. */
 static int set_batches(lua_State *L) {
   Dataset *set = bind_check_dataset(L, 1);
   const BatchesCall *call = method_arguments(L, &batches_method);
@@ -355,7 +359,8 @@ static int set_batches(lua_State *L) {
   return 4;
 }
 
-/* set:tensors() -> x, y, weight: all rows at once, transformed, in the set's order. */
+/* set:tensors() -> x, y, weight, mask: all rows at once, transformed, in the set's
+ * order. */
 static int set_tensors(lua_State *L) {
   Dataset *set = bind_check_dataset(L, 1);
   int scope = bind_enter_call(L);
@@ -416,12 +421,22 @@ static int push_feature_names(lua_State *L, const Dataset *set) {
   return 1;
 }
 
-static int push_features(lua_State *L, const Dataset *set) {
-  Shape shape = dataset_features(set);
-  lua_createtable(L, shape.rank, 0);
-  for (int i = 0; i < shape.rank; i++) {
-    lua_pushinteger(L, shape.dim[i]);
+static void push_sizes(lua_State *L, const Shape *shape) {
+  lua_createtable(L, shape->rank, 0);
+  for (int i = 0; i < shape->rank; i++) {
+    lua_pushinteger(L, shape->dim[i]);
     lua_rawseti(L, -2, i + 1);
+  }
+}
+
+/* Sizes; of several inputs a list of these. */
+static int push_features(lua_State *L, const Dataset *set) {
+  int n = dataset_inputs(set);
+  if (n > 1) lua_createtable(L, n, 0);
+  for (int i = 0; i < n; i++) {
+    Shape shape = dataset_input(set, i);
+    push_sizes(L, &shape);
+    if (n > 1) lua_rawseti(L, -2, i + 1);
   }
   return 1;
 }
@@ -456,10 +471,11 @@ static const Function set_methods[] = {
      "another set, the one to train on; without it, over its own. train.fit does it "
      "with what it validates and tests on, split with its second part.", NULL},
     {"batches", set_batches, "set:batches(batch_size, { options })", "An iterator: "
-     "for x, y in set:batches(32) do ... end; for x, y, weight where rows have "
-     "weights.", &batches_method},
-    {"tensors", set_tensors, "set:tensors()", "All rows at once: x, y, and the "
-     "weights of rows that have some.", NULL},
+     "for x, y in set:batches(32) do ... end; for x, y, weight, mask where rows have "
+     "weights or a mask (weight is nil without weights); for a, b, y where x are two.",
+     &batches_method},
+    {"tensors", set_tensors, "set:tensors()", "All rows at once: x (of several, one "
+     "after the other), y, and the weights and the mask of rows that have some.", NULL},
     {"count", set_count, "set:count()", "The number of rows, as #set.", NULL},
     {0}};
 
@@ -502,10 +518,14 @@ static int set_tostring(lua_State *L) {
     lua_pushfstring(L, "data.%s (not read yet)", dataset_name(set));
     return 1;
   }
-  char shape[SHAPE_TEXT];
-  Shape features = dataset_features(set);
-  lua_pushfstring(L, "data.%s: %I rows of %s", dataset_name(set),
-                  (LUAI_UACINT)dataset_n(set), shape_text(shape, &features));
+  lua_pushfstring(L, "data.%s: %I rows of ", dataset_name(set),
+                  (LUAI_UACINT)dataset_n(set));
+  for (int i = 0; i < dataset_inputs(set); i++) {
+    char shape[SHAPE_TEXT];
+    Shape features = dataset_input(set, i);
+    lua_pushfstring(L, "%s%s", i ? " and " : "", shape_text(shape, &features));
+    lua_concat(L, 2);
+  }
   if (!dataset_has_labels(set)) return 1;
   lua_pushfstring(L, ", %I classes", (LUAI_UACINT)dataset_classes(set));
   lua_concat(L, 2);

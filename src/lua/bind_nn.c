@@ -16,115 +16,6 @@ static int raise_either(lua_State *L, const Fault *fault) {
   return luaL_error(L, "internal error: a fault is missing");
 }
 
-/* -- calling ----------------------------------------------------------------------- */
-
-/* net(x, ..., { training = true, mask = m }). */
-typedef struct CallOptions {
-  bool training;
-  Node *mask; /* of the first input; or NULL */
-} CallOptions;
-
-static void take_call_option(lua_State *L, CallOptions *out) {
-  const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
-  if (strcmp(name, "training") == 0) {
-    if (lua_type(L, -1) != LUA_TBOOLEAN)
-      luaL_error(L, "net: option \"training\": got a %s, allowed: true or false",
-                 luaL_typename(L, -1));
-    out->training = lua_toboolean(L, -1);
-  } else if (strcmp(name, "mask") == 0) {
-    if (!bind_is_tensor(L, -1))
-      luaL_error(L,
-                 "net: option \"mask\": got a %s, allowed: a tensor [N, T], 1 where a "
-                 "step counts, else 0",
-                 luaL_typename(L, -1));
-    out->mask = bind_check_node(L, lua_gettop(L));
-  } else {
-    luaL_error(L, "net: unknown option \"%s\"; allowed: \"training\", \"mask\"",
-               luaL_tolstring(L, -2, NULL));
-  }
-}
-
-static void take_call_options(lua_State *L, int arg, CallOptions *out) {
-  lua_pushnil(L);
-  for (; lua_next(L, arg); lua_pop(L, 1)) take_call_option(L, out);
-}
-
-/* An input of a net: a tensor, or a list of numbers, which is one. */
-static Node *check_input(lua_State *L, int arg, const char *function) {
-  if (bind_to_dataset(L, arg))
-    luaL_error(L, "%s: got a data set; allowed: a tensor, as x of x, y = set:tensors()",
-               function);
-  if (bind_is_tensor(L, arg)) return bind_check_node(L, arg);
-  if (lua_type(L, arg) != LUA_TTABLE)
-    luaL_error(L, "%s: got %s; allowed: a tensor, or a list of numbers", function,
-               lua_isnil(L, arg) ? "nil, or nothing" : luaL_typename(L, arg));
-  return bind_list_node(L, arg);
-}
-
-/* Are options, not a list of numbers, at `arg`? */
-static bool is_options(lua_State *L, int arg) {
-  return lua_type(L, arg) == LUA_TTABLE && lua_rawlen(L, arg) == 0;
-}
-
-/* The inputs at 2 to `last`. */
-static void check_inputs(lua_State *L, int last, Ports *in) {
-  int n = last < 2 ? 1 : last - 1;
-  if (n > MAX_PORTS)
-    luaL_error(L,
-               "net: got %d tensors; allowed: up to %d, then { training = true } or "
-               "nothing",
-               n, MAX_PORTS);
-  for (int i = 0; i < n; i++) {
-    int arg = 2 + i, type = lua_type(L, arg);
-    if (i > 0 && !bind_is_tensor(L, arg) && (type != LUA_TTABLE || is_options(L, arg)))
-      luaL_error(L,
-                 "net: argument %d is %s; allowed: tensors, then { training = true } "
-                 "or "
-                 "nothing",
-                 i + 1, bind_argument_text(L, arg));
-    in->v[i].x = check_input(L, arg, "net");
-  }
-  in->n = n;
-}
-
-static void check_mask(lua_State *L, const Node *mask, const Node *x) {
-  const Shape *steps = &mask->shape, *of = &x->shape;
-  char got[SHAPE_TEXT], input[SHAPE_TEXT];
-  if (steps->rank == 2 && of->rank >= 2 && steps->dim[0] == of->dim[0] &&
-      steps->dim[1] == of->dim[1])
-    return;
-  luaL_error(L,
-             "net: option \"mask\": got %s for an input of %s; allowed: [N, T] of an "
-             "input [N, T, ...]",
-             shape_text(got, steps), shape_text(input, of));
-}
-
-/* net(x, ...), net(x, ..., { training = true, mask = m }) -> y, ... */
-static int net_call(lua_State *L) {
-  Graph *graph = session_graph(L);
-  int scope = bind_enter_call(L), last = lua_gettop(L);
-  Layer *net = check_layer(L, 1);
-  CallOptions options = {.training = graph->training};
-  Ports in = {0};
-  while (last > 2 && lua_isnil(L, last)) last--;
-  int options_at = last > 2 && is_options(L, last) ? last-- : 0;
-  check_inputs(L, last, &in);
-  if (options_at) take_call_options(L, options_at, &options);
-  if (options.mask) {
-    check_mask(L, options.mask, in.v[0].x);
-    in.v[0].mask = op_cast(graph, options.mask, DT_REAL);
-  }
-  bool before = graph->training;
-  graph->training = options.training;
-  Ports out = layer_call_ports(graph, net, &in);
-  graph->training = before;
-  luaL_checkstack(L, MAX_PORTS, "too many results");
-  if (out.n == 0) bind_push_node(L, NULL);
-  for (int i = 0; i < out.n; i++) bind_push_node(L, out.v[i].x);
-  graph_scope_end(graph, scope);
-  return out.n;
-}
-
 /* -- structure --------------------------------------------------------------------- */
 
 static int net_add(lua_State *L) {
@@ -368,28 +259,6 @@ static int set_frozen(lua_State *L, bool frozen) {
 static int net_freeze(lua_State *L) { return set_frozen(L, true); }
 static int net_unfreeze(lua_State *L) { return set_frozen(L, false); }
 
-/* -- predicting -------------------------------------------------------------------- */
-
-enum { PREDICT_BATCH = 256 };
-
-static int predict(lua_State *L, Node *(*f)(Graph *, Layer *, Node *, int64_t)) {
-  Graph *graph = session_graph(L);
-  int scope = bind_enter_call(L);
-  Layer *net = check_layer(L, 1);
-  lua_settop(L, 3);
-  Node *x = check_input(L, 2, "predict");
-  lua_Integer batch = luaL_optinteger(L, 3, PREDICT_BATCH);
-  luaL_argcheck(L, batch >= 1, 3, "batch size: allowed: at least 1");
-  bind_push_node(L, f(graph, net, x, batch));
-  graph_scope_end(graph, scope);
-  return 1;
-}
-
-static int net_predict(lua_State *L) { return predict(L, layer_predict); }
-static int net_predict_classes(lua_State *L) {
-  return predict(L, layer_predict_classes);
-}
-
 /* -- layers ------------------------------------------------------------------------ */
 
 /* A layer's options and variables. The number of an outermost one that has been built
@@ -519,9 +388,12 @@ static const Function layer_methods[] = {
     {"freeze", net_freeze, "net:freeze(pattern)", "Takes layers out of the training, "
      "all or those whose names fit, as in \"dense_*\"; gives the net.", NULL},
     {"unfreeze", net_unfreeze, "net:unfreeze(pattern)", "Takes them in again.", NULL},
-    {"predict", net_predict, "net:predict(x, batch_size)", "The outputs for all rows "
-     "of x, batch by batch.", NULL},
-    {"predict_classes", net_predict_classes, "net:predict_classes(x, batch_size)",
+    {"predict", net_predict, "net:predict(x, { batch_size = 256, mask = m })",
+     "The outputs for all rows of x, batch by batch; of a net that takes several "
+     "tensors net:predict(a, b). A number in place of the options is the batch_size.",
+     NULL},
+    {"predict_classes", net_predict_classes,
+     "net:predict_classes(x, { batch_size = 256, mask = m })",
      "The label, from 1, of the largest output of each row.", NULL},
     {"evaluate", net_evaluate, "net:evaluate(set, { options })", "Measures the net on "
      "a data set; gives a table.", &evaluation_kind},

@@ -4,6 +4,11 @@
 
 #include "lua/core.h"
 
+/* net(x, ...), net:predict(x, ...), net:predict_classes(x, ...); in net_call.c. */
+int net_call(lua_State *L);
+int net_predict(lua_State *L);
+int net_predict_classes(lua_State *L);
+
 /* net:evaluate(set, options) -> table of measures; in bind_evaluate.c. */
 int net_evaluate(lua_State *L);
 extern const Kind evaluation_kind; /* of its options */

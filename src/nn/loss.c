@@ -100,24 +100,43 @@ static Node *refuse_weight(Graph *graph, const Node *weight, const Node *values)
   return NULL;
 }
 
-/* The weight as real, checked when it is computed, with the first axes of the values:
- * last axes of 1 that these lack are dropped. */
-static Node *fit_weight(Graph *graph, Node *weight, const Node *values) {
+/* The weight with the first axes of `of`: last axes of 1 that this lacks are dropped.
+ * NULL, without a fault: it does not fit. */
+static Node *first_axes(Graph *graph, Node *weight, const Shape *of) {
   Shape shape = weight->shape;
-  while (shape.rank > 1 && shape.dim[shape.rank - 1] == 1 &&
-         !shape_begins(&values->shape, &shape))
+  while (shape.rank > 1 && shape.dim[shape.rank - 1] == 1 && !shape_begins(of, &shape))
     shape.rank--;
-  if (shape.rank < 1 || !shape_begins(&values->shape, &shape))
-    return refuse_weight(graph, weight, values);
-  if (shape.rank < weight->shape.rank) weight = op_reshape(graph, weight, &shape);
-  return op_weights(graph, weight);
+  if (shape.rank < 1 || !shape_begins(of, &shape)) return NULL;
+  return shape.rank < weight->shape.rank ? op_reshape(graph, weight, &shape) : weight;
+}
+
+double loss_stand_in(const Loss *loss, DType dtype) {
+  LossTargets targets = loss_targets(loss);
+  return targets == TARGETS_LABELS || (targets == TARGETS_YES_NO && dtype != DT_REAL);
+}
+
+/* The target where the weight is not 0, else one that the loss may have: what is there
+ * is not looked at. Of numbers of any size it is: weighted_mean leaves out what comes
+ * of it. */
+static Node *counted_target(Graph *graph, const Loss *loss, Node *target,
+                            Node *weight) {
+  LossTargets targets = loss_targets(loss);
+  if (!target || targets == TARGETS_OWN || targets == TARGETS_NUMBERS) return target;
+  Node *w = first_axes(graph, weight, &target->shape), *zero = graph_scalar(graph, 0);
+  if (!w || !zero) return target;
+  double value = loss_stand_in(loss, target->dtype);
+  Node *other = graph_from_doubles(graph, target->dtype, &SHAPE_SCALAR, &value);
+  Node *left_out = op_eq(graph, with_rank(graph, w, target->shape.rank), zero);
+  return other ? op_where(graph, left_out, other, target) : NULL;
 }
 
 /* sum(w v) / sum(w), v the mean over the axes that the weights do not have. A v of
- * weight 0 is another branch of a `where`: neither its value nor its gradient
- * arrives. */
-static Node *weighted_mean(Graph *graph, Node *values, Node *weight) {
-  Node *w = fit_weight(graph, weight, values), *zero = graph_scalar(graph, 0);
+ * weight 0 is another branch of a `where`: neither its value nor its gradient arrives.
+ */
+static Node *weighted_mean(Graph *graph, Node *values, Node *weight, bool part) {
+  Node *w = first_axes(graph, weight, &values->shape), *zero = graph_scalar(graph, 0);
+  if (!w) return refuse_weight(graph, weight, values);
+  w = op_weights(graph, w, part);
   if (!w || !zero) return NULL;
   unsigned own = ((1u << values->shape.rank) - 1) & ~((1u << w->shape.rank) - 1);
   Node *v = own ? op_mean(graph, values, own, false) : values;
@@ -157,8 +176,11 @@ Node *loss_values(Graph *graph, const Loss *loss, Node *output, Node *target) {
 
 Node *loss_apply(Graph *graph, const Loss *loss, const LossBatch *batch) {
   Node *weight = joint_weight(graph, batch->weight, batch->mask);
-  Node *values = loss_values(graph, loss, batch->output, batch->target);
+  Node *target = weight ? counted_target(graph, loss, batch->target, weight)
+                        : batch->target;
+  Node *values = loss_values(graph, loss, batch->output, target);
   if (!values) return NULL;
-  if (weight) return prefixed(graph, loss, weighted_mean(graph, values, weight));
+  if (weight)
+    return prefixed(graph, loss, weighted_mean(graph, values, weight, batch->part));
   return values->shape.rank ? op_mean(graph, values, ALL_AXES, false) : values;
 }

@@ -6,7 +6,7 @@
  * is a part (w m), it is sum(w v) / sum(w), where v is the mean of an example's values:
  * PyTorch's rule (Keras divides by their number, whatever they are). Weights that sum
  * to 0 are an error. A value of weight 0 is left out, also where it is NaN, and no
- * gradient flows to it. */
+ * gradient flows to it; its target may be anything. */
 #ifndef NN_LOSS_H
 #define NN_LOSS_H
 
@@ -65,6 +65,8 @@ static inline const LossKind *loss_kind(const Loss *loss) {
  * NULL: every value counts once. */
 typedef struct LossBatch {
   Node *output, *target, *weight, *mask;
+  bool part; /* of rows that are averaged further: weights that are all 0 are
+                no error, the loss is NaN */
 } LossBatch;
 
 /* The loss of a batch, a node without axes. NULL after a fault, which then stands in
@@ -74,6 +76,8 @@ Node *loss_apply(Graph *graph, const Loss *loss, const LossBatch *batch);
 Node *loss_values(Graph *graph, const Loss *loss, Node *output, Node *target);
 
 LossTargets loss_targets(const Loss *loss);
+/* A target of that type which the loss may have, for one that does not count. */
+double loss_stand_in(const Loss *loss, DType dtype);
 
 /* The target under the output's shape where the two differ by a last axis of 1 alone,
  * [N] and [N, 1]; else as it is. Fit and evaluate give targets so to losses and

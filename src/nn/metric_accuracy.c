@@ -12,6 +12,7 @@ static Err add_accuracy(Measure *m, const MetricBatch *batch, Fault *fault) {
   for (int64_t i = 0; i < n; i++) {
     Item item = {0};
     double w = metric_weight(batch, i, n);
+    if (w == 0) continue;
     if ((err = metric_item(batch, &reading, i, &item, fault))) return err;
     if (item.got == item.want) m->v[HITS] += w;
     m->v[ITEMS] += w;

@@ -81,6 +81,7 @@ static Err add_scores(Measure *m, const MetricBatch *batch, Fault *fault) {
   for (int64_t i = 0; i < n; i++) {
     Item item = {0};
     double w = metric_weight(batch, i, n);
+    if (w == 0) continue;
     if ((err = metric_item(batch, &reading, i, &item, fault))) return err;
     put_scores(batch, &reading, i, &item, questions, w,
                &m->v[at + 2 * i * (binary ? 1 : questions)]);

@@ -15,6 +15,7 @@ static Err add_balanced(Measure *m, const MetricBatch *batch, Fault *fault) {
   for (int64_t i = 0; !err && i < n; i++) {
     Item item = {0};
     double w = metric_weight(batch, i, n);
+    if (w == 0) continue;
     if ((err = metric_item(batch, &reading, i, &item, fault))) return err;
     double *bin = &m->v[BIN * ((binary ? 2 * item.place : 0) + item.want - 1)];
     if (item.got == item.want) bin[HITS] += w;

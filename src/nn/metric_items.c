@@ -111,9 +111,11 @@ Err metric_check_items(const Metric *metric, const MetricBatch *batch, Fault *fa
   Err err = check_class_shapes(metric, batch, fault);
   if (err || !batch->target.data || batch->output.data) return err;
   Reading reading = metric_reading(metric, batch);
-  for (int64_t i = 0; !err && i < metric_n_items(batch, &reading); i++) {
+  int64_t n = metric_n_items(batch, &reading);
+  for (int64_t i = 0; !err && i < n; i++) {
     Item item = {0};
-    err = metric_item(batch, &reading, i, &item, fault);
+    if (metric_weight(batch, i, n) != 0)
+      err = metric_item(batch, &reading, i, &item, fault);
   }
   return err;
 }

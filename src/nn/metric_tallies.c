@@ -44,6 +44,7 @@ static Err add_tallies(Measure *m, const MetricBatch *batch, Fault *fault) {
   for (int64_t i = 0; i < n; i++) {
     Item item = {0};
     double w = metric_weight(batch, i, n);
+    if (w == 0) continue;
     if ((err = metric_item(batch, &reading, i, &item, fault))) return err;
     for (int64_t c = 1; c <= (binary ? 1 : width); c++) {
       int64_t class = binary ? 2 : c;

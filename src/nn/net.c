@@ -514,10 +514,28 @@ static bool is_input(const Ports *in, const Node *node) {
   return false;
 }
 
+/* Steps that do not count hold 0 from here on: whatever they held, NaN too, no layer
+ * meets. */
+static Ports without_masked_steps(Graph *graph, const Ports *given) {
+  Ports in = *given;
+  for (int i = 0; i < in.n; i++) {
+    const Node *x = in.v[i].x, *mask = in.v[i].mask;
+    if (!mask || x->dtype != DT_REAL) continue;
+    Shape steps = mask->shape;
+    while (steps.rank < x->shape.rank) steps.dim[steps.rank++] = 1;
+    Node *counts = op_reshape(graph, in.v[i].mask, &steps);
+    in.v[i].x = op_where(graph, counts, in.v[i].x, graph_scalar(graph, 0));
+    if (!in.v[i].x) return (Ports){0};
+  }
+  return in;
+}
+
 /* Inside a call of a net that holds this one, names are those of the net that was
  * called. */
-Ports layer_call_ports(Graph *graph, Layer *net, const Ports *in) {
-  if (in->n == 0 || graph->fault.code) return (Ports){0};
+Ports layer_call_ports(Graph *graph, Layer *net, const Ports *given) {
+  if (given->n == 0 || graph->fault.code) return (Ports){0};
+  const Ports inputs = without_masked_steps(graph, given), *in = &inputs;
+  if (in->n == 0) return (Ports){0};
   Layer *called = graph->net;
   bool inside = called && net->namer == called;
   if (!inside && layer_name(net, &graph->fault)) return (Ports){0};
@@ -529,12 +547,17 @@ Ports layer_call_ports(Graph *graph, Layer *net, const Ports *in) {
   return out;
 }
 
-Node *layer_call(Graph *graph, Layer *net, Node *x) {
-  Ports in = layer_ports_of(x, NULL), out = layer_call_ports(graph, net, &in);
+Port layer_call_one(Graph *graph, Layer *net, const Ports *in) {
+  Ports out = layer_call_ports(graph, net, in);
   if (out.n > 1)
     fault_set(&graph->fault, ERR_VALUE, "%s: gives %d tensors, allowed: one", net->name,
               out.n);
-  return out.n == 1 ? out.v[0].x : NULL;
+  return out.n == 1 ? out.v[0] : (Port){NULL, NULL};
+}
+
+Node *layer_call(Graph *graph, Layer *net, Node *x) {
+  Ports in = layer_ports_of(x, NULL);
+  return layer_call_one(graph, net, &in).x;
 }
 
 static Err batch_of_one(const IntList *shape, Shape *out, Fault *fault) {

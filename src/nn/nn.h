@@ -196,10 +196,12 @@ Ports layer_forward(Graph *graph, Layer *layer, const Ports *in);
 /* -- nets -------------------------------------------------------------------------- */
 
 /* y, ... = net(x, ...): inference unless graph->training. Builds what is not built yet.
- * The results are marked as outputs of a net. */
+ * The results are marked as outputs of a net. Steps that a mask leaves out are read as
+ * 0. */
 Ports layer_call_ports(Graph *graph, Layer *net, const Ports *in);
-/* y = net(x): a net that gives more than one is a fault. The mask of y is left to the
- * caller of layer_call_ports. */
+/* y = net(x, ...), with its mask: a net that gives more than one is a fault. */
+Port layer_call_one(Graph *graph, Layer *net, const Ports *in);
+/* The same of one x without a mask. */
 Node *layer_call(Graph *graph, Layer *net, Node *x);
 
 /* Builds for n inputs of such shapes, each of one example without the batch axis. */
@@ -294,11 +296,12 @@ Err layer_summary(Graph *graph, Layer *net, const Loss *loss, Text *out,
  * line. */
 void layer_add_lines(Text *out, Layer *net);
 
-/* Outputs for all rows of x, in batches, evaluated. predict_classes: labels from 1 as
- * fit and evaluate read them (trained.h): for each row that of its largest output, for
- * each yes-no output 1 (no) or 2 (yes); an output that is NaN is a fault. */
-Node *layer_predict(Graph *graph, Layer *net, Node *x, int64_t batch);
-Node *layer_predict_classes(Graph *graph, Layer *net, Node *x, int64_t batch);
+/* Outputs for all rows of the inputs, in batches, evaluated. predict_classes: labels
+ * from 1 as fit and evaluate read them (trained.h): for each row that of its largest
+ * output, for each yes-no output 1 (no) or 2 (yes); an output that is NaN is a fault.
+ */
+Node *layer_predict(Graph *graph, Layer *net, const Ports *in, int64_t batch);
+Node *layer_predict_classes(Graph *graph, Layer *net, const Ports *in, int64_t batch);
 
 /* The layer itself, or one inside, that would use statistics of the batch in training;
  * NULL: there is none. */

@@ -376,25 +376,37 @@ static Err keep_rows(Graph *graph, Tensor **out, const Tensor *y, int64_t from,
   return ERR_OK;
 }
 
+/* Inputs, then their masks: what a plan of a batch is given. */
+enum { PREDICT_TENSORS = 2 * MAX_PORTS };
+
 typedef struct Prediction {
   Graph *graph;
   Layer *net;
-  Node *x;             /* all rows, computed */
-  Tensor *batch, *out; /* rows of x; what was predicted so far, of all rows */
-  int64_t from;
-  bool labels;     /* instead of outputs */
-  Reading reading; /* of the outputs: for labels */
+  Ports in;           /* all rows, computed */
+  Tensor *out;        /* what was predicted so far, of all rows; NULL: nothing */
+  int64_t from, size; /* rows of the batch: its first, and how many */
+  bool labels;        /* instead of outputs */
+  Reading reading;    /* of the outputs: for labels */
   Repeat repeat;
 } Prediction;
 
-/* The rows of this batch keep what is known of all. */
+static int64_t n_rows_of(const Prediction *p) { return p->in.v[0].x->shape.dim[0]; }
+
+/* The rows of this batch keep what is known of all. NULL-safe. */
+static Node *batch_rows_of(const Prediction *p, Node *all) {
+  Node *part = all && p->size < all->shape.dim[0]
+                   ? rows(p->graph, all, p->from, p->size)
+                   : all;
+  return !part || graph_value(p->graph, part) ? part : NULL;
+}
+
 static Err emit_batch(void *ctx, Node **out, int *n_out, Fault *fault) {
   Prediction *p = ctx;
   Graph *graph = p->graph;
-  int64_t n_rows = p->batch->a.shape.dim[0];
-  bool all = n_rows == p->x->shape.dim[0];
-  Node *x = all ? p->x : rows(graph, p->x, p->from, n_rows);
-  out[0] = graph_value(graph, x) ? layer_call(graph, p->net, x) : NULL;
+  Ports in = {.n = p->in.n};
+  for (int i = 0; i < in.n; i++)
+    in.v[i] = (Port){batch_rows_of(p, p->in.v[i].x), batch_rows_of(p, p->in.v[i].mask)};
+  out[0] = graph->fault.code ? NULL : layer_call_one(graph, p->net, &in).x;
   *n_out = 1;
   if (!out[0]) return graph_ok(graph, fault);
   if (p->labels && out[0]->shape.rank < 1)
@@ -404,24 +416,36 @@ static Err emit_batch(void *ctx, Node **out, int *n_out, Fault *fault) {
 }
 
 /* The rows of one batch, as a view. */
-static Tensor *view_rows(const Prediction *p, int64_t n_rows, Fault *fault) {
-  Tensor *all = node_value(p->x);
-  Shape shape = all->a.shape;
-  shape.dim[0] = n_rows;
-  return tensor_view(all, p->from * shape_stride(&all->a.shape, 0), &shape, fault);
+static Tensor *view_rows(const Prediction *p, const Node *all, Fault *fault) {
+  Tensor *value = node_value(all);
+  Shape shape = value->a.shape;
+  shape.dim[0] = p->size;
+  return tensor_view(value, p->from * shape_stride(&shape, 0), &shape, fault);
+}
+
+/* The tensors of the batch, which are the caller's; returns how many. */
+static int list_args(const Prediction *p, Tensor *args[PREDICT_TENSORS]) {
+  Fault *fault = &p->graph->fault;
+  int n = 0;
+  for (int i = 0; i < p->in.n; i++) args[n++] = view_rows(p, p->in.v[i].x, fault);
+  for (int i = 0; i < p->in.n; i++)
+    if (p->in.v[i].mask) args[n++] = view_rows(p, p->in.v[i].mask, fault);
+  return n;
 }
 
 static Err predict_batch(Prediction *p, int64_t size) {
   Graph *graph = p->graph;
-  int64_t n = p->x->shape.dim[0], left = n - p->from,
-          n_rows = left < size ? left : size;
-  Tensor *args[] = {p->batch = view_rows(p, n_rows, &graph->fault)};
-  if (!args[0]) return graph->fault.code;
+  int64_t n = n_rows_of(p), left = n - p->from;
+  Tensor *args[PREDICT_TENSORS];
+  p->size = left < size ? left : size;
+  int n_args = list_args(p, args);
   uint64_t settings = object_signature(&p->net->object);
   Fault fault = {0};
-  Err err = repeat_run(&p->repeat, &(PlanArgs){args, 1}, settings,
-                       n_rows < size ? 1 : left / size, &fault);
-  tensor_release(p->batch);
+  Err err = graph_ok(graph, &fault);
+  if (!err)
+    err = repeat_run(&p->repeat, &(PlanArgs){args, n_args}, settings,
+                     p->size < size ? 1 : left / size, &fault);
+  while (n_args) tensor_release(args[--n_args]);
   if (err) {
     fault_pass(&graph->fault, &fault);
     return err;
@@ -429,23 +453,40 @@ static Err predict_batch(Prediction *p, int64_t size) {
   const Tensor *y = p->repeat.value[0];
   Tensor *made = p->labels ? labels_of(graph, y, &p->reading, p->from) : NULL;
   if (!p->labels || made)
-    (void)!keep_rows(graph, &p->out, made ? made : y, p->from, n_rows, n);
+    (void)!keep_rows(graph, &p->out, made ? made : y, p->from, p->size, n);
   tensor_release(made);
-  p->from += n_rows;
+  p->from += p->size;
   return graph->fault.code;
 }
 
-static Node *predict(Graph *graph, Layer *net, Node *x, int64_t batch, bool labels) {
-  if (!x || graph->fault.code) return NULL;
-  int64_t n = x->shape.rank ? x->shape.dim[0] : 0;
-  if (n < 1) {
-    fault_set(&graph->fault, ERR_SHAPE, "predict: no rows in the input");
-    return NULL;
+/* Has each input the rows of the first, and are all computed? */
+static bool inputs_ready(Graph *graph, const Ports *in) {
+  for (int i = 0; i < in->n; i++) {
+    const Node *x = in->v[i].x, *first = in->v[0].x;
+    if (x->shape.rank && x->shape.dim[0] > 0 &&
+        x->shape.dim[0] == first->shape.dim[0] && graph_value(graph, in->v[i].x) &&
+        (!in->v[i].mask || graph_value(graph, in->v[i].mask)))
+      continue;
+    if (!graph->fault.code && (i == 0 || !x->shape.rank || first->shape.dim[0] < 1))
+      fault_set(&graph->fault, ERR_SHAPE, "predict: no rows in the input");
+    else if (!graph->fault.code)
+      fault_set(&graph->fault, ERR_SHAPE,
+                "predict: input 1 has %lld rows, input %d has %lld",
+                (long long)first->shape.dim[0], i + 1, (long long)x->shape.dim[0]);
+    return false;
   }
-  Prediction p = {.graph = graph, .net = net, .x = x, .labels = labels};
+  return in->n > 0;
+}
+
+static Node *predict(Graph *graph, Layer *net, const Ports *in, int64_t batch,
+                     bool labels) {
+  if (graph->fault.code || in->n == 0) return NULL;
+  if (!inputs_ready(graph, in)) return NULL;
+  int64_t n = in->v[0].x->shape.dim[0];
+  Prediction p = {.graph = graph, .net = net, .in = *in, .labels = labels};
   p.repeat = (Repeat){.graph = graph, .emit = emit_batch, .ctx = &p,
                       .bindable = !object_has_call(&net->object)};
-  bool training = graph->training, failed = !graph_value(graph, x);
+  bool training = graph->training, failed = false;
   graph->training = false;
   while (!failed && p.from < n) failed = predict_batch(&p, batch) != ERR_OK;
   graph->training = training;
@@ -455,10 +496,10 @@ static Node *predict(Graph *graph, Layer *net, Node *x, int64_t batch, bool labe
   return result;
 }
 
-Node *layer_predict(Graph *graph, Layer *net, Node *x, int64_t batch) {
-  return predict(graph, net, x, batch, false);
+Node *layer_predict(Graph *graph, Layer *net, const Ports *in, int64_t batch) {
+  return predict(graph, net, in, batch, false);
 }
 
-Node *layer_predict_classes(Graph *graph, Layer *net, Node *x, int64_t batch) {
-  return predict(graph, net, x, batch, true);
+Node *layer_predict_classes(Graph *graph, Layer *net, const Ports *in, int64_t batch) {
+  return predict(graph, net, in, batch, true);
 }

@@ -7,13 +7,39 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* -- targets ----------------------------------------------------------------------- */
+
+/* The targets with what the loss may have in the place of those that do not count, in
+ * `*copy`, which is NULL or the caller's. */
+static Err without_uncounted(const Loss *loss, Array *targets, const Array *weight,
+                             Tensor **copy, Fault *fault) {
+  tensor_release(*copy);
+  *copy = tensor_new(NULL, targets->dtype, &targets->shape, fault);
+  if (!*copy) return fault->code;
+  int64_t n = shape_count(&targets->shape),
+          per_weight = n / shape_count(&weight->shape);
+  for (int64_t i = 0; i < n; i++)
+    array_set(&(*copy)->a, i,
+              array_get(weight, i / per_weight) == 0
+                  ? loss_stand_in(loss, targets->dtype)
+                  : array_get(targets, i));
+  *targets = (*copy)->a;
+  return ERR_OK;
+}
+
 Err train_check_targets(const Loss *loss, const Dataset *set, Fault *fault) {
+  Tensor *room = NULL, *copy = NULL;
   Err err = ERR_OK;
   for (int64_t row = 0; !err && row < dataset_n(set);) {
-    Array targets = dataset_targets(set, row);
-    err = loss_check_targets(loss, &targets, row, fault);
+    Array targets = dataset_targets(set, row), weight;
+    err = weight_of_rows(&room, set, row, &targets.shape, true, &weight, fault);
+    if (!err && weight.data)
+      err = without_uncounted(loss, &targets, &weight, &copy, fault);
+    if (!err) err = loss_check_targets(loss, &targets, row, fault);
     row += targets.shape.dim[0];
   }
+  tensor_release(room);
+  tensor_release(copy);
   if (err)
     fault_prefix(fault, "data set %s: loss.%s", dataset_name(set),
                  loss->object.kind->name);
@@ -73,31 +99,36 @@ Err measures_check(Measures *measures, Graph *graph, const Loss *loss,
 }
 
 Err measures_check_set(const Measures *measures, Graph *graph, Dataset *set,
-                       const Node *output, int64_t n_rows, Fault *fault) {
-  MetricBatch batch = {.graph = graph, .output = {output->shape, output->dtype, NULL},
+                       const Port *output, int64_t n_rows, Fault *fault) {
+  const Node *y = output->x;
+  MetricBatch batch = {.graph = graph, .output = {y->shape, y->dtype, NULL},
                        .reading = measures->reading};
   int64_t *n_out = batch.output.shape.dim;
+  Tensor *room = NULL;
   Err err = ERR_OK;
   if (measures->n == 0 || n_rows == 0 || *n_out % n_rows) return ERR_OK;
   int64_t per_row = *n_out / n_rows;
   for (int64_t row = 0; !err && row < dataset_n(set);) {
     Array t = dataset_targets(set, row);
-    row += t.shape.dim[0];
     *n_out = per_row * t.shape.dim[0];
     batch.target = metric_target(&batch.output, &t);
+    err = weight_of_rows(&room, set, row, &batch.output.shape, output->mask != NULL,
+                         &batch.weight, fault);
     for (int i = 0; !err && i < measures->n; i++)
       err = metric_check(measures->v[i].metric, &batch, fault);
+    row += t.shape.dim[0];
   }
+  tensor_release(room);
   if (err) fault_prefix(fault, "data set %s", dataset_name(set));
   return err;
 }
 
 Err measures_add(Measures *measures, Graph *graph, const Tensor *output,
-                 const Batch *batch, Fault *fault) {
+                 const Tensor *target, const Tensor *weight, Fault *fault) {
   MetricBatch rows = {.graph = graph, .output = output->a,
-                      .target = metric_target(&output->a, &batch->y->a),
+                      .target = metric_target(&output->a, &target->a),
                       .reading = measures->reading};
-  if (batch->weight) rows.weight = batch->weight->a;
+  if (weight) rows.weight = weight->a;
   Err err = ERR_OK;
   for (int i = 0; !err && i < measures->n; i++)
     err = measure_add(&measures->v[i], &rows, fault);
@@ -112,6 +143,25 @@ Err measures_finish(const Measures *measures, Graph *graph, double *value,
   return err;
 }
 
+/* -- a batch ----------------------------------------------------------------------- */
+
+Ports batch_inputs(Graph *graph, const Batch *batch) {
+  Ports in = {.n = batch->n_x};
+  for (int i = 0; i < in.n; i++) in.v[i].x = graph_const(graph, batch->x[i]);
+  if (batch->mask) in.v[0].mask = graph_const(graph, batch->mask);
+  if (graph->fault.code) in.n = 0;
+  return in;
+}
+
+int batch_args(const Batch *batch, Tensor *weight, Tensor *out[BOUND_ARGS]) {
+  int n = 0;
+  for (int i = 0; i < batch->n_x; i++) out[n++] = batch->x[i];
+  if (batch->y) out[n++] = batch->y;
+  if (weight) out[n++] = weight;
+  if (batch->mask) out[n++] = batch->mask;
+  return n;
+}
+
 /* -- a set ------------------------------------------------------------------------- */
 
 typedef struct Evaluation {
@@ -120,55 +170,71 @@ typedef struct Evaluation {
   Loss *loss; /* NULL: not measured */
   Measures measures;
   Repeat repeat;
-  bool watched;         /* functions of the user run between batches */
-  uint64_t settings[2]; /* of what emit makes, without and with a loss */
+  bool watched;      /* functions of the user run between batches */
+  uint64_t settings; /* of what emit makes */
   Batches batches;
   Batch batch;
-  double weight;     /* of the batch's rows in all: without weights, their number */
+  bool masked;       /* outputs have a mask, the last node of a batch */
+  Tensor *counted;   /* of the batch's rows: weights times that mask */
   double sum, total; /* of the loss, each batch times its weight; of the weights */
 } Evaluation;
 
-/* Of rows that all have the weight 0 there is no mean loss, and they add nothing to
- * it. */
-static bool has_loss(const Evaluation *e) { return e->loss && e->weight > 0; }
-
-/* Nodes of one batch: the output, then the loss, unless there is none. */
+/* Nodes of one batch: the output, the loss, unless there is none, the mask where
+ * outputs have one. The loss of rows that all have the weight 0 is NaN, and adds
+ * nothing. */
 static Err emit(void *ctx, Node **out, int *n_out, Fault *fault) {
   Evaluation *e = ctx;
   Graph *graph = e->graph;
-  Node *x = graph_const(graph, e->batch.x), *y = graph_const(graph, e->batch.y);
-  out[0] = layer_call(graph, e->net, x);
-  y = loss_conform(graph, out[0], y);
-  LossBatch rows = {.output = out[0], .target = y};
+  const Ports in = batch_inputs(graph, &e->batch);
+  const Port output = layer_call_one(graph, e->net, &in);
+  Node *y = loss_conform(graph, output.x, graph_const(graph, e->batch.y));
+  LossBatch rows = {.output = output.x, .target = y, .mask = output.mask, .part = true};
   if (e->batch.weight) rows.weight = graph_const(graph, e->batch.weight);
-  if (has_loss(e)) out[1] = loss_apply(graph, e->loss, &rows);
-  *n_out = has_loss(e) ? 2 : 1;
+  *n_out = 0;
+  out[(*n_out)++] = output.x;
+  if (e->loss) out[(*n_out)++] = loss_apply(graph, e->loss, &rows);
+  if (output.mask) out[(*n_out)++] = output.mask;
+  e->masked = output.mask != NULL;
   if (graph->fault.code) return graph_ok(graph, fault);
-  must(out[0]);
+  must(output.x);
   const Loss *reads = e->loss ? e->loss : layer_loss(e->net);
-  return measures_check(&e->measures, graph, reads, out[0], y, fault);
+  return measures_check(&e->measures, graph, reads, output.x, y, fault);
 }
 
 /* Everything whose setting changes what emit makes. */
 static void note_settings(Evaluation *e) {
   uint64_t of_loss = object_signature(e->loss ? &e->loss->object : NULL);
-  e->settings[0] = object_signature(&e->net->object);
-  e->settings[1] = hash_word(e->settings[0], of_loss + 1);
+  e->settings = hash_word(object_signature(&e->net->object), of_loss + 1);
+}
+
+/* What the rows of the batch that was computed count; NULL: all alike. */
+static Err find_weight(Evaluation *e, const Tensor **out, Fault *fault) {
+  const Tensor *weight = *out = e->batch.weight;
+  if (!e->masked) return ERR_OK;
+  const Array none = {0};
+  Err err = weight_by_mask(&e->counted, weight ? &weight->a : &none,
+                           &e->repeat.value[e->repeat.n_values - 1]->a,
+                           &e->graph->memory, fault);
+  *out = e->counted;
+  return err;
 }
 
 static Err add_batch(Evaluation *e, Fault *fault) {
-  Tensor *args[] = {e->batch.x, e->batch.y, e->batch.weight};
-  int64_t n_rows = e->batch.x->a.shape.dim[0], size = e->batches.options.batch_size;
+  Tensor *args[BOUND_ARGS];
+  const Tensor *weight = NULL;
+  int n_args = batch_args(&e->batch, e->batch.weight, args);
+  int64_t n_rows = batch_rows(&e->batch), size = e->batches.options.batch_size;
   int64_t n_like = n_rows < size ? 1 : e->batches.n_rows / size - e->batches.at + 1;
   Repeat *repeat = &e->repeat;
-  e->weight = weight_total(e->batch.weight, n_rows);
-  e->total += e->weight;
   if (e->watched) note_settings(e);
-  Err err = repeat_run(repeat, &(PlanArgs){args, args[2] ? 3 : 2},
-                       e->settings[has_loss(e)], n_like, fault);
+  Err err = repeat_run(repeat, &(PlanArgs){args, n_args}, e->settings, n_like, fault);
+  if (!err) err = find_weight(e, &weight, fault);
   if (err) return err;
-  if (has_loss(e)) e->sum += array_get(&repeat->value[1]->a, 0) * e->weight;
-  return measures_add(&e->measures, e->graph, repeat->value[0], &e->batch, fault);
+  double total = weight_total(weight, n_rows);
+  e->total += total;
+  if (e->loss && total > 0) e->sum += array_get(&repeat->value[1]->a, 0) * total;
+  return measures_add(&e->measures, e->graph, repeat->value[0], e->batch.y, weight,
+                      fault);
 }
 
 static Err add_all(Evaluation *e, Dataset *set, int64_t batch_size, double *value,
@@ -186,6 +252,7 @@ static Err add_all(Evaluation *e, Dataset *set, int64_t batch_size, double *valu
     err = add_batch(e, fault);
   value[0] = e->loss ? e->sum / e->total : NAN;
   repeat_end(&e->repeat);
+  tensor_release(e->counted);
   batch_deinit(&e->batch);
   batches_close(&e->batches);
   if (!err && e->loss && !(e->total > 0))

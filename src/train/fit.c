@@ -266,37 +266,64 @@ static Tensor *row_weight(const Work *w) {
 }
 
 /* Before the first step, of which nothing may stay if a metric is refused later. */
-static Err check_measures(Work *w, const Node *output, const Node *y) {
+static Err check_measures(Work *w, const Port *output, const Node *y) {
   Graph *graph = w->run.graph;
   Dataset *const sets[] = {w->train, w->validation, w->run.fit->test};
-  Err err = measures_check(&w->measures, graph, w->run.fit->loss, output, y, w->fault);
+  Err err = measures_check(&w->measures, graph, w->run.fit->loss, output->x, y,
+                           w->fault);
   for (int i = 0; !err && !w->stepped && i < 3; i++)
     if (sets[i])
       err = measures_check_set(&w->measures, graph, sets[i], output,
-                               w->batch.y->a.shape.dim[0], w->fault);
+                               batch_rows(&w->batch), w->fault);
   return err;
 }
 
+/* Outputs of a step: the loss, the net's output where something is measured on it, its
+ * mask where it has one. */
 static Err batch_forward(void *ctx, Graph *graph, StepOutputs *out, Fault *fault) {
   Work *w = ctx;
   Fit *fit = w->run.fit;
   Tensor *weight = row_weight(w);
-  Node *x = graph_const(graph, w->batch.x), *y = graph_const(graph, w->batch.y);
-  Node *output = layer_call(graph, w->run.net, x);
-  LossBatch batch = {.output = output, .target = y = loss_conform(graph, output, y),
+  const Ports in = batch_inputs(graph, &w->batch);
+  const Port output = layer_call_one(graph, w->run.net, &in);
+  Node *y = loss_conform(graph, output.x, graph_const(graph, w->batch.y));
+  LossBatch batch = {.output = output.x, .target = y, .mask = output.mask,
                      .weight = weight ? graph_const(graph, weight) : NULL};
   Node *loss = loss_apply(graph, fit->loss, &batch);
-  if (!loss || !output) return graph_ok(graph, fault);
+  if (!loss || !output.x) return graph_ok(graph, fault);
+  w->masked = output.mask != NULL;
   Err err = step_output(out, loss, fault);
-  if (!err && fit->metrics.n) err = step_output(out, output, fault);
-  return err ? err : check_measures(w, output, y);
+  if (!err && fit->metrics.n) err = step_output(out, output.x, fault);
+  if (!err && w->masked) err = step_output(out, output.mask, fault);
+  return err ? err : check_measures(w, &output, y);
 }
 
-/* What a step gave: the loss, and the outputs where something is measured on them. */
-static Err take_batch(Work *w, const Tensor *loss, const Tensor *output) {
+/* `weight` (or NULL) times the mask of the outputs, in `*out`; without a mask as it is.
+ */
+static Err counted(Work *w, Tensor *weight, const Tensor *mask, Tensor **room,
+                   const Tensor **out) {
+  const Array none = {0};
+  *out = weight;
+  if (!mask) return ERR_OK;
+  Err err = weight_by_mask(room, weight ? &weight->a : &none, &mask->a,
+                           &w->run.graph->memory, w->fault);
+  *out = *room;
+  return err;
+}
+
+/* What a step gave; output NULL where nothing is measured on it. */
+static Err take_batch(Work *w, const Tensor *loss, const Tensor *output,
+                      const Tensor *mask) {
+  const Tensor *weight = NULL, *of_loss = NULL;
+  Err err = counted(w, row_weight(w), mask, &w->counted_loss, &of_loss);
+  if (err) return err;
   w->batch_loss = array_get(&loss->a, 0);
+  w->batch_weight = weight_total(of_loss, batch_rows(&w->batch));
   if (!output) return ERR_OK;
-  return measures_add(&w->measures, w->run.graph, output, &w->batch, w->fault);
+  err = counted(w, w->batch.weight, mask, &w->counted, &weight);
+  return err ? err
+             : measures_add(&w->measures, w->run.graph, output, w->batch.y, weight,
+                            w->fault);
 }
 
 /* A batch by replaying an earlier one of the same shape and settings, if there is
@@ -308,8 +335,10 @@ static Err replay_batch(Work *w, const StepCapture *capture, bool *done) {
   Err err = replay_run(w->replay, &capture->args, probes_gauges(&w->probes), done,
                        w->fault);
   if (err || !*done) return err;
+  int n = fit_n_metrics(w) ? 2 : 1;
   return take_batch(w, replay_out(w->replay, 0),
-                    fit_n_metrics(w) ? replay_out(w->replay, 1) : NULL);
+                    n > 1 ? replay_out(w->replay, 1) : NULL,
+                    w->masked ? replay_out(w->replay, n) : NULL);
 }
 
 static Err trace_batch(Work *w, const StepCapture *capture) {
@@ -322,7 +351,8 @@ static Err trace_batch(Work *w, const StepCapture *capture) {
                        out, w->fault);
   if (!err)
     err = take_batch(w, node_value(out->v[0]),
-                     out->n > 1 ? node_value(out->v[1]) : NULL);
+                     fit_n_metrics(w) ? node_value(out->v[1]) : NULL,
+                     w->masked ? node_value(out->v[out->n - 1]) : NULL);
   graph_scope_end(graph, scope);
   return err;
 }
@@ -334,9 +364,9 @@ static uint64_t settings(const Work *w) {
 }
 
 static Err train_batch(Work *w) {
-  Tensor *args[] = {w->batch.x, w->batch.y, row_weight(w)};
-  StepCapture capture = {
-      w->replay, {args, args[2] ? 3 : 2}, w->replay ? settings(w) : 0};
+  Tensor *args[BOUND_ARGS];
+  int n_args = batch_args(&w->batch, row_weight(w), args);
+  StepCapture capture = {w->replay, {args, n_args}, w->replay ? settings(w) : 0};
   const StepCapture *kept = w->replay ? &capture : NULL;
   bool done;
   Err err = replay_batch(w, kept, &done);
@@ -345,9 +375,8 @@ static Err train_batch(Work *w) {
   if (err) return err;
   if (!w->stepped) w->run.first_loss = w->batch_loss;
   w->stepped = true;
-  double weight = weight_total(row_weight(w), w->batch.x->a.shape.dim[0]);
-  w->sum += w->batch_loss * weight;
-  w->total += weight;
+  w->sum += w->batch_loss * w->batch_weight;
+  w->total += w->batch_weight;
   w->run.loss = w->sum / w->total;
   return ERR_OK;
 }
@@ -556,6 +585,8 @@ static void work_deinit(Work *w) {
   measures_close(&w->measures);
   batch_deinit(&w->batch);
   tensor_release(w->loss_weight);
+  tensor_release(w->counted_loss);
+  tensor_release(w->counted);
   batches_close(&w->batches);
   dataset_release(w->train);
   dataset_release(w->validation);

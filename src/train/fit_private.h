@@ -28,14 +28,18 @@ typedef struct Work {
   Batches batches;
   Batch batch;
   Tensor *loss_weight; /* of the batch, by class_weight too; NULL: the batch's own */
-  Replay *replay;      /* NULL: functions of the user run at every step */
+  bool masked;         /* the net's outputs have a mask, the last output of a step */
+  Tensor *counted_loss, *counted; /* the batch's weights times that mask: of the loss,
+                                with class_weight; of metrics */
+  Replay *replay;                 /* NULL: functions of the user run at every step */
   StepWatch watch;
   Probes probes;
-  Measures measures;      /* the metrics over the rows of this epoch so far */
-  double batch_loss, sum; /* the loss of the last batch; those of the epoch so far, each
-                             times the weight of its rows */
-  double total;           /* of those weights: without any, the rows */
-  StepOutputs outputs;    /* of the last traced step */
+  Measures measures; /* the metrics over the rows of this epoch so far */
+  double batch_loss,
+      batch_weight;    /* the loss of the last batch, and what its rows count */
+  double sum;          /* the losses of the epoch so far, each times that weight */
+  double total;        /* of those weights: without any, the rows */
+  StepOutputs outputs; /* of the last traced step */
   double *value, *validation_value; /* of the epoch or the test: loss and metrics */
   bool remembered;                  /* the net knows what it is trained with */
   Json *begin;      /* what the fit was asked to do: only its own checkpoint fits */

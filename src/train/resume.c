@@ -41,12 +41,16 @@ static const char *listener_part(char buffer[PART_NAME], const Listener *listene
 static Json *set_json(const Dataset *set) {
   if (!set || !dataset_loaded(set)) return NULL;
   Json *map = json_map(), *shape = json_list();
-  Shape features = dataset_features(set);
-  for (int i = 0; i < features.rank; i++) json_push_int(shape, features.dim[i]);
+  for (int i = 0; i < dataset_inputs(set); i++) {
+    Shape features = dataset_input(set, i);
+    for (int k = 0; k < features.rank; k++) json_push_int(shape, features.dim[k]);
+  }
   json_put_text(map, "name", dataset_name(set));
   json_put_int(map, "rows", dataset_n(set));
   json_put(map, "features", shape);
-  if (dataset_has_weight(set)) json_put_bool(map, "weighted", true);
+  if (dataset_weights(set, 0).data) json_put_bool(map, "weighted", true);
+  if (dataset_mask(set, 0).data) json_put_bool(map, "masked", true);
+  if (dataset_inputs(set) > 1) json_put_int(map, "inputs", dataset_inputs(set));
   return map;
 }
 

@@ -8,6 +8,7 @@
 #define TRAIN_TRAIN_H
 
 #include "data/data.h"
+#include "graph/bound.h"
 #include "graph/cache.h"
 #include "nn/nn.h"
 #include "train/event.h"
@@ -73,8 +74,8 @@ void step_warn_of_pairs(Graph *graph, const Trace *trace);
  * nobody trains, with its name and line. */
 void step_warn_of_untrained(Graph *graph, const Trace *trace, const Node *loss);
 
-/* Before the first step: may each target of a set that has some be one of this loss?
- * ERR_DATA that names set, loss and row. */
+/* Before the first step: may each target that counts, of a set that has some, be one of
+ * this loss? ERR_DATA that names set, loss and row. */
 Err train_check_targets(const Loss *loss, const Dataset *set, Fault *fault) WARN_UNUSED;
 
 /* -- fit --------------------------------------------------------------------------- */
@@ -135,18 +136,24 @@ Err measures_begin(Measures *measures, Fault *fault) WARN_UNUSED;
 Err measures_check(Measures *measures, Graph *graph, const Loss *loss,
                    const Node *output, const Node *target, Fault *fault) WARN_UNUSED;
 /* Then, whether the targets of a whole set can be measured: before any step, what
- * adding them would refuse later. `output` is of a batch of n_rows. */
+ * adding them would refuse later. `output` is of a batch of n_rows; masked: with a
+ * mask. */
 Err measures_check_set(const Measures *measures, Graph *graph, Dataset *set,
-                       const Node *output, int64_t n_rows, Fault *fault) WARN_UNUSED;
-/* `output` is that of the batch, whose targets and weights are taken. */
+                       const Port *output, int64_t n_rows, Fault *fault) WARN_UNUSED;
+/* weight NULL: all rows count alike. */
 Err measures_add(Measures *measures, Graph *graph, const Tensor *output,
-                 const Batch *batch, Fault *fault) WARN_UNUSED;
+                 const Tensor *target, const Tensor *weight, Fault *fault) WARN_UNUSED;
 /* value[0 .. n - 1]. Changes nothing. */
 Err measures_finish(const Measures *measures, Graph *graph, double *value,
                     Fault *fault) WARN_UNUSED;
 
 /* -- weights ----------------------------------------------------------------------- */
 
+/* The batch's inputs as nodes, the first with its mask. */
+Ports batch_inputs(Graph *graph, const Batch *batch);
+/* What a plan of the batch is given: all its tensors, with `weight` in place of its
+ * own; returns how many. */
+int batch_args(const Batch *batch, Tensor *weight, Tensor *out[BOUND_ARGS]);
 /* What n_rows rows count in all: the sum of their weights; NULL: their number. */
 double weight_total(const Tensor *weight, int64_t n_rows);
 /* ERR_DATA, ERR_VALUE: the set has no labels, or another number of classes. */
@@ -156,6 +163,15 @@ Err weight_check_classes(const Tensor *by_class, const Dataset *set,
  * of the caller, filled again where no one else refers to it and its shape fits. */
 Err weight_by_class(Tensor **out, const Batch *batch, const Tensor *by_class,
                     MemoryCount *memory, Fault *fault) WARN_UNUSED;
+/* The same of weights (data NULL: all 1) times a mask: one has the first axes of the
+ * other. */
+Err weight_by_mask(Tensor **out, const Array *weight, const Array *mask,
+                   MemoryCount *memory, Fault *fault) WARN_UNUSED;
+/* What rows of the set count, those that dataset_targets gives from `row` on, by their
+ * weights and, where `masked`, by their mask, as far as these have the first axes of
+ * `of`; data NULL: all alike. `*room` is NULL or the caller's. */
+Err weight_of_rows(Tensor **room, const Dataset *set, int64_t row, const Shape *of,
+                   bool masked, Array *out, Fault *fault) WARN_UNUSED;
 
 /* Loss (unless NULL) and metrics over a set, in inference mode, exact over all its
  * rows, into value[0 .. n], where value[0] is the loss (NaN without one). Without a

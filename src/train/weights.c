@@ -1,4 +1,5 @@
-/* weights.c: what the rows of a batch count: by the data set, and by their class. */
+/* weights.c: what the rows of a batch count: by the data set, by their class, by a
+ * mask. */
 #include "train/train.h"
 
 double weight_total(const Tensor *weight, int64_t n_rows) {
@@ -27,6 +28,43 @@ static Err own_like(Tensor **out, const Shape *shape, MemoryCount *memory,
   return *out ? ERR_OK : fault->code;
 }
 
+Err weight_by_mask(Tensor **out, const Array *weight, const Array *mask,
+                   MemoryCount *memory, Fault *fault) {
+  const Array *finer = weight->data && weight->shape.rank > mask->shape.rank ? weight
+                                                                             : mask;
+  must(!weight->data || shape_begins(&finer->shape, &weight->shape));
+  must(shape_begins(&finer->shape, &mask->shape));
+  if (own_like(out, &finer->shape, memory, fault)) return fault->code;
+  int64_t n = tensor_count(*out), per_mask = n / shape_count(&mask->shape);
+  int64_t per_weight = weight->data ? n / shape_count(&weight->shape) : 1;
+  for (int64_t i = 0; i < n; i++) {
+    double w = weight->data ? array_get(weight, i / per_weight) : 1;
+    array_set(&(*out)->a, i, w * array_get(mask, i / per_mask));
+  }
+  return ERR_OK;
+}
+
+Err weight_of_rows(Tensor **room, const Dataset *set, int64_t row, const Shape *of,
+                   bool masked, Array *out, Fault *fault) {
+  Array mask = masked ? dataset_mask(set, row) : (Array){0};
+  *out = dataset_weights(set, row);
+  if (out->data && !shape_begins(of, &out->shape)) *out = (Array){0};
+  if (!mask.data || !shape_begins(of, &mask.shape)) return ERR_OK;
+  if (weight_by_mask(room, out, &mask, NULL, fault) || !*room) return fault->code;
+  *out = (*room)->a;
+  return ERR_OK;
+}
+
+/* What label i counts by its class. At steps that do not count it may be any. */
+static double class_weight(const Batch *batch, const Tensor *by_class, int64_t i) {
+  const Tensor *mask = batch->mask, *y = batch->y;
+  if (mask && shape_equal(&mask->a.shape, &y->a.shape) && array_get(&mask->a, i) == 0)
+    return 0;
+  int64_t label = (int64_t)array_get(&y->a, i);
+  must(label >= 1 && label <= tensor_count(by_class));
+  return array_get(&by_class->a, label - 1);
+}
+
 Err weight_by_class(Tensor **out, const Batch *batch, const Tensor *by_class,
                     MemoryCount *memory, Fault *fault) {
   const Tensor *y = batch->y, *w = batch->weight;
@@ -39,10 +77,8 @@ Err weight_by_class(Tensor **out, const Batch *batch, const Tensor *by_class,
   int64_t n = tensor_count(*out), per_label = n / tensor_count(y);
   int64_t per_weight = w ? n / tensor_count(w) : 1;
   for (int64_t i = 0; i < n; i++) {
-    int64_t label = (int64_t)array_get(&y->a, i / per_label);
-    must(label >= 1 && label <= tensor_count(by_class));
     double weight = w ? array_get(&w->a, i / per_weight) : 1;
-    array_set(&(*out)->a, i, weight * array_get(&by_class->a, label - 1));
+    array_set(&(*out)->a, i, weight * class_weight(batch, by_class, i / per_label));
   }
   return ERR_OK;
 }

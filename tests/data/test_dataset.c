@@ -314,7 +314,7 @@ TEST(real_targets_stay_as_they_are) {
   BatchOptions options = {.batch_size = 2, .shuffle = SHUFFLE_NONE};
   assert_int_equal(batches_open(&b, set, &options, &fault), ERR_OK);
   assert_int_equal(batches_next(&b, &batch, &more, &fault), ERR_OK);
-  CHECK_NEAR(array_get(&batch.x->a, 1), 201, 0);
+  CHECK_NEAR(array_get(&batch.x[0]->a, 1), 201, 0);
   CHECK_NEAR(array_get(&batch.y->a, 3), 3.5, 0);
   batches_close(&b);
   Dataset *first, *second;
@@ -339,8 +339,8 @@ static int walk(Batches *b, int64_t n, int64_t *order, bool whole) {
   int count = 0;
   while (batches_next(b, &batch, &more, &fault) == ERR_OK && more) {
     count++;
-    for (int64_t i = 0; i < batch.x->a.shape.dim[0]; i++)
-      order[at++] = (int64_t)(tensor_reals(batch.x)[6 * i] / 10);
+    for (int64_t i = 0; i < batch.x[0]->a.shape.dim[0]; i++)
+      order[at++] = (int64_t)(tensor_reals(batch.x[0])[6 * i] / 10);
   }
   int seen[32] = {0};
   for (int64_t i = 0; i < at; i++) seen[order[i]]++;
@@ -393,22 +393,22 @@ TEST(batches_reuse_what_nobody_else_holds) {
   bool more;
   assert_int_equal(batches_open(&b, set, &options, &fault), ERR_OK);
   assert_int_equal(batches_next(&b, &batch, &more, &fault), ERR_OK);
-  Tensor *old_x = batch.x, *old_y = batch.y;
+  Tensor *old_x = batch.x[0], *old_y = batch.y;
   assert_int_equal(batches_next(&b, &batch, &more, &fault), ERR_OK);
-  assert_ptr_equal(batch.x, old_x);
+  assert_ptr_equal(batch.x[0], old_x);
   assert_ptr_equal(batch.y, old_y);
-  Tensor *kept = tensor_retain(batch.x);
+  Tensor *kept = tensor_retain(batch.x[0]);
   batches_epoch(&b, 0);
   assert_int_equal(batches_next(&b, &batch, &more, &fault), ERR_OK);
-  assert_ptr_not_equal(batch.x, kept);
+  assert_ptr_not_equal(batch.x[0], kept);
   CHECK_NEAR((double)tensor_reals(kept)[0], 80, 0);
-  CHECK_NEAR((double)tensor_reals(batch.x)[0], 0, 0);
-  Tensor *view = tensor_view(batch.x, 0, &SHAPE_OF(48), &fault);
+  CHECK_NEAR((double)tensor_reals(batch.x[0])[0], 0, 0);
+  Tensor *view = tensor_view(batch.x[0], 0, &SHAPE_OF(48), &fault);
   assert_int_equal(batches_next(&b, &batch, &more, &fault), ERR_OK);
   CHECK_NEAR((double)tensor_reals(view)[0], 0, 0);
   assert_int_equal(batches_next(&b, &batch, &more, &fault), ERR_OK);
   assert_true(more);
-  assert_int_equal(batch.x->a.shape.dim[0], 4);
+  assert_int_equal(batch.x[0]->a.shape.dim[0], 4);
   assert_int_equal(batches_next(&b, &batch, &more, &fault), ERR_OK);
   assert_false(more);
   batches_close(&b);

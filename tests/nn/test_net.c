@@ -459,8 +459,9 @@ TEST(predict_in_batches_equals_one_forward) {
   add(net, dense(3));
   Node *x = op_random_normal(&graph, &SHAPE_OF(11, 4), 0, 1,
                              graph_draw(&graph, "user", NULL));
-  Node *all = layer_call(&graph, net, x), *parts = layer_predict(&graph, net, x, 4);
-  Node *labels = layer_predict_classes(&graph, net, x, 4);
+  const Ports in = layer_ports_of(x, NULL);
+  Node *all = layer_call(&graph, net, x), *parts = layer_predict(&graph, net, &in, 4);
+  Node *labels = layer_predict_classes(&graph, net, &in, 4);
   assert_non_null(parts);
   assert_int_equal(parts->shape.dim[0], 11);
   for (int i = 0; i < 33; i++) CHECK_NEAR(item(parts, i), item(all, i), 1e-5);

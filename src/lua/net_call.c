@@ -1,0 +1,166 @@
+/* net_call.c: net(x, ...) and net:predict(x, ...): inputs of a net, and options behind
+ * them.
+ */
+#include "lua/net_private.h"
+#include "lua/reflect.h"
+#include "graph/ops.h"
+#include <string.h>
+
+/* -- calling ----------------------------------------------------------------------- */
+
+/* What net(x, ..., { options }) and net:predict(x, ..., { options }) take: the names
+ * that are allowed, NULL-terminated, of the three. */
+typedef struct CallOptions {
+  const char *function;
+  const char *const *allowed;
+  bool training;
+  int64_t batch_size;
+  Node *mask; /* of the first input; or NULL */
+} CallOptions;
+
+static const char *const call_options[] = {"training", "mask", NULL};
+static const char *const predict_options[] = {"batch_size", "mask", NULL};
+
+static bool is_allowed(const CallOptions *options, const char *name) {
+  const char *const *a = options->allowed;
+  while (*a && strcmp(*a, name) != 0) a++;
+  return *a != NULL;
+}
+
+static int64_t check_batch_size(lua_State *L, int arg, const char *function) {
+  int whole;
+  lua_Integer n = lua_tointegerx(L, arg, &whole);
+  if (!whole || lua_type(L, arg) != LUA_TNUMBER || n < 1)
+    luaL_error(L, "%s: batch size: got %s, allowed: at least 1", function,
+               luaL_tolstring(L, arg, NULL));
+  return n;
+}
+
+static void take_call_option(lua_State *L, CallOptions *out) {
+  const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
+  if (!is_allowed(out, name))
+    luaL_error(L, "%s: unknown option \"%s\"; allowed: \"%s\", \"%s\"", out->function,
+               luaL_tolstring(L, -2, NULL), out->allowed[0], out->allowed[1]);
+  if (strcmp(name, "training") == 0) {
+    if (lua_type(L, -1) != LUA_TBOOLEAN)
+      luaL_error(L, "%s: option \"training\": got a %s, allowed: true or false",
+                 out->function, luaL_typename(L, -1));
+    out->training = lua_toboolean(L, -1);
+  } else if (strcmp(name, "mask") == 0) {
+    if (!bind_is_tensor(L, -1))
+      luaL_error(L,
+                 "%s: option \"mask\": got a %s, allowed: a tensor [N, T], 1 where a "
+                 "step counts, else 0",
+                 out->function, luaL_typename(L, -1));
+    out->mask = bind_check_node(L, lua_gettop(L));
+  } else {
+    out->batch_size = check_batch_size(L, lua_gettop(L), out->function);
+  }
+}
+
+static void take_call_options(lua_State *L, int arg, CallOptions *out) {
+  lua_pushnil(L);
+  for (; lua_next(L, arg); lua_pop(L, 1)) take_call_option(L, out);
+}
+
+/* An input of a net: a tensor, or a list of numbers, which is one. */
+static Node *check_input(lua_State *L, int arg, const char *function) {
+  if (bind_to_dataset(L, arg))
+    luaL_error(L, "%s: got a data set; allowed: a tensor, as x of x, y = set:tensors()",
+               function);
+  if (bind_is_tensor(L, arg)) return bind_check_node(L, arg);
+  if (lua_type(L, arg) != LUA_TTABLE)
+    luaL_error(L, "%s: got %s; allowed: a tensor, or a list of numbers", function,
+               lua_isnil(L, arg) ? "nil, or nothing" : luaL_typename(L, arg));
+  return bind_list_node(L, arg);
+}
+
+/* Are options, not a list of numbers, at `arg`? */
+static bool is_options(lua_State *L, int arg) {
+  return lua_type(L, arg) == LUA_TTABLE && lua_rawlen(L, arg) == 0;
+}
+
+/* The inputs at 2 to `last`. */
+static void check_inputs(lua_State *L, int last, const CallOptions *options,
+                         Ports *in) {
+  const char *function = options->function;
+  const char *example = options->batch_size ? "{ batch_size = 64 }"
+                                            : "{ training = true }";
+  int n = last < 2 ? 1 : last - 1;
+  if (n > MAX_PORTS)
+    luaL_error(L, "%s: got %d tensors; allowed: up to %d, then %s or nothing", function,
+               n, MAX_PORTS, example);
+  for (int i = 0; i < n; i++) {
+    int arg = 2 + i, type = lua_type(L, arg);
+    if (i > 0 && !bind_is_tensor(L, arg) && (type != LUA_TTABLE || is_options(L, arg)))
+      luaL_error(L, "%s: argument %d is %s; allowed: tensors, then %s or nothing",
+                 function, i + 1, bind_argument_text(L, arg), example);
+    in->v[i].x = check_input(L, arg, function);
+  }
+  in->n = n;
+}
+
+static void check_mask(lua_State *L, const CallOptions *options, const Node *x) {
+  const Shape *steps = &options->mask->shape, *of = &x->shape;
+  char got[SHAPE_TEXT], input[SHAPE_TEXT];
+  if (steps->rank == 2 && of->rank >= 2 && steps->dim[0] == of->dim[0] &&
+      steps->dim[1] == of->dim[1])
+    return;
+  luaL_error(L,
+             "%s: option \"mask\": got %s for an input of %s; allowed: [N, T] of an "
+             "input [N, T, ...]",
+             options->function, shape_text(got, steps), shape_text(input, of));
+}
+
+/* The inputs from argument 2 on, and the options behind them: a table, or of predict
+ * the size of a batch alone. */
+static void check_call(lua_State *L, CallOptions *options, Ports *in) {
+  int last = lua_gettop(L);
+  while (last > 2 && lua_isnil(L, last)) last--;
+  int options_at = last > 2 && is_options(L, last) ? last-- : 0;
+  if (options->batch_size && last > 2 && lua_type(L, last) == LUA_TNUMBER)
+    options->batch_size = check_batch_size(L, last--, options->function);
+  check_inputs(L, last, options, in);
+  if (options_at) take_call_options(L, options_at, options);
+  if (!options->mask) return;
+  check_mask(L, options, in->v[0].x);
+  in->v[0].mask = op_cast(session_graph(L), options->mask, DT_REAL);
+}
+
+/* net(x, ...), net(x, ..., { training = true, mask = m }) -> y, ... */
+int net_call(lua_State *L) {
+  Graph *graph = session_graph(L);
+  int scope = bind_enter_call(L);
+  Layer *net = bind_check_object(L, 1, &layer_family);
+  CallOptions options = {"net", call_options, .training = graph->training};
+  Ports in = {0};
+  check_call(L, &options, &in);
+  bool before = graph->training;
+  graph->training = options.training;
+  Ports out = layer_call_ports(graph, net, &in);
+  graph->training = before;
+  luaL_checkstack(L, MAX_PORTS, "too many results");
+  if (out.n == 0) bind_push_node(L, NULL);
+  for (int i = 0; i < out.n; i++) bind_push_node(L, out.v[i].x);
+  graph_scope_end(graph, scope);
+  return out.n;
+}
+
+/* -- predicting -------------------------------------------------------------------- */
+
+enum { PREDICT_BATCH = 256 };
+
+static int predict(lua_State *L, Node *(*f)(Graph *, Layer *, const Ports *, int64_t)) {
+  Graph *graph = session_graph(L);
+  int scope = bind_enter_call(L);
+  Layer *net = bind_check_object(L, 1, &layer_family);
+  CallOptions options = {"predict", predict_options, .batch_size = PREDICT_BATCH};
+  Ports in = {0};
+  check_call(L, &options, &in);
+  bind_push_node(L, f(graph, net, &in, options.batch_size));
+  graph_scope_end(graph, scope);
+  return 1;
+}
+
+int net_predict(lua_State *L) { return predict(L, layer_predict); }
+int net_predict_classes(lua_State *L) { return predict(L, layer_predict_classes); }
