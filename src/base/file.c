@@ -212,7 +212,7 @@ Err file_publish(NewFile *file, Publish how, Fault *fault) {
   must(file->path && file->temp);
   if (!err) err = put_in_place(file->temp, file->path, how, fault);
   if (!err && sync) sync_directory(file->path);
-  if (!err) { /* nothing stands under that name any more */
+  if (!err) { /* there is no file of that name any more */
     free(file->temp);
     file->temp = NULL;
   }

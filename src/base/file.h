@@ -32,7 +32,7 @@ Err file_begin(NewFile *out, const char *path, Fault *fault) WARN_UNUSED;
 Err file_publish(NewFile *file, Publish how, Fault *fault) WARN_UNUSED;
 void file_abandon(NewFile *file); /* after publish: a no-op */
 
-/* What stands behind the last '/' of the path. */
+/* The part of the path behind its last '/'. */
 const char *file_name(const char *path);
 
 /* A NewFile of these bytes (of none, NULL will do), published. */
@@ -83,8 +83,8 @@ typedef struct GrowingFile {
   long long n_bytes;
 } GrowingFile;
 
-/* Opens for appending behind the first `keep_bytes` bytes (0: from empty); what stands
- * behind them is cut off. ERR_STORAGE, as all of these. */
+/* Opens for appending behind the first `keep_bytes` bytes (0: from empty); the rest of
+ * the file is cut off. ERR_STORAGE, as all of these. */
 Err file_grow(GrowingFile *out, const char *path, long long keep_bytes,
               Fault *fault) WARN_UNUSED;
 Err file_append(GrowingFile *file, const void *bytes, size_t n_bytes,
@@ -96,7 +96,7 @@ void file_grow_end(GrowingFile *file); /* a zeroed one: a no-op */
 
 /* Makes the directory and those above it; one that is there is fine. */
 Err file_make_dirs(const char *path, Fault *fault) WARN_UNUSED;
-/* The same; *made: nobody else made that directory. */
+/* The same; *made: this call made the directory, no other process did. */
 Err file_make_new(const char *path, bool *made, Fault *fault) WARN_UNUSED;
 
 /* The names in a directory, sorted by bytes, without "." and "..". None where there is
@@ -110,13 +110,13 @@ void file_names_deinit(FileNames *names);
 
 /* Is it the temporary name of a NewFile? */
 bool file_is_temporary(const char *name);
-/* Removes the temporary files in a directory in which nobody else writes now. */
+/* Removes the temporary files in a directory in which no other process writes now. */
 Err file_clean(const char *directory, Fault *fault) WARN_UNUSED;
 /* Renames within a file system; ERR_STORAGE. */
 Err file_move(const char *from, const char *to, Fault *fault) WARN_UNUSED;
 /* Removes a file or a directory with all in it. Links are not followed, nor mounts of
- * another file system: such a directory is a fault, as it stands. Nothing there is
- * fine. */
+ * another file system: a directory that holds one is a fault
+ * and stays as it is. That there is nothing is fine. */
 Err file_remove(const char *path, Fault *fault) WARN_UNUSED;
 /* Removes a directory if nothing is in it; *gone is false where something is. */
 Err file_remove_empty(const char *path, bool *gone, Fault *fault) WARN_UNUSED;
@@ -129,8 +129,8 @@ typedef enum FileStep {
   FILE_STEP_MOVE, FILE_STEP_REMOVE
 } FileStep;
 
-/* Asked before each step of writing: an errno lets the step fail so (a write after half
- * of its bytes), 0 lets it go on. NULL: nobody is asked. */
+/* Called before each step of writing: an errno makes the step fail with it (a write
+ * after half of its bytes), 0 lets it go on. NULL: no function is called. */
 typedef int (*FileHook)(FileStep step, const char *path);
 void file_set_hook(FileHook hook);
 

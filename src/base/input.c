@@ -143,7 +143,7 @@ Err input_holds(const Input *in, int64_t n_bytes, Fault *fault) {
   return memory_holds(n_bytes, fault);
 }
 
-/* What is packed grows piece by piece: nobody knows its size before. */
+/* What is packed grows piece by piece: its size is not known before. */
 Err input_rest(Input *in, int64_t limit_bytes, Text *out, Fault *fault) {
   enum { PIECE = 1 << 16 };
   char *piece = malloc(PIECE);

@@ -110,7 +110,7 @@ static Json *new_bool(bool value) {
 
 enum { INDEXED = 16 }; /* items from which on a map has an index */
 
-/* Where the key stands in the index, or the free place where it belongs. */
+/* The key's place in the index, or the free place where it belongs. */
 static int64_t *place_of(const struct Items *items, const char *key) {
   uint64_t mask = (uint64_t)items->n_index - 1,
            i = hash_bytes(HASH_BEGIN, key, strlen(key)) & mask;

@@ -158,10 +158,10 @@ static bool is_absent(const Value *v) {
          (v->kind == VALUE_LIST && v->as.n_items == 0);
 }
 
-bool option_untold(const Object *o, const Option *opt) {
+bool option_left_out(const Object *o, const Option *opt) {
   Value value;
   const OptionType *type = option_type(opt);
-  if (type->untold || !type->quiet) return type->untold;
+  if (type->textless || !type->quiet) return type->textless;
   option_get(o, opt, &value);
   return is_absent(&value);
 }

@@ -117,9 +117,9 @@ typedef struct OptionType {
   /* Absent again, what it owned is released. NULL: it has no such value and owns
    * nothing. */
   void (*clear)(void *field, const Option *opt);
-  bool quiet;   /* nothing is told of an absent value */
-  bool untold;  /* no text and no JSON tells it */
-  bool gathers; /* several arguments may stand for a list of them */
+  bool quiet;    /* texts leave an absent value out */
+  bool textless; /* has no text: texts and JSON leave it out */
+  bool gathers;  /* several arguments are taken as a list of them */
   /* The object i, from 0, that the value holds, borrowed; NULL: no more. NULL for types
    * that hold none. */
   Object *(*nested)(const void *field, int i);
@@ -138,9 +138,9 @@ Err option_refuse_given(const Object *o, const Option *opt, const Given *given,
 /* The value; item i of it, from 0. */
 void option_get(const Object *o, const Option *opt, Value *out);
 void option_item(const Object *o, const Option *opt, int i, Value *out);
-/* Is there nothing that text tells: functions and tensors; texts and lists that are not
+/* Do texts leave the option out: a function or tensor, or a text or list that is not
  * given? */
-bool option_untold(const Object *o, const Option *opt);
+bool option_left_out(const Object *o, const Option *opt);
 
 /* -- for the types ----------------------------------------------------------------- */
 

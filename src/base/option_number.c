@@ -17,8 +17,8 @@ static bool in_range(const Option *opt, double value) {
          (opt->open_hi ? value < opt->hi : value <= opt->hi);
 }
 
-/* Both ends, and whether they belong to it: what is told is what is checked. `what`: "a
- * number"; `any`: what stands there without a range. */
+/* Both ends, and whether they belong to the range: the words say what in_range checks.
+ * `what`: "a number"; `any`: the words where there is no range. */
 static void describe_range(const Option *opt, const char *what, const char *any,
                            char *buffer, size_t n_bytes) {
   char lo[32], hi[32];
@@ -79,9 +79,9 @@ static void int_allowed(const Option *opt, char *buffer, size_t n_bytes) {
 
 static Err int_set(Object *o, const Option *opt, const Given *given, Fault *fault) {
   bool is_bool = given->value.kind == VALUE_BOOL;
-  const char *stands = !is_bool ? NULL : given->value.as.boolean ? opt->yes : opt->no;
-  if (!stands) return take_integer(o, opt, given, option_field(o, opt), fault);
-  *(int64_t *)option_field(o, opt) = strtoll(stands, NULL, 10);
+  const char *number = !is_bool ? NULL : given->value.as.boolean ? opt->yes : opt->no;
+  if (!number) return take_integer(o, opt, given, option_field(o, opt), fault);
+  *(int64_t *)option_field(o, opt) = strtoll(number, NULL, 10);
   return ERR_OK;
 }
 

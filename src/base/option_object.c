@@ -176,7 +176,7 @@ static void call_clear(void *field, const Option *opt) {
 
 const OptionType option_call = {.allowed = call_allowed, .set = call_set,
                                 .get = call_get,
-                                .clear = call_clear, .untold = true};
+                                .clear = call_clear, .textless = true};
 
 /* -- ref --------------------------------------------------------------------------- */
 
@@ -205,7 +205,7 @@ static void ref_get(const void *field, const Option *opt, Value *out) {
 }
 
 const OptionType option_ref = {.allowed = ref_allowed, .set = ref_set, .get = ref_get,
-                               .clear = ref_clear, .untold = true};
+                               .clear = ref_clear, .textless = true};
 
 /* -- refs -------------------------------------------------------------------------- */
 
@@ -251,4 +251,4 @@ static void refs_item(const void *field, int i, Value *out) {
 
 const OptionType option_refs = {
     .allowed = refs_allowed, .set = refs_set, .get = refs_get, .item = refs_item,
-    .clear = refs_clear, .untold = true};
+    .clear = refs_clear, .textless = true};

@@ -33,7 +33,7 @@ static struct Out {
     int saved[2]; /* what descriptors 1 and 2 were */
     int error;
   } diverted;
-  bool progress; /* the progress line stands on the terminal */
+  bool progress; /* the progress line is on the terminal */
 } out;
 
 /* A flush that failed may give its bytes up: the next would say that all is well. */
@@ -239,7 +239,7 @@ void out_progress_end(bool leave) {
 
 /* -- the log ----------------------------------------------------------------------- */
 
-/* Nothing is written behind a link, nobody is waited for at the other end of a pipe. */
+/* Nothing is written through a link; of a pipe no reader is waited for. */
 enum {
   LOG_FLAGS = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY |
               O_CLOEXEC
@@ -324,7 +324,7 @@ static bool open_both(const char *const paths[2], int fds[2], Fault *fault) {
   return true;
 }
 
-/* What was written before stands where it was meant to. */
+/* What was written before comes out before what follows. */
 static void flush_both(void) {
   if (fflush(stdout) != 0 && !out.stdout_errno) out.stdout_errno = errno;
   fflush(stderr);

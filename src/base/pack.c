@@ -139,7 +139,7 @@ Packer *pack_open(FILE *file, Fault *fault) {
   return NULL;
 }
 
-/* Packs what stands at next_in; with Z_FINISH also what deflate has kept. */
+/* Packs the bytes at next_in; with Z_FINISH also what deflate has kept. */
 static void run(Packer *p, int flush) {
   do {
     p->z.next_out = p->buffer;

@@ -8,15 +8,14 @@
  *
  *   typedef struct Dense { Layer layer; int64_t units; bool bias; Init *init; } Dense;
  *   static const Option dense_options[] = {
- *     {.name = "units", .kind = OPT_INT, .offset = offsetof(Dense, units), .position =
- * 1, .lo = 1, .hi = 1e9, .doc = "number of outputs"},
+ *     {.name = "units", .kind = OPT_INT, .offset = offsetof(Dense, units),
+ *      .position = 1, .lo = 1, .hi = 1e9, .doc = "number of outputs"},
  *     {.name = "bias", .kind = OPT_BOOL, .offset = offsetof(Dense, bias),
  *      .value = "true", .alias = "use_bias", .doc = "add a bias"},
  *     {.name = "init", .kind = OPT_OBJECT, .offset = offsetof(Dense, init),
  *      .family = &init_family, .value = "glorot_uniform",
  *      .alias = "kernel_initializer", .doc = "initializer of the weight"},
- *     {0}};
- */
+ *     {0}}; */
 #ifndef BASE_RECORD_H
 #define BASE_RECORD_H
 

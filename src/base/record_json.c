@@ -37,13 +37,13 @@ static Json *list_values(const Object *o, const Option *opt, int n,
   return list;
 }
 
-/* "kind" is the object's own: an option of that name stands under another. */
+/* "kind" is the object's own: an option of that name is put under another key. */
 static const char *key_of(const Option *opt) {
   return strcmp(opt->name, "kind") == 0 ? "option kind" : opt->name;
 }
 
 static bool is_plain(const Option *opt, const Family *except) {
-  return !option_type(opt)->untold && !(except && opt->family == except);
+  return !option_type(opt)->textless && !(except && opt->family == except);
 }
 
 Json *object_values(const Object *object, const Family *except) {

@@ -14,7 +14,7 @@ static void add_quoted(Text *out, const char *text) {
   text_add(out, "\"");
 }
 
-/* listed: it stands in a list. */
+/* listed: the value is an item of a list. */
 static void add_value(Text *out, const Value *value, bool listed) {
   char number[32];
   switch (value->kind) {
@@ -33,9 +33,9 @@ static void add_value(Text *out, const Value *value, bool listed) {
 void option_add_text(Text *out, const Object *o, const Option *opt) {
   Value value, item;
   option_get(o, opt, &value);
-  if (option_type(opt)->untold) text_add(out, "...");
+  if (option_type(opt)->textless) text_add(out, "...");
   else if (value.kind != VALUE_LIST) add_value(out, &value, false);
-  if (option_type(opt)->untold || value.kind != VALUE_LIST) return;
+  if (option_type(opt)->textless || value.kind != VALUE_LIST) return;
   for (int i = 0; i < value.as.n_items; i++) {
     option_item(o, opt, i, &item);
     text_add(out, i ? ", " : "{ ");
@@ -49,7 +49,7 @@ void object_add_text(Text *out, const Object *o) {
   bool first = true;
   text_add(out, kind_label(o->kind, label, sizeof label));
   for (const Option *opt = o->kind->options; opt && opt->name; opt++) {
-    if (option_untold(o, opt)) continue;
+    if (option_left_out(o, opt)) continue;
     text_addf(out, "%s%s = ", first ? " { " : ", ", opt->name);
     option_add_text(out, o, opt);
     first = false;
@@ -72,13 +72,13 @@ void object_add_call(Text *out, const Object *o, const Family *aside) {
   char label[96];
   bool first = true;
   Fault ignored = {0};
-  Object *plain = object_new(o->kind, &ignored); /* without it all is told */
+  Object *plain = object_new(o->kind, &ignored); /* NULL: all is written */
   text_add(out, kind_label(o->kind, label, sizeof label));
   for (const Option *opt = o->kind->options; opt && opt->name; opt++) {
     bool required = opt->position && !opt->value;
-    bool told = required ||
-                (!option_untold(o, opt) && !(plain && same_text(o, plain, opt)));
-    if (!told || (aside && opt->family == aside)) continue;
+    bool written = required ||
+                   (!option_left_out(o, opt) && !(plain && same_text(o, plain, opt)));
+    if (!written || (aside && opt->family == aside)) continue;
     text_add(out, first ? "(" : ", ");
     if (!required) text_addf(out, "%s = ", opt->name);
     option_add_text(out, o, opt);

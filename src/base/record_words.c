@@ -1,6 +1,6 @@
 /* record_words.c: values of options as words, for keys that are compared exactly. What
- * is of no fixed size is told with its length before it, so no two values give the same
- * words. */
+ * has no fixed size is written with its length before it, so no two values give the
+ * same words. */
 #include "base/record.h"
 #include <string.h>
 

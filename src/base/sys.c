@@ -45,7 +45,7 @@ static atomic_int interrupt_event = -1;
 static atomic_int n_signals;
 static atomic_bool stop_asked;
 static void (*_Atomic tell)(void *ctx);
-static void *_Atomic told;
+static void *_Atomic tell_ctx;
 
 /* Is it the signal that came a moment ago? Of handlers alone, one at a time. */
 static bool is_repeated(int number) {
@@ -116,12 +116,12 @@ void interrupt_raise(void) {
   if (n_signals == 0) n_signals = 1;
   if (interrupt_event >= 0) (void)!write(interrupt_event, &one, sizeof one);
   void (*call)(void *) = tell;
-  if (call) call(told);
+  if (call) call(tell_ctx);
 }
 
 void interrupt_tell(void (*call)(void *ctx), void *ctx) {
   tell = NULL;
-  told = ctx;
+  tell_ctx = ctx;
   tell = call;
 }
 

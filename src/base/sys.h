@@ -31,7 +31,7 @@ int interrupt_count(void);  /* signals since the last clear, or since counting b
 void interrupt_raise(void); /* as the handler does; tests use it */
 void interrupt_clear(void);
 /* The handler calls it at each signal: only what is safe there. Signals come to the
- * thread that runs scripts alone (thread_start). NULL: nobody is told. */
+ * thread that runs scripts alone (thread_start). NULL: no function is called. */
 void interrupt_tell(void (*call)(void *ctx), void *ctx);
 /* Between hold and release (they nest) nothing seems pending: what has been begun there
  * is ended first. */
@@ -46,8 +46,8 @@ void interrupt_counting(bool on);
 void interrupt_heed(
     int n); /* so many of those that were counted have had their effect */
 bool interrupt_stop_asked(void);
-/* Stops the process as Ctrl-Z does, until it is let go on; not where nobody is who
- * could: no shell, as in the first program of a terminal. */
+/* Stops the process as Ctrl-Z does, until a shell lets it go on; does nothing where no
+ * shell could, as in the first program of a terminal. */
 void process_stop(void);
 
 /* A thread to which none of these signals come. */
@@ -57,8 +57,8 @@ bool thread_start(pthread_t *thread, void *(*body)(void *ctx), void *ctx);
  * interrupt is pending first, or another signal with a handler came. */
 bool interrupt_wait(int fd);
 
-/* Bytes of memory that this process can still get without driving anybody out, by the
- * machine and its cgroup; INT64_MAX where nobody says. */
+/* Bytes of memory that this process can still get without taking it from another one,
+ * as the machine and its cgroup say; INT64_MAX where neither does. */
 int64_t memory_free(void);
 
 /* Columns of the terminal behind `file`, or 0 where it is none. */

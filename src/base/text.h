@@ -54,7 +54,7 @@ char *text_copy(const char *string);
 void text_add_clean(Text *out, const char *text);
 /* The same, but line ends and tabs stay. */
 void text_add_clean_lines(Text *out, const char *text);
-/* Adds what stands before the first line end, as text_add_clean does. */
+/* Adds the first line, as text_add_clean does. */
 void text_add_first_line(Text *out, const char *text);
 
 /* Columns that a text takes on a terminal: two for a character of East Asia, none for a
@@ -66,7 +66,7 @@ int text_columns_of(const char *bytes, size_t n_bytes);
 
 /* Adds the words of `text`, in lines of up to `width` columns: the first goes on in
  * column `used`, the others begin after `indent` blanks. A newline ends it. NO_BREAK
- * stands for a blank at which no line ends. */
+ * becomes a blank at which no line ends. */
 void text_add_wrapped(Text *out, const char *text, int used, int indent, int width);
 
 #endif

@@ -15,7 +15,7 @@ typedef struct IntList {
 } IntList;
 
 /* A type of things that options refer to but no family has: tensors, data sets. The
- * record stands on the floor of the thing. */
+ * record belongs to the floor of the thing. */
 typedef struct RefType {
   const char *name; /* "tensor"; compared by address */
   void *(*retain)(void *thing);

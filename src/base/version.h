@@ -6,14 +6,16 @@
 #define RUNNER_VERSION "0.1.0"
 
 /* Which bytes a training gives. Raised by every change that alters any of them on the
- * same kernels: a result of another number stands for other code (--code), a resume
- * point of another number is not gone on from. 1   what did not say its number 2   of
- * trainings: Adam counts the updates of each parameter; clips by norm, gelu and the
- *       tail of silu round otherwise; outputs that are no distributions are divided by
- * their sum, those that are known to be probabilities are taken for such; labels 1 and
- * 2 of a binary loss in every shape; draws after tensor.seed and after a refused fit.
- * Of measures: accuracy and the user's numbers are those of all rows. Of data: PNG with
- * 16 bits or colour chunks, integer targets of several axes */
+ * same kernels: a result of another number counts as one of other code (--code), a
+ * resume point of another number is not gone on from.
+ *   1   what did not say its number
+ *   2   of trainings: Adam counts the updates of each parameter; clips by norm, gelu
+ *       and the tail of silu round otherwise; outputs that are no distributions are
+ *       divided by their sum, those that are known to be probabilities are taken for
+ *       such; labels 1 and 2 of a binary loss in every shape; draws after tensor.seed
+ *       and after a refused fit. Of measures: accuracy and the user's numbers are those
+ *       of all rows. Of data: PNG with 16 bits or colour chunks, integer targets of
+ *       several axes */
 #define NUMERICS 2
 
 #endif

@@ -5,8 +5,8 @@
  *   zip64 end    56 bytes, and a locator of 20     only where 32 bits do not do
  *   end          22 bytes, comment
  *
- * A size or offset of 0xFFFFFFFF stands in an extra field (number 1) with 8 bytes, in
- * the order: bytes, packed bytes, offset. */
+ * A size or offset of 0xFFFFFFFF means that the value is in an extra field (number 1)
+ * with 8 bytes, in the order: bytes, packed bytes, offset. */
 #include "base/zip.h"
 #include "base/ints.h"
 #include "base/pack.h"
@@ -53,7 +53,7 @@ static Err read_wide_end(Directory *dir, Input *in, int64_t end_at, Fault *fault
   return ERR_OK;
 }
 
-/* The end's mark stands before a comment that reaches to the end of the file. */
+/* The end's mark comes before a comment that reaches to the end of the file. */
 static Err find_end(Directory *dir, Input *in, Fault *fault) {
   int64_t n = least(in->n_bytes, END_BYTES + COMMENT_MAX);
   unsigned char *tail = malloc((size_t)most(n, 1));

@@ -1,15 +1,16 @@
 /* data.h: data sets, views of them, batches.
  *
  *   Source    where rows come from: an Object of family "dataset" (a record with
- * options). Loaded on first use, then kept: x as it is in the file (images stay uint8),
- *             y as int32 labels that count from 1, or targets.
+ *             options). Loaded on first use, then kept: x as it is in the file (images
+ *             stay uint8), y as int32 labels that count from 1, or targets.
  *   Dataset   a view of one part of a source: a list of rows (splits, subsets,
- * shuffles) and a chain of transforms, applied when a batch is assembled. Immutable.
+ *             shuffles) and a chain of transforms, applied when a batch is assembled.
+ *             Immutable.
  *   Batches   walks a Dataset in an order.
  *
  * Randomness comes from Streams that the caller names; row numbers inside this floor
- * count from 0, labels from 1. Every pointer returned is new unless it says
- * borrowed. */
+ * count from 0, labels from 1. Every pointer returned is new unless it says borrowed.
+ */
 #ifndef DATA_DATA_H
 #define DATA_DATA_H
 

@@ -3,12 +3,12 @@
  *
  * Invariants
  *   - A node's shape and dtype are known when it is made; a wrong shape is an error
- * there.
+ *     there.
  *   - What a node's value is never changes: a Variable changes by pointing at another
- * node.
+ *     node.
  *   - A node holds its inputs until it is evaluated and not tracked; then it forgets
- * them. Tracked nodes (those that depend on a variable) keep their history for
- * graph_grad, up to a length: see history.c.
+ *     them. Tracked nodes (those that depend on a variable) keep their history for
+ *     graph_grad, up to a length: see history.c.
  *   - Draws fix their stream position when made, as an attribute.
  *
  * Ownership. A Graph is a session: all nodes, streams and counters of one script.

@@ -4,9 +4,9 @@
  * pending only until somebody looks. Both would let a loop fill the memory, so:
  *
  *   tracked    when more than MAX_HISTORY nodes lie below a new one, the older half is
- * cut off: those of it that the newer half reads are evaluated and forget their inputs.
- * All ways into the past cross that line, so it is let go untracked  evaluated when its
- * chain is long or what it waits for large
+ *              cut off: those of it that the newer half reads are evaluated and forget
+ *              their inputs. All ways into the past cross that line, so it is let go
+ *   untracked  evaluated when its chain is long or what it waits for large
  *
  * Values do not change by either. A gradient that would flow across a cut is a fault.
  *

@@ -4,10 +4,11 @@
  * REAL builds draw from the same words w of the stream (u = (w >> 8) 2^-24, in [0, 1)):
  *   random_uniform  lo + (hi - lo) u(w_i)
  *   random_normal   elements 2j and 2j + 1: mean + std r cos(a) and mean + std r
- * sin(a), r = sqrt(-2 log(u(w_2j) + 2^-24)), a = 2 pi u(w_2j+1) random_int      lo + a
- * number below hi - lo + 1 from w_2i and w_2i+1 (philox_below) dropout_mask    0 where
- * u(w_i) < rate, else 1 / (1 - rate) Normals are computed in double by the C library:
- * they make initial weights, not steps. */
+ *                   sin(a), r = sqrt(-2 log(u(w_2j) + 2^-24)), a = 2 pi u(w_2j+1)
+ *   random_int      lo + a number below hi - lo + 1 from w_2i and w_2i+1 (philox_below)
+ *   dropout_mask    0 where u(w_i) < rate, else 1 / (1 - rate)
+ * Normals are computed in double by the C library: they make initial weights, not
+ * steps. */
 #include "graph/known.h"
 #include "graph/ops_move.h"
 #include "base/ints.h"

@@ -2,15 +2,17 @@
  *
  *   resolve    views, picks and reads become aliases of the value that they rename
  *   group      elementwise nodes of one shape join the group of a producer, so that
- * they run tile by tile in one pass. A group runs where its last member stood; it is
- *              closed as soon as somebody outside reads a member, so nobody waits for
- * it order      items (a group, or one other node), late updates apart jobs neighbours
- * that do not depend on each other share one parallel job calls      items get their
- * calls, whose splits tell blocks and scratch memory place      every value gets its
- * memory: a root's, a tile's within its group, or an offset in the arena that is free
- * from the job that makes it to the last that reads it. An output of a group may take
- * the place of an input that ends there connect    each pointer of a call learns where
- * it comes from at a run
+ *              they run tile by tile in one pass. A group runs where its last member
+ *              stood; it is closed as soon as somebody outside reads a member, so
+ *              nobody waits for it
+ *   order      items (a group, or one other node), late updates apart
+ *   jobs       neighbours that do not depend on each other share one parallel job
+ *   calls      items get their calls, whose splits tell blocks and scratch memory
+ *   place      every value gets its memory: a root's, a tile's within its group, or an
+ *              offset in the arena that is free from the job that makes it to the last
+ *              that reads it. An output of a group may take the place of an input that
+ *              ends there
+ *   connect    each pointer of a call learns where it comes from at a run
  *
  * calls and connect are in plan_emit.c, offsets are found in plan_arena.c. In checked
  * builds, and where graph->checked is set, what must hold after a pass is verified

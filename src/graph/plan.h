@@ -10,10 +10,10 @@
  *
  *   compute   everything but the optimizer's updates
  *   commit    the updates: ops of their own (OP_UPDATE) and the elementwise parts of
- * rules (Node.rule) that make new values (op renew). They may write over what they
- *             read; one whose result something else than an update reads belongs to
- * compute, and where it is a new value that is copied at commit
- */
+ *             rules (Node.rule) that make new values (op renew). They may write over
+ *             what they read; one whose result something else than an update reads
+ *             belongs to compute, and where it is a new value that is copied at
+ *             commit */
 #ifndef GRAPH_PLAN_H
 #define GRAPH_PLAN_H
 

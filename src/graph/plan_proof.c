@@ -6,8 +6,9 @@
  *
  *   parameters, slots   known since the last commit, which followed from a proof
  *   gradients           that are a product follow from the ranges of its factors, which
- * are smaller and are measured beside the job that multiplies them everything else is
- * measured at the end
+ *                       are smaller and are measured beside the job that multiplies
+ *                       them
+ *   everything else     is measured at the end
  *
  * and the record of each op of the commit tells where its results then lie (Op.range):
  * of an update, or of the members of a rule, one after the other. Where that proves

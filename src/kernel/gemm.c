@@ -8,11 +8,12 @@
  * Routes.
  *   vector  one row or one column: our own loops (vector/gemm.c).
  *   tiles   our own kernels, which pack nothing that need not be. With AVX-512 they
- * reach 150 to 230 GF/s of 232, where BLIS's skx kernels, which pack both operands and
- * compute whole tiles at the edges, reach 60 to 130 on the products of a batch of 32
- * with 100 to 300 units, and 150 to 200 with 512. BLIS    large products, where packing
- * pays, and those for which its kernels were measured to be as fast (haswell) or are
- * wider than ours: one call per block of its serial library.
+ *           reach 150 to 230 GF/s of 232, where BLIS's skx kernels, which pack both
+ *           operands and compute whole tiles at the edges, reach 60 to 130 on the
+ *           products of a batch of 32 with 100 to 300 units, and 150 to 200 with 512.
+ *   BLIS    large products, where packing pays, and those for which its kernels were
+ *           measured to be as fast (haswell) or are wider than ours: one call per block
+ *           of its serial library.
  *
  * Blocks of tiles. Kernels cost the same on any part of C but for copies of a
  * transposed B, so C is halved, the longer side first, while a block keeps work for
@@ -22,11 +23,11 @@
  *
  * Blocks of BLIS. It packs both operands of a call (skx always; haswell where M, N and
  * K are all above its threshold of 200), so a row block packs B again and a column
- * block packs A again. Measured against one call, the time lost is about cost * (1 /
- * block_rows - 1 / M + 1 / block_columns - 1 / N) with cost 24 for small products, 12
- * for large ones and 1.5 where nothing is packed. Blocks are halved, the longer side
- * first, while the loss stays within LOSS and a block keeps enough work to be worth a
- * thread.
+ * block packs A again. Measured against one call, the time lost is about
+ *     cost * (1 / block_rows - 1 / M + 1 / block_columns - 1 / N)
+ * with cost 24 for small products, 12 for large ones and 1.5 where nothing is packed.
+ * Blocks are halved, the longer side first, while the loss stays within LOSS and a
+ * block keeps enough work to be worth a thread.
  *
  * Kernel set. BLIS 0.9.0 knows processors by vendor and brand text and falls back to
  * `haswell` or `generic` on those newer than itself, so the set is chosen here by CPU

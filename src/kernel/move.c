@@ -4,7 +4,7 @@
  * outside.
  *
  *   outer ... | I | J        a block is up to `group` outer steps of a tile of the
- * plane, tile_i x tile_j; about BLOCK elements in all
+ *                            plane, tile_i x tile_j; about BLOCK elements in all
  *
  * Where neighbours of x lie along another axis than those of out (a transpose), that
  * axis becomes I, and a tile is at least LINE wide in it, so that whole cache lines of

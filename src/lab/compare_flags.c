@@ -4,14 +4,16 @@
  * class only), differences between such configurations are squeezed to nothing, and the
  * spread with them. A cell is at the floor if
  *   its mean is within 2 % of the metric's range (low to high, if known) of the bad
- * end; or at least half of its values are alike (within 1 % of the range of all values)
- * and as bad as the worst of the study, and either at least two of them are equal to
- * the last bit, or another cell is so too and its sd is at most a quarter of the median
- * of the cells that are not. A cell is at the ceiling if its mean is within 2 % of the
- * range of the good end, or at least half of its values, and two, are equal to the
- * study's best to the last bit. Where a measure is coarse (the accuracy on 100 rows),
- * equal values are nothing special: the second of each pair of rules holds only if the
- * end has at least twice as many values as any other value has.
+ *   end; or
+ *   at least half of its values are alike (within 1 % of the range of all values) and
+ *   as bad as the worst of the study, and either at least two of them are equal to the
+ *   last bit, or another cell is so too and its sd is at most a quarter of the median
+ *   of the cells that are not.
+ * A cell is at the ceiling if its mean is within 2 % of the range of the good end, or
+ * at least half of its values, and two, are equal to the study's best to the last bit.
+ * Where a measure is coarse (the accuracy on 100 rows), equal values are nothing
+ * special: the second of each pair of rules holds only if the end has at least twice as
+ * many values as any other value has.
  *
  * Runs at the floor. Where some runs of a configuration learn and others do not, its
  * mean tells of neither. A run is at the floor if its own value is within 2 % of the

@@ -1,16 +1,20 @@
 /* compare_json.c: a comparison as JSON, in the metric's own unit.
  *
- *   { name, metric, goal, range, rope, rope_of: another metric whose rope is not
- * applied, seeds, trials: {planned, complete, ...}, worst, factors: [{name, levels,
- * baseline, baseline_given, together_with}], cells: [{levels: {factor: level},
- * baseline, n, mean, sd, interval, ...}], best first, by diverged_as_worst where trials
- * diverged, grid: {text, whole, cells, seeds, effects: [...], margins: [...]},
+ *   { name, metric, goal, range, rope,
+ *     rope_of: another metric whose rope is not applied,
+ *     seeds, trials: {planned, complete, ...}, worst,
+ *     factors: [{name, levels, baseline, baseline_given, together_with}],
+ *     cells: [{levels: {factor: level}, baseline, n, mean, sd, interval, ...}], best
+ *     first, by diverged_as_worst where trials diverged,
+ *     grid: {text, whole, cells, seeds, effects: [...], margins: [...]},
  *     resolution, looks, level,
  *     contrasts: [{factor, a, b, verdict, typical_runs, runs_a, runs_b, p_runs,
- * p_runs_holm, complete: {...}, diverged_as_worst: {...}}], reach: {seeds, contrasts,
- * level, seeds_needed, sd, finds: [{seeds, level, sds, difference}]}, variances: {p,
- * sd_min, sd_max, unequal}, floor, ceiling } A number that is not there is null; an
- * interval is [low, high] or null. */
+ *                  p_runs_holm,
+ *                  complete: {...}, diverged_as_worst: {...}}],
+ *     reach: {seeds, contrasts, level, seeds_needed, sd,
+ *             finds: [{seeds, level, sds, difference}]},
+ *     variances: {p, sd_min, sd_max, unequal}, floor, ceiling }
+ * A number that is not there is null; an interval is [low, high] or null. */
 #include "lab/compare_private.h"
 #include <math.h>
 

@@ -3,8 +3,10 @@
  *
  *   Decided        one line for each contrast that is better or worse
  *   Undecided      no clear difference, with the seeds that would decide one as large
- * as it looks Too few seeds  no verdict is made below STAT_TEST_MIN Equivalent     only
- * where a rope holds the interval: "undecided" never becomes "no effect"
+ *                  as it looks
+ *   Too few seeds  no verdict is made below STAT_TEST_MIN
+ *   Equivalent     only where a rope holds the interval: "undecided" never becomes "no
+ *                  effect"
  *
  * Then the best cell, and what a verdict leaves open: runs that went wrong, one seed
  * that makes most of a difference, the other test, looks. */

@@ -5,9 +5,10 @@
  * minute does not notice and a trial of a millisecond does. So:
  *
  *   a trial of CRASH_SYNC_S or more is synced, file by file, before it counts as
- * published; a shorter one of a study is not (Trial.brief): crash_end syncs the file
- * system once, at the end of the run. Until then a mark stands in the experiment's
- * directory, .unsynced-<number of the process>-<id of the machine's boot>
+ *   published; a shorter one of a study is not (Trial.brief): crash_end syncs the file
+ *   system once, at the end of the run. Until then the experiment's directory has a
+ *   mark,
+ *     .unsynced-<number of the process>-<id of the machine's boot>
  *     (<number>.2- and so on where processes of two containers have one number)
  *
  * of which that process holds the lock (lock.h): its number may be another's by now. A

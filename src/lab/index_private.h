@@ -2,13 +2,14 @@
  *
  *   entry   one per directory in runs: name; stamp of experiment.json
  *   trial   one per trial or run, what TrialInfo says of it. `belongs` is 0 for one
- * that its experiment no longer asks for; `cell` is "" for a run; `purpose` is
- * "report", "tuning" for one that only chooses parameters, "" for a run; `stamp` is the
- *           directory's time when it was read, 0: read it again, -1: there is no
- * directory (planned only) field   one per value in a map of the trial's TrialInfo:
- * kind (index_kinds); `type` is a JsonKind, `text` the value as written, `number` is
- * NULL if it is none name    the fields of the first INDEX_NAMED kinds that an entry
- * has, and their place in its tables
+ *           that its experiment no longer asks for; `cell` is "" for a run; `purpose`
+ *           is "report", "tuning" for one that only chooses parameters, "" for a run;
+ *           `stamp` is the directory's time when it was read, 0: read it again, -1:
+ *           there is no directory (planned only)
+ *   field   one per value in a map of the trial's TrialInfo: kind (index_kinds); `type`
+ *           is a JsonKind, `text` the value as written, `number` is NULL if it is none
+ *   name    the fields of the first INDEX_NAMED kinds that an entry has, and their
+ *           place in its tables
  */
 #ifndef LAB_INDEX_PRIVATE_H
 #define LAB_INDEX_PRIVATE_H

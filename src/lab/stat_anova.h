@@ -2,10 +2,13 @@
  *
  * The grid has one value for each combination of the factors' levels and each block
  * (seed). Balanced as it is, the sum of squares about the mean splits without remainder
- * into each factor           df = levels - 1 each pair of factors  df = product of
- * (levels - 1) higher interactions   all others, together blocks                df =
- * blocks - 1 the residual          blocks x combinations: what seeds do differently in
- * each cell The model is additive in blocks, with all interactions of factors. Shares:
+ * into
+ *   each factor           df = levels - 1
+ *   each pair of factors  df = product of (levels - 1)
+ *   higher interactions   all others, together
+ *   blocks                df = blocks - 1
+ *   the residual          blocks x combinations: what seeds do differently in each cell
+ * The model is additive in blocks, with all interactions of factors. Shares:
  *   eta^2   = SS / SS_total                                          (Fisher)
  *   omega^2 = (SS - df MS_res) / (SS_total + MS_res)                 (Hays 1963)
  * omega^2 takes off what chance alone would give; it can come out below 0. F = MS /

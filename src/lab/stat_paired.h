@@ -3,15 +3,15 @@
  *
  * Two configurations share their seeds (data split, order, initial draws), so what is
  * compared is the difference of each seed. Two tests of the same hypothesis, that it
- * makes no difference to the distribution of results which of the two is run: the
- * paired t test: the mean over its standard error. A verdict goes by it. Measured
- * results come in steps (an accuracy of 100 rows in those of .01), so few seeds can
- * agree by chance: the sd is taken as no smaller than a floor that the caller knows.
+ * makes no difference to the distribution of results which of the two is run:
+ *   the paired t test: the mean over its standard error. A verdict goes by it. Measured
+ *   results come in steps (an accuracy of 100 rows in those of .01), so few seeds can
+ *   agree by chance: the sd is taken as no smaller than a floor that the caller knows.
  *   the sign-flip test (Fisher's randomization test for pairs): if the two do not
- * differ, each difference is as likely with the other sign; p is the share of the 2^n
- * sign patterns whose mean is at least as far from 0 as the one seen. It assumes no
- * distribution, and its smallest value is 2 / 2^n. It stands beside the other, and
- * decides where there is no sd to go by. */
+ *   differ, each difference is as likely with the other sign; p is the share of the 2^n
+ *   sign patterns whose mean is at least as far from 0 as the one seen. It assumes no
+ *   distribution, and its smallest value is 2 / 2^n. It is given beside the other, and
+ *   decides where there is no sd to go by. */
 #ifndef LAB_STAT_PAIRED_H
 #define LAB_STAT_PAIRED_H
 

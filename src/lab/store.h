@@ -6,10 +6,11 @@
  *   runs/<experiment>/.unsynced-*                  while a run is on (crash.h)
  *   runs/<experiment>/trials/<hash>-s<seed>/       one trial; its id is that last part
  *     lock               held (by the kernel, until the process ends) while a trial
- * runs; gone once it is published config.json        the config and the seed, keys
- * sorted; never changes meta.json          what the caller says of machine and code,
- * and all attempts metrics.csv, probes.*, stdout.log, stderr.log,
- * checkpoint-*.safetensors result.json        last, put in place exactly once
+ *                        runs; gone once it is published
+ *     config.json        the config and the seed, keys sorted; never changes
+ *     meta.json          what the caller says of machine and code, and all attempts
+ *     metrics.csv, probes.*, stdout.log, stderr.log, checkpoint-*.safetensors
+ *     result.json        last, put in place exactly once
  *     result-<n>.json, stdout-<n>.log, stderr-<n>.log
  *                        of attempt n, when another followed
  *
@@ -72,9 +73,10 @@ void store_trial_id(const char *hash, int64_t seed, char out[TRIAL_ID]);
 int64_t store_trial_seed(const char *id);
 
 /* Puts experiment.json in place, if it differs from what stands there. `experiment` is
- *   { name, script, script_path (script.h), args: {name: value}, factors: [{name,
- * levels: [name]}], baseline: {factor: level}, metric, metric_goal, report, goal,
- * range: [low, high] of what is reported, if it is known, seeds: [n], rope, contrasts,
+ *   { name, script, script_path (script.h), args: {name: value},
+ *     factors: [{name, levels: [name]}], baseline: {factor: level}, metric,
+ *     metric_goal, report, goal, range: [low, high] of what is reported, if it is
+ *     known, seeds: [n], rope, contrasts,
  *     cells: [{factor: level}], fingerprints: [of the code of each cell],
  *     skipped: [{cell, why}], others: [id], kept_code (study_code.c),
  *     looks (study_looks.c) }

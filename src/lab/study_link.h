@@ -1,9 +1,9 @@
 /* study_link.h: what the coordinator of a study and its workers say to each other: JSON
  * values, one a line, over a pair of sockets.
  *
- *   coordinator -> worker   { hello } first; then one job after the other:
- *                           { trial, id, seed, cell: {factor: level}, config,
- * fingerprint } worker -> coordinator   { trial, outcome, message }, once per job
+ *   coordinator -> worker   { hello } first; then one job after the other: { trial, id,
+ *                           seed, cell: {factor: level}, config, fingerprint }
+ *   worker -> coordinator   { trial, outcome, message }, once per job
  *
  * The end of the stream ends the worker. */
 #ifndef LAB_STUDY_LINK_H

@@ -5,12 +5,14 @@
  *   metrics.csv    one row per epoch, columns fixed by the first row, written at once;
  *                  a second fit of the same run writes metrics-2.csv, and so on
  *   probes.csv     what the probes of the first fit measured, put in place at its end;
- * of the second probes-2.csv, and so on stdout.log     everything printed to stdout
- * since the program began; of a trial of a study whatever reaches descriptor 1,
- * programs that it starts included stderr.log     of such a trial: the same of
- * descriptor 2, byte by byte meta.json      times, machine, versions, peak memory,
- * attempts, rows of shares result.json    last, put in place exactly once: its presence
- * means the run is over lock           held while it runs
+ *                  of the second probes-2.csv, and so on
+ *   stdout.log     everything printed to stdout since the program began; of a trial of
+ *                  a study whatever reaches descriptor 1, programs that it starts
+ *                  included
+ *   stderr.log     of such a trial: the same of descriptor 2, byte by byte
+ *   meta.json      times, machine, versions, peak memory, attempts, rows of shares
+ *   result.json    last, put in place exactly once: its presence means the run is over
+ *   lock           held while it runs
  *
  * Of a plain run it is runs/<script>/<UTC time>/, made when first something is recorded
  * (-2, -3 ... on a clash). A trial of a study gets its directory from the store

@@ -1,8 +1,9 @@
 /* bind_layer.c: a Lua table with a function `forward` is a layer.
  *
- *   { w = tensor.variable(...), inner = nn.Dense(3), rest = { nn.Dense(2), nn.Dense(1)
- * }, forward = function(self, x, ...) return ... end, parameters = function(self)
- * return { ... } end }
+ *   { w = tensor.variable(...), inner = nn.Dense(3),
+ *     rest = { nn.Dense(2), nn.Dense(1) },
+ *     forward = function(self, x, ...) return ... end,
+ *     parameters = function(self) return { ... } end }
  *
  * It trains the variables and layers that stand in its fields, or in lists that do, and
  * the variables that `parameters` gives. They are looked at once, when the table

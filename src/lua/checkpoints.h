@@ -2,8 +2,8 @@
  *
  *   checkpoint-fit2-7.safetensors     the 7th of the second fit, which was not finished
  *   checkpoint-fit2.safetensors       its results, once it was
- *   checkpoint-loop-3.safetensors     the third of run:checkpoint; "loop" or a name
- * given
+ *   checkpoint-loop-3.safetensors     the third of run:checkpoint; "loop" or a
+ *                                     name given
  *
  * Of each series the last two are kept, so that one is whole when the other was
  * damaged. What follows within the session's checkpoint_s of the last file is held in

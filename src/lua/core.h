@@ -4,9 +4,10 @@
  *
  * Rules of this floor
  *   - Only functions here and in bind_*.c raise Lua errors, and only when no C resource
- * is held that no one would release: check arguments first, work second, push last.
+ *     is held that no one would release: check arguments first, work second, push
+ *     last.
  *   - Nodes made between scope_begin and scope_end are borrowed (graph.h); what Lua
- * gets is a handle that holds its node until collected. */
+ *     gets is a handle that holds its node until collected. */
 #ifndef LUA_CORE_H
 #define LUA_CORE_H
 
@@ -179,9 +180,10 @@ Err bind_set_options(lua_State *L, int arg, Object *object, bool list_allowed,
 /* -- what is in a thing ------------------------------------------------------------ */
 
 /* For the code of a trial (lib/experiment_code.lua) everything that decides what a
- * userdata of ours does is told. Its metatable's function LISTING gives for it key
- * equal for two handles of one thing text   what it is, in words; of numbers that it
- * holds their hash parts  a list: name, value, name, value ...; each is told in turn
+ * userdata of ours does is told. Its metatable's function LISTING gives for it
+ *   key    equal for two handles of one thing
+ *   text   what it is, in words; of numbers that it holds their hash
+ *   parts  a list: name, value, name, value ...; each is told in turn
  * Addresses and times stand in none of the latter two. */
 #define LISTING "__listing"
 

@@ -36,11 +36,13 @@ const Kind *reflect_kind_at(lua_State *L, int arg);
 
 /* What the Lua part of the library sees of it; into the table at the stack's top:
  *   describe(value)   the record of a function, or of the kind of an object, as a
- * table: path, name, alias (a list), family, usage, doc, equation, source, and options:
- * a list of { name, alias, doc, allowed, value, values, position }; nil for anything
- * else records()         a list of the above for every record members(value)    the
- * names of a value's fields and of its methods: two lists list_directory(p) the names
- * in it as one string, a "\0" behind each, directories with a
+ *                     table: path, name, alias (a list), family, usage, doc, equation,
+ *                     source, and options: a list of { name, alias, doc, allowed,
+ *                     value, values, position }; nil for anything else
+ *   records()         a list of the above for every record
+ *   members(value)    the names of a value's fields and of its methods: two lists
+ *   list_directory(p) the names in it as one string, a "\0" behind each, directories
+ *   with a
  *                     "/" before it; nothing where it cannot be read */
 void reflect_open(lua_State *L);
 

@@ -2,21 +2,21 @@
  *
  * Invariants
  *   - A layer's variables exist from its construction on (so that they can be listed),
- * and get shape and initial value when it is built: at its first use, or by
- * layer_build. A layer is built when its variables have values; nothing else remembers
- * it, so a step that is rolled back also takes back the build.
+ *     and get shape and initial value when it is built: at its first use, or by
+ *     layer_build. A layer is built when its variables have values; nothing else
+ *     remembers it, so a step that is rolled back also takes back the build.
  *   - Names are those of the net that is asked, whatever other nets share its layers:
- * per kind a count from 1 in the order of traversal, nested containers included
- * (dense_1, dense_2, batch_norm_1); a given name replaces it. State names are
- * <layer>.<variable>: dense_1.weight. A tensor that two layers share has one, that of
- * the first.
+ *     per kind a count from 1 in the order of traversal, nested containers included
+ *     (dense_1, dense_2, batch_norm_1); a given name replaces it. State names are
+ *     <layer>.<variable>: dense_1.weight. A tensor that two layers share has one, that
+ *     of the first.
  *   - A layer draws from the streams of the outermost net in which it was built, for
- * ever: no net that takes it up later changes what it draws.
+ *     ever: no net that takes it up later changes what it draws.
  *   - A forward makes nodes and computes nothing. What it changes (running statistics)
  *     changes through variable_assign, in program order.
  *   - Tensors go from layer to layer through ports, as many as there are, each with the
- * mask of its steps. None is dropped: a layer that takes one refuses two, and a layer
- * that mixes steps and knows no mask refuses a masked one.
+ *     mask of its steps. None is dropped: a layer that takes one refuses two, and a
+ *     layer that mixes steps and knows no mask refuses a masked one.
  *
  * Ownership. A container retains its layers; `owner` points back without a
  * reference. */

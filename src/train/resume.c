@@ -3,7 +3,8 @@
  *   part        holds
  *   begin       what the fit was asked to do: another one's checkpoint is not taken
  *   fit         stage, epoch, batch, rows (their weights) and running sum of the loss
- * of the epoch metric1     what the first metric has added up in the epoch, and so on
+ *               of the epoch
+ *   metric1     what the first metric has added up in the epoch, and so on
  *   net         values and settings of the net
  *   optimizer   steps, rate, settings, slots of the net's parameters and their updates
  *   history     its columns, best epoch, test measures

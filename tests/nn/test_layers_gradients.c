@@ -2,8 +2,8 @@
  * shapes.
  *
  *   L(x, w) = sum(c * y) over all results y,  c fixed and pseudo-random
- *   dL/dx for every input x and dL/dw for every parameter w against central differences
- * of L
+ *   dL/dx for every input x and dL/dw for every parameter w against central
+ *   differences of L
  *
  * in training (with the same draws at each evaluation) and in inference mode,
  * |analytic - numeric| <= 1e-6 max(1, |numeric|inf). Layers are those of their records'

@@ -2,11 +2,11 @@
  *
  * Matrix times matrix. A tile of C, some rows by a few vectors of columns, stays in
  * registers while k runs over a chunk: each k loads one row of the tile's B and
- * broadcasts one element of A per row. Nothing is packed but what must be: A   is read
- * where it lies, either way round; B   is read where it lies, or copied, a panel of one
- * chunk at a time, where it is transposed, or where a panel ends within a vector and
- * the level has no cheap masked loads. The copy lies on the stack, its rows filled up
- * to whole vectors.
+ * broadcasts one element of A per row. Nothing is packed but what must be:
+ *   A   is read where it lies, either way round;
+ *   B   is read where it lies, or copied, a panel of one chunk at a time, where it is
+ *       transposed, or where a panel ends within a vector and the level has no cheap
+ *       masked loads. The copy lies on the stack, its rows filled up to whole vectors.
  *
  * Invariant: an element of C is a sum over chunks of K, each a chain over k in order,
  *     c = (a[0] b[0] + a[1] b[1] + ...) + (a[s] b[s] + ...) + ...

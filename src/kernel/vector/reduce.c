@@ -10,8 +10,8 @@
  * and the sizes of tiles are constants, so a result depends on the arguments alone.
  *
  * Variance: per tile in two passes (mean, then squares about it), tiles merged by
- *   d = m_b - m_a,  n = n_a + n_b,  m = m_a + d n_b / n,  q = q_a + q_b + d^2 n_a n_b /
- * n (Chan, Golub, LeVeque, "Updating formulae and a pairwise algorithm for computing
+ *   d = m_b - m_a,  n = n_a + n_b, m = m_a + d n_b / n, q = q_a + q_b + d^2 n_a n_b / n
+ * (Chan, Golub, LeVeque, "Updating formulae and a pairwise algorithm for computing
  * sample variances", 1979). */
 #include "kernel/kernel.h"
 #include "base/ints.h"
