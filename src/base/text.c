@@ -140,6 +140,12 @@ char *text_measure(char *buffer, double value) {
   return buffer;
 }
 
+TextCount text_counted(int64_t n, const char *what) {
+  TextCount count;
+  snprintf(count.s, sizeof count.s, "%lld %s%s", (long long)n, what, n == 1 ? "" : "s");
+  return count;
+}
+
 char *text_copy(const char *string) {
   size_t n = strlen(string) + 1;
   char *copy = malloc(n);

@@ -46,6 +46,12 @@ char *text_number(char *buffer, double value);
  * those would be no more than 0, or are lost behind a long number. The same buffer. */
 char *text_measure(char *buffer, double value);
 
+/* "1 trial", "3 trials". */
+typedef struct TextCount {
+  char s[64];
+} TextCount;
+TextCount text_counted(int64_t n, const char *what);
+
 /* A copy that the caller frees; NULL on lack of memory. */
 char *text_copy(const char *string);
 

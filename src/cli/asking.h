@@ -27,8 +27,6 @@ Err asking_check_experiment(const char *runs, const char *name,
  * asked for, and the nearest. */
 Err asking_tell_misses(const Asking *asking, Fault *fault) WARN_UNUSED;
 
-/* Do the rows differ in it? kind: "factors", "args", "values". */
-bool asking_rows_differ(const Json *rows, const char *kind, const char *key);
 /* What the plan reports, if a trial has it: before the first result none does.
  * Borrowed. */
 const char *asking_reported_metric(const Json *plan, const Json *names);

@@ -4,11 +4,11 @@
  * for the first and "args.x", "values.x" for the others, as in filters. Numbers are
  * written with all digits, but for means on a page. Tables for a page (md, latex) leave
  * out what is told of the run. */
-#include "base/array.h"
 #include "base/file.h"
 #include "base/out.h"
 #include "base/path.h"
 #include "cli/asking.h"
+#include "cli/columns.h"
 #include "lab/csv.h"
 #include "lab/metrics.h"
 #include <errno.h>
@@ -54,47 +54,6 @@ static const char *const facts_after[] = {"attempts", "seconds", "started", "dig
                                           "fingerprint", "message"};
 enum { N_BEFORE = 5, N_AFTER = 6 };
 
-typedef struct Column {
-  const char *kind; /* "factors" ...; NULL: a fact; "metrics": of the epochs */
-  char *key;
-  char *title;
-  bool real; /* of the epochs: not all its cells are integers */
-} Column;
-
-typedef struct Columns {
-  Column *v;
-  int n;
-  int64_t room;
-} Columns;
-
-static void columns_deinit(Columns *columns) {
-  for (int i = 0; i < columns->n; i++) {
-    free(columns->v[i].key);
-    free(columns->v[i].title);
-  }
-  free(columns->v);
-  *columns = (Columns){0};
-}
-
-static Err add_column(Columns *columns, const char *kind, const char *key,
-                      Fault *fault) {
-  bool taken = false;
-  for (int i = 0; i < columns->n; i++) {
-    bool same_kind = kind == columns->v[i].kind ||
-                     (kind && columns->v[i].kind &&
-                      strcmp(kind, columns->v[i].kind) == 0);
-    if (same_kind && strcmp(columns->v[i].key, key) == 0) return ERR_OK;
-    taken |= strcmp(columns->v[i].title, key) == 0;
-  }
-  for (int i = 0; i < N_AFTER; i++) taken |= kind && strcmp(facts_after[i], key) == 0;
-  if (ARRAY_ROOM(columns->v, columns->room, columns->n + 1, fault)) return fault->code;
-  Text title = {0};
-  text_addf(&title, taken && kind ? "%s.%s" : "%.0s%s", kind ? kind : "", key);
-  Column *column = &columns->v[columns->n++];
-  *column = (Column){.kind = kind, .key = text_copy(key), .title = title.data};
-  return column->key && !title.failed ? ERR_OK : fault_memory(fault, strlen(key));
-}
-
 static bool any_message(const Json *rows) {
   for (int64_t r = 0; r < json_count(rows); r++)
     if (*json_text(json_item(rows, r), "message")) return true;
@@ -114,24 +73,20 @@ static Err trial_columns(Columns *columns, const Format *format, const Json *row
   Err err = ERR_OK;
   for (int i = 0; !err && i < N_BEFORE; i++)
     if (!format->page || strcmp(facts_before[i], "purpose") != 0 || any_tuning(rows))
-      err = add_column(columns, NULL, facts_before[i], fault);
+      err = columns_add(columns, NULL, facts_before[i], fault);
   for (int64_t i = 0; !err && i < json_count(names); i++) {
     const char *kind = json_text(json_item(names, i), "kind");
     if (!metrics || strcmp(kind, "values") != 0)
-      err = add_column(columns, kind, json_text(json_item(names, i), "key"), fault);
+      err = columns_add(columns, kind, json_text(json_item(names, i), "key"), fault);
   }
   for (int i = 0; !err && !metrics && !format->page && i < N_AFTER; i++)
-    err = add_column(columns, NULL, facts_after[i], fault);
+    err = columns_add(columns, NULL, facts_after[i], fault);
   if (!err && !metrics && format->page && any_message(rows))
-    err = add_column(columns, NULL, "message", fault);
+    err = columns_add(columns, NULL, "message", fault);
   return err;
 }
 
 /* -- rows -------------------------------------------------------------------------- */
-
-static const Json *value_of(const Json *row, const Column *column) {
-  return json_find(column->kind ? json_find(row, column->kind) : row, column->key);
-}
 
 /* On a page a message goes without its trace. */
 static void add_trial(const Format *format, const Columns *columns, const Json *row,
@@ -140,7 +95,7 @@ static void add_trial(const Format *format, const Columns *columns, const Json *
     const Column *column = &columns->v[i];
     if (format->page && !column->kind && strcmp(column->key, "message") == 0)
       page_add_first_line(table, json_text(row, column->key));
-    else page_add_cell(table, value_of(row, column), 0);
+    else page_add_cell(table, column_value(column, row), 0);
   }
 }
 
@@ -202,16 +157,6 @@ static Err each_table(const QueryCall *call, const Json *rows, VisitMetrics visi
   return err;
 }
 
-static Column *metrics_column(const Columns *columns, const char *key) {
-  for (int i = 0; i < columns->n; i++) {
-    Column *column = &columns->v[i];
-    if (column->kind && strcmp(column->kind, "metrics") == 0 &&
-        strcmp(column->key, key) == 0)
-      return column;
-  }
-  return NULL;
-}
-
 static bool is_integer(const char *cell) {
   char *end;
   errno = 0;
@@ -224,8 +169,8 @@ static Err collect_columns(void *ctx, const Json *row, int fit, const Csv *csv,
   (void)row, (void)fit;
   for (int c = 0; c < csv->n_columns; c++) {
     const char *key = csv_column(csv, c);
-    if (add_column(ctx, "metrics", key, fault)) return fault->code;
-    Column *column = metrics_column(ctx, key);
+    if (columns_add(ctx, "metrics", key, fault)) return fault->code;
+    Column *column = columns_find(ctx, "metrics", key);
     for (int64_t r = 0; !column->real && r < csv->n_rows; r++)
       column->real = !is_integer(csv_cell(csv, r, c));
   }
@@ -249,7 +194,7 @@ static void add_epoch(const EpochSink *sink, const Json *row, int fit, const Csv
   for (int i = 0; i < sink->columns->n; i++) {
     const Column *column = &sink->columns->v[i];
     if (!column->kind || strcmp(column->kind, "metrics") != 0) {
-      page_add_cell(sink->table, value_of(row, column), 0);
+      page_add_cell(sink->table, column_value(column, row), 0);
     } else if (strcmp(column->key, "fit") == 0) {
       table_addf(sink->table, "%d", fit);
     } else {
@@ -270,7 +215,7 @@ static Json *epoch_json(const EpochSink *sink, const Json *row, int fit, const C
   json_put_int(epoch, "fit", fit);
   for (int c = 0; c < csv->n_columns; c++) {
     const char *key = csv_column(csv, c), *cell = csv_cell(csv, r, c);
-    const Column *column = metrics_column(sink->columns, key);
+    const Column *column = columns_find(sink->columns, "metrics", key);
     /* A trial that runs may have written more since the columns were looked at. */
     if (column && !column->real && is_integer(cell))
       json_put_int(metrics, key, strtoll(cell, NULL, 10));
@@ -325,16 +270,10 @@ static void add_spread_cell(const Json *row, Table *table) {
 /* Factors, and arguments where they differ; then what is counted. */
 static Err cell_columns(Columns *columns, const Json *rows, const Json *names,
                         bool page, Fault *fault) {
-  Err err = page ? ERR_OK : add_column(columns, NULL, "cell", fault);
-  for (int64_t i = 0; !err && i < json_count(names); i++) {
-    const char *kind = json_text(json_item(names, i), "kind");
-    const char *key = json_text(json_item(names, i), "key");
-    if (strcmp(kind, "factors") == 0 ||
-        (strcmp(kind, "args") == 0 && asking_rows_differ(rows, kind, key)))
-      err = add_column(columns, kind, key, fault);
-  }
-  if (!err && !page) err = add_column(columns, NULL, "trials", fault);
-  return err ? err : add_column(columns, NULL, "n", fault);
+  Err err = page ? ERR_OK : columns_add(columns, NULL, "cell", fault);
+  if (!err) err = columns_add_settings(columns, rows, names, fault);
+  if (!err && !page) err = columns_add(columns, NULL, "trials", fault);
+  return err ? err : columns_add(columns, NULL, "n", fault);
 }
 
 static void add_titles(const Columns *columns, Table *table) {
@@ -358,7 +297,7 @@ static Err export_cells(const Format *format, const char *metric, const Json *ro
   for (int64_t r = 0; !err && r < json_count(rows); r++) {
     const Json *row = json_item(rows, r);
     for (int i = 0; i < columns.n; i++)
-      page_add_cell(table, value_of(row, &columns.v[i]), 0);
+      page_add_cell(table, column_value(&columns.v[i], row), 0);
     if (format->page) add_spread_cell(row, table);
     for (int i = 0; !format->page && i < 2; i++)
       page_add_cell(table, json_find(row, moments[i]), 0);
@@ -430,7 +369,7 @@ static Err export_table(const QueryCall *call, const Format *format, const Json 
   Columns columns = {0};
   EpochSink sink = {.table = table, .columns = &columns};
   Err err = trial_columns(&columns, format, rows, names, metrics, fault);
-  if (!err && metrics) err = add_column(&columns, "metrics", "fit", fault);
+  if (!err && metrics) err = columns_add(&columns, "metrics", "fit", fault);
   if (!err && metrics) err = each_table(call, rows, collect_columns, &columns, fault);
   if (!err) add_titles(&columns, table);
   if (!err && metrics) err = each_table(call, rows, add_epochs, &sink, fault);

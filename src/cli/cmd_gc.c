@@ -293,17 +293,17 @@ static Err tell_garbage(const Garbage *garbage, const QueryCall *call, Fault *fa
                        "kept: %s that the experiment does not ask for as it was run "
                        "last; "
                        "gc --yes removes %s",
-                       tidy_counted(garbage->n_kept, "finished trial"),
+                       text_counted(garbage->n_kept, "finished trial").s,
                        garbage->n_kept == 1 ? "it" : "them");
   if (garbage->n_others)
     page_print_wrapped(0, 2,
                        "kept: %s of another script, %s, which shares the name; runner "
                        "rm "
                        "takes trials by their id",
-                       tidy_counted(garbage->n_others, "trial"), garbage->other);
+                       text_counted(garbage->n_others, "trial").s, garbage->other);
   if (garbage->n_running)
     out_print("left alone, since they run: %s\n",
-              tidy_counted(garbage->n_running, "trial"));
+              text_counted(garbage->n_running, "trial").s);
   return ERR_OK;
 }
 
@@ -322,7 +322,7 @@ static Err run_gc(const QueryCall *call, Fault *fault) {
   if (!err && garbage.n_refused)
     err = fault_set(fault, ERR_STORAGE,
                     "gc: left as they are, for the reasons above: %s",
-                    tidy_counted(garbage.n_refused, "experiment"));
+                    text_counted(garbage.n_refused, "experiment").s);
   asking_end(&asking);
   return err;
 }

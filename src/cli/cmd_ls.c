@@ -1,6 +1,7 @@
 /* cmd_ls.c: the command ls: experiments, their trials, their cells. */
 #include "base/out.h"
 #include "cli/asking.h"
+#include "cli/columns.h"
 #include "lab/trial.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,81 +62,36 @@ static Err list_entries(Asking *asking, const QueryCall *call, Fault *fault) {
 
 /* -- columns ----------------------------------------------------------------------- */
 
-typedef struct Column {
-  const char *kind, *key; /* borrowed from the rows */
-  bool shared;            /* a fact or a column before it has the same key */
-} Column;
-
-enum { COLUMNS = 40 };
-typedef struct Columns {
-  Column v[COLUMNS];
-  int n;
-} Columns;
-
-static const Json *field(const Json *row, const Column *column) {
-  return json_find(json_find(row, column->kind), column->key);
-}
-
-static bool has_column(const Columns *columns, const char *kind, const char *key) {
-  for (int i = 0; i < columns->n; i++)
-    if (strcmp(columns->v[i].kind, kind) == 0 && strcmp(columns->v[i].key, key) == 0)
-      return true;
-  return false;
-}
-
-static void add_column(Columns *columns, const char *kind, const char *key) {
-  bool shared = query_is_fact(key);
-  for (int i = 0; i < columns->n; i++) shared |= strcmp(columns->v[i].key, key) == 0;
-  if (columns->n < COLUMNS && !has_column(columns, kind, key))
-    columns->v[columns->n++] = (Column){kind, key, shared};
-}
-
 static bool is_value(const Column *column) {
   return strcmp(column->kind, "values") == 0;
 }
 
-/* Headed by the key; where that alone says something else, as filters do:
- * "values.loss". */
 static void add_heading(Table *table, const Column *column, int rank) {
-  Text title = {0};
-  if (column->shared) text_addf(&title, "%s.", column->kind);
-  text_add(&title, column->key);
-  table_column(table, title.data ? title.data : "",
-               is_value(column) ? TABLE_NUMBER : TABLE_TEXT, rank);
-  text_deinit(&title);
-}
-
-/* Factors all, arguments where they vary. */
-static void choose_settings(Columns *columns, const Json *rows, const Json *names) {
-  for (int64_t i = 0; i < json_count(names); i++) {
-    const char *kind = json_text(json_item(names, i), "kind");
-    const char *key = json_text(json_item(names, i), "key");
-    if (strcmp(kind, "factors") == 0 ||
-        (strcmp(kind, "args") == 0 && asking_rows_differ(rows, kind, key)))
-      add_column(columns, kind, key);
-  }
+  table_column(table, column->title, is_value(column) ? TABLE_NUMBER : TABLE_TEXT,
+               rank);
 }
 
 /* What an experiment reports and chooses on; else what was measured on test and
  * validation data, then the rest. */
-static void choose_values(Columns *columns, const Json *plan, const Json *names) {
+static Err add_values(Columns *columns, const Json *plan, const Json *names,
+                      Fault *fault) {
   static const char *const starts[] = {"test_", "val_", ""};
   static const char *const keys[] = {"report", "metric"};
-  Columns values = {0};
-  for (int i = 0; i < 2; i++)
+  int before = columns->n;
+  Err err = ERR_OK;
+  for (int i = 0; !err && i < 2; i++)
     if (*json_text(plan, keys[i]))
-      add_column(&values, "values", json_text(plan, keys[i]));
-  for (int s = 0; values.n == 0 || (!plan && s < 3); s++) {
-    if (s == 3) break;
-    for (int64_t i = 0; i < json_count(names) && values.n < SHOWN_VALUES; i++) {
+      err = columns_add(columns, "values", json_text(plan, keys[i]), fault);
+  for (int s = 0; s < 3 && (columns->n == before || !plan); s++)
+    for (int64_t i = 0; !err && i < json_count(names); i++) {
       const char *key = json_text(json_item(names, i), "key");
       bool shown = strcmp(json_text(json_item(names, i), "kind"), "values") == 0 &&
                    strcmp(key, "epoch") != 0 && strcmp(key, "lr") != 0;
-      if (shown && strncmp(key, starts[s], strlen(starts[s])) == 0)
-        add_column(&values, "values", key);
+      if (shown && columns->n < before + SHOWN_VALUES &&
+          strncmp(key, starts[s], strlen(starts[s])) == 0)
+        err = columns_add(columns, "values", key, fault);
     }
-  }
-  for (int i = 0; i < values.n; i++) add_column(columns, "values", values.v[i].key);
+  return err;
 }
 
 /* -- trials ------------------------------------------------------------------------ */
@@ -193,7 +149,7 @@ static void add_trials(const Json *rows, const Columns *columns, bool every,
     add_tuning(table, row);
     table_add(table, json_text(row, "state"));
     for (int i = 0; i < columns->n; i++)
-      page_add_cell(table, field(row, &columns->v[i]), SHOWN_DIGITS);
+      page_add_cell(table, column_value(&columns->v[i], row), SHOWN_DIGITS);
     page_add_cell(table, json_find(row, "seconds"), 3);
     page_add_first_line(table, json_text(row, "message"));
   }
@@ -216,7 +172,7 @@ static void add_cells(const Json *rows, const Columns *columns, const char *metr
     table_add(table, json_text(row, "cell"));
     add_tuning(table, row);
     for (int i = 0; i < columns->n; i++)
-      page_add_cell(table, field(row, &columns->v[i]), SHOWN_DIGITS);
+      page_add_cell(table, column_value(&columns->v[i], row), SHOWN_DIGITS);
     page_add_cell(table, json_find(row, "n"), 0);
     page_add_cell(table, json_find(row, "mean"), SHOWN_DIGITS);
     page_add_cell(table, json_find(row, "sd"), 2);
@@ -243,13 +199,14 @@ static Err print_rows(const Asking *asking, const QueryCall *call, const Json *r
                       const Json *names, const Json *plan, Fault *fault) {
   bool cells = query_call_option(call, "--cells") != NULL;
   Columns columns = {0};
-  choose_settings(&columns, rows, names);
-  if (!cells) choose_values(&columns, plan, names);
-  if (json_count(rows) == 0) return ERR_OK;
   Doc doc = {0};
+  if (json_count(rows) == 0) return ERR_OK;
+  Err err = columns_add_settings(&columns, rows, names, fault);
+  if (!err && !cells) err = add_values(&columns, plan, names, fault);
   if (cells) add_cells(rows, &columns, asking->query.metric, alone(&doc));
   else add_trials(rows, &columns, !asking->query.experiment, alone(&doc));
-  return page_print_records(call, &doc, fault);
+  columns_deinit(&columns);
+  return err ? err : page_print_records(call, &doc, fault);
 }
 
 static Err list_rows(Asking *asking, const QueryCall *call, Fault *fault) {

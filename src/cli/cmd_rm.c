@@ -174,7 +174,7 @@ static Err refuse(const Whole *whole, Fault *fault) {
   text_addf(&text,
             "rm would remove %s of %s%s; add --yes to do it, or --dry-run to only "
             "count",
-            tidy_counted(whole->tally.n_done, "trial"), whole->store.name,
+            text_counted(whole->tally.n_done, "trial").s, whole->store.name,
             json_count(whole->others) ? ", and what else lies there" : "");
   if (!text.failed)
     text_add_wrapped(&wrapped, text.data, (int)strlen("runner: "), 2, out_columns());
@@ -249,7 +249,7 @@ static Err rm_rows(const QueryCall *call, const char *experiment, const Json *ro
     return fault_set(fault, ERR_USAGE,
                      "rm would remove %s of %s; add --yes to do it, or --dry-run to "
                      "only count",
-                     tidy_counted(json_count(rows), "trial"), experiment);
+                     text_counted(json_count(rows), "trial").s, experiment);
   Err err = tidy_trials(call, experiment, rows, dry ? store_try : store_remove, &tally,
                         fault);
   if (!err) err = remove_runs(call, experiment, rows, dry, &tally, fault);

@@ -7,15 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *tidy_counted(int64_t n, const char *what) {
-  static char buffers[2][64];
-  static int turn;
-  char *buffer = buffers[turn++ % 2];
-  snprintf(buffer, sizeof buffers[0], "%lld %s%s", (long long)n, what,
-           n == 1 ? "" : "s");
-  return buffer;
-}
-
 /* -- telling ----------------------------------------------------------------------- */
 
 enum { REFUSALS_TOLD = 5 };
@@ -31,7 +22,7 @@ Err tally_end(const Tally *tally, Fault *fault) {
   if (!tally->n_refused) return ERR_OK;
   return fault_set(fault, ERR_STORAGE,
                    "left as they are: %s; the first of them are named above",
-                   tidy_counted(tally->n_refused, "trial"));
+                   text_counted(tally->n_refused, "trial").s);
 }
 
 Err tidy_tell(const QueryCall *call, const char *done, const Tally *tally,
@@ -43,10 +34,10 @@ Err tidy_tell(const QueryCall *call, const char *done, const Tally *tally,
     if (others) json_put(answer, "others", json_share((Json *)others));
     return out_json(answer, fault);
   }
-  out_print("%s: %s\n", done, tidy_counted(tally->n_done, "trial"));
+  out_print("%s: %s\n", done, text_counted(tally->n_done, "trial").s);
   if (tally->n_running)
     out_print("left alone, since they run: %s\n",
-              tidy_counted(tally->n_running, "trial"));
+              text_counted(tally->n_running, "trial").s);
   return ERR_OK;
 }
 

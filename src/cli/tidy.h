@@ -11,9 +11,6 @@
  * follows. */
 #define DOCTOR_DIRECTORY ".doctor-"
 
-/* "1 trial", "3 trials" in one of two buffers. */
-const char *tidy_counted(int64_t n, const char *what);
-
 /* The rows of an experiment that fit the filters; only those with a directory. New. */
 Err tidy_choose(Asking *asking, Json **out, Fault *fault) WARN_UNUSED;
 

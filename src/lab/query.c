@@ -7,6 +7,7 @@
 #include "lab/query.h"
 #include "base/text.h"
 #include "lab/index_private.h"
+#include "lab/level.h"
 #include "lab/stat_sample.h"
 #include "lab/trial.h"
 #include <math.h>
@@ -125,7 +126,7 @@ static const struct Fact { const char *name; FactType type; } facts[] = {
     {"attempts", FACT_NUMBER}, {"seconds", FACT_NUMBER},   {"started", FACT_TIME},
     {"digest", FACT_TEXT},     {"fingerprint", FACT_TEXT}, {"message", FACT_TEXT}};
 
-enum { N_FACTS = sizeof facts / sizeof *facts, KEY_NAMES = 1024 };
+enum { N_FACTS = sizeof facts / sizeof *facts, KEY_NAMES = 1024, LEVELS_SHOWN = 20 };
 
 /* What a key stands for: a fact, or a field. */
 typedef struct KeyRef {
@@ -450,31 +451,48 @@ static bool is_a_value(const Ask *ask, const char *key) {
   return false;
 }
 
-/* Puts the levels of the field, each once, as planned. */
-static void put_levels(Ask *ask, const KeyRef *key, FilterOp op, Json *miss) {
-  Json *levels = json_list();
-  bool numbers = false;
+/* "act has: relu, tanh; did you mean relu?": levels, each once, as planned. Where
+ * numbers are compared, no level is one and there is a value of that name, that was
+ * meant. Of numbers the digits say nothing about what is near. */
+static void say_levels(Ask *ask, const FilterTerm *term, const KeyRef *key, Text *out) {
+  const char *names[LEVELS_SHOWN], *nearest = NULL;
+  bool numbers = term->op == FILTER_EQ || term->op == FILTER_NE;
+  int n = 0;
   add(ask, "SELECT f.text, max(f.number IS NOT NULL) AS is_number");
   add_field(ask, key);
   add(ask, " GROUP BY f.text ORDER BY min(f.trial)");
   Json *rows = collect(ask);
   for (int64_t i = 0; i < json_count(rows); i++) {
-    json_push_text(levels, json_text(json_item(rows, i), "text"));
     numbers |= json_int(json_item(rows, i), "is_number") != 0;
+    if (n < LEVELS_SHOWN) names[n++] = json_text(json_item(rows, i), "text");
   }
+  text_addf(out, "%s has: ", term->key);
+  for (int i = 0; i < n; i++) text_addf(out, "%s%s", i ? ", " : "", names[i]);
+  if (json_count(rows) > n) text_add(out, ", ...");
+  bool value = !numbers && is_a_value(ask, key->key);
+  for (int i = 0; !value && !nearest && i < term->n_values; i++)
+    if (level_is_word(term->values[i]))
+      nearest = text_nearest(term->values[i], names, n);
+  if (value)
+    text_addf(out, "; did you mean values.%s%s?", key->key,
+              term->word + strlen(term->key));
+  else if (nearest) text_addf(out, "; did you mean %s?", nearest);
   json_free(rows);
-  json_put(miss, "levels", levels);
-  json_put_bool(miss, "value",
-                op != FILTER_EQ && op != FILTER_NE && !numbers &&
-                    is_a_value(ask, key->key));
 }
 
-/* Puts the least and the greatest number of the field; nothing where there is none. */
-static void put_range(Ask *ask, const KeyRef *key, Json *miss) {
+/* Nothing where there is no number. A share is recorded from 0 to 1; who thinks in
+ * percent writes 50%. */
+static void say_range(Ask *ask, const FilterTerm *term, const KeyRef *key, Text *out) {
+  double low, high, wanted = strtod(term->values[0], NULL);
   add(ask, "SELECT min(f.number) AS low, max(f.number) AS high");
   add_field(ask, key);
   Json *rows = collect(ask);
-  if (json_count(rows)) json_put_all(miss, json_item(rows, 0));
+  const Json *range = json_count(rows) ? json_item(rows, 0) : NULL;
+  if (json_find_number(range, "low", &low) && json_find_number(range, "high", &high)) {
+    text_addf(out, "%s goes from %.4g to %.4g", term->key, low, high);
+    if (low >= 0 && high <= 1 && wanted > 1 && wanted <= 100)
+      text_addf(out, "; did you mean %s%%?", term->word);
+  }
   json_free(rows);
 }
 
@@ -483,13 +501,11 @@ static Json *answer_misses(Ask *ask) {
   for (int i = 0; i < ask->query->filter.n; i++) {
     FilterTerm *term = &ask->query->filter.v[i];
     KeyRef key = find_key(ask, term->key);
+    Text line = {0};
     if (key.fact || !is_missed(ask, &(Filter){.v = term, .n = 1})) continue;
-    Json *miss = json_map();
-    json_put_int(miss, "term", i);
-    json_put_text(miss, "key", key.key);
-    json_push(misses, miss);
-    if (strcmp(key.kind, "values") == 0) put_range(ask, &key, miss);
-    else put_levels(ask, &key, term->op, miss);
+    (strcmp(key.kind, "values") == 0 ? say_range : say_levels)(ask, term, &key, &line);
+    if (line.n_bytes && !line.failed) json_push_text(misses, line.data);
+    text_deinit(&line);
   }
   return misses;
 }

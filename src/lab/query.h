@@ -43,11 +43,9 @@ Err query_cells(Index *index, const Query *query, Json **out, int64_t *n_all,
 Err query_names(Index *index, const char *experiment, Json **out,
                 Fault *fault) WARN_UNUSED;
 
-/* A list of those terms of the filter (their numbers) that no trial fits, whatever the
- * others say. Of a factor or an argument { term, key, levels, value }: the levels that
- * there are, as planned; `value`: numbers are compared and no level is one, but trials
- * have a value of that name. Of a value { term, key, low, high }: the least and the
- * greatest that there is. */
+/* A list of sentences on those terms of the filter that no trial fits, whatever the
+ * others say: of a factor or an argument the levels that there are, and what was
+ * perhaps meant; of a value the least and the greatest. */
 Err query_misses(Index *index, const Query *query, Json **out,
                  Fault *fault) WARN_UNUSED;
 

@@ -37,8 +37,7 @@ static void add_failure(const Study *s, int64_t trial, Text *out) {
     alike += failed_alike(t, &s->trials[i]);
   study_cell_text(s, t->cell, out);
   text_addf(out, ", seed %lld", (long long)t->info.seed);
-  if (alike)
-    text_addf(out, " and %lld other%s", (long long)alike, alike == 1 ? "" : "s");
+  if (alike) text_addf(out, " and %s", text_counted(alike, "other").s);
   text_add(out, ": ");
   if (t->info.message) text_add_first_line(out, t->info.message);
 }
@@ -46,8 +45,7 @@ static void add_failure(const Study *s, int64_t trial, Text *out) {
 static void add_failed(const Study *s, Doc *doc) {
   int n = 0;
   doc_break(doc);
-  doc_say(doc, DOC_PARAGRAPH, "%lld trial%s failed:", (long long)s->n_failed,
-          s->n_failed == 1 ? "" : "s");
+  doc_say(doc, DOC_PARAGRAPH, "%s failed:", text_counted(s->n_failed, "trial").s);
   for (int64_t i = 0; i < s->n_trials && n <= FAILED_SHOWN; i++) {
     if (s->trials[i].info.state != TRIAL_FAILED || told_before(s, i)) continue;
     if (n++ < FAILED_SHOWN) add_failure(s, i, doc_begin(doc, DOC_ITEM));
@@ -165,7 +163,7 @@ static void add_skipped(const Study *s, Doc *doc) {
   int64_t n = json_count(skipped);
   if (n == 0) return;
   doc_break(doc);
-  doc_say(doc, DOC_PARAGRAPH, "left out: %lld cell%s", (long long)n, n == 1 ? "" : "s");
+  doc_say(doc, DOC_PARAGRAPH, "left out: %s", text_counted(n, "cell").s);
   for (int64_t i = 0; i < n && i < SKIPPED_SHOWN; i++) {
     Text *line = doc_begin(doc, DOC_ITEM);
     study_levels_text(s, json_find(json_item(skipped, i), "cell"), line);
@@ -213,10 +211,9 @@ static void add_time(const Study *s, int jobs, Doc *doc) {
             "estimated time: unknown before a trial has ended; seeds=1 runs one of "
             "each cell, and they count");
   else
-    doc_say(doc, DOC_PARAGRAPH,
-            "estimated time: %s by %d worker%s, from %lld trial%s that ended",
-            study_duration_text(left, spent), jobs, jobs == 1 ? "" : "s", (long long)n,
-            n == 1 ? "" : "s");
+    doc_say(doc, DOC_PARAGRAPH, "estimated time: %s by %s, from %s that ended",
+            study_duration_text(left, spent), text_counted(jobs, "worker").s,
+            text_counted(n, "trial").s);
 }
 
 static void add_tuning(const Study *s, Doc *doc) {
@@ -228,13 +225,11 @@ static void add_tuning(const Study *s, Doc *doc) {
 }
 
 static void add_size(const Study *s, Doc *doc) {
-  long long n_seeds = s->n_cells ? s->n_trials / s->n_cells : 0;
-  doc_say(doc, DOC_PARAGRAPH,
-          "%s: %d cell%s x %lld seed%s = %lld trial%s: %lld done, %lld failed, %lld to "
-          "run",
-          s->name, s->n_cells, s->n_cells == 1 ? "" : "s", n_seeds,
-          n_seeds == 1 ? "" : "s", (long long)s->n_trials, s->n_trials == 1 ? "" : "s",
-          (long long)s->n_done, (long long)s->n_failed, (long long)s->n_left);
+  int64_t n_seeds = s->n_cells ? s->n_trials / s->n_cells : 0;
+  doc_say(doc, DOC_PARAGRAPH, "%s: %s x %s = %s: %lld done, %lld failed, %lld to run",
+          s->name, text_counted(s->n_cells, "cell").s, text_counted(n_seeds, "seed").s,
+          text_counted(s->n_trials, "trial").s, (long long)s->n_done,
+          (long long)s->n_failed, (long long)s->n_left);
 }
 
 static void plan_doc(const Study *study, const Compare *compare, int jobs, Doc *doc) {

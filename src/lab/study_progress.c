@@ -22,13 +22,12 @@ void study_progress_begin(StudyProgress *p, const Study *study, int workers,
   *p = (StudyProgress){.start_s = clock_s(),
                        .done_at_start = study->n_done + study->n_failed};
   p->shown_s = p->start_s;
-  err_print("%s: %lld trial%s: %lld done, %lld failed, %lld to run", study->name,
-            (long long)study->n_trials, study->n_trials == 1 ? "" : "s",
-            (long long)study->n_done, (long long)study->n_failed,
-            (long long)study->n_left);
+  err_print("%s: %s: %lld done, %lld failed, %lld to run", study->name,
+            text_counted(study->n_trials, "trial").s, (long long)study->n_done,
+            (long long)study->n_failed, (long long)study->n_left);
   if (study->n_left && workers)
-    err_print(", by %d worker%s of %d thread%s", workers, workers == 1 ? "" : "s",
-              threads, threads == 1 ? "" : "s");
+    err_print(", by %s of %s", text_counted(workers, "worker").s,
+              text_counted(threads, "thread").s);
   err_print("\n");
 }
 
@@ -144,8 +143,8 @@ void study_progress_end(StudyProgress *p, const Study *study) {
   int64_t ended = study->n_done + study->n_failed - p->done_at_start;
   out_progress_end(false);
   if (ended > 0)
-    err_print("%lld trial%s in %s; %lld diverged, %lld failed, %lld left\n",
-              (long long)ended, ended == 1 ? "" : "s",
+    err_print("%s in %s; %lld diverged, %lld failed, %lld left\n",
+              text_counted(ended, "trial").s,
               study_duration_text(clock_s() - p->start_s, spent),
               (long long)p->n_diverged, (long long)study->n_failed,
               (long long)study->n_left);

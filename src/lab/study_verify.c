@@ -196,9 +196,8 @@ static Err run_chosen(Findings *f, const PoolOptions *options, const char *direc
   if (err == ERR_INTERRUPT) { /* what was run goes with the directory */
     fault_clear(fault);
     fault_set(fault, err,
-              "interrupted: nothing is verified; the same command runs all %lld "
-              "trial%s again",
-              (long long)n, n == 1 ? "" : "s");
+              "interrupted: nothing is verified; the same command runs all %s again",
+              text_counted(n, "trial").s);
   }
   study_close(&again);
   return err;
