@@ -333,13 +333,11 @@ void variable_touch(Variable *v);
  * over? */
 bool variable_owned(const Variable *v);
 
-/* Takes back what the open transaction assigned to the variable, and writes `data` over
- * the value it had before, if nobody else holds that one; else changes nothing and
- * returns false. With data NULL it only answers. */
-bool variable_write_back(Graph *graph, Variable *v, const void *data);
-/* Gives an owned variable another tensor of the same shape for its value; returns the
- * old one. Both references change hands. */
-Tensor *variable_swap(Variable *v, Tensor *value);
+/* Takes back what the open transaction assigned to the variable, if anything, and gives
+ * the value that it had before the tensor *t, of its shape, in exchange for its own.
+ * Only where nobody else holds that value. */
+bool variable_can_swap(const Graph *graph, const Variable *v);
+void variable_swap(Graph *graph, Variable *v, Tensor **t);
 
 /* -- transactions: compute, check, commit ------------------------------------------ */
 

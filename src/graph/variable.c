@@ -83,14 +83,6 @@ void variable_touch(Variable *v) {
   v->version++;
 }
 
-Tensor *variable_swap(Variable *v, Tensor *value) {
-  must(variable_owned(v));
-  Tensor *old = v->current->value[0];
-  v->current->value[0] = value;
-  variable_touch(v);
-  return old;
-}
-
 static Err remember(Graph *graph, Variable *v) {
   Err err = ARRAY_ROOM(graph->undo, graph->undo_room, graph->n_undo + 1, &graph->fault);
   if (err) return err;
@@ -101,9 +93,13 @@ static Err remember(Graph *graph, Variable *v) {
   return ERR_OK;
 }
 
+/* Has the open transaction assigned it? */
+static bool is_assigned(const Graph *graph, const Variable *v) {
+  return graph->step && v->assigned_in == graph->step;
+}
+
 Node *variable_at_begin(const Graph *graph, const Variable *v) {
-  bool assigned = graph->step && v->assigned_in == graph->step;
-  return assigned && v->before ? v->before : v->current;
+  return is_assigned(graph, v) && v->before ? v->before : v->current;
 }
 
 bool variable_read_at_begin(const Graph *graph, const Node *read) {
@@ -154,14 +150,17 @@ static bool node_owned(const Node *node) {
 
 bool variable_owned(const Variable *v) { return node_owned(v->current); }
 
-bool variable_write_back(Graph *graph, Variable *v, const void *data) {
-  Node *before = v->assigned_in == graph->step ? v->before : NULL;
-  if (!node_owned(before)) return false;
-  if (!data) return true;
-  const Array *a = &before->value[0]->a;
-  memcpy(a->data, data, (size_t)shape_count(&a->shape) * dtype_bytes(a->dtype));
-  point(v, node_hold(before));
-  return true;
+bool variable_can_swap(const Graph *graph, const Variable *v) {
+  return node_owned(is_assigned(graph, v) ? v->before : v->current);
+}
+
+void variable_swap(Graph *graph, Variable *v, Tensor **t) {
+  must(variable_can_swap(graph, v));
+  if (is_assigned(graph, v)) point(v, node_hold(v->before));
+  else variable_touch(v);
+  Tensor *old = v->current->value[0];
+  v->current->value[0] = *t;
+  *t = old;
 }
 
 /* -- transactions ------------------------------------------------------------------ */

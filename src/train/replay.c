@@ -7,18 +7,15 @@
  * (running statistics) swaps between two tensors, and the results stay in the same
  * memory. */
 #include "train/replay.h"
-#include "base/sys.h"
-#include <math.h>
+#include "train/commit.h"
 #include <stdlib.h>
-#include <string.h>
 
 struct Replay {
   Graph *graph;
   BoundPlan bound;             /* all zero: nothing to replay */
   Optimizer *optimizer;        /* retained */
   Variable **vars, **assigned; /* retained */
-  Tensor **spare;              /* next values of `assigned` */
-  Tensor **fresh;              /* new values of vars that others hold, too; else NULL */
+  Tensor **spare, **fresh;     /* of `assigned`, of `vars`: commit.h */
   int n_vars, n_assigned, n_gauges;
   OptimNumbers numbers; /* of the first n_params of vars */
 };
@@ -60,15 +57,6 @@ static Variable **retain_all(Variable *const *v, int n) {
   return out;
 }
 
-static bool make_spare(Replay *r, Node *const *value) {
-  for (int i = 0; i < r->n_assigned; i++) {
-    r->spare[i] = tensor_new(&r->graph->memory, value[i]->dtype, &value[i]->shape,
-                             &(Fault){0});
-    if (!r->spare[i]) return false;
-  }
-  return true;
-}
-
 void replay_capture(Replay *r, const ReplayStep *step) {
   replay_clear(r);
   r->graph = step->graph;
@@ -86,7 +74,7 @@ void replay_capture(Replay *r, const ReplayStep *step) {
   bool room = r->vars && r->assigned && r->spare && r->fresh;
   room = room && !optim_numbers_init(&r->numbers, step->optimizer, step->vars,
                                      step->n_params, &(Fault){0});
-  if (!room || !make_spare(r, step->root + step->n_out)) replay_clear(r);
+  if (!room) replay_clear(r);
 }
 
 bool replay_ready(const Replay *r, uint64_t signature, const PlanArgs *args) {
@@ -95,109 +83,40 @@ bool replay_ready(const Replay *r, uint64_t signature, const PlanArgs *args) {
 
 /* -- run --------------------------------------------------------------------------- */
 
-static VariableList variables_of(const Replay *r) {
-  return (VariableList){r->vars, r->n_vars};
-}
-
-/* Memory of the roots that `vars` are. */
-static void **update_data(const Replay *r) {
-  return r->bound.cached->root_data + r->bound.n_out + r->n_assigned + r->n_gauges;
-}
-
-/* New memory for the value of variable `i`. */
-static Err make_fresh(Replay *r, int i, Fault *fault) {
-  const Tensor *value = node_value(r->vars[i]->current);
-  r->fresh[i] = tensor_new(&r->graph->memory, value->a.dtype, &value->a.shape, fault);
-  if (!r->fresh[i]) return fault->code;
-  update_data(r)[i] = r->fresh[i]->a.data;
-  return ERR_OK;
-}
-
-static Err bind_updates(Replay *r, Gauges *gauges, Fault *fault) {
-  void **root_data = r->bound.cached->root_data + r->bound.n_out;
-  for (int i = 0; i < r->n_assigned; i++) root_data[i] = r->spare[i]->a.data;
-  for (int i = 0; i < r->n_gauges; i++) update_data(r)[-1 - i] = &gauges->value[i];
-  for (int i = 0; i < r->n_vars; i++) {
-    if (variable_owned(r->vars[i]))
-      update_data(r)[i] = plan_leaf_data(r->vars[i]->current);
-    else if (make_fresh(r, i, fault)) return fault->code;
-  }
-  return ERR_OK;
-}
-
-/* `*tensor` becomes the variable's value; its old one is the next spare, if it is
- * free. */
-static Err give(Replay *r, Variable *v, Tensor **tensor, bool keep_spare,
-                Fault *fault) {
-  Graph *graph = r->graph;
-  if (keep_spare && variable_owned(v)) {
-    *tensor = variable_swap(v, *tensor);
-    return ERR_OK;
-  }
-  Shape shape = (*tensor)->a.shape;
-  DType dtype = (*tensor)->a.dtype;
-  Node *value = graph_const(graph, *tensor);
-  if (value) node_outlive(value);
-  if (!value || variable_assign(graph, v, value)) return graph_ok(graph, fault);
-  tensor_release(*tensor);
-  *tensor = keep_spare ? tensor_new(&graph->memory, dtype, &shape, fault) : NULL;
-  return keep_spare && !*tensor ? fault->code : ERR_OK;
-}
-
-static Err commit(Replay *r, bool proved, Fault *fault) {
-  Err err = ERR_OK;
-  for (int i = 0; !err && i < r->n_assigned; i++)
-    err = give(r, r->assigned[i], &r->spare[i], true, fault);
-  for (int i = 0; !err && i < r->n_vars; i++) {
-    if (r->fresh[i]) err = give(r, r->vars[i], &r->fresh[i], false, fault);
-    else variable_touch(r->vars[i]);
-  }
-  if (err || !proved) return err;
-  cached_commit(r->graph, r->bound.cached);
-  cached_keep_ranges(r->bound.cached, variables_of(r));
-  return ERR_OK;
-}
-
-/* The updates into new memory: of no variable is it proved that its new value is
- * finite. */
-static Err commit_apart(Replay *r, bool *finite, Fault *fault) {
-  for (int i = 0; i < r->n_vars; i++)
-    if (!r->fresh[i] && make_fresh(r, i, fault)) return fault->code;
-  cached_redirect(r->graph, r->bound.cached);
-  cached_commit(r->graph, r->bound.cached);
-  for (int i = 0; *finite && i < r->n_vars; i++)
-    *finite = array_is_finite(r->graph, &r->fresh[i]->a);
-  return ERR_OK;
+static StepCommit commit_of(const Replay *r) {
+  return (StepCommit){.graph = r->graph,
+                      .cached = r->bound.cached,
+                      .updated = {r->vars, r->n_vars},
+                      .assigned = {r->assigned, r->n_assigned},
+                      .n_out = r->bound.n_out,
+                      .n_gauges = r->n_gauges,
+                      .spare = r->spare,
+                      .fresh = r->fresh};
 }
 
 /* *grouped is false where the parameters' numbers of updates fit the plan no more. */
-static Err compute(Replay *r, const PlanArgs *args, Gauges *gauges, bool *grouped,
-                   Fault *fault) {
+static Err compute(Replay *r, const StepCommit *commit, const PlanArgs *args,
+                   Gauges *gauges, bool *grouped, Fault *fault) {
   Err err = optimizer_begin(r->optimizer, r->vars, &r->numbers, grouped, fault);
   if (err || !*grouped) return err;
-  err = bound_begin(&r->bound, args, variables_of(r), r->numbers.input, fault);
-  if (!err) err = bind_updates(r, gauges, fault);
+  err = bound_begin(&r->bound, args, commit->updated, r->numbers.input, fault);
+  if (!err) err = commit_begin(commit, NULL, gauges ? gauges->value : NULL, fault);
   if (err) return err;
-  return cached_compute(r->graph, r->bound.cached) ? graph_ok(r->graph, fault) : ERR_OK;
+  return cached_compute(r->graph, commit->cached) ? graph_ok(r->graph, fault) : ERR_OK;
 }
 
 /* Computes, checks, and commits what is finite; *finite stays false where a traced step
  * is to group the parameters anew. */
 static Err run(Replay *r, const PlanArgs *args, Gauges *gauges, bool *finite,
                Fault *fault) {
-  bool grouped = false;
+  bool grouped = false, proved = false;
   must(r->n_gauges == gauges_asked(gauges) * r->numbers.n_params);
+  StepCommit commit = commit_of(r);
   Err err = gauges_begin(gauges, r->numbers.n_params, fault);
-  if (!err) err = compute(r, args, gauges, &grouped, fault);
+  if (!err) err = compute(r, &commit, args, gauges, &grouped, fault);
   if (err || !grouped) return err;
-  *finite = isfinite((double)*tensor_reals(r->bound.out[0]));
-  for (int i = 0; *finite && i < r->n_assigned; i++)
-    *finite = array_is_finite(r->graph, &r->spare[i]->a);
-  if (!*finite) return ERR_OK;
-  bool proved = cached_proves_finite(r->graph, r->bound.cached, variables_of(r));
-  if (interrupt_pending()) return fault_set(fault, ERR_INTERRUPT, "interrupted");
-  if (!proved) err = commit_apart(r, finite, fault);
-  return !err && *finite ? commit(r, proved, fault) : err;
+  err = commit_check(&commit, finite, &proved, fault);
+  return !err && *finite ? commit_apply(&commit, proved, fault) : err;
 }
 
 Err replay_run(Replay *r, const PlanArgs *args, Gauges *gauges, bool *done,

@@ -19,6 +19,7 @@
 #include "base/sys.h"
 #include "graph/cache.h"
 #include "graph/ops.h"
+#include "train/commit.h"
 #include "train/nonfinite.h"
 #include <math.h>
 #include <stdlib.h>
@@ -379,82 +380,38 @@ static CachedPlan *find_plan(Step *step) {
   return cached;
 }
 
-/* -- memory of the roots ----------------------------------------------------------- */
+/* -- results ----------------------------------------------------------------------- */
 
-/* NULL: the root is no variable's. */
-static Variable *root_variable(const Step *step, int r) {
-  if (r >= first_update(step)) return step->vars[r - first_update(step)];
-  return r >= step->n_out && r < first_gauge(step) ? step->assigned[r - step->n_out]
-                                                   : NULL;
-}
-
-static bool is_assigned(const Step *step, int r) {
-  return r >= step->n_out && r < first_gauge(step);
-}
-
-/* Is the root what is asked of a gradient? */
-static bool is_gauge(const Step *step, int r) {
-  return r >= first_gauge(step) && r < first_update(step);
-}
-
-static Tensor *new_like(Step *step, const Node *like) {
-  Graph *graph = step->graph;
-  return tensor_new(&graph->memory, like->dtype, &like->shape, &graph->fault);
-}
-
-/* Updated variables that no one else looks at are written where they are; what the
- * function assigned is computed into memory that the plan keeps, and copied at the
- * end. */
-static Err make_roots(Step *step, CachedPlan *cached) {
-  int first = first_update(step);
-  for (int r = 0; r < step->n_roots; r++) {
-    if (is_gauge(step, r)) {
-      cached->root_data[r] = gauge_value(step, r);
-      continue;
-    }
-    const Node *like = r < first ? step->root[r] : root_variable(step, r)->current;
-    if (r >= first && step->own[r - first]) {
-      cached->root_data[r] = node_value(like)->a.data;
-      continue;
-    }
-    Tensor **memory = is_assigned(step, r) ? &cached->spare[r] : &step->made[r];
-    if (!*memory) *memory = new_like(step, like);
-    if (!*memory) return graph_fault(step);
-    cached->root_data[r] = (*memory)->a.data;
+static Err make_results(Step *step, CachedPlan *cached) {
+  for (int r = 0; r < step->n_out; r++) {
+    const Node *like = step->root[r];
+    step->made[r] = tensor_new(&step->graph->memory, like->dtype, &like->shape,
+                               step->fault);
+    if (!step->made[r]) return step->fault->code;
+    cached->root_data[r] = step->made[r]->a.data;
   }
   return ERR_OK;
 }
 
-/* A root becomes a value of its own: a result, or the value of its variable now. */
-static Err hand_over_one(Step *step, int r, Tensor **memory, Node **out) {
-  Graph *graph = step->graph;
-  Variable *v = root_variable(step, r);
-  Node *value = graph_const(graph, *memory);
-  if (!value) return graph_fault(step);
-  node_outlive(value);
-  tensor_release(*memory);
-  *memory = NULL;
-  if (!v) out[r] = value;
-  else if (variable_assign(graph, v, value)) return graph_fault(step);
+static Err hand_over(Step *step, Node **out) {
+  for (int r = 0; r < step->n_out; r++) {
+    out[r] = commit_value(step->graph, &step->made[r], step->fault);
+    if (!out[r]) return step->fault->code;
+  }
   return ERR_OK;
 }
 
-/* First what can fail, then what cannot. `spare`: of the plan, or NULL. */
-static Err hand_over(Step *step, Tensor **spare, Node **out) {
-  Graph *graph = step->graph;
-  for (int r = 0; r < step->n_roots; r++) {
-    bool kept = spare && is_assigned(step, r);
-    if (kept && variable_write_back(graph, root_variable(step, r), NULL)) continue;
-    Tensor **memory = kept ? &spare[r] : &step->made[r];
-    if (*memory && hand_over_one(step, r, memory, out)) return step->fault->code;
-  }
-  for (int r = step->n_out; r < step->n_roots; r++) {
-    Variable *v = root_variable(step, r);
-    if (r >= first_update(step)) variable_touch(v);
-    else if (is_assigned(step, r) && spare && spare[r])
-      variable_write_back(graph, v, spare[r]->a.data);
-  }
-  return ERR_OK;
+/* Of what the step assigned and updates: with the memory that a plan keeps, or all in
+ * `made`. */
+static StepCommit commit_of(const Step *step, CachedPlan *cached) {
+  return (StepCommit){.graph = step->graph,
+                      .cached = cached,
+                      .updated = {step->vars, step->n_vars},
+                      .assigned = {step->assigned, step->n_assigned},
+                      .n_out = step->n_out,
+                      .n_gauges = step->n_gauges,
+                      .spare = (cached ? cached->spare : step->made) + step->n_out,
+                      .fresh = step->made + first_update(step)};
 }
 
 /* -- compute and check ------------------------------------------------------------- */
@@ -489,54 +446,28 @@ static Err refuse(Step *step) {
   return err;
 }
 
-/* Memory of root r after the run. */
-static Array root_array(const Step *step, const CachedPlan *cached, int r) {
-  const Node *like = root_variable(step, r) ? root_variable(step, r)->current
-                                            : step->root[r];
-  return (Array){like->shape, like->dtype, cached->root_data[r]};
-}
-
-static bool roots_finite(const Step *step, const CachedPlan *cached, int first,
-                         int end) {
-  for (int r = first; r < end; r++) {
-    Array a = root_array(step, cached, r);
-    if (!array_is_finite(step->graph, &a)) return false;
-  }
-  return true;
-}
-
-/* Not proved: the updates go to new memory, and are looked at there. */
-static Err commit_apart(Step *step, CachedPlan *cached) {
-  int first = first_update(step);
-  memset(step->own, 0, (size_t)step->n_vars * sizeof *step->own);
-  Err err = make_roots(step, cached);
-  if (err) return err;
-  cached_redirect(step->graph, cached);
-  cached_commit(step->graph, cached);
-  return roots_finite(step, cached, first, step->n_roots) ? ERR_OK : refuse(step);
-}
-
 static Err run_planned(Step *step, Node **out) {
   Graph *graph = step->graph;
-  VariableList variables = {step->vars, step->n_vars};
+  const Gauges *gauges = step->target->gauges;
   CachedPlan *cached = find_plan(step);
   if (!cached) return graph_fault(step);
-  Err err = make_roots(step, cached);
+  StepCommit commit = commit_of(step, cached);
+  bool finite = false, proved = false;
+  Err err = make_results(step, cached);
+  if (!err)
+    err = commit_begin(&commit, step->own, gauges ? gauges->value : NULL, step->fault);
   if (!err && cached_compute(graph, cached)) err = graph_fault(step);
-  if (err) return err;
-  bool finite = isfinite((double)*(const real *)cached->root_data[0]) &&
-                roots_finite(step, cached, step->n_out, first_gauge(step));
-  bool proved = finite && cached_proves_finite(graph, cached, variables);
-  err = !finite ? refuse(step) : check_interrupt(step);
-  if (!err && !proved) err = commit_apart(step, cached);
+  if (!err) err = commit_check(&commit, &finite, &proved, step->fault);
+  if (!err && !finite) err = refuse(step);
   if (err) return err;
   trace_expire(&step->trace, graph);
-  err = hand_over(step, cached->spare, out);
-  if (!err && proved) {
-    cached_commit(graph, cached);
-    cached_keep_ranges(cached, variables);
-  }
-  return err;
+  err = hand_over(step, out);
+  return err ? err : commit_apply(&commit, proved, step->fault);
+}
+
+/* Is the root what is asked of a gradient? */
+static bool is_gauge(const Step *step, int r) {
+  return r >= first_gauge(step) && r < first_update(step);
 }
 
 /* The same by the naive executor: every step builds and computes its whole graph. */
@@ -553,7 +484,9 @@ static Err run_naive(Step *step, Node **out) {
     if (is_gauge(step, r)) *gauge_value(step, r) = *tensor_reals(value);
     else step->made[r] = tensor_retain(value);
   }
-  return err ? err : hand_over(step, NULL, out);
+  StepCommit commit = commit_of(step, NULL);
+  if (!err) err = hand_over(step, out);
+  return err ? err : commit_apply(&commit, false, step->fault);
 }
 
 /* The slots are there. */
