@@ -154,7 +154,7 @@ function tests.test_faults_of_the_data_name_their_line()
   local line = debug.getinfo(error_at, "S").linedefined + 2
   for _ = 1, 4 do error_at(tensor { 1, 2, 3 }:cast "int32") end
   local first = check.fails(function() error_at(tensor { 1, 2, 4 }:cast "int32") end,
-    "test_inference.lua:" .. line, "4")
+    "test_evaluate.lua:" .. line, "4")
   check.equal(check.fails(function() error_at(tensor { 1, 2, 4 }:cast "int32") end), first)
   error_at(tensor { 1, 2, 3 }:cast "int32")
 end
