@@ -19,6 +19,15 @@ int attr_slots(AttrKind kind) {
   return slots[kind];
 }
 
+ExpressionStep op_step(const OpCall *call) {
+  const Attr *attr = call->attr;
+  ExpressionStep step = {.op = call->op->step};
+  if (call->n_attr == 0) return step;
+  step.p = (real)attr[0].f;
+  step.q = (real)(call->n_attr > 1 ? attr[1].f : 1 - attr[0].f);
+  return step;
+}
+
 OpSplit op_split(const OpCall *call) {
   OpSplit split = {.n_phases = 1, .n_blocks = {1, 1, 1}};
   for (int i = 0; i < call->n_in; i++) split.work += shape_count(&call->in[i].shape);

@@ -5,6 +5,7 @@
 #define GRAPH_OP_H
 
 #include "graph/graph.h"
+#include "kernel/kernel.h"
 #include <float.h>
 #include <math.h>
 
@@ -180,6 +181,10 @@ struct Op {
   void (*range)(const OpCall *call, const Range *in, Range *out);
   /* OP_ELEMENTWISE: what run does, on any stretch of a real output. */
   OpTile *tile;
+  /* The same as a step of an expression; its number p is the first attribute, q the
+   * second, or 1 - p. EXPR_NONE: rules of optimizers that use the op run op by op, tile
+   * by tile. */
+  ExpressionOp step;
   /* OP_VIEW: offset in elements into input 0's storage, or -1 when it must be copied by
    * run (for example a slice that is not of the leading axis). */
   int64_t (*view)(const Node *node);
@@ -226,6 +231,9 @@ static inline Node *op_make(Graph *graph, const Op *op, Node *const *in, int n_i
   return op->make ? op->make(graph, in, n_in, attr, n_attr)
                   : graph_apply(graph, op, in, n_in, attr, n_attr);
 }
+
+/* The call as a step of an expression, without registers. */
+ExpressionStep op_step(const OpCall *call);
 
 /* How the op's work is cut: its record's split over the presets. */
 OpSplit op_split(const OpCall *call);

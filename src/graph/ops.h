@@ -122,7 +122,10 @@ Node *op_moving_average(Graph *g, Node *x, Node *z, double weight, double factor
 Node *op_clip_factor(Graph *g, Node *norm, double limit);
 
 /* What rules of optimizers are made of, beside the elementwise ops. */
-Node *op_mix(Graph *g, Node *x, Node *y, double keep);     /* keep x + (1 - keep) y */
+Node *op_mix(Graph *g, Node *x, Node *y, double keep); /* keep x + (1 - keep) y */
+Node *op_mix_square(Graph *g, Node *x, Node *y, double keep); /* of x and y^2 */
+Node *op_over_root(Graph *g, Node *x, Node *y, double eps);   /* x / (sqrt(y) + eps) */
+Node *op_spread(Graph *g, Node *x, Node *y);                  /* max(x - y^2, 0) */
 Node *op_add_product(Graph *g, Node *x, Node *a, Node *y); /* x + a y; a has no axes */
 Node *op_sub_product(Graph *g, Node *x, Node *a, Node *y); /* x - a y */
 /* The new value of a variable of which `old` is the value before. */

@@ -356,23 +356,24 @@ static const Sample samples_where[] = {
 #define COMMON(op) \
   .name = #op, .n_out = 1, .run = elements_run_block, .tile = kernel_##op,             \
   .scalar = scalar_##op
+#define STEP(op) COMMON(op), .step = EXPR_##op
 
 const Op op_record_neg = {
-    COMMON(neg), .n_in = 1, .flags = OP_ELEMENTWISE,
+    STEP(neg), .n_in = 1, .flags = OP_ELEMENTWISE,
     .doc = "Minus x.", .equation = "y = -x",
     .infer = infer_broadcast, .split = elements_split, .vjp = vjp_neg,
     .samples = samples_any, .known = known_neg, .range = range_neg,
 };
 
 const Op op_record_abs = {
-    COMMON(abs), .n_in = 1, .flags = OP_ELEMENTWISE,
+    STEP(abs), .n_in = 1, .flags = OP_ELEMENTWISE,
     .doc = "Absolute value. Its gradient at 0 is 0.", .equation = "y = |x|",
     .infer = infer_broadcast, .split = elements_split, .vjp = vjp_abs,
     .samples = samples_any, .known = known_abs, .range = range_abs,
 };
 
 const Op op_record_sign = {
-    COMMON(sign), .n_in = 1, .flags = OP_ELEMENTWISE | OP_NO_GRAD,
+    STEP(sign), .n_in = 1, .flags = OP_ELEMENTWISE | OP_NO_GRAD,
     .doc = "1 for positive, -1 for negative elements; 0 and NaN stay.",
     .equation = "y = x / |x|, 0 at 0",
     .infer = infer_broadcast, .split = elements_split, .vjp = vjp_none,
@@ -380,21 +381,21 @@ const Op op_record_sign = {
 };
 
 const Op op_record_square = {
-    COMMON(square), .n_in = 1, .flags = OP_ELEMENTWISE | OP_EXACT,
+    STEP(square), .n_in = 1, .flags = OP_ELEMENTWISE | OP_EXACT,
     .doc = "Square.", .equation = "y = x^2",
     .infer = infer_broadcast, .split = elements_split, .vjp = vjp_square,
     .samples = samples_any, .known = known_square, .range = range_square,
 };
 
 const Op op_record_sqrt = {
-    COMMON(sqrt), .n_in = 1, .flags = OP_ELEMENTWISE,
+    STEP(sqrt), .n_in = 1, .flags = OP_ELEMENTWISE,
     .doc = "Square root; NaN below 0.", .equation = "y = x^(1/2)",
     .infer = infer_broadcast, .split = elements_split, .vjp = vjp_sqrt,
     .samples = samples_positive, .known = known_increasing, .range = range_sqrt,
 };
 
 const Op op_record_reciprocal = {
-    COMMON(reciprocal), .n_in = 1, .flags = OP_ELEMENTWISE | OP_EXACT,
+    STEP(reciprocal), .n_in = 1, .flags = OP_ELEMENTWISE | OP_EXACT,
     .doc = "One over x.", .equation = "y = 1 / x",
     .infer = infer_broadcast, .split = elements_split, .vjp = vjp_reciprocal,
     .samples = samples_any, .known = known_reciprocal,
@@ -494,7 +495,7 @@ const Op op_record_softplus = {
 };
 
 const Op op_record_relu = {
-    COMMON(relu), .n_in = 1, .flags = OP_ELEMENTWISE,
+    STEP(relu), .n_in = 1, .flags = OP_ELEMENTWISE,
     .doc = "Rectified linear unit. Its gradient at 0 is 0.",
     .equation = "y = max(x, 0)",
     .source = "Nair, Hinton, ICML 2010, section 2",
@@ -534,7 +535,7 @@ const Op op_record_selu = {
 };
 
 const Op op_record_clip = {
-    COMMON(clip), .n_in = 1, .flags = OP_ELEMENTWISE,
+    STEP(clip), .n_in = 1, .flags = OP_ELEMENTWISE,
     .attrs = {{.name = "lo", .kind = ATTR_REAL, .doc = "lower limit"},
               {.name = "hi", .kind = ATTR_REAL, .doc = "upper limit"}},
     .doc = "x limited to [lo, hi]; the gradient passes inside, limits included. "
@@ -546,14 +547,14 @@ const Op op_record_clip = {
 };
 
 const Op op_record_add = {
-    COMMON(add), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT,
+    STEP(add), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT,
     .doc = "Sum; of int32 exact, then rounded once to real.", .equation = "z = x + y",
     .infer = infer_broadcast, .split = elements_split, .vjp = vjp_add,
     .samples = samples_two, .known = known_add, .range = range_add,
 };
 
 const Op op_record_sub = {
-    COMMON(sub), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT,
+    STEP(sub), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT,
     .doc = "Difference; of int32 exact, then rounded once to real.",
     .equation = "z = x - y",
     .infer = infer_broadcast, .split = elements_split, .vjp = vjp_sub,
@@ -561,14 +562,14 @@ const Op op_record_sub = {
 };
 
 const Op op_record_mul = {
-    COMMON(mul), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT,
+    STEP(mul), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT,
     .doc = "Product of elements.", .equation = "z = x y",
     .infer = infer_broadcast, .split = elements_split, .vjp = vjp_mul,
     .samples = samples_two, .known = known_mul, .range = range_mul,
 };
 
 const Op op_record_div = {
-    COMMON(div), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT,
+    STEP(div), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT,
     .doc = "Quotient.", .equation = "z = x / y",
     .infer = infer_broadcast, .split = elements_split, .vjp = vjp_div,
     .samples = samples_divisor, .known = known_div, .range = range_div,
@@ -583,7 +584,7 @@ const Op op_record_pow = {
 };
 
 const Op op_record_maximum = {
-    COMMON(maximum), .n_in = 2, .flags = OP_ELEMENTWISE,
+    STEP(maximum), .n_in = 2, .flags = OP_ELEMENTWISE,
     .doc = "The larger one; NaN wins. Equal ones share the gradient. Of integers an "
            "integer.",
     .equation = "z = max(x, y)",
@@ -592,7 +593,7 @@ const Op op_record_maximum = {
 };
 
 const Op op_record_minimum = {
-    COMMON(minimum), .n_in = 2, .flags = OP_ELEMENTWISE,
+    STEP(minimum), .n_in = 2, .flags = OP_ELEMENTWISE,
     .doc = "The smaller one; NaN wins. Equal ones share the gradient. Of integers an "
            "integer.",
     .equation = "z = min(x, y)",
@@ -601,7 +602,7 @@ const Op op_record_minimum = {
 };
 
 const Op op_record_eq = {
-    COMMON(eq), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT | OP_NO_GRAD,
+    STEP(eq), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT | OP_NO_GRAD,
     .doc = "1 where x equals y, else 0; int32 are compared exactly. x == y is Lua's "
            "own: are they one and the same tensor? x:item() == y:item() compares two "
            "numbers.",
@@ -611,35 +612,35 @@ const Op op_record_eq = {
 };
 
 const Op op_record_ne = {
-    COMMON(ne), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT | OP_NO_GRAD,
+    STEP(ne), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT | OP_NO_GRAD,
     .doc = "1 where x differs from y, else 0.", .equation = "z = 1 if x ~= y, else 0",
     .infer = infer_broadcast, .split = elements_split, .vjp = vjp_none,
     .samples = samples_select, .known = known_truth,
 };
 
 const Op op_record_lt = {
-    COMMON(lt), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT | OP_NO_GRAD,
+    STEP(lt), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT | OP_NO_GRAD,
     .doc = "1 where x is below y, else 0.", .equation = "z = 1 if x < y, else 0",
     .infer = infer_broadcast, .split = elements_split, .vjp = vjp_none,
     .samples = samples_select, .known = known_truth,
 };
 
 const Op op_record_le = {
-    COMMON(le), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT | OP_NO_GRAD,
+    STEP(le), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT | OP_NO_GRAD,
     .doc = "1 where x is at most y, else 0.", .equation = "z = 1 if x <= y, else 0",
     .infer = infer_broadcast, .split = elements_split, .vjp = vjp_none,
     .samples = samples_select, .known = known_truth,
 };
 
 const Op op_record_gt = {
-    COMMON(gt), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT | OP_NO_GRAD,
+    STEP(gt), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT | OP_NO_GRAD,
     .doc = "1 where x is above y, else 0.", .equation = "z = 1 if x > y, else 0",
     .infer = infer_broadcast, .split = elements_split, .vjp = vjp_none,
     .samples = samples_select, .known = known_truth,
 };
 
 const Op op_record_ge = {
-    COMMON(ge), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT | OP_NO_GRAD,
+    STEP(ge), .n_in = 2, .flags = OP_ELEMENTWISE | OP_EXACT | OP_NO_GRAD,
     .doc = "1 where x is at least y, else 0.", .equation = "z = 1 if x >= y, else 0",
     .infer = infer_broadcast, .split = elements_split, .vjp = vjp_none,
     .samples = samples_select, .known = known_truth,
@@ -648,7 +649,7 @@ const Op op_record_ge = {
 static const char *const where_inputs[] = {"condition", "x", "y"};
 
 const Op op_record_where = {
-    COMMON(where), .n_in = 3, .n_conditions = 1, .flags = OP_ELEMENTWISE,
+    STEP(where), .n_in = 3, .n_conditions = 1, .flags = OP_ELEMENTWISE,
     .inputs = where_inputs,
     .doc = "x where the condition is not 0, else y; of integers an integer.",
     .equation = "z = x if condition ~= 0, else y",

@@ -22,16 +22,33 @@ static Err infer_alike(OpInfer *io, int other) {
   return ERR_OK;
 }
 
+/* Op.tile of an op that is a step: an expression of that step alone. */
+static void step_tile(const OpCall *call, real *y, const real *const *in,
+                      const int64_t *stride, int64_t n) {
+  ExpressionStep step = op_step(call);
+  real *stream[EXPRESSION_OPERANDS + 1], number[EXPRESSION_OPERANDS];
+  int n_streams = 0, n_numbers = 0;
+  for (int k = 0; k < call->n_in; k++)
+    if (stride[k]) stream[step.in[k] = n_streams++] = (real *)in[k];
+  stream[step.out = n_streams++] = y;
+  for (int k = 0; k < call->n_in; k++) {
+    if (stride[k]) continue;
+    step.in[k] = n_streams + n_numbers;
+    number[n_numbers++] = *in[k];
+  }
+  Expression e = {.steps = &step, .n_steps = 1, .n_streams = n_streams,
+                  .n_numbers = n_numbers, .n_registers = n_streams + n_numbers};
+  kernels()->expression(&e, stream, number, n);
+}
+
+#define RULE_OP(op)                                                                    \
+  .name = #op, .n_out = 1, .flags = OP_ELEMENTWISE | OP_INTERNAL,                      \
+  .split = elements_split, .run = elements_run_block, .tile = step_tile,               \
+  .step = EXPR_##op, .range = op##_range, .vjp = op##_vjp, .scalar = op##_scalar
+
 /* -- mix --------------------------------------------------------------------------- */
 
 static Err mix_infer(OpInfer *io) { return infer_alike(io, 1); }
-
-static void mix_tile(const OpCall *call, real *y, const real *const *in,
-                     const int64_t *stride, int64_t n) {
-  double keep = call->attr[0].f;
-  (void)stride;
-  kernels()->mix(y, in[0], in[1], n, (real)keep, (real)(1 - keep));
-}
 
 static double mix_scalar(const double *in, const Attr *attr) {
   return attr[0].f * in[0] + (1 - attr[0].f) * in[1];
@@ -58,18 +75,134 @@ static void mix_range(const OpCall *call, const Range *in, Range *out) {
 static const Sample mix_samples[] = {MIX(SHAPE_SCALAR, 0.9), MIX(SHAPE_OF(3, 7), 0.25),
                                      MIX(SHAPE_OF(20001), 0.999), SAMPLES_END};
 
+#define KEEP                                                                           \
+  { .name = "keep", .kind = ATTR_REAL, .lo = 0, .hi = 1, .doc = "share of x" }
 const Op op_record_mix = {
-    .name = "mix", .n_in = 2, .n_out = 1, .flags = OP_ELEMENTWISE | OP_INTERNAL,
-    .attrs = {{.name = "keep", .kind = ATTR_REAL, .lo = 0, .hi = 1,
-               .doc = "share of x"}},
+    RULE_OP(mix), .n_in = 2, .attrs = {KEEP},
     .doc = "x moved towards y: an exponential moving average.",
     .equation = "z = keep x + (1 - keep) y",
-    .infer = mix_infer, .split = elements_split, .run = elements_run_block,
-    .tile = mix_tile,
-    .range = mix_range, .vjp = mix_vjp, .scalar = mix_scalar, .samples = mix_samples};
+    .infer = mix_infer, .samples = mix_samples};
 
 Node *op_mix(Graph *g, Node *x, Node *y, double keep) {
   return graph_apply(g, &op_record_mix, (Node *[]){x, y}, 2, &(Attr){.f = keep}, 1);
+}
+
+/* -- mix_square -------------------------------------------------------------------- */
+
+static double mix_square_scalar(const double *in, const Attr *attr) {
+  return attr[0].f * in[0] + (1 - attr[0].f) * (in[1] * in[1]);
+}
+
+static void mix_square_vjp(Graph *g, Node *z, Node *const *gz, const bool *want,
+                           Node **gx) {
+  double keep = z->attr[0].f;
+  if (want[0]) gx[0] = op_scale(g, gz[0], keep);
+  if (want[1]) gx[1] = op_chain_mul(g, gz[0], op_scale(g, z->in[1], 2 * (1 - keep)));
+}
+
+static void mix_square_range(const OpCall *call, const Range *in, Range *out) {
+  Range both[2] = {in[0]};
+  range_square(call, &in[1], &both[1]);
+  mix_range(call, both, out);
+}
+
+const Op op_record_mix_square = {
+    RULE_OP(mix_square), .n_in = 2, .attrs = {KEEP},
+    .doc = "x moved towards the square of y: a moving average of squares.",
+    .equation = "z = keep x + (1 - keep) y^2",
+    .infer = mix_infer, .samples = mix_samples};
+
+Node *op_mix_square(Graph *g, Node *x, Node *y, double keep) {
+  return graph_apply(g, &op_record_mix_square, (Node *[]){x, y}, 2, &(Attr){.f = keep},
+                     1);
+}
+
+/* -- over_root --------------------------------------------------------------------- */
+
+static double over_root_scalar(const double *in, const Attr *attr) {
+  return in[0] / (sqrt(in[1]) + attr[0].f);
+}
+
+/* With r the root of y: d/dx = 1 / (r + eps), d/dy = -z / (r + eps) / (2 r). */
+static void over_root_vjp(Graph *g, Node *z, Node *const *gz, const bool *want,
+                          Node **gx) {
+  Node *root = op_sqrt(g, z->in[1]);
+  Node *x_gradient = op_chain_div(g, gz[0],
+                                  op_add(g, root, graph_scalar(g, z->attr[0].f)));
+  if (want[0]) gx[0] = x_gradient;
+  if (want[1])
+    gx[1] = op_neg(g, op_chain_div(g, op_chain_mul(g, x_gradient, z),
+                                   op_scale(g, root, 2)));
+}
+
+static void over_root_range(const OpCall *call, const Range *in, Range *out) {
+  double eps = (double)(real)call->attr[0].f;
+  Range quotient[2] = {in[0]};
+  range_sqrt(call, &in[1], &quotient[1]);
+  quotient[1] = range_sum(quotient[1], (Range){eps, eps});
+  out[0] = RANGE_UNKNOWN;
+  if (range_known(quotient[1])) range_div(call, quotient, out);
+}
+
+#define OVER_ROOT(shape_, eps)                                                         \
+  {.n_in = 2, .in = {{shape_, DT_REAL, 0, 0}, {shape_, DT_REAL, 0.1, 3}}, .n_attr = 1, \
+   .attr = {{.f = eps}}}
+static const Sample over_root_samples[] = {OVER_ROOT(SHAPE_SCALAR, 1e-8),
+                                           OVER_ROOT(SHAPE_OF(3, 7), 0.5),
+                                           OVER_ROOT(SHAPE_OF(20001), 1e-3),
+                                           SAMPLES_END};
+
+const Op op_record_over_root = {
+    RULE_OP(over_root), .n_in = 2,
+    .attrs = {{.name = "eps", .kind = ATTR_REAL, .lo = 0, .hi = 1e9,
+               .doc = "added to the root"}},
+    .doc = "x over the root of y, as of a mean square.",
+    .equation = "z = x / (sqrt(y) + eps)",
+    .infer = mix_infer, .samples = over_root_samples};
+
+Node *op_over_root(Graph *g, Node *x, Node *y, double eps) {
+  return graph_apply(g, &op_record_over_root, (Node *[]){x, y}, 2, &(Attr){.f = eps},
+                     1);
+}
+
+/* -- spread ------------------------------------------------------------------------ */
+
+static double spread_scalar(const double *in, const Attr *attr) {
+  (void)attr;
+  double x = in[0] - in[1] * in[1];
+  return isnan(x) || x > 0 ? x : 0;
+}
+
+/* Through the ops that it stands for. */
+static void spread_vjp(Graph *g, Node *z, Node *const *gz, const bool *want,
+                       Node **gx) {
+  Node *zero = graph_scalar(g, 0);
+  Node *inside = op_where(g, op_gt(g, z, zero), gz[0], zero);
+  if (want[0]) gx[0] = inside;
+  if (want[1]) gx[1] = op_chain_mul(g, inside, op_scale(g, z->in[1], -2));
+}
+
+static void spread_range(const OpCall *call, const Range *in, Range *out) {
+  Range square, limits[2] = {RANGE_UNKNOWN, {0, 0}};
+  range_square(call, &in[1], &square);
+  if (range_known(square)) range_sub(call, (Range[]){in[0], square}, &limits[0]);
+  out[0] = RANGE_UNKNOWN;
+  if (range_known(limits[0])) range_maximum(call, limits, out);
+}
+
+#define SPREAD(shape_)                                                                 \
+  {.n_in = 2, .in = {{shape_, DT_REAL, 1, 3}, {shape_, DT_REAL, -0.9, 0.9}}}
+static const Sample spread_samples[] = {SPREAD(SHAPE_SCALAR), SPREAD(SHAPE_OF(3, 7)),
+                                        SPREAD(SHAPE_OF(20001)), SAMPLES_END};
+
+const Op op_record_spread = {
+    RULE_OP(spread), .n_in = 2,
+    .doc = "The variance of which x is the mean square and y the mean; one that "
+           "rounding made negative is 0.",
+    .equation = "z = max(x - y^2, 0)", .infer = mix_infer, .samples = spread_samples};
+
+Node *op_spread(Graph *g, Node *x, Node *y) {
+  return graph_apply(g, &op_record_spread, (Node *[]){x, y}, 2, NULL, 0);
 }
 
 /* -- x plus or minus a product ----------------------------------------------------- */
@@ -85,24 +218,12 @@ static Err product_infer(OpInfer *io) {
   return infer_alike(io, Z);
 }
 
-static void add_tile(const OpCall *call, real *y, const real *const *in,
-                     const int64_t *stride, int64_t n) {
-  (void)call, (void)stride;
-  kernels()->add_product(y, in[X], *in[FACTOR], in[Z], n);
-}
-
-static void sub_tile(const OpCall *call, real *y, const real *const *in,
-                     const int64_t *stride, int64_t n) {
-  (void)call, (void)stride;
-  kernels()->add_product(y, in[X], -*in[FACTOR], in[Z], n);
-}
-
-static double add_scalar(const double *in, const Attr *attr) {
+static double add_product_scalar(const double *in, const Attr *attr) {
   (void)attr;
   return in[X] + in[FACTOR] * in[Z];
 }
 
-static double sub_scalar(const double *in, const Attr *attr) {
+static double sub_product_scalar(const double *in, const Attr *attr) {
   (void)attr;
   return in[X] - in[FACTOR] * in[Z];
 }
@@ -115,20 +236,22 @@ static void product_vjp(Graph *g, const Node *y, Node *x_gradient, Node *gy,
   if (want[Z]) gx[Z] = op_chain_mul(g, gy, y->in[FACTOR]);
 }
 
-static void add_vjp(Graph *g, Node *y, Node *const *gy, const bool *want, Node **gx) {
+static void add_product_vjp(Graph *g, Node *y, Node *const *gy, const bool *want,
+                            Node **gx) {
   product_vjp(g, y, gy[0], gy[0], want, gx);
 }
 
-static void sub_vjp(Graph *g, Node *y, Node *const *gy, const bool *want, Node **gx) {
+static void sub_product_vjp(Graph *g, Node *y, Node *const *gy, const bool *want,
+                            Node **gx) {
   product_vjp(g, y, gy[0], op_neg(g, gy[0]), want, gx);
 }
 
-static void add_range(const OpCall *call, const Range *in, Range *out) {
+static void add_product_range(const OpCall *call, const Range *in, Range *out) {
   (void)call;
   out[0] = range_sum(in[X], range_product(in[FACTOR], in[Z]));
 }
 
-static void sub_range(const OpCall *call, const Range *in, Range *out) {
+static void sub_product_range(const OpCall *call, const Range *in, Range *out) {
   (void)call;
   Range product = range_product(in[FACTOR], in[Z]);
   out[0] = range_sum(in[X], (Range){-product.hi, -product.lo});
@@ -143,21 +266,15 @@ static const Sample product_samples[] = {PRODUCT(SHAPE_SCALAR), PRODUCT(SHAPE_OF
 static const char *const product_inputs[] = {"x", "a", "y"};
 
 const Op op_record_add_product = {
-    .name = "add_product", .n_in = 3, .n_out = 1, .flags = OP_ELEMENTWISE | OP_INTERNAL,
-    .inputs = product_inputs,
+    RULE_OP(add_product), .n_in = 3, .inputs = product_inputs,
     .doc = "x and a number's product with y; a has no axes.", .equation = "z = x + a y",
-    .infer = product_infer, .split = elements_split, .run = elements_run_block,
-    .tile = add_tile, .range = add_range, .vjp = add_vjp, .scalar = add_scalar,
-    .samples = product_samples};
+    .infer = product_infer, .samples = product_samples};
 
 const Op op_record_sub_product = {
-    .name = "sub_product", .n_in = 3, .n_out = 1, .flags = OP_ELEMENTWISE | OP_INTERNAL,
-    .inputs = product_inputs,
+    RULE_OP(sub_product), .n_in = 3, .inputs = product_inputs,
     .doc = "x without a number's product with y; a has no axes.",
     .equation = "z = x - a y",
-    .infer = product_infer, .split = elements_split, .run = elements_run_block,
-    .tile = sub_tile, .range = sub_range, .vjp = sub_vjp, .scalar = sub_scalar,
-    .samples = product_samples};
+    .infer = product_infer, .samples = product_samples};
 
 Node *op_add_product(Graph *g, Node *x, Node *a, Node *y) {
   return graph_apply(g, &op_record_add_product, (Node *[]){x, a, y}, 3, NULL, 0);

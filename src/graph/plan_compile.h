@@ -103,6 +103,8 @@ static inline bool plan_computes(const Compiler *c, int64_t node) {
 
 /* Memory that lives as long as the plan, zeroed; NULL and the graph's fault. */
 void *plan_alloc(Compiler *c, size_t n_bytes);
+/* Makes an expression of the item, where it can be one: in the pass `connect`. */
+Err plan_find_expression(Compiler *c, int item);
 /* Lists what is to be watched: in the pass `connect`. */
 Err plan_watch(Compiler *c);
 size_t plan_value_bytes(const Node *node, int output);

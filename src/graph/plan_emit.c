@@ -239,7 +239,10 @@ static Err emit_leaves(Compiler *c) {
 
 Err emit_pointers(Compiler *c) {
   if (emit_leaves(c)) return c->graph->fault.code;
-  for (int item = 0; item < c->n_items; item++) connect_item(c, item);
+  for (int item = 0; item < c->n_items; item++) {
+    connect_item(c, item);
+    if (plan_find_expression(c, item)) return c->graph->fault.code;
+  }
   if (emit_jobs(c) || emit_checks(c) || emit_copies(c) || plan_watch(c) ||
       emit_fixes(c))
     return c->graph->fault.code;

@@ -32,9 +32,17 @@ typedef struct PlanMember {
   int line;
 } PlanMember;
 
+/* A group whose members are steps (plan_expression.c). */
+typedef struct PlanExpression {
+  Expression steps;
+  void ***stream,
+      ***number; /* per stream, and per number: the pointer to it in a call */
+} PlanExpression;
+
 /* A group, or one op. */
 typedef struct PlanItem {
   PlanMember *members;
+  const PlanExpression *expression; /* NULL: it runs member by member */
   int n_members;
   bool is_group;
   OpSplit split;
@@ -120,5 +128,8 @@ struct Plan {
 
 /* Measures block `block` of what is measured beside the job. */
 void plan_measure_beside(const Plan *plan, const PlanJob *job, int64_t block);
+
+/* Elements first .. first + n - 1 of it. */
+void plan_run_expression(const PlanExpression *e, int64_t first, int64_t n);
 
 #endif

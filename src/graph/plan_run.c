@@ -148,13 +148,10 @@ static void run_tile(const PlanItem *item, Part *parts, const Tile *t) {
     else run_elements(&parts[i], &item->members[i], t);
 }
 
-static void run_group(const PlanItem *item, int64_t block) {
+static void run_tiles(const PlanItem *item, int64_t first, int64_t end) {
   _Alignas(64) real tiles[PLAN_TILES * PLAN_TILE];
   WideRows wide;
   Part parts[PLAN_MEMBERS];
-  int64_t n = shape_count(&item->members[0].call->out[0].shape);
-  int64_t first = block * PLAN_BLOCK,
-          end = first + PLAN_BLOCK < n ? first + PLAN_BLOCK : n;
   wide.n = 0;
   for (int i = 0; i < item->n_members; i++)
     part_init(&parts[i], &item->members[i], &wide);
@@ -165,6 +162,14 @@ static void run_group(const PlanItem *item, int64_t block) {
     run_tile(item, parts, &t);
     first = t.end;
   }
+}
+
+static void run_group(const PlanItem *item, int64_t block) {
+  int64_t n = shape_count(&item->members[0].call->out[0].shape);
+  int64_t first = block * PLAN_BLOCK;
+  int64_t end = first + PLAN_BLOCK < n ? first + PLAN_BLOCK : n;
+  if (item->expression) plan_run_expression(item->expression, first, end - first);
+  else run_tiles(item, first, end);
 }
 
 typedef struct RunningJob {

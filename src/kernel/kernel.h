@@ -41,6 +41,31 @@ typedef struct AdamRates {
   real shrink;  /* lr * weight decay, taken from the weight itself */
 } AdamRates;
 
+/* An expression is several elementwise ops on arrays of one size, one after the other.
+ * Its registers hold as many elements as are taken at a time: first of the streams,
+ * which are arrays, then of the numbers, then of what one step leaves to a later one.
+ */
+typedef enum ExpressionOp {
+  EXPR_NONE,
+#define STEP(name, value) EXPR_##name,
+#include "kernel/step.def"
+#undef STEP
+} ExpressionOp;
+
+enum { EXPRESSION_BLOCK = 256, EXPRESSION_REGISTERS = 32, EXPRESSION_OPERANDS = 3 };
+
+typedef struct ExpressionStep {
+  ExpressionOp op;
+  int out, in[EXPRESSION_OPERANDS]; /* registers; of operands that it has not: any */
+  real p, q;                        /* its numbers in step.def */
+} ExpressionStep;
+
+typedef struct Expression {
+  const ExpressionStep *steps;
+  int n_steps, n_streams, n_numbers;
+  int n_registers; /* in all; at most EXPRESSION_REGISTERS */
+} Expression;
+
 /* Strides of the rows of the matrices of a product, as they are stored. */
 typedef struct GemmStrides {
   int64_t a, b, c;

@@ -40,6 +40,26 @@ const OptimSlot *optimizer_slot_list(const Optimizer *opt) {
   return slots ? slots : none;
 }
 
+Optimizer *optimizer_of_sample(const Kind *kind, const char *sample, Fault *fault) {
+  Object *o = object_new(kind, fault);
+  char name[64];
+  double value;
+  int length;
+  for (; o && sscanf(sample, " %63[^= ]=%lf%n", name, &value, &length) == 2;
+       sample += length) {
+    const Option *option = option_find(kind, name, fault);
+    bool truth = option && option->kind == OPT_BOOL;
+    Given given = {.value = {.kind = VALUE_REAL, .as.real = value}};
+    if (truth) given.value = (Value){.kind = VALUE_BOOL, .as.boolean = value != 0};
+    if (option) (void)!option_set(o, option, &given, fault);
+  }
+  if (o && (fault->code || object_ready(o, NULL, fault))) {
+    object_release(o);
+    return NULL;
+  }
+  return (Optimizer *)o;
+}
+
 /* -- numbers ----------------------------------------------------------------------- */
 
 static double rate_of(const Optimizer *opt, double t) {

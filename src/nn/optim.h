@@ -85,7 +85,13 @@ typedef struct OptimKind {
   void (*rule)(const Optimizer *self, OptimUpdate *u);
   /* The same values, to the byte, by an op of its own; NULL: none. */
   void (*fused)(const Optimizer *self, OptimUpdate *u);
+  /* Options of each case for the tests and the bench, "momentum=0.9 nesterov=1"; NULL
+   * ends. */
+  const char *const *samples;
 } OptimKind;
+
+/* Returns new: an optimizer of the kind with the options of a sample. */
+Optimizer *optimizer_of_sample(const Kind *kind, const char *sample, Fault *fault);
 
 /* The gradient with its factor; and with the coupled decay added. */
 Node *optim_scaled(const OptimUpdate *u);

@@ -48,11 +48,11 @@ static void rule(const Optimizer *opt, OptimUpdate *u, bool decoupled) {
   Graph *g = u->graph;
   Node *gradient = decoupled ? optim_scaled(u) : optim_gradient(u), *w = u->w;
   Node *m = u->slot[MOMENT1] = op_mix(g, u->slot[MOMENT1], gradient, self->beta1);
-  Node *v = u->slot[MOMENT2] = op_mix(g, u->slot[MOMENT2], op_square(g, gradient),
-                                      self->beta2);
-  Node *root = op_sqrt(g, op_mul(g, v, u->number[CORRECTION2]));
+  Node *v = u->slot[MOMENT2] = op_mix_square(g, u->slot[MOMENT2], gradient,
+                                             self->beta2);
+  Node *spread = op_mul(g, v, u->number[CORRECTION2]);
   Node *step = op_mul(g, u->lr, op_mul(g, m, u->number[CORRECTION1]));
-  u->w = op_sub(g, w, op_div(g, step, op_add(g, root, graph_scalar(g, self->eps))));
+  u->w = op_sub(g, w, op_over_root(g, step, spread, self->eps));
   if (decoupled && u->decayed)
     u->w = op_sub_product(g, u->w, op_mul(g, u->lr, u->weight_decay), w);
 }
@@ -82,6 +82,9 @@ static void fused_decoupled(const Optimizer *self, OptimUpdate *u) {
   fused(self, u, true);
 }
 
+static const char *const samples[] = {"", "beta1=0.7 eps=0.001", "weight_decay=0.02",
+                                      "clipnorm=0.5", NULL};
+
 const OptimKind optim_adam = {
     .kind = {OPTIM_RECORD(Adam), .name = "Adam", .alias = "adam",
              .options = adam_options,
@@ -90,7 +93,7 @@ const OptimKind optim_adam = {
                          "w <- w - lr m/(1 - b1^t) / (sqrt(v/(1 - b2^t)) + eps); t "
                          "counts the updates of this w",
              .source = "Kingma & Ba, ICLR 2015, algorithm 1"},
-    .slots = slots, .numbers = numbers, .rule = rule_coupled,
+    .samples = samples, .slots = slots, .numbers = numbers, .rule = rule_coupled,
     .fused = fused_coupled};
 
 const OptimKind optim_adamw = {
@@ -99,5 +102,5 @@ const OptimKind optim_adamw = {
              .doc = "Adam with weight decay apart from the gradient.",
              .equation = "as Adam, and w <- w - lr weight_decay w",
              .source = "Loshchilov & Hutter, ICLR 2019, algorithm 2"},
-    .slots = slots, .numbers = numbers, .rule = rule_decoupled,
+    .samples = samples, .slots = slots, .numbers = numbers, .rule = rule_decoupled,
     .fused = fused_decoupled};

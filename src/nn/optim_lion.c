@@ -30,6 +30,9 @@ static void rule(const Optimizer *opt, OptimUpdate *u) {
   u->slot[MOMENTUM] = op_mix(g, m, gradient, self->beta2);
 }
 
+static const char *const samples[] = {"", "weight_decay=0.1", "beta1=0.5 clipvalue=0.1",
+                                      NULL};
+
 const OptimKind optim_lion = {
     .kind = {OPTIM_RECORD(Lion), .name = "Lion", .alias = "lion", .options = options,
              .doc = "Steps of one size, along the sign of a momentum; weight decay "
@@ -38,4 +41,4 @@ const OptimKind optim_lion = {
                          "w);  m <- b2 m + (1 - b2) g",
              .source = "Chen et al., \"Symbolic discovery of optimization "
                        "algorithms\", NeurIPS 2023, algorithm 2"},
-    .slots = slots, .rule = rule};
+    .samples = samples, .slots = slots, .rule = rule};

@@ -47,19 +47,24 @@ static void rule(const Optimizer *opt, OptimUpdate *u) {
   const RmsProp *self = (const RmsProp *)opt;
   Graph *g = u->graph;
   Node *gradient = optim_gradient(u);
-  Node *s = u->slot[SQUARE] = op_mix(g, u->slot[SQUARE], op_square(g, gradient),
-                                     self->rho);
+  Node *s = u->slot[SQUARE] = op_mix_square(g, u->slot[SQUARE], gradient, self->rho);
   if (self->centered) {
     Node *mean = u->slot[MEAN] = op_mix(g, u->slot[MEAN], gradient, self->rho);
-    s = op_maximum(g, op_sub(g, s, op_square(g, mean)), graph_scalar(g, 0));
+    s = op_spread(g, s, mean);
   }
-  Node *step = op_div(g, gradient,
-                      op_add(g, op_sqrt(g, s), graph_scalar(g, self->eps)));
+  Node *step = op_over_root(g, gradient, s, self->eps);
   if (u->slot[VELOCITY])
     step = u->slot[VELOCITY] = op_add_product(g, step, u->number[MOMENTUM],
                                               u->slot[VELOCITY]);
   u->w = op_sub_product(g, u->w, u->lr, step);
 }
+
+static const char *const samples[] = {"",
+                                      "centered=1",
+                                      "momentum=0.9",
+                                      "momentum=0.9 centered=1",
+                                      "rho=0.99 weight_decay=0.02",
+                                      NULL};
 
 const OptimKind optim_rmsprop = {
     .kind = {OPTIM_RECORD(RmsProp), .name = "RMSprop", .alias = "rmsprop",
@@ -71,4 +76,4 @@ const OptimKind optim_rmsprop = {
                          "eps);  w <- w - lr v",
              .source = "Hinton, \"Neural networks for machine learning\", lecture 6e, "
                        "2012; centered: Graves, arXiv:1308.0850, section 4.2"},
-    .slots = slots, .numbers = numbers, .rule = rule};
+    .samples = samples, .slots = slots, .numbers = numbers, .rule = rule};

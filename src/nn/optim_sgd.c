@@ -52,6 +52,11 @@ static void fused(const Optimizer *self, OptimUpdate *u) {
   if (v) u->slot[VELOCITY] = graph_pick(u->graph, made, 1);
 }
 
+static const char *const samples[] = {"", "momentum=0.9", "momentum=0.9 nesterov=1",
+                                      "momentum=0.5 weight_decay=0.02 "
+                                      "global_clipnorm=0.1",
+                                      NULL};
+
 const OptimKind optim_sgd = {
     .kind = {OPTIM_RECORD(Sgd), .name = "SGD", .alias = "sgd", .options = options,
              .check = check,
@@ -59,4 +64,5 @@ const OptimKind optim_sgd = {
              .equation = "v <- momentum v + g;  w <- w - lr v;  nesterov: w <- w - "
                          "lr (g + momentum v)",
              .source = "Sutskever et al., ICML 2013, section 2"},
-    .slots = slots, .numbers = numbers, .rule = rule, .fused = fused};
+    .samples = samples, .slots = slots, .numbers = numbers, .rule = rule,
+    .fused = fused};

@@ -401,3 +401,65 @@ TEST(results_of_updates_lie_where_their_records_say) {
   for_every_sample(1, check_range, &proved);
   assert_true(proved > RANGE_ROUNDS);
 }
+
+/* -- steps of expressions ---------------------------------------------------------- */
+
+enum { STEP_ELEMENTS = 2 * EXPRESSION_BLOCK + 3 };
+
+/* By the record's tile, and by an expression of the step alone; input k is a number
+ * where bit k of `numbers` is set. */
+static void run_step(const Op *op, unsigned numbers, real in[][STEP_ELEMENTS],
+                     real *tile, real *expression) {
+  OpCall call = {.op = op, .n_in = op->n_in, .n_out = 1, .attr = op->samples[0].attr,
+                 .n_attr = op->samples[0].n_attr};
+  ExpressionStep step = op_step(&call);
+  const real *inputs[EXPRESSION_OPERANDS];
+  int64_t stride[EXPRESSION_OPERANDS];
+  real *stream[EXPRESSION_OPERANDS + 1] = {expression}, number[EXPRESSION_OPERANDS];
+  Expression e = {.steps = &step, .n_steps = 1, .n_streams = 1};
+  for (int k = 0; k < op->n_in; k++) {
+    inputs[k] = in[k];
+    stride[k] = !(numbers >> k & 1);
+    if (stride[k]) stream[step.in[k] = e.n_streams++] = in[k];
+  }
+  for (int k = 0; k < op->n_in; k++) {
+    if (stride[k]) continue;
+    step.in[k] = e.n_streams + e.n_numbers;
+    number[e.n_numbers++] = in[k][0];
+  }
+  e.n_registers = e.n_streams + e.n_numbers;
+  op->tile(&call, tile, inputs, stride, STEP_ELEMENTS);
+  kernels()->expression(&e, stream, number, STEP_ELEMENTS);
+}
+
+/* Of NaNs either may be kept. */
+static bool same_real(real a, real b) {
+  return (isnan(a) && isnan(b)) || memcmp(&a, &b, sizeof a) == 0;
+}
+
+TEST(every_step_of_an_expression_gives_the_bytes_of_its_op) {
+  static real in[EXPRESSION_OPERANDS][STEP_ELEMENTS], tile[STEP_ELEMENTS],
+      expression[STEP_ELEMENTS];
+  static const real special[] = {0, (real)-0.0, INFINITY, -INFINITY, NAN};
+  int n_ops = 0;
+  for (int id = 0; id < N_OPS; id++) {
+    const Op *op = op_table[id];
+    if (!op->step) continue;
+    n_ops++;
+    assert_true(op->n_in <= EXPRESSION_OPERANDS);
+    for (int k = 0; k < op->n_in; k++)
+      for (int i = 0; i < STEP_ELEMENTS; i++) {
+        double u = test_uniform(op, "step", k, i);
+        in[k][i] = i % 17 == 3 + k ? special[i / 17 % 5]
+                                   : (real)sample_value(&op->samples[0].in[k], u);
+      }
+    for (unsigned numbers = 0; numbers < (1u << op->n_in) - 1; numbers++) {
+      run_step(op, numbers, in, tile, expression);
+      for (int i = 0; i < STEP_ELEMENTS; i++)
+        if (!same_real(tile[i], expression[i]))
+          fail_msg("%s: element %d is %g, wanted %g", op->name, i,
+                   (double)expression[i], (double)tile[i]);
+    }
+  }
+  assert_true(n_ops >= 20);
+}

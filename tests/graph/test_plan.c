@@ -199,6 +199,7 @@ static const char *check_program(Bench *bench, const Program *p, bool show) {
   fault_clear(&bench->graph[0].fault);
   build_end(&build);
   if (ok) {
+    graph->rule = p->seed % 3 == 0; /* as an optimizer's: groups become expressions */
     ok = build_program(&build, graph, p, p->seed, roots);
     Plan *plan = ok ? plan_new(graph, roots, p->n_roots) : NULL;
     if (show && plan) {

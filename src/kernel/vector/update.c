@@ -14,16 +14,6 @@ static inline real root(real x) {
 #endif
 }
 
-void KN(mix)(real *y, const real *x, const real *z, int64_t n, real keep, real rest) {
-#pragma omp simd
-  for (int64_t i = 0; i < n; i++) y[i] = keep * x[i] + rest * z[i];
-}
-
-void KN(add_product)(real *y, const real *x, real a, const real *z, int64_t n) {
-#pragma omp simd
-  for (int64_t i = 0; i < n; i++) y[i] = x[i] + a * z[i];
-}
-
 void KN(update_sgd)(real *w_out, const real *w, const real *g, int64_t n, real lr,
                     real weight_decay, real scale) {
 #pragma omp simd
