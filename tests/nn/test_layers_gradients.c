@@ -160,7 +160,8 @@ static Node *apply(const Loss *loss, Node *output, Node *target, bool weighted) 
   int64_t n = output->shape.dim[0];
   for (int64_t i = 0; i < n; i++) w[i] = n == 1 ? 2 : 0.5 * (double)i;
   Node *weight = weighted ? graph_from_doubles(&graph, DT_REAL, &SHAPE_OF(n), w) : NULL;
-  return loss_apply(&graph, loss, &(LossBatch){output, target, weight, NULL});
+  return loss_apply(&graph, loss,
+                    &(LossBatch){.output = output, .target = target, .weight = weight});
 }
 
 static void set_logits(Loss *loss, const char *value) {

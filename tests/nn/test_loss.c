@@ -342,7 +342,11 @@ static Node *rows(int64_t n, const double *v) {
 
 static double weighted(const Loss *loss, Node *output, Node *target, Node *weight,
                        Node *mask) {
-  Node *y = loss_apply(&graph, loss, &(LossBatch){output, target, weight, mask});
+  Node *y = loss_apply(&graph, loss,
+                       &(LossBatch){.output = output,
+                                    .target = target,
+                                    .weight = weight,
+                                    .mask = mask});
   if (!y) fail_msg("%s", graph.fault.text);
   assert_int_equal(y->shape.rank, 0);
   return item_of(&graph, y);
@@ -378,7 +382,8 @@ TEST(the_mean_of_the_values_is_the_loss_and_weights_of_1_change_nothing) {
 static void gradient(const Loss *loss, const double *outputs, Node *target,
                      Node *weight, double *out) {
   Node *x = graph_track(&graph, node(2, 3, outputs)), *gx = NULL;
-  Node *y = loss_apply(&graph, loss, &(LossBatch){x, target, weight, NULL});
+  Node *y = loss_apply(&graph, loss,
+                       &(LossBatch){.output = x, .target = target, .weight = weight});
   assert_int_equal(graph_grad(&graph, y, NULL, &x, 1, &gx), ERR_OK);
   const Tensor *g = graph_value(&graph, gx);
   for (int i = 0; i < 6; i++) out[i] = array_get(&g->a, i);
@@ -449,7 +454,9 @@ TEST(a_mask_of_steps_joins_the_weights_of_rows) {
 
 static void weight_refused(const Loss *loss, Node *weight, const char *word) {
   Node *t = fit_target(loss);
-  Node *y = loss_apply(&graph, loss, &(LossBatch){node(2, 3, z), t, weight, NULL});
+  Node *y =
+      loss_apply(&graph, loss,
+                 &(LossBatch){.output = node(2, 3, z), .target = t, .weight = weight});
   if (y && graph_value(&graph, y)) fail_msg("accepted; expected \"%s\"", word);
   if (!strstr(graph.fault.text, word))
     fail_msg("\"%s\" lacks \"%s\"", graph.fault.text, word);
