@@ -7,8 +7,9 @@
  *   fill         the tensors, whose sizes are known by then
  *
  * A column is a number (one feature), a category (a feature for each value, or its
- * code), a target, or ignored. A missing value is an error, drops its row, or is marked
- * by NaN, to be filled in by the data sets that look at the rows (dataset_complete). */
+ * code), a target, the weight, or ignored. A missing value is an error, drops its row,
+ * or is marked by NaN, to be filled in by the data sets that look at the rows
+ * (dataset_complete). */
 #include "base/ints.h"
 #include "base/out.h"
 #include "data/csv_table.h"
@@ -153,7 +154,7 @@ static Err name_features(const Column *column, bool one_hot, Rows *out, Fault *f
 static Err place_features(Table *t, Rows *out, Fault *fault) {
   for (int64_t i = 0; i < t->n_columns; i++) {
     Column *column = &t->columns[i];
-    if (column->target || column->ignored) continue;
+    if (column->target || column->ignored || column->weight) continue;
     bool one_hot = is_one_hot(t, column);
     if (one_hot && column->n_values > ONE_HOT_MAX)
       return fault_set(fault, ERR_DATA,
@@ -220,14 +221,16 @@ static Err fill(Table *t, int64_t row, int64_t i, const CsvField *f, Fault *faul
   const Column *column = &t->columns[i];
   if (column->ignored) return ERR_OK;
   if (column->n_missing > 0 && csv_is_missing(t, f)) {
-    must(t->csv->missing == MISSING_MEAN && !column->target);
+    must(t->csv->missing == MISSING_MEAN && !column->target && !column->weight);
     mark_missing(t, row, column);
     return ERR_OK;
   }
   double value = 0;
   if (column->categorical) value = (double)code_of(column, f) + 1;
   else must(csv_number(f, &value));
-  if (column->target) {
+  if (column->weight) {
+    array_set(&out->weight->a, row, value);
+  } else if (column->target) {
     int64_t n = shape_stride(&out->y->a.shape, 0);
     array_set(&out->y->a, row * n + column->place, value);
   } else if (is_one_hot(t, column)) {
@@ -250,6 +253,9 @@ static Err fill_rows(Table *t, MemoryCount *memory, Fault *fault) {
   if (err) return err;
   out->x = tensor_new(memory, DT_REAL, &SHAPE_OF(t->n_rows, t->n_features), fault);
   if (!out->x) return fault->code;
+  if (t->csv->weight.n)
+    out->weight = tensor_new(memory, DT_REAL, &SHAPE_OF(t->n_rows), fault);
+  if (t->csv->weight.n && !out->weight) return fault->code;
   memset(out->x->a.data, 0, (size_t)tensor_count(out->x) * sizeof(real));
   return csv_walk(t, fill, fault);
 }
@@ -294,6 +300,10 @@ static Err check_lists(const Csv *csv, Fault *fault) {
   const struct { const char *option; const TextList *list; } lists[] = {
       {"target", &csv->target}, {"categorical", &csv->categorical},
       {"ignore", &csv->ignore}, {"na_values", &csv->na_values}};
+  if (csv->weight.n > 1)
+    return fault_set(fault, ERR_VALUE,
+                     "data.csv: option \"weight\": got %d columns, allowed: one",
+                     csv->weight.n);
   for (size_t k = 0; k < sizeof lists / sizeof *lists; k++) {
     int i = first_twice(lists[k].list);
     if (i < 0) continue;
@@ -339,6 +349,9 @@ static const Option csv_options[] = {
             "name or place, like target"},
     {.name = "ignore", .kind = OPT_TEXTS, AT(ignore),
      .doc = "columns to leave out, by name or place, like target"},
+    {.name = "weight", .kind = OPT_TEXTS, AT(weight), .alias = "sample_weight",
+     .doc = "column of what each row counts in losses and metrics, by name or place, "
+            "like target: numbers, 0 or more; see data.set"},
     {.name = "missing", .kind = OPT_CHOICE, AT(missing), .value = "error",
      .choices = missing_names,
      .doc = "values that are not there, in the columns in use. error: a fault that "

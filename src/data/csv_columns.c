@@ -42,7 +42,7 @@ static bool has_header(const Table *t, bool any_number) {
     const char *name = t->columns[i].name;
     any_name |= *name != 0;
     if (is_listed(&csv->target, name) || is_listed(&csv->categorical, name) ||
-        is_listed(&csv->ignore, name))
+        is_listed(&csv->ignore, name) || is_listed(&csv->weight, name))
       return true;
   }
   return any_name && !any_number;
@@ -191,6 +191,17 @@ static Err mark_list(Table *t, const char *option, const TextList *list, size_t 
   return ERR_OK;
 }
 
+/* A column that is left out, or holds weights, is nothing else. */
+static Err check_roles(const Column *column, Fault *fault) {
+  const char *other = column->target                      ? "a target"
+                      : column->categorical               ? "categorical"
+                      : column->ignored && column->weight ? "the weight"
+                                                          : NULL;
+  if (!other || !(column->ignored || column->weight)) return ERR_OK;
+  return fault_set(fault, ERR_VALUE, "column \"%s\" is %s and %s", column->name,
+                   column->ignored ? "ignored" : "the weight", other);
+}
+
 Err csv_mark_columns(Table *t, Fault *fault) {
   const Csv *csv = t->csv;
   Err err = mark_list(t, "target", &csv->target, offsetof(Column, target), fault);
@@ -199,11 +210,8 @@ Err csv_mark_columns(Table *t, Fault *fault) {
                     fault);
   if (!err)
     err = mark_list(t, "ignore", &csv->ignore, offsetof(Column, ignored), fault);
-  for (int64_t i = 0; i < t->n_columns && !err; i++) {
-    const Column *column = &t->columns[i];
-    if (column->ignored && (column->target || column->categorical))
-      err = fault_set(fault, ERR_VALUE, "column \"%s\" is ignored and %s", column->name,
-                      column->target ? "a target" : "categorical");
-  }
+  if (!err) err = mark_list(t, "weight", &csv->weight, offsetof(Column, weight), fault);
+  for (int64_t i = 0; i < t->n_columns && !err; i++)
+    err = check_roles(&t->columns[i], fault);
   return err;
 }

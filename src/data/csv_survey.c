@@ -67,7 +67,7 @@ static bool has_odd_names(const Column *column) {
 /* Is there no mean that could stand for its missing values? */
 static bool has_no_mean(const Table *t, const Column *column) {
   bool coded = column->categorical && t->csv->encoding == ENCODE_CODE;
-  return column->target || coded || column->n_missing == t->n_rows;
+  return column->target || column->weight || coded || column->n_missing == t->n_rows;
 }
 
 static bool has_odd_gaps(const Table *t, const Column *column) {
@@ -114,9 +114,9 @@ static void add_hints(const Table *t, Problems *p) {
              "; missing = \"drop\" leaves such rows out, \"mean\" fills in the mean of "
              "the rows that are trained on");
   if (p->gaps && p->no_mean)
-    text_add(&p->text,
-             "; targets, codes and empty columns have no mean: missing = \"drop\" "
-             "leaves such rows out");
+    text_add(&p->text, "; targets, weights, codes and empty columns have no mean: "
+                       "missing = \"drop\" "
+                       "leaves such rows out");
   csv_hint_delimiter(t, &p->text);
 }
 

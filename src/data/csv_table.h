@@ -15,7 +15,7 @@ typedef enum Missing { MISSING_ERROR, MISSING_DROP, MISSING_MEAN } Missing;
 typedef struct Csv {
   Source source;
   char *path, *delimiter;
-  TextList target, categorical, ignore, na_values;
+  TextList target, categorical, ignore, weight, na_values;
   int header;   /* a Header */
   int encoding; /* an Encoding */
   int missing;  /* a Missing */
@@ -25,7 +25,7 @@ enum { SHOWN = 40 }; /* bytes of a text in a message, with its end */
 
 typedef struct Column {
   char *name;
-  bool target, categorical, ignored;
+  bool target, categorical, ignored, weight;
   int64_t place; /* among the targets, or first feature */
   /* found by the survey, over all rows */
   int64_t n_numbers, n_names, n_missing;

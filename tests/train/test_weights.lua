@@ -79,6 +79,48 @@ function tests.test_weights_stay_with_their_rows()
   end
 end
 
+local table_of_weights = "a,kind,w\n1,cat,2\n2,dog,0.5\n3,cat,0\n4,dog,1\n"
+
+function tests.test_a_column_of_weights()
+  for _, column in ipairs { "w", 3, -1 } do
+    local set = check.csv(table_of_weights, { target = "kind", weight = column })
+    local x, y, w = set:tensors()
+    check.equal({ x:totable(), y:totable(), w:totable() },
+      { { { 1 }, { 2 }, { 3 }, { 4 } }, { 1, 2, 1, 2 }, { 2, 0.5, 0, 1 } })
+    check.equal(set.feature_names, { "a" })
+    local first, second = set:split(0.5)
+    for _, s in ipairs { first, second, set:shuffle(), set:subset { 4, 2 } } do
+      for u, _, v in s:batches(1) do
+        check.near(v:item(), ({ 2, 0.5, 0, 1 })[math.floor(u:item())])
+      end
+    end
+  end
+  local plain = data.set(tensor { { 1 }, { 2 }, { 3 }, { 4 } }, ints { 1, 2, 1, 2 },
+    { weight = tensor { 2, 0.5, 0, 1 } })
+  local function loss_of(set)
+    tensor.seed(1)
+    return train.fit(nn.Sequential { nn.Dense(2) }, set, { loss = "cross_entropy",
+      verbose = false, record = false }).loss
+  end
+  check.near(loss_of(check.csv(table_of_weights, { target = "kind", sample_weight = "w" })),
+    loss_of(plain))
+end
+
+function tests.test_columns_that_are_no_weights()
+  local function refused(text, options, ...)
+    check.csv_fails(text, options, ...)
+  end
+  refused(table_of_weights, { weight = "v" }, 'option "weight"', 'no column "v"')
+  refused(table_of_weights, { weight = { "a", "w" } }, "got 2 columns", "allowed: one")
+  refused(table_of_weights, { target = "w", weight = "w" }, "the weight and a target")
+  refused(table_of_weights, { target = "kind", ignore = "w", weight = "w" }, "ignored and")
+  refused(table_of_weights, { weight = "kind", ignore = "a" }, "text in 4 of 4 rows")
+  refused("a,w\n1,2\n2,-1\n", { weight = "w" }, "weight -1 in row 2")
+  refused("a,w\n1,2\n2,\n", { weight = "w" }, "1 of 2 values missing")
+  refused("a,w\n1,2\n2,\n", { weight = "w", missing = "mean" }, "have no mean")
+  refused("w\n1\n", { weight = "w" }, "no columns of features")
+end
+
 function tests.test_weights_that_no_row_can_have()
   local x, y = tensor { 1, 2, 3 }, tensor { 1, 2, 3 }
   local function refused(w, ...)
