@@ -422,9 +422,11 @@ static Err run_whole(lua_State *L, const CommandLine *line) {
     out_progress_end(true);
     err_print("runner: %s\n", fault.text);
   }
-  Err storage = s->record->is_open
-                    ? run_record_end(&s->record->run, s->record->results, &fault)
-                    : ERR_OK;
+  Fault own = {0};
+  Err storage = session_end_steps(L, &own);
+  if (own.code) err_print("runner: %s\n", own.text);
+  if (s->record->is_open)
+    storage = run_record_end(&s->record->run, s->record->results, &fault);
   if (!fault.code && s->record->n_failed) fault.code = ERR_SCRIPT; /* which was told */
   return fault.code ? fault.code : storage;
 }

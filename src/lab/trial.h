@@ -93,9 +93,10 @@ Err trial_open(Trial *trial, Fault *fault) WARN_UNUSED;
 Err trial_row(Trial *trial, int fit, const char *const *columns, const double *values,
               int n, Fault *fault) WARN_UNUSED;
 
-/* The table of the probes of fit number `fit`, in place of one that is there. Opens the
- * record. */
-Err trial_probes(Trial *trial, int fit, const Text *csv, Fault *fault) WARN_UNUSED;
+/* A table of probes, "<name>.csv" (probes, probes-2, probes.step), in place of one that
+ * is there. Opens the record. */
+Err trial_probes(Trial *trial, const char *name, const Text *csv,
+                 Fault *fault) WARN_UNUSED;
 
 /* How the run ended. All but `state` may be missing (NULL, -1). Borrowed. */
 typedef struct TrialEnd {

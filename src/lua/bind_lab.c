@@ -42,7 +42,7 @@ static int end_trial(lua_State *L) {
   if (!values) return bind_raise_fault(L, &fault);
   json_put_all(s->record->results, values);
   json_free(values);
-  add_stepped_weights(L);
+  if (session_end_steps(L, &fault)) return bind_raise_fault(L, &fault);
   push_numbers(L, s->record->results);
   return 1;
 }

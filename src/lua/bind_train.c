@@ -5,13 +5,44 @@
 #include "lua/lab.h"
 #include "lua/net_private.h"
 #include "lua/reflect.h"
+#include "lua/run_record.h"
 #include "lua/sources.h"
 #include <math.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define STEP_META "runner.step"
+
+/* -- options of a step ------------------------------------------------------------- */
+
+typedef struct StepOptions {
+  Object object;
+  bool is_static;
+  ObjectList probes;
+} StepOptions;
+
+static const Option step_options[] = {
+    {.name = "static", .kind = OPT_BOOL, .offset = offsetof(StepOptions, is_static),
+     .value = "false",
+     .doc = "f is run once for each shape of its arguments, then replayed: for steps "
+            "that always do the same"},
+    {.name = "probes", .kind = OPT_OBJECTS, .offset = offsetof(StepOptions, probes),
+     .value = "none", .family = &probe_family,
+     .doc = "measure what is trained at every step, as those of train.fit do; "
+            "train.step then gives a second function, which gives what was measured so "
+            "far, as h.probes of a fit. The record of a script gets it at its end, as "
+            "probes.step.csv (of the second such step probes.step-2.csv)"},
+    {0}};
+
+static const Family step_family;
+static const Kind step_kind = {.name = "step", .family = &step_family,
+                               .size = sizeof(StepOptions), .options = step_options,
+                               .doc = "A function that trains."};
+static const Kind *const step_kinds[] = {&step_kind, NULL};
+static const Family step_family = {"step_options", "train", step_kinds, NULL};
+static const FamilyBinding step_binding = {.family = &step_family};
 
 /* -- what a step trains ------------------------------------------------------------ */
 
@@ -27,6 +58,10 @@ typedef struct StepBox {
   Variable **variables;
   int n_nets, n_variables, n_room;
   StepWatch watch;
+  StepOptions *options;
+  int64_t n_steps; /* done */
+  Probes probes;   /* of them; what they measured: */
+  ProbeLog log;
 } StepBox;
 
 static int step_gc(lua_State *L) {
@@ -39,6 +74,9 @@ static int step_gc(lua_State *L) {
   free(box->place);
   step_outputs_deinit(&box->outputs);
   replay_free(box->replay);
+  probes_close(&box->probes);
+  probe_log_deinit(&box->log);
+  object_release(box->options);
   *box = (StepBox){0};
   return 0;
 }
@@ -175,6 +213,13 @@ static void compute_arguments(lua_State *L, int n_args) {
   }
 }
 
+/* One more step is done, of which probes get what they asked. */
+static Err note_step(StepBox *box, Fault *fault) {
+  box->n_steps++;
+  if (!probes_gauges(&box->probes)) return ERR_OK;
+  return probes_take(&box->probes, box->nets, box->n_nets, box->n_steps, fault);
+}
+
 /* Runs the function; its results lie on the stack from call->first on. */
 static Err trace_step(StepCall *call, const StepCapture *capture, Fault *fault) {
   lua_State *L = call->L;
@@ -182,12 +227,14 @@ static Err trace_step(StepCall *call, const StepCapture *capture, Fault *fault) 
   Graph *graph = session_graph(L);
   StepTarget target = {.nets = box->nets, .n_nets = box->n_nets,
                        .variables = box->variables,
-                       .n_variables = box->n_variables, .watch = &box->watch};
+                       .n_variables = box->n_variables, .watch = &box->watch,
+                       .gauges = probes_gauges(&box->probes)};
   int scope = bind_enter_call(L);
   graph->static_trace = capture != NULL;
   Err err = train_step(graph, &target, box->optimizer, call_function, call, capture,
                        &box->outputs, fault);
   graph->static_trace = false;
+  if (!err) err = note_step(box, fault);
   if (!err) push_results(call);
   graph_scope_end(graph, scope);
   return err;
@@ -270,8 +317,9 @@ static int static_step(lua_State *L, StepCall *call) {
   }
   uint64_t signature = box_signature(box);
   if (replay_ready(box->replay, signature, &args) && same_constants(L, call->n_args) &&
-      replay_run(box->replay, &args, NULL, &done, &fault))
+      replay_run(box->replay, &args, probes_gauges(&box->probes), &done, &fault))
     return bind_raise_fault(L, &fault);
+  if (done && note_step(box, &fault)) return bind_raise_fault(L, &fault);
   if (done) return push_replayed(L, box);
   StepCapture capture = {box->replay, args, signature};
   if (trace_step(call, &capture, &fault)) return bind_raise_fault(L, &fault);
@@ -327,35 +375,18 @@ static int step_listing(lua_State *L) {
   return 3;
 }
 
-/* Reads { static = true }. */
-static bool option_static(lua_State *L, int arg) {
-  bool is_static = false;
-  if (lua_isnoneornil(L, arg)) return false;
-  luaL_checktype(L, arg, LUA_TTABLE);
-  lua_pushnil(L);
-  while (lua_next(L, arg)) {
-    if (lua_type(L, -2) != LUA_TSTRING || strcmp(lua_tostring(L, -2), "static") != 0)
-      luaL_error(L, "train.step: unknown option \"%s\"; allowed: \"static\"",
-                 luaL_tolstring(L, -2, NULL));
-    if (lua_type(L, -1) != LUA_TBOOLEAN)
-      luaL_error(L, "train.step: option \"static\": got a %s, allowed: true or false",
-                 luaL_typename(L, -1));
-    is_static = lua_toboolean(L, -1);
-    lua_pop(L, 1);
-  }
-  return is_static;
-}
+/* Registry: a list of the boxes of steps that leave something at the end of the run:
+ * what they trained is part of a trial's weights, what their probes measured of its
+ * record. */
+static const char kept_key = 0;
 
-/* Registry: a list of the boxes of steps that were made in a trial: at its end what
- * they trained is part of its weights. */
-static const char trained_key = 0;
-
-static void keep_trained(lua_State *L, int box) {
-  if (!session(L)->in_trial) return;
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &trained_key) != LUA_TTABLE) {
+static void keep_step(lua_State *L, int box) {
+  const StepBox *step = lua_touserdata(L, box);
+  if (!session(L)->in_trial && !step->options->probes.n) return;
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &kept_key) != LUA_TTABLE) {
     lua_newtable(L);
     lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &trained_key);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &kept_key);
     lua_replace(L, -2);
   }
   lua_pushvalue(L, box);
@@ -363,24 +394,76 @@ static void keep_trained(lua_State *L, int box) {
   lua_pop(L, 1);
 }
 
-void add_stepped_weights(lua_State *L) {
-  Session *s = session(L);
-  Fault fault = {0};
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &trained_key) == LUA_TTABLE)
-    for (lua_Integer i = 1; lua_rawgeti(L, -1, i) == LUA_TUSERDATA; i++) {
-      const StepBox *box = lua_touserdata(L, -1);
-      StateList variables = {.n = box->n_variables, .v = box->variables};
-      Err err = session_add_variables(s, &variables, &fault);
-      for (int k = 0; !err && k < box->n_nets; k++)
-        err = session_add_net(s, box->nets[k], &fault);
-      if (err) bind_raise_fault(L, &fault);
-      lua_pop(L, 1);
-    }
-  lua_pushnil(L);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &trained_key);
+static Err add_weights(Session *s, const StepBox *box, Fault *fault) {
+  StateList variables = {.n = box->n_variables, .v = box->variables};
+  Err err = session_add_variables(s, &variables, fault);
+  for (int k = 0; !err && k < box->n_nets; k++)
+    err = session_add_net(s, box->nets[k], fault);
+  return err;
 }
 
-/* train.step(f, what, optimizer, { static = true }) -> function */
+/* Of step number `number` among those with probes. */
+static Err record_log(Session *s, const StepBox *box, int number, Fault *fault) {
+  char name[32] = "probes.step";
+  Trial *trial;
+  if (!box->log.n || run_record_trial(s, &trial, fault) || !trial) return fault->code;
+  if (number > 1) snprintf(name, sizeof name, "probes.step-%d", number);
+  return run_record_probes(trial, name, &box->log, fault);
+}
+
+Err session_end_steps(lua_State *L, Fault *fault) {
+  Session *s = session(L);
+  Err err = ERR_OK;
+  int n_probed = 0, top = lua_gettop(L);
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &kept_key) == LUA_TTABLE)
+    for (lua_Integer i = 1; !err && lua_rawgeti(L, -1, i) == LUA_TUSERDATA; i++) {
+      const StepBox *box = lua_touserdata(L, -1);
+      if (s->in_trial) err = add_weights(s, box, fault);
+      n_probed += box->options->probes.n > 0;
+      if (!err) err = record_log(s, box, n_probed, fault);
+      lua_pop(L, 1);
+    }
+  lua_settop(L, top);
+  lua_pushnil(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &kept_key);
+  return err;
+}
+
+/* `probes = "none"` is an empty list. */
+static void name_no_probes(lua_State *L, int options) {
+  if (lua_getfield(L, options, "probes") == LUA_TSTRING &&
+      strcmp(lua_tostring(L, -1), "none") == 0) {
+    lua_newtable(L);
+    lua_setfield(L, options, "probes");
+  }
+  lua_pop(L, 1);
+}
+
+/* Of the table at `arg`, or nothing; owned by a userdata pushed for them. */
+static StepOptions *push_step_options(lua_State *L, int arg) {
+  Fault fault = {0};
+  if (!lua_isnoneornil(L, arg)) luaL_checktype(L, arg, LUA_TTABLE);
+  int table = bind_push_table_copy(L, arg);
+  Object *options = object_new(&step_kind, &fault);
+  if (!options) bind_raise_fault(L, &fault);
+  bind_push_object(L, options);
+  object_release(options);
+  name_no_probes(L, table);
+  if (bind_set_options(L, table, options, false, NULL, &fault) ||
+      object_ready(options, NULL, &fault))
+    bind_raise_fault(L, &fault);
+  return (StepOptions *)options;
+}
+
+/* upvalue 1: the box. */
+static int step_probes(lua_State *L) {
+  const StepBox *box = lua_touserdata(L, lua_upvalueindex(1));
+  bind_push_probes(L, &box->log);
+  return 1;
+}
+
+/* train.step(f, what, optimizer, { static =, probes = }) -> function; with probes, a
+ * second one that gives what they measured. */
 static int make_step(lua_State *L) {
   Fault fault = {0};
   if (lua_type(L, 1) != LUA_TFUNCTION)
@@ -389,10 +472,11 @@ static int make_step(lua_State *L) {
                       "the loss, as in train.step(f, net, optimizer)",
                       bind_argument_text(L, 1));
   luaL_checkany(L, 3);
-  bool is_static = option_static(L, 4);
+  StepOptions *options = push_step_options(L, 4);
   StepBox *box = lua_newuserdatauv(L, sizeof *box, 0);
-  *box = (StepBox){0};
+  *box = (StepBox){.options = object_retain(options)};
   luaL_setmetatable(L, STEP_META);
+  int at = lua_gettop(L);
   box->optimizer = (Optimizer *)bind_object_from_lua(L, 3, &optim_family, &fault);
   if (!box->optimizer) {
     if (fault.code != ERR_SCRIPT) return bind_raise_fault(L, &fault);
@@ -402,15 +486,21 @@ static int make_step(lua_State *L) {
                       bind_argument_text(L, 3));
   }
   take_targets(L, 2, box);
-  if (is_static && !session_graph(L)->naive) {
+  if (options->is_static && !session_graph(L)->naive) {
     box->replay = replay_new(&fault);
     if (!box->replay) return bind_raise_fault(L, &fault);
   }
-  keep_trained(L, lua_gettop(L));
+  if (probes_open(&box->probes, &options->probes, &box->log, "train.step", &fault))
+    return bind_raise_fault(L, &fault);
+  keep_step(L, at);
+  lua_pushvalue(L, at);
   lua_pushvalue(L, 1);
   lua_newtable(L);
   lua_pushcclosure(L, step_call, 3);
-  return 1;
+  if (!options->probes.n) return 1;
+  lua_pushvalue(L, at);
+  lua_pushcclosure(L, step_probes, 1);
+  return 2;
 }
 
 /* -- fit --------------------------------------------------------------------------- */
@@ -460,16 +550,6 @@ static void name_record(lua_State *L, int options) {
     const char *script = session(L)->launch.script;
     lua_pushstring(L, !lua_toboolean(L, -1) ? "" : script ? script : "prompt");
     lua_setfield(L, options, "record");
-  }
-  lua_pop(L, 1);
-}
-
-/* `probes = "none"` is an empty list. */
-static void name_no_probes(lua_State *L, int options) {
-  if (lua_getfield(L, options, "probes") == LUA_TSTRING &&
-      strcmp(lua_tostring(L, -1), "none") == 0) {
-    lua_newtable(L);
-    lua_setfield(L, options, "probes");
   }
   lua_pop(L, 1);
 }
@@ -645,12 +725,14 @@ static const FamilyBinding fit_binding = {.family = &fit_family,
                                           .option_habits = fit_options_elsewhere};
 
 static const Function train_functions[] = {
-    {"step", make_step, "train.step(f, what, optimizer, { static = false })",
+    {"step", make_step, "train.step(f, what, optimizer, { options })",
      "A function that trains: each call runs f, whose first result is the loss, and "
      "updates a net, several, or a list of variables. It gives what f returned, "
      "computed. Tensors among its arguments are computed before, so that step(X[i]) "
      "costs what step(X[i]:eval()) does, and no gradient flows into what made them; "
-     "only those that depend on a variable stay expressions.", NULL},
+     "only those that depend on a variable stay expressions. With probes there is a "
+     "second result: local step, probes = train.step(...), where probes() gives what "
+     "was measured.", &step_kind},
     {"fit", fit, "train.fit(net, set, { options })", "Trains a net on a data set; "
      "gives the history: a list for each measure.", &fit_kind},
     {"history", bind_last_history, "train.history()", "The history of the last fit, "
@@ -680,6 +762,7 @@ int open_train(lua_State *L) {
   bind_register_family(L, &callback_binding);
   bind_register_ref(L, &class_weight_binding);
   bind_register_family(L, &fit_binding);
+  bind_register_family(L, &step_binding);
   reflect_set_functions(L, train_functions);
   return 1;
 }

@@ -3,7 +3,6 @@
  * Rows go to the record of the run, or to one of the fit alone (the option "record").
  */
 #include "lua/run_record.h"
-#include "base/csv.h"
 #include "base/out.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -134,33 +133,13 @@ static Err record_restored(void *self, FitRun *run, Fault *fault) {
   return ERR_OK;
 }
 
-static void add_window(Text *csv, const ProbeSeries *s, const ProbeWindow *window) {
-  const char *const names[PROBE_NAMES] = {s->probe, s->layer, s->quantity};
-  double number[PROBE_NUMBERS];
-  char text[40];
-  probe_window_numbers(window, number);
-  for (int i = 0; i < PROBE_NAMES; i++) {
-    csv_add_field(csv, names[i]);
-    text_add(csv, ",");
-  }
-  for (int i = 0; i < PROBE_NUMBERS; i++)
-    text_addf(csv, "%s%s", text_number(text, number[i]),
-              i + 1 < PROBE_NUMBERS ? "," : "\n");
-}
-
-/* In long form: a line for each window. */
 static Err record_probes(Session *s, const FitRun *run, Fault *fault) {
   const ProbeLog *log = &run->history->probes;
   Trial *trial;
+  char name[32] = "probes";
   if (!log->n || record_of(s, run, &trial, fault) || !trial) return fault->code;
-  Text csv = {0};
-  for (int i = 0; probe_columns[i]; i++)
-    text_addf(&csv, "%s%s", probe_columns[i], probe_columns[i + 1] ? "," : "\n");
-  for (int i = 0; i < log->n; i++)
-    for (int k = 0; k < log->v[i].n; k++) add_window(&csv, &log->v[i], &log->v[i].v[k]);
-  Err err = trial_probes(trial, (int)run->number, &csv, fault);
-  text_deinit(&csv);
-  return err;
+  if (run->number > 1) snprintf(name, sizeof name, "probes-%d", (int)run->number);
+  return run_record_probes(trial, name, log, fault);
 }
 
 /* A net that cannot be read again was read a moment ago: no reason to lose the fit. */

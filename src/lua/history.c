@@ -72,7 +72,7 @@ static void push_series(lua_State *L, const ProbeSeries *s) {
 
 /* probes.gradients: the series as a list, and each as
  * probes.gradients["dense_1.weight"].norm */
-static void push_probes(lua_State *L, const ProbeLog *log) {
+void bind_push_probes(lua_State *L, const ProbeLog *log) {
   lua_newtable(L);
   for (int i = 0; i < log->n; i++) {
     const ProbeSeries *s = &log->v[i];
@@ -112,7 +112,7 @@ static void push_fields(lua_State *L, const History *history) {
   lua_pushboolean(L, history->stopped);
   lua_setfield(L, -2, "stopped");
   if (history->probes.n) {
-    push_probes(L, &history->probes);
+    bind_push_probes(L, &history->probes);
     lua_setfield(L, -2, "probes");
   }
 }

@@ -5,6 +5,7 @@
 
 #include "lab/trial.h"
 #include "lua/session.h"
+#include "train/probe_log.h"
 
 typedef struct RunRecord {
   /* read-only, but for the functions of this header and of lab.h */
@@ -38,6 +39,11 @@ Err run_record_trial(Session *s, Trial **out, Fault *fault) WARN_UNUSED;
 /* Closes a record as `end` says, and says where it is; its own fault is printed, and
  * its code returned. */
 Err run_record_end(Trial *trial, const Json *values, const Fault *end);
+
+/* What probes measured as "<name>.csv", of at most 1 MB (of more than some 8,000 series
+ * one line of each). */
+Err run_record_probes(Trial *trial, const char *name, const ProbeLog *log,
+                      Fault *fault) WARN_UNUSED;
 
 /* What records of this session tell of it: machine, versions, script. */
 void run_record_describe(const Session *s, Json *meta);

@@ -172,8 +172,9 @@ void session_listeners(Session *s, Listener out[SESSION_LISTENERS]);
 /* Adds values of a net, or of variables, to the hash of the trial's final weights. */
 Err session_add_net(Session *s, Layer *net, Fault *fault);
 Err session_add_variables(Session *s, const StateList *list, Fault *fault);
-/* The same for all that steps of this trial trained (train.step). Raises. */
-void add_stepped_weights(lua_State *L);
+/* The run ends, or a trial: what its steps trained (train.step) is part of a trial's
+ * weights, what their probes measured goes into the record. */
+Err session_end_steps(lua_State *L, Fault *fault);
 
 /* The Lua part of the library, compiled (generated from lua/lib/). Ends with a NULL
  * name. */

@@ -537,7 +537,7 @@ static Err make_values(Work *w) {
 
 static Err prepare(Work *w, const FitHost *host, Dataset *set) {
   Err err = probes_open(&w->probes, &w->run.fit->probes, &w->run.history->probes,
-                        w->fault);
+                        "train.fit", w->fault);
   if (!err) err = list_listeners(w, host);
   if (!err) err = split_sets(w, set);
   if (!err) err = open_batches(w);

@@ -26,14 +26,15 @@ static const ProbeKind *kind_of(const Probes *p, int i) {
 
 /* -- what is asked ----------------------------------------------------------------- */
 
-Err probes_open(Probes *out, const ObjectList *list, ProbeLog *log, Fault *fault) {
+Err probes_open(Probes *out, const ObjectList *list, ProbeLog *log, const char *who,
+                Fault *fault) {
   *out = (Probes){.list = list, .log = log};
   size_t n = 0;
   for (int i = 0; i < list->n; i++) {
     for (int k = 0; k < i; k++)
       if (list->v[k]->kind == list->v[i]->kind)
         return fault_set(fault, ERR_VALUE,
-                         "train.fit: option \"probes\": \"%s\" is there twice",
+                         "%s: option \"probes\": \"%s\" is there twice", who,
                          list->v[i]->kind->name);
     for (const ProbeQuantity *q = kind_of(out, i)->quantities; q->name; q++) n++;
   }
@@ -74,10 +75,23 @@ static Err known_room(Probes *p, int n, Fault *fault) {
   return err ? err : ARRAY_ROOM(p->series, p->series_room, n_series, fault);
 }
 
-static const char *name_of(const StateList *state, const Variable *v) {
-  for (int i = 0; i < state->n; i++)
-    if (state->v[i] == v) return state_name(state, i);
-  return v->name ? v->name : "";
+enum { PARAM_NAME = 256 };
+
+/* The name of v in the nets with these states; of a single variable, of which there
+ * were *n_single, its own. */
+static void name_param(const StateList *states, int n_nets, const Variable *v,
+                       int *n_single, char name[PARAM_NAME]) {
+  for (int k = 0; k < n_nets; k++)
+    for (int i = 0; i < states[k].n; i++) {
+      if (states[k].v[i] != v) continue;
+      const char *own = state_name(&states[k], i);
+      if (n_nets > 1) snprintf(name, PARAM_NAME, "net%d.%s", k + 1, own);
+      else snprintf(name, PARAM_NAME, "%s", own);
+      return;
+    }
+  ++*n_single;
+  if (v->name && *v->name) snprintf(name, PARAM_NAME, "%s", v->name);
+  else snprintf(name, PARAM_NAME, "variable_%d", *n_single);
 }
 
 /* The series of all quantities of parameter i, whose name is given. */
@@ -92,33 +106,49 @@ static Err find_series(Probes *p, int i, const char *name, Fault *fault) {
   return ERR_OK;
 }
 
+static Err find_all_series(Probes *p, const StateList *states, int n_nets,
+                           Fault *fault) {
+  int n_single = 0;
+  Err err = ERR_OK;
+  for (int i = 0; !err && i < p->gauges.n_params; i++) {
+    char name[PARAM_NAME];
+    name_param(states, n_nets, p->gauges.param[i], &n_single, name);
+    err = find_series(p, i, name, fault);
+  }
+  return err;
+}
+
 /* Other parameters than those of the step before: of the first, or some were frozen or
  * thawed. */
-static Err learn_params(Probes *p, Layer *net, Fault *fault) {
-  StateList state;
-  int n = p->gauges.n_params;
+static Err learn_params(Probes *p, Layer *const *nets, int n_nets, Fault *fault) {
+  int n = p->gauges.n_params, n_states = 0;
+  StateList *states = calloc((size_t)n_nets + 1, sizeof *states);
   forget_params(p);
-  Err err = known_room(p, n, fault);
-  if (!err) err = layer_parameters(net, &state, fault);
-  if (err) return err;
-  for (int i = 0; !err && i < n; i++)
-    err = find_series(p, i, name_of(&state, p->gauges.param[i]), fault);
-  state_deinit(&state);
+  Err err = states ? known_room(p, n, fault) : fault_memory(fault, 0);
+  for (; !err && n_states < n_nets; n_states++)
+    if ((err = layer_parameters(nets[n_states], &states[n_states], fault))) break;
+  if (!err) err = find_all_series(p, states, n_nets, fault);
+  while (n_states) state_deinit(&states[--n_states]);
+  free(states);
   for (; !err && p->n_known < n; p->n_known++)
     p->known[p->n_known] = variable_retain(p->gauges.param[p->n_known]);
+  return err;
+}
+
+Err probes_take(Probes *p, Layer *const *nets, int n_nets, int64_t step, Fault *fault) {
+  const Gauges *g = &p->gauges;
+  Err err = same_params(p) ? ERR_OK : learn_params(p, nets, n_nets, fault);
+  probe_log_step(p->log, step);
+  for (int i = 0; !err && i < g->n_ask * g->n_params; i++)
+    err = probe_log_add(p->log, p->series[i], (double)g->value[i], fault);
   return err;
 }
 
 /* -- the listener ------------------------------------------------------------------ */
 
 static Err take_step(void *self, FitRun *run, Fault *fault) {
-  Probes *p = self;
-  const Gauges *g = &p->gauges;
-  Err err = same_params(p) ? ERR_OK : learn_params(p, run->net, fault);
-  probe_log_step(p->log, (run->epoch - 1) * run->n_batches + run->batch);
-  for (int i = 0; !err && i < g->n_ask * g->n_params; i++)
-    err = probe_log_add(p->log, p->series[i], (double)g->value[i], fault);
-  return err;
+  int64_t step = (run->epoch - 1) * run->n_batches + run->batch;
+  return probes_take(self, &run->net, 1, step, fault);
 }
 
 static Err save_log(void *self, const FitRun *run, Checkpoint *c, const char *part,

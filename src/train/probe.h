@@ -30,7 +30,7 @@ typedef struct ProbeKind {
 
 extern const Family probe_family; /* module "probe" */
 
-/* The probes of a fit. All zero: there are none. */
+/* The probes of a fit, or of the steps of a loop. All zero: there are none. */
 typedef struct Probes {
   const ObjectList *list; /* of Probe; borrowed */
   ProbeLog *log;          /* of the fit's history; borrowed */
@@ -42,9 +42,15 @@ typedef struct Probes {
   int64_t known_room, series_room;
 } Probes;
 
-Err probes_open(Probes *out, const ObjectList *list, ProbeLog *log,
+/* `who`: "train.fit", for the refusal of a probe that is there twice. */
+Err probes_open(Probes *out, const ObjectList *list, ProbeLog *log, const char *who,
                 Fault *fault) WARN_UNUSED;
 void probes_close(Probes *probes);
+/* Step number `step` is done, of these nets and single variables: what was asked of it
+ * goes into the log, under the names that variables have in their net (of several nets
+ * with "net1." before it), single ones as they are called or as "variable_1". */
+Err probes_take(Probes *probes, Layer *const *nets, int n_nets, int64_t step,
+                Fault *fault) WARN_UNUSED;
 /* For StepTarget: NULL where there are no probes. */
 static inline Gauges *probes_gauges(Probes *p) {
   return p->gauges.n_ask ? &p->gauges : NULL;

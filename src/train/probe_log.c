@@ -50,12 +50,32 @@ int probe_log_series(ProbeLog *log, const char *probe, const char *layer,
   return log->n++;
 }
 
+/* The last step of window number `number`, from 0, which begins behind step `before`.
+ */
+static int64_t end_of(int number, int64_t before) {
+  return number + 1 == PROBE_WINDOWS ? INT64_MAX : before + 1 + (before + 1) / 8;
+}
+
 void probe_log_step(ProbeLog *log, int64_t step) {
-  while (log->window_end < step) {
-    int64_t first = log->window_end + 1;
-    log->window_end = ++log->n_windows == PROBE_WINDOWS ? INT64_MAX : first + first / 8;
-  }
+  while (log->window_end < step)
+    log->window_end = end_of(log->n_windows++, log->window_end);
   log->step = step;
+}
+
+int probe_window_number(int64_t end) {
+  int number = 0;
+  for (int64_t at = end_of(0, 0); at < end; at = end_of(number, at)) number++;
+  return number;
+}
+
+void probe_window_join(ProbeWindow *w, const ProbeWindow *next) {
+  w->last = next->last;
+  w->end = next->end;
+  w->n += next->n;
+  w->sum += next->sum;
+  w->min = next->min < w->min ? next->min : w->min;
+  w->max = next->max > w->max ? next->max : w->max;
+  w->value = next->value;
 }
 
 Err probe_log_room(ProbeSeries *s, int n, Fault *fault) {

@@ -56,6 +56,11 @@ void probe_log_step(ProbeLog *log, int64_t step);
 /* The value of that step. */
 Err probe_log_add(ProbeLog *log, int series, double value, Fault *fault) WARN_UNUSED;
 
+/* The number of a window that ends with that step, from 0. */
+int probe_window_number(int64_t end);
+/* Takes in the values of the next window. */
+void probe_window_join(ProbeWindow *window, const ProbeWindow *next);
+
 /* The names of the columns of a log as a table in long form, NULL-terminated, and the
  * last six of them of one window. */
 enum {

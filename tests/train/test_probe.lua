@@ -247,6 +247,126 @@ function tests.test_the_table_in_the_record()
   check.yes(not pcall(check.read, directory .. "/probes-3.csv"))
 end
 
+-- -- loops of one's own ----------------------------------------------------------------------
+
+-- The same net on the same batches: the same norms, static or not.
+function tests.test_steps_measure_as_a_fit_does()
+  local set = blobs()
+  local function trained(options)
+    tensor.seed(6)
+    local net = chain(2, 5)
+    net:build { 2 }
+    if not options then
+      return fit(net, { set = set, epochs = 3, shuffle = false }).probes, net
+    end
+    options.probes = "gradients"
+    local step, probes = train.step(function(x, y)
+      return loss.sparse_categorical_crossentropy(net(x), y)
+    end, net, "Adam", options)
+    for _ = 1, 3 do
+      for x, y in set:batches(16, { shuffle = false }) do step(x, y) end
+    end
+    return probes(), net
+  end
+  local want = trained()
+  for _, options in ipairs { {}, { static = true } } do
+    local got = trained(options)
+    check.equal(#got.gradients, #want.gradients)
+    for i, s in ipairs(want.gradients) do check.equal(got.gradients[i], s) end
+  end
+end
+
+function tests.test_names_of_what_steps_train()
+  local a, b, w = nn.Dense(2), nn.Dense(1), tensor.variable { 1, 2 }
+  a:build(3)
+  b:build(2)
+  local x = tensor.randn(4, 3)
+  local step, probes = train.step(function() return (b(a(x) * w)):square():mean() end,
+    { a, b, w }, "SGD", { probes = { "gradients" } })
+  check.equal(probes(), {})
+  step()
+  local names = {}
+  for i, s in ipairs(probes().gradients) do names[i] = s.layer end
+  check.equal({ names[1], names[2], names[3], names[4], #names },
+    { "net1.dense_1.weight", "net1.dense_1.bias", "net2.dense_1.weight", "net2.dense_1.bias",
+      5 })
+  check.equal(select("#", train.step(function() return (w * w):sum() end, { w }, "SGD")), 1)
+  check.equal(select("#", train.step(function() return (w * w):sum() end, { w }, "SGD",
+    { probes = "none" })), 1)
+  local function with(options)
+    return function() train.step(function() return w:sum() end, { w }, "SGD", options) end
+  end
+  check.fails(with { probes = "gradient" }, "train.step", '"gradients"')
+  check.fails(with { probes = { "gradients", "gradients" } }, "train.step", "twice")
+  check.fails(with { statik = true }, '"statik"', '"static"')
+  check.fails(with { static = 1 }, '"static"')
+end
+
+function tests.test_the_record_of_steps()
+  local path = check.file("steps.lua", [[
+    tensor.seed(1)
+    local x, y = tensor.randn(8, 2):eval(), tensor.randn(8, 1):eval()
+    for _ = 1, 2 do
+      local net = nn.Sequential { nn.Dense(3, { activation = "tanh" }), nn.Dense(1) }
+      local step = train.step(function(u, v) return loss.mse(net(u), v) end, net, "SGD",
+        { probes = "gradients" })
+      for _ = 1, 20 do step(x, y) end
+    end]])
+  local _, err, status = check.runner { "--runs", check.temp .. "/r", path }
+  check.equal(status, 0)
+  local directory = err:match "record: (%S+)"
+  for _, name in ipairs { "probes.step.csv", "probes.step-2.csv" } do
+    local text = check.read(directory .. "/" .. name)
+    check.yes(text:find("^probe,layer,quantity,step_first") ~= nil)
+    check.yes(text:find("gradients,dense_2.bias,norm,16,18,", 1, true) ~= nil)
+  end
+end
+
+-- 801 series over 300 steps: 2.4 MB of windows, of which neighbours are joined.
+function tests.test_the_table_is_at_most_1_MB()
+  local path = check.file("many.lua", [[
+    tensor.seed(1)
+    local net = nn.Sequential {}
+    for _ = 1, 400 do net:add(nn.Dense(1)) end
+    local set = data.set(tensor.randn(10, 1):eval(), tensor.randn(10, 1):eval())
+    local h = train.fit(net, set, { loss = "mse", optimizer = optim.SGD { lr = 1e-6 },
+      batch_size = 1, epochs = 30, probes = "gradients", verbose = false })
+    local n, sum = 0, 0
+    for _, s in ipairs(h.probes.gradients) do n = n + #s.mean end
+    print(n)]])
+  local out, err, status = check.runner { "--runs", check.temp .. "/r", path }
+  check.equal(status, 0)
+  check.yes(tonumber(out) > 20000)
+  local directory = err:match "record: (%S+)"
+  local text = check.read(directory .. "/probes.csv")
+  check.yes(#text < 1 << 20 and #text > 1 << 18)
+  local covered_steps, next_first, lines = 0, 1, 0
+  for first, last, mean, min, max, last_value in
+    text:gmatch "\ngradients,dense_1.weight,norm,(%d+),(%d+),([^,]+),([^,]+),([^,]+),([^\n]+)" do
+    check.equal(tonumber(first), next_first)
+    next_first = tonumber(last) + 1
+    covered_steps = covered_steps + next_first - first
+    mean, min, max = tonumber(mean), tonumber(min), tonumber(max)
+    check.yes(min <= mean and mean <= max and tonumber(last_value) <= max)
+    lines = lines + 1
+  end
+  check.equal(covered_steps, 300)
+  check.yes(lines > 5)
+end
+
+function tests.test_the_experiment_shows_that_gradients_vanish()
+  local path = io.popen("pwd"):read() .. "/experiments/vanishing_gradient.lua"
+  local function falls(...)
+    local out, _, status = check.runner { "--runs", check.temp .. "/r", path, "rows=64", ... }
+    check.equal(status, 0)
+    return out:match "the gradient (%a+)", tonumber(out:match "by a factor of (%S+)")
+  end
+  local what, factor = falls()
+  check.equal(what, "falls")
+  check.yes(factor > 3 and factor < 6)
+  check.equal(falls("activation=relu", "init=he_normal"), "stays")
+end
+
 -- -- what is refused -------------------------------------------------------------------------
 
 function tests.test_wrong_probes()
