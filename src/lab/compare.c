@@ -378,63 +378,59 @@ int compare_find_cell(const Compare *compare, const int *levels) {
 
 /* -- facts about factors ----------------------------------------------------------- */
 
-/* Do a and b always change together: one level of a for each of b, and the reverse? */
-static bool change_together(const Compare *compare, int a, int b, int *of_a,
-                            int *of_b) {
-  for (int l = 0; l <= compare->spec.factors[a].n_levels; l++) of_a[l] = -2;
-  for (int l = 0; l <= compare->spec.factors[b].n_levels; l++) of_b[l] = -2;
+/* Do a and b always change together: one level of a for each of b, and the reverse?
+ * `of` has room for the levels of both; -2: not seen yet. */
+static bool change_together(const Compare *compare, int a, int b, int *of) {
+  int n_a = compare->spec.factors[a].n_levels + 1;
+  int n = n_a + compare->spec.factors[b].n_levels + 1;
+  for (int l = 0; l < n; l++) of[l] = -2;
   for (int c = 0; c < compare->n_cells; c++) {
-    const int *levels = compare->cells[c].levels;
-    must(levels);
-    int la = levels[a], lb = levels[b];
-    if (of_a[la + 1] == -2) of_a[la + 1] = lb;
-    if (of_b[lb + 1] == -2) of_b[lb + 1] = la;
-    if (of_a[la + 1] != lb || of_b[lb + 1] != la) return false;
+    int la = compare->cells[c].levels[a], lb = compare->cells[c].levels[b];
+    int *of_a = &of[la + 1], *of_b = &of[n_a + lb + 1];
+    if (*of_a == -2) *of_a = lb;
+    if (*of_b == -2) *of_b = la;
+    if (*of_a != lb || *of_b != la) return false;
   }
   return true;
 }
 
-/* The baseline that nobody gave: the first level that occurs. */
-static int first_level(const Compare *compare, int factor) {
-  int first = compare->spec.factors[factor].n_levels;
+/* Does the factor vary? Its baseline, where none is given, is the first level that
+ * occurs. */
+static void find_levels(Compare *compare, int f, CompareFactor *factor) {
+  int first = -1, lowest = factor->n_levels;
   for (int c = 0; c < compare->n_cells; c++) {
-    must(compare->cells[c].levels);
-    int level = compare->cells[c].levels[factor];
-    if (level >= 0 && level < first) first = level;
+    int level = compare->cells[c].levels[f];
+    compare->varies[f] |= first >= 0 && level >= 0 && level != first;
+    if (first < 0) first = level;
+    if (level >= 0 && level < lowest) lowest = level;
   }
-  return first < compare->spec.factors[factor].n_levels ? first : 0;
+  if (factor->baseline < 0) factor->baseline = lowest < factor->n_levels ? lowest : 0;
+}
+
+static bool is_baseline(const Compare *compare, const CompareCell *cell) {
+  for (int f = 0; f < compare->spec.n_factors; f++)
+    if (compare->varies[f] && compare->alias[f] == f && cell->levels[f] >= 0 &&
+        cell->levels[f] != compare->spec.factors[f].baseline)
+      return false;
+  return !compare_is_drawn(compare);
 }
 
 static Err find_facts(Compare *compare) {
-  int n_factors = compare->spec.n_factors, most = 1;
+  int n_factors = compare->spec.n_factors, n_levels = 0;
   CompareFactor *factors = (CompareFactor *)compare->spec.factors; /* our copy */
-  for (int f = 0; f < n_factors; f++)
-    if (factors[f].n_levels > most) most = factors[f].n_levels;
-  int *seen = compare_alloc(compare, 2 * ((int64_t)most + 1), sizeof *seen);
+  for (int f = 0; f < n_factors; f++) n_levels += factors[f].n_levels + 1;
+  int *seen = compare_alloc(compare, n_levels, sizeof *seen);
   if (!seen) return ERR_MEMORY;
   for (int f = 0; f < n_factors; f++) {
-    must(compare->n_cells == 0 || compare->cells[0].levels);
-    for (int c = 0, first = -1; c < compare->n_cells; c++) {
-      int level = compare->cells[c].levels[f];
-      compare->varies[f] |= first >= 0 && level >= 0 && level != first;
-      if (first < 0) first = level;
-    }
-    if (factors[f].baseline < 0) factors[f].baseline = first_level(compare, f);
+    find_levels(compare, f, &factors[f]);
     compare->alias[f] = f;
     for (int g = 0; g < f && compare->varies[f] && compare->alias[f] == f; g++)
       if (compare->varies[g] && compare->alias[g] == g &&
-          change_together(compare, g, f, seen, seen + most + 1))
+          change_together(compare, g, f, seen))
         compare->alias[f] = g;
   }
-  for (int c = 0; c < compare->n_cells; c++) {
-    CompareCell *cell = &compare->cells[c];
-    cell->baseline = !compare_is_drawn(compare);
-    must(cell->levels);
-    for (int f = 0; f < n_factors; f++)
-      if (compare->varies[f] && compare->alias[f] == f && cell->levels[f] >= 0 &&
-          cell->levels[f] != factors[f].baseline)
-        cell->baseline = false;
-  }
+  for (int c = 0; c < compare->n_cells; c++)
+    compare->cells[c].baseline = is_baseline(compare, &compare->cells[c]);
   return ERR_OK;
 }
 

@@ -15,6 +15,7 @@
 typedef struct Member {
   int cell, setting;
   bool is_a;
+  int n_alike; /* members of its side and setting, itself included */
 } Member;
 
 typedef struct Members {
@@ -63,15 +64,15 @@ static void number_settings(Members *members, Sharing *sharing) {
   int kept = 0;
   members->n_settings = 0;
   for (int i = 0, end; i < members->n; i = end) {
-    bool has[2] = {false, false};
+    int n[2] = {0, 0};
     for (end = i; end < members->n; end++) {
       if (by_setting(&members->v[i], &members->v[end], sharing)) break;
-      has[members->v[end].is_a] = true;
+      n[members->v[end].is_a]++;
     }
-    if (!has[0] || !has[1]) continue;
+    if (!n[0] || !n[1]) continue;
     for (int k = i; k < end; k++) {
-      members->v[kept] = members->v[k];
-      members->v[kept++].setting = members->n_settings;
+      const Member *m = &members->v[k];
+      members->v[kept++] = (Member){m->cell, members->n_settings, m->is_a, n[m->is_a]};
     }
     members->n_settings++;
   }
@@ -83,14 +84,14 @@ static void find_members(const Compare *compare, int factor, int a, int b,
                          Members *out) {
   out->n = 0;
   if (factor < 0) {
-    out->v[out->n++] = (Member){a, 0, true};
-    out->v[out->n++] = (Member){b, 0, false};
+    out->v[out->n++] = (Member){a, 0, true, 1};
+    out->v[out->n++] = (Member){b, 0, false, 1};
     out->n_settings = 1;
     return;
   }
   for (int c = 0; c < compare->n_cells; c++) {
     int level = compare->cells[c].levels[factor];
-    if (level == a || level == b) out->v[out->n++] = (Member){c, 0, level == a};
+    if (level == a || level == b) out->v[out->n++] = (Member){c, 0, level == a, 0};
   }
   Sharing sharing = sharing_of(compare, factor, out);
   qsort_r(out->v, (size_t)out->n, sizeof *out->v, by_setting_and_cell, &sharing);
@@ -106,7 +107,7 @@ typedef struct Scratch {
   bool *present;       /* [setting][seed] */
   bool *keep;          /* settings, then seeds */
   double *differences; /* per seed kept */
-  int *n_side[2];      /* per setting */
+  int *seeds;          /* their indices */
   int (*pairs)[2]; /* per contrast: its cells, the lower first, if it has just two */
   int n_tests;     /* contrasts, once they are counted */
 } Scratch;
@@ -117,32 +118,27 @@ static Err scratch_init(Compare *compare, Scratch *out) {
   out->present = compare_alloc(compare, table, sizeof *out->present);
   out->keep = compare_alloc(compare, cells + seeds, sizeof *out->keep);
   out->differences = compare_alloc(compare, seeds, sizeof *out->differences);
-  for (int i = 0; i < 2; i++) {
+  out->seeds = compare_alloc(compare, seeds, sizeof *out->seeds);
+  for (int i = 0; i < 2; i++)
     out->side[i] = compare_alloc(compare, table, sizeof *out->side[i]);
-    out->n_side[i] = compare_alloc(compare, cells, sizeof *out->n_side[i]);
-  }
   return compare->fault->code;
 }
 
 /* Fills both sides and what is present. */
 static void fill_sides(const Compare *compare, bool impute, Scratch *scratch) {
   const Members *members = &scratch->members;
-  int n_seeds = compare->n_seeds, n_settings = members->n_settings;
-  for (int i = 0; i < 2; i++) {
-    memset(scratch->side[i], 0, sizeof(double) * (size_t)n_settings * (size_t)n_seeds);
-    memset(scratch->n_side[i], 0, sizeof(int) * (size_t)n_settings);
+  int n_seeds = compare->n_seeds, size = members->n_settings * n_seeds;
+  for (int k = 0; k < size; k++) {
+    scratch->side[0][k] = scratch->side[1][k] = 0;
+    scratch->present[k] = true;
   }
-  for (int k = 0; k < n_settings * n_seeds; k++) scratch->present[k] = true;
-  for (int i = 0; i < members->n; i++)
-    scratch->n_side[members->v[i].is_a][members->v[i].setting]++;
   for (int i = 0; i < members->n; i++) {
     const Member *member = &members->v[i];
-    int n = scratch->n_side[member->is_a][member->setting];
     for (int s = 0; s < n_seeds; s++) {
       int64_t at = (int64_t)member->setting * n_seeds + s;
       double value;
       if (compare_value(compare, member->cell, s, impute, &value))
-        scratch->side[member->is_a][at] += value / n;
+        scratch->side[member->is_a][at] += value / member->n_alike;
       else scratch->present[at] = false;
     }
   }
@@ -163,13 +159,6 @@ static double difference_of(const Compare *compare, const Scratch *scratch, int 
   return fabs(sum) <= STAT_ROUNDING * size ? 0 : sum / n_kept;
 }
 
-/* The seed (index) of difference number i. */
-static int seed_of(const Compare *compare, const Scratch *scratch, int i) {
-  for (int s = 0; s < compare->n_seeds; s++)
-    if (scratch->keep[scratch->members.n_settings + s] && i-- == 0) return s;
-  return -1;
-}
-
 /* The least sd of differences that values in steps allow: each is off by an error that
  * is even over one step, of variance step^2 / 12; a difference has two, a mean over k
  * settings 1 / k. */
@@ -180,17 +169,16 @@ static double sd_floor(const Compare *compare, int n_settings) {
 /* The differences of the seeds kept; returns how many. Where they differ by no more
  * than rounding of the values they are made equal: large values leave more of it in a
  * small difference than its own size tells. */
-static int fill_differences(const Compare *compare, Scratch *scratch,
-                            int n_settings_kept) {
+static int fill_differences(const Compare *compare, Scratch *scratch, int n_kept) {
   double *differences = scratch->differences, largest_error = 0, low = 0, high = 0;
   int n = 0;
   for (int s = 0; s < compare->n_seeds; s++) {
     if (!scratch->keep[scratch->members.n_settings + s]) continue;
-    double error,
-        difference = difference_of(compare, scratch, s, n_settings_kept, &error);
+    double error, difference = difference_of(compare, scratch, s, n_kept, &error);
     low = n ? fmin(low, difference) : difference;
     high = n ? fmax(high, difference) : difference;
     largest_error = fmax(largest_error, error);
+    scratch->seeds[n] = s;
     differences[n++] = difference;
   }
   for (int i = 0; i < n && high - low <= 2 * largest_error; i++) differences[i] = low;
@@ -228,7 +216,8 @@ static Err analyse(const Compare *compare, const CompareContrast *contrast, bool
   int n = fill_differences(compare, scratch, out->n_settings);
   out->paired = stat_paired(scratch->differences, n, scratch->n_tests,
                             sd_floor(compare, out->n_settings));
-  out->dominant = seed_of(compare, scratch, out->paired.dominant);
+  int dominant = out->paired.dominant;
+  out->dominant = dominant < 0 ? -1 : scratch->seeds[dominant];
   if (compare->spec.bootstrap)
     err = bootstrap_contrast(compare, contrast, scratch->differences, &out->paired);
   if (compare->spec.goal == COMPARE_MIN) turn_won(&out->paired);
