@@ -223,6 +223,7 @@ static Json *next_value(const char *conversion, va_list *args) {
   case 'd': return new_int(va_arg(*args, int));
   case 'l': return new_int(va_arg(*args, long long));
   case 'c': return new_bool(va_arg(*args, int) != 0);
+  case 'p': return va_arg(*args, void *);
   case 'g':
     number = va_arg(*args, double);
     return isnan(number) ? value_new(JSON_KIND_NULL) : new_number(number);
@@ -236,9 +237,7 @@ static Json *next_value(const char *conversion, va_list *args) {
   }
 }
 
-void json_putf(Json *map, const char *format, ...) {
-  va_list args;
-  va_start(args, format);
+static void put_values(Json *map, const char *format, va_list *args) {
   while (*format) {
     char key[64];
     size_t n = strcspn(format, " ");
@@ -246,11 +245,26 @@ void json_putf(Json *map, const char *format, ...) {
     memcpy(key, format, n);
     key[n] = 0;
     format += n + 1;
-    json_put(map, key, next_value(format, &args));
+    json_put(map, key, next_value(format, args));
     format += strcspn(format, " ");
     format += *format == ' ';
   }
+}
+
+void json_putf(Json *map, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  put_values(map, format, &args);
   va_end(args);
+}
+
+Json *json_mapf(const char *format, ...) {
+  Json *map = json_map();
+  va_list args;
+  va_start(args, format);
+  put_values(map, format, &args);
+  va_end(args);
+  return map;
 }
 
 void json_push_text(Json *list, const char *value) {

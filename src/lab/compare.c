@@ -385,7 +385,9 @@ static bool change_together(const Compare *compare, int a, int b, int *of) {
   int n = n_a + compare->spec.factors[b].n_levels + 1;
   for (int l = 0; l < n; l++) of[l] = -2;
   for (int c = 0; c < compare->n_cells; c++) {
-    int la = compare->cells[c].levels[a], lb = compare->cells[c].levels[b];
+    const int *levels = compare->cells[c].levels;
+    must(levels);
+    int la = levels[a], lb = levels[b];
     int *of_a = &of[la + 1], *of_b = &of[n_a + lb + 1];
     if (*of_a == -2) *of_a = lb;
     if (*of_b == -2) *of_b = la;
@@ -399,6 +401,7 @@ static bool change_together(const Compare *compare, int a, int b, int *of) {
 static void find_levels(Compare *compare, int f, CompareFactor *factor) {
   int first = -1, lowest = factor->n_levels;
   for (int c = 0; c < compare->n_cells; c++) {
+    must(compare->cells[c].levels);
     int level = compare->cells[c].levels[f];
     compare->varies[f] |= first >= 0 && level >= 0 && level != first;
     if (first < 0) first = level;

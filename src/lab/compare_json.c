@@ -18,10 +18,12 @@
 #include "lab/compare_private.h"
 #include <math.h>
 
-static void put_sample(Json *map, const StatSample *s) {
+/* Returns the map. */
+static Json *put_sample(Json *map, const StatSample *s) {
   json_putf(map, "n %d mean %g sd %g interval [%g,%g] median %g min %g max %g", s->n,
             s->mean, s->sd, s->interval.low, s->interval.high, s->median, s->min,
             s->max);
+  return map;
 }
 
 static void put_level(Json *map, const Compare *compare, int factor, int level) {
@@ -40,16 +42,15 @@ static Json *factors_json(const Compare *compare) {
   Json *list = json_list();
   for (int f = 0; f < compare->spec.n_factors; f++) {
     const CompareFactor *factor = &compare->spec.factors[f];
-    Json *map = json_map(), *levels = json_list();
+    Json *levels = json_list();
     for (int l = 0; l < factor->n_levels; l++)
       json_push_text(levels, factor->levels[l]);
-    json_put_text(map, "name", factor->name);
-    json_put(map, "levels", levels);
-    json_putf(map, "baseline %s baseline_given %c",
-              compare_level(compare, f, factor->baseline), compare->baseline_given[f]);
-    if (!compare_leads(compare, f))
-      json_put_text(map, "together_with",
-                    compare->spec.factors[compare->alias[f]].name);
+    Json *map = json_mapf("name %s levels %p baseline %s baseline_given %c",
+                          factor->name, levels,
+                          compare_level(compare, f, factor->baseline),
+                          compare->baseline_given[f]);
+    const char *leader = compare->spec.factors[compare->alias[f]].name;
+    if (!compare_leads(compare, f)) json_put_text(map, "together_with", leader);
     json_push(list, map);
   }
   return list;
@@ -59,19 +60,16 @@ static Json *cells_json(const Compare *compare) {
   Json *list = json_list();
   for (int i = 0; i < compare->n_cells; i++) {
     const CompareCell *cell = &compare->cells[compare->order[i]];
-    Json *map = json_map(), *imputed = json_map();
-    json_put(map, "levels", levels_json(compare, cell->levels));
+    Json *map = json_mapf("levels %p", levels_json(compare, cell->levels));
     if (cell->note) json_put_text(map, "note", cell->note);
     json_put_bool(map, "baseline", cell->baseline);
     put_sample(map, &cell->sample);
-    json_putf(map,
-              "planned %d diverged %d failed %d missing %d floored %d floor %c ceiling "
-              "%c",
+    json_putf(map, "planned %d diverged %d failed %d missing %d floored %d",
               cell->n_planned, cell->n_diverged, cell->n_failed, cell->n_missing,
-              cell->n_floored, cell->floor, cell->ceiling);
-    put_sample(imputed, &cell->imputed);
-    if (cell->n_diverged) json_put(map, "diverged_as_worst", imputed);
-    else json_free(imputed);
+              cell->n_floored);
+    json_putf(map, "floor %c ceiling %c", cell->floor, cell->ceiling);
+    if (cell->n_diverged)
+      json_put(map, "diverged_as_worst", put_sample(json_map(), &cell->imputed));
     json_push(list, map);
   }
   return list;
@@ -79,13 +77,12 @@ static Json *cells_json(const Compare *compare) {
 
 static Json *analysis_json(const Compare *compare, const CompareAnalysis *analysis) {
   const StatPaired *p = &analysis->paired;
-  Json *map = json_map();
-  json_putf(map,
-            "seeds %d settings %d difference %g sd %g sd_used %g interval [%g,%g] d_z "
-            "%g "
-            "t %g p_t %g p_sign_flip %g p %g p_holm %g",
-            p->n, analysis->n_settings, p->mean, p->sd, p->sd_used, p->interval.low,
-            p->interval.high, p->d_z, p->t, p->p_t, p->p_flip, p->p, analysis->p_holm);
+  Json *map = json_mapf("seeds %d settings %d difference %g sd %g sd_used %g interval "
+                        "[%g,%g] d_z %g t %g "
+                        "p_t %g p_sign_flip %g p %g p_holm %g",
+                        p->n, analysis->n_settings, p->mean, p->sd, p->sd_used,
+                        p->interval.low, p->interval.high, p->d_z, p->t, p->p_t,
+                        p->p_flip, p->p, analysis->p_holm);
   if (analysis->dominant >= 0)
     json_put_int(map, "decisive_seed", compare->seeds[analysis->dominant]);
   json_putf(map, "won %g won_interval [%g,%g] verdict %s", p->won, p->won_interval.low,
@@ -100,26 +97,24 @@ static void put_side(Json *map, const char *key, const Compare *compare,
   else json_put_text(map, key, compare_level(compare, contrast->factor, side));
 }
 
-static void put_runs(Json *map, const char *key, CompareRuns runs) {
-  Json *counts = json_map();
-  json_putf(counts, "n %d failed %d diverged %d floored %d", runs.n, runs.n_failed,
-            runs.n_diverged, runs.n_floored);
-  json_put(map, key, counts);
+static Json *runs_json(CompareRuns runs) {
+  return json_mapf("n %d failed %d diverged %d floored %d", runs.n, runs.n_failed,
+                   runs.n_diverged, runs.n_floored);
 }
 
 static Json *contrast_json(const Compare *compare, const CompareContrast *contrast) {
   int factor = contrast->factor;
-  Json *map = json_map();
-  json_put_text(map, "factor", factor < 0 ? NULL : compare->spec.factors[factor].name);
+  Json *map = json_mapf("factor %s",
+                        factor < 0 ? NULL : compare->spec.factors[factor].name);
   put_side(map, "a", compare, contrast, contrast->a);
   put_side(map, "b", compare, contrast, contrast->b);
-  json_putf(map, "verdict %s disputed %c settings %d typical_runs %c",
+  json_putf(map,
+            "verdict %s disputed %c settings %d typical_runs %c runs_a %p runs_b %p "
+            "p_runs %g p_runs_holm %g complete %p",
             compare_verdict_name(contrast->verdict), contrast->disputed,
-            contrast->n_settings, compare_is_typical(contrast));
-  put_runs(map, "runs_a", contrast->runs_a);
-  put_runs(map, "runs_b", contrast->runs_b);
-  json_putf(map, "p_runs %g p_runs_holm %g", contrast->p_wrong, contrast->p_wrong_holm);
-  json_put(map, "complete", analysis_json(compare, &contrast->complete));
+            contrast->n_settings, compare_is_typical(contrast),
+            runs_json(contrast->runs_a), runs_json(contrast->runs_b), contrast->p_wrong,
+            contrast->p_wrong_holm, analysis_json(compare, &contrast->complete));
   if (contrast->runs_a.n_diverged + contrast->runs_b.n_diverged > 0)
     json_put(map, "diverged_as_worst", analysis_json(compare, &contrast->imputed));
   return map;
@@ -128,92 +123,79 @@ static Json *contrast_json(const Compare *compare, const CompareContrast *contra
 static Json *effect_json(const Compare *compare, const StatEffect *effect) {
   static const char *const names[] = {"factor", "pair", "higher", "seed", "residual",
                                       "total"};
-  Json *map = json_map(), *factors = json_list();
-  json_put_text(map, "source", names[effect->source]);
+  Json *factors = json_list();
   if (effect->a >= 0) json_push_text(factors, compare->spec.factors[effect->a].name);
   if (effect->b >= 0) json_push_text(factors, compare->spec.factors[effect->b].name);
-  json_put(map, "factors", factors);
-  json_putf(map, "df %lld ss %g eta2 %g omega2 %g f %g p_descriptive %g",
-            (long long)effect->df, effect->ss, effect->eta2, effect->omega2, effect->f,
-            effect->p);
-  return map;
+  return json_mapf("source %s factors %p df %lld ss %g eta2 %g omega2 %g f %g "
+                   "p_descriptive %g",
+                   names[effect->source], factors, (long long)effect->df, effect->ss,
+                   effect->eta2, effect->omega2, effect->f, effect->p);
 }
 
 static Json *margin_json(const Compare *compare, const CompareMargin *margin) {
-  Json *map = json_map(), *levels = json_map();
+  Json *levels = json_map();
   put_level(levels, compare, margin->a, margin->level_a);
   if (margin->b >= 0) put_level(levels, compare, margin->b, margin->level_b);
-  json_put(map, "levels", levels);
-  put_sample(map, &margin->sample);
-  return map;
+  return put_sample(json_mapf("levels %p", levels), &margin->sample);
 }
 
 static Json *grid_json(const Compare *compare) {
   const CompareGrid *grid = &compare->grid;
-  Json *map = json_map(), *effects = json_list(), *margins = json_list();
-  json_putf(map, "text %s whole %c cells %d seeds %d", grid->text, grid->whole,
-            grid->n_cells, grid->n_seeds);
+  Json *effects = json_list(), *margins = json_list();
   for (int i = 0; i < grid->n_effects; i++)
     json_push(effects, effect_json(compare, &grid->effects[i]));
   for (int i = 0; i < grid->n_margins; i++)
     json_push(margins, margin_json(compare, &grid->margins[i]));
-  json_put(map, "effects", effects);
-  json_put(map, "margins", margins);
-  return map;
+  return json_mapf("text %s whole %c cells %d seeds %d effects %p margins %p",
+                   grid->text, grid->whole, grid->n_cells, grid->n_seeds, effects,
+                   margins);
 }
 
 Json *compare_reach_json(const Compare *compare) {
   const CompareReach reach = compare_reach(compare);
-  Json *map = json_map(), *finds = json_list();
-  json_putf(map, "seeds %d contrasts %d level %g seeds_needed %d sd %g",
-            compare->n_seeds, compare->n_contrasts, compare->level, STAT_TEST_MIN,
-            compare->sd);
+  Json *finds = json_list();
   for (int i = 0; i < reach.n; i++) {
     const CompareFind *find = &reach.finds[i];
-    Json *row = json_map();
-    json_putf(row, "seeds %d level %g sds %g difference %g", find->n_seeds, find->level,
-              find->sds, find->difference);
-    json_push(finds, row);
+    json_push(finds, json_mapf("seeds %d level %g sds %g difference %g", find->n_seeds,
+                               find->level, find->sds, find->difference));
   }
-  json_put(map, "finds", finds);
-  return map;
+  return json_mapf("seeds %d contrasts %d level %g seeds_needed %d sd %g finds %p",
+                   compare->n_seeds, compare->n_contrasts, compare->level,
+                   STAT_TEST_MIN, compare->sd, finds);
 }
 
 /* The spec, as far as it is not told with the factors. */
-static void put_spec(Json *map, const Compare *compare) {
+static Json *spec_json(const Compare *compare) {
   const CompareSpec *spec = &compare->spec;
   bool bounded = spec->low < spec->high;
-  json_putf(map, "name %s metric %s goal %s range [%g,%g] rope %g", spec->name,
-            spec->metric, spec->goal == COMPARE_MAX ? "max" : "min",
-            bounded ? spec->low : NAN, spec->high, spec->rope > 0 ? spec->rope : NAN);
+  Json *map = json_mapf("name %s metric %s goal %s range [%g,%g] rope %g", spec->name,
+                        spec->metric, spec->goal == COMPARE_MAX ? "max" : "min",
+                        bounded ? spec->low : NAN, spec->high,
+                        spec->rope > 0 ? spec->rope : NAN);
   if (spec->rope_of) json_put_text(map, "rope_of", spec->rope_of);
   json_putf(map, "intervals %s resolution %g looks %d level %g",
             spec->bootstrap ? "bootstrap-t" : "t",
             spec->resolution > 0 ? spec->resolution : NAN,
             spec->looks > 1 ? spec->looks : 1, compare->level);
+  return map;
 }
 
 Json *compare_json(const Compare *compare) {
-  Json *map = json_map(), *seeds = json_list(), *contrasts = json_list();
-  Json *trials = json_map(), *variances = json_map();
-  put_spec(map, compare);
+  Json *map = spec_json(compare), *seeds = json_list(), *contrasts = json_list();
   for (int s = 0; s < compare->n_seeds; s++) json_push_int(seeds, compare->seeds[s]);
-  json_put(map, "seeds", seeds);
-  json_putf(trials, "planned %d complete %d diverged %d failed %d missing %d",
-            compare->n_trials, compare->n_complete, compare->n_diverged,
-            compare->n_failed, compare->n_missing);
-  json_put(map, "trials", trials);
-  json_putf(map, "worst %g", compare->worst);
-  json_put(map, "factors", factors_json(compare));
-  json_put(map, "cells", cells_json(compare));
-  json_put(map, "grid", grid_json(compare));
   for (int i = 0; i < compare->n_contrasts; i++)
     json_push(contrasts, contrast_json(compare, &compare->contrasts[i]));
-  json_put(map, "contrasts", contrasts);
-  json_put(map, "reach", compare_reach_json(compare));
-  json_putf(variances, "p %g sd_min %g sd_max %g unequal %c", compare->variance_p,
-            compare->sd_min, compare->sd_max, compare->unequal);
-  json_put(map, "variances", variances);
-  json_putf(map, "floor %d ceiling %d", compare->n_floor, compare->n_ceiling);
+  Json *trials = json_mapf("planned %d complete %d diverged %d failed %d missing %d",
+                           compare->n_trials, compare->n_complete, compare->n_diverged,
+                           compare->n_failed, compare->n_missing);
+  Json *variances = json_mapf("p %g sd_min %g sd_max %g unequal %c",
+                              compare->variance_p, compare->sd_min, compare->sd_max,
+                              compare->unequal);
+  json_putf(map, "seeds %p trials %p worst %g factors %p cells %p grid %p contrasts %p",
+            seeds, trials, compare->worst, factors_json(compare), cells_json(compare),
+            grid_json(compare), contrasts);
+  json_putf(map, "reach %p variances %p floor %d ceiling %d",
+            compare_reach_json(compare), variances, compare->n_floor,
+            compare->n_ceiling);
   return map;
 }

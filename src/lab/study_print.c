@@ -245,32 +245,20 @@ static void plan_doc(const Study *study, const Compare *compare, int jobs, Doc *
   study_notes_doc(study, doc);
 }
 
-/* A list of { done, failed, left }, of each cell. */
-static Json *counts_json(const Study *s) {
-  Json *counts = json_list();
-  for (int cell = 0; cell < s->n_cells; cell++) {
-    CellCount n = count_cell(s, cell);
-    Json *row = json_map();
-    json_put_int(row, "done", n.done);
-    json_put_int(row, "failed", n.failed);
-    json_put_int(row, "left", n.left);
-    json_push(counts, row);
-  }
-  return counts;
-}
-
 static Json *plan_json(const Study *study, const Compare *compare, int jobs) {
   int64_t n;
   double left = time_left(study, jobs, &n);
-  Json *plan = json_map();
+  Json *plan = json_map(), *counts = json_list();
+  for (int cell = 0; cell < study->n_cells; cell++) {
+    CellCount c = count_cell(study, cell);
+    json_push(counts, json_mapf("done %d failed %d left %d", c.done, c.failed, c.left));
+  }
   json_put_all(plan, study->plan);
-  json_put_int(plan, "done", study->n_done);
-  json_put_int(plan, "failed", study->n_failed);
-  json_put_int(plan, "left", study->n_left);
-  json_put(plan, "cell_counts", counts_json(study));
+  json_putf(plan, "done %lld failed %lld left %lld cell_counts %p",
+            (long long)study->n_done, (long long)study->n_failed,
+            (long long)study->n_left, counts);
   if (n || !study->n_left) json_put_number(plan, "seconds", left);
-  json_put(plan, "reach", compare_reach_json(compare));
-  json_put(plan, "notes", study_notes(study));
+  json_putf(plan, "reach %p notes %p", compare_reach_json(compare), study_notes(study));
   return plan;
 }
 

@@ -57,6 +57,21 @@ TEST(what_is_not_there_is_empty) {
 }
 
 /* Around the number from which on there is an index, and far beyond. */
+static const char *volatile nothing; /* a text that is not there */
+
+TEST(json_puts_several_values_at_once) {
+  Json *map = json_mapf("n %d mean %g sd %g name %s none %s", 3, 0.5, NAN, "x y",
+                        nothing);
+  json_putf(map, "whole %c cut %c interval [%g,%g] unknown [%g,%g]", 1, 0, 1.5, 2.0,
+            NAN, 1.0);
+  json_putf(map, "many %lld inner %p", 1LL << 40, json_mapf("a %d", 1));
+  check_text(map, 0,
+             "{\"n\":3,\"mean\":0.5,\"sd\":null,\"name\":\"x y\",\"none\":null,"
+             "\"whole\":true,\"cut\":false,\"interval\":[1.5,2.0],\"unknown\":null,"
+             "\"many\":1099511627776,\"inner\":{\"a\":1}}");
+  json_free(map);
+}
+
 TEST(json_finds_each_of_many_keys) {
   for (int n = 14; n <= 20000; n = n < 70 ? n + 1 : 3 * n) {
     Json *map = json_map();
