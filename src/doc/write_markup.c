@@ -132,7 +132,7 @@ static void no_part(Text *out, const Table *table) { (void)out, (void)table; }
 /* A line end would end a row, and so a bar in a cell. What might begin a span, or a
  * tag, is quoted. */
 static void md_char(Text *out, const char *at, size_t n_bytes, bool cell) {
-  if (strchr(cell ? "|\\`*<[" : "\\`*<[", *at)) text_add(out, "\\");
+  if (strchr(cell ? "|\\`*<" : "\\`*<[", *at)) text_add(out, "\\");
   text_add_bytes(out, *at == '\n' ? " " : at, n_bytes);
 }
 
