@@ -112,11 +112,31 @@ bool dtype_parse(DType *out, const char *name) {
 
 enum { ALIGNMENT = 64 };
 
+/* Large blocks of one size begin at the same place of a page, so arrays that a kernel
+ * goes through together would share a few sets of the cache; a processor that finds
+ * lines by a hash of their address may then hold one of them at a time, and takes five
+ * times as long. So the data begin at one of SHIFTS places, by the digits of the page's
+ * number: blocks that follow each other, however many pages apart, begin at other ones.
+ */
+enum {
+  LARGE_BYTES = 1 << 16,
+  PAGE_BYTES = 4096,
+  SHIFTS = 7,
+  SHIFT_BYTES = 9 * ALIGNMENT
+};
+
+static size_t shift_of(const unsigned char *data) {
+  size_t sum = 0;
+  for (uintptr_t page = (uintptr_t)data / PAGE_BYTES; page; page /= SHIFTS) sum += page;
+  return sum % SHIFTS * SHIFT_BYTES;
+}
+
 /* Header and data in one block of malloc's own alignment: what is freed then fits the
  * next storage of the size, which glibc's aligned blocks do not. */
 static Storage *storage_new(MemoryCount *count, size_t n_bytes, Fault *fault) {
   size_t room = (n_bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-  size_t block_bytes = sizeof(Storage) + ALIGNMENT + room;
+  size_t shifts = n_bytes >= LARGE_BYTES ? SHIFTS * SHIFT_BYTES : 0;
+  size_t block_bytes = sizeof(Storage) + ALIGNMENT + room + shifts;
   Storage *s = block_bytes < n_bytes ? NULL : malloc(block_bytes);
   if (!s) {
     fault_memory(fault, n_bytes);
@@ -124,6 +144,7 @@ static Storage *storage_new(MemoryCount *count, size_t n_bytes, Fault *fault) {
   }
   unsigned char *data = (unsigned char *)(s + 1);
   data += -(uintptr_t)data % ALIGNMENT;
+  if (shifts) data += shift_of(data);
   *s = (Storage){.refs = 1, .n_bytes = n_bytes, .count = count, .data = data};
   if (count) {
     count->now_bytes += n_bytes;
