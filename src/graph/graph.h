@@ -147,6 +147,7 @@ struct Graph {
   int64_t pool_room;
   Counter *counters; /* read-only: draws made from each stream so far */
   int n_counters;
+  int next_counter; /* behind the last that was drawn from */
   int64_t counter_room;
   struct Undo *undo; /* of the open transaction */
   int n_undo;
@@ -178,9 +179,8 @@ struct Graph {
   int64_t plan_debt;    /* what planning values has cost and their runs not saved yet */
   unsigned char *arena; /* of plans: one runs at a time */
   size_t arena_bytes;
-  char **interned;
-  int n_interned;
-  int64_t interned_room;
+  char **interned; /* places of a hash table; NULL: free */
+  int64_t n_interned, interned_room;
 };
 
 /* threads as in par_init. */

@@ -1,6 +1,7 @@
 /* session.c: a session from its begin to its end; labels; what it says once. */
 #include "graph/cache.h"
 #include "graph/graph_private.h"
+#include "base/hash.h"
 #include "base/out.h"
 #include "kernel/gemm.h"
 #include <stdarg.h>
@@ -24,7 +25,7 @@ Err graph_open(Graph *graph, int threads, uint64_t seed, Fault *fault) {
 void graph_close(Graph *graph) {
   if (graph->in_transaction) graph_rollback(graph);
   graph_scope_end(graph, 0);
-  for (int i = 0; i < graph->n_interned; i++) free(graph->interned[i]);
+  for (int64_t i = 0; i < graph->interned_room; i++) free(graph->interned[i]);
   free(graph->interned);
   cache_clear(graph);
   node_free_blocks(graph);
@@ -45,17 +46,38 @@ Err graph_ok(Graph *graph, Fault *fault) {
   return code;
 }
 
+/* Where the string is in a table of `room` places, a power of 2, or where it goes. */
+static char **interned_place(char **table, int64_t room, const char *string) {
+  uint64_t at = hash_bytes(HASH_BEGIN, string, strlen(string));
+  while (table[at % (uint64_t)room] && strcmp(table[at % (uint64_t)room], string) != 0)
+    at++;
+  return &table[at % (uint64_t)room];
+}
+
+/* At least half of the table stays empty. */
+static bool make_room_for_one(Graph *graph) {
+  int64_t old = graph->interned_room, room = old ? 2 * old : 64;
+  if (2 * (graph->n_interned + 1) <= old) return true;
+  char **table = calloc((size_t)room, sizeof *table);
+  if (!table) return false;
+  for (int64_t i = 0; i < old; i++)
+    if (graph->interned[i])
+      *interned_place(table, room, graph->interned[i]) = graph->interned[i];
+  free(graph->interned);
+  graph->interned = table;
+  graph->interned_room = room;
+  return true;
+}
+
+/* NULL where memory lacks: a label is missing, which is no reason to stop. */
 const char *graph_intern(Graph *graph, const char *string) {
-  if (!string) return NULL;
-  for (int i = graph->n_interned - 1; i >= 0; i--)
-    if (strcmp(graph->interned[i], string) == 0) return graph->interned[i];
-  char *copy = text_copy(string);
-  if (!copy ||
-      ARRAY_ROOM(graph->interned, graph->interned_room, graph->n_interned + 1, NULL)) {
-    free(copy);
-    return NULL; /* a label is missing: no reason to stop */
+  if (!string || !make_room_for_one(graph)) return NULL;
+  char **place = interned_place(graph->interned, graph->interned_room, string);
+  if (!*place) {
+    *place = text_copy(string);
+    graph->n_interned += *place != NULL;
   }
-  return graph->interned[graph->n_interned++] = copy;
+  return *place;
 }
 
 void graph_warn(Graph *graph, GraphWarning which, const Node *node, const char *format,

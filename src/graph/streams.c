@@ -12,8 +12,13 @@ Stream graph_draw_once(const Graph *graph, const char *purpose, const char *name
 }
 
 Stream graph_draw_again(Graph *graph, uint64_t key) {
-  for (int i = 0; i < graph->n_counters; i++)
-    if (graph->counters[i].key == key) return (Stream){key, graph->counters[i].count++};
+  int at = graph->next_counter; /* steps draw in turn */
+  for (int i = 0; i < graph->n_counters; i++, at++) {
+    if (at >= graph->n_counters) at = 0;
+    if (graph->counters[at].key != key) continue;
+    graph->next_counter = at + 1;
+    return (Stream){key, graph->counters[at].count++};
+  }
   if (!ARRAY_ROOM(graph->counters, graph->counter_room, graph->n_counters + 1,
                   &graph->fault))
     graph->counters[graph->n_counters++] = (Counter){key, 1};
