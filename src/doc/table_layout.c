@@ -223,16 +223,14 @@ bool table_fits(const Table *table, int width, int indent) {
 void table_left_out(const Table *table, int width, int indent, Text *out) {
   if (table_is_empty(table) || table->split) return;
   Table view = shown(table, width - indent);
-  if (view.cells.failed) {
-    table_deinit(&view);
-    return;
+  if (!view.cells.failed) {
+    Layout all = widest(&view, text_columns, true);
+    Layout layout = layout_of(&view, width - indent, true);
+    const char *title = view.cells.data;
+    for (int c = 0; c < view.n_columns; c++, title = table_next(title))
+      if (all.width[c] && !layout.width[c] && view.columns[c].rank != TABLE_BELOW)
+        text_addf(out, "%s%s", out->n_bytes ? ", " : "", title);
   }
-  Layout all = widest(&view, text_columns, true);
-  Layout layout = layout_of(&view, width - indent, true);
-  const char *title = view.cells.data;
-  for (int c = 0; c < view.n_columns; c++, title = table_next(title))
-    if (all.width[c] && !layout.width[c] && view.columns[c].rank != TABLE_BELOW)
-      text_addf(out, "%s%s", out->n_bytes ? ", " : "", title);
   table_deinit(&view);
 }
 

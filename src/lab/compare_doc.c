@@ -212,13 +212,23 @@ static bool is_negligible(const StatEffect *effect) {
 }
 
 /* Rows of all effects; three and more negligible pairs are one. */
-static void add_share_rows(const Compare *compare, const StatEffect *const *sorted,
-                           int n, Table *table) {
+static void add_shares(const Page *page) {
+  const CompareGrid *grid = &page->compare->grid;
+  const StatEffect *sorted[STAT_EFFECTS_MAX];
+  int n = grid->n_effects - 1; /* without the total */
   int n_negligible = 0, n_told = 0;
-  for (int i = 0; i < n; i++) n_negligible += is_negligible(sorted[i]);
+  Table *table = doc_table(page->doc);
+  table_column(table, "", TABLE_TEXT, 0);
+  table_head(table, ">eta^2|>omega^2:1", NULL);
+  table_column(table, "", TABLE_TEXT, 2);
+  for (int i = 0; i < n; i++) {
+    sorted[i] = &grid->effects[i];
+    n_negligible += is_negligible(sorted[i]);
+  }
+  qsort(sorted, (size_t)n, sizeof *sorted, by_share);
   for (int i = 0; i < n; i++) {
     if (n_negligible < 3 || !is_negligible(sorted[i])) {
-      add_share_row(compare, sorted[i], table);
+      add_share_row(page->compare, sorted[i], table);
     } else if (n_told++ == 0) {
       table_addf(table, "%d other pairs, each", n_negligible);
       table_add(table, "< 0.1 %");
@@ -226,24 +236,6 @@ static void add_share_rows(const Compare *compare, const StatEffect *const *sort
       table_add(table, "");
     }
   }
-}
-
-static void add_shares(const Page *page) {
-  const CompareGrid *grid = &page->compare->grid;
-  int n = grid->n_effects - 1; /* without the total */
-  Table *table = doc_table(page->doc);
-  const StatEffect **sorted = malloc((size_t)n * sizeof *sorted);
-  if (!sorted) {
-    table->cells.failed = true;
-    return;
-  }
-  for (int i = 0; i < n; i++) sorted[i] = &grid->effects[i];
-  qsort(sorted, (size_t)n, sizeof *sorted, by_share);
-  table_column(table, "", TABLE_TEXT, 0);
-  table_head(table, ">eta^2|>omega^2:1", NULL);
-  table_column(table, "", TABLE_TEXT, 2);
-  add_share_rows(page->compare, sorted, n, table);
-  free(sorted);
 }
 
 static void add_level_name(const Compare *compare, int factor, int level,

@@ -51,10 +51,6 @@ static double contrast_spread(const StatPaired *paired) {
   return half == 0 ? fabs(paired->mean) : half;
 }
 
-static int at_most(int decimals, int limit) {
-  return decimals < limit ? decimals : limit;
-}
-
 Shown shown_of(const Compare *compare) {
   const CompareSpec *spec = &compare->spec;
   Shown shown = {1, 4, 4, "", "", spec->low, spec->high};
@@ -75,10 +71,11 @@ Shown shown_of(const Compare *compare) {
   int of_differences = decimals_for(numbers, m, decimals);
   free(numbers);
   bool beyond = largest >= 1e9 || (decimals > DECIMALS_MAX && largest < 1e-6);
-  int limit = at_most(DECIMALS_MAX, DIGITS_MAX - whole_digits(largest));
-  shown.decimals = beyond ? -1 : at_most(decimals, limit);
-  shown.difference_decimals = of_differences > shown.decimals ? of_differences
-                                                              : shown.decimals;
+  int limit = DIGITS_MAX - whole_digits(largest);
+  if (limit > DECIMALS_MAX) limit = DECIMALS_MAX;
+  shown.decimals = beyond ? -1 : decimals < limit ? decimals : limit;
+  shown.difference_decimals = shown.decimals;
+  if (of_differences > shown.decimals) shown.difference_decimals = of_differences;
   if (beyond || of_differences > DECIMALS_MAX) shown.difference_decimals = -1;
   return shown;
 }

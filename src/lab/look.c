@@ -44,20 +44,20 @@ Json *look_json(const char *directory, const char *name, Fault *fault) {
   return json;
 }
 
-static bool is_of(const Json *json, JsonKind kind) {
-  return json && json_kind(json) == kind;
+/* Is there such a field, of another kind? */
+static bool misfits(const Json *map, const char *key, JsonKind kind) {
+  const Json *field = json_find(map, key);
+  return field && json_kind(field) != kind;
 }
 
 /* What keeps it from being a meta.json; NULL: nothing. */
 static const char *meta_flaw(const Json *meta) {
-  const Json *attempts = json_find(meta, "attempts"), *data = json_find(meta, "data");
-  if (attempts && json_kind(attempts) != JSON_KIND_LIST)
-    return "\"attempts\" is no list";
-  const Json *rows = json_find(meta, "rows");
-  if (data && json_kind(data) != JSON_KIND_MAP) return "\"data\" is no map";
-  if (rows && json_kind(rows) != JSON_KIND_MAP) return "\"rows\" is no map";
+  const Json *attempts = json_find(meta, "attempts");
+  if (misfits(meta, "attempts", JSON_KIND_LIST)) return "\"attempts\" is no list";
+  if (misfits(meta, "data", JSON_KIND_MAP)) return "\"data\" is no map";
+  if (misfits(meta, "rows", JSON_KIND_MAP)) return "\"rows\" is no map";
   for (int64_t i = 0; attempts && i < json_count(attempts); i++)
-    if (!is_of(json_item(attempts, i), JSON_KIND_MAP))
+    if (json_kind(json_item(attempts, i)) != JSON_KIND_MAP)
       return "one of \"attempts\" is no map";
   return NULL;
 }
@@ -75,9 +75,9 @@ Json *look_meta(const char *directory, char **damage) {
 
 Json *look_last_attempt(const Json *meta) {
   const Json *attempts = json_find(meta, "attempts");
-  if (!is_of(attempts, JSON_KIND_LIST) || !json_count(attempts)) return NULL;
+  if (misfits(meta, "attempts", JSON_KIND_LIST) || !json_count(attempts)) return NULL;
   Json *last = json_item(attempts, json_count(attempts) - 1);
-  return is_of(last, JSON_KIND_MAP) ? last : NULL;
+  return json_kind(last) == JSON_KIND_MAP ? last : NULL;
 }
 
 /* Without a result and a lock. */
@@ -100,9 +100,8 @@ static bool result_state(const Json *result, TrialState *state) {
 /* What keeps it from being a result; NULL: nothing. */
 static const char *flaw_of(const Json *result) {
   TrialState state;
-  const Json *values = json_find(result, "values");
   if (!result_state(result, &state)) return "names no state that a result has";
-  if (values && json_kind(values) != JSON_KIND_MAP) return "\"values\" is no map";
+  if (misfits(result, "values", JSON_KIND_MAP)) return "\"values\" is no map";
   return NULL;
 }
 

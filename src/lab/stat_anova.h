@@ -19,7 +19,10 @@
 #include "base/fault.h"
 #include <stdint.h>
 
-enum { STAT_FACTORS_MAX = 32 };
+enum {
+  STAT_FACTORS_MAX = 32,
+  STAT_EFFECTS_MAX = STAT_FACTORS_MAX * (STAT_FACTORS_MAX + 1) / 2 + 4
+};
 
 typedef enum StatSource {
   STAT_FACTOR, STAT_PAIR, STAT_HIGHER, STAT_BLOCK, STAT_RESIDUAL, STAT_TOTAL
