@@ -116,7 +116,7 @@ static Err settle_all(BoundPlan *b, VariableList variables, Fault *fault) {
   return err;
 }
 
-/* A result that somebody still holds is left to him. */
+/* A result that has another holder is left to it: a new tensor takes its place. */
 static Err free_out(BoundPlan *b, int i, Fault *fault) {
   Tensor *old = b->out[i];
   if (old->refs == 1 && old->storage->refs == 1) return ERR_OK;

@@ -46,7 +46,8 @@ void bound_release(BoundPlan *bound); /* of all zero: a no-op */
 bool bound_fits(const BoundPlan *bound, uint64_t signature, const PlanArgs *args);
 
 /* Fills in_data, streams and the first n_out of root_data for a run; the others are the
- * caller's. What variables were given before and nobody has looked at is computed. */
+ * caller's. Values that variables were given before and that are not computed yet are
+ * computed. */
 Err bound_begin(BoundPlan *bound, const PlanArgs *args, VariableList variables,
                 const real *numbers, Fault *fault) WARN_UNUSED;
 

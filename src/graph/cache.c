@@ -75,7 +75,7 @@ static bool put_node(Trace *t, const Node *node) {
 
 /* -- traces ------------------------------------------------------------------------ */
 
-/* Evaluates values that variables were given before and nobody has looked at. */
+/* Evaluates values that variables were given before and that are not computed yet. */
 static Err settle(Graph *graph, const Walk *walk, uint64_t first_serial, bool *any) {
   *any = false;
   for (int64_t i = 0; i < walk->n; i++) {

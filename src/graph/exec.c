@@ -2,7 +2,7 @@
  * the other, each into memory of its own. It decides nothing and is the oracle for
  * everything faster.
  *
- * A value is kept while somebody may look: for roots, for nodes held from outside, and
+ * A value is kept while it may be read: for roots, for nodes held from outside, and
  * until the last user below the roots has been computed. Nodes that depend on no
  * variable then forget their inputs. */
 #include "graph/graph_private.h"
@@ -113,7 +113,7 @@ static void run_deinit(Run *run) {
   free(run->fresh);
 }
 
-/* One user of `node` is done: drops its value when nobody else will look. */
+/* One user of `node` is done: drops its value when no other will read it. */
 static void used(Run *run, Node *node) {
   if (--run->n_users[node->index] == 0 && run->fresh[node->index] && !node->handles)
     node_drop_values(node);
@@ -192,7 +192,7 @@ static void add_index(Text *out, const Shape *shape, int64_t flat) {
   text_add(out, "]");
 }
 
-/* The variable that stands for the node, when one of the walk does: its value was bad
+/* The variable whose value the node is, if it is one of the walk: its value was bad
  * before the step. */
 static const Variable *variable_of(const Walk *walk, const Node *node) {
   if (node->var) return node->var;

@@ -106,7 +106,7 @@ typedef struct RunCounts {
   uint32_t seeding; /* number of that setting: nets from before it count anew */
 } RunCounts;
 
-/* What plans are kept for: steps, and values that somebody looks at. */
+/* What plans are kept for: steps, and values that are looked at. */
 typedef enum PlanUse { PLANS_OF_STEPS, PLANS_OF_VALUES, N_PLAN_USES } PlanUse;
 typedef struct PlanStore {
   struct CachedPlan **v;
@@ -315,7 +315,7 @@ Err variable_rename(Variable *v, const char *name, Fault *fault) WARN_UNUSED;
 /* What it stands for at this moment, as a leaf of the graph: later assignments do not
  * change it. A fault when it has no value yet ("build the net first"). */
 Node *variable_read(Graph *graph, Variable *v);
-/* From now on it stands for `value` (detached, evaluated when somebody looks or when
+/* From now on it stands for `value` (detached, evaluated when it is looked at or when
  * the chain gets long). The first assignment fixes shape and dtype. Inside a
  * transaction it is undone by graph_rollback. */
 Err variable_assign(Graph *graph, Variable *v, Node *value) WARN_UNUSED;
@@ -329,13 +329,13 @@ bool variable_read_at_begin(const Graph *graph, const Node *read);
 
 /* The variable's value was written in place: reads made from now on are new ones. */
 void variable_touch(Variable *v);
-/* Does nobody but the variable hold its value (computed), so that it may be written
+/* Is the variable the only holder of its value (computed), so that it may be written
  * over? */
 bool variable_owned(const Variable *v);
 
 /* Takes back what the open transaction assigned to the variable, if anything, and gives
  * the value that it had before the tensor *t, of its shape, in exchange for its own.
- * Only where nobody else holds that value. */
+ * Only where that value has no other holder. */
 bool variable_can_swap(const Graph *graph, const Variable *v);
 void variable_swap(Graph *graph, Variable *v, Tensor **t);
 

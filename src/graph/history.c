@@ -1,7 +1,8 @@
 /* history.c: how much of its past an expression keeps.
  *
  * Tracked nodes keep what they were computed from, for graph_grad; the others are
- * pending only until somebody looks. Both would let a loop fill the memory, so:
+ * pending only until their values are needed. Both would let a loop fill the memory,
+ * so:
  *
  *   tracked    when more than MAX_HISTORY nodes lie below a new one, the older half is
  *              cut off: those of it that the newer half reads are evaluated and forget

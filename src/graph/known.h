@@ -1,5 +1,5 @@
-/* known.h: rules by which ops know their values before these are computed. One stands
- * in the record of each op that has any (op.h: known). */
+/* known.h: rules by which ops know their values before these are computed. One is in
+ * the record of each op that has any (op.h: known). */
 #ifndef GRAPH_KNOWN_H
 #define GRAPH_KNOWN_H
 

@@ -189,7 +189,8 @@ struct Op {
    * run (for example a slice that is not of the leading axis). */
   int64_t (*view)(const Node *node);
   /* Gradient as nodes: given gy[o] for each output (NULL: zero), set gx[i] for those
-   * inputs that have one (leave NULL: none). `want[i]`: somebody asks for it. */
+   * inputs that have one (leave NULL: none). `want[i]`: the gradient of input i is
+   * needed. */
   void (*vjp)(Graph *graph, Node *y, Node *const *gy, const bool *want, Node **gx);
   /* The same outputs by simpler ops, for ops too large to differentiate by hand: a NULL
    * vjp differentiates the expansion, and the tests compare both. Fills out[n_out]. */

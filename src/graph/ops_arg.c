@@ -1,4 +1,4 @@
-/* ops_arg.c: where the largest or smallest element along an axis stands.
+/* ops_arg.c: the place of the largest or smallest element along an axis.
  *
  * Indices count from 1; the first of equals is taken, and a NaN before any number. The
  * array is seen as [A, n, C] with n the axis: along n where C is 1, else down C

@@ -27,7 +27,8 @@ static int64_t index_at(const Array *index, int64_t p) {
   return (int64_t)array_get(index, p) - 1;
 }
 
-/* Are all whole numbers from 1 to n? `why` stands behind one that is out of range. */
+/* Are all whole numbers from 1 to n? `why` ends the refusal of one that is out of
+ * range. */
 static Err check_index(const Array *index, int64_t n, const char *why, Fault *fault) {
   for (int64_t p = 0; p < shape_count(&index->shape); p++) {
     double v = array_get(index, p);

@@ -16,8 +16,8 @@
  * lie one behind the other and so are one product with all rows.
  *
  * An operand that is itself a transpose is folded into the flag only if it is tracked:
- * others forget their inputs once somebody has looked at them, and looking must not
- * change a bit of what follows. */
+ * others forget their inputs once they have been computed, and looking at a value must
+ * not change a bit of what follows. */
 #include "graph/ops.h"
 #include "kernel/gemm.h"
 

@@ -234,7 +234,7 @@ static Tape tape_of(const Lstm *v, void *scratch) {
   return tape;
 }
 
-/* Of weight_ih, or of weight_hh, which stands behind it. */
+/* Of weight_ih, or of weight_hh, which lies behind it. */
 static Gemm weight_product(const Lstm *v, const Tape *tape, real *gw, bool of_h) {
   return (Gemm){.M = of_h ? v->H : v->F, .N = GATES * v->H, .K = v->T * v->N,
                 .transpose_a = true, .a = of_h ? tape->h : tape->x, .b = tape->gates,

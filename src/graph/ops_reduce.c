@@ -716,8 +716,8 @@ const Op op_record_var = {
 const Op op_record_norm = {
     .name = "norm", .n_in = 1, .n_out = 1, .flags = OP_NO_GRAD | OP_INTERNAL,
     .attrs = {REDUCE_ATTRS},
-    .doc = "Euclidean norm over axes: finite wherever it can be told, whatever the "
-           "squares.",
+    .doc = "Euclidean norm over axes: finite wherever a real holds it, even if the "
+           "squares overflow.",
     .equation = "y = sqrt(sum_i x_i^2)",
     .source = "Blue, ACM Transactions on Mathematical Software 4, 1978",
     .infer = sum_infer, .split = reduce_split, .run = norm_run, .vjp = vjp_none,

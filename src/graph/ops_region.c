@@ -2,8 +2,8 @@
  * concatenation.
  *
  * A Region names a part of the larger array, the whole: element c of an axis of the
- * part stands at start + c * step. Each element of the result is one of an input, or
- * zero:
+ * part is element start + c * step of the whole. Each element of the result is one of
+ * an input, or zero:
  *
  *   y = slice(x, r)       gx = slice_grad(gy, r): zeros, with gy put at r
  *   y = slice_grad(x, r)  gx = slice(gy, r)
@@ -38,7 +38,7 @@ static void reference_zero(double *out, const Shape *s) {
   for (int64_t i = 0; i < shape_count(s); i++) out[i] = 0;
 }
 
-/* Where element c of each axis of the part stands in the whole: start + c * step. */
+/* The place of element c of each axis of the part in the whole: start + c * step. */
 typedef struct Region {
   int64_t start[MAX_RANK];
   int64_t count[MAX_RANK];

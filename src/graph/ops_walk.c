@@ -58,7 +58,7 @@ void elements_init(Elements *e, const OpCall *call) {
   if (e->rank == 0) e->dim[e->rank++] = 1;
 }
 
-/* Where a walk stands: index per merged axis, offset into each input. */
+/* The place of a walk: index per merged axis, offset into each input. */
 typedef struct Place {
   int64_t index[MAX_RANK];
   int64_t offset[MAX_ARGS];

@@ -4,13 +4,13 @@
  *
  *   variables   by the serial of their first read; complete
  *   leaves      other tensors that were not computed: the ORIGINS_MAX oldest
- *   made        tensors that were computed and that somebody could still name: likewise
+ *   made        tensors that were computed and that a script could still name: likewise
  *
  * A set that had to leave out some (`more`) is still complete up to its last serial:
  * what a loop makes by the thousand is young, what a user names is old.
  *
  * They are made when a node forgets (exec.c, history.c), never when a node is made. A
- * number in an expression, as the 2 of 2 * x, is no leaf: nobody can name it. */
+ * number in an expression, as the 2 of 2 * x, is no leaf: it has no name. */
 #include "graph/graph_private.h"
 #include <stdlib.h>
 

@@ -2,9 +2,9 @@
  *
  *   resolve    views, picks and reads become aliases of the value that they rename
  *   group      elementwise nodes of one shape join the group of a producer, so that
- *              they run tile by tile in one pass. A group runs where its last member
- *              stood; it is closed as soon as somebody outside reads a member, so
- *              nobody waits for it
+ *              they run tile by tile in one pass. A group runs in the place of its last
+ *              member; it is closed as soon as a node outside reads a member, so that
+ *              no node waits for it
  *   order      items (a group, or one other node), late updates apart
  *   jobs       neighbours that do not depend on each other share one parallel job
  *   calls      items get their calls, whose splits tell blocks and scratch memory
@@ -207,8 +207,8 @@ static bool is_end(const Compiler *c, int64_t i) {
          shape_count(&node->shape) < shape_count(&node->in[0]->shape);
 }
 
-/* Ends, as the norm of a gradient that somebody asks for, are made in the job after the
- * one that makes what they read, while that is in a near cache. */
+/* Ends, such as the norm of a gradient that a probe asks for, are made in the job after
+ * the one that makes what they read, while that is in a near cache. */
 static void find_ends(Compiler *c) {
   for (int64_t i = 0; i < c->walk.n; i++)
     for (int k = 0; plan_computes(c, i) && k < c->walk.v[i]->n_in; k++)
@@ -372,7 +372,7 @@ static void live(Compiler *c) {
 }
 
 /* May the root's value be computed where it is wanted? A new value of a variable only
- * at commit, by a member after which nobody reads the old one. */
+ * at commit, by a member after which no other reads the old one. */
 static bool may_be_in_place(const Compiler *c, const Node *root) {
   if (!plan_renews(root)) return true;
   const Spot *maker = &c->spots[c->spots[root->index].value / MAX_OUT];
@@ -446,7 +446,7 @@ static bool read_otherwise(const Compiler *c, int64_t value, int item, int at) {
   return life_of(c, value)->n_last > 1;
 }
 
-/* The output of a group's member over an input that nobody reads afterwards. */
+/* The output of a group's member over an input that no member reads afterwards. */
 static void inherit(Compiler *c, int item) {
   int end = c->item_first[item + 1];
   for (int at = c->item_first[item]; at < end; at++) {

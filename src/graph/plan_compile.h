@@ -28,7 +28,7 @@ typedef struct Spot {
 
 typedef struct Group {
   const Shape *shape;
-  int64_t first, last; /* members; it runs where the last one stands */
+  int64_t first, last; /* members; it runs in the place of the last one */
   int n_members;
   bool closed;
   uint32_t rule; /* of all members: an optimizer's for one parameter; 0: none */

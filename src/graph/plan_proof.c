@@ -289,8 +289,8 @@ static void find_ranges(Graph *graph, Plan *plan, const Range *known, bool exact
   }
 }
 
-/* One call, whose inputs are told by `watched`, into `made`; may its results be
- * written? */
+/* One call, whose inputs have the ranges that `watched` names, into `made`; may its
+ * results be written? */
 static bool prove_call(const Plan *plan, const PlanMember *m, const int *watched,
                        Range *made, Range *out) {
   const OpCall *call = m->call;

@@ -36,7 +36,7 @@ Err verify_resolve(const Compiler *c, Fault *fault) {
   return ERR_OK;
 }
 
-/* -- group: members may run together, where the last one stands -------------------- */
+/* -- group: members may run together, in the place of the last one ----------------- */
 
 /* A node that is not in the group, or a root, may read a member only after the group
  * ran. */
@@ -143,7 +143,7 @@ Err verify_calls(const Compiler *c, Fault *fault) {
   return ERR_OK;
 }
 
-/* -- place: no value is written over while somebody still reads it ----------------- */
+/* -- place: no value is written over while it is still read ----------------------- */
 
 typedef struct Span {
   size_t from, end;    /* bytes of the arena */
@@ -197,7 +197,7 @@ static Err verify_spans(const Compiler *c, const Span *s, int n, Fault *fault) {
     for (int k = 0; k < i; k++) {
       bool same_time = s[i].born <= s[k].dies && s[k].born <= s[i].dies;
       bool same_bytes = s[i].from < s[k].end && s[k].from < s[i].end;
-      /* An heir is written, element for element, where its only reader stands. */
+      /* An heir is written, element for element, in the place of its only reader. */
       bool heir = (s[i].heir == s[k].value && s[i].dies == s[k].born) ||
                   (s[k].heir == s[i].value && s[k].dies == s[i].born);
       if (same_time && same_bytes && !heir)
@@ -227,7 +227,7 @@ static Err verify_tiles(const Compiler *c, int item, Fault *fault) {
   return ERR_OK;
 }
 
-/* A new value that is written over the old one: nobody reads the old one after its
+/* A new value that is written over the old one: the old one is not read after its
  * maker ran, and the maker's item only what it makes anew at the same time. */
 static Err verify_renewed(const Compiler *c, int r, Fault *fault) {
   const Node *root = c->roots[r];

@@ -1,4 +1,4 @@
-/* values.c: what somebody looks at, computed by plans.
+/* values.c: values that are looked at, computed by plans.
  *
  *   first sight   by the naive executor; the key of the graph is noted
  *   later ones    by a plan that is made at the second and kept (cache.h)

@@ -106,8 +106,8 @@ bool variable_read_at_begin(const Graph *graph, const Node *read) {
   return read->var && read->in && read->in[0] == variable_at_begin(graph, read->var);
 }
 
-/* Assignments in a row whose values nobody looked at make a chain: it is computed when
- * it has become long. A transaction computes its own at its end. */
+/* Assignments in a row whose values were not looked at make a chain: it is computed
+ * when it has become long. A transaction computes its own at its end. */
 static Err shorten_chain(Graph *graph, Variable *v, Node *value) {
   bool pending = v->has_value && !v->current->value[0];
   v->n_pending = pending ? v->n_pending + 1 : 0;
