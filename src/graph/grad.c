@@ -29,8 +29,6 @@ typedef struct Adjoints {
   Node **gy; /* MAX_OUT per node; NULL: nothing flows */
 } Adjoints;
 
-static bool is_leaf(const Node *node) { return (node->op->flags & OP_LEAF) != 0; }
-
 /* -- what is differentiated by ----------------------------------------------------- */
 
 /* A read of a variable stands for all reads of it; anything else for itself. */
@@ -85,7 +83,7 @@ static Err adjoints_init(Adjoints *a, Graph *graph, Node *const *ys, int n_ys,
   if (!a->sorted) return fault_memory(&graph->fault, (size_t)n * sizeof *a->sorted);
   for (int i = 0; i < n; i++) a->sorted[i] = (Wrt){key_of(wrt[i]), i};
   qsort(a->sorted, (size_t)n, sizeof *a->sorted, by_key);
-  if (find_origins(a) || walk_collect(graph, &a->walk, ys, n_ys, is_leaf))
+  if (find_origins(a) || walk_collect(graph, &a->walk, ys, n_ys, node_is_leaf))
     return graph->fault.code;
   size_t count = (size_t)a->walk.n;
   a->needed = calloc(count + 1, sizeof *a->needed);
@@ -94,7 +92,7 @@ static Err adjoints_init(Adjoints *a, Graph *graph, Node *const *ys, int n_ys,
   for (int64_t i = 0; i < a->walk.n; i++) {
     Node *node = a->walk.v[i];
     bool needed = place_of(a, node) >= 0 || hides(a, node) != NOT_HIDDEN;
-    for (int k = 0; !needed && !is_leaf(node) && node->in && k < node->n_in; k++)
+    for (int k = 0; !needed && !node_is_leaf(node) && node->in && k < node->n_in; k++)
       needed = a->needed[node->in[k]->index];
     a->needed[i] = needed;
   }
@@ -157,7 +155,7 @@ static Err propagate(Adjoints *a, Node *y) {
   Node **gy = &a->gy[y->index * MAX_OUT];
   bool any = false;
   for (int o = 0; o < y->n_out; o++) any = any || gy[o];
-  if (!any || is_leaf(y) || !a->needed[y->index]) return ERR_OK;
+  if (!any || node_is_leaf(y) || !a->needed[y->index]) return ERR_OK;
   if (y->forgotten) {
     Hidden how = hides(a, y);
     return how == NOT_HIDDEN ? ERR_OK : history_lost(a->graph, y, how);

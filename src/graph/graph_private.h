@@ -55,6 +55,10 @@ void node_drop_values(Node *node);
 /* From now on its value stands for itself. */
 void node_forget_inputs(Node *node);
 
+static inline bool node_is_leaf(const Node *node) {
+  return (node->op->flags & OP_LEAF) != 0;
+}
+
 /* Of all outputs together. */
 size_t node_value_bytes(const Node *node);
 /* Gives the session's free blocks of nodes back. */

@@ -31,8 +31,6 @@ bool history_heavy(const Node *node) {
 
 /* -- the cut ----------------------------------------------------------------------- */
 
-static bool is_leaf(const Node *node) { return (node->op->flags & OP_LEAF) != 0; }
-
 /* Nodes of the older half that the newer half reads; -1 for lack of memory. */
 static int list_border(const Walk *walk, Node ***out) {
   int64_t half = walk->n / 2;
@@ -40,9 +38,9 @@ static int list_border(const Walk *walk, Node ***out) {
   int n = 0;
   for (int64_t i = half; border && i < walk->n; i++) {
     Node *node = walk->v[i];
-    for (int k = 0; node->in && !is_leaf(node) && k < node->n_in; k++) {
+    for (int k = 0; node->in && !node_is_leaf(node) && k < node->n_in; k++) {
       Node *in = node->in[k];
-      if (in->index < 0 || in->index >= half || is_leaf(in) || !in->in) continue;
+      if (in->index < 0 || in->index >= half || node_is_leaf(in) || !in->in) continue;
       border[n++] = in;
       in->index = -1; /* listed */
     }
@@ -65,7 +63,7 @@ static Err cut(Graph *graph, Node *node, const Walk *walk) {
 
 static Err count_and_cut(Graph *graph, Node *node) {
   Walk walk = {0};
-  if (walk_collect(graph, &walk, &node, 1, is_leaf)) return graph->fault.code;
+  if (walk_collect(graph, &walk, &node, 1, node_is_leaf)) return graph->fault.code;
   graph->counted_at = graph->next_serial;
   node->history = walk.n;
   Err err = walk.n > MAX_HISTORY ? cut(graph, node, &walk) : ERR_OK;

@@ -115,7 +115,7 @@ static void inherit(Node *node) {
                                                          : SIZE_MAX / 2 / MAX_IN;
     node->history += in->history < INT32_MAX ? in->history : INT32_MAX;
   }
-  node->history += !(node->op->flags & OP_LEAF);
+  node->history += !node_is_leaf(node);
 }
 
 Node *node_new(Graph *graph, const Op *op, Node *const *in, int n_in, const Attr *attr,
@@ -162,7 +162,7 @@ Node *node_hold(Node *node) {
 /* A value that can be computed again and is larger than its node's own record. */
 static bool worth_dropping(const Node *node) {
   enum { SMALL_BYTES = 4096 };
-  return node->tracked && node->in && node->n_in && !(node->op->flags & OP_LEAF) &&
+  return node->tracked && node->in && node->n_in && !node_is_leaf(node) &&
          node->value[0] && node->value[0]->storage->n_bytes > SMALL_BYTES;
 }
 
@@ -219,7 +219,7 @@ void node_forget_inputs(Node *node) {
   Node **in = node->in;
   node->in = NULL;
   node->history = 0;
-  node->forgotten = node->n_in > 0 && !(node->op->flags & OP_LEAF);
+  node->forgotten = node->n_in > 0 && !node_is_leaf(node);
   for (int i = 0; i < node->n_in; i++) node_release(in[i]);
 }
 

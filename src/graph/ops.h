@@ -48,6 +48,8 @@ Node *op_sum_to(Graph *g, Node *x, const Shape *shape);
 
 /* Shapes. */
 Node *op_reshape(Graph *g, Node *x, const Shape *shape); /* a dim may be -1 */
+/* v [C] with axes behind it, so that it broadcasts along axis 1 of x. */
+Node *op_channels(Graph *g, Node *v, const Shape *x);
 Node *op_broadcast_to(Graph *g, Node *x, const Shape *shape);
 Node *op_transpose(Graph *g, Node *x, const int *perm); /* NULL: reversed */
 Node *op_slice(Graph *g, Node *x, const int64_t *start, const int64_t *count,

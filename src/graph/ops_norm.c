@@ -133,13 +133,6 @@ static double wide_std(const Array *x, int64_t c, double mean, double eps) {
 /* All axes but that of the channels. */
 static unsigned channel_axes(const Shape *x) { return ((1u << x->rank) - 1) & ~2u; }
 
-/* A node [C] as [1, C, 1 ...], to broadcast against x. */
-static Node *per_channel(Graph *g, Node *v, const Shape *x) {
-  Shape s = {x->rank, {1, 1, 1, 1, 1, 1}};
-  s.dim[1] = x->dim[1];
-  return op_reshape(g, v, &s);
-}
-
 static Err check_channels(const OpInfer *io, const Shape *x) {
   char text[SHAPE_TEXT];
   if (x->rank < 2)
@@ -283,9 +276,9 @@ static void batch_norm_vjp(Graph *g, Node *y, Node *const *gy, const bool *want,
       if (want[i]) gx[i] = graph_pick(g, all, i);
   }
   if (!want[B_X]) return;
-  Node *g_mean = gy[B_MEAN] ? per_channel(g, gy[B_MEAN], s) : NULL;
-  Node *g_variance = gy[B_VARIANCE] ? per_channel(g, gy[B_VARIANCE], s) : NULL;
-  gx[B_X] = add_statistics(g, gx[B_X], x, per_channel(g, mean, s), g_mean, g_variance,
+  Node *g_mean = gy[B_MEAN] ? op_channels(g, gy[B_MEAN], s) : NULL;
+  Node *g_variance = gy[B_VARIANCE] ? op_channels(g, gy[B_VARIANCE], s) : NULL;
+  gx[B_X] = add_statistics(g, gx[B_X], x, op_channels(g, mean, s), g_mean, g_variance,
                            channels_of(s).n);
 }
 
@@ -447,12 +440,12 @@ static void batch_norm_grad_expand(Graph *g, Node *y, Node **out) {
   Node *gy = y->in[G_Y], *x = y->in[G_X];
   const Shape *s = &x->shape;
   unsigned axes = channel_axes(s);
-  Node *istd = per_channel(g, inverse_std(g, y->in[G_VARIANCE], y->attr[0].f), s);
-  Node *xhat = op_mul(g, op_sub(g, x, per_channel(g, y->in[G_MEAN], s)), istd);
+  Node *istd = op_channels(g, inverse_std(g, y->in[G_VARIANCE], y->attr[0].f), s);
+  Node *xhat = op_mul(g, op_sub(g, x, op_channels(g, y->in[G_MEAN], s)), istd);
   Node *along = op_mul(g, gy, xhat);
   Node *inner = op_sub(g, op_sub(g, gy, op_mean(g, gy, axes, true)),
                        op_mul(g, xhat, op_mean(g, along, axes, true)));
-  Node *w = y->n_in > G_WEIGHT ? per_channel(g, y->in[G_WEIGHT], s) : NULL;
+  Node *w = y->n_in > G_WEIGHT ? op_channels(g, y->in[G_WEIGHT], s) : NULL;
   out[GX] = op_mul(g, w ? op_mul(g, w, istd) : istd, inner);
   out[GWEIGHT] = op_sum(g, along, axes, false);
   out[GBIAS] = op_sum(g, gy, axes, false);

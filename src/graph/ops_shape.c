@@ -171,6 +171,12 @@ Node *op_reshape(Graph *g, Node *x, const Shape *shape) {
   return graph_apply(g, &op_record_reshape, (Node *[]){x}, 1, attr, SHAPE_SLOTS);
 }
 
+Node *op_channels(Graph *g, Node *v, const Shape *x) {
+  if (!v || x->rank == 2) return v;
+  Shape shape = {.rank = x->rank - 1, .dim = {v->shape.dim[0], 1, 1, 1, 1, 1}};
+  return op_reshape(g, v, &shape);
+}
+
 /* -- broadcast_to ------------------------------------------------------------------ */
 
 static Err broadcast_infer(OpInfer *io) {

@@ -136,9 +136,7 @@ static bool is_number(const Node *node) {
   return node->op == &op_record_constant && node->shape.rank == 0 && !node->handles;
 }
 
-bool origin_is_leaf(const Node *node) {
-  return node->n_in == 0 || (node->op->flags & OP_LEAF) != 0;
-}
+bool origin_is_leaf(const Node *node) { return node->n_in == 0 || node_is_leaf(node); }
 
 /* What `in` is to those who read it; `below`: what it was computed from, where it still
  * knows its inputs. */

@@ -130,13 +130,6 @@ static Node *batch_norm_train(Graph *graph, Layer *layer, Node *x) {
   return y;
 }
 
-/* v [C] so that it broadcasts along axis 1 of x. */
-static Node *per_channel(Graph *graph, Node *v, const Shape *x) {
-  if (!v || x->rank == 2) return v;
-  Shape shape = {.rank = x->rank - 1, .dim = {v->shape.dim[0], 1, 1, 1, 1, 1}};
-  return op_reshape(graph, v, &shape);
-}
-
 static Node *batch_norm_infer(Graph *graph, Layer *layer, Node *x) {
   const Norm *norm = (const Norm *)layer;
   Node *mean = layer_read(graph, layer, RUNNING_MEAN),
@@ -144,10 +137,10 @@ static Node *batch_norm_infer(Graph *graph, Layer *layer, Node *x) {
   Node *std = op_sqrt(graph, op_add(graph, var, graph_scalar(graph, norm->eps)));
   Node *scale = norm->affine ? op_div(graph, layer_read(graph, layer, WEIGHT), std)
                              : op_reciprocal(graph, std);
-  mean = per_channel(graph, mean, &x->shape);
-  scale = per_channel(graph, scale, &x->shape);
+  mean = op_channels(graph, mean, &x->shape);
+  scale = op_channels(graph, scale, &x->shape);
   if (!norm->affine) return op_mul(graph, op_sub(graph, x, mean), scale);
-  Node *bias = per_channel(graph, layer_read(graph, layer, BIAS), &x->shape);
+  Node *bias = op_channels(graph, layer_read(graph, layer, BIAS), &x->shape);
   return op_normalize(graph, x, mean, scale, bias);
 }
 
@@ -289,8 +282,8 @@ static Node *group_norm_forward(Graph *graph, Layer *layer, Node *x) {
   Node *y = op_reshape(graph, op_cast(graph, x, DT_REAL), &rows);
   y = op_reshape(graph, op_layer_norm(graph, y, NULL, NULL, self->norm.eps), &shape);
   if (!weight) return y;
-  y = op_mul(graph, y, per_channel(graph, layer_read(graph, layer, WEIGHT), &shape));
-  return op_add(graph, y, per_channel(graph, layer_read(graph, layer, BIAS), &shape));
+  y = op_mul(graph, y, op_channels(graph, layer_read(graph, layer, WEIGHT), &shape));
+  return op_add(graph, y, op_channels(graph, layer_read(graph, layer, BIAS), &shape));
 }
 
 static const Option group_norm_options[] = {
