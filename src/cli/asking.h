@@ -4,6 +4,7 @@
 #define CLI_ASKING_H
 
 #include "cli/page.h"
+#include "cli/query_command.h"
 #include "lab/query.h"
 
 /* An open index and what was asked of it. */

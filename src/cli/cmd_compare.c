@@ -92,7 +92,7 @@ static Err compare(const QueryCall *call, const Study *study, Fault *fault) {
     err = out_json(answer, fault);
   } else if (!err) {
     study_result_doc(study, compared, query_call_option(call, "--long") != NULL, &doc);
-    err = page_print(call, &doc, fault);
+    err = page_print(query_call_option(call, "--format"), &doc, fault);
   }
   doc_deinit(&doc);
   compare_free(compared);

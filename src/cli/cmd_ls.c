@@ -57,7 +57,8 @@ static Err list_entries(Asking *asking, const QueryCall *call, Fault *fault) {
               call->runs);
   else if (!err) add_entries(rows, alone(&doc));
   json_free(rows);
-  return err ? err : page_print_records(call, &doc, fault);
+  return err ? err
+             : page_print_records(query_call_option(call, "--format"), &doc, fault);
 }
 
 /* -- columns ----------------------------------------------------------------------- */
@@ -206,7 +207,8 @@ static Err print_rows(const Asking *asking, const QueryCall *call, const Json *r
   if (cells) add_cells(rows, &columns, asking->query.metric, alone(&doc));
   else add_trials(rows, &columns, !asking->query.experiment, alone(&doc));
   columns_deinit(&columns);
-  return err ? err : page_print_records(call, &doc, fault);
+  return err ? err
+             : page_print_records(query_call_option(call, "--format"), &doc, fault);
 }
 
 static Err list_rows(Asking *asking, const QueryCall *call, Fault *fault) {

@@ -371,7 +371,7 @@ static Err show_row(const QueryCall *call, Json *row, Fault *fault) {
   Doc doc = {0};
   trial_doc(trial, &doc);
   json_free(trial);
-  return page_print_records(call, &doc, fault);
+  return page_print_records(query_call_option(call, "--format"), &doc, fault);
 }
 
 static Err show_trial(const QueryCall *call, const char *word, Fault *fault) {
@@ -475,7 +475,8 @@ static Err show_experiment(const QueryCall *call, Asking *asking, Fault *fault) 
   Doc doc = {0};
   if (!err) experiment_doc(experiment, &doc);
   json_free(experiment);
-  return err ? err : page_print_records(call, &doc, fault);
+  return err ? err
+             : page_print_records(query_call_option(call, "--format"), &doc, fault);
 }
 
 /* -- the command ------------------------------------------------------------------- */

@@ -38,20 +38,18 @@ static void tell_left_out(const Text *titles) {
   text_deinit(&wrapped);
 }
 
-Err page_print(const QueryCall *call, Doc *doc, Fault *fault) {
+Err page_print(const char *format, Doc *doc, Fault *fault) {
   const DocWriter *writer = NULL;
-  const char *format = query_call_option(call, "--format");
   if (!format || !doc_writer_named(format, &writer, fault))
     return doc_print(doc, writer, fault);
   doc_deinit(doc);
   return fault->code;
 }
 
-Err page_print_records(const QueryCall *call, Doc *doc, Fault *fault) {
+Err page_print_records(const char *format, Doc *doc, Fault *fault) {
   Text left_out = {0};
-  if (!query_call_option(call, "--format"))
-    doc_left_out(doc, out_table_columns(), &left_out);
-  Err err = page_print(call, doc, fault);
+  if (!format) doc_left_out(doc, out_table_columns(), &left_out);
+  Err err = page_print(format, doc, fault);
   if (!err && left_out.n_bytes && !left_out.failed) tell_left_out(&left_out);
   text_deinit(&left_out);
   return err;

@@ -3,7 +3,6 @@
 #define CLI_PAGE_H
 
 #include "base/json.h"
-#include "cli/query_command.h"
 #include "doc/doc.h"
 
 /* Adds a value as a person reads it: texts as they are (documents clean them),
@@ -18,11 +17,12 @@ void page_add_first_line(Table *table, const char *message);
 #define QUERY_FORMAT \
   {"--format", "NAME", DOC_FORMATS ": the page so written"}
 
-/* Prints the document as --format has it, as text with the width of stdout, and frees
- * it. ERR_USAGE for a format that is none, with the nearest. */
-Err page_print(const QueryCall *call, Doc *doc, Fault *fault) WARN_UNUSED;
+/* Prints the document in that format (the value of --format; NULL: as text with the
+ * width of stdout), and frees it. ERR_USAGE for a format that is none, with the
+ * nearest. */
+Err page_print(const char *format, Doc *doc, Fault *fault) WARN_UNUSED;
 /* The same of records that were asked for: on stderr, which columns found no room. */
-Err page_print_records(const QueryCall *call, Doc *doc, Fault *fault) WARN_UNUSED;
+Err page_print_records(const char *format, Doc *doc, Fault *fault) WARN_UNUSED;
 /* Prints the words that the format gives as text_add_wrapped adds them, within the
  * width of stdout. */
 void page_print_wrapped(int used, int indent, const char *format, ...)
