@@ -11,25 +11,21 @@ Json *planned_config(const Json *plan, const Json *cell) {
   return config;
 }
 
-static Err cell_hash(const Json *plan, const Json *cell, char out[17], Fault *fault) {
-  Json *config = planned_config(plan, cell);
-  Err err = store_config_hash(config, out, fault);
-  json_free(config);
-  return err;
-}
-
 static Err add_cells(Planned *out, const Json *cells, const Json *seeds, Fault *fault) {
   int64_t n_cells = json_count(cells), n_seeds = json_count(seeds);
   for (int64_t c = 0; c < n_cells; c++) {
     char hash[17];
     const Json *cell = json_item(cells, c);
-    if (cell_hash(out->experiment, cell, hash, fault)) return fault->code;
-    for (int64_t s = 0; s < n_seeds; s++) {
+    Json *config = planned_config(out->experiment, cell);
+    Err err = store_config_hash(config, hash, fault);
+    json_free(config);
+    for (int64_t s = 0; !err && s < n_seeds; s++) {
       PlannedTrial *trial = &out->v[s * n_cells + c];
       trial->factors = cell;
       json_get_int(json_item(seeds, s), &trial->seed);
       store_trial_id(hash, trial->seed, trial->id);
     }
+    if (err) return err;
   }
   out->n = n_cells * n_seeds;
   return ERR_OK;

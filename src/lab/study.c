@@ -15,30 +15,25 @@
 
 /* -- opening ----------------------------------------------------------------------- */
 
-static Err open_cells(Study *s, char (*hashes)[17], Fault *fault) {
-  const Json *cells = json_find(s->plan, "cells");
+/* The cell, and its trials: seed-major. */
+static Err open_cell(Study *s, int cell, const Json *seeds, Fault *fault) {
   const Json *fingerprints = json_find(s->plan, "fingerprints");
-  bool told = fingerprints && json_count(fingerprints) == s->n_cells;
-  for (int i = 0; i < s->n_cells; i++) {
-    const char *text;
-    s->configs[i] = planned_config(s->plan, json_item(cells, i));
-    if (!s->configs[i]) return fault_memory(fault, sizeof(void *));
-    if (store_config_hash(s->configs[i], hashes[i], fault)) return fault->code;
-    if (told && json_get_text(json_item(fingerprints, i), &text))
-      snprintf(s->fingerprints[i], HASH_TEXT, "%s", text);
+  const char *text;
+  char hash[17];
+  s->configs[cell] = planned_config(s->plan,
+                                    json_item(json_find(s->plan, "cells"), cell));
+  if (!s->configs[cell]) return fault_memory(fault, sizeof(void *));
+  if (store_config_hash(s->configs[cell], hash, fault)) return fault->code;
+  if (json_count(fingerprints) == s->n_cells &&
+      json_get_text(json_item(fingerprints, cell), &text))
+    snprintf(s->fingerprints[cell], HASH_TEXT, "%s", text);
+  for (int64_t k = 0; k < json_count(seeds); k++) {
+    StudyTrial *t = &s->trials[k * s->n_cells + cell];
+    t->cell = cell;
+    json_get_int(json_item(seeds, k), &t->info.seed);
+    store_trial_id(hash, t->info.seed, t->info.id);
   }
   return ERR_OK;
-}
-
-static void open_trials(Study *s, const Json *seeds, char (*hashes)[17]) {
-  int64_t n_seeds = json_count(seeds), at = 0;
-  for (int64_t k = 0; k < n_seeds; k++)
-    for (int cell = 0; cell < s->n_cells; cell++) {
-      StudyTrial *t = &s->trials[at++];
-      t->cell = cell;
-      json_get_int(json_item(seeds, k), &t->info.seed);
-      store_trial_id(hashes[cell], t->info.seed, t->info.id);
-    }
 }
 
 static Err allocate(Study *s, const Json *seeds, Fault *fault) {
@@ -74,11 +69,7 @@ Err study_open(Study *out, Json *plan, const Json *seeds, const char *runs, bool
   /* What was read has cells (plan_file.h): one that was made lacks memory. */
   Err err = json_find(plan, "cells") ? allocate(out, seeds, fault)
                                      : fault_memory(fault, sizeof(void *));
-  char(*hashes)[17] = err ? NULL : calloc((size_t)out->n_cells + 1, sizeof *hashes);
-  if (!err && !hashes) err = fault_memory(fault, (size_t)out->n_cells * sizeof *hashes);
-  if (!err) err = open_cells(out, hashes, fault);
-  if (!err) open_trials(out, seeds, hashes);
-  free(hashes);
+  for (int i = 0; !err && i < out->n_cells; i++) err = open_cell(out, i, seeds, fault);
   if (!err && runs) {
     err = store_open(&out->store, runs, out->name, create, fault);
     out->stored = !err;
