@@ -214,7 +214,7 @@ static bool is_negligible(const StatEffect *effect) {
 /* Rows of all effects; three and more negligible pairs are one. */
 static void add_shares(const Page *page) {
   const CompareGrid *grid = &page->compare->grid;
-  const StatEffect *sorted[STAT_EFFECTS_MAX];
+  const StatEffect *sorted[STAT_EFFECTS_MAX] = {NULL};
   int n = grid->n_effects - 1; /* without the total */
   int n_negligible = 0, n_told = 0;
   Table *table = doc_table(page->doc);
