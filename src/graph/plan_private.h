@@ -85,6 +85,14 @@ typedef struct PlanWatch {
   bool pending;                /* to be measured at the end of this run */
 } PlanWatch;
 
+/* A call of the commit for the proof, which goes along copies that lie side by side:
+ * the calls themselves are far apart in memory that a step has pushed out of the cache.
+ */
+typedef struct PlanLate {
+  OpCall call;       /* without memory of its arrays */
+  int root[MAX_OUT]; /* which root each result is; -1: none */
+} PlanLate;
+
 /* A block of what is measured at the end. */
 typedef struct PlanPiece {
   const PlanWatch *watch;
@@ -107,16 +115,18 @@ struct Plan {
   const void *arena; /* for which these are filled in */
   int *checked;      /* items whose op may refuse its data, in order */
   PlanWatch *watches;
-  int *given;    /* per watch: the input of the plan that it is; -1: computed by it */
-  Range *ranges; /* per watch, of this run */
-  int *open;     /* room for the watches that are not known in this run */
-  int *watched;  /* of each input of each call of the commit, in their order: its
-                    watch, or which result of an earlier such call it is */
-  Range *made;   /* per result of these calls, of this run */
-  Range *parts;  /* of the watches, per block */
-  PlanPiece *pending;     /* room for the blocks of all watches */
-  bool unprovable;        /* a call of the commit tells no range: nothing is proved */
-  PlanCopy *copies;       /* at the end of compute, the rest at the end of commit */
+  int *given;     /* per watch: the input of the plan that it is; -1: computed by it */
+  Range *ranges;  /* per watch, of this run */
+  int *open;      /* room for the watches that are not known in this run */
+  PlanLate *late; /* n_late of them */
+  int n_late;
+  int *watched;       /* of each input of each call of the commit, in their order: its
+                         watch, or which result of an earlier such call it is */
+  Range *made;        /* per result of these calls, of this run */
+  Range *parts;       /* of the watches, per block */
+  PlanPiece *pending; /* room for the blocks of all watches */
+  bool unprovable;    /* a call of the commit tells no range: nothing is proved */
+  PlanCopy *copies;   /* at the end of compute, the rest at the end of commit */
   Node **leaves, **draws; /* until plan_release_nodes */
   Attr **draw_attr;       /* key and position of each draw, in its call */
   int n_items, n_jobs, n_compute_jobs, n_fixes, n_arena_fixes, n_checked, n_leaves,

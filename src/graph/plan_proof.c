@@ -121,13 +121,24 @@ static int watch_input(Watching *w, const Node *late, const PlanMember *m, int k
   return added;
 }
 
-/* Inputs and results of all calls of the commit. */
-static void count_late(const Plan *plan, int *n_in, int *n_out) {
+/* Calls of the commit, their inputs and results. */
+static void count_late(const Plan *plan, int *n, int *n_in, int *n_out) {
   for (int item = first_update(plan); item < plan->n_items; item++)
     for (int m = 0; m < plan->items[item].n_members; m++) {
+      ++*n;
       *n_in += plan->items[item].members[m].call->n_in;
       *n_out += plan->items[item].members[m].call->n_out;
     }
+}
+
+static void add_late(Compiler *c, const PlanMember *m) {
+  size_t n_bytes = (size_t)m->call->n_attr * sizeof(Attr);
+  PlanLate *late = &c->plan->late[c->plan->n_late++];
+  *late = (PlanLate){.call = *m->call};
+  Attr *attr = n_bytes ? plan_alloc(c, n_bytes) : NULL;
+  if (attr) late->call.attr = memcpy(attr, m->call->attr, n_bytes);
+  for (int o = 0; o < m->call->n_out; o++)
+    late->root[o] = m->out[o].kind == IN_ROOT ? m->out[o].index : NOBODY;
 }
 
 /* All members of an item of the commit; returns where the next item's inputs are
@@ -140,6 +151,7 @@ static int *watch_item(Watching *w, int item, int *watched) {
     const Node *node = c->walk.v[i];
     for (int k = 0; k < node->n_in; k++)
       *watched++ = watch_input(w, node, &it->members[m], k);
+    add_late(c, &it->members[m]);
     w->of_node[i] = w->n_made;
     w->n_made += node->n_out;
     if (!node->op->range) c->plan->unprovable = true;
@@ -157,14 +169,15 @@ static void number_parts(Plan *plan, int64_t *n_parts) {
 static Err list_watches(Watching *w) {
   Compiler *c = w->c;
   Plan *plan = c->plan;
-  int n_inputs = 0, n_made = 0;
-  count_late(plan, &n_inputs, &n_made);
+  int n_late = 0, n_inputs = 0, n_made = 0;
+  count_late(plan, &n_late, &n_inputs, &n_made);
   w->n_room = 3 * n_inputs + 1;
   size_t n_room = (size_t)w->n_room;
   plan->watches = plan_alloc(c, n_room * sizeof *plan->watches);
   plan->given = plan_alloc(c, n_room * sizeof *plan->given);
   plan->ranges = plan_alloc(c, n_room * sizeof *plan->ranges);
   plan->open = plan_alloc(c, n_room * sizeof *plan->open);
+  plan->late = plan_alloc(c, ((size_t)n_late + 1) * sizeof *plan->late);
   plan->watched = plan_alloc(c, ((size_t)n_inputs + 1) * sizeof *plan->watched);
   plan->made = plan_alloc(c, ((size_t)n_made + 1) * sizeof *plan->made);
   if (c->graph->fault.code) return c->graph->fault.code;
@@ -291,9 +304,9 @@ static void find_ranges(Graph *graph, Plan *plan, const Range *known, bool exact
 
 /* One call, whose inputs have the ranges that `watched` names, into `made`; may its
  * results be written? */
-static bool prove_call(const Plan *plan, const PlanMember *m, const int *watched,
+static bool prove_call(const Plan *plan, const PlanLate *late, const int *watched,
                        Range *made, Range *out) {
-  const OpCall *call = m->call;
+  const OpCall *call = &late->call;
   Range in[MAX_IN];
   bool holds = true;
   for (int k = 0; k < call->n_in; k++) {
@@ -305,7 +318,7 @@ static bool prove_call(const Plan *plan, const PlanMember *m, const int *watched
   call->op->range(call, in, made);
   for (int o = 0; o < call->n_out; o++) {
     holds = holds && range_known(made[o]);
-    if (m->out[o].kind == IN_ROOT) out[m->out[o].index] = made[o];
+    if (late->root[o] != NOBODY) out[late->root[o]] = made[o];
   }
   return holds;
 }
@@ -315,13 +328,11 @@ static bool prove(Graph *graph, Plan *plan, const Range *known, bool exact,
   const int *watched = plan->watched;
   Range *made = plan->made;
   find_ranges(graph, plan, known, exact);
-  for (int i = first_update(plan); i < plan->n_items; i++)
-    for (int k = 0; k < plan->items[i].n_members; k++) {
-      const PlanMember *m = &plan->items[i].members[k];
-      if (!prove_call(plan, m, watched, made, out)) return false;
-      watched += m->call->n_in;
-      made += m->call->n_out;
-    }
+  for (const PlanLate *late = plan->late; late < plan->late + plan->n_late; late++) {
+    if (!prove_call(plan, late, watched, made, out)) return false;
+    watched += late->call.n_in;
+    made += late->call.n_out;
+  }
   return true;
 }
 
