@@ -5,10 +5,6 @@ local tests = {}
 
 local csv, refused = check.csv, check.csv_fails
 
-local function refused(text, options, ...)
-  check.fails(function() return #csv(text, options) end, ...)
-end
-
 local passengers = "age,name,fare,sex,y\n22,Braund,7,male,0\n,Cumings,71,female,1\n" ..
   "26,Heikkinen,NA,female,1\n35,Futrelle,53,?,1\n33,Allen,9,male,0\n"
 

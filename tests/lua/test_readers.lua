@@ -5,11 +5,6 @@ local tests = {}
 
 local csv, refused = check.csv, check.csv_fails
 
--- Reading the set must fail with an error that says all the parts.
-local function refused(text, options, ...)
-  check.fails(function() return #csv(text, options) end, ...)
-end
-
 local iris = "sepal,petal,species\n5.1,1.4,setosa\n7.0,4.7,versicolor\n5.9,5.1,virginica\n" ..
   "4.9,1.4,setosa\n"
 

@@ -141,12 +141,17 @@ TEST(every_layer_on_its_samples) {
   }
 }
 
+static void open_sample_graph(Graph *graph) {
+  Fault fault = {0};
+  assert_int_equal(graph_open(graph, 1, 1, &fault), ERR_OK);
+  sample_graph = graph;
+}
+
 /* net:build(shapes) gives what the first use gives. */
 TEST(every_layer_can_be_built_by_shapes) {
   Graph graph;
   Fault fault = {0};
-  assert_int_equal(graph_open(&graph, 1, 1, &fault), ERR_OK);
-  sample_graph = &graph;
+  open_sample_graph(&graph);
   for (int k = 0; layer_family.kinds[k]; k++) {
     const LayerKind *kind = (const LayerKind *)layer_family.kinds[k];
     for (const LayerSample *sample = kind->samples; sample->out.rank; sample++) {
@@ -192,8 +197,7 @@ static Ports masked(Graph *graph) {
 TEST(masks_pass_where_time_is_kept) {
   Graph graph;
   Fault fault = {0};
-  assert_int_equal(graph_open(&graph, 1, 1, &fault), ERR_OK);
-  sample_graph = &graph;
+  open_sample_graph(&graph);
   for (int k = 0; layer_family.kinds[k]; k++) {
     const LayerKind *kind = (const LayerKind *)layer_family.kinds[k];
     if (kind->knows_masks) continue;
