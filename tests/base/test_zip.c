@@ -118,6 +118,14 @@ TEST(a_changed_byte_of_what_is_stored_is_refused) {
   free(bytes);
 }
 
+TEST(an_entry_that_its_own_header_names_otherwise_is_refused) {
+  size_t n;
+  char *bytes = archive(ZIP_STORED, false, &n);
+  bytes[30] ^= 1; /* the first letter of the first name */
+  refuses(read_all, bytes, n, "an entry differs from its directory");
+  free(bytes);
+}
+
 TEST(what_is_no_archive_is_said_to_be_none) {
   refuses(read_all, "", 0, "no zip file");
   refuses(read_all, "PK", 2, "no zip file");
