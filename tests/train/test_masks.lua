@@ -242,6 +242,40 @@ function tests.test_a_net_that_drops_the_mask()
   check.equal(#fit(last, data.set(x, ints { 1, 2, 1, 2, 1, 2 }, { mask = mask })).loss, 3)
 end
 
+-- Filled up on the right or on the left, with whatever: the same losses and weights, of
+-- steps and of whole sequences.
+function tests.test_recurrent_nets_on_either_padding()
+  local x, labels = sequences(0 / 0, nil, -1)
+  local xs, ys = x:totable(), labels:totable()
+  local left_x, left_y, left_mask = {}, {}, {}
+  for i, n in ipairs(lengths) do
+    left_x[i], left_y[i], left_mask[i] = {}, {}, {}
+    for t = 1, 4 do
+      local from = (t - 1 - (4 - n)) % 4 + 1
+      left_x[i][t], left_y[i][t] = xs[i][from], ys[i][from]
+      left_mask[i][t] = t > 4 - n and 1 or 0
+    end
+  end
+  local whole = ints { 1, 2, 1, 2, 2, 1 }
+  local function trained(u, m, y, sequences)
+    tensor.seed(9)
+    local net = nn.Sequential { nn.LSTM(5, { return_sequences = sequences }), nn.Dense(2) }
+    net:build(4, 3)
+    local set = data.set(u, y, { mask = m, classes = 2 })
+    local h = fit(net, set, { metrics = { "accuracy" }, validation_data = set })
+    local values = {}
+    for _, p in ipairs(net:parameters()) do values[#values + 1] = p:reshape(-1) end
+    return { h.loss, h.val_loss, h.accuracy }, tensor.concat(values, 1)
+  end
+  local left = { tensor(left_x), tensor(left_mask) }
+  for _, case in ipairs { { labels, ints(left_y), true }, { whole, whole, false } } do
+    local a, w = trained(x, mask, case[1], case[3])
+    local b, v = trained(left[1], left[2], case[2], case[3])
+    check.near(a, b, 1e-5)
+    check.near(w, v, 1e-4)
+  end
+end
+
 function tests.test_functions_of_the_user_with_masks()
   local x, _, y = sequences(0 / 0, 0 / 0)
   local set = data.set(x, y:reshape(6, 4, 1), { mask = mask })
