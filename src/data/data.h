@@ -122,7 +122,6 @@ Err dataset_load(Dataset *set, Fault *fault) WARN_UNUSED;
 Err dataset_count(Dataset *set, int64_t *n, Fault *fault) WARN_UNUSED;
 /* Of a loaded set (else a caller's bug). */
 int64_t dataset_n(const Dataset *set);
-Shape dataset_features(const Dataset *set); /* of one row of x */
 bool dataset_has_y(const Dataset *set);
 /* The targets of a row (from 0) of a set that has some, and of those after it that lie
  * behind it in memory: borrowed, [1 or more, ...]. */

@@ -161,11 +161,6 @@ int64_t dataset_n(const Dataset *set) {
   return set->n;
 }
 
-Shape dataset_features(const Dataset *set) {
-  must(set->rows);
-  return set->given;
-}
-
 bool dataset_has_y(const Dataset *set) {
   must(set->rows);
   return set->rows->y != NULL;

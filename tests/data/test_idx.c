@@ -30,7 +30,7 @@ static void check_images(const char *images, const char *labels) {
   int64_t n;
   if (dataset_count(set, &n, &fault)) fail_msg("%s", fault.text);
   assert_int_equal(n, 5);
-  Shape f = dataset_features(set);
+  Shape f = dataset_input(set, 0);
   assert_true(shape_equal(&f, &SHAPE_OF(1, 2, 3)));
   assert_int_equal(dataset_classes(set), 3);
   Tensor *x = tensor_new(NULL, DT_REAL, &SHAPE_OF(2, 1, 2, 3), &fault);
