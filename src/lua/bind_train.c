@@ -375,18 +375,21 @@ static int step_listing(lua_State *L) {
   return 3;
 }
 
-/* Registry: a list of the boxes of steps that leave something at the end of the run:
- * what they trained is part of a trial's weights, what their probes measured of its
- * record. */
-static const char kept_key = 0;
+/* Registry: lists of the boxes of steps that leave something at the end of the run [0]
+ * or of the trial [1]: what they trained is part of a trial's weights, what their
+ * probes measured of the record. */
+static const char kept_keys[2] = {0};
+
+static const void *kept_key(const Session *s) { return &kept_keys[s->in_trial]; }
 
 static void keep_step(lua_State *L, int box) {
   const StepBox *step = lua_touserdata(L, box);
+  const void *key = kept_key(session(L));
   if (!session(L)->in_trial && !step->options->probes.n) return;
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &kept_key) != LUA_TTABLE) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, key) != LUA_TTABLE) {
     lua_newtable(L);
     lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &kept_key);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, key);
     lua_replace(L, -2);
   }
   lua_pushvalue(L, box);
@@ -415,7 +418,7 @@ Err session_end_steps(lua_State *L, Fault *fault) {
   Session *s = session(L);
   Err err = ERR_OK;
   int n_probed = 0, top = lua_gettop(L);
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &kept_key) == LUA_TTABLE)
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, kept_key(s)) == LUA_TTABLE)
     for (lua_Integer i = 1; !err && lua_rawgeti(L, -1, i) == LUA_TUSERDATA; i++) {
       const StepBox *box = lua_touserdata(L, -1);
       if (s->in_trial) err = add_weights(s, box, fault);
@@ -425,7 +428,7 @@ Err session_end_steps(lua_State *L, Fault *fault) {
     }
   lua_settop(L, top);
   lua_pushnil(L);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &kept_key);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, kept_key(s));
   return err;
 }
 

@@ -322,6 +322,32 @@ function tests.test_the_record_of_steps()
   end
 end
 
+-- A trial's steps go into its own record, those before it into none of a trial.
+function tests.test_the_record_of_a_trials_steps()
+  local path = check.file("trials.lua", [[
+    local function trained(n)
+      local net = nn.Sequential { nn.Dense(1) }
+      local step, probes = train.step(function(x) return net(x):square():mean() end, net, "SGD",
+        { probes = "gradients" })
+      for _ = 1, n do step(tensor.ones(2, 2)) end
+      return #probes().gradients[1].mean
+    end
+    experiment { name = "steps", factors = { n = { 3, 5 } }, baseline = { n = 3 }, seeds = 1,
+      metric = "windows", goal = "max",
+      trial = function(c) return { windows = trained(c.n) } end }]])
+  local _, err, status = check.runner { "--runs", check.temp .. "/r", path }
+  check.equal({ status, err:match "error" }, { 0 })
+  local list = io.popen("ls " .. check.temp .. "/r/steps/trials/*/probes*"):read "a"
+  local n = 0
+  for file in list:gmatch "[^\n]+" do
+    n = n + 1
+    check.yes(file:find("/probes.step.csv", 1, true) ~= nil)
+    local lines = select(2, check.read(file):gsub("\n", ""))
+    check.yes(lines == 1 + 2 * 3 or lines == 1 + 2 * 5)
+  end
+  check.equal(n, 2)
+end
+
 -- 801 series over 300 steps: 2.4 MB of windows, of which neighbours are joined.
 function tests.test_the_table_is_at_most_1_MB()
   local path = check.file("many.lua", [[
