@@ -22,7 +22,7 @@ VMATH void run_steps(const Expression *e, real *const *at) {
   for (const ExpressionStep *s = e->steps, *end = s + e->n_steps; s < end; s++) {
     real *y = at[s->out];
     const real *a = at[s->in[0]], *b = at[s->in[1]], *c = at[s->in[2]];
-    const real P = s->p, Q = s->q;
+    const real P = s->p, Q = s->q, N = *b;
     switch (s->op) {
 #define A a[i]
 #define B b[i]
