@@ -120,13 +120,20 @@ bool text_has_word(const char *list, const char *word) {
   return false;
 }
 
+/* Writes the value with so many digits: is it the same number when it is read? */
+static bool comes_back(char *buffer, int digits, double value) {
+  snprintf(buffer, 32, "%.*g", digits, value);
+  return strtod(buffer, NULL) == value;
+}
+
 char *text_number(char *buffer, double value) {
   if (isnan(value)) return strcpy(buffer, "nan");
   if (isinf(value)) return strcpy(buffer, value > 0 ? "inf" : "-inf");
-  for (int digits = 1; digits <= 17; digits++) {
-    snprintf(buffer, 32, "%.*g", digits, value);
-    if (strtod(buffer, NULL) == value) break;
-  }
+  /* What fewer digits give is a number of 15 digits, too: where these do not do, most
+   * of what was computed, fewer do not. */
+  int digits = comes_back(buffer, 15, value) ? 1 : 16;
+  while (digits < 17 && !comes_back(buffer, digits, value)) digits++;
+  if (digits == 17) snprintf(buffer, 32, "%.17g", value);
   /* 1e+05 and the like: plain digits read better where they are as short. */
   if (value == floor(value) && fabs(value) < 1e9) snprintf(buffer, 32, "%.0f", value);
   return buffer;

@@ -5,7 +5,8 @@
  *   metrics.csv    one row per epoch, columns fixed by the first row, written at once;
  *                  a second fit of the same run writes metrics-2.csv, and so on
  *   probes.csv     what the probes of the first fit measured, put in place at its end;
- *                  of the second probes-2.csv, and so on
+ *                  of the second probes-2.csv, and so on; probes.step.csv of
+ *                  steps of own loops, put in place at the end of the run
  *   stdout.log     everything printed to stdout since the program began; of a trial of
  *                  a study whatever reaches descriptor 1, programs that it starts
  *                  included

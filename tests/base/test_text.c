@@ -38,6 +38,20 @@ static void assert_measure(double value, const char *wanted) {
   assert_string_equal(text_measure(buffer, value), wanted);
 }
 
+/* The fewest digits that give the same number when they are read. */
+TEST(numbers_are_as_short_as_they_come_back) {
+  const struct { double value; const char *text; } cases[] = {
+      {0, "0"}, {-0.5, "-0.5"}, {0.1, "0.1"}, {0.1 + 0.2, "0.30000000000000004"},
+      {1.0 / 3, "0.3333333333333333"}, {(double)0.1f, "0.10000000149011612"},
+      {1e5, "100000"}, {1e22, "1e+22"}, {123456789, "123456789"},
+      {1.7976931348623157e308, "1.7976931348623157e+308"}, {5e-324, "5e-324"},
+      {2.5e-310, "2.5e-310"}, {-INFINITY, "-inf"}, {NAN, "nan"}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    char buffer[40];
+    assert_string_equal(text_number(buffer, cases[i].value), cases[i].text);
+  }
+}
+
 TEST(measures_keep_four_digits_and_stay_short) {
   assert_measure(0, "0.0000");
   assert_measure(0.69314718, "0.6931");
