@@ -7,6 +7,10 @@
  *     dy/dx = Phi(x) + x p(x)            (op gelu_slope)
  *     d2y/dx2 = p(x) (2 - x^2)           (op gelu_curve)
  *     d3y/dx3 = p(x) (x^3 - 4 x)
+ *   mish   y = x t, t = tanh(softplus(x))
+ *     dy/dx = t + x (1 - t^2) s(x)
+ *   tanh_shrink   y = x - tanh(x)
+ *     dy/dx = tanh(x)^2
  *
  * Each is one op, not a product of two: where the gate is shut the product's digits
  * would be lost, and -inf times 0 is NaN, not the limit, -0. */
@@ -47,6 +51,17 @@ static double gelu_curve(double x) {
   return density(b) * (2 - b * b);
 }
 
+static double mish(double x) {
+  double b = x < -1e3 ? -1e3 : x, e = exp(b > 300 ? 300 : b), w = e * (e + 2);
+  return b * (w / (w + 2));
+}
+
+static double tanh_shrink(double x) {
+  double z = x * x, k = 0;
+  for (int n = 27; n >= 3; n -= 2) k = z / (n + k);
+  return fabs(x) < 1.5 ? x * (k / (1 + k)) : x - tanh(x);
+}
+
 /* -- gradients --------------------------------------------------------------------- */
 
 /* As of x * sigmoid(x), whose bits these are. Beyond 1000 the second term is 0: x is
@@ -56,6 +71,14 @@ static Node *silu_gradient(Graph *g, Node *x, Node *gy) {
   Node *by_gate = op_chain_mul(g, gy, op_clip(g, x, -1e3, 1e3));
   Node *slope = op_mul(g, s, op_sub(g, graph_scalar(g, 1), s));
   return op_add(g, op_chain_mul(g, gy, s), op_chain_mul(g, by_gate, slope));
+}
+
+static Node *mish_gradient(Graph *g, Node *x, Node *gy) {
+  Node *t = op_tanh(g, op_softplus(g, x));
+  Node *by_gate = op_chain_mul(g, gy, op_clip(g, x, -1e3, 1e3));
+  Node *slope = op_mul(g, op_sub(g, graph_scalar(g, 1), op_square(g, t)),
+                       op_sigmoid(g, x));
+  return op_add(g, op_chain_mul(g, gy, t), op_chain_mul(g, by_gate, slope));
 }
 
 /* p(x) (x^3 - 4 x), which is 0 beyond 40. */
@@ -71,7 +94,9 @@ static Node *gelu_third(Graph *g, Node *x) {
   X(silu, silu_gradient(g, x, gy))                                                     \
   X(gelu, op_chain_mul(g, gy, op_gelu_slope(g, x)))                                    \
   X(gelu_slope, op_chain_mul(g, gy, op_gelu_curve(g, x)))                              \
-  X(gelu_curve, op_chain_mul(g, gy, gelu_third(g, x)))
+  X(gelu_curve, op_chain_mul(g, gy, gelu_third(g, x)))                                 \
+  X(mish, mish_gradient(g, x, gy))                                                     \
+  X(tanh_shrink, op_chain_mul(g, gy, op_square(g, op_tanh(g, x))))
 
 #define X(op, gradient)                                                                \
   static void vjp_##op(Graph *g, Node *y, Node *const *gys, const bool *want,          \
@@ -135,4 +160,17 @@ const Op op_record_gelu_curve = {
     COMMON(gelu_curve), .flags = OP_ELEMENTWISE | OP_INTERNAL,
     .doc = "The second derivative of gelu.",
     .equation = "y = (2 - x^2) e^(-x^2 / 2) / sqrt(2 pi)",
+};
+
+const Op op_record_mish = {
+    COMMON(mish), .flags = OP_ELEMENTWISE,
+    .doc = "x times the tanh of its softplus; 0 at -inf.",
+    .equation = "y = x tanh(log(1 + e^x))",
+    .source = "Misra, BMVC 2020",
+};
+
+const Op op_record_tanh_shrink = {
+    COMMON(tanh_shrink), .flags = OP_ELEMENTWISE,
+    .doc = "x less its hyperbolic tangent; keeps its digits near 0.",
+    .equation = "y = x - tanh(x)",
 };

@@ -72,6 +72,15 @@ static double r_silu(double x) {
   Wide b = x < -1000 ? -1000 : x, e = EXP(b < 0 ? b : -b);
   return (double)(b < 0 ? b * e / (1 + e) : b / (1 + e));
 }
+static double r_mish(double x) {
+  Wide b = x < -1000 ? -1000 : x, e = EXP(b > 300 ? 300 : b), w = e * (e + 2);
+  return (double)(b * (w / (w + 2)));
+}
+static double r_tanh_shrink(double x) {
+  Wide z = (Wide)x * x, k = 0;
+  for (int n = 61; n >= 3; n -= 2) k = z / (n + k);
+  return fabs(x) < 4 ? (double)(x * (k / (1 + k))) : x - tanh(x);
+}
 static double r_gelu(double x) {
   Wide b = x < 0 ? bounded(x) : x;
   return (double)(b * r_distribution(b));
@@ -113,7 +122,8 @@ typedef struct UnaryCase {
   X(expm1, expm1, 2) X(log, log, 2) X(log1p, log1p, 2) X(sin, sin, 2) X(cos, cos, 2)   \
   X(tanh, tanh, 2) X(erf, erf, 2) X(floor, floor, 0) X(ceil, ceil, 0) X(round, rint, 0)\
   X(sigmoid, r_sigmoid, 2) X(softplus, r_softplus, 2) X(relu, r_relu, 0)               \
-  X(selu, r_selu, 2) X(silu, r_silu, 4) X(gelu, r_gelu, GELU_ULP)
+  X(selu, r_selu, 2) X(silu, r_silu, 4) X(gelu, r_gelu, GELU_ULP)\
+  X(tanh_shrink, r_tanh_shrink, 4) X(mish, r_mish, 6)
 /* ... and the size of terms that cancel. */
 #define UNARY_SIZED(X)                                                                 \
   X(gelu_slope, r_gelu_slope, GELU_ULP, size_of_slope)                                 \

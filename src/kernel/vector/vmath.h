@@ -65,6 +65,15 @@ VMATH real f_sigmoid(real x) {
 }
 VMATH real f_softplus(real x) { return (x <= 0 ? 0 : x) + log1p(exp(-fabs(x))); }
 
+/* tanh(log(1 + e)) = w / (w + 2), w = e (e + 2), e = e^x; below -700 that is e, as in
+ * f_silu. */
+VMATH real f_mish(real x) {
+  real b = x < -1400 ? -1400 : x;
+  real e = exp(b > 30 ? 30 : b), w = e * (e + 2);
+  real y = b * (w / (w + 2));
+  return x < -700 ? b * 9.85967654375977e-305 * exp(b + 700) : y;
+}
+
 /* Below -700 by e^x = e^-700 e^(x + 700): e^x alone would be denormal too early. x +
  * 700 is exact. */
 VMATH real f_silu(real x) {
@@ -317,6 +326,14 @@ VMATH real f_softplus(real x) {
   double e = muladd_d(scale, p, scale);
   double top = x <= 0.0f ? 0.0 : (double)x;
   return (float)(top + log_ratio(e / (2.0 + e)));
+}
+
+/* tanh(log(1 + e)) = w / (w + 2), w = e (e + 2), e = e^x. */
+VMATH real f_mish(real x) {
+  double b = x < -200.0f ? -200.0 : (double)x, scale;
+  double p = exp_parts(b > 30.0 ? 30.0 : b, &scale);
+  double e = muladd_d(scale, p, scale), w = e * (e + 2.0);
+  return (float)(b * (w / (w + 2.0)));
 }
 
 /* |x| < 1: x p(x^2), p off by 3e-11; else 1 - e^-g(|x|), g = -log erfc on [1, 4] off by
